@@ -1,0 +1,127 @@
+package s3err
+
+// The codes the gateway answers with.
+const (
+	AccessDenied                      Code = "AccessDenied"
+	AccessForbidden                   Code = "AccessForbidden"
+	AuthorizationHeaderMalformed      Code = "AuthorizationHeaderMalformed"
+	AuthorizationQueryParametersError Code = "AuthorizationQueryParametersError"
+	BadDigest                         Code = "BadDigest"
+	BadRequest                        Code = "BadRequest"
+	BucketAlreadyExists               Code = "BucketAlreadyExists"
+	BucketAlreadyOwnedByYou           Code = "BucketAlreadyOwnedByYou"
+	BucketNotEmpty                    Code = "BucketNotEmpty"
+	ConditionalRequestConflict        Code = "ConditionalRequestConflict"
+	EntityTooLarge                    Code = "EntityTooLarge"
+	EntityTooSmall                    Code = "EntityTooSmall"
+	ExpiredToken                      Code = "ExpiredToken"
+	IllegalLocationConstraint         Code = "IllegalLocationConstraintException"
+	IncompleteBody                    Code = "IncompleteBody"
+	InternalError                     Code = "InternalError"
+	InvalidAccessKeyID                Code = "InvalidAccessKeyId"
+	InvalidArgument                   Code = "InvalidArgument"
+	InvalidBucketName                 Code = "InvalidBucketName"
+	InvalidChunkSize                  Code = "InvalidChunkSizeError"
+	InvalidDigest                     Code = "InvalidDigest"
+	InvalidLocationConstraint         Code = "InvalidLocationConstraint"
+	InvalidObjectState                Code = "InvalidObjectState"
+	InvalidPart                       Code = "InvalidPart"
+	InvalidPartNumber                 Code = "InvalidPartNumber"
+	InvalidPartOrder                  Code = "InvalidPartOrder"
+	InvalidRange                      Code = "InvalidRange"
+	InvalidRequest                    Code = "InvalidRequest"
+	InvalidStorageClass               Code = "InvalidStorageClass"
+	InvalidURI                        Code = "InvalidURI"
+	KeyTooLong                        Code = "KeyTooLongError"
+	MalformedTrailer                  Code = "MalformedTrailerError"
+	MalformedXML                      Code = "MalformedXML"
+	MaxMessageLengthExceeded          Code = "MaxMessageLengthExceeded"
+	MetadataTooLarge                  Code = "MetadataTooLarge"
+	MethodNotAllowed                  Code = "MethodNotAllowed"
+	MissingContentLength              Code = "MissingContentLength"
+	MissingRequestBody                Code = "MissingRequestBodyError"
+	MissingSecurityHeader             Code = "MissingSecurityHeader"
+	NoSuchBucket                      Code = "NoSuchBucket"
+	NoSuchKey                         Code = "NoSuchKey"
+	NoSuchUpload                      Code = "NoSuchUpload"
+	NoSuchVersion                     Code = "NoSuchVersion"
+	NotImplemented                    Code = "NotImplemented"
+	NotModified                       Code = "NotModified"
+	OperationAborted                  Code = "OperationAborted"
+	PreconditionFailed                Code = "PreconditionFailed"
+	RequestHeaderSectionTooLarge      Code = "RequestHeaderSectionTooLarge"
+	RequestTimeout                    Code = "RequestTimeout"
+	RequestTimeTooSkewed              Code = "RequestTimeTooSkewed"
+	ServiceUnavailable                Code = "ServiceUnavailable"
+	SignatureDoesNotMatch             Code = "SignatureDoesNotMatch"
+	SlowDown                          Code = "SlowDown"
+	TooManyBuckets                    Code = "TooManyBuckets"
+	URITooLong                        Code = "URITooLong"
+	UnsupportedSignature              Code = "UnsupportedSignature"
+	ContentSHA256Mismatch             Code = "XAmzContentSHA256Mismatch"
+)
+
+type entry struct {
+	status  int
+	message string
+}
+
+var table = map[Code]entry{
+	AccessDenied:                      {403, "Access Denied"},
+	AccessForbidden:                   {403, "Access forbidden"},
+	AuthorizationHeaderMalformed:      {400, "The authorization header that you provided is not valid."},
+	AuthorizationQueryParametersError: {400, "The authorization query parameters that you provided are not valid."},
+	BadDigest:                         {400, "The Content-MD5 or checksum value that you specified did not match what the server received."},
+	BadRequest:                        {400, "Bad Request"},
+	BucketAlreadyExists:               {409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Select a different name and try again."},
+	BucketAlreadyOwnedByYou:           {409, "The bucket that you tried to create already exists, and you own it."},
+	BucketNotEmpty:                    {409, "The bucket that you tried to delete is not empty."},
+	ConditionalRequestConflict:        {409, "A conflicting operation occurred during the request to this resource. Retry it."},
+	EntityTooLarge:                    {400, "Your proposed upload exceeds the maximum allowed object size."},
+	EntityTooSmall:                    {400, "Your proposed upload is smaller than the minimum allowed object size."},
+	ExpiredToken:                      {400, "The provided token has expired."},
+	IllegalLocationConstraint:         {400, "The location constraint is incompatible for the region specific endpoint this request was sent to."},
+	IncompleteBody:                    {400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
+	InternalError:                     {500, "An internal error occurred. Try again."},
+	InvalidAccessKeyID:                {403, "The AWS access key ID that you provided does not exist in our records."},
+	InvalidArgument:                   {400, "Invalid Argument"},
+	InvalidBucketName:                 {400, "The specified bucket is not valid."},
+	InvalidChunkSize:                  {403, "Only the last chunk is allowed to have a size less than 8192 bytes"},
+	InvalidDigest:                     {400, "The Content-MD5 or checksum value that you specified is not valid."},
+	InvalidLocationConstraint:         {400, "The specified location constraint is not valid."},
+	InvalidObjectState:                {403, "The operation is not valid for the current state of the object."},
+	InvalidPart:                       {400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag."},
+	InvalidPartNumber:                 {416, "The requested partnumber is not satisfiable"},
+	InvalidPartOrder:                  {400, "The list of parts was not in ascending order. The parts list must be specified in order by part number."},
+	InvalidRange:                      {416, "The requested range is not satisfiable"},
+	InvalidRequest:                    {400, "Invalid Request"},
+	InvalidStorageClass:               {400, "The storage class that you specified is not valid."},
+	InvalidURI:                        {400, "The specified URI couldn't be parsed."},
+	KeyTooLong:                        {400, "Your key is too long."},
+	MalformedTrailer:                  {400, "The request contained trailing data that was not well-formed or did not conform to our published schema."},
+	MalformedXML:                      {400, "The XML that you provided was not well formed or did not validate against our published schema."},
+	MaxMessageLengthExceeded:          {400, "Your request was too large."},
+	MetadataTooLarge:                  {400, "Your metadata headers exceed the maximum allowed metadata size."},
+	MethodNotAllowed:                  {405, "The specified method is not allowed against this resource."},
+	MissingContentLength:              {411, "You must provide the Content-Length HTTP header."},
+	MissingRequestBody:                {400, "Request body is empty."},
+	MissingSecurityHeader:             {400, "Your request was missing a required header."},
+	NoSuchBucket:                      {404, "The specified bucket does not exist."},
+	NoSuchKey:                         {404, "The specified key does not exist."},
+	NoSuchUpload:                      {404, "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload might have been aborted or completed."},
+	NoSuchVersion:                     {404, "The version ID specified in the request does not match an existing version."},
+	NotImplemented:                    {501, "A header or operation that you provided implies functionality that is not implemented."},
+	NotModified:                       {304, "Not Modified"},
+	OperationAborted:                  {409, "A conflicting conditional operation is currently in progress against this resource. Try again."},
+	PreconditionFailed:                {412, "At least one of the preconditions that you specified did not hold."},
+	RequestHeaderSectionTooLarge:      {400, "Your request header section exceeds the maximum allowed request header section size."},
+	RequestTimeout:                    {400, "Your socket connection to the server was not read from or written to within the timeout period."},
+	RequestTimeTooSkewed:              {403, "The difference between the request time and the server's time is too large."},
+	ServiceUnavailable:                {503, "Service is unable to handle request."},
+	SignatureDoesNotMatch:             {403, "The request signature that the server calculated does not match the signature that you provided. Check your AWS secret access key and signing method."},
+	SlowDown:                          {503, "Please reduce your request rate."},
+	TooManyBuckets:                    {400, "You have attempted to create more buckets than are allowed."},
+	URITooLong:                        {414, "The request URI is too long."},
+	UnsupportedSignature:              {400, "The provided request is signed with an unsupported STS Token version or the signature version is not supported."},
+	ContentSHA256Mismatch:             {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+}
