@@ -1,0 +1,61 @@
+package meta
+
+import (
+	"context"
+	"time"
+)
+
+// BlobState is the life of a blob: reserved → live → dead → forgotten, or
+// reserved → dead. There is no way back.
+type BlobState uint8
+
+const (
+	BlobReserved BlobState = iota + 1 // may be written by its holder; nothing refers to it
+	BlobLive                          // at least one version or part refers to it
+	BlobDead                          // condemned: its bytes may be deleted
+)
+
+// Blob is the ledger's row of one blob.
+type Blob struct {
+	ID      BlobID
+	State   BlobState
+	Refs    int64
+	Holder  ID        // of a reservation
+	Changed time.Time // when it was reserved or condemned; paces collection only
+}
+
+// Holder is a gateway process that holds reservations. Beat grows while it
+// lives; who sees it stand still for long enough may condemn its reservations.
+// No clocks are compared between processes.
+type Holder struct {
+	ID   ID
+	Beat int64
+}
+
+// Ledger keeps every blob from before its first byte is written until after its
+// bytes are gone.
+type Ledger interface {
+	// Reserve adds blobs, at most MaxReservation, for the holder and makes it
+	// known if it is not. ErrExists if an id is taken.
+	Reserve(ctx context.Context, holder ID, ids []BlobID, now time.Time) error
+	// Release condemns reservations of the holder that will not be used. Blobs
+	// in any other state are left alone.
+	Release(ctx context.Context, holder ID, ids []BlobID, now time.Time) error
+	// Beat raises the holder's beat by one, making it known if it is not.
+	Beat(ctx context.Context, holder ID) error
+	// Holders returns all known holders.
+	Holders(ctx context.Context) ([]Holder, error)
+	// CondemnHolder condemns at most limit reservations of a holder whose beat
+	// is still h.Beat, else ErrConflict, and forgets a holder that has none
+	// left. It returns how many it condemned.
+	CondemnHolder(ctx context.Context, h Holder, limit int, now time.Time) (int, error)
+	// DeadBlobs returns at most limit blobs condemned before t, oldest first.
+	DeadBlobs(ctx context.Context, t time.Time, limit int) ([]BlobID, error)
+	// Forget removes dead blobs from the ledger, after their bytes are gone.
+	// Blobs that are not dead are left alone.
+	Forget(ctx context.Context, ids []BlobID) error
+	// Blob returns one row, or ErrNotFound.
+	Blob(ctx context.Context, id BlobID) (Blob, error)
+	// ScanBlobs returns at most limit rows with ids above after, ascending.
+	ScanBlobs(ctx context.Context, after BlobID, limit int) ([]Blob, error)
+}

@@ -1,0 +1,43 @@
+package meta
+
+import (
+	"context"
+	"time"
+)
+
+// User owns buckets and credentials. Its ID is never reused; its name may be.
+type User struct {
+	ID      ID
+	Name    string // unique among the living
+	Created time.Time
+}
+
+// AccessKey is a credential. Secret is sealed under the system keys.
+type AccessKey struct {
+	ID      string // the access key id, as clients send it
+	User    ID
+	Secret  []byte
+	Created time.Time
+}
+
+// Principals keeps users and their credentials.
+type Principals interface {
+	// CreateUser adds a user with its first access key; ErrExists when the name
+	// or the access key id is taken.
+	CreateUser(ctx context.Context, u User, k AccessKey) error
+	// User finds a user by id, UserByName by name; ErrNotFound.
+	User(ctx context.Context, id ID) (User, error)
+	UserByName(ctx context.Context, name string) (User, error)
+	// ListUsers returns at most limit users in the order of their names.
+	ListUsers(ctx context.Context, after string, limit int) ([]User, error)
+	// DeleteUser removes a user and its access keys; ErrNotEmpty while it owns a bucket.
+	DeleteUser(ctx context.Context, id ID) error
+	// CreateAccessKey adds a credential; ErrExists, ErrNotFound (no such user).
+	CreateAccessKey(ctx context.Context, k AccessKey) error
+	// AccessKey finds a credential, or ErrNotFound.
+	AccessKey(ctx context.Context, id string) (AccessKey, error)
+	// ListAccessKeys returns a user's credentials in the order of their ids.
+	ListAccessKeys(ctx context.Context, user ID) ([]AccessKey, error)
+	// DeleteAccessKey removes a credential; ErrNotFound.
+	DeleteAccessKey(ctx context.Context, id string) error
+}

@@ -1,0 +1,71 @@
+// Package meta holds the domain of the gateway's store: buckets, objects,
+// uploads, the ledger of blobs, and principals, with the contract that every
+// store keeps. It holds no keys in the clear, no SQL and no S3 wording: what it
+// stores of an object beyond name, size and time is sealed before it comes here.
+//
+// # The contract
+//
+// Every method is one atomic intent over a bounded number of rows: it happened
+// wholly, durably and visibly to every later call on any gateway when it
+// returns nil, and not at all when it returns one of this package's errors.
+// The exception is ErrUnknown: the change may have happened, and the caller
+// settles it by reading. No transaction is handed out. All methods may be
+// called concurrently. Byte slices handed in are not kept; byte slices handed
+// out belong to the caller. A cancelled context makes an intent fail before it
+// is applied, never after.
+//
+// The conformance suite in metatest is the contract in full.
+package meta
+
+import (
+	"context"
+	"errors"
+)
+
+// The errors of the contract. Adapters wrap them; callers use errors.Is.
+var (
+	// ErrNotFound: the row that the intent names does not exist.
+	ErrNotFound = errors.New("meta: not found")
+	// ErrExists: the name or id is taken.
+	ErrExists = errors.New("meta: already exists")
+	// ErrNoBucket: the bucket is gone, or never was.
+	ErrNoBucket = errors.New("meta: no such bucket")
+	// ErrNotEmpty: what is to be deleted still holds something.
+	ErrNotEmpty = errors.New("meta: not empty")
+	// ErrConflict: the row is not in the state that the caller expected;
+	// nothing changed, and the caller may read again and retry.
+	ErrConflict = errors.New("meta: changed meanwhile")
+	// ErrReservationLost: the blob is no longer reserved for the holder, for
+	// the collector condemned it. Its bytes must not become an object.
+	ErrReservationLost = errors.New("meta: reservation lost")
+	// ErrBodyGone: a body to be shared is no longer live.
+	ErrBodyGone = errors.New("meta: body gone")
+	// ErrUnavailable: the store cannot be reached or has no room; retry later.
+	ErrUnavailable = errors.New("meta: store unavailable")
+	// ErrUnknown: the commit's outcome could not be learnt.
+	ErrUnknown = errors.New("meta: outcome unknown")
+	// ErrLimit: the intent asks for more than the contract's limits allow.
+	ErrLimit = errors.New("meta: limit exceeded")
+)
+
+// Limits of one intent. A caller with more splits its work.
+const (
+	MaxPage        = 1000 // rows returned by one listing
+	MaxBatch       = 100  // rows changed by one batch intent
+	MaxPartBlobs   = 64   // blobs that one part refers to
+	MaxKeyBytes    = 1024 // an object's name
+	MaxReservation = 256  // blobs reserved by one call
+)
+
+// Store is everything the gateway remembers.
+type Store interface {
+	Deployments
+	Buckets
+	Objects
+	Uploads
+	Ledger
+	Principals
+	// Check reports whether the store answers and can be written to.
+	Check(ctx context.Context) error
+	Close() error
+}

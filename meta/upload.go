@@ -1,0 +1,131 @@
+package meta
+
+import (
+	"context"
+	"time"
+)
+
+// UploadState is the life of a multipart upload.
+type UploadState uint8
+
+const (
+	UploadOpen      UploadState = iota + 1 // parts may come
+	UploadCompleted                        // it is the body of one or more versions
+	UploadDying                            // aborted, expired or no longer referred to: Sweep removes it
+)
+
+// Upload is a multipart upload in progress and, once completed, the shared body
+// of the versions made from it.
+type Upload struct {
+	ID         ID
+	Bucket     ID
+	Key        string
+	Owner      ID // the initiator
+	Created    time.Time
+	Generation uint32
+	WrappedKey []byte // the parts key, wrapped under the bucket key
+	Settings   []byte // sealed: headers, metadata and checksum of the object to be
+	State      UploadState
+	// Revision grows with every part stored or replaced: Complete is a
+	// compare-and-swap on it, so that what was checked is what is completed.
+	Revision int64
+	Version  ID // the version that Complete made; zero while open
+}
+
+// Part is one piece of an upload. Storing a number again replaces the piece.
+type Part struct {
+	Upload   ID
+	Number   int // 1..10000
+	Attempt  ID  // random for every attempt
+	Size     int64
+	Modified time.Time
+	Record   []byte // sealed under the parts key
+	Blobs    []BlobID
+}
+
+// PutPart stores a part. With Share its blobs are live and each gets one more
+// reference (copy of whole extents); otherwise they are reserved for Holder.
+type PutPart struct {
+	Part   Part
+	Share  bool
+	Holder ID
+}
+
+// PartRun is a run of consecutive part numbers.
+type PartRun struct{ First, Count int }
+
+// Complete turns an open upload into a version.
+type Complete struct {
+	Upload   ID
+	Revision int64     // of the upload whose parts were checked
+	Chosen   []PartRun // ascending; parts outside are dropped by Sweep
+	Version  Version   // Body is {BodyUpload, Upload}
+	Expect   Expect
+}
+
+// UploadQuery asks for open uploads in the order of (key, upload id).
+type UploadQuery struct {
+	Bucket      ID
+	Prefix      string
+	Delimiter   string
+	AfterKey    string // exclusive when AfterUpload is zero
+	AfterUpload ID     // with AfterKey: exclusive position within that key
+	Limit       int
+}
+
+// UploadEntry is an upload (without keys and settings), or a common prefix.
+type UploadEntry struct {
+	CommonPrefix string
+	Upload       Upload
+}
+
+// UploadPage is one page. When More is true, the Next fields continue it.
+type UploadPage struct {
+	Entries    []UploadEntry
+	More       bool
+	NextKey    string
+	NextUpload ID // zero after a common prefix
+}
+
+// Uploads keeps multipart uploads and their parts.
+type Uploads interface {
+	// CreateUpload adds an open upload; ErrNoBucket.
+	CreateUpload(ctx context.Context, u Upload) error
+	// Upload returns an upload in any state but UploadDying; ErrNotFound.
+	Upload(ctx context.Context, id ID) (Upload, error)
+	// PutPart stores or replaces a part of an open upload, condemning the blobs
+	// of the attempt it replaces. ErrNotFound when the upload is not open;
+	// ErrReservationLost, ErrBodyGone, ErrUnknown.
+	PutPart(ctx context.Context, p PutPart) error
+	// Parts returns at most limit parts with numbers above after, ascending,
+	// of an upload that is open or completed.
+	Parts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
+	// CompleteUpload commits the version. ErrNotFound when the upload is not
+	// open, ErrConflict when its revision or the expectation does not hold,
+	// ErrNoBucket, ErrUnknown.
+	CompleteUpload(ctx context.Context, c Complete) error
+	// AbortUpload ends an open upload; ErrNotFound.
+	AbortUpload(ctx context.Context, id ID) error
+	// ListUploads returns open uploads only.
+	ListUploads(ctx context.Context, q UploadQuery) (UploadPage, error)
+	// ExpireUploads aborts at most limit open uploads created before t and
+	// returns how many.
+	ExpireUploads(ctx context.Context, t time.Time, limit int) (int, error)
+	// ScanUploads returns at most limit uploads in any state with ids above
+	// after, for consistency checks, each with how many versions refer to it.
+	ScanUploads(ctx context.Context, after ID, limit int) ([]UploadRef, error)
+	// ScanParts returns the parts of an upload in any state.
+	ScanParts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
+	// Sweep does a bounded piece of what ended uploads and deleted buckets left:
+	// at most limit rows. It returns how many it removed; 0 means nothing is left.
+	Sweep(ctx context.Context, limit int, now time.Time) (int, error)
+}
+
+// UploadRef is what a consistency check needs of an upload.
+type UploadRef struct {
+	ID     ID
+	Bucket ID
+	Key    string
+	State  UploadState
+	Refs   int64
+}
