@@ -1,0 +1,66 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Pair is a name and a value, in the order the client gave them.
+type Pair struct{ Name, Value string }
+
+// Attributes are what a client says of an object and gets back unchanged.
+// They are sealed in the manifest.
+type Attributes struct {
+	ContentType        string
+	ContentEncoding    string // without aws-chunked
+	ContentLanguage    string
+	ContentDisposition string
+	CacheControl       string
+	Expires            string // as sent: S3 does not parse it
+	WebsiteRedirect    string
+	StorageClass       string // empty: STANDARD
+	Metadata           []Pair // x-amz-meta-*, names without the prefix, lowercase
+}
+
+// Object describes a version of an object.
+type Object struct {
+	Key      string
+	Version  meta.ID
+	Size     int64  // plaintext bytes
+	ETag     string // without quotes
+	Modified time.Time
+	Owner    meta.ID
+	Attributes
+	Checksum *Checksum // nil when none was asked for
+	Parts    int       // number of parts; 0 unless made by a multipart upload
+}
+
+// ObjectEntry is one line of a listing: a common prefix, or an object with what
+// a listing shows of it.
+type ObjectEntry struct {
+	CommonPrefix      string
+	Key               string
+	Size              int64
+	ETag              string
+	Modified          time.Time
+	Owner             meta.ID
+	ChecksumAlgorithm string // empty when the object has none
+	ChecksumType      string
+}
+
+// ObjectPage is one page of a listing; Next continues it when More is true.
+type ObjectPage struct {
+	Entries []ObjectEntry
+	More    bool
+	Next    string
+}
+
+// Part describes one part of an upload or of a completed object.
+type Part struct {
+	Number   int
+	Size     int64
+	ETag     string
+	Modified time.Time
+	Checksum *Checksum
+}

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"io"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Body is the plaintext of an object or a part on its way in.
+type Body struct {
+	// Reader yields exactly Size bytes and then io.EOF, or fails. An error at
+	// the end in place of io.EOF means that the bytes were refused, and then
+	// nothing of them becomes visible.
+	Reader io.Reader
+	Size   int64
+	MD5    []byte // Content-MD5: 16 bytes, or nil
+	// Checksum is what the client claims. Its Value may come late, in a
+	// trailer: then ClaimedLate is asked after Reader returned io.EOF.
+	ChecksumAlgorithm string // empty: none
+	ChecksumValue     []byte
+	ClaimedLate       func() ([]byte, error)
+}
+
+// Conditions are the If-* headers of a request. Empty fields do not apply.
+type Conditions struct {
+	IfMatch           string // a list of entity tags as sent, or *
+	IfNoneMatch       string
+	IfModifiedSince   time.Time
+	IfUnmodifiedSince time.Time
+}
+
+// Range asks for a part of an object. Exactly one form is used.
+type Range struct {
+	First, Last int64 // inclusive; Last -1: to the end
+	Suffix      int64 // > 0: the last Suffix bytes
+}
+
+// PutObject is the input of Engine.PutObject.
+type PutObject struct {
+	Bucket meta.Bucket
+	Key    string
+	Owner  meta.ID
+	Attributes
+	Body       Body
+	Conditions Conditions // IfMatch and IfNoneMatch
+}
+
+// GetObject is the input of Engine.GetObject and Engine.HeadObject. At most one
+// of Range and PartNumber is set.
+type GetObject struct {
+	Bucket     meta.Bucket
+	Key        string
+	Conditions Conditions
+	Range      *Range
+	PartNumber int // 0: none
+}
+
+// DeleteObject names one object to be deleted.
+type DeleteObject struct {
+	Key     string
+	IfMatch string // an entity tag or *; empty: unconditional
+	// IfSize and IfModified further restrict the deletion when set.
+	IfSize     *int64
+	IfModified time.Time
+}
+
+// CopyObject is the input of Engine.CopyObject.
+type CopyObject struct {
+	SourceBucket     meta.Bucket
+	SourceKey        string
+	SourceConditions Conditions
+	Bucket           meta.Bucket
+	Key              string
+	Owner            meta.ID
+	// Attributes replace those of the source when Replace is set.
+	Replace bool
+	Attributes
+	ChecksumAlgorithm string     // empty: that of the source
+	Conditions        Conditions // on the destination
+}
+
+// CreateUpload is the input of Engine.CreateUpload.
+type CreateUpload struct {
+	Bucket meta.Bucket
+	Key    string
+	Owner  meta.ID
+	Attributes
+	ChecksumAlgorithm string // empty: parts choose
+	ChecksumType      string // empty: the algorithm's default
+}
+
+// UploadPart is the input of Engine.UploadPart.
+type UploadPart struct {
+	Bucket meta.Bucket
+	Key    string
+	Upload meta.ID
+	Number int
+	Body   Body
+}
+
+// CopyPart is the input of Engine.CopyPart.
+type CopyPart struct {
+	SourceBucket     meta.Bucket
+	SourceKey        string
+	SourceConditions Conditions
+	SourceRange      *Range // First and Last only; nil: the whole object
+	Bucket           meta.Bucket
+	Key              string
+	Upload           meta.ID
+	Number           int
+}
+
+// CompletedPart is one line of a CompleteMultipartUpload request.
+type CompletedPart struct {
+	Number   int
+	ETag     string    // without quotes
+	Checksum *Checksum // nil: not given; Algorithm and Value only
+}
+
+// CompleteUpload is the input of Engine.CompleteUpload.
+type CompleteUpload struct {
+	Bucket     meta.Bucket
+	Key        string
+	Upload     meta.ID
+	Parts      []CompletedPart
+	Checksum   *Checksum // of the whole object as the client claims, or nil
+	Type       string    // x-amz-checksum-type as sent
+	Size       int64     // x-amz-mp-object-size; -1: not given
+	Conditions Conditions
+}
+
+// Upload describes a multipart upload in progress.
+type Upload struct {
+	ID                meta.ID
+	Key               string
+	Owner             meta.ID
+	Created           time.Time
+	ChecksumAlgorithm string
+	ChecksumType      string
+	StorageClass      string
+}
+
+// UploadEntry is one line of ListUploads: a common prefix or an upload.
+type UploadEntry struct {
+	CommonPrefix string
+	Upload
+}
+
+// UploadPage is one page of open uploads.
+type UploadPage struct {
+	Entries    []UploadEntry
+	More       bool
+	NextKey    string
+	NextUpload meta.ID
+}
+
+// PartPage is one page of parts; Next is the number after which it continues.
+type PartPage struct {
+	Upload Upload
+	Parts  []Part
+	More   bool
+	Next   int
+	Total  int // parts in all, where known (completed objects)
+}
