@@ -31,6 +31,7 @@ const (
 	InvalidRange                      Code = "InvalidRange"
 	InvalidRequest                    Code = "InvalidRequest"
 	InvalidStorageClass               Code = "InvalidStorageClass"
+	InvalidToken                      Code = "InvalidToken"
 	InvalidURI                        Code = "InvalidURI"
 	KeyTooLong                        Code = "KeyTooLongError"
 	MalformedTrailer                  Code = "MalformedTrailerError"
@@ -96,6 +97,7 @@ var table = map[Code]entry{
 	InvalidRange:                      {416, "The requested range is not satisfiable"},
 	InvalidRequest:                    {400, "Invalid Request"},
 	InvalidStorageClass:               {400, "The storage class that you specified is not valid."},
+	InvalidToken:                      {400, "The provided token is malformed or otherwise not valid."},
 	InvalidURI:                        {400, "The specified URI couldn't be parsed."},
 	KeyTooLong:                        {400, "Your key is too long."},
 	MalformedTrailer:                  {400, "The request contained trailing data that was not well-formed or did not conform to our published schema."},

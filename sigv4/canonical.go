@@ -1,0 +1,176 @@
+package sigv4
+
+import (
+	"fmt"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// MaxSignedHeaders bounds the names in SignedHeaders. User metadata of 2 KB is
+// the reason for there being many.
+const MaxSignedHeaders = 256
+
+// splitSignedHeaders checks the list of names for what a canonical request can
+// hold. The order is the client's, as old versions of curl do not sort it.
+func splitSignedHeaders(c *claim) ([]string, error) {
+	malformed := func() error {
+		if c.place == inQuery {
+			return s3err.New(s3err.AuthorizationQueryParametersError, "X-Amz-SignedHeaders is not a list of header names in lower case.")
+		}
+		return c.place.malformed("SignedHeaders is not a list of header names in lower case.")
+	}
+	if strings.Count(c.signedHeaders, ";") >= MaxSignedHeaders {
+		return nil, malformed()
+	}
+	names := strings.Split(c.signedHeaders, ";")
+	for _, n := range names {
+		if n == "" || !isLowerToken(n) {
+			return nil, malformed()
+		}
+	}
+	return names, nil
+}
+
+func isLowerToken(s string) bool {
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0 {
+			continue
+		}
+		return false
+	}
+	return true
+}
+
+// checkCovered returns the signed names sorted, or refuses when host or an
+// x-amz-* header of the request is not among them: what is not signed could
+// have been added to a presigned URL by whoever holds it.
+func checkCovered(h http.Header, signed []string) ([]string, error) {
+	sorted := slices.Clone(signed)
+	slices.Sort(sorted)
+	if len(slices.Compact(sorted)) != len(signed) {
+		return nil, s3err.New(s3err.InvalidArgument, "A header is named twice among the signed headers.").
+			With("ArgumentName", "SignedHeaders")
+	}
+	var missing []string
+	if _, ok := slices.BinarySearch(sorted, "host"); !ok {
+		missing = append(missing, "host")
+	}
+	for name := range h {
+		if !hasFoldedPrefix(name, "x-amz-") {
+			continue
+		}
+		lower := strings.ToLower(name)
+		if _, ok := slices.BinarySearch(sorted, lower); !ok {
+			missing = append(missing, lower)
+		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		return nil, s3err.New(s3err.AccessDenied, "There were headers present in the request which were not signed").
+			With("HeadersNotSigned", strings.Join(missing, ", "))
+	}
+	return sorted, nil
+}
+
+// canonicalRequest is what the client must have signed. S3 differs from other
+// services in that the path is neither normalised nor encoded twice.
+func canonicalRequest(r *http.Request, t Target, c *claim, signed []string, payload string) []byte {
+	b := make([]byte, 0, 1024)
+	b = append(b, r.Method...)
+	b = append(b, '\n')
+	b = appendEncoded(b, t.Path, true)
+	b = append(b, '\n')
+	skip := ""
+	if c.place == inQuery {
+		skip = "X-Amz-Signature"
+	}
+	b = t.Query.appendCanonical(b, skip)
+	b = append(b, '\n')
+	for _, name := range signed {
+		b = append(b, name...)
+		b = append(b, ':')
+		b = appendHeader(b, r, name)
+		b = append(b, '\n')
+	}
+	b = append(b, '\n')
+	b = append(b, c.signedHeaders...)
+	b = append(b, '\n')
+	return append(b, payload...)
+}
+
+// appendHeader writes the canonical value of a header: its values trimmed,
+// their inner blanks folded, joined by commas. An absent header is empty.
+// net/http moves some headers to fields of the request.
+func appendHeader(b []byte, r *http.Request, name string) []byte {
+	if name == "host" {
+		return appendFolded(b, r.Host)
+	}
+	values, ok := r.Header[textproto.CanonicalMIMEHeaderKey(name)]
+	if !ok {
+		switch name {
+		case "content-length":
+			if r.ContentLength >= 0 {
+				return strconv.AppendInt(b, r.ContentLength, 10)
+			}
+		case "transfer-encoding":
+			values = r.TransferEncoding
+		case "expect":
+			return append(b, "100-continue"...)
+		}
+	}
+	for i, v := range values {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = appendFolded(b, v)
+	}
+	return b
+}
+
+func appendFolded(b []byte, s string) []byte {
+	start, blank := len(b), false
+	for i := 0; i < len(s); i++ {
+		if s[i] == ' ' || s[i] == '\t' {
+			blank = true
+			continue
+		}
+		if blank && len(b) > start {
+			b = append(b, ' ')
+		}
+		blank = false
+		b = append(b, s[i])
+	}
+	return b
+}
+
+// maxEchoed bounds the canonical request that a refusal repeats to its client.
+const maxEchoed = 16 << 10
+
+// mismatch tells the client what was computed, so that it can be compared. It
+// repeats neither the signature of a presigned URL, which others may have sent,
+// nor a canonical request that holds a customer's encryption key.
+func mismatch(c *claim, toSign, canonical []byte, signed []string) error {
+	e := s3err.New(s3err.SignatureDoesNotMatch, "").
+		With("AWSAccessKeyId", c.accessKey).
+		With("StringToSign", string(toSign))
+	if c.place == inHeader {
+		e.With("SignatureProvided", c.signature)
+	}
+	e.With("StringToSignBytes", fmt.Sprintf("% x", toSign))
+	for _, name := range signed {
+		if strings.HasSuffix(name, "-customer-key") {
+			return e
+		}
+	}
+	if len(canonical) <= maxEchoed {
+		e.With("CanonicalRequest", string(canonical)).
+			With("CanonicalRequestBytes", fmt.Sprintf("% x", canonical))
+	}
+	return e
+}

@@ -1,0 +1,268 @@
+package sigv4
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"hash"
+	"io"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	// MinChunkSize is the least size of every chunk but the last.
+	MinChunkSize = 8 << 10
+	// MaxBufferedChunk is the size up to which a signed chunk is held back
+	// whole until its signature was checked. SDKs send 64 KiB.
+	//
+	// A larger one is passed on while it is hashed, and only its last piece is
+	// held back: memory stays bounded, and a wrong signature still surfaces
+	// before the chunk, and so the body, has been read completely.
+	MaxBufferedChunk = 256 << 10
+
+	maxChunkLine = 128 // hexadecimal size, extension with its signature, CRLF
+	maxSizeHex   = 16
+	readAhead    = 4 << 10
+
+	chunkExtension = "chunk-signature="
+)
+
+// chunked decodes the aws-chunked encoding. How much may come is bounded by the
+// stated length before anything is read:
+//
+//	size in hex [";chunk-signature=" 64 hex] CRLF  bytes CRLF   … repeated
+//	"0"         [";chunk-signature=" 64 hex] CRLF  [trailers] CRLF
+//
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html
+type chunked struct {
+	in    *bufio.Reader
+	mode  PayloadMode
+	chain *chain    // nil: unsigned
+	sum   hash.Hash // of the current chunk; nil: unsigned
+
+	left   int64 // decoded bytes still to come out of chunks
+	rest   int64 // of those, in the chunk that is being passed on
+	number int   // of the current chunk, from 1
+	size   int64 // of the current chunk
+	given  [signatureLength]byte
+
+	buffer  []byte // a verified chunk
+	pending []byte // what of it is still to be handed out
+	done    bool   // the end was verified
+
+	declared []string
+	trailer  http.Header
+}
+
+func newChunked(r io.Reader, mode PayloadMode, length int64, declared []string, trailer http.Header) *chunked {
+	if r == nil {
+		r = http.NoBody
+	}
+	return &chunked{in: bufio.NewReaderSize(r, readAhead), mode: mode, left: length, declared: declared, trailer: trailer}
+}
+
+func (c *chunked) read(p []byte) (int, error) {
+	if len(c.pending) == 0 && c.rest == 0 {
+		if err := c.next(); err != nil {
+			return 0, err
+		}
+	}
+	if c.rest > 0 {
+		return c.pass(p)
+	}
+	n := copy(p, c.pending)
+	c.pending = c.pending[n:]
+	if len(c.pending) == 0 && c.done {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// next begins a chunk: it is buffered and verified, or left to be passed on.
+// It returns io.EOF when the body has no bytes at all.
+func (c *chunked) next() error {
+	if c.left == 0 {
+		if err := c.finish(); err != nil {
+			return err
+		}
+		return io.EOF
+	}
+	if err := c.header(); err != nil {
+		return err
+	}
+	if c.size == 0 || c.size > c.left {
+		return broken("the chunks have another length than was stated")
+	}
+	if c.chain == nil || c.size > MaxBufferedChunk {
+		c.rest = c.size
+		return nil
+	}
+	if int64(cap(c.buffer)) < c.size {
+		c.buffer = make([]byte, c.size)
+	}
+	c.buffer = c.buffer[:c.size]
+	if _, err := io.ReadFull(c.in, c.buffer); err != nil {
+		return early(err)
+	}
+	c.sum.Write(c.buffer)
+	c.left -= c.size
+	if err := c.endChunk(); err != nil {
+		return err
+	}
+	c.pending = c.buffer
+	return nil
+}
+
+// pass hands on bytes of a chunk, the last of them after it was verified.
+func (c *chunked) pass(p []byte) (int, error) {
+	n, err := c.in.Read(p[:min(int64(len(p)), c.rest)])
+	if c.sum != nil {
+		c.sum.Write(p[:n])
+	}
+	c.rest -= int64(n)
+	c.left -= int64(n)
+	if c.rest > 0 {
+		return n, early(err)
+	}
+	if err := c.endChunk(); err != nil {
+		return 0, err
+	}
+	if c.done {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// endChunk checks the end of a chunk and, behind the last one, of the body.
+func (c *chunked) endChunk() error {
+	if err := c.crlf(); err != nil {
+		return err
+	}
+	if err := c.verifyChunk(); err != nil {
+		return err
+	}
+	if c.left > 0 {
+		return nil
+	}
+	return c.finish()
+}
+
+// finish checks everything behind the last byte: the empty chunk, the trailers
+// and that nothing follows.
+func (c *chunked) finish() error {
+	if err := c.header(); err != nil {
+		return err
+	}
+	if c.size != 0 {
+		return broken("the chunks have another length than was stated")
+	}
+	if err := c.verifyChunk(); err != nil {
+		return err
+	}
+	end := c.crlf
+	if c.mode.Trailing() {
+		end = c.readTrailers
+	}
+	if err := end(); err != nil {
+		return err
+	}
+	if _, err := c.in.ReadByte(); err != io.EOF {
+		if err == nil {
+			return broken("bytes after the end of the body")
+		}
+		return early(err)
+	}
+	c.done = true
+	return nil
+}
+
+// header reads the line that begins a chunk.
+func (c *chunked) header() error {
+	line, err := c.line(maxChunkLine)
+	if err != nil {
+		return err
+	}
+	line, ok := bytes.CutSuffix(line, []byte("\r\n"))
+	if !ok {
+		return broken("a chunk's line does not end in CRLF")
+	}
+	hexSize, extension, extended := bytes.Cut(line, []byte(";"))
+	size, ok := parseSize(hexSize)
+	if !ok {
+		return broken("a chunk's size is not a number")
+	}
+	if extended != (c.chain != nil) {
+		return broken("a chunk is signed where it should not be, or the other way round")
+	}
+	if extended {
+		given, ok := bytes.CutPrefix(extension, []byte(chunkExtension))
+		if !ok || len(given) != signatureLength {
+			return broken("a chunk's signature is not one")
+		}
+		copy(c.given[:], given)
+	}
+	c.number++
+	if size > 0 && c.number > 1 && c.size < MinChunkSize {
+		return tooSmall(c.number, c.size)
+	}
+	c.size = size
+	return nil
+}
+
+// verifyChunk checks the signature of the chunk that was written to sum.
+func (c *chunked) verifyChunk() error {
+	if c.chain == nil {
+		return nil
+	}
+	c.chain.chunk(c.sum)
+	c.sum.Reset()
+	if !c.chain.equals(c.given[:]) {
+		return s3err.SignatureDoesNotMatch
+	}
+	return nil
+}
+
+// line reads up to a line feed. What it returns is valid until the next read.
+func (c *chunked) line(limit int) ([]byte, error) {
+	line, err := c.in.ReadSlice('\n')
+	switch {
+	case err == bufio.ErrBufferFull || err == nil && len(line) > limit:
+		return nil, broken("a line is too long")
+	case err != nil:
+		return nil, early(err)
+	}
+	return line, nil
+}
+
+func (c *chunked) crlf() error {
+	for _, want := range [...]byte{'\r', '\n'} {
+		got, err := c.in.ReadByte()
+		if err != nil {
+			return early(err)
+		}
+		if got != want {
+			return broken("a chunk does not end in CRLF")
+		}
+	}
+	return nil
+}
+
+func parseSize(digits []byte) (int64, bool) {
+	if len(digits) == 0 || len(digits) > maxSizeHex {
+		return 0, false
+	}
+	var n uint64
+	for _, d := range digits {
+		v := unhex(d)
+		if v < 0 {
+			return 0, false
+		}
+		n = n<<4 | uint64(v)
+	}
+	return int64(n), n>>63 == 0
+}
+
+// broken is the refusal of a malformed encoding, which S3 calls incomplete.
+func broken(why string) error { return s3err.Wrap(s3err.IncompleteBody, errors.New(why)) }

@@ -1,0 +1,293 @@
+package sigv4
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	maxAuthorizationBytes = 16 << 10
+	maxAccessKeyBytes     = 128
+
+	messageUnsupported = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+	messageOnlyOne     = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"
+	messageIncomplete  = "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+	messageFields      = "the authorization header requires three components: Credential, SignedHeaders, and Signature."
+	messageNoDate      = "AWS authentication requires a valid Date or x-amz-date header"
+	messageExpected    = `the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`
+)
+
+// place is where a request carries its credentials; it decides how S3 words a refusal.
+type place int
+
+const (
+	nowhere place = iota
+	inHeader
+	inQuery
+	inForm
+)
+
+// claim is what a request says of itself, before any of it is believed.
+type claim struct {
+	place         place
+	accessKey     string
+	scope         Scope
+	terminal      string
+	signedHeaders string
+	signature     string
+	stamp         string // the date as it is signed
+	date          time.Time
+	expires       time.Duration // inQuery only
+}
+
+// malformed is the refusal of a credential, in the words of its place.
+func (p place) malformed(format string, args ...any) *s3err.Error {
+	switch p {
+	case inQuery:
+		return s3err.New(s3err.AuthorizationQueryParametersError, "Error parsing the X-Amz-Credential parameter; "+format, args...)
+	case inForm:
+		return s3err.New(s3err.InvalidArgument, "Error parsing the X-Amz-Credential parameter; "+format, args...).
+			With("ArgumentName", "X-Amz-Credential")
+	}
+	return s3err.New(s3err.AuthorizationHeaderMalformed, "The authorization header is malformed; "+format, args...)
+}
+
+// readClaim finds the one place that carries credentials and parses them.
+func readClaim(h http.Header, q Query) (*claim, error) {
+	auth, inAuth := h["Authorization"]
+	v4, v2 := false, false
+	for _, p := range q {
+		switch name := p.Name; {
+		case hasFoldedPrefix(name, "x-amz-") && isQueryAuth(name):
+			v4 = true
+		case name == "Signature", name == "AWSAccessKeyId":
+			v2 = true
+		}
+	}
+	switch {
+	case inAuth && (v4 || v2) || v4 && v2 || len(auth) > 1:
+		return nil, s3err.New(s3err.InvalidArgument, messageOnlyOne).With("ArgumentName", "Authorization")
+	case v2:
+		return nil, s3err.New(s3err.InvalidRequest, messageUnsupported)
+	case inAuth && len(auth) == 1:
+		return headerClaim(h, auth[0])
+	case v4:
+		return queryClaim(q)
+	}
+	return nil, ErrAnonymous
+}
+
+// isQueryAuth ignores case, so that a misspelt credential is refused as one
+// instead of passing for an anonymous request.
+func isQueryAuth(name string) bool {
+	for _, p := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature",
+		"X-Amz-SignedHeaders", "X-Amz-Expires", "X-Amz-Date", "X-Amz-Security-Token"} {
+		if strings.EqualFold(name, p) {
+			return true
+		}
+	}
+	return false
+}
+
+func headerClaim(h http.Header, auth string) (*claim, error) {
+	scheme, rest, ok := strings.Cut(strings.TrimSpace(auth), " ")
+	switch {
+	case !ok || len(auth) > maxAuthorizationBytes:
+		return nil, s3err.New(s3err.InvalidArgument, "Authorization header is invalid -- one and only one ' ' (space) required.").
+			With("ArgumentName", "Authorization")
+	case scheme == "AWS" || scheme == algorithmA:
+		return nil, s3err.New(s3err.InvalidRequest, messageUnsupported)
+	case scheme != algorithm:
+		return nil, s3err.New(s3err.InvalidArgument, "Unsupported Authorization Type").With("ArgumentName", "Authorization")
+	}
+	c := &claim{place: inHeader}
+	credential, err := c.parseComponents(rest)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.parseCredential(credential); err != nil {
+		return nil, err
+	}
+	if h["X-Amz-Security-Token"] != nil {
+		return nil, s3err.InvalidToken
+	}
+	if !c.readDate(h) {
+		return nil, s3err.New(s3err.AccessDenied, messageNoDate)
+	}
+	return c, nil
+}
+
+// parseComponents reads "Credential=…, SignedHeaders=…, Signature=…" in any
+// order, each exactly once, and returns the credential.
+func (c *claim) parseComponents(s string) (credential string, err error) {
+	for part := range strings.SplitSeq(s, ",") {
+		name, value, ok := strings.Cut(strings.TrimSpace(part), "=")
+		var field *string
+		switch name {
+		case "Credential":
+			field = &credential
+		case "SignedHeaders":
+			field = &c.signedHeaders
+		case "Signature":
+			field = &c.signature
+		}
+		if !ok || field == nil || *field != "" {
+			return "", c.place.malformed(messageFields)
+		}
+		*field = value
+	}
+	switch {
+	case credential == "":
+		return "", c.place.malformed("missing Credential.")
+	case c.signedHeaders == "":
+		return "", c.place.malformed("missing SignedHeaders.")
+	case c.signature == "":
+		return "", c.place.malformed("missing Signature.")
+	}
+	return credential, nil
+}
+
+// readDate takes the time from x-amz-date or, without one, from Date. More than
+// one value leaves open which of them was meant.
+func (c *claim) readDate(h http.Header) bool {
+	values, ok := h["X-Amz-Date"]
+	if !ok {
+		values = h["Date"]
+	}
+	if len(values) != 1 {
+		return false
+	}
+	t, err := time.Parse(stampForm, values[0])
+	if err != nil {
+		if t, err = http.ParseTime(values[0]); err != nil {
+			if t, err = time.Parse(time.RFC1123Z, values[0]); err != nil {
+				return false
+			}
+		}
+	}
+	c.date = t.UTC()
+	c.stamp = c.date.Format(stampForm)
+	return true
+}
+
+func queryClaim(q Query) (*claim, error) {
+	refuse := func(format string, args ...any) (*claim, error) {
+		return nil, s3err.New(s3err.AuthorizationQueryParametersError, format, args...)
+	}
+	c := &claim{place: inQuery}
+	var alg, credential, expires string
+	for _, p := range []struct {
+		name string
+		to   *string
+	}{
+		{"X-Amz-Algorithm", &alg}, {"X-Amz-Credential", &credential}, {"X-Amz-Signature", &c.signature},
+		{"X-Amz-Date", &c.stamp}, {"X-Amz-SignedHeaders", &c.signedHeaders}, {"X-Amz-Expires", &expires},
+	} {
+		if q.Count(p.name) != 1 {
+			return refuse(messageIncomplete)
+		}
+		if *p.to, _ = q.Get(p.name); *p.to == "" {
+			return refuse(messageIncomplete)
+		}
+	}
+	if alg != algorithm {
+		return refuse(`X-Amz-Algorithm only supports "AWS4-HMAC-SHA256"`)
+	}
+	if err := c.parseCredential(credential); err != nil {
+		return nil, err
+	}
+	// The length, because time.Parse accepts fractions that the form does not have.
+	var err error
+	if c.date, err = time.Parse(stampForm, c.stamp); err != nil || len(c.stamp) != len(stampForm) {
+		return refuse(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
+	}
+	seconds, err := strconv.ParseInt(expires, 10, 64)
+	switch {
+	case err != nil:
+		return refuse("X-Amz-Expires should be a number")
+	case seconds < 0:
+		return refuse("X-Amz-Expires must be non-negative")
+	case seconds == 0:
+		return refuse("X-Amz-Expires must be at least 1 second")
+	case seconds > int64(MaxPresignExpiry/time.Second):
+		return refuse("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
+	}
+	c.expires = time.Duration(seconds) * time.Second
+	if q.Has("X-Amz-Security-Token") {
+		return nil, s3err.InvalidToken
+	}
+	return c, nil
+}
+
+// parseCredential reads "accessKey/date/region/service/aws4_request".
+func (c *claim) parseCredential(s string) error {
+	parts := strings.Split(s, "/")
+	if len(parts) != 5 {
+		return c.place.malformed(messageExpected)
+	}
+	if parts[0] == "" {
+		return c.place.malformed("a non-empty Access Key (AKID) must be provided in the credential.")
+	}
+	c.accessKey, c.terminal = parts[0], parts[4]
+	c.scope = Scope{Date: parts[1], Region: parts[2], Service: parts[3]}
+	return nil
+}
+
+// checkScope holds the credential's scope against the request and the verifier.
+func (v *Verifier) checkScope(c *claim) error {
+	if _, err := time.Parse(dayForm, c.scope.Date); err != nil {
+		return c.place.malformed(`incorrect date format %q. This date in the credential must be in the format "yyyyMMdd".`, c.scope.Date)
+	}
+	if day := c.stamp[:len(dayForm)]; day != c.scope.Date {
+		const text = "Invalid credential date %q. This date is not the same as X-Amz-Date: %q."
+		if c.place == inQuery {
+			return s3err.New(s3err.AuthorizationQueryParametersError, text, c.scope.Date, day)
+		}
+		return c.place.malformed(text, c.scope.Date, day)
+	}
+	if c.scope.Region != v.Region && !(v.AnyRegion && c.scope.Region != "" && isLowerToken(c.scope.Region)) {
+		return c.place.malformed("the region '%s' is wrong; expecting '%s'", c.scope.Region, v.Region).With("Region", v.Region)
+	}
+	if c.scope.Service != v.service() {
+		return c.place.malformed("incorrect service %q. This endpoint belongs to %q.", c.scope.Service, v.service())
+	}
+	if c.terminal != terminator {
+		return c.place.malformed("incorrect terminal %q. This endpoint uses %q.", c.terminal, terminator)
+	}
+	return nil
+}
+
+// checkTime refuses requests from too far away in time, and presigned URLs
+// outside their life.
+func (v *Verifier) checkTime(c *claim) error {
+	now, skew := v.now(), v.maxSkew()
+	const form = time.RFC3339
+	if c.place == inQuery {
+		if c.date.After(now.Add(skew)) {
+			return s3err.New(s3err.AccessDenied, "Request is not valid yet").
+				With("ServerTime", now.Format(form))
+		}
+		if end := c.date.Add(c.expires); now.After(end) {
+			return s3err.New(s3err.AccessDenied, "Request has expired").
+				With("X-Amz-Expires", strconv.FormatInt(int64(c.expires/time.Second), 10)).
+				With("Expires", end.Format(form)).
+				With("ServerTime", now.Format(form))
+		}
+		return nil
+	}
+	if c.date.Sub(now).Abs() > skew {
+		return s3err.New(s3err.RequestTimeTooSkewed, "").
+			With("RequestTime", c.stamp).
+			With("ServerTime", now.Format(form)).
+			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(skew.Milliseconds(), 10))
+	}
+	return nil
+}
+
+func hasFoldedPrefix(s, lower string) bool {
+	return len(s) >= len(lower) && strings.EqualFold(s[:len(lower)], lower)
+}

@@ -1,0 +1,81 @@
+package sigv4
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// dummySecret stands in for the secret of an unknown access key, so that the
+// answer takes as long as that to a wrong signature. Nothing signed with it is
+// ever accepted.
+const dummySecret = "0000000000000000000000000000000000000000"
+
+// signingKey looks the claim's secret up and returns the key derived from it
+// when check accepts that key.
+func (v *Verifier) signingKey(ctx context.Context, c *claim, check func(key *[32]byte) error) (key [32]byte, err error) {
+	unknown := len(c.accessKey) > maxAccessKeyBytes
+	secret := dummySecret
+	if !unknown {
+		secret, err = v.Lookup(ctx, c.accessKey)
+		switch {
+		case errors.Is(err, s3err.InvalidAccessKeyID):
+			unknown, secret = true, dummySecret
+		case err != nil:
+			return key, fmt.Errorf("sigv4: looking up a credential: %w", err)
+		case secret == "":
+			return key, errors.New("sigv4: the credential has an empty secret")
+		}
+	}
+	key = deriveKey(secret, c.scope)
+	err = check(&key)
+	if unknown {
+		return [32]byte{}, s3err.New(s3err.InvalidAccessKeyID, "").With("AWSAccessKeyId", c.accessKey)
+	}
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return key, nil
+}
+
+// deriveKey is the key that signs one day, region and service.
+func deriveKey(secret string, s Scope) (key [32]byte) {
+	b := make([]byte, 0, 128)
+	b = append(append(b, "AWS4"...), secret...)
+	for _, part := range [...]string{s.Date, s.Region, s.Service, terminator} {
+		m := hmac.New(sha256.New, b)
+		m.Write([]byte(part))
+		b = m.Sum(b[:0])
+	}
+	copy(key[:], b)
+	return key
+}
+
+// stringToSign is what the signature is a MAC of.
+func stringToSign(c *claim, canonical []byte) []byte {
+	sum := sha256.Sum256(canonical)
+	b := make([]byte, 0, 256)
+	b = append(b, algorithm+"\n"...)
+	b = append(b, c.stamp...)
+	b = append(b, '\n')
+	b = append(b, c.scope.String()...)
+	b = append(b, '\n')
+	return hex.AppendEncode(b, sum[:])
+}
+
+// signature is the hexadecimal MAC of text.
+func signature(key *[32]byte, text []byte) []byte {
+	m := hmac.New(sha256.New, key[:])
+	m.Write(text)
+	var sum [sha256.Size]byte
+	return hex.AppendEncode(make([]byte, 0, 2*sha256.Size), m.Sum(sum[:0]))
+}
+
+func validSignature(key *[32]byte, text []byte, given string) bool {
+	return hmac.Equal(signature(key, text), []byte(given))
+}

@@ -1,0 +1,68 @@
+package sigv4
+
+import (
+	"context"
+	"time"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Policy is the fields of a browser's POST form that carry its signature,
+// as they arrived. A field that was absent is empty.
+type Policy struct {
+	Policy        string // base64; its contents are for the caller to check
+	Algorithm     string
+	Credential    string
+	Date          string
+	Signature     string
+	SecurityToken string
+}
+
+// VerifyPolicy checks the signature of a POST policy. ErrAnonymous is for a form
+// without any of the fields; a form with some of them is an InvalidArgument.
+// The policy's conditions and its expiration are not looked at.
+//
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html
+func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error) {
+	if p == (Policy{}) {
+		return nil, ErrAnonymous
+	}
+	for _, field := range []struct{ name, value string }{
+		{"policy", p.Policy}, {"X-Amz-Algorithm", p.Algorithm}, {"X-Amz-Credential", p.Credential},
+		{"X-Amz-Date", p.Date}, {"X-Amz-Signature", p.Signature},
+	} {
+		if field.value == "" {
+			return nil, s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named '%s'.", field.name).
+				With("ArgumentName", field.name)
+		}
+	}
+	if p.Algorithm != algorithm {
+		return nil, s3err.New(s3err.InvalidArgument, "Only AWS4-HMAC-SHA256 is supported").With("ArgumentName", "X-Amz-Algorithm")
+	}
+	c := &claim{place: inForm, stamp: p.Date, signature: p.Signature}
+	var err error
+	if c.date, err = time.Parse(stampForm, p.Date); err != nil || len(p.Date) != len(stampForm) {
+		return nil, s3err.New(s3err.InvalidArgument, "X-Amz-Date must be formatted via ISO8601 Long format").With("ArgumentName", "X-Amz-Date")
+	}
+	if err := c.parseCredential(p.Credential); err != nil {
+		return nil, err
+	}
+	if err := v.checkScope(c); err != nil {
+		return nil, err
+	}
+	if p.SecurityToken != "" {
+		return nil, s3err.InvalidToken
+	}
+	_, err = v.signingKey(ctx, c, func(key *[32]byte) error {
+		if validSignature(key, []byte(p.Policy), p.Signature) {
+			return nil
+		}
+		return s3err.New(s3err.SignatureDoesNotMatch, "").
+			With("AWSAccessKeyId", c.accessKey).
+			With("StringToSign", p.Policy)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Identity{AccessKey: c.accessKey, Payload: Unsigned, Date: c.date, Scope: c.scope}, nil
+}

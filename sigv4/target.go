@@ -1,0 +1,115 @@
+package sigv4
+
+import (
+	"strings"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// MaxPathBytes bounds the path of a request target as it arrives. A key of
+// 1,024 bytes takes three times that when every byte is percent-encoded.
+const MaxPathBytes = 8 << 10
+
+// Target is a request target, taken apart once, so that what is signed and what
+// is acted on are the same value.
+type Target struct {
+	RawPath string // as it arrived, begins with "/"
+	Path    string // RawPath with its percent-encoding undone, once
+	Query   Query
+}
+
+// ParseTarget takes apart the request target of a request line, which is
+// http.Request.RequestURI on a server. Nothing is cleaned: "//", "." and ".."
+// are bytes like others. A path that is too long is a URITooLong; broken
+// percent-encoding, control bytes and any form but the origin form of RFC 9112
+// (which an absolute one is not: it would override Host) are an InvalidURI.
+func ParseTarget(requestURI string) (Target, error) {
+	path, rawQuery, _ := strings.Cut(requestURI, "?")
+	if len(path) > MaxPathBytes {
+		return Target{}, s3err.URITooLong
+	}
+	if path == "" || path[0] != '/' {
+		return Target{}, s3err.New(s3err.InvalidURI, "Couldn't parse the specified URI.")
+	}
+	decoded, ok := decode(path, false)
+	if !ok {
+		return Target{}, s3err.New(s3err.InvalidURI, "Couldn't parse the specified URI.")
+	}
+	q, err := ParseQuery(rawQuery)
+	if err != nil {
+		return Target{}, err
+	}
+	return Target{RawPath: path, Path: decoded, Query: q}, nil
+}
+
+// decode undoes percent-encoding, and "+" for a space in queries. It reports
+// false for an incomplete escape or a control byte that is not escaped.
+func decode(s string, plus bool) (string, bool) {
+	plain := true
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c < 0x20 || c == 0x7f:
+			return "", false
+		case c == '%' || c == '+' && plus:
+			plain = false
+		}
+	}
+	if plain {
+		return s, true
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '%':
+			if i+2 >= len(s) {
+				return "", false
+			}
+			hi, lo := unhex(s[i+1]), unhex(s[i+2])
+			if hi < 0 || lo < 0 {
+				return "", false
+			}
+			b = append(b, byte(hi<<4|lo))
+			i += 2
+		case c == '+' && plus:
+			b = append(b, ' ')
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(b), true
+}
+
+// appendEncoded percent-encodes every byte but the unreserved ones of RFC 3986,
+// with capital digits, as signatures have it; slashes stay in paths.
+func appendEncoded(b []byte, s string, keepSlash bool) []byte {
+	const digits = "0123456789ABCDEF"
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if unreserved[c] || c == '/' && keepSlash {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', digits[c>>4], digits[c&15])
+		}
+	}
+	return b
+}
+
+var unreserved = func() (t [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~" {
+		t[c] = true
+	}
+	return t
+}()
+
+// unhex is the value of a hexadecimal digit, or -1.
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	}
+	return -1
+}
