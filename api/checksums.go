@@ -1,0 +1,236 @@
+package api
+
+import (
+	"encoding/base64"
+	"net/http"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const checksumPrefix = "x-amz-checksum-"
+
+// checksumSettings are the headers that begin like a checksum and are none.
+var checksumSettings = map[string]bool{"algorithm": true, "type": true, "mode": true}
+
+// checksumHeader is the header that carries a checksum of the algorithm.
+func checksumHeader(algorithm string) string { return checksumPrefix + strings.ToLower(algorithm) }
+
+// checksumAlgorithm reads the name of an algorithm from the header, in any
+// case; it is empty when the header was not sent.
+func (r *Request) checksumAlgorithm(header string) (string, error) {
+	if !r.HasHeader(header) {
+		return "", nil
+	}
+	algorithm := strings.ToUpper(r.Header(header))
+	if engine.ChecksumSize(algorithm) == 0 {
+		return "", s3err.New(s3err.InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [%s]",
+			strings.Join(engine.ChecksumAlgorithms, ", "))
+	}
+	return algorithm, nil
+}
+
+// claimedChecksum finds the one x-amz-checksum-* header that carries a value.
+// algorithm is empty when there is none. An algorithm that the gateway cannot
+// compute is refused, for what was claimed could not be checked.
+func claimedChecksum(h http.Header) (algorithm, value string, err error) {
+	for name, values := range h {
+		suffix, ok := strings.CutPrefix(strings.ToLower(name), checksumPrefix)
+		if !ok || checksumSettings[suffix] {
+			continue
+		}
+		a := strings.ToUpper(suffix)
+		if engine.ChecksumSize(a) == 0 {
+			return "", "", s3err.New(s3err.InvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
+		}
+		if algorithm != "" || len(values) != 1 {
+			return "", "", s3err.New(s3err.InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		}
+		algorithm, value = a, values[0]
+	}
+	return algorithm, value, nil
+}
+
+// decodeChecksum reads a checksum's base64 value; ok is false when it is
+// malformed or has not the algorithm's size.
+func decodeChecksum(algorithm, value string) (sum []byte, ok bool) {
+	sum, err := base64.StdEncoding.Strict().DecodeString(value)
+	return sum, err == nil && len(sum) == engine.ChecksumSize(algorithm)
+}
+
+// announcedChecksum is the algorithm that x-amz-trailer promises, or "".
+func announcedChecksum(names []string) (string, error) {
+	algorithm := ""
+	for _, name := range names {
+		a := strings.ToUpper(strings.TrimPrefix(name, checksumPrefix))
+		if !strings.HasPrefix(name, checksumPrefix) || engine.ChecksumSize(a) == 0 {
+			return "", s3err.New(s3err.InvalidRequest, "The value specified in the x-amz-trailer header is not supported")
+		}
+		if algorithm != "" {
+			return "", s3err.New(s3err.InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		}
+		algorithm = a
+	}
+	return algorithm, nil
+}
+
+// engineBody turns the request's body into the engine's, with the checksum that
+// the client claims in a header or has announced as a trailer.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+func (r *Request) engineBody() (engine.Body, error) {
+	body := engine.Body{Reader: r.Body.Reader, Size: r.Body.Size, MD5: r.Body.MD5}
+	claimed, value, err := claimedChecksum(r.HTTP.Header)
+	if err != nil {
+		return body, err
+	}
+	late, err := announcedChecksum(r.Body.Announced)
+	if err != nil {
+		return body, err
+	}
+	if claimed != "" && late != "" {
+		return body, s3err.New(s3err.InvalidRequest, "Expecting a single x-amz-checksum- header")
+	}
+	if err := r.checkNamedAlgorithm(claimed + late); err != nil {
+		return body, err
+	}
+	switch {
+	case claimed != "":
+		sum, ok := decodeChecksum(claimed, value)
+		if !ok {
+			return body, s3err.New(s3err.InvalidRequest, "Value for %s header is invalid.", checksumHeader(claimed))
+		}
+		body.ChecksumAlgorithm, body.ChecksumValue = claimed, sum
+	case late != "":
+		body.ChecksumAlgorithm, body.ClaimedLate = late, trailingChecksum(late, r.Body.Trailers)
+	}
+	return body, nil
+}
+
+// checkNamedAlgorithm holds x-amz-sdk-checksum-algorithm against the checksum
+// that came; sent is empty when none did.
+func (r *Request) checkNamedAlgorithm(sent string) error {
+	named, err := r.checksumAlgorithm("X-Amz-Sdk-Checksum-Algorithm")
+	switch {
+	case err != nil || named == "" || named == sent:
+		return err
+	case sent == "":
+		return s3err.New(s3err.InvalidRequest, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
+	}
+	return s3err.New(s3err.InvalidRequest, "Value for x-amz-sdk-checksum-algorithm header is invalid.")
+}
+
+// trailingChecksum returns what reads the promised checksum once the body is
+// over. One that did not come or cannot be read fails the upload.
+func trailingChecksum(algorithm string, trailers func() http.Header) func() ([]byte, error) {
+	return func() ([]byte, error) {
+		name := checksumHeader(algorithm)
+		values := trailers().Values(name)
+		if len(values) != 1 {
+			return nil, s3err.MalformedTrailer
+		}
+		sum, ok := decodeChecksum(algorithm, strings.TrimSpace(values[0]))
+		if !ok {
+			return nil, s3err.New(s3err.InvalidRequest, "Value for %s trailing header is invalid.", name)
+		}
+		return sum, nil
+	}
+}
+
+// uploadChecksum reads what CreateMultipartUpload says of checksums: which
+// algorithm and of which type. Both are empty when nothing is said.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
+func (r *Request) uploadChecksum() (algorithm, kind string, err error) {
+	if algorithm, err = r.checksumAlgorithm("X-Amz-Checksum-Algorithm"); err != nil {
+		return "", "", err
+	}
+	if kind, err = r.checksumType(); err != nil {
+		return "", "", err
+	}
+	switch {
+	case algorithm == "" && kind != "":
+		return "", "", s3err.New(s3err.InvalidRequest, "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+	case algorithm == "":
+		return "", "", nil
+	case kind == "":
+		return algorithm, defaultChecksumType(algorithm), nil
+	case !checksumTypeFits(algorithm, kind):
+		return "", "", s3err.New(s3err.InvalidRequest, "The %s checksum type cannot be used with the %s checksum algorithm.", kind, strings.ToLower(algorithm))
+	}
+	return algorithm, kind, nil
+}
+
+// checksumType reads x-amz-checksum-type, in any case; empty when not sent.
+func (r *Request) checksumType() (string, error) {
+	if !r.HasHeader("X-Amz-Checksum-Type") {
+		return "", nil
+	}
+	kind := strings.ToUpper(r.Header("X-Amz-Checksum-Type"))
+	if kind != engine.FullObject && kind != engine.Composite {
+		return "", s3err.New(s3err.InvalidRequest, "Value for x-amz-checksum-type header is invalid.")
+	}
+	return kind, nil
+}
+
+// checksumTypeFits says which types an algorithm can have in a multipart
+// upload: only CRCs can be combined from those of the parts.
+func checksumTypeFits(algorithm, kind string) bool {
+	switch algorithm {
+	case engine.CRC64NVME:
+		return kind == engine.FullObject
+	case engine.SHA1, engine.SHA256:
+		return kind == engine.Composite
+	}
+	return true
+}
+
+func defaultChecksumType(algorithm string) string {
+	if algorithm == engine.CRC64NVME {
+		return engine.FullObject
+	}
+	return engine.Composite
+}
+
+// setChecksum shows a checksum in a reply's header; nil shows nothing.
+func setChecksum(h http.Header, c *engine.Checksum) {
+	if c == nil {
+		return
+	}
+	h.Set(checksumHeader(c.Algorithm), c.String())
+	h.Set("x-amz-checksum-type", c.Type)
+}
+
+// checksumElements are a checksum's elements in an S3 document. At most one of
+// the values is set.
+type checksumElements struct {
+	CRC32     string `xml:"ChecksumCRC32,omitempty"`
+	CRC32C    string `xml:"ChecksumCRC32C,omitempty"`
+	CRC64NVME string `xml:"ChecksumCRC64NVME,omitempty"`
+	SHA1      string `xml:"ChecksumSHA1,omitempty"`
+	SHA256    string `xml:"ChecksumSHA256,omitempty"`
+}
+
+// field is the element for the algorithm; nil if it is unknown.
+func (e *checksumElements) field(algorithm string) *string {
+	switch algorithm {
+	case engine.CRC32:
+		return &e.CRC32
+	case engine.CRC32C:
+		return &e.CRC32C
+	case engine.CRC64NVME:
+		return &e.CRC64NVME
+	case engine.SHA1:
+		return &e.SHA1
+	case engine.SHA256:
+		return &e.SHA256
+	}
+	return nil
+}
+
+// elementsOf are the elements that show c; none when it is nil.
+func elementsOf(c *engine.Checksum) (e checksumElements) {
+	if c != nil {
+		*e.field(c.Algorithm) = c.String()
+	}
+	return e
+}

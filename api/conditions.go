@@ -1,0 +1,124 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// copySourcePrefix turns the name of a conditional header into the one that
+// speaks of a copy's source.
+const copySourcePrefix = "X-Amz-Copy-Source-"
+
+// readConditions are the If-* headers of a GET or HEAD. Dates that are none are
+// ignored, as RFC 9110 section 13.1.3 demands.
+func (r *Request) readConditions() engine.Conditions {
+	return engine.Conditions{
+		IfMatch:           r.Header("If-Match"),
+		IfNoneMatch:       r.Header("If-None-Match"),
+		IfModifiedSince:   conditionDate(r.Header("If-Modified-Since")),
+		IfUnmodifiedSince: conditionDate(r.Header("If-Unmodified-Since")),
+	}
+}
+
+// sourceConditions are the x-amz-copy-source-if-* headers. A date that cannot
+// be read is refused: to leave it out would copy what must not be copied.
+func (r *Request) sourceConditions() (engine.Conditions, error) {
+	c := engine.Conditions{
+		IfMatch:     r.Header(copySourcePrefix + "If-Match"),
+		IfNoneMatch: r.Header(copySourcePrefix + "If-None-Match"),
+	}
+	var err error
+	if c.IfModifiedSince, err = r.strictDate(copySourcePrefix + "If-Modified-Since"); err != nil {
+		return c, err
+	}
+	c.IfUnmodifiedSince, err = r.strictDate(copySourcePrefix + "If-Unmodified-Since")
+	return c, err
+}
+
+// writeConditions are the conditions on the key that a request writes. S3 knows
+// If-Match with an entity tag and If-None-Match with *, one at a time; whatever
+// else is asked is refused, so that no condition is passed over in silence.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+func (r *Request) writeConditions() (engine.Conditions, error) {
+	for _, name := range []string{"If-Modified-Since", "If-Unmodified-Since"} {
+		if r.HasHeader(name) {
+			return engine.Conditions{}, unsupportedCondition(name)
+		}
+	}
+	match, none := r.Header("If-Match"), r.Header("If-None-Match")
+	switch {
+	case r.HasHeader("If-Match") && r.HasHeader("If-None-Match"):
+		return engine.Conditions{}, s3err.New(s3err.NotImplemented, "A header you provided implies functionality that is not implemented").
+			With("Header", "If-Match,If-None-Match").With("AdditionalMessage", "Multiple conditional request headers present in the request")
+	case r.HasHeader("If-None-Match") && strings.Trim(none, `"`) != "*":
+		return engine.Conditions{}, unsupportedCondition("If-None-Match")
+	case r.HasHeader("If-Match") && strings.TrimSpace(match) == "":
+		return engine.Conditions{}, unsupportedCondition("If-Match")
+	case none != "":
+		none = "*"
+	}
+	return engine.Conditions{IfMatch: match, IfNoneMatch: none}, nil
+}
+
+// deleteConditions are those of a DeleteObject.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
+func (r *Request) deleteConditions() (d engine.DeleteObject, err error) {
+	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
+		if r.HasHeader(name) {
+			return d, unsupportedCondition(name)
+		}
+	}
+	if d.IfMatch = r.Header("If-Match"); r.HasHeader("If-Match") && strings.TrimSpace(d.IfMatch) == "" {
+		return d, unsupportedCondition("If-Match")
+	}
+	if r.HasHeader("X-Amz-If-Match-Size") {
+		n, err := strconv.ParseInt(r.Header("X-Amz-If-Match-Size"), 10, 64)
+		if err != nil || n < 0 {
+			return d, invalidHeader("x-amz-if-match-size", r.Header("X-Amz-If-Match-Size"))
+		}
+		d.IfSize = &n
+	}
+	d.IfModified, err = r.strictDate("X-Amz-If-Match-Last-Modified-Time")
+	return d, err
+}
+
+// strictDate reads a header that must hold a date when it is sent.
+func (r *Request) strictDate(name string) (time.Time, error) {
+	if !r.HasHeader(name) {
+		return time.Time{}, nil
+	}
+	t := conditionDate(r.Header(name))
+	if t.IsZero() {
+		return t, invalidHeader(strings.ToLower(name), r.Header(name))
+	}
+	return t, nil
+}
+
+// conditionDate reads the date of a condition: an HTTP date, or the ISO 8601
+// form that S3 takes as well. It returns the zero time for anything else.
+func conditionDate(s string) time.Time {
+	if t, err := http.ParseTime(s); err == nil {
+		return t
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t
+	}
+	return time.Time{}
+}
+
+func unsupportedCondition(header string) error {
+	return s3err.New(s3err.NotImplemented, "A header you provided implies functionality that is not implemented").
+		With("Header", header).
+		With("AdditionalMessage", "We don't accept the provided value of "+header+" header for this API")
+}
+
+// invalidHeader is the refusal of a header whose value cannot be read.
+func invalidHeader(name, value string) error {
+	return s3err.New(s3err.InvalidArgument, "The value of the %s header is not valid.", name).
+		With("ArgumentName", name).With("ArgumentValue", value)
+}

@@ -1,0 +1,162 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// Scope is what a request's path names.
+type Scope int
+
+const (
+	Service     Scope = iota // /
+	BucketScope              // /bucket
+	ObjectScope              // /bucket/key
+)
+
+func (s Scope) String() string { return [...]string{"service", "bucket", "object"}[s] }
+
+// BodyKind says what the core does with a request's body before the handler.
+type BodyKind int
+
+const (
+	NoBody   BodyKind = iota // must be empty or is ignored unread
+	XMLBody                  // read whole, up to MaxBody, into Request.XML
+	DataBody                 // handed on as Request.Body
+)
+
+// Handler carries out an operation.
+type Handler func(*Server, *Request) (*Reply, error)
+
+// Operation is one row of the S3 API. A row without a handler answers 501; it
+// exists so that its requests reach no other row.
+type Operation struct {
+	Name   string // as AWS names it
+	Method string
+	Scope  Scope
+	// Query are parameters that must be present: "name", or "name=value".
+	Query []string
+	// Accept are selecting parameters that may be present besides Query. Any
+	// other selecting parameter makes the request match no row.
+	Accept []string
+	// Header must be present, if not empty.
+	Header string
+	// Needs says what must be allowed. It runs after the bucket was resolved.
+	Needs func(*Request) ([]access.Need, error)
+	Body  BodyKind
+	// MaxBody is the limit of an XMLBody in bytes, or of a DataBody's decoded
+	// length.
+	MaxBody int64
+	// ObjectChecksum: x-amz-checksum-* headers speak of the object, not of the
+	// XML body that carries them.
+	ObjectChecksum bool
+	Handle         Handler
+	// Note qualifies the row in docs/s3-coverage.md.
+	Note string
+}
+
+// Operations are all rows, those of AWS that the gateway does not carry out
+// included. Source of names, methods and parameters:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
+var Operations = slices.Concat(serviceOperations, bucketOperations, objectOperations)
+
+// ignoredQuery is sent by SDKs to name the operation; it must decide nothing,
+// for it is not what the signature's other parts describe.
+const ignoredQuery = "x-id"
+
+// refining parameters distinguish rows of one sub-resource, and mean nothing
+// without it: elsewhere they are ignored like any unknown parameter.
+var refining = map[string]bool{"id": true, "list-type": true, "annotationName": true, ignoredQuery: true}
+
+// selecting are the parameters that choose an operation. A row that neither
+// demands nor accepts one that is present is not meant.
+var selecting = func() map[string]bool {
+	m := map[string]bool{"versionId": true}
+	for _, op := range Operations {
+		for _, q := range op.Query {
+			if name, _, _ := strings.Cut(q, "="); !refining[name] {
+				m[name] = true
+			}
+		}
+	}
+	return m
+}()
+
+// Resolve finds the operation that a request means: of the rows whose method,
+// scope, query and header it satisfies, the one that demands most.
+func Resolve(method string, scope Scope, q sigv4.Query, h http.Header) (*Operation, error) {
+	var best *Operation
+	for i := range Operations {
+		op := &Operations[i]
+		if op.Method == method && op.Scope == scope && op.matches(q, h) && (best == nil || op.weight() > best.weight()) {
+			best = op
+		}
+	}
+	if best == nil {
+		return nil, explainUnresolved(method, scope, q)
+	}
+	return best, nil
+}
+
+func (op *Operation) matches(q sigv4.Query, h http.Header) bool {
+	for _, want := range op.Query {
+		name, value, exact := strings.Cut(want, "=")
+		got, ok := q.Get(name)
+		if !ok || exact && got != value {
+			return false
+		}
+	}
+	if op.Header != "" && len(h.Values(op.Header)) == 0 {
+		return false
+	}
+	for _, p := range q {
+		if selecting[p.Name] && !slices.Contains(op.Query, p.Name) && !slices.Contains(op.Accept, p.Name) {
+			return false
+		}
+	}
+	return true
+}
+
+func (op *Operation) weight() int {
+	n := len(op.Query)
+	if op.Header != "" {
+		n++
+	}
+	return n
+}
+
+// explainUnresolved says why no row is meant: parameters that exclude each
+// other or lack a companion, or a method that the resource does not have.
+func explainUnresolved(method string, scope Scope, q sigv4.Query) error {
+	var names []string
+	for _, p := range q {
+		if selecting[p.Name] && !slices.Contains(names, p.Name) {
+			names = append(names, p.Name)
+		}
+	}
+	known := func(name string) bool {
+		return slices.ContainsFunc(Operations, func(op Operation) bool {
+			return op.Method == method && op.Scope == scope && (slices.Contains(op.Query, name) || slices.Contains(op.Accept, name))
+		})
+	}
+	if len(names) == 0 || !slices.ContainsFunc(names, known) {
+		if len(names) == 1 && names[0] == "versionId" && scope == ObjectScope {
+			return s3err.New(s3err.InvalidArgument, "This operation does not accept a version-id.").With("ArgumentName", "versionId")
+		}
+		return s3err.New(s3err.MethodNotAllowed, "").With("Method", method)
+	}
+	if len(names) == 1 {
+		return s3err.New(s3err.InvalidArgument, "The query parameter %s lacks the parameter that goes with it.", names[0]).With("ArgumentName", names[0])
+	}
+	return s3err.New(s3err.InvalidArgument, "Conflicting query string parameters: %s", strings.Join(names, ", ")).With("ArgumentName", "ResourceType")
+}
+
+// needs states one action on the request's own target.
+func needs(action string) func(*Request) ([]access.Need, error) {
+	return func(r *Request) ([]access.Need, error) { return []access.Need{r.need(action)}, nil }
+}

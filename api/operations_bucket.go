@@ -1,0 +1,106 @@
+package api
+
+import (
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// neverConfigured marks reads that answer truthfully because the feature can
+// not be configured: many clients send them before they do anything else.
+const neverConfigured = "reads only: never configured"
+
+// serviceOperations are the rows whose path names nothing.
+var serviceOperations = []Operation{
+	{Name: "ListBuckets", Method: "GET", Scope: Service, Needs: needs(access.ListAllMyBuckets), Handle: listBuckets},
+	// On AWS this one has a host of its own; here only x-id tells it apart.
+	{Name: "ListDirectoryBuckets", Method: "GET", Scope: Service, Query: []string{"x-id=ListDirectoryBuckets"}, Needs: needs("s3express:ListAllMyDirectoryBuckets")},
+}
+
+// bucketOperations are the rows whose path names a bucket, but for those of
+// multipart uploads and DeleteObjects. Deprecated names of the same requests
+// (GetBucketLifecycle, PutBucketLifecycle, GetBucketNotification,
+// PutBucketNotification) have no rows of their own.
+var bucketOperations = []Operation{
+	{Name: "CreateBucket", Method: "PUT", Scope: BucketScope, Needs: needs("s3:CreateBucket"), Body: XMLBody, MaxBody: maxSubresourceXML, Handle: createBucket},
+	{Name: "HeadBucket", Method: "HEAD", Scope: BucketScope, Needs: needs("s3:ListBucket"), Handle: headBucket},
+	{Name: "DeleteBucket", Method: "DELETE", Scope: BucketScope, Needs: needs("s3:DeleteBucket"), Handle: deleteBucket},
+	{Name: "GetBucketLocation", Method: "GET", Scope: BucketScope, Query: []string{"location"}, Needs: needs("s3:GetBucketLocation"), Handle: getBucketLocation},
+	{Name: "ListObjects", Method: "GET", Scope: BucketScope, Needs: needs("s3:ListBucket"), Handle: listObjects},
+	{Name: "ListObjectsV2", Method: "GET", Scope: BucketScope, Query: []string{"list-type=2"}, Needs: needs("s3:ListBucket"), Handle: listObjectsV2},
+	{Name: "ListObjectVersions", Method: "GET", Scope: BucketScope, Query: []string{"versions"}, Needs: needs("s3:ListBucketVersions")},
+	{Name: "PostObject", Method: "POST", Scope: BucketScope, Needs: needs("s3:PutObject"), Note: "browser form uploads"},
+	{Name: "CreateSession", Method: "GET", Scope: BucketScope, Query: []string{"session"}, Needs: needs("s3:CreateSession")},
+	{Name: "OptionsBucket", Method: "OPTIONS", Scope: BucketScope, Needs: needs("s3:ListBucket"), Note: "CORS preflight: refused, no CORS rules can be set"},
+	{Name: "WriteGetObjectResponse", Method: "POST", Scope: BucketScope, Header: "X-Amz-Request-Route", Needs: needs("s3:WriteGetObjectResponse"), Note: "Object Lambda, which is not there"},
+
+	{Name: "GetBucketAbac", Method: "GET", Scope: BucketScope, Query: []string{"abac"}, Needs: needs("s3:GetBucketAbac")},
+	{Name: "PutBucketAbac", Method: "PUT", Scope: BucketScope, Query: []string{"abac"}, Needs: needs("s3:PutBucketAbac")},
+	{Name: "GetBucketAccelerateConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"accelerate"}, Needs: needs("s3:GetAccelerateConfiguration"), Handle: emptyDocument("AccelerateConfiguration"), Note: neverConfigured},
+	{Name: "PutBucketAccelerateConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"accelerate"}, Needs: needs("s3:PutAccelerateConfiguration")},
+	{Name: "GetBucketAcl", Method: "GET", Scope: BucketScope, Query: []string{"acl"}, Needs: needs("s3:GetBucketAcl"), Handle: getACL, Note: neverConfigured},
+	{Name: "PutBucketAcl", Method: "PUT", Scope: BucketScope, Query: []string{"acl"}, Needs: needs("s3:PutBucketAcl")},
+	{Name: "GetBucketCors", Method: "GET", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:GetBucketCORS"), Handle: notConfigured(s3err.NoSuchCORSConfiguration), Note: neverConfigured},
+	{Name: "PutBucketCors", Method: "PUT", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:PutBucketCORS")},
+	{Name: "DeleteBucketCors", Method: "DELETE", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:PutBucketCORS")},
+	{Name: "GetBucketEncryption", Method: "GET", Scope: BucketScope, Query: []string{"encryption"}, Needs: needs("s3:GetEncryptionConfiguration"), Handle: getBucketEncryption, Note: neverConfigured},
+	{Name: "PutBucketEncryption", Method: "PUT", Scope: BucketScope, Query: []string{"encryption"}, Needs: needs("s3:PutEncryptionConfiguration")},
+	{Name: "DeleteBucketEncryption", Method: "DELETE", Scope: BucketScope, Query: []string{"encryption"}, Needs: needs("s3:PutEncryptionConfiguration")},
+	{Name: "GetBucketLifecycleConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"lifecycle"}, Needs: needs("s3:GetLifecycleConfiguration"), Handle: notConfigured(s3err.NoSuchLifecycleConfiguration), Note: neverConfigured},
+	{Name: "PutBucketLifecycleConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"lifecycle"}, Needs: needs("s3:PutLifecycleConfiguration")},
+	{Name: "DeleteBucketLifecycle", Method: "DELETE", Scope: BucketScope, Query: []string{"lifecycle"}, Needs: needs("s3:PutLifecycleConfiguration")},
+	{Name: "GetBucketLogging", Method: "GET", Scope: BucketScope, Query: []string{"logging"}, Needs: needs("s3:GetBucketLogging"), Handle: emptyDocument("BucketLoggingStatus"), Note: neverConfigured},
+	{Name: "PutBucketLogging", Method: "PUT", Scope: BucketScope, Query: []string{"logging"}, Needs: needs("s3:PutBucketLogging")},
+	{Name: "GetBucketNotificationConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"notification"}, Needs: needs("s3:GetBucketNotification"), Handle: emptyDocument("NotificationConfiguration"), Note: neverConfigured},
+	{Name: "PutBucketNotificationConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"notification"}, Needs: needs("s3:PutBucketNotification")},
+	{Name: "GetObjectLockConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"object-lock"}, Needs: needs("s3:GetBucketObjectLockConfiguration"), Handle: notConfigured(s3err.ObjectLockConfigurationNotFound), Note: neverConfigured},
+	{Name: "PutObjectLockConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"object-lock"}, Needs: needs("s3:PutBucketObjectLockConfiguration")},
+	{Name: "GetBucketOwnershipControls", Method: "GET", Scope: BucketScope, Query: []string{"ownershipControls"}, Needs: needs("s3:GetBucketOwnershipControls"), Handle: notConfigured(s3err.OwnershipControlsNotFound), Note: neverConfigured},
+	{Name: "PutBucketOwnershipControls", Method: "PUT", Scope: BucketScope, Query: []string{"ownershipControls"}, Needs: needs("s3:PutBucketOwnershipControls")},
+	{Name: "DeleteBucketOwnershipControls", Method: "DELETE", Scope: BucketScope, Query: []string{"ownershipControls"}, Needs: needs("s3:PutBucketOwnershipControls")},
+	{Name: "GetBucketPolicy", Method: "GET", Scope: BucketScope, Query: []string{"policy"}, Needs: needs("s3:GetBucketPolicy"), Handle: notConfigured(s3err.NoSuchBucketPolicy), Note: neverConfigured},
+	{Name: "PutBucketPolicy", Method: "PUT", Scope: BucketScope, Query: []string{"policy"}, Needs: needs("s3:PutBucketPolicy")},
+	{Name: "DeleteBucketPolicy", Method: "DELETE", Scope: BucketScope, Query: []string{"policy"}, Needs: needs("s3:DeleteBucketPolicy")},
+	{Name: "GetBucketPolicyStatus", Method: "GET", Scope: BucketScope, Query: []string{"policyStatus"}, Needs: needs("s3:GetBucketPolicyStatus"), Handle: notConfigured(s3err.NoSuchBucketPolicy), Note: neverConfigured},
+	{Name: "GetPublicAccessBlock", Method: "GET", Scope: BucketScope, Query: []string{"publicAccessBlock"}, Needs: needs("s3:GetBucketPublicAccessBlock"), Handle: notConfigured(s3err.NoSuchPublicAccessBlock), Note: neverConfigured},
+	{Name: "PutPublicAccessBlock", Method: "PUT", Scope: BucketScope, Query: []string{"publicAccessBlock"}, Needs: needs("s3:PutBucketPublicAccessBlock")},
+	{Name: "DeletePublicAccessBlock", Method: "DELETE", Scope: BucketScope, Query: []string{"publicAccessBlock"}, Needs: needs("s3:PutBucketPublicAccessBlock")},
+	{Name: "GetBucketReplication", Method: "GET", Scope: BucketScope, Query: []string{"replication"}, Needs: needs("s3:GetReplicationConfiguration"), Handle: notConfigured(s3err.ReplicationConfigurationNotFound), Note: neverConfigured},
+	{Name: "PutBucketReplication", Method: "PUT", Scope: BucketScope, Query: []string{"replication"}, Needs: needs("s3:PutReplicationConfiguration")},
+	{Name: "DeleteBucketReplication", Method: "DELETE", Scope: BucketScope, Query: []string{"replication"}, Needs: needs("s3:PutReplicationConfiguration")},
+	{Name: "GetBucketRequestPayment", Method: "GET", Scope: BucketScope, Query: []string{"requestPayment"}, Needs: needs("s3:GetBucketRequestPayment"), Handle: getBucketRequestPayment, Note: neverConfigured},
+	{Name: "PutBucketRequestPayment", Method: "PUT", Scope: BucketScope, Query: []string{"requestPayment"}, Needs: needs("s3:PutBucketRequestPayment")},
+	{Name: "GetBucketTagging", Method: "GET", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:GetBucketTagging"), Handle: notConfigured(s3err.NoSuchTagSet), Note: neverConfigured},
+	{Name: "PutBucketTagging", Method: "PUT", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:PutBucketTagging")},
+	{Name: "DeleteBucketTagging", Method: "DELETE", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:PutBucketTagging")},
+	{Name: "GetBucketVersioning", Method: "GET", Scope: BucketScope, Query: []string{"versioning"}, Needs: needs("s3:GetBucketVersioning"), Handle: emptyDocument("VersioningConfiguration"), Note: neverConfigured},
+	{Name: "PutBucketVersioning", Method: "PUT", Scope: BucketScope, Query: []string{"versioning"}, Needs: needs("s3:PutBucketVersioning")},
+	{Name: "GetBucketWebsite", Method: "GET", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:GetBucketWebsite"), Handle: notConfigured(s3err.NoSuchWebsiteConfiguration), Note: neverConfigured},
+	{Name: "PutBucketWebsite", Method: "PUT", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:PutBucketWebsite")},
+	{Name: "DeleteBucketWebsite", Method: "DELETE", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:DeleteBucketWebsite")},
+
+	{Name: "GetBucketAnalyticsConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"analytics", "id"}, Needs: needs("s3:GetAnalyticsConfiguration")},
+	{Name: "ListBucketAnalyticsConfigurations", Method: "GET", Scope: BucketScope, Query: []string{"analytics"}, Needs: needs("s3:GetAnalyticsConfiguration")},
+	{Name: "PutBucketAnalyticsConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"analytics"}, Needs: needs("s3:PutAnalyticsConfiguration")},
+	{Name: "DeleteBucketAnalyticsConfiguration", Method: "DELETE", Scope: BucketScope, Query: []string{"analytics"}, Needs: needs("s3:PutAnalyticsConfiguration")},
+	{Name: "GetBucketIntelligentTieringConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"intelligent-tiering", "id"}, Needs: needs("s3:GetIntelligentTieringConfiguration")},
+	{Name: "ListBucketIntelligentTieringConfigurations", Method: "GET", Scope: BucketScope, Query: []string{"intelligent-tiering"}, Needs: needs("s3:GetIntelligentTieringConfiguration")},
+	{Name: "PutBucketIntelligentTieringConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"intelligent-tiering"}, Needs: needs("s3:PutIntelligentTieringConfiguration")},
+	{Name: "DeleteBucketIntelligentTieringConfiguration", Method: "DELETE", Scope: BucketScope, Query: []string{"intelligent-tiering"}, Needs: needs("s3:PutIntelligentTieringConfiguration")},
+	{Name: "GetBucketInventoryConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"inventory", "id"}, Needs: needs("s3:GetInventoryConfiguration")},
+	{Name: "ListBucketInventoryConfigurations", Method: "GET", Scope: BucketScope, Query: []string{"inventory"}, Needs: needs("s3:GetInventoryConfiguration")},
+	{Name: "PutBucketInventoryConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"inventory"}, Needs: needs("s3:PutInventoryConfiguration")},
+	{Name: "DeleteBucketInventoryConfiguration", Method: "DELETE", Scope: BucketScope, Query: []string{"inventory"}, Needs: needs("s3:PutInventoryConfiguration")},
+	{Name: "GetBucketMetricsConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"metrics", "id"}, Needs: needs("s3:GetMetricsConfiguration")},
+	{Name: "ListBucketMetricsConfigurations", Method: "GET", Scope: BucketScope, Query: []string{"metrics"}, Needs: needs("s3:GetMetricsConfiguration")},
+	{Name: "PutBucketMetricsConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"metrics"}, Needs: needs("s3:PutMetricsConfiguration")},
+	{Name: "DeleteBucketMetricsConfiguration", Method: "DELETE", Scope: BucketScope, Query: []string{"metrics"}, Needs: needs("s3:PutMetricsConfiguration")},
+	{Name: "CreateBucketMetadataConfiguration", Method: "POST", Scope: BucketScope, Query: []string{"metadataConfiguration"}, Needs: needs("s3:CreateBucketMetadataTableConfiguration")},
+	{Name: "GetBucketMetadataConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"metadataConfiguration"}, Needs: needs("s3:GetBucketMetadataTableConfiguration")},
+	{Name: "DeleteBucketMetadataConfiguration", Method: "DELETE", Scope: BucketScope, Query: []string{"metadataConfiguration"}, Needs: needs("s3:DeleteBucketMetadataTableConfiguration")},
+	{Name: "CreateBucketMetadataTableConfiguration", Method: "POST", Scope: BucketScope, Query: []string{"metadataTable"}, Needs: needs("s3:CreateBucketMetadataTableConfiguration")},
+	{Name: "GetBucketMetadataTableConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"metadataTable"}, Needs: needs("s3:GetBucketMetadataTableConfiguration")},
+	{Name: "DeleteBucketMetadataTableConfiguration", Method: "DELETE", Scope: BucketScope, Query: []string{"metadataTable"}, Needs: needs("s3:DeleteBucketMetadataTableConfiguration")},
+	{Name: "UpdateBucketMetadataAnnotationTableConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"metadataAnnotationTable"}, Needs: needs("s3:UpdateBucketMetadataAnnotationTableConfiguration")},
+	{Name: "UpdateBucketMetadataInventoryTableConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"metadataInventoryTable"}, Needs: needs("s3:UpdateBucketMetadataInventoryTableConfiguration")},
+	{Name: "UpdateBucketMetadataJournalTableConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"metadataJournalTable"}, Needs: needs("s3:UpdateBucketMetadataJournalTableConfiguration")},
+}

@@ -1,0 +1,53 @@
+package api
+
+// Limits of what object operations carry.
+const (
+	// MaxObjectBytes is the largest body of one PutObject or UploadPart: 5 GiB.
+	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+	MaxObjectBytes = 5 << 30
+	// maxCompleteXML fits 10,000 parts with every element that SDKs send.
+	maxCompleteXML = 8 << 20
+	// maxDeleteXML fits 1,000 keys of 1,024 bytes, each byte a character reference.
+	maxDeleteXML = 8 << 20
+	// maxSubresourceXML bounds the documents that configure a bucket or object.
+	maxSubresourceXML = 64 << 10
+)
+
+// objectOperations are the rows whose path names an object, and DeleteObjects.
+var objectOperations = []Operation{
+	{Name: "GetObject", Method: "GET", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject")},
+	{Name: "HeadObject", Method: "HEAD", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject")},
+	{Name: "PutObject", Method: "PUT", Scope: ObjectScope, Needs: needs("s3:PutObject"), Body: DataBody, MaxBody: MaxObjectBytes},
+	{Name: "CopyObject", Method: "PUT", Scope: ObjectScope, Header: "X-Amz-Copy-Source", Needs: needs("s3:PutObject")},
+	{Name: "DeleteObject", Method: "DELETE", Scope: ObjectScope, Accept: []string{"versionId"}, Needs: needs("s3:DeleteObject")},
+	{Name: "DeleteObjects", Method: "POST", Scope: BucketScope, Query: []string{"delete"}, Needs: needs("s3:DeleteObject"), Body: XMLBody, MaxBody: maxDeleteXML},
+	{Name: "GetObjectAttributes", Method: "GET", Scope: ObjectScope, Query: []string{"attributes"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectAttributes")},
+
+	{Name: "CreateMultipartUpload", Method: "POST", Scope: ObjectScope, Query: []string{"uploads"}, Needs: needs("s3:PutObject")},
+	{Name: "UploadPart", Method: "PUT", Scope: ObjectScope, Query: []string{"uploadId", "partNumber"}, Needs: needs("s3:PutObject"), Body: DataBody, MaxBody: MaxObjectBytes},
+	{Name: "UploadPartCopy", Method: "PUT", Scope: ObjectScope, Query: []string{"uploadId", "partNumber"}, Header: "X-Amz-Copy-Source", Needs: needs("s3:PutObject")},
+	{Name: "CompleteMultipartUpload", Method: "POST", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: needs("s3:PutObject"), Body: XMLBody, MaxBody: maxCompleteXML, ObjectChecksum: true},
+	{Name: "AbortMultipartUpload", Method: "DELETE", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: needs("s3:AbortMultipartUpload")},
+	{Name: "ListParts", Method: "GET", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: needs("s3:ListMultipartUploadParts")},
+	{Name: "ListMultipartUploads", Method: "GET", Scope: BucketScope, Query: []string{"uploads"}, Needs: needs("s3:ListBucketMultipartUploads")},
+
+	{Name: "GetObjectAcl", Method: "GET", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectAcl")},
+	{Name: "PutObjectAcl", Method: "PUT", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectAcl")},
+	{Name: "GetObjectTagging", Method: "GET", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectTagging")},
+	{Name: "PutObjectTagging", Method: "PUT", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectTagging")},
+	{Name: "DeleteObjectTagging", Method: "DELETE", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: needs("s3:DeleteObjectTagging")},
+	{Name: "GetObjectRetention", Method: "GET", Scope: ObjectScope, Query: []string{"retention"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectRetention")},
+	{Name: "PutObjectRetention", Method: "PUT", Scope: ObjectScope, Query: []string{"retention"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectRetention")},
+	{Name: "GetObjectLegalHold", Method: "GET", Scope: ObjectScope, Query: []string{"legal-hold"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectLegalHold")},
+	{Name: "PutObjectLegalHold", Method: "PUT", Scope: ObjectScope, Query: []string{"legal-hold"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectLegalHold")},
+	{Name: "GetObjectAnnotation", Method: "GET", Scope: ObjectScope, Query: []string{"annotation", "annotationName"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectAnnotation")},
+	{Name: "ListObjectAnnotations", Method: "GET", Scope: ObjectScope, Query: []string{"annotation"}, Accept: []string{"versionId"}, Needs: needs("s3:ListObjectAnnotations")},
+	{Name: "PutObjectAnnotation", Method: "PUT", Scope: ObjectScope, Query: []string{"annotation"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectAnnotation")},
+	{Name: "DeleteObjectAnnotation", Method: "DELETE", Scope: ObjectScope, Query: []string{"annotation"}, Accept: []string{"versionId"}, Needs: needs("s3:DeleteObjectAnnotation")},
+	{Name: "GetObjectTorrent", Method: "GET", Scope: ObjectScope, Query: []string{"torrent"}, Needs: needs("s3:GetObjectTorrent")},
+	{Name: "RenameObject", Method: "PUT", Scope: ObjectScope, Query: []string{"renameObject"}, Needs: needs("s3:PutObject")},
+	{Name: "RestoreObject", Method: "POST", Scope: ObjectScope, Query: []string{"restore"}, Accept: []string{"versionId"}, Needs: needs("s3:RestoreObject")},
+	{Name: "SelectObjectContent", Method: "POST", Scope: ObjectScope, Query: []string{"select"}, Accept: []string{"select-type"}, Needs: needs("s3:GetObject")},
+	{Name: "UpdateObjectEncryption", Method: "PUT", Scope: ObjectScope, Query: []string{"encryption"}, Accept: []string{"versionId"}, Needs: needs("s3:UpdateObjectEncryption")},
+	{Name: "OptionsObject", Method: "OPTIONS", Scope: ObjectScope, Needs: needs("s3:GetObject"), Note: "CORS preflight: refused, no CORS rules can be set"},
+}

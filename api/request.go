@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Request is one S3 request on its way through the gateway. Handlers get it
+// authenticated, authorized and with its body prepared.
+type Request struct {
+	HTTP      *http.Request
+	ID        string // 16 uppercase hexadecimal digits
+	Op        *Operation
+	Target    Target
+	Principal access.Principal
+	// Bucket is the target's bucket, resolved for every operation of bucket and
+	// object scope except CreateBucket.
+	Bucket meta.Bucket
+	// Body is the body of a DataBody operation; nil for all others.
+	Body *Body
+	// XML is the whole body of an XMLBody operation, its digests checked.
+	XML []byte
+	// Now is the time at which the request arrived.
+	Now time.Time
+
+	server *Server
+}
+
+// Body is the payload of an upload: decoded from aws-chunked where it was, and
+// authenticated as its payload mode demands.
+type Body struct {
+	// Reader yields exactly Size bytes and then io.EOF; any other error at the
+	// end means that the bytes must not become an object.
+	Reader io.Reader
+	Size   int64
+	MD5    []byte // Content-MD5 as given, 16 bytes; nil when not given
+	// Announced are the names in x-amz-trailer, lowercase.
+	Announced []string
+	// Trailers are the authenticated trailers, complete once Reader returned
+	// io.EOF. Never nil.
+	Trailers func() http.Header
+}
+
+// Reply is a handler's answer.
+type Reply struct {
+	Status int // 0: 200 OK
+	Header http.Header
+	// XML is a document: a struct with an XMLName whose tag is the element's
+	// name, or a value with AppendXML. It gets the S3 namespace and the XML header.
+	XML any
+	// Stream writes exactly Length bytes. An error aborts the connection, for
+	// the header is out by then. It is closed when it is an io.Closer, also
+	// when it was never written (HEAD).
+	Stream io.WriterTo
+	Length int64
+}
+
+// Context is the request's context: it ends when the client is gone.
+func (r *Request) Context() context.Context { return r.HTTP.Context() }
+
+// Header is the value of a request header, or "". Repeated x-amz-meta-* headers
+// are joined by commas, as they are signed; all others that S3 knows have been
+// refused if they were repeated.
+func (r *Request) Header(name string) string {
+	return strings.Join(r.HTTP.Header.Values(name), ",")
+}
+
+// HasHeader reports whether the header was sent, even empty.
+func (r *Request) HasHeader(name string) bool { return len(r.HTTP.Header.Values(name)) > 0 }
+
+// QueryValue is the value of a query parameter, or "". Parameters that S3 knows
+// have been refused if they were repeated.
+func (r *Request) QueryValue(name string) string {
+	v, _ := r.Target.Query.Get(name)
+	return v
+}
+
+// HasQuery reports whether the query parameter was sent, even empty.
+func (r *Request) HasQuery(name string) bool { return r.Target.Query.Has(name) }
+
+// Owner is the id under which what the request creates is stored.
+func (r *Request) Owner() meta.ID { return meta.ID(r.Principal.ID) }
+
+// need is a need on the target's own bucket and key.
+func (r *Request) need(action string) access.Need {
+	return access.Need{
+		Action:      action,
+		Bucket:      r.Target.Bucket,
+		Key:         r.Target.Key,
+		BucketOwner: access.ID(r.Bucket.Owner),
+	}
+}
+
+// sourceNeed is a need on another object, such as the source of a copy.
+func sourceNeed(action string, b meta.Bucket, key string) access.Need {
+	return access.Need{Action: action, Bucket: b.Name, Key: key, BucketOwner: access.ID(b.Owner)}
+}
+
+// expectOwner enforces x-amz-expected-bucket-owner, or its x-amz-source- twin,
+// against the bucket it speaks of: the value is the owner's id as listings show it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
+func (r *Request) expectOwner(header string, b meta.Bucket) error {
+	if !r.HasHeader(header) {
+		return nil
+	}
+	if r.Header(header) != b.Owner.Canonical() {
+		return s3err.AccessDenied
+	}
+	return nil
+}

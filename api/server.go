@@ -1,0 +1,78 @@
+// Package api speaks the S3 protocol: it takes requests apart, has them
+// authenticated and authorized, and renders what the engine answers. It never
+// touches a backend or a key, keeps no state between requests, and lets no
+// header of a client name internal state.
+//
+// The road of a request is the function serve; what S3 has is the table
+// Operations.
+package api
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// DefaultRegion is the region of a gateway that was given none.
+const DefaultRegion = "us-east-1"
+
+// Config is what a Server works with.
+type Config struct {
+	Engine  *engine.Engine
+	Region  string           // empty: DefaultRegion
+	Domains []string         // base domains of virtual-hosted requests
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: nothing is logged
+	// Observe is told of every finished request; nil: nobody is. It must be
+	// safe for concurrent use and quick.
+	Observe func(Observation)
+	Limits  Limits
+}
+
+// Observation is what metrics learn of one request.
+type Observation struct {
+	Operation string // "" when none was resolved
+	Status    int    // what was sent; 499 when the client was gone
+	Code      string // of the error; "" for success
+	Duration  time.Duration
+	BytesIn   int64 // of the body, as read from the connection
+	BytesOut  int64 // of the body
+}
+
+// Server is the S3 listener's http.Handler.
+type Server struct {
+	engine   *engine.Engine
+	region   string
+	domains  []string
+	now      func() time.Time
+	log      *slog.Logger
+	observe  func(Observation)
+	limits   Limits
+	verifier sigv4.Verifier
+	slots    chan struct{}
+}
+
+// New returns a Server. It starts nothing.
+func New(c Config) *Server {
+	s := &Server{
+		engine: c.Engine, region: c.Region, domains: c.Domains,
+		now: c.Now, log: c.Log, observe: c.Observe, limits: c.Limits.withDefaults(),
+	}
+	if s.region == "" {
+		s.region = DefaultRegion
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.observe == nil {
+		s.observe = func(Observation) {}
+	}
+	s.verifier = sigv4.Verifier{Region: s.region, Now: s.now, Lookup: s.lookup}
+	s.slots = make(chan struct{}, s.limits.Concurrent)
+	return s
+}

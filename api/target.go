@@ -1,0 +1,106 @@
+package api
+
+import (
+	"net"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// Target is what a request line and its Host name, decoded exactly once: access
+// and engine see the same value that was signed.
+type Target struct {
+	Bucket string // empty: the service
+	Key    string // empty: the bucket. Bytes as sent, "//", "." and ".." included
+	Query  sigv4.Query
+	// VirtualHost: the bucket came from the Host header.
+	VirtualHost bool
+	// Signed is the target as it arrived, for the signature and for <Resource>.
+	Signed sigv4.Target
+}
+
+// ParseTarget takes apart a request target (http.Request.RequestURI) and a Host.
+// Below one of the domains, the label before it is the bucket; otherwise the
+// first segment of the path is. Errors: InvalidURI, URITooLong, KeyTooLong,
+// InvalidArgument for a key that is not UTF-8.
+func ParseTarget(requestURI, host string, domains []string) (Target, error) {
+	signed, err := sigv4.ParseTarget(requestURI)
+	if err != nil {
+		return Target{}, err
+	}
+	t := Target{Query: signed.Query, Signed: signed}
+	path := signed.Path[1:]
+	if bucket := hostBucket(host, domains); bucket != "" {
+		t.Bucket, t.Key, t.VirtualHost = bucket, path, true
+	} else {
+		t.Bucket, t.Key, _ = strings.Cut(path, "/")
+		if t.Bucket == "" && path != "" {
+			// "//key": an empty bucket name is not the service.
+			return Target{}, s3err.InvalidBucketName
+		}
+	}
+	return t, checkTarget(t)
+}
+
+func checkTarget(t Target) error {
+	if !utf8.ValidString(t.Bucket) {
+		return s3err.InvalidBucketName
+	}
+	return CheckKey(t.Key)
+}
+
+// CheckKey refuses names that no object can have: more than meta.MaxKeyBytes,
+// or not UTF-8. The empty key is left to the caller.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+func CheckKey(key string) error {
+	if len(key) > meta.MaxKeyBytes {
+		return s3err.New(s3err.KeyTooLong, "").
+			With("Size", decimal(len(key))).With("MaxSizeAllowed", decimal(meta.MaxKeyBytes))
+	}
+	if !utf8.ValidString(key) {
+		return s3err.New(s3err.InvalidURI, "The object key is not valid UTF-8.")
+	}
+	return nil
+}
+
+// Scope is what the target names.
+func (t Target) Scope() Scope {
+	switch {
+	case t.Bucket == "":
+		return Service
+	case t.Key == "":
+		return BucketScope
+	}
+	return ObjectScope
+}
+
+// Resource is the path as error documents show it: decoded, with the bucket.
+func (t Target) Resource() string {
+	if t.VirtualHost {
+		return "/" + t.Bucket + t.Signed.Path
+	}
+	return t.Signed.Path
+}
+
+// hostBucket is the bucket that a virtual-hosted Host names: all labels before
+// one of the domains. Ports are ignored; host names ignore case.
+func hostBucket(host string, domains []string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	best := ""
+	for _, d := range domains {
+		d = strings.ToLower(strings.Trim(d, "."))
+		if len(d) > len(best) && (host == d || strings.HasSuffix(host, "."+d)) {
+			best = d
+		}
+	}
+	if best == "" || len(host) == len(best) {
+		return ""
+	}
+	return host[:len(host)-len(best)-1]
+}
