@@ -69,7 +69,7 @@ type Backend interface {
 	// r is read until io.EOF, even after size bytes, because a reader may
 	// verify its data at the end and fail there; io.WriterTo is used if r has
 	// it. r must yield exactly size bytes (ErrSize); size -1 means that the
-	// length is not known, and r decides. r is not used after Put has
+	// length is not known, and r decides. The zero id is refused. r is not used after Put has
 	// returned. Put does not close r, and cannot interrupt a Read that blocks.
 	//
 	// After any error nothing is visible under id, an error of r included,

@@ -1,0 +1,50 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	iofs "io/fs"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// Delete implements backends.Backend. Each folder touched is flushed once.
+func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
+	if err := s.writable(ctx); err != nil {
+		return fmt.Errorf("delete blobs: %w", err)
+	}
+	shards := make(map[string][]backends.BlobID)
+	for _, id := range ids {
+		name, _ := shardOf(id)
+		shards[name] = append(shards[name], id)
+	}
+	for _, group := range shards {
+		if err := ended(ctx); err != nil {
+			return fmt.Errorf("delete blobs: %w", err)
+		}
+		if err := s.deleteInShard(group); err != nil {
+			return fmt.Errorf("delete %d blobs like %s: %w", len(group), group[0], err)
+		}
+	}
+	return nil
+}
+
+// deleteInShard flushes the folder even if nothing was there: an earlier Delete
+// may have removed the files and died before its flush.
+func (s *Store) deleteInShard(ids []backends.BlobID) error {
+	shard, err := s.openShard(ids[0])
+	if errors.Is(err, iofs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return classify(err)
+	}
+	defer shard.Close()
+	for _, id := range ids {
+		if err := shard.Remove(id.String()); err != nil && !errors.Is(err, iofs.ErrNotExist) {
+			return classify(err)
+		}
+	}
+	return classify(s.syncDir(shard))
+}

@@ -1,0 +1,13 @@
+//go:build !linux
+
+package fs
+
+import "os"
+
+func preallocate(*os.File, int64) error { return nil }
+
+func startWriteback(*os.File, int64, int64) {}
+
+func adviseSequential(*os.File, int64, int64) {}
+
+func freeBytes(*os.File) (free int64, known bool, err error) { return 0, false, nil }

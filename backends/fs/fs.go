@@ -1,0 +1,279 @@
+// Package fs keeps blobs as files in a folder of a local file system.
+//
+//	DIR/lock           held by the one process that writes (flock); its text is the process id
+//	DIR/tmp/<n>        bodies on their way in; whatever is here at Open is left from a crash
+//	DIR/blobs/ab/<id>  one file per blob, in 1,024 folders named by the first two
+//	                   characters of the id
+//
+// Ids are random, so folders fill evenly: about 10,000 files each at ten million
+// blobs and 100,000 at a hundred million, which hashed directories (ext4, XFS)
+// take without slowing, while a deeper tree would make most writes create and
+// flush a folder of their own.
+//
+// A body is written to tmp and flushed, then linked under its id, which fails if
+// the id is taken; then the folder is flushed. Nothing inside DIR is reached
+// through a symbolic link. The package never looks inside a blob, never
+// overwrites one, and never tries a failed flush again: after EIO the kernel
+// may have dropped the pages, so a second fsync would lie.
+package fs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	iofs "io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// Modes of what the package creates: the bytes are sealed, but names, sizes and
+// times are nobody else's business either.
+const (
+	dirMode  = 0o700
+	fileMode = 0o600
+)
+
+// Names inside DIR.
+const (
+	lockName  = "lock"
+	tmpName   = "tmp"
+	blobsName = "blobs"
+)
+
+// ErrInUse: the folder is open for writing elsewhere.
+var ErrInUse = errors.New("blob folder is in use")
+
+// Options tune a Store. The zero value is ready to use.
+type Options struct {
+	// MinFree is how many bytes of the file system are left for others, such
+	// as a database beside the blobs that must still grow to record deletions.
+	// Put and Check answer ErrFull below it. 0: none. It has effect on Linux.
+	MinFree int64
+}
+
+// Store is a backends.Backend in a folder. Make one with Open or OpenReadOnly.
+type Store struct {
+	dir     string
+	opts    Options
+	root    *os.Root // DIR
+	tmp     *os.Root // DIR/tmp; nil when read-only
+	blobs   *os.Root // DIR/blobs
+	lock    *os.File // nil when read-only
+	counter atomic.Uint64
+
+	shardMu sync.Mutex
+	durable [shardCount]atomic.Bool // shard folders known to be in a flushed DIR/blobs
+
+	sync func(*os.File) error // fsync; tests make it fail
+}
+
+var _ backends.Backend = (*Store)(nil)
+
+// Open makes dir if need be, takes its lock and clears what a crash left in
+// tmp. It fails with ErrInUse while another Store, in this process or another,
+// has the folder open for writing.
+func Open(dir string, opts Options) (*Store, error) {
+	s, err := open(dir, opts)
+	if err != nil {
+		return nil, fmt.Errorf("open blob folder %s: %w", dir, err)
+	}
+	return s, nil
+}
+
+func open(dir string, opts Options) (_ *Store, err error) {
+	if err := makeDir(dir); err != nil {
+		return nil, err
+	}
+	s := &Store{dir: dir, opts: opts, sync: (*os.File).Sync}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
+	if s.root, err = os.OpenRoot(dir); err != nil {
+		return nil, err
+	}
+	if s.lock, err = takeLock(s.root); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{tmpName, blobsName} {
+		if err := s.root.Mkdir(name, dirMode); err != nil && !errors.Is(err, iofs.ErrExist) {
+			return nil, err
+		}
+	}
+	if err := s.syncDir(s.root); err != nil {
+		return nil, err
+	}
+	if s.tmp, err = openDir(s.root, tmpName); err != nil {
+		return nil, err
+	}
+	if s.blobs, err = openDir(s.root, blobsName); err != nil {
+		return nil, err
+	}
+	if err := s.clearTemp(); err != nil {
+		return nil, err
+	}
+	return s, s.adoptShards()
+}
+
+// OpenReadOnly opens a folder that may be in use by a running gateway: it takes
+// no lock and writes nothing. Put and Delete answer ErrReadOnly; Check only
+// reads.
+func OpenReadOnly(dir string) (*Store, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("open blob folder %s: %w", dir, err)
+	}
+	blobs, err := openDir(root, blobsName)
+	if err != nil {
+		root.Close()
+		return nil, fmt.Errorf("open blob folder %s: %w", dir, err)
+	}
+	return &Store{dir: dir, root: root, blobs: blobs}, nil
+}
+
+// Close gives up the lock and the folder.
+func (s *Store) Close() error {
+	var errs []error
+	for _, r := range []*os.Root{s.tmp, s.blobs, s.root} {
+		if r != nil {
+			errs = append(errs, r.Close())
+		}
+	}
+	if s.lock != nil { // last: the folder is ours until nothing can be written
+		if err := s.lock.Close(); !errors.Is(err, os.ErrClosed) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// probe is what Check writes and reads.
+var probe = []byte("sanctum gateway: can this folder be written and read?\n")
+
+// Check implements backends.Backend with a flushed file in tmp.
+func (s *Store) Check(ctx context.Context) error {
+	if err := s.check(ctx); err != nil {
+		return fmt.Errorf("check blob folder %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+func (s *Store) check(ctx context.Context) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	if s.tmp == nil {
+		_, err := s.shardNames()
+		return classify(err)
+	}
+	name, err := s.writeTemp(ctx, bytes.NewReader(probe), int64(len(probe)))
+	if err != nil {
+		return err
+	}
+	got, err := s.tmp.ReadFile(name)
+	if err := errors.Join(err, s.tmp.Remove(name)); err != nil {
+		return classify(err)
+	}
+	if !bytes.Equal(got, probe) {
+		return errors.New("the probe did not read back as written")
+	}
+	return nil
+}
+
+// clearTemp removes what a crashed process left. The lock is held, so no live
+// one can own it.
+func (s *Store) clearTemp() error {
+	names, err := readNames(s.tmp)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := s.tmp.Remove(name); err != nil {
+			return fmt.Errorf("remove leftover: %w", err)
+		}
+	}
+	return nil
+}
+
+// syncDir makes the entries of a folder durable.
+func (s *Store) syncDir(dir *os.Root) error {
+	f, err := dir.Open(".")
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return s.sync(f)
+}
+
+// readNames reads all names in a folder, in no order.
+func readNames(dir *os.Root) ([]string, error) {
+	f, err := dir.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return f.Readdirnames(-1)
+}
+
+// makeDir is MkdirAll that also flushes the parent of each folder it makes.
+func makeDir(dir string) error {
+	err := os.Mkdir(dir, dirMode)
+	switch {
+	case errors.Is(err, iofs.ErrExist):
+		return nil // a file of that name is refused by OpenRoot
+	case errors.Is(err, iofs.ErrNotExist) && filepath.Dir(dir) != dir:
+		if err := makeDir(filepath.Dir(dir)); err != nil {
+			return err
+		}
+		err = os.Mkdir(dir, dirMode)
+	}
+	if err != nil {
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer parent.Close()
+	return parent.Sync()
+}
+
+// openDir opens a folder by name inside dir and refuses a symbolic link, which
+// os.Root alone would follow as long as it stays inside.
+func openDir(dir *os.Root, name string) (*os.Root, error) {
+	fi, err := dir.Lstat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.IsDir() {
+		return nil, fmt.Errorf("%s is not a folder (%s)", filepath.Join(dir.Name(), name), fi.Mode().Type())
+	}
+	sub, err := dir.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	if now, err := sub.Stat("."); err != nil || !os.SameFile(fi, now) {
+		sub.Close()
+		return nil, errors.Join(err, fmt.Errorf("%s changed while it was opened", filepath.Join(dir.Name(), name)))
+	}
+	return sub, nil
+}
+
+// readAtFull fills p from off, and says io.ErrUnexpectedEOF at a premature end.
+func readAtFull(f io.ReaderAt, p []byte, off int64) (int, error) {
+	n, err := f.ReadAt(p, off)
+	if n == len(p) {
+		return n, nil
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}

@@ -1,0 +1,136 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// sequentialFrom is the length from which a read tells the kernel to read ahead
+// further; below, the call costs more than it saves.
+const sequentialFrom = 1 << 20
+
+// Get implements backends.Backend. A range beyond the end fails here, not in
+// Read.
+func (s *Store) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
+	r, err := s.get(ctx, id, off, n)
+	if err != nil {
+		return nil, fmt.Errorf("get blob %s: %w", id, err)
+	}
+	return r, nil
+}
+
+func (s *Store) get(ctx context.Context, id backends.BlobID, off, n int64) (*reader, error) {
+	if err := backends.CheckRange(off, n); err != nil {
+		return nil, err
+	}
+	f, size, err := s.openBlob(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if off > size || n > size-off {
+		f.Close()
+		return nil, fmt.Errorf("%d bytes from %d of %d: %w", n, off, size, io.ErrUnexpectedEOF)
+	}
+	if n < 0 {
+		n = size - off
+	}
+	if n >= sequentialFrom {
+		adviseSequential(f, off, n)
+	}
+	return &reader{ctx: ctx, f: f, off: off, left: n}, nil
+}
+
+// Stat implements backends.Backend.
+func (s *Store) Stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
+	info, err := s.stat(ctx, id)
+	if err != nil {
+		return backends.Info{}, fmt.Errorf("stat blob %s: %w", id, err)
+	}
+	return info, nil
+}
+
+func (s *Store) stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
+	if err := ended(ctx); err != nil {
+		return backends.Info{}, err
+	}
+	shard, err := s.openShard(id)
+	if err != nil {
+		return backends.Info{}, absent(err)
+	}
+	defer shard.Close()
+	fi, err := lstatBlob(shard, id)
+	if err != nil {
+		return backends.Info{}, absent(err)
+	}
+	return backends.Info{ID: id, Size: fi.Size(), Modified: fi.ModTime()}, nil
+}
+
+// openBlob opens the file of id, and no other that a link might stand for.
+func (s *Store) openBlob(ctx context.Context, id backends.BlobID) (*os.File, int64, error) {
+	if err := ended(ctx); err != nil {
+		return nil, 0, err
+	}
+	shard, err := s.openShard(id)
+	if err != nil {
+		return nil, 0, absent(err)
+	}
+	defer shard.Close()
+	fi, err := lstatBlob(shard, id)
+	if err != nil {
+		return nil, 0, absent(err)
+	}
+	f, err := shard.Open(id.String())
+	if err != nil {
+		return nil, 0, absent(err)
+	}
+	now, err := f.Stat()
+	if err == nil && !os.SameFile(fi, now) {
+		err = errors.New("the file changed while it was opened")
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, classify(err)
+	}
+	return f, now.Size(), nil
+}
+
+// lstatBlob refuses what is not a plain file before anything opens it: a pipe
+// would block, a link lead elsewhere.
+func lstatBlob(shard *os.Root, id backends.BlobID) (os.FileInfo, error) {
+	fi, err := shard.Lstat(id.String())
+	if err != nil {
+		return nil, err
+	}
+	if !fi.Mode().IsRegular() {
+		return nil, fmt.Errorf("not a plain file (%s)", fi.Mode().Type())
+	}
+	return fi, nil
+}
+
+// reader is a range of a blob.
+type reader struct {
+	ctx  context.Context
+	f    *os.File
+	off  int64
+	left int64
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if err := ended(r.ctx); err != nil {
+		return 0, err
+	}
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := readAtFull(r.f, p[:min(int64(len(p)), r.left)], r.off)
+	r.off += int64(n)
+	r.left -= int64(n)
+	return n, err
+}
+
+func (r *reader) Close() error { return r.f.Close() }

@@ -1,0 +1,174 @@
+package fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	iofs "io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+const (
+	// copyBuffer is for readers that are no io.WriterTo.
+	copyBuffer = 256 << 10
+	// earlyFlush is how many bytes are gathered before the kernel is asked to
+	// start writing them, so that the final fsync finds little left to do.
+	earlyFlush = 8 << 20
+	// preallocateFrom is the size from which space is reserved ahead: a full
+	// disk shows before the body is read, and extents are contiguous.
+	preallocateFrom = 1 << 20
+)
+
+var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
+
+// Put implements backends.Backend.
+func (s *Store) Put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
+	if err := s.put(ctx, id, r, size); err != nil {
+		return fmt.Errorf("put blob %s: %w", id, err)
+	}
+	return nil
+}
+
+func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
+	if err := s.writable(ctx); err != nil {
+		return err
+	}
+	if id.IsZero() {
+		return errors.New("the zero id names no blob")
+	}
+	shard, err := s.makeShard(id)
+	if err != nil {
+		return classify(err)
+	}
+	defer shard.Close()
+	name, err := s.writeTemp(ctx, r, size)
+	if err != nil {
+		return err
+	}
+	defer s.tmp.Remove(name) // a second name by then, or a leftover that Open clears
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	return s.publish(shard, name, id)
+}
+
+// publish gives the flushed file its id. The link fails where a rename would
+// replace.
+func (s *Store) publish(shard *os.Root, name string, id backends.BlobID) error {
+	err := s.root.Link(filepath.Join(tmpName, name), blobPath(id))
+	if errors.Is(err, iofs.ErrExist) {
+		return backends.ErrExists
+	}
+	if err != nil {
+		return classify(err)
+	}
+	if err := s.syncDir(shard); err != nil {
+		// Whether the entry reached the disk is unknown; the ledger still has
+		// the id as reserved and will have it deleted.
+		return classify(errors.Join(fmt.Errorf("flush %s: %w", shard.Name(), err), shard.Remove(id.String())))
+	}
+	return nil
+}
+
+// writeTemp stores what r yields in a flushed file in tmp and returns its name.
+// After an error there is no such file.
+func (s *Store) writeTemp(ctx context.Context, r io.Reader, size int64) (_ string, err error) {
+	name := strconv.FormatUint(s.counter.Add(1), 10)
+	f, err := s.tmp.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return "", classify(err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			s.tmp.Remove(name)
+		}
+	}()
+	if err := s.reserve(f, size); err != nil {
+		return "", classify(err)
+	}
+	if err := fill(ctx, f, r, size); err != nil {
+		return "", err
+	}
+	if err := s.sync(f); err != nil {
+		return "", classify(err)
+	}
+	if err := f.Close(); err != nil {
+		return "", classify(err)
+	}
+	return name, nil
+}
+
+// reserve sees to it that there is room for size bytes, as far as can be known.
+func (s *Store) reserve(f *os.File, size int64) error {
+	if s.opts.MinFree > 0 {
+		free, known, err := freeBytes(f)
+		if err != nil {
+			return err
+		}
+		if known && free-max(size, 0) < s.opts.MinFree {
+			return fmt.Errorf("%w: %d bytes free, %d are to stay so", backends.ErrFull, free, s.opts.MinFree)
+		}
+	}
+	if size < preallocateFrom {
+		return nil
+	}
+	return preallocate(f, size)
+}
+
+// fill copies r to f and checks its length.
+func fill(ctx context.Context, f *os.File, r io.Reader, size int64) error {
+	w := &bodyWriter{ctx: ctx, f: f, size: size}
+	buf := copyBuffers.Get().(*[copyBuffer]byte)
+	defer copyBuffers.Put(buf)
+	_, err := io.CopyBuffer(w, r, buf[:])
+	switch {
+	case w.err != nil: // even if r's WriteTo swallowed it
+		return w.err
+	case err != nil:
+		return fmt.Errorf("read body: %w", err)
+	case size >= 0 && w.written != size:
+		return fmt.Errorf("%w: %d bytes of %d", backends.ErrSize, w.written, size)
+	}
+	return nil
+}
+
+// bodyWriter writes one body: never more than its size, not after ctx has
+// ended, and with the kernel's writeback running alongside.
+type bodyWriter struct {
+	ctx     context.Context
+	f       *os.File
+	size    int64 // -1: unknown
+	written int64
+	flushed int64
+	err     error // the first failure; it stays
+}
+
+func (w *bodyWriter) Write(p []byte) (int, error) {
+	if w.err == nil {
+		w.err = ended(w.ctx)
+	}
+	if w.err == nil && w.size >= 0 && int64(len(p)) > w.size-w.written {
+		w.err = fmt.Errorf("%w: more than %d bytes", backends.ErrSize, w.size)
+	}
+	if w.err != nil {
+		return 0, w.err
+	}
+	n, err := w.f.Write(p)
+	w.written += int64(n)
+	if err != nil {
+		w.err = classify(err)
+		return n, w.err
+	}
+	if w.written-w.flushed >= earlyFlush {
+		startWriteback(w.f, w.flushed, w.written-w.flushed)
+		w.flushed = w.written
+	}
+	return n, nil
+}

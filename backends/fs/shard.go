@@ -1,0 +1,99 @@
+package fs
+
+import (
+	"errors"
+	"fmt"
+	iofs "io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+const (
+	shardLen   = 2       // characters of the id that name its folder
+	shardCount = 32 * 32 // folders: 32 values per character
+)
+
+// shardOf is the name and the number of the folder that holds id: the first
+// ten bits, which are the first two characters.
+func shardOf(id backends.BlobID) (name string, number int) {
+	return id.String()[:shardLen], int(id[0])<<2 | int(id[1])>>6
+}
+
+// openShard opens the folder of id; iofs.ErrNotExist if no blob was ever in it.
+func (s *Store) openShard(id backends.BlobID) (*os.Root, error) {
+	name, _ := shardOf(id)
+	return openDir(s.blobs, name)
+}
+
+// makeShard opens the folder of id, and makes it durably if it is new. DIR/blobs
+// is flushed once per new folder, so at most 1,024 times in the life of DIR.
+func (s *Store) makeShard(id backends.BlobID) (*os.Root, error) {
+	name, number := shardOf(id)
+	if s.durable[number].Load() {
+		return openDir(s.blobs, name)
+	}
+	s.shardMu.Lock()
+	defer s.shardMu.Unlock()
+	if s.durable[number].Load() {
+		return openDir(s.blobs, name)
+	}
+	if err := s.blobs.Mkdir(name, dirMode); err != nil && !errors.Is(err, iofs.ErrExist) {
+		return nil, err
+	}
+	shard, err := openDir(s.blobs, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.syncDir(s.blobs); err != nil {
+		shard.Close()
+		return nil, fmt.Errorf("flush %s: %w", s.blobs.Name(), err)
+	}
+	s.durable[number].Store(true)
+	return shard, nil
+}
+
+// adoptShards takes over the folders of an earlier process, which may have died
+// between making one and flushing DIR/blobs.
+func (s *Store) adoptShards() error {
+	names, err := s.shardNames()
+	if err != nil {
+		return err
+	}
+	if err := s.syncDir(s.blobs); err != nil {
+		return err
+	}
+	for _, name := range names {
+		id, err := backends.ParseBlobID(name + strings.Repeat("a", backends.BlobIDTextLen-shardLen))
+		if err != nil {
+			return err
+		}
+		_, number := shardOf(id)
+		s.durable[number].Store(true)
+	}
+	return nil
+}
+
+// shardNames lists the shard folders in ascending order and passes over
+// anything else that lies in DIR/blobs.
+func (s *Store) shardNames() ([]string, error) {
+	names, err := readNames(s.blobs)
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(names, func(name string) bool {
+		_, err := backends.ParseBlobID(name + strings.Repeat("a", backends.BlobIDTextLen-shardLen))
+		return err != nil
+	})
+	slices.Sort(names)
+	return names, nil
+}
+
+// blobPath is where id lies, relative to DIR.
+func blobPath(id backends.BlobID) string {
+	name, _ := shardOf(id)
+	return filepath.Join(blobsName, name, id.String())
+}
