@@ -2,6 +2,10 @@ package s3err
 
 // The codes the gateway answers with.
 const (
+	NoSuchEntity                      Code = "NoSuchEntity"
+	LimitExceeded                     Code = "LimitExceeded"
+	EntityAlreadyExists               Code = "EntityAlreadyExists"
+	DeleteConflict                    Code = "DeleteConflict"
 	AccessDenied                      Code = "AccessDenied"
 	AccessForbidden                   Code = "AccessForbidden"
 	AuthorizationHeaderMalformed      Code = "AuthorizationHeaderMalformed"
@@ -68,6 +72,10 @@ type entry struct {
 }
 
 var table = map[Code]entry{
+	NoSuchEntity:                      {404, "The entity does not exist."},
+	LimitExceeded:                     {409, "The limit is reached."},
+	EntityAlreadyExists:               {409, "The entity already exists."},
+	DeleteConflict:                    {409, "The resource still has others that depend on it."},
 	AccessDenied:                      {403, "Access Denied"},
 	AccessForbidden:                   {403, "Access forbidden"},
 	AuthorizationHeaderMalformed:      {400, "The authorization header that you provided is not valid."},
