@@ -73,7 +73,7 @@ type UploadQuery struct {
 	Limit       int
 }
 
-// UploadEntry is an upload (without keys and settings), or a common prefix.
+// UploadEntry is an upload, WrappedKey and Settings included, or a common prefix.
 type UploadEntry struct {
 	CommonPrefix string
 	Upload       Upload
@@ -117,8 +117,11 @@ type Uploads interface {
 	// ScanParts returns the parts of an upload in any state.
 	ScanParts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
 	// Sweep does a bounded piece of what ended uploads and deleted buckets left:
-	// at most limit rows. It returns how many it removed; 0 means nothing is left.
-	Sweep(ctx context.Context, limit int, now time.Time) (int, error)
+	// at most limit rows. It leaves alone uploads that ended (were aborted,
+	// expired, or lost their last reference) at or after ended, so that readers
+	// who began before still find the part rows; the blobs it condemns are dead
+	// since now. It returns how many rows it removed; 0 means nothing is left.
+	Sweep(ctx context.Context, limit int, ended, now time.Time) (int, error)
 }
 
 // UploadRef is what a consistency check needs of an upload.
