@@ -1,0 +1,177 @@
+package encrypt
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Purposes of an object key: what its wrap and the manifests under it are bound
+// to, so that neither passes for the other.
+const (
+	// PurposeVersion: the id is a version's, the manifest describes its bytes.
+	PurposeVersion = "version"
+	// PurposeUpload: the id is an open multipart upload's, the manifest holds
+	// the settings it was started with, and the key seals its part records too.
+	PurposeUpload = "upload"
+)
+
+// Name is what a manifest and a list record are bound to. Version is the upload
+// id where the purpose is PurposeUpload.
+type Name struct {
+	Deployment Deployment
+	Bucket     [16]byte
+	Key        []byte // the object's name, as bytes
+	Version    [16]byte
+}
+
+func (n *Name) bind(label string, last []byte) []byte {
+	return bind(label, n.Deployment[:], n.Bucket[:], n.Key, n.Version[:], last)
+}
+
+// BucketKeys are the keys of one bucket in one generation. Immutable.
+type BucketKeys struct {
+	deployment Deployment
+	bucket     [16]byte
+	generation uint32
+	wrapping   [32]byte
+	list       *xaes
+}
+
+// DeriveBucketKeys derives the keys from the seed, which is not kept:
+//
+//	wrapping key = HKDF-SHA256(seed, no salt, bind("sanctum/1/bucket-wrapping-key", deployment, bucket, generation), 32)
+//	list key     = the same with "sanctum/1/bucket-list-key"
+//
+// The ids are in the derivation so that a seed put in another one's place gives
+// wrong keys even where a provider binds no context.
+func DeriveBucketKeys(seed Seed, d Deployment, bucket [16]byte, generation uint32) *BucketKeys {
+	derive := func(label string) [32]byte {
+		info := bind(label, d[:], bucket[:], u32(generation))
+		return [32]byte(derive256((*[32]byte)(&seed), nil, info, 32))
+	}
+	list := derive("sanctum/1/bucket-list-key")
+	return &BucketKeys{
+		deployment: d, bucket: bucket, generation: generation,
+		wrapping: derive("sanctum/1/bucket-wrapping-key"),
+		list:     newXAES(&list),
+	}
+}
+
+// Generation is the number in every wrap and list record these keys make.
+func (b *BucketKeys) Generation() uint32 { return b.generation }
+
+// WrapKey wraps an object key for the version, or with PurposeUpload the upload,
+// whose id is given.
+func (b *BucketKeys) WrapKey(k ObjectKey, version [16]byte, purpose string) []byte {
+	return Wrap(b.wrapping, b.generation, purpose, b.keyAAD(version), k[:])
+}
+
+// UnwrapKey opens what WrapKey made. ErrWrongKey where the bucket, generation,
+// version or purpose is another.
+func (b *BucketKeys) UnwrapKey(wrap []byte, version [16]byte, purpose string) (k ObjectKey, err error) {
+	generation, err := WrapGeneration(wrap)
+	if err != nil {
+		return k, err
+	}
+	if generation != b.generation {
+		return k, fmt.Errorf("%w: wrap of generation %d, keys of %d", ErrWrongKey, generation, b.generation)
+	}
+	secret, err := Unwrap(b.wrapping, purpose, b.keyAAD(version), wrap)
+	if err != nil {
+		return k, err
+	}
+	if len(secret) != len(k) {
+		return k, fmt.Errorf("%w: object key of %d bytes", ErrCorrupt, len(secret))
+	}
+	return ObjectKey(secret), nil
+}
+
+func (b *BucketKeys) keyAAD(version [16]byte) []byte {
+	return bind("sanctum/1/object-key", b.deployment[:], b.bucket[:], version[:])
+}
+
+// ListRecord is what a listing shows of a version besides its row: sealed under
+// the bucket's list key, so that listing opens no object key.
+type ListRecord struct {
+	ETag              string // without quotes
+	Owner             string
+	ChecksumAlgorithm string
+	ChecksumType      string
+}
+
+// SealListRecord binds the record to its row. The deployment and bucket in n
+// must be the keys' own.
+//
+//	sealed = generation u32be ‖ record, with AAD = bind("sanctum/1/list", deployment, bucket, key, version, generation)
+func (b *BucketKeys) SealListRecord(n Name, r *ListRecord) []byte {
+	record := b.list.seal(appendListRecord(nil, r), b.listAAD(&n))
+	return append(u32(b.generation), record...)
+}
+
+// OpenListRecord opens what SealListRecord made. ErrWrongKey for a record of
+// another generation, ErrCorrupt for one that is damaged or of another row.
+func (b *BucketKeys) OpenListRecord(n Name, sealed []byte) (ListRecord, error) {
+	generation, err := ListRecordGeneration(sealed)
+	if err != nil {
+		return ListRecord{}, err
+	}
+	if generation != b.generation {
+		return ListRecord{}, fmt.Errorf("%w: list record of generation %d, keys of %d", ErrWrongKey, generation, b.generation)
+	}
+	plain, err := b.list.open(sealed[4:], b.listAAD(&n))
+	if err != nil {
+		return ListRecord{}, err
+	}
+	return decodeListRecord(plain)
+}
+
+// ListRecordGeneration reads which generation of the bucket's keys opens a list
+// record.
+func ListRecordGeneration(sealed []byte) (uint32, error) {
+	if len(sealed) < 4+recordOverhead {
+		return 0, fmt.Errorf("%w: list record of %d bytes", ErrCorrupt, len(sealed))
+	}
+	return binary.BigEndian.Uint32(sealed), nil
+}
+
+func (b *BucketKeys) listAAD(n *Name) []byte {
+	var generation [4]byte
+	binary.BigEndian.PutUint32(generation[:], b.generation)
+	return n.bind("sanctum/1/list", generation[:])
+}
+
+// SystemKeys protect the secrets that belong to no bucket: those of access keys.
+// Immutable.
+type SystemKeys struct {
+	deployment Deployment
+	generation uint32
+	wrapping   [32]byte
+}
+
+// DeriveSystemKeys derives the keys from the seed, which is not kept:
+//
+//	wrapping key = HKDF-SHA256(seed, no salt, bind("sanctum/1/system-wrapping-key", deployment, generation), 32)
+func DeriveSystemKeys(seed Seed, d Deployment, generation uint32) *SystemKeys {
+	info := bind("sanctum/1/system-wrapping-key", d[:], u32(generation))
+	return &SystemKeys{deployment: d, generation: generation, wrapping: [32]byte(derive256((*[32]byte)(&seed), nil, info, 32))}
+}
+
+const purposeCredential = "credential"
+
+// Generation is the number in every wrap these keys make.
+func (s *SystemKeys) Generation() uint32 { return s.generation }
+
+// WrapSecret wraps the secret of an access key for the user it belongs to.
+func (s *SystemKeys) WrapSecret(accessKeyID, userID string, secret []byte) []byte {
+	return Wrap(s.wrapping, s.generation, purposeCredential, s.aad(accessKeyID, userID), secret)
+}
+
+// UnwrapSecret opens what WrapSecret made. ErrWrongKey where the access key or
+// the user is another, so that a secret moved to another row opens nothing.
+func (s *SystemKeys) UnwrapSecret(accessKeyID, userID string, wrap []byte) ([]byte, error) {
+	return Unwrap(s.wrapping, purposeCredential, s.aad(accessKeyID, userID), wrap)
+}
+
+func (s *SystemKeys) aad(accessKeyID, userID string) []byte {
+	return bind("sanctum/1/credential", s.deployment[:], []byte(accessKeyID), []byte(userID))
+}
