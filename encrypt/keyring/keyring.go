@@ -1,0 +1,196 @@
+// Package keyring is the key provider that needs nothing but a file: 32-byte
+// key-encryption keys in text, readable by their owner only, optionally sealed
+// under a passphrase. docs/format.md has the layout.
+//
+// It never replaces or changes a file it finds, never falls back from one key to
+// another, and keeps no other copy of a key than the one in memory.
+package keyring
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+)
+
+// Keyring is an encrypt.Provider over the keys of one file.
+//
+//	wrapped = version(1) ‖ key id[16] ‖ wrap, with purpose "keyring" and
+//	AAD = key id ‖ encrypt.Context.Bytes()
+type Keyring struct {
+	mu      sync.RWMutex
+	primary keyID
+	keys    map[keyID][keySize]byte // nil after Close
+}
+
+var _ encrypt.Provider = (*Keyring)(nil)
+
+const (
+	wrappedVersion = 1
+	wrappedPrefix  = 1 + idSize
+	purposeWrap    = "keyring"
+)
+
+// Create makes a new file with one random key and opens it. An empty passphrase
+// leaves the key in the clear. The file must not exist: fs.ErrExist otherwise.
+// File and folder entry are durable when it returns.
+func Create(path string, passphrase []byte) (*Keyring, error) {
+	return create(path, passphrase, defaultCost)
+}
+
+func create(path string, passphrase []byte, c cost) (*Keyring, error) {
+	file := contents{stored: map[keyID][]byte{}, sealed: len(passphrase) > 0, cost: c}
+	var key [keySize]byte
+	rand.Read(key[:])
+	rand.Read(file.primary[:])
+	rand.Read(file.salt[:])
+	if file.sealed {
+		sealing := c.key(passphrase, file.salt[:])
+		file.add(file.primary, key, &sealing)
+	} else {
+		file.add(file.primary, key, nil)
+	}
+	if err := writeNew(path, file.text()); err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	// What was written is read again: a key that cannot be had back must not
+	// seal anything.
+	return Open(path, passphrase)
+}
+
+// writeNew makes a file durably, or leaves none.
+func writeNew(path string, text []byte) (err error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(path)
+		}
+	}()
+	_, err = f.Write(text)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err != nil {
+		return err
+	}
+	folder, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// Open reads a file that Create made. It refuses one that group or others can
+// read, or that is malformed (encrypt.ErrCorrupt); a missing or wrong passphrase
+// is encrypt.ErrWrongKey.
+func Open(path string, passphrase []byte) (*Keyring, error) {
+	text, err := readPrivate(path)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	file, err := parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %s: %w", path, err)
+	}
+	keys, err := file.open(passphrase)
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %s: %w", path, err)
+	}
+	return &Keyring{primary: file.primary, keys: keys}, nil
+}
+
+// readPrivate reads a regular file that is its owner's alone. The checks are
+// made on the open file, so nothing can be put in its place meanwhile.
+func readPrivate(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
+	if open := info.Mode().Perm() & 0o077; open != 0 {
+		return nil, fmt.Errorf("%s can be read by others (mode %#o); run: chmod 600 %s: %w", path, info.Mode().Perm(), path, fs.ErrPermission)
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = fmt.Errorf("%s: %w: it has more than %d bytes", path, errMalformed, maxFile)
+	}
+	return text, err
+}
+
+// Name is "keyring".
+func (k *Keyring) Name() string { return "keyring" }
+
+// Wrap implements encrypt.Provider with the primary key.
+func (k *Keyring) Wrap(ctx context.Context, c encrypt.Context, secret []byte) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(secret) == 0 || len(secret) > encrypt.MaxSecret {
+		return nil, fmt.Errorf("keyring: cannot wrap a secret of %d bytes", len(secret))
+	}
+	key, err := k.key(k.primary)
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte{wrappedVersion}, k.primary[:]...)
+	return append(out, encrypt.Wrap(key, c.Generation, purposeWrap, aad(k.primary, c), secret)...), nil
+}
+
+// Unwrap implements encrypt.Provider with the key that wrapped names.
+func (k *Keyring) Unwrap(ctx context.Context, c encrypt.Context, wrapped []byte) ([]byte, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(wrapped) < wrappedPrefix || wrapped[0] != wrappedVersion {
+		return nil, fmt.Errorf("keyring: %w: not wrapped by a keyring", encrypt.ErrCorrupt)
+	}
+	id := keyID(wrapped[1:wrappedPrefix])
+	key, err := k.key(id)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := encrypt.Unwrap(key, purposeWrap, aad(id, c), wrapped[wrappedPrefix:])
+	if err != nil {
+		return nil, fmt.Errorf("keyring: %w", err)
+	}
+	return secret, nil
+}
+
+func aad(id keyID, c encrypt.Context) []byte { return append(id[:], c.Bytes()...) }
+
+func (k *Keyring) key(id keyID) ([keySize]byte, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if k.keys == nil {
+		return [keySize]byte{}, fmt.Errorf("keyring: closed: %w", encrypt.ErrUnavailable)
+	}
+	key, ok := k.keys[id]
+	if !ok {
+		return key, fmt.Errorf("keyring: %w: key %x is not in the file", encrypt.ErrWrongKey, id)
+	}
+	return key, nil
+}
+
+// Close forgets the keys. It may be called more than once.
+func (k *Keyring) Close() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	clear(k.keys)
+	k.keys = nil
+	return nil
+}

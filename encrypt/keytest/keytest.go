@@ -1,0 +1,172 @@
+// Package keytest is the promise of encrypt.Provider as a test suite. Every
+// provider runs it; passing it is what makes one. It knows no provider.
+package keytest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+)
+
+// Run runs the suite. open returns a provider of its own for each call, with
+// key material shared by no other, and arranges for its cleanup with t.Cleanup;
+// Close may be called on it before that.
+func Run(t *testing.T, open func(t *testing.T) encrypt.Provider) {
+	t.Run("RoundTrip", func(t *testing.T) { roundTrip(t, open(t)) })
+	t.Run("Context", func(t *testing.T) { contextIsBound(t, open(t)) })
+	t.Run("Mutations", func(t *testing.T) { mutationsRefused(t, open(t)) })
+	t.Run("OtherProvider", func(t *testing.T) { otherKeysRefused(t, open(t), open(t)) })
+	t.Run("Concurrency", func(t *testing.T) { concurrent(t, open(t)) })
+	t.Run("Cancelled", func(t *testing.T) { cancelled(t, open(t)) })
+	t.Run("Closed", func(t *testing.T) { closed(t, open(t)) })
+}
+
+func base() encrypt.Context {
+	return encrypt.Context{Deployment: encrypt.Deployment{1}, Purpose: "bucket", ID: [16]byte{2}, Generation: 3}
+}
+
+func wrap(t *testing.T, p encrypt.Provider, secret []byte) []byte {
+	t.Helper()
+	wrapped, err := p.Wrap(t.Context(), base(), secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wrapped
+}
+
+// refused holds for an answer that gives nothing away: no bytes, and an error
+// that says the secret is not to be had.
+func refused(t *testing.T, what string, got []byte, err error) {
+	t.Helper()
+	if got != nil || !errors.Is(err, encrypt.ErrWrongKey) && !errors.Is(err, encrypt.ErrCorrupt) {
+		t.Errorf("%s: %d bytes, %v", what, len(got), err)
+	}
+}
+
+func roundTrip(t *testing.T, p encrypt.Provider) {
+	if p.Name() == "" {
+		t.Error("no name")
+	}
+	for _, size := range []int{1, 16, 31, 32, 33, 64, 1000, encrypt.MaxSecret} {
+		secret := bytes.Repeat([]byte{0xA5}, size)
+		a, b := wrap(t, p, secret), wrap(t, p, secret)
+		if bytes.Equal(a, b) {
+			t.Errorf("%d bytes: two wraps are equal", size)
+		}
+		if size >= 16 && bytes.Contains(a, secret[:16]) {
+			t.Errorf("%d bytes: the secret shows", size)
+		}
+		for _, wrapped := range [][]byte{a, b} {
+			before := bytes.Clone(wrapped)
+			got, err := p.Unwrap(t.Context(), base(), wrapped)
+			if err != nil || !bytes.Equal(got, secret) {
+				t.Errorf("%d bytes: %v", size, err)
+			}
+			if clear(got); !bytes.Equal(wrapped, before) {
+				t.Errorf("%d bytes: the secret is not the caller's own memory", size)
+			}
+		}
+	}
+	if wrapped, err := p.Wrap(t.Context(), base(), nil); err == nil {
+		t.Errorf("an empty secret wraps to %d bytes", len(wrapped))
+	}
+}
+
+func contextIsBound(t *testing.T, p encrypt.Provider) {
+	wrapped := wrap(t, p, []byte("secret"))
+	for what, change := range map[string]func(*encrypt.Context){
+		"deployment":       func(c *encrypt.Context) { c.Deployment[0]++ },
+		"deployment's end": func(c *encrypt.Context) { c.Deployment[15]++ },
+		"purpose":          func(c *encrypt.Context) { c.Purpose = "system" },
+		"no purpose":       func(c *encrypt.Context) { c.Purpose = "" },
+		"longer purpose":   func(c *encrypt.Context) { c.Purpose = "bucket2" },
+		"id":               func(c *encrypt.Context) { c.ID[0]++ },
+		"id's end":         func(c *encrypt.Context) { c.ID[15]++ },
+		"generation":       func(c *encrypt.Context) { c.Generation++ },
+		"high generation":  func(c *encrypt.Context) { c.Generation |= 1 << 31 },
+	} {
+		c := base()
+		change(&c)
+		got, err := p.Unwrap(t.Context(), c, wrapped)
+		refused(t, "another "+what, got, err)
+	}
+}
+
+func mutationsRefused(t *testing.T, p encrypt.Provider) {
+	wrapped := wrap(t, p, []byte("secret"))
+	try := func(what string, bad []byte) {
+		got, err := p.Unwrap(t.Context(), base(), bad)
+		refused(t, what, got, err)
+	}
+	for i := range wrapped {
+		bad := bytes.Clone(wrapped)
+		bad[i] ^= 1 << (i % 8)
+		try(fmt.Sprintf("byte %d flipped", i), bad)
+		try(fmt.Sprintf("cut to %d", i), wrapped[:i:i])
+	}
+	try("extended", append(bytes.Clone(wrapped), 0))
+	try("nothing", nil)
+	try("noise", bytes.Repeat([]byte{0xFF}, 200))
+}
+
+// otherKeysRefused: a key id that a provider does not know is refused, in both
+// directions, although it has a current key that it could have tried.
+func otherKeysRefused(t *testing.T, p, q encrypt.Provider) {
+	a, b := wrap(t, p, []byte("secret")), wrap(t, q, []byte("secret"))
+	got, err := q.Unwrap(t.Context(), base(), a)
+	refused(t, "a key of another provider", got, err)
+	got, err = p.Unwrap(t.Context(), base(), b)
+	refused(t, "a key of another provider", got, err)
+}
+
+func concurrent(t *testing.T, p encrypt.Provider) {
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			c := base()
+			c.Generation = uint32(i)
+			secret := bytes.Repeat([]byte{byte(i)}, 32)
+			for range 20 {
+				wrapped, err := p.Wrap(t.Context(), c, secret)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if got, err := p.Unwrap(t.Context(), c, wrapped); err != nil || !bytes.Equal(got, secret) {
+					t.Errorf("worker %d: %v", i, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func cancelled(t *testing.T, p encrypt.Provider) {
+	wrapped := wrap(t, p, []byte("secret"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := p.Wrap(ctx, base(), []byte("secret")); err == nil {
+		t.Error("Wrap answers after its context ended")
+	}
+	if _, err := p.Unwrap(ctx, base(), wrapped); err == nil {
+		t.Error("Unwrap answers after its context ended")
+	}
+}
+
+func closed(t *testing.T, p encrypt.Provider) {
+	wrapped := wrap(t, p, []byte("secret"))
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Wrap(t.Context(), base(), []byte("secret")); !errors.Is(err, encrypt.ErrUnavailable) {
+		t.Errorf("Wrap after Close: %v", err)
+	}
+	if got, err := p.Unwrap(t.Context(), base(), wrapped); got != nil || !errors.Is(err, encrypt.ErrUnavailable) {
+		t.Errorf("Unwrap after Close: %v", err)
+	}
+}
