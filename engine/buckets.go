@@ -1,0 +1,133 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Unwrapped bucket keys stay in memory for at most bucketKeysTTL, so that a
+// shredded bucket is closed on every gateway within that time.
+const (
+	maxCachedBuckets = 4096
+	bucketKeysTTL    = time.Minute
+)
+
+// CreateBucket makes a bucket with a seed of its own. Errors: InvalidBucketName,
+// BucketAlreadyOwnedByYou, BucketAlreadyExists.
+func (e *Engine) CreateBucket(ctx context.Context, name, region string, owner meta.ID) (meta.Bucket, error) {
+	if err := checkBucketName(name); err != nil {
+		return meta.Bucket{}, err
+	}
+	b := meta.Bucket{ID: meta.NewID(), Name: name, Owner: owner, Region: region, Created: e.now()}
+	seed := encrypt.NewSeed()
+	const generation = 1
+	wrapped, err := e.provider.Wrap(ctx, e.bucketContext(b.ID, generation), seed[:])
+	if err != nil {
+		return meta.Bucket{}, internal("wrap a bucket seed", err)
+	}
+	err = e.store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped})
+	if errors.Is(err, meta.ErrExists) {
+		old, err := e.store.Bucket(ctx, name)
+		if err == nil && old.Owner == owner {
+			return old, s3err.New(s3err.BucketAlreadyOwnedByYou, "").With("BucketName", name)
+		}
+		return meta.Bucket{}, s3err.New(s3err.BucketAlreadyExists, "").With("BucketName", name)
+	}
+	return b, storeError(err)
+}
+
+// Bucket finds a bucket, or NoSuchBucket.
+func (e *Engine) Bucket(ctx context.Context, name string) (meta.Bucket, error) {
+	b, err := e.store.Bucket(ctx, name)
+	if errors.Is(err, meta.ErrNoBucket) {
+		return b, noSuchBucket(name)
+	}
+	return b, storeError(err)
+}
+
+// ListBuckets returns buckets in the order of their names.
+func (e *Engine) ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket, error) {
+	bs, err := e.store.ListBuckets(ctx, q)
+	return bs, storeError(err)
+}
+
+// DeleteBucket removes an empty bucket; its uploads in progress end with it.
+func (e *Engine) DeleteBucket(ctx context.Context, b meta.Bucket) error {
+	err := e.store.DeleteBucket(ctx, b.ID)
+	switch {
+	case errors.Is(err, meta.ErrNotEmpty):
+		return s3err.New(s3err.BucketNotEmpty, "").With("BucketName", b.Name)
+	case errors.Is(err, meta.ErrNoBucket):
+		return noSuchBucket(b.Name)
+	}
+	if err == nil {
+		e.keys.drop(b.ID)
+	}
+	return storeError(err)
+}
+
+func noSuchBucket(name string) error {
+	return s3err.New(s3err.NoSuchBucket, "").With("BucketName", name)
+}
+
+func (e *Engine) bucketContext(bucket meta.ID, generation uint32) encrypt.Context {
+	return encrypt.Context{Deployment: e.deployment, Purpose: "bucket", ID: bucket, Generation: generation}
+}
+
+// bucketKeys returns the keys of the newest generation, for sealing.
+func (e *Engine) bucketKeys(ctx context.Context, bucket meta.ID) (*encrypt.BucketKeys, error) {
+	all, err := e.bucketGenerations(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	var newest *encrypt.BucketKeys
+	for _, k := range all {
+		if newest == nil || k.Generation() > newest.Generation() {
+			newest = k
+		}
+	}
+	return newest, nil
+}
+
+// bucketKeysOf returns the keys of exactly one generation, for opening.
+func (e *Engine) bucketKeysOf(ctx context.Context, bucket meta.ID, generation uint32) (*encrypt.BucketKeys, error) {
+	all, err := e.bucketGenerations(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	if k := all[generation]; k != nil {
+		return k, nil
+	}
+	return nil, fmt.Errorf("bucket %v has no key of generation %d", bucket, generation)
+}
+
+func (e *Engine) bucketGenerations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
+	if all, ok := e.keys.get(bucket); ok {
+		return all, nil
+	}
+	seeds, err := e.store.BucketSeeds(ctx, bucket)
+	if errors.Is(err, meta.ErrNoBucket) {
+		return nil, s3err.NoSuchBucket
+	} else if err != nil {
+		return nil, storeError(err)
+	}
+	all := make(map[uint32]*encrypt.BucketKeys, len(seeds))
+	for _, s := range seeds {
+		raw, err := e.provider.Unwrap(ctx, e.bucketContext(bucket, s.Generation), s.Wrapped)
+		if err != nil {
+			return nil, internal("unwrap a bucket seed", err)
+		}
+		if len(raw) != len(encrypt.Seed{}) {
+			return nil, fmt.Errorf("the key provider returned a seed of %d bytes", len(raw))
+		}
+		all[s.Generation] = encrypt.DeriveBucketKeys(encrypt.Seed(raw), e.deployment, bucket, s.Generation)
+	}
+	e.keys.put(bucket, all)
+	return all, nil
+}

@@ -1,0 +1,278 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// CompleteUpload makes an object of the chosen parts. Completing again what was
+// completed gives the same answer.
+func (e *Engine) CompleteUpload(ctx context.Context, in CompleteUpload) (Object, error) {
+	if err := checkPartOrder(in.Parts); err != nil {
+		return Object{}, err
+	}
+	for range maxConditionTries {
+		o, err := e.completeOnce(ctx, in)
+		if !errors.Is(err, meta.ErrConflict) {
+			return o, storeError(err)
+		}
+	}
+	return Object{}, s3err.OperationAborted
+}
+
+func checkPartOrder(parts []CompletedPart) error {
+	if len(parts) == 0 || len(parts) > MaxParts {
+		return s3err.New(s3err.MalformedXML, "The parts list must have between 1 and %d parts.", MaxParts)
+	}
+	for i, p := range parts {
+		if err := checkPartNumber(p.Number); err != nil {
+			return err
+		}
+		if i > 0 && p.Number <= parts[i-1].Number {
+			return s3err.InvalidPartOrder
+		}
+	}
+	return nil
+}
+
+func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, error) {
+	u, err := e.upload(ctx, in.Bucket, in.Key, in.Upload)
+	if err != nil {
+		return Object{}, err
+	}
+	a := newAssembly(u)
+	if err := e.assemble(ctx, a, in.Parts); err != nil {
+		return Object{}, err
+	}
+	m, err := a.manifest()
+	if err != nil {
+		return Object{}, err
+	}
+	if err := checkClaims(in, m); err != nil {
+		return Object{}, err
+	}
+	if u.State == meta.UploadCompleted {
+		return e.completed(ctx, u, m)
+	}
+	v, err := e.sealVersion(ctx, in.Bucket, in.Key, u.Owner, m, meta.Body{Kind: meta.BodyUpload, Upload: u.ID})
+	if err != nil {
+		return Object{}, err
+	}
+	expect, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions)
+	if err != nil {
+		return Object{}, err
+	}
+	err = e.store.CompleteUpload(ctx, meta.Complete{
+		Upload: u.ID, Revision: u.Revision, Chosen: chosenRuns(m.Parts), Version: v, Expect: expect,
+	})
+	switch {
+	case errors.Is(err, meta.ErrUnknown), errors.Is(err, meta.ErrNotFound):
+		// Lost answer, or a twin of this request was faster: the upload says.
+		now, again := e.upload(ctx, in.Bucket, in.Key, in.Upload)
+		if again != nil {
+			return Object{}, again
+		}
+		if now.State != meta.UploadCompleted {
+			return Object{}, s3err.Wrap(s3err.ServiceUnavailable, err)
+		}
+		return e.completed(ctx, now, m)
+	case err != nil:
+		return Object{}, err
+	}
+	return describe(v, m), nil
+}
+
+// completed describes what an earlier Complete of this upload made. If another
+// write has replaced that since, the answer is still what was made.
+func (e *Engine) completed(ctx context.Context, u *openUpload, m *encrypt.Manifest) (Object, error) {
+	v, err := e.store.Object(ctx, u.Bucket, u.Key)
+	switch {
+	case err == nil && v.ID == u.Version:
+		now, err := e.openVersion(ctx, v)
+		if err != nil {
+			return Object{}, err
+		}
+		if now.ETag != m.ETag {
+			return Object{}, s3err.InvalidPart // completed with another list of parts
+		}
+		return describe(v, now), nil
+	case err != nil && !errors.Is(err, meta.ErrNotFound):
+		return Object{}, err
+	}
+	return describe(meta.Version{Bucket: u.Bucket, Key: u.Key, ID: u.Version, Owner: u.Owner, Modified: u.Created}, m), nil
+}
+
+// assembly goes over the chosen parts once, in order, and keeps what the
+// object's manifest needs of them.
+type assembly struct {
+	u         *openUpload
+	chosen    []encrypt.ChosenPart
+	size      int64
+	etag      hash.Hash // over the parts' MD5s
+	algorithm string    // of all parts so far; empty: they differ or have none
+	composite hash.Hash // over the parts' checksums
+	full      []byte    // combined CRC; nil: not to be had
+}
+
+func newAssembly(u *openUpload) *assembly { return &assembly{u: u, etag: md5.New()} }
+
+// assemble reads the part rows a page at a time and matches them with the
+// client's list.
+func (e *Engine) assemble(ctx context.Context, a *assembly, list []CompletedPart) error {
+	for i, after := 0, 0; i < len(list); {
+		after = max(after, list[i].Number-1)
+		page, err := e.store.Parts(ctx, a.u.ID, after, encrypt.PartGroup)
+		if err != nil {
+			return storeError(err)
+		}
+		if len(page) == 0 {
+			return invalidPart(a.u.ID, list[i])
+		}
+		for _, row := range page {
+			after = row.Number
+			if i == len(list) || row.Number < list[i].Number {
+				continue
+			}
+			if row.Number > list[i].Number {
+				return invalidPart(a.u.ID, list[i])
+			}
+			record, err := encrypt.OpenPart(a.u.key, a.u.partName(e.deployment, row.Number, row.Attempt), row.Record)
+			if err != nil {
+				return internal("open a part", err)
+			}
+			if err := a.add(list[i], row, record, i == len(list)-1); err != nil {
+				return err
+			}
+			i++
+		}
+	}
+	return nil
+}
+
+func (a *assembly) add(asked CompletedPart, row meta.Part, r *encrypt.PartRecord, last bool) error {
+	etag := hex.EncodeToString(r.MD5[:])
+	if asked.ETag != etag || r.Size != row.Size {
+		return invalidPart(a.u.ID, asked)
+	}
+	if c := asked.Checksum; c != nil && (r.Checksum == nil || c.Algorithm != r.Checksum.Algorithm || !bytes.Equal(c.Value, r.Checksum.Value)) {
+		return invalidPart(a.u.ID, asked)
+	}
+	if !last && r.Size < MinPartSize {
+		return s3err.New(s3err.EntityTooSmall, "").
+			With("ProposedSize", fmt.Sprint(r.Size)).With("MinSizeAllowed", fmt.Sprint(MinPartSize)).
+			With("PartNumber", fmt.Sprint(row.Number)).With("ETag", etag)
+	}
+	a.addChecksum(r)
+	a.etag.Write(r.MD5[:])
+	a.size += r.Size
+	a.chosen = append(a.chosen, encrypt.ChosenPart{Number: uint32(row.Number), Attempt: row.Attempt, Size: r.Size})
+	return nil
+}
+
+func (a *assembly) addChecksum(r *encrypt.PartRecord) {
+	c := r.Checksum
+	switch {
+	case len(a.chosen) == 0 && c != nil:
+		a.algorithm, a.composite, a.full = c.Algorithm, NewChecksumHash(c.Algorithm), c.Value
+	case a.algorithm == "" || c == nil || c.Algorithm != a.algorithm:
+		a.algorithm, a.composite, a.full = "", nil, nil
+		return
+	case a.full != nil:
+		a.full, _ = combineCRC(c.Algorithm, a.full, c.Value, r.Size)
+	}
+	a.composite.Write(c.Value)
+}
+
+// manifest describes the object that the parts make.
+func (a *assembly) manifest() (*encrypt.Manifest, error) {
+	m := *a.u.settings
+	m.Size = a.size
+	m.ETag = fmt.Sprintf("%x-%d", a.etag.Sum(nil), len(a.chosen))
+	m.Checksum = a.checksum()
+	var err error
+	m.Parts, err = encrypt.BuildParts(a.u.Bucket, a.u.ID, a.u.key, a.chosen)
+	return &m, err
+}
+
+// checksum is the object's: of the upload's algorithm and type, or where the
+// upload named none, the CRC64NVME that its parts got by default.
+func (a *assembly) checksum() *encrypt.Checksum {
+	want := a.u.settings.Checksum
+	if want == nil {
+		want = &encrypt.Checksum{Algorithm: CRC64NVME, Type: FullObject}
+	}
+	if a.algorithm != want.Algorithm {
+		return nil
+	}
+	c := &encrypt.Checksum{Algorithm: want.Algorithm, Type: want.Type}
+	switch {
+	case want.Type == Composite:
+		c.Value, c.Parts = a.composite.Sum(nil), len(a.chosen)
+	case a.full != nil:
+		c.Value = a.full
+	default:
+		return nil
+	}
+	return c
+}
+
+// checkClaims holds the object against what the client says it should be.
+func checkClaims(in CompleteUpload, m *encrypt.Manifest) error {
+	if in.Size >= 0 && in.Size != m.Size {
+		return s3err.New(s3err.InvalidRequest, "The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", in.Size, m.Size)
+	}
+	if in.Type != "" && (m.Checksum == nil || m.Checksum.Type != in.Type) {
+		return s3err.New(s3err.InvalidRequest, "The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", checksumType(m))
+	}
+	if c := in.Checksum; c != nil {
+		if m.Checksum == nil || c.Algorithm != m.Checksum.Algorithm || !bytes.Equal(c.Value, m.Checksum.Value) {
+			return s3err.New(s3err.BadDigest, "The %s you specified did not match the calculated checksum.", lower(c.Algorithm))
+		}
+	}
+	return nil
+}
+
+func checksumType(m *encrypt.Manifest) string {
+	if m.Checksum == nil {
+		return "null"
+	}
+	return m.Checksum.Type
+}
+
+func chosenRuns(p *encrypt.Parts) (runs []meta.PartRun) {
+	for _, r := range p.Runs {
+		first := int(r.First)
+		if n := len(runs); n > 0 && runs[n-1].First+runs[n-1].Count == first {
+			runs[n-1].Count += int(r.Count)
+			continue
+		}
+		runs = append(runs, meta.PartRun{First: first, Count: int(r.Count)})
+	}
+	return runs
+}
+
+func invalidPart(upload meta.ID, p CompletedPart) error {
+	return s3err.New(s3err.InvalidPart, "").With("UploadId", upload.String()).
+		With("PartNumber", fmt.Sprint(p.Number)).With("ETag", p.ETag)
+}
+
+// plainMD5 reads an ETag that is the MD5 of the bytes themselves.
+func plainMD5(etag string) (sum [md5.Size]byte, ok bool) {
+	b, err := hex.DecodeString(etag)
+	if err != nil || len(b) != len(sum) {
+		return sum, false
+	}
+	return [md5.Size]byte(b), true
+}
+
+func lower(algorithm string) string { return strings.ToLower(algorithm) }

@@ -1,0 +1,102 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// CopyPart makes a part from an object or a range of it. Where the range is a
+// whole blob that an object or part was stored as, its digests are known and
+// the blob is shared; otherwise the bytes are read and sealed as a new blob.
+func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
+	if err := checkPartNumber(in.Number); err != nil {
+		return Part{}, err
+	}
+	u, err := e.inProgress(ctx, in.Bucket, in.Key, in.Upload)
+	if err != nil {
+		return Part{}, err
+	}
+	for range maxCopyTries {
+		p, err := e.copyPartOnce(ctx, u, in)
+		if !errors.Is(err, meta.ErrBodyGone) {
+			return p, storeError(err)
+		}
+	}
+	return Part{}, s3err.OperationAborted
+}
+
+func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (Part, error) {
+	src, err := e.source(ctx, in.SourceBucket, in.SourceKey, in.SourceConditions)
+	if err != nil {
+		return Part{}, err
+	}
+	if in.SourceRange != nil {
+		r := *in.SourceRange
+		if r.First < 0 || r.Last < r.First || r.Last >= src.Object.Size {
+			return Part{}, s3err.New(s3err.InvalidArgument, "Range specified is not valid for source object of size: %d", src.Object.Size).
+				With("ArgumentName", "x-amz-copy-source-range").With("ArgumentValue", r.String())
+		}
+		src.Offset, src.Length = r.First, r.Last-r.First+1
+	}
+	if src.Length > MaxBodySize {
+		return Part{}, s3err.New(s3err.InvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(MaxBodySize))
+	}
+	algorithm, err := u.partAlgorithm("")
+	if err != nil {
+		return Part{}, err
+	}
+	record, err := e.sharable(ctx, src, algorithm)
+	if err != nil {
+		return Part{}, err
+	}
+	if record != nil {
+		return e.commitPart(ctx, u, in.Number, record, true)
+	}
+	if err := e.open(ctx, src); err != nil {
+		src.Close()
+		return Part{}, err
+	}
+	defer src.Close()
+	return e.storePart(ctx, u, in.Number, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm})
+}
+
+// sharable returns the record of a part that is exactly the bytes of a reading
+// and whose digests are known, or nil when there is none.
+func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*encrypt.PartRecord, error) {
+	m := r.manifest
+	var record *encrypt.PartRecord
+	switch {
+	case r.Length == 0:
+		return nil, nil
+	case m.Parts != nil:
+		number, _, ok := m.Parts.Find(r.Offset)
+		if !ok {
+			return nil, fmt.Errorf("an object's parts end before its length")
+		}
+		if off, n, _ := m.Parts.PartRange(number); off != r.Offset || n != r.Length {
+			return nil, nil
+		}
+		w := partWalk{e: e, ctx: ctx, parts: m.Parts}
+		var err error
+		if record, err = w.record(number); err != nil {
+			return nil, err
+		}
+	case r.Offset == 0 && r.Length == m.Size && len(m.Extents) > 0:
+		md5, ok := plainMD5(m.ETag)
+		if !ok {
+			return nil, nil
+		}
+		record = &encrypt.PartRecord{Size: m.Size, MD5: md5, Checksum: m.Checksum, Extents: m.Extents}
+	default:
+		return nil, nil
+	}
+	if c := record.Checksum; c == nil || c.Algorithm != algorithm || c.Type == Composite || len(record.Extents) > meta.MaxPartBlobs {
+		return nil, nil
+	}
+	return record, nil
+}

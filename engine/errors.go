@@ -1,0 +1,55 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// storeError gives an error of the store the code that the client is told.
+// Errors with a meaning of their own in an operation are handled before.
+func storeError(err error) error {
+	switch {
+	case err == nil, hasCode(err):
+		return err
+	case errors.Is(err, meta.ErrNoBucket):
+		return s3err.Wrap(s3err.NoSuchBucket, err)
+	case errors.Is(err, meta.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return s3err.Wrap(s3err.ServiceUnavailable, err)
+	case errors.Is(err, meta.ErrReservationLost):
+		// The collector took this process for dead: the client may try again.
+		return s3err.Wrap(s3err.ServiceUnavailable, err)
+	}
+	return fmt.Errorf("store: %w", err)
+}
+
+// backendError does the same for a backend.
+func backendError(err error) error {
+	switch {
+	case err == nil, hasCode(err):
+		return err
+	case errors.Is(err, backends.ErrFull):
+		return s3err.Wrap(s3err.SlowDown, err)
+	case errors.Is(err, backends.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return s3err.Wrap(s3err.ServiceUnavailable, err)
+	}
+	return fmt.Errorf("backend: %w", err)
+}
+
+// internal says what failed; a key provider that is away is a passing state.
+func internal(doing string, err error) error {
+	if errors.Is(err, encrypt.ErrUnavailable) {
+		return s3err.Wrap(s3err.ServiceUnavailable, fmt.Errorf("%s: %w", doing, err))
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+func hasCode(err error) bool {
+	var c s3err.Code
+	return errors.As(err, &c)
+}

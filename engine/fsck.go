@@ -1,0 +1,452 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+const (
+	// fsckBlobs is how many blobs are held in memory at once, about 100 bytes
+	// each. A larger ledger is checked in several rounds over ranges of ids.
+	fsckBlobs = 2_000_000
+	// MaxFindings are kept in a report; the rest is counted.
+	MaxFindings = 10_000
+)
+
+// Severities of a finding.
+const (
+	SeverityLost = "lost" // an object or part cannot be served whole
+	SeverityLeak = "leak" // bytes or rows that nothing needs
+)
+
+// Finding is one contradiction between store and backend.
+type Finding struct {
+	Kind     string `json:"kind"`
+	Severity string `json:"severity"`
+	Blob     string `json:"blob,omitempty"`
+	Bucket   string `json:"bucket,omitempty"` // id
+	Key      string `json:"key,omitempty"`
+	Upload   string `json:"upload,omitempty"`
+	Detail   string `json:"detail"`
+}
+
+// FsckOptions choose what Fsck does.
+type FsckOptions struct {
+	// Deep reads every byte and authenticates it.
+	Deep bool
+	// Progress, if set, is called now and then.
+	Progress func(FsckReport)
+}
+
+// FsckReport is what Fsck saw. Pending is what Collect has yet to remove, which
+// is no fault.
+type FsckReport struct {
+	Objects      int64     `json:"objects"`
+	Uploads      int64     `json:"uploads"`
+	Parts        int64     `json:"parts"`
+	Blobs        int64     `json:"blobs"`
+	Bytes        int64     `json:"bytes"` // plaintext bytes of the objects
+	ReservedBlob int64     `json:"reserved_blobs"`
+	PendingBlobs int64     `json:"pending_blobs"`
+	BackendBlobs int64     `json:"backend_blobs"`
+	Deep         bool      `json:"deep"`
+	Lost         int64     `json:"lost"`
+	Leaked       int64     `json:"leaked"`
+	Findings     []Finding `json:"findings"`
+}
+
+// Clean reports whether nothing was found.
+func (r *FsckReport) Clean() bool { return r.Lost == 0 && r.Leaked == 0 }
+
+// Fsck holds the store against the backend: every version and part opens and its
+// blobs are live and there, every blob is counted right, and the backend has no
+// other. It changes nothing and may run beside a working gateway: what looks
+// wrong is looked at again, and only what was wrong twice is a finding.
+func (e *Engine) Fsck(ctx context.Context, o FsckOptions) (FsckReport, error) {
+	first, err := e.fsckOnce(ctx, o)
+	if err != nil || first.Clean() {
+		return first.FsckReport, err
+	}
+	second, err := e.fsckOnce(ctx, o)
+	if err != nil {
+		return second.FsckReport, err
+	}
+	both := second.FsckReport
+	both.Findings, both.Lost, both.Leaked = nil, 0, 0
+	for _, f := range second.Findings {
+		if first.has(f) || len(first.Findings) == MaxFindings {
+			both.add(f)
+		}
+	}
+	if len(second.Findings) == MaxFindings { // too many to compare: all count
+		both.Lost, both.Leaked = second.Lost, second.Leaked
+	}
+	return both, e.nameFindings(ctx, both.Findings)
+}
+
+func (r *FsckReport) add(f Finding) {
+	if f.Severity == SeverityLost {
+		r.Lost++
+	} else {
+		r.Leaked++
+	}
+	if len(r.Findings) < MaxFindings {
+		r.Findings = append(r.Findings, f)
+	}
+}
+
+// nameFindings adds the object to findings that know only their blob.
+func (e *Engine) nameFindings(ctx context.Context, fs []Finding) error {
+	nameless := make(map[string]*Finding)
+	for i := range fs {
+		if fs[i].Blob != "" && fs[i].Key == "" && fs[i].Severity == SeverityLost {
+			nameless[fs[i].Blob] = &fs[i]
+		}
+	}
+	if len(nameless) == 0 {
+		return nil
+	}
+	return e.scanObjects(ctx, func(r meta.ObjectRef) error {
+		if f := nameless[backends.BlobID(r.Body.Blob).String()]; f != nil && r.Body.Kind == meta.BodyBlob {
+			f.Bucket, f.Key = r.Bucket.String(), r.Key
+		}
+		return nil
+	})
+}
+
+// scanObjects calls f for every version.
+func (e *Engine) scanObjects(ctx context.Context, f func(meta.ObjectRef) error) error {
+	var bucket meta.ID
+	var key string
+	for {
+		refs, err := e.store.ScanObjects(ctx, bucket, key, meta.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, r := range refs {
+			bucket, key = r.Bucket, r.Key
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		if len(refs) < meta.MaxPage {
+			return nil
+		}
+	}
+}
+
+// check is one pass of Fsck.
+type check struct {
+	FsckReport
+	e     *Engine
+	o     FsckOptions
+	found map[Finding]bool // without Detail
+	// The blobs of the present round, with ids in [low, high].
+	low, high meta.BlobID
+	first     bool // round
+	blobs     map[meta.BlobID]*blobCheck
+}
+
+type blobCheck struct {
+	refs    int64 // by versions and parts
+	size    int64 // plaintext, as a manifest says; -1: no manifest was opened
+	state   meta.BlobState
+	counted int64 // refs in the ledger
+	present bool
+}
+
+func (c *check) has(f Finding) bool {
+	f.Detail = ""
+	return c.found[f]
+}
+
+func (c *check) report(f Finding) {
+	c.add(f)
+	f.Detail = ""
+	if len(c.found) < MaxFindings {
+		c.found[f] = true
+	}
+}
+
+func (e *Engine) fsckOnce(ctx context.Context, o FsckOptions) (*check, error) {
+	c := &check{e: e, o: o, found: make(map[Finding]bool), FsckReport: FsckReport{Deep: o.Deep, Findings: []Finding{}}}
+	d, err := e.store.Deployment(ctx)
+	if err != nil {
+		return c, err
+	}
+	if _, err := e.checkEpoch(ctx); errors.Is(err, ErrStoreRolledBack) {
+		c.report(Finding{Kind: "store-rolled-back", Severity: SeverityLost, Detail: err.Error()})
+	} else if err != nil {
+		return c, err
+	}
+	c.first = true
+	for done := false; !done; c.first = false {
+		if done, err = c.round(ctx, d); err != nil {
+			return c, err
+		}
+		if o.Progress != nil {
+			o.Progress(c.FsckReport)
+		}
+	}
+	return c, nil
+}
+
+// round checks the blobs from c.low on, as many as fit, and moves c.low on.
+func (c *check) round(ctx context.Context, d meta.Deployment) (done bool, err error) {
+	c.blobs = make(map[meta.BlobID]*blobCheck)
+	if done, err = c.readLedger(ctx); err != nil {
+		return false, err
+	}
+	if err := c.e.scanObjects(ctx, func(r meta.ObjectRef) error { return c.object(ctx, r) }); err != nil {
+		return false, err
+	}
+	if err := c.readUploads(ctx); err != nil {
+		return false, err
+	}
+	if err := c.readBackend(ctx, d); err != nil {
+		return false, err
+	}
+	c.judge()
+	c.low = c.high
+	return done, nil
+}
+
+// readLedger takes the next blobs of the ledger into the round and sets c.high.
+func (c *check) readLedger(ctx context.Context) (done bool, err error) {
+	c.high = c.low
+	for len(c.blobs) < fsckBlobs {
+		rows, err := c.e.store.ScanBlobs(ctx, c.high, meta.MaxPage)
+		if err != nil {
+			return false, err
+		}
+		for _, row := range rows {
+			c.blobs[row.ID] = &blobCheck{state: row.State, counted: row.Refs, size: -1}
+			c.high = row.ID
+			switch row.State {
+			case meta.BlobReserved:
+				c.ReservedBlob++
+			case meta.BlobDead:
+				c.PendingBlobs++
+			default:
+				c.Blobs++
+			}
+		}
+		if len(rows) < meta.MaxPage {
+			for i := range c.high {
+				c.high[i] = 0xff
+			}
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (c *check) inRound(id meta.BlobID) bool {
+	return bytes.Compare(id[:], c.low[:]) > 0 && bytes.Compare(id[:], c.high[:]) <= 0
+}
+
+// refer counts a reference to a blob. size is the plaintext length, -1 where it
+// is not known.
+func (c *check) refer(id meta.BlobID, size int64, at Finding) {
+	if !c.inRound(id) {
+		return
+	}
+	b := c.blobs[id]
+	if b == nil {
+		at.Kind, at.Severity, at.Blob = "blob-not-in-ledger", SeverityLost, backends.BlobID(id).String()
+		at.Detail = "the ledger does not know a blob that is referred to"
+		c.report(at)
+		return
+	}
+	b.refs++
+	if size >= 0 {
+		b.size = size
+	}
+}
+
+func (c *check) object(ctx context.Context, r meta.ObjectRef) error {
+	if c.first {
+		c.Objects++
+		c.Bytes += r.Size
+	} else if r.Body.Kind != meta.BodyBlob || !c.inRound(r.Body.Blob) {
+		return nil
+	}
+	at := Finding{Bucket: r.Bucket.String(), Key: r.Key}
+	size := int64(-1)
+	if c.first || c.inRound(r.Body.Blob) {
+		var err error
+		if size, err = c.openObject(ctx, r); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			at.Kind, at.Severity, at.Detail = "object-unreadable", SeverityLost, err.Error()
+			c.report(at)
+			size = -1
+		}
+	}
+	if r.Body.Kind == meta.BodyBlob {
+		c.refer(r.Body.Blob, size, at)
+	}
+	return nil
+}
+
+// openObject proves that a version's manifest opens and agrees with its row,
+// and when deep that its bytes do. It returns the plaintext length of its blob.
+func (c *check) openObject(ctx context.Context, r meta.ObjectRef) (blobSize int64, err error) {
+	v, err := c.e.store.Object(ctx, r.Bucket, r.Key)
+	if errors.Is(err, meta.ErrNotFound) || err == nil && v.ID != r.Version {
+		return -1, nil // changed since it was scanned
+	} else if err != nil {
+		return -1, err
+	}
+	m, err := c.e.openVersion(ctx, v)
+	if err != nil {
+		return -1, err
+	}
+	blobSize = -1
+	switch {
+	case r.Body.Kind == meta.BodyBlob && len(m.Extents) == 1 && meta.BlobID(m.Extents[0].Blob) == r.Body.Blob:
+		blobSize = m.Extents[0].BlobSize
+	case r.Body.Kind == meta.BodyUpload && m.Parts != nil && meta.ID(m.Parts.Upload) == r.Body.Upload:
+		if !c.first {
+			return -1, nil
+		}
+		for group := range m.Parts.Groups {
+			if _, err := c.e.partGroup(ctx, m.Parts, group); err != nil {
+				return -1, err
+			}
+		}
+	case r.Body.Kind == meta.BodyInline && m.Parts == nil && len(m.Extents) == 0:
+	default:
+		return -1, errors.New("the body in an object's row is not that of its sealed manifest")
+	}
+	if c.o.Deep && c.first {
+		return blobSize, c.readAll(ctx, m, v)
+	}
+	return blobSize, nil
+}
+
+func (c *check) readAll(ctx context.Context, m *encrypt.Manifest, v meta.Version) error {
+	src := c.e.newSource(ctx, m, 0, m.Size)
+	defer src.Close()
+	n, err := io.Copy(io.Discard, src)
+	if err == nil && n != m.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		if now, again := c.e.store.Object(ctx, v.Bucket, v.Key); again != nil || now.ID != v.ID {
+			return nil // replaced while it was read
+		}
+	}
+	return err
+}
+
+func (c *check) readUploads(ctx context.Context) error {
+	var after meta.ID
+	for {
+		refs, err := c.e.store.ScanUploads(ctx, after, meta.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, r := range refs {
+			after = r.ID
+			if c.first {
+				c.Uploads++
+			}
+			if err := c.uploadParts(ctx, r); err != nil {
+				return err
+			}
+		}
+		if len(refs) < meta.MaxPage {
+			return nil
+		}
+	}
+}
+
+func (c *check) uploadParts(ctx context.Context, u meta.UploadRef) error {
+	for after := 0; ; {
+		parts, err := c.e.store.ScanParts(ctx, u.ID, after, meta.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, p := range parts {
+			after = p.Number
+			if c.first {
+				c.Parts++
+			}
+			size := int64(-1)
+			if len(p.Blobs) == 1 {
+				size = p.Size
+			}
+			for _, id := range p.Blobs {
+				c.refer(id, size, Finding{Bucket: u.Bucket.String(), Key: u.Key, Upload: u.ID.String()})
+			}
+		}
+		if len(parts) < meta.MaxPage {
+			return nil
+		}
+	}
+}
+
+// readBackend lists the round's range of the backend.
+func (c *check) readBackend(ctx context.Context, d meta.Deployment) error {
+	for info, err := range c.e.backend.List(ctx, backends.BlobID(c.low)) {
+		if err != nil {
+			return fmt.Errorf("list the backend: %w", err)
+		}
+		id := meta.BlobID(info.ID)
+		if !c.inRound(id) {
+			return nil
+		}
+		if c.e.isMarker(d, info.ID) {
+			continue
+		}
+		c.BackendBlobs++
+		b := c.blobs[id]
+		if b == nil {
+			if _, err := c.e.store.Blob(ctx, id); err == nil {
+				continue // reserved since the ledger was read
+			} else if !errors.Is(err, meta.ErrNotFound) {
+				return err
+			}
+			c.report(Finding{Kind: "unknown-blob", Severity: SeverityLeak, Blob: info.ID.String(),
+				Detail: fmt.Sprintf("the backend has %d bytes that the ledger does not know", info.Size)})
+			continue
+		}
+		b.present = true
+		if b.state == meta.BlobLive && b.size >= 0 && info.Size != encrypt.SealedSize(b.size) {
+			c.report(Finding{Kind: "blob-size", Severity: SeverityLost, Blob: info.ID.String(),
+				Detail: fmt.Sprintf("the backend has %d bytes instead of %d", info.Size, encrypt.SealedSize(b.size))})
+		}
+	}
+	return nil
+}
+
+// judge draws the conclusions of a round.
+func (c *check) judge() {
+	for id, b := range c.blobs {
+		at := Finding{Blob: backends.BlobID(id).String()}
+		switch {
+		case b.refs > 0 && b.state != meta.BlobLive:
+			at.Kind, at.Severity, at.Detail = "blob-condemned", SeverityLost, "a blob that is referred to is not live in the ledger"
+		case b.state == meta.BlobLive && !b.present:
+			at.Kind, at.Severity, at.Detail = "blob-missing", SeverityLost, "the backend does not have a live blob"
+		case b.state == meta.BlobLive && b.refs > b.counted:
+			at.Kind, at.Severity = "blob-undercounted", SeverityLost
+			at.Detail = fmt.Sprintf("the ledger counts %d references, there are %d", b.counted, b.refs)
+		case b.state == meta.BlobLive && b.refs < b.counted:
+			at.Kind, at.Severity = "blob-overcounted", SeverityLeak
+			at.Detail = fmt.Sprintf("the ledger counts %d references, there are %d", b.counted, b.refs)
+		default:
+			continue
+		}
+		c.report(at)
+	}
+}

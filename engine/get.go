@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// VerifyWhole is the length up to which a reading is verified to its last byte
+// before the first one leaves; of a longer one only the first segment is.
+const VerifyWhole = 1 << 20
+
+// Reading is an object that was found, allowed by its conditions, and, when it
+// comes from GetObject, opened. It is used by one goroutine and closed once.
+type Reading struct {
+	Object  Object
+	Offset  int64 // of the first byte served
+	Length  int64 // bytes served
+	Partial bool  // a range or a part of several was asked for: 206
+
+	version  meta.Version
+	manifest *encrypt.Manifest
+	src      *source
+	head     []byte // verified, served first
+	giveBack func() // returns head's buffer
+}
+
+// GetObject opens an object, or a range or part of it. A NotModified error comes
+// with a Reading that describes the object. Errors: NoSuchKey,
+// PreconditionFailed, NotModified, InvalidRange, InvalidPartNumber.
+func (e *Engine) GetObject(ctx context.Context, in GetObject) (*Reading, error) {
+	r, err := e.HeadObject(ctx, in)
+	if err != nil {
+		return r, err
+	}
+	if err := e.open(ctx, r); err != nil {
+		r.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// HeadObject is GetObject without the bytes.
+func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error) {
+	v, err := e.store.Object(ctx, in.Bucket.ID, in.Key)
+	if errors.Is(err, meta.ErrNotFound) {
+		return nil, noSuchKey(in.Key)
+	} else if err != nil {
+		return nil, storeError(err)
+	}
+	m, err := e.openVersion(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reading{Object: describe(v, m), Length: m.Size, version: v, manifest: m}
+	if err := in.Conditions.checkRead(m.ETag, v.Modified); err != nil {
+		if errors.Is(err, s3err.NotModified) {
+			return r, err
+		}
+		return nil, err
+	}
+	switch {
+	case in.PartNumber > 0:
+		err = e.selectPart(ctx, r, in.PartNumber)
+	case in.Range != nil:
+		r.Offset, r.Length, err = in.Range.within(m.Size)
+		r.Partial = true
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// within cuts a range to a size.
+// Source: RFC 9110, section 14.1.2.
+func (g Range) within(size int64) (off, n int64, err error) {
+	switch {
+	case g.Suffix > 0:
+		off = max(0, size-g.Suffix)
+		n = size - off
+	case g.Last < 0:
+		off, n = g.First, size-g.First
+	default:
+		off, n = g.First, min(g.Last, size-1)-g.First+1
+	}
+	if n <= 0 || off < 0 {
+		return 0, 0, s3err.New(s3err.InvalidRange, "").With("RangeRequested", g.String()).With("ActualObjectSize", fmt.Sprint(size))
+	}
+	return off, n, nil
+}
+
+// String is the range as a Range header has it.
+func (g Range) String() string {
+	switch {
+	case g.Suffix > 0:
+		return fmt.Sprintf("bytes=-%d", g.Suffix)
+	case g.Last < 0:
+		return fmt.Sprintf("bytes=%d-", g.First)
+	}
+	return fmt.Sprintf("bytes=%d-%d", g.First, g.Last)
+}
+
+// selectPart narrows a reading to one part. An object that was not made from
+// parts has one, the whole. The checksum becomes that of the part.
+func (e *Engine) selectPart(ctx context.Context, r *Reading, number int) error {
+	parts := r.manifest.Parts
+	if parts == nil {
+		r.Partial = r.Object.Size > 0
+		if number != 1 {
+			return s3err.InvalidPartNumber
+		}
+		return nil
+	}
+	off, n, ok := parts.PartRange(uint32(number))
+	if !ok {
+		return s3err.InvalidPartNumber
+	}
+	w := partWalk{e: e, ctx: ctx, parts: parts}
+	record, err := w.record(uint32(number))
+	if err != nil {
+		return err
+	}
+	r.Offset, r.Length, r.Partial = off, n, n > 0
+	r.Object.Checksum = openedChecksum(record.Checksum)
+	return nil
+}
+
+var wholePool = sync.Pool{New: func() any { return new([VerifyWhole]byte) }}
+
+// open starts the stream and reads what must be verified before the status line.
+func (e *Engine) open(ctx context.Context, r *Reading) error {
+	r.src = e.newSource(ctx, r.manifest, r.Offset, r.Length)
+	if r.Length <= VerifyWhole && r.Length > encrypt.SegmentSize {
+		buf := wholePool.Get().(*[VerifyWhole]byte)
+		r.head, r.giveBack = buf[:r.Length], func() { wholePool.Put(buf) }
+	} else {
+		buf := segmentPool.Get().(*segment)
+		r.head, r.giveBack = buf.data[:min(r.Length, encrypt.SegmentSize)], func() { segmentPool.Put(buf) }
+	}
+	if _, err := io.ReadFull(r.src, r.head); err != nil {
+		return fmt.Errorf("read object: %w", err)
+	}
+	return nil
+}
+
+// WriteTo implements io.WriterTo: the bytes of the reading, each verified before
+// it is written. After an error the client has an unfinished answer and must
+// not be let believe otherwise.
+func (r *Reading) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(r.head)
+	written := int64(n)
+	r.head = nil
+	if err == nil && written < r.Length {
+		var m int64
+		m, err = r.src.WriteTo(w)
+		written += m
+	}
+	if err == nil && written != r.Length {
+		err = io.ErrUnexpectedEOF
+	}
+	return written, err
+}
+
+// Read implements io.Reader.
+func (r *Reading) Read(p []byte) (int, error) {
+	if len(r.head) > 0 {
+		n := copy(p, r.head)
+		r.head = r.head[n:]
+		return n, nil
+	}
+	return r.src.Read(p)
+}
+
+// Close ends the reading and hands its buffers back.
+func (r *Reading) Close() error {
+	if r.giveBack != nil {
+		r.giveBack()
+		r.giveBack, r.head = nil, nil
+	}
+	if r.src != nil {
+		return r.src.Close()
+	}
+	return nil
+}

@@ -1,0 +1,288 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// A body longer than one segment passes through a ring of ingestBuffers
+// segments: the caller's goroutine reads, one hashes and one seals and sends.
+// With the sealer's own segment that is 448 KiB for each request, whatever
+// the length of the body.
+const ingestBuffers = 6
+
+// MaxBodySize is the longest body of one PUT, 5 GiB.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+const MaxBodySize = 5 << 30
+
+// stored is a body that lies in the backend under a reserved blob, checked but
+// not yet referred to. An empty body has no blob.
+type stored struct {
+	extent encrypt.Extent // zero for an empty body
+	size   int64
+	digests
+}
+
+func (s *stored) body() meta.Body {
+	if s.size == 0 {
+		return meta.Body{Kind: meta.BodyInline}
+	}
+	return meta.Body{Kind: meta.BodyBlob, Blob: s.extent.Blob}
+}
+
+func (s *stored) extents() []encrypt.Extent {
+	if s.size == 0 {
+		return nil
+	}
+	return []encrypt.Extent{s.extent}
+}
+
+// ingest seals a body into a new blob. When it fails nothing is left to do: the
+// blob's reservation has been released. When it succeeds the caller commits the
+// blob or releases it.
+func (e *Engine) ingest(ctx context.Context, b *Body) (*stored, error) {
+	switch {
+	case b.Size < 0:
+		return nil, s3err.MissingContentLength
+	case b.Size > MaxBodySize:
+		return nil, s3err.New(s3err.EntityTooLarge, "").
+			With("ProposedSize", fmt.Sprint(b.Size)).With("MaxSizeAllowed", fmt.Sprint(int64(MaxBodySize)))
+	}
+	d := newDigester(b.ChecksumAlgorithm)
+	if b.Size == 0 {
+		if err := atEOF(b.Reader); err != nil {
+			return nil, err
+		}
+		found, err := d.verify(b)
+		return &stored{digests: found}, err
+	}
+	id, err := e.reserve(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &stored{size: b.Size, extent: encrypt.Extent{
+		Blob: id, Key: encrypt.NewDataKey(), BlobSize: b.Size, Length: b.Size,
+	}}
+	if b.Size <= encrypt.SegmentSize {
+		err = e.ingestSmall(ctx, b, d, s)
+	} else {
+		err = e.ingestLarge(ctx, b, d, s)
+	}
+	if err != nil {
+		e.release(ctx, id)
+		return nil, err
+	}
+	return s, nil
+}
+
+// send seals segments into the blob of s.
+func (e *Engine) send(ctx context.Context, src encrypt.Segments, s *stored) error {
+	sealer, err := encrypt.NewSealReader(src, s.extent.Key, encrypt.BlobAAD(e.deployment, s.extent.Blob))
+	if err != nil {
+		return err
+	}
+	defer sealer.Close()
+	s.extent.Seal = sealer.Seal()
+	return backendError(e.backend.Put(ctx, backends.BlobID(s.extent.Blob), sealer, encrypt.SealedSize(s.size)))
+}
+
+// oneSegment is a body that was read and checked before it is sealed.
+type oneSegment []byte
+
+func (o oneSegment) Next() ([]byte, bool, error) { return o, true, nil }
+
+func (e *Engine) ingestSmall(ctx context.Context, b *Body, d *digester, s *stored) (err error) {
+	buf := segmentPool.Get().(*segment)
+	defer segmentPool.Put(buf)
+	p := buf.data[:b.Size]
+	if _, err := io.ReadFull(b.Reader, p); err != nil {
+		return shortBody(err)
+	}
+	if err := atEOF(b.Reader); err != nil {
+		return err
+	}
+	d.Write(p)
+	if s.digests, err = d.verify(b); err != nil {
+		return err
+	}
+	return e.send(ctx, oneSegment(p), s)
+}
+
+// segment is a buffer of the ring. Both the hasher and the sealer hand it back.
+type segment struct {
+	data  [encrypt.SegmentSize]byte
+	n     int
+	last  bool
+	users atomic.Int32
+}
+
+var segmentPool = sync.Pool{New: func() any { return new(segment) }}
+
+// pipeline carries segments from the reader to the hasher and the sealer. The
+// last segment reaches the sealer only when the body was found good.
+type pipeline struct {
+	free   chan *segment
+	hash   chan *segment
+	seal   chan *segment
+	failed chan struct{} // closed with err set: the sealer must fail
+	err    error
+	held   *segment // the sealer's present segment
+	d      *digester
+}
+
+func (e *Engine) ingestLarge(ctx context.Context, b *Body, d *digester, s *stored) error {
+	p := &pipeline{
+		free: make(chan *segment, ingestBuffers), hash: make(chan *segment, ingestBuffers),
+		seal: make(chan *segment, ingestBuffers), failed: make(chan struct{}), d: d,
+	}
+	for range ingestBuffers {
+		p.free <- segmentPool.Get().(*segment)
+	}
+	var hashing, sending sync.WaitGroup
+	stopped := make(chan struct{}) // closed when the sending side has ended
+	var sendErr error
+	hashing.Go(p.hashAll)
+	sending.Go(func() {
+		defer close(stopped)
+		sendErr = e.send(ctx, p, s)
+	})
+	readErr := p.readAll(b, s, stopped, &hashing)
+	if readErr != nil && readErr != errSenderStopped {
+		p.err = readErr
+		close(p.failed)
+	}
+	sending.Wait()
+	hashing.Wait()
+	p.recycle()
+	if readErr != nil && (readErr != errSenderStopped || sendErr == nil) {
+		return readErr // a backend that says done before it has read all counts as failed
+	}
+	return sendErr
+}
+
+// errSenderStopped ends the reading when the backend has failed already.
+var errSenderStopped = errors.New("the backend ended the write before the body did")
+
+// readAll fills segments from the body. Before it passes the last one on it
+// waits for the body's end and the digests, so that a refused body never
+// becomes a complete blob.
+func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing *sync.WaitGroup) (err error) {
+	hashOpen := true
+	endHashing := func() {
+		if hashOpen {
+			close(p.hash)
+			hashOpen = false
+		}
+	}
+	defer endHashing()
+	for left := b.Size; left > 0; {
+		var seg *segment
+		select {
+		case seg = <-p.free:
+		case <-stopped:
+			return errSenderStopped
+		}
+		seg.n = int(min(left, encrypt.SegmentSize))
+		if _, err := io.ReadFull(b.Reader, seg.data[:seg.n]); err != nil {
+			p.free <- seg
+			return shortBody(err)
+		}
+		left -= int64(seg.n)
+		seg.last = left == 0
+		seg.users.Store(2)
+		p.hash <- seg
+		if seg.last {
+			err := atEOF(b.Reader)
+			endHashing()
+			hashing.Wait()
+			if err == nil {
+				s.digests, err = p.d.verify(b)
+			}
+			if err != nil {
+				p.done(seg)
+				return err
+			}
+		}
+		p.seal <- seg
+	}
+	return nil
+}
+
+func (p *pipeline) hashAll() {
+	for seg := range p.hash {
+		p.d.Write(seg.data[:seg.n])
+		p.done(seg)
+	}
+}
+
+// done hands a segment back when its second user has finished with it.
+func (p *pipeline) done(seg *segment) {
+	if seg.users.Add(-1) == 0 {
+		p.free <- seg
+	}
+}
+
+// Next implements encrypt.Segments for the sealer.
+func (p *pipeline) Next() ([]byte, bool, error) {
+	if p.held != nil {
+		p.done(p.held)
+		p.held = nil
+	}
+	select {
+	case seg := <-p.seal:
+		p.held = seg
+		return seg.data[:seg.n], seg.last, nil
+	case <-p.failed:
+		return nil, false, p.err
+	}
+}
+
+// recycle returns all buffers to the pool; nobody uses the pipeline any more.
+func (p *pipeline) recycle() {
+	if p.held != nil {
+		segmentPool.Put(p.held)
+	}
+	for {
+		select {
+		case seg := <-p.free:
+			segmentPool.Put(seg)
+		case seg := <-p.seal:
+			segmentPool.Put(seg)
+		default:
+			return
+		}
+	}
+}
+
+// atEOF reads the end of a body, where its reader says whether it was good.
+func atEOF(r io.Reader) error {
+	var one [1]byte
+	for range 100 { // as bufio: a reader that makes no progress is broken
+		n, err := r.Read(one[:])
+		switch {
+		case n > 0:
+			return s3err.New(s3err.IncompleteBody, "The request body is longer than the length that was announced.")
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return io.ErrNoProgress
+}
+
+func shortBody(err error) error {
+	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) && !hasCode(err) {
+		return s3err.Wrap(s3err.IncompleteBody, err)
+	}
+	return err
+}

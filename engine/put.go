@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"encoding/hex"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// PutObject stores a body and makes it the key's object. On any error the key
+// holds what it held before, except that an error of the store whose outcome
+// is unknown leaves either.
+func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
+	if err := checkKey(in.Key); err != nil {
+		return Object{}, err
+	}
+	// A condition that fails already must not cost the client the upload.
+	if _, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
+		return Object{}, err
+	}
+	s, err := e.ingest(ctx, &in.Body)
+	if err != nil {
+		return Object{}, err
+	}
+	m := newManifest(&in.Attributes)
+	m.Size, m.ETag = s.size, hex.EncodeToString(s.md5[:])
+	m.Checksum = sealedChecksum(s.checksum)
+	m.Extents = s.extents()
+	v, err := e.sealVersion(ctx, in.Bucket, in.Key, in.Owner, m, s.body())
+	if err == nil {
+		err = e.commitVersion(ctx, in.Bucket, v, in.Conditions, false)
+	}
+	if err != nil {
+		if s.size > 0 {
+			e.release(ctx, s.extent.Blob)
+		}
+		return Object{}, storeError(err)
+	}
+	return describe(v, m), nil
+}
+
+func checkKey(key string) error {
+	switch {
+	case key == "":
+		return s3err.New(s3err.InvalidArgument, "The object key must not be empty.")
+	case len(key) > meta.MaxKeyBytes:
+		return s3err.KeyTooLong
+	}
+	return nil
+}
+
+// newManifest fills in what the client said of the object.
+func newManifest(a *Attributes) *encrypt.Manifest {
+	m := &encrypt.Manifest{
+		ContentType: a.ContentType, ContentEncoding: a.ContentEncoding,
+		ContentLanguage: a.ContentLanguage, ContentDisposition: a.ContentDisposition,
+		CacheControl: a.CacheControl, Expires: a.Expires,
+		WebsiteRedirect: a.WebsiteRedirect, StorageClass: a.StorageClass,
+	}
+	for _, p := range a.Metadata {
+		m.Metadata = append(m.Metadata, encrypt.Pair(p))
+	}
+	return m
+}
+
+func attributesOf(m *encrypt.Manifest) Attributes {
+	a := Attributes{
+		ContentType: m.ContentType, ContentEncoding: m.ContentEncoding,
+		ContentLanguage: m.ContentLanguage, ContentDisposition: m.ContentDisposition,
+		CacheControl: m.CacheControl, Expires: m.Expires,
+		WebsiteRedirect: m.WebsiteRedirect, StorageClass: m.StorageClass,
+	}
+	for _, p := range m.Metadata {
+		a.Metadata = append(a.Metadata, Pair(p))
+	}
+	return a
+}
+
+// describe puts together what a version's row and manifest say.
+func describe(v meta.Version, m *encrypt.Manifest) Object {
+	o := Object{
+		Key: v.Key, Version: v.ID, Size: m.Size, ETag: m.ETag, Modified: v.Modified,
+		Owner: v.Owner, Attributes: attributesOf(m), Checksum: openedChecksum(m.Checksum),
+	}
+	if m.Parts != nil {
+		o.Parts = m.Parts.Count()
+	}
+	return o
+}
+
+func sealedChecksum(c *Checksum) *encrypt.Checksum {
+	if c == nil {
+		return nil
+	}
+	return &encrypt.Checksum{Algorithm: c.Algorithm, Type: c.Type, Value: c.Value, Parts: c.Parts}
+}
+
+func openedChecksum(c *encrypt.Checksum) *Checksum {
+	if c == nil {
+		return nil
+	}
+	return &Checksum{Algorithm: c.Algorithm, Type: c.Type, Value: c.Value, Parts: c.Parts}
+}

@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Limits of a multipart upload.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+const (
+	MaxParts    = 10_000
+	MinPartSize = 5 << 20 // of every part but the last
+)
+
+// CreateUpload begins a multipart upload. What the client says of the object to
+// be is sealed with the key that will seal its parts.
+func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, error) {
+	if err := checkKey(in.Key); err != nil {
+		return Upload{}, err
+	}
+	keys, err := e.bucketKeys(ctx, in.Bucket.ID)
+	if err != nil {
+		return Upload{}, err
+	}
+	settings := newManifest(&in.Attributes)
+	if in.ChecksumAlgorithm != "" {
+		settings.Checksum = &encrypt.Checksum{Algorithm: in.ChecksumAlgorithm, Type: in.ChecksumType}
+	}
+	now := e.now().UTC()
+	u := meta.Upload{
+		ID: meta.NewOrderedID(now), Bucket: in.Bucket.ID, Key: in.Key, Owner: in.Owner,
+		Created: now, Generation: keys.Generation(), State: meta.UploadOpen,
+	}
+	partsKey := encrypt.NewObjectKey()
+	u.WrappedKey = keys.WrapKey(partsKey, u.ID, encrypt.PurposeUpload)
+	u.Settings, err = encrypt.SealManifest(partsKey, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), settings)
+	if err != nil {
+		return Upload{}, err
+	}
+	if err := e.store.CreateUpload(ctx, u); err != nil {
+		return Upload{}, storeError(err)
+	}
+	return (&openUpload{Upload: u, settings: settings}).describe(), nil
+}
+
+// openUpload is an upload with its sealed parts opened.
+type openUpload struct {
+	meta.Upload
+	key      encrypt.ObjectKey
+	settings *encrypt.Manifest
+}
+
+// upload finds an upload of exactly this bucket and key, open or completed.
+func (e *Engine) upload(ctx context.Context, b meta.Bucket, key string, id meta.ID) (*openUpload, error) {
+	u, err := e.store.Upload(ctx, id)
+	if errors.Is(err, meta.ErrNotFound) || err == nil && (u.Bucket != b.ID || u.Key != key) {
+		return nil, noSuchUpload(id)
+	} else if err != nil {
+		return nil, storeError(err)
+	}
+	return e.openUpload(ctx, u)
+}
+
+// openUpload opens what is sealed in an upload's row.
+func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, error) {
+	keys, err := e.bucketKeysOf(ctx, u.Bucket, u.Generation)
+	if err != nil {
+		return nil, err
+	}
+	o := &openUpload{Upload: u}
+	if o.key, err = keys.UnwrapKey(u.WrappedKey, u.ID, encrypt.PurposeUpload); err != nil {
+		return nil, internal("unwrap an upload's key", err)
+	}
+	o.settings, err = encrypt.OpenManifest(o.key, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), u.Settings)
+	if err != nil {
+		return nil, internal("open an upload's settings", err)
+	}
+	return o, nil
+}
+
+// inProgress is upload for one that still takes parts.
+func (e *Engine) inProgress(ctx context.Context, b meta.Bucket, key string, id meta.ID) (*openUpload, error) {
+	u, err := e.upload(ctx, b, key, id)
+	if err == nil && u.State != meta.UploadOpen {
+		return nil, noSuchUpload(id)
+	}
+	return u, err
+}
+
+func noSuchUpload(id meta.ID) error {
+	return s3err.New(s3err.NoSuchUpload, "").With("UploadId", id.String())
+}
+
+func (u *openUpload) describe() Upload {
+	d := Upload{ID: u.ID, Key: u.Key, Owner: u.Owner, Created: u.Created, StorageClass: u.settings.StorageClass}
+	if c := u.settings.Checksum; c != nil {
+		d.ChecksumAlgorithm, d.ChecksumType = c.Algorithm, c.Type
+	}
+	return d
+}
+
+// partAlgorithm decides which checksum a part gets: the upload's, or where the
+// upload has none, what the client chose.
+func (u *openUpload) partAlgorithm(asked string) (string, error) {
+	c := u.settings.Checksum
+	switch {
+	case c == nil && asked == "":
+		return CRC64NVME, nil // S3's default since 2024
+	case c == nil:
+		return asked, nil
+	case asked != "" && asked != c.Algorithm:
+		return "", s3err.New(s3err.InvalidRequest,
+			"Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", lower(c.Algorithm), lower(asked))
+	}
+	return c.Algorithm, nil
+}
+
+func (u *openUpload) partName(d encrypt.Deployment, number int, attempt meta.ID) encrypt.PartName {
+	return encrypt.PartName{Deployment: d, Bucket: u.Bucket, Upload: u.ID, Number: uint32(number), Attempt: attempt}
+}
+
+// UploadPart stores one part. Sending a number again replaces the part; every
+// attempt is a blob of its own.
+func (e *Engine) UploadPart(ctx context.Context, in UploadPart) (Part, error) {
+	if err := checkPartNumber(in.Number); err != nil {
+		return Part{}, err
+	}
+	u, err := e.inProgress(ctx, in.Bucket, in.Key, in.Upload)
+	if err != nil {
+		return Part{}, err
+	}
+	if in.Body.ChecksumAlgorithm, err = u.partAlgorithm(in.Body.ChecksumAlgorithm); err != nil {
+		return Part{}, err
+	}
+	p, err := e.storePart(ctx, u, in.Number, &in.Body)
+	return p, storeError(err)
+}
+
+// storePart ingests a part's body and commits it.
+func (e *Engine) storePart(ctx context.Context, u *openUpload, number int, body *Body) (Part, error) {
+	s, err := e.ingest(ctx, body)
+	if err != nil {
+		return Part{}, err
+	}
+	record := &encrypt.PartRecord{Size: s.size, MD5: s.md5, Checksum: sealedChecksum(s.checksum), Extents: s.extents()}
+	p, err := e.commitPart(ctx, u, number, record, false)
+	if err != nil && s.size > 0 {
+		e.release(ctx, s.extent.Blob)
+	}
+	return p, err
+}
+
+// commitPart seals a part's record and stores its row. share says that the
+// blobs belong to another object already.
+func (e *Engine) commitPart(ctx context.Context, u *openUpload, number int, record *encrypt.PartRecord, share bool) (Part, error) {
+	row := meta.Part{Upload: u.ID, Number: number, Attempt: meta.NewID(), Size: record.Size, Modified: e.now().UTC()}
+	for i := range record.Extents {
+		row.Blobs = append(row.Blobs, record.Extents[i].Blob)
+	}
+	var err error
+	if row.Record, err = encrypt.SealPart(u.key, u.partName(e.deployment, number, row.Attempt), record); err != nil {
+		return Part{}, err
+	}
+	err = e.store.PutPart(ctx, meta.PutPart{Part: row, Share: share, Holder: e.holder})
+	switch {
+	case errors.Is(err, meta.ErrUnknown):
+		err = e.settlePart(ctx, row, err)
+	case errors.Is(err, meta.ErrNotFound):
+		err = noSuchUpload(u.ID)
+	}
+	if err != nil {
+		return Part{}, err
+	}
+	return describePart(row, record), nil
+}
+
+// settlePart learns whether a part whose answer was lost is in place.
+func (e *Engine) settlePart(ctx context.Context, row meta.Part, unknown error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	rows, err := e.store.Parts(ctx, row.Upload, row.Number-1, 1)
+	if err != nil {
+		return errors.Join(unknown, err)
+	}
+	if len(rows) == 1 && rows[0].Attempt == row.Attempt {
+		return nil
+	}
+	return s3err.Wrap(s3err.ServiceUnavailable, unknown) // a part may be sent again
+}
+
+func describePart(row meta.Part, r *encrypt.PartRecord) Part {
+	return Part{
+		Number: row.Number, Size: r.Size, ETag: hex.EncodeToString(r.MD5[:]),
+		Modified: row.Modified, Checksum: openedChecksum(r.Checksum),
+	}
+}
+
+func checkPartNumber(n int) error {
+	if n < 1 || n > MaxParts {
+		return s3err.New(s3err.InvalidArgument, "Part number must be an integer between 1 and %d, inclusive", MaxParts).
+			With("ArgumentName", "partNumber").With("ArgumentValue", fmt.Sprint(n))
+	}
+	return nil
+}
+
+// AbortUpload ends an upload in progress; its parts are removed later.
+func (e *Engine) AbortUpload(ctx context.Context, b meta.Bucket, key string, id meta.ID) error {
+	if _, err := e.inProgress(ctx, b, key, id); err != nil {
+		return err
+	}
+	err := e.store.AbortUpload(ctx, id)
+	if errors.Is(err, meta.ErrNotFound) {
+		return noSuchUpload(id)
+	}
+	return storeError(err)
+}

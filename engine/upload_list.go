@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// ListParts returns a page of the parts of an upload in progress, those with
+// numbers above after.
+func (e *Engine) ListParts(ctx context.Context, b meta.Bucket, key string, id meta.ID, after, limit int) (PartPage, error) {
+	u, err := e.inProgress(ctx, b, key, id)
+	if err != nil {
+		return PartPage{}, err
+	}
+	page := PartPage{Upload: u.describe(), Next: after}
+	if limit == 0 {
+		return page, nil
+	}
+	rows, err := e.store.Parts(ctx, id, after, min(limit+1, meta.MaxPage))
+	if err != nil {
+		return page, storeError(err)
+	}
+	for _, row := range rows {
+		if len(page.Parts) == limit {
+			page.More = true
+			break
+		}
+		record, err := encrypt.OpenPart(u.key, u.partName(e.deployment, row.Number, row.Attempt), row.Record)
+		if err != nil {
+			return page, internal("open a part", err)
+		}
+		page.Parts = append(page.Parts, describePart(row, record))
+		page.Next = row.Number
+	}
+	if limit >= meta.MaxPage && len(rows) == meta.MaxPage { // no room to look one further
+		more, err := e.store.Parts(ctx, id, page.Next, 1)
+		if err != nil {
+			return page, storeError(err)
+		}
+		page.More = len(more) > 0
+	}
+	return page, nil
+}
+
+// ObjectParts returns a page of the parts that an object was completed from.
+// It has no parts when the object was not made by a multipart upload.
+func (e *Engine) ObjectParts(ctx context.Context, b meta.Bucket, key string, version meta.ID, after, limit int) (PartPage, error) {
+	r, err := e.HeadObject(ctx, GetObject{Bucket: b, Key: key})
+	if err != nil {
+		return PartPage{}, err
+	}
+	if r.Object.Version != version {
+		return PartPage{}, s3err.OperationAborted // replaced since it was described
+	}
+	parts := r.manifest.Parts
+	page := PartPage{Next: after}
+	if parts == nil {
+		return page, nil
+	}
+	page.Total = parts.Count()
+	w := partWalk{e: e, ctx: ctx, parts: parts}
+	for group := range parts.Groups {
+		for _, number := range parts.GroupNumbers(group) {
+			if int(number) <= after {
+				continue
+			}
+			if len(page.Parts) == limit {
+				page.More = true
+				return page, nil
+			}
+			record, err := w.record(number)
+			if err != nil {
+				return page, fmt.Errorf("describe a part: %w", err)
+			}
+			page.Parts = append(page.Parts, describePart(meta.Part{Number: int(number)}, record))
+			page.Next = int(number)
+		}
+	}
+	return page, nil
+}
+
+// ListUploads returns a page of the uploads in progress.
+func (e *Engine) ListUploads(ctx context.Context, q meta.UploadQuery) (UploadPage, error) {
+	page, err := e.store.ListUploads(ctx, q)
+	if err != nil {
+		return UploadPage{}, storeError(err)
+	}
+	out := UploadPage{More: page.More, NextKey: page.NextKey, NextUpload: page.NextUpload}
+	for _, row := range page.Entries {
+		entry := UploadEntry{CommonPrefix: row.CommonPrefix}
+		if row.CommonPrefix == "" {
+			u, err := e.openUpload(ctx, row.Upload)
+			if err != nil {
+				return UploadPage{}, err
+			}
+			entry.Upload = u.describe()
+		}
+		out.Entries = append(out.Entries, entry)
+	}
+	return out, nil
+}
