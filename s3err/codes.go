@@ -2,10 +2,7 @@ package s3err
 
 // The codes the gateway answers with.
 const (
-	NoSuchEntity                      Code = "NoSuchEntity"
-	LimitExceeded                     Code = "LimitExceeded"
-	EntityAlreadyExists               Code = "EntityAlreadyExists"
-	DeleteConflict                    Code = "DeleteConflict"
+	AccessControlListNotSupported     Code = "AccessControlListNotSupported"
 	AccessDenied                      Code = "AccessDenied"
 	AccessForbidden                   Code = "AccessForbidden"
 	AuthorizationHeaderMalformed      Code = "AuthorizationHeaderMalformed"
@@ -16,6 +13,8 @@ const (
 	BucketAlreadyOwnedByYou           Code = "BucketAlreadyOwnedByYou"
 	BucketNotEmpty                    Code = "BucketNotEmpty"
 	ConditionalRequestConflict        Code = "ConditionalRequestConflict"
+	DeleteConflict                    Code = "DeleteConflict"
+	EntityAlreadyExists               Code = "EntityAlreadyExists"
 	EntityTooLarge                    Code = "EntityTooLarge"
 	EntityTooSmall                    Code = "EntityTooSmall"
 	ExpiredToken                      Code = "ExpiredToken"
@@ -38,6 +37,7 @@ const (
 	InvalidToken                      Code = "InvalidToken"
 	InvalidURI                        Code = "InvalidURI"
 	KeyTooLong                        Code = "KeyTooLongError"
+	LimitExceeded                     Code = "LimitExceeded"
 	MalformedTrailer                  Code = "MalformedTrailerError"
 	MalformedXML                      Code = "MalformedXML"
 	MaxMessageLengthExceeded          Code = "MaxMessageLengthExceeded"
@@ -47,13 +47,24 @@ const (
 	MissingRequestBody                Code = "MissingRequestBodyError"
 	MissingSecurityHeader             Code = "MissingSecurityHeader"
 	NoSuchBucket                      Code = "NoSuchBucket"
+	NoSuchBucketPolicy                Code = "NoSuchBucketPolicy"
+	NoSuchCORSConfiguration           Code = "NoSuchCORSConfiguration"
+	NoSuchEntity                      Code = "NoSuchEntity"
 	NoSuchKey                         Code = "NoSuchKey"
+	NoSuchLifecycleConfiguration      Code = "NoSuchLifecycleConfiguration"
+	NoSuchObjectLockConfiguration     Code = "NoSuchObjectLockConfiguration"
+	NoSuchPublicAccessBlock           Code = "NoSuchPublicAccessBlockConfiguration"
+	NoSuchTagSet                      Code = "NoSuchTagSet"
 	NoSuchUpload                      Code = "NoSuchUpload"
 	NoSuchVersion                     Code = "NoSuchVersion"
+	NoSuchWebsiteConfiguration        Code = "NoSuchWebsiteConfiguration"
 	NotImplemented                    Code = "NotImplemented"
 	NotModified                       Code = "NotModified"
+	ObjectLockConfigurationNotFound   Code = "ObjectLockConfigurationNotFoundError"
 	OperationAborted                  Code = "OperationAborted"
+	OwnershipControlsNotFound         Code = "OwnershipControlsNotFoundError"
 	PreconditionFailed                Code = "PreconditionFailed"
+	ReplicationConfigurationNotFound  Code = "ReplicationConfigurationNotFoundError"
 	RequestHeaderSectionTooLarge      Code = "RequestHeaderSectionTooLarge"
 	RequestTimeout                    Code = "RequestTimeout"
 	RequestTimeTooSkewed              Code = "RequestTimeTooSkewed"
@@ -61,8 +72,8 @@ const (
 	SignatureDoesNotMatch             Code = "SignatureDoesNotMatch"
 	SlowDown                          Code = "SlowDown"
 	TooManyBuckets                    Code = "TooManyBuckets"
-	URITooLong                        Code = "URITooLong"
 	UnsupportedSignature              Code = "UnsupportedSignature"
+	URITooLong                        Code = "URITooLong"
 	ContentSHA256Mismatch             Code = "XAmzContentSHA256Mismatch"
 )
 
@@ -72,10 +83,7 @@ type entry struct {
 }
 
 var table = map[Code]entry{
-	NoSuchEntity:                      {404, "The entity does not exist."},
-	LimitExceeded:                     {409, "The limit is reached."},
-	EntityAlreadyExists:               {409, "The entity already exists."},
-	DeleteConflict:                    {409, "The resource still has others that depend on it."},
+	AccessControlListNotSupported:     {400, "The bucket does not allow ACLs"},
 	AccessDenied:                      {403, "Access Denied"},
 	AccessForbidden:                   {403, "Access forbidden"},
 	AuthorizationHeaderMalformed:      {400, "The authorization header that you provided is not valid."},
@@ -86,6 +94,9 @@ var table = map[Code]entry{
 	BucketAlreadyOwnedByYou:           {409, "The bucket that you tried to create already exists, and you own it."},
 	BucketNotEmpty:                    {409, "The bucket that you tried to delete is not empty."},
 	ConditionalRequestConflict:        {409, "A conflicting operation occurred during the request to this resource. Retry it."},
+	ContentSHA256Mismatch:             {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+	DeleteConflict:                    {409, "The resource still has others that depend on it."},
+	EntityAlreadyExists:               {409, "The entity already exists."},
 	EntityTooLarge:                    {400, "Your proposed upload exceeds the maximum allowed object size."},
 	EntityTooSmall:                    {400, "Your proposed upload is smaller than the minimum allowed object size."},
 	ExpiredToken:                      {400, "The provided token has expired."},
@@ -108,6 +119,7 @@ var table = map[Code]entry{
 	InvalidToken:                      {400, "The provided token is malformed or otherwise not valid."},
 	InvalidURI:                        {400, "The specified URI couldn't be parsed."},
 	KeyTooLong:                        {400, "Your key is too long."},
+	LimitExceeded:                     {409, "The limit is reached."},
 	MalformedTrailer:                  {400, "The request contained trailing data that was not well-formed or did not conform to our published schema."},
 	MalformedXML:                      {400, "The XML that you provided was not well formed or did not validate against our published schema."},
 	MaxMessageLengthExceeded:          {400, "Your request was too large."},
@@ -117,13 +129,24 @@ var table = map[Code]entry{
 	MissingRequestBody:                {400, "Request body is empty."},
 	MissingSecurityHeader:             {400, "Your request was missing a required header."},
 	NoSuchBucket:                      {404, "The specified bucket does not exist."},
+	NoSuchBucketPolicy:                {404, "The bucket policy does not exist"},
+	NoSuchCORSConfiguration:           {404, "The CORS configuration does not exist"},
+	NoSuchEntity:                      {404, "The entity does not exist."},
 	NoSuchKey:                         {404, "The specified key does not exist."},
+	NoSuchLifecycleConfiguration:      {404, "The lifecycle configuration does not exist"},
+	NoSuchObjectLockConfiguration:     {404, "The specified object does not have a ObjectLock configuration"},
+	NoSuchPublicAccessBlock:           {404, "The public access block configuration was not found"},
+	NoSuchTagSet:                      {404, "The TagSet does not exist"},
 	NoSuchUpload:                      {404, "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload might have been aborted or completed."},
 	NoSuchVersion:                     {404, "The version ID specified in the request does not match an existing version."},
+	NoSuchWebsiteConfiguration:        {404, "The specified bucket does not have a website configuration"},
 	NotImplemented:                    {501, "A header or operation that you provided implies functionality that is not implemented."},
 	NotModified:                       {304, "Not Modified"},
+	ObjectLockConfigurationNotFound:   {404, "Object Lock configuration does not exist for this bucket"},
 	OperationAborted:                  {409, "A conflicting conditional operation is currently in progress against this resource. Try again."},
+	OwnershipControlsNotFound:         {404, "The bucket ownership controls were not found"},
 	PreconditionFailed:                {412, "At least one of the preconditions that you specified did not hold."},
+	ReplicationConfigurationNotFound:  {404, "The replication configuration was not found"},
 	RequestHeaderSectionTooLarge:      {400, "Your request header section exceeds the maximum allowed request header section size."},
 	RequestTimeout:                    {400, "Your socket connection to the server was not read from or written to within the timeout period."},
 	RequestTimeTooSkewed:              {403, "The difference between the request time and the server's time is too large."},
@@ -131,7 +154,6 @@ var table = map[Code]entry{
 	SignatureDoesNotMatch:             {403, "The request signature that the server calculated does not match the signature that you provided. Check your AWS secret access key and signing method."},
 	SlowDown:                          {503, "Please reduce your request rate."},
 	TooManyBuckets:                    {400, "You have attempted to create more buckets than are allowed."},
-	URITooLong:                        {414, "The request URI is too long."},
 	UnsupportedSignature:              {400, "The provided request is signed with an unsupported STS Token version or the signature version is not supported."},
-	ContentSHA256Mismatch:             {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+	URITooLong:                        {414, "The request URI is too long."},
 }
