@@ -55,7 +55,9 @@ type Operation struct {
 	// ObjectChecksum: x-amz-checksum-* headers speak of the object, not of the
 	// XML body that carries them.
 	ObjectChecksum bool
-	Handle         Handler
+	// CreatesBucket: the target's bucket does not exist yet.
+	CreatesBucket bool
+	Handle        Handler
 	// Note qualifies the row in docs/s3-coverage.md.
 	Note string
 }

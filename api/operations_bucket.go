@@ -21,7 +21,7 @@ var serviceOperations = []Operation{
 // (GetBucketLifecycle, PutBucketLifecycle, GetBucketNotification,
 // PutBucketNotification) have no rows of their own.
 var bucketOperations = []Operation{
-	{Name: "CreateBucket", Method: "PUT", Scope: BucketScope, Needs: needs("s3:CreateBucket"), Body: XMLBody, MaxBody: maxSubresourceXML, Handle: createBucket},
+	{Name: "CreateBucket", Method: "PUT", Scope: BucketScope, Needs: needs("s3:CreateBucket"), Body: XMLBody, MaxBody: maxSubresourceXML, CreatesBucket: true, Handle: createBucket},
 	{Name: "HeadBucket", Method: "HEAD", Scope: BucketScope, Needs: needs("s3:ListBucket"), Handle: headBucket},
 	{Name: "DeleteBucket", Method: "DELETE", Scope: BucketScope, Needs: needs("s3:DeleteBucket"), Handle: deleteBucket},
 	{Name: "GetBucketLocation", Method: "GET", Scope: BucketScope, Query: []string{"location"}, Needs: needs("s3:GetBucketLocation"), Handle: getBucketLocation},
@@ -37,7 +37,7 @@ var bucketOperations = []Operation{
 	{Name: "PutBucketAbac", Method: "PUT", Scope: BucketScope, Query: []string{"abac"}, Needs: needs("s3:PutBucketAbac")},
 	{Name: "GetBucketAccelerateConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"accelerate"}, Needs: needs("s3:GetAccelerateConfiguration"), Handle: emptyDocument("AccelerateConfiguration"), Note: neverConfigured},
 	{Name: "PutBucketAccelerateConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"accelerate"}, Needs: needs("s3:PutAccelerateConfiguration")},
-	{Name: "GetBucketAcl", Method: "GET", Scope: BucketScope, Query: []string{"acl"}, Needs: needs("s3:GetBucketAcl"), Handle: getACL, Note: neverConfigured},
+	{Name: "GetBucketAcl", Method: "GET", Scope: BucketScope, Query: []string{"acl"}, Needs: needs("s3:GetBucketAcl"), Handle: getBucketACL, Note: neverConfigured},
 	{Name: "PutBucketAcl", Method: "PUT", Scope: BucketScope, Query: []string{"acl"}, Needs: needs("s3:PutBucketAcl")},
 	{Name: "GetBucketCors", Method: "GET", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:GetBucketCORS"), Handle: notConfigured(s3err.NoSuchCORSConfiguration), Note: neverConfigured},
 	{Name: "PutBucketCors", Method: "PUT", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:PutBucketCORS")},

@@ -72,7 +72,7 @@ func New(c Config) *Server {
 	if s.observe == nil {
 		s.observe = func(Observation) {}
 	}
-	s.verifier = sigv4.Verifier{Region: s.region, Now: s.now, Lookup: s.lookup}
+	s.verifier = sigv4.Verifier{Region: s.region, Now: s.now}
 	s.slots = make(chan struct{}, s.limits.Concurrent)
 	return s
 }

@@ -1,0 +1,173 @@
+package api
+
+import (
+	"bytes"
+	"crypto/md5"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// wire is a request's body as it arrives. It extends the connection's read
+// deadline while bytes come, cuts clients that are too slow, and remembers what
+// became of the connection. Its first Read is what answers Expect: 100-continue.
+type wire struct {
+	body   io.ReadCloser
+	conn   *http.ResponseController
+	limits Limits
+	read   int64
+	ended  bool // io.EOF was seen
+	gone   bool // the client cut the connection
+
+	waited  time.Duration // spent in Read since the window began
+	arrived int64         // bytes since the window began
+}
+
+func (w *wire) Read(p []byte) (int, error) {
+	// Deadlines are the kernel's business: they need the real time.
+	began := time.Now()
+	w.conn.SetReadDeadline(began.Add(w.limits.Idle)) // not supported: the server's own timeouts hold
+	n, err := w.body.Read(p)
+	w.read += int64(n)
+	w.waited += time.Since(began)
+	w.arrived += int64(n)
+	switch {
+	case err == nil:
+		return n, w.judge()
+	case err == io.EOF:
+		w.ended = true
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = s3err.Wrap(s3err.RequestTimeout, err)
+	case !errors.Is(err, io.ErrUnexpectedEOF):
+		w.gone = true
+		err = s3err.Wrap(s3err.IncompleteBody, err)
+	}
+	// An old deadline would look like a client that went away while the engine
+	// still works on what it sent.
+	w.conn.SetReadDeadline(time.Time{})
+	return n, err
+}
+
+// judge refuses a client that sent less than the minimum rate over a window of
+// waiting. Time that the gateway itself took does not count.
+func (w *wire) judge() error {
+	if w.waited < rateWindow {
+		return nil
+	}
+	if float64(w.arrived) < float64(w.limits.MinRate)*w.waited.Seconds() {
+		return s3err.RequestTimeout
+	}
+	w.waited, w.arrived = 0, 0
+	return nil
+}
+
+func (w *wire) Close() error { return w.body.Close() }
+
+// prepareBody does with the body what the operation's kind asks for. Only
+// authorized requests come here: until then nothing was read.
+func (r *Request) prepareBody(id *sigv4.Identity, in *wire) error {
+	length := r.HTTP.ContentLength
+	if r.Op.Body == NoBody && length != 0 {
+		return nil // ignored, unread
+	}
+	arrived := *r.HTTP
+	arrived.Body = in
+	decoded, err := id.RequestBody(&arrived)
+	if err != nil {
+		return err
+	}
+	if max := r.Op.MaxBody; r.Op.Body != NoBody && decoded.Length() > max {
+		code := s3err.EntityTooLarge
+		if r.Op.Body == XMLBody {
+			code = s3err.MaxMessageLengthExceeded
+		}
+		return s3err.New(code, "").With("ProposedSize", decimal(decoded.Length())).With("MaxSizeAllowed", decimal(max))
+	}
+	sum, err := contentMD5(r.HTTP.Header)
+	if err != nil {
+		return err
+	}
+	switch r.Op.Body {
+	case DataBody:
+		r.Body = &Body{Reader: decoded, Size: decoded.Length(), MD5: sum, Announced: announced(r.HTTP.Header), Trailers: decoded.Trailers}
+		return nil
+	case XMLBody:
+		return r.readDocument(decoded, sum)
+	}
+	// No body came: its claimed digest has to be that of nothing.
+	_, err = io.Copy(io.Discard, decoded)
+	return err
+}
+
+// readDocument reads a body of at most MaxBody bytes and checks its digests.
+func (r *Request) readDocument(body *sigv4.Body, sum []byte) error {
+	var b bytes.Buffer
+	if _, err := io.Copy(&b, io.LimitReader(body, r.Op.MaxBody+1)); err != nil {
+		return err
+	}
+	r.XML = b.Bytes()
+	if int64(len(r.XML)) != body.Length() {
+		return s3err.IncompleteBody
+	}
+	if got := md5.Sum(r.XML); sum != nil && subtle.ConstantTimeCompare(sum, got[:]) != 1 {
+		return s3err.BadDigest
+	}
+	if r.Op.ObjectChecksum {
+		return nil
+	}
+	for _, h := range []http.Header{r.HTTP.Header, body.Trailers()} {
+		if err := checkDocumentSums(h, r.XML); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkDocumentSums checks every x-amz-checksum-* value of h against data.
+func checkDocumentSums(h http.Header, data []byte) error {
+	for _, algorithm := range engine.ChecksumAlgorithms {
+		value := h.Get("x-amz-checksum-" + strings.ToLower(algorithm))
+		if value == "" {
+			continue
+		}
+		sum := engine.NewChecksumHash(algorithm)
+		sum.Write(data)
+		if value != base64.StdEncoding.EncodeToString(sum.Sum(nil)) {
+			return s3err.New(s3err.BadDigest, "The %s you specified did not match the calculated checksum.", algorithm)
+		}
+	}
+	return nil
+}
+
+// contentMD5 reads Content-MD5; nil when it was not sent.
+func contentMD5(h http.Header) ([]byte, error) {
+	values := h.Values("Content-Md5")
+	if len(values) == 0 {
+		return nil, nil
+	}
+	sum, err := base64.StdEncoding.Strict().DecodeString(values[0])
+	if err != nil || len(sum) != md5.Size {
+		return nil, s3err.New(s3err.InvalidDigest, "The Content-MD5 you specified was invalid.").With("Content-MD5", values[0])
+	}
+	return sum, nil
+}
+
+// announced are the names in x-amz-trailer, lowercase.
+func announced(h http.Header) []string {
+	var names []string
+	for _, v := range h.Values("X-Amz-Trailer") {
+		for name := range strings.SplitSeq(v, ",") {
+			names = append(names, strings.ToLower(strings.TrimSpace(name)))
+		}
+	}
+	return names
+}

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"encoding/xml"
+	"errors"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// bucketConfiguration is the document of a CreateBucket request. What the
+// gateway cannot give is known all the same, so that it can be refused.
+type bucketConfiguration struct {
+	LocationConstraint string `xml:"LocationConstraint"`
+	Location           *struct {
+		Name string `xml:"Name"`
+		Type string `xml:"Type"`
+	} `xml:"Location"`
+	Bucket *struct {
+		DataRedundancy string `xml:"DataRedundancy"`
+		Type           string `xml:"Type"`
+	} `xml:"Bucket"`
+	Tags *struct {
+		Tag []struct {
+			Key   string `xml:"Key"`
+			Value string `xml:"Value"`
+		} `xml:"Tag"`
+	} `xml:"Tags"`
+}
+
+// createBucket makes a bucket in the gateway's region.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+func createBucket(s *Server, r *Request) (*Reply, error) {
+	region, err := s.newBucketRegion(r.XML)
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.engine.CreateBucket(r.Context(), r.Target.Bucket, region, r.Owner())
+	// In us-east-1, and only there, S3 lets an owner create its bucket again.
+	if errors.Is(err, s3err.BucketAlreadyOwnedByYou) && s.region == DefaultRegion {
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{Header: http.Header{"Location": {"/" + r.Target.Bucket}}}, nil
+}
+
+// newBucketRegion is the region to store with a bucket: empty for the default.
+func (s *Server) newBucketRegion(document []byte) (string, error) {
+	var c bucketConfiguration
+	if len(document) > 0 {
+		if err := decodeXML(document, "CreateBucketConfiguration", &c); err != nil {
+			return "", err
+		}
+	}
+	if c.Location != nil || c.Bucket != nil || c.Tags != nil {
+		return "", s3err.New(s3err.NotImplemented, "Directory buckets and tags at creation are not implemented.")
+	}
+	asked := c.LocationConstraint
+	if asked == "EU" { // the oldest name of eu-west-1
+		asked = "eu-west-1"
+	}
+	switch {
+	case asked == "" || asked == s.region:
+		if s.region == DefaultRegion {
+			return "", nil
+		}
+		return s.region, nil
+	case s.region == DefaultRegion:
+		return "", s3err.New(s3err.InvalidLocationConstraint, "").With("LocationConstraint", c.LocationConstraint)
+	}
+	return "", s3err.New(s3err.IllegalLocationConstraint,
+		"The %s location constraint is incompatible for the region specific endpoint this request was sent to.", c.LocationConstraint)
+}
+
+// headBucket says that the bucket exists and may be listed.
+func headBucket(s *Server, r *Request) (*Reply, error) {
+	h := http.Header{}
+	h.Set("X-Amz-Bucket-Region", s.region)
+	h.Set("X-Amz-Access-Point-Alias", "false")
+	return &Reply{Header: h}, nil
+}
+
+// deleteBucket removes an empty bucket.
+func deleteBucket(s *Server, r *Request) (*Reply, error) {
+	if err := s.engine.DeleteBucket(r.Context(), r.Bucket); err != nil {
+		return nil, err
+	}
+	return &Reply{Status: http.StatusNoContent}, nil
+}
+
+// location is the answer to GetBucketLocation: a root element that is text.
+type location string
+
+// getBucketLocation shows the default region as nothing, as S3 does.
+func getBucketLocation(_ *Server, r *Request) (*Reply, error) {
+	return &Reply{XML: location(r.Bucket.Region)}, nil
+}
+
+// AppendXML writes LocationConstraint.
+func (l location) AppendXML(b []byte) []byte {
+	return closeTag(appendText(openRoot(b, "LocationConstraint"), string(l)), "LocationConstraint")
+}
+
+// requestPayment is the answer to GetBucketRequestPayment.
+type requestPayment struct {
+	XMLName xml.Name `xml:"RequestPaymentConfiguration"`
+	Payer   string   `xml:"Payer"`
+}
+
+func getBucketRequestPayment(*Server, *Request) (*Reply, error) {
+	return &Reply{XML: requestPayment{Payer: "BucketOwner"}}, nil
+}
+
+// bucketEncryption is the answer to GetBucketEncryption.
+type bucketEncryption struct {
+	XMLName xml.Name `xml:"ServerSideEncryptionConfiguration"`
+	Rule    struct {
+		Default struct {
+			SSEAlgorithm string `xml:"SSEAlgorithm"`
+		} `xml:"ApplyServerSideEncryptionByDefault"`
+		BucketKeyEnabled bool `xml:"BucketKeyEnabled"`
+	} `xml:"Rule"`
+}
+
+// getBucketEncryption states what holds for every bucket.
+func getBucketEncryption(*Server, *Request) (*Reply, error) {
+	var e bucketEncryption
+	e.Rule.Default.SSEAlgorithm = "AES256"
+	return &Reply{XML: e}, nil
+}

@@ -1,0 +1,152 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// statusClientGone is what the log shows for a request whose client left
+// before it was answered, codeClientGone its code. They are never sent.
+const (
+	statusClientGone = 499
+	codeClientGone   = "ClientClosedRequest"
+)
+
+// instance tells the gateways of one deployment apart, as x-amz-id-2.
+var instance = func() string {
+	var b [12]byte
+	rand.Read(b[:])
+	return base64.StdEncoding.EncodeToString(b[:])
+}()
+
+// exchange is one request with its answer: what has been sent of it, and what
+// the log and the metrics will be told.
+type exchange struct {
+	server *Server
+	w      http.ResponseWriter
+	conn   *http.ResponseController
+	req    *Request
+	in     *wire
+	began  time.Time
+
+	status  int // 0: the header is not out
+	sent    int64
+	sendErr error  // of the connection
+	abort   bool   // the answer cannot be finished
+	reason  string // of a refusal, for the log
+}
+
+func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	var id [8]byte
+	rand.Read(id[:])
+	x := &exchange{
+		server: s, w: w, conn: http.NewResponseController(w), began: time.Now(),
+		req: &Request{HTTP: r, ID: upperHex(id[:]), Now: s.now(), server: s},
+	}
+	x.in = &wire{body: r.Body, conn: x.conn, limits: s.limits, ended: r.ContentLength == 0}
+	h := w.Header()
+	h.Set("X-Amz-Request-Id", x.req.ID)
+	h.Set("X-Amz-Id-2", instance)
+	h.Set("X-Content-Type-Options", "nosniff")
+	return x
+}
+
+func upperHex(b []byte) string {
+	out := []byte(hex.EncodeToString(b))
+	for i, c := range out {
+		if c >= 'a' {
+			out[i] = c - 'a' + 'A'
+		}
+	}
+	return string(out)
+}
+
+// start sends the header. A body that was not read to its end is let go: small
+// ones within drainTimeout, others with the connection.
+func (x *exchange) start(status int) {
+	now := time.Now()
+	x.conn.SetWriteDeadline(now.Add(x.server.limits.Idle))
+	if !x.in.ended {
+		x.conn.SetReadDeadline(now.Add(drainTimeout))
+		if n := x.req.HTTP.ContentLength; n < 0 || n-x.in.read > maxDrain {
+			x.w.Header().Set("Connection", "close")
+		}
+	}
+	x.status = status
+	x.w.WriteHeader(status)
+}
+
+// Write sends bytes of a body in units that even a slow client takes in time.
+func (x *exchange) Write(p []byte) (n int, err error) {
+	for len(p) > 0 && err == nil {
+		x.conn.SetWriteDeadline(time.Now().Add(x.server.limits.Idle))
+		var m int
+		m, err = x.w.Write(p[:min(len(p), writeUnit)])
+		n, p = n+m, p[m:]
+	}
+	x.sent += int64(n)
+	if err != nil {
+		x.sendErr = err
+	}
+	return n, err
+}
+
+// gone reports whether the client left, so that what failed is no fault of ours.
+func (x *exchange) gone() bool {
+	return x.in.gone || x.req.Context().Err() != nil ||
+		x.sendErr != nil && !errors.Is(x.sendErr, http.ErrContentLength) && !errors.Is(x.sendErr, os.ErrDeadlineExceeded)
+}
+
+// finish writes the one log line of the request and tells the metrics. Keys are
+// names that clients may want kept, so the line has the bucket alone; nothing
+// of the query or of the header is logged.
+func (x *exchange) finish(err error) {
+	e := s3err.From(err)
+	o := Observation{Status: x.status, Duration: time.Since(x.began), BytesIn: x.in.read, BytesOut: x.sent}
+	if x.req.Op != nil {
+		o.Operation = x.req.Op.Name
+	}
+	if e != nil {
+		o.Code = string(e.Code)
+		if x.gone() {
+			o.Status, o.Code = statusClientGone, codeClientGone
+		}
+	}
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String("id", x.req.ID), slog.String("op", o.Operation), slog.String("method", x.req.HTTP.Method),
+		slog.String("bucket", x.req.Target.Bucket), slog.Int("status", o.Status),
+		slog.Int64("in", o.BytesIn), slog.Int64("out", o.BytesOut), slog.Duration("duration", o.Duration),
+		slog.String("principal", x.req.principal()), slog.String("remote", x.req.HTTP.RemoteAddr),
+	}
+	if o.Code != "" {
+		attrs = append(attrs, slog.String("code", o.Code))
+	}
+	if x.reason != "" {
+		attrs = append(attrs, slog.String("reason", x.reason))
+	}
+	if e != nil && o.Status != statusClientGone && e.Code.Status() >= 500 && e.Code != s3err.NotImplemented {
+		level = slog.LevelError
+		attrs = append(attrs, slog.String("error", e.Error()))
+	}
+	x.server.log.LogAttrs(x.req.Context(), level, "request", attrs...)
+	x.server.observe(o)
+}
+
+func (r *Request) principal() string {
+	if r.Principal.Anonymous {
+		return "anonymous"
+	}
+	if r.Owner().IsZero() {
+		return ""
+	}
+	return r.Owner().String()
+}

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// headerRule holds what an x-amz- header may say. Handlers read the headers
+// that they know, and no header reaches anything else; these rules are for
+// headers that would do harm if they were ignored: who asks for a lock, another
+// key or another owner must not get success without it.
+type headerRule struct {
+	name   string // lowercase; ends in "-": a prefix
+	accept []string
+	// refusal answers values that S3 knows and the gateway does not keep.
+	refusal s3err.Code
+	// known are those values; nil: all.
+	known []string
+}
+
+// headerRules are tried in order; the first that names the header decides.
+// Source: the request parameters of PutObject, CopyObject, CreateMultipartUpload,
+// CreateBucket and others in https://docs.aws.amazon.com/AmazonS3/latest/API/
+var headerRules = []headerRule{
+	{name: "x-amz-acl", accept: []string{"private", "bucket-owner-full-control", "bucket-owner-read"}, refusal: s3err.AccessControlListNotSupported,
+		known: []string{"public-read", "public-read-write", "authenticated-read", "aws-exec-read", "log-delivery-write"}},
+	{name: "x-amz-grant-", refusal: s3err.AccessControlListNotSupported},
+	{name: "x-amz-object-ownership", accept: []string{"BucketOwnerEnforced"}, refusal: s3err.NotImplemented,
+		known: []string{"BucketOwnerPreferred", "ObjectWriter"}},
+
+	{name: "x-amz-server-side-encryption", accept: []string{"AES256"}, refusal: s3err.NotImplemented,
+		known: []string{"aws:kms", "aws:kms:dsse", "aws:fsx"}},
+	{name: "x-amz-server-side-encryption-bucket-key-enabled", accept: []string{"false"}, refusal: s3err.NotImplemented},
+	{name: "x-amz-server-side-encryption-", refusal: s3err.NotImplemented},
+	{name: "x-amz-copy-source-server-side-encryption-", refusal: s3err.NotImplemented},
+
+	{name: "x-amz-object-lock-", refusal: s3err.NotImplemented},
+	{name: "x-amz-bucket-object-lock-enabled", accept: []string{"false", "False", "FALSE"}, refusal: s3err.NotImplemented},
+	{name: "x-amz-tagging", accept: []string{""}, refusal: s3err.NotImplemented},
+	{name: "x-amz-write-offset-bytes", refusal: s3err.NotImplemented},
+	{name: "x-amz-rename-source", refusal: s3err.NotImplemented},
+	{name: "x-amz-bucket-namespace", accept: []string{"global"}, refusal: s3err.NotImplemented},
+
+	{name: "x-amz-checksum-md5", refusal: s3err.NotImplemented},
+	{name: "x-amz-checksum-sha512", refusal: s3err.NotImplemented},
+	{name: "x-amz-checksum-xxhash", refusal: s3err.NotImplemented},
+	{name: "x-amz-checksum-xxhash3", refusal: s3err.NotImplemented},
+	{name: "x-amz-checksum-xxhash64", refusal: s3err.NotImplemented},
+	{name: "x-amz-checksum-xxhash128", refusal: s3err.NotImplemented},
+}
+
+func (rule *headerRule) names(header string) bool {
+	return header == rule.name || strings.HasSuffix(rule.name, "-") && strings.HasPrefix(header, rule.name)
+}
+
+func (rule *headerRule) check(header, value string) error {
+	if slices.Contains(rule.accept, value) {
+		return nil
+	}
+	if rule.known == nil || slices.Contains(rule.known, value) {
+		return s3err.New(rule.refusal, "").With("Header", header)
+	}
+	return s3err.New(s3err.InvalidArgument, "").With("ArgumentName", header).With("ArgumentValue", value)
+}
+
+// checkHeaderRules applies headerRules to every header of a request.
+func checkHeaderRules(h http.Header) error {
+	for name, values := range h {
+		lower := strings.ToLower(name)
+		if !strings.HasPrefix(lower, "x-amz-") {
+			continue
+		}
+		for i := range headerRules {
+			if !headerRules[i].names(lower) {
+				continue
+			}
+			if err := headerRules[i].check(lower, strings.Join(values, ",")); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	return nil
+}
+
+// singletons are the headers besides x-amz-* that a handler reads: repeated,
+// it would be open which of them was meant.
+var singletons = []string{
+	"Authorization", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
+	"Content-Md5", "Content-Type", "Date", "Expires", "If-Match", "If-Modified-Since",
+	"If-None-Match", "If-Unmodified-Since", "Range",
+}
+
+// mayRepeat are x-amz- headers that S3 joins by commas, as they are signed.
+var mayRepeat = []string{"x-amz-meta-", "x-amz-object-attributes", "x-amz-optional-object-attributes", "x-amz-trailer"}
+
+// checkRepeated refuses headers and query parameters that were given twice
+// although they have one value.
+func (r *Request) checkRepeated() error {
+	for name, values := range r.HTTP.Header {
+		lower := strings.ToLower(name)
+		single := slices.Contains(singletons, name) || strings.HasPrefix(lower, "x-amz-") &&
+			!slices.ContainsFunc(mayRepeat, func(p string) bool { return strings.HasPrefix(lower, p) })
+		if single && len(values) > 1 {
+			return s3err.New(s3err.InvalidArgument, "A header was given more than once.").With("ArgumentName", lower)
+		}
+	}
+	for _, name := range knownQuery {
+		if r.Target.Query.Count(name) > 1 {
+			return s3err.New(s3err.InvalidArgument, "A query parameter was given more than once.").With("ArgumentName", name)
+		}
+	}
+	return nil
+}
+
+// knownQuery are the parameters that a handler reads, or that select one.
+var knownQuery = func() []string {
+	names := []string{
+		"bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "id",
+		"key-marker", "list-type", "marker", "max-buckets", "max-keys", "max-parts", "max-uploads",
+		"part-number-marker", "prefix", "response-cache-control", "response-content-disposition",
+		"response-content-encoding", "response-content-language", "response-content-type",
+		"response-expires", "start-after", "upload-id-marker", "version-id-marker",
+	}
+	for name := range selecting {
+		names = append(names, name)
+	}
+	return names
+}()

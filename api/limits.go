@@ -1,0 +1,82 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Limits bound what clients may make the gateway hold at once. The zero value
+// of each field means its default.
+type Limits struct {
+	// Concurrent is the number of requests served at once; beyond it they are
+	// told to slow down.
+	Concurrent int
+	// Idle is how long one read or write may wait for the client.
+	Idle time.Duration
+	// MinRate is the number of bytes per second that a client has to send on
+	// average while the gateway waits for it.
+	MinRate int64
+}
+
+// Defaults of Limits.
+const (
+	DefaultConcurrent = 1024
+	DefaultIdle       = 30 * time.Second
+	DefaultMinRate    = 1 << 10
+)
+
+// Limits of every request.
+const (
+	// MaxHeaderFields bounds the lines of a header.
+	MaxHeaderFields = 256
+	// MaxHeaderBytes bounds their names and values. S3 allows 8 KB; a copy
+	// source of 1,024 escaped bytes comes on top.
+	MaxHeaderBytes = 16 << 10
+	// maxDrain is how much of a refused request's body is read, so that the
+	// connection can be used again; beyond it the connection is closed. It is
+	// what net/http reads by itself.
+	maxDrain = 256 << 10
+	// drainTimeout bounds the wait for it.
+	drainTimeout = 5 * time.Second
+	// rateWindow is the waiting time after which MinRate is judged.
+	rateWindow = 30 * time.Second
+	// writeUnit is what has to be taken by a client within Limits.Idle.
+	writeUnit = 64 << 10
+	// retryAfter is the Retry-After of a 503, in seconds.
+	retryAfter = "5"
+)
+
+func (l Limits) withDefaults() Limits {
+	if l.Concurrent <= 0 {
+		l.Concurrent = DefaultConcurrent
+	}
+	if l.Idle <= 0 {
+		l.Idle = DefaultIdle
+	}
+	if l.MinRate <= 0 {
+		l.MinRate = DefaultMinRate
+	}
+	return l
+}
+
+// checkHeaderSize refuses headers that are too many, too long, or hold what
+// could end a line where they are repeated.
+func checkHeaderSize(h http.Header) error {
+	fields, size := 0, 0
+	for name, values := range h {
+		fields += len(values)
+		for _, v := range values {
+			size += len(name) + len(v)
+			if strings.ContainsAny(v, "\r\n\x00") {
+				return s3err.New(s3err.InvalidArgument, "A header value holds a control character.").With("ArgumentName", name)
+			}
+		}
+	}
+	if fields > MaxHeaderFields || size > MaxHeaderBytes {
+		return s3err.New(s3err.RequestHeaderSectionTooLarge, "").With("MaxSizeAllowed", decimal(MaxHeaderBytes))
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"strings"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// maxBuckets bounds one answer to ListBuckets.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
+const maxBuckets = 10000
+
+// bucketList is the answer to ListBuckets.
+type bucketList struct {
+	owner   meta.ID
+	name    string
+	prefix  string
+	region  string
+	buckets []meta.Bucket
+	next    string
+}
+
+// listBuckets shows a user its own buckets, and root all of them.
+func listBuckets(s *Server, r *Request) (*Reply, error) {
+	limit := maxBuckets
+	if r.HasQuery("max-buckets") {
+		n, ok := number(r.QueryValue("max-buckets"))
+		if !ok || n < 1 || n > maxBuckets {
+			return nil, s3err.New(s3err.InvalidArgument, "Argument max-buckets must be an integer between 1 and %d", maxBuckets).
+				With("ArgumentName", "max-buckets").With("ArgumentValue", r.QueryValue("max-buckets"))
+		}
+		limit = n
+	}
+	q := meta.BucketQuery{Owner: r.Owner(), Prefix: r.QueryValue("prefix")}
+	if r.Principal.Root {
+		q.Owner = meta.ID{}
+	}
+	if r.HasQuery("continuation-token") {
+		var err error
+		if q.After, err = parseToken(r.QueryValue("continuation-token")); err != nil {
+			return nil, err
+		}
+	}
+	list := &bucketList{owner: r.Owner(), name: r.Principal.Name, prefix: q.Prefix, region: s.region}
+	if region := r.QueryValue("bucket-region"); region != "" && region != s.region {
+		return &Reply{XML: list}, nil // this gateway has one region
+	}
+	for len(list.buckets) < limit {
+		q.Limit = min(limit-len(list.buckets), meta.MaxPage)
+		page, err := s.engine.ListBuckets(r.Context(), q)
+		if err != nil {
+			return nil, err
+		}
+		list.buckets = append(list.buckets, page...)
+		if len(page) < q.Limit {
+			return &Reply{XML: list}, nil
+		}
+		q.After = page[len(page)-1].Name
+	}
+	q.Limit = 1
+	more, err := s.engine.ListBuckets(r.Context(), q)
+	if len(more) > 0 {
+		list.next = token(q.After)
+	}
+	return &Reply{XML: list}, err
+}
+
+// AppendXML writes ListAllMyBucketsResult.
+func (l *bucketList) AppendXML(b []byte) []byte {
+	b = openRoot(b, "ListAllMyBucketsResult")
+	b = appendOwner(b, "Owner", l.owner, l.name)
+	b = openTag(b, "Buckets")
+	for _, bucket := range l.buckets {
+		b = openTag(b, "Bucket")
+		b = appendElement(b, "Name", bucket.Name)
+		b = appendTime(b, "CreationDate", bucket.Created)
+		b = appendElement(b, "BucketRegion", l.region)
+		b = closeTag(b, "Bucket")
+	}
+	b = closeTag(b, "Buckets")
+	if l.prefix != "" {
+		b = appendElement(b, "Prefix", l.prefix)
+	}
+	if l.next != "" {
+		b = appendElement(b, "ContinuationToken", l.next)
+	}
+	return closeTag(b, "ListAllMyBucketsResult")
+}
+
+// appendOwner writes a user; the name only where it is known.
+func appendOwner(b []byte, element string, id meta.ID, name string) []byte {
+	b = openTag(b, element)
+	b = appendElement(b, "ID", id.Canonical())
+	if name != "" {
+		b = appendElement(b, "DisplayName", name)
+	}
+	return closeTag(b, element)
+}
+
+// number reads a number of at most nine decimal digits.
+func number(s string) (int, bool) {
+	if s == "" || len(s) > 9 || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	n := 0
+	for _, c := range s {
+		n = n*10 + int(c-'0')
+	}
+	return n, true
+}

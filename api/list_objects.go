@@ -1,0 +1,217 @@
+package api
+
+import (
+	"encoding/base64"
+	"unicode/utf8"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// listing is what ListObjects and ListObjectsV2 have in common: the request and
+// its answer, which writes itself, for a page of 1,000 keys is the largest
+// document that is asked for often.
+type listing struct {
+	v2         bool
+	bucket     string
+	prefix     string
+	delimiter  string
+	marker     string // V1
+	startAfter string
+	token      string // as given
+	hasToken   bool
+	maxKeys    int
+	encode     bool // encoding-type=url
+	owners     bool
+	ownerNames map[meta.ID]string
+	page       engine.ObjectPage
+}
+
+// listObjects answers the older form of listings.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html
+func listObjects(s *Server, r *Request) (*Reply, error) {
+	l, err := s.readListing(r)
+	if err != nil {
+		return nil, err
+	}
+	l.owners, l.marker = true, r.QueryValue("marker")
+	return s.list(r, l, l.marker)
+}
+
+// listObjectsV2 answers the newer form.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
+func listObjectsV2(s *Server, r *Request) (*Reply, error) {
+	l, err := s.readListing(r)
+	if err != nil {
+		return nil, err
+	}
+	l.v2 = true
+	l.owners = r.QueryValue("fetch-owner") == "true"
+	l.startAfter = r.QueryValue("start-after")
+	after := l.startAfter
+	if l.hasToken = r.HasQuery("continuation-token"); l.hasToken {
+		l.token = r.QueryValue("continuation-token")
+		if after, err = parseToken(l.token); err != nil {
+			return nil, err
+		}
+	}
+	return s.list(r, l, after)
+}
+
+// readListing reads the parameters that both forms have.
+func (s *Server) readListing(r *Request) (*listing, error) {
+	l := &listing{bucket: r.Bucket.Name, prefix: r.QueryValue("prefix"), delimiter: r.QueryValue("delimiter")}
+	root := s.engine.Root()
+	l.ownerNames = map[meta.ID]string{root.ID: root.Name, r.Owner(): r.Principal.Name}
+	for _, name := range []string{"prefix", "delimiter", "marker", "start-after"} {
+		if !utf8.ValidString(r.QueryValue(name)) {
+			return nil, s3err.New(s3err.InvalidArgument, "The value is not valid UTF-8.").With("ArgumentName", name)
+		}
+	}
+	var err error
+	if l.encode, err = r.encodingType(); err != nil {
+		return nil, err
+	}
+	l.maxKeys, err = r.pageSize("max-keys")
+	return l, err
+}
+
+// encodingType reads encoding-type: true for "url".
+func (r *Request) encodingType() (bool, error) {
+	switch v := r.QueryValue("encoding-type"); v {
+	case "":
+		return false, nil
+	case "url":
+		return true, nil
+	default:
+		return false, s3err.New(s3err.InvalidArgument, "Invalid Encoding Method specified in Request").
+			With("ArgumentName", "encoding-type").With("ArgumentValue", v)
+	}
+}
+
+// pageSize reads a parameter that bounds a page: 0 and more, capped at
+// meta.MaxPage, which is also its default.
+func (r *Request) pageSize(name string) (int, error) {
+	v := r.QueryValue(name)
+	if v == "" {
+		return meta.MaxPage, nil
+	}
+	n, ok := number(v)
+	if !ok {
+		return 0, s3err.New(s3err.InvalidArgument, "Provided %s not an integer or within integer range", name).
+			With("ArgumentName", name).With("ArgumentValue", v)
+	}
+	return min(n, meta.MaxPage), nil
+}
+
+func (s *Server) list(r *Request, l *listing, after string) (*Reply, error) {
+	if l.maxKeys > 0 {
+		var err error
+		l.page, err = s.engine.ListObjects(r.Context(), meta.ListQuery{
+			Bucket: r.Bucket.ID, Prefix: l.prefix, Delimiter: l.delimiter, After: after, Limit: l.maxKeys,
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &Reply{XML: l}, nil
+}
+
+// AppendXML writes ListBucketResult.
+func (l *listing) AppendXML(b []byte) []byte {
+	b = openRoot(b, "ListBucketResult")
+	b = appendElement(b, "Name", l.bucket)
+	b = l.appendName(b, "Prefix", l.prefix)
+	if l.delimiter != "" {
+		b = l.appendName(b, "Delimiter", l.delimiter)
+	}
+	b = appendInt(b, "MaxKeys", int64(l.maxKeys))
+	if l.encode {
+		b = appendElement(b, "EncodingType", "url")
+	}
+	b = appendBool(b, "IsTruncated", l.page.More)
+	if l.v2 {
+		b = l.appendV2(b)
+	} else {
+		b = l.appendName(b, "Marker", l.marker)
+		// Without a delimiter clients go on from the last key.
+		if l.page.More && l.delimiter != "" {
+			b = l.appendName(b, "NextMarker", l.page.Next)
+		}
+	}
+	for i := range l.page.Entries {
+		if e := &l.page.Entries[i]; e.CommonPrefix == "" {
+			b = l.appendContents(b, e)
+		}
+	}
+	for i := range l.page.Entries {
+		if p := l.page.Entries[i].CommonPrefix; p != "" {
+			b = openTag(b, "CommonPrefixes")
+			b = l.appendName(b, "Prefix", p)
+			b = closeTag(b, "CommonPrefixes")
+		}
+	}
+	return closeTag(b, "ListBucketResult")
+}
+
+func (l *listing) appendV2(b []byte) []byte {
+	b = appendInt(b, "KeyCount", int64(len(l.page.Entries)))
+	if l.startAfter != "" {
+		b = l.appendName(b, "StartAfter", l.startAfter)
+	}
+	if l.hasToken {
+		b = appendElement(b, "ContinuationToken", l.token)
+	}
+	if l.page.More {
+		b = appendElement(b, "NextContinuationToken", token(l.page.Next))
+	}
+	return b
+}
+
+func (l *listing) appendContents(b []byte, e *engine.ObjectEntry) []byte {
+	b = openTag(b, "Contents")
+	b = l.appendName(b, "Key", e.Key)
+	b = appendTime(b, "LastModified", e.Modified)
+	b = append(b, "<ETag>&quot;"...)
+	b = appendText(b, e.ETag)
+	b = append(b, "&quot;</ETag>"...)
+	if e.ChecksumAlgorithm != "" {
+		b = appendElement(b, "ChecksumAlgorithm", e.ChecksumAlgorithm)
+		b = appendElement(b, "ChecksumType", e.ChecksumType)
+	}
+	b = appendInt(b, "Size", e.Size)
+	if l.owners {
+		b = appendOwner(b, "Owner", e.Owner, l.ownerNames[e.Owner])
+	}
+	b = appendElement(b, "StorageClass", standardClass)
+	return closeTag(b, "Contents")
+}
+
+// appendName writes a key, or part of one, encoded as the client asked.
+func (l *listing) appendName(b []byte, element, name string) []byte {
+	if l.encode {
+		name = encodeKey(name)
+	}
+	return appendElement(b, element, name)
+}
+
+// A continuation token is "1" and the position, in the URL form of base64. It
+// says no more than the page that it came with, and grants nothing.
+const (
+	tokenVersion = "1"
+	maxToken     = 4 << 10
+)
+
+func token(position string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte(tokenVersion + position))
+}
+
+func parseToken(s string) (string, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(s) > maxToken || len(b) < len(tokenVersion) || string(b[:len(tokenVersion)]) != tokenVersion {
+		return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").
+			With("ArgumentName", "continuation-token")
+	}
+	return string(b[len(tokenVersion):]), nil
+}

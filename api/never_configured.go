@@ -1,0 +1,111 @@
+package api
+
+import (
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// notConfigured answers reads of a configuration that no bucket has.
+func notConfigured(code s3err.Code) Handler {
+	return func(_ *Server, r *Request) (*Reply, error) {
+		return nil, s3err.New(code, "").With("BucketName", r.Bucket.Name)
+	}
+}
+
+// emptyElement is a document without content.
+type emptyElement string
+
+// AppendXML writes the element.
+func (e emptyElement) AppendXML(b []byte) []byte {
+	return closeTag(openRoot(b, string(e)), string(e))
+}
+
+// emptyDocument answers reads of a configuration whose absence is shown as an
+// empty document.
+func emptyDocument(root string) Handler {
+	return func(*Server, *Request) (*Reply, error) { return &Reply{XML: emptyElement(root)}, nil }
+}
+
+// acl is the ACL of everything: full control for the owner.
+type acl struct {
+	owner meta.ID
+	name  string
+}
+
+// getBucketACL shows the ACL that every bucket has.
+func getBucketACL(s *Server, r *Request) (*Reply, error) {
+	return &Reply{XML: s.ownerACL(r, r.Bucket.Owner)}, nil
+}
+
+// getObjectACL shows the ACL that every object has: it belongs to whom the
+// bucket belongs to.
+func getObjectACL(s *Server, r *Request) (*Reply, error) {
+	if err := s.requireObject(r); err != nil {
+		return nil, err
+	}
+	return &Reply{XML: s.ownerACL(r, r.Bucket.Owner)}, nil
+}
+
+func (s *Server) ownerACL(r *Request, owner meta.ID) acl {
+	a := acl{owner: owner}
+	switch root := s.engine.Root(); owner {
+	case r.Owner():
+		a.name = r.Principal.Name
+	case root.ID:
+		a.name = root.Name
+	}
+	return a
+}
+
+// AppendXML writes AccessControlPolicy. Its one attribute is why it is written
+// by hand.
+func (a acl) AppendXML(b []byte) []byte {
+	b = openRoot(b, "AccessControlPolicy")
+	b = appendOwner(b, "Owner", a.owner, a.name)
+	b = append(b, "<AccessControlList><Grant>"...)
+	b = append(b, `<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">`...)
+	b = appendElement(b, "ID", a.owner.Canonical())
+	if a.name != "" {
+		b = appendElement(b, "DisplayName", a.name)
+	}
+	b = append(b, "</Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>"...)
+	return closeTag(b, "AccessControlPolicy")
+}
+
+// emptyTags is the tagging of an object without tags.
+type emptyTags struct{}
+
+// AppendXML writes Tagging.
+func (emptyTags) AppendXML(b []byte) []byte {
+	return closeTag(append(openRoot(b, "Tagging"), "<TagSet></TagSet>"...), "Tagging")
+}
+
+// getObjectTagging shows that the object has no tags.
+func getObjectTagging(s *Server, r *Request) (*Reply, error) {
+	if err := s.requireObject(r); err != nil {
+		return nil, err
+	}
+	return &Reply{XML: emptyTags{}}, nil
+}
+
+// getObjectLock answers GetObjectRetention and GetObjectLegalHold: no bucket
+// can have object lock.
+func getObjectLock(s *Server, r *Request) (*Reply, error) {
+	if err := s.requireObject(r); err != nil {
+		return nil, err
+	}
+	return nil, s3err.New(s3err.InvalidRequest, "Bucket is missing Object Lock Configuration")
+}
+
+// requireObject fails like a GET would when the object is not there.
+func (s *Server) requireObject(r *Request) error {
+	if err := r.checkVersion(); err != nil {
+		return err
+	}
+	reading, err := s.engine.HeadObject(r.Context(), engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key})
+	if err != nil {
+		return err
+	}
+	return reading.Close()
+}

@@ -1,0 +1,129 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// render sends a reply. An error after the header is out sets abort.
+func (x *exchange) render(reply *Reply) error {
+	if c, ok := reply.Stream.(io.Closer); ok {
+		defer c.Close()
+	}
+	status := reply.Status
+	if status == 0 {
+		status = http.StatusOK
+	}
+	h := x.w.Header()
+	for name, values := range reply.Header {
+		for _, v := range values {
+			// net/http would put a blank in the place of a line end.
+			if strings.ContainsAny(v, "\r\n\x00") {
+				return x.renderError(fmt.Errorf("reply header %s holds a control character", name))
+			}
+		}
+		h[name] = values
+	}
+	switch {
+	case reply.XML != nil:
+		return x.sendXML(status, reply.XML)
+	case reply.Stream != nil:
+		return x.sendStream(status, reply)
+	}
+	x.start(status)
+	return nil
+}
+
+func (x *exchange) sendXML(status int, doc any) error {
+	b := appendDocument(make([]byte, 0, 4096), doc)
+	h := x.w.Header()
+	h.Set("Content-Type", "application/xml")
+	h.Set("Content-Length", decimal(len(b)))
+	x.start(status)
+	return x.sendBody(b)
+}
+
+// sendBody sends a small body whole; HEAD requests get none.
+func (x *exchange) sendBody(b []byte) error {
+	if x.req.HTTP.Method == http.MethodHead {
+		return nil
+	}
+	if _, err := x.Write(b); err != nil {
+		return x.broken(err)
+	}
+	return nil
+}
+
+// broken gives up an answer whose header is out.
+func (x *exchange) broken(err error) error {
+	x.abort = true
+	if errors.Is(x.sendErr, os.ErrDeadlineExceeded) {
+		return s3err.Wrap(s3err.RequestTimeout, err)
+	}
+	return fmt.Errorf("send the answer: %w", err)
+}
+
+// sendStream sends a body of exactly reply.Length bytes, or aborts.
+func (x *exchange) sendStream(status int, reply *Reply) error {
+	x.w.Header().Set("Content-Length", decimal(reply.Length))
+	x.start(status)
+	if x.req.HTTP.Method == http.MethodHead {
+		return nil
+	}
+	n, err := reply.Stream.WriteTo(x)
+	if err == nil && n != reply.Length {
+		err = fmt.Errorf("the body had %d of %d bytes", n, reply.Length)
+	}
+	if err != nil {
+		return x.broken(err)
+	}
+	return nil
+}
+
+// renderError answers with an error document and returns err for the log. Of an
+// error without a code the client learns nothing but that there was one.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
+func (x *exchange) renderError(err error) error {
+	e := s3err.From(err)
+	h := x.w.Header()
+	status := e.Code.Status()
+	if status == http.StatusServiceUnavailable {
+		h.Set("Retry-After", retryAfter)
+	}
+	if errors.Is(err, s3err.NotModified) {
+		x.start(status)
+		return err
+	}
+	b := x.appendError(nil, e)
+	h.Set("Content-Type", "application/xml")
+	h.Set("Content-Length", decimal(len(b)))
+	x.start(status)
+	x.sendBody(b) // what failed before it is what is reported
+	return err
+}
+
+func (x *exchange) appendError(b []byte, e *s3err.Error) []byte {
+	message := e.Message
+	if message == "" {
+		message = e.Code.Message()
+	}
+	b = append(b, xmlHeader...)
+	b = openTag(b, "Error")
+	b = appendElement(b, "Code", string(e.Code))
+	b = appendElement(b, "Message", message)
+	for _, f := range e.Fields {
+		b = appendElement(b, f.Name, f.Value)
+	}
+	if r := x.req.Target; r.Signed.Path != "" {
+		b = appendElement(b, "Resource", r.Resource())
+	}
+	b = appendElement(b, "RequestId", x.req.ID)
+	b = appendElement(b, "HostId", instance)
+	return closeTag(b, "Error")
+}

@@ -1,0 +1,161 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// ServeHTTP answers one S3 request. It aborts the connection, by panicking with
+// http.ErrAbortHandler, when an answer fails after its header was sent: a
+// client must never take half an object for a whole one.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := s.newExchange(w, r)
+	err := x.run()
+	x.finish(err)
+	if x.abort {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// run serves and renders, and turns a panic into an InternalError.
+func (x *exchange) run() (err error) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if v == http.ErrAbortHandler {
+			panic(v)
+		}
+		err = fmt.Errorf("panic: %v", v)
+		x.server.log.LogAttrs(x.req.Context(), slog.LevelError, "panic",
+			slog.String("id", x.req.ID), slog.String("stack", string(debug.Stack())))
+		if x.status == 0 {
+			x.renderError(err)
+		} else {
+			x.abort = true
+		}
+	}()
+	select {
+	case x.server.slots <- struct{}{}:
+		defer func() { <-x.server.slots }()
+	default:
+		x.reason = "too many requests at once"
+		return x.renderError(s3err.SlowDown)
+	}
+	reply, err := x.serve()
+	if err != nil {
+		return x.renderError(err)
+	}
+	return x.render(reply)
+}
+
+// serve is the road of every request: take it apart, find out what it means and
+// who sent it, decide, and only then look at its body and act.
+func (x *exchange) serve() (*Reply, error) {
+	s, r := x.server, x.req
+	var err error
+	if err = checkHeaderSize(r.HTTP.Header); err != nil {
+		return nil, err
+	}
+	if r.Target, err = ParseTarget(r.HTTP.RequestURI, r.HTTP.Host, s.domains); err != nil {
+		return nil, err
+	}
+	if r.Op, err = Resolve(r.HTTP.Method, r.Target.Scope(), r.Target.Query, r.HTTP.Header); err != nil {
+		return nil, err
+	}
+	identity, err := s.authenticate(r)
+	if err != nil {
+		return nil, err
+	}
+	if err = s.resolveBucket(r); err != nil {
+		return nil, err
+	}
+	if err = x.authorize(); err != nil {
+		return nil, err
+	}
+	if r.Op.Handle == nil {
+		return nil, s3err.NotImplemented
+	}
+	if err = r.checkRepeated(); err != nil {
+		return nil, err
+	}
+	if err = checkHeaderRules(r.HTTP.Header); err != nil {
+		return nil, err
+	}
+	if err = r.prepareBody(identity, x.in); err != nil {
+		return nil, err
+	}
+	return r.Op.Handle(s, r)
+}
+
+// authenticate verifies the signature and sets the principal. Nobody unsigned
+// goes on: there is no way yet to grant anything to everybody.
+func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
+	var cred engine.Credential
+	v := s.verifier
+	// The user comes from the same look-up as the secret: between two look-ups
+	// the access key could change hands.
+	v.Lookup = func(ctx context.Context, accessKey string) (string, error) {
+		c, err := s.engine.Credential(ctx, accessKey)
+		cred = c
+		return c.SecretKey, err
+	}
+	id, err := v.Verify(r.HTTP, r.Target.Signed)
+	if errors.Is(err, sigv4.ErrAnonymous) {
+		r.Principal = access.Principal{Anonymous: true}
+		return nil, s3err.AccessDenied
+	}
+	if err != nil {
+		return nil, err
+	}
+	if cred.AccessKey != id.AccessKey || cred.User.ID.IsZero() {
+		return nil, errors.New("the credential looked up is not the one that signed")
+	}
+	r.Principal = access.Principal{
+		ID: access.ID(cred.User.ID), Name: cred.User.Name,
+		Root: cred.User.ID == s.engine.Root().ID,
+	}
+	return id, nil
+}
+
+// resolveBucket finds the target's bucket. CreateBucket alone goes without.
+func (s *Server) resolveBucket(r *Request) error {
+	if r.Op.Scope == Service || r.Op.CreatesBucket {
+		return nil
+	}
+	var err error
+	r.Bucket, err = s.engine.Bucket(r.Context(), r.Target.Bucket)
+	return err
+}
+
+// authorize decides what the request needs, and that the bucket is whose the
+// client believes it is.
+func (x *exchange) authorize() error {
+	r := x.req
+	needs, err := r.Op.Needs(r)
+	if err != nil {
+		return err
+	}
+	if d := access.Decide(r.Principal, needs...); !d.Allow {
+		x.reason = d.Reason
+		return s3err.AccessDenied
+	}
+	if r.Bucket.ID.IsZero() {
+		return nil
+	}
+	if err := r.expectOwner("X-Amz-Expected-Bucket-Owner", r.Bucket); err != nil {
+		x.reason = "the bucket has another owner than expected"
+		return err
+	}
+	return nil
+}
