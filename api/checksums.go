@@ -230,7 +230,9 @@ func (e *checksumElements) field(algorithm string) *string {
 // elementsOf are the elements that show c; none when it is nil.
 func elementsOf(c *engine.Checksum) (e checksumElements) {
 	if c != nil {
-		*e.field(c.Algorithm) = c.String()
+		if f := e.field(c.Algorithm); f != nil {
+			*f = c.String()
+		}
 	}
 	return e
 }

@@ -1,0 +1,170 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// completeDocument is the body of a CompleteMultipartUpload request.
+type completeDocument struct {
+	Parts []completedPart `xml:"Part"`
+}
+
+type completedPart struct {
+	PartNumber string `xml:"PartNumber"`
+	ETag       string `xml:"ETag"`
+	checksumElements
+}
+
+type completeResult struct {
+	XMLName  xml.Name `xml:"CompleteMultipartUploadResult"`
+	Location string   `xml:"Location"`
+	Bucket   string   `xml:"Bucket"`
+	Key      string   `xml:"Key"`
+	ETag     string   `xml:"ETag"`
+	checksumElements
+	ChecksumType string `xml:"ChecksumType,omitempty"`
+}
+
+// completeMultipartUpload makes an object of an upload's parts. It costs as much
+// as there are parts, whatever their size, so no answer has to be kept alive.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
+	in, err := r.completeInput()
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.engine.CompleteUpload(r.Context(), in)
+	if err != nil {
+		return nil, err
+	}
+	result := completeResult{
+		Location: r.location(), Bucket: r.Bucket.Name, Key: r.Target.Key,
+		ETag: quote(o.ETag), checksumElements: elementsOf(o.Checksum),
+	}
+	if o.Checksum != nil {
+		result.ChecksumType = o.Checksum.Type
+	}
+	h := http.Header{}
+	setEncryption(h)
+	return &Reply{Header: h, XML: result}, nil
+}
+
+// completeInput reads all that a CompleteMultipartUpload says.
+func (r *Request) completeInput() (in engine.CompleteUpload, err error) {
+	in = engine.CompleteUpload{Bucket: r.Bucket, Key: r.Target.Key}
+	if in.Upload, err = r.upload(); err != nil {
+		return in, err
+	}
+	if in.Conditions, err = r.writeConditions(); err != nil {
+		return in, err
+	}
+	if in.Type, err = r.checksumType(); err != nil {
+		return in, err
+	}
+	if in.Checksum, err = r.objectChecksum(in.Type); err != nil {
+		return in, err
+	}
+	if in.Size, err = r.claimedObjectSize(); err != nil {
+		return in, err
+	}
+	var doc completeDocument
+	if err := decodeXML(r.XML, "CompleteMultipartUpload", &doc); err != nil {
+		return in, err
+	}
+	if len(doc.Parts) == 0 || len(doc.Parts) > maxPartNumber {
+		return in, s3err.MalformedXML
+	}
+	for _, p := range doc.Parts {
+		part, err := p.completed()
+		if err != nil {
+			return in, err
+		}
+		in.Parts = append(in.Parts, part)
+	}
+	return in, nil
+}
+
+// completed is the part as the engine takes it.
+func (p completedPart) completed() (engine.CompletedPart, error) {
+	number, err := strconv.Atoi(strings.TrimSpace(p.PartNumber))
+	if err != nil || p.ETag == "" {
+		return engine.CompletedPart{}, s3err.MalformedXML
+	}
+	if number < 1 {
+		return engine.CompletedPart{}, s3err.New(s3err.InvalidArgument, "PartNumber must be >= 1").
+			With("ArgumentName", "PartNumber").With("ArgumentValue", p.PartNumber)
+	}
+	part := engine.CompletedPart{Number: number, ETag: strings.Trim(strings.TrimSpace(p.ETag), `"`)}
+	for _, algorithm := range engine.ChecksumAlgorithms {
+		value := *p.field(algorithm)
+		if value == "" {
+			continue
+		}
+		sum, ok := decodeChecksum(algorithm, value)
+		if !ok || part.Checksum != nil {
+			return part, s3err.New(s3err.InvalidArgument, "Invalid Base64 or multiple checksums present in request").
+				With("ArgumentName", "Checksum").With("ArgumentValue", value)
+		}
+		part.Checksum = &engine.Checksum{Algorithm: algorithm, Value: sum}
+	}
+	return part, nil
+}
+
+// objectChecksum is what the request claims of the whole object, or nil. A
+// composite value may end in a dash and the number of parts.
+func (r *Request) objectChecksum(kind string) (*engine.Checksum, error) {
+	algorithm, value, err := claimedChecksum(r.HTTP.Header)
+	if algorithm == "" || err != nil {
+		return nil, err
+	}
+	c := &engine.Checksum{Algorithm: algorithm, Type: kind}
+	sum, count, counted := strings.Cut(value, "-")
+	if counted {
+		n, err := strconv.Atoi(count)
+		if err != nil || n < 1 || n > maxPartNumber || kind == engine.FullObject || !checksumTypeFits(algorithm, engine.Composite) {
+			return nil, s3err.New(s3err.InvalidRequest, "Value for %s header is invalid.", checksumHeader(algorithm))
+		}
+		c.Type, c.Parts = engine.Composite, n
+	}
+	var ok bool
+	if c.Value, ok = decodeChecksum(algorithm, sum); !ok {
+		return nil, s3err.New(s3err.InvalidRequest, "Value for %s header is invalid.", checksumHeader(algorithm))
+	}
+	return c, nil
+}
+
+// claimedObjectSize reads x-amz-mp-object-size; -1 when it was not sent.
+func (r *Request) claimedObjectSize() (int64, error) {
+	if !r.HasHeader("X-Amz-Mp-Object-Size") {
+		return -1, nil
+	}
+	value := r.Header("X-Amz-Mp-Object-Size")
+	n, err := strconv.ParseInt(value, 10, 64)
+	switch {
+	case err != nil:
+		return 0, s3err.New(s3err.InvalidRequest, "Value for x-amz-mp-object-size header is invalid: '%s'", value)
+	case n < 0:
+		return 0, s3err.New(s3err.InvalidRequest, "Value for x-amz-mp-object-size header is less than zero: '%d'", n)
+	}
+	return n, nil
+}
+
+// location is the URL under which the client reached the object.
+func (r *Request) location() string {
+	scheme := "http"
+	if r.HTTP.TLS != nil {
+		scheme = "https"
+	}
+	path, _, _ := strings.Cut(r.HTTP.RequestURI, "?")
+	if !strings.HasPrefix(path, "/") {
+		// An absolute-form target names scheme and host itself.
+		return path
+	}
+	return scheme + "://" + r.HTTP.Host + path
+}

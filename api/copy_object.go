@@ -1,0 +1,102 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// The values of x-amz-metadata-directive and x-amz-tagging-directive.
+const (
+	directiveCopy    = "COPY"
+	directiveReplace = "REPLACE"
+)
+
+// copyObjectResult is the answer to CopyObject.
+type copyObjectResult struct {
+	XMLName      xml.Name  `xml:"CopyObjectResult"`
+	LastModified time.Time `xml:"LastModified"`
+	ETag         string    `xml:"ETag"`
+	checksumElements
+	ChecksumType string `xml:"ChecksumType,omitempty"`
+}
+
+// copyObject makes an object from another one, whatever its size: bytes are
+// shared, not copied.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+func copyObject(s *Server, r *Request) (*Reply, error) {
+	in, err := r.copyInput()
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.engine.CopyObject(r.Context(), in)
+	if err != nil {
+		return nil, err
+	}
+	result := copyObjectResult{
+		LastModified: o.Modified, ETag: quote(o.ETag),
+		checksumElements: elementsOf(o.Checksum),
+	}
+	if o.Checksum != nil {
+		result.ChecksumType = o.Checksum.Type
+	}
+	h := http.Header{}
+	setEncryption(h)
+	return &Reply{Header: h, XML: result}, nil
+}
+
+// copyInput reads all that a CopyObject says.
+func (r *Request) copyInput() (in engine.CopyObject, err error) {
+	in = engine.CopyObject{Bucket: r.Bucket, Key: r.Target.Key, Owner: r.Owner()}
+	if in.SourceBucket, in.SourceKey, err = r.copySource(); err != nil {
+		return in, err
+	}
+	if in.SourceConditions, err = r.sourceConditions(); err != nil {
+		return in, err
+	}
+	if in.Conditions, err = r.writeConditions(); err != nil {
+		return in, err
+	}
+	if in.ChecksumAlgorithm, err = r.checksumAlgorithm("X-Amz-Checksum-Algorithm"); err != nil {
+		return in, err
+	}
+	if _, err = r.directive("x-amz-tagging-directive", "Unknown tagging directive."); err != nil {
+		return in, err
+	}
+	in.Replace, err = r.directive("x-amz-metadata-directive", "Unknown metadata directive.")
+	if err != nil {
+		return in, err
+	}
+	// Without Replace the engine takes storage class and redirect from these,
+	// for S3 copies neither, and the rest from the source.
+	if in.Attributes, err = r.objectAttributes(); err != nil {
+		return in, err
+	}
+	return in, r.refuseSelfCopy(in)
+}
+
+// directive reports whether a directive says to replace.
+func (r *Request) directive(header, unknown string) (replace bool, err error) {
+	switch value := r.Header(header); value {
+	case "", directiveCopy:
+		return false, nil
+	case directiveReplace:
+		return true, nil
+	default:
+		return false, s3err.New(s3err.InvalidArgument, "%s", unknown).
+			With("ArgumentName", header).With("ArgumentValue", value)
+	}
+}
+
+// refuseSelfCopy refuses to copy an object to itself when nothing would change.
+func (r *Request) refuseSelfCopy(in engine.CopyObject) error {
+	changes := in.Replace || in.ChecksumAlgorithm != "" || r.HasHeader("X-Amz-Server-Side-Encryption") ||
+		r.HasHeader("X-Amz-Storage-Class") || r.HasHeader("X-Amz-Website-Redirect-Location")
+	if changes || in.SourceBucket.ID != in.Bucket.ID || in.SourceKey != in.Key {
+		return nil
+	}
+	return s3err.New(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+}

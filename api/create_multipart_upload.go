@@ -1,0 +1,55 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+type createUploadResult struct {
+	XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
+	Bucket   string   `xml:"Bucket"`
+	Key      string   `xml:"Key"`
+	UploadID string   `xml:"UploadId"`
+}
+
+// createMultipartUpload opens an upload that parts can be sent to.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
+func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
+	attributes, err := r.objectAttributes()
+	if err != nil {
+		return nil, err
+	}
+	algorithm, kind, err := r.uploadChecksum()
+	if err != nil {
+		return nil, err
+	}
+	u, err := s.engine.CreateUpload(r.Context(), engine.CreateUpload{
+		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.Owner(),
+		Attributes: attributes, ChecksumAlgorithm: algorithm, ChecksumType: kind,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{}
+	setEncryption(h)
+	if u.ChecksumAlgorithm != "" {
+		h.Set("X-Amz-Checksum-Algorithm", u.ChecksumAlgorithm)
+		h.Set("X-Amz-Checksum-Type", u.ChecksumType)
+	}
+	return &Reply{Header: h, XML: createUploadResult{
+		Bucket: r.Bucket.Name, Key: r.Target.Key, UploadID: u.ID.String(),
+	}}, nil
+}
+
+// upload is the id of the upload that the request speaks of.
+func (r *Request) upload() (meta.ID, error) {
+	id, err := meta.ParseID(r.QueryValue("uploadId"))
+	if err != nil {
+		return id, s3err.New(s3err.NoSuchUpload, "").With("UploadId", r.QueryValue("uploadId"))
+	}
+	return id, nil
+}

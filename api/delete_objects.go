@@ -1,0 +1,176 @@
+package api
+
+import (
+	"encoding/xml"
+	"log/slog"
+	"strconv"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// maxDeletes is how many keys one DeleteObjects may name.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+const maxDeletes = 1000
+
+// deleteDocument is the body of a DeleteObjects request.
+type deleteDocument struct {
+	Objects []deleteEntry `xml:"Object"`
+	Quiet   bool          `xml:"Quiet"`
+}
+
+// deleteEntry names one object and the state it must be in. Pointers tell an
+// element that is absent from one that is empty.
+type deleteEntry struct {
+	Key              *string `xml:"Key"`
+	VersionID        *string `xml:"VersionId"`
+	ETag             *string `xml:"ETag"`
+	LastModifiedTime *string `xml:"LastModifiedTime"`
+	Size             *string `xml:"Size"`
+}
+
+type deleteResult struct {
+	XMLName xml.Name        `xml:"DeleteResult"`
+	Deleted []deletedKey    `xml:"Deleted"`
+	Failed  []deleteFailure `xml:"Error"`
+}
+
+type deletedKey struct {
+	Key       string `xml:"Key"`
+	VersionID string `xml:"VersionId,omitempty"`
+}
+
+type deleteFailure struct {
+	Key       string `xml:"Key"`
+	VersionID string `xml:"VersionId,omitempty"`
+	Code      string `xml:"Code"`
+	Message   string `xml:"Message"`
+}
+
+// deleteObjects removes many keys and says of each how it went.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+func deleteObjects(s *Server, r *Request) (*Reply, error) {
+	if err := r.demandDigest(); err != nil {
+		return nil, err
+	}
+	var doc deleteDocument
+	if err := decodeXML(r.XML, "Delete", &doc); err != nil {
+		return nil, err
+	}
+	if len(doc.Objects) == 0 || len(doc.Objects) > maxDeletes {
+		return nil, s3err.MalformedXML
+	}
+	outcomes, err := s.deleteEach(r, doc.Objects)
+	if err != nil {
+		return nil, err
+	}
+	result := deleteResult{}
+	for i, e := range doc.Objects {
+		version := ""
+		if e.VersionID != nil {
+			version = *e.VersionID
+		}
+		if failed := s3err.From(outcomes[i]); failed != nil {
+			result.Failed = append(result.Failed, deleteFailure{*e.Key, version, string(failed.Code), messageOf(failed)})
+		} else if !doc.Quiet {
+			result.Deleted = append(result.Deleted, deletedKey{*e.Key, version})
+		}
+	}
+	return &Reply{XML: result}, nil
+}
+
+// deleteEach removes what may be removed and returns one outcome per entry. Each
+// key is authorized by itself, for the request was only as a whole. It fails
+// for a document that says something impossible.
+func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]error, error) {
+	outcomes := make([]error, len(entries))
+	var deletions []engine.DeleteObject
+	var positions []int
+	for i, e := range entries {
+		d, err := e.deletion()
+		if err != nil {
+			return nil, err
+		}
+		need := r.need("s3:DeleteObject")
+		need.Key = d.Key
+		switch {
+		case !access.Decide(r.Principal, need).Allow:
+			outcomes[i] = s3err.AccessDenied
+		case e.VersionID != nil && *e.VersionID != "" && *e.VersionID != "null":
+			outcomes[i] = s3err.NoSuchVersion
+		case CheckKey(d.Key) != nil:
+			outcomes[i] = CheckKey(d.Key)
+		default:
+			deletions = append(deletions, d)
+			positions = append(positions, i)
+		}
+	}
+	if len(deletions) == 0 {
+		return outcomes, nil
+	}
+	var internal error
+	for j, err := range s.engine.DeleteObjects(r.Context(), r.Bucket, deletions) {
+		outcomes[positions[j]] = err
+		if e := s3err.From(err); e != nil && e.Code.Status() >= 500 {
+			internal = e
+		}
+	}
+	if internal != nil {
+		// The request as a whole succeeds, so nobody else logs this.
+		s.log.LogAttrs(r.Context(), slog.LevelError, "delete objects", slog.String("id", r.ID), slog.String("error", internal.Error()))
+	}
+	return outcomes, nil
+}
+
+// deletion is the entry as the engine takes it. A condition that cannot be read
+// makes the document malformed: it must not become no condition.
+func (e deleteEntry) deletion() (engine.DeleteObject, error) {
+	var d engine.DeleteObject
+	if e.Key == nil || *e.Key == "" {
+		return d, s3err.MalformedXML
+	}
+	d.Key = *e.Key
+	if e.ETag != nil {
+		if d.IfMatch = *e.ETag; d.IfMatch == "" {
+			return d, s3err.MalformedXML
+		}
+	}
+	if e.Size != nil {
+		n, err := strconv.ParseInt(*e.Size, 10, 64)
+		if err != nil || n < 0 {
+			return d, s3err.MalformedXML
+		}
+		d.IfSize = &n
+	}
+	if e.LastModifiedTime != nil {
+		if d.IfModified = conditionDate(*e.LastModifiedTime); d.IfModified.IsZero() {
+			return d, s3err.MalformedXML
+		}
+	}
+	return d, nil
+}
+
+// messageOf is what the client is told of an error.
+func messageOf(e *s3err.Error) string {
+	if e.Message != "" {
+		return e.Message
+	}
+	return e.Code.Message()
+}
+
+// demandDigest refuses a body that nothing but its signature protects.
+func (r *Request) demandDigest() error {
+	claimed, _, err := claimedChecksum(r.HTTP.Header)
+	if err != nil {
+		return err
+	}
+	late, err := announcedChecksum(announced(r.HTTP.Header))
+	if err != nil {
+		return err
+	}
+	if claimed == "" && late == "" && !r.HasHeader("Content-Md5") {
+		return s3err.New(s3err.InvalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
+	}
+	return nil
+}

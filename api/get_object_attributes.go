@@ -1,0 +1,146 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// The values of x-amz-object-attributes.
+const (
+	attributeETag     = "ETag"
+	attributeChecksum = "Checksum"
+	attributeParts    = "ObjectParts"
+	attributeClass    = "StorageClass"
+	attributeSize     = "ObjectSize"
+)
+
+type attributesResult struct {
+	XMLName      xml.Name     `xml:"GetObjectAttributesResponse"`
+	ETag         string       `xml:"ETag,omitempty"`
+	Checksum     *checksumOf  `xml:"Checksum"`
+	ObjectParts  *objectParts `xml:"ObjectParts"`
+	StorageClass string       `xml:"StorageClass,omitempty"`
+	ObjectSize   *int64       `xml:"ObjectSize"`
+}
+
+type checksumOf struct {
+	checksumElements
+	ChecksumType string `xml:"ChecksumType"`
+}
+
+// objectParts is a page of an object's parts. The total's element has another
+// name than in the documentation: this is the one that S3 sends and SDKs read.
+type objectParts struct {
+	Total                int          `xml:"PartsCount"`
+	PartNumberMarker     int          `xml:"PartNumberMarker"`
+	NextPartNumberMarker int          `xml:"NextPartNumberMarker"`
+	MaxParts             int          `xml:"MaxParts"`
+	IsTruncated          bool         `xml:"IsTruncated"`
+	Parts                []objectPart `xml:"Part"`
+}
+
+type objectPart struct {
+	PartNumber int   `xml:"PartNumber"`
+	Size       int64 `xml:"Size"`
+	checksumElements
+}
+
+// getObjectAttributes answers with those facts of an object that were asked for.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
+func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
+	if err := r.checkVersion(); err != nil {
+		return nil, err
+	}
+	asked, err := r.askedAttributes()
+	if err != nil {
+		return nil, err
+	}
+	marker, err := pageNumber("x-amz-part-number-marker", r.Header("X-Amz-Part-Number-Marker"), 0)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := pageNumber("x-amz-max-parts", r.Header("X-Amz-Max-Parts"), meta.MaxPage)
+	if err != nil {
+		return nil, err
+	}
+	limit = min(limit, meta.MaxPage)
+	reading, err := s.engine.HeadObject(r.Context(), engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key})
+	if err != nil {
+		return nil, err
+	}
+	defer reading.Close()
+	o := reading.Object
+	result := describeObject(o, asked)
+	if slices.Contains(asked, attributeParts) && o.Parts > 0 {
+		if result.ObjectParts, err = s.objectParts(r, o, marker, limit); err != nil {
+			return nil, err
+		}
+	}
+	h := http.Header{}
+	h.Set("Last-Modified", httpTime(o.Modified))
+	return &Reply{Header: h, XML: result}, nil
+}
+
+// askedAttributes reads x-amz-object-attributes, a list in one header or several.
+func (r *Request) askedAttributes() ([]string, error) {
+	list := r.Header("X-Amz-Object-Attributes")
+	if strings.TrimSpace(list) == "" {
+		return nil, s3err.New(s3err.InvalidRequest, "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+	}
+	var asked []string
+	for name := range strings.SplitSeq(list, ",") {
+		name = strings.TrimSpace(name)
+		switch name {
+		case attributeETag, attributeChecksum, attributeParts, attributeClass, attributeSize:
+			asked = append(asked, name)
+		default:
+			return nil, s3err.New(s3err.InvalidArgument, "Invalid attribute name specified.").
+				With("ArgumentName", "x-amz-object-attributes").With("ArgumentValue", list)
+		}
+	}
+	return asked, nil
+}
+
+func describeObject(o engine.Object, asked []string) attributesResult {
+	var result attributesResult
+	for _, name := range asked {
+		switch name {
+		case attributeETag:
+			result.ETag = o.ETag
+		case attributeChecksum:
+			if o.Checksum != nil {
+				result.Checksum = &checksumOf{elementsOf(o.Checksum), o.Checksum.Type}
+			}
+		case attributeClass:
+			result.StorageClass = shownClass(o.StorageClass)
+		case attributeSize:
+			result.ObjectSize = &o.Size
+		}
+	}
+	return result
+}
+
+// objectParts reads a page of the parts of exactly the version that o describes.
+func (s *Server) objectParts(r *Request, o engine.Object, marker, limit int) (*objectParts, error) {
+	page, err := s.engine.ObjectParts(r.Context(), r.Bucket, o.Key, o.Version, marker, max(limit, 1))
+	if err != nil {
+		return nil, err
+	}
+	if limit == 0 {
+		page.Parts, page.More, page.Next = nil, false, marker
+	}
+	result := &objectParts{
+		Total: o.Parts, PartNumberMarker: marker, NextPartNumberMarker: page.Next,
+		MaxParts: limit, IsTruncated: page.More,
+	}
+	for _, p := range page.Parts {
+		result.Parts = append(result.Parts, objectPart{p.Number, p.Size, elementsOf(p.Checksum)})
+	}
+	return result, nil
+}

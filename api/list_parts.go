@@ -1,0 +1,78 @@
+package api
+
+import (
+	"encoding/xml"
+	"time"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+type listPartsResult struct {
+	XMLName              xml.Name     `xml:"ListPartsResult"`
+	Bucket               string       `xml:"Bucket"`
+	Key                  string       `xml:"Key"`
+	UploadID             string       `xml:"UploadId"`
+	Initiator            ownerElement `xml:"Initiator"`
+	Owner                ownerElement `xml:"Owner"`
+	StorageClass         string       `xml:"StorageClass"`
+	PartNumberMarker     int          `xml:"PartNumberMarker"`
+	NextPartNumberMarker int          `xml:"NextPartNumberMarker"`
+	MaxParts             int          `xml:"MaxParts"`
+	IsTruncated          bool         `xml:"IsTruncated"`
+	ChecksumAlgorithm    string       `xml:"ChecksumAlgorithm,omitempty"`
+	ChecksumType         string       `xml:"ChecksumType,omitempty"`
+	Parts                []listedPart `xml:"Part"`
+}
+
+type listedPart struct {
+	PartNumber   int       `xml:"PartNumber"`
+	LastModified time.Time `xml:"LastModified"`
+	ETag         string    `xml:"ETag"`
+	Size         int64     `xml:"Size"`
+	checksumElements
+}
+
+// listParts shows what has been sent of an upload.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
+func listParts(s *Server, r *Request) (*Reply, error) {
+	id, err := r.upload()
+	if err != nil {
+		return nil, err
+	}
+	marker, err := pageNumber("part-number-marker", r.QueryValue("part-number-marker"), 0)
+	if err != nil {
+		return nil, err
+	}
+	limit, err := r.pageSize("max-parts")
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.engine.ListParts(r.Context(), r.Bucket, r.Target.Key, id, marker, limit)
+	if err != nil {
+		return nil, err
+	}
+	result := listPartsResult{
+		Bucket: r.Bucket.Name, Key: r.Target.Key, UploadID: id.String(),
+		Initiator: ownerOf(page.Upload.Owner), Owner: ownerOf(r.Bucket.Owner),
+		StorageClass:     shownClass(page.Upload.StorageClass),
+		PartNumberMarker: marker, NextPartNumberMarker: page.Next, MaxParts: limit, IsTruncated: page.More,
+		ChecksumAlgorithm: page.Upload.ChecksumAlgorithm, ChecksumType: page.Upload.ChecksumType,
+	}
+	for _, p := range page.Parts {
+		result.Parts = append(result.Parts, listedPart{p.Number, p.Modified, quote(p.ETag), p.Size, elementsOf(p.Checksum)})
+	}
+	return &Reply{XML: result}, nil
+}
+
+// pageNumber reads a number that pages a listing; an empty value is unset.
+func pageNumber(name, value string, unset int) (int, error) {
+	if value == "" {
+		return unset, nil
+	}
+	n, ok := number(value)
+	if !ok {
+		return 0, s3err.New(s3err.InvalidArgument, "Provided %s not an integer or within integer range", name).
+			With("ArgumentName", name).With("ArgumentValue", value)
+	}
+	return n, nil
+}

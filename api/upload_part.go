@@ -1,0 +1,55 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// maxPartNumber is the highest number of a part, and so how many an upload has.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+const maxPartNumber = 10_000
+
+// uploadPart stores one part of an upload, in place of an earlier one with its
+// number.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+func uploadPart(s *Server, r *Request) (*Reply, error) {
+	number, err := r.partNumber()
+	if err != nil {
+		return nil, err
+	}
+	id, err := r.upload()
+	if err != nil {
+		return nil, err
+	}
+	body, err := r.engineBody()
+	if err != nil {
+		return nil, err
+	}
+	part, err := s.engine.UploadPart(r.Context(), engine.UploadPart{
+		Bucket: r.Bucket, Key: r.Target.Key, Upload: id, Number: number, Body: body,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{}
+	setETag(h, part.ETag)
+	if part.Checksum != nil {
+		h.Set(checksumHeader(part.Checksum.Algorithm), part.Checksum.String())
+	}
+	setEncryption(h)
+	return &Reply{Header: h}, nil
+}
+
+// partNumber reads the query parameter of that name.
+func (r *Request) partNumber() (int, error) {
+	value := r.QueryValue("partNumber")
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > maxPartNumber {
+		return 0, s3err.New(s3err.InvalidArgument, "Part number must be an integer between 1 and %d, inclusive", maxPartNumber).
+			With("ArgumentName", "partNumber").With("ArgumentValue", value)
+	}
+	return n, nil
+}

@@ -1,0 +1,49 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+)
+
+// copyPartResult is the answer to UploadPartCopy.
+type copyPartResult struct {
+	XMLName      xml.Name  `xml:"CopyPartResult"`
+	LastModified time.Time `xml:"LastModified"`
+	ETag         string    `xml:"ETag"`
+	checksumElements
+}
+
+// uploadPartCopy makes a part from an object or a range of one.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
+func uploadPartCopy(s *Server, r *Request) (*Reply, error) {
+	in := engine.CopyPart{Bucket: r.Bucket, Key: r.Target.Key}
+	var err error
+	if in.Number, err = r.partNumber(); err != nil {
+		return nil, err
+	}
+	if in.Upload, err = r.upload(); err != nil {
+		return nil, err
+	}
+	if in.SourceBucket, in.SourceKey, err = r.copySource(); err != nil {
+		return nil, err
+	}
+	if in.SourceConditions, err = r.sourceConditions(); err != nil {
+		return nil, err
+	}
+	if in.SourceRange, err = parseCopyRange(r.Header("X-Amz-Copy-Source-Range")); err != nil {
+		return nil, err
+	}
+	part, err := s.engine.CopyPart(r.Context(), in)
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{}
+	setEncryption(h)
+	return &Reply{Header: h, XML: copyPartResult{
+		LastModified: part.Modified, ETag: quote(part.ETag),
+		checksumElements: elementsOf(part.Checksum),
+	}}, nil
+}
