@@ -67,10 +67,11 @@ type Backend interface {
 	// one succeeds.
 	//
 	// r is read until io.EOF, even after size bytes, because a reader may
-	// verify its data at the end and fail there; io.WriterTo is used if r has
-	// it. r must yield exactly size bytes (ErrSize); size -1 means that the
-	// length is not known, and r decides. The zero id is refused. r is not used after Put has
+	// verify its data at the end and fail there; io.WriterTo may be used if r
+	// has it. r must yield exactly size bytes (ErrSize); size -1 means that the
+	// length is not known, and r decides. r is not used after Put has
 	// returned. Put does not close r, and cannot interrupt a Read that blocks.
+	// The zero id is refused.
 	//
 	// After any error nothing is visible under id, an error of r included,
 	// which comes back wrapped. One exception: where the backend's answer was

@@ -26,7 +26,6 @@ import (
 	iofs "io/fs"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -67,10 +66,8 @@ type Store struct {
 	lock    *os.File // nil when read-only
 	counter atomic.Uint64
 
-	shardMu sync.Mutex
 	durable [shardCount]atomic.Bool // shard folders known to be in a flushed DIR/blobs
-
-	sync func(*os.File) error // fsync; tests make it fail
+	sync    func(*os.File) error    // fsync; tests make it fail
 }
 
 var _ backends.Backend = (*Store)(nil)
