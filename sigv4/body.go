@@ -134,14 +134,15 @@ type plain struct {
 
 func (id *Identity) plainBody(r io.Reader, length int64) (*Body, error) {
 	p := &plain{r: r, left: length, digest: id.digest}
-	switch {
-	case r == nil:
-		p.r = http.NoBody
-	case id.Payload == 0:
+	switch id.Payload {
+	case Signed:
+		p.sum = sha256.New()
+	case Unsigned:
+	default:
 		return nil, errors.New("sigv4: an identity without a payload mode")
 	}
-	if id.Payload == Signed {
-		p.sum = sha256.New()
+	if r == nil {
+		p.r = http.NoBody
 	}
 	return &Body{src: p, length: length, trailer: http.Header{}}, nil
 }

@@ -23,7 +23,7 @@ type Chunked struct {
 	Mode      PayloadMode // one of the streaming modes
 	Body      io.Reader
 	Length    int64       // of Body; another one makes sending fail
-	ChunkSize int         // 0: DefaultChunkSize
+	ChunkSize int         // at least MinChunkSize; 0: DefaultChunkSize
 	Trailer   http.Header // one value each; only in the trailing modes
 }
 
@@ -36,6 +36,9 @@ func SignChunked(r *http.Request, accessKey, secret, region, service string, c C
 	}
 	if c.ChunkSize == 0 {
 		c.ChunkSize = DefaultChunkSize
+	}
+	if c.ChunkSize < MinChunkSize || c.Length < 0 {
+		return fmt.Errorf("sigv4: a body of %d bytes in chunks of %d", c.Length, c.ChunkSize)
 	}
 	e := &encoder{in: c.Body, left: c.Length, mode: c.Mode, trailer: c.Trailer, sum: sha256.New(), chunk: make([]byte, c.ChunkSize)}
 	for name := range c.Trailer {

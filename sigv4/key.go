@@ -43,7 +43,9 @@ func (v *Verifier) signingKey(ctx context.Context, c *claim, check func(key *[32
 	return key, nil
 }
 
-// deriveKey is the key that signs one day, region and service.
+// deriveKey is the key that signs one day, region and service. It is derived
+// anew for each request: that takes about 2 µs of Verify's 7, too little to
+// keep keys in a cache that would have to forget them when a secret changes.
 func deriveKey(secret string, s Scope) (key [32]byte) {
 	b := make([]byte, 0, 128)
 	b = append(append(b, "AWS4"...), secret...)

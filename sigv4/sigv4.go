@@ -88,7 +88,9 @@ type seed struct {
 //
 // It returns ErrAnonymous for a request without credentials, and otherwise
 // errors that carry the codes, messages and fields of S3. Every x-amz-* header
-// of r, and host, must be signed. Session tokens are refused: none are issued.
+// of r, and host, must be signed; one that arrived twice is signed with all its
+// values, so whoever acts on it must not look at the first alone. Session
+// tokens are refused: none are issued.
 func (v *Verifier) Verify(r *http.Request, t Target) (*Identity, error) {
 	return v.verify(r, t, "")
 }

@@ -1,0 +1,59 @@
+package sigv4
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// checkScope holds the credential's scope against the request and the verifier.
+func (v *Verifier) checkScope(c *claim) error {
+	if _, err := time.Parse(dayForm, c.scope.Date); err != nil {
+		return c.place.malformed(`incorrect date format %q. This date in the credential must be in the format "yyyyMMdd".`, c.scope.Date)
+	}
+	if day := c.stamp[:len(dayForm)]; day != c.scope.Date {
+		const text = "Invalid credential date %q. This date is not the same as X-Amz-Date: %q."
+		if c.place == inQuery {
+			return s3err.New(s3err.AuthorizationQueryParametersError, text, c.scope.Date, day)
+		}
+		return c.place.malformed(text, c.scope.Date, day)
+	}
+	if c.scope.Region != v.Region && !(v.AnyRegion && c.scope.Region != "" && isLowerToken(c.scope.Region)) {
+		return c.place.malformed("the region '%s' is wrong; expecting '%s'", c.scope.Region, v.Region).With("Region", v.Region)
+	}
+	if c.scope.Service != v.service() {
+		return c.place.malformed("incorrect service %q. This endpoint belongs to %q.", c.scope.Service, v.service())
+	}
+	if c.terminal != terminator {
+		return c.place.malformed("incorrect terminal %q. This endpoint uses %q.", c.terminal, terminator)
+	}
+	return nil
+}
+
+// checkTime refuses requests from too far away in time, and presigned URLs
+// outside their life.
+func (v *Verifier) checkTime(c *claim) error {
+	now, skew := v.now(), v.maxSkew()
+	const form = time.RFC3339
+	if c.place == inQuery {
+		if c.date.After(now.Add(skew)) {
+			return s3err.New(s3err.AccessDenied, "Request is not valid yet").
+				With("ServerTime", now.Format(form))
+		}
+		if end := c.date.Add(c.expires); now.After(end) {
+			return s3err.New(s3err.AccessDenied, "Request has expired").
+				With("X-Amz-Expires", strconv.FormatInt(int64(c.expires/time.Second), 10)).
+				With("Expires", end.Format(form)).
+				With("ServerTime", now.Format(form))
+		}
+		return nil
+	}
+	if c.date.Sub(now).Abs() > skew {
+		return s3err.New(s3err.RequestTimeTooSkewed, "").
+			With("RequestTime", c.stamp).
+			With("ServerTime", now.Format(form)).
+			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(skew.Milliseconds(), 10))
+	}
+	return nil
+}
