@@ -1,0 +1,112 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+func TestHeaderRules(t *testing.T) {
+	for _, c := range []struct {
+		name, value string
+		err         error
+	}{
+		{"x-amz-acl", "private", nil},
+		{"x-amz-acl", "bucket-owner-full-control", nil},
+		{"x-amz-acl", "public-read", s3err.AccessControlListNotSupported},
+		{"x-amz-acl", "authenticated-read", s3err.AccessControlListNotSupported},
+		{"x-amz-acl", "nonsense", s3err.InvalidArgument},
+		{"x-amz-grant-read", `uri="http://acs.amazonaws.com/groups/global/AllUsers"`, s3err.AccessControlListNotSupported},
+		{"x-amz-grant-something-new", "", s3err.AccessControlListNotSupported},
+		{"x-amz-server-side-encryption", "AES256", nil},
+		{"x-amz-server-side-encryption", "aws:kms", s3err.NotImplemented},
+		{"x-amz-server-side-encryption", "ROT13", s3err.InvalidArgument},
+		{"x-amz-server-side-encryption-aws-kms-key-id", "k", s3err.NotImplemented},
+		{"x-amz-server-side-encryption-context", "e30=", s3err.NotImplemented},
+		{"x-amz-server-side-encryption-bucket-key-enabled", "false", nil},
+		{"x-amz-server-side-encryption-bucket-key-enabled", "true", s3err.NotImplemented},
+		{"x-amz-server-side-encryption-customer-algorithm", "AES256", s3err.NotImplemented},
+		{"x-amz-server-side-encryption-customer-key", "k", s3err.NotImplemented},
+		{"x-amz-server-side-encryption-customer-key-md5", "k", s3err.NotImplemented},
+		{"x-amz-copy-source-server-side-encryption-customer-key", "k", s3err.NotImplemented},
+		{"x-amz-object-lock-mode", "COMPLIANCE", s3err.NotImplemented},
+		{"x-amz-object-lock-retain-until-date", "2030-01-01T00:00:00Z", s3err.NotImplemented},
+		{"x-amz-object-lock-legal-hold", "ON", s3err.NotImplemented},
+		{"x-amz-bucket-object-lock-enabled", "true", s3err.NotImplemented},
+		{"x-amz-bucket-object-lock-enabled", "false", nil},
+		{"x-amz-object-ownership", "BucketOwnerEnforced", nil},
+		{"x-amz-object-ownership", "ObjectWriter", s3err.NotImplemented},
+		{"x-amz-tagging", "a=b", s3err.NotImplemented},
+		{"x-amz-write-offset-bytes", "5", s3err.NotImplemented},
+		{"x-amz-checksum-sha512", "x", s3err.NotImplemented},
+		{"x-amz-checksum-crc32", "x", nil},
+		{"x-amz-meta-acl", "public-read", nil},
+		{"x-amz-storage-class", "STANDARD", nil},
+		{"x-amz-user-agent", "aws-sdk-js", nil},
+		{"x-amz-request-payer", "requester", nil},
+	} {
+		h := http.Header{}
+		h.Set(c.name, c.value)
+		if err := checkHeaderRules(h); !errors.Is(err, c.err) {
+			t.Errorf("%s: %s: %v, want %v", c.name, c.value, err, c.err)
+		}
+	}
+}
+
+func TestCheckRepeated(t *testing.T) {
+	for _, c := range []struct {
+		header, query string
+		err           error
+	}{
+		{header: "X-Amz-Meta-A"},
+		{header: "X-Amz-Object-Attributes"},
+		{header: "Accept"},
+		{header: "X-Amz-Copy-Source", err: s3err.InvalidArgument},
+		{header: "X-Amz-Expected-Bucket-Owner", err: s3err.InvalidArgument},
+		{header: "X-Amz-Something-New", err: s3err.InvalidArgument},
+		{header: "Content-Md5", err: s3err.InvalidArgument},
+		{header: "Range", err: s3err.InvalidArgument},
+		{header: "If-None-Match", err: s3err.InvalidArgument},
+		{query: "unknown=1&unknown=2"},
+		{query: "prefix=1&prefix=2", err: s3err.InvalidArgument},
+		{query: "uploadId=1&partNumber=1&uploadId=2", err: s3err.InvalidArgument},
+		{query: "versionId=1&version%49d=2", err: s3err.InvalidArgument},
+	} {
+		target, err := ParseTarget("/b/k?"+c.query, "host", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := &Request{HTTP: &http.Request{Header: http.Header{}}, Target: target}
+		if c.header != "" {
+			r.HTTP.Header[c.header] = []string{"1", "2"}
+		}
+		if err := r.checkRepeated(); !errors.Is(err, c.err) {
+			t.Errorf("%s?%s: %v, want %v", c.header, c.query, err, c.err)
+		}
+	}
+}
+
+func TestCheckHeaderSize(t *testing.T) {
+	many := http.Header{}
+	for i := range MaxHeaderFields + 1 {
+		many.Add("X", decimal(i))
+	}
+	for name, c := range map[string]struct {
+		h   http.Header
+		err error
+	}{
+		"usual":     {http.Header{"A": {"b"}}, nil},
+		"many":      {many, s3err.RequestHeaderSectionTooLarge},
+		"long":      {http.Header{"A": {strings.Repeat("a", MaxHeaderBytes)}}, s3err.RequestHeaderSectionTooLarge},
+		"line end":  {http.Header{"A": {"b\nc"}}, s3err.InvalidArgument},
+		"carriage":  {http.Header{"A": {"b\rc"}}, s3err.InvalidArgument},
+		"zero byte": {http.Header{"A": {"b\x00c"}}, s3err.InvalidArgument},
+	} {
+		if err := checkHeaderSize(c.h); !errors.Is(err, c.err) {
+			t.Errorf("%s: %v, want %v", name, err, c.err)
+		}
+	}
+}

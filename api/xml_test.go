@@ -1,0 +1,184 @@
+package api
+
+import (
+	"encoding/xml"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+type embedded struct {
+	Sum string `xml:"Sum,omitempty"`
+}
+
+type testDocument struct {
+	XMLName xml.Name `xml:"Doc"`
+	Name    string   `xml:"Name,omitempty"`
+	Count   int      `xml:"Count"`
+	Quiet   bool     `xml:"Quiet,omitempty"`
+	Size    *int64   `xml:"Size"`
+	embedded
+	Items []struct {
+		Key string `xml:"Key"`
+	} `xml:"Item"`
+}
+
+func TestDecodeXML(t *testing.T) {
+	for _, c := range []struct {
+		name, doc string
+		err       error
+	}{
+		{"plain", `<Doc><Name>a</Name><Item><Key>x</Key></Item><Item><Key>y</Key></Item></Doc>`, nil},
+		{"namespace", `<Doc xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Name>a</Name></Doc>`, nil},
+		{"another namespace, prefix and attributes", `<s:Doc xmlns:s="urn:x" a="1"><s:Name b="2">a</s:Name></s:Doc>`, nil},
+		{"declaration, byte order mark, comments", "\xef\xbb\xbf" + `<?xml version="1.0" encoding="UTF-8"?> <!-- c --><Doc> <!-- d --> <Name>a<!-- e -->b</Name></Doc><!-- f --> ` + "\n", nil},
+		{"empty element", `<Doc/>`, nil},
+		{"numbers with blanks", `<Doc><Count> 5 </Count><Quiet> true </Quiet><Size>9</Size></Doc>`, nil},
+		{"character data section", `<Doc><Name><![CDATA[<a>&]]></Name></Doc>`, nil},
+
+		{"nothing", ``, s3err.MissingRequestBody},
+		{"blanks", " \n", s3err.MissingRequestBody},
+		{"another root", `<Dog></Dog>`, s3err.MalformedXML},
+		{"doctype", `<!DOCTYPE Doc [<!ENTITY a "b">]><Doc><Name>&a;</Name></Doc>`, s3err.MalformedXML},
+		{"unknown entity", `<Doc><Name>&a;</Name></Doc>`, s3err.MalformedXML},
+		{"processing instruction", `<?php x?><Doc/>`, s3err.MalformedXML},
+		{"late declaration", `<Doc/><?xml version="1.0"?>`, s3err.MalformedXML},
+		{"inner processing instruction", `<Doc><?x y?></Doc>`, s3err.MalformedXML},
+		{"another encoding", `<?xml version="1.0" encoding="UTF-16"?><Doc/>`, s3err.MalformedXML},
+		{"trailing element", `<Doc/><Doc/>`, s3err.MalformedXML},
+		{"trailing text", `<Doc/>x`, s3err.MalformedXML},
+		{"leading text", `x<Doc/>`, s3err.MalformedXML},
+		{"text between elements", `<Doc>x<Name>a</Name></Doc>`, s3err.MalformedXML},
+		{"repeated", `<Doc><Name>a</Name><Name>b</Name></Doc>`, s3err.MalformedXML},
+		{"repeated within an item", `<Doc><Item><Key>a</Key><Key>b</Key></Item></Doc>`, s3err.MalformedXML},
+		{"repeated pointer", `<Doc><Size>1</Size><Size>1</Size></Doc>`, s3err.MalformedXML},
+		{"repeated embedded", `<Doc><Sum>1</Sum><Sum>1</Sum></Doc>`, s3err.MalformedXML},
+		{"unknown element", `<Doc><Nome>a</Nome></Doc>`, s3err.MalformedXML},
+		{"the name of the field for bookkeeping", `<Doc><XMLName>a</XMLName></Doc>`, s3err.MalformedXML},
+		{"element within text", `<Doc><Name>a<b/></Name></Doc>`, s3err.MalformedXML},
+		{"unclosed", `<Doc><Name>a</Name>`, s3err.MalformedXML},
+		{"crossed", `<Doc><Item><Key></Item></Key></Doc>`, s3err.MalformedXML},
+		{"no number", `<Doc><Count>x</Count></Doc>`, s3err.MalformedXML},
+		{"too large a number", `<Doc><Count>99999999999999999999</Count></Doc>`, s3err.MalformedXML},
+		{"no boolean", `<Doc><Quiet>yes</Quiet></Doc>`, s3err.MalformedXML},
+		{"not UTF-8", "<Doc><Name>\xff</Name></Doc>", s3err.MalformedXML},
+		{"deep", strings.Repeat("<Doc>", 10000), s3err.MalformedXML},
+	} {
+		var v testDocument
+		if err := decodeXML([]byte(c.doc), "Doc", &v); !errors.Is(err, c.err) {
+			t.Errorf("%s: %v, want %v", c.name, err, c.err)
+		}
+	}
+	var v testDocument
+	if err := decodeXML([]byte(`<Doc><Name> a&lt;b </Name><Count>7</Count><Quiet>true</Quiet><Size>8</Size><Sum>s</Sum><Item><Key>x</Key></Item><Item><Key>y</Key></Item></Doc>`), "Doc", &v); err != nil {
+		t.Fatal(err)
+	}
+	if v.Name != " a<b " || v.Count != 7 || !v.Quiet || *v.Size != 8 || v.Sum != "s" || len(v.Items) != 2 || v.Items[1].Key != "y" {
+		t.Errorf("decoded %+v", v)
+	}
+}
+
+func TestAppendDocument(t *testing.T) {
+	size := int64(3)
+	type result struct {
+		XMLName xml.Name  `xml:"Result"`
+		When    time.Time `xml:"When"`
+		None    *int64    `xml:"None"`
+		Size    *int64    `xml:"Size"`
+		Empty   string    `xml:"Empty,omitempty"`
+		Text    string    `xml:"Text"`
+		embedded
+		List []string `xml:"Entry"`
+	}
+	got := string(appendDocument(nil, &result{
+		When: time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.FixedZone("", 3600)), Size: &size, Text: "a<\x01\"", embedded: embedded{"s"}, List: []string{"1", "2"},
+	}))
+	const want = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
+		`<Result xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><When>2026-01-02T02:04:05.006Z</When><Size>3</Size>` +
+		`<Text>a&lt;&#x1;&quot;</Text><Sum>s</Sum><Entry>1</Entry><Entry>2</Entry></Result>`
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestAppendText(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                  "",
+		"plain/ü€😀":         "plain/ü€😀",
+		`<&>"'`:             `&lt;&amp;&gt;&quot;'`,
+		"\x00\x01\t\n\r":    "&#x0;&#x1;&#x9;&#xA;&#xD;",
+		"\x10\x1f\x7f":      "&#x10;&#x1F;\x7f",
+		"a\uFFFEb\uFFFFc":   "a&#xFFFE;b&#xFFFF;c",
+		"bad\xffutf8\uFFFD": "bad\uFFFDutf8\uFFFD",
+	} {
+		if got := string(appendText(nil, in)); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+// FuzzAppendText holds that what XML can carry comes back unchanged, and that
+// nothing gets out of its element.
+func FuzzAppendText(f *testing.F) {
+	for _, s := range []string{"a", "<b>", "&#x1;", "\x01", "]]>", "\xff", "\r\n", "\uFFFE"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		out := appendText(nil, s)
+		if strings.ContainsAny(string(out), "<>\"\r\n") {
+			t.Fatalf("%q became %q", s, out)
+		}
+		carried := utf8.ValidString(s) && !strings.ContainsFunc(s, func(c rune) bool {
+			return c < ' ' && c != '\t' && c != '\n' && c != '\r' || c == 0xFFFE || c == 0xFFFF
+		})
+		if !carried {
+			return
+		}
+		var v testDocument
+		if err := decodeXML([]byte("<Doc><Name>"+string(out)+"</Name></Doc>"), "Doc", &v); err != nil || v.Name != s {
+			t.Fatalf("%q came back as %q (%v)", s, v.Name, err)
+		}
+	})
+}
+
+// FuzzDecodeXML holds that nothing is accepted that encoding/xml refuses, that
+// accepted documents survive being written, and that every refusal has a code.
+func FuzzDecodeXML(f *testing.F) {
+	for _, s := range []string{`<Doc><Name>a</Name></Doc>`, `<!DOCTYPE a><Doc/>`, `<Doc><Item><Key>a</Key></Item><Count>1</Count></Doc>`, `<Doc/>x`} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var v, again testDocument
+		if err := decodeXML(data, "Doc", &v); err != nil {
+			if c := s3err.From(err).Code; c != s3err.MalformedXML && c != s3err.MissingRequestBody {
+				t.Fatalf("%q: %v", data, err)
+			}
+			return
+		}
+		if err := decodeXML(appendDocument(nil, v), "Doc", &again); err != nil {
+			t.Fatalf("%q was written as something unreadable: %v", data, err)
+		}
+		if v.Name != again.Name || v.Count != again.Count || len(v.Items) != len(again.Items) {
+			t.Fatalf("%q: %+v came back as %+v", data, v, again)
+		}
+	})
+}
+
+func TestEncodeKey(t *testing.T) {
+	for in, want := range map[string]string{
+		"":            "",
+		"a/b-c_d.e*f": "a/b-c_d.e*f",
+		"p a n":       "p+a+n",
+		"a+b%c&d":     "a%2Bb%25c%26d",
+		"\x00\n€~":    "%00%0A%E2%82%AC%7E",
+		"!'()":        "%21%27%28%29",
+	} {
+		if got := encodeKey(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

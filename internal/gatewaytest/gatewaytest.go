@@ -1,0 +1,216 @@
+// Package gatewaytest runs a whole gateway inside a test: real engine, real
+// store, real sealing, S3 over loopback. It is for tests only, keeps everything
+// in the test's own folder, and never stands in for a part with a mock: who
+// wants faults hands in a backend or store that has them.
+package gatewaytest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/encrypt/keyring"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/sqlite"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// Options choose the parts of a gateway. The zero value is a SQLite store, a
+// backend in memory and a key file, all new.
+type Options struct {
+	Store   meta.Store       // closed by the caller; nil: SQLite in t.TempDir()
+	Backend backends.Backend // closed by the caller; nil: in memory
+	Keys    encrypt.Provider // closed by the caller; nil: a key file in t.TempDir()
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: nothing is logged
+	Grace   time.Duration    // see engine.Config
+	Region  string           // empty: api.DefaultRegion
+	Domains []string         // see api.Config
+	Limits  api.Limits       // see api.Config
+	Observe func(api.Observation)
+	TLS     bool // serve https; use Gateway.Client
+}
+
+// Gateway is a running gateway. It stops when its test ends.
+type Gateway struct {
+	URL     string // http://127.0.0.1:port, without a slash at the end
+	Region  string
+	Engine  *engine.Engine
+	Store   meta.Store
+	Backend backends.Backend
+	Keys    encrypt.Provider
+	Root    engine.Credential
+	Client  *http.Client // follows no redirects
+	Server  *httptest.Server
+
+	now func() time.Time
+}
+
+// Start runs a gateway until the test ends.
+func Start(t testing.TB, o Options) *Gateway {
+	t.Helper()
+	g := &Gateway{Store: o.Store, Backend: o.Backend, Keys: o.Keys, Region: o.Region, now: o.Now}
+	if g.now == nil {
+		g.now = time.Now
+	}
+	if g.Region == "" {
+		g.Region = api.DefaultRegion
+	}
+	g.parts(t)
+	ctx := context.Background()
+	var err error
+	g.Engine, err = engine.Open(ctx, engine.Config{
+		Store: g.Store, Backend: g.Backend, Keys: g.Keys, Now: o.Now, Log: o.Log, Sole: true, Grace: o.Grace,
+	})
+	if err != nil {
+		t.Fatalf("open the engine: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := g.Engine.Close(); err != nil {
+			t.Errorf("close the engine: %v", err)
+		}
+	})
+	if g.Root, _, err = g.Engine.EnsureRootCredential(ctx); err != nil {
+		t.Fatalf("root credential: %v", err)
+	}
+	g.Server = httptest.NewUnstartedServer(api.New(api.Config{
+		Engine: g.Engine, Region: o.Region, Domains: o.Domains, Now: o.Now, Log: o.Log,
+		Observe: o.Observe, Limits: o.Limits,
+	}))
+	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // aborted connections are what some tests want
+	if o.TLS {
+		g.Server.StartTLS()
+	} else {
+		g.Server.Start()
+	}
+	t.Cleanup(g.Server.Close)
+	g.URL, g.Client = g.Server.URL, g.Server.Client()
+	g.Client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return g
+}
+
+// parts makes those that were not given.
+func (g *Gateway) parts(t testing.TB) {
+	t.Helper()
+	if g.Store == nil {
+		store, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
+		if err != nil {
+			t.Fatalf("open the store: %v", err)
+		}
+		t.Cleanup(func() {
+			if err := store.Close(); err != nil {
+				t.Errorf("close the store: %v", err)
+			}
+		})
+		g.Store = store
+	}
+	if g.Backend == nil {
+		g.Backend = mem.New()
+	}
+	if g.Keys == nil {
+		keys, err := keyring.Create(filepath.Join(t.TempDir(), "keys"), nil)
+		if err != nil {
+			t.Fatalf("make a key file: %v", err)
+		}
+		t.Cleanup(func() { keys.Close() })
+		g.Keys = keys
+	}
+}
+
+// User makes a user with a credential.
+func (g *Gateway) User(t testing.TB, name string) engine.Credential {
+	t.Helper()
+	c, err := g.Engine.CreateUser(context.Background(), name, "", "")
+	if err != nil {
+		t.Fatalf("create user %s: %v", name, err)
+	}
+	return c
+}
+
+// Request makes an unsigned request. target is the request target as it goes
+// over the wire: escaped, with its query.
+func (g *Gateway) Request(t testing.TB, method, target string, body []byte) *http.Request {
+	t.Helper()
+	r, err := http.NewRequest(method, g.URL+target, bytes.NewReader(body))
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, target, err)
+	}
+	return r
+}
+
+// Sign signs a request with the hash of body, which must be what it sends.
+func (g *Gateway) Sign(t testing.TB, r *http.Request, c engine.Credential, body []byte) {
+	t.Helper()
+	if err := sigv4.Sign(r, c.AccessKey, c.SecretKey, g.Region, "s3", sigv4.PayloadHash(body), g.now()); err != nil {
+		t.Fatalf("sign %s %s: %v", r.Method, r.URL, err)
+	}
+}
+
+// Response is an answer, read to its end.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// Send sends a request as it is.
+func (g *Gateway) Send(t testing.TB, r *http.Request) Response {
+	t.Helper()
+	res, err := g.Client.Do(r)
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.Method, r.URL, err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatalf("%s %s: read the answer: %v", r.Method, r.URL, err)
+	}
+	return Response{Status: res.StatusCode, Header: res.Header, Body: body}
+}
+
+// Do sends a signed request and returns its answer. headers are names and
+// values in turn.
+func (g *Gateway) Do(t testing.TB, c engine.Credential, method, target string, body []byte, headers ...string) Response {
+	t.Helper()
+	r := g.Request(t, method, target, body)
+	for i := 0; i+1 < len(headers); i += 2 {
+		r.Header.Add(headers[i], headers[i+1])
+	}
+	g.Sign(t, r, c, body)
+	return g.Send(t, r)
+}
+
+// Must is Do as root, for a request that has to succeed with the status.
+func (g *Gateway) Must(t testing.TB, status int, method, target string, body []byte, headers ...string) Response {
+	t.Helper()
+	res := g.Do(t, g.Root, method, target, body, headers...)
+	if res.Status != status {
+		t.Fatalf("%s %s: status %d, want %d: %s", method, target, res.Status, status, res.Body)
+	}
+	return res
+}
+
+// Code is the code of an error document; empty when there is none.
+func (r Response) Code() string { return r.Element("Code") }
+
+// Element is the text of the first element of that name in the body, as it is
+// written; empty when there is none.
+func (r Response) Element(name string) string {
+	_, rest, ok := bytes.Cut(r.Body, []byte("<"+name+">"))
+	if !ok {
+		return ""
+	}
+	text, _, _ := bytes.Cut(rest, []byte("</"+name+">"))
+	return string(text)
+}
