@@ -1,0 +1,85 @@
+package api
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+func TestParseCopySource(t *testing.T) {
+	for value, want := range map[string][2]string{
+		"bucket/key":                            {"bucket", "key"},
+		"/bucket/key":                           {"bucket", "key"},
+		"bucket/a/b//c/":                        {"bucket", "a/b//c/"},
+		"bucket//key":                           {"bucket", "/key"},
+		"bucket/../x":                           {"bucket", "../x"},
+		"bucket%2Fa%2Fb":                        {"bucket", "a/b"},
+		"bucket/a%252Fb":                        {"bucket", "a%2Fb"},
+		"bucket/a+b%2Bc%20d":                    {"bucket", "a b+c d"},
+		"bucket/what%3FversionId%3Dnull":        {"bucket", "what?versionId=null"},
+		"bucket/key?versionId=null":             {"bucket", "key"},
+		"bucket/key?other":                      {"bucket", "key?other"},
+		"bucket/%E2%82%AC":                      {"bucket", "€"},
+		"bucket/" + strings.Repeat("%61", 1024): {"bucket", strings.Repeat("a", 1024)},
+	} {
+		bucket, key, err := parseCopySource(value)
+		if err != nil || bucket != want[0] || key != want[1] {
+			t.Errorf("parseCopySource(%q) = %q, %q, %v; want %q", value, bucket, key, err, want)
+		}
+	}
+	for value, want := range map[string]s3err.Code{
+		"":                         s3err.InvalidArgument,
+		"/":                        s3err.InvalidArgument,
+		"bucket":                   s3err.InvalidArgument,
+		"bucket/":                  s3err.InvalidArgument,
+		"//bucket/key":             s3err.InvalidArgument,
+		"bucket/100%":              s3err.InvalidArgument,
+		"bucket/%zz":               s3err.InvalidArgument,
+		"bucket/key?versionId=":    s3err.InvalidArgument,
+		"bucket/key?versionId=abc": s3err.InvalidArgument,
+		"bucket/%FF":               s3err.InvalidURI,
+		"arn:aws:s3:us-east-1:1:accesspoint/a/object/k": s3err.NotImplemented,
+		"bucket/" + strings.Repeat("a", 1025):           s3err.KeyTooLong,
+	} {
+		if bucket, key, err := parseCopySource(value); !errors.Is(err, want) {
+			t.Errorf("parseCopySource(%q) = %q, %q, %v; want %v", value, bucket, key, err, want)
+		}
+	}
+}
+
+func TestCheckVersion(t *testing.T) {
+	for value, want := range map[string]error{"null": nil, "x": s3err.InvalidArgument, "NULL": s3err.InvalidArgument, "": s3err.InvalidArgument} {
+		if err := checkVersion(value); !errors.Is(err, want) {
+			t.Errorf("checkVersion(%q) = %v, want %v", value, err, want)
+		}
+	}
+}
+
+// FuzzParseCopySource holds that a source that was accepted is one that a
+// request line could name as well, and that a key survives being encoded.
+func FuzzParseCopySource(f *testing.F) {
+	for _, seed := range []string{"bucket/key", "/b/k?versionId=null", "b%2Fk", "b/%3F", "arn:x/y", "b/a+b", "b/%00", "//"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		bucket, key, err := parseCopySource(value)
+		if err == nil {
+			if bucket == "" || key == "" || strings.Contains(bucket, "/") || len(key) > meta.MaxKeyBytes {
+				t.Fatalf("%q names bucket %q, key %q", value, bucket, key)
+			}
+			again, same, err := parseCopySource("/" + url.QueryEscape(bucket) + "/" + url.QueryEscape(key))
+			if err != nil || again != bucket || same != key {
+				t.Fatalf("%q: encoded anew, %q/%q became %q/%q, %v", value, bucket, key, again, same, err)
+			}
+		}
+		if CheckKey(value) == nil && value != "" {
+			if _, key, err := parseCopySource("bucket/" + url.QueryEscape(value)); err != nil || key != value {
+				t.Fatalf("the key %q came back as %q, %v", value, key, err)
+			}
+		}
+	})
+}
