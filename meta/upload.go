@@ -98,7 +98,8 @@ type Uploads interface {
 	// ErrReservationLost, ErrBodyGone, ErrUnknown.
 	PutPart(ctx context.Context, p PutPart) error
 	// Parts returns at most limit parts with numbers above after, ascending,
-	// of an upload that is open or completed.
+	// of an upload that is open or was completed, until Sweep removes them.
+	// Parts that Complete did not choose may be among them for a while.
 	Parts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
 	// CompleteUpload commits the version. ErrNotFound when the upload is not
 	// open, ErrConflict when its revision or the expectation does not hold,

@@ -1,0 +1,109 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// checkpointEvery is how many intents are committed between checkpoints:
+	// a few thousand pages of log.
+	checkpointEvery = 1024
+	// truncateIdle is how long nothing is committed before the log is cut.
+	truncateIdle = 5 * time.Second
+)
+
+// checkpointer moves the write-ahead log into the file beside the writer, on a
+// connection and goroutine of its own, so that commits do not wait for it. When
+// the store is idle it cuts the log, and with it old images of pages.
+type checkpointer struct {
+	c       *conn
+	report  func(error)
+	since   atomic.Int64 // intents committed since the last checkpoint
+	dirty   atomic.Bool  // something was committed since the log was cut
+	kick    chan struct{}
+	stop    chan struct{}
+	stopped chan struct{}
+}
+
+func newCheckpointer(c *conn, report func(error)) *checkpointer {
+	if report == nil {
+		report = func(error) {}
+	}
+	k := &checkpointer{
+		c: c, report: report,
+		kick: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+	}
+	go k.serve()
+	return k
+}
+
+// committed is called by the writer after each group.
+func (k *checkpointer) committed(intents int) {
+	k.dirty.Store(true)
+	if k.since.Add(int64(intents)) < checkpointEvery {
+		return
+	}
+	select {
+	case k.kick <- struct{}{}:
+	default: // it has been told
+	}
+}
+
+func (k *checkpointer) serve() {
+	defer close(k.stopped)
+	tick := time.NewTicker(truncateIdle)
+	defer tick.Stop()
+	var seen int64
+	for {
+		select {
+		case <-k.stop:
+			return
+		case <-k.kick:
+			k.since.Store(0)
+			if err := k.checkpoint("PASSIVE"); err != nil {
+				k.report(err)
+			}
+			seen = -1
+		case <-tick.C:
+			now := k.since.Load()
+			if now == seen && k.dirty.Load() {
+				k.truncate()
+			}
+			seen = now
+		}
+	}
+}
+
+// truncate moves all of the log and cuts it. It may have to wait for a read, for
+// as long as busyTimeout, with writers waiting behind it: hence only when idle.
+func (k *checkpointer) truncate() {
+	k.dirty.Store(false)
+	if err := k.checkpoint("TRUNCATE"); err != nil {
+		k.dirty.Store(true)
+		k.report(err)
+	}
+}
+
+var errCheckpointBusy = errors.New("a reader or another checkpoint is in the way")
+
+// checkpoint runs one. PASSIVE does what it can without waiting.
+func (k *checkpointer) checkpoint(mode string) error {
+	var busy, log, moved int64
+	err := k.c.QueryRow("PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &moved)
+	if err == nil && busy != 0 && mode != "PASSIVE" {
+		err = errCheckpointBusy
+	}
+	if err != nil {
+		return fmt.Errorf("checkpoint of the write-ahead log (%s): %w", mode, err)
+	}
+	return nil
+}
+
+func (k *checkpointer) close() error {
+	close(k.stop)
+	<-k.stopped
+	return k.c.close()
+}

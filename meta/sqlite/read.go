@@ -1,0 +1,106 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"os"
+	"sync"
+
+	"github.com/sanctum-storage/gateway/meta/sqlstore"
+)
+
+// pool runs reads, each on a connection of its own.
+type pool struct {
+	db      *sql.DB
+	size    int
+	idle    chan *conn
+	closing chan struct{}
+	once    sync.Once
+}
+
+func openPool(path string) (*pool, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, err // SQLite would create it
+	}
+	n := readers()
+	db, err := openDB(dsn(path, readerPragmas()), n)
+	if err != nil {
+		return nil, err
+	}
+	p := &pool{db: db, size: n, idle: make(chan *conn, n), closing: make(chan struct{})}
+	for range n {
+		p.idle <- &conn{db: db}
+	}
+	return p, nil
+}
+
+// take waits for an idle connection.
+func (p *pool) take(ctx context.Context) (*conn, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	select {
+	case <-p.closing:
+		return nil, errClosed
+	default:
+	}
+	select {
+	case c := <-p.idle:
+		return c, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-p.closing:
+		return nil, errClosed
+	}
+}
+
+func (p *pool) put(c *conn) { p.idle <- c }
+
+// Read runs the intent's only SELECT, which is its own transaction.
+func (p *pool) Read(ctx context.Context, intent func(sqlstore.Tx) error) error {
+	c, err := p.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.put(c)
+	return outward(intent(c))
+}
+
+// Snapshot runs the intent in one transaction, whose state is that of its first
+// SELECT.
+func (p *pool) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) error {
+	c, err := p.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer p.put(c)
+	if _, err := c.Exec("BEGIN"); err != nil {
+		return outward(err)
+	}
+	err = intent(c)
+	_, end := c.Exec("ROLLBACK") // there is nothing to commit
+	return outward(errors.Join(err, end))
+}
+
+// close waits for reads under way and closes the connections.
+func (p *pool) close() error {
+	var errs []error
+	p.once.Do(func() {
+		close(p.closing)
+		for range p.size {
+			c := <-p.idle
+			c.db = nil // shared
+			errs = append(errs, c.close())
+		}
+		errs = append(errs, p.db.Close())
+	})
+	return errors.Join(errs...)
+}
+
+// readOnly is the runner of a store opened for reading.
+type readOnly struct{ *pool }
+
+func (r readOnly) Write(context.Context, func(sqlstore.Tx) error) error { return ErrReadOnly }
+
+func (r readOnly) Close() error { return r.close() }

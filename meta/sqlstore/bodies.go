@@ -1,0 +1,86 @@
+package sqlstore
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// How references move. A blob in the table blobs has at least one reference; a
+// completed upload counts the versions made from it, and its parts hold one
+// reference each to their blobs until Sweep drops them.
+
+// claimBlob turns the holder's reservation into a live blob with one reference.
+func claimBlob(tx Tx, id meta.BlobID, holder meta.ID) error {
+	err := changed(tx, meta.ErrReservationLost,
+		"DELETE FROM reservations WHERE id = ? AND holder = ?", id[:], holder[:])
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("INSERT INTO blobs (id, refs) VALUES (?, 1)", id[:])
+	return err
+}
+
+// shareBlob adds a reference to a live blob.
+func shareBlob(tx Tx, id meta.BlobID) error {
+	return changed(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?", id[:])
+}
+
+// dropBlob takes a reference away and condemns the blob with the last one.
+func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
+	n, err := tx.Exec("DELETE FROM blobs WHERE id = ? AND refs = 1", id[:])
+	if err != nil {
+		return err
+	}
+	if n == 1 {
+		return condemn(tx, id, now)
+	}
+	return changed(tx, fmt.Errorf("drop a reference to blob %x: %w", id, ErrRetry),
+		"UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:])
+}
+
+func condemn(tx Tx, id meta.BlobID, now time.Time) error {
+	_, err := tx.Exec("INSERT INTO condemned (id, changed) VALUES (?, ?)", id[:], micros(now))
+	return err
+}
+
+// addBody counts a version that is about to refer to the body.
+func addBody(tx Tx, c meta.Commit) error {
+	b := c.Version.Body
+	switch {
+	case b.Kind == meta.BodyInline:
+		return nil
+	case b.Kind == meta.BodyBlob && c.Share:
+		return shareBlob(tx, b.Blob)
+	case b.Kind == meta.BodyBlob:
+		return claimBlob(tx, b.Blob, c.Holder)
+	case b.Kind == meta.BodyUpload && c.Share:
+		return changed(tx, meta.ErrBodyGone,
+			"UPDATE uploads SET refs = refs + 1 WHERE id = ? AND state IN (?, ?)",
+			b.Upload[:], uploadCompleted, uploadTrimming)
+	}
+	return fmt.Errorf("commit of a body of kind %d, shared %t: no such intent", b.Kind, c.Share)
+}
+
+// dropBody takes away the reference of a version that is displaced or removed.
+func dropBody(tx Tx, b meta.Body, now time.Time) error {
+	switch b.Kind {
+	case meta.BodyBlob:
+		return dropBlob(tx, b.Blob, now)
+	case meta.BodyUpload:
+		return dropUpload(tx, b.Upload, now)
+	}
+	return nil
+}
+
+// dropUpload takes a reference away and hands the upload to Sweep with the last.
+func dropUpload(tx Tx, id meta.ID, now time.Time) error {
+	n, err := tx.Exec("UPDATE uploads SET refs = 0, state = ?, since = ? WHERE id = ? AND refs = 1 AND state IN (?, ?)",
+		uploadDying, micros(now), id[:], uploadCompleted, uploadTrimming)
+	if err != nil || n == 1 {
+		return err
+	}
+	return changed(tx, fmt.Errorf("drop a reference to upload %s: %w", id, ErrRetry),
+		"UPDATE uploads SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:])
+}

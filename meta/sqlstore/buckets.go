@@ -1,0 +1,109 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+const bucketColumns = "id, name, owner, region, created, settings"
+
+func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		// An id is never used again, not even while Sweep removes what it left.
+		dying, err := exists(tx, "SELECT 1 FROM dying_buckets WHERE id = ?", b.ID[:])
+		if err != nil {
+			return err
+		}
+		if dying {
+			return meta.ErrExists
+		}
+		err = inserted(tx, meta.ErrExists,
+			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+			b.ID[:], text(b.Name), b.Owner[:], text(b.Region), micros(b.Created), blob(b.Settings))
+		if err != nil {
+			return err
+		}
+		_, err = tx.Exec("INSERT INTO bucket_seeds (bucket_id, generation, wrapped) VALUES (?, ?, ?)",
+			b.ID[:], int64(seed.Generation), blob(seed.Wrapped))
+		return err
+	})
+}
+
+func scanBucket(r Row) (b meta.Bucket, err error) {
+	err = r.Scan((*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner),
+		(*textColumn)(&b.Region), (*timeColumn)(&b.Created), &b.Settings)
+	return b, err
+}
+
+func (s *Store) Bucket(ctx context.Context, name string) (b meta.Bucket, err error) {
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		b, err = scanBucket(tx.QueryRow("SELECT "+bucketColumns+" FROM buckets WHERE name = ?", text(name)))
+		return found(err, meta.ErrNoBucket)
+	})
+	return b, err
+}
+
+func (s *Store) ListBuckets(ctx context.Context, q meta.BucketQuery) (bs []meta.Bucket, err error) {
+	if err := checkCount("rows", q.Limit, meta.MaxPage); err != nil {
+		return nil, err
+	}
+	from, to := max(string(keyAfter(q.After)), q.Prefix), prefixEnd(q.Prefix)
+	query := "SELECT " + bucketColumns + " FROM buckets WHERE name >= ? AND name < ? ORDER BY name LIMIT ?"
+	args := []any{[]byte(from), []byte(to), q.Limit}
+	if !q.Owner.IsZero() {
+		query = "SELECT " + bucketColumns + " FROM buckets WHERE owner = ? AND name >= ? AND name < ? ORDER BY name LIMIT ?"
+		args = append([]any{q.Owner[:]}, args...)
+	}
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		bs, err = collect(tx, scanBucket, query, args...)
+		return err
+	})
+	return bs, err
+}
+
+func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		// The lock waits for commits that hold the bucket, and stops later ones.
+		if ok, err := exists(tx, "SELECT 1 FROM buckets WHERE id = ?"+forUpdate, id[:]); err != nil {
+			return err
+		} else if !ok {
+			return meta.ErrNoBucket
+		}
+		if full, err := exists(tx, "SELECT 1 FROM objects WHERE bucket_id = ? LIMIT 1", id[:]); err != nil {
+			return err
+		} else if full {
+			return meta.ErrNotEmpty
+		}
+		if _, err := tx.Exec("DELETE FROM buckets WHERE id = ?", id[:]); err != nil {
+			return err
+		}
+		_, err := tx.Exec("INSERT INTO dying_buckets (id) VALUES (?)", id[:])
+		return err
+	})
+}
+
+// holdBucket returns ErrNoBucket unless the bucket exists, and keeps it from
+// being deleted until the transaction ends.
+func holdBucket(tx Tx, id meta.ID) error {
+	ok, err := exists(tx, "SELECT 1 FROM buckets WHERE id = ?"+forShare, id[:])
+	if err == nil && !ok {
+		return meta.ErrNoBucket
+	}
+	return err
+}
+
+func (s *Store) BucketSeeds(ctx context.Context, id meta.ID) (seeds []meta.BucketSeed, err error) {
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		seeds, err = collect(tx, func(r Row) (seed meta.BucketSeed, err error) {
+			seed.Bucket = id
+			err = r.Scan(&seed.Generation, &seed.Wrapped)
+			return seed, err
+		}, "SELECT generation, wrapped FROM bucket_seeds WHERE bucket_id = ? ORDER BY generation DESC", id[:])
+		if err == nil && len(seeds) == 0 {
+			return meta.ErrNoBucket
+		}
+		return err
+	})
+	return seeds, err
+}

@@ -1,0 +1,112 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
+	if err := checkKey(c.Version.Key); err != nil {
+		return err
+	}
+	chosen, err := countChosen(c.Chosen)
+	if err != nil {
+		return err
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		state, err := lockComplete(tx, c, chosen)
+		if err != nil {
+			return err
+		}
+		if err := holdBucket(tx, c.Version.Bucket); err != nil {
+			return err
+		}
+		return replace(tx, c.Version, c.Expect, func() error {
+			return changed(tx, ErrRetry, "UPDATE uploads SET state = ?, refs = 1, version_id = ?, chosen = ? WHERE id = ?",
+				state, c.Version.ID[:], joinRuns(c.Chosen), c.Upload[:])
+		})
+	})
+}
+
+// lockComplete locks the upload if it is as the caller checked it, and returns
+// the state it will have: trimming when not all parts are chosen.
+func lockComplete(tx Tx, c meta.Complete, chosen int64) (state int64, err error) {
+	var bucket meta.ID
+	var key string
+	var revision, parts int64
+	err = tx.QueryRow("SELECT bucket_id, key, revision, parts FROM uploads WHERE id = ? AND state = ?"+forUpdate,
+		c.Upload[:], uploadOpen).Scan((*idColumn)(&bucket), (*textColumn)(&key), &revision, &parts)
+	if err != nil {
+		return 0, found(err, meta.ErrNotFound)
+	}
+	if err := checkComplete(c, bucket, key); err != nil {
+		return 0, err
+	}
+	switch {
+	case revision != c.Revision, chosen > parts:
+		return 0, meta.ErrConflict
+	case chosen < parts:
+		return uploadTrimming, nil
+	}
+	return uploadCompleted, nil
+}
+
+// countChosen counts the part numbers in runs that ascend and do not touch what
+// lies before them.
+func countChosen(runs []meta.PartRun) (n int64, err error) {
+	last := 0
+	for _, r := range runs {
+		if r.First <= last || r.Count < 1 || r.First > maxPartNumber || r.Count > maxPartNumber-r.First+1 {
+			return 0, fmt.Errorf("%w: parts %d+%d after part %d", meta.ErrLimit, r.First, r.Count, last)
+		}
+		last = r.First + r.Count - 1
+		n += int64(r.Count)
+	}
+	return n, nil
+}
+
+// joinRuns and splitRuns are the column uploads.chosen: for each run two
+// unsigned varints, first and count.
+func joinRuns(runs []meta.PartRun) []byte {
+	var b []byte
+	for _, r := range runs {
+		b = binary.AppendUvarint(b, uint64(r.First))
+		b = binary.AppendUvarint(b, uint64(r.Count))
+	}
+	return b
+}
+
+var errRuns = errors.New("chosen column is damaged")
+
+func splitRuns(b []byte) ([]meta.PartRun, error) {
+	var runs []meta.PartRun
+	for len(b) > 0 {
+		first, n := binary.Uvarint(b)
+		if n <= 0 {
+			return nil, errRuns
+		}
+		count, m := binary.Uvarint(b[n:])
+		if m <= 0 || first > maxPartNumber || count > maxPartNumber {
+			return nil, errRuns
+		}
+		runs = append(runs, meta.PartRun{First: int(first), Count: int(count)})
+		b = b[n+m:]
+	}
+	if _, err := countChosen(runs); err != nil {
+		return nil, errRuns
+	}
+	return runs, nil
+}
+
+func isChosen(runs []meta.PartRun, number int) bool {
+	for _, r := range runs {
+		if number < r.First+r.Count {
+			return number >= r.First
+		}
+	}
+	return false
+}

@@ -1,0 +1,199 @@
+package sqlstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// blobRows is the ledger as one table, for reading by id.
+const (
+	reservedRow  = "SELECT id, 1 AS state, 0 AS refs, holder, changed FROM reservations WHERE id "
+	liveRow      = "SELECT id, 2 AS state, refs, NULL AS holder, 0 AS changed FROM blobs WHERE id "
+	condemnedRow = "SELECT id, 3 AS state, 0 AS refs, NULL AS holder, changed FROM condemned WHERE id "
+)
+
+func (s *Store) Reserve(ctx context.Context, holder meta.ID, ids []meta.BlobID, now time.Time) error {
+	if len(ids) > meta.MaxReservation {
+		return checkCount("blobs", len(ids), meta.MaxReservation)
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		if err := knowHolder(tx, holder); err != nil {
+			return err
+		}
+		for _, id := range ids {
+			taken, err := exists(tx, "SELECT 1 FROM blobs WHERE id = ? UNION ALL SELECT 1 FROM condemned WHERE id = ?", id[:], id[:])
+			if err != nil {
+				return err
+			}
+			if taken {
+				return meta.ErrExists
+			}
+			err = inserted(tx, meta.ErrExists,
+				"INSERT INTO reservations (id, holder, changed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+				id[:], holder[:], micros(now))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// knowHolder makes the holder known, and keeps it from being forgotten until
+// the transaction ends: a reservation of an unknown holder would stay for ever.
+func knowHolder(tx Tx, holder meta.ID) error {
+	known, err := exists(tx, "SELECT 1 FROM holders WHERE id = ?"+forShare, holder[:])
+	if err != nil || known {
+		return err
+	}
+	return inserted(tx, ErrRetry, "INSERT INTO holders (id, beat) VALUES (?, 0) ON CONFLICT DO NOTHING", holder[:])
+}
+
+func (s *Store) Release(ctx context.Context, holder meta.ID, ids []meta.BlobID, now time.Time) error {
+	if len(ids) > meta.MaxReservation {
+		return checkCount("blobs", len(ids), meta.MaxReservation)
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		for _, id := range ids {
+			if _, err := condemnReserved(tx, holder, id, now); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// condemnReserved condemns a blob if it is reserved for the holder. What the
+// DELETE removed decides, not what was read before: a commit may have made the
+// blob live in between.
+func condemnReserved(tx Tx, holder meta.ID, id meta.BlobID, now time.Time) (bool, error) {
+	n, err := tx.Exec("DELETE FROM reservations WHERE id = ? AND holder = ?", id[:], holder[:])
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, condemn(tx, id, now)
+}
+
+func (s *Store) Beat(ctx context.Context, holder meta.ID) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		_, err := tx.Exec("INSERT INTO holders (id, beat) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET beat = holders.beat + 1", holder[:])
+		return err
+	})
+}
+
+func (s *Store) Holders(ctx context.Context) (hs []meta.Holder, err error) {
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		hs, err = collect(tx, func(r Row) (h meta.Holder, err error) {
+			err = r.Scan((*idColumn)(&h.ID), &h.Beat)
+			return h, err
+		}, "SELECT id, beat FROM holders ORDER BY id")
+		return err
+	})
+	return hs, err
+}
+
+func (s *Store) CondemnHolder(ctx context.Context, h meta.Holder, limit int, now time.Time) (condemned int, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return 0, err
+	}
+	err = s.run.Write(ctx, func(tx Tx) error {
+		condemned = 0
+		still, err := exists(tx, "SELECT 1 FROM holders WHERE id = ? AND beat = ?"+forUpdate, h.ID[:], h.Beat)
+		if err != nil {
+			return err
+		}
+		if !still {
+			return meta.ErrConflict
+		}
+		ids, err := collect(tx, scanBlobID,
+			"SELECT id FROM reservations WHERE holder = ? ORDER BY id LIMIT ?", h.ID[:], limit)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			done, err := condemnReserved(tx, h.ID, id, now)
+			if err != nil {
+				return err
+			}
+			if done {
+				condemned++
+			}
+		}
+		if len(ids) == limit {
+			return nil
+		}
+		_, err = tx.Exec("DELETE FROM holders WHERE id = ?", h.ID[:])
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return condemned, nil
+}
+
+func scanBlobID(r Row) (id meta.BlobID, err error) {
+	err = r.Scan((*blobIDColumn)(&id))
+	return id, err
+}
+
+func (s *Store) DeadBlobs(ctx context.Context, t time.Time, limit int) (ids []meta.BlobID, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return nil, err
+	}
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		ids, err = collect(tx, scanBlobID,
+			"SELECT id FROM condemned WHERE changed < ? ORDER BY changed, id LIMIT ?", micros(t), limit)
+		return err
+	})
+	return ids, err
+}
+
+func (s *Store) Forget(ctx context.Context, ids []meta.BlobID) error {
+	if len(ids) > meta.MaxPage {
+		return checkCount("blobs", len(ids), meta.MaxPage)
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		for _, id := range ids {
+			if _, err := tx.Exec("DELETE FROM condemned WHERE id = ?", id[:]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func scanBlob(r Row) (b meta.Blob, err error) {
+	var state int64
+	err = r.Scan((*blobIDColumn)(&b.ID), &state, &b.Refs, (*idColumn)(&b.Holder), (*timeColumn)(&b.Changed))
+	b.State = meta.BlobState(state)
+	if b.State == meta.BlobLive {
+		b.Changed = time.Time{} // not kept: nothing is paced by it
+	}
+	return b, err
+}
+
+func (s *Store) Blob(ctx context.Context, id meta.BlobID) (b meta.Blob, err error) {
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		b, err = scanBlob(tx.QueryRow(
+			reservedRow+"= ? UNION ALL "+liveRow+"= ? UNION ALL "+condemnedRow+"= ?", id[:], id[:], id[:]))
+		return found(err, meta.ErrNotFound)
+	})
+	return b, err
+}
+
+func (s *Store) ScanBlobs(ctx context.Context, after meta.BlobID, limit int) (bs []meta.Blob, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return nil, err
+	}
+	const page = "> ? ORDER BY id LIMIT ?) AS "
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		bs, err = collect(tx, scanBlob,
+			"SELECT * FROM ("+reservedRow+page+"reserved UNION ALL SELECT * FROM ("+liveRow+page+
+				"live UNION ALL SELECT * FROM ("+condemnedRow+page+"dead ORDER BY id LIMIT ?",
+			after[:], limit, after[:], limit, after[:], limit, limit)
+		return err
+	})
+	return bs, err
+}

@@ -1,0 +1,161 @@
+package sqlstore
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// A listing over an ordered table, with common prefixes skipped: after one is
+// found, the next row asked for is the first that does not start with it. So a
+// page costs its entries, not the keys under them.
+
+// firstBatch is how many rows are asked for where a skip may follow. Batches
+// double while keys are plain, so that an engine which materialises a LIMIT
+// reads little more than the page shows.
+const firstBatch = 4
+
+// afterAllKeys is above every key: none has so many bytes.
+var afterAllKeys = strings.Repeat("\xff", meta.MaxKeyBytes+1)
+
+// keyAfter is the lowest key above k.
+func keyAfter(k string) []byte { return append([]byte(k), 0) }
+
+// prefixEnd is the lowest string above all that start with the prefix.
+func prefixEnd(prefix string) string {
+	b := []byte(prefix)
+	for len(b) > 0 && b[len(b)-1] == 0xff {
+		b = b[:len(b)-1]
+	}
+	if len(b) == 0 {
+		return afterAllKeys
+	}
+	b[len(b)-1]++
+	return string(b)
+}
+
+// commonPrefix cuts the key after the first delimiter beyond the prefix.
+func commonPrefix(key, prefix, delimiter string) (string, bool) {
+	if delimiter == "" || !strings.HasPrefix(key, prefix) {
+		return "", false
+	}
+	i := strings.Index(key[len(prefix):], delimiter)
+	if i < 0 {
+		return "", false
+	}
+	return key[:len(prefix)+i+len(delimiter)], true
+}
+
+// listing is a query in the making. P is a position: the key, and whatever
+// orders rows of the same key.
+type listing[P, E any] struct {
+	prefix, delimiter string
+	most              int // rows worth asking for at once
+	// fetch returns at most n rows at or above from and below the key to.
+	fetch func(from P, to []byte, n int) ([]E, error)
+	key   func(E) string
+	// at is the position before all rows of the key, after the one past the row.
+	at    func(key []byte) P
+	after func(E) P
+}
+
+// run shows each row or common prefix, beginning at from, until show returns
+// false.
+func (l *listing[P, E]) run(from P, show func(common string, row E) bool) error {
+	to := []byte(prefixEnd(l.prefix))
+	batch := l.most
+	if l.delimiter != "" {
+		batch = min(firstBatch, l.most)
+	}
+	skipping := "" // the common prefix shown last
+	for {
+		rows, err := l.fetch(from, to, batch)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			key := l.key(row)
+			if skipping != "" && strings.HasPrefix(key, skipping) {
+				continue
+			}
+			skipping, _ = commonPrefix(key, l.prefix, l.delimiter)
+			if !show(skipping, row) {
+				return nil
+			}
+		}
+		if len(rows) < batch {
+			return nil
+		}
+		if skipping == "" {
+			from = l.after(rows[len(rows)-1])
+			batch = min(2*batch, l.most)
+			continue
+		}
+		end := []byte(prefixEnd(skipping))
+		if bytes.Compare(end, to) >= 0 {
+			return nil
+		}
+		from, batch = l.at(end), min(firstBatch, l.most)
+	}
+}
+
+// start is where a listing after the given key begins: beyond its common
+// prefix, which is not above it.
+func start(after, prefix, delimiter string) (from []byte) {
+	if after < prefix || after == "" { // no key is empty, and an empty argument would be NULL
+		return []byte(max(prefix, "\x00"))
+	}
+	if common, ok := commonPrefix(after, prefix, delimiter); ok {
+		return []byte(prefixEnd(common))
+	}
+	return keyAfter(after)
+}
+
+func (s *Store) ListObjects(ctx context.Context, q meta.ListQuery) (page meta.ListPage, err error) {
+	if err := checkCount("rows", q.Limit, meta.MaxPage); err != nil {
+		return page, err
+	}
+	err = s.run.Snapshot(ctx, func(tx Tx) error {
+		page = meta.ListPage{}
+		l := objectListing(tx, q)
+		return l.run(start(q.After, q.Prefix, q.Delimiter), func(common string, e meta.ListEntry) bool {
+			if len(page.Entries) == q.Limit {
+				page.More = true
+				return false
+			}
+			if common != "" {
+				e = meta.ListEntry{CommonPrefix: common}
+			}
+			page.Entries = append(page.Entries, e)
+			page.Next = cmp.Or(common, e.Key)
+			return true
+		})
+	})
+	if err != nil || !page.More {
+		page.Next = ""
+	}
+	return page, err
+}
+
+func objectListing(tx Tx, q meta.ListQuery) *listing[[]byte, meta.ListEntry] {
+	return &listing[[]byte, meta.ListEntry]{
+		prefix: q.Prefix, delimiter: q.Delimiter, most: q.Limit + 1,
+		fetch: func(from, to []byte, n int) ([]meta.ListEntry, error) {
+			return collect(tx, scanListEntry, `SELECT key, version_id, owner, size, modified, generation, list_record
+				FROM objects WHERE bucket_id = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`,
+				q.Bucket[:], from, to, n)
+		},
+		key:   func(e meta.ListEntry) string { return e.Key },
+		at:    func(key []byte) []byte { return key },
+		after: func(e meta.ListEntry) []byte { return keyAfter(e.Key) },
+	}
+}
+
+func scanListEntry(r Row) (e meta.ListEntry, err error) {
+	err = r.Scan((*textColumn)(&e.Key), (*idColumn)(&e.Version), (*idColumn)(&e.Owner), &e.Size,
+		(*timeColumn)(&e.Modified), &e.Generation, &e.ListRecord)
+	return e, err
+}

@@ -1,0 +1,92 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// ErrNewerSchema: the database was migrated by a later release. Going back is
+// not supported: the older release does not know what it would lose.
+var ErrNewerSchema = errors.New("sqlstore: the database has a newer schema than this release knows")
+
+// ErrOlderSchema: a database opened for reading only needs a migration, which
+// the serving process runs when it starts.
+var ErrOlderSchema = errors.New("sqlstore: the database has an older schema than this release reads")
+
+// Schema is the engine's view of the migrations.
+type Schema struct {
+	Dialect goose.Dialect
+	// Translate turns a migration's text into the engine's words.
+	Translate func(string) string
+	// Options are the engine's own, such as a lock against migrating twice.
+	Options []goose.ProviderOption
+}
+
+// Migrate brings the database up to date. Each migration is one transaction, so
+// an interrupted run goes on where it stopped.
+func (s Schema) Migrate(ctx context.Context, db *sql.DB) error {
+	p, err := s.provider(db)
+	if err != nil {
+		return err
+	}
+	if _, err := compare(ctx, p); err != nil {
+		return err
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("migrate the store: %w", err)
+	}
+	// Another process may have brought a newer schema while Up waited for it.
+	_, err = compare(ctx, p)
+	return err
+}
+
+// Current returns nil when the database has exactly this release's schema.
+func (s Schema) Current(ctx context.Context, db *sql.DB) error {
+	p, err := s.provider(db)
+	if err != nil {
+		return err
+	}
+	older, err := compare(ctx, p)
+	if err == nil && older {
+		return ErrOlderSchema
+	}
+	return err
+}
+
+func (s Schema) provider(db *sql.DB) (*goose.Provider, error) {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return nil, err
+	}
+	options := append([]goose.ProviderOption{
+		goose.WithDisableGlobalRegistry(true), // two stores in one process share nothing
+		goose.WithLogger(goose.NopLogger()),
+	}, s.Options...)
+	p, err := goose.NewProvider(s.Dialect, db, translated{sub, s.Translate}, options...)
+	if err != nil {
+		return nil, fmt.Errorf("read migrations: %w", err)
+	}
+	return p, nil
+}
+
+// compare returns ErrNewerSchema with both versions, or whether migrations are
+// pending.
+func compare(ctx context.Context, p *goose.Provider) (older bool, err error) {
+	has, knows, err := p.GetVersions(ctx)
+	if err != nil {
+		return false, fmt.Errorf("read the schema's version: %w", err)
+	}
+	if has > knows {
+		return false, fmt.Errorf("%w: it has version %d, this release knows %d; run a newer release", ErrNewerSchema, has, knows)
+	}
+	return has < knows, nil
+}

@@ -1,0 +1,52 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+const partColumns = "number, attempt, size, modified, blobs, record"
+
+func scanPart(upload meta.ID) func(Row) (meta.Part, error) {
+	return func(r Row) (p meta.Part, err error) {
+		var blobs []byte
+		p.Upload = upload
+		err = r.Scan(&p.Number, (*idColumn)(&p.Attempt), &p.Size, (*timeColumn)(&p.Modified), &blobs, &p.Record)
+		if err != nil {
+			return p, err
+		}
+		p.Blobs, err = splitBlobs(blobs)
+		return p, err
+	}
+}
+
+func (s *Store) Parts(ctx context.Context, upload meta.ID, after, limit int) (ps []meta.Part, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return nil, err
+	}
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		// An upload that was a body keeps its rows for readers until Sweep.
+		ps, err = collect(tx, scanPart(upload), "SELECT "+partColumns+` FROM parts WHERE upload_id = ? AND number > ?
+			AND EXISTS (SELECT 1 FROM uploads WHERE id = ? AND (state <> ? OR version_id IS NOT NULL))
+			ORDER BY number LIMIT ?`, upload[:], after, upload[:], uploadDying, limit)
+		return err
+	})
+	return ps, err
+}
+
+func scanParts(tx Tx, upload meta.ID, after, limit int) ([]meta.Part, error) {
+	return collect(tx, scanPart(upload),
+		"SELECT "+partColumns+" FROM parts WHERE upload_id = ? AND number > ? ORDER BY number LIMIT ?", upload[:], after, limit)
+}
+
+func (s *Store) ScanParts(ctx context.Context, upload meta.ID, after, limit int) (ps []meta.Part, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return nil, err
+	}
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		ps, err = scanParts(tx, upload, after, limit)
+		return err
+	})
+	return ps, err
+}

@@ -1,0 +1,127 @@
+package sqlstore
+
+import (
+	"context"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func insertUser(tx Tx, u meta.User) error {
+	return inserted(tx, meta.ErrExists,
+		"INSERT INTO users (id, name, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+		u.ID[:], text(u.Name), micros(u.Created))
+}
+
+func insertAccessKey(tx Tx, k meta.AccessKey) error {
+	return inserted(tx, meta.ErrExists,
+		"INSERT INTO access_keys (id, user_id, secret, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		text(k.ID), k.User[:], blob(k.Secret), micros(k.Created))
+}
+
+func (s *Store) CreateUser(ctx context.Context, u meta.User, k meta.AccessKey) error {
+	k.User = u.ID
+	return s.run.Write(ctx, func(tx Tx) error {
+		if err := insertUser(tx, u); err != nil {
+			return err
+		}
+		return insertAccessKey(tx, k)
+	})
+}
+
+func scanUser(r Row) (u meta.User, err error) {
+	err = r.Scan((*idColumn)(&u.ID), (*textColumn)(&u.Name), (*timeColumn)(&u.Created))
+	return u, err
+}
+
+func (s *Store) User(ctx context.Context, id meta.ID) (u meta.User, err error) {
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		u, err = scanUser(tx.QueryRow("SELECT id, name, created FROM users WHERE id = ?", id[:]))
+		return found(err, meta.ErrNotFound)
+	})
+	return u, err
+}
+
+func (s *Store) UserByName(ctx context.Context, name string) (u meta.User, err error) {
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		u, err = scanUser(tx.QueryRow("SELECT id, name, created FROM users WHERE name = ?", text(name)))
+		return found(err, meta.ErrNotFound)
+	})
+	return u, err
+}
+
+func (s *Store) ListUsers(ctx context.Context, after string, limit int) (us []meta.User, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return nil, err
+	}
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		us, err = collect(tx, scanUser,
+			"SELECT id, name, created FROM users WHERE name >= ? ORDER BY name LIMIT ?", keyAfter(after), limit)
+		return err
+	})
+	return us, err
+}
+
+func (s *Store) DeleteUser(ctx context.Context, id meta.ID) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		ok, err := exists(tx, "SELECT 1 FROM users WHERE id = ?"+forUpdate, id[:])
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return meta.ErrNotFound
+		}
+		owns, err := exists(tx, "SELECT 1 FROM buckets WHERE owner = ? LIMIT 1", id[:])
+		if err != nil {
+			return err
+		}
+		if owns {
+			return meta.ErrNotEmpty
+		}
+		if _, err := tx.Exec("DELETE FROM access_keys WHERE user_id = ?", id[:]); err != nil {
+			return err
+		}
+		_, err = tx.Exec("DELETE FROM users WHERE id = ?", id[:])
+		return err
+	})
+}
+
+func (s *Store) CreateAccessKey(ctx context.Context, k meta.AccessKey) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		ok, err := exists(tx, "SELECT 1 FROM users WHERE id = ?"+forShare, k.User[:])
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return meta.ErrNotFound
+		}
+		return insertAccessKey(tx, k)
+	})
+}
+
+func scanAccessKey(r Row) (k meta.AccessKey, err error) {
+	err = r.Scan((*textColumn)(&k.ID), (*idColumn)(&k.User), &k.Secret, (*timeColumn)(&k.Created))
+	return k, err
+}
+
+func (s *Store) AccessKey(ctx context.Context, id string) (k meta.AccessKey, err error) {
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		k, err = scanAccessKey(tx.QueryRow("SELECT id, user_id, secret, created FROM access_keys WHERE id = ?", text(id)))
+		return found(err, meta.ErrNotFound)
+	})
+	return k, err
+}
+
+func (s *Store) ListAccessKeys(ctx context.Context, user meta.ID) (ks []meta.AccessKey, err error) {
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		ks, err = collect(tx, scanAccessKey,
+			"SELECT id, user_id, secret, created FROM access_keys WHERE user_id = ? ORDER BY id", user[:])
+		return err
+	})
+	return ks, err
+}
+
+func (s *Store) DeleteAccessKey(ctx context.Context, id string) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		return changed(tx, meta.ErrNotFound, "DELETE FROM access_keys WHERE id = ?", text(id))
+	})
+}

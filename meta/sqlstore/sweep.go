@@ -1,0 +1,204 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// sweepBatch is how many parts one statement of a sweep reads.
+const sweepBatch = 100
+
+// Sweep counts a row for everything it removes, ends, dates, or takes a
+// reference from. A part goes with all its blobs or not at all, so a limit below
+// 1+MaxPartBlobs may be passed by the first part of a call.
+func (s *Store) Sweep(ctx context.Context, limit int, ended, now time.Time) (done int, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return 0, err
+	}
+	err = s.run.Write(ctx, func(tx Tx) error {
+		w := &sweep{tx: tx, limit: limit, ended: ended, now: now}
+		defer func() { done = w.done }()
+		for _, step := range []func() (bool, error){w.dateEnded, w.dyingUpload, w.trimUpload, w.dyingBucket} {
+			for more := true; more; {
+				var err error
+				if more, err = step(); err != nil {
+					return err
+				}
+				if w.done >= limit || w.full {
+					return nil
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return done, nil
+}
+
+// sweep is one call. Its steps report whether there may be more of their kind.
+type sweep struct {
+	tx    Tx
+	limit int
+	done  int
+	full  bool // the next part does not fit below limit
+	ended time.Time
+	now   time.Time
+}
+
+// dateEnded gives uploads that ended without saying when the time of this sweep.
+func (w *sweep) dateEnded() (more bool, err error) {
+	ids, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE state = ? AND since IS NULL LIMIT ?", uploadDying, w.limit-w.done)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		if err := changed(w.tx, ErrRetry, "UPDATE uploads SET since = ? WHERE id = ?", micros(w.now), id[:]); err != nil {
+			return false, err
+		}
+		w.done++
+	}
+	return false, nil
+}
+
+// dyingUpload removes parts of one dying upload, and then the upload.
+func (w *sweep) dyingUpload() (more bool, err error) {
+	var id meta.ID
+	err = w.tx.QueryRow("SELECT id FROM uploads WHERE state = ? AND since < ? ORDER BY since LIMIT 1"+forUpdate,
+		uploadDying, micros(w.ended)).
+		Scan((*idColumn)(&id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	left, err := w.dropParts(id, nil)
+	if err != nil || left {
+		return false, err
+	}
+	w.done++
+	return true, changed(w.tx, ErrRetry, "DELETE FROM uploads WHERE id = ?", id[:])
+}
+
+// trimUpload removes the parts of one completed upload that were not chosen.
+func (w *sweep) trimUpload() (more bool, err error) {
+	var id meta.ID
+	var chosen []byte
+	err = w.tx.QueryRow("SELECT id, chosen FROM uploads WHERE state = ? LIMIT 1"+forUpdate, uploadTrimming).
+		Scan((*idColumn)(&id), &chosen)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	runs, err := splitRuns(chosen)
+	if err != nil {
+		return false, err
+	}
+	left, err := w.dropParts(id, runs)
+	if err != nil || left {
+		return false, err
+	}
+	w.done++
+	return true, changed(w.tx, ErrRetry, "UPDATE uploads SET state = ? WHERE id = ?", uploadCompleted, id[:])
+}
+
+// dropParts removes the upload's parts outside the runs, and reports whether it
+// had to leave some.
+func (w *sweep) dropParts(upload meta.ID, keep []meta.PartRun) (left bool, err error) {
+	for after := 0; ; {
+		parts, err := scanParts(w.tx, upload, after, sweepBatch)
+		if err != nil {
+			return false, err
+		}
+		for _, p := range parts {
+			after = p.Number
+			if isChosen(keep, p.Number) {
+				continue
+			}
+			if w.done > 0 && w.done+1+len(p.Blobs) > w.limit {
+				w.full = true
+				return true, nil
+			}
+			if err := w.dropPart(p); err != nil {
+				return false, err
+			}
+		}
+		if len(parts) < sweepBatch {
+			w.full = w.done >= w.limit
+			return w.full, nil
+		}
+	}
+}
+
+func (w *sweep) dropPart(p meta.Part) error {
+	err := changed(w.tx, ErrRetry, "DELETE FROM parts WHERE upload_id = ? AND number = ?", p.Upload[:], p.Number)
+	if err != nil {
+		return err
+	}
+	for _, id := range p.Blobs {
+		if err := dropBlob(w.tx, id, w.now); err != nil {
+			return err
+		}
+	}
+	w.done += 1 + len(p.Blobs)
+	return nil
+}
+
+// dyingBucket ends the open uploads of one deleted bucket, or, when it has none,
+// removes its seeds and the trace of it.
+func (w *sweep) dyingBucket() (more bool, err error) {
+	var id meta.ID
+	err = w.tx.QueryRow("SELECT id FROM dying_buckets ORDER BY id LIMIT 1" + forUpdate).Scan((*idColumn)(&id))
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	uploads, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE bucket_id = ? AND state = ? ORDER BY key LIMIT ?",
+		id[:], uploadOpen, w.limit-w.done)
+	if err != nil {
+		return false, err
+	}
+	for _, upload := range uploads {
+		if err := endUpload(w.tx, upload); err != nil {
+			return false, err
+		}
+		w.done++
+	}
+	if len(uploads) > 0 {
+		return true, nil
+	}
+	return true, w.forgetBucket(id)
+}
+
+// forgetBucket removes seeds as far as the limit allows, and the bucket's trace
+// with the last.
+func (w *sweep) forgetBucket(id meta.ID) error {
+	generations, err := collect(w.tx, func(r Row) (g int64, err error) {
+		err = r.Scan(&g)
+		return g, err
+	}, "SELECT generation FROM bucket_seeds WHERE bucket_id = ? ORDER BY generation LIMIT ?", id[:], w.limit-w.done)
+	if err != nil {
+		return err
+	}
+	for _, g := range generations {
+		if _, err := w.tx.Exec("DELETE FROM bucket_seeds WHERE bucket_id = ? AND generation = ?", id[:], g); err != nil {
+			return err
+		}
+		w.done++
+	}
+	if w.done >= w.limit {
+		return nil
+	}
+	w.done++
+	return changed(w.tx, ErrRetry, "DELETE FROM dying_buckets WHERE id = ?", id[:])
+}

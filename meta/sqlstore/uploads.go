@@ -1,0 +1,207 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// States of an upload's row. Trimming is a completed upload with parts that
+// were not chosen and that Sweep has yet to drop.
+const (
+	uploadOpen      = int64(meta.UploadOpen)
+	uploadCompleted = int64(meta.UploadCompleted)
+	uploadDying     = int64(meta.UploadDying)
+	uploadTrimming  = uploadDying + 1
+)
+
+// maxPartNumber is S3's: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+const maxPartNumber = 10000
+
+func outwardState(state int64) meta.UploadState {
+	if state == uploadTrimming {
+		return meta.UploadCompleted
+	}
+	return meta.UploadState(state)
+}
+
+func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
+	if err := checkKey(u.Key); err != nil {
+		return err
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		if err := holdBucket(tx, u.Bucket); err != nil {
+			return err
+		}
+		return inserted(tx, meta.ErrExists, `INSERT INTO uploads (id, bucket_id, key, owner, created, generation,
+			state, since, revision, refs, parts, wrapped_key, settings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?)
+			ON CONFLICT DO NOTHING`,
+			u.ID[:], u.Bucket[:], text(u.Key), u.Owner[:], micros(u.Created), int64(u.Generation),
+			uploadOpen, micros(u.Created), blob(u.WrappedKey), blob(u.Settings))
+	})
+}
+
+func (s *Store) Upload(ctx context.Context, id meta.ID) (u meta.Upload, err error) {
+	err = s.run.Read(ctx, func(tx Tx) error {
+		var state int64
+		u = meta.Upload{ID: id}
+		err := tx.QueryRow(`SELECT bucket_id, key, owner, created, generation, state, revision, version_id,
+			wrapped_key, settings FROM uploads WHERE id = ? AND state <> ?`, id[:], uploadDying).
+			Scan((*idColumn)(&u.Bucket), (*textColumn)(&u.Key), (*idColumn)(&u.Owner), (*timeColumn)(&u.Created),
+				&u.Generation, &state, &u.Revision, (*idColumn)(&u.Version), &u.WrappedKey, &u.Settings)
+		u.State = outwardState(state)
+		return found(err, meta.ErrNotFound)
+	})
+	if err != nil {
+		return meta.Upload{}, err
+	}
+	return u, nil
+}
+
+func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
+	if err := checkCount("as part number", p.Part.Number, maxPartNumber); err != nil {
+		return err
+	}
+	if len(p.Part.Blobs) > meta.MaxPartBlobs {
+		return checkCount("blobs", len(p.Part.Blobs), meta.MaxPartBlobs)
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		upload := p.Part.Upload
+		if err := lockOpen(tx, upload); err != nil {
+			return err
+		}
+		for _, id := range p.Part.Blobs {
+			if err := addPartBlob(tx, p, id); err != nil {
+				return err
+			}
+		}
+		added, err := storePart(tx, p.Part)
+		if err != nil {
+			return err
+		}
+		return changed(tx, ErrRetry, "UPDATE uploads SET revision = revision + 1, parts = parts + ? WHERE id = ?", added, upload[:])
+	})
+}
+
+// lockOpen returns ErrNotFound unless the upload is open, and keeps it so until
+// the transaction ends.
+func lockOpen(tx Tx, id meta.ID) error {
+	open, err := exists(tx, "SELECT 1 FROM uploads WHERE id = ? AND state = ?"+forUpdate, id[:], uploadOpen)
+	if err == nil && !open {
+		return meta.ErrNotFound
+	}
+	return err
+}
+
+func addPartBlob(tx Tx, p meta.PutPart, id meta.BlobID) error {
+	if p.Share {
+		return shareBlob(tx, id)
+	}
+	return claimBlob(tx, id, p.Holder)
+}
+
+// storePart writes the part's row, drops the blobs of the attempt it replaces,
+// and returns by how much the number of parts grew. The upload is locked.
+func storePart(tx Tx, p meta.Part) (added int, err error) {
+	var old []byte
+	err = tx.QueryRow("SELECT blobs FROM parts WHERE upload_id = ? AND number = ?", p.Upload[:], p.Number).Scan(&old)
+	values := []any{p.Attempt[:], p.Size, micros(p.Modified), joinBlobs(p.Blobs), blob(p.Record), p.Upload[:], p.Number}
+	if errors.Is(err, sql.ErrNoRows) {
+		_, err := tx.Exec(`INSERT INTO parts (attempt, size, modified, blobs, record, upload_id, number)
+			VALUES (?, ?, ?, ?, ?, ?, ?)`, values...)
+		return 1, err
+	}
+	if err != nil {
+		return 0, err
+	}
+	if _, err := tx.Exec(`UPDATE parts SET attempt = ?, size = ?, modified = ?, blobs = ?, record = ?
+		WHERE upload_id = ? AND number = ?`, values...); err != nil {
+		return 0, err
+	}
+	return 0, dropBlobs(tx, old, p.Modified)
+}
+
+// dropBlobs drops the references that a part's row held.
+func dropBlobs(tx Tx, joined []byte, now time.Time) error {
+	ids, err := splitBlobs(joined)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if err := dropBlob(tx, id, now); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) AbortUpload(ctx context.Context, id meta.ID) error {
+	return s.run.Write(ctx, func(tx Tx) error { return endUpload(tx, id) })
+}
+
+// endUpload hands an open upload to Sweep, which decides when it ended.
+func endUpload(tx Tx, id meta.ID) error {
+	return changed(tx, meta.ErrNotFound, "UPDATE uploads SET state = ?, since = NULL WHERE id = ? AND state = ?",
+		uploadDying, id[:], uploadOpen)
+}
+
+func scanID(r Row) (id meta.ID, err error) {
+	err = r.Scan((*idColumn)(&id))
+	return id, err
+}
+
+func (s *Store) ExpireUploads(ctx context.Context, t time.Time, limit int) (n int, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return 0, err
+	}
+	err = s.run.Write(ctx, func(tx Tx) error {
+		ids, err := collect(tx, scanID,
+			"SELECT id FROM uploads WHERE state = ? AND since < ? ORDER BY since LIMIT ?", uploadOpen, micros(t), limit)
+		if err != nil {
+			return err
+		}
+		n = 0
+		for _, id := range ids {
+			if err := endUpload(tx, id); errors.Is(err, meta.ErrNotFound) {
+				continue // ended meanwhile
+			} else if err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return n, nil
+}
+
+func (s *Store) ScanUploads(ctx context.Context, after meta.ID, limit int) (refs []meta.UploadRef, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return nil, err
+	}
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		refs, err = collect(tx, func(r Row) (u meta.UploadRef, err error) {
+			var state int64
+			err = r.Scan((*idColumn)(&u.ID), (*idColumn)(&u.Bucket), (*textColumn)(&u.Key), &state, &u.Refs)
+			u.State = outwardState(state)
+			return u, err
+		}, "SELECT id, bucket_id, key, state, refs FROM uploads WHERE id > ? ORDER BY id LIMIT ?", after[:], limit)
+		return err
+	})
+	return refs, err
+}
+
+// checkComplete refuses a Complete that contradicts itself or its upload.
+func checkComplete(c meta.Complete, bucket meta.ID, key string) error {
+	v := c.Version
+	if v.Bucket != bucket || v.Key != key || v.Body != (meta.Body{Kind: meta.BodyUpload, Upload: c.Upload}) {
+		return fmt.Errorf("complete of upload %s: the version is not its", c.Upload)
+	}
+	return nil
+}
