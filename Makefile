@@ -1,0 +1,54 @@
+# Everything here does its own set-up; the only thing needed first is Go.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -X main.version=$(VERSION)
+ARGS     ?=
+FUZZTIME ?= 30s
+
+# Programs under test must meet the certificates and credentials of the tests,
+# not those of the machine.
+UNSET := env -u AWS_CA_BUNDLE -u REQUESTS_CA_BUNDLE -u CURL_CA_BUNDLE \
+	-u AWS_PROFILE -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN \
+	-u AWS_REGION -u AWS_DEFAULT_REGION -u AWS_ENDPOINT_URL
+
+.PHONY: help build run test test-clients lint bench fuzz clean
+
+help: ## Show this
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+build: ## Build bin/gateway
+	@scripts/setup.sh go
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gateway ./cmd/gateway
+
+run: build ## Build and serve; ARGS="--s3 127.0.0.1:9100" and the like are passed on
+	exec bin/gateway serve $(ARGS)
+
+lint: ## Check formatting and run go vet
+	@scripts/setup.sh go
+	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
+	if [[ -n $$unformatted ]]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
+	go vet ./...
+	go vet -tags clients ./...
+
+test: lint ## Unit, contract and integration tests, with the clients aws-cli, boto3, @aws-sdk/client-s3 and minio-go
+	@scripts/setup.sh test
+	$(UNSET) go test -timeout 10m ./...
+
+test-clients: ## The slower tests, with the other clients: rclone, s3cmd, restic, s3fs, curl and more
+	@scripts/setup.sh clients
+	$(UNSET) go test -count=1 -timeout 30m -tags clients ./internal/clienttest/...
+
+bench: ## Measure this machine against versitygw and print the table
+	@scripts/setup.sh go
+	$(UNSET) go run ./internal/bench $(ARGS)
+
+fuzz: ## Run every fuzz target for FUZZTIME (30s)
+	@scripts/setup.sh go
+	@scripts/fuzz.sh $(FUZZTIME)
+
+clean: ## Remove what was built
+	rm -rf bin

@@ -1,0 +1,82 @@
+// Package admin is the REST interface for operators: users, access keys,
+// buckets, one file for each noun. Requests are JSON and signed with AWS
+// Signature Version 4 for the service "sanctum". It never shows a secret after
+// the answer that created it, never touches a backend or a key, and sends no
+// headers that would let a browser's page of another origin in.
+package admin
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// Service is what admin requests are signed for, so that a signature for S3 is
+// of no use here, nor the other way round.
+const Service = "sanctum"
+
+// Limits of a request.
+const (
+	MaxBody      = 64 << 10 // bytes
+	MaxPage      = 1000     // entries in one listing
+	DefaultPage  = 100
+	bodyDeadline = 10 * time.Second // for a body to arrive and its answer to leave
+)
+
+// Config is what a Server works with.
+type Config struct {
+	Engine *engine.Engine
+	Region string           // of the signatures
+	Now    func() time.Time // nil: time.Now
+	Log    *slog.Logger     // nil: nothing is logged
+}
+
+// Server is the admin listener's http.Handler.
+type Server struct {
+	engine   *engine.Engine
+	log      *slog.Logger
+	now      func() time.Time
+	verifier sigv4.Verifier
+	router   chi.Router
+}
+
+// New returns a Server. It starts nothing.
+func New(c Config) *Server {
+	s := &Server{engine: c.Engine, log: c.Log, now: c.Now}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.verifier = sigv4.Verifier{Region: c.Region, Service: Service, Now: s.now, Lookup: s.lookup}
+	s.router = s.routes()
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.ServeHTTP(w, r) }
+
+// routes names every action; handle refuses a request before its handler runs
+// unless the signer may take the action.
+func (s *Server) routes() chi.Router {
+	r := chi.NewRouter()
+	r.Route("/v1", func(r chi.Router) {
+		r.Post("/users", s.handle("CreateUser", s.createUser))
+		r.Get("/users", s.handle("ListUsers", s.listUsers))
+		r.Get("/users/{user}", s.handle("GetUser", s.getUser))
+		r.Delete("/users/{user}", s.handle("DeleteUser", s.deleteUser))
+		r.Post("/users/{user}/access-keys", s.handle("CreateAccessKey", s.createAccessKey))
+		r.Get("/users/{user}/access-keys", s.handle("ListAccessKeys", s.listAccessKeys))
+		r.Delete("/access-keys/{key}", s.handle("DeleteAccessKey", s.deleteAccessKey))
+		r.Get("/buckets", s.handle("ListBuckets", s.listBuckets))
+	})
+	r.NotFound(s.handle("", notFound))
+	r.MethodNotAllowed(s.handle("", methodNotAllowed))
+	return r
+}

@@ -1,0 +1,43 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Bucket is a bucket as this interface shows it. Owner is a canonical user id.
+type Bucket struct {
+	Name    string    `json:"name"`
+	Owner   string    `json:"owner"`
+	Region  string    `json:"region,omitempty"`
+	Created time.Time `json:"created"`
+}
+
+// Buckets is one page; Next, when not empty, is what after must be to go on.
+type Buckets struct {
+	Buckets []Bucket `json:"buckets"`
+	Next    string   `json:"next,omitempty"`
+}
+
+func (s *Server) listBuckets(ctx context.Context, r *request) (reply, error) {
+	after, limit, err := r.page("prefix")
+	if err != nil {
+		return reply{}, err
+	}
+	prefix, _ := r.query.Get("prefix")
+	found, err := s.engine.ListBuckets(ctx, meta.BucketQuery{Prefix: prefix, After: after, Limit: limit})
+	if err != nil {
+		return reply{}, err
+	}
+	page := Buckets{Buckets: []Bucket{}}
+	for _, b := range found {
+		page.Buckets = append(page.Buckets, Bucket{b.Name, b.Owner.Canonical(), b.Region, b.Created.UTC()})
+	}
+	if len(found) == limit {
+		page.Next = found[limit-1].Name
+	}
+	return reply{http.StatusOK, page}, nil
+}

@@ -1,0 +1,241 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// request is one authenticated and authorized request.
+type request struct {
+	http  *http.Request
+	query sigv4.Query
+	body  []byte
+}
+
+// reply is what a handler answers: a status and a value to encode, or no body.
+type reply struct {
+	status int
+	value  any
+}
+
+type handler func(ctx context.Context, r *request) (reply, error)
+
+// handle is the road of every request: identify, decide, read the body, act,
+// render, log. An action is allowed to root alone so far.
+func (s *Server) handle(action string, h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		start, id := s.now(), meta.NewID().String()
+		w.Header().Set("X-Request-Id", id)
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		w.Header().Set("Cache-Control", "no-store")
+		deadline := start.Add(bodyDeadline)
+		control := http.NewResponseController(w)
+		if err := errors.Join(control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			s.log.Warn("admin: deadline", "error", err)
+		}
+		signer, rep, err := s.act(r, action, h)
+		status := rep.status
+		if err != nil {
+			status = writeError(w, id, err)
+		} else {
+			writeReply(w, rep)
+		}
+		s.logRequest(r, action, id, signer, status, err, start)
+	}
+}
+
+// act runs the handler for a signer who may take the action.
+func (s *Server) act(r *http.Request, action string, h handler) (signer string, rep reply, err error) {
+	target, err := sigv4.ParseTarget(r.RequestURI)
+	if err != nil {
+		return "", reply{}, err
+	}
+	identity, principal, err := s.identify(r, target)
+	if err != nil {
+		return "", reply{}, err
+	}
+	if d := access.Decide(principal, access.Need{Action: "sanctum:" + action}); !d.Allow {
+		return identity.AccessKey, reply{}, s3err.Wrap(s3err.AccessDenied, errors.New(d.Reason))
+	}
+	req := &request{http: r, query: target.Query}
+	if req.body, err = readBody(r, identity); err != nil {
+		return identity.AccessKey, reply{}, err
+	}
+	rep, err = h(r.Context(), req)
+	return identity.AccessKey, rep, err
+}
+
+// identify proves who signed. The payload must be covered by the signature: the
+// body says whose rights change.
+func (s *Server) identify(r *http.Request, target sigv4.Target) (*sigv4.Identity, access.Principal, error) {
+	identity, err := s.verifier.Verify(r, target)
+	if errors.Is(err, sigv4.ErrAnonymous) {
+		return nil, access.Principal{}, s3err.AccessDenied
+	}
+	if err != nil {
+		return nil, access.Principal{}, err
+	}
+	if identity.Presigned || identity.Payload != sigv4.Signed {
+		return nil, access.Principal{}, s3err.New(s3err.AccessDenied, "The signature must be in the Authorization header and cover the body.")
+	}
+	cred, err := s.engine.Credential(r.Context(), identity.AccessKey)
+	if err != nil {
+		return nil, access.Principal{}, err
+	}
+	root := s.engine.Root()
+	return identity, access.Principal{ID: access.ID(cred.User.ID), Name: cred.User.Name, Root: cred.User.ID == root.ID}, nil
+}
+
+func (s *Server) lookup(ctx context.Context, accessKey string) (string, error) {
+	cred, err := s.engine.Credential(ctx, accessKey)
+	if err != nil {
+		return "", err
+	}
+	return cred.SecretKey, nil
+}
+
+func readBody(r *http.Request, identity *sigv4.Identity) ([]byte, error) {
+	if r.ContentLength > MaxBody {
+		return nil, s3err.MaxMessageLengthExceeded
+	}
+	body, err := identity.RequestBody(r)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(body, MaxBody+1))
+	if err == nil && len(data) > MaxBody {
+		err = s3err.MaxMessageLengthExceeded
+	}
+	return data, err
+}
+
+// decode reads the body into v: one JSON value, no unknown fields, nothing behind.
+func (r *request) decode(v any) error {
+	dec := json.NewDecoder(bytes.NewReader(r.body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return s3err.New(s3err.InvalidRequest, "The body is not the JSON that this call takes: %s", err)
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return s3err.New(s3err.InvalidRequest, "The body goes on after its JSON value.")
+	}
+	return nil
+}
+
+// empty refuses a body where none has a meaning.
+func (r *request) empty() error {
+	if len(r.body) > 0 {
+		return s3err.New(s3err.InvalidRequest, "This call takes no body.")
+	}
+	return nil
+}
+
+// parameter is the decoded text of a path segment. chi cuts the escaped path
+// when there is one, so that a%2Fb stays one segment.
+func (r *request) parameter(name string) (string, error) {
+	raw := chi.URLParam(r.http, name)
+	if r.http.URL.RawPath == "" {
+		return raw, nil
+	}
+	text, err := url.PathUnescape(raw)
+	if err != nil {
+		return "", s3err.New(s3err.InvalidURI, "The path segment %q is not well escaped.", raw)
+	}
+	return text, nil
+}
+
+// page reads after and limit, and refuses any other parameter not in also.
+func (r *request) page(also ...string) (after string, limit int, err error) {
+	limit = DefaultPage
+	for _, p := range r.query {
+		switch {
+		case p.Name == "after":
+			after = p.Value
+		case p.Name == "limit":
+			if limit, err = strconv.Atoi(p.Value); err != nil || limit < 1 || limit > MaxPage {
+				return "", 0, s3err.New(s3err.InvalidArgument, "limit must be a number from 1 to %d.", MaxPage)
+			}
+		case !slices.Contains(also, p.Name):
+			return "", 0, s3err.New(s3err.InvalidArgument, "The parameter %q is not known.", p.Name)
+		}
+	}
+	return after, limit, nil
+}
+
+// writeReply sends a value as JSON.
+func writeReply(w http.ResponseWriter, rep reply) {
+	if rep.value == nil {
+		w.WriteHeader(rep.status)
+		return
+	}
+	data, err := json.Marshal(rep.value)
+	if err != nil { // only for types that this package does not use
+		panic(fmt.Errorf("admin: encode a reply: %w", err))
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(rep.status)
+	w.Write(append(data, '\n'))
+}
+
+// problem is the body of every error.
+type problem struct {
+	Code      string `json:"code"`
+	Message   string `json:"message"`
+	RequestID string `json:"request_id"`
+}
+
+func writeError(w http.ResponseWriter, id string, err error) int {
+	e := s3err.From(err)
+	message := e.Message
+	if message == "" {
+		message = e.Code.Message()
+	}
+	writeReply(w, reply{e.Code.Status(), problem{string(e.Code), message, id}})
+	return e.Code.Status()
+}
+
+// logRequest writes one line. The path is that of the route: it names users and
+// keys, which are no secrets; queries and bodies are left out.
+func (s *Server) logRequest(r *http.Request, action, id, signer string, status int, err error, start time.Time) {
+	level := slog.LevelInfo
+	attrs := []slog.Attr{
+		slog.String("request_id", id), slog.String("action", action), slog.String("method", r.Method),
+		slog.String("path", r.URL.EscapedPath()), slog.Int("status", status),
+		slog.String("remote", r.RemoteAddr), slog.Duration("duration", s.now().Sub(start)),
+	}
+	if signer != "" {
+		attrs = append(attrs, slog.String("access_key", signer))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.Any("error", err))
+	}
+	if status >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	s.log.LogAttrs(r.Context(), level, "admin request", attrs...)
+}
+
+func notFound(context.Context, *request) (reply, error) {
+	return reply{}, s3err.NoSuchEntity
+}
+
+func methodNotAllowed(context.Context, *request) (reply, error) {
+	return reply{}, s3err.MethodNotAllowed
+}

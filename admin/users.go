@@ -1,0 +1,104 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// User is a user as this interface shows it. ID is the canonical owner id that
+// S3 listings and ACLs show.
+type User struct {
+	Name    string    `json:"name"`
+	ID      string    `json:"id"`
+	Created time.Time `json:"created"`
+	Root    bool      `json:"root,omitempty"`
+}
+
+// NewUser is a user with its first credential; the only answer with its secret.
+type NewUser struct {
+	User
+	AccessKey string `json:"access_key"`
+	SecretKey string `json:"secret_key"`
+}
+
+// Users is one page; Next, when not empty, is what after must be to go on.
+type Users struct {
+	Users []User `json:"users"`
+	Next  string `json:"next,omitempty"`
+}
+
+// CreateUser is the body of POST /v1/users. What is empty is generated.
+type CreateUser struct {
+	Name      string `json:"name"`
+	AccessKey string `json:"access_key,omitempty"`
+	SecretKey string `json:"secret_key,omitempty"`
+}
+
+func (s *Server) user(u meta.User) User {
+	return User{Name: u.Name, ID: u.ID.Canonical(), Created: u.Created.UTC(), Root: u.ID == s.engine.Root().ID}
+}
+
+func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {
+	var in CreateUser
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	cred, err := s.engine.CreateUser(ctx, in.Name, in.AccessKey, in.SecretKey)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{http.StatusCreated, s.newUser(cred)}, nil
+}
+
+func (s *Server) newUser(c engine.Credential) NewUser {
+	return NewUser{User: s.user(c.User), AccessKey: c.AccessKey, SecretKey: c.SecretKey}
+}
+
+func (s *Server) listUsers(ctx context.Context, r *request) (reply, error) {
+	after, limit, err := r.page()
+	if err != nil {
+		return reply{}, err
+	}
+	found, err := s.engine.Users(ctx, after, limit)
+	if err != nil {
+		return reply{}, err
+	}
+	page := Users{Users: []User{}}
+	for _, u := range found {
+		page.Users = append(page.Users, s.user(u))
+	}
+	if len(found) == limit {
+		page.Next = found[limit-1].Name
+	}
+	return reply{http.StatusOK, page}, nil
+}
+
+func (s *Server) getUser(ctx context.Context, r *request) (reply, error) {
+	name, err := r.parameter("user")
+	if err != nil {
+		return reply{}, err
+	}
+	u, err := s.engine.UserByName(ctx, name)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{http.StatusOK, s.user(u)}, nil
+}
+
+func (s *Server) deleteUser(ctx context.Context, r *request) (reply, error) {
+	name, err := r.parameter("user")
+	if err != nil {
+		return reply{}, err
+	}
+	if err := r.empty(); err != nil {
+		return reply{}, err
+	}
+	if err := s.engine.DeleteUser(ctx, name); err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusNoContent}, nil
+}

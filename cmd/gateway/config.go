@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// Names that are not settings but steer where settings come from.
+const (
+	envPrefix    = "SANCTUM_"
+	envConfig    = "SANCTUM_CONFIG"
+	configFlag   = "config"
+	fileSuffix   = "_file"
+	redactedText = "(set)"
+)
+
+// configuration is the settings of this process with where each came from.
+type configuration struct {
+	Settings
+	rows    []setting
+	origins map[string]string // by key; "default" for what nobody set
+}
+
+// assignment is one value that one source gives to a key.
+type assignment struct {
+	text     string
+	fromFile bool   // text is the path of a file that holds the value
+	origin   string // for people: flag --data, environment SANCTUM_DATA, a file and line
+}
+
+// layer is all that one source says. Sources are asked in rising rank.
+type layer map[string]assignment
+
+// add refuses what contradicts itself within one source.
+func (l layer) add(key string, a assignment) error {
+	if old, ok := l[key]; ok {
+		return fmt.Errorf("%s: %s is already given by %s; give it once", a.origin, key, old.origin)
+	}
+	l[key] = a
+	return nil
+}
+
+// env is the environment variable of the setting.
+func (s setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+// rawFlag holds what a flag was given; it is parsed with the other sources.
+type rawFlag struct {
+	text string
+	row  setting
+}
+
+func (r *rawFlag) Set(s string) error { r.text = s; return nil }
+func (r *rawFlag) String() string     { return r.text }
+func (r *rawFlag) Type() string       { return r.row.value.kind() }
+
+// addSettingFlags gives cmd the flags of every setting in one of the scopes, and
+// --config.
+func addSettingFlags(cmd *cobra.Command, scopes scope) {
+	cmd.Flags().String(configFlag, "", "configuration file in YAML (environment "+envConfig+")")
+	var s Settings
+	for _, row := range s.table() {
+		if row.flag == "" || row.scope&scopes == 0 {
+			continue
+		}
+		f := cmd.Flags().VarPF(&rawFlag{row.def, row}, row.flag, "", row.doc)
+		f.NoOptDefVal = row.bare
+		if _, ok := row.value.(*flag); ok {
+			f.NoOptDefVal = "true"
+		}
+	}
+}
+
+// loadConfig reads the settings of a command from its flags, the environment,
+// the configuration file and the defaults, in this order of precedence.
+// Errors name the key and the place.
+func loadConfig(cmd *cobra.Command, environ []string) (*configuration, error) {
+	c := &configuration{origins: map[string]string{}}
+	c.rows = c.table()
+	flags, err := c.flagLayer(cmd.Flags())
+	if err != nil {
+		return nil, err
+	}
+	env, path, err := c.envLayer(environ)
+	if err != nil {
+		return nil, err
+	}
+	if f := cmd.Flags().Lookup(configFlag); f != nil && f.Changed {
+		path = f.Value.String()
+	}
+	file := layer{}
+	if path != "" {
+		if file, err = c.fileLayer(path); err != nil {
+			return nil, err
+		}
+	}
+	for _, row := range c.rows {
+		if err := c.settle(row, flags, env, file); err != nil {
+			return nil, err
+		}
+	}
+	if c.KeyringPath == "" {
+		c.KeyringPath = keyringIn(c.Data)
+	}
+	return c, c.checkPairs()
+}
+
+// settle gives a setting the value of the highest source that has one.
+func (c *configuration) settle(row setting, layers ...layer) error {
+	a := assignment{text: row.def, origin: "default"}
+	for _, l := range layers {
+		if given, ok := l[row.key]; ok {
+			a = given
+			break
+		}
+	}
+	c.origins[row.key] = a.origin
+	if a.fromFile {
+		secret, err := readSecretFile(a.text)
+		if err != nil {
+			return fmt.Errorf("%s: %s%s: %w", a.origin, row.key, fileSuffix, err)
+		}
+		a.text = secret
+	}
+	if err := row.value.set(a.text); err != nil && a.text != "" {
+		return fmt.Errorf("%s: %s: %w", a.origin, row.key, err)
+	}
+	return nil
+}
+
+func (c *configuration) flagLayer(flags *pflag.FlagSet) (layer, error) {
+	l := layer{}
+	var err error
+	flags.Visit(func(f *pflag.Flag) {
+		raw, ok := f.Value.(*rawFlag)
+		if !ok || err != nil {
+			return
+		}
+		if raw.text == "" && raw.row.def != "" {
+			err = fmt.Errorf("flag --%s: %s must not be empty", f.Name, raw.row.key)
+			return
+		}
+		err = l.add(raw.row.key, assignment{text: raw.text, origin: "flag --" + f.Name})
+	})
+	return l, err
+}
+
+// kubernetesService matches the variables that Kubernetes puts into every
+// container for a service whose name begins with sanctum. They are not settings.
+var kubernetesService = regexp.MustCompile(`^SANCTUM_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)$`)
+
+// envLayer reads the environment. An empty variable counts as absent, because
+// container tools pass on variables that nobody set.
+func (c *configuration) envLayer(environ []string) (l layer, config string, err error) {
+	l = layer{}
+	known := map[string]setting{}
+	for _, row := range c.rows {
+		known[row.env()] = row
+		if row.secret {
+			known[row.env()+strings.ToUpper(fileSuffix)] = row
+		}
+	}
+	for _, entry := range slices.Sorted(slices.Values(environ)) {
+		name, text, _ := strings.Cut(entry, "=")
+		row, ok := known[name]
+		switch {
+		case !strings.HasPrefix(name, envPrefix) || kubernetesService.MatchString(name):
+			continue
+		case name == envConfig:
+			config = text
+			continue
+		case !ok:
+			return nil, "", fmt.Errorf("environment %s: no setting has this name; `gateway config show` lists all", name)
+		case text == "":
+			continue
+		}
+		a := assignment{text: text, fromFile: name != row.env(), origin: "environment " + name}
+		if err := l.add(row.key, a); err != nil {
+			return nil, "", err
+		}
+	}
+	return l, config, nil
+}
+
+// environment is the process's own, apart from tests.
+func environment() []string { return os.Environ() }

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// checkPairs finds settings that contradict one another. The messages name the
+// keys and what to do.
+func (c *configuration) checkPairs() error {
+	acme := len(c.TLSACMEDomains) > 0
+	switch {
+	case (c.AccessKey == "") != (c.SecretKey == ""):
+		return errors.New("access_key and secret_key belong together: set both or neither")
+	case (c.TLSCertFile == "") != (c.TLSKeyFile == ""):
+		return errors.New("tls.cert_file and tls.key_file belong together: set both or neither")
+	case c.TLSCertFile != "" && acme:
+		return errors.New("tls.cert_file and tls.acme_domains exclude each other: choose one source of certificates")
+	case c.TLSACMEEmail != "" && !acme:
+		return errors.New("tls.acme_email needs tls.acme_domains")
+	case c.AdminTLS && !c.hasTLS():
+		return errors.New("admin.tls needs tls.cert_file and tls.key_file, or tls.acme_domains")
+	case c.Data == "":
+		return errors.New("data must name a folder")
+	case c.S3Region == "" || strings.ContainsAny(c.S3Region, " /\t\r\n"):
+		return errors.New("s3.region must be a word such as " + defaultRegion)
+	}
+	for key, raw := range map[string]string{"admin.url": c.AdminURL, "tls.acme_directory": c.TLSACMEDirectory} {
+		u, err := url.Parse(raw)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
+			return fmt.Errorf("%s: want a URL such as https://host:port without credentials", key)
+		}
+	}
+	return nil
+}
+
+func (c *configuration) hasTLS() bool { return c.TLSCertFile != "" || len(c.TLSACMEDomains) > 0 }
+
+// checkListeners refuses listeners that collide, and those that would offer
+// themselves to a network in the clear without being asked to.
+func (c *configuration) checkListeners() error {
+	listeners := []struct {
+		name, addr string
+		tls        bool
+	}{
+		{"s3", c.S3Address, c.hasTLS()},
+		{"admin", c.AdminAddress, c.AdminTLS},
+		{"metrics", c.MetricsAddress, false},
+	}
+	for i, l := range listeners {
+		for _, m := range listeners[:i] {
+			if l.addr == m.addr && !strings.HasSuffix(l.addr, ":0") {
+				return fmt.Errorf("%s.address and %s.address are both %s: give each its own port", m.name, l.name, l.addr)
+			}
+		}
+		allowed := slices.Contains(c.AllowInsecurePublic, l.name) || slices.Contains(c.AllowInsecurePublic, everyListener)
+		if !l.tls && !allowed && !isLoopback(l.addr) {
+			return fmt.Errorf("%s.address %s can be reached from other machines without TLS: %s", l.name, l.addr, remedy(l.name))
+		}
+	}
+	return nil
+}
+
+func remedy(listener string) string {
+	allow := "--allow-insecure-public=" + listener
+	switch listener {
+	case "s3":
+		return "set tls.cert_file and tls.key_file, or listen on 127.0.0.1, or allow it with " + allow
+	case "admin":
+		return "set admin.tls, or listen on 127.0.0.1, or allow it with " + allow
+	}
+	return "listen on 127.0.0.1, or allow it with " + allow
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func configCommand() *cobra.Command {
+	return group("config", "Look at the configuration without starting anything",
+		configCheckCommand(), configShowCommand())
+}
+
+func configCheckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Read the configuration as serve would and report the first error",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd, environment())
+			if err == nil {
+				err = c.checkListeners()
+			}
+			if err != nil {
+				return usage(err)
+			}
+			_, err = newCertificates(c)
+			if err != nil {
+				return usage(err)
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is sound")
+			return nil
+		},
+	}
+	addSettingFlags(cmd, forServe|forFolder|forClient|forHealth)
+	return cmd
+}
+
+// shownSetting is one line of config show.
+type shownSetting struct {
+	Key    string `json:"key"`
+	Value  string `json:"value"`
+	Source string `json:"source"`
+}
+
+func configShowCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Print every setting, where its value came from, and no secret",
+		Args:  cobra.NoArgs,
+	}
+	output := addOutputFlag(cmd)
+	addSettingFlags(cmd, forServe|forFolder|forClient|forHealth)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		c, err := loadConfig(cmd, environment())
+		if err != nil {
+			return usage(err)
+		}
+		if *output == "json" {
+			return failed(writeJSON(cmd.OutOrStdout(), c.shown()))
+		}
+		var rows [][]string
+		for _, s := range c.shown() {
+			rows = append(rows, []string{s.Key, s.Value, s.Source})
+		}
+		return failed(writeTable(cmd.OutOrStdout(), []string{"key", "value", "source"}, rows))
+	}
+	return cmd
+}
+
+// shown is what config show prints: secrets only as set or not.
+func (c *configuration) shown() []shownSetting {
+	var all []shownSetting
+	for _, row := range c.rows {
+		v := row.value.String()
+		if row.secret && v != "" {
+			v = redactedText
+		}
+		all = append(all, shownSetting{row.key, v, c.origins[row.key]})
+	}
+	return all
+}

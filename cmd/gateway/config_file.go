@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Limits of the files that are read at start.
+const (
+	maxConfigBytes = 1 << 20
+	maxSecretBytes = 16 << 10
+)
+
+// fileLayer reads the YAML file. It walks the document instead of decoding it
+// into a struct, so that every error has a line, a repeated key is one, and a
+// value is parsed as it is from flags and environment.
+func (c *configuration) fileLayer(path string) (layer, error) {
+	data, err := readBounded(path, maxConfigBytes)
+	if err != nil {
+		return nil, fmt.Errorf("configuration file: %w", err)
+	}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	var doc yaml.Node
+	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
+		return layer{}, nil // nothing but comments
+	} else if err != nil {
+		return nil, fmt.Errorf("configuration file %s: %w", path, err)
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("configuration file %s: holds more than one document", path)
+	}
+	f := fileReader{path: path, rows: map[string]setting{}, sections: map[string]bool{}, into: layer{}}
+	for _, row := range c.rows {
+		f.rows[row.key] = row
+		if row.secret {
+			f.rows[row.key+fileSuffix] = row
+		}
+		if section, _, ok := strings.Cut(row.key, "."); ok {
+			f.sections[section] = true
+		}
+	}
+	return f.into, f.mapping("", doc.Content[0])
+}
+
+// fileReader turns a YAML document into assignments.
+type fileReader struct {
+	path     string
+	rows     map[string]setting // by key, and by key_file where a file may hold the value
+	sections map[string]bool
+	into     layer
+}
+
+func (f *fileReader) origin(n *yaml.Node) string { return fmt.Sprintf("%s:%d", f.path, n.Line) }
+
+// mapping reads the keys of the document (section empty) or of one section.
+func (f *fileReader) mapping(section string, n *yaml.Node) error {
+	if n.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s: want keys with values", f.origin(n))
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, v := n.Content[i], n.Content[i+1]
+		key := name.Value
+		if section != "" {
+			key = section + "." + key
+		}
+		if seen[key] {
+			return fmt.Errorf("%s: key %s is given twice", f.origin(name), key)
+		}
+		seen[key] = true
+		if err := f.entry(section, key, name, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
+	row, ok := f.rows[key]
+	switch {
+	case section == "" && f.sections[key] && v.Kind == yaml.ScalarNode && v.Tag == "!!null":
+		return nil // a section with everything commented out
+	case section == "" && f.sections[key]:
+		return f.mapping(key, v)
+	case !ok || strings.Contains(name.Value, "."):
+		return fmt.Errorf("%s: unknown key %s; `gateway config show` lists all", f.origin(name), key)
+	}
+	text, err := f.scalar(row, key, v)
+	if err != nil {
+		return err
+	}
+	return f.into.add(row.key, assignment{text: text, fromFile: key != row.key, origin: f.origin(name)})
+}
+
+// scalar is the text of a value; a sequence reads as a list.
+func (f *fileReader) scalar(row setting, key string, v *yaml.Node) (string, error) {
+	switch {
+	case v.Kind == yaml.ScalarNode && v.Tag != "!!null":
+		return v.Value, nil
+	case v.Kind == yaml.SequenceNode && row.value.kind() == "list":
+		var items []string
+		for _, item := range v.Content {
+			if item.Kind != yaml.ScalarNode || item.Tag == "!!null" || strings.Contains(item.Value, ",") {
+				return "", fmt.Errorf("%s: %s: want a list of words", f.origin(item), key)
+			}
+			items = append(items, item.Value)
+		}
+		return strings.Join(items, ","), nil
+	}
+	return "", fmt.Errorf("%s: %s has no plain value; remove the key or give it one", f.origin(v), key)
+}
+
+// readSecretFile reads a secret without its final line end. It refuses files
+// that anybody but the owner may read or change. Group-readable files are
+// accepted only below CREDENTIALS_DIRECTORY, where systemd hands secrets to a
+// service through an access list, which shows as the group's right.
+func readSecretFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	if err := checkPrivate(f, path); err != nil {
+		return "", err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxSecretBytes+1))
+	switch {
+	case err != nil:
+		return "", err
+	case len(data) > maxSecretBytes:
+		return "", fmt.Errorf("%s is larger than %d bytes", path, maxSecretBytes)
+	}
+	secret := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
+	if secret == "" {
+		return "", fmt.Errorf("%s is empty", path)
+	}
+	return secret, nil
+}
+
+// checkPrivate refuses a file that others can read or change.
+func checkPrivate(f *os.File, path string) error {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if !fi.Mode().IsRegular() {
+		return fmt.Errorf("%s is not a plain file", path)
+	}
+	forbidden := os.FileMode(0o077)
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && strings.HasPrefix(path, dir+"/") {
+		forbidden = 0o037
+	}
+	if fi.Mode().Perm()&forbidden != 0 {
+		return fmt.Errorf("%s has mode %#o, so others can get at the secret; run chmod 600 on it", path, fi.Mode().Perm())
+	}
+	return nil
+}
+
+func readBounded(path string, limit int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(data)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return data, err
+}

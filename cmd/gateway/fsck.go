@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sanctum-storage/gateway/engine"
+)
+
+// Exit statuses of fsck besides 0; they are told by its help.
+const (
+	exitLost     = 1
+	exitNotRun   = 2
+	exitOnlyLeak = 3
+)
+
+func fsckCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "fsck",
+		Short: "Check the store against the sealed blobs of a data folder",
+		Long: `Check a data folder: every object and part opens and its blobs are there, every
+blob is counted right, and nothing else lies in the backend. It changes nothing,
+takes no lock, and may run beside a working gateway. What waits for collection
+is counted and is no fault.
+
+With --deep every byte is read and authenticated; without, only names, sizes and
+manifests.
+
+Exit status: 0 nothing found; 1 something is lost or damaged; 2 the check could
+not be run; 3 nothing is lost, but there are bytes or rows that nothing needs.`,
+		Args: cobra.NoArgs,
+	}
+	output := addOutputFlag(cmd)
+	deep := cmd.Flags().Bool("deep", false, "read and authenticate every byte")
+	addSettingFlags(cmd, forFolder)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		c, err := loadConfig(cmd, environment())
+		if err != nil {
+			return usage(err)
+		}
+		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+		defer stop()
+		report, err := checkFolder(ctx, c, cmd.ErrOrStderr(), *deep)
+		if err != nil {
+			return withStatus(exitNotRun, err)
+		}
+		if err := printReport(cmd.OutOrStdout(), *output, report); err != nil {
+			return withStatus(exitNotRun, err)
+		}
+		return verdict(report)
+	}
+	return cmd
+}
+
+// checkFolder runs the check, with its progress on stderr if that is a terminal.
+func checkFolder(ctx context.Context, c *configuration, stderr io.Writer, deep bool) (engine.FsckReport, error) {
+	var level slog.LevelVar
+	level.Set(c.LogLevel)
+	d, err := openForReading(ctx, c, newLogger(stderr, c.LogFormat, &level))
+	if err != nil {
+		return engine.FsckReport{}, err
+	}
+	options := engine.FsckOptions{Deep: deep}
+	if isTerminal(stderr) {
+		options.Progress = func(r engine.FsckReport) {
+			fmt.Fprintf(stderr, "\r%d objects, %d uploads, %d blobs checked ", r.Objects, r.Uploads, r.Blobs)
+		}
+		defer fmt.Fprintln(stderr)
+	}
+	report, err := d.engine.Fsck(ctx, options)
+	if closing := d.close(); err == nil {
+		err = closing
+	}
+	return report, err
+}
+
+// verdict is the exit status of a report, whose text has been printed.
+func verdict(r engine.FsckReport) error {
+	switch {
+	case r.Lost > 0:
+		return withStatus(exitLost, fmt.Errorf("%d lost or damaged", r.Lost))
+	case r.Leaked > 0:
+		return withStatus(exitOnlyLeak, fmt.Errorf("%d not needed by anything; nothing is lost", r.Leaked))
+	}
+	return nil
+}
+
+func printReport(w io.Writer, output string, r engine.FsckReport) error {
+	if output == "json" {
+		return writeJSON(w, struct {
+			Clean bool `json:"clean"`
+			engine.FsckReport
+		}{r.Clean(), r})
+	}
+	how := "names, sizes and manifests"
+	if r.Deep {
+		how = "every byte"
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "checked %s: %d objects with %d bytes, %d uploads with %d parts, %d blobs\n",
+		how, r.Objects, r.Bytes, r.Uploads, r.Parts, r.Blobs)
+	fmt.Fprintf(&b, "in the backend: %d blobs; reserved for coming writes: %d; waiting for collection: %d\n",
+		r.BackendBlobs, r.ReservedBlob, r.PendingBlobs)
+	if r.Clean() {
+		b.WriteString("clean: nothing is lost and nothing is left over\n")
+	}
+	if _, err := io.WriteString(w, b.String()); err != nil || r.Clean() {
+		return err
+	}
+	var rows [][]string
+	for _, f := range r.Findings {
+		rows = append(rows, []string{f.Severity, f.Kind, place(f), f.Detail})
+	}
+	if err := writeTable(w, []string{"severity", "kind", "where", "what"}, rows); err != nil {
+		return err
+	}
+	if more := r.Lost + r.Leaked - int64(len(r.Findings)); more > 0 {
+		_, err := fmt.Fprintf(w, "and %d more\n", more)
+		return err
+	}
+	return nil
+}
+
+// place names what a finding is about. Keys are quoted: they may hold anything.
+func place(f engine.Finding) string {
+	var words []string
+	if f.Bucket != "" {
+		words = append(words, "bucket "+f.Bucket)
+	}
+	if f.Key != "" {
+		words = append(words, fmt.Sprintf("key %q", f.Key))
+	}
+	if f.Upload != "" {
+		words = append(words, "upload "+f.Upload)
+	}
+	if f.Blob != "" {
+		words = append(words, "blob "+f.Blob)
+	}
+	return strings.Join(words, " ")
+}

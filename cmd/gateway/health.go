@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/spf13/cobra"
+)
+
+const (
+	// readyTimeout bounds one round of checks.
+	readyTimeout = 5 * time.Second
+	// readyFor is how long an answer is reused: the checks write to the disk,
+	// and probes must not become a load.
+	readyFor = 2 * time.Second
+	// healthTimeout is for the health command.
+	healthTimeout = 10 * time.Second
+	maxHealthBody = 64 << 10
+)
+
+// check is one thing that must work for requests to be served.
+type check struct {
+	name string
+	do   func(context.Context) error
+}
+
+// readiness answers /readyz.
+type readiness struct {
+	log      *slog.Logger
+	draining atomic.Bool
+
+	mu      sync.Mutex
+	checks  []check // none while starting
+	last    []result
+	checked time.Time
+}
+
+type result struct {
+	name string
+	ok   bool
+}
+
+// begin makes the process ready as far as the checks are.
+func (h *readiness) begin(checks []check) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.checks = checks
+}
+
+// drain makes the process not ready for good.
+func (h *readiness) drain() { h.draining.Store(true) }
+
+// results runs the checks, or repeats an answer that is fresh enough. A cause
+// goes to the log and not to whoever asks.
+func (h *readiness) results(ctx context.Context) []result {
+	if h.draining.Load() {
+		return []result{{"draining", false}}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case h.checks == nil:
+		return []result{{"starting", false}}
+	case h.last != nil && time.Since(h.checked) < readyFor:
+		return h.last
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
+	defer cancel()
+	h.last = nil
+	for _, c := range h.checks {
+		err := c.do(ctx)
+		if err != nil {
+			h.log.Warn("not ready", "check", c.name, "error", err)
+		}
+		h.last = append(h.last, result{c.name, err == nil})
+	}
+	h.checked = time.Now()
+	return h.last
+}
+
+// ServeHTTP answers 200 or 503; with ?verbose one line for each check.
+func (h *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var lines strings.Builder
+	ready := true
+	for _, res := range h.results(r.Context()) {
+		mark := "ok"
+		if !res.ok {
+			mark, ready = "failed", false
+		}
+		fmt.Fprintf(&lines, "%s %s\n", res.name, mark)
+	}
+	if !r.URL.Query().Has("verbose") {
+		lines.Reset()
+	}
+	status := http.StatusOK
+	if ready {
+		lines.WriteString("ready\n")
+	} else {
+		status = http.StatusServiceUnavailable
+		lines.WriteString("not ready\n")
+	}
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.WriteHeader(status)
+	io.WriteString(w, lines.String())
+}
+
+// operatorHandler serves metrics and health on a listener of its own, where no
+// bucket can be in the way.
+func operatorHandler(m *metrics, h *readiness) http.Handler {
+	scrape := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		switch {
+		case r.Method != http.MethodGet && r.Method != http.MethodHead:
+			http.Error(w, "only GET and HEAD", http.StatusMethodNotAllowed)
+		case r.URL.Path == "/metrics":
+			scrape.ServeHTTP(w, r)
+		case r.URL.Path == "/livez":
+			io.WriteString(w, "alive\n")
+		case r.URL.Path == "/readyz":
+			h.ServeHTTP(w, r)
+		default:
+			http.Error(w, "there is /metrics, /livez and /readyz", http.StatusNotFound)
+		}
+	})
+}
+
+func healthCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "health",
+		Short: "Ask a running server whether it is ready: exit status 0 or 1",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd, environment())
+			if err != nil {
+				return usage(err)
+			}
+			return failed(askHealth(cmd.Context(), cmd.OutOrStdout(), c.MetricsAddress))
+		},
+	}
+	addSettingFlags(cmd, forHealth)
+	return cmd
+}
+
+// askHealth prints what /readyz says.
+func askHealth(ctx context.Context, w io.Writer, addr string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz?verbose", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := (&http.Transport{}).RoundTrip(req)
+	if err != nil {
+		return fmt.Errorf("no answer from %s; is the server running, and is this its --metrics address? %w", addr, err)
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(w, io.LimitReader(resp.Body, maxHealthBody)); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New("the server is not ready")
+	}
+	return nil
+}

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/workers"
+)
+
+// metrics are the process's, in a registry of their own. Labels take values from
+// closed sets only: operations and error codes are tables in the source.
+type metrics struct {
+	registry *prometheus.Registry
+
+	requests  *prometheus.CounterVec
+	durations *prometheus.HistogramVec
+	received  *prometheus.CounterVec
+	sent      *prometheus.CounterVec
+	inFlight  prometheus.Gauge
+
+	steps     *prometheus.CounterVec
+	stepTime  *prometheus.CounterVec
+	panics    *prometheus.CounterVec
+	condemned prometheus.Counter
+	deleted   prometheus.Counter
+	swept     prometheus.Counter
+	expired   prometheus.Counter
+	refused   prometheus.Gauge
+}
+
+// durationBuckets reach from a small HEAD to a 5 GiB upload over a slow line, in
+// seconds.
+var durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
+
+func newMetrics() *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "sanctum_" + name, Help: help})
+	}
+	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sanctum_" + name, Help: help}, labels)
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return prometheus.NewGauge(prometheus.GaugeOpts{Name: "sanctum_" + name, Help: help})
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+
+		requests: counters("requests_total", "S3 requests that ended, by operation, HTTP status and error code.", "operation", "status", "code"),
+		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sanctum_request_duration_seconds",
+			Help: "Time from a request's header to the end of its answer.", Buckets: durationBuckets}, []string{"operation"}),
+		received: counters("request_body_bytes_total", "Bytes of request bodies that arrived.", "operation"),
+		sent:     counters("response_body_bytes_total", "Bytes of response bodies that left.", "operation"),
+		inFlight: gauge("requests_in_flight", "S3 requests under way."),
+
+		steps:     counters("worker_steps_total", "Background steps, by worker and result (ok or error).", "worker", "result"),
+		stepTime:  counters("worker_step_seconds_total", "Time spent in background steps.", "worker"),
+		panics:    counters("worker_panics_total", "Background steps that ended in a panic.", "worker"),
+		condemned: counter("collector_condemned_blobs_total", "Abandoned reservations that the collector condemned."),
+		deleted:   counter("collector_deleted_blobs_total", "Blobs that the collector deleted from the backend."),
+		swept:     counter("collector_swept_rows_total", "Rows of ended uploads and deleted buckets that were removed."),
+		expired:   counter("collector_expired_uploads_total", "Open uploads that were aborted for their age."),
+		refused:   gauge("collector_refused", "1 while the collector refuses to delete, because the store looks older than the backend."),
+	}
+	b := thisBuild()
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sanctum_build_info", Help: "Always 1; the labels describe the binary.",
+		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go}})
+	build.Set(1)
+	m.registry.MustRegister(m.requests, m.durations, m.received, m.sent, m.inFlight,
+		m.steps, m.stepTime, m.panics, m.condemned, m.deleted, m.swept, m.expired, m.refused, build,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+// Request is api.Config.Observe.
+func (m *metrics) Request(o api.Observation) {
+	op := o.Operation
+	if op == "" {
+		op = "unknown"
+	}
+	m.requests.WithLabelValues(op, strconv.Itoa(o.Status), o.Code).Inc()
+	m.durations.WithLabelValues(op).Observe(o.Duration.Seconds())
+	m.received.WithLabelValues(op).Add(float64(max(o.BytesIn, 0)))
+	m.sent.WithLabelValues(op).Add(float64(max(o.BytesOut, 0)))
+}
+
+// counting is h with its requests under way counted.
+func (m *metrics) counting(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.inFlight.Inc()
+		defer m.inFlight.Dec()
+		h.ServeHTTP(w, r)
+	})
+}
+
+// Step, Panic and Collected make metrics a workers.Observer.
+func (m *metrics) Step(worker string, took time.Duration, err error) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	m.steps.WithLabelValues(worker, result).Inc()
+	m.stepTime.WithLabelValues(worker).Add(took.Seconds())
+	if worker == workers.Collector {
+		m.refused.Set(0)
+		if errors.Is(err, engine.ErrStoreRolledBack) {
+			m.refused.Set(1)
+		}
+	}
+}
+
+// Panic counts a defect.
+func (m *metrics) Panic(worker string) { m.panics.WithLabelValues(worker).Inc() }
+
+// Collected counts what a pass did.
+func (m *metrics) Collected(r engine.CollectReport) {
+	m.condemned.Add(float64(r.Condemned))
+	m.deleted.Add(float64(r.Deleted))
+	m.swept.Add(float64(r.Swept))
+	m.expired.Add(float64(r.Expired))
+}

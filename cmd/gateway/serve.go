@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sanctum-storage/gateway/admin"
+	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/workers"
+)
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve S3",
+		Long: `Serve S3 until SIGTERM or SIGINT.
+
+Without configuration, data is kept in ./sanctum-data, S3 is at 127.0.0.1:9000,
+the admin API at 127.0.0.1:9001, metrics and health at 127.0.0.1:9002. The first
+start makes a key file and a root credential, and prints the credential once.
+
+SIGHUP reads certificates and the log level again. SIGTERM refuses new requests,
+lets those under way end within shutdown.timeout, and exits with status 0; a
+second SIGTERM cuts them short.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			load := func() (*configuration, error) {
+				c, err := loadConfig(cmd, environment())
+				if err == nil {
+					err = c.checkListeners()
+				}
+				return c, err
+			}
+			c, err := load()
+			if err != nil {
+				return usage(err)
+			}
+			s := &process{configuration: c, reread: load, stdout: cmd.OutOrStdout(), metrics: newMetrics()}
+			s.level.Set(c.LogLevel)
+			s.log = newLogger(cmd.ErrOrStderr(), c.LogFormat, &s.level)
+			s.ready = &readiness{log: s.log}
+			return s.run(cmd.Context())
+		},
+	}
+	addSettingFlags(cmd, forServe)
+	return cmd
+}
+
+// process is one run of serve.
+type process struct {
+	*configuration
+	reread  func() (*configuration, error)
+	stdout  io.Writer
+	log     *slog.Logger
+	level   slog.LevelVar
+	metrics *metrics
+	ready   *readiness
+	certs   *certificates
+
+	listeners          *listeners
+	s3, admin, metricz *http.Server
+	failed             chan error // a listener that ended by itself
+}
+
+// run starts everything, waits for a signal, and ends everything.
+func (p *process) run(ctx context.Context) (err error) {
+	// Whatever is created is for this user alone, the store's files included.
+	syscall.Umask(0o077)
+	ctx, cut := context.WithCancel(ctx)
+	defer cut()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	if p.certs, err = newCertificates(p.configuration); err != nil {
+		return usage(err)
+	}
+	if p.listeners, err = bindListeners(p.configuration); err != nil {
+		return failed(err)
+	}
+	defer p.listeners.close()
+	d, err := openDeployment(ctx, p.configuration, p.log)
+	if err != nil {
+		return failed(err)
+	}
+	defer func() { err = failed(errors.Join(err, d.close())) }()
+	if err := p.prepare(ctx, d); err != nil {
+		return err
+	}
+	p.start(d)
+	running := workers.Start(ctx, workers.Config{Steps: d.engine, CollectInterval: p.CollectorInterval, Log: p.log, Observe: p.metrics})
+	defer running.Stop()
+	watched := make(chan struct{})
+	go func() { defer close(watched); p.certs.watch(ctx, p.log) }()
+	defer func() { cut(); <-watched }()
+
+	p.ready.begin(d.checks())
+	p.notify("READY=1")
+	err = p.wait(signals)
+	p.stop(ctx, signals)
+	return failed(err)
+}
+
+// prepare makes the root credential and the buckets that the settings ask for.
+func (p *process) prepare(ctx context.Context, d *deployment) error {
+	if p.AccessKey != "" {
+		if err := d.engine.SetRootCredential(p.AccessKey, p.SecretKey); err != nil {
+			return usage(fmt.Errorf("access_key and secret_key: %s", s3err.From(err).Message))
+		}
+	} else {
+		cred, created, err := d.engine.EnsureRootCredential(ctx)
+		if err != nil {
+			return failed(fmt.Errorf("root credential: %w", err))
+		}
+		if created {
+			if err := welcome(p.stdout, cred, p.s3URL(), p.S3Region); err != nil {
+				// Nobody has seen it: without it, the next start makes another.
+				return failed(errors.Join(fmt.Errorf("the generated root credential could not be printed: %w", err),
+					d.engine.DeleteAccessKey(ctx, cred.AccessKey)))
+			}
+		}
+	}
+	for _, name := range p.Buckets {
+		_, err := d.engine.CreateBucket(ctx, name, "", d.engine.Root().ID)
+		if err != nil && !errors.Is(err, s3err.BucketAlreadyOwnedByYou) && !errors.Is(err, s3err.BucketAlreadyExists) {
+			return failed(fmt.Errorf("bucket %q cannot be created: %w", name, err))
+		}
+	}
+	return nil
+}
+
+func (p *process) s3URL() string {
+	return endpoint(p.listeners.s3, p.hasTLS(), p.TLSACMEDomains)
+}
+
+// start begins to answer on all listeners.
+func (p *process) start(d *deployment) {
+	p.s3 = newServer(p.configuration, p.metrics.counting(api.New(api.Config{
+		Engine: d.engine, Region: p.S3Region, Domains: p.S3Domains, Log: p.log, Observe: p.metrics.Request,
+	})), p.log)
+	p.admin = newServer(p.configuration, admin.New(admin.Config{Engine: d.engine, Region: p.S3Region, Log: p.log}), p.log)
+	p.metricz = newServer(p.configuration, operatorHandler(p.metrics, p.ready), p.log)
+	p.metricz.ReadTimeout, p.metricz.WriteTimeout = operatorTimeout, operatorTimeout
+
+	p.failed = make(chan error, 3)
+	begin := func(name string, s *http.Server, l net.Listener, encrypted bool) {
+		conf := p.certs.config()
+		if !encrypted {
+			conf = nil
+		}
+		go func() {
+			if err := serve(s, l, conf); err != nil {
+				p.failed <- fmt.Errorf("%s listener: %w", name, err)
+			}
+		}()
+	}
+	begin("s3", p.s3, p.listeners.s3, true)
+	begin("admin", p.admin, p.listeners.admin, p.AdminTLS)
+	begin("metrics", p.metricz, p.listeners.metrics, false)
+	p.log.Info("serving", "s3", p.s3URL(), "admin", endpoint(p.listeners.admin, p.AdminTLS, p.TLSACMEDomains),
+		"metrics", endpoint(p.listeners.metrics, false, nil), "data", p.Data, "version", version)
+}
+
+// wait returns when the process is to end: nil for a signal, else why.
+func (p *process) wait(signals <-chan os.Signal) error {
+	for {
+		select {
+		case err := <-p.failed:
+			return err
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				p.log.Info("ending", "signal", s.String())
+				return nil
+			}
+			p.reload()
+		}
+	}
+}
+
+// reload applies what may change while serving: certificates and the log level.
+func (p *process) reload() {
+	if err := p.certs.reload(); err != nil {
+		p.log.Warn("the certificate cannot be reloaded; the old one stays", "error", err)
+	}
+	c, err := p.reread()
+	if err != nil {
+		p.log.Warn("the configuration cannot be reloaded", "error", err)
+		return
+	}
+	p.level.Set(c.LogLevel)
+	p.log.Info("reloaded", "log_level", c.LogLevel)
+}
+
+// stop ends the listeners: not ready first, then S3 and admin, whose requests
+// may end, and metrics last. Another signal cuts the wait short.
+func (p *process) stop(ctx context.Context, signals <-chan os.Signal) {
+	p.ready.drain()
+	p.notify("STOPPING=1")
+	ctx, cancel := context.WithTimeout(ctx, p.ShutdownTimeout)
+	defer cancel()
+	drained := make(chan bool, 2)
+	for _, s := range []*http.Server{p.s3, p.admin} {
+		go func() { drained <- shutdown(ctx, s) }()
+	}
+	clean := true
+	for left := 2; left > 0; {
+		select {
+		case ok := <-drained:
+			clean = clean && ok
+			left--
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				cancel()
+			}
+		}
+	}
+	p.metricz.Close()
+	if !clean {
+		p.log.Warn("requests were cut short")
+	}
+	p.log.Info("ended")
+}
+
+func (p *process) notify(state string) {
+	if err := notifySystemd(state); err != nil {
+		p.log.Warn("the service manager could not be told", "state", state, "error", err)
+	}
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Settings are everything that can be configured. They only start the process:
+// users, credentials and buckets live in the store. Their names, defaults and
+// meanings are in table, and nowhere else.
+type Settings struct {
+	Data      string
+	AccessKey string
+	SecretKey string
+	Buckets   []string
+
+	S3Address string
+	S3Region  string
+	S3Domains []string
+
+	AdminAddress string
+	AdminTLS     bool
+	AdminURL     string
+
+	MetricsAddress string
+
+	AllowInsecurePublic []string
+
+	TLSCertFile      string
+	TLSKeyFile       string
+	TLSACMEDomains   []string
+	TLSACMEEmail     string
+	TLSACMEDirectory string
+
+	KeyringPath       string
+	KeyringPassphrase string
+
+	CollectorInterval     time.Duration
+	CollectorGrace        time.Duration
+	CollectorUploadExpiry time.Duration
+
+	LimitsConnections       int
+	LimitsReadHeaderTimeout time.Duration
+	LimitsIdleTimeout       time.Duration
+
+	ShutdownTimeout time.Duration
+
+	LogLevel  slog.Level
+	LogFormat string
+}
+
+// scope says which commands take a setting as a flag. Every command reads all
+// settings from file and environment, so that one set of them serves all.
+type scope uint8
+
+const (
+	forServe  scope = 1 << iota // serve, and config, which looks at what serve would do
+	forFolder                   // commands that open a data folder by themselves
+	forClient                   // commands that talk to a running server's admin API
+	forHealth                   // the health command
+)
+
+// setting is one row of the table. Its environment variable is SANCTUM_ and the
+// key in capitals, with _ for the dot.
+type setting struct {
+	key    string // as in the file: section.name, or name alone
+	flag   string // empty: not a flag
+	def    string // as it would be written
+	scope  scope
+	secret bool // also read from the file named by key_file; never a flag, never shown
+	bare   string
+	value  value // where it goes
+	doc    string
+}
+
+// Limits of what is configured.
+const (
+	minConnections    = 16
+	maxConnections    = 1 << 20
+	minInterval       = time.Second
+	maxInterval       = 366 * 24 * time.Hour
+	everyListener     = "all"
+	defaultRegion     = "us-east-1"
+	defaultACMEServer = "https://acme-v02.api.letsencrypt.org/directory"
+)
+
+// table lists every setting, in the order in which they are shown.
+func (s *Settings) table() []setting {
+	interval := func(p *time.Duration) value { return &span{p, minInterval, maxInterval} }
+	return []setting{
+		{key: "data", flag: "data", def: "./sanctum-data", scope: forServe | forFolder, value: (*text)(&s.Data),
+			doc: "folder of the keyring, the store and the sealed blobs; made at the first start"},
+		{key: "access_key", secret: true, value: (*text)(&s.AccessKey),
+			doc: "access key of the root user; generated and stored at the first start when absent"},
+		{key: "secret_key", secret: true, value: (*text)(&s.SecretKey),
+			doc: "secret key of the root user"},
+		{key: "buckets", flag: "buckets", scope: forServe, value: (*list)(&s.Buckets),
+			doc: "buckets to create at start, owned by root, unless they exist"},
+
+		{key: "s3.address", flag: "s3", def: "127.0.0.1:9000", scope: forServe, value: (*address)(&s.S3Address),
+			doc: "host:port of the S3 API"},
+		{key: "s3.region", flag: "region", def: defaultRegion, scope: forServe | forClient, value: (*text)(&s.S3Region),
+			doc: "the region that clients sign for"},
+		{key: "s3.domains", flag: "s3-domains", scope: forServe, value: (*list)(&s.S3Domains),
+			doc: "domains under which bucket.domain addresses a bucket"},
+
+		{key: "admin.address", flag: "admin", def: "127.0.0.1:9001", scope: forServe, value: (*address)(&s.AdminAddress),
+			doc: "host:port of the admin API"},
+		{key: "admin.tls", flag: "admin-tls", def: "false", scope: forServe, value: (*flag)(&s.AdminTLS),
+			doc: "serve the admin API with the certificate of the tls section"},
+		{key: "admin.url", flag: "admin-url", def: "http://127.0.0.1:9001", scope: forClient, value: (*text)(&s.AdminURL),
+			doc: "where commands find the admin API"},
+
+		{key: "metrics.address", flag: "metrics", def: "127.0.0.1:9002", scope: forServe | forHealth, value: (*address)(&s.MetricsAddress),
+			doc: "host:port of /metrics, /livez and /readyz"},
+
+		{key: "allow_insecure_public", flag: "allow-insecure-public", bare: everyListener, scope: forServe,
+			value: &choices{&s.AllowInsecurePublic, []string{"s3", "admin", "metrics", everyListener}},
+			doc:   "listeners that may have a public address without TLS: s3, admin, metrics or all"},
+
+		{key: "tls.cert_file", flag: "tls-cert-file", scope: forServe, value: (*text)(&s.TLSCertFile),
+			doc: "certificate chain in PEM; read again on SIGHUP and when it changes"},
+		{key: "tls.key_file", flag: "tls-key-file", scope: forServe, value: (*text)(&s.TLSKeyFile),
+			doc: "private key of the certificate in PEM"},
+		{key: "tls.acme_domains", flag: "tls-acme-domains", scope: forServe, value: (*list)(&s.TLSACMEDomains),
+			doc: "domains to get certificates for by ACME (tls-alpn-01, so port 443 must lead here)"},
+		{key: "tls.acme_email", flag: "tls-acme-email", scope: forServe, value: (*text)(&s.TLSACMEEmail),
+			doc: "contact that the ACME authority may write to"},
+		{key: "tls.acme_directory", flag: "tls-acme-directory", def: defaultACMEServer, scope: forServe, value: (*text)(&s.TLSACMEDirectory),
+			doc: "directory URL of the ACME authority"},
+
+		{key: "keyring.path", flag: "keyring-path", scope: forServe | forFolder, value: (*text)(&s.KeyringPath),
+			doc: "the key file; empty: the file keyring in the data folder"},
+		{key: "keyring.passphrase", secret: true, value: (*text)(&s.KeyringPassphrase),
+			doc: "passphrase that the key file is locked with; empty: none"},
+
+		{key: "collector.interval", flag: "collector-interval", def: "1m", scope: forServe, value: interval(&s.CollectorInterval),
+			doc: "pause between two passes that delete what nothing refers to"},
+		{key: "collector.grace", flag: "collector-grace", def: "10m", scope: forServe, value: interval(&s.CollectorGrace),
+			doc: "how long replaced and deleted bytes are kept for readers that are under way"},
+		{key: "collector.upload_expiry", flag: "collector-upload-expiry", def: "168h", scope: forServe, value: interval(&s.CollectorUploadExpiry),
+			doc: "age at which an open multipart upload is aborted"},
+
+		{key: "limits.connections", flag: "limits-connections", def: "4096", scope: forServe, value: &count{&s.LimitsConnections, minConnections, maxConnections},
+			doc: "connections that the S3 listener holds at once; more wait in the system's queue"},
+		{key: "limits.read_header_timeout", flag: "limits-read-header-timeout", def: "15s", scope: forServe, value: interval(&s.LimitsReadHeaderTimeout),
+			doc: "time a client has to send the header of a request"},
+		{key: "limits.idle_timeout", flag: "limits-idle-timeout", def: "2m", scope: forServe, value: interval(&s.LimitsIdleTimeout),
+			doc: "time a connection may stay open between two requests"},
+
+		{key: "shutdown.timeout", flag: "shutdown-timeout", def: "30s", scope: forServe, value: interval(&s.ShutdownTimeout),
+			doc: "time that requests under way have to end after SIGTERM"},
+
+		{key: "log.level", flag: "log-level", def: "info", scope: forServe | forFolder, value: (*level)(&s.LogLevel),
+			doc: "debug, info, warn or error; read again on SIGHUP"},
+		{key: "log.format", flag: "log-format", def: "auto", scope: forServe | forFolder, value: &choice{&s.LogFormat, []string{"auto", "json", "text"}},
+			doc: "json, text, or auto: text on a terminal, json elsewhere"},
+	}
+}

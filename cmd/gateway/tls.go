@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/crypto/acme"
+	"golang.org/x/crypto/acme/autocert"
+)
+
+const (
+	certificatePoll = 5 * time.Second // how soon a changed file is noticed
+	maxPEMBytes     = 1 << 20
+	acmeFolder      = "acme" // in the data folder: account key and certificates
+)
+
+// certificates is where the TLS listeners get theirs from: files, ACME, or
+// nowhere, when TLS is off.
+type certificates struct {
+	files *certificateFiles
+	acme  *autocert.Manager
+}
+
+// newCertificates reads the certificate files, if any. It does not talk to an
+// ACME authority, which happens at the first handshake for a domain.
+func newCertificates(c *configuration) (*certificates, error) {
+	switch {
+	case c.TLSCertFile != "":
+		f := &certificateFiles{cert: c.TLSCertFile, key: c.TLSKeyFile}
+		if err := f.reload(); err != nil {
+			return nil, err
+		}
+		return &certificates{files: f}, nil
+	case len(c.TLSACMEDomains) > 0:
+		return &certificates{acme: &autocert.Manager{
+			Prompt:     autocert.AcceptTOS,
+			Cache:      autocert.DirCache(filepath.Join(c.Data, acmeFolder)),
+			HostPolicy: autocert.HostWhitelist(c.TLSACMEDomains...),
+			Email:      c.TLSACMEEmail,
+			Client:     &acme.Client{DirectoryURL: c.TLSACMEDirectory, UserAgent: "sanctum-gateway"},
+		}}, nil
+	}
+	return &certificates{}, nil
+}
+
+// config is the TLS configuration of a listener; nil when TLS is off.
+func (c *certificates) config() *tls.Config {
+	switch {
+	case c.files != nil:
+		return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.files.get}
+	case c.acme != nil:
+		t := c.acme.TLSConfig()
+		t.MinVersion = tls.VersionTLS12
+		return t
+	}
+	return nil
+}
+
+// reload reads the files again, if certificates come from files.
+func (c *certificates) reload() error {
+	if c.files == nil {
+		return nil
+	}
+	return c.files.reload()
+}
+
+// watch reloads the files when they change, until ctx ends. It polls, because
+// files that are swapped through symbolic links, as Kubernetes does, raise no
+// event on the name that is watched.
+func (c *certificates) watch(ctx context.Context, log *slog.Logger) {
+	if c.files == nil {
+		return
+	}
+	tick := time.NewTicker(certificatePoll)
+	defer tick.Stop()
+	tried := c.files.state()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now := c.files.state()
+		if slices.Equal(now, tried) {
+			continue
+		}
+		tried = now
+		if err := c.files.reload(); err != nil {
+			log.Warn("the changed certificate cannot be used; the old one stays", "error", err)
+			continue
+		}
+		log.Info("certificate reloaded")
+	}
+}
+
+// certificateFiles is a certificate and its key in two PEM files.
+type certificateFiles struct {
+	cert, key string
+	current   atomic.Pointer[tls.Certificate]
+}
+
+func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return f.current.Load(), nil
+}
+
+// reload puts the files in use, or leaves the old certificate if it cannot.
+func (f *certificateFiles) reload() error {
+	cert, err := readBounded(f.cert, maxPEMBytes)
+	if err != nil {
+		return fmt.Errorf("tls.cert_file: %w", err)
+	}
+	key, err := readPrivateKey(f.key)
+	if err != nil {
+		return fmt.Errorf("tls.key_file: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return fmt.Errorf("tls.cert_file %s and tls.key_file %s: %w", f.cert, f.key, err)
+	}
+	f.current.Store(&pair)
+	return nil
+}
+
+func readPrivateKey(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if err := checkPrivate(f, path); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, maxPEMBytes+1))
+	if err == nil && len(data) > maxPEMBytes {
+		err = errors.New("the file is too large for a key")
+	}
+	return data, err
+}
+
+// fileState tells one content of a file from another by what stat shows.
+type fileState struct {
+	size     int64
+	modified time.Time
+	absent   bool
+}
+
+func (f *certificateFiles) state() []fileState {
+	var all []fileState
+	for _, path := range []string{f.cert, f.key} {
+		fi, err := os.Stat(path)
+		if err != nil {
+			all = append(all, fileState{absent: true})
+			continue
+		}
+		all = append(all, fileState{size: fi.Size(), modified: fi.ModTime()})
+	}
+	return all
+}

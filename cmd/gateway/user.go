@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sanctum-storage/gateway/admin"
+)
+
+// adminCommand makes a command that talks to a running server.
+func adminCommand(use, short string, args cobra.PositionalArgs,
+	do func(cmd *cobra.Command, a *adminClient, output string, args []string) error) *cobra.Command {
+	cmd := &cobra.Command{Use: use, Short: short, Args: args}
+	output := addOutputFlag(cmd)
+	addSettingFlags(cmd, forClient)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if err := checkOutput(*output); err != nil {
+			return err
+		}
+		c, err := loadConfig(cmd, environment())
+		if err != nil {
+			return usage(err)
+		}
+		a, err := newAdminClient(c)
+		if err != nil {
+			return usage(err)
+		}
+		return failed(do(cmd, a, *output, args))
+	}
+	return cmd
+}
+
+// credentialFlags are the flags of commands that create a credential.
+type credentialFlags struct{ accessKey, secretKey, secretKeyFile string }
+
+func (f *credentialFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.accessKey, "access-key", "", "access key; generated when absent")
+	cmd.Flags().StringVar(&f.secretKey, "secret-key", "", "secret key; generated when absent; other users of this machine can see it while the command runs")
+	cmd.Flags().StringVar(&f.secretKeyFile, "secret-key-file", "", "file that holds the secret key")
+	cmd.MarkFlagsMutuallyExclusive("secret-key", "secret-key-file")
+}
+
+// secret is the secret key to set, empty to have one generated.
+func (f *credentialFlags) secret() (string, error) {
+	secret := f.secretKey
+	if f.secretKeyFile != "" {
+		var err error
+		if secret, err = readSecretFile(f.secretKeyFile); err != nil {
+			return "", usage(err)
+		}
+	}
+	if secret != "" && f.accessKey == "" {
+		return "", usage(errors.New("a secret key needs its --access-key"))
+	}
+	return secret, nil
+}
+
+func userCommand() *cobra.Command {
+	return group("user", "Manage the users of a running server", userAddCommand(), userListCommand(), userRemoveCommand())
+}
+
+func userAddCommand() *cobra.Command {
+	var flags credentialFlags
+	cmd := adminCommand("add NAME", "Create a user with a credential, which is shown this once", cobra.ExactArgs(1),
+		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
+			secret, err := flags.secret()
+			if err != nil {
+				return err
+			}
+			var made admin.NewUser
+			in := admin.CreateUser{Name: args[0], AccessKey: flags.accessKey, SecretKey: secret}
+			if err := a.call(cmd.Context(), http.MethodPost, "/v1/users", in, &made); err != nil {
+				return err
+			}
+			return printNewUser(cmd, output, made)
+		})
+	flags.add(cmd)
+	return cmd
+}
+
+func printNewUser(cmd *cobra.Command, output string, u admin.NewUser) error {
+	if output == "json" {
+		return writeJSON(cmd.OutOrStdout(), u)
+	}
+	return writeTable(cmd.OutOrStdout(), []string{"name", "id", "access key", "secret key"},
+		[][]string{{u.Name, u.ID, u.AccessKey, u.SecretKey}})
+}
+
+func userListCommand() *cobra.Command {
+	return adminCommand("list", "List all users", cobra.NoArgs,
+		func(cmd *cobra.Command, a *adminClient, output string, _ []string) error {
+			all, err := a.users(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if output == "json" {
+				return writeJSON(cmd.OutOrStdout(), all)
+			}
+			var rows [][]string
+			for _, u := range all {
+				rows = append(rows, []string{u.Name, u.ID, u.Created.Format(time.RFC3339)})
+			}
+			return writeTable(cmd.OutOrStdout(), []string{"name", "id", "created"}, rows)
+		})
+}
+
+// users reads all pages.
+func (a *adminClient) users(ctx context.Context) ([]admin.User, error) {
+	all := []admin.User{}
+	for after := ""; ; {
+		var page admin.Users
+		if err := a.call(ctx, http.MethodGet, "/v1/users?"+pageQuery(after), nil, &page); err != nil {
+			return nil, err
+		}
+		all = append(all, page.Users...)
+		if page.Next <= after {
+			return all, nil
+		}
+		after = page.Next
+	}
+}
+
+func pageQuery(after string) string {
+	q := url.Values{"limit": {fmt.Sprint(admin.MaxPage)}}
+	if after != "" {
+		q.Set("after", after)
+	}
+	return q.Encode()
+}
+
+func userRemoveCommand() *cobra.Command {
+	return adminCommand("remove NAME", "Remove a user that owns no bucket, and its credentials", cobra.ExactArgs(1),
+		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
+			return a.call(cmd.Context(), http.MethodDelete, "/v1/users/"+url.PathEscape(args[0]), nil, nil)
+		})
+}

@@ -1,0 +1,179 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// value is the place of a setting. set replaces what is there, so that a source
+// of higher rank hides lower ones entirely; String reads as set would take it.
+type value interface {
+	set(string) error
+	String() string
+	kind() string // for the help text
+}
+
+type text string
+
+func (t *text) set(s string) error { *t = text(s); return nil }
+func (t *text) String() string     { return string(*t) }
+func (t *text) kind() string       { return "string" }
+
+type flag bool
+
+func (f *flag) set(s string) error {
+	switch s {
+	case "true":
+		*f = true
+	case "false":
+		*f = false
+	default:
+		return fmt.Errorf("%q is neither true nor false", s)
+	}
+	return nil
+}
+func (f *flag) String() string { return strconv.FormatBool(bool(*f)) }
+func (f *flag) kind() string   { return "bool" }
+
+// list is written a,b,c. Empty items are passed over.
+type list []string
+
+func (l *list) set(s string) error {
+	*l = nil
+	for item := range strings.SplitSeq(s, ",") {
+		if item = strings.TrimSpace(item); item != "" && !slices.Contains(*l, item) {
+			*l = append(*l, item)
+		}
+	}
+	return nil
+}
+func (l *list) String() string { return strings.Join(*l, ",") }
+func (l *list) kind() string   { return "list" }
+
+// choices is a list of which every item is one of a few.
+type choices struct {
+	p  *[]string
+	of []string
+}
+
+func (c *choices) set(s string) error {
+	var l list
+	if err := l.set(s); err != nil {
+		return err
+	}
+	for _, item := range l {
+		if !slices.Contains(c.of, item) {
+			return fmt.Errorf("%q is none of %s", item, strings.Join(c.of, ", "))
+		}
+	}
+	*c.p = l
+	return nil
+}
+func (c *choices) String() string { return strings.Join(*c.p, ",") }
+func (c *choices) kind() string   { return "list" }
+
+// choice is one of a few words.
+type choice struct {
+	p  *string
+	of []string
+}
+
+func (c *choice) set(s string) error {
+	if !slices.Contains(c.of, s) {
+		return fmt.Errorf("%q is none of %s", s, strings.Join(c.of, ", "))
+	}
+	*c.p = s
+	return nil
+}
+func (c *choice) String() string { return *c.p }
+func (c *choice) kind() string   { return "string" }
+
+// address is a TCP address to listen on; no host means every interface.
+type address string
+
+func (a *address) set(s string) error {
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", s)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q: port %q is not a number from 0 to 65535", s, port)
+	} else if strconv.FormatUint(n, 10) != port {
+		return fmt.Errorf("%q: port %q has needless digits", s, port)
+	}
+	*a = address(s)
+	return nil
+}
+func (a *address) String() string { return string(*a) }
+func (a *address) kind() string   { return "host:port" }
+
+// isLoopback reports whether only this machine can reach a listen address. A
+// name other than localhost is not asked for: what it means may change.
+func isLoopback(addr string) bool {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// span is a duration within bounds.
+type span struct {
+	p        *time.Duration
+	min, max time.Duration
+}
+
+func (d *span) set(s string) error {
+	v, err := time.ParseDuration(s)
+	if err != nil {
+		return fmt.Errorf("%q is not a duration such as 90s, 10m or 168h", s)
+	}
+	if v < d.min || v > d.max {
+		return fmt.Errorf("%s is not within %s and %s", s, d.min, d.max)
+	}
+	*d.p = v
+	return nil
+}
+func (d *span) String() string { return d.p.String() }
+func (d *span) kind() string   { return "duration" }
+
+// count is a whole number within bounds.
+type count struct {
+	p        *int
+	min, max int
+}
+
+func (c *count) set(s string) error {
+	v, err := strconv.Atoi(s)
+	if err != nil {
+		return fmt.Errorf("%q is not a whole number", s)
+	}
+	if v < c.min || v > c.max {
+		return fmt.Errorf("%d is not within %d and %d", v, c.min, c.max)
+	}
+	*c.p = v
+	return nil
+}
+func (c *count) String() string { return strconv.Itoa(*c.p) }
+func (c *count) kind() string   { return "int" }
+
+// level is a log level by name.
+type level slog.Level
+
+func (l *level) set(s string) error {
+	for _, v := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
+		if strings.EqualFold(v.String(), s) {
+			*l = level(v)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is none of debug, info, warn, error", s)
+}
+func (l *level) String() string { return strings.ToLower(slog.Level(*l).String()) }
+func (l *level) kind() string   { return "string" }

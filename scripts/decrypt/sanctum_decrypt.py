@@ -1,0 +1,249 @@
+#!/usr/bin/python3
+"""Decrypts what Sanctum Gateway stored, without Sanctum Gateway.
+
+It needs the data folder of an embedded deployment (or copies of its keyring,
+meta.db and blobs), Python 3.9 or later, and python3-cryptography. A keyring
+file with a passphrase needs python3-argon2 too. Keep sanctum_format.py beside
+this file. It changes nothing in the data folder; stop the gateway first, or
+work on copies, so that nothing changes under it.
+"""
+
+import argparse
+import base64
+import getpass
+import hashlib
+import hmac
+import os
+import re
+import sqlite3
+import sys
+import tempfile
+
+from sanctum_format import (HEADER, Blob, BucketKeys, Corrupt, Keyring, WrongKey, group_digest, need,
+                            open_manifest, open_part, part_groups, sealed_size)
+
+
+# --- 10. a data folder ----------------------------------------------------------
+
+class DataFolder:
+    def __init__(self, path, keyring=None, passphrase=b""):
+        self.path = path
+        with open(keyring or os.path.join(path, "keyring"), "rb") as f:
+            self.keyring = Keyring(f.read(Keyring.MAX_FILE + 1), passphrase)
+        store = os.path.join(path, "meta.db")
+        if not os.path.exists(store):
+            raise FileNotFoundError("no such file: " + store)
+        self.db = open_store(store)
+        row = self.db.execute("SELECT id, seed FROM deployment").fetchone()
+        if row is None:
+            raise Corrupt("the store has no deployment")
+        self.deployment, self.keys = bytes(row[0]), {}
+        self.keyring.unwrap(self.deployment, "system", self.deployment, 1, row[1])
+
+    def buckets(self):
+        return {bytes(name): bytes(ident) for ident, name in self.db.execute("SELECT id, name FROM buckets ORDER BY name")}
+
+    def objects(self, bucket):
+        """Yields (name, size) in order."""
+        for name, size in self.db.execute("SELECT key, size FROM objects WHERE bucket_id = ? ORDER BY key", (bucket,)):
+            yield bytes(name), size
+
+    def bucket_keys(self, bucket, generation):
+        if (bucket, generation) not in self.keys:
+            row = self.db.execute("SELECT wrapped FROM bucket_seeds WHERE bucket_id = ? AND generation = ?",
+                                  (bucket, generation)).fetchone()
+            if row is None or row[0] is None:
+                raise WrongKey("the seed of generation %d is gone" % generation)
+            seed = self.keyring.unwrap(self.deployment, "bucket", bucket, generation, row[0])
+            self.keys[bucket, generation] = BucketKeys(seed, self.deployment, bucket, generation)
+        return self.keys[bucket, generation]
+
+    def manifest(self, bucket, name):
+        row = self.db.execute("SELECT version_id, size, generation, wrapped_key, manifest FROM objects"
+                              " WHERE bucket_id = ? AND key = ?", (bucket, name)).fetchone()
+        if row is None:
+            raise KeyError("no such object")
+        version, size, generation, wrapped, sealed = row
+        key = self.bucket_keys(bucket, generation).unwrap_key(wrapped or b"", version)
+        m = open_manifest(key, self.deployment, bucket, name, version, sealed or b"")
+        need(m.get("size", 0) == size, "the size in the row is not the manifest's")
+        return m
+
+    def body(self, m):
+        """Yields an object's bytes in pieces, each verified before it comes."""
+        if "inline" in m:
+            yield m["inline"]
+        for extent in m.get("extents", []):
+            yield from self.extent(extent)
+        if "parts" in m:
+            yield from self.parts(m["parts"])
+
+    def parts(self, parts):
+        for numbers, digest in zip(part_groups(parts), parts["groups"]):
+            rows = [row for row in self.db.execute(
+                "SELECT number, attempt, size, record FROM parts WHERE upload_id = ? AND number BETWEEN ? AND ? ORDER BY number",
+                (parts["upload"], numbers[0], numbers[-1])) if row[0] in set(numbers)]
+            if not hmac.compare_digest(group_digest(row[:3] for row in rows), digest):
+                raise Corrupt("the rows of parts %d to %d are not the manifest's" % (numbers[0], numbers[-1]))
+            for number, attempt, size, record in rows:
+                r = open_part(parts["key"], self.deployment, parts["bucket"], parts["upload"], number, attempt, record)
+                need(r.get("size", 0) == size, "the size in a part's row is not its record's")
+                for extent in r.get("extents", []):
+                    yield from self.extent(extent)
+
+    def extent(self, extent):
+        name = base64.b32encode(extent["blob"]).decode().lower()
+        with open(os.path.join(self.path, "blobs", "blobs", name[:2], name), "rb") as f:
+            def read(off, n):
+                f.seek(off)
+                return f.read(n)
+
+            blob = Blob(self.deployment, extent, read)
+            if read(0, HEADER) != blob.header or os.fstat(f.fileno()).st_size != sealed_size(blob.size):
+                raise Corrupt("blob %s has another header or length" % name)
+            yield from blob.range(extent.get("offset", 0), extent.get("length", 0))
+
+
+def open_store(path):
+    uri = "file:" + os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    db = sqlite3.connect(uri + "?mode=ro", uri=True)
+    try:
+        db.execute("SELECT count(*) FROM deployment").fetchone()
+        return db
+    except sqlite3.OperationalError:
+        # A store that was closed in order has no log, and can be read on a
+        # medium that cannot be written to. With a log it cannot, so say so.
+        db.close()
+        if os.path.exists(path + "-wal") and os.path.getsize(path + "-wal") > 0:
+            raise
+        return sqlite3.connect(uri + "?immutable=1", uri=True)
+
+
+# --- command line ---------------------------------------------------------------
+
+def save(pieces, path):
+    """Writes to a new file beside path, then gives it the name: never half an object."""
+    fd, temporary = tempfile.mkstemp(prefix=".sanctum-", dir=os.path.dirname(os.path.abspath(path)))
+    try:
+        with os.fdopen(fd, "wb") as f:
+            for piece in pieces:
+                f.write(piece)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def component(p):
+    """One path component for a piece of an object name. It can go nowhere else,
+    and two pieces never get the same one: what a file system may not take is
+    percent-encoded, and an end that is too long becomes a digest."""
+    safe = re.sub(rb"[\x00-\x1f%/\x7f]", lambda c: b"%%%02x" % c[0][0], p)
+    if len(safe) > 240:
+        safe = safe[:160] + b"%" + hashlib.sha256(p).hexdigest().encode()
+    return os.fsdecode({b"": b"%", b".": b"%2e", b"..": b"%2e%2e"}.get(safe, safe))
+
+
+def make_path(folder, name):
+    """The path to write an object to, its folders made. Where a folder's name is
+    taken by an object (both `a` and `a/b` may be objects), it gets a % more."""
+    pieces = [component(p) for p in name.split(b"/")]
+    for p in pieces[:-1]:
+        folder = os.path.join(folder, p)
+        while os.path.lexists(folder) and not os.path.isdir(folder):
+            folder += "%"
+        os.makedirs(folder, exist_ok=True)
+    return os.path.join(folder, pieces[-1])
+
+
+def find_bucket(folder, name):
+    buckets = folder.buckets()
+    if os.fsencode(name) not in buckets:
+        raise KeyError("no such bucket: " + name)
+    return buckets[os.fsencode(name)]
+
+
+def printable(name):
+    """One line for any name, which cannot move a terminal's cursor."""
+    return re.sub(rb"[\x00-\x1f\\\x7f]", lambda c: b"\\x%02x" % c[0][0], name)
+
+
+def run_list(folder, args):
+    names = [os.fsencode(args.bucket)] if args.bucket else folder.buckets()
+    for bucket in names:
+        ident = find_bucket(folder, os.fsdecode(bucket))
+        for name, size in folder.objects(ident):
+            sys.stdout.buffer.write(b"%d\t%s/%s\n" % (size, bucket, printable(name)))
+    return 0
+
+
+def run_get(folder, args):
+    bucket = find_bucket(folder, args.bucket)
+    pieces = folder.body(folder.manifest(bucket, os.fsencode(args.key)))
+    if args.output:
+        save(pieces, args.output)
+    else:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
+    return 0
+
+
+def run_get_all(folder, args):
+    failed = 0
+    for bucket, ident in folder.buckets().items():
+        for name, _ in folder.objects(ident):
+            try:
+                root = os.path.join(args.folder, component(bucket))
+                os.makedirs(root, exist_ok=True)
+                save(folder.body(folder.manifest(ident, name)), make_path(root, name))
+            except (Corrupt, WrongKey, OSError) as e:
+                failed += 1
+                print("%s/%s: %s" % (os.fsdecode(bucket), os.fsdecode(name), e), file=sys.stderr)
+    if failed:
+        print("%d objects could not be written" % failed, file=sys.stderr)
+    return 1 if failed else 0
+
+
+def parse_arguments(argv):
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", metavar="DIR", required=True, help="the gateway's data folder: keyring, meta.db and blobs")
+    p.add_argument("--keyring", metavar="FILE", help="the keyring, if it is not in the data folder")
+    p.add_argument("--passphrase-file", metavar="FILE", help="first line: the keyring's passphrase (needs python3-argon2); "
+                   "without it, the environment variable SANCTUM_PASSPHRASE, or - to be asked", default="")
+    commands = p.add_subparsers(dest="command", required=True)
+    c = commands.add_parser("list", help="sizes and names of all objects, or of one bucket's")
+    c.add_argument("bucket", metavar="BUCKET", nargs="?")
+    c.set_defaults(run=run_list)
+    c = commands.add_parser("get", help="decrypt one object, to standard output or a file")
+    c.add_argument("bucket", metavar="BUCKET")
+    c.add_argument("key", metavar="KEY")
+    c.add_argument("-o", "--output", metavar="FILE")
+    c.set_defaults(run=run_get)
+    c = commands.add_parser("get-all", help="decrypt every object into DIR/bucket/key; goes on after errors and exits 1")
+    c.add_argument("folder", metavar="DIR")
+    c.set_defaults(run=run_get_all)
+    return p.parse_args(argv)
+
+
+def read_passphrase(path):
+    if path == "-":
+        return getpass.getpass("Passphrase: ").encode()
+    if path:
+        with open(path, "rb") as f:
+            return f.readline().rstrip(b"\r\n")
+    return os.environb.get(b"SANCTUM_PASSPHRASE", b"")
+
+
+def main(argv=None):
+    args = parse_arguments(argv)
+    try:
+        folder = DataFolder(args.data, args.keyring, read_passphrase(args.passphrase_file))
+        return args.run(folder, args)
+    except (Corrupt, WrongKey, KeyError, OSError, sqlite3.Error) as e:
+        print("sanctum_decrypt: %s" % (e.args[0] if isinstance(e, KeyError) else e), file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# setup.sh GROUP: make this machine ready for a group of make targets.
+#
+#   go       build and run: Go alone
+#   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK
+#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl
+#
+# It looks before it installs, so it takes a moment when all is there. Missing
+# Debian packages are installed where this user may; else one line names them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+missing=()
+
+# need PACKAGE COMMAND…: the package is missing unless the command succeeds.
+need() {
+	local package=$1
+	shift
+	"$@" >/dev/null 2>&1 || missing+=("$package")
+}
+
+# The tests use Debian's own Python and aws-cli, whatever comes first in PATH.
+python_has() { /usr/bin/python3 -c "import $1"; }
+
+need_for_test() {
+	need ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+	need python3 test -x /usr/bin/python3
+	need python3-boto3 python_has boto3
+	need python3-cryptography python_has cryptography
+	need awscli test -x /usr/bin/aws
+	need nodejs command -v node
+	need npm command -v npm
+}
+
+need_for_clients() {
+	need_for_test
+	need rclone command -v rclone
+	need s3cmd command -v s3cmd
+	need restic command -v restic
+	need s3fs command -v s3fs
+	need fuse3 command -v fusermount3
+	need curl command -v curl
+}
+
+install_missing() {
+	((${#missing[@]})) || return 0
+	local hint="apt-get install ${missing[*]}"
+	if ! command -v apt-get >/dev/null; then
+		echo "setup: missing: ${missing[*]} (names of Debian packages); install them and run this again" >&2
+		exit 1
+	elif ((EUID != 0)); then
+		echo "setup: missing: ${missing[*]}; run as root: $hint" >&2
+		exit 1
+	fi
+	echo "setup: $hint" >&2
+	export DEBIAN_FRONTEND=noninteractive
+	local apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
+	"${apt[@]}" update >&2
+	"${apt[@]}" install -y --no-install-recommends "${missing[@]}" >&2
+}
+
+# install_node_modules brings what the lock files of the Node tests name.
+install_node_modules() {
+	local lock dir
+	while IFS= read -r lock; do
+		dir=$(dirname "$lock")
+		if [[ ! $dir/node_modules/.package-lock.json -nt $lock ]]; then
+			echo "setup: npm ci in $dir" >&2
+			npm ci --prefix "$dir" --no-audit --no-fund --loglevel=error >&2
+			touch "$dir/node_modules/.package-lock.json"
+		fi
+	done < <(git ls-files '*package-lock.json')
+}
+
+if ! command -v go >/dev/null; then
+	echo "setup: Go is missing: install Go 1.26 or later from https://go.dev/dl/ and put it in PATH" >&2
+	exit 1
+fi
+case ${1-} in
+go) ;;
+test)
+	need_for_test
+	install_missing
+	install_node_modules
+	;;
+clients)
+	need_for_clients
+	install_missing
+	install_node_modules
+	;;
+*)
+	echo "usage: $0 go|test|clients" >&2
+	exit 2
+	;;
+esac

@@ -1,0 +1,181 @@
+// Package workers paces the engine's background steps: it decides when, the
+// engine decides what. It holds no logic of storage, and no goroutine of it
+// outlives Stop.
+package workers
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+)
+
+const (
+	// DefaultCollectInterval is the pause between two passes of collection.
+	DefaultCollectInterval = time.Minute
+	// BeatInterval is the pause between two signs of life of this process.
+	// Another gateway may take reservations from a process that stays silent
+	// for many of these.
+	BeatInterval = 5 * time.Second
+
+	// backlogPause is the pause between bounded passes while there is more to do,
+	// so that a long backlog leaves room for requests.
+	backlogPause = 50 * time.Millisecond
+	// jitter spreads pauses by up to this part of them to either side, so that
+	// several gateways over one store do not step at the same moment.
+	jitter = 0.1
+	// maxBackoff is how many intervals the pause grows to while a step fails.
+	maxBackoff = 8
+)
+
+// Names of the workers, as metrics and logs show them.
+const (
+	Collector = "collector"
+	Heartbeat = "heartbeat"
+)
+
+// Steps are the engine's bounded steps; *engine.Engine has them.
+type Steps interface {
+	Collect(ctx context.Context) (engine.CollectReport, error)
+	Beat(ctx context.Context) error
+}
+
+// Config says what to run and whom to tell.
+type Config struct {
+	Steps           Steps
+	CollectInterval time.Duration // 0: DefaultCollectInterval
+	BeatInterval    time.Duration // 0: BeatInterval
+	Log             *slog.Logger  // nil: nothing is logged
+	Observe         Observer      // nil: nobody is told
+}
+
+// Observer is told of what happened. It must be safe for concurrent use.
+type Observer interface {
+	// Step is called after every step, with its error or nil.
+	Step(worker string, took time.Duration, err error)
+	// Panic is called when a step panicked; Step follows with an error.
+	Panic(worker string)
+	// Collected is called after every pass, with what it did until it ended or
+	// failed; Step follows.
+	Collected(r engine.CollectReport)
+}
+
+// Workers are running workers.
+type Workers struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// Start runs all workers until ctx ends or Stop is called.
+func Start(ctx context.Context, c Config) *Workers {
+	if c.CollectInterval == 0 {
+		c.CollectInterval = DefaultCollectInterval
+	}
+	if c.BeatInterval == 0 {
+		c.BeatInterval = BeatInterval
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Observe == nil {
+		c.Observe = nobody{}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	w := &Workers{cancel: cancel}
+	w.done.Go(func() { c.pace(ctx, Collector, c.CollectInterval, c.collect) })
+	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
+	return w
+}
+
+// Stop ends the workers and waits for steps under way, which end soon, because
+// their context does. It may be called more than once.
+func (w *Workers) Stop() {
+	w.cancel()
+	w.done.Wait()
+}
+
+// step does one bounded piece of work and says whether there is more to do now.
+type step func(ctx context.Context) (more bool, err error)
+
+// pace runs a step over and over: at once while there is a backlog, after the
+// interval else, and ever more rarely while it fails.
+func (c *Config) pace(ctx context.Context, name string, interval time.Duration, do step) {
+	failures := 0
+	for ctx.Err() == nil {
+		start := time.Now()
+		more, err := c.guarded(ctx, name, do)
+		if err != nil && ctx.Err() != nil {
+			return // it was interrupted, and did not fail
+		}
+		c.Observe.Step(name, time.Since(start), err)
+		pause := interval
+		switch {
+		case err != nil:
+			failures++
+			pause = interval * time.Duration(min(failures, maxBackoff))
+			c.Log.Warn("background step failed", "worker", name, "error", err, "failures", failures)
+		default:
+			failures = 0
+			if more {
+				pause = min(backlogPause, interval)
+			}
+		}
+		if !sleep(ctx, spread(pause)) {
+			return
+		}
+	}
+}
+
+// guarded turns a panic into an error: a defect in a background step must not
+// take the requests down.
+func (c *Config) guarded(ctx context.Context, name string, do step) (more bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.Observe.Panic(name)
+			c.Log.Error("background step panicked", "worker", name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			more, err = false, fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return do(ctx)
+}
+
+func (c *Config) collect(ctx context.Context) (more bool, err error) {
+	r, err := c.Steps.Collect(ctx)
+	c.Observe.Collected(r)
+	if n := r.Condemned + r.Deleted + r.Swept + r.Expired; n > 0 {
+		c.Log.Debug("collected", "condemned", r.Condemned, "deleted", r.Deleted,
+			"swept", r.Swept, "expired_uploads", r.Expired, "more", r.More)
+	}
+	return r.More, err
+}
+
+func (c *Config) beat(ctx context.Context) (bool, error) { return false, c.Steps.Beat(ctx) }
+
+// spread moves a pause at random within the jitter.
+func spread(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (1 - jitter + 2*jitter*rand.Float64()))
+}
+
+// sleep waits for d and reports whether ctx is still alive then.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// nobody observes nothing.
+type nobody struct{}
+
+func (nobody) Step(string, time.Duration, error) {}
+func (nobody) Panic(string)                      {}
+func (nobody) Collected(engine.CollectReport)    {}

@@ -1,0 +1,190 @@
+package workers
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+)
+
+// script is Steps that answer from a list, then with zero values.
+type script struct {
+	mu       sync.Mutex
+	collects []func() (engine.CollectReport, error)
+	at       []time.Duration // when Collect was called, since the start
+	beats    int
+	start    time.Time
+}
+
+func (s *script) Collect(context.Context) (engine.CollectReport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.at = append(s.at, time.Since(s.start))
+	if len(s.collects) == 0 {
+		return engine.CollectReport{}, nil
+	}
+	f := s.collects[0]
+	s.collects = s.collects[1:]
+	return f()
+}
+
+func (s *script) Beat(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beats++
+	return nil
+}
+
+// tally counts what an Observer is told.
+type tally struct {
+	mu                            sync.Mutex
+	steps, failed, panics, passes int
+}
+
+func (c *tally) Step(worker string, _ time.Duration, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if worker != Collector {
+		return
+	}
+	c.steps++
+	if err != nil {
+		c.failed++
+	}
+}
+func (c *tally) Panic(string) { c.mu.Lock(); c.panics++; c.mu.Unlock() }
+func (c *tally) Collected(engine.CollectReport) {
+	c.mu.Lock()
+	c.passes++
+	c.mu.Unlock()
+}
+
+// runFor runs workers in a bubble of simulated time.
+func runFor(t *testing.T, d time.Duration, s *script) *tally {
+	t.Helper()
+	counted := &tally{}
+	s.start = time.Now()
+	w := Start(t.Context(), Config{Steps: s, CollectInterval: time.Minute, Observe: counted})
+	time.Sleep(d)
+	w.Stop()
+	return counted
+}
+
+func TestPaceAndBeat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{}
+		c := runFor(t, time.Hour, s)
+		if n := len(s.at); n < 54 || n > 68 {
+			t.Errorf("%d passes in an hour at one a minute", n)
+		}
+		if s.beats < 650 || s.beats > 801 {
+			t.Errorf("%d beats in an hour at one in five seconds", s.beats)
+		}
+		if c.failed != 0 || c.passes != len(s.at) {
+			t.Errorf("observed %d passes, %d failures; want %d, 0", c.passes, c.failed, len(s.at))
+		}
+		even := true
+		for i := 2; i < len(s.at); i++ {
+			even = even && s.at[i]-s.at[i-1] == s.at[1]-s.at[0]
+		}
+		if even {
+			t.Error("the pauses have no jitter")
+		}
+	})
+}
+
+func TestBacklogIsWorkedOffAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		more := func() (engine.CollectReport, error) { return engine.CollectReport{Deleted: 1, More: true}, nil }
+		s := &script{collects: []func() (engine.CollectReport, error){more, more, more, more}}
+		runFor(t, 10*time.Second, s)
+		if len(s.at) != 5 {
+			t.Errorf("%d passes within 10 s, want 4 with a backlog and one without", len(s.at))
+		}
+	})
+}
+
+func TestFailureIsNotABacklog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		refused := func() (engine.CollectReport, error) {
+			return engine.CollectReport{Deleted: 1, More: true}, engine.ErrStoreRolledBack
+		}
+		s := &script{collects: []func() (engine.CollectReport, error){refused, refused, refused}}
+		c := runFor(t, 10*time.Second, s)
+		if len(s.at) != 1 {
+			t.Errorf("%d passes within 10 s of a refusal, want 1", len(s.at))
+		}
+		if c.passes != 1 || c.failed != 1 {
+			t.Errorf("observed %d passes, %d failures; want what was done and its error", c.passes, c.failed)
+		}
+	})
+}
+
+func TestFailuresBackOffAndRecover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fail := func() (engine.CollectReport, error) { return engine.CollectReport{}, errors.New("disk on fire") }
+		s := &script{}
+		for range 5 {
+			s.collects = append(s.collects, fail)
+		}
+		c := runFor(t, time.Hour, s)
+		if c.failed != 5 {
+			t.Fatalf("observed %d failures, want 5", c.failed)
+		}
+		if first, fifth := s.at[1]-s.at[0], s.at[5]-s.at[4]; fifth < 3*first {
+			t.Errorf("pause after one failure %s, after five %s: does not grow", first, fifth)
+		}
+		if last := s.at[len(s.at)-1] - s.at[len(s.at)-2]; last > 2*time.Minute {
+			t.Errorf("pause %s long after the last failure", last)
+		}
+	})
+}
+
+func TestPanicIsCountedAndSurvived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{collects: []func() (engine.CollectReport, error){func() (engine.CollectReport, error) { panic("a defect") }}}
+		c := runFor(t, 10*time.Minute, s)
+		if c.panics != 1 || c.failed != 1 {
+			t.Errorf("observed %d panics, %d failures; want 1, 1", c.panics, c.failed)
+		}
+		if c.passes == 0 {
+			t.Error("the worker did not go on after the panic")
+		}
+	})
+}
+
+func TestStopInterruptsAndWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &blocking{entered: make(chan struct{})}
+		counted := &tally{}
+		w := Start(t.Context(), Config{Steps: s, Observe: counted})
+		<-s.entered
+		w.Stop()
+		if !s.left {
+			t.Error("Stop returned while a step was under way")
+		}
+		if counted.failed != 0 {
+			t.Error("an interrupted step counts as failed")
+		}
+		w.Stop()
+	})
+}
+
+// blocking is Steps whose Collect lasts until it is interrupted.
+type blocking struct {
+	entered chan struct{}
+	left    bool
+}
+
+func (b *blocking) Collect(ctx context.Context) (engine.CollectReport, error) {
+	close(b.entered)
+	<-ctx.Done()
+	time.Sleep(time.Second)
+	b.left = true
+	return engine.CollectReport{}, ctx.Err()
+}
+func (b *blocking) Beat(context.Context) error { return nil }
