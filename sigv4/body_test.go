@@ -61,6 +61,9 @@ func TestBodies(t *testing.T) {
 				id, wire := wireOf(t, upload{mode: mode, data: data, chunkSize: chunk})
 				for name, wrap := range readers {
 					for _, callers := range []string{"plain", "one"} {
+						if size > MaxBufferedChunk && (name == "one" || callers == "one") {
+							continue // takes long and shows nothing that smaller ones do not
+						}
 						body, err := id.Body(wrap(bytes.NewReader(wire)), int64(len(wire)), int64(size), declaredFor(mode))
 						if err != nil {
 							t.Fatal(err)
@@ -105,7 +108,7 @@ func (s *splitReader) Read(p []byte) (int, error) {
 // another piece, and once it never comes.
 func TestEverySplit(t *testing.T) {
 	for _, mode := range allModes {
-		data := pattern(2*MinChunkSize + 100)
+		data := pattern(MinChunkSize + 40)
 		id, wire := wireOf(t, upload{mode: mode, data: data, chunkSize: MinChunkSize})
 		for at := range wire {
 			body, err := id.Body(&splitReader{wire, at}, int64(len(wire)), int64(len(data)), declaredFor(mode))
