@@ -69,7 +69,8 @@ func (e *Engine) advanceEpoch(ctx context.Context) error {
 	if err := e.store.AdvanceEpoch(ctx, epoch); err != nil {
 		return err // ErrConflict: another gateway collects; its turn
 	}
-	return e.backend.Delete(ctx, e.marker(epoch))
+	// The one before as well: the step that should have deleted it may have been cut short.
+	return e.backend.Delete(ctx, e.marker(epoch), e.marker(epoch-1))
 }
 
 // AcceptStore declares the store, as it is now, to be the deployment's: after

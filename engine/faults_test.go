@@ -1,0 +1,255 @@
+package engine_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/faults"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// scenario does one of everything and keeps what was acknowledged, and for
+// writes that failed what may be there instead.
+func (r *rig) scenario(seed uint64) map[string][][]byte {
+	may := make(map[string][][]byte) // key: acceptable bodies; nil among them: absent
+	write := func(key string, data []byte, err error) {
+		if err != nil {
+			if len(may[key]) == 0 {
+				may[key] = [][]byte{nil}
+			}
+			may[key] = append(may[key], data)
+			return
+		}
+		may[key] = [][]byte{data}
+	}
+	put := func(key string, data []byte) {
+		_, err := r.put(key, data)
+		write(key, data, err)
+	}
+	small, large := body(seed, 5000), body(seed+1, 300_000)
+	put("small", small)
+	put("large", large)
+	put("small", large[:100])
+	_, err := r.e.CopyObject(r.t.Context(), engine.CopyObject{SourceBucket: r.b, SourceKey: "large", Bucket: r.b, Key: "copy", Owner: r.b.Owner})
+	write("copy", large, err)
+	err = r.e.DeleteObject(r.t.Context(), r.b, engine.DeleteObject{Key: "large"})
+	write("large", nil, err)
+	u, err := r.e.CreateUpload(r.t.Context(), engine.CreateUpload{Bucket: r.b, Key: "multi", Owner: r.b.Owner})
+	if err == nil {
+		var parts []engine.CompletedPart
+		for n := 1; n <= 2 && err == nil; n++ {
+			var p engine.Part
+			p, err = r.e.UploadPart(r.t.Context(), engine.UploadPart{Bucket: r.b, Key: "multi", Upload: u.ID, Number: 5 - n,
+				Body: engine.Body{Reader: bytes.NewReader(large), Size: int64(len(large))}})
+			parts = []engine.CompletedPart{{Number: 5 - n, ETag: p.ETag}}
+		}
+		if err == nil {
+			_, err = r.complete(u, parts...)
+		}
+	}
+	write("multi", large, err)
+	r.e.Collect(r.t.Context()) // may fail: then it is done later
+	return may
+}
+
+func (r *rig) wantScenario(may map[string][][]byte, when string) {
+	r.t.Helper()
+	for key, bodies := range may {
+		got, err := r.get(key, nil)
+		ok := false
+		for _, want := range bodies {
+			ok = ok || want == nil && errors.Is(err, s3err.NoSuchKey) || want != nil && err == nil && bytes.Equal(got, want)
+		}
+		if !ok {
+			r.t.Fatalf("%s: %q has %d bytes, error %v; want one of %d outcomes", when, key, len(got), err, len(bodies))
+		}
+	}
+}
+
+// Every call of the backend fails in turn, before and after its effect, and
+// nothing acknowledged is lost, nothing else is visible, and nothing is left.
+func TestEveryBackendCallFails(t *testing.T) {
+	for _, when := range []faults.When{faults.Before, faults.After} {
+		for n := 1; ; n++ {
+			r := newRig(t)
+			plan := faults.NewPlan(uint64(n))
+			r.config.Backend = faults.Backend(r.backend, plan)
+			r.reopen()
+			plan.Add(faults.Rule{When: when, N: n})
+			may := r.scenario(uint64(n))
+			fired := plan.Fired()
+			plan.Clear()
+			at := fmt.Sprintf("backend call %d failed %v its effect", n, when)
+			r.wantScenario(may, at)
+			r.reopen()
+			r.wantScenario(may, at+", restarted")
+			r.wantClean(-1)
+			r.e.Close()
+			if fired == 0 {
+				if n < 5 {
+					t.Fatalf("only %d calls were swept", n)
+				}
+				break
+			}
+		}
+	}
+}
+
+// A hostile backend gets right bytes served, or an error: never others.
+func TestEvilBackend(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	sizes := []int{1, 4096, 65535, 65536, 65537, 1 << 20, 1<<20 + 1, 3<<20 + 5}
+	r := newRig(t)
+	evil := faults.NewEvil(r.backend, seed)
+	r.config.Backend = evil
+	r.reopen()
+	for i, n := range sizes {
+		r.mustPut(fmt.Sprint("older", n), body(seed+uint64(i)+100, n))
+		r.mustPut(fmt.Sprint("k", n), body(seed+uint64(i), n))
+	}
+	for _, mode := range faults.ReadModes() {
+		before := evil.Tampered()
+		for i, n := range sizes {
+			data := body(seed+uint64(i), n)
+			for range 8 {
+				evil.Set(mode, -1)
+				got, err := r.get(fmt.Sprint("k", n), nil)
+				if err == nil && !bytes.Equal(got, data) || !bytes.HasPrefix(data, got) {
+					t.Fatalf("%v: %d bytes served falsely, error %v", mode, n, err)
+				}
+				if err != nil && n <= engine.VerifyWhole && len(got) > 0 {
+					t.Errorf("%v: %d of %d bytes left before the error", mode, len(got), n)
+				}
+				a := rand.IntN(n)
+				got, err = r.get(fmt.Sprint("k", n), &engine.Range{First: int64(a), Last: -1})
+				if err == nil && !bytes.Equal(got, data[a:]) || !bytes.HasPrefix(data[a:], got) {
+					t.Fatalf("%v: range from %d of %d served falsely, error %v", mode, a, n, err)
+				}
+			}
+		}
+		// What follows a blob's end is never read; fsck sees it by its size.
+		if evil.Tampered() == before && mode != faults.Extend {
+			t.Errorf("%v: nothing was tampered with", mode)
+		}
+		evil.Set(faults.Honest, -1)
+	}
+	for i, n := range sizes {
+		r.wantBody(fmt.Sprint("k", n), body(seed+uint64(i), n))
+	}
+	evil.Set(faults.DiskFull, -1)
+	if _, err := r.put("full", body(1, 100_000)); !errors.Is(err, s3err.SlowDown) {
+		t.Errorf("full disk: %v, want SlowDown", err)
+	}
+	evil.Set(faults.Honest, -1)
+	r.wantAbsent("full")
+	r.wantClean(2 * len(sizes))
+}
+
+func TestFsckFinds(t *testing.T) {
+	r := newRig(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	evil := faults.NewEvil(r.backend, seed)
+	r.config.Backend = evil
+	r.reopen()
+	r.mustPut("k", body(1, 100_000))
+	find := func(kind string, deep bool) {
+		t.Helper()
+		report, err := r.e.Fsck(t.Context(), engine.FsckOptions{Deep: deep})
+		if err != nil || len(report.Findings) != 1 || report.Findings[0].Kind != kind {
+			t.Errorf("want %s: %+v, %v", kind, report.Findings, err)
+		}
+	}
+	evil.Set(faults.FlipByte, 90_000)
+	find("object-unreadable", true)
+	evil.Set(faults.DropWrite, -1)
+	r.mustPut("dropped", body(2, 10))
+	evil.Set(faults.Honest, -1)
+	find("blob-missing", false)
+	r.delete("dropped")
+	r.collect()
+	stray := backends.NewBlobID()
+	if err := r.backend.Put(t.Context(), stray, bytes.NewReader([]byte("x")), 1); err != nil {
+		t.Fatal(err)
+	}
+	find("unknown-blob", false)
+}
+
+// The collector of a store that was rolled back deletes nothing.
+func TestRolledBackStore(t *testing.T) {
+	r := newRig(t)
+	r.mustPut("k", body(1, 1000))
+	r.wantClean(1)
+	r.mustPut("k", body(2, 1000))
+	// Another backend is, to the store, what an older store is to the backend.
+	c := r.config
+	c.Backend = mem.New()
+	e, err := engine.Open(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Collect(t.Context()); !errors.Is(err, engine.ErrStoreRolledBack) {
+		t.Fatalf("%v, want ErrStoreRolledBack", err)
+	}
+	if n, err := r.store.DeadBlobs(t.Context(), r.e.Root().Created.Add(100*hour), 10); err != nil || len(n) == 0 {
+		t.Errorf("the ledger forgot: %v, %v", n, err)
+	}
+	if err := e.AcceptStore(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Collect(t.Context()); err != nil {
+		t.Errorf("after it was accepted: %v", err)
+	}
+}
+
+// Reservations of a process that is gone are collected; a process that was only
+// paused cannot commit what was condemned meanwhile.
+func TestAbandonedReservations(t *testing.T) {
+	r := newRig(t)
+	paused := r.e
+	data := body(1, 200_000)
+	condemn := &hookReader{data: data, hook: func() {
+		r.reopen() // takes the first for dead, as the only process may
+		r.collect()
+	}}
+	_, err := paused.PutObject(t.Context(), engine.PutObject{Bucket: r.b, Key: "k", Owner: r.b.Owner,
+		Body: engine.Body{Reader: condemn, Size: int64(len(data))}})
+	if !errors.Is(err, s3err.ServiceUnavailable) || !errors.Is(err, meta.ErrReservationLost) {
+		t.Fatalf("%v, want a refused commit", err)
+	}
+	r.wantAbsent("k")
+	r.mustPut("k", data)
+	report, err := r.e.Fsck(t.Context(), engine.FsckOptions{})
+	if err != nil || report.Lost != 0 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+}
+
+// hookReader calls hook half way.
+type hookReader struct {
+	data []byte
+	off  int
+	hook func()
+}
+
+func (h *hookReader) Read(p []byte) (int, error) {
+	if h.off >= len(h.data)/2 && h.hook != nil {
+		h.hook()
+		h.hook = nil
+	}
+	n := copy(p, h.data[h.off:])
+	h.off += n
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
