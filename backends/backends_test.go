@@ -57,6 +57,12 @@ func TestCompareIsTheOrderOfText(t *testing.T) {
 	for i := range ids {
 		ids[i] = NewBlobID()
 	}
+	for i := range ids[1:] { // and neighbours that differ late
+		if i%2 == 0 {
+			ids[i+1] = ids[i]
+			ids[i+1][i%20] ^= byte(1 + i%255)
+		}
+	}
 	slices.SortFunc(ids, BlobID.Compare)
 	if !slices.IsSortedFunc(ids, func(a, b BlobID) int { return strings.Compare(a.String(), b.String()) }) {
 		t.Fatal("Compare disagrees with the text")

@@ -1,10 +1,10 @@
 package backends
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/base32"
 	"fmt"
-	"strings"
 )
 
 // BlobID names a blob: 160 random bits, used once in the life of a deployment.
@@ -50,4 +50,17 @@ func (id BlobID) IsZero() bool { return id == BlobID{} }
 // Compare orders ids as List does: by their text, byte by byte, which is how
 // object stores list names. It is NOT the order of the raw bytes, because in
 // ASCII the digits 2-7 come before the letters. It returns -1, 0 or +1.
-func (id BlobID) Compare(other BlobID) int { return strings.Compare(id.String(), other.String()) }
+func (id BlobID) Compare(other BlobID) int {
+	const group = 5 // bytes that become 8 characters on their own
+	for i := range id {
+		if id[i] == other[i] {
+			continue
+		}
+		var a, b [8]byte
+		i -= i % group
+		blobIDText.Encode(a[:], id[i:i+group])
+		blobIDText.Encode(b[:], other[i:i+group])
+		return bytes.Compare(a[:], b[:])
+	}
+	return 0
+}

@@ -61,7 +61,7 @@ func child(t *testing.T, part, dir string) *exec.Cmd {
 func crashBody(id backends.BlobID) []byte {
 	sum := sha256.Sum256(id[:])
 	rng := rand.NewChaCha8(sum)
-	sizes := []int{0, 1, 4096, 65536, 300_000, 2 << 20}
+	sizes := []int{0, 1, 4096, 65536, 300_000}
 	data := make([]byte, sizes[int(sum[0])%len(sizes)])
 	rng.Read(data)
 	return data
@@ -100,7 +100,7 @@ func (r *slowReader) Read(p []byte) (int, error) {
 	if len(r.data) == 0 {
 		return 0, io.EOF
 	}
-	n := copy(p[:min(len(p), 10_000)], r.data)
+	n := copy(p[:min(len(p), 4_000)], r.data)
 	r.data = r.data[n:]
 	return n, nil
 }
@@ -114,8 +114,8 @@ func TestKill(t *testing.T) {
 	rng := rand.New(rand.NewPCG(seed, 0))
 	acked := make(map[backends.BlobID]bool)
 	leftovers := 0
-	for round := range 8 {
-		for _, id := range runAndKill(t, dir, 20+rng.IntN(200)) {
+	for round := range 6 {
+		for _, id := range runAndKill(t, dir, 20+rng.IntN(80)) {
 			acked[id] = true
 		}
 		leftovers += len(files(t, filepath.Join(dir, tmpName)))

@@ -171,7 +171,7 @@ func (r Rule) failure(op Op, call int) error {
 }
 
 // MaxSweep bounds Sweep: a run with more calls than this is a loop.
-const MaxSweep = 2_000
+const MaxSweep = 1_000
 
 // Sweep runs a scenario once for each call it makes of op and each side of the
 // call's effect, with that call failing by err (nil: ErrInjected), and stops
