@@ -53,16 +53,15 @@ type Gateway struct {
 	Root    engine.Credential
 	Client  *http.Client // follows no redirects
 	Server  *httptest.Server
-
-	now func() time.Time
+	Now     func() time.Time // by which requests are signed
 }
 
 // Start runs a gateway until the test ends.
 func Start(t testing.TB, o Options) *Gateway {
 	t.Helper()
-	g := &Gateway{Store: o.Store, Backend: o.Backend, Keys: o.Keys, Region: o.Region, now: o.Now}
-	if g.now == nil {
-		g.now = time.Now
+	g := &Gateway{Store: o.Store, Backend: o.Backend, Keys: o.Keys, Region: o.Region, Now: o.Now}
+	if g.Now == nil {
+		g.Now = time.Now
 	}
 	if g.Region == "" {
 		g.Region = api.DefaultRegion
@@ -152,7 +151,7 @@ func (g *Gateway) Request(t testing.TB, method, target string, body []byte) *htt
 // Sign signs a request with the hash of body, which must be what it sends.
 func (g *Gateway) Sign(t testing.TB, r *http.Request, c engine.Credential, body []byte) {
 	t.Helper()
-	if err := sigv4.Sign(r, c.AccessKey, c.SecretKey, g.Region, "s3", sigv4.PayloadHash(body), g.now()); err != nil {
+	if err := sigv4.Sign(r, c.AccessKey, c.SecretKey, g.Region, "s3", sigv4.PayloadHash(body), g.Now()); err != nil {
 		t.Fatalf("sign %s %s: %v", r.Method, r.URL, err)
 	}
 }
