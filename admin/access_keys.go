@@ -51,7 +51,7 @@ func (s *Server) listAccessKeys(ctx context.Context, r *request) (reply, error) 
 	}
 	all := AccessKeys{AccessKeys: []AccessKey{}}
 	for _, k := range keys {
-		all.AccessKeys = append(all.AccessKeys, AccessKey{k.ID, k.Created.UTC()})
+		all.AccessKeys = append(all.AccessKeys, AccessKey{k.ID, shown(k.Created)})
 	}
 	return reply{http.StatusOK, all}, nil
 }

@@ -34,7 +34,7 @@ func (s *Server) listBuckets(ctx context.Context, r *request) (reply, error) {
 	}
 	page := Buckets{Buckets: []Bucket{}}
 	for _, b := range found {
-		page.Buckets = append(page.Buckets, Bucket{b.Name, b.Owner.Canonical(), b.Region, b.Created.UTC()})
+		page.Buckets = append(page.Buckets, Bucket{b.Name, b.Owner.Canonical(), b.Region, shown(b.Created)})
 	}
 	if len(found) == limit {
 		page.Next = found[limit-1].Name

@@ -45,7 +45,7 @@ func (s *Server) handle(action string, h handler) http.HandlerFunc {
 		w.Header().Set("X-Request-Id", id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		w.Header().Set("Cache-Control", "no-store")
-		deadline := start.Add(bodyDeadline)
+		deadline := time.Now().Add(bodyDeadline) // the kernel knows no other clock
 		control := http.NewResponseController(w)
 		if err := errors.Join(control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			s.log.Warn("admin: deadline", "error", err)

@@ -38,8 +38,11 @@ type CreateUser struct {
 	SecretKey string `json:"secret_key,omitempty"`
 }
 
+// shown is a time as answers have it, the same however it was stored.
+func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
+
 func (s *Server) user(u meta.User) User {
-	return User{Name: u.Name, ID: u.ID.Canonical(), Created: u.Created.UTC(), Root: u.ID == s.engine.Root().ID}
+	return User{Name: u.Name, ID: u.ID.Canonical(), Created: shown(u.Created), Root: u.ID == s.engine.Root().ID}
 }
 
 func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {

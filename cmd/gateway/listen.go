@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -17,16 +18,18 @@ import (
 
 // Limits of the listeners that are no settings.
 const (
-	// maxHeaderBytes is the request line and header together. S3 takes 8 KB of
-	// headers; the rest is room for a target with 1,024 bytes of key, all
-	// escaped, and a presigned query.
-	maxHeaderBytes = 32 << 10
+	// maxHeaderBytes is the request line and header together: what the S3
+	// handler and sigv4 allow for path, query and headers, and room for them to
+	// refuse more with an S3 error before net/http cuts the connection.
+	maxHeaderBytes = 48 << 10
 	// operatorConnections bounds the admin and the metrics listener each.
 	operatorConnections = 256
 	// operatorTimeout is for a whole request on the metrics listener.
 	operatorTimeout = 30 * time.Second
 	// maxStreams is how many requests one HTTP/2 connection may have under way.
 	maxStreams = 128
+	// cutWait is how long requests whose connections were cut have to notice.
+	cutWait = 5 * time.Second
 )
 
 // listeners are bound before anything else is done, so that an occupied port is
@@ -111,6 +114,25 @@ func protocols(encrypted bool) *http.Protocols {
 	p.SetHTTP1(true)
 	p.SetHTTP2(encrypted)
 	return p
+}
+
+// gate counts the requests of a handler that are under way.
+type gate struct{ under atomic.Int64 }
+
+func (g *gate) wrap(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		g.under.Add(1)
+		defer g.under.Add(-1)
+		h.ServeHTTP(w, r)
+	})
+}
+
+// settle waits until no request is under way, for cutWait at most: closing a
+// server cuts connections, but does not wait for handlers.
+func (g *gate) settle() {
+	for end := time.Now().Add(cutWait); g.under.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond)
+	}
 }
 
 // shutdown lets requests under way end until ctx does, and then cuts them. It

@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -23,7 +22,7 @@ type metrics struct {
 	durations *prometheus.HistogramVec
 	received  *prometheus.CounterVec
 	sent      *prometheus.CounterVec
-	inFlight  prometheus.Gauge
+	inFlight  gate // of the S3 listener
 
 	steps     *prometheus.CounterVec
 	stepTime  *prometheus.CounterVec
@@ -57,7 +56,6 @@ func newMetrics() *metrics {
 			Help: "Time from a request's header to the end of its answer.", Buckets: durationBuckets}, []string{"operation"}),
 		received: counters("request_body_bytes_total", "Bytes of request bodies that arrived.", "operation"),
 		sent:     counters("response_body_bytes_total", "Bytes of response bodies that left.", "operation"),
-		inFlight: gauge("requests_in_flight", "S3 requests under way."),
 
 		steps:     counters("worker_steps_total", "Background steps, by worker and result (ok or error).", "worker", "result"),
 		stepTime:  counters("worker_step_seconds_total", "Time spent in background steps.", "worker"),
@@ -68,11 +66,13 @@ func newMetrics() *metrics {
 		expired:   counter("collector_expired_uploads_total", "Open uploads that were aborted for their age."),
 		refused:   gauge("collector_refused", "1 while the collector refuses to delete, because the store looks older than the backend."),
 	}
+	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sanctum_requests_in_flight", Help: "S3 requests under way."},
+		func() float64 { return float64(m.inFlight.under.Load()) })
 	b := thisBuild()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sanctum_build_info", Help: "Always 1; the labels describe the binary.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go}})
 	build.Set(1)
-	m.registry.MustRegister(m.requests, m.durations, m.received, m.sent, m.inFlight,
+	m.registry.MustRegister(m.requests, m.durations, m.received, m.sent, inFlight,
 		m.steps, m.stepTime, m.panics, m.condemned, m.deleted, m.swept, m.expired, m.refused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -88,15 +88,6 @@ func (m *metrics) Request(o api.Observation) {
 	m.durations.WithLabelValues(op).Observe(o.Duration.Seconds())
 	m.received.WithLabelValues(op).Add(float64(max(o.BytesIn, 0)))
 	m.sent.WithLabelValues(op).Add(float64(max(o.BytesOut, 0)))
-}
-
-// counting is h with its requests under way counted.
-func (m *metrics) counting(h http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		m.inFlight.Inc()
-		defer m.inFlight.Dec()
-		h.ServeHTTP(w, r)
-	})
 }
 
 // Step, Panic and Collected make metrics a workers.Observer.

@@ -228,10 +228,22 @@ func cmdOccupy(ts *testscript.TestScript, neg bool, args []string) {
 
 // cert NAME CERT KEY: make a self-signed certificate.
 func cmdCert(ts *testscript.TestScript, neg bool, args []string) {
-	cert, key, err := selfSigned(args[0])
-	ts.Check(err)
-	ts.Check(os.WriteFile(ts.MkAbs(args[1]), cert, 0o600))
-	ts.Check(os.WriteFile(ts.MkAbs(args[2]), key, 0o600))
+	ts.Check(saveCertificate(args[0], ts.MkAbs(args[1]), ts.MkAbs(args[2])))
+}
+
+func writeCertificate(t *testing.T, name, certPath, keyPath string) {
+	t.Helper()
+	if err := saveCertificate(name, certPath, keyPath); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func saveCertificate(name, certPath, keyPath string) error {
+	cert, key, err := selfSigned(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(os.WriteFile(certPath, cert, 0o600), os.WriteFile(keyPath, key, 0o600))
 }
 
 func selfSigned(name string) (certPEM, keyPEM []byte, err error) {

@@ -70,6 +70,7 @@ type process struct {
 
 	listeners          *listeners
 	s3, admin, metricz *http.Server
+	adminGate          gate
 	failed             chan error // a listener that ended by itself
 }
 
@@ -146,10 +147,11 @@ func (p *process) s3URL() string {
 
 // start begins to answer on all listeners.
 func (p *process) start(d *deployment) {
-	p.s3 = newServer(p.configuration, p.metrics.counting(api.New(api.Config{
+	p.s3 = newServer(p.configuration, p.metrics.inFlight.wrap(api.New(api.Config{
 		Engine: d.engine, Region: p.S3Region, Domains: p.S3Domains, Log: p.log, Observe: p.metrics.Request,
+		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout},
 	})), p.log)
-	p.admin = newServer(p.configuration, admin.New(admin.Config{Engine: d.engine, Region: p.S3Region, Log: p.log}), p.log)
+	p.admin = newServer(p.configuration, p.adminGate.wrap(admin.New(admin.Config{Engine: d.engine, Region: p.S3Region, Log: p.log})), p.log)
 	p.metricz = newServer(p.configuration, operatorHandler(p.metrics, p.ready), p.log)
 	p.metricz.ReadTimeout, p.metricz.WriteTimeout = operatorTimeout, operatorTimeout
 
@@ -228,6 +230,8 @@ func (p *process) stop(ctx context.Context, signals <-chan os.Signal) {
 	p.metricz.Close()
 	if !clean {
 		p.log.Warn("requests were cut short")
+		p.metrics.inFlight.settle()
+		p.adminGate.settle()
 	}
 	p.log.Info("ended")
 }

@@ -40,6 +40,8 @@ type Settings struct {
 	CollectorUploadExpiry time.Duration
 
 	LimitsConnections       int
+	LimitsRequests          int
+	LimitsStallTimeout      time.Duration
 	LimitsReadHeaderTimeout time.Duration
 	LimitsIdleTimeout       time.Duration
 
@@ -143,6 +145,10 @@ func (s *Settings) table() []setting {
 
 		{key: "limits.connections", flag: "limits-connections", def: "4096", scope: forServe, value: &count{&s.LimitsConnections, minConnections, maxConnections},
 			doc: "connections that the S3 listener holds at once; more wait in the system's queue"},
+		{key: "limits.requests", flag: "limits-requests", def: "1024", scope: forServe, value: &count{&s.LimitsRequests, minConnections, maxConnections},
+			doc: "S3 requests served at once; more are told to slow down"},
+		{key: "limits.stall_timeout", flag: "limits-stall-timeout", def: "30s", scope: forServe, value: interval(&s.LimitsStallTimeout),
+			doc: "time a client may neither send nor take a byte of a body before it is cut off"},
 		{key: "limits.read_header_timeout", flag: "limits-read-header-timeout", def: "15s", scope: forServe, value: interval(&s.LimitsReadHeaderTimeout),
 			doc: "time a client has to send the header of a request"},
 		{key: "limits.idle_timeout", flag: "limits-idle-timeout", def: "2m", scope: forServe, value: interval(&s.LimitsIdleTimeout),

@@ -4,8 +4,8 @@
 It needs the data folder of an embedded deployment (or copies of its keyring,
 meta.db and blobs), Python 3.9 or later, and python3-cryptography. A keyring
 file with a passphrase needs python3-argon2 too. Keep sanctum_format.py beside
-this file. It changes nothing in the data folder; stop the gateway first, or
-work on copies, so that nothing changes under it.
+this file. It changes nothing in the data folder, and works best while the
+gateway is stopped, or on copies, so that nothing changes under it.
 """
 
 import argparse
@@ -37,8 +37,9 @@ class DataFolder:
         row = self.db.execute("SELECT id, seed FROM deployment").fetchone()
         if row is None:
             raise Corrupt("the store has no deployment")
-        self.deployment, self.keys = bytes(row[0]), {}
-        self.keyring.unwrap(self.deployment, "system", self.deployment, 1, row[1])
+        self.deployment, self.keys = blob_column(row[0], 16), {}
+        # Fails for a keyring of another deployment.
+        self.keyring.unwrap(self.deployment, "system", self.deployment, 1, blob_column(row[1]))
 
     def buckets(self):
         return {bytes(name): bytes(ident) for ident, name in self.db.execute("SELECT id, name FROM buckets ORDER BY name")}
@@ -54,7 +55,7 @@ class DataFolder:
                                   (bucket, generation)).fetchone()
             if row is None or row[0] is None:
                 raise WrongKey("the seed of generation %d is gone" % generation)
-            seed = self.keyring.unwrap(self.deployment, "bucket", bucket, generation, row[0])
+            seed = self.keyring.unwrap(self.deployment, "bucket", bucket, generation, blob_column(row[0]))
             self.keys[bucket, generation] = BucketKeys(seed, self.deployment, bucket, generation)
         return self.keys[bucket, generation]
 
@@ -64,8 +65,9 @@ class DataFolder:
         if row is None:
             raise KeyError("no such object")
         version, size, generation, wrapped, sealed = row
-        key = self.bucket_keys(bucket, generation).unwrap_key(wrapped or b"", version)
-        m = open_manifest(key, self.deployment, bucket, name, version, sealed or b"")
+        need(0 <= generation < 1 << 32, "a generation out of bounds")
+        key = self.bucket_keys(bucket, generation).unwrap_key(blob_column(wrapped), blob_column(version, 16))
+        m = open_manifest(key, self.deployment, bucket, name, version, blob_column(sealed))
         need(m.get("size", 0) == size, "the size in the row is not the manifest's")
         return m
 
@@ -80,9 +82,12 @@ class DataFolder:
 
     def parts(self, parts):
         for numbers, digest in zip(part_groups(parts), parts["groups"]):
-            rows = [row for row in self.db.execute(
-                "SELECT number, attempt, size, record FROM parts WHERE upload_id = ? AND number BETWEEN ? AND ? ORDER BY number",
-                (parts["upload"], numbers[0], numbers[-1])) if row[0] in set(numbers)]
+            found = self.db.execute("SELECT number, attempt, size, record FROM parts WHERE upload_id = ?"
+                                    " AND number BETWEEN ? AND ? ORDER BY number", (parts["upload"], numbers[0], numbers[-1]))
+            chosen = set(numbers)
+            rows = [row for row in found if row[0] in chosen]
+            for _, attempt, size, record in rows:
+                need(blob_column(attempt, 16) and blob_column(record) and size >= 0, "a part's row is damaged")
             if not hmac.compare_digest(group_digest(row[:3] for row in rows), digest):
                 raise Corrupt("the rows of parts %d to %d are not the manifest's" % (numbers[0], numbers[-1]))
             for number, attempt, size, record in rows:
@@ -105,18 +110,28 @@ class DataFolder:
 
 
 def open_store(path):
+    """Reads beside a running gateway, and makes no file: where there is no log,
+    SQLite would leave one behind, owned by whoever ran this."""
     uri = "file:" + os.path.abspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    log = path + "-wal"
+    if not os.path.exists(log):
+        return sqlite3.connect(uri + "?immutable=1", uri=True)
     db = sqlite3.connect(uri + "?mode=ro", uri=True)
     try:
         db.execute("SELECT count(*) FROM deployment").fetchone()
         return db
     except sqlite3.OperationalError:
-        # A store that was closed in order has no log, and can be read on a
-        # medium that cannot be written to. With a log it cannot, so say so.
+        # A log on a medium that cannot be written to: nothing is lost if it is empty.
         db.close()
-        if os.path.exists(path + "-wal") and os.path.getsize(path + "-wal") > 0:
+        if os.path.getsize(log) > 0:
             raise
         return sqlite3.connect(uri + "?immutable=1", uri=True)
+
+
+def blob_column(value, size=None):
+    """A column as bytes; rows may have been edited."""
+    need(isinstance(value, bytes) and size in (None, len(value)), "a row lacks a value, or it has another length")
+    return value
 
 
 # --- command line ---------------------------------------------------------------
