@@ -54,9 +54,6 @@ func (r *Request) readInput() (engine.GetObject, error) {
 	if err := r.checkVersion(); err != nil {
 		return in, err
 	}
-	if r.HasHeader("X-Amz-Server-Side-Encryption-Customer-Algorithm") || r.HasHeader("X-Amz-Server-Side-Encryption-Customer-Key") {
-		return in, s3err.New(s3err.InvalidRequest, "The encryption parameters are not applicable to this object.")
-	}
 	if r.HasQuery("partNumber") {
 		if r.HasHeader("Range") {
 			return in, s3err.New(s3err.InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
