@@ -26,6 +26,7 @@ type wire struct {
 	limits Limits
 	read   int64
 	ended  bool // io.EOF was seen
+	failed bool // anything else ended it
 	gone   bool // the client cut the connection
 
 	waited  time.Duration // spent in Read since the window began
@@ -40,11 +41,16 @@ func (w *wire) Read(p []byte) (int, error) {
 	w.read += int64(n)
 	w.waited += time.Since(began)
 	w.arrived += int64(n)
+	if err == nil {
+		err = w.judge()
+	}
+	w.failed = err != nil && err != io.EOF
 	switch {
 	case err == nil:
-		return n, w.judge()
+		return n, nil
 	case err == io.EOF:
 		w.ended = true
+	case errors.Is(err, s3err.RequestTimeout):
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = s3err.Wrap(s3err.RequestTimeout, err)
 	case !errors.Is(err, io.ErrUnexpectedEOF):

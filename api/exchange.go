@@ -73,10 +73,10 @@ func upperHex(b []byte) string {
 // ones within drainTimeout, others with the connection.
 func (x *exchange) start(status int) {
 	now := time.Now()
-	x.conn.SetWriteDeadline(now.Add(x.server.limits.Idle))
+	x.conn.SetWriteDeadline(now.Add(x.server.limits.Idle + drainTimeout))
 	if !x.in.ended {
 		x.conn.SetReadDeadline(now.Add(drainTimeout))
-		if n := x.req.HTTP.ContentLength; n < 0 || n-x.in.read > maxDrain {
+		if n := x.req.HTTP.ContentLength; x.in.failed || n < 0 || n-x.in.read > maxDrain {
 			x.w.Header().Set("Connection", "close")
 		}
 	}
