@@ -1,0 +1,276 @@
+package metatest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// A random history: every intent, from several gateways at once, on few keys, so
+// that they meet. What each answers is the other tests' affair; here the ledger
+// must add up in the end, and nothing that was forgotten may be named.
+
+const (
+	historyActors = 6
+	historySteps  = 250
+)
+
+// world is what the actors share: names only. The store has the state.
+type world struct {
+	*fixture
+	mu      sync.Mutex
+	buckets []meta.ID
+	uploads []meta.ID
+}
+
+// actor is a gateway.
+type actor struct {
+	*world
+	r      *rand.Rand
+	holder meta.ID
+	blobs  []meta.BlobID // reserved, as far as it knows
+}
+
+func testHistory(f *fixture) {
+	seeds := f.random()
+	w := &world{fixture: f}
+	for i := range 3 {
+		w.buckets = append(w.buckets, f.bucket(fmt.Sprint("b", i)))
+	}
+	actors := make([]*actor, historyActors)
+	for i := range actors {
+		actors[i] = &actor{world: w, r: rand.New(rand.NewPCG(seeds.Uint64(), 0)), holder: meta.NewID()}
+	}
+	together(historyActors, func(i int) {
+		for range historySteps {
+			if err := actors[i].step(); !tolerable(err) {
+				f.Error(err)
+				return
+			}
+		}
+	})
+	f.checkLedger()
+	f.sweepAll()
+	f.checkLedger()
+	// A collector that takes all that is dead takes nothing that is named.
+	for {
+		dead, err := f.s.DeadBlobs(f.ctx, f.later(), meta.MaxPage)
+		f.ok(err)
+		if len(dead) == 0 {
+			break
+		}
+		f.ok(f.s.Forget(f.ctx, dead))
+	}
+	f.checkLedger()
+}
+
+// tolerable are the answers of an intent that came too late.
+func tolerable(err error) bool {
+	return err == nil || slices.ContainsFunc([]error{
+		meta.ErrNotFound, meta.ErrExists, meta.ErrNoBucket, meta.ErrNotEmpty, meta.ErrConflict,
+		meta.ErrReservationLost, meta.ErrBodyGone,
+	}, func(e error) bool { return errors.Is(err, e) })
+}
+
+func (a *actor) step() error {
+	steps := []func() error{
+		a.put, a.put, a.put, a.copy, a.copy, a.remove, a.remove,
+		a.create, a.storePart, a.storePart, a.sharePart, a.complete, a.complete, a.abort,
+		a.collect, a.sweep, a.condemn, a.release, a.recreate,
+	}
+	return steps[a.r.IntN(len(steps))]()
+}
+
+func (a *actor) key() string { return string(rune('a' + a.r.IntN(4))) }
+
+func (a *actor) bucket() meta.ID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.buckets[a.r.IntN(len(a.buckets))]
+}
+
+func (a *actor) anUpload() meta.ID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.uploads) == 0 {
+		return meta.NewID()
+	}
+	return a.uploads[a.r.IntN(len(a.uploads))]
+}
+
+func (a *actor) blob() (meta.BlobID, error) {
+	if len(a.blobs) == 0 {
+		for range 5 {
+			a.blobs = append(a.blobs, newBlob())
+		}
+		if err := a.s.Reserve(a.ctx, a.holder, a.blobs, a.now); err != nil {
+			return meta.BlobID{}, err
+		}
+	}
+	id := a.blobs[0]
+	a.blobs = a.blobs[1:]
+	return id, nil
+}
+
+func (a *actor) expect(bucket meta.ID, key string) (e meta.Expect) {
+	switch a.r.IntN(4) {
+	case 0:
+		e.Kind = meta.ExpectAbsent
+	case 1:
+		if v, err := a.s.Object(a.ctx, bucket, key); err == nil {
+			e = meta.Expect{Kind: meta.ExpectVersion, Version: v.ID}
+		}
+	}
+	return e
+}
+
+func (a *actor) put() error {
+	id, err := a.blob()
+	if err != nil {
+		return err
+	}
+	b, k := a.bucket(), a.key()
+	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.version(b, k, blobBody(id)), Expect: a.expect(b, k), Holder: a.holder})
+}
+
+func (a *actor) copy() error {
+	v, err := a.s.Object(a.ctx, a.bucket(), a.key())
+	if err != nil {
+		return err
+	}
+	b, k := a.bucket(), a.key()
+	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.version(b, k, v.Body), Expect: a.expect(b, k), Share: true})
+}
+
+func (a *actor) remove() error {
+	b := a.bucket()
+	_, err := a.s.RemoveObjects(a.ctx, b, []meta.Removal{{Key: "a"}, {Key: a.key(), Expect: a.expect(b, "a")}}, a.now)
+	return err
+}
+
+func (a *actor) create() error {
+	id := meta.NewID()
+	err := a.s.CreateUpload(a.ctx, meta.Upload{ID: id, Bucket: a.bucket(), Key: a.key(), Created: a.now})
+	if err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.uploads = append(a.uploads, id)
+		a.uploads = a.uploads[max(0, len(a.uploads)-5):]
+	}
+	return err
+}
+
+func (a *actor) storePart() error {
+	var blobs []meta.BlobID
+	for range 1 + a.r.IntN(2) {
+		id, err := a.blob()
+		if err != nil {
+			return err
+		}
+		blobs = append(blobs, id)
+	}
+	return a.s.PutPart(a.ctx, meta.PutPart{Part: a.part(a.anUpload(), 1+a.r.IntN(4), blobs...), Holder: a.holder})
+}
+
+// sharePart copies what another part or object is made of.
+func (a *actor) sharePart() error {
+	var blobs []meta.BlobID
+	if v, err := a.s.Object(a.ctx, a.bucket(), a.key()); err == nil && v.Body.Kind == meta.BodyBlob {
+		blobs = append(blobs, v.Body.Blob)
+	}
+	ps, err := a.s.Parts(a.ctx, a.anUpload(), 0, 1)
+	if err != nil {
+		return err
+	}
+	for _, p := range ps {
+		blobs = append(blobs, p.Blobs...)
+	}
+	return a.s.PutPart(a.ctx, meta.PutPart{Part: a.part(a.anUpload(), 1+a.r.IntN(4), blobs...), Share: true})
+}
+
+func (a *actor) complete() error {
+	u, err := a.s.Upload(a.ctx, a.anUpload())
+	if err != nil {
+		return err
+	}
+	ps, err := a.s.Parts(a.ctx, u.ID, 0, meta.MaxPage)
+	if err != nil {
+		return err
+	}
+	var chosen []meta.PartRun
+	for _, p := range ps {
+		if a.r.IntN(3) > 0 {
+			chosen = append(chosen, meta.PartRun{First: p.Number, Count: 1})
+		}
+	}
+	return a.s.CompleteUpload(a.ctx, meta.Complete{
+		Upload: u.ID, Revision: u.Revision, Chosen: chosen, Expect: a.expect(u.Bucket, u.Key),
+		Version: a.version(u.Bucket, u.Key, meta.Body{Kind: meta.BodyUpload, Upload: u.ID}),
+	})
+}
+
+func (a *actor) abort() error {
+	if a.r.IntN(4) == 0 {
+		_, err := a.s.ExpireUploads(a.ctx, a.now.Add(time.Second), 1)
+		return err
+	}
+	return a.s.AbortUpload(a.ctx, a.anUpload())
+}
+
+func (a *actor) collect() error {
+	dead, err := a.s.DeadBlobs(a.ctx, a.later(), 5)
+	if err != nil {
+		return err
+	}
+	return a.s.Forget(a.ctx, dead)
+}
+
+func (a *actor) sweep() error {
+	_, err := a.s.Sweep(a.ctx, 1+a.r.IntN(20), a.later(), a.now)
+	return err
+}
+
+// condemn takes another for dead, who is not.
+func (a *actor) condemn() error {
+	hs, err := a.s.Holders(a.ctx)
+	if err != nil || len(hs) == 0 {
+		return err
+	}
+	_, err = a.s.CondemnHolder(a.ctx, hs[a.r.IntN(len(hs))], 1+a.r.IntN(5), a.now)
+	return errors.Join(err, a.s.Beat(a.ctx, a.holder))
+}
+
+func (a *actor) release() error {
+	ids := a.blobs
+	a.blobs = nil
+	return a.s.Release(a.ctx, a.holder, ids, a.now)
+}
+
+// recreate deletes a bucket, if it is empty, and makes another in its place.
+func (a *actor) recreate() error {
+	i := a.r.IntN(3)
+	a.mu.Lock()
+	old := a.buckets[i]
+	a.mu.Unlock()
+	for _, k := range []string{"a", "b", "c", "d"} {
+		if _, err := a.s.RemoveObjects(a.ctx, old, []meta.Removal{{Key: k}}, a.now); err != nil {
+			return err
+		}
+	}
+	if err := a.s.DeleteBucket(a.ctx, old); err != nil {
+		return err
+	}
+	id := meta.NewID()
+	err := a.s.CreateBucket(a.ctx, meta.Bucket{ID: id, Name: id.String(), Created: a.now}, meta.BucketSeed{Bucket: id, Generation: 1})
+	if err == nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.buckets[i] = id
+	}
+	return err
+}

@@ -1,0 +1,123 @@
+package metatest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// CheckLedger reads a store that nobody writes to and returns an error for each
+// contradiction: a blob whose references are not what versions and parts name,
+// a version or part whose blob is not live, an upload whose references are not
+// the versions made from it or do not fit its state.
+func CheckLedger(ctx context.Context, s meta.Store) error {
+	c := &census{blobs: make(map[meta.BlobID]int64), uploads: make(map[meta.ID]int64)}
+	err := errors.Join(c.objects(ctx, s), c.parts(ctx, s), c.ledger(ctx, s))
+	return errors.Join(append(c.faults, err)...)
+}
+
+// census counts who refers to what.
+type census struct {
+	blobs   map[meta.BlobID]int64
+	uploads map[meta.ID]int64
+	faults  []error
+}
+
+func (c *census) fault(format string, args ...any) {
+	c.faults = append(c.faults, fmt.Errorf(format, args...))
+}
+
+func (c *census) objects(ctx context.Context, s meta.Store) error {
+	var bucket meta.ID
+	var key string
+	for {
+		page, err := s.ScanObjects(ctx, bucket, key, meta.MaxPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, o := range page {
+			switch o.Body.Kind {
+			case meta.BodyBlob:
+				c.blobs[o.Body.Blob]++
+			case meta.BodyUpload:
+				c.uploads[o.Body.Upload]++
+			}
+			bucket, key = o.Bucket, o.Key
+		}
+	}
+}
+
+func (c *census) parts(ctx context.Context, s meta.Store) error {
+	var after meta.ID
+	for {
+		page, err := s.ScanUploads(ctx, after, meta.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, u := range page {
+			c.upload(u)
+			if err := c.partsOf(ctx, s, u.ID); err != nil {
+				return err
+			}
+			after = u.ID
+		}
+		if len(page) == 0 {
+			for id, n := range c.uploads {
+				c.fault("%d versions name upload %s, which is not there", n, id)
+			}
+			return nil
+		}
+	}
+}
+
+func (c *census) upload(u meta.UploadRef) {
+	if n := c.uploads[u.ID]; n != u.Refs {
+		c.fault("upload %s counts %d references, %d versions name it", u.ID, u.Refs, n)
+	}
+	delete(c.uploads, u.ID)
+	if (u.State == meta.UploadCompleted) != (u.Refs > 0) {
+		c.fault("upload %s is in state %d with %d references", u.ID, u.State, u.Refs)
+	}
+}
+
+func (c *census) partsOf(ctx context.Context, s meta.Store, upload meta.ID) error {
+	for after := 0; ; {
+		page, err := s.ScanParts(ctx, upload, after, meta.MaxPage)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for _, p := range page {
+			for _, id := range p.Blobs {
+				c.blobs[id]++
+			}
+			after = p.Number
+		}
+	}
+}
+
+func (c *census) ledger(ctx context.Context, s meta.Store) error {
+	var after meta.BlobID
+	for {
+		page, err := s.ScanBlobs(ctx, after, meta.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, b := range page {
+			want := c.blobs[b.ID]
+			delete(c.blobs, b.ID)
+			if b.Refs != want || (b.State == meta.BlobLive) != (want > 0) {
+				c.fault("blob %x is in state %d with %d references, %d name it", b.ID, b.State, b.Refs, want)
+			}
+			after = b.ID
+		}
+		if len(page) == 0 {
+			break
+		}
+	}
+	for id, n := range c.blobs {
+		c.fault("%d name blob %x, which the ledger does not know", n, id)
+	}
+	return nil
+}

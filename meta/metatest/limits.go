@@ -1,0 +1,114 @@
+package metatest
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func testLimits(f *fixture) {
+	b := f.bucket("b")
+	u := f.upload(b, "k")
+	long := strings.Repeat("k", meta.MaxKeyBytes+1)
+	only := func(_ any, err error) error { return err }
+	commit := func(key string) error {
+		return f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, key, meta.Body{})})
+	}
+	many := func(n int) (ids []meta.BlobID) {
+		for range n {
+			ids = append(ids, newBlob())
+		}
+		return ids
+	}
+	part := func(n int, blobs []meta.BlobID) error {
+		return f.s.PutPart(f.ctx, meta.PutPart{Part: f.part(u.ID, n, blobs...), Holder: f.holder})
+	}
+	removals := make([]meta.Removal, meta.MaxBatch+1)
+	for i := range removals {
+		removals[i].Key = "k" + strings.Repeat("x", i)
+	}
+	for name, err := range map[string]error{
+		"empty key":           commit(""),
+		"long key":            commit(long),
+		"long upload key":     f.s.CreateUpload(f.ctx, meta.Upload{ID: meta.NewID(), Bucket: b, Key: long}),
+		"reservation":         f.s.Reserve(f.ctx, f.holder, many(meta.MaxReservation+1), f.now),
+		"release":             f.s.Release(f.ctx, f.holder, many(meta.MaxReservation+1), f.now),
+		"part number 0":       part(0, nil),
+		"part number 10001":   part(10001, nil),
+		"part blobs":          part(1, many(meta.MaxPartBlobs+1)),
+		"removals":            only(f.s.RemoveObjects(f.ctx, b, removals, f.now)),
+		"object page":         only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Limit: meta.MaxPage + 1})),
+		"empty object page":   only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b})),
+		"upload page":         only(f.s.ListUploads(f.ctx, meta.UploadQuery{Bucket: b, Limit: meta.MaxPage + 1})),
+		"bucket page":         only(f.s.ListBuckets(f.ctx, meta.BucketQuery{Limit: meta.MaxPage + 1})),
+		"user page":           only(f.s.ListUsers(f.ctx, "", meta.MaxPage+1)),
+		"parts":               only(f.s.Parts(f.ctx, u.ID, 0, meta.MaxPage+1)),
+		"scan of objects":     only(f.s.ScanObjects(f.ctx, meta.ID{}, "", meta.MaxPage+1)),
+		"scan of uploads":     only(f.s.ScanUploads(f.ctx, meta.ID{}, meta.MaxPage+1)),
+		"scan of parts":       only(f.s.ScanParts(f.ctx, u.ID, 0, meta.MaxPage+1)),
+		"scan of blobs":       only(f.s.ScanBlobs(f.ctx, meta.BlobID{}, meta.MaxPage+1)),
+		"dead blobs":          only(f.s.DeadBlobs(f.ctx, f.now, meta.MaxPage+1)),
+		"expiry":              only(f.s.ExpireUploads(f.ctx, f.now, meta.MaxPage+1)),
+		"sweep":               only(f.s.Sweep(f.ctx, 0, f.now, f.now)),
+		"condemned holder":    only(f.s.CondemnHolder(f.ctx, meta.Holder{ID: f.holder}, 0, f.now)),
+		"runs that touch":     f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 2, Count: 2}, meta.PartRun{First: 3, Count: 1})),
+		"runs beyond the end": f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 10000, Count: 2})),
+	} {
+		if !errors.Is(err, meta.ErrLimit) {
+			f.Errorf("%s: %v, want %v", name, err, meta.ErrLimit)
+		}
+	}
+
+	// What is just within them is taken.
+	f.ok(commit(long[1:]))
+	f.ok(f.s.Reserve(f.ctx, f.holder, many(meta.MaxReservation), f.now))
+	f.ok(part(10000, f.reserve(meta.MaxPartBlobs)))
+	f.ok(only(f.s.RemoveObjects(f.ctx, b, removals[1:], f.now)))
+	f.ok(only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Limit: meta.MaxPage})))
+	f.checkLedger()
+}
+
+// An intent whose context has ended has no effect, and says why.
+func testCancelled(f *fixture) {
+	b := f.bucket("b")
+	ids := f.reserve(1)
+	ctx, cancel := context.WithCancel(f.ctx)
+	cancel()
+	f.is(f.s.CommitObject(ctx, meta.Commit{Version: f.version(b, "k", blobBody(ids[0])), Holder: f.holder}), context.Canceled)
+	f.wantBlob(ids[0], meta.BlobReserved, 0)
+	_, err := f.s.Object(ctx, b, "k")
+	f.is(err, context.Canceled)
+	_, err = f.s.ListObjects(ctx, meta.ListQuery{Bucket: b, Limit: 1})
+	f.is(err, context.Canceled)
+	f.is(f.s.DeleteBucket(ctx, b), context.Canceled)
+
+	// Contexts that end at any moment: who is told nil finds the object, who is
+	// told otherwise does not.
+	r := f.random()
+	const callers = 50
+	delays := make([]time.Duration, callers)
+	for i := range delays {
+		delays[i] = time.Duration(r.IntN(3000)) * time.Microsecond
+	}
+	errs := make([]error, callers)
+	key := func(i int) string { return "k" + strings.Repeat("x", i) }
+	together(callers, func(i int) {
+		ctx, cancel := context.WithTimeout(f.ctx, delays[i])
+		defer cancel()
+		errs[i] = f.s.CommitObject(ctx, meta.Commit{Version: f.version(b, key(i), meta.Body{})})
+	})
+	for i, told := range errs {
+		_, err := f.s.Object(f.ctx, b, key(i))
+		switch {
+		case told == nil:
+			f.ok(err)
+		case !errors.Is(told, context.DeadlineExceeded):
+			f.Fatal(told)
+		default:
+			f.is(err, meta.ErrNotFound)
+		}
+	}
+}

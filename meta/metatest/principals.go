@@ -1,0 +1,124 @@
+package metatest
+
+import (
+	"reflect"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// same fails the test unless got is want, field by field.
+func same[T any](f *fixture, got, want T) {
+	f.Helper()
+	if !reflect.DeepEqual(got, want) {
+		f.Fatalf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func testDeployment(f *fixture) {
+	_, err := f.s.Deployment(f.ctx)
+	f.is(err, meta.ErrNotFound)
+	f.is(f.s.AdvanceEpoch(f.ctx, 0), meta.ErrConflict)
+
+	root := meta.User{ID: meta.NewID(), Name: "root", Created: f.now}
+	d := meta.Deployment{ID: meta.NewID(), Root: root.ID, Seed: []byte("seed"), Created: f.now, Epoch: 4}
+	f.ok(f.s.InitDeployment(f.ctx, d, root))
+	other := d
+	other.ID = meta.NewID()
+	f.is(f.s.InitDeployment(f.ctx, other, meta.User{ID: meta.NewID(), Name: "another", Created: f.now}), meta.ErrExists)
+	if _, err := f.s.UserByName(f.ctx, "another"); err == nil {
+		f.Fatal("the user of a refused initialisation exists")
+	}
+
+	f.is(f.s.AdvanceEpoch(f.ctx, 3), meta.ErrConflict)
+	f.ok(f.s.AdvanceEpoch(f.ctx, 4))
+	f.is(f.s.AdvanceEpoch(f.ctx, 4), meta.ErrConflict)
+	d.Epoch = 5
+	got, err := f.s.Deployment(f.ctx)
+	f.ok(err)
+	same(f, got, d)
+	u, err := f.s.User(f.ctx, root.ID)
+	f.ok(err)
+	same(f, u, root)
+}
+
+func (f *fixture) user(name string) (meta.User, meta.AccessKey) {
+	f.Helper()
+	u := meta.User{ID: meta.NewID(), Name: name, Created: f.now}
+	k := meta.AccessKey{ID: "AK" + name, User: u.ID, Secret: []byte("sealed " + name), Created: f.now}
+	f.ok(f.s.CreateUser(f.ctx, u, k))
+	return u, k
+}
+
+func testUsers(f *fixture) {
+	u, k := f.user("ann")
+	got, err := f.s.UserByName(f.ctx, "ann")
+	f.ok(err)
+	same(f, got, u)
+	_, err = f.s.UserByName(f.ctx, "Ann")
+	f.is(err, meta.ErrNotFound)
+	_, err = f.s.User(f.ctx, meta.NewID())
+	f.is(err, meta.ErrNotFound)
+
+	f.is(f.s.CreateUser(f.ctx, meta.User{ID: meta.NewID(), Name: "ann"}, meta.AccessKey{ID: "fresh"}), meta.ErrExists)
+	f.is(f.s.CreateUser(f.ctx, meta.User{ID: meta.NewID(), Name: "bob"}, k), meta.ErrExists)
+	_, err = f.s.UserByName(f.ctx, "bob")
+	f.is(err, meta.ErrNotFound)
+	_, err = f.s.AccessKey(f.ctx, "fresh")
+	f.is(err, meta.ErrNotFound)
+
+	f.user("\xff")
+	f.user("Zoe")
+	var names []string
+	for after := ""; ; {
+		page, err := f.s.ListUsers(f.ctx, after, 2)
+		f.ok(err)
+		for _, u := range page {
+			names = append(names, u.Name)
+			after = u.Name
+		}
+		if len(page) < 2 {
+			break
+		}
+	}
+	same(f, names, []string{"Zoe", "ann", "\xff"})
+
+	b := meta.Bucket{ID: meta.NewID(), Name: "anns", Owner: u.ID, Created: f.now}
+	f.ok(f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1}))
+	f.is(f.s.DeleteUser(f.ctx, u.ID), meta.ErrNotEmpty)
+	f.ok(f.s.DeleteBucket(f.ctx, b.ID))
+	f.ok(f.s.DeleteUser(f.ctx, u.ID))
+	f.is(f.s.DeleteUser(f.ctx, u.ID), meta.ErrNotFound)
+	_, err = f.s.AccessKey(f.ctx, k.ID)
+	f.is(err, meta.ErrNotFound)
+	again, _ := f.user("ann")
+	if again.ID == u.ID {
+		f.Fatal("a user made again has the id of the last")
+	}
+}
+
+func testAccessKeys(f *fixture) {
+	u, first := f.user("ann")
+	second := meta.AccessKey{ID: "AKa", User: u.ID, Secret: []byte{0, 255}, Created: f.now}
+	f.ok(f.s.CreateAccessKey(f.ctx, second))
+	f.is(f.s.CreateAccessKey(f.ctx, second), meta.ErrExists)
+	f.is(f.s.CreateAccessKey(f.ctx, meta.AccessKey{ID: "x", User: meta.NewID()}), meta.ErrNotFound)
+	f.user("bob")
+
+	got, err := f.s.ListAccessKeys(f.ctx, u.ID)
+	f.ok(err)
+	same(f, got, []meta.AccessKey{second, first})
+	k, err := f.s.AccessKey(f.ctx, "AKa")
+	f.ok(err)
+	same(f, k, second)
+	_, err = f.s.AccessKey(f.ctx, "aka")
+	f.is(err, meta.ErrNotFound)
+	f.ok(f.s.DeleteAccessKey(f.ctx, "AKa"))
+	f.is(f.s.DeleteAccessKey(f.ctx, "AKa"), meta.ErrNotFound)
+}
+
+func testCheck(f *fixture) {
+	f.ok(f.s.Check(f.ctx)) // a new store
+	root := meta.User{ID: meta.NewID(), Name: "root"}
+	f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: root.ID}, root))
+	f.ok(f.s.Check(f.ctx))
+}

@@ -1,0 +1,204 @@
+// Package metatest is the contract of meta.Store as tests: a store that passes
+// Run keeps it. It never looks behind the interface.
+package metatest
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Run tests the contract. open returns an empty store that its test closes.
+func Run(t *testing.T, open func(t *testing.T) meta.Store) {
+	for _, c := range []struct {
+		name string
+		test func(*fixture)
+	}{
+		{"deployment", testDeployment},
+		{"users", testUsers},
+		{"access keys", testAccessKeys},
+		{"buckets", testBuckets},
+		{"list buckets", testListBuckets},
+		{"bucket name used again", testBucketAgain},
+		{"object round trip", testObject},
+		{"empty fields", testEmptyFields},
+		{"keys stay distinct", testDistinctKeys},
+		{"expectations", testExpectations},
+		{"one winner", testOneWinner},
+		{"compare and swap counts", testCounter},
+		{"reservations fence", testReservationFence},
+		{"overwrite condemns", testOverwrite},
+		{"shared bodies", testSharedBodies},
+		{"copy onto itself", testCopyOntoItself},
+		{"remove objects", testRemoveObjects},
+		{"failed intents change nothing", testNothingChanged},
+		{"ledger", testLedger},
+		{"holders", testHolders},
+		{"dead blobs", testDeadBlobs},
+		{"scan blobs", testScanBlobs},
+		{"scan objects", testScanObjects},
+		{"upload", testUpload},
+		{"parts", testParts},
+		{"replace a part", testReplacePart},
+		{"shared part blobs", testSharedParts},
+		{"complete", testComplete},
+		{"complete once", testCompleteOnce},
+		{"unchosen parts", testUnchosen},
+		{"shared upload", testSharedUpload},
+		{"abort", testAbort},
+		{"expire", testExpire},
+		{"ended uploads wait", testEndedWait},
+		{"sweep a deleted bucket", testSweepBucket},
+		{"sweep is bounded", testSweepBounded},
+		{"listing", testListing},
+		{"listing at random", testListingRandom},
+		{"upload listing at random", testUploadListingRandom},
+		{"limits", testLimits},
+		{"cancelled contexts", testCancelled},
+		{"check", testCheck},
+		{"random history", testHistory},
+	} {
+		t.Run(c.name, func(t *testing.T) { c.test(newFixture(t, open(t))) })
+	}
+}
+
+// fixture is one test's store and clock.
+type fixture struct {
+	*testing.T
+	ctx    context.Context
+	s      meta.Store
+	now    time.Time
+	holder meta.ID
+}
+
+func newFixture(t *testing.T, s meta.Store) *fixture {
+	return &fixture{
+		T: t, ctx: t.Context(), s: s, holder: meta.NewID(),
+		now: time.Date(2026, 2, 3, 4, 5, 6, 789000, time.UTC),
+	}
+}
+
+// later is after everything that a fixture dates.
+func (f *fixture) later() time.Time { return f.now.Add(24 * time.Hour) }
+
+func (f *fixture) ok(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// is fails the test unless err wraps want.
+func (f *fixture) is(err, want error) {
+	f.Helper()
+	if !errors.Is(err, want) {
+		f.Fatalf("error is %v, want %v", err, want)
+	}
+}
+
+// random returns a generator whose seed is printed if the test fails.
+func (f *fixture) random() *rand.Rand {
+	seed := rand.Uint64()
+	f.Cleanup(func() {
+		if f.Failed() {
+			f.Logf("seed %d", seed)
+		}
+	})
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func (f *fixture) bucket(name string) meta.ID {
+	f.Helper()
+	id := meta.NewID()
+	f.ok(f.s.CreateBucket(f.ctx,
+		meta.Bucket{ID: id, Name: name, Owner: meta.NewID(), Created: f.now},
+		meta.BucketSeed{Bucket: id, Generation: 1, Wrapped: []byte("seed")}))
+	return id
+}
+
+func newBlob() (id meta.BlobID) {
+	a, b := meta.NewID(), meta.NewID()
+	copy(id[:], a[:])
+	copy(id[len(a):], b[:])
+	return id
+}
+
+func (f *fixture) reserve(n int) []meta.BlobID {
+	f.Helper()
+	ids := make([]meta.BlobID, n)
+	for i := range ids {
+		ids[i] = newBlob()
+	}
+	f.ok(f.s.Reserve(f.ctx, f.holder, ids, f.now))
+	return ids
+}
+
+func (f *fixture) version(bucket meta.ID, key string, body meta.Body) meta.Version {
+	return meta.Version{
+		Bucket: bucket, Key: key, ID: meta.NewID(), Owner: meta.NewID(), Size: 12345, Modified: f.now, Generation: 7,
+		WrappedKey: []byte("wrapped"), Manifest: []byte("manifest"), ListRecord: []byte("record"), Body: body,
+	}
+}
+
+func blobBody(id meta.BlobID) meta.Body { return meta.Body{Kind: meta.BodyBlob, Blob: id} }
+
+// put commits a version of one fresh blob.
+func (f *fixture) put(bucket meta.ID, key string) meta.Version {
+	f.Helper()
+	v := f.version(bucket, key, blobBody(f.reserve(1)[0]))
+	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: v, Holder: f.holder}))
+	return v
+}
+
+// putInline commits a version without a blob.
+func (f *fixture) putInline(bucket meta.ID, key string) meta.Version {
+	f.Helper()
+	v := f.version(bucket, key, meta.Body{})
+	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: v}))
+	return v
+}
+
+func (f *fixture) remove(bucket meta.ID, key string) {
+	f.Helper()
+	errs, err := f.s.RemoveObjects(f.ctx, bucket, []meta.Removal{{Key: key}}, f.now)
+	f.ok(err)
+	f.ok(errs[0])
+}
+
+// wantBlob fails the test unless the blob has the state and references; state 0
+// means that the ledger must not know it.
+func (f *fixture) wantBlob(id meta.BlobID, state meta.BlobState, refs int64) {
+	f.Helper()
+	b, err := f.s.Blob(f.ctx, id)
+	if state == 0 {
+		f.is(err, meta.ErrNotFound)
+		return
+	}
+	f.ok(err)
+	if b.ID != id || b.State != state || b.Refs != refs {
+		f.Fatalf("blob is in state %d with %d references, want %d with %d", b.State, b.Refs, state, refs)
+	}
+}
+
+// sweepAll sweeps until nothing is left, whenever it ended.
+func (f *fixture) sweepAll() {
+	f.Helper()
+	for range 1000 {
+		n, err := f.s.Sweep(f.ctx, 100, f.later(), f.now)
+		f.ok(err)
+		if n == 0 {
+			return
+		}
+	}
+	f.Fatal("sweep finds no end")
+}
+
+// checkLedger fails the test unless the ledger adds up.
+func (f *fixture) checkLedger() {
+	f.Helper()
+	f.ok(CheckLedger(f.ctx, f.s))
+}
