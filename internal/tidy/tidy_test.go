@@ -1,0 +1,241 @@
+// Package tidy holds the source to the project's own rules: who may import
+// whom, what never belongs in a file, and that documents link to what exists.
+// It has tests and nothing else.
+package tidy
+
+import (
+	"bufio"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/sanctum-storage/gateway"
+
+// root is the module's folder, from this one.
+const root = "../.."
+
+// layers says which of our packages each folder's non-test code may import.
+// A folder that is not here may import nothing of ours; "X/…" stands for all
+// folders below X. cmd/gateway may import everything.
+var layers = map[string][]string{
+	"api":             {"sigv4", "access", "audit", "engine", "meta", "s3err"},
+	"admin":           {"sigv4", "access", "audit", "engine", "meta", "s3err"},
+	"workers":         {"engine", "events", "meta"},
+	"engine":          {"meta", "backends", "encrypt", "s3err"},
+	"meta":            {"s3err"},
+	"sigv4":           {"s3err"},
+	"access":          {"s3err"},
+	"backends":        {},
+	"encrypt":         {},
+	"audit":           {},
+	"s3err":           {},
+	"events":          {"meta"},
+	"meta/sqlstore":   {"meta", "s3err"},
+	"meta/metatest":   {"meta"},
+	"meta/…":          {"meta", "meta/sqlstore", "s3err"},
+	"backends/…":      {"backends"},
+	"encrypt/…":       {"encrypt"},
+	"events/…":        {"events", "meta"},
+	"internal/faults": {"backends", "encrypt", "meta"},
+	"internal/tidy":   {},
+	"cmd/…":           {"*"},
+	"internal/…":      {"*"}, // test support and benchmarks, never imported by the product
+}
+
+// wire is the one file that names concrete adapters.
+const wire = "cmd/gateway/wire.go"
+
+// forbidden imports, whatever the layer.
+var forbidden = map[string]string{
+	"net/http":     "engine",
+	"database/sql": "engine",
+}
+
+func allowed(dir string) []string {
+	if a, ok := layers[dir]; ok {
+		return a
+	}
+	for p := dir; p != "."; p = path.Dir(p) {
+		if a, ok := layers[path.Dir(p)+"/…"]; ok {
+			return a
+		}
+	}
+	return nil
+}
+
+// eachGoFile calls f with every Go file's path from the root.
+func eachGoFile(t *testing.T, f func(name string)) {
+	t.Helper()
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		name := filepath.ToSlash(strings.TrimPrefix(p, root+string(filepath.Separator)))
+		if d.IsDir() && p != root && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules" || d.Name() == "bin") {
+			return fs.SkipDir
+		}
+		if !d.IsDir() && strings.HasSuffix(name, ".go") {
+			f(name)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func imports(t *testing.T, name string) (paths []string) {
+	t.Helper()
+	f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.ImportsOnly)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range f.Imports {
+		p, err := strconv.Unquote(i.Path.Value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, p)
+	}
+	return paths
+}
+
+func TestLayers(t *testing.T) {
+	seen := 0
+	eachGoFile(t, func(name string) {
+		if strings.HasSuffix(name, "_test.go") {
+			return
+		}
+		dir := path.Dir(name)
+		may := allowed(dir)
+		for _, p := range imports(t, name) {
+			if forbidden[p] == dir {
+				t.Errorf("%s imports %s", name, p)
+			}
+			ours, ok := strings.CutPrefix(p, module+"/")
+			if !ok {
+				continue
+			}
+			seen++
+			if ours != dir && !slices.Contains(may, ours) && !slices.Contains(may, "*") {
+				t.Errorf("%s imports %s; %s may import %v", name, ours, dir, may)
+			}
+			if strings.HasPrefix(ours, "internal/") && !strings.HasPrefix(dir, "internal/") {
+				t.Errorf("%s imports %s, which is for tests", name, ours)
+			}
+			if dir == "cmd/gateway" && name != wire && isAdapter(ours) {
+				t.Errorf("%s names the adapter %s; only %s may", name, ours, wire)
+			}
+		}
+	})
+	if seen < 20 {
+		t.Fatalf("only %d imports seen: is this the module's root?", seen)
+	}
+}
+
+// isAdapter reports whether a package is one of several behind a contract.
+func isAdapter(dir string) bool {
+	parent, base := path.Dir(dir), path.Base(dir)
+	switch parent {
+	case "backends", "meta", "encrypt", "events":
+		return base != "sqlstore" && !strings.HasSuffix(base, "test")
+	}
+	return false
+}
+
+// No package is a drawer for what has no home.
+func TestPackageNames(t *testing.T) {
+	bad := []string{"util", "utils", "common", "helpers", "misc", "shared", "types"}
+	eachGoFile(t, func(name string) {
+		for _, part := range strings.Split(strings.TrimSuffix(name, ".go"), "/") {
+			if slices.Contains(bad, part) {
+				t.Errorf("%s: %q says nothing", name, part)
+			}
+		}
+	})
+}
+
+// The longest a Go file may be before it must be cut, and how many lines of
+// test code a file may have.
+const (
+	maxLines     = 600
+	maxTestLines = 900
+)
+
+func TestFileLengths(t *testing.T) {
+	eachGoFile(t, func(name string) {
+		b, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		limit := maxLines
+		if strings.HasSuffix(name, "_test.go") {
+			limit = maxTestLines
+		}
+		if n := strings.Count(string(b), "\n"); n > limit {
+			t.Errorf("%s has %d lines; cut it", name, n)
+		}
+	})
+}
+
+// Every package says what it is for.
+func TestPackageComments(t *testing.T) {
+	documented := make(map[string]bool)
+	eachGoFile(t, func(name string) {
+		if strings.HasSuffix(name, "_test.go") && path.Dir(name) != "internal/tidy" {
+			return
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir := path.Dir(name)
+		documented[dir] = documented[dir] || f.Doc != nil
+	})
+	for dir, ok := range documented {
+		if !ok {
+			t.Errorf("%s has no package comment", dir)
+		}
+	}
+}
+
+var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
+
+// Documents link to files that exist.
+func TestLinks(t *testing.T) {
+	out, err := exec.Command("git", "-C", root, "ls-files", "-co", "--exclude-standard", "*.md").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	s := bufio.NewScanner(strings.NewReader(string(out)))
+	for s.Scan() {
+		doc := s.Text()
+		text, err := os.ReadFile(filepath.Join(root, doc))
+		if err != nil {
+			continue // deleted, not yet committed
+		}
+		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
+				continue
+			}
+			checked++
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(doc), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", doc, m[1])
+			}
+		}
+	}
+	if checked == 0 {
+		t.Error("no links were found")
+	}
+}
