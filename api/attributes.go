@@ -147,7 +147,8 @@ func setObject(h http.Header, o engine.Object) {
 		}
 	}
 	for _, p := range o.Metadata {
-		h.Set(metadataPrefix+p.Name, encodeMetadata(p.Value))
+		// Lowercase, past net/http's spelling: clients hand on the name as it comes.
+		h[metadataPrefix+p.Name] = []string{encodeMetadata(p.Value)}
 	}
 }
 

@@ -131,3 +131,12 @@ func TestSetOverrides(t *testing.T) {
 		t.Errorf("an unsigned request chooses the content type: %v", err)
 	}
 }
+
+// Clients take the names of metadata from the header as it is written.
+func TestSetObjectSpelling(t *testing.T) {
+	h := http.Header{}
+	setObject(h, engine.Object{ETag: "x", Attributes: engine.Attributes{Metadata: []engine.Pair{{Name: "some-name", Value: "v"}}}})
+	if len(h["x-amz-meta-some-name"]) != 1 || len(h["ETag"]) != 1 {
+		t.Errorf("got %v", h)
+	}
+}
