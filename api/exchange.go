@@ -36,6 +36,8 @@ type exchange struct {
 	req    *Request
 	in     *wire
 	began  time.Time
+	// document: one of Server.documents is taken.
+	document bool
 
 	status  int // 0: the header is not out
 	sent    int64

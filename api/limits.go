@@ -35,6 +35,10 @@ const (
 	// MaxHeaderBytes bounds their names and values. S3 allows 8 KB; a copy
 	// source of 1,024 escaped bytes comes on top.
 	MaxHeaderBytes = 16 << 10
+	// maxDocuments bounds the requests at once whose XML is longer than
+	// smallDocument.
+	maxDocuments  = 32
+	smallDocument = 64 << 10
 	// maxDrain is how much of a refused request's body is read, so that the
 	// connection can be used again; beyond it the connection is closed. It is
 	// what net/http reads by itself.

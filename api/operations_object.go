@@ -6,9 +6,9 @@ const (
 	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 	MaxObjectBytes = 5 << 30
 	// maxCompleteXML fits 10,000 parts with every element that SDKs send.
-	maxCompleteXML = 8 << 20
-	// maxDeleteXML fits 1,000 keys of 1,024 bytes, each byte a character reference.
-	maxDeleteXML = 8 << 20
+	maxCompleteXML = 4 << 20
+	// maxDeleteXML fits 1,000 keys of 1,024 bytes, most of them without escapes.
+	maxDeleteXML = 2 << 20
 	// maxSubresourceXML bounds the documents that configure a bucket or object.
 	maxSubresourceXML = 64 << 10
 )

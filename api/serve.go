@@ -52,6 +52,11 @@ func (x *exchange) run() (err error) {
 		x.reason = "too many requests at once"
 		return x.renderError(s3err.SlowDown)
 	}
+	defer func() {
+		if x.document {
+			<-x.server.documents
+		}
+	}()
 	reply, err := x.serve()
 	if err != nil {
 		return x.renderError(err)
@@ -77,6 +82,9 @@ func (x *exchange) serve() (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err = r.mergeHoisted(); err != nil {
+		return nil, err
+	}
 	if err = s.resolveBucket(r); err != nil {
 		return nil, err
 	}
@@ -90,6 +98,9 @@ func (x *exchange) serve() (*Reply, error) {
 		return nil, err
 	}
 	if err = checkHeaderRules(r.HTTP.Header); err != nil {
+		return nil, err
+	}
+	if err = x.reserveDocument(); err != nil {
 		return nil, err
 	}
 	if err = r.prepareBody(identity, x.in); err != nil {
@@ -126,6 +137,35 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 		Root: cred.User.ID == s.engine.Root().ID,
 	}
 	return id, nil
+}
+
+// mergeHoisted replaces the request, now that it was verified as it arrived, by
+// one whose header has what the URL carried of it.
+func (r *Request) mergeHoisted() error {
+	h, err := hoist(r.HTTP.Header, r.Target)
+	if err != nil {
+		return err
+	}
+	merged := *r.HTTP
+	merged.Header = h
+	r.HTTP = &merged
+	return nil
+}
+
+// reserveDocument takes one of the places for large documents, which are held
+// in memory whole. It is given back when the request ends.
+func (x *exchange) reserveDocument() error {
+	if x.req.Op.Body != XMLBody || x.req.HTTP.ContentLength <= smallDocument {
+		return nil
+	}
+	select {
+	case x.server.documents <- struct{}{}:
+		x.document = true
+		return nil
+	default:
+		x.reason = "too many large documents at once"
+		return s3err.SlowDown
+	}
 }
 
 // resolveBucket finds the target's bucket. CreateBucket alone goes without.

@@ -131,7 +131,7 @@ func TestLengthsAndDigestsOfDocuments(t *testing.T) {
 	g.Must(t, 200, "POST", "/bucket?delete", doc, "Content-MD5", good, "x-amz-checksum-crc32", goodCRC,
 		"x-amz-expected-bucket-owner", g.Engine.Root().ID.Canonical())
 	g.Must(t, 404, "HEAD", "/bucket/key", nil)
-	long := append([]byte("<Delete>"), make([]byte, 9<<20)...)
+	long := append([]byte("<Delete>"), make([]byte, 2<<20)...)
 	if res := g.Do(t, g.Root, "POST", "/bucket?delete", long); res.Code() != "MaxMessageLengthExceeded" {
 		t.Errorf("a long document: %d %s", res.Status, res.Body)
 	}
@@ -307,5 +307,41 @@ func TestLogAndMetricsOfRequests(t *testing.T) {
 	}
 	if o := seen[3]; o.Status != 404 || o.Code != "NoSuchKey" {
 		t.Errorf("an absent key was observed as %+v", o)
+	}
+}
+
+func TestPresignedURLsCarryHeaders(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Options{})
+	g.Must(t, 200, "PUT", "/bucket", nil)
+	put := func(query string) gatewaytest.Response {
+		r := g.Request(t, "PUT", "/bucket/key?"+query, []byte("hello"))
+		signed, err := sigv4.Presign(r, g.Root.AccessKey, g.Root.SecretKey, g.Region, "s3", time.Hour, time.Now())
+		if err == nil {
+			r.URL, err = r.URL.Parse(signed)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g.Send(t, r)
+	}
+	for query, code := range map[string]string{
+		"x-amz-acl=public-read":                       "AccessControlListNotSupported",
+		"x-amz-object-lock-mode=COMPLIANCE":           "NotImplemented",
+		"x-amz-server-side-encryption-customer-key=k": "NotImplemented",
+		"x-amz-copy-source=bucket/key":                "InvalidArgument",
+		"x-amz-expected-bucket-owner=123456789012":    "AccessDenied",
+		"x-amz-meta-a=1&x-amz-meta-a=2":               "InvalidArgument",
+	} {
+		if res := put(query); res.Code() != code {
+			t.Errorf("%s: %d %s, want %s", query, res.Status, res.Body, code)
+		}
+		g.Must(t, 404, "HEAD", "/bucket/key", nil)
+	}
+	// What the SDK for JavaScript signs by default: the checksum is of nothing.
+	if res := put("x-amz-meta-color=blue&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&x-id=PutObject"); res.Status != 200 {
+		t.Fatalf("%d %s", res.Status, res.Body)
+	}
+	if res := g.Must(t, 200, "GET", "/bucket/key", nil); res.Header.Get("X-Amz-Meta-Color") != "blue" || string(res.Body) != "hello" {
+		t.Errorf("%v %s", res.Header, res.Body)
 	}
 }

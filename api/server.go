@@ -51,7 +51,9 @@ type Server struct {
 	observe  func(Observation)
 	limits   Limits
 	verifier sigv4.Verifier
-	slots    chan struct{}
+	slots    chan struct{} // taken by requests in progress
+	// documents are taken by those that hold a large document in memory.
+	documents chan struct{}
 }
 
 // New returns a Server. It starts nothing.
@@ -74,5 +76,6 @@ func New(c Config) *Server {
 	}
 	s.verifier = sigv4.Verifier{Region: s.region, Now: s.now}
 	s.slots = make(chan struct{}, s.limits.Concurrent)
+	s.documents = make(chan struct{}, maxDocuments)
 	return s
 }

@@ -1,0 +1,61 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Presigned URLs may carry x-amz- headers as query parameters: SDKs "hoist"
+// them, and S3 honours ACLs and metadata so given. Ignoring them would drop what
+// the signer asked for; so they become headers, and every rule for headers holds.
+
+// neverHoisted are parameters of the signature and of the transfer, which the
+// verifier reads by itself.
+var neverHoisted = []string{
+	"x-amz-algorithm", "x-amz-content-sha256", "x-amz-credential", "x-amz-date", "x-amz-decoded-content-length",
+	"x-amz-expires", "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders", "x-amz-trailer",
+}
+
+// hoist returns the header with the query's x-amz- parameters in it: h itself
+// when there is none. Checksums are left out, as S3 does: SDKs put the checksum
+// of an empty body into the URLs of uploads that are yet to come. What decides
+// which operation is meant must be a header.
+func hoist(h http.Header, t Target) (http.Header, error) {
+	merged := h
+	for _, p := range t.Query {
+		name := strings.ToLower(p.Name)
+		if !strings.HasPrefix(name, "x-amz-") || slices.Contains(neverHoisted, name) ||
+			strings.HasPrefix(name, "x-amz-checksum-") || name == "x-amz-sdk-checksum-algorithm" {
+			continue
+		}
+		refuse := func() (http.Header, error) {
+			return nil, s3err.New(s3err.InvalidArgument, "The header cannot be given in the query like this.").With("ArgumentName", name)
+		}
+		if !isToken(name) || strings.HasPrefix(name, "x-amz-copy-source") {
+			return refuse()
+		}
+		if old := merged.Values(name); len(old) > 0 {
+			if len(old) == 1 && old[0] == p.Value {
+				continue
+			}
+			return refuse()
+		}
+		if len(merged) == len(h) {
+			merged = h.Clone()
+		}
+		merged.Set(name, p.Value)
+	}
+	if len(merged) == len(h) {
+		return h, nil
+	}
+	return merged, checkHeaderSize(merged)
+}
+
+// isToken reports whether a lowercase name can be a header's.
+// Source: RFC 9110, section 5.6.2.
+func isToken(name string) bool {
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") == ""
+}
