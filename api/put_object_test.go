@@ -1,15 +1,19 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/engine"
@@ -196,5 +200,43 @@ func cut(t *testing.T, g *gatewaytest.Gateway, r *http.Request, missing int) {
 	defer conn.Close()
 	if _, err := conn.Write(raw[:len(raw)-missing]); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Bodies that are too large or of unknown length are refused unread.
+func TestPutObjectLength(t *testing.T) {
+	g := start(t)
+	id := newUpload(t, g, "/bkt/m")
+	for _, target := range []string{"/bkt/k", "/bkt/m?partNumber=1&uploadId=" + id} {
+		for _, c := range []struct {
+			length string
+			code   string
+		}{
+			{fmt.Sprintf("Content-Length: %d\r\n", api.MaxObjectBytes+1), "EntityTooLarge"},
+			{"Transfer-Encoding: chunked\r\n", "MissingContentLength"},
+			{"", "MissingContentLength"},
+		} {
+			r := g.Request(t, "PUT", target, nil)
+			r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+			if err := sigv4.Sign(r, g.Root.AccessKey, g.Root.SecretKey, g.Region, "s3", "UNSIGNED-PAYLOAD", time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			conn, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(conn, "PUT %s HTTP/1.1\r\nHost: %s\r\n%s", target, r.URL.Host, c.length)
+			r.Header.Write(conn)
+			io.WriteString(conn, "\r\n")
+			res, err := http.ReadResponse(bufio.NewReader(conn), r)
+			if err != nil {
+				t.Fatalf("%s %q: %v", target, c.length, err)
+			}
+			body, _ := io.ReadAll(res.Body)
+			conn.Close()
+			if !bytes.Contains(body, []byte("<Code>"+c.code+"</Code>")) {
+				t.Errorf("%s %q: %d %s, want %s", target, c.length, res.StatusCode, body, c.code)
+			}
+		}
 	}
 }
