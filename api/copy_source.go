@@ -43,21 +43,39 @@ func badCopySource(message, value string) error {
 		With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", value)
 }
 
+// copySource is the object that a request copies from.
+type copySource struct {
+	bucket meta.Bucket
+	key    string
+}
+
 // copySource finds the object that the request copies from: its bucket, which
-// must exist and belong to whom the client expects, and its key.
+// must exist and belong to whom the client expects, and its key. It is resolved
+// once, so that what is read is what was authorized, even if the bucket is
+// deleted and its name taken by somebody else in between.
 func (r *Request) copySource() (meta.Bucket, string, error) {
+	if r.source == nil {
+		s, err := r.resolveSource()
+		if err != nil {
+			return meta.Bucket{}, "", err
+		}
+		r.source = &s
+	}
+	return r.source.bucket, r.source.key, nil
+}
+
+func (r *Request) resolveSource() (s copySource, err error) {
 	name, key, err := parseCopySource(r.Header("X-Amz-Copy-Source"))
 	if err != nil {
-		return meta.Bucket{}, "", err
+		return s, err
 	}
-	if name == r.Target.Bucket {
-		return r.Bucket, key, r.expectOwner("X-Amz-Source-Expected-Bucket-Owner", r.Bucket)
+	s = copySource{bucket: r.Bucket, key: key}
+	if name != r.Target.Bucket {
+		if s.bucket, err = r.server.engine.Bucket(r.Context(), name); err != nil {
+			return s, err
+		}
 	}
-	b, err := r.server.engine.Bucket(r.Context(), name)
-	if err != nil {
-		return b, "", err
-	}
-	return b, key, r.expectOwner("X-Amz-Source-Expected-Bucket-Owner", b)
+	return s, r.expectOwner("X-Amz-Source-Expected-Bucket-Owner", s.bucket)
 }
 
 // copyNeeds asks for both ends of a copy: to read the source and to write the

@@ -1,7 +1,7 @@
 package api
 
 import (
-	"strings"
+	"strconv"
 
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -98,14 +98,9 @@ func appendOwner(b []byte, element string, id meta.ID, name string) []byte {
 	return closeTag(b, element)
 }
 
-// number reads a number of at most nine decimal digits.
+// number reads a number of decimal digits up to 2,147,483,647, the largest that
+// S3 takes: some clients send just that for "all".
 func number(s string) (int, bool) {
-	if s == "" || len(s) > 9 || strings.Trim(s, "0123456789") != "" {
-		return 0, false
-	}
-	n := 0
-	for _, c := range s {
-		n = n*10 + int(c-'0')
-	}
-	return n, true
+	n, err := strconv.ParseUint(s, 10, 31)
+	return int(n), err == nil
 }

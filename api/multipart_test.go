@@ -282,10 +282,12 @@ func TestListParts(t *testing.T) {
 	if none := g.Must(t, 200, "GET", target+"&max-parts=0", nil); none.Element("Part") != "" || none.Element("IsTruncated") != "false" {
 		t.Errorf("max-parts=0: %s", none.Body)
 	}
-	if many := g.Must(t, 200, "GET", target+"&max-parts=5000", nil); many.Element("MaxParts") != "1000" {
-		t.Errorf("max-parts=5000: %s", many.Body)
+	for _, n := range []string{"5000", "2147483647"} {
+		if many := g.Must(t, 200, "GET", target+"&max-parts="+n, nil); many.Element("MaxParts") != "1000" {
+			t.Errorf("max-parts=%s: %s", n, many.Body)
+		}
 	}
-	for _, q := range []string{"&max-parts=x", "&max-parts=-1", "&part-number-marker=x"} {
+	for _, q := range []string{"&max-parts=x", "&max-parts=-1", "&max-parts=%2B1", "&max-parts=2147483648", "&part-number-marker=x"} {
 		expect(t, q, g.Do(t, g.Root, "GET", target+q, nil), 400, "InvalidArgument")
 	}
 }

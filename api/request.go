@@ -31,6 +31,7 @@ type Request struct {
 	Now time.Time
 
 	server *Server
+	source *copySource // see copySource; nil until it was resolved
 }
 
 // Body is the payload of an upload: decoded from aws-chunked where it was, and
