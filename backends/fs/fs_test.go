@@ -309,6 +309,22 @@ func TestFailedPutLeavesNoFile(t *testing.T) {
 	}
 }
 
+// TestOverlongBodyStops: a body that goes on and on must not fill the disk
+// before its length is found wrong.
+func TestOverlongBodyStops(t *testing.T) {
+	s := mustOpen(t, t.TempDir(), Options{})
+	asked := 0
+	r := readerFunc(func(p []byte) (int, error) {
+		if asked += len(p); asked > 100*copyBuffer {
+			return 0, io.EOF
+		}
+		return len(p), nil
+	})
+	if err := s.Put(t.Context(), backends.NewBlobID(), r, 10); !errors.Is(err, backends.ErrSize) || asked > copyBuffer {
+		t.Errorf("%d bytes were read for a body of 10: %v", asked, err)
+	}
+}
+
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
