@@ -1,0 +1,111 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/url"
+	"path/filepath"
+	"time"
+)
+
+// Names of rows that others refer to, and of the lanes of the last one.
+const (
+	listWholeRow     = "LIST 100,000 keys, in pages of 1000"
+	listDelimiterRow = "LIST 100,000 keys by delimiter, 100 prefixes"
+	pageRow          = "LIST by delimiter, 100 prefixes, by number of keys"
+	fewLane          = "page by delimiter over few keys"
+	manyLane         = "page by delimiter over many keys"
+)
+
+// Buckets by how many keys they hold.
+const (
+	fewBucket  = "few"
+	someBucket = "some"
+	manyBucket = "many"
+)
+
+const (
+	pageSize = 1000
+	// listRounds bounds the row that takes seconds a request.
+	listRounds = 2
+	// listTurn is enough for one listing by delimiter many times over.
+	listTurn = 500 * time.Millisecond
+)
+
+// listGroup is listings of buckets that were filled beforehand.
+func (b *bench) listGroup() group {
+	rows := []work{
+		{row{name: listWholeRow, unit: milliseconds, clients: 1, rounds: listRounds, turn: listTurn}, each(func(c *client) request {
+			return func(ctx context.Context, _ int64) error { return c.listWhole(ctx, someBucket, someKeys) }
+		})},
+		{row{name: listDelimiterRow, unit: milliseconds, clients: 1, turn: listTurn}, each(func(c *client) request {
+			return func(ctx context.Context, _ int64) error { return c.listPrefixes(ctx, someBucket) }
+		})},
+		{row{name: pageRow, unit: milliseconds, clients: 1}, pageLanes},
+	}
+	return group{rows, b.startLists}
+}
+
+// pageLanes compare the gateway with itself.
+func pageLanes(servers []*server) (lanes []lane) {
+	for _, l := range []struct{ name, bucket string }{{manyLane, manyBucket}, {fewLane, fewBucket}} {
+		s := servers[0]
+		lanes = append(lanes, lane{name: l.name, process: s.process, do: func(ctx context.Context, _ int64) error {
+			return s.listPrefixes(ctx, l.bucket)
+		}})
+	}
+	return lanes
+}
+
+// startLists starts both servers over buckets that are full.
+func (b *bench) startLists(ctx context.Context) ([]*server, error) {
+	return b.startPair(ctx, "lists", func(gateway, folder string) error {
+		progress("loading %d keys into %s", fewKeys+someKeys+b.keys, ours)
+		if err := load(ctx, gateway, b.keys); err != nil {
+			return fmt.Errorf("load %s: %w", ours, err)
+		}
+		progress("loading %d keys into %s", someKeys, rival)
+		if err := loadFolder(ctx, filepath.Join(folder, someBucket), someKeys); err != nil {
+			return fmt.Errorf("load %s: %w", rival, err)
+		}
+		return b.flush()
+	})
+}
+
+// listWhole reads a bucket page by page and counts its keys.
+func (c *client) listWhole(ctx context.Context, bucket string, want int) error {
+	base := fmt.Sprintf("/%s?list-type=2&max-keys=%d", bucket, pageSize)
+	target, got := base, 0
+	for range want/pageSize + 1 {
+		doc, err := c.list(ctx, target)
+		if err != nil {
+			return err
+		}
+		got += bytes.Count(doc, []byte("<Key>"))
+		_, rest, more := bytes.Cut(doc, []byte("<NextContinuationToken>"))
+		if !more {
+			break
+		}
+		token, _, _ := bytes.Cut(rest, []byte("<"))
+		target = base + "&continuation-token=" + url.QueryEscape(string(token))
+	}
+	if got != want {
+		return fmt.Errorf("the listing of %s has %d keys instead of %d", bucket, got, want)
+	}
+	return nil
+}
+
+// listPrefixes asks for one page by delimiter and counts its common prefixes.
+func (c *client) listPrefixes(ctx context.Context, bucket string) error {
+	doc, err := c.list(ctx, "/"+bucket+"?list-type=2&delimiter=%2F")
+	if err != nil {
+		return err
+	}
+	if got := bytes.Count(doc, []byte("<CommonPrefixes>")); got != prefixes {
+		return fmt.Errorf("the listing of %s has %d common prefixes instead of %d", bucket, got, prefixes)
+	}
+	return nil
+}

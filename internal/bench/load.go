@@ -1,0 +1,152 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/encrypt/keyring"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta/sqlite"
+)
+
+// prefixes is into how many common prefixes the keys of a bucket fall.
+const prefixes = 100
+
+// loaders fill one of the store's commit groups, so that a flush is shared as
+// widely as it can be.
+const loaders = 128
+
+// loadTimeout bounds the filling of one bucket.
+const loadTimeout = 5 * time.Minute
+
+// emptyETag is the MD5 of nothing.
+const emptyETag = "d41d8cd98f00b204e9800998ecf8427e"
+
+// listKey is key i of n, which lie in order in their prefixes.
+func listKey(i, n int) string {
+	per := max(n/prefixes, 1)
+	return fmt.Sprintf("p%03d/k%07d", i/per, i)
+}
+
+// load makes a data folder for the gateway with three buckets of empty objects,
+// the largest of which holds many.
+//
+// The two smaller ones go through the engine, so every row is sealed as a
+// client's PUT would leave it; only HTTP is left out. The largest would take
+// minutes of waiting for the disk. Its rows are copies of one, which has their
+// size but cannot be opened under another name. A page by delimiter opens none.
+func load(ctx context.Context, dir string, many int) (err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, "meta.db")
+	if err := loadSealed(ctx, dir, path); err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	_, err = db.ExecContext(ctx, copyRows, []byte(manyBucket), many, max(many/prefixes, 1))
+	if err != nil {
+		return fmt.Errorf("copy rows: %w", err)
+	}
+	return nil
+}
+
+// copyRows makes objects of a bucket that holds one, with keys as of listKey.
+const copyRows = `WITH RECURSIVE
+	one AS (SELECT * FROM objects WHERE bucket_id = (SELECT id FROM buckets WHERE name = ?1)),
+	n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < ?2)
+	INSERT OR REPLACE INTO objects
+		(bucket_id, key, version_id, owner, size, modified, generation, body_kind, body_id, list_record, wrapped_key, manifest)
+	SELECT bucket_id, CAST(printf('p%03d/k%07d', i / ?3, i) AS BLOB), randomblob(16),
+		owner, size, modified, generation, body_kind, body_id, list_record, wrapped_key, manifest
+	FROM n, one`
+
+func loadSealed(ctx context.Context, dir, path string) (err error) {
+	keys, err := keyring.Create(filepath.Join(dir, "keyring"), nil)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, keys.Close()) }()
+	store, err := sqlite.Open(path, sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	// An empty body has no blob, so no backend is ever asked to keep one.
+	e, err := engine.Open(ctx, engine.Config{Store: store, Backend: mem.New(), Keys: keys, Sole: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	for _, b := range []struct {
+		name string
+		n    int
+	}{{fewBucket, fewKeys}, {someBucket, someKeys}, {manyBucket, 1}} {
+		if err := loadBucket(ctx, e, b.name, b.n); err != nil {
+			return fmt.Errorf("load bucket %s: %w", b.name, err)
+		}
+	}
+	return nil
+}
+
+func loadBucket(ctx context.Context, e *engine.Engine, name string, n int) error {
+	owner := e.Root().ID
+	b, err := e.CreateBucket(ctx, name, region, owner)
+	if err != nil {
+		return err
+	}
+	put := lane{do: func(ctx context.Context, i int64) error {
+		_, err := e.PutObject(ctx, engine.PutObject{
+			Bucket: b, Key: listKey(int(i), n), Owner: owner,
+			Body: engine.Body{Reader: bytes.NewReader(nil)},
+		})
+		return err
+	}}
+	var made laneResult
+	_, err = put.work(ctx, row{clients: loaders, most: int64(n)}, &made, time.Now().Add(loadTimeout))
+	return err
+}
+
+// loadFolder makes the same bucket as versitygw keeps one: a folder with a file
+// for each key, and the attributes that it would have set.
+func loadFolder(ctx context.Context, dir string, n int) error {
+	for i := range n {
+		path := filepath.Join(dir, listKey(i, n))
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		if errors.Is(err, os.ErrNotExist) {
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return err
+			}
+			f, err = os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+		}
+		if err != nil {
+			return err
+		}
+		if err := f.Close(); err != nil {
+			return err
+		}
+		for name, value := range map[string]string{"user.etag": `"` + emptyETag + `"`, "user.content-type": "binary/octet-stream"} {
+			if err := syscall.Setxattr(path, name, []byte(value), 0); err != nil {
+				return fmt.Errorf("extended attributes of %s: %w", path, err)
+			}
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
