@@ -16,10 +16,10 @@ func TestBlobIDText(t *testing.T) {
 	for i := range counting {
 		counting[i] = byte(i)
 	}
-	vectors := map[string]BlobID{ // from Python: base64.b32encode(...).lower()
-		"aaaqeayeaudaocajbifqydiob4ibceqt": counting,
-		strings.Repeat("7", 32):            BlobID(bytes.Repeat([]byte{0xff}, 20)),
-		strings.Repeat("a", 32):            {},
+	vectors := map[string]BlobID{ // from Python: base64.b32hexencode(...).lower()
+		"000g40o40k30e209185go38e1s8124gj": counting,
+		strings.Repeat("v", 32):            BlobID(bytes.Repeat([]byte{0xff}, 20)),
+		strings.Repeat("0", 32):            {},
 	}
 	for text, id := range vectors {
 		if id.String() != text {
@@ -33,7 +33,7 @@ func TestBlobIDText(t *testing.T) {
 
 func TestParseBlobIDIsStrict(t *testing.T) {
 	good := NewBlobID().String()
-	for _, s := range []string{"", good[1:], good + "a", good[:31] + "=", good[:31] + "1", good[:31] + "8",
+	for _, s := range []string{"", good[1:], good + "a", good[:31] + "=", good[:31] + "w", good[:31] + "z",
 		good[:31] + "\n", good[:30] + "\r\n", "\n" + good[1:], good[:31] + "A", good[:31] + "\x00", good[:30] + "é",
 		strings.ToUpper(strings.Repeat("ab", 16))} {
 		if id, err := ParseBlobID(s); err == nil || !id.IsZero() {
@@ -43,8 +43,8 @@ func TestParseBlobIDIsStrict(t *testing.T) {
 }
 
 func FuzzParseBlobID(f *testing.F) {
-	f.Add("aaaqeayeaudaocajbifqydiob4ibceqt")
-	f.Add("aaaqeayeaudaocajbifqydiob4ibceq\n")
+	f.Add("000g40o40k30e209185go38e1s8124gj")
+	f.Add("000g40o40k30e209185go38e1s8124g\n")
 	f.Fuzz(func(t *testing.T, s string) {
 		if id, err := ParseBlobID(s); err == nil && id.String() != s {
 			t.Fatalf("%q was read as %s", s, id)

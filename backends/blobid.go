@@ -14,9 +14,11 @@ type BlobID [20]byte
 // BlobIDTextLen is the length of BlobID.String in bytes.
 const BlobIDTextLen = 32
 
-// blobIDText is the alphabet of RFC 4648 section 6 in lower case: it survives
-// file systems and object stores that fold case.
-var blobIDText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+// blobIDText is the extended hex alphabet of RFC 4648 section 7 in lower case.
+// It survives file systems and object stores that fold case, and texts sort as
+// the raw bytes do: a backend that lists names and a store that orders bytes
+// agree.
+var blobIDText = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
 // NewBlobID returns a fresh id from crypto/rand. It is never zero.
 func NewBlobID() BlobID {
@@ -27,8 +29,8 @@ func NewBlobID() BlobID {
 	return id
 }
 
-// ParseBlobID reads what String wrote and nothing else: 32 characters of a-z
-// and 2-7.
+// ParseBlobID reads what String wrote and nothing else: 32 characters of 0-9
+// and a-v.
 func ParseBlobID(s string) (BlobID, error) {
 	var id BlobID
 	if len(s) != BlobIDTextLen {
@@ -36,31 +38,17 @@ func ParseBlobID(s string) (BlobID, error) {
 	}
 	// The decoder skips line breaks, so a short result hides behind a nil error.
 	if n, err := blobIDText.Decode(id[:], []byte(s)); err != nil || n != len(id) {
-		return BlobID{}, fmt.Errorf("blob id %q is not lower-case base32", s)
+		return BlobID{}, fmt.Errorf("blob id %q is not lower-case base32hex", s)
 	}
 	return id, nil
 }
 
-// String is the id as 32 characters of lower-case base32 without padding.
+// String is the id as 32 characters of lower-case base32hex without padding.
 func (id BlobID) String() string { return blobIDText.EncodeToString(id[:]) }
 
 // IsZero reports whether id names no blob.
 func (id BlobID) IsZero() bool { return id == BlobID{} }
 
-// Compare orders ids as List does: by their text, byte by byte, which is how
-// object stores list names. It is NOT the order of the raw bytes, because in
-// ASCII the digits 2-7 come before the letters. It returns -1, 0 or +1.
-func (id BlobID) Compare(other BlobID) int {
-	const group = 5 // bytes that become 8 characters on their own
-	for i := range id {
-		if id[i] == other[i] {
-			continue
-		}
-		var a, b [8]byte
-		i -= i % group
-		blobIDText.Encode(a[:], id[i:i+group])
-		blobIDText.Encode(b[:], other[i:i+group])
-		return bytes.Compare(a[:], b[:])
-	}
-	return 0
-}
+// Compare orders ids as List does: by their bytes, which is the order of their
+// text too. It returns -1, 0 or +1.
+func (id BlobID) Compare(other BlobID) int { return bytes.Compare(id[:], other[:]) }

@@ -27,6 +27,7 @@ need_for_test() {
 	need python3 test -x /usr/bin/python3
 	need python3-boto3 python_has boto3
 	need python3-cryptography python_has cryptography
+	need python3-argon2 python_has argon2
 	need awscli test -x /usr/bin/aws
 	need nodejs command -v node
 	need npm command -v npm

@@ -2,7 +2,7 @@
 """Decrypts what Sanctum Gateway stored, without Sanctum Gateway.
 
 It needs the data folder of an embedded deployment (or copies of its keyring,
-meta.db and blobs), Python 3.9 or later, and python3-cryptography. A keyring
+meta.db and blobs), Python 3.10 or later, and python3-cryptography. A keyring
 file with a passphrase needs python3-argon2 too. Keep sanctum_format.py beside
 this file. It changes nothing in the data folder, and works best while the
 gateway is stopped, or on copies, so that nothing changes under it.
@@ -97,7 +97,7 @@ class DataFolder:
                     yield from self.extent(extent)
 
     def extent(self, extent):
-        name = base64.b32encode(extent["blob"]).decode().lower()
+        name = base64.b32hexencode(extent["blob"]).decode().lower()
         with open(os.path.join(self.path, "blobs", "blobs", name[:2], name), "rb") as f:
             def read(off, n):
                 f.seek(off)
