@@ -89,9 +89,11 @@ func (x *exchange) start(status int) {
 // Write sends bytes of a body in units that even a slow client takes in time.
 func (x *exchange) Write(p []byte) (n int, err error) {
 	for len(p) > 0 && err == nil {
-		x.conn.SetWriteDeadline(time.Now().Add(x.server.limits.Idle))
+		unit := p[:min(len(p), writeUnit)]
+		idle := x.server.limits.Idle
+		x.conn.SetWriteDeadline(time.Now().Add(idle + idle*time.Duration(len(unit))/sendAllowance))
 		var m int
-		m, err = x.w.Write(p[:min(len(p), writeUnit)])
+		m, err = x.w.Write(unit)
 		n, p = n+m, p[m:]
 	}
 	x.sent += int64(n)
@@ -126,7 +128,7 @@ func (x *exchange) finish(err error) {
 	attrs := []slog.Attr{
 		slog.String("id", x.req.ID), slog.String("op", o.Operation), slog.String("method", x.req.HTTP.Method),
 		slog.String("bucket", x.req.Target.Bucket), slog.Int("status", o.Status),
-		slog.Int64("in", o.BytesIn), slog.Int64("out", o.BytesOut), slog.Duration("duration", o.Duration),
+		slog.Int64("in", o.BytesIn), slog.Int64("out", o.BytesOut), slog.Float64("seconds", o.Duration.Seconds()),
 		slog.String("principal", x.req.principal()), slog.String("remote", x.req.HTTP.RemoteAddr),
 	}
 	if o.Code != "" {

@@ -47,8 +47,10 @@ const (
 	drainTimeout = 5 * time.Second
 	// rateWindow is the waiting time after which MinRate is judged.
 	rateWindow = 30 * time.Second
-	// writeUnit is what has to be taken by a client within Limits.Idle.
-	writeUnit = 64 << 10
+	// writeUnit is the most that is written at once. A client has Limits.Idle to
+	// take it, and as much again for each sendAllowance bytes of it.
+	writeUnit     = 512 << 10
+	sendAllowance = 256 << 10
 	// retryAfter is the Retry-After of a 503, in seconds.
 	retryAfter = "5"
 )

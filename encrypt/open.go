@@ -87,8 +87,9 @@ func (o *Opener) NewReader(sealed io.Reader, off, n int64) *OpenReader {
 // sealed bytes end early or do not authenticate, or those of the sealed reader.
 // Not for concurrent use.
 //
-// It opens from one pooled buffer into another: opening in place would cost the
-// approved GCM constructor a move of the segment and an allocation.
+// It opens from one pooled buffer into another, or straight into a Read's own
+// when that has room for the segment: opening in place would cost the approved
+// GCM constructor a move of the segment and an allocation.
 type OpenReader struct {
 	o         *Opener
 	src       io.Reader
@@ -106,8 +107,13 @@ func (r *OpenReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := r.fill(); err != nil {
+	if err := r.fill(p); err != nil {
 		return 0, err
+	}
+	if &r.out[0] == &p[0] { // opened into p
+		n := len(r.out)
+		r.out = nil
+		return n, nil
 	}
 	n := copy(p, r.out)
 	r.out = r.out[n:]
@@ -117,7 +123,7 @@ func (r *OpenReader) Read(p []byte) (int, error) {
 // WriteTo implements io.WriterTo: one Write for each segment.
 func (r *OpenReader) WriteTo(w io.Writer) (total int64, err error) {
 	for {
-		if err := r.fill(); err == io.EOF {
+		if err := r.fill(nil); err == io.EOF {
 			return total, nil
 		} else if err != nil {
 			return total, err
@@ -134,8 +140,9 @@ func (r *OpenReader) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// fill makes sure that there is something to deliver.
-func (r *OpenReader) fill() error {
+// fill makes sure that there is something to deliver, in p if that is long
+// enough.
+func (r *OpenReader) fill(p []byte) error {
 	if len(r.out) > 0 {
 		return nil
 	}
@@ -143,7 +150,7 @@ func (r *OpenReader) fill() error {
 		r.err = io.EOF
 	}
 	if r.err == nil {
-		r.err = r.open()
+		r.err = r.open(p)
 	}
 	if r.err != nil {
 		r.release()
@@ -152,9 +159,9 @@ func (r *OpenReader) fill() error {
 }
 
 // open reads and verifies the next segment.
-func (r *OpenReader) open() error {
+func (r *OpenReader) open(p []byte) error {
 	if r.in == nil {
-		r.in, r.plain = getBuffer(), getBuffer()
+		r.in = getBuffer()
 	}
 	sealed := r.in[:r.o.sealedLen(r.next)]
 	if n, err := readFull(r.src, sealed); n < len(sealed) {
@@ -163,7 +170,13 @@ func (r *OpenReader) open() error {
 		}
 		return err
 	}
-	plain, err := r.c.open(r.plain[:0], uint64(r.next), r.o.final(r.next), sealed)
+	if r.skip > 0 || len(p) < len(sealed)-floeOverhead {
+		if r.plain == nil {
+			r.plain = getBuffer()
+		}
+		p = r.plain[:]
+	}
+	plain, err := r.c.open(p[:0], uint64(r.next), r.o.final(r.next), sealed)
 	if err != nil {
 		return err
 	}

@@ -156,14 +156,15 @@ func (e *Engine) open(ctx context.Context, r *Reading) error {
 func (r *Reading) WriteTo(w io.Writer) (int64, error) {
 	n, err := w.Write(r.head)
 	written := int64(n)
-	r.head = nil
-	if err == nil && written < r.Length {
-		var m int64
-		m, err = r.src.WriteTo(w)
-		written += m
+	if r.giveBack != nil {
+		r.giveBack()
 	}
-	if err == nil && written != r.Length {
-		err = io.ErrUnexpectedEOF
+	r.head, r.giveBack = nil, nil
+	if left := r.Length - written; err == nil && left > 0 {
+		written += left
+		if left, err = r.src.sendAhead(w, left); err != nil {
+			written -= left
+		}
 	}
 	return written, err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -26,6 +27,7 @@ type source struct {
 	next func() (piece, error) // io.EOF after the last
 	blob io.ReadCloser         // nil between pieces
 	open *encrypt.OpenReader
+	stop atomic.Bool // nobody takes what is read ahead any more
 }
 
 func (e *Engine) newSource(ctx context.Context, m *encrypt.Manifest, off, n int64) *source {
@@ -74,26 +76,6 @@ func (s *source) Read(p []byte) (int, error) {
 		}
 		if n > 0 || err != nil {
 			return n, err
-		}
-	}
-}
-
-func (s *source) WriteTo(w io.Writer) (total int64, err error) {
-	for {
-		if s.open == nil {
-			if err := s.advance(); err == io.EOF {
-				return total, nil
-			} else if err != nil {
-				return total, err
-			}
-		}
-		n, err := s.open.WriteTo(w)
-		total += n
-		if err != nil {
-			return total, err
-		}
-		if err := s.endPiece(); err != nil {
-			return total, err
 		}
 	}
 }

@@ -142,7 +142,7 @@ func TestForeignFilesAreLeftAlone(t *testing.T) {
 	other[0] ^= 1 // a blob's name in another blob's folder
 	wrong := other.String()
 	for _, path := range []string{filepath.Join(shard, "README"), filepath.Join(shard, wrong), filepath.Join(s.dir, blobsName, "zz.txt"),
-		filepath.Join(shard, "a"), filepath.Join(s.dir, blobsName, "a1")} {
+		filepath.Join(shard, "a"), filepath.Join(s.dir, blobsName, "az")} {
 		if err := os.WriteFile(path, nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
