@@ -36,7 +36,9 @@ func TestAWSCLINewer(t *testing.T) {
 
 func testAWSCLI(t *testing.T, g *gateway, p *program) {
 	p.version("--version")
-	c := &awsTest{program: p.with("AWS_CONFIG_FILE="+filepath.Join(p.home, "none"), "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(p.home, "none")),
+	// Version 1 still presigns with SigV2 unless told otherwise.
+	config := writeFile(t, filepath.Join(p.home, "config"), "[default]\ns3 =\n  signature_version = s3v4\n")
+	c := &awsTest{program: p.with("AWS_CONFIG_FILE="+config, "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(p.home, "none")),
 		g: g, url: g.s3, bucket: bucketName(t)}
 	c.s3("mb", c.at(""))
 	for _, part := range []func(*testing.T){c.files, c.attributes, c.keys, c.copies, c.uploads, c.presigned, c.listing} {
