@@ -30,7 +30,7 @@ func require(t *testing.T, g *gateway, path, debian string) *program {
 	t.Helper()
 	found, err := exec.LookPath(path)
 	if err != nil {
-		t.Fatalf("%s is missing: run scripts/setup.sh clients, or apt-get install %s", path, debian)
+		t.Fatalf("%s is missing: run scripts/setup.sh test (or clients), or apt-get install %s", path, debian)
 	}
 	return newProgram(t, g, found)
 }
