@@ -364,7 +364,7 @@ func collected(t *testing.T, g *gateway) {
 		if !r.Clean {
 			t.Fatalf("fsck beside the gateway: %+v", r)
 		}
-		if r.Pending == 0 && r.Uploads == 0 && r.Backend == r.Blobs {
+		if r.Pending == 0 && r.Backend == r.Blobs {
 			t.Logf("fsck beside the gateway: %d objects, %d blobs, %d reserved", r.Objects, r.Blobs, r.Reserved)
 			if r.Reserved > maxReserved {
 				t.Errorf("%d reservations: those of killed processes were not condemned", r.Reserved)
