@@ -102,19 +102,45 @@ func (r *FsckReport) add(f Finding) {
 	}
 }
 
-// nameFindings adds the object to findings that know only their blob.
+// nameFindings adds the object, or the open upload, to findings that know only
+// their blob. Of several objects that share a blob it names one.
 func (e *Engine) nameFindings(ctx context.Context, fs []Finding) error {
-	nameless := make(map[string]*Finding)
+	nameless := make(map[meta.BlobID]*Finding)
 	for i := range fs {
 		if fs[i].Blob != "" && fs[i].Key == "" && fs[i].Severity == SeverityLost {
-			nameless[fs[i].Blob] = &fs[i]
+			if id, err := backends.ParseBlobID(fs[i].Blob); err == nil {
+				nameless[meta.BlobID(id)] = &fs[i]
+			}
 		}
 	}
 	if len(nameless) == 0 {
 		return nil
 	}
+	parts := make(map[meta.ID][]*Finding) // by upload
+	err := e.scanUploads(ctx, func(u meta.UploadRef) error {
+		return e.scanParts(ctx, u.ID, func(p meta.Part) {
+			for _, id := range p.Blobs {
+				if f := nameless[id]; f != nil {
+					f.Bucket, f.Key, f.Upload = u.Bucket.String(), u.Key, u.ID.String()
+					parts[u.ID] = append(parts[u.ID], f)
+				}
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
 	return e.scanObjects(ctx, func(r meta.ObjectRef) error {
-		if f := nameless[backends.BlobID(r.Body.Blob).String()]; f != nil && r.Body.Kind == meta.BodyBlob {
+		var found []*Finding
+		switch r.Body.Kind {
+		case meta.BodyBlob:
+			if f := nameless[r.Body.Blob]; f != nil {
+				found = []*Finding{f}
+			}
+		case meta.BodyUpload: // completed: the object counts, whatever the upload was for
+			found = parts[r.Body.Upload]
+		}
+		for _, f := range found {
 			f.Bucket, f.Key = r.Bucket.String(), r.Key
 		}
 		return nil
@@ -137,6 +163,43 @@ func (e *Engine) scanObjects(ctx context.Context, f func(meta.ObjectRef) error) 
 			}
 		}
 		if len(refs) < meta.MaxPage {
+			return nil
+		}
+	}
+}
+
+// scanUploads calls f for every upload, open or completed.
+func (e *Engine) scanUploads(ctx context.Context, f func(meta.UploadRef) error) error {
+	var after meta.ID
+	for {
+		refs, err := e.store.ScanUploads(ctx, after, meta.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, r := range refs {
+			after = r.ID
+			if err := f(r); err != nil {
+				return err
+			}
+		}
+		if len(refs) < meta.MaxPage {
+			return nil
+		}
+	}
+}
+
+// scanParts calls f for every part of an upload.
+func (e *Engine) scanParts(ctx context.Context, upload meta.ID, f func(meta.Part)) error {
+	for after := 0; ; {
+		parts, err := e.store.ScanParts(ctx, upload, after, meta.MaxPage)
+		if err != nil {
+			return err
+		}
+		for _, p := range parts {
+			after = p.Number
+			f(p)
+		}
+		if len(parts) < meta.MaxPage {
 			return nil
 		}
 	}
@@ -340,6 +403,9 @@ func (c *check) readAll(ctx context.Context, m *encrypt.Manifest, v meta.Version
 	if err == nil && n != m.Size {
 		err = io.ErrUnexpectedEOF
 	}
+	if err == nil {
+		err = c.readHeaders(ctx, m)
+	}
 	if err != nil {
 		if now, again := c.e.store.Object(ctx, v.Bucket, v.Key); again != nil || now.ID != v.ID {
 			return nil // replaced while it was read
@@ -348,36 +414,46 @@ func (c *check) readAll(ctx context.Context, m *encrypt.Manifest, v meta.Version
 	return err
 }
 
-func (c *check) readUploads(ctx context.Context) error {
-	var after meta.ID
+// readHeaders checks what reading passes over, because the manifest has it too:
+// the header of each of an object's blobs.
+func (c *check) readHeaders(ctx context.Context, m *encrypt.Manifest) error {
+	next := c.e.newSource(ctx, m, 0, m.Size).next
 	for {
-		refs, err := c.e.store.ScanUploads(ctx, after, meta.MaxPage)
-		if err != nil {
+		p, err := next()
+		if err == io.EOF {
+			return nil
+		} else if err != nil {
 			return err
 		}
-		for _, r := range refs {
-			after = r.ID
-			if c.first {
-				c.Uploads++
-			}
-			if err := c.uploadParts(ctx, r); err != nil {
-				return err
-			}
-		}
-		if len(refs) < meta.MaxPage {
-			return nil
+		if err := c.readHeader(ctx, p.extent); err != nil {
+			return fmt.Errorf("blob %v: %w", backends.BlobID(p.extent.Blob), err)
 		}
 	}
 }
 
-func (c *check) uploadParts(ctx context.Context, u meta.UploadRef) error {
-	for after := 0; ; {
-		parts, err := c.e.store.ScanParts(ctx, u.ID, after, meta.MaxPage)
-		if err != nil {
-			return err
+func (c *check) readHeader(ctx context.Context, x *encrypt.Extent) error {
+	opener, err := encrypt.NewOpener(x.Key, encrypt.BlobAAD(c.e.deployment, x.Blob), x.Seal, x.BlobSize)
+	if err != nil {
+		return err
+	}
+	r, err := c.e.backend.Get(ctx, backends.BlobID(x.Blob), 0, encrypt.HeaderSize)
+	if err != nil {
+		return backendError(err)
+	}
+	var h [encrypt.HeaderSize]byte
+	_, err = io.ReadFull(r, h[:])
+	if err := errors.Join(err, r.Close()); err != nil {
+		return backendError(err)
+	}
+	return opener.CheckHeader(h[:])
+}
+
+func (c *check) readUploads(ctx context.Context) error {
+	return c.e.scanUploads(ctx, func(u meta.UploadRef) error {
+		if c.first {
+			c.Uploads++
 		}
-		for _, p := range parts {
-			after = p.Number
+		return c.e.scanParts(ctx, u.ID, func(p meta.Part) {
 			if c.first {
 				c.Parts++
 			}
@@ -388,11 +464,8 @@ func (c *check) uploadParts(ctx context.Context, u meta.UploadRef) error {
 			for _, id := range p.Blobs {
 				c.refer(id, size, Finding{Bucket: u.Bucket.String(), Key: u.Key, Upload: u.ID.String()})
 			}
-		}
-		if len(parts) < meta.MaxPage {
-			return nil
-		}
-	}
+		})
+	})
 }
 
 // readBackend lists the round's range of the backend.
