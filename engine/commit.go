@@ -98,7 +98,7 @@ func (e *Engine) commitVersion(ctx context.Context, b meta.Bucket, v meta.Versio
 	return e.conditionally(ctx, b, v.Key, c, func(expect meta.Expect) error {
 		err := e.store.CommitObject(ctx, meta.Commit{Version: v, Expect: expect, Share: share, Holder: e.holder})
 		if errors.Is(err, meta.ErrUnknown) {
-			return e.settle(ctx, v, err)
+			return e.settle(ctx, v, share, err)
 		}
 		return err
 	})
@@ -121,8 +121,10 @@ func (e *Engine) conditionally(ctx context.Context, b meta.Bucket, key string, c
 }
 
 // settle learns whether a commit whose answer was lost has happened: its
-// version is current, or its blob has left the reserved state.
-func (e *Engine) settle(ctx context.Context, v meta.Version, unknown error) error {
+// version is current, or its reservation has become a live blob. Otherwise it
+// stays unknown: a blob that is dead may have been committed and replaced since,
+// or condemned before, and one that the version shares was live all along.
+func (e *Engine) settle(ctx context.Context, v meta.Version, share bool, unknown error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	now, err := e.store.Object(ctx, v.Bucket, v.Key)
@@ -132,15 +134,19 @@ func (e *Engine) settle(ctx context.Context, v meta.Version, unknown error) erro
 	if err != nil && !errors.Is(err, meta.ErrNotFound) {
 		return errors.Join(unknown, err)
 	}
-	if v.Body.Kind != meta.BodyBlob {
-		return unknown // overwritten or never written: nothing tells them apart
+	if v.Body.Kind != meta.BodyBlob || share {
+		return unknown
 	}
 	blob, err := e.store.Blob(ctx, v.Body.Blob)
 	switch {
-	case err != nil && !errors.Is(err, meta.ErrNotFound):
+	case errors.Is(err, meta.ErrNotFound):
+		return unknown
+	case err != nil:
 		return errors.Join(unknown, err)
-	case err == nil && blob.State == meta.BlobReserved:
+	case blob.State == meta.BlobLive:
+		return nil // committed, and copied before it was replaced
+	case blob.State == meta.BlobReserved:
 		return s3err.Wrap(s3err.ServiceUnavailable, unknown) // it did not happen
 	}
-	return nil // committed, and overwritten since
+	return unknown
 }
