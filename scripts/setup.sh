@@ -31,6 +31,7 @@ need_for_test() {
 	need awscli test -x /usr/bin/aws
 	need nodejs command -v node
 	need npm command -v npm
+	need curl command -v curl
 }
 
 need_for_clients() {
@@ -40,7 +41,6 @@ need_for_clients() {
 	need restic command -v restic
 	need s3fs command -v s3fs
 	need fuse3 command -v fusermount3
-	need curl command -v curl
 }
 
 install_missing() {

@@ -21,6 +21,7 @@ import (
 )
 
 func serveCommand() *cobra.Command {
+	var accept bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve S3",
@@ -46,7 +47,7 @@ second SIGTERM cuts them short.`,
 			if err != nil {
 				return usage(err)
 			}
-			s := &process{configuration: c, reread: load, stdout: cmd.OutOrStdout(), metrics: newMetrics()}
+			s := &process{configuration: c, reread: load, stdout: cmd.OutOrStdout(), metrics: newMetrics(), acceptStore: accept}
 			s.level.Set(c.LogLevel)
 			s.log = newLogger(cmd.ErrOrStderr(), c.LogFormat, &s.level)
 			s.ready = &readiness{log: s.log}
@@ -54,12 +55,15 @@ second SIGTERM cuts them short.`,
 		},
 	}
 	addSettingFlags(cmd, forServe)
+	cmd.Flags().BoolVar(&accept, "accept-restored-store", false,
+		"the store was restored from an older copy on purpose: delete again what nothing in it refers to (not a setting: for one start)")
 	return cmd
 }
 
 // process is one run of serve.
 type process struct {
 	*configuration
+	acceptStore bool
 	reread  func() (*configuration, error)
 	stdout  io.Writer
 	log     *slog.Logger
@@ -96,6 +100,12 @@ func (p *process) run(ctx context.Context) (err error) {
 		return failed(err)
 	}
 	defer func() { err = failed(errors.Join(err, d.close())) }()
+	if p.acceptStore {
+		if err := d.engine.AcceptStore(ctx); err != nil {
+			return failed(fmt.Errorf("accept the restored store: %w", err))
+		}
+		p.log.Warn("the store is accepted as it is")
+	}
 	if err := p.prepare(ctx, d); err != nil {
 		return err
 	}
