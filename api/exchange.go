@@ -54,6 +54,9 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		req: &Request{HTTP: r, ID: upperHex(id[:]), Now: s.now(), server: s},
 	}
 	x.in = &wire{body: r.Body, conn: x.conn, limits: s.limits, ended: r.ContentLength == 0}
+	// The deadline of the connection's last answer may be over, and the first
+	// thing written may be 100 Continue.
+	x.conn.SetWriteDeadline(x.began.Add(s.limits.Idle + drainTimeout))
 	h := w.Header()
 	h.Set("X-Amz-Request-Id", x.req.ID)
 	h.Set("X-Amz-Id-2", instance)
@@ -81,6 +84,12 @@ func (x *exchange) start(status int) {
 		if n := x.req.HTTP.ContentLength; x.in.failed || n < 0 || n-x.in.read > maxDrain {
 			x.w.Header().Set("Connection", "close")
 		}
+	}
+	// net/http answers 100 to no empty body. botocore asks for it all the same,
+	// and takes the final status it got instead for that of the connection's
+	// next request, then waits for ever.
+	if x.req.HTTP.ContentLength == 0 && x.req.HTTP.Header.Get("Expect") != "" {
+		x.w.Header().Set("Connection", "close")
 	}
 	x.status = status
 	x.w.WriteHeader(status)

@@ -74,18 +74,56 @@ func TestRawTargets(t *testing.T) {
 	}
 }
 
+// signedHead is the head of a signed PUT that expects 100 Continue.
+func signedHead(t *testing.T, g *gatewaytest.Gateway, target string, body []byte) string {
+	t.Helper()
+	r := g.Request(t, "PUT", target, body)
+	g.Sign(t, r, g.Root, body)
+	r.Header.Set("Expect", "100-continue")
+	var head bytes.Buffer
+	fmt.Fprintf(&head, "PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", target, r.URL.Host, len(body))
+	r.Header.Write(&head)
+	head.WriteString("\r\n")
+	return head.String()
+}
+
+// A client that expected 100 and got a final status does not know where the
+// next answer on the connection begins.
+func TestFinalAnswersInsteadOfContinueCloseTheConnection(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Options{})
+	g.Must(t, 200, "PUT", "/bucket", nil)
+	for what, head := range map[string]string{
+		"no body":          signedHead(t, g, "/bucket/empty", nil),
+		"no body, refused": signedHead(t, g, "/absent/empty", nil),
+		"body, refused":    signedHead(t, g, "/absent/key", []byte("hello")),
+	} {
+		if res, _ := raw(t, g, head); res.StatusCode == http.StatusContinue || !res.Close {
+			t.Errorf("%s: %s, Connection: close is %t", what, res.Status, res.Close)
+		}
+	}
+}
+
+func TestContinueComesOnAnIdleConnection(t *testing.T) {
+	const idle = 50 * time.Millisecond
+	g := gatewaytest.Start(t, gatewaytest.Options{Limits: api.Limits{Idle: idle}})
+	g.Must(t, 200, "PUT", "/bucket", nil)
+	res, conn := raw(t, g, "GET /bucket HTTP/1.1\r\nHost: h\r\n\r\n")
+	if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != 403 {
+		t.Fatal(res.Status, err)
+	}
+	time.Sleep(4 * idle) // beyond what the answer was given
+	io.WriteString(conn, signedHead(t, g, "/bucket/key", []byte("hello")))
+	if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || res.StatusCode != http.StatusContinue {
+		t.Fatalf("%v, %v", res, err)
+	}
+}
+
 func TestContinueComesOnlyWhenAllowed(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	g.Must(t, 200, "PUT", "/bucket", nil)
 	body := []byte("hello")
-	r := g.Request(t, "PUT", "/bucket/key", body)
-	g.Sign(t, r, g.Root, body)
-	r.Header.Set("Expect", "100-continue")
-	var head bytes.Buffer
-	fmt.Fprintf(&head, "PUT /bucket/key HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n", r.URL.Host, len(body))
-	r.Header.Write(&head)
-	head.WriteString("\r\n")
-	res, conn := raw(t, g, head.String())
+	head := signedHead(t, g, "/bucket/key", body)
+	res, conn := raw(t, g, head)
 	if res.StatusCode != http.StatusContinue {
 		t.Fatalf("an allowed request: %s, want 100", res.Status)
 	}
@@ -93,7 +131,7 @@ func TestContinueComesOnlyWhenAllowed(t *testing.T) {
 	if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || res.StatusCode != 200 {
 		t.Fatalf("after the body: %v %v", res, err)
 	}
-	if res, _ := raw(t, g, strings.Replace(head.String(), "Signature=", "Signature=0", 1)); res.StatusCode != 403 {
+	if res, _ := raw(t, g, strings.Replace(head, "Signature=", "Signature=0", 1)); res.StatusCode != 403 {
 		t.Errorf("a refused request: %s, want 403", res.Status)
 	}
 }
