@@ -169,7 +169,9 @@ func (c *awsTest) uploads(t *testing.T) {
 	if len(parts.Parts) != 1 || parts.Parts[0].PartNumber != 7 || parts.Parts[0].Size != 65537 {
 		t.Errorf("%+v", parts)
 	}
-	var uploads struct{ Uploads []struct{ Key, UploadId string } }
+	var uploads struct {
+		Uploads []struct{ Key, UploadId string }
+	}
 	c.api(&uploads, "list-multipart-uploads")
 	if len(uploads.Uploads) != 1 || uploads.Uploads[0].UploadId != upload.UploadId {
 		t.Errorf("%+v", uploads)
