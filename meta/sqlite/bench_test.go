@@ -25,22 +25,6 @@ func openBench(b *testing.B) meta.Store {
 	return s
 }
 
-func benchBucket(b *testing.B, s meta.Store) meta.ID {
-	b.Helper()
-	bucket := meta.Bucket{ID: meta.NewID(), Name: "bench", Owner: meta.NewID(), Created: time.Now()}
-	if err := s.CreateBucket(context.Background(), bucket, meta.BucketSeed{Bucket: bucket.ID, Generation: 1, Wrapped: []byte("seed")}); err != nil {
-		b.Fatal(err)
-	}
-	return bucket.ID
-}
-
-func benchVersion(bucket meta.ID, key string) meta.Version {
-	return meta.Version{
-		Bucket: bucket, Key: key, ID: meta.NewID(), Owner: meta.NewID(), Size: 1 << 20, Modified: time.Now(),
-		Generation: 1, WrappedKey: make([]byte, 130), Manifest: make([]byte, 400), ListRecord: make([]byte, 80),
-	}
-}
-
 // BenchmarkCommitObject is what a PUT costs the store: new keys, reservations in
 // batches of 64.
 func BenchmarkCommitObject(b *testing.B) {
@@ -49,7 +33,7 @@ func BenchmarkCommitObject(b *testing.B) {
 		b.Run(fmt.Sprintf("writers=%d", writers), func(b *testing.B) {
 			ctx := context.Background()
 			s := openBench(b)
-			bucket := benchBucket(b, s)
+			bucket := addBucket(b, s)
 			var n atomic.Int64
 			b.SetParallelism((writers + 1) / 2)
 			if writers == 1 {
@@ -69,7 +53,7 @@ func BenchmarkCommitObject(b *testing.B) {
 							return
 						}
 					}
-					v := benchVersion(bucket, fmt.Sprintf("some/path/%016x/object", n.Add(1)*0x9e3779b9))
+					v := newVersion(bucket, fmt.Sprintf("some/path/%016x/object", n.Add(1)*0x9e3779b9))
 					v.Body = meta.Body{Kind: meta.BodyBlob, Blob: ids[0]}
 					ids = ids[1:]
 					if err := s.CommitObject(ctx, meta.Commit{Version: v, Holder: holder}); err != nil {
@@ -87,11 +71,4 @@ func BenchmarkCommitObject(b *testing.B) {
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "commits/s")
 		})
 	}
-}
-
-func newBlobID() (id meta.BlobID) {
-	a, c := meta.NewID(), meta.NewID()
-	copy(id[:], a[:])
-	copy(id[16:], c[:])
-	return id
 }
