@@ -1,0 +1,142 @@
+package sqlite
+
+import (
+	"bytes"
+	"crypto/rand"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// files returns which files of the store contain the bytes.
+func (b *bench) files(needle []byte) (found []string) {
+	b.Helper()
+	names, err := filepath.Glob(b.path + "*")
+	if err != nil || len(names) == 0 {
+		b.Fatalf("no files: %v", err)
+	}
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if bytes.Contains(data, needle) {
+			found = append(found, filepath.Base(name))
+		}
+	}
+	return found
+}
+
+// cut moves the log into the file and cuts it, as an idle store does by itself.
+func (b *bench) cut() {
+	b.Helper()
+	c, err := openConn(dsn(b.path, keeperPragmas()))
+	if err != nil {
+		b.Fatal(err)
+	}
+	k := &checkpointer{c: c, report: func(err error) { b.Error(err) }}
+	k.truncate()
+	if err := c.close(); err != nil {
+		b.Fatal(err)
+	}
+	if log, err := os.Stat(b.path + "-wal"); err != nil || log.Size() != 0 {
+		b.Fatalf("the log was not cut: %v", err)
+	}
+}
+
+// secret is bytes that are found nowhere else.
+func secret() []byte {
+	p := make([]byte, 24)
+	rand.Read(p)
+	return p
+}
+
+// What was removed or replaced is not in the file once the log is cut: a
+// destroyed key must not be read back.
+func TestRemovedRowsDoNotLinger(t *testing.T) {
+	for _, size := range []int{24, 600, 50_000} { // in a page, most of one, over several
+		b := newBench(t)
+		removed, replaced, part, key := secret(), secret(), secret(), secret()
+		plant := func(name string, needle []byte) {
+			v := newVersion(b.bucket, name)
+			v.Manifest = bytes.Repeat(needle, size/len(needle))
+			v.WrappedKey = key
+			if err := b.s.CommitObject(t.Context(), meta.Commit{Version: v}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range []string{"a", "m", "z"} { // neighbours, which stay
+			b.mustPut(name)
+		}
+		plant("k", removed)
+		plant("l", replaced)
+		upload := meta.Upload{ID: meta.NewID(), Bucket: b.bucket, Key: "u", Created: time.Now(), WrappedKey: part}
+		if err := b.s.CreateUpload(t.Context(), upload); err != nil {
+			t.Fatal(err)
+		}
+		planted := [][]byte{removed, replaced, part, key}
+		b.cut()
+		for i, needle := range planted {
+			if len(b.files(needle)) == 0 {
+				t.Fatalf("what was planted %d is not found: the test sees nothing", i)
+			}
+		}
+		if err := b.remove("k"); err != nil {
+			t.Fatal(err)
+		}
+		b.mustPut("l")
+		if err := b.s.AbortUpload(t.Context(), upload.ID); err != nil {
+			t.Fatal(err)
+		}
+		now := time.Now()
+		for n := 1; n > 0; {
+			var err error
+			if n, err = b.s.Sweep(t.Context(), 100, now.Add(time.Hour), now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if refs, err := b.s.ScanUploads(t.Context(), meta.ID{}, 1); err != nil || len(refs) > 0 {
+			t.Fatalf("the upload was not swept: %v, %v", refs, err)
+		}
+		b.cut()
+		for i, needle := range planted {
+			if in := b.files(needle); len(in) > 0 {
+				t.Errorf("manifests of %d bytes: what was planted %d is still in %v", size, i, in)
+			}
+		}
+		if err := b.s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for i, needle := range planted {
+			if in := b.files(needle); len(in) > 0 {
+				t.Errorf("after Close, manifests of %d bytes: what was planted %d is in %v", size, i, in)
+			}
+		}
+	}
+}
+
+// Close cuts the log by itself.
+func TestCloseLeavesNoLog(t *testing.T) {
+	b := newBench(t)
+	needle := secret()
+	v := newVersion(b.bucket, "k")
+	v.Manifest = needle
+	if err := b.s.CommitObject(t.Context(), meta.Commit{Version: v}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.remove("k"); err != nil {
+		t.Fatal(err)
+	}
+	if len(b.files(needle)) == 0 {
+		t.Fatal("the log does not hold what was written: the test sees nothing")
+	}
+	if err := b.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if in := b.files(needle); len(in) > 0 {
+		t.Errorf("it is still in %v", in)
+	}
+}

@@ -1,0 +1,72 @@
+package sqlite
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// A database without room refuses what needs room, keeps what it has and lets it
+// be read and deleted; with room, service is back by itself.
+func TestFull(t *testing.T) {
+	const (
+		writers  = 8
+		each     = 30
+		manifest = 20_000
+	)
+	b := newBench(t)
+	b.mustPut("first")
+	before := b.pragma("max_page_count")
+	b.pragma(fmt.Sprintf("max_page_count = %d", b.pragma("page_count")+100))
+	var mu sync.Mutex
+	acked := make(map[string]bool)
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				key := fmt.Sprint(w, "/", i)
+				err := b.put(key, manifest)
+				if err != nil && (!errors.Is(err, meta.ErrUnavailable) || errors.Is(err, meta.ErrUnknown)) {
+					t.Errorf("put %s: %v, want that nothing happened", key, err)
+				}
+				mu.Lock()
+				acked[key] = err == nil
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	stored := ""
+	refused := 0
+	for key, ok := range acked {
+		b.want(key, ok)
+		if ok {
+			stored = key
+		} else {
+			refused++
+		}
+	}
+	if stored == "" || refused == 0 {
+		t.Fatalf("%d of %d were refused: the limit was not met", refused, len(acked))
+	}
+	// What needs room fails; what makes room goes through beside it.
+	if err := b.put("large", 1<<20); !errors.Is(err, meta.ErrUnavailable) {
+		t.Errorf("a large object: %v", err)
+	}
+	if err := b.remove(stored); err != nil {
+		t.Errorf("a deletion in a full database: %v", err)
+	}
+	b.want(stored, false)
+	if err := b.put("small", 100); err != nil {
+		t.Errorf("a small object after a deletion: %v", err)
+	}
+	b.pragma(fmt.Sprintf("max_page_count = %d", before))
+	if err := b.put("large", 1<<20); err != nil {
+		t.Errorf("with room again: %v", err)
+	}
+	b.want("large", true)
+	b.want("first", true)
+}
