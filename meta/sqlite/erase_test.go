@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"bytes"
-	"crypto/rand"
+	crand "crypto/rand"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,7 +52,7 @@ func (b *bench) cut() {
 // secret is bytes that are found nowhere else.
 func secret() []byte {
 	p := make([]byte, 24)
-	rand.Read(p)
+	crand.Read(p)
 	return p
 }
 
@@ -138,5 +140,52 @@ func TestCloseLeavesNoLog(t *testing.T) {
 	}
 	if in := b.files(needle); len(in) > 0 {
 		t.Errorf("it is still in %v", in)
+	}
+}
+
+// The same among many rows that come and go, for the engine moves rows between
+// pages as these fill and empty.
+func TestRemovedRowsDoNotLingerInMovedPages(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	b := newBench(t)
+	alive := make(map[string][]byte)
+	var gone [][]byte
+	for range 2000 {
+		key := fmt.Sprintf("%x", r.IntN(400))
+		if old := alive[key]; old != nil {
+			gone = append(gone, old)
+			delete(alive, key)
+		}
+		if r.IntN(2) == 0 {
+			if err := b.remove(key); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		v := newVersion(b.bucket, key)
+		v.WrappedKey, v.Manifest = secret(), make([]byte, r.IntN(3000))
+		if err := b.s.CommitObject(t.Context(), meta.Commit{Version: v}); err != nil {
+			t.Fatal(err)
+		}
+		alive[key] = v.WrappedKey
+	}
+	if err := b.s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for key, needle := range alive {
+		if len(b.files(needle)) == 0 {
+			t.Fatalf("the key of %s is not found: the test sees nothing", key)
+		}
+	}
+	lingering := 0
+	for _, needle := range gone {
+		if len(b.files(needle)) > 0 {
+			lingering++
+		}
+	}
+	if lingering > 0 {
+		t.Errorf("%d of %d destroyed keys are still in the file", lingering, len(gone))
 	}
 }
