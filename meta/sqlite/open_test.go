@@ -208,8 +208,8 @@ func TestFileModes(t *testing.T) {
 		info, err := os.Stat(path + suffix)
 		if err != nil {
 			t.Error(err)
-		} else if info.Mode() != fileMode {
-			t.Errorf("mode of %s is %v, want %v", filepath.Base(path+suffix), info.Mode(), os.FileMode(fileMode))
+		} else if info.Mode() != 0o600 {
+			t.Errorf("mode of %s is %v, want %v", filepath.Base(path+suffix), info.Mode(), os.FileMode(0o600))
 		}
 	}
 }
