@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
@@ -202,4 +203,35 @@ func TestStoreAway(t *testing.T) {
 	r.wantBody("k", data)
 	r.mustPut("k", body(3, 100))
 	r.wantClean(1)
+}
+
+// A blob whose reservation could not be given back is given back by a later beat,
+// and does not wait for the process to end.
+func TestReleaseIsTriedAgain(t *testing.T) {
+	r := newRig(t)
+	plan := r.plannedStore(1)
+	plan.Add(faults.Rule{Op: "CommitObject", N: 1})
+	plan.Add(faults.Rule{Op: "Release", N: 1})
+	if _, err := r.put("k", body(1, 5000)); !errors.Is(err, s3err.ServiceUnavailable) {
+		t.Fatalf("%v, want ServiceUnavailable", err)
+	}
+	left := func() (n int) {
+		for _, err := range r.backend.List(t.Context(), backends.BlobID{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			n++
+		}
+		return n
+	}
+	r.collect()
+	before := left()
+	if err := r.e.Beat(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.collect()
+	if after := left(); after != before-1 {
+		t.Errorf("the beat left %d blobs of %d, want one less", after, before)
+	}
+	r.wantClean(0)
 }
