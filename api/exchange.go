@@ -54,9 +54,6 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		req: &Request{HTTP: r, ID: upperHex(id[:]), Now: s.now(), server: s},
 	}
 	x.in = &wire{body: r.Body, conn: x.conn, limits: s.limits, ended: r.ContentLength == 0}
-	// The deadline of the connection's last answer may be over, and the first
-	// thing written may be 100 Continue.
-	x.conn.SetWriteDeadline(x.began.Add(s.limits.Idle + drainTimeout))
 	h := w.Header()
 	h.Set("X-Amz-Request-Id", x.req.ID)
 	h.Set("X-Amz-Id-2", instance)

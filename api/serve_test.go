@@ -103,21 +103,6 @@ func TestFinalAnswersInsteadOfContinueCloseTheConnection(t *testing.T) {
 	}
 }
 
-func TestContinueComesOnAnIdleConnection(t *testing.T) {
-	const idle = 50 * time.Millisecond
-	g := gatewaytest.Start(t, gatewaytest.Options{Limits: api.Limits{Idle: idle}})
-	g.Must(t, 200, "PUT", "/bucket", nil)
-	res, conn := raw(t, g, "GET /bucket HTTP/1.1\r\nHost: h\r\n\r\n")
-	if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != 403 {
-		t.Fatal(res.Status, err)
-	}
-	time.Sleep(4 * idle) // beyond what the answer was given
-	io.WriteString(conn, signedHead(t, g, "/bucket/key", []byte("hello")))
-	if res, err := http.ReadResponse(bufio.NewReader(conn), nil); err != nil || res.StatusCode != http.StatusContinue {
-		t.Fatalf("%v, %v", res, err)
-	}
-}
-
 func TestContinueComesOnlyWhenAllowed(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	g.Must(t, 200, "PUT", "/bucket", nil)
