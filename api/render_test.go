@@ -39,6 +39,13 @@ func (s writes) Close() error {
 // answer serves one reply or error over a real connection.
 func answer(t *testing.T, method string, reply *Reply, err error) (*http.Response, []byte, error) {
 	t.Helper()
+	res, body, _, readErr := answerAndAbort(t, method, reply, err)
+	return res, body, readErr
+}
+
+// answerAndAbort also says whether the gateway itself gave the answer up.
+func answerAndAbort(t *testing.T, method string, reply *Reply, err error) (_ *http.Response, _ []byte, aborted bool, _ error) {
+	t.Helper()
 	s := New(Config{})
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := s.newExchange(w, r)
@@ -47,21 +54,22 @@ func answer(t *testing.T, method string, reply *Reply, err error) (*http.Respons
 		} else {
 			x.render(reply)
 		}
-		if x.abort {
+		if aborted = x.abort; aborted {
 			panic(http.ErrAbortHandler)
 		}
 	}))
 	srv.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	srv.Start()
-	defer srv.Close()
 	req, _ := http.NewRequest(method, srv.URL+"/b/k", nil)
 	res, sendErr := srv.Client().Do(req)
 	if sendErr != nil {
-		return nil, nil, sendErr
+		srv.Close()
+		return nil, nil, aborted, sendErr
 	}
 	defer res.Body.Close()
 	body, readErr := io.ReadAll(res.Body)
-	return res, body, readErr
+	srv.Close() // waits for the handler, so that aborted is settled
+	return res, body, aborted, readErr
 }
 
 func TestStreamsEndExactlyOrAbort(t *testing.T) {
@@ -86,7 +94,10 @@ func TestStreamsEndExactlyOrAbort(t *testing.T) {
 	} {
 		var closed bool
 		c.stream.closed = &closed
-		_, body, err := answer(t, c.method, &Reply{Stream: c.stream, Length: c.length}, nil)
+		_, body, aborted, err := answerAndAbort(t, c.method, &Reply{Stream: c.stream, Length: c.length}, nil)
+		if aborted != c.fails {
+			t.Errorf("%s: aborted %v", c.name, aborted)
+		}
 		if (err != nil) != c.fails || !c.fails && string(body) != c.want {
 			// What had left the gateway in full before it failed cannot be
 			// called back.
