@@ -41,7 +41,7 @@ func testAWSCLI(t *testing.T, g *gateway, p *program) {
 	c := &awsTest{program: p.with("AWS_CONFIG_FILE="+config, "AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(p.home, "none")),
 		g: g, url: g.s3, bucket: bucketName(t)}
 	c.s3("mb", c.at(""))
-	for _, part := range []func(*testing.T){c.files, c.attributes, c.keys, c.copies, c.uploads, c.presigned, c.listing} {
+	for _, part := range []func(*testing.T){c.files, c.large, c.attributes, c.keys, c.copies, c.uploads, c.presigned, c.listing} {
 		part(t)
 	}
 	c.s3("rb", "--force", c.at(""))
@@ -94,6 +94,15 @@ func (c *awsTest) files(t *testing.T) {
 	if out := c.s3("cp", c.at("stream"), "-"); out != "from stdin" {
 		t.Errorf("cp to stdout printed %q", out)
 	}
+}
+
+// large is a file of many parts.
+func (c *awsTest) large(t *testing.T) {
+	path, back := corpus(t, 200*mib), filepath.Join(c.home, "large")
+	c.s3("cp", "--only-show-errors", path, c.at("large"))
+	c.s3("cp", "--only-show-errors", c.at("large"), back)
+	sameFile(t, back, path)
+	must(t, os.Remove(back))
 }
 
 func (c *awsTest) attributes(t *testing.T) {

@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -41,12 +40,8 @@ var gatewayBinary = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(work, "gateway")
-	cmd := exec.Command(filepath.Join(runtime.GOROOT(), "bin", "go"), "build", "-o", path, "./cmd/gateway")
-	if _, err := os.Stat(cmd.Path); err != nil {
-		if cmd.Path, err = exec.LookPath("go"); err != nil {
-			return "", err
-		}
-	}
+	// go test puts its own go first in PATH.
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/gateway")
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
