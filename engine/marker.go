@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
 
 	"github.com/sanctum-storage/gateway/backends"
-	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -24,8 +22,8 @@ import (
 // ErrStoreRolledBack: the backend has seen a later state of the store.
 var ErrStoreRolledBack = errors.New("the store is older than what the backend has seen of it: was it restored from a backup, or is this another deployment's backend?")
 
-// marker is the blob that stands for an epoch. Its name and bytes look like
-// those of any empty blob.
+// marker is the blob that stands for an epoch. Its name looks like any other.
+// It is empty, so that a full backend takes it: a pass is what makes room there.
 func (e *Engine) marker(epoch int64) backends.BlobID {
 	mac := hmac.New(sha256.New, e.markerKey)
 	var n [8]byte
@@ -35,9 +33,7 @@ func (e *Engine) marker(epoch int64) backends.BlobID {
 }
 
 func (e *Engine) putMarker(ctx context.Context, epoch int64) error {
-	noise := make([]byte, encrypt.SealedSize(0))
-	rand.Read(noise)
-	err := e.backend.Put(ctx, e.marker(epoch), bytes.NewReader(noise), int64(len(noise)))
+	err := e.backend.Put(ctx, e.marker(epoch), bytes.NewReader(nil), 0)
 	if errors.Is(err, backends.ErrExists) { // left by a step that was cut short
 		return nil
 	}

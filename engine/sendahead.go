@@ -8,9 +8,9 @@ import (
 // A long reading is opened a stretch ahead of what is being written, so that
 // the backend, the cipher and the client's socket work at the same time. With
 // the reader's own segments that is under 1 MiB for each request: two stretches
-// of 384 KiB and two segments of 64 KiB.
+// of 448 KiB and a segment of 64 KiB.
 const (
-	stretchBytes = 384 << 10
+	stretchBytes = 448 << 10
 	stretches    = 2
 )
 

@@ -52,7 +52,9 @@ var ErrInUse = errors.New("blob folder is in use")
 type Options struct {
 	// MinFree is how many bytes of the file system are left for others, such
 	// as a database beside the blobs that must still grow to record deletions.
-	// Put and Check answer ErrFull below it. 0: none. It has effect on Linux.
+	// Put answers ErrFull below it, but takes an empty blob: the collector marks
+	// a pass with one before it makes room. Check does not mind: reads and
+	// deletions go on. 0: none. It has effect on Linux.
 	MinFree int64
 }
 
@@ -170,7 +172,7 @@ func (s *Store) check(ctx context.Context) error {
 		_, err := s.shardNames()
 		return classify(err)
 	}
-	name, err := s.writeTemp(ctx, bytes.NewReader(probe), int64(len(probe)))
+	name, err := s.writeTemp(ctx, bytes.NewReader(probe), int64(len(probe)), 0)
 	if err != nil {
 		return err
 	}

@@ -331,10 +331,15 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
 func TestMinFree(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{MinFree: 1 << 62})
-	if err := s.Put(t.Context(), backends.NewBlobID(), strings.NewReader(""), 0); !errors.Is(err, backends.ErrFull) {
-		t.Errorf("Put: %v", err)
+	for _, size := range []int64{1, -1} {
+		if err := s.Put(t.Context(), backends.NewBlobID(), strings.NewReader("x"), size); !errors.Is(err, backends.ErrFull) {
+			t.Errorf("Put of size %d: %v", size, err)
+		}
 	}
-	if err := s.Check(t.Context()); !errors.Is(err, backends.ErrFull) {
+	if err := s.Put(t.Context(), backends.NewBlobID(), strings.NewReader(""), 0); err != nil {
+		t.Errorf("Put of an empty blob: %v", err)
+	}
+	if err := s.Check(t.Context()); err != nil {
 		t.Errorf("Check: %v", err)
 	}
 	s.opts.MinFree = 1

@@ -47,7 +47,11 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 		return classify(err)
 	}
 	defer shard.Close()
-	name, err := s.writeTemp(ctx, r, size)
+	keep := s.opts.MinFree
+	if size == 0 {
+		keep = 0
+	}
+	name, err := s.writeTemp(ctx, r, size, keep)
 	if err != nil {
 		return err
 	}
@@ -78,7 +82,7 @@ func (s *Store) publish(shard *os.Root, name string, id backends.BlobID) error {
 
 // writeTemp stores what r yields in a flushed file in tmp and returns its name.
 // After an error there is no such file.
-func (s *Store) writeTemp(ctx context.Context, r io.Reader, size int64) (_ string, err error) {
+func (s *Store) writeTemp(ctx context.Context, r io.Reader, size, keep int64) (_ string, err error) {
 	name := strconv.FormatUint(s.counter.Add(1), 10)
 	f, err := s.tmp.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
 	if err != nil {
@@ -90,7 +94,7 @@ func (s *Store) writeTemp(ctx context.Context, r io.Reader, size int64) (_ strin
 			s.tmp.Remove(name)
 		}
 	}()
-	if err := s.reserve(f, size); err != nil {
+	if err := reserve(f, size, keep); err != nil {
 		return "", classify(err)
 	}
 	if err := fill(ctx, f, r, size); err != nil {
@@ -105,15 +109,16 @@ func (s *Store) writeTemp(ctx context.Context, r io.Reader, size int64) (_ strin
 	return name, nil
 }
 
-// reserve sees to it that there is room for size bytes, as far as can be known.
-func (s *Store) reserve(f *os.File, size int64) error {
-	if s.opts.MinFree > 0 {
+// reserve sees to it that there is room for size bytes beside the keep bytes
+// that must stay free, as far as can be known.
+func reserve(f *os.File, size, keep int64) error {
+	if keep > 0 {
 		free, known, err := freeBytes(f)
 		if err != nil {
 			return err
 		}
-		if known && free-max(size, 0) < s.opts.MinFree {
-			return fmt.Errorf("%w: %d bytes free, %d are to stay so", backends.ErrFull, free, s.opts.MinFree)
+		if known && free-max(size, 0) < keep {
+			return fmt.Errorf("%w: %d bytes free, %d are to stay so", backends.ErrFull, free, keep)
 		}
 	}
 	if size < preallocateFrom {

@@ -54,6 +54,9 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("%d objects of 1 MiB fit into %d MiB less a reserve of 64 and 16 of another's", taken, diskSize/mib)
 	}
 	f.verify("with objects up to the reserve")
+	f.fill(1) // to the last kilobyte above it
+	f.drop(4, mib)
+	f.recovers("objects were deleted", mib)
 	must(t, os.Remove(f.filler()))
 	f.recovers("the other's file is gone again", 3*mib)
 
@@ -122,6 +125,21 @@ func (f *fullTest) fill(size int64) (n int) {
 	}
 	f.t.Fatal("more was stored than the disk holds")
 	return n
+}
+
+// drop deletes n objects of the size.
+func (f *fullTest) drop(n int, size int64) {
+	f.t.Helper()
+	for key, s := range f.sizes {
+		if s == size && n > 0 {
+			must(f.t, f.c.RemoveObject(f.t.Context(), "full", key, minio.RemoveObjectOptions{}))
+			delete(f.sizes, key)
+			n--
+		}
+	}
+	if n > 0 {
+		f.t.Fatalf("%d objects of %d bytes are missing", n, size)
+	}
 }
 
 func (f *fullTest) filler() string { return filepath.Join(f.disk, "filler") }
