@@ -29,6 +29,8 @@ need_for_test() {
 	need python3-cryptography python_has cryptography
 	need python3-argon2 python_has argon2
 	need awscli test -x /usr/bin/aws
+	# For npm: where Debian's Node is too old for the AWS SDK, the lock file of the
+	# tests has a later one.
 	need nodejs command -v node
 	need npm command -v npm
 	need curl command -v curl
