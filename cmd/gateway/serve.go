@@ -64,13 +64,13 @@ second SIGTERM cuts them short.`,
 type process struct {
 	*configuration
 	acceptStore bool
-	reread  func() (*configuration, error)
-	stdout  io.Writer
-	log     *slog.Logger
-	level   slog.LevelVar
-	metrics *metrics
-	ready   *readiness
-	certs   *certificates
+	reread      func() (*configuration, error)
+	stdout      io.Writer
+	log         *slog.Logger
+	level       slog.LevelVar
+	metrics     *metrics
+	ready       *readiness
+	certs       *certificates
 
 	listeners          *listeners
 	s3, admin, metricz *http.Server
