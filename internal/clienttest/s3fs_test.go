@@ -95,11 +95,13 @@ func (c *s3fsTest) mount(t *testing.T) {
 		}
 		t.Errorf("%s was still mounted", c.at)
 		c.umount.try("", "-u", "-z", c.at)
-		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Process.Kill()
+		done <- <-done
 	})
 	for deadline := time.Now().Add(mountTimeout); !mounted(t, c.at); time.Sleep(20 * time.Millisecond) {
 		select {
 		case err := <-c.done:
+			c.done <- err
 			t.Fatalf("s3fs ended: %v\n%s", err, c.log)
 		default:
 		}
