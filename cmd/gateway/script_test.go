@@ -293,7 +293,8 @@ type upload struct {
 	answer chan error
 }
 
-// beginput PATH: send the first half of an object and leave it at that.
+// beginput PATH: send the first half of an object and leave it at that, once the
+// server has begun with it.
 func cmdBeginPut(ts *testscript.TestScript, neg bool, args []string) {
 	u := ts.Value(uploadKey{}).(*upload)
 	r, w := io.Pipe()
@@ -312,6 +313,18 @@ func cmdBeginPut(ts *testscript.TestScript, neg bool, args []string) {
 	_, err := w.Write([]byte("first"))
 	ts.Check(err)
 	ts.Defer(func() { w.Close() })
+	eventually(ts, "the request is under way", func() error {
+		resp, err := http.Get("http://" + ts.Getenv("METRICS") + "/metrics")
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		text, err := io.ReadAll(resp.Body)
+		if err == nil && !strings.Contains(string(text), "\nsanctum_requests_in_flight 1\n") {
+			err = errors.New("no request is in flight")
+		}
+		return err
+	})
 }
 
 // endput: send the second half; the answer must be 200.

@@ -352,7 +352,7 @@ func (d *data) eachBlob(change func([]byte) []byte) {
 			return err
 		}
 		b, err := os.ReadFile(path)
-		if err != nil {
+		if err != nil || len(b) == 0 { // the collector's marker
 			return err
 		}
 		return os.WriteFile(path, change(b), 0o600)
