@@ -7,6 +7,7 @@
 #
 # It looks before it installs, so it takes a moment when all is there. Missing
 # Debian packages are installed where this user may; else one line names them.
+# Nothing that is installed is ever removed to make room: apt-get fails instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -36,13 +37,19 @@ need_for_test() {
 	need curl command -v curl
 }
 
+# s3fs brings fuse or lives with fuse3, of which each replaces the other: whichever
+# this machine has stays.
+need_fuse() {
+	command -v fusermount >/dev/null || need fuse3 command -v fusermount3
+}
+
 need_for_clients() {
 	need_for_test
 	need rclone command -v rclone
 	need s3cmd command -v s3cmd
 	need restic command -v restic
 	need s3fs command -v s3fs
-	need fuse3 command -v fusermount3
+	need_fuse
 }
 
 install_missing() {
@@ -59,7 +66,7 @@ install_missing() {
 	export DEBIAN_FRONTEND=noninteractive
 	local apt=(apt-get -qq -o DPkg::Lock::Timeout=300)
 	"${apt[@]}" update >&2
-	"${apt[@]}" install -y --no-install-recommends "${missing[@]}" >&2
+	"${apt[@]}" install -y --no-remove --no-install-recommends "${missing[@]}" >&2
 }
 
 # install_node_modules brings what the lock files of the Node tests name.
