@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base32"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
@@ -80,14 +78,12 @@ func (e *Engine) EnsureRootCredential(ctx context.Context) (c Credential, create
 // generated.
 func (e *Engine) newCredential(u meta.User, accessKey, secretKey string) (Credential, meta.AccessKey, error) {
 	if accessKey == "" {
-		var b [10]byte
-		rand.Read(b[:])
-		accessKey = "SG" + base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b[:])
+		accessKey = "SG" + rand.Text()[:16]
 	}
 	if secretKey == "" {
-		var b [30]byte
-		rand.Read(b[:])
-		secretKey = base64.RawURLEncoding.EncodeToString(b[:])
+		// 40 letters and digits, as clients expect: nothing that a shell or a
+		// URL would take for its own.
+		secretKey = rand.Text() + rand.Text()[:14]
 	}
 	c := Credential{User: u, AccessKey: accessKey, SecretKey: secretKey}
 	if err := checkCredential(accessKey, secretKey); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -44,6 +45,11 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger) (_ 
 			err = errors.Join(explain(c, err), d.close())
 		}
 	}()
+	if !fresh {
+		if err := proveKey(ctx, c); err != nil {
+			return nil, err
+		}
+	}
 	backend, err := fsbackend.Open(filepath.Join(c.Data, blobsName), fsbackend.Options{MinFree: minFree})
 	if err != nil {
 		return nil, err
@@ -67,6 +73,33 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger) (_ 
 		return nil, err
 	}
 	return d, nil
+}
+
+// proveKey refuses a key file that does not open the store, by reading alone:
+// opening for serving clears leftovers and migrates. A first start that was cut
+// short, and a store that needs a migration to be read, prove nothing yet.
+func proveKey(ctx context.Context, c *configuration) error {
+	keys, err := keyring.Open(c.KeyringPath, []byte(c.KeyringPassphrase))
+	if err != nil {
+		return err
+	}
+	defer keys.Close()
+	path := filepath.Join(c.Data, storeName)
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	store, err := sqlite.OpenReadOnly(path)
+	if errors.Is(err, sqlstore.ErrOlderSchema) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	defer store.Close()
+	_, err = engine.Open(ctx, engine.Config{Store: store, Keys: keys, ReadOnly: true})
+	if errors.Is(err, meta.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 // openForReading opens the data folder of a stopped or running gateway without
