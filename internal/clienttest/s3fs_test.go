@@ -26,7 +26,7 @@ const mountTimeout = 60 * time.Second // for a mount to appear, and for s3fs to 
 func TestS3FS(t *testing.T) {
 	g := sharedGateway(t)
 	p := require(t, g, "s3fs", "s3fs")
-	umount := require(t, g, "fusermount3", "fuse3")
+	umount := require(t, g, "fusermount", "fuse3")
 	p.version("--version")
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		t.Fatalf("s3fs cannot mount here: %v", err)
