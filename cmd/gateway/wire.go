@@ -188,6 +188,8 @@ func explain(c *configuration, err error) error {
 		return fmt.Errorf("key file %s does not open the store in %s: bring back the key file that belongs to it, and set keyring.passphrase if it has one (%w)", c.KeyringPath, c.Data, err)
 	case errors.Is(err, encrypt.ErrWrongKey):
 		return fmt.Errorf("key file %s with this passphrase does not open the store in %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, c.Data, err)
+	case errors.Is(err, keyring.ErrExposed):
+		return err
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("data folder %s cannot be used: %w; start as its owner, or choose another with --data", c.Data, err)
 	}

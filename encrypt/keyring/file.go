@@ -38,6 +38,9 @@ const (
 	purposeKey = "keyring-passphrase"
 )
 
+// ErrExposed: others than its owner may read the key file.
+var ErrExposed = errors.New("refused until then")
+
 // errMalformed is what every complaint about the text wraps.
 var errMalformed = fmt.Errorf("%w: not a keyring file", encrypt.ErrCorrupt)
 

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -123,7 +122,7 @@ func readPrivate(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
 	if open := info.Mode().Perm() & 0o077; open != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %#o); run: chmod 600 %s: %w", path, info.Mode().Perm(), path, fs.ErrPermission)
+		return nil, fmt.Errorf("%s can be read by others (mode %#o); run: chmod 600 %s (%w)", path, info.Mode().Perm(), path, ErrExposed)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(text) > maxFile {

@@ -111,7 +111,7 @@ func TestOpenToOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Open(path, nil)
-		if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "chmod 600 "+path) {
+		if !errors.Is(err, ErrExposed) || !strings.Contains(err.Error(), "chmod 600 "+path) {
 			t.Errorf("%v: %v", mode, err)
 		}
 	}
