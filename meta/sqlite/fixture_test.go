@@ -27,15 +27,7 @@ type bench struct {
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "meta.db")
-	lock, err := lockFile(path + ".lock")
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := open(path, Options{Report: func(err error) { t.Error(err) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.lock = lock
+	r := openRunner(t, path)
 	b := &bench{T: t, s: sqlstore.New(r), r: r, path: path, holder: meta.NewID()}
 	t.Cleanup(func() {
 		if err := b.s.Close(); err != nil {
@@ -52,6 +44,21 @@ func newBench(t *testing.T) *bench {
 	})
 	b.bucket = addBucket(t, b.s)
 	return b
+}
+
+// openRunner opens what is below a serving store.
+func openRunner(t testing.TB, path string) *runner {
+	t.Helper()
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := open(path, Options{Report: func(err error) { t.Error(err) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.lock = lock
+	return r
 }
 
 func addBucket(t testing.TB, s meta.Store) meta.ID {

@@ -2,10 +2,13 @@ package sqlite
 
 import (
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/metatest"
+	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
 // openTest opens a store that the test closes, and that must close well.
@@ -23,8 +26,80 @@ func openTest(t *testing.T, path string) meta.Store {
 	return s
 }
 
+// TestContract runs the suite, and then looks at how SQLite runs each statement
+// that came up.
 func TestContract(t *testing.T) {
+	seen := make(map[string]bool)
 	metatest.Run(t, func(t *testing.T) meta.Store {
-		return openTest(t, filepath.Join(t.TempDir(), "meta.db"))
+		r := openRunner(t, filepath.Join(t.TempDir(), "meta.db"))
+		s := sqlstore.New(r)
+		t.Cleanup(func() {
+			gather(seen, r)
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s
 	})
+	explain(t, seen)
+}
+
+// gather adds the statements that the runner's connections have parsed. No call
+// is under way.
+func gather(seen map[string]bool, r *runner) {
+	for text := range r.w.stmts {
+		seen[text] = true
+	}
+	for range r.size {
+		c := <-r.idle
+		defer r.put(c)
+		for text := range c.stmts {
+			seen[text] = true
+		}
+	}
+}
+
+// mayScan may be read from one end: tables with one row or one for each process,
+// a table that is read for its first row, and the three pages that ScanBlobs
+// merges, whose limits are within.
+var mayScan = []string{"deployment", "holders", "dying_buckets", "reserved", "live", "dead"}
+
+// mergesPages begins the statement that sorts what those pages hold.
+const mergesPages = "SELECT * FROM ("
+
+// explain fails the test if a statement reads a table or an index from one end
+// to the other, or sorts: its cost would grow with the store.
+func explain(t *testing.T, statements map[string]bool) {
+	db, err := openDB(dsn(newBench(t).path, readerPragmas()), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for text := range statements {
+		verb, _, _ := strings.Cut(text, " ")
+		if !slices.Contains([]string{"SELECT", "INSERT", "UPDATE", "DELETE"}, verb) {
+			continue
+		}
+		args := make([]any, strings.Count(text, "?"))
+		rows, err := db.Query("EXPLAIN QUERY PLAN "+text, args...)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		for rows.Next() {
+			var id, parent, unused int
+			var step string
+			if err := rows.Scan(&id, &parent, &unused, &step); err != nil {
+				t.Fatal(err)
+			}
+			table, scans := strings.CutPrefix(step, "SCAN ")
+			table, _, _ = strings.Cut(table, " ")
+			if scans && !slices.Contains(mayScan, table) ||
+				strings.Contains(step, "TEMP B-TREE") && !strings.HasPrefix(text, mergesPages) {
+				t.Errorf("%s\n%s", text, step)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
