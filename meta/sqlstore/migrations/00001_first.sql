@@ -52,7 +52,8 @@ CREATE TABLE dying_buckets (
 ) STRICT, WITHOUT ROWID;
 
 -- What listings read comes first: SQLite finds a column by walking the row, and
--- a long row's end is on another page.
+-- a long row's end is on another page. Not WITHOUT ROWID: a tree whose inner
+-- nodes hold rows this long is deep, and reads by key get slower as it grows.
 CREATE TABLE objects (
     bucket_id   BLOB    NOT NULL,
     key         BLOB    NOT NULL,
