@@ -7,11 +7,12 @@ import (
 
 // A long reading is opened a stretch ahead of what is being written, so that
 // the backend, the cipher and the client's socket work at the same time. With
-// the reader's own segments that is under 1 MiB for each request: two stretches
-// of 448 KiB and a segment of 64 KiB.
+// the reader's own segments that is under 1 MiB for each request: three
+// stretches of 256 KiB and two segments of 64 KiB, the second of which only a
+// range that begins within a segment needs.
 const (
-	stretchBytes = 448 << 10
-	stretches    = 2
+	stretchBytes = 256 << 10
+	stretches    = 3
 )
 
 // stretch is verified plaintext on its way to the client, or how it ended.
