@@ -11,6 +11,7 @@ package backends
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"time"
@@ -29,6 +30,15 @@ var (
 	// ErrUnavailable: the backend is out of reach, overloaded or out of some
 	// passing resource; the same call may succeed later.
 	ErrUnavailable = errors.New("backend unavailable")
+	// ErrThrottled: the backend is there and asks to be asked less. It wraps
+	// ErrUnavailable.
+	ErrThrottled = fmt.Errorf("%w: it asks to slow down", ErrUnavailable)
+	// ErrDenied: the backend refuses the gateway's credential, or what it may do
+	// does not suffice. Only a change of settings or rights mends it.
+	ErrDenied = errors.New("backend denies access")
+	// ErrCorrupt: the backend's own checksum of what it stored or sent differs
+	// from that of the bytes.
+	ErrCorrupt = errors.New("backend returned or stored other bytes")
 	// ErrFull: no room for the blob: disk, quota or file size limit.
 	ErrFull = errors.New("backend full")
 	// ErrReadOnly: a write on a backend that was opened for reading only.
