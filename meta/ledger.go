@@ -15,9 +15,11 @@ const (
 	BlobDead                          // condemned: its bytes may be deleted
 )
 
-// Blob is the ledger's row of one blob.
+// Blob is the ledger's row of one blob at one backend. A blob that was moved has
+// a second row, a dead one, for the copy it left behind.
 type Blob struct {
 	ID      BlobID
+	Backend BackendID
 	State   BlobState
 	Refs    int64
 	Holder  ID        // of a reservation
@@ -32,12 +34,20 @@ type Holder struct {
 	Beat int64
 }
 
+// BlobPosition is a place in the order of (id, backend), in which the ledger is
+// scanned.
+type BlobPosition struct {
+	ID      BlobID
+	Backend BackendID
+}
+
 // Ledger keeps every blob from before its first byte is written until after its
 // bytes are gone.
 type Ledger interface {
-	// Reserve adds blobs, at most MaxReservation, for the holder and makes it
-	// known if it is not. ErrExists if an id is taken.
-	Reserve(ctx context.Context, holder ID, ids []BlobID, now time.Time) error
+	// Reserve adds blobs at a backend, at most MaxReservation, for the holder and
+	// makes it known if it is not. ErrExists if an id is taken; ErrConflict
+	// when the backend is not active.
+	Reserve(ctx context.Context, holder ID, at BackendID, ids []BlobID, now time.Time) error
 	// Release condemns reservations of the holder that will not be used. Blobs
 	// in any other state are left alone.
 	Release(ctx context.Context, holder ID, ids []BlobID, now time.Time) error
@@ -49,13 +59,16 @@ type Ledger interface {
 	// is still h.Beat, else ErrConflict, and forgets a holder that has none
 	// left. It returns how many it condemned.
 	CondemnHolder(ctx context.Context, h Holder, limit int, now time.Time) (int, error)
-	// DeadBlobs returns at most limit blobs condemned before t, oldest first.
-	DeadBlobs(ctx context.Context, t time.Time, limit int) ([]BlobID, error)
-	// Forget removes dead blobs from the ledger, after their bytes are gone.
-	// Blobs that are not dead are left alone.
-	Forget(ctx context.Context, ids []BlobID) error
-	// Blob returns one row, or ErrNotFound.
+	// DeadBlobs returns at most limit blobs at the backend that were condemned
+	// before t, oldest first.
+	DeadBlobs(ctx context.Context, at BackendID, t time.Time, limit int) ([]BlobID, error)
+	// Forget removes dead blobs at the backend from the ledger, after their bytes
+	// are gone. Blobs that are not dead there are left alone.
+	Forget(ctx context.Context, at BackendID, ids []BlobID) error
+	// Blob returns a blob's reserved or live row, else one of its dead ones, or
+	// ErrNotFound.
 	Blob(ctx context.Context, id BlobID) (Blob, error)
-	// ScanBlobs returns at most limit rows with ids above after, ascending.
-	ScanBlobs(ctx context.Context, after BlobID, limit int) ([]Blob, error)
+	// ScanBlobs returns at most limit rows above after in the order of (id,
+	// backend).
+	ScanBlobs(ctx context.Context, after BlobPosition, limit int) ([]Blob, error)
 }

@@ -10,6 +10,9 @@ type User struct {
 	ID      ID
 	Name    string // unique among the living
 	Created time.Time
+	// Residency is what the user demands of the backends of every bucket that it
+	// makes, one entry of Bucket.Residency; empty: nothing.
+	Residency string
 }
 
 // AccessKey is a credential. Secret is sealed under the system keys.
@@ -30,6 +33,9 @@ type Principals interface {
 	UserByName(ctx context.Context, name string) (User, error)
 	// ListUsers returns at most limit users in the order of their names.
 	ListUsers(ctx context.Context, after string, limit int) ([]User, error)
+	// SetResidency changes what the user demands of buckets made from now on;
+	// ErrNotFound.
+	SetResidency(ctx context.Context, id ID, residency string) error
 	// DeleteUser removes a user and its access keys; ErrNotEmpty while it owns a bucket.
 	DeleteUser(ctx context.Context, id ID) error
 	// CreateAccessKey adds a credential; ErrExists, ErrNotFound (no such user).

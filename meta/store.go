@@ -55,11 +55,16 @@ const (
 	MaxPartBlobs   = 64   // blobs that one part refers to
 	MaxKeyBytes    = 1024 // an object's name
 	MaxReservation = 256  // blobs reserved by one call
+	MaxBackends    = 64   // backends of a deployment, retired ones included
+	MaxResidency   = 4    // entries of a bucket's residency
+	MaxPlaceName   = 64   // bytes of a backend's name or an entry of a residency
 )
 
 // Store is everything the gateway remembers.
 type Store interface {
 	Deployments
+	Backends
+	Leases
 	Buckets
 	Objects
 	Uploads
