@@ -100,12 +100,16 @@ func (c *conn) Exec(query string, args ...any) (int64, error) {
 }
 
 // Query runs a SELECT.
-func (c *conn) Query(query string, args ...any) (*sql.Rows, error) {
+func (c *conn) Query(query string, args ...any) (sqlstore.Rows, error) {
 	s, err := c.stmt(query)
 	if err != nil {
 		return nil, err
 	}
-	return s.QueryContext(context.Background(), args...)
+	rows, err := s.QueryContext(context.Background(), args...)
+	if err != nil {
+		return nil, err // not a nil *sql.Rows that is an interface
+	}
+	return rows, nil
 }
 
 // QueryRow runs a SELECT for its first row.

@@ -36,6 +36,15 @@ type Row interface {
 	Scan(dest ...any) error
 }
 
+// Rows are the rows of an answer, as in *sql.Rows: Next before each Scan, Close
+// in any case, and Err tells whether Next ended because of a failure.
+type Rows interface {
+	Row
+	Next() bool
+	Err() error
+	Close() error
+}
+
 // Tx runs the statements of one intent. Arguments are int64, int or []byte;
 // placeholders are question marks. An empty []byte must be given as nil.
 // A Tx is used by one goroutine and not after the intent has returned.
@@ -43,7 +52,7 @@ type Tx interface {
 	// Exec runs a statement that changes rows, and returns how many it changed.
 	Exec(query string, args ...any) (int64, error)
 	// Query and QueryRow run a SELECT. Rows are closed before the next statement.
-	Query(query string, args ...any) (*sql.Rows, error)
+	Query(query string, args ...any) (Rows, error)
 	QueryRow(query string, args ...any) Row
 }
 
