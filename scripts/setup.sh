@@ -2,8 +2,9 @@
 # setup.sh GROUP: make this machine ready for a group of make targets.
 #
 #   go       build and run: Go alone
-#   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK
-#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl
+#   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
+#            PostgreSQL 15 and 18, PgBouncer, versitygw, fake-gcs-server
+#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, HAProxy, Redis
 #
 # It looks before it installs, so it takes a moment when all is there. Missing
 # Debian packages are installed where this user may; else one line names them.
@@ -35,7 +36,12 @@ need_for_test() {
 	need nodejs command -v node
 	need npm command -v npm
 	need curl command -v curl
+	need postgresql has_postgres
+	need pgbouncer test -x /usr/sbin/pgbouncer
 }
+
+# The tests start servers of their own; Debian's packages only bring the programs.
+has_postgres() { command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb'; }
 
 # s3fs brings fuse or lives with fuse3, of which each replaces the other: whichever
 # this machine has stays.
@@ -50,6 +56,8 @@ need_for_clients() {
 	need restic command -v restic
 	need s3fs command -v s3fs
 	need_fuse
+	need haproxy test -x /usr/sbin/haproxy
+	need redis-server command -v redis-server
 }
 
 install_missing() {
@@ -82,6 +90,9 @@ install_node_modules() {
 	done < <(git ls-files '*package-lock.json')
 }
 
+# install_servers builds the servers in Go that the tests run, into bin/servers.
+install_servers() { go run ./internal/servers/install; }
+
 if ! command -v go >/dev/null; then
 	echo "setup: Go is missing: install Go 1.26 or later from https://go.dev/dl/ and put it in PATH" >&2
 	exit 1
@@ -92,11 +103,13 @@ test)
 	need_for_test
 	install_missing
 	install_node_modules
+	install_servers
 	;;
 clients)
 	need_for_clients
 	install_missing
 	install_node_modules
+	install_servers
 	;;
 *)
 	echo "usage: $0 go|test|clients" >&2

@@ -48,7 +48,7 @@ func (l layer) add(key string, a assignment) error {
 
 // env is the environment variable of the setting.
 func (s setting) env() string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.key))
 }
 
 // rawFlag holds what a flag was given; it is parsed with the other sources.
@@ -109,6 +109,9 @@ func loadConfig(cmd *cobra.Command, environ []string) (*configuration, error) {
 	if c.KeyringPath == "" {
 		c.KeyringPath = keyringIn(c.Data)
 	}
+	if err := c.settleBackends(); err != nil {
+		return nil, err
+	}
 	return c, c.checkPairs()
 }
 
@@ -161,14 +164,24 @@ var kubernetesService = regexp.MustCompile(`^SANCTUM_([A-Z0-9_]+_)?(SERVICE_HOST
 func (c *configuration) envLayer(environ []string) (l layer, config string, err error) {
 	l = layer{}
 	known := map[string]setting{}
-	for _, row := range c.rows {
-		known[row.env()] = row
-		if row.secret {
-			known[row.env()+strings.ToUpper(fileSuffix)] = row
+	know := func(rows []setting) {
+		for _, row := range rows {
+			known[row.env()] = row
+			if row.secret {
+				known[row.env()+strings.ToUpper(fileSuffix)] = row
+			}
 		}
 	}
+	know(c.rows)
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(entry, "=")
+		if backend, ok := backendInEnv(name); ok && text != "" {
+			rows, err := c.backendRows(backend)
+			if err != nil {
+				return nil, "", fmt.Errorf("environment %s: %w", name, err)
+			}
+			know(rows)
+		}
 		row, ok := known[name]
 		switch {
 		case !strings.HasPrefix(name, envPrefix) || kubernetesService.MatchString(name):

@@ -23,6 +23,8 @@ func (c *configuration) checkPairs() error {
 		return errors.New("tls.acme_email needs tls.acme_domains")
 	case c.AdminTLS && !c.hasTLS():
 		return errors.New("admin.tls needs tls.cert_file and tls.key_file, or tls.acme_domains")
+	case c.StoreURL != "" && !strings.HasPrefix(c.StoreURL, "postgres://") && !strings.HasPrefix(c.StoreURL, "postgresql://"):
+		return errors.New("store.url: want a URL such as postgres://user:password@host:5432/database") // and not what it is: it holds a password
 	case c.Data == "":
 		return errors.New("data must name a folder")
 	case c.S3Region == "" || strings.ContainsAny(c.S3Region, " /\t\r\n"):

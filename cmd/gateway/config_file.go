@@ -36,12 +36,9 @@ func (c *configuration) fileLayer(path string) (layer, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("configuration file %s: holds more than one document", path)
 	}
-	f := fileReader{path: path, rows: map[string]setting{}, sections: map[string]bool{}, into: layer{}}
+	f := fileReader{path: path, rows: map[string]setting{}, sections: map[string]bool{}, into: layer{}, backendRows: c.backendRows}
+	f.know(c.rows)
 	for _, row := range c.rows {
-		f.rows[row.key] = row
-		if row.secret {
-			f.rows[row.key+fileSuffix] = row
-		}
 		if section, _, ok := strings.Cut(row.key, "."); ok {
 			f.sections[section] = true
 		}
@@ -55,6 +52,8 @@ type fileReader struct {
 	rows     map[string]setting // by key, and by key_file where a file may hold the value
 	sections map[string]bool
 	into     layer
+
+	backendRows func(name string) ([]setting, error)
 }
 
 func (f *fileReader) origin(n *yaml.Node) string { return fmt.Sprintf("%s:%d", f.path, n.Line) }
@@ -85,6 +84,8 @@ func (f *fileReader) mapping(section string, n *yaml.Node) error {
 func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
 	row, ok := f.rows[key]
 	switch {
+	case key == backendsSection:
+		return f.backends(v)
 	case section == "" && f.sections[key] && v.Kind == yaml.ScalarNode && v.Tag == "!!null":
 		return nil // a section with everything commented out
 	case section == "" && f.sections[key]:
@@ -97,6 +98,43 @@ func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
 		return err
 	}
 	return f.into.add(row.key, assignment{text: text, fromFile: key != row.key, origin: f.origin(name)})
+}
+
+// backends reads the settings of each named backend.
+func (f *fileReader) backends(n *yaml.Node) error {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return nil
+	}
+	if n.Kind != yaml.MappingNode {
+		return fmt.Errorf("%s: want names of backends, each with its settings", f.origin(n))
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name, v := n.Content[i], n.Content[i+1]
+		if seen[name.Value] {
+			return fmt.Errorf("%s: backend %s is given twice", f.origin(name), name.Value)
+		}
+		seen[name.Value] = true
+		rows, err := f.backendRows(name.Value)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.origin(name), err)
+		}
+		f.know(rows)
+		if err := f.mapping(backendsSection+"."+name.Value, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// know adds settings that the document may give.
+func (f *fileReader) know(rows []setting) {
+	for _, row := range rows {
+		f.rows[row.key] = row
+		if row.secret {
+			f.rows[row.key+fileSuffix] = row
+		}
+	}
 }
 
 // scalar is the text of a value; a sequence reads as a list.

@@ -32,6 +32,14 @@ type Settings struct {
 	TLSACMEEmail     string
 	TLSACMEDirectory string
 
+	StoreURL            string
+	StoreExecMode       string
+	StoreMaxConnections int
+	StoreAutoMigrate    bool
+
+	Backends         []*BackendSettings // by name
+	PlacementDefault string
+
 	KeyringPath       string
 	KeyringPassphrase string
 
@@ -77,8 +85,12 @@ type setting struct {
 
 // Limits of what is configured.
 const (
-	minConnections    = 16
-	maxConnections    = 1 << 20
+	minConnections = 16
+	maxConnections = 1 << 20
+
+	minStoreConnections = 2
+	maxStoreConnections = 1024
+
 	minInterval       = time.Second
 	maxInterval       = 366 * 24 * time.Hour
 	everyListener     = "all"
@@ -130,6 +142,19 @@ func (s *Settings) table() []setting {
 			doc: "contact that the ACME authority may write to"},
 		{key: "tls.acme_directory", flag: "tls-acme-directory", def: defaultACMEServer, scope: forServe, value: (*text)(&s.TLSACMEDirectory),
 			doc: "directory URL of the ACME authority"},
+
+		{key: "store.url", secret: true, value: (*text)(&s.StoreURL),
+			doc: "postgres://user:password@host/database of the store; empty: SQLite in the data folder"},
+		{key: "store.exec_mode", def: "cache_statement", scope: forServe | forFolder,
+			value: &choice{&s.StoreExecMode, []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"}},
+			doc:   "Postgres: how statements are sent; behind PgBouncer before 1.21 exec or cache_describe"},
+		{key: "store.max_connections", def: "16", scope: forServe | forFolder, value: &count{&s.StoreMaxConnections, minStoreConnections, maxStoreConnections},
+			doc: "Postgres: connections of this gateway at most"},
+		{key: "store.auto_migrate", def: "true", scope: forServe, value: (*flag)(&s.StoreAutoMigrate),
+			doc: "Postgres: bring the schema up to date at start; if false, gateway db migrate does"},
+
+		{key: "placement.default", flag: "placement-default", scope: forServe | forFolder, value: (*text)(&s.PlacementDefault),
+			doc: "backend of new buckets that demand nothing; needed where there are several"},
 
 		{key: "keyring.path", flag: "keyring-path", scope: forServe | forFolder, value: (*text)(&s.KeyringPath),
 			doc: "the key file; empty: the file keyring in the data folder"},
