@@ -1,0 +1,118 @@
+//go:build linux
+
+package servers
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+)
+
+// MaxBalanced is how many servers one HAProxy balances: as many as the project's
+// configuration of it has places for.
+const MaxBalanced = 5
+
+// Balanced is one gateway behind HAProxy.
+type Balanced struct {
+	S3      string // host:port of its S3 listener
+	Metrics string // host:port of its metrics listener, where /readyz is
+}
+
+// HAProxy is a running HAProxy with deploy/haproxy/haproxy.cfg, the same file
+// that docker-compose.yml uses.
+type HAProxy struct {
+	*Process
+	URL        string // of the S3 endpoint
+	MetricsURL string // of HAProxy's own metrics
+}
+
+// StartHAProxy balances the given gateways, of which there are at most
+// MaxBalanced; they need not run yet. Its log is in the folder dir. It returns
+// when HAProxy listens, which says nothing of the gateways. The caller stops it.
+func StartHAProxy(ctx context.Context, dir string, gateways []Balanced) (*HAProxy, error) {
+	if len(gateways) == 0 || len(gateways) > MaxBalanced {
+		return nil, fmt.Errorf("haproxy: %d gateways; want 1 to %d", len(gateways), MaxBalanced)
+	}
+	program, err := inPathOr("haproxy", "/usr/sbin/haproxy")
+	if err != nil {
+		return nil, err
+	}
+	root, err := Repository()
+	if err != nil {
+		return nil, err
+	}
+	addresses, err := FreeAddresses(2)
+	if err != nil {
+		return nil, err
+	}
+	env, err := haproxyEnv(addresses[0], addresses[1], gateways)
+	if err != nil {
+		return nil, err
+	}
+	p, err := Start(Spec{
+		Name:    "haproxy",
+		Program: program,
+		// In the foreground, and ended by SIGTERM at once.
+		Args: []string{"-db", "-f", filepath.Join(root, "deploy", "haproxy", "haproxy.cfg")},
+		Env:  env,
+		Log:  filepath.Join(dir, "haproxy.log"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	h := &HAProxy{Process: p, URL: "http://" + addresses[0], MetricsURL: "http://" + addresses[1] + "/metrics"}
+	if err := p.Ready(ctx, answersOK("http://"+addresses[1]+"/livez")); err != nil {
+		p.Kill()
+		return nil, err
+	}
+	return h, nil
+}
+
+// haproxyEnv is what the configuration asks of the environment.
+func haproxyEnv(listen, metrics string, gateways []Balanced) ([]string, error) {
+	env := []string{"LISTEN=" + listen, "METRICS_LISTEN=" + metrics}
+	for i, g := range gateways {
+		_, port, err := net.SplitHostPort(g.Metrics)
+		if err != nil {
+			return nil, err
+		}
+		name := "GATEWAY" + strconv.Itoa(i+1)
+		env = append(env, name+"="+g.S3, name+"_METRICS_PORT="+port)
+	}
+	return env, nil
+}
+
+// answersOK is a probe that succeeds when the URL answers with 200.
+func answersOK(url string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+		if err != nil {
+			return err
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("%s: %s", url, resp.Status)
+		}
+		return nil
+	}
+}
+
+// inPathOr finds a program in PATH, or where Debian has it: the folders of
+// administrators' programs are not in every user's PATH.
+func inPathOr(name, debian string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	if path, err := exec.LookPath(debian); err == nil {
+		return path, nil
+	}
+	return "", fmt.Errorf("%s is missing: install Debian's package %s", name, name)
+}

@@ -1,0 +1,148 @@
+//go:build linux
+
+package servers
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// arrived is a request as a gateway sees it.
+type arrived struct {
+	target, host, body string
+	header             http.Header
+}
+
+// behindHAProxy starts a stand-in for a gateway behind a balancer, beside one
+// that is never ready, and returns the balancer's address once it knows both. It
+// refuses the target /refused without reading the body.
+func behindHAProxy(t *testing.T) (h *HAProxy, requests <-chan arrived) {
+	t.Helper()
+	got := make(chan arrived, 1)
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.RequestURI {
+		case "/readyz":
+			return
+		case "/refused":
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		got <- arrived{r.RequestURI, r.Host, string(body), r.Header}
+	}))
+	t.Cleanup(gateway.Close)
+	away := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(away.Close)
+	var all []Balanced
+	for _, s := range []*httptest.Server{away, gateway} {
+		address := s.Listener.Addr().String()
+		all = append(all, Balanced{S3: address, Metrics: address})
+	}
+	h, err := StartHAProxy(t.Context(), t.TempDir(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	// HAProxy begins with the belief that all are ready.
+	for deadline := time.Now().Add(StartTimeout); !strings.Contains(h.Tail(), "gateways/gateway1 is DOWN"); time.Sleep(probePause) {
+		if time.Now().After(deadline) {
+			t.Fatalf("the gateway that is not ready stays: %s", h.Tail())
+		}
+	}
+	return h, got
+}
+
+// upload sends a PUT with Expect: 100-continue and returns the status lines that
+// come before and after the body, which is sent only if it is asked for.
+func upload(t *testing.T, h *HAProxy, target string) (interim, final string) {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(h.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(StartTimeout))
+	fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: bucket.s3.example.com\r\nContent-Length: 6\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n", target)
+	r := bufio.NewReader(c)
+	line, err := r.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(line, "HTTP/1.1 100") {
+		return "", line
+	}
+	if _, err := r.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(c, "sealed")
+	final, err = r.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line, final
+}
+
+// What clients signed arrives as they sent it.
+func TestHAProxyChangesNothing(t *testing.T) {
+	h, requests := behindHAProxy(t)
+	for _, target := range []string{
+		"/bucket/a//b/../c/.",
+		"/bucket/a%2Fb%252F%00%20+",
+		"/bucket//",
+		"/bucket/%E2%82%AC?x-id=PutObject&versionId=a%2Fb;c",
+		"/bucket/" + strings.Repeat("%E2%82%AC", 1024/3) + "?X-Amz-Security-Token=" + strings.Repeat("t", 20<<10),
+	} {
+		interim, final := upload(t, h, target)
+		if interim == "" || !strings.HasPrefix(final, "HTTP/1.1 200") {
+			t.Fatalf("%.80s: %q, then %q", target, interim, final)
+		}
+		r := <-requests
+		if r.target != target || r.host != "bucket.s3.example.com" || r.body != "sealed" {
+			t.Errorf("sent %.80s, arrived %.80s of %s with body %q", target, r.target, r.host, r.body)
+		}
+		for name := range r.header {
+			if name != "Content-Length" && name != "Expect" && name != "Connection" {
+				t.Errorf("HAProxy added the header %s", name)
+			}
+		}
+	}
+	if interim, final := upload(t, h, "/refused"); interim != "" || !strings.HasPrefix(final, "HTTP/1.1 403") {
+		t.Errorf("refused: %q, then %q; the body should not have been asked for", interim, final)
+	}
+	if err := answersOK(h.MetricsURL)(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHAProxyHasPlacesForAll(t *testing.T) {
+	if _, err := StartHAProxy(t.Context(), t.TempDir(), make([]Balanced, MaxBalanced+1)); err == nil {
+		t.Error("one too many is balanced")
+	}
+}
+
+func TestRedis(t *testing.T) {
+	r, err := StartRedis(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := r.Stop(); err != nil || r.Err() != nil {
+		t.Error(err, r.Err())
+	}
+}
