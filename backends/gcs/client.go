@@ -1,0 +1,132 @@
+package gcs
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+const (
+	// maxAnswer bounds a JSON answer, in bytes: a page of the listing is the
+	// largest.
+	maxAnswer = 16 << 20
+	// maxDrain is how much of an answer nobody wants is read to keep its
+	// connection.
+	maxDrain = 64 << 10
+)
+
+func newClient(t http.RoundTripper) *http.Client {
+	return &http.Client{Transport: t, CheckRedirect: stay}
+}
+
+// stay hands out a redirect as the answer it is.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// call is one request of the API.
+type call struct {
+	method string
+	url    string
+	header http.Header // may be nil
+	// body makes the request's body anew, with its length or -1; nil: none.
+	body func() (io.Reader, int64)
+	once bool  // the body cannot be made twice
+	ok   []int // statuses that are answers
+}
+
+// send makes the request and returns an answer with a status in c.ok; the caller
+// closes its body. Where the token is refused, and the body can be had again,
+// the request is made once more with a new token.
+func (b *Backend) send(ctx context.Context, c call) (*http.Response, error) {
+	resp, token, err := b.attempt(ctx, c)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized && b.tokens != nil && b.tokens.refused(token) && !c.once {
+		drop(resp.Body)
+		resp, token, err = b.attempt(ctx, c)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(c.ok, resp.StatusCode) {
+		return resp, nil
+	}
+	defer drop(resp.Body)
+	return nil, b.failure(resp, token)
+}
+
+func (b *Backend) attempt(ctx context.Context, c call) (_ *http.Response, token string, _ error) {
+	var body io.Reader
+	length := int64(0)
+	if c.body != nil {
+		body, length = c.body()
+	}
+	req, err := http.NewRequestWithContext(ctx, c.method, c.url, body)
+	if err != nil {
+		return nil, "", err
+	}
+	req.ContentLength = length
+	for name, values := range c.header {
+		req.Header[name] = values
+	}
+	if b.tokens != nil {
+		if token, err = b.tokens.get(ctx); err != nil {
+			return nil, "", err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		return nil, token, broken(ctx, err)
+	}
+	return resp, token, nil
+}
+
+// broken is the error of a request without an answer, or of an answer that
+// breaks off.
+func broken(ctx context.Context, err error) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	// Not wrapped: an io.ErrUnexpectedEOF of the connection is not the blob's.
+	return fmt.Errorf("%w: %v", backends.ErrUnavailable, withoutURL(err))
+}
+
+// withoutURL takes off what net/http puts before an error.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// answer decodes a JSON answer and closes it.
+func answer(ctx context.Context, resp *http.Response, into any) error {
+	defer drop(resp.Body)
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
+		return broken(ctx, fmt.Errorf("unreadable answer: %w", err))
+	}
+	return nil
+}
+
+// drop closes a body, after reading what little may be left.
+func drop(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, maxDrain) // only the connection would be lost
+	body.Close()
+}
+
+// released runs a function when a body is closed.
+type released struct {
+	io.ReadCloser
+	after func()
+}
+
+func (r *released) Close() error {
+	defer r.after()
+	return r.ReadCloser.Close()
+}

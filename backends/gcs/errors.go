@@ -1,0 +1,128 @@
+package gcs
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+const (
+	// maxErrorBody is how much of an error's answer is read, and maxErrorText
+	// how much of its message is repeated, in bytes.
+	maxErrorBody = 16 << 10
+	maxErrorText = 300
+)
+
+// rateReasons come with status 403 or 503, and mean 429.
+// https://cloud.google.com/storage/docs/json_api/v1/status-codes
+var rateReasons = map[string]bool{
+	"rateLimitExceeded": true, "userRateLimitExceeded": true, "usageLimits": true, "quotaExceeded": true,
+}
+
+// noBucket is how GCS tells a missing bucket from a missing object: both are 404
+// with the reason notFound.
+var noBucket = regexp.MustCompile(`(?i)bucket does not exist`)
+
+// wrongSum is how GCS refuses an upload whose checksum differs: 400 with the
+// reason invalid.
+var wrongSum = regexp.MustCompile(`(?i)provided (CRC32C|MD5)`)
+
+// failure turns an answer that is an error into ours. token is kept out of it,
+// even if the answer repeats it.
+func (b *Backend) failure(resp *http.Response, token string) error {
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // as much as there is
+	reason, message := details(raw)
+	text := fmt.Sprintf("status %d", resp.StatusCode)
+	for _, s := range []string{reason, message} {
+		if s != "" && (token == "" || !strings.Contains(s, token)) {
+			text += ", " + s
+		}
+	}
+	what := errors.New(text)
+	switch kind := sentinel(resp.StatusCode, reason, string(raw)); {
+	case kind == backends.ErrThrottled || kind == backends.ErrUnavailable && resp.Header.Get("Retry-After") != "":
+		return throttled(resp.Header, what)
+	case kind != nil:
+		return fmt.Errorf("%w: %w", kind, what)
+	}
+	return what
+}
+
+// sentinel is the contract's error for an answer, or nil.
+func sentinel(status int, reason, text string) error {
+	switch {
+	case status == http.StatusTooManyRequests || rateReasons[reason]:
+		return backends.ErrThrottled
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return backends.ErrDenied
+	case status == http.StatusNotFound && noBucket.MatchString(text):
+		return ErrNoBucket
+	case status == http.StatusNotFound:
+		return backends.ErrNotFound
+	case status == http.StatusPreconditionFailed:
+		return backends.ErrExists
+	case status == http.StatusBadRequest && wrongSum.MatchString(text):
+		return backends.ErrCorrupt
+	case status == http.StatusRequestEntityTooLarge:
+		return backends.ErrFull
+	case status == http.StatusNotImplemented:
+		return nil
+	case status == http.StatusRequestTimeout || status >= 500:
+		return backends.ErrUnavailable
+	}
+	return nil
+}
+
+// noSuchBucket is for requests that name no object which must be there: what
+// they do not find is the bucket.
+func noSuchBucket(err error) error {
+	if errors.Is(err, backends.ErrNotFound) {
+		return fmt.Errorf("%w: %v", ErrNoBucket, err)
+	}
+	return err
+}
+
+func throttled(h http.Header, what error) error {
+	return &backends.Throttled{After: backends.ParseRetryAfter(h.Get("Retry-After"), time.Now()), Err: what}
+}
+
+// details finds reason and message in an error of the API; other text, such as
+// a proxy's page, is the message.
+func details(raw []byte) (reason, message string) {
+	var e struct {
+		Error struct {
+			Message string
+			Errors  []struct{ Reason string }
+		}
+	}
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return "", printable(string(raw))
+	}
+	if len(e.Error.Errors) > 0 {
+		reason = printable(e.Error.Errors[0].Reason)
+	}
+	return reason, printable(e.Error.Message)
+}
+
+// printable cuts a stranger's text to one short line.
+func printable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, s)
+	s = strings.TrimSpace(s)
+	if len(s) > maxErrorText {
+		s = strings.ToValidUTF8(s[:maxErrorText], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,241 @@
+package gcs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// Get implements backends.Backend. Where the range turns out to be the whole
+// blob, its CRC32C is compared at the end; a part of one cannot be checked here.
+func (b *Backend) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
+	rc, err := b.get(ctx, id, off, n)
+	if err != nil {
+		return nil, fmt.Errorf("get blob %s: %w", id, err)
+	}
+	return rc, nil
+}
+
+func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
+	if err := backends.CheckRange(off, n); err != nil {
+		return nil, err
+	}
+	if err := b.usable(ctx); err != nil {
+		return nil, err
+	}
+	if n == 0 { // a Range header cannot say so
+		return b.nothing(ctx, b.name(id), off)
+	}
+	return b.fetch(ctx, b.name(id), off, n)
+}
+
+// nothing is an empty range, if the object reaches that far.
+func (b *Backend) nothing(ctx context.Context, name string, off int64) (io.ReadCloser, error) {
+	o, err := b.describe(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return empty(off, o.Size)
+}
+
+func empty(off, size int64) (io.ReadCloser, error) {
+	if off > size {
+		return nil, fmt.Errorf("from %d of %d: %w", off, size, io.ErrUnexpectedEOF)
+	}
+	return http.NoBody, nil
+}
+
+// fetch reads a range that is not empty; n -1 is to the end.
+func (b *Backend) fetch(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	// Accepting gzip is what keeps GCS from decompressing: it then sends an
+	// object as it is stored, whatever its Content-Encoding claims.
+	c := call{
+		method: http.MethodGet, url: b.object(name, url.Values{"alt": {"media"}}),
+		header: http.Header{"Accept-Encoding": {"gzip"}},
+		ok:     []int{http.StatusOK},
+	}
+	if off > 0 || n > 0 {
+		c.ok = []int{http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable}
+		c.header.Set("Range", rangeHeader(off, n))
+	}
+	resp, err := b.send(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
+		defer drop(resp.Body)
+		return b.beyond(ctx, name, resp.Header.Get("Content-Range"), off, n)
+	}
+	r, err := newReader(ctx, resp, off, n)
+	if err != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func rangeHeader(off, n int64) string {
+	if n < 0 {
+		return fmt.Sprintf("bytes=%d-", off)
+	}
+	return fmt.Sprintf("bytes=%d-%d", off, off+n-1)
+}
+
+// beyond is the answer to a range that begins at or after the object's end.
+func (b *Backend) beyond(ctx context.Context, name, contentRange string, off, n int64) (io.ReadCloser, error) {
+	size, err := strconv.ParseInt(strings.TrimPrefix(contentRange, "bytes */"), 10, 64)
+	if err != nil { // the service need not say (RFC 9110 section 15.5.17)
+		o, err := b.describe(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		size = o.Size
+	}
+	if n > 0 {
+		return nil, fmt.Errorf("%d bytes from %d of %d: %w", n, off, size, io.ErrUnexpectedEOF)
+	}
+	return empty(off, size)
+}
+
+// reader is the body of an answer. It tells a blob that is too short for the
+// range (io.ErrUnexpectedEOF) from a connection that broke off
+// (backends.ErrUnavailable).
+type reader struct {
+	ctx     context.Context
+	body    io.ReadCloser
+	left    int64  // bytes to come; -1: until the body ends
+	short   bool   // the blob ends before the range does
+	sum     uint32 // CRC32C of what was read
+	wantSum string // of the whole blob; empty: unknown, or only a part is read
+	err     error  // how it ended
+}
+
+func newReader(ctx context.Context, resp *http.Response, off, n int64) (*reader, error) {
+	coding := resp.Header.Get("Content-Encoding")
+	if coding != "" && coding != "identity" && coding != resp.Header.Get("X-Goog-Stored-Content-Encoding") {
+		return nil, fmt.Errorf("%w: it came compressed as %.20q, and was not stored so", backends.ErrCorrupt, coding)
+	}
+	r := &reader{ctx: ctx, body: resp.Body, left: resp.ContentLength}
+	whole := true
+	if resp.StatusCode == http.StatusPartialContent {
+		first, last, size, err := parseContentRange(resp.Header.Get("Content-Range"))
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", backends.ErrCorrupt, err)
+		}
+		end := size
+		if n > 0 && n < size-off {
+			end = off + n
+		}
+		served := last - first + 1
+		if first != off || last != end-1 || resp.ContentLength >= 0 && resp.ContentLength != served {
+			return nil, fmt.Errorf("%w: %d bytes from %d asked for, %d from %d of %d sent", backends.ErrCorrupt, n, off, served, first, size)
+		}
+		r.left, r.short = served, n > served
+		whole = served == size
+	}
+	if whole {
+		r.wantSum = sentSum(resp.Header)
+	}
+	return r, nil
+}
+
+// parseContentRange reads "bytes first-last/size" (RFC 9110 section 14.4), whose
+// numbers are then in that order.
+func parseContentRange(s string) (first, last, size int64, err error) {
+	bad := fmt.Errorf("bad Content-Range %.80q", s)
+	span, total, ok := strings.Cut(strings.TrimPrefix(s, "bytes "), "/")
+	from, to, ok2 := strings.Cut(span, "-")
+	if !ok || !ok2 || !strings.HasPrefix(s, "bytes ") {
+		return 0, 0, 0, bad
+	}
+	for _, f := range []struct {
+		text string
+		into *int64
+	}{{from, &first}, {to, &last}, {total, &size}} {
+		n, err := strconv.ParseUint(f.text, 10, 63)
+		if err != nil {
+			return 0, 0, 0, bad
+		}
+		*f.into = int64(n)
+	}
+	if first > last || last >= size {
+		return 0, 0, 0, bad
+	}
+	return first, last, size, nil
+}
+
+// sentSum finds crc32c in "x-goog-hash: crc32c=AAAAAA==,md5=…", which may come
+// as several headers.
+func sentSum(h http.Header) string {
+	for _, line := range h.Values("X-Goog-Hash") {
+		for part := range strings.SplitSeq(line, ",") {
+			if sum, ok := strings.CutPrefix(strings.TrimSpace(part), "crc32c="); ok {
+				return sum
+			}
+		}
+	}
+	return ""
+}
+
+// Read implements io.Reader.
+func (r *reader) Read(p []byte) (int, error) {
+	if r.err == nil {
+		r.err = ended(r.ctx)
+	}
+	if r.err != nil {
+		return 0, r.err
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if r.left == 0 {
+		r.err = r.end()
+		return 0, r.err
+	}
+	if r.left > 0 && int64(len(p)) > r.left {
+		p = p[:r.left]
+	}
+	n, err := r.body.Read(p)
+	r.sum = crc32.Update(r.sum, castagnoli, p[:n])
+	if r.left > 0 {
+		r.left -= int64(n)
+	}
+	switch {
+	case err == nil:
+	case err == io.EOF && r.left <= 0:
+		r.err = r.end()
+	case err == io.EOF:
+		r.err = broken(r.ctx, errors.New("the answer ends early"))
+	default:
+		r.err = broken(r.ctx, err)
+	}
+	return n, r.err
+}
+
+// end is the verdict after the last byte.
+func (r *reader) end() error {
+	switch {
+	case r.wantSum != "" && r.wantSum != encodeSum(r.sum):
+		return fmt.Errorf("%w: crc32c is %s, the backend says %.20q", backends.ErrCorrupt, encodeSum(r.sum), r.wantSum)
+	case r.short:
+		return io.ErrUnexpectedEOF
+	}
+	return io.EOF
+}
+
+// Close implements io.Closer. A body that was read to its end leaves its
+// connection to the next call.
+func (r *reader) Close() error {
+	if r.err == nil {
+		r.err = errors.New("read after close")
+	}
+	return r.body.Close()
+}

@@ -1,0 +1,201 @@
+package gcs
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+const (
+	// DefaultEndpoint is Google's own.
+	DefaultEndpoint = "https://storage.googleapis.com"
+	// DefaultConnectTimeout bounds dialling, and the TLS handshake once more.
+	DefaultConnectTimeout = 10 * time.Second
+	// DefaultResponseHeaderTimeout bounds the wait for an answer once the
+	// request is sent: after a large upload the service still has work to do.
+	DefaultResponseHeaderTimeout = 60 * time.Second
+	// MaxPrefix is the longest Prefix in bytes: names of objects hold 1,024.
+	MaxPrefix = 900
+	// maxIdleConns is how many idle connections are kept, and idleTimeout how
+	// long.
+	maxIdleConns = 64
+	idleTimeout  = 90 * time.Second
+	// socketBuffer is the transport's buffer for each direction of a
+	// connection, in bytes.
+	socketBuffer = 64 << 10
+)
+
+// Options say which bucket and how to reach it. Bucket is required.
+type Options struct {
+	// Endpoint is scheme and host of the JSON API; empty: DefaultEndpoint.
+	Endpoint string
+	// AllowHTTP permits an Endpoint of plain http on another machine. Anybody on
+	// the way then sees the token.
+	AllowHTTP bool
+	Bucket    string
+	// Prefix goes before each blob id, "gateway/" say; it may be empty.
+	Prefix string
+	// CredentialsFile is JSON of a service account, an external account
+	// (workload identity federation) or another type that Google's libraries
+	// read. Empty: application default credentials, which are the file that
+	// GOOGLE_APPLICATION_CREDENTIALS names, gcloud's own, or the metadata server.
+	CredentialsFile string
+	// Anonymous sends no credential: for emulators.
+	Anonymous bool
+	// CAFile has certificates in PEM that are trusted beside the system's, for
+	// the token endpoint, too.
+	CAFile string
+	// StorageClass of new objects, such as "NEARLINE"; empty: the bucket's.
+	StorageClass string
+	// ReadOnly makes Put and Delete answer ErrReadOnly, and asks for a token
+	// that cannot write.
+	ReadOnly bool
+	// ConnectTimeout and ResponseHeaderTimeout; 0: the defaults above.
+	ConnectTimeout        time.Duration
+	ResponseHeaderTimeout time.Duration
+}
+
+var (
+	// bucketName is looser than Google's rules, which have changed, and strict
+	// enough for a path.
+	bucketName   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
+	storageClass = regexp.MustCompile(`^[A-Z_]{0,40}$`)
+)
+
+// complete checks the options and fills in defaults.
+func (o Options) complete() (Options, error) {
+	if o.Endpoint == "" {
+		o.Endpoint = DefaultEndpoint
+	}
+	o.Endpoint = strings.TrimSuffix(o.Endpoint, "/")
+	if err := o.checkEndpoint(); err != nil {
+		return o, fmt.Errorf("option Endpoint: %w", err)
+	}
+	if !bucketName.MatchString(o.Bucket) || strings.Contains(o.Bucket, "..") {
+		return o, fmt.Errorf("option Bucket: %q is no name of a bucket", o.Bucket)
+	}
+	if err := checkPrefix(o.Prefix); err != nil {
+		return o, fmt.Errorf("option Prefix: %w", err)
+	}
+	if !storageClass.MatchString(o.StorageClass) {
+		return o, fmt.Errorf("option StorageClass: %q is no storage class", o.StorageClass)
+	}
+	if o.Anonymous && o.CredentialsFile != "" {
+		return o, errors.New("option Anonymous: a CredentialsFile is given, too")
+	}
+	if o.ConnectTimeout < 0 || o.ResponseHeaderTimeout < 0 {
+		return o, errors.New("options ConnectTimeout, ResponseHeaderTimeout: negative")
+	}
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = DefaultConnectTimeout
+	}
+	if o.ResponseHeaderTimeout == 0 {
+		o.ResponseHeaderTimeout = DefaultResponseHeaderTimeout
+	}
+	return o, nil
+}
+
+func (o Options) checkEndpoint() error {
+	u, err := url.Parse(o.Endpoint)
+	if err != nil {
+		return errors.New("not a URL") // the parser's own words repeat a password
+	}
+	switch {
+	case u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
+		return errors.New("want scheme and host only, such as " + DefaultEndpoint)
+	case u.Scheme == "https":
+		return nil
+	case u.Scheme != "http":
+		return fmt.Errorf("scheme %q is neither https nor http", u.Scheme)
+	case !o.AllowHTTP && !loopback(u.Hostname()):
+		return errors.New("plain http to another machine shows it the token; use https or set AllowHTTP")
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func checkPrefix(p string) error {
+	switch {
+	case len(p) > MaxPrefix:
+		return fmt.Errorf("%d bytes, at most %d are possible", len(p), MaxPrefix)
+	case !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl):
+		return errors.New("not UTF-8, or with control characters")
+	case strings.HasPrefix(p, ".well-known/acme-challenge/"):
+		return errors.New("GCS refuses names that begin so")
+	}
+	return nil
+}
+
+// transport makes the connections. They speak HTTP/1.1: streams of megabytes
+// that share one HTTP/2 connection share its flow control as well, and one that
+// breaks would take all with it.
+func (o Options) transport() (*http.Transport, error) {
+	roots, err := o.roots()
+	if err != nil {
+		return nil, fmt.Errorf("option CAFile: %w", err)
+	}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment, // never for loopback
+		DialContext:           (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext,
+		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   o.ConnectTimeout,
+		ResponseHeaderTimeout: o.ResponseHeaderTimeout,
+		MaxIdleConns:          maxIdleConns,
+		MaxIdleConnsPerHost:   maxIdleConns,
+		IdleConnTimeout:       idleTimeout,
+		DisableCompression:    true,
+		ReadBufferSize:        socketBuffer,
+		WriteBufferSize:       socketBuffer,
+		Protocols:             &protocols,
+	}, nil
+}
+
+// roots is nil for the system's own.
+func (o Options) roots() (*x509.CertPool, error) {
+	if o.CAFile == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(o.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, err
+	}
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("%s has no certificate in PEM", o.CAFile)
+	}
+	return pool, nil
+}
+
+// suspect is the option that a failed first request points at.
+func (o Options) suspect(err error) string {
+	switch {
+	case errors.Is(err, ErrNoBucket):
+		return "Bucket"
+	case errors.Is(err, backends.ErrDenied) && o.Anonymous:
+		return "Anonymous"
+	case errors.Is(err, backends.ErrDenied):
+		return "CredentialsFile"
+	}
+	return "Endpoint"
+}

@@ -1,0 +1,215 @@
+package gcs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/google"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+const (
+	// scopeWrite and scopeRead are the least that the calls need.
+	// https://cloud.google.com/storage/docs/oauth-scopes
+	scopeWrite = "https://www.googleapis.com/auth/devstorage.read_write"
+	scopeRead  = "https://www.googleapis.com/auth/devstorage.read_only"
+	// tokenTimeout bounds one request for a token.
+	tokenTimeout = 30 * time.Second
+	// tokenRest is how old a token must be before a refusal makes it suspect:
+	// where every call is refused, the token endpoint is not asked for each.
+	tokenRest = 5 * time.Second
+	// maxCredentials bounds a credentials file, in bytes.
+	maxCredentials = 1 << 20
+)
+
+// tokens has one token for all calls and fetches the next when it ends or was
+// refused. Callers wait for a fetch together, each as long as its own context
+// lasts.
+type tokens struct {
+	build func(context.Context) (oauth2.TokenSource, error)
+	base  context.Context // of fetches: it has the HTTP client, and ends with close
+	end   context.CancelFunc
+	rest  time.Duration
+
+	mu      sync.Mutex
+	source  oauth2.TokenSource // nil: to be built anew, since sources keep their token
+	token   *oauth2.Token
+	fetched time.Time
+	flight  *fetch // nil: none under way
+	wg      sync.WaitGroup
+}
+
+// fetch is one request for a token. token and err are set before done closes.
+type fetch struct {
+	done  chan struct{}
+	token *oauth2.Token
+	err   error
+}
+
+func newTokens(o Options, transport http.RoundTripper) (*tokens, error) {
+	t := &tokens{rest: tokenRest}
+	scope := scopeWrite
+	if o.ReadOnly {
+		scope = scopeRead
+	}
+	ctx, end := context.WithCancel(context.Background())
+	t.end = end
+	// Sources make their requests without a context: the round tripper lends
+	// them one that close ends.
+	client := &http.Client{Transport: bound{ctx, transport}, Timeout: tokenTimeout, CheckRedirect: stay}
+	t.base = context.WithValue(ctx, oauth2.HTTPClient, client)
+	t.build = func(ctx context.Context) (oauth2.TokenSource, error) {
+		creds, err := google.FindDefaultCredentials(ctx, scope)
+		if err != nil {
+			return nil, err
+		}
+		return creds.TokenSource, nil
+	}
+	if o.CredentialsFile != "" {
+		data, err := readCredentials(o.CredentialsFile)
+		if err != nil {
+			return nil, fmt.Errorf("option CredentialsFile: %w", err)
+		}
+		t.build = func(ctx context.Context) (oauth2.TokenSource, error) { return fromJSON(ctx, data, scope) }
+	}
+	var err error
+	if t.source, err = t.build(t.base); err != nil {
+		return nil, fmt.Errorf("option CredentialsFile: %w", err)
+	}
+	return t, nil
+}
+
+// fromJSON reads a credential of any type. The file is the operator's own, like
+// the settings beside it, so its type and its URLs are not second-guessed.
+func fromJSON(ctx context.Context, data []byte, scope string) (oauth2.TokenSource, error) {
+	creds, err := google.CredentialsFromJSONWithParams(ctx, data, google.CredentialsParams{Scopes: []string{scope}})
+	if err != nil {
+		return nil, err
+	}
+	return creds.TokenSource, nil
+}
+
+func readCredentials(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxCredentials {
+		return nil, fmt.Errorf("%s has %d bytes: too many for a credential", name, info.Size())
+	}
+	return os.ReadFile(name)
+}
+
+// get returns a valid token.
+func (t *tokens) get(ctx context.Context) (string, error) {
+	t.mu.Lock()
+	if t.token.Valid() {
+		defer t.mu.Unlock()
+		return t.token.AccessToken, nil
+	}
+	f := t.flight
+	if f == nil {
+		f = &fetch{done: make(chan struct{})}
+		t.flight = f
+		t.wg.Go(func() { t.fetch(f) })
+	}
+	t.mu.Unlock()
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+	if f.err != nil {
+		return "", f.err
+	}
+	return f.token.AccessToken, nil
+}
+
+func (t *tokens) fetch(f *fetch) {
+	defer close(f.done)
+	t.mu.Lock()
+	source := t.source
+	t.mu.Unlock()
+	var err error
+	if source == nil {
+		source, err = t.build(t.base)
+	}
+	if err == nil {
+		f.token, err = source.Token()
+	}
+	if err == nil && !f.token.Valid() {
+		err = errors.New("the token endpoint gave a token that has ended: is this machine's clock right?")
+	}
+	f.err = tokenError(err)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.flight = nil
+	if f.err == nil {
+		t.source, t.token, t.fetched = source, f.token, time.Now()
+	} else {
+		t.source = nil
+	}
+}
+
+// refused says that the service did not take the token: the next get fetches
+// another. It reports whether that will be so.
+func (t *tokens) refused(token string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token == nil || t.token.AccessToken != token {
+		return true // replaced meanwhile
+	}
+	if time.Since(t.fetched) < t.rest {
+		return false
+	}
+	t.source, t.token = nil, nil
+	return true
+}
+
+func (t *tokens) close() {
+	t.end()
+	t.wg.Wait()
+}
+
+// tokenError says what became of a request for a token, without the answer's
+// text: it may repeat what was sent.
+func tokenError(err error) error {
+	var refusal *oauth2.RetrieveError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &refusal) || refusal.Response == nil:
+		return fmt.Errorf("%w: no token: %w", backends.ErrUnavailable, withoutURL(err))
+	case refusal.Response.StatusCode == http.StatusTooManyRequests:
+		return throttled(refusal.Response.Header, errors.New("no token: the token endpoint answers 429"))
+	case refusal.Response.StatusCode >= 500 || refusal.Response.StatusCode == http.StatusRequestTimeout:
+		return fmt.Errorf("%w: no token: the token endpoint answers %d", backends.ErrUnavailable, refusal.Response.StatusCode)
+	}
+	return fmt.Errorf("%w: the token endpoint refuses the credential with status %d", backends.ErrDenied, refusal.Response.StatusCode)
+}
+
+// bound is a round tripper whose requests end with ctx.
+type bound struct {
+	ctx  context.Context
+	next http.RoundTripper
+}
+
+func (b bound) RoundTrip(r *http.Request) (*http.Response, error) {
+	ctx, cancel := context.WithCancelCause(r.Context())
+	stop := context.AfterFunc(b.ctx, func() { cancel(backends.ErrClosed) })
+	resp, err := b.next.RoundTrip(r.WithContext(ctx))
+	if err != nil {
+		stop()
+		cancel(nil)
+		return nil, err
+	}
+	resp.Body = &released{resp.Body, func() { stop(); cancel(nil) }}
+	return resp, nil
+}

@@ -1,0 +1,79 @@
+package gcs
+
+import (
+	"context"
+	"errors"
+	"hash/crc32"
+	"io"
+	"sync"
+)
+
+// castagnoli is CRC32C, the one checksum that all objects of GCS have.
+// https://cloud.google.com/storage/docs/data-validation
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// errOver is what a late Read of the transport gets.
+var errOver = errors.New("the upload is over")
+
+// upload is the body of a multipart upload: head, what r yields, tail. The tail,
+// without which the service has no complete upload, is not handed out before r
+// has said io.EOF and ctx is seen alive after that.
+//
+// The transport may go on reading after its answer is there; stop ends that, so
+// that r is the caller's again. It is not Close, which must not wait for r.
+type upload struct {
+	ctx        context.Context
+	head, tail []byte
+	size       int64  // bytes that r has yielded
+	sum        uint32 // their CRC32C
+
+	mu      sync.Mutex
+	r       io.Reader // nil once it has said io.EOF
+	err     error     // r's failure or ctx's end: the upload cannot be completed
+	stopped bool
+}
+
+// Read implements io.Reader.
+func (u *upload) Read(p []byte) (int, error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case u.stopped:
+		return 0, errOver
+	case u.err != nil:
+		return 0, u.err
+	case len(u.head) > 0:
+		n := copy(p, u.head)
+		u.head = u.head[n:]
+		return n, nil
+	case u.r != nil:
+		return u.data(p)
+	case len(u.tail) > 0:
+		n := copy(p, u.tail)
+		u.tail = u.tail[n:]
+		return n, nil
+	}
+	return 0, io.EOF
+}
+
+// data reads from r. It answers no io.EOF: that is the tail's.
+func (u *upload) data(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	u.sum = crc32.Update(u.sum, castagnoli, p[:n])
+	u.size += int64(n)
+	if err == io.EOF {
+		u.r = nil
+		err = ended(u.ctx)
+	}
+	u.err = err
+	return n, err
+}
+
+// stop waits for a Read under way and refuses those to come. It returns r's
+// error, and whether the whole body was handed out.
+func (u *upload) stop() (err error, whole bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.stopped = true
+	return u.err, u.err == nil && u.r == nil && len(u.tail) == 0
+}
