@@ -59,12 +59,8 @@ func (f *faultyStore) Deployment(ctx context.Context) (meta.Deployment, error) {
 	return question(f, "Deployment", func() (meta.Deployment, error) { return f.s.Deployment(ctx) })
 }
 
-func (f *faultyStore) InitDeployment(ctx context.Context, d meta.Deployment, root meta.User) error {
-	return f.do("InitDeployment", func() error { return f.s.InitDeployment(ctx, d, root) })
-}
-
-func (f *faultyStore) AdvanceEpoch(ctx context.Context, from int64) error {
-	return f.do("AdvanceEpoch", func() error { return f.s.AdvanceEpoch(ctx, from) })
+func (f *faultyStore) InitDeployment(ctx context.Context, d meta.Deployment, root meta.User, first meta.Backend) error {
+	return f.do("InitDeployment", func() error { return f.s.InitDeployment(ctx, d, root, first) })
 }
 
 func (f *faultyStore) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed) error {
@@ -151,8 +147,8 @@ func (f *faultyStore) Sweep(ctx context.Context, limit int, ended, now time.Time
 	return change(f, "Sweep", func() (int, error) { return f.s.Sweep(ctx, limit, ended, now) })
 }
 
-func (f *faultyStore) Reserve(ctx context.Context, holder meta.ID, ids []meta.BlobID, now time.Time) error {
-	return f.do("Reserve", func() error { return f.s.Reserve(ctx, holder, ids, now) })
+func (f *faultyStore) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
+	return f.do("Reserve", func() error { return f.s.Reserve(ctx, holder, at, ids, now) })
 }
 
 func (f *faultyStore) Release(ctx context.Context, holder meta.ID, ids []meta.BlobID, now time.Time) error {
@@ -171,19 +167,19 @@ func (f *faultyStore) CondemnHolder(ctx context.Context, h meta.Holder, limit in
 	return change(f, "CondemnHolder", func() (int, error) { return f.s.CondemnHolder(ctx, h, limit, now) })
 }
 
-func (f *faultyStore) DeadBlobs(ctx context.Context, t time.Time, limit int) ([]meta.BlobID, error) {
-	return question(f, "DeadBlobs", func() ([]meta.BlobID, error) { return f.s.DeadBlobs(ctx, t, limit) })
+func (f *faultyStore) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, limit int) ([]meta.BlobID, error) {
+	return question(f, "DeadBlobs", func() ([]meta.BlobID, error) { return f.s.DeadBlobs(ctx, at, t, limit) })
 }
 
-func (f *faultyStore) Forget(ctx context.Context, ids []meta.BlobID) error {
-	return f.do("Forget", func() error { return f.s.Forget(ctx, ids) })
+func (f *faultyStore) Forget(ctx context.Context, at meta.BackendID, ids []meta.BlobID) error {
+	return f.do("Forget", func() error { return f.s.Forget(ctx, at, ids) })
 }
 
 func (f *faultyStore) Blob(ctx context.Context, id meta.BlobID) (meta.Blob, error) {
 	return question(f, "Blob", func() (meta.Blob, error) { return f.s.Blob(ctx, id) })
 }
 
-func (f *faultyStore) ScanBlobs(ctx context.Context, after meta.BlobID, limit int) ([]meta.Blob, error) {
+func (f *faultyStore) ScanBlobs(ctx context.Context, after meta.BlobPosition, limit int) ([]meta.Blob, error) {
 	return question(f, "ScanBlobs", func() ([]meta.Blob, error) { return f.s.ScanBlobs(ctx, after, limit) })
 }
 
@@ -201,6 +197,10 @@ func (f *faultyStore) UserByName(ctx context.Context, name string) (meta.User, e
 
 func (f *faultyStore) ListUsers(ctx context.Context, after string, limit int) ([]meta.User, error) {
 	return question(f, "ListUsers", func() ([]meta.User, error) { return f.s.ListUsers(ctx, after, limit) })
+}
+
+func (f *faultyStore) SetResidency(ctx context.Context, id meta.ID, residency string) error {
+	return f.do("SetResidency", func() error { return f.s.SetResidency(ctx, id, residency) })
 }
 
 func (f *faultyStore) DeleteUser(ctx context.Context, id meta.ID) error {

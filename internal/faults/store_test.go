@@ -69,7 +69,8 @@ func TestStoreAfter(t *testing.T) {
 	ctx := context.Background()
 	inner := openStore(t)
 	s := Store(inner, NewPlan(1, Rule{When: After}))
-	b := meta.Bucket{ID: meta.NewID(), Name: "b", Created: time.Now()}
+	const at = meta.FirstBackend
+	b := meta.Bucket{ID: meta.NewID(), Name: "b", Backend: at, Created: time.Now()}
 	holder, blob := meta.NewID(), meta.BlobID{1}
 	v := meta.Version{Bucket: b.ID, Key: "k", ID: meta.NewID(), Modified: time.Now(), Body: meta.Body{Kind: meta.BodyBlob, Blob: blob}}
 	unknown := func(what string, err error) {
@@ -78,8 +79,9 @@ func TestStoreAfter(t *testing.T) {
 			t.Errorf("%s: %v, want an unknown outcome", what, err)
 		}
 	}
+	unknown("AddBackend", s.AddBackend(ctx, meta.Backend{ID: at, Name: "local", Created: time.Now()}))
 	unknown("CreateBucket", s.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1}))
-	unknown("Reserve", s.Reserve(ctx, holder, []meta.BlobID{blob}, time.Now()))
+	unknown("Reserve", s.Reserve(ctx, holder, at, []meta.BlobID{blob}, time.Now()))
 	unknown("CommitObject", s.CommitObject(ctx, meta.Commit{Version: v, Holder: holder}))
 	if got, err := inner.Object(ctx, b.ID, "k"); err != nil || got.ID != v.ID {
 		t.Errorf("the commit whose answer was lost did not happen: %v", err)

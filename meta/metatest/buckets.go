@@ -9,7 +9,7 @@ import (
 func testBuckets(f *fixture) {
 	_, err := f.s.Bucket(f.ctx, "photos")
 	f.is(err, meta.ErrNoBucket)
-	b := meta.Bucket{ID: meta.NewID(), Name: "photos", Owner: meta.NewID(), Region: "eu-west-1", Created: f.now, Settings: []byte("s")}
+	b := meta.Bucket{ID: meta.NewID(), Name: "photos", Owner: meta.NewID(), Region: "eu-west-1", Backend: here, Created: f.now, Settings: []byte("s")}
 	seed := meta.BucketSeed{Bucket: b.ID, Generation: 3, Wrapped: []byte("wrapped")}
 	f.ok(f.s.CreateBucket(f.ctx, b, seed))
 	got, err := f.s.Bucket(f.ctx, "photos")
@@ -51,7 +51,7 @@ func testListBuckets(f *fixture) {
 			owner = bob
 		}
 		id := meta.NewID()
-		f.ok(f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: owner, Created: f.now}, meta.BucketSeed{Bucket: id}))
+		f.ok(f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: owner, Backend: here, Created: f.now}, meta.BucketSeed{Bucket: id}))
 	}
 	for _, c := range []struct {
 		q    meta.BucketQuery

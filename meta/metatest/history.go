@@ -59,12 +59,12 @@ func testHistory(f *fixture) {
 	f.checkLedger()
 	// A collector that takes all that is dead takes nothing that is named.
 	for {
-		dead, err := f.s.DeadBlobs(f.ctx, f.later(), meta.MaxPage)
+		dead, err := f.s.DeadBlobs(f.ctx, here, f.later(), meta.MaxPage)
 		f.ok(err)
 		if len(dead) == 0 {
 			break
 		}
-		f.ok(f.s.Forget(f.ctx, dead))
+		f.ok(f.s.Forget(f.ctx, here, dead))
 	}
 	f.checkLedger()
 }
@@ -108,7 +108,7 @@ func (a *actor) blob() (meta.BlobID, error) {
 		for range 5 {
 			a.blobs = append(a.blobs, newBlob())
 		}
-		if err := a.s.Reserve(a.ctx, a.holder, a.blobs, a.now); err != nil {
+		if err := a.s.Reserve(a.ctx, a.holder, here, a.blobs, a.now); err != nil {
 			return meta.BlobID{}, err
 		}
 	}
@@ -223,11 +223,11 @@ func (a *actor) abort() error {
 }
 
 func (a *actor) collect() error {
-	dead, err := a.s.DeadBlobs(a.ctx, a.later(), 5)
+	dead, err := a.s.DeadBlobs(a.ctx, here, a.later(), 5)
 	if err != nil {
 		return err
 	}
-	return a.s.Forget(a.ctx, dead)
+	return a.s.Forget(a.ctx, here, dead)
 }
 
 func (a *actor) sweep() error {
@@ -266,7 +266,7 @@ func (a *actor) recreate() error {
 		return err
 	}
 	id := meta.NewID()
-	err := a.s.CreateBucket(a.ctx, meta.Bucket{ID: id, Name: id.String(), Created: a.now}, meta.BucketSeed{Bucket: id, Generation: 1})
+	err := a.s.CreateBucket(a.ctx, meta.Bucket{ID: id, Name: id.String(), Backend: here, Created: a.now}, meta.BucketSeed{Bucket: id, Generation: 1})
 	if err == nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()

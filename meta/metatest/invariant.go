@@ -10,7 +10,8 @@ import (
 
 // CheckLedger reads a store that nobody writes to and returns an error for each
 // contradiction: a blob whose references are not what versions and parts name,
-// a version or part whose blob is not live, an upload whose references are not
+// a version or part whose blob is not live, a blob that is reserved or live at
+// two backends, an upload whose references are not
 // the versions made from it or do not fit its state.
 func CheckLedger(ctx context.Context, s meta.Store) error {
 	c := &census{blobs: make(map[meta.BlobID]int64), uploads: make(map[meta.ID]int64)}
@@ -22,6 +23,7 @@ func CheckLedger(ctx context.Context, s meta.Store) error {
 type census struct {
 	blobs   map[meta.BlobID]int64
 	uploads map[meta.ID]int64
+	placed  bool // the blob whose rows are being read was seen reserved or live
 	faults  []error
 }
 
@@ -97,27 +99,51 @@ func (c *census) partsOf(ctx context.Context, s meta.Store, upload meta.ID) erro
 	}
 }
 
+// ledger compares what was counted with the ledger's rows, which come by id.
 func (c *census) ledger(ctx context.Context, s meta.Store) error {
-	var after meta.BlobID
+	var after meta.BlobPosition
+	var last meta.Blob
 	for {
 		page, err := s.ScanBlobs(ctx, after, meta.MaxPage)
 		if err != nil {
 			return err
 		}
 		for _, b := range page {
-			want := c.blobs[b.ID]
-			delete(c.blobs, b.ID)
-			if b.Refs != want || (b.State == meta.BlobLive) != (want > 0) {
-				c.fault("blob %x is in state %d with %d references, %d name it", b.ID, b.State, b.Refs, want)
-			}
-			after = b.ID
+			c.blob(b, last)
+			after, last = meta.BlobPosition{ID: b.ID, Backend: b.Backend}, b
 		}
 		if len(page) == 0 {
 			break
 		}
 	}
 	for id, n := range c.blobs {
-		c.fault("%d name blob %x, which the ledger does not know", n, id)
+		c.fault("%d name blob %x, which the ledger does not know live", n, id)
 	}
 	return nil
+}
+
+// blob checks a row after the one before it. Of a blob's rows one at most is
+// reserved or live; every other is a dead copy that it left behind.
+func (c *census) blob(b, last meta.Blob) {
+	if b.ID == last.ID && b.Backend <= last.Backend {
+		c.fault("blob %x at backend %d comes after backend %d", b.ID, b.Backend, last.Backend)
+	}
+	if b.ID != last.ID {
+		c.placed = false
+	}
+	if b.State == meta.BlobDead {
+		if b.Refs != 0 {
+			c.fault("blob %x is dead at backend %d with %d references", b.ID, b.Backend, b.Refs)
+		}
+		return
+	}
+	if c.placed {
+		c.fault("blob %x is reserved or live twice, at backend %d too", b.ID, b.Backend)
+	}
+	c.placed = true
+	want := c.blobs[b.ID]
+	delete(c.blobs, b.ID)
+	if b.Refs != want || (b.State == meta.BlobLive) != (want > 0) {
+		c.fault("blob %x is in state %d with %d references, %d name it", b.ID, b.State, b.Refs, want)
+	}
 }

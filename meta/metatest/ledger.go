@@ -11,14 +11,14 @@ import (
 func testLedger(f *fixture) {
 	id := newBlob()
 	f.wantBlob(id, 0, 0)
-	f.ok(f.s.Reserve(f.ctx, f.holder, []meta.BlobID{id}, f.now))
+	f.ok(f.s.Reserve(f.ctx, f.holder, here, []meta.BlobID{id}, f.now))
 	b, err := f.s.Blob(f.ctx, id)
 	f.ok(err)
-	same(f, b, meta.Blob{ID: id, State: meta.BlobReserved, Holder: f.holder, Changed: f.now})
-	f.is(f.s.Reserve(f.ctx, f.holder, []meta.BlobID{id}, f.now), meta.ErrExists)
-	f.is(f.s.Reserve(f.ctx, meta.NewID(), []meta.BlobID{id}, f.now), meta.ErrExists)
+	same(f, b, meta.Blob{ID: id, Backend: here, State: meta.BlobReserved, Holder: f.holder, Changed: f.now})
+	f.is(f.s.Reserve(f.ctx, f.holder, here, []meta.BlobID{id}, f.now), meta.ErrExists)
+	f.is(f.s.Reserve(f.ctx, meta.NewID(), here, []meta.BlobID{id}, f.now), meta.ErrExists)
 	twice := newBlob()
-	f.is(f.s.Reserve(f.ctx, f.holder, []meta.BlobID{twice, twice}, f.now), meta.ErrExists)
+	f.is(f.s.Reserve(f.ctx, f.holder, here, []meta.BlobID{twice, twice}, f.now), meta.ErrExists)
 
 	// Release leaves alone what is not the holder's, and what is not reserved.
 	f.ok(f.s.Release(f.ctx, meta.NewID(), []meta.BlobID{id}, f.now))
@@ -26,10 +26,10 @@ func testLedger(f *fixture) {
 	v := f.put(f.bucket("b"), "k")
 	f.ok(f.s.Release(f.ctx, f.holder, []meta.BlobID{v.Body.Blob, newBlob()}, f.now))
 	f.wantBlob(v.Body.Blob, meta.BlobLive, 1)
-	f.ok(f.s.Forget(f.ctx, []meta.BlobID{id, v.Body.Blob, newBlob()}))
+	f.ok(f.s.Forget(f.ctx, here, []meta.BlobID{id, v.Body.Blob, newBlob()}))
 	f.wantBlob(id, meta.BlobReserved, 0)
 	f.wantBlob(v.Body.Blob, meta.BlobLive, 1)
-	f.is(f.s.Reserve(f.ctx, f.holder, []meta.BlobID{v.Body.Blob}, f.now), meta.ErrExists)
+	f.is(f.s.Reserve(f.ctx, f.holder, here, []meta.BlobID{v.Body.Blob}, f.now), meta.ErrExists)
 
 	condemned := f.now.Add(time.Minute)
 	f.ok(f.s.Release(f.ctx, f.holder, []meta.BlobID{id}, condemned))
@@ -38,10 +38,10 @@ func testLedger(f *fixture) {
 	if b.State != meta.BlobDead || !b.Changed.Equal(condemned) {
 		f.Fatalf("released blob is %+v", b)
 	}
-	f.is(f.s.Reserve(f.ctx, f.holder, []meta.BlobID{id}, f.now), meta.ErrExists)
-	f.ok(f.s.Forget(f.ctx, []meta.BlobID{id}))
+	f.is(f.s.Reserve(f.ctx, f.holder, here, []meta.BlobID{id}, f.now), meta.ErrExists)
+	f.ok(f.s.Forget(f.ctx, here, []meta.BlobID{id}))
 	f.wantBlob(id, 0, 0)
-	f.ok(f.s.Forget(f.ctx, []meta.BlobID{id})) // a second time is no error
+	f.ok(f.s.Forget(f.ctx, here, []meta.BlobID{id})) // a second time is no error
 }
 
 func (f *fixture) beatOf(id meta.ID) (int64, bool) {
@@ -74,7 +74,7 @@ func testHolders(f *fixture) {
 	other := meta.NewID()
 	f.ok(f.s.Beat(f.ctx, other))
 	kept := newBlob()
-	f.ok(f.s.Reserve(f.ctx, other, []meta.BlobID{kept}, f.now))
+	f.ok(f.s.Reserve(f.ctx, other, here, []meta.BlobID{kept}, f.now))
 
 	dead := meta.Holder{ID: f.holder, Beat: before + 1}
 	n, err := f.s.CondemnHolder(f.ctx, dead, 2, f.now)
@@ -101,14 +101,14 @@ func testDeadBlobs(f *fixture) {
 	for i, id := range ids {
 		f.ok(f.s.Release(f.ctx, f.holder, []meta.BlobID{id}, f.now.Add(time.Duration(5-i)*time.Second)))
 	}
-	got, err := f.s.DeadBlobs(f.ctx, f.later(), 3)
+	got, err := f.s.DeadBlobs(f.ctx, here, f.later(), 3)
 	f.ok(err)
 	same(f, got, []meta.BlobID{ids[4], ids[3], ids[2]})
-	got, err = f.s.DeadBlobs(f.ctx, f.now.Add(2*time.Second), 10) // exclusive
+	got, err = f.s.DeadBlobs(f.ctx, here, f.now.Add(2*time.Second), 10) // exclusive
 	f.ok(err)
 	same(f, got, []meta.BlobID{ids[4]})
-	f.ok(f.s.Forget(f.ctx, ids[2:]))
-	got, err = f.s.DeadBlobs(f.ctx, f.later(), 10)
+	f.ok(f.s.Forget(f.ctx, here, ids[2:]))
+	got, err = f.s.DeadBlobs(f.ctx, here, f.later(), 10)
 	f.ok(err)
 	same(f, got, []meta.BlobID{ids[1], ids[0]})
 }
@@ -123,11 +123,12 @@ func testScanBlobs(f *fixture) {
 	slices.SortFunc(want, func(a, b meta.BlobID) int { return bytes.Compare(a[:], b[:]) })
 	var got []meta.BlobID
 	states := make(map[meta.BlobState]int)
-	for after := (meta.BlobID{}); ; after = got[len(got)-1] {
+	for after := (meta.BlobPosition{}); ; after.ID = got[len(got)-1] {
 		page, err := f.s.ScanBlobs(f.ctx, after, 3)
 		f.ok(err)
 		for _, b := range page {
 			got = append(got, b.ID)
+			after.Backend = b.Backend
 			states[b.State]++
 		}
 		if len(page) < 3 {

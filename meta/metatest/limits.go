@@ -34,7 +34,7 @@ func testLimits(f *fixture) {
 		"empty key":           commit(""),
 		"long key":            commit(long),
 		"long upload key":     f.s.CreateUpload(f.ctx, meta.Upload{ID: meta.NewID(), Bucket: b, Key: long}),
-		"reservation":         f.s.Reserve(f.ctx, f.holder, many(meta.MaxReservation+1), f.now),
+		"reservation":         f.s.Reserve(f.ctx, f.holder, here, many(meta.MaxReservation+1), f.now),
 		"release":             f.s.Release(f.ctx, f.holder, many(meta.MaxReservation+1), f.now),
 		"part number 0":       part(0, nil),
 		"part number 10001":   part(10001, nil),
@@ -49,8 +49,8 @@ func testLimits(f *fixture) {
 		"scan of objects":     only(f.s.ScanObjects(f.ctx, meta.ID{}, "", meta.MaxPage+1)),
 		"scan of uploads":     only(f.s.ScanUploads(f.ctx, meta.ID{}, meta.MaxPage+1)),
 		"scan of parts":       only(f.s.ScanParts(f.ctx, u.ID, 0, meta.MaxPage+1)),
-		"scan of blobs":       only(f.s.ScanBlobs(f.ctx, meta.BlobID{}, meta.MaxPage+1)),
-		"dead blobs":          only(f.s.DeadBlobs(f.ctx, f.now, meta.MaxPage+1)),
+		"scan of blobs":       only(f.s.ScanBlobs(f.ctx, meta.BlobPosition{}, meta.MaxPage+1)),
+		"dead blobs":          only(f.s.DeadBlobs(f.ctx, here, f.now, meta.MaxPage+1)),
 		"expiry":              only(f.s.ExpireUploads(f.ctx, f.now, meta.MaxPage+1)),
 		"sweep":               only(f.s.Sweep(f.ctx, 0, f.now, f.now)),
 		"condemned holder":    only(f.s.CondemnHolder(f.ctx, meta.Holder{ID: f.holder}, 0, f.now)),
@@ -64,7 +64,7 @@ func testLimits(f *fixture) {
 
 	// What is just within them is taken.
 	f.ok(commit(long[1:]))
-	f.ok(f.s.Reserve(f.ctx, f.holder, many(meta.MaxReservation), f.now))
+	f.ok(f.s.Reserve(f.ctx, f.holder, here, many(meta.MaxReservation), f.now))
 	f.ok(part(10000, f.reserve(meta.MaxPartBlobs)))
 	f.ok(only(f.s.RemoveObjects(f.ctx, b, removals[1:], f.now)))
 	f.ok(only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Limit: meta.MaxPage})))

@@ -233,7 +233,7 @@ func testSharedBodies(f *fixture) {
 	f.wantBlob(id, meta.BlobDead, 0)
 	f.is(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "late", v.Body), Share: true}), meta.ErrBodyGone)
 
-	dead, err := f.s.DeadBlobs(f.ctx, f.later(), 10)
+	dead, err := f.s.DeadBlobs(f.ctx, here, f.later(), 10)
 	f.ok(err)
 	same(f, dead, []meta.BlobID{id})
 	f.checkLedger()
@@ -285,7 +285,7 @@ func testNothingChanged(f *fixture) {
 	f.is(f.s.PutPart(f.ctx, meta.PutPart{Part: f.part(u.ID, 1, v.Body.Blob, newBlob()), Share: true}), meta.ErrBodyGone)
 	f.wantBlob(v.Body.Blob, meta.BlobLive, 1)
 	fresh := newBlob()
-	f.is(f.s.Reserve(f.ctx, f.holder, []meta.BlobID{fresh, good}, f.now), meta.ErrExists)
+	f.is(f.s.Reserve(f.ctx, f.holder, here, []meta.BlobID{fresh, good}, f.now), meta.ErrExists)
 	f.wantBlob(fresh, 0, 0)
 	got, err := f.s.Upload(f.ctx, u.ID)
 	f.ok(err)

@@ -17,28 +17,33 @@ func same[T any](f *fixture, got, want T) {
 func testDeployment(f *fixture) {
 	_, err := f.s.Deployment(f.ctx)
 	f.is(err, meta.ErrNotFound)
-	f.is(f.s.AdvanceEpoch(f.ctx, 0), meta.ErrConflict)
+	f.is(f.s.AdvanceEpoch(f.ctx, here, 0), meta.ErrConflict)
+	bs, err := f.s.ListBackends(f.ctx)
+	f.ok(err)
+	same(f, bs, nil)
 
 	root := meta.User{ID: meta.NewID(), Name: "root", Created: f.now}
-	d := meta.Deployment{ID: meta.NewID(), Root: root.ID, Seed: []byte("seed"), Created: f.now, Epoch: 4}
-	f.ok(f.s.InitDeployment(f.ctx, d, root))
+	d := meta.Deployment{ID: meta.NewID(), Root: root.ID, Seed: []byte("seed"), Created: f.now}
+	first := f.backend(here, "first")
+	first.Epoch = 4
+	f.ok(f.s.InitDeployment(f.ctx, d, root, first))
 	other := d
 	other.ID = meta.NewID()
-	f.is(f.s.InitDeployment(f.ctx, other, meta.User{ID: meta.NewID(), Name: "another", Created: f.now}), meta.ErrExists)
+	f.is(f.s.InitDeployment(f.ctx, other, meta.User{ID: meta.NewID(), Name: "another", Created: f.now}, first), meta.ErrExists)
 	if _, err := f.s.UserByName(f.ctx, "another"); err == nil {
 		f.Fatal("the user of a refused initialisation exists")
 	}
 
-	f.is(f.s.AdvanceEpoch(f.ctx, 3), meta.ErrConflict)
-	f.ok(f.s.AdvanceEpoch(f.ctx, 4))
-	f.is(f.s.AdvanceEpoch(f.ctx, 4), meta.ErrConflict)
-	d.Epoch = 5
 	got, err := f.s.Deployment(f.ctx)
 	f.ok(err)
 	same(f, got, d)
 	u, err := f.s.User(f.ctx, root.ID)
 	f.ok(err)
 	same(f, u, root)
+	bs, err = f.s.ListBackends(f.ctx)
+	f.ok(err)
+	first.State = meta.BackendActive
+	same(f, bs, []meta.Backend{first})
 }
 
 func (f *fixture) user(name string) (meta.User, meta.AccessKey) {
@@ -80,9 +85,9 @@ func testUsers(f *fixture) {
 			break
 		}
 	}
-	same(f, names, []string{"Zoe", "ann", "\xff"})
+	same(f, names, []string{"Zoe", "ann", "fixture's root", "\xff"})
 
-	b := meta.Bucket{ID: meta.NewID(), Name: "anns", Owner: u.ID, Created: f.now}
+	b := meta.Bucket{ID: meta.NewID(), Name: "anns", Owner: u.ID, Backend: here, Created: f.now}
 	f.ok(f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1}))
 	f.is(f.s.DeleteUser(f.ctx, u.ID), meta.ErrNotEmpty)
 	f.ok(f.s.DeleteBucket(f.ctx, b.ID))
@@ -119,6 +124,6 @@ func testAccessKeys(f *fixture) {
 func testCheck(f *fixture) {
 	f.ok(f.s.Check(f.ctx)) // a new store
 	root := meta.User{ID: meta.NewID(), Name: "root"}
-	f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: root.ID}, root))
+	f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: root.ID}, root, f.backend(here, "first")))
 	f.ok(f.s.Check(f.ctx))
 }

@@ -14,11 +14,12 @@ import (
 
 // Run tests the contract. open returns an empty store that its test closes.
 func Run(t *testing.T, open func(t *testing.T) meta.Store) {
+	t.Run("deployment", func(t *testing.T) { testDeployment(newFixture(t, open(t))) })
+	t.Run("check", func(t *testing.T) { testCheck(newFixture(t, open(t))) })
 	for _, c := range []struct {
 		name string
 		test func(*fixture)
 	}{
-		{"deployment", testDeployment},
 		{"users", testUsers},
 		{"access keys", testAccessKeys},
 		{"buckets", testBuckets},
@@ -59,11 +60,23 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"upload listing at random", testUploadListingRandom},
 		{"limits", testLimits},
 		{"cancelled contexts", testCancelled},
-		{"check", testCheck},
 		{"random history", testHistory},
 	} {
-		t.Run(c.name, func(t *testing.T) { c.test(newFixture(t, open(t))) })
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t, open(t))
+			f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: meta.NewID(), Created: f.now},
+				meta.User{ID: meta.NewID(), Name: "fixture's root", Created: f.now}, f.backend(here, "here")))
+			c.test(f)
+		})
 	}
+}
+
+// here is the backend of a fixture's blobs.
+const here = meta.FirstBackend
+
+// backend is a backend to be added.
+func (f *fixture) backend(id meta.BackendID, name string) meta.Backend {
+	return meta.Backend{ID: id, Name: name, Created: f.now, Epoch: 1}
 }
 
 // fixture is one test's store and clock.
@@ -115,7 +128,7 @@ func (f *fixture) bucket(name string) meta.ID {
 	f.Helper()
 	id := meta.NewID()
 	f.ok(f.s.CreateBucket(f.ctx,
-		meta.Bucket{ID: id, Name: name, Owner: meta.NewID(), Created: f.now},
+		meta.Bucket{ID: id, Name: name, Owner: meta.NewID(), Backend: here, Created: f.now},
 		meta.BucketSeed{Bucket: id, Generation: 1, Wrapped: []byte("seed")}))
 	return id
 }
@@ -133,7 +146,7 @@ func (f *fixture) reserve(n int) []meta.BlobID {
 	for i := range ids {
 		ids[i] = newBlob()
 	}
-	f.ok(f.s.Reserve(f.ctx, f.holder, ids, f.now))
+	f.ok(f.s.Reserve(f.ctx, f.holder, here, ids, f.now))
 	return ids
 }
 

@@ -423,7 +423,7 @@ func testSweepBounded(f *fixture) {
 		n, err := f.s.Sweep(f.ctx, limit, f.later(), f.now)
 		f.ok(err)
 		f.checkLedger()
-		ids, err := f.s.DeadBlobs(f.ctx, f.later(), meta.MaxPage)
+		ids, err := f.s.DeadBlobs(f.ctx, here, f.later(), meta.MaxPage)
 		f.ok(err)
 		if n > limit || len(ids)-dead > n {
 			f.Fatalf("a sweep of %d rows reports %d and condemned %d blobs", limit, n, len(ids)-dead)

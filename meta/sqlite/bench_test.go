@@ -48,7 +48,7 @@ func BenchmarkCommitObject(b *testing.B) {
 						for range batch {
 							ids = append(ids, newBlobID())
 						}
-						if err := s.Reserve(ctx, holder, ids, time.Now()); err != nil {
+						if err := s.Reserve(ctx, holder, meta.FirstBackend, ids, time.Now()); err != nil {
 							b.Error(err)
 							return
 						}

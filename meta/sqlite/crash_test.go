@@ -133,7 +133,7 @@ func (c *crasher) object(key string, remove bool) error {
 
 func (c *crasher) reserve() (meta.BlobID, error) {
 	id := newBlobID()
-	return id, c.s.Reserve(context.Background(), c.holder, []meta.BlobID{id}, time.Now())
+	return id, c.s.Reserve(context.Background(), c.holder, meta.FirstBackend, []meta.BlobID{id}, time.Now())
 }
 
 // upload makes an object of two parts, one of which is dropped.

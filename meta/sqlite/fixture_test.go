@@ -61,9 +61,19 @@ func openRunner(t testing.TB, path string) *runner {
 	return r
 }
 
+// addBackend adds the first backend.
+func addBackend(t testing.TB, s meta.Store) {
+	t.Helper()
+	b := meta.Backend{ID: meta.FirstBackend, Name: "local", Created: time.Now(), Epoch: 1}
+	if err := s.AddBackend(context.Background(), b); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func addBucket(t testing.TB, s meta.Store) meta.ID {
 	t.Helper()
-	b := meta.Bucket{ID: meta.NewID(), Name: "bench", Owner: meta.NewID(), Created: time.Now()}
+	addBackend(t, s)
+	b := meta.Bucket{ID: meta.NewID(), Name: "bench", Owner: meta.NewID(), Backend: meta.FirstBackend, Created: time.Now()}
 	if err := s.CreateBucket(context.Background(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}); err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +152,7 @@ func (b *bench) group(jobs ...*job) {
 // reports whether it is.
 func insert(blob meta.BlobID) func(sqlstore.Tx) error {
 	return func(tx sqlstore.Tx) error {
-		if _, err := tx.Exec("INSERT INTO reservations (id, holder, changed) VALUES (?, ?, 0)", blob[:], blob[:16]); err != nil {
+		if _, err := tx.Exec("INSERT INTO reservations (id, holder, backend, changed) VALUES (?, ?, 1, 0)", blob[:], blob[:16]); err != nil {
 			return err
 		}
 		_, err := tx.Exec("INSERT INTO holders (id, beat) VALUES (?, 0)", blob[:16])

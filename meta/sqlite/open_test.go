@@ -143,7 +143,7 @@ func TestOpenReadOnly(t *testing.T) {
 	for name, err := range map[string]error{
 		"CommitObject":  ro.CommitObject(ctx, meta.Commit{Version: newVersion(b.bucket, "x")}),
 		"RemoveObjects": removed,
-		"Reserve":       ro.Reserve(ctx, b.holder, []meta.BlobID{newBlobID()}, time.Now()),
+		"Reserve":       ro.Reserve(ctx, b.holder, meta.FirstBackend, []meta.BlobID{newBlobID()}, time.Now()),
 		"DeleteBucket":  ro.DeleteBucket(ctx, b.bucket),
 		"Check":         ro.Check(ctx),
 	} {

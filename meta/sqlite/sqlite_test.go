@@ -59,12 +59,14 @@ func gather(seen map[string]bool, r *runner) {
 	}
 }
 
-// mayScan may be read from one end: tables with one row or one for each process,
-// a table that is read for its first row, and the three pages that ScanBlobs
-// merges, whose limits are within.
-var mayScan = []string{"deployment", "holders", "dying_buckets", "reserved", "live", "dead"}
+// mayScan may be read from one end: tables with one row or one for each process
+// or backend, a table that is read for its first row, reservations when a backend
+// is retired ("held"), the row that a SELECT without a table makes, the three
+// pages that ScanBlobs merges, whose limits are within, and a blob's few rows
+// ("places").
+var mayScan = []string{"deployment", "holders", "backends", "dying_buckets", "held", "CONSTANT", "reserved", "live", "dead", "places"}
 
-// mergesPages begins the statement that sorts what those pages hold.
+// mergesPages begins the statements that sort what those pages and rows are.
 const mergesPages = "SELECT * FROM ("
 
 // explain fails the test if a statement reads a table or an index from one end

@@ -13,13 +13,14 @@ import (
 
 // claimBlob turns the holder's reservation into a live blob with one reference.
 func claimBlob(tx Tx, id meta.BlobID, holder meta.ID) error {
-	err := changed(tx, meta.ErrReservationLost,
-		"DELETE FROM reservations WHERE id = ? AND holder = ?", id[:], holder[:])
+	// A conflict is with another commit of the same blob, which was first.
+	err := inserted(tx, meta.ErrReservationLost, `INSERT INTO blobs (id, refs, backend)
+		SELECT id, 1, backend FROM reservations WHERE id = ? AND holder = ? ON CONFLICT DO NOTHING`, id[:], holder[:])
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec("INSERT INTO blobs (id, refs) VALUES (?, 1)", id[:])
-	return err
+	return changed(tx, fmt.Errorf("claim blob %x: %w", id, ErrRetry),
+		"DELETE FROM reservations WHERE id = ? AND holder = ?", id[:], holder[:])
 }
 
 // shareBlob adds a reference to a live blob.
@@ -27,22 +28,19 @@ func shareBlob(tx Tx, id meta.BlobID) error {
 	return changed(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?", id[:])
 }
 
-// dropBlob takes a reference away and condemns the blob with the last one.
+// dropBlob takes a reference away and condemns the blob with the last one. The
+// lock keeps the blob from being moved before its row goes.
 func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
-	n, err := tx.Exec("DELETE FROM blobs WHERE id = ? AND refs = 1", id[:])
+	lost := fmt.Errorf("drop a reference to blob %x: %w", id, ErrRetry)
+	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
+		SELECT id, backend, ? FROM blobs WHERE id = ? AND refs = 1`+forUpdate, micros(now), id[:])
 	if err != nil {
 		return err
 	}
 	if n == 1 {
-		return condemn(tx, id, now)
+		return changed(tx, lost, "DELETE FROM blobs WHERE id = ?", id[:])
 	}
-	return changed(tx, fmt.Errorf("drop a reference to blob %x: %w", id, ErrRetry),
-		"UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:])
-}
-
-func condemn(tx Tx, id meta.BlobID, now time.Time) error {
-	_, err := tx.Exec("INSERT INTO condemned (id, changed) VALUES (?, ?)", id[:], micros(now))
-	return err
+	return changed(tx, lost, "UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:])
 }
 
 // addBody counts a version that is about to refer to the body.

@@ -6,10 +6,16 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-const bucketColumns = "id, name, owner, region, created, settings"
+const bucketColumns = "id, name, owner, region, residency, backend, created, settings"
 
 func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed) error {
+	if err := checkResidency(b.Residency); err != nil {
+		return err
+	}
 	return s.run.Write(ctx, func(tx Tx) error {
+		if err := holdBackend(tx, b.Backend); err != nil {
+			return err
+		}
 		// An id is never used again, not even while Sweep removes what it left.
 		dying, err := exists(tx, "SELECT 1 FROM dying_buckets WHERE id = ?", b.ID[:])
 		if err != nil {
@@ -19,8 +25,9 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 			return meta.ErrExists
 		}
 		err = inserted(tx, meta.ErrExists,
-			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-			b.ID[:], text(b.Name), b.Owner[:], text(b.Region), micros(b.Created), blob(b.Settings))
+			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+			b.ID[:], text(b.Name), b.Owner[:], text(b.Region), joinResidency(b.Residency), int64(b.Backend),
+			micros(b.Created), blob(b.Settings))
 		if err != nil {
 			return err
 		}
@@ -32,7 +39,7 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 
 func scanBucket(r Row) (b meta.Bucket, err error) {
 	err = r.Scan((*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner),
-		(*textColumn)(&b.Region), (*timeColumn)(&b.Created), &b.Settings)
+		(*textColumn)(&b.Region), (*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created), &b.Settings)
 	return b, err
 }
 

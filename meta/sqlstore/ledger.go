@@ -7,32 +7,30 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// blobRows is the ledger as one table, for reading by id.
+// The ledger as one table. Postgres takes a bare NULL for text; to SQLite a NULL
+// of any type is one.
 const (
-	reservedRow  = "SELECT id, 1 AS state, 0 AS refs, holder, changed FROM reservations WHERE id "
-	liveRow      = "SELECT id, 2 AS state, refs, NULL AS holder, 0 AS changed FROM blobs WHERE id "
-	condemnedRow = "SELECT id, 3 AS state, 0 AS refs, NULL AS holder, changed FROM condemned WHERE id "
+	reservedRow  = "SELECT id, backend, 1 AS state, 0 AS refs, holder, changed FROM reservations WHERE "
+	liveRow      = "SELECT id, backend, 2 AS state, refs, CAST(NULL AS BYTEA) AS holder, 0 AS changed FROM blobs WHERE "
+	condemnedRow = "SELECT id, backend, 3 AS state, 0 AS refs, CAST(NULL AS BYTEA) AS holder, changed FROM condemned WHERE "
 )
 
-func (s *Store) Reserve(ctx context.Context, holder meta.ID, ids []meta.BlobID, now time.Time) error {
+func (s *Store) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
 	if len(ids) > meta.MaxReservation {
 		return checkCount("blobs", len(ids), meta.MaxReservation)
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
+		if err := holdBackend(tx, at); err != nil {
+			return err
+		}
 		if err := knowHolder(tx, holder); err != nil {
 			return err
 		}
 		for _, id := range ids {
-			taken, err := exists(tx, "SELECT 1 FROM blobs WHERE id = ? UNION ALL SELECT 1 FROM condemned WHERE id = ?", id[:], id[:])
-			if err != nil {
-				return err
-			}
-			if taken {
-				return meta.ErrExists
-			}
-			err = inserted(tx, meta.ErrExists,
-				"INSERT INTO reservations (id, holder, changed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-				id[:], holder[:], micros(now))
+			err := inserted(tx, meta.ErrExists, `INSERT INTO reservations (id, holder, backend, changed)
+				SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE id = ?)
+				AND NOT EXISTS (SELECT 1 FROM condemned WHERE id = ?) ON CONFLICT DO NOTHING`,
+				id[:], holder[:], int64(at), micros(now), id[:], id[:])
 			if err != nil {
 				return err
 			}
@@ -65,15 +63,15 @@ func (s *Store) Release(ctx context.Context, holder meta.ID, ids []meta.BlobID, 
 	})
 }
 
-// condemnReserved condemns a blob if it is reserved for the holder. What the
-// DELETE removed decides, not what was read before: a commit may have made the
-// blob live in between.
+// condemnReserved condemns a blob if it is reserved for the holder. The lock
+// decides, not what was read before: a commit may have made the blob live.
 func condemnReserved(tx Tx, holder meta.ID, id meta.BlobID, now time.Time) (bool, error) {
-	n, err := tx.Exec("DELETE FROM reservations WHERE id = ? AND holder = ?", id[:], holder[:])
+	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
+		SELECT id, backend, ? FROM reservations WHERE id = ? AND holder = ?`+forUpdate, micros(now), id[:], holder[:])
 	if err != nil || n == 0 {
 		return false, err
 	}
-	return true, condemn(tx, id, now)
+	return true, changed(tx, ErrRetry, "DELETE FROM reservations WHERE id = ?", id[:])
 }
 
 func (s *Store) Beat(ctx context.Context, holder meta.ID) error {
@@ -138,25 +136,25 @@ func scanBlobID(r Row) (id meta.BlobID, err error) {
 	return id, err
 }
 
-func (s *Store) DeadBlobs(ctx context.Context, t time.Time, limit int) (ids []meta.BlobID, err error) {
+func (s *Store) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, limit int) (ids []meta.BlobID, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		ids, err = collect(tx, scanBlobID,
-			"SELECT id FROM condemned WHERE changed < ? ORDER BY changed, id LIMIT ?", micros(t), limit)
+			"SELECT id FROM condemned WHERE backend = ? AND changed < ? ORDER BY changed, id LIMIT ?", int64(at), micros(t), limit)
 		return err
 	})
 	return ids, err
 }
 
-func (s *Store) Forget(ctx context.Context, ids []meta.BlobID) error {
+func (s *Store) Forget(ctx context.Context, at meta.BackendID, ids []meta.BlobID) error {
 	if len(ids) > meta.MaxPage {
 		return checkCount("blobs", len(ids), meta.MaxPage)
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		for _, id := range ids {
-			if _, err := tx.Exec("DELETE FROM condemned WHERE id = ?", id[:]); err != nil {
+			if _, err := tx.Exec("DELETE FROM condemned WHERE id = ? AND backend = ?", id[:], int64(at)); err != nil {
 				return err
 			}
 		}
@@ -166,7 +164,7 @@ func (s *Store) Forget(ctx context.Context, ids []meta.BlobID) error {
 
 func scanBlob(r Row) (b meta.Blob, err error) {
 	var state int64
-	err = r.Scan((*blobIDColumn)(&b.ID), &state, &b.Refs, (*idColumn)(&b.Holder), (*timeColumn)(&b.Changed))
+	err = r.Scan((*blobIDColumn)(&b.ID), &b.Backend, &state, &b.Refs, (*idColumn)(&b.Holder), (*timeColumn)(&b.Changed))
 	b.State = meta.BlobState(state)
 	if b.State == meta.BlobLive {
 		b.Changed = time.Time{} // not kept: nothing is paced by it
@@ -177,22 +175,24 @@ func scanBlob(r Row) (b meta.Blob, err error) {
 func (s *Store) Blob(ctx context.Context, id meta.BlobID) (b meta.Blob, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		b, err = scanBlob(tx.QueryRow(
-			reservedRow+"= ? UNION ALL "+liveRow+"= ? UNION ALL "+condemnedRow+"= ?", id[:], id[:], id[:]))
+			"SELECT * FROM ("+reservedRow+"id = ? UNION ALL "+liveRow+"id = ? UNION ALL "+condemnedRow+
+				"id = ?) AS places ORDER BY state, backend LIMIT 1", id[:], id[:], id[:]))
 		return found(err, meta.ErrNotFound)
 	})
 	return b, err
 }
 
-func (s *Store) ScanBlobs(ctx context.Context, after meta.BlobID, limit int) (bs []meta.Blob, err error) {
+func (s *Store) ScanBlobs(ctx context.Context, after meta.BlobPosition, limit int) (bs []meta.Blob, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
 	}
-	const page = "> ? ORDER BY id LIMIT ?) AS "
+	const page = "(id, backend) > (?, ?) ORDER BY id, backend LIMIT ?) AS "
+	id, at := after.ID[:], int64(after.Backend)
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		bs, err = collect(tx, scanBlob,
 			"SELECT * FROM ("+reservedRow+page+"reserved UNION ALL SELECT * FROM ("+liveRow+page+
-				"live UNION ALL SELECT * FROM ("+condemnedRow+page+"dead ORDER BY id LIMIT ?",
-			after[:], limit, after[:], limit, after[:], limit, limit)
+				"live UNION ALL SELECT * FROM ("+condemnedRow+page+"dead ORDER BY id, backend LIMIT ?",
+			id, at, limit, id, at, limit, id, at, limit, limit)
 		return err
 	})
 	return bs, err

@@ -6,10 +6,12 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+const userColumns = "id, name, created, residency"
+
 func insertUser(tx Tx, u meta.User) error {
 	return inserted(tx, meta.ErrExists,
-		"INSERT INTO users (id, name, created) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-		u.ID[:], text(u.Name), micros(u.Created))
+		"INSERT INTO users ("+userColumns+") VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		u.ID[:], text(u.Name), micros(u.Created), text(u.Residency))
 }
 
 func insertAccessKey(tx Tx, k meta.AccessKey) error {
@@ -20,6 +22,9 @@ func insertAccessKey(tx Tx, k meta.AccessKey) error {
 
 func (s *Store) CreateUser(ctx context.Context, u meta.User, k meta.AccessKey) error {
 	k.User = u.ID
+	if err := checkUserResidency(u.Residency); err != nil {
+		return err
+	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		if err := insertUser(tx, u); err != nil {
 			return err
@@ -29,13 +34,13 @@ func (s *Store) CreateUser(ctx context.Context, u meta.User, k meta.AccessKey) e
 }
 
 func scanUser(r Row) (u meta.User, err error) {
-	err = r.Scan((*idColumn)(&u.ID), (*textColumn)(&u.Name), (*timeColumn)(&u.Created))
+	err = r.Scan((*idColumn)(&u.ID), (*textColumn)(&u.Name), (*timeColumn)(&u.Created), (*textColumn)(&u.Residency))
 	return u, err
 }
 
 func (s *Store) User(ctx context.Context, id meta.ID) (u meta.User, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		u, err = scanUser(tx.QueryRow("SELECT id, name, created FROM users WHERE id = ?", id[:]))
+		u, err = scanUser(tx.QueryRow("SELECT "+userColumns+" FROM users WHERE id = ?", id[:]))
 		return found(err, meta.ErrNotFound)
 	})
 	return u, err
@@ -43,7 +48,7 @@ func (s *Store) User(ctx context.Context, id meta.ID) (u meta.User, err error) {
 
 func (s *Store) UserByName(ctx context.Context, name string) (u meta.User, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		u, err = scanUser(tx.QueryRow("SELECT id, name, created FROM users WHERE name = ?", text(name)))
+		u, err = scanUser(tx.QueryRow("SELECT "+userColumns+" FROM users WHERE name = ?", text(name)))
 		return found(err, meta.ErrNotFound)
 	})
 	return u, err
@@ -55,10 +60,19 @@ func (s *Store) ListUsers(ctx context.Context, after string, limit int) (us []me
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		us, err = collect(tx, scanUser,
-			"SELECT id, name, created FROM users WHERE name >= ? ORDER BY name LIMIT ?", keyAfter(after), limit)
+			"SELECT "+userColumns+" FROM users WHERE name >= ? ORDER BY name LIMIT ?", keyAfter(after), limit)
 		return err
 	})
 	return us, err
+}
+
+func (s *Store) SetResidency(ctx context.Context, id meta.ID, residency string) error {
+	if err := checkUserResidency(residency); err != nil {
+		return err
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		return changed(tx, meta.ErrNotFound, "UPDATE users SET residency = ? WHERE id = ?", text(residency), id[:])
+	})
 }
 
 func (s *Store) DeleteUser(ctx context.Context, id meta.ID) error {

@@ -17,11 +17,13 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Marks at the end of a SELECT in a Write. An engine that lets transactions run
-// side by side puts the clause that the comment names in its place; one that
-// runs them one after another ignores the comment.
+// Marks at the end of a SELECT in a Write, which may be that of an INSERT …
+// SELECT. An engine that lets transactions run side by side puts the clause that
+// the comment names in its place; one that runs them one after another ignores
+// the comment.
 const (
 	forUpdate = " /*FOR UPDATE*/"
+	forRead   = " /*FOR SHARE*/"     // keeps a row from being changed
 	forShare  = " /*FOR KEY SHARE*/" // keeps a row from being deleted
 )
 

@@ -1,0 +1,187 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// How backends are locked. Whoever puts something on a backend (a reservation, a
+// bucket, a moved blob) holds its row for reading, so that it stays active until
+// the transaction ends; whoever changes a state waits for them and keeps out
+// later ones. Rows are locked in the order lease, backends by id, the rest.
+
+const backendColumns = `id, name, state, created, epoch, drain_target, drain_after, drain_left, drain_blobs, drain_bytes`
+
+// clearDrain begins the columns of a draining anew.
+const clearDrain = "drain_after = NULL, drain_left = 0, drain_blobs = 0, drain_bytes = 0"
+
+const (
+	backendActive   = int64(meta.BackendActive)
+	backendDraining = int64(meta.BackendDraining)
+	backendRetired  = int64(meta.BackendRetired)
+)
+
+func scanBackend(r Row) (b meta.Backend, err error) {
+	var id, state, left int64
+	var target *int64
+	err = r.Scan(&id, (*textColumn)(&b.Name), &state, (*timeColumn)(&b.Created), &b.Epoch,
+		&target, (*blobIDColumn)(&b.Drain.After), &left, &b.Drain.Blobs, &b.Drain.Bytes)
+	b.ID, b.State, b.Drain.Left = meta.BackendID(id), meta.BackendState(state), left != 0
+	if target != nil {
+		b.Drain.Target = meta.BackendID(*target)
+	}
+	return b, err
+}
+
+func (s *Store) ListBackends(ctx context.Context) (bs []meta.Backend, err error) {
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		bs, err = collect(tx, scanBackend, "SELECT "+backendColumns+" FROM backends ORDER BY id")
+		return err
+	})
+	return bs, err
+}
+
+// AddBackend keeps to MaxBackends by the number: none is given twice.
+func (s *Store) AddBackend(ctx context.Context, b meta.Backend) error {
+	if err := checkBackend(b); err != nil {
+		return err
+	}
+	return s.run.Write(ctx, func(tx Tx) error { return insertBackend(tx, b) })
+}
+
+func checkBackend(b meta.Backend) error {
+	if err := checkCount("as number of a backend", int(b.ID), meta.MaxBackends); err != nil {
+		return err
+	}
+	return checkPlace(b.Name)
+}
+
+func insertBackend(tx Tx, b meta.Backend) error {
+	return inserted(tx, meta.ErrExists, `INSERT INTO backends (id, name, living, state, created, epoch,
+		drain_left, drain_blobs, drain_bytes) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT DO NOTHING`,
+		int64(b.ID), text(b.Name), text(b.Name), backendActive, micros(b.Created), b.Epoch)
+}
+
+func (s *Store) AdvanceEpoch(ctx context.Context, id meta.BackendID, from int64) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		return changed(tx, meta.ErrConflict, "UPDATE backends SET epoch = epoch + 1 WHERE id = ? AND epoch = ?", int64(id), from)
+	})
+}
+
+// holdBackend returns ErrConflict unless the backend is active, and keeps it so
+// until the transaction ends.
+func holdBackend(tx Tx, id meta.BackendID) error {
+	active, err := exists(tx, "SELECT 1 FROM backends WHERE id = ? AND state = ?"+forRead, int64(id), backendActive)
+	if err == nil && !active {
+		return fmt.Errorf("backend %d is not active: %w", id, meta.ErrConflict)
+	}
+	return err
+}
+
+// lockBackend returns ErrNotFound or the backend, and keeps others from holding
+// or changing it until the transaction ends.
+func lockBackend(tx Tx, id meta.BackendID) (meta.Backend, error) {
+	b, err := scanBackend(tx.QueryRow("SELECT "+backendColumns+" FROM backends WHERE id = ?"+forUpdate, int64(id)))
+	return b, found(err, meta.ErrNotFound)
+}
+
+// DrainBackend locks all backends, for what it demands is of more than two:
+// otherwise A could begin to drain into B while B begins to drain into C.
+func (s *Store) DrainBackend(ctx context.Context, id, target meta.BackendID) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		all, err := collect(tx, scanBackend, "SELECT "+backendColumns+" FROM backends ORDER BY id"+forUpdate)
+		if err != nil {
+			return err
+		}
+		if err := mayDrain(all, id, target); err != nil {
+			return err
+		}
+		return changed(tx, ErrRetry, "UPDATE backends SET state = ?, drain_target = ?, "+clearDrain+" WHERE id = ?",
+			backendDraining, int64(target), int64(id))
+	})
+}
+
+// mayDrain returns what speaks against draining id into target.
+func mayDrain(all []meta.Backend, id, target meta.BackendID) error {
+	known, active := false, false
+	for _, b := range all {
+		switch {
+		case b.Drain.Target == id:
+			return fmt.Errorf("backend %d drains into backend %d: %w", b.ID, id, meta.ErrConflict)
+		case b.ID == id && b.State == meta.BackendRetired:
+			return fmt.Errorf("backend %d is retired: %w", id, meta.ErrConflict)
+		case b.ID == id:
+			known = true
+		case b.ID == target:
+			active = b.State == meta.BackendActive
+		}
+	}
+	switch {
+	case !known:
+		return meta.ErrNotFound
+	case !active:
+		return fmt.Errorf("backend %d is not another that is active: %w", target, meta.ErrConflict)
+	}
+	return nil
+}
+
+func (s *Store) CancelDrain(ctx context.Context, id meta.BackendID) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		b, err := lockBackend(tx, id)
+		if err != nil {
+			return err
+		}
+		if b.State != meta.BackendDraining {
+			return meta.ErrConflict
+		}
+		return changed(tx, ErrRetry, "UPDATE backends SET state = ?, drain_target = NULL, "+clearDrain+" WHERE id = ?",
+			backendActive, int64(id))
+	})
+}
+
+func (s *Store) NoteDrain(ctx context.Context, l meta.Lease, id meta.BackendID, d meta.Drain) error {
+	left := 0
+	if d.Left {
+		left = 1
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		if err := holdLease(tx, l); err != nil {
+			return err
+		}
+		return changed(tx, meta.ErrConflict, `UPDATE backends SET drain_after = ?, drain_left = ?, drain_blobs = ?, drain_bytes = ?
+			WHERE id = ? AND state = ? AND drain_target = ?`,
+			d.After[:], left, d.Blobs, d.Bytes, int64(id), backendDraining, int64(d.Target))
+	})
+}
+
+func (s *Store) RetireBackend(ctx context.Context, l meta.Lease, id meta.BackendID) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		if err := holdLease(tx, l); err != nil {
+			return err
+		}
+		b, err := lockBackend(tx, id)
+		if err != nil {
+			return err
+		}
+		if b.State != meta.BackendDraining {
+			return meta.ErrConflict
+		}
+		// Nothing comes to it while it drains, so what is read here stays true.
+		// All reservations are read: they are few, and an index over them would
+		// cost every PUT.
+		for _, query := range []string{
+			"SELECT 1 FROM buckets WHERE backend = ? LIMIT 1",
+			"SELECT 1 FROM reservations AS held WHERE backend = ? LIMIT 1",
+		} {
+			if used, err := exists(tx, query, int64(id)); err != nil {
+				return err
+			} else if used {
+				return meta.ErrNotEmpty
+			}
+		}
+		return changed(tx, ErrRetry, "UPDATE backends SET state = ?, living = NULL, drain_target = NULL, "+clearDrain+" WHERE id = ?",
+			backendRetired, int64(id))
+	})
+}

@@ -1,0 +1,74 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+var errNoHolder = errors.New("a lease is taken by nobody")
+
+func (s *Store) Lease(ctx context.Context, name string) (l meta.Lease, err error) {
+	if err := checkLease(name); err != nil {
+		return l, err
+	}
+	err = s.run.Read(ctx, func(tx Tx) error {
+		ls, err := collect(tx, func(r Row) (l meta.Lease, err error) {
+			l.Name = name
+			err = r.Scan((*idColumn)(&l.Holder), &l.Fence)
+			return l, err
+		}, "SELECT holder, fence FROM leases WHERE name = ?", text(name))
+		l = meta.Lease{Name: name}
+		if len(ls) > 0 {
+			l = ls[0]
+		}
+		return err
+	})
+	return l, err
+}
+
+func checkLease(name string) error {
+	return checkCount("bytes of a lease's name", len(name), meta.MaxLeaseName)
+}
+
+// TakeLease compares the fence alone: it grows with every change, a drop too.
+func (s *Store) TakeLease(ctx context.Context, seen meta.Lease, holder meta.ID) (meta.Lease, error) {
+	if err := checkLease(seen.Name); err != nil {
+		return meta.Lease{}, err
+	}
+	if holder.IsZero() {
+		return meta.Lease{}, errNoHolder
+	}
+	err := s.run.Write(ctx, func(tx Tx) error {
+		if seen.Fence == 0 {
+			return inserted(tx, meta.ErrConflict,
+				"INSERT INTO leases (name, holder, fence) VALUES (?, ?, 1) ON CONFLICT DO NOTHING", text(seen.Name), holder[:])
+		}
+		return changed(tx, meta.ErrConflict,
+			"UPDATE leases SET holder = ?, fence = fence + 1 WHERE name = ? AND fence = ?", holder[:], text(seen.Name), seen.Fence)
+	})
+	if err != nil {
+		return meta.Lease{}, err
+	}
+	return meta.Lease{Name: seen.Name, Holder: holder, Fence: seen.Fence + 1}, nil
+}
+
+func (s *Store) DropLease(ctx context.Context, l meta.Lease) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		_, err := tx.Exec("UPDATE leases SET holder = NULL, fence = fence + 1 WHERE name = ? AND holder = ? AND fence = ?",
+			text(l.Name), l.Holder[:], l.Fence)
+		return err
+	})
+}
+
+// holdLease returns ErrConflict unless the lease is still held as it was taken,
+// and keeps it so until the transaction ends.
+func holdLease(tx Tx, l meta.Lease) error {
+	held, err := exists(tx, "SELECT 1 FROM leases WHERE name = ? AND holder = ? AND fence = ?"+forRead,
+		text(l.Name), l.Holder[:], l.Fence)
+	if err == nil && !held {
+		return meta.ErrConflict
+	}
+	return err
+}
