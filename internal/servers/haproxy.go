@@ -5,16 +5,21 @@ package servers
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // MaxBalanced is how many servers one HAProxy balances: as many as the project's
 // configuration of it has places for.
 const MaxBalanced = 5
+
+// maxMetrics bounds what is read of HAProxy's metrics, in bytes.
+const maxMetrics = 4 << 20
 
 // Balanced is one gateway behind HAProxy.
 type Balanced struct {
@@ -70,6 +75,30 @@ func StartHAProxy(ctx context.Context, dir string, gateways []Balanced) (*HAProx
 		return nil, err
 	}
 	return h, nil
+}
+
+// Up reports whether HAProxy gives requests to the gateway with this place in the
+// list that it was started with.
+func (h *HAProxy) Up(ctx context.Context, place int) (bool, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.MetricsURL, nil)
+	if err != nil {
+		return false, err
+	}
+	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxMetrics))
+	if err != nil {
+		return false, err
+	}
+	up := fmt.Sprintf(`haproxy_server_status{proxy="gateways",server="gateway%d",state="UP"} `, place+1)
+	_, value, ok := strings.Cut(string(text), up)
+	if !ok {
+		return false, fmt.Errorf("haproxy: no metric %s", up)
+	}
+	return strings.HasPrefix(value, "1"), nil
 }
 
 // haproxyEnv is what the configuration asks of the environment.

@@ -4,6 +4,8 @@ package servers
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -58,10 +60,18 @@ func behindHAProxy(t *testing.T) (h *HAProxy, requests <-chan arrived) {
 		}
 	})
 	// HAProxy begins with the belief that all are ready.
-	for deadline := time.Now().Add(StartTimeout); !strings.Contains(h.Tail(), "gateways/gateway1 is DOWN"); time.Sleep(probePause) {
-		if time.Now().After(deadline) {
-			t.Fatalf("the gateway that is not ready stays: %s", h.Tail())
+	err = h.Ready(t.Context(), func(ctx context.Context) error {
+		first, err := h.Up(ctx, 0)
+		if err == nil && first {
+			err = errors.New("the gateway that is not ready is up")
 		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second, err := h.Up(t.Context(), 1); err != nil || !second {
+		t.Fatalf("the gateway that is ready is not up: %v", err)
 	}
 	return h, got
 }
