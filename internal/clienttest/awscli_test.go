@@ -15,23 +15,25 @@ import (
 // their own accord.
 const awscli = "/usr/bin/aws"
 
-func TestAWSCLI(t *testing.T) {
+func TestAWSCLI(t *testing.T) { onEach(t, testAWSCLI) }
+
+func testAWSCLI(t *testing.T, g *gateway) {
 	t.Parallel()
-	g := sharedGateway(t)
 	c := newAWSTest(t, g, require(t, g, awscli, "awscli"))
 	c.test(c.files, c.large, c.attributes, c.keys, c.copies, c.uploads, c.presigned, c.listing)
 }
 
 // TestAWSCLINewer runs a later aws-cli where the machine has one: what later
 // ones do in another way, with checksums of their own accord.
-func TestAWSCLINewer(t *testing.T) {
+func TestAWSCLINewer(t *testing.T) { onEach(t, testAWSCLINewer) }
+
+func testAWSCLINewer(t *testing.T, g *gateway) {
 	t.Parallel()
 	path := filepath.Join(filepath.Dir(newerPython("awscli")), "aws")
 	if _, err := os.Stat(path); err != nil {
 		t.Log("no other aws-cli than Debian's on this machine: nothing more to test")
 		return
 	}
-	g := sharedGateway(t)
 	c := newAWSTest(t, g, newProgram(t, g, path))
 	c.test(c.files, c.attributes, c.copies, c.presigned)
 }

@@ -26,9 +26,10 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-func TestAWSSDKGo(t *testing.T) {
+func TestAWSSDKGo(t *testing.T) { onEach(t, testAWSSDKGo) }
+
+func testAWSSDKGo(t *testing.T, g *gateway) {
 	t.Parallel()
-	g := sharedGateway(t)
 	for _, path := range []string{"service/s3", "feature/s3/transfermanager"} {
 		t.Logf("client: aws-sdk-go-v2/%s %s", path, module("github.com/aws/aws-sdk-go-v2/"+path))
 	}

@@ -9,21 +9,23 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-func TestBoto3(t *testing.T) {
+func TestBoto3(t *testing.T) { onEach(t, testBoto3) }
+
+func testBoto3(t *testing.T, g *gateway) {
 	t.Parallel()
-	g := sharedGateway(t)
 	testScript(t, g, require(t, g, "/usr/bin/python3", "python3-boto3"), script(t, "testdata/boto3_client.py"))
 }
 
 // TestBoto3Newer runs a later boto3 where the machine has one.
-func TestBoto3Newer(t *testing.T) {
+func TestBoto3Newer(t *testing.T) { onEach(t, testBoto3Newer) }
+
+func testBoto3Newer(t *testing.T, g *gateway) {
 	t.Parallel()
 	path := newerPython("boto3")
 	if path == "" {
 		t.Log("no other boto3 than Debian's on this machine: nothing more to test")
 		return
 	}
-	g := sharedGateway(t)
 	testScript(t, g, newProgram(t, g, path), script(t, "testdata/boto3_client.py"))
 }
 

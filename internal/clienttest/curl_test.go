@@ -22,9 +22,10 @@ import (
 // TestCurl signs with curl's own --aws-sigv4. Debian's curl takes the query as
 // it is written, so queries here are sorted and encoded, and it wants to be told
 // the digest of the body.
-func TestCurl(t *testing.T) {
+func TestCurl(t *testing.T) { onEach(t, testCurl) }
+
+func testCurl(t *testing.T, g *gateway) {
 	t.Parallel()
-	g := sharedGateway(t)
 	p := require(t, g, "curl", "curl")
 	p.version("--version")
 	bucket := bucketName(t)

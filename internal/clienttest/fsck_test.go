@@ -38,7 +38,7 @@ func (g *gateway) fsck(args ...string) (*fsckReport, error) {
 		return nil, err
 	}
 	cmd := exec.Command(path, append([]string{"fsck", "--data", g.dir, "-o", "json"}, args...)...)
-	cmd.Env = []string{"HOME=" + work}
+	cmd.Env = append([]string{"HOME=" + work}, g.env...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err = cmd.Run()

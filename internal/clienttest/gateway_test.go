@@ -75,6 +75,7 @@ type gateway struct {
 	s3      string // http://host:port
 	metrics string
 
+	env  []string // beside the defaults
 	cmd  *exec.Cmd
 	done chan error // the result of Wait, once
 }
@@ -95,7 +96,7 @@ func launch(dir, log string, extra ...string) (*gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{dir: dir, log: log, done: make(chan error, 1)}
+	g := &gateway{dir: dir, log: log, env: extra, done: make(chan error, 1)}
 	g.cmd = exec.Command(path, "serve", "--data", dir, "--s3", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
 	g.cmd.Env = append([]string{"HOME=" + work, "SANCTUM_ACCESS_KEY=" + accessKey, "SANCTUM_SECRET_KEY=" + secretKey}, extra...)
 	g.cmd.Stdout, g.cmd.Stderr = out, out

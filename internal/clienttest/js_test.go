@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-func TestJavaScript(t *testing.T) {
+func TestJavaScript(t *testing.T) { onEach(t, testJavaScript) }
+
+func testJavaScript(t *testing.T, g *gateway) {
 	t.Parallel()
-	g := sharedGateway(t)
 	if _, err := os.Stat("js/node_modules/@aws-sdk/client-s3"); err != nil {
 		t.Fatal("the AWS SDK for JavaScript is missing: run scripts/setup.sh test, or apt-get install npm and npm ci in internal/clienttest/js")
 	}

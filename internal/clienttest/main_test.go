@@ -3,35 +3,9 @@ package clienttest
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 )
-
-// shared is the gateway that all clients use at once, each in buckets of its own.
-var shared struct {
-	once sync.Once
-	g    *gateway
-	err  error
-}
-
-// sharedGateway starts the shared gateway when it is first needed.
-func sharedGateway(t *testing.T) *gateway {
-	t.Helper()
-	shared.once.Do(func() {
-		shared.g, shared.err = launch(filepath.Join(work, "shared"), filepath.Join(work, "shared.log"))
-	})
-	if shared.err != nil {
-		t.Fatal(shared.err)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Log(shared.g.tail())
-		}
-	})
-	return shared.g
-}
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -43,12 +17,18 @@ func run(m *testing.M) (status int) {
 	}
 	defer os.RemoveAll(work)
 	status = m.Run()
-	if shared.g == nil {
-		return status
+	for p, s := range sharedGateways {
+		if s.g == nil {
+			continue
+		}
+		if err := checkShared(s.g); err != nil {
+			fmt.Fprintf(os.Stderr, "the gateway of %s that all clients shared: %v\n", p, err)
+			status = 1
+		}
 	}
-	if err := checkShared(shared.g); err != nil {
-		fmt.Fprintln(os.Stderr, "the gateway that all clients shared:", err)
-		return 1
+	if err := stopServers(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
 	}
 	return status
 }

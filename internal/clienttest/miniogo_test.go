@@ -85,9 +85,10 @@ func module(path string) string {
 	return "not in go.mod"
 }
 
-func TestMinioGo(t *testing.T) {
+func TestMinioGo(t *testing.T) { onEach(t, testMinioGo) }
+
+func testMinioGo(t *testing.T, g *gateway) {
 	t.Parallel()
-	g := sharedGateway(t)
 	t.Logf("client: minio-go %s", module("github.com/minio/minio-go/v7"))
 	m := &minioTest{Core: newMinio(t, g), g: g, bucket: bucketName(t)}
 	must(t, m.MakeBucket(t.Context(), m.bucket, minio.MakeBucketOptions{}))

@@ -16,9 +16,10 @@ import (
 	"time"
 )
 
-func TestRclone(t *testing.T) {
+func TestRclone(t *testing.T) { onEach(t, testRclone) }
+
+func testRclone(t *testing.T, g *gateway) {
 	t.Parallel()
-	g := sharedGateway(t)
 	p := require(t, g, "rclone", "rclone").with(
 		"RCLONE_CONFIG=/dev/null", "RCLONE_RETRIES=1", "RCLONE_LOW_LEVEL_RETRIES=1",
 		"RCLONE_CONFIG_GW_TYPE=s3", "RCLONE_CONFIG_GW_PROVIDER=Other", "RCLONE_CONFIG_GW_ENDPOINT="+g.s3, "RCLONE_CONFIG_GW_REGION="+region,

@@ -16,9 +16,10 @@ import (
 
 // TestRestic keeps a repository: packs, indexes, locks that come and go, and the
 // whole of it read again.
-func TestRestic(t *testing.T) {
+func TestRestic(t *testing.T) { onEach(t, testRestic) }
+
+func testRestic(t *testing.T, g *gateway) {
 	t.Parallel()
-	g := sharedGateway(t)
 	bucket := bucketName(t)
 	p := require(t, g, "restic", "restic").with("RESTIC_REPOSITORY=s3:"+g.s3+"/"+bucket+"/repo", "RESTIC_PASSWORD=of the test", "RESTIC_PROGRESS_FPS=0.1")
 	p.version("version")

@@ -14,9 +14,10 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-func TestS3cmd(t *testing.T) {
+func TestS3cmd(t *testing.T) { onEach(t, testS3cmd) }
+
+func testS3cmd(t *testing.T, g *gateway) {
 	t.Parallel()
-	g := sharedGateway(t)
 	p := require(t, g, "s3cmd", "s3cmd")
 	p.version("--version")
 	host := strings.TrimPrefix(g.s3, "http://")

@@ -23,8 +23,9 @@ const mountTimeout = 60 * time.Second // for a mount to appear, and for s3fs to 
 // TestS3FS mounts a bucket and treats it as a folder. It does not run beside
 // other tests: a program that one of them starts would inherit the open file for
 // a moment, and as it lets go s3fs would upload the file while it is half written.
-func TestS3FS(t *testing.T) {
-	g := sharedGateway(t)
+func TestS3FS(t *testing.T) { onEach(t, testS3FS) }
+
+func testS3FS(t *testing.T, g *gateway) {
 	p := require(t, g, "s3fs", "s3fs")
 	umount := require(t, g, "fusermount", "fuse3")
 	p.version("--version")
