@@ -38,6 +38,9 @@ var wrongSum = regexp.MustCompile(`(?i)provided (CRC32C|MD5)`)
 // failure turns an answer that is an error into ours. token is kept out of it,
 // even if the answer repeats it.
 func (b *Backend) failure(resp *http.Response, token string) error {
+	if resp.StatusCode < 300 {
+		return fmt.Errorf("%w: status %d is no answer to that request", backends.ErrCorrupt, resp.StatusCode)
+	}
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // as much as there is
 	reason, message := details(raw)
 	text := fmt.Sprintf("status %d", resp.StatusCode)
