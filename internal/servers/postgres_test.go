@@ -13,7 +13,9 @@ func TestPostgres(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, step := range []func() error{
-				func() error { return p.Exec(t.Context(), "postgres", "CREATE TABLE there (n INT); INSERT INTO there VALUES (1)") },
+				func() error {
+					return p.Exec(t.Context(), "postgres", "CREATE TABLE there (n INT); INSERT INTO there VALUES (1)")
+				},
 				p.Kill, p.Restart,
 				func() error { return p.Exec(t.Context(), "postgres", "SELECT 1 / n FROM there") },
 				p.Stop,

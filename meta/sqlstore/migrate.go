@@ -9,6 +9,7 @@ import (
 	"io/fs"
 
 	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
 )
 
 //go:embed migrations/*.sql
@@ -27,6 +28,9 @@ type Schema struct {
 	Dialect goose.Dialect
 	// Translate turns a migration's text into the engine's words.
 	Translate func(string) string
+	// Own are migrations of this engine alone, whose numbers belong to the same
+	// sequence as the shared ones. Nil: none.
+	Own fs.FS
 	// Options are the engine's own, such as a lock against migrating twice.
 	Options []goose.ProviderOption
 }
@@ -62,16 +66,42 @@ func (s Schema) Current(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
+// Versions returns the version that the database has, 0 before the first
+// migration, and the one that this release knows. It changes nothing. table is
+// the engine's table of versions.
+func (s Schema) Versions(ctx context.Context, db *sql.DB, table database.StoreExtender) (has, knows int64, err error) {
+	p, err := s.provider(db)
+	if err != nil {
+		return 0, 0, err
+	}
+	sources := p.ListSources() // never empty
+	knows = sources[len(sources)-1].Version
+	c, err := db.Conn(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.Close()
+	there, err := table.TableExists(ctx, c)
+	if err != nil || !there {
+		return 0, knows, err
+	}
+	has, err = table.GetLatestVersion(ctx, c)
+	return has, knows, err
+}
+
 func (s Schema) provider(db *sql.DB) (*goose.Provider, error) {
-	sub, err := fs.Sub(migrations, "migrations")
+	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return nil, err
+	}
+	if s.Own != nil {
+		files = joined{shared: files, own: s.Own}
 	}
 	options := append([]goose.ProviderOption{
 		goose.WithDisableGlobalRegistry(true), // two stores in one process share nothing
 		goose.WithLogger(goose.NopLogger()),
 	}, s.Options...)
-	p, err := goose.NewProvider(s.Dialect, db, translated{sub, s.Translate}, options...)
+	p, err := goose.NewProvider(s.Dialect, db, translated{files, s.Translate}, options...)
 	if err != nil {
 		return nil, fmt.Errorf("read migrations: %w", err)
 	}

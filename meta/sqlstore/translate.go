@@ -2,8 +2,11 @@ package sqlstore
 
 import (
 	"bytes"
+	"cmp"
+	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"time"
 )
 
@@ -12,6 +15,34 @@ type translated struct {
 	fs.FS
 	translate func(string) string
 }
+
+// joined shows the files of two flat file systems as one.
+type joined struct{ shared, own fs.FS }
+
+func (j joined) Open(name string) (fs.File, error) {
+	f, err := j.own.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return j.shared.Open(name)
+	}
+	return f, err
+}
+
+func (j joined) ReadDir(name string) ([]fs.DirEntry, error) {
+	shared, err := fs.ReadDir(j.shared, name)
+	if err != nil {
+		return nil, err
+	}
+	own, err := fs.ReadDir(j.own, name)
+	if err != nil {
+		return nil, err
+	}
+	return slices.SortedFunc(slices.Values(append(shared, own...)), func(a, b fs.DirEntry) int {
+		return cmp.Compare(a.Name(), b.Name())
+	}), nil
+}
+
+// ReadDir lists what there is below; fs.Glob asks for it.
+func (t translated) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(t.FS, name) }
 
 // Open opens the file, translated if it is SQL.
 func (t translated) Open(name string) (fs.File, error) {

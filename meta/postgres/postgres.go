@@ -1,0 +1,194 @@
+// Package postgres keeps the store in a PostgreSQL database, or in one of its
+// relatives that speak the same protocol, shared by any number of gateways: the
+// engine's side of sqlstore.
+//
+// Every intent is one transaction that is run again when the database asks for
+// it or a connection breaks before the commit was sent. A commit whose answer
+// was lost is settled by a row that it wrote: see commits.go.
+//
+// It relies on no state of a session: no SET, advisory locks, LISTEN, temporary
+// tables, savepoints or cursors, and, in the modes that say so, no prepared
+// statements. It reads from the primary only. It never puts a password into an
+// error.
+//
+// # Connection poolers
+//
+// In front of the database may stand a pooler in transaction mode. One that
+// keeps track of prepared statements (PgBouncer from 1.21) works with every
+// mode of Options.ExecMode but describe_exec; an older one with exec and
+// simple_protocol.
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sanctum-storage/gateway/meta/sqlstore"
+)
+
+// Defaults of Options.
+const (
+	DefaultMaxConnections   = 24
+	DefaultConnectTimeout   = 5 * time.Second
+	DefaultAcquireTimeout   = 10 * time.Second
+	DefaultStatementTimeout = 30 * time.Second
+)
+
+// Modes in which statements are sent, in pgx's words. The fewer round trips and
+// the less parsing, the more a mode asks of what stands before the database.
+const (
+	ModeCacheStatement = "cache_statement" // prepared once per connection, by name
+	ModeCacheDescribe  = "cache_describe"  // types are asked for once per connection
+	ModeDescribeExec   = "describe_exec"   // types are asked for every time
+	ModeExec           = "exec"            // types are those of the arguments
+	ModeSimple         = "simple_protocol" // arguments are part of the text
+)
+
+// Isolation levels of a Write's transaction.
+const (
+	ReadCommitted  = "read committed"
+	RepeatableRead = "repeatable read"
+	Serializable   = "serializable"
+)
+
+// Options of a store. The zero value is ready to use.
+type Options struct {
+	// ExecMode is one of the modes above. Empty: default_query_exec_mode of the
+	// URL, else cache_statement.
+	ExecMode string
+	// Isolation is one of the levels above; empty: read committed, which is
+	// enough. The others are for databases that know no less.
+	Isolation string
+	// MaxConnections bounds the connections to the database; 0 is the default.
+	MaxConnections int
+	// ConnectTimeout bounds one attempt to connect to one host; 0 is the default.
+	ConnectTimeout time.Duration
+	// AcquireTimeout bounds the wait for a connection; 0 is the default.
+	AcquireTimeout time.Duration
+	// StatementTimeout bounds the statements of one run of an intent together,
+	// waits for locks included; 0 is the default.
+	StatementTimeout time.Duration
+	// Migrate brings the schema up to date when the store is opened. Without it,
+	// an older schema is refused with sqlstore.ErrOlderSchema.
+	Migrate bool
+	// Report is told of failures of background upkeep, which do not fail an
+	// intent. It is called from the store's goroutine. May be nil.
+	Report func(error)
+}
+
+func (o Options) withDefaults() Options {
+	if o.Isolation == "" {
+		o.Isolation = ReadCommitted
+	}
+	if o.MaxConnections <= 0 {
+		o.MaxConnections = DefaultMaxConnections
+	}
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = DefaultConnectTimeout
+	}
+	if o.AcquireTimeout <= 0 {
+		o.AcquireTimeout = DefaultAcquireTimeout
+	}
+	if o.StatementTimeout <= 0 {
+		o.StatementTimeout = DefaultStatementTimeout
+	}
+	if o.Report == nil {
+		o.Report = func(error) {}
+	}
+	return o
+}
+
+// Open opens the store in the database that the URL names: postgres://… with
+// one or several hosts, or keyword=value pairs, as libpq takes them, TLS
+// included. Only a host that takes writes is used, whatever
+// target_session_attrs says. Errors are one line each and hold no password.
+// sqlstore.ErrNewerSchema when a later release has migrated the database.
+func Open(ctx context.Context, url string, o Options) (*sqlstore.Store, error) {
+	r, err := open(ctx, url, o.withDefaults())
+	if err != nil {
+		return nil, fmt.Errorf("open the Postgres store: %w", err)
+	}
+	return sqlstore.New(r), nil
+}
+
+func open(ctx context.Context, url string, o Options) (*runner, error) {
+	level, err := begin(o.Isolation)
+	if err != nil {
+		return nil, err
+	}
+	pool, err := connect(ctx, url, o)
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{pool: pool, options: o, begin: level, commits: newCommits(), stopped: make(chan struct{})}
+	if err := r.prepare(ctx); err != nil {
+		pool.Close()
+		return nil, err
+	}
+	upkeep, stop := context.WithCancel(context.Background())
+	r.stop = stop
+	go r.upkeep(upkeep)
+	return r, nil
+}
+
+// prepare brings the schema up to date or compares it, and reads the clock.
+func (r *runner) prepare(ctx context.Context) error {
+	if r.options.Migrate {
+		if err := migrate(ctx, r.pool); err != nil {
+			return err
+		}
+	} else if err := current(ctx, r.pool); err != nil {
+		return err
+	}
+	return r.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return oneLine(r.commits.readClock(ctx, c.Conn())) })
+}
+
+// upkeep forgets old commits until the store is closed.
+func (r *runner) upkeep(ctx context.Context) {
+	defer close(r.stopped)
+	for {
+		// Gateways that started together need not do it together.
+		pause := time.NewTimer(purgeEvery/2 + rand.N(purgeEvery))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		case <-pause.C:
+		}
+		if err := r.purge(ctx); err != nil && ctx.Err() == nil {
+			r.options.Report(fmt.Errorf("forget old commits of the Postgres store: %w", err))
+		}
+	}
+}
+
+// Close waits for the intents under way.
+func (r *runner) Close() error {
+	r.gate.Lock()
+	defer r.gate.Unlock()
+	if r.closed {
+		return nil
+	}
+	r.closed = true
+	r.stop()
+	<-r.stopped
+	r.pool.Close()
+	return nil
+}
+
+// begin is the statement that opens a Write.
+func begin(isolation string) (string, error) {
+	switch isolation {
+	case ReadCommitted:
+		return "begin isolation level read committed read write", nil
+	case RepeatableRead:
+		return "begin isolation level repeatable read read write", nil
+	case Serializable:
+		return "begin isolation level serializable read write", nil
+	}
+	return "", errors.New("isolation level is none of: " + ReadCommitted + ", " + RepeatableRead + ", " + Serializable)
+}

@@ -1,0 +1,196 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/sqlstore"
+)
+
+const (
+	// maxConflicts bounds how often an intent is run again because it met others.
+	maxConflicts = 50
+	// maxLosses bounds how often it is run again because a connection broke.
+	maxLosses = 6
+	// conflictPause and lossPause are the longest pauses before the first run
+	// again; they double up to maxPause.
+	conflictPause = time.Millisecond
+	lossPause     = 20 * time.Millisecond
+	maxPause      = 300 * time.Millisecond
+	// endTimeout bounds a ROLLBACK or the end of a snapshot.
+	endTimeout = 5 * time.Second
+	// beginSnapshot opens a Snapshot: repeatable read sees one state, and fails
+	// nobody where it only reads.
+	beginSnapshot = "begin isolation level repeatable read read only"
+)
+
+// runner runs intents on a pool of connections.
+type runner struct {
+	pool    *pgxpool.Pool
+	options Options
+	begin   string // opens a Write's transaction
+	commits *commits
+
+	gate    sync.RWMutex // held for reading during an intent
+	closed  bool         // under gate
+	stop    func()       // ends upkeep
+	stopped chan struct{}
+}
+
+// Write runs the intent in a transaction, again if it must.
+func (r *runner) Write(ctx context.Context, intent func(sqlstore.Tx) error) error {
+	return r.retry(ctx, func() error {
+		doubtful, err := r.attempt(ctx, intent)
+		if doubtful == nil {
+			return err
+		}
+		return r.settle(ctx, *doubtful, err)
+	})
+}
+
+// Read runs the intent's only SELECT, which is its own transaction.
+func (r *runner) Read(ctx context.Context, intent func(sqlstore.Tx) error) error {
+	return r.retry(ctx, func() error {
+		return r.session(ctx, func(t *tx) error { return intent(t) })
+	})
+}
+
+// Snapshot runs the intent in one read-only transaction.
+func (r *runner) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) error {
+	return r.retry(ctx, func() error {
+		return r.session(ctx, func(t *tx) error {
+			t.begin = beginSnapshot
+			err := intent(t)
+			t.rollback() // there is nothing to commit
+			return err
+		})
+	})
+}
+
+// retry calls once until it succeeds, fails for good, or has been tried enough.
+func (r *runner) retry(ctx context.Context, once func() error) error {
+	r.gate.RLock()
+	defer r.gate.RUnlock()
+	if r.closed {
+		return errClosed
+	}
+	for conflicts, losses := 0, 0; ; {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		err := once()
+		var longest time.Duration
+		switch {
+		case err == nil || errors.Is(err, meta.ErrUnknown):
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, sqlstore.ErrRetry) || errors.Is(err, errStale) || again(err):
+			if conflicts++; conflicts > maxConflicts {
+				return fmt.Errorf("%w: %w", meta.ErrUnavailable, err)
+			}
+			longest = conflictPause << min(conflicts, 16)
+		case broken(err):
+			if losses++; losses > maxLosses {
+				return outward(err)
+			}
+			longest = lossPause << min(losses, 16)
+		default:
+			return outward(err)
+		}
+		if err := sleep(ctx, longest); err != nil {
+			return err
+		}
+	}
+}
+
+// sleep waits for a random time up to the longest, or maxPause.
+func sleep(ctx context.Context, longest time.Duration) error {
+	t := time.NewTimer(rand.N(min(longest, maxPause)))
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// errSlow: the statements of an intent took longer than Options.StatementTimeout.
+var errSlow = fmt.Errorf("%w: the database did not answer in time", meta.ErrUnavailable)
+
+// session runs f on a connection. A connection that f leaves in a transaction is
+// not used again.
+func (r *runner) session(ctx context.Context, f func(*tx) error) error {
+	c, err := r.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer c.Release()
+	run, cancel := context.WithTimeout(ctx, r.options.StatementTimeout)
+	defer cancel()
+	err = f(&tx{ctx: run, c: c.Conn()})
+	if err != nil && run.Err() != nil && ctx.Err() == nil && !errors.Is(err, meta.ErrUnknown) && broken(err) {
+		return errSlow
+	}
+	return err
+}
+
+func (r *runner) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+	wait, cancel := context.WithTimeout(ctx, r.options.AcquireTimeout)
+	defer cancel()
+	c, err := r.pool.Acquire(wait)
+	if err != nil && wait.Err() != nil && ctx.Err() == nil {
+		return nil, fmt.Errorf("%w: %w", errAcquire, oneLine(err))
+	}
+	return c, err
+}
+
+// attempt runs the intent once. Where the answer to its COMMIT was lost, it
+// returns the commit, and the error that the loss was.
+func (r *runner) attempt(ctx context.Context, intent func(sqlstore.Tx) error) (doubtful *commit, err error) {
+	err = r.session(ctx, func(t *tx) error {
+		t.begin = r.begin
+		if err := intent(t); err != nil {
+			t.rollback()
+			return err
+		}
+		if t.begin != "" {
+			return nil // it ran no statement
+		}
+		if ctx.Err() != nil {
+			t.rollback()
+			return context.Cause(ctx)
+		}
+		if !t.changed {
+			// Committed rather than rolled back, for at serializable what was read
+			// is true only then. Whether the answer is lost does not matter.
+			_, err := t.c.Exec(t.ctx, "commit")
+			return t.lost(err)
+		}
+		doubtful, err = r.commit(ctx, t)
+		return err
+	})
+	return doubtful, err
+}
+
+// rollback ends the transaction, if there is one to end. Where that fails, the
+// connection is not used again, and the server ends it.
+func (t *tx) rollback() {
+	if t.c.IsClosed() || t.c.PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), endTimeout)
+	defer cancel()
+	_, _ = t.c.Exec(ctx, "rollback")
+}
+
+var _ sqlstore.Runner = (*runner)(nil)
+var _ sqlstore.Tx = (*tx)(nil)
