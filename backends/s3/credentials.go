@@ -1,0 +1,115 @@
+package s3
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// credentialsTimeout bounds one request to a metadata service or STS. On
+// machines that have no such service nobody answers.
+const credentialsTimeout = 5 * time.Second
+
+// newCredentials returns where the key comes from, and what frees it.
+func newCredentials(o *Options) (*credentials.Credentials, func()) {
+	if o.Credentials == CredentialsStatic {
+		return credentials.NewStaticV4(o.AccessKey, o.SecretKey, o.SessionToken), func() {}
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	env := &credentials.EnvAWS{}
+	file := &credentials.FileAWSCredentials{Filename: o.CredentialsFile, Profile: o.Profile}
+	role := &credentials.IAM{Client: &http.Client{Transport: transport, Timeout: credentialsTimeout}, Region: o.Region}
+	var sources []source
+	for _, s := range []source{
+		{CredentialsEnv, env},
+		{CredentialsFile, file},
+		{CredentialsWebIdentity, webIdentity{role}},
+		{CredentialsIMDS, role},
+	} {
+		if o.Credentials == CredentialsAuto || o.Credentials == s.name {
+			sources = append(sources, s)
+		}
+	}
+	return credentials.New(&first{sources: sources}), transport.CloseIdleConnections
+}
+
+type source struct {
+	name string
+	credentials.Provider
+}
+
+// first is the first source that has a key. Unlike minio-go's chain it stays
+// with it, and never falls back to requests without a signature: a metadata
+// service that is away for a moment is an error.
+type first struct {
+	sources []source
+	chosen  *source
+}
+
+// RetrieveWithCredContext implements credentials.Provider.
+func (f *first) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
+	if f.chosen != nil {
+		return f.chosen.key(cc)
+	}
+	var failed []error
+	for i := range f.sources {
+		value, err := f.sources[i].key(cc)
+		if err == nil {
+			f.chosen = &f.sources[i]
+			return value, nil
+		}
+		failed = append(failed, err)
+	}
+	return credentials.Value{}, errors.Join(failed...)
+}
+
+// Retrieve implements credentials.Provider.
+func (f *first) Retrieve() (credentials.Value, error) {
+	return f.RetrieveWithCredContext(&credentials.CredContext{})
+}
+
+// IsExpired implements credentials.Provider.
+func (f *first) IsExpired() bool { return f.chosen == nil || f.chosen.IsExpired() }
+
+func (s *source) key(cc *credentials.CredContext) (credentials.Value, error) {
+	value, err := s.RetrieveWithCredContext(cc)
+	if err != nil {
+		return credentials.Value{}, fmt.Errorf("%s: %w", s.name, err)
+	}
+	if value.AccessKeyID == "" || value.SecretAccessKey == "" {
+		return credentials.Value{}, fmt.Errorf("%s: has no key", s.name)
+	}
+	value.SignerType = credentials.SignatureV4
+	return value, nil
+}
+
+// webIdentity is the part of IAM that trades a token file for a key.
+type webIdentity struct{ *credentials.IAM }
+
+// RetrieveWithCredContext implements credentials.Provider.
+func (w webIdentity) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
+	if os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") == "" {
+		return credentials.Value{}, errors.New("AWS_WEB_IDENTITY_TOKEN_FILE is not set")
+	}
+	return w.IAM.RetrieveWithCredContext(cc)
+}
+
+// Retrieve implements credentials.Provider.
+func (w webIdentity) Retrieve() (credentials.Value, error) {
+	return w.RetrieveWithCredContext(&credentials.CredContext{})
+}
+
+// haveKey fails where there is no key to be had.
+func haveKey(ctx context.Context, creds *credentials.Credentials, kind string) error {
+	if _, err := creds.GetWithContext(&credentials.CredContext{Context: ctx}); err != nil {
+		return fmt.Errorf("%w: credentials %q: %w", backends.ErrDenied, kind, err)
+	}
+	return nil
+}

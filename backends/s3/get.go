@@ -1,0 +1,182 @@
+package s3
+
+import (
+	"context"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// Get implements backends.Backend. It is one request, and a second one only
+// where a range begins at or beyond the end of the blob.
+func (b *Backend) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
+	r, err := b.get(ctx, id, off, n)
+	if err != nil {
+		return nil, fmt.Errorf("get blob %s: %w", id, err)
+	}
+	return r, nil
+}
+
+func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
+	if err := backends.CheckRange(off, n); err != nil {
+		return nil, err
+	}
+	if err := b.usable(ctx); err != nil {
+		return nil, err
+	}
+	key := b.key(id)
+	if n == 0 { // HTTP has no way to ask for no bytes
+		return b.empty(ctx, key, off)
+	}
+	rctx, cancel := context.WithCancelCause(ctx)
+	octx, x := observed(rctx)
+	opts, ranged := getOptions(off, n, b.dialect.CRC32C)
+	content, _, header, err := b.core.GetObject(octx, b.opts.Bucket, key, opts)
+	if err != nil {
+		cancel(nil)
+		if _, status := code(err); status == http.StatusRequestedRangeNotSatisfiable {
+			if n > 0 {
+				return nil, fmt.Errorf("%d bytes from %d: %w", n, off, io.ErrUnexpectedEOF)
+			}
+			return b.empty(ctx, key, off)
+		}
+		return nil, b.failed(ctx, x, err)
+	}
+	r := &reader{ctx: rctx, cancel: cancel, body: content, idle: b.opts.IdleTimeout}
+	if err := r.begin(x, header, off, n, ranged); err != nil {
+		r.Close()
+		return nil, err
+	}
+	if n < 0 {
+		n = r.left
+	}
+	return backends.Exactly(r, n), nil
+}
+
+// getOptions asks for the range, and for the checksum where it is of the whole.
+func getOptions(off, n int64, crc32c bool) (opts minio.GetObjectOptions, ranged bool) {
+	switch {
+	case n > 0:
+		opts.Set("Range", fmt.Sprintf("bytes=%d-%d", off, off+n-1))
+	case off > 0:
+		opts.Set("Range", fmt.Sprintf("bytes=%d-", off))
+	case crc32c:
+		opts.Set(modeHeader, "ENABLED")
+	}
+	return opts, n > 0 || off > 0
+}
+
+// empty is a range of no bytes of a blob that must reach to off.
+func (b *Backend) empty(ctx context.Context, key string, off int64) (io.ReadCloser, error) {
+	info, err := b.head(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if off > info.Size {
+		return nil, fmt.Errorf("0 bytes from %d of %d: %w", off, info.Size, io.ErrUnexpectedEOF)
+	}
+	return http.NoBody, nil
+}
+
+// reader is the body of an answer. Cancelling its context is what ends a Read
+// that waits.
+type reader struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	body   io.ReadCloser
+	idle   time.Duration
+	left   int64       // bytes that the answer still promises
+	crc    hash.Hash32 // nil: the answer names no checksum
+	want   string
+}
+
+// begin compares the answer with the question.
+func (r *reader) begin(x *exchange, header http.Header, off, n int64, ranged bool) error {
+	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
+	if err != nil || length < 0 {
+		return fmt.Errorf("%w: it does not say how long its answer is", backends.ErrUnavailable)
+	}
+	r.left = length
+	switch {
+	case ranged && x.status == http.StatusPartialContent:
+		if at := header.Get("Content-Range"); !strings.HasPrefix(at, fmt.Sprintf("bytes %d-", off)) {
+			return fmt.Errorf("%w: bytes from %d were asked for, and it sends %.40q", backends.ErrCorrupt, off, at)
+		}
+	case ranged && off > 0:
+		return fmt.Errorf("bytes from %d were asked for, and it sends all: it has no ranges", off)
+	}
+	if n > length {
+		return fmt.Errorf("%d bytes from %d, of which there are %d: %w", n, off, length, io.ErrUnexpectedEOF)
+	}
+	if want := header.Get(crc32cHeader); !ranged && len(want) == crc32cBase64Len { // not one of parts, "…-3"
+		r.crc, r.want = crc32.New(castagnoli), want
+	}
+	return nil
+}
+
+// Read implements io.Reader.
+func (r *reader) Read(p []byte) (int, error) {
+	if err := ended(r.ctx); err != nil {
+		return 0, err
+	}
+	watch := time.AfterFunc(r.idle, func() { r.cancel(errIdle) })
+	n, err := r.body.Read(p)
+	watch.Stop()
+	r.left -= int64(n)
+	if r.crc != nil {
+		r.crc.Write(p[:n])
+		if r.left == 0 && encodeCRC(r.crc.Sum32()) != r.want {
+			return n, fmt.Errorf("%w: the bytes differ from its own CRC32C", backends.ErrCorrupt)
+		}
+	}
+	switch {
+	case err == nil || (err == io.EOF && r.left == 0):
+		return n, err
+	case ended(r.ctx) != nil:
+		return n, context.Cause(r.ctx)
+	}
+	return n, unreached(err)
+}
+
+// Close implements io.Closer.
+func (r *reader) Close() error {
+	err := r.body.Close()
+	r.cancel(nil)
+	return err
+}
+
+// Stat implements backends.Backend.
+func (b *Backend) Stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
+	info, err := b.stat(ctx, id)
+	if err != nil {
+		return backends.Info{}, fmt.Errorf("stat blob %s: %w", id, err)
+	}
+	return info, nil
+}
+
+func (b *Backend) stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
+	if err := b.usable(ctx); err != nil {
+		return backends.Info{}, err
+	}
+	info, err := b.head(ctx, b.key(id))
+	if err != nil {
+		return backends.Info{}, err
+	}
+	return backends.Info{ID: id, Size: info.Size, Modified: info.LastModified}, nil
+}
+
+// head is a HEAD request.
+func (b *Backend) head(ctx context.Context, key string) (minio.ObjectInfo, error) {
+	rctx, x := observed(ctx)
+	info, err := b.core.StatObject(rctx, b.opts.Bucket, key, minio.StatObjectOptions{})
+	return info, b.failed(ctx, x, err)
+}

@@ -1,0 +1,212 @@
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/md5"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/minio/minio-go/v7"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// smallBody is the size up to which a body is gathered before it is sent: then
+// its checksum and hash go ahead of it, no chunk framing is needed, and a
+// reader that fails costs no request.
+const smallBody = 64 << 10
+
+var smallBuffers = sync.Pool{New: func() any { return new([smallBody]byte) }}
+
+// Put implements backends.Backend. Bodies of known size are streamed: one
+// request up to the limit of a single PUT, parts above. A body of unknown size
+// is gathered in memory, Dialect.MinPart bytes at a time.
+func (b *Backend) Put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
+	if err := b.put(ctx, id, r, size); err != nil {
+		return fmt.Errorf("put blob %s: %w", id, err)
+	}
+	return nil
+}
+
+func (b *Backend) put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
+	if err := b.writable(ctx); err != nil {
+		return err
+	}
+	if id.IsZero() {
+		return errors.New("the zero id names no blob")
+	}
+	key := b.key(id)
+	if !b.dialect.Conditional && !b.opts.TrustIDs {
+		if err := b.free(ctx, key); err != nil {
+			return err
+		}
+	}
+	switch {
+	case size < 0:
+		return b.putUnknown(ctx, key, r)
+	case size <= smallBody:
+		return b.putSmall(ctx, key, r, size)
+	case size <= b.singleLimit:
+		return b.putStream(ctx, key, r, size)
+	}
+	return b.putParts(ctx, key, r, size)
+}
+
+// free fails with ErrExists if something has the key.
+func (b *Backend) free(ctx context.Context, key string) error {
+	_, err := b.head(ctx, key)
+	switch {
+	case err == nil:
+		return backends.ErrExists
+	case errors.Is(err, backends.ErrNotFound):
+		return nil
+	}
+	return err
+}
+
+func (b *Backend) putSmall(ctx context.Context, key string, r io.Reader, size int64) error {
+	buf := smallBuffers.Get().(*[smallBody]byte)
+	defer smallBuffers.Put(buf)
+	src := newBody(ctx, r, size)
+	data := buf[:size]
+	if _, err := io.ReadFull(src, data); err != nil {
+		return fmt.Errorf("read body: %w", err)
+	}
+	if size == 0 { // otherwise the last byte has waited for the end
+		if err := confirmEnd(ctx, src.src); err != nil {
+			return fmt.Errorf("read body: %w", err)
+		}
+	}
+	return b.putBytes(ctx, key, data)
+}
+
+// putBytes sends a body that is in memory, whose buffer may be used again
+// afterwards.
+func (b *Backend) putBytes(ctx context.Context, key string, data []byte) error {
+	opts, h := b.putOptions(), b.leading(data, b.dialect.CRC32C)
+	if h.sent.declared {
+		opts.UserMetadata = map[string]string{crc32cHeader: encodeCRC(h.sent.crc32c)}
+	}
+	opts.DisableContentSha256 = true // the hash is given instead
+	src := newBody(ctx, bytes.NewReader(data), int64(len(data)))
+	rctx, x := observed(ctx)
+	info, err := b.core.PutObject(rctx, b.opts.Bucket, key, src, int64(len(data)), h.md5, h.sha256, opts)
+	_ = src.finish() // net/http lets go of the buffer; only ctx can have failed
+	if err != nil {
+		return b.refused(ctx, key, x, err)
+	}
+	return b.confirmed(x, info.ChecksumCRC32C, info.ETag, h.sent)
+}
+
+// leading is what goes ahead of a body that is known, as the dialect and the
+// connection need it.
+type leading struct {
+	sent   sums
+	md5    string // base64
+	sha256 string // hex
+}
+
+func (b *Backend) leading(data []byte, crc32c bool) (h leading) {
+	h.sent = sums{crc32c: crc32.Checksum(data, castagnoli), declared: crc32c}
+	if !crc32c {
+		sum := md5.Sum(data)
+		h.md5, h.sent.md5 = base64.StdEncoding.EncodeToString(sum[:]), hex.EncodeToString(sum[:])
+	}
+	if !b.secure {
+		sum := sha256.Sum256(data)
+		h.sha256 = hex.EncodeToString(sum[:])
+	}
+	return h
+}
+
+// putStream sends a body in one request as it is read.
+func (b *Backend) putStream(ctx context.Context, key string, r io.Reader, size int64) error {
+	src := newBody(ctx, r, size)
+	p := newPart(src, size, b.wantMD5())
+	opts := b.putOptions()
+	if b.dialect.Trailers {
+		opts.Checksum = minio.ChecksumCRC32C
+	}
+	rctx, x := observed(ctx)
+	info, err := b.core.PutObject(rctx, b.opts.Bucket, key, p, size, "", "", opts)
+	if err := src.finish(); err != nil {
+		return err
+	}
+	sent, unread := p.sums(b.dialect.Trailers)
+	if err != nil && unread != nil && b.dialect.Conditional && noAnswer(err) {
+		// A server that refuses early may close the connection before its
+		// answer can be read. The blob cannot be this one, whose end was not sent.
+		if err := b.free(ctx, key); errors.Is(err, backends.ErrExists) {
+			return err
+		}
+	}
+	if err != nil {
+		return b.refused(ctx, key, x, err)
+	}
+	if unread != nil {
+		return unread
+	}
+	return b.confirmed(x, info.ChecksumCRC32C, info.ETag, sent)
+}
+
+// noAnswer reports an error of the connection.
+func noAnswer(err error) bool {
+	var answer minio.ErrorResponse
+	return !errors.As(err, &answer)
+}
+
+// wantMD5 reports whether the ETag is the only thing that vouches for a streamed
+// body: over plain HTTP its signatures do.
+func (b *Backend) wantMD5() bool { return b.secure && !b.dialect.Trailers && b.dialect.MD5ETag }
+
+func (b *Backend) putOptions() minio.PutObjectOptions {
+	opts := minio.PutObjectOptions{StorageClass: b.opts.StorageClass}
+	if b.dialect.Conditional {
+		opts.SetMatchETagExcept("*")
+	}
+	return opts
+}
+
+// refused tells a taken key from other errors.
+func (b *Backend) refused(ctx context.Context, key string, x *exchange, err error) error {
+	switch name, status := code(err); {
+	case ended(ctx) != nil:
+	case status == http.StatusPreconditionFailed || name == "PreconditionFailed":
+		return backends.ErrExists
+	case name == "ConditionalRequestConflict":
+		// Another write of the key was under way: AWS asks to look again.
+		if err := b.free(ctx, key); err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: another write of the blob was under way", backends.ErrUnavailable)
+	}
+	return b.failed(ctx, x, err)
+}
+
+// confirmed compares what an answer says of the stored bytes with those sent.
+func (b *Backend) confirmed(x *exchange, crc, etag string, sent sums) error {
+	switch {
+	case crc != "" && crc != encodeCRC(sent.crc32c):
+		return fmt.Errorf("%w: its CRC32C of the stored bytes differs from that of those sent", backends.ErrCorrupt)
+	case crc == "" && sent.declared && b.dialect.Echo:
+		return fmt.Errorf("%w: it does not confirm the checksum", backends.ErrCorrupt)
+	case sent.md5 != "" && b.dialect.MD5ETag && !kmsKey(x) && !strings.EqualFold(etag, sent.md5):
+		return fmt.Errorf("%w: its MD5 of the stored bytes differs from that of those sent", backends.ErrCorrupt)
+	}
+	return nil
+}
+
+// kmsKey reports an answer whose ETag is no MD5 by design:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+func kmsKey(x *exchange) bool {
+	return strings.HasPrefix(x.header.Get("X-Amz-Server-Side-Encryption"), "aws:kms")
+}

@@ -1,0 +1,279 @@
+// Package s3 keeps blobs as objects in a bucket of an S3-compatible service:
+//
+//	BUCKET/PREFIX<id>            a blob
+//	BUCKET/PREFIX.check-<random> what Check writes, reads and deletes again
+//	BUCKET/PREFIX.probe-<random> what Open finds out the provider's dialect with
+//
+// Bodies are streamed with constant memory. Over TLS they go unsigned with a
+// CRC32C behind them, over plain HTTP they are signed chunk by chunk; nothing
+// ever leaves unsigned over plain HTTP. Where providers differ, a Dialect says
+// how.
+//
+// The package never retries: whoever calls it knows whether that is safe. It
+// never makes a bucket, never looks inside a blob, never removes a blob that it
+// was not told to, and writes no key, signature or foreign text into errors.
+package s3
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+
+	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// defaultRegion is what servers without regions expect.
+const defaultRegion = "us-east-1"
+
+// Backend is a backends.Backend in a bucket. Make one with Open.
+type Backend struct {
+	opts        Options
+	endpoint    *url.URL
+	secure      bool // over TLS
+	region      string
+	dialect     Dialect
+	singleLimit int64
+
+	core      *minio.Core
+	transport *http.Transport
+	wrap      func(http.RoundTripper) http.RoundTripper // nil: none; tests watch requests
+	creds     *credentials.Credentials
+	freeCreds func()
+	closed    atomic.Bool
+}
+
+var _ backends.Backend = (*Backend)(nil)
+
+// Open reaches the bucket: it finds out region and dialect where they are not
+// given, and fails where bucket, key, rights or clock are wrong. Errors name
+// the option to look at.
+func Open(ctx context.Context, o Options) (*Backend, error) { return open(ctx, o, nil) }
+
+func open(ctx context.Context, o Options, wrap func(http.RoundTripper) http.RoundTripper) (*Backend, error) {
+	b := &Backend{opts: o, wrap: wrap}
+	err := b.open(ctx)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("s3 backend: %w", err), b.Close())
+	}
+	return b, nil
+}
+
+func (b *Backend) open(ctx context.Context) (err error) {
+	if err := b.opts.complete(); err != nil {
+		return err
+	}
+	if b.endpoint, err = b.opts.endpoint(); err != nil {
+		return err
+	}
+	b.secure = b.endpoint.Scheme == "https"
+	if b.opts.Dialect == DialectAuto {
+		b.dialect = dialectAt(b.endpoint.Hostname())
+	} else {
+		b.dialect = dialectNamed(b.opts.Dialect)
+	}
+	if b.transport, err = newHTTP(&b.opts); err != nil {
+		return err
+	}
+	b.creds, b.freeCreds = newCredentials(&b.opts)
+	if err := haveKey(ctx, b.creds, b.opts.Credentials); err != nil {
+		return err
+	}
+	if err := b.reach(ctx); err != nil {
+		return fmt.Errorf("endpoint %s, bucket %q: %w", b.endpoint, b.opts.Bucket, err)
+	}
+	if b.opts.Dialect == DialectAuto && b.dialect.Probe && !b.opts.ReadOnly {
+		if err := b.probe(ctx); err != nil {
+			return fmt.Errorf("find out what %s can do: %w", b.endpoint, err)
+		}
+	}
+	if !b.secure && !b.dialect.Streaming && !b.opts.ReadOnly {
+		return invalid("endpoint", "%q: the provider takes large bodies over https only", b.endpoint)
+	}
+	b.dialect.Trailers = b.dialect.Trailers && b.secure // otherwise each chunk is signed
+	b.singleLimit = b.dialect.SingleLimit
+	if b.opts.SingleLimit > 0 {
+		b.singleLimit = min(b.singleLimit, b.opts.SingleLimit)
+	}
+	return nil
+}
+
+// reach finds the region and proves that the bucket answers.
+func (b *Backend) reach(ctx context.Context) error {
+	region := b.opts.Region
+	for _, found := range []func() string{
+		func() string { return b.dialect.Region },
+		func() string { return s3utils.GetRegionFromURL(*b.endpoint) },
+		func() string { return b.announcedRegion(ctx) },
+		func() string { return defaultRegion },
+	} {
+		if region == "" {
+			region = found()
+		}
+	}
+	right, err := b.try(ctx, region)
+	if err != nil && right != "" && right != region {
+		if b.opts.Region != "" {
+			return fmt.Errorf("region %q: the bucket is in %q: %w", region, right, err)
+		}
+		_, err = b.try(ctx, right)
+	}
+	return err
+}
+
+// try lists with a client for the region. With an error may come the region
+// that the server wants.
+func (b *Backend) try(ctx context.Context, region string) (right string, err error) {
+	if err := b.connect(region); err != nil {
+		return "", err
+	}
+	rctx, x := observed(ctx)
+	for object := range b.core.ListObjectsIter(rctx, b.opts.Bucket, minio.ListObjectsOptions{Prefix: b.opts.Prefix, Recursive: true, MaxKeys: 1}) {
+		var answer minio.ErrorResponse
+		errors.As(object.Err, &answer)
+		return answer.Region, b.failed(ctx, x, object.Err)
+	}
+	return "", ended(ctx)
+}
+
+// connect makes the client.
+func (b *Backend) connect(region string) (err error) {
+	var next http.RoundTripper = b.transport
+	if b.wrap != nil {
+		next = b.wrap(next)
+	}
+	lookup := minio.BucketLookupPath
+	if b.opts.Addressing == AddressingVirtual || (b.opts.Addressing == AddressingAuto && b.dialect.Virtual) {
+		lookup = minio.BucketLookupDNS
+	}
+	b.region = region
+	b.core, err = minio.NewCore(b.endpoint.Host, &minio.Options{
+		Creds:        b.creds,
+		Secure:       b.secure,
+		Transport:    &guarded{next, b.creds, region},
+		Region:       region,
+		BucketLookup: lookup,
+		MaxRetries:   1, // that is, none
+	})
+	return err
+}
+
+// announcedRegion is what AWS and some others say of any bucket to anybody:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+func (b *Backend) announcedRegion(ctx context.Context) string {
+	u := *b.endpoint
+	u.Path = "/" + b.opts.Bucket
+	req, err := http.NewRequestWithContext(ctx, http.MethodHead, u.String(), nil)
+	if err != nil {
+		return ""
+	}
+	resp, err := b.transport.RoundTrip(req)
+	if err != nil {
+		return "" // the signed request that follows says it better
+	}
+	resp.Body.Close()
+	return resp.Header.Get("X-Amz-Bucket-Region")
+}
+
+// Dialect is what Open has settled on. With "auto" it may know more than the
+// table.
+func (b *Backend) Dialect() Dialect { return b.dialect }
+
+// Region is the one that requests are signed for.
+func (b *Backend) Region() string { return b.region }
+
+// usable reports why a call may not begin.
+func (b *Backend) usable(ctx context.Context) error {
+	if b.closed.Load() {
+		return backends.ErrClosed
+	}
+	return ended(ctx)
+}
+
+// writable reports why a write may not begin.
+func (b *Backend) writable(ctx context.Context) error {
+	if err := b.usable(ctx); err != nil {
+		return err
+	}
+	if b.opts.ReadOnly {
+		return backends.ErrReadOnly
+	}
+	return nil
+}
+
+// probeText is what Check writes and reads.
+var probeText = []byte("sanctum gateway: can this bucket be written and read?\n")
+
+// Check implements backends.Backend with three requests, or one that lists
+// where the backend is read-only.
+func (b *Backend) Check(ctx context.Context) error {
+	if err := b.check(ctx); err != nil {
+		return fmt.Errorf("check bucket %q at %s: %w", b.opts.Bucket, b.endpoint, err)
+	}
+	return nil
+}
+
+func (b *Backend) check(ctx context.Context) error {
+	if err := b.usable(ctx); err != nil {
+		return err
+	}
+	if b.opts.ReadOnly {
+		for _, err := range b.objects(ctx, backends.BlobID{}, 1) {
+			return err
+		}
+		return nil
+	}
+	key := b.opts.Prefix + ".check-" + rand.Text()
+	if err := b.putBytes(ctx, key, probeText); err != nil {
+		return err
+	}
+	got, err := b.readAll(ctx, key)
+	if err := errors.Join(err, b.remove(ctx, key)); err != nil {
+		return err
+	}
+	if !bytes.Equal(got, probeText) {
+		return fmt.Errorf("%w: the probe did not read back as written", backends.ErrCorrupt)
+	}
+	return nil
+}
+
+// readAll reads a small object.
+func (b *Backend) readAll(ctx context.Context, key string) ([]byte, error) {
+	rctx, x := observed(ctx)
+	rc, _, _, err := b.core.GetObject(rctx, b.opts.Bucket, key, minio.GetObjectOptions{})
+	if err != nil {
+		return nil, b.failed(ctx, x, err)
+	}
+	data, err := io.ReadAll(io.LimitReader(rc, smallBody))
+	return data, b.failed(ctx, x, errors.Join(err, rc.Close()))
+}
+
+// remove deletes a small object of ours even if ctx has ended meanwhile.
+func (b *Backend) remove(ctx context.Context, key string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
+	defer cancel()
+	return b.deleteOne(ctx, key)
+}
+
+// Close closes the connections.
+func (b *Backend) Close() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	if b.transport != nil {
+		b.transport.CloseIdleConnections()
+	}
+	if b.freeCreds != nil {
+		b.freeCreds()
+	}
+	return nil
+}
