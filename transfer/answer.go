@@ -1,0 +1,144 @@
+package transfer
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// Limits of retries, for each request that changes nothing, each object and
+// each part.
+const (
+	// maxAttempts is how often something is tried before it counts as failed.
+	maxAttempts = 6
+	// firstPause doubles with each attempt up to lastPause; the wait is a random
+	// time below it (full jitter), so that many clients do not come back at once.
+	// Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+	firstPause = 250 * time.Millisecond
+	lastPause  = 20 * time.Second
+	// maxRetryAfter bounds the wait that a server may ask for.
+	maxRetryAfter = time.Minute
+	// maxChanges is how often an object may change under the copy.
+	maxChanges = 5
+)
+
+// answerError is an answer that says no.
+type answerError struct {
+	role          string
+	Status        int
+	Code, Message string
+	RequestID     string
+	after         time.Duration // Retry-After
+}
+
+func (e *answerError) Error() string {
+	text := fmt.Sprintf("%s: %d %s", e.role, e.Status, e.Code)
+	if e.Message != "" {
+		text += ": " + e.Message
+	}
+	if e.RequestID != "" {
+		text += " (request " + e.RequestID + ")"
+	}
+	return text
+}
+
+// refusal reads an error document. HEAD has none: then the status speaks.
+func (c *client) refusal(resp *http.Response, text []byte) *answerError {
+	var doc struct {
+		XMLName   xml.Name `xml:"Error"`
+		Code      string   `xml:"Code"`
+		Message   string   `xml:"Message"`
+		RequestID string   `xml:"RequestId"`
+	}
+	e := &answerError{role: c.role, Status: resp.StatusCode, RequestID: resp.Header.Get("X-Amz-Request-Id")}
+	if xml.Unmarshal(text, &doc) == nil {
+		e.Code, e.Message = doc.Code, doc.Message
+		if doc.RequestID != "" {
+			e.RequestID = doc.RequestID
+		}
+	}
+	if e.Code == "" {
+		e.Code = http.StatusText(resp.StatusCode)
+	}
+	if region := resp.Header.Get("X-Amz-Bucket-Region"); resp.StatusCode/100 == 3 || e.Code == "AuthorizationHeaderMalformed" {
+		e.Message += "; the bucket is elsewhere"
+		if region != "" {
+			e.Message += ": its region is " + strconv.Quote(region)
+		}
+	}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.after = min(time.Duration(seconds)*time.Second, maxRetryAfter)
+	}
+	return e
+}
+
+// refused finds the answer of one side in an error: its status, or 0.
+func refused(err error, role string) int {
+	if e, ok := errors.AsType[*answerError](err); ok && e.role == role {
+		return e.Status
+	}
+	return 0
+}
+
+// final is an error that another attempt would not heal.
+type final struct{ error }
+
+func (f final) Unwrap() error { return f.error }
+
+// temporary says whether another attempt is worth it. What is no answer at all
+// is a broken connection, a stall, or bytes that came out wrong.
+func temporary(err error) bool {
+	if _, ok := errors.AsType[final](err); ok {
+		return false
+	}
+	e, ok := errors.AsType[*answerError](err)
+	if !ok {
+		return true
+	}
+	switch e.Code {
+	case "RequestTimeout", "SlowDown", "BadDigest", "XAmzContentChecksumMismatch", "XAmzContentSHA256Mismatch",
+		"ConditionalRequestConflict", "OperationAborted", "IncompleteBody":
+		return true
+	case "NotImplemented":
+		return false
+	}
+	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout
+}
+
+// again runs f until it succeeds, fails for good, or has been tried often enough.
+func (c *client) again(ctx context.Context, f func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := f()
+		if err == nil || attempt == maxAttempts || !temporary(err) || ctx.Err() != nil {
+			return err
+		}
+		if c.wait(ctx, attempt, err) != nil {
+			return err
+		}
+	}
+}
+
+// wait pauses before the next attempt.
+func (c *client) wait(ctx context.Context, attempt int, err error) error {
+	most := min(c.pause<<(attempt-1), lastPause)
+	n, randErr := rand.Int(rand.Reader, big.NewInt(int64(most)))
+	if randErr != nil {
+		return randErr
+	}
+	pause := time.Duration(n.Int64())
+	if e, ok := errors.AsType[*answerError](err); ok {
+		pause += e.after
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pause):
+		return nil
+	}
+}

@@ -1,0 +1,204 @@
+package transfer
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"hash"
+	"hash/crc32"
+	"io"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/minio/crc64nvme"
+)
+
+// The checksums of S3 that both sides of a gateway know.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+var algorithms = map[string]func() hash.Hash{
+	"CRC32":     func() hash.Hash { return crc32.NewIEEE() },
+	"CRC32C":    func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) },
+	"CRC64NVME": func() hash.Hash { return crc64nvme.New() },
+	"SHA1":      sha1.New,
+	"SHA256":    sha256.New,
+}
+
+// ownAlgorithm is computed where the source has no checksum.
+const ownAlgorithm = "CRC64NVME"
+
+// Types of a multipart object's checksum.
+const (
+	fullObject = "FULL_OBJECT"
+	composite  = "COMPOSITE"
+)
+
+func checksumHeader(algorithm string) string { return "x-amz-checksum-" + strings.ToLower(algorithm) }
+
+// encodedZero has the length of a checksum of the algorithm.
+func encodedZero(algorithm string) string {
+	return base64.StdEncoding.EncodeToString(make([]byte, algorithms[algorithm]().Size()))
+}
+
+// checksum is what a server says of bytes. The zero value is none.
+type checksum struct {
+	algorithm string
+	value     string // base64; with -N behind it, of the parts' checksums
+	kind      string // FULL_OBJECT, COMPOSITE, or empty where the server does not say
+}
+
+// whole reports whether the checksum is of the bytes themselves.
+func (c checksum) whole() bool {
+	return c.algorithm != "" && c.kind != composite && !strings.Contains(c.value, "-")
+}
+
+// shownChecksum reads the checksum in a header: the first of those we know.
+func shownChecksum(h http.Header) checksum {
+	for _, a := range []string{"CRC64NVME", "SHA256", "CRC32C", "CRC32", "SHA1"} {
+		if v := h.Get(checksumHeader(a)); v != "" {
+			return checksum{a, v, strings.ToUpper(h.Get("X-Amz-Checksum-Type"))}
+		}
+	}
+	return checksum{}
+}
+
+// digests are computed over bytes as they pass.
+type digests struct {
+	md5       hash.Hash
+	sha       hash.Hash // for reading back; nil: none
+	sum       hash.Hash // nil: none
+	algorithm string
+}
+
+// newDigests includes a checksum unless algorithm is empty, and a SHA-256 to
+// hold what is read back against.
+func newDigests(algorithm string, readBack bool) *digests {
+	d := &digests{md5: md5.New(), algorithm: algorithm}
+	if readBack {
+		d.sha = sha256.New()
+	}
+	if algorithm != "" {
+		d.sum = algorithms[algorithm]()
+	}
+	return d
+}
+
+func (d *digests) Write(p []byte) (int, error) {
+	d.md5.Write(p)
+	if d.sha != nil {
+		d.sha.Write(p)
+	}
+	if d.sum != nil {
+		d.sum.Write(p)
+	}
+	return len(p), nil
+}
+
+// etag is what S3 makes of the bytes of one PUT.
+func (d *digests) etag() string { return hex.EncodeToString(d.md5.Sum(nil)) }
+
+// value is the checksum in base64; empty if there is none.
+func (d *digests) value() string {
+	if d.sum == nil {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(d.sum.Sum(nil))
+}
+
+// etagOfParts is what S3 makes of the parts of an upload, from their MD5s.
+func etagOfParts(sums [][]byte) string {
+	h := md5.New()
+	for _, s := range sums {
+		h.Write(s)
+	}
+	return hex.EncodeToString(h.Sum(nil)) + "-" + strconv.Itoa(len(sums))
+}
+
+var (
+	md5ETag   = regexp.MustCompile(`^[0-9a-f]{32}$`)
+	partsETag = regexp.MustCompile(`^[0-9a-f]{32}-([1-9][0-9]{0,4})$`)
+)
+
+// partsOf is the number of parts that an entity tag tells of; 0 for none.
+func partsOf(etag string) int {
+	m := partsETag.FindStringSubmatch(etag)
+	if m == nil {
+		return 0
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// foreignKey reports whether the answer tells of an encryption under which an
+// entity tag is no MD5.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
+func foreignKey(h http.Header) bool {
+	sse := h.Get("X-Amz-Server-Side-Encryption")
+	return strings.HasPrefix(sse, "aws:kms") || h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != ""
+}
+
+// held hands on exactly size bytes of r, digested, and keeps back the last one
+// until check has approved of them all: a server cannot keep an object whose
+// last byte it never saw.
+type held struct {
+	r     io.Reader
+	to    io.Writer
+	left  int64 // bytes not yet handed on
+	check func() error
+	last  [1]byte
+	err   error
+}
+
+func (h *held) Read(p []byte) (int, error) {
+	switch {
+	case h.err != nil:
+		return 0, h.err
+	case len(p) == 0:
+		return 0, nil
+	case h.left > 1:
+		n, err := h.r.Read(p[:min(int64(len(p)), h.left-1)])
+		h.to.Write(p[:n])
+		h.left -= int64(n)
+		if err != nil {
+			h.err = short(err)
+		}
+		if n > 0 {
+			return n, nil
+		}
+		return 0, h.err
+	}
+	if h.err = h.finish(); h.err != nil {
+		return 0, h.err
+	}
+	h.err = io.EOF
+	if h.left == 0 {
+		return 0, io.EOF
+	}
+	h.left, p[0] = 0, h.last[0]
+	return 1, nil
+}
+
+// finish reads the last byte and has everything checked.
+func (h *held) finish() error {
+	if h.left == 1 {
+		if _, err := io.ReadFull(h.r, h.last[:]); err != nil {
+			return short(err)
+		}
+		h.to.Write(h.last[:])
+	}
+	return h.check()
+}
+
+// short makes of a body's early end an error.
+func short(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

@@ -1,0 +1,299 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// Limits of what is asked of a server.
+const (
+	dialTimeout      = 20 * time.Second
+	handshakeTimeout = 20 * time.Second
+	idleTimeout      = 90 * time.Second
+	continueTimeout  = 2 * time.Second
+	// continueFrom is the body size from which a server is asked first, so that
+	// a refusal does not cost the transfer.
+	continueFrom = 1 << 20
+	// maxDocument bounds an XML answer: a page of 1,000 keys of 1,024 bytes,
+	// each escaped threefold, with what is said of each.
+	maxDocument = 8 << 20
+	maxError    = 64 << 10
+)
+
+// Credential proves who asks. SessionToken is empty for lasting credentials.
+type Credential struct{ AccessKey, SecretKey, SessionToken string }
+
+// Endpoint is an S3 server and how to speak with it.
+type Endpoint struct {
+	URL         string // http or https, host and port, no path
+	Region      string
+	VirtualHost bool // the bucket is part of the host name instead of the path
+	// Credentials is asked for each request, from several goroutines; it keeps
+	// and renews what it hands out.
+	Credentials func(context.Context) (Credential, error)
+	// Transport must not decompress bodies; NewTransport makes one. The caller
+	// closes its idle connections.
+	Transport http.RoundTripper
+	// Checksums says that the server takes x-amz-checksum-*, also behind a body.
+	Checksums bool
+	// OpaqueETags says that the server's entity tags are no MD5, even where they
+	// look like one.
+	OpaqueETags bool
+	Now         func() time.Time // by which requests are signed; nil: time.Now
+}
+
+// NewTransport makes the transport of an Endpoint for so many requests at once.
+// A nil config trusts the system's authorities.
+func NewTransport(requests int, config *tls.Config) *http.Transport {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
+		TLSClientConfig:       config,
+		TLSHandshakeTimeout:   handshakeTimeout,
+		MaxIdleConnsPerHost:   requests,
+		IdleConnTimeout:       idleTimeout,
+		ExpectContinueTimeout: continueTimeout,
+		// Otherwise an object stored with Content-Encoding: gzip would arrive
+		// as other bytes than were stored.
+		DisableCompression: true,
+	}
+}
+
+// client speaks with one endpoint. It may be used by several goroutines.
+type client struct {
+	Endpoint
+	role  string // "source" or "target", for messages
+	base  *url.URL
+	http  *http.Client
+	pause time.Duration // the first one between two tries
+}
+
+func newClient(role string, e Endpoint) (*client, error) {
+	u, err := url.Parse(e.URL)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", role, err)
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil:
+		return nil, fmt.Errorf("%s: %q is not the URL of a server: http or https and a host", role, e.URL)
+	case e.Credentials == nil || e.Transport == nil || e.Region == "":
+		return nil, fmt.Errorf("%s: credentials, transport and region are needed", role)
+	}
+	if e.Now == nil {
+		e.Now = time.Now
+	}
+	return &client{Endpoint: e, role: role, base: u, pause: firstPause, http: &http.Client{
+		Transport: e.Transport,
+		// A redirect would carry a request signed for another place.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// call is one request. At most one of document and body is set.
+type call struct {
+	method, bucket, key string
+	query               url.Values
+	header              http.Header
+	document            []byte
+	body                io.Reader
+	size                int64 // of body; if 0, body is not read
+	// algorithm is that of the checksum sent behind the body; empty: none. sum
+	// is asked for its value when body has ended.
+	algorithm string
+	sum       func() string
+}
+
+// do sends a call. Every answer but 2xx is an *answerError. The caller closes
+// the body of the answer.
+func (c *client) do(ctx context.Context, in call) (*http.Response, error) {
+	if in.body != nil {
+		g := &gate{r: in.body}
+		in.body = g
+		defer g.shut()
+	}
+	r, err := c.request(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		// Not the *url.Error: its text repeats the URL, with the key in it.
+		if u, ok := errors.AsType[*url.Error](err); ok {
+			err = u.Err
+		}
+		return nil, fmt.Errorf("%s: %s: %w", c.role, in.method, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		defer resp.Body.Close()
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxError)) // what there is of it
+		return nil, c.refusal(resp, text)
+	}
+	return resp, nil
+}
+
+// document is do for an answer that is read whole.
+func (c *client) document(ctx context.Context, in call) ([]byte, http.Header, error) {
+	resp, err := c.do(ctx, in)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("%s: read the answer: %w", c.role, err)
+	case len(text) > maxDocument:
+		return nil, nil, fmt.Errorf("%s: the answer is longer than %d bytes", c.role, maxDocument)
+	}
+	return text, resp.Header, nil
+}
+
+// request builds and signs.
+func (c *client) request(ctx context.Context, in call) (*http.Request, error) {
+	who, err := c.Credentials(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%s: credentials: %w", c.role, err)
+	}
+	var body io.Reader
+	if in.document != nil {
+		body = bytes.NewReader(in.document)
+	}
+	r, err := http.NewRequestWithContext(ctx, in.method, c.base.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	r.URL = c.target(in)
+	r.Host = r.URL.Host
+	for name, values := range in.header {
+		r.Header[name] = values
+	}
+	if who.SessionToken != "" {
+		r.Header.Set("X-Amz-Security-Token", who.SessionToken)
+	}
+	switch {
+	case in.body == nil:
+		err = sigv4.Sign(r, who.AccessKey, who.SecretKey, c.Region, "s3", sigv4.PayloadHash(in.document), c.Now())
+	case in.size == 0:
+		// Some servers stumble over an encoding without a chunk.
+		if in.algorithm != "" {
+			r.Header.Set(checksumHeader(in.algorithm), in.sum())
+		}
+		err = sigv4.Sign(r, who.AccessKey, who.SecretKey, c.Region, "s3", sigv4.PayloadHash(nil), c.Now())
+	default:
+		err = c.signBody(r, who, in)
+	}
+	return r, err
+}
+
+// signBody signs a request whose body is not at hand yet. Over TLS it needs no
+// signature; over plain HTTP each chunk has its own.
+func (c *client) signBody(r *http.Request, who Credential, in call) error {
+	if in.size >= continueFrom {
+		r.Header.Set("Expect", "100-continue")
+	}
+	secure := c.base.Scheme == "https"
+	if secure && in.algorithm == "" {
+		r.Body, r.ContentLength = io.NopCloser(in.body), in.size
+		return sigv4.Sign(r, who.AccessKey, who.SecretKey, c.Region, "s3", sigv4.Unsigned.String(), c.Now())
+	}
+	chunked := sigv4.Chunked{Mode: sigv4.StreamingSigned, Body: in.body, Length: in.size,
+		ChunkSize: int(max(sigv4.MinChunkSize, min(in.size, sigv4.DefaultChunkSize)))}
+	if in.algorithm != "" {
+		chunked.Mode = sigv4.StreamingSignedTrailer
+		if secure {
+			chunked.Mode = sigv4.StreamingUnsignedTrailer
+		}
+		name := http.CanonicalHeaderKey(checksumHeader(in.algorithm))
+		trailer := http.Header{name: {encodedZero(in.algorithm)}}
+		chunked.Trailer = trailer
+		chunked.Body = &atEnd{r: in.body, left: in.size, do: func() { trailer[name][0] = in.sum() }}
+	}
+	return sigv4.SignChunked(r, who.AccessKey, who.SecretKey, c.Region, "s3", chunked, c.Now())
+}
+
+// target is where a call goes. The key is escaped here, byte for byte, so that
+// no segment of it is ever taken for . or .. or lost beside another slash.
+func (c *client) target(in call) *url.URL {
+	u := *c.base
+	u.Path, u.RawPath = "/", "/"
+	if in.bucket != "" && c.VirtualHost {
+		u.Host = in.bucket + "." + u.Host
+	} else if in.bucket != "" {
+		u.Path, u.RawPath = "/"+in.bucket, "/"+escapeKey(in.bucket)
+		if in.key != "" {
+			u.Path, u.RawPath = u.Path+"/", u.RawPath+"/"
+		}
+	}
+	u.Path, u.RawPath = u.Path+in.key, u.RawPath+escapeKey(in.key)
+	// Signatures know no + for a blank.
+	u.RawQuery = strings.ReplaceAll(in.query.Encode(), "+", "%20")
+	return &u
+}
+
+// escapeKey escapes all bytes but slashes and those that SigV4 leaves alone.
+func escapeKey(key string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(key) {
+		switch c := key[i]; {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9',
+			c == '-', c == '.', c == '_', c == '~', c == '/':
+			b.WriteByte(c)
+		default:
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		}
+	}
+	return b.String()
+}
+
+// atEnd calls do after the last of left bytes was read.
+type atEnd struct {
+	r    io.Reader
+	left int64
+	do   func()
+}
+
+func (a *atEnd) Read(p []byte) (int, error) {
+	n, err := a.r.Read(p)
+	if a.left > 0 && int64(n) >= a.left {
+		a.do()
+	}
+	a.left -= int64(n)
+	return n, err
+}
+
+// gate is a body that nobody reads any more once it was shut. The transport may
+// still be at it when an answer came early or not at all.
+type gate struct {
+	mu   sync.Mutex
+	r    io.Reader
+	gone bool
+}
+
+func (g *gate) Read(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.gone {
+		return 0, io.ErrClosedPipe
+	}
+	return g.r.Read(p)
+}
+
+func (g *gate) shut() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.gone = true
+}

@@ -1,0 +1,133 @@
+package transfer
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// MaxFailures is how many failed objects a report names; all are counted.
+const MaxFailures = 100
+
+// Count is a number of objects and the sum of their bytes.
+type Count struct {
+	Objects int64 `json:"objects"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// Failure is an object that is not at the target as it is at the source, or,
+// with Conflict, one that the target has otherwise.
+type Failure struct {
+	Key      string `json:"key"`
+	Conflict bool   `json:"conflict,omitempty"`
+	Reason   string `json:"reason"`
+}
+
+// NotCarried counts copied objects of which something stayed behind.
+type NotCarried struct {
+	Tags         int64 `json:"tags"`          // objects with tags
+	StorageClass int64 `json:"storage_class"` // objects outside the standard class
+	ETag         int64 `json:"etag"`          // objects whose ETag is another at the target
+	Unproven     int64 `json:"unproven"`      // objects whose source had no digest to hold the bytes against
+}
+
+// Plaintext is what a source holds readable.
+type Plaintext struct {
+	Current    Count `json:"current"`
+	Noncurrent Count `json:"noncurrent_versions"`
+	Markers    int64 `json:"delete_markers"`
+	Uploads    int64 `json:"incomplete_uploads"`
+	// VersionsUnknown and UploadsUnknown say that the source would not list them.
+	VersionsUnknown string `json:"versions_unknown,omitempty"`
+	UploadsUnknown  string `json:"uploads_unknown,omitempty"`
+}
+
+// Report is what a run did.
+type Report struct {
+	Started     time.Time  `json:"started"`
+	Ended       time.Time  `json:"ended"`
+	Interrupted bool       `json:"interrupted"`
+	Complete    bool       `json:"complete"` // the whole source was listed and tried
+	Listed      Count      `json:"listed"`
+	Copied      Count      `json:"copied"`
+	Skipped     Count      `json:"skipped"` // were there already
+	Deleted     Count      `json:"deleted"` // from the source
+	Failed      int64      `json:"failed"`
+	Conflicts   int64      `json:"conflicts"`
+	Vanished    int64      `json:"vanished"` // gone from the source before they could be read
+	Extra       int64      `json:"extra"`    // at the target and not at the source; left alone
+	Retries     int64      `json:"retries"`
+	NotCarried  NotCarried `json:"not_carried"`
+	Failures    []Failure  `json:"failures"`
+	// Left is what the source still holds; nil if nobody looked.
+	Left *Plaintext `json:"left_in_plaintext,omitempty"`
+}
+
+// Exact reports whether the target has everything that the source was found to
+// have, byte for byte.
+func (r *Report) Exact() bool {
+	return r.Complete && !r.Interrupted && r.Failed == 0 && r.Conflicts == 0
+}
+
+// Progress is where a run stands.
+type Progress struct {
+	Listed    Count `json:"listed"`
+	ListedAll bool  `json:"listed_all"` // Listed will not grow any more
+	Copied    Count `json:"copied"`
+	Skipped   Count `json:"skipped"`
+	Failed    int64 `json:"failed"` // conflicts among them
+	// Moved are the bytes that went through, of objects under way and of tries
+	// that failed too.
+	Moved int64 `json:"moved_bytes"`
+}
+
+type tally struct{ objects, bytes atomic.Int64 }
+
+func (t *tally) add(size int64) {
+	t.objects.Add(1)
+	t.bytes.Add(size)
+}
+
+func (t *tally) count() Count { return Count{t.objects.Load(), t.bytes.Load()} }
+
+// counters are written by all workers.
+type counters struct {
+	listed, copied, skipped, deleted            tally
+	listedAll                                   atomic.Bool
+	done, failed, conflicts, vanished, extra    atomic.Int64
+	retries, moved, tags, class, etag, unproven atomic.Int64
+}
+
+// failures are the first MaxFailures that came up.
+type failures struct {
+	mu  sync.Mutex
+	all []Failure
+}
+
+func (f *failures) add(one Failure) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.all) < MaxFailures {
+		f.all = append(f.all, one)
+	}
+}
+
+// Progress may be called at any time, from any goroutine.
+func (c *Copier) Progress() Progress {
+	n := &c.counters
+	return Progress{Listed: n.listed.count(), ListedAll: n.listedAll.Load(), Copied: n.copied.count(),
+		Skipped: n.skipped.count(), Failed: n.failed.Load() + n.conflicts.Load(), Moved: n.moved.Load()}
+}
+
+func (c *Copier) report(started time.Time) *Report {
+	n := &c.counters
+	return &Report{
+		Started: started, Ended: c.Now(),
+		Complete: n.listedAll.Load() && n.done.Load() == n.listed.objects.Load(),
+		Listed:   n.listed.count(), Copied: n.copied.count(), Skipped: n.skipped.count(), Deleted: n.deleted.count(),
+		Failed: n.failed.Load(), Conflicts: n.conflicts.Load(), Vanished: n.vanished.Load(), Extra: n.extra.Load(),
+		Retries:    n.retries.Load(),
+		NotCarried: NotCarried{Tags: n.tags.Load(), StorageClass: n.class.Load(), ETag: n.etag.Load(), Unproven: n.unproven.Load()},
+		Failures:   c.failures.all,
+	}
+}

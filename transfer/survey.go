@@ -1,0 +1,58 @@
+package transfer
+
+import (
+	"context"
+	"net/http"
+)
+
+// survey counts what the source holds: all of it is readable by whoever runs it,
+// what was copied included, until it is deleted there.
+func (c *Copier) survey(ctx context.Context) (*Plaintext, error) {
+	left := &Plaintext{}
+	var err error
+	for v, listErr := range c.from.versions(ctx) {
+		if err = listErr; err != nil {
+			break
+		}
+		switch {
+		case v.marker:
+			left.Markers++
+		case v.latest:
+			left.Current.add(v.size)
+		default:
+			left.Noncurrent.add(v.size)
+		}
+	}
+	if unsupported(err) {
+		*left = Plaintext{VersionsUnknown: err.Error()}
+		err = nil
+		for e, listErr := range c.from.objects(ctx) {
+			if err = listErr; err != nil {
+				break
+			}
+			left.Current.add(e.size)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	left.Uploads, err = c.from.uploads(ctx)
+	if unsupported(err) {
+		left.UploadsUnknown, err = err.Error(), nil
+	}
+	return left, err
+}
+
+// unsupported reports that the source does not offer, or not allow, a listing.
+func unsupported(err error) bool {
+	switch refused(err, "source") {
+	case http.StatusNotImplemented, http.StatusMethodNotAllowed, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound:
+		return true
+	}
+	return false
+}
+
+func (c *Count) add(size int64) {
+	c.Objects++
+	c.Bytes += size
+}

@@ -1,0 +1,151 @@
+package transfer
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+)
+
+// compare says how the target's object differs from the source's; empty: not at
+// all, as far as was asked for.
+func (c *Copier) compare(ctx context.Context, t *task) (why string, err error) {
+	if t.size != t.at.size {
+		return fmt.Sprintf("the target has %d bytes, the source %d", t.at.size, t.size), nil
+	}
+	known, read := c.journal.knows(t)
+	if read || (known || t.etag == t.at.etag) && c.Verify != VerifyRead {
+		return "", nil
+	}
+	if !known && t.etag != t.at.etag {
+		if telling, err := c.etagsTell(ctx, t); err != nil || telling {
+			return "the target has other bytes: their MD5 differs", err
+		}
+	}
+	err = c.from.again(ctx, func() error {
+		why, err = c.compareBytes(ctx, t)
+		return err
+	})
+	if err == nil && why == "" {
+		err = c.journal.proven(t, t.at.etag, true)
+	}
+	return why, err
+}
+
+// etagsTell reports whether the two entity tags, which differ, prove that the
+// bytes do: both must be the MD5 of them.
+func (c *Copier) etagsTell(ctx context.Context, t *task) (bool, error) {
+	if !md5ETag.MatchString(t.etag) || !md5ETag.MatchString(t.at.etag) || c.from.OpaqueETags || c.to.OpaqueETags {
+		return false, nil
+	}
+	s, err := c.from.head(ctx, t.key, t.etag, 0)
+	if err != nil {
+		return false, err
+	}
+	d, err := c.to.head(ctx, c.name(t.key), t.at.etag, 0)
+	if err != nil {
+		return false, err
+	}
+	return !s.foreignKey && !d.foreignKey, nil
+}
+
+// compareBytes reads both sides to their ends.
+func (c *Copier) compareBytes(ctx context.Context, t *task) (why string, err error) {
+	ctx, w, stop := c.watched(ctx)
+	defer stop()
+	defer func() { err = cause(ctx, err) }()
+	var sums [2][]byte
+	var sides [2]*object
+	for i, from := range []struct {
+		place
+		key, etag string
+	}{{c.from, t.key, t.etag}, {c.to, c.name(t.key), t.at.etag}} {
+		o, err := from.get(ctx, from.key, from.etag, piece{})
+		if err != nil {
+			return "", err
+		}
+		h := sha256.New()
+		n, err := io.Copy(io.MultiWriter(h, w), o.body)
+		o.body.Close()
+		if err == nil && n != t.size {
+			err = io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return "", fmt.Errorf("%s: read to compare: %w", from.role, err)
+		}
+		sums[i], sides[i] = h.Sum(nil), o
+	}
+	if !bytes.Equal(sums[0], sums[1]) {
+		return "the target has other bytes: their SHA-256 differs", nil
+	}
+	return unlike(sides[0].attributes, sides[1].attributes), nil
+}
+
+// unlike says in which attributes two sides differ; empty: in none.
+func unlike(source, target http.Header) string {
+	if names := differing(source, target); len(names) > 0 {
+		return "the target has another " + strings.Join(names, ", ")
+	}
+	return ""
+}
+
+// readBack reads what was written and holds it against what was sent.
+func (c *Copier) readBack(ctx context.Context, t *task, got *copied) error {
+	return eachOf(ctx, len(got.pieces), func(ctx context.Context, i int) error {
+		return c.to.again(ctx, func() error { return c.readPiece(ctx, t, got, i) })
+	})
+}
+
+func (c *Copier) readPiece(ctx context.Context, t *task, got *copied, i int) (err error) {
+	ctx, w, stop := c.watched(ctx)
+	defer stop()
+	defer func() { err = cause(ctx, err) }()
+	p := got.pieces[i]
+	o, err := c.to.get(ctx, c.name(t.key), got.etag, piece{ranged: len(got.pieces) > 1, off: p.off, n: p.n})
+	if err != nil {
+		return err
+	}
+	defer o.body.Close()
+	if why := unlike(got.source.attributes, o.attributes); why != "" && i == 0 {
+		return final{fmt.Errorf("written, but %s", why)}
+	}
+	d := newDigests("", p.sha != nil)
+	n, err := io.Copy(io.MultiWriter(d, w), o.body)
+	switch {
+	case err != nil:
+		return fmt.Errorf("target: read back: %w", err)
+	case n != p.n || d.etag() != p.etag() || d.sha != nil && !bytes.Equal(d.sha.Sum(nil), p.sha.Sum(nil)):
+		return final{fmt.Errorf("written, but the %d bytes at %d read back otherwise", p.n, p.off)}
+	}
+	return nil
+}
+
+// eachOf calls f for 0 to n-1, PartsAtOnce at a time, until one fails.
+func eachOf(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(n, PartsAtOnce) {
+		workers.Go(func() {
+			for i := range next {
+				if err := f(ctx, i); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	for i := 0; i < n && ctx.Err() == nil; i++ {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+		}
+	}
+	close(next)
+	workers.Wait()
+	return context.Cause(ctx)
+}
