@@ -38,6 +38,7 @@ type actor struct {
 
 func testHistory(f *fixture) {
 	seeds := f.random()
+	f.addBackend(there)
 	w := &world{fixture: f}
 	for i := range 3 {
 		w.buckets = append(w.buckets, f.bucket(fmt.Sprint("b", i)))
@@ -58,15 +59,21 @@ func testHistory(f *fixture) {
 	f.sweepAll()
 	f.checkLedger()
 	// A collector that takes all that is dead takes nothing that is named.
+	f.collectAll(here)
+	f.collectAll(there)
+	f.checkLedger()
+}
+
+func (f *fixture) collectAll(at meta.BackendID) {
+	f.Helper()
 	for {
-		dead, err := f.s.DeadBlobs(f.ctx, here, f.later(), meta.MaxPage)
+		dead, err := f.s.DeadBlobs(f.ctx, at, f.later(), meta.MaxPage)
 		f.ok(err)
 		if len(dead) == 0 {
-			break
+			return
 		}
-		f.ok(f.s.Forget(f.ctx, here, dead))
+		f.ok(f.s.Forget(f.ctx, at, dead))
 	}
-	f.checkLedger()
 }
 
 // tolerable are the answers of an intent that came too late.
@@ -82,6 +89,7 @@ func (a *actor) step() error {
 		a.put, a.put, a.put, a.copy, a.copy, a.remove, a.remove,
 		a.create, a.storePart, a.storePart, a.sharePart, a.complete, a.complete, a.abort,
 		a.collect, a.sweep, a.condemn, a.release, a.recreate,
+		a.moveObject, a.moveObject, a.movePart, a.drain,
 	}
 	return steps[a.r.IntN(len(steps))]()
 }
@@ -108,7 +116,8 @@ func (a *actor) blob() (meta.BlobID, error) {
 		for range 5 {
 			a.blobs = append(a.blobs, newBlob())
 		}
-		if err := a.s.Reserve(a.ctx, a.holder, here, a.blobs, a.now); err != nil {
+		if err := a.s.Reserve(a.ctx, a.holder, a.place(), a.blobs, a.now); err != nil {
+			a.blobs = nil
 			return meta.BlobID{}, err
 		}
 	}
@@ -223,11 +232,49 @@ func (a *actor) abort() error {
 }
 
 func (a *actor) collect() error {
-	dead, err := a.s.DeadBlobs(a.ctx, here, a.later(), 5)
+	at := a.place()
+	dead, err := a.s.DeadBlobs(a.ctx, at, a.later(), 5)
 	if err != nil {
 		return err
 	}
-	return a.s.Forget(a.ctx, here, dead)
+	return a.s.Forget(a.ctx, at, dead)
+}
+
+func (a *actor) place() meta.BackendID { return here + meta.BackendID(a.r.IntN(2)) }
+
+func (a *actor) moveObject() error {
+	v, err := a.s.Object(a.ctx, a.bucket(), a.key())
+	if err != nil || v.Body.Kind != meta.BodyBlob {
+		return err
+	}
+	return a.move(v.Body.Blob)
+}
+
+func (a *actor) movePart() error {
+	ps, err := a.s.Parts(a.ctx, a.anUpload(), 0, 1)
+	if err != nil || len(ps) == 0 {
+		return err
+	}
+	return a.move(ps[0].Blobs...)
+}
+
+// move takes blobs from where they are to the other backend.
+func (a *actor) move(ids ...meta.BlobID) error {
+	at, err := a.s.BlobBackends(a.ctx, ids)
+	for i, from := range at {
+		if from != 0 {
+			err = errors.Join(err, a.s.MoveBlob(a.ctx, ids[i], from, here+there-from, a.now))
+		}
+	}
+	return err
+}
+
+// drain begins to drain the second backend, or thinks better of it.
+func (a *actor) drain() error {
+	if a.r.IntN(3) == 0 {
+		return a.s.DrainBackend(a.ctx, there, here)
+	}
+	return a.s.CancelDrain(a.ctx, there)
 }
 
 func (a *actor) sweep() error {

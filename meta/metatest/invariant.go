@@ -11,10 +11,10 @@ import (
 // CheckLedger reads a store that nobody writes to and returns an error for each
 // contradiction: a blob whose references are not what versions and parts name,
 // a version or part whose blob is not live, a blob that is reserved or live at
-// two backends, an upload whose references are not
+// two backends or at one that is retired or unknown, an upload whose references are not
 // the versions made from it or do not fit its state.
 func CheckLedger(ctx context.Context, s meta.Store) error {
-	c := &census{blobs: make(map[meta.BlobID]int64), uploads: make(map[meta.ID]int64)}
+	c := &census{blobs: make(map[meta.BlobID]int64), uploads: make(map[meta.ID]int64), serving: make(map[meta.BackendID]bool)}
 	err := errors.Join(c.objects(ctx, s), c.parts(ctx, s), c.ledger(ctx, s))
 	return errors.Join(append(c.faults, err)...)
 }
@@ -23,7 +23,8 @@ func CheckLedger(ctx context.Context, s meta.Store) error {
 type census struct {
 	blobs   map[meta.BlobID]int64
 	uploads map[meta.ID]int64
-	placed  bool // the blob whose rows are being read was seen reserved or live
+	serving map[meta.BackendID]bool // backends that may hold blobs
+	placed  bool                    // the blob whose rows are being read was seen reserved or live
 	faults  []error
 }
 
@@ -101,6 +102,13 @@ func (c *census) partsOf(ctx context.Context, s meta.Store, upload meta.ID) erro
 
 // ledger compares what was counted with the ledger's rows, which come by id.
 func (c *census) ledger(ctx context.Context, s meta.Store) error {
+	bs, err := s.ListBackends(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range bs {
+		c.serving[b.ID] = b.State != meta.BackendRetired
+	}
 	var after meta.BlobPosition
 	var last meta.Blob
 	for {
@@ -141,6 +149,9 @@ func (c *census) blob(b, last meta.Blob) {
 		c.fault("blob %x is reserved or live twice, at backend %d too", b.ID, b.Backend)
 	}
 	c.placed = true
+	if !c.serving[b.Backend] {
+		c.fault("blob %x is in state %d at backend %d, which serves nothing", b.ID, b.State, b.Backend)
+	}
 	want := c.blobs[b.ID]
 	delete(c.blobs, b.ID)
 	if b.Refs != want || (b.State == meta.BlobLive) != (want > 0) {

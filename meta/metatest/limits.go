@@ -31,31 +31,41 @@ func testLimits(f *fixture) {
 		removals[i].Key = "k" + strings.Repeat("x", i)
 	}
 	for name, err := range map[string]error{
-		"empty key":           commit(""),
-		"long key":            commit(long),
-		"long upload key":     f.s.CreateUpload(f.ctx, meta.Upload{ID: meta.NewID(), Bucket: b, Key: long}),
-		"reservation":         f.s.Reserve(f.ctx, f.holder, here, many(meta.MaxReservation+1), f.now),
-		"release":             f.s.Release(f.ctx, f.holder, many(meta.MaxReservation+1), f.now),
-		"part number 0":       part(0, nil),
-		"part number 10001":   part(10001, nil),
-		"part blobs":          part(1, many(meta.MaxPartBlobs+1)),
-		"removals":            only(f.s.RemoveObjects(f.ctx, b, removals, f.now)),
-		"object page":         only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Limit: meta.MaxPage + 1})),
-		"empty object page":   only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b})),
-		"upload page":         only(f.s.ListUploads(f.ctx, meta.UploadQuery{Bucket: b, Limit: meta.MaxPage + 1})),
-		"bucket page":         only(f.s.ListBuckets(f.ctx, meta.BucketQuery{Limit: meta.MaxPage + 1})),
-		"user page":           only(f.s.ListUsers(f.ctx, "", meta.MaxPage+1)),
-		"parts":               only(f.s.Parts(f.ctx, u.ID, 0, meta.MaxPage+1)),
-		"scan of objects":     only(f.s.ScanObjects(f.ctx, meta.ID{}, "", meta.MaxPage+1)),
-		"scan of uploads":     only(f.s.ScanUploads(f.ctx, meta.ID{}, meta.MaxPage+1)),
-		"scan of parts":       only(f.s.ScanParts(f.ctx, u.ID, 0, meta.MaxPage+1)),
-		"scan of blobs":       only(f.s.ScanBlobs(f.ctx, meta.BlobPosition{}, meta.MaxPage+1)),
-		"dead blobs":          only(f.s.DeadBlobs(f.ctx, here, f.now, meta.MaxPage+1)),
-		"expiry":              only(f.s.ExpireUploads(f.ctx, f.now, meta.MaxPage+1)),
-		"sweep":               only(f.s.Sweep(f.ctx, 0, f.now, f.now)),
-		"condemned holder":    only(f.s.CondemnHolder(f.ctx, meta.Holder{ID: f.holder}, 0, f.now)),
-		"runs that touch":     f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 2, Count: 2}, meta.PartRun{First: 3, Count: 1})),
-		"runs beyond the end": f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 10000, Count: 2})),
+		"empty key":            commit(""),
+		"long key":             commit(long),
+		"long upload key":      f.s.CreateUpload(f.ctx, meta.Upload{ID: meta.NewID(), Bucket: b, Key: long}),
+		"reservation":          f.s.Reserve(f.ctx, f.holder, here, many(meta.MaxReservation+1), f.now),
+		"release":              f.s.Release(f.ctx, f.holder, many(meta.MaxReservation+1), f.now),
+		"part number 0":        part(0, nil),
+		"part number 10001":    part(10001, nil),
+		"part blobs":           part(1, many(meta.MaxPartBlobs+1)),
+		"removals":             only(f.s.RemoveObjects(f.ctx, b, removals, f.now)),
+		"object page":          only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Limit: meta.MaxPage + 1})),
+		"empty object page":    only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b})),
+		"upload page":          only(f.s.ListUploads(f.ctx, meta.UploadQuery{Bucket: b, Limit: meta.MaxPage + 1})),
+		"bucket page":          only(f.s.ListBuckets(f.ctx, meta.BucketQuery{Limit: meta.MaxPage + 1})),
+		"user page":            only(f.s.ListUsers(f.ctx, "", meta.MaxPage+1)),
+		"parts":                only(f.s.Parts(f.ctx, u.ID, 0, meta.MaxPage+1)),
+		"scan of objects":      only(f.s.ScanObjects(f.ctx, meta.ID{}, "", meta.MaxPage+1)),
+		"scan of uploads":      only(f.s.ScanUploads(f.ctx, meta.ID{}, meta.MaxPage+1)),
+		"scan of parts":        only(f.s.ScanParts(f.ctx, u.ID, 0, meta.MaxPage+1)),
+		"scan of blobs":        only(f.s.ScanBlobs(f.ctx, meta.BlobPosition{}, meta.MaxPage+1)),
+		"backend 0":            f.s.AddBackend(f.ctx, f.backend(0, "zero")),
+		"backend's empty name": f.s.AddBackend(f.ctx, f.backend(there, "")),
+		"backend's long name":  f.s.AddBackend(f.ctx, f.backend(there, long[:meta.MaxPlaceName+1])),
+		"backend's name":       f.s.AddBackend(f.ctx, f.backend(there, "a\nb")),
+		"moved buckets":        only(f.s.MoveBuckets(f.ctx, here, there, meta.MaxPage+1)),
+		"no moved buckets":     only(f.s.MoveBuckets(f.ctx, here, there, 0)),
+		"places of blobs":      only(f.s.BlobBackends(f.ctx, many(meta.MaxBatch+1))),
+		"lease without name":   only(f.s.Lease(f.ctx, "")),
+		"lease's name":         only(f.s.Lease(f.ctx, long[:meta.MaxLeaseName+1])),
+		"taken lease":          only(f.s.TakeLease(f.ctx, meta.Lease{Name: long[:meta.MaxLeaseName+1]}, f.holder)),
+		"dead blobs":           only(f.s.DeadBlobs(f.ctx, here, f.now, meta.MaxPage+1)),
+		"expiry":               only(f.s.ExpireUploads(f.ctx, f.now, meta.MaxPage+1)),
+		"sweep":                only(f.s.Sweep(f.ctx, 0, f.now, f.now)),
+		"condemned holder":     only(f.s.CondemnHolder(f.ctx, meta.Holder{ID: f.holder}, 0, f.now)),
+		"runs that touch":      f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 2, Count: 2}, meta.PartRun{First: 3, Count: 1})),
+		"runs beyond the end":  f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 10000, Count: 2})),
 	} {
 		if !errors.Is(err, meta.ErrLimit) {
 			f.Errorf("%s: %v, want %v", name, err, meta.ErrLimit)
@@ -64,6 +74,10 @@ func testLimits(f *fixture) {
 
 	// What is just within them is taken.
 	f.ok(commit(long[1:]))
+	f.ok(f.s.AddBackend(f.ctx, f.backend(there, long[:meta.MaxPlaceName])))
+	f.ok(only(f.s.MoveBuckets(f.ctx, here, there, meta.MaxPage)))
+	f.ok(only(f.s.BlobBackends(f.ctx, many(meta.MaxBatch))))
+	f.ok(only(f.s.TakeLease(f.ctx, meta.Lease{Name: long[:meta.MaxLeaseName]}, f.holder)))
 	f.ok(f.s.Reserve(f.ctx, f.holder, here, many(meta.MaxReservation), f.now))
 	f.ok(part(10000, f.reserve(meta.MaxPartBlobs)))
 	f.ok(only(f.s.RemoveObjects(f.ctx, b, removals[1:], f.now)))

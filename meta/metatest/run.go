@@ -5,6 +5,7 @@ package metatest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -20,7 +21,22 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		name string
 		test func(*fixture)
 	}{
+		{"backends", testBackends},
+		{"number of backends", testBackendNumbers},
+		{"draining", testDraining},
+		{"drain rules", testDrainRules},
+		{"drain rules hold in races", testDrainRulesRaced},
+		{"nothing comes to a draining backend", testDrainRaced},
+		{"retire a backend", testRetire},
+		{"move buckets", testMoveBuckets},
+		{"move a blob", testMoveBlob},
+		{"move a part's blob", testMovePart},
+		{"moves meet other intents", testMovesRaced},
+		{"where blobs are", testBlobBackends},
+		{"leases", testLeases},
+		{"one taker of a lease", testLeaseRaced},
 		{"users", testUsers},
+		{"residency", testResidency},
 		{"access keys", testAccessKeys},
 		{"buckets", testBuckets},
 		{"list buckets", testListBuckets},
@@ -71,8 +87,17 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 	}
 }
 
-// here is the backend of a fixture's blobs.
-const here = meta.FirstBackend
+// here is the backend of a fixture's blobs, there another that tests may add.
+const (
+	here  = meta.FirstBackend
+	there = here + 1
+)
+
+// addBackend adds an active backend under a name of its own.
+func (f *fixture) addBackend(id meta.BackendID) {
+	f.Helper()
+	f.ok(f.s.AddBackend(f.ctx, f.backend(id, fmt.Sprint("backend ", id))))
+}
 
 // backend is a backend to be added.
 func (f *fixture) backend(id meta.BackendID, name string) meta.Backend {

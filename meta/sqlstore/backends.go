@@ -80,13 +80,6 @@ func holdBackend(tx Tx, id meta.BackendID) error {
 	return err
 }
 
-// lockBackend returns ErrNotFound or the backend, and keeps others from holding
-// or changing it until the transaction ends.
-func lockBackend(tx Tx, id meta.BackendID) (meta.Backend, error) {
-	b, err := scanBackend(tx.QueryRow("SELECT "+backendColumns+" FROM backends WHERE id = ?"+forUpdate, int64(id)))
-	return b, found(err, meta.ErrNotFound)
-}
-
 // DrainBackend locks all backends, for what it demands is of more than two:
 // otherwise A could begin to drain into B while B begins to drain into C.
 func (s *Store) DrainBackend(ctx context.Context, id, target meta.BackendID) error {
@@ -129,9 +122,9 @@ func mayDrain(all []meta.Backend, id, target meta.BackendID) error {
 
 func (s *Store) CancelDrain(ctx context.Context, id meta.BackendID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
-		b, err := lockBackend(tx, id)
+		b, err := scanBackend(tx.QueryRow("SELECT "+backendColumns+" FROM backends WHERE id = ?"+forUpdate, int64(id)))
 		if err != nil {
-			return err
+			return found(err, meta.ErrNotFound)
 		}
 		if b.State != meta.BackendDraining {
 			return meta.ErrConflict
@@ -161,11 +154,11 @@ func (s *Store) RetireBackend(ctx context.Context, l meta.Lease, id meta.Backend
 		if err := holdLease(tx, l); err != nil {
 			return err
 		}
-		b, err := lockBackend(tx, id)
+		draining, err := exists(tx, "SELECT 1 FROM backends WHERE id = ? AND state = ?"+forUpdate, int64(id), backendDraining)
 		if err != nil {
 			return err
 		}
-		if b.State != meta.BackendDraining {
+		if !draining {
 			return meta.ErrConflict
 		}
 		// Nothing comes to it while it drains, so what is read here stays true.
