@@ -176,6 +176,11 @@ func (c *configuration) settleBackends() error {
 	return nil
 }
 
+// configured reports whether store or backends are others than the data folder's.
+func (c *configuration) configured() bool {
+	return c.StoreURL != "" || len(c.Backends) > 1 || c.Backends[0].Name != localBackend || c.Backends[0].Type != typeFS
+}
+
 // check finds settings that do not belong to the backend's type or contradict
 // one another. Errors begin with the setting's name.
 func (b *BackendSettings) check() error {

@@ -11,10 +11,14 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	fsbackend "github.com/sanctum-storage/gateway/backends/fs"
+	"github.com/sanctum-storage/gateway/backends/gcs"
+	"github.com/sanctum-storage/gateway/backends/guard"
+	"github.com/sanctum-storage/gateway/backends/s3"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/postgres"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
@@ -25,54 +29,136 @@ const minFree = 64 << 20
 
 // deployment is an engine with the adapters below it.
 type deployment struct {
-	engine  *engine.Engine
-	keys    encrypt.Provider
-	backend backends.Backend
-	store   meta.Store
+	engine   *engine.Engine
+	keys     encrypt.Provider
+	backends []engine.Backend
+	guards   map[string]*guard.Guard // of remote backends, by name
+	store    meta.Store
 }
 
-// openDeployment opens the data folder for serving, and begins a deployment in
-// one that is new. The backend comes first: its lock keeps a second process out
-// before that has looked at anything else.
+// openDeployment opens a deployment for serving, and begins one where there is
+// none. A local backend comes first: its lock keeps a second process out before
+// that has looked at anything else.
 func openDeployment(ctx context.Context, c *configuration, log *slog.Logger) (_ *deployment, err error) {
-	fresh, err := inspectFolder(c)
-	if err != nil {
-		return nil, err
-	}
-	d := &deployment{}
+	d := &deployment{guards: map[string]*guard.Guard{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(explain(c, err), d.close())
 		}
 	}()
+	fresh, err := inspect(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	if !fresh {
 		if err := proveKey(ctx, c); err != nil {
 			return nil, err
 		}
 	}
-	backend, err := fsbackend.Open(filepath.Join(c.Data, blobsName), fsbackend.Options{MinFree: minFree})
-	if err != nil {
+	if err := d.openBackends(ctx, c, false); err != nil {
 		return nil, err
 	}
-	d.backend = backend
 	if err := d.openKeys(c, fresh); err != nil {
 		return nil, err
 	}
-	store, err := sqlite.Open(filepath.Join(c.Data, storeName), sqlite.Options{
-		Report: func(err error) { log.Warn("store upkeep failed", "error", err) },
-	})
-	if err != nil {
+	if d.store, err = openStore(ctx, c, log); err != nil {
 		return nil, err
 	}
-	d.store = store
 	d.engine, err = engine.Open(ctx, engine.Config{
-		Store: d.store, Backend: d.backend, Keys: d.keys, Log: log, Sole: true,
+		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log,
+		Sole: c.StoreURL == "", Region: c.S3Region,
 		Grace: c.CollectorGrace, UploadExpiry: c.CollectorUploadExpiry,
 	})
 	if err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// inspect reports whether a deployment is to be begun. It changes nothing.
+func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
+	if c.StoreURL == "" {
+		return inspectFolder(c)
+	}
+	has, _, err := postgres.Status(ctx, c.StoreURL)
+	if err != nil {
+		return false, err
+	}
+	if has == 0 {
+		return true, nil
+	}
+	store, err := openStoreReadOnly(ctx, c)
+	if errors.Is(err, sqlstore.ErrOlderSchema) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	_, err = store.Deployment(ctx)
+	if errors.Is(err, meta.ErrNotFound) {
+		fresh, err = true, nil
+	}
+	return fresh, errors.Join(err, store.Close())
+}
+
+// openStore opens the store for serving, migrating it where that is wanted.
+func openStore(ctx context.Context, c *configuration, log *slog.Logger) (meta.Store, error) {
+	report := func(err error) { log.Warn("store upkeep failed", "error", err) }
+	if c.StoreURL == "" {
+		return sqlite.Open(filepath.Join(c.Data, storeName), sqlite.Options{Report: report})
+	}
+	o := postgresOptions(c)
+	o.Migrate, o.Report = c.StoreAutoMigrate, report
+	return postgres.Open(ctx, c.StoreURL, o)
+}
+
+// openStoreReadOnly opens a store whose schema is this release's, to look at.
+func openStoreReadOnly(ctx context.Context, c *configuration) (meta.Store, error) {
+	if c.StoreURL == "" {
+		return sqlite.OpenReadOnly(filepath.Join(c.Data, storeName))
+	}
+	return postgres.Open(ctx, c.StoreURL, postgresOptions(c))
+}
+
+func postgresOptions(c *configuration) postgres.Options {
+	return postgres.Options{ExecMode: c.StoreExecMode, MaxConnections: c.StoreMaxConnections}
+}
+
+// openBackends opens every configured backend, the remote ones behind a guard.
+func (d *deployment) openBackends(ctx context.Context, c *configuration, readOnly bool) error {
+	for _, b := range c.Backends {
+		opened, err := openBackend(ctx, b, readOnly)
+		if err != nil {
+			return fmt.Errorf("%s.%s: %w", backendsSection, b.Name, err)
+		}
+		if b.Type != typeFS {
+			g := guard.New(opened, guard.Options{MaxConcurrent: b.Concurrency})
+			d.guards[b.Name], opened = g, g
+		}
+		d.backends = append(d.backends, engine.Backend{Name: b.Name, Backend: opened, Region: b.Region, Jurisdiction: b.Jurisdiction})
+	}
+	return nil
+}
+
+func openBackend(ctx context.Context, b *BackendSettings, readOnly bool) (backends.Backend, error) {
+	switch {
+	case b.Type == typeS3:
+		return s3.Open(ctx, s3.Options{
+			Endpoint: b.Endpoint, Bucket: b.Bucket, Prefix: b.Prefix, Region: b.Region,
+			Addressing: b.Addressing, Dialect: b.Dialect, Credentials: b.Credentials,
+			AccessKey: b.AccessKey, SecretKey: b.SecretKey, SessionToken: b.SessionToken,
+			CredentialsFile: b.CredentialsFile, Profile: b.Profile,
+			CAFile: b.CAFile, StorageClass: b.StorageClass, ReadOnly: readOnly,
+		})
+	case b.Type == typeGCS:
+		return gcs.Open(ctx, gcs.Options{
+			Endpoint: b.Endpoint, Bucket: b.Bucket, Prefix: b.Prefix,
+			CredentialsFile: b.CredentialsFile, Anonymous: b.Credentials == "none",
+			CAFile: b.CAFile, StorageClass: b.StorageClass, ReadOnly: readOnly,
+		})
+	case readOnly:
+		return fsbackend.OpenReadOnly(b.Path)
+	}
+	return fsbackend.Open(b.Path, fsbackend.Options{MinFree: minFree})
 }
 
 // proveKey refuses a key file that does not open the store, by reading alone:
@@ -84,11 +170,12 @@ func proveKey(ctx context.Context, c *configuration) error {
 		return err
 	}
 	defer keys.Close()
-	path := filepath.Join(c.Data, storeName)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if c.StoreURL == "" {
+		if _, err := os.Stat(filepath.Join(c.Data, storeName)); errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 	}
-	store, err := sqlite.OpenReadOnly(path)
+	store, err := openStoreReadOnly(ctx, c)
 	if errors.Is(err, sqlstore.ErrOlderSchema) {
 		return nil
 	} else if err != nil {
@@ -102,32 +189,32 @@ func proveKey(ctx context.Context, c *configuration) error {
 	return err
 }
 
-// openForReading opens the data folder of a stopped or running gateway without
-// a lock and without changing anything.
+// openForReading opens the deployment of a stopped or running gateway without a
+// lock and without changing anything.
 func openForReading(ctx context.Context, c *configuration, log *slog.Logger) (_ *deployment, err error) {
-	if err := requireFolder(c); err != nil {
-		return nil, err
-	}
-	d := &deployment{}
+	d := &deployment{guards: map[string]*guard.Guard{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(explain(c, err), d.close())
 		}
 	}()
+	if c.StoreURL == "" {
+		if err := requireFolder(c); err != nil {
+			return nil, err
+		}
+	}
 	if err := d.openKeys(c, false); err != nil {
 		return nil, err
 	}
-	store, err := sqlite.OpenReadOnly(filepath.Join(c.Data, storeName))
-	if err != nil {
+	if d.store, err = openStoreReadOnly(ctx, c); err != nil {
 		return nil, err
 	}
-	d.store = store
-	backend, err := fsbackend.OpenReadOnly(filepath.Join(c.Data, blobsName))
-	if err != nil {
+	if err := d.openBackends(ctx, c, true); err != nil {
 		return nil, err
 	}
-	d.backend = backend
-	d.engine, err = engine.Open(ctx, engine.Config{Store: d.store, Backend: d.backend, Keys: d.keys, Log: log, ReadOnly: true})
+	d.engine, err = engine.Open(ctx, engine.Config{
+		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log, Region: c.S3Region, ReadOnly: true,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +227,9 @@ func (d *deployment) openKeys(c *configuration, fresh bool) error {
 	passphrase := []byte(c.KeyringPassphrase)
 	k, err := keyring.Open(c.KeyringPath, passphrase)
 	if fresh && errors.Is(err, fs.ErrNotExist) {
+		if err := os.MkdirAll(filepath.Dir(c.KeyringPath), folderMode); err != nil {
+			return err
+		}
 		k, err = keyring.Create(c.KeyringPath, passphrase)
 	}
 	if err != nil {
@@ -147,6 +237,20 @@ func (d *deployment) openKeys(c *configuration, fresh bool) error {
 	}
 	d.keys = k
 	return nil
+}
+
+// createKeys makes a new key file.
+func createKeys(c *configuration) error {
+	if err := os.MkdirAll(filepath.Dir(c.KeyringPath), folderMode); err != nil {
+		return err
+	}
+	k, err := keyring.Create(c.KeyringPath, []byte(c.KeyringPassphrase))
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("key file %s exists already; it is left as it is", c.KeyringPath)
+	} else if err != nil {
+		return err
+	}
+	return k.Close()
 }
 
 // close closes what is open, the engine first, in the order of dependence.
@@ -158,8 +262,8 @@ func (d *deployment) close() error {
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
 	}
-	if d.backend != nil {
-		errs = append(errs, d.backend.Close())
+	for _, b := range d.backends {
+		errs = append(errs, b.Close())
 	}
 	if d.keys != nil {
 		errs = append(errs, d.keys.Close())
@@ -169,29 +273,49 @@ func (d *deployment) close() error {
 
 // checks are what /readyz asks.
 func (d *deployment) checks() []check {
-	return []check{
-		{"store", d.store.Check},
-		{"backend", d.backend.Check},
+	all := []check{{"store", d.store.Check}}
+	for _, b := range d.backends {
+		all = append(all, check{"backend " + b.Name, b.Check})
 	}
+	return all
 }
 
-// explain says what to do about the failures that an operator can mend.
+// explain says what to do about the failures that an operator can mend. Errors
+// name settings, and hold no credential.
 func explain(c *configuration, err error) error {
+	bringUp := "start `gateway serve` of this release once"
+	if c.StoreURL != "" {
+		bringUp = "run `gateway db migrate`"
+	}
 	switch {
 	case errors.Is(err, fsbackend.ErrInUse), errors.Is(err, sqlite.ErrInUse):
 		return fmt.Errorf("data folder %s is served by another gateway: stop that one, or choose another folder with --data (%w)", c.Data, err)
 	case errors.Is(err, sqlstore.ErrNewerSchema):
-		return fmt.Errorf("store %s was written by a newer release: start that release, or restore a backup made before the upgrade (%w)", filepath.Join(c.Data, storeName), err)
+		return fmt.Errorf("%s was written by a newer release: start that release, or restore a backup made before the upgrade (%w)", storeOf(c), err)
 	case errors.Is(err, sqlstore.ErrOlderSchema):
-		return fmt.Errorf("store %s was written by an older release: start `gateway serve` of this release once to bring it up to date (%w)", filepath.Join(c.Data, storeName), err)
+		return fmt.Errorf("%s was written by an older release: %s to bring it up to date (%w)", storeOf(c), bringUp, err)
 	case errors.Is(err, encrypt.ErrWrongKey) && c.KeyringPassphrase == "":
-		return fmt.Errorf("key file %s does not open the store in %s: bring back the key file that belongs to it, and set keyring.passphrase if it has one (%w)", c.KeyringPath, c.Data, err)
+		return fmt.Errorf("key file %s does not open %s: bring back the key file that belongs to it, and set keyring.passphrase if it has one (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey):
-		return fmt.Errorf("key file %s with this passphrase does not open the store in %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, c.Data, err)
+		return fmt.Errorf("key file %s with this passphrase does not open %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, keyring.ErrExposed):
 		return err
+	case c.StoreURL != "" && errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("key file %s is missing, and without it nothing in %s can be opened: give this gateway the same key file as the others (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("data folder %s cannot be used: %w; start as its owner, or choose another with --data", c.Data, err)
+	case c.StoreURL != "" && errors.Is(err, meta.ErrUnavailable):
+		return fmt.Errorf("store.url: %w", err)
+	case c.configured():
+		return err // it names the setting
 	}
 	return fmt.Errorf("data folder %s: %w", c.Data, err)
+}
+
+// storeOf names the store in a message.
+func storeOf(c *configuration) string {
+	if c.StoreURL != "" {
+		return "the store of store.url"
+	}
+	return "the store in " + c.Data
 }
