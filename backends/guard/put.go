@@ -1,0 +1,40 @@
+package guard
+
+import (
+	"context"
+	"io"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// Put implements backends.Backend. It is tried again only while r is untouched.
+func (g *Guard) Put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
+	touched := false
+	again := func(err error) bool { return !touched && idempotent(err) }
+	return g.call(ctx, Put, again, func(ctx context.Context) error {
+		w := newWatch(ctx, g.opts.StallTimeout)
+		defer w.stop()
+		return blame(ctx, w.ctx, g.b.Put(w.ctx, id, &source{g: g, w: w, r: r, touched: &touched}, size))
+	})
+}
+
+// source is the body of a Put. Its clock stands still while the caller's reader
+// is at work, whose time is not the backend's.
+type source struct {
+	g       *Guard
+	w       *watch
+	r       io.Reader
+	touched *bool
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	s.w.pause()
+	*s.touched = true
+	n, err := s.r.Read(p)
+	if err == io.EOF {
+		s.w.wind(s.g.opts.AnswerTimeout)
+	} else {
+		s.w.wind(s.g.opts.StallTimeout)
+	}
+	return n, err
+}

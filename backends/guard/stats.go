@@ -1,0 +1,108 @@
+package guard
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+// Op is an operation that is counted. Read is the body of a Get, counted once
+// when it has ended or broken for good.
+type Op int
+
+// The operations.
+const (
+	Put Op = iota
+	Get
+	Read
+	Stat
+	Delete
+	List
+	Check
+	NumOps int = iota
+)
+
+// String is for metrics.
+func (o Op) String() string {
+	return [...]string{"put", "get", "read", "stat", "delete", "list", "check"}[o]
+}
+
+// Result is how an operation ended.
+type Result int
+
+// The results: one for each error of the contract that matters to an operator.
+const (
+	OK Result = iota
+	NotFound
+	Exists
+	Throttled
+	Unavailable
+	Denied
+	Corrupt
+	Full
+	Canceled       // the caller's context ended
+	Failed         // anything else
+	NumResults int = iota
+)
+
+// String is for metrics.
+func (r Result) String() string {
+	return [...]string{"ok", "not_found", "exists", "throttled", "unavailable", "denied", "corrupt", "full", "canceled", "failed"}[r]
+}
+
+// results in the order they are looked for: ErrThrottled is ErrUnavailable, too.
+var results = []struct {
+	err    error
+	result Result
+}{
+	{backends.ErrNotFound, NotFound}, {backends.ErrExists, Exists}, {backends.ErrCorrupt, Corrupt},
+	{backends.ErrDenied, Denied}, {backends.ErrFull, Full},
+	{backends.ErrThrottled, Throttled}, {backends.ErrUnavailable, Unavailable},
+	{context.Canceled, Canceled}, {context.DeadlineExceeded, Canceled},
+}
+
+func resultOf(err error) Result {
+	if err == nil {
+		return OK
+	}
+	for _, r := range results {
+		if errors.Is(err, r.err) {
+			return r.result
+		}
+	}
+	return Failed
+}
+
+// Stats are counts since New, and the present state. The parts are read one
+// after the other.
+type Stats struct {
+	Calls    [NumOps][NumResults]uint64 // as the caller saw them, retries not counted
+	Retries  uint64                     // attempts beyond the first
+	Resumes  uint64                     // of them, bodies that were taken up again
+	Refused  uint64                     // attempts that the breaker did not let through
+	InFlight int                        // calls under way
+	Breaker  State
+}
+
+type counters struct {
+	calls                     [NumOps][NumResults]atomic.Uint64
+	retries, resumes, refused atomic.Uint64
+}
+
+func (c *counters) count(op Op, err error) { c.calls[op][resultOf(err)].Add(1) }
+
+// Stats reads the counters. It is cheap and may be called at any time.
+func (g *Guard) Stats() Stats {
+	s := Stats{
+		Retries: g.stats.retries.Load(), Resumes: g.stats.resumes.Load(), Refused: g.stats.refused.Load(),
+		InFlight: len(g.slots), Breaker: g.breaker.current(),
+	}
+	for op := range s.Calls {
+		for r := range s.Calls[op] {
+			s.Calls[op][r] = g.stats.calls[op][r].Load()
+		}
+	}
+	return s
+}
