@@ -194,7 +194,7 @@ func (o Options) suspect(err error) string {
 		return "Bucket"
 	case errors.Is(err, backends.ErrDenied) && o.Anonymous:
 		return "Anonymous"
-	case errors.Is(err, backends.ErrDenied):
+	case errors.Is(err, backends.ErrDenied), errors.Is(err, errNoToken):
 		return "CredentialsFile"
 	}
 	return "Endpoint"

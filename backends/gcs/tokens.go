@@ -29,6 +29,9 @@ const (
 	maxCredentials = 1 << 20
 )
 
+// errNoToken is in every error of a request that did not get that far.
+var errNoToken = errors.New("no token")
+
 // tokens has one token for all calls and fetches the next when it ends or was
 // refused. Callers wait for a fetch together, each as long as its own context
 // lasts.
@@ -186,13 +189,13 @@ func tokenError(err error) error {
 	case err == nil:
 		return nil
 	case !errors.As(err, &refusal) || refusal.Response == nil:
-		return fmt.Errorf("%w: no token: %w", backends.ErrUnavailable, withoutURL(err))
+		return fmt.Errorf("%w: %w: %w", backends.ErrUnavailable, errNoToken, withoutURL(err))
 	case refusal.Response.StatusCode == http.StatusTooManyRequests:
-		return throttled(refusal.Response.Header, errors.New("no token: the token endpoint answers 429"))
+		return throttled(refusal.Response.Header, fmt.Errorf("%w: the token endpoint answers 429", errNoToken))
 	case refusal.Response.StatusCode >= 500 || refusal.Response.StatusCode == http.StatusRequestTimeout:
-		return fmt.Errorf("%w: no token: the token endpoint answers %d", backends.ErrUnavailable, refusal.Response.StatusCode)
+		return fmt.Errorf("%w: %w: the token endpoint answers %d", backends.ErrUnavailable, errNoToken, refusal.Response.StatusCode)
 	}
-	return fmt.Errorf("%w: the token endpoint refuses the credential with status %d", backends.ErrDenied, refusal.Response.StatusCode)
+	return fmt.Errorf("%w: %w: the token endpoint refuses the credential with status %d", backends.ErrDenied, errNoToken, refusal.Response.StatusCode)
 }
 
 // bound is a round tripper whose requests end with ctx.

@@ -207,7 +207,7 @@ func TestTokenEndpointRefuses(t *testing.T) {
 		if !errors.Is(err, want) {
 			t.Errorf("status %d: %v, want %v", status, err, want)
 		}
-		if want == backends.ErrDenied && !strings.Contains(err.Error(), "CredentialsFile") {
+		if err != nil && !strings.Contains(err.Error(), "CredentialsFile") {
 			t.Errorf("the option is not named: %v", err)
 		}
 		wantNoSecret(t, err)
@@ -221,6 +221,16 @@ func TestTokenEndpointRefuses(t *testing.T) {
 		t.Errorf("a token without life: %v", err)
 	}
 	wantNoSecret(t, err)
+}
+
+func TestApplicationDefaultCredentials(t *testing.T) {
+	i, _, o := guarded(t)
+	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", o.CredentialsFile)
+	o.CredentialsFile = ""
+	mustPut(t, mustOpen(t, o), "body")
+	if i.issued.Load() != 1 {
+		t.Errorf("%d tokens", i.issued.Load())
+	}
 }
 
 // Callers share a fetch, leave it when their context ends, and Close ends it.

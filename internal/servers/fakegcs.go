@@ -14,7 +14,14 @@ import (
 )
 
 // GCS is a running fake-gcs-server: Google Cloud Storage's JSON API over plain
-// http on loopback, without authentication, its objects in memory.
+// http on loopback, its objects in memory.
+//
+// Unlike Google's, it asks for no token, never throttles, knows neither fields
+// nor storage classes' rules, and searches a bucket from its beginning for each
+// object. It reads the body of an uploadType=media under the lock of all
+// buckets, so that a slow one stops every other call; uploadType=multipart is
+// free of that. Preconditions, generations, startOffset and declared checksums
+// work as they do there.
 type GCS struct {
 	*Process
 	URL string // the endpoint, without a slash at its end
