@@ -38,7 +38,7 @@ func connect(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) 
 	if err != nil {
 		return nil, oneLine(err)
 	}
-	if err := try(ctx, pool, o); err != nil {
+	if err := steadily(ctx, func() error { return try(ctx, pool, o) }); err != nil {
 		pool.Close()
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func try(ctx context.Context, pool *pgxpool.Pool, o Options) error {
 	defer cancel()
 	c, err := pool.Acquire(ctx)
 	if err != nil {
-		return oneLine(err)
+		return err
 	}
 	defer c.Release()
 	version := c.Conn().PgConn().ParameterStatus("server_version")
@@ -131,7 +131,7 @@ func try(ctx context.Context, pool *pgxpool.Pool, o Options) error {
 	}
 	var flush string
 	if err := c.QueryRow(ctx, "SHOW synchronous_commit").Scan(&flush); err != nil {
-		return oneLine(err)
+		return err
 	}
 	if flush == "off" {
 		return errors.New("synchronous_commit is off for this user or database: commits would not be durable")

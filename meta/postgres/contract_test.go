@@ -7,15 +7,26 @@ import (
 	"github.com/sanctum-storage/gateway/meta/metatest"
 )
 
-// The contract, on each version of the server at each level of isolation.
+// The contract, on each version of the server at each level of isolation, and in
+// every mode in which statements are sent.
 func TestContract(t *testing.T) {
-	for _, c := range []*cluster{files15, files18} {
-		for _, level := range []string{ReadCommitted, RepeatableRead, Serializable} {
-			t.Run(c.version+"/"+level, func(t *testing.T) {
-				t.Parallel()
-				c.contract(t, func(name string) string { return c.server.URL(name) }, Options{Isolation: level})
-			})
-		}
+	for _, run := range []struct {
+		c     *cluster
+		level string
+		mode  string
+	}{
+		{files15, ReadCommitted, ModeCacheStatement},
+		{files15, RepeatableRead, ModeCacheDescribe},
+		{files15, Serializable, ModeExec},
+		{files18, ReadCommitted, ModeCacheStatement},
+		{files18, RepeatableRead, ModeDescribeExec},
+		{files18, Serializable, ModeSimple},
+	} {
+		t.Run(run.c.version+"/"+run.level, func(t *testing.T) {
+			t.Parallel()
+			run.c.contract(t, func(name string) string { return run.c.server.URL(name) },
+				Options{Isolation: run.level, ExecMode: run.mode})
+		})
 	}
 }
 
@@ -26,16 +37,6 @@ func TestContractThroughPgBouncer(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			files15.contract(t, func(name string) string { return files15.bouncer.URL(name) }, Options{ExecMode: mode})
-		})
-	}
-}
-
-// The remaining modes in which statements are sent.
-func TestContractModes(t *testing.T) {
-	for _, mode := range []string{ModeCacheDescribe, ModeDescribeExec} {
-		t.Run(mode, func(t *testing.T) {
-			t.Parallel()
-			files18.contract(t, func(name string) string { return files18.server.URL(name) }, Options{ExecMode: mode})
 		})
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
@@ -138,14 +139,30 @@ func open(ctx context.Context, url string, o Options) (*runner, error) {
 
 // prepare brings the schema up to date or compares it, and reads the clock.
 func (r *runner) prepare(ctx context.Context) error {
+	schema := current
 	if r.options.Migrate {
-		if err := migrate(ctx, r.pool); err != nil {
-			return err
-		}
-	} else if err := current(ctx, r.pool); err != nil {
+		schema = migrate
+	}
+	if err := steadily(ctx, func() error { return schema(ctx, r.pool) }); err != nil {
 		return err
 	}
-	return r.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return oneLine(r.commits.readClock(ctx, c.Conn())) })
+	return steadily(ctx, func() error {
+		return r.pool.AcquireFunc(ctx, func(c *pgxpool.Conn) error { return r.commits.readClock(ctx, c.Conn()) })
+	})
+}
+
+// steadily does something again when an established connection broke under it.
+func steadily(ctx context.Context, do func() error) error {
+	for losses := 1; ; losses++ {
+		err := do()
+		var unreachable *pgconn.ConnectError
+		if err == nil || !broken(err) || errors.As(err, &unreachable) || losses == maxLosses {
+			return oneLine(err)
+		}
+		if err := sleep(ctx, lossPause<<min(losses, 16)); err != nil {
+			return err
+		}
+	}
 }
 
 // upkeep forgets old commits until the store is closed.
