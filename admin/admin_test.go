@@ -116,7 +116,7 @@ var routes = []struct{ method, target, body string }{
 
 func TestEveryRouteRefusesWhoIsNotRoot(t *testing.T) {
 	s := start(t)
-	alice, err := s.Engine.CreateUser(t.Context(), "alice", "alice-key", "alice-secret")
+	alice, err := s.Engine.CreateUser(t.Context(), "alice", "alice-key", "alice-secret", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	cred, err := s.engine.CreateUser(ctx, in.Name, in.AccessKey, in.SecretKey)
+	cred, err := s.engine.CreateUser(ctx, in.Name, in.AccessKey, in.SecretKey, "")
 	if err != nil {
 		return reply{}, err
 	}

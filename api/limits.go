@@ -51,8 +51,8 @@ const (
 	// take it, and as much again for each sendAllowance bytes of it.
 	writeUnit     = 512 << 10
 	sendAllowance = 256 << 10
-	// retryAfter is the Retry-After of a 503, in seconds.
-	retryAfter = "5"
+	// retryAfter is the least Retry-After of a 503, in seconds.
+	retryAfter = 5
 )
 
 func (l Limits) withDefaults() Limits {

@@ -192,7 +192,7 @@ func snapshot(t *testing.T, g *gatewaytest.Gateway) map[string]any {
 	keep("objects", objects, err)
 	uploads, err := g.Store.ScanUploads(ctx, meta.ID{}, meta.MaxPage)
 	keep("uploads", uploads, err)
-	ledger, err := g.Store.ScanBlobs(ctx, meta.BlobID{}, meta.MaxPage)
+	ledger, err := g.Store.ScanBlobs(ctx, meta.BlobPosition{}, meta.MaxPage)
 	keep("ledger", ledger, err)
 	users, err := g.Store.ListUsers(ctx, "", meta.MaxPage)
 	keep("users", users, err)

@@ -94,7 +94,7 @@ func (x *exchange) renderError(err error) error {
 	h := x.w.Header()
 	status := e.Code.Status()
 	if status == http.StatusServiceUnavailable {
-		h.Set("Retry-After", retryAfter)
+		h.Set("Retry-After", decimal(max(int64(e.RetryAfter.Seconds()), retryAfter)))
 	}
 	if errors.Is(err, s3err.NotModified) {
 		x.start(status)

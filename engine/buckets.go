@@ -4,43 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Unwrapped bucket keys stay in memory for at most bucketKeysTTL, so that a
-// shredded bucket is closed on every gateway within that time.
-const (
-	maxCachedBuckets = 4096
-	bucketKeysTTL    = time.Minute
-)
-
-// CreateBucket makes a bucket with a seed of its own. Errors: InvalidBucketName,
-// BucketAlreadyOwnedByYou, BucketAlreadyExists.
-func (e *Engine) CreateBucket(ctx context.Context, name, region string, owner meta.ID) (meta.Bucket, error) {
-	if err := checkBucketName(name); err != nil {
-		return meta.Bucket{}, err
-	}
-	b := meta.Bucket{ID: meta.NewID(), Name: name, Owner: owner, Region: region, Created: e.now()}
-	seed := encrypt.NewSeed()
-	const generation = 1
-	wrapped, err := e.provider.Wrap(ctx, e.bucketContext(b.ID, generation), seed[:])
-	if err != nil {
-		return meta.Bucket{}, internal("wrap a bucket seed", err)
-	}
-	err = e.store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped})
-	if errors.Is(err, meta.ErrExists) {
-		old, err := e.store.Bucket(ctx, name)
-		if err == nil && old.Owner == owner {
-			return old, s3err.New(s3err.BucketAlreadyOwnedByYou, "").With("BucketName", name)
-		}
-		return meta.Bucket{}, s3err.New(s3err.BucketAlreadyExists, "").With("BucketName", name)
-	}
-	return b, storeError(err)
-}
+// maxCachedBuckets is how many buckets' unwrapped keys stay in memory, each for
+// at most BucketKeysTTL.
+const maxCachedBuckets = 4096
 
 // Bucket finds a bucket, or NoSuchBucket.
 func (e *Engine) Bucket(ctx context.Context, name string) (meta.Bucket, error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -14,15 +13,16 @@ import (
 // Bounds of one pass of Collect.
 const (
 	collectRows  = 500 // rows swept, reservations condemned or uploads expired at a time
-	collectBlobs = 500 // blobs deleted
-	// abandonAfter is how long a holder's beat stands still before its
-	// reservations are condemned. A gateway that was only paused finds its
-	// commit refused and its client tries again.
-	abandonAfter = time.Minute
+	collectBlobs = 500 // blobs deleted at one backend
+	// deleteTimeout bounds the deletion at one backend. It is far below
+	// DefaultGrace: a process that was paused in between does not go on deleting
+	// when a blob may have been moved back to a backend that it once left.
+	deleteTimeout = 2 * time.Minute
 )
 
 // CollectReport is what one pass did.
 type CollectReport struct {
+	Skipped   bool `json:"skipped"` // another gateway collects
 	Expired   int  `json:"expired_uploads"`
 	Condemned int  `json:"condemned_reservations"`
 	Swept     int  `json:"swept_rows"`
@@ -30,25 +30,22 @@ type CollectReport struct {
 	More      bool `json:"more"` // another pass has work at once
 }
 
-// holderWatch remembers since when each holder's beat has stood still, by this
-// process's monotonic clock.
-type holderWatch struct {
-	seen map[meta.ID]beatSince
-	mu   sync.Mutex
-}
-
-type beatSince struct {
-	beat  int64
-	since time.Time
-}
-
 // Collect does one bounded pass over what is left behind: uploads that are too
 // old, reservations of processes that are gone, rows of ended uploads, and
 // blobs that nobody refers to. Everything is condemned in the ledger before a
-// byte of it is deleted. Concurrent calls wait for one another.
+// byte of it is deleted. One gateway at a time does it. A backend that fails
+// does not keep the others from being collected; its error is returned.
+// Concurrent calls wait for one another.
 func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	e.collecting.Lock()
 	defer e.collecting.Unlock()
+	_, mine, err := e.hold(ctx, collectorLease)
+	if err != nil {
+		return r, fmt.Errorf("take the collector's lease: %w", err)
+	}
+	if !mine {
+		return CollectReport{Skipped: true}, nil
+	}
 	now := e.now()
 	if r.Expired, err = e.store.ExpireUploads(ctx, now.Add(-e.expiry), collectRows); err != nil {
 		return r, fmt.Errorf("expire uploads: %w", err)
@@ -59,23 +56,33 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	if r.Swept, err = e.store.Sweep(ctx, collectRows, now.Add(-e.grace), now); err != nil {
 		return r, fmt.Errorf("sweep: %w", err)
 	}
-	if r.Deleted, err = e.deleteDead(ctx); err != nil {
-		return r, fmt.Errorf("delete dead blobs: %w", err)
+	r.More = r.Expired == collectRows || r.Condemned >= collectRows || r.Swept == collectRows
+	s, err := e.refresh(ctx)
+	if err != nil {
+		return r, fmt.Errorf("read the registered backends: %w", err)
 	}
-	r.More = r.Expired == collectRows || r.Condemned >= collectRows || r.Swept == collectRows || r.Deleted == collectBlobs
-	return r, nil
+	var errs []error
+	for _, row := range s.rows {
+		if row.State == meta.BackendRetired {
+			continue
+		}
+		n, err := e.deleteDead(ctx, s, row)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("delete dead blobs at backend %s: %w", row.Name, err))
+		}
+		r.Deleted += n
+		r.More = r.More || n == collectBlobs
+	}
+	return r, errors.Join(errs...)
 }
 
-// condemnAbandoned looks for holders that no longer live.
+// condemnAbandoned condemns the reservations of holders that no longer live.
 func (e *Engine) condemnAbandoned(ctx context.Context) (n int, err error) {
-	holders, err := e.store.Holders(ctx)
+	gone, _, err := e.look(ctx)
 	if err != nil {
 		return 0, err
 	}
-	for _, h := range holders {
-		if h.ID == e.holder || !e.abandonedBy(h) {
-			continue
-		}
+	for _, h := range gone {
 		for n < collectRows {
 			m, err := e.store.CondemnHolder(ctx, h, collectRows, e.now())
 			if errors.Is(err, meta.ErrConflict) { // it lives after all
@@ -91,53 +98,118 @@ func (e *Engine) condemnAbandoned(ctx context.Context) (n int, err error) {
 	return n, nil
 }
 
-func (e *Engine) abandonedBy(h meta.Holder) bool {
-	if e.sole {
-		return true
-	}
-	w := &e.abandoned
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.seen == nil {
-		w.seen = make(map[meta.ID]beatSince)
-	}
-	s, known := w.seen[h.ID]
-	if !known || s.beat != h.Beat {
-		w.seen[h.ID] = beatSince{h.Beat, time.Now()}
-		return false
-	}
-	if time.Since(s.since) < abandonAfter {
-		return false
-	}
-	delete(w.seen, h.ID)
-	return true
-}
-
-// deleteDead removes blobs whose grace is over, and then forgets them. If it is
-// cut short between the two, the next pass deletes them again, which is no error.
-func (e *Engine) deleteDead(ctx context.Context) (int, error) {
-	ids, err := e.store.DeadBlobs(ctx, e.now().Add(-e.grace), collectBlobs)
+// deleteDead removes blobs whose grace is over from one backend, and then
+// forgets them. If it is cut short between the two, the next pass deletes them
+// again, which is no error.
+func (e *Engine) deleteDead(ctx context.Context, s *places, row meta.Backend) (int, error) {
+	ids, err := e.store.DeadBlobs(ctx, row.ID, e.now().Add(-e.grace), collectBlobs)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}
-	if err := e.advanceEpoch(ctx); errors.Is(err, meta.ErrConflict) {
+	p, err := s.at(row.ID)
+	if err != nil {
+		return 0, err
+	}
+	if err := e.advanceEpoch(ctx, p); errors.Is(err, meta.ErrConflict) {
 		return 0, nil
 	} else if err != nil {
 		return 0, err
+	}
+	ids, held := e.withoutNeeded(ctx, s, p, ids)
+	if err := e.deleteBlobs(ctx, s, row, ids); err != nil {
+		return 0, errors.Join(err, held)
+	}
+	for rest := ids; len(rest) > 0; {
+		n := min(len(rest), meta.MaxBatch)
+		if err := e.store.Forget(ctx, p.id, rest[:n]); err != nil {
+			return 0, errors.Join(err, held)
+		}
+		rest = rest[n:]
+	}
+	return len(ids), held
+}
+
+// deleteBlobs deletes at a backend and, while that drains, at the target too,
+// where a move that was cut short may have left a copy of a blob that is dead.
+func (e *Engine) deleteBlobs(ctx context.Context, s *places, row meta.Backend, ids []meta.BlobID) error {
+	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
+	defer cancel()
+	if row.State == meta.BackendDraining {
+		target, err := s.at(row.Drain.Target)
+		if err != nil {
+			return err
+		}
+		var copies []backends.BlobID
+		err = e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
+			if at == 0 {
+				copies = append(copies, backends.BlobID(id))
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := deleteIn(ctx, target, copies); err != nil {
+			return err
+		}
 	}
 	gone := make([]backends.BlobID, len(ids))
 	for i, id := range ids {
 		gone[i] = backends.BlobID(id)
 	}
-	if err := e.backend.Delete(ctx, gone...); err != nil {
-		return 0, err
+	return deleteIn(ctx, s.configured[row.ID], gone)
+}
+
+func deleteIn(ctx context.Context, p *place, ids []backends.BlobID) error {
+	if len(ids) == 0 {
+		return nil
 	}
-	for rest := ids; len(rest) > 0; {
-		n := min(len(rest), meta.MaxBatch)
-		if err := e.store.Forget(ctx, rest[:n]); err != nil {
-			return 0, err
+	return p.Delete(ctx, ids...)
+}
+
+// withoutNeeded takes from the dead copies at a backend those that may still be
+// needed: of a blob that lives elsewhere, the copy that was left is deleted only
+// once the other has been seen. One that is not there is made again from it.
+func (e *Engine) withoutNeeded(ctx context.Context, s *places, p *place, ids []meta.BlobID) (dead []meta.BlobID, err error) {
+	if s.only != nil {
+		return ids, nil
+	}
+	var held []error
+	err = e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
+		if at != 0 {
+			if err := e.ensureCopy(ctx, s, id, p, at); err != nil {
+				held = append(held, err)
+				return nil
+			}
 		}
-		rest = rest[n:]
+		dead = append(dead, id)
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return len(ids), nil
+	return dead, errors.Join(held...)
+}
+
+// ensureCopy returns nil when the blob is at the backend where it lives.
+func (e *Engine) ensureCopy(ctx context.Context, s *places, id meta.BlobID, from *place, at meta.BackendID) error {
+	to, err := s.at(at)
+	if err != nil {
+		return err
+	}
+	if to == from {
+		return fmt.Errorf("blob %v is live and dead at backend %s", backends.BlobID(id), to.Name)
+	}
+	_, err = to.Stat(ctx, backends.BlobID(id))
+	if errors.Is(err, backends.ErrNotFound) {
+		_, err = copyBlob(ctx, backends.BlobID(id), from, to)
+		e.log.Error("a blob was not where it had been moved to, and is copied again", "backend", to.Name, "error", err)
+		if err == nil {
+			return fmt.Errorf("blob %v was missing at backend %s and was copied again", backends.BlobID(id), to.Name)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("backend %s: %w", to.Name, err)
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"io"
 
@@ -14,9 +15,14 @@ import (
 // under it.
 const maxCopyTries = 4
 
+// errCopyTooLarge: more than one request may copy.
+var errCopyTooLarge = s3err.New(s3err.InvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(MaxBodySize))
+
 // CopyObject makes another object of the same bytes. No data moves, whatever
 // the size: the body gets one more reference and the manifest is sealed anew.
-// The bytes are read only where another checksum is asked for.
+// The bytes are read only where another checksum is asked for, and where they
+// are at a backend that does not satisfy the destination bucket: then, up to
+// MaxBodySize, they are sealed anew for a backend that does.
 func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) {
 	if err := checkKey(in.Key); err != nil {
 		return Object{}, err
@@ -44,6 +50,13 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	} else {
 		m.StorageClass, m.WebsiteRedirect = in.StorageClass, in.WebsiteRedirect
 	}
+	share, err := e.mayShareAll(ctx, &in.Bucket, &m)
+	if err != nil {
+		return Object{}, err
+	}
+	if !share {
+		return e.copyBytes(ctx, in, src, &m)
+	}
 	if err := e.recheck(ctx, &m, in.ChecksumAlgorithm); err != nil {
 		return Object{}, err
 	}
@@ -51,11 +64,45 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	share := v.Body.Kind != meta.BodyInline
-	if err := e.commitVersion(ctx, in.Bucket, v, in.Conditions, share); err != nil {
+	if err := e.commitVersion(ctx, in.Bucket, v, in.Conditions, v.Body.Kind != meta.BodyInline); err != nil {
 		return Object{}, err
 	}
 	return describe(v, &m), nil
+}
+
+// copyBytes seals the source's bytes anew for the destination's backend. What
+// had parts becomes an object of one piece, with a checksum and an ETag of that.
+func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *encrypt.Manifest) (Object, error) {
+	if src.Length > MaxBodySize {
+		return Object{}, errCopyTooLarge
+	}
+	algorithm := in.ChecksumAlgorithm
+	if algorithm == "" && m.Checksum != nil {
+		algorithm = m.Checksum.Algorithm
+	}
+	// A condition that fails already must not cost the copy.
+	if _, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
+		return Object{}, err
+	}
+	defer src.Close()
+	if err := e.open(ctx, src); err != nil {
+		return Object{}, err
+	}
+	s, err := e.ingest(ctx, in.Bucket, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm})
+	if err != nil {
+		return Object{}, err
+	}
+	m.ETag, m.Checksum = hex.EncodeToString(s.md5[:]), sealedChecksum(s.checksum)
+	m.Inline, m.Parts, m.Extents = nil, nil, s.extents()
+	v, err := e.sealVersion(ctx, in.Bucket, in.Key, in.Owner, m, s.body())
+	if err == nil {
+		err = e.commitVersion(ctx, in.Bucket, v, in.Conditions, false)
+	}
+	if err != nil {
+		e.release(ctx, s.extent.Blob)
+		return Object{}, err
+	}
+	return describe(v, m), nil
 }
 
 // source finds the object that is to be copied, as far as its conditions allow.

@@ -12,7 +12,7 @@ import (
 
 // CopyPart makes a part from an object or a range of it. Where the range is a
 // whole blob that an object or part was stored as, its digests are known and
-// the blob is shared; otherwise the bytes are read and sealed as a new blob.
+// the blob is shared, if it is where the bucket's demands are met; otherwise the bytes are read and sealed as a new blob.
 func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 	if err := checkPartNumber(in.Number); err != nil {
 		return Part{}, err
@@ -44,7 +44,7 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 		src.Offset, src.Length = r.First, r.Last-r.First+1
 	}
 	if src.Length > MaxBodySize {
-		return Part{}, s3err.New(s3err.InvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(MaxBodySize))
+		return Part{}, errCopyTooLarge
 	}
 	algorithm, err := u.partAlgorithm("")
 	if err != nil {
@@ -55,14 +55,24 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 		return Part{}, err
 	}
 	if record != nil {
-		return e.commitPart(ctx, u, in.Number, record, true)
+		ids := make([]meta.BlobID, len(record.Extents))
+		for i := range record.Extents {
+			ids[i] = record.Extents[i].Blob
+		}
+		share, err := e.mayShare(ctx, &in.Bucket, ids)
+		if err != nil {
+			return Part{}, err
+		}
+		if share {
+			return e.commitPart(ctx, u, in.Number, record, true)
+		}
 	}
 	if err := e.open(ctx, src); err != nil {
 		src.Close()
 		return Part{}, err
 	}
 	defer src.Close()
-	return e.storePart(ctx, u, in.Number, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm})
+	return e.storePart(ctx, in.Bucket, u, in.Number, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm})
 }
 
 // sharable returns the record of a part that is exactly the bytes of a reading

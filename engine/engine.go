@@ -14,15 +14,12 @@ package engine
 
 import (
 	"context"
-	"crypto/hkdf"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
-	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -34,20 +31,37 @@ const (
 )
 
 // Config is what an Engine works with. The caller keeps ownership of the
-// store, backend and key provider, and closes them after the Engine.
+// store, backends and key provider, and closes them after the Engine.
 type Config struct {
-	Store   meta.Store
-	Backend backends.Backend
-	Keys    encrypt.Provider
-	Now     func() time.Time // nil: time.Now
-	Log     *slog.Logger     // nil: nothing is logged
+	Store meta.Store
+	// Backends are the places for blobs. Each that the store knows and that is
+	// not retired must be among them; one that the store does not know is
+	// registered. Opening for Fsck may do with fewer.
+	Backends []Backend
+	// Default names the backend of buckets that demand nothing. With one backend
+	// it may be empty.
+	Default string
+	// Region is the gateway's own: a LocationConstraint that names it demands
+	// nothing of a backend.
+	Region string
+	Keys   encrypt.Provider
+	Now    func() time.Time // nil: time.Now
+	// Elapsed is the time since some moment by a clock that never steps, which
+	// tells for how long another gateway has shown no sign of life; nil: this
+	// process's own.
+	Elapsed func() time.Duration
+	Log     *slog.Logger // nil: nothing is logged
 	// Sole says that this process is the store's only gateway, so that
 	// reservations of earlier processes are abandoned for certain.
 	Sole bool
 	// ReadOnly opens an existing deployment for Fsck and changes nothing.
 	ReadOnly bool
+	// AcceptStore is AcceptStore before the backends are held against the store:
+	// for a store that was restored from an older copy, and knowingly.
+	AcceptStore bool
 	// Grace is how long a condemned blob is kept for readers that began
-	// before; 0 means DefaultGrace, negative none.
+	// before; 0 means DefaultGrace, negative none. It is also how long a blob
+	// that was moved stays where it was.
 	Grace time.Duration
 	// UploadExpiry is the age at which an open upload is aborted; 0 means
 	// DefaultUploadExpiry.
@@ -57,9 +71,12 @@ type Config struct {
 // Engine serves any number of goroutines at once.
 type Engine struct {
 	store      meta.Store
-	backend    backends.Backend
+	backends   []Backend // as configured
+	fallback   string    // Config.Default
+	region     string
 	provider   encrypt.Provider
 	now        func() time.Time
+	elapsed    func() time.Duration
 	log        *slog.Logger
 	sole       bool
 	readOnly   bool
@@ -70,41 +87,27 @@ type Engine struct {
 	system     *encrypt.SystemKeys
 	markerKey  []byte
 	holder     meta.ID // names this process's reservations
-	pool       reservations
+	registry   registry
+	unreleased unreleased
+	blobPlaces cache[meta.BlobID, meta.BackendID]
 	keys       cache[meta.ID, map[uint32]*encrypt.BucketKeys]
 	creds      cache[string, Credential]
 	rootCred   credentialSlot
-	abandoned  holderWatch
+	watch      holderWatch
+	leases     heldLeases
+	beating    sync.Mutex
 	collecting sync.Mutex
+	moving     sync.Mutex
 }
 
 // Open opens the deployment in the store, or begins a new one when the store is
 // empty. The error contains encrypt.ErrWrongKey when the provider holds another
 // key than the one the deployment was begun with.
 func Open(ctx context.Context, c Config) (*Engine, error) {
-	e := &Engine{
-		store: c.Store, backend: c.Backend, provider: c.Keys,
-		now: c.Now, log: c.Log, sole: c.Sole, readOnly: c.ReadOnly,
-		grace: c.Grace, expiry: c.UploadExpiry,
-		holder: meta.NewID(),
+	if err := checkBackends(&c); err != nil {
+		return nil, err
 	}
-	if e.now == nil {
-		e.now = time.Now
-	}
-	if e.log == nil {
-		e.log = slog.New(slog.DiscardHandler)
-	}
-	switch {
-	case e.grace == 0:
-		e.grace = DefaultGrace
-	case e.grace < 0:
-		e.grace = 0
-	}
-	if e.expiry == 0 {
-		e.expiry = DefaultUploadExpiry
-	}
-	e.keys = newCache[meta.ID, map[uint32]*encrypt.BucketKeys](maxCachedBuckets, bucketKeysTTL)
-	e.creds = newCache[string, Credential](maxCachedCredentials, CredentialTTL)
+	e := newEngine(&c)
 	d, err := c.Store.Deployment(ctx)
 	if errors.Is(err, meta.ErrNotFound) && !c.ReadOnly {
 		if err := e.begin(ctx); err != nil {
@@ -118,7 +121,59 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err := e.adopt(ctx, d); err != nil {
 		return nil, err
 	}
+	if err := e.attach(ctx, c.AcceptStore); err != nil {
+		return nil, err
+	}
 	return e, nil
+}
+
+func newEngine(c *Config) *Engine {
+	e := &Engine{
+		store: c.Store, backends: c.Backends, fallback: c.Default, region: c.Region, provider: c.Keys,
+		now: c.Now, elapsed: c.Elapsed, log: c.Log, sole: c.Sole, readOnly: c.ReadOnly,
+		grace: c.Grace, expiry: c.UploadExpiry,
+		holder:     meta.NewID(),
+		keys:       newCache[meta.ID, map[uint32]*encrypt.BucketKeys](maxCachedBuckets, BucketKeysTTL),
+		creds:      newCache[string, Credential](maxCachedCredentials, CredentialTTL),
+		blobPlaces: newCache[meta.BlobID, meta.BackendID](maxCachedPlaces, PlaceTTL),
+	}
+	if e.now == nil {
+		e.now = time.Now
+	}
+	if e.elapsed == nil {
+		start := time.Now()
+		e.elapsed = func() time.Duration { return time.Since(start) }
+	}
+	if e.log == nil {
+		e.log = slog.New(slog.DiscardHandler)
+	}
+	switch {
+	case e.grace == 0:
+		e.grace = DefaultGrace
+	case e.grace < 0:
+		e.grace = 0
+	}
+	if e.expiry == 0 {
+		e.expiry = DefaultUploadExpiry
+	}
+	return e
+}
+
+// attach makes the configured backends usable.
+func (e *Engine) attach(ctx context.Context, accept bool) error {
+	if e.readOnly {
+		_, err := e.refresh(ctx)
+		return err
+	}
+	if err := e.reconcile(ctx); err != nil {
+		return err
+	}
+	if accept {
+		if err := e.AcceptStore(ctx); err != nil {
+			return fmt.Errorf("accept the restored store: %w", err)
+		}
+	}
+	return e.proveAll(ctx)
 }
 
 // systemGeneration is the only generation of the system seed so far.
@@ -127,7 +182,7 @@ const systemGeneration = 1
 // begin writes the deployment's row. The epoch marker goes first: a row without
 // its marker would look like a store that was rolled back.
 func (e *Engine) begin(ctx context.Context) error {
-	d := meta.Deployment{ID: meta.NewID(), Created: e.now(), Epoch: 1}
+	d := meta.Deployment{ID: meta.NewID(), Created: e.now()}
 	root := meta.User{ID: meta.NewID(), Name: RootName, Created: d.Created}
 	d.Root = root.ID
 	seed := encrypt.NewSeed()
@@ -136,12 +191,23 @@ func (e *Engine) begin(ctx context.Context) error {
 		return err
 	}
 	e.deployment, e.markerKey = encrypt.Deployment(d.ID), markerKey(seed)
-	if err := e.putMarker(ctx, d.Epoch); err != nil {
-		return err
+	b := e.configuredAs(e.fallback)
+	first := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: d.Created, Epoch: 1}
+	if err := e.putMarker(ctx, b, first, first.Epoch); err != nil {
+		return fmt.Errorf("backend %s: %w", b.Name, err)
 	}
-	err = e.store.InitDeployment(ctx, d, root)
-	if errors.Is(err, meta.ErrExists) { // another gateway was first
+	err = e.store.InitDeployment(ctx, d, root, first)
+	if errors.Is(err, meta.ErrUnknown) {
+		var now meta.Deployment
+		if now, err = e.store.Deployment(ctx); err == nil && now.ID != d.ID {
+			err = meta.ErrExists
+		}
+	}
+	if err == nil {
 		return nil
+	}
+	if errors.Is(err, meta.ErrExists) { // another gateway was first, and its marker is another
+		return b.Delete(ctx, e.marker(first, first.Epoch))
 	}
 	return err
 }
@@ -166,40 +232,19 @@ func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
 	return nil
 }
 
-// markerKey names the epoch markers, so that a provider cannot tell them from
-// other blobs.
-func markerKey(seed encrypt.Seed) []byte {
-	k, err := hkdf.Key(sha256.New, seed[:], nil, "sanctum/1/epoch-marker", sha256.Size)
-	if err != nil { // only for impossible lengths
-		panic(err)
-	}
-	return k
-}
-
 // Deployment is the id of the deployment.
 func (e *Engine) Deployment() meta.ID { return meta.ID(e.deployment) }
 
 // Root is the user who may do everything.
 func (e *Engine) Root() meta.User { return e.root }
 
-// Close gives back what this process reserved and did not use. The store,
-// backend and key provider stay open.
+// Close gives back what this process reserved and did not use, and its leases.
+// The store, backends and key provider stay open.
 func (e *Engine) Close() error {
 	if e.readOnly {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
-	return e.releaseAll(ctx)
-}
-
-// Ready reports whether requests can be served right now.
-func (e *Engine) Ready(ctx context.Context) error {
-	if err := e.store.Check(ctx); err != nil {
-		return fmt.Errorf("store: %w", err)
-	}
-	if err := e.backend.Check(ctx); err != nil {
-		return fmt.Errorf("backend: %w", err)
-	}
-	return nil
+	return errors.Join(e.releaseAll(ctx), e.dropLeases(ctx))
 }

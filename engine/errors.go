@@ -21,6 +21,10 @@ func storeError(err error) error {
 		return s3err.Wrap(s3err.NoSuchBucket, err)
 	case errors.Is(err, meta.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
+	case errors.Is(err, meta.ErrUnknown):
+		// It may have happened. The client is told no more than that it was not
+		// acknowledged, and tries again.
+		return s3err.Wrap(s3err.ServiceUnavailable, err)
 	case errors.Is(err, meta.ErrReservationLost):
 		// The collector took this process for dead: the client may try again.
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
@@ -33,9 +37,21 @@ func backendError(err error) error {
 	switch {
 	case err == nil, hasCode(err):
 		return err
+	case errors.Is(err, backends.ErrThrottled):
+		slow := s3err.Wrap(s3err.SlowDown, err)
+		var t *backends.Throttled
+		if errors.As(err, &t) {
+			slow.RetryAfter = t.After
+		}
+		return slow
 	case errors.Is(err, backends.ErrFull):
 		return s3err.Wrap(s3err.SlowDown, err)
 	case errors.Is(err, backends.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return s3err.Wrap(s3err.ServiceUnavailable, err)
+	case errors.Is(err, backends.ErrDenied), errors.Is(err, ErrWrongBackend), errors.Is(err, ErrStoreRolledBack):
+		// For the operator to mend; the client may try again after that.
+		return s3err.Wrap(s3err.ServiceUnavailable, err)
+	case errors.Is(err, backends.ErrCorrupt):
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
 	}
 	return fmt.Errorf("backend: %w", err)

@@ -81,7 +81,7 @@ func TestEveryBackendCallFails(t *testing.T) {
 		for n := 1; ; n++ {
 			r := newRig(t)
 			plan := faults.NewPlan(uint64(n))
-			r.config.Backend = faults.Backend(r.backend, plan)
+			r.config.Backends = local(faults.Backend(r.backend, plan))
 			r.reopen()
 			plan.Add(faults.Rule{When: when, N: n})
 			may := r.scenario(uint64(n))
@@ -110,7 +110,7 @@ func TestEvilBackend(t *testing.T) {
 	sizes := []int{1, 4096, 65535, 65536, 65537, 1 << 20, 1<<20 + 1, 3<<20 + 5}
 	r := newRig(t)
 	evil := faults.NewEvil(r.backend, seed)
-	r.config.Backend = evil
+	r.config.Backends = local(evil)
 	r.reopen()
 	for i, n := range sizes {
 		r.mustPut(fmt.Sprint("older", n), body(seed+uint64(i)+100, n))
@@ -159,7 +159,7 @@ func TestFsckFinds(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	evil := faults.NewEvil(r.backend, seed)
-	r.config.Backend = evil
+	r.config.Backends = local(evil)
 	r.reopen()
 	r.mustPut("k", body(1, 100_000))
 	find := func(kind string, deep bool) {
@@ -184,26 +184,35 @@ func TestFsckFinds(t *testing.T) {
 	find("unknown-blob", false)
 }
 
-// The collector of a store that was rolled back deletes nothing.
+// A store that was rolled back is not opened, and one that is rolled back under
+// a gateway deletes nothing.
 func TestRolledBackStore(t *testing.T) {
 	r := newRig(t)
 	r.mustPut("k", body(1, 1000))
 	r.wantClean(1)
 	r.mustPut("k", body(2, 1000))
 	// Another backend is, to the store, what an older store is to the backend.
+	away := faults.NewPlan(1, faults.Rule{Err: backends.ErrUnavailable})
 	c := r.config
-	c.Backend = mem.New()
+	other := mem.New()
+	c.Backends = local(other)
+	if _, err := engine.Open(t.Context(), c); !errors.Is(err, engine.ErrStoreRolledBack) {
+		t.Fatalf("%v, want ErrStoreRolledBack", err)
+	}
+	c.Backends = local(faults.Backend(other, away))
 	e, err := engine.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	away.Clear()
 	if _, err := e.Collect(t.Context()); !errors.Is(err, engine.ErrStoreRolledBack) {
 		t.Fatalf("%v, want ErrStoreRolledBack", err)
 	}
-	if n, err := r.store.DeadBlobs(t.Context(), r.e.Root().Created.Add(100*hour), 10); err != nil || len(n) == 0 {
+	if n, err := r.store.DeadBlobs(t.Context(), meta.FirstBackend, r.e.Root().Created.Add(100*hour), 10); err != nil || len(n) == 0 {
 		t.Errorf("the ledger forgot: %v, %v", n, err)
 	}
-	if err := e.AcceptStore(t.Context()); err != nil {
+	c.AcceptStore = true
+	if e, err = engine.Open(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := e.Collect(t.Context()); err != nil {

@@ -26,10 +26,11 @@ const (
 	SeverityLeak = "leak" // bytes or rows that nothing needs
 )
 
-// Finding is one contradiction between store and backend.
+// Finding is one contradiction between the store and a backend.
 type Finding struct {
 	Kind     string `json:"kind"`
 	Severity string `json:"severity"`
+	Backend  string `json:"backend,omitempty"` // name
 	Blob     string `json:"blob,omitempty"`
 	Bucket   string `json:"bucket,omitempty"` // id
 	Key      string `json:"key,omitempty"`
@@ -65,9 +66,9 @@ type FsckReport struct {
 // Clean reports whether nothing was found.
 func (r *FsckReport) Clean() bool { return r.Lost == 0 && r.Leaked == 0 }
 
-// Fsck holds the store against the backend: every version and part opens and its
-// blobs are live and there, every blob is counted right, and the backend has no
-// other. It changes nothing and may run beside a working gateway: what looks
+// Fsck holds the store against the backends: every version and part opens and its
+// blobs are live and there, every blob is counted right, and no backend has
+// others. Every backend that is not retired must be configured. It changes nothing and may run beside a working gateway: what looks
 // wrong is looked at again, and only what was wrong twice is a finding.
 func (e *Engine) Fsck(ctx context.Context, o FsckOptions) (FsckReport, error) {
 	first, err := e.fsckOnce(ctx, o)
@@ -210,6 +211,7 @@ type check struct {
 	FsckReport
 	e     *Engine
 	o     FsckOptions
+	s     *places
 	found map[Finding]bool // without Detail
 	// The blobs of the present round, with ids in [low, high].
 	low, high meta.BlobID
@@ -217,11 +219,14 @@ type check struct {
 	blobs     map[meta.BlobID]*blobCheck
 }
 
+// blobCheck is a blob by its row that is reserved or live, or else dead.
 type blobCheck struct {
 	refs    int64 // by versions and parts
 	size    int64 // plaintext, as a manifest says; -1: no manifest was opened
+	at      meta.BackendID
 	state   meta.BlobState
-	counted int64 // refs in the ledger
+	counted int64            // refs in the ledger
+	dead    []meta.BackendID // where else a dead copy is
 	present bool
 }
 
@@ -240,18 +245,16 @@ func (c *check) report(f Finding) {
 
 func (e *Engine) fsckOnce(ctx context.Context, o FsckOptions) (*check, error) {
 	c := &check{e: e, o: o, found: make(map[Finding]bool), FsckReport: FsckReport{Deep: o.Deep, Findings: []Finding{}}}
-	d, err := e.store.Deployment(ctx)
-	if err != nil {
+	var err error
+	if c.s, err = e.refresh(ctx); err != nil {
 		return c, err
 	}
-	if _, err := e.checkEpoch(ctx); errors.Is(err, ErrStoreRolledBack) {
-		c.report(Finding{Kind: "store-rolled-back", Severity: SeverityLost, Detail: err.Error()})
-	} else if err != nil {
+	if err := c.epochs(ctx); err != nil {
 		return c, err
 	}
 	c.first = true
 	for done := false; !done; c.first = false {
-		if done, err = c.round(ctx, d); err != nil {
+		if done, err = c.round(ctx); err != nil {
 			return c, err
 		}
 		if o.Progress != nil {
@@ -262,7 +265,7 @@ func (e *Engine) fsckOnce(ctx context.Context, o FsckOptions) (*check, error) {
 }
 
 // round checks the blobs from c.low on, as many as fit, and moves c.low on.
-func (c *check) round(ctx context.Context, d meta.Deployment) (done bool, err error) {
+func (c *check) round(ctx context.Context) (done bool, err error) {
 	c.blobs = make(map[meta.BlobID]*blobCheck)
 	if done, err = c.readLedger(ctx); err != nil {
 		return false, err
@@ -273,7 +276,7 @@ func (c *check) round(ctx context.Context, d meta.Deployment) (done bool, err er
 	if err := c.readUploads(ctx); err != nil {
 		return false, err
 	}
-	if err := c.readBackend(ctx, d); err != nil {
+	if err := c.readBackends(ctx); err != nil {
 		return false, err
 	}
 	c.judge()
@@ -284,14 +287,12 @@ func (c *check) round(ctx context.Context, d meta.Deployment) (done bool, err er
 // readLedger takes the next blobs of the ledger into the round and sets c.high.
 func (c *check) readLedger(ctx context.Context) (done bool, err error) {
 	c.high = c.low
-	for len(c.blobs) < fsckBlobs {
-		rows, err := c.e.store.ScanBlobs(ctx, c.high, meta.MaxPage)
+	for rows, err := range c.e.ledger(ctx, c.low) {
 		if err != nil {
 			return false, err
 		}
+		b := &blobCheck{size: -1}
 		for _, row := range rows {
-			c.blobs[row.ID] = &blobCheck{state: row.State, counted: row.Refs, size: -1}
-			c.high = row.ID
 			switch row.State {
 			case meta.BlobReserved:
 				c.ReservedBlob++
@@ -300,15 +301,25 @@ func (c *check) readLedger(ctx context.Context) (done bool, err error) {
 			default:
 				c.Blobs++
 			}
-		}
-		if len(rows) < meta.MaxPage {
-			for i := range c.high {
-				c.high[i] = 0xff
+			if row.State == meta.BlobDead && (b.at != 0 && b.state != meta.BlobDead) {
+				b.dead = append(b.dead, row.Backend)
+				continue
 			}
-			return true, nil
+			if b.at != 0 {
+				b.dead = append(b.dead, b.at)
+			}
+			b.at, b.state, b.counted = row.Backend, row.State, row.Refs
+		}
+		c.high = rows[0].ID
+		c.blobs[c.high] = b
+		if len(c.blobs) >= fsckBlobs {
+			return false, nil
 		}
 	}
-	return false, nil
+	for i := range c.high {
+		c.high[i] = 0xff
+	}
+	return true, nil
 }
 
 func (c *check) inRound(id meta.BlobID) bool {
@@ -436,9 +447,9 @@ func (c *check) readHeader(ctx context.Context, x *encrypt.Extent) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.e.backend.Get(ctx, backends.BlobID(x.Blob), 0, encrypt.HeaderSize)
+	r, err := c.e.read(ctx, x.Blob, 0, encrypt.HeaderSize)
 	if err != nil {
-		return backendError(err)
+		return err
 	}
 	var h [encrypt.HeaderSize]byte
 	_, err = io.ReadFull(r, h[:])
@@ -466,60 +477,4 @@ func (c *check) readUploads(ctx context.Context) error {
 			}
 		})
 	})
-}
-
-// readBackend lists the round's range of the backend.
-func (c *check) readBackend(ctx context.Context, d meta.Deployment) error {
-	for info, err := range c.e.backend.List(ctx, backends.BlobID(c.low)) {
-		if err != nil {
-			return fmt.Errorf("list the backend: %w", err)
-		}
-		id := meta.BlobID(info.ID)
-		if !c.inRound(id) {
-			return nil
-		}
-		if c.e.isMarker(d, info.ID) {
-			continue
-		}
-		c.BackendBlobs++
-		b := c.blobs[id]
-		if b == nil {
-			if _, err := c.e.store.Blob(ctx, id); err == nil {
-				continue // reserved since the ledger was read
-			} else if !errors.Is(err, meta.ErrNotFound) {
-				return err
-			}
-			c.report(Finding{Kind: "unknown-blob", Severity: SeverityLeak, Blob: info.ID.String(),
-				Detail: fmt.Sprintf("the backend has %d bytes that the ledger does not know", info.Size)})
-			continue
-		}
-		b.present = true
-		if b.state == meta.BlobLive && b.size >= 0 && info.Size != encrypt.SealedSize(b.size) {
-			c.report(Finding{Kind: "blob-size", Severity: SeverityLost, Blob: info.ID.String(),
-				Detail: fmt.Sprintf("the backend has %d bytes instead of %d", info.Size, encrypt.SealedSize(b.size))})
-		}
-	}
-	return nil
-}
-
-// judge draws the conclusions of a round.
-func (c *check) judge() {
-	for id, b := range c.blobs {
-		at := Finding{Blob: backends.BlobID(id).String()}
-		switch {
-		case b.refs > 0 && b.state != meta.BlobLive:
-			at.Kind, at.Severity, at.Detail = "blob-condemned", SeverityLost, "a blob that is referred to is not live in the ledger"
-		case b.state == meta.BlobLive && !b.present:
-			at.Kind, at.Severity, at.Detail = "blob-missing", SeverityLost, "the backend does not have a live blob"
-		case b.state == meta.BlobLive && b.refs > b.counted:
-			at.Kind, at.Severity = "blob-undercounted", SeverityLost
-			at.Detail = fmt.Sprintf("the ledger counts %d references, there are %d", b.counted, b.refs)
-		case b.state == meta.BlobLive && b.refs < b.counted:
-			at.Kind, at.Severity = "blob-overcounted", SeverityLeak
-			at.Detail = fmt.Sprintf("the ledger counts %d references, there are %d", b.counted, b.refs)
-		default:
-			continue
-		}
-		c.report(at)
-	}
 }

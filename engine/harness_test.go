@@ -52,7 +52,7 @@ func newRig(t *testing.T) *rig {
 		r.backend.Close()
 		keys.Close()
 	})
-	r.config = engine.Config{Store: r.store, Backend: r.backend, Keys: r.keys, Sole: true, Grace: -1}
+	r.config = engine.Config{Store: r.store, Backends: local(r.backend), Keys: r.keys, Sole: true, Grace: -1}
 	r.reopen()
 	r.b, err = r.e.CreateBucket(t.Context(), "first-bucket", "", r.e.Root().ID)
 	if err != nil {
@@ -60,6 +60,9 @@ func newRig(t *testing.T) *rig {
 	}
 	return r
 }
+
+// local is the only backend of a configuration.
+func local(b backends.Backend) []engine.Backend { return []engine.Backend{{Name: "local", Backend: b}} }
 
 // reopen starts another engine on the same parts, as a new process would.
 func (r *rig) reopen() {

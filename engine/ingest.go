@@ -24,9 +24,10 @@ const ingestBuffers = 6
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 const MaxBodySize = 5 << 30
 
-// stored is a body that lies in the backend under a reserved blob, checked but
+// stored is a body that lies in a backend under a reserved blob, checked but
 // not yet referred to. An empty body has no blob.
 type stored struct {
+	at     *place
 	extent encrypt.Extent // zero for an empty body
 	size   int64
 	digests
@@ -46,10 +47,10 @@ func (s *stored) extents() []encrypt.Extent {
 	return []encrypt.Extent{s.extent}
 }
 
-// ingest seals a body into a new blob. When it fails nothing is left to do: the
+// ingest seals a body into a new blob of the bucket. When it fails nothing is left to do: the
 // blob's reservation has been released. When it succeeds the caller commits the
 // blob or releases it.
-func (e *Engine) ingest(ctx context.Context, b *Body) (*stored, error) {
+func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body) (*stored, error) {
 	switch {
 	case b.Size < 0:
 		return nil, s3err.MissingContentLength
@@ -65,11 +66,11 @@ func (e *Engine) ingest(ctx context.Context, b *Body) (*stored, error) {
 		found, err := d.verify(b)
 		return &stored{digests: found}, err
 	}
-	id, err := e.reserve(ctx)
+	at, id, err := e.reserve(ctx, bucket)
 	if err != nil {
 		return nil, err
 	}
-	s := &stored{size: b.Size, extent: encrypt.Extent{
+	s := &stored{at: at, size: b.Size, extent: encrypt.Extent{
 		Blob: id, Key: encrypt.NewDataKey(), BlobSize: b.Size, Length: b.Size,
 	}}
 	if b.Size <= encrypt.SegmentSize {
@@ -92,7 +93,7 @@ func (e *Engine) send(ctx context.Context, src encrypt.Segments, s *stored) erro
 	}
 	defer sealer.Close()
 	s.extent.Seal = sealer.Seal()
-	return backendError(e.backend.Put(ctx, backends.BlobID(s.extent.Blob), sealer, encrypt.SealedSize(s.size)))
+	return s.at.fail(s.at.Put(ctx, backends.BlobID(s.extent.Blob), sealer, encrypt.SealedSize(s.size)))
 }
 
 // oneSegment is a body that was read and checked before it is sealed.

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
@@ -10,83 +11,166 @@ import (
 	"fmt"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
 // The collector deletes what the ledger calls dead. A store that was restored
 // from an older copy knows an older ledger, whose dead blobs may be all that is
-// left of something. So before it deletes, the collector moves the deployment's
+// left of something. So before it deletes, the collector moves the backend's
 // epoch on, in the store and as a marker in the backend; a store whose epoch has
-// no marker is not the one that was there at the last deletion.
+// no marker is not the one that was there at the last deletion. The marker also
+// tells one backend's storage from another's.
 
-// ErrStoreRolledBack: the backend has seen a later state of the store.
-var ErrStoreRolledBack = errors.New("the store is older than what the backend has seen of it: was it restored from a backup, or is this another deployment's backend?")
+// Errors that a backend's marker gives rise to. They come with its name.
+var (
+	// ErrStoreRolledBack: the backend has seen a later state of the store.
+	ErrStoreRolledBack = errors.New("the store is older than what the backend has seen of it: was it restored from a backup, or is this another deployment's backend?")
+	// ErrWrongBackend: the storage is that of another backend of the deployment.
+	ErrWrongBackend = errors.New("the storage belongs to another backend")
+)
 
-// marker is the blob that stands for an epoch. Its name looks like any other.
-// It is empty, so that a full backend takes it: a pass is what makes room there.
-func (e *Engine) marker(epoch int64) backends.BlobID {
+// markerKey names the epoch markers, so that a provider cannot tell them from
+// other blobs.
+func markerKey(seed encrypt.Seed) []byte {
+	k, err := hkdf.Key(sha256.New, seed[:], nil, "sanctum/1/epoch-marker", sha256.Size)
+	if err != nil { // only for impossible lengths
+		panic(err)
+	}
+	return k
+}
+
+// marker is the blob that stands for an epoch of a backend. Its name looks like
+// any other. It is empty, so that a full backend takes it: a pass is what makes
+// room there. The first backend's has no more in its name than the epoch, as
+// when there was only one. The others' have the backend's name as well as its
+// id, so that what a gateway left that lost the race for an id is nobody's.
+func (e *Engine) marker(b meta.Backend, epoch int64) backends.BlobID {
 	mac := hmac.New(sha256.New, e.markerKey)
-	var n [8]byte
-	binary.BigEndian.PutUint64(n[:], uint64(epoch))
-	mac.Write(n[:])
+	n := binary.BigEndian.AppendUint64(nil, uint64(epoch))
+	if b.ID != meta.FirstBackend {
+		n = binary.BigEndian.AppendUint32(n, uint32(b.ID))
+		n = append(n, b.Name...)
+	}
+	mac.Write(n)
 	return backends.BlobID(mac.Sum(nil)[:len(backends.BlobID{})])
 }
 
-func (e *Engine) putMarker(ctx context.Context, epoch int64) error {
-	err := e.backend.Put(ctx, e.marker(epoch), bytes.NewReader(nil), 0)
+func (e *Engine) putMarker(ctx context.Context, at backends.Backend, b meta.Backend, epoch int64) error {
+	err := at.Put(ctx, e.marker(b, epoch), bytes.NewReader(nil), 0)
 	if errors.Is(err, backends.ErrExists) { // left by a step that was cut short
 		return nil
 	}
 	return err
 }
 
-// checkEpoch returns the store's epoch if the backend agrees with it.
-func (e *Engine) checkEpoch(ctx context.Context) (int64, error) {
-	d, err := e.store.Deployment(ctx)
+// row reads a backend's row anew.
+func (e *Engine) row(ctx context.Context, id meta.BackendID) (meta.Backend, error) {
+	rows, err := e.store.ListBackends(ctx)
 	if err != nil {
-		return 0, err
+		return meta.Backend{}, err
 	}
-	_, err = e.backend.Stat(ctx, e.marker(d.Epoch))
+	for _, row := range rows {
+		if row.ID == id {
+			return row, nil
+		}
+	}
+	return meta.Backend{}, fmt.Errorf("backend %d: %w", id, meta.ErrNotFound)
+}
+
+// holds reports whether a storage has a marker.
+func holds(ctx context.Context, at backends.Backend, marker backends.BlobID) (bool, error) {
+	_, err := at.Stat(ctx, marker)
 	if errors.Is(err, backends.ErrNotFound) {
-		return 0, ErrStoreRolledBack
+		return false, nil
 	}
-	return d.Epoch, err
+	return err == nil, err
+}
+
+// checkEpoch returns the backend's row if its storage agrees with it. The epoch
+// may move on while it looks.
+func (e *Engine) checkEpoch(ctx context.Context, p *place) (meta.Backend, error) {
+	row, err := e.row(ctx, p.id)
+	if err != nil {
+		return row, err
+	}
+	for {
+		found, err := holds(ctx, p.Backend, e.marker(row, row.Epoch))
+		if err != nil || found {
+			return row, err
+		}
+		now, err := e.row(ctx, p.id)
+		if err != nil {
+			return row, err
+		}
+		if now.Epoch == row.Epoch {
+			return row, ErrStoreRolledBack
+		}
+		row = now
+	}
 }
 
 // advanceEpoch must succeed before anything is deleted.
-func (e *Engine) advanceEpoch(ctx context.Context) error {
-	epoch, err := e.checkEpoch(ctx)
+func (e *Engine) advanceEpoch(ctx context.Context, p *place) error {
+	row, err := e.checkEpoch(ctx, p)
 	if err != nil {
 		return err
 	}
-	if err := e.putMarker(ctx, epoch+1); err != nil {
+	if err := e.putMarker(ctx, p.Backend, row, row.Epoch+1); err != nil {
 		return fmt.Errorf("write the epoch marker: %w", err)
 	}
-	if err := e.store.AdvanceEpoch(ctx, epoch); err != nil {
-		return err // ErrConflict: another gateway collects; its turn
+	if err := e.store.AdvanceEpoch(ctx, p.id, row.Epoch); err != nil {
+		if errors.Is(err, meta.ErrConflict) { // another gateway collects; its turn
+			return errors.Join(err, e.dropOvertaken(ctx, p, row.Epoch+1))
+		}
+		return err
 	}
 	// The one before as well: the step that should have deleted it may have been cut short.
-	return e.backend.Delete(ctx, e.marker(epoch), e.marker(epoch-1))
+	return p.Delete(ctx, e.marker(row, row.Epoch), e.marker(row, row.Epoch-1))
+}
+
+// dropOvertaken deletes a marker that was written too late: left where it is, it
+// would vouch for a store rolled back to its epoch.
+func (e *Engine) dropOvertaken(ctx context.Context, p *place, epoch int64) error {
+	row, err := e.row(ctx, p.id)
+	if err != nil || row.Epoch <= epoch {
+		return err
+	}
+	return p.Delete(ctx, e.marker(row, epoch))
 }
 
 // AcceptStore declares the store, as it is now, to be the deployment's: after
 // an operator has restored it knowingly. What only the lost rows referred to
-// stays in the backend until fsck's findings are dealt with.
+// stays in the backends until fsck's findings are dealt with.
 func (e *Engine) AcceptStore(ctx context.Context) error {
-	d, err := e.store.Deployment(ctx)
+	s, err := e.refresh(ctx)
 	if err != nil {
 		return err
 	}
-	return e.putMarker(ctx, d.Epoch)
+	var errs []error
+	for _, p := range s.configured {
+		row := s.states[p.id]
+		err := e.refuseForeign(ctx, p.Backend, row)
+		if err == nil {
+			err = e.putMarker(ctx, p.Backend, row, row.Epoch)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("backend %s: %w", p.Name, err))
+			continue
+		}
+		p.proved.Store(true)
+	}
+	return errors.Join(errs...)
 }
 
-// isMarker reports whether a blob is the marker of the present epoch or of the
-// one before or after, which a step that was cut short leaves.
-func (e *Engine) isMarker(d meta.Deployment, id backends.BlobID) bool {
-	for epoch := d.Epoch - 1; epoch <= d.Epoch+1; epoch++ {
-		if e.marker(epoch) == id {
-			return true
+// markers are those of the present epochs of all backends and of the epochs
+// before and after, which a step that was cut short leaves.
+func (e *Engine) markers(rows []meta.Backend) map[backends.BlobID]bool {
+	all := make(map[backends.BlobID]bool)
+	for _, row := range rows {
+		for epoch := row.Epoch - 1; epoch <= row.Epoch+1; epoch++ {
+			all[e.marker(row, epoch)] = true
 		}
 	}
-	return false
+	return all
 }

@@ -20,7 +20,7 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	if _, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
 		return Object{}, err
 	}
-	s, err := e.ingest(ctx, &in.Body)
+	s, err := e.ingest(ctx, in.Bucket, &in.Body)
 	if err != nil {
 		return Object{}, err
 	}

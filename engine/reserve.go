@@ -8,64 +8,134 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
 )
 
 const (
-	// reserveBatch blobs are reserved at a time, so that a PUT costs one
-	// durable write of the store, its commit.
+	// reserveBatch blobs are reserved at a time at one backend, so that a PUT
+	// costs one durable write of the store, its commit.
 	reserveBatch = 128
 	// settleTimeout bounds what is done for a request after it has failed.
 	settleTimeout = 10 * time.Second
 	// maxUnreleased failed reservations are remembered for another try.
 	maxUnreleased = 10_000
+	// maxPlaceTries is how often a new blob looks for a place because its
+	// bucket's backend began to drain meanwhile.
+	maxPlaceTries = 4
 )
 
-// reservations are blob ids that the ledger holds for this process.
+// reservations are blob ids that the ledger holds for this process at one
+// backend.
 type reservations struct {
 	refill chan struct{} // holds one token: the right to refill
-	once   sync.Once
 	mu     sync.Mutex
 	free   []meta.BlobID
-	failed []meta.BlobID // used in vain, not yet released
 }
 
-func (p *reservations) take() (id meta.BlobID, ok bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.free) == 0 {
+func newReservations() reservations { return reservations{refill: make(chan struct{}, 1)} }
+
+func (r *reservations) take() (id meta.BlobID, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.free) == 0 {
 		return id, false
 	}
-	id = p.free[len(p.free)-1]
-	p.free = p.free[:len(p.free)-1]
+	id = r.free[len(r.free)-1]
+	r.free = r.free[:len(r.free)-1]
 	return id, true
 }
 
-// reserve returns a blob id that nobody has used, reserved durably.
-func (e *Engine) reserve(ctx context.Context) (meta.BlobID, error) {
-	p := &e.pool
-	p.once.Do(func() { p.refill = make(chan struct{}, 1) })
-	for {
-		if id, ok := p.take(); ok {
-			return id, nil
+// takeAll empties the pool.
+func (r *reservations) takeAll() (ids []meta.BlobID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	ids, r.free = r.free, nil
+	return ids
+}
+
+// unreleased are reservations that were used in vain, or not at all, and whose
+// release failed.
+type unreleased struct {
+	mu  sync.Mutex
+	ids []meta.BlobID
+}
+
+func (u *unreleased) add(ids ...meta.BlobID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.ids)+len(ids) <= maxUnreleased { // beyond: condemned when this process ends
+		u.ids = append(u.ids, ids...)
+	}
+}
+
+func (u *unreleased) takeAll() (ids []meta.BlobID) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	ids, u.ids = u.ids, nil
+	return ids
+}
+
+// reserve returns a blob id that nobody has used, reserved durably at the
+// backend where the bucket's new blobs go.
+func (e *Engine) reserve(ctx context.Context, b meta.Bucket) (*place, meta.BlobID, error) {
+	s := e.registry.now.Load()
+	for try := 1; ; try++ {
+		p, err := s.home(&b)
+		if err == nil {
+			var id meta.BlobID
+			if id, err = e.reserveAt(ctx, p); err == nil {
+				return p, id, nil
+			}
 		}
-		select {
-		case p.refill <- struct{}{}:
-		case <-ctx.Done():
-			return meta.BlobID{}, context.Cause(ctx)
+		moved := errors.Is(err, meta.ErrConflict) || errors.Is(err, errNotConfigured)
+		if !moved || try == maxPlaceTries {
+			return nil, meta.BlobID{}, storeError(backendError(err))
 		}
-		err := e.refillPool(ctx)
-		<-p.refill
-		if err != nil {
-			return meta.BlobID{}, storeError(err)
+		// The backend drains, or is one that this process has not heard of.
+		if s, err = e.refresh(ctx); err != nil {
+			return nil, meta.BlobID{}, storeError(err)
+		}
+		if b, err = e.sameBucket(ctx, b); err != nil {
+			return nil, meta.BlobID{}, err
 		}
 	}
 }
 
-func (e *Engine) refillPool(ctx context.Context) error {
-	p := &e.pool
-	p.mu.Lock()
-	enough := len(p.free) > 0 // another caller refilled while this one waited
-	p.mu.Unlock()
+// sameBucket reads a bucket's row anew; one of the same name is another.
+func (e *Engine) sameBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
+	now, err := e.Bucket(ctx, b.Name)
+	if err == nil && now.ID != b.ID {
+		return now, noSuchBucket(b.Name)
+	}
+	return now, err
+}
+
+// reserveAt reserves at one backend; ErrConflict when that is not active.
+func (e *Engine) reserveAt(ctx context.Context, p *place) (meta.BlobID, error) {
+	if err := e.prove(ctx, p); err != nil {
+		return meta.BlobID{}, err
+	}
+	for {
+		if id, ok := p.pool.take(); ok {
+			return id, nil
+		}
+		select {
+		case p.pool.refill <- struct{}{}:
+		case <-ctx.Done():
+			return meta.BlobID{}, context.Cause(ctx)
+		}
+		err := e.refillPool(ctx, p)
+		<-p.pool.refill
+		if err != nil {
+			return meta.BlobID{}, err
+		}
+	}
+}
+
+func (e *Engine) refillPool(ctx context.Context, p *place) error {
+	p.pool.mu.Lock()
+	enough := len(p.pool.free) > 0 // another caller refilled while this one waited
+	p.pool.mu.Unlock()
 	if enough {
 		return nil
 	}
@@ -73,12 +143,19 @@ func (e *Engine) refillPool(ctx context.Context) error {
 	for i := range ids {
 		ids[i] = meta.BlobID(backends.NewBlobID())
 	}
-	if err := e.store.Reserve(ctx, e.holder, ids, e.now()); err != nil {
+	err := e.store.Reserve(ctx, e.holder, p.id, ids, e.now())
+	if errors.Is(err, meta.ErrUnknown) {
+		e.unreleased.add(ids...) // never to be used
+	}
+	if errors.Is(err, meta.ErrExists) {
+		return s3err.Wrap(s3err.ServiceUnavailable, err)
+	}
+	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	p.free = append(p.free, ids...)
-	p.mu.Unlock()
+	p.pool.mu.Lock()
+	p.pool.free = append(p.pool.free, ids...)
+	p.pool.mu.Unlock()
 	return nil
 }
 
@@ -90,48 +167,62 @@ func (e *Engine) release(ctx context.Context, id meta.BlobID) {
 	defer cancel()
 	if err := e.store.Release(ctx, e.holder, []meta.BlobID{id}, e.now()); err != nil {
 		e.log.Warn("a reservation could not be released and will be tried again", "error", err)
-		p := &e.pool
-		p.mu.Lock()
-		if len(p.failed) < maxUnreleased { // beyond: condemned when this process ends
-			p.failed = append(p.failed, id)
-		}
-		p.mu.Unlock()
+		e.unreleased.add(id)
 	}
 }
 
-// Beat shows the other gateways that this process lives, and releases again
-// what could not be released before. It is called every few seconds.
+// Beat shows the other gateways that this process lives, sees what has become of
+// the backends, and releases what will not be used: what could not be released
+// before, and unused reservations at backends that drain. It is called every
+// BeatInterval. A backend that is away is no error.
 func (e *Engine) Beat(ctx context.Context) error {
-	p := &e.pool
-	p.mu.Lock()
-	failed := p.failed
-	p.failed = nil
-	p.mu.Unlock()
-	err := errors.Join(e.store.Beat(ctx, e.holder), e.releaseBatches(ctx, &failed))
-	p.mu.Lock()
-	p.failed = append(p.failed, failed...)
-	p.mu.Unlock()
-	return err
+	e.beating.Lock()
+	defer e.beating.Unlock()
+	err := e.store.Beat(ctx, e.holder)
+	s, failed := e.refresh(ctx)
+	if failed != nil {
+		return errors.Join(err, failed, e.releaseUnused(ctx, nil))
+	}
+	e.proveLate(ctx, s)
+	return errors.Join(err, e.releaseUnused(ctx, s))
 }
 
-// releaseAll gives the unused pool back.
+// releaseUnused gives back failed reservations, and the pools of backends that
+// are not active. Without places it gives back no pool.
+func (e *Engine) releaseUnused(ctx context.Context, s *places) error {
+	ids := e.unreleased.takeAll()
+	if s != nil {
+		e.registry.reading.Lock()
+		for id, p := range e.registry.known {
+			if s.states[id].State != meta.BackendActive {
+				ids = append(ids, p.pool.takeAll()...)
+			}
+		}
+		e.registry.reading.Unlock()
+	}
+	return e.releaseBatches(ctx, ids)
+}
+
+// releaseAll gives all unused pools back.
 func (e *Engine) releaseAll(ctx context.Context) error {
-	p := &e.pool
-	p.mu.Lock()
-	ids := append(p.free, p.failed...)
-	p.free, p.failed = nil, nil
-	p.mu.Unlock()
-	return e.releaseBatches(ctx, &ids)
+	ids := e.unreleased.takeAll()
+	e.registry.reading.Lock()
+	for _, p := range e.registry.known {
+		ids = append(ids, p.pool.takeAll()...)
+	}
+	e.registry.reading.Unlock()
+	return e.releaseBatches(ctx, ids)
 }
 
-// releaseBatches takes from ids what it released.
-func (e *Engine) releaseBatches(ctx context.Context, ids *[]meta.BlobID) error {
-	for len(*ids) > 0 {
-		n := min(len(*ids), meta.MaxReservation)
-		if err := e.store.Release(ctx, e.holder, (*ids)[:n], e.now()); err != nil {
+// releaseBatches releases ids, and remembers those that it could not.
+func (e *Engine) releaseBatches(ctx context.Context, ids []meta.BlobID) error {
+	for len(ids) > 0 {
+		n := min(len(ids), meta.MaxReservation)
+		if err := e.store.Release(ctx, e.holder, ids[:n], e.now()); err != nil {
+			e.unreleased.add(ids...)
 			return err
 		}
-		*ids = (*ids)[n:]
+		ids = ids[n:]
 	}
 	return nil
 }

@@ -55,9 +55,9 @@ func (s *source) advance() error {
 		return fmt.Errorf("blob %v: %w", backends.BlobID(x.Blob), err)
 	}
 	from, length := opener.SealedRange(x.Offset+p.off, p.n)
-	blob, err := s.e.backend.Get(s.ctx, backends.BlobID(x.Blob), from, length)
+	blob, err := s.e.read(s.ctx, x.Blob, from, length)
 	if err != nil {
-		return backendError(err)
+		return err
 	}
 	s.blob, s.open = blob, opener.NewReader(blob, x.Offset+p.off, p.n)
 	return nil
@@ -142,9 +142,15 @@ func (w *partWalk) next() (piece, error) {
 		if !ok {
 			return piece{}, errors.New("an object's parts end before its length")
 		}
+		before := w.rows
 		record, err := w.record(number)
 		if err != nil {
 			return piece{}, err
+		}
+		if before == nil || &before[0] != &w.rows[0] { // another group
+			if err := w.e.foresee(w.ctx, w.rows); err != nil {
+				return piece{}, err
+			}
 		}
 		n := min(w.left, record.Size-in)
 		w.part = extentWalk{extents: record.Extents, off: in, left: n}

@@ -43,10 +43,24 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if err != nil {
 		return Upload{}, err
 	}
-	if err := e.store.CreateUpload(ctx, u); err != nil {
+	if err := e.createUpload(ctx, u); err != nil {
 		return Upload{}, storeError(err)
 	}
 	return (&openUpload{Upload: u, settings: settings}).describe(), nil
+}
+
+// createUpload settles an outcome that is unknown by looking for the upload.
+func (e *Engine) createUpload(ctx context.Context, u meta.Upload) error {
+	err := e.store.CreateUpload(ctx, u)
+	if !errors.Is(err, meta.ErrUnknown) {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	if _, again := e.store.Upload(ctx, u.ID); again != nil {
+		return errors.Join(err, again)
+	}
+	return nil
 }
 
 // openUpload is an upload with its sealed parts opened.
@@ -138,13 +152,13 @@ func (e *Engine) UploadPart(ctx context.Context, in UploadPart) (Part, error) {
 	if in.Body.ChecksumAlgorithm, err = u.partAlgorithm(in.Body.ChecksumAlgorithm); err != nil {
 		return Part{}, err
 	}
-	p, err := e.storePart(ctx, u, in.Number, &in.Body)
+	p, err := e.storePart(ctx, in.Bucket, u, in.Number, &in.Body)
 	return p, storeError(err)
 }
 
 // storePart ingests a part's body and commits it.
-func (e *Engine) storePart(ctx context.Context, u *openUpload, number int, body *Body) (Part, error) {
-	s, err := e.ingest(ctx, body)
+func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, number int, body *Body) (Part, error) {
+	s, err := e.ingest(ctx, b, body)
 	if err != nil {
 		return Part{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"regexp"
 	"sync"
-	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -15,9 +14,6 @@ import (
 
 // RootName is the name of the user who may do everything and cannot be removed.
 const RootName = "root"
-
-// CredentialTTL is how long a removed credential may still be accepted.
-const CredentialTTL = 2 * time.Second
 
 const (
 	maxCachedCredentials = 10_000
@@ -138,13 +134,17 @@ func (e *Engine) Credential(ctx context.Context, accessKey string) (Credential, 
 	return c, nil
 }
 
-// CreateUser makes a user with a first credential. Errors: InvalidArgument,
-// EntityAlreadyExists.
-func (e *Engine) CreateUser(ctx context.Context, name, accessKey, secretKey string) (Credential, error) {
+// CreateUser makes a user with a first credential. Residency is what it demands
+// of the backends of its buckets, as SetResidency has it. Errors:
+// InvalidArgument, EntityAlreadyExists.
+func (e *Engine) CreateUser(ctx context.Context, name, accessKey, secretKey, residency string) (Credential, error) {
 	if !userNamePattern.MatchString(name) {
 		return Credential{}, s3err.New(s3err.InvalidArgument, "A user name has 1 to 64 letters, digits and + = . @ _ - and begins with a letter or digit.")
 	}
-	u := meta.User{ID: meta.NewID(), Name: name, Created: e.now()}
+	if err := e.checkResidency(residency); err != nil {
+		return Credential{}, err
+	}
+	u := meta.User{ID: meta.NewID(), Name: name, Created: e.now(), Residency: residency}
 	c, row, err := e.newCredential(u, accessKey, secretKey)
 	if err != nil {
 		return Credential{}, err
@@ -157,6 +157,32 @@ func (e *Engine) CreateUser(ctx context.Context, name, accessKey, secretKey stri
 		return Credential{}, s3err.New(s3err.EntityAlreadyExists, "The user name %q or its access key is taken.", name)
 	}
 	return c, storeError(err)
+}
+
+// SetResidency changes what a user demands of the backends of the buckets that
+// it makes from now on: the name, region or jurisdiction of a configured
+// backend, or nothing. Errors: InvalidArgument, NoSuchEntity.
+func (e *Engine) SetResidency(ctx context.Context, name, residency string) error {
+	if err := e.checkResidency(residency); err != nil {
+		return err
+	}
+	u, err := e.UserByName(ctx, name)
+	if err != nil {
+		return err
+	}
+	err = e.store.SetResidency(ctx, u.ID, residency)
+	if errors.Is(err, meta.ErrNotFound) {
+		return noSuchUser(name)
+	}
+	return storeError(err)
+}
+
+func (e *Engine) checkResidency(residency string) error {
+	if residency == "" || e.HasPlace(residency) {
+		return nil
+	}
+	return s3err.New(s3err.InvalidArgument, "No backend has the name, region or jurisdiction %q.", residency).
+		With("ArgumentName", "residency").With("ArgumentValue", residency)
 }
 
 // refuseRootKey keeps a stored access key from being shadowed by root's.

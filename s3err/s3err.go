@@ -11,6 +11,7 @@ package s3err
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Code is the value of <Code> in an S3 error document.
@@ -40,12 +41,15 @@ func (c Code) Message() string {
 type Field struct{ Name, Value string }
 
 // Error is a Code with a message of its own, extra fields and a cause.
-// Message and Fields reach the client; Cause goes to the log only.
+// Message, Fields and RetryAfter reach the client; Cause goes to the log only.
 type Error struct {
 	Code    Code
 	Message string // empty: the code's default
 	Fields  []Field
 	Cause   error
+	// RetryAfter is how long the client of a 503 is asked to wait; 0: the
+	// renderer chooses.
+	RetryAfter time.Duration
 }
 
 // New returns an Error whose message is formatted; an empty format keeps the

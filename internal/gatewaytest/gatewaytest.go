@@ -30,17 +30,25 @@ import (
 // backend in memory and a key file, all new.
 type Options struct {
 	Store   meta.Store       // closed by the caller; nil: SQLite in t.TempDir()
-	Backend backends.Backend // closed by the caller; nil: in memory
-	Keys    encrypt.Provider // closed by the caller; nil: a key file in t.TempDir()
-	Now     func() time.Time // nil: time.Now
-	Log     *slog.Logger     // nil: nothing is logged
-	Grace   time.Duration    // see engine.Config
-	Region  string           // empty: api.DefaultRegion
-	Domains []string         // see api.Config
-	Limits  api.Limits       // see api.Config
-	Observe func(api.Observation)
-	TLS     bool // serve https; use Gateway.Client
+	Backend backends.Backend // closed by the caller; nil: in memory; called BackendName
+	// Backends replace Backend where there are several; closed by the caller.
+	Backends []engine.Backend
+	Default  string           // of Backends; see engine.Config
+	Keys     encrypt.Provider // closed by the caller; nil: a key file in t.TempDir()
+	Now      func() time.Time // nil: time.Now
+	Log      *slog.Logger     // nil: nothing is logged
+	Grace    time.Duration    // see engine.Config
+	Region   string           // empty: api.DefaultRegion
+	Domains  []string         // see api.Config
+	Limits   api.Limits       // see api.Config
+	Observe  func(api.Observation)
+	TLS      bool // serve https; use Gateway.Client
+	// Several says that the store has other gateways: see engine.Config.Sole.
+	Several bool
 }
+
+// BackendName is the name of Options.Backend.
+const BackendName = "local"
 
 // Gateway is a running gateway. It stops when its test ends.
 type Gateway struct {
@@ -48,7 +56,7 @@ type Gateway struct {
 	Region  string
 	Engine  *engine.Engine
 	Store   meta.Store
-	Backend backends.Backend
+	Backend backends.Backend // the first, where there are several
 	Keys    encrypt.Provider
 	Root    engine.Credential
 	Client  *http.Client // follows no redirects
@@ -66,11 +74,15 @@ func Start(t testing.TB, o Options) *Gateway {
 	if g.Region == "" {
 		g.Region = api.DefaultRegion
 	}
-	g.parts(t)
+	g.parts(t, o.Backends)
+	if o.Backends == nil {
+		o.Backends = []engine.Backend{{Name: BackendName, Backend: g.Backend}}
+	}
 	ctx := context.Background()
 	var err error
 	g.Engine, err = engine.Open(ctx, engine.Config{
-		Store: g.Store, Backend: g.Backend, Keys: g.Keys, Now: o.Now, Log: o.Log, Sole: true, Grace: o.Grace,
+		Store: g.Store, Backends: o.Backends, Default: o.Default, Region: g.Region, Keys: g.Keys,
+		Now: o.Now, Log: o.Log, Sole: !o.Several, Grace: o.Grace,
 	})
 	if err != nil {
 		t.Fatalf("open the engine: %v", err)
@@ -100,7 +112,7 @@ func Start(t testing.TB, o Options) *Gateway {
 }
 
 // parts makes those that were not given.
-func (g *Gateway) parts(t testing.TB) {
+func (g *Gateway) parts(t testing.TB, several []engine.Backend) {
 	t.Helper()
 	if g.Store == nil {
 		store, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
@@ -114,7 +126,10 @@ func (g *Gateway) parts(t testing.TB) {
 		})
 		g.Store = store
 	}
-	if g.Backend == nil {
+	switch {
+	case len(several) > 0:
+		g.Backend = several[0].Backend
+	case g.Backend == nil:
 		g.Backend = mem.New()
 	}
 	if g.Keys == nil {
@@ -130,7 +145,7 @@ func (g *Gateway) parts(t testing.TB) {
 // User makes a user with a credential.
 func (g *Gateway) User(t testing.TB, name string) engine.Credential {
 	t.Helper()
-	c, err := g.Engine.CreateUser(context.Background(), name, "", "")
+	c, err := g.Engine.CreateUser(context.Background(), name, "", "", "")
 	if err != nil {
 		t.Fatalf("create user %s: %v", name, err)
 	}

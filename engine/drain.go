@@ -1,0 +1,154 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// maxNamedBuckets are named in a refusal; the rest is counted.
+const maxNamedBuckets = 5
+
+// BackendStatus is one backend as operators see it.
+type BackendStatus struct {
+	Row        meta.Backend
+	State      string // active, draining or retired
+	Target     string // draining: where to
+	Configured bool   // on this gateway
+	Proved     bool   // its storage was seen to be the right one, by this gateway
+	Default    bool
+	// Region and Jurisdiction are this gateway's settings.
+	Region       string
+	Jurisdiction string
+}
+
+// BackendStatus lists all backends by id, the retired ones too.
+func (e *Engine) BackendStatus(ctx context.Context) ([]BackendStatus, error) {
+	s, err := e.refresh(ctx)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	out := make([]BackendStatus, len(s.rows))
+	for i, row := range s.rows {
+		out[i] = BackendStatus{Row: row, State: stateName(row.State), Target: s.states[row.Drain.Target].Name}
+		if p := s.configured[row.ID]; p != nil {
+			out[i].Configured, out[i].Proved, out[i].Default = true, p.proved.Load(), p.Name == e.fallback
+			out[i].Region, out[i].Jurisdiction = p.Region, p.Jurisdiction
+		}
+	}
+	return out, nil
+}
+
+// DrainBackend begins to move everything from one backend to another, or changes
+// the other of one that drains already. Move does the work. Errors:
+// NoSuchEntity, and InvalidArgument where the target cannot take it: it is not
+// active, or a bucket may be at the first but not at the target.
+func (e *Engine) DrainBackend(ctx context.Context, name, target string) error {
+	s, err := e.refresh(ctx)
+	if err != nil {
+		return storeError(err)
+	}
+	from, err := e.knownBackend(s, name)
+	if err != nil {
+		return err
+	}
+	to, err := e.knownBackend(s, target)
+	if err != nil {
+		return err
+	}
+	if from == to {
+		return s3err.New(s3err.InvalidArgument, "A backend cannot drain to itself.")
+	}
+	if err := e.prove(ctx, to); err != nil {
+		return storeError(backendError(err))
+	}
+	if err := e.refuseResidents(ctx, from, to); err != nil {
+		return storeError(err)
+	}
+	err = e.store.DrainBackend(ctx, from.id, to.id)
+	if errors.Is(err, meta.ErrConflict) {
+		return s3err.New(s3err.InvalidArgument, "Backend %s must be active to take what %s holds, and %s must not be what another drains to.", target, name, name)
+	} else if err != nil {
+		return storeError(err)
+	}
+	// A bucket may have been made before no more could be.
+	if err := e.refuseResidents(ctx, from, to); err != nil {
+		return storeError(errors.Join(err, e.store.CancelDrain(ctx, from.id)))
+	}
+	_, err = e.refresh(ctx)
+	return storeError(err)
+}
+
+// CancelDrain makes a draining backend active again. What has moved stays moved.
+// Errors: NoSuchEntity, InvalidArgument.
+func (e *Engine) CancelDrain(ctx context.Context, name string) error {
+	s, err := e.refresh(ctx)
+	if err != nil {
+		return storeError(err)
+	}
+	row, ok := s.named(name)
+	if !ok {
+		return noSuchBackend(name)
+	}
+	err = e.store.CancelDrain(ctx, row.ID)
+	if errors.Is(err, meta.ErrConflict) {
+		return s3err.New(s3err.InvalidArgument, "Backend %s is not draining.", name)
+	} else if err != nil {
+		return storeError(err)
+	}
+	_, err = e.refresh(ctx)
+	return storeError(err)
+}
+
+func noSuchBackend(name string) error {
+	return s3err.New(s3err.NoSuchEntity, "There is no backend %s.", name)
+}
+
+func (e *Engine) knownBackend(s *places, name string) (*place, error) {
+	row, ok := s.named(name)
+	if !ok {
+		return nil, noSuchBackend(name)
+	}
+	p := s.configured[row.ID]
+	if p == nil {
+		return nil, s3err.New(s3err.InvalidArgument, "Backend %s is not configured on this gateway.", name)
+	}
+	return p, nil
+}
+
+// refuseResidents finds the buckets whose demands one backend satisfies and the
+// other does not: their objects may be at the first, whether it is their home or
+// not, and must not come to the other.
+func (e *Engine) refuseResidents(ctx context.Context, from, to *place) error {
+	var names []string
+	count := 0
+	for q := (meta.BucketQuery{Limit: meta.MaxPage}); ; {
+		page, err := e.store.ListBuckets(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, b := range page {
+			q.After = b.Name
+			if (b.Backend == from.id || from.meets(b.Residency)) && !to.meets(b.Residency) {
+				if count++; len(names) < maxNamedBuckets {
+					names = append(names, b.Name)
+				}
+			}
+		}
+		if len(page) < meta.MaxPage {
+			break
+		}
+	}
+	if count == 0 {
+		return nil
+	}
+	list := strings.Join(names, ", ")
+	if more := count - len(names); more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return s3err.New(s3err.InvalidArgument, "Backend %s does not satisfy what these buckets demand of the place of their objects: %s.", to.Name, list)
+}

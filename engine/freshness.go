@@ -1,0 +1,23 @@
+package engine
+
+import "time"
+
+// What the store says is true at once for every request on every gateway:
+// objects, uploads, buckets and which backend a bucket is on are read anew each
+// time. A few things are remembered for a moment. Each change of them is seen by
+// all gateways within
+//
+//   - CredentialTTL: a removed access key or user, whose requests are refused
+//     after it;
+//   - BucketKeysTTL: a bucket's keys, should they be destroyed or renewed;
+//   - BeatInterval: backends that were added, are draining or were retired,
+//     and earlier where a request meets the change.
+//
+// Where a blob is may be remembered for PlaceTTL. A blob that moved leaves its
+// copy for Config.Grace, and a reader that does not find it looks again.
+const (
+	CredentialTTL = 2 * time.Second
+	BucketKeysTTL = time.Minute
+	BeatInterval  = 5 * time.Second
+	PlaceTTL      = time.Minute
+)

@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// epochs holds each backend's marker against the store.
+func (c *check) epochs(ctx context.Context) error {
+	for _, row := range c.s.rows {
+		if row.State == meta.BackendRetired {
+			continue
+		}
+		p, err := c.s.at(row.ID)
+		if err != nil {
+			return err
+		}
+		if _, err := c.e.checkEpoch(ctx, p); errors.Is(err, ErrStoreRolledBack) {
+			c.report(Finding{Kind: "store-rolled-back", Severity: SeverityLost, Backend: p.Name, Detail: err.Error()})
+		} else if err != nil {
+			return fmt.Errorf("backend %s: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// readBackends lists the round's range of every backend.
+func (c *check) readBackends(ctx context.Context) error {
+	for _, row := range c.s.rows {
+		if p := c.s.configured[row.ID]; p != nil {
+			if err := c.readBackend(ctx, p); err != nil {
+				return fmt.Errorf("backend %s: %w", p.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (c *check) readBackend(ctx context.Context, p *place) error {
+	rows, err := c.e.store.ListBackends(ctx) // the epochs move on
+	if err != nil {
+		return err
+	}
+	markers := c.e.markers(rows)
+	for info, err := range p.List(ctx, backends.BlobID(c.low)) {
+		if err != nil {
+			return fmt.Errorf("list: %w", err)
+		}
+		if !c.inRound(meta.BlobID(info.ID)) {
+			return nil
+		}
+		if markers[info.ID] {
+			continue
+		}
+		c.BackendBlobs++
+		if err := c.stored(ctx, p, info); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stored judges one blob that a backend has.
+func (c *check) stored(ctx context.Context, p *place, info backends.Info) error {
+	id := meta.BlobID(info.ID)
+	at := Finding{Backend: p.Name, Blob: info.ID.String()}
+	b := c.blobs[id]
+	switch {
+	case b == nil:
+		if _, err := c.e.store.Blob(ctx, id); err == nil {
+			return nil // reserved since the ledger was read
+		} else if !errors.Is(err, meta.ErrNotFound) {
+			return err
+		}
+		at.Kind, at.Severity = "unknown-blob", SeverityLeak
+		at.Detail = fmt.Sprintf("the backend has %d bytes that the ledger does not know", info.Size)
+		c.report(at)
+	case b.at == p.id:
+		b.present = true
+		if b.state == meta.BlobLive && b.size >= 0 && info.Size != encrypt.SealedSize(b.size) {
+			at.Kind, at.Severity = "blob-size", SeverityLost
+			at.Detail = fmt.Sprintf("the backend has %d bytes instead of %d", info.Size, encrypt.SealedSize(b.size))
+			c.report(at)
+		}
+	case slices.Contains(b.dead, p.id):
+	case c.s.states[b.at].Drain.Target == p.id:
+		c.PendingBlobs++ // copied, and soon to be called moved
+	default:
+		at.Kind, at.Severity = "stray-copy", SeverityLeak
+		at.Detail = fmt.Sprintf("the backend has %d bytes of a blob that the ledger knows at backend %s", info.Size, c.s.states[b.at].Name)
+		c.report(at)
+	}
+	return nil
+}
+
+// judge draws the conclusions of a round.
+func (c *check) judge() {
+	for id, b := range c.blobs {
+		at := Finding{Backend: c.s.states[b.at].Name, Blob: backends.BlobID(id).String()}
+		switch {
+		case b.refs > 0 && b.state != meta.BlobLive:
+			at.Kind, at.Severity, at.Detail = "blob-condemned", SeverityLost, "a blob that is referred to is not live in the ledger"
+		case b.state == meta.BlobLive && !b.present:
+			at.Kind, at.Severity, at.Detail = "blob-missing", SeverityLost, "the backend does not have a live blob"
+		case b.state == meta.BlobLive && b.refs > b.counted:
+			at.Kind, at.Severity = "blob-undercounted", SeverityLost
+			at.Detail = fmt.Sprintf("the ledger counts %d references, there are %d", b.counted, b.refs)
+		case b.state == meta.BlobLive && b.refs < b.counted:
+			at.Kind, at.Severity = "blob-overcounted", SeverityLeak
+			at.Detail = fmt.Sprintf("the ledger counts %d references, there are %d", b.counted, b.refs)
+		default:
+			continue
+		}
+		c.report(at)
+	}
+}

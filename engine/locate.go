@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// maxCachedPlaces is how many blobs' backends are remembered, about 60 bytes
+// each.
+const maxCachedPlaces = 50_000
+
+// read opens a range of a blob, wherever it is. A blob that has been moved since
+// its place was learnt is looked up once more.
+func (e *Engine) read(ctx context.Context, id meta.BlobID, off, n int64) (io.ReadCloser, error) {
+	s := e.registry.now.Load()
+	p := s.only
+	if p == nil {
+		at, err := e.locate(ctx, s, id)
+		if err != nil {
+			return nil, err
+		}
+		p = at
+	}
+	r, err := p.Get(ctx, backends.BlobID(id), off, n)
+	if !errors.Is(err, backends.ErrNotFound) {
+		return r, p.fail(err)
+	}
+	e.blobPlaces.drop(id)
+	if s, again := e.refresh(ctx); again == nil && len(s.configured) > 1 {
+		if q, again := e.locate(ctx, s, id); again == nil && q != p {
+			r, err := q.Get(ctx, backends.BlobID(id), off, n)
+			return r, q.fail(err)
+		}
+	}
+	return nil, p.fail(err)
+}
+
+// locate finds the backend of a blob.
+func (e *Engine) locate(ctx context.Context, s *places, id meta.BlobID) (*place, error) {
+	at, ok := e.blobPlaces.get(id)
+	if !ok {
+		found, err := e.store.BlobBackends(ctx, []meta.BlobID{id})
+		if err != nil {
+			return nil, storeError(err)
+		}
+		if at = found[0]; at != 0 {
+			e.blobPlaces.put(id, at)
+		} else { // condemned since the reader learnt of it, and perhaps still there
+			b, err := e.store.Blob(ctx, id)
+			if errors.Is(err, meta.ErrNotFound) {
+				return nil, backendError(backends.ErrNotFound)
+			} else if err != nil {
+				return nil, storeError(err)
+			}
+			at = b.Backend
+		}
+	}
+	p, err := s.at(at)
+	if err != nil { // perhaps it was registered a moment ago
+		if s, again := e.refresh(ctx); again == nil {
+			return s.at(at)
+		}
+	}
+	return p, err
+}
+
+// foresee learns where many blobs are in few steps, for a reader of all of them.
+func (e *Engine) foresee(ctx context.Context, rows []meta.Part) error {
+	if e.registry.now.Load().only != nil {
+		return nil
+	}
+	var ids []meta.BlobID
+	for i := range rows {
+		for _, id := range rows[i].Blobs {
+			if _, ok := e.blobPlaces.get(id); !ok {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
+		if at != 0 {
+			e.blobPlaces.put(id, at)
+		}
+		return nil
+	})
+}
+
+// eachPlace calls f with each blob's backend, zero where the blob is neither
+// reserved nor live.
+func (e *Engine) eachPlace(ctx context.Context, ids []meta.BlobID, f func(meta.BlobID, meta.BackendID) error) error {
+	for len(ids) > 0 {
+		batch := ids[:min(len(ids), meta.MaxBatch)]
+		ids = ids[len(batch):]
+		at, err := e.store.BlobBackends(ctx, batch)
+		if err != nil {
+			return storeError(err)
+		}
+		for i, id := range batch {
+			if err := f(id, at[i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

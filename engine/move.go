@@ -1,0 +1,303 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Bounds of one step of Move.
+const (
+	moveBytes   = 256 << 20 // sealed bytes; the blob that exceeds them is the last
+	moveBlobs   = 5_000     // moved
+	moveRows    = 50_000    // rows of the ledger looked at
+	moveBuckets = 100       // placed elsewhere by one call of the store
+	// maxStuckErrors blobs that could not be moved are named in an error.
+	maxStuckErrors = 5
+)
+
+// MoveReport is what one step did.
+type MoveReport struct {
+	Skipped bool  `json:"skipped"` // another gateway moves
+	Buckets int   `json:"buckets"` // that have another home now
+	Blobs   int   `json:"moved_blobs"`
+	Bytes   int64 `json:"moved_bytes"` // sealed
+	Stuck   int   `json:"stuck_blobs"` // could not be moved, and why is in the error
+	Retired int   `json:"retired_backends"`
+	More    bool  `json:"more"` // another step has work at once
+}
+
+// Move does one bounded step of draining: for each draining backend it gives the
+// buckets another home, moves blobs in the order of the ledger, and retires the
+// backend once a whole pass over the ledger has met none there. It takes up
+// where the last step ended, on whichever gateway that was. One gateway at a
+// time does it. Concurrent calls wait for one another.
+//
+// Blobs are copied as they are, sealed, under the same id. A blob is at the
+// target before the ledger says so, and the copy that is left is deleted by
+// Collect after that has seen the other.
+func (e *Engine) Move(ctx context.Context) (r MoveReport, err error) {
+	e.moving.Lock()
+	defer e.moving.Unlock()
+	s, err := e.refresh(ctx)
+	if err != nil {
+		return r, fmt.Errorf("read the registered backends: %w", err)
+	}
+	var errs []error
+	for _, row := range s.rows {
+		if row.State != meta.BackendDraining {
+			continue
+		}
+		l, mine, err := e.hold(ctx, moverLease)
+		if err != nil {
+			return r, fmt.Errorf("take the mover's lease: %w", err)
+		}
+		if !mine {
+			r.Skipped = true
+			return r, nil
+		}
+		if err := e.moveFrom(ctx, s, l, row, &r); err != nil {
+			errs = append(errs, fmt.Errorf("drain backend %s: %w", row.Name, err))
+		}
+	}
+	return r, errors.Join(errs...)
+}
+
+// mover moves what one backend holds to another.
+type mover struct {
+	e        *Engine
+	s        *places
+	lease    meta.Lease
+	row      meta.Backend // draining
+	from, to *place
+	d        meta.Drain // progress
+	r        *MoveReport
+	bytes    int64 // in this step
+	blobs    int
+	rows     int
+	stuck    []error
+}
+
+func (e *Engine) moveFrom(ctx context.Context, s *places, l meta.Lease, row meta.Backend, r *MoveReport) error {
+	m := &mover{e: e, s: s, lease: l, row: row, d: row.Drain, r: r}
+	var err error
+	if m.from, err = s.at(row.ID); err != nil {
+		return err
+	}
+	if m.to, err = s.at(row.Drain.Target); err != nil {
+		return err
+	}
+	if err := errors.Join(e.prove(ctx, m.from), e.prove(ctx, m.to)); err != nil {
+		return err
+	}
+	if err := e.releaseUnused(ctx, s); err != nil {
+		return err
+	}
+	if err := e.refuseResidents(ctx, m.from, m.to); err != nil {
+		return err
+	}
+	if err := m.moveBuckets(ctx); err != nil {
+		return err
+	}
+	done, err := m.scan(ctx)
+	if err == nil && done {
+		return errors.Join(m.endPass(ctx), errors.Join(m.stuck...))
+	}
+	m.r.More = m.r.More || err == nil
+	return errors.Join(err, m.note(ctx), errors.Join(m.stuck...))
+}
+
+func (m *mover) moveBuckets(ctx context.Context) error {
+	for {
+		n, err := m.e.store.MoveBuckets(ctx, m.row.ID, m.to.id, moveBuckets)
+		if err != nil {
+			return fmt.Errorf("place buckets elsewhere: %w", err)
+		}
+		if m.r.Buckets += n; n < moveBuckets {
+			return nil
+		}
+	}
+}
+
+// scan moves blobs until the step's bounds are reached or, done, the ledger's
+// end.
+func (m *mover) scan(ctx context.Context) (done bool, err error) {
+	for rows, err := range m.e.ledger(ctx, m.d.After) {
+		if err != nil {
+			return false, err
+		}
+		if err := m.move(ctx, rows); err != nil {
+			return false, err
+		}
+		m.d.After = rows[0].ID
+		if m.rows += len(rows); m.rows >= moveRows || m.blobs >= moveBlobs || m.bytes >= moveBytes {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// move moves one blob if its rows say that it is at the backend. An error ends
+// the step; what ails this blob alone does not.
+func (m *mover) move(ctx context.Context, rows []meta.Blob) error {
+	var live, leaving bool
+	for _, row := range rows {
+		here := row.Backend == m.row.ID
+		m.d.Left = m.d.Left || here
+		live = live || here && row.State == meta.BlobLive
+		leaving = leaving || row.Backend == m.to.id && row.State == meta.BlobDead
+	}
+	if !live || leaving { // leaving: its dead copy at the target has to go first
+		return nil
+	}
+	id := rows[0].ID
+	err := m.moveBlob(ctx, id)
+	if err == nil {
+		return nil
+	}
+	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, meta.ErrConflict} {
+		if errors.Is(err, own) {
+			if m.r.Stuck++; len(m.stuck) < maxStuckErrors {
+				m.stuck = append(m.stuck, fmt.Errorf("blob %v cannot be moved: %w", backends.BlobID(id), err))
+			}
+			return nil
+		}
+	}
+	return fmt.Errorf("move blob %v: %w", backends.BlobID(id), err)
+}
+
+func (m *mover) moveBlob(ctx context.Context, id meta.BlobID) error {
+	n, err := copyBlob(ctx, backends.BlobID(id), m.from, m.to)
+	if err == nil {
+		err = m.e.store.MoveBlob(ctx, id, m.from.id, m.to.id, m.e.now())
+	}
+	if err != nil {
+		at, again := m.e.store.BlobBackends(ctx, []meta.BlobID{id})
+		switch {
+		case again != nil:
+			return errors.Join(err, again)
+		case at[0] == 0: // deleted meanwhile, and never to come back
+			return m.to.Delete(ctx, backends.BlobID(id))
+		case at[0] != m.to.id:
+			return err
+		}
+	}
+	m.e.blobPlaces.drop(id)
+	m.blobs, m.bytes = m.blobs+1, m.bytes+n
+	m.d.Blobs, m.d.Bytes = m.d.Blobs+1, m.d.Bytes+n
+	m.r.Blobs, m.r.Bytes = m.r.Blobs+1, m.r.Bytes+n
+	return nil
+}
+
+// endPass begins another pass, or ends the draining when this one met nothing.
+func (m *mover) endPass(ctx context.Context) error {
+	if !m.d.Left {
+		err := m.e.store.RetireBackend(ctx, m.lease, m.row.ID)
+		if err == nil {
+			return m.retired(ctx)
+		}
+		if !errors.Is(err, meta.ErrNotEmpty) {
+			return ignoreConflict(err)
+		}
+	}
+	m.d.After, m.d.Left = meta.BlobID{}, false
+	// What is left waits for others: for uploads under way, or for the collector.
+	m.r.More = m.r.More || m.blobs > 0
+	return m.note(ctx)
+}
+
+// retired takes the marker of a retired backend away, and lets this process
+// forget it.
+func (m *mover) retired(ctx context.Context) error {
+	m.r.Retired++
+	row, err := m.e.row(ctx, m.row.ID)
+	if err != nil {
+		return err
+	}
+	if err := m.from.Delete(ctx, m.e.marker(row, row.Epoch), m.e.marker(row, row.Epoch-1), m.e.marker(row, row.Epoch+1)); err != nil {
+		return fmt.Errorf("delete its marker: %w", err)
+	}
+	_, err = m.e.refresh(ctx)
+	return err
+}
+
+// note records progress, even at the end of the process.
+func (m *mover) note(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	return ignoreConflict(m.e.store.NoteDrain(ctx, m.lease, m.row.ID, m.d))
+}
+
+// ignoreConflict passes over the end of this mover's turn: another has the lease
+// now, or the draining was cancelled or got another target.
+func ignoreConflict(err error) error {
+	if errors.Is(err, meta.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// errOtherBytes: the target has other bytes under a blob's id.
+var errOtherBytes = errors.New("the target has another blob of this name")
+
+// copyBlob copies sealed bytes under the same id and returns how many. A copy
+// that is there already, from a step that was cut short, is compared.
+func copyBlob(ctx context.Context, id backends.BlobID, from, to *place) (int64, error) {
+	info, err := from.Stat(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
+	}
+	body, err := from.Get(ctx, id, 0, info.Size)
+	if err != nil {
+		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
+	}
+	err = to.Put(ctx, id, body, info.Size)
+	closed := body.Close()
+	switch {
+	case errors.Is(err, backends.ErrExists):
+		return info.Size, compareBlob(ctx, id, info.Size, from, to)
+	case err != nil:
+		return 0, fmt.Errorf("copy from backend %s to %s: %w", from.Name, to.Name, err)
+	}
+	return info.Size, closed
+}
+
+// compareBlob fails with errOtherBytes where two backends hold different bytes.
+func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *place) (err error) {
+	info, err := to.Stat(ctx, id)
+	if err != nil {
+		return fmt.Errorf("backend %s: %w", to.Name, err)
+	}
+	if info.Size != size {
+		return errOtherBytes
+	}
+	var open [2]io.ReadCloser
+	for i, p := range []*place{from, to} {
+		if open[i], err = p.Get(ctx, id, 0, size); err != nil {
+			return fmt.Errorf("backend %s: %w", p.Name, err)
+		}
+		defer func() { err = errors.Join(err, open[i].Close()) }()
+	}
+	a, b := segmentPool.Get().(*segment), segmentPool.Get().(*segment)
+	defer segmentPool.Put(a)
+	defer segmentPool.Put(b)
+	for left := size; left > 0; {
+		n := min(left, int64(len(a.data)))
+		if _, err := io.ReadFull(open[0], a.data[:n]); err != nil {
+			return fmt.Errorf("backend %s: %w", from.Name, err)
+		}
+		if _, err := io.ReadFull(open[1], b.data[:n]); err != nil {
+			return fmt.Errorf("backend %s: %w", to.Name, err)
+		}
+		if !bytes.Equal(a.data[:n], b.data[:n]) {
+			return errOtherBytes
+		}
+		left -= n
+	}
+	return nil
+}

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// CreateBucket makes a bucket with a seed of its own, on a backend that
+// satisfies what its owner demands and what its LocationConstraint does: where
+// that names a configured backend, region or jurisdiction, it is a demand that
+// stays with the bucket. Errors: InvalidBucketName, InvalidLocationConstraint,
+// AccessDenied where the owner's demand cannot be met, BucketAlreadyOwnedByYou,
+// BucketAlreadyExists.
+func (e *Engine) CreateBucket(ctx context.Context, name, constraint string, owner meta.ID) (meta.Bucket, error) {
+	if err := checkBucketName(name); err != nil {
+		return meta.Bucket{}, err
+	}
+	b := meta.Bucket{ID: meta.NewID(), Name: name, Owner: owner, Region: constraint, Created: e.now()}
+	own, err := e.demands(ctx, &b)
+	if err != nil {
+		return meta.Bucket{}, err
+	}
+	seed := encrypt.NewSeed()
+	const generation = 1
+	wrapped, err := e.provider.Wrap(ctx, e.bucketContext(b.ID, generation), seed[:])
+	if err != nil {
+		return meta.Bucket{}, internal("wrap a bucket seed", err)
+	}
+	s := e.registry.now.Load()
+	for try := 1; ; try++ {
+		if b.Backend, err = e.pick(s, &b, own); err == nil {
+			err = e.store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped})
+			if !errors.Is(err, meta.ErrConflict) {
+				return e.created(ctx, b, err)
+			}
+		}
+		if try == maxPlaceTries {
+			return meta.Bucket{}, storeError(err)
+		}
+		if s, err = e.refresh(ctx); err != nil {
+			return meta.Bucket{}, storeError(err)
+		}
+	}
+}
+
+// created says what became of a new bucket.
+func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bucket, error) {
+	unknown := errors.Is(err, meta.ErrUnknown)
+	if !unknown && !errors.Is(err, meta.ErrExists) {
+		return b, storeError(err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	now, again := e.store.Bucket(ctx, b.Name)
+	switch {
+	case again == nil && now.ID == b.ID:
+		return b, nil
+	case unknown && again != nil: // absent now, which is no proof that it stays so
+		return meta.Bucket{}, storeError(errors.Join(err, again))
+	case again == nil && now.Owner == b.Owner:
+		return now, s3err.New(s3err.BucketAlreadyOwnedByYou, "").With("BucketName", b.Name)
+	}
+	return meta.Bucket{}, s3err.New(s3err.BucketAlreadyExists, "").With("BucketName", b.Name)
+}
+
+// demands fills in the bucket's residency and returns that of its owner.
+func (e *Engine) demands(ctx context.Context, b *meta.Bucket) (own string, err error) {
+	u, err := e.store.User(ctx, b.Owner)
+	if errors.Is(err, meta.ErrNotFound) {
+		return "", s3err.InvalidAccessKeyID // removed since the request was signed
+	} else if err != nil {
+		return "", storeError(err)
+	}
+	if u.Residency != "" {
+		b.Residency = append(b.Residency, u.Residency)
+	}
+	switch {
+	case b.Region == "" || b.Region == e.region:
+	case e.HasPlace(b.Region):
+		if b.Region != u.Residency {
+			b.Residency = append(b.Residency, b.Region)
+		}
+	case e.placed():
+		return "", invalidLocation(b.Region, "")
+	}
+	return u.Residency, nil
+}
+
+func invalidLocation(constraint, message string) error {
+	return s3err.New(s3err.InvalidLocationConstraint, "%s", message).With("LocationConstraint", constraint)
+}
+
+// HasPlace reports whether a LocationConstraint or residency is the name, region
+// or jurisdiction of a configured backend.
+func (e *Engine) HasPlace(demand string) bool {
+	return slices.ContainsFunc(e.backends, func(b Backend) bool { return b.satisfies(demand) })
+}
+
+// placed reports whether the configuration says anything of where bytes are.
+func (e *Engine) placed() bool {
+	return len(e.backends) > 1 || slices.ContainsFunc(e.backends, func(b Backend) bool { return b.Region != "" || b.Jurisdiction != "" })
+}
+
+// pick chooses the backend of a new bucket: the default if it satisfies what is
+// demanded, else the first by id that does.
+func (e *Engine) pick(s *places, b *meta.Bucket, own string) (meta.BackendID, error) {
+	var found *place
+	meets := own == "" // somebody meets the owner's demand alone
+	for _, p := range s.active() {
+		meets = meets || p.satisfies(own)
+		if p.meets(b.Residency) && (found == nil || p.Name == e.fallback) {
+			found = p
+		}
+	}
+	switch {
+	case found != nil:
+		return found.id, nil
+	case !meets:
+		return 0, s3err.New(s3err.AccessDenied, "Your account keeps its data at %q, and no backend there takes new buckets.", own)
+	case len(b.Residency) == 0:
+		return 0, s3err.Wrap(s3err.ServiceUnavailable, errors.New("no configured backend is active"))
+	}
+	return 0, invalidLocation(b.Region, "No backend that takes new buckets satisfies the location constraint and what your account demands.")
+}

@@ -1,0 +1,226 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+const (
+	// proveTimeout bounds the look at one backend's marker.
+	proveTimeout = 10 * time.Second
+	// maxRegisterTries is how often registering starts over because another
+	// gateway registered one, or a collector moved an epoch on.
+	maxRegisterTries = 2 * meta.MaxBackends
+)
+
+// checkBackends refuses a configuration that cannot be meant.
+func checkBackends(c *Config) error {
+	if len(c.Backends) == 0 && !c.ReadOnly {
+		return errors.New("no backend is configured")
+	}
+	seen := make(map[string]bool)
+	for _, b := range c.Backends {
+		switch {
+		case b.Name == "" || len(b.Name) > meta.MaxPlaceName || len(b.Region) > meta.MaxPlaceName || len(b.Jurisdiction) > meta.MaxPlaceName:
+			return fmt.Errorf("backend %q: a name, region or jurisdiction has at most %d bytes, and a name at least one", b.Name, meta.MaxPlaceName)
+		case seen[b.Name]:
+			return fmt.Errorf("backend %q is configured twice", b.Name)
+		}
+		seen[b.Name] = true
+	}
+	if c.Default == "" && len(c.Backends) == 1 {
+		c.Default = c.Backends[0].Name
+	}
+	if !seen[c.Default] && len(c.Backends) > 0 {
+		return fmt.Errorf("the default backend %q is not configured", c.Default)
+	}
+	return nil
+}
+
+// reconcile brings the store's backends and the configured ones together: new
+// ones are registered, and none that still holds something may be missing.
+func (e *Engine) reconcile(ctx context.Context) error {
+	for range maxRegisterTries {
+		s, err := e.refresh(ctx)
+		if err != nil {
+			return fmt.Errorf("read the registered backends: %w", err)
+		}
+		if err := e.refuseMissing(s); err != nil {
+			return err
+		}
+		b := e.unregistered(s)
+		if b == nil {
+			return nil
+		}
+		if err := e.register(ctx, s, b); err != nil {
+			return fmt.Errorf("register the new backend %s: %w", b.Name, err)
+		}
+	}
+	return errors.New("the registered backends change all the time")
+}
+
+func (e *Engine) unregistered(s *places) *Backend {
+	for i := range e.backends {
+		if _, ok := s.named(e.backends[i].Name); !ok {
+			return &e.backends[i]
+		}
+	}
+	return nil
+}
+
+// refuseMissing finds a backend that holds something and is not configured.
+func (e *Engine) refuseMissing(s *places) error {
+	for _, row := range s.rows {
+		if row.State == meta.BackendRetired || e.configuredAs(row.Name) != nil {
+			continue
+		}
+		if len(s.rows) == 1 && len(e.backends) == 1 {
+			return fmt.Errorf("the store knows this deployment's only backend as %q, and the configuration calls one %q: if it is the same storage, call it %q in the configuration; if it is to be another one, configure both and drain %q",
+				row.Name, e.backends[0].Name, row.Name, row.Name)
+		}
+		return fmt.Errorf("backend %q is %s and may hold objects, but is not configured: configure it, or drain it and wait until it is retired before it is taken out of the configuration", row.Name, stateName(row.State))
+	}
+	return nil
+}
+
+func stateName(s meta.BackendState) string {
+	switch s {
+	case meta.BackendActive:
+		return "active"
+	case meta.BackendDraining:
+		return "draining"
+	case meta.BackendRetired:
+		return "retired"
+	}
+	return "unknown"
+}
+
+// register adds a backend to the store. Its marker goes first: a row without one
+// would look like a store that was rolled back. Another gateway may be
+// registering as well; then the caller looks again.
+func (e *Engine) register(ctx context.Context, s *places, b *Backend) error {
+	row := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: e.now(), Epoch: 1}
+	for _, other := range s.rows {
+		row.ID = max(row.ID, other.ID+1)
+	}
+	if err := e.refuseForeign(ctx, b, row); err != nil {
+		return err
+	}
+	if err := e.putMarker(ctx, b, row, row.Epoch); err != nil {
+		return fmt.Errorf("write its marker: %w", err)
+	}
+	// Again: of two gateways that register one storage under two names, the later
+	// to be added sees the marker of the earlier.
+	if err := e.refuseForeign(ctx, b, row); err != nil {
+		return errors.Join(err, b.Delete(ctx, e.marker(row, row.Epoch)))
+	}
+	err := e.store.AddBackend(ctx, row)
+	switch {
+	case errors.Is(err, meta.ErrUnknown):
+		return nil // the caller looks what became of it
+	case errors.Is(err, meta.ErrExists):
+		now, err := e.row(ctx, row.ID)
+		if err != nil || now.Name == row.Name {
+			return err // nil: another gateway registered it, with the same marker
+		}
+		return b.Delete(ctx, e.marker(row, row.Epoch))
+	case err != nil:
+		return errors.Join(err, b.Delete(ctx, e.marker(row, row.Epoch)))
+	}
+	e.log.Info("a backend was registered", "backend", row.Name, "id", row.ID)
+	return nil
+}
+
+// refuseForeign fails with ErrWrongBackend where a storage holds the marker of
+// another backend: draining one of two names of a storage would delete what the
+// other holds. A collector may move an epoch on while it looks.
+func (e *Engine) refuseForeign(ctx context.Context, at backends.Backend, self meta.Backend) error {
+	seen := make(map[meta.BackendID]int64)
+	for range maxRegisterTries {
+		rows, err := e.store.ListBackends(ctx)
+		if err != nil {
+			return err
+		}
+		same := true
+		for _, row := range rows {
+			if row.ID == self.ID && row.Name == self.Name || row.State == meta.BackendRetired || seen[row.ID] == row.Epoch {
+				continue
+			}
+			same, seen[row.ID] = false, row.Epoch
+			for _, epoch := range []int64{row.Epoch, row.Epoch + 1} {
+				found, err := holds(ctx, at, e.marker(row, epoch))
+				if err != nil {
+					return err
+				}
+				if found {
+					return fmt.Errorf("%w: it is that of %s", ErrWrongBackend, row.Name)
+				}
+			}
+		}
+		if same {
+			return nil
+		}
+	}
+	return errors.New("the backends' epochs change all the time")
+}
+
+// prove sees to it that the configured name leads to the storage that the store
+// means, before anything is written there.
+func (e *Engine) prove(ctx context.Context, p *place) error {
+	if p.proved.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
+	defer cancel()
+	row, err := e.checkEpoch(ctx, p)
+	if errors.Is(err, ErrStoreRolledBack) {
+		if foreign := e.refuseForeign(ctx, p.Backend, row); foreign != nil {
+			err = foreign
+		}
+	}
+	if err == nil {
+		p.proved.Store(true)
+		return nil
+	}
+	return fmt.Errorf("backend %s: %w", p.Name, err)
+}
+
+// proveAll proves every backend at start. One that is out of reach is left for
+// later, and nothing is written there until then.
+func (e *Engine) proveAll(ctx context.Context) error {
+	for _, p := range e.registry.now.Load().configured {
+		err := e.prove(ctx, p)
+		switch {
+		case err == nil:
+		case errors.Is(err, backends.ErrUnavailable), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+			p.noted = err.Error()
+			e.log.Warn("a backend cannot be reached; writes to it are refused until it can", "error", err)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// proveLate tries again what Open left. A failure is logged when it is new.
+func (e *Engine) proveLate(ctx context.Context, s *places) {
+	for _, p := range s.configured {
+		if p.proved.Load() {
+			continue
+		}
+		err := e.prove(ctx, p)
+		switch {
+		case err == nil:
+			e.log.Info("the backend is in use", "backend", p.Name)
+			p.noted = ""
+		case err.Error() != p.noted:
+			p.noted = err.Error()
+			e.log.Warn("a backend cannot be used; writes to it are refused", "error", err)
+		}
+	}
+}

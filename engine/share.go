@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// errElsewhere ends the look at a body's blobs.
+var errElsewhere = errors.New("a blob is where the bucket's demands are not met")
+
+// mayShare reports whether blobs may become part of an object of the bucket
+// where they are.
+//
+// The backends are read anew, and where one drains, its target has to satisfy
+// the bucket too. Together with the mover, which looks at all buckets after a
+// draining has begun and moves nothing while one demands what the target is not,
+// no order of events brings a bucket's bytes where they must not be.
+func (e *Engine) mayShare(ctx context.Context, b *meta.Bucket, ids []meta.BlobID) (bool, error) {
+	if len(b.Residency) == 0 || len(ids) == 0 {
+		return true, nil
+	}
+	s, err := e.refresh(ctx)
+	if err != nil {
+		return false, storeError(err)
+	}
+	if s.only != nil {
+		return s.only.meets(b.Residency), nil
+	}
+	err = e.eachPlace(ctx, ids, func(_ meta.BlobID, at meta.BackendID) error {
+		if at == 0 {
+			return meta.ErrBodyGone
+		}
+		for id := at; id != 0; id = s.states[id].Drain.Target {
+			if p := s.configured[id]; p == nil || !p.meets(b.Residency) {
+				return errElsewhere
+			}
+		}
+		return nil
+	})
+	if errors.Is(err, errElsewhere) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// mayShareAll is mayShare for all blobs of an object.
+func (e *Engine) mayShareAll(ctx context.Context, b *meta.Bucket, m *encrypt.Manifest) (bool, error) {
+	if len(b.Residency) == 0 {
+		return true, nil
+	}
+	ids, err := e.blobsOf(ctx, m)
+	if err != nil {
+		return false, err
+	}
+	return e.mayShare(ctx, b, ids)
+}
+
+// blobsOf lists the blobs of an object.
+func (e *Engine) blobsOf(ctx context.Context, m *encrypt.Manifest) (ids []meta.BlobID, err error) {
+	for i := range m.Extents {
+		ids = append(ids, m.Extents[i].Blob)
+	}
+	if m.Parts == nil {
+		return ids, nil
+	}
+	for group := range m.Parts.Groups {
+		rows, err := e.partGroup(ctx, m.Parts, group)
+		if err != nil {
+			return nil, err
+		}
+		for i := range rows {
+			ids = append(ids, rows[i].Blobs...)
+		}
+	}
+	return ids, nil
+}

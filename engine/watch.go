@@ -1,0 +1,58 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// abandonAfter is how long a holder's beat stands still before its reservations
+// are condemned and its leases taken. A gateway that was only paused finds its
+// commit refused and its client tries again.
+const abandonAfter = time.Minute
+
+// holderWatch remembers since when each holder's beat has stood still, by this
+// process's monotonic clock.
+type holderWatch struct {
+	mu   sync.Mutex
+	seen map[meta.ID]beatSince
+}
+
+type beatSince struct {
+	beat  int64
+	since time.Duration
+}
+
+// look takes note of all beats and returns the holders, other than this process,
+// that show no sign of life.
+func (e *Engine) look(ctx context.Context) (gone []meta.Holder, known map[meta.ID]bool, err error) {
+	holders, err := e.store.Holders(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	w := &e.watch
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	now := e.elapsed()
+	seen := make(map[meta.ID]beatSince, len(holders))
+	known = make(map[meta.ID]bool, len(holders))
+	for _, h := range holders {
+		if h.ID == e.holder {
+			continue
+		}
+		s, ok := w.seen[h.ID]
+		if !ok || s.beat != h.Beat {
+			s = beatSince{h.Beat, now}
+		}
+		seen[h.ID] = s
+		if e.sole || now-s.since >= abandonAfter {
+			gone = append(gone, h)
+			continue
+		}
+		known[h.ID] = true
+	}
+	w.seen = seen
+	return gone, known, nil
+}
