@@ -292,7 +292,7 @@ func TestListGoesOn(t *testing.T) {
 			want = append(want, mustPut(t, g, "x"))
 		}
 		slices.SortFunc(want, backends.BlobID.Compare)
-		for _, n := range []int{1, 2, 3, 10, 11, 30} { // thrice at the first, twice later: never MaxAttempts at one place
+		for _, n := range []int{1, 2, 3, 10, 11, 15, 20, 25, 30, 35, 40, 45} { // never MaxAttempts at one place, and more than BreakerFailures
 			plan.Add(faults.Rule{Op: faults.OpNext, N: n, Err: backends.ErrUnavailable})
 		}
 		plan.Add(faults.Rule{Op: faults.OpList, When: faults.After, N: 1, Err: backends.ErrThrottled})
@@ -304,8 +304,8 @@ func TestListGoesOn(t *testing.T) {
 			got = append(got, info.ID)
 			time.Sleep(time.Hour) // the caller's time is its own
 		}
-		if !slices.Equal(got, want) {
-			t.Errorf("%d blobs, want %d", len(got), len(want))
+		if !slices.Equal(got, want) || g.Stats().Breaker != Closed {
+			t.Errorf("%d blobs, want %d; the breaker is %v", len(got), len(want), g.Stats().Breaker)
 		}
 		plan.Add(faults.Rule{Op: faults.OpNext, Err: backends.ErrUnavailable})
 		var last error

@@ -203,6 +203,39 @@ func TestBreakerOpensAndFailsFast(t *testing.T) {
 	})
 }
 
+// Bodies that all break at once say that the backend is away before anybody asks
+// for the rest.
+func TestBodiesOpenTheBreaker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFlaky(false, false)
+		g := New(f, Options{})
+		id := mustPut(t, g, "body")
+		before := f.calls.Load()
+		var readers []io.ReadCloser
+		for range BreakerFailures {
+			rc, err := g.Get(t.Context(), id, 0, -1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			readers = append(readers, rc)
+		}
+		f.away.Store(true)
+		for _, rc := range readers {
+			go func() {
+				defer rc.Close()
+				if _, err := io.ReadAll(rc); !errors.Is(err, backends.ErrUnavailable) {
+					t.Errorf("a body from a backend that is away: %v", err)
+				}
+			}()
+		}
+		time.Sleep(time.Minute)
+		asked := f.calls.Load() - before - 2*BreakerFailures // beyond the Gets and the Reads that broke
+		if asked > 0 || g.Stats().Breaker != Open {
+			t.Errorf("the breaker is %v, and the backend was asked %d more times", g.Stats().Breaker, asked)
+		}
+	})
+}
+
 // A probe that its caller calls off says nothing, and does not block the next.
 func TestProbeCalledOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
