@@ -5,6 +5,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
@@ -31,12 +32,13 @@ type client struct {
 	http                 *http.Client
 }
 
-func newClient(base, access, secret string) *client {
+// newClient talks to the server at base. config is for https and may be nil.
+func newClient(base, access, secret string, config *tls.Config) *client {
 	return &client{base: base, access: access, secret: secret, http: &http.Client{
 		Timeout: requestTimeout,
 		Transport: &http.Transport{
 			MaxIdleConns: maxClients, MaxIdleConnsPerHost: maxClients,
-			DisableCompression: true,
+			DisableCompression: true, TLSClientConfig: config,
 		},
 	}}
 }

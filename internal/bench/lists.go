@@ -35,25 +35,29 @@ const (
 	listTurn = 500 * time.Millisecond
 )
 
-// listGroup is listings of buckets that were filled beforehand.
-func (b *bench) listGroup() group {
-	rows := []work{
+// lists is listings of buckets that were filled beforehand.
+func (b *bench) lists() group {
+	rows := append(listRows(), work{row{name: pageRow, unit: milliseconds, clients: 1}, pageLanes})
+	return group{listsGroup, [2]string{ours, rival}, rows, b.startLists}
+}
+
+// listRows is listings of the bucket that every server of a group has.
+func listRows() []work {
+	return []work{
 		{row{name: listWholeRow, unit: milliseconds, clients: 1, rounds: listRounds, turn: listTurn}, each(func(c *client) request {
 			return func(ctx context.Context, _ int64) error { return c.listWhole(ctx, someBucket, someKeys) }
 		})},
 		{row{name: listDelimiterRow, unit: milliseconds, clients: 1, turn: listTurn}, each(func(c *client) request {
 			return func(ctx context.Context, _ int64) error { return c.listPrefixes(ctx, someBucket) }
 		})},
-		{row{name: pageRow, unit: milliseconds, clients: 1}, pageLanes},
 	}
-	return group{rows, b.startLists}
 }
 
 // pageLanes compare the gateway with itself.
-func pageLanes(servers []*server) (lanes []lane) {
+func pageLanes(list []*server) (lanes []lane) {
 	for _, l := range []struct{ name, bucket string }{{manyLane, manyBucket}, {fewLane, fewBucket}} {
-		s := servers[0]
-		lanes = append(lanes, lane{name: l.name, process: s.process, do: func(ctx context.Context, _ int64) error {
+		s := list[0]
+		lanes = append(lanes, lane{name: l.name, process: s.Process, do: func(ctx context.Context, _ int64) error {
 			return s.listPrefixes(ctx, l.bucket)
 		}})
 	}
@@ -61,10 +65,10 @@ func pageLanes(servers []*server) (lanes []lane) {
 }
 
 // startLists starts both servers over buckets that are full.
-func (b *bench) startLists(ctx context.Context) ([]*server, error) {
-	return b.startPair(ctx, "lists", func(gateway, folder string) error {
+func (b *bench) startLists(ctx context.Context, dir string) ([]*server, error) {
+	return b.startPair(ctx, dir, func(gateway, folder string) error {
 		progress("loading %d keys into %s", fewKeys+someKeys+b.keys, ours)
-		if err := load(ctx, gateway, b.keys); err != nil {
+		if err := loadThree(ctx, gateway, b.keys); err != nil {
 			return fmt.Errorf("load %s: %w", ours, err)
 		}
 		progress("loading %d keys into %s", someKeys, rival)

@@ -13,9 +13,10 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/backends/fs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 )
 
@@ -29,6 +30,10 @@ const loaders = 128
 // loadTimeout bounds the filling of one bucket.
 const loadTimeout = 5 * time.Minute
 
+// localBackend is what the gateway calls the folder that it keeps blobs in when
+// no backend is configured.
+const localBackend = "local"
+
 // emptyETag is the MD5 of nothing.
 const emptyETag = "d41d8cd98f00b204e9800998ecf8427e"
 
@@ -38,22 +43,24 @@ func listKey(i, n int) string {
 	return fmt.Sprintf("p%03d/k%07d", i/per, i)
 }
 
-// load makes a data folder for the gateway with three buckets of empty objects,
-// the largest of which holds many.
+// filled is a bucket of empty objects.
+type filled struct {
+	name string
+	keys int
+}
+
+// loadThree makes a data folder for the gateway with three buckets of empty
+// objects, the largest of which holds many.
 //
 // The two smaller ones go through the engine, so every row is sealed as a
 // client's PUT would leave it; only HTTP is left out. The largest would take
-// minutes of waiting for the disk. Its rows are copies of one, which has their
+// minutes of waiting for the disk. Its rows are copies of one, which have its
 // size but cannot be opened under another name. A page by delimiter opens none.
-func load(ctx context.Context, dir string, many int) (err error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
+func loadThree(ctx context.Context, dir string, many int) (err error) {
+	if err := loadSQLite(ctx, dir, filled{fewBucket, fewKeys}, filled{someBucket, someKeys}, filled{manyBucket, 1}); err != nil {
 		return err
 	}
-	path := filepath.Join(dir, "meta.db")
-	if err := loadSealed(ctx, dir, path); err != nil {
-		return err
-	}
-	db, err := sql.Open("sqlite", path)
+	db, err := sql.Open("sqlite", sqliteFile(dir))
 	if err != nil {
 		return err
 	}
@@ -75,28 +82,45 @@ const copyRows = `WITH RECURSIVE
 		owner, size, modified, generation, body_kind, body_id, list_record, wrapped_key, manifest
 	FROM n, one`
 
-func loadSealed(ctx context.Context, dir, path string) (err error) {
+func sqliteFile(dir string) string { return filepath.Join(dir, "meta.db") }
+
+// loadSQLite makes a data folder with a SQLite store that holds the buckets.
+func loadSQLite(ctx context.Context, dir string, buckets ...filled) error {
+	return load(ctx, dir, buckets, func() (meta.Store, error) {
+		return sqlite.Open(sqliteFile(dir), sqlite.Options{})
+	})
+}
+
+// load makes a data folder, and the buckets in the store.
+func load(ctx context.Context, dir string, buckets []filled, open func() (meta.Store, error)) (err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return err
+	}
 	keys, err := keyring.Create(filepath.Join(dir, "keyring"), nil)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, keys.Close()) }()
-	store, err := sqlite.Open(path, sqlite.Options{})
+	store, err := open()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	// An empty body has no blob, so no backend is ever asked to keep one.
-	e, err := engine.Open(ctx, engine.Config{Store: store, Backend: mem.New(), Keys: keys, Sole: true})
+	// An empty body has no blob, so all that the backend keeps is its marker.
+	blobs, err := fs.Open(filepath.Join(dir, "blobs"), fs.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, blobs.Close()) }()
+	e, err := engine.Open(ctx, engine.Config{
+		Store: store, Backends: []engine.Backend{{Name: localBackend, Backend: blobs}}, Keys: keys, Sole: true,
+	})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	for _, b := range []struct {
-		name string
-		n    int
-	}{{fewBucket, fewKeys}, {someBucket, someKeys}, {manyBucket, 1}} {
-		if err := loadBucket(ctx, e, b.name, b.n); err != nil {
+	for _, b := range buckets {
+		if err := loadBucket(ctx, e, b.name, b.keys); err != nil {
 			return fmt.Errorf("load bucket %s: %w", b.name, err)
 		}
 	}

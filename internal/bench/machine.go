@@ -9,31 +9,33 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
 // machine is where and when a run was, and of what.
 type machine struct {
-	Date, CPU, Kernel, Go, Gateway, Rival string
-	Cores                                 int
-	Load                                  string // of the minute before the run
-	Rounds                                int
-	Turn                                  string
-	Keys                                  int
+	Date, CPU, Kernel, Go, Gateway, Rival, Postgres string
+	Cores                                           int
+	Load                                            string // of the minute before the run
+	Rounds                                          int
+	Turn                                            string
+	Keys                                            int
 }
 
 func describeMachine(b *bench) machine {
 	return machine{
 		Date: time.Now().UTC().Format("2006-01-02 15:04 MST"), CPU: cpuModel(), Cores: runtime.NumCPU(),
 		Kernel: firstField("/proc/sys/kernel/osrelease"), Load: firstField("/proc/loadavg"),
-		Go: runtime.Version(), Gateway: revision(b.gateway), Rival: rivalVersion,
+		Go: runtime.Version(), Gateway: revision(b.gateway), Rival: servers.Versitygw.Version, Postgres: servers.Postgres15,
 		Rounds: b.rounds, Turn: b.turn.String(), Keys: b.keys,
 	}
 }
 
 // String is a paragraph for the report.
 func (m machine) String() string {
-	return fmt.Sprintf("%s, %d × %s, Linux %s, %s, gateway %s, %s %s. Medians of %d rounds with turns of %s; few keys are %d, many %d. Load average at the start: %s.",
-		m.Date, m.Cores, m.CPU, m.Kernel, m.Go, m.Gateway, rival, m.Rival, m.Rounds, m.Turn, fewKeys, m.Keys, m.Load)
+	return fmt.Sprintf("%s, %d × %s, Linux %s, %s, gateway %s, %s %s, PostgreSQL %s. Medians of %d rounds with turns of %s; few keys are %d, many %d. Load average at the start: %s.",
+		m.Date, m.Cores, m.CPU, m.Kernel, m.Go, m.Gateway, rival, m.Rival, m.Postgres, m.Rounds, m.Turn, fewKeys, m.Keys, m.Load)
 }
 
 func cpuModel() string {

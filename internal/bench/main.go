@@ -8,14 +8,16 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
 const (
@@ -23,7 +25,7 @@ const (
 	defaultTurn     = time.Second
 	quickRounds     = 2
 	quickTurn       = 300 * time.Millisecond
-	defaultDeadline = 15 * time.Minute
+	defaultDeadline = 30 * time.Minute
 	manyKeys        = 1_000_000
 	someKeys        = 100_000
 	fewKeys         = 10_000
@@ -32,6 +34,7 @@ const (
 // options are what the flags say.
 type options struct {
 	only     *regexp.Regexp
+	named    []string // groups
 	rounds   int
 	turn     time.Duration // of one lane in one round
 	keys     int           // of the largest bucket
@@ -44,6 +47,7 @@ type options struct {
 func parseFlags() (options, error) {
 	o := options{rounds: defaultRounds, turn: defaultTurn, keys: manyKeys}
 	only := flag.String("only", "", "measure only the rows whose names match this `regexp`")
+	named := flag.String("groups", strings.Join(groupNames, ","), "measure only these `groups`")
 	quick := flag.Bool("quick", false, "short turns and a tenth of the keys: to see that it runs")
 	flag.IntVar(&o.rounds, "rounds", 0, "rounds of which the median is taken (default 5)")
 	flag.StringVar(&o.dir, "dir", "", "folder on the `disk` to measure, with 8 GiB free (default .tools)")
@@ -51,6 +55,12 @@ func parseFlags() (options, error) {
 	flag.BoolVar(&o.write, "write", false, "also put the tables into docs/performance.md")
 	flag.DurationVar(&o.deadline, "deadline", defaultDeadline, "give up after this long")
 	flag.Parse()
+	for name := range strings.SplitSeq(*named, ",") {
+		if !slices.Contains(groupNames, name) {
+			return o, fmt.Errorf("-groups: there is no group %q; there are %s", name, strings.Join(groupNames, ", "))
+		}
+		o.named = append(o.named, name)
+	}
 	if *quick {
 		o.turn, o.keys = quickTurn, manyKeys/10
 	}
@@ -59,8 +69,8 @@ func parseFlags() (options, error) {
 		return o, fmt.Errorf("unexpected argument %q", flag.Arg(0))
 	case o.rounds < 0:
 		return o, errors.New("there cannot be fewer than no rounds")
-	case o.write && (*quick || *only != ""):
-		return o, errors.New("-write is for whole runs, without -quick and -only")
+	case o.write && (*quick || *only != "" || len(o.named) < len(groupNames)):
+		return o, errors.New("-write is for whole runs, without -quick, -only and -groups")
 	case o.rounds == 0 && *quick:
 		o.rounds = quickRounds
 	case o.rounds == 0:
@@ -95,13 +105,12 @@ func main() {
 // run measures everything that is asked for and reports it. All it makes lies
 // in one temporary folder, which is gone when it returns.
 func run(ctx context.Context, o options) (err error) {
-	root, err := moduleRoot(ctx)
+	root, err := servers.Repository()
 	if err != nil {
 		return err
 	}
-	tools := filepath.Join(root, ".tools")
 	if o.dir == "" {
-		o.dir = tools
+		o.dir = filepath.Join(root, ".tools")
 	}
 	if err := os.MkdirAll(o.dir, 0o755); err != nil {
 		return err
@@ -111,11 +120,12 @@ func run(ctx context.Context, o options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	b := &bench{options: o, dir: dir}
-	if err := os.Mkdir(filepath.Join(dir, diskFolder), 0o755); err != nil {
+	// PostgreSQL, which may run as a user of its own, has to pass through.
+	if err := errors.Join(os.Chmod(dir, 0o711), os.Mkdir(filepath.Join(dir, diskFolder), 0o755)); err != nil {
 		return err
 	}
-	if err := b.programs(ctx, root, filepath.Join(tools, "bin")); err != nil {
+	b := &bench{options: o, dir: dir}
+	if err := b.programs(ctx, root); err != nil {
 		return err
 	}
 	rep := report{Machine: describeMachine(b)}
@@ -127,18 +137,10 @@ func run(ctx context.Context, o options) (err error) {
 		rep.Results = append(rep.Results, results...)
 	}
 	if len(rep.Results) == 0 {
-		return errors.New("no row has a name that matches -only")
+		return errors.New("no row of these groups has a name that matches -only")
 	}
 	rep.judge()
 	return rep.publish(o, filepath.Join(root, "docs", "performance.md"))
-}
-
-func moduleRoot(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
-	if err != nil {
-		return "", fmt.Errorf("find the module's folder: %w", err)
-	}
-	return strings.TrimSpace(string(out)), nil
 }
 
 // progress goes to standard error, so that standard output holds the report only.

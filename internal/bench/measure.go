@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
 // warmup is how much of a turn each lane runs before anything counts.
@@ -36,14 +38,19 @@ type request func(ctx context.Context, n int64) error
 // lane does a row's work in one place.
 type lane struct {
 	name    string
-	process *process // nil: nobody's processor time and memory count
+	process *servers.Process // nil: nobody's processor time and memory count
 	do      request
+	// turn does a whole turn in place of do, where another program has the
+	// clients. It returns how many requests there were, and how many a second.
+	turn func(ctx context.Context, d time.Duration) (n int64, rate float64, err error)
 	// tidy undoes what a turn wrote. May be nil.
 	tidy func(ctx context.Context) error
 }
 
 // result is what was measured of one row.
 type result struct {
+	Group   string
+	Pair    [2]string // names of the lanes that are compared
 	Row     string
 	Unit    unit
 	Clients int
@@ -55,7 +62,7 @@ type laneResult struct {
 	Lane     string
 	Rates    []float64 // requests a second, of each round
 	Rate     float64   // their median
-	Latency  float64   // the median of all requests, in milliseconds
+	Latency  float64   `json:",omitempty"` // the median of all requests, in milliseconds
 	Requests int64
 	CPU      float64 `json:",omitempty"` // the server's seconds during its turns
 	Peak     int64   `json:",omitempty"` // the server's resident bytes at most
@@ -87,7 +94,7 @@ func (b *bench) measure(ctx context.Context, r row, lanes []lane) (result, error
 	for i, l := range lanes {
 		out.Lanes[i].Lane = l.name
 		if l.process != nil {
-			l.process.resetPeak()
+			l.process.ResetPeak()
 		}
 		var warm laneResult
 		warm.next.Store(-1 << 40) // keys of its own
@@ -120,9 +127,7 @@ func (b *bench) turnOf(ctx context.Context, r row, l lane, out *laneResult, d ti
 	if err != nil {
 		return err
 	}
-	began := time.Now()
-	n, err := l.work(ctx, r, out, began.Add(d))
-	elapsed := time.Since(began)
+	n, rate, err := l.run(ctx, r, out, d)
 	if err != nil {
 		return err
 	}
@@ -130,7 +135,7 @@ func (b *bench) turnOf(ctx context.Context, r row, l lane, out *laneResult, d ti
 	if err != nil {
 		return err
 	}
-	out.Rates = append(out.Rates, float64(n)/elapsed.Seconds())
+	out.Rates = append(out.Rates, rate)
 	out.Requests += n
 	out.CPU += (after - before).Seconds()
 	if l.tidy != nil {
@@ -142,6 +147,16 @@ func (b *bench) turnOf(ctx context.Context, r row, l lane, out *laneResult, d ti
 		return b.flush()
 	}
 	return nil
+}
+
+// run does a turn's requests.
+func (l lane) run(ctx context.Context, r row, out *laneResult, d time.Duration) (n int64, rate float64, err error) {
+	if l.turn != nil {
+		return l.turn(ctx, d)
+	}
+	began := time.Now()
+	n, err = l.work(ctx, r, out, began.Add(d))
+	return n, float64(n) / time.Since(began).Seconds(), err
 }
 
 // work lets the row's clients send one request after the other until the time is
@@ -179,11 +194,13 @@ func (l lane) work(ctx context.Context, r row, out *laneResult, until time.Time)
 }
 
 // settle computes what stands for all rounds.
-func (l *laneResult) settle(p *process) (err error) {
+func (l *laneResult) settle(p *servers.Process) (err error) {
 	l.Rate = median(l.Rates)
-	l.Latency = median(l.latencies).Seconds() * 1000
+	if len(l.latencies) > 0 {
+		l.Latency = median(l.latencies).Seconds() * 1000
+	}
 	if p != nil {
-		l.Peak, err = p.peak()
+		l.Peak, err = p.Peak()
 	}
 	return err
 }
@@ -198,11 +215,11 @@ func median[T ~int64 | ~float64](values []T) T {
 	return (sorted[mid-1] + sorted[mid]) / 2
 }
 
-func cpuOf(p *process) (time.Duration, error) {
+func cpuOf(p *servers.Process) (time.Duration, error) {
 	if p == nil {
 		return 0, nil
 	}
-	return p.cpu()
+	return p.CPU()
 }
 
 // flush writes the file system's dirty pages out.

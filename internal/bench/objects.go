@@ -9,6 +9,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
 // Sizes of objects and ranges.
@@ -23,143 +25,159 @@ const (
 	smallClients  = 16
 	mediumClients = 4
 	rangeClients  = 8
-	// How many objects reads choose from.
-	stockSmall  = 1000
-	stockMedium = 64
-	// How many a turn may write, since the gateway keeps what was replaced or
-	// deleted until its collector comes by.
-	mostMedium = 512
-	mostLarge  = 8
 )
+
+// stocked is how many objects of a size reads choose from.
+var stocked = map[int64]int64{small: 1000, medium: 64, large: 1}
+
+// mostWritten is how many objects a turn may write, since the gateway keeps what
+// was replaced or deleted until its collector comes by. None: no limit.
+var mostWritten = map[int64]int64{medium: 512, large: 8}
 
 // Names of rows that others refer to.
 const (
 	putSmallRow = "PUT 4 KiB"
+	headRow     = "HEAD 4 KiB"
 	putLargeRow = "PUT 64 MiB"
 	getLargeRow = "GET 64 MiB"
 )
 
-// stock is what objects hold.
-type stock struct{ small, medium, large *payload }
+// Names of rows that are in several groups.
+const (
+	getSmallRow = "GET 4 KiB"
+	rangeRow    = "GET 64 KiB of 64 MiB"
+)
 
-// objectGroup is PUT, GET and HEAD of objects.
-func (b *bench) objectGroup() group {
-	s := new(stock)
+// stock is what objects hold, by their size. It is filled when a group starts.
+type stock map[int64]*payload
+
+// objects is PUT, GET and HEAD of objects.
+func (b *bench) objects() group {
+	s := stock{}
 	rows := []work{
-		{row{name: putSmallRow, unit: perSecond, clients: smallClients, size: small, writes: true},
-			func(servers []*server) []lane {
-				return append(writeLanes(servers, func() *payload { return s.small }, false), b.diskLane())
-			}},
-		{row{name: "GET 4 KiB", unit: perSecond, clients: smallClients, size: small}, each(func(c *client) request {
-			return func(ctx context.Context, _ int64) error {
-				return c.get(ctx, object("small", rand.Int64N(stockSmall)), 0, small, true)
-			}
-		})},
-		{row{name: "HEAD 4 KiB", unit: perSecond, clients: smallClients}, each(func(c *client) request {
-			return func(ctx context.Context, _ int64) error {
-				return c.head(ctx, object("small", rand.Int64N(stockSmall)), small)
-			}
-		})},
-		{row{name: "PUT 1 MiB", unit: megabytes, clients: mediumClients, size: medium, most: mostMedium, writes: true},
-			func(servers []*server) []lane {
-				return writeLanes(servers, func() *payload { return s.medium }, false)
-			}},
-		{row{name: "GET 1 MiB", unit: megabytes, clients: mediumClients, size: medium}, each(func(c *client) request {
-			return func(ctx context.Context, _ int64) error {
-				return c.get(ctx, object("medium", rand.Int64N(stockMedium)), 0, medium, true)
-			}
-		})},
-		{row{name: putLargeRow, unit: megabytes, clients: 1, size: large, most: mostLarge, writes: true},
-			func(servers []*server) []lane {
-				return writeLanes(servers, func() *payload { return s.large }, false)
-			}},
-		{row{name: putLargeRow + ", signed payload", unit: megabytes, clients: 1, size: large, most: mostLarge, writes: true},
-			func(servers []*server) []lane {
-				return writeLanes(servers, func() *payload { return s.large }, true)
-			}},
-		{row{name: getLargeRow, unit: megabytes, clients: 1, size: large}, each(func(c *client) request {
-			return func(ctx context.Context, _ int64) error { return c.get(ctx, object("large", 0), 0, large, true) }
-		})},
-		{row{name: "GET 64 KiB of 64 MiB", unit: megabytes, clients: rangeClients, size: rangeSize}, each(func(c *client) request {
-			return func(ctx context.Context, _ int64) error {
-				return c.get(ctx, object("large", 0), rand.Int64N(large-rangeSize+1), rangeSize, false)
-			}
-		})},
+		s.put(putSmallRow, small, smallClients, false).beside(b.diskLane),
+		s.get(getSmallRow, small, smallClients),
+		s.head(smallClients),
+		s.put("PUT 1 MiB", medium, mediumClients, false),
+		s.get("GET 1 MiB", medium, mediumClients),
+		s.put(putLargeRow, large, 1, false),
+		s.put(putLargeRow+", signed payload", large, 1, true),
+		s.get(getLargeRow, large, 1),
+		s.ranges(),
 		{row{name: "synced files", unit: perSecond, clients: 1, size: small, writes: true},
 			func([]*server) []lane { return []lane{b.diskLane()} }},
 	}
-	return group{rows, func(ctx context.Context) ([]*server, error) { return b.startObjects(ctx, s) }}
+	return group{objectsGroup, [2]string{ours, rival}, rows, func(ctx context.Context, dir string) ([]*server, error) {
+		pair, err := b.startPair(ctx, dir, nil)
+		if err != nil {
+			return nil, err
+		}
+		return b.supply(ctx, pair, s, dir, small, medium, large)
+	}}
 }
 
-func object(name string, n int64) string { return fmt.Sprintf("/bench/%s/%d", name, n) }
+func unitOf(size int64) unit {
+	if size < medium {
+		return perSecond
+	}
+	return megabytes
+}
 
-// startObjects starts both servers and puts in place what is read, each size
-// checked byte by byte.
-func (b *bench) startObjects(ctx context.Context, s *stock) (pair []*server, err error) {
-	for _, p := range []struct {
-		to   **payload
-		name string
-		size int64
-	}{{&s.small, "small", small}, {&s.medium, "medium", medium}, {&s.large, "large", large}} {
-		if *p.to, err = newPayload(b.dir, p.name, p.size); err != nil {
+// put is PUTs of new objects, which are deleted after each turn unless they are
+// too small to matter.
+func (s stock) put(name string, size int64, clients int, signed bool) work {
+	r := row{name: name, unit: unitOf(size), clients: clients, size: size, most: mostWritten[size], writes: true}
+	return work{r, func(list []*server) (lanes []lane) {
+		for _, srv := range list {
+			w := &writer{c: srv.client, p: s[size], hash: unsigned}
+			if signed {
+				w.hash = w.p.hash
+			}
+			l := lane{name: srv.name, process: srv.Process, do: w.put}
+			if size >= medium {
+				l.tidy = w.removeAll
+			}
+			lanes = append(lanes, l)
+		}
+		return lanes
+	}}
+}
+
+// get is GETs of whole objects.
+func (s stock) get(name string, size int64, clients int) work {
+	r := row{name: name, unit: unitOf(size), clients: clients, size: size}
+	return work{r, each(func(c *client) request {
+		return func(ctx context.Context, _ int64) error { return c.get(ctx, anyOf(size), 0, size, true) }
+	})}
+}
+
+// head is HEADs of small objects.
+func (s stock) head(clients int) work {
+	return work{row{name: headRow, unit: perSecond, clients: clients}, each(func(c *client) request {
+		return func(ctx context.Context, _ int64) error { return c.head(ctx, anyOf(small), small) }
+	})}
+}
+
+// ranges is GETs of parts of the large object.
+func (s stock) ranges() work {
+	return work{row{name: rangeRow, unit: megabytes, clients: rangeClients, size: rangeSize}, each(func(c *client) request {
+		return func(ctx context.Context, _ int64) error {
+			return c.get(ctx, anyOf(large), rand.Int64N(large-rangeSize+1), rangeSize, false)
+		}
+	})}
+}
+
+const objectBucket = "bench"
+
+func object(kind string, n int64) string { return fmt.Sprintf("/%s/%s/%d", objectBucket, kind, n) }
+
+func stockObject(size, n int64) string { return object(fmt.Sprint(size), n) }
+
+// anyOf is one of the objects in stock.
+func anyOf(size int64) string { return stockObject(size, rand.Int64N(stocked[size])) }
+
+// supply puts in place what is read on the servers of a group, each size
+// checked byte by byte. It closes the servers when it fails.
+func (b *bench) supply(ctx context.Context, list []*server, s stock, dir string, sizes ...int64) (_ []*server, err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll(list))
+		}
+	}()
+	for _, size := range sizes {
+		if s[size], err = newPayload(dir, fmt.Sprintf("payload-%d", size), size); err != nil {
 			return nil, err
 		}
 	}
-	if pair, err = b.startPair(ctx, "objects", nil); err != nil {
-		return nil, err
-	}
-	for _, srv := range pair {
+	for _, srv := range list {
 		progress("stocking %s", srv.name)
 		if err := s.fill(ctx, srv.client); err != nil {
-			return nil, errors.Join(fmt.Errorf("stock %s: %w", srv.name, err), closeAll(pair))
+			return nil, fmt.Errorf("stock %s: %w", srv.name, err)
 		}
 	}
-	if err := b.flush(); err != nil {
-		return nil, errors.Join(err, closeAll(pair))
-	}
-	return pair, nil
+	return list, b.flush()
 }
 
-func (s *stock) fill(ctx context.Context, c *client) error {
-	if err := c.createBucket(ctx, "bench"); err != nil {
+func (s stock) fill(ctx context.Context, c *client) error {
+	if err := c.createBucket(ctx, objectBucket); err != nil {
 		return err
 	}
-	for _, kind := range []struct {
-		name string
-		p    *payload
-		n    int64
-	}{{"small", s.small, stockSmall}, {"medium", s.medium, stockMedium}, {"large", s.large, 1}} {
+	for size, p := range s {
 		put := lane{do: func(ctx context.Context, n int64) error {
-			return c.put(ctx, object(kind.name, n), kind.p, kind.p.hash)
+			return c.put(ctx, stockObject(size, n), p, p.hash)
 		}}
 		var made laneResult
-		if _, err := put.work(ctx, row{clients: smallClients, most: kind.n}, &made, time.Now().Add(startTimeout)); err != nil {
+		all := row{clients: smallClients, most: stocked[size]}
+		if _, err := put.work(ctx, all, &made, time.Now().Add(servers.StartTimeout)); err != nil {
 			return err
 		}
-		for _, n := range []int64{0, kind.n - 1} {
-			if err := c.verify(ctx, object(kind.name, n), kind.p); err != nil {
+		for _, n := range []int64{0, stocked[size] - 1} {
+			if err := c.verify(ctx, stockObject(size, n), p); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
-}
-
-// writeLanes put new objects and delete them after each turn, unless they are
-// too small to matter. The payload is asked for when it is needed.
-func writeLanes(servers []*server, of func() *payload, signed bool) (lanes []lane) {
-	for _, s := range servers {
-		w := &writer{c: s.client, p: of(), hash: unsigned}
-		if signed {
-			w.hash = w.p.hash
-		}
-		l := lane{name: s.name, process: s.process, do: w.put}
-		if w.p.size >= medium {
-			l.tidy = w.removeAll
-		}
-		lanes = append(lanes, l)
-	}
-	return lanes
 }
 
 // writer puts objects under keys of their own.

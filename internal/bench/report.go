@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -19,72 +20,23 @@ type report struct {
 	Floors  []floor
 }
 
-// floor is a speed that the gateway must have.
-type floor struct {
-	What     string
-	Measured float64
-	AtLeast  float64 `json:",omitempty"` // one of the two
-	AtMost   float64 `json:",omitempty"`
-	Met      bool
-}
-
-// Floors. What depends on the machine is held against something measured in the
-// same turns.
-const (
-	floorLarge = 0.7 // of the rival's speed
-	floorSmall = 400 // durable PUTs a second on a disk that does floorDisk synced files, or less on a slower one
-	floorDisk  = 650
-	floorPage  = 20  // milliseconds
-	floorGrow  = 1.2 // a page over many keys, over one over few
-)
-
-func (r *report) row(name string) *result {
-	for i := range r.Results {
-		if r.Results[i].Row == name {
-			return &r.Results[i]
-		}
-	}
-	return nil
-}
-
-// judge compares with the floors, as far as the rows were measured.
-func (r *report) judge() {
-	for _, name := range []string{getLargeRow, putLargeRow} {
-		if row := r.row(name); row != nil {
-			r.atLeast(name+", of "+rival+"'s speed", row.lane(ours).Rate/row.lane(rival).Rate, floorLarge)
-		}
-	}
-	if row := r.row(putSmallRow); row != nil {
-		r.atLeast(fmt.Sprintf("durable %s a second, with %d clients", putSmallRow, row.Clients),
-			row.lane(ours).Rate, floorSmall*min(1, row.lane(diskName).Rate/floorDisk))
-	}
-	if row := r.row(pageRow); row != nil {
-		many, few := row.lane(manyLane).Latency, row.lane(fewLane).Latency
-		r.atMost(manyLane+", in ms", many, floorPage)
-		r.atMost(manyLane+", of one over few", many/few, floorGrow)
-	}
-}
-
-func (r *report) atLeast(what string, measured, want float64) {
-	r.Floors = append(r.Floors, floor{What: what, Measured: measured, AtLeast: want, Met: measured >= want})
-}
-
-func (r *report) atMost(what string, measured, want float64) {
-	r.Floors = append(r.Floors, floor{What: what, Measured: measured, AtMost: want, Met: measured <= want})
-}
-
 // table is rows of cells, the first of which is the head.
 type table [][]string
 
-// tables are the report for people.
-func (r *report) tables() []table {
-	pairs := table{{"", "clients", ours, rival, "ratio", "CPU s/GiB", "CPU ms/request", "peak MiB"}}
+// tables are the report for people: one for each pair of servers, one of what
+// was measured alone, one of floors.
+func (r *report) tables() (tables []table) {
+	of := make(map[[2]string]int) // index in tables
 	alone := table{{"", "clients", "measured"}}
-	floors := table{{"floor", "measured", "wanted", ""}}
 	for _, res := range r.Results {
-		a, v := res.lane(ours), res.lane(rival)
+		if _, ok := of[res.Pair]; !ok {
+			of[res.Pair] = len(tables)
+			tables = append(tables, table{{"", "clients", res.Pair[0], res.Pair[1], "ratio", "CPU s/GiB", "CPU ms/request", "peak MiB"}})
+		}
+		a, v := res.lane(res.Pair[0]), res.lane(res.Pair[1])
 		if a != nil && v != nil {
-			pairs = append(pairs, []string{
+			t := &tables[of[res.Pair]]
+			*t = append(*t, []string{
 				res.Row, fmt.Sprint(res.Clients), res.speed(a), res.speed(v), fmt.Sprintf("%.2f", res.ratio(a, v)),
 				both(a, v, func(l *laneResult) string { return l.perGiB(res.Size) }),
 				both(a, v, func(l *laneResult) string { return digits(l.CPU * 1000 / float64(l.Requests)) }),
@@ -92,11 +44,16 @@ func (r *report) tables() []table {
 			})
 		}
 		for i := range res.Lanes {
-			if l := &res.Lanes[i]; l.Lane != ours && l.Lane != rival {
+			if l := &res.Lanes[i]; !slices.Contains(res.Pair[:], l.Lane) {
 				alone = append(alone, []string{l.Lane, fmt.Sprint(res.Clients), res.speed(l)})
 			}
 		}
 	}
+	return append(tables, alone, r.floorTable())
+}
+
+func (r *report) floorTable() table {
+	floors := table{{"floor", "measured", "wanted", ""}}
 	for _, f := range r.Floors {
 		want, met := fmt.Sprintf("≥ %.2f", f.AtLeast), "met"
 		if f.AtMost > 0 {
@@ -107,7 +64,7 @@ func (r *report) tables() []table {
 		}
 		floors = append(floors, []string{f.What, fmt.Sprintf("%.2f", f.Measured), want, met})
 	}
-	return []table{pairs, alone, floors}
+	return floors
 }
 
 // speed is a lane's speed in the row's unit.

@@ -47,16 +47,29 @@ func TestListKeys(t *testing.T) {
 }
 
 func sampleReport() *report {
+	folder, store, remote := [2]string{ours, rival}, [2]string{onPostgres, onSQLite}, [2]string{overS3, directS3}
+	pair := func(of [2]string, a, b float64) []laneResult {
+		return []laneResult{{Lane: of[0], Rate: a, Latency: a, Requests: 1}, {Lane: of[1], Rate: b, Latency: b, Requests: 1}}
+	}
+	more := pair(remote, 7, 10)
+	more[0].Peak = 3 * floorStream << 20
 	return &report{Results: []result{
-		{Row: getLargeRow, Unit: megabytes, Size: large, Lanes: []laneResult{
-			{Lane: ours, Rate: 6, Requests: 1}, {Lane: rival, Rate: 10, Requests: 1}}},
-		{Row: putSmallRow, Unit: perSecond, Size: small, Lanes: []laneResult{
-			{Lane: ours, Rate: 210, Requests: 1}, {Lane: rival, Rate: 1, Requests: 1}, {Lane: diskName, Rate: floorDisk / 2}}},
-		{Row: pageRow, Unit: milliseconds, Lanes: []laneResult{{Lane: manyLane, Latency: 30}, {Lane: fewLane, Latency: 29}}},
+		{Group: objectsGroup, Pair: folder, Row: getLargeRow, Unit: megabytes, Size: large, Lanes: pair(folder, 6, 10)},
+		{Group: objectsGroup, Pair: folder, Row: putSmallRow, Unit: perSecond, Size: small,
+			Lanes: append(pair(folder, 210, 1), laneResult{Lane: diskName, Rate: floorDisk / 2})},
+		{Group: listsGroup, Pair: folder, Row: pageRow, Unit: milliseconds,
+			Lanes: []laneResult{{Lane: manyLane, Latency: 30}, {Lane: fewLane, Latency: 29}}},
+		{Group: postgresGroup, Pair: store, Row: putSmallRow, Unit: perSecond, Size: small,
+			Lanes: append(pair(store, floorStored/2, 1), laneResult{Lane: pgbenchName, Rate: floorCommits / 2})},
+		{Group: postgresGroup, Pair: store, Row: headRow, Unit: perSecond, Lanes: pair(store, floorHead-1, 1)},
+		{Group: postgresListsGroup, Pair: store, Row: listWholeRow, Unit: milliseconds, Lanes: pair(store, 1990, 1)},
+		{Group: postgresListsGroup, Pair: store, Row: listDelimiterRow, Unit: milliseconds, Lanes: pair(store, 21, 1)},
+		{Group: s3Group, Pair: remote, Row: getLargeRow, Unit: megabytes, Size: large, Clients: 1, Lanes: pair(remote, 5.9, 10)},
+		{Group: s3Group, Pair: remote, Row: getLargeMoreRow, Unit: megabytes, Size: large, Clients: 4, Lanes: more},
 	}}
 }
 
-// A slow disk halves what is asked of small PUTs; rows that were not measured
+// A slow disk or database halves what is asked of small PUTs; rows that were not measured
 // have no floor.
 func TestJudge(t *testing.T) {
 	r := sampleReport()
@@ -65,8 +78,36 @@ func TestJudge(t *testing.T) {
 	for _, f := range r.Floors {
 		met = append(met, f.Met)
 	}
-	if want := []bool{false, true, false, true}; !slices.Equal(met, want) {
+	want := []bool{
+		false, true, false, true, // a folder
+		true, false, true, false, // PostgreSQL
+		false, true, true, // S3: one stream, four, and their memory
+	}
+	if !slices.Equal(met, want) {
 		t.Errorf("floors met: %v, want %v: %+v", met, want, r.Floors)
+	}
+}
+
+// Rows are shown beside those of the same servers, and what is no server apart.
+func TestTables(t *testing.T) {
+	r := sampleReport()
+	r.judge()
+	var got [][]string
+	for _, t := range r.tables() {
+		var first []string
+		for _, cells := range t[1:] {
+			first = append(first, cells[0])
+		}
+		got = append(got, first)
+	}
+	want := [][]string{
+		{getLargeRow, putSmallRow},
+		{putSmallRow, headRow, listWholeRow, listDelimiterRow},
+		{getLargeRow, getLargeMoreRow},
+		{diskName, manyLane, fewLane, pgbenchName},
+	}
+	if floors := len(got) - 1; !slices.EqualFunc(got[:floors], want, slices.Equal) || len(got[floors]) != len(r.Floors) {
+		t.Errorf("tables begin their lines with %q, want %q and floors", got, want)
 	}
 }
 
@@ -95,7 +136,7 @@ func TestInsert(t *testing.T) {
 	}
 	doc := string(got)
 	if !strings.HasPrefix(doc, "before\n"+beginMark) || !strings.HasSuffix(doc, endMark+"\nafter\n") ||
-		strings.Contains(doc, "old") || strings.Count(doc, "| "+getLargeRow+" |") != 1 {
+		strings.Contains(doc, "old") || strings.Count(doc, "| "+getLargeRow+" |") != 2 {
 		t.Errorf("the document is now:\n%s", doc)
 	}
 }

@@ -5,25 +5,25 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"debug/buildinfo"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
-// What the gateway is measured against.
+// Names of the servers, which are the columns of the tables.
 const (
-	rivalPath    = "github.com/versity/versitygw/cmd/versitygw"
-	rivalVersion = "v1.8.0"
-)
-
-// Names of the servers, which are the columns of the table.
-const (
-	ours  = "gateway"
-	rival = "versitygw"
+	ours       = "gateway"
+	rival      = "versitygw"
+	onPostgres = "gateway on PostgreSQL"
+	onSQLite   = "gateway on SQLite"
+	overS3     = "gateway over S3"
+	directS3   = "S3 direct"
+	overTLS    = "gateway over S3 over TLS"
+	directTLS  = "S3 over TLS direct"
 )
 
 const region = "us-east-1"
@@ -31,84 +31,61 @@ const region = "us-east-1"
 // bench is a run.
 type bench struct {
 	options
-	dir            string // temporary
-	gateway, rival string // the programs
+	dir     string // temporary
+	gateway string // the program
 }
 
-// programs builds the gateway, and the rival unless bin holds this version of it.
-func (b *bench) programs(ctx context.Context, root, bin string) error {
-	b.gateway, b.rival = filepath.Join(b.dir, ours), filepath.Join(bin, rival)
+// programs builds the gateway, and sees that its rival is there.
+func (b *bench) programs(ctx context.Context, root string) error {
+	b.gateway = filepath.Join(b.dir, ours)
 	progress("building the gateway")
 	build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=auto", "-o", b.gateway, "./cmd/gateway")
 	build.Dir, build.Stdout, build.Stderr = root, os.Stderr, os.Stderr
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build the gateway: %w", err)
 	}
-	if info, err := buildinfo.ReadFile(b.rival); err == nil && info.Main.Version == rivalVersion {
-		return nil
-	}
-	progress("installing %s@%s into %s", rivalPath, rivalVersion, bin)
-	install := exec.CommandContext(ctx, "go", "install", rivalPath+"@"+rivalVersion)
-	install.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=")
-	install.Stdout, install.Stderr = os.Stderr, os.Stderr
-	if err := install.Run(); err != nil {
-		return fmt.Errorf("install %s: %w", rivalPath, err)
-	}
-	return nil
+	progress("installing %s %s, unless it is there", rival, servers.Versitygw.Version)
+	_, err := servers.Versitygw.Path(ctx)
+	return err
 }
 
 // server is a running process and a client of it.
 type server struct {
-	*process
+	name string
+	*servers.Process
 	*client
+	below func() error // ends what it runs on; may be nil
 }
 
 func (s *server) close() error {
 	s.http.CloseIdleConnections()
-	return s.stop()
+	err := s.Stop()
+	if s.below != nil {
+		err = errors.Join(err, s.below())
+	}
+	return err
 }
 
-// credentials are new for every server.
-func credentials() (access, secret string) {
-	return "BENCH" + rand.Text()[:15], rand.Text() + rand.Text()
-}
-
-// startGateway serves the data folder, which may be new.
-func (b *bench) startGateway(ctx context.Context, data string) (*server, error) {
-	addr, err := freeAddresses(3)
+// startGateway serves the data folder, which may be new, with settings in the
+// form of environment variables.
+func (b *bench) startGateway(ctx context.Context, name, data string, settings ...string) (*server, error) {
+	addr, err := servers.FreeAddresses(3)
 	if err != nil {
 		return nil, err
 	}
-	access, secret := credentials()
-	env := []string{"SANCTUM_ACCESS_KEY=" + access, "SANCTUM_SECRET_KEY=" + secret}
-	p, err := startProcess(ours, data+".log", env, b.gateway,
-		"serve", "--data", data, "--s3", addr[0], "--admin", addr[1], "--metrics", addr[2])
+	access, secret := "BENCH"+rand.Text()[:15], rand.Text()+rand.Text()
+	p, err := servers.Start(servers.Spec{
+		Name:    name,
+		Program: b.gateway,
+		Args:    []string{"serve", "--data", data, "--s3", addr[0], "--admin", addr[1], "--metrics", addr[2]},
+		Env:     append([]string{"SANCTUM_ACCESS_KEY=" + access, "SANCTUM_SECRET_KEY=" + secret}, settings...),
+		Log:     data + ".log",
+	})
 	if err != nil {
 		return nil, err
 	}
-	return connect(ctx, &server{p, newClient("http://"+addr[0], access, secret)})
-}
-
-// startRival serves the folder, which must exist. Connections are kept open as
-// the gateway keeps them; all else is as versitygw comes.
-func (b *bench) startRival(ctx context.Context, data string) (*server, error) {
-	addr, err := freeAddresses(1)
-	if err != nil {
-		return nil, err
-	}
-	access, secret := credentials()
-	env := []string{"ROOT_ACCESS_KEY=" + access, "ROOT_SECRET_KEY=" + secret}
-	p, err := startProcess(rival, data+".log", env, b.rival,
-		"--port", addr[0], "--region", region, "--keep-alive", "posix", data)
-	if err != nil {
-		return nil, err
-	}
-	return connect(ctx, &server{p, newClient("http://"+addr[0], access, secret)})
-}
-
-// connect waits until the server answers a signed request.
-func connect(ctx context.Context, s *server) (*server, error) {
-	err := s.ready(ctx, func(ctx context.Context) error {
+	s := &server{name: name, Process: p, client: newClient("http://"+addr[0], access, secret, nil)}
+	err = s.Ready(ctx, func(ctx context.Context) error {
 		_, err := s.list(ctx, "/")
 		return err
 	})
@@ -118,45 +95,62 @@ func connect(ctx context.Context, s *server) (*server, error) {
 	return s, nil
 }
 
-// startPair starts both servers over new folders with the name, after fill, if
-// any, has put something into them.
-func (b *bench) startPair(ctx context.Context, name string, fill func(gateway, rival string) error) (pair []*server, err error) {
-	folders := []string{filepath.Join(b.dir, name+"-"+ours), filepath.Join(b.dir, name+"-"+rival)}
-	if err := os.Mkdir(folders[1], 0o755); err != nil {
+// startRival serves the folder, which must exist, by versitygw. Connections are
+// kept open as the gateway keeps them, and like the gateway it logs no requests.
+func startRival(ctx context.Context, name, folder string) (*server, error) {
+	s, err := servers.StartVersitygw(ctx, folder, folder+".log")
+	if err != nil {
+		return nil, err
+	}
+	return &server{name: name, Process: s.Process, client: newClient(s.Endpoint, s.AccessKey, s.SecretKey, nil)}, nil
+}
+
+// startRivalTLS is startRival over TLS, with a certificate that it makes in dir.
+func startRivalTLS(ctx context.Context, name, folder, dir string) (_ *server, caFile string, err error) {
+	cert, err := servers.NewCertificate(dir)
+	if err != nil {
+		return nil, "", err
+	}
+	s, err := servers.StartVersitygwTLS(ctx, folder, folder+".log", cert)
+	if err != nil {
+		return nil, "", err
+	}
+	t, err := s.Transport()
+	if err != nil {
+		return nil, "", errors.Join(err, s.Stop())
+	}
+	c := newClient(s.Endpoint, s.AccessKey, s.SecretKey, t.TLSClientConfig)
+	return &server{name: name, Process: s.Process, client: c}, s.CAFile, nil
+}
+
+// startPair starts the gateway and its rival over new folders in dir, after
+// fill, if any, has put something into them.
+func (b *bench) startPair(ctx context.Context, dir string, fill func(gateway, rival string) error) (_ []*server, err error) {
+	data, folder := filepath.Join(dir, ours), filepath.Join(dir, rival)
+	if err := os.Mkdir(folder, 0o755); err != nil {
 		return nil, err
 	}
 	if fill != nil {
-		if err := fill(folders[0], folders[1]); err != nil {
+		if err := fill(data, folder); err != nil {
 			return nil, err
 		}
 	}
-	for i, start := range []func(context.Context, string) (*server, error){b.startGateway, b.startRival} {
-		s, err := start(ctx, folders[i])
-		if err != nil {
-			return nil, errors.Join(err, closeAll(pair))
-		}
-		pair = append(pair, s)
+	g, err := b.startGateway(ctx, ours, data)
+	if err != nil {
+		return nil, err
 	}
-	return pair, nil
+	r, err := startRival(ctx, rival, folder)
+	if err != nil {
+		return nil, errors.Join(err, g.close())
+	}
+	return []*server{g, r}, nil
 }
 
-func closeAll(servers []*server) error {
+// closeAll ends servers in their order: those that use others come first.
+func closeAll(list []*server) error {
 	var errs []error
-	for _, s := range servers {
+	for _, s := range list {
 		errs = append(errs, s.close())
 	}
 	return errors.Join(errs...)
-}
-
-// freeAddresses are loopback addresses that nobody listens on at the moment.
-func freeAddresses(n int) (addresses []string, err error) {
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close() // all at the end, so that they differ
-		addresses = append(addresses, l.Addr().String())
-	}
-	return addresses, nil
 }
