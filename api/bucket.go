@@ -28,7 +28,8 @@ type bucketConfiguration struct {
 	} `xml:"Tags"`
 }
 
-// createBucket makes a bucket in the gateway's region.
+// createBucket makes a bucket in the gateway's region, on a backend that the
+// LocationConstraint asks for if it names one, or its region or jurisdiction.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func createBucket(s *Server, r *Request) (*Reply, error) {
 	region, err := s.newBucketRegion(r.XML)
@@ -46,7 +47,8 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Header: http.Header{"Location": {"/" + r.Target.Bucket}}}, nil
 }
 
-// newBucketRegion is the region to store with a bucket: empty for the default.
+// newBucketRegion is the LocationConstraint to store with a bucket: empty for the
+// default region.
 func (s *Server) newBucketRegion(document []byte) (string, error) {
 	var c bucketConfiguration
 	if len(document) > 0 {
@@ -58,6 +60,9 @@ func (s *Server) newBucketRegion(document []byte) (string, error) {
 		return "", s3err.New(s3err.NotImplemented, "Directory buckets and tags at creation are not implemented.")
 	}
 	asked := c.LocationConstraint
+	if asked != s.region && s.engine.HasPlace(asked) {
+		return asked, nil
+	}
 	if asked == "EU" { // the oldest name of eu-west-1
 		asked = "eu-west-1"
 	}

@@ -21,7 +21,9 @@ const (
 	// BeatInterval is the pause between two signs of life of this process.
 	// Another gateway may take reservations from a process that stays silent
 	// for many of these.
-	BeatInterval = 5 * time.Second
+	BeatInterval = engine.BeatInterval
+	// DefaultMoveInterval is the pause between two looks for a backend to drain.
+	DefaultMoveInterval = 15 * time.Second
 
 	// backlogPause is the pause between bounded passes while there is more to do,
 	// so that a long backlog leaves room for requests.
@@ -37,11 +39,13 @@ const (
 const (
 	Collector = "collector"
 	Heartbeat = "heartbeat"
+	Mover     = "mover"
 )
 
 // Steps are the engine's bounded steps; *engine.Engine has them.
 type Steps interface {
 	Collect(ctx context.Context) (engine.CollectReport, error)
+	Move(ctx context.Context) (engine.MoveReport, error)
 	Beat(ctx context.Context) error
 }
 
@@ -50,6 +54,7 @@ type Config struct {
 	Steps           Steps
 	CollectInterval time.Duration // 0: DefaultCollectInterval
 	BeatInterval    time.Duration // 0: BeatInterval
+	MoveInterval    time.Duration // 0: DefaultMoveInterval
 	Log             *slog.Logger  // nil: nothing is logged
 	Observe         Observer      // nil: nobody is told
 }
@@ -79,6 +84,9 @@ func Start(ctx context.Context, c Config) *Workers {
 	if c.BeatInterval == 0 {
 		c.BeatInterval = BeatInterval
 	}
+	if c.MoveInterval == 0 {
+		c.MoveInterval = DefaultMoveInterval
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -89,6 +97,7 @@ func Start(ctx context.Context, c Config) *Workers {
 	w := &Workers{cancel: cancel}
 	w.done.Go(func() { c.pace(ctx, Collector, c.CollectInterval, c.collect) })
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
+	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
 	return w
 }
 
@@ -150,6 +159,15 @@ func (c *Config) collect(ctx context.Context) (more bool, err error) {
 	if n := r.Condemned + r.Deleted + r.Swept + r.Expired; n > 0 {
 		c.Log.Debug("collected", "condemned", r.Condemned, "deleted", r.Deleted,
 			"swept", r.Swept, "expired_uploads", r.Expired, "more", r.More)
+	}
+	return r.More, err
+}
+
+func (c *Config) move(ctx context.Context) (more bool, err error) {
+	r, err := c.Steps.Move(ctx)
+	if r.Buckets+r.Blobs+r.Stuck+r.Retired > 0 {
+		c.Log.Info("draining", "buckets", r.Buckets, "moved_blobs", r.Blobs, "moved_bytes", r.Bytes,
+			"stuck_blobs", r.Stuck, "retired_backends", r.Retired, "more", r.More)
 	}
 	return r.More, err
 }

@@ -17,6 +17,7 @@ type script struct {
 	collects []func() (engine.CollectReport, error)
 	at       []time.Duration // when Collect was called, since the start
 	beats    int
+	moves    int
 	start    time.Time
 }
 
@@ -30,6 +31,13 @@ func (s *script) Collect(context.Context) (engine.CollectReport, error) {
 	f := s.collects[0]
 	s.collects = s.collects[1:]
 	return f()
+}
+
+func (s *script) Move(context.Context) (engine.MoveReport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.moves++
+	return engine.MoveReport{}, nil
 }
 
 func (s *script) Beat(context.Context) error {
@@ -83,6 +91,9 @@ func TestPaceAndBeat(t *testing.T) {
 		}
 		if s.beats < 650 || s.beats > 801 {
 			t.Errorf("%d beats in an hour at one in five seconds", s.beats)
+		}
+		if s.moves < 210 || s.moves > 270 {
+			t.Errorf("%d looks for a backend to drain in an hour at one in 15 seconds", s.moves)
 		}
 		if c.failed != 0 || c.passes != len(s.at) {
 			t.Errorf("observed %d passes, %d failures; want %d, 0", c.passes, c.failed, len(s.at))
@@ -187,4 +198,5 @@ func (b *blocking) Collect(ctx context.Context) (engine.CollectReport, error) {
 	b.left = true
 	return engine.CollectReport{}, ctx.Err()
 }
-func (b *blocking) Beat(context.Context) error { return nil }
+func (b *blocking) Move(context.Context) (engine.MoveReport, error) { return engine.MoveReport{}, nil }
+func (b *blocking) Beat(context.Context) error                      { return nil }
