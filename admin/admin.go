@@ -1,5 +1,5 @@
 // Package admin is the REST interface for operators: users, access keys,
-// buckets, one file for each noun. Requests are JSON and signed with AWS
+// buckets, backends, one file for each noun. Requests are JSON and signed with AWS
 // Signature Version 4 for the service "sanctum". It never shows a secret after
 // the answer that created it, never touches a backend or a key, and sends no
 // headers that would let a browser's page of another origin in.
@@ -74,7 +74,11 @@ func (s *Server) routes() chi.Router {
 		r.Post("/users/{user}/access-keys", s.handle("CreateAccessKey", s.createAccessKey))
 		r.Get("/users/{user}/access-keys", s.handle("ListAccessKeys", s.listAccessKeys))
 		r.Delete("/access-keys/{key}", s.handle("DeleteAccessKey", s.deleteAccessKey))
+		r.Put("/users/{user}/residency", s.handle("SetResidency", s.setResidency))
 		r.Get("/buckets", s.handle("ListBuckets", s.listBuckets))
+		r.Get("/backends", s.handle("ListBackends", s.listBackends))
+		r.Post("/backends/{backend}/drain", s.handle("DrainBackend", s.drainBackend))
+		r.Delete("/backends/{backend}/drain", s.handle("CancelDrain", s.cancelDrain))
 	})
 	r.NotFound(s.handle("", notFound))
 	r.MethodNotAllowed(s.handle("", methodNotAllowed))

@@ -10,10 +10,13 @@ import (
 
 // Bucket is a bucket as this interface shows it. Owner is a canonical user id.
 type Bucket struct {
-	Name    string    `json:"name"`
-	Owner   string    `json:"owner"`
-	Region  string    `json:"region,omitempty"`
-	Created time.Time `json:"created"`
+	Name   string `json:"name"`
+	Owner  string `json:"owner"`
+	Region string `json:"region,omitempty"`
+	// Residency is what every backend that holds bytes of its objects must be:
+	// each entry a backend's name, region or jurisdiction.
+	Residency []string  `json:"residency,omitempty"`
+	Created   time.Time `json:"created"`
 }
 
 // Buckets is one page; Next, when not empty, is what after must be to go on.
@@ -34,7 +37,7 @@ func (s *Server) listBuckets(ctx context.Context, r *request) (reply, error) {
 	}
 	page := Buckets{Buckets: []Bucket{}}
 	for _, b := range found {
-		page.Buckets = append(page.Buckets, Bucket{b.Name, b.Owner.Canonical(), b.Region, shown(b.Created)})
+		page.Buckets = append(page.Buckets, Bucket{b.Name, b.Owner.Canonical(), b.Region, b.Residency, shown(b.Created)})
 	}
 	if len(found) == limit {
 		page.Next = found[limit-1].Name

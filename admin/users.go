@@ -16,6 +16,9 @@ type User struct {
 	ID      string    `json:"id"`
 	Created time.Time `json:"created"`
 	Root    bool      `json:"root,omitempty"`
+	// Residency is the name, region or jurisdiction of a backend that every
+	// bucket of the user must be on; empty: any.
+	Residency string `json:"residency,omitempty"`
 }
 
 // NewUser is a user with its first credential; the only answer with its secret.
@@ -36,13 +39,20 @@ type CreateUser struct {
 	Name      string `json:"name"`
 	AccessKey string `json:"access_key,omitempty"`
 	SecretKey string `json:"secret_key,omitempty"`
+	Residency string `json:"residency,omitempty"`
+}
+
+// SetResidency is the body of PUT /v1/users/{user}/residency. Buckets that the
+// user has stay where they are.
+type SetResidency struct {
+	Residency string `json:"residency"`
 }
 
 // shown is a time as answers have it, the same however it was stored.
 func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 func (s *Server) user(u meta.User) User {
-	return User{Name: u.Name, ID: u.ID.Canonical(), Created: shown(u.Created), Root: u.ID == s.engine.Root().ID}
+	return User{Name: u.Name, ID: u.ID.Canonical(), Created: shown(u.Created), Root: u.ID == s.engine.Root().ID, Residency: u.Residency}
 }
 
 func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {
@@ -50,7 +60,7 @@ func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	cred, err := s.engine.CreateUser(ctx, in.Name, in.AccessKey, in.SecretKey, "")
+	cred, err := s.engine.CreateUser(ctx, in.Name, in.AccessKey, in.SecretKey, in.Residency)
 	if err != nil {
 		return reply{}, err
 	}
@@ -90,6 +100,21 @@ func (s *Server) getUser(ctx context.Context, r *request) (reply, error) {
 		return reply{}, err
 	}
 	return reply{http.StatusOK, s.user(u)}, nil
+}
+
+func (s *Server) setResidency(ctx context.Context, r *request) (reply, error) {
+	name, err := r.parameter("user")
+	if err != nil {
+		return reply{}, err
+	}
+	var in SetResidency
+	if err := r.decode(&in); err != nil {
+		return reply{}, err
+	}
+	if err := s.engine.SetResidency(ctx, name, in.Residency); err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusNoContent}, nil
 }
 
 func (s *Server) deleteUser(ctx context.Context, r *request) (reply, error) {

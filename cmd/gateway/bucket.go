@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,9 +27,9 @@ func bucketListCommand() *cobra.Command {
 			}
 			var rows [][]string
 			for _, b := range all {
-				rows = append(rows, []string{b.Name, b.Owner, b.Created.Format(time.RFC3339)})
+				rows = append(rows, []string{b.Name, b.Owner, b.Created.Format(time.RFC3339), strings.Join(b.Residency, ",")})
 			}
-			return writeTable(cmd.OutOrStdout(), []string{"name", "owner", "created"}, rows)
+			return writeTable(cmd.OutOrStdout(), []string{"name", "owner", "created", "residency"}, rows)
 		})
 }
 

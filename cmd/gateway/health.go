@@ -15,6 +15,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
+
+	"github.com/sanctum-storage/gateway/engine"
 )
 
 const (
@@ -28,19 +30,13 @@ const (
 	maxHealthBody = 64 << 10
 )
 
-// check is one thing that must work for requests to be served.
-type check struct {
-	name string
-	do   func(context.Context) error
-}
-
 // readiness answers /readyz.
 type readiness struct {
 	log      *slog.Logger
 	draining atomic.Bool
 
 	mu      sync.Mutex
-	checks  []check // none while starting
+	checks  []engine.Check // none while starting
 	last    []result
 	checked time.Time
 }
@@ -51,7 +47,7 @@ type result struct {
 }
 
 // begin makes the process ready as far as the checks are.
-func (h *readiness) begin(checks []check) {
+func (h *readiness) begin(checks []engine.Check) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.checks = checks
@@ -78,11 +74,11 @@ func (h *readiness) results(ctx context.Context) []result {
 	defer cancel()
 	h.last = nil
 	for _, c := range h.checks {
-		err := c.do(ctx)
+		err := c.Do(ctx)
 		if err != nil {
-			h.log.Warn("not ready", "check", c.name, "error", err)
+			h.log.Warn("not ready", "check", c.Name, "error", err)
 		}
-		h.last = append(h.last, result{c.name, err == nil})
+		h.last = append(h.last, result{c.Name, err == nil})
 	}
 	h.checked = time.Now()
 	return h.last

@@ -33,9 +33,9 @@ func TestReadiness(t *testing.T) {
 		}
 		var broken error
 		asked := 0
-		h.begin([]check{
-			{"store", func(context.Context) error { asked++; return nil }},
-			{"backend", func(ctx context.Context) error {
+		h.begin([]engine.Check{
+			{Name: "store", Do: func(context.Context) error { asked++; return nil }},
+			{Name: "backend", Do: func(ctx context.Context) error {
 				if _, ok := ctx.Deadline(); !ok {
 					t.Error("a check without a deadline")
 				}

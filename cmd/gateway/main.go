@@ -90,6 +90,7 @@ func rootCommand() *cobra.Command {
 		userCommand(),
 		accessKeyCommand(),
 		bucketCommand(),
+		backendCommand(),
 		keyringCommand(),
 		fsckCommand(),
 		healthCommand(),

@@ -95,17 +95,15 @@ func (p *process) run(ctx context.Context) (err error) {
 		return failed(err)
 	}
 	defer p.listeners.close()
-	d, err := openDeployment(ctx, p.configuration, p.log)
+	d, err := openDeployment(ctx, p.configuration, p.log, p.acceptStore)
 	if err != nil {
 		return failed(err)
 	}
 	defer func() { err = failed(errors.Join(err, d.close())) }()
 	if p.acceptStore {
-		if err := d.engine.AcceptStore(ctx); err != nil {
-			return failed(fmt.Errorf("accept the restored store: %w", err))
-		}
 		p.log.Warn("the store is accepted as it is")
 	}
+	p.metrics.watchBackends(d.guards)
 	if err := p.prepare(ctx, d); err != nil {
 		return err
 	}
@@ -116,7 +114,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	go func() { defer close(watched); p.certs.watch(ctx, p.log) }()
 	defer func() { cut(); <-watched }()
 
-	p.ready.begin(d.checks())
+	p.ready.begin(d.engine.Checks())
 	p.notify("READY=1")
 	err = p.wait(signals)
 	p.stop(ctx, signals)

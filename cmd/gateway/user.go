@@ -62,11 +62,12 @@ func (f *credentialFlags) secret() (string, error) {
 }
 
 func userCommand() *cobra.Command {
-	return group("user", "Manage the users of a running server", userAddCommand(), userListCommand(), userRemoveCommand())
+	return group("user", "Manage the users of a running server", userAddCommand(), userListCommand(), userResidencyCommand(), userRemoveCommand())
 }
 
 func userAddCommand() *cobra.Command {
 	var flags credentialFlags
+	var residency string
 	cmd := adminCommand("add NAME", "Create a user with a credential, which is shown this once", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
 			secret, err := flags.secret()
@@ -74,14 +75,22 @@ func userAddCommand() *cobra.Command {
 				return err
 			}
 			var made admin.NewUser
-			in := admin.CreateUser{Name: args[0], AccessKey: flags.accessKey, SecretKey: secret}
+			in := admin.CreateUser{Name: args[0], AccessKey: flags.accessKey, SecretKey: secret, Residency: residency}
 			if err := a.call(cmd.Context(), http.MethodPost, "/v1/users", in, &made); err != nil {
 				return err
 			}
 			return printNewUser(cmd, output, made)
 		})
 	flags.add(cmd)
+	cmd.Flags().StringVar(&residency, "residency", "", "name, region or jurisdiction of a backend that all buckets of the user must be on")
 	return cmd
+}
+
+func userResidencyCommand() *cobra.Command {
+	return adminCommand("residency NAME PLACE", `Say which backends the buckets that a user makes from now on must be on; PLACE is a name, region or jurisdiction, or ""`, cobra.ExactArgs(2),
+		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
+			return a.call(cmd.Context(), http.MethodPut, "/v1/users/"+url.PathEscape(args[0])+"/residency", admin.SetResidency{Residency: args[1]}, nil)
+		})
 }
 
 func printNewUser(cmd *cobra.Command, output string, u admin.NewUser) error {
@@ -104,9 +113,9 @@ func userListCommand() *cobra.Command {
 			}
 			var rows [][]string
 			for _, u := range all {
-				rows = append(rows, []string{u.Name, u.ID, u.Created.Format(time.RFC3339)})
+				rows = append(rows, []string{u.Name, u.ID, u.Created.Format(time.RFC3339), u.Residency})
 			}
-			return writeTable(cmd.OutOrStdout(), []string{"name", "id", "created"}, rows)
+			return writeTable(cmd.OutOrStdout(), []string{"name", "id", "created", "residency"}, rows)
 		})
 }
 

@@ -39,7 +39,7 @@ type deployment struct {
 // openDeployment opens a deployment for serving, and begins one where there is
 // none. A local backend comes first: its lock keeps a second process out before
 // that has looked at anything else.
-func openDeployment(ctx context.Context, c *configuration, log *slog.Logger) (_ *deployment, err error) {
+func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acceptStore bool) (_ *deployment, err error) {
 	d := &deployment{guards: map[string]*guard.Guard{}}
 	defer func() {
 		if err != nil {
@@ -66,7 +66,7 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger) (_ 
 	}
 	d.engine, err = engine.Open(ctx, engine.Config{
 		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log,
-		Sole: c.StoreURL == "", Region: c.S3Region,
+		Sole: c.StoreURL == "", Region: c.S3Region, AcceptStore: acceptStore,
 		Grace: c.CollectorGrace, UploadExpiry: c.CollectorUploadExpiry,
 	})
 	if err != nil {
@@ -271,15 +271,6 @@ func (d *deployment) close() error {
 	return errors.Join(errs...)
 }
 
-// checks are what /readyz asks.
-func (d *deployment) checks() []check {
-	all := []check{{"store", d.store.Check}}
-	for _, b := range d.backends {
-		all = append(all, check{"backend " + b.Name, b.Check})
-	}
-	return all
-}
-
 // explain says what to do about the failures that an operator can mend. Errors
 // name settings, and hold no credential.
 func explain(c *configuration, err error) error {
@@ -298,6 +289,8 @@ func explain(c *configuration, err error) error {
 		return fmt.Errorf("key file %s does not open %s: bring back the key file that belongs to it, and set keyring.passphrase if it has one (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey):
 		return fmt.Errorf("key file %s with this passphrase does not open %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
+	case errors.Is(err, engine.ErrStoreRolledBack):
+		return fmt.Errorf("%w If the store was restored from a backup on purpose, start once with --accept-restored-store", err)
 	case errors.Is(err, keyring.ErrExposed):
 		return err
 	case c.StoreURL != "" && errors.Is(err, fs.ErrNotExist):

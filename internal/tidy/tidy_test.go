@@ -148,7 +148,7 @@ func isAdapter(dir string) bool {
 	parent, base := path.Dir(dir), path.Base(dir)
 	switch parent {
 	case "backends", "meta", "encrypt", "events":
-		return base != "sqlstore" && !strings.HasSuffix(base, "test")
+		return base != "sqlstore" && base != "guard" && !strings.HasSuffix(base, "test")
 	}
 	return false
 }
