@@ -267,6 +267,7 @@ func TestComposeBalancer(t *testing.T) {
 	if err != nil {
 		program = "/usr/sbin/haproxy"
 	}
+	read(t, "deploy/haproxy/haproxy.cfg") // so that go test runs this again when it changes
 	cmd := exec.CommandContext(t.Context(), program, "-c", "-f", filepath.Join(root, "deploy/haproxy/haproxy.cfg"))
 	env := compose(t, variables).Services["balancer"].Environment
 	for key, value := range env {

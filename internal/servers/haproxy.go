@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -50,6 +51,11 @@ func StartHAProxy(ctx context.Context, dir string, gateways []Balanced) (*HAProx
 	if err != nil {
 		return nil, err
 	}
+	config := filepath.Join(root, "deploy", "haproxy", "haproxy.cfg")
+	// go test runs a test again when a file has changed that the test looked at.
+	if _, err := os.Stat(config); err != nil {
+		return nil, err
+	}
 	addresses, err := FreeAddresses(2)
 	if err != nil {
 		return nil, err
@@ -62,7 +68,7 @@ func StartHAProxy(ctx context.Context, dir string, gateways []Balanced) (*HAProx
 		Name:    "haproxy",
 		Program: program,
 		// In the foreground, and ended by SIGTERM at once.
-		Args: []string{"-db", "-f", filepath.Join(root, "deploy", "haproxy", "haproxy.cfg")},
+		Args: []string{"-db", "-f", config},
 		Env:  env,
 		Log:  filepath.Join(dir, "haproxy.log"),
 	})

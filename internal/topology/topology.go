@@ -95,14 +95,15 @@ func Start(ctx context.Context, o Options) (_ *Topology, err error) {
 			err = errors.Join(err, t.Close())
 		}
 	}()
-	if err := t.startBelow(ctx, o); err != nil {
-		return nil, err
-	}
+	built := make(chan error, 1)
 	if t.Binary == "" {
 		t.Binary = filepath.Join(o.Dir, "gateway")
-		if err := Build(ctx, t.Binary); err != nil {
-			return nil, err
-		}
+		go func() { built <- Build(ctx, t.Binary) }()
+	} else {
+		built <- nil
+	}
+	if err := errors.Join(t.startBelow(ctx, o), <-built); err != nil {
+		return nil, err
 	}
 	create := exec.CommandContext(ctx, t.Binary, "keyring", "create", "--keyring-path", t.Keyring)
 	create.Env = []string{}
@@ -113,21 +114,6 @@ func Start(ctx context.Context, o Options) (_ *Topology, err error) {
 		return nil, err
 	}
 	return t, t.startBalancer(ctx, o.Dir)
-}
-
-// Build builds the gateway as it is shipped, without cgo.
-func Build(ctx context.Context, path string) error {
-	root, err := servers.Repository()
-	if err != nil {
-		return err
-	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-o", path, "./cmd/gateway")
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the gateway: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // startBelow starts what the gateways stand on.

@@ -1,0 +1,6 @@
+//go:build linux
+
+package servers
+
+// Helm renders charts; it is no server. It takes a minute or two to build.
+var Helm = GoProgram{"helm.sh/helm/v3/cmd/helm", "v3.21.4"}
