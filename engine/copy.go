@@ -99,7 +99,7 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 		err = e.commitVersion(ctx, in.Bucket, v, in.Conditions, false)
 	}
 	if err != nil {
-		e.release(ctx, s.extent.Blob)
+		e.giveUp(ctx, s, err)
 		return Object{}, err
 	}
 	return describe(v, m), nil

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -96,6 +97,7 @@ type Engine struct {
 	watch      holderWatch
 	leases     heldLeases
 	beating    sync.Mutex
+	beaten     atomic.Int64 // when the store last saw a sign of life, by elapsed
 	collecting sync.Mutex
 	moving     sync.Mutex
 }
@@ -144,6 +146,7 @@ func newEngine(c *Config) *Engine {
 		start := time.Now()
 		e.elapsed = func() time.Duration { return time.Since(start) }
 	}
+	e.beaten.Store(int64(e.elapsed()))
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
 	}

@@ -36,6 +36,15 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	r := newBareRig(t)
+	r.reopen()
+	r.b = r.bucket("first-bucket", "")
+	return r
+}
+
+// newBareRig is a rig whose engine is yet to be opened.
+func newBareRig(t *testing.T) *rig {
+	t.Helper()
 	dir := t.TempDir()
 	keys, err := keyring.Create(filepath.Join(dir, "keyring"), nil)
 	if err != nil {
@@ -53,11 +62,6 @@ func newRig(t *testing.T) *rig {
 		keys.Close()
 	})
 	r.config = engine.Config{Store: r.store, Backends: local(r.backend), Keys: r.keys, Sole: true, Grace: -1}
-	r.reopen()
-	r.b, err = r.e.CreateBucket(t.Context(), "first-bucket", "", r.e.Root().ID)
-	if err != nil {
-		t.Fatal(err)
-	}
 	return r
 }
 

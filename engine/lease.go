@@ -35,7 +35,7 @@ func (e *Engine) hold(ctx context.Context, name string) (meta.Lease, bool, error
 		return seen, true, nil
 	}
 	// A holder that lives is known to the store, so that the others see it beat.
-	if err := e.store.Beat(ctx, e.holder); err != nil {
+	if err := e.beat(ctx); err != nil {
 		return seen, false, err
 	}
 	if !seen.Holder.IsZero() {

@@ -33,9 +33,7 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 		err = e.commitVersion(ctx, in.Bucket, v, in.Conditions, false)
 	}
 	if err != nil {
-		if s.size > 0 {
-			e.release(ctx, s.extent.Blob)
-		}
+		e.giveUp(ctx, s, err)
 		return Object{}, storeError(err)
 	}
 	return describe(v, m), nil

@@ -115,6 +115,9 @@ func (e *Engine) reserveAt(ctx context.Context, p *place) (meta.BlobID, error) {
 	if err := e.prove(ctx, p); err != nil {
 		return meta.BlobID{}, err
 	}
+	if e.silent() {
+		e.flushPools()
+	}
 	for {
 		if id, ok := p.pool.take(); ok {
 			return id, nil
@@ -143,6 +146,11 @@ func (e *Engine) refillPool(ctx context.Context, p *place) error {
 	for i := range ids {
 		ids[i] = meta.BlobID(backends.NewBlobID())
 	}
+	if e.silent() {
+		if err := e.beat(ctx); err != nil {
+			return err
+		}
+	}
 	err := e.store.Reserve(ctx, e.holder, p.id, ids, e.now())
 	if errors.Is(err, meta.ErrUnknown) {
 		e.unreleased.add(ids...) // never to be used
@@ -157,6 +165,59 @@ func (e *Engine) refillPool(ctx context.Context, p *place) error {
 	p.pool.free = append(p.pool.free, ids...)
 	p.pool.mu.Unlock()
 	return nil
+}
+
+// silent reports whether other gateways may soon take this process for dead, and
+// so its pools for abandoned: it was paused, or cut off from the store.
+func (e *Engine) silent() bool {
+	return e.elapsed()-time.Duration(e.beaten.Load()) > abandonAfter/2
+}
+
+// beat shows a sign of life.
+func (e *Engine) beat(ctx context.Context) error {
+	at := e.elapsed()
+	err := e.store.Beat(ctx, e.holder)
+	if err == nil {
+		e.beaten.Store(int64(at))
+	}
+	return err
+}
+
+// flushPools makes sure that no id is used that may have been condemned.
+func (e *Engine) flushPools() {
+	e.registry.reading.Lock()
+	defer e.registry.reading.Unlock()
+	for _, p := range e.registry.known {
+		e.unreleased.add(p.pool.takeAll()...)
+	}
+}
+
+// giveUp is for a stored body that could not be committed.
+func (e *Engine) giveUp(ctx context.Context, s *stored, why error) {
+	switch {
+	case s.size == 0:
+	case errors.Is(why, meta.ErrReservationLost):
+		e.lost(ctx, s)
+	default:
+		e.release(ctx, s.extent.Blob)
+	}
+}
+
+// lost is for a body whose reservation was condemned. The collector may have been
+// there before the last byte was, and not come again, so the bytes are deleted
+// here: what is not reserved or live in the ledger never will be again. The rest
+// of the pools will have been condemned too.
+func (e *Engine) lost(ctx context.Context, s *stored) {
+	e.flushPools()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	at, err := e.store.BlobBackends(ctx, []meta.BlobID{s.extent.Blob})
+	if err == nil && at[0] == 0 {
+		err = s.at.Delete(ctx, backends.BlobID(s.extent.Blob))
+	}
+	if err != nil {
+		e.log.Warn("a blob whose reservation was lost could not be deleted", "backend", s.at.Name, "error", err)
+	}
 }
 
 // release condemns a reservation whose blob will not be committed. The ledger
@@ -178,7 +239,7 @@ func (e *Engine) release(ctx context.Context, id meta.BlobID) {
 func (e *Engine) Beat(ctx context.Context) error {
 	e.beating.Lock()
 	defer e.beating.Unlock()
-	err := e.store.Beat(ctx, e.holder)
+	err := e.beat(ctx)
 	s, failed := e.refresh(ctx)
 	if failed != nil {
 		return errors.Join(err, failed, e.releaseUnused(ctx, nil))

@@ -164,8 +164,8 @@ func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, nu
 	}
 	record := &encrypt.PartRecord{Size: s.size, MD5: s.md5, Checksum: sealedChecksum(s.checksum), Extents: s.extents()}
 	p, err := e.commitPart(ctx, u, number, record, false)
-	if err != nil && s.size > 0 {
-		e.release(ctx, s.extent.Blob)
+	if err != nil {
+		e.giveUp(ctx, s, err)
 	}
 	return p, err
 }
