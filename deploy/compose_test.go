@@ -13,6 +13,9 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
+	"github.com/sanctum-storage/gateway/internal/topology"
 )
 
 // service is what the tests read of a service.
@@ -199,6 +202,22 @@ func TestComposeGateways(t *testing.T) {
 		if !maps.Equal(g.Environment, c.Services["gateway1"].Environment) || !g.ReadOnly || g.User == "" || len(g.Ports) != 0 {
 			t.Errorf("%s: %+v", name, g)
 		}
+	}
+}
+
+// The plain processes of the topology get the settings that Compose gives, so that
+// the topology's tests are tests of these.
+func TestTopologyIsCompose(t *testing.T) {
+	_, variables := initialise(t)
+	composed := slices.Sorted(maps.Keys(compose(t, variables).Services["gateway1"].Environment))
+	var plain []string
+	for _, e := range (&topology.Topology{Postgres: &servers.Postgres{}, S3: &servers.S3Server{}}).Env() {
+		name, _, _ := strings.Cut(e, "=")
+		plain = append(plain, name)
+	}
+	slices.Sort(plain)
+	if !slices.Equal(composed, plain) {
+		t.Errorf("docker-compose.yml sets %q, the topology %q", composed, plain)
 	}
 }
 
