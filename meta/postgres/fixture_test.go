@@ -196,9 +196,17 @@ func withParameter(t testing.TB, dsn, name, value string) string {
 	return u.String()
 }
 
+// addBucket makes a bucket, and first the deployment with the backend where its
+// blobs are.
 func addBucket(t testing.TB, s meta.Store) meta.ID {
 	t.Helper()
-	b := meta.Bucket{ID: meta.NewID(), Owner: meta.NewID(), Created: time.Now()}
+	err := s.InitDeployment(context.Background(), meta.Deployment{ID: meta.NewID(), Root: meta.NewID(), Created: time.Now()},
+		meta.User{ID: meta.NewID(), Name: "root", Created: time.Now()},
+		meta.Backend{ID: meta.FirstBackend, Name: "local", Created: time.Now(), Epoch: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := meta.Bucket{ID: meta.NewID(), Owner: meta.NewID(), Backend: meta.FirstBackend, Created: time.Now()}
 	b.Name = b.ID.String()
 	if err := s.CreateBucket(context.Background(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}); err != nil {
 		t.Fatal(err)

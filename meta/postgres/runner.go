@@ -62,9 +62,17 @@ func (r *runner) Read(ctx context.Context, intent func(sqlstore.Tx) error) error
 	})
 }
 
-// Snapshot runs the intent in one read-only transaction.
+// Snapshot runs the intent's SELECTs so that they see one state. Most intents
+// have but one, which needs no transaction around it: they are tried so first.
 func (r *runner) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	return r.retry(ctx, func() error {
+		err := r.session(ctx, func(t *tx) error {
+			t.single = true
+			return intent(t)
+		})
+		if !errors.Is(err, errSecond) {
+			return err
+		}
 		return r.session(ctx, func(t *tx) error {
 			t.begin = beginSnapshot
 			err := intent(t)
@@ -158,7 +166,11 @@ func (r *runner) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 func (r *runner) attempt(ctx context.Context, intent func(sqlstore.Tx) error) (doubtful *commit, err error) {
 	err = r.session(ctx, func(t *tx) error {
 		t.begin = r.begin
-		if err := intent(t); err != nil {
+		err := intent(t)
+		if err == nil {
+			err = t.flush()
+		}
+		if err != nil {
 			t.rollback()
 			return err
 		}
@@ -172,7 +184,7 @@ func (r *runner) attempt(ctx context.Context, intent func(sqlstore.Tx) error) (d
 		if !t.changed {
 			// Committed rather than rolled back, for at serializable what was read
 			// is true only then. Whether the answer is lost does not matter.
-			_, err := t.c.Exec(t.ctx, "commit")
+			_, err = t.c.Exec(t.ctx, "commit")
 			return t.lost(err)
 		}
 		doubtful, err = r.commit(ctx, t)

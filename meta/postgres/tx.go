@@ -3,12 +3,14 @@ package postgres
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
@@ -21,7 +23,19 @@ type tx struct {
 	// round trip. Empty once it was sent, and where there is no transaction.
 	begin   string
 	changed bool // a statement changed rows
+	// single lets one SELECT pass, which sets used; the next is errSecond.
+	single, used bool
+	queue        []queued // what Later was given and was not sent yet
 }
+
+type queued struct {
+	query string
+	args  []any
+	check func(int64) error
+}
+
+// errSecond: what had been taken for an intent of one SELECT has another.
+var errSecond = errors.New("postgres: a second statement in a snapshot of one")
 
 // lost marks errors after which the connection is closed.
 func (t *tx) lost(err error) error {
@@ -34,11 +48,11 @@ func (t *tx) lost(err error) error {
 // Exec runs a statement and returns how many rows it changed.
 func (t *tx) Exec(query string, args ...any) (int64, error) {
 	query = rewrite(query)
-	if t.begin == "" {
+	if t.alone() {
 		tag, err := t.c.Exec(t.ctx, query, args...)
-		return t.count(tag.RowsAffected(), err)
+		return t.count(tag, err)
 	}
-	answers, err := t.open(query, args)
+	answers, err := t.send(query, args)
 	if err != nil {
 		return 0, err
 	}
@@ -46,43 +60,97 @@ func (t *tx) Exec(query string, args ...any) (int64, error) {
 	if end := answers.Close(); err == nil {
 		err = end
 	}
-	return t.count(tag.RowsAffected(), err)
+	return t.count(tag, err)
 }
 
-func (t *tx) count(n int64, err error) (int64, error) {
+// Later keeps the statement until the next.
+func (t *tx) Later(check func(int64) error, query string, args ...any) error {
+	t.queue = append(t.queue, queued{rewrite(query), args, check})
+	return nil
+}
+
+// flush sends what Later kept.
+func (t *tx) flush() error {
+	if len(t.queue) == 0 {
+		return nil
+	}
+	answers, err := t.send("", nil)
+	if err != nil {
+		return err
+	}
+	return t.lost(answers.Close())
+}
+
+func (t *tx) count(tag pgconn.CommandTag, err error) (int64, error) {
 	if err != nil {
 		return 0, t.lost(err)
 	}
-	t.changed = t.changed || n > 0
+	n := tag.RowsAffected()
+	t.changed = t.changed || n > 0 && !tag.Select()
 	return n, nil
 }
 
-// open sends BEGIN and the statement together, and returns the answers from the
-// statement's on.
-func (t *tx) open(query string, args []any) (pgx.BatchResults, error) {
+// alone reports whether there is nothing to send before the next statement.
+func (t *tx) alone() bool { return t.begin == "" && len(t.queue) == 0 }
+
+// send sends BEGIN, what Later kept, and the statement, if there is one, all
+// together, and returns the answers from the statement's on.
+func (t *tx) send(query string, args []any) (pgx.BatchResults, error) {
 	var b pgx.Batch
-	b.Queue(t.begin)
-	b.Queue(query, args...)
-	t.begin = ""
+	begin, queue := t.begin, t.queue
+	t.begin, t.queue = "", nil
+	if begin != "" {
+		b.Queue(begin)
+	}
+	for _, q := range queue {
+		b.Queue(q.query, q.args...)
+	}
+	if query != "" {
+		b.Queue(query, args...)
+	}
 	answers := t.c.SendBatch(t.ctx, &b)
-	if _, err := answers.Exec(); err != nil {
-		_ = answers.Close() // says the same
-		return nil, t.lost(err)
+	if err := t.checked(answers, begin, queue); err != nil {
+		_ = answers.Close() // says the same, or less
+		return nil, err
 	}
 	return answers, nil
+}
+
+// checked reads the answers to BEGIN and to what Later kept.
+func (t *tx) checked(answers pgx.BatchResults, begin string, queue []queued) error {
+	if begin != "" {
+		if _, err := answers.Exec(); err != nil {
+			return t.lost(err)
+		}
+	}
+	for _, q := range queue {
+		tag, err := answers.Exec()
+		n, err := t.count(tag, err)
+		if err != nil {
+			return err
+		}
+		if err := q.check(n); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Query runs a SELECT.
 func (t *tx) Query(query string, args ...any) (sqlstore.Rows, error) {
 	query = rewrite(query)
-	if t.begin == "" {
+	if t.single && t.used {
+		return nil, errSecond
+	}
+	t.used = true
+	if t.alone() {
 		r, err := t.c.Query(t.ctx, query, args...)
 		if err != nil {
 			return nil, t.lost(err)
 		}
 		return &rows{Rows: r, t: t}, nil
 	}
-	answers, err := t.open(query, args)
+	answers, err := t.send(query, args)
 	if err != nil {
 		return nil, err
 	}

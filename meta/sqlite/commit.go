@@ -230,6 +230,11 @@ func (t *intentTx) Exec(query string, args ...any) (int64, error) {
 	return t.conn.Exec(query, args...)
 }
 
+// Later is Exec's, with its savepoint.
+func (t *intentTx) Later(check func(int64) error, query string, args ...any) error {
+	return sqlstore.AtOnce(t, check, query, args...)
+}
+
 // end keeps or undoes what the intent changed.
 func (t *intentTx) end(keep bool) error {
 	if !t.wrote {

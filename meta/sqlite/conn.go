@@ -99,6 +99,11 @@ func (c *conn) Exec(query string, args ...any) (int64, error) {
 	return r.RowsAffected()
 }
 
+// Later runs the statement at once.
+func (c *conn) Later(check func(int64) error, query string, args ...any) error {
+	return sqlstore.AtOnce(c, check, query, args...)
+}
+
 // Query runs a SELECT.
 func (c *conn) Query(query string, args ...any) (sqlstore.Rows, error) {
 	s, err := c.stmt(query)

@@ -14,18 +14,18 @@ import (
 // claimBlob turns the holder's reservation into a live blob with one reference.
 func claimBlob(tx Tx, id meta.BlobID, holder meta.ID) error {
 	// A conflict is with another commit of the same blob, which was first.
-	err := inserted(tx, meta.ErrReservationLost, `INSERT INTO blobs (id, refs, backend)
+	err := soon(tx, meta.ErrReservationLost, `INSERT INTO blobs (id, refs, backend)
 		SELECT id, 1, backend FROM reservations WHERE id = ? AND holder = ? ON CONFLICT DO NOTHING`, id[:], holder[:])
 	if err != nil {
 		return err
 	}
-	return changed(tx, fmt.Errorf("claim blob %x: %w", id, ErrRetry),
+	return soon(tx, fmt.Errorf("claim blob %x: %w", id, ErrRetry),
 		"DELETE FROM reservations WHERE id = ? AND holder = ?", id[:], holder[:])
 }
 
 // shareBlob adds a reference to a live blob.
 func shareBlob(tx Tx, id meta.BlobID) error {
-	return changed(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?", id[:])
+	return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?", id[:])
 }
 
 // dropBlob takes a reference away and condemns the blob with the last one. The
@@ -38,9 +38,9 @@ func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
 		return err
 	}
 	if n == 1 {
-		return changed(tx, lost, "DELETE FROM blobs WHERE id = ?", id[:])
+		return soon(tx, lost, "DELETE FROM blobs WHERE id = ?", id[:])
 	}
-	return changed(tx, lost, "UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:])
+	return soon(tx, lost, "UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:])
 }
 
 // addBody counts a version that is about to refer to the body.

@@ -93,11 +93,7 @@ func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 // holdBucket returns ErrNoBucket unless the bucket exists, and keeps it from
 // being deleted until the transaction ends.
 func holdBucket(tx Tx, id meta.ID) error {
-	ok, err := exists(tx, "SELECT 1 FROM buckets WHERE id = ?"+forShare, id[:])
-	if err == nil && !ok {
-		return meta.ErrNoBucket
-	}
-	return err
+	return soon(tx, meta.ErrNoBucket, "SELECT 1 FROM buckets WHERE id = ?"+forShare, id[:])
 }
 
 func (s *Store) BucketSeeds(ctx context.Context, id meta.ID) (seeds []meta.BucketSeed, err error) {

@@ -27,7 +27,7 @@ func (s *Store) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, 
 			return err
 		}
 		for _, id := range ids {
-			err := inserted(tx, meta.ErrExists, `INSERT INTO reservations (id, holder, backend, changed)
+			err := soon(tx, meta.ErrExists, `INSERT INTO reservations (id, holder, backend, changed)
 				SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE id = ?)
 				AND NOT EXISTS (SELECT 1 FROM condemned WHERE id = ?) ON CONFLICT DO NOTHING`,
 				id[:], holder[:], int64(at), micros(now), id[:], id[:])
@@ -71,7 +71,7 @@ func condemnReserved(tx Tx, holder meta.ID, id meta.BlobID, now time.Time) (bool
 	if err != nil || n == 0 {
 		return false, err
 	}
-	return true, changed(tx, ErrRetry, "DELETE FROM reservations WHERE id = ?", id[:])
+	return true, soon(tx, ErrRetry, "DELETE FROM reservations WHERE id = ?", id[:])
 }
 
 func (s *Store) Beat(ctx context.Context, holder meta.ID) error {
@@ -154,7 +154,8 @@ func (s *Store) Forget(ctx context.Context, at meta.BackendID, ids []meta.BlobID
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		for _, id := range ids {
-			if _, err := tx.Exec("DELETE FROM condemned WHERE id = ? AND backend = ?", id[:], int64(at)); err != nil {
+			err := tx.Later(anyRows, "DELETE FROM condemned WHERE id = ? AND backend = ?", id[:], int64(at))
+			if err != nil {
 				return err
 			}
 		}

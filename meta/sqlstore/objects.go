@@ -106,11 +106,11 @@ func replace(tx Tx, v meta.Version, e meta.Expect, addBody func() error) error {
 	values := []any{v.ID[:], v.Owner[:], v.Size, micros(v.Modified), int64(v.Generation), kind, body,
 		blob(v.ListRecord), blob(v.WrappedKey), blob(v.Manifest), v.Bucket[:], text(v.Key)}
 	if !cur.exists {
-		return inserted(tx, ErrRetry, `INSERT INTO objects (version_id, owner, size, modified, generation,
+		return soon(tx, ErrRetry, `INSERT INTO objects (version_id, owner, size, modified, generation,
 			body_kind, body_id, list_record, wrapped_key, manifest, bucket_id, key)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, values...)
 	}
-	if err := changed(tx, ErrRetry, `UPDATE objects SET version_id = ?, owner = ?, size = ?, modified = ?,
+	if err := soon(tx, ErrRetry, `UPDATE objects SET version_id = ?, owner = ?, size = ?, modified = ?,
 		generation = ?, body_kind = ?, body_id = ?, list_record = ?, wrapped_key = ?, manifest = ?
 		WHERE bucket_id = ? AND key = ?`, values...); err != nil {
 		return err
@@ -152,7 +152,7 @@ func remove(tx Tx, bucket meta.ID, r meta.Removal, now time.Time) error {
 	if err := cur.meets(r.Expect); err != nil || !cur.exists {
 		return err
 	}
-	err = changed(tx, ErrRetry, "DELETE FROM objects WHERE bucket_id = ? AND key = ?", bucket[:], text(r.Key))
+	err = soon(tx, ErrRetry, "DELETE FROM objects WHERE bucket_id = ? AND key = ?", bucket[:], text(r.Key))
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -53,6 +54,13 @@ type Rows interface {
 type Tx interface {
 	// Exec runs a statement that changes rows, and returns how many it changed.
 	Exec(query string, args ...any) (int64, error)
+	// Later runs a statement as Exec does, or a SELECT for its locks, and hands
+	// to check how many rows it changed or found. An engine with a network in
+	// between sends several together, at the latest with the next call of
+	// another method or at the intent's end; so an error, of the statement or of
+	// check, may be returned then, and the statements behind it may have run.
+	// The intent ends with it in any case.
+	Later(check func(rows int64) error, query string, args ...any) error
 	// Query and QueryRow run a SELECT. Rows are closed before the next statement.
 	Query(query string, args ...any) (Rows, error)
 	QueryRow(query string, args ...any) Row
@@ -142,6 +150,44 @@ func inserted(tx Tx, taken error, query string, args ...any) error {
 // it changed none.
 func changed(tx Tx, absent error, query string, args ...any) error {
 	return inserted(tx, absent, query, args...)
+}
+
+// soon is changed, or exists with an error, for an intent that goes on in the
+// same way whatever the outcome, and fails with absent in the end: see Tx.Later.
+func soon(tx Tx, absent error, query string, args ...any) error {
+	return tx.Later(func(rows int64) error {
+		if rows == 0 {
+			return absent
+		}
+		return nil
+	}, query, args...)
+}
+
+// anyRows is a check for Tx.Later that every number passes.
+func anyRows(int64) error { return nil }
+
+// AtOnce is Tx.Later for an engine without a network in between.
+func AtOnce(tx Tx, check func(rows int64) error, query string, args ...any) error {
+	if !strings.HasPrefix(query, "SELECT ") {
+		n, err := tx.Exec(query, args...)
+		if err != nil {
+			return err
+		}
+		return check(n)
+	}
+	rows, err := tx.Query(query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var n int64
+	for rows.Next() {
+		n++
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	return check(n)
 }
 
 // collect scans all rows of a query.
