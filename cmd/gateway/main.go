@@ -93,6 +93,8 @@ func rootCommand() *cobra.Command {
 		backendCommand(),
 		keyringCommand(),
 		fsckCommand(),
+		importCommand(),
+		exportCommand(),
 		healthCommand(),
 		versionCommand(),
 	)

@@ -39,6 +39,7 @@ var layers = map[string][]string{
 	"encrypt":         {},
 	"audit":           {},
 	"s3err":           {},
+	"transfer":        {"s3err", "sigv4"}, // S3 on both sides, and nothing of the inside
 	"events":          {"meta"},
 	"meta/sqlstore":   {"meta", "s3err"},
 	"meta/metatest":   {"meta"},

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sanctum-storage/gateway/transfer"
+)
+
+func importCommand() *cobra.Command {
+	var provider providerFlags
+	var gateway gatewayFlags
+	var flags transferFlags
+	var deleteSource, oldVersions bool
+	cmd := &cobra.Command{
+		Use:   "import --from URL --from-bucket NAME --bucket NAME",
+		Short: "Encrypt an existing bucket of an S3 provider into a running gateway",
+		Long: `Copies every object of a provider's bucket into a bucket of a running gateway,
+which seals it. ETags, metadata and part boundaries stay. It can be interrupted
+and run again: what is there already is skipped. The source is not changed
+unless --delete-source says so; the report tells what is left there in plaintext.
+
+` + providerKeyHelp + `
+
+Exit status: 0 everything is there and exact; 1 it is not, or not yet; 2 usage.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			from, err := provider.endpoint(flags.requests())
+			if err != nil {
+				return usage(err)
+			}
+			to, err := gateway.endpoint(cmd, flags.requests())
+			if err != nil {
+				return usage(err)
+			}
+			o, err := flags.options(from, to)
+			if err != nil {
+				return usage(err)
+			}
+			o.DeleteSource, o.KeepOldVersions, o.Survey = deleteSource, oldVersions, true
+			return flags.run(cmd, o, printLeft)
+		},
+	}
+	provider.add(cmd, "from")
+	gateway.add(cmd, "to")
+	flags.add(cmd)
+	cmd.Flags().BoolVar(&deleteSource, "delete-source", false, "delete each object at the provider once it was read back from the gateway and compared; implies --verify=read")
+	cmd.Flags().BoolVar(&oldVersions, "old-versions-stay", false, "with --delete-source, agree that a source with versioning keeps what is deleted as old versions, in plaintext")
+	return cmd
+}
+
+// printLeft says what the source still holds.
+func printLeft(w io.Writer, r *transfer.Report) {
+	left := r.Left
+	if left == nil {
+		fmt.Fprintln(w, "The source was not looked at again: what it holds is still in plaintext.")
+		return
+	}
+	if left.Current.Objects+left.Noncurrent.Objects+left.Uploads == 0 && left.VersionsUnknown+left.UploadsUnknown == "" {
+		fmt.Fprintln(w, "Nothing is left in plaintext at the source.")
+		return
+	}
+	fmt.Fprintf(w, "LEFT IN PLAINTEXT at the source: %d objects (%s), %d old versions (%s), %d incomplete uploads.\n",
+		left.Current.Objects, size(left.Current.Bytes), left.Noncurrent.Objects, size(left.Noncurrent.Bytes), left.Uploads)
+	if left.VersionsUnknown != "" {
+		fmt.Fprintf(w, "Whether it keeps old versions is not known: %s\n", left.VersionsUnknown)
+	}
+	if left.UploadsUnknown != "" {
+		fmt.Fprintf(w, "Whether it holds incomplete uploads is not known: %s\n", left.UploadsUnknown)
+	}
+}
