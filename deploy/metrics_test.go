@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -60,9 +61,28 @@ func scrape(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// A folder as a backend has no metrics of its own.
+	objects := filepath.Join(dir, "objects")
+	if err := os.Mkdir(objects, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	storage, err := servers.StartVersitygw(ctx, objects, filepath.Join(dir, "storage.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := storage.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := storage.MakeBucket(ctx, "sealed"); err != nil {
+		t.Fatal(err)
+	}
 	p, err := servers.Start(servers.Spec{Name: "gateway", Program: gateway, Log: filepath.Join(dir, "log"),
 		Args: []string{"serve", "--data", filepath.Join(dir, "data"), "--s3", addresses[0], "--admin", addresses[1], "--metrics", addresses[2]},
-		Env:  []string{"SANCTUM_ACCESS_KEY=" + testAccessKey, "SANCTUM_SECRET_KEY=" + testSecretKey}})
+		Env: []string{"SANCTUM_ACCESS_KEY=" + testAccessKey, "SANCTUM_SECRET_KEY=" + testSecretKey,
+			"SANCTUM_BACKENDS_MAIN_TYPE=s3", "SANCTUM_BACKENDS_MAIN_BUCKET=sealed", "SANCTUM_BACKENDS_MAIN_ENDPOINT=" + storage.Endpoint,
+			"SANCTUM_BACKENDS_MAIN_ACCESS_KEY=" + storage.AccessKey, "SANCTUM_BACKENDS_MAIN_SECRET_KEY=" + storage.SecretKey}})
 	if err != nil {
 		t.Fatal(err)
 	}
