@@ -197,7 +197,7 @@ func (m *mover) moveBlob(ctx context.Context, id meta.BlobID) error {
 // endPass begins another pass, or ends the draining when this one met nothing.
 func (m *mover) endPass(ctx context.Context) error {
 	if !m.d.Left {
-		err := m.e.store.RetireBackend(ctx, m.lease, m.row.ID)
+		err := m.e.store.RetireBackend(ctx, m.lease, m.row.ID, m.d.Round)
 		if err == nil {
 			return m.retired(ctx)
 		}

@@ -60,7 +60,9 @@ func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bu
 	switch {
 	case again == nil && now.ID == b.ID:
 		return b, nil
-	case unknown && again != nil: // absent now, which is no proof that it stays so
+	case unknown && errors.Is(again, meta.ErrNoBucket): // which is no proof that it stays so
+		return meta.Bucket{}, storeError(err)
+	case unknown && again != nil:
 		return meta.Bucket{}, storeError(errors.Join(err, again))
 	case again == nil && now.Owner == b.Owner:
 		return now, s3err.New(s3err.BucketAlreadyOwnedByYou, "").With("BucketName", b.Name)

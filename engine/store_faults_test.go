@@ -110,6 +110,46 @@ func TestLostAnswersAreSettled(t *testing.T) {
 	}
 }
 
+// An answer that was lost is a success where reading proves it, and else a 503
+// that may be repeated.
+func TestLostAnswersOfOthers(t *testing.T) {
+	r := newRig(t)
+	r.mustPut("k", body(1, 100))
+	v, err := r.e.HeadObject(t.Context(), engine.GetObject{Bucket: r.b, Key: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan := r.plannedStore(1)
+	after := func(intent string) { plan.Clear(); plan.Add(faults.Rule{Op: faults.Op(intent), When: faults.After, N: 1}) }
+	after("CreateBucket")
+	b, err := r.e.CreateBucket(t.Context(), "second-bucket", "", r.e.Root().ID)
+	if now, again := r.e.Bucket(t.Context(), "second-bucket"); err != nil || again != nil || now.ID != b.ID {
+		t.Errorf("create a bucket: %v, %v", err, again)
+	}
+	plan.Add(faults.Rule{Op: "CreateBucket", When: faults.Before, Err: meta.ErrUnknown})
+	if _, err := r.e.CreateBucket(t.Context(), "third-bucket", "", r.e.Root().ID); !errors.Is(err, s3err.ServiceUnavailable) {
+		t.Errorf("create a bucket, unknown and absent: %v", err)
+	}
+	after("CreateUpload")
+	if u, err := r.e.CreateUpload(t.Context(), engine.CreateUpload{Bucket: r.b, Key: "u", Owner: r.b.Owner}); err != nil {
+		t.Errorf("create an upload: %v", err)
+	} else if err := r.e.AbortUpload(t.Context(), r.b, "u", u.ID); err != nil {
+		t.Error(err)
+	}
+	for _, d := range []engine.DeleteObject{{Key: "k", IfMatch: v.Object.ETag}, {Key: "k"}} {
+		after("RemoveObjects")
+		if err := r.e.DeleteObject(t.Context(), r.b, d); !errors.Is(err, s3err.ServiceUnavailable) || !errors.Is(err, meta.ErrUnknown) {
+			t.Errorf("delete %+v: %v", d, err)
+		}
+		if plan.Fired() == 0 {
+			t.Error("no fault was met")
+		}
+	}
+	plan.Clear()
+	r.wantAbsent("k")
+	r.wantClean(0)
+}
+
 // lostCommits is a store that takes no commit and says that it does not know,
 // after what meanwhile does.
 type lostCommits struct {
