@@ -41,6 +41,7 @@ type Backend struct {
 // time draining is asked for.
 type Drain struct {
 	Target BackendID // zero unless draining
+	Round  int64     // counts how often draining was asked for
 	After  BlobID    // blobs up to this id were seen in the present pass
 	Left   bool      // the present pass has met something that is still there
 	Blobs  int64     // moved
@@ -69,13 +70,15 @@ type Backends interface {
 	// moved. ErrNotFound, ErrConflict when it is not draining.
 	CancelDrain(ctx context.Context, id BackendID) error
 	// NoteDrain records progress. ErrConflict unless the backend is draining to
-	// d.Target and the lease is still l's: a mover that was paused writes
-	// nothing.
+	// d.Target in the round d.Round and the lease is still l's: a mover that was
+	// paused writes nothing, nor one whose draining was cancelled and asked for
+	// again.
 	NoteDrain(ctx context.Context, l Lease, id BackendID, d Drain) error
 	// RetireBackend ends a draining backend, which the caller has found empty in
-	// a whole pass. ErrConflict unless it is draining and the lease is still
-	// l's; ErrNotEmpty while a bucket is placed on it or a reservation is left.
-	RetireBackend(ctx context.Context, l Lease, id BackendID) error
+	// a whole pass of the round. ErrConflict unless it is draining in this round
+	// and the lease is still l's; ErrNotEmpty while a bucket is placed on it or a
+	// reservation is left.
+	RetireBackend(ctx context.Context, l Lease, id BackendID, round int64) error
 	// MoveBuckets places at most limit buckets that are on one backend on
 	// another, which must be active (ErrConflict), and returns how many.
 	MoveBuckets(ctx context.Context, from, to BackendID, limit int) (int, error)

@@ -31,8 +31,8 @@ func (f *faultyStore) NoteDrain(ctx context.Context, l meta.Lease, id meta.Backe
 	return f.do("NoteDrain", func() error { return f.s.NoteDrain(ctx, l, id, d) })
 }
 
-func (f *faultyStore) RetireBackend(ctx context.Context, l meta.Lease, id meta.BackendID) error {
-	return f.do("RetireBackend", func() error { return f.s.RetireBackend(ctx, l, id) })
+func (f *faultyStore) RetireBackend(ctx context.Context, l meta.Lease, id meta.BackendID, round int64) error {
+	return f.do("RetireBackend", func() error { return f.s.RetireBackend(ctx, l, id, round) })
 }
 
 func (f *faultyStore) MoveBuckets(ctx context.Context, from, to meta.BackendID, limit int) (int, error) {

@@ -93,7 +93,7 @@ func testBackendNumbers(f *fixture) {
 	f.is(f.s.AddBackend(f.ctx, f.backend(meta.MaxBackends+1, "one more")), meta.ErrLimit)
 	l := f.lease("drain")
 	f.ok(f.s.DrainBackend(f.ctx, there, here))
-	f.ok(f.s.RetireBackend(f.ctx, l, there)) // makes no room
+	f.ok(f.s.RetireBackend(f.ctx, l, there, 1)) // makes no room
 	f.is(f.s.AddBackend(f.ctx, f.backend(meta.MaxBackends+1, "one more")), meta.ErrLimit)
 }
 
@@ -120,20 +120,20 @@ func testDraining(f *fixture) {
 	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: copied, Share: true}))
 
 	l := f.lease("drain")
-	d := meta.Drain{Target: here, After: newBlob(), Left: true, Blobs: 5, Bytes: 1 << 40}
+	d := meta.Drain{Target: here, Round: 1, After: newBlob(), Left: true, Blobs: 5, Bytes: 1 << 40}
 	f.ok(f.s.NoteDrain(f.ctx, l, there, d))
 	same(f, f.backendRow(there).Drain, d)
-	stale := meta.Drain{Target: 3, Blobs: 9}
+	stale := meta.Drain{Target: 3, Round: 2, Blobs: 9}
 	f.is(f.s.NoteDrain(f.ctx, l, there, stale), meta.ErrConflict)
 	f.is(f.s.NoteDrain(f.ctx, l, here, d), meta.ErrConflict)
 	f.is(f.s.NoteDrain(f.ctx, l, 9, d), meta.ErrConflict)
 	for _, other := range f.notLease(l) {
-		f.is(f.s.NoteDrain(f.ctx, other, there, meta.Drain{Target: here}), meta.ErrConflict)
+		f.is(f.s.NoteDrain(f.ctx, other, there, meta.Drain{Target: here, Round: 1}), meta.ErrConflict)
 	}
 	same(f, f.backendRow(there).Drain, d)
 
 	f.ok(f.s.DrainBackend(f.ctx, there, 3)) // anew, to another target
-	same(f, f.backendRow(there).Drain, meta.Drain{Target: 3})
+	same(f, f.backendRow(there).Drain, meta.Drain{Target: 3, Round: 2})
 	f.is(f.s.NoteDrain(f.ctx, l, there, d), meta.ErrConflict)
 	f.ok(f.s.NoteDrain(f.ctx, l, there, stale))
 	f.ok(f.s.CancelDrain(f.ctx, there))
@@ -142,6 +142,13 @@ func testDraining(f *fixture) {
 	f.is(f.s.NoteDrain(f.ctx, l, there, stale), meta.ErrConflict)
 	_, err = f.reserveAt(there)
 	f.ok(err)
+
+	// Cancelled and asked for again, with something new on it: a mover that read
+	// the rows before knows nothing of that.
+	f.ok(f.s.DrainBackend(f.ctx, there, 3))
+	f.is(f.s.NoteDrain(f.ctx, l, there, stale), meta.ErrConflict)
+	f.is(f.s.RetireBackend(f.ctx, l, there, 2), meta.ErrConflict)
+	f.ok(f.s.CancelDrain(f.ctx, there))
 	f.checkLedger()
 }
 
@@ -190,7 +197,7 @@ func testDrainRules(f *fixture) {
 		}
 	}
 	l := f.lease("drain")
-	f.ok(f.s.RetireBackend(f.ctx, l, 2))
+	f.ok(f.s.RetireBackend(f.ctx, l, 2, f.backendRow(2).Drain.Round))
 	f.is(f.s.DrainBackend(f.ctx, 2, 3), meta.ErrConflict) // retired
 	f.is(f.s.DrainBackend(f.ctx, 3, 2), meta.ErrConflict)
 	f.is(f.s.CancelDrain(f.ctx, 2), meta.ErrConflict)
@@ -317,30 +324,30 @@ func (f *fixture) countAt(at meta.BackendID) (n int) {
 func testRetire(f *fixture) {
 	f.addBackend(there)
 	l := f.lease("drain")
-	f.is(f.s.RetireBackend(f.ctx, l, there), meta.ErrConflict) // active
-	f.is(f.s.RetireBackend(f.ctx, l, 9), meta.ErrConflict)
+	f.is(f.s.RetireBackend(f.ctx, l, there, 1), meta.ErrConflict) // active
+	f.is(f.s.RetireBackend(f.ctx, l, 9, 1), meta.ErrConflict)
 	b, err := f.place(there)
 	f.ok(err)
 	reserved, err := f.reserveAt(there)
 	f.ok(err)
 	f.ok(f.s.DrainBackend(f.ctx, there, here))
-	f.is(f.s.RetireBackend(f.ctx, l, there), meta.ErrNotEmpty)
+	f.is(f.s.RetireBackend(f.ctx, l, there, 1), meta.ErrNotEmpty)
 	f.ok(f.s.Release(f.ctx, f.holder, []meta.BlobID{reserved}, f.now))
-	f.is(f.s.RetireBackend(f.ctx, l, there), meta.ErrNotEmpty) // the bucket
+	f.is(f.s.RetireBackend(f.ctx, l, there, 1), meta.ErrNotEmpty) // the bucket
 	n, err := f.s.MoveBuckets(f.ctx, there, here, 10)
 	f.ok(err)
 	same(f, n, 1)
 	for _, other := range f.notLease(l) {
-		f.is(f.s.RetireBackend(f.ctx, other, there), meta.ErrConflict)
+		f.is(f.s.RetireBackend(f.ctx, other, there, 1), meta.ErrConflict)
 	}
 	f.wantState(there, meta.BackendDraining)
 	f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{reserved}))
-	f.ok(f.s.RetireBackend(f.ctx, l, there))
+	f.ok(f.s.RetireBackend(f.ctx, l, there, 1))
 
 	want := f.backend(there, fmt.Sprint("backend ", there))
 	want.State = meta.BackendRetired
 	same(f, f.backendRow(there), want)
-	f.is(f.s.RetireBackend(f.ctx, l, there), meta.ErrConflict)
+	f.is(f.s.RetireBackend(f.ctx, l, there, 1), meta.ErrConflict)
 	_, err = f.reserveAt(there)
 	f.is(err, meta.ErrConflict)
 	_, err = f.place(there)

@@ -12,7 +12,7 @@ import (
 // the transaction ends; whoever changes a state waits for them and keeps out
 // later ones. Rows are locked in the order lease, backends by id, the rest.
 
-const backendColumns = `id, name, state, created, epoch, drain_target, drain_after, drain_left, drain_blobs, drain_bytes`
+const backendColumns = `id, name, state, created, epoch, drain_target, drain_round, drain_after, drain_left, drain_blobs, drain_bytes`
 
 // clearDrain begins the columns of a draining anew.
 const clearDrain = "drain_after = NULL, drain_left = 0, drain_blobs = 0, drain_bytes = 0"
@@ -24,13 +24,13 @@ const (
 )
 
 func scanBackend(r Row) (b meta.Backend, err error) {
-	var id, state, left int64
+	var id, state, round, left int64
 	var target *int64
 	err = r.Scan(&id, (*textColumn)(&b.Name), &state, (*timeColumn)(&b.Created), &b.Epoch,
-		&target, (*blobIDColumn)(&b.Drain.After), &left, &b.Drain.Blobs, &b.Drain.Bytes)
+		&target, &round, (*blobIDColumn)(&b.Drain.After), &left, &b.Drain.Blobs, &b.Drain.Bytes)
 	b.ID, b.State, b.Drain.Left = meta.BackendID(id), meta.BackendState(state), left != 0
 	if target != nil {
-		b.Drain.Target = meta.BackendID(*target)
+		b.Drain.Target, b.Drain.Round = meta.BackendID(*target), round
 	}
 	return b, err
 }
@@ -60,7 +60,7 @@ func checkBackend(b meta.Backend) error {
 
 func insertBackend(tx Tx, b meta.Backend) error {
 	return inserted(tx, meta.ErrExists, `INSERT INTO backends (id, name, living, state, created, epoch,
-		drain_left, drain_blobs, drain_bytes) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0) ON CONFLICT DO NOTHING`,
+		drain_round, drain_left, drain_blobs, drain_bytes) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0) ON CONFLICT DO NOTHING`,
 		int64(b.ID), text(b.Name), text(b.Name), backendActive, micros(b.Created), b.Epoch)
 }
 
@@ -91,7 +91,7 @@ func (s *Store) DrainBackend(ctx context.Context, id, target meta.BackendID) err
 		if err := mayDrain(all, id, target); err != nil {
 			return err
 		}
-		return changed(tx, ErrRetry, "UPDATE backends SET state = ?, drain_target = ?, "+clearDrain+" WHERE id = ?",
+		return changed(tx, ErrRetry, "UPDATE backends SET state = ?, drain_target = ?, drain_round = drain_round + 1, "+clearDrain+" WHERE id = ?",
 			backendDraining, int64(target), int64(id))
 	})
 }
@@ -144,17 +144,18 @@ func (s *Store) NoteDrain(ctx context.Context, l meta.Lease, id meta.BackendID, 
 			return err
 		}
 		return changed(tx, meta.ErrConflict, `UPDATE backends SET drain_after = ?, drain_left = ?, drain_blobs = ?, drain_bytes = ?
-			WHERE id = ? AND state = ? AND drain_target = ?`,
-			d.After[:], left, d.Blobs, d.Bytes, int64(id), backendDraining, int64(d.Target))
+			WHERE id = ? AND state = ? AND drain_target = ? AND drain_round = ?`,
+			d.After[:], left, d.Blobs, d.Bytes, int64(id), backendDraining, int64(d.Target), d.Round)
 	})
 }
 
-func (s *Store) RetireBackend(ctx context.Context, l meta.Lease, id meta.BackendID) error {
+func (s *Store) RetireBackend(ctx context.Context, l meta.Lease, id meta.BackendID, round int64) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		if err := holdLease(tx, l); err != nil {
 			return err
 		}
-		draining, err := exists(tx, "SELECT 1 FROM backends WHERE id = ? AND state = ?"+forUpdate, int64(id), backendDraining)
+		draining, err := exists(tx, "SELECT 1 FROM backends WHERE id = ? AND state = ? AND drain_round = ?"+forUpdate,
+			int64(id), backendDraining, round)
 		if err != nil {
 			return err
 		}

@@ -14,7 +14,8 @@
 
 -- state: 1 active, 2 draining, 3 retired. living is the name until the backend
 -- retires and NULL from then on, so that names are unique among the living. The
--- drain columns are the progress of a draining, NULL and zero in other states.
+-- drain columns are the progress of a draining, NULL and zero in other states, but
+-- for drain_round.
 CREATE TABLE backends (
     id           INTEGER NOT NULL PRIMARY KEY,
     name         BLOB    NOT NULL,
@@ -23,13 +24,14 @@ CREATE TABLE backends (
     created      INTEGER NOT NULL,
     epoch        INTEGER NOT NULL,
     drain_target INTEGER,
+    drain_round  INTEGER NOT NULL, -- counts how often draining was asked for
     drain_after  BLOB,
     drain_left   INTEGER NOT NULL,
     drain_blobs  INTEGER NOT NULL,
     drain_bytes  INTEGER NOT NULL
 ) STRICT;
-INSERT INTO backends (id, name, living, state, created, epoch, drain_left, drain_blobs, drain_bytes)
-    SELECT 1, CAST('local' AS BLOB), CAST('local' AS BLOB), 1, created, epoch, 0, 0, 0 FROM deployment;
+INSERT INTO backends (id, name, living, state, created, epoch, drain_round, drain_left, drain_blobs, drain_bytes)
+    SELECT 1, CAST('local' AS BLOB), CAST('local' AS BLOB), 1, created, epoch, 0, 0, 0, 0 FROM deployment;
 ALTER TABLE deployment DROP COLUMN epoch;
 
 -- holder is NULL while the lease is free.
