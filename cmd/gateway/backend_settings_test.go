@@ -80,7 +80,7 @@ func TestBackendSettingsErrors(t *testing.T) {
 		"default missing":       {file: "backends: " + two + "\n", want: "placement.default must name one of the backends: a, b"},
 		"default unknown":       {file: "backends: " + two + "\nplacement: {default: c}\n", want: `placement.default: there is no backend "c"; there is a, b`},
 		"unknown in variable":   {env: []string{"SANCTUM_BACKENDS_A_KIND=s3"}, want: "environment SANCTUM_BACKENDS_A_KIND: no setting has this name"},
-		"bad name in variable":  {env: []string{"SANCTUM_BACKENDS__TYPE=s3"}, want: `environment SANCTUM_BACKENDS__TYPE: backend name "-"`},
+		"bad name in variable":  {env: []string{"SANCTUM_BACKENDS__TYPE=s3"}, want: "environment SANCTUM_BACKENDS__TYPE: no setting has this name"},
 		"secret file is absent": {env: []string{"SANCTUM_BACKENDS_A_SECRET_KEY_FILE=absent"}, want: "environment SANCTUM_BACKENDS_A_SECRET_KEY_FILE: backends.a.secret_key_file: open absent"},
 		"store of another kind": {env: []string{"SANCTUM_STORE_URL=mysql://canary@host/db"}, want: "store.url: want a URL such as postgres://"},
 		"exec mode":             {file: "store: {exec_mode: fast}\n", want: `gateway.yaml:1: store.exec_mode: "fast" is none of`},

@@ -175,7 +175,10 @@ func (c *configuration) envLayer(environ []string) (l layer, config string, err 
 	know(c.rows)
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(entry, "=")
-		if backend, ok := backendInEnv(name); ok && text != "" {
+		if backend, ok := backendInEnv(name); ok {
+			if text == "" {
+				continue
+			}
 			rows, err := c.backendRows(backend)
 			if err != nil {
 				return nil, "", fmt.Errorf("environment %s: %w", name, err)

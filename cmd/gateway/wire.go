@@ -40,16 +40,16 @@ type deployment struct {
 // none. A local backend comes first: its lock keeps a second process out before
 // that has looked at anything else.
 func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acceptStore bool) (_ *deployment, err error) {
+	fresh, err := inspect(ctx, c)
+	if err != nil {
+		return nil, err
+	}
 	d := &deployment{guards: map[string]*guard.Guard{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(explain(c, err), d.close())
 		}
 	}()
-	fresh, err := inspect(ctx, c)
-	if err != nil {
-		return nil, err
-	}
 	if !fresh {
 		if err := proveKey(ctx, c); err != nil {
 			return nil, err
@@ -61,9 +61,11 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 	if err := d.openKeys(c, fresh); err != nil {
 		return nil, err
 	}
-	if d.store, err = openStore(ctx, c, log); err != nil {
+	store, err := openStore(ctx, c, log)
+	if err != nil {
 		return nil, err
 	}
+	d.store = store
 	d.engine, err = engine.Open(ctx, engine.Config{
 		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log,
 		Sole: c.StoreURL == "", Region: c.S3Region, AcceptStore: acceptStore,
@@ -80,6 +82,11 @@ func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
 	if c.StoreURL == "" {
 		return inspectFolder(c)
 	}
+	defer func() {
+		if err != nil {
+			err = explain(c, err)
+		}
+	}()
 	has, _, err := postgres.Status(ctx, c.StoreURL)
 	if err != nil {
 		return false, err
@@ -101,7 +108,7 @@ func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
 }
 
 // openStore opens the store for serving, migrating it where that is wanted.
-func openStore(ctx context.Context, c *configuration, log *slog.Logger) (meta.Store, error) {
+func openStore(ctx context.Context, c *configuration, log *slog.Logger) (*sqlstore.Store, error) {
 	report := func(err error) { log.Warn("store upkeep failed", "error", err) }
 	if c.StoreURL == "" {
 		return sqlite.Open(filepath.Join(c.Data, storeName), sqlite.Options{Report: report})
@@ -112,7 +119,7 @@ func openStore(ctx context.Context, c *configuration, log *slog.Logger) (meta.St
 }
 
 // openStoreReadOnly opens a store whose schema is this release's, to look at.
-func openStoreReadOnly(ctx context.Context, c *configuration) (meta.Store, error) {
+func openStoreReadOnly(ctx context.Context, c *configuration) (*sqlstore.Store, error) {
 	if c.StoreURL == "" {
 		return sqlite.OpenReadOnly(filepath.Join(c.Data, storeName))
 	}
@@ -192,23 +199,25 @@ func proveKey(ctx context.Context, c *configuration) error {
 // openForReading opens the deployment of a stopped or running gateway without a
 // lock and without changing anything.
 func openForReading(ctx context.Context, c *configuration, log *slog.Logger) (_ *deployment, err error) {
+	if c.StoreURL == "" {
+		if err := requireFolder(c); err != nil {
+			return nil, err
+		}
+	}
 	d := &deployment{guards: map[string]*guard.Guard{}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(explain(c, err), d.close())
 		}
 	}()
-	if c.StoreURL == "" {
-		if err := requireFolder(c); err != nil {
-			return nil, err
-		}
-	}
 	if err := d.openKeys(c, false); err != nil {
 		return nil, err
 	}
-	if d.store, err = openStoreReadOnly(ctx, c); err != nil {
+	store, err := openStoreReadOnly(ctx, c)
+	if err != nil {
 		return nil, err
 	}
+	d.store = store
 	if err := d.openBackends(ctx, c, true); err != nil {
 		return nil, err
 	}
