@@ -134,11 +134,13 @@ type version struct {
 // versions lists every version and delete marker of the place.
 func (p place) versions(ctx context.Context) iter.Seq2[version, error] {
 	type line struct {
-		XMLName  xml.Name
-		Size     int64 `xml:"Size"`
-		IsLatest bool  `xml:"IsLatest"`
+		Key      string `xml:"Key"`
+		ID       string `xml:"VersionId"`
+		Size     int64  `xml:"Size"`
+		IsLatest bool   `xml:"IsLatest"`
 	}
 	return func(yield func(version, error) bool) {
+		var prior line // where the page before ended
 		q := url.Values{"versions": {""}, "max-keys": {strconv.Itoa(pageSize)}}
 		for {
 			var doc struct {
@@ -154,16 +156,21 @@ func (p place) versions(ctx context.Context) iter.Seq2[version, error] {
 				yield(version{}, err)
 				return
 			}
+			// Some servers begin a page with what ended the one before.
+			again := func(l line) bool {
+				return prior != line{} && l.Key == prior.Key && (prior.ID == "" || l.ID == prior.ID)
+			}
 			for _, v := range doc.Versions {
-				if !yield(version{size: v.Size, latest: v.IsLatest}, nil) {
+				if !again(v) && !yield(version{size: v.Size, latest: v.IsLatest}, nil) {
 					return
 				}
 			}
 			for _, v := range doc.Markers {
-				if !yield(version{latest: v.IsLatest, marker: true}, nil) {
+				if !again(v) && !yield(version{latest: v.IsLatest, marker: true}, nil) {
 					return
 				}
 			}
+			prior = line{Key: doc.NextKey, ID: doc.NextVersion}
 			if !doc.IsTruncated {
 				return
 			}

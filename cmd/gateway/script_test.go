@@ -42,7 +42,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
-			for _, name := range []string{"S3", "ADMIN", "METRICS", "OTHER"} {
+			for _, name := range []string{"S3", "ADMIN", "METRICS", "OTHER", "S3SECOND", "ADMINSECOND"} {
 				addr, err := freeAddress()
 				if err != nil {
 					return err

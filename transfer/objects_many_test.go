@@ -1,0 +1,5 @@
+//go:build linux && clients
+
+package transfer
+
+const importObjects = 10000
