@@ -8,8 +8,14 @@ import (
 )
 
 // The contract, on each version of the server at each level of isolation, and in
-// every mode in which statements are sent.
+// every mode in which statements are sent. Then it looks at how the server runs
+// each statement that came up.
 func TestContract(t *testing.T) {
+	t.Run("run", testContract)
+	explain(t)
+}
+
+func testContract(t *testing.T) {
 	for _, run := range []struct {
 		c     *cluster
 		level string
