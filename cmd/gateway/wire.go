@@ -89,7 +89,7 @@ func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
 	}()
 	has, _, err := postgres.Status(ctx, c.StoreURL)
 	if err != nil {
-		return false, err
+		return false, storeURL(err)
 	}
 	if has == 0 {
 		return true, nil
@@ -115,7 +115,8 @@ func openStore(ctx context.Context, c *configuration, log *slog.Logger) (*sqlsto
 	}
 	o := postgresOptions(c)
 	o.Migrate, o.Report = c.StoreAutoMigrate, report
-	return postgres.Open(ctx, c.StoreURL, o)
+	s, err := postgres.Open(ctx, c.StoreURL, o)
+	return s, storeURL(err)
 }
 
 // openStoreReadOnly opens a store whose schema is this release's, to look at.
@@ -123,7 +124,16 @@ func openStoreReadOnly(ctx context.Context, c *configuration) (*sqlstore.Store, 
 	if c.StoreURL == "" {
 		return sqlite.OpenReadOnly(filepath.Join(c.Data, storeName))
 	}
-	return postgres.Open(ctx, c.StoreURL, postgresOptions(c))
+	s, err := postgres.Open(ctx, c.StoreURL, postgresOptions(c))
+	return s, storeURL(err)
+}
+
+// storeURL names the setting that an error of Postgres is about.
+func storeURL(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("store.url: %w", err)
 }
 
 func postgresOptions(c *configuration) postgres.Options {
@@ -299,15 +309,13 @@ func explain(c *configuration, err error) error {
 	case errors.Is(err, encrypt.ErrWrongKey):
 		return fmt.Errorf("key file %s with this passphrase does not open %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, engine.ErrStoreRolledBack):
-		return fmt.Errorf("%w If the store was restored from a backup on purpose, start once with --accept-restored-store", err)
+		return fmt.Errorf("%w Check where the settings of this backend lead; if they are right and the store was restored on purpose, start once with --accept-restored-store", err)
 	case errors.Is(err, keyring.ErrExposed):
 		return err
 	case c.StoreURL != "" && errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("key file %s is missing, and without it nothing in %s can be opened: give this gateway the same key file as the others (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("data folder %s cannot be used: %w; start as its owner, or choose another with --data", c.Data, err)
-	case c.StoreURL != "" && errors.Is(err, meta.ErrUnavailable):
-		return fmt.Errorf("store.url: %w", err)
 	case c.configured():
 		return err // it names the setting
 	}
