@@ -55,6 +55,9 @@ S3, through the balancer   %s
 	for i, g := range t.Gateways {
 		fmt.Printf("gateway %d                  %s   metrics %s/metrics   admin %s\n", i+1, g.URL, g.Metrics, g.AdminURL)
 	}
+	if t.Redis != nil {
+		fmt.Printf("Redis                      %s\n", t.Redis.Address)
+	}
 	fmt.Printf(`PostgreSQL                 %[2]s
 storage (sealed bytes)     %[3]s
 balancer's metrics         %[4]s
@@ -66,7 +69,4 @@ balancer's metrics         %[4]s
 
 Ctrl-C ends everything and removes the data.
 `, t.URL, t.StoreURL(), t.S3.Endpoint, t.Balancer.MetricsURL, t.AccessKey, t.SecretKey, topology.Region)
-	if t.Redis != nil {
-		fmt.Printf("Redis                      %s\n", t.Redis.Address)
-	}
 }
