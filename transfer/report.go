@@ -128,6 +128,6 @@ func (c *Copier) report(started time.Time) *Report {
 		Failed: n.failed.Load(), Conflicts: n.conflicts.Load(), Vanished: n.vanished.Load(), Extra: n.extra.Load(),
 		Retries:    n.retries.Load(),
 		NotCarried: NotCarried{Tags: n.tags.Load(), StorageClass: n.class.Load(), ETag: n.etag.Load(), Unproven: n.unproven.Load()},
-		Failures:   c.failures.all,
+		Failures:   append([]Failure{}, c.failures.all...), // in JSON a list, also of none
 	}
 }
