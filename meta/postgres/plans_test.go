@@ -5,15 +5,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/jackc/pgx/v5"
 )
 
 // mayScan may be read from one end: tables with one row, or one for each
-// process, backend or deleted bucket.
-var mayScan = []string{"deployment", "holders", "dying_buckets", "backends", "leases"}
+// process, backend or deleted bucket, and the reservations of all gateways, which
+// are read when a backend retires.
+var mayScan = []string{"deployment", "holders", "dying_buckets", "backends", "leases", "reservations held"}
 
-var scans = regexp.MustCompile(`Seq Scan on (\w+)`)
+var scans = regexp.MustCompile(`Seq Scan on (\w+( held)?)`)
 
 // explain fails the test if a statement that came up reads a table from one end
 // to the other: its cost would grow with the store. The planner is told to do so
@@ -27,21 +26,13 @@ func explain(t *testing.T) {
 	seen := 0
 	rewritten.Range(func(_, text any) bool {
 		seen++
-		rows, err := conn.Query(t.Context(), "EXPLAIN (GENERIC_PLAN, COSTS OFF) "+text.(string),
-			pgx.QueryExecModeSimpleProtocol)
+		results, err := conn.PgConn().Exec(t.Context(), "EXPLAIN (GENERIC_PLAN, COSTS OFF) "+text.(string)).ReadAll()
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
 		var plan strings.Builder
-		for rows.Next() {
-			var step string
-			if err := rows.Scan(&step); err != nil {
-				t.Fatal(err)
-			}
-			plan.WriteString(step + "\n")
-		}
-		if err := rows.Err(); err != nil {
-			t.Fatalf("%s: %v", text, err)
+		for _, row := range results[0].Rows {
+			plan.Write(append(row[0], '\n'))
 		}
 		for _, m := range scans.FindAllStringSubmatch(plan.String(), -1) {
 			if !slices.Contains(mayScan, m[1]) {

@@ -13,10 +13,10 @@
 //
 // # Connection poolers
 //
-// In front of the database may stand a pooler in transaction mode. One that
-// keeps track of prepared statements (PgBouncer from 1.21) works with every
-// mode of Options.ExecMode but describe_exec; an older one with exec and
-// simple_protocol.
+// In front of the database may stand a pooler in transaction mode. Options.ExecMode
+// exec and simple_protocol work with every pooler; cache_statement, the default,
+// only with one that keeps track of prepared statements, as PgBouncer does from
+// 1.21 on; cache_describe and describe_exec with none.
 package postgres
 
 import (
