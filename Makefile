@@ -7,6 +7,7 @@ SHELL := /bin/bash
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS  := -X main.version=$(VERSION)
 ARGS     ?=
+SLOW     := ./internal/clienttest ./internal/clustertest ./transfer ./deploy
 FUZZTIME ?= 30s
 
 # Programs under test must meet the certificates and credentials of the tests,
@@ -15,7 +16,7 @@ UNSET := env -u AWS_CA_BUNDLE -u REQUESTS_CA_BUNDLE -u CURL_CA_BUNDLE \
 	-u AWS_PROFILE -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN \
 	-u AWS_REGION -u AWS_DEFAULT_REGION -u AWS_ENDPOINT_URL
 
-.PHONY: help build run test test-clients lint bench fuzz clean
+.PHONY: help build run test test-clients test-peers topology lint bench fuzz clean
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -32,15 +33,24 @@ lint: ## Check formatting and run go vet
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [[ -n $$unformatted ]]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
 	go vet ./...
-	go vet -tags clients ./...
+	go vet -tags clients,peers ./...
 
-test: lint ## Unit, contract and integration tests, with the clients aws-cli, boto3, @aws-sdk/client-s3 and minio-go
+test: lint ## Unit, contract and integration tests, against real databases, storage servers and clients
 	@scripts/setup.sh test
 	$(UNSET) go test -timeout 10m ./...
 
-test-clients: ## The slower tests, with the other clients: rclone, s3cmd, restic, s3fs, curl and more
+test-clients: ## The slower tests: every client over every store and backend, moves of 10,000 objects, kills, the Helm chart
 	@scripts/setup.sh clients
-	$(UNSET) go test -count=1 -timeout 30m -tags clients ./internal/clienttest/...
+	$(UNSET) go test -count=1 -timeout 30m -tags clients $(SLOW)
+
+test-peers: ## The S3 backend against MinIO, which takes minutes to build
+	@scripts/setup.sh peers
+	$(UNSET) go test -count=1 -timeout 30m -tags peers ./backends/s3/...
+
+topology: ## Start Postgres, an S3 server, three gateways and a load balancer on this machine, until Ctrl-C
+	@scripts/setup.sh test
+	@go build -o bin/topology ./internal/topology/run
+	exec bin/topology $(ARGS)
 
 bench: ## Measure this machine against versitygw and print the table
 	@scripts/setup.sh go

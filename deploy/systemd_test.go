@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
 const (
@@ -83,4 +85,42 @@ func TestUnitSettings(t *testing.T) {
 		env = append(env, strings.ReplaceAll(e, "%d", credentials))
 	}
 	checkConfig(t, env...)
+}
+
+// A key file that the group may read is taken below CREDENTIALS_DIRECTORY, where
+// Kubernetes (fsGroup) and systemd (access list) show it so, and nowhere else.
+func TestKeyFileAsCredential(t *testing.T) {
+	dir := t.TempDir()
+	key := filepath.Join(dir, "keyring")
+	create := exec.CommandContext(t.Context(), gateway, "keyring", "create", "--keyring-path", key)
+	create.Env = []string{}
+	if out, err := create.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if err := os.Chmod(key, 0o440); err != nil {
+		t.Fatal(err)
+	}
+	serve := func(env ...string) (*servers.Process, error) {
+		addresses, err := servers.FreeAddresses(3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := servers.Start(servers.Spec{Name: "gateway", Program: gateway, Log: filepath.Join(t.TempDir(), "log"),
+			Args: []string{"serve", "--data", filepath.Join(t.TempDir(), "data"), "--keyring-path", key,
+				"--s3", addresses[0], "--admin", addresses[1], "--metrics", addresses[2]}, Env: env})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p, p.Ready(t.Context(), servers.Answers(addresses[0]))
+	}
+	p, err := serve("CREDENTIALS_DIRECTORY=" + dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Stop(); err != nil {
+		t.Error(err)
+	}
+	if _, err := serve(); err == nil {
+		t.Error("a key file that the group can read is taken elsewhere")
+	}
 }

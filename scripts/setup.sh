@@ -3,8 +3,9 @@
 #
 #   go       build and run: Go alone
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
-#            PostgreSQL 15 and 18, PgBouncer, versitygw, fake-gcs-server
-#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, HAProxy, Redis
+#            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
+#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, Helm
+#   peers    make test-peers: MinIO
 #
 # It looks before it installs, so it takes a moment when all is there. Missing
 # Debian packages are installed where this user may; else one line names them.
@@ -38,6 +39,9 @@ need_for_test() {
 	need curl command -v curl
 	need postgresql has_postgres
 	need pgbouncer test -x /usr/sbin/pgbouncer
+	need haproxy test -x /usr/sbin/haproxy
+	need redis-server command -v redis-server
+	need systemd command -v systemd-analyze
 }
 
 # The tests start servers of their own; Debian's packages only bring the programs.
@@ -56,8 +60,6 @@ need_for_clients() {
 	need restic command -v restic
 	need s3fs command -v s3fs
 	need_fuse
-	need haproxy test -x /usr/sbin/haproxy
-	need redis-server command -v redis-server
 }
 
 install_missing() {
@@ -91,7 +93,7 @@ install_node_modules() {
 }
 
 # install_servers builds the servers in Go that the tests run, into bin/servers.
-install_servers() { go run ./internal/servers/install; }
+install_servers() { go run ./internal/servers/install "$@"; }
 
 if ! command -v go >/dev/null; then
 	echo "setup: Go is missing: install Go 1.26 or later from https://go.dev/dl/ and put it in PATH" >&2
@@ -103,16 +105,19 @@ test)
 	need_for_test
 	install_missing
 	install_node_modules
-	install_servers
+	install_servers versitygw fake-gcs-server
 	;;
 clients)
 	need_for_clients
 	install_missing
 	install_node_modules
-	install_servers
+	install_servers versitygw fake-gcs-server helm
+	;;
+peers)
+	install_servers minio
 	;;
 *)
-	echo "usage: $0 go|test|clients" >&2
+	echo "usage: $0 go|test|clients|peers" >&2
 	exit 2
 	;;
 esac

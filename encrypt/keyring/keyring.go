@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -121,7 +122,7 @@ func readPrivate(path string) ([]byte, error) {
 	if !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%s is not a regular file", path)
 	}
-	if open := info.Mode().Perm() & 0o077; open != 0 {
+	if info.Mode().Perm()&forbidden(path) != 0 {
 		return nil, fmt.Errorf("%s can be read by others (mode %#o); run: chmod 600 %s (%w)", path, info.Mode().Perm(), path, ErrExposed)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
@@ -129,6 +130,16 @@ func readPrivate(path string) ([]byte, error) {
 		err = fmt.Errorf("%s: %w: it has more than %d bytes", path, errMalformed, maxFile)
 	}
 	return text, err
+}
+
+// forbidden are the rights that the mode of a key file may not give. Below
+// CREDENTIALS_DIRECTORY, systemd and Kubernetes hand files to one service through
+// its group or an access list, which shows as the group's right to read.
+func forbidden(path string) os.FileMode {
+	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && strings.HasPrefix(path, dir+"/") {
+		return 0o037
+	}
+	return 0o077
 }
 
 // Name is "keyring".

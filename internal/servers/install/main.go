@@ -1,19 +1,23 @@
 //go:build linux
 
 // Install puts the servers that are had by go install where the tests look for
-// them, so that no test waits for a compiler.
+// them, so that no test waits for a compiler. Its arguments are their names.
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
 func main() {
-	for _, p := range []servers.GoProgram{servers.Versitygw, servers.FakeGCS} {
+	for _, p := range []servers.GoProgram{servers.Versitygw, servers.FakeGCS, servers.Helm, servers.MinIO} {
+		if !slices.Contains(os.Args[1:], p.Name()) {
+			continue
+		}
 		if _, err := p.Path(context.Background()); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
