@@ -151,7 +151,7 @@ func killAt(t testing.TB, from, to *server, bucket, journal string, objects int)
 		t.Fatal(err)
 	}
 	target := place{client: mustClient(t, to), bucket: bucket}
-	for n := 0; n < objects; {
+	for n := 0; n < objects; time.Sleep(10 * time.Millisecond) {
 		n = 0
 		for _, err := range target.objects(t.Context()) {
 			if err != nil {

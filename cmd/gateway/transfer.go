@@ -50,9 +50,8 @@ func (p *providerFlags) add(cmd *cobra.Command, side string) {
 	f.StringVar(&p.caFile, side+"-ca-file", "", "PEM file of authorities to trust for the provider, instead of the system's")
 	f.BoolVar(&p.plain, side+"-insecure-http", false, "speak plain HTTP with a provider that is not on this machine: bodies can be read on the way")
 	f.StringVar(&p.etags, side+"-etags", "md5", "md5, or opaque for a provider whose ETags are no MD5 though they look like one")
-	f.BoolVar(&p.noChecksums, side+"-no-checksums", false, "the provider does not take x-amz-checksum-*")
-	if side == "from" {
-		f.Lookup(side + "-no-checksums").Hidden = true // matters only where something is written
+	if side == "to" {
+		f.BoolVar(&p.noChecksums, side+"-no-checksums", false, "the provider does not take x-amz-checksum-*")
 	}
 }
 
