@@ -201,11 +201,11 @@ func (r *runner) Close() error {
 func begin(isolation string) (string, error) {
 	switch isolation {
 	case ReadCommitted:
-		return "begin isolation level read committed read write", nil
+		return "begin isolation level read committed", nil
 	case RepeatableRead:
-		return "begin isolation level repeatable read read write", nil
+		return "begin isolation level repeatable read", nil
 	case Serializable:
-		return "begin isolation level serializable read write", nil
+		return "begin isolation level serializable", nil
 	}
 	return "", errors.New("isolation level is none of: " + ReadCommitted + ", " + RepeatableRead + ", " + Serializable)
 }

@@ -106,6 +106,9 @@ func (r *runner) retry(ctx context.Context, once func() error) error {
 			}
 			longest = conflictPause << min(conflicts, 16)
 		case broken(err):
+			if code(err) == codeReadOnly {
+				r.pool.Reset() // the hosts have changed roles
+			}
 			if losses++; losses > maxLosses {
 				return outward(err)
 			}
