@@ -34,7 +34,7 @@ var codes = []struct {
 	{backends.ErrThrottled, "", []string{"SlowDown", "SlowDownRead", "SlowDownWrite", "RequestLimitExceeded",
 		"Throttling", "ThrottlingException", "RequestThrottled", "TooManyRequests", "BandwidthLimitExceeded"}},
 	{backends.ErrDenied, "the clock of this machine or of the backend is off", []string{"RequestTimeTooSkewed", "RequestExpired"}},
-	{backends.ErrDenied, "the access key is not known there", []string{"InvalidAccessKeyId"}},
+	{backends.ErrDenied, "the access key is not known there", []string{"InvalidAccessKeyId", "XAdminUserNotFound"}},
 	{backends.ErrDenied, "the secret key is wrong, or something between alters requests", []string{"SignatureDoesNotMatch"}},
 	{backends.ErrDenied, "the session token is wrong or has expired", []string{"ExpiredToken", "ExpiredTokenException", "InvalidToken", "TokenRefreshRequired"}},
 	{backends.ErrDenied, "check region and endpoint", []string{"AuthorizationHeaderMalformed", "InvalidRegion", "PermanentRedirect",

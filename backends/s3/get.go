@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -37,12 +36,10 @@ func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io
 	if n == 0 { // HTTP has no way to ask for no bytes
 		return b.empty(ctx, key, off)
 	}
-	rctx, cancel := context.WithCancelCause(ctx)
-	octx, x := observed(rctx)
+	rctx, x := observed(ctx)
 	opts, ranged := getOptions(off, n, b.dialect.CRC32C)
-	content, _, header, err := b.core.GetObject(octx, b.opts.Bucket, key, opts)
+	content, _, header, err := b.core.GetObject(rctx, b.opts.Bucket, key, opts)
 	if err != nil {
-		cancel(nil)
 		if _, status := code(err); status == http.StatusRequestedRangeNotSatisfiable {
 			if n > 0 {
 				return nil, fmt.Errorf("%d bytes from %d: %w", n, off, io.ErrUnexpectedEOF)
@@ -51,7 +48,7 @@ func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io
 		}
 		return nil, b.failed(ctx, x, err)
 	}
-	r := &reader{ctx: rctx, cancel: cancel, body: content, idle: b.opts.IdleTimeout}
+	r := &reader{ctx: ctx, body: content}
 	if err := r.begin(x, header, off, n, ranged); err != nil {
 		r.Close()
 		return nil, err
@@ -87,16 +84,13 @@ func (b *Backend) empty(ctx context.Context, key string, off int64) (io.ReadClos
 	return http.NoBody, nil
 }
 
-// reader is the body of an answer. Cancelling its context is what ends a Read
-// that waits.
+// reader is the body of an answer.
 type reader struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	body   io.ReadCloser
-	idle   time.Duration
-	left   int64       // bytes that the answer still promises
-	crc    hash.Hash32 // nil: the answer names no checksum
-	want   string
+	ctx  context.Context
+	body io.ReadCloser
+	left int64       // bytes that the answer still promises
+	crc  hash.Hash32 // nil: the answer names no checksum
+	want string
 }
 
 // begin compares the answer with the question.
@@ -128,9 +122,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	if err := ended(r.ctx); err != nil {
 		return 0, err
 	}
-	watch := time.AfterFunc(r.idle, func() { r.cancel(errIdle) })
 	n, err := r.body.Read(p)
-	watch.Stop()
 	r.left -= int64(n)
 	if r.crc != nil {
 		r.crc.Write(p[:n])
@@ -148,11 +140,7 @@ func (r *reader) Read(p []byte) (int, error) {
 }
 
 // Close implements io.Closer.
-func (r *reader) Close() error {
-	err := r.body.Close()
-	r.cancel(nil)
-	return err
-}
+func (r *reader) Close() error { return r.body.Close() }
 
 // Stat implements backends.Backend.
 func (b *Backend) Stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {

@@ -159,7 +159,7 @@ func (b *Backend) connect(region string) (err error) {
 	b.core, err = minio.NewCore(b.endpoint.Host, &minio.Options{
 		Creds:        b.creds,
 		Secure:       b.secure,
-		Transport:    &guarded{next, b.creds, region},
+		Transport:    &guarded{next, b.creds, region, b.opts.IdleTimeout},
 		Region:       region,
 		BucketLookup: lookup,
 		MaxRetries:   1, // that is, none

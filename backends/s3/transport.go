@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -112,6 +113,7 @@ type guarded struct {
 	next   http.RoundTripper
 	creds  *credentials.Credentials
 	region string
+	idle   time.Duration
 }
 
 var errUnsigned = errors.New("refused to send an unsigned request")
@@ -127,11 +129,44 @@ func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	resp, err := g.next.RoundTrip(req)
-	if x, ok := req.Context().Value(exchangeKey{}).(*exchange); ok && err == nil {
+	ctx, cancel := context.WithCancelCause(req.Context())
+	resp, err := g.next.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
+	resp.Body = &watched{resp.Body, ctx, cancel, g.idle}
+	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
 		x.status, x.header = resp.StatusCode, resp.Header
 	}
-	return resp, err
+	return resp, nil
+}
+
+// watched gives up an answer whose body stands still. That goes for all
+// answers, for minio-go reads errors and what it cannot use to their ends.
+type watched struct {
+	io.ReadCloser
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	idle   time.Duration
+}
+
+// Read implements io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	timer := time.AfterFunc(w.idle, func() { w.cancel(errIdle) })
+	n, err := w.ReadCloser.Read(p)
+	timer.Stop()
+	if err != nil && err != io.EOF && w.ctx.Err() != nil {
+		err = context.Cause(w.ctx)
+	}
+	return n, err
+}
+
+// Close implements io.Closer.
+func (w *watched) Close() error {
+	err := w.ReadCloser.Close()
+	w.cancel(nil)
+	return err
 }
 
 // signEmpty signs again what minio-go leaves unsigned over plain HTTP: the
