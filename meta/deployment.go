@@ -15,7 +15,8 @@ type Deployment struct {
 
 // Deployments keeps the deployment's row.
 type Deployments interface {
-	// Deployment returns the row, or ErrNotFound in a new store.
+	// Deployment returns the row, or ErrNotFound in a new store. ErrUnfinished and
+	// ErrMoved tell of a store that nobody may serve.
 	Deployment(ctx context.Context) (Deployment, error)
 	// InitDeployment writes the row, the root user and the first backend, whose
 	// id is FirstBackend, once; ErrExists after that.

@@ -46,6 +46,10 @@ var (
 	ErrUnknown = errors.New("meta: outcome unknown")
 	// ErrLimit: the intent asks for more than the contract's limits allow.
 	ErrLimit = errors.New("meta: limit exceeded")
+	// ErrUnfinished: the store is the copy of another, and not all is there yet.
+	ErrUnfinished = errors.New("meta: the store is an unfinished copy of another")
+	// ErrMoved: the store was copied, and the copy has taken its place.
+	ErrMoved = errors.New("meta: the store was copied to another, which has taken its place")
 )
 
 // Limits of one intent. A caller with more splits its work.

@@ -3,17 +3,45 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// States of the deployment's row: whether the store is the one to serve.
+const (
+	deploymentServing  = 1
+	deploymentArriving = 2 // Copy has not brought all of it
+	deploymentMoved    = 3 // Copy has taken it elsewhere
+)
+
 func (s *Store) Deployment(ctx context.Context) (d meta.Deployment, err error) {
+	var state int64
 	err = s.run.Read(ctx, func(tx Tx) error {
-		err := tx.QueryRow("SELECT id, root, seed, created FROM deployment").Scan(
-			(*idColumn)(&d.ID), (*idColumn)(&d.Root), &d.Seed, (*timeColumn)(&d.Created))
+		err := tx.QueryRow("SELECT id, root, seed, created, state FROM deployment").Scan(
+			(*idColumn)(&d.ID), (*idColumn)(&d.Root), &d.Seed, (*timeColumn)(&d.Created), &state)
 		return found(err, meta.ErrNotFound)
 	})
-	return d, err
+	if err == nil {
+		err = servable(state)
+	}
+	if err != nil {
+		return meta.Deployment{}, err
+	}
+	return d, nil
+}
+
+// servable returns why a store in the state is not to be served.
+func servable(state int64) error {
+	switch state {
+	case deploymentServing:
+		return nil
+	case deploymentArriving:
+		return meta.ErrUnfinished
+	case deploymentMoved:
+		return meta.ErrMoved
+	}
+	return fmt.Errorf("the deployment is in unknown state %d", state)
 }
 
 func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta.User, first meta.Backend) error {
@@ -23,8 +51,8 @@ func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		err := inserted(tx, meta.ErrExists,
-			"INSERT INTO deployment (one, id, root, seed, created, checks) VALUES (1, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
-			d.ID[:], d.Root[:], blob(d.Seed), micros(d.Created))
+			"INSERT INTO deployment (one, id, root, seed, created, checks, state) VALUES (1, ?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
+			d.ID[:], d.Root[:], blob(d.Seed), micros(d.Created), deploymentServing)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,27 @@
+package postgres
+
+import (
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Name returns host:port/database of a URL as Open takes it, without user and
+// password, for people to read. Several hosts have commas between them.
+func Name(url string) (string, error) {
+	config, err := parse(url, Options{}.withDefaults())
+	if err != nil {
+		return "", err
+	}
+	c := config.ConnConfig
+	hosts := []string{address(c.Host, c.Port)}
+	for _, f := range c.Fallbacks { // one for each host, and for each way of TLS to it
+		hosts = append(hosts, address(f.Host, f.Port))
+	}
+	return strings.Join(slices.Compact(hosts), ",") + "/" + c.Database, nil
+}
+
+func address(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
+}

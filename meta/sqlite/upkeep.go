@@ -1,0 +1,62 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+)
+
+// Migrate brings the schema of an existing store up to date, as Open does.
+// ErrInUse when another process serves it, fs.ErrNotExist when there is none.
+func Migrate(path string) (err error) {
+	if _, err := os.Stat(path); err != nil {
+		return err
+	}
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	w, err := openConn(dsn(path, writerPragmas()))
+	if err != nil {
+		return fmt.Errorf("open store %s: %w", path, err)
+	}
+	if err := errors.Join(w.migrate(), w.close()); err != nil {
+		return fmt.Errorf("migrate store %s: %w", path, err)
+	}
+	return nil
+}
+
+// Status returns the version of the store's schema, 0 when there is no store or
+// an empty one, and the version that this release knows. It changes nothing and
+// takes no lock.
+func Status(ctx context.Context, path string) (has, knows int64, err error) {
+	dialect, err := database.NewStore(database.DialectSQLite3, goose.DefaultTablename)
+	if err != nil {
+		return 0, 0, err
+	}
+	table, ok := dialect.(database.StoreExtender)
+	if !ok {
+		return 0, 0, errors.New("goose cannot tell whether its table exists")
+	}
+	source := dsn(path, readerPragmas())
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		source = ":memory:" // as empty, and SQLite does not make it
+	} else if err != nil {
+		return 0, 0, err
+	}
+	db, err := openDB(source, 1)
+	if err != nil {
+		return 0, 0, fmt.Errorf("open store %s for reading: %w", path, err)
+	}
+	has, knows, err = schema.Versions(ctx, db, table)
+	if err = errors.Join(err, db.Close()); err != nil {
+		return 0, 0, fmt.Errorf("read the schema of store %s: %w", path, err)
+	}
+	return has, knows, nil
+}

@@ -1,0 +1,162 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// What Verify and Copy do to every table alike. Rows are read in pages by
+// primary key, which is in the same order on every engine: numbers by value,
+// bytes as bytes.
+
+// relation is one table of the schema. An engine's own are not among them.
+type relation struct {
+	name    string
+	key     int // how many of the columns, from the first, are the primary key
+	columns []string
+}
+
+func newRelation(name string, key int, columns string) relation {
+	return relation{name, key, strings.Fields(columns)}
+}
+
+// deploymentTable has one row at most, and its state is no part of what is copied.
+var deploymentTable = newRelation("deployment", 1, "one id root seed created checks state")
+
+// tables are all but the deployment's.
+var tables = []relation{
+	newRelation("backends", 1, "id name living state created epoch drain_target drain_round drain_after drain_left drain_blobs drain_bytes"),
+	newRelation("leases", 1, "name holder fence"),
+	newRelation("users", 1, "id name created residency"),
+	newRelation("access_keys", 1, "id user_id secret created"),
+	newRelation("buckets", 1, "id name owner region residency backend created settings"),
+	newRelation("bucket_seeds", 2, "bucket_id generation wrapped"),
+	newRelation("dying_buckets", 1, "id"),
+	newRelation("objects", 2, "bucket_id key version_id owner size modified generation body_kind body_id list_record wrapped_key manifest"),
+	newRelation("uploads", 1, "id bucket_id key owner created generation state since revision refs parts version_id wrapped_key settings chosen"),
+	newRelation("parts", 2, "upload_id number attempt size modified blobs record"),
+	newRelation("holders", 1, "id beat"),
+	newRelation("reservations", 1, "id holder backend changed"),
+	newRelation("blobs", 1, "id refs backend"),
+	newRelation("condemned", 2, "id backend changed"),
+}
+
+// row is the values of a table's columns: int64, []byte or nil.
+type row []any
+
+func (t relation) keyColumns() string { return strings.Join(t.columns[:t.key], ", ") }
+
+func (t relation) allColumns() string { return strings.Join(t.columns, ", ") }
+
+// marks are n placeholders in parentheses.
+func marks(n int) string { return "(?" + strings.Repeat(", ?", n-1) + ")" }
+
+// within is a condition for rows above one key and up to another; nil: no bound.
+func (t relation) within(after, upto row) (condition string, args []any) {
+	condition = "1 = 1"
+	if after != nil {
+		condition += " AND (" + t.keyColumns() + ") > " + marks(t.key)
+	}
+	if upto != nil {
+		condition += " AND (" + t.keyColumns() + ") <= " + marks(t.key)
+	}
+	return condition, append(append([]any{}, after...), upto...)
+}
+
+// pageEnd returns the key of the n-th row above a key; nil: there are fewer.
+func (t relation) pageEnd(ctx context.Context, run Runner, after row, n int) (end row, err error) {
+	where, args := t.within(after, nil)
+	query := "SELECT " + t.keyColumns() + " FROM " + t.name + " WHERE " + where + " ORDER BY " + t.keyColumns() + " LIMIT 1 OFFSET ?"
+	err = run.Read(ctx, func(tx Tx) error {
+		rows, err := collect(tx, scanRow(t.key), query, append(args, n-1)...)
+		end = nil
+		if len(rows) > 0 {
+			end = rows[0]
+		}
+		return err
+	})
+	return end, err
+}
+
+// page returns rows above a key, some columns of each: at most limit, and no
+// more after pageBytes. None: there are no more.
+func (t relation) page(ctx context.Context, run Runner, columns string, after row, limit int) (page []row, err error) {
+	where, args := t.within(after, nil)
+	query := "SELECT " + columns + " FROM " + t.name + " WHERE " + where + " ORDER BY " + t.keyColumns() + " LIMIT ?"
+	scan := scanRow(strings.Count(columns, ",") + 1)
+	err = run.Read(ctx, func(tx Tx) error {
+		page = nil
+		rows, err := tx.Query(query, append(args, limit)...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for size := 0; size < pageBytes && rows.Next(); {
+			r, err := scan(rows)
+			if err != nil {
+				return fmt.Errorf("read table %s: %w", t.name, err)
+			}
+			page = append(page, r)
+			size += r.size()
+		}
+		return rows.Err()
+	})
+	return page, err
+}
+
+// scanRow reads n columns of any type that a store has.
+func scanRow(n int) func(Row) (row, error) {
+	return func(from Row) (row, error) {
+		r, dest := make(row, n), make([]any, n)
+		for i := range r {
+			dest[i] = &r[i]
+		}
+		if err := from.Scan(dest...); err != nil {
+			return nil, err
+		}
+		for i, v := range r {
+			switch v.(type) {
+			case nil, int64, []byte:
+			default:
+				return nil, fmt.Errorf("column %d holds a %T", i+1, v)
+			}
+		}
+		return r, nil
+	}
+}
+
+// size is about what the row takes in memory.
+func (r row) size() (n int) {
+	for _, v := range r {
+		b, _ := v.([]byte)
+		n += len(b) + 16
+	}
+	return n
+}
+
+// String is a key for people: ids as hexadecimal digits, names in quotes.
+func (r row) String() string {
+	var words []string
+	for _, v := range r {
+		switch v := v.(type) {
+		case []byte:
+			words = append(words, legible(v))
+		default:
+			words = append(words, fmt.Sprint(v))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func legible(b []byte) string {
+	for _, c := range string(b) {
+		if c == utf8.RuneError || !unicode.IsPrint(c) {
+			return hex.EncodeToString(b)
+		}
+	}
+	return fmt.Sprintf("%q", b)
+}

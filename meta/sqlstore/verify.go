@@ -1,0 +1,255 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+const (
+	// MaxFaults are kept in a report; the rest is counted.
+	MaxFaults = 10_000
+	// verifyRows is how many rows one statement judges.
+	verifyRows = 1000
+	// verifyBodies is how many blobs, and how many uploads, are counted in memory
+	// at once, about 100 bytes each. Of more, there are several rounds.
+	verifyBodies = 1_000_000
+)
+
+// damagedRow is the kind of a row that cannot be read.
+const damagedRow = "damaged-row"
+
+// Fault is one contradiction within a store.
+type Fault struct {
+	Kind   string `json:"kind"`
+	Table  string `json:"table"`
+	Row    string `json:"row,omitempty"` // its primary key
+	Detail string `json:"detail"`
+}
+
+// VerifyReport is what Verify saw.
+type VerifyReport struct {
+	Rows   map[string]int64 `json:"rows"`   // by table
+	Found  int64            `json:"found"`  // faults, those beyond MaxFaults included
+	Faults []Fault          `json:"faults"` // never nil
+}
+
+// Clean reports whether nothing was found.
+func (r *VerifyReport) Clean() bool { return r.Found == 0 }
+
+// Verify reads the whole store and reports what is missing of the schema, and
+// where rows contradict one another. It opens nothing that is sealed, asks no
+// backend and changes nothing. Memory is bounded. It may run beside gateways:
+// every statement sees one state, but the next sees a later one, so what looks
+// wrong is looked at again, and only what was wrong twice in the same way is
+// reported.
+func (s *Store) Verify(ctx context.Context) (VerifyReport, error) {
+	return s.verify(ctx, verifyBodies)
+}
+
+func (s *Store) verify(ctx context.Context, bodies int) (VerifyReport, error) {
+	first := newVerification(s.run, bodies)
+	if err := first.pass(ctx); err != nil || first.Clean() {
+		return first.VerifyReport, err
+	}
+	second := newVerification(s.run, bodies)
+	if err := second.pass(ctx); err != nil {
+		return VerifyReport{}, err
+	}
+	if second.Found > MaxFaults || first.Found > MaxFaults { // too many to compare: all count
+		return second.VerifyReport, nil
+	}
+	both := VerifyReport{Rows: second.Rows, Faults: []Fault{}}
+	for _, f := range second.Faults {
+		if first.seen[f] {
+			both.Faults = append(both.Faults, f)
+		}
+	}
+	both.Found = int64(len(both.Faults))
+	return both, nil
+}
+
+// verification is one pass over the store.
+type verification struct {
+	VerifyReport
+	run    Runner
+	bodies int
+	seen   map[Fault]bool
+	// damaged: a row was found that has not the form of its table's.
+	damaged bool
+}
+
+func newVerification(run Runner, bodies int) *verification {
+	return &verification{run: run, bodies: bodies, seen: make(map[Fault]bool),
+		VerifyReport: VerifyReport{Rows: make(map[string]int64), Faults: []Fault{}}}
+}
+
+// fault reports a contradiction once.
+func (v *verification) fault(f Fault) {
+	if v.seen[f] {
+		return
+	}
+	v.Found++
+	v.damaged = v.damaged || f.Kind == damagedRow
+	if len(v.Faults) < MaxFaults {
+		v.seen[f] = true
+		v.Faults = append(v.Faults, f)
+	}
+}
+
+// pass looks at everything. The rows are not judged by a schema that is not this
+// release's.
+func (v *verification) pass(ctx context.Context) error {
+	all := append([]relation{deploymentTable}, tables...)
+	for _, t := range all {
+		if err := v.columns(ctx, t); err != nil {
+			return err
+		}
+	}
+	if !v.Clean() {
+		return nil
+	}
+	rows := int64(0)
+	for _, t := range all {
+		if err := v.judge(ctx, t); err != nil {
+			return fmt.Errorf("verify table %s: %w", t.name, err)
+		}
+		rows += v.Rows[t.name]
+	}
+	if rows > 0 && v.Rows[deploymentTable.name] == 0 {
+		v.fault(Fault{Kind: "deployment-missing", Table: deploymentTable.name, Detail: "there are rows, and not the one that says whose they are"})
+	}
+	if v.damaged {
+		return nil // not all rows can be read
+	}
+	if err := v.uploads(ctx); err != nil {
+		return fmt.Errorf("verify parts of uploads: %w", err)
+	}
+	return v.references(ctx)
+}
+
+// columns reads a row of every column, which an engine refuses that lacks one.
+func (v *verification) columns(ctx context.Context, t relation) error {
+	err := v.probe(ctx, t.allColumns(), t.name)
+	if err == nil || environment(ctx, err) {
+		return err
+	}
+	if err := v.probe(ctx, "1", t.name); err != nil {
+		if environment(ctx, err) {
+			return err
+		}
+		v.fault(Fault{Kind: "table-missing", Table: t.name, Detail: "this release's schema has it"})
+		return nil
+	}
+	for _, c := range t.columns {
+		if err := v.probe(ctx, c, t.name); err == nil {
+			continue
+		} else if environment(ctx, err) {
+			return err
+		}
+		v.fault(Fault{Kind: "column-missing", Table: t.name, Row: c, Detail: "this release's schema has it"})
+	}
+	return nil
+}
+
+func (v *verification) probe(ctx context.Context, columns, table string) error {
+	return v.run.Read(ctx, func(tx Tx) error {
+		rows, err := tx.Query("SELECT " + columns + " FROM " + table + " LIMIT 1")
+		if err != nil {
+			return err
+		}
+		for rows.Next() {
+		}
+		return errors.Join(rows.Err(), rows.Close())
+	})
+}
+
+// environment reports whether the statement failed for another reason than the
+// schema.
+func environment(ctx context.Context, err error) bool {
+	return ctx.Err() != nil || errors.Is(err, meta.ErrUnavailable)
+}
+
+// judge counts the rows of a table and holds each against its rules.
+func (v *verification) judge(ctx context.Context, t relation) error {
+	var mine []rule
+	for _, r := range rules {
+		if r.table == t.name {
+			mine = append(mine, r)
+		}
+	}
+	v.Rows[t.name] = 0
+	for after := row(nil); ; {
+		end, err := t.pageEnd(ctx, v.run, after, verifyRows)
+		if err != nil {
+			return err
+		}
+		if err := v.judgePage(ctx, t, mine, after, end); err != nil {
+			return err
+		}
+		if end == nil {
+			return nil
+		}
+		after = end
+	}
+}
+
+func (v *verification) judgePage(ctx context.Context, t relation, mine []rule, after, end row) error {
+	where, args := t.within(after, end)
+	var n int64
+	err := v.run.Read(ctx, func(tx Tx) error {
+		return tx.QueryRow("SELECT COUNT(*) FROM "+t.name+" WHERE "+where, args...).Scan(&n)
+	})
+	if err != nil {
+		return err
+	}
+	v.Rows[t.name] += n
+	if len(mine) == 0 {
+		return nil
+	}
+	query := "SELECT " + t.keyColumns()
+	var broken []string
+	for _, r := range mine {
+		query += ", CASE WHEN " + r.broken + " THEN 1 ELSE 0 END"
+		broken = append(broken, r.broken)
+	}
+	query += " FROM " + t.name + " WHERE " + where + " AND (" + strings.Join(broken, " OR ") + ")"
+	var bad []row
+	err = v.run.Read(ctx, func(tx Tx) (err error) {
+		bad, err = collect(tx, scanVerdict(t.key, len(mine)), query, args...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, b := range bad {
+		for i, r := range mine {
+			if b[t.key+i] == int64(1) {
+				v.fault(Fault{Kind: r.kind, Table: t.name, Row: b[:t.key].String(), Detail: r.detail})
+			}
+		}
+	}
+	return nil
+}
+
+// scanVerdict reads a key and whether each rule is broken.
+func scanVerdict(key, rules int) func(Row) (row, error) {
+	return func(from Row) (row, error) {
+		r, flags := make(row, key+rules), make([]int64, rules)
+		dest := make([]any, 0, key+rules)
+		for i := range key {
+			dest = append(dest, &r[i])
+		}
+		for i := range flags {
+			dest = append(dest, &flags[i])
+		}
+		err := from.Scan(dest...)
+		for i, f := range flags {
+			r[key+i] = f
+		}
+		return r, err
+	}
+}
