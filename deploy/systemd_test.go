@@ -3,6 +3,8 @@
 package deploy
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,7 +102,7 @@ func TestKeyFileAsCredential(t *testing.T) {
 	if err := os.Chmod(key, 0o440); err != nil {
 		t.Fatal(err)
 	}
-	serve := func(env ...string) (*servers.Process, error) {
+	serve := func(env ...string) (*servers.Process, string) {
 		addresses, err := servers.FreeAddresses(3)
 		if err != nil {
 			t.Fatal(err)
@@ -111,16 +113,20 @@ func TestKeyFileAsCredential(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return p, p.Ready(t.Context(), servers.Answers(addresses[0]))
+		return p, addresses[2]
 	}
-	p, err := serve("CREDENTIALS_DIRECTORY=" + dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Stop(); err != nil {
+	p, metrics := serve("CREDENTIALS_DIRECTORY=" + dir)
+	err := p.Ready(t.Context(), func(ctx context.Context) error {
+		health := exec.CommandContext(ctx, gateway, "health")
+		health.Env = []string{"SANCTUM_METRICS_ADDRESS=" + metrics}
+		return health.Run()
+	})
+	if err := errors.Join(err, p.Stop()); err != nil {
 		t.Error(err)
 	}
-	if _, err := serve(); err == nil {
-		t.Error("a key file that the group can read is taken elsewhere")
+	p, _ = serve()
+	<-p.Done()
+	if p.Err() == nil || !strings.Contains(p.Tail(), "chmod 600") {
+		t.Errorf("a key file that the group can read, elsewhere: %v, %s", p.Err(), p.Tail())
 	}
 }

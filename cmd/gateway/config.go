@@ -187,7 +187,7 @@ func (c *configuration) envLayer(environ []string) (l layer, config string, err 
 		}
 		row, ok := known[name]
 		switch {
-		case !strings.HasPrefix(name, envPrefix) || kubernetesService.MatchString(name):
+		case !strings.HasPrefix(name, envPrefix) || kubernetesService.MatchString(name) || ofCommand(name):
 			continue
 		case name == envConfig:
 			config = text
@@ -204,6 +204,10 @@ func (c *configuration) envLayer(environ []string) (l layer, config string, err 
 	}
 	return l, config, nil
 }
+
+// ofCommand reports whether a variable belongs to one command and is no setting:
+// the credential of import and export.
+func ofCommand(name string) bool { return strings.HasPrefix(name, providerPrefix) }
 
 // environment is the process's own, apart from tests.
 func environment() []string { return os.Environ() }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,9 +32,9 @@ Without configuration, data is kept in ./sanctum-data, S3 is at 127.0.0.1:9000,
 the admin API at 127.0.0.1:9001, metrics and health at 127.0.0.1:9002. The first
 start makes a key file and a root credential, and prints the credential once.
 
-SIGHUP reads certificates and the log level again. SIGTERM refuses new requests,
-lets those under way end within shutdown.timeout, and exits with status 0; a
-second SIGTERM cuts them short.`,
+SIGHUP reads certificates and the log level again. SIGTERM makes /readyz say no,
+refuses new requests after shutdown.delay, lets those under way end within
+shutdown.timeout, and exits with status 0; a second SIGTERM cuts them short.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			load := func() (*configuration, error) {
@@ -217,6 +218,7 @@ func (p *process) reload() {
 func (p *process) stop(ctx context.Context, signals <-chan os.Signal) {
 	p.ready.drain()
 	p.notify("STOPPING=1")
+	p.linger(signals)
 	ctx, cancel := context.WithTimeout(ctx, p.ShutdownTimeout)
 	defer cancel()
 	drained := make(chan bool, 2)
@@ -242,6 +244,23 @@ func (p *process) stop(ctx context.Context, signals <-chan os.Signal) {
 		p.adminGate.settle()
 	}
 	p.log.Info("ended")
+}
+
+// linger serves on for a while although /readyz says no, so that a load balancer
+// sends new connections elsewhere before they are refused. Another signal to end
+// cuts it short.
+func (p *process) linger(signals <-chan os.Signal) {
+	noticed := time.After(p.ShutdownDelay)
+	for {
+		select {
+		case <-noticed:
+			return
+		case s := <-signals:
+			if s != syscall.SIGHUP {
+				return
+			}
+		}
+	}
 }
 
 func (p *process) notify(state string) {

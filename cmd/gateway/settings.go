@@ -54,6 +54,7 @@ type Settings struct {
 	LimitsIdleTimeout       time.Duration
 
 	ShutdownTimeout time.Duration
+	ShutdownDelay   time.Duration
 
 	LogLevel  slog.Level
 	LogFormat string
@@ -181,6 +182,9 @@ func (s *Settings) table() []setting {
 
 		{key: "shutdown.timeout", flag: "shutdown-timeout", def: "30s", scope: forServe, value: interval(&s.ShutdownTimeout),
 			doc: "time that requests under way have to end after SIGTERM"},
+
+		{key: "shutdown.delay", flag: "shutdown-delay", def: "0s", scope: forServe, value: &span{&s.ShutdownDelay, 0, maxInterval},
+			doc: "time between not being ready and refusing connections after SIGTERM, for load balancers to notice"},
 
 		{key: "log.level", flag: "log-level", def: "info", scope: forServe | forFolder, value: (*level)(&s.LogLevel),
 			doc: "debug, info, warn or error; read again on SIGHUP"},

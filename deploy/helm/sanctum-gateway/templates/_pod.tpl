@@ -143,6 +143,8 @@ spec:
 # Inside the cluster; networkPolicy narrows it down.
 - name: SANCTUM_ALLOW_INSECURE_PUBLIC
   value: {{ ternary "metrics" "s3,metrics" (not (empty .Values.tls.existingSecret)) | quote }}
+- name: SANCTUM_SHUTDOWN_DELAY # until endpoints have forgotten the pod
+  value: 5s
 - name: SANCTUM_LOG_FORMAT
   value: json
 {{- if .Values.config }}
