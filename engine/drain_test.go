@@ -203,8 +203,10 @@ func TestMoveMeetsOtherBytes(t *testing.T) {
 	s.wantBody("other", body(2, 1000))
 }
 
-// sweepRig is a rig on two backends with plans before both and before the store.
-func newSweepRig(t *testing.T, plan *faults.Plan) *severalRig {
+const sweepObjects = 2
+
+// newSweepRig is a rig on two backends with a few objects on the first.
+func newSweepRig(t *testing.T) *severalRig {
 	t.Helper()
 	r := newBareRig(t)
 	s := &severalRig{rig: r, at: map[string]backends.Backend{east: mem.New(), west: mem.New()}}
@@ -212,7 +214,7 @@ func newSweepRig(t *testing.T, plan *faults.Plan) *severalRig {
 	r.config.Default = east
 	r.reopen()
 	r.b = r.bucket("first-bucket", "")
-	for i := range 3 {
+	for i := range sweepObjects {
 		s.mustPut(fmt.Sprint("k", i), body(uint64(i), 1000+i))
 	}
 	s.mustPut("gone", body(9, 10))
@@ -228,7 +230,7 @@ func TestDrainIsCutShortEverywhere(t *testing.T) {
 			seed := rand.Uint64()
 			met, err := faults.Sweep(seed, faults.Any, nil, func(rule faults.Rule, plan *faults.Plan) {
 				plan.Clear()
-				s := newSweepRig(t, plan)
+				s := newSweepRig(t)
 				whole := s.config
 				if before == "store" {
 					s.config.Store = faults.Store(s.store, plan)
@@ -241,7 +243,7 @@ func TestDrainIsCutShortEverywhere(t *testing.T) {
 				s.reopen()
 				plan.Add(rule)
 				s.e.DrainBackend(t.Context(), east, west) // may fail: then it is asked for again
-				for range 4 {
+				for range 3 {
 					s.e.Move(t.Context())
 					s.e.Collect(t.Context())
 				}
@@ -258,19 +260,20 @@ func TestDrainIsCutShortEverywhere(t *testing.T) {
 					s.drain(east, west)
 				}
 				s.drained(east)
-				for i := range 3 {
+				for i := range sweepObjects {
 					got, err := s.get(fmt.Sprint("k", i), nil)
 					if err != nil || !bytes.Equal(got, body(uint64(i), 1000+i)) {
 						t.Fatalf("%s: %d bytes, %v", at, len(got), err)
 					}
 				}
-				s.wantClean(3)
+				s.wantClean(sweepObjects)
 				if n := sealed(t, s.at[east]); n != 0 { // a marker there may be: the backend is registered anew
 					t.Errorf("%s: %d blobs are left", at, n)
 				}
 				s.e.Close()
 				s.store.Close()
 			})
+			t.Logf("%d faults were met", met)
 			if err != nil || met < 20 {
 				t.Fatalf("seed %d: %d faults were met, %v", seed, met, err)
 			}
@@ -284,7 +287,7 @@ func TestDrainUnderLoad(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	plan := faults.NewPlan(seed)
-	s := newSweepRig(t, plan)
+	s := newSweepRig(t)
 	s.config.Sole = false
 	s.config.Backends = slices.Clone(s.config.Backends)
 	for i := range s.config.Backends {
@@ -316,7 +319,9 @@ func TestDrainUnderLoad(t *testing.T) {
 	for i := range 4 {
 		c := *s.rig
 		c.e = []*engine.Engine{first, second}[i%2]
-		clients.Go(func() { acknowledged.Add(c.writeAndRead(fmt.Sprint("client", i, "/"), rand.New(rand.NewPCG(seed, uint64(i))))) })
+		clients.Go(func() {
+			acknowledged.Add(c.writeAndRead(fmt.Sprint("client", i, "/"), rand.New(rand.NewPCG(seed, uint64(i)))))
+		})
 	}
 	clients.Wait()
 	stop()

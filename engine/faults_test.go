@@ -184,6 +184,43 @@ func TestFsckFinds(t *testing.T) {
 	find("unknown-blob", false)
 }
 
+// With several backends each is held against its own part of the ledger.
+func TestFsckOfSeveralFinds(t *testing.T) {
+	s := newSeveralRig(t)
+	s.mustPut("k", body(1, 1000))
+	var id backends.BlobID
+	for info, err := range s.at[east].List(t.Context(), id) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size > 0 {
+			id = info.ID
+		}
+	}
+	find := func(kind, backend string) {
+		t.Helper()
+		report, err := s.e.Fsck(t.Context(), engine.FsckOptions{})
+		if err != nil || len(report.Findings) != 1 || report.Findings[0].Kind != kind || report.Findings[0].Backend != backend {
+			t.Errorf("want %s at %s: %+v, %v", kind, backend, report.Findings, err)
+		}
+	}
+	if err := s.at[west].Put(t.Context(), id, bytes.NewReader([]byte("x")), 1); err != nil {
+		t.Fatal(err)
+	}
+	find("stray-copy", west)
+	s.drain(east, west) // then it may be what a move that was cut short has left
+	if report, err := s.e.Fsck(t.Context(), engine.FsckOptions{}); err != nil || !report.Clean() || report.PendingBlobs != 1 {
+		t.Errorf("a copy at the target: %+v, %v", report, err)
+	}
+	if err := errors.Join(s.e.CancelDrain(t.Context(), east), s.at[west].Delete(t.Context(), id)); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.at[east].Delete(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	find("blob-missing", east)
+}
+
 // A store that was rolled back is not opened, and one that is rolled back under
 // a gateway deletes nothing.
 func TestRolledBackStore(t *testing.T) {

@@ -154,11 +154,11 @@ func (s *places) at(id meta.BackendID) (*place, error) {
 	if p := s.configured[id]; p != nil {
 		return p, nil
 	}
-	row, ok := s.states[id]
-	if !ok {
-		return nil, fmt.Errorf("backend %d is unknown", id)
+	name := fmt.Sprint(id)
+	if row, ok := s.states[id]; ok {
+		name = row.Name
 	}
-	return nil, s3err.Wrap(s3err.ServiceUnavailable, fmt.Errorf("backend %s: %w", row.Name, errNotConfigured))
+	return nil, s3err.Wrap(s3err.ServiceUnavailable, fmt.Errorf("backend %s: %w", name, errNotConfigured))
 }
 
 // home is where a new blob of the bucket goes: its backend, or while that is

@@ -337,6 +337,46 @@ func TestBackendAway(t *testing.T) {
 	}
 }
 
+// A gateway that was not given a backend which another has says so, and serves
+// the rest. With it, it needs no restart to see what was placed there.
+func TestBackendOfAnotherGateway(t *testing.T) {
+	r := newBareRig(t)
+	r.config.Sole = false
+	r.reopen()
+	r.b = r.bucket("first-bucket", "")
+	older := r.e
+	t.Cleanup(func() { older.Close() })
+	r.config.Backends = append(slices.Clone(r.config.Backends), engine.Backend{Name: west, Backend: mem.New()})
+	r.config.Default = "local"
+	r.reopen()
+	far, data := r.bucket("far-bucket", west), body(1, 1000)
+	put := func(b meta.Bucket) error {
+		_, err := r.e.PutObject(t.Context(), engine.PutObject{Bucket: b, Key: "k", Owner: b.Owner,
+			Body: engine.Body{Reader: bytes.NewReader(data), Size: int64(len(data))}})
+		return err
+	}
+	if err := put(far); err != nil {
+		t.Fatal(err)
+	}
+	newer := r.e
+	r.e = older
+	near := r.b
+	if err := put(far); !errors.Is(err, s3err.ServiceUnavailable) || !strings.Contains(err.Error(), west) {
+		t.Errorf("a write to a backend that is not configured: %v", err)
+	}
+	r.b = far
+	if _, err := r.get("k", nil); !errors.Is(err, s3err.ServiceUnavailable) || !strings.Contains(err.Error(), west) {
+		t.Errorf("a read from a backend that is not configured: %v", err)
+	}
+	r.b = near
+	if err := put(near); err != nil {
+		t.Error(err)
+	}
+	r.wantBody("k", data)
+	r.e = newer
+	r.wantClean(2)
+}
+
 // stillClock is a clock for Config.Elapsed that a test moves.
 type stillClock struct{ now atomic.Int64 }
 

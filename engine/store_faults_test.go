@@ -120,7 +120,10 @@ func TestLostAnswersOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	plan := r.plannedStore(1)
-	after := func(intent string) { plan.Clear(); plan.Add(faults.Rule{Op: faults.Op(intent), When: faults.After, N: 1}) }
+	after := func(intent string) {
+		plan.Clear()
+		plan.Add(faults.Rule{Op: faults.Op(intent), When: faults.After, N: 1})
+	}
 	after("CreateBucket")
 	b, err := r.e.CreateBucket(t.Context(), "second-bucket", "", r.e.Root().ID)
 	if now, again := r.e.Bucket(t.Context(), "second-bucket"); err != nil || again != nil || now.ID != b.ID {
