@@ -5,7 +5,7 @@
 // starts and ends listeners and workers. It holds no S3 and no storage logic.
 //
 // Exit status: 0 done, 1 it failed while running, 2 usage or configuration;
-// fsck has its own, told by its help.
+// fsck and db verify have their own, told by their help.
 package main
 
 import (
@@ -92,6 +92,7 @@ func rootCommand() *cobra.Command {
 		bucketCommand(),
 		backendCommand(),
 		keyringCommand(),
+		dbCommand(),
 		fsckCommand(),
 		importCommand(),
 		exportCommand(),

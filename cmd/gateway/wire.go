@@ -136,6 +136,40 @@ func storeURL(err error) error {
 	return fmt.Errorf("store.url: %w", err)
 }
 
+// nameStore names the store for people, without a password.
+func nameStore(c *configuration) (engine, name string, err error) {
+	if c.StoreURL == "" {
+		return "sqlite", filepath.Join(c.Data, storeName), nil
+	}
+	name, err = postgres.Name(c.StoreURL)
+	return "postgres", name, err
+}
+
+// schemaOf returns the version of the store's schema, 0 where there is none, and
+// the one that this release knows. It changes nothing.
+func schemaOf(ctx context.Context, c *configuration) (has, knows int64, err error) {
+	if c.StoreURL == "" {
+		return sqlite.Status(ctx, filepath.Join(c.Data, storeName))
+	}
+	return postgres.Status(ctx, c.StoreURL)
+}
+
+// migrateStore brings the schema of the store up to date.
+func migrateStore(ctx context.Context, c *configuration) error {
+	if c.StoreURL == "" {
+		return sqlite.Migrate(filepath.Join(c.Data, storeName))
+	}
+	return postgres.Migrate(ctx, c.StoreURL)
+}
+
+// openCopy opens the database that a store is copied to, and brings its schema
+// up to date.
+func openCopy(ctx context.Context, c *configuration, url string) (*sqlstore.Store, error) {
+	o := postgresOptions(c)
+	o.Migrate = true
+	return postgres.Open(ctx, url, o)
+}
+
 func postgresOptions(c *configuration) postgres.Options {
 	return postgres.Options{ExecMode: c.StoreExecMode, MaxConnections: c.StoreMaxConnections}
 }
@@ -304,6 +338,10 @@ func explain(c *configuration, err error) error {
 		return fmt.Errorf("%s was written by a newer release: start that release, or restore a backup made before the upgrade (%w)", storeOf(c), err)
 	case errors.Is(err, sqlstore.ErrOlderSchema):
 		return fmt.Errorf("%s was written by an older release: %s to bring it up to date (%w)", storeOf(c), bringUp, err)
+	case errors.Is(err, meta.ErrMoved):
+		return fmt.Errorf("%s was copied to a database, which has taken its place: set store.url to that one (%w)", storeOf(c), err)
+	case errors.Is(err, meta.ErrUnfinished):
+		return fmt.Errorf("%s is an unfinished copy: run `gateway db copy` again until it ends (%w)", storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey) && c.KeyringPassphrase == "":
 		return fmt.Errorf("key file %s does not open %s: bring back the key file that belongs to it, and set keyring.passphrase if it has one (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey):

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/sqlstore"
+)
+
+// envCopyTo names the target of db copy. It is no setting, for it is not what is
+// served.
+const envCopyTo = "SANCTUM_DB_COPY_TO"
+
+func dbCopyCommand() *cobra.Command {
+	var file string
+	cmd := &cobra.Command{
+		Use:   "copy",
+		Short: "Move the store from SQLite in the data folder to PostgreSQL",
+		Long: `Copy the store of the data folder, which no gateway may serve meanwhile, into an
+empty PostgreSQL database, which then takes its place. Its URL comes from
+` + envCopyTo + ` or from a file with mode 0600 named by --to-file, for it
+holds a password.
+
+Objects stay where they are: sealed bytes and the key file are not touched. What
+is interrupted goes on when the command is run again. At the end every row is
+read on both sides and compared. Only then may the database be served, and the
+old store no longer is: gateway serve refuses it, as it refused the database until
+then. The old store is left in the data folder otherwise.`,
+		Args: cobra.NoArgs,
+	}
+	addSettingFlags(cmd, forFolder)
+	cmd.Flags().StringVar(&file, "to-file", "", "file with the URL of the database, mode 0600; instead of "+envCopyTo)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		url, err := copyTarget(os.Getenv(envCopyTo), file)
+		if err != nil {
+			return usage(err)
+		}
+		return withStore(cmd, withoutCopyTo(environment()), func(ctx context.Context, c *configuration) error {
+			if c.StoreURL != "" {
+				return usage(errors.New("store.url is set, and db copy moves a store out of the data folder: unset it; a database is moved with PostgreSQL's own tools"))
+			}
+			copied, err := copyStore(ctx, c, url, cmd.ErrOrStderr())
+			if err != nil {
+				return failed(err)
+			}
+			return failed(printCopied(cmd.OutOrStdout(), c, copied))
+		})
+	}
+	return cmd
+}
+
+// copyTarget finds the URL of the database to copy to.
+func copyTarget(env, file string) (string, error) {
+	switch {
+	case env != "" && file != "":
+		return "", fmt.Errorf("%s and --to-file: give one of them", envCopyTo)
+	case env != "":
+		return env, nil
+	case file != "":
+		url, err := readSecretFile(file)
+		if err != nil {
+			return "", fmt.Errorf("--to-file: %w", err)
+		}
+		return url, nil
+	}
+	return "", fmt.Errorf("where to? set %s to the URL of an empty PostgreSQL database, or name a file that holds it with --to-file", envCopyTo)
+}
+
+// withoutCopyTo is the environment of the settings.
+func withoutCopyTo(environ []string) (kept []string) {
+	for _, e := range environ {
+		if !strings.HasPrefix(e, envCopyTo+"=") {
+			kept = append(kept, e)
+		}
+	}
+	return kept
+}
+
+// copyStore takes the lock of the data folder's store, and copies it.
+func copyStore(ctx context.Context, c *configuration, url string, stderr io.Writer) (_ sqlstore.Copied, err error) {
+	status, err := statusOf(ctx, c)
+	switch {
+	case err != nil:
+		return sqlstore.Copied{}, explain(c, err)
+	case status.State == stateEmpty:
+		return sqlstore.Copied{}, fmt.Errorf("%s holds no store", c.Data)
+	case status.State == stateOlder:
+		return sqlstore.Copied{}, explainCopy(c, sqlstore.ErrOlderSchema)
+	}
+	var level slog.LevelVar
+	level.Set(c.LogLevel)
+	from, err := openStore(ctx, c, newLogger(stderr, c.LogFormat, &level))
+	if err != nil {
+		return sqlstore.Copied{}, explain(c, err)
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := openCopy(ctx, c, url)
+	if err != nil {
+		return sqlstore.Copied{}, fmt.Errorf("the database to copy to: %w", err)
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	var o sqlstore.CopyOptions
+	if isTerminal(stderr) {
+		o.Progress = func(table string, rows int64) { fmt.Fprintf(stderr, "\r%s: %d rows copied ", table, rows) }
+		defer fmt.Fprintln(stderr)
+	}
+	copied, err := sqlstore.Copy(ctx, from, to, o)
+	return copied, explainCopy(c, err)
+}
+
+// explainCopy says what to do about a copy that could not be made.
+func explainCopy(c *configuration, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sqlstore.ErrOlderSchema):
+		return fmt.Errorf("%s was written by an older release: run `gateway db migrate` first (%w)", storeOf(c), err)
+	case errors.Is(err, sqlstore.ErrTargetInUse):
+		return fmt.Errorf("the database to copy to is not empty, nor an unfinished copy of %s: make a new one (%w)", storeOf(c), err)
+	case errors.Is(err, sqlstore.ErrSourceChanged), errors.Is(err, sqlstore.ErrCopyDiffers):
+		return fmt.Errorf("%s was used after the copy was begun: drop the database that it was copied to, make it anew, and copy again (%w)", storeOf(c), err)
+	case errors.Is(err, meta.ErrMoved):
+		return fmt.Errorf("%s was copied to another database before, which has taken its place (%w)", storeOf(c), err)
+	case errors.Is(err, context.Canceled):
+		return fmt.Errorf("interrupted: run the command again to go on (%w)", err)
+	}
+	return err
+}
+
+func printCopied(w io.Writer, c *configuration, copied sqlstore.Copied) error {
+	_, err := fmt.Fprintf(w, `copied and compared: %d objects, %d uploads, %d blobs of deployment %s
+
+The database has taken the store's place. Next:
+  1. give every gateway this URL as store.url (SANCTUM_STORE_URL or SANCTUM_STORE_URL_FILE),
+     the same key file %s, and the same backends as before
+  2. gateway db status && gateway serve && gateway fsck
+  3. keep %s until you are sure; gateway serve refuses it from now on
+`, copied.Rows["objects"], copied.Rows["uploads"], copied.Rows["blobs"], copied.Deployment.ID, c.KeyringPath, filepath.Join(c.Data, storeName))
+	return err
+}
