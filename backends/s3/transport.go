@@ -135,7 +135,7 @@ func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel(nil)
 		return nil, err
 	}
-	resp.Body = &watched{resp.Body, ctx, cancel, g.idle}
+	resp.Body = &watched{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, idle: g.idle}
 	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
 		x.status, x.header = resp.StatusCode, resp.Header
 	}
@@ -149,13 +149,18 @@ type watched struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	idle   time.Duration
+	timer  *time.Timer // runs while a Read does; nil before the first
 }
 
 // Read implements io.Reader.
 func (w *watched) Read(p []byte) (int, error) {
-	timer := time.AfterFunc(w.idle, func() { w.cancel(errIdle) })
+	if w.timer == nil {
+		w.timer = time.AfterFunc(w.idle, func() { w.cancel(errIdle) })
+	} else {
+		w.timer.Reset(w.idle)
+	}
 	n, err := w.ReadCloser.Read(p)
-	timer.Stop()
+	w.timer.Stop()
 	if err != nil && err != io.EOF && w.ctx.Err() != nil {
 		err = context.Cause(w.ctx)
 	}
