@@ -200,16 +200,17 @@ func (e *Engine) ensureCopy(ctx context.Context, s *places, id meta.BlobID, from
 	if to == from {
 		return fmt.Errorf("blob %v is live and dead at backend %s", backends.BlobID(id), to.Name)
 	}
+	if err := e.prove(ctx, to); err != nil {
+		return err
+	}
 	_, err = to.Stat(ctx, backends.BlobID(id))
 	if errors.Is(err, backends.ErrNotFound) {
-		_, err = copyBlob(ctx, backends.BlobID(id), from, to)
-		e.log.Error("a blob was not where it had been moved to, and is copied again", "backend", to.Name, "error", err)
-		if err == nil {
-			return fmt.Errorf("blob %v was missing at backend %s and was copied again", backends.BlobID(id), to.Name)
+		if _, err = copyBlob(ctx, backends.BlobID(id), from, to); err == nil {
+			err = errors.New("it was missing and was copied again")
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("backend %s: %w", to.Name, err)
+		return fmt.Errorf("blob %v, which was moved to backend %s: %w", backends.BlobID(id), to.Name, err)
 	}
 	return nil
 }
