@@ -133,6 +133,11 @@ func (l *load) judge(in history.Request, err error) (out history.Answer, ok bool
 		what, out.Unknown, ok = "unknown", true, true
 	case errors.Is(err, s3err.ServiceUnavailable):
 		what = "unavailable"
+		switch in.Kind {
+		case history.Complete, history.CompleteNew, history.CompleteIf:
+			// It may be the look at what became of it that failed.
+			out.Unknown, ok = true, true
+		}
 	default:
 		what = "failed"
 	}

@@ -28,6 +28,8 @@ const (
 	// poolSize is each engine's bound on connections: few enough to be waited for.
 	poolSize = 6
 	template = "migrated" // the database that others are copied from
+	// openTries is how often a store is opened through a proxy that cuts.
+	openTries = 10
 	// collectPasses is more than any test needs to collect everything.
 	collectPasses = 1000
 )
@@ -129,8 +131,16 @@ func newCluster(t *testing.T) *cluster {
 // url is the database past all proxies.
 func (c *cluster) url() string { return database.server.URL(c.database) }
 
-func (c *cluster) openStore(url string) (meta.Store, error) {
-	return postgres.Open(context.Background(), url, postgres.Options{MaxConnections: poolSize})
+// openStore opens a store, again where a connection was cut before it was made:
+// that ends a gateway's start, and whoever started it starts it anew.
+func (c *cluster) openStore(url string) (store meta.Store, err error) {
+	for range openTries {
+		s, failed := postgres.Open(context.Background(), url, postgres.Options{MaxConnections: poolSize})
+		if err = failed; err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
 }
 
 // open opens the engines, all at once as after a power failure: on an empty

@@ -30,7 +30,7 @@ type S3Server struct {
 // StartVersitygw serves the folder dir, which must exist, over plain HTTP and
 // waits until it answers. Buckets are the folders in dir. log takes its output.
 // After Stop or Kill, starting again over the same dir serves the same objects,
-// with another address and credential. The caller stops it.
+// with another address and credential; Restart keeps both. The caller stops it.
 func StartVersitygw(ctx context.Context, dir, log string) (*S3Server, error) {
 	return startVersitygw(ctx, dir, log, nil)
 }
@@ -65,6 +65,18 @@ func startVersitygw(ctx context.Context, dir, log string, cert *Certificate) (*S
 		return nil, err
 	}
 	return s.whenReady(ctx)
+}
+
+// Restart starts the server after Stop or Kill, with the same address, folder and
+// credential, and waits until it answers. It is for whoever started the server.
+func (s *S3Server) Restart(ctx context.Context) error {
+	p, err := Start(s.spec)
+	if err != nil {
+		return err
+	}
+	s.Process = p
+	_, err = s.whenReady(ctx)
+	return err
 }
 
 // newS3Server has a fresh credential.
