@@ -62,7 +62,7 @@ Exit status: 0 current; 1 another state, or it cannot be told; 2 usage.`,
 		if err := checkOutput(*output); err != nil {
 			return err
 		}
-		return withStore(cmd, environment(), func(ctx context.Context, c *configuration) error {
+		return withStore(cmd, func(ctx context.Context, c *configuration) error {
 			s, err := statusOf(ctx, c)
 			if err != nil {
 				return failed(explain(c, err))
@@ -80,8 +80,8 @@ Exit status: 0 current; 1 another state, or it cannot be told; 2 usage.`,
 }
 
 // withStore runs the rest of a command with the settings, until it is interrupted.
-func withStore(cmd *cobra.Command, environ []string, do func(context.Context, *configuration) error) error {
-	c, err := loadConfig(cmd, environ)
+func withStore(cmd *cobra.Command, do func(context.Context, *configuration) error) error {
+	c, err := loadConfig(cmd, withoutCopyTo(environment()))
 	if err != nil {
 		return usage(err)
 	}
@@ -152,7 +152,7 @@ others wait. Make a backup first: there is no way back to an older schema.`,
 	}
 	addSettingFlags(cmd, forFolder)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return withStore(cmd, environment(), func(ctx context.Context, c *configuration) error {
+		return withStore(cmd, func(ctx context.Context, c *configuration) error {
 			return failed(migrate(ctx, c, cmd.OutOrStdout()))
 		})
 	}
@@ -206,7 +206,7 @@ could not be run.`,
 		if err := checkOutput(*output); err != nil {
 			return err
 		}
-		return withStore(cmd, environment(), func(ctx context.Context, c *configuration) error {
+		return withStore(cmd, func(ctx context.Context, c *configuration) error {
 			report, err := verifyStore(ctx, c)
 			if err == nil {
 				err = printFaults(cmd.OutOrStdout(), *output, report)

@@ -44,7 +44,7 @@ then. The old store is left in the data folder otherwise.`,
 		if err != nil {
 			return usage(err)
 		}
-		return withStore(cmd, withoutCopyTo(environment()), func(ctx context.Context, c *configuration) error {
+		return withStore(cmd, func(ctx context.Context, c *configuration) error {
 			if c.StoreURL != "" {
 				return usage(errors.New("store.url is set, and db copy moves a store out of the data folder: unset it; a database is moved with PostgreSQL's own tools"))
 			}
@@ -140,8 +140,8 @@ func printCopied(w io.Writer, c *configuration, copied sqlstore.Copied) error {
 	_, err := fmt.Fprintf(w, `copied and compared: %d objects, %d uploads, %d blobs of deployment %s
 
 The database has taken the store's place. Next:
-  1. give every gateway this URL as store.url (SANCTUM_STORE_URL or SANCTUM_STORE_URL_FILE),
-     the same key file %s, and the same backends as before
+  1. give every gateway its URL as store.url (SANCTUM_STORE_URL or SANCTUM_STORE_URL_FILE,
+     and no longer `+envCopyTo+`), the key file %s, and the same backends as before
   2. gateway db status && gateway serve && gateway fsck
   3. keep %s until you are sure; gateway serve refuses it from now on
 `, copied.Rows["objects"], copied.Rows["uploads"], copied.Rows["blobs"], copied.Deployment.ID, c.KeyringPath, filepath.Join(c.Data, storeName))

@@ -142,7 +142,7 @@ func nameStore(c *configuration) (engine, name string, err error) {
 		return "sqlite", filepath.Join(c.Data, storeName), nil
 	}
 	name, err = postgres.Name(c.StoreURL)
-	return "postgres", name, err
+	return "postgres", name, storeURL(err)
 }
 
 // schemaOf returns the version of the store's schema, 0 where there is none, and
@@ -151,7 +151,8 @@ func schemaOf(ctx context.Context, c *configuration) (has, knows int64, err erro
 	if c.StoreURL == "" {
 		return sqlite.Status(ctx, filepath.Join(c.Data, storeName))
 	}
-	return postgres.Status(ctx, c.StoreURL)
+	has, knows, err = postgres.Status(ctx, c.StoreURL)
+	return has, knows, storeURL(err)
 }
 
 // migrateStore brings the schema of the store up to date.
@@ -159,7 +160,7 @@ func migrateStore(ctx context.Context, c *configuration) error {
 	if c.StoreURL == "" {
 		return sqlite.Migrate(filepath.Join(c.Data, storeName))
 	}
-	return postgres.Migrate(ctx, c.StoreURL)
+	return storeURL(postgres.Migrate(ctx, c.StoreURL))
 }
 
 // openCopy opens the database that a store is copied to, and brings its schema

@@ -36,13 +36,9 @@ func Migrate(path string) (err error) {
 // an empty one, and the version that this release knows. It changes nothing and
 // takes no lock.
 func Status(ctx context.Context, path string) (has, knows int64, err error) {
-	dialect, err := database.NewStore(database.DialectSQLite3, goose.DefaultTablename)
+	table, err := database.NewStore(database.DialectSQLite3, goose.DefaultTablename)
 	if err != nil {
 		return 0, 0, err
-	}
-	table, ok := dialect.(database.StoreExtender)
-	if !ok {
-		return 0, 0, errors.New("goose cannot tell whether its table exists")
 	}
 	source := dsn(path, readerPragmas())
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
@@ -54,9 +50,19 @@ func Status(ctx context.Context, path string) (has, knows int64, err error) {
 	if err != nil {
 		return 0, 0, fmt.Errorf("open store %s for reading: %w", path, err)
 	}
-	has, knows, err = schema.Versions(ctx, db, table)
+	has, knows, err = schema.Versions(ctx, db, versionTable{table})
 	if err = errors.Join(err, db.Close()); err != nil {
 		return 0, 0, fmt.Errorf("read the schema of store %s: %w", path, err)
 	}
 	return has, knows, nil
+}
+
+// versionTable is goose's table of versions, which on SQLite cannot tell whether
+// it is there.
+type versionTable struct{ database.Store }
+
+func (t versionTable) TableExists(ctx context.Context, db database.DBTxConn) (bool, error) {
+	var n int
+	err := db.QueryRowContext(ctx, "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = ?", t.Tablename()).Scan(&n)
+	return n > 0, err
 }
