@@ -114,6 +114,9 @@ func copyStore(ctx context.Context, c *configuration, url string, stderr io.Writ
 		defer fmt.Fprintln(stderr)
 	}
 	copied, err := sqlstore.Copy(ctx, from, to, o)
+	if err != nil && ctx.Err() != nil {
+		return copied, fmt.Errorf("interrupted: run the command again to go on (%w)", err)
+	}
 	return copied, explainCopy(c, err)
 }
 
@@ -130,8 +133,6 @@ func explainCopy(c *configuration, err error) error {
 		return fmt.Errorf("%s was used after the copy was begun: drop the database that it was copied to, make it anew, and copy again (%w)", storeOf(c), err)
 	case errors.Is(err, meta.ErrMoved):
 		return fmt.Errorf("%s was copied to another database before, which has taken its place (%w)", storeOf(c), err)
-	case errors.Is(err, context.Canceled):
-		return fmt.Errorf("interrupted: run the command again to go on (%w)", err)
 	}
 	return err
 }

@@ -39,8 +39,13 @@ func TestMain(m *testing.M) {
 
 // TestScripts runs testdata/script/*.txtar: the real binary, processes and ports.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+	testscript.Run(t, scripts("testdata/script"))
+}
+
+// scripts are those in a folder, with what all of them may use.
+func scripts(dir string) testscript.Params {
+	return testscript.Params{
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			for _, name := range []string{"S3", "ADMIN", "METRICS", "OTHER", "S3SECOND", "ADMINSECOND"} {
 				addr, err := freeAddress()
@@ -73,7 +78,7 @@ func TestScripts(t *testing.T) {
 			"mode":       cmdMode,
 			"snapshot":   cmdSnapshot,
 		},
-	})
+	}
 }
 
 func freeAddress() (string, error) {
