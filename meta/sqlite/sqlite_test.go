@@ -95,6 +95,7 @@ func explain(t *testing.T, statements map[string]bool) {
 			}
 			table, scans := strings.CutPrefix(step, "SCAN ")
 			table, _, _ = strings.Cut(table, " ")
+			scans = scans && !strings.HasSuffix(step, "-ROW VALUES CLAUSE") // what the statement brings itself
 			if scans && !slices.Contains(mayScan, table) ||
 				strings.Contains(step, "TEMP B-TREE") && !strings.HasPrefix(text, mergesPages) {
 				t.Errorf("%s\n%s", text, step)

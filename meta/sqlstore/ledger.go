@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -26,18 +27,41 @@ func (s *Store) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, 
 		if err := knowHolder(tx, holder); err != nil {
 			return err
 		}
-		for _, id := range ids {
-			err := soon(tx, meta.ErrExists, `INSERT INTO reservations (id, holder, backend, changed)
-				SELECT ?, ?, ?, ? WHERE NOT EXISTS (SELECT 1 FROM blobs WHERE id = ?)
-				AND NOT EXISTS (SELECT 1 FROM condemned WHERE id = ?) ON CONFLICT DO NOTHING`,
-				id[:], holder[:], int64(at), micros(now), id[:], id[:])
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+		return insertReservations(tx, holder, at, ids, now)
 	})
 }
+
+// insertReservations takes one statement for all blobs, and one for each table
+// where none of them may be.
+func insertReservations(tx Tx, holder meta.ID, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	all := make([]any, len(ids))
+	rows := make([]any, 0, 4*len(ids))
+	for i := range ids {
+		all[i] = ids[i][:]
+		rows = append(rows, ids[i][:], holder[:], int64(at), micros(now))
+	}
+	for _, table := range []string{"blobs", "condemned"} {
+		taken, err := exists(tx, "SELECT 1 FROM "+table+" WHERE id IN ("+repeated("?", len(ids))+") LIMIT 1", all...)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return meta.ErrExists
+		}
+	}
+	n, err := tx.Exec("INSERT INTO reservations (id, holder, backend, changed) VALUES "+
+		repeated("(?, ?, ?, ?)", len(ids))+" ON CONFLICT DO NOTHING", rows...)
+	if err == nil && n != int64(len(ids)) {
+		return meta.ErrExists
+	}
+	return err
+}
+
+// repeated is a list of n times the same.
+func repeated(item string, n int) string { return strings.Repeat(item+", ", n-1) + item }
 
 // knowHolder makes the holder known, and keeps it from being forgotten until
 // the transaction ends: a reservation of an unknown holder would stay for ever.
