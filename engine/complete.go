@@ -51,7 +51,14 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		return Object{}, err
 	}
 	a := newAssembly(u)
-	if err := e.assemble(ctx, a, in.Parts); err != nil {
+	if err := e.assemble(ctx, a, in.Parts); errors.Is(err, s3err.InvalidPart) {
+		// The parts may be gone with the upload: a twin of this request completed
+		// it, and the object was replaced and collected since.
+		if _, gone := e.upload(ctx, in.Bucket, in.Key, in.Upload); gone != nil {
+			err = gone
+		}
+		return Object{}, err
+	} else if err != nil {
 		return Object{}, err
 	}
 	m, err := a.manifest()

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -259,4 +260,25 @@ func TestManyParts(t *testing.T) {
 		}
 	}
 	r.wantClean(2)
+}
+
+// A Complete that is overtaken by a twin, and then by the collection of what that
+// made, does not blame the parts.
+func TestCompleteOvertaken(t *testing.T) {
+	r := newRig(t)
+	plan := r.plannedStore(1)
+	u := r.begin("k", "", "")
+	p := r.part(u, 1, body(1, 1000))
+	plan.Add(faults.Rule{Op: "Parts", N: 1, Hook: func() {
+		if _, err := r.complete(u, p); err != nil {
+			t.Error(err)
+		}
+		r.delete("k")
+		r.collect()
+	}})
+	if _, err := r.complete(u, p); !errors.Is(err, s3err.NoSuchUpload) {
+		t.Errorf("%v, want NoSuchUpload", err)
+	}
+	r.wantAbsent("k")
+	r.wantClean(0)
 }
