@@ -55,37 +55,29 @@ func (t relation) allColumns() string { return strings.Join(t.columns, ", ") }
 // marks are n placeholders in parentheses.
 func marks(n int) string { return "(?" + strings.Repeat(", ?", n-1) + ")" }
 
-// within is a condition for rows above one key and up to another; nil: no bound.
-func (t relation) within(after, upto row) (condition string, args []any) {
-	condition = "1 = 1"
-	if after != nil {
-		condition += " AND (" + t.keyColumns() + ") > " + marks(t.key)
+// above is a condition for rows above a key; nil: all.
+func (t relation) above(after row) (condition string, args []any) {
+	if after == nil {
+		return "1 = 1", nil
 	}
-	if upto != nil {
-		condition += " AND (" + t.keyColumns() + ") <= " + marks(t.key)
-	}
-	return condition, append(append([]any{}, after...), upto...)
+	return "(" + t.keyColumns() + ") > " + marks(t.key), append(args, after...)
 }
 
 // pageEnd returns the key of the n-th row above a key; nil: there are fewer.
-func (t relation) pageEnd(ctx context.Context, run Runner, after row, n int) (end row, err error) {
-	where, args := t.within(after, nil)
-	query := "SELECT " + t.keyColumns() + " FROM " + t.name + " WHERE " + where + " ORDER BY " + t.keyColumns() + " LIMIT 1 OFFSET ?"
-	err = run.Read(ctx, func(tx Tx) error {
-		rows, err := collect(tx, scanRow(t.key), query, append(args, n-1)...)
-		end = nil
-		if len(rows) > 0 {
-			end = rows[0]
-		}
-		return err
-	})
-	return end, err
+func (t relation) pageEnd(tx Tx, after row, n int) (row, error) {
+	where, args := t.above(after)
+	rows, err := collect(tx, scanRow(t.key), "SELECT "+t.keyColumns()+" FROM "+t.name+" WHERE "+where+
+		" ORDER BY "+t.keyColumns()+" LIMIT 1 OFFSET ?", append(args, n-1)...)
+	if err != nil || len(rows) == 0 {
+		return nil, err
+	}
+	return rows[0], nil
 }
 
 // page returns rows above a key, some columns of each: at most limit, and no
 // more after pageBytes. None: there are no more.
 func (t relation) page(ctx context.Context, run Runner, columns string, after row, limit int) (page []row, err error) {
-	where, args := t.within(after, nil)
+	where, args := t.above(after)
 	query := "SELECT " + columns + " FROM " + t.name + " WHERE " + where + " ORDER BY " + t.keyColumns() + " LIMIT ?"
 	scan := scanRow(strings.Count(columns, ",") + 1)
 	err = run.Read(ctx, func(tx Tx) error {

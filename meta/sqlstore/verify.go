@@ -183,48 +183,37 @@ func (v *verification) judge(ctx context.Context, t relation) error {
 	}
 	v.Rows[t.name] = 0
 	for after := row(nil); ; {
-		end, err := t.pageEnd(ctx, v.run, after, verifyRows)
-		if err != nil {
+		end, err := v.judgePage(ctx, t, mine, after)
+		if err != nil || end == nil {
 			return err
-		}
-		if err := v.judgePage(ctx, t, mine, after, end); err != nil {
-			return err
-		}
-		if end == nil {
-			return nil
 		}
 		after = end
 	}
 }
 
-func (v *verification) judgePage(ctx context.Context, t relation, mine []rule, after, end row) error {
-	where, args := t.within(after, end)
+// judgePage judges the rows above a key, and returns the last one's; nil: there
+// are no more. A page ends by its number of rows and not by a key, for Postgres
+// reads an index of several columns up to a limit, but not up to a row.
+func (v *verification) judgePage(ctx context.Context, t relation, mine []rule, after row) (end row, err error) {
+	where, args := t.above(after)
+	page := "(SELECT " + t.allColumns() + " FROM " + t.name + " WHERE " + where + " ORDER BY " + t.keyColumns() + " LIMIT ?) AS " + t.name
+	args = append(args, verifyRows)
 	var n int64
-	err := v.run.Read(ctx, func(tx Tx) error {
-		return tx.QueryRow("SELECT COUNT(*) FROM "+t.name+" WHERE "+where, args...).Scan(&n)
+	var bad []row
+	err = v.run.Snapshot(ctx, func(tx Tx) (err error) {
+		if end, err = t.pageEnd(tx, after, verifyRows); err != nil {
+			return err
+		}
+		if err = tx.QueryRow("SELECT COUNT(*) FROM "+page, args...).Scan(&n); err != nil {
+			return err
+		}
+		bad, err = broken(tx, t, mine, page, args)
+		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	v.Rows[t.name] += n
-	if len(mine) == 0 {
-		return nil
-	}
-	query := "SELECT " + t.keyColumns()
-	var broken []string
-	for _, r := range mine {
-		query += ", CASE WHEN " + r.broken + " THEN 1 ELSE 0 END"
-		broken = append(broken, r.broken)
-	}
-	query += " FROM " + t.name + " WHERE " + where + " AND (" + strings.Join(broken, " OR ") + ")"
-	var bad []row
-	err = v.run.Read(ctx, func(tx Tx) (err error) {
-		bad, err = collect(tx, scanVerdict(t.key, len(mine)), query, args...)
-		return err
-	})
-	if err != nil {
-		return err
-	}
 	for _, b := range bad {
 		for i, r := range mine {
 			if b[t.key+i] == int64(1) {
@@ -232,7 +221,22 @@ func (v *verification) judgePage(ctx context.Context, t relation, mine []rule, a
 			}
 		}
 	}
-	return nil
+	return end, nil
+}
+
+// broken returns the keys of rows that break a rule, each with which rules.
+func broken(tx Tx, t relation, mine []rule, page string, args []any) ([]row, error) {
+	if len(mine) == 0 {
+		return nil, nil
+	}
+	query := "SELECT " + t.keyColumns()
+	var conditions []string
+	for _, r := range mine {
+		query += ", CASE WHEN " + r.broken + " THEN 1 ELSE 0 END"
+		conditions = append(conditions, r.broken)
+	}
+	query += " FROM " + page + " WHERE " + strings.Join(conditions, " OR ")
+	return collect(tx, scanVerdict(t.key, len(mine)), query, args...)
 }
 
 // scanVerdict reads a key and whether each rule is broken.
