@@ -27,6 +27,14 @@ func TestVersitygw(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		s.Kill()
+		endpoint := s.Endpoint
+		if err := s.Restart(t.Context()); err != nil || s.Endpoint != endpoint {
+			t.Fatalf("restarted at %s instead of %s: %v", s.Endpoint, endpoint, err)
+		}
+		if err := s.MakeBucket(t.Context(), "another"); err != nil {
+			t.Error(err)
+		}
 		if err := s.Stop(); err != nil {
 			t.Error(err)
 		}
