@@ -206,8 +206,10 @@ func (c *configuration) envLayer(environ []string) (l layer, config string, err 
 }
 
 // ofCommand reports whether a variable belongs to one command and is no setting:
-// the credential of import and export.
-func ofCommand(name string) bool { return strings.HasPrefix(name, providerPrefix) }
+// the credential of import and export, and where db copy copies to.
+func ofCommand(name string) bool {
+	return strings.HasPrefix(name, providerPrefix) || name == envCopyTo || name == envCopyTo+strings.ToUpper(fileSuffix)
+}
 
 // environment is the process's own, apart from tests.
 func environment() []string { return os.Environ() }
