@@ -25,7 +25,12 @@ type server struct {
 
 func start(t *testing.T) *server {
 	t.Helper()
-	g := gatewaytest.Start(t, gatewaytest.Options{})
+	return startWith(t, gatewaytest.Options{})
+}
+
+func startWith(t *testing.T, o gatewaytest.Options) *server {
+	t.Helper()
+	g := gatewaytest.Start(t, o)
 	s := httptest.NewServer(admin.New(admin.Config{Engine: g.Engine, Region: g.Region}))
 	t.Cleanup(s.Close)
 	return &server{g, s.URL}
@@ -109,7 +114,11 @@ var routes = []struct{ method, target, body string }{
 	{"POST", "/v1/users/alice/access-keys", `{}`},
 	{"GET", "/v1/users/alice/access-keys", ""},
 	{"DELETE", "/v1/access-keys/alice-key", ""},
+	{"PUT", "/v1/users/alice/residency", `{"residency":"local"}`},
 	{"GET", "/v1/buckets", ""},
+	{"GET", "/v1/backends", ""},
+	{"POST", "/v1/backends/local/drain", `{"target":"other"}`},
+	{"DELETE", "/v1/backends/local/drain", ""},
 	{"GET", "/v1/nowhere", ""},
 	{"PATCH", "/v1/users", ""},
 }
@@ -221,6 +230,14 @@ func TestBadRequests(t *testing.T) {
 		"dots":              {"GET", "/v1/users/../users/root", "", 404, "NoSuchEntity"},
 		"root":              {"DELETE", "/v1/users/root", "", 400, "InvalidArgument"},
 		"no route":          {"GET", "/", "", 404, "NoSuchEntity"},
+		"nowhere to reside": {"PUT", "/v1/users/root/residency", `{"residency":"atlantis"}`, 400, "InvalidArgument"},
+		"resident nobody":   {"PUT", "/v1/users/nobody/residency", `{"residency":"local"}`, 404, "NoSuchEntity"},
+		"born nowhere":      {"POST", "/v1/users", `{"name":"bob","residency":"atlantis"}`, 400, "InvalidArgument"},
+		"drain of nothing":  {"POST", "/v1/backends/nothing/drain", `{"target":"local"}`, 404, "NoSuchEntity"},
+		"drain to nothing":  {"POST", "/v1/backends/local/drain", `{"target":"nothing"}`, 404, "NoSuchEntity"},
+		"drain to itself":   {"POST", "/v1/backends/local/drain", `{"target":"local"}`, 400, "InvalidArgument"},
+		"cancel of nothing": {"DELETE", "/v1/backends/local/drain", "", 400, "InvalidArgument"},
+		"query of backends": {"GET", "/v1/backends?limit=1", "", 400, "InvalidArgument"},
 		"wrong method":      {"PUT", "/v1/users", "", 405, "MethodNotAllowed"},
 	} {
 		if a := s.call(t, c.method, c.target, c.body); a.status != c.status || a.code(t) != c.code {

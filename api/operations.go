@@ -57,7 +57,9 @@ type Operation struct {
 	ObjectChecksum bool
 	// CreatesBucket: the target's bucket does not exist yet.
 	CreatesBucket bool
-	Handle        Handler
+	// ReadsObject: the target's object is looked up together with its bucket.
+	ReadsObject bool
+	Handle      Handler
 	// Note qualifies the row in docs/s3-coverage.md.
 	Note string
 }

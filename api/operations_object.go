@@ -15,8 +15,8 @@ const (
 
 // objectOperations are the rows whose path names an object, and DeleteObjects.
 var objectOperations = []Operation{
-	{Name: "GetObject", Method: "GET", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject"), Handle: getObject},
-	{Name: "HeadObject", Method: "HEAD", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject"), Handle: headObject},
+	{Name: "GetObject", Method: "GET", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject"), ReadsObject: true, Handle: getObject},
+	{Name: "HeadObject", Method: "HEAD", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject"), ReadsObject: true, Handle: headObject},
 	{Name: "PutObject", Method: "PUT", Scope: ObjectScope, Needs: needs("s3:PutObject"), Body: DataBody, MaxBody: MaxObjectBytes, Handle: putObject},
 	{Name: "CopyObject", Method: "PUT", Scope: ObjectScope, Header: "X-Amz-Copy-Source", Needs: copyNeeds, Handle: copyObject},
 	{Name: "DeleteObject", Method: "DELETE", Scope: ObjectScope, Accept: []string{"versionId"}, Needs: needs("s3:DeleteObject"), Handle: deleteObject},

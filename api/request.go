@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -23,6 +24,8 @@ type Request struct {
 	// Bucket is the target's bucket, resolved for every operation of bucket and
 	// object scope except CreateBucket.
 	Bucket meta.Bucket
+	// found is what the key holds, for an operation that ReadsObject.
+	found *engine.Found
 	// Body is the body of a DataBody operation; nil for all others.
 	Body *Body
 	// XML is the whole body of an XMLBody operation, its digests checked.

@@ -168,13 +168,18 @@ func (x *exchange) reserveDocument() error {
 	}
 }
 
-// resolveBucket finds the target's bucket. CreateBucket alone goes without.
+// resolveBucket finds the target's bucket, and what the key holds for an
+// operation that reads it. CreateBucket alone goes without.
 func (s *Server) resolveBucket(r *Request) error {
 	if r.Op.Scope == Service || r.Op.CreatesBucket {
 		return nil
 	}
 	var err error
-	r.Bucket, err = s.engine.Bucket(r.Context(), r.Target.Bucket)
+	if r.Op.ReadsObject {
+		r.Bucket, r.found, err = s.engine.Find(r.Context(), r.Target.Bucket, r.Target.Key)
+	} else {
+		r.Bucket, err = s.engine.Bucket(r.Context(), r.Target.Bucket)
+	}
 	return err
 }
 

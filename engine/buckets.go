@@ -23,6 +23,21 @@ func (e *Engine) Bucket(ctx context.Context, name string) (meta.Bucket, error) {
 	return b, storeError(err)
 }
 
+// Found is what a key held when Find looked.
+type Found struct{ version meta.Version }
+
+// Find finds a bucket, as Bucket does, and with the same look what a key of it
+// holds, for GetObject or HeadObject of the same request.
+func (e *Engine) Find(ctx context.Context, bucket, key string) (meta.Bucket, *Found, error) {
+	b, v, err := e.store.Find(ctx, bucket, key)
+	if errors.Is(err, meta.ErrNoBucket) {
+		return b, nil, noSuchBucket(bucket)
+	} else if err != nil {
+		return b, nil, storeError(err)
+	}
+	return b, &Found{v}, nil
+}
+
 // ListBuckets returns buckets in the order of their names.
 func (e *Engine) ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket, error) {
 	bs, err := e.store.ListBuckets(ctx, q)

@@ -48,11 +48,9 @@ func (e *Engine) GetObject(ctx context.Context, in GetObject) (*Reading, error) 
 
 // HeadObject is GetObject without the bytes.
 func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error) {
-	v, err := e.store.Object(ctx, in.Bucket.ID, in.Key)
-	if errors.Is(err, meta.ErrNotFound) {
-		return nil, noSuchKey(in.Key)
-	} else if err != nil {
-		return nil, storeError(err)
+	v, err := e.present(ctx, in)
+	if err != nil {
+		return nil, err
 	}
 	m, err := e.openVersion(ctx, v)
 	if err != nil {
@@ -76,6 +74,21 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 		return nil, err
 	}
 	return r, nil
+}
+
+// present is the version that the key holds.
+func (e *Engine) present(ctx context.Context, in GetObject) (meta.Version, error) {
+	if in.Found != nil {
+		if in.Found.version.ID.IsZero() {
+			return meta.Version{}, noSuchKey(in.Key)
+		}
+		return in.Found.version, nil
+	}
+	v, err := e.store.Object(ctx, in.Bucket.ID, in.Key)
+	if errors.Is(err, meta.ErrNotFound) {
+		return v, noSuchKey(in.Key)
+	}
+	return v, storeError(err)
 }
 
 // within cuts a range to a size.

@@ -53,7 +53,8 @@ type GetObject struct {
 	Key        string
 	Conditions Conditions
 	Range      *Range
-	PartNumber int // 0: none
+	PartNumber int    // 0: none
+	Found      *Found // what Find saw of the key; nil: it is looked up
 }
 
 // DeleteObject names one object to be deleted.

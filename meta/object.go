@@ -110,6 +110,9 @@ type ObjectRef struct {
 type Objects interface {
 	// Object returns the version, or ErrNotFound.
 	Object(ctx context.Context, bucket ID, key string) (Version, error)
+	// Find reads a bucket by its name and what one of its keys holds, in one look:
+	// ErrNoBucket. The version's ID is zero where the key holds nothing.
+	Find(ctx context.Context, bucket, key string) (Bucket, Version, error)
 	// CommitObject makes c.Version current and condemns the body it displaces
 	// when that loses its last reference. Errors: ErrNoBucket, ErrConflict (the
 	// expectation failed), ErrReservationLost, ErrBodyGone, ErrUnknown.

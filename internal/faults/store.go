@@ -83,6 +83,14 @@ func (f *faultyStore) BucketSeeds(ctx context.Context, id meta.ID) ([]meta.Bucke
 	return question(f, "BucketSeeds", func() ([]meta.BucketSeed, error) { return f.s.BucketSeeds(ctx, id) })
 }
 
+func (f *faultyStore) Find(ctx context.Context, bucket, key string) (b meta.Bucket, v meta.Version, err error) {
+	err = f.do("Find", func() (err error) {
+		b, v, err = f.s.Find(ctx, bucket, key)
+		return err
+	})
+	return b, v, err
+}
+
 func (f *faultyStore) Object(ctx context.Context, bucket meta.ID, key string) (meta.Version, error) {
 	return question(f, "Object", func() (meta.Version, error) { return f.s.Object(ctx, bucket, key) })
 }

@@ -21,6 +21,22 @@ func testObject(f *fixture) {
 	_, err = f.s.Object(f.ctx, f.bucket("other"), "k")
 	f.is(err, meta.ErrNotFound)
 
+	// The same with the bucket.
+	_, _, err = f.s.Find(f.ctx, "absent", "k")
+	f.is(err, meta.ErrNoBucket)
+	want, err := f.s.Bucket(f.ctx, "b")
+	f.ok(err)
+	in, got, err := f.s.Find(f.ctx, "b", "k")
+	f.ok(err)
+	same(f, in, want)
+	same(f, got, v)
+	in, got, err = f.s.Find(f.ctx, "b", "K")
+	f.ok(err)
+	same(f, in, want)
+	if !got.ID.IsZero() {
+		f.Fatalf("an absent key holds %+v", got)
+	}
+
 	// What a caller does with its slices afterwards is its own affair.
 	w := f.version(b, "k", meta.Body{})
 	w.Manifest = []byte("mine")

@@ -1,0 +1,67 @@
+package admin_test
+
+import (
+	"testing"
+
+	"github.com/sanctum-storage/gateway/admin"
+	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+)
+
+func TestBackendsAreDrained(t *testing.T) {
+	s := startWith(t, gatewaytest.Options{Default: "old", Backends: []engine.Backend{
+		{Name: "old", Backend: mem.New(), Region: "eu-west", Jurisdiction: "EU"},
+		{Name: "new", Backend: mem.New(), Jurisdiction: "EU"},
+		{Name: "far", Backend: mem.New(), Jurisdiction: "US"},
+	}})
+	decode(t, s.call(t, "POST", "/v1/users", `{"name":"alice","residency":"EU"}`), 201, nil)
+	var alice admin.User
+	if decode(t, s.call(t, "GET", "/v1/users/alice", ""), 200, &alice); alice.Residency != "EU" {
+		t.Errorf("alice resides in %q", alice.Residency)
+	}
+	u, err := s.Engine.UserByName(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Engine.CreateBucket(t.Context(), "records", "", u.ID); err != nil {
+		t.Fatal(err)
+	}
+	var buckets admin.Buckets
+	decode(t, s.call(t, "GET", "/v1/buckets", ""), 200, &buckets)
+	if len(buckets.Buckets) != 1 || len(buckets.Buckets[0].Residency) != 1 || buckets.Buckets[0].Residency[0] != "EU" {
+		t.Errorf("buckets: %+v", buckets)
+	}
+
+	// What the bucket demands is in the way of one target and not of the other.
+	if a := s.call(t, "POST", "/v1/backends/old/drain", `{"target":"far"}`); a.status != 400 || a.code(t) != "InvalidArgument" {
+		t.Errorf("drained out of the jurisdiction: %d %s", a.status, a.body)
+	}
+	decode(t, s.call(t, "POST", "/v1/backends/old/drain", `{"target":"new"}`), 204, nil)
+	if b := s.backend(t, "old"); b.State != "draining" || b.Drain == nil || b.Drain.Target != "new" || !b.Default || b.Region != "eu-west" {
+		t.Errorf("draining: %+v", b)
+	}
+	decode(t, s.call(t, "DELETE", "/v1/backends/old/drain", ""), 204, nil)
+	if b := s.backend(t, "old"); b.State != "active" || b.Drain != nil || !b.Configured {
+		t.Errorf("cancelled: %+v", b)
+	}
+
+	decode(t, s.call(t, "PUT", "/v1/users/alice/residency", `{"residency":""}`), 204, nil)
+	var moved admin.User
+	if decode(t, s.call(t, "GET", "/v1/users/alice", ""), 200, &moved); moved.Residency != "" {
+		t.Errorf("alice still resides in %q", moved.Residency)
+	}
+}
+
+func (s *server) backend(t *testing.T, name string) admin.Backend {
+	t.Helper()
+	var all admin.Backends
+	decode(t, s.call(t, "GET", "/v1/backends", ""), 200, &all)
+	for _, b := range all.Backends {
+		if b.Name == name {
+			return b
+		}
+	}
+	t.Fatalf("no backend %s among %+v", name, all.Backends)
+	return admin.Backend{}
+}
