@@ -23,21 +23,6 @@ func testAWSCLI(t *testing.T, g *gateway) {
 	c.test(c.files, c.large, c.attributes, c.keys, c.copies, c.uploads, c.presigned, c.listing)
 }
 
-// TestAWSCLINewer runs a later aws-cli where the machine has one: what later
-// ones do in another way, with checksums of their own accord.
-func TestAWSCLINewer(t *testing.T) { onEach(t, testAWSCLINewer) }
-
-func testAWSCLINewer(t *testing.T, g *gateway) {
-	t.Parallel()
-	path := filepath.Join(filepath.Dir(newerPython("awscli")), "aws")
-	if _, err := os.Stat(path); err != nil {
-		t.Log("no other aws-cli than Debian's on this machine: nothing more to test")
-		return
-	}
-	c := newAWSTest(t, g, newProgram(t, g, path))
-	c.test(c.files, c.attributes, c.copies, c.presigned)
-}
-
 type awsTest struct {
 	*program
 	g           *gateway

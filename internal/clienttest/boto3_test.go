@@ -16,19 +16,6 @@ func testBoto3(t *testing.T, g *gateway) {
 	testScript(t, g, require(t, g, "/usr/bin/python3", "python3-boto3"), script(t, "testdata/boto3_client.py"))
 }
 
-// TestBoto3Newer runs a later boto3 where the machine has one.
-func TestBoto3Newer(t *testing.T) { onEach(t, testBoto3Newer) }
-
-func testBoto3Newer(t *testing.T, g *gateway) {
-	t.Parallel()
-	path := newerPython("boto3")
-	if path == "" {
-		t.Log("no other boto3 than Debian's on this machine: nothing more to test")
-		return
-	}
-	testScript(t, g, newProgram(t, g, path), script(t, "testdata/boto3_client.py"))
-}
-
 // testScript runs a client's script over a bucket that holds many/… and a
 // folder of files.
 func testScript(t *testing.T, g *gateway, p *program, path string) {

@@ -137,14 +137,3 @@ func bucketName(t *testing.T) string {
 	}, strings.TrimPrefix(name, "test"))
 	return strings.Trim(name[:min(len(name), 50)], "-") + "-0"
 }
-
-// newerPython is a Python with a package other than Debian's, if this machine
-// has one first in PATH, else empty.
-func newerPython(pkg string) string {
-	out, err := exec.Command("python3", "-c", "import sys, "+pkg+"; print(sys.executable)").Output()
-	path := strings.TrimSpace(string(out))
-	if err != nil || strings.HasPrefix(path, "/usr/bin/") {
-		return ""
-	}
-	return path
-}
