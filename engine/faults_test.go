@@ -77,24 +77,37 @@ func (r *rig) wantScenario(may map[string][][]byte, when string) {
 // Every call of the backend fails in turn, before and after its effect, and
 // nothing acknowledged is lost, nothing else is visible, and nothing is left.
 func TestEveryBackendCallFails(t *testing.T) {
+	sweepScenario(t, "backend", 5, (*rig).plannedBackend)
+}
+
+// plannedBackend opens the engine over a backend that the plan, empty so far,
+// makes fail.
+func (r *rig) plannedBackend(seed uint64) *faults.Plan {
+	plan := faults.NewPlan(seed)
+	r.config.Backends = local(faults.Backend(r.backend, plan))
+	r.reopen()
+	return plan
+}
+
+// sweepScenario lets each call of a part fail in turn, before and after its
+// effect, until a scenario has fewer calls, of which there are at least least.
+func sweepScenario(t *testing.T, part string, least int, planned func(*rig, uint64) *faults.Plan) {
 	for _, when := range []faults.When{faults.Before, faults.After} {
 		for n := 1; ; n++ {
 			r := newRig(t)
-			plan := faults.NewPlan(uint64(n))
-			r.config.Backends = local(faults.Backend(r.backend, plan))
-			r.reopen()
+			plan := planned(r, uint64(n))
 			plan.Add(faults.Rule{When: when, N: n})
 			may := r.scenario(uint64(n))
 			fired := plan.Fired()
 			plan.Clear()
-			at := fmt.Sprintf("backend call %d failed %v its effect", n, when)
+			at := fmt.Sprintf("%s call %d failed %v its effect", part, n, when)
 			r.wantScenario(may, at)
 			r.reopen()
 			r.wantScenario(may, at+", restarted")
 			r.wantClean(-1)
 			r.e.Close()
 			if fired == 0 {
-				if n < 5 {
+				if n < least {
 					t.Fatalf("only %d calls were swept", n)
 				}
 				break

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -26,28 +25,7 @@ func (r *rig) plannedStore(seed uint64) *faults.Plan {
 // Every call of the store fails in turn, before and after its effect, and
 // nothing acknowledged is lost, nothing else is visible, and nothing is left.
 func TestEveryStoreCallFails(t *testing.T) {
-	for _, when := range []faults.When{faults.Before, faults.After} {
-		for n := 1; ; n++ {
-			r := newRig(t)
-			plan := r.plannedStore(uint64(n))
-			plan.Add(faults.Rule{When: when, N: n})
-			may := r.scenario(uint64(n))
-			fired := plan.Fired()
-			plan.Clear()
-			at := fmt.Sprintf("store call %d failed %v its effect", n, when)
-			r.wantScenario(may, at)
-			r.reopen()
-			r.wantScenario(may, at+", restarted")
-			r.wantClean(-1)
-			r.e.Close()
-			if fired == 0 {
-				if n < 20 {
-					t.Fatalf("only %d calls were swept", n)
-				}
-				break
-			}
-		}
-	}
+	sweepScenario(t, "store", 20, (*rig).plannedStore)
 }
 
 // writes are the requests that make an object or a part, each on a rig of its own.

@@ -3,8 +3,8 @@ package clienttest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sanctum-storage/gateway/internal/topology"
 )
 
 // The root credential of every gateway in these tests.
@@ -33,39 +35,11 @@ const (
 // work is a folder that lasts as long as the package's tests.
 var work string
 
-// gatewayBinary builds cmd/gateway once, as it is shipped: without cgo.
+// gatewayBinary builds cmd/gateway once.
 var gatewayBinary = sync.OnceValues(func() (string, error) {
-	root, err := repository()
-	if err != nil {
-		return "", err
-	}
 	path := filepath.Join(work, "gateway")
-	// go test puts its own go first in PATH.
-	cmd := exec.Command("go", "build", "-o", path, "./cmd/gateway")
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the gateway: %w\n%s", err, out)
-	}
-	return path, nil
+	return path, topology.Build(context.Background(), path)
 })
-
-// repository is the folder of go.mod.
-func repository() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		if dir == filepath.Dir(dir) {
-			return "", errors.New("no go.mod above the tests")
-		}
-		dir = filepath.Dir(dir)
-	}
-}
 
 // gateway is one run of the process. Its log goes to a file, which later runs
 // over the same folder continue.

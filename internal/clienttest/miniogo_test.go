@@ -18,6 +18,8 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
 // oddKeys are keys that clients and servers have got wrong. Each is one object.
@@ -69,7 +71,7 @@ func populate(t *testing.T, g *gateway, bucket, format string, n int) []string {
 // module is the version of a Go module that the tests are built with, by
 // go.mod: binaries of tests do not say.
 func module(path string) string {
-	root, err := repository()
+	root, err := servers.Repository()
 	if err != nil {
 		return err.Error()
 	}

@@ -76,7 +76,7 @@ func StartHAProxy(ctx context.Context, dir string, gateways []Balanced) (*HAProx
 		return nil, err
 	}
 	h := &HAProxy{Process: p, URL: "http://" + addresses[0], MetricsURL: "http://" + addresses[1] + "/metrics"}
-	if err := p.Ready(ctx, answersOK("http://"+addresses[1]+"/livez")); err != nil {
+	if err := p.Ready(ctx, AnswersOK("http://"+addresses[1]+"/livez")); err != nil {
 		p.Kill()
 		return nil, err
 	}
@@ -119,25 +119,6 @@ func haproxyEnv(listen, metrics string, gateways []Balanced) ([]string, error) {
 		env = append(env, name+"="+g.S3, name+"_METRICS_PORT="+port)
 	}
 	return env, nil
-}
-
-// answersOK is a probe that succeeds when the URL answers with 200.
-func answersOK(url string) func(context.Context) error {
-	return func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-		if err != nil {
-			return err
-		}
-		resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("%s: %s", url, resp.Status)
-		}
-		return nil
-	}
 }
 
 // inPathOr finds a program in PATH, or where Debian has it: the folders of

@@ -133,7 +133,7 @@ func TestHAProxyChangesNothing(t *testing.T) {
 	if interim, final := upload(t, h, "/refused"); interim != "" || !strings.HasPrefix(final, "HTTP/1.1 403") {
 		t.Errorf("refused: %q, then %q; the body should not have been asked for", interim, final)
 	}
-	if err := answersOK(h.MetricsURL)(t.Context()); err != nil {
+	if err := AnswersOK(h.MetricsURL)(t.Context()); err != nil {
 		t.Error(err)
 	}
 }

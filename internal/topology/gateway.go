@@ -5,7 +5,6 @@ package topology
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"path/filepath"
 	"syscall"
 
@@ -55,19 +54,7 @@ func (g *Gateway) awaitReady(ctx context.Context) error { return g.process.Ready
 
 // Ready asks /readyz once.
 func (g *Gateway) Ready(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.Metrics+"/readyz", nil)
-	if err != nil {
-		return err
-	}
-	resp, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: /readyz answers %s", g.spec.Name, resp.Status)
-	}
-	return nil
+	return servers.AnswersOK(g.Metrics + "/readyz")(ctx)
 }
 
 // Kill is kill -9. It returns when the process is gone.
