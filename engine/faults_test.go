@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -291,6 +292,47 @@ func TestAbandonedReservations(t *testing.T) {
 	if err != nil || report.Lost != 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}
+}
+
+// lateBackend stores a body once the test has had its way, and says that it failed.
+type lateBackend struct {
+	backends.Backend
+	late func()
+}
+
+func (l *lateBackend) Put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
+	late := l.late
+	if l.late = nil; late == nil {
+		return l.Backend.Put(ctx, id, r, size)
+	}
+	late()
+	return errors.Join(l.Backend.Put(ctx, id, r, size), backends.ErrUnavailable)
+}
+
+// Bytes that arrive after the collector has forgotten their blob are deleted all
+// the same, although the process that sent them was told that they did not.
+func TestAbandonedBytesLand(t *testing.T) {
+	r := newBareRig(t)
+	late := &lateBackend{Backend: r.backend}
+	r.config.Backends = local(late)
+	r.reopen()
+	r.b = r.bucket("first-bucket", "")
+	paused := r.e
+	late.late = func() {
+		r.reopen()
+		r.collect()
+	}
+	data := body(1, 200_000)
+	_, err := paused.PutObject(t.Context(), engine.PutObject{Bucket: r.b, Key: "k", Owner: r.b.Owner,
+		Body: engine.Body{Reader: bytes.NewReader(data), Size: int64(len(data))}})
+	if !errors.Is(err, backends.ErrUnavailable) {
+		t.Fatal(err)
+	}
+	if err := paused.Close(); err != nil {
+		t.Fatal(err)
+	}
+	r.mustPut("k", data)
+	r.wantClean(1)
 }
 
 // hookReader calls hook half way.

@@ -79,7 +79,7 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body) (*stor
 		err = e.ingestLarge(ctx, b, d, s)
 	}
 	if err != nil {
-		e.release(ctx, id)
+		e.abandon(ctx, s)
 		return nil, err
 	}
 	return s, nil

@@ -220,6 +220,30 @@ func (e *Engine) lost(ctx context.Context, s *stored) {
 	}
 }
 
+// abandon is for a body that did not arrive whole, as far as this process knows.
+// If the collector has been there already, because the process was paused for
+// long, bytes that are still under way would never be deleted: then the ledger
+// takes the blob back, as one that is dead.
+func (e *Engine) abandon(ctx context.Context, s *stored) {
+	id := s.extent.Blob
+	e.release(ctx, id)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	if _, err := e.store.Blob(ctx, id); !errors.Is(err, meta.ErrNotFound) {
+		return
+	}
+	err := e.store.Reserve(ctx, e.holder, s.at.id, []meta.BlobID{id}, e.now())
+	switch {
+	case err == nil:
+		e.release(ctx, id)
+	case errors.Is(err, meta.ErrConflict): // the backend drains: nothing new is reserved there
+		err = s.at.Delete(ctx, backends.BlobID(id))
+	}
+	if err != nil {
+		e.log.Warn("a blob whose reservation was lost could not be condemned", "backend", s.at.Name, "error", err)
+	}
+}
+
 // release condemns a reservation whose blob will not be committed. The ledger
 // leaves it alone if it was committed after all. When the store cannot be
 // reached, Beat tries again.
