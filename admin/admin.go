@@ -67,10 +67,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.Se
 func (s *Server) routes() chi.Router {
 	r := chi.NewRouter()
 	r.Route("/v1", func(r chi.Router) {
-		r.Post("/users", s.handle("CreateUser", s.createUser))
-		r.Get("/users", s.handle("ListUsers", s.listUsers))
+		r.Post("/users", s.handle("CreateTenant", s.createUser))
+		r.Get("/users", s.handle("ListTenants", s.listUsers))
 		r.Get("/users/{user}", s.handle("GetUser", s.getUser))
-		r.Delete("/users/{user}", s.handle("DeleteUser", s.deleteUser))
+		r.Delete("/users/{user}", s.handle("DeleteTenant", s.deleteUser))
 		r.Post("/users/{user}/access-keys", s.handle("CreateAccessKey", s.createAccessKey))
 		r.Get("/users/{user}/access-keys", s.handle("ListAccessKeys", s.listAccessKeys))
 		r.Delete("/access-keys/{key}", s.handle("DeleteAccessKey", s.deleteAccessKey))

@@ -125,7 +125,7 @@ var routes = []struct{ method, target, body string }{
 
 func TestEveryRouteRefusesWhoIsNotRoot(t *testing.T) {
 	s := start(t)
-	alice, err := s.Engine.CreateUser(t.Context(), "alice", "alice-key", "alice-secret", "")
+	alice, err := s.Engine.CreateTenant(t.Context(), "alice", "alice-key", "alice-secret", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,10 +163,10 @@ func TestEveryRouteRefusesWhoIsNotRoot(t *testing.T) {
 			}
 		}
 	}
-	if _, err := s.Engine.UserByName(t.Context(), "alice"); err != nil {
+	if _, err := s.Engine.TenantByName(t.Context(), "alice"); err != nil {
 		t.Errorf("a refused request changed something: %v", err)
 	}
-	if _, err := s.Engine.UserByName(t.Context(), "bob"); err == nil {
+	if _, err := s.Engine.TenantByName(t.Context(), "bob"); err == nil {
 		t.Error("a refused request created a user")
 	}
 }
@@ -198,7 +198,7 @@ func TestBodyMustMatchItsSignature(t *testing.T) {
 	if a := send(t, r); a.code(t) != "XAmzContentSHA256Mismatch" {
 		t.Errorf("another body: %d %s", a.status, a.body)
 	}
-	if _, err := s.Engine.UserByName(t.Context(), "mallory"); err == nil {
+	if _, err := s.Engine.TenantByName(t.Context(), "mallory"); err == nil {
 		t.Error("the user was created")
 	}
 }
@@ -312,7 +312,7 @@ func TestListingsArePaged(t *testing.T) {
 // mustUser is the id of a user.
 func (s *server) mustUser(t *testing.T, name string) interface{ Canonical() string } {
 	t.Helper()
-	u, err := s.Engine.UserByName(t.Context(), name)
+	u, err := s.Engine.TenantByName(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,8 +34,8 @@ type Users struct {
 	Next  string `json:"next,omitempty"`
 }
 
-// CreateUser is the body of POST /v1/users. What is empty is generated.
-type CreateUser struct {
+// CreateTenant is the body of POST /v1/users. What is empty is generated.
+type CreateTenant struct {
 	Name      string `json:"name"`
 	AccessKey string `json:"access_key,omitempty"`
 	SecretKey string `json:"secret_key,omitempty"`
@@ -51,16 +51,16 @@ type SetResidency struct {
 // shown is a time as answers have it, the same however it was stored.
 func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
-func (s *Server) user(u meta.User) User {
+func (s *Server) user(u meta.Tenant) User {
 	return User{Name: u.Name, ID: u.ID.Canonical(), Created: shown(u.Created), Root: u.ID == s.engine.Root().ID, Residency: u.Residency}
 }
 
 func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {
-	var in CreateUser
+	var in CreateTenant
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	cred, err := s.engine.CreateUser(ctx, in.Name, in.AccessKey, in.SecretKey, in.Residency)
+	cred, err := s.engine.CreateTenant(ctx, in.Name, in.AccessKey, in.SecretKey, in.Residency)
 	if err != nil {
 		return reply{}, err
 	}
@@ -95,7 +95,7 @@ func (s *Server) getUser(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	u, err := s.engine.UserByName(ctx, name)
+	u, err := s.engine.TenantByName(ctx, name)
 	if err != nil {
 		return reply{}, err
 	}
@@ -125,7 +125,7 @@ func (s *Server) deleteUser(ctx context.Context, r *request) (reply, error) {
 	if err := r.empty(); err != nil {
 		return reply{}, err
 	}
-	if err := s.engine.DeleteUser(ctx, name); err != nil {
+	if err := s.engine.DeleteTenant(ctx, name); err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusNoContent}, nil

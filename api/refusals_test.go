@@ -194,7 +194,7 @@ func snapshot(t *testing.T, g *gatewaytest.Gateway) map[string]any {
 	keep("uploads", uploads, err)
 	ledger, err := g.Store.ScanBlobs(ctx, meta.BlobPosition{}, meta.MaxPage)
 	keep("ledger", ledger, err)
-	users, err := g.Store.ListUsers(ctx, "", meta.MaxPage)
+	users, err := g.Store.ListTenants(ctx, "", meta.MaxPage)
 	keep("users", users, err)
 	var blobs []backends.Info
 	for info, err := range g.Backend.List(ctx, backends.BlobID{}) {

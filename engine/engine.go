@@ -84,7 +84,7 @@ type Engine struct {
 	grace      time.Duration
 	expiry     time.Duration
 	deployment encrypt.Deployment
-	root       meta.User
+	root       meta.Tenant
 	system     *encrypt.SystemKeys
 	markerKey  []byte
 	holder     meta.ID // names this process's reservations
@@ -186,7 +186,7 @@ const systemGeneration = 1
 // its marker would look like a store that was rolled back.
 func (e *Engine) begin(ctx context.Context) error {
 	d := meta.Deployment{ID: meta.NewID(), Created: e.now()}
-	root := meta.User{ID: meta.NewID(), Name: RootName, Created: d.Created}
+	root := meta.Tenant{ID: meta.NewID(), Name: RootName, Created: d.Created}
 	d.Root = root.ID
 	seed := encrypt.NewSeed()
 	var err error
@@ -229,7 +229,7 @@ func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
 	e.deployment = encrypt.Deployment(d.ID)
 	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
 	e.markerKey = markerKey(seed)
-	if e.root, err = e.store.User(ctx, d.Root); err != nil {
+	if e.root, err = e.store.Tenant(ctx, d.Root); err != nil {
 		return fmt.Errorf("read the root user: %w", err)
 	}
 	return nil
@@ -239,7 +239,7 @@ func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
 func (e *Engine) Deployment() meta.ID { return meta.ID(e.deployment) }
 
 // Root is the user who may do everything.
-func (e *Engine) Root() meta.User { return e.root }
+func (e *Engine) Root() meta.Tenant { return e.root }
 
 // Close gives back what this process reserved and did not use, and its leases.
 // The store, backends and key provider stay open.

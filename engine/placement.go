@@ -72,7 +72,7 @@ func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bu
 
 // demands fills in the bucket's residency and returns that of its owner.
 func (e *Engine) demands(ctx context.Context, b *meta.Bucket) (own string, err error) {
-	u, err := e.store.User(ctx, b.Owner)
+	u, err := e.store.Tenant(ctx, b.Owner)
 	if errors.Is(err, meta.ErrNotFound) {
 		return "", s3err.InvalidAccessKeyID // removed since the request was signed
 	} else if err != nil {

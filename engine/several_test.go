@@ -95,11 +95,11 @@ func (s *severalRig) status(name string) engine.BackendStatus {
 func TestPlacement(t *testing.T) {
 	s := newSeveralRig(t)
 	for _, u := range []struct{ name, residency string }{{"anybody", ""}, {"european", "EU"}, {"helvetian", "CH"}, {"westerner", west}} {
-		if _, err := s.e.CreateUser(t.Context(), u.name, "", "", u.residency); err != nil {
+		if _, err := s.e.CreateTenant(t.Context(), u.name, "", "", u.residency); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.e.CreateUser(t.Context(), "martian", "", "", "MARS"); !errors.Is(err, s3err.InvalidArgument) {
+	if _, err := s.e.CreateTenant(t.Context(), "martian", "", "", "MARS"); !errors.Is(err, s3err.InvalidArgument) {
 		t.Errorf("a residency that no backend has: %v", err)
 	}
 	for i, c := range []struct {
@@ -120,7 +120,7 @@ func TestPlacement(t *testing.T) {
 		{"helvetian", east, "", s3err.InvalidLocationConstraint},
 		{"westerner", "EU", west, nil},
 	} {
-		u, err := s.e.UserByName(t.Context(), c.user)
+		u, err := s.e.TenantByName(t.Context(), c.user)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,7 +146,7 @@ func TestPlacement(t *testing.T) {
 	if err := s.e.SetResidency(t.Context(), "anybody", "CH"); err != nil {
 		t.Fatal(err)
 	}
-	u, err := s.e.UserByName(t.Context(), "anybody")
+	u, err := s.e.TenantByName(t.Context(), "anybody")
 	if err != nil || u.Residency != "CH" {
 		t.Fatalf("%+v, %v", u, err)
 	}

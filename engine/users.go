@@ -30,7 +30,7 @@ var (
 
 // Credential is an access key with its secret in the clear, and its user.
 type Credential struct {
-	User      meta.User
+	User      meta.Tenant
 	AccessKey string
 	SecretKey string
 }
@@ -72,7 +72,7 @@ func (e *Engine) EnsureRootCredential(ctx context.Context) (c Credential, create
 
 // newCredential makes a credential and its sealed row; what is empty is
 // generated.
-func (e *Engine) newCredential(u meta.User, accessKey, secretKey string) (Credential, meta.AccessKey, error) {
+func (e *Engine) newCredential(u meta.Tenant, accessKey, secretKey string) (Credential, meta.AccessKey, error) {
 	if accessKey == "" {
 		accessKey = "SG" + rand.Text()[:16]
 	}
@@ -119,7 +119,7 @@ func (e *Engine) Credential(ctx context.Context, accessKey string) (Credential, 
 	} else if err != nil {
 		return Credential{}, storeError(err)
 	}
-	u, err := e.store.User(ctx, row.User)
+	u, err := e.store.Tenant(ctx, row.User)
 	if errors.Is(err, meta.ErrNotFound) { // removed between the two reads
 		return Credential{}, s3err.InvalidAccessKeyID
 	} else if err != nil {
@@ -134,17 +134,17 @@ func (e *Engine) Credential(ctx context.Context, accessKey string) (Credential, 
 	return c, nil
 }
 
-// CreateUser makes a user with a first credential. Residency is what it demands
+// CreateTenant makes a user with a first credential. Residency is what it demands
 // of the backends of its buckets, as SetResidency has it. Errors:
 // InvalidArgument, EntityAlreadyExists.
-func (e *Engine) CreateUser(ctx context.Context, name, accessKey, secretKey, residency string) (Credential, error) {
+func (e *Engine) CreateTenant(ctx context.Context, name, accessKey, secretKey, residency string) (Credential, error) {
 	if !userNamePattern.MatchString(name) {
 		return Credential{}, s3err.New(s3err.InvalidArgument, "A user name has 1 to 64 letters, digits and + = . @ _ - and begins with a letter or digit.")
 	}
 	if err := e.checkResidency(residency); err != nil {
 		return Credential{}, err
 	}
-	u := meta.User{ID: meta.NewID(), Name: name, Created: e.now(), Residency: residency}
+	u := meta.Tenant{ID: meta.NewID(), Name: name, Created: e.now(), Residency: residency}
 	c, row, err := e.newCredential(u, accessKey, secretKey)
 	if err != nil {
 		return Credential{}, err
@@ -152,7 +152,7 @@ func (e *Engine) CreateUser(ctx context.Context, name, accessKey, secretKey, res
 	if err := e.refuseRootKey(accessKey); err != nil {
 		return Credential{}, err
 	}
-	err = e.store.CreateUser(ctx, u, row)
+	err = e.store.CreateTenant(ctx, u, row)
 	if errors.Is(err, meta.ErrExists) {
 		return Credential{}, s3err.New(s3err.EntityAlreadyExists, "The user name %q or its access key is taken.", name)
 	}
@@ -166,7 +166,7 @@ func (e *Engine) SetResidency(ctx context.Context, name, residency string) error
 	if err := e.checkResidency(residency); err != nil {
 		return err
 	}
-	u, err := e.UserByName(ctx, name)
+	u, err := e.TenantByName(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -196,14 +196,14 @@ func (e *Engine) refuseRootKey(accessKey string) error {
 }
 
 // Users lists users in the order of their names.
-func (e *Engine) Users(ctx context.Context, after string, limit int) ([]meta.User, error) {
-	us, err := e.store.ListUsers(ctx, after, limit)
+func (e *Engine) Users(ctx context.Context, after string, limit int) ([]meta.Tenant, error) {
+	us, err := e.store.ListTenants(ctx, after, limit)
 	return us, storeError(err)
 }
 
-// UserByName finds a user, or NoSuchEntity.
-func (e *Engine) UserByName(ctx context.Context, name string) (meta.User, error) {
-	u, err := e.store.UserByName(ctx, name)
+// TenantByName finds a user, or NoSuchEntity.
+func (e *Engine) TenantByName(ctx context.Context, name string) (meta.Tenant, error) {
+	u, err := e.store.TenantByName(ctx, name)
 	if errors.Is(err, meta.ErrNotFound) {
 		return u, noSuchUser(name)
 	}
@@ -214,9 +214,9 @@ func noSuchUser(name string) error {
 	return s3err.New(s3err.NoSuchEntity, "The user with name %s cannot be found.", name)
 }
 
-// DeleteUser removes a user who owns no bucket, with its credentials.
-func (e *Engine) DeleteUser(ctx context.Context, name string) error {
-	u, err := e.UserByName(ctx, name)
+// DeleteTenant removes a user who owns no bucket, with its credentials.
+func (e *Engine) DeleteTenant(ctx context.Context, name string) error {
+	u, err := e.TenantByName(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ func (e *Engine) DeleteUser(ctx context.Context, name string) error {
 	if err != nil {
 		return storeError(err)
 	}
-	err = e.store.DeleteUser(ctx, u.ID)
+	err = e.store.DeleteTenant(ctx, u.ID)
 	switch {
 	case errors.Is(err, meta.ErrNotEmpty):
 		return s3err.New(s3err.DeleteConflict, "The user %s still owns buckets.", name)
@@ -242,7 +242,7 @@ func (e *Engine) DeleteUser(ctx context.Context, name string) error {
 
 // CreateAccessKey gives a user another credential.
 func (e *Engine) CreateAccessKey(ctx context.Context, userName, accessKey, secretKey string) (Credential, error) {
-	u, err := e.UserByName(ctx, userName)
+	u, err := e.TenantByName(ctx, userName)
 	if err != nil {
 		return Credential{}, err
 	}
@@ -272,7 +272,7 @@ func (e *Engine) CreateAccessKey(ctx context.Context, userName, accessKey, secre
 
 // AccessKeys lists a user's credentials, without their secrets.
 func (e *Engine) AccessKeys(ctx context.Context, userName string) ([]meta.AccessKey, error) {
-	u, err := e.UserByName(ctx, userName)
+	u, err := e.TenantByName(ctx, userName)
 	if err != nil {
 		return nil, err
 	}

@@ -20,5 +20,5 @@ type Deployments interface {
 	Deployment(ctx context.Context) (Deployment, error)
 	// InitDeployment writes the row, the root user and the first backend, whose
 	// id is FirstBackend, once; ErrExists after that.
-	InitDeployment(ctx context.Context, d Deployment, root User, first Backend) error
+	InitDeployment(ctx context.Context, d Deployment, root Tenant, first Backend) error
 }

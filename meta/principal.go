@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// User owns buckets and credentials. Its ID is never reused; its name may be.
-type User struct {
+// Tenant is an account: it owns buckets and objects, and has a root of its own. Its ID is never reused; its name may be.
+type Tenant struct {
 	ID      ID
 	Name    string // unique among the living
 	Created time.Time
@@ -25,19 +25,19 @@ type AccessKey struct {
 
 // Principals keeps users and their credentials.
 type Principals interface {
-	// CreateUser adds a user with its first access key; ErrExists when the name
+	// CreateTenant adds a user with its first access key; ErrExists when the name
 	// or the access key id is taken.
-	CreateUser(ctx context.Context, u User, k AccessKey) error
-	// User finds a user by id, UserByName by name; ErrNotFound.
-	User(ctx context.Context, id ID) (User, error)
-	UserByName(ctx context.Context, name string) (User, error)
-	// ListUsers returns at most limit users in the order of their names.
-	ListUsers(ctx context.Context, after string, limit int) ([]User, error)
+	CreateTenant(ctx context.Context, t Tenant, k AccessKey) error
+	// User finds a user by id, TenantByName by name; ErrNotFound.
+	Tenant(ctx context.Context, id ID) (Tenant, error)
+	TenantByName(ctx context.Context, name string) (Tenant, error)
+	// ListTenants returns at most limit users in the order of their names.
+	ListTenants(ctx context.Context, after string, limit int) ([]Tenant, error)
 	// SetResidency changes what the user demands of buckets made from now on;
 	// ErrNotFound.
 	SetResidency(ctx context.Context, id ID, residency string) error
-	// DeleteUser removes a user and its access keys; ErrNotEmpty while it owns a bucket.
-	DeleteUser(ctx context.Context, id ID) error
+	// DeleteTenant removes a user and its access keys; ErrNotEmpty while it owns a bucket.
+	DeleteTenant(ctx context.Context, id ID) error
 	// CreateAccessKey adds a credential; ErrExists, ErrNotFound (no such user).
 	CreateAccessKey(ctx context.Context, k AccessKey) error
 	// AccessKey finds a credential, or ErrNotFound.

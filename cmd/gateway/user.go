@@ -75,7 +75,7 @@ func userAddCommand() *cobra.Command {
 				return err
 			}
 			var made admin.NewUser
-			in := admin.CreateUser{Name: args[0], AccessKey: flags.accessKey, SecretKey: secret, Residency: residency}
+			in := admin.CreateTenant{Name: args[0], AccessKey: flags.accessKey, SecretKey: secret, Residency: residency}
 			if err := a.call(cmd.Context(), http.MethodPost, "/v1/users", in, &made); err != nil {
 				return err
 			}

@@ -59,7 +59,7 @@ func (f *faultyStore) Deployment(ctx context.Context) (meta.Deployment, error) {
 	return question(f, "Deployment", func() (meta.Deployment, error) { return f.s.Deployment(ctx) })
 }
 
-func (f *faultyStore) InitDeployment(ctx context.Context, d meta.Deployment, root meta.User, first meta.Backend) error {
+func (f *faultyStore) InitDeployment(ctx context.Context, d meta.Deployment, root meta.Tenant, first meta.Backend) error {
 	return f.do("InitDeployment", func() error { return f.s.InitDeployment(ctx, d, root, first) })
 }
 
@@ -191,28 +191,28 @@ func (f *faultyStore) ScanBlobs(ctx context.Context, after meta.BlobPosition, li
 	return question(f, "ScanBlobs", func() ([]meta.Blob, error) { return f.s.ScanBlobs(ctx, after, limit) })
 }
 
-func (f *faultyStore) CreateUser(ctx context.Context, u meta.User, k meta.AccessKey) error {
-	return f.do("CreateUser", func() error { return f.s.CreateUser(ctx, u, k) })
+func (f *faultyStore) CreateTenant(ctx context.Context, u meta.Tenant, k meta.AccessKey) error {
+	return f.do("CreateTenant", func() error { return f.s.CreateTenant(ctx, u, k) })
 }
 
-func (f *faultyStore) User(ctx context.Context, id meta.ID) (meta.User, error) {
-	return question(f, "User", func() (meta.User, error) { return f.s.User(ctx, id) })
+func (f *faultyStore) Tenant(ctx context.Context, id meta.ID) (meta.Tenant, error) {
+	return question(f, "Tenant", func() (meta.Tenant, error) { return f.s.Tenant(ctx, id) })
 }
 
-func (f *faultyStore) UserByName(ctx context.Context, name string) (meta.User, error) {
-	return question(f, "UserByName", func() (meta.User, error) { return f.s.UserByName(ctx, name) })
+func (f *faultyStore) TenantByName(ctx context.Context, name string) (meta.Tenant, error) {
+	return question(f, "TenantByName", func() (meta.Tenant, error) { return f.s.TenantByName(ctx, name) })
 }
 
-func (f *faultyStore) ListUsers(ctx context.Context, after string, limit int) ([]meta.User, error) {
-	return question(f, "ListUsers", func() ([]meta.User, error) { return f.s.ListUsers(ctx, after, limit) })
+func (f *faultyStore) ListTenants(ctx context.Context, after string, limit int) ([]meta.Tenant, error) {
+	return question(f, "ListTenants", func() ([]meta.Tenant, error) { return f.s.ListTenants(ctx, after, limit) })
 }
 
 func (f *faultyStore) SetResidency(ctx context.Context, id meta.ID, residency string) error {
 	return f.do("SetResidency", func() error { return f.s.SetResidency(ctx, id, residency) })
 }
 
-func (f *faultyStore) DeleteUser(ctx context.Context, id meta.ID) error {
-	return f.do("DeleteUser", func() error { return f.s.DeleteUser(ctx, id) })
+func (f *faultyStore) DeleteTenant(ctx context.Context, id meta.ID) error {
+	return f.do("DeleteTenant", func() error { return f.s.DeleteTenant(ctx, id) })
 }
 
 func (f *faultyStore) CreateAccessKey(ctx context.Context, k meta.AccessKey) error {

@@ -145,7 +145,7 @@ func (g *Gateway) parts(t testing.TB, several []engine.Backend) {
 // User makes a user with a credential.
 func (g *Gateway) User(t testing.TB, name string) engine.Credential {
 	t.Helper()
-	c, err := g.Engine.CreateUser(context.Background(), name, "", "", "")
+	c, err := g.Engine.CreateTenant(context.Background(), name, "", "", "")
 	if err != nil {
 		t.Fatalf("create user %s: %v", name, err)
 	}

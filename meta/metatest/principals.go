@@ -22,22 +22,22 @@ func testDeployment(f *fixture) {
 	f.ok(err)
 	same(f, bs, nil)
 
-	root := meta.User{ID: meta.NewID(), Name: "root", Created: f.now}
+	root := meta.Tenant{ID: meta.NewID(), Name: "root", Created: f.now}
 	d := meta.Deployment{ID: meta.NewID(), Root: root.ID, Seed: []byte("seed"), Created: f.now}
 	first := f.backend(here, "first")
 	first.Epoch = 4
 	f.ok(f.s.InitDeployment(f.ctx, d, root, first))
 	other := d
 	other.ID = meta.NewID()
-	f.is(f.s.InitDeployment(f.ctx, other, meta.User{ID: meta.NewID(), Name: "another", Created: f.now}, first), meta.ErrExists)
-	if _, err := f.s.UserByName(f.ctx, "another"); err == nil {
+	f.is(f.s.InitDeployment(f.ctx, other, meta.Tenant{ID: meta.NewID(), Name: "another", Created: f.now}, first), meta.ErrExists)
+	if _, err := f.s.TenantByName(f.ctx, "another"); err == nil {
 		f.Fatal("the user of a refused initialisation exists")
 	}
 
 	got, err := f.s.Deployment(f.ctx)
 	f.ok(err)
 	same(f, got, d)
-	u, err := f.s.User(f.ctx, root.ID)
+	u, err := f.s.Tenant(f.ctx, root.ID)
 	f.ok(err)
 	same(f, u, root)
 	bs, err = f.s.ListBackends(f.ctx)
@@ -46,27 +46,27 @@ func testDeployment(f *fixture) {
 	same(f, bs, []meta.Backend{first})
 }
 
-func (f *fixture) user(name string) (meta.User, meta.AccessKey) {
+func (f *fixture) user(name string) (meta.Tenant, meta.AccessKey) {
 	f.Helper()
-	u := meta.User{ID: meta.NewID(), Name: name, Created: f.now}
+	u := meta.Tenant{ID: meta.NewID(), Name: name, Created: f.now}
 	k := meta.AccessKey{ID: "AK" + name, User: u.ID, Secret: []byte("sealed " + name), Created: f.now}
-	f.ok(f.s.CreateUser(f.ctx, u, k))
+	f.ok(f.s.CreateTenant(f.ctx, u, k))
 	return u, k
 }
 
 func testUsers(f *fixture) {
 	u, k := f.user("ann")
-	got, err := f.s.UserByName(f.ctx, "ann")
+	got, err := f.s.TenantByName(f.ctx, "ann")
 	f.ok(err)
 	same(f, got, u)
-	_, err = f.s.UserByName(f.ctx, "Ann")
+	_, err = f.s.TenantByName(f.ctx, "Ann")
 	f.is(err, meta.ErrNotFound)
-	_, err = f.s.User(f.ctx, meta.NewID())
+	_, err = f.s.Tenant(f.ctx, meta.NewID())
 	f.is(err, meta.ErrNotFound)
 
-	f.is(f.s.CreateUser(f.ctx, meta.User{ID: meta.NewID(), Name: "ann"}, meta.AccessKey{ID: "fresh"}), meta.ErrExists)
-	f.is(f.s.CreateUser(f.ctx, meta.User{ID: meta.NewID(), Name: "bob"}, k), meta.ErrExists)
-	_, err = f.s.UserByName(f.ctx, "bob")
+	f.is(f.s.CreateTenant(f.ctx, meta.Tenant{ID: meta.NewID(), Name: "ann"}, meta.AccessKey{ID: "fresh"}), meta.ErrExists)
+	f.is(f.s.CreateTenant(f.ctx, meta.Tenant{ID: meta.NewID(), Name: "bob"}, k), meta.ErrExists)
+	_, err = f.s.TenantByName(f.ctx, "bob")
 	f.is(err, meta.ErrNotFound)
 	_, err = f.s.AccessKey(f.ctx, "fresh")
 	f.is(err, meta.ErrNotFound)
@@ -75,7 +75,7 @@ func testUsers(f *fixture) {
 	f.user("Zoe")
 	var names []string
 	for after := ""; ; {
-		page, err := f.s.ListUsers(f.ctx, after, 2)
+		page, err := f.s.ListTenants(f.ctx, after, 2)
 		f.ok(err)
 		for _, u := range page {
 			names = append(names, u.Name)
@@ -89,10 +89,10 @@ func testUsers(f *fixture) {
 
 	b := meta.Bucket{ID: meta.NewID(), Name: "anns", Owner: u.ID, Backend: here, Created: f.now}
 	f.ok(f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1}))
-	f.is(f.s.DeleteUser(f.ctx, u.ID), meta.ErrNotEmpty)
+	f.is(f.s.DeleteTenant(f.ctx, u.ID), meta.ErrNotEmpty)
 	f.ok(f.s.DeleteBucket(f.ctx, b.ID))
-	f.ok(f.s.DeleteUser(f.ctx, u.ID))
-	f.is(f.s.DeleteUser(f.ctx, u.ID), meta.ErrNotFound)
+	f.ok(f.s.DeleteTenant(f.ctx, u.ID))
+	f.is(f.s.DeleteTenant(f.ctx, u.ID), meta.ErrNotFound)
 	_, err = f.s.AccessKey(f.ctx, k.ID)
 	f.is(err, meta.ErrNotFound)
 	again, _ := f.user("ann")
@@ -123,7 +123,7 @@ func testAccessKeys(f *fixture) {
 
 func testCheck(f *fixture) {
 	f.ok(f.s.Check(f.ctx)) // a new store
-	root := meta.User{ID: meta.NewID(), Name: "root"}
+	root := meta.Tenant{ID: meta.NewID(), Name: "root"}
 	f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: root.ID}, root, f.backend(here, "first")))
 	f.ok(f.s.Check(f.ctx))
 }

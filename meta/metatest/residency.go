@@ -9,19 +9,19 @@ import (
 )
 
 func testResidency(f *fixture) {
-	u := meta.User{ID: meta.NewID(), Name: "ann", Created: f.now, Residency: "eu-central-1"}
-	f.ok(f.s.CreateUser(f.ctx, u, meta.AccessKey{ID: "AK", Created: f.now}))
+	u := meta.Tenant{ID: meta.NewID(), Name: "ann", Created: f.now, Residency: "eu-central-1"}
+	f.ok(f.s.CreateTenant(f.ctx, u, meta.AccessKey{ID: "AK", Created: f.now}))
 	wantUser := func() {
 		f.Helper()
-		got, err := f.s.User(f.ctx, u.ID)
+		got, err := f.s.Tenant(f.ctx, u.ID)
 		f.ok(err)
 		same(f, got, u)
-		got, err = f.s.UserByName(f.ctx, "ann")
+		got, err = f.s.TenantByName(f.ctx, "ann")
 		f.ok(err)
 		same(f, got, u)
-		us, err := f.s.ListUsers(f.ctx, "", 1)
+		us, err := f.s.ListTenants(f.ctx, "", 1)
 		f.ok(err)
-		same(f, us, []meta.User{u})
+		same(f, us, []meta.Tenant{u})
 	}
 	wantUser()
 	for _, u.Residency = range []string{"", "Bundesländer, deutsche", strings.Repeat("r", meta.MaxPlaceName)} {
@@ -57,11 +57,11 @@ func testResidency(f *fixture) {
 
 // refusedResidency tests entries that cannot be kept: they would be read back as
 // others.
-func (f *fixture) refusedResidency(u meta.User, create func([]string) (meta.Bucket, error)) {
+func (f *fixture) refusedResidency(u meta.Tenant, create func([]string) (meta.Bucket, error)) {
 	f.Helper()
 	for _, bad := range []string{"a\nb", "\n", "a\x00", strings.Repeat("r", meta.MaxPlaceName+1)} {
 		f.is(f.s.SetResidency(f.ctx, u.ID, bad), meta.ErrLimit)
-		f.is(f.s.CreateUser(f.ctx, meta.User{ID: meta.NewID(), Name: "bob", Residency: bad}, meta.AccessKey{ID: "bobs"}), meta.ErrLimit)
+		f.is(f.s.CreateTenant(f.ctx, meta.Tenant{ID: meta.NewID(), Name: "bob", Residency: bad}, meta.AccessKey{ID: "bobs"}), meta.ErrLimit)
 		_, err := create([]string{"eu", bad})
 		f.is(err, meta.ErrLimit)
 	}

@@ -201,7 +201,7 @@ func withParameter(t testing.TB, dsn, name, value string) string {
 func addBucket(t testing.TB, s meta.Store) meta.ID {
 	t.Helper()
 	err := s.InitDeployment(context.Background(), meta.Deployment{ID: meta.NewID(), Root: meta.NewID(), Created: time.Now()},
-		meta.User{ID: meta.NewID(), Name: "root", Created: time.Now()},
+		meta.Tenant{ID: meta.NewID(), Name: "root", Created: time.Now()},
 		meta.Backend{ID: meta.FirstBackend, Name: "local", Created: time.Now(), Epoch: 1})
 	if err != nil {
 		t.Fatal(err)

@@ -23,7 +23,7 @@ const firstSchema = "../../testdata/store/v1"
 type contents struct {
 	Epoch      int64
 	Deployment []meta.Deployment
-	Users      []meta.User
+	Users      []meta.Tenant
 	AccessKeys []meta.AccessKey
 	Buckets    []meta.Bucket
 	Seeds      []meta.BucketSeed
@@ -84,7 +84,7 @@ func contentsOf(s meta.Store) (c contents) {
 		c.Epoch += b.Epoch // of one
 	}
 	c.Deployment = append(c.Deployment, must(s.Deployment(ctx)))
-	c.Users = must(s.ListUsers(ctx, "", meta.MaxPage))
+	c.Users = must(s.ListTenants(ctx, "", meta.MaxPage))
 	for _, u := range c.Users {
 		c.AccessKeys = append(c.AccessKeys, must(s.ListAccessKeys(ctx, u.ID))...)
 	}
@@ -224,7 +224,7 @@ func TestUpgradeEmpty(t *testing.T) {
 	if bs, err := s.ListBackends(t.Context()); err != nil || len(bs) > 0 {
 		t.Fatalf("backends are %+v, %v", bs, err)
 	}
-	root := meta.User{ID: meta.NewID(), Name: "root"}
+	root := meta.Tenant{ID: meta.NewID(), Name: "root"}
 	first := meta.Backend{ID: meta.FirstBackend, Name: "mine", Created: time.Now(), Epoch: 1}
 	if err := s.InitDeployment(t.Context(), meta.Deployment{ID: meta.NewID(), Root: root.ID}, root, first); err != nil {
 		t.Fatal(err)

@@ -211,7 +211,7 @@ func notBoth(t *testing.T, from, to *sqlstore.Store) {
 			t.Fatalf("%s: %v", what, err)
 		}
 	}
-	root := meta.User{ID: meta.NewID(), Name: "another"}
+	root := meta.Tenant{ID: meta.NewID(), Name: "another"}
 	err := to.InitDeployment(t.Context(), meta.Deployment{ID: meta.NewID(), Root: root.ID}, root, meta.Backend{Name: "another", Epoch: 1})
 	if !errors.Is(err, meta.ErrExists) {
 		t.Fatalf("another deployment was begun in the target: %v", err)
@@ -235,7 +235,7 @@ func TestCopyRefused(t *testing.T) {
 		want    error
 	}{
 		{"another deployment", func(_, to *sqlstore.Store) error {
-			root := meta.User{ID: meta.NewID(), Name: "root"}
+			root := meta.Tenant{ID: meta.NewID(), Name: "root"}
 			return to.InitDeployment(ctx, meta.Deployment{ID: meta.NewID(), Root: root.ID}, root, meta.Backend{Name: "b", Epoch: 1})
 		}, sqlstore.ErrTargetInUse},
 		{"rows of nobody", func(_, to *sqlstore.Store) error { return to.Beat(ctx, meta.NewID()) }, sqlstore.ErrTargetInUse},
@@ -300,7 +300,7 @@ func filledAnew(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "other.db")
 	s := openSQLite(t, path)
-	root := meta.User{ID: meta.NewID(), Name: "root"}
+	root := meta.Tenant{ID: meta.NewID(), Name: "root"}
 	err := s.InitDeployment(t.Context(), meta.Deployment{ID: meta.NewID(), Root: root.ID}, root, meta.Backend{Name: "b", Epoch: 1})
 	if err == nil {
 		err = s.Close()

@@ -44,7 +44,7 @@ func servable(state int64) error {
 	return fmt.Errorf("the deployment is in unknown state %d", state)
 }
 
-func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta.User, first meta.Backend) error {
+func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta.Tenant, first meta.Backend) error {
 	first.ID = meta.FirstBackend
 	if err := errors.Join(checkBackend(first), checkUserResidency(root.Residency)); err != nil {
 		return err
@@ -59,6 +59,6 @@ func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta
 		if err := insertBackend(tx, first); err != nil {
 			return err
 		}
-		return insertUser(tx, root)
+		return insertTenant(tx, root)
 	})
 }

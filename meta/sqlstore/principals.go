@@ -6,11 +6,11 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-const userColumns = "id, name, created, residency"
+const tenantColumns = "id, name, created, residency"
 
-func insertUser(tx Tx, u meta.User) error {
+func insertTenant(tx Tx, u meta.Tenant) error {
 	return inserted(tx, meta.ErrExists,
-		"INSERT INTO users ("+userColumns+") VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		"INSERT INTO users ("+tenantColumns+") VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
 		u.ID[:], text(u.Name), micros(u.Created), text(u.Residency))
 }
 
@@ -20,47 +20,47 @@ func insertAccessKey(tx Tx, k meta.AccessKey) error {
 		text(k.ID), k.User[:], blob(k.Secret), micros(k.Created))
 }
 
-func (s *Store) CreateUser(ctx context.Context, u meta.User, k meta.AccessKey) error {
+func (s *Store) CreateTenant(ctx context.Context, u meta.Tenant, k meta.AccessKey) error {
 	k.User = u.ID
 	if err := checkUserResidency(u.Residency); err != nil {
 		return err
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
-		if err := insertUser(tx, u); err != nil {
+		if err := insertTenant(tx, u); err != nil {
 			return err
 		}
 		return insertAccessKey(tx, k)
 	})
 }
 
-func scanUser(r Row) (u meta.User, err error) {
+func scanTenant(r Row) (u meta.Tenant, err error) {
 	err = r.Scan((*idColumn)(&u.ID), (*textColumn)(&u.Name), (*timeColumn)(&u.Created), (*textColumn)(&u.Residency))
 	return u, err
 }
 
-func (s *Store) User(ctx context.Context, id meta.ID) (u meta.User, err error) {
+func (s *Store) Tenant(ctx context.Context, id meta.ID) (u meta.Tenant, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		u, err = scanUser(tx.QueryRow("SELECT "+userColumns+" FROM users WHERE id = ?", id[:]))
+		u, err = scanTenant(tx.QueryRow("SELECT "+tenantColumns+" FROM users WHERE id = ?", id[:]))
 		return found(err, meta.ErrNotFound)
 	})
 	return u, err
 }
 
-func (s *Store) UserByName(ctx context.Context, name string) (u meta.User, err error) {
+func (s *Store) TenantByName(ctx context.Context, name string) (u meta.Tenant, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		u, err = scanUser(tx.QueryRow("SELECT "+userColumns+" FROM users WHERE name = ?", text(name)))
+		u, err = scanTenant(tx.QueryRow("SELECT "+tenantColumns+" FROM users WHERE name = ?", text(name)))
 		return found(err, meta.ErrNotFound)
 	})
 	return u, err
 }
 
-func (s *Store) ListUsers(ctx context.Context, after string, limit int) (us []meta.User, err error) {
+func (s *Store) ListTenants(ctx context.Context, after string, limit int) (us []meta.Tenant, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		us, err = collect(tx, scanUser,
-			"SELECT "+userColumns+" FROM users WHERE name >= ? ORDER BY name LIMIT ?", keyAfter(after), limit)
+		us, err = collect(tx, scanTenant,
+			"SELECT "+tenantColumns+" FROM users WHERE name >= ? ORDER BY name LIMIT ?", keyAfter(after), limit)
 		return err
 	})
 	return us, err
@@ -75,7 +75,7 @@ func (s *Store) SetResidency(ctx context.Context, id meta.ID, residency string) 
 	})
 }
 
-func (s *Store) DeleteUser(ctx context.Context, id meta.ID) error {
+func (s *Store) DeleteTenant(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		ok, err := exists(tx, "SELECT 1 FROM users WHERE id = ?"+forUpdate, id[:])
 		if err != nil {

@@ -160,11 +160,11 @@ func (f *filler) ok(err error) {
 // fill leaves at least one row in every table, and bodies of every kind.
 func fill(t *testing.T, s meta.Store) *filler {
 	f := &filler{T: t, ctx: context.Background(), s: s, now: time.Date(2026, 3, 4, 5, 6, 7, 8000, time.UTC), holder: meta.NewID()}
-	root := meta.User{ID: meta.NewID(), Name: "root", Created: f.now}
+	root := meta.Tenant{ID: meta.NewID(), Name: "root", Created: f.now}
 	f.ok(s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: root.ID, Seed: []byte("sealed"), Created: f.now}, root,
 		meta.Backend{Name: "one", Created: f.now, Epoch: 3}))
 	f.ok(s.AddBackend(f.ctx, meta.Backend{ID: 2, Name: "two", Created: f.now, Epoch: 1}))
-	f.ok(s.CreateUser(f.ctx, meta.User{ID: meta.NewID(), Name: "änne", Residency: "EU", Created: f.now},
+	f.ok(s.CreateTenant(f.ctx, meta.Tenant{ID: meta.NewID(), Name: "änne", Residency: "EU", Created: f.now},
 		meta.AccessKey{ID: "access key", Secret: []byte{0, 0xff}, Created: f.now}))
 	b := f.bucket("bucket", root.ID)
 	var wait sync.WaitGroup
