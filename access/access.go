@@ -1,29 +1,99 @@
-// Package access decides who may do what, and says why. It knows principals,
-// needs and decisions; it never reads a request, a store or a clock, and it
-// never answers a client.
+// Package access decides who may do what, and says why, as AWS does. It knows
+// principals, policies, ACLs, needs and decisions; it never reads a request, a
+// store or a clock, and it never answers a client.
+//
+// Everything that a decision depends on is handed to Decide, already parsed:
+// policies are compiled once, when they are stored or loaded, and a value of
+// this package is never changed by deciding, so that it may be shared between
+// requests.
 package access
 
-import "fmt"
+import "encoding/hex"
 
-// ID names a user, as the store does. The zero value names nobody.
+// ID names a tenant, user or role, as the store does. The zero value names nobody.
 type ID [16]byte
 
-// Principal is who a request comes from, as its signature proved.
-type Principal struct {
-	ID        ID
-	Name      string // for logs and listings; decides nothing
-	Root      bool   // the deployment's own user
-	Anonymous bool   // nobody: no signature was given
+// Canonical is the canonical user id of a tenant: 32 lowercase hexadecimal digits.
+func (id ID) Canonical() string { return hex.EncodeToString(id[:]) }
+
+// IsZero reports whether the id was never set.
+func (id ID) IsZero() bool { return id == ID{} }
+
+// Context holds the values of condition keys. The keys are in lower case, such
+// as "aws:sourceip" or "s3:prefix"; one that the request does not have is not
+// in the map, which is not the same as an empty value. Keys that speak of the
+// principal are filled by Decide and have no effect here.
+type Context map[string][]string
+
+// Bucket is what a decision needs to know of a bucket.
+type Bucket struct {
+	Name      string
+	Owner     ID
+	Account   string    // the owner's account, 12 digits; for aws:ResourceAccount
+	Policy    *Policy   // nil: none
+	ACL       *ACL      // nil: private, the owner has full control
+	Ownership Ownership // zero: BucketOwnerEnforced
+	Block     PublicAccessBlock
+	// Broken is set when a setting of the bucket could not be read. Everything
+	// is denied, and this is the reason.
+	Broken error
+}
+
+// Object is what a decision needs to know of an object: of the version that is
+// asked for, or of the upload, whose owner is the tenant that began it.
+type Object struct {
+	Owner ID
+	ACL   *ACL // nil: private, the owner has full control
+}
+
+// Ownership is a bucket's Object Ownership. ACLs count only when it is not
+// BucketOwnerEnforced.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+type Ownership string
+
+// The settings of Object Ownership. The zero value means BucketOwnerEnforced,
+// the default of new buckets since April 2023.
+const (
+	BucketOwnerEnforced  Ownership = "BucketOwnerEnforced"
+	BucketOwnerPreferred Ownership = "BucketOwnerPreferred"
+	ObjectWriter         Ownership = "ObjectWriter"
+)
+
+// ACLsEnabled reports whether ACLs of the bucket and its objects count. A value
+// that is none of the three settings disables them.
+func (o Ownership) ACLsEnabled() bool { return o == BucketOwnerPreferred || o == ObjectWriter }
+
+// PublicAccessBlock is a bucket's configuration of that name, merged with its
+// owner's. Decide reads IgnorePublicACLs and RestrictPublicBuckets; the other
+// two refuse changes and are the caller's to enforce, with ACL.Public and
+// Policy.Public.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html
+type PublicAccessBlock struct {
+	BlockPublicACLs       bool
+	IgnorePublicACLs      bool
+	BlockPublicPolicy     bool
+	RestrictPublicBuckets bool
 }
 
 // Need is one thing that a request asks to be allowed.
 type Need struct {
-	Action string // an S3 action, such as "s3:GetObject"
-	Bucket string // empty: not about one bucket
-	Key    string // empty: not about one object
-	// BucketOwner is the owner of Bucket; zero when Action is not about an
-	// existing bucket.
-	BucketOwner ID
+	Action string // such as "s3:GetObject", spelled as in Actions
+	// Bucket is the existing bucket that the action is about; nil when there is
+	// none, as for CreateBucket.
+	Bucket     *Bucket
+	BucketName string // the bucket's name, also where it does not exist yet
+	Key        string // empty: not about one object
+	// Object is what the key holds; nil when it holds nothing or when that does
+	// not matter.
+	Object *Object
+	// Resource is the ARN of what is not S3; Owner the tenant that owns it, zero
+	// for the principal's own. Trust is the trust policy of a role to be assumed.
+	Resource string
+	Owner    ID
+	Trust    *Policy
+	// Context comes on top of the request's and wins over it, for keys that
+	// differ between the needs of one request: s3:ExistingObjectTag/x.
+	Context Context
 }
 
 // Actions that need no bucket to exist.
@@ -32,42 +102,12 @@ const (
 	ListAllMyBuckets = "s3:ListAllMyBuckets"
 )
 
-// Decision is the answer, with the reason for the log. The reason is never
-// shown to the client: it would tell of what the client may not see.
+// Decision is the answer, with the reason for log and audit: the rule, the
+// policy's statement or the ACL's grant that decided. The reason is never shown
+// to the client: it would tell of what the client may not see.
 type Decision struct {
 	Allow  bool
 	Reason string
-}
-
-// Decide allows the principal's request when every need is allowed. A request
-// without needs is denied: authorization cannot be forgotten by leaving it out.
-func Decide(p Principal, needs ...Need) Decision {
-	if len(needs) == 0 {
-		return Decision{Reason: "no need was stated"}
-	}
-	var d Decision
-	for _, n := range needs {
-		if d = decide(p, n); !d.Allow {
-			return d
-		}
-	}
-	return d
-}
-
-func decide(p Principal, n Need) Decision {
-	switch {
-	case n.Action == "":
-		return Decision{Reason: "a need without an action"}
-	case p.Anonymous:
-		return Decision{Reason: "anonymous"}
-	case p.ID == ID{}:
-		return Decision{Reason: "a principal without an id"}
-	case p.Root:
-		return Decision{Allow: true, Reason: "root"}
-	case n.Action == CreateBucket || n.Action == ListAllMyBuckets:
-		return Decision{Allow: true, Reason: "every user may " + n.Action}
-	case n.Bucket != "" && n.BucketOwner == p.ID:
-		return Decision{Allow: true, Reason: "owner of the bucket"}
-	}
-	return Decision{Reason: fmt.Sprintf("%s is not granted", n.Action)}
+	// Public: allowed to this principal only because everybody is.
+	Public bool
 }

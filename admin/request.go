@@ -71,7 +71,7 @@ func (s *Server) act(r *http.Request, action string, h handler) (signer string, 
 	if err != nil {
 		return "", reply{}, err
 	}
-	if d := access.Decide(principal, access.Need{Action: "sanctum:" + action}); !d.Allow {
+	if d := access.Decide(&principal, nil, access.Need{Action: "sanctum:" + action}); !d.Allow {
 		return identity.AccessKey, reply{}, s3err.Wrap(s3err.AccessDenied, errors.New(d.Reason))
 	}
 	req := &request{http: r, query: target.Query}
@@ -100,7 +100,10 @@ func (s *Server) identify(r *http.Request, target sigv4.Target) (*sigv4.Identity
 		return nil, access.Principal{}, err
 	}
 	root := s.engine.Root()
-	return identity, access.Principal{ID: access.ID(cred.User.ID), Name: cred.User.Name, Root: cred.User.ID == root.ID}, nil
+	return identity, access.Principal{
+		Kind: access.Root, Tenant: access.ID(cred.User.ID), ID: access.ID(cred.User.ID), Account: "000000000000",
+		Name: cred.User.Name, Operator: cred.User.ID == root.ID,
+	}, nil
 }
 
 func (s *Server) lookup(ctx context.Context, accessKey string) (string, error) {

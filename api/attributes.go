@@ -189,7 +189,7 @@ func (r *Request) setOverrides(h http.Header) error {
 		if !r.HasQuery(parameter) {
 			continue
 		}
-		if r.Principal.Anonymous {
+		if r.Principal.Anonymous() {
 			return s3err.New(s3err.InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
 		}
 		value := r.QueryValue(parameter)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -109,7 +110,10 @@ func TestSetOverrides(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return &Request{HTTP: &http.Request{Header: http.Header{}}, Target: Target{Query: target.Query}}
+		return &Request{
+			HTTP: &http.Request{Header: http.Header{}}, Target: Target{Query: target.Query},
+			Principal: access.Principal{Kind: access.Root},
+		}
 	}
 	h := http.Header{"Content-Type": {"text/plain"}, "Expires": {"now"}}
 	if err := request("response-content-type=a%2Fb&response-content-disposition=attachment%3B%20filename%3D%22x%22&response-expires=").setOverrides(h); err != nil {
@@ -126,7 +130,7 @@ func TestSetOverrides(t *testing.T) {
 		}
 	}
 	anonymous := request("response-content-type=text%2Fhtml")
-	anonymous.Principal.Anonymous = true
+	anonymous.Principal.Kind = access.Nobody
 	if err := anonymous.setOverrides(http.Header{}); !errors.Is(err, s3err.InvalidRequest) {
 		t.Errorf("an unsigned request chooses the content type: %v", err)
 	}

@@ -95,7 +95,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]error, error) 
 		need := r.need("s3:DeleteObject")
 		need.Key = d.Key
 		switch {
-		case !access.Decide(r.Principal, need).Allow:
+		case !access.Decide(&r.Principal, r.conditions(), need).Allow:
 			outcomes[i] = s3err.AccessDenied
 		case e.VersionID != nil && *e.VersionID != "" && *e.VersionID != "null":
 			outcomes[i] = s3err.NoSuchVersion

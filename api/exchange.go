@@ -152,7 +152,7 @@ func (x *exchange) finish(err error) {
 }
 
 func (r *Request) principal() string {
-	if r.Principal.Anonymous {
+	if r.Principal.Anonymous() {
 		return "anonymous"
 	}
 	if r.Owner().IsZero() {

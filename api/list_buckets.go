@@ -33,7 +33,7 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 		limit = n
 	}
 	q := meta.BucketQuery{Owner: r.Owner(), Prefix: r.QueryValue("prefix")}
-	if r.Principal.Root {
+	if r.Principal.Operator {
 		q.Owner = meta.ID{}
 	}
 	if r.HasQuery("continuation-token") {

@@ -89,23 +89,36 @@ func (r *Request) QueryValue(name string) string {
 // HasQuery reports whether the query parameter was sent, even empty.
 func (r *Request) HasQuery(name string) bool { return r.Target.Query.Has(name) }
 
-// Owner is the id under which what the request creates is stored.
-func (r *Request) Owner() meta.ID { return meta.ID(r.Principal.ID) }
+// Owner is the tenant to which what the request creates belongs.
+func (r *Request) Owner() meta.ID { return meta.ID(r.Principal.Tenant) }
 
 // need is a need on the target's own bucket and key.
 func (r *Request) need(action string) access.Need {
 	return access.Need{
-		Action:      action,
-		Bucket:      r.Target.Bucket,
-		Key:         r.Target.Key,
-		BucketOwner: access.ID(r.Bucket.Owner),
+		Action:     action,
+		Bucket:     bucketFacts(r.Bucket),
+		BucketName: r.Target.Bucket,
+		Key:        r.Target.Key,
 	}
 }
 
 // sourceNeed is a need on another object, such as the source of a copy.
 func sourceNeed(action string, b meta.Bucket, key string) access.Need {
-	return access.Need{Action: action, Bucket: b.Name, Key: key, BucketOwner: access.ID(b.Owner)}
+	return access.Need{Action: action, Bucket: bucketFacts(b), BucketName: b.Name, Key: key}
 }
+
+// bucketFacts is what access knows of a bucket; nil for one that was not
+// resolved. Its policy, ACL and other settings belong here once they can be set.
+func bucketFacts(b meta.Bucket) *access.Bucket {
+	if b.ID.IsZero() {
+		return nil
+	}
+	return &access.Bucket{Name: b.Name, Owner: access.ID(b.Owner), Account: "000000000000"}
+}
+
+// conditions are the values of the condition keys that the request itself has.
+// Nothing looks at them as long as no policy can be set.
+func (r *Request) conditions() access.Context { return nil }
 
 // expectOwner enforces x-amz-expected-bucket-owner, or its x-amz-source- twin,
 // against the bucket it speaks of: the value is the owner's id as listings show it.

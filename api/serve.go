@@ -123,7 +123,7 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 	}
 	id, err := v.Verify(r.HTTP, r.Target.Signed)
 	if errors.Is(err, sigv4.ErrAnonymous) {
-		r.Principal = access.Principal{Anonymous: true}
+		r.Principal = access.Principal{}
 		return nil, s3err.AccessDenied
 	}
 	if err != nil {
@@ -133,8 +133,8 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 		return nil, errors.New("the credential looked up is not the one that signed")
 	}
 	r.Principal = access.Principal{
-		ID: access.ID(cred.User.ID), Name: cred.User.Name,
-		Root: cred.User.ID == s.engine.Root().ID,
+		Kind: access.Root, Tenant: access.ID(cred.User.ID), ID: access.ID(cred.User.ID), Account: "000000000000",
+		Name: cred.User.Name, Operator: cred.User.ID == s.engine.Root().ID,
 	}
 	return id, nil
 }
@@ -191,7 +191,7 @@ func (x *exchange) authorize() error {
 	if err != nil {
 		return err
 	}
-	if d := access.Decide(r.Principal, needs...); !d.Allow {
+	if d := access.Decide(&r.Principal, r.conditions(), needs...); !d.Allow {
 		x.reason = d.Reason
 		return s3err.AccessDenied
 	}

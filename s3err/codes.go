@@ -38,6 +38,8 @@ const (
 	InvalidURI                        Code = "InvalidURI"
 	KeyTooLong                        Code = "KeyTooLongError"
 	LimitExceeded                     Code = "LimitExceeded"
+	MalformedPolicy                   Code = "MalformedPolicy"
+	MalformedPolicyDocument           Code = "MalformedPolicyDocument"
 	MalformedTrailer                  Code = "MalformedTrailerError"
 	MalformedXML                      Code = "MalformedXML"
 	MaxMessageLengthExceeded          Code = "MaxMessageLengthExceeded"
@@ -120,6 +122,8 @@ var table = map[Code]entry{
 	InvalidURI:                        {400, "The specified URI couldn't be parsed."},
 	KeyTooLong:                        {400, "Your key is too long."},
 	LimitExceeded:                     {409, "The limit is reached."},
+	MalformedPolicy:                   {400, "Policies must be valid JSON and the first byte must be '{'"},
+	MalformedPolicyDocument:           {400, "Syntax errors in policy."},
 	MalformedTrailer:                  {400, "The request contained trailing data that was not well-formed or did not conform to our published schema."},
 	MalformedXML:                      {400, "The XML that you provided was not well formed or did not validate against our published schema."},
 	MaxMessageLengthExceeded:          {400, "Your request was too large."},

@@ -1,0 +1,52 @@
+package access
+
+import "github.com/sanctum-storage/gateway/s3err"
+
+// CannedACL is the ACL that x-amz-acl names. owner owns the bucket or object
+// that gets it; bucketOwner, the owner of the bucket, matters to objects only
+// and is zero for the ACL of a bucket. InvalidArgument for an unknown name.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl
+func CannedACL(name string, owner, bucketOwner ID) (*ACL, error) {
+	a := &ACL{Owner: owner, Grants: []Grant{{Grantee{ID: owner}, FullControl}}}
+	add := func(g Grantee, permissions ...Permission) {
+		for _, p := range permissions {
+			a.Grants = append(a.Grants, Grant{g, p})
+		}
+	}
+	switch name {
+	case "private", "aws-exec-read": // the reader of the latter is Amazon EC2, which is not here
+	case "public-read":
+		add(Grantee{Group: AllUsers}, Read)
+	case "public-read-write":
+		add(Grantee{Group: AllUsers}, Read, Write)
+	case "authenticated-read":
+		add(Grantee{Group: AuthenticatedUsers}, Read)
+	case "log-delivery-write":
+		add(Grantee{Group: LogDelivery}, Write, ReadACP)
+	case "bucket-owner-read":
+		if bucketOwner != owner && !bucketOwner.IsZero() {
+			add(Grantee{ID: bucketOwner}, Read)
+		}
+	case "bucket-owner-full-control":
+		if bucketOwner != owner && !bucketOwner.IsZero() {
+			add(Grantee{ID: bucketOwner}, FullControl)
+		}
+	default:
+		return nil, s3err.New(s3err.InvalidArgument, "").With("ArgumentName", "x-amz-acl").With("ArgumentValue", name)
+	}
+	return a, nil
+}
+
+// Public reports whether the ACL grants anything to everybody, or to everybody
+// who has an account.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
+func (a *ACL) Public() bool {
+	for _, g := range a.Grants {
+		if g.Grantee.public() {
+			return true
+		}
+	}
+	return false
+}
+
+func (g Grantee) public() bool { return g.Group == AllUsers || g.Group == AuthenticatedUsers }
