@@ -13,7 +13,7 @@ func deleteObject(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	d.Key = r.Target.Key
-	if err := s.engine.DeleteObject(r.Context(), r.Bucket, d); err != nil {
+	if _, err := s.engine.DeleteObject(r.Context(), r.Bucket, d); err != nil {
 		return nil, err
 	}
 	return &Reply{Status: http.StatusNoContent}, nil

@@ -110,9 +110,9 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]error, error) 
 		return outcomes, nil
 	}
 	var internal error
-	for j, err := range s.engine.DeleteObjects(r.Context(), r.Bucket, deletions) {
-		outcomes[positions[j]] = err
-		if e := s3err.From(err); e != nil && e.Code.Status() >= 500 {
+	for j, done := range s.engine.DeleteObjects(r.Context(), r.Bucket, deletions) {
+		outcomes[positions[j]] = done.Err
+		if e := s3err.From(done.Err); e != nil && e.Code.Status() >= 500 {
 			internal = e
 		}
 	}

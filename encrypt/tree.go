@@ -175,3 +175,21 @@ func (s *SystemKeys) UnwrapSecret(accessKeyID, userID string, wrap []byte) ([]by
 func (s *SystemKeys) aad(accessKeyID, userID string) []byte {
 	return bind("sanctum/1/credential", s.deployment[:], []byte(accessKeyID), []byte(userID))
 }
+
+// SealDocument seals something of the system's own, such as what a user may do,
+// for the kind of thing and the id that it belongs to.
+//
+//	wrap with purpose kind and aad = bind("sanctum/1/document", deployment, kind, id)
+func (s *SystemKeys) SealDocument(kind string, id, document []byte) []byte {
+	return Wrap(s.wrapping, s.generation, kind, s.documentAAD(kind, id), document)
+}
+
+// OpenDocument opens what SealDocument made. ErrWrongKey where kind or id is
+// another; ErrCorrupt for what is damaged.
+func (s *SystemKeys) OpenDocument(kind string, id, sealed []byte) ([]byte, error) {
+	return Unwrap(s.wrapping, kind, s.documentAAD(kind, id), sealed)
+}
+
+func (s *SystemKeys) documentAAD(kind string, id []byte) []byte {
+	return bind("sanctum/1/document", s.deployment[:], []byte(kind), id)
+}

@@ -55,6 +55,7 @@ func (e *Engine) DeleteBucket(ctx context.Context, b meta.Bucket) error {
 	}
 	if err == nil {
 		e.keys.drop(b.ID)
+		e.settings.drop(b.ID)
 	}
 	return storeError(err)
 }

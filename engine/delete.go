@@ -11,23 +11,24 @@ import (
 
 // DeleteObject deletes a key; one that holds nothing is no error unless a
 // condition demands it.
-func (e *Engine) DeleteObject(ctx context.Context, b meta.Bucket, d DeleteObject) error {
-	return e.DeleteObjects(ctx, b, []DeleteObject{d})[0]
+func (e *Engine) DeleteObject(ctx context.Context, b meta.Bucket, d DeleteObject) (Deleted, error) {
+	done := e.DeleteObjects(ctx, b, []DeleteObject{d})[0]
+	return done, done.Err
 }
 
 // DeleteObjects deletes keys, each on its own condition, and returns an error
 // for each: nil, PreconditionFailed, or what kept it from being decided. A key may
 // be named more than once.
-func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteObject) []error {
-	errs := make([]error, len(ds))
+func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteObject) []Deleted {
+	done := make([]Deleted, len(ds))
 	plain := make(map[string][]int) // unconditional keys and where they stand
 	var order []string
 	for i, d := range ds {
 		switch {
 		case checkKey(d.Key) != nil:
-			errs[i] = checkKey(d.Key)
+			done[i].Err = checkKey(d.Key)
 		case d.conditional():
-			errs[i] = storeError(e.deleteIf(ctx, b, d))
+			done[i].Err = storeError(e.deleteIf(ctx, b, d))
 		default:
 			if plain[d.Key] == nil {
 				order = append(order, d.Key)
@@ -42,18 +43,18 @@ func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteOb
 		for i, key := range batch {
 			rs[i].Key = key
 		}
-		results, err := e.store.RemoveObjects(ctx, b.ID, rs, e.now())
+		results, err := e.store.RemoveObjects(ctx, b.ID, b.Versioning, rs, e.now())
 		for i, key := range batch {
 			failed := err
 			if err == nil {
-				failed = results[i]
+				failed = results[i].Err
 			}
 			for _, at := range plain[key] {
-				errs[at] = storeError(failed)
+				done[at].Err = storeError(failed)
 			}
 		}
 	}
-	return errs
+	return done
 }
 
 func (d DeleteObject) conditional() bool {
@@ -85,12 +86,12 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) er
 			return preconditionFailed("x-amz-if-match-last-modified-time")
 		}
 		r := meta.Removal{Key: d.Key, Expect: meta.Expect{Kind: meta.ExpectVersion, Version: v.ID}}
-		results, err := e.store.RemoveObjects(ctx, b.ID, []meta.Removal{r}, e.now())
+		results, err := e.store.RemoveObjects(ctx, b.ID, b.Versioning, []meta.Removal{r}, e.now())
 		if err != nil {
 			return err
 		}
-		if !errors.Is(results[0], meta.ErrConflict) {
-			return results[0]
+		if !errors.Is(results[0].Err, meta.ErrConflict) {
+			return results[0].Err
 		}
 	}
 	return s3err.ConditionalRequestConflict

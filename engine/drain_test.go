@@ -389,7 +389,8 @@ func (r *rig) writeAndRead(prefix string, rng *rand.Rand) (acknowledged int64) {
 			_, err := r.e.CopyObject(r.t.Context(), engine.CopyObject{SourceBucket: r.b, SourceKey: from, Bucket: r.b, Key: key, Owner: r.b.Owner})
 			note(key, may[from][0], err)
 		case 2:
-			note(key, nil, r.e.DeleteObject(r.t.Context(), r.b, engine.DeleteObject{Key: key}))
+			_, err := r.e.DeleteObject(r.t.Context(), r.b, engine.DeleteObject{Key: key})
+			note(key, nil, err)
 		default:
 			bodies := may[key]
 			got, err := r.get(key, nil)

@@ -93,6 +93,7 @@ type Engine struct {
 	blobPlaces cache[meta.BlobID, meta.BackendID]
 	keys       cache[meta.ID, map[uint32]*encrypt.BucketKeys]
 	creds      cache[string, Credential]
+	settings   cache[meta.ID, *Settings]
 	rootCred   credentialSlot
 	watch      holderWatch
 	leases     heldLeases
@@ -136,6 +137,7 @@ func newEngine(c *Config) *Engine {
 		grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
 		keys:       newCache[meta.ID, map[uint32]*encrypt.BucketKeys](maxCachedBuckets, BucketKeysTTL),
+		settings:   newCache[meta.ID, *Settings](maxCachedSettings, BucketKeysTTL),
 		creds:      newCache[string, Credential](maxCachedCredentials, CredentialTTL),
 		blobPlaces: newCache[meta.BlobID, meta.BackendID](maxCachedPlaces, PlaceTTL),
 	}

@@ -41,7 +41,7 @@ func (r *rig) scenario(seed uint64) map[string][][]byte {
 	put("small", large[:100])
 	_, err := r.e.CopyObject(r.t.Context(), engine.CopyObject{SourceBucket: r.b, SourceKey: "large", Bucket: r.b, Key: "copy", Owner: r.b.Owner})
 	write("copy", large, err)
-	err = r.e.DeleteObject(r.t.Context(), r.b, engine.DeleteObject{Key: "large"})
+	_, err = r.e.DeleteObject(r.t.Context(), r.b, engine.DeleteObject{Key: "large"})
 	write("large", nil, err)
 	u, err := r.e.CreateUpload(r.t.Context(), engine.CreateUpload{Bucket: r.b, Key: "multi", Owner: r.b.Owner})
 	if err == nil {

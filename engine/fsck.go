@@ -150,15 +150,14 @@ func (e *Engine) nameFindings(ctx context.Context, fs []Finding) error {
 
 // scanObjects calls f for every version.
 func (e *Engine) scanObjects(ctx context.Context, f func(meta.ObjectRef) error) error {
-	var bucket meta.ID
-	var key string
+	var after meta.ObjectPosition
 	for {
-		refs, err := e.store.ScanObjects(ctx, bucket, key, meta.MaxPage)
+		refs, err := e.store.ScanObjects(ctx, after, meta.MaxPage)
 		if err != nil {
 			return err
 		}
 		for _, r := range refs {
-			bucket, key = r.Bucket, r.Key
+			after = meta.ObjectPosition{Bucket: r.Bucket, Key: r.Key, Version: r.Version}
 			if err := f(r); err != nil {
 				return err
 			}

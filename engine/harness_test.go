@@ -137,7 +137,7 @@ func (r *rig) wantAbsent(key string) {
 
 func (r *rig) delete(key string) {
 	r.t.Helper()
-	if err := r.e.DeleteObject(r.t.Context(), r.b, engine.DeleteObject{Key: key}); err != nil {
+	if _, err := r.e.DeleteObject(r.t.Context(), r.b, engine.DeleteObject{Key: key}); err != nil {
 		r.t.Fatal(err)
 	}
 }

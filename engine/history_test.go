@@ -74,9 +74,9 @@ func (c *client) request(in history.Request) (out history.Answer, happened bool)
 		}
 		out.Value = string(data)
 	case history.Delete:
-		err = c.e.DeleteObject(c.t.Context(), c.b, engine.DeleteObject{Key: in.Key})
+		_, err = c.e.DeleteObject(c.t.Context(), c.b, engine.DeleteObject{Key: in.Key})
 	case history.DeleteIf:
-		err = c.e.DeleteObject(c.t.Context(), c.b, engine.DeleteObject{Key: in.Key, IfMatch: tag(in.Old)})
+		_, err = c.e.DeleteObject(c.t.Context(), c.b, engine.DeleteObject{Key: in.Key, IfMatch: tag(in.Old)})
 	default:
 		p := engine.PutObject{Bucket: c.b, Key: in.Key, Owner: c.b.Owner,
 			Body: engine.Body{Reader: bytes.NewReader([]byte(in.Value)), Size: int64(len(in.Value))}}

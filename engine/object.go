@@ -26,14 +26,19 @@ type Attributes struct {
 // Object describes a version of an object.
 type Object struct {
 	Key      string
-	Version  meta.ID
+	ID       meta.ID         // random for every write
+	Version  meta.VersionRef // how clients name it; zero while the bucket was never versioned
+	Marker   bool            // a delete marker: only Key, ID, Version, Modified and Owner are set
+	Latest   bool
 	Size     int64  // plaintext bytes
 	ETag     string // without quotes
 	Modified time.Time
 	Owner    meta.ID
 	Attributes
-	Checksum *Checksum // nil when none was asked for
-	Parts    int       // number of parts; 0 unless made by a multipart upload
+	Marks      Marks
+	Encryption meta.Encryption
+	Checksum   *Checksum // nil when none was asked for
+	Parts      int       // number of parts; 0 unless made by a multipart upload
 }
 
 // ObjectEntry is one line of a listing: a common prefix, or an object with what
@@ -45,6 +50,7 @@ type ObjectEntry struct {
 	ETag              string
 	Modified          time.Time
 	Owner             meta.ID
+	StorageClass      string // empty: STANDARD
 	ChecksumAlgorithm string // empty when the object has none
 	ChecksumType      string
 }
@@ -54,6 +60,26 @@ type ObjectPage struct {
 	Entries []ObjectEntry
 	More    bool
 	Next    string
+}
+
+// VersionEntry is one line of a listing of versions: a common prefix, or a
+// version or delete marker (then without size, ETag and checksum).
+type VersionEntry struct {
+	ObjectEntry
+	Version   meta.VersionRef // the null version where the bucket was never versioned
+	Marker    bool
+	Latest    bool
+	Displaced time.Time // when it ceased to be current; zero for the current one
+	Lock      meta.Lock
+}
+
+// VersionPage is one page of versions; the Next fields continue it when More is
+// true.
+type VersionPage struct {
+	Entries     []VersionEntry
+	More        bool
+	NextKey     string
+	NextVersion meta.VersionRef
 }
 
 // Part describes one part of an upload or of a completed object.

@@ -293,13 +293,13 @@ func TestDeleteObjects(t *testing.T) {
 	}
 	r.mustPut("kept", []byte{2})
 	ds = append(ds, engine.DeleteObject{Key: "absent"}, engine.DeleteObject{Key: "kept", IfMatch: `"no"`})
-	errs := r.e.DeleteObjects(t.Context(), r.b, ds)
-	for i, err := range errs[:len(errs)-1] {
-		if err != nil {
-			t.Errorf("%d: %v", i, err)
+	outcomes := r.e.DeleteObjects(t.Context(), r.b, ds)
+	for i, o := range outcomes[:len(outcomes)-1] {
+		if o.Err != nil {
+			t.Errorf("%d: %v", i, o.Err)
 		}
 	}
-	if last := errs[len(errs)-1]; !errors.Is(last, s3err.PreconditionFailed) {
+	if last := outcomes[len(outcomes)-1].Err; !errors.Is(last, s3err.PreconditionFailed) {
 		t.Errorf("conditional: %v", last)
 	}
 	r.wantBody("kept", []byte{2})

@@ -79,7 +79,7 @@ func attributesOf(m *encrypt.Manifest) Attributes {
 // describe puts together what a version's row and manifest say.
 func describe(v meta.Version, m *encrypt.Manifest) Object {
 	o := Object{
-		Key: v.Key, Version: v.ID, Size: m.Size, ETag: m.ETag, Modified: v.Modified,
+		Key: v.Key, ID: v.ID, Size: m.Size, ETag: m.ETag, Modified: v.Modified,
 		Owner: v.Owner, Attributes: attributesOf(m), Checksum: openedChecksum(m.Checksum),
 	}
 	if m.Parts != nil {

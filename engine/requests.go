@@ -42,6 +42,9 @@ type PutObject struct {
 	Key    string
 	Owner  meta.ID
 	Attributes
+	Marks      Marks
+	Encryption meta.Encryption
+	Customer   *CustomerKey // of EncryptionCustomer
 	Body       Body
 	Conditions Conditions // IfMatch and IfNoneMatch
 }
@@ -51,6 +54,8 @@ type PutObject struct {
 type GetObject struct {
 	Bucket     meta.Bucket
 	Key        string
+	Version    meta.VersionRef // zero: the current one
+	Customer   *CustomerKey    // nil: none was sent
 	Conditions Conditions
 	Range      *Range
 	PartNumber int    // 0: none
@@ -59,17 +64,35 @@ type GetObject struct {
 
 // DeleteObject names one object to be deleted.
 type DeleteObject struct {
-	Key     string
-	IfMatch string // an entity tag or *; empty: unconditional
+	Key string
+	// Version is removed for good; zero: the key is deleted as the bucket's
+	// versioning has it.
+	Version meta.VersionRef
+	Owner   meta.ID // of the delete marker that this may make
+	Bypass  bool    // a governance retention is overridden
+	IfMatch string  // an entity tag or *; empty: unconditional
 	// IfSize and IfModified further restrict the deletion when set.
 	IfSize     *int64
 	IfModified time.Time
+}
+
+// Deleted is what became of a DeleteObject.
+type Deleted struct {
+	Err error // nil, PreconditionFailed, AccessDenied (a lock), or why it could not be decided
+	// Marker reports that what was made, or was removed for good, is a delete
+	// marker.
+	Marker bool
+	// Version names the marker that was made, or the version that was removed for
+	// good; zero in a bucket whose versioning was never on.
+	Version meta.VersionRef
 }
 
 // CopyObject is the input of Engine.CopyObject.
 type CopyObject struct {
 	SourceBucket     meta.Bucket
 	SourceKey        string
+	SourceVersion    meta.VersionRef // zero: the current one
+	SourceCustomer   *CustomerKey
 	SourceConditions Conditions
 	Bucket           meta.Bucket
 	Key              string
@@ -77,6 +100,12 @@ type CopyObject struct {
 	// Attributes replace those of the source when Replace is set.
 	Replace bool
 	Attributes
+	// Marks are those of the copy, except that with KeepTags its tags are the
+	// source's. Neither ACL nor lock is ever copied.
+	Marks             Marks
+	KeepTags          bool
+	Encryption        meta.Encryption
+	Customer          *CustomerKey
 	ChecksumAlgorithm string     // empty: that of the source
 	Conditions        Conditions // on the destination
 }
@@ -87,6 +116,9 @@ type CreateUpload struct {
 	Key    string
 	Owner  meta.ID
 	Attributes
+	Marks             Marks // of the object to be
+	Encryption        meta.Encryption
+	Customer          *CustomerKey
 	ChecksumAlgorithm string // empty: parts choose
 	ChecksumType      string // empty: the algorithm's default
 }
@@ -97,13 +129,18 @@ type UploadPart struct {
 	Key    string
 	Upload meta.ID
 	Number int
-	Body   Body
+	// Customer is the key that the upload was created with.
+	Customer *CustomerKey
+	Body     Body
 }
 
 // CopyPart is the input of Engine.CopyPart.
 type CopyPart struct {
 	SourceBucket     meta.Bucket
 	SourceKey        string
+	SourceVersion    meta.VersionRef // zero: the current one
+	SourceCustomer   *CustomerKey
+	Customer         *CustomerKey // that of the upload
 	SourceConditions Conditions
 	SourceRange      *Range // First and Last only; nil: the whole object
 	Bucket           meta.Bucket
@@ -128,6 +165,7 @@ type CompleteUpload struct {
 	Checksum   *Checksum // of the whole object as the client claims, or nil
 	Type       string    // x-amz-checksum-type as sent
 	Size       int64     // x-amz-mp-object-size; -1: not given
+	Customer   *CustomerKey
 	Conditions Conditions
 }
 

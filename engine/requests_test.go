@@ -53,7 +53,8 @@ func TestRequestsOfOperations(t *testing.T) {
 					return err
 				}},
 				{"delete", 0, 0, []faults.Op{"RemoveObjects"}, func() error {
-					return r.e.DeleteObject(t.Context(), r.b, engine.DeleteObject{Key: "k"})
+					_, err := r.e.DeleteObject(t.Context(), r.b, engine.DeleteObject{Key: "k"})
+					return err
 				}},
 			} {
 				reads := asked.Calls(faults.OpRead)

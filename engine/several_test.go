@@ -315,7 +315,7 @@ func TestBackendAway(t *testing.T) {
 	if err := put(ch); err != nil {
 		t.Error(err)
 	}
-	if err := s.e.DeleteObject(t.Context(), ch, engine.DeleteObject{Key: "k"}); err != nil {
+	if _, err := s.e.DeleteObject(t.Context(), ch, engine.DeleteObject{Key: "k"}); err != nil {
 		t.Fatal(err)
 	}
 	s.delete("k")

@@ -53,7 +53,7 @@ func (e *Engine) ObjectParts(ctx context.Context, b meta.Bucket, key string, ver
 	if err != nil {
 		return PartPage{}, err
 	}
-	if r.Object.Version != version {
+	if r.Object.ID != version {
 		return PartPage{}, s3err.OperationAborted // replaced since it was described
 	}
 	parts := r.manifest.Parts

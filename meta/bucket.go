@@ -14,10 +14,29 @@ type Bucket struct {
 	// Residency is what the bucket demands of every backend that holds bytes of
 	// its objects: each entry is the name, the region or the jurisdiction of
 	// the backend. At most MaxResidency entries; none demands nothing.
-	Residency []string
-	Backend   BackendID // where new blobs of its objects go
-	Created   time.Time
-	Settings  []byte // reserved for bucket sub-resources; nil when none is set
+	Residency  []string
+	Backend    BackendID // where new blobs of its objects go
+	Created    time.Time
+	Versioning Versioning
+	// Lock says that versions may be locked. It is never taken back, and keeps
+	// versioning enabled.
+	Lock bool
+	// Revision grows with every change of the bucket's settings, so that what was
+	// read of them under a revision holds for as long as the bucket has it.
+	Revision int64
+}
+
+// Setting is one sub-resource of a bucket: its policy, say. The store does not look
+// into it.
+type Setting struct {
+	Name     string // 1..MaxSettingName bytes
+	Document []byte // sealed under the bucket's keys; 1..MaxSetting bytes
+}
+
+// BucketSettings are all settings of a bucket and the revision that they are of.
+type BucketSettings struct {
+	Revision int64
+	Settings []Setting // in the order of their names
 }
 
 // BucketSeed is one generation of a bucket's seed, wrapped by the key provider.
@@ -44,7 +63,17 @@ type Buckets interface {
 	Bucket(ctx context.Context, name string) (Bucket, error)
 	// ListBuckets returns at most q.Limit buckets.
 	ListBuckets(ctx context.Context, q BucketQuery) ([]Bucket, error)
-	// DeleteBucket removes a bucket that holds no object: ErrNotEmpty, ErrNoBucket.
+	// SetVersioning changes the bucket's versioning, and with lock gives it the right
+	// to locks. VersioningOff is no state to return to. ErrNoBucket; ErrConflict
+	// when the bucket has locks and v is not VersioningEnabled.
+	SetVersioning(ctx context.Context, id ID, v Versioning, lock bool) error
+	// BucketSettings reads all settings of one revision; ErrNoBucket.
+	BucketSettings(ctx context.Context, id ID) (BucketSettings, error)
+	// SetSetting stores a setting, or with an empty Document removes it. The bucket's
+	// revision must still be the one given: ErrConflict, ErrNoBucket, ErrUnknown,
+	// ErrLimit.
+	SetSetting(ctx context.Context, id ID, revision int64, s Setting) error
+	// DeleteBucket removes a bucket that holds no version: ErrNotEmpty, ErrNoBucket.
 	// Its open uploads and its seeds are removed later by Sweep.
 	DeleteBucket(ctx context.Context, id ID) error
 	// BucketSeeds returns all generations, the newest first; ErrNoBucket when there is none.

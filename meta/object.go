@@ -22,12 +22,18 @@ type Body struct {
 	Upload ID     // BodyUpload
 }
 
-// Version is what one key of a bucket holds. Size and Modified are in the clear
-// (quotas, listings); all else that the client gave is sealed.
+// Version is one state of a key of a bucket: an object, or a delete marker. Size,
+// Modified, Class and Lock are in the clear (quotas, listings, lifecycles, and
+// what the store itself must refuse); all else that the client gave is sealed.
+//
+// A key's versions are ordered by when they were committed, never by a clock.
+// The newest is the current one: the key holds an object if it is no marker.
 type Version struct {
 	Bucket     ID
 	Key        string // bytes as the client sent them, 1..MaxKeyBytes
-	ID         ID     // random for every write
+	ID         ID     // random for every write, of the null version too
+	Null       bool   // clients name it "null": written while versioning was not on
+	Marker     bool   // a delete marker: no size, keys, manifest, record, body or lock
 	Owner      ID
 	Size       int64 // plaintext bytes
 	Modified   time.Time
@@ -36,6 +42,97 @@ type Version struct {
 	Manifest   []byte // sealed under the object key
 	ListRecord []byte // sealed under the bucket's list key
 	Body       Body
+	Encryption Encryption
+	// Class is the storage class as listings show it; empty: STANDARD.
+	Class string
+	Lock  Lock
+	// Marks are what may be changed later without a new version (tags, ACL),
+	// sealed under the bucket's list key; nil when there are none.
+	Marks []byte
+	// Revision counts the changes of Class, Lock and Marks.
+	Revision int64
+
+	// Latest and Displaced are the store's to say, and ignored in a Commit.
+	Latest    bool      // the current version of its key
+	Displaced time.Time // when it ceased to be current: its successor's Modified; zero for the current
+}
+
+// Ref is how this version is named.
+func (v *Version) Ref() VersionRef {
+	if v.Null {
+		return VersionRef{Null: true}
+	}
+	return VersionRef{ID: v.ID}
+}
+
+// VersionRef names a version of a key: the one with the ID, the null version, or,
+// as the zero value, whichever is current.
+type VersionRef struct {
+	ID   ID
+	Null bool
+}
+
+// IsZero reports the name of the current version.
+func (r VersionRef) IsZero() bool { return r == VersionRef{} }
+
+// String is what clients call the version; empty for the current one.
+func (r VersionRef) String() string {
+	switch {
+	case r.Null:
+		return "null"
+	case r.ID.IsZero():
+		return ""
+	}
+	return r.ID.String()
+}
+
+// Encryption says who besides the gateway is needed to open a version.
+type Encryption uint8
+
+const (
+	EncryptionManaged  Encryption = iota // SSE-S3: the gateway's keys alone
+	EncryptionKMS                        // asked for as SSE-KMS; the key's name is in Marks
+	EncryptionCustomer                   // SSE-C: the object key is also wrapped under the client's key
+)
+
+// Versioning is whether a bucket keeps what is overwritten and deleted.
+type Versioning uint8
+
+const (
+	VersioningOff       Versioning = iota // and it never was on
+	VersioningEnabled                     // every write is a version of its own
+	VersioningSuspended                   // writes replace the null version; others stay
+)
+
+// LockMode is the kind of a retention.
+type LockMode uint8
+
+const (
+	LockNone LockMode = iota
+	LockGovernance
+	LockCompliance
+)
+
+// Lock keeps a version from being removed.
+type Lock struct {
+	Mode  LockMode
+	Until time.Time // of a Mode that is not LockNone
+	Hold  bool      // a legal hold
+}
+
+// Forbids reports whether a version with the lock must stay at the time now.
+// bypass overrides LockGovernance and nothing else.
+func (l Lock) Forbids(now time.Time, bypass bool) bool {
+	if l.Hold {
+		return true
+	}
+	switch l.Mode {
+	case LockNone:
+		return false
+	case LockGovernance:
+		return !bypass && now.Before(l.Until)
+	}
+	return now.Before(l.Until) || l.Mode != LockCompliance // an unknown mode is never over
 }
 
 // ExpectKind says what a write demands of the key's present state.
@@ -53,20 +150,91 @@ type Expect struct {
 	Version ID
 }
 
-// Commit makes a version current.
+// Commit makes a version current. Version.Null is false exactly when Versioning
+// is VersioningEnabled.
 type Commit struct {
 	Version Version
 	Expect  Expect
+	// Versioning is the bucket's as the caller knows it: ErrVersioning when it is
+	// another by now. It decides what becomes of the version that is displaced:
+	// it is kept, except that a null version makes way for another.
+	Versioning Versioning
 	// Share: the body is live already and gets one more reference (copy).
 	// Otherwise a BodyBlob must be reserved for Holder, and becomes live.
 	Share  bool
 	Holder ID
 }
 
-// Removal deletes a key.
+// Removal deletes a key, or for good one version of it.
 type Removal struct {
 	Key    string
-	Expect Expect // ExpectAny or ExpectVersion
+	Expect Expect // ExpectAny or ExpectVersion; of the current version
+	// Version names what is removed for good, marker or object. If it is current,
+	// the newest of those that are left becomes so. As the zero value: the key is
+	// deleted as the bucket's versioning has it, which is for good while that is
+	// off, and else by making Marker current.
+	Version VersionRef
+	// Marker is the delete marker to be: ID, Owner and Modified are used. It is null
+	// unless versioning is enabled.
+	Marker Version
+	// Bypass overrides a governance retention.
+	Bypass bool
+}
+
+// Removed is what became of a Removal.
+type Removed struct {
+	// Err is nil (what is absent already included, under ExpectAny), ErrConflict
+	// or ErrLocked.
+	Err error
+	// Found is the version that was removed for good, without keys and sealed
+	// parts; its ID is zero when nothing was.
+	Found Version
+	// Marked reports that the Removal's Marker was made current.
+	Marked bool
+}
+
+// Amendment changes what may be changed of a version without making another.
+type Amendment struct {
+	Key     string
+	Version ID // its ID, of the null version too
+	// Revision is the version's as the caller read it: ErrConflict when it is
+	// another by now.
+	Revision int64
+	Marks    []byte
+	Lock     Lock
+	Class    string
+}
+
+// VersionQuery asks for versions and markers, keys in the order of their bytes
+// and the newest version of a key first.
+type VersionQuery struct {
+	Bucket    ID
+	Prefix    string
+	Delimiter string // empty: none
+	AfterKey  string // exclusive when AfterVersion is zero, else that key's rest comes first
+	// AfterVersion is exclusive. If that version is gone, its key begins anew.
+	AfterVersion VersionRef
+	Limit        int // 1..MaxPage entries, common prefixes included
+}
+
+// VersionEntry is a version without WrappedKey and Manifest, or a common prefix.
+type VersionEntry struct {
+	CommonPrefix string // not empty: Version is unset
+	Version      Version
+}
+
+// VersionPage is one page. When More is true, the Next fields continue it.
+type VersionPage struct {
+	Entries     []VersionEntry
+	More        bool
+	NextKey     string
+	NextVersion VersionRef // zero after a common prefix
+}
+
+// Usage is what versions take up. Markers count nothing.
+type Usage struct {
+	Bytes    int64 // plaintext
+	Versions int64
 }
 
 // ListQuery asks for current versions in the order of the keys' bytes.
@@ -86,6 +254,7 @@ type ListEntry struct {
 	Owner        ID
 	Size         int64
 	Modified     time.Time
+	Class        string
 	Generation   uint32
 	ListRecord   []byte
 }
@@ -102,29 +271,54 @@ type ObjectRef struct {
 	Bucket  ID
 	Key     string
 	Version ID
+	Marker  bool
 	Size    int64
 	Body    Body
 }
 
-// Objects keeps the current version of every key.
+// ObjectPosition is a place in the order of (bucket, key, version), in which
+// versions are scanned.
+type ObjectPosition struct {
+	Bucket  ID
+	Key     string
+	Version ID
+}
+
+// Objects keeps the versions of every key.
 type Objects interface {
-	// Object returns the version, or ErrNotFound.
+	// Object returns what the key holds, or ErrNotFound, also where the current
+	// version is a marker.
 	Object(ctx context.Context, bucket ID, key string) (Version, error)
+	// Version returns the version named, which may be a marker; ErrNotFound.
+	Version(ctx context.Context, bucket ID, key string, ref VersionRef) (Version, error)
 	// Find reads a bucket by its name and what one of its keys holds, in one look:
 	// ErrNoBucket. The version's ID is zero where the key holds nothing.
 	Find(ctx context.Context, bucket, key string) (Bucket, Version, error)
-	// CommitObject makes c.Version current and condemns the body it displaces
-	// when that loses its last reference. Errors: ErrNoBucket, ErrConflict (the
-	// expectation failed), ErrReservationLost, ErrBodyGone, ErrUnknown.
+	// CommitObject makes c.Version current. A null version that it displaces is
+	// gone: its body is condemned when that loses its last reference. Errors:
+	// ErrNoBucket, ErrVersioning, ErrConflict (the expectation failed),
+	// ErrReservationLost, ErrBodyGone, ErrUnknown.
 	CommitObject(ctx context.Context, c Commit) error
-	// RemoveObjects deletes at most MaxBatch distinct keys, each on its own
-	// condition, in one transaction. The slice has one error per removal: nil
-	// (an absent key included, under ExpectAny) or ErrConflict.
-	RemoveObjects(ctx context.Context, bucket ID, rs []Removal, now time.Time) ([]error, error)
-	// ListObjects costs what it returns: with a delimiter, keys under a common
-	// prefix are skipped, not read.
+	// RemoveObjects carries out at most MaxBatch removals in one transaction, each
+	// on its own condition, in their order; no two are of the same key and
+	// version. A version whose lock forbids it at the time now stays. The bucket's
+	// versioning is as in Commit: ErrVersioning. There is one answer per removal.
+	RemoveObjects(ctx context.Context, bucket ID, v Versioning, rs []Removal, now time.Time) ([]Removed, error)
+	// AmendVersion changes a version in place; ErrNotFound, ErrConflict.
+	AmendVersion(ctx context.Context, bucket ID, a Amendment) error
+	// ListObjects lists what keys hold, and costs what it returns: with a
+	// delimiter, keys under a common prefix are skipped, not read.
 	ListObjects(ctx context.Context, q ListQuery) (ListPage, error)
-	// ScanObjects returns at most limit versions after (bucket, key) in the
-	// order of (bucket, key), for consistency checks.
-	ScanObjects(ctx context.Context, afterBucket ID, afterKey string, limit int) ([]ObjectRef, error)
+	// ListVersions lists all versions at the same price.
+	ListVersions(ctx context.Context, q VersionQuery) (VersionPage, error)
+	// ScanObjects returns at most limit versions above after, markers included, for
+	// consistency checks.
+	ScanObjects(ctx context.Context, after ObjectPosition, limit int) ([]ObjectRef, error)
+	// BucketUsage is exact as of its reading. OwnerUsage is that of all buckets of
+	// an owner, without such as are being deleted.
+	BucketUsage(ctx context.Context, bucket ID) (Usage, error)
+	OwnerUsage(ctx context.Context, owner ID) (Usage, error)
+	// FoldUsage does a bounded piece of the bookkeeping that keeps reading usage
+	// cheap: at most limit rows. It returns how many it did; 0: nothing is left.
+	FoldUsage(ctx context.Context, limit int) (int, error)
 }

@@ -13,14 +13,17 @@ type Tenant struct {
 	// Residency is what the user demands of the backends of every bucket that it
 	// makes, one entry of Bucket.Residency; empty: nothing.
 	Residency string
+	// Limits are the tenant's quotas and rates, sealed; nil: none.
+	Limits []byte
 }
 
 // AccessKey is a credential. Secret is sealed under the system keys.
 type AccessKey struct {
-	ID      string // the access key id, as clients send it
-	User    ID
-	Secret  []byte
-	Created time.Time
+	ID       string // the access key id, as clients send it
+	User     ID     // an identity of IdentityUser; a tenant's ID: its root
+	Secret   []byte
+	Created  time.Time
+	Inactive bool // proves nothing until it is active again
 }
 
 // Principals keeps users and their credentials.
@@ -36,14 +39,65 @@ type Principals interface {
 	// SetResidency changes what the user demands of buckets made from now on;
 	// ErrNotFound.
 	SetResidency(ctx context.Context, id ID, residency string) error
-	// DeleteTenant removes a user and its access keys; ErrNotEmpty while it owns a bucket.
+	// SetLimits changes a tenant's limits; ErrNotFound.
+	SetLimits(ctx context.Context, id ID, limits []byte) error
+	// DeleteTenant removes a tenant, its identities and all their access keys;
+	// ErrNotEmpty while it owns a bucket. ErrLimit while it has more than MaxBatch
+	// identities: they are to be removed first.
 	DeleteTenant(ctx context.Context, id ID) error
-	// CreateAccessKey adds a credential; ErrExists, ErrNotFound (no such user).
+	// CreateAccessKey adds a credential; ErrExists, ErrNotFound (k.User is neither a
+	// tenant nor a user of one).
 	CreateAccessKey(ctx context.Context, k AccessKey) error
 	// AccessKey finds a credential, or ErrNotFound.
 	AccessKey(ctx context.Context, id string) (AccessKey, error)
 	// ListAccessKeys returns a user's credentials in the order of their ids.
 	ListAccessKeys(ctx context.Context, user ID) ([]AccessKey, error)
+	// SetAccessKeyInactive turns a credential off or on; ErrNotFound.
+	SetAccessKeyInactive(ctx context.Context, id string, inactive bool) error
 	// DeleteAccessKey removes a credential; ErrNotFound.
 	DeleteAccessKey(ctx context.Context, id string) error
+}
+
+// IdentityKind says what an identity is. The numbers are stored.
+type IdentityKind uint8
+
+const (
+	IdentityUser     IdentityKind = 1
+	IdentityGroup    IdentityKind = 2
+	IdentityRole     IdentityKind = 3
+	IdentityPolicy   IdentityKind = 4
+	IdentityProvider IdentityKind = 5 // an OpenID Connect provider
+)
+
+// Identity is something of IAM that a tenant has. Its ID is never reused; its
+// name may be. What it may do is in the document, which the store does not look
+// into.
+type Identity struct {
+	ID       ID
+	Tenant   ID
+	Kind     IdentityKind
+	Name     string // unique in tenant and kind, without regard to ASCII case; 1..MaxIdentityName
+	Created  time.Time
+	Revision int64  // counts changes of Document and Name
+	Document []byte // sealed under the system keys; 1..MaxIdentity bytes
+}
+
+// Identities keeps users, groups, roles, policies and providers of tenants.
+type Identities interface {
+	// CreateIdentity adds an identity; ErrExists when the name is taken, ErrNotFound
+	// when the tenant is gone.
+	CreateIdentity(ctx context.Context, i Identity) error
+	// Identity finds one by name, in any ASCII case; ErrNotFound.
+	Identity(ctx context.Context, tenant ID, kind IdentityKind, name string) (Identity, error)
+	// IdentitiesByID returns those of at most MaxBatch ids that exist, in no order.
+	IdentitiesByID(ctx context.Context, ids []ID) ([]Identity, error)
+	// ListIdentities returns at most limit in the order of their names, lower case,
+	// above after.
+	ListIdentities(ctx context.Context, tenant ID, kind IdentityKind, after string, limit int) ([]Identity, error)
+	// UpdateIdentity changes the name and document of the identity with i.ID if its
+	// revision is i.Revision: ErrConflict, ErrNotFound, ErrExists.
+	UpdateIdentity(ctx context.Context, i Identity) error
+	// DeleteIdentity removes an identity if its revision is the one given:
+	// ErrConflict, ErrNotFound; ErrNotEmpty for a user that has access keys.
+	DeleteIdentity(ctx context.Context, id ID, revision int64) error
 }

@@ -35,6 +35,11 @@ var (
 	// ErrConflict: the row is not in the state that the caller expected;
 	// nothing changed, and the caller may read again and retry.
 	ErrConflict = errors.New("meta: changed meanwhile")
+	// ErrVersioning: the bucket's versioning is not what the caller took it for;
+	// nothing changed, and the caller reads the bucket again.
+	ErrVersioning = errors.New("meta: versioning changed meanwhile")
+	// ErrLocked: a lock forbids the removal.
+	ErrLocked = errors.New("meta: locked")
 	// ErrReservationLost: the blob is no longer reserved for the holder, for
 	// the collector condemned it. Its bytes must not become an object.
 	ErrReservationLost = errors.New("meta: reservation lost")
@@ -54,14 +59,21 @@ var (
 
 // Limits of one intent. A caller with more splits its work.
 const (
-	MaxPage        = 1000 // rows returned by one listing
-	MaxBatch       = 100  // rows changed by one batch intent
-	MaxPartBlobs   = 64   // blobs that one part refers to
-	MaxKeyBytes    = 1024 // an object's name
-	MaxReservation = 256  // blobs reserved by one call
-	MaxBackends    = 64   // backends of a deployment, retired ones included
-	MaxResidency   = 4    // entries of a bucket's residency
-	MaxPlaceName   = 64   // bytes of a backend's name or an entry of a residency
+	MaxPage         = 1000      // rows returned by one listing
+	MaxBatch        = 100       // rows changed by one batch intent
+	MaxPartBlobs    = 64        // blobs that one part refers to
+	MaxKeyBytes     = 1024      // an object's name
+	MaxReservation  = 256       // blobs reserved by one call
+	MaxBackends     = 64        // backends of a deployment, retired ones included
+	MaxResidency    = 4         // entries of a bucket's residency
+	MaxSettingName  = 64        // bytes of a setting's name
+	MaxSetting      = 1 << 20   // bytes of a setting's document
+	MaxSettings     = 1100      // settings of a bucket; S3 has up to 1000 of one kind
+	MaxMarks        = 64 << 10  // bytes of a version's marks
+	MaxClass        = 64        // bytes of a storage class
+	MaxIdentity     = 256 << 10 // bytes of an identity's document
+	MaxIdentityName = 128       // bytes of an identity's name
+	MaxPlaceName    = 64        // bytes of a backend's name or an entry of a residency
 )
 
 // Store is everything the gateway remembers.
@@ -74,6 +86,7 @@ type Store interface {
 	Uploads
 	Ledger
 	Principals
+	Identities
 	// Check reports whether the store answers and can be written to.
 	Check(ctx context.Context) error
 	Close() error

@@ -257,7 +257,7 @@ func conditions(in history.Request) (c engine.Conditions) {
 func (c *client) delete(ctx context.Context, kind history.Kind, key, old string) {
 	in := history.Request{Kind: kind, Key: key, Old: old}
 	call := c.log.Call()
-	err := c.engine().DeleteObject(ctx, c.c.bucket, engine.DeleteObject{Key: key, IfMatch: old})
+	_, err := c.engine().DeleteObject(ctx, c.c.bucket, engine.DeleteObject{Key: key, IfMatch: old})
 	c.note(call, in, err)
 }
 

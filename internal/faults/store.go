@@ -99,16 +99,16 @@ func (f *faultyStore) CommitObject(ctx context.Context, c meta.Commit) error {
 	return f.do("CommitObject", func() error { return f.s.CommitObject(ctx, c) })
 }
 
-func (f *faultyStore) RemoveObjects(ctx context.Context, bucket meta.ID, rs []meta.Removal, now time.Time) ([]error, error) {
-	return change(f, "RemoveObjects", func() ([]error, error) { return f.s.RemoveObjects(ctx, bucket, rs, now) })
+func (f *faultyStore) RemoveObjects(ctx context.Context, bucket meta.ID, v meta.Versioning, rs []meta.Removal, now time.Time) ([]meta.Removed, error) {
+	return change(f, "RemoveObjects", func() ([]meta.Removed, error) { return f.s.RemoveObjects(ctx, bucket, v, rs, now) })
 }
 
 func (f *faultyStore) ListObjects(ctx context.Context, q meta.ListQuery) (meta.ListPage, error) {
 	return question(f, "ListObjects", func() (meta.ListPage, error) { return f.s.ListObjects(ctx, q) })
 }
 
-func (f *faultyStore) ScanObjects(ctx context.Context, afterBucket meta.ID, afterKey string, limit int) ([]meta.ObjectRef, error) {
-	return question(f, "ScanObjects", func() ([]meta.ObjectRef, error) { return f.s.ScanObjects(ctx, afterBucket, afterKey, limit) })
+func (f *faultyStore) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) ([]meta.ObjectRef, error) {
+	return question(f, "ScanObjects", func() ([]meta.ObjectRef, error) { return f.s.ScanObjects(ctx, after, limit) })
 }
 
 func (f *faultyStore) CreateUpload(ctx context.Context, u meta.Upload) error {

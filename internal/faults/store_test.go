@@ -89,7 +89,7 @@ func TestStoreAfter(t *testing.T) {
 	if got, err := s.Object(ctx, b.ID, "k"); !errors.Is(err, meta.ErrUnavailable) || errors.Is(err, meta.ErrUnknown) || got.Key != "" {
 		t.Errorf("Object: %+v, %v", got, err)
 	}
-	errs, err := s.RemoveObjects(ctx, b.ID, []meta.Removal{{Key: "k"}}, time.Now())
+	errs, err := s.RemoveObjects(ctx, b.ID, meta.VersioningOff, []meta.Removal{{Key: "k"}}, time.Now())
 	unknown("RemoveObjects", err)
 	if errs != nil {
 		t.Errorf("a lost answer has outcomes: %v", errs)

@@ -9,7 +9,7 @@ import (
 func testBuckets(f *fixture) {
 	_, err := f.s.Bucket(f.ctx, "photos")
 	f.is(err, meta.ErrNoBucket)
-	b := meta.Bucket{ID: meta.NewID(), Name: "photos", Owner: meta.NewID(), Region: "eu-west-1", Residency: []string{"eu", "here"}, Backend: here, Created: f.now, Settings: []byte("s")}
+	b := meta.Bucket{ID: meta.NewID(), Name: "photos", Owner: meta.NewID(), Region: "eu-west-1", Residency: []string{"eu", "here"}, Backend: here, Created: f.now}
 	seed := meta.BucketSeed{Bucket: b.ID, Generation: 3, Wrapped: []byte("wrapped")}
 	f.ok(f.s.CreateBucket(f.ctx, b, seed))
 	got, err := f.s.Bucket(f.ctx, "photos")

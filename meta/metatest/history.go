@@ -158,7 +158,7 @@ func (a *actor) copy() error {
 
 func (a *actor) remove() error {
 	b := a.bucket()
-	_, err := a.s.RemoveObjects(a.ctx, b, []meta.Removal{{Key: "a"}, {Key: a.key(), Expect: a.expect(b, "a")}}, a.now)
+	_, err := a.s.RemoveObjects(a.ctx, b, meta.VersioningOff, []meta.Removal{{Key: "a"}, {Key: a.key(), Expect: a.expect(b, "a")}}, a.now)
 	return err
 }
 
@@ -305,7 +305,7 @@ func (a *actor) recreate() error {
 	old := a.buckets[i]
 	a.mu.Unlock()
 	for _, k := range []string{"a", "b", "c", "d"} {
-		if _, err := a.s.RemoveObjects(a.ctx, old, []meta.Removal{{Key: k}}, a.now); err != nil {
+		if _, err := a.s.RemoveObjects(a.ctx, old, meta.VersioningOff, []meta.Removal{{Key: k}}, a.now); err != nil {
 			return err
 		}
 	}

@@ -33,10 +33,9 @@ func (c *census) fault(format string, args ...any) {
 }
 
 func (c *census) objects(ctx context.Context, s meta.Store) error {
-	var bucket meta.ID
-	var key string
+	var after meta.ObjectPosition
 	for {
-		page, err := s.ScanObjects(ctx, bucket, key, meta.MaxPage)
+		page, err := s.ScanObjects(ctx, after, meta.MaxPage)
 		if err != nil || len(page) == 0 {
 			return err
 		}
@@ -47,7 +46,7 @@ func (c *census) objects(ctx context.Context, s meta.Store) error {
 			case meta.BodyUpload:
 				c.uploads[o.Body.Upload]++
 			}
-			bucket, key = o.Bucket, o.Key
+			after = meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.Version}
 		}
 	}
 }

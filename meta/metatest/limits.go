@@ -39,14 +39,14 @@ func testLimits(f *fixture) {
 		"part number 0":        part(0, nil),
 		"part number 10001":    part(10001, nil),
 		"part blobs":           part(1, many(meta.MaxPartBlobs+1)),
-		"removals":             only(f.s.RemoveObjects(f.ctx, b, removals, f.now)),
+		"removals":             only(f.s.RemoveObjects(f.ctx, b, meta.VersioningOff, removals, f.now)),
 		"object page":          only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Limit: meta.MaxPage + 1})),
 		"empty object page":    only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b})),
 		"upload page":          only(f.s.ListUploads(f.ctx, meta.UploadQuery{Bucket: b, Limit: meta.MaxPage + 1})),
 		"bucket page":          only(f.s.ListBuckets(f.ctx, meta.BucketQuery{Limit: meta.MaxPage + 1})),
 		"user page":            only(f.s.ListTenants(f.ctx, "", meta.MaxPage+1)),
 		"parts":                only(f.s.Parts(f.ctx, u.ID, 0, meta.MaxPage+1)),
-		"scan of objects":      only(f.s.ScanObjects(f.ctx, meta.ID{}, "", meta.MaxPage+1)),
+		"scan of objects":      only(f.s.ScanObjects(f.ctx, meta.ObjectPosition{}, meta.MaxPage+1)),
 		"scan of uploads":      only(f.s.ScanUploads(f.ctx, meta.ID{}, meta.MaxPage+1)),
 		"scan of parts":        only(f.s.ScanParts(f.ctx, u.ID, 0, meta.MaxPage+1)),
 		"scan of blobs":        only(f.s.ScanBlobs(f.ctx, meta.BlobPosition{}, meta.MaxPage+1)),
@@ -80,7 +80,7 @@ func testLimits(f *fixture) {
 	f.ok(only(f.s.TakeLease(f.ctx, meta.Lease{Name: long[:meta.MaxLeaseName]}, f.holder)))
 	f.ok(f.s.Reserve(f.ctx, f.holder, here, many(meta.MaxReservation), f.now))
 	f.ok(part(10000, f.reserve(meta.MaxPartBlobs)))
-	f.ok(only(f.s.RemoveObjects(f.ctx, b, removals[1:], f.now)))
+	f.ok(only(f.s.RemoveObjects(f.ctx, b, meta.VersioningOff, removals[1:], f.now)))
 	f.ok(only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Limit: meta.MaxPage})))
 	f.checkLedger()
 }

@@ -168,7 +168,7 @@ func testMovesRaced(f *fixture) {
 			if i%2 == 0 {
 				return f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, key(i), meta.Body{})})
 			}
-			_, err := f.s.RemoveObjects(f.ctx, b, []meta.Removal{{Key: key(i)}}, f.now)
+			_, err := f.s.RemoveObjects(f.ctx, b, meta.VersioningOff, []meta.Removal{{Key: key(i)}}, f.now)
 			return err
 		},
 		func(i int) error {

@@ -268,7 +268,7 @@ func testCopyOntoItself(f *fixture) {
 func testRemoveObjects(f *fixture) {
 	b := f.bucket("b")
 	k1, k2, k3 := f.put(b, "1"), f.put(b, "2"), f.put(b, "3")
-	errs, err := f.s.RemoveObjects(f.ctx, b, []meta.Removal{
+	errs, err := f.s.RemoveObjects(f.ctx, b, meta.VersioningOff, []meta.Removal{
 		{Key: "1"},
 		{Key: "2", Expect: meta.Expect{Kind: meta.ExpectVersion, Version: meta.NewID()}},
 		{Key: "3", Expect: meta.Expect{Kind: meta.ExpectVersion, Version: k3.ID}},
@@ -277,14 +277,14 @@ func testRemoveObjects(f *fixture) {
 	}, f.now)
 	f.ok(err)
 	for i, want := range []error{nil, meta.ErrConflict, nil, nil, meta.ErrConflict} {
-		if !errors.Is(errs[i], want) {
+		if !errors.Is(errs[i].Err, want) {
 			f.Errorf("removal %d: %v, want %v", i, errs[i], want)
 		}
 	}
 	f.wantBlob(k1.Body.Blob, meta.BlobDead, 0)
 	f.wantBlob(k2.Body.Blob, meta.BlobLive, 1)
 	f.wantBlob(k3.Body.Blob, meta.BlobDead, 0)
-	if errs, err = f.s.RemoveObjects(f.ctx, b, nil, f.now); err != nil || len(errs) != 0 {
+	if errs, err = f.s.RemoveObjects(f.ctx, b, meta.VersioningOff, nil, f.now); err != nil || len(errs) != 0 {
 		f.Fatalf("no removals: %v, %v", errs, err)
 	}
 	f.checkLedger()
@@ -320,10 +320,9 @@ func testScanObjects(f *fixture) {
 		}
 	}
 	var last string
-	var bucket meta.ID
-	var key string
+	var after meta.ObjectPosition
 	for n := 0; ; n++ {
-		page, err := f.s.ScanObjects(f.ctx, bucket, key, 5)
+		page, err := f.s.ScanObjects(f.ctx, after, 5)
 		f.ok(err)
 		for _, o := range page {
 			at := o.Bucket.String() + o.Key
@@ -332,7 +331,7 @@ func testScanObjects(f *fixture) {
 				f.Fatalf("unexpected row %+v after %q", o, last)
 			}
 			delete(want, at)
-			last, bucket, key = at, o.Bucket, o.Key
+			last, after = at, meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.Version}
 		}
 		if len(page) == 0 {
 			break

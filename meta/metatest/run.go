@@ -202,9 +202,9 @@ func (f *fixture) putInline(bucket meta.ID, key string) meta.Version {
 
 func (f *fixture) remove(bucket meta.ID, key string) {
 	f.Helper()
-	errs, err := f.s.RemoveObjects(f.ctx, bucket, []meta.Removal{{Key: key}}, f.now)
+	errs, err := f.s.RemoveObjects(f.ctx, bucket, meta.VersioningOff, []meta.Removal{{Key: key}}, f.now)
 	f.ok(err)
-	f.ok(errs[0])
+	f.ok(errs[0].Err)
 }
 
 // wantBlob fails the test unless the blob has the state and references; state 0

@@ -110,7 +110,7 @@ func (c *crasher) object(key string, remove bool) error {
 	ctx := context.Background()
 	if remove {
 		tell("try", key, nothing)
-		if _, err := c.s.RemoveObjects(ctx, c.bucket, []meta.Removal{{Key: key}}, time.Now()); err != nil {
+		if _, err := c.s.RemoveObjects(ctx, c.bucket, meta.VersioningOff, []meta.Removal{{Key: key}}, time.Now()); err != nil {
 			return err
 		}
 		tell("ack", key, nothing)

@@ -109,8 +109,11 @@ func (b *bench) mustPut(key string) {
 }
 
 func (b *bench) remove(key string) error {
-	errs, err := b.s.RemoveObjects(context.Background(), b.bucket, []meta.Removal{{Key: key}}, time.Now())
-	return errors.Join(append(errs, err)...)
+	done, err := b.s.RemoveObjects(context.Background(), b.bucket, meta.VersioningOff, []meta.Removal{{Key: key}}, time.Now())
+	for _, d := range done {
+		err = errors.Join(err, d.Err)
+	}
+	return err
 }
 
 func (b *bench) want(key string, there bool) {

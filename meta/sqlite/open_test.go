@@ -139,7 +139,7 @@ func TestOpenReadOnly(t *testing.T) {
 		}
 	}
 	ctx := context.Background()
-	_, removed := ro.RemoveObjects(ctx, b.bucket, []meta.Removal{{Key: "first"}}, time.Now())
+	_, removed := ro.RemoveObjects(ctx, b.bucket, meta.VersioningOff, []meta.Removal{{Key: "first"}}, time.Now())
 	for name, err := range map[string]error{
 		"CommitObject":  ro.CommitObject(ctx, meta.Commit{Version: newVersion(b.bucket, "x")}),
 		"RemoveObjects": removed,

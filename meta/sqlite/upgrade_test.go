@@ -169,7 +169,7 @@ func useUpgraded(t *testing.T, s meta.Store, was contents) {
 		break
 	}
 	for _, v := range was.Versions {
-		must(s.RemoveObjects(ctx, v.Bucket, []meta.Removal{{Key: v.Key}}, now))
+		must(s.RemoveObjects(ctx, v.Bucket, meta.VersioningOff, []meta.Removal{{Key: v.Key}}, now))
 	}
 	for _, h := range was.Holders {
 		must(s.CondemnHolder(ctx, h, meta.MaxPage, now))

@@ -6,7 +6,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-const bucketColumns = "id, name, owner, region, residency, backend, created, settings"
+const bucketColumns = "id, name, owner, region, residency, backend, created"
 
 func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed) error {
 	if err := checkResidency(b.Residency); err != nil {
@@ -25,9 +25,9 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 			return meta.ErrExists
 		}
 		err = inserted(tx, meta.ErrExists,
-			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
 			b.ID[:], text(b.Name), b.Owner[:], text(b.Region), joinResidency(b.Residency), int64(b.Backend),
-			micros(b.Created), blob(b.Settings))
+			micros(b.Created))
 		if err != nil {
 			return err
 		}
@@ -39,7 +39,7 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 
 func scanBucket(r Row) (b meta.Bucket, err error) {
 	err = r.Scan((*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner),
-		(*textColumn)(&b.Region), (*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created), &b.Settings)
+		(*textColumn)(&b.Region), (*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created))
 	return b, err
 }
 

@@ -257,7 +257,7 @@ func TestCopyRefused(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			_, err = from.RemoveObjects(ctx, b.ID, []meta.Removal{{Key: "bulk/1\xff"}}, b.Created)
+			_, err = from.RemoveObjects(ctx, b.ID, meta.VersioningOff, []meta.Removal{{Key: "bulk/1\xff"}}, b.Created)
 			return err
 		}, sqlstore.ErrCopyDiffers},
 		{"source is an unfinished copy", func(from, to *sqlstore.Store) error {

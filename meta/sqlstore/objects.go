@@ -37,11 +37,11 @@ func (s *Store) Find(ctx context.Context, bucket, key string) (b meta.Bucket, v 
 		b, v = meta.Bucket{}, meta.Version{}
 		var size, modified, generation, kind *int64 // NULL without an object
 		var body []byte
-		err := tx.QueryRow(`SELECT b.id, b.name, b.owner, b.region, b.residency, b.backend, b.created, b.settings,
+		err := tx.QueryRow(`SELECT b.id, b.name, b.owner, b.region, b.residency, b.backend, b.created,
 			o.version_id, o.owner, o.size, o.modified, o.generation, o.body_kind, o.body_id, o.list_record, o.wrapped_key, o.manifest
 			FROM buckets AS b LEFT JOIN objects AS o ON o.bucket_id = b.id AND o.key = ? WHERE b.name = ?`, text(key), text(bucket)).
 			Scan((*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner), (*textColumn)(&b.Region),
-				(*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created), &b.Settings,
+				(*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created),
 				(*idColumn)(&v.ID), (*idColumn)(&v.Owner), &size, &modified, &generation, &kind, &body,
 				&v.ListRecord, &v.WrappedKey, &v.Manifest)
 		if err != nil {
@@ -148,20 +148,20 @@ func replace(tx Tx, v meta.Version, e meta.Expect, addBody func() error) error {
 	return dropBody(tx, cur.body, v.Modified)
 }
 
-func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, rs []meta.Removal, now time.Time) ([]error, error) {
+func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, versioning meta.Versioning, rs []meta.Removal, now time.Time) ([]meta.Removed, error) {
 	if len(rs) > meta.MaxBatch {
 		return nil, checkCount("removals", len(rs), meta.MaxBatch)
 	}
 	if len(rs) == 0 {
 		return nil, ctx.Err()
 	}
-	var errs []error
+	var done []meta.Removed
 	err := s.run.Write(ctx, func(tx Tx) error {
-		errs = make([]error, len(rs))
+		done = make([]meta.Removed, len(rs))
 		for i, r := range rs {
 			err := remove(tx, bucket, r, now)
 			if errors.Is(err, meta.ErrConflict) {
-				errs[i] = err // found before anything of this key was changed
+				done[i].Err = err // found before anything of this key was changed
 			} else if err != nil {
 				return err
 			}
@@ -171,7 +171,7 @@ func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, rs []meta.Rem
 	if err != nil {
 		return nil, err
 	}
-	return errs, nil
+	return done, nil
 }
 
 func remove(tx Tx, bucket meta.ID, r meta.Removal, now time.Time) error {
@@ -189,7 +189,7 @@ func remove(tx Tx, bucket meta.ID, r meta.Removal, now time.Time) error {
 	return dropBody(tx, cur.body, now)
 }
 
-func (s *Store) ScanObjects(ctx context.Context, afterBucket meta.ID, afterKey string, limit int) (refs []meta.ObjectRef, err error) {
+func (s *Store) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) (refs []meta.ObjectRef, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ func (s *Store) ScanObjects(ctx context.Context, afterBucket meta.ID, afterKey s
 			o.Body, err = bodyOf(kind, body)
 			return o, err
 		}, `SELECT bucket_id, key, version_id, size, body_kind, body_id FROM objects
-			WHERE (bucket_id, key) >= (?, ?) ORDER BY bucket_id, key LIMIT ?`, afterBucket[:], keyAfter(afterKey), limit)
+			WHERE (bucket_id, key) >= (?, ?) ORDER BY bucket_id, key LIMIT ?`, after.Bucket[:], keyAfter(after.Key), limit)
 		return err
 	})
 	return refs, err

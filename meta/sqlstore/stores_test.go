@@ -203,7 +203,7 @@ func (f *filler) churn(stop chan struct{}) {
 		f.objects(b)
 		f.uploads(b)
 		for _, key := range []string{"blob 0", "blob 1", "blob 2", "blob 3", "shares blob 1", "completed 2", "completed 3", "copy of completed 2", "copy of completed 3"} {
-			_, err := f.s.RemoveObjects(f.ctx, b, []meta.Removal{{Key: key}}, f.now)
+			_, err := f.s.RemoveObjects(f.ctx, b, meta.VersioningOff, []meta.Removal{{Key: key}}, f.now)
 			f.ok(err)
 		}
 		f.ok(f.s.DeleteBucket(f.ctx, b))
