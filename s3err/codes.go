@@ -2,81 +2,90 @@ package s3err
 
 // The codes the gateway answers with.
 const (
-	AccessControlListNotSupported     Code = "AccessControlListNotSupported"
-	AccessDenied                      Code = "AccessDenied"
-	AccessForbidden                   Code = "AccessForbidden"
-	AuthorizationHeaderMalformed      Code = "AuthorizationHeaderMalformed"
-	AuthorizationQueryParametersError Code = "AuthorizationQueryParametersError"
-	BadDigest                         Code = "BadDigest"
-	BadRequest                        Code = "BadRequest"
-	BucketAlreadyExists               Code = "BucketAlreadyExists"
-	BucketAlreadyOwnedByYou           Code = "BucketAlreadyOwnedByYou"
-	BucketNotEmpty                    Code = "BucketNotEmpty"
-	ConditionalRequestConflict        Code = "ConditionalRequestConflict"
-	DeleteConflict                    Code = "DeleteConflict"
-	EntityAlreadyExists               Code = "EntityAlreadyExists"
-	EntityTooLarge                    Code = "EntityTooLarge"
-	EntityTooSmall                    Code = "EntityTooSmall"
-	ExpiredToken                      Code = "ExpiredToken"
-	IllegalLocationConstraint         Code = "IllegalLocationConstraintException"
-	IncompleteBody                    Code = "IncompleteBody"
-	InternalError                     Code = "InternalError"
-	InvalidAccessKeyID                Code = "InvalidAccessKeyId"
-	InvalidArgument                   Code = "InvalidArgument"
-	InvalidBucketName                 Code = "InvalidBucketName"
-	InvalidChunkSize                  Code = "InvalidChunkSizeError"
-	InvalidDigest                     Code = "InvalidDigest"
-	InvalidLocationConstraint         Code = "InvalidLocationConstraint"
-	InvalidObjectState                Code = "InvalidObjectState"
-	InvalidPart                       Code = "InvalidPart"
-	InvalidPartNumber                 Code = "InvalidPartNumber"
-	InvalidPartOrder                  Code = "InvalidPartOrder"
-	InvalidRange                      Code = "InvalidRange"
-	InvalidRequest                    Code = "InvalidRequest"
-	InvalidStorageClass               Code = "InvalidStorageClass"
-	InvalidToken                      Code = "InvalidToken"
-	InvalidURI                        Code = "InvalidURI"
-	KeyTooLong                        Code = "KeyTooLongError"
-	LimitExceeded                     Code = "LimitExceeded"
-	MalformedPolicy                   Code = "MalformedPolicy"
-	MalformedPolicyDocument           Code = "MalformedPolicyDocument"
-	MalformedTrailer                  Code = "MalformedTrailerError"
-	MalformedXML                      Code = "MalformedXML"
-	MaxMessageLengthExceeded          Code = "MaxMessageLengthExceeded"
-	MetadataTooLarge                  Code = "MetadataTooLarge"
-	MethodNotAllowed                  Code = "MethodNotAllowed"
-	MissingContentLength              Code = "MissingContentLength"
-	MissingRequestBody                Code = "MissingRequestBodyError"
-	MissingSecurityHeader             Code = "MissingSecurityHeader"
-	NoSuchBucket                      Code = "NoSuchBucket"
-	NoSuchBucketPolicy                Code = "NoSuchBucketPolicy"
-	NoSuchCORSConfiguration           Code = "NoSuchCORSConfiguration"
-	NoSuchEntity                      Code = "NoSuchEntity"
-	NoSuchKey                         Code = "NoSuchKey"
-	NoSuchLifecycleConfiguration      Code = "NoSuchLifecycleConfiguration"
-	NoSuchObjectLockConfiguration     Code = "NoSuchObjectLockConfiguration"
-	NoSuchPublicAccessBlock           Code = "NoSuchPublicAccessBlockConfiguration"
-	NoSuchTagSet                      Code = "NoSuchTagSet"
-	NoSuchUpload                      Code = "NoSuchUpload"
-	NoSuchVersion                     Code = "NoSuchVersion"
-	NoSuchWebsiteConfiguration        Code = "NoSuchWebsiteConfiguration"
-	NotImplemented                    Code = "NotImplemented"
-	NotModified                       Code = "NotModified"
-	ObjectLockConfigurationNotFound   Code = "ObjectLockConfigurationNotFoundError"
-	OperationAborted                  Code = "OperationAborted"
-	OwnershipControlsNotFound         Code = "OwnershipControlsNotFoundError"
-	PreconditionFailed                Code = "PreconditionFailed"
-	ReplicationConfigurationNotFound  Code = "ReplicationConfigurationNotFoundError"
-	RequestHeaderSectionTooLarge      Code = "RequestHeaderSectionTooLarge"
-	RequestTimeout                    Code = "RequestTimeout"
-	RequestTimeTooSkewed              Code = "RequestTimeTooSkewed"
-	ServiceUnavailable                Code = "ServiceUnavailable"
-	SignatureDoesNotMatch             Code = "SignatureDoesNotMatch"
-	SlowDown                          Code = "SlowDown"
-	TooManyBuckets                    Code = "TooManyBuckets"
-	UnsupportedSignature              Code = "UnsupportedSignature"
-	URITooLong                        Code = "URITooLong"
-	ContentSHA256Mismatch             Code = "XAmzContentSHA256Mismatch"
+	AccessControlListNotSupported       Code = "AccessControlListNotSupported"
+	AccessDenied                        Code = "AccessDenied"
+	AccessForbidden                     Code = "AccessForbidden"
+	AuthorizationHeaderMalformed        Code = "AuthorizationHeaderMalformed"
+	AuthorizationQueryParametersError   Code = "AuthorizationQueryParametersError"
+	BadDigest                           Code = "BadDigest"
+	BadRequest                          Code = "BadRequest"
+	BucketAlreadyExists                 Code = "BucketAlreadyExists"
+	BucketAlreadyOwnedByYou             Code = "BucketAlreadyOwnedByYou"
+	BucketNotEmpty                      Code = "BucketNotEmpty"
+	ConditionalRequestConflict          Code = "ConditionalRequestConflict"
+	DeleteConflict                      Code = "DeleteConflict"
+	EntityAlreadyExists                 Code = "EntityAlreadyExists"
+	EntityTooLarge                      Code = "EntityTooLarge"
+	EntityTooSmall                      Code = "EntityTooSmall"
+	ExpiredToken                        Code = "ExpiredToken"
+	IllegalLocationConstraint           Code = "IllegalLocationConstraintException"
+	IncompleteBody                      Code = "IncompleteBody"
+	IncorrectNumberOfFilesInPOSTRequest Code = "IncorrectNumberOfFilesInPostRequest"
+	InternalError                       Code = "InternalError"
+	InvalidAccessKeyID                  Code = "InvalidAccessKeyId"
+	InvalidArgument                     Code = "InvalidArgument"
+	InvalidBucketName                   Code = "InvalidBucketName"
+	InvalidChunkSize                    Code = "InvalidChunkSizeError"
+	InvalidDigest                       Code = "InvalidDigest"
+	InvalidLocationConstraint           Code = "InvalidLocationConstraint"
+	InvalidObjectState                  Code = "InvalidObjectState"
+	InvalidPart                         Code = "InvalidPart"
+	InvalidPartNumber                   Code = "InvalidPartNumber"
+	InvalidPartOrder                    Code = "InvalidPartOrder"
+	InvalidPolicyDocument               Code = "InvalidPolicyDocument"
+	InvalidRange                        Code = "InvalidRange"
+	InvalidRequest                      Code = "InvalidRequest"
+	InvalidStorageClass                 Code = "InvalidStorageClass"
+	InvalidTag                          Code = "InvalidTag"
+	InvalidTargetBucketForLogging       Code = "InvalidTargetBucketForLogging"
+	InvalidToken                        Code = "InvalidToken"
+	InvalidURI                          Code = "InvalidURI"
+	KeyTooLong                          Code = "KeyTooLongError"
+	LimitExceeded                       Code = "LimitExceeded"
+	MalformedPolicy                     Code = "MalformedPolicy"
+	MalformedPolicyDocument             Code = "MalformedPolicyDocument"
+	MalformedPOSTRequest                Code = "MalformedPOSTRequest"
+	MalformedTrailer                    Code = "MalformedTrailerError"
+	MalformedXML                        Code = "MalformedXML"
+	MaxMessageLengthExceeded            Code = "MaxMessageLengthExceeded"
+	MaxPostPreDataLengthExceeded        Code = "MaxPostPreDataLengthExceededError"
+	MetadataTooLarge                    Code = "MetadataTooLarge"
+	MethodNotAllowed                    Code = "MethodNotAllowed"
+	MissingContentLength                Code = "MissingContentLength"
+	MissingRequestBody                  Code = "MissingRequestBodyError"
+	MissingSecurityHeader               Code = "MissingSecurityHeader"
+	NoSuchBucket                        Code = "NoSuchBucket"
+	NoSuchBucketPolicy                  Code = "NoSuchBucketPolicy"
+	NoSuchConfiguration                 Code = "NoSuchConfiguration"
+	NoSuchCORSConfiguration             Code = "NoSuchCORSConfiguration"
+	NoSuchEntity                        Code = "NoSuchEntity"
+	NoSuchKey                           Code = "NoSuchKey"
+	NoSuchLifecycleConfiguration        Code = "NoSuchLifecycleConfiguration"
+	NoSuchObjectLockConfiguration       Code = "NoSuchObjectLockConfiguration"
+	NoSuchPublicAccessBlock             Code = "NoSuchPublicAccessBlockConfiguration"
+	NoSuchTagSet                        Code = "NoSuchTagSet"
+	NoSuchUpload                        Code = "NoSuchUpload"
+	NoSuchVersion                       Code = "NoSuchVersion"
+	NoSuchWebsiteConfiguration          Code = "NoSuchWebsiteConfiguration"
+	NotImplemented                      Code = "NotImplemented"
+	NotModified                         Code = "NotModified"
+	ObjectLockConfigurationNotFound     Code = "ObjectLockConfigurationNotFoundError"
+	OperationAborted                    Code = "OperationAborted"
+	OwnershipControlsNotFound           Code = "OwnershipControlsNotFoundError"
+	PreconditionFailed                  Code = "PreconditionFailed"
+	ReplicationConfigurationNotFound    Code = "ReplicationConfigurationNotFoundError"
+	RequestHeaderSectionTooLarge        Code = "RequestHeaderSectionTooLarge"
+	RequestTimeout                      Code = "RequestTimeout"
+	RequestTimeTooSkewed                Code = "RequestTimeTooSkewed"
+	ServiceUnavailable                  Code = "ServiceUnavailable"
+	SignatureDoesNotMatch               Code = "SignatureDoesNotMatch"
+	SlowDown                            Code = "SlowDown"
+	TooManyBuckets                      Code = "TooManyBuckets"
+	TooManyConfigurations               Code = "TooManyConfigurations"
+	UnsupportedSignature                Code = "UnsupportedSignature"
+	URITooLong                          Code = "URITooLong"
+	UserKeyMustBeSpecified              Code = "UserKeyMustBeSpecified"
+	ContentSHA256Mismatch               Code = "XAmzContentSHA256Mismatch"
 )
 
 type entry struct {
@@ -85,79 +94,88 @@ type entry struct {
 }
 
 var table = map[Code]entry{
-	AccessControlListNotSupported:     {400, "The bucket does not allow ACLs"},
-	AccessDenied:                      {403, "Access Denied"},
-	AccessForbidden:                   {403, "Access forbidden"},
-	AuthorizationHeaderMalformed:      {400, "The authorization header that you provided is not valid."},
-	AuthorizationQueryParametersError: {400, "The authorization query parameters that you provided are not valid."},
-	BadDigest:                         {400, "The Content-MD5 or checksum value that you specified did not match what the server received."},
-	BadRequest:                        {400, "Bad Request"},
-	BucketAlreadyExists:               {409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Select a different name and try again."},
-	BucketAlreadyOwnedByYou:           {409, "The bucket that you tried to create already exists, and you own it."},
-	BucketNotEmpty:                    {409, "The bucket that you tried to delete is not empty."},
-	ConditionalRequestConflict:        {409, "A conflicting operation occurred during the request to this resource. Retry it."},
-	ContentSHA256Mismatch:             {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
-	DeleteConflict:                    {409, "The resource still has others that depend on it."},
-	EntityAlreadyExists:               {409, "The entity already exists."},
-	EntityTooLarge:                    {400, "Your proposed upload exceeds the maximum allowed object size."},
-	EntityTooSmall:                    {400, "Your proposed upload is smaller than the minimum allowed object size."},
-	ExpiredToken:                      {400, "The provided token has expired."},
-	IllegalLocationConstraint:         {400, "The location constraint is incompatible for the region specific endpoint this request was sent to."},
-	IncompleteBody:                    {400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
-	InternalError:                     {500, "An internal error occurred. Try again."},
-	InvalidAccessKeyID:                {403, "The AWS access key ID that you provided does not exist in our records."},
-	InvalidArgument:                   {400, "Invalid Argument"},
-	InvalidBucketName:                 {400, "The specified bucket is not valid."},
-	InvalidChunkSize:                  {403, "Only the last chunk is allowed to have a size less than 8192 bytes"},
-	InvalidDigest:                     {400, "The Content-MD5 or checksum value that you specified is not valid."},
-	InvalidLocationConstraint:         {400, "The specified location constraint is not valid."},
-	InvalidObjectState:                {403, "The operation is not valid for the current state of the object."},
-	InvalidPart:                       {400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag."},
-	InvalidPartNumber:                 {416, "The requested partnumber is not satisfiable"},
-	InvalidPartOrder:                  {400, "The list of parts was not in ascending order. The parts list must be specified in order by part number."},
-	InvalidRange:                      {416, "The requested range is not satisfiable"},
-	InvalidRequest:                    {400, "Invalid Request"},
-	InvalidStorageClass:               {400, "The storage class that you specified is not valid."},
-	InvalidToken:                      {400, "The provided token is malformed or otherwise not valid."},
-	InvalidURI:                        {400, "The specified URI couldn't be parsed."},
-	KeyTooLong:                        {400, "Your key is too long."},
-	LimitExceeded:                     {409, "The limit is reached."},
-	MalformedPolicy:                   {400, "Policies must be valid JSON and the first byte must be '{'"},
-	MalformedPolicyDocument:           {400, "Syntax errors in policy."},
-	MalformedTrailer:                  {400, "The request contained trailing data that was not well-formed or did not conform to our published schema."},
-	MalformedXML:                      {400, "The XML that you provided was not well formed or did not validate against our published schema."},
-	MaxMessageLengthExceeded:          {400, "Your request was too large."},
-	MetadataTooLarge:                  {400, "Your metadata headers exceed the maximum allowed metadata size."},
-	MethodNotAllowed:                  {405, "The specified method is not allowed against this resource."},
-	MissingContentLength:              {411, "You must provide the Content-Length HTTP header."},
-	MissingRequestBody:                {400, "Request body is empty."},
-	MissingSecurityHeader:             {400, "Your request was missing a required header."},
-	NoSuchBucket:                      {404, "The specified bucket does not exist."},
-	NoSuchBucketPolicy:                {404, "The bucket policy does not exist"},
-	NoSuchCORSConfiguration:           {404, "The CORS configuration does not exist"},
-	NoSuchEntity:                      {404, "The entity does not exist."},
-	NoSuchKey:                         {404, "The specified key does not exist."},
-	NoSuchLifecycleConfiguration:      {404, "The lifecycle configuration does not exist"},
-	NoSuchObjectLockConfiguration:     {404, "The specified object does not have a ObjectLock configuration"},
-	NoSuchPublicAccessBlock:           {404, "The public access block configuration was not found"},
-	NoSuchTagSet:                      {404, "The TagSet does not exist"},
-	NoSuchUpload:                      {404, "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload might have been aborted or completed."},
-	NoSuchVersion:                     {404, "The version ID specified in the request does not match an existing version."},
-	NoSuchWebsiteConfiguration:        {404, "The specified bucket does not have a website configuration"},
-	NotImplemented:                    {501, "A header or operation that you provided implies functionality that is not implemented."},
-	NotModified:                       {304, "Not Modified"},
-	ObjectLockConfigurationNotFound:   {404, "Object Lock configuration does not exist for this bucket"},
-	OperationAborted:                  {409, "A conflicting conditional operation is currently in progress against this resource. Try again."},
-	OwnershipControlsNotFound:         {404, "The bucket ownership controls were not found"},
-	PreconditionFailed:                {412, "At least one of the preconditions that you specified did not hold."},
-	ReplicationConfigurationNotFound:  {404, "The replication configuration was not found"},
-	RequestHeaderSectionTooLarge:      {400, "Your request header section exceeds the maximum allowed request header section size."},
-	RequestTimeout:                    {400, "Your socket connection to the server was not read from or written to within the timeout period."},
-	RequestTimeTooSkewed:              {403, "The difference between the request time and the server's time is too large."},
-	ServiceUnavailable:                {503, "Service is unable to handle request."},
-	SignatureDoesNotMatch:             {403, "The request signature that the server calculated does not match the signature that you provided. Check your AWS secret access key and signing method."},
-	SlowDown:                          {503, "Please reduce your request rate."},
-	TooManyBuckets:                    {400, "You have attempted to create more buckets than are allowed."},
-	UnsupportedSignature:              {400, "The provided request is signed with an unsupported STS Token version or the signature version is not supported."},
-	URITooLong:                        {414, "The request URI is too long."},
+	AccessControlListNotSupported:       {400, "The bucket does not allow ACLs"},
+	AccessDenied:                        {403, "Access Denied"},
+	AccessForbidden:                     {403, "Access forbidden"},
+	AuthorizationHeaderMalformed:        {400, "The authorization header that you provided is not valid."},
+	AuthorizationQueryParametersError:   {400, "The authorization query parameters that you provided are not valid."},
+	BadDigest:                           {400, "The Content-MD5 or checksum value that you specified did not match what the server received."},
+	BadRequest:                          {400, "Bad Request"},
+	BucketAlreadyExists:                 {409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Select a different name and try again."},
+	BucketAlreadyOwnedByYou:             {409, "The bucket that you tried to create already exists, and you own it."},
+	BucketNotEmpty:                      {409, "The bucket that you tried to delete is not empty."},
+	ConditionalRequestConflict:          {409, "A conflicting operation occurred during the request to this resource. Retry it."},
+	ContentSHA256Mismatch:               {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
+	DeleteConflict:                      {409, "The resource still has others that depend on it."},
+	EntityAlreadyExists:                 {409, "The entity already exists."},
+	EntityTooLarge:                      {400, "Your proposed upload exceeds the maximum allowed object size."},
+	EntityTooSmall:                      {400, "Your proposed upload is smaller than the minimum allowed object size."},
+	ExpiredToken:                        {400, "The provided token has expired."},
+	IllegalLocationConstraint:           {400, "The location constraint is incompatible for the region specific endpoint this request was sent to."},
+	IncompleteBody:                      {400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
+	IncorrectNumberOfFilesInPOSTRequest: {400, "POST requires exactly one file upload per request."},
+	InternalError:                       {500, "An internal error occurred. Try again."},
+	InvalidAccessKeyID:                  {403, "The AWS access key ID that you provided does not exist in our records."},
+	InvalidArgument:                     {400, "Invalid Argument"},
+	InvalidBucketName:                   {400, "The specified bucket is not valid."},
+	InvalidChunkSize:                    {403, "Only the last chunk is allowed to have a size less than 8192 bytes"},
+	InvalidDigest:                       {400, "The Content-MD5 or checksum value that you specified is not valid."},
+	InvalidLocationConstraint:           {400, "The specified location constraint is not valid."},
+	InvalidObjectState:                  {403, "The operation is not valid for the current state of the object."},
+	InvalidPart:                         {400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag."},
+	InvalidPartNumber:                   {416, "The requested partnumber is not satisfiable"},
+	InvalidPartOrder:                    {400, "The list of parts was not in ascending order. The parts list must be specified in order by part number."},
+	InvalidPolicyDocument:               {400, "The content of the form does not meet the conditions specified in the policy document."},
+	InvalidRange:                        {416, "The requested range is not satisfiable"},
+	InvalidRequest:                      {400, "Invalid Request"},
+	InvalidStorageClass:                 {400, "The storage class that you specified is not valid."},
+	InvalidTag:                          {400, "The tag provided was not a valid tag."},
+	InvalidTargetBucketForLogging:       {400, "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group."},
+	InvalidToken:                        {400, "The provided token is malformed or otherwise not valid."},
+	InvalidURI:                          {400, "The specified URI couldn't be parsed."},
+	KeyTooLong:                          {400, "Your key is too long."},
+	LimitExceeded:                       {409, "The limit is reached."},
+	MalformedPolicy:                     {400, "Policies must be valid JSON and the first byte must be '{'"},
+	MalformedPolicyDocument:             {400, "Syntax errors in policy."},
+	MalformedPOSTRequest:                {400, "The body of your POST request is not well-formed multipart/form-data."},
+	MalformedTrailer:                    {400, "The request contained trailing data that was not well-formed or did not conform to our published schema."},
+	MalformedXML:                        {400, "The XML that you provided was not well formed or did not validate against our published schema."},
+	MaxMessageLengthExceeded:            {400, "Your request was too large."},
+	MaxPostPreDataLengthExceeded:        {400, "Your POST request fields preceding the upload file were too large."},
+	MetadataTooLarge:                    {400, "Your metadata headers exceed the maximum allowed metadata size."},
+	MethodNotAllowed:                    {405, "The specified method is not allowed against this resource."},
+	MissingContentLength:                {411, "You must provide the Content-Length HTTP header."},
+	MissingRequestBody:                  {400, "Request body is empty."},
+	MissingSecurityHeader:               {400, "Your request was missing a required header."},
+	NoSuchBucket:                        {404, "The specified bucket does not exist."},
+	NoSuchBucketPolicy:                  {404, "The bucket policy does not exist"},
+	NoSuchConfiguration:                 {404, "The specified configuration does not exist."},
+	NoSuchCORSConfiguration:             {404, "The CORS configuration does not exist"},
+	NoSuchEntity:                        {404, "The entity does not exist."},
+	NoSuchKey:                           {404, "The specified key does not exist."},
+	NoSuchLifecycleConfiguration:        {404, "The lifecycle configuration does not exist"},
+	NoSuchObjectLockConfiguration:       {404, "The specified object does not have a ObjectLock configuration"},
+	NoSuchPublicAccessBlock:             {404, "The public access block configuration was not found"},
+	NoSuchTagSet:                        {404, "The TagSet does not exist"},
+	NoSuchUpload:                        {404, "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload might have been aborted or completed."},
+	NoSuchVersion:                       {404, "The version ID specified in the request does not match an existing version."},
+	NoSuchWebsiteConfiguration:          {404, "The specified bucket does not have a website configuration"},
+	NotImplemented:                      {501, "A header or operation that you provided implies functionality that is not implemented."},
+	NotModified:                         {304, "Not Modified"},
+	ObjectLockConfigurationNotFound:     {404, "Object Lock configuration does not exist for this bucket"},
+	OperationAborted:                    {409, "A conflicting conditional operation is currently in progress against this resource. Try again."},
+	OwnershipControlsNotFound:           {404, "The bucket ownership controls were not found"},
+	PreconditionFailed:                  {412, "At least one of the preconditions that you specified did not hold."},
+	ReplicationConfigurationNotFound:    {404, "The replication configuration was not found"},
+	RequestHeaderSectionTooLarge:        {400, "Your request header section exceeds the maximum allowed request header section size."},
+	RequestTimeout:                      {400, "Your socket connection to the server was not read from or written to within the timeout period."},
+	RequestTimeTooSkewed:                {403, "The difference between the request time and the server's time is too large."},
+	ServiceUnavailable:                  {503, "Service is unable to handle request."},
+	SignatureDoesNotMatch:               {403, "The request signature that the server calculated does not match the signature that you provided. Check your AWS secret access key and signing method."},
+	SlowDown:                            {503, "Please reduce your request rate."},
+	TooManyBuckets:                      {400, "You have attempted to create more buckets than are allowed."},
+	TooManyConfigurations:               {400, "You are attempting to create a new configuration but have already reached the 1,000-configuration limit."},
+	UnsupportedSignature:                {400, "The provided request is signed with an unsupported STS Token version or the signature version is not supported."},
+	URITooLong:                          {414, "The request URI is too long."},
+	UserKeyMustBeSpecified:              {400, "The bucket POST must contain the specified field name. If it is specified, check the order of the fields."},
 }
