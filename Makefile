@@ -16,7 +16,7 @@ UNSET := env -u AWS_CA_BUNDLE -u REQUESTS_CA_BUNDLE -u CURL_CA_BUNDLE \
 	-u AWS_PROFILE -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN \
 	-u AWS_REGION -u AWS_DEFAULT_REGION -u AWS_ENDPOINT_URL
 
-.PHONY: help build run test test-clients test-peers topology lint bench fuzz clean
+.PHONY: help build run test test-clients test-peers conformance topology lint bench fuzz clean
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +46,11 @@ test-clients: ## The slower tests: every client over every store and backend, mo
 test-peers: ## The S3 backend against MinIO, which takes minutes to build
 	@scripts/setup.sh peers
 	$(UNSET) go test -count=1 -timeout 30m -tags peers ./backends/s3/...
+
+conformance: ## The S3 tests of versitygw, minio-go and rclone against a gateway; ARGS="-run versitygw/PutObject/" for a part
+	@scripts/setup.sh go
+	@go build -o bin/conformance/run ./internal/conformance/run
+	@$(UNSET) bin/conformance/run $(ARGS)
 
 topology: ## Start Postgres, an S3 server, three gateways and a load balancer on this machine, until Ctrl-C
 	@scripts/setup.sh test
