@@ -1,0 +1,109 @@
+package engine
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+)
+
+// LifecycleSetting is the name of the bucket setting that holds a Lifecycle.
+const LifecycleSetting = "lifecycle"
+
+// Lifecycle is a bucket's lifecycle configuration, validated before it was
+// stored. Its JSON is what is stored: names may be added, and never change.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html
+type Lifecycle struct {
+	Rules []LifecycleRule `json:"rules"` // 1..1000, the disabled ones included
+	// MinimumSize is all_storage_classes_128K or varies_by_storage_class: which
+	// small objects no transition moves where the rule has no size of its own.
+	MinimumSize string `json:"minimum_size"`
+}
+
+// The values of Lifecycle.MinimumSize.
+const (
+	MinimumSizeAll    = "all_storage_classes_128K"
+	MinimumSizeVaries = "varies_by_storage_class"
+)
+
+// LifecycleRule says what becomes of the objects that its filter names. At least
+// one action is set.
+type LifecycleRule struct {
+	ID      string          `json:"id"`
+	Enabled bool            `json:"enabled"`
+	Filter  LifecycleFilter `json:"filter"`
+
+	Expiration            *LifecycleExpiration   `json:"expiration,omitempty"`
+	NoncurrentExpiration  *NoncurrentExpiration  `json:"noncurrent_expiration,omitempty"`
+	Transitions           []LifecycleTransition  `json:"transitions,omitempty"`
+	NoncurrentTransitions []NoncurrentTransition `json:"noncurrent_transitions,omitempty"`
+	// AbortUploadDays after its start an unfinished upload is aborted; 0: never.
+	AbortUploadDays int `json:"abort_upload_days,omitempty"`
+}
+
+// LifecycleFilter names the objects of a rule: those for which everything that is
+// set holds. The zero value names all.
+type LifecycleFilter struct {
+	Prefix *string `json:"prefix,omitempty"` // nil and "": any
+	Tags   []Pair  `json:"tags,omitempty"`   // all of them, with these values
+	Above  *int64  `json:"above,omitempty"`  // bytes, exclusive
+	Below  *int64  `json:"below,omitempty"`  // bytes, exclusive
+	// Old and And are forms of the document that say the same: a Prefix of the
+	// rule itself, and an And around what is set.
+	Old bool `json:"old,omitempty"`
+	And bool `json:"and,omitempty"`
+}
+
+// LifecycleExpiration is about current versions. Exactly one field is set.
+type LifecycleExpiration struct {
+	Days int        `json:"days,omitempty"` // 1 or more after the object was made
+	Date *time.Time `json:"date,omitempty"` // a midnight, UTC
+	// DeleteMarker: a delete marker that hides no version is removed.
+	DeleteMarker *bool `json:"delete_marker,omitempty"`
+}
+
+// NoncurrentExpiration is about versions that ceased to be current.
+type NoncurrentExpiration struct {
+	Days  int `json:"days"`            // 1 or more since then
+	Newer int `json:"newer,omitempty"` // this many of the newest noncurrent versions are kept: 0..100
+}
+
+// LifecycleTransition gives current versions another storage class. One of Days
+// and Date is set.
+type LifecycleTransition struct {
+	Days  *int       `json:"days,omitempty"` // 0 or more
+	Date  *time.Time `json:"date,omitempty"`
+	Class string     `json:"class"`
+}
+
+// NoncurrentTransition does so for versions that ceased to be current.
+type NoncurrentTransition struct {
+	Days  int    `json:"days"` // 0 or more
+	Newer int    `json:"newer,omitempty"`
+	Class string `json:"class"`
+}
+
+// ParseLifecycle reads the document of the setting; see Parsed. An error means
+// that the rules are not known, and nothing may be done by them.
+func ParseLifecycle(document []byte) (*Lifecycle, error) {
+	l := new(Lifecycle)
+	if err := json.Unmarshal(document, l); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// Matches reports whether the filter names an object of the key, the plaintext
+// size and the tags.
+func (f *LifecycleFilter) Matches(key string, size int64, tags []Pair) bool {
+	if f.Prefix != nil && !strings.HasPrefix(key, *f.Prefix) ||
+		f.Above != nil && size <= *f.Above || f.Below != nil && size >= *f.Below {
+		return false
+	}
+	for _, t := range f.Tags {
+		if !slices.Contains(tags, t) {
+			return false
+		}
+	}
+	return true
+}
