@@ -28,7 +28,8 @@ var freeze = flag.String("freeze", "", "make a new set of vectors in this new fo
 
 const (
 	frozen = "../testdata/sealed/v1"
-	python = "/usr/bin/python3" // with Debian's python3-cryptography and python3-argon2
+	added  = "../testdata/sealed/v1.1" // version 1 with what was added to it
+	python = "/usr/bin/python3"        // with Debian's python3-cryptography and python3-argon2
 	script = "../scripts/decrypt/vectors.py"
 )
 
@@ -56,6 +57,7 @@ type vectors struct {
 	Parts       []partVector       `json:"parts"`
 	Groups      []groupVector      `json:"groups"`
 	Blobs       []blobVector       `json:"blobs"`
+	addedVectors
 }
 
 type keyringVector struct {
@@ -200,6 +202,10 @@ func readVectors(t *testing.T, folder string) *vectors {
 func TestFrozenVectors(t *testing.T) {
 	for _, by := range []string{"go", "python"} {
 		t.Run(by, func(t *testing.T) { openVectors(t, filepath.Join(frozen, by), by) })
+		t.Run(by+", with what was added", func(t *testing.T) {
+			openVectors(t, filepath.Join(added, by), by)
+			readVectors(t, filepath.Join(added, by)).mustHaveAdded(t)
+		})
 	}
 }
 
@@ -208,11 +214,13 @@ func TestAgainstPython(t *testing.T) {
 	fresh := filepath.Join(t.TempDir(), "python")
 	runPython(t, "seal", fresh)
 	openVectors(t, fresh, "python")
+	readVectors(t, fresh).mustHaveAdded(t)
 	fresh = filepath.Join(t.TempDir(), "go")
 	makeVectors(t, fresh)
 	runPython(t, "open", fresh)
 	for _, by := range []string{"go", "python"} {
 		runPython(t, "open", filepath.Join(frozen, by))
+		runPython(t, "open", filepath.Join(added, by))
 	}
 }
 
@@ -242,6 +250,7 @@ func openVectors(t *testing.T, folder, by string) {
 	}
 	openKeyrings(t, v)
 	openKeys(t, v)
+	openAdded(t, v)
 	openRecords(t, v)
 	for _, b := range v.Blobs {
 		openBlob(t, folder, v, &b)
@@ -379,6 +388,7 @@ func makeVectors(t *testing.T, folder string) {
 	v := &vectors{MadeBy: "go", Deployment: random(16), Bucket: random(16), Seed: random(32), Generation: 7}
 	makeKeyrings(t, v)
 	makeKeys(v)
+	makeAdded(v)
 	makeRecords(t, v)
 	for _, size := range []int64{0, 1, 65535, 65536, 65537} {
 		b := blobVector{Blob: random(20), Key: random(32), BlobSize: size}

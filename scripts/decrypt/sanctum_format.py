@@ -201,11 +201,38 @@ class BucketKeys:
             raise Corrupt("an object key of %d bytes" % len(key))
         return key
 
-    def open_list_record(self, name, version, sealed):
+    def unwrap_customer_key(self, wrap, customer, ident, purpose="version"):
+        """The object key of an SSE-C object: wrapped under both keys."""
+        aad = bind("sanctum/1/object-key", self.deployment, self.bucket, ident)
+        inner = unwrap(self.wrapping, self.generation, purpose + "/customer", aad, wrap)
+        key = unwrap(customer, 0, purpose + "/customer", aad, inner)
+        if len(key) != 32:
+            raise Corrupt("an object key of %d bytes" % len(key))
+        return key
+
+    def open_under_list(self, what, sealed, *bound):
         if sealed[:4] != u32(self.generation):
-            raise WrongKey("a list record is of another generation")
-        aad = bind("sanctum/1/list", self.deployment, self.bucket, name, version, u32(self.generation))
-        return decode(LIST_RECORD, open_record(self.list, sealed[4:], aad))
+            raise WrongKey("%s is of another generation" % what)
+        aad = bind(what, self.deployment, self.bucket, *bound, u32(self.generation))
+        return open_record(self.list, sealed[4:], aad)
+
+    def open_list_record(self, name, version, sealed):
+        return decode(LIST_RECORD, self.open_under_list("sanctum/1/list", sealed, name, version))
+
+    def open_marks(self, name, version, sealed):
+        return self.open_under_list("sanctum/1/marks", sealed, name, version)
+
+    def open_upload_marks(self, name, upload, sealed):
+        return self.open_under_list("sanctum/1/upload-marks", sealed, name, upload)
+
+    def open_setting(self, name, sealed):
+        return self.open_under_list("sanctum/1/setting", sealed, name)
+
+
+def open_document(seed, deployment, generation, kind, ident, sealed):
+    key = hkdf256(seed, bind("sanctum/1/system-wrapping-key", deployment, u32(generation)), 32)
+    aad = bind("sanctum/1/document", deployment, kind.encode(), ident)
+    return unwrap(key, generation, kind, aad, sealed)
 
 
 def system_unwrap(seed, deployment, generation, access_key, user, wrap):

@@ -165,6 +165,20 @@ def seal(folder):
     system = f.hkdf256(seed, f.bind("sanctum/1/system-wrapping-key", d, f.u32(generation)), 32)
     aad = f.bind("sanctum/1/credential", d, b"AKIA", b"user")
     add("credentials", access_key="AKIA", user="user", secret=b"secret", wrapped=wrap(system, generation, "credential", aad, b"secret"))
+    for purpose in ("version", "upload"):
+        ident, key, customer = rnd(16), rnd(32), rnd(32)
+        aad = f.bind("sanctum/1/object-key", d, bucket, ident)
+        inner = wrap(customer, 0, purpose + "/customer", aad, key)
+        add("customer_keys", id=ident, purpose=purpose, key=key, customer=customer,
+            wrap=wrap(keys.wrapping, generation, purpose + "/customer", aad, inner))
+    for kind in ("marks", "upload-marks", "setting"):
+        name, version, plain = rnd(20), rnd(16), rnd(40)
+        bound = (name,) if kind == "setting" else (name, version)
+        aad = f.bind("sanctum/1/" + kind, d, bucket, *bound, f.u32(generation))
+        add("under_list_key", kind=kind, name=name, version=version, plain=plain,
+            sealed=f.u32(generation) + seal_record(keys.list, plain, aad))
+    aad = f.bind("sanctum/1/document", d, b"identity", b"an id")
+    add("documents", kind="identity", id=b"an id", plain=b"{}", sealed=wrap(system, generation, "identity", aad, b"{}"))
     for r in LIST_RECORDS:
         name, version = rnd(20), rnd(16)
         aad = f.bind("sanctum/1/list", d, bucket, name, version, f.u32(generation))
@@ -248,6 +262,19 @@ def open_all(folder):
         refused(keys.unwrap_key, h(k["wrap"]), d, k["purpose"])
     for c in v["credentials"]:
         opens(lambda b: f.system_unwrap(seed, d, generation, c["access_key"], c["user"], b), h(c["wrapped"]), h(c["secret"]))
+    # Sets that were frozen before there were any have none of these.
+    for k in v.get("customer_keys", []):
+        opens(lambda b: keys.unwrap_customer_key(b, h(k["customer"]), h(k["id"]), k["purpose"]), h(k["wrap"]), h(k["key"]))
+        refused(keys.unwrap_customer_key, h(k["wrap"]), bytes(32), h(k["id"]), k["purpose"])
+        refused(keys.unwrap_customer_key, h(k["wrap"]), h(k["customer"]), d, k["purpose"])
+        refused(keys.unwrap_key, h(k["wrap"]), h(k["id"]), k["purpose"])
+    openers = {"marks": keys.open_marks, "upload-marks": keys.open_upload_marks,
+               "setting": lambda name, version, b: keys.open_setting(name, b)}
+    for r in v.get("under_list_key", []):
+        opens(lambda b: openers[r["kind"]](h(r["name"]), h(r["version"]), b), h(r["sealed"]), h(r["plain"]))
+        refused(openers[r["kind"]], h(r["name"]) + b"x", h(r["version"]), h(r["sealed"]))
+    for r in v.get("documents", []):
+        opens(lambda b: f.open_document(seed, d, generation, r["kind"], h(r["id"]), b), h(r["sealed"]), h(r["plain"]))
     for r in v["list_records"]:
         opens(lambda b: keys.open_list_record(h(r["name"]), h(r["version"]), b), h(r["sealed"]), from_json(f.LIST_RECORD, r["record"]))
     for m in v["manifests"]:
