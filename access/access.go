@@ -16,6 +16,16 @@ type ID [16]byte
 // Canonical is the canonical user id of a tenant: 32 lowercase hexadecimal digits.
 func (id ID) Canonical() string { return hex.EncodeToString(id[:]) }
 
+// ParseCanonical reads what Canonical wrote, and nothing else.
+func ParseCanonical(s string) (id ID, ok bool) {
+	if !isCanonical(s) {
+		return id, false
+	}
+	b, err := hex.DecodeString(s)
+	copy(id[:], b)
+	return id, err == nil
+}
+
 // IsZero reports whether the id was never set.
 func (id ID) IsZero() bool { return id == ID{} }
 

@@ -40,3 +40,133 @@ const (
 // MaxGrants is the most grants that an ACL holds.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
 const MaxGrants = 100
+
+// Public reports whether the ACL grants anything to everybody, or to everybody
+// who has an account.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
+func (a *ACL) Public() bool {
+	if a == nil {
+		return false
+	}
+	for _, g := range a.Grants {
+		if g.Grantee.public() {
+			return true
+		}
+	}
+	return false
+}
+
+func (g Grantee) public() bool { return g.Group == AllUsers || g.Group == AuthenticatedUsers }
+
+// bucketPermission and objectPermission are what an ACL must grant for an
+// action. Source: "Mapping of ACL permissions and access policy permissions",
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#acl-access-policy-permission-mapping
+var bucketPermission = map[string]Permission{
+	"s3:ListBucket":                 Read,
+	"s3:ListBucketVersions":         Read,
+	"s3:ListBucketMultipartUploads": Read,
+	"s3:PutObject":                  Write,
+	"s3:DeleteObject":               Write,
+	"s3:DeleteObjectVersion":        Write,
+	"s3:GetBucketAcl":               ReadACP,
+	"s3:PutBucketAcl":               WriteACP,
+}
+
+var objectPermission = map[string]Permission{
+	"s3:GetObject":                  Read,
+	"s3:GetObjectVersion":           Read,
+	"s3:GetObjectTorrent":           Read,
+	"s3:GetObjectVersionTorrent":    Read,
+	"s3:GetObjectAttributes":        Read,
+	"s3:GetObjectVersionAttributes": Read,
+	"s3:GetObjectAcl":               ReadACP,
+	"s3:GetObjectVersionAcl":        ReadACP,
+	"s3:PutObjectAcl":               WriteACP,
+	"s3:PutObjectVersionAcl":        WriteACP,
+}
+
+// byACL is what the ACL of the bucket or the object gives. A grant to a tenant is
+// one to its account, which its own policies hand on; one to a group is one to
+// everybody in it.
+func (r *bucketRequest) byACL() grant {
+	n, b := r.need, r.need.Bucket
+	if r.startedUpload() {
+		return grant{how: byAccount, reason: "began the upload"}
+	}
+	if !b.Ownership.ACLsEnabled() {
+		return grant{}
+	}
+	if want := bucketPermission[n.Action]; want != "" {
+		if want == Write && !r.mayReplace() {
+			return grant{}
+		}
+		return r.granted(b.ACL, b.Owner, want, "bucket")
+	}
+	if want := objectPermission[n.Action]; want != "" && n.Object != nil {
+		return r.granted(n.Object.ACL, n.Object.Owner, want, "object")
+	}
+	return grant{}
+}
+
+// startedUpload: whoever began a multipart upload may list its parts and abort it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+func (r *bucketRequest) startedUpload() bool {
+	n := r.need
+	return n.Object != nil && r.p.Kind != Nobody && n.Object.Owner == r.p.Tenant &&
+		(n.Action == "s3:AbortMultipartUpload" || n.Action == "s3:ListMultipartUploadParts")
+}
+
+// mayReplace: to who does not own it, WRITE on the bucket gives no right to
+// overwrite or delete an object that is there.
+func (r *bucketRequest) mayReplace() bool {
+	n := r.need
+	switch {
+	case n.Action == "s3:DeleteObjectVersion":
+		return false // for the bucket's owner only, who needs no ACL
+	case n.Object == nil:
+		return n.Action == "s3:PutObject"
+	}
+	return r.p.Kind != Nobody && n.Object.Owner == r.p.Tenant
+}
+
+// granted looks for the permission in an ACL, which is nil where the owner alone
+// has any. An owner always reads and writes the ACL of what is its own.
+func (r *bucketRequest) granted(a *ACL, owner ID, want Permission, of string) (best grant) {
+	if r.isTenant(owner) && (a == nil || want == ReadACP || want == WriteACP) {
+		return grant{how: byAccount, reason: "owner of the " + of}
+	}
+	if a == nil {
+		return grant{}
+	}
+	for _, g := range a.Grants {
+		if g.Permission != want && g.Permission != FullControl {
+			continue
+		}
+		reason := "allowed by the " + of + "'s ACL: " + string(g.Permission) + " to "
+		switch {
+		case g.Grantee.Group == "" && r.isTenant(g.Grantee.ID):
+			best = grant{how: max(best.how, byAccount), reason: reason + "the account"}
+		case r.inGroup(g.Grantee):
+			if best.how == noMatch {
+				best = grant{reason: reason + g.Grantee.Group, public: true}
+			}
+			best.how = byAll
+		}
+	}
+	return best
+}
+
+// inGroup reports whether the grantee is a group that the principal is in and
+// that counts for the bucket.
+func (r *bucketRequest) inGroup(g Grantee) bool {
+	return g.public() && !r.need.Bucket.Block.IgnorePublicACLs && (g.Group == AllUsers || r.p.Kind != Nobody)
+}
+
+// isTenant reports whether the principal is of the account, or acts for it: the
+// operator is the owner of every bucket.
+func (r *bucketRequest) isTenant(id ID) bool {
+	if r.p.Kind == Nobody || id.IsZero() {
+		return false
+	}
+	return id == r.p.Tenant || r.p.isOperator() && id == r.need.Bucket.Owner
+}

@@ -36,17 +36,3 @@ func CannedACL(name string, owner, bucketOwner ID) (*ACL, error) {
 	}
 	return a, nil
 }
-
-// Public reports whether the ACL grants anything to everybody, or to everybody
-// who has an account.
-// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
-func (a *ACL) Public() bool {
-	for _, g := range a.Grants {
-		if g.Grantee.public() {
-			return true
-		}
-	}
-	return false
-}
-
-func (g Grantee) public() bool { return g.Group == AllUsers || g.Group == AuthenticatedUsers }

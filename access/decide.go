@@ -1,40 +1,232 @@
 package access
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Decide allows the principal's request when every need is allowed. A request
 // without needs is denied: authorization cannot be forgotten by leaving it out.
+//
+// The rules are AWS's. An explicit denial wins. Within an account the policies
+// of the identity or the policy of the resource must allow; between accounts
+// both must, where an ACL does for the latter. A boundary and session policies
+// narrow what the identity's policies allow, and what a bucket policy allows to
+// a role; what it allows to a user, a session or everybody they do not narrow.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 func Decide(p *Principal, request Context, needs ...Need) Decision {
 	if len(needs) == 0 {
-		return Decision{Reason: "no need was stated"}
+		return deny("no need was stated")
 	}
-	var d Decision
+	all := Decision{}
 	for i := range needs {
-		if d = decide(p, request, &needs[i]); !d.Allow {
+		d := decide(p, request, &needs[i])
+		if !d.Allow {
 			return d
 		}
+		d.Public = d.Public || all.Public
+		all = d
 	}
-	return d
+	return all
 }
 
+func deny(reason string) Decision  { return Decision{Reason: reason} }
+func allow(reason string) Decision { return Decision{Allow: true, Reason: reason} }
+
 func decide(p *Principal, request Context, n *Need) Decision {
-	switch {
-	case n.Action == "":
-		return Decision{Reason: "a need without an action"}
-	case p.Kind == Nobody:
-		return Decision{Reason: "anonymous"}
-	case p.ID == ID{} || p.Tenant == ID{}:
-		return Decision{Reason: "a principal without an id"}
-	case p.Operator && p.Kind == Root:
-		return Decision{Allow: true, Reason: "operator"}
-	case !strings.HasPrefix(n.Action, "s3:"):
-	case n.Action == CreateBucket || n.Action == ListAllMyBuckets:
-		return Decision{Allow: p.Kind == Root, Reason: "root of the account"}
-	case n.Bucket != nil && n.Bucket.Owner == p.Tenant:
-		return Decision{Allow: p.Kind == Root, Reason: "root of the bucket's owner"}
+	if p == nil || n.Action == "" {
+		return deny("a need without a principal or an action")
 	}
-	return Decision{Reason: fmt.Sprintf("%s is not granted", n.Action)}
+	if p.Broken != nil {
+		return deny("a policy of the principal can not be read: " + p.Broken.Error())
+	}
+	switch p.Kind {
+	case Root, User, Session:
+		if p.ID.IsZero() || p.Tenant.IsZero() {
+			return deny("a principal without an id")
+		}
+	case Nobody, Federated:
+	default:
+		return deny("a principal of an unknown kind")
+	}
+	service, _, _ := strings.Cut(n.Action, ":")
+	switch service {
+	case "s3":
+		return decideS3(p, request, n)
+	case "iam", "sts":
+		return decideIAM(p, request, n)
+	}
+	if p.isOperator() {
+		return allow("operator")
+	}
+	return deny(n.Action + " is for the operator")
+}
+
+func (p *Principal) isOperator() bool { return p.Operator && p.Kind == Root }
+
+// newEnv gathers what policies are evaluated against.
+func newEnv(p *Principal, request Context, n *Need, target arn) env {
+	account := ""
+	if n.Bucket != nil {
+		account = n.Bucket.Account
+	}
+	return env{
+		p: p, action: newAsked(n.Action), target: target,
+		request: request, need: n.Context, derived: derive(p, account),
+	}
+}
+
+func decideS3(p *Principal, request Context, n *Need) Decision {
+	i, known := actionIndex[n.Action]
+	if !known {
+		return deny("there is no action " + n.Action)
+	}
+	on := Actions[i].Resource
+	switch {
+	case n.Action == CreateBucket:
+		return decideOwn(p, request, n, arn{service: "s3", resource: n.BucketName})
+	case on == AccountResource || on == OtherResource:
+		return decideOwn(p, request, n, arn{service: "s3", resource: "*"})
+	case n.Bucket == nil || n.Bucket.Name == "" || n.Bucket.Owner.IsZero():
+		return deny("a need without its bucket")
+	case n.BucketName != "" && n.BucketName != n.Bucket.Name:
+		return deny("a need that names one bucket and holds another")
+	case n.Bucket.Broken != nil:
+		return deny("a setting of the bucket can not be read: " + n.Bucket.Broken.Error())
+	}
+	target := arn{service: "s3", resource: n.Bucket.Name}
+	if on == ObjectResource {
+		target.resource += "/" + n.Key
+	}
+	r := bucketRequest{env: newEnv(p, request, n, target), need: n, onObject: on == ObjectResource}
+	r.identity = newIdentity(p, n.Bucket)
+	return r.decide()
+}
+
+// decideIAM decides about users, roles and their credentials.
+func decideIAM(p *Principal, request Context, n *Need) Decision {
+	signed := p.Kind == Root || p.Kind == User || p.Kind == Session
+	if n.Action == "sts:GetCallerIdentity" && signed {
+		return allow("everybody may ask who they are")
+	}
+	target, ok := parseARN(n.Resource)
+	if !ok {
+		if n.Resource != "" && n.Resource != "*" {
+			return deny("a need whose resource is not an ARN")
+		}
+		target = arn{service: strings.SplitN(n.Action, ":", 2)[0], resource: "*"}
+	}
+	if n.Trust != nil {
+		return decideTrust(p, request, n, target)
+	}
+	return decideOwn(p, request, n, target)
+}
+
+// decideOwn decides about what belongs to the principal's own account: no policy
+// of a resource has a say.
+func decideOwn(p *Principal, request Context, n *Need, target arn) Decision {
+	if p.Kind == Nobody || p.Kind == Federated {
+		return deny(n.Action + " is not for anonymous requests")
+	}
+	e := newEnv(p, request, n, target)
+	if d, denied := p.explicitDeny(&e); denied {
+		return d
+	}
+	if !n.Owner.IsZero() && n.Owner != p.Tenant && !p.isOperator() {
+		return deny("the resource is another account's")
+	}
+	return p.identitySide(&e)
+}
+
+// decideTrust decides whether the principal may assume a role. The role's trust
+// policy must allow it; one that names only the account leaves it to the
+// account's own policies.
+func decideTrust(p *Principal, request Context, n *Need, target arn) Decision {
+	if p.Kind == Nobody || n.Owner.IsZero() {
+		return deny("nobody, or a role of nobody")
+	}
+	e := newEnv(p, request, n, target)
+	i := newIdentity(p, nil)
+	if s := n.Trust.denied(&e, &i); s != nil {
+		return deny(n.Trust.because("denied", s))
+	}
+	if d, denied := p.explicitDeny(&e); denied {
+		return d
+	}
+	s, how := n.Trust.allowed(&e, &i)
+	reason := ""
+	if s != nil {
+		reason = n.Trust.because("allowed", s)
+	}
+	same := p.Tenant == n.Owner
+	switch {
+	case how == noMatch:
+		return deny("trust policy " + n.Trust.Name + " does not allow " + n.Action)
+	case p.Kind == Federated:
+		if how == direct {
+			return allow(reason)
+		}
+		return deny("trust policy " + n.Trust.Name + " does not name the identity provider")
+	case same && (how == direct || how == byAll):
+		return allow(reason)
+	case same && how == byRole:
+		if d := p.narrowed(&e); !d.Allow {
+			return d
+		}
+		return allow(reason)
+	}
+	if d := p.identitySide(&e); !d.Allow {
+		return d
+	}
+	return allow(reason)
+}
+
+// explicitDeny looks for a statement of the principal's own policies that denies.
+func (p *Principal) explicitDeny(e *env) (Decision, bool) {
+	for _, list := range [...][]*Policy{p.Identity, {p.Boundary}, p.Session} {
+		for _, policy := range list {
+			if s := policy.denied(e, nil); s != nil {
+				return deny(policy.because("denied", s)), true
+			}
+		}
+	}
+	return Decision{}, false
+}
+
+// identitySide decides by the principal's own policies alone.
+func (p *Principal) identitySide(e *env) Decision {
+	reason := "root of the account"
+	if p.Kind != Root {
+		policy, s := firstAllow(p.Identity, e)
+		if s == nil {
+			return deny("no policy of the identity allows it")
+		}
+		reason = policy.because("allowed", s)
+	}
+	if d := p.narrowed(e); !d.Allow {
+		return d
+	}
+	return allow(reason)
+}
+
+// narrowed reports whether the boundary and the session policies, where there
+// are any, allow.
+func (p *Principal) narrowed(e *env) Decision {
+	if p.Boundary != nil {
+		if s, _ := p.Boundary.allowed(e, nil); s == nil {
+			return deny("the boundary " + p.Boundary.Name + " does not allow it")
+		}
+	}
+	if p.Session != nil {
+		if _, s := firstAllow(p.Session, e); s == nil {
+			return deny("no session policy allows it")
+		}
+	}
+	return allow("")
+}
+
+func firstAllow(policies []*Policy, e *env) (*Policy, *statement) {
+	for _, policy := range policies {
+		if s, _ := policy.allowed(e, nil); s != nil {
+			return policy, s
+		}
+	}
+	return nil, nil
 }

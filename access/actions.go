@@ -1,0 +1,166 @@
+package access
+
+import "strings"
+
+// ResourceType is what an S3 action is about, which decides the ARN that
+// policies are matched against.
+type ResourceType uint8
+
+const (
+	AccountResource ResourceType = iota // nothing in particular: only "*" covers it
+	BucketResource                      // arn:aws:s3:::bucket
+	ObjectResource                      // arn:aws:s3:::bucket/key
+	OtherResource                       // access points, jobs and the like, which the gateway does not have
+)
+
+// Action is an action of S3.
+type Action struct {
+	Name     string
+	Resource ResourceType
+}
+
+// Actions are all actions of S3, with what they are about. A bucket policy names
+// no others, and Decide allows no others.
+// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+var Actions = func() (all []Action) {
+	for _, group := range []struct {
+		on    ResourceType
+		names string
+	}{{AccountResource, accountActions}, {BucketResource, bucketActions}, {ObjectResource, objectActions}, {OtherResource, otherActions}} {
+		for _, name := range strings.Fields(group.names) {
+			all = append(all, Action{"s3:" + name, group.on})
+		}
+	}
+	return all
+}()
+
+const accountActions = `
+	CreateJob CreateStorageLensGroup GetAccessPoint GetAccountPublicAccessBlock ListAccessGrantsInstances
+	ListAccessPoints ListAccessPointsForObjectLambda ListAllMyBuckets ListJobs ListMultiRegionAccessPoints
+	ListStorageLensConfigurations ListStorageLensGroups PutAccessPointPublicAccessBlock
+	PutAccountPublicAccessBlock PutStorageLensConfiguration`
+
+const bucketActions = `
+	CreateBucket CreateBucketMetadataTableConfiguration CreateSession DeleteBucket
+	DeleteBucketMetadataTableConfiguration DeleteBucketOwnershipControls DeleteBucketPolicy DeleteBucketWebsite
+	GetAccelerateConfiguration GetAnalyticsConfiguration GetBucketAbac GetBucketAcl GetBucketCORS
+	GetBucketLocation GetBucketLogging GetBucketMetadataTableConfiguration GetBucketNotification
+	GetBucketObjectLockConfiguration GetBucketOwnershipControls GetBucketPolicy GetBucketPolicyStatus
+	GetBucketPublicAccessBlock GetBucketRequestPayment GetBucketTagging GetBucketVersioning GetBucketWebsite
+	GetEncryptionConfiguration GetIntelligentTieringConfiguration GetInventoryConfiguration
+	GetLifecycleConfiguration GetMetricsConfiguration GetReplicationConfiguration ListBucket
+	ListBucketMultipartUploads ListBucketVersions PutAccelerateConfiguration PutAnalyticsConfiguration
+	PutBucketAbac PutBucketAcl PutBucketCORS PutBucketLogging PutBucketNotification
+	PutBucketObjectLockConfiguration PutBucketOwnershipControls PutBucketPolicy PutBucketPublicAccessBlock
+	PutBucketRequestPayment PutBucketTagging PutBucketVersioning PutBucketWebsite PutEncryptionConfiguration
+	PutIntelligentTieringConfiguration PutInventoryConfiguration PutLifecycleConfiguration
+	PutMetricsConfiguration PutReplicationConfiguration UpdateBucketMetadataAnnotationTableConfiguration
+	UpdateBucketMetadataInventoryTableConfiguration UpdateBucketMetadataJournalTableConfiguration`
+
+const objectActions = `
+	AbortMultipartUpload BypassGovernanceRetention DeleteObject DeleteObjectAnnotation DeleteObjectTagging
+	DeleteObjectVersion DeleteObjectVersionAnnotation DeleteObjectVersionTagging GetObject GetObjectAcl
+	GetObjectAnnotation GetObjectAttributes GetObjectLegalHold GetObjectRetention GetObjectTagging
+	GetObjectTorrent GetObjectVersion GetObjectVersionAcl GetObjectVersionAnnotation
+	GetObjectVersionAttributes GetObjectVersionForReplication GetObjectVersionTagging
+	GetObjectVersionTorrent InitiateReplication ListMultipartUploadParts ListObjectAnnotations
+	ListObjectVersionAnnotations ObjectOwnerOverrideToBucketOwner PutObject PutObjectAcl PutObjectAnnotation
+	PutObjectLegalHold PutObjectRetention PutObjectTagging PutObjectVersionAcl PutObjectVersionAnnotation
+	PutObjectVersionTagging ReplicateDelete ReplicateObject ReplicateTags RestoreObject
+	UpdateObjectEncryption WriteGetObjectResponse`
+
+const otherActions = `
+	AssociateAccessGrantsIdentityCenter CreateAccessGrant CreateAccessGrantsInstance
+	CreateAccessGrantsLocation CreateAccessPoint CreateAccessPointForObjectLambda
+	CreateMultiRegionAccessPoint DeleteAccessGrant DeleteAccessGrantsInstance
+	DeleteAccessGrantsInstanceResourcePolicy DeleteAccessGrantsLocation DeleteAccessPoint
+	DeleteAccessPointForObjectLambda DeleteAccessPointPolicy DeleteAccessPointPolicyForObjectLambda
+	DeleteJobTagging DeleteMultiRegionAccessPoint DeleteStorageLensConfiguration
+	DeleteStorageLensConfigurationTagging DeleteStorageLensGroup DescribeJob
+	DescribeMultiRegionAccessPointOperation DissociateAccessGrantsIdentityCenter GetAccessGrant
+	GetAccessGrantsInstance GetAccessGrantsInstanceForPrefix GetAccessGrantsInstanceResourcePolicy
+	GetAccessGrantsLocation GetAccessPointConfigurationForObjectLambda GetAccessPointForObjectLambda
+	GetAccessPointPolicy GetAccessPointPolicyForObjectLambda GetAccessPointPolicyStatus
+	GetAccessPointPolicyStatusForObjectLambda GetDataAccess GetJobTagging GetMultiRegionAccessPoint
+	GetMultiRegionAccessPointPolicy GetMultiRegionAccessPointPolicyStatus GetMultiRegionAccessPointRoutes
+	GetStorageLensConfiguration GetStorageLensConfigurationTagging GetStorageLensDashboard
+	GetStorageLensGroup ListAccessGrants ListAccessGrantsLocations ListCallerAccessGrants
+	ListTagsForResource PauseReplication PutAccessGrantsInstanceResourcePolicy
+	PutAccessPointConfigurationForObjectLambda PutAccessPointPolicy PutAccessPointPolicyForObjectLambda
+	PutJobTagging PutMultiRegionAccessPointPolicy PutStorageLensConfigurationTagging
+	SubmitMultiRegionAccessPointRoutes TagResource UntagResource UpdateAccessGrantsLocation
+	UpdateJobPriority UpdateJobStatus UpdateStorageLensGroup`
+
+// actionIndex finds an action's place in Actions by its name.
+var actionIndex = func() map[string]int {
+	m := make(map[string]int, len(Actions))
+	for i, a := range Actions {
+		m[a.Name] = i
+	}
+	return m
+}()
+
+// loweredActions are the names of Actions in lower case: patterns of actions
+// ignore case.
+var loweredActions = func() []string {
+	names := make([]string, len(Actions))
+	for i, a := range Actions {
+		names[i] = strings.ToLower(a.Name)
+	}
+	return names
+}()
+
+// maxActions is how many actions an actionBits has room for.
+const maxActions = 256
+
+// actionBits is a set of Actions by their index.
+type actionBits [maxActions / 64]uint64
+
+func (b *actionBits) add(i int)      { b[i/64] |= 1 << (i % 64) }
+func (b *actionBits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
+
+// asked is an action that is asked for.
+type asked struct {
+	index   int    // in Actions; -1 for another service's
+	lowered string // only for another service's
+}
+
+func newAsked(action string) asked {
+	if i, ok := actionIndex[action]; ok {
+		return asked{index: i}
+	}
+	return asked{index: -1, lowered: strings.ToLower(action)}
+}
+
+// actionSet is the Action or NotAction of a statement.
+type actionSet struct {
+	not      bool
+	patterns []*glob
+	s3       actionBits
+}
+
+func newActionSet(patterns []string, not bool) actionSet {
+	s := actionSet{not: not}
+	for _, p := range patterns {
+		g := newGlob(strings.ToLower(p))
+		s.patterns = append(s.patterns, g)
+		for i, name := range loweredActions {
+			if g.match(name) {
+				s.s3.add(i)
+			}
+		}
+	}
+	return s
+}
+
+func (s *actionSet) has(a asked) bool {
+	if a.index >= 0 {
+		return s.s3.has(a.index) != s.not
+	}
+	for _, g := range s.patterns {
+		if g.match(a.lowered) {
+			return !s.not
+		}
+	}
+	return s.not
+}

@@ -1,0 +1,100 @@
+package access
+
+import "strings"
+
+// arn is an Amazon Resource Name taken apart. Its partition is of no account.
+type arn struct {
+	service, region, account, resource string
+}
+
+// parseARN reads "arn:partition:service:region:account:resource".
+func parseARN(s string) (arn, bool) {
+	f, ok := cutARN(s)
+	if !ok || !isPartition(f[1]) {
+		return arn{}, false
+	}
+	return arn{f[2], f[3], f[4], f[5]}, true
+}
+
+// cutARN cuts at the first five colons, those inside of ${ } not counted.
+func cutARN(s string) (fields [6]string, ok bool) {
+	n, start, inside := 0, 0, false
+	for i := 0; i < len(s) && n < 5; i++ {
+		switch {
+		case s[i] == '$' && i+1 < len(s) && s[i+1] == '{':
+			inside = true
+		case s[i] == '}':
+			inside = false
+		case s[i] == ':' && !inside:
+			fields[n] = s[start:i]
+			n++
+			start = i + 1
+		}
+	}
+	fields[n] = s[start:]
+	return fields, n == 5 && fields[0] == "arn"
+}
+
+// isPartition accepts aws, aws-cn, aws-us-gov and whatever else there may be.
+func isPartition(s string) bool { return s == "aws" || strings.HasPrefix(s, "aws-") }
+
+// arnPattern matches ARNs field by field, so that a wildcard never reaches
+// beyond a colon of the first five.
+type arnPattern struct {
+	any          bool // "*"
+	plainS3      bool // service s3, no region, no account: what S3's resources have
+	fields       [3]template
+	resource     template
+	resourceText string // as it is written
+}
+
+// newARNPattern compiles a pattern; it reports false for one that is neither
+// "*" nor of an ARN's form.
+func newARNPattern(s string, variables, wildcards bool) (arnPattern, bool) {
+	if s == "*" && wildcards {
+		return arnPattern{any: true}, true
+	}
+	f, ok := cutARN(s)
+	if !ok || !isPartition(f[1]) && !(wildcards && strings.ContainsAny(f[1], "*?")) {
+		return arnPattern{}, false
+	}
+	a := arnPattern{resourceText: f[5], plainS3: f[2] == "s3" && f[3] == "" && f[4] == ""}
+	for i := range a.fields {
+		if a.fields[i], ok = newTemplate(f[2+i], variables, wildcards); !ok {
+			return arnPattern{}, false
+		}
+	}
+	a.resource, ok = newTemplate(f[5], variables, wildcards)
+	return a, ok
+}
+
+func (a *arnPattern) match(r *arn, e *env) (matched, resolved bool) {
+	if a.any {
+		return true, true
+	}
+	if a.plainS3 {
+		if r.service != "s3" || r.region != "" || r.account != "" {
+			return false, true
+		}
+		return a.resource.match(r.resource, e)
+	}
+	for i, text := range [...]string{r.service, r.region, r.account} {
+		if matched, resolved = a.fields[i].match(text, e); !matched {
+			return false, resolved
+		}
+	}
+	return a.resource.match(r.resource, e)
+}
+
+// isFixed reports that the pattern has neither a wildcard nor a variable.
+func (a *arnPattern) isFixed() bool {
+	if a.any {
+		return false
+	}
+	for i := range a.fields {
+		if !a.fields[i].isFixed() {
+			return false
+		}
+	}
+	return a.resource.isFixed()
+}

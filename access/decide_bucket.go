@@ -1,0 +1,149 @@
+package access
+
+// bucketRequest is one need on an existing bucket or on an object in it.
+type bucketRequest struct {
+	env
+	need     *Need
+	identity identity
+	onObject bool
+}
+
+// policyActions are those that the root of the bucket's owner may always take,
+// so that no policy locks everybody out, and that no other account ever may.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html
+var policyActions = map[string]bool{
+	"s3:GetBucketPolicy": true, "s3:PutBucketPolicy": true, "s3:DeleteBucketPolicy": true,
+}
+
+// uploadActions are about a new object, so that whose the present one is does
+// not matter to them.
+var uploadActions = map[string]bool{
+	"s3:PutObject": true, "s3:AbortMultipartUpload": true, "s3:ListMultipartUploadParts": true,
+}
+
+// grant is what the resource's side gives: by the bucket policy or by an ACL.
+type grant struct {
+	how    grade
+	reason string
+	public bool
+}
+
+func (r *bucketRequest) decide() Decision {
+	p, b := r.p, r.need.Bucket
+	owner := r.ownAccount()
+	if owner && p.Kind == Root && p.Session == nil && policyActions[r.need.Action] {
+		return allow("root of the bucket's owner, whatever its policy says")
+	}
+	if s := b.Policy.denied(&r.env, &r.identity); s != nil {
+		return deny(b.Policy.because("denied", s))
+	}
+	if d, denied := p.explicitDeny(&r.env); denied {
+		return d
+	}
+	if p.Kind == Federated {
+		return deny("a token of an identity provider is for sts alone")
+	}
+	if owner {
+		return r.withinAccount()
+	}
+	return r.fromOutside()
+}
+
+// ownAccount reports whether the principal is of the account that owns the bucket.
+func (r *bucketRequest) ownAccount() bool {
+	switch r.p.Kind {
+	case Root, User, Session:
+		return r.p.Tenant == r.need.Bucket.Owner || r.p.isOperator()
+	}
+	return false
+}
+
+// withinAccount decides for a principal of the bucket owner's account.
+func (r *bucketRequest) withinAccount() Decision {
+	p := r.p
+	if r.foreign() && objectPermission[r.need.Action] != "" {
+		return r.onlyByACL()
+	}
+	g := r.byPolicy()
+	if g.how < byAll {
+		if a := r.byACL(); a.how == byAll {
+			g = a
+		}
+	}
+	switch {
+	case p.Kind == Root:
+	case g.how == direct || g.how == byAll:
+		return allow(g.reason)
+	case g.how == byRole:
+		if d := p.narrowed(&r.env); d.Allow {
+			return allow(g.reason)
+		}
+	}
+	d := p.identitySide(&r.env)
+	if d.Allow && p.Kind == Root {
+		d.Reason = "root of the bucket's owner"
+	}
+	return d
+}
+
+// fromOutside decides for anonymous requests and for other accounts.
+func (r *bucketRequest) fromOutside() Decision {
+	b := r.need.Bucket
+	if policyActions[r.need.Action] {
+		return deny("the policy of a bucket is for its owner's account")
+	}
+	if b.Block.RestrictPublicBuckets && b.Policy.Public() {
+		return deny("the bucket's policy is public, and RestrictPublicBuckets keeps others out")
+	}
+	g := r.byPolicy()
+	if g.how == noMatch || g.public {
+		if a := r.byACL(); a.how > noMatch && (g.how == noMatch || !a.public) {
+			g = a
+		}
+	}
+	if g.how == noMatch {
+		return deny("neither the bucket's policy nor an ACL allows " + r.need.Action)
+	}
+	if r.p.Kind != Nobody {
+		if d := r.p.identitySide(&r.env); !d.Allow {
+			return d
+		}
+	}
+	return Decision{Allow: true, Reason: g.reason, Public: g.public}
+}
+
+// foreign reports whether the object is another account's than the bucket. Then
+// the bucket's policy may deny but not grant, and the bucket's owner reads it
+// only by its ACL.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+func (r *bucketRequest) foreign() bool {
+	n := r.need
+	return r.onObject && n.Object != nil && n.Bucket.Ownership.ACLsEnabled() &&
+		n.Object.Owner != n.Bucket.Owner && !uploadActions[n.Action]
+}
+
+func (r *bucketRequest) onlyByACL() Decision {
+	g := r.byACL()
+	if g.how == noMatch {
+		return deny("the object is another account's, and its ACL does not allow " + r.need.Action)
+	}
+	if d := r.p.identitySide(&r.env); !d.Allow {
+		return d
+	}
+	return allow(g.reason)
+}
+
+func (r *bucketRequest) byPolicy() grant {
+	policy := r.need.Bucket.Policy
+	if r.foreign() {
+		return grant{}
+	}
+	s, how := policy.allowed(&r.env, &r.identity)
+	if s == nil {
+		return grant{}
+	}
+	if r.p.Kind == Nobody && how != byAll {
+		return grant{}
+	}
+	return grant{how: how, reason: policy.because("allowed", s), public: s.public}
+}

@@ -1,0 +1,305 @@
+package access
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Limits of policy documents.
+const (
+	// MaxBucketPolicyBytes is the size of a bucket policy as it is sent.
+	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
+	MaxBucketPolicyBytes = 20 << 10
+	// MaxIdentityPolicyBytes is the size of one policy of a user, group or role,
+	// white space not counted: the most that IAM gives any of them.
+	// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+	MaxIdentityPolicyBytes = 10240
+	// MaxTrustPolicyBytes is the size of a trust policy, white space not counted.
+	MaxTrustPolicyBytes = 4096
+	// maxDocumentBytes bounds a document of IAM with its white space.
+	maxDocumentBytes = 128 << 10
+)
+
+// dialect is what a kind of policy demands and how it complains.
+type dialect struct {
+	code      s3err.Code
+	syntax    string // the message for what is not JSON, or not of a policy's form
+	max       int    // bytes
+	compact   bool   // white space does not count
+	principal bool   // Principal is required; otherwise it is forbidden
+	resource  bool   // Resource is required; otherwise it is forbidden
+}
+
+var (
+	bucketDialect = dialect{
+		code: s3err.MalformedPolicy, syntax: "Policies must be valid JSON and the first byte must be '{'",
+		max: MaxBucketPolicyBytes, principal: true, resource: true,
+	}
+	identityDialect = dialect{
+		code: s3err.MalformedPolicyDocument, syntax: "Syntax errors in policy.",
+		max: MaxIdentityPolicyBytes, compact: true, resource: true,
+	}
+	trustDialect = dialect{
+		code: s3err.MalformedPolicyDocument, syntax: "Syntax errors in policy.",
+		max: MaxTrustPolicyBytes, compact: true, principal: true,
+	}
+)
+
+func (d *dialect) fail(format string, args ...any) error { return s3err.New(d.code, format, args...) }
+
+// document is a policy as it is written, every list of one element included.
+type document struct {
+	Version    string         `json:"Version,omitempty"`
+	ID         string         `json:"Id,omitempty"`
+	Statements []rawStatement `json:"Statement"`
+}
+
+type rawStatement struct {
+	Sid          string        `json:"Sid,omitempty"`
+	Effect       string        `json:"Effect"`
+	Principal    rawPrincipals `json:"Principal,omitempty"`
+	NotPrincipal rawPrincipals `json:"NotPrincipal,omitempty"`
+	Action       []string      `json:"Action,omitempty"`
+	NotAction    []string      `json:"NotAction,omitempty"`
+	Resource     []string      `json:"Resource,omitempty"`
+	NotResource  []string      `json:"NotResource,omitempty"`
+	Condition    rawConditions `json:"Condition,omitempty"`
+}
+
+// rawPrincipals are names by their type: AWS, CanonicalUser, Federated, Service.
+type rawPrincipals map[string][]string
+
+// rawConditions are values by operator and key.
+type rawConditions map[string]map[string][]string
+
+// versions are those of the policy language; variables came with the second.
+const (
+	version2008 = "2008-10-17"
+	version2012 = "2012-10-17"
+)
+
+// read turns bytes into a document of the right form, its parts not looked into.
+func (d *dialect) read(doc []byte) (*document, error) {
+	size := len(doc)
+	if d.compact && size <= maxDocumentBytes {
+		size = 0
+		for _, c := range doc {
+			if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+				size++
+			}
+		}
+	}
+	switch {
+	case size <= d.max:
+	case d.compact:
+		return nil, s3err.New(s3err.LimitExceeded, "Cannot exceed quota for PolicySize: %d", d.max)
+	default:
+		return nil, d.fail("Policy exceeds the maximum allowed document size.")
+	}
+	if len(doc) == 0 || !d.compact && doc[0] != '{' {
+		return nil, d.fail("%s", d.syntax)
+	}
+	v, err := parseJSON(doc)
+	if err != nil || v.kind != 'o' {
+		return nil, &s3err.Error{Code: d.code, Message: d.syntax, Cause: err}
+	}
+	return d.document(v)
+}
+
+func (d *dialect) document(v value) (*document, error) {
+	p := &document{}
+	for i, name := range v.members {
+		item := v.items[i]
+		var err error
+		switch name {
+		case "Version":
+			p.Version = item.text
+			if item.kind != 's' || item.text != version2008 && item.text != version2012 {
+				err = d.fail("The policy must contain a valid version string")
+			}
+		case "Id":
+			p.ID = item.text
+			err = d.wantString(name, item)
+		case "Statement":
+			p.Statements, err = d.statements(item)
+		default:
+			err = d.fail("Unknown field %s", clip(name))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if len(p.Statements) == 0 {
+		return nil, d.fail("Missing required field Statement")
+	}
+	return p, nil
+}
+
+// maxQuoted is how much of a document an error message repeats.
+const maxQuoted = 100
+
+func clip(s string) string {
+	if len(s) > maxQuoted {
+		s = s[:maxQuoted]
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+func (d *dialect) wantString(name string, v value) error {
+	if v.kind != 's' {
+		return d.fail("Field %s must be a string", name)
+	}
+	return nil
+}
+
+func (d *dialect) statements(v value) (all []rawStatement, err error) {
+	items := []value{v}
+	if v.kind == 'l' {
+		items = v.items
+	}
+	sids := make(map[string]bool)
+	for _, item := range items {
+		if item.kind != 'o' {
+			return nil, d.fail("Statement must be an object or a list of objects")
+		}
+		s, err := d.statement(item)
+		if err != nil {
+			return nil, err
+		}
+		if d.code == s3err.MalformedPolicyDocument && s.Sid != "" && sids[s.Sid] {
+			return nil, d.fail("Statement IDs (SID) in a single policy must be unique.")
+		}
+		sids[s.Sid] = true
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+// iamSid is what IAM takes for a Sid; S3 takes any string.
+var iamSid = regexp.MustCompile(`^[0-9A-Za-z]*$`)
+
+func (d *dialect) statement(v value) (s rawStatement, err error) {
+	for i, name := range v.members {
+		item := v.items[i]
+		ok := true
+		switch name {
+		case "Sid":
+			s.Sid = item.text
+			if err = d.wantString(name, item); err == nil && d.code == s3err.MalformedPolicyDocument && !iamSid.MatchString(s.Sid) {
+				err = d.fail("Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*")
+			}
+		case "Effect":
+			s.Effect = item.text
+			if item.kind != 's' || s.Effect != "Allow" && s.Effect != "Deny" {
+				err = d.fail("Invalid effect: %s", clip(item.text))
+			}
+		case "Principal":
+			s.Principal, err = d.principals(item)
+		case "NotPrincipal":
+			s.NotPrincipal, err = d.principals(item)
+		case "Action":
+			s.Action, ok = item.texts()
+		case "NotAction":
+			s.NotAction, ok = item.texts()
+		case "Resource":
+			s.Resource, ok = item.texts()
+		case "NotResource":
+			s.NotResource, ok = item.texts()
+		case "Condition":
+			s.Condition, err = d.conditions(item)
+		default:
+			err = d.fail("Unknown field %s", clip(name))
+		}
+		if err == nil && !ok {
+			err = d.fail("Field %s must be a string or a list of strings", name)
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+	return s, d.complete(&s)
+}
+
+// complete checks that a statement has the fields that it must have, once.
+func (d *dialect) complete(s *rawStatement) error {
+	switch {
+	case s.Effect == "":
+		return d.fail("Missing required field Effect")
+	case !d.principal && (s.Principal != nil || s.NotPrincipal != nil):
+		return d.fail("Policy document should not specify a principal.")
+	case d.principal && s.Principal == nil && s.NotPrincipal == nil:
+		return d.fail("Missing required field Principal")
+	case s.Principal != nil && s.NotPrincipal != nil:
+		return d.fail("Statement must not have both Principal and NotPrincipal")
+	case s.NotPrincipal != nil && s.Effect == "Allow":
+		return d.fail("Allow with NotPrincipal is not allowed.")
+	case s.Action == nil && s.NotAction == nil:
+		return d.fail("Missing required field Action")
+	case s.Action != nil && s.NotAction != nil:
+		return d.fail("Statement must not have both Action and NotAction")
+	case !d.resource && s.Resource != nil:
+		return d.fail("Has prohibited field Resource")
+	case !d.resource && s.NotResource != nil:
+		return d.fail("Has prohibited field NotResource")
+	case d.resource && s.Resource == nil && s.NotResource == nil:
+		return d.fail("Missing required field Resource")
+	case s.Resource != nil && s.NotResource != nil:
+		return d.fail("Statement must not have both Resource and NotResource")
+	}
+	return nil
+}
+
+// principals reads "*", or names by type.
+func (d *dialect) principals(v value) (rawPrincipals, error) {
+	if v.kind == 's' && v.text == "*" {
+		return rawPrincipals{everyone: nil}, nil
+	}
+	if v.kind != 'o' || len(v.members) == 0 {
+		return nil, d.fail("Invalid principal in policy")
+	}
+	p := make(rawPrincipals)
+	for i, kind := range v.members {
+		names, ok := v.items[i].texts()
+		if !ok || kind == everyone {
+			return nil, d.fail("Invalid principal in policy")
+		}
+		p[kind] = names
+	}
+	return p, nil
+}
+
+// everyone is the type under which a rawPrincipals holds the principal "*".
+const everyone = "*"
+
+// MarshalJSON writes the principal "*" as the string that it is.
+func (p rawPrincipals) MarshalJSON() ([]byte, error) {
+	if _, ok := p[everyone]; ok {
+		return []byte(`"*"`), nil
+	}
+	return json.Marshal(map[string][]string(p))
+}
+
+func (d *dialect) conditions(v value) (rawConditions, error) {
+	if v.kind != 'o' {
+		return nil, d.fail("Field Condition must be an object")
+	}
+	all := make(rawConditions)
+	for i, operator := range v.members {
+		keys := v.items[i]
+		if keys.kind != 'o' {
+			return nil, d.fail("Field Condition must hold objects")
+		}
+		all[operator] = make(map[string][]string)
+		for j, key := range keys.members {
+			values, ok := keys.items[j].scalars()
+			if !ok {
+				return nil, d.fail("Condition %s of %s must have a value", clip(key), clip(operator))
+			}
+			all[operator][key] = values
+		}
+	}
+	return all, nil
+}

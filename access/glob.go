@@ -1,0 +1,232 @@
+package access
+
+import (
+	"strings"
+	"unicode/utf8"
+)
+
+// The two wildcards, as runes that no text contains.
+const (
+	anyOne  rune = -1 // ?
+	anyMany rune = -2 // *
+)
+
+// invalidByte is added to a byte that is not UTF-8, so that each such byte is a
+// character of its own and equals itself alone.
+const invalidByte rune = -1024
+
+func decodeRune(s string) (rune, int) {
+	r, n := utf8.DecodeRuneInString(s)
+	if r == utf8.RuneError && n == 1 {
+		r = invalidByte + rune(s[0])
+	}
+	return r, n
+}
+
+// glob is a pattern with wildcards, cut at its stars: the first segment starts
+// the text, the last ends it, and the others come in order between them.
+//
+// Matching takes the leftmost place of each segment and never goes back, so
+// that its time is that of searching the text once; a segment with a question
+// mark costs a machine word per 64 of its characters on top.
+type glob struct {
+	segments []segment
+}
+
+// segment is a run without stars. One with question marks keeps its characters
+// and, for searching, the bits of the positions at which each may stand.
+type segment struct {
+	text  string
+	runes []rune
+	bits  map[rune][]uint64
+	wild  []uint64
+}
+
+// newGlob compiles a pattern in which * and ? are wildcards and nothing else is
+// special.
+func newGlob(pattern string) *glob {
+	var w globWriter
+	w.pattern(pattern)
+	return w.glob()
+}
+
+// globWriter builds a glob from pieces, of which some are to be taken literally.
+type globWriter struct{ runes []rune }
+
+func (w *globWriter) pattern(s string) {
+	for len(s) > 0 {
+		r, n := decodeRune(s)
+		switch r {
+		case '*':
+			r = anyMany
+		case '?':
+			r = anyOne
+		}
+		w.runes = append(w.runes, r)
+		s = s[n:]
+	}
+}
+
+func (w *globWriter) literal(s string) {
+	for len(s) > 0 {
+		r, n := decodeRune(s)
+		w.runes = append(w.runes, r)
+		s = s[n:]
+	}
+}
+
+func (w *globWriter) glob() *glob {
+	g := &glob{}
+	start := 0
+	for i, r := range w.runes {
+		if r == anyMany {
+			g.add(w.runes[start:i], true)
+			start = i + 1
+		}
+	}
+	g.add(w.runes[start:], false)
+	return g
+}
+
+// add appends a segment, unless it is nothing between two stars.
+func (g *glob) add(runes []rune, starFollows bool) {
+	if len(runes) == 0 && len(g.segments) > 0 && starFollows {
+		return
+	}
+	g.segments = append(g.segments, newSegment(runes))
+}
+
+func newSegment(runes []rune) segment {
+	var b strings.Builder
+	wild := false
+	for _, r := range runes {
+		switch {
+		case r == anyOne:
+			wild = true
+		case r < 0:
+			b.WriteByte(byte(r - invalidByte))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	if !wild {
+		return segment{text: b.String()}
+	}
+	s := segment{runes: append([]rune(nil), runes...), bits: make(map[rune][]uint64)}
+	words := (len(runes) + 63) / 64
+	s.wild = make([]uint64, words)
+	for i, r := range runes {
+		if r == anyOne {
+			s.wild[i/64] |= 1 << (i % 64)
+			continue
+		}
+		if s.bits[r] == nil {
+			s.bits[r] = make([]uint64, words)
+		}
+		s.bits[r][i/64] |= 1 << (i % 64)
+	}
+	return s
+}
+
+// literal reports whether the pattern has no wildcard, and what it says.
+func (g *glob) literal() (string, bool) {
+	if len(g.segments) == 1 && g.segments[0].runes == nil {
+		return g.segments[0].text, true
+	}
+	return "", false
+}
+
+func (g *glob) match(s string) bool {
+	last := len(g.segments) - 1
+	n, ok := g.segments[0].prefix(s)
+	if !ok {
+		return false
+	}
+	s = s[n:]
+	if last == 0 {
+		return s == ""
+	}
+	n, ok = g.segments[last].suffix(s)
+	if !ok {
+		return false
+	}
+	s = s[:len(s)-n]
+	for i := 1; i < last; i++ {
+		end := g.segments[i].find(s)
+		if end < 0 {
+			return false
+		}
+		s = s[end:]
+	}
+	return true
+}
+
+// prefix is how many bytes at the start of text the segment takes.
+func (s *segment) prefix(text string) (int, bool) {
+	if s.runes == nil {
+		return len(s.text), strings.HasPrefix(text, s.text)
+	}
+	taken := 0
+	for _, want := range s.runes {
+		if taken == len(text) {
+			return 0, false
+		}
+		r, n := decodeRune(text[taken:])
+		if want != anyOne && want != r {
+			return 0, false
+		}
+		taken += n
+	}
+	return taken, true
+}
+
+// suffix is how many bytes at the end of text the segment takes.
+func (s *segment) suffix(text string) (int, bool) {
+	if s.runes == nil {
+		return len(s.text), strings.HasSuffix(text, s.text)
+	}
+	start := len(text)
+	for range s.runes {
+		if start == 0 {
+			return 0, false
+		}
+		_, n := utf8.DecodeLastRuneInString(text[:start])
+		start -= n
+	}
+	n, ok := s.prefix(text[start:])
+	return n, ok && start+n == len(text)
+}
+
+// find is where the first place of the segment in text ends; -1 if there is none.
+func (s *segment) find(text string) int {
+	if s.runes == nil {
+		i := strings.Index(text, s.text)
+		if i < 0 {
+			return -1
+		}
+		return i + len(s.text)
+	}
+	// Bit i of state says that the characters read last match the first i+1 of
+	// the segment (Baeza-Yates and Gonnet's shift-and).
+	state := make([]uint64, len(s.wild))
+	final := uint64(1) << ((len(s.runes) - 1) % 64)
+	for at := 0; at < len(text); {
+		r, n := decodeRune(text[at:])
+		at += n
+		bits := s.bits[r]
+		carry := uint64(1)
+		for w := range state {
+			next := state[w] >> 63
+			allowed := s.wild[w]
+			if bits != nil {
+				allowed |= bits[w]
+			}
+			state[w] = (state[w]<<1 | carry) & allowed
+			carry = next
+		}
+		if state[len(state)-1]&final != 0 {
+			return at
+		}
+	}
+	return -1
+}

@@ -1,0 +1,153 @@
+package access
+
+import "strings"
+
+// ConditionKeys are the condition keys that bucket policies may use, in lower
+// case. One that ends with a slash stands for all keys that begin with it, such
+// as "s3:existingobjecttag/".
+// Sources:
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html#amazons3-policy-keys
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+var ConditionKeys = strings.Fields(strings.ToLower(`
+	aws:CalledVia aws:CalledViaFirst aws:CalledViaLast aws:CurrentTime aws:Ec2InstanceSourcePrivateIPv4
+	aws:Ec2InstanceSourceVpc aws:EpochTime aws:FederatedProvider aws:IsMcpServiceAction aws:MultiFactorAuthAge
+	aws:MultiFactorAuthPresent aws:PrincipalAccount aws:PrincipalArn aws:PrincipalIsAWSService
+	aws:PrincipalOrgID aws:PrincipalOrgPaths aws:PrincipalServiceName aws:PrincipalServiceNamesList
+	aws:PrincipalTag/ aws:PrincipalType aws:Referer aws:RequestTag/ aws:RequestedRegion aws:ResourceAccount
+	aws:ResourceOrgID aws:ResourceOrgPaths aws:ResourceTag/ aws:SecureTransport aws:SourceAccount
+	aws:SourceArn aws:SourceIdentity aws:SourceIp aws:SourceOrgID aws:SourceOrgPaths aws:SourceOwner
+	aws:SourceVpc aws:SourceVpcArn aws:SourceVpce aws:TagKeys aws:TokenIssueTime aws:UserAgent aws:ViaAWSService
+	aws:VpcSourceIp aws:VpceAccount aws:VpceOrgID aws:VpceOrgPaths aws:userid aws:username
+
+	s3:AccessGrantsInstanceArn s3:AccessPointNetworkOrigin s3:AccessPointTag/ s3:BucketTag/
+	s3:DataAccessPointAccount s3:DataAccessPointArn s3:DestinationRegion s3:ExistingJobOperation
+	s3:ExistingJobPriority s3:ExistingObjectTag/ s3:InventoryAccessibleOptionalFields
+	s3:JobSuspendedCause s3:LocationConstraint s3:ObjectCreationOperation s3:RequestJobOperation
+	s3:RequestJobPriority s3:RequestObjectTag/ s3:RequestObjectTagKeys s3:ResourceAccount s3:TlsVersion
+	s3:VersionId s3:authType s3:delimiter s3:if-match s3:if-none-match
+	s3:isReplicationPauseRequest s3:max-keys s3:object-lock-legal-hold
+	s3:object-lock-mode s3:object-lock-remaining-retention-days s3:object-lock-retain-until-date
+	s3:prefix s3:signatureAge s3:signatureversion s3:x-amz-acl s3:x-amz-bucket-namespace
+	s3:x-amz-content-sha256 s3:x-amz-copy-source s3:x-amz-grant-full-control s3:x-amz-grant-read
+	s3:x-amz-grant-read-acp s3:x-amz-grant-write s3:x-amz-grant-write-acp s3:x-amz-metadata-directive
+	s3:x-amz-object-ownership s3:x-amz-server-side-encryption
+	s3:x-amz-server-side-encryption-aws-kms-key-id
+	s3:x-amz-server-side-encryption-customer-algorithm s3:x-amz-storage-class
+	s3:x-amz-website-redirect-location
+
+	saml:aud saml:iss saml:namequalifier saml:sub saml:sub_type sts:ExternalId sts:RoleSessionName`))
+
+var knownKeys = func() map[string]bool {
+	m := make(map[string]bool, len(ConditionKeys))
+	for _, k := range ConditionKeys {
+		m[k] = true
+	}
+	return m
+}()
+
+// knownKey reports whether a key in lower case is one of ConditionKeys.
+func knownKey(key string) bool {
+	if knownKeys[key] {
+		return !strings.HasSuffix(key, "/")
+	}
+	family, _, ok := strings.Cut(key, "/")
+	return ok && knownKeys[family+"/"]
+}
+
+// noAccount is the account number of tenants that have none of their own. It
+// names nobody in a policy, for many would answer to it.
+const noAccount = "000000000000"
+
+// derived are the values of keys that speak of the principal or the resource.
+// One that the request does not have is empty.
+type derived struct {
+	arn, account, kind, userID, username []string
+	resourceAccount                      []string
+}
+
+func one(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// derive fills the keys as AWS's table of principals says.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
+func derive(p *Principal, resourceAccount string) (d derived) {
+	if resourceAccount != noAccount {
+		d.resourceAccount = one(resourceAccount)
+	}
+	switch p.Kind {
+	case Nobody:
+		d.kind, d.userID = one("Anonymous"), one("anonymous")
+		return d
+	case Root:
+		d.kind = one("Account")
+	case User:
+		d.kind, d.username = one("User"), one(p.Name)
+	case Session:
+		d.kind = one("AssumedRole")
+	default:
+		return d
+	}
+	if p.Account == noAccount || p.Account == "" {
+		return d
+	}
+	d.account, d.userID, d.arn = one(p.Account), one(p.UserID()), one(p.ARN())
+	if p.Kind == Session {
+		d.arn = one(p.RoleARN())
+	}
+	return d
+}
+
+// env is what a statement is evaluated against.
+type env struct {
+	p       *Principal
+	action  asked
+	target  arn
+	request Context
+	need    Context
+	derived derived
+}
+
+const principalTag = "aws:principaltag/"
+
+// lookup returns the values of a key in lower case; none when it is absent.
+func (e *env) lookup(key string) []string {
+	switch key {
+	case "aws:principalarn":
+		return e.derived.arn
+	case "aws:principalaccount":
+		return e.derived.account
+	case "aws:principaltype":
+		return e.derived.kind
+	case "aws:userid":
+		return e.derived.userID
+	case "aws:username":
+		return e.derived.username
+	case "aws:resourceaccount", "s3:resourceaccount":
+		return e.derived.resourceAccount
+	case "aws:principalisawsservice":
+		return notAService
+	}
+	if tag, ok := strings.CutPrefix(key, principalTag); ok {
+		return e.tags(tag)
+	}
+	if v, ok := e.need[key]; ok {
+		return v
+	}
+	return e.request[key]
+}
+
+var notAService = []string{"false"}
+
+// tags finds the principal's tags of a name, whose case does not matter.
+func (e *env) tags(name string) (values []string) {
+	for k, v := range e.p.Tags {
+		if strings.EqualFold(k, name) {
+			values = append(values, v)
+		}
+	}
+	return values
+}

@@ -1,0 +1,168 @@
+package access
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// checkActions refuses actions that there are not, for S3, or that are not of
+// the form service:name, for IAM, which knows only its services.
+func (d *dialect) checkActions(actions []string) error {
+	for _, a := range actions {
+		service, name, prefixed := strings.Cut(strings.ToLower(a), ":")
+		switch d {
+		case &bucketDialect:
+			set := newActionSet([]string{a}, false)
+			if set.s3 == (actionBits{}) {
+				return d.fail("Policy has invalid action")
+			}
+		case &trustDialect:
+			if service != "sts" || !trustAction(name) {
+				return d.fail("AssumeRole policy may only specify STS AssumeRole actions.")
+			}
+		default:
+			if a != "*" && (!prefixed || service == "" || name == "") {
+				return d.fail("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
+			}
+		}
+	}
+	return nil
+}
+
+// trustAction reports whether a pattern stands for an action of trust policies.
+func trustAction(pattern string) bool {
+	g := newGlob(pattern)
+	for _, name := range []string{
+		"assumerole", "assumerolewithsaml", "assumerolewithwebidentity", "tagsession", "setsourceidentity", "setcontext",
+	} {
+		if g.match(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *dialect) badResource(text string) error {
+	if d.code == s3err.MalformedPolicy {
+		return d.fail("Policy has invalid resource")
+	}
+	return d.fail("Resource %s must be in ARN format or \"*\".", clip(text))
+}
+
+// within reports whether the pattern can match the bucket or an object in it. A
+// pattern with variables in the place of the bucket's name can not be told.
+func (a *arnPattern) within(bucket string) bool {
+	if a.any {
+		return true
+	}
+	for i, want := range [...]string{"s3", "", ""} {
+		if ok, _ := a.fields[i].match(want, nowhere); !ok {
+			return false
+		}
+	}
+	first, _, _ := strings.Cut(a.resourceText, "/")
+	name, ok := newTemplate(first, false, true)
+	if !ok {
+		return false
+	}
+	match, _ := name.match(bucket, nowhere)
+	return match
+}
+
+// nowhere is an env in which no key has a value.
+var nowhere = &env{p: &Principal{}}
+
+// applicable reports whether each action, or one at least of those that a
+// pattern stands for, is about something that a resource can be.
+func (s *statement) applicable(actions []string) bool {
+	bucket, object := false, false
+	for i := range s.resources {
+		r := &s.resources[i]
+		_, _, slash := strings.Cut(r.resourceText, "/")
+		wild := strings.ContainsAny(r.resourceText, "*?")
+		object = object || r.any || slash || wild
+		bucket = bucket || r.any || !slash
+	}
+	for _, name := range actions {
+		set := newActionSet([]string{name}, false)
+		applies := false
+		for i, a := range Actions {
+			if set.s3.has(i) && (a.Resource == BucketResource && bucket || a.Resource == ObjectResource && object) {
+				applies = true
+				break
+			}
+		}
+		if !applies {
+			return false
+		}
+	}
+	return true
+}
+
+// fixedKeys are the condition keys that keep a policy from being public when
+// they are held to fixed values.
+var fixedKeys = map[string]bool{
+	"aws:principalarn": true, "aws:principalaccount": true, "aws:principalorgid": true,
+	"aws:sourceip": true, "aws:sourcearn": true, "aws:sourcevpc": true, "aws:sourcevpce": true,
+	"aws:sourceowner": true, "aws:sourceaccount": true, "aws:userid": true,
+	"s3:dataaccesspointarn": true, "s3:dataaccesspointaccount": true,
+	"s3:x-amz-server-side-encryption-aws-kms-key-id": true,
+}
+
+// isPublic reports whether the statement makes its policy public.
+func (s *statement) isPublic() bool {
+	if s.deny || !s.principals.all {
+		return false
+	}
+	for i := range s.conditions {
+		if s.conditions[i].fixes() {
+			return false
+		}
+	}
+	return true
+}
+
+// fixes reports whether the condition holds only for fixed values of a key that
+// counts: values without a wildcard or a variable, networks that are not broad.
+func (c *condition) fixes() bool {
+	if !fixedKeys[c.key] || c.op.negated || c.ifExists || c.quantity == forAllValues {
+		return false
+	}
+	for i := range c.operands {
+		o := &c.operands[i]
+		switch c.op.name {
+		case "StringEquals", "StringEqualsIgnoreCase", "StringLike":
+			if !o.template.isFixed() || c.key == "aws:sourceip" {
+				return false
+			}
+		case "ArnEquals", "ArnLike":
+			if o.template.pieces != nil || !o.arn.isFixed() {
+				return false
+			}
+		case "IpAddress":
+			if c.key != "aws:sourceip" || broad(o.network) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// The shortest prefixes of networks that are not as good as everybody.
+const (
+	broadIPv4 = 8
+	broadIPv6 = 32
+)
+
+// broad reports whether a network is so large that AWS counts it as public. All
+// of the private networks of RFC 1918 are within the limit.
+func broad(p netip.Prefix) bool {
+	if p.Addr().Is4() {
+		return p.Bits() < broadIPv4
+	}
+	return p.Bits() < broadIPv6
+}

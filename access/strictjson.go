@@ -1,0 +1,139 @@
+package access
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+)
+
+// maxDepth is how deep a document of this package may nest; a policy's
+// condition, the deepest there is, is six levels down.
+const maxDepth = 10
+
+var errJSON = errors.New("not strict JSON")
+
+// value is a JSON value. Objects keep the order of their keys, of which none
+// occurs twice.
+type value struct {
+	kind    byte // 's' string, 'n' number, 'b' boolean, 'z' null, 'l' list, 'o' object
+	text    string
+	items   []value  // of a list, or an object's values
+	members []string // an object's keys
+}
+
+// parseJSON reads one value and nothing after it. It is stricter than
+// encoding/json: duplicate keys and bytes that are not UTF-8 are errors.
+func parseJSON(doc []byte) (value, error) {
+	if !utf8.Valid(doc) || !json.Valid(doc) {
+		return value{}, fmt.Errorf("%w: not JSON in UTF-8", errJSON)
+	}
+	d := json.NewDecoder(bytes.NewReader(doc))
+	d.UseNumber()
+	return parseValue(d, 0)
+}
+
+func parseValue(d *json.Decoder, depth int) (value, error) {
+	if depth > maxDepth {
+		return value{}, fmt.Errorf("%w: nested too deep", errJSON)
+	}
+	token, err := d.Token()
+	if err != nil {
+		return value{}, fmt.Errorf("%w: %w", errJSON, err)
+	}
+	switch t := token.(type) {
+	case string:
+		return value{kind: 's', text: t}, nil
+	case json.Number:
+		return value{kind: 'n', text: t.String()}, nil
+	case bool:
+		return value{kind: 'b', text: fmt.Sprint(t)}, nil
+	case nil:
+		return value{kind: 'z'}, nil
+	case json.Delim:
+		if t == '[' {
+			return parseList(d, depth)
+		}
+		return parseObject(d, depth)
+	}
+	return value{}, errJSON
+}
+
+func parseList(d *json.Decoder, depth int) (value, error) {
+	v := value{kind: 'l'}
+	for d.More() {
+		item, err := parseValue(d, depth+1)
+		if err != nil {
+			return value{}, err
+		}
+		v.items = append(v.items, item)
+	}
+	return v, closeValue(d)
+}
+
+func parseObject(d *json.Decoder, depth int) (value, error) {
+	v := value{kind: 'o'}
+	seen := make(map[string]bool)
+	for d.More() {
+		key, err := parseValue(d, depth+1)
+		if err != nil {
+			return value{}, err
+		}
+		if key.kind != 's' || seen[key.text] {
+			return value{}, fmt.Errorf("%w: a key occurs twice", errJSON)
+		}
+		seen[key.text] = true
+		item, err := parseValue(d, depth+1)
+		if err != nil {
+			return value{}, err
+		}
+		v.members = append(v.members, key.text)
+		v.items = append(v.items, item)
+	}
+	return v, closeValue(d)
+}
+
+func closeValue(d *json.Decoder) error {
+	if _, err := d.Token(); err != nil {
+		return fmt.Errorf("%w: %w", errJSON, err)
+	}
+	return nil
+}
+
+// texts are a string, or the strings of a list. It reports false for anything
+// else, and for a list that is empty.
+func (v value) texts() ([]string, bool) {
+	if v.kind == 's' {
+		return []string{v.text}, true
+	}
+	if v.kind != 'l' || len(v.items) == 0 {
+		return nil, false
+	}
+	var all []string
+	for _, item := range v.items {
+		if item.kind != 's' {
+			return nil, false
+		}
+		all = append(all, item.text)
+	}
+	return all, true
+}
+
+// scalars is texts that also takes numbers and booleans.
+func (v value) scalars() ([]string, bool) {
+	switch v.kind {
+	case 's', 'n', 'b':
+		return []string{v.text}, true
+	case 'l':
+		var all []string
+		for _, item := range v.items {
+			if item.kind != 's' && item.kind != 'n' && item.kind != 'b' {
+				return nil, false
+			}
+			all = append(all, item.text)
+		}
+		return all, len(all) > 0
+	}
+	return nil, false
+}

@@ -1,0 +1,124 @@
+package access
+
+import "strings"
+
+// template is a pattern that may have policy variables: ${aws:username},
+// ${aws:PrincipalTag/team, 'none'}. What a variable stands for is taken
+// literally, its own * and ? included. ${*}, ${?} and ${$} are those characters.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
+type template struct {
+	fixed  *glob // nil when there are variables
+	pieces []piece
+}
+
+// piece is a run of a pattern, or a variable.
+type piece struct {
+	text     string // the pattern's run, or the variable's default
+	literal  bool   // text has no wildcards
+	variable string // the condition key in lower case; empty: none
+	fallback bool   // the variable has a default
+}
+
+// newTemplate compiles a pattern. Without variables (before Version 2012-10-17)
+// ${ is nothing special; wildcards are taken literally where they are none.
+// It reports false for a variable that is not well formed.
+func newTemplate(s string, variables, wildcards bool) (template, bool) {
+	pieces := []piece{{text: s, literal: !wildcards}}
+	if variables {
+		var ok bool
+		if pieces, ok = cutVariables(s, wildcards); !ok {
+			return template{}, false
+		}
+	}
+	t := template{pieces: pieces}
+	for _, p := range pieces {
+		if p.variable != "" {
+			return t, true
+		}
+	}
+	t.fixed, _ = t.expand(nil)
+	t.pieces = nil
+	return t, true
+}
+
+func cutVariables(s string, wildcards bool) (pieces []piece, ok bool) {
+	for {
+		before, rest, found := strings.Cut(s, "${")
+		if before != "" {
+			pieces = append(pieces, piece{text: before, literal: !wildcards})
+		}
+		if !found {
+			return pieces, true
+		}
+		inside, after, closed := strings.Cut(rest, "}")
+		if !closed {
+			return nil, false
+		}
+		p, ok := newVariable(inside)
+		if !ok {
+			return nil, false
+		}
+		pieces = append(pieces, p)
+		s = after
+	}
+}
+
+func newVariable(inside string) (piece, bool) {
+	if inside == "*" || inside == "?" || inside == "$" {
+		return piece{text: inside, literal: true}, true
+	}
+	key, fallback, has := strings.Cut(inside, ",")
+	p := piece{variable: strings.ToLower(strings.TrimSpace(key)), literal: true, fallback: has}
+	if has {
+		fallback = strings.TrimSpace(fallback)
+		if len(fallback) < 2 || fallback[0] != '\'' || fallback[len(fallback)-1] != '\'' {
+			return piece{}, false
+		}
+		p.text = fallback[1 : len(fallback)-1]
+	}
+	return p, strings.Contains(p.variable, ":") && !strings.ContainsAny(p.variable, "${ ")
+}
+
+// expand replaces the variables. It reports false when one has neither a value
+// nor a default.
+func (t *template) expand(e *env) (*glob, bool) {
+	if t.fixed != nil {
+		return t.fixed, true
+	}
+	var w globWriter
+	for _, p := range t.pieces {
+		text := p.text
+		if p.variable != "" {
+			if v := e.lookup(p.variable); len(v) == 1 {
+				text = v[0]
+			} else if !p.fallback {
+				return nil, false
+			}
+		}
+		if p.literal {
+			w.literal(text)
+		} else {
+			w.pattern(text)
+		}
+	}
+	return w.glob(), true
+}
+
+// match reports whether s matches, and whether every variable was resolved. What
+// is not resolved matches nothing.
+func (t *template) match(s string, e *env) (matched, resolved bool) {
+	g, ok := t.expand(e)
+	if !ok {
+		return false, false
+	}
+	return g.match(s), true
+}
+
+// isFixed reports that the template has neither a wildcard nor a variable.
+func (t *template) isFixed() bool {
+	if t.fixed == nil {
+		return false
+	}
+	_, ok := t.fixed.literal()
+	return ok
+}
