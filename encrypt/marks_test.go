@@ -8,54 +8,36 @@ import (
 	"testing"
 )
 
-// sealsFor is one way to seal for a name, and how it is opened.
-type sealsFor struct {
-	seal func(*BucketKeys, Name, []byte) []byte
-	open func(*BucketKeys, Name, []byte) ([]byte, error)
-}
-
-var underListKey = map[string]sealsFor{
-	"marks":        {(*BucketKeys).SealMarks, (*BucketKeys).OpenMarks},
-	"upload marks": {(*BucketKeys).SealUploadMarks, (*BucketKeys).OpenUploadMarks},
-}
-
 func TestMarks(t *testing.T) {
 	seed, n := NewSeed(), testName()
 	keys := DeriveBucketKeys(seed, n.Deployment, n.Bucket, 5)
-	for kind, s := range underListKey {
-		for _, want := range []string{`{"tags":[]}`, ""} {
-			sealed := s.seal(keys, n, []byte(want))
-			if got, err := s.open(keys, n, sealed); err != nil || string(got) != want {
-				t.Fatalf("%s: %q, %v", kind, got, err)
-			}
-			if g, err := MarksGeneration(sealed); g != 5 || err != nil {
-				t.Fatal(kind, g, err)
-			}
-			if bytes.Equal(sealed, s.seal(keys, n, []byte(want))) {
-				t.Errorf("%s: sealed twice the same", kind)
-			}
-			for what, other := range otherNames() {
-				if _, err := s.open(keys, other, sealed); !errors.Is(err, ErrCorrupt) {
-					t.Errorf("%s of another %s: %v", kind, what, err)
-				}
-			}
-			if _, err := s.open(DeriveBucketKeys(seed, n.Deployment, n.Bucket, 6), n, sealed); !errors.Is(err, ErrWrongKey) {
-				t.Errorf("%s of another generation: %v", kind, err)
-			}
-			mutations(sealed, func(what string, bad []byte) {
-				if _, err := s.open(keys, n, bad); !refused(err) {
-					t.Errorf("%s, %s: %v", kind, what, err)
-				}
-			})
-			for other, o := range underListKey {
-				if _, err := o.open(keys, n, sealed); other != kind && !errors.Is(err, ErrCorrupt) {
-					t.Errorf("%s open as %s: %v", kind, other, err)
-				}
-			}
-			if _, err := keys.OpenListRecord(n, sealed); !errors.Is(err, ErrCorrupt) {
-				t.Errorf("%s open as a list record: %v", kind, err)
+	for _, want := range []string{`{"tags":[]}`, ""} {
+		sealed := keys.SealMarks(n, []byte(want))
+		if got, err := keys.OpenMarks(n, sealed); err != nil || string(got) != want {
+			t.Fatalf("%q, %v", got, err)
+		}
+		if g, err := MarksGeneration(sealed); g != 5 || err != nil {
+			t.Fatal(g, err)
+		}
+		if bytes.Equal(sealed, keys.SealMarks(n, []byte(want))) {
+			t.Error("sealed twice the same")
+		}
+		for what, other := range otherNames() {
+			if _, err := keys.OpenMarks(other, sealed); !errors.Is(err, ErrCorrupt) {
+				t.Errorf("of another %s: %v", what, err)
 			}
 		}
+		if _, err := DeriveBucketKeys(seed, n.Deployment, n.Bucket, 6).OpenMarks(n, sealed); !errors.Is(err, ErrWrongKey) {
+			t.Errorf("of another generation: %v", err)
+		}
+		if _, err := keys.OpenListRecord(n, sealed); !errors.Is(err, ErrCorrupt) {
+			t.Errorf("open as a list record: %v", err)
+		}
+		mutations(sealed, func(what string, bad []byte) {
+			if _, err := keys.OpenMarks(n, bad); !refused(err) {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
 	}
 }
 
@@ -181,27 +163,5 @@ func TestUploadKeys(t *testing.T) {
 	}
 	if _, err := keys.UnwrapKey(second, n.Version, PurposeUpload); !errors.Is(err, ErrWrongKey) {
 		t.Errorf("the parts' key without the customer: %v", err)
-	}
-}
-
-func TestJoinedSettings(t *testing.T) {
-	key, n := NewObjectKey(), testName()
-	manifest, err := SealManifest(key, PurposeUpload, n, &Manifest{ContentType: "a/b"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	marks := DeriveBucketKeys(NewSeed(), n.Deployment, n.Bucket, 5).SealUploadMarks(n, []byte("{}"))
-	for _, want := range [][]byte{nil, marks} {
-		m, got, err := SplitSettings(JoinSettings(manifest, want))
-		if err != nil || !bytes.Equal(m, manifest) || !bytes.Equal(got, want) || (got == nil) != (want == nil) {
-			t.Errorf("%d bytes of marks: %v", len(want), err)
-		}
-	}
-	joined := JoinSettings(manifest, marks)
-	for i := range joined[:5+len(manifest)] {
-		m, got, err := SplitSettings(joined[:i])
-		if err == nil && bytes.Equal(m, manifest) {
-			t.Errorf("cut to %d, the manifest is whole and the marks are %x", i, got)
-		}
 	}
 }

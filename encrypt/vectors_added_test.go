@@ -39,7 +39,7 @@ type documentVector struct {
 
 func (v *vectors) mustHaveAdded(t *testing.T) {
 	t.Helper()
-	if len(v.CustomerKeys) != 2 || len(v.UnderListKey) != 3 || len(v.Documents) < 1 {
+	if len(v.CustomerKeys) != 2 || len(v.UnderListKey) != 2 || len(v.Documents) < 1 {
 		t.Error("the set lacks what was added")
 	}
 }
@@ -58,8 +58,6 @@ func openAdded(t *testing.T, v *vectors) {
 		switch n := v.name(r.Name, r.Version); r.Kind {
 		case "marks":
 			got, err = keys.OpenMarks(n, r.Sealed)
-		case "upload-marks":
-			got, err = keys.OpenUploadMarks(n, r.Sealed)
 		case "setting":
 			got, err = keys.OpenSetting(string(r.Name), r.Sealed)
 		}
@@ -82,13 +80,11 @@ func makeAdded(v *vectors) {
 		k.Wrap = keys.WrapCustomerKey(encrypt.ObjectKey(k.Key), encrypt.CustomerKey(k.Customer), [16]byte(k.ID), purpose)
 		v.CustomerKeys = append(v.CustomerKeys, k)
 	}
-	for _, kind := range []string{"marks", "upload-marks", "setting"} {
+	for _, kind := range []string{"marks", "setting"} {
 		r := underListVector{Kind: kind, Name: random(20), Version: random(16), Plain: random(40)}
 		switch n := v.name(r.Name, r.Version); kind {
 		case "marks":
 			r.Sealed = keys.SealMarks(n, r.Plain)
-		case "upload-marks":
-			r.Sealed = keys.SealUploadMarks(n, r.Plain)
 		case "setting":
 			r.Sealed = keys.SealSetting(string(r.Name), r.Plain)
 		}

@@ -222,9 +222,6 @@ class BucketKeys:
     def open_marks(self, name, version, sealed):
         return self.open_under_list("sanctum/1/marks", sealed, name, version)
 
-    def open_upload_marks(self, name, upload, sealed):
-        return self.open_under_list("sanctum/1/upload-marks", sealed, name, upload)
-
     def open_setting(self, name, sealed):
         return self.open_under_list("sanctum/1/setting", sealed, name)
 

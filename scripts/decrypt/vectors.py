@@ -171,7 +171,7 @@ def seal(folder):
         inner = wrap(customer, 0, purpose + "/customer", aad, key)
         add("customer_keys", id=ident, purpose=purpose, key=key, customer=customer,
             wrap=wrap(keys.wrapping, generation, purpose + "/customer", aad, inner))
-    for kind in ("marks", "upload-marks", "setting"):
+    for kind in ("marks", "setting"):
         name, version, plain = rnd(20), rnd(16), rnd(40)
         bound = (name,) if kind == "setting" else (name, version)
         aad = f.bind("sanctum/1/" + kind, d, bucket, *bound, f.u32(generation))
@@ -268,8 +268,7 @@ def open_all(folder):
         refused(keys.unwrap_customer_key, h(k["wrap"]), bytes(32), h(k["id"]), k["purpose"])
         refused(keys.unwrap_customer_key, h(k["wrap"]), h(k["customer"]), d, k["purpose"])
         refused(keys.unwrap_key, h(k["wrap"]), h(k["id"]), k["purpose"])
-    openers = {"marks": keys.open_marks, "upload-marks": keys.open_upload_marks,
-               "setting": lambda name, version, b: keys.open_setting(name, b)}
+    openers = {"marks": keys.open_marks, "setting": lambda name, version, b: keys.open_setting(name, b)}
     for r in v.get("under_list_key", []):
         opens(lambda b: openers[r["kind"]](h(r["name"]), h(r["version"]), b), h(r["sealed"]), h(r["plain"]))
         refused(openers[r["kind"]], h(r["name"]) + b"x", h(r["version"]), h(r["sealed"]))
