@@ -32,6 +32,10 @@ type Manifest struct {
 	Inline  []byte
 	Extents []Extent
 	Parts   *Parts
+
+	// Marks are those of the object to be, in the caller's encoding. Only settings
+	// of an upload have them.
+	Marks []byte
 }
 
 // Format hides the manifest, which is all keys and users' words, from every fmt
@@ -150,6 +154,9 @@ func (m *Manifest) check() error {
 	}
 	if err := checkPairs(m.Tags); err != nil {
 		return fmt.Errorf("tags: %w", err)
+	}
+	if len(m.Marks) > maxText {
+		return fmt.Errorf("marks of %d bytes are too long", len(m.Marks))
 	}
 	if err := m.Checksum.check(); err != nil {
 		return err

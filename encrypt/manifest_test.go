@@ -41,7 +41,7 @@ func testManifests(t testing.TB) map[string]*Manifest {
 		"empty blob": {Extents: []Extent{{Blob: [20]byte{1}}}},
 		"multipart": {Size: parts.Size(), ETag: "x-300", Parts: parts,
 			Checksum: &Checksum{Algorithm: "SHA256", Type: "COMPOSITE", Value: make([]byte, 32), Parts: 300}},
-		"settings": {ContentType: "a/b", Checksum: &Checksum{Algorithm: "CRC32"}},
+		"settings": {ContentType: "a/b", Checksum: &Checksum{Algorithm: "CRC32"}, Marks: []byte(`{"marks":{}}`)},
 	}
 }
 
@@ -99,6 +99,7 @@ func TestManifestsThatContradictThemselves(t *testing.T) {
 		"checksum parts":    func(m *Manifest) { m.Checksum.Parts = 10_001 },
 		"nameless metadata": func(m *Manifest) { m.Metadata = []Pair{{"", "x"}} },
 		"long tag":          func(m *Manifest) { m.Tags = []Pair{{"x", string(make([]byte, maxText+1))}} },
+		"long marks":        func(m *Manifest) { m.Marks = make([]byte, maxText+1) },
 		"long header":       func(m *Manifest) { m.Expires = string(make([]byte, maxText+1)) },
 		"too much metadata": func(m *Manifest) { m.Metadata = slices.Repeat([]Pair{{"n", ""}}, MaxPairs+1) },
 	} {
@@ -121,7 +122,7 @@ func TestStrictDecoding(t *testing.T) {
 	inline := appendText(nil, 14, []byte("abc"))
 	etag := appendText(nil, 2, "e")
 	for name, b := range map[string][]byte{
-		"unknown field":       append(append(size(3), inline...), appendUint(nil, 17, 1)...),
+		"unknown field":       append(append(size(3), inline...), appendUint(nil, 18, 1)...),
 		"high field":          appendUint(nil, 1000, 1),
 		"field 0":             {0, 1},
 		"out of order":        append(append([]byte{}, etag...), 8, 0),

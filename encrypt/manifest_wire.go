@@ -24,7 +24,7 @@ func appendManifest(b []byte, m *Manifest) []byte {
 	if m.Parts != nil {
 		b = appendText(b, 16, appendParts(nil, m.Parts))
 	}
-	return b
+	return appendText(b, 17, m.Marks)
 }
 
 // headers are fields 4 to 11 in order.
@@ -122,6 +122,8 @@ func decodeManifest(b []byte) (*Manifest, error) {
 			m.Extents = append(m.Extents, f.extent())
 		case num == 16:
 			m.Parts = f.parts()
+		case num == 17:
+			m.Marks = f.data()
 		default:
 			f.unknown()
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -13,53 +12,9 @@ import (
 // the key changed between decision and commit.
 const maxConditionTries = 8
 
-// sealVersion makes a version's row from its manifest, under a new object key.
-func (e *Engine) sealVersion(ctx context.Context, b meta.Bucket, key string, owner meta.ID, m *encrypt.Manifest, body meta.Body) (meta.Version, error) {
-	keys, err := e.bucketKeys(ctx, b.ID)
-	if err != nil {
-		return meta.Version{}, err
-	}
-	v := meta.Version{
-		Bucket: b.ID, Key: key, ID: meta.NewID(), Owner: owner, Size: m.Size,
-		Modified: e.now().UTC(), Generation: keys.Generation(), Body: body,
-	}
-	name := e.name(b.ID, key, v.ID)
-	objectKey := encrypt.NewObjectKey()
-	v.WrappedKey = keys.WrapKey(objectKey, v.ID, encrypt.PurposeVersion)
-	if v.Manifest, err = encrypt.SealManifest(objectKey, encrypt.PurposeVersion, name, m); err != nil {
-		return v, err
-	}
-	record := encrypt.ListRecord{ETag: m.ETag}
-	if m.Checksum != nil {
-		record.ChecksumAlgorithm, record.ChecksumType = m.Checksum.Algorithm, m.Checksum.Type
-	}
-	v.ListRecord = keys.SealListRecord(name, &record)
-	return v, nil
-}
-
-func (e *Engine) name(bucket meta.ID, key string, version meta.ID) encrypt.Name {
-	return encrypt.Name{Deployment: e.deployment, Bucket: bucket, Key: []byte(key), Version: version}
-}
-
-// openVersion opens a version's manifest and holds it against the row.
-func (e *Engine) openVersion(ctx context.Context, v meta.Version) (*encrypt.Manifest, error) {
-	keys, err := e.bucketKeysOf(ctx, v.Bucket, v.Generation)
-	if err != nil {
-		return nil, err
-	}
-	objectKey, err := keys.UnwrapKey(v.WrappedKey, v.ID, encrypt.PurposeVersion)
-	if err != nil {
-		return nil, internal("unwrap an object key", err)
-	}
-	m, err := encrypt.OpenManifest(objectKey, encrypt.PurposeVersion, e.name(v.Bucket, v.Key, v.ID), v.Manifest)
-	if err != nil {
-		return nil, internal("open a manifest", err)
-	}
-	if m.Size != v.Size {
-		return nil, errors.New("the size in an object's row differs from its sealed manifest")
-	}
-	return m, nil
-}
+// maxVersioningTries is how often a write is tried anew because the bucket's
+// versioning was another than it was taken for. It can change three times.
+const maxVersioningTries = 4
 
 // expectation decides a conditional write on what the key holds now, and
 // returns what the store must find unchanged at the commit.
@@ -93,15 +48,37 @@ func (e *Engine) etag(ctx context.Context, v meta.Version) (string, error) {
 	return r.ETag, nil
 }
 
-// commitVersion makes v current under the conditions. share is meta.Commit's.
-func (e *Engine) commitVersion(ctx context.Context, b meta.Bucket, v meta.Version, c Conditions, share bool) error {
-	return e.conditionally(ctx, b, v.Key, c, func(expect meta.Expect) error {
-		err := e.store.CommitObject(ctx, meta.Commit{Version: v, Expect: expect, Share: share, Holder: e.holder})
-		if errors.Is(err, meta.ErrUnknown) {
-			return e.settle(ctx, v, share, err)
-		}
-		return err
+// commitVersion makes v current under the conditions. share is meta.Commit's. Where
+// the bucket's versioning has changed, b and v are brought up to date.
+func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions, share bool) error {
+	return e.versioned(ctx, b, v, func() error {
+		return e.conditionally(ctx, *b, v.Key, c, func(expect meta.Expect) error {
+			err := e.store.CommitObject(ctx, meta.Commit{
+				Version: *v, Expect: expect, Versioning: b.Versioning, Share: share, Holder: e.holder,
+			})
+			if errors.Is(err, meta.ErrUnknown) {
+				return e.settle(ctx, *b, *v, share, err)
+			}
+			return err
+		})
 	})
+}
+
+// versioned runs a commit of v until it was tried under the versioning that the
+// bucket really has.
+func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version, commit func() error) error {
+	for range maxVersioningTries {
+		err := commit()
+		if !errors.Is(err, meta.ErrVersioning) {
+			return err
+		}
+		now, err := e.sameBucket(ctx, *b)
+		if err != nil {
+			return err
+		}
+		*b, v.Null = now, now.Versioning != meta.VersioningEnabled
+	}
+	return s3err.OperationAborted
 }
 
 // conditionally runs a compare-and-swap until it was decided on what the key
@@ -121,13 +98,13 @@ func (e *Engine) conditionally(ctx context.Context, b meta.Bucket, key string, c
 }
 
 // settle learns whether a commit whose answer was lost has happened: its
-// version is current, or its reservation has become a live blob. Otherwise it
+// version is there, or its reservation has become a live blob. Otherwise it
 // stays unknown: a blob that is dead may have been committed and replaced since,
 // or condemned before, and one that the version shares was live all along.
-func (e *Engine) settle(ctx context.Context, v meta.Version, share bool, unknown error) error {
+func (e *Engine) settle(ctx context.Context, b meta.Bucket, v meta.Version, share bool, unknown error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	now, err := e.store.Object(ctx, v.Bucket, v.Key)
+	now, err := e.versionOf(ctx, b, v.Key, v.Ref())
 	if err == nil && now.ID == v.ID {
 		return nil
 	}
@@ -149,4 +126,12 @@ func (e *Engine) settle(ctx context.Context, v meta.Version, share bool, unknown
 		return s3err.Wrap(s3err.ServiceUnavailable, unknown) // it did not happen
 	}
 	return unknown
+}
+
+// versionOf finds a version of a key, noncurrent ones included; ErrNotFound.
+func (e *Engine) versionOf(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (meta.Version, error) {
+	if ref.IsZero() || ref.Null && b.Versioning == meta.VersioningOff { // then there is no other than the null version
+		return e.store.Object(ctx, b.ID, key)
+	}
+	return e.store.Version(ctx, b.ID, key, ref)
 }

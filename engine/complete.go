@@ -69,18 +69,24 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		return Object{}, err
 	}
 	if u.State == meta.UploadCompleted {
-		return e.completed(ctx, u, m)
+		return e.completed(ctx, in.Bucket, u, m)
 	}
-	v, err := e.sealVersion(ctx, in.Bucket, in.Key, u.Owner, m, meta.Body{Kind: meta.BodyUpload, Upload: u.ID})
+	v, err := e.sealVersion(ctx, draft{
+		bucket: in.Bucket, key: in.Key, owner: u.Owner, manifest: m, body: meta.Body{Kind: meta.BodyUpload, Upload: u.ID},
+		marks: u.promised.Marks, encryption: u.promised.Encryption,
+	})
 	if err != nil {
 		return Object{}, err
 	}
-	expect, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions)
-	if err != nil {
-		return Object{}, err
-	}
-	err = e.store.CompleteUpload(ctx, meta.Complete{
-		Upload: u.ID, Revision: u.Revision, Chosen: chosenRuns(m.Parts), Version: v, Expect: expect,
+	err = e.versioned(ctx, &in.Bucket, &v, func() error {
+		expect, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions)
+		if err != nil {
+			return err
+		}
+		return e.store.CompleteUpload(ctx, meta.Complete{
+			Upload: u.ID, Revision: u.Revision, Chosen: chosenRuns(m.Parts), Version: v, Expect: expect,
+			Versioning: in.Bucket.Versioning,
+		})
 	})
 	switch {
 	case errors.Is(err, meta.ErrUnknown), errors.Is(err, meta.ErrNotFound):
@@ -92,19 +98,19 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		if now.State != meta.UploadCompleted {
 			return Object{}, s3err.Wrap(s3err.ServiceUnavailable, err)
 		}
-		return e.completed(ctx, now, m)
+		return e.completed(ctx, in.Bucket, now, m)
 	case err != nil:
 		return Object{}, err
 	}
-	return describe(v, m), nil
+	return describe(in.Bucket, v, m, u.promised.Marks), nil
 }
 
-// completed describes what an earlier Complete of this upload made. If another
-// write has replaced that since, the answer is still what was made.
-func (e *Engine) completed(ctx context.Context, u *openUpload, m *encrypt.Manifest) (Object, error) {
-	v, err := e.store.Object(ctx, u.Bucket, u.Key)
+// completed describes what an earlier Complete of this upload made. If that is
+// gone since, the answer is still what was made.
+func (e *Engine) completed(ctx context.Context, b meta.Bucket, u *openUpload, m *encrypt.Manifest) (Object, error) {
+	v, err := e.madeBy(ctx, b, u)
 	switch {
-	case err == nil && v.ID == u.Version:
+	case err == nil:
 		now, err := e.openVersion(ctx, v)
 		if err != nil {
 			return Object{}, err
@@ -112,11 +118,36 @@ func (e *Engine) completed(ctx context.Context, u *openUpload, m *encrypt.Manife
 		if now.ETag != m.ETag {
 			return Object{}, s3err.InvalidPart // completed with another list of parts
 		}
-		return describe(v, now), nil
-	case err != nil && !errors.Is(err, meta.ErrNotFound):
+		marks, err := e.openMarks(ctx, v)
+		if err != nil {
+			return Object{}, err
+		}
+		return describe(b, v, now, marks), nil
+	case !errors.Is(err, meta.ErrNotFound):
 		return Object{}, err
 	}
-	return describe(meta.Version{Bucket: u.Bucket, Key: u.Key, ID: u.Version, Owner: u.Owner, Modified: u.Created}, m), nil
+	v = meta.Version{Bucket: u.Bucket, Key: u.Key, ID: u.Version, Owner: u.Owner, Modified: u.Created,
+		Null: b.Versioning != meta.VersioningEnabled, Encryption: u.promised.Encryption}
+	return describe(b, v, m, u.promised.Marks), nil
+}
+
+// madeBy finds the version that a completed upload became, current or not;
+// ErrNotFound when it is gone.
+func (e *Engine) madeBy(ctx context.Context, b meta.Bucket, u *openUpload) (meta.Version, error) {
+	refs := []meta.VersionRef{{ID: u.Version}, {Null: true}}
+	if b.Versioning == meta.VersioningOff {
+		refs = refs[1:]
+	}
+	for _, ref := range refs {
+		v, err := e.versionOf(ctx, b, u.Key, ref)
+		if err != nil && !errors.Is(err, meta.ErrNotFound) {
+			return v, err
+		}
+		if err == nil && v.ID == u.Version {
+			return v, nil
+		}
+	}
+	return meta.Version{}, meta.ErrNotFound
 }
 
 // assembly goes over the chosen parts once, in order, and keeps what the
@@ -203,6 +234,7 @@ func (a *assembly) addChecksum(r *encrypt.PartRecord) {
 // manifest describes the object that the parts make.
 func (a *assembly) manifest() (*encrypt.Manifest, error) {
 	m := *a.u.settings
+	m.Marks = nil
 	m.Size = a.size
 	m.ETag = fmt.Sprintf("%x-%d", a.etag.Sum(nil), len(a.chosen))
 	m.Checksum = a.checksum()

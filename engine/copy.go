@@ -42,6 +42,9 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 		return Object{}, err
 	}
 	m := *src.manifest
+	if in.KeepTags {
+		in.Marks.Tags = src.Object.Marks.Tags
+	}
 	if in.Replace {
 		set := newManifest(&in.Attributes)
 		set.Size, set.ETag, set.Checksum, set.Tags = m.Size, m.ETag, m.Checksum, m.Tags
@@ -60,14 +63,16 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if err := e.recheck(ctx, &m, in.ChecksumAlgorithm); err != nil {
 		return Object{}, err
 	}
-	v, err := e.sealVersion(ctx, in.Bucket, in.Key, in.Owner, &m, src.version.Body)
+	v, err := e.sealVersion(ctx, draft{
+		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: &m, body: src.version.Body, marks: in.Marks, encryption: in.Encryption,
+	})
 	if err != nil {
 		return Object{}, err
 	}
-	if err := e.commitVersion(ctx, in.Bucket, v, in.Conditions, v.Body.Kind != meta.BodyInline); err != nil {
+	if err := e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, v.Body.Kind != meta.BodyInline); err != nil {
 		return Object{}, err
 	}
-	return describe(v, &m), nil
+	return describe(in.Bucket, v, &m, in.Marks), nil
 }
 
 // copyBytes seals the source's bytes anew for the destination's backend. What
@@ -94,15 +99,17 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 	}
 	m.ETag, m.Checksum = hex.EncodeToString(s.md5[:]), sealedChecksum(s.checksum)
 	m.Inline, m.Parts, m.Extents = nil, nil, s.extents()
-	v, err := e.sealVersion(ctx, in.Bucket, in.Key, in.Owner, m, s.body())
+	v, err := e.sealVersion(ctx, draft{
+		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption,
+	})
 	if err == nil {
-		err = e.commitVersion(ctx, in.Bucket, v, in.Conditions, false)
+		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, false)
 	}
 	if err != nil {
 		e.giveUp(ctx, s, err)
 		return Object{}, err
 	}
-	return describe(v, m), nil
+	return describe(in.Bucket, v, m, in.Marks), nil
 }
 
 // source finds the object that is to be copied, as far as its conditions allow.

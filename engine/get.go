@@ -56,7 +56,11 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reading{Object: describe(v, m), Length: m.Size, version: v, manifest: m}
+	marks, err := e.openMarks(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	r := &Reading{Object: describe(in.Bucket, v, m, marks), Length: m.Size, version: v, manifest: m}
 	if err := in.Conditions.checkRead(m.ETag, v.Modified); err != nil {
 		if errors.Is(err, s3err.NotModified) {
 			return r, err

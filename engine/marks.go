@@ -1,8 +1,12 @@
 package engine
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"time"
 
+	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -25,3 +29,55 @@ func (m *Marks) empty() bool {
 
 // CustomerKey is the key of an SSE-C request. It is never stored.
 type CustomerKey [32]byte
+
+// errEdited: what the store shows of a version is not what was sealed.
+var errEdited = errors.New("the lock in an object's row differs from its sealed marks")
+
+// storedLock is a lock as the store keeps it, in microseconds.
+func storedLock(l meta.Lock) meta.Lock {
+	if l.Until.IsZero() {
+		return l
+	}
+	l.Until = l.Until.UTC().Truncate(time.Microsecond)
+	return l
+}
+
+// sealMarks seals the marks of a version, with the lock that its row has.
+func (e *Engine) sealMarks(keys *encrypt.BucketKeys, v *meta.Version, m Marks) ([]byte, error) {
+	m.Lock = storedLock(m.Lock)
+	if m.empty() {
+		return nil, nil
+	}
+	plain, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	return keys.SealMarks(e.name(v.Bucket, v.Key, v.ID), plain), nil
+}
+
+// openMarks opens the marks of a version. It needs no manifest, and so no
+// customer's key. An error says nothing of the client: the row was damaged or
+// edited, and whoever asked for the lock must take it for one that forbids.
+func (e *Engine) openMarks(ctx context.Context, v meta.Version) (m Marks, err error) {
+	if len(v.Marks) > 0 {
+		generation, err := encrypt.MarksGeneration(v.Marks)
+		if err != nil {
+			return m, internal("read an object's marks", err)
+		}
+		keys, err := e.bucketKeysOf(ctx, v.Bucket, generation)
+		if err != nil {
+			return m, err
+		}
+		plain, err := keys.OpenMarks(e.name(v.Bucket, v.Key, v.ID), v.Marks)
+		if err != nil {
+			return m, internal("open an object's marks", err)
+		}
+		if err := json.Unmarshal(plain, &m); err != nil {
+			return m, internal("read an object's marks", err)
+		}
+	}
+	if m.Lock.Mode != v.Lock.Mode || m.Lock.Hold != v.Lock.Hold || !m.Lock.Until.Equal(v.Lock.Until) {
+		return Marks{}, errEdited
+	}
+	return m, nil
+}

@@ -28,15 +28,17 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	m.Size, m.ETag = s.size, hex.EncodeToString(s.md5[:])
 	m.Checksum = sealedChecksum(s.checksum)
 	m.Extents = s.extents()
-	v, err := e.sealVersion(ctx, in.Bucket, in.Key, in.Owner, m, s.body())
+	v, err := e.sealVersion(ctx, draft{
+		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption,
+	})
 	if err == nil {
-		err = e.commitVersion(ctx, in.Bucket, v, in.Conditions, false)
+		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, false)
 	}
 	if err != nil {
 		e.giveUp(ctx, s, err)
 		return Object{}, storeError(err)
 	}
-	return describe(v, m), nil
+	return describe(in.Bucket, v, m, in.Marks), nil
 }
 
 func checkKey(key string) error {
@@ -74,18 +76,6 @@ func attributesOf(m *encrypt.Manifest) Attributes {
 		a.Metadata = append(a.Metadata, Pair(p))
 	}
 	return a
-}
-
-// describe puts together what a version's row and manifest say.
-func describe(v meta.Version, m *encrypt.Manifest) Object {
-	o := Object{
-		Key: v.Key, ID: v.ID, Size: m.Size, ETag: m.ETag, Modified: v.Modified,
-		Owner: v.Owner, Attributes: attributesOf(m), Checksum: openedChecksum(m.Checksum),
-	}
-	if m.Parts != nil {
-		o.Parts = m.Parts.Count()
-	}
-	return o
 }
 
 func sealedChecksum(c *Checksum) *encrypt.Checksum {

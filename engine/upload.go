@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -31,6 +32,10 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	settings := newManifest(&in.Attributes)
 	if in.ChecksumAlgorithm != "" {
 		settings.Checksum = &encrypt.Checksum{Algorithm: in.ChecksumAlgorithm, Type: in.ChecksumType}
+	}
+	promised := promise{Marks: in.Marks, Encryption: in.Encryption}
+	if settings.Marks, err = promised.encode(); err != nil {
+		return Upload{}, err
 	}
 	now := e.now().UTC()
 	u := meta.Upload{
@@ -68,6 +73,22 @@ type openUpload struct {
 	meta.Upload
 	key      encrypt.ObjectKey
 	settings *encrypt.Manifest
+	promised promise
+}
+
+// promise is what an upload's settings say of the object to be that will not
+// stand in its manifest.
+type promise struct {
+	Marks      Marks           `json:"marks,omitzero"`
+	Encryption meta.Encryption `json:"encryption,omitzero"`
+}
+
+// encode returns nil where nothing is promised.
+func (p *promise) encode() ([]byte, error) {
+	if p.Marks.empty() && p.Encryption == meta.EncryptionManaged {
+		return nil, nil
+	}
+	return json.Marshal(p)
 }
 
 // upload finds an upload of exactly this bucket and key, open or completed.
@@ -94,6 +115,11 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 	o.settings, err = encrypt.OpenManifest(o.key, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), u.Settings)
 	if err != nil {
 		return nil, internal("open an upload's settings", err)
+	}
+	if len(o.settings.Marks) > 0 {
+		if err := json.Unmarshal(o.settings.Marks, &o.promised); err != nil {
+			return nil, internal("read an upload's settings", err)
+		}
 	}
 	return o, nil
 }

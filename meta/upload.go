@@ -61,6 +61,8 @@ type Complete struct {
 	Chosen   []PartRun // ascending; parts outside are dropped by Sweep
 	Version  Version   // Body is {BodyUpload, Upload}
 	Expect   Expect
+	// Versioning is as in Commit.
+	Versioning Versioning
 }
 
 // UploadQuery asks for open uploads in the order of (key, upload id).
@@ -103,7 +105,7 @@ type Uploads interface {
 	Parts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
 	// CompleteUpload commits the version. ErrNotFound when the upload is not
 	// open, ErrConflict when its revision or the expectation does not hold,
-	// ErrNoBucket, ErrUnknown.
+	// ErrNoBucket, ErrVersioning, ErrUnknown.
 	CompleteUpload(ctx context.Context, c Complete) error
 	// AbortUpload ends an open upload; ErrNotFound.
 	AbortUpload(ctx context.Context, id ID) error

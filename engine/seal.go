@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// draft is a version that is to be sealed.
+type draft struct {
+	bucket     meta.Bucket
+	key        string
+	owner      meta.ID
+	manifest   *encrypt.Manifest
+	body       meta.Body
+	marks      Marks
+	encryption meta.Encryption
+}
+
+// sealVersion makes a version's row of a draft, under a new object key. Nothing
+// that is sealed says whether the version is the null version: that is for the
+// commit to settle.
+func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error) {
+	keys, err := e.bucketKeys(ctx, d.bucket.ID)
+	if err != nil {
+		return meta.Version{}, err
+	}
+	m := d.manifest
+	v := meta.Version{
+		Bucket: d.bucket.ID, Key: d.key, ID: meta.NewID(), Owner: d.owner, Size: m.Size,
+		Null: d.bucket.Versioning != meta.VersioningEnabled, Modified: e.now().UTC(),
+		Generation: keys.Generation(), Body: d.body, Encryption: d.encryption, Class: m.StorageClass, Lock: storedLock(d.marks.Lock),
+	}
+	name := e.name(v.Bucket, v.Key, v.ID)
+	objectKey := encrypt.NewObjectKey()
+	v.WrappedKey = keys.WrapKey(objectKey, v.ID, encrypt.PurposeVersion)
+	if v.Manifest, err = encrypt.SealManifest(objectKey, encrypt.PurposeVersion, name, m); err != nil {
+		return v, err
+	}
+	record := encrypt.ListRecord{ETag: m.ETag}
+	if m.Checksum != nil {
+		record.ChecksumAlgorithm, record.ChecksumType = m.Checksum.Algorithm, m.Checksum.Type
+	}
+	v.ListRecord = keys.SealListRecord(name, &record)
+	v.Marks, err = e.sealMarks(keys, &v, d.marks)
+	return v, err
+}
+
+func (e *Engine) name(bucket meta.ID, key string, version meta.ID) encrypt.Name {
+	return encrypt.Name{Deployment: e.deployment, Bucket: bucket, Key: []byte(key), Version: version}
+}
+
+// openVersion opens a version's manifest and holds it against the row.
+func (e *Engine) openVersion(ctx context.Context, v meta.Version) (*encrypt.Manifest, error) {
+	keys, err := e.bucketKeysOf(ctx, v.Bucket, v.Generation)
+	if err != nil {
+		return nil, err
+	}
+	objectKey, err := keys.UnwrapKey(v.WrappedKey, v.ID, encrypt.PurposeVersion)
+	if err != nil {
+		return nil, internal("unwrap an object key", err)
+	}
+	m, err := encrypt.OpenManifest(objectKey, encrypt.PurposeVersion, e.name(v.Bucket, v.Key, v.ID), v.Manifest)
+	if err != nil {
+		return nil, internal("open a manifest", err)
+	}
+	if m.Size != v.Size {
+		return nil, errors.New("the size in an object's row differs from its sealed manifest")
+	}
+	return m, nil
+}
+
+// describe puts together what a version's row, manifest and marks say. The
+// version is named as requests of the bucket as it is now are answered.
+func describe(b meta.Bucket, v meta.Version, m *encrypt.Manifest, marks Marks) Object {
+	o := Object{
+		Key: v.Key, ID: v.ID, Version: shown(b, v), Latest: v.Latest, Size: m.Size, ETag: m.ETag, Modified: v.Modified,
+		Owner: v.Owner, Attributes: attributesOf(m), Marks: marks, Encryption: v.Encryption,
+		Checksum: openedChecksum(m.Checksum),
+	}
+	o.StorageClass = class(v.Class, m.StorageClass)
+	if m.Parts != nil {
+		o.Parts = m.Parts.Count()
+	}
+	return o
+}
+
+// shown is how answers name a version: not at all where no client has asked for
+// versions.
+func shown(b meta.Bucket, v meta.Version) meta.VersionRef {
+	if b.Versioning == meta.VersioningOff {
+		return meta.VersionRef{}
+	}
+	return v.Ref()
+}
+
+// standardClass is what an amendment writes over another class. Of a version that
+// had no other it is the empty string.
+const standardClass = "STANDARD"
+
+// class is a version's storage class: that of its row, where lifecycles change
+// it. Rows of the first release have none, and there the manifest's holds.
+func class(row, manifest string) string {
+	switch row {
+	case "":
+		return manifest
+	case standardClass:
+		return ""
+	}
+	return row
+}

@@ -1,0 +1,121 @@
+package engine
+
+import (
+	"errors"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/encrypt/keyring"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/sqlite"
+)
+
+// sealer is an engine with a bucket, for tests of rows that no store was given.
+func sealer(t *testing.T) (*Engine, meta.Bucket) {
+	t.Helper()
+	dir := t.TempDir()
+	keys, err := keyring.Create(filepath.Join(dir, "keyring"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlite.Open(filepath.Join(dir, "meta.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := Open(t.Context(), Config{Store: store, Backends: []Backend{{Name: "local", Backend: mem.New()}}, Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { errors.Join(e.Close(), store.Close(), keys.Close()) })
+	b, err := e.CreateBucket(t.Context(), "sealed", "", e.Root().ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, b
+}
+
+// A row's marks open to what was sealed; the row's lock is theirs, and a row whose
+// lock or marks were edited does not open.
+func TestMarks(t *testing.T) {
+	e, b := sealer(t)
+	m := Marks{
+		Tags: []Pair{{"team", "blue"}, {"empty", ""}}, ACL: []byte(`{"grants":[]}`), KMSKey: "a key",
+		Lock: meta.Lock{Mode: meta.LockGovernance, Until: time.Date(2030, 1, 2, 3, 4, 5, 678_901_234, time.FixedZone("", 3600)), Hold: true},
+	}
+	d := draft{bucket: b, key: "k", owner: b.Owner, manifest: &encrypt.Manifest{ETag: "e", StorageClass: "STANDARD_IA"}, marks: m, encryption: meta.EncryptionKMS}
+	v, err := e.sealVersion(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !v.Null || v.Class != "STANDARD_IA" || v.Encryption != meta.EncryptionKMS || v.Lock.Mode != meta.LockGovernance || v.Lock.Until.Nanosecond() != 678_901_000 {
+		t.Errorf("the row: null %v, class %q, encryption %d, lock %+v", v.Null, v.Class, v.Encryption, v.Lock)
+	}
+	got, err := e.openMarks(t.Context(), v)
+	m.Lock = v.Lock
+	if err != nil || !reflect.DeepEqual(got, m) {
+		t.Errorf("opened %+v, error %v; want %+v", got, err, m)
+	}
+	d.key = "other"
+	other, err := e.sealVersion(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, edit := range map[string]func(*meta.Version){
+		"lock taken away":     func(v *meta.Version) { v.Lock = meta.Lock{} },
+		"lock shortened":      func(v *meta.Version) { v.Lock.Until = v.Lock.Until.Add(-time.Hour) },
+		"hold taken away":     func(v *meta.Version) { v.Lock.Hold = false },
+		"marks taken away":    func(v *meta.Version) { v.Marks = nil },
+		"marks cut":           func(v *meta.Version) { v.Marks = v.Marks[:10] },
+		"a flipped bit":       func(v *meta.Version) { v.Marks[len(v.Marks)-1] ^= 1 },
+		"another generation":  func(v *meta.Version) { v.Marks[3]++ },
+		"marks of another":    func(v *meta.Version) { v.Marks = other.Marks },
+		"under another id":    func(v *meta.Version) { v.ID = meta.NewID() },
+		"under another key":   func(v *meta.Version) { v.Key = "moved" },
+		"both taken, ID kept": func(v *meta.Version) { v.Marks, v.Lock.Mode = nil, meta.LockNone },
+	} {
+		edited := v
+		edited.Marks = append([]byte(nil), v.Marks...)
+		edit(&edited)
+		if got, err := e.openMarks(t.Context(), edited); err == nil {
+			t.Errorf("%s: opened %+v", name, got)
+		}
+	}
+}
+
+// Versions without marks have none in the store.
+func TestNoMarks(t *testing.T) {
+	e, b := sealer(t)
+	v, err := e.sealVersion(t.Context(), draft{bucket: b, key: "k", owner: b.Owner, manifest: &encrypt.Manifest{ETag: "e"}})
+	if err != nil || v.Marks != nil {
+		t.Errorf("marks of %d bytes, error %v", len(v.Marks), err)
+	}
+	if m, err := e.openMarks(t.Context(), v); err != nil || !m.empty() {
+		t.Errorf("opened %+v, error %v", m, err)
+	}
+	b.Versioning = meta.VersioningEnabled
+	if v, err = e.sealVersion(t.Context(), draft{bucket: b, key: "k", owner: b.Owner, manifest: &encrypt.Manifest{ETag: "e"}}); err != nil || v.Null {
+		t.Errorf("with versioning on: null %v, error %v", v.Null, err)
+	}
+}
+
+// What an upload promises comes out of its settings as it went in.
+func TestUploadPromise(t *testing.T) {
+	e, b := sealer(t)
+	want := promise{Marks: Marks{Tags: []Pair{{"a", "b"}}, Lock: meta.Lock{Hold: true}}, Encryption: meta.EncryptionKMS}
+	u, err := e.CreateUpload(t.Context(), CreateUpload{Bucket: b, Key: "k", Owner: b.Owner, Marks: want.Marks, Encryption: want.Encryption})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := e.inProgress(t.Context(), b, "k", u.ID)
+	if err != nil || !reflect.DeepEqual(got.promised, want) {
+		t.Fatalf("opened %+v, error %v; want %+v", got, err, want)
+	}
+	m, err := newAssembly(got).manifest()
+	if err == nil && m.Marks != nil {
+		t.Error("the object's manifest has the upload's marks")
+	}
+}
