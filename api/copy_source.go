@@ -85,7 +85,7 @@ func copyNeeds(r *Request) ([]access.Need, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []access.Need{sourceNeed("s3:GetObject", b, key), r.need("s3:PutObject")}, nil
+	return []access.Need{r.sourceNeed("s3:GetObject", b, key), r.need("s3:PutObject")}, nil
 }
 
 // checkVersion accepts the one version id that an unversioned bucket knows.

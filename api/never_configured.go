@@ -33,11 +33,6 @@ type acl struct {
 	name  string
 }
 
-// getBucketACL shows the ACL that every bucket has.
-func getBucketACL(s *Server, r *Request) (*Reply, error) {
-	return &Reply{XML: s.ownerACL(r, r.Bucket.Owner)}, nil
-}
-
 // getObjectACL shows the ACL that every object has: it belongs to whom the
 // bucket belongs to.
 func getObjectACL(s *Server, r *Request) (*Reply, error) {

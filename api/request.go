@@ -11,6 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // Request is one S3 request on its way through the gateway. Handlers get it
@@ -33,8 +34,12 @@ type Request struct {
 	// Now is the time at which the request arrived.
 	Now time.Time
 
-	server *Server
-	source *copySource // see copySource; nil until it was resolved
+	server   *Server
+	identity *sigv4.Identity // who signed; of nobody for an anonymous request
+	context  access.Context  // see conditions; nil until they were gathered
+	facts    *access.Bucket  // see bucketFacts; of the bucket with the id factsOf
+	factsOf  meta.ID
+	source   *copySource // see copySource; nil until it was resolved
 }
 
 // Body is the payload of an upload: decoded from aws-chunked where it was, and
@@ -96,29 +101,23 @@ func (r *Request) Owner() meta.ID { return meta.ID(r.Principal.Tenant) }
 func (r *Request) need(action string) access.Need {
 	return access.Need{
 		Action:     action,
-		Bucket:     bucketFacts(r.Bucket),
+		Bucket:     r.bucketFacts(r.Bucket),
 		BucketName: r.Target.Bucket,
 		Key:        r.Target.Key,
 	}
 }
 
+// bucketNeed is a need on the target's bucket itself, whatever the scope.
+func (r *Request) bucketNeed(action string) access.Need {
+	n := r.need(action)
+	n.Key = ""
+	return n
+}
+
 // sourceNeed is a need on another object, such as the source of a copy.
-func sourceNeed(action string, b meta.Bucket, key string) access.Need {
-	return access.Need{Action: action, Bucket: bucketFacts(b), BucketName: b.Name, Key: key}
+func (r *Request) sourceNeed(action string, b meta.Bucket, key string) access.Need {
+	return access.Need{Action: action, Bucket: r.bucketFacts(b), BucketName: b.Name, Key: key}
 }
-
-// bucketFacts is what access knows of a bucket; nil for one that was not
-// resolved. Its policy, ACL and other settings belong here once they can be set.
-func bucketFacts(b meta.Bucket) *access.Bucket {
-	if b.ID.IsZero() {
-		return nil
-	}
-	return &access.Bucket{Name: b.Name, Owner: access.ID(b.Owner), Account: "000000000000"}
-}
-
-// conditions are the values of the condition keys that the request itself has.
-// Nothing looks at them as long as no policy can be set.
-func (r *Request) conditions() access.Context { return nil }
 
 // expectOwner enforces x-amz-expected-bucket-owner, or its x-amz-source- twin,
 // against the bucket it speaks of: the value is the owner's id as listings show it.

@@ -106,11 +106,15 @@ func (x *exchange) serve() (*Reply, error) {
 	if err = r.prepareBody(identity, x.in); err != nil {
 		return nil, err
 	}
-	return r.Op.Handle(s, r)
+	reply, err := r.Op.Handle(s, r)
+	if err != nil && r.Op.Scope == ObjectScope {
+		err = r.hide(err)
+	}
+	return reply, err
 }
 
-// authenticate verifies the signature and sets the principal. Nobody unsigned
-// goes on: there is no way yet to grant anything to everybody.
+// authenticate verifies the signature and sets the principal. A request without
+// credentials goes on as nobody's.
 func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 	var cred engine.Credential
 	v := s.verifier
@@ -124,7 +128,8 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 	id, err := v.Verify(r.HTTP, r.Target.Signed)
 	if errors.Is(err, sigv4.ErrAnonymous) {
 		r.Principal = access.Principal{}
-		return nil, s3err.AccessDenied
+		r.identity, err = sigv4.Anonymous(r.HTTP)
+		return r.identity, err
 	}
 	if err != nil {
 		return nil, err
@@ -136,6 +141,7 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 		Kind: access.Root, Tenant: access.ID(cred.User.ID), ID: access.ID(cred.User.ID), Account: "000000000000",
 		Name: cred.User.Name, Operator: cred.User.ID == s.engine.Root().ID,
 	}
+	r.identity = id
 	return id, nil
 }
 
@@ -181,26 +187,4 @@ func (s *Server) resolveBucket(r *Request) error {
 		r.Bucket, err = s.engine.Bucket(r.Context(), r.Target.Bucket)
 	}
 	return err
-}
-
-// authorize decides what the request needs, and that the bucket is whose the
-// client believes it is.
-func (x *exchange) authorize() error {
-	r := x.req
-	needs, err := r.Op.Needs(r)
-	if err != nil {
-		return err
-	}
-	if d := access.Decide(&r.Principal, r.conditions(), needs...); !d.Allow {
-		x.reason = d.Reason
-		return s3err.AccessDenied
-	}
-	if r.Bucket.ID.IsZero() {
-		return nil
-	}
-	if err := r.expectOwner("X-Amz-Expected-Bucket-Owner", r.Bucket); err != nil {
-		x.reason = "the bucket has another owner than expected"
-		return err
-	}
-	return nil
 }

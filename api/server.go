@@ -21,10 +21,13 @@ const DefaultRegion = "us-east-1"
 // Config is what a Server works with.
 type Config struct {
 	Engine  *engine.Engine
-	Region  string           // empty: DefaultRegion
-	Domains []string         // base domains of virtual-hosted requests
-	Now     func() time.Time // nil: time.Now
-	Log     *slog.Logger     // nil: nothing is logged
+	Region  string   // empty: DefaultRegion
+	Domains []string // base domains of virtual-hosted requests
+	// BlockPublicAccess is what holds for a bucket without a public access block
+	// of its own: nobody is given anything by being everybody.
+	BlockPublicAccess bool
+	Now               func() time.Time // nil: time.Now
+	Log               *slog.Logger     // nil: nothing is logged
 	// Observe is told of every finished request; nil: nobody is. It must be
 	// safe for concurrent use and quick.
 	Observe func(Observation)
@@ -43,15 +46,17 @@ type Observation struct {
 
 // Server is the S3 listener's http.Handler.
 type Server struct {
-	engine   *engine.Engine
-	region   string
-	domains  []string
-	now      func() time.Time
-	log      *slog.Logger
-	observe  func(Observation)
-	limits   Limits
-	verifier sigv4.Verifier
-	slots    chan struct{} // taken by requests in progress
+	engine  *engine.Engine
+	region  string
+	domains []string
+	// blockPublicAccess is Config.BlockPublicAccess.
+	blockPublicAccess bool
+	now               func() time.Time
+	log               *slog.Logger
+	observe           func(Observation)
+	limits            Limits
+	verifier          sigv4.Verifier
+	slots             chan struct{} // taken by requests in progress
 	// documents are taken by those that hold a large document in memory.
 	documents chan struct{}
 }
@@ -59,7 +64,7 @@ type Server struct {
 // New returns a Server. It starts nothing.
 func New(c Config) *Server {
 	s := &Server{
-		engine: c.Engine, region: c.Region, domains: c.Domains,
+		engine: c.Engine, region: c.Region, domains: c.Domains, blockPublicAccess: c.BlockPublicAccess,
 		now: c.Now, log: c.Log, observe: c.Observe, limits: c.Limits.withDefaults(),
 	}
 	if s.region == "" {

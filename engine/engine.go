@@ -89,6 +89,7 @@ type Engine struct {
 	markerKey  []byte
 	holder     meta.ID // names this process's reservations
 	registry   registry
+	directory  directory
 	unreleased unreleased
 	blobPlaces cache[meta.BlobID, meta.BackendID]
 	keys       cache[meta.ID, map[uint32]*encrypt.BucketKeys]

@@ -53,6 +53,10 @@ const (
 	MethodNotAllowed                    Code = "MethodNotAllowed"
 	MissingContentLength                Code = "MissingContentLength"
 	MissingRequestBody                  Code = "MissingRequestBodyError"
+	InvalidBucketACLWithObjectOwnership Code = "InvalidBucketAclWithObjectOwnership"
+	MalformedACL                        Code = "MalformedACLError"
+	UnexpectedContent                   Code = "UnexpectedContent"
+	UnresolvableGrantByEmailAddress     Code = "UnresolvableGrantByEmailAddress"
 	MissingSecurityHeader               Code = "MissingSecurityHeader"
 	NoSuchBucket                        Code = "NoSuchBucket"
 	NoSuchBucketPolicy                  Code = "NoSuchBucketPolicy"
@@ -146,6 +150,10 @@ var table = map[Code]entry{
 	MethodNotAllowed:                    {405, "The specified method is not allowed against this resource."},
 	MissingContentLength:                {411, "You must provide the Content-Length HTTP header."},
 	MissingRequestBody:                  {400, "Request body is empty."},
+	InvalidBucketACLWithObjectOwnership: {400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"},
+	MalformedACL:                        {400, "The XML you provided was not well-formed or did not validate against our published schema"},
+	UnexpectedContent:                   {400, "This request does not support content."},
+	UnresolvableGrantByEmailAddress:     {400, "The email address you provided does not match any account on record."},
 	MissingSecurityHeader:               {400, "Your request was missing a required header."},
 	NoSuchBucket:                        {404, "The specified bucket does not exist."},
 	NoSuchBucketPolicy:                  {404, "The bucket policy does not exist"},

@@ -1,0 +1,297 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// xsi is the namespace of the attribute that says what kind of grantee one is.
+const xsi = "http://www.w3.org/2001/XMLSchema-instance"
+
+// aclDocument is an AccessControlPolicy as clients send it. The kind of a grantee
+// follows from what it holds.
+type aclDocument struct {
+	Owner *struct {
+		ID          string `xml:"ID"`
+		DisplayName string `xml:"DisplayName"`
+	} `xml:"Owner"`
+	List *struct {
+		Grant []struct {
+			Grantee struct {
+				ID           string `xml:"ID"`
+				DisplayName  string `xml:"DisplayName"`
+				URI          string `xml:"URI"`
+				EmailAddress string `xml:"EmailAddress"`
+				Type         string `xml:"Type"`
+			} `xml:"Grantee"`
+			Permission string `xml:"Permission"`
+		} `xml:"Grant"`
+	} `xml:"AccessControlList"`
+}
+
+// grantHeaders give one permission each.
+var grantHeaders = []struct {
+	name       string
+	permission access.Permission
+}{
+	{"X-Amz-Grant-Full-Control", access.FullControl},
+	{"X-Amz-Grant-Read", access.Read},
+	{"X-Amz-Grant-Read-Acp", access.ReadACP},
+	{"X-Amz-Grant-Write", access.Write},
+	{"X-Amz-Grant-Write-Acp", access.WriteACP},
+}
+
+// hasACLHeaders reports whether the request's header asks for an ACL.
+func (r *Request) hasACLHeaders() bool {
+	return r.HasHeader("X-Amz-Acl") || r.hasGrantHeaders()
+}
+
+func (r *Request) hasGrantHeaders() bool {
+	for _, h := range grantHeaders {
+		if r.HasHeader(h.name) {
+			return true
+		}
+	}
+	return false
+}
+
+// headerACL is the ACL that the request's header asks for, for something that
+// owner owns; nil when it asks for none. bucketOwner is zero for a bucket's ACL.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
+func (r *Request) headerACL(owner, bucketOwner meta.ID) (*access.ACL, error) {
+	canned, grants := r.HasHeader("X-Amz-Acl"), r.hasGrantHeaders()
+	switch {
+	case canned && grants:
+		return nil, s3err.New(s3err.InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed")
+	case canned:
+		return access.CannedACL(r.Header("X-Amz-Acl"), access.ID(owner), access.ID(bucketOwner))
+	case !grants:
+		return nil, nil
+	}
+	a := &access.ACL{Owner: access.ID(owner)}
+	for _, h := range grantHeaders {
+		if !r.HasHeader(h.name) {
+			continue
+		}
+		for item := range strings.SplitSeq(r.Header(h.name), ",") {
+			g, err := r.server.headerGrantee(r.Context(), h.name, item)
+			if err != nil {
+				return nil, err
+			}
+			a.Grants = append(a.Grants, access.Grant{Grantee: g, Permission: h.permission})
+		}
+	}
+	return a, checkGrants(a)
+}
+
+// headerGrantee reads one `id="…"`, `uri="…"` or `emailAddress="…"`.
+func (s *Server) headerGrantee(ctx context.Context, header, item string) (access.Grantee, error) {
+	kind, value, ok := strings.Cut(strings.TrimSpace(item), "=")
+	value = strings.Trim(value, `"`)
+	if !ok || value == "" {
+		return access.Grantee{}, s3err.New(s3err.InvalidArgument, "Argument format not recognized").
+			With("ArgumentName", strings.ToLower(header)).With("ArgumentValue", item)
+	}
+	switch strings.ToLower(strings.TrimSpace(kind)) {
+	case "id":
+		return s.grantee(ctx, value, "", "")
+	case "uri":
+		return s.grantee(ctx, "", value, "")
+	case "emailaddress":
+		return s.grantee(ctx, "", "", value)
+	}
+	return access.Grantee{}, s3err.New(s3err.InvalidArgument, "Argument format not recognized").
+		With("ArgumentName", strings.ToLower(header)).With("ArgumentValue", item)
+}
+
+// grantee finds whom a grant names. An account must exist; there are no e-mail
+// addresses.
+func (s *Server) grantee(ctx context.Context, id, uri, email string) (access.Grantee, error) {
+	switch {
+	case email != "":
+		return access.Grantee{}, s3err.New(s3err.UnresolvableGrantByEmailAddress, "").With("Email", email)
+	case uri != "" && slices.Contains([]string{access.AllUsers, access.AuthenticatedUsers, access.LogDelivery}, uri):
+		return access.Grantee{Group: uri}, nil
+	case uri != "":
+		return access.Grantee{}, s3err.New(s3err.InvalidArgument, "Invalid group uri").
+			With("ArgumentName", "uri").With("ArgumentValue", uri)
+	}
+	t, err := s.engine.TenantByCanonical(ctx, id)
+	if err != nil {
+		return access.Grantee{}, err
+	}
+	if t.ID.IsZero() {
+		return access.Grantee{}, s3err.New(s3err.InvalidArgument, "Invalid id").
+			With("ArgumentName", "CanonicalUser/ID").With("ArgumentValue", id)
+	}
+	return access.Grantee{ID: access.ID(t.ID)}, nil
+}
+
+// requestedACL is the ACL that a PutBucketAcl or PutObjectAcl asks for: by its
+// header or by its document, and not by both.
+func (r *Request) requestedACL(owner, bucketOwner meta.ID) (*access.ACL, error) {
+	if r.hasACLHeaders() {
+		if len(r.XML) > 0 {
+			return nil, s3err.UnexpectedContent
+		}
+		return r.headerACL(owner, bucketOwner)
+	}
+	if len(r.XML) == 0 {
+		return nil, s3err.New(s3err.MissingSecurityHeader, "Your request was missing a required header").With("MissingHeaderName", "x-amz-acl")
+	}
+	var d aclDocument
+	if err := decodeXML(r.XML, "AccessControlPolicy", &d); err != nil {
+		return nil, s3err.Wrap(s3err.MalformedACL, err)
+	}
+	if d.Owner == nil || d.Owner.ID == "" || d.List == nil {
+		return nil, s3err.MalformedACL
+	}
+	if d.Owner.ID != owner.Canonical() {
+		return nil, s3err.AccessDenied
+	}
+	a := &access.ACL{Owner: access.ID(owner)}
+	for _, g := range d.List.Grant {
+		who, err := r.server.grantee(r.Context(), g.Grantee.ID, g.Grantee.URI, g.Grantee.EmailAddress)
+		if err != nil {
+			return nil, err
+		}
+		p := access.Permission(g.Permission)
+		if !slices.Contains([]access.Permission{access.Read, access.Write, access.ReadACP, access.WriteACP, access.FullControl}, p) {
+			return nil, s3err.MalformedACL
+		}
+		a.Grants = append(a.Grants, access.Grant{Grantee: who, Permission: p})
+	}
+	return a, checkGrants(a)
+}
+
+func checkGrants(a *access.ACL) error {
+	if len(a.Grants) > access.MaxGrants {
+		return s3err.MalformedACL
+	}
+	return nil
+}
+
+// admitACL refuses an ACL where the bucket has ACLs disabled, but for such as
+// leave everything to the bucket's owner, and a public one where those are
+// blocked.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+func (r *Request) admitACL(a *access.ACL, f *access.Bucket) error {
+	if f.Broken != nil {
+		return f.Broken
+	}
+	if !f.Ownership.ACLsEnabled() && sharedACL(a, f.Owner) {
+		return s3err.AccessControlListNotSupported
+	}
+	if f.Block.BlockPublicACLs && a.Public() {
+		return s3err.New(s3err.AccessDenied, "Public ACLs are blocked by the BlockPublicAcls setting in the block public access settings.")
+	}
+	return nil
+}
+
+// shownACL is the answer to GetBucketAcl and GetObjectAcl.
+type shownACL struct {
+	acl   *access.ACL
+	names map[access.ID]string
+}
+
+// showACL renders an ACL; nil is that of something private.
+func (s *Server) showACL(ctx context.Context, a *access.ACL, owner meta.ID) (*Reply, error) {
+	if a == nil {
+		a = &access.ACL{Owner: access.ID(owner), Grants: []access.Grant{{Grantee: access.Grantee{ID: access.ID(owner)}, Permission: access.FullControl}}}
+	}
+	names := map[access.ID]string{}
+	for _, g := range append([]access.Grant{{Grantee: access.Grantee{ID: a.Owner}}}, a.Grants...) {
+		id := g.Grantee.ID
+		if _, known := names[id]; known || id.IsZero() {
+			continue
+		}
+		t, err := s.engine.Tenant(ctx, meta.ID(id))
+		if err != nil {
+			return nil, err
+		}
+		names[id] = t.Name
+	}
+	return &Reply{XML: shownACL{a, names}}, nil
+}
+
+// AppendXML writes AccessControlPolicy.
+func (a shownACL) AppendXML(b []byte) []byte {
+	b = openRoot(b, "AccessControlPolicy")
+	b = appendOwner(b, "Owner", meta.ID(a.acl.Owner), a.names[a.acl.Owner])
+	b = openTag(b, "AccessControlList")
+	for _, g := range a.acl.Grants {
+		b = openTag(b, "Grant")
+		kind := "CanonicalUser"
+		if g.Grantee.Group != "" {
+			kind = "Group"
+		}
+		b = append(b, `<Grantee xmlns:xsi="`+xsi+`" xsi:type="`+kind+`">`...)
+		if g.Grantee.Group != "" {
+			b = appendElement(b, "URI", g.Grantee.Group)
+		} else {
+			b = appendElement(b, "ID", meta.ID(g.Grantee.ID).Canonical())
+			if name := a.names[g.Grantee.ID]; name != "" {
+				b = appendElement(b, "DisplayName", name)
+			}
+		}
+		b = closeTag(b, "Grantee")
+		b = closeTag(appendElement(b, "Permission", string(g.Permission)), "Grant")
+	}
+	return closeTag(closeTag(b, "AccessControlList"), "AccessControlPolicy")
+}
+
+// objectOwner is the tenant that owns an object which the request makes in a
+// bucket: the bucket's owner where ACLs are disabled, or where it is given full
+// control and preferred; nobody's object is the bucket owner's, too.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+func (r *Request) objectOwner() meta.ID {
+	f := r.bucketFacts(r.Bucket)
+	switch {
+	case !f.Ownership.ACLsEnabled(), r.Principal.Tenant.IsZero():
+		return r.Bucket.Owner
+	case f.Ownership == access.BucketOwnerPreferred && r.Header("X-Amz-Acl") == "bucket-owner-full-control":
+		return r.Bucket.Owner
+	}
+	return r.Owner()
+}
+
+// objectACL is the ACL, as it is stored, that the header asks for the object that
+// the request makes; nil: private.
+func (r *Request) objectACL() ([]byte, error) {
+	owner := r.objectOwner()
+	a, err := r.headerACL(owner, r.Bucket.Owner)
+	if err != nil || a == nil {
+		return nil, err
+	}
+	f := r.bucketFacts(r.Bucket)
+	if err := r.admitACL(a, f); err != nil {
+		return nil, err
+	}
+	if !f.Ownership.ACLsEnabled() {
+		return nil, nil
+	}
+	return json.Marshal(a)
+}
+
+// withACL adds the right to set an ACL to what a write needs, where it sets one.
+func (r *Request) withACL(needs ...access.Need) []access.Need {
+	if r.hasACLHeaders() {
+		needs = append(needs, r.need("s3:PutObjectAcl"))
+	}
+	return needs
+}
+
+// parseACL reads an ACL as it is stored.
+func parseACL(doc []byte) (*access.ACL, error) {
+	a := new(access.ACL)
+	if err := json.Unmarshal(doc, a); err != nil {
+		return nil, err
+	}
+	return a, nil
+}

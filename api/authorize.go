@@ -1,0 +1,110 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Names of the settings that decide access.
+const (
+	settingPolicy            = "policy"
+	settingACL               = "acl"
+	settingOwnership         = "ownership"
+	settingPublicAccessBlock = "public-access-block"
+)
+
+// authorize decides what the request needs, and that the bucket is whose the
+// client believes it is.
+func (x *exchange) authorize() error {
+	r := x.req
+	needs, err := r.Op.Needs(r)
+	if err != nil {
+		return err
+	}
+	d := r.decide(needs...)
+	x.reason = d.Reason
+	if !d.Allow {
+		return s3err.AccessDenied
+	}
+	if r.Bucket.ID.IsZero() {
+		return nil
+	}
+	if err := r.expectOwner("X-Amz-Expected-Bucket-Owner", r.Bucket); err != nil {
+		x.reason = "the bucket has another owner than expected"
+		return err
+	}
+	return nil
+}
+
+// decide asks access about needs of this request.
+func (r *Request) decide(needs ...access.Need) access.Decision {
+	return access.Decide(&r.Principal, r.conditions(), needs...)
+}
+
+// may reports whether the request's sender may do one more thing to its target,
+// which the answer depends on.
+func (r *Request) may(action string) bool { return r.decide(r.need(action)).Allow }
+
+// hide turns the absence of an object into a denial for whoever may not list the
+// bucket and so must not learn what is in it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+func (r *Request) hide(err error) error {
+	if !errors.Is(err, s3err.NoSuchKey) && !errors.Is(err, s3err.NoSuchVersion) || r.Bucket.ID.IsZero() {
+		return err
+	}
+	list := r.bucketNeed("s3:ListBucket")
+	if r.decide(list).Allow {
+		return err
+	}
+	return s3err.AccessDenied
+}
+
+// bucketFacts is what access is to know of a bucket; nil for one that was not
+// resolved. What cannot be read denies everything.
+func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
+	if b.ID.IsZero() {
+		return nil
+	}
+	if r.facts != nil && r.factsOf == b.ID {
+		return r.facts
+	}
+	f := &access.Bucket{Name: b.Name, Owner: access.ID(b.Owner), Account: engine.Account(b.Owner)}
+	s, err := r.server.engine.Settings(r.Context(), b)
+	if err == nil {
+		err = r.server.readAccess(f, s)
+	}
+	if err != nil {
+		f.Broken = fmt.Errorf("the settings of bucket %s cannot be read: %w", b.Name, err)
+	}
+	if b.ID == r.Bucket.ID {
+		r.facts, r.factsOf = f, b.ID
+	}
+	return f
+}
+
+// readAccess fills in the settings that decide access.
+func (s *Server) readAccess(f *access.Bucket, settings *engine.Settings) (err error) {
+	f.Policy, _, err = engine.Parsed(settings, settingPolicy, func(doc []byte) (*access.Policy, error) {
+		return access.ParseBucketPolicy("bucket policy", f.Name, doc)
+	})
+	if err != nil {
+		return err
+	}
+	if f.ACL, _, err = engine.Parsed(settings, settingACL, parseACL); err != nil {
+		return err
+	}
+	if f.Ownership, err = ownership(settings); err != nil {
+		return err
+	}
+	block, err := s.publicAccessBlock(settings)
+	if err != nil {
+		return err
+	}
+	f.Block = block.PublicAccessBlock
+	return nil
+}

@@ -1,0 +1,100 @@
+package api
+
+import (
+	"encoding/json"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// getBucketACL shows a bucket's ACL.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html
+func getBucketACL(s *Server, r *Request) (*Reply, error) {
+	f := r.bucketFacts(r.Bucket)
+	if f.Broken != nil {
+		return nil, f.Broken
+	}
+	a := f.ACL
+	if !f.Ownership.ACLsEnabled() {
+		a = nil
+	}
+	return s.showACL(r.Context(), a, r.Bucket.Owner)
+}
+
+// putBucketACL replaces a bucket's ACL.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
+func putBucketACL(s *Server, r *Request) (*Reply, error) {
+	a, err := r.requestedACL(r.Bucket.Owner, r.Bucket.Owner)
+	if err != nil {
+		return nil, err
+	}
+	err = s.engine.UpdateSetting(r.Context(), r.Bucket, settingACL, func(now *engine.Settings) ([]byte, error) {
+		f := &access.Bucket{Owner: access.ID(r.Bucket.Owner)}
+		if err := s.readAccess(f, now); err != nil {
+			return nil, err
+		}
+		if !f.Ownership.ACLsEnabled() {
+			return nil, s3err.AccessControlListNotSupported
+		}
+		if err := r.admitACL(a, f); err != nil {
+			return nil, err
+		}
+		return json.Marshal(a)
+	})
+	return &Reply{}, err
+}
+
+// newBucketAccess are the settings with which a bucket is made: its ownership and
+// its ACL.
+type newBucketAccess struct {
+	ownership access.Ownership
+	acl       *access.ACL
+}
+
+// readNewBucketAccess reads what a CreateBucket asks for. ACLs that give something
+// to others need an ownership under which ACLs count.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+func (s *Server) readNewBucketAccess(r *Request) (n newBucketAccess, err error) {
+	if r.HasHeader("X-Amz-Object-Ownership") {
+		if n.ownership, err = parseOwnership(r.Header("X-Amz-Object-Ownership")); err != nil {
+			return n, s3err.New(s3err.InvalidArgument, "Invalid x-amz-object-ownership header: %s", r.Header("X-Amz-Object-Ownership"))
+		}
+	}
+	if n.acl, err = r.headerACL(r.Owner(), r.Owner()); err != nil || n.acl == nil {
+		return n, err
+	}
+	if !sharedACL(n.acl, access.ID(r.Owner())) {
+		n.acl = nil
+		return n, nil
+	}
+	if !n.ownership.ACLsEnabled() {
+		return n, s3err.InvalidBucketACLWithObjectOwnership
+	}
+	if s.blockPublicAccess && n.acl.Public() {
+		return n, s3err.New(s3err.AccessDenied, "Public ACLs are blocked by the BlockPublicAcls setting in the block public access settings.")
+	}
+	return n, nil
+}
+
+// store keeps the settings of a bucket that was just made. Until it is done the
+// bucket is private.
+func (n newBucketAccess) store(s *Server, r *Request) error {
+	if n.ownership != "" {
+		if err := s.engine.SetSetting(r.Context(), r.Bucket, settingOwnership, []byte(n.ownership)); err != nil {
+			return err
+		}
+	}
+	if n.acl == nil {
+		return nil
+	}
+	doc, err := json.Marshal(n.acl)
+	if err != nil {
+		return err
+	}
+	b, err := s.engine.Bucket(r.Context(), r.Bucket.Name)
+	if err != nil {
+		return err
+	}
+	return s.engine.SetSetting(r.Context(), b, settingACL, doc)
+}

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// parseOwnership reads an Object Ownership setting.
+func parseOwnership(name string) (access.Ownership, error) {
+	switch o := access.Ownership(name); o {
+	case access.BucketOwnerEnforced, access.BucketOwnerPreferred, access.ObjectWriter:
+		return o, nil
+	}
+	return "", s3err.MalformedXML
+}
+
+// ownership is what holds for a bucket; one without a setting has ACLs disabled.
+func ownership(settings *engine.Settings) (access.Ownership, error) {
+	o, ok, err := engine.Parsed(settings, settingOwnership, func(doc []byte) (access.Ownership, error) { return parseOwnership(string(doc)) })
+	if err != nil || ok {
+		return o, err
+	}
+	return access.BucketOwnerEnforced, nil
+}
+
+// putBucketOwnershipControls enables or disables ACLs. Disabling them needs a
+// bucket ACL that gives nothing to others.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketOwnershipControls.html
+func putBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
+	var d struct {
+		Rule []struct {
+			ObjectOwnership string `xml:"ObjectOwnership"`
+		} `xml:"Rule"`
+	}
+	if err := decodeXML(r.XML, "OwnershipControls", &d); err != nil {
+		return nil, err
+	}
+	if len(d.Rule) != 1 {
+		return nil, s3err.MalformedXML
+	}
+	to, err := parseOwnership(d.Rule[0].ObjectOwnership)
+	if err != nil {
+		return nil, err
+	}
+	err = s.engine.UpdateSetting(r.Context(), r.Bucket, settingOwnership, func(now *engine.Settings) ([]byte, error) {
+		acl, _, err := engine.Parsed(now, settingACL, parseACL)
+		if err != nil {
+			return nil, err
+		}
+		if to == access.BucketOwnerEnforced && sharedACL(acl, access.ID(r.Bucket.Owner)) {
+			return nil, s3err.InvalidBucketACLWithObjectOwnership
+		}
+		return []byte(to), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{}, nil
+}
+
+// sharedACL reports whether an ACL gives anything to others than the owner.
+func sharedACL(a *access.ACL, owner access.ID) bool {
+	if a == nil {
+		return false
+	}
+	for _, g := range a.Grants {
+		if g.Grantee.ID != owner {
+			return true
+		}
+	}
+	return false
+}
+
+// ownershipControls is the answer to GetBucketOwnershipControls.
+type ownershipControls access.Ownership
+
+func getBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
+	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := settings.Document(settingOwnership); !ok {
+		return nil, s3err.New(s3err.OwnershipControlsNotFound, "").With("BucketName", r.Bucket.Name)
+	}
+	o, err := ownership(settings)
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{XML: ownershipControls(o)}, nil
+}
+
+// AppendXML writes OwnershipControls.
+func (o ownershipControls) AppendXML(b []byte) []byte {
+	b = openTag(openRoot(b, "OwnershipControls"), "Rule")
+	b = appendElement(b, "ObjectOwnership", string(o))
+	return closeTag(closeTag(b, "Rule"), "OwnershipControls")
+}
+
+func deleteBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
+	if err := s.engine.SetSetting(r.Context(), r.Bucket, settingOwnership, nil); err != nil {
+		return nil, err
+	}
+	return &Reply{Status: http.StatusNoContent}, nil
+}

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// accessBlock is the setting. A bucket without one has the gateway's default, so
+// that one that was deleted has to be remembered.
+type accessBlock struct {
+	access.PublicAccessBlock
+	Deleted bool `json:",omitempty"`
+}
+
+// accessBlockDocument is a PublicAccessBlockConfiguration.
+type accessBlockDocument struct {
+	XMLName               xml.Name `xml:"PublicAccessBlockConfiguration"`
+	BlockPublicACLs       bool     `xml:"BlockPublicAcls"`
+	IgnorePublicACLs      bool     `xml:"IgnorePublicAcls"`
+	BlockPublicPolicy     bool     `xml:"BlockPublicPolicy"`
+	RestrictPublicBuckets bool     `xml:"RestrictPublicBuckets"`
+}
+
+// publicAccessBlock is what holds for a bucket: its own setting, or that of new
+// buckets.
+func (s *Server) publicAccessBlock(settings *engine.Settings) (accessBlock, error) {
+	block, ok, err := engine.Parsed(settings, settingPublicAccessBlock, func(doc []byte) (b accessBlock, err error) {
+		return b, json.Unmarshal(doc, &b)
+	})
+	if err != nil || ok {
+		return block, err
+	}
+	on := s.blockPublicAccess
+	return accessBlock{
+		PublicAccessBlock: access.PublicAccessBlock{BlockPublicACLs: on, IgnorePublicACLs: on, BlockPublicPolicy: on, RestrictPublicBuckets: on},
+		Deleted:           !on,
+	}, nil
+}
+
+// putPublicAccessBlock stores the four switches.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutPublicAccessBlock.html
+func putPublicAccessBlock(s *Server, r *Request) (*Reply, error) {
+	var d struct {
+		BlockPublicACLs       *bool `xml:"BlockPublicAcls"`
+		IgnorePublicACLs      *bool `xml:"IgnorePublicAcls"`
+		BlockPublicPolicy     *bool `xml:"BlockPublicPolicy"`
+		RestrictPublicBuckets *bool `xml:"RestrictPublicBuckets"`
+	}
+	if err := decodeXML(r.XML, "PublicAccessBlockConfiguration", &d); err != nil {
+		return nil, err
+	}
+	is := func(b *bool) bool { return b != nil && *b }
+	doc, err := json.Marshal(accessBlock{PublicAccessBlock: access.PublicAccessBlock{
+		BlockPublicACLs: is(d.BlockPublicACLs), IgnorePublicACLs: is(d.IgnorePublicACLs),
+		BlockPublicPolicy: is(d.BlockPublicPolicy), RestrictPublicBuckets: is(d.RestrictPublicBuckets),
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{}, s.engine.SetSetting(r.Context(), r.Bucket, settingPublicAccessBlock, doc)
+}
+
+func getPublicAccessBlock(s *Server, r *Request) (*Reply, error) {
+	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	block, err := s.publicAccessBlock(settings)
+	if err != nil {
+		return nil, err
+	}
+	if block.Deleted {
+		return nil, s3err.New(s3err.NoSuchPublicAccessBlock, "").With("BucketName", r.Bucket.Name)
+	}
+	return &Reply{XML: accessBlockDocument{
+		BlockPublicACLs: block.BlockPublicACLs, IgnorePublicACLs: block.IgnorePublicACLs,
+		BlockPublicPolicy: block.BlockPublicPolicy, RestrictPublicBuckets: block.RestrictPublicBuckets,
+	}}, nil
+}
+
+func deletePublicAccessBlock(s *Server, r *Request) (*Reply, error) {
+	doc, err := json.Marshal(accessBlock{Deleted: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := s.engine.SetSetting(r.Context(), r.Bucket, settingPublicAccessBlock, doc); err != nil {
+		return nil, err
+	}
+	return &Reply{Status: http.StatusNoContent}, nil
+}
