@@ -279,12 +279,15 @@ func (r *Request) objectACL() ([]byte, error) {
 	return json.Marshal(a)
 }
 
-// withACL adds the right to set an ACL to what a write needs, where it sets one.
-func (r *Request) withACL(needs ...access.Need) []access.Need {
+// writeNeeds are the rights that it takes to make an object the way the request's
+// header asks for.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+func writeNeeds(r *Request) ([]access.Need, error) {
+	needs := []access.Need{r.need("s3:PutObject")}
 	if r.hasACLHeaders() {
 		needs = append(needs, r.need("s3:PutObjectAcl"))
 	}
-	return needs
+	return needs, nil
 }
 
 // parseACL reads an ACL as it is stored.

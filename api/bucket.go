@@ -36,13 +36,20 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.engine.CreateBucket(r.Context(), r.Target.Bucket, region, r.Owner())
-	// In us-east-1, and only there, S3 lets an owner create its bucket again.
-	if errors.Is(err, s3err.BucketAlreadyOwnedByYou) && s.region == DefaultRegion {
-		err = nil
-	}
+	rights, err := s.readNewBucketAccess(r)
 	if err != nil {
 		return nil, err
+	}
+	b, err := s.engine.CreateBucket(r.Context(), r.Target.Bucket, region, r.Owner())
+	// In us-east-1, and only there, S3 lets an owner create its bucket again.
+	again := errors.Is(err, s3err.BucketAlreadyOwnedByYou) && s.region == DefaultRegion
+	if err != nil && !again {
+		return nil, err
+	}
+	if r.Bucket = b; !again {
+		if err := rights.store(s, r); err != nil {
+			return nil, err
+		}
 	}
 	return &Reply{Header: http.Header{"Location": {"/" + r.Target.Bucket}}}, nil
 }

@@ -51,8 +51,10 @@ func TestCreateBucketIsRefused(t *testing.T) {
 		{target: "/bucket", body: []byte("<CreateBucketConfiguration><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>"), status: 501, code: "NotImplemented"},
 		{target: "/bucket", body: []byte("<CreateBucketConfiguration><Bucket><Type>Directory</Type></Bucket></CreateBucketConfiguration>"), status: 501, code: "NotImplemented"},
 		{target: "/bucket", headers: []string{"x-amz-bucket-object-lock-enabled", "true"}, status: 501, code: "NotImplemented"},
-		{target: "/bucket", headers: []string{"x-amz-acl", "public-read"}, status: 400, code: "AccessControlListNotSupported"},
-		{target: "/bucket", headers: []string{"x-amz-object-ownership", "ObjectWriter"}, status: 501, code: "NotImplemented"},
+		{target: "/bucket", headers: []string{"x-amz-acl", "public-read"}, status: 400, code: "InvalidBucketAclWithObjectOwnership"},
+		{target: "/bucket", headers: []string{"x-amz-acl", "nonsense"}, status: 400, code: "InvalidArgument"},
+		{target: "/bucket", headers: []string{"x-amz-acl", "private", "x-amz-grant-read", "id=x"}, status: 400, code: "InvalidRequest"},
+		{target: "/bucket", headers: []string{"x-amz-object-ownership", "Nobody"}, status: 400, code: "InvalidArgument"},
 	} {
 		expect(t, fmt.Sprint(c.target, c.headers), g.Do(t, g.Root, "PUT", c.target, c.body, c.headers...), c.status, c.code)
 	}

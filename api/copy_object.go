@@ -50,7 +50,10 @@ func copyObject(s *Server, r *Request) (*Reply, error) {
 
 // copyInput reads all that a CopyObject says.
 func (r *Request) copyInput() (in engine.CopyObject, err error) {
-	in = engine.CopyObject{Bucket: r.Bucket, Key: r.Target.Key, Owner: r.Owner()}
+	in = engine.CopyObject{Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner()}
+	if in.Marks.ACL, err = r.objectACL(); err != nil {
+		return in, err
+	}
 	if in.SourceBucket, in.SourceKey, err = r.copySource(); err != nil {
 		return in, err
 	}

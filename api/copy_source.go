@@ -85,7 +85,8 @@ func copyNeeds(r *Request) ([]access.Need, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []access.Need{r.sourceNeed("s3:GetObject", b, key), r.need("s3:PutObject")}, nil
+	needs, err := writeNeeds(r)
+	return append(needs, r.sourceNeed("s3:GetObject", b, key)), err
 }
 
 // checkVersion accepts the one version id that an unversioned bucket knows.

@@ -27,8 +27,12 @@ func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	acl, err := r.objectACL()
+	if err != nil {
+		return nil, err
+	}
 	u, err := s.engine.CreateUpload(r.Context(), engine.CreateUpload{
-		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.Owner(),
+		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: engine.Marks{ACL: acl},
 		Attributes: attributes, ChecksumAlgorithm: algorithm, ChecksumType: kind,
 	})
 	if err != nil {

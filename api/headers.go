@@ -25,12 +25,6 @@ type headerRule struct {
 // Source: the request parameters of PutObject, CopyObject, CreateMultipartUpload,
 // CreateBucket and others in https://docs.aws.amazon.com/AmazonS3/latest/API/
 var headerRules = []headerRule{
-	{name: "x-amz-acl", accept: []string{"private", "bucket-owner-full-control", "bucket-owner-read"}, refusal: s3err.AccessControlListNotSupported,
-		known: []string{"public-read", "public-read-write", "authenticated-read", "aws-exec-read", "log-delivery-write"}},
-	{name: "x-amz-grant-", refusal: s3err.AccessControlListNotSupported},
-	{name: "x-amz-object-ownership", accept: []string{"BucketOwnerEnforced"}, refusal: s3err.NotImplemented,
-		known: []string{"BucketOwnerPreferred", "ObjectWriter"}},
-
 	{name: "x-amz-server-side-encryption", accept: []string{"AES256"}, refusal: s3err.NotImplemented,
 		known: []string{"aws:kms", "aws:kms:dsse", "aws:fsx"}},
 	{name: "x-amz-server-side-encryption-bucket-key-enabled", accept: []string{"false"}, refusal: s3err.NotImplemented},

@@ -14,13 +14,6 @@ func TestHeaderRules(t *testing.T) {
 		name, value string
 		err         error
 	}{
-		{"x-amz-acl", "private", nil},
-		{"x-amz-acl", "bucket-owner-full-control", nil},
-		{"x-amz-acl", "public-read", s3err.AccessControlListNotSupported},
-		{"x-amz-acl", "authenticated-read", s3err.AccessControlListNotSupported},
-		{"x-amz-acl", "nonsense", s3err.InvalidArgument},
-		{"x-amz-grant-read", `uri="http://acs.amazonaws.com/groups/global/AllUsers"`, s3err.AccessControlListNotSupported},
-		{"x-amz-grant-something-new", "", s3err.AccessControlListNotSupported},
 		{"x-amz-server-side-encryption", "AES256", nil},
 		{"x-amz-server-side-encryption", "aws:kms", s3err.NotImplemented},
 		{"x-amz-server-side-encryption", "ROT13", s3err.InvalidArgument},
@@ -37,8 +30,6 @@ func TestHeaderRules(t *testing.T) {
 		{"x-amz-object-lock-legal-hold", "ON", s3err.NotImplemented},
 		{"x-amz-bucket-object-lock-enabled", "true", s3err.NotImplemented},
 		{"x-amz-bucket-object-lock-enabled", "false", nil},
-		{"x-amz-object-ownership", "BucketOwnerEnforced", nil},
-		{"x-amz-object-ownership", "ObjectWriter", s3err.NotImplemented},
 		{"x-amz-tagging", "a=b", s3err.NotImplemented},
 		{"x-amz-write-offset-bytes", "5", s3err.NotImplemented},
 		{"x-amz-checksum-sha512", "x", s3err.NotImplemented},

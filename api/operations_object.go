@@ -17,13 +17,13 @@ const (
 var objectOperations = []Operation{
 	{Name: "GetObject", Method: "GET", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject"), ReadsObject: true, Handle: getObject},
 	{Name: "HeadObject", Method: "HEAD", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject"), ReadsObject: true, Handle: headObject},
-	{Name: "PutObject", Method: "PUT", Scope: ObjectScope, Needs: needs("s3:PutObject"), Body: DataBody, MaxBody: MaxObjectBytes, Handle: putObject},
+	{Name: "PutObject", Method: "PUT", Scope: ObjectScope, Needs: writeNeeds, Body: DataBody, MaxBody: MaxObjectBytes, Handle: putObject},
 	{Name: "CopyObject", Method: "PUT", Scope: ObjectScope, Header: "X-Amz-Copy-Source", Needs: copyNeeds, Handle: copyObject},
 	{Name: "DeleteObject", Method: "DELETE", Scope: ObjectScope, Accept: []string{"versionId"}, Needs: needs("s3:DeleteObject"), Handle: deleteObject},
 	{Name: "DeleteObjects", Method: "POST", Scope: BucketScope, Query: []string{"delete"}, Needs: needs("s3:DeleteObject"), Body: XMLBody, MaxBody: maxDeleteXML, Handle: deleteObjects},
 	{Name: "GetObjectAttributes", Method: "GET", Scope: ObjectScope, Query: []string{"attributes"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectAttributes"), Handle: getObjectAttributes},
 
-	{Name: "CreateMultipartUpload", Method: "POST", Scope: ObjectScope, Query: []string{"uploads"}, Needs: needs("s3:PutObject"), Handle: createMultipartUpload},
+	{Name: "CreateMultipartUpload", Method: "POST", Scope: ObjectScope, Query: []string{"uploads"}, Needs: writeNeeds, Handle: createMultipartUpload},
 	{Name: "UploadPart", Method: "PUT", Scope: ObjectScope, Query: []string{"uploadId", "partNumber"}, Needs: needs("s3:PutObject"), Body: DataBody, MaxBody: MaxObjectBytes, Handle: uploadPart},
 	{Name: "UploadPartCopy", Method: "PUT", Scope: ObjectScope, Query: []string{"uploadId", "partNumber"}, Header: "X-Amz-Copy-Source", Needs: copyNeeds, Handle: uploadPartCopy},
 	{Name: "CompleteMultipartUpload", Method: "POST", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: needs("s3:PutObject"), Body: XMLBody, MaxBody: maxCompleteXML, ObjectChecksum: true, Handle: completeMultipartUpload},

@@ -25,8 +25,12 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 		// As S3 does: an object always has a checksum over all of it.
 		body.ChecksumAlgorithm = engine.CRC64NVME
 	}
+	acl, err := r.objectACL()
+	if err != nil {
+		return nil, err
+	}
 	o, err := s.engine.PutObject(r.Context(), engine.PutObject{
-		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.Owner(),
+		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: engine.Marks{ACL: acl},
 		Attributes: attributes, Body: body, Conditions: conditions,
 	})
 	if err != nil {

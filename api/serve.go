@@ -128,8 +128,10 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 	id, err := v.Verify(r.HTTP, r.Target.Signed)
 	if errors.Is(err, sigv4.ErrAnonymous) {
 		r.Principal = access.Principal{}
-		r.identity, err = sigv4.Anonymous(r.HTTP)
-		return r.identity, err
+		if r.identity, err = sigv4.Anonymous(r.HTTP); err != nil {
+			return nil, s3err.AccessDenied // its chunks would have to be signed
+		}
+		return r.identity, nil
 	}
 	if err != nil {
 		return nil, err

@@ -14,9 +14,10 @@ type Settings struct {
 	SecretKey string
 	Buckets   []string
 
-	S3Address string
-	S3Region  string
-	S3Domains []string
+	S3Address           string
+	S3Region            string
+	S3Domains           []string
+	S3BlockPublicAccess bool
 
 	AdminAddress string
 	AdminTLS     bool
@@ -118,6 +119,8 @@ func (s *Settings) table() []setting {
 			doc: "the region that clients sign for"},
 		{key: "s3.domains", flag: "s3-domains", scope: forServe, value: (*list)(&s.S3Domains),
 			doc: "domains under which bucket.domain addresses a bucket"},
+		{key: "s3.block_public_access", flag: "s3-block-public-access", scope: forServe, value: (*flag)(&s.S3BlockPublicAccess), def: "true", bare: "true",
+			doc: "block public policies and ACLs of buckets that do not say otherwise, as AWS does"},
 
 		{key: "admin.address", flag: "admin", def: "127.0.0.1:9001", scope: forServe, value: (*address)(&s.AdminAddress),
 			doc: "host:port of the admin API"},
