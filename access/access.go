@@ -8,17 +8,28 @@
 // requests.
 package access
 
-import "encoding/hex"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+)
 
 // ID names a tenant, user or role, as the store does. The zero value names nobody.
 type ID [16]byte
 
-// Canonical is the canonical user id of a tenant: 32 lowercase hexadecimal digits.
-func (id ID) Canonical() string { return hex.EncodeToString(id[:]) }
+// String is 32 lowercase hexadecimal digits.
+func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
-// ParseCanonical reads what Canonical wrote, and nothing else.
-func ParseCanonical(s string) (id ID, ok bool) {
-	if !isCanonical(s) {
+// Canonical is the canonical user id of a tenant, 64 lowercase hexadecimal digits,
+// as listings and ACLs show it. It is derived one way, so that it says nothing of
+// the id itself.
+func (id ID) Canonical() string {
+	h := sha256.Sum256(append([]byte("sanctum canonical user id\x00"), id[:]...))
+	return hex.EncodeToString(h[:])
+}
+
+// ParseID reads what String wrote, and nothing else.
+func ParseID(s string) (id ID, ok bool) {
+	if !isHex(s, len(id)) {
 		return id, false
 	}
 	b, err := hex.DecodeString(s)

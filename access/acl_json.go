@@ -27,11 +27,11 @@ func (a *ACL) MarshalJSON() ([]byte, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	s := storedACL{Owner: a.Owner.Canonical(), Grants: make([]storedGrant, len(a.Grants))}
+	s := storedACL{Owner: a.Owner.String(), Grants: make([]storedGrant, len(a.Grants))}
 	for i, g := range a.Grants {
 		s.Grants[i] = storedGrant{Group: g.Grantee.Group, Permission: g.Permission}
 		if g.Grantee.Group == "" {
-			s.Grants[i].ID = g.Grantee.ID.Canonical()
+			s.Grants[i].ID = g.Grantee.ID.String()
 		}
 	}
 	return json.Marshal(s)
@@ -41,7 +41,7 @@ func (a *ACL) MarshalJSON() ([]byte, error) {
 // to nobody or of nothing.
 func (a *ACL) check() error {
 	if a.Owner.IsZero() || len(a.Grants) > MaxGrants {
-		return fmt.Errorf("%w: owner %s, %d grants", errACL, a.Owner.Canonical(), len(a.Grants))
+		return fmt.Errorf("%w: owner %s, %d grants", errACL, a.Owner.String(), len(a.Grants))
 	}
 	for _, g := range a.Grants {
 		if g.Grantee.ID.IsZero() == (g.Grantee.Group == "") {
@@ -73,7 +73,7 @@ func (a *ACL) UnmarshalJSON(b []byte) error {
 	}
 	owner, ok1 := v.member("owner")
 	grants, ok2 := v.member("grants")
-	id, ok3 := ParseCanonical(owner.text)
+	id, ok3 := ParseID(owner.text)
 	if !ok1 || !ok2 || !ok3 || owner.kind != 's' || grants.kind != 'l' || len(v.members) != 2 {
 		return fmt.Errorf("%w: want an owner and grants", errACL)
 	}
@@ -106,7 +106,7 @@ func readGrant(v value) (g Grant, ok bool) {
 	if !is || id.kind != 's' {
 		return g, false
 	}
-	g.Grantee.ID, ok = ParseCanonical(id.text)
+	g.Grantee.ID, ok = ParseID(id.text)
 	return g, ok
 }
 

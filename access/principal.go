@@ -78,8 +78,8 @@ const (
 
 // UserUniqueID and RoleUniqueID are the unique ids that the IAM API shows for a
 // user and a role.
-func UserUniqueID(id ID) string { return userPrefix + id.Canonical() }
-func RoleUniqueID(id ID) string { return rolePrefix + id.Canonical() }
+func UserUniqueID(id ID) string { return userPrefix + id.String() }
+func RoleUniqueID(id ID) string { return rolePrefix + id.String() }
 
 // UserID is aws:userid: what GetCallerIdentity shows as UserId. It is empty for
 // Nobody and Federated.

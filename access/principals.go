@@ -1,6 +1,7 @@
 package access
 
 import (
+	"crypto/sha256"
 	"slices"
 	"strings"
 )
@@ -88,8 +89,10 @@ func isAccount(s string) bool {
 	return len(s) == accountDigits && strings.Trim(s, "0123456789") == ""
 }
 
-func isCanonical(s string) bool {
-	return len(s) == 2*len(ID{}) && strings.Trim(s, "0123456789abcdef") == ""
+func isCanonical(s string) bool { return isHex(s, sha256.Size) }
+
+func isHex(s string, size int) bool {
+	return len(s) == 2*size && strings.Trim(s, "0123456789abcdef") == ""
 }
 
 // isUniqueID reports whether s is what a policy shows for a user or role, so
@@ -102,7 +105,7 @@ func isUniqueID(s string) bool {
 			return false
 		}
 	}
-	return isCanonical(rest)
+	return isHex(rest, len(ID{}))
 }
 
 func isProvider(s string) bool {
