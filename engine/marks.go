@@ -15,20 +15,25 @@ import (
 type Marks struct {
 	Tags []Pair          `json:"tags,omitempty"`
 	ACL  json.RawMessage `json:"acl,omitempty"` // nil: private
-	// KMSKey is the name of the key that SSE-KMS asked for.
-	KMSKey string `json:"kms_key,omitempty"`
+	// KMSKey is the name of the key that SSE-KMS asked for, and BucketKey whether it
+	// was to be used through a bucket key, which is only ever shown again.
+	KMSKey    string `json:"kms_key,omitempty"`
+	BucketKey bool   `json:"bucket_key,omitempty"`
 	// Lock is stored beside the marks, in the clear, so that the store itself
 	// refuses what it forbids; and in them, so that an edited row is noticed.
 	Lock meta.Lock `json:"lock,omitzero"`
+	// HoldLifted: there was a legal hold, which S3 shows as one that is off.
+	HoldLifted bool `json:"hold_lifted,omitempty"`
 }
 
 // empty reports marks that need not be stored.
 func (m *Marks) empty() bool {
-	return len(m.Tags) == 0 && len(m.ACL) == 0 && m.KMSKey == "" && m.Lock == (meta.Lock{})
+	return len(m.Tags) == 0 && len(m.ACL) == 0 && m.KMSKey == "" && !m.BucketKey && m.Lock == (meta.Lock{}) && !m.HoldLifted
 }
 
-// CustomerKey is the key of an SSE-C request. It is never stored.
-type CustomerKey [32]byte
+// CustomerKey is the key of an SSE-C request. It is never stored, and hidden from
+// every fmt verb.
+type CustomerKey = encrypt.CustomerKey
 
 // errEdited: what the store shows of a version is not what was sealed.
 var errEdited = errors.New("the lock in an object's row differs from its sealed marks")

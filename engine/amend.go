@@ -1,0 +1,101 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// maxAmendTries is how often a version's marks are changed anew because somebody
+// else changed them in between.
+const maxAmendTries = 8
+
+// Amend changes the marks of a version without making another one, and returns
+// what is known of it without its manifest: neither ETag nor headers. change is
+// called again on what it is by then when somebody else changed it in between;
+// its error ends the attempt. It needs no customer's key. Errors: NoSuchKey,
+// NoSuchVersion, MethodNotAllowed for a delete marker, OperationAborted.
+func (e *Engine) Amend(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef, change func(*Marks) error) (Object, error) {
+	for range maxAmendTries {
+		v, m, err := e.marked(ctx, b, key, ref)
+		if err != nil {
+			return Object{}, err
+		}
+		if err := change(&m); err != nil {
+			return Object{}, err
+		}
+		err = e.amend(ctx, b, &v, m)
+		if !errors.Is(err, meta.ErrConflict) && !errors.Is(err, meta.ErrNotFound) {
+			return describeRow(b, v, m), storeError(err)
+		}
+	}
+	return Object{}, s3err.OperationAborted
+}
+
+// MarksOf reads the marks of a version, with what is known of it without its
+// manifest. Errors as Amend.
+func (e *Engine) MarksOf(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (Object, error) {
+	v, m, err := e.marked(ctx, b, key, ref)
+	if err != nil {
+		return Object{}, err
+	}
+	return describeRow(b, v, m), nil
+}
+
+// marked finds a version that can have marks, and opens them.
+func (e *Engine) marked(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (meta.Version, Marks, error) {
+	v, err := e.versionOf(ctx, b, key, ref)
+	switch {
+	case errors.Is(err, meta.ErrNotFound) && ref.IsZero():
+		return v, Marks{}, noSuchKey(key)
+	case errors.Is(err, meta.ErrNotFound):
+		return v, Marks{}, s3err.New(s3err.NoSuchVersion, "").With("Key", key).With("VersionId", ref.String())
+	case err != nil:
+		return v, Marks{}, storeError(err)
+	case v.Marker:
+		return v, Marks{}, s3err.New(s3err.MethodNotAllowed, "").With("ResourceType", "DeleteMarker")
+	}
+	m, err := e.openMarks(ctx, v)
+	return v, m, err
+}
+
+// amend stores marks in place of those that v was read with, and brings v up to
+// date. An outcome that is unknown is settled by reading.
+func (e *Engine) amend(ctx context.Context, b meta.Bucket, v *meta.Version, m Marks) error {
+	keys, err := e.bucketKeys(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	a := meta.Amendment{Key: v.Key, Version: v.ID, Revision: v.Revision, Lock: storedLock(m.Lock), Class: v.Class}
+	if a.Marks, err = e.sealMarks(keys, v, m); err != nil {
+		return err
+	}
+	err = e.store.AmendVersion(ctx, b.ID, a)
+	if errors.Is(err, meta.ErrUnknown) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+		defer cancel()
+		now, again := e.versionOf(ctx, b, v.Key, v.Ref())
+		switch {
+		case again != nil:
+			return errors.Join(err, again)
+		case now.ID != v.ID || !bytes.Equal(now.Marks, a.Marks) || now.Revision == v.Revision:
+			return s3err.Wrap(s3err.ServiceUnavailable, err) // it may be sent again
+		}
+		err = nil
+	}
+	v.Revision, v.Marks, v.Lock = v.Revision+1, a.Marks, a.Lock
+	return err
+}
+
+// describeRow is describe without a manifest.
+func describeRow(b meta.Bucket, v meta.Version, m Marks) Object {
+	o := Object{
+		Key: v.Key, ID: v.ID, Version: shown(b, v), Latest: v.Latest, Size: v.Size, Modified: v.Modified,
+		Owner: v.Owner, Marks: m, Encryption: v.Encryption,
+	}
+	o.StorageClass = class(v.Class, "")
+	return o
+}
