@@ -74,6 +74,7 @@ func upperHex(b []byte) string {
 // start sends the header. A body that was not read to its end is let go: small
 // ones within drainTimeout, others with the connection.
 func (x *exchange) start(status int) {
+	x.addCORS()
 	now := time.Now()
 	x.conn.SetWriteDeadline(now.Add(x.server.limits.Idle + drainTimeout))
 	if !x.in.ended {

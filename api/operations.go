@@ -59,7 +59,10 @@ type Operation struct {
 	CreatesBucket bool
 	// ReadsObject: the target's object is looked up together with its bucket.
 	ReadsObject bool
-	Handle      Handler
+	// Preflight: asked by browsers, never signed, whatever the query of the request
+	// that is to follow. It learns of the bucket's CORS rules and of nothing else.
+	Preflight bool
+	Handle    Handler
 	// Note qualifies the row in docs/s3-coverage.md.
 	Note string
 }
@@ -117,6 +120,9 @@ func (op *Operation) matches(q sigv4.Query, h http.Header) bool {
 	}
 	if op.Header != "" && len(h.Values(op.Header)) == 0 {
 		return false
+	}
+	if op.Preflight {
+		return true
 	}
 	for _, p := range q {
 		if selecting[p.Name] && !slices.Contains(op.Query, p.Name) && !slices.Contains(op.Accept, p.Name) {

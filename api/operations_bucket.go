@@ -2,6 +2,7 @@ package api
 
 import (
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -30,7 +31,7 @@ var bucketOperations = []Operation{
 	{Name: "ListObjectVersions", Method: "GET", Scope: BucketScope, Query: []string{"versions"}, Needs: needs("s3:ListBucketVersions")},
 	{Name: "PostObject", Method: "POST", Scope: BucketScope, Needs: needs("s3:PutObject"), Note: "browser form uploads"},
 	{Name: "CreateSession", Method: "GET", Scope: BucketScope, Query: []string{"session"}, Needs: needs("s3:CreateSession")},
-	{Name: "OptionsBucket", Method: "OPTIONS", Scope: BucketScope, Needs: needs("s3:ListBucket"), Note: "CORS preflight: refused, no CORS rules can be set"},
+	{Name: "OptionsBucket", Method: "OPTIONS", Scope: BucketScope, Needs: needs("s3:ListBucket"), Preflight: true, Handle: preflight, Note: "CORS preflight"},
 	{Name: "WriteGetObjectResponse", Method: "POST", Scope: BucketScope, Header: "X-Amz-Request-Route", Needs: needs("s3:WriteGetObjectResponse"), Note: "Object Lambda, which is not there"},
 
 	{Name: "GetBucketAbac", Method: "GET", Scope: BucketScope, Query: []string{"abac"}, Needs: needs("s3:GetBucketAbac")},
@@ -39,15 +40,15 @@ var bucketOperations = []Operation{
 	{Name: "PutBucketAccelerateConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"accelerate"}, Needs: needs("s3:PutAccelerateConfiguration")},
 	{Name: "GetBucketAcl", Method: "GET", Scope: BucketScope, Query: []string{"acl"}, Needs: needs("s3:GetBucketAcl"), Handle: getBucketACL},
 	{Name: "PutBucketAcl", Method: "PUT", Scope: BucketScope, Query: []string{"acl"}, Needs: needs("s3:PutBucketAcl"), Body: XMLBody, MaxBody: maxSubresourceXML, Handle: putBucketACL},
-	{Name: "GetBucketCors", Method: "GET", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:GetBucketCORS"), Handle: notConfigured(s3err.NoSuchCORSConfiguration), Note: neverConfigured},
-	{Name: "PutBucketCors", Method: "PUT", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:PutBucketCORS")},
-	{Name: "DeleteBucketCors", Method: "DELETE", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:PutBucketCORS")},
+	{Name: "GetBucketCors", Method: "GET", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:GetBucketCORS"), Handle: getBucketCORS},
+	{Name: "PutBucketCors", Method: "PUT", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:PutBucketCORS"), Body: XMLBody, MaxBody: maxSubresourceXML, Handle: putBucketCORS},
+	{Name: "DeleteBucketCors", Method: "DELETE", Scope: BucketScope, Query: []string{"cors"}, Needs: needs("s3:PutBucketCORS"), Handle: removeSetting(corsSetting)},
 	{Name: "GetBucketEncryption", Method: "GET", Scope: BucketScope, Query: []string{"encryption"}, Needs: needs("s3:GetEncryptionConfiguration"), Handle: getBucketEncryption, Note: neverConfigured},
 	{Name: "PutBucketEncryption", Method: "PUT", Scope: BucketScope, Query: []string{"encryption"}, Needs: needs("s3:PutEncryptionConfiguration")},
 	{Name: "DeleteBucketEncryption", Method: "DELETE", Scope: BucketScope, Query: []string{"encryption"}, Needs: needs("s3:PutEncryptionConfiguration")},
-	{Name: "GetBucketLifecycleConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"lifecycle"}, Needs: needs("s3:GetLifecycleConfiguration"), Handle: notConfigured(s3err.NoSuchLifecycleConfiguration), Note: neverConfigured},
-	{Name: "PutBucketLifecycleConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"lifecycle"}, Needs: needs("s3:PutLifecycleConfiguration")},
-	{Name: "DeleteBucketLifecycle", Method: "DELETE", Scope: BucketScope, Query: []string{"lifecycle"}, Needs: needs("s3:PutLifecycleConfiguration")},
+	{Name: "GetBucketLifecycleConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"lifecycle"}, Needs: needs("s3:GetLifecycleConfiguration"), Handle: getBucketLifecycle},
+	{Name: "PutBucketLifecycleConfiguration", Method: "PUT", Scope: BucketScope, Query: []string{"lifecycle"}, Needs: needs("s3:PutLifecycleConfiguration"), Body: XMLBody, MaxBody: maxLifecycleXML, Handle: putBucketLifecycle},
+	{Name: "DeleteBucketLifecycle", Method: "DELETE", Scope: BucketScope, Query: []string{"lifecycle"}, Needs: needs("s3:PutLifecycleConfiguration"), Handle: removeSetting(engine.LifecycleSetting)},
 	{Name: "GetBucketLogging", Method: "GET", Scope: BucketScope, Query: []string{"logging"}, Needs: needs("s3:GetBucketLogging"), Handle: emptyDocument("BucketLoggingStatus"), Note: neverConfigured},
 	{Name: "PutBucketLogging", Method: "PUT", Scope: BucketScope, Query: []string{"logging"}, Needs: needs("s3:PutBucketLogging")},
 	{Name: "GetBucketNotificationConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"notification"}, Needs: needs("s3:GetBucketNotification"), Handle: emptyDocument("NotificationConfiguration"), Note: neverConfigured},
@@ -69,9 +70,9 @@ var bucketOperations = []Operation{
 	{Name: "DeleteBucketReplication", Method: "DELETE", Scope: BucketScope, Query: []string{"replication"}, Needs: needs("s3:PutReplicationConfiguration")},
 	{Name: "GetBucketRequestPayment", Method: "GET", Scope: BucketScope, Query: []string{"requestPayment"}, Needs: needs("s3:GetBucketRequestPayment"), Handle: getBucketRequestPayment, Note: neverConfigured},
 	{Name: "PutBucketRequestPayment", Method: "PUT", Scope: BucketScope, Query: []string{"requestPayment"}, Needs: needs("s3:PutBucketRequestPayment")},
-	{Name: "GetBucketTagging", Method: "GET", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:GetBucketTagging"), Handle: notConfigured(s3err.NoSuchTagSet), Note: neverConfigured},
-	{Name: "PutBucketTagging", Method: "PUT", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:PutBucketTagging")},
-	{Name: "DeleteBucketTagging", Method: "DELETE", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:PutBucketTagging")},
+	{Name: "GetBucketTagging", Method: "GET", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:GetBucketTagging"), Handle: getBucketTagging},
+	{Name: "PutBucketTagging", Method: "PUT", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:PutBucketTagging"), Body: XMLBody, MaxBody: maxSubresourceXML, Handle: putBucketTagging},
+	{Name: "DeleteBucketTagging", Method: "DELETE", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:PutBucketTagging"), Handle: removeSetting(tagsSetting)},
 	{Name: "GetBucketVersioning", Method: "GET", Scope: BucketScope, Query: []string{"versioning"}, Needs: needs("s3:GetBucketVersioning"), Handle: emptyDocument("VersioningConfiguration"), Note: neverConfigured},
 	{Name: "PutBucketVersioning", Method: "PUT", Scope: BucketScope, Query: []string{"versioning"}, Needs: needs("s3:PutBucketVersioning")},
 	{Name: "GetBucketWebsite", Method: "GET", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:GetBucketWebsite"), Handle: notConfigured(s3err.NoSuchWebsiteConfiguration), Note: neverConfigured},

@@ -49,5 +49,5 @@ var objectOperations = []Operation{
 	{Name: "RestoreObject", Method: "POST", Scope: ObjectScope, Query: []string{"restore"}, Accept: []string{"versionId"}, Needs: needs("s3:RestoreObject")},
 	{Name: "SelectObjectContent", Method: "POST", Scope: ObjectScope, Query: []string{"select"}, Accept: []string{"select-type"}, Needs: needs("s3:GetObject")},
 	{Name: "UpdateObjectEncryption", Method: "PUT", Scope: ObjectScope, Query: []string{"encryption"}, Accept: []string{"versionId"}, Needs: needs("s3:UpdateObjectEncryption")},
-	{Name: "OptionsObject", Method: "OPTIONS", Scope: ObjectScope, Needs: needs("s3:GetObject"), Note: "CORS preflight: refused, no CORS rules can be set"},
+	{Name: "OptionsObject", Method: "OPTIONS", Scope: ObjectScope, Needs: needs("s3:GetObject"), Preflight: true, Handle: preflight, Note: "CORS preflight"},
 }

@@ -78,6 +78,12 @@ func (x *exchange) serve() (*Reply, error) {
 	if r.Op, err = Resolve(r.HTTP.Method, r.Target.Scope(), r.Target.Query, r.HTTP.Header); err != nil {
 		return nil, err
 	}
+	if r.Op.Preflight {
+		if err = s.resolveBucket(r); err != nil {
+			return nil, err
+		}
+		return r.Op.Handle(s, r)
+	}
 	identity, err := s.authenticate(r)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 	"strings"
@@ -84,10 +85,13 @@ type NoncurrentTransition struct {
 }
 
 // ParseLifecycle reads the document of the setting; see Parsed. An error means
-// that the rules are not known, and nothing may be done by them.
+// that the rules are not known, and nothing may be done by them. What a later
+// release has added is such an error: a filter less would name more objects.
 func ParseLifecycle(document []byte) (*Lifecycle, error) {
 	l := new(Lifecycle)
-	if err := json.Unmarshal(document, l); err != nil {
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.DisallowUnknownFields()
+	if err := d.Decode(l); err != nil {
 		return nil, err
 	}
 	return l, nil

@@ -48,7 +48,9 @@ func TestParseLifecycle(t *testing.T) {
 		*r.Transitions[0].Days != 30 || r.NoncurrentTransitions[0] != (NoncurrentTransition{0, 1, "GLACIER_IR"}) || r.AbortUploadDays != 7 {
 		t.Errorf("%+v", l)
 	}
-	if _, err := ParseLifecycle([]byte("x")); err == nil {
-		t.Error("no error for what is no document")
+	for _, document := range []string{"x", `{"rules":[{"id":"r","filter":{"owner":"o"}}]}`} {
+		if _, err := ParseLifecycle([]byte(document)); err == nil {
+			t.Errorf("no error for %s", document)
+		}
 	}
 }

@@ -1,0 +1,148 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Limits of a CORS configuration.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketCors.html
+const (
+	maxCORSRules = 100
+	maxRuleID    = 255
+)
+
+// corsRules is a bucket's CORS configuration, as clients send it, as it is stored
+// and as it is shown.
+type corsRules struct {
+	XMLName xml.Name   `xml:"CORSConfiguration" json:"-"`
+	Rules   []corsRule `xml:"CORSRule" json:"rules"`
+}
+
+// corsRule allows origins to send some methods with some headers. An origin and an
+// allowed header may hold one *.
+type corsRule struct {
+	ID      string   `xml:"ID,omitempty" json:"id,omitempty"`
+	Headers []string `xml:"AllowedHeader" json:"headers,omitempty"`
+	Methods []string `xml:"AllowedMethod" json:"methods"`
+	Origins []string `xml:"AllowedOrigin" json:"origins"`
+	Expose  []string `xml:"ExposeHeader" json:"expose,omitempty"`
+	MaxAge  *int     `xml:"MaxAgeSeconds" json:"max_age,omitempty"` // seconds; S3 takes negative ones
+}
+
+var corsMethods = []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodHead}
+
+// putBucketCORS replaces the CORS configuration of a bucket.
+func putBucketCORS(s *Server, r *Request) (*Reply, error) {
+	rules, err := parseCORS(r.XML)
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{}, storeSetting(s, r, corsSetting, rules)
+}
+
+// getBucketCORS shows it.
+var getBucketCORS = showSetting(corsSetting, s3err.NoSuchCORSConfiguration, func(c corsRules) any { return c })
+
+// parseCORS reads a CORSConfiguration.
+func parseCORS(document []byte) (corsRules, error) {
+	var c corsRules
+	if err := decodeXML(document, "CORSConfiguration", &c); err != nil {
+		return c, err
+	}
+	switch n := len(c.Rules); {
+	case n == 0:
+		return c, s3err.MalformedXML
+	case n > maxCORSRules:
+		return c, s3err.New(s3err.InvalidRequest, "The number of CORS rules should not exceed allowed limit of %d rules.", maxCORSRules)
+	}
+	for i := range c.Rules {
+		if err := c.Rules[i].check(); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+func (rule *corsRule) check() error {
+	if len(rule.Methods) == 0 || len(rule.Origins) == 0 {
+		return s3err.MalformedXML
+	}
+	if len(rule.ID) > maxRuleID {
+		return ruleIDTooLong()
+	}
+	for _, m := range rule.Methods {
+		if !slices.Contains(corsMethods, m) {
+			return s3err.New(s3err.InvalidRequest, "Found unsupported HTTP method in CORS config. Unsupported method is %s", m)
+		}
+	}
+	for _, o := range rule.Origins {
+		if strings.Count(o, "*") > 1 {
+			return s3err.New(s3err.InvalidRequest, `AllowedOrigin "%s" can not have more than one wildcard.`, o)
+		}
+		// It is sent back in a header.
+		if o == "" || strings.ContainsFunc(o, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+			return s3err.New(s3err.InvalidRequest, `AllowedOrigin "%s" contains invalid character.`, o)
+		}
+	}
+	for _, h := range rule.Headers {
+		if strings.Count(h, "*") > 1 {
+			return s3err.New(s3err.InvalidRequest, `AllowedHeader "%s" can not have more than one wildcard.`, h)
+		}
+		if !isToken(strings.ToLower(h)) {
+			return s3err.New(s3err.InvalidRequest, `AllowedHeader "%s" contains invalid character.`, h)
+		}
+	}
+	for _, h := range rule.Expose {
+		if strings.Contains(h, "*") {
+			return s3err.New(s3err.InvalidRequest, `ExposeHeader "%s" contains wildcard. We currently do not support wildcard for ExposeHeader.`, h)
+		}
+		if !isToken(strings.ToLower(h)) {
+			return s3err.New(s3err.InvalidRequest, `ExposeHeader "%s" contains invalid character.`, h)
+		}
+	}
+	return nil
+}
+
+// ruleIDTooLong is the refusal of the id of a rule, of whatever configuration.
+func ruleIDTooLong() error {
+	return s3err.New(s3err.InvalidArgument, "ID length should not exceed allowed limit of %d", maxRuleID)
+}
+
+// find is the first rule that allows a request, and the origin of it that matched;
+// nil when there is none.
+func (c *corsRules) find(origin, method string, headers []string) (*corsRule, string) {
+	for i := range c.Rules {
+		rule := &c.Rules[i]
+		j := slices.IndexFunc(rule.Origins, func(o string) bool { return starMatch(o, origin) })
+		if j >= 0 && slices.Contains(rule.Methods, method) && rule.allowsHeaders(headers) {
+			return rule, rule.Origins[j]
+		}
+	}
+	return nil, ""
+}
+
+// allowsHeaders reports whether a page may send all of the headers; names of
+// headers ignore case.
+func (rule *corsRule) allowsHeaders(headers []string) bool {
+	for _, h := range headers {
+		h = strings.ToLower(h)
+		if !slices.ContainsFunc(rule.Headers, func(p string) bool { return starMatch(strings.ToLower(p), h) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// starMatch compares with a pattern that holds one * at most.
+func starMatch(pattern, s string) bool {
+	before, after, star := strings.Cut(pattern, "*")
+	if !star {
+		return pattern == s
+	}
+	return len(s) >= len(before)+len(after) && strings.HasPrefix(s, before) && strings.HasSuffix(s, after)
+}

@@ -1,0 +1,188 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// minimumSizeHeader says which small objects transitions leave where they are. It
+// is no part of the document.
+const minimumSizeHeader = "X-Amz-Transition-Default-Minimum-Object-Size"
+
+// lifecycleDocument is a LifecycleConfiguration, as clients send it and as it is
+// shown. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
+type lifecycleDocument struct {
+	XMLName xml.Name        `xml:"LifecycleConfiguration"`
+	Rules   []lifecycleRule `xml:"Rule"`
+}
+
+type lifecycleRule struct {
+	ID         string           `xml:"ID"`
+	Status     string           `xml:"Status"`
+	Prefix     *string          `xml:"Prefix"`
+	Filter     *lifecycleFilter `xml:"Filter"`
+	Expiration *struct {
+		Days         *int    `xml:"Days"`
+		Date         *string `xml:"Date"`
+		DeleteMarker *bool   `xml:"ExpiredObjectDeleteMarker"`
+	} `xml:"Expiration"`
+	Transitions []struct {
+		Days  *int    `xml:"Days"`
+		Date  *string `xml:"Date"`
+		Class string  `xml:"StorageClass"`
+	} `xml:"Transition"`
+	Noncurrent *struct {
+		Days  *int `xml:"NoncurrentDays"`
+		Newer *int `xml:"NewerNoncurrentVersions"`
+	} `xml:"NoncurrentVersionExpiration"`
+	NoncurrentTransitions []struct {
+		Days  *int   `xml:"NoncurrentDays"`
+		Newer *int   `xml:"NewerNoncurrentVersions"`
+		Class string `xml:"StorageClass"`
+	} `xml:"NoncurrentVersionTransition"`
+	Abort *struct {
+		Days *int `xml:"DaysAfterInitiation"`
+	} `xml:"AbortIncompleteMultipartUpload"`
+}
+
+type lifecycleFilter struct {
+	Prefix *string     `xml:"Prefix"`
+	Tag    *tagElement `xml:"Tag"`
+	Above  *int64      `xml:"ObjectSizeGreaterThan"`
+	Below  *int64      `xml:"ObjectSizeLessThan"`
+	And    *struct {
+		Prefix *string      `xml:"Prefix"`
+		Tags   []tagElement `xml:"Tag"`
+		Above  *int64       `xml:"ObjectSizeGreaterThan"`
+		Below  *int64       `xml:"ObjectSizeLessThan"`
+	} `xml:"And"`
+}
+
+// putBucketLifecycle replaces the lifecycle configuration of a bucket.
+func putBucketLifecycle(s *Server, r *Request) (*Reply, error) {
+	l, err := parseLifecycle(r.XML)
+	if err != nil {
+		return nil, err
+	}
+	switch l.MinimumSize = r.Header(minimumSizeHeader); l.MinimumSize {
+	case "":
+		l.MinimumSize = engine.MinimumSizeAll
+	case engine.MinimumSizeAll, engine.MinimumSizeVaries:
+	default:
+		return nil, invalidHeader("x-amz-transition-default-minimum-object-size", l.MinimumSize)
+	}
+	if err := storeSetting(s, r, engine.LifecycleSetting, l); err != nil {
+		return nil, err
+	}
+	return &Reply{Header: http.Header{minimumSizeHeader: {l.MinimumSize}}}, nil
+}
+
+// getBucketLifecycle shows it.
+func getBucketLifecycle(s *Server, r *Request) (*Reply, error) {
+	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	l, ok, err := engine.Parsed(settings, engine.LifecycleSetting, engine.ParseLifecycle)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, s3err.New(s3err.NoSuchLifecycleConfiguration, "").With("BucketName", r.Bucket.Name)
+	}
+	return &Reply{Header: http.Header{minimumSizeHeader: {l.MinimumSize}}, XML: lifecycleRules(l.Rules)}, nil
+}
+
+// lifecycleRules is the answer that shows the rules.
+type lifecycleRules []engine.LifecycleRule
+
+// AppendXML writes LifecycleConfiguration, each filter in the form it came in.
+func (rules lifecycleRules) AppendXML(b []byte) []byte {
+	b = openRoot(b, "LifecycleConfiguration")
+	for i := range rules {
+		b = appendLifecycleRule(b, &rules[i])
+	}
+	return closeTag(b, "LifecycleConfiguration")
+}
+
+func appendLifecycleRule(b []byte, r *engine.LifecycleRule) []byte {
+	b = appendElement(openTag(b, "Rule"), "ID", r.ID)
+	if r.Filter.Old {
+		b = appendElement(b, "Prefix", *r.Filter.Prefix)
+	} else {
+		b = closeTag(appendLifecycleFilter(openTag(b, "Filter"), &r.Filter), "Filter")
+	}
+	status := "Disabled"
+	if r.Enabled {
+		status = "Enabled"
+	}
+	b = appendElement(b, "Status", status)
+	if x := r.Expiration; x != nil {
+		b = openTag(b, "Expiration")
+		switch {
+		case x.Date != nil:
+			b = appendTime(b, "Date", *x.Date)
+		case x.DeleteMarker != nil:
+			b = appendBool(b, "ExpiredObjectDeleteMarker", *x.DeleteMarker)
+		default:
+			b = appendInt(b, "Days", int64(x.Days))
+		}
+		b = closeTag(b, "Expiration")
+	}
+	for _, t := range r.Transitions {
+		b = openTag(b, "Transition")
+		if t.Date != nil {
+			b = appendTime(b, "Date", *t.Date)
+		} else {
+			b = appendInt(b, "Days", int64(*t.Days))
+		}
+		b = closeTag(appendElement(b, "StorageClass", t.Class), "Transition")
+	}
+	if x := r.NoncurrentExpiration; x != nil {
+		b = appendNoncurrent(openTag(b, "NoncurrentVersionExpiration"), x.Days, x.Newer)
+		b = closeTag(b, "NoncurrentVersionExpiration")
+	}
+	for _, t := range r.NoncurrentTransitions {
+		b = appendNoncurrent(openTag(b, "NoncurrentVersionTransition"), t.Days, t.Newer)
+		b = closeTag(appendElement(b, "StorageClass", t.Class), "NoncurrentVersionTransition")
+	}
+	if r.AbortUploadDays > 0 {
+		b = appendInt(openTag(b, "AbortIncompleteMultipartUpload"), "DaysAfterInitiation", int64(r.AbortUploadDays))
+		b = closeTag(b, "AbortIncompleteMultipartUpload")
+	}
+	return closeTag(b, "Rule")
+}
+
+func appendNoncurrent(b []byte, days, newer int) []byte {
+	b = appendInt(b, "NoncurrentDays", int64(days))
+	if newer > 0 {
+		b = appendInt(b, "NewerNoncurrentVersions", int64(newer))
+	}
+	return b
+}
+
+func appendLifecycleFilter(b []byte, f *engine.LifecycleFilter) []byte {
+	if f.And {
+		b = openTag(b, "And")
+	}
+	if f.Prefix != nil {
+		b = appendElement(b, "Prefix", *f.Prefix)
+	}
+	for _, t := range f.Tags {
+		b = appendElement(openTag(b, "Tag"), "Key", t.Name)
+		b = closeTag(appendElement(b, "Value", t.Value), "Tag")
+	}
+	if f.Above != nil {
+		b = appendInt(b, "ObjectSizeGreaterThan", *f.Above)
+	}
+	if f.Below != nil {
+		b = appendInt(b, "ObjectSizeLessThan", *f.Below)
+	}
+	if f.And {
+		b = closeTag(b, "And")
+	}
+	return b
+}

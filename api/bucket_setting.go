@@ -1,0 +1,83 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Names of the settings that hold bucket sub-resources: what was parsed and
+// validated, as JSON of a Go type. Names may be added to the types, and never
+// change.
+const (
+	corsSetting         = "cors"
+	tagsSetting         = "tags"
+	websiteSetting      = "website"
+	loggingSetting      = "logging"
+	inventorySetting    = "inventory/" // and the id
+	notificationSetting = "notification"
+)
+
+// setting reads a setting of the request's bucket; false when there is none. One
+// that cannot be read is an error without a code: 500.
+func setting[T any](s *Server, r *Request, name string) (v T, ok bool, err error) {
+	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	if err != nil {
+		return v, false, err
+	}
+	return engine.Parsed(settings, name, readSetting[T])
+}
+
+// readSetting reads a stored document. A name that this release does not know is
+// an error: a rule that is half understood must not be applied.
+func readSetting[T any](document []byte) (v T, err error) {
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.DisallowUnknownFields()
+	if err = d.Decode(&v); err != nil {
+		return v, err
+	}
+	if _, err = d.Token(); err != io.EOF {
+		return v, errors.New("something follows the document")
+	}
+	return v, nil
+}
+
+// storeSetting replaces a setting of the request's bucket.
+func storeSetting(s *Server, r *Request, name string, v any) error {
+	document, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return s.engine.SetSetting(r.Context(), r.Bucket, name, document)
+}
+
+// removeSetting handles the DELETE of a sub-resource: it succeeds whether or not
+// there was one.
+func removeSetting(name string) Handler {
+	return func(s *Server, r *Request) (*Reply, error) {
+		if err := s.engine.SetSetting(r.Context(), r.Bucket, name, nil); err != nil {
+			return nil, err
+		}
+		return &Reply{Status: http.StatusNoContent}, nil
+	}
+}
+
+// showSetting handles the GET of a sub-resource: render turns what is stored into
+// the document.
+func showSetting[T any](name string, absent s3err.Code, render func(T) any) Handler {
+	return func(s *Server, r *Request) (*Reply, error) {
+		v, ok, err := setting[T](s, r, name)
+		if err != nil {
+			return nil, err
+		}
+		if !ok {
+			return nil, s3err.New(absent, "").With("BucketName", r.Bucket.Name)
+		}
+		return &Reply{XML: render(v)}, nil
+	}
+}

@@ -1,0 +1,24 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// putBucketTagging replaces the tags of a bucket.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html
+func putBucketTagging(s *Server, r *Request) (*Reply, error) {
+	tags, err := parseTagging(r.XML, maxBucketTags)
+	if err != nil {
+		return nil, err
+	}
+	if err := storeSetting(s, r, tagsSetting, tags); err != nil {
+		return nil, err
+	}
+	return &Reply{Status: http.StatusNoContent}, nil
+}
+
+// getBucketTagging shows them.
+var getBucketTagging = showSetting(tagsSetting, s3err.NoSuchTagSet, func(tags []engine.Pair) any { return tagging(tags) })

@@ -1,0 +1,325 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Limits of a lifecycle configuration.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+const (
+	maxLifecycleRules  = 1000
+	maxNewerNoncurrent = 100
+	// maxLifecycleXML fits 1,000 rules of common length.
+	maxLifecycleXML = 1 << 20
+	// coolDays is the least age of an object that becomes infrequently accessed.
+	coolDays = 30
+)
+
+// transitionClasses are those to which S3 lets objects go, the colder ones later.
+var transitionClasses = []string{"STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"}
+
+// coolClasses take objects of at least coolDays.
+var coolClasses = []string{"STANDARD_IA", "ONEZONE_IA"}
+
+// parseLifecycle reads a LifecycleConfiguration. A rule without an id gets one, as
+// from S3. Errors: MalformedXML for what the schema forbids, InvalidArgument and
+// InvalidRequest for what makes no sense, NotImplemented for classes whose objects
+// would have to be restored before they can be read.
+func parseLifecycle(document []byte) (*engine.Lifecycle, error) {
+	var d lifecycleDocument
+	if err := decodeXML(document, "LifecycleConfiguration", &d); err != nil {
+		return nil, err
+	}
+	if len(d.Rules) == 0 || len(d.Rules) > maxLifecycleRules {
+		return nil, s3err.MalformedXML
+	}
+	l := &engine.Lifecycle{MinimumSize: engine.MinimumSizeAll}
+	seen := make(map[string]bool)
+	for i := range d.Rules {
+		rule, err := d.Rules[i].rule()
+		if err != nil {
+			return nil, err
+		}
+		if seen[rule.ID] {
+			return nil, s3err.New(s3err.InvalidArgument, "Rule ID must be unique. Found same ID for more than one rule")
+		}
+		seen[rule.ID] = true
+		l.Rules = append(l.Rules, rule)
+	}
+	return l, nil
+}
+
+func (r *lifecycleRule) rule() (out engine.LifecycleRule, err error) {
+	switch {
+	case len(r.ID) > maxRuleID:
+		return out, ruleIDTooLong()
+	case r.Status != "Enabled" && r.Status != "Disabled":
+		return out, s3err.MalformedXML
+	case (r.Prefix == nil) == (r.Filter == nil):
+		return out, s3err.MalformedXML
+	}
+	if out.ID = r.ID; out.ID == "" {
+		var id [16]byte
+		rand.Read(id[:])
+		out.ID = hex.EncodeToString(id[:])
+	}
+	out.Enabled = r.Status == "Enabled"
+	if out.Filter, err = r.filter(); err != nil {
+		return out, err
+	}
+	for _, read := range []func(*engine.LifecycleRule) error{r.expiration, r.noncurrent, r.abort, r.transitions, r.noncurrentTransitions} {
+		if err := read(&out); err != nil {
+			return out, err
+		}
+	}
+	if out.Expiration == nil && out.NoncurrentExpiration == nil && out.AbortUploadDays == 0 &&
+		len(out.Transitions) == 0 && len(out.NoncurrentTransitions) == 0 {
+		return out, s3err.New(s3err.InvalidRequest, "At least one action needs to be specified in a rule")
+	}
+	return out, checkOrder(&out)
+}
+
+// filter reads the filter, or the prefix that older clients send in its place.
+func (r *lifecycleRule) filter() (out engine.LifecycleFilter, err error) {
+	var tags []tagElement
+	switch f := r.Filter; {
+	case f == nil:
+		out.Prefix, out.Old = r.Prefix, true
+	case f.And != nil:
+		if f.Prefix != nil || f.Tag != nil || f.Above != nil || f.Below != nil {
+			return out, s3err.MalformedXML
+		}
+		out.Prefix, tags, out.Above, out.Below, out.And = f.And.Prefix, f.And.Tags, f.And.Above, f.And.Below, true
+	default:
+		out.Prefix, out.Above, out.Below = f.Prefix, f.Above, f.Below
+		if f.Tag != nil {
+			tags = []tagElement{*f.Tag}
+		}
+	}
+	if out.Tags, err = tagPairs(tags, maxBucketTags); err != nil {
+		return out, err
+	}
+	n := len(out.Tags)
+	for _, set := range []bool{out.Prefix != nil, out.Above != nil, out.Below != nil} {
+		if set {
+			n++
+		}
+	}
+	if out.And && n < 2 || !out.And && n > 1 {
+		return out, s3err.MalformedXML
+	}
+	return out, checkFilter(&out)
+}
+
+func checkFilter(f *engine.LifecycleFilter) error {
+	switch {
+	case f.Prefix != nil && len(*f.Prefix) > meta.MaxKeyBytes:
+		return s3err.New(s3err.InvalidRequest, "The maximum size of a prefix is %d.", meta.MaxKeyBytes)
+	case f.Above != nil && *f.Above < 0:
+		return s3err.New(s3err.InvalidRequest, "'ObjectSizeGreaterThan' should be greater than or equal to 0.")
+	case f.Below != nil && *f.Below < 1:
+		return s3err.New(s3err.InvalidRequest, "'ObjectSizeLessThan' should be greater than or equal to 1.")
+	case f.Above != nil && f.Below != nil && *f.Below <= *f.Above:
+		return s3err.New(s3err.InvalidRequest, "'ObjectSizeLessThan' has to be a value greater than 'ObjectSizeGreaterThan'.")
+	}
+	return nil
+}
+
+func (r *lifecycleRule) expiration(out *engine.LifecycleRule) (err error) {
+	x := r.Expiration
+	if x == nil {
+		return nil
+	}
+	e := &engine.LifecycleExpiration{DeleteMarker: x.DeleteMarker}
+	n := 0
+	for _, set := range []bool{x.Days != nil, x.Date != nil, x.DeleteMarker != nil} {
+		if set {
+			n++
+		}
+	}
+	if n != 1 {
+		return s3err.MalformedXML
+	}
+	if e.Days, err = days(x.Days, 1, "Days", "Expiration"); err != nil {
+		return err
+	}
+	if x.DeleteMarker != nil && len(out.Filter.Tags) > 0 {
+		return s3err.New(s3err.InvalidRequest, "ExpiredObjectDeleteMarker cannot be specified with Tags.")
+	}
+	e.Date, err = midnight(x.Date)
+	out.Expiration = e
+	return err
+}
+
+func (r *lifecycleRule) noncurrent(out *engine.LifecycleRule) (err error) {
+	if r.Noncurrent == nil {
+		return nil
+	}
+	if r.Noncurrent.Days == nil {
+		return s3err.MalformedXML
+	}
+	x := &engine.NoncurrentExpiration{}
+	if x.Days, err = days(r.Noncurrent.Days, 1, "NoncurrentDays", "NoncurrentVersionExpiration"); err != nil {
+		return err
+	}
+	x.Newer, err = newer(r.Noncurrent.Newer, out)
+	out.NoncurrentExpiration = x
+	return err
+}
+
+func (r *lifecycleRule) abort(out *engine.LifecycleRule) (err error) {
+	switch {
+	case r.Abort == nil:
+		return nil
+	case r.Abort.Days == nil:
+		return s3err.MalformedXML
+	case len(out.Filter.Tags) > 0:
+		return s3err.New(s3err.InvalidRequest, "AbortIncompleteMultipartUpload cannot be specified with Tags.")
+	case out.Filter.Above != nil || out.Filter.Below != nil:
+		return s3err.New(s3err.InvalidRequest, "AbortIncompleteMultipartUpload cannot be specified with Object Size.")
+	}
+	out.AbortUploadDays, err = days(r.Abort.Days, 1, "DaysAfterInitiation", "AbortIncompleteMultipartUpload")
+	return err
+}
+
+func (r *lifecycleRule) transitions(out *engine.LifecycleRule) error {
+	for _, t := range r.Transitions {
+		if (t.Days == nil) == (t.Date == nil) {
+			return s3err.MalformedXML
+		}
+		least, err := r.class(t.Class, "Transition", func(class string) bool {
+			return slices.ContainsFunc(out.Transitions, func(o engine.LifecycleTransition) bool { return o.Class == class })
+		})
+		if err != nil {
+			return err
+		}
+		if _, err := days(t.Days, least, "Days", "Transition"); err != nil {
+			return err
+		}
+		date, err := midnight(t.Date)
+		if err != nil {
+			return err
+		}
+		out.Transitions = append(out.Transitions, engine.LifecycleTransition{Days: t.Days, Date: date, Class: t.Class})
+	}
+	return nil
+}
+
+func (r *lifecycleRule) noncurrentTransitions(out *engine.LifecycleRule) error {
+	for _, t := range r.NoncurrentTransitions {
+		if t.Days == nil {
+			return s3err.MalformedXML
+		}
+		least, err := r.class(t.Class, "NoncurrentVersionTransition", func(class string) bool {
+			return slices.ContainsFunc(out.NoncurrentTransitions, func(o engine.NoncurrentTransition) bool { return o.Class == class })
+		})
+		if err != nil {
+			return err
+		}
+		n, err := days(t.Days, least, "NoncurrentDays", "NoncurrentVersionTransition")
+		if err != nil {
+			return err
+		}
+		kept, err := newer(t.Newer, out)
+		if err != nil {
+			return err
+		}
+		out.NoncurrentTransitions = append(out.NoncurrentTransitions, engine.NoncurrentTransition{Days: n, Newer: kept, Class: t.Class})
+	}
+	return nil
+}
+
+// class checks the storage class of a transition, and returns the least number of
+// days after which objects may go there.
+func (r *lifecycleRule) class(class, action string, taken func(string) bool) (least int, err error) {
+	switch {
+	case !slices.Contains(transitionClasses, class):
+		return 0, s3err.MalformedXML
+	case taken(class):
+		return 0, s3err.New(s3err.InvalidRequest, "'StorageClass' must be different for '%s' actions in same 'Rule'", action)
+	case !slices.Contains(storageClasses, class):
+		return 0, s3err.New(s3err.NotImplemented, "Transitions to %s are not implemented: its objects would have to be restored before they can be read.", class)
+	case slices.Contains(coolClasses, class):
+		return coolDays, nil
+	}
+	return 0, nil
+}
+
+// days reads a number of days of at least least; 0 where none is given.
+func days(n *int, least int, element, action string) (int, error) {
+	switch {
+	case n == nil:
+		return 0, nil
+	case *n >= least && *n <= maxDays:
+		return *n, nil
+	case least == 1:
+		return 0, s3err.New(s3err.InvalidArgument, "'%s' for %s action must be a positive integer", element, action)
+	case least == 0:
+		return 0, s3err.New(s3err.InvalidArgument, "'%s' in %s action must be nonnegative", element, action)
+	}
+	return 0, s3err.New(s3err.InvalidArgument, "'%s' in %s action must be greater than or equal to %d for storageClass of infrequent access", element, action, least)
+}
+
+// maxDays is the largest number that S3 takes.
+const maxDays = 1<<31 - 1
+
+// newer reads how many noncurrent versions are kept whatever their age.
+func newer(n *int, out *engine.LifecycleRule) (int, error) {
+	switch {
+	case n == nil:
+		return 0, nil
+	case *n < 1 || *n > maxNewerNoncurrent:
+		return 0, s3err.New(s3err.InvalidArgument, "'NewerNoncurrentVersions' must be between 1 and %d", maxNewerNoncurrent)
+	case out.Filter.Old:
+		return 0, s3err.New(s3err.InvalidRequest, "'NewerNoncurrentVersions' can only be specified in a rule with a Filter")
+	}
+	return *n, nil
+}
+
+// midnight reads a date, or the time of a midnight in UTC; nil where none is given.
+func midnight(date *string) (*time.Time, error) {
+	if date == nil {
+		return nil, nil
+	}
+	t, err := time.Parse(time.DateOnly, *date)
+	if err != nil {
+		if t, err = time.Parse(time.RFC3339, *date); err != nil {
+			return nil, s3err.MalformedXML
+		}
+	}
+	if t = t.UTC(); !t.Equal(t.Truncate(24 * time.Hour)) {
+		return nil, s3err.New(s3err.InvalidArgument, "'Date' must be at midnight GMT")
+	}
+	return &t, nil
+}
+
+// checkOrder refuses dates beside days, and an expiration that leaves no time for
+// a transition.
+func checkOrder(r *engine.LifecycleRule) error {
+	for _, t := range r.Transitions {
+		dated := t.Date != nil
+		if dated != (r.Transitions[0].Date != nil) ||
+			r.Expiration != nil && r.Expiration.DeleteMarker == nil && dated != (r.Expiration.Date != nil) {
+			return s3err.New(s3err.InvalidRequest, "Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule")
+		}
+		if r.Expiration == nil || r.Expiration.DeleteMarker != nil {
+			continue
+		}
+		if dated && !r.Expiration.Date.After(*t.Date) || !dated && r.Expiration.Days <= *t.Days {
+			return s3err.New(s3err.InvalidArgument, "'Days' or 'Date' in the Expiration action must be greater than in the Transition action")
+		}
+	}
+	for _, t := range r.NoncurrentTransitions {
+		if r.NoncurrentExpiration != nil && r.NoncurrentExpiration.Days <= t.Days {
+			return s3err.New(s3err.InvalidArgument, "'NoncurrentDays' in the NoncurrentVersionExpiration action must be greater than in the NoncurrentVersionTransition action")
+		}
+	}
+	return nil
+}
