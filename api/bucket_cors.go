@@ -42,11 +42,11 @@ func putBucketCORS(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reply{}, storeSetting(s, r, corsSetting, rules)
+	return &Reply{}, storeSetting(s, r, settingCORS, rules)
 }
 
 // getBucketCORS shows it.
-var getBucketCORS = showSetting(corsSetting, s3err.NoSuchCORSConfiguration, func(c corsRules) any { return c })
+var getBucketCORS = showSetting(settingCORS, s3err.NoSuchCORSConfiguration, func(c corsRules) any { return c })
 
 // parseCORS reads a CORSConfiguration.
 func parseCORS(document []byte) (corsRules, error) {

@@ -15,12 +15,12 @@ import (
 // validated, as JSON of a Go type. Names may be added to the types, and never
 // change.
 const (
-	corsSetting         = "cors"
-	tagsSetting         = "tags"
-	websiteSetting      = "website"
-	loggingSetting      = "logging"
-	inventorySetting    = "inventory/" // and the id
-	notificationSetting = "notification"
+	settingCORS         = "cors"
+	settingTags         = "tags"
+	settingWebsite      = "website"
+	settingLogging      = "logging"
+	settingInventory    = "inventory/" // and the id
+	settingNotification = "notification"
 )
 
 // setting reads a setting of the request's bucket; false when there is none. One

@@ -14,11 +14,11 @@ func putBucketTagging(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := storeSetting(s, r, tagsSetting, tags); err != nil {
+	if err := storeSetting(s, r, settingTags, tags); err != nil {
 		return nil, err
 	}
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
 // getBucketTagging shows them.
-var getBucketTagging = showSetting(tagsSetting, s3err.NoSuchTagSet, func(tags []engine.Pair) any { return tagging(tags) })
+var getBucketTagging = showSetting(settingTags, s3err.NoSuchTagSet, func(tags []engine.Pair) any { return tagging(tags) })

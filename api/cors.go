@@ -31,7 +31,7 @@ func preflight(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	rules, ok, err := setting[corsRules](s, r, corsSetting)
+	rules, ok, err := setting[corsRules](s, r, settingCORS)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +114,7 @@ func (x *exchange) addCORS() {
 			return
 		}
 	}
-	rules, ok, err := setting[corsRules](x.server, r, corsSetting)
+	rules, ok, err := setting[corsRules](x.server, r, settingCORS)
 	if err != nil || !ok {
 		return // closed: rules that cannot be read allow nothing
 	}
