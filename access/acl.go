@@ -85,27 +85,37 @@ var objectPermission = map[string]Permission{
 	"s3:PutObjectVersionAcl":        WriteACP,
 }
 
-// byACL is what the ACL of the bucket or the object gives. A grant to a tenant is
-// one to its account, which its own policies hand on; one to a group is one to
-// everybody in it.
-func (r *bucketRequest) byACL() grant {
+// aclGrants are what an ACL gives a principal as an account, which the account's
+// own policies hand on, and as a member of a group, which is everybody in it.
+type aclGrants struct{ account, group grant }
+
+// any is the grant to the account, or else the one to a group.
+func (g aclGrants) any() grant {
+	if g.account.how != noMatch {
+		return g.account
+	}
+	return g.group
+}
+
+// byACL is what the ACL of the bucket or the object gives.
+func (r *bucketRequest) byACL() aclGrants {
 	n, b := r.need, r.need.Bucket
 	if r.startedUpload() {
-		return grant{how: byAccount, reason: "began the upload"}
+		return aclGrants{account: grant{how: byAccount, reason: "began the upload"}}
 	}
 	if !b.Ownership.ACLsEnabled() {
-		return grant{}
+		return aclGrants{}
 	}
 	if want := bucketPermission[n.Action]; want != "" {
 		if want == Write && !r.mayReplace() {
-			return grant{}
+			return aclGrants{}
 		}
 		return r.granted(b.ACL, b.Owner, want, "bucket")
 	}
 	if want := objectPermission[n.Action]; want != "" && n.Object != nil {
 		return r.granted(n.Object.ACL, n.Object.Owner, want, "object")
 	}
-	return grant{}
+	return aclGrants{}
 }
 
 // startedUpload: whoever began a multipart upload may list its parts and abort it.
@@ -131,12 +141,12 @@ func (r *bucketRequest) mayReplace() bool {
 
 // granted looks for the permission in an ACL, which is nil where the owner alone
 // has any. An owner always reads and writes the ACL of what is its own.
-func (r *bucketRequest) granted(a *ACL, owner ID, want Permission, of string) (best grant) {
+func (r *bucketRequest) granted(a *ACL, owner ID, want Permission, of string) (all aclGrants) {
 	if r.isTenant(owner) && (a == nil || want == ReadACP || want == WriteACP) {
-		return grant{how: byAccount, reason: "owner of the " + of}
+		all.account = grant{how: byAccount, reason: "owner of the " + of}
 	}
 	if a == nil {
-		return grant{}
+		return all
 	}
 	for _, g := range a.Grants {
 		if g.Permission != want && g.Permission != FullControl {
@@ -145,15 +155,12 @@ func (r *bucketRequest) granted(a *ACL, owner ID, want Permission, of string) (b
 		reason := "allowed by the " + of + "'s ACL: " + string(g.Permission) + " to "
 		switch {
 		case g.Grantee.Group == "" && r.isTenant(g.Grantee.ID):
-			best = grant{how: max(best.how, byAccount), reason: reason + "the account"}
+			all.account = grant{how: byAccount, reason: reason + "the account"}
 		case r.inGroup(g.Grantee):
-			if best.how == noMatch {
-				best = grant{reason: reason + g.Grantee.Group, public: true}
-			}
-			best.how = byAll
+			all.group = grant{how: byAll, reason: reason + g.Grantee.Group, public: true}
 		}
 	}
-	return best
+	return all
 }
 
 // inGroup reports whether the grantee is a group that the principal is in and

@@ -66,7 +66,7 @@ func (r *bucketRequest) withinAccount() Decision {
 	}
 	g := r.byPolicy()
 	if g.how < byAll {
-		if a := r.byACL(); a.how == byAll {
+		if a := r.byACL().group; a.how != noMatch {
 			g = a
 		}
 	}
@@ -97,7 +97,7 @@ func (r *bucketRequest) fromOutside() Decision {
 	}
 	g := r.byPolicy()
 	if g.how == noMatch || g.public {
-		if a := r.byACL(); a.how > noMatch && (g.how == noMatch || !a.public) {
+		if a := r.byACL().any(); a.how > noMatch && (g.how == noMatch || !a.public) {
 			g = a
 		}
 	}
@@ -123,7 +123,7 @@ func (r *bucketRequest) foreign() bool {
 }
 
 func (r *bucketRequest) onlyByACL() Decision {
-	g := r.byACL()
+	g := r.byACL().any()
 	if g.how == noMatch {
 		return deny("the object is another account's, and its ACL does not allow " + r.need.Action)
 	}
