@@ -107,3 +107,31 @@ func TestJudge(t *testing.T) {
 		t.Errorf("a part of the tests, as listed: %+v", v)
 	}
 }
+
+// The file of failures tells each that did not pass outright, and how.
+func TestWriteFailures(t *testing.T) {
+	result := func(name string, o Outcome, detail string) Result {
+		return Result{Test: Test{suiteVersitygw, "g", name}, Outcome: o, Detail: detail}
+	}
+	run := &Run{Results: []Result{
+		result("fine", Passed, ""),
+		result("lacks", Skipped, "no"),
+		result("text", MessageOnly, "m"),
+		result("meant", Failed, "d"),
+		result("other", Failed, "expected 1"),
+		result("lock", Failed, "failed to create a bucket: x"),
+		result("end", Failed, "failed to delete the bucket: y"),
+		result("nil", Failed, "panic: z"),
+		result("slow", Failed, notInTime+": RUN"),
+	}}
+	var got strings.Builder
+	if err := WriteFailures(&got, run, []Divergence{{Suite: suiteVersitygw, Names: []string{"meant"}}}); err != nil {
+		t.Fatal(err)
+	}
+	want := "versitygw/g/text\tmessage only\tm\nversitygw/g/meant\tlisted\td\nversitygw/g/other\tfailed\texpected 1\n" +
+		"versitygw/g/lock\tset-up\tfailed to create a bucket: x\nversitygw/g/end\tonly cleaning up failed\tfailed to delete the bucket: y\n" +
+		"versitygw/g/nil\tpanic\tpanic: z\nversitygw/g/slow\ttime limit\t" + notInTime + ": RUN\n"
+	if got.String() != want {
+		t.Errorf("%s\nwant\n%s", got.String(), want)
+	}
+}

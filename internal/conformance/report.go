@@ -176,12 +176,16 @@ func (v Verdict) Write(w io.Writer) {
 // WriteFailures writes a line for each test that did not pass outright: its name,
 // how it ended, and what was wanted and got, separated by tabs, in the suites'
 // order, which is by feature.
-func WriteFailures(w io.Writer, run *Run) error {
+func WriteFailures(w io.Writer, run *Run, list []Divergence) error {
 	for _, r := range run.Results {
 		if r.Outcome != Failed && r.Outcome != MessageOnly {
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\n", r.Test, r.kind(), r.Detail); err != nil {
+		kind := r.kind()
+		if r.Outcome == Failed && listed(list, r.Test) {
+			kind = "listed"
+		}
+		if _, err := fmt.Fprintf(w, "%s\t%s\t%s\n", r.Test, kind, r.Detail); err != nil {
 			return err
 		}
 	}
@@ -197,11 +201,9 @@ func (r Result) kind() string {
 		return "panic"
 	case strings.Contains(r.Detail, notInTime):
 		return "time limit"
-	}
-	switch said := strings.TrimPrefix(r.Detail, r.Name+": "); {
-	case strings.HasPrefix(said, "failed to create a bucket: "):
+	case strings.HasPrefix(r.Detail, "failed to create a bucket: "):
 		return "set-up"
-	case strings.HasPrefix(said, "failed to delete the bucket: "), strings.HasPrefix(said, "failed to list objects: "):
+	case strings.HasPrefix(r.Detail, "failed to delete the bucket: "), strings.HasPrefix(r.Detail, "failed to list objects: "):
 		return "only cleaning up failed"
 	}
 	return "failed"

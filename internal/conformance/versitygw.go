@@ -95,14 +95,14 @@ func versitygwProgram(ctx context.Context, m module, tests []Test) (string, erro
 		fmt.Fprintf(&main, "\t%q: integration.%s,\n", t.Name, t.Name)
 	}
 	main.WriteString("}\n")
-	edition := append(main.Bytes(), versitygwMessages...)
+	edition := fmt.Append(nil, main.String(), versitygwMessages, versitygwChecks)
 	return m.build(ctx, suiteVersitygw, edition, func(dir string) error {
 		err := os.WriteFile(filepath.Join(dir, versitygwTests, "messages.go"), []byte(versitygwMessages), 0o600)
 		if err != nil {
 			return err
 		}
 		checks := filepath.Join(dir, versitygwTests, "utils.go")
-		for _, got := range []string{"received.Message", "ae.ErrorMessage()"} {
+		for _, got := range versitygwChecks {
 			if err := substitute(checks, got+" != apiErr.Description {", "MessageDiffers("+got+", apiErr.Description) {", 1); err != nil {
 				return err
 			}
@@ -113,6 +113,9 @@ func versitygwProgram(ctx context.Context, m module, tests []Test) (string, erro
 		return os.WriteFile(filepath.Join(dir, "tests", "one", "main.go"), main.Bytes(), 0o600)
 	}, "build", "./tests/one")
 }
+
+// versitygwChecks are the messages that the suite compares with what it wants.
+var versitygwChecks = []string{"received.Message", "ae.ErrorMessage()"}
 
 // versitygwMessages notes messages that differ and lets the test go on, so that
 // what follows in it is checked as well.
@@ -182,7 +185,7 @@ func main() {
 func runVersitygw(ctx context.Context, program string, g *gateway, dir string, t Test) Result {
 	out, took, err := execute(ctx, dir, append(g.env(), "ENDPOINT="+g.url), program, t.Name)
 	outcome, detail := judgeVersitygw(out, err)
-	return Result{t, outcome, detail, took, out}
+	return Result{t, outcome, strings.TrimPrefix(detail, t.Name+": "), took, out}
 }
 
 // judgeVersitygw reads the verdict at the end of a test's output. Without one,

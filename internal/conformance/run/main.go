@@ -99,7 +99,7 @@ func tell(result *conformance.Run, list []conformance.Divergence, failures strin
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(conformance.WriteFailures(f, result), f.Close()); err != nil {
+		if err := errors.Join(conformance.WriteFailures(f, result, list), f.Close()); err != nil {
 			return err
 		}
 	}
