@@ -128,7 +128,7 @@ func describeObject(o engine.Object, asked []string) attributesResult {
 
 // objectParts reads a page of the parts of exactly the version that o describes.
 func (s *Server) objectParts(r *Request, o engine.Object, marker, limit int) (*objectParts, error) {
-	page, err := s.engine.ObjectParts(r.Context(), r.Bucket, o.Key, o.ID, marker, max(limit, 1))
+	page, err := s.engine.ObjectParts(r.Context(), engine.GetObject{Bucket: r.Bucket, Key: o.Key}, o.ID, marker, max(limit, 1))
 	if err != nil {
 		return nil, err
 	}

@@ -44,10 +44,14 @@ func (e *Engine) ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bu
 	return bs, storeError(err)
 }
 
-// DeleteBucket removes an empty bucket; its uploads in progress end with it.
+// DeleteBucket removes a bucket without versions and delete markers; its uploads in
+// progress end with it.
 func (e *Engine) DeleteBucket(ctx context.Context, b meta.Bucket) error {
 	err := e.store.DeleteBucket(ctx, b.ID)
 	switch {
+	case errors.Is(err, meta.ErrNotEmpty) && b.Versioning != meta.VersioningOff:
+		return s3err.New(s3err.BucketNotEmpty, "The bucket you tried to delete is not empty. You must delete all versions in the bucket.").
+			With("BucketName", b.Name)
 	case errors.Is(err, meta.ErrNotEmpty):
 		return s3err.New(s3err.BucketNotEmpty, "").With("BucketName", b.Name)
 	case errors.Is(err, meta.ErrNoBucket):

@@ -127,11 +127,3 @@ func (e *Engine) settle(ctx context.Context, b meta.Bucket, v meta.Version, shar
 	}
 	return unknown
 }
-
-// versionOf finds a version of a key, noncurrent ones included; ErrNotFound.
-func (e *Engine) versionOf(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (meta.Version, error) {
-	if ref.IsZero() || ref.Null && b.Versioning == meta.VersioningOff { // then there is no other than the null version
-		return e.store.Object(ctx, b.ID, key)
-	}
-	return e.store.Version(ctx, b.ID, key, ref)
-}

@@ -108,7 +108,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 // completed describes what an earlier Complete of this upload made. If that is
 // gone since, the answer is still what was made.
 func (e *Engine) completed(ctx context.Context, b meta.Bucket, u *openUpload, m *encrypt.Manifest) (Object, error) {
-	v, err := e.madeBy(ctx, b, u)
+	v, err := e.versionByID(ctx, u.Bucket, u.Key, u.Version)
 	switch {
 	case err == nil:
 		now, err := e.openVersion(ctx, v)
@@ -129,25 +129,6 @@ func (e *Engine) completed(ctx context.Context, b meta.Bucket, u *openUpload, m 
 	v = meta.Version{Bucket: u.Bucket, Key: u.Key, ID: u.Version, Owner: u.Owner, Modified: u.Created,
 		Null: b.Versioning != meta.VersioningEnabled, Encryption: u.promised.Encryption}
 	return describe(b, v, m, u.promised.Marks), nil
-}
-
-// madeBy finds the version that a completed upload became, current or not;
-// ErrNotFound when it is gone.
-func (e *Engine) madeBy(ctx context.Context, b meta.Bucket, u *openUpload) (meta.Version, error) {
-	refs := []meta.VersionRef{{ID: u.Version}, {Null: true}}
-	if b.Versioning == meta.VersioningOff {
-		refs = refs[1:]
-	}
-	for _, ref := range refs {
-		v, err := e.versionOf(ctx, b, u.Key, ref)
-		if err != nil && !errors.Is(err, meta.ErrNotFound) {
-			return v, err
-		}
-		if err == nil && v.ID == u.Version {
-			return v, nil
-		}
-	}
-	return meta.Version{}, meta.ErrNotFound
 }
 
 // assembly goes over the chosen parts once, in order, and keeps what the

@@ -37,7 +37,7 @@ func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) 
 }
 
 func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
-	src, err := e.source(ctx, in.SourceBucket, in.SourceKey, in.SourceConditions)
+	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion}, in.SourceConditions)
 	if err != nil {
 		return Object{}, err
 	}
@@ -113,9 +113,11 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 }
 
 // source finds the object that is to be copied, as far as its conditions allow.
-func (e *Engine) source(ctx context.Context, b meta.Bucket, key string, c Conditions) (*Reading, error) {
-	r, err := e.HeadObject(ctx, GetObject{Bucket: b, Key: key})
-	if err != nil {
+func (e *Engine) source(ctx context.Context, in GetObject, c Conditions) (*Reading, error) {
+	r, err := e.HeadObject(ctx, in)
+	if errors.Is(err, s3err.MethodNotAllowed) {
+		return nil, s3err.New(s3err.InvalidRequest, "The source of a copy request may not specifically refer to a delete marker by version id.")
+	} else if err != nil {
 		return nil, err
 	}
 	if err := c.checkCopySource(r.Object.ETag, r.Object.Modified); err != nil {

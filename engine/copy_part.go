@@ -31,7 +31,7 @@ func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 }
 
 func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (Part, error) {
-	src, err := e.source(ctx, in.SourceBucket, in.SourceKey, in.SourceConditions)
+	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion}, in.SourceConditions)
 	if err != nil {
 		return Part{}, err
 	}

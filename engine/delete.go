@@ -3,96 +3,157 @@ package engine
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// DeleteObject deletes a key; one that holds nothing is no error unless a
-// condition demands it.
+// errLocked is what clients are told of a version that a lock keeps.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+var errLocked = s3err.New(s3err.AccessDenied, "Access Denied because object protected by object lock.")
+
+// DeleteObject deletes a key, or one version of it for good; one that is not there
+// is no error unless a condition demands it.
 func (e *Engine) DeleteObject(ctx context.Context, b meta.Bucket, d DeleteObject) (Deleted, error) {
 	done := e.DeleteObjects(ctx, b, []DeleteObject{d})[0]
 	return done, done.Err
 }
 
-// DeleteObjects deletes keys, each on its own condition, and returns an error
-// for each: nil, PreconditionFailed, or what kept it from being decided. A key may
-// be named more than once.
+// target is what a deletion names. Two that name the same in one request are
+// one deletion.
+type target struct {
+	key     string
+	version meta.VersionRef
+}
+
+// DeleteObjects deletes keys or versions, each on its own condition and in the
+// order given, conditional ones first, and says of each what became of it.
+// Anything may be named more than once.
 func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteObject) []Deleted {
 	done := make([]Deleted, len(ds))
-	plain := make(map[string][]int) // unconditional keys and where they stand
-	var order []string
+	same := make(map[target][]int) // unconditional deletions and where they stand
+	var order []int
 	for i, d := range ds {
+		at := target{d.Key, d.Version}
 		switch {
 		case checkKey(d.Key) != nil:
 			done[i].Err = checkKey(d.Key)
 		case d.conditional():
-			done[i].Err = storeError(e.deleteIf(ctx, b, d))
+			done[i] = e.deleteIf(ctx, b, d)
 		default:
-			if plain[d.Key] == nil {
-				order = append(order, d.Key)
+			if same[at] == nil {
+				order = append(order, i)
 			}
-			plain[d.Key] = append(plain[d.Key], i)
+			same[at] = append(same[at], i)
 		}
 	}
 	for len(order) > 0 {
 		batch := order[:min(len(order), meta.MaxBatch)]
 		order = order[len(batch):]
-		rs := make([]meta.Removal, len(batch))
-		for i, key := range batch {
-			rs[i].Key = key
+		todo := make([]DeleteObject, len(batch))
+		for i, at := range batch {
+			todo[i] = ds[at]
 		}
-		results, err := e.store.RemoveObjects(ctx, b.ID, b.Versioning, rs, e.now())
-		for i, key := range batch {
-			failed := err
-			if err == nil {
-				failed = results[i].Err
-			}
-			for _, at := range plain[key] {
-				done[at].Err = storeError(failed)
+		for i, deleted := range e.deleteBatch(ctx, b, todo) {
+			for _, at := range same[target{todo[i].Key, todo[i].Version}] {
+				done[at] = deleted
 			}
 		}
 	}
 	return done
 }
 
-func (d DeleteObject) conditional() bool {
-	return d.IfMatch != "" || d.IfSize != nil || !d.IfModified.IsZero()
-}
-
-// deleteIf decides the conditions on what the key holds and removes exactly that.
-func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) error {
-	for range maxConditionTries {
-		v, err := e.store.Object(ctx, b.ID, d.Key)
-		if errors.Is(err, meta.ErrNotFound) {
-			if d.IfMatch != "" {
-				return noSuchKey(d.Key)
-			}
-			return nil
-		} else if err != nil {
-			return err
-		}
-		etag, err := e.etag(ctx, v)
-		if err != nil {
-			return err
-		}
-		switch {
-		case d.IfMatch != "" && !matchTags(d.IfMatch, etag):
-			return preconditionFailed("If-Match")
-		case d.IfSize != nil && *d.IfSize != v.Size:
-			return preconditionFailed("x-amz-if-match-size")
-		case !d.IfModified.IsZero() && !v.Modified.Truncate(time.Second).Equal(d.IfModified.Truncate(time.Second)):
-			return preconditionFailed("x-amz-if-match-last-modified-time")
-		}
-		r := meta.Removal{Key: d.Key, Expect: meta.Expect{Kind: meta.ExpectVersion, Version: v.ID}}
-		results, err := e.store.RemoveObjects(ctx, b.ID, b.Versioning, []meta.Removal{r}, e.now())
-		if err != nil {
-			return err
-		}
-		if !errors.Is(results[0].Err, meta.ErrConflict) {
-			return results[0].Err
+// deleteBatch carries out at most meta.MaxBatch deletions without conditions.
+func (e *Engine) deleteBatch(ctx context.Context, b meta.Bucket, ds []DeleteObject) []Deleted {
+	done := make([]Deleted, len(ds))
+	var todo []DeleteObject
+	var at []int
+	for i, d := range ds {
+		if done[i].Err = e.proveLock(ctx, b, d); done[i].Err == nil {
+			todo, at = append(todo, d), append(at, i)
 		}
 	}
-	return s3err.ConditionalRequestConflict
+	for i, deleted := range e.remove(ctx, b, todo, meta.Expect{}) {
+		done[at[i]] = deleted
+	}
+	return done
+}
+
+// proveLock opens the marks of a version that is to be removed for good, where
+// there are locks: the store goes by the row, and a row that was edited must
+// not free what was locked.
+func (e *Engine) proveLock(ctx context.Context, b meta.Bucket, d DeleteObject) error {
+	if !b.Lock || d.Version.IsZero() {
+		return nil
+	}
+	v, err := e.versionOf(ctx, b, d.Key, d.Version)
+	if errors.Is(err, meta.ErrNotFound) {
+		return nil
+	} else if err != nil {
+		return storeError(err)
+	}
+	_, err = e.openMarks(ctx, v)
+	return err
+}
+
+// remove has the store remove what the deletions name, under one expectation, and
+// again where the bucket's versioning was another than it was taken for.
+func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, expect meta.Expect) []Deleted {
+	done := make([]Deleted, len(ds))
+	if len(ds) == 0 {
+		return done
+	}
+	err := error(meta.ErrVersioning)
+	for range maxVersioningTries {
+		rs := make([]meta.Removal, len(ds))
+		for i, d := range ds {
+			rs[i] = e.removal(b, d, expect)
+		}
+		var removed []meta.Removed
+		if removed, err = e.store.RemoveObjects(ctx, b.ID, b.Versioning, rs, e.now()); err == nil {
+			for i := range ds {
+				done[i] = deleted(b, ds[i], rs[i], removed[i])
+			}
+			return done
+		}
+		if !errors.Is(err, meta.ErrVersioning) {
+			break
+		}
+		if b, err = e.sameBucket(ctx, b); err != nil {
+			break
+		}
+		err = s3err.OperationAborted
+	}
+	for i := range done {
+		done[i].Err = storeError(err)
+	}
+	return done
+}
+
+// removal is a deletion as the store takes it.
+func (e *Engine) removal(b meta.Bucket, d DeleteObject, expect meta.Expect) meta.Removal {
+	r := meta.Removal{Key: d.Key, Version: d.Version, Expect: expect, Bypass: d.Bypass}
+	if d.Version.IsZero() && b.Versioning != meta.VersioningOff {
+		r.Marker = meta.Version{
+			Bucket: b.ID, Key: d.Key, ID: meta.NewID(), Owner: d.Owner, Modified: e.now().UTC(),
+			Null: b.Versioning != meta.VersioningEnabled, Marker: true,
+		}
+	}
+	return r
+}
+
+// deleted says what became of a removal as clients are told. ErrConflict is left
+// for who expected something.
+func deleted(b meta.Bucket, d DeleteObject, r meta.Removal, done meta.Removed) Deleted {
+	switch {
+	case errors.Is(done.Err, meta.ErrLocked):
+		return Deleted{Err: errLocked}
+	case done.Err != nil:
+		return Deleted{Err: storeError(done.Err)}
+	case !d.Version.IsZero():
+		return Deleted{Version: d.Version, Marker: done.Found.Marker}
+	case done.Marked:
+		return Deleted{Version: shown(b, r.Marker), Marker: true}
+	}
+	return Deleted{}
 }

@@ -49,7 +49,7 @@ type FsckOptions struct {
 // FsckReport is what Fsck saw. Pending is what Collect has yet to remove, which
 // is no fault.
 type FsckReport struct {
-	Objects      int64     `json:"objects"`
+	Objects      int64     `json:"objects"` // versions that are no delete markers
 	Uploads      int64     `json:"uploads"`
 	Parts        int64     `json:"parts"`
 	Blobs        int64     `json:"blobs"`
@@ -345,6 +345,9 @@ func (c *check) refer(id meta.BlobID, size int64, at Finding) {
 }
 
 func (c *check) object(ctx context.Context, r meta.ObjectRef) error {
+	if r.Marker {
+		return nil // nothing is sealed in it
+	}
 	if c.first {
 		c.Objects++
 		c.Bytes += r.Size
@@ -373,14 +376,17 @@ func (c *check) object(ctx context.Context, r meta.ObjectRef) error {
 // openObject proves that a version's manifest opens and agrees with its row,
 // and when deep that its bytes do. It returns the plaintext length of its blob.
 func (c *check) openObject(ctx context.Context, r meta.ObjectRef) (blobSize int64, err error) {
-	v, err := c.e.store.Object(ctx, r.Bucket, r.Key)
-	if errors.Is(err, meta.ErrNotFound) || err == nil && v.ID != r.Version {
-		return -1, nil // changed since it was scanned
+	v, err := c.e.versionByID(ctx, r.Bucket, r.Key, r.Version)
+	if errors.Is(err, meta.ErrNotFound) {
+		return -1, nil // gone since it was scanned
 	} else if err != nil {
 		return -1, err
 	}
 	m, err := c.e.openVersion(ctx, v)
 	if err != nil {
+		return -1, err
+	}
+	if _, err := c.e.openMarks(ctx, v); err != nil {
 		return -1, err
 	}
 	blobSize = -1
@@ -417,8 +423,8 @@ func (c *check) readAll(ctx context.Context, m *encrypt.Manifest, v meta.Version
 		err = c.readHeaders(ctx, m)
 	}
 	if err != nil {
-		if now, again := c.e.store.Object(ctx, v.Bucket, v.Key); again != nil || now.ID != v.ID {
-			return nil // replaced while it was read
+		if _, again := c.e.versionByID(ctx, v.Bucket, v.Key, v.ID); again != nil {
+			return nil // removed while it was read
 		}
 	}
 	return err

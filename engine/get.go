@@ -31,9 +31,11 @@ type Reading struct {
 	giveBack func() // returns head's buffer
 }
 
-// GetObject opens an object, or a range or part of it. A NotModified error comes
-// with a Reading that describes the object. Errors: NoSuchKey,
-// PreconditionFailed, NotModified, InvalidRange, InvalidPartNumber.
+// GetObject opens an object, or a range or part of it. Two errors come with a
+// Reading: a NotModified that describes the object, and the NoSuchKey or
+// MethodNotAllowed of a delete marker, current or named, that describes the
+// marker. Errors: NoSuchKey, NoSuchVersion, MethodNotAllowed, PreconditionFailed,
+// NotModified, InvalidRange, InvalidPartNumber.
 func (e *Engine) GetObject(ctx context.Context, in GetObject) (*Reading, error) {
 	r, err := e.HeadObject(ctx, in)
 	if err != nil {
@@ -48,9 +50,12 @@ func (e *Engine) GetObject(ctx context.Context, in GetObject) (*Reading, error) 
 
 // HeadObject is GetObject without the bytes.
 func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error) {
-	v, err := e.present(ctx, in)
+	v, err := e.lookUp(ctx, in)
 	if err != nil {
 		return nil, err
+	}
+	if v.Marker {
+		return &Reading{Object: describeMarker(in.Bucket, v)}, markerError(in)
 	}
 	m, err := e.openVersion(ctx, v)
 	if err != nil {
@@ -61,6 +66,9 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 		return nil, err
 	}
 	r := &Reading{Object: describe(in.Bucket, v, m, marks), Length: m.Size, version: v, manifest: m}
+	if !in.Version.IsZero() {
+		r.Object.Version = v.Ref() // whoever names one is told it, whatever the bucket's versioning
+	}
 	if err := in.Conditions.checkRead(m.ETag, v.Modified); err != nil {
 		if errors.Is(err, s3err.NotModified) {
 			return r, err
@@ -80,19 +88,52 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 	return r, nil
 }
 
-// present is the version that the key holds.
-func (e *Engine) present(ctx context.Context, in GetObject) (meta.Version, error) {
-	if in.Found != nil {
-		if in.Found.version.ID.IsZero() {
-			return meta.Version{}, noSuchKey(in.Key)
-		}
-		return in.Found.version, nil
+// lookUp finds the version that is asked for. It is a marker where that is what
+// was named, or is current: NoSuchKey and NoSuchVersion mean that there is none.
+func (e *Engine) lookUp(ctx context.Context, in GetObject) (meta.Version, error) {
+	ref := in.Version
+	v, err := in.Found.answer(in.Bucket, ref)
+	if errors.Is(err, errNotSeen) {
+		v, err = e.versionOf(ctx, in.Bucket, in.Key, ref)
 	}
-	v, err := e.store.Object(ctx, in.Bucket.ID, in.Key)
-	if errors.Is(err, meta.ErrNotFound) {
+	if errors.Is(err, meta.ErrNotFound) && ref.IsZero() && in.Bucket.Versioning != meta.VersioningOff {
+		v, err = e.store.Version(ctx, in.Bucket.ID, in.Key, ref) // is it a marker?
+	}
+	switch {
+	case err == nil:
+		return v, nil
+	case !errors.Is(err, meta.ErrNotFound):
+		return v, storeError(err)
+	case ref.IsZero():
 		return v, noSuchKey(in.Key)
 	}
-	return v, storeError(err)
+	return v, noSuchVersion(in.Key, ref)
+}
+
+// errNotSeen: whoever looked did not look for that version.
+var errNotSeen = errors.New("not looked for")
+
+// answer is the version as Find saw it: ErrNotFound where it would have, and
+// errNotSeen where it cannot tell.
+func (f *Found) answer(b meta.Bucket, ref meta.VersionRef) (meta.Version, error) {
+	switch {
+	case f == nil:
+		return meta.Version{}, errNotSeen
+	case ref.IsZero() && f.version.ID.IsZero():
+		return meta.Version{}, meta.ErrNotFound
+	case ref.IsZero(), !f.version.ID.IsZero() && f.version.Ref() == ref:
+		return f.version, nil
+	}
+	return meta.Version{}, errNotSeen
+}
+
+// markerError is the answer to a read of a delete marker.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
+func markerError(in GetObject) error {
+	if in.Version.IsZero() {
+		return noSuchKey(in.Key)
+	}
+	return s3err.New(s3err.MethodNotAllowed, "").With("ResourceType", "DeleteMarker")
 }
 
 // within cuts a range to a size.

@@ -29,7 +29,7 @@ func (e *Engine) ListObjects(ctx context.Context, q meta.ListQuery) (ObjectPage,
 			return ObjectPage{}, fmt.Errorf("open a list record: %w", err)
 		}
 		out.Entries[i] = ObjectEntry{
-			Key: row.Key, Size: row.Size, ETag: r.ETag, Modified: row.Modified, Owner: row.Owner,
+			Key: row.Key, Size: row.Size, ETag: r.ETag, Modified: row.Modified, Owner: row.Owner, StorageClass: class(row.Class, ""),
 			ChecksumAlgorithm: r.ChecksumAlgorithm, ChecksumType: r.ChecksumType,
 		}
 	}

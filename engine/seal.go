@@ -87,15 +87,6 @@ func describe(b meta.Bucket, v meta.Version, m *encrypt.Manifest, marks Marks) O
 	return o
 }
 
-// shown is how answers name a version: not at all where no client has asked for
-// versions.
-func shown(b meta.Bucket, v meta.Version) meta.VersionRef {
-	if b.Versioning == meta.VersioningOff {
-		return meta.VersionRef{}
-	}
-	return v.Ref()
-}
-
 // standardClass is what an amendment writes over another class. Of a version that
 // had no other it is the empty string.
 const standardClass = "STANDARD"
@@ -110,4 +101,9 @@ func class(row, manifest string) string {
 		return ""
 	}
 	return row
+}
+
+// describeMarker describes a delete marker.
+func describeMarker(b meta.Bucket, v meta.Version) Object {
+	return Object{Key: v.Key, ID: v.ID, Version: shown(b, v), Marker: true, Latest: v.Latest, Modified: v.Modified, Owner: v.Owner}
 }

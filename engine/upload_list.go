@@ -46,14 +46,15 @@ func (e *Engine) ListParts(ctx context.Context, b meta.Bucket, key string, id me
 	return page, nil
 }
 
-// ObjectParts returns a page of the parts that an object was completed from.
-// It has no parts when the object was not made by a multipart upload.
-func (e *Engine) ObjectParts(ctx context.Context, b meta.Bucket, key string, version meta.ID, after, limit int) (PartPage, error) {
-	r, err := e.HeadObject(ctx, GetObject{Bucket: b, Key: key})
+// ObjectParts returns a page of the parts that an object was completed from: the
+// one that in finds, if its ID is still id. It has no parts when the object was
+// not made by a multipart upload.
+func (e *Engine) ObjectParts(ctx context.Context, in GetObject, id meta.ID, after, limit int) (PartPage, error) {
+	r, err := e.HeadObject(ctx, in)
 	if err != nil {
 		return PartPage{}, err
 	}
-	if r.Object.ID != version {
+	if r.Object.ID != id {
 		return PartPage{}, s3err.OperationAborted // replaced since it was described
 	}
 	parts := r.manifest.Parts

@@ -93,7 +93,7 @@ func TestMultipart(t *testing.T) {
 	if err != nil || again.ETag != o.ETag {
 		t.Errorf("completing again: %+v, %v", again, err)
 	}
-	page, err := r.e.ObjectParts(t.Context(), r.b, "k", o.ID, 1, 1)
+	page, err := r.e.ObjectParts(t.Context(), engine.GetObject{Bucket: r.b, Key: "k"}, o.ID, 1, 1)
 	if err != nil || len(page.Parts) != 1 || page.Parts[0].Number != 3 || !page.More || page.Total != 3 {
 		t.Errorf("parts of the object: %+v, %v", page, err)
 	}

@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+func (d DeleteObject) conditional() bool {
+	return d.IfMatch != "" || d.IfSize != nil || !d.IfModified.IsZero()
+}
+
+// deleteIf decides the conditions on what the key holds and carries the deletion
+// out if the key still holds that. They speak of the current version even where
+// another is to be removed.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) Deleted {
+	if err := e.proveLock(ctx, b, d); err != nil {
+		return Deleted{Err: err}
+	}
+	for range maxConditionTries {
+		v, err := e.lookUp(ctx, GetObject{Bucket: b, Key: d.Key})
+		if err == nil {
+			err = e.checkDelete(ctx, v, d)
+		} else if errors.Is(err, s3err.NoSuchKey) && d.IfMatch == "" {
+			return Deleted{} // no version at all, and nothing to compare
+		}
+		if err != nil {
+			return Deleted{Err: err}
+		}
+		done := e.remove(ctx, b, []DeleteObject{d}, meta.Expect{Kind: meta.ExpectVersion, Version: v.ID})[0]
+		if !errors.Is(done.Err, meta.ErrConflict) {
+			return done
+		}
+	}
+	return Deleted{Err: s3err.ConditionalRequestConflict}
+}
+
+// checkDelete holds the conditions against the current version. A delete marker
+// meets none.
+func (e *Engine) checkDelete(ctx context.Context, v meta.Version, d DeleteObject) error {
+	etag := ""
+	if !v.Marker {
+		var err error
+		if etag, err = e.etag(ctx, v); err != nil {
+			return err
+		}
+	}
+	switch {
+	case d.IfMatch != "" && (v.Marker || !matchTags(d.IfMatch, etag)):
+		return preconditionFailed("If-Match")
+	case d.IfSize != nil && (v.Marker || *d.IfSize != v.Size):
+		return preconditionFailed("x-amz-if-match-size")
+	case !d.IfModified.IsZero() && (v.Marker || !v.Modified.Truncate(time.Second).Equal(d.IfModified.Truncate(time.Second))):
+		return preconditionFailed("x-amz-if-match-last-modified-time")
+	}
+	return nil
+}

@@ -1,0 +1,79 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// nullVersion is what clients call the version that was written while versioning
+// was not enabled.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
+const nullVersion = "null"
+
+// ParseVersion reads a version id as clients have it: what meta.VersionRef.String
+// wrote. InvalidArgument for anything else; the zero ref is never returned
+// without an error, for it would name another version.
+func ParseVersion(s string) (meta.VersionRef, error) {
+	if s == nullVersion {
+		return meta.VersionRef{Null: true}, nil
+	}
+	id, err := meta.ParseID(s)
+	if err != nil || id.IsZero() {
+		return meta.VersionRef{}, s3err.New(s3err.InvalidArgument, "Invalid version id specified").
+			With("ArgumentName", "versionId").With("ArgumentValue", s)
+	}
+	return meta.VersionRef{ID: id}, nil
+}
+
+func noSuchVersion(key string, ref meta.VersionRef) error {
+	return s3err.New(s3err.NoSuchVersion, "").With("Key", key).With("VersionId", ref.String())
+}
+
+// shown is how answers name a version: not at all where no client has asked for
+// versions.
+func shown(b meta.Bucket, v meta.Version) meta.VersionRef {
+	if b.Versioning == meta.VersioningOff {
+		return meta.VersionRef{}
+	}
+	return v.Ref()
+}
+
+// versionOf finds a version of a key, noncurrent ones included; ErrNotFound. The
+// zero ref finds what the key holds.
+func (e *Engine) versionOf(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (meta.Version, error) {
+	switch {
+	case ref.IsZero(), ref.Null && b.Versioning == meta.VersioningOff: // there is no other than the null version
+		return e.store.Object(ctx, b.ID, key)
+	case b.Versioning == meta.VersioningOff:
+		return meta.Version{}, meta.ErrNotFound
+	}
+	return e.store.Version(ctx, b.ID, key, ref)
+}
+
+// versionByID finds the version with the id, whatever clients call it; ErrNotFound.
+func (e *Engine) versionByID(ctx context.Context, bucket meta.ID, key string, id meta.ID) (meta.Version, error) {
+	v, err := e.store.Object(ctx, bucket, key) // mostly
+	for _, ref := range []meta.VersionRef{{ID: id}, {Null: true}} {
+		if err == nil && v.ID == id || err != nil && !errors.Is(err, meta.ErrNotFound) {
+			return v, err
+		}
+		v, err = e.store.Version(ctx, bucket, key, ref)
+	}
+	if err == nil && v.ID != id {
+		err = meta.ErrNotFound
+	}
+	return v, err
+}
+
+// SetVersioning enables or suspends a bucket's versioning. InvalidBucketState where
+// locks keep it enabled.
+func (e *Engine) SetVersioning(ctx context.Context, b meta.Bucket, v meta.Versioning) error {
+	err := e.store.SetVersioning(ctx, b.ID, v, false)
+	if errors.Is(err, meta.ErrConflict) {
+		return s3err.New(s3err.InvalidBucketState, "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.")
+	}
+	return storeError(err)
+}
