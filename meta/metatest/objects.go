@@ -52,7 +52,7 @@ func testObject(f *fixture) {
 
 func testEmptyFields(f *fixture) {
 	b := f.bucket("b")
-	v := meta.Version{Bucket: b, Key: "k", ID: meta.NewID(), Modified: f.now, Manifest: []byte{}}
+	v := meta.Version{Bucket: b, Key: "k", ID: meta.NewID(), Null: true, Modified: f.now, Manifest: []byte{}}
 	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: v}))
 	got, err := f.s.Object(f.ctx, b, "k")
 	f.ok(err)

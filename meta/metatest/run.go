@@ -179,6 +179,7 @@ func (f *fixture) version(bucket meta.ID, key string, body meta.Body) meta.Versi
 	return meta.Version{
 		Bucket: bucket, Key: key, ID: meta.NewID(), Owner: meta.NewID(), Size: 12345, Modified: f.now, Generation: 7,
 		WrappedKey: []byte("wrapped"), Manifest: []byte("manifest"), ListRecord: []byte("record"), Body: body,
+		Null: true, Latest: true,
 	}
 }
 

@@ -217,7 +217,7 @@ func addBucket(t testing.TB, s meta.Store) meta.ID {
 func newVersion(bucket meta.ID, key string) meta.Version {
 	return meta.Version{
 		Bucket: bucket, Key: key, ID: meta.NewID(), Owner: meta.NewID(), Size: 1 << 20, Modified: time.Now(),
-		Generation: 1, WrappedKey: make([]byte, 130), Manifest: make([]byte, 400), ListRecord: make([]byte, 80),
+		Generation: 1, WrappedKey: make([]byte, 130), Manifest: make([]byte, 400), ListRecord: make([]byte, 80), Null: true,
 	}
 }
 

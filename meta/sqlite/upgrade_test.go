@@ -52,6 +52,9 @@ func frozen(t *testing.T) (c contents) {
 	for i := range c.Blobs {
 		c.Blobs[i].Backend = meta.FirstBackend
 	}
+	for i := range c.Versions {
+		c.Versions[i].Null, c.Versions[i].Latest = true, true
+	}
 	return c
 }
 

@@ -2,15 +2,19 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-const bucketColumns = "id, name, owner, region, residency, backend, created"
+const bucketColumns = "id, name, owner, region, residency, backend, created, versioning, locks, revision"
 
 func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed) error {
 	if err := checkResidency(b.Residency); err != nil {
 		return err
+	}
+	if b.Lock && b.Versioning != meta.VersioningEnabled {
+		return fmt.Errorf("%w: a bucket with locks keeps versions", meta.ErrConflict)
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		if err := holdBackend(tx, b.Backend); err != nil {
@@ -25,9 +29,9 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 			return meta.ErrExists
 		}
 		err = inserted(tx, meta.ErrExists,
-			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
 			b.ID[:], text(b.Name), b.Owner[:], text(b.Region), joinResidency(b.Residency), int64(b.Backend),
-			micros(b.Created))
+			micros(b.Created), int64(b.Versioning), number(b.Lock))
 		if err != nil {
 			return err
 		}
@@ -38,9 +42,15 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 }
 
 func scanBucket(r Row) (b meta.Bucket, err error) {
-	err = r.Scan((*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner),
-		(*textColumn)(&b.Region), (*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created))
+	err = r.Scan(bucketTo(&b)...)
 	return b, err
+}
+
+// bucketTo is where bucketColumns are read to.
+func bucketTo(b *meta.Bucket) []any {
+	return []any{(*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner), (*textColumn)(&b.Region),
+		(*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created),
+		orZero(&b.Versioning), (*flagColumn)(&b.Lock), &b.Revision}
 }
 
 func (s *Store) Bucket(ctx context.Context, name string) (b meta.Bucket, err error) {
@@ -77,10 +87,12 @@ func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 		} else if !ok {
 			return meta.ErrNoBucket
 		}
-		if full, err := exists(tx, "SELECT 1 FROM objects WHERE bucket_id = ? LIMIT 1", id[:]); err != nil {
-			return err
-		} else if full {
-			return meta.ErrNotEmpty
+		for _, table := range []string{"objects", "versions"} {
+			if full, err := exists(tx, "SELECT 1 FROM "+table+" WHERE bucket_id = ? LIMIT 1", id[:]); err != nil {
+				return err
+			} else if full {
+				return meta.ErrNotEmpty
+			}
 		}
 		if _, err := tx.Exec("DELETE FROM buckets WHERE id = ?", id[:]); err != nil {
 			return err

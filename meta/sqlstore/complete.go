@@ -10,26 +10,27 @@ import (
 )
 
 func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
-	if err := checkKey(c.Version.Key); err != nil {
+	if err := checkCommit(&c.Version, c.Versioning); err != nil {
 		return err
 	}
 	chosen, err := countChosen(c.Chosen)
 	if err != nil {
 		return err
 	}
-	return s.run.Write(ctx, func(tx Tx) error {
+	err = s.run.Write(ctx, func(tx Tx) error {
 		state, err := lockComplete(tx, c, chosen)
 		if err != nil {
 			return err
 		}
-		if err := holdBucket(tx, c.Version.Bucket); err != nil {
+		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
 			return err
 		}
-		return replace(tx, c.Version, c.Expect, func() error {
+		return replace(tx, c.Version, c.Versioning, c.Expect, func() error {
 			return changed(tx, ErrRetry, "UPDATE uploads SET state = ?, refs = 1, version_id = ?, chosen = ? WHERE id = ?",
 				state, c.Version.ID[:], joinRuns(c.Chosen), c.Upload[:])
 		})
 	})
+	return s.orNoBucket(ctx, c.Version.Bucket, err)
 }
 
 // lockComplete locks the upload if it is as the caller checked it, and returns

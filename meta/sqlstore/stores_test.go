@@ -180,6 +180,13 @@ func fill(t *testing.T, s meta.Store) *filler {
 	wait.Wait()
 	f.objects(b)
 	f.uploads(b)
+	f.versions(f.bucket("versioned", root.ID))
+	for n := 1; n > 0; {
+		var err error
+		n, err = s.FoldUsage(f.ctx, meta.MaxPage)
+		f.ok(err)
+	}
+	f.ok(s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "not folded", meta.Body{})}))
 	dying := f.bucket("dying", root.ID)
 	f.upload(dying, "never", 1)
 	f.ok(s.DeleteBucket(f.ctx, dying))
@@ -221,7 +228,7 @@ func (f *filler) bucket(name string, owner meta.ID) meta.ID {
 
 func (f *filler) version(bucket meta.ID, key string, body meta.Body) meta.Version {
 	return meta.Version{Bucket: bucket, Key: key, ID: meta.NewID(), Owner: meta.NewID(), Size: 1 << 33, Modified: f.now,
-		Generation: 1, WrappedKey: []byte("wrapped"), Manifest: []byte("manifest"), Body: body}
+		Generation: 1, WrappedKey: []byte("wrapped"), Manifest: []byte("manifest"), Body: body, Null: true}
 }
 
 func (f *filler) reserve(n int) (ids []meta.BlobID) {
@@ -247,6 +254,26 @@ func (f *filler) objects(b meta.ID) {
 		f.ok(f.s.MoveBlob(f.ctx, ids[2], 1, 2, f.now))
 	}
 	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "blob 3", meta.Body{})}))
+}
+
+// versions of keys: a null one and others, some with their own blobs, and markers,
+// one of them current.
+func (f *filler) versions(b meta.ID) {
+	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "versions", meta.Body{})}))
+	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, true))
+	put := func(key string, body meta.Body) {
+		v := f.version(b, key, body)
+		v.Null, v.Class, v.Marks = false, "GLACIER", []byte("marks")
+		v.Lock = meta.Lock{Mode: meta.LockGovernance, Until: f.now.Add(time.Hour), Hold: true}
+		f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: v, Versioning: meta.VersioningEnabled, Holder: f.holder}))
+	}
+	for _, id := range f.reserve(2) {
+		put("versions", meta.Body{Kind: meta.BodyBlob, Blob: id})
+		put("removed", meta.Body{})
+		_, err := f.s.RemoveObjects(f.ctx, b, meta.VersioningEnabled, []meta.Removal{
+			{Key: "removed", Marker: meta.Version{ID: meta.NewID(), Owner: meta.NewID(), Modified: f.now}}}, f.now)
+		f.ok(err)
+	}
 }
 
 // uploads in every state; the completed ones without and with parts left over.

@@ -119,8 +119,13 @@ func (v *verification) references(ctx context.Context) error {
 		if blobs.done && uploads.done {
 			return nil
 		}
-		if err := v.bodiesOfObjects(ctx, blobs, uploads); err != nil {
-			return fmt.Errorf("verify bodies of objects: %w", err)
+		for _, t := range []relation{
+			newRelation("objects", 2, "bucket_id key body_kind body_id"),
+			newRelation("versions", 3, "bucket_id key rank body_kind body_id"),
+		} {
+			if err := v.bodiesOf(ctx, t, blobs, uploads); err != nil {
+				return fmt.Errorf("verify bodies of %s: %w", t.name, err)
+			}
 		}
 		if err := v.blobsOfParts(ctx, blobs); err != nil {
 			return fmt.Errorf("verify blobs of parts: %w", err)
@@ -196,23 +201,23 @@ func (t *tally) settle(v *verification) {
 	}
 }
 
-func (v *verification) bodiesOfObjects(ctx context.Context, blobs, uploads *tally) error {
-	t := newRelation("objects", 2, "bucket_id key body_kind body_id")
+// bodiesOf counts what a table's rows refer to with their last two columns.
+func (v *verification) bodiesOf(ctx context.Context, t relation, blobs, uploads *tally) error {
 	for after := row(nil); ; {
 		page, err := t.page(ctx, v.run, t.allColumns(), after, verifyRows)
 		if err != nil || len(page) == 0 {
 			return err
 		}
 		for _, r := range page {
-			id, _ := r[3].([]byte)
-			switch r[2] {
+			id, _ := r[t.key+1].([]byte)
+			switch r[t.key] {
 			case int64(meta.BodyBlob):
-				v.refer(blobs, id, t, r[:2])
+				v.refer(blobs, id, t, r[:t.key])
 			case int64(meta.BodyUpload):
-				v.refer(uploads, id, t, r[:2])
+				v.refer(uploads, id, t, r[:t.key])
 			}
 		}
-		after = page[len(page)-1][:2]
+		after = page[len(page)-1][:t.key]
 	}
 }
 

@@ -1,0 +1,45 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func (s *Store) AmendVersion(ctx context.Context, bucket meta.ID, a meta.Amendment) error {
+	if err := checkChangeable(a.Marks, a.Class); err != nil {
+		return err
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		values := []any{blob(a.Marks), text(a.Class), int64(a.Lock.Mode), lockUntil(a.Lock), number(a.Lock.Hold),
+			bucket[:], text(a.Key), a.Version[:], a.Revision}
+		const amend = ` SET marks = ?, class = ?, lock_mode = ?, lock_until = ?, lock_hold = ?, revision = revision + 1
+			WHERE bucket_id = ? AND key = ? AND version_id = ? AND revision = ?`
+		n, err := tx.Exec("UPDATE objects"+amend, values...)
+		if err != nil || n > 0 {
+			return err
+		}
+		n, err = tx.Exec("UPDATE versions"+amend+" AND public IN (?, ?) AND marker = 0", append(values, a.Version[:], make([]byte, len(a.Version)))...)
+		if err != nil || n > 0 {
+			return err
+		}
+		return unamended(tx, bucket, a)
+	})
+}
+
+// unamended says why a version could not be changed. It is in one of the tables at
+// any time, and this one statement finds it.
+func unamended(tx Tx, bucket meta.ID, a meta.Amendment) error {
+	var revision int64
+	err := tx.QueryRow(`SELECT revision FROM objects WHERE bucket_id = ? AND key = ? AND version_id = ?
+		UNION ALL SELECT revision FROM versions WHERE bucket_id = ? AND key = ? AND version_id = ? AND public IN (?, ?) AND marker = 0`,
+		bucket[:], text(a.Key), a.Version[:], bucket[:], text(a.Key), a.Version[:], a.Version[:], make([]byte, len(a.Version))).Scan(&revision)
+	if err != nil {
+		return found(err, meta.ErrNotFound)
+	}
+	if revision == a.Revision {
+		return ErrRetry // it went from one table to the other between the looks
+	}
+	return fmt.Errorf("%w: the version has revision %d", meta.ErrConflict, revision)
+}

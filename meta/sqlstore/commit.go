@@ -1,0 +1,131 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func (s *Store) CommitObject(ctx context.Context, c meta.Commit) error {
+	if err := checkCommit(&c.Version, c.Versioning); err != nil {
+		return err
+	}
+	err := s.run.Write(ctx, func(tx Tx) error {
+		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
+			return err
+		}
+		// The new body is counted before the old one is dropped: they may be
+		// the same, when metadata is replaced by a copy onto itself.
+		return replace(tx, c.Version, c.Versioning, c.Expect, func() error { return addBody(tx, c) })
+	})
+	return s.orNoBucket(ctx, c.Version.Bucket, err)
+}
+
+// checkCommit refuses a version that no key can have.
+func checkCommit(v *meta.Version, versioning meta.Versioning) error {
+	if err := checkKey(v.Key); err != nil {
+		return err
+	}
+	if v.ID.IsZero() || v.Marker {
+		return errors.New("commit of a marker, or of a version without an id: no such intent")
+	}
+	v.Null = versioning != meta.VersioningEnabled
+	return checkChangeable(v.Marks, v.Class)
+}
+
+// checkChangeable returns ErrLimit for what is longer than a version may have it.
+func checkChangeable(marks []byte, class string) error {
+	if len(marks) > meta.MaxMarks {
+		return fmt.Errorf("%w: marks of %d bytes", meta.ErrLimit, len(marks))
+	}
+	if len(class) > meta.MaxClass {
+		return fmt.Errorf("%w: a storage class of %d bytes", meta.ErrLimit, len(class))
+	}
+	return nil
+}
+
+var (
+	insertObject = "INSERT INTO objects (" + objectColumns + ", rank, bucket_id, key) VALUES " +
+		marks(strings.Count(objectColumns, ",")+4) + " ON CONFLICT DO NOTHING"
+	updateObject = "UPDATE objects SET " + strings.ReplaceAll(objectColumns, ", ", " = ?, ") +
+		" = ?, rank = ? WHERE bucket_id = ? AND key = ?"
+)
+
+// replace makes v current if the expectation holds and addBody succeeds. What it
+// displaces is kept or dropped as the bucket's versioning has it, as of the time
+// when v was made.
+func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, addBody func() error) error {
+	cur, err := lockCurrent(tx, v.Bucket, v.Key, versioning)
+	if err != nil {
+		return err
+	}
+	if err := cur.meets(e); err != nil {
+		return err
+	}
+	if err := addBody(); err != nil {
+		return err
+	}
+	used := &usageChange{}
+	used.add(&v)
+	switch {
+	case cur.holds() && cur.version.Null && v.Null:
+		used.remove(&cur.version)
+		if err := write(tx, updateObject, &v, cur.rank); err != nil {
+			return err
+		}
+		if err := used.write(tx, v.Bucket); err != nil {
+			return err
+		}
+		return dropBody(tx, cur.version.Body, v.Modified)
+	case cur.exists():
+		err = succeed(tx, cur, &v, used)
+	default:
+		err = write(tx, insertObject, &v, 0)
+		if err == nil && versioning != meta.VersioningOff {
+			err = claim(tx, "versions", v.Bucket, v.Key)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return used.write(tx, v.Bucket)
+}
+
+// write puts v into objects.
+func write(tx Tx, query string, v *meta.Version, rank int64) error {
+	return soon(tx, ErrRetry, query, keyed(v.Bucket, v.Key, append(valuesOf(v), rank)...)...)
+}
+
+// succeed makes v current after a version that is kept, unless it is a null marker
+// and v null too.
+func succeed(tx Tx, cur *current, v *meta.Version, used *usageChange) error {
+	if err := makeWay(tx, cur, v.Null, v.Modified, used); err != nil {
+		return err
+	}
+	query := updateObject
+	if cur.version.Marker {
+		query = insertObject
+	}
+	return write(tx, query, v, cur.rank-1)
+}
+
+// makeWay displaces the current version for another, which is null or not. A
+// null version makes way for another for good, whether it is current or not; a row
+// of it in objects stays, for another to take.
+func makeWay(tx Tx, cur *current, null bool, now time.Time, used *usageChange) error {
+	if null && cur.version.Null {
+		if cur.version.Marker {
+			return cur.dropRow(tx)
+		}
+		used.remove(&cur.version)
+		return dropBody(tx, cur.version.Body, now)
+	}
+	if err := cur.displace(tx, now); err != nil || !null {
+		return err
+	}
+	return dropNull(tx, cur.version.Bucket, cur.version.Key, now, used)
+}

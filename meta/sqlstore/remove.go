@@ -1,0 +1,162 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, versioning meta.Versioning, rs []meta.Removal, now time.Time) ([]meta.Removed, error) {
+	if len(rs) > meta.MaxBatch {
+		return nil, checkCount("removals", len(rs), meta.MaxBatch)
+	}
+	if len(rs) == 0 {
+		return nil, ctx.Err()
+	}
+	for _, r := range rs {
+		if versioning != meta.VersioningOff && r.Version.IsZero() && (r.Marker.ID.IsZero() || checkKey(r.Key) != nil) {
+			return nil, errors.New("removal without a marker or with no possible key: no such intent")
+		}
+	}
+	var done []meta.Removed
+	err := s.run.Write(ctx, func(tx Tx) error {
+		done = make([]meta.Removed, len(rs))
+		if err := holdVersioning(tx, bucket, versioning); err != nil {
+			return err
+		}
+		used := &usageChange{}
+		for i, r := range rs {
+			var err error
+			done[i], err = remove(tx, bucket, versioning, r, now, used)
+			if errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrLocked) {
+				done[i] = meta.Removed{Err: err} // found before anything of this key was changed
+			} else if err != nil {
+				return err
+			}
+		}
+		return used.write(tx, bucket)
+	})
+	if err != nil {
+		return nil, s.orNoBucket(ctx, bucket, err)
+	}
+	return done, nil
+}
+
+func remove(tx Tx, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
+	cur, err := lockCurrent(tx, bucket, r.Key, versioning)
+	if err != nil {
+		return meta.Removed{}, err
+	}
+	if err := cur.meets(r.Expect); err != nil {
+		return meta.Removed{}, err
+	}
+	switch {
+	case !r.Version.IsZero():
+		return purge(tx, cur, bucket, versioning, r, now, used)
+	case versioning == meta.VersioningOff:
+		return dropFree(tx, cur, r, now, used)
+	}
+	return mark(tx, cur, bucket, versioning, r, now, used)
+}
+
+// dropFree removes a version for good if no lock forbids it.
+func dropFree(tx Tx, c *current, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
+	if !c.exists() {
+		return meta.Removed{}, nil
+	}
+	if c.version.Lock.Forbids(now, r.Bypass) {
+		return meta.Removed{}, meta.ErrLocked
+	}
+	return meta.Removed{Found: c.version}, c.drop(tx, now, used)
+}
+
+// purge removes the version that is named, and if it was current makes the newest
+// of the others so.
+func purge(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
+	if cur.exists() && cur.version.Ref() == r.Version {
+		done, err := dropFree(tx, cur, r, now, used)
+		if err != nil || versioning == meta.VersioningOff {
+			return done, err
+		}
+		return done, promote(tx, bucket, r.Key)
+	}
+	if !cur.exists() || versioning == meta.VersioningOff {
+		return meta.Removed{}, nil
+	}
+	named, err := lockPublic(tx, bucket, r.Key, r.Version)
+	if err != nil {
+		return meta.Removed{}, err
+	}
+	return dropFree(tx, named, r, now, used)
+}
+
+// promote makes the newest of the versions current, after the current one's row
+// was removed.
+func promote(tx Tx, bucket meta.ID, key string) error {
+	next, err := lockNewest(tx, bucket, key)
+	if err != nil || !next.exists() {
+		return err
+	}
+	if next.version.Marker {
+		return soon(tx, ErrRetry, "UPDATE versions SET displaced = NULL WHERE bucket_id = ? AND key = ? AND rank = ?",
+			append(keyed(bucket, key), next.rank)...)
+	}
+	err = soon(tx, ErrRetry, "INSERT INTO objects (bucket_id, key, rank, "+objectColumns+") SELECT bucket_id, key, rank, "+objectColumns+
+		" FROM versions WHERE bucket_id = ? AND key = ? AND rank = ? ON CONFLICT DO NOTHING", append(keyed(bucket, key), next.rank)...)
+	if err != nil {
+		return err
+	}
+	return next.dropRow(tx)
+}
+
+// mark makes the removal's marker current.
+func mark(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (done meta.Removed, err error) {
+	done.Marked = true
+	m := meta.Version{Bucket: bucket, Key: r.Key, ID: r.Marker.ID, Owner: r.Marker.Owner, Modified: r.Marker.Modified,
+		Null: versioning != meta.VersioningEnabled, Marker: true}
+	if !cur.exists() {
+		if err := claim(tx, "objects", bucket, r.Key); err != nil {
+			return done, err
+		}
+		return done, insertMarker(tx, &m, 0)
+	}
+	if m.Null {
+		if done.Found, err = removedFor(tx, cur, now, r.Bypass); err != nil {
+			return done, err
+		}
+	}
+	if err := makeWay(tx, cur, m.Null, m.Modified, used); err != nil {
+		return done, err
+	}
+	if cur.holds() {
+		if err := cur.dropRow(tx); err != nil {
+			return done, err
+		}
+	}
+	return done, insertMarker(tx, &m, cur.rank-1)
+}
+
+// removedFor returns the null version that a null marker takes the place of.
+func removedFor(tx Tx, cur *current, now time.Time, bypass bool) (meta.Version, error) {
+	null := cur
+	if !cur.version.Null {
+		var err error
+		if null, err = lockPublic(tx, cur.version.Bucket, cur.version.Key, meta.VersionRef{Null: true}); err != nil {
+			return meta.Version{}, err
+		}
+	}
+	if null.version.Lock.Forbids(now, bypass) {
+		return meta.Version{}, meta.ErrLocked
+	}
+	return null.version, nil
+}
+
+var insertVersion = "INSERT INTO versions (" + headColumns + ", rank, public, marker, bucket_id, key) VALUES " + marks(19) + " ON CONFLICT DO NOTHING"
+
+// insertMarker makes a current marker of m.
+func insertMarker(tx Tx, m *meta.Version, rank int64) error {
+	ref := m.Ref()
+	return soon(tx, ErrRetry, insertVersion, keyed(m.Bucket, m.Key, append(headOf(m), rank, ref.ID[:], int64(1))...)...)
+}

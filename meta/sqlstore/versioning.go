@@ -1,0 +1,53 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func (s *Store) SetVersioning(ctx context.Context, id meta.ID, v meta.Versioning, lock bool) error {
+	if v != meta.VersioningEnabled && (v != meta.VersioningSuspended || lock) {
+		return fmt.Errorf("%w: versioning cannot become %d with locks %t", meta.ErrConflict, v, lock)
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		// The lock waits for writes under the old state, and stops later ones: see
+		// holdVersioning.
+		var locks bool
+		err := tx.QueryRow("SELECT locks FROM buckets WHERE id = ?"+forUpdate, id[:]).Scan((*flagColumn)(&locks))
+		if err != nil {
+			return found(err, meta.ErrNoBucket)
+		}
+		if locks && v != meta.VersioningEnabled {
+			return fmt.Errorf("%w: the bucket has locks", meta.ErrConflict)
+		}
+		return changed(tx, ErrRetry, "UPDATE buckets SET versioning = ?, locks = ?, revision = revision + 1 WHERE id = ?",
+			int64(v), number(locks || lock), id[:])
+	})
+}
+
+// holdVersioning returns ErrVersioning unless the bucket exists and has this
+// versioning, and keeps both so until the transaction ends.
+func holdVersioning(tx Tx, id meta.ID, v meta.Versioning) error {
+	return soon(tx, meta.ErrVersioning, "SELECT 1 FROM buckets WHERE id = ? AND versioning = ?"+forShare, id[:], int64(v))
+}
+
+// orNoBucket looks again where holdVersioning could not say what was wrong.
+func (s *Store) orNoBucket(ctx context.Context, id meta.ID, err error) error {
+	if !errors.Is(err, meta.ErrVersioning) {
+		return err
+	}
+	there := false
+	if again := s.run.Read(ctx, func(tx Tx) (err error) {
+		there, err = exists(tx, "SELECT 1 FROM buckets WHERE id = ?", id[:])
+		return err
+	}); again != nil {
+		return again
+	}
+	if !there {
+		return meta.ErrNoBucket
+	}
+	return err
+}
