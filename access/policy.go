@@ -1,6 +1,7 @@
 package access
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -16,6 +17,7 @@ type Policy struct {
 	denies []statement
 	allows []statement
 	public bool
+	tags   bool // see AsksObjectTags
 }
 
 // statement is a Statement, compiled.
@@ -57,7 +59,7 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &Policy{Name: name, source: *source, kind: kind}
+	p := &Policy{Name: name, source: *source, kind: kind, tags: bytes.Contains(bytes.ToLower(doc), []byte(objectTagKey))}
 	for i, raw := range source.Statements {
 		s, err := d.compile(raw, i, bucket, source.Version == version2012)
 		if err != nil {
@@ -117,6 +119,13 @@ func (d *dialect) newPrincipals(raw rawStatement) (*principalSet, error) {
 	}
 	return &s, nil
 }
+
+// objectTagKey begins the names of the condition keys that are an object's tags.
+const objectTagKey = "s3:existingobjecttag/"
+
+// AsksObjectTags reports whether a decision may depend on the tags of the object
+// that is asked for, so that they have to be in the need's Context.
+func (p *Policy) AsksObjectTags() bool { return p != nil && p.tags }
 
 // find returns the statement, of those that deny or of those that allow, that
 // fits best, and how it fits. A statement of an identity's policy fits directly.

@@ -86,7 +86,7 @@ func copyNeeds(r *Request) ([]access.Need, error) {
 		return nil, err
 	}
 	needs, err := writeNeeds(r)
-	return append(needs, r.sourceNeed("s3:GetObject", b, key)), err
+	return append(needs, r.withObject(r.sourceNeed("s3:GetObject", b, key), b, meta.VersionRef{})), err
 }
 
 // checkVersion accepts the one version id that an unversioned bucket knows.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -25,47 +24,6 @@ func (e emptyElement) AppendXML(b []byte) []byte {
 // empty document.
 func emptyDocument(root string) Handler {
 	return func(*Server, *Request) (*Reply, error) { return &Reply{XML: emptyElement(root)}, nil }
-}
-
-// acl is the ACL of everything: full control for the owner.
-type acl struct {
-	owner meta.ID
-	name  string
-}
-
-// getObjectACL shows the ACL that every object has: it belongs to whom the
-// bucket belongs to.
-func getObjectACL(s *Server, r *Request) (*Reply, error) {
-	if err := s.requireObject(r); err != nil {
-		return nil, err
-	}
-	return &Reply{XML: s.ownerACL(r, r.Bucket.Owner)}, nil
-}
-
-func (s *Server) ownerACL(r *Request, owner meta.ID) acl {
-	a := acl{owner: owner}
-	switch root := s.engine.Root(); owner {
-	case r.Owner():
-		a.name = r.Principal.Name
-	case root.ID:
-		a.name = root.Name
-	}
-	return a
-}
-
-// AppendXML writes AccessControlPolicy. Its one attribute is why it is written
-// by hand.
-func (a acl) AppendXML(b []byte) []byte {
-	b = openRoot(b, "AccessControlPolicy")
-	b = appendOwner(b, "Owner", a.owner, a.name)
-	b = append(b, "<AccessControlList><Grant>"...)
-	b = append(b, `<Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">`...)
-	b = appendElement(b, "ID", a.owner.Canonical())
-	if a.name != "" {
-		b = appendElement(b, "DisplayName", a.name)
-	}
-	b = append(b, "</Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList>"...)
-	return closeTag(b, "AccessControlPolicy")
 }
 
 // emptyTags is the tagging of an object without tags.

@@ -31,8 +31,8 @@ var objectOperations = []Operation{
 	{Name: "ListParts", Method: "GET", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: needs("s3:ListMultipartUploadParts"), Handle: listParts},
 	{Name: "ListMultipartUploads", Method: "GET", Scope: BucketScope, Query: []string{"uploads"}, Needs: needs("s3:ListBucketMultipartUploads"), Handle: listMultipartUploads},
 
-	{Name: "GetObjectAcl", Method: "GET", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectAcl"), Handle: getObjectACL, Note: neverConfigured},
-	{Name: "PutObjectAcl", Method: "PUT", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectAcl")},
+	{Name: "GetObjectAcl", Method: "GET", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectAcl"), Handle: getObjectACL},
+	{Name: "PutObjectAcl", Method: "PUT", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectAcl"), Body: XMLBody, MaxBody: maxSubresourceXML, Handle: putObjectACL},
 	{Name: "GetObjectTagging", Method: "GET", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectTagging"), Handle: getObjectTagging, Note: neverConfigured},
 	{Name: "PutObjectTagging", Method: "PUT", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectTagging")},
 	{Name: "DeleteObjectTagging", Method: "DELETE", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: needs("s3:DeleteObjectTagging")},

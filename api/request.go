@@ -99,12 +99,12 @@ func (r *Request) Owner() meta.ID { return meta.ID(r.Principal.Tenant) }
 
 // need is a need on the target's own bucket and key.
 func (r *Request) need(action string) access.Need {
-	return access.Need{
+	return r.withObject(access.Need{
 		Action:     action,
 		Bucket:     r.bucketFacts(r.Bucket),
 		BucketName: r.Target.Bucket,
 		Key:        r.Target.Key,
-	}
+	}, r.Bucket, r.versionAsked())
 }
 
 // bucketNeed is a need on the target's bucket itself, whatever the scope.

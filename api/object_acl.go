@@ -1,0 +1,81 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// getObjectACL shows a version's ACL. Where ACLs are disabled everything belongs
+// to the bucket's owner.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html
+func getObjectACL(s *Server, r *Request) (*Reply, error) {
+	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, r.versionAsked())
+	if err != nil {
+		return nil, err
+	}
+	owner := o.Owner
+	var a *access.ACL
+	if f := r.bucketFacts(r.Bucket); !f.Ownership.ACLsEnabled() {
+		owner = r.Bucket.Owner
+	} else if a, err = storedACL(o); err != nil {
+		return nil, err
+	}
+	reply, err := s.showACL(r.Context(), a, owner)
+	if err != nil {
+		return nil, err
+	}
+	reply.Header = versionHeader(o)
+	return reply, nil
+}
+
+// putObjectACL replaces a version's ACL.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html
+func putObjectACL(s *Server, r *Request) (*Reply, error) {
+	f := r.bucketFacts(r.Bucket)
+	if !f.Ownership.ACLsEnabled() {
+		return nil, s3err.AccessControlListNotSupported
+	}
+	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, r.versionAsked())
+	if err != nil {
+		return nil, err
+	}
+	a, err := r.requestedACL(o.Owner, r.Bucket.Owner)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.admitACL(a, f); err != nil {
+		return nil, err
+	}
+	doc, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	if o, err = s.engine.Amend(r.Context(), r.Bucket, r.Target.Key, o.Version, func(m *engine.Marks) error {
+		m.ACL = doc
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	return &Reply{Header: versionHeader(o)}, nil
+}
+
+// storedACL is an object's ACL; nil: private.
+func storedACL(o engine.Object) (*access.ACL, error) {
+	if len(o.Marks.ACL) == 0 {
+		return nil, nil
+	}
+	return parseACL(o.Marks.ACL)
+}
+
+// versionHeader names the version that an answer is about.
+func versionHeader(o engine.Object) http.Header {
+	h := http.Header{}
+	if v := o.Version.String(); v != "" {
+		h.Set("X-Amz-Version-Id", v)
+	}
+	return h
+}
