@@ -24,6 +24,9 @@ const ingestBuffers = 6
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 const MaxBodySize = 5 << 30
 
+// maxFilling bounds what a blob of the largest open body holds besides.
+const maxFilling = 1 << 20
+
 // stored is a body that lies in a backend under a reserved blob, checked but
 // not yet referred to. An empty body has no blob.
 type stored struct {
@@ -54,9 +57,8 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body) (*stor
 	switch {
 	case b.Size < 0:
 		return nil, s3err.MissingContentLength
-	case b.Size > MaxBodySize:
-		return nil, s3err.New(s3err.EntityTooLarge, "").
-			With("ProposedSize", fmt.Sprint(b.Size)).With("MaxSizeAllowed", fmt.Sprint(int64(MaxBodySize)))
+	case b.Size > MaxBodySize && (!b.Open || b.Size > MaxBodySize+maxFilling):
+		return nil, bodyTooLarge(b.Size)
 	}
 	d := newDigester(b.ChecksumAlgorithm)
 	if b.Size == 0 {
@@ -78,11 +80,49 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body) (*stor
 	} else {
 		err = e.ingestLarge(ctx, b, d, s)
 	}
+	if err == nil && s.size > MaxBodySize {
+		err = bodyTooLarge(s.size)
+	}
 	if err != nil {
 		e.abandon(ctx, s)
 		return nil, err
 	}
+	if s.size == 0 { // an open body that held nothing
+		e.abandon(ctx, s)
+		s.extent = encrypt.Extent{}
+	}
 	return s, nil
+}
+
+func bodyTooLarge(size int64) error {
+	return s3err.New(s3err.EntityTooLarge, "").
+		With("ProposedSize", fmt.Sprint(size)).With("MaxSizeAllowed", fmt.Sprint(int64(MaxBodySize)))
+}
+
+// end sets the length that an open body turned out to have.
+func (s *stored) end(size int64) { s.size, s.extent.Length = size, size }
+
+// fill reads into p until it is full, and reports whether an open body ended
+// before. What it leaves of p is zero.
+func (b *Body) fill(p []byte) (n int, ended bool, err error) {
+	if !b.Open {
+		n, err := io.ReadFull(b.Reader, p)
+		return n, false, shortBody(err)
+	}
+	for idle := 0; n < len(p) && err == nil; idle++ {
+		var m int
+		m, err = b.Reader.Read(p[n:])
+		if n += m; m > 0 {
+			idle = 0
+		} else if idle == 100 { // as bufio
+			return n, false, io.ErrNoProgress
+		}
+	}
+	if err == io.EOF {
+		clear(p[n:])
+		return n, true, nil
+	}
+	return n, false, err
 }
 
 // send seals segments into the blob of s.
@@ -93,7 +133,7 @@ func (e *Engine) send(ctx context.Context, src encrypt.Segments, s *stored) erro
 	}
 	defer sealer.Close()
 	s.extent.Seal = sealer.Seal()
-	return s.at.fail(s.at.Put(ctx, backends.BlobID(s.extent.Blob), sealer, encrypt.SealedSize(s.size)))
+	return s.at.fail(s.at.Put(ctx, backends.BlobID(s.extent.Blob), sealer, encrypt.SealedSize(s.extent.BlobSize)))
 }
 
 // oneSegment is a body that was read and checked before it is sealed.
@@ -105,13 +145,15 @@ func (e *Engine) ingestSmall(ctx context.Context, b *Body, d *digester, s *store
 	buf := segmentPool.Get().(*segment)
 	defer segmentPool.Put(buf)
 	p := buf.data[:b.Size]
-	if _, err := io.ReadFull(b.Reader, p); err != nil {
-		return shortBody(err)
+	n, ended, err := b.fill(p)
+	if err == nil && !ended {
+		err = atEOF(b.Reader)
 	}
-	if err := atEOF(b.Reader); err != nil {
+	if err != nil {
 		return err
 	}
-	d.Write(p)
+	d.Write(p[:n])
+	s.end(int64(n))
 	if s.digests, err = d.verify(b); err != nil {
 		return err
 	}
@@ -122,6 +164,7 @@ func (e *Engine) ingestSmall(ctx context.Context, b *Body, d *digester, s *store
 type segment struct {
 	data  [encrypt.SegmentSize]byte
 	n     int
+	body  int // of n, those that the body has; an open one may have ended
 	last  bool
 	users atomic.Int32
 }
@@ -185,6 +228,8 @@ func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing 
 		}
 	}
 	defer endHashing()
+	var size int64
+	ended := false
 	for left := b.Size; left > 0; {
 		var seg *segment
 		select {
@@ -193,18 +238,25 @@ func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing 
 			return errSenderStopped
 		}
 		seg.n = int(min(left, encrypt.SegmentSize))
-		if _, err := io.ReadFull(b.Reader, seg.data[:seg.n]); err != nil {
+		seg.body = 0
+		if ended {
+			clear(seg.data[:seg.n])
+		} else if seg.body, ended, err = b.fill(seg.data[:seg.n]); err != nil {
 			p.free <- seg
-			return shortBody(err)
+			return err
 		}
+		size += int64(seg.body)
 		left -= int64(seg.n)
 		seg.last = left == 0
 		seg.users.Store(2)
 		p.hash <- seg
 		if seg.last {
-			err := atEOF(b.Reader)
+			if !ended {
+				err = atEOF(b.Reader)
+			}
 			endHashing()
 			hashing.Wait()
+			s.end(size)
 			if err == nil {
 				s.digests, err = p.d.verify(b)
 			}
@@ -220,7 +272,7 @@ func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing 
 
 func (p *pipeline) hashAll() {
 	for seg := range p.hash {
-		p.d.Write(seg.data[:seg.n])
+		p.d.Write(seg.data[:seg.body])
 		p.done(seg)
 	}
 }

@@ -14,7 +14,11 @@ type Body struct {
 	// nothing of them becomes visible.
 	Reader io.Reader
 	Size   int64
-	MD5    []byte // Content-MD5: 16 bytes, or nil
+	// Open says that Size is only the most that Reader yields: the body is what it
+	// yields up to io.EOF. The blob is filled up to Size all the same, so that
+	// Size must be close.
+	Open bool
+	MD5  []byte // Content-MD5: 16 bytes, or nil
 	// Checksum is what the client claims. Its Value may come late, in a
 	// trailer: then ClaimedLate is asked after Reader returned io.EOF.
 	ChecksumAlgorithm string // empty: none
