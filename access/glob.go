@@ -5,11 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// The two wildcards, as runes that no text contains.
-const (
-	anyOne  rune = -1 // ?
-	anyMany rune = -2 // *
-)
+// anyOne stands for ? among the characters of a segment.
+const anyOne rune = -1
 
 // invalidByte is added to a byte that is not UTF-8, so that each such byte is a
 // character of its own and equals itself alone.
@@ -51,71 +48,64 @@ func newGlob(pattern string) *glob {
 }
 
 // globWriter builds a glob from pieces, of which some are to be taken literally.
-type globWriter struct{ runes []rune }
+type globWriter struct {
+	segments []segment
+	text     []byte // of the segment under way, with a byte for each ?
+	wild     []int  // where in text these are
+}
 
 func (w *globWriter) pattern(s string) {
-	for len(s) > 0 {
-		r, n := decodeRune(s)
-		switch r {
-		case '*':
-			r = anyMany
-		case '?':
-			r = anyOne
+	for {
+		i := strings.IndexAny(s, "*?")
+		if i < 0 {
+			w.text = append(w.text, s...)
+			return
 		}
-		w.runes = append(w.runes, r)
-		s = s[n:]
+		w.text = append(w.text, s[:i]...)
+		if s[i] == '*' {
+			w.end(true)
+		} else {
+			w.wild = append(w.wild, len(w.text))
+			w.text = append(w.text, '?')
+		}
+		s = s[i+1:]
 	}
 }
 
-func (w *globWriter) literal(s string) {
-	for len(s) > 0 {
-		r, n := decodeRune(s)
-		w.runes = append(w.runes, r)
-		s = s[n:]
-	}
-}
+func (w *globWriter) literal(s string) { w.text = append(w.text, s...) }
 
 func (w *globWriter) glob() *glob {
-	g := &glob{}
-	start := 0
-	for i, r := range w.runes {
-		if r == anyMany {
-			g.add(w.runes[start:i], true)
-			start = i + 1
-		}
-	}
-	g.add(w.runes[start:], false)
-	return g
+	w.end(false)
+	return &glob{w.segments}
 }
 
-// add appends a segment, unless it is nothing between two stars.
-func (g *glob) add(runes []rune, starFollows bool) {
-	if len(runes) == 0 && len(g.segments) > 0 && starFollows {
-		return
+// end closes the segment under way, which is dropped if it is nothing between
+// two stars.
+func (w *globWriter) end(starFollows bool) {
+	switch {
+	case len(w.text) == 0 && len(w.segments) > 0 && starFollows:
+	case len(w.wild) == 0:
+		w.segments = append(w.segments, segment{text: string(w.text)})
+	default:
+		w.segments = append(w.segments, newSegment(string(w.text), w.wild))
 	}
-	g.segments = append(g.segments, newSegment(runes))
+	w.text, w.wild = w.text[:0], w.wild[:0]
 }
 
-func newSegment(runes []rune) segment {
-	var b strings.Builder
-	wild := false
-	for _, r := range runes {
-		switch {
-		case r == anyOne:
-			wild = true
-		case r < 0:
-			b.WriteByte(byte(r - invalidByte))
-		default:
-			b.WriteRune(r)
+// newSegment makes a segment with question marks at the places of wild.
+func newSegment(text string, wild []int) segment {
+	s := segment{bits: make(map[rune][]uint64)}
+	for at := 0; at < len(text); {
+		r, n := decodeRune(text[at:])
+		if len(wild) > 0 && wild[0] == at {
+			r, wild = anyOne, wild[1:]
 		}
+		s.runes = append(s.runes, r)
+		at += n
 	}
-	if !wild {
-		return segment{text: b.String()}
-	}
-	s := segment{runes: append([]rune(nil), runes...), bits: make(map[rune][]uint64)}
-	words := (len(runes) + 63) / 64
+	words := (len(s.runes) + 63) / 64
 	s.wild = make([]uint64, words)
-	for i, r := range runes {
+	for i, r := range s.runes {
 		if r == anyOne {
 			s.wild[i/64] |= 1 << (i % 64)
 			continue

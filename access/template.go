@@ -9,6 +9,9 @@ import "strings"
 type template struct {
 	fixed  *glob // nil when there are variables
 	pieces []piece
+	// head is what every match begins with: the pattern up to its first
+	// wildcard or variable. It spares most patterns from being put together.
+	head string
 }
 
 // piece is a run of a pattern, or a variable.
@@ -33,12 +36,23 @@ func newTemplate(s string, variables, wildcards bool) (template, bool) {
 	t := template{pieces: pieces}
 	for _, p := range pieces {
 		if p.variable != "" {
+			t.head = headOf(pieces[0])
 			return t, true
 		}
 	}
 	t.fixed, _ = t.expand(nil)
 	t.pieces = nil
 	return t, true
+}
+
+func headOf(p piece) string {
+	if p.variable != "" {
+		return ""
+	}
+	if i := strings.IndexAny(p.text, "*?"); i >= 0 && !p.literal {
+		return p.text[:i]
+	}
+	return p.text
 }
 
 func cutVariables(s string, wildcards bool) (pieces []piece, ok bool) {
@@ -107,11 +121,25 @@ func (t *template) expand(e *env) (*glob, bool) {
 // match reports whether s matches, and whether every variable was resolved. What
 // is not resolved matches nothing.
 func (t *template) match(s string, e *env) (matched, resolved bool) {
+	if !strings.HasPrefix(s, t.head) {
+		return false, t.resolved(e)
+	}
 	g, ok := t.expand(e)
 	if !ok {
 		return false, false
 	}
 	return g.match(s), true
+}
+
+// resolved reports whether every variable has a value or a default.
+func (t *template) resolved(e *env) bool {
+	for i := range t.pieces {
+		p := &t.pieces[i]
+		if p.variable != "" && !p.fallback && len(e.lookup(p.variable)) != 1 {
+			return false
+		}
+	}
+	return true
 }
 
 // isFixed reports that the template has neither a wildcard nor a variable.

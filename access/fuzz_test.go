@@ -1,0 +1,202 @@
+package access
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// seedDocuments gives a fuzz target the documents of all cases of a kind.
+func seedDocuments(f *testing.F, kind string) {
+	eachCaseFile(f, func(_ string, c *caseFile) {
+		for _, d := range c.Documents {
+			if d.Kind == kind {
+				f.Add([]byte(d.Doc))
+				f.Add([]byte(d.Text))
+			}
+		}
+		for name, raw := range c.Policies {
+			doc := c.document(f, raw)
+			if isBucket := strings.Contains(string(doc), "rincipal"); isBucket == (kind == "bucket") {
+				f.Add([]byte(strings.ReplaceAll(string(doc), "s3:::b", "s3:::photos")))
+			} else if testing.Verbose() {
+				f.Logf("%s is not %s's", name, kind)
+			}
+		}
+	})
+}
+
+// probes are requests that a policy is tried with.
+func probes(t testing.TB) (principals []*Principal, needs []Need, contexts []Context) {
+	for _, s := range []string{
+		"anonymous", "root:1", "root:2", "user:1/alice", "user:2/team/bob", "role:1/app/s1", "operator",
+		"federated:arn:aws:iam::111111111111:oidc-provider/idp.example",
+	} {
+		principals = append(principals, who(t, s))
+	}
+	owner, account := tenant("1")
+	b := &Bucket{Name: "photos", Owner: owner, Account: account}
+	for _, action := range []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:GetObjectAcl"} {
+		needs = append(needs, Need{Action: action, Bucket: b, Key: "home/alice/x.jpg"})
+	}
+	for _, action := range []string{"s3:ListBucket", "s3:PutBucketPolicy", "s3:DeleteBucket"} {
+		needs = append(needs, Need{Action: action, Bucket: b})
+	}
+	needs = append(needs, Need{Action: "s3:ListAllMyBuckets"},
+		Need{Action: "iam:CreateUser", Resource: "arn:aws:iam::111111111111:user/alice"},
+		Need{Action: "sts:AssumeRole", Resource: "arn:aws:iam::111111111111:role/app", Owner: owner})
+	contexts = []Context{nil, {
+		"s3:prefix": {"home/"}, "aws:sourceip": {"203.0.113.5"}, "aws:securetransport": {"true"}, "s3:max-keys": {"10"},
+		"aws:currenttime": {"2026-11-23T10:00:00Z"}, "s3:requestobjecttagkeys": {"a", "b"},
+	}}
+	return principals, needs, contexts
+}
+
+// decisions of all probes under one policy, put where its kind belongs.
+func decisions(t testing.TB, kind string, policy *Policy, extra ...*Policy) (all []Decision) {
+	principals, needs, contexts := probes(t)
+	for _, p := range principals {
+		for _, n := range needs {
+			for _, c := range contexts {
+				q := *p
+				switch {
+				case kind == "identity":
+					q.Identity = append([]*Policy{policy}, extra...)
+				case kind == "trust" && n.Action == "sts:AssumeRole":
+					n.Trust = policy
+				case n.Bucket != nil:
+					b := *n.Bucket
+					b.Policy = policy
+					n.Bucket = &b
+				}
+				all = append(all, Decide(&q, c, n))
+			}
+		}
+	}
+	return all
+}
+
+func fuzzParser(f *testing.F, kind string) {
+	seedDocuments(f, kind)
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		p, err := parseKind(kind, doc)
+		if err != nil {
+			return
+		}
+		if !json.Valid(doc) {
+			t.Fatal("accepted what is not JSON")
+		}
+		written, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := parseKind(kind, written)
+		if err != nil {
+			if len(written) > len(doc) {
+				return // grew over the limit by escapes and by lists of one
+			}
+			t.Fatalf("%s was written as %s: %v", doc, written, err)
+		}
+		before, after := decisions(t, kind, p), decisions(t, kind, q)
+		for i := range before {
+			if before[i].Allow != after[i].Allow || before[i].Public != after[i].Public {
+				t.Fatalf("%s as %s: probe %d: %+v became %+v", doc, written, i, before[i], after[i])
+			}
+		}
+		if p.Public() != q.Public() || fmt.Sprint(p.Principals()) != fmt.Sprint(q.Principals()) {
+			t.Fatalf("%s as %s: public %v %v", doc, written, p.Public(), q.Public())
+		}
+	})
+}
+
+func FuzzParseBucketPolicy(f *testing.F)   { fuzzParser(f, "bucket") }
+func FuzzParseIdentityPolicy(f *testing.F) { fuzzParser(f, "identity") }
+func FuzzParseTrustPolicy(f *testing.F)    { fuzzParser(f, "trust") }
+
+// A statement that denies, added to a policy, never makes a denial an allowance.
+func FuzzDenyNeverAllows(f *testing.F) {
+	eachCaseFile(f, func(_ string, c *caseFile) {
+		for _, p := range c.Policies {
+			for _, q := range c.Policies {
+				f.Add([]byte(c.document(f, p)), []byte(c.document(f, q)))
+			}
+		}
+	})
+	f.Fuzz(func(t *testing.T, policy, more []byte) {
+		policy = []byte(strings.ReplaceAll(string(policy), "s3:::b", "s3:::photos"))
+		more = []byte(strings.ReplaceAll(string(more), "s3:::b", "s3:::photos"))
+		for _, kind := range []string{"bucket", "identity"} {
+			p, err := parseKind(kind, policy)
+			if err != nil {
+				continue
+			}
+			q, err := parseKind(kind, more)
+			if err != nil {
+				continue
+			}
+			denying := *p
+			denying.denies = append(append([]statement(nil), p.denies...), q.denies...)
+			before, after := decisions(t, kind, p), decisions(t, kind, &denying)
+			for i := range before {
+				if after[i].Allow && !before[i].Allow {
+					t.Fatalf("%s and %s: probe %d: %+v became %+v", policy, more, i, before[i], after[i])
+				}
+			}
+		}
+	})
+}
+
+// A glob matches what the regular expression of the same meaning matches.
+func FuzzGlob(f *testing.F) {
+	for _, s := range [][2]string{
+		{"a*b?c", "axxbyc"}, {"*ab*ab*", "abab"}, {"?", "ü"}, {"**", ""}, {"*a?a?b*", "aacaab"}, {"", ""},
+		{"*" + strings.Repeat("a?", 50) + "*", strings.Repeat("a", 130)}, {"ab*ba", "aba"}, {"\xff*", "\xff\xfe"},
+	} {
+		f.Add(s[0], s[1])
+	}
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		if len(pattern) > 300 {
+			return
+		}
+		var expression strings.Builder
+		for _, r := range pattern {
+			switch r {
+			case '*':
+				expression.WriteString(".*")
+			case '?':
+				expression.WriteString(".")
+			default:
+				expression.WriteString(regexp.QuoteMeta(string(r)))
+			}
+		}
+		// The regexp package takes bytes that are not UTF-8 for U+FFFD.
+		if strings.ToValidUTF8(pattern, "") != pattern || strings.ToValidUTF8(text, "") != text {
+			newGlob(pattern).match(text)
+			return
+		}
+		want := regexp.MustCompile(`(?s)^` + expression.String() + `$`).MatchString(text)
+		if got := newGlob(pattern).match(text); got != want {
+			t.Errorf("%q on %q: %v", pattern, text, got)
+		}
+	})
+}
+
+func FuzzACL(f *testing.F) {
+	f.Add([]byte(`{"owner":"11111111111111111111111111111111","grants":[{"id":"22222222222222222222222222222222","permission":"READ"}]}`))
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		var a ACL
+		if a.UnmarshalJSON(doc) != nil {
+			return
+		}
+		written, err := json.Marshal(&a)
+		if err != nil {
+			t.Fatalf("%s was read but is not written: %v", doc, err)
+		}
+		var b ACL
+		if err := json.Unmarshal(written, &b); err != nil || fmt.Sprint(a) != fmt.Sprint(b) {
+			t.Fatalf("%s became %s (%v)", doc, written, err)
+		}
+	})
+}
