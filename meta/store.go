@@ -73,6 +73,7 @@ const (
 	MaxClass        = 64        // bytes of a storage class
 	MaxIdentity     = 256 << 10 // bytes of an identity's document
 	MaxIdentityName = 128       // bytes of an identity's name
+	MaxLimits       = 4 << 10   // bytes of a tenant's limits
 	MaxPlaceName    = 64        // bytes of a backend's name or an entry of a residency
 )
 

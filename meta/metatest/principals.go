@@ -2,6 +2,7 @@ package metatest
 
 import (
 	"reflect"
+	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -117,8 +118,34 @@ func testAccessKeys(f *fixture) {
 	same(f, k, second)
 	_, err = f.s.AccessKey(f.ctx, "aka")
 	f.is(err, meta.ErrNotFound)
+	for _, second.Inactive = range []bool{true, true, false} {
+		f.ok(f.s.SetAccessKeyInactive(f.ctx, "AKa", second.Inactive))
+		k, err := f.s.AccessKey(f.ctx, "AKa")
+		f.ok(err)
+		same(f, k, second)
+	}
+	f.is(f.s.SetAccessKeyInactive(f.ctx, "AKA", true), meta.ErrNotFound)
+	third := meta.AccessKey{ID: "AKc", User: u.ID, Created: f.now, Inactive: true}
+	f.ok(f.s.CreateAccessKey(f.ctx, third))
+	got, err = f.s.ListAccessKeys(f.ctx, u.ID)
+	f.ok(err)
+	same(f, got, []meta.AccessKey{second, first, third})
 	f.ok(f.s.DeleteAccessKey(f.ctx, "AKa"))
 	f.is(f.s.DeleteAccessKey(f.ctx, "AKa"), meta.ErrNotFound)
+}
+
+func testTenantLimits(f *fixture) {
+	u := meta.Tenant{ID: meta.NewID(), Name: "ann", Created: f.now, Limits: []byte("sealed")}
+	f.ok(f.s.CreateTenant(f.ctx, u, meta.AccessKey{ID: "AK", Created: f.now}))
+	for _, limits := range []string{"sealed", "sealed\x00", strings.Repeat("l", meta.MaxLimits), ""} {
+		f.ok(f.s.SetLimits(f.ctx, u.ID, []byte(limits)))
+		got, err := f.s.Tenant(f.ctx, u.ID)
+		f.ok(err)
+		if string(got.Limits) != limits {
+			f.Fatalf("limits are %q, want %q", got.Limits, limits)
+		}
+	}
+	f.is(f.s.SetLimits(f.ctx, meta.NewID(), nil), meta.ErrNotFound)
 }
 
 func testCheck(f *fixture) {

@@ -82,6 +82,11 @@ func (c *textColumn) Scan(src any) error {
 	return nil
 }
 
+func scanText(r Row) (s string, err error) {
+	err = r.Scan((*textColumn)(&s))
+	return s, err
+}
+
 // bodyColumns are body_kind and body_id.
 func bodyColumns(b meta.Body) (kind int64, id []byte) {
 	switch b.Kind {

@@ -224,7 +224,7 @@ func TestCopyRefused(t *testing.T) {
 	ctx := t.Context()
 	stop := func(from, to *sqlstore.Store) {
 		t.Helper()
-		cut := sqlstore.New(&cutting{Runner: to.Below(), n: 12})
+		cut := sqlstore.New(&cutting{Runner: to.Below(), n: 14})
 		if _, err := sqlstore.Copy(ctx, from, cut, sqlstore.CopyOptions{}); !errors.Is(err, errCut) {
 			t.Fatal(err)
 		}

@@ -2,22 +2,26 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-const tenantColumns = "id, name, created, residency"
+const (
+	tenantColumns    = "id, name, created, residency, limits"
+	accessKeyColumns = "id, user_id, secret, created, inactive"
+)
 
 func insertTenant(tx Tx, u meta.Tenant) error {
 	return inserted(tx, meta.ErrExists,
-		"INSERT INTO users ("+tenantColumns+") VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		u.ID[:], text(u.Name), micros(u.Created), text(u.Residency))
+		"INSERT INTO users ("+tenantColumns+") VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		u.ID[:], text(u.Name), micros(u.Created), text(u.Residency), blob(u.Limits))
 }
 
 func insertAccessKey(tx Tx, k meta.AccessKey) error {
 	return inserted(tx, meta.ErrExists,
-		"INSERT INTO access_keys (id, user_id, secret, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		text(k.ID), k.User[:], blob(k.Secret), micros(k.Created))
+		"INSERT INTO access_keys ("+accessKeyColumns+") VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		text(k.ID), k.User[:], blob(k.Secret), micros(k.Created), number(k.Inactive))
 }
 
 func (s *Store) CreateTenant(ctx context.Context, u meta.Tenant, k meta.AccessKey) error {
@@ -34,7 +38,7 @@ func (s *Store) CreateTenant(ctx context.Context, u meta.Tenant, k meta.AccessKe
 }
 
 func scanTenant(r Row) (u meta.Tenant, err error) {
-	err = r.Scan((*idColumn)(&u.ID), (*textColumn)(&u.Name), (*timeColumn)(&u.Created), (*textColumn)(&u.Residency))
+	err = r.Scan((*idColumn)(&u.ID), (*textColumn)(&u.Name), (*timeColumn)(&u.Created), (*textColumn)(&u.Residency), &u.Limits)
 	return u, err
 }
 
@@ -75,6 +79,15 @@ func (s *Store) SetResidency(ctx context.Context, id meta.ID, residency string) 
 	})
 }
 
+func (s *Store) SetLimits(ctx context.Context, id meta.ID, limits []byte) error {
+	if len(limits) > meta.MaxLimits {
+		return checkCount("bytes of limits", len(limits), meta.MaxLimits)
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		return changed(tx, meta.ErrNotFound, "UPDATE users SET limits = ? WHERE id = ?", blob(limits), id[:])
+	})
+}
+
 func (s *Store) DeleteTenant(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		ok, err := exists(tx, "SELECT 1 FROM users WHERE id = ?"+forUpdate, id[:])
@@ -91,6 +104,9 @@ func (s *Store) DeleteTenant(ctx context.Context, id meta.ID) error {
 		if owns {
 			return meta.ErrNotEmpty
 		}
+		if err := deleteIdentities(tx, id); err != nil {
+			return err
+		}
 		if _, err := tx.Exec("DELETE FROM access_keys WHERE user_id = ?", id[:]); err != nil {
 			return err
 		}
@@ -99,27 +115,62 @@ func (s *Store) DeleteTenant(ctx context.Context, id meta.ID) error {
 	})
 }
 
-func (s *Store) CreateAccessKey(ctx context.Context, k meta.AccessKey) error {
-	return s.run.Write(ctx, func(tx Tx) error {
-		ok, err := exists(tx, "SELECT 1 FROM users WHERE id = ?"+forShare, k.User[:])
-		if err != nil {
+// deleteIdentities removes what a tenant, whose row is locked, has of
+// identities, with their access keys.
+func deleteIdentities(tx Tx, tenant meta.ID) error {
+	// Locked, so that no access key comes to one of them meanwhile.
+	ids, err := collect(tx, scanID, "SELECT id FROM identities WHERE tenant = ? ORDER BY kind, folded LIMIT ?"+forUpdate, tenant[:], meta.MaxBatch+1)
+	if err != nil {
+		return err
+	}
+	if len(ids) > meta.MaxBatch {
+		return checkCount("identities of a tenant to be deleted", len(ids), meta.MaxBatch)
+	}
+	for _, id := range ids {
+		if err := tx.Later(anyRows, "DELETE FROM access_keys WHERE user_id = ?", id[:]); err != nil {
 			return err
 		}
-		if !ok {
-			return meta.ErrNotFound
+		if err := tx.Later(anyRows, "DELETE FROM identities WHERE id = ?", id[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) CreateAccessKey(ctx context.Context, k meta.AccessKey) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		err := touchTenant(tx, k.User)
+		if errors.Is(err, meta.ErrNotFound) {
+			err = touchUser(tx, k.User)
+		}
+		if err != nil {
+			return err
 		}
 		return insertAccessKey(tx, k)
 	})
 }
 
+// touchTenant returns ErrNotFound unless the tenant exists, and keeps it from
+// being deleted until the transaction ends. It changes the row, and not only
+// locks it, so that who deletes the tenant by an older snapshot is refused and
+// looks again: what is being added would not be in that.
+func touchTenant(tx Tx, id meta.ID) error {
+	return changed(tx, meta.ErrNotFound, "UPDATE users SET created = created WHERE id = ?", id[:])
+}
+
+// touchUser is touchTenant for a user of a tenant.
+func touchUser(tx Tx, id meta.ID) error {
+	return changed(tx, meta.ErrNotFound, "UPDATE identities SET created = created WHERE id = ? AND kind = ?", id[:], int64(meta.IdentityUser))
+}
+
 func scanAccessKey(r Row) (k meta.AccessKey, err error) {
-	err = r.Scan((*textColumn)(&k.ID), (*idColumn)(&k.User), &k.Secret, (*timeColumn)(&k.Created))
+	err = r.Scan((*textColumn)(&k.ID), (*idColumn)(&k.User), &k.Secret, (*timeColumn)(&k.Created), (*flagColumn)(&k.Inactive))
 	return k, err
 }
 
 func (s *Store) AccessKey(ctx context.Context, id string) (k meta.AccessKey, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		k, err = scanAccessKey(tx.QueryRow("SELECT id, user_id, secret, created FROM access_keys WHERE id = ?", text(id)))
+		k, err = scanAccessKey(tx.QueryRow("SELECT "+accessKeyColumns+" FROM access_keys WHERE id = ?", text(id)))
 		return found(err, meta.ErrNotFound)
 	})
 	return k, err
@@ -128,10 +179,16 @@ func (s *Store) AccessKey(ctx context.Context, id string) (k meta.AccessKey, err
 func (s *Store) ListAccessKeys(ctx context.Context, user meta.ID) (ks []meta.AccessKey, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		ks, err = collect(tx, scanAccessKey,
-			"SELECT id, user_id, secret, created FROM access_keys WHERE user_id = ? ORDER BY id", user[:])
+			"SELECT "+accessKeyColumns+" FROM access_keys WHERE user_id = ? ORDER BY id", user[:])
 		return err
 	})
 	return ks, err
+}
+
+func (s *Store) SetAccessKeyInactive(ctx context.Context, id string, inactive bool) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		return changed(tx, meta.ErrNotFound, "UPDATE access_keys SET inactive = ? WHERE id = ?", number(inactive), text(id))
+	})
 }
 
 func (s *Store) DeleteAccessKey(ctx context.Context, id string) error {

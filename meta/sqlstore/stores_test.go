@@ -166,6 +166,9 @@ func fill(t *testing.T, s meta.Store) *filler {
 	f.ok(s.AddBackend(f.ctx, meta.Backend{ID: 2, Name: "two", Created: f.now, Epoch: 1}))
 	f.ok(s.CreateTenant(f.ctx, meta.Tenant{ID: meta.NewID(), Name: "änne", Residency: "EU", Created: f.now},
 		meta.AccessKey{ID: "access key", Secret: []byte{0, 0xff}, Created: f.now}))
+	user := meta.Identity{ID: meta.NewID(), Tenant: root.ID, Kind: meta.IdentityUser, Name: "Änne", Created: f.now, Document: []byte{0, 0xff}}
+	f.ok(s.CreateIdentity(f.ctx, user))
+	f.ok(s.CreateAccessKey(f.ctx, meta.AccessKey{ID: "user's", User: user.ID, Secret: []byte{1}, Created: f.now, Inactive: true}))
 	b := f.bucket("bucket", root.ID)
 	var wait sync.WaitGroup
 	for n := range 32 {
@@ -178,6 +181,9 @@ func fill(t *testing.T, s meta.Store) *filler {
 		})
 	}
 	wait.Wait()
+	at, err := s.Bucket(f.ctx, "bucket")
+	f.ok(err)
+	f.ok(s.SetSetting(f.ctx, b, at.Revision, meta.Setting{Name: "setting", Document: []byte{0, 0xff}}))
 	f.objects(b)
 	f.uploads(b)
 	f.versions(f.bucket("versioned", root.ID))

@@ -153,7 +153,7 @@ func (w *sweep) dropPart(p meta.Part) error {
 }
 
 // dyingBucket ends the open uploads of one deleted bucket, or, when it has none,
-// removes its seeds and the trace of it.
+// removes its settings, its seeds and the trace of it.
 func (w *sweep) dyingBucket() (more bool, err error) {
 	var id meta.ID
 	err = w.tx.QueryRow("SELECT id FROM dying_buckets ORDER BY id LIMIT 1" + forUpdate).Scan((*idColumn)(&id))
@@ -180,9 +180,22 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 	return true, w.forgetBucket(id)
 }
 
-// forgetBucket removes seeds as far as the limit allows, and the bucket's trace
-// with the last.
+// forgetBucket removes settings and seeds as far as the limit allows, and the
+// bucket's trace with the last.
 func (w *sweep) forgetBucket(id meta.ID) error {
+	settings, err := collect(w.tx, scanText, "SELECT name FROM bucket_settings WHERE bucket_id = ? ORDER BY name LIMIT ?", id[:], w.limit-w.done)
+	if err != nil {
+		return err
+	}
+	for _, name := range settings {
+		if _, err := w.tx.Exec("DELETE FROM bucket_settings WHERE bucket_id = ? AND name = ?", id[:], text(name)); err != nil {
+			return err
+		}
+		w.done++
+	}
+	if w.done >= w.limit {
+		return nil
+	}
 	generations, err := collect(w.tx, func(r Row) (g int64, err error) {
 		err = r.Scan(&g)
 		return g, err

@@ -31,7 +31,13 @@ var rules = []rule{
 
 	{"leases", damagedRow, "leases.fence < 1 OR LENGTH(leases.holder) <> 16", "fence or holder is none"},
 	{"users", damagedRow, "LENGTH(users.id) <> 16", "the id has another length"},
-	{"access_keys", "user-missing", "NOT EXISTS (SELECT 1 FROM users WHERE users.id = access_keys.user_id)", "its user is not there"},
+	{"access_keys", "user-missing", `NOT EXISTS (SELECT 1 FROM users WHERE users.id = access_keys.user_id)
+		AND NOT EXISTS (SELECT 1 FROM identities WHERE identities.id = access_keys.user_id AND identities.kind = 1)`, "its user is not there"},
+	{"access_keys", damagedRow, "access_keys.inactive NOT IN (0, 1)", "it is neither active nor inactive"},
+	{"identities", damagedRow, "LENGTH(identities.id) <> 16 OR identities.kind NOT BETWEEN 1 AND 5 OR identities.revision < 1",
+		"id, kind or revision is none"},
+	{"identities", "tenant-missing", "NOT EXISTS (SELECT 1 FROM users WHERE users.id = identities.tenant)", "its tenant is not there"},
+	{"identities", "two-states", "EXISTS (SELECT 1 FROM users WHERE users.id = identities.id)", "it has the id of a tenant"},
 	{"holders", damagedRow, "LENGTH(holders.id) <> 16", "the id has another length"},
 
 	{"buckets", damagedRow, "LENGTH(buckets.id) <> 16 OR LENGTH(buckets.owner) <> 16", "an id has another length"},
@@ -40,6 +46,8 @@ var rules = []rule{
 	{"buckets", "two-states", "EXISTS (SELECT 1 FROM dying_buckets WHERE dying_buckets.id = buckets.id)", "it is there, and also dying"},
 	{"bucket_seeds", "bucket-missing", `NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.id = bucket_seeds.bucket_id)
 		AND NOT EXISTS (SELECT 1 FROM dying_buckets WHERE dying_buckets.id = bucket_seeds.bucket_id)`, "its bucket is not there, nor dying"},
+	{"bucket_settings", "bucket-missing", `NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.id = bucket_settings.bucket_id)
+		AND NOT EXISTS (SELECT 1 FROM dying_buckets WHERE dying_buckets.id = bucket_settings.bucket_id)`, "its bucket is not there, nor dying"},
 
 	{"objects", damagedRow, `LENGTH(objects.version_id) <> 16 OR LENGTH(objects.owner) <> 16 OR objects.size < 0
 		OR objects.body_kind NOT IN (0, 1, 2) OR (objects.body_kind = 0) <> (objects.body_id IS NULL)
