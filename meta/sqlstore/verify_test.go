@@ -43,7 +43,7 @@ var damages = []struct {
 	{"bucket lost", []string{"DELETE FROM buckets"}, []string{"bucket-missing"}},
 	{"trace of a bucket lost", []string{"DELETE FROM dying_buckets"}, []string{"bucket-missing"}},
 	{"bucket there and dying", []string{"INSERT INTO dying_buckets (id) SELECT id FROM buckets"}, []string{"two-states"}},
-	{"seed lost", []string{"DELETE FROM bucket_seeds WHERE bucket_id = (SELECT id FROM buckets)"}, []string{"seed-missing"}},
+	{"seed lost", []string{"DELETE FROM bucket_seeds WHERE bucket_id IN (SELECT id FROM buckets)"}, []string{"seed-missing"}},
 	{"seed of a generation lost", []string{"UPDATE bucket_seeds SET generation = 2"}, []string{"seed-missing"}},
 	{"bucket elsewhere", []string{"UPDATE buckets SET backend = 7"}, []string{"backend-missing"}},
 	{"object lost", []string{"DELETE FROM objects WHERE body_kind = 1"}, []string{"reference-count"}},
