@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"listing", testListing},
 		{"listing at random", testListingRandom},
 		{"upload listing at random", testUploadListingRandom},
+		{"versions against a model", testVersionModel},
 		{"limits", testLimits},
 		{"cancelled contexts", testCancelled},
 		{"random history", testHistory},

@@ -60,11 +60,13 @@ func gather(seen map[string]bool, r *runner) {
 }
 
 // mayScan may be read from one end: tables with one row or one for each process
-// or backend, a table that is read for its first row, reservations when a backend
-// is retired ("held"), the row that a SELECT without a table makes, the three
-// pages that ScanBlobs merges, whose limits are within, and a blob's few rows
-// ("places").
-var mayScan = []string{"deployment", "holders", "backends", "dying_buckets", "held", "CONSTANT", "reserved", "live", "dead", "places"}
+// or backend, a table that is read for its first row or rows, reservations when a
+// backend is retired ("held"), the row that a SELECT without a table makes, the
+// pages that ScanBlobs and ListVersions merge, whose limits are within, a blob's few
+// rows ("places"), the one row of a version ("named", "newest"), and what FoldUsage
+// has yet to sum up ("used").
+var mayScan = []string{"deployment", "holders", "backends", "dying_buckets", "held", "CONSTANT", "reserved", "live", "dead", "places",
+	"currents", "others", "named", "newest", "used", "usage_changes"}
 
 // mergesPages begins the statements that sort what those pages and rows are.
 const mergesPages = "SELECT * FROM ("

@@ -85,9 +85,9 @@ func versionsFrom(tx Tx, q meta.VersionQuery) (versionPosition, error) {
 
 // versionsQuery merges two tables that are in the same order.
 var versionsQuery = "SELECT * FROM (SELECT " + headColumns + ", " + listedColumns + ", " + currentColumns + `key, rank
-	FROM objects WHERE bucket_id = ? AND key >= ? AND (key > ? OR rank > ?) AND key < ? ORDER BY bucket_id, key LIMIT ?) AS o
+	FROM objects WHERE bucket_id = ? AND key >= ? AND (key > ? OR rank > ?) AND key < ? ORDER BY bucket_id, key LIMIT ?) AS currents
 	UNION ALL SELECT * FROM (SELECT ` + headColumns + ", " + listedColumns + ", " + placeColumns + `key, rank
-	FROM versions WHERE bucket_id = ? AND (key, rank) > (?, ?) AND key < ? ORDER BY bucket_id, key, rank LIMIT ?) AS v
+	FROM versions WHERE bucket_id = ? AND (key, rank) > (?, ?) AND key < ? ORDER BY bucket_id, key, rank LIMIT ?) AS others
 	ORDER BY key, rank LIMIT ?`
 
 func versionListing(tx Tx, q meta.VersionQuery) *listing[versionPosition, rankedVersion] {

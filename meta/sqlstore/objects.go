@@ -42,21 +42,21 @@ var (
 	versionOfObjects  = "SELECT rank, " + currentColumns + objectColumns + " FROM objects WHERE bucket_id = ? AND key = ?"
 	versionOfVersions = "SELECT rank, " + placeColumns + objectColumns + " FROM versions WHERE bucket_id = ? AND key = ?"
 
-	newestQuery = "SELECT " + objectColumns + ", marker, latest, displaced FROM (" + versionOfObjects + " UNION ALL SELECT * FROM (" +
-		versionOfVersions + " ORDER BY bucket_id, key, rank LIMIT 1) AS newest) AS versions ORDER BY rank LIMIT 1"
-	namedQuery = "SELECT " + objectColumns + ", marker, latest, displaced FROM (" + versionOfObjects + " AND version_id = ? AND null_version = 0 UNION ALL " +
-		versionOfVersions + " AND public = ?) AS versions"
-	nullQuery = "SELECT " + objectColumns + ", marker, latest, displaced FROM (" + versionOfObjects + " AND null_version = 1 UNION ALL " +
-		versionOfVersions + " AND public = ?) AS versions"
+	versionQuery = "SELECT " + objectColumns + ", marker, latest, displaced FROM ("
+	newestQuery  = versionQuery + versionOfObjects + " UNION ALL SELECT * FROM (" + versionOfVersions +
+		" AND NOT EXISTS (SELECT 1 FROM objects WHERE bucket_id = ? AND key = ?) ORDER BY bucket_id, key, rank LIMIT 1) AS newest) AS named"
+	namedQuery = versionQuery + versionOfObjects + " AND version_id = ? AND null_version = 0 UNION ALL " +
+		versionOfVersions + " AND public = ?) AS named"
+	nullQuery = versionQuery + versionOfObjects + " AND null_version = 1 UNION ALL " + versionOfVersions + " AND public = ?) AS named"
 )
 
 func (s *Store) Version(ctx context.Context, bucket meta.ID, key string, ref meta.VersionRef) (v meta.Version, err error) {
-	query, args := newestQuery, []any{bucket[:], text(key), bucket[:], text(key)}
+	query, args := namedQuery, []any{bucket[:], text(key), ref.ID[:], bucket[:], text(key), ref.ID[:]}
 	switch {
 	case ref.Null:
-		query, args = nullQuery, append(args, make([]byte, len(meta.ID{})))
-	case !ref.IsZero():
-		query, args = namedQuery, []any{bucket[:], text(key), ref.ID[:], bucket[:], text(key), ref.ID[:]}
+		query, args = nullQuery, []any{bucket[:], text(key), bucket[:], text(key), make([]byte, len(ref.ID))}
+	case ref.IsZero():
+		query, args = newestQuery, []any{bucket[:], text(key), bucket[:], text(key), bucket[:], text(key)}
 	}
 	err = s.run.Read(ctx, func(tx Tx) error {
 		v = meta.Version{Bucket: bucket, Key: key}

@@ -1,0 +1,435 @@
+package metatest
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// versionModel is a bucket as the contract has it, kept in memory: each key's
+// versions, the newest first.
+type versionModel struct {
+	*fixture
+	r      *rand.Rand
+	bucket meta.Bucket
+	keys   map[string][]meta.Version
+	ticks  int
+}
+
+const modelSteps = 300
+
+// A bucket through many random intents, one after another, does what the model
+// says, and shows what the model holds.
+func testVersionModel(f *fixture) {
+	m := &versionModel{fixture: f, r: f.random(), keys: make(map[string][]meta.Version)}
+	m.bucket = meta.Bucket{ID: meta.NewID(), Name: "modelled", Owner: meta.NewID(), Backend: here, Created: f.now}
+	f.ok(f.s.CreateBucket(f.ctx, m.bucket, meta.BucketSeed{Bucket: m.bucket.ID, Generation: 1, Wrapped: []byte("seed")}))
+	f.putInline(f.bucket("another"), "a")
+	for step := range modelSteps {
+		switch n := m.r.IntN(20); {
+		case n < 8:
+			m.put()
+		case n < 15:
+			m.remove()
+		case n < 18:
+			m.amend()
+		case n == 18 && step > modelSteps/10:
+			m.setVersioning()
+		default:
+			_, err := f.s.FoldUsage(f.ctx, 1+m.r.IntN(5))
+			f.ok(err)
+		}
+		m.compareKey(m.key())
+		if step%10 == 0 {
+			m.compare()
+		}
+	}
+	m.compare()
+	f.checkLedger()
+}
+
+func (m *versionModel) key() string {
+	return []string{"a", "a/1", "a/2", "a/2/x", "b", "\xff"}[m.r.IntN(6)]
+}
+
+// tick is a new time, which now and then is before the last.
+func (m *versionModel) tick() time.Time {
+	m.ticks++
+	return m.now.Add(time.Duration(m.ticks-m.r.IntN(3)) * time.Second)
+}
+
+// current is the key's current version, or nil.
+func (m *versionModel) current(key string) *meta.Version {
+	if vs := m.keys[key]; len(vs) > 0 {
+		return &vs[0]
+	}
+	return nil
+}
+
+func (m *versionModel) expectation(key string) (e meta.Expect, holds bool) {
+	cur := m.current(key)
+	switch m.r.IntN(8) {
+	case 0:
+		return meta.Expect{Kind: meta.ExpectAbsent}, cur == nil || cur.Marker
+	case 1:
+		return meta.Expect{Kind: meta.ExpectVersion, Version: meta.NewID()}, false
+	case 2:
+		if cur != nil {
+			return meta.Expect{Kind: meta.ExpectVersion, Version: cur.ID}, true
+		}
+	case 3:
+		if vs := m.keys[key]; len(vs) > 1 {
+			return meta.Expect{Kind: meta.ExpectVersion, Version: vs[1].ID}, false
+		}
+	}
+	return meta.Expect{}, true
+}
+
+func (m *versionModel) lock() (l meta.Lock) {
+	if !m.bucket.Lock {
+		return l
+	}
+	l.Hold = m.r.IntN(6) == 0
+	if l.Mode = meta.LockMode(m.r.IntN(3)); l.Mode != meta.LockNone {
+		l.Until = m.now.Add(time.Duration(m.r.IntN(2*modelSteps)) * time.Second)
+	}
+	return l
+}
+
+func (m *versionModel) put() {
+	key := m.key()
+	v := m.version(m.bucket.ID, key, meta.Body{})
+	v.Size, v.Modified, v.Null = m.r.Int64N(1<<40), m.tick(), m.bucket.Versioning != meta.VersioningEnabled
+	v.Encryption, v.Lock = meta.Encryption(m.r.IntN(3)), m.lock()
+	v.Class = []string{"", "GLACIER"}[m.r.IntN(2)]
+	c := meta.Commit{Versioning: m.bucket.Versioning, Holder: m.holder}
+	switch m.r.IntN(4) {
+	case 0:
+		v.Body = blobBody(m.reserve(1)[0])
+	case 1:
+		if cur := m.current(m.key()); cur != nil && !cur.Marker {
+			v.Body, c.Share = cur.Body, cur.Body.Kind != meta.BodyInline
+		}
+	}
+	holds := true
+	c.Expect, holds = m.expectation(key)
+	c.Version = v
+	c.Version.Latest, c.Version.Displaced = m.r.IntN(2) == 0, m.now // the store's to say
+	err := m.s.CommitObject(m.ctx, c)
+	if !holds {
+		m.is(err, meta.ErrConflict)
+		return
+	}
+	m.ok(err)
+	m.add(v)
+}
+
+// add makes v current, after it has displaced what was.
+func (m *versionModel) add(v meta.Version) {
+	if v.Null {
+		m.keys[v.Key] = slices.DeleteFunc(m.keys[v.Key], func(old meta.Version) bool { return old.Null })
+	}
+	v.Latest, v.Displaced = true, time.Time{}
+	vs := m.keys[v.Key]
+	if len(vs) > 0 && vs[0].Latest {
+		vs[0].Latest, vs[0].Displaced = false, v.Modified
+	}
+	m.keys[v.Key] = slices.Insert(vs, 0, v)
+}
+
+// bare is what a Removed tells of a version.
+func bare(v meta.Version) meta.Version {
+	v.WrappedKey, v.Manifest, v.ListRecord, v.Marks = nil, nil, nil, nil
+	return v
+}
+
+// remove carries out a few removals, of which several may be of one key.
+func (m *versionModel) remove() {
+	now := m.now.Add(time.Duration(m.r.IntN(2*modelSteps)) * time.Second)
+	var rs []meta.Removal
+	var want []meta.Removed
+	before := make(map[string][]meta.Version)
+	for k, vs := range m.keys {
+		before[k] = slices.Clone(vs)
+	}
+	named := make(map[string]bool)
+	for range 1 + m.r.IntN(3) {
+		r := meta.Removal{Key: m.key(), Bypass: m.r.IntN(2) == 0}
+		if vs := m.keys[r.Key]; len(vs) > 0 && m.r.IntN(3) > 0 {
+			r.Version = vs[m.r.IntN(len(vs))].Ref()
+		} else if m.r.IntN(5) == 0 {
+			r.Version = []meta.VersionRef{{Null: true}, {ID: meta.NewID()}}[m.r.IntN(2)]
+		}
+		if at := r.Key + "\x00" + r.Version.String(); named[at] {
+			continue
+		} else {
+			named[at] = true
+		}
+		holds := true
+		for r.Expect, holds = m.expectation(r.Key); r.Expect.Kind == meta.ExpectAbsent; {
+			r.Expect, holds = m.expectation(r.Key)
+		}
+		r.Marker = meta.Version{ID: meta.NewID(), Owner: meta.NewID(), Modified: m.tick()}
+		rs = append(rs, r)
+		if !holds {
+			want = append(want, meta.Removed{Err: meta.ErrConflict})
+			continue
+		}
+		want = append(want, m.removed(r, now))
+	}
+	if m.r.IntN(10) == 0 { // by a caller who does not know the bucket's versioning
+		other := (m.bucket.Versioning + 1 + meta.Versioning(m.r.IntN(2))) % 3
+		_, err := m.s.RemoveObjects(m.ctx, m.bucket.ID, other, rs, now)
+		m.is(err, meta.ErrVersioning)
+		m.keys = before
+		return
+	}
+	got, err := m.s.RemoveObjects(m.ctx, m.bucket.ID, m.bucket.Versioning, rs, now)
+	m.ok(err)
+	for i := range got {
+		if !errors.Is(got[i].Err, want[i].Err) {
+			m.Fatalf("removal %+v: %v, want %v", rs[i], got[i].Err, want[i].Err)
+		}
+		got[i].Err = want[i].Err
+	}
+	same(m.fixture, got, want)
+}
+
+// removed does to the model what the removal should do.
+func (m *versionModel) removed(r meta.Removal, now time.Time) (done meta.Removed) {
+	vs := m.keys[r.Key]
+	match := func(v meta.Version) bool { return v.Ref() == r.Version }
+	if r.Version.IsZero() {
+		match = func(v meta.Version) bool { return v.Null && m.bucket.Versioning != meta.VersioningEnabled }
+	}
+	if i := slices.IndexFunc(vs, match); i >= 0 {
+		if vs[i].Lock.Forbids(now, r.Bypass) {
+			return meta.Removed{Err: meta.ErrLocked}
+		}
+		done.Found = bare(vs[i])
+		vs = slices.Delete(vs, i, i+1)
+	}
+	m.keys[r.Key] = vs
+	if r.Version.IsZero() && m.bucket.Versioning != meta.VersioningOff {
+		done.Marked = true
+		m.add(meta.Version{Bucket: m.bucket.ID, Key: r.Key, ID: r.Marker.ID, Owner: r.Marker.Owner, Modified: r.Marker.Modified,
+			Null: m.bucket.Versioning != meta.VersioningEnabled, Marker: true})
+		return done
+	}
+	if len(vs) > 0 {
+		vs[0].Latest, vs[0].Displaced = true, time.Time{}
+	}
+	return done
+}
+
+func (m *versionModel) amend() {
+	key := m.key()
+	vs := m.keys[key]
+	a := meta.Amendment{Key: key, Version: meta.NewID(), Class: "GLACIER", Lock: m.lock()}
+	if m.r.IntN(2) == 0 {
+		a.Marks = []byte(fmt.Sprint("marks ", m.ticks))
+	}
+	if len(vs) == 0 || m.r.IntN(8) == 0 {
+		m.is(m.s.AmendVersion(m.ctx, m.bucket.ID, a), meta.ErrNotFound)
+		return
+	}
+	v := &vs[m.r.IntN(len(vs))]
+	a.Version, a.Revision = v.ID, v.Revision
+	if v.Marker {
+		m.is(m.s.AmendVersion(m.ctx, m.bucket.ID, a), meta.ErrNotFound)
+		return
+	}
+	if m.r.IntN(4) == 0 {
+		a.Revision++
+		m.is(m.s.AmendVersion(m.ctx, m.bucket.ID, a), meta.ErrConflict)
+		return
+	}
+	m.ok(m.s.AmendVersion(m.ctx, m.bucket.ID, a))
+	v.Marks, v.Lock, v.Class = a.Marks, a.Lock, a.Class
+	v.Revision++
+}
+
+func (m *versionModel) setVersioning() {
+	v, lock := meta.Versioning(m.r.IntN(3)), m.r.IntN(6) == 0
+	err := m.s.SetVersioning(m.ctx, m.bucket.ID, v, lock)
+	if v == meta.VersioningOff || v == meta.VersioningSuspended && (lock || m.bucket.Lock) {
+		m.is(err, meta.ErrConflict)
+		return
+	}
+	m.ok(err)
+	m.bucket.Versioning, m.bucket.Lock = v, m.bucket.Lock || lock
+	m.bucket.Revision++
+}
+
+// compareKey reads a key in every way in which it can be named.
+func (m *versionModel) compareKey(key string) {
+	m.Helper()
+	vs := m.keys[key]
+	held, err := m.s.Object(m.ctx, m.bucket.ID, key)
+	found, in, again := m.s.Find(m.ctx, m.bucket.Name, key)
+	m.ok(again)
+	same(m.fixture, found, m.bucket)
+	if cur := m.current(key); cur != nil && !cur.Marker {
+		m.ok(err)
+		same(m.fixture, held, *cur)
+		same(m.fixture, in, *cur)
+	} else {
+		m.is(err, meta.ErrNotFound)
+		if !in.ID.IsZero() {
+			m.Fatalf("%q holds %+v", key, in)
+		}
+	}
+	null := false
+	for i, v := range vs {
+		null = null || v.Null
+		refs := []meta.VersionRef{v.Ref()}
+		if i == 0 {
+			refs = append(refs, meta.VersionRef{})
+		}
+		for _, ref := range refs {
+			got, err := m.s.Version(m.ctx, m.bucket.ID, key, ref)
+			m.ok(err)
+			same(m.fixture, got, v)
+		}
+		if v.Null { // clients know it by no other name
+			_, err := m.s.Version(m.ctx, m.bucket.ID, key, meta.VersionRef{ID: v.ID})
+			m.is(err, meta.ErrNotFound)
+		}
+	}
+	absent := []meta.VersionRef{{ID: meta.NewID()}}
+	if !null {
+		absent = append(absent, meta.VersionRef{Null: true})
+	}
+	if len(vs) == 0 {
+		absent = append(absent, meta.VersionRef{})
+	}
+	for _, ref := range absent {
+		_, err := m.s.Version(m.ctx, m.bucket.ID, key, ref)
+		m.is(err, meta.ErrNotFound)
+	}
+}
+
+// compare reads everything.
+func (m *versionModel) compare() {
+	m.Helper()
+	for _, key := range []string{"a", "a/1", "a/2", "a/2/x", "b", "\xff"} {
+		m.compareKey(key)
+	}
+	m.compareListing(meta.VersionQuery{Limit: 1 + m.r.IntN(8)})
+	q := meta.VersionQuery{Limit: 1 + m.r.IntN(8), Delimiter: "/"}
+	q.Prefix = []string{"", "a", "a/", "a/2", "z"}[m.r.IntN(5)]
+	m.compareListing(q)
+	q.AfterKey = m.key()
+	if vs := m.keys[q.AfterKey]; len(vs) > 0 && m.r.IntN(2) == 0 {
+		q.AfterVersion = vs[m.r.IntN(len(vs))].Ref()
+	}
+	m.compareListing(q)
+	m.compareScan()
+	var want meta.Usage
+	for _, vs := range m.keys {
+		for _, v := range vs {
+			if !v.Marker {
+				want.Bytes += v.Size
+				want.Versions++
+			}
+		}
+	}
+	got, err := m.s.BucketUsage(m.ctx, m.bucket.ID)
+	m.ok(err)
+	same(m.fixture, got, want)
+	got, err = m.s.OwnerUsage(m.ctx, m.bucket.Owner)
+	m.ok(err)
+	same(m.fixture, got, want)
+}
+
+// listed is what a listing should show from the query's position on.
+func (m *versionModel) listed(q meta.VersionQuery) (entries []meta.VersionEntry) {
+	keys := make([]string, 0, len(m.keys))
+	for k := range m.keys {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	last := ""
+	for _, k := range keys {
+		if !strings.HasPrefix(k, q.Prefix) {
+			continue
+		}
+		if common, ok := modelCommon(k, q.Prefix, q.Delimiter); ok {
+			if common > q.AfterKey && common != last && len(m.keys[k]) > 0 && !strings.HasPrefix(q.AfterKey, common) {
+				entries = append(entries, meta.VersionEntry{CommonPrefix: common})
+				last = common
+			}
+			continue
+		}
+		vs := m.keys[k]
+		switch {
+		case k < q.AfterKey || k == q.AfterKey && q.AfterVersion.IsZero():
+			continue
+		case k == q.AfterKey:
+			at := slices.IndexFunc(vs, func(v meta.Version) bool { return v.Ref() == q.AfterVersion })
+			vs = vs[at+1:]
+		}
+		for _, v := range vs {
+			v.WrappedKey, v.Manifest = nil, nil
+			entries = append(entries, meta.VersionEntry{Version: v})
+		}
+	}
+	return entries
+}
+
+func (m *versionModel) compareListing(q meta.VersionQuery) {
+	m.Helper()
+	q.Bucket = m.bucket.ID
+	want := m.listed(q)
+	var got []meta.VersionEntry
+	for range 10000 {
+		p, err := m.s.ListVersions(m.ctx, q)
+		m.ok(err)
+		if len(p.Entries) > q.Limit || p.More && len(p.Entries) < q.Limit {
+			m.Fatalf("%+v: %d entries, more %t", q, len(p.Entries), p.More)
+		}
+		got = append(got, p.Entries...)
+		if !p.More {
+			same(m.fixture, got, want)
+			return
+		}
+		q.AfterKey, q.AfterVersion = p.NextKey, p.NextVersion
+	}
+	m.Fatalf("%+v finds no end", q)
+}
+
+func (m *versionModel) compareScan() {
+	m.Helper()
+	var want, got []meta.ObjectRef
+	for _, vs := range m.keys {
+		for _, v := range vs {
+			want = append(want, meta.ObjectRef{Bucket: v.Bucket, Key: v.Key, Version: v.ID, Marker: v.Marker, Size: v.Size, Body: v.Body})
+		}
+	}
+	slices.SortFunc(want, func(a, b meta.ObjectRef) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), bytes.Compare(a.Version[:], b.Version[:]))
+	})
+	limit := 1 + m.r.IntN(5)
+	var after meta.ObjectPosition
+	for {
+		page, err := m.s.ScanObjects(m.ctx, after, limit)
+		m.ok(err)
+		if len(page) == 0 {
+			break
+		}
+		for _, o := range page {
+			if o.Bucket == m.bucket.ID {
+				got = append(got, o)
+			}
+			after = meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.Version}
+		}
+	}
+	same(m.fixture, got, want)
+}
