@@ -25,6 +25,7 @@ type world struct {
 	*fixture
 	mu      sync.Mutex
 	buckets []meta.ID
+	names   map[meta.ID]string
 	uploads []meta.ID
 }
 
@@ -39,9 +40,10 @@ type actor struct {
 func testHistory(f *fixture) {
 	seeds := f.random()
 	f.addBackend(there)
-	w := &world{fixture: f}
+	w := &world{fixture: f, names: make(map[meta.ID]string)}
 	for i := range 3 {
 		w.buckets = append(w.buckets, f.bucket(fmt.Sprint("b", i)))
+		w.names[w.buckets[i]] = fmt.Sprint("b", i)
 	}
 	actors := make([]*actor, historyActors)
 	for i := range actors {
@@ -80,7 +82,7 @@ func (f *fixture) collectAll(at meta.BackendID) {
 func tolerable(err error) bool {
 	return err == nil || slices.ContainsFunc([]error{
 		meta.ErrNotFound, meta.ErrExists, meta.ErrNoBucket, meta.ErrNotEmpty, meta.ErrConflict,
-		meta.ErrReservationLost, meta.ErrBodyGone,
+		meta.ErrReservationLost, meta.ErrBodyGone, meta.ErrVersioning,
 	}, func(e error) bool { return errors.Is(err, e) })
 }
 
@@ -90,6 +92,7 @@ func (a *actor) step() error {
 		a.create, a.storePart, a.storePart, a.sharePart, a.complete, a.complete, a.abort,
 		a.collect, a.sweep, a.condemn, a.release, a.recreate,
 		a.moveObject, a.moveObject, a.movePart, a.drain,
+		a.purge, a.purge, a.purge, a.amend, a.fold, a.setVersioning,
 	}
 	return steps[a.r.IntN(len(steps))]()
 }
@@ -138,28 +141,96 @@ func (a *actor) expect(bucket meta.ID, key string) (e meta.Expect) {
 	return e
 }
 
+// versioning is what the bucket had a moment ago.
+func (a *actor) versioning(bucket meta.ID) meta.Versioning {
+	a.mu.Lock()
+	name := a.names[bucket]
+	a.mu.Unlock()
+	b, _ := a.s.Bucket(a.ctx, name) // off, if it is gone
+	return b.Versioning
+}
+
 func (a *actor) put() error {
 	id, err := a.blob()
 	if err != nil {
 		return err
 	}
 	b, k := a.bucket(), a.key()
-	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.version(b, k, blobBody(id)), Expect: a.expect(b, k), Holder: a.holder})
+	v := a.versioning(b)
+	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.versionIn(b, k, v, blobBody(id)), Expect: a.expect(b, k), Versioning: v, Holder: a.holder})
+}
+
+func (a *actor) versionIn(b meta.ID, k string, in meta.Versioning, body meta.Body) meta.Version {
+	v := a.version(b, k, body)
+	v.Null, v.Size = in != meta.VersioningEnabled, a.r.Int64N(1000)
+	return v
 }
 
 func (a *actor) copy() error {
-	v, err := a.s.Object(a.ctx, a.bucket(), a.key())
+	from, err := a.s.Object(a.ctx, a.bucket(), a.key())
 	if err != nil {
 		return err
 	}
 	b, k := a.bucket(), a.key()
-	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.version(b, k, v.Body), Expect: a.expect(b, k), Share: true})
+	v := a.versioning(b)
+	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.versionIn(b, k, v, from.Body), Expect: a.expect(b, k), Versioning: v, Share: true})
+}
+
+func (a *actor) marker() meta.Version {
+	return meta.Version{ID: meta.NewID(), Owner: a.holder, Modified: a.now}
 }
 
 func (a *actor) remove() error {
 	b := a.bucket()
-	_, err := a.s.RemoveObjects(a.ctx, b, meta.VersioningOff, []meta.Removal{{Key: "a"}, {Key: a.key(), Expect: a.expect(b, "a")}}, a.now)
+	_, err := a.s.RemoveObjects(a.ctx, b, a.versioning(b), []meta.Removal{
+		{Key: "a", Marker: a.marker()}, {Key: a.key(), Expect: a.expect(b, "a"), Marker: a.marker()}}, a.now)
 	return err
+}
+
+// some are a few versions of a key, the newest first.
+func (a *actor) some(bucket meta.ID, key string) ([]meta.Version, error) {
+	page, err := a.s.ListVersions(a.ctx, meta.VersionQuery{Bucket: bucket, Prefix: key, Limit: 4})
+	var vs []meta.Version
+	for _, e := range page.Entries {
+		vs = append(vs, e.Version)
+	}
+	return vs, err
+}
+
+// purge removes some versions of a key for good, the current one too at times.
+func (a *actor) purge() error {
+	b := a.bucket()
+	vs, err := a.some(b, a.key())
+	var rs []meta.Removal
+	for _, v := range vs {
+		if a.r.IntN(2) == 0 {
+			rs = append(rs, meta.Removal{Key: v.Key, Version: v.Ref()})
+		}
+	}
+	if err != nil || len(rs) == 0 {
+		return err
+	}
+	_, err = a.s.RemoveObjects(a.ctx, b, a.versioning(b), rs, a.now)
+	return err
+}
+
+func (a *actor) amend() error {
+	b := a.bucket()
+	vs, err := a.some(b, a.key())
+	if err != nil || len(vs) == 0 {
+		return err
+	}
+	v := vs[a.r.IntN(len(vs))]
+	return a.s.AmendVersion(a.ctx, b, meta.Amendment{Key: v.Key, Version: v.ID, Revision: v.Revision, Marks: []byte("marks")})
+}
+
+func (a *actor) fold() error {
+	_, err := a.s.FoldUsage(a.ctx, 1+a.r.IntN(20))
+	return err
+}
+
+func (a *actor) setVersioning() error {
+	return a.s.SetVersioning(a.ctx, a.bucket(), meta.VersioningEnabled+meta.Versioning(a.r.IntN(2)), false)
 }
 
 func (a *actor) create() error {
@@ -217,9 +288,10 @@ func (a *actor) complete() error {
 			chosen = append(chosen, meta.PartRun{First: p.Number, Count: 1})
 		}
 	}
+	v := a.versioning(u.Bucket)
 	return a.s.CompleteUpload(a.ctx, meta.Complete{
-		Upload: u.ID, Revision: u.Revision, Chosen: chosen, Expect: a.expect(u.Bucket, u.Key),
-		Version: a.version(u.Bucket, u.Key, meta.Body{Kind: meta.BodyUpload, Upload: u.ID}),
+		Upload: u.ID, Revision: u.Revision, Chosen: chosen, Expect: a.expect(u.Bucket, u.Key), Versioning: v,
+		Version: a.versionIn(u.Bucket, u.Key, v, meta.Body{Kind: meta.BodyUpload, Upload: u.ID}),
 	})
 }
 
@@ -305,8 +377,19 @@ func (a *actor) recreate() error {
 	old := a.buckets[i]
 	a.mu.Unlock()
 	for _, k := range []string{"a", "b", "c", "d"} {
-		if _, err := a.s.RemoveObjects(a.ctx, old, meta.VersioningOff, []meta.Removal{{Key: k}}, a.now); err != nil {
-			return err
+		for {
+			vs, err := a.some(old, k)
+			if err != nil {
+				return err
+			}
+			if len(vs) == 0 {
+				break
+			}
+			for _, v := range vs {
+				if _, err := a.s.RemoveObjects(a.ctx, old, a.versioning(old), []meta.Removal{{Key: k, Version: v.Ref()}}, a.now); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	if err := a.s.DeleteBucket(a.ctx, old); err != nil {
@@ -318,6 +401,7 @@ func (a *actor) recreate() error {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		a.buckets[i] = id
+		a.names[id] = id.String()
 	}
 	return err
 }

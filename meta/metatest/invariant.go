@@ -12,10 +12,11 @@ import (
 // contradiction: a blob whose references are not what versions and parts name,
 // a version or part whose blob is not live, a blob that is reserved or live at
 // two backends or at one that is retired or unknown, an upload whose references are not
-// the versions made from it or do not fit its state.
+// the versions made from it or do not fit its state, versions whose order, usage or
+// listing is not theirs.
 func CheckLedger(ctx context.Context, s meta.Store) error {
 	c := &census{blobs: make(map[meta.BlobID]int64), uploads: make(map[meta.ID]int64), serving: make(map[meta.BackendID]bool)}
-	err := errors.Join(c.objects(ctx, s), c.parts(ctx, s), c.ledger(ctx, s))
+	err := errors.Join(c.objects(ctx, s), c.parts(ctx, s), c.ledger(ctx, s), c.versions(ctx, s))
 	return errors.Join(append(c.faults, err)...)
 }
 
