@@ -182,7 +182,7 @@ func decideTrust(p *Principal, request Context, n *Need, target arn) Decision {
 func (p *Principal) explicitDeny(e *env) (Decision, bool) {
 	for _, list := range [...][]*Policy{p.Identity, {p.Boundary}, p.Session} {
 		for _, policy := range list {
-			if s := policy.denied(e, nil); s != nil {
+			if s := policy.denied(e, &unnamed); s != nil {
 				return deny(policy.because("denied", s)), true
 			}
 		}
@@ -210,7 +210,7 @@ func (p *Principal) identitySide(e *env) Decision {
 // are any, allow.
 func (p *Principal) narrowed(e *env) Decision {
 	if p.Boundary != nil {
-		if s, _ := p.Boundary.allowed(e, nil); s == nil {
+		if s, _ := p.Boundary.allowed(e, &unnamed); s == nil {
 			return deny("the boundary " + p.Boundary.Name + " does not allow it")
 		}
 	}
@@ -224,7 +224,7 @@ func (p *Principal) narrowed(e *env) Decision {
 
 func firstAllow(policies []*Policy, e *env) (*Policy, *statement) {
 	for _, policy := range policies {
-		if s, _ := policy.allowed(e, nil); s != nil {
+		if s, _ := policy.allowed(e, &unnamed); s != nil {
 			return policy, s
 		}
 	}

@@ -183,6 +183,28 @@ func FuzzGlob(f *testing.F) {
 	})
 }
 
+// The short cut of a pattern with variables says no only where the whole does.
+func FuzzTemplate(f *testing.F) {
+	for _, s := range [][2]string{
+		{"home/${aws:username}/*", "home/alice/x"}, {"*${aws:username}*x*", "alicealicex"}, {"${aws:username}", "alice"},
+		{"${x:y, 'd'}*b?c*d", "dbbcd"}, {"a*${*}*b", "a*b"}, {"?${aws:username}?", "xalicey"}, {"a*a${aws:username}", "aalice"},
+	} {
+		f.Add(s[0], s[1])
+	}
+	e := &env{p: &Principal{}, derived: derived{username: []string{"alice"}}}
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		compiled, ok := newTemplate(pattern, true, true)
+		if !ok {
+			return
+		}
+		g, resolved := compiled.expand(e)
+		want := resolved && g.match(text)
+		if got, known := compiled.match(text, e); got != want || known != resolved {
+			t.Errorf("%q on %q: %v, %v; want %v, %v", pattern, text, got, known, want, resolved)
+		}
+	})
+}
+
 func FuzzACL(f *testing.F) {
 	f.Add([]byte(`{"owner":"11111111111111111111111111111111","grants":[{"id":"22222222222222222222222222222222","permission":"READ"}]}`))
 	f.Fuzz(func(t *testing.T, doc []byte) {

@@ -198,7 +198,11 @@ func (s *segment) find(text string) int {
 	}
 	// Bit i of state says that the characters read last match the first i+1 of
 	// the segment (Baeza-Yates and Gonnet's shift-and).
-	state := make([]uint64, len(s.wild))
+	var small [1]uint64
+	state := small[:]
+	if len(s.wild) > len(small) {
+		state = make([]uint64, len(s.wild))
+	}
 	final := uint64(1) << ((len(s.runes) - 1) % 64)
 	for at := 0; at < len(text); {
 		r, n := decodeRune(text[at:])

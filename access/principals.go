@@ -135,6 +135,9 @@ type identity struct {
 	accounts []string // account number and canonical id of its tenant
 }
 
+// unnamed is for policies that are attached to who asks and name nobody.
+var unnamed identity
+
 // newIdentity names the principal. The operator also answers to the names of
 // owner, the root of a bucket's owner.
 func newIdentity(p *Principal, bucket *Bucket) (i identity) {

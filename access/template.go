@@ -9,9 +9,11 @@ import "strings"
 type template struct {
 	fixed  *glob // nil when there are variables
 	pieces []piece
-	// head is what every match begins with: the pattern up to its first
-	// wildcard or variable. It spares most patterns from being put together.
-	head string
+	// inner and tail are runs that every match contains and ends with. With the
+	// pieces up to the first wildcard they spare most patterns from being put
+	// together.
+	inner []string
+	tail  string
 }
 
 // piece is a run of a pattern, or a variable.
@@ -36,7 +38,7 @@ func newTemplate(s string, variables, wildcards bool) (template, bool) {
 	t := template{pieces: pieces}
 	for _, p := range pieces {
 		if p.variable != "" {
-			t.head = headOf(pieces[0])
+			t.inner, t.tail = runsOf(pieces)
 			return t, true
 		}
 	}
@@ -45,14 +47,55 @@ func newTemplate(s string, variables, wildcards bool) (template, bool) {
 	return t, true
 }
 
-func headOf(p piece) string {
-	if p.variable != "" {
-		return ""
+// runsOf finds the runs of the pattern between two stars of one piece, and the
+// one after the last wildcard of the last piece.
+func runsOf(pieces []piece) (inner []string, tail string) {
+	for i, p := range pieces {
+		if p.variable != "" || p.literal {
+			continue
+		}
+		runs := strings.Split(p.text, "*")
+		for _, run := range runs[1:max(1, len(runs)-1)] {
+			if run != "" && !strings.Contains(run, "?") {
+				inner = append(inner, run)
+			}
+		}
+		if at := strings.LastIndexAny(p.text, "*?"); i == len(pieces)-1 && at >= 0 {
+			tail = p.text[at+1:]
+		}
 	}
-	if i := strings.IndexAny(p.text, "*?"); i >= 0 && !p.literal {
-		return p.text[:i]
+	return inner, tail
+}
+
+// possible reports whether s may match, without putting the pattern together.
+func (t *template) possible(s string, e *env) bool {
+	if !strings.HasSuffix(s, t.tail) {
+		return false
 	}
-	return p.text
+	for _, run := range t.inner {
+		if !strings.Contains(s, run) {
+			return false
+		}
+	}
+	for i := range t.pieces {
+		p := &t.pieces[i]
+		text, wild := p.text, -1
+		if p.variable != "" {
+			if v := e.lookup(p.variable); len(v) == 1 {
+				text = v[0]
+			}
+		} else if !p.literal {
+			wild = strings.IndexAny(text, "*?")
+		}
+		if wild >= 0 {
+			return strings.HasPrefix(s, text[:wild])
+		}
+		if !strings.HasPrefix(s, text) {
+			return false
+		}
+		s = s[len(text):]
+	}
+	return s == ""
 }
 
 func cutVariables(s string, wildcards bool) (pieces []piece, ok bool) {
@@ -121,13 +164,16 @@ func (t *template) expand(e *env) (*glob, bool) {
 // match reports whether s matches, and whether every variable was resolved. What
 // is not resolved matches nothing.
 func (t *template) match(s string, e *env) (matched, resolved bool) {
-	if !strings.HasPrefix(s, t.head) {
-		return false, t.resolved(e)
+	if t.fixed != nil {
+		return t.fixed.match(s), true
 	}
-	g, ok := t.expand(e)
-	if !ok {
+	if !t.resolved(e) {
 		return false, false
 	}
+	if !t.possible(s, e) {
+		return false, true
+	}
+	g, _ := t.expand(e)
 	return g.match(s), true
 }
 

@@ -1,0 +1,66 @@
+package access
+
+import "strings"
+
+// WithIDs returns the policy with the ARNs of users and roles in its principals
+// replaced by their unique ids (UserUniqueID, RoleUniqueID), as AWS stores it: a
+// user made again under an old name inherits nothing. id says what stands for an
+// ARN, and false for one that is to stay. The ARNs of sessions stay. The policy
+// itself is not changed; what MarshalJSON writes of the result has the ids.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
+func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
+	q := *p
+	q.source.Statements = append([]rawStatement(nil), p.source.Statements...)
+	for i := range q.source.Statements {
+		s := &q.source.Statements[i]
+		s.Principal, s.NotPrincipal = s.Principal.withIDs(id), s.NotPrincipal.withIDs(id)
+	}
+	q.denies, q.allows = withIDs(p.denies, id), withIDs(p.allows, id)
+	return &q
+}
+
+// uniqueID is what stands for a principal; itself where nothing does.
+func uniqueID(name string, id func(arn string) (string, bool)) string {
+	known, ok := principalName(name)
+	if !ok || !strings.HasPrefix(known, "arn:aws:iam:") {
+		return name
+	}
+	if unique, ok := id(known); ok && isUniqueID(unique) {
+		return unique
+	}
+	return name
+}
+
+func (p rawPrincipals) withIDs(id func(arn string) (string, bool)) rawPrincipals {
+	if p == nil {
+		return nil
+	}
+	q := make(rawPrincipals, len(p))
+	for kind, names := range p {
+		q[kind] = names
+		if kind != "AWS" {
+			continue
+		}
+		q[kind] = make([]string, len(names))
+		for i, name := range names {
+			q[kind][i] = uniqueID(name, id)
+		}
+	}
+	return q
+}
+
+func withIDs(statements []statement, id func(arn string) (string, bool)) []statement {
+	all := append([]statement(nil), statements...)
+	for i := range all {
+		if all[i].principals == nil {
+			continue
+		}
+		set := *all[i].principals
+		set.names = make(map[string]bool)
+		for name := range all[i].principals.names {
+			set.names[uniqueID(name, id)] = true
+		}
+		all[i].principals = &set
+	}
+	return all
+}
