@@ -45,6 +45,8 @@ type Options struct {
 	TLS      bool // serve https; use Gateway.Client
 	// Several says that the store has other gateways: see engine.Config.Sole.
 	Several bool
+	// BlockPublicAccess: see api.Config.
+	BlockPublicAccess bool
 }
 
 // BackendName is the name of Options.Backend.
@@ -97,7 +99,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	}
 	g.Server = httptest.NewUnstartedServer(api.New(api.Config{
 		Engine: g.Engine, Region: o.Region, Domains: o.Domains, Now: o.Now, Log: o.Log,
-		Observe: o.Observe, Limits: o.Limits,
+		Observe: o.Observe, Limits: o.Limits, BlockPublicAccess: o.BlockPublicAccess,
 	}))
 	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // aborted connections are what some tests want
 	if o.TLS {
