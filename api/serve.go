@@ -146,7 +146,7 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 		return nil, errors.New("the credential looked up is not the one that signed")
 	}
 	r.Principal = access.Principal{
-		Kind: access.Root, Tenant: access.ID(cred.User.ID), ID: access.ID(cred.User.ID), Account: "000000000000",
+		Kind: access.Root, Tenant: access.ID(cred.User.ID), ID: access.ID(cred.User.ID), Account: engine.Account(cred.User.ID),
 		Name: cred.User.Name, Operator: cred.User.ID == s.engine.Root().ID,
 	}
 	r.identity = id
