@@ -128,6 +128,7 @@ func setObject(h http.Header, o engine.Object) {
 	setETag(h, o.ETag)
 	h.Set("Last-Modified", httpTime(o.Modified))
 	h.Set("Accept-Ranges", "bytes")
+	setVersion(h, o.Version)
 	setEncryption(h)
 	h.Set("Content-Type", o.ContentType)
 	if o.ContentType == "" {

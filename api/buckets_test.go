@@ -213,7 +213,7 @@ func TestWhatWasNeverConfigured(t *testing.T) {
 		expect(t, target, g.Do(t, g.Root, "GET", target, nil), 404, code)
 	}
 	expect(t, "retention", g.Do(t, g.Root, "GET", "/bucket/key?retention", nil), 400, "InvalidRequest")
-	for _, target := range []string{"/bucket?replication", "/bucket?versioning", "/bucket/key?tagging"} {
+	for _, target := range []string{"/bucket?replication", "/bucket/key?tagging"} {
 		expect(t, "PUT "+target, g.Do(t, g.Root, "PUT", target, []byte("<x/>")), 501, "NotImplemented")
 	}
 }

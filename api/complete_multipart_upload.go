@@ -52,6 +52,7 @@ func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	}
 	h := http.Header{}
 	setEncryption(h)
+	setVersion(h, o.Version)
 	return &Reply{Header: h, XML: result}, nil
 }
 

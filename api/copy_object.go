@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -45,6 +46,8 @@ func copyObject(s *Server, r *Request) (*Reply, error) {
 	}
 	h := http.Header{}
 	setEncryption(h)
+	setVersion(h, o.Version)
+	setSourceVersion(h, o.CopiedFrom)
 	return &Reply{Header: h, XML: result}, nil
 }
 
@@ -57,6 +60,7 @@ func (r *Request) copyInput() (in engine.CopyObject, err error) {
 	if in.SourceBucket, in.SourceKey, err = r.copySource(); err != nil {
 		return in, err
 	}
+	in.SourceVersion = r.sourceVersion()
 	if in.SourceConditions, err = r.sourceConditions(); err != nil {
 		return in, err
 	}
@@ -94,9 +98,18 @@ func (r *Request) directive(header, unknown string) (replace bool, err error) {
 	}
 }
 
-// refuseSelfCopy refuses to copy an object to itself when nothing would change.
+// setSourceVersion names the version that was copied, if it has a name.
+func setSourceVersion(h http.Header, ref meta.VersionRef) {
+	if !ref.IsZero() {
+		h.Set("X-Amz-Copy-Source-Version-Id", ref.String())
+	}
+}
+
+// refuseSelfCopy refuses to copy an object to itself when nothing would change. A
+// version that is named becomes current again where versions are kept.
 func (r *Request) refuseSelfCopy(in engine.CopyObject) error {
-	changes := in.Replace || in.ChecksumAlgorithm != "" || r.HasHeader("X-Amz-Server-Side-Encryption") ||
+	restores := !in.SourceVersion.IsZero() && in.Bucket.Versioning != meta.VersioningOff
+	changes := restores || in.Replace || in.ChecksumAlgorithm != "" || r.HasHeader("X-Amz-Server-Side-Encryption") ||
 		r.HasHeader("X-Amz-Storage-Class") || r.HasHeader("X-Amz-Website-Redirect-Location")
 	if changes || in.SourceBucket.ID != in.Bucket.ID || in.SourceKey != in.Key {
 		return nil

@@ -13,29 +13,29 @@ import (
 // percent-encoded once, with + for a space. The version is cut off before the
 // rest is decoded, so that an encoded question mark stays part of the key.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-func parseCopySource(value string) (bucket, key string, err error) {
-	path, version, versioned := strings.Cut(value, "?versionId=")
+func parseCopySource(value string) (bucket, key string, version meta.VersionRef, err error) {
+	path, id, versioned := strings.Cut(value, "?versionId=")
 	if versioned {
-		if err := checkVersion(version); err != nil {
-			return "", "", err
+		if version, err = parseVersion(id); err != nil {
+			return "", "", version, err
 		}
 	}
 	path, err = url.QueryUnescape(path)
 	if err != nil {
-		return "", "", badCopySource("Invalid copy source encoding", value)
+		return "", "", version, badCopySource("Invalid copy source encoding", value)
 	}
 	path = strings.TrimPrefix(path, "/")
 	if strings.HasPrefix(path, "arn:") {
-		return "", "", s3err.New(s3err.NotImplemented, "Copy sources cannot be named by an ARN.")
+		return "", "", version, s3err.New(s3err.NotImplemented, "Copy sources cannot be named by an ARN.")
 	}
 	bucket, key, _ = strings.Cut(path, "/")
 	if bucket == "" {
-		return "", "", badCopySource("Invalid copy source bucket name", value)
+		return "", "", version, badCopySource("Invalid copy source bucket name", value)
 	}
 	if key == "" {
-		return "", "", badCopySource("Invalid copy source object key", value)
+		return "", "", version, badCopySource("Invalid copy source object key", value)
 	}
-	return bucket, key, checkTarget(Target{Bucket: bucket, Key: key})
+	return bucket, key, version, checkTarget(Target{Bucket: bucket, Key: key})
 }
 
 func badCopySource(message, value string) error {
@@ -45,8 +45,9 @@ func badCopySource(message, value string) error {
 
 // copySource is the object that a request copies from.
 type copySource struct {
-	bucket meta.Bucket
-	key    string
+	bucket  meta.Bucket
+	key     string
+	version meta.VersionRef // zero: the current one
 }
 
 // copySource finds the object that the request copies from: its bucket, which
@@ -64,12 +65,15 @@ func (r *Request) copySource() (meta.Bucket, string, error) {
 	return r.source.bucket, r.source.key, nil
 }
 
+// sourceVersion is the version that is copied from, after copySource found it.
+func (r *Request) sourceVersion() meta.VersionRef { return r.source.version }
+
 func (r *Request) resolveSource() (s copySource, err error) {
-	name, key, err := parseCopySource(r.Header("X-Amz-Copy-Source"))
+	name, key, version, err := parseCopySource(r.Header("X-Amz-Copy-Source"))
 	if err != nil {
 		return s, err
 	}
-	s = copySource{bucket: r.Bucket, key: key}
+	s = copySource{bucket: r.Bucket, key: key, version: version}
 	if name != r.Target.Bucket {
 		if s.bucket, err = r.server.engine.Bucket(r.Context(), name); err != nil {
 			return s, err
@@ -85,29 +89,10 @@ func copyNeeds(r *Request) ([]access.Need, error) {
 	if err != nil {
 		return nil, err
 	}
+	action := "s3:GetObject"
+	if !r.sourceVersion().IsZero() {
+		action = "s3:GetObjectVersion"
+	}
 	needs, err := writeNeeds(r)
-	return append(needs, r.withObject(r.sourceNeed("s3:GetObject", b, key), b, meta.VersionRef{})), err
-}
-
-// checkVersion accepts the one version id that an unversioned bucket knows.
-// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
-func checkVersion(id string) error {
-	if id == "null" {
-		return nil
-	}
-	return s3err.New(s3err.InvalidArgument, "Invalid version id specified").
-		With("ArgumentName", "versionId").With("ArgumentValue", id)
-}
-
-// checkVersion refuses a request for a version that cannot exist. An empty
-// versionId is refused like any other, as in S3.
-func (r *Request) checkVersion() error {
-	if !r.HasQuery("versionId") {
-		return nil
-	}
-	if r.QueryValue("versionId") == "" {
-		return s3err.New(s3err.InvalidArgument, "Version id cannot be the empty string").
-			With("ArgumentName", "versionId").With("ArgumentValue", "")
-	}
-	return checkVersion(r.QueryValue("versionId"))
+	return append(needs, r.withObject(r.sourceNeed(action, b, key), b, r.sourceVersion())), err
 }

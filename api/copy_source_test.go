@@ -26,7 +26,7 @@ func TestParseCopySource(t *testing.T) {
 		"bucket/%E2%82%AC":                      {"bucket", "€"},
 		"bucket/" + strings.Repeat("%61", 1024): {"bucket", strings.Repeat("a", 1024)},
 	} {
-		bucket, key, err := parseCopySource(value)
+		bucket, key, _, err := parseCopySource(value)
 		if err != nil || bucket != want[0] || key != want[1] {
 			t.Errorf("parseCopySource(%q) = %q, %q, %v; want %q", value, bucket, key, err, want)
 		}
@@ -45,16 +45,23 @@ func TestParseCopySource(t *testing.T) {
 		"arn:aws:s3:us-east-1:1:accesspoint/a/object/k": s3err.NotImplemented,
 		"bucket/" + strings.Repeat("a", 1025):           s3err.KeyTooLong,
 	} {
-		if bucket, key, err := parseCopySource(value); !errors.Is(err, want) {
+		if bucket, key, _, err := parseCopySource(value); !errors.Is(err, want) {
 			t.Errorf("parseCopySource(%q) = %q, %q, %v; want %v", value, bucket, key, err, want)
 		}
 	}
 }
 
-func TestCheckVersion(t *testing.T) {
-	for value, want := range map[string]error{"null": nil, "x": s3err.InvalidArgument, "NULL": s3err.InvalidArgument, "": s3err.InvalidArgument} {
-		if err := checkVersion(value); !errors.Is(err, want) {
-			t.Errorf("checkVersion(%q) = %v, want %v", value, err, want)
+func TestParseCopySourceVersion(t *testing.T) {
+	id := meta.NewID()
+	for value, want := range map[string]meta.VersionRef{
+		"bucket/key":                            {},
+		"bucket/what%3FversionId%3Dnull":        {},
+		"bucket/key?versionId=null":             {Null: true},
+		"bucket/key?versionId=" + id.String():   {ID: id},
+		"bucket/a%3Fb?versionId=" + id.String(): {ID: id},
+	} {
+		if _, _, version, err := parseCopySource(value); err != nil || version != want {
+			t.Errorf("parseCopySource(%q) names version %v, error %v; want %v", value, version, err, want)
 		}
 	}
 }
@@ -66,18 +73,18 @@ func FuzzParseCopySource(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		bucket, key, err := parseCopySource(value)
+		bucket, key, _, err := parseCopySource(value)
 		if err == nil {
 			if bucket == "" || key == "" || strings.Contains(bucket, "/") || len(key) > meta.MaxKeyBytes {
 				t.Fatalf("%q names bucket %q, key %q", value, bucket, key)
 			}
-			again, same, err := parseCopySource("/" + url.QueryEscape(bucket) + "/" + url.QueryEscape(key))
+			again, same, _, err := parseCopySource("/" + url.QueryEscape(bucket) + "/" + url.QueryEscape(key))
 			if err != nil || again != bucket || same != key {
 				t.Fatalf("%q: encoded anew, %q/%q became %q/%q, %v", value, bucket, key, again, same, err)
 			}
 		}
 		if CheckKey(value) == nil && value != "" {
-			if _, key, err := parseCopySource("bucket/" + url.QueryEscape(value)); err != nil || key != value {
+			if _, key, _, err := parseCopySource("bucket/" + url.QueryEscape(value)); err != nil || key != value {
 				t.Fatalf("the key %q came back as %q, %v", value, key, err)
 			}
 		}

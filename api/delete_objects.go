@@ -5,7 +5,6 @@ import (
 	"log/slog"
 	"strconv"
 
-	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -36,9 +35,13 @@ type deleteResult struct {
 	Failed  []deleteFailure `xml:"Error"`
 }
 
+// deletedKey says what was removed for good, or in the last two elements that a
+// delete marker was made or removed.
 type deletedKey struct {
-	Key       string `xml:"Key"`
-	VersionID string `xml:"VersionId,omitempty"`
+	Key             string `xml:"Key"`
+	VersionID       string `xml:"VersionId,omitempty"`
+	DeleteMarker    bool   `xml:"DeleteMarker,omitempty"`
+	MarkerVersionID string `xml:"DeleteMarkerVersionId,omitempty"`
 }
 
 type deleteFailure struct {
@@ -71,20 +74,29 @@ func deleteObjects(s *Server, r *Request) (*Reply, error) {
 		if e.VersionID != nil {
 			version = *e.VersionID
 		}
-		if failed := s3err.From(outcomes[i]); failed != nil {
+		if failed := s3err.From(outcomes[i].Err); failed != nil {
 			result.Failed = append(result.Failed, deleteFailure{*e.Key, version, string(failed.Code), messageOf(failed)})
 		} else if !doc.Quiet {
-			result.Deleted = append(result.Deleted, deletedKey{*e.Key, version})
+			result.Deleted = append(result.Deleted, deletedAs(*e.Key, version, outcomes[i]))
 		}
 	}
 	return &Reply{XML: result}, nil
 }
 
+// deletedAs is a line of the answer; version is as it was asked for.
+func deletedAs(key, version string, d engine.Deleted) deletedKey {
+	line := deletedKey{Key: key, VersionID: version, DeleteMarker: d.Marker}
+	if d.Marker {
+		line.MarkerVersionID = d.Version.String()
+	}
+	return line
+}
+
 // deleteEach removes what may be removed and returns one outcome per entry. Each
 // key is authorized by itself, for the request was only as a whole. It fails
 // for a document that says something impossible.
-func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]error, error) {
-	outcomes := make([]error, len(entries))
+func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted, error) {
+	outcomes := make([]engine.Deleted, len(entries))
 	var deletions []engine.DeleteObject
 	var positions []int
 	for i, e := range entries {
@@ -94,14 +106,20 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]error, error) 
 		}
 		need := r.need("s3:DeleteObject")
 		need.Key = d.Key
-		switch {
-		case !access.Decide(&r.Principal, r.conditions(), need).Allow:
-			outcomes[i] = s3err.AccessDenied
-		case e.VersionID != nil && *e.VersionID != "" && *e.VersionID != "null":
-			outcomes[i] = s3err.NoSuchVersion
+		var badVersion error
+		if e.VersionID != nil && *e.VersionID != "" {
+			need.Action = "s3:DeleteObjectVersion"
+			d.Version, badVersion = engine.ParseVersion(*e.VersionID)
+		}
+		switch need = r.withObject(need, r.Bucket, d.Version); {
+		case !r.decide(need).Allow:
+			outcomes[i].Err = s3err.AccessDenied
+		case badVersion != nil:
+			outcomes[i].Err = s3err.NoSuchVersion
 		case CheckKey(d.Key) != nil:
-			outcomes[i] = CheckKey(d.Key)
+			outcomes[i].Err = CheckKey(d.Key)
 		default:
+			d.Owner, d.Bypass = r.objectOwner(), r.bypass(d.Key)
 			deletions = append(deletions, d)
 			positions = append(positions, i)
 		}
@@ -111,7 +129,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]error, error) 
 	}
 	var internal error
 	for j, done := range s.engine.DeleteObjects(r.Context(), r.Bucket, deletions) {
-		outcomes[positions[j]] = done.Err
+		outcomes[positions[j]] = done
 		if e := s3err.From(done.Err); e != nil && e.Code.Status() >= 500 {
 			internal = e
 		}

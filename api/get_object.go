@@ -51,14 +51,14 @@ func read(s *Server, r *Request, open opener) (*Reply, error) {
 // readInput is what a GET or HEAD asks of the engine.
 func (r *Request) readInput() (engine.GetObject, error) {
 	in := engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key, Found: r.found, Conditions: r.readConditions()}
-	if err := r.checkVersion(); err != nil {
+	var err error
+	if in.Version, err = r.version(); err != nil {
 		return in, err
 	}
 	if r.HasQuery("partNumber") {
 		if r.HasHeader("Range") {
 			return in, s3err.New(s3err.InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
 		}
-		var err error
 		in.PartNumber, err = r.partNumber()
 		return in, err
 	}
@@ -81,7 +81,7 @@ func (r *Request) settleIfRange(s *Server, in *engine.GetObject) error {
 		return nil // reading the object comes to the same answer
 	}
 	if err != nil {
-		return err
+		return onMarker(reading, err)
 	}
 	o := reading.Object
 	validator := strings.TrimSpace(r.Header("If-Range"))
@@ -124,11 +124,12 @@ func notModified(reading *engine.Reading, err error) (*Reply, error) {
 	}
 	defer reading.Close()
 	if !errors.Is(err, s3err.NotModified) {
-		return nil, err
+		return nil, onMarker(reading, err)
 	}
 	o := reading.Object
 	h := http.Header{}
 	setETag(h, o.ETag)
+	setVersion(h, o.Version)
 	for name, value := range map[string]string{
 		"Last-Modified": httpTime(o.Modified), "Cache-Control": o.CacheControl, "Expires": o.Expires,
 	} {

@@ -54,7 +54,9 @@ type objectPart struct {
 // getObjectAttributes answers with those facts of an object that were asked for.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
-	if err := r.checkVersion(); err != nil {
+	in := engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key}
+	var err error
+	if in.Version, err = r.version(); err != nil {
 		return nil, err
 	}
 	asked, err := r.askedAttributes()
@@ -70,20 +72,21 @@ func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	limit = min(limit, meta.MaxPage)
-	reading, err := s.engine.HeadObject(r.Context(), engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key})
+	reading, err := s.engine.HeadObject(r.Context(), in)
 	if err != nil {
-		return nil, err
+		return nil, onMarker(reading, err)
 	}
 	defer reading.Close()
 	o := reading.Object
 	result := describeObject(o, asked)
 	if slices.Contains(asked, attributeParts) && o.Parts > 0 {
-		if result.ObjectParts, err = s.objectParts(r, o, marker, limit); err != nil {
+		if result.ObjectParts, err = s.objectParts(r, in, o, marker, limit); err != nil {
 			return nil, err
 		}
 	}
 	h := http.Header{}
 	h.Set("Last-Modified", httpTime(o.Modified))
+	setVersion(h, o.Version)
 	return &Reply{Header: h, XML: result}, nil
 }
 
@@ -127,8 +130,8 @@ func describeObject(o engine.Object, asked []string) attributesResult {
 }
 
 // objectParts reads a page of the parts of exactly the version that o describes.
-func (s *Server) objectParts(r *Request, o engine.Object, marker, limit int) (*objectParts, error) {
-	page, err := s.engine.ObjectParts(r.Context(), engine.GetObject{Bucket: r.Bucket, Key: o.Key}, o.ID, marker, max(limit, 1))
+func (s *Server) objectParts(r *Request, in engine.GetObject, o engine.Object, marker, limit int) (*objectParts, error) {
+	page, err := s.engine.ObjectParts(r.Context(), in, o.ID, marker, max(limit, 1))
 	if err != nil {
 		return nil, err
 	}

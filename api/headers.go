@@ -34,6 +34,7 @@ var headerRules = []headerRule{
 	{name: "x-amz-object-lock-", refusal: s3err.NotImplemented},
 	{name: "x-amz-bucket-object-lock-enabled", accept: []string{"false", "False", "FALSE"}, refusal: s3err.NotImplemented},
 	{name: "x-amz-tagging", accept: []string{""}, refusal: s3err.NotImplemented},
+	{name: "x-amz-mfa", refusal: s3err.NotImplemented},
 	{name: "x-amz-write-offset-bytes", refusal: s3err.NotImplemented},
 	{name: "x-amz-rename-source", refusal: s3err.NotImplemented},
 	{name: "x-amz-bucket-namespace", accept: []string{"global"}, refusal: s3err.NotImplemented},

@@ -147,9 +147,7 @@ func (l *listing) AppendXML(b []byte) []byte {
 	}
 	for i := range l.page.Entries {
 		if p := l.page.Entries[i].CommonPrefix; p != "" {
-			b = openTag(b, "CommonPrefixes")
-			b = l.appendName(b, "Prefix", p)
-			b = closeTag(b, "CommonPrefixes")
+			b = l.appendPrefix(b, p)
 		}
 	}
 	return closeTag(b, "ListBucketResult")
@@ -173,6 +171,16 @@ func (l *listing) appendContents(b []byte, e *engine.ObjectEntry) []byte {
 	b = openTag(b, "Contents")
 	b = l.appendName(b, "Key", e.Key)
 	b = appendTime(b, "LastModified", e.Modified)
+	b = appendContent(b, e)
+	if l.owners {
+		b = appendOwner(b, "Owner", e.Owner, l.ownerNames[e.Owner])
+	}
+	b = appendElement(b, "StorageClass", shownClass(e.StorageClass))
+	return closeTag(b, "Contents")
+}
+
+// appendContent writes what a listing shows of an object's bytes.
+func appendContent(b []byte, e *engine.ObjectEntry) []byte {
 	b = append(b, "<ETag>&quot;"...)
 	b = appendText(b, e.ETag)
 	b = append(b, "&quot;</ETag>"...)
@@ -180,12 +188,13 @@ func (l *listing) appendContents(b []byte, e *engine.ObjectEntry) []byte {
 		b = appendElement(b, "ChecksumAlgorithm", e.ChecksumAlgorithm)
 		b = appendElement(b, "ChecksumType", e.ChecksumType)
 	}
-	b = appendInt(b, "Size", e.Size)
-	if l.owners {
-		b = appendOwner(b, "Owner", e.Owner, l.ownerNames[e.Owner])
-	}
-	b = appendElement(b, "StorageClass", standardClass)
-	return closeTag(b, "Contents")
+	return appendInt(b, "Size", e.Size)
+}
+
+func (l *listing) appendPrefix(b []byte, prefix string) []byte {
+	b = openTag(b, "CommonPrefixes")
+	b = l.appendName(b, "Prefix", prefix)
+	return closeTag(b, "CommonPrefixes")
 }
 
 // appendName writes a key, or part of one, encoded as the client asked.

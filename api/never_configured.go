@@ -53,12 +53,13 @@ func getObjectLock(s *Server, r *Request) (*Reply, error) {
 
 // requireObject fails like a GET would when the object is not there.
 func (s *Server) requireObject(r *Request) error {
-	if err := r.checkVersion(); err != nil {
-		return err
-	}
-	reading, err := s.engine.HeadObject(r.Context(), engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key})
+	version, err := r.version()
 	if err != nil {
 		return err
+	}
+	reading, err := s.engine.HeadObject(r.Context(), engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key, Version: version})
+	if err != nil {
+		return onMarker(reading, err)
 	}
 	return reading.Close()
 }

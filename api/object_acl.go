@@ -13,7 +13,11 @@ import (
 // to the bucket's owner.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html
 func getObjectACL(s *Server, r *Request) (*Reply, error) {
-	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, r.versionAsked())
+	version, err := r.version()
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, version)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +43,11 @@ func putObjectACL(s *Server, r *Request) (*Reply, error) {
 	if !f.Ownership.ACLsEnabled() {
 		return nil, s3err.AccessControlListNotSupported
 	}
-	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, r.versionAsked())
+	version, err := r.version()
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, version)
 	if err != nil {
 		return nil, err
 	}

@@ -15,13 +15,13 @@ const (
 
 // objectOperations are the rows whose path names an object, and DeleteObjects.
 var objectOperations = []Operation{
-	{Name: "GetObject", Method: "GET", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject"), ReadsObject: true, Handle: getObject},
-	{Name: "HeadObject", Method: "HEAD", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: needs("s3:GetObject"), ReadsObject: true, Handle: headObject},
+	{Name: "GetObject", Method: "GET", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: versioned("s3:GetObject", "s3:GetObjectVersion"), ReadsObject: true, Handle: getObject},
+	{Name: "HeadObject", Method: "HEAD", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: versioned("s3:GetObject", "s3:GetObjectVersion"), ReadsObject: true, Handle: headObject},
 	{Name: "PutObject", Method: "PUT", Scope: ObjectScope, Needs: writeNeeds, Body: DataBody, MaxBody: MaxObjectBytes, Handle: putObject},
 	{Name: "CopyObject", Method: "PUT", Scope: ObjectScope, Header: "X-Amz-Copy-Source", Needs: copyNeeds, Handle: copyObject},
-	{Name: "DeleteObject", Method: "DELETE", Scope: ObjectScope, Accept: []string{"versionId"}, Needs: needs("s3:DeleteObject"), Handle: deleteObject},
+	{Name: "DeleteObject", Method: "DELETE", Scope: ObjectScope, Accept: []string{"versionId"}, Needs: versioned("s3:DeleteObject", "s3:DeleteObjectVersion"), Handle: deleteObject},
 	{Name: "DeleteObjects", Method: "POST", Scope: BucketScope, Query: []string{"delete"}, Needs: needs("s3:DeleteObject"), Body: XMLBody, MaxBody: maxDeleteXML, Handle: deleteObjects},
-	{Name: "GetObjectAttributes", Method: "GET", Scope: ObjectScope, Query: []string{"attributes"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectAttributes"), Handle: getObjectAttributes},
+	{Name: "GetObjectAttributes", Method: "GET", Scope: ObjectScope, Query: []string{"attributes"}, Accept: []string{"versionId"}, Needs: attributesNeeds, Handle: getObjectAttributes},
 
 	{Name: "CreateMultipartUpload", Method: "POST", Scope: ObjectScope, Query: []string{"uploads"}, Needs: writeNeeds, Handle: createMultipartUpload},
 	{Name: "UploadPart", Method: "PUT", Scope: ObjectScope, Query: []string{"uploadId", "partNumber"}, Needs: needs("s3:PutObject"), Body: DataBody, MaxBody: MaxObjectBytes, Handle: uploadPart},
@@ -31,11 +31,11 @@ var objectOperations = []Operation{
 	{Name: "ListParts", Method: "GET", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: needs("s3:ListMultipartUploadParts"), Handle: listParts},
 	{Name: "ListMultipartUploads", Method: "GET", Scope: BucketScope, Query: []string{"uploads"}, Needs: needs("s3:ListBucketMultipartUploads"), Handle: listMultipartUploads},
 
-	{Name: "GetObjectAcl", Method: "GET", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectAcl"), Handle: getObjectACL},
-	{Name: "PutObjectAcl", Method: "PUT", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectAcl"), Body: XMLBody, MaxBody: maxSubresourceXML, Handle: putObjectACL},
-	{Name: "GetObjectTagging", Method: "GET", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectTagging"), Handle: getObjectTagging, Note: neverConfigured},
-	{Name: "PutObjectTagging", Method: "PUT", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectTagging")},
-	{Name: "DeleteObjectTagging", Method: "DELETE", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: needs("s3:DeleteObjectTagging")},
+	{Name: "GetObjectAcl", Method: "GET", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: versioned("s3:GetObjectAcl", "s3:GetObjectVersionAcl"), Handle: getObjectACL},
+	{Name: "PutObjectAcl", Method: "PUT", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: versioned("s3:PutObjectAcl", "s3:PutObjectVersionAcl"), Body: XMLBody, MaxBody: maxSubresourceXML, Handle: putObjectACL},
+	{Name: "GetObjectTagging", Method: "GET", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: versioned("s3:GetObjectTagging", "s3:GetObjectVersionTagging"), Handle: getObjectTagging, Note: neverConfigured},
+	{Name: "PutObjectTagging", Method: "PUT", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: versioned("s3:PutObjectTagging", "s3:PutObjectVersionTagging")},
+	{Name: "DeleteObjectTagging", Method: "DELETE", Scope: ObjectScope, Query: []string{"tagging"}, Accept: []string{"versionId"}, Needs: versioned("s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging")},
 	{Name: "GetObjectRetention", Method: "GET", Scope: ObjectScope, Query: []string{"retention"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectRetention"), Handle: getObjectLock, Note: neverConfigured},
 	{Name: "PutObjectRetention", Method: "PUT", Scope: ObjectScope, Query: []string{"retention"}, Accept: []string{"versionId"}, Needs: needs("s3:PutObjectRetention")},
 	{Name: "GetObjectLegalHold", Method: "GET", Scope: ObjectScope, Query: []string{"legal-hold"}, Accept: []string{"versionId"}, Needs: needs("s3:GetObjectLegalHold"), Handle: getObjectLock, Note: neverConfigured},

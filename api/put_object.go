@@ -40,5 +40,6 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 	setETag(h, o.ETag)
 	setChecksum(h, o.Checksum)
 	setEncryption(h)
+	setVersion(h, o.Version)
 	return &Reply{Header: h}, nil
 }

@@ -96,6 +96,7 @@ func (x *exchange) renderError(err error) error {
 	if status == http.StatusServiceUnavailable {
 		h.Set("Retry-After", decimal(max(int64(e.RetryAfter.Seconds()), retryAfter)))
 	}
+	setErrorHeader(h, err)
 	if errors.Is(err, s3err.NotModified) {
 		x.start(status)
 		return err

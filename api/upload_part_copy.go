@@ -30,6 +30,7 @@ func uploadPartCopy(s *Server, r *Request) (*Reply, error) {
 	if in.SourceBucket, in.SourceKey, err = r.copySource(); err != nil {
 		return nil, err
 	}
+	in.SourceVersion = r.sourceVersion()
 	if in.SourceConditions, err = r.sourceConditions(); err != nil {
 		return nil, err
 	}
@@ -42,6 +43,7 @@ func uploadPartCopy(s *Server, r *Request) (*Reply, error) {
 	}
 	h := http.Header{}
 	setEncryption(h)
+	setSourceVersion(h, part.CopiedFrom)
 	return &Reply{Header: h, XML: copyPartResult{
 		LastModified: part.Modified, ETag: quote(part.ETag),
 		checksumElements: elementsOf(part.Checksum),

@@ -72,7 +72,9 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if err := e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, v.Body.Kind != meta.BodyInline); err != nil {
 		return Object{}, err
 	}
-	return describe(in.Bucket, v, &m, in.Marks), nil
+	o := describe(in.Bucket, v, &m, in.Marks)
+	o.CopiedFrom = src.Object.Version
+	return o, nil
 }
 
 // copyBytes seals the source's bytes anew for the destination's backend. What
@@ -109,7 +111,9 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 		e.giveUp(ctx, s, err)
 		return Object{}, err
 	}
-	return describe(in.Bucket, v, m, in.Marks), nil
+	o := describe(in.Bucket, v, m, in.Marks)
+	o.CopiedFrom = src.Object.Version
+	return o, nil
 }
 
 // source finds the object that is to be copied, as far as its conditions allow.

@@ -64,7 +64,9 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 			return Part{}, err
 		}
 		if share {
-			return e.commitPart(ctx, u, in.Number, record, true)
+			p, err := e.commitPart(ctx, u, in.Number, record, true)
+			p.CopiedFrom = src.Object.Version
+			return p, err
 		}
 	}
 	if err := e.open(ctx, src); err != nil {
@@ -72,7 +74,9 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 		return Part{}, err
 	}
 	defer src.Close()
-	return e.storePart(ctx, in.Bucket, u, in.Number, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm})
+	p, err := e.storePart(ctx, in.Bucket, u, in.Number, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm})
+	p.CopiedFrom = src.Object.Version
+	return p, err
 }
 
 // sharable returns the record of a part that is exactly the bytes of a reading

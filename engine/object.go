@@ -39,6 +39,9 @@ type Object struct {
 	Encryption meta.Encryption
 	Checksum   *Checksum // nil when none was asked for
 	Parts      int       // number of parts; 0 unless made by a multipart upload
+	// CopiedFrom names the version that CopyObject copied; zero where its bucket was
+	// never versioned.
+	CopiedFrom meta.VersionRef
 }
 
 // ObjectEntry is one line of a listing: a common prefix, or an object with what
@@ -89,4 +92,6 @@ type Part struct {
 	ETag     string
 	Modified time.Time
 	Checksum *Checksum
+	// CopiedFrom is as in Object, of CopyPart.
+	CopiedFrom meta.VersionRef
 }

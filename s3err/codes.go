@@ -19,6 +19,7 @@ const (
 	EntityTooSmall                      Code = "EntityTooSmall"
 	ExpiredToken                        Code = "ExpiredToken"
 	IllegalLocationConstraint           Code = "IllegalLocationConstraintException"
+	IllegalVersioningConfiguration      Code = "IllegalVersioningConfigurationException"
 	IncompleteBody                      Code = "IncompleteBody"
 	IncorrectNumberOfFilesInPOSTRequest Code = "IncorrectNumberOfFilesInPostRequest"
 	InternalError                       Code = "InternalError"
@@ -117,6 +118,7 @@ var table = map[Code]entry{
 	EntityTooSmall:                      {400, "Your proposed upload is smaller than the minimum allowed object size."},
 	ExpiredToken:                        {400, "The provided token has expired."},
 	IllegalLocationConstraint:           {400, "The location constraint is incompatible for the region specific endpoint this request was sent to."},
+	IllegalVersioningConfiguration:      {400, "The versioning configuration specified in the request is not valid."},
 	IncompleteBody:                      {400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
 	IncorrectNumberOfFilesInPOSTRequest: {400, "POST requires exactly one file upload per request."},
 	InternalError:                       {500, "An internal error occurred. Try again."},
