@@ -72,8 +72,7 @@ func checkRedirect(location string) error {
 	if location == "" || strings.HasPrefix(location, "/") || strings.HasPrefix(location, "http://") || strings.HasPrefix(location, "https://") {
 		return nil
 	}
-	return s3err.New(s3err.InvalidArgument, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.").
-		With("ArgumentName", "x-amz-website-redirect-location").With("ArgumentValue", location)
+	return s3err.InvalidRedirectLocation
 }
 
 // userMetadata collects x-amz-meta-* headers, sorted by name; repeated ones are

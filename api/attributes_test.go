@@ -39,7 +39,7 @@ func TestObjectAttributes(t *testing.T) {
 		{"x-amz-storage-class", "GLACIER", s3err.InvalidStorageClass},
 		{"x-amz-storage-class", "", s3err.InvalidStorageClass},
 		{"x-amz-website-redirect-location", "https://example.com/", nil},
-		{"x-amz-website-redirect-location", "example.com", s3err.InvalidArgument},
+		{"x-amz-website-redirect-location", "example.com", s3err.InvalidRedirectLocation},
 		{"x-amz-website-redirect-location", "/" + strings.Repeat("a", maxRedirect), s3err.InvalidArgument},
 		{"x-amz-meta-" + strings.Repeat("n", 48), strings.Repeat("v", maxMetadata-48), nil},
 		{"x-amz-meta-" + strings.Repeat("n", 49), strings.Repeat("v", maxMetadata-48), s3err.MetadataTooLarge},

@@ -81,6 +81,9 @@ func (w *wire) Close() error { return w.body.Close() }
 // prepareBody does with the body what the operation's kind asks for. Only
 // authorized requests come here: until then nothing was read.
 func (r *Request) prepareBody(id *sigv4.Identity, in *wire) error {
+	if r.Op.Body == FormBody {
+		return r.prepareForm()
+	}
 	length := r.HTTP.ContentLength
 	if r.Op.Body == NoBody && length != 0 {
 		return nil // ignored, unread
@@ -112,6 +115,16 @@ func (r *Request) prepareBody(id *sigv4.Identity, in *wire) error {
 	// No body came: its claimed digest has to be that of nothing.
 	_, err = io.Copy(io.Discard, decoded)
 	return err
+}
+
+// prepareForm makes the form's file the body.
+func (r *Request) prepareForm() error {
+	f := r.form
+	if f == nil {
+		return s3err.New(s3err.InvalidRequest, "The signature of a form upload belongs in the form.")
+	}
+	r.Body = &Body{Reader: f, Size: f.most, Open: true, Trailers: func() http.Header { return http.Header{} }}
+	return nil
 }
 
 // readDocument reads a body of at most MaxBody bytes and checks its digests.

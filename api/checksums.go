@@ -79,7 +79,7 @@ func announcedChecksum(names []string) (string, error) {
 // the client claims in a header or has announced as a trailer.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 func (r *Request) engineBody() (engine.Body, error) {
-	body := engine.Body{Reader: r.Body.Reader, Size: r.Body.Size, MD5: r.Body.MD5}
+	body := engine.Body{Reader: r.Body.Reader, Size: r.Body.Size, Open: r.Body.Open, MD5: r.Body.MD5}
 	if r.HTTP.ProtoMajor == 1 && r.HTTP.ContentLength == 0 && !r.HasHeader("Content-Length") {
 		// HTTP takes this for an empty body. S3 wants it said: a client that
 		// forgot its body must not empty an object.

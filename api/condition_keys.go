@@ -105,7 +105,10 @@ func (r *Request) signatureConditions(c access.Context) {
 	}
 	c["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}
 	c["s3:authtype"] = []string{"REST-HEADER"}
-	if id.Presigned {
+	switch {
+	case r.form != nil:
+		c["s3:authtype"] = []string{"POST"}
+	case id.Presigned:
 		c["s3:authtype"] = []string{"REST-QUERY-STRING"}
 	}
 	c["s3:signatureage"] = []string{strconv.FormatInt(max(0, r.Now.Sub(id.Date).Milliseconds()), 10)}

@@ -28,6 +28,7 @@ const (
 	NoBody   BodyKind = iota // must be empty or is ignored unread
 	XMLBody                  // read whole, up to MaxBody, into Request.XML
 	DataBody                 // handed on as Request.Body
+	FormBody                 // a form, which carries the signature; its file is Request.Body
 )
 
 // Handler carries out an operation.
@@ -50,7 +51,7 @@ type Operation struct {
 	Needs func(*Request) ([]access.Need, error)
 	Body  BodyKind
 	// MaxBody is the limit of an XMLBody in bytes, or of a DataBody's decoded
-	// length.
+	// length, or of a FormBody's file.
 	MaxBody int64
 	// ObjectChecksum: x-amz-checksum-* headers speak of the object, not of the
 	// XML body that carries them.

@@ -29,7 +29,7 @@ var bucketOperations = []Operation{
 	{Name: "ListObjects", Method: "GET", Scope: BucketScope, Needs: needs("s3:ListBucket"), Handle: listObjects},
 	{Name: "ListObjectsV2", Method: "GET", Scope: BucketScope, Query: []string{"list-type=2"}, Needs: needs("s3:ListBucket"), Handle: listObjectsV2},
 	{Name: "ListObjectVersions", Method: "GET", Scope: BucketScope, Query: []string{"versions"}, Needs: needs("s3:ListBucketVersions"), Handle: listObjectVersions},
-	{Name: "PostObject", Method: "POST", Scope: BucketScope, Needs: needs("s3:PutObject"), Note: "browser form uploads"},
+	{Name: "PostObject", Method: "POST", Scope: BucketScope, Needs: writeNeeds, Body: FormBody, MaxBody: MaxObjectBytes, Handle: postObject},
 	{Name: "CreateSession", Method: "GET", Scope: BucketScope, Query: []string{"session"}, Needs: needs("s3:CreateSession")},
 	{Name: "OptionsBucket", Method: "OPTIONS", Scope: BucketScope, Needs: needs("s3:ListBucket"), Preflight: true, Handle: preflight, Note: "CORS preflight"},
 	{Name: "WriteGetObjectResponse", Method: "POST", Scope: BucketScope, Header: "X-Amz-Request-Route", Needs: needs("s3:WriteGetObjectResponse"), Note: "Object Lambda, which is not there"},

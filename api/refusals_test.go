@@ -75,6 +75,9 @@ func TestEveryOperationRefusesStrangers(t *testing.T) {
 			if why.cred.AccessKey == mallory.AccessKey && (op.Name == "ListBuckets" || op.Name == "CreateBucket") {
 				continue // open to every user; see TestBucketsOfOthers
 			}
+			if op.Body == api.FormBody && why.name == "anonymous" {
+				continue // its credentials are in its body: see TestPostObjectRefused
+			}
 			for payload, hash := range payloads {
 				refuse(t, g, op, why, payload, hash, false)
 				if why.inURL != "" {

@@ -29,6 +29,9 @@ type Request struct {
 	found *engine.Found
 	// Body is the body of a DataBody operation; nil for all others.
 	Body *Body
+	// form is the form of a FormBody operation, read up to its file; nil for all
+	// others.
+	form *form
 	// XML is the whole body of an XMLBody operation, its digests checked.
 	XML []byte
 	// Now is the time at which the request arrived.
@@ -49,7 +52,9 @@ type Body struct {
 	// end means that the bytes must not become an object.
 	Reader io.Reader
 	Size   int64
-	MD5    []byte // Content-MD5 as given, 16 bytes; nil when not given
+	// Open: Size is the most that Reader yields; see engine.Body.
+	Open bool
+	MD5  []byte // Content-MD5 as given, 16 bytes; nil when not given
 	// Announced are the names in x-amz-trailer, lowercase.
 	Announced []string
 	// Trailers are the authenticated trailers, complete once Reader returned

@@ -85,6 +85,9 @@ func (x *exchange) serve() (*Reply, error) {
 		return r.Op.Handle(s, r)
 	}
 	identity, err := s.authenticate(r)
+	if err == nil && r.Op.Body == FormBody && identity.AccessKey == "" {
+		identity, err = x.authenticateForm()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +125,11 @@ func (x *exchange) serve() (*Reply, error) {
 // authenticate verifies the signature and sets the principal. A request without
 // credentials goes on as nobody's.
 func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
+	return s.verify(r, func(v *sigv4.Verifier) (*sigv4.Identity, error) { return v.Verify(r.HTTP, r.Target.Signed) })
+}
+
+// verify has check verify a signature, wherever it is, and sets the principal.
+func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity, error)) (*sigv4.Identity, error) {
 	var cred engine.Credential
 	v := s.verifier
 	// The user comes from the same look-up as the secret: between two look-ups
@@ -131,7 +139,7 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 		cred = c
 		return c.SecretKey, err
 	}
-	id, err := v.Verify(r.HTTP, r.Target.Signed)
+	id, err := check(&v)
 	if errors.Is(err, sigv4.ErrAnonymous) {
 		r.Principal = access.Principal{}
 		if r.identity, err = sigv4.Anonymous(r.HTTP); err != nil {
@@ -156,6 +164,9 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 // mergeHoisted replaces the request, now that it was verified as it arrived, by
 // one whose header has what the URL carried of it.
 func (r *Request) mergeHoisted() error {
+	if r.form != nil {
+		return nil // the URL is not what the form's signature covers
+	}
 	h, err := hoist(r.HTTP.Header, r.Target)
 	if err != nil {
 		return err

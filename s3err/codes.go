@@ -21,7 +21,6 @@ const (
 	IllegalLocationConstraint           Code = "IllegalLocationConstraintException"
 	IllegalVersioningConfiguration      Code = "IllegalVersioningConfigurationException"
 	IncompleteBody                      Code = "IncompleteBody"
-	IncorrectNumberOfFilesInPOSTRequest Code = "IncorrectNumberOfFilesInPostRequest"
 	InternalError                       Code = "InternalError"
 	InvalidAccessKeyID                  Code = "InvalidAccessKeyId"
 	InvalidArgument                     Code = "InvalidArgument"
@@ -36,6 +35,7 @@ const (
 	InvalidPartOrder                    Code = "InvalidPartOrder"
 	InvalidPolicyDocument               Code = "InvalidPolicyDocument"
 	InvalidRange                        Code = "InvalidRange"
+	InvalidRedirectLocation             Code = "InvalidRedirectLocation"
 	InvalidRequest                      Code = "InvalidRequest"
 	InvalidStorageClass                 Code = "InvalidStorageClass"
 	InvalidTag                          Code = "InvalidTag"
@@ -120,7 +120,6 @@ var table = map[Code]entry{
 	IllegalLocationConstraint:           {400, "The location constraint is incompatible for the region specific endpoint this request was sent to."},
 	IllegalVersioningConfiguration:      {400, "The versioning configuration specified in the request is not valid."},
 	IncompleteBody:                      {400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
-	IncorrectNumberOfFilesInPOSTRequest: {400, "POST requires exactly one file upload per request."},
 	InternalError:                       {500, "An internal error occurred. Try again."},
 	InvalidAccessKeyID:                  {403, "The AWS access key ID that you provided does not exist in our records."},
 	InvalidArgument:                     {400, "Invalid Argument"},
@@ -135,6 +134,7 @@ var table = map[Code]entry{
 	InvalidPartOrder:                    {400, "The list of parts was not in ascending order. The parts list must be specified in order by part number."},
 	InvalidPolicyDocument:               {400, "The content of the form does not meet the conditions specified in the policy document."},
 	InvalidRange:                        {416, "The requested range is not satisfiable"},
+	InvalidRedirectLocation:             {400, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."},
 	InvalidRequest:                      {400, "Invalid Request"},
 	InvalidStorageClass:                 {400, "The storage class that you specified is not valid."},
 	InvalidTag:                          {400, "The tag provided was not a valid tag."},

@@ -28,11 +28,11 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error
 		return nil, ErrAnonymous
 	}
 	for _, field := range []struct{ name, value string }{
-		{"policy", p.Policy}, {"X-Amz-Algorithm", p.Algorithm}, {"X-Amz-Credential", p.Credential},
-		{"X-Amz-Date", p.Date}, {"X-Amz-Signature", p.Signature},
+		{"policy", p.Policy}, {"x-amz-algorithm", p.Algorithm}, {"x-amz-credential", p.Credential},
+		{"x-amz-date", p.Date}, {"x-amz-signature", p.Signature},
 	} {
 		if field.value == "" {
-			return nil, s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named '%s'.", field.name).
+			return nil, s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named '%s'.  If it is specified, please check the order of the fields.", field.name).
 				With("ArgumentName", field.name)
 		}
 	}

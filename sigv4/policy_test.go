@@ -31,7 +31,7 @@ func TestVerifyPolicy(t *testing.T) {
 		message string
 	}{
 		"no policy":     {func(p *Policy) { p.Policy = "" }, s3err.InvalidArgument, "'policy'"},
-		"no signature":  {func(p *Policy) { p.Signature = "" }, s3err.InvalidArgument, "'X-Amz-Signature'"},
+		"no signature":  {func(p *Policy) { p.Signature = "" }, s3err.InvalidArgument, "'x-amz-signature'"},
 		"algorithm":     {func(p *Policy) { p.Algorithm = algorithmA }, s3err.InvalidArgument, "AWS4-HMAC-SHA256"},
 		"date":          {func(p *Policy) { p.Date = "20130524" }, s3err.InvalidArgument, "ISO8601"},
 		"other date":    {func(p *Policy) { p.Date = "20130525T000000Z" }, s3err.InvalidArgument, "not the same"},

@@ -1,0 +1,215 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// formHeaders are the fields of a form that say of the object what a header of
+// PutObject says, and that header. No other field has any effect.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
+var formHeaders = map[string]string{
+	"acl": "X-Amz-Acl", "cache-control": "Cache-Control", "content-type": "Content-Type",
+	"content-disposition": "Content-Disposition", "content-encoding": "Content-Encoding",
+	"content-language": "Content-Language", "expires": "Expires",
+	"x-amz-acl": "X-Amz-Acl", "x-amz-storage-class": "X-Amz-Storage-Class",
+	"x-amz-website-redirect-location": "X-Amz-Website-Redirect-Location",
+}
+
+// formPrefixes begin the names of fields that are such headers themselves.
+var formPrefixes = []string{metadataPrefix, "x-amz-server-side-encryption", "x-amz-checksum-", "x-amz-grant-", "x-amz-object-lock-"}
+
+// formCredentials are the fields of the signature.
+var formCredentials = []string{"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "x-amz-security-token"}
+
+// requestHeaders are those of the request that a form keeps. All others say
+// something of the object, and nobody signed them.
+var requestHeaders = []string{"Content-Length", "Expect", "Origin", "Referer", "User-Agent", "X-Amz-Expected-Bucket-Owner"}
+
+// authenticateForm reads the fields of a form, verifies its signature, if it has
+// one, and holds it against its policy. From there on the request is as a
+// PutObject would be: its key and its header are those that the form says.
+func (x *exchange) authenticateForm() (*sigv4.Identity, error) {
+	s, r := x.server, x.req
+	f, err := readForm(r.Header("Content-Type"), x.in, r.HTTP.ContentLength)
+	if err != nil {
+		return nil, err
+	}
+	r.form = f
+	if err := f.setKey(); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"awsaccesskeyid", "signature"} {
+		if _, ok := f.fields[name]; ok {
+			return nil, s3err.New(s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
+		}
+	}
+	id, err := s.verify(r, func(v *sigv4.Verifier) (*sigv4.Identity, error) {
+		return v.VerifyPolicy(r.Context(), f.signature())
+	})
+	if err != nil {
+		return nil, err
+	}
+	if id.AccessKey != "" {
+		p, err := parsePostPolicy(f.fields["policy"])
+		if err == nil {
+			err = p.check(f.fields, f.names, r.Target.Bucket, r.Now)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if f.min = p.min; p.max >= 0 {
+			f.max = min(f.max, p.max)
+		}
+	}
+	header, err := f.header(r.HTTP.Header)
+	if err != nil {
+		return nil, err
+	}
+	replaced := *r.HTTP
+	replaced.Header = header
+	r.HTTP, r.Target.Key = &replaced, f.fields["key"]
+	return id, nil
+}
+
+// setKey puts the file's name where the key asks for it.
+func (f *form) setKey() error {
+	key, ok := f.fields["key"]
+	if !ok {
+		return s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.").
+			With("ArgumentName", "key")
+	}
+	key = strings.ReplaceAll(key, "${filename}", f.filename)
+	if key == "" {
+		return s3err.UserKeyMustBeSpecified
+	}
+	f.fields["key"] = key
+	return CheckKey(key)
+}
+
+// signature are the fields that carry it.
+func (f *form) signature() sigv4.Policy {
+	return sigv4.Policy{
+		Policy: f.fields["policy"], Algorithm: f.fields["x-amz-algorithm"], Credential: f.fields["x-amz-credential"],
+		Date: f.fields["x-amz-date"], Signature: f.fields["x-amz-signature"], SecurityToken: f.fields["x-amz-security-token"],
+	}
+}
+
+// header is the one of the PutObject that the form stands for.
+func (f *form) header(arrived http.Header) (http.Header, error) {
+	h := http.Header{}
+	for _, name := range requestHeaders {
+		if values := arrived.Values(name); len(values) > 0 {
+			h[name] = values
+		}
+	}
+	for _, name := range f.names {
+		value := f.fields[name]
+		target := formHeaders[name]
+		switch {
+		case target != "":
+		case name == "tagging":
+			tags, err := parseTagging([]byte(value), maxObjectTags)
+			if err != nil {
+				return nil, err
+			}
+			target, value = "X-Amz-Tagging", tagHeader(tags)
+		case slices.ContainsFunc(formPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }) && isToken(name):
+			target = name
+		case strings.HasPrefix(name, "x-amz-") && !slices.Contains(formCredentials, name):
+			return nil, s3err.New(s3err.InvalidArgument, "The form field is not supported.").With("ArgumentName", name)
+		default:
+			continue
+		}
+		if h.Get(target) != "" {
+			return nil, s3err.New(s3err.InvalidArgument, "Two form fields say the same.").With("ArgumentName", name)
+		}
+		h.Set(target, value)
+	}
+	return h, checkHeaderSize(h)
+}
+
+// tagHeader is the value of x-amz-tagging for the tags.
+func tagHeader(tags []engine.Pair) string {
+	var b strings.Builder
+	for i, t := range tags {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(url.QueryEscape(t.Name) + "=" + url.QueryEscape(t.Value))
+	}
+	return b.String()
+}
+
+// postObject stores the file of a form.
+func postObject(s *Server, r *Request) (*Reply, error) {
+	reply, err := putObject(s, r)
+	if err != nil {
+		return nil, err
+	}
+	etag := strings.Join(reply.Header["ETag"], "")
+	if target := r.form.redirect(r.Bucket.Name, etag); target != "" {
+		reply.Status = http.StatusSeeOther
+		reply.Header.Set("Location", target)
+		return reply, nil
+	}
+	where := r.objectURL()
+	reply.Header.Set("Location", where)
+	switch r.form.fields["success_action_status"] {
+	case "200":
+		reply.Status = http.StatusOK
+	case "201":
+		reply.Status = http.StatusCreated
+		reply.XML = postResponse{Location: where, Bucket: r.Bucket.Name, Key: r.Target.Key, ETag: etag}
+	default:
+		reply.Status = http.StatusNoContent
+	}
+	return reply, nil
+}
+
+// redirect is where the form sends the browser after the upload, or "".
+func (f *form) redirect(bucket, etag string) string {
+	target := f.fields["success_action_redirect"]
+	if target == "" {
+		target = f.fields["redirect"] // its older name
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return "" // as S3 has it: as if it were not there
+	}
+	added := "bucket=" + url.QueryEscape(bucket) + "&key=" + url.QueryEscape(f.fields["key"]) + "&etag=" + url.QueryEscape(etag)
+	if u.RawQuery != "" {
+		added = u.RawQuery + "&" + added
+	}
+	u.RawQuery = added
+	return u.String()
+}
+
+// objectURL is where the target is, as the client reached it.
+func (r *Request) objectURL() string {
+	scheme, path := "http", "/"+r.Target.Key
+	if r.HTTP.TLS != nil {
+		scheme = "https"
+	}
+	if !r.Target.VirtualHost {
+		path = "/" + r.Target.Bucket + path
+	}
+	u := url.URL{Scheme: scheme, Host: r.HTTP.Host, Path: path}
+	return u.String()
+}
+
+// postResponse is the answer to a form that asked for status 201.
+type postResponse struct {
+	XMLName  xml.Name `xml:"PostResponse"`
+	Location string   `xml:"Location"`
+	Bucket   string   `xml:"Bucket"`
+	Key      string   `xml:"Key"`
+	ETag     string   `xml:"ETag"`
+}

@@ -1,0 +1,239 @@
+package api
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// postPolicy is what the signer of a form allows.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+type postPolicy struct {
+	expires    time.Time
+	conditions []postCondition
+	min, max   int64 // of the file; max -1: not given
+}
+
+// postCondition is about one field.
+type postCondition struct {
+	field  string // in lower case, without the $
+	value  string
+	prefix bool   // starts-with; otherwise eq
+	text   string // as errors show it
+}
+
+// uncovered are the fields that no condition has to name, besides x-ignore-*.
+var uncovered = []string{"policy", "x-amz-signature", "file"}
+
+func badPolicy(format string, args ...any) error {
+	return s3err.New(s3err.InvalidPolicyDocument, "Invalid Policy: "+format, args...)
+}
+
+func denied(format string, args ...any) error {
+	return s3err.New(s3err.AccessDenied, "Invalid according to Policy: "+format, args...)
+}
+
+// parsePostPolicy reads the policy of a form, in base64 as it was signed.
+func parsePostPolicy(encoded string) (*postPolicy, error) {
+	document, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, badPolicy("invalid Base64 encoding.")
+	}
+	if len(bytes.TrimSpace(document)) == 0 {
+		return nil, badPolicy("Expecting '{' but found End-of-Input")
+	}
+	var members map[string]json.RawMessage
+	if err := decodeJSON(document, &members); err != nil || members == nil {
+		return nil, badPolicy("Invalid JSON.")
+	}
+	for name := range members {
+		if name != "expiration" && name != "conditions" {
+			return nil, badPolicy("Unexpected: %q", name)
+		}
+	}
+	p := &postPolicy{max: -1}
+	if p.expires, err = parseExpiration(members["expiration"]); err != nil {
+		return nil, err
+	}
+	raw, ok := members["conditions"]
+	if !ok {
+		return nil, badPolicy("Policy missing conditions.")
+	}
+	var conditions []json.RawMessage
+	if decodeJSON(raw, &conditions) != nil || conditions == nil {
+		return nil, badPolicy("Invalid 'conditions' value: must be a List.")
+	}
+	for _, c := range conditions {
+		if err := p.addCondition(c); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// decodeJSON reads one value and nothing after it.
+func decodeJSON(document []byte, v any) error {
+	d := json.NewDecoder(bytes.NewReader(document))
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return s3err.InvalidPolicyDocument
+	}
+	return nil
+}
+
+func parseExpiration(raw json.RawMessage) (time.Time, error) {
+	if raw == nil {
+		return time.Time{}, badPolicy("Policy missing expiration.")
+	}
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		return time.Time{}, badPolicy("Invalid JSON.")
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, badPolicy("Invalid 'expiration' value: '%s'", text)
+	}
+	return t, nil
+}
+
+func (p *postPolicy) addCondition(raw json.RawMessage) error {
+	switch raw[0] {
+	case '{':
+		return p.addSimple(raw)
+	case '[':
+		return p.addTest(raw)
+	}
+	return badPolicy("Invalid condition test: must be a List or Object.")
+}
+
+// addSimple reads {"field": "value"}.
+func (p *postPolicy) addSimple(raw json.RawMessage) error {
+	var members map[string]any
+	if json.Unmarshal(raw, &members) != nil {
+		return badPolicy("Invalid JSON.")
+	}
+	if len(members) != 1 {
+		return badPolicy("Invalid Simple-Condition: Simple-Conditions must have exactly one property specified.")
+	}
+	for name, v := range members {
+		value, ok := v.(string)
+		if !ok {
+			return badPolicy("Invalid Simple-Condition: value must be a string.")
+		}
+		p.conditions = append(p.conditions, postCondition{
+			field: strings.ToLower(name), value: value, text: `["eq", "$` + name + `", "` + value + `"]`,
+		})
+	}
+	return nil
+}
+
+// addTest reads ["eq", "$field", "value"] and its like.
+func (p *postPolicy) addTest(raw json.RawMessage) error {
+	var elements []json.RawMessage
+	if json.Unmarshal(raw, &elements) != nil {
+		return badPolicy("Invalid JSON.")
+	}
+	if len(elements) == 0 {
+		return badPolicy("Invalid Condition: missing operation identifier.")
+	}
+	var operation string
+	if json.Unmarshal(elements[0], &operation) != nil {
+		return badPolicy("Invalid JSON.")
+	}
+	switch strings.ToLower(operation) {
+	case "eq", "starts-with", "content-length-range":
+	default:
+		return badPolicy("Invalid Condition: unknown operation '%s'.", operation)
+	}
+	if len(elements) != 3 {
+		return badPolicy("Invalid %s: wrong number of arguments.", operation)
+	}
+	if strings.EqualFold(operation, "content-length-range") {
+		return p.addRange(elements[1], elements[2])
+	}
+	var field, value string
+	if json.Unmarshal(elements[1], &field) != nil || json.Unmarshal(elements[2], &value) != nil {
+		return badPolicy("Invalid JSON.")
+	}
+	var text bytes.Buffer
+	if err := json.Compact(&text, raw); err != nil {
+		return badPolicy("Invalid JSON.")
+	}
+	c := postCondition{value: value, prefix: strings.EqualFold(operation, "starts-with"), text: text.String()}
+	if name, ok := strings.CutPrefix(field, "$"); ok {
+		c.field = strings.ToLower(name) // without the $ it names no field, and fails
+	}
+	p.conditions = append(p.conditions, c)
+	return nil
+}
+
+func (p *postPolicy) addRange(low, high json.RawMessage) error {
+	from, okFrom := policyNumber(low)
+	to, okTo := policyNumber(high)
+	if !okFrom || !okTo || from > to {
+		return badPolicy("Invalid JSON.")
+	}
+	p.min = max(p.min, from)
+	if p.max < 0 || to < p.max {
+		p.max = to
+	}
+	return nil
+}
+
+// policyNumber reads a whole number that is not negative, bare or in quotes.
+func policyNumber(raw json.RawMessage) (int64, bool) {
+	n, err := strconv.ParseUint(strings.Trim(string(raw), `"`), 10, 62)
+	return int64(n), err == nil
+}
+
+// check holds a form against the policy, in both directions: every condition is
+// met, and every field is named by one.
+func (p *postPolicy) check(fields map[string]string, names []string, bucket string, now time.Time) error {
+	if !now.Before(p.expires) {
+		return denied("Policy expired.")
+	}
+	for _, c := range p.conditions {
+		value, ok := fields[c.field]
+		if c.field == "bucket" {
+			value, ok = bucket, true // whatever a field says: it is the one written to
+		}
+		if !ok || !c.met(value) {
+			return denied("Policy Condition failed: %s", c.text)
+		}
+	}
+	// A form names its bucket in the URL. A policy that says nothing of it would
+	// hold for every bucket of the signer.
+	for _, name := range append([]string{"bucket"}, names...) {
+		if slices.Contains(uncovered, name) || strings.HasPrefix(name, "x-ignore-") {
+			continue
+		}
+		if !slices.ContainsFunc(p.conditions, func(c postCondition) bool { return c.field == name }) {
+			return denied("Extra input fields: %s", name)
+		}
+	}
+	return nil
+}
+
+func (c *postCondition) met(value string) bool {
+	switch {
+	case !c.prefix:
+		return value == c.value
+	case c.field == "content-type": // a list, each of which has to begin so
+		for part := range strings.SplitSeq(value, ",") {
+			if !strings.HasPrefix(strings.TrimSpace(part), c.value) {
+				return false
+			}
+		}
+		return true
+	}
+	return strings.HasPrefix(value, c.value)
+}
