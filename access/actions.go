@@ -110,6 +110,15 @@ var loweredActions = func() []string {
 	return names
 }()
 
+// loweredIndex finds an action's place in Actions by its name in lower case.
+var loweredIndex = func() map[string]int {
+	m := make(map[string]int, len(Actions))
+	for i, name := range loweredActions {
+		m[name] = i
+	}
+	return m
+}()
+
 // maxActions is how many actions an actionBits has room for.
 const maxActions = 256
 
@@ -141,9 +150,18 @@ type actionSet struct {
 
 func newActionSet(patterns []string, not bool) actionSet {
 	s := actionSet{not: not}
+	seen := make(map[string]bool, len(patterns))
 	for _, p := range patterns {
-		g := newGlob(strings.ToLower(p))
+		if p = strings.ToLower(p); seen[p] {
+			continue
+		}
+		seen[p] = true
+		g := newGlob(p)
 		s.patterns = append(s.patterns, g)
+		if i, ok := loweredIndex[p]; ok {
+			s.s3.add(i)
+			continue
+		}
 		for i, name := range loweredActions {
 			if g.match(name) {
 				s.s3.add(i)

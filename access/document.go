@@ -50,7 +50,17 @@ var (
 
 func (d *dialect) fail(format string, args ...any) error { return s3err.New(d.code, format, args...) }
 
-// document is a policy as it is written, every list of one element included.
+// texts are strings, of which one alone is written without a list.
+type texts []string
+
+func (t texts) MarshalJSON() ([]byte, error) {
+	if len(t) == 1 {
+		return json.Marshal(t[0])
+	}
+	return json.Marshal([]string(t))
+}
+
+// document is a policy as it is written.
 type document struct {
 	Version    string         `json:"Version,omitempty"`
 	ID         string         `json:"Id,omitempty"`
@@ -62,18 +72,18 @@ type rawStatement struct {
 	Effect       string        `json:"Effect"`
 	Principal    rawPrincipals `json:"Principal,omitempty"`
 	NotPrincipal rawPrincipals `json:"NotPrincipal,omitempty"`
-	Action       []string      `json:"Action,omitempty"`
-	NotAction    []string      `json:"NotAction,omitempty"`
-	Resource     []string      `json:"Resource,omitempty"`
-	NotResource  []string      `json:"NotResource,omitempty"`
+	Action       texts         `json:"Action,omitempty"`
+	NotAction    texts         `json:"NotAction,omitempty"`
+	Resource     texts         `json:"Resource,omitempty"`
+	NotResource  texts         `json:"NotResource,omitempty"`
 	Condition    rawConditions `json:"Condition,omitempty"`
 }
 
 // rawPrincipals are names by their type: AWS, CanonicalUser, Federated, Service.
-type rawPrincipals map[string][]string
+type rawPrincipals map[string]texts
 
 // rawConditions are values by operator and key.
-type rawConditions map[string]map[string][]string
+type rawConditions map[string]map[string]texts
 
 // versions are those of the policy language; variables came with the second.
 const (
@@ -279,7 +289,7 @@ func (p rawPrincipals) MarshalJSON() ([]byte, error) {
 	if _, ok := p[everyone]; ok {
 		return []byte(`"*"`), nil
 	}
-	return json.Marshal(map[string][]string(p))
+	return json.Marshal(map[string]texts(p))
 }
 
 func (d *dialect) conditions(v value) (rawConditions, error) {
@@ -292,7 +302,7 @@ func (d *dialect) conditions(v value) (rawConditions, error) {
 		if keys.kind != 'o' {
 			return nil, d.fail("Field Condition must hold objects")
 		}
-		all[operator] = make(map[string][]string)
+		all[operator] = make(map[string]texts)
 		for j, key := range keys.members {
 			values, ok := keys.items[j].scalars()
 			if !ok {

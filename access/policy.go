@@ -218,5 +218,6 @@ func (p *Policy) Principals() []string {
 }
 
 // MarshalJSON writes the policy so that parsing it gives the same decisions. The
-// order of keys and the spelling of lists is not kept.
+// order of keys and the spelling of lists is not kept. It may be longer than what
+// was parsed, and than what a parser takes: a store keeps what was sent.
 func (p *Policy) MarshalJSON() ([]byte, error) { return json.Marshal(p.source) }

@@ -41,7 +41,7 @@ func (p rawPrincipals) withIDs(id func(arn string) (string, bool)) rawPrincipals
 		if kind != "AWS" {
 			continue
 		}
-		q[kind] = make([]string, len(names))
+		q[kind] = make(texts, len(names))
 		for i, name := range names {
 			q[kind][i] = uniqueID(name, id)
 		}
