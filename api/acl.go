@@ -287,7 +287,7 @@ func writeNeeds(r *Request) ([]access.Need, error) {
 	if r.hasACLHeaders() {
 		needs = append(needs, r.need("s3:PutObjectAcl"))
 	}
-	return needs, nil
+	return append(needs, markNeeds(r)...), nil
 }
 
 // parseACL reads an ACL as it is stored.

@@ -119,16 +119,12 @@ func encodeMetadata(value string) string {
 	return "=?UTF-8?B?" + base64.StdEncoding.EncodeToString([]byte(value)) + "?="
 }
 
-// setEncryption states what holds for every object: it is sealed with AES-256.
-func setEncryption(h http.Header) { h.Set("X-Amz-Server-Side-Encryption", "AES256") }
-
 // setObject shows an object in the header of a GET or HEAD.
 func setObject(h http.Header, o engine.Object) {
 	setETag(h, o.ETag)
 	h.Set("Last-Modified", httpTime(o.Modified))
 	h.Set("Accept-Ranges", "bytes")
 	setVersion(h, o.Version)
-	setEncryption(h)
 	h.Set("Content-Type", o.ContentType)
 	if o.ContentType == "" {
 		h.Set("Content-Type", defaultContentType)

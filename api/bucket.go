@@ -40,7 +40,13 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.engine.CreateBucket(r.Context(), r.Target.Bucket, region, r.Owner())
+	create := s.engine.CreateBucket
+	if locked, err := r.locksBucket(); err != nil {
+		return nil, err
+	} else if locked {
+		create = s.engine.CreateLockedBucket
+	}
+	b, err := create(r.Context(), r.Target.Bucket, region, r.Owner())
 	// In us-east-1, and only there, S3 lets an owner create its bucket again.
 	again := errors.Is(err, s3err.BucketAlreadyOwnedByYou) && s.region == DefaultRegion
 	if err != nil && !again {
@@ -123,22 +129,4 @@ type requestPayment struct {
 
 func getBucketRequestPayment(*Server, *Request) (*Reply, error) {
 	return &Reply{XML: requestPayment{Payer: "BucketOwner"}}, nil
-}
-
-// bucketEncryption is the answer to GetBucketEncryption.
-type bucketEncryption struct {
-	XMLName xml.Name `xml:"ServerSideEncryptionConfiguration"`
-	Rule    struct {
-		Default struct {
-			SSEAlgorithm string `xml:"SSEAlgorithm"`
-		} `xml:"ApplyServerSideEncryptionByDefault"`
-		BucketKeyEnabled bool `xml:"BucketKeyEnabled"`
-	} `xml:"Rule"`
-}
-
-// getBucketEncryption states what holds for every bucket.
-func getBucketEncryption(*Server, *Request) (*Reply, error) {
-	var e bucketEncryption
-	e.Rule.Default.SSEAlgorithm = "AES256"
-	return &Reply{XML: e}, nil
 }

@@ -50,7 +50,7 @@ func TestCreateBucketIsRefused(t *testing.T) {
 		{target: "/bucket", body: []byte("<x/>"), status: 400, code: "MalformedXML"},
 		{target: "/bucket", body: []byte("<CreateBucketConfiguration><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>"), status: 501, code: "NotImplemented"},
 		{target: "/bucket", body: []byte("<CreateBucketConfiguration><Bucket><Type>Directory</Type></Bucket></CreateBucketConfiguration>"), status: 501, code: "NotImplemented"},
-		{target: "/bucket", headers: []string{"x-amz-bucket-object-lock-enabled", "true"}, status: 501, code: "NotImplemented"},
+		{target: "/bucket", headers: []string{"x-amz-bucket-object-lock-enabled", "yes"}, status: 400, code: "InvalidArgument"},
 		{target: "/bucket", headers: []string{"x-amz-acl", "public-read"}, status: 400, code: "InvalidBucketAclWithObjectOwnership"},
 		{target: "/bucket", headers: []string{"x-amz-acl", "nonsense"}, status: 400, code: "InvalidArgument"},
 		{target: "/bucket", headers: []string{"x-amz-acl", "private", "x-amz-grant-read", "id=x"}, status: 400, code: "InvalidRequest"},
@@ -213,7 +213,7 @@ func TestWhatWasNeverConfigured(t *testing.T) {
 		expect(t, target, g.Do(t, g.Root, "GET", target, nil), 404, code)
 	}
 	expect(t, "retention", g.Do(t, g.Root, "GET", "/bucket/key?retention", nil), 400, "InvalidRequest")
-	for _, target := range []string{"/bucket?replication", "/bucket/key?tagging"} {
+	for _, target := range []string{"/bucket?replication", "/bucket/key?annotation"} {
 		expect(t, "PUT "+target, g.Do(t, g.Root, "PUT", target, []byte("<x/>")), 501, "NotImplemented")
 	}
 }

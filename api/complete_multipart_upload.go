@@ -51,7 +51,7 @@ func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 		result.ChecksumType = o.Checksum.Type
 	}
 	h := http.Header{}
-	setEncryption(h)
+	r.setEncryption(h, &o)
 	setVersion(h, o.Version)
 	return &Reply{Header: h, XML: result}, nil
 }
@@ -60,6 +60,9 @@ func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 func (r *Request) completeInput() (in engine.CompleteUpload, err error) {
 	in = engine.CompleteUpload{Bucket: r.Bucket, Key: r.Target.Key}
 	if in.Upload, err = r.upload(); err != nil {
+		return in, err
+	}
+	if in.Customer, err = r.customerKey(); err != nil {
 		return in, err
 	}
 	if in.Conditions, err = r.writeConditions(); err != nil {
@@ -159,7 +162,7 @@ func (r *Request) claimedObjectSize() (int64, error) {
 // location is the URL under which the client reached the object.
 func (r *Request) location() string {
 	scheme := "http"
-	if r.HTTP.TLS != nil {
+	if r.secure() {
 		scheme = "https"
 	}
 	path, _, _ := strings.Cut(r.HTTP.RequestURI, "?")

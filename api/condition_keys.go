@@ -55,7 +55,7 @@ func (r *Request) gatherConditions() access.Context {
 	c := access.Context{
 		"aws:currenttime":     {now.Format(time.RFC3339)},
 		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
-		"aws:securetransport": {strconv.FormatBool(r.HTTP.TLS != nil)},
+		"aws:securetransport": {strconv.FormatBool(r.secure())},
 	}
 	if host, _, err := net.SplitHostPort(r.HTTP.RemoteAddr); err == nil {
 		c["aws:sourceip"] = []string{host}

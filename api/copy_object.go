@@ -45,7 +45,7 @@ func copyObject(s *Server, r *Request) (*Reply, error) {
 		result.ChecksumType = o.Checksum.Type
 	}
 	h := http.Header{}
-	setEncryption(h)
+	r.setEncryption(h, &o)
 	setVersion(h, o.Version)
 	setSourceVersion(h, o.CopiedFrom)
 	return &Reply{Header: h, XML: result}, nil
@@ -54,7 +54,12 @@ func copyObject(s *Server, r *Request) (*Reply, error) {
 // copyInput reads all that a CopyObject says.
 func (r *Request) copyInput() (in engine.CopyObject, err error) {
 	in = engine.CopyObject{Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner()}
-	if in.Marks.ACL, err = r.objectACL(); err != nil {
+	made, err := r.newObject()
+	if err != nil {
+		return in, err
+	}
+	in.Marks, in.Encryption, in.Customer = made.Marks, made.kind, made.customer
+	if in.SourceCustomer, err = r.sourceCustomerKey(); err != nil {
 		return in, err
 	}
 	if in.SourceBucket, in.SourceKey, err = r.copySource(); err != nil {
@@ -70,8 +75,14 @@ func (r *Request) copyInput() (in engine.CopyObject, err error) {
 	if in.ChecksumAlgorithm, err = r.checksumAlgorithm("X-Amz-Checksum-Algorithm"); err != nil {
 		return in, err
 	}
-	if _, err = r.directive("x-amz-tagging-directive", "Unknown tagging directive."); err != nil {
+	replaceTags, err := r.directive("x-amz-tagging-directive", "Unknown tagging directive.")
+	if err != nil {
 		return in, err
+	}
+	if !replaceTags {
+		if err := r.keepTags(&in); err != nil {
+			return in, err
+		}
 	}
 	in.Replace, err = r.directive("x-amz-metadata-directive", "Unknown metadata directive.")
 	if err != nil {
@@ -109,7 +120,7 @@ func setSourceVersion(h http.Header, ref meta.VersionRef) {
 // version that is named becomes current again where versions are kept.
 func (r *Request) refuseSelfCopy(in engine.CopyObject) error {
 	restores := !in.SourceVersion.IsZero() && in.Bucket.Versioning != meta.VersioningOff
-	changes := restores || in.Replace || in.ChecksumAlgorithm != "" || r.HasHeader("X-Amz-Server-Side-Encryption") ||
+	changes := restores || in.Replace || in.ChecksumAlgorithm != "" || r.HasHeader(encryptionHeader) || in.Customer != nil || in.SourceCustomer != nil ||
 		r.HasHeader("X-Amz-Storage-Class") || r.HasHeader("X-Amz-Website-Redirect-Location")
 	if changes || in.SourceBucket.ID != in.Bucket.ID || in.SourceKey != in.Key {
 		return nil

@@ -27,19 +27,19 @@ func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	acl, err := r.objectACL()
+	made, err := r.newObject()
 	if err != nil {
 		return nil, err
 	}
 	u, err := s.engine.CreateUpload(r.Context(), engine.CreateUpload{
-		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: engine.Marks{ACL: acl},
+		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
 		Attributes: attributes, ChecksumAlgorithm: algorithm, ChecksumType: kind,
 	})
 	if err != nil {
 		return nil, err
 	}
 	h := http.Header{}
-	setEncryption(h)
+	made.sealing.set(h, r)
 	if u.ChecksumAlgorithm != "" {
 		h.Set("X-Amz-Checksum-Algorithm", u.ChecksumAlgorithm)
 		h.Set("X-Amz-Checksum-Type", u.ChecksumType)

@@ -55,6 +55,12 @@ func (r *Request) readInput() (engine.GetObject, error) {
 	if in.Version, err = r.version(); err != nil {
 		return in, err
 	}
+	if err := r.refuseEncryption(); err != nil {
+		return in, err
+	}
+	if in.Customer, err = r.customerKey(); err != nil {
+		return in, err
+	}
 	if r.HasQuery("partNumber") {
 		if r.HasHeader("Range") {
 			return in, s3err.New(s3err.InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
@@ -98,6 +104,7 @@ func (r *Request) readHeader(reading *engine.Reading, partNumber int) (http.Head
 	h := http.Header{}
 	o := reading.Object
 	setObject(h, o)
+	r.setMarks(h, &o)
 	if err := r.setOverrides(h); err != nil {
 		return nil, err
 	}

@@ -59,6 +59,9 @@ func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
 	if in.Version, err = r.version(); err != nil {
 		return nil, err
 	}
+	if in.Customer, err = r.customerKey(); err != nil {
+		return nil, err
+	}
 	asked, err := r.askedAttributes()
 	if err != nil {
 		return nil, err

@@ -165,7 +165,8 @@ func TestGetObjectRefusals(t *testing.T) {
 		{"/bkt/k?partNumber=2", 416, "InvalidPartNumber", nil},
 		{"/bkt/k?partNumber=1", 400, "InvalidRequest", []string{"Range", "bytes=0-0"}},
 		{"/bkt/k?response-cache-control=a%0D%0Ab:c", 400, "InvalidArgument", nil},
-		{"/bkt/k", 501, "NotImplemented", []string{"X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256"}},
+		{"/bkt/k", 400, "InvalidRequest", []string{"X-Amz-Server-Side-Encryption-Customer-Algorithm", "AES256"}},
+		{"/bkt/k", 400, "InvalidArgument", []string{"X-Amz-Server-Side-Encryption", "AES256"}},
 	} {
 		expect(t, c.target, bothMethods(t, g, c.target, c.headers...), c.status, c.code)
 	}

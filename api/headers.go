@@ -25,15 +25,8 @@ type headerRule struct {
 // Source: the request parameters of PutObject, CopyObject, CreateMultipartUpload,
 // CreateBucket and others in https://docs.aws.amazon.com/AmazonS3/latest/API/
 var headerRules = []headerRule{
-	{name: "x-amz-server-side-encryption", accept: []string{"AES256"}, refusal: s3err.NotImplemented,
-		known: []string{"aws:kms", "aws:kms:dsse", "aws:fsx"}},
-	{name: "x-amz-server-side-encryption-bucket-key-enabled", accept: []string{"false"}, refusal: s3err.NotImplemented},
-	{name: "x-amz-server-side-encryption-", refusal: s3err.NotImplemented},
-	{name: "x-amz-copy-source-server-side-encryption-", refusal: s3err.NotImplemented},
-
-	{name: "x-amz-object-lock-", refusal: s3err.NotImplemented},
-	{name: "x-amz-bucket-object-lock-enabled", accept: []string{"false", "False", "FALSE"}, refusal: s3err.NotImplemented},
-	{name: "x-amz-tagging", accept: []string{""}, refusal: s3err.NotImplemented},
+	{name: "x-amz-server-side-encryption", accept: []string{encryptionAES, encryptionKMS}, refusal: s3err.NotImplemented,
+		known: []string{"aws:kms:dsse", "aws:fsx"}},
 	{name: "x-amz-mfa", refusal: s3err.NotImplemented},
 	{name: "x-amz-write-offset-bytes", refusal: s3err.NotImplemented},
 	{name: "x-amz-rename-source", refusal: s3err.NotImplemented},

@@ -34,7 +34,8 @@ func hoist(h http.Header, t Target) (http.Header, error) {
 		refuse := func() (http.Header, error) {
 			return nil, s3err.New(s3err.InvalidArgument, "The header cannot be given in the query like this.").With("ArgumentName", name)
 		}
-		if !isToken(name) || strings.HasPrefix(name, "x-amz-copy-source") {
+		// A customer's key has no place in a URL, which others get to see.
+		if !isToken(name) || strings.HasPrefix(name, "x-amz-copy-source") || strings.HasSuffix(name, "-customer-key") {
 			return refuse()
 		}
 		if old := merged.Values(name); len(old) > 0 {

@@ -18,7 +18,7 @@ func TestHoist(t *testing.T) {
 	}{
 		{"X-Amz-Meta-A", "v", "X-Amz-Meta-A", nil},
 		{"x-amz-storage-class", "GLACIER_IR", "X-Amz-Storage-Class", nil},
-		{"x-amz-server-side-encryption-customer-key", "k", "X-Amz-Server-Side-Encryption-Customer-Key", nil}, // and is then refused
+		{"x-amz-server-side-encryption-customer-key", "k", "", s3err.InvalidArgument}, // and is then refused
 		{"X-Amz-Acl", "private", "X-Amz-Acl", nil},
 		{"X-Amz-Acl", "public-read", "", s3err.InvalidArgument},
 		{"x-amz-copy-source", "b/k", "", s3err.InvalidArgument},

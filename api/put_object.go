@@ -21,16 +21,19 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	made, err := r.newObject()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.requireDigest(made.Lock, &body); err != nil {
+		return nil, err
+	}
 	if body.ChecksumAlgorithm == "" {
 		// As S3 does: an object always has a checksum over all of it.
 		body.ChecksumAlgorithm = engine.CRC64NVME
 	}
-	acl, err := r.objectACL()
-	if err != nil {
-		return nil, err
-	}
 	o, err := s.engine.PutObject(r.Context(), engine.PutObject{
-		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: engine.Marks{ACL: acl},
+		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
 		Attributes: attributes, Body: body, Conditions: conditions,
 	})
 	if err != nil {
@@ -39,7 +42,7 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 	h := http.Header{}
 	setETag(h, o.ETag)
 	setChecksum(h, o.Checksum)
-	setEncryption(h)
+	r.setEncryption(h, &o)
 	setVersion(h, o.Version)
 	return &Reply{Header: h}, nil
 }

@@ -92,9 +92,10 @@ func TestPutObjectRefusals(t *testing.T) {
 		{"If-Unmodified-Since", 501, "NotImplemented", []string{"If-Unmodified-Since", "Wed, 21 Oct 2015 07:28:00 GMT"}},
 		{"exists", 412, "PreconditionFailed", []string{"If-None-Match", "*"}},
 		{"another tag", 412, "PreconditionFailed", []string{"If-Match", `"x"`}},
-		{"another key service", 501, "NotImplemented", []string{"X-Amz-Server-Side-Encryption", "aws:kms"}},
+		{"two layers of encryption", 501, "NotImplemented", []string{"X-Amz-Server-Side-Encryption", "aws:kms:dsse"}},
+		{"a lock without locks", 400, "InvalidRequest", []string{"X-Amz-Object-Lock-Legal-Hold", "ON"}},
 		{"public ACL", 400, "AccessControlListNotSupported", []string{"X-Amz-Acl", "public-read"}},
-		{"tags", 501, "NotImplemented", []string{"X-Amz-Tagging", "a=b"}},
+		{"a tag twice", 400, "InvalidArgument", []string{"X-Amz-Tagging", "a=b&a=c"}},
 	} {
 		expect(t, c.what, g.Do(t, g.Root, "PUT", "/bkt/old", []byte("new"), c.headers...), c.status, c.code)
 	}

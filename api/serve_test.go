@@ -142,7 +142,6 @@ func TestLengthsAndDigestsOfDocuments(t *testing.T) {
 		{"wrong checksum", []string{"x-amz-checksum-crc32", "AAAAAA=="}, "BadDigest"},
 		{"right MD5, wrong checksum", []string{"Content-MD5", good, "x-amz-checksum-sha256", bad}, "BadDigest"},
 		{"another's bucket expected", []string{"x-amz-expected-bucket-owner", "123456789012"}, "AccessDenied"},
-		{"customer key", []string{"x-amz-server-side-encryption-customer-algorithm", "AES256"}, "NotImplemented"},
 		{"repeated header", []string{"Content-MD5", good, "Content-MD5", good}, "InvalidArgument"},
 	} {
 		res := g.Do(t, g.Root, "POST", "/bucket?delete", doc, c.headers...)
@@ -349,8 +348,8 @@ func TestPresignedURLsCarryHeaders(t *testing.T) {
 	}
 	for query, code := range map[string]string{
 		"x-amz-acl=public-read":                       "AccessControlListNotSupported",
-		"x-amz-object-lock-mode=COMPLIANCE":           "NotImplemented",
-		"x-amz-server-side-encryption-customer-key=k": "NotImplemented",
+		"x-amz-object-lock-mode=COMPLIANCE":           "InvalidArgument",
+		"x-amz-server-side-encryption-customer-key=k": "InvalidArgument",
 		"x-amz-copy-source=bucket/key":                "InvalidArgument",
 		"x-amz-expected-bucket-owner=123456789012":    "AccessDenied",
 		"x-amz-meta-a=1&x-amz-meta-a=2":               "InvalidArgument",

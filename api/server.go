@@ -9,6 +9,7 @@ package api
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
@@ -26,8 +27,10 @@ type Config struct {
 	// BlockPublicAccess is what holds for a bucket without a public access block
 	// of its own: nobody is given anything by being everybody.
 	BlockPublicAccess bool
-	Now               func() time.Time // nil: time.Now
-	Log               *slog.Logger     // nil: nothing is logged
+	// Proxies are the addresses whose X-Forwarded-Proto is believed.
+	Proxies []netip.Prefix
+	Now     func() time.Time // nil: time.Now
+	Log     *slog.Logger     // nil: nothing is logged
 	// Observe is told of every finished request; nil: nobody is. It must be
 	// safe for concurrent use and quick.
 	Observe func(Observation)
@@ -51,6 +54,7 @@ type Server struct {
 	domains []string
 	// blockPublicAccess is Config.BlockPublicAccess.
 	blockPublicAccess bool
+	proxies           []netip.Prefix
 	now               func() time.Time
 	log               *slog.Logger
 	observe           func(Observation)
@@ -64,7 +68,7 @@ type Server struct {
 // New returns a Server. It starts nothing.
 func New(c Config) *Server {
 	s := &Server{
-		engine: c.Engine, region: c.Region, domains: c.Domains, blockPublicAccess: c.BlockPublicAccess,
+		engine: c.Engine, region: c.Region, domains: c.Domains, blockPublicAccess: c.BlockPublicAccess, proxies: c.Proxies,
 		now: c.Now, log: c.Log, observe: c.Observe, limits: c.Limits.withDefaults(),
 	}
 	if s.region == "" {

@@ -24,12 +24,19 @@ func uploadPart(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.refuseEncryption(); err != nil {
+		return nil, err
+	}
+	customer, err := r.customerKey()
+	if err != nil {
+		return nil, err
+	}
 	body, err := r.engineBody()
 	if err != nil {
 		return nil, err
 	}
 	part, err := s.engine.UploadPart(r.Context(), engine.UploadPart{
-		Bucket: r.Bucket, Key: r.Target.Key, Upload: id, Number: number, Body: body,
+		Bucket: r.Bucket, Key: r.Target.Key, Upload: id, Number: number, Customer: customer, Body: body,
 	})
 	if err != nil {
 		return nil, err
@@ -39,7 +46,7 @@ func uploadPart(s *Server, r *Request) (*Reply, error) {
 	if part.Checksum != nil {
 		h.Set(checksumHeader(part.Checksum.Algorithm), part.Checksum.String())
 	}
-	setEncryption(h)
+	setPartEncryption(h, r, &part)
 	return &Reply{Header: h}, nil
 }
 

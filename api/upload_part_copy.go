@@ -31,6 +31,15 @@ func uploadPartCopy(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	in.SourceVersion = r.sourceVersion()
+	if err = r.refuseEncryption(); err != nil {
+		return nil, err
+	}
+	if in.Customer, err = r.customerKey(); err != nil {
+		return nil, err
+	}
+	if in.SourceCustomer, err = r.sourceCustomerKey(); err != nil {
+		return nil, err
+	}
 	if in.SourceConditions, err = r.sourceConditions(); err != nil {
 		return nil, err
 	}
@@ -42,7 +51,7 @@ func uploadPartCopy(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	h := http.Header{}
-	setEncryption(h)
+	setPartEncryption(h, r, &part)
 	setSourceVersion(h, part.CopiedFrom)
 	return &Reply{Header: h, XML: copyPartResult{
 		LastModified: part.Modified, ETag: quote(part.ETag),

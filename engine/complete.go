@@ -50,6 +50,9 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if err != nil {
 		return Object{}, err
 	}
+	if err := u.unlock(in.Customer); err != nil {
+		return Object{}, err
+	}
 	a := newAssembly(u)
 	if err := e.assemble(ctx, a, in.Parts); errors.Is(err, s3err.InvalidPart) {
 		// The parts may be gone with the upload: a twin of this request completed
@@ -69,11 +72,11 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		return Object{}, err
 	}
 	if u.State == meta.UploadCompleted {
-		return e.completed(ctx, in.Bucket, u, m)
+		return e.completed(ctx, in, u, m)
 	}
 	v, err := e.sealVersion(ctx, draft{
 		bucket: in.Bucket, key: in.Key, owner: u.Owner, manifest: m, body: meta.Body{Kind: meta.BodyUpload, Upload: u.ID},
-		marks: u.promised.Marks, encryption: u.promised.Encryption,
+		marks: u.promised.Marks, encryption: u.promised.Encryption, customer: in.Customer,
 	})
 	if err != nil {
 		return Object{}, err
@@ -98,7 +101,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		if now.State != meta.UploadCompleted {
 			return Object{}, s3err.Wrap(s3err.ServiceUnavailable, err)
 		}
-		return e.completed(ctx, in.Bucket, now, m)
+		return e.completed(ctx, in, now, m)
 	case err != nil:
 		return Object{}, err
 	}
@@ -107,11 +110,12 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 
 // completed describes what an earlier Complete of this upload made. If that is
 // gone since, the answer is still what was made.
-func (e *Engine) completed(ctx context.Context, b meta.Bucket, u *openUpload, m *encrypt.Manifest) (Object, error) {
+func (e *Engine) completed(ctx context.Context, in CompleteUpload, u *openUpload, m *encrypt.Manifest) (Object, error) {
+	b := in.Bucket
 	v, err := e.versionByID(ctx, u.Bucket, u.Key, u.Version)
 	switch {
 	case err == nil:
-		now, err := e.openVersion(ctx, v)
+		now, err := e.openVersion(ctx, v, in.Customer)
 		if err != nil {
 			return Object{}, err
 		}
@@ -137,7 +141,7 @@ type assembly struct {
 	u         *openUpload
 	chosen    []encrypt.ChosenPart
 	size      int64
-	etag      hash.Hash // over the parts' MD5s
+	etag      hash.Hash // over the digests in the parts' ETags
 	algorithm string    // of all parts so far; empty: they differ or have none
 	composite hash.Hash // over the parts' checksums
 	full      []byte    // combined CRC; nil: not to be had
@@ -179,7 +183,8 @@ func (e *Engine) assemble(ctx context.Context, a *assembly, list []CompletedPart
 }
 
 func (a *assembly) add(asked CompletedPart, row meta.Part, r *encrypt.PartRecord, last bool) error {
-	etag := hex.EncodeToString(r.MD5[:])
+	digest := a.u.digest(&row, r.MD5)
+	etag := hex.EncodeToString(digest[:])
 	if asked.ETag != etag || r.Size != row.Size {
 		return invalidPart(a.u.ID, asked)
 	}
@@ -192,7 +197,7 @@ func (a *assembly) add(asked CompletedPart, row meta.Part, r *encrypt.PartRecord
 			With("PartNumber", fmt.Sprint(row.Number)).With("ETag", etag)
 	}
 	a.addChecksum(r)
-	a.etag.Write(r.MD5[:])
+	a.etag.Write(digest[:])
 	a.size += r.Size
 	a.chosen = append(a.chosen, encrypt.ChosenPart{Number: uint32(row.Number), Attempt: row.Attempt, Size: r.Size})
 	return nil

@@ -37,7 +37,7 @@ func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) 
 }
 
 func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
-	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion}, in.SourceConditions)
+	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Customer: in.SourceCustomer}, in.SourceConditions)
 	if err != nil {
 		return Object{}, err
 	}
@@ -63,8 +63,11 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if err := e.recheck(ctx, &m, in.ChecksumAlgorithm); err != nil {
 		return Object{}, err
 	}
+	if in.Customer != nil {
+		m.ETag = opaqueETag()
+	}
 	v, err := e.sealVersion(ctx, draft{
-		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: &m, body: src.version.Body, marks: in.Marks, encryption: in.Encryption,
+		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: &m, body: src.version.Body, marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
 	})
 	if err != nil {
 		return Object{}, err
@@ -100,9 +103,12 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 		return Object{}, err
 	}
 	m.ETag, m.Checksum = hex.EncodeToString(s.md5[:]), sealedChecksum(s.checksum)
+	if in.Customer != nil {
+		m.ETag = opaqueETag()
+	}
 	m.Inline, m.Parts, m.Extents = nil, nil, s.extents()
 	v, err := e.sealVersion(ctx, draft{
-		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption,
+		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
 	})
 	if err == nil {
 		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, false)

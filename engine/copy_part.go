@@ -21,6 +21,9 @@ func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 	if err != nil {
 		return Part{}, err
 	}
+	if err := u.unlock(in.Customer); err != nil {
+		return Part{}, err
+	}
 	for range maxCopyTries {
 		p, err := e.copyPartOnce(ctx, u, in)
 		if !errors.Is(err, meta.ErrBodyGone) {
@@ -31,7 +34,7 @@ func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 }
 
 func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (Part, error) {
-	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion}, in.SourceConditions)
+	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Customer: in.SourceCustomer}, in.SourceConditions)
 	if err != nil {
 		return Part{}, err
 	}

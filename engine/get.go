@@ -57,7 +57,7 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 	if v.Marker {
 		return &Reading{Object: describeMarker(in.Bucket, v)}, markerError(in)
 	}
-	m, err := e.openVersion(ctx, v)
+	m, err := e.openVersion(ctx, v, in.Customer)
 	if err != nil {
 		return nil, err
 	}

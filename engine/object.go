@@ -94,4 +94,8 @@ type Part struct {
 	Checksum *Checksum
 	// CopiedFrom is as in Object, of CopyPart.
 	CopiedFrom meta.VersionRef
+	// How the object to be is encrypted; unset for parts of an object.
+	Encryption meta.Encryption
+	KMSKey     string
+	BucketKey  bool
 }

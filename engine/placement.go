@@ -17,10 +17,20 @@ import (
 // AccessDenied where the owner's demand cannot be met, BucketAlreadyOwnedByYou,
 // BucketAlreadyExists.
 func (e *Engine) CreateBucket(ctx context.Context, name, constraint string, owner meta.ID) (meta.Bucket, error) {
-	if err := checkBucketName(name); err != nil {
+	return e.createBucket(ctx, meta.Bucket{Name: name, Owner: owner, Region: constraint})
+}
+
+// CreateLockedBucket is CreateBucket for a bucket whose versions can be locked, with
+// versioning enabled.
+func (e *Engine) CreateLockedBucket(ctx context.Context, name, constraint string, owner meta.ID) (meta.Bucket, error) {
+	return e.createBucket(ctx, meta.Bucket{Name: name, Owner: owner, Region: constraint, Versioning: meta.VersioningEnabled, Lock: true})
+}
+
+func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
+	if err := checkBucketName(b.Name); err != nil {
 		return meta.Bucket{}, err
 	}
-	b := meta.Bucket{ID: meta.NewID(), Name: name, Owner: owner, Region: constraint, Created: e.now()}
+	b.ID, b.Created = meta.NewID(), e.now()
 	own, err := e.demands(ctx, &b)
 	if err != nil {
 		return meta.Bucket{}, err

@@ -26,10 +26,13 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	}
 	m := newManifest(&in.Attributes)
 	m.Size, m.ETag = s.size, hex.EncodeToString(s.md5[:])
+	if in.Customer != nil {
+		m.ETag = opaqueETag()
+	}
 	m.Checksum = sealedChecksum(s.checksum)
 	m.Extents = s.extents()
 	v, err := e.sealVersion(ctx, draft{
-		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption,
+		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
 	})
 	if err == nil {
 		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, false)

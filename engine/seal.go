@@ -17,6 +17,7 @@ type draft struct {
 	body       meta.Body
 	marks      Marks
 	encryption meta.Encryption
+	customer   *CustomerKey // of EncryptionCustomer
 }
 
 // sealVersion makes a version's row of a draft, under a new object key. Nothing
@@ -27,15 +28,21 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 	if err != nil {
 		return meta.Version{}, err
 	}
+	now := e.now().UTC()
+	if d.marks.Lock, err = e.lockNew(ctx, d.bucket, d.marks.Lock, now); err != nil {
+		return meta.Version{}, err
+	}
 	m := d.manifest
 	v := meta.Version{
 		Bucket: d.bucket.ID, Key: d.key, ID: meta.NewID(), Owner: d.owner, Size: m.Size,
-		Null: d.bucket.Versioning != meta.VersioningEnabled, Modified: e.now().UTC(),
+		Null: d.bucket.Versioning != meta.VersioningEnabled, Modified: now,
 		Generation: keys.Generation(), Body: d.body, Encryption: d.encryption, Class: m.StorageClass, Lock: storedLock(d.marks.Lock),
 	}
 	name := e.name(v.Bucket, v.Key, v.ID)
 	objectKey := encrypt.NewObjectKey()
-	v.WrappedKey = keys.WrapKey(objectKey, v.ID, encrypt.PurposeVersion)
+	if v.WrappedKey, err = wrapObjectKey(keys, objectKey, v.ID, d.encryption, d.customer); err != nil {
+		return v, err
+	}
 	if v.Manifest, err = encrypt.SealManifest(objectKey, encrypt.PurposeVersion, name, m); err != nil {
 		return v, err
 	}
@@ -52,15 +59,16 @@ func (e *Engine) name(bucket meta.ID, key string, version meta.ID) encrypt.Name 
 	return encrypt.Name{Deployment: e.deployment, Bucket: bucket, Key: []byte(key), Version: version}
 }
 
-// openVersion opens a version's manifest and holds it against the row.
-func (e *Engine) openVersion(ctx context.Context, v meta.Version) (*encrypt.Manifest, error) {
+// openVersion opens a version's manifest and holds it against the row. It takes the
+// customer's key where the version was sealed with one, and no other.
+func (e *Engine) openVersion(ctx context.Context, v meta.Version, customer *CustomerKey) (*encrypt.Manifest, error) {
 	keys, err := e.bucketKeysOf(ctx, v.Bucket, v.Generation)
 	if err != nil {
 		return nil, err
 	}
-	objectKey, err := keys.UnwrapKey(v.WrappedKey, v.ID, encrypt.PurposeVersion)
+	objectKey, err := unwrapObjectKey(keys, &v, customer)
 	if err != nil {
-		return nil, internal("unwrap an object key", err)
+		return nil, err
 	}
 	m, err := encrypt.OpenManifest(objectKey, encrypt.PurposeVersion, e.name(v.Bucket, v.Key, v.ID), v.Manifest)
 	if err != nil {
@@ -80,7 +88,7 @@ func describe(b meta.Bucket, v meta.Version, m *encrypt.Manifest, marks Marks) O
 		Owner: v.Owner, Attributes: attributesOf(m), Marks: marks, Encryption: v.Encryption,
 		Checksum: openedChecksum(m.Checksum),
 	}
-	o.StorageClass = class(v.Class, m.StorageClass)
+	o.StorageClass, o.Marks.Lock = class(v.Class, m.StorageClass), v.Lock
 	if m.Parts != nil {
 		o.Parts = m.Parts.Count()
 	}

@@ -46,6 +46,7 @@ func TestMarks(t *testing.T) {
 		Tags: []Pair{{"team", "blue"}, {"empty", ""}}, ACL: []byte(`{"grants":[]}`), KMSKey: "a key",
 		Lock: meta.Lock{Mode: meta.LockGovernance, Until: time.Date(2030, 1, 2, 3, 4, 5, 678_901_234, time.FixedZone("", 3600)), Hold: true},
 	}
+	b.Lock = true
 	d := draft{bucket: b, key: "k", owner: b.Owner, manifest: &encrypt.Manifest{ETag: "e", StorageClass: "STANDARD_IA"}, marks: m, encryption: meta.EncryptionKMS}
 	v, err := e.sealVersion(t.Context(), d)
 	if err != nil {

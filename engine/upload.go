@@ -42,9 +42,12 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 		ID: meta.NewOrderedID(now), Bucket: in.Bucket.ID, Key: in.Key, Owner: in.Owner,
 		Created: now, Generation: keys.Generation(), State: meta.UploadOpen,
 	}
-	partsKey := encrypt.NewObjectKey()
-	u.WrappedKey = keys.WrapKey(partsKey, u.ID, encrypt.PurposeUpload)
-	u.Settings, err = encrypt.SealManifest(partsKey, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), settings)
+	settingsKey, wrapped, err := newUploadKeys(keys, u.ID, in.Encryption, in.Customer)
+	if err != nil {
+		return Upload{}, err
+	}
+	u.WrappedKey = wrapped
+	u.Settings, err = encrypt.SealManifest(settingsKey, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), settings)
 	if err != nil {
 		return Upload{}, err
 	}
@@ -71,7 +74,8 @@ func (e *Engine) createUpload(ctx context.Context, u meta.Upload) error {
 // openUpload is an upload with its sealed parts opened.
 type openUpload struct {
 	meta.Upload
-	key      encrypt.ObjectKey
+	keys     *encrypt.BucketKeys
+	key      encrypt.ObjectKey // of the parts; with SSE-C, only once it was unlocked
 	settings *encrypt.Manifest
 	promised promise
 }
@@ -108,11 +112,13 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 	if err != nil {
 		return nil, err
 	}
-	o := &openUpload{Upload: u}
-	if o.key, err = keys.UnwrapKey(u.WrappedKey, u.ID, encrypt.PurposeUpload); err != nil {
+	o := &openUpload{Upload: u, keys: keys}
+	wrap, customer := encrypt.SplitUploadKeys(u.WrappedKey)
+	settingsKey, err := keys.UnwrapKey(wrap, u.ID, encrypt.PurposeUpload)
+	if err != nil {
 		return nil, internal("unwrap an upload's key", err)
 	}
-	o.settings, err = encrypt.OpenManifest(o.key, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), u.Settings)
+	o.settings, err = encrypt.OpenManifest(settingsKey, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), u.Settings)
 	if err != nil {
 		return nil, internal("open an upload's settings", err)
 	}
@@ -120,6 +126,11 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 		if err := json.Unmarshal(o.settings.Marks, &o.promised); err != nil {
 			return nil, internal("read an upload's settings", err)
 		}
+	}
+	if sealed := o.promised.Encryption == meta.EncryptionCustomer; sealed != (customer != nil) {
+		return nil, errors.New("an upload's row has other keys than its sealed settings promise")
+	} else if !sealed {
+		o.key = settingsKey
 	}
 	return o, nil
 }
@@ -175,6 +186,12 @@ func (e *Engine) UploadPart(ctx context.Context, in UploadPart) (Part, error) {
 	if err != nil {
 		return Part{}, err
 	}
+	if err := u.unlock(in.Customer); err != nil {
+		return Part{}, err
+	}
+	if err := u.requireDigest(&in.Body); err != nil {
+		return Part{}, err
+	}
 	if in.Body.ChecksumAlgorithm, err = u.partAlgorithm(in.Body.ChecksumAlgorithm); err != nil {
 		return Part{}, err
 	}
@@ -217,7 +234,7 @@ func (e *Engine) commitPart(ctx context.Context, u *openUpload, number int, reco
 	if err != nil {
 		return Part{}, err
 	}
-	return describePart(row, record), nil
+	return u.describePart(row, record), nil
 }
 
 // settlePart learns whether a part whose answer was lost is in place.
@@ -234,11 +251,23 @@ func (e *Engine) settlePart(ctx context.Context, row meta.Part, unknown error) e
 	return s3err.Wrap(s3err.ServiceUnavailable, unknown) // a part may be sent again
 }
 
-func describePart(row meta.Part, r *encrypt.PartRecord) Part {
+// describePart describes a part of an upload in progress.
+func (u *openUpload) describePart(row meta.Part, r *encrypt.PartRecord) Part {
+	digest := u.digest(&row, r.MD5)
 	return Part{
-		Number: row.Number, Size: r.Size, ETag: hex.EncodeToString(r.MD5[:]),
+		Number: row.Number, Size: row.Size, ETag: hex.EncodeToString(digest[:]),
 		Modified: row.Modified, Checksum: openedChecksum(r.Checksum),
+		Encryption: u.promised.Encryption, KMSKey: u.promised.Marks.KMSKey, BucketKey: u.promised.Marks.BucketKey,
 	}
+}
+
+// requireDigest refuses a part without a digest of an object that will be locked.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
+func (u *openUpload) requireDigest(b *Body) error {
+	if u.promised.Marks.Lock == (meta.Lock{}) || b.MD5 != nil || b.ChecksumAlgorithm != "" {
+		return nil
+	}
+	return s3err.New(s3err.InvalidRequest, "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Part requests with Object Lock parameters")
 }
 
 func checkPartNumber(n int) error {

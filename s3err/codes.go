@@ -28,6 +28,7 @@ const (
 	InvalidBucketState                  Code = "InvalidBucketState"
 	InvalidChunkSize                    Code = "InvalidChunkSizeError"
 	InvalidDigest                       Code = "InvalidDigest"
+	InvalidEncryptionAlgorithm          Code = "InvalidEncryptionAlgorithmError"
 	InvalidLocationConstraint           Code = "InvalidLocationConstraint"
 	InvalidObjectState                  Code = "InvalidObjectState"
 	InvalidPart                         Code = "InvalidPart"
@@ -42,6 +43,7 @@ const (
 	InvalidTargetBucketForLogging       Code = "InvalidTargetBucketForLogging"
 	InvalidToken                        Code = "InvalidToken"
 	InvalidURI                          Code = "InvalidURI"
+	KMSNotFound                         Code = "KMS.NotFoundException"
 	KeyTooLong                          Code = "KeyTooLongError"
 	LimitExceeded                       Code = "LimitExceeded"
 	MalformedPolicy                     Code = "MalformedPolicy"
@@ -127,6 +129,7 @@ var table = map[Code]entry{
 	InvalidBucketState:                  {409, "The request is not valid for the current state of the bucket."},
 	InvalidChunkSize:                    {403, "Only the last chunk is allowed to have a size less than 8192 bytes"},
 	InvalidDigest:                       {400, "The Content-MD5 or checksum value that you specified is not valid."},
+	InvalidEncryptionAlgorithm:          {400, "The encryption request that you specified is not valid. The valid value is AES256."},
 	InvalidLocationConstraint:           {400, "The specified location constraint is not valid."},
 	InvalidObjectState:                  {403, "The operation is not valid for the current state of the object."},
 	InvalidPart:                         {400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag."},
@@ -141,6 +144,7 @@ var table = map[Code]entry{
 	InvalidTargetBucketForLogging:       {400, "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group."},
 	InvalidToken:                        {400, "The provided token is malformed or otherwise not valid."},
 	InvalidURI:                          {400, "The specified URI couldn't be parsed."},
+	KMSNotFound:                         {400, "The key does not exist."},
 	KeyTooLong:                          {400, "Your key is too long."},
 	LimitExceeded:                       {409, "The limit is reached."},
 	MalformedPolicy:                     {400, "Policies must be valid JSON and the first byte must be '{'"},

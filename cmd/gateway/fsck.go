@@ -111,6 +111,9 @@ func printReport(w io.Writer, output string, r engine.FsckReport) error {
 		how, r.Objects, r.Bytes, r.Uploads, r.Parts, r.Blobs)
 	fmt.Fprintf(&b, "in the backend: %d blobs; reserved for coming writes: %d; waiting for collection: %d\n",
 		r.BackendBlobs, r.ReservedBlob, r.PendingBlobs)
+	if r.Customer > 0 {
+		fmt.Fprintf(&b, "not checked beyond their rows and the lengths of blobs, for want of their customers' keys: %d objects (SSE-C)\n", r.Customer)
+	}
 	if r.Clean() {
 		b.WriteString("clean: nothing is lost and nothing is left over\n")
 	}

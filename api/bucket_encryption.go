@@ -1,0 +1,122 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// The kinds of encryption that a bucket may block.
+const (
+	blockNone     = "NONE"
+	blockCustomer = "SSE-C"
+)
+
+// bucketEncryption is a ServerSideEncryptionConfiguration.
+type bucketEncryption struct {
+	XMLName xml.Name         `xml:"ServerSideEncryptionConfiguration"`
+	Rules   []encryptionRule `xml:"Rule"`
+}
+
+type encryptionRule struct {
+	Default   *encryptionDefault `xml:"ApplyServerSideEncryptionByDefault"`
+	Blocked   *blockedEncryption `xml:"BlockedEncryptionTypes"`
+	BucketKey bool               `xml:"BucketKeyEnabled"`
+}
+
+type encryptionDefault struct {
+	Algorithm string `xml:"SSEAlgorithm"`
+	KMSKey    string `xml:"KMSMasterKeyID,omitempty"`
+}
+
+type blockedEncryption struct {
+	Types []string `xml:"EncryptionType"`
+}
+
+// getBucketEncryption shows how new objects of a bucket are encrypted: one that
+// nobody configured says AES256, as S3 does.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketEncryption.html
+func getBucketEncryption(s *Server, r *Request) (*Reply, error) {
+	e, err := s.engine.BucketEncryption(r.Context(), r.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	rule := encryptionRule{Default: &encryptionDefault{Algorithm: encryptionAES}, BucketKey: e.BucketKey}
+	if e.KMS {
+		rule.Default.Algorithm = encryptionKMS
+		if e.KMSKey != "" {
+			rule.Default.KMSKey = r.kmsKeyARN(e.KMSKey)
+		}
+	}
+	if e.NoCustomer {
+		rule.Blocked = &blockedEncryption{[]string{blockCustomer}}
+	}
+	return &Reply{XML: bucketEncryption{Rules: []encryptionRule{rule}}}, nil
+}
+
+// putBucketEncryption changes it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html
+func putBucketEncryption(s *Server, r *Request) (*Reply, error) {
+	var doc bucketEncryption
+	if err := decodeXML(r.XML, "ServerSideEncryptionConfiguration", &doc); err != nil {
+		return nil, err
+	}
+	if len(doc.Rules) != 1 {
+		return nil, s3err.MalformedXML
+	}
+	e, err := r.encryptionRule(&doc.Rules[0])
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{}, s.engine.SetBucketEncryption(r.Context(), r.Bucket, e)
+}
+
+// deleteBucketEncryption makes a bucket say what a new one says.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketEncryption.html
+func deleteBucketEncryption(s *Server, r *Request) (*Reply, error) {
+	if err := s.engine.SetBucketEncryption(r.Context(), r.Bucket, engine.BucketEncryption{}); err != nil {
+		return nil, err
+	}
+	return &Reply{Status: http.StatusNoContent}, nil
+}
+
+// encryptionRule checks a rule and gives what it says.
+func (r *Request) encryptionRule(rule *encryptionRule) (e engine.BucketEncryption, err error) {
+	e.BucketKey = rule.BucketKey
+	if d := rule.Default; d != nil {
+		switch d.Algorithm {
+		case encryptionAES:
+			if d.KMSKey != "" {
+				return e, s3err.New(s3err.InvalidArgument, "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse").
+					With("ArgumentName", "ApplyServerSideEncryptionByDefault")
+			}
+		case encryptionKMS:
+			e.KMS = true
+			if d.KMSKey != "" {
+				if e.KMSKey, err = r.kmsKey(d.KMSKey); err != nil {
+					return e, err
+				}
+			}
+		case "aws:kms:dsse":
+			return e, s3err.New(s3err.NotImplemented, "Dual-layer encryption (aws:kms:dsse) is not implemented.")
+		default:
+			return e, s3err.MalformedXML
+		}
+	} else if rule.Blocked == nil {
+		return e, s3err.MalformedXML
+	}
+	if rule.Blocked != nil {
+		for _, kind := range rule.Blocked.Types {
+			switch kind {
+			case blockCustomer:
+				e.NoCustomer = true
+			case blockNone:
+			default:
+				return e, s3err.MalformedXML
+			}
+		}
+	}
+	return e, nil
+}

@@ -1,0 +1,57 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// legalHold is a LegalHold document.
+type legalHold struct {
+	XMLName xml.Name `xml:"LegalHold"`
+	Status  string   `xml:"Status"`
+}
+
+// getObjectLegalHold shows whether there is a legal hold on a version.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLegalHold.html
+func getObjectLegalHold(s *Server, r *Request) (*Reply, error) {
+	ref, err := r.version()
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.engine.LockOf(r.Context(), r.Bucket, r.Target.Key, ref)
+	if err != nil {
+		return nil, err
+	}
+	if !o.Marks.Lock.Hold && !o.Marks.HoldLifted {
+		return nil, s3err.New(s3err.NoSuchObjectLockConfiguration, "").With("Key", r.Target.Key)
+	}
+	return &Reply{XML: legalHold{Status: holdName(o.Marks.Lock.Hold)}}, nil
+}
+
+// putObjectLegalHold places or lifts the legal hold on a version.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLegalHold.html
+func putObjectLegalHold(s *Server, r *Request) (*Reply, error) {
+	ref, err := r.version()
+	if err != nil {
+		return nil, err
+	}
+	var doc legalHold
+	if err := decodeXML(r.XML, "LegalHold", &doc); err != nil {
+		if len(r.XML) == 0 {
+			return nil, s3err.MalformedXML
+		}
+		return nil, err
+	}
+	if doc.Status != holdOn && doc.Status != holdOff {
+		return nil, s3err.MalformedXML
+	}
+	o, err := s.engine.Hold(r.Context(), r.Bucket, r.Target.Key, ref, doc.Status == holdOn)
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{}
+	setVersion(h, o.Version)
+	return &Reply{Header: h}, nil
+}

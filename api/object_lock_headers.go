@@ -1,0 +1,129 @@
+package api
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// The headers that lock a new object, and show a lock.
+const (
+	lockModeHeader  = "X-Amz-Object-Lock-Mode"
+	lockUntilHeader = "X-Amz-Object-Lock-Retain-Until-Date"
+	lockHoldHeader  = "X-Amz-Object-Lock-Legal-Hold"
+	bypassHeader    = "X-Amz-Bypass-Governance-Retention"
+
+	holdOn  = "ON"
+	holdOff = "OFF"
+)
+
+// lockModes are the kinds of a retention as S3 names them.
+var lockModes = map[string]meta.LockMode{"GOVERNANCE": meta.LockGovernance, "COMPLIANCE": meta.LockCompliance}
+
+// lockModeName is the name of a kind of retention.
+func lockModeName(m meta.LockMode) string {
+	for name, mode := range lockModes {
+		if mode == m {
+			return name
+		}
+	}
+	return ""
+}
+
+// lockHeaders reads the lock that a new object is to have; lifted says that a legal
+// hold was named that is off.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+func (r *Request) lockHeaders() (lock meta.Lock, lifted bool, err error) {
+	mode, until, hold := r.HasHeader(lockModeHeader), r.HasHeader(lockUntilHeader), r.HasHeader(lockHoldHeader)
+	if !mode && !until && !hold {
+		return lock, false, nil
+	}
+	if mode != until {
+		missing := lockUntilHeader
+		if until {
+			missing = lockModeHeader
+		}
+		return lock, false, badLock(missing, "", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.")
+	}
+	if mode {
+		if lock.Mode = lockModes[r.Header(lockModeHeader)]; lock.Mode == meta.LockNone {
+			return lock, false, badLock(lockModeHeader, r.Header(lockModeHeader), "Unknown wormMode directive.")
+		}
+		if lock.Until, err = r.retainUntil(r.Header(lockUntilHeader)); err != nil {
+			return lock, false, err
+		}
+	}
+	switch value := r.Header(lockHoldHeader); {
+	case !hold:
+	case value == holdOn:
+		lock.Hold = true
+	case value == holdOff:
+		lifted = true
+	default:
+		return lock, false, badLock(lockHoldHeader, value, "Legal Hold must be either of 'ON' or 'OFF'")
+	}
+	if !r.Bucket.Lock {
+		return lock, false, s3err.New(s3err.InvalidRequest, "Bucket is missing ObjectLockConfiguration")
+	}
+	return lock, lifted, nil
+}
+
+func badLock(header, value, message string) error {
+	return s3err.New(s3err.InvalidArgument, "%s", message).
+		With("ArgumentName", strings.ToLower(header)).With("ArgumentValue", value)
+}
+
+// retainUntil reads the end of a retention, which must be in the future.
+func (r *Request) retainUntil(value string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339, strings.TrimSpace(value))
+	if err != nil {
+		return t, badLock(lockUntilHeader, value, "The retain until date must be provided in ISO 8601 format")
+	}
+	if !t.After(r.Now) {
+		return t, badLock(lockUntilHeader, value, "The retain until date must be in the future!")
+	}
+	return t.UTC(), nil
+}
+
+// requireDigest refuses the upload of an object that will be locked without a
+// digest of its body: a damaged one could not be removed again.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+func (r *Request) requireDigest(lock meta.Lock, body *engine.Body) error {
+	if !r.Bucket.Lock || body.MD5 != nil || body.ChecksumAlgorithm != "" {
+		return nil
+	}
+	if lock == (meta.Lock{}) {
+		preset, err := r.server.engine.DefaultRetention(r.Context(), r.Bucket)
+		if err != nil || preset.Mode == meta.LockNone {
+			return err
+		}
+	}
+	return s3err.New(s3err.InvalidRequest, "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters")
+}
+
+// bypasses reports whether the request asks to override a governance retention,
+// which takes a right of its own.
+func (r *Request) bypasses() bool { return strings.EqualFold(r.Header(bypassHeader), "true") }
+
+// setLock shows the lock of an object to those who may see it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+func (r *Request) setLock(h http.Header, m *engine.Marks) {
+	if m.Lock.Mode != meta.LockNone && r.may("s3:GetObjectRetention") {
+		h.Set(lockModeHeader, lockModeName(m.Lock.Mode))
+		h.Set(lockUntilHeader, m.Lock.Until.UTC().Format(timeForm))
+	}
+	if (m.Lock.Hold || m.HoldLifted) && r.may("s3:GetObjectLegalHold") {
+		h.Set(lockHoldHeader, holdName(m.Lock.Hold))
+	}
+}
+
+func holdName(on bool) string {
+	if on {
+		return holdOn
+	}
+	return holdOff
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// newObject is what the header of a request says of the object that it makes,
+// besides its attributes: ACL, tags, lock and encryption.
+type newObject struct {
+	engine.Marks
+	sealing
+}
+
+// newObject reads it.
+func (r *Request) newObject() (n newObject, err error) {
+	if n.Marks.ACL, err = r.objectACL(); err != nil {
+		return n, err
+	}
+	if n.Marks.Tags, err = parseTagHeader(r.Header("X-Amz-Tagging")); err != nil {
+		return n, err
+	}
+	if n.Marks.Lock, n.Marks.HoldLifted, err = r.lockHeaders(); err != nil {
+		return n, err
+	}
+	if n.sealing, err = r.encryption(); err != nil {
+		return n, err
+	}
+	n.Marks.KMSKey, n.Marks.BucketKey = n.kmsKey, n.bucketKey
+	return n, nil
+}
+
+// markNeeds are the rights that it takes, besides that to write, to set what the
+// header sets of a new object.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+func markNeeds(r *Request) []access.Need {
+	var needs []access.Need
+	if r.Header("X-Amz-Tagging") != "" {
+		needs = append(needs, r.need("s3:PutObjectTagging"))
+	}
+	if r.HasHeader(lockModeHeader) || r.HasHeader(lockUntilHeader) {
+		needs = append(needs, r.need("s3:PutObjectRetention"))
+	}
+	if r.HasHeader(lockHoldHeader) {
+		needs = append(needs, r.need("s3:PutObjectLegalHold"))
+	}
+	return needs
+}
+
+// setMarks shows in the answer to a GET or HEAD what the sender may see of the
+// object's marks.
+func (r *Request) setMarks(h http.Header, o *engine.Object) {
+	r.setEncryption(h, o)
+	if n := len(o.Marks.Tags); n > 0 && r.may("s3:GetObjectTagging") {
+		h.Set("X-Amz-Tagging-Count", decimal(n))
+	}
+	r.setLock(h, &o.Marks)
+}
+
+// keepTags decides that a copy keeps the tags of its source, which takes the right
+// to read them there and to set them here, if there are any.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+func (r *Request) keepTags(in *engine.CopyObject) error {
+	in.KeepTags, in.Marks.Tags = true, nil
+	if r.decide(r.sourceNeed("s3:GetObjectTagging", in.SourceBucket, in.SourceKey), r.need("s3:PutObjectTagging")).Allow {
+		return nil
+	}
+	o, err := r.server.engine.MarksOf(r.Context(), in.SourceBucket, in.SourceKey, in.SourceVersion)
+	if err != nil {
+		return err
+	}
+	if len(o.Marks.Tags) > 0 {
+		return s3err.AccessDenied
+	}
+	in.KeepTags = false // whatever they are by then
+	return nil
+}

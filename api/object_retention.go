@@ -1,0 +1,80 @@
+package api
+
+import (
+	"encoding/xml"
+	"net/http"
+	"time"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// retention is a Retention document.
+type retention struct {
+	XMLName         xml.Name `xml:"Retention"`
+	Mode            string   `xml:"Mode,omitempty"`
+	RetainUntilDate string   `xml:"RetainUntilDate,omitempty"`
+}
+
+// getObjectRetention shows the retention of a version.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectRetention.html
+func getObjectRetention(s *Server, r *Request) (*Reply, error) {
+	ref, err := r.version()
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.engine.LockOf(r.Context(), r.Bucket, r.Target.Key, ref)
+	if err != nil {
+		return nil, err
+	}
+	lock := o.Marks.Lock
+	if lock.Mode == meta.LockNone {
+		return nil, s3err.New(s3err.NoSuchObjectLockConfiguration, "").With("Key", r.Target.Key)
+	}
+	return &Reply{XML: retention{Mode: lockModeName(lock.Mode), RetainUntilDate: lock.Until.UTC().Format(timeForm)}}, nil
+}
+
+// putObjectRetention sets or lengthens the retention of a version; an empty
+// document removes one that is over or may be overridden.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html
+func putObjectRetention(s *Server, r *Request) (*Reply, error) {
+	ref, err := r.version()
+	if err != nil {
+		return nil, err
+	}
+	var doc retention
+	if err := decodeXML(r.XML, "Retention", &doc); err != nil {
+		return nil, err
+	}
+	var mode meta.LockMode
+	var until time.Time
+	if doc.Mode != "" || doc.RetainUntilDate != "" {
+		if mode = lockModes[doc.Mode]; mode == meta.LockNone {
+			return nil, s3err.MalformedXML
+		}
+		if _, err := time.Parse(time.RFC3339, doc.RetainUntilDate); err != nil {
+			return nil, s3err.Wrap(s3err.MalformedXML, err)
+		}
+		if until, err = r.retainUntil(doc.RetainUntilDate); err != nil {
+			return nil, err
+		}
+	}
+	o, err := s.engine.Retain(r.Context(), r.Bucket, r.Target.Key, ref, mode, until, r.bypasses())
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{}
+	setVersion(h, o.Version)
+	return &Reply{Header: h}, nil
+}
+
+// retentionNeeds are the right to set a retention and, where one is to be
+// overridden, the right to do so.
+func retentionNeeds(r *Request) ([]access.Need, error) {
+	needs := []access.Need{r.need("s3:PutObjectRetention")}
+	if r.bypasses() {
+		needs = append(needs, r.need("s3:BypassGovernanceRetention"))
+	}
+	return needs, nil
+}

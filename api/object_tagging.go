@@ -1,0 +1,60 @@
+package api
+
+import (
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/engine"
+)
+
+// getObjectTagging shows the tags of a version.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html
+func getObjectTagging(s *Server, r *Request) (*Reply, error) {
+	ref, err := r.version()
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, ref)
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{}
+	setVersion(h, o.Version)
+	return &Reply{Header: h, XML: tagging(o.Marks.Tags)}, nil
+}
+
+// putObjectTagging replaces the tags of a version.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
+func putObjectTagging(s *Server, r *Request) (*Reply, error) {
+	tags, err := parseTagging(r.XML, maxObjectTags)
+	if err != nil {
+		return nil, err
+	}
+	return s.amend(r, http.StatusOK, func(m *engine.Marks) error {
+		m.Tags = tags
+		return nil
+	})
+}
+
+// deleteObjectTagging removes the tags of a version.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html
+func deleteObjectTagging(s *Server, r *Request) (*Reply, error) {
+	return s.amend(r, http.StatusNoContent, func(m *engine.Marks) error {
+		m.Tags = nil
+		return nil
+	})
+}
+
+// amend changes the marks of the version that the request names.
+func (s *Server) amend(r *Request, status int, change func(*engine.Marks) error) (*Reply, error) {
+	ref, err := r.version()
+	if err != nil {
+		return nil, err
+	}
+	o, err := s.engine.Amend(r.Context(), r.Bucket, r.Target.Key, ref, change)
+	if err != nil {
+		return nil, err
+	}
+	h := http.Header{}
+	setVersion(h, o.Version)
+	return &Reply{Status: status, Header: h}, nil
+}
