@@ -28,7 +28,7 @@ func (x *exchange) authorize() error {
 	}
 	d := r.decide(needs...)
 	x.reason = d.Reason
-	if !d.Allow {
+	if !d.Allow && !(r.Op.ByKey && r.keysDiffer()) {
 		return s3err.AccessDenied
 	}
 	if r.Bucket.ID.IsZero() {
@@ -49,6 +49,13 @@ func (r *Request) decide(needs ...access.Need) access.Decision {
 // may reports whether the request's sender may do one more thing to its target,
 // which the answer depends on.
 func (r *Request) may(action string) bool { return r.decide(r.need(action)).Allow }
+
+// keysDiffer reports whether something may tell the keys of the bucket apart, so
+// that a request which names several in its body is decided for each of them.
+func (r *Request) keysDiffer() bool {
+	f := r.bucketFacts(r.Bucket)
+	return f.Broken == nil && (r.hasPolicies() || f.Ownership.ACLsEnabled())
+}
 
 // hide turns the absence of an object into a denial for whoever may not list the
 // bucket and so must not learn what is in it.
@@ -90,7 +97,7 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 // readAccess fills in the settings that decide access.
 func (s *Server) readAccess(f *access.Bucket, settings *engine.Settings) (err error) {
 	f.Policy, _, err = engine.Parsed(settings, settingPolicy, func(doc []byte) (*access.Policy, error) {
-		return access.ParseBucketPolicy("bucket policy", f.Name, doc)
+		return parseBucketPolicy(f.Name, doc)
 	})
 	if err != nil {
 		return err

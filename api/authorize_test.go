@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"crypto/md5"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -70,6 +72,15 @@ func TestBucketPolicyDecides(t *testing.T) {
 	expect(t, "nobody else", anonymously(t, g, "GET", "/bucket/open", nil), 403, "AccessDenied")
 	if res := g.Do(t, alice, "GET", "/bucket?policyStatus", nil); res.Element("IsPublic") != "FALSE" {
 		t.Errorf("policy status: %s", res.Body)
+	}
+
+	doc = policyOf(fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:DeleteObject","Resource":"arn:aws:s3:::bucket/n*"}`, account))
+	expect(t, "a policy for some keys", g.Do(t, alice, "PUT", "/bucket?policy", doc), 204, "")
+	two := []byte("<Delete><Object><Key>new</Key></Object><Object><Key>open</Key></Object></Delete>")
+	digest := md5.Sum(two)
+	res := g.Do(t, bob, "POST", "/bucket?delete", two, "Content-Md5", base64.StdEncoding.EncodeToString(digest[:]))
+	if res.Status != 200 || strings.Count(string(res.Body), "<Deleted>") != 1 || res.Code() != "AccessDenied" {
+		t.Errorf("bob deletes two keys, of which he may one: %d %s", res.Status, res.Body)
 	}
 
 	lockedOut := policyOf(`{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::bucket","arn:aws:s3:::bucket/*"]}`)

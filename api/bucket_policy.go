@@ -1,41 +1,76 @@
 package api
 
 import (
-	"bytes"
+	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// putBucketPolicy stores a policy as it was sent. Whom it names must exist, and
-// it must not be public where that is blocked.
+// bucketPolicy is the setting: the document as it was sent, and the unique ids of
+// the users and roles that it named then. Who is made again under an old name is
+// not meant.
+type bucketPolicy struct {
+	Document string            `json:"document"`
+	IDs      map[string]string `json:"ids,omitempty"`
+}
+
+// parseBucketPolicy compiles a stored policy.
+func parseBucketPolicy(bucket string, doc []byte) (*access.Policy, error) {
+	var stored bucketPolicy
+	if err := json.Unmarshal(doc, &stored); err != nil {
+		return nil, err
+	}
+	p, err := access.ParseBucketPolicy("bucket policy", bucket, []byte(stored.Document))
+	if err != nil {
+		return nil, err
+	}
+	return p.WithIDs(func(arn string) (string, bool) {
+		id, ok := stored.IDs[arn]
+		return id, ok
+	}), nil
+}
+
+// putBucketPolicy stores a policy. Whom it names must exist, and it must not be
+// public where that is blocked.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html
 func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	p, err := access.ParseBucketPolicy("bucket policy", r.Bucket.Name, r.XML)
 	if err != nil {
 		return nil, err
 	}
+	stored := bucketPolicy{Document: string(r.XML), IDs: map[string]string{}}
 	for _, name := range p.Principals() {
-		ok, err := s.engine.PrincipalExists(r.Context(), name)
+		who, err := s.engine.Principal(r.Context(), name)
 		if err != nil {
 			return nil, err
 		}
-		if !ok {
+		switch {
+		case !who.Exists:
 			return nil, s3err.New(s3err.MalformedPolicy, "Invalid principal in policy").With("Detail", name)
+		case who.Kind == meta.IdentityUser:
+			stored.IDs[name] = access.UserUniqueID(access.ID(who.ID))
+		case who.Kind == meta.IdentityRole:
+			stored.IDs[name] = access.RoleUniqueID(access.ID(who.ID))
 		}
 	}
-	public := p.Public()
+	doc, err := json.Marshal(stored)
+	if err != nil {
+		return nil, err
+	}
 	err = s.engine.UpdateSetting(r.Context(), r.Bucket, settingPolicy, func(now *engine.Settings) ([]byte, error) {
 		block, err := s.publicAccessBlock(now)
 		if err != nil {
 			return nil, err
 		}
-		if public && block.BlockPublicPolicy {
+		if block.BlockPublicPolicy && p.Public() {
 			return nil, s3err.New(s3err.AccessDenied, "Public policies are blocked by the BlockPublicPolicy setting in the block public access settings.")
 		}
-		return r.XML, nil
+		return doc, nil
 	})
 	if err != nil {
 		return nil, err
@@ -45,13 +80,17 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 
 // getBucketPolicy gives back the document as it was sent.
 func getBucketPolicy(s *Server, r *Request) (*Reply, error) {
-	doc, err := s.policyOf(r)
+	doc, err := s.storedPolicy(r)
 	if err != nil {
+		return nil, err
+	}
+	var stored bucketPolicy
+	if err := json.Unmarshal(doc, &stored); err != nil {
 		return nil, err
 	}
 	return &Reply{
 		Header: http.Header{"Content-Type": {"application/json"}},
-		Stream: bytes.NewReader(doc), Length: int64(len(doc)),
+		Stream: strings.NewReader(stored.Document), Length: int64(len(stored.Document)),
 	}, nil
 }
 
@@ -62,7 +101,8 @@ func deleteBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
-func (s *Server) policyOf(r *Request) ([]byte, error) {
+// storedPolicy is the setting of the request's bucket; NoSuchBucketPolicy.
+func (s *Server) storedPolicy(r *Request) ([]byte, error) {
 	settings, err := s.engine.Settings(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
@@ -80,11 +120,11 @@ type policyStatus struct{ public bool }
 // getBucketPolicyStatus says whether the policy gives something to everybody.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html
 func getBucketPolicyStatus(s *Server, r *Request) (*Reply, error) {
-	doc, err := s.policyOf(r)
+	doc, err := s.storedPolicy(r)
 	if err != nil {
 		return nil, err
 	}
-	p, err := access.ParseBucketPolicy("bucket policy", r.Bucket.Name, doc)
+	p, err := parseBucketPolicy(r.Bucket.Name, doc)
 	if err != nil {
 		return nil, s3err.Wrap(s3err.InternalError, err)
 	}

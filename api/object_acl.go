@@ -32,7 +32,8 @@ func getObjectACL(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	reply.Header = versionHeader(o)
+	reply.Header = http.Header{}
+	setVersion(reply.Header, o.Version)
 	return reply, nil
 }
 
@@ -68,7 +69,9 @@ func putObjectACL(s *Server, r *Request) (*Reply, error) {
 	}); err != nil {
 		return nil, err
 	}
-	return &Reply{Header: versionHeader(o)}, nil
+	h := http.Header{}
+	setVersion(h, o.Version)
+	return &Reply{Header: h}, nil
 }
 
 // storedACL is an object's ACL; nil: private.
@@ -77,13 +80,4 @@ func storedACL(o engine.Object) (*access.ACL, error) {
 		return nil, nil
 	}
 	return parseACL(o.Marks.ACL)
-}
-
-// versionHeader names the version that an answer is about.
-func versionHeader(o engine.Object) http.Header {
-	h := http.Header{}
-	if v := o.Version.String(); v != "" {
-		h.Set("X-Amz-Version-Id", v)
-	}
-	return h
 }

@@ -56,6 +56,9 @@ type Operation struct {
 	// ObjectChecksum: x-amz-checksum-* headers speak of the object, not of the
 	// XML body that carries them.
 	ObjectChecksum bool
+	// ByKey: the request is decided for each key that its document names, where a
+	// policy or an ACL may tell them apart; Needs is for where none does.
+	ByKey bool
 	// CreatesBucket: the target's bucket does not exist yet.
 	CreatesBucket bool
 	// ReadsObject: the target's object is looked up together with its bucket.

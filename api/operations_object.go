@@ -20,7 +20,7 @@ var objectOperations = []Operation{
 	{Name: "PutObject", Method: "PUT", Scope: ObjectScope, Needs: writeNeeds, Body: DataBody, MaxBody: MaxObjectBytes, Handle: putObject},
 	{Name: "CopyObject", Method: "PUT", Scope: ObjectScope, Header: "X-Amz-Copy-Source", Needs: copyNeeds, Handle: copyObject},
 	{Name: "DeleteObject", Method: "DELETE", Scope: ObjectScope, Accept: []string{"versionId"}, Needs: versioned("s3:DeleteObject", "s3:DeleteObjectVersion"), Handle: deleteObject},
-	{Name: "DeleteObjects", Method: "POST", Scope: BucketScope, Query: []string{"delete"}, Needs: needs("s3:DeleteObject"), Body: XMLBody, MaxBody: maxDeleteXML, Handle: deleteObjects},
+	{Name: "DeleteObjects", Method: "POST", Scope: BucketScope, Query: []string{"delete"}, Needs: needs("s3:DeleteObject"), ByKey: true, Body: XMLBody, MaxBody: maxDeleteXML, Handle: deleteObjects},
 	{Name: "GetObjectAttributes", Method: "GET", Scope: ObjectScope, Query: []string{"attributes"}, Accept: []string{"versionId"}, Needs: attributesNeeds, Handle: getObjectAttributes},
 
 	{Name: "CreateMultipartUpload", Method: "POST", Scope: ObjectScope, Query: []string{"uploads"}, Needs: writeNeeds, Handle: createMultipartUpload},

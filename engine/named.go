@@ -85,48 +85,57 @@ func (e *Engine) Tenant(ctx context.Context, id meta.ID) (meta.Tenant, error) {
 	return t, storeError(err)
 }
 
-// PrincipalExists reports whether somebody whom a policy names exists: an account
-// number, an ARN of a root, user, role or assumed role, or a canonical id. What
-// names no single principal of this deployment, such as a service, is taken as
-// given.
-func (e *Engine) PrincipalExists(ctx context.Context, name string) (bool, error) {
+// NamedPrincipal is whom a policy names.
+type NamedPrincipal struct {
+	Exists bool
+	// Kind and ID are of a user or role that exists by that name now: the policy
+	// means that one, not whoever has the name later. Zero for others.
+	Kind meta.IdentityKind
+	ID   meta.ID
+}
+
+// Principal finds whom a policy names: an account number, an ARN of a root, user,
+// role or assumed role, or a canonical id. What names no single principal of this
+// deployment, such as a service, is taken as given.
+func (e *Engine) Principal(ctx context.Context, name string) (p NamedPrincipal, err error) {
 	if !strings.HasPrefix(name, "arn:") {
 		find := e.TenantByCanonical
 		if len(name) == accountDigits {
 			find = e.TenantByAccount
 		}
 		t, err := find(ctx, name)
-		return !t.ID.IsZero(), err
+		return NamedPrincipal{Exists: !t.ID.IsZero()}, err
 	}
 	parts := strings.SplitN(name, ":", 6)
 	if len(parts) != 6 {
-		return false, nil
+		return p, nil
 	}
 	t, err := e.TenantByAccount(ctx, parts[4])
 	if err != nil || t.ID.IsZero() {
-		return false, err
+		return p, err
 	}
 	kind, rest, _ := strings.Cut(parts[5], "/")
-	if kind == "root" {
-		return true, nil
-	}
-	of := meta.IdentityUser
+	of := meta.IdentityRole
 	switch kind {
 	case "user":
-		rest = rest[strings.LastIndexByte(rest, '/')+1:]
+		rest, of = rest[strings.LastIndexByte(rest, '/')+1:], meta.IdentityUser
 	case "role":
-		rest, of = rest[strings.LastIndexByte(rest, '/')+1:], meta.IdentityRole
+		rest = rest[strings.LastIndexByte(rest, '/')+1:]
 	case "assumed-role":
 		rest, _, _ = strings.Cut(rest, "/")
-		of = meta.IdentityRole
 	default:
-		return true, nil
+		return NamedPrincipal{Exists: true}, nil
 	}
-	_, err = e.store.Identity(ctx, t.ID, of, rest)
+	i, err := e.store.Identity(ctx, t.ID, of, rest)
 	if errors.Is(err, meta.ErrNotFound) {
-		return false, nil
+		return p, nil
+	} else if err != nil {
+		return p, storeError(err)
 	}
-	return err == nil, storeError(err)
+	if p.Exists = true; kind != "assumed-role" {
+		p.Kind, p.ID = of, i.ID
+	}
+	return p, nil
 }
 
 // accountDigits is the length of an account number.
