@@ -15,12 +15,10 @@ import (
 // validated, as JSON of a Go type. Names may be added to the types, and never
 // change.
 const (
-	settingCORS         = "cors"
-	settingTags         = "tags"
-	settingWebsite      = "website"
-	settingLogging      = "logging"
-	settingInventory    = "inventory/" // and the id
-	settingNotification = "notification"
+	settingCORS       = "cors"
+	settingTags       = "tags"
+	settingWebsite    = "website"
+	settingAccelerate = "accelerate"
 )
 
 // setting reads a setting of the request's bucket; false when there is none. One

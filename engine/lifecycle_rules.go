@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"bytes"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -88,13 +86,11 @@ type NoncurrentTransition struct {
 // that the rules are not known, and nothing may be done by them. What a later
 // release has added is such an error: a filter less would name more objects.
 func ParseLifecycle(document []byte) (*Lifecycle, error) {
-	l := new(Lifecycle)
-	d := json.NewDecoder(bytes.NewReader(document))
-	d.DisallowUnknownFields()
-	if err := d.Decode(l); err != nil {
+	l, err := strictJSON[Lifecycle](document)
+	if err != nil {
 		return nil, err
 	}
-	return l, nil
+	return &l, nil
 }
 
 // Matches reports whether the filter names an object of the key, the plaintext

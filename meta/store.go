@@ -66,7 +66,7 @@ const (
 	MaxReservation  = 256       // blobs reserved by one call
 	MaxBackends     = 64        // backends of a deployment, retired ones included
 	MaxResidency    = 4         // entries of a bucket's residency
-	MaxSettingName  = 64        // bytes of a setting's name
+	MaxSettingName  = 128       // bytes of a setting's name
 	MaxSetting      = 1 << 20   // bytes of a setting's document
 	MaxSettings     = 1100      // settings of a bucket; S3 has up to 1000 of one kind
 	MaxMarks        = 64 << 10  // bytes of a version's marks

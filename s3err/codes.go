@@ -38,6 +38,7 @@ const (
 	InvalidRange                        Code = "InvalidRange"
 	InvalidRedirectLocation             Code = "InvalidRedirectLocation"
 	InvalidRequest                      Code = "InvalidRequest"
+	InvalidS3DestinationBucket          Code = "InvalidS3DestinationBucket"
 	InvalidStorageClass                 Code = "InvalidStorageClass"
 	InvalidTag                          Code = "InvalidTag"
 	InvalidTargetBucketForLogging       Code = "InvalidTargetBucketForLogging"
@@ -139,6 +140,7 @@ var table = map[Code]entry{
 	InvalidRange:                        {416, "The requested range is not satisfiable"},
 	InvalidRedirectLocation:             {400, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'."},
 	InvalidRequest:                      {400, "Invalid Request"},
+	InvalidS3DestinationBucket:          {400, "The destination bucket does not exist, or does not belong to the owner of the source bucket."},
 	InvalidStorageClass:                 {400, "The storage class that you specified is not valid."},
 	InvalidTag:                          {400, "The tag provided was not a valid tag."},
 	InvalidTargetBucketForLogging:       {400, "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group."},

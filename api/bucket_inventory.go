@@ -1,0 +1,290 @@
+package api
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Limits of the configurations of which a bucket may have many.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfiguration.html
+const (
+	maxConfigurations  = 1000
+	configurationsPage = 100
+	maxConfigurationID = 64
+	bucketARN          = "arn:aws:s3:::"
+)
+
+// inventoryFields are the columns that a configuration may ask for besides bucket
+// and key.
+var inventoryFields = []string{
+	"Size", "LastModifiedDate", "StorageClass", "ETag", "IsMultipartUploaded", "ReplicationStatus", "EncryptionStatus",
+	"ObjectLockRetainUntilDate", "ObjectLockMode", "ObjectLockLegalHoldStatus", "IntelligentTieringAccessTier",
+	"BucketKeyStatus", "ChecksumAlgorithm", "ObjectAccessControlList", "ObjectOwner", "LifecycleExpirationDate",
+}
+
+// inventoryDocument is an InventoryConfiguration as clients send it.
+type inventoryDocument struct {
+	Destination struct {
+		Bucket struct {
+			AccountID  string `xml:"AccountId"`
+			ARN        string `xml:"Bucket"`
+			Encryption *struct {
+				S3  *struct{} `xml:"SSE-S3"`
+				KMS *struct {
+					KeyID string `xml:"KeyId"`
+				} `xml:"SSE-KMS"`
+			} `xml:"Encryption"`
+			Format string  `xml:"Format"`
+			Prefix *string `xml:"Prefix"`
+		} `xml:"S3BucketDestination"`
+	} `xml:"Destination"`
+	Enabled *bool `xml:"IsEnabled"`
+	Filter  *struct {
+		Prefix *string `xml:"Prefix"`
+	} `xml:"Filter"`
+	ID       string `xml:"Id"`
+	Versions string `xml:"IncludedObjectVersions"`
+	Optional *struct {
+		Fields []string `xml:"Field"`
+	} `xml:"OptionalFields"`
+	Schedule struct {
+		Frequency string `xml:"Frequency"`
+	} `xml:"Schedule"`
+}
+
+// putBucketInventory adds or replaces the configuration of the id.
+func putBucketInventory(s *Server, r *Request) (*Reply, error) {
+	id, err := r.configurationID()
+	if err != nil {
+		return nil, err
+	}
+	c, err := parseInventory(r.XML)
+	if err != nil {
+		return nil, err
+	}
+	if c.ID != id {
+		return nil, s3err.New(s3err.InvalidArgument, "The id of the document is not the one of the request.").With("ArgumentName", "id")
+	}
+	target, err := s.reportTarget(r, c.Target)
+	if err != nil {
+		return nil, err
+	}
+	if target.ID.IsZero() {
+		return nil, s3err.New(s3err.InvalidS3DestinationBucket, "").With("Bucket", bucketARN+c.Target)
+	}
+	c.TargetID = target.ID.String()
+	name := engine.InventorySetting + id
+	err = s.engine.UpdateSetting(r.Context(), r.Bucket, name, func(now *engine.Settings) ([]byte, error) {
+		if _, ok := now.Document(name); !ok && len(now.Names(engine.InventorySetting)) >= maxConfigurations {
+			return nil, s3err.TooManyConfigurations
+		}
+		return json.Marshal(c)
+	})
+	return &Reply{}, err
+}
+
+// configurationID is the id parameter.
+func (r *Request) configurationID() (string, error) {
+	id := r.QueryValue("id")
+	if id == "" || len(id) > maxConfigurationID ||
+		strings.Trim(strings.ToLower(id), "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" {
+		return "", s3err.New(s3err.InvalidArgument, "The specified configuration id is invalid").
+			With("ArgumentName", "id").With("ArgumentValue", id)
+	}
+	return id, nil
+}
+
+func parseInventory(document []byte) (*engine.Inventory, error) {
+	var d inventoryDocument
+	if err := decodeXML(document, "InventoryConfiguration", &d); err != nil {
+		return nil, err
+	}
+	to := d.Destination.Bucket
+	c := &engine.Inventory{
+		ID: d.ID, Versions: d.Versions == "All", Weekly: d.Schedule.Frequency == "Weekly",
+		Target: strings.TrimPrefix(to.ARN, bucketARN), TargetPrefix: to.Prefix, Account: to.AccountID, Format: to.Format,
+	}
+	switch {
+	case d.Enabled == nil || d.ID == "" || d.Filter != nil && d.Filter.Prefix == nil,
+		d.Versions != "All" && d.Versions != "Current",
+		d.Schedule.Frequency != "Daily" && d.Schedule.Frequency != "Weekly",
+		!slices.Contains([]string{"CSV", "ORC", "Parquet"}, to.Format):
+		return nil, s3err.MalformedXML
+	case c.Target == to.ARN || c.Target == "":
+		return nil, s3err.New(s3err.InvalidS3DestinationBucket, "").With("Bucket", to.ARN)
+	case to.Format != "CSV":
+		return nil, s3err.New(s3err.NotImplemented, "Inventories are written as CSV; %s is not implemented.", to.Format)
+	}
+	c.Enabled = *d.Enabled
+	if d.Filter != nil {
+		c.Prefix = d.Filter.Prefix
+	}
+	if e := to.Encryption; e != nil {
+		if (e.S3 == nil) == (e.KMS == nil) {
+			return nil, s3err.MalformedXML
+		}
+		if e.KMS != nil {
+			return nil, s3err.New(s3err.NotImplemented, "Inventories under a key of their own are not implemented; all objects are sealed.")
+		}
+		c.Sealed = true
+	}
+	if d.Optional != nil {
+		for _, f := range d.Optional.Fields {
+			if !slices.Contains(inventoryFields, f) || slices.Contains(c.Fields, f) {
+				return nil, s3err.MalformedXML
+			}
+			c.Fields = append(c.Fields, f)
+		}
+	}
+	for _, prefix := range []*string{c.Prefix, c.TargetPrefix} {
+		if prefix != nil {
+			if err := CheckKey(*prefix); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return c, nil
+}
+
+// getBucketInventory shows the configuration of the id.
+func getBucketInventory(s *Server, r *Request) (*Reply, error) {
+	id, err := r.configurationID()
+	if err != nil {
+		return nil, err
+	}
+	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	c, ok, err := engine.Parsed(settings, engine.InventorySetting+id, engine.ParseInventory)
+	if err == nil && !ok {
+		err = s3err.NoSuchConfiguration
+	}
+	return &Reply{XML: inventoryConfiguration(c)}, err
+}
+
+// deleteBucketInventory removes it.
+func deleteBucketInventory(s *Server, r *Request) (*Reply, error) {
+	id, err := r.configurationID()
+	if err != nil {
+		return nil, err
+	}
+	name := engine.InventorySetting + id
+	err = s.engine.UpdateSetting(r.Context(), r.Bucket, name, func(now *engine.Settings) ([]byte, error) {
+		if _, ok := now.Document(name); !ok {
+			return nil, s3err.NoSuchConfiguration
+		}
+		return nil, nil
+	})
+	return &Reply{Status: http.StatusNoContent}, err
+}
+
+// inventoryList is one page of ListBucketInventoryConfigurations.
+type inventoryList struct {
+	token, next string
+	page        []engine.Inventory
+}
+
+// listBucketInventories shows the configurations in the order of their ids.
+func listBucketInventories(s *Server, r *Request) (*Reply, error) {
+	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	list := inventoryList{token: r.QueryValue("continuation-token")}
+	after := ""
+	if r.HasQuery("continuation-token") {
+		if after, err = parseToken(list.token); err != nil {
+			return nil, err
+		}
+	}
+	names := settings.Names(engine.InventorySetting)
+	slices.SortFunc(names, cmp.Compare[string])
+	for _, name := range names {
+		if name <= after {
+			continue
+		}
+		if len(list.page) == configurationsPage {
+			list.next = token(engine.InventorySetting + list.page[configurationsPage-1].ID)
+			break
+		}
+		c, _, err := engine.Parsed(settings, name, engine.ParseInventory)
+		if err != nil {
+			return nil, err
+		}
+		list.page = append(list.page, c)
+	}
+	return &Reply{XML: list}, nil
+}
+
+// AppendXML writes ListInventoryConfigurationsResult.
+func (l inventoryList) AppendXML(b []byte) []byte {
+	b = openRoot(b, "ListInventoryConfigurationsResult")
+	for _, c := range l.page {
+		b = closeTag(inventoryConfiguration(c).append(openTag(b, "InventoryConfiguration")), "InventoryConfiguration")
+	}
+	return appendListEnd(b, "ListInventoryConfigurationsResult", l.token, l.next)
+}
+
+// appendListEnd writes what ends every list of configurations.
+func appendListEnd(b []byte, root, token, next string) []byte {
+	b = appendBool(b, "IsTruncated", next != "")
+	if token != "" {
+		b = appendElement(b, "ContinuationToken", token)
+	}
+	if next != "" {
+		b = appendElement(b, "NextContinuationToken", next)
+	}
+	return closeTag(b, root)
+}
+
+// inventoryConfiguration is the answer that shows one.
+type inventoryConfiguration engine.Inventory
+
+// AppendXML writes InventoryConfiguration.
+func (c inventoryConfiguration) AppendXML(b []byte) []byte {
+	return closeTag(c.append(openRoot(b, "InventoryConfiguration")), "InventoryConfiguration")
+}
+
+func (c inventoryConfiguration) append(b []byte) []byte {
+	b = openTag(openTag(b, "Destination"), "S3BucketDestination")
+	if c.Account != "" {
+		b = appendElement(b, "AccountId", c.Account)
+	}
+	b = appendElement(b, "Bucket", bucketARN+c.Target)
+	if c.Sealed {
+		b = append(b, "<Encryption><SSE-S3></SSE-S3></Encryption>"...)
+	}
+	b = appendElement(b, "Format", c.Format)
+	if c.TargetPrefix != nil {
+		b = appendElement(b, "Prefix", *c.TargetPrefix)
+	}
+	b = closeTag(closeTag(b, "S3BucketDestination"), "Destination")
+	b = appendBool(b, "IsEnabled", c.Enabled)
+	if c.Prefix != nil {
+		b = closeTag(appendElement(openTag(b, "Filter"), "Prefix", *c.Prefix), "Filter")
+	}
+	b = appendElement(b, "Id", c.ID)
+	versions, frequency := "Current", "Daily"
+	if c.Versions {
+		versions = "All"
+	}
+	if c.Weekly {
+		frequency = "Weekly"
+	}
+	b = appendElement(b, "IncludedObjectVersions", versions)
+	if len(c.Fields) > 0 {
+		b = openTag(b, "OptionalFields")
+		for _, f := range c.Fields {
+			b = appendElement(b, "Field", f)
+		}
+		b = closeTag(b, "OptionalFields")
+	}
+	return closeTag(appendElement(openTag(b, "Schedule"), "Frequency", frequency), "Schedule")
+}

@@ -1,0 +1,140 @@
+package api
+
+import (
+	"errors"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// maxLogPrefix leaves room in a key for what is added to the prefix.
+const maxLogPrefix = 800
+
+// loggingDocument is a BucketLoggingStatus as clients send it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLogging.html
+type loggingDocument struct {
+	Enabled *struct {
+		Target *string `xml:"TargetBucket"`
+		Prefix *string `xml:"TargetPrefix"`
+		Grants *struct {
+			Grant []struct {
+				Grantee struct {
+					ID           string `xml:"ID"`
+					DisplayName  string `xml:"DisplayName"`
+					EmailAddress string `xml:"EmailAddress"`
+					URI          string `xml:"URI"`
+				} `xml:"Grantee"`
+				Permission string `xml:"Permission"`
+			} `xml:"Grant"`
+		} `xml:"TargetGrants"`
+		KeyFormat *struct {
+			Simple      *struct{} `xml:"SimplePrefix"`
+			Partitioned *struct {
+				Dates string `xml:"PartitionDateSource"`
+			} `xml:"PartitionedPrefix"`
+		} `xml:"TargetObjectKeyFormat"`
+	} `xml:"LoggingEnabled"`
+}
+
+// putBucketLogging says where records of requests to the bucket go, or with an
+// empty document that there are none.
+func putBucketLogging(s *Server, r *Request) (*Reply, error) {
+	l, err := parseLogging(r.XML)
+	if err != nil {
+		return nil, err
+	}
+	if l == nil {
+		return &Reply{}, s.engine.SetSetting(r.Context(), r.Bucket, engine.LoggingSetting, nil)
+	}
+	target, err := s.reportTarget(r, l.Target)
+	if err != nil {
+		return nil, err
+	}
+	if target.ID.IsZero() {
+		return nil, s3err.New(s3err.InvalidTargetBucketForLogging, "").With("TargetBucket", l.Target)
+	}
+	l.TargetID = target.ID.String()
+	return &Reply{}, storeSetting(s, r, engine.LoggingSetting, l)
+}
+
+// reportTarget is the bucket of the name, if it belongs to whom the request's
+// bucket belongs to: another's is as good as none, so that nothing is learnt of it.
+func (s *Server) reportTarget(r *Request, name string) (meta.Bucket, error) {
+	b, err := s.engine.Bucket(r.Context(), name)
+	if errors.Is(err, s3err.NoSuchBucket) || err == nil && b.Owner != r.Bucket.Owner {
+		return meta.Bucket{}, nil
+	}
+	return b, err
+}
+
+// parseLogging reads a BucketLoggingStatus; nil when it turns logging off.
+func parseLogging(document []byte) (*engine.Logging, error) {
+	var d loggingDocument
+	if err := decodeXML(document, "BucketLoggingStatus", &d); err != nil {
+		return nil, err
+	}
+	e := d.Enabled
+	if e == nil {
+		return nil, nil
+	}
+	switch {
+	case e.Target == nil || *e.Target == "" || e.Prefix == nil:
+		return nil, s3err.MalformedXML
+	case len(*e.Prefix) > maxLogPrefix:
+		return nil, s3err.New(s3err.InvalidArgument, "The target prefix is longer than %d bytes.", maxLogPrefix).With("ArgumentName", "TargetPrefix")
+	case e.Grants != nil && len(e.Grants.Grant) > 0:
+		return nil, s3err.New(s3err.AccessControlListNotSupported, "Log objects have no grants: they belong to the owner of the target bucket.")
+	}
+	l := &engine.Logging{Target: *e.Target, Prefix: *e.Prefix}
+	f := e.KeyFormat
+	if f == nil {
+		return l, CheckKey(l.Prefix)
+	}
+	if (f.Simple == nil) == (f.Partitioned == nil) {
+		return nil, s3err.MalformedXML
+	}
+	if l.Simple = f.Simple != nil; !l.Simple {
+		switch l.Dates = f.Partitioned.Dates; l.Dates {
+		case engine.LogEventTime, engine.LogDeliveryTime:
+		default:
+			return nil, s3err.MalformedXML
+		}
+	}
+	return l, CheckKey(l.Prefix)
+}
+
+// getBucketLogging shows it; an empty document where there is none.
+func getBucketLogging(s *Server, r *Request) (*Reply, error) {
+	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	l, ok, err := engine.Parsed(settings, engine.LoggingSetting, engine.ParseLogging)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return &Reply{XML: emptyElement("BucketLoggingStatus")}, nil
+	}
+	return &Reply{XML: loggingStatus(l)}, nil
+}
+
+// loggingStatus is the answer that shows a configuration.
+type loggingStatus engine.Logging
+
+// AppendXML writes BucketLoggingStatus.
+func (l loggingStatus) AppendXML(b []byte) []byte {
+	b = openTag(openRoot(b, "BucketLoggingStatus"), "LoggingEnabled")
+	b = appendElement(b, "TargetBucket", l.Target)
+	b = appendElement(b, "TargetPrefix", l.Prefix)
+	switch {
+	case l.Simple:
+		b = append(b, "<TargetObjectKeyFormat><SimplePrefix></SimplePrefix></TargetObjectKeyFormat>"...)
+	case l.Dates != "":
+		b = openTag(openTag(b, "TargetObjectKeyFormat"), "PartitionedPrefix")
+		b = appendElement(b, "PartitionDateSource", l.Dates)
+		b = closeTag(closeTag(b, "PartitionedPrefix"), "TargetObjectKeyFormat")
+	}
+	return closeTag(closeTag(b, "LoggingEnabled"), "BucketLoggingStatus")
+}
