@@ -180,9 +180,33 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 	return true, w.forgetBucket(id)
 }
 
-// forgetBucket removes settings and seeds as far as the limit allows, and the
+// forgetUsage removes what was written of the bucket's usage as far as the limit
+// allows, and reports whether nothing is left.
+func (w *sweep) forgetUsage(id meta.ID) (gone bool, err error) {
+	changes, err := collect(w.tx, scanID, "SELECT id FROM usage_changes WHERE bucket_id = ? ORDER BY bucket_id, id LIMIT ?", id[:], w.limit-w.done)
+	if err != nil {
+		return false, err
+	}
+	for _, c := range changes {
+		if err := soon(w.tx, ErrRetry, "DELETE FROM usage_changes WHERE bucket_id = ? AND id = ?", id[:], c[:]); err != nil {
+			return false, err
+		}
+		w.done++
+	}
+	if w.done >= w.limit {
+		return false, nil
+	}
+	n, err := w.tx.Exec("DELETE FROM usage WHERE bucket_id = ?", id[:])
+	w.done += int(n)
+	return w.done < w.limit, err
+}
+
+// forgetBucket removes usage, settings and seeds as far as the limit allows, and the
 // bucket's trace with the last.
 func (w *sweep) forgetBucket(id meta.ID) error {
+	if gone, err := w.forgetUsage(id); err != nil || !gone {
+		return err
+	}
 	settings, err := collect(w.tx, scanText, "SELECT name FROM bucket_settings WHERE bucket_id = ? ORDER BY name LIMIT ?", id[:], w.limit-w.done)
 	if err != nil {
 		return err

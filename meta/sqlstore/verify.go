@@ -51,11 +51,11 @@ func (s *Store) Verify(ctx context.Context) (VerifyReport, error) {
 }
 
 func (s *Store) verify(ctx context.Context, bodies int) (VerifyReport, error) {
-	first := newVerification(s.run, bodies)
+	first := newVerification(s, bodies)
 	if err := first.pass(ctx); err != nil || first.Clean() {
 		return first.VerifyReport, err
 	}
-	second := newVerification(s.run, bodies)
+	second := newVerification(s, bodies)
 	if err := second.pass(ctx); err != nil {
 		return VerifyReport{}, err
 	}
@@ -75,6 +75,7 @@ func (s *Store) verify(ctx context.Context, bodies int) (VerifyReport, error) {
 // verification is one pass over the store.
 type verification struct {
 	VerifyReport
+	store  *Store
 	run    Runner
 	bodies int
 	seen   map[Fault]bool
@@ -82,8 +83,8 @@ type verification struct {
 	damaged bool
 }
 
-func newVerification(run Runner, bodies int) *verification {
-	return &verification{run: run, bodies: bodies, seen: make(map[Fault]bool),
+func newVerification(s *Store, bodies int) *verification {
+	return &verification{store: s, run: s.run, bodies: bodies, seen: make(map[Fault]bool),
 		VerifyReport: VerifyReport{Rows: make(map[string]int64), Faults: []Fault{}}}
 }
 
@@ -127,6 +128,9 @@ func (v *verification) pass(ctx context.Context) error {
 	}
 	if err := v.uploads(ctx); err != nil {
 		return fmt.Errorf("verify parts of uploads: %w", err)
+	}
+	if err := v.usage(ctx); err != nil {
+		return fmt.Errorf("verify usage of buckets: %w", err)
 	}
 	return v.references(ctx)
 }

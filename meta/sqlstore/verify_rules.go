@@ -1,5 +1,7 @@
 package sqlstore
 
+import "strings"
+
 // rule is a condition that no row of a table meets, unless it contradicts itself
 // or others. Where it asks other tables, it does so by a key or an index.
 type rule struct {
@@ -12,6 +14,34 @@ type rule struct {
 // unserved is the condition that a table's row is at a backend that takes nothing.
 func unserved(table string) string {
 	return "NOT EXISTS (SELECT 1 FROM backends WHERE backends.id = " + table + ".backend AND backends.state <> 3)"
+}
+
+// changeable is the condition that the columns that may change are of no meaning.
+func changeable(table string) string {
+	return strings.ReplaceAll(`T.null_version NOT IN (0, 1) OR T.encryption NOT IN (0, 1, 2) OR T.lock_mode NOT IN (0, 1, 2)
+		OR T.lock_hold NOT IN (0, 1) OR (T.lock_mode = 0) <> (T.lock_until IS NULL)`, "T.", table+".")
+}
+
+// neverVersions is the condition that versioning was never on for a row's bucket.
+func neverVersions(table string) string {
+	return "EXISTS (SELECT 1 FROM buckets WHERE buckets.id = " + table + ".bucket_id AND buckets.versioning = 0)"
+}
+
+// noBucket is the condition that a row's bucket is not there, nor dying.
+func noBucket(table string) string {
+	return "NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.id = " + table + ".bucket_id)" +
+		" AND NOT EXISTS (SELECT 1 FROM dying_buckets WHERE dying_buckets.id = " + table + ".bucket_id)"
+}
+
+// heldBy begins the condition that a version's key holds an object, and newerThan
+// is that of a newer version beside that.
+func heldBy(table string) string {
+	return "EXISTS (SELECT 1 FROM objects WHERE objects.bucket_id = " + table + ".bucket_id AND objects.key = " + table + ".key"
+}
+
+func newerThan(table string) string {
+	return "EXISTS (SELECT 1 FROM versions AS newer WHERE newer.bucket_id = " + table + ".bucket_id AND newer.key = " + table +
+		".key AND newer.rank < " + table + ".rank)"
 }
 
 // The numbers of states and kinds are those of the migrations' comments.
@@ -41,6 +71,8 @@ var rules = []rule{
 	{"holders", damagedRow, "LENGTH(holders.id) <> 16", "the id has another length"},
 
 	{"buckets", damagedRow, "LENGTH(buckets.id) <> 16 OR LENGTH(buckets.owner) <> 16", "an id has another length"},
+	{"buckets", damagedRow, "buckets.versioning NOT IN (0, 1, 2) OR buckets.locks NOT IN (0, 1) OR buckets.locks = 1 AND buckets.versioning <> 1",
+		"its versioning is none, or not enabled though it has locks"},
 	{"buckets", "backend-missing", unserved("buckets"), "its backend is not registered, or retired"},
 	{"buckets", "seed-missing", "NOT EXISTS (SELECT 1 FROM bucket_seeds WHERE bucket_seeds.bucket_id = buckets.id)", "it has no seed"},
 	{"buckets", "two-states", "EXISTS (SELECT 1 FROM dying_buckets WHERE dying_buckets.id = buckets.id)", "it is there, and also dying"},
@@ -57,6 +89,29 @@ var rules = []rule{
 	{"objects", "seed-missing", `NOT EXISTS (SELECT 1 FROM bucket_seeds
 		WHERE bucket_seeds.bucket_id = objects.bucket_id AND bucket_seeds.generation = objects.generation)`,
 		"the seed of its generation is not there: it cannot be opened"},
+	{"objects", damagedRow, changeable("objects"), "its lock, its encryption or whether it is a null version is none"},
+	{"objects", "version-state", neverVersions("objects") + " AND objects.null_version = 0", "its bucket never had versions, and it is one"},
+	{"objects", "version-order", `EXISTS (SELECT 1 FROM versions WHERE versions.bucket_id = objects.bucket_id
+		AND versions.key = objects.key AND versions.rank <= objects.rank)`, "it is current, and another version is newer"},
+
+	{"versions", damagedRow, `LENGTH(versions.version_id) <> 16 OR LENGTH(versions.public) <> 16 OR LENGTH(versions.owner) <> 16 OR versions.size < 0
+		OR versions.body_kind NOT IN (0, 1, 2) OR (versions.body_kind = 0) <> (versions.body_id IS NULL)
+		OR versions.body_kind = 1 AND LENGTH(versions.body_id) <> 20 OR versions.body_kind = 2 AND LENGTH(versions.body_id) <> 16
+		OR versions.marker NOT IN (0, 1) OR versions.marker = 1 AND (versions.body_kind <> 0 OR versions.size <> 0)
+		OR (versions.null_version = 0) <> (versions.public = versions.version_id)`, "size, body or an id is none, or a marker has a body"},
+	{"versions", damagedRow, changeable("versions"), "its lock, its encryption or whether it is a null version is none"},
+	{"versions", "bucket-missing", "NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.id = versions.bucket_id)", "its bucket is not there"},
+	{"versions", "seed-missing", `versions.marker = 0 AND NOT EXISTS (SELECT 1 FROM bucket_seeds
+		WHERE bucket_seeds.bucket_id = versions.bucket_id AND bucket_seeds.generation = versions.generation)`,
+		"the seed of its generation is not there: it cannot be opened"},
+	{"versions", "version-state", neverVersions("versions"), "its bucket never had versions"},
+	{"versions", "two-nulls", "versions.null_version = 1 AND " + heldBy("versions") + " AND objects.null_version = 1)", "the key has two null versions"},
+	{"versions", "version-order", "versions.displaced IS NULL AND (versions.marker = 0 OR " + heldBy("versions") + ") OR " + newerThan("versions") + ")",
+		"it is current, and no marker or not the newest version"},
+	{"versions", "version-order", "versions.displaced IS NOT NULL AND NOT " + heldBy("versions") + ") AND NOT " + newerThan("versions"),
+		"it was displaced, and nothing is newer"},
+	{"usage", "bucket-missing", noBucket("usage"), "its bucket is not there, nor dying"},
+	{"usage_changes", "bucket-missing", noBucket("usage_changes"), "its bucket is not there, nor dying"},
 
 	{"uploads", damagedRow, `LENGTH(uploads.id) <> 16 OR uploads.state NOT IN (1, 2, 3, 4) OR uploads.since IS NULL AND uploads.state <> 3
 		OR (uploads.state IN (2, 4)) AND uploads.version_id IS NULL`, "id, state, time or version is none"},
