@@ -72,7 +72,7 @@ func TestStoreAfter(t *testing.T) {
 	const at = meta.FirstBackend
 	b := meta.Bucket{ID: meta.NewID(), Name: "b", Backend: at, Created: time.Now()}
 	holder, blob := meta.NewID(), meta.BlobID{1}
-	v := meta.Version{Bucket: b.ID, Key: "k", ID: meta.NewID(), Modified: time.Now(), Body: meta.Body{Kind: meta.BodyBlob, Blob: blob}}
+	v := meta.Version{Bucket: b.ID, Key: "k", ID: meta.NewID(), Null: true, Modified: time.Now(), Body: meta.Body{Kind: meta.BodyBlob, Blob: blob}}
 	unknown := func(what string, err error) {
 		t.Helper()
 		if !errors.Is(err, meta.ErrUnknown) || errors.Is(err, meta.ErrUnavailable) {

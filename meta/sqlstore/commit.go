@@ -33,7 +33,9 @@ func checkCommit(v *meta.Version, versioning meta.Versioning) error {
 	if v.ID.IsZero() || v.Marker {
 		return errors.New("commit of a marker, or of a version without an id: no such intent")
 	}
-	v.Null = versioning != meta.VersioningEnabled
+	if v.Null != (versioning != meta.VersioningEnabled) {
+		return fmt.Errorf("commit of a version, null %t, under versioning %d: no such intent", v.Null, versioning)
+	}
 	return checkChangeable(v.Marks, v.Class)
 }
 
