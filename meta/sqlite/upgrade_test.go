@@ -18,6 +18,9 @@ import (
 // firstSchema is a deployment that the release with schema 1 has left.
 const firstSchema = "../../testdata/store/v1"
 
+// fourthSchema is a store that the release with schema 4 has left.
+const fourthSchema = "../../testdata/store/v4"
+
 // contents is all that a store's contract shows of a store. The frozen one was
 // written by the old release; what that did not know is zero in it.
 type contents struct {
@@ -37,20 +40,27 @@ type contents struct {
 }
 
 // frozen is what the old release read, with the places that the upgrade adds.
-func frozen(t *testing.T) (c contents) {
+func frozen(t *testing.T) contents {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(firstSchema, "store.json"))
-	if err == nil {
-		err = json.Unmarshal(text, &c)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := frozenIn(t, firstSchema)
 	for i := range c.Buckets {
 		c.Buckets[i].Backend = meta.FirstBackend
 	}
 	for i := range c.Blobs {
 		c.Blobs[i].Backend = meta.FirstBackend
+	}
+	return c
+}
+
+// frozenIn is what the release read that left the folder.
+func frozenIn(t *testing.T, folder string) (c contents) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(folder, "store.json"))
+	if err == nil {
+		err = json.Unmarshal(text, &c)
+	}
+	if err != nil {
+		t.Fatal(err)
 	}
 	for i := range c.Versions {
 		c.Versions[i].Null, c.Versions[i].Latest = true, true
@@ -59,9 +69,11 @@ func frozen(t *testing.T) (c contents) {
 }
 
 // oldStore is a copy of the old release's store.
-func oldStore(t *testing.T) (path string) {
+func oldStore(t *testing.T) (path string) { return oldStoreIn(t, firstSchema) }
+
+func oldStoreIn(t *testing.T, folder string) (path string) {
 	t.Helper()
-	file, err := os.ReadFile(filepath.Join(firstSchema, "data", "meta.db"))
+	file, err := os.ReadFile(filepath.Join(folder, "data", "meta.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +125,12 @@ func contentsOf(s meta.Store) (c contents) {
 // wantUpgraded fails the test unless the store holds what the old release saw.
 func wantUpgraded(t *testing.T, s meta.Store) {
 	t.Helper()
-	got, want := reflect.ValueOf(contentsOf(s)), reflect.ValueOf(frozen(t))
+	wantContents(t, s, frozen(t))
+}
+
+func wantContents(t *testing.T, s meta.Store, was contents) {
+	t.Helper()
+	got, want := reflect.ValueOf(contentsOf(s)), reflect.ValueOf(was)
 	for i := range want.NumField() {
 		g, w := got.Field(i).Interface(), want.Field(i).Interface()
 		if reflect.ValueOf(w).IsZero() {
@@ -149,6 +166,22 @@ func TestUpgradeFromFirstSchema(t *testing.T) {
 	useUpgraded(t, s, was)
 	if err := metatest.CheckLedger(t.Context(), s); err != nil {
 		t.Error(err)
+	}
+}
+
+// A store of schema 4, several backends and all, loses nothing, and knows what its
+// buckets use.
+func TestUpgradeFromFourthSchema(t *testing.T) {
+	s := openTest(t, oldStoreIn(t, fourthSchema))
+	was := frozenIn(t, fourthSchema)
+	wantContents(t, s, was)
+	var want int64
+	for _, v := range was.Versions {
+		want += v.Size
+	}
+	u, err := s.OwnerUsage(t.Context(), was.Buckets[0].Owner)
+	if err != nil || u != (meta.Usage{Bytes: want, Versions: int64(len(was.Versions))}) {
+		t.Errorf("usage is %+v, %v, want %d bytes in %d versions", u, err, want, len(was.Versions))
 	}
 }
 
