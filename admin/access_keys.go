@@ -33,7 +33,11 @@ func (s *Server) createAccessKey(ctx context.Context, r *request) (reply, error)
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	cred, err := s.engine.CreateAccessKey(ctx, name, in.AccessKey, in.SecretKey)
+	t, err := s.engine.TenantByName(ctx, name)
+	if err != nil {
+		return reply{}, err
+	}
+	cred, err := s.engine.CreateAccessKey(ctx, t, t.ID, in.AccessKey, in.SecretKey)
 	if err != nil {
 		return reply{}, err
 	}
@@ -45,7 +49,11 @@ func (s *Server) listAccessKeys(ctx context.Context, r *request) (reply, error) 
 	if err != nil {
 		return reply{}, err
 	}
-	keys, err := s.engine.AccessKeys(ctx, name)
+	t, err := s.engine.TenantByName(ctx, name)
+	if err != nil {
+		return reply{}, err
+	}
+	keys, err := s.engine.AccessKeys(ctx, t.ID)
 	if err != nil {
 		return reply{}, err
 	}

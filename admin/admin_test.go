@@ -279,7 +279,7 @@ func TestListingsArePaged(t *testing.T) {
 	s := start(t)
 	for _, name := range []string{"anna", "bert", "carl", "dora"} {
 		s.User(t, name)
-		if _, err := s.Engine.CreateBucket(t.Context(), name+"-bucket", "", s.Root.User.ID); err != nil {
+		if _, err := s.Engine.CreateBucket(t.Context(), name+"-bucket", "", s.Root.Tenant.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -300,7 +300,7 @@ func TestListingsArePaged(t *testing.T) {
 	var page admin.Buckets
 	decode(t, s.call(t, "GET", "/v1/buckets?limit=2&after=anna-bucket", ""), 200, &page)
 	if len(page.Buckets) != 2 || page.Buckets[0].Name != "bert-bucket" || page.Next != "carl-bucket" ||
-		page.Buckets[0].Owner != s.Root.User.ID.Canonical() {
+		page.Buckets[0].Owner != s.Root.Tenant.ID.Canonical() {
 		t.Errorf("buckets: %+v", page)
 	}
 	decode(t, s.call(t, "GET", "/v1/buckets?prefix=do", ""), 200, &page)

@@ -17,6 +17,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -95,19 +96,19 @@ func (s *Server) identify(r *http.Request, target sigv4.Target) (*sigv4.Identity
 	if identity.Presigned || identity.Payload != sigv4.Signed {
 		return nil, access.Principal{}, s3err.New(s3err.AccessDenied, "The signature must be in the Authorization header and cover the body.")
 	}
-	cred, err := s.engine.Credential(r.Context(), identity.AccessKey)
+	cred, err := s.engine.Credential(r.Context(), identity.AccessKey, "")
 	if err != nil {
 		return nil, access.Principal{}, err
 	}
-	root := s.engine.Root()
-	return identity, access.Principal{
-		Kind: access.Root, Tenant: access.ID(cred.User.ID), ID: access.ID(cred.User.ID), Account: "000000000000",
-		Name: cred.User.Name, Operator: cred.User.ID == root.ID,
-	}, nil
+	return identity, iam.PrincipalOf(&cred, s.engine.Root().ID), nil
 }
 
-func (s *Server) lookup(ctx context.Context, accessKey string) (string, error) {
-	cred, err := s.engine.Credential(ctx, accessKey)
+// lookup finds no temporary credentials: they are of nobody who operates.
+func (s *Server) lookup(ctx context.Context, accessKey, token string) (string, error) {
+	if token != "" {
+		return "", s3err.InvalidToken
+	}
+	cred, err := s.engine.Credential(ctx, accessKey, "")
 	if err != nil {
 		return "", err
 	}

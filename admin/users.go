@@ -68,7 +68,7 @@ func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {
 }
 
 func (s *Server) newUser(c engine.Credential) NewUser {
-	return NewUser{User: s.user(c.User), AccessKey: c.AccessKey, SecretKey: c.SecretKey}
+	return NewUser{User: s.user(c.Tenant), AccessKey: c.AccessKey, SecretKey: c.SecretKey}
 }
 
 func (s *Server) listUsers(ctx context.Context, r *request) (reply, error) {
@@ -76,7 +76,7 @@ func (s *Server) listUsers(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := s.engine.Users(ctx, after, limit)
+	found, err := s.engine.Tenants(ctx, after, limit)
 	if err != nil {
 		return reply{}, err
 	}

@@ -59,7 +59,7 @@ func TestBucketPolicyDecides(t *testing.T) {
 	expect(t, "not to write", anonymously(t, g, "PUT", "/bucket/open", []byte("x")), 403, "AccessDenied")
 	expect(t, "bob neither", g.Do(t, bob, "DELETE", "/bucket/open", nil), 403, "AccessDenied")
 
-	account := engine.Account(bob.User.ID)
+	account := engine.Account(bob.Tenant.ID)
 	doc = policyOf(fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":["s3:GetObject","s3:PutObject"],"Resource":"arn:aws:s3:::bucket/*"}`, account),
 		`{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/closed"}`)
 	expect(t, "another policy", g.Do(t, alice, "PUT", "/bucket?policy", doc), 204, "")
@@ -140,7 +140,7 @@ func TestBadBucketPolicies(t *testing.T) {
 		"no statement":    `{"Version":"2012-10-17"}`,
 		"another bucket":  `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::other/*"}]}`,
 		"unknown account": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"999999999999"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}`,
-		"unknown user":    `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + engine.Account(alice.User.ID) + `:user/nobody"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}`,
+		"unknown user":    `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + engine.Account(alice.Tenant.ID) + `:user/nobody"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}`,
 		"unknown action":  `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:Fly","Resource":"arn:aws:s3:::bucket/*"}]}`,
 		"trailing":        string(policyOf(readOpen)) + "x",
 		"too long":        string(policyOf(strings.Replace(readOpen, "GetObject", "GetObject"+strings.Repeat("*", 21<<10), 1))),
@@ -198,7 +198,7 @@ func TestPublicAccessBlock(t *testing.T) {
 
 func TestACLs(t *testing.T) {
 	g, alice, bob := shared(t, gatewaytest.Options{})
-	id := bob.User.ID.Canonical()
+	id := bob.Tenant.ID.Canonical()
 	expect(t, "disabled", g.Do(t, alice, "PUT", "/bucket/open?acl", nil, "x-amz-acl", "public-read"), 400, "AccessControlListNotSupported")
 	expect(t, "disabled for new objects", g.Do(t, alice, "PUT", "/bucket/new", nil, "x-amz-acl", "public-read"), 400, "AccessControlListNotSupported")
 	controls := []byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>")

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -134,8 +135,8 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	v := s.verifier
 	// The user comes from the same look-up as the secret: between two look-ups
 	// the access key could change hands.
-	v.Lookup = func(ctx context.Context, accessKey string) (string, error) {
-		c, err := s.engine.Credential(ctx, accessKey)
+	v.Lookup = func(ctx context.Context, accessKey, token string) (string, error) {
+		c, err := s.engine.Credential(ctx, accessKey, token)
 		cred = c
 		return c.SecretKey, err
 	}
@@ -150,13 +151,10 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	if err != nil {
 		return nil, err
 	}
-	if cred.AccessKey != id.AccessKey || cred.User.ID.IsZero() {
+	if cred.AccessKey != id.AccessKey || cred.Tenant.ID.IsZero() {
 		return nil, errors.New("the credential looked up is not the one that signed")
 	}
-	r.Principal = access.Principal{
-		Kind: access.Root, Tenant: access.ID(cred.User.ID), ID: access.ID(cred.User.ID), Account: engine.Account(cred.User.ID),
-		Name: cred.User.Name, Operator: cred.User.ID == s.engine.Root().ID,
-	}
+	r.Principal = iam.PrincipalOf(&cred, s.engine.Root().ID)
 	r.identity = id
 	return id, nil
 }

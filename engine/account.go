@@ -8,6 +8,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// noAccount is the number of no tenant: access takes it for one without.
+const noAccount = "000000000000"
+
 // Account is the 12-digit account number of a tenant, which ARNs show. It is
 // derived from the id one way.
 func Account(tenant meta.ID) string {

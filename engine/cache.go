@@ -45,6 +45,13 @@ func (c *cache[K, V]) put(k K, v V) {
 	c.m[k] = cached[V]{v, time.Now().Add(c.ttl)}
 }
 
+// clear forgets everything.
+func (c *cache[K, V]) clear() {
+	c.mu.Lock()
+	clear(c.m)
+	c.mu.Unlock()
+}
+
 func (c *cache[K, V]) drop(k K) {
 	c.mu.Lock()
 	delete(c.m, k)

@@ -64,6 +64,13 @@ func (e *Engine) readDirectory(ctx context.Context) error {
 	return nil
 }
 
+// forgetDirectory makes a tenant that this process made known at once.
+func (e *Engine) forgetDirectory() {
+	e.directory.mu.Lock()
+	e.directory.canonical, e.directory.account = nil, nil
+	e.directory.mu.Unlock()
+}
+
 // TenantByCanonical finds a tenant by its canonical user id, as ACLs name it; the
 // zero Tenant when there is none.
 func (e *Engine) TenantByCanonical(ctx context.Context, id string) (meta.Tenant, error) {

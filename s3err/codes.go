@@ -12,23 +12,31 @@ const (
 	BucketAlreadyExists                 Code = "BucketAlreadyExists"
 	BucketAlreadyOwnedByYou             Code = "BucketAlreadyOwnedByYou"
 	BucketNotEmpty                      Code = "BucketNotEmpty"
+	ConcurrentModification              Code = "ConcurrentModification"
 	ConditionalRequestConflict          Code = "ConditionalRequestConflict"
 	DeleteConflict                      Code = "DeleteConflict"
 	EntityAlreadyExists                 Code = "EntityAlreadyExists"
 	EntityTooLarge                      Code = "EntityTooLarge"
 	EntityTooSmall                      Code = "EntityTooSmall"
 	ExpiredToken                        Code = "ExpiredToken"
+	IDPCommunicationError               Code = "IDPCommunicationError"
+	IDPRejectedClaim                    Code = "IDPRejectedClaim"
 	IllegalLocationConstraint           Code = "IllegalLocationConstraintException"
 	IllegalVersioningConfiguration      Code = "IllegalVersioningConfigurationException"
 	IncompleteBody                      Code = "IncompleteBody"
+	IncompleteSignature                 Code = "IncompleteSignature"
 	InternalError                       Code = "InternalError"
 	InvalidAccessKeyID                  Code = "InvalidAccessKeyId"
+	InvalidAction                       Code = "InvalidAction"
 	InvalidArgument                     Code = "InvalidArgument"
 	InvalidBucketName                   Code = "InvalidBucketName"
 	InvalidBucketState                  Code = "InvalidBucketState"
 	InvalidChunkSize                    Code = "InvalidChunkSizeError"
+	InvalidClientTokenID                Code = "InvalidClientTokenId"
 	InvalidDigest                       Code = "InvalidDigest"
 	InvalidEncryptionAlgorithm          Code = "InvalidEncryptionAlgorithmError"
+	InvalidIdentityToken                Code = "InvalidIdentityToken"
+	InvalidInput                        Code = "InvalidInput"
 	InvalidLocationConstraint           Code = "InvalidLocationConstraint"
 	InvalidObjectState                  Code = "InvalidObjectState"
 	InvalidPart                         Code = "InvalidPart"
@@ -56,10 +64,12 @@ const (
 	MaxPostPreDataLengthExceeded        Code = "MaxPostPreDataLengthExceededError"
 	MetadataTooLarge                    Code = "MetadataTooLarge"
 	MethodNotAllowed                    Code = "MethodNotAllowed"
+	MissingAuthenticationToken          Code = "MissingAuthenticationToken"
 	MissingContentLength                Code = "MissingContentLength"
 	MissingRequestBody                  Code = "MissingRequestBodyError"
 	InvalidBucketACLWithObjectOwnership Code = "InvalidBucketAclWithObjectOwnership"
 	MalformedACL                        Code = "MalformedACLError"
+	PackedPolicyTooLarge                Code = "PackedPolicyTooLarge"
 	UnexpectedContent                   Code = "UnexpectedContent"
 	UnresolvableGrantByEmailAddress     Code = "UnresolvableGrantByEmailAddress"
 	MissingSecurityHeader               Code = "MissingSecurityHeader"
@@ -95,6 +105,7 @@ const (
 	URITooLong                          Code = "URITooLong"
 	UserKeyMustBeSpecified              Code = "UserKeyMustBeSpecified"
 	ContentSHA256Mismatch               Code = "XAmzContentSHA256Mismatch"
+	ValidationError                     Code = "ValidationError"
 )
 
 type entry struct {
@@ -113,6 +124,7 @@ var table = map[Code]entry{
 	BucketAlreadyExists:                 {409, "The requested bucket name is not available. The bucket namespace is shared by all users of the system. Select a different name and try again."},
 	BucketAlreadyOwnedByYou:             {409, "The bucket that you tried to create already exists, and you own it."},
 	BucketNotEmpty:                      {409, "The bucket that you tried to delete is not empty."},
+	ConcurrentModification:              {409, "The request was rejected because multiple requests to change this object were submitted simultaneously. Wait and submit your request again."},
 	ConditionalRequestConflict:          {409, "A conflicting operation occurred during the request to this resource. Retry it."},
 	ContentSHA256Mismatch:               {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
 	DeleteConflict:                      {409, "The resource still has others that depend on it."},
@@ -120,17 +132,24 @@ var table = map[Code]entry{
 	EntityTooLarge:                      {400, "Your proposed upload exceeds the maximum allowed object size."},
 	EntityTooSmall:                      {400, "Your proposed upload is smaller than the minimum allowed object size."},
 	ExpiredToken:                        {400, "The provided token has expired."},
+	IDPCommunicationError:               {400, "The keys of the identity provider could not be had."},
+	IDPRejectedClaim:                    {403, "The identity token was rejected."},
 	IllegalLocationConstraint:           {400, "The location constraint is incompatible for the region specific endpoint this request was sent to."},
 	IllegalVersioningConfiguration:      {400, "The versioning configuration specified in the request is not valid."},
 	IncompleteBody:                      {400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
+	IncompleteSignature:                 {400, "The request signature does not conform to AWS standards."},
 	InternalError:                       {500, "An internal error occurred. Try again."},
 	InvalidAccessKeyID:                  {403, "The AWS access key ID that you provided does not exist in our records."},
+	InvalidAction:                       {400, "The action or operation requested is invalid."},
 	InvalidArgument:                     {400, "Invalid Argument"},
 	InvalidBucketName:                   {400, "The specified bucket is not valid."},
 	InvalidBucketState:                  {409, "The request is not valid for the current state of the bucket."},
 	InvalidChunkSize:                    {403, "Only the last chunk is allowed to have a size less than 8192 bytes"},
+	InvalidClientTokenID:                {403, "The security token included in the request is invalid."},
 	InvalidDigest:                       {400, "The Content-MD5 or checksum value that you specified is not valid."},
 	InvalidEncryptionAlgorithm:          {400, "The encryption request that you specified is not valid. The valid value is AES256."},
+	InvalidIdentityToken:                {400, "The identity token could not be validated."},
+	InvalidInput:                        {400, "An invalid or out-of-range value was supplied for an input parameter."},
 	InvalidLocationConstraint:           {400, "The specified location constraint is not valid."},
 	InvalidObjectState:                  {403, "The operation is not valid for the current state of the object."},
 	InvalidPart:                         {400, "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag."},
@@ -158,10 +177,12 @@ var table = map[Code]entry{
 	MaxPostPreDataLengthExceeded:        {400, "Your POST request fields preceding the upload file were too large."},
 	MetadataTooLarge:                    {400, "Your metadata headers exceed the maximum allowed metadata size."},
 	MethodNotAllowed:                    {405, "The specified method is not allowed against this resource."},
+	MissingAuthenticationToken:          {403, "Request is missing Authentication Token"},
 	MissingContentLength:                {411, "You must provide the Content-Length HTTP header."},
 	MissingRequestBody:                  {400, "Request body is empty."},
 	InvalidBucketACLWithObjectOwnership: {400, "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"},
 	MalformedACL:                        {400, "The XML you provided was not well-formed or did not validate against our published schema"},
+	PackedPolicyTooLarge:                {400, "The session policies and tags are too large."},
 	UnexpectedContent:                   {400, "This request does not support content."},
 	UnresolvableGrantByEmailAddress:     {400, "The email address you provided does not match any account on record."},
 	MissingSecurityHeader:               {400, "Your request was missing a required header."},
@@ -196,4 +217,5 @@ var table = map[Code]entry{
 	UnsupportedSignature:                {400, "The provided request is signed with an unsupported STS Token version or the signature version is not supported."},
 	URITooLong:                          {414, "The request URI is too long."},
 	UserKeyMustBeSpecified:              {400, "The bucket POST must contain the specified field name. If it is specified, check the order of the fields."},
+	ValidationError:                     {400, "The input fails to satisfy the constraints."},
 }

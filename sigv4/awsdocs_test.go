@@ -21,6 +21,7 @@ import (
 const (
 	exampleKey    = "AKIAIOSFODNN7EXAMPLE"
 	exampleSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	exampleToken  = "AQoDYXdzEJrEXAMPLETOKEN=="
 	exampleScope  = "AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request"
 )
 
@@ -30,9 +31,12 @@ func exampleVerifier() *Verifier {
 	return &Verifier{
 		Region: "us-east-1",
 		Now:    func() time.Time { return exampleTime },
-		Lookup: func(_ context.Context, accessKey string) (string, error) {
+		Lookup: func(_ context.Context, accessKey, token string) (string, error) {
 			if accessKey != exampleKey {
 				return "", s3err.InvalidAccessKeyID
+			}
+			if token != "" && token != exampleToken {
+				return "", s3err.InvalidToken
 			}
 			return exampleSecret, nil
 		},

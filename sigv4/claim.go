@@ -39,6 +39,7 @@ type claim struct {
 	terminal      string
 	signedHeaders string
 	signature     string
+	token         string // empty: none
 	stamp         string // the date as it is signed
 	date          time.Time
 	expires       time.Duration // inQuery only
@@ -76,6 +77,9 @@ func readClaim(h http.Header, q Query) (*claim, error) {
 	case inAuth:
 		return headerClaim(h, auth[0])
 	case v4:
+		if h["X-Amz-Security-Token"] != nil { // of which credentials?
+			return nil, s3err.InvalidToken
+		}
 		return queryClaim(q)
 	}
 	return nil, ErrAnonymous
@@ -112,8 +116,11 @@ func headerClaim(h http.Header, auth string) (*claim, error) {
 	if err := c.parseCredential(credential); err != nil {
 		return nil, err
 	}
-	if h["X-Amz-Security-Token"] != nil {
-		return nil, s3err.InvalidToken
+	if tokens := h["X-Amz-Security-Token"]; tokens != nil {
+		if len(tokens) != 1 || tokens[0] == "" {
+			return nil, s3err.InvalidToken
+		}
+		c.token = tokens[0]
 	}
 	if !c.readDate(h) {
 		return nil, s3err.New(s3err.AccessDenied, messageNoDate)
@@ -217,8 +224,10 @@ func queryClaim(q Query) (*claim, error) {
 		return refuse("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
 	}
 	c.expires = time.Duration(seconds) * time.Second
-	if q.Has("X-Amz-Security-Token") {
-		return nil, s3err.InvalidToken
+	if n := q.Count("X-Amz-Security-Token"); n > 0 {
+		if c.token, _ = q.Get("X-Amz-Security-Token"); n > 1 || c.token == "" {
+			return nil, s3err.InvalidToken
+		}
 	}
 	return c, nil
 }

@@ -22,7 +22,7 @@ func (v *Verifier) signingKey(ctx context.Context, c *claim, check func(key *[32
 	unknown := len(c.accessKey) > maxAccessKeyBytes
 	secret := dummySecret
 	if !unknown {
-		secret, err = v.Lookup(ctx, c.accessKey)
+		secret, err = v.Lookup(ctx, c.accessKey, c.token)
 		switch {
 		case errors.Is(err, s3err.InvalidAccessKeyID):
 			unknown, secret = true, dummySecret

@@ -50,9 +50,7 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error
 	if err := v.checkScope(c); err != nil {
 		return nil, err
 	}
-	if p.SecurityToken != "" {
-		return nil, s3err.InvalidToken
-	}
+	c.token = p.SecurityToken
 	_, err = v.signingKey(ctx, c, func(key *[32]byte) error {
 		if validSignature(key, []byte(p.Policy), p.Signature) {
 			return nil

@@ -14,6 +14,8 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"github.com/sanctum-storage/gateway/s3err"
 )
 
 const (
@@ -43,9 +45,11 @@ type Verifier struct {
 	MaxSkew   time.Duration    // 0: DefaultMaxSkew
 
 	// Lookup returns the secret of an access key, or an error that wraps
-	// s3err.InvalidAccessKeyID when there is none. Any other error is passed
-	// on, so that a store that is down does not look like a wrong password.
-	Lookup func(ctx context.Context, accessKey string) (secret string, err error)
+	// s3err.InvalidAccessKeyID when there is none. token is the session token
+	// that came with it, empty when none did; it is for Lookup to refuse one that
+	// is not the key's, or is missing. Any other error is passed on, so that a
+	// store that is down does not look like a wrong password.
+	Lookup func(ctx context.Context, accessKey, token string) (secret string, err error)
 }
 
 // Scope is the part of a credential that says where its signature is valid.
@@ -89,10 +93,24 @@ type seed struct {
 // It returns ErrAnonymous for a request without credentials, and otherwise
 // errors that carry the codes, messages and fields of S3. Every x-amz-* header
 // of r, and host, must be signed; one that arrived twice is signed with all its
-// values, so whoever acts on it must not look at the first alone. Session
-// tokens are refused: none are issued.
+// values, so whoever acts on it must not look at the first alone. A session
+// token is signed too: in x-amz-security-token, or in the query that has the
+// signature.
 func (v *Verifier) Verify(r *http.Request, t Target) (*Identity, error) {
 	return v.verify(r, t, "")
+}
+
+// VerifyForm is Verify for a request to a service other than S3 whose body is at
+// hand: without x-amz-content-sha256 the signature is over the body's hash.
+func (v *Verifier) VerifyForm(r *http.Request, t Target, body []byte) (*Identity, error) {
+	id, err := v.verify(r, t, PayloadHash(body))
+	if err != nil {
+		return nil, err
+	}
+	if id.Payload != Signed || id.digest != PayloadHash(body) {
+		return nil, s3err.New(s3err.SignatureDoesNotMatch, "The signature does not cover the body.")
+	}
+	return id, nil
 }
 
 // verify is Verify where a request that names no payload hash is taken to have

@@ -107,7 +107,9 @@ func TestRefusedHeaderForm(t *testing.T) {
 		{"no date", func(r *http.Request) { r.Header.Del("X-Amz-Date") }, s3err.AccessDenied, "Date or x-amz-date", nil},
 		{"two dates", func(r *http.Request) { r.Header.Add("X-Amz-Date", "20130524T000000Z") }, s3err.AccessDenied, "Date or x-amz-date", nil},
 		{"bad date", func(r *http.Request) { r.Header.Set("X-Amz-Date", "today") }, s3err.AccessDenied, "Date or x-amz-date", nil},
-		{"token", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "t") }, s3err.InvalidToken, "", nil},
+		{"token", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", exampleToken) }, s3err.AccessDenied, "not signed", []string{"HeadersNotSigned=x-amz-security-token"}},
+		{"two tokens", func(r *http.Request) { r.Header["X-Amz-Security-Token"] = []string{exampleToken, exampleToken} }, s3err.InvalidToken, "", nil},
+		{"empty token", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "") }, s3err.InvalidToken, "", nil},
 		{"no payload hash", func(r *http.Request) { r.Header.Del("X-Amz-Content-Sha256") }, s3err.InvalidRequest, "Missing required header for this request: x-amz-content-sha256", nil},
 		{"bad payload hash", func(r *http.Request) {
 			r.Header.Set("X-Amz-Content-Sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")
@@ -163,6 +165,8 @@ func TestRefusedQueryForm(t *testing.T) {
 		{"expires at once", "Expires=60", "Expires=0", query, "at least 1 second", nil},
 		{"expires too late", "Expires=60", "Expires=604801", query, "less than a week", nil},
 		{"token", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Security-Token=t", s3err.InvalidToken, "", nil},
+		{"token added", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Security-Token=" + exampleToken, s3err.SignatureDoesNotMatch, "", nil},
+		{"two tokens", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Security-Token=a&X-Amz-Security-Token=b", s3err.InvalidToken, "", nil},
 		{"SigV2 too", "X-Amz-Expires=60", "X-Amz-Expires=60&Signature=s", s3err.InvalidArgument, "Only one auth mechanism", nil},
 		{"chunked", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Content-Sha256=STREAMING-UNSIGNED-PAYLOAD-TRAILER", s3err.InvalidRequest, "x-amz-content-sha256", nil},
 		{"payload hash", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Content-Sha256=nonsense", s3err.InvalidArgument, "x-amz-content-sha256", nil},
@@ -263,11 +267,11 @@ func TestLookupFailures(t *testing.T) {
 	r := signedGet(t, "us-east-1", "s3", exampleTime, nil)
 	v := exampleVerifier()
 	down := errors.New("store is down")
-	v.Lookup = func(context.Context, string) (string, error) { return "", down }
+	v.Lookup = func(context.Context, string, string) (string, error) { return "", down }
 	if _, err := verifyArrived(v, r); !errors.Is(err, down) || s3err.From(err).Code != s3err.InternalError {
 		t.Errorf("store down: %v", err)
 	}
-	v.Lookup = func(context.Context, string) (string, error) { return "", nil }
+	v.Lookup = func(context.Context, string, string) (string, error) { return "", nil }
 	if _, err := verifyArrived(v, r); s3err.From(err).Code != s3err.InternalError {
 		t.Errorf("empty secret: %v", err)
 	}

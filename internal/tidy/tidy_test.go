@@ -28,8 +28,9 @@ const root = "../.."
 // A folder that is not here may import nothing of ours; "X/…" stands for all
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
-	"api":             {"sigv4", "access", "audit", "engine", "meta", "s3err"},
-	"admin":           {"sigv4", "access", "audit", "engine", "meta", "s3err"},
+	"api":             {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err"},
+	"admin":           {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err"},
+	"iam":             {"sigv4", "access", "engine", "meta", "s3err"},
 	"workers":         {"engine", "events", "meta"},
 	"engine":          {"meta", "backends", "encrypt", "s3err"},
 	"meta":            {"s3err"},

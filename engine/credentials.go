@@ -1,0 +1,284 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"regexp"
+	"sync"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	maxCachedCredentials = 10_000
+	maxAccessKeys        = 10 // of a tenant's root
+)
+
+// What access keys and secrets may look like. Access keys stand in a credential
+// scope and so must not hold a slash or a comma.
+var (
+	accessKeyPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{3,128}$`)
+	secretPattern    = regexp.MustCompile(`^[\x21-\x7e]{8,128}$`)
+)
+
+// Credential is an access key with its secret in the clear, and whose it is.
+type Credential struct {
+	Tenant    meta.Tenant
+	AccessKey string
+	SecretKey string
+	Token     string    // of a temporary credential that was just made
+	Expires   time.Time // of a temporary credential; zero: never
+	// Principal is whose it is within the tenant.
+	Principal *Principal
+}
+
+// Temporary reports whether the credential ends by itself.
+func (c *Credential) Temporary() bool { return !c.Expires.IsZero() }
+
+// Format hides the secret from every fmt verb.
+func (c Credential) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "credential %s", c.AccessKey) }
+
+// credentialSlot holds the root credential that the environment gave.
+type credentialSlot struct {
+	mu sync.RWMutex
+	c  *Credential
+}
+
+// SetRootCredential makes a credential from the environment root's. It is not
+// stored.
+func (e *Engine) SetRootCredential(accessKey, secretKey string) error {
+	if err := checkCredential(accessKey, secretKey); err != nil {
+		return err
+	}
+	e.rootCred.mu.Lock()
+	e.rootCred.c = &Credential{Tenant: e.root, AccessKey: accessKey, SecretKey: secretKey, Principal: rootPrincipal(e.root)}
+	e.rootCred.mu.Unlock()
+	return nil
+}
+
+// EnsureRootCredential makes a root credential when the store has none, and
+// says whether it did. One that exists is not returned.
+func (e *Engine) EnsureRootCredential(ctx context.Context) (c Credential, created bool, err error) {
+	keys, err := e.store.ListAccessKeys(ctx, e.root.ID)
+	if err != nil || len(keys) > 0 {
+		return c, false, storeError(err)
+	}
+	c, row, err := e.newCredential(e.root, e.root.ID, "", "")
+	if err != nil {
+		return c, false, err
+	}
+	return c, true, storeError(e.store.CreateAccessKey(ctx, row))
+}
+
+// newCredential makes a credential of a tenant's root or user, and its sealed
+// row; what is empty is generated.
+func (e *Engine) newCredential(t meta.Tenant, user meta.ID, accessKey, secretKey string) (Credential, meta.AccessKey, error) {
+	if accessKey == "" {
+		accessKey = "SG" + rand.Text()[:16]
+	}
+	if secretKey == "" {
+		secretKey = newSecret()
+	}
+	c := Credential{Tenant: t, AccessKey: accessKey, SecretKey: secretKey}
+	if err := checkCredential(accessKey, secretKey); err != nil {
+		return c, meta.AccessKey{}, err
+	}
+	return c, meta.AccessKey{
+		ID: accessKey, User: user, Created: e.now(),
+		Secret: e.system.WrapSecret(accessKey, user.String(), []byte(secretKey)),
+	}, nil
+}
+
+func checkCredential(accessKey, secretKey string) error {
+	if !accessKeyPattern.MatchString(accessKey) {
+		return s3err.New(s3err.InvalidArgument, "An access key has 3 to 128 letters, digits, dots, dashes and underscores.")
+	}
+	if !secretPattern.MatchString(secretKey) {
+		return s3err.New(s3err.InvalidArgument, "A secret key has 8 to 128 printable ASCII characters without spaces.")
+	}
+	return nil
+}
+
+// newSecret is 40 letters and digits, as clients expect: nothing that a shell or
+// a URL would take for its own.
+func newSecret() string { return rand.Text() + rand.Text()[:14] }
+
+// Credential finds the secret of an access key and whose it is. token is the
+// session token that came with it; empty: none did. The answer may be
+// CredentialTTL old. Errors: InvalidAccessKeyId when there is none, or an
+// inactive one; InvalidToken for a token that is not the key's; ExpiredToken.
+func (e *Engine) Credential(ctx context.Context, accessKey, token string) (Credential, error) {
+	e.rootCred.mu.RLock()
+	root := e.rootCred.c
+	e.rootCred.mu.RUnlock()
+	if root != nil && root.AccessKey == accessKey && token == "" {
+		return *root, nil
+	}
+	key := accessKey
+	if token != "" {
+		sum := sha256.Sum256([]byte(token))
+		key += "/" + string(sum[:]) // no access key has a slash
+	}
+	c, ok := e.creds.get(key)
+	if !ok {
+		var err error
+		if token != "" {
+			c, err = e.openSession(ctx, accessKey, token)
+		} else {
+			c, err = e.readCredential(ctx, accessKey)
+		}
+		if err != nil {
+			return Credential{}, err
+		}
+		e.creds.put(key, c)
+	}
+	if c.expired(e.now()) {
+		return Credential{}, s3err.ExpiredToken
+	}
+	return c, nil
+}
+
+func (e *Engine) readCredential(ctx context.Context, accessKey string) (Credential, error) {
+	row, err := e.store.AccessKey(ctx, accessKey)
+	if errors.Is(err, meta.ErrNotFound) {
+		return Credential{}, s3err.InvalidAccessKeyID
+	} else if err != nil {
+		return Credential{}, storeError(err)
+	}
+	if row.Inactive {
+		return Credential{}, s3err.InvalidAccessKeyID
+	}
+	c, err := e.credentialHolder(ctx, row.User, meta.IdentityUser)
+	if err != nil {
+		return Credential{}, err
+	}
+	secret, err := e.system.UnwrapSecret(row.ID, row.User.String(), row.Secret)
+	if err != nil {
+		return Credential{}, internal("open a secret key", err)
+	}
+	c.AccessKey, c.SecretKey = row.ID, string(secret)
+	return c, nil
+}
+
+// credentialHolder finds a tenant's root, or a user or role, and its tenant. Whoever is
+// gone was removed after the credential was found: InvalidAccessKeyId.
+func (e *Engine) credentialHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (c Credential, err error) {
+	t, err := e.store.Tenant(ctx, id)
+	if err == nil {
+		return Credential{Tenant: t, Principal: rootPrincipal(t)}, nil
+	}
+	if !errors.Is(err, meta.ErrNotFound) {
+		return c, storeError(err)
+	}
+	found, broken, err := e.IdentitiesByID(ctx, []meta.ID{id})
+	if err != nil {
+		return c, err
+	}
+	if err := broken[id]; err != nil {
+		return c, internal("read whose a credential is", err)
+	}
+	i, ok := found[id]
+	if !ok || i.Kind != kind {
+		return c, s3err.InvalidAccessKeyID
+	}
+	if c.Tenant, err = e.store.Tenant(ctx, i.Tenant); errors.Is(err, meta.ErrNotFound) {
+		return c, s3err.InvalidAccessKeyID
+	} else if err != nil {
+		return c, storeError(err)
+	}
+	c.Principal, err = e.principalOf(ctx, i)
+	return c, err
+}
+
+// refuseRootKey keeps a stored access key from being shadowed by root's.
+func (e *Engine) refuseRootKey(accessKey string) error {
+	e.rootCred.mu.RLock()
+	defer e.rootCred.mu.RUnlock()
+	if e.rootCred.c != nil && e.rootCred.c.AccessKey == accessKey {
+		return s3err.New(s3err.EntityAlreadyExists, "The access key is taken.")
+	}
+	return nil
+}
+
+// CreateAccessKey gives a tenant's root, whose id is the tenant's, or a user
+// another credential. Errors: InvalidArgument, LimitExceeded,
+// EntityAlreadyExists, NoSuchEntity.
+func (e *Engine) CreateAccessKey(ctx context.Context, t meta.Tenant, user meta.ID, accessKey, secretKey string) (Credential, error) {
+	have, err := e.store.ListAccessKeys(ctx, user)
+	if err != nil {
+		return Credential{}, storeError(err)
+	}
+	most := MaxUserKeys
+	if user == t.ID {
+		most = maxAccessKeys
+	}
+	if len(have) >= most {
+		return Credential{}, s3err.New(s3err.LimitExceeded, "Cannot exceed quota for AccessKeysPerUser: %d", most)
+	}
+	c, row, err := e.newCredential(t, user, accessKey, secretKey)
+	if err != nil {
+		return Credential{}, err
+	}
+	if err := e.refuseRootKey(accessKey); err != nil {
+		return Credential{}, err
+	}
+	err = e.store.CreateAccessKey(ctx, row)
+	switch {
+	case errors.Is(err, meta.ErrExists):
+		return Credential{}, s3err.New(s3err.EntityAlreadyExists, "The access key is taken.")
+	case errors.Is(err, meta.ErrNotFound):
+		return Credential{}, s3err.New(s3err.NoSuchEntity, "The user cannot be found.")
+	}
+	return c, storeError(err)
+}
+
+// AccessKeys lists the credentials of a user, or with a tenant's id of its root,
+// without their secrets.
+func (e *Engine) AccessKeys(ctx context.Context, user meta.ID) ([]meta.AccessKey, error) {
+	keys, err := e.store.ListAccessKeys(ctx, user)
+	for i := range keys {
+		keys[i].Secret = nil
+	}
+	return keys, storeError(err)
+}
+
+// AccessKeyHolder is the user, or the tenant for its root, that a credential
+// belongs to; NoSuchEntity.
+func (e *Engine) AccessKeyHolder(ctx context.Context, accessKey string) (meta.ID, error) {
+	row, err := e.store.AccessKey(ctx, accessKey)
+	if errors.Is(err, meta.ErrNotFound) {
+		return meta.ID{}, noSuchAccessKey(accessKey)
+	}
+	return row.User, storeError(err)
+}
+
+func noSuchAccessKey(accessKey string) error {
+	return s3err.New(s3err.NoSuchEntity, "The Access Key with id %s cannot be found.", accessKey)
+}
+
+// SetAccessKeyInactive turns a credential off or on; NoSuchEntity. Other gateways
+// see it within CredentialTTL.
+func (e *Engine) SetAccessKeyInactive(ctx context.Context, accessKey string, inactive bool) error {
+	err := e.store.SetAccessKeyInactive(ctx, accessKey, inactive)
+	if errors.Is(err, meta.ErrNotFound) {
+		return noSuchAccessKey(accessKey)
+	}
+	e.creds.drop(accessKey)
+	return storeError(err)
+}
+
+// DeleteAccessKey removes a credential, or NoSuchEntity. Other gateways may
+// accept it for another CredentialTTL.
+func (e *Engine) DeleteAccessKey(ctx context.Context, accessKey string) error {
+	err := e.store.DeleteAccessKey(ctx, accessKey)
+	if errors.Is(err, meta.ErrNotFound) {
+		return noSuchAccessKey(accessKey)
+	}
+	e.creds.drop(accessKey)
+	return storeError(err)
+}

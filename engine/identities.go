@@ -1,0 +1,259 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"regexp"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// maxIdentityTries bounds how often a change is made anew because another came
+// between.
+const maxIdentityTries = 8
+
+// Limits of a tenant's identities.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+const (
+	MaxPolicyVersions = 5
+	MaxAttached       = 10 // policies of one user, group or role
+	MaxGroups         = 10 // of one user
+	MaxUserKeys       = 2  // access keys of one user
+)
+
+// maxIdentities is how many of a kind a tenant has: AWS's quotas.
+var maxIdentities = map[meta.IdentityKind]int{
+	meta.IdentityUser: 5000, meta.IdentityGroup: 300, meta.IdentityRole: 1000, meta.IdentityPolicy: 1500, meta.IdentityProvider: 100,
+}
+
+var (
+	identityNamePattern = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,128}$`)
+	identityPathPattern = regexp.MustCompile(`^/([\x21-\x7e]{0,510}/)?$`)
+	// maxNames are the lengths of names; a provider's is part of a URL.
+	maxNames = map[meta.IdentityKind]int{
+		meta.IdentityUser: 64, meta.IdentityGroup: 128, meta.IdentityRole: 64, meta.IdentityPolicy: 128, meta.IdentityProvider: meta.MaxIdentityName,
+	}
+)
+
+func checkIdentity(i *Identity) error {
+	if len(i.Name) > maxNames[i.Kind] || i.Kind != meta.IdentityProvider && !identityNamePattern.MatchString(i.Name) {
+		return s3err.New(s3err.ValidationError,
+			"The name of a %s has 1 to %d letters, digits and + = , . @ _ -", kindLabels[i.Kind], maxNames[i.Kind])
+	}
+	if i.Kind != meta.IdentityProvider && !identityPathPattern.MatchString(i.Path) {
+		return s3err.New(s3err.ValidationError, "A path begins and ends with a slash and has up to 512 printable ASCII characters.")
+	}
+	return nil
+}
+
+// CreateIdentity makes an identity of the kind, name and contents given, and
+// returns it with its id. A new user, group or role has no rights but what is
+// in i. Errors: ValidationError, EntityAlreadyExists, LimitExceeded,
+// NoSuchEntity for the tenant.
+func (e *Engine) CreateIdentity(ctx context.Context, i Identity) (Identity, error) {
+	if i.Path == "" {
+		i.Path = "/"
+	}
+	if err := checkIdentity(&i); err != nil {
+		return Identity{}, err
+	}
+	have, err := e.CountIdentities(ctx, i.Tenant, i.Kind)
+	if err != nil {
+		return Identity{}, err
+	}
+	if most := maxIdentities[i.Kind]; have >= most {
+		return Identity{}, s3err.New(s3err.LimitExceeded, "Cannot exceed quota of %d %ss in an account.", most, kindLabels[i.Kind])
+	}
+	i.ID, i.Created, i.revision = meta.NewID(), e.now(), 1
+	row, err := e.sealIdentity(i)
+	if err != nil {
+		return Identity{}, err
+	}
+	err = e.store.CreateIdentity(ctx, row)
+	switch {
+	case errors.Is(err, meta.ErrExists):
+		return Identity{}, identityExists(i.Kind, i.Name)
+	case errors.Is(err, meta.ErrNotFound):
+		return Identity{}, s3err.New(s3err.NoSuchEntity, "The account cannot be found.")
+	}
+	return i, identityError(err)
+}
+
+func identityError(err error) error {
+	if errors.Is(err, meta.ErrLimit) {
+		return s3err.New(s3err.LimitExceeded, "The identity takes up too much.")
+	}
+	return storeError(err)
+}
+
+func identityExists(kind meta.IdentityKind, name string) error {
+	return s3err.New(s3err.EntityAlreadyExists, "The %s with name %s already exists.", kindLabels[kind], name)
+}
+
+func noSuchIdentity(kind meta.IdentityKind, name string) error {
+	return s3err.New(s3err.NoSuchEntity, "The %s with name %s cannot be found.", kindLabels[kind], name)
+}
+
+// Identity finds one by its name, in any case; NoSuchEntity.
+func (e *Engine) Identity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string) (Identity, error) {
+	if name == "" || len(name) > meta.MaxIdentityName {
+		return Identity{}, noSuchIdentity(kind, name)
+	}
+	row, err := e.store.Identity(ctx, tenant, kind, name)
+	if errors.Is(err, meta.ErrNotFound) {
+		return Identity{}, noSuchIdentity(kind, name)
+	} else if err != nil {
+		return Identity{}, storeError(err)
+	}
+	return e.openIdentity(row)
+}
+
+// IdentitiesByID returns those of the ids that exist and can be read. Those that
+// cannot are in broken, with why.
+func (e *Engine) IdentitiesByID(ctx context.Context, ids []meta.ID) (all map[meta.ID]Identity, broken map[meta.ID]error, err error) {
+	all, broken = make(map[meta.ID]Identity, len(ids)), make(map[meta.ID]error)
+	for len(ids) > 0 {
+		n := min(len(ids), meta.MaxBatch)
+		rows, err := e.store.IdentitiesByID(ctx, ids[:n])
+		if err != nil {
+			return nil, nil, storeError(err)
+		}
+		for _, row := range rows {
+			if i, err := e.openIdentity(row); err != nil {
+				broken[row.ID] = err
+			} else {
+				all[row.ID] = i
+			}
+		}
+		ids = ids[n:]
+	}
+	return all, broken, nil
+}
+
+// ListIdentities returns those of a kind in the order of their names without
+// case, at most limit.
+func (e *Engine) ListIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, after string, limit int) ([]Identity, error) {
+	rows, err := e.store.ListIdentities(ctx, tenant, kind, after, limit)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	all := make([]Identity, 0, len(rows))
+	for _, row := range rows {
+		i, err := e.openIdentity(row)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, i)
+	}
+	return all, nil
+}
+
+// eachRow calls do with every identity of a kind until it returns false.
+func (e *Engine) eachRow(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, do func(meta.Identity) (bool, error)) error {
+	for after := ""; ; {
+		rows, err := e.store.ListIdentities(ctx, tenant, kind, after, meta.MaxPage)
+		if err != nil {
+			return storeError(err)
+		}
+		for _, row := range rows {
+			after = row.Name
+			if more, err := do(row); err != nil || !more {
+				return err
+			}
+		}
+		if len(rows) < meta.MaxPage {
+			return nil
+		}
+	}
+}
+
+// CountIdentities counts those of a kind.
+func (e *Engine) CountIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind) (n int, err error) {
+	err = e.eachRow(ctx, tenant, kind, func(meta.Identity) (bool, error) { n++; return true, nil })
+	return n, err
+}
+
+// Holders are the users, groups and roles of a tenant for which holds is true:
+// who is in a group, or has a policy. It reads all of the kinds given.
+func (e *Engine) Holders(ctx context.Context, tenant meta.ID, holds func(*Identity) bool, kinds ...meta.IdentityKind) (all []Identity, err error) {
+	for _, kind := range kinds {
+		err := e.eachRow(ctx, tenant, kind, func(row meta.Identity) (bool, error) {
+			i, err := e.openIdentity(row)
+			if err == nil && holds(&i) {
+				all = append(all, i)
+			}
+			return true, err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// ChangeIdentity changes what change changes, and returns the identity as it is
+// then. change is called again when the identity changed meanwhile; its error is
+// the result. Other gateways see the change within CredentialTTL.
+func (e *Engine) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string, change func(*Identity) error) (Identity, error) {
+	for range maxIdentityTries {
+		i, err := e.Identity(ctx, tenant, kind, name)
+		if err != nil {
+			return i, err
+		}
+		if err := change(&i); err != nil {
+			return i, err
+		}
+		if err := checkIdentity(&i); err != nil {
+			return i, err
+		}
+		row, err := e.sealIdentity(i)
+		if err != nil {
+			return i, err
+		}
+		err = e.store.UpdateIdentity(ctx, row)
+		switch {
+		case errors.Is(err, meta.ErrConflict):
+			continue
+		case errors.Is(err, meta.ErrExists):
+			return i, identityExists(kind, i.Name)
+		case errors.Is(err, meta.ErrNotFound):
+			return i, noSuchIdentity(kind, name)
+		}
+		e.creds.clear()
+		return i, identityError(err)
+	}
+	return Identity{}, s3err.New(s3err.ConcurrentModification, "")
+}
+
+// DeleteIdentity removes an identity as it was read: ConcurrentModification when
+// it has changed since, DeleteConflict while it has access keys.
+func (e *Engine) DeleteIdentity(ctx context.Context, i Identity) error {
+	err := e.store.DeleteIdentity(ctx, i.ID, i.revision)
+	switch {
+	case errors.Is(err, meta.ErrConflict):
+		return s3err.New(s3err.ConcurrentModification, "")
+	case errors.Is(err, meta.ErrNotFound):
+		return noSuchIdentity(i.Kind, i.Name)
+	case errors.Is(err, meta.ErrNotEmpty):
+		return s3err.New(s3err.DeleteConflict, "Cannot delete entity, must delete access keys first.")
+	}
+	e.creds.clear()
+	return storeError(err)
+}
+
+// CutARN takes the account and the path with the name out of an ARN of IAM of a
+// kind, such as "role"; false for anything else.
+func CutARN(arn, kind string) (account, name string, ok bool) {
+	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
+	if !ok {
+		return "", "", false
+	}
+	account, rest, ok = strings.Cut(rest, ":")
+	if !ok || len(account) != accountDigits {
+		return "", "", false
+	}
+	name, ok = strings.CutPrefix(rest, kind+"/")
+	return account, name, ok && name != ""
+}

@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Identity is a user, group, role, policy or identity provider of a tenant. It
+// refers to others by their ids, so that one made again under a name inherits
+// nothing of the one before.
+type Identity struct {
+	ID       meta.ID
+	Tenant   meta.ID
+	Kind     meta.IdentityKind
+	Name     string
+	Created  time.Time
+	revision int64
+
+	Path        string // begins and ends with a slash
+	Description string
+	Tags        []Tag
+
+	// Of users, groups and roles.
+	Attached []meta.ID // policies
+	Inline   []InlinePolicy
+	Boundary meta.ID // a policy; zero: none; not of groups
+	Groups   []meta.ID
+
+	Role     *RoleFacts     // of a role
+	Policy   *PolicyFacts   // of a policy
+	Provider *ProviderFacts // of a provider
+}
+
+// Tag is a tag of an identity. Keys are unique without regard to case.
+type Tag struct {
+	Key   string
+	Value string
+}
+
+// InlinePolicy is a policy that belongs to one identity alone.
+type InlinePolicy struct {
+	Name     string
+	Document string
+}
+
+// RoleFacts is what only a role has.
+type RoleFacts struct {
+	Trust      string // the policy that says who may assume it
+	MaxSession time.Duration
+}
+
+// PolicyFacts is what only a policy has.
+type PolicyFacts struct {
+	Versions []PolicyVersion // 1..MaxPolicyVersions, the oldest first
+	Default  int             // the number of the version that counts
+	Next     int             // numbers are not given twice
+	Updated  time.Time
+}
+
+// PolicyVersion is one text of a policy.
+type PolicyVersion struct {
+	Number   int
+	Document string
+	Created  time.Time
+}
+
+// Document is the text that counts; false when there is none.
+func (p *PolicyFacts) Document() (string, bool) {
+	for _, v := range p.Versions {
+		if v.Number == p.Default {
+			return v.Document, true
+		}
+	}
+	return "", false
+}
+
+// ProviderFacts is what only an OpenID Connect provider has. Its identity's name
+// is its URL without the scheme.
+type ProviderFacts struct {
+	URL         string // https://…, without a slash at the end
+	ClientIDs   []string
+	Thumbprints []string
+}
+
+// identityDocument is what is sealed of an identity. Tenant and name are in it,
+// so that a row that was moved to another tenant or name opens as nothing.
+type identityDocument struct {
+	Tenant      meta.ID        `json:"tenant"`
+	Name        string         `json:"name"`
+	Path        string         `json:"path,omitempty"`
+	Description string         `json:"description,omitempty"`
+	Tags        []Tag          `json:"tags,omitempty"`
+	Attached    []meta.ID      `json:"attached,omitempty"`
+	Inline      []InlinePolicy `json:"inline,omitempty"`
+	Boundary    meta.ID        `json:"boundary,omitzero"`
+	Groups      []meta.ID      `json:"groups,omitempty"`
+	Role        *RoleFacts     `json:"role,omitempty"`
+	Policy      *PolicyFacts   `json:"policy,omitempty"`
+	Provider    *ProviderFacts `json:"provider,omitempty"`
+}
+
+// kindLabels are what documents are bound to, besides their id.
+var kindLabels = map[meta.IdentityKind]string{
+	meta.IdentityUser: "user", meta.IdentityGroup: "group", meta.IdentityRole: "role",
+	meta.IdentityPolicy: "policy", meta.IdentityProvider: "oidc-provider",
+}
+
+func (e *Engine) sealIdentity(i Identity) (meta.Identity, error) {
+	text, err := json.Marshal(identityDocument{
+		i.Tenant, i.Name, i.Path, i.Description, i.Tags, i.Attached, i.Inline, i.Boundary, i.Groups, i.Role, i.Policy, i.Provider,
+	})
+	if err != nil {
+		return meta.Identity{}, err
+	}
+	return meta.Identity{
+		ID: i.ID, Tenant: i.Tenant, Kind: i.Kind, Name: i.Name, Created: i.Created, Revision: i.revision,
+		Document: e.system.SealDocument(kindLabels[i.Kind], i.ID[:], text),
+	}, nil
+}
+
+func (e *Engine) openIdentity(row meta.Identity) (Identity, error) {
+	label, ok := kindLabels[row.Kind]
+	if !ok {
+		return Identity{}, fmt.Errorf("identity %s is of unknown kind %d", row.ID, row.Kind)
+	}
+	text, err := e.system.OpenDocument(label, row.ID[:], row.Document)
+	if err != nil {
+		return Identity{}, fmt.Errorf("open %s %s: %w", label, row.ID, err)
+	}
+	var d identityDocument
+	if err := json.Unmarshal(text, &d); err != nil {
+		return Identity{}, fmt.Errorf("read %s %s: %w", label, row.ID, err)
+	}
+	i := Identity{
+		ID: row.ID, Tenant: row.Tenant, Kind: row.Kind, Name: row.Name, Created: row.Created, revision: row.Revision,
+		Path: d.Path, Description: d.Description, Tags: d.Tags, Attached: d.Attached, Inline: d.Inline, Boundary: d.Boundary,
+		Groups: d.Groups, Role: d.Role, Policy: d.Policy, Provider: d.Provider,
+	}
+	switch {
+	case d.Tenant != row.Tenant || d.Name != row.Name:
+		err = errors.New("its row is another's")
+	case (i.Kind == meta.IdentityRole) != (i.Role != nil), (i.Kind == meta.IdentityPolicy) != (i.Policy != nil),
+		(i.Kind == meta.IdentityProvider) != (i.Provider != nil):
+		err = errors.New("it is not what its kind says")
+	}
+	if err != nil {
+		return Identity{}, fmt.Errorf("read %s %s: %w", label, row.ID, err)
+	}
+	return i, nil
+}
+
+// Inlined is the place of an inline policy, or -1.
+func (i *Identity) Inlined(name string) int {
+	return slices.IndexFunc(i.Inline, func(p InlinePolicy) bool { return p.Name == name })
+}

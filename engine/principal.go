@@ -1,0 +1,137 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Principal is what is known of who holds a credential, besides the tenant:
+// everything that decides about rights, as texts. It is shared and never changes.
+type Principal struct {
+	Kind        meta.IdentityKind // 0: the tenant's root; IdentityUser; IdentityRole
+	ID          meta.ID           // the user's or role's; the tenant's for root
+	Name, Path  string
+	SessionName string // of a role
+	Policies    []PolicyText
+	Boundary    *PolicyText
+	// Session are the policies of a session; nil: none.
+	Session []PolicyText
+	Tags    map[string]string
+	// Broken says which policy is missing or cannot be read: nothing is allowed.
+	Broken error
+
+	compile  sync.Once
+	compiled any
+}
+
+// PolicyText is a policy with its name for reasons.
+type PolicyText struct{ Name, Document string }
+
+// Compiled is what compile makes of the principal, once for each time it is read
+// from the store. engine does not know what it is.
+func (p *Principal) Compiled(compile func(*Principal) any) any {
+	p.compile.Do(func() { p.compiled = compile(p) })
+	return p.compiled
+}
+
+// rootPrincipal is the tenant itself.
+func rootPrincipal(t meta.Tenant) *Principal { return &Principal{ID: t.ID, Name: t.Name} }
+
+// principalOf reads the policies of a user or role. Those that are missing or
+// cannot be read make the principal broken.
+func (e *Engine) principalOf(ctx context.Context, i Identity) (*Principal, error) {
+	p := &Principal{Kind: i.Kind, ID: i.ID, Name: i.Name, Path: i.Path, Tags: make(map[string]string, len(i.Tags))}
+	for _, t := range i.Tags {
+		p.Tags[t.Key] = t.Value
+	}
+	groups, err := e.references(ctx, p, i.Tenant, meta.IdentityGroup, i.Groups)
+	if err != nil {
+		return nil, err
+	}
+	p.inline(&i)
+	attached := slices.Clone(i.Attached)
+	for n := range groups {
+		p.inline(&groups[n])
+		attached = append(attached, groups[n].Attached...)
+	}
+	if p.Policies, err = e.policyTexts(ctx, p, i.Tenant, attached, p.Policies); err != nil {
+		return nil, err
+	}
+	if !i.Boundary.IsZero() {
+		boundary, err := e.policyTexts(ctx, p, i.Tenant, []meta.ID{i.Boundary}, nil)
+		if err != nil {
+			return nil, err
+		}
+		if len(boundary) == 1 {
+			p.Boundary = &boundary[0]
+		}
+	}
+	return p, nil
+}
+
+func (p *Principal) inline(of *Identity) {
+	for _, policy := range of.Inline {
+		p.Policies = append(p.Policies, PolicyText{kindLabels[of.Kind] + " " + of.Name + ", " + policy.Name, policy.Document})
+	}
+}
+
+// references reads identities of a tenant and kind in the order of their ids'
+// list. What cannot be had breaks the principal.
+func (e *Engine) references(ctx context.Context, p *Principal, tenant meta.ID, kind meta.IdentityKind, ids []meta.ID) (all []Identity, err error) {
+	ids = unique(ids)
+	found, broken, err := e.IdentitiesByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		i, ok := found[id]
+		switch {
+		case broken[id] != nil:
+			p.Broken = broken[id]
+		case !ok || i.Tenant != tenant || i.Kind != kind:
+			p.Broken = fmt.Errorf("%s %s is not there", kindLabels[kind], id)
+		default:
+			all = append(all, i)
+		}
+	}
+	return all, nil
+}
+
+// policyTexts adds the texts that count of managed policies.
+func (e *Engine) policyTexts(ctx context.Context, p *Principal, tenant meta.ID, ids []meta.ID, to []PolicyText) ([]PolicyText, error) {
+	policies, err := e.references(ctx, p, tenant, meta.IdentityPolicy, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, policy := range policies {
+		text, ok := policy.Policy.Document()
+		if !ok {
+			p.Broken = fmt.Errorf("policy %s has no version that counts", policy.Name)
+			continue
+		}
+		to = append(to, PolicyText{policy.Name, text})
+	}
+	return to, nil
+}
+
+func unique(ids []meta.ID) []meta.ID {
+	seen := make(map[meta.ID]bool, len(ids))
+	var out []meta.ID
+	for _, id := range ids {
+		if !seen[id] {
+			seen[id] = true
+			out = append(out, id)
+		}
+	}
+	return out
+}
+
+// expired reports whether a credential is past its end; one without lives on.
+func (c *Credential) expired(now time.Time) bool {
+	return !c.Expires.IsZero() && !now.Before(c.Expires)
+}
