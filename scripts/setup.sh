@@ -4,7 +4,9 @@
 #   go       build and run: Go alone
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
-#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, Helm
+#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, Helm, mc, Litestream,
+#            OpenTofu, docker-registry with skopeo, pgBackRest, barman-cloud, samtools, GDAL,
+#            duplicity, S3 for Ruby and Perl
 #   peers    make test-peers: MinIO
 #
 # It looks before it installs, so it takes a moment when all is there. Missing
@@ -60,6 +62,18 @@ need_for_clients() {
 	need restic command -v restic
 	need s3fs command -v s3fs
 	need_fuse
+	need docker-registry command -v docker-registry
+	need skopeo command -v skopeo
+	need pgbackrest command -v pgbackrest
+	need barman-cli-cloud command -v barman-cloud-backup
+	need samtools command -v samtools
+	need gdal-bin command -v gdal_translate
+	need python3-gdal python_has osgeo.gdal
+	need duplicity test -x /usr/bin/duplicity
+	need ruby test -x /usr/bin/ruby
+	need ruby-aws-sdk-s3 /usr/bin/ruby -e 'require "aws-sdk-s3"'
+	need libamazon-s3-perl /usr/bin/perl -MAmazon::S3 -e 1
+	need libnet-amazon-s3-perl /usr/bin/perl -MNet::Amazon::S3 -e 1
 }
 
 install_missing() {
@@ -111,7 +125,7 @@ clients)
 	need_for_clients
 	install_missing
 	install_node_modules
-	install_servers versitygw fake-gcs-server helm
+	install_servers versitygw fake-gcs-server helm mc litestream tofu
 	;;
 peers)
 	install_servers minio

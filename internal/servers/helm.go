@@ -3,4 +3,4 @@
 package servers
 
 // Helm renders charts; it is no server. It takes a minute or two to build.
-var Helm = GoProgram{"helm.sh/helm/v3/cmd/helm", "v3.21.4"}
+var Helm = GoProgram{Package: "helm.sh/helm/v3/cmd/helm", Version: "v3.21.4"}

@@ -10,7 +10,7 @@ import (
 
 // MinIO is built from its last public sources, which takes minutes. It is under
 // the AGPL: a program to test against, never a part of ours.
-var MinIO = GoProgram{"github.com/minio/minio", "v0.0.0-20260212201848-7aac2a2c5b7c"}
+var MinIO = GoProgram{Package: "github.com/minio/minio", Version: "v0.0.0-20260212201848-7aac2a2c5b7c"}
 
 // StartMinIO serves the folder dir, which must exist, over TLS where cert is not
 // nil, and waits until it answers. log takes its output; beside it a folder is

@@ -3,27 +3,33 @@
 package servers
 
 import (
+	"bytes"
 	"context"
 	"debug/buildinfo"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
-// A GoProgram is a server that is had by go install.
+// A GoProgram is a program that is had from its source by the go command.
 type GoProgram struct {
 	Package string // of its main
 	Version string // exact
+	// Module is Package's, where its go.mod replaces what it requires: go install
+	// refuses such a one, so that it is built in its own folder.
+	Module string
 }
 
 // The servers in Go, at the versions that the tests were written against.
 // scripts/setup.sh installs the same through `go run ./internal/servers/install`.
 var (
-	Versitygw = GoProgram{"github.com/versity/versitygw/cmd/versitygw", "v1.8.0"}
-	FakeGCS   = GoProgram{"github.com/fsouza/fake-gcs-server", "v1.56.1"}
+	Versitygw = GoProgram{Package: "github.com/versity/versitygw/cmd/versitygw", Version: "v1.8.0"}
+	FakeGCS   = GoProgram{Package: "github.com/fsouza/fake-gcs-server", Version: "v1.56.1"}
 )
 
 // Name is the program's file name.
@@ -46,15 +52,60 @@ func (g GoProgram) Path(ctx context.Context) (string, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", err
 	}
+	if g.Module != "" {
+		return target, g.build(ctx, target)
+	}
 	if info, err := buildinfo.ReadFile(target); err == nil && info.Main.Version == g.Version {
 		return target, nil
 	}
-	install := exec.CommandContext(ctx, "go", "install", g.Package+"@"+g.Version)
-	install.Env = append(os.Environ(), "GOBIN="+dir, "GOFLAGS=", "CGO_ENABLED=0")
-	if out, err := install.CombinedOutput(); err != nil {
+	if out, err := goCommand(ctx, "", "install", g.Package+"@"+g.Version); err != nil {
 		return "", fmt.Errorf("install %s@%s: %w\n%s", g.Package, g.Version, err, out)
 	}
 	return target, nil
+}
+
+// build is go install for a program with a Module. What is built in a folder does
+// not know its version, so that stands in a file beside it.
+func (g GoProgram) build(ctx context.Context, target string) error {
+	stamp := target + ".version"
+	if have, err := os.ReadFile(stamp); err == nil && string(have) == g.Version {
+		if _, err := os.Stat(target); err == nil {
+			return nil
+		}
+	}
+	out, err := goCommand(ctx, "", "mod", "download", "-json", g.Module+"@"+g.Version)
+	var source struct{ Dir string }
+	if err == nil {
+		err = json.Unmarshal(out, &source)
+	}
+	if err != nil {
+		return fmt.Errorf("download %s@%s: %w\n%s", g.Module, g.Version, err, out)
+	}
+	main := "." + strings.TrimPrefix(g.Package, g.Module)
+	if out, err := goCommand(ctx, source.Dir, "build", "-trimpath", "-buildvcs=false", "-o", target, main); err != nil {
+		return fmt.Errorf("build %s@%s: %w\n%s", g.Package, g.Version, err, out)
+	}
+	return os.WriteFile(stamp, []byte(g.Version), 0o644)
+}
+
+// goCommand runs the go command in a folder, in that of the programs when it is
+// empty, and returns its output, or what it said of its failure.
+func goCommand(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	bin, err := programs()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "go", args...)
+	if cmd.Dir = dir; dir == "" {
+		cmd.Dir = bin
+	}
+	cmd.Env = append(os.Environ(), "GOBIN="+bin, "GOFLAGS=", "GOWORK=off", "CGO_ENABLED=0")
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		return append(out.Bytes(), errs.Bytes()...), err
+	}
+	return out.Bytes(), nil
 }
 
 // programs is the folder of installed servers: bin/servers of the module.

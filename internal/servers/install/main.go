@@ -1,7 +1,8 @@
 //go:build linux
 
-// Install puts the servers that are had by go install where the tests look for
-// them, so that no test waits for a compiler. Its arguments are their names.
+// Install puts the servers and clients that are built from Go source where the
+// tests look for them, so that no test waits for a compiler. Its arguments are
+// their names.
 package main
 
 import (
@@ -14,7 +15,7 @@ import (
 )
 
 func main() {
-	for _, p := range []servers.GoProgram{servers.Versitygw, servers.FakeGCS, servers.Helm, servers.MinIO} {
+	for _, p := range []servers.GoProgram{servers.Versitygw, servers.FakeGCS, servers.Helm, servers.MinIO, servers.MC, servers.Litestream, servers.OpenTofu} {
 		if !slices.Contains(os.Args[1:], p.Name()) {
 			continue
 		}
