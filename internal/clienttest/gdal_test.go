@@ -68,5 +68,5 @@ func testGDAL(t *testing.T, g *gateway) {
 	_, err = newMinio(t, g).Client.PutObject(t.Context(), bucket, "maps/half.tif", bytes.NewReader(half), int64(len(half)), minio.PutObjectOptions{})
 	must(t, err)
 	translate.fails("ERROR", "-q", at("maps/half.tif"), got)
-	info.with("AWS_SECRET_ACCESS_KEY=another").fails("SignatureDoesNotMatch", at("maps/out.tif"))
+	info.with("AWS_SECRET_ACCESS_KEY=another").fails("signature that you provided", at("maps/out.tif"))
 }
