@@ -17,7 +17,7 @@ import (
 
 // TestDuplicity keeps encrypted backups, full and incremental, in volumes that
 // are larger than its parts.
-func TestDuplicity(t *testing.T) { onEach(t, testDuplicity) }
+func TestDuplicity(t *testing.T) { onFirst(t, testDuplicity) }
 
 func testDuplicity(t *testing.T, g *gateway) {
 	t.Parallel()

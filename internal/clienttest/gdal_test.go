@@ -16,7 +16,7 @@ import (
 
 // TestGDAL keeps rasters in a bucket (/vsis3/): whole, by windows, and as files
 // of any kind through its virtual file system.
-func TestGDAL(t *testing.T) { onEach(t, testGDAL) }
+func TestGDAL(t *testing.T) { onFirst(t, testGDAL) }
 
 func testGDAL(t *testing.T, g *gateway) {
 	t.Parallel()

@@ -37,7 +37,7 @@ func TestTerraform(t *testing.T) {
 		t.Log("no Terraform with use_lockfile on this machine: nothing more to test than OpenTofu")
 		return
 	}
-	onEach(t, func(t *testing.T, g *gateway) {
+	onFirst(t, func(t *testing.T, g *gateway) {
 		t.Parallel()
 		testInfrastructure(t, newProgram(t, g, path), g)
 	})

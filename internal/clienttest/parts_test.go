@@ -41,6 +41,11 @@ var sharedGateways = func() map[parts]*shared {
 // which is started when it is first needed.
 func onEach(t *testing.T, test func(*testing.T, *gateway)) {
 	t.Helper()
+	onSome(t, combinations, test)
+}
+
+func onSome(t *testing.T, combinations []parts, test func(*testing.T, *gateway)) {
+	t.Helper()
 	for _, p := range combinations {
 		t.Run(p.String(), func(t *testing.T) {
 			s := sharedGateways[p]

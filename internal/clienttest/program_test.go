@@ -22,6 +22,7 @@ type program struct {
 	home string
 	env  []string
 	dir  string
+	as   func(*exec.Cmd) // changes its user; nil: it has this process's
 }
 
 // require finds a program that make test or make test-clients installs. A
@@ -71,6 +72,9 @@ func (p *program) try(stdin string, args ...string) (stdout, stderr string, err 
 	cmd := exec.CommandContext(ctx, p.path, args...)
 	cmd.Env, cmd.Dir = p.env, p.dir
 	cmd.WaitDelay = 10 * time.Second
+	if p.as != nil {
+		p.as(cmd)
+	}
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs

@@ -56,36 +56,48 @@ type Postgres struct {
 // an empty database "postgres". As root it runs as the user postgres or nobody,
 // to whom parents of dir in the folder for temporary files are opened.
 func StartPostgres(version, dir string, o PostgresOptions) (*Postgres, error) {
-	uid, gid, err := postgresUser()
+	p, bin, err := newPostgres(version, dir)
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
+	if err := p.initialise(filepath.Join(bin, "initdb")); err != nil {
 		return nil, err
+	}
+	if err := p.configure(o); err != nil {
+		return nil, err
+	}
+	return p, p.Restart()
+}
+
+// newPostgres makes ready for a server below dir, on a port of its own, and
+// finds its programs.
+func newPostgres(version, dir string) (p *Postgres, bin string, err error) {
+	uid, gid, err := postgresUser()
+	if err != nil {
+		return nil, "", err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, "", err
 	}
 	if uid != 0 {
 		if err := errors.Join(traversable(dir), os.Chown(dir, int(uid), int(gid))); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
-	bin, err := postgresPrograms(version, dir)
-	if err != nil {
-		return nil, err
+	if bin, err = postgresPrograms(version, dir); err != nil {
+		return nil, "", err
 	}
 	addresses, err := FreeAddresses(1)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	p := &Postgres{Address: addresses[0], data: filepath.Join(dir, "data")}
+	p = &Postgres{Address: addresses[0], data: filepath.Join(dir, "data")}
 	p.spec = Spec{
 		Name: "PostgreSQL " + version, Program: filepath.Join(bin, "postgres"), Args: []string{"-D", p.data},
 		Dir: dir, Log: filepath.Join(dir, "postgres.log"), UID: uid, GID: gid,
 		Stop: syscall.SIGINT, // ends sessions; SIGTERM would wait for them
 	}
-	if err := p.initialise(filepath.Join(bin, "initdb"), o); err != nil {
-		return nil, err
-	}
-	return p, p.Restart()
+	return p, bin, nil
 }
 
 // URL names a database for PostgresUser.
@@ -132,15 +144,18 @@ func (p *Postgres) Exec(ctx context.Context, database, sql string) error {
 }
 
 // initialise makes the data folder.
-func (p *Postgres) initialise(initdb string, o PostgresOptions) error {
+func (p *Postgres) initialise(initdb string) error {
 	cmd := exec.Command(initdb, "-D", p.data, "-U", PostgresUser, "--no-sync", "--auth=trust", "--encoding=UTF8", "--locale=C")
 	cmd.Dir = p.spec.Dir
-	if p.spec.UID != 0 {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: p.spec.UID, Gid: p.spec.GID}}
-	}
+	p.RunAs(cmd)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
+	return nil
+}
+
+// configure writes the settings into the data folder.
+func (p *Postgres) configure(o PostgresOptions) error {
 	host, port, err := net.SplitHostPort(p.Address)
 	if err != nil {
 		return err
@@ -157,7 +172,7 @@ func (p *Postgres) initialise(initdb string, o PostgresOptions) error {
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		fmt.Fprintf(&conf, "%s = '%s'\n", name, strings.ReplaceAll(settings[name], "'", "''"))
 	}
-	access := fmt.Sprintf("host all %s samenet scram-sha-256\nhost all all samehost trust\n", PostgresGuarded)
+	access := fmt.Sprintf("host all %s samenet scram-sha-256\nhost all all samehost trust\nhost replication all samehost trust\nlocal all all trust\n", PostgresGuarded)
 	return errors.Join(
 		overwrite(filepath.Join(p.data, "postgresql.conf"), conf.String()),
 		overwrite(filepath.Join(p.data, "pg_hba.conf"), access))
