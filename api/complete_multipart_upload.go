@@ -52,7 +52,7 @@ func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	}
 	h := http.Header{}
 	r.setEncryption(h, &o)
-	setVersion(h, o.Version)
+	setMade(h, o.Version)
 	return &Reply{Header: h, XML: result}, nil
 }
 

@@ -46,7 +46,7 @@ func copyObject(s *Server, r *Request) (*Reply, error) {
 	}
 	h := http.Header{}
 	r.setEncryption(h, &o)
-	setVersion(h, o.Version)
+	setMade(h, o.Version)
 	setSourceVersion(h, o.CopiedFrom)
 	return &Reply{Header: h, XML: result}, nil
 }

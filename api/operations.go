@@ -162,6 +162,9 @@ func explainUnresolved(method string, scope Scope, q sigv4.Query) error {
 		if len(names) == 1 && names[0] == "versionId" && scope == ObjectScope {
 			return s3err.New(s3err.InvalidArgument, "This operation does not accept a version-id.").With("ArgumentName", "versionId")
 		}
+		if len(names) == 1 && names[0] == "versions" && scope == ObjectScope {
+			return s3err.New(s3err.InvalidRequest, "There is no such thing as the ?versions sub-resource for a key")
+		}
 		return s3err.New(s3err.MethodNotAllowed, "").With("Method", method)
 	}
 	if len(names) == 1 {

@@ -43,6 +43,6 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 	setETag(h, o.ETag)
 	setChecksum(h, o.Checksum)
 	r.setEncryption(h, &o)
-	setVersion(h, o.Version)
+	setMade(h, o.Version)
 	return &Reply{Header: h}, nil
 }

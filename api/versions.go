@@ -57,6 +57,14 @@ func setVersion(h http.Header, ref meta.VersionRef) {
 	}
 }
 
+// setMade names the version that a write made. The null version goes unnamed, as
+// in S3: it is what a write makes where versions are not kept.
+func setMade(h http.Header, ref meta.VersionRef) {
+	if !ref.Null {
+		setVersion(h, ref)
+	}
+}
+
 // setDeleted shows what a deletion made or removed for good.
 func setDeleted(h http.Header, d engine.Deleted) {
 	setVersion(h, d.Version)
