@@ -181,12 +181,12 @@ func (r *Request) checksumType() (string, error) {
 // upload: only CRCs can be combined from those of the parts.
 func checksumTypeFits(algorithm, kind string) bool {
 	switch algorithm {
+	case engine.CRC32, engine.CRC32C:
+		return true
 	case engine.CRC64NVME:
 		return kind == engine.FullObject
-	case engine.SHA1, engine.SHA256:
-		return kind == engine.Composite
 	}
-	return true
+	return kind == engine.Composite
 }
 
 func defaultChecksumType(algorithm string) string {
@@ -213,6 +213,11 @@ type checksumElements struct {
 	CRC64NVME string `xml:"ChecksumCRC64NVME,omitempty"`
 	SHA1      string `xml:"ChecksumSHA1,omitempty"`
 	SHA256    string `xml:"ChecksumSHA256,omitempty"`
+	SHA512    string `xml:"ChecksumSHA512,omitempty"`
+	MD5       string `xml:"ChecksumMD5,omitempty"`
+	XXHASH64  string `xml:"ChecksumXXHASH64,omitempty"`
+	XXHASH3   string `xml:"ChecksumXXHASH3,omitempty"`
+	XXHASH128 string `xml:"ChecksumXXHASH128,omitempty"`
 }
 
 // field is the element for the algorithm; nil if it is unknown.
@@ -228,6 +233,16 @@ func (e *checksumElements) field(algorithm string) *string {
 		return &e.SHA1
 	case engine.SHA256:
 		return &e.SHA256
+	case engine.SHA512:
+		return &e.SHA512
+	case engine.MD5:
+		return &e.MD5
+	case engine.XXHASH64:
+		return &e.XXHASH64
+	case engine.XXHASH3:
+		return &e.XXHASH3
+	case engine.XXHASH128:
+		return &e.XXHASH128
 	}
 	return nil
 }

@@ -31,13 +31,6 @@ var headerRules = []headerRule{
 	{name: "x-amz-write-offset-bytes", refusal: s3err.NotImplemented},
 	{name: "x-amz-rename-source", refusal: s3err.NotImplemented},
 	{name: "x-amz-bucket-namespace", accept: []string{"global"}, refusal: s3err.NotImplemented},
-
-	{name: "x-amz-checksum-md5", refusal: s3err.NotImplemented},
-	{name: "x-amz-checksum-sha512", refusal: s3err.NotImplemented},
-	{name: "x-amz-checksum-xxhash", refusal: s3err.NotImplemented},
-	{name: "x-amz-checksum-xxhash3", refusal: s3err.NotImplemented},
-	{name: "x-amz-checksum-xxhash64", refusal: s3err.NotImplemented},
-	{name: "x-amz-checksum-xxhash128", refusal: s3err.NotImplemented},
 }
 
 func (rule *headerRule) names(header string) bool {

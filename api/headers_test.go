@@ -19,7 +19,6 @@ func TestHeaderRules(t *testing.T) {
 		{"x-amz-server-side-encryption", "aws:kms:dsse", s3err.NotImplemented},
 		{"x-amz-server-side-encryption", "ROT13", s3err.InvalidArgument},
 		{"x-amz-write-offset-bytes", "5", s3err.NotImplemented},
-		{"x-amz-checksum-sha512", "x", s3err.NotImplemented},
 		{"x-amz-checksum-crc32", "x", nil},
 		{"x-amz-meta-acl", "public-read", nil},
 		{"x-amz-storage-class", "STANDARD", nil},

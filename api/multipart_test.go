@@ -94,7 +94,8 @@ func TestMultipartChecksums(t *testing.T) {
 	whole := append(bytes.Clone(one), two...)
 	for _, c := range []struct{ algorithm, kind string }{
 		{"CRC32", "COMPOSITE"}, {"CRC32", "FULL_OBJECT"}, {"CRC32C", "COMPOSITE"}, {"CRC32C", "FULL_OBJECT"},
-		{"CRC64NVME", "FULL_OBJECT"}, {"SHA1", "COMPOSITE"}, {"SHA256", "COMPOSITE"},
+		{"CRC64NVME", "FULL_OBJECT"}, {"SHA1", "COMPOSITE"}, {"SHA256", "COMPOSITE"}, {"SHA512", "COMPOSITE"},
+		{"MD5", "COMPOSITE"}, {"XXHASH64", "COMPOSITE"}, {"XXHASH3", "COMPOSITE"}, {"XXHASH128", "COMPOSITE"},
 	} {
 		what, target := c.algorithm+" "+c.kind, "/bkt/"+c.algorithm+c.kind
 		header := "X-Amz-Checksum-" + c.algorithm

@@ -32,7 +32,7 @@ const (
 	uploadDomain  = "s3.example"
 	uploadChunk   = sigv4.MinChunkSize
 	uploadSize    = 2*uploadChunk + 1001 // three chunks
-	uploadsAtMost = 2 * 5 * 7 * 2        // of one gateway: operations, modes, checksums, places
+	uploadsAtMost = 2 * 5 * 12 * 2       // of one gateway: operations, modes, checksums, places
 )
 
 // uploadWay is one way to upload.

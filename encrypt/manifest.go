@@ -57,7 +57,7 @@ type Extent struct {
 
 // Checksum is a checksum of the plaintext that S3 clients can ask for.
 type Checksum struct {
-	Algorithm string // CRC32, CRC32C, CRC64NVME, SHA1 or SHA256
+	Algorithm string // one of those in checksumSize
 	Type      string // FULL_OBJECT, COMPOSITE, or empty where there is no choice
 	Value     []byte // raw, not base64; empty in the settings of an upload
 	Parts     int    // of a composite: the number of parts it was made from
@@ -235,7 +235,10 @@ func checkExtents(extents []Extent) (total int64, err error) {
 }
 
 // checksumSize is the length of each algorithm's value in bytes.
-var checksumSize = map[string]int{"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32}
+var checksumSize = map[string]int{
+	"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32, "SHA512": 64,
+	"MD5": 16, "XXHASH64": 8, "XXHASH3": 8, "XXHASH128": 16,
+}
 
 func (c *Checksum) check() error {
 	if c == nil {

@@ -1,14 +1,18 @@
 package engine
 
 import (
+	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"fmt"
 	"hash"
 	"hash/crc32"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
+	"github.com/zeebo/xxh3"
 )
 
 // The checksum algorithms of S3, spelled as in x-amz-checksum-algorithm.
@@ -19,6 +23,11 @@ const (
 	CRC64NVME = "CRC64NVME"
 	SHA1      = "SHA1"
 	SHA256    = "SHA256"
+	SHA512    = "SHA512"
+	MD5       = "MD5"
+	XXHASH64  = "XXHASH64"
+	XXHASH3   = "XXHASH3"
+	XXHASH128 = "XXHASH128"
 )
 
 // Checksum types: over the object's bytes, or over its parts' checksums.
@@ -28,7 +37,7 @@ const (
 )
 
 // ChecksumAlgorithms are all algorithms, in the order in which they are tried.
-var ChecksumAlgorithms = []string{CRC32, CRC32C, CRC64NVME, SHA1, SHA256}
+var ChecksumAlgorithms = []string{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
@@ -50,7 +59,9 @@ func (c *Checksum) String() string {
 	return s
 }
 
-// NewChecksumHash returns a hash for the algorithm, or nil if it is unknown.
+// NewChecksumHash returns a hash for the algorithm, or nil if it is unknown. Sums
+// of XXHASH* have seed 0 and the byte order of their canonical form, big-endian.
+// Source: https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
 func NewChecksumHash(algorithm string) hash.Hash {
 	switch algorithm {
 	case CRC32:
@@ -63,6 +74,16 @@ func NewChecksumHash(algorithm string) hash.Hash {
 		return sha1.New()
 	case SHA256:
 		return sha256.New()
+	case SHA512:
+		return sha512.New()
+	case MD5:
+		return md5.New()
+	case XXHASH64:
+		return xxhash.New()
+	case XXHASH3:
+		return xxh3.New()
+	case XXHASH128:
+		return xxh3.New128()
 	}
 	return nil
 }
@@ -72,12 +93,16 @@ func ChecksumSize(algorithm string) int {
 	switch algorithm {
 	case CRC32, CRC32C:
 		return 4
-	case CRC64NVME:
+	case CRC64NVME, XXHASH64, XXHASH3:
 		return 8
+	case MD5, XXHASH128:
+		return 16
 	case SHA1:
 		return sha1.Size
 	case SHA256:
 		return sha256.Size
+	case SHA512:
+		return sha512.Size
 	}
 	return 0
 }

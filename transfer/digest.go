@@ -4,6 +4,7 @@ import (
 	"crypto/md5"
 	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
@@ -14,7 +15,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
+	"github.com/zeebo/xxh3"
 )
 
 // The checksums of S3 that both sides of a gateway know.
@@ -25,6 +28,11 @@ var algorithms = map[string]func() hash.Hash{
 	"CRC64NVME": func() hash.Hash { return crc64nvme.New() },
 	"SHA1":      sha1.New,
 	"SHA256":    sha256.New,
+	"SHA512":    sha512.New,
+	"MD5":       md5.New,
+	"XXHASH64":  func() hash.Hash { return xxhash.New() },
+	"XXHASH3":   func() hash.Hash { return xxh3.New() },
+	"XXHASH128": func() hash.Hash { return xxh3.New128() },
 }
 
 // ownAlgorithm is computed where the source has no checksum.
@@ -57,7 +65,7 @@ func (c checksum) whole() bool {
 
 // shownChecksum reads the checksum in a header: the first of those we know.
 func shownChecksum(h http.Header) checksum {
-	for _, a := range []string{"CRC64NVME", "SHA256", "CRC32C", "CRC32", "SHA1"} {
+	for _, a := range []string{"CRC64NVME", "SHA256", "CRC32C", "CRC32", "SHA1", "SHA512", "XXHASH128", "XXHASH3", "XXHASH64", "MD5"} {
 		if v := h.Get(checksumHeader(a)); v != "" {
 			return checksum{a, v, strings.ToUpper(h.Get("X-Amz-Checksum-Type"))}
 		}

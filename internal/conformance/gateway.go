@@ -29,8 +29,8 @@ const (
 // maxTold is how many of its errors a gateway's log contributes to a failure.
 const maxTold = 2
 
-// gateway is a real process with default settings, SQLite and a folder, on free
-// loopback ports. It is for one worker.
+// gateway is a real process with default settings but for blocked public access,
+// SQLite and a folder, on free loopback ports. It is for one worker.
 type gateway struct {
 	url     string // of its S3 endpoint
 	show    bool   // tests tell the requests they make, where they can
@@ -53,7 +53,8 @@ func startGateway(ctx context.Context, binary, parent string) (*gateway, error) 
 		Program: binary,
 		Args: []string{"serve", "--data", filepath.Join(dir, "data"),
 			"--s3", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0"},
-		Env: []string{"SANCTUM_ACCESS_KEY=" + accessKey, "SANCTUM_SECRET_KEY=" + secretKey},
+		// The suites take for granted that a new bucket may be made public.
+		Env: []string{"SANCTUM_ACCESS_KEY=" + accessKey, "SANCTUM_SECRET_KEY=" + secretKey, "SANCTUM_S3_BLOCK_PUBLIC_ACCESS=false"},
 		Log: g.log,
 	})
 	if err != nil {

@@ -305,7 +305,8 @@ def decode(schema, b):
 
 
 MAX_SIZE, MAX_RECORD, MAX_TEXT = 1 << 56, 8 << 20, 65536
-CHECKSUMS = {b"CRC32": 4, b"CRC32C": 4, b"CRC64NVME": 8, b"SHA1": 20, b"SHA256": 32}
+CHECKSUMS = {b"CRC32": 4, b"CRC32C": 4, b"CRC64NVME": 8, b"SHA1": 20, b"SHA256": 32, b"SHA512": 64,
+             b"MD5": 16, b"XXHASH64": 8, b"XXHASH3": 8, b"XXHASH128": 16}
 
 
 def need(condition, complaint):
