@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type Settings struct {
 	S3Region            string
 	S3Domains           []string
 	S3BlockPublicAccess bool
+	S3Proxies           []netip.Prefix
 
 	AdminAddress string
 	AdminTLS     bool
@@ -121,6 +123,9 @@ func (s *Settings) table() []setting {
 			doc: "domains under which bucket.domain addresses a bucket"},
 		{key: "s3.block_public_access", flag: "s3-block-public-access", scope: forServe, value: (*flag)(&s.S3BlockPublicAccess), def: "true", bare: "true",
 			doc: "block public policies and ACLs of buckets that do not say otherwise, as AWS does"},
+
+		{key: "s3.proxies", flag: "s3-proxies", scope: forServe, value: (*prefixes)(&s.S3Proxies),
+			doc: "addresses of proxies whose X-Forwarded-Proto is believed, such as 10.0.0.0/8"},
 
 		{key: "admin.address", flag: "admin", def: "127.0.0.1:9001", scope: forServe, value: (*address)(&s.AdminAddress),
 			doc: "host:port of the admin API"},

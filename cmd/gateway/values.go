@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -54,6 +55,42 @@ func (l *list) set(s string) error {
 }
 func (l *list) String() string { return strings.Join(*l, ",") }
 func (l *list) kind() string   { return "list" }
+
+// prefixes is a list of networks, or of addresses.
+type prefixes []netip.Prefix
+
+func (p *prefixes) set(s string) error {
+	var l list
+	if err := l.set(s); err != nil {
+		return err
+	}
+	*p = nil
+	for _, item := range l {
+		if !strings.Contains(item, "/") {
+			a, err := netip.ParseAddr(item)
+			if err != nil {
+				return fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", item)
+			}
+			*p = append(*p, netip.PrefixFrom(a, a.BitLen()))
+			continue
+		}
+		n, err := netip.ParsePrefix(item)
+		if err != nil {
+			return fmt.Errorf("%q is neither an address nor a network such as 10.0.0.0/8", item)
+		}
+		*p = append(*p, n)
+	}
+	return nil
+}
+
+func (p *prefixes) String() string {
+	var words []string
+	for _, n := range *p {
+		words = append(words, n.String())
+	}
+	return strings.Join(words, ",")
+}
+func (p *prefixes) kind() string { return "list" }
 
 // choices is a list of which every item is one of a few.
 type choices struct {

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"path/filepath"
 	"testing"
 	"time"
@@ -42,7 +43,8 @@ type Options struct {
 	Domains  []string         // see api.Config
 	Limits   api.Limits       // see api.Config
 	Observe  func(api.Observation)
-	TLS      bool // serve https; use Gateway.Client
+	Proxies  []netip.Prefix // see api.Config
+	TLS      bool           // serve https; use Gateway.Client
 	// Several says that the store has other gateways: see engine.Config.Sole.
 	Several bool
 	// BlockPublicAccess: see api.Config.
@@ -99,7 +101,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	}
 	g.Server = httptest.NewUnstartedServer(api.New(api.Config{
 		Engine: g.Engine, Region: o.Region, Domains: o.Domains, Now: o.Now, Log: o.Log,
-		Observe: o.Observe, Limits: o.Limits, BlockPublicAccess: o.BlockPublicAccess,
+		Observe: o.Observe, Limits: o.Limits, Proxies: o.Proxies, BlockPublicAccess: o.BlockPublicAccess,
 	}))
 	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // aborted connections are what some tests want
 	if o.TLS {
