@@ -87,7 +87,7 @@ func TestPutObjectRefusals(t *testing.T) {
 		{"checksum named only", 400, "InvalidRequest", []string{"X-Amz-Sdk-Checksum-Algorithm", "CRC32"}},
 		{"too much metadata", 400, "MetadataTooLarge", []string{"X-Amz-Meta-A", strings.Repeat("x", 2048)}},
 		{"storage class", 400, "InvalidStorageClass", []string{"X-Amz-Storage-Class", "COLD"}},
-		{"redirect", 400, "InvalidArgument", []string{"X-Amz-Website-Redirect-Location", "ftp://x"}},
+		{"redirect", 400, "InvalidRedirectLocation", []string{"X-Amz-Website-Redirect-Location", "ftp://x"}},
 		{"If-None-Match with a tag", 501, "NotImplemented", []string{"If-None-Match", `"x"`}},
 		{"If-Unmodified-Since", 501, "NotImplemented", []string{"If-Unmodified-Since", "Wed, 21 Oct 2015 07:28:00 GMT"}},
 		{"exists", 412, "PreconditionFailed", []string{"If-None-Match", "*"}},
