@@ -38,6 +38,7 @@ type exchange struct {
 	began  time.Time
 	// document: one of Server.documents is taken.
 	document bool
+	html     bool // errors are shown to people: see serveWebsite
 
 	status  int // 0: the header is not out
 	sent    int64

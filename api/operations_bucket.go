@@ -75,9 +75,9 @@ var bucketOperations = []Operation{
 	{Name: "DeleteBucketTagging", Method: "DELETE", Scope: BucketScope, Query: []string{"tagging"}, Needs: needs("s3:PutBucketTagging"), Handle: removeSetting(settingTags)},
 	{Name: "GetBucketVersioning", Method: "GET", Scope: BucketScope, Query: []string{"versioning"}, Needs: needs("s3:GetBucketVersioning"), Handle: getBucketVersioning},
 	{Name: "PutBucketVersioning", Method: "PUT", Scope: BucketScope, Query: []string{"versioning"}, Needs: needs("s3:PutBucketVersioning"), Body: XMLBody, MaxBody: maxSubresourceXML, Handle: putBucketVersioning, Note: "without MFA delete"},
-	{Name: "GetBucketWebsite", Method: "GET", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:GetBucketWebsite"), Handle: notConfigured(s3err.NoSuchWebsiteConfiguration), Note: neverConfigured},
-	{Name: "PutBucketWebsite", Method: "PUT", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:PutBucketWebsite")},
-	{Name: "DeleteBucketWebsite", Method: "DELETE", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:DeleteBucketWebsite")},
+	{Name: "GetBucketWebsite", Method: "GET", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:GetBucketWebsite"), Handle: getBucketWebsite},
+	{Name: "PutBucketWebsite", Method: "PUT", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:PutBucketWebsite"), Body: XMLBody, MaxBody: maxWebsiteXML, Handle: putBucketWebsite},
+	{Name: "DeleteBucketWebsite", Method: "DELETE", Scope: BucketScope, Query: []string{"website"}, Needs: needs("s3:DeleteBucketWebsite"), Handle: removeSetting(settingWebsite)},
 
 	{Name: "GetBucketAnalyticsConfiguration", Method: "GET", Scope: BucketScope, Query: []string{"analytics", "id"}, Needs: needs("s3:GetAnalyticsConfiguration"), Handle: noneOfID, Note: neverConfigured},
 	{Name: "ListBucketAnalyticsConfigurations", Method: "GET", Scope: BucketScope, Query: []string{"analytics"}, Needs: needs("s3:GetAnalyticsConfiguration"), Handle: listsNone("ListBucketAnalyticsConfigurationResult"), Note: neverConfigured},

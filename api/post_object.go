@@ -194,15 +194,20 @@ func (f *form) redirect(bucket, etag string) string {
 
 // objectURL is where the target is, as the client reached it.
 func (r *Request) objectURL() string {
-	scheme, path := "http", "/"+r.Target.Key
-	if r.HTTP.TLS != nil {
-		scheme = "https"
-	}
+	path := "/" + r.Target.Key
 	if !r.Target.VirtualHost {
 		path = "/" + r.Target.Bucket + path
 	}
-	u := url.URL{Scheme: scheme, Host: r.HTTP.Host, Path: path}
+	u := url.URL{Scheme: r.scheme(), Host: r.HTTP.Host, Path: path}
 	return u.String()
+}
+
+// scheme is the one of the connection.
+func (r *Request) scheme() string {
+	if r.HTTP.TLS != nil {
+		return "https"
+	}
+	return "http"
 }
 
 // postResponse is the answer to a form that asked for status 201.

@@ -101,8 +101,15 @@ func (x *exchange) renderError(err error) error {
 		x.start(status)
 		return err
 	}
-	b := x.appendError(nil, e)
-	h.Set("Content-Type", "application/xml")
+	var b []byte
+	if x.html {
+		b = x.appendHTML(nil, e)
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		showError(h, e)
+	} else {
+		b = x.appendError(nil, e)
+		h.Set("Content-Type", "application/xml")
+	}
 	h.Set("Content-Length", decimal(len(b)))
 	x.start(status)
 	x.sendBody(b) // what failed before it is what is reported

@@ -76,6 +76,13 @@ type Reply struct {
 	Length int64
 }
 
+// close gives up a reply that is not sent.
+func (reply *Reply) close() {
+	if c, ok := reply.Stream.(io.Closer); ok {
+		c.Close()
+	}
+}
+
 // Context is the request's context: it ends when the client is gone.
 func (r *Request) Context() context.Context { return r.HTTP.Context() }
 

@@ -73,6 +73,9 @@ func (x *exchange) serve() (*Reply, error) {
 	if err = checkHeaderSize(r.HTTP.Header); err != nil {
 		return nil, err
 	}
+	if bucket := hostBucket(r.HTTP.Host, s.websites); bucket != "" {
+		return x.serveWebsite(bucket)
+	}
 	if r.Target, err = ParseTarget(r.HTTP.RequestURI, r.HTTP.Host, s.domains); err != nil {
 		return nil, err
 	}

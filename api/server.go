@@ -24,6 +24,9 @@ type Config struct {
 	Engine  *engine.Engine
 	Region  string   // empty: DefaultRegion
 	Domains []string // base domains of virtual-hosted requests
+	// Websites are base domains below which buckets are served as websites. None may
+	// be one of Domains.
+	Websites []string
 	// BlockPublicAccess is what holds for a bucket without a public access block
 	// of its own: nobody is given anything by being everybody.
 	BlockPublicAccess bool
@@ -49,9 +52,10 @@ type Observation struct {
 
 // Server is the S3 listener's http.Handler.
 type Server struct {
-	engine  *engine.Engine
-	region  string
-	domains []string
+	engine   *engine.Engine
+	region   string
+	domains  []string
+	websites []string
 	// blockPublicAccess is Config.BlockPublicAccess.
 	blockPublicAccess bool
 	proxies           []netip.Prefix
@@ -68,7 +72,7 @@ type Server struct {
 // New returns a Server. It starts nothing.
 func New(c Config) *Server {
 	s := &Server{
-		engine: c.Engine, region: c.Region, domains: c.Domains, blockPublicAccess: c.BlockPublicAccess, proxies: c.Proxies,
+		engine: c.Engine, region: c.Region, domains: c.Domains, websites: c.Websites, blockPublicAccess: c.BlockPublicAccess, proxies: c.Proxies,
 		now: c.Now, log: c.Log, observe: c.Observe, limits: c.Limits.withDefaults(),
 	}
 	if s.region == "" {

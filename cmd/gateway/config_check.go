@@ -52,6 +52,11 @@ func (c *configuration) checkListeners() error {
 		{"admin", c.AdminAddress, c.AdminTLS},
 		{"metrics", c.MetricsAddress, false},
 	}
+	for _, d := range c.S3WebsiteDomains {
+		if slices.ContainsFunc(c.S3Domains, func(other string) bool { return strings.EqualFold(d, other) }) {
+			return fmt.Errorf("s3.domains and s3.website_domains both have %s: an S3 endpoint and websites need hosts of their own", d)
+		}
+	}
 	for i, l := range listeners {
 		for _, m := range listeners[:i] {
 			if l.addr == m.addr && !strings.HasSuffix(l.addr, ":0") {

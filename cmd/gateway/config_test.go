@@ -128,6 +128,7 @@ func TestConfigurationErrors(t *testing.T) {
 		"public admin":        {args: []string{"--admin=[::]:9001", "--tls-acme-domains=c"}, want: "admin.address [::]:9001 can be reached"},
 		"public by name":      {args: []string{"--s3=host.example:9000"}, want: "s3.address host.example:9000 can be reached"},
 		"others are allowed":  {args: []string{"--s3=0.0.0.0:9000", "--allow-insecure-public=admin,metrics"}, want: "s3.address 0.0.0.0:9000 can be reached"},
+		"shared domain":       {args: []string{"--s3-domains=a.test", "--s3-website-domains=A.test"}, want: "s3.domains and s3.website_domains both have A.test"},
 		"allow what":          {args: []string{"--allow-insecure-public=yes"}, want: `flag --allow-insecure-public: allow_insecure_public: "yes" is none of`},
 	} {
 		t.Run(name, func(t *testing.T) {

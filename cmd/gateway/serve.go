@@ -157,7 +157,7 @@ func (p *process) s3URL() string {
 // start begins to answer on all listeners.
 func (p *process) start(d *deployment) {
 	p.s3 = newServer(p.configuration, p.metrics.inFlight.wrap(api.New(api.Config{
-		Engine: d.engine, Region: p.S3Region, Domains: p.S3Domains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
+		Engine: d.engine, Region: p.S3Region, Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
 		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout},
 	})), p.log)
 	p.admin = newServer(p.configuration, p.adminGate.wrap(admin.New(admin.Config{Engine: d.engine, Region: p.S3Region, Log: p.log})), p.log)

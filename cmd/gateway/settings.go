@@ -18,6 +18,7 @@ type Settings struct {
 	S3Address           string
 	S3Region            string
 	S3Domains           []string
+	S3WebsiteDomains    []string
 	S3BlockPublicAccess bool
 	S3Proxies           []netip.Prefix
 
@@ -121,6 +122,8 @@ func (s *Settings) table() []setting {
 			doc: "the region that clients sign for"},
 		{key: "s3.domains", flag: "s3-domains", scope: forServe, value: (*list)(&s.S3Domains),
 			doc: "domains under which bucket.domain addresses a bucket"},
+		{key: "s3.website_domains", flag: "s3-website-domains", scope: forServe, value: (*list)(&s.S3WebsiteDomains),
+			doc: "domains under which bucket.domain is the bucket's website"},
 		{key: "s3.block_public_access", flag: "s3-block-public-access", scope: forServe, value: (*flag)(&s.S3BlockPublicAccess), def: "true", bare: "true",
 			doc: "block public policies and ACLs of buckets that do not say otherwise, as AWS does"},
 

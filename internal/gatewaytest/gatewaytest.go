@@ -41,6 +41,7 @@ type Options struct {
 	Grace    time.Duration    // see engine.Config
 	Region   string           // empty: api.DefaultRegion
 	Domains  []string         // see api.Config
+	Websites []string         // see api.Config
 	Limits   api.Limits       // see api.Config
 	Observe  func(api.Observation)
 	Proxies  []netip.Prefix // see api.Config
@@ -100,7 +101,7 @@ func Start(t testing.TB, o Options) *Gateway {
 		t.Fatalf("root credential: %v", err)
 	}
 	g.Server = httptest.NewUnstartedServer(api.New(api.Config{
-		Engine: g.Engine, Region: o.Region, Domains: o.Domains, Now: o.Now, Log: o.Log,
+		Engine: g.Engine, Region: o.Region, Domains: o.Domains, Websites: o.Websites, Now: o.Now, Log: o.Log,
 		Observe: o.Observe, Limits: o.Limits, Proxies: o.Proxies, BlockPublicAccess: o.BlockPublicAccess,
 	}))
 	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // aborted connections are what some tests want
