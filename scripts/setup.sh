@@ -5,7 +5,7 @@
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, Helm, mc, Litestream,
-#            OpenTofu, docker-registry with skopeo, pgBackRest, samtools, GDAL,
+#            OpenTofu, docker-registry with skopeo, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl
 #   peers    make test-peers: MinIO
 #
@@ -65,6 +65,7 @@ need_for_clients() {
 	need docker-registry command -v docker-registry
 	need skopeo command -v skopeo
 	need pgbackrest command -v pgbackrest
+	need barman-cli-cloud command -v barman-cloud-backup
 	need samtools command -v samtools
 	need gdal-bin command -v gdal_translate
 	need python3-gdal python_has osgeo.gdal
