@@ -20,7 +20,7 @@ func TestAWSCLI(t *testing.T) { onEach(t, testAWSCLI) }
 func testAWSCLI(t *testing.T, g *gateway) {
 	t.Parallel()
 	c := newAWSTest(t, g, require(t, g, awscli, "awscli"))
-	c.test(c.files, c.large, c.attributes, c.keys, c.copies, c.uploads, c.presigned, c.listing)
+	c.test(c.files, c.large, c.attributes, c.keys, c.copies, c.uploads, c.presigned, c.listing, c.versions)
 }
 
 type awsTest struct {

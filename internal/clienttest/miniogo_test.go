@@ -100,7 +100,7 @@ func testMinioGo(t *testing.T, g *gateway) {
 	}{
 		{"sizes", m.sizes}, {"ranges", m.ranges}, {"attributes", m.attributes}, {"keys", m.keys}, {"listing", m.listing},
 		{"copy", m.copy}, {"presigned", m.presigned}, {"multipart", m.multipart}, {"checksums", m.checksums},
-		{"conditions", m.conditions}, {"removal", m.removal},
+		{"conditions", m.conditions}, {"versions", m.versions}, {"removal", m.removal},
 	} {
 		t.Run(part.name, part.test)
 	}
