@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"crypto/md5"
 	"crypto/subtle"
 	"encoding/base64"
@@ -25,9 +26,11 @@ type wire struct {
 	conn   *http.ResponseController
 	limits Limits
 	read   int64
-	ended  bool // io.EOF was seen
-	failed bool // anything else ended it
-	gone   bool // the client cut the connection
+	ended  bool            // io.EOF was seen
+	failed bool            // anything else ended it
+	rates  []*rateOf       // whose limits hold the body back
+	ctx    context.Context // of the request
+	gone   bool            // the client cut the connection
 
 	waited  time.Duration // spent in Read since the window began
 	arrived int64         // bytes since the window began
@@ -43,6 +46,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	w.arrived += int64(n)
 	if err == nil {
 		err = w.judge()
+	}
+	if err == nil && len(w.rates) > 0 {
+		err = pace(w.ctx, w.rates, uploadOf, n)
 	}
 	w.failed = err != nil && err != io.EOF
 	switch {

@@ -40,6 +40,9 @@ type exchange struct {
 	document bool
 	html     bool // errors are shown to people: see serveWebsite
 
+	// rates are who has limits and counts this request.
+	rates []*rateOf
+
 	status  int // 0: the header is not out
 	sent    int64
 	sendErr error  // of the connection
@@ -98,6 +101,9 @@ func (x *exchange) start(status int) {
 func (x *exchange) Write(p []byte) (n int, err error) {
 	for len(p) > 0 && err == nil {
 		unit := p[:min(len(p), writeUnit)]
+		if err = pace(x.req.Context(), x.rates, downloadOf, len(unit)); err != nil {
+			break
+		}
 		idle := x.server.limits.Idle
 		x.conn.SetWriteDeadline(time.Now().Add(idle + idle*time.Duration(len(unit))/sendAllowance))
 		var m int

@@ -57,6 +57,7 @@ func (x *exchange) run() (err error) {
 		if x.document {
 			<-x.server.documents
 		}
+		x.endRates()
 	}()
 	reply, err := x.serve()
 	if err != nil {
@@ -104,6 +105,10 @@ func (x *exchange) serve() (*Reply, error) {
 	if err = x.authorize(); err != nil {
 		return nil, err
 	}
+	if err = x.limit(); err != nil {
+		return nil, err
+	}
+	x.in.rates, x.in.ctx = x.rates, r.Context()
 	if r.Op.Handle == nil {
 		return nil, s3err.NotImplemented
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
@@ -64,6 +65,7 @@ type Server struct {
 	observe           func(Observation)
 	limits            Limits
 	verifier          sigv4.Verifier
+	rates             rates
 	slots             chan struct{} // taken by requests in progress
 	// documents are taken by those that hold a large document in memory.
 	documents chan struct{}
@@ -88,6 +90,7 @@ func New(c Config) *Server {
 		s.observe = func(Observation) {}
 	}
 	s.verifier = sigv4.Verifier{Region: s.region, Now: s.now}
+	s.rates.of = make(map[meta.ID]*rateOf)
 	s.slots = make(chan struct{}, s.limits.Concurrent)
 	s.documents = make(chan struct{}, maxDocuments)
 	return s

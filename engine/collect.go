@@ -26,6 +26,7 @@ type CollectReport struct {
 	Expired   int  `json:"expired_uploads"`
 	Condemned int  `json:"condemned_reservations"`
 	Swept     int  `json:"swept_rows"`
+	Folded    int  `json:"folded_usage_changes"`
 	Deleted   int  `json:"deleted_blobs"`
 	More      bool `json:"more"` // another pass has work at once
 }
@@ -56,7 +57,10 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	if r.Swept, err = e.store.Sweep(ctx, collectRows, now.Add(-e.grace), now); err != nil {
 		return r, fmt.Errorf("sweep: %w", err)
 	}
-	r.More = r.Expired == collectRows || r.Condemned >= collectRows || r.Swept == collectRows
+	if r.Folded, err = e.store.FoldUsage(ctx, foldRows); err != nil {
+		return r, fmt.Errorf("fold usage: %w", err)
+	}
+	r.More = r.Folded == foldRows || r.Expired == collectRows || r.Condemned >= collectRows || r.Swept == collectRows
 	s, err := e.refresh(ctx)
 	if err != nil {
 		return r, fmt.Errorf("read the registered backends: %w", err)

@@ -69,6 +69,9 @@ func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Vers
 func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version, commit func() error) error {
 	for range maxVersioningTries {
 		err := commit()
+		if err == nil {
+			e.charge(*b, v.Size)
+		}
 		if !errors.Is(err, meta.ErrVersioning) {
 			return err
 		}

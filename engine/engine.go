@@ -95,6 +95,8 @@ type Engine struct {
 	keys       cache[meta.ID, map[uint32]*encrypt.BucketKeys]
 	creds      cache[string, Credential]
 	settings   cache[meta.ID, *Settings]
+	limits     cache[meta.ID, Limits]
+	usages     cache[meta.ID, *usageSeen]
 	rootCred   credentialSlot
 	watch      holderWatch
 	leases     heldLeases
@@ -138,6 +140,8 @@ func newEngine(c *Config) *Engine {
 		grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
 		keys:       newCache[meta.ID, map[uint32]*encrypt.BucketKeys](maxCachedBuckets, BucketKeysTTL),
+		limits:     newCache[meta.ID, Limits](maxCachedLimits, CredentialTTL),
+		usages:     newCache[meta.ID, *usageSeen](maxCachedUsage, usageTTL),
 		settings:   newCache[meta.ID, *Settings](maxCachedSettings, BucketKeysTTL),
 		creds:      newCache[string, Credential](maxCachedCredentials, CredentialTTL),
 		blobPlaces: newCache[meta.BlobID, meta.BackendID](maxCachedPlaces, PlaceTTL),

@@ -60,6 +60,9 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body) (*stor
 	case b.Size > MaxBodySize && (!b.Open || b.Size > MaxBodySize+maxFilling):
 		return nil, bodyTooLarge(b.Size)
 	}
+	if err := e.admit(ctx, bucket, meta.Usage{Bytes: b.Size}); err != nil {
+		return nil, err
+	}
 	d := newDigester(b.ChecksumAlgorithm)
 	if b.Size == 0 {
 		if err := atEOF(b.Reader); err != nil {

@@ -28,6 +28,9 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 	if err != nil {
 		return meta.Version{}, err
 	}
+	if err := e.admit(ctx, d.bucket, meta.Usage{Bytes: d.manifest.Size, Versions: 1}); err != nil {
+		return meta.Version{}, err
+	}
 	now := e.now().UTC()
 	if d.marks.Lock, err = e.lockNew(ctx, d.bucket, d.marks.Lock, now); err != nil {
 		return meta.Version{}, err

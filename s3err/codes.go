@@ -96,6 +96,7 @@ const (
 	RequestHeaderSectionTooLarge        Code = "RequestHeaderSectionTooLarge"
 	RequestTimeout                      Code = "RequestTimeout"
 	RequestTimeTooSkewed                Code = "RequestTimeTooSkewed"
+	QuotaExceeded                       Code = "QuotaExceeded"
 	ServiceUnavailable                  Code = "ServiceUnavailable"
 	SignatureDoesNotMatch               Code = "SignatureDoesNotMatch"
 	SlowDown                            Code = "SlowDown"
@@ -211,6 +212,7 @@ var table = map[Code]entry{
 	RequestTimeTooSkewed:                {403, "The difference between the request time and the server's time is too large."},
 	ServiceUnavailable:                  {503, "Service is unable to handle request."},
 	SignatureDoesNotMatch:               {403, "The request signature that the server calculated does not match the signature that you provided. Check your AWS secret access key and signing method."},
+	QuotaExceeded:                       {403, "The quota is used up."},
 	SlowDown:                            {503, "Please reduce your request rate."},
 	TooManyBuckets:                      {400, "You have attempted to create more buckets than are allowed."},
 	TooManyConfigurations:               {400, "You are attempting to create a new configuration but have already reached the 1,000-configuration limit."},

@@ -1,0 +1,151 @@
+package api
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// maxRates is of how many tenants, users and buckets with limits a gateway keeps
+// count. One that has no request in progress makes way for another.
+const maxRates = 100_000
+
+// rates count the requests of tenants, users and buckets that have limits. Who
+// has none costs a look at its limits, which are cached.
+type rates struct {
+	mu sync.Mutex
+	of map[meta.ID]*rateOf
+}
+
+// rateOf is one that has limits. A tenant's root has its tenant's id, so their
+// requests are counted together.
+type rateOf struct {
+	limits   engine.Limits
+	requests *rate.Limiter // nil: any number
+	upload   *rate.Limiter
+	download *rate.Limiter
+	active   int64 // requests in progress; under rates.mu
+}
+
+func newRateOf(l engine.Limits) *rateOf {
+	limiter := func(perSecond, burst int64) *rate.Limiter {
+		if perSecond <= 0 {
+			return nil
+		}
+		return rate.NewLimiter(rate.Limit(perSecond), int(max(perSecond, burst)))
+	}
+	return &rateOf{limits: l, requests: limiter(l.Requests, 1), upload: limiter(l.Upload, writeUnit), download: limiter(l.Download, writeUnit)}
+}
+
+// begin counts a request that is about to be carried out, or refuses it.
+func (rs *rates) begin(id meta.ID, l engine.Limits, now time.Time) (*rateOf, error) {
+	if l.Requests == 0 && l.Concurrent == 0 && l.Upload == 0 && l.Download == 0 {
+		return nil, nil
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	r := rs.of[id]
+	if r == nil || r.limits != l {
+		fresh := newRateOf(l)
+		if r != nil {
+			fresh.active = r.active
+		} else if len(rs.of) >= maxRates {
+			rs.evict()
+		}
+		r = fresh
+		rs.of[id] = r
+	}
+	if l.Concurrent > 0 && r.active >= l.Concurrent {
+		return nil, s3err.SlowDown
+	}
+	if r.requests != nil && !r.requests.AllowN(now, 1) {
+		return nil, s3err.SlowDown
+	}
+	r.active++
+	return r, nil
+}
+
+// evict makes room for one more.
+func (rs *rates) evict() {
+	for id, r := range rs.of {
+		if r.active == 0 {
+			delete(rs.of, id)
+			return
+		}
+	}
+}
+
+func (rs *rates) end(r *rateOf) {
+	rs.mu.Lock()
+	r.active--
+	rs.mu.Unlock()
+}
+
+// limit counts the request with whoever has limits: the tenant and the user who
+// sent it, or the bucket's owner where nobody is known to have, and the bucket.
+// What is refused here costs the others nothing.
+func (x *exchange) limit() error {
+	r := x.req
+	tenant := r.Owner()
+	if tenant.IsZero() {
+		tenant = r.Bucket.Owner
+	}
+	l, err := x.server.engine.TenantLimits(r.Context(), tenant)
+	if err != nil {
+		return err
+	}
+	if err := x.countWith(tenant, l, "the tenant is at its limit"); err != nil {
+		return err
+	}
+	if r.Bucket.ID.IsZero() {
+		return nil
+	}
+	if l, err = x.server.engine.BucketLimits(r.Context(), r.Bucket); err != nil {
+		return err
+	}
+	return x.countWith(r.Bucket.ID, l, "the bucket is at its limit")
+}
+
+func (x *exchange) countWith(id meta.ID, l engine.Limits, reason string) error {
+	counted, err := x.server.rates.begin(id, l, time.Now())
+	if err != nil {
+		x.reason = reason
+		return err
+	}
+	if counted != nil {
+		x.rates = append(x.rates, counted)
+	}
+	return nil
+}
+
+// endRates gives back what limit took.
+func (x *exchange) endRates() {
+	for _, r := range x.rates {
+		x.server.rates.end(r)
+	}
+}
+
+// pace waits until n bytes more may pass by everybody's limit.
+func pace(ctx context.Context, rates []*rateOf, way func(*rateOf) *rate.Limiter, n int) error {
+	for _, r := range rates {
+		l := way(r)
+		if l == nil {
+			continue
+		}
+		for n := n; n > 0; n -= l.Burst() {
+			if err := l.WaitN(ctx, min(n, l.Burst())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func uploadOf(r *rateOf) *rate.Limiter   { return r.upload }
+func downloadOf(r *rateOf) *rate.Limiter { return r.download }

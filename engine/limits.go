@@ -1,0 +1,175 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	// settingLimits is the name of a bucket's limits among its settings.
+	settingLimits = "limits"
+	// documentLimits is what a tenant's limits are sealed as.
+	documentLimits = "limits"
+	// maxCachedLimits tenants' limits stay in memory, each for CredentialTTL.
+	maxCachedLimits = 10_000
+)
+
+// Limits bound what a tenant, a user or a bucket may take up. Zero is no limit.
+// Bytes and Versions hold over all gateways; the others hold at each.
+type Limits struct {
+	Bytes      int64 `json:"bytes,omitempty"`      // of objects, all versions of them, plaintext
+	Versions   int64 `json:"versions,omitempty"`   // of objects; delete markers count nothing
+	Requests   int64 `json:"requests,omitempty"`   // begun in a second
+	Concurrent int64 `json:"concurrent,omitempty"` // requests in progress
+	Upload     int64 `json:"upload,omitempty"`     // bytes of bodies received in a second
+	Download   int64 `json:"download,omitempty"`   // bytes of bodies sent in a second
+}
+
+// IsZero reports that nothing is limited.
+func (l Limits) IsZero() bool { return l == Limits{} }
+
+// Check refuses limits that are below zero.
+func (l Limits) Check() error {
+	if min(l.Bytes, l.Versions, l.Requests, l.Concurrent, l.Upload, l.Download) < 0 {
+		return s3err.New(s3err.InvalidArgument, "A limit is a number above zero, or zero for none.")
+	}
+	return nil
+}
+
+// parseLimits reads stored limits. One that is not understood must not pass for
+// none.
+func parseLimits(doc []byte) (l Limits, err error) {
+	d := json.NewDecoder(bytes.NewReader(doc))
+	d.DisallowUnknownFields()
+	if err = d.Decode(&l); err == nil {
+		err = l.Check()
+	}
+	return l, err
+}
+
+func (l Limits) document() ([]byte, error) {
+	if l.IsZero() {
+		return nil, nil
+	}
+	return json.Marshal(l)
+}
+
+// BucketLimits are the limits of a bucket.
+func (e *Engine) BucketLimits(ctx context.Context, b meta.Bucket) (Limits, error) {
+	s, err := e.Settings(ctx, b)
+	if err != nil {
+		return Limits{}, err
+	}
+	l, _, err := Parsed(s, settingLimits, parseLimits)
+	return l, err
+}
+
+// SetBucketLimits changes the limits of a bucket.
+func (e *Engine) SetBucketLimits(ctx context.Context, b meta.Bucket, l Limits) error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	doc, err := l.document()
+	if err != nil {
+		return err
+	}
+	return e.SetSetting(ctx, b, settingLimits, doc)
+}
+
+// TenantLimits are the limits of a tenant; none for one that is gone. The answer
+// may be CredentialTTL old.
+func (e *Engine) TenantLimits(ctx context.Context, id meta.ID) (Limits, error) {
+	if l, ok := e.limits.get(id); ok {
+		return l, nil
+	}
+	t, err := e.store.Tenant(ctx, id)
+	if errors.Is(err, meta.ErrNotFound) {
+		return Limits{}, nil
+	} else if err != nil {
+		return Limits{}, storeError(err)
+	}
+	var l Limits
+	if len(t.Limits) > 0 {
+		doc, err := e.system.OpenDocument(documentLimits, id[:], t.Limits)
+		if err == nil {
+			l, err = parseLimits(doc)
+		}
+		if err != nil {
+			return Limits{}, internal("open a tenant's limits", err)
+		}
+	}
+	e.limits.put(id, l)
+	return l, nil
+}
+
+// SetTenantLimits changes the limits of a tenant; NoSuchEntity. Other gateways see
+// it within CredentialTTL.
+func (e *Engine) SetTenantLimits(ctx context.Context, id meta.ID, l Limits) error {
+	if err := l.Check(); err != nil {
+		return err
+	}
+	doc, err := l.document()
+	if err != nil {
+		return err
+	}
+	if doc != nil {
+		doc = e.system.SealDocument(documentLimits, id[:], doc)
+	}
+	err = e.store.SetLimits(ctx, id, doc)
+	if errors.Is(err, meta.ErrNotFound) {
+		return s3err.New(s3err.NoSuchEntity, "The tenant cannot be found.")
+	}
+	e.limits.drop(id)
+	return storeError(err)
+}
+
+// quotaExceeded says which quota it was, and not by how much: the client may know
+// no more of its tenant than its own requests.
+func quotaExceeded(of string) error {
+	return s3err.New(s3err.QuotaExceeded, "The quota of the %s is used up.", of)
+}
+
+// over reports whether taking up more would exceed the limits.
+func (l Limits) over(u meta.Usage, more meta.Usage) bool {
+	return l.Bytes > 0 && u.Bytes+more.Bytes > l.Bytes || l.Versions > 0 && u.Versions+more.Versions > l.Versions
+}
+
+// stored reports whether the limits bound what is stored.
+func (l Limits) stored() bool { return l.Bytes > 0 || l.Versions > 0 }
+
+// admit refuses to take up more than the quotas of the bucket and of its owner
+// have left. The usage that it is held against may be usageTTL old, but for
+// what this gateway itself stored since: so a quota may be exceeded by what all
+// other gateways store in that time.
+func (e *Engine) admit(ctx context.Context, b meta.Bucket, more meta.Usage) error {
+	l, err := e.BucketLimits(ctx, b)
+	if err != nil {
+		return err
+	}
+	if l.stored() {
+		u, err := e.usageOf(ctx, b.ID, e.store.BucketUsage)
+		if err != nil {
+			return err
+		}
+		if l.over(u, more) {
+			return quotaExceeded("bucket")
+		}
+	}
+	if l, err = e.TenantLimits(ctx, b.Owner); err != nil || !l.stored() {
+		return err
+	}
+	u, err := e.usageOf(ctx, b.Owner, e.store.OwnerUsage)
+	if err != nil {
+		return fmt.Errorf("read a tenant's usage: %w", err)
+	}
+	if l.over(u, more) {
+		return quotaExceeded("tenant")
+	}
+	return nil
+}

@@ -1,0 +1,73 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+const (
+	// usageTTL is how old the usage may be that a quota is held against.
+	usageTTL = 2 * time.Second
+	// maxCachedUsage buckets' and tenants' usages stay in memory.
+	maxCachedUsage = 10_000
+	// foldRows is how many changes of usage one pass of Collect adds up.
+	foldRows = 1000
+)
+
+// usageSeen is a usage as the store had it, and what this process stored since.
+type usageSeen struct {
+	mu    sync.Mutex
+	store meta.Usage
+	since meta.Usage
+}
+
+func (u *usageSeen) now() meta.Usage {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return meta.Usage{Bytes: u.store.Bytes + u.since.Bytes, Versions: u.store.Versions + u.since.Versions}
+}
+
+func (u *usageSeen) add(more meta.Usage) {
+	u.mu.Lock()
+	u.since.Bytes += more.Bytes
+	u.since.Versions += more.Versions
+	u.mu.Unlock()
+}
+
+// usageOf is what a bucket or a tenant takes up, as far as this process knows.
+func (e *Engine) usageOf(ctx context.Context, id meta.ID, read func(context.Context, meta.ID) (meta.Usage, error)) (meta.Usage, error) {
+	if u, ok := e.usages.get(id); ok {
+		return u.now(), nil
+	}
+	stored, err := read(ctx, id)
+	if err != nil {
+		return meta.Usage{}, storeError(err)
+	}
+	e.usages.put(id, &usageSeen{store: stored})
+	return stored, nil
+}
+
+// charge notes what a commit of this process added, for as long as the store's
+// usage is not read again.
+func (e *Engine) charge(b meta.Bucket, size int64) {
+	for _, id := range []meta.ID{b.ID, b.Owner} {
+		if u, ok := e.usages.get(id); ok {
+			u.add(meta.Usage{Bytes: size, Versions: 1})
+		}
+	}
+}
+
+// BucketUsage is what a bucket's versions take up, exactly.
+func (e *Engine) BucketUsage(ctx context.Context, b meta.Bucket) (meta.Usage, error) {
+	u, err := e.store.BucketUsage(ctx, b.ID)
+	return u, storeError(err)
+}
+
+// TenantUsage is what all buckets of a tenant take up, exactly.
+func (e *Engine) TenantUsage(ctx context.Context, id meta.ID) (meta.Usage, error) {
+	u, err := e.store.OwnerUsage(ctx, id)
+	return u, storeError(err)
+}
