@@ -103,6 +103,11 @@ func (x *exchange) limit() error {
 	if err := x.countWith(tenant, l, "the tenant is at its limit"); err != nil {
 		return err
 	}
+	if !r.limits.IsZero() {
+		if err := x.countWith(meta.ID(r.Principal.ID), r.limits, "the user is at its limit"); err != nil {
+			return err
+		}
+	}
 	if r.Bucket.ID.IsZero() {
 		return nil
 	}

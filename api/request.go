@@ -38,6 +38,7 @@ type Request struct {
 	Now time.Time
 
 	server   *Server
+	limits   engine.Limits   // of the user who signed
 	identity *sigv4.Identity // who signed; of nobody for an anonymous request
 	context  access.Context  // see conditions; nil until they were gathered
 	facts    *access.Bucket  // see bucketFacts; of the bucket with the id factsOf

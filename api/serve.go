@@ -163,7 +163,7 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 		return nil, errors.New("the credential looked up is not the one that signed")
 	}
 	r.Principal = iam.PrincipalOf(&cred, s.engine.Root().ID)
-	r.identity = id
+	r.identity, r.limits = id, cred.Principal.Limits
 	return id, nil
 }
 

@@ -47,6 +47,7 @@ func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteOb
 			same[at] = append(same[at], i)
 		}
 	}
+	defer e.freed(b)
 	for len(order) > 0 {
 		batch := order[:min(len(order), meta.MaxBatch)]
 		order = order[len(batch):]

@@ -30,6 +30,7 @@ type Identity struct {
 	Inline   []InlinePolicy
 	Boundary meta.ID // a policy; zero: none; not of groups
 	Groups   []meta.ID
+	Limits   Limits // of a user; rates only
 
 	Role     *RoleFacts     // of a role
 	Policy   *PolicyFacts   // of a policy
@@ -99,6 +100,7 @@ type identityDocument struct {
 	Inline      []InlinePolicy `json:"inline,omitempty"`
 	Boundary    meta.ID        `json:"boundary,omitzero"`
 	Groups      []meta.ID      `json:"groups,omitempty"`
+	Limits      Limits         `json:"limits,omitzero"`
 	Role        *RoleFacts     `json:"role,omitempty"`
 	Policy      *PolicyFacts   `json:"policy,omitempty"`
 	Provider    *ProviderFacts `json:"provider,omitempty"`
@@ -112,7 +114,7 @@ var kindLabels = map[meta.IdentityKind]string{
 
 func (e *Engine) sealIdentity(i Identity) (meta.Identity, error) {
 	text, err := json.Marshal(identityDocument{
-		i.Tenant, i.Name, i.Path, i.Description, i.Tags, i.Attached, i.Inline, i.Boundary, i.Groups, i.Role, i.Policy, i.Provider,
+		i.Tenant, i.Name, i.Path, i.Description, i.Tags, i.Attached, i.Inline, i.Boundary, i.Groups, i.Limits, i.Role, i.Policy, i.Provider,
 	})
 	if err != nil {
 		return meta.Identity{}, err
@@ -139,7 +141,7 @@ func (e *Engine) openIdentity(row meta.Identity) (Identity, error) {
 	i := Identity{
 		ID: row.ID, Tenant: row.Tenant, Kind: row.Kind, Name: row.Name, Created: row.Created, revision: row.Revision,
 		Path: d.Path, Description: d.Description, Tags: d.Tags, Attached: d.Attached, Inline: d.Inline, Boundary: d.Boundary,
-		Groups: d.Groups, Role: d.Role, Policy: d.Policy, Provider: d.Provider,
+		Groups: d.Groups, Limits: d.Limits, Role: d.Role, Policy: d.Policy, Provider: d.Provider,
 	}
 	switch {
 	case d.Tenant != row.Tenant || d.Name != row.Name:

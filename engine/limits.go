@@ -42,6 +42,15 @@ func (l Limits) Check() error {
 	return nil
 }
 
+// CheckUser refuses limits that a user cannot have: what is stored belongs to its
+// tenant.
+func (l Limits) CheckUser() error {
+	if l.stored() {
+		return s3err.New(s3err.InvalidArgument, "A user has no quota of its own: objects belong to its tenant.")
+	}
+	return l.Check()
+}
+
 // parseLimits reads stored limits. One that is not understood must not pass for
 // none.
 func parseLimits(doc []byte) (l Limits, err error) {

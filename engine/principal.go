@@ -22,6 +22,7 @@ type Principal struct {
 	// Session are the policies of a session; nil: none.
 	Session []PolicyText
 	Tags    map[string]string
+	Limits  Limits // of a user
 	// Broken says which policy is missing or cannot be read: nothing is allowed.
 	Broken error
 
@@ -45,7 +46,7 @@ func rootPrincipal(t meta.Tenant) *Principal { return &Principal{ID: t.ID, Name:
 // principalOf reads the policies of a user or role. Those that are missing or
 // cannot be read make the principal broken.
 func (e *Engine) principalOf(ctx context.Context, i Identity) (*Principal, error) {
-	p := &Principal{Kind: i.Kind, ID: i.ID, Name: i.Name, Path: i.Path, Tags: make(map[string]string, len(i.Tags))}
+	p := &Principal{Kind: i.Kind, ID: i.ID, Name: i.Name, Path: i.Path, Limits: i.Limits, Tags: make(map[string]string, len(i.Tags))}
 	for _, t := range i.Tags {
 		p.Tags[t.Key] = t.Value
 	}

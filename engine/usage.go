@@ -60,6 +60,13 @@ func (e *Engine) charge(b meta.Bucket, size int64) {
 	}
 }
 
+// freed has the usage read again after something of a bucket was removed, so that
+// there is room for it at once.
+func (e *Engine) freed(b meta.Bucket) {
+	e.usages.drop(b.ID)
+	e.usages.drop(b.Owner)
+}
+
 // BucketUsage is what a bucket's versions take up, exactly.
 func (e *Engine) BucketUsage(ctx context.Context, b meta.Bucket) (meta.Usage, error) {
 	u, err := e.store.BucketUsage(ctx, b.ID)

@@ -90,6 +90,7 @@ func rootCommand() *cobra.Command {
 		userCommand(),
 		accessKeyCommand(),
 		bucketCommand(),
+		limitsCommand(),
 		backendCommand(),
 		keyringCommand(),
 		dbCommand(),

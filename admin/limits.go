@@ -1,0 +1,142 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Limits are what something may take up, as this interface shows and takes it; 0:
+// no limit. Usage is what a tenant or bucket takes up now.
+type Limits struct {
+	engine.Limits
+	Usage *Usage `json:"usage,omitempty"`
+}
+
+// Usage is what all versions of all objects take up.
+type Usage struct {
+	Bytes    int64 `json:"bytes"`
+	Versions int64 `json:"versions"`
+}
+
+func limitsReply(l engine.Limits, u meta.Usage) (reply, error) {
+	return reply{http.StatusOK, Limits{l, &Usage{u.Bytes, u.Versions}}}, nil
+}
+
+// newLimits reads the body of a PUT, which replaces all limits.
+func (r *request) newLimits() (engine.Limits, error) {
+	var l engine.Limits
+	if err := r.decode(&l); err != nil {
+		return l, err
+	}
+	return l, l.Check()
+}
+
+func (s *Server) tenantNamed(ctx context.Context, r *request) (meta.Tenant, error) {
+	name, err := r.parameter("tenant")
+	if err != nil {
+		return meta.Tenant{}, err
+	}
+	return s.engine.TenantByName(ctx, name)
+}
+
+func (s *Server) getTenantLimits(ctx context.Context, r *request) (reply, error) {
+	t, err := s.tenantNamed(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	l, err := s.engine.TenantLimits(ctx, t.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	u, err := s.engine.TenantUsage(ctx, t.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	return limitsReply(l, u)
+}
+
+func (s *Server) setTenantLimits(ctx context.Context, r *request) (reply, error) {
+	t, err := s.tenantNamed(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	l, err := r.newLimits()
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusNoContent}, s.engine.SetTenantLimits(ctx, t.ID, l)
+}
+
+func (s *Server) bucketNamed(ctx context.Context, r *request) (meta.Bucket, error) {
+	name, err := r.parameter("bucket")
+	if err != nil {
+		return meta.Bucket{}, err
+	}
+	return s.engine.Bucket(ctx, name)
+}
+
+func (s *Server) getBucketLimits(ctx context.Context, r *request) (reply, error) {
+	b, err := s.bucketNamed(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	l, err := s.engine.BucketLimits(ctx, b)
+	if err != nil {
+		return reply{}, err
+	}
+	u, err := s.engine.BucketUsage(ctx, b)
+	if err != nil {
+		return reply{}, err
+	}
+	return limitsReply(l, u)
+}
+
+func (s *Server) setBucketLimits(ctx context.Context, r *request) (reply, error) {
+	b, err := s.bucketNamed(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	l, err := r.newLimits()
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{status: http.StatusNoContent}, s.engine.SetBucketLimits(ctx, b, l)
+}
+
+func (s *Server) getUserLimits(ctx context.Context, r *request) (reply, error) {
+	t, name, err := s.userNamed(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	i, err := s.engine.Identity(ctx, t.ID, meta.IdentityUser, name)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{http.StatusOK, Limits{Limits: i.Limits}}, nil
+}
+
+func (s *Server) setUserLimits(ctx context.Context, r *request) (reply, error) {
+	t, name, err := s.userNamed(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	l, err := r.newLimits()
+	if err != nil {
+		return reply{}, err
+	}
+	_, err = s.engine.ChangeIdentity(ctx, t.ID, meta.IdentityUser, name, func(i *engine.Identity) error {
+		i.Limits = l
+		return i.Limits.CheckUser()
+	})
+	return reply{status: http.StatusNoContent}, err
+}
+
+func (s *Server) userNamed(ctx context.Context, r *request) (t meta.Tenant, name string, err error) {
+	if t, err = s.tenantNamed(ctx, r); err == nil {
+		name, err = r.parameter("user")
+	}
+	return t, name, err
+}
