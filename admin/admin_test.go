@@ -119,6 +119,12 @@ var routes = []struct{ method, target, body string }{
 	{"GET", "/v1/backends", ""},
 	{"POST", "/v1/backends/local/drain", `{"target":"other"}`},
 	{"DELETE", "/v1/backends/local/drain", ""},
+	{"GET", "/v1/tenants/alice/limits", ""},
+	{"PUT", "/v1/tenants/alice/limits", `{"bytes":1}`},
+	{"GET", "/v1/tenants/alice/users/carol/limits", ""},
+	{"PUT", "/v1/tenants/alice/users/carol/limits", `{"requests":1}`},
+	{"GET", "/v1/buckets/records/limits", ""},
+	{"PUT", "/v1/buckets/records/limits", `{"bytes":1}`},
 	{"GET", "/v1/nowhere", ""},
 	{"PATCH", "/v1/users", ""},
 }

@@ -1,0 +1,53 @@
+package admin_test
+
+import (
+	"testing"
+
+	"github.com/sanctum-storage/gateway/admin"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func TestLimits(t *testing.T) {
+	s := start(t)
+	alice, err := s.Engine.CreateTenant(t.Context(), "alice", "", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Engine.CreateBucket(t.Context(), "records", "", alice.Tenant.ID); err != nil {
+		t.Fatal(err)
+	}
+	user := engine.Identity{Tenant: alice.Tenant.ID, Kind: meta.IdentityUser, Name: "carol", Path: "/"}
+	if _, err := s.Engine.CreateIdentity(t.Context(), user); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		target, body string
+		want         engine.Limits
+		stored       bool
+	}{
+		{"/v1/tenants/alice/limits", `{"bytes":1000,"requests":5}`, engine.Limits{Bytes: 1000, Requests: 5}, true},
+		{"/v1/buckets/records/limits", `{"versions":7}`, engine.Limits{Versions: 7}, true},
+		{"/v1/tenants/alice/users/carol/limits", `{"concurrent":3,"upload":10,"download":20}`, engine.Limits{Concurrent: 3, Upload: 10, Download: 20}, false},
+	} {
+		decode(t, s.call(t, "PUT", c.target, c.body), 204, nil)
+		var got admin.Limits
+		decode(t, s.call(t, "GET", c.target, ""), 200, &got)
+		if got.Limits != c.want || (got.Usage != nil) != c.stored {
+			t.Errorf("%s: %+v", c.target, got)
+		}
+		for _, bad := range []string{`{"bytes":-1}`, `{"gigabytes":1}`, `x`} {
+			if a := s.call(t, "PUT", c.target, bad); a.status != 400 {
+				t.Errorf("%s of %s: %d %s", c.target, bad, a.status, a.body)
+			}
+		}
+	}
+	if a := s.call(t, "PUT", "/v1/tenants/alice/users/carol/limits", `{"bytes":1}`); a.status != 400 {
+		t.Errorf("a quota of a user: %d %s", a.status, a.body)
+	}
+	for _, absent := range []string{"/v1/tenants/nobody/limits", "/v1/buckets/nothing/limits", "/v1/tenants/alice/users/nobody/limits"} {
+		if a := s.call(t, "PUT", absent, `{"requests":1}`); a.status != 404 {
+			t.Errorf("%s: %d %s", absent, a.status, a.body)
+		}
+	}
+}
