@@ -26,10 +26,6 @@ const (
 	standardClass      = "STANDARD"
 )
 
-// storageClasses are the labels that an object may carry. They change nothing
-// here; those of which S3 demands a restore before a read are not among them.
-var storageClasses = []string{standardClass, "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"}
-
 // objectAttributes reads what a request says of the object that it creates.
 func (r *Request) objectAttributes() (engine.Attributes, error) {
 	a := engine.Attributes{
@@ -52,13 +48,14 @@ func (r *Request) objectAttributes() (engine.Attributes, error) {
 	return a, err
 }
 
-// storageClass reads x-amz-storage-class; STANDARD is the empty string.
+// storageClass reads x-amz-storage-class; STANDARD is the empty string. The
+// engine refuses what is no class.
 func (r *Request) storageClass() (string, error) {
 	class := r.Header("X-Amz-Storage-Class")
 	if !r.HasHeader("X-Amz-Storage-Class") || class == standardClass {
 		return "", nil
 	}
-	if !slices.Contains(storageClasses, class) {
+	if class == "" {
 		return "", s3err.New(s3err.InvalidStorageClass, "").With("StorageClassRequested", class)
 	}
 	return class, nil

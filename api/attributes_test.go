@@ -36,7 +36,6 @@ func TestObjectAttributes(t *testing.T) {
 		want        error
 	}{
 		{"x-amz-storage-class", "STANDARD", nil},
-		{"x-amz-storage-class", "GLACIER", s3err.InvalidStorageClass},
 		{"x-amz-storage-class", "", s3err.InvalidStorageClass},
 		{"x-amz-website-redirect-location", "https://example.com/", nil},
 		{"x-amz-website-redirect-location", "example.com", s3err.InvalidRedirectLocation},

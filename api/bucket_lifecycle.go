@@ -46,6 +46,8 @@ type lifecycleRule struct {
 	Abort *struct {
 		Days *int `xml:"DaysAfterInitiation"`
 	} `xml:"AbortIncompleteMultipartUpload"`
+
+	place func(class string) bool
 }
 
 type lifecycleFilter struct {
@@ -63,9 +65,14 @@ type lifecycleFilter struct {
 
 // putBucketLifecycle replaces the lifecycle configuration of a bucket.
 func putBucketLifecycle(s *Server, r *Request) (*Reply, error) {
-	l, err := parseLifecycle(r.XML)
+	l, err := parseLifecycle(r.XML, s.engine.PlaceClass)
 	if err != nil {
 		return nil, err
+	}
+	for class := range l.Classes() {
+		if err := s.engine.CheckClass(r.Bucket, class); err != nil {
+			return nil, err
+		}
 	}
 	switch l.MinimumSize = r.Header(minimumSizeHeader); l.MinimumSize {
 	case "":

@@ -53,6 +53,7 @@ func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	h := http.Header{}
 	r.setEncryption(h, &o)
 	setMade(h, o.Version)
+	r.setExpiration(h, o)
 	return &Reply{Header: h, XML: result}, nil
 }
 

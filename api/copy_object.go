@@ -47,6 +47,7 @@ func copyObject(s *Server, r *Request) (*Reply, error) {
 	h := http.Header{}
 	r.setEncryption(h, &o)
 	setMade(h, o.Version)
+	r.setExpiration(h, o)
 	setSourceVersion(h, o.CopiedFrom)
 	return &Reply{Header: h, XML: result}, nil
 }

@@ -105,6 +105,9 @@ func (r *Request) readHeader(reading *engine.Reading, partNumber int) (http.Head
 	o := reading.Object
 	setObject(h, o)
 	r.setMarks(h, &o)
+	if o.Latest {
+		r.setExpiration(h, o)
+	}
 	if err := r.setOverrides(h); err != nil {
 		return nil, err
 	}

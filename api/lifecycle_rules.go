@@ -22,7 +22,8 @@ const (
 	coolDays = 30
 )
 
-// transitionClasses are those to which S3 lets objects go, the colder ones later.
+// transitionClasses are those to which S3 lets objects go, the colder ones later;
+// here they may go to those that name a backend as well.
 var transitionClasses = []string{"STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"}
 
 // coolClasses take objects of at least coolDays.
@@ -32,7 +33,9 @@ var coolClasses = []string{"STANDARD_IA", "ONEZONE_IA"}
 // from S3. Errors: MalformedXML for what the schema forbids, InvalidArgument and
 // InvalidRequest for what makes no sense, NotImplemented for classes whose objects
 // would have to be restored before they can be read.
-func parseLifecycle(document []byte) (*engine.Lifecycle, error) {
+//
+// place says which storage classes are the names of backends.
+func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lifecycle, error) {
 	var d lifecycleDocument
 	if err := decodeXML(document, "LifecycleConfiguration", &d); err != nil {
 		return nil, err
@@ -43,6 +46,7 @@ func parseLifecycle(document []byte) (*engine.Lifecycle, error) {
 	l := &engine.Lifecycle{MinimumSize: engine.MinimumSizeAll}
 	seen := make(map[string]bool)
 	for i := range d.Rules {
+		d.Rules[i].place = place
 		rule, err := d.Rules[i].rule()
 		if err != nil {
 			return nil, err
@@ -240,11 +244,11 @@ func (r *lifecycleRule) noncurrentTransitions(out *engine.LifecycleRule) error {
 // days after which objects may go there.
 func (r *lifecycleRule) class(class, action string, taken func(string) bool) (least int, err error) {
 	switch {
-	case !slices.Contains(transitionClasses, class):
+	case !slices.Contains(transitionClasses, class) && !r.place(class):
 		return 0, s3err.MalformedXML
 	case taken(class):
 		return 0, s3err.New(s3err.InvalidRequest, "'StorageClass' must be different for '%s' actions in same 'Rule'", action)
-	case !slices.Contains(storageClasses, class):
+	case !engine.LabelClass(class) && !r.place(class):
 		return 0, s3err.New(s3err.NotImplemented, "Transitions to %s are not implemented: its objects would have to be restored before they can be read.", class)
 	case slices.Contains(coolClasses, class):
 		return coolDays, nil

@@ -26,6 +26,9 @@ func lifecycleOf(rules ...string) string {
 	return "<LifecycleConfiguration>" + b.String() + "</LifecycleConfiguration>"
 }
 
+// noPlaces: no storage class is the name of a backend.
+func noPlaces(string) bool { return false }
+
 const expire = "<Expiration><Days>1</Days></Expiration>"
 
 func filtered(filter string) string { return "<Filter>" + filter + "</Filter>" + expire }
@@ -107,7 +110,7 @@ var lifecycles = map[string]struct {
 // Whatever is accepted is shown in the form in which it came, and accepted again.
 func TestParseLifecycle(t *testing.T) {
 	for name, test := range lifecycles {
-		l, err := parseLifecycle([]byte(test.document))
+		l, err := parseLifecycle([]byte(test.document), noPlaces)
 		if codeOf(err) != test.code {
 			t.Errorf("%s: %v, want %q", name, err, test.code)
 		}
@@ -115,7 +118,7 @@ func TestParseLifecycle(t *testing.T) {
 			continue
 		}
 		first, _ := json.Marshal(l)
-		again, err := parseLifecycle(appendDocument(nil, lifecycleRules(l.Rules)))
+		again, err := parseLifecycle(appendDocument(nil, lifecycleRules(l.Rules)), noPlaces)
 		if err != nil {
 			t.Errorf("%s: shown as what is refused: %v", name, err)
 			continue
@@ -133,7 +136,7 @@ func FuzzParseLifecycle(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, document []byte) {
-		l, err := parseLifecycle(document)
+		l, err := parseLifecycle(document, noPlaces)
 		if err != nil {
 			if codeOf(err) == s3err.InternalError {
 				t.Fatal(err)
@@ -141,7 +144,7 @@ func FuzzParseLifecycle(f *testing.F) {
 			return
 		}
 		first, _ := json.Marshal(l)
-		again, err := parseLifecycle(appendDocument(nil, lifecycleRules(l.Rules)))
+		again, err := parseLifecycle(appendDocument(nil, lifecycleRules(l.Rules)), noPlaces)
 		if err != nil {
 			t.Fatalf("%s: %v", first, err)
 		}

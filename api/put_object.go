@@ -44,5 +44,6 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 	setChecksum(h, o.Checksum)
 	r.setEncryption(h, &o)
 	setMade(h, o.Version)
+	r.setExpiration(h, o)
 	return &Reply{Header: h}, nil
 }

@@ -27,6 +27,9 @@ func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) 
 	if err := checkKey(in.Key); err != nil {
 		return Object{}, err
 	}
+	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {
+		return Object{}, err
+	}
 	for range maxCopyTries {
 		o, err := e.copyOnce(ctx, in)
 		if !errors.Is(err, meta.ErrBodyGone) {
@@ -53,7 +56,7 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	} else {
 		m.StorageClass, m.WebsiteRedirect = in.StorageClass, in.WebsiteRedirect
 	}
-	share, err := e.mayShareAll(ctx, &in.Bucket, &m)
+	share, err := e.mayShareAll(ctx, &in.SourceBucket, &in.Bucket, &m)
 	if err != nil {
 		return Object{}, err
 	}
@@ -98,7 +101,7 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 	if err := e.open(ctx, src); err != nil {
 		return Object{}, err
 	}
-	s, err := e.ingest(ctx, in.Bucket, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm})
+	s, err := e.ingest(ctx, in.Bucket, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm, class: m.StorageClass})
 	if err != nil {
 		return Object{}, err
 	}

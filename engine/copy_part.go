@@ -62,7 +62,10 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 		for i := range record.Extents {
 			ids[i] = record.Extents[i].Blob
 		}
-		share, err := e.mayShare(ctx, &in.Bucket, ids)
+		share, err := e.mayStay(ctx, &in.Bucket, &encrypt.Manifest{StorageClass: u.settings.StorageClass, Extents: record.Extents})
+		if err == nil && share {
+			share, err = e.mayShare(ctx, &in.SourceBucket, &in.Bucket, ids)
+		}
 		if err != nil {
 			return Part{}, err
 		}

@@ -124,31 +124,33 @@ func (e *Engine) knownBackend(s *places, name string) (*place, error) {
 // other does not: their objects may be at the first, whether it is their home or
 // not, and must not come to the other.
 func (e *Engine) refuseResidents(ctx context.Context, from, to *place) error {
-	var names []string
-	count := 0
+	names, err := e.heldBy(ctx, from, to)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	list := strings.Join(names[:min(len(names), maxNamedBuckets)], ", ")
+	if more := len(names) - maxNamedBuckets; more > 0 {
+		list += fmt.Sprintf(" and %d more", more)
+	}
+	return s3err.New(s3err.InvalidArgument, "Backend %s does not satisfy what these buckets demand of the place of their objects: %s.", to.Name, list)
+}
+
+// heldBy names the buckets that hold bytes at one backend which must not come to
+// the other.
+func (e *Engine) heldBy(ctx context.Context, from, to *place) (names []string, err error) {
 	for q := (meta.BucketQuery{Limit: meta.MaxPage}); ; {
 		page, err := e.store.ListBuckets(ctx, q)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, b := range page {
 			q.After = b.Name
 			if (b.Backend == from.id || from.meets(b.Residency)) && !to.meets(b.Residency) {
-				if count++; len(names) < maxNamedBuckets {
-					names = append(names, b.Name)
-				}
+				names = append(names, b.Name)
 			}
 		}
 		if len(page) < meta.MaxPage {
-			break
+			return names, nil
 		}
 	}
-	if count == 0 {
-		return nil
-	}
-	list := strings.Join(names, ", ")
-	if more := count - len(names); more > 0 {
-		list += fmt.Sprintf(" and %d more", more)
-	}
-	return s3err.New(s3err.InvalidArgument, "Backend %s does not satisfy what these buckets demand of the place of their objects: %s.", to.Name, list)
 }

@@ -104,6 +104,8 @@ type Engine struct {
 	beaten     atomic.Int64 // when the store last saw a sign of life, by elapsed
 	collecting sync.Mutex
 	moving     sync.Mutex
+	expireMu   sync.Mutex
+	expiring   expiring // guarded by expireMu
 }
 
 // Open opens the deployment in the store, or begins a new one when the store is

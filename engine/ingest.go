@@ -71,7 +71,7 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body) (*stor
 		found, err := d.verify(b)
 		return &stored{digests: found}, err
 	}
-	at, id, err := e.reserve(ctx, bucket)
+	at, id, err := e.reserve(ctx, bucket, b.class)
 	if err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 const (
 	collectorLease = "collector"
 	moverLease     = "mover"
+	lifecycleLease = "lifecycle"
 )
 
 // heldLeases are those that this process took, by name.

@@ -16,10 +16,14 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	if err := checkKey(in.Key); err != nil {
 		return Object{}, err
 	}
+	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {
+		return Object{}, err
+	}
 	// A condition that fails already must not cost the client the upload.
 	if _, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
 		return Object{}, err
 	}
+	in.Body.class = in.StorageClass
 	s, err := e.ingest(ctx, in.Bucket, &in.Body)
 	if err != nil {
 		return Object{}, err

@@ -24,6 +24,7 @@ type Body struct {
 	ChecksumAlgorithm string // empty: none
 	ChecksumValue     []byte
 	ClaimedLate       func() ([]byte, error)
+	class             string // of the object that it is for
 }
 
 // Conditions are the If-* headers of a request. Empty fields do not apply.

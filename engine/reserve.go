@@ -76,11 +76,11 @@ func (u *unreleased) takeAll() (ids []meta.BlobID) {
 }
 
 // reserve returns a blob id that nobody has used, reserved durably at the
-// backend where the bucket's new blobs go.
-func (e *Engine) reserve(ctx context.Context, b meta.Bucket) (*place, meta.BlobID, error) {
+// backend where the bucket's new blobs of a storage class go.
+func (e *Engine) reserve(ctx context.Context, b meta.Bucket, class string) (*place, meta.BlobID, error) {
 	s := e.registry.now.Load()
 	for try := 1; ; try++ {
-		p, err := s.home(&b)
+		p, err := s.homeOf(&b, class)
 		if err == nil {
 			var id meta.BlobID
 			if id, err = e.reserveAt(ctx, p); err == nil {

@@ -12,13 +12,14 @@ import (
 var errElsewhere = errors.New("a blob is where the bucket's demands are not met")
 
 // mayShare reports whether blobs may become part of an object of the bucket
-// where they are.
+// where they are, in which case the bucket that they come from must have no
+// lifecycle that moves them where they must not be.
 //
 // The backends are read anew, and where one drains, its target has to satisfy
 // the bucket too. Together with the mover, which looks at all buckets after a
 // draining has begun and moves nothing while one demands what the target is not,
 // no order of events brings a bucket's bytes where they must not be.
-func (e *Engine) mayShare(ctx context.Context, b *meta.Bucket, ids []meta.BlobID) (bool, error) {
+func (e *Engine) mayShare(ctx context.Context, from, b *meta.Bucket, ids []meta.BlobID) (bool, error) {
 	if len(b.Residency) == 0 || len(ids) == 0 {
 		return true, nil
 	}
@@ -28,6 +29,9 @@ func (e *Engine) mayShare(ctx context.Context, b *meta.Bucket, ids []meta.BlobID
 	}
 	if s.only != nil {
 		return s.only.meets(b.Residency), nil
+	}
+	if strays, err := e.strays(ctx, s, from, b); err != nil || strays {
+		return false, err
 	}
 	err = e.eachPlace(ctx, ids, func(_ meta.BlobID, at meta.BackendID) error {
 		if at == 0 {
@@ -46,8 +50,32 @@ func (e *Engine) mayShare(ctx context.Context, b *meta.Bucket, ids []meta.BlobID
 	return err == nil, err
 }
 
-// mayShareAll is mayShare for all blobs of an object.
-func (e *Engine) mayShareAll(ctx context.Context, b *meta.Bucket, m *encrypt.Manifest) (bool, error) {
+// strays reports whether transitions of one bucket lead where another's demands
+// are not met.
+func (e *Engine) strays(ctx context.Context, s *places, from, b *meta.Bucket) (bool, error) {
+	if from.ID == b.ID || from.Revision == 0 {
+		return false, nil
+	}
+	l, err := e.lifecycle(ctx, *from)
+	if err != nil || l == nil {
+		return false, err
+	}
+	for class := range l.Classes() {
+		if row, ok := s.classed(class); ok {
+			if p := s.configured[row.ID]; p == nil || !p.meets(b.Residency) {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// mayShareAll is mayShare for all blobs of an object, which must also be where the
+// manifest's storage class says.
+func (e *Engine) mayShareAll(ctx context.Context, from, b *meta.Bucket, m *encrypt.Manifest) (bool, error) {
+	if stay, err := e.mayStay(ctx, b, m); err != nil || !stay {
+		return false, err
+	}
 	if len(b.Residency) == 0 {
 		return true, nil
 	}
@@ -55,7 +83,7 @@ func (e *Engine) mayShareAll(ctx context.Context, b *meta.Bucket, m *encrypt.Man
 	if err != nil {
 		return false, err
 	}
-	return e.mayShare(ctx, b, ids)
+	return e.mayShare(ctx, from, b, ids)
 }
 
 // blobsOf lists the blobs of an object.

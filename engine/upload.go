@@ -25,6 +25,9 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if err := checkKey(in.Key); err != nil {
 		return Upload{}, err
 	}
+	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {
+		return Upload{}, err
+	}
 	keys, err := e.bucketKeys(ctx, in.Bucket.ID)
 	if err != nil {
 		return Upload{}, err
@@ -201,6 +204,7 @@ func (e *Engine) UploadPart(ctx context.Context, in UploadPart) (Part, error) {
 
 // storePart ingests a part's body and commits it.
 func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, number int, body *Body) (Part, error) {
+	body.class = u.settings.StorageClass
 	s, err := e.ingest(ctx, b, body)
 	if err != nil {
 		return Part{}, err

@@ -25,6 +25,17 @@ const (
 	// DefaultMoveInterval is the pause between two looks for a backend to drain.
 	DefaultMoveInterval = 15 * time.Second
 
+	// DefaultLifecycleInterval is the pause between two looks for buckets whose
+	// rules are due. A look costs one page of buckets.
+	DefaultLifecycleInterval = 5 * time.Minute
+	// DefaultLifecycleRate is how many rows a second lifecycles cost at most. On one
+	// slow disk a page of 1,000 rows is read in about 10 ms and 10 versions are
+	// removed in as much, so that this is a twentieth of the store's time, and 10
+	// million versions are looked at in 34 minutes.
+	DefaultLifecycleRate = 5000
+	// changeRows is how many rows' worth a version is that is removed or changed.
+	changeRows = 10
+
 	// backlogPause is the pause between bounded passes while there is more to do,
 	// so that a long backlog leaves room for requests.
 	backlogPause = 50 * time.Millisecond
@@ -40,12 +51,14 @@ const (
 	Collector = "collector"
 	Heartbeat = "heartbeat"
 	Mover     = "mover"
+	Lifecycle = "lifecycle"
 )
 
 // Steps are the engine's bounded steps; *engine.Engine has them.
 type Steps interface {
 	Collect(ctx context.Context) (engine.CollectReport, error)
 	Move(ctx context.Context) (engine.MoveReport, error)
+	Expire(ctx context.Context) (engine.ExpireReport, error)
 	Beat(ctx context.Context) error
 }
 
@@ -55,8 +68,13 @@ type Config struct {
 	CollectInterval time.Duration // 0: DefaultCollectInterval
 	BeatInterval    time.Duration // 0: BeatInterval
 	MoveInterval    time.Duration // 0: DefaultMoveInterval
-	Log             *slog.Logger  // nil: nothing is logged
-	Observe         Observer      // nil: nobody is told
+	// LifecycleInterval is the pause between two looks for rules that are due; 0:
+	// DefaultLifecycleInterval. LifecycleRate bounds what they cost, in rows a
+	// second; 0: DefaultLifecycleRate.
+	LifecycleInterval time.Duration
+	LifecycleRate     int
+	Log               *slog.Logger // nil: nothing is logged
+	Observe           Observer     // nil: nobody is told
 }
 
 // Observer is told of what happened. It must be safe for concurrent use.
@@ -68,6 +86,8 @@ type Observer interface {
 	// Collected is called after every pass, with what it did until it ended or
 	// failed; Step follows.
 	Collected(r engine.CollectReport)
+	// Expired is the same for lifecycles.
+	Expired(r engine.ExpireReport)
 }
 
 // Workers are running workers.
@@ -87,6 +107,12 @@ func Start(ctx context.Context, c Config) *Workers {
 	if c.MoveInterval == 0 {
 		c.MoveInterval = DefaultMoveInterval
 	}
+	if c.LifecycleInterval == 0 {
+		c.LifecycleInterval = DefaultLifecycleInterval
+	}
+	if c.LifecycleRate == 0 {
+		c.LifecycleRate = DefaultLifecycleRate
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -98,6 +124,7 @@ func Start(ctx context.Context, c Config) *Workers {
 	w.done.Go(func() { c.pace(ctx, Collector, c.CollectInterval, c.collect) })
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
+	w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
 	return w
 }
 
@@ -108,16 +135,25 @@ func (w *Workers) Stop() {
 	w.done.Wait()
 }
 
-// step does one bounded piece of work and says whether there is more to do now.
-type step func(ctx context.Context) (more bool, err error)
+// step does one bounded piece of work and says after which pause there is more to
+// do; 0: there is not.
+type step func(ctx context.Context) (next time.Duration, err error)
 
-// pace runs a step over and over: at once while there is a backlog, after the
+// backlog is the pause before more work.
+func backlog(more bool) time.Duration {
+	if more {
+		return backlogPause
+	}
+	return 0
+}
+
+// pace runs a step over and over: soon while there is a backlog, after the
 // interval else, and ever more rarely while it fails.
 func (c *Config) pace(ctx context.Context, name string, interval time.Duration, do step) {
 	failures := 0
 	for ctx.Err() == nil {
 		start := time.Now()
-		more, err := c.guarded(ctx, name, do)
+		next, err := c.guarded(ctx, name, do)
 		if err != nil && ctx.Err() != nil {
 			return // it was interrupted, and did not fail
 		}
@@ -130,8 +166,8 @@ func (c *Config) pace(ctx context.Context, name string, interval time.Duration, 
 			c.Log.Warn("background step failed", "worker", name, "error", err, "failures", failures)
 		default:
 			failures = 0
-			if more {
-				pause = min(backlogPause, interval)
+			if next > 0 {
+				pause = next
 			}
 		}
 		if !sleep(ctx, spread(pause)) {
@@ -142,37 +178,60 @@ func (c *Config) pace(ctx context.Context, name string, interval time.Duration, 
 
 // guarded turns a panic into an error: a defect in a background step must not
 // take the requests down.
-func (c *Config) guarded(ctx context.Context, name string, do step) (more bool, err error) {
+func (c *Config) guarded(ctx context.Context, name string, do step) (next time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			c.Observe.Panic(name)
 			c.Log.Error("background step panicked", "worker", name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			more, err = false, fmt.Errorf("panic: %v", p)
+			next, err = 0, fmt.Errorf("panic: %v", p)
 		}
 	}()
 	return do(ctx)
 }
 
-func (c *Config) collect(ctx context.Context) (more bool, err error) {
+func (c *Config) collect(ctx context.Context) (time.Duration, error) {
 	r, err := c.Steps.Collect(ctx)
 	c.Observe.Collected(r)
 	if n := r.Condemned + r.Deleted + r.Swept + r.Expired; n > 0 {
 		c.Log.Debug("collected", "condemned", r.Condemned, "deleted", r.Deleted,
 			"swept", r.Swept, "expired_uploads", r.Expired, "more", r.More)
 	}
-	return r.More, err
+	return backlog(r.More), err
 }
 
-func (c *Config) move(ctx context.Context) (more bool, err error) {
+func (c *Config) move(ctx context.Context) (time.Duration, error) {
 	r, err := c.Steps.Move(ctx)
 	if r.Buckets+r.Blobs+r.Stuck+r.Retired > 0 {
 		c.Log.Info("draining", "buckets", r.Buckets, "moved_blobs", r.Blobs, "moved_bytes", r.Bytes,
 			"stuck_blobs", r.Stuck, "retired_backends", r.Retired, "more", r.More)
 	}
-	return r.More, err
+	return backlog(r.More), err
 }
 
-func (c *Config) beat(ctx context.Context) (bool, error) { return false, c.Steps.Beat(ctx) }
+// lifecycle is the step of lifecycles, which sums up for one line of the log what
+// was done until nothing was left to do.
+func (c *Config) lifecycle() step {
+	var sum engine.ExpireReport
+	return func(ctx context.Context) (time.Duration, error) {
+		start := time.Now()
+		r, err := c.Steps.Expire(ctx)
+		c.Observe.Expired(r)
+		sum.Add(r)
+		if !r.More {
+			if sum.Changed()+sum.Locked+sum.Failed > 0 {
+				c.Log.Info("lifecycles carried out", "buckets", sum.Buckets, "rows", sum.Rows, "expired", sum.Expired,
+					"removed", sum.Removed, "markers", sum.Markers, "aborted_uploads", sum.Aborted, "moved", sum.Moved,
+					"moved_bytes", sum.MovedBytes, "locked", sum.Locked, "failed", sum.Failed)
+			}
+			sum = engine.ExpireReport{}
+			return 0, err
+		}
+		cost := time.Duration(r.Rows+changeRows*r.Changed()) * time.Second / time.Duration(c.LifecycleRate)
+		return max(cost-time.Since(start), backlogPause), err
+	}
+}
+
+func (c *Config) beat(ctx context.Context) (time.Duration, error) { return 0, c.Steps.Beat(ctx) }
 
 // spread moves a pause at random within the jitter.
 func spread(d time.Duration) time.Duration {
@@ -197,3 +256,4 @@ type nobody struct{}
 func (nobody) Step(string, time.Duration, error) {}
 func (nobody) Panic(string)                      {}
 func (nobody) Collected(engine.CollectReport)    {}
+func (nobody) Expired(engine.ExpireReport)       {}

@@ -18,7 +18,10 @@ type script struct {
 	at       []time.Duration // when Collect was called, since the start
 	beats    int
 	moves    int
-	start    time.Time
+	// expires are answers of Expire, and expiredAt when it was asked.
+	expires   []engine.ExpireReport
+	expiredAt []time.Duration
+	start     time.Time
 }
 
 func (s *script) Collect(context.Context) (engine.CollectReport, error) {
@@ -40,6 +43,18 @@ func (s *script) Move(context.Context) (engine.MoveReport, error) {
 	return engine.MoveReport{}, nil
 }
 
+func (s *script) Expire(context.Context) (engine.ExpireReport, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expiredAt = append(s.expiredAt, time.Since(s.start))
+	if len(s.expires) == 0 {
+		return engine.ExpireReport{}, nil
+	}
+	r := s.expires[0]
+	s.expires = s.expires[1:]
+	return r, nil
+}
+
 func (s *script) Beat(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -51,6 +66,7 @@ func (s *script) Beat(context.Context) error {
 type tally struct {
 	mu                            sync.Mutex
 	steps, failed, panics, passes int
+	expired                       int
 }
 
 func (c *tally) Step(worker string, _ time.Duration, err error) {
@@ -64,7 +80,8 @@ func (c *tally) Step(worker string, _ time.Duration, err error) {
 		c.failed++
 	}
 }
-func (c *tally) Panic(string) { c.mu.Lock(); c.panics++; c.mu.Unlock() }
+func (c *tally) Panic(string)                  { c.mu.Lock(); c.panics++; c.mu.Unlock() }
+func (c *tally) Expired(r engine.ExpireReport) { c.mu.Lock(); c.expired += r.Expired; c.mu.Unlock() }
 func (c *tally) Collected(engine.CollectReport) {
 	c.mu.Lock()
 	c.passes++
@@ -199,4 +216,26 @@ func (b *blocking) Collect(ctx context.Context) (engine.CollectReport, error) {
 	return engine.CollectReport{}, ctx.Err()
 }
 func (b *blocking) Move(context.Context) (engine.MoveReport, error) { return engine.MoveReport{}, nil }
-func (b *blocking) Beat(context.Context) error                      { return nil }
+func (b *blocking) Expire(context.Context) (engine.ExpireReport, error) {
+	return engine.ExpireReport{}, nil
+}
+func (b *blocking) Beat(context.Context) error { return nil }
+
+// Lifecycles cost no more rows a second than they may, and a removal counts for
+// ten.
+func TestLifecycleRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{}
+		for range 10 {
+			s.expires = append(s.expires, engine.ExpireReport{Rows: 1000, Expired: 400, More: true})
+		}
+		c := runFor(t, 4*time.Minute, s)
+		// 10 steps of 5,000 rows at 5,000 a second, and one that found nothing more.
+		if n, last := len(s.expiredAt), s.expiredAt[len(s.expiredAt)-1]; n != 11 || last < 9*time.Second || last > 11*time.Second {
+			t.Errorf("%d steps, the last after %v", n, last)
+		}
+		if c.expired != 4000 {
+			t.Errorf("the observer was told of %d", c.expired)
+		}
+	})
+}

@@ -32,6 +32,7 @@ type metrics struct {
 	swept     prometheus.Counter
 	expired   prometheus.Counter
 	refused   prometheus.Gauge
+	lifecycle lifecycleMetrics
 }
 
 // durationBuckets reach from a small HEAD to a 5 GiB upload over a slow line, in
@@ -72,6 +73,7 @@ func newMetrics() *metrics {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sanctum_build_info", Help: "Always 1; the labels describe the binary.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go}})
 	build.Set(1)
+	m.lifecycle.begin(m.registry)
 	m.registry.MustRegister(m.requests, m.durations, m.received, m.sent, inFlight,
 		m.steps, m.stepTime, m.panics, m.condemned, m.deleted, m.swept, m.expired, m.refused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -109,7 +109,10 @@ func (p *process) run(ctx context.Context) (err error) {
 		return err
 	}
 	p.start(d)
-	running := workers.Start(ctx, workers.Config{Steps: d.engine, CollectInterval: p.CollectorInterval, Log: p.log, Observe: p.metrics})
+	running := workers.Start(ctx, workers.Config{
+		Steps: d.engine, CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,
+		Log: p.log, Observe: p.metrics,
+	})
 	defer running.Stop()
 	watched := make(chan struct{})
 	go func() { defer close(watched); p.certs.watch(ctx, p.log) }()

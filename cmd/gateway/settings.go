@@ -3,7 +3,10 @@ package main
 import (
 	"log/slog"
 	"net/netip"
+	"strconv"
 	"time"
+
+	"github.com/sanctum-storage/gateway/workers"
 )
 
 // Settings are everything that can be configured. They only start the process:
@@ -50,6 +53,8 @@ type Settings struct {
 	CollectorInterval     time.Duration
 	CollectorGrace        time.Duration
 	CollectorUploadExpiry time.Duration
+	LifecycleInterval     time.Duration
+	LifecycleRate         int
 
 	LimitsConnections       int
 	LimitsRequests          int
@@ -90,8 +95,10 @@ type setting struct {
 
 // Limits of what is configured.
 const (
-	minConnections = 16
-	maxConnections = 1 << 20
+	minLifecycleRate = 1
+	maxLifecycleRate = 1_000_000
+	minConnections   = 16
+	maxConnections   = 1 << 20
 
 	minStoreConnections = 2
 	maxStoreConnections = 1024
@@ -179,6 +186,11 @@ func (s *Settings) table() []setting {
 			doc: "how long replaced and deleted bytes are kept for readers that are under way"},
 		{key: "collector.upload_expiry", flag: "collector-upload-expiry", def: "168h", scope: forServe, value: interval(&s.CollectorUploadExpiry),
 			doc: "age at which an open multipart upload is aborted"},
+
+		{key: "lifecycle.interval", flag: "lifecycle-interval", def: "5m", scope: forServe, value: interval(&s.LifecycleInterval),
+			doc: "pause between two looks for buckets whose lifecycle rules are due, which they are once a day after midnight UTC"},
+		{key: "lifecycle.rate", flag: "lifecycle-rate", def: strconv.Itoa(workers.DefaultLifecycleRate), scope: forServe, value: &count{&s.LifecycleRate, minLifecycleRate, maxLifecycleRate},
+			doc: "rows a second that lifecycle rules cost the store at most; a version that is removed counts for ten"},
 
 		{key: "limits.connections", flag: "limits-connections", def: "4096", scope: forServe, value: &count{&s.LimitsConnections, minConnections, maxConnections},
 			doc: "connections that the S3 listener holds at once; more wait in the system's queue"},

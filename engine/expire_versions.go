@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// spot is a place among the versions under a prefix: after one that stays, with
+// what has to be known of the versions of its key that came before.
+type spot struct {
+	key     string
+	version meta.VersionRef
+	current meta.ID // of the key; zero: not known
+	stay    int     // noncurrent versions of the key that stay
+}
+
+// judged is a version with what is to become of it.
+type judged struct {
+	v     *meta.Version
+	fate  fate
+	class string
+	gone  bool
+	spot  spot // after it
+}
+
+// lookAtVersions judges one page of versions and carries out what comes of it.
+//
+// The next page begins after the last version of this one that stays, for of a
+// version that is gone nobody knows where it stood. Versions of a key that were
+// written meanwhile are passed over, so that fewer are counted as newer than
+// there are, never more.
+func (t *turn) lookAtVersions(ctx context.Context, r *ExpireReport) error {
+	page, err := t.e.store.ListVersions(ctx, meta.VersionQuery{
+		Bucket: t.b.ID, Prefix: t.versions[0], AfterKey: t.at.key, AfterVersion: t.at.version, Limit: expireRows,
+	})
+	if err != nil {
+		return err
+	}
+	todo := t.judgeAll(ctx, page, r)
+	if err := t.remove(ctx, todo, r); errors.Is(err, meta.ErrVersioning) {
+		return nil // by the next step, which reads the bucket again
+	} else if err != nil {
+		return err
+	}
+	done, err := t.moveAll(ctx, todo, r)
+	for i := range todo[:done] {
+		if !todo[i].gone {
+			t.at = todo[i].spot
+		}
+	}
+	r.Rows += done
+	if err == nil && !page.More && done == len(page.Entries) {
+		t.versions, t.at = t.versions[1:], spot{}
+	}
+	return err
+}
+
+// judgeAll judges the versions of a page in their order. A delete marker at the
+// page's end is left for the next one, which tells whether it hides something.
+func (t *turn) judgeAll(ctx context.Context, page meta.VersionPage, r *ExpireReport) []judged {
+	out := make([]judged, 0, len(page.Entries))
+	now, at := t.e.now(), t.at
+	for i := range page.Entries {
+		v := &page.Entries[i].Version
+		last := i == len(page.Entries)-1
+		if v.Latest || v.Key != at.key {
+			at = spot{key: v.Key}
+			if v.Latest {
+				at.current = v.ID
+			}
+		}
+		if last && page.More && v.Latest && v.Marker {
+			break
+		}
+		j := judged{v: v}
+		sole := v.Marker && v.Latest && (last || page.Entries[i+1].Version.Key != v.Key)
+		var err error
+		if j.fate, j.class, err = t.judge(ctx, v, at, sole, now, r); err != nil {
+			t.fail(r, fmt.Errorf("judge a version: %w", err))
+		}
+		if at.version = v.Ref(); !v.Latest && j.fate != fateRemove {
+			at.stay++
+		}
+		j.spot = at
+		out = append(out, j)
+	}
+	return out
+}
+
+// judge judges one version. What is locked is not removed: the store refuses it by
+// the row, and where there are locks the row is held against what was sealed.
+func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, now time.Time, r *ExpireReport) (fate, string, error) {
+	// Not known: its key's newest version was not seen, or since when it is not that.
+	if at.current.IsZero() || !v.Latest && v.Displaced.IsZero() {
+		return fateStay, "", nil
+	}
+	s := &subject{
+		key: v.Key, size: v.Size, modified: v.Modified, displaced: v.Displaced, marker: v.Marker, sole: sole,
+		newer: at.stay, class: class(v.Class, ""), kept: t.b.Versioning != meta.VersioningOff,
+		tags: func() ([]Pair, error) {
+			row := *v
+			row.Bucket = t.b.ID
+			m, err := t.e.openMarks(ctx, row)
+			return m.Tags, err
+		},
+	}
+	if v.Latest {
+		s.displaced = time.Time{}
+	}
+	f, class, err := t.l.judge(s, now)
+	if err != nil || f != fateRemove || v.Marker {
+		return f, class, err
+	}
+	if v.Lock.Forbids(now, false) {
+		r.Locked++
+		return fateStay, "", nil
+	}
+	if t.b.Lock {
+		row := *v
+		row.Bucket = t.b.ID
+		if _, err := t.e.openMarks(ctx, row); err != nil {
+			return fateStay, "", err
+		}
+	}
+	return f, class, nil
+}
+
+// remove has the store remove what was judged so, on the condition that each key's
+// current version still is the one that was seen. Of a key the current version
+// comes last, lest its deletion is what changes that.
+func (t *turn) remove(ctx context.Context, todo []judged, r *ExpireReport) error {
+	var batch []*judged
+	for i := range slices.Backward(todo) {
+		if f := todo[i].fate; f == fateDelete || f == fateRemove {
+			batch = append(batch, &todo[i])
+		}
+		if len(batch) == meta.MaxBatch || i == 0 && len(batch) > 0 {
+			if err := t.removeBatch(ctx, batch, r); err != nil {
+				return err
+			}
+			batch = batch[:0]
+		}
+	}
+	return nil
+}
+
+func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *ExpireReport) error {
+	rs := make([]meta.Removal, len(batch))
+	for i, j := range batch {
+		d := DeleteObject{Key: j.v.Key, Owner: t.b.Owner}
+		if j.fate == fateRemove {
+			d.Version = j.v.Ref()
+		}
+		rs[i] = t.e.removal(t.b, d, meta.Expect{Kind: meta.ExpectVersion, Version: j.spot.current})
+	}
+	removed, err := t.e.store.RemoveObjects(ctx, t.b.ID, t.b.Versioning, rs, t.e.now())
+	if err != nil {
+		return fmt.Errorf("remove versions: %w", err)
+	}
+	for i, j := range batch {
+		switch err := removed[i].Err; {
+		case errors.Is(err, meta.ErrLocked):
+			r.Locked++
+		case errors.Is(err, meta.ErrConflict): // somebody was faster: it is judged anew
+			t.failed = true
+		case err != nil:
+			t.fail(r, fmt.Errorf("remove a version: %w", err))
+		case j.fate == fateDelete:
+			r.Expired++
+			j.gone = t.b.Versioning == meta.VersioningOff || j.v.Null && t.b.Versioning == meta.VersioningSuspended
+		default:
+			j.gone = true
+			if j.v.Marker && j.v.Latest {
+				r.Markers++
+			} else {
+				r.Removed++
+			}
+		}
+	}
+	return nil
+}
+
+// errStuck: a backend failed over and over.
+var errStuck = errors.New("nothing is moved for the rest of the bucket's turn")
+
+// moveAll gives versions their other class, until the step's bound is reached, and
+// returns how many of the page are done.
+func (t *turn) moveAll(ctx context.Context, todo []judged, r *ExpireReport) (done int, err error) {
+	for i := range todo {
+		if todo[i].fate != fateMove {
+			continue
+		}
+		if r.MovedBytes >= expireBytes {
+			return i, nil
+		}
+		if t.stuck {
+			t.fail(r, errStuck)
+			continue
+		}
+		n, err := t.e.reclass(ctx, t.b, todo[i].v, todo[i].class)
+		r.MovedBytes += n
+		switch own, why := ownFault(err); {
+		case err == nil:
+			r.Moved++
+		case errors.Is(err, errChanged):
+			t.failed = true
+		case own:
+			t.fail(r, fmt.Errorf("move a version to %s: %w", todo[i].class, why))
+		case t.tries+1 >= maxExpireTries && ctx.Err() == nil:
+			t.stuck = true // what is only to be removed need not wait
+			t.fail(r, fmt.Errorf("move a version to %s: %w", todo[i].class, err))
+		default:
+			return i, fmt.Errorf("move a version to %s: %w", todo[i].class, err)
+		}
+	}
+	return len(todo), nil
+}
