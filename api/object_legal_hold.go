@@ -16,7 +16,7 @@ type legalHold struct {
 // getObjectLegalHold shows whether there is a legal hold on a version.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLegalHold.html
 func getObjectLegalHold(s *Server, r *Request) (*Reply, error) {
-	ref, err := r.version()
+	ref, err := r.lockedVersion()
 	if err != nil {
 		return nil, err
 	}
@@ -33,7 +33,7 @@ func getObjectLegalHold(s *Server, r *Request) (*Reply, error) {
 // putObjectLegalHold places or lifts the legal hold on a version.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLegalHold.html
 func putObjectLegalHold(s *Server, r *Request) (*Reply, error) {
-	ref, err := r.version()
+	ref, err := r.lockedVersion()
 	if err != nil {
 		return nil, err
 	}

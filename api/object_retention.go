@@ -20,7 +20,7 @@ type retention struct {
 // getObjectRetention shows the retention of a version.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectRetention.html
 func getObjectRetention(s *Server, r *Request) (*Reply, error) {
-	ref, err := r.version()
+	ref, err := r.lockedVersion()
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func getObjectRetention(s *Server, r *Request) (*Reply, error) {
 // document removes one that is over or may be overridden.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html
 func putObjectRetention(s *Server, r *Request) (*Reply, error) {
-	ref, err := r.version()
+	ref, err := r.lockedVersion()
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +67,15 @@ func putObjectRetention(s *Server, r *Request) (*Reply, error) {
 	h := http.Header{}
 	setVersion(h, o.Version)
 	return &Reply{Header: h}, nil
+}
+
+// lockedVersion is version for operations on locks, where S3 takes an empty
+// versionId for none.
+func (r *Request) lockedVersion() (meta.VersionRef, error) {
+	if r.QueryValue("versionId") == "" {
+		return meta.VersionRef{}, nil
+	}
+	return r.version()
 }
 
 // retentionNeeds are the right to set a retention and, where one is to be

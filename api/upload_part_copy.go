@@ -31,8 +31,11 @@ func uploadPartCopy(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	in.SourceVersion = r.sourceVersion()
-	if err = r.refuseEncryption(); err != nil {
-		return nil, err
+	// Clients repeat this of the upload, and it is true of every part.
+	if r.Header(encryptionHeader) != encryptionAES {
+		if err = r.refuseEncryption(); err != nil {
+			return nil, err
+		}
 	}
 	if in.Customer, err = r.customerKey(); err != nil {
 		return nil, err

@@ -67,6 +67,7 @@ func TestCanary(t *testing.T) {
 	c.puts()
 	c.uploads()
 	c.copies()
+	c.marks()
 	c.reads()
 	c.refusals()
 	c.halfWay(func() { c.clean("with a body half way in", tmp) })
@@ -322,6 +323,38 @@ func (c *canaryTest) uploads() {
 
 // source names an object as the source of a copy, in which a plus is a space.
 func (c *canaryTest) source(key string) string { return url.QueryEscape(c.bucket + "/" + key) }
+
+// marks are tags, of new objects and of such as are there, and SSE-C keys: there is
+// no TLS here, so all that can happen to a key is that it is refused.
+func (c *canaryTest) marks() {
+	key := c.key()
+	tags := func() string {
+		return c.word(inMetadata, "the name of a tag") + "=" + c.word(inMetadata, "a tag")
+	}
+	c.send(call{method: "PUT", key: key, header: http.Header{"X-Amz-Tagging": {tags()}}, body: c.body("a tagged body", 3000), want: 200})
+	document := "<Tagging><TagSet><Tag><Key>" + c.word(inMetadata, "the name of a later tag") + "</Key><Value>" + c.word(inMetadata, "a later tag") + "</Value></Tag></TagSet></Tagging>"
+	c.send(call{method: "PUT", key: key, query: "tagging=", body: []byte(document), want: 200})
+	if _, shown := c.send(call{method: "GET", key: key, query: "tagging=", want: 200}); !bytes.Contains(shown, []byte("canary")) {
+		c.t.Errorf("the tags are not there: %s", shown)
+	}
+	upload := c.key()
+	c.send(call{method: "POST", key: upload, query: "uploads=", header: http.Header{"X-Amz-Tagging": {tags()}}, want: 200})
+	document = "<Tagging><TagSet><Tag><Key>a</Key><Value>" + c.word(inMetadata, "a bucket's tag") + "</Value></Tag></TagSet></Tagging>"
+	c.send(call{method: "PUT", bare: true, query: "tagging=", body: []byte(document), want: 204})
+
+	secret := []byte(unique() + "-32 bytes are needed here")[:32]
+	c.add(isSecret, "an SSE-C key", secret)
+	digest := md5.Sum(secret)
+	c.send(call{method: "PUT", key: c.key(), header: customerHeader(secret, digest[:]), body: c.body("a body with a customer's key", 3000), want: 400})
+	c.send(call{method: "GET", key: key, header: customerHeader(secret, digest[:]), want: 400})
+}
+
+// customerHeader are the headers of SSE-C.
+func customerHeader(key, digest []byte) http.Header {
+	const prefix = "X-Amz-Server-Side-Encryption-Customer-"
+	encode := base64.StdEncoding.EncodeToString
+	return http.Header{prefix + "Algorithm": {"AES256"}, prefix + "Key": {encode(key)}, prefix + "Key-Md5": {encode(digest)}}
+}
 
 // copies are made with the attributes of the source and with their own.
 func (c *canaryTest) copies() {

@@ -26,8 +26,10 @@ from sanctum_format import (HEADER, Blob, BucketKeys, Corrupt, Keyring, WrongKey
 # --- 10. a data folder ----------------------------------------------------------
 
 class DataFolder:
-    def __init__(self, path, keyring=None, passphrase=b""):
-        self.path = path
+    CUSTOMER = 2  # objects.encryption of SSE-C
+
+    def __init__(self, path, keyring=None, passphrase=b"", customer=None):
+        self.path, self.customer = path, customer
         with open(keyring or os.path.join(path, "keyring"), "rb") as f:
             self.keyring = Keyring(f.read(Keyring.MAX_FILE + 1), passphrase)
         store = os.path.join(path, "meta.db")
@@ -38,6 +40,8 @@ class DataFolder:
         if row is None:
             raise Corrupt("the store has no deployment")
         self.deployment, self.keys = blob_column(row[0], 16), {}
+        columns = {column[1] for column in self.db.execute("PRAGMA table_info(objects)")}
+        self.encryption = "encryption" if "encryption" in columns else "0"  # stores of the first release have none
         # Fails for a keyring of another deployment.
         self.keyring.unwrap(self.deployment, "system", self.deployment, 1, blob_column(row[1]))
 
@@ -60,13 +64,19 @@ class DataFolder:
         return self.keys[bucket, generation]
 
     def manifest(self, bucket, name):
-        row = self.db.execute("SELECT version_id, size, generation, wrapped_key, manifest FROM objects"
-                              " WHERE bucket_id = ? AND key = ?", (bucket, name)).fetchone()
+        row = self.db.execute("SELECT version_id, size, generation, wrapped_key, manifest, " + self.encryption +
+                              " FROM objects WHERE bucket_id = ? AND key = ?", (bucket, name)).fetchone()
         if row is None:
             raise KeyError("no such object")
-        version, size, generation, wrapped, sealed = row
+        version, size, generation, wrapped, sealed, encryption = row
         need(0 <= generation < 1 << 32, "a generation out of bounds")
-        key = self.bucket_keys(bucket, generation).unwrap_key(blob_column(wrapped), blob_column(version, 16))
+        keys = self.bucket_keys(bucket, generation)
+        if encryption != self.CUSTOMER:
+            key = keys.unwrap_key(blob_column(wrapped), blob_column(version, 16))
+        elif self.customer is None:
+            raise WrongKey("cannot be opened without its customer's key (SSE-C): give it by --customer-key-file")
+        else:
+            key = keys.unwrap_customer_key(blob_column(wrapped), self.customer, blob_column(version, 16))
         m = open_manifest(key, self.deployment, bucket, name, version, blob_column(sealed))
         need(m.get("size", 0) == size, "the size in the row is not the manifest's")
         return m
@@ -226,6 +236,7 @@ def parse_arguments(argv):
     p.add_argument("--keyring", metavar="FILE", help="the keyring, if it is not in the data folder")
     p.add_argument("--passphrase-file", metavar="FILE", help="first line: the keyring's passphrase (needs python3-argon2); "
                    "without it, the environment variable SANCTUM_PASSPHRASE, or - to be asked", default="")
+    p.add_argument("--customer-key-file", metavar="FILE", help="the key that clients sent with SSE-C objects: 32 bytes, or base64 of them")
     commands = p.add_subparsers(dest="command", required=True)
     c = commands.add_parser("list", help="sizes and names of all objects, or of one bucket's")
     c.add_argument("bucket", metavar="BUCKET", nargs="?")
@@ -250,10 +261,25 @@ def read_passphrase(path):
     return os.environb.get(b"SANCTUM_PASSPHRASE", b"")
 
 
+def read_customer_key(path):
+    if not path:
+        return None
+    with open(path, "rb") as f:
+        key = f.read(100)
+    if len(key) != 32:
+        try:
+            key = base64.b64decode(key.strip(), validate=True)
+        except ValueError:
+            key = b""
+    if len(key) != 32:
+        raise WrongKey("%s holds neither 32 bytes nor base64 of them" % path)
+    return key
+
+
 def main(argv=None):
     args = parse_arguments(argv)
     try:
-        folder = DataFolder(args.data, args.keyring, read_passphrase(args.passphrase_file))
+        folder = DataFolder(args.data, args.keyring, read_passphrase(args.passphrase_file), read_customer_key(args.customer_key_file))
         return args.run(folder, args)
     except (Corrupt, WrongKey, KeyError, OSError, sqlite3.Error) as e:
         print("sanctum_decrypt: %s" % (e.args[0] if isinstance(e, KeyError) else e), file=sys.stderr)

@@ -205,7 +205,10 @@ class BucketKeys:
         """The object key of an SSE-C object: wrapped under both keys."""
         aad = bind("sanctum/1/object-key", self.deployment, self.bucket, ident)
         inner = unwrap(self.wrapping, self.generation, purpose + "/customer", aad, wrap)
-        key = unwrap(customer, 0, purpose + "/customer", aad, inner)
+        try:
+            key = unwrap(customer, 0, purpose + "/customer", aad, inner)
+        except WrongKey:
+            raise WrongKey("sealed with another customer's key (SSE-C)") from None
         if len(key) != 32:
             raise Corrupt("an object key of %d bytes" % len(key))
         return key
