@@ -58,7 +58,7 @@ func TestCanary(t *testing.T) {
 	tmp := filepath.Join(dir, "tmp")
 	must(t, os.Mkdir(tmp, 0o700))
 	g := restart(t, filepath.Join(dir, "data"), filepath.Join(dir, "gateway.log"), "TMPDIR="+tmp, "SANCTUM_LOG_LEVEL=debug",
-		"SANCTUM_COLLECTOR_GRACE=1h") // what was replaced and deleted is searched as well
+		"SANCTUM_COLLECTOR_GRACE=1h", "SANCTUM_S3_PROXIES=127.0.0.0/8") // what was replaced and deleted is searched as well
 	c := &canaryTest{t: t, g: g, bucket: unique(), access: accessKey, secret: secretKey}
 	c.add(inBucket, "bucket", []byte(c.bucket))
 	c.add(isSecret, "root's secret key", []byte(secretKey))
@@ -324,8 +324,8 @@ func (c *canaryTest) uploads() {
 // source names an object as the source of a copy, in which a plus is a space.
 func (c *canaryTest) source(key string) string { return url.QueryEscape(c.bucket + "/" + key) }
 
-// marks are tags, of new objects and of such as are there, and SSE-C keys: there is
-// no TLS here, so all that can happen to a key is that it is refused.
+// marks are tags, of new objects and of such as are there, and SSE-C keys, used and
+// refused. There is a proxy, so to speak, that had them over TLS.
 func (c *canaryTest) marks() {
 	key := c.key()
 	tags := func() string {
@@ -345,15 +345,33 @@ func (c *canaryTest) marks() {
 	secret := []byte(unique() + "-32 bytes are needed here")[:32]
 	c.add(isSecret, "an SSE-C key", secret)
 	digest := md5.Sum(secret)
-	c.send(call{method: "PUT", key: c.key(), header: customerHeader(secret, digest[:]), body: c.body("a body with a customer's key", 3000), want: 400})
-	c.send(call{method: "GET", key: key, header: customerHeader(secret, digest[:]), want: 400})
+	header := customerHeader(secret, digest[:])
+	sealed, body := c.key(), c.body("a body with a customer's key", 100_000)
+	c.send(call{method: "PUT", key: sealed, header: merged(header, c.attributes()), body: body, want: 200})
+	if _, got := c.send(call{method: "GET", key: sealed, header: header, want: 200}); !bytes.Equal(got, body) {
+		c.t.Error("a body with a customer's key comes back as another")
+	}
+	_, reply := c.send(call{method: "POST", key: sealed, query: "uploads=", header: merged(header, c.attributes()), want: 200})
+	id := string(uploadID.FindSubmatch(reply)[1])
+	c.send(call{method: "PUT", key: sealed, query: "partNumber=1&uploadId=" + id, header: header, body: c.body("a part with a customer's key", 70_000), want: 200})
+	c.send(call{method: "GET", key: key, header: header, want: 400})
+	insecure := header.Clone()
+	insecure.Del("X-Forwarded-Proto")
+	c.send(call{method: "PUT", key: sealed, header: insecure, body: c.body("a body with an exposed key", 3000), want: 400})
+	other := slices.Clone(secret)
+	slices.Reverse(other)
+	c.add(isSecret, "a wrong SSE-C key", other)
+	digest = md5.Sum(other)
+	c.send(call{method: "GET", key: sealed, header: customerHeader(other, digest[:]), want: 403})
+	digest[0]++
+	c.send(call{method: "GET", key: sealed, header: customerHeader(other, digest[:]), want: 400})
 }
 
 // customerHeader are the headers of SSE-C.
 func customerHeader(key, digest []byte) http.Header {
 	const prefix = "X-Amz-Server-Side-Encryption-Customer-"
 	encode := base64.StdEncoding.EncodeToString
-	return http.Header{prefix + "Algorithm": {"AES256"}, prefix + "Key": {encode(key)}, prefix + "Key-Md5": {encode(digest)}}
+	return http.Header{prefix + "Algorithm": {"AES256"}, prefix + "Key": {encode(key)}, prefix + "Key-Md5": {encode(digest)}, "X-Forwarded-Proto": {"https"}}
 }
 
 // copies are made with the attributes of the source and with their own.
@@ -384,7 +402,7 @@ func (c *canaryTest) refusals() {
 		mode: sigv4.StreamingUnsignedTrailer, trailer: checksum("Sha1", []byte("another body")), want: 400})
 	c.send(call{method: "PUT", key: c.last, header: merged(c.attributes(), http.Header{"If-None-Match": {"*"}}), body: c.body("a body too many", 3000), want: 412})
 	c.send(call{method: "POST", bare: true, query: "delete=", body: c.body("no XML", 3000), want: 400})
-	c.send(call{method: "PUT", key: c.last, query: "tagging=", body: c.body("tags", 300), want: 501})
+	c.send(call{method: "PUT", key: c.last, query: "tagging=", body: c.body("tags", 300), want: 400})
 	secret := c.secret
 	c.secret = c.word(isSecret, "a wrong secret key")
 	c.send(call{method: "PUT", key: c.key(), header: c.attributes(), body: c.body("a body with a wrong signature", 3000), want: 403})
