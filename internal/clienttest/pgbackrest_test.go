@@ -145,7 +145,7 @@ func (c *pgBackRestTest) restored(t *testing.T, want string) {
 func (c *pgBackRestTest) refused(t *testing.T) {
 	wrong := *c.program
 	wrong.env = append(slices.Clone(c.env), "PGBACKREST_REPO1_S3_KEY_SECRET=another")
-	wrong.fails("SignatureDoesNotMatch", c.args("verify", "--io-timeout=5")...)
+	wrong.fails("SignatureDoesNotMatch", c.args("check", "--io-timeout=5")...)
 	other, err := servers.NewCertificate(t.TempDir())
 	must(t, err)
 	pem, err := os.ReadFile(other.CertFile)
