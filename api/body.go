@@ -179,7 +179,7 @@ func contentMD5(h http.Header) ([]byte, error) {
 	if len(values) == 0 {
 		return nil, nil
 	}
-	sum, err := base64.StdEncoding.Strict().DecodeString(values[0])
+	sum, err := base64.StdEncoding.DecodeString(values[0])
 	if err != nil || len(sum) != md5.Size {
 		return nil, s3err.New(s3err.InvalidDigest, "The Content-MD5 you specified was invalid.").With("Content-MD5", values[0])
 	}

@@ -51,6 +51,9 @@ func (x *exchange) authenticateForm() (*sigv4.Identity, error) {
 			return nil, s3err.New(s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
 		}
 	}
+	if policy, ok := f.fields["policy"]; ok && policy == "" {
+		return nil, badPolicy("Expecting '{' but found End-of-Input")
+	}
 	id, err := s.verify(r, func(v *sigv4.Verifier) (*sigv4.Identity, error) {
 		return v.VerifyPolicy(r.Context(), f.signature())
 	})

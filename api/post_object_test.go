@@ -187,6 +187,7 @@ func TestPostObjectRefused(t *testing.T) {
 		"anonymous":              {func(u *browserForm) { u.unsigned = true }, "", 403, "AccessDenied", ""},
 		"no signature":           {func(u *browserForm) { u.edit = drop("x-amz-signature") }, "", 400, "InvalidArgument", "x-amz-signature"},
 		"no policy":              {func(u *browserForm) { u.edit = drop("policy") }, "", 400, "InvalidArgument", "policy"},
+		"empty policy":           {func(u *browserForm) { u.edit = set("policy", "") }, "", 400, "InvalidPolicyDocument", "End-of-Input"},
 		"bad signature":          {func(u *browserForm) { u.edit = set("x-amz-signature", strings.Repeat("0", 64)) }, "", 403, "SignatureDoesNotMatch", ""},
 		"another policy":         {func(u *browserForm) { u.edit = set("policy", base64.StdEncoding.EncodeToString([]byte("{}"))) }, "", 403, "SignatureDoesNotMatch", ""},
 		"unknown key":            {func(u *browserForm) { u.cred.AccessKey = "SGNOBODY" }, "", 403, "InvalidAccessKeyId", ""},

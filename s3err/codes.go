@@ -131,7 +131,7 @@ var table = map[Code]entry{
 	DeleteConflict:                      {409, "The resource still has others that depend on it."},
 	EntityAlreadyExists:                 {409, "The entity already exists."},
 	EntityTooLarge:                      {400, "Your proposed upload exceeds the maximum allowed object size."},
-	EntityTooSmall:                      {400, "Your proposed upload is smaller than the minimum allowed object size."},
+	EntityTooSmall:                      {400, "Your proposed upload is smaller than the minimum allowed size"},
 	ExpiredToken:                        {400, "The provided token has expired."},
 	IDPCommunicationError:               {400, "The keys of the identity provider could not be had."},
 	IDPRejectedClaim:                    {403, "The identity token was rejected."},

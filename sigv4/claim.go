@@ -52,7 +52,7 @@ func (p place) malformed(format string, args ...any) *s3err.Error {
 		return s3err.New(s3err.AuthorizationQueryParametersError, "Error parsing the X-Amz-Credential parameter; "+format, args...)
 	case inForm:
 		return s3err.New(s3err.InvalidArgument, "Error parsing the X-Amz-Credential parameter; "+format, args...).
-			With("ArgumentName", "X-Amz-Credential")
+			With("ArgumentName", "x-amz-credential")
 	}
 	return s3err.New(s3err.AuthorizationHeaderMalformed, "The authorization header is malformed; "+format, args...)
 }

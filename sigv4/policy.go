@@ -2,6 +2,8 @@ package sigv4
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sanctum-storage/gateway/s3err"
@@ -37,17 +39,23 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error
 		}
 	}
 	if p.Algorithm != algorithm {
-		return nil, s3err.New(s3err.InvalidArgument, "Only AWS4-HMAC-SHA256 is supported").With("ArgumentName", "X-Amz-Algorithm")
+		return nil, s3err.New(s3err.InvalidArgument, "Only AWS4-HMAC-SHA256 is supported").
+			With("ArgumentName", "X-Amz-Algorithm").With("ArgumentValue", p.Algorithm)
 	}
 	c := &claim{place: inForm, stamp: p.Date, signature: p.Signature}
 	var err error
 	if c.date, err = time.Parse(stampForm, p.Date); err != nil || len(p.Date) != len(stampForm) {
-		return nil, s3err.New(s3err.InvalidArgument, "X-Amz-Date must be formatted via ISO8601 Long format").With("ArgumentName", "X-Amz-Date")
+		return nil, s3err.New(s3err.InvalidArgument, "X-Amz-Date must be formatted via ISO8601 Long format").
+			With("ArgumentName", "X-Amz-Date").With("ArgumentValue", p.Date)
 	}
-	if err := c.parseCredential(p.Credential); err != nil {
-		return nil, err
+	if err = c.parseCredential(p.Credential); err == nil {
+		err = v.checkScope(c)
 	}
-	if err := v.checkScope(c); err != nil {
+	if err != nil {
+		var e *s3err.Error
+		if errors.As(err, &e) && e.Code == s3err.InvalidArgument {
+			e.With("ArgumentValue", p.Credential)
+		}
 		return nil, err
 	}
 	c.token = p.SecurityToken
@@ -57,7 +65,9 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error
 		}
 		return s3err.New(s3err.SignatureDoesNotMatch, "").
 			With("AWSAccessKeyId", c.accessKey).
-			With("StringToSign", p.Policy)
+			With("StringToSign", p.Policy).
+			With("SignatureProvided", p.Signature).
+			With("StringToSignBytes", fmt.Sprintf("% x", p.Policy))
 	})
 	if err != nil {
 		return nil, err
