@@ -31,7 +31,7 @@ func testCurl(t *testing.T, g *gateway) {
 	bucket := bucketName(t)
 	c := &curlTest{program: p, url: g.s3 + "/" + bucket, g: g, bucket: bucket}
 	c.signed(nil, "-X", "PUT", c.url)
-	for _, part := range []func(*testing.T){c.sizes, c.ranges, c.attributes, c.keys, c.listing, c.multipart, c.refusals, c.removal} {
+	for _, part := range []func(*testing.T){c.sizes, c.ranges, c.attributes, c.keys, c.listing, c.multipart, c.forms, c.refusals, c.removal} {
 		part(t)
 	}
 }
