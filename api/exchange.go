@@ -43,11 +43,12 @@ type exchange struct {
 	// rates are who has limits and counts this request.
 	rates []*rateOf
 
-	status  int // 0: the header is not out
-	sent    int64
-	sendErr error  // of the connection
-	abort   bool   // the answer cannot be finished
-	reason  string // of a refusal, for the log
+	status   int       // 0: the header is not out
+	answered time.Time // when it was sent
+	sent     int64
+	sendErr  error  // of the connection
+	abort    bool   // the answer cannot be finished
+	reason   string // of a refusal, for the log
 }
 
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
@@ -93,7 +94,7 @@ func (x *exchange) start(status int) {
 	if x.req.HTTP.ContentLength == 0 && x.req.HTTP.Header.Get("Expect") != "" {
 		x.w.Header().Set("Connection", "close")
 	}
-	x.status = status
+	x.status, x.answered = status, now
 	x.w.WriteHeader(status)
 }
 
@@ -157,6 +158,7 @@ func (x *exchange) finish(err error) {
 	}
 	x.server.log.LogAttrs(x.req.Context(), level, "request", attrs...)
 	x.server.observe(o)
+	x.logAccess(e)
 }
 
 func (r *Request) principal() string {

@@ -66,6 +66,7 @@ type Server struct {
 	limits            Limits
 	verifier          sigv4.Verifier
 	rates             rates
+	logs              logBuffer
 	slots             chan struct{} // taken by requests in progress
 	// documents are taken by those that hold a large document in memory.
 	documents chan struct{}

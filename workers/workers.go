@@ -33,6 +33,9 @@ const (
 	// removed in as much, so that this is a twentieth of the store's time, and 10
 	// million versions are looked at in 34 minutes.
 	DefaultLifecycleRate = 5000
+	// logInterval is the pause between two looks whether records of requests are to
+	// be delivered, which the deliverer decides.
+	logInterval = 10 * time.Second
 	// changeRows is how many rows' worth a version is that is removed or changed.
 	changeRows = 10
 
@@ -52,6 +55,7 @@ const (
 	Heartbeat = "heartbeat"
 	Mover     = "mover"
 	Lifecycle = "lifecycle"
+	Logs      = "logs"
 )
 
 // Steps are the engine's bounded steps; *engine.Engine has them.
@@ -61,6 +65,10 @@ type Steps interface {
 	Expire(ctx context.Context) (engine.ExpireReport, error)
 	Beat(ctx context.Context) error
 }
+
+// LogDelivery writes the records of requests that wait, if it is time to, and says
+// how many it delivered and how many were lost.
+type LogDelivery func(ctx context.Context) (delivered, dropped int, err error)
 
 // Config says what to run and whom to tell.
 type Config struct {
@@ -73,6 +81,7 @@ type Config struct {
 	// second; 0: DefaultLifecycleRate.
 	LifecycleInterval time.Duration
 	LifecycleRate     int
+	DeliverLogs       LogDelivery  // nil: there are none
 	Log               *slog.Logger // nil: nothing is logged
 	Observe           Observer     // nil: nobody is told
 }
@@ -88,6 +97,8 @@ type Observer interface {
 	Collected(r engine.CollectReport)
 	// Expired is the same for lifecycles.
 	Expired(r engine.ExpireReport)
+	// Logged is called after every delivery of records of requests.
+	Logged(delivered, dropped int)
 }
 
 // Workers are running workers.
@@ -125,6 +136,9 @@ func Start(ctx context.Context, c Config) *Workers {
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
 	w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
+	if c.DeliverLogs != nil {
+		w.done.Go(func() { c.pace(ctx, Logs, logInterval, c.deliverLogs) })
+	}
 	return w
 }
 
@@ -231,6 +245,15 @@ func (c *Config) lifecycle() step {
 	}
 }
 
+func (c *Config) deliverLogs(ctx context.Context) (time.Duration, error) {
+	delivered, dropped, err := c.DeliverLogs(ctx)
+	c.Observe.Logged(delivered, dropped)
+	if dropped > 0 {
+		c.Log.Warn("records of requests were lost", "records", dropped)
+	}
+	return 0, err
+}
+
 func (c *Config) beat(ctx context.Context) (time.Duration, error) { return 0, c.Steps.Beat(ctx) }
 
 // spread moves a pause at random within the jitter.
@@ -257,3 +280,4 @@ func (nobody) Step(string, time.Duration, error) {}
 func (nobody) Panic(string)                      {}
 func (nobody) Collected(engine.CollectReport)    {}
 func (nobody) Expired(engine.ExpireReport)       {}
+func (nobody) Logged(int, int)                   {}

@@ -82,6 +82,7 @@ func (c *tally) Step(worker string, _ time.Duration, err error) {
 }
 func (c *tally) Panic(string)                  { c.mu.Lock(); c.panics++; c.mu.Unlock() }
 func (c *tally) Expired(r engine.ExpireReport) { c.mu.Lock(); c.expired += r.Expired; c.mu.Unlock() }
+func (c *tally) Logged(int, int)               {}
 func (c *tally) Collected(engine.CollectReport) {
 	c.mu.Lock()
 	c.passes++

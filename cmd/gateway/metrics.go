@@ -33,6 +33,7 @@ type metrics struct {
 	expired   prometheus.Counter
 	refused   prometheus.Gauge
 	lifecycle lifecycleMetrics
+	logs      *prometheus.CounterVec
 }
 
 // durationBuckets reach from a small HEAD to a 5 GiB upload over a slow line, in
@@ -74,6 +75,8 @@ func newMetrics() *metrics {
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go}})
 	build.Set(1)
 	m.lifecycle.begin(m.registry)
+	m.logs = counters("access_log_records_total", "Records of requests for server access logs: delivered, or dropped for want of room or of their target.", "result")
+	m.registry.MustRegister(m.logs)
 	m.registry.MustRegister(m.requests, m.durations, m.received, m.sent, inFlight,
 		m.steps, m.stepTime, m.panics, m.condemned, m.deleted, m.swept, m.expired, m.refused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -110,6 +113,12 @@ func (m *metrics) Step(worker string, took time.Duration, err error) {
 
 // Panic counts a defect.
 func (m *metrics) Panic(worker string) { m.panics.WithLabelValues(worker).Inc() }
+
+// Logged counts records of requests.
+func (m *metrics) Logged(delivered, dropped int) {
+	m.logs.WithLabelValues("delivered").Add(float64(delivered))
+	m.logs.WithLabelValues("dropped").Add(float64(dropped))
+}
 
 // Collected counts what a pass did.
 func (m *metrics) Collected(r engine.CollectReport) {

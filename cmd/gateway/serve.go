@@ -74,6 +74,7 @@ type process struct {
 	certs       *certificates
 
 	listeners          *listeners
+	api                *api.Server
 	s3, admin, metricz *http.Server
 	adminGate          gate
 	failed             chan error // a listener that ended by itself
@@ -111,8 +112,9 @@ func (p *process) run(ctx context.Context) (err error) {
 	p.start(d)
 	running := workers.Start(ctx, workers.Config{
 		Steps: d.engine, CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,
-		Log: p.log, Observe: p.metrics,
+		DeliverLogs: func(ctx context.Context) (int, int, error) { return p.deliverLogs(ctx, false) }, Log: p.log, Observe: p.metrics,
 	})
+	defer p.lastLogs(ctx)
 	defer running.Stop()
 	watched := make(chan struct{})
 	go func() { defer close(watched); p.certs.watch(ctx, p.log) }()
@@ -159,10 +161,11 @@ func (p *process) s3URL() string {
 
 // start begins to answer on all listeners.
 func (p *process) start(d *deployment) {
-	p.s3 = newServer(p.configuration, p.metrics.inFlight.wrap(api.New(api.Config{
+	p.api = api.New(api.Config{
 		Engine: d.engine, Region: p.S3Region, Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
 		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout},
-	})), p.log)
+	})
+	p.s3 = newServer(p.configuration, p.metrics.inFlight.wrap(p.api), p.log)
 	p.admin = newServer(p.configuration, p.adminGate.wrap(admin.New(admin.Config{Engine: d.engine, Region: p.S3Region, Log: p.log})), p.log)
 	p.metricz = newServer(p.configuration, operatorHandler(p.metrics, p.ready), p.log)
 	p.metricz.ReadTimeout, p.metricz.WriteTimeout = operatorTimeout, operatorTimeout
@@ -247,6 +250,25 @@ func (p *process) stop(ctx context.Context, signals <-chan os.Signal) {
 		p.adminGate.settle()
 	}
 	p.log.Info("ended")
+}
+
+// lastLogTimeout is how long the end may wait for the last server access logs.
+const lastLogTimeout = 10 * time.Second
+
+// deliverLogs delivers server access logs that are due, or all of them.
+func (p *process) deliverLogs(ctx context.Context, all bool) (delivered, dropped int, err error) {
+	r, err := p.api.DeliverLogs(ctx, all)
+	return r.Delivered, r.Dropped, err
+}
+
+// lastLogs delivers what waits when no request is under way any more. What cannot
+// be delivered is lost.
+func (p *process) lastLogs(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLogTimeout)
+	defer cancel()
+	if _, _, err := p.deliverLogs(ctx, true); err != nil {
+		p.log.Warn("records of requests were lost", "error", err)
+	}
 }
 
 // linger serves on for a while although /readyz says no, so that a load balancer

@@ -59,6 +59,7 @@ const BackendName = "local"
 type Gateway struct {
 	URL     string // http://127.0.0.1:port, without a slash at the end
 	Region  string
+	API     *api.Server
 	Engine  *engine.Engine
 	Store   meta.Store
 	Backend backends.Backend // the first, where there are several
@@ -100,10 +101,11 @@ func Start(t testing.TB, o Options) *Gateway {
 	if g.Root, _, err = g.Engine.EnsureRootCredential(ctx); err != nil {
 		t.Fatalf("root credential: %v", err)
 	}
-	g.Server = httptest.NewUnstartedServer(api.New(api.Config{
+	g.API = api.New(api.Config{
 		Engine: g.Engine, Region: o.Region, Domains: o.Domains, Websites: o.Websites, Now: o.Now, Log: o.Log,
 		Observe: o.Observe, Limits: o.Limits, Proxies: o.Proxies, BlockPublicAccess: o.BlockPublicAccess,
-	}))
+	})
+	g.Server = httptest.NewUnstartedServer(g.API)
 	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // aborted connections are what some tests want
 	if o.TLS {
 		g.Server.StartTLS()

@@ -1,0 +1,226 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	// maxLogField is how much of what a client sent stands in one field.
+	maxLogField = 8 << 10
+	// logLookUp bounds the search for what a record needs when it is not in memory.
+	logLookUp = time.Second
+)
+
+// logAccess puts a record of the finished request into the buffer, if its bucket
+// has logging. The request does not wait for its delivery. The settings were read
+// when it was authorized; only who failed to sign makes the bucket be looked up.
+func (x *exchange) logAccess(e *s3err.Error) {
+	r, s := x.req, x.server
+	if r.Op == nil || r.Target.Bucket == "" || r.Op.CreatesBucket {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logLookUp)
+	defer cancel()
+	b := r.Bucket
+	var err error
+	if b.ID.IsZero() {
+		if b, err = s.engine.Bucket(ctx, r.Target.Bucket); err != nil {
+			return // there is none whose log it could be
+		}
+	}
+	if b.Revision == 0 {
+		return
+	}
+	settings, err := s.engine.Settings(ctx, b)
+	if err != nil {
+		s.logs.drop(1)
+		return
+	}
+	l, ok, err := engine.Parsed(settings, engine.LoggingSetting, engine.ParseLogging)
+	switch {
+	case err != nil:
+		s.logs.drop(1)
+	case ok:
+		s.logs.add(s.logGroup(b, l, r.Now), x.accessRecord(b, e))
+	}
+}
+
+// accessRecord is one line of a server access log. It has neither the request's
+// Authorization nor the signature or session token of a presigned URL.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
+func (x *exchange) accessRecord(b meta.Bucket, e *s3err.Error) []byte {
+	r, h := x.req, x.w.Header()
+	line := make([]byte, 0, 512)
+	field := func(s string) {
+		if len(line) > 0 {
+			line = append(line, ' ')
+		}
+		if s == "" {
+			s = "-"
+		}
+		line = append(line, s...)
+	}
+	field(b.Owner.Canonical())
+	field(b.Name)
+	field("[" + r.Now.UTC().Format("02/Jan/2006:15:04:05 -0700") + "]")
+	host, _, _ := net.SplitHostPort(r.HTTP.RemoteAddr)
+	field(host)
+	field(r.requester())
+	field(r.ID)
+	field(logOperation(r.Op))
+	field(url.QueryEscape(logKey(r.Target.Key))) // twice, as S3 does
+	field(quotedField(r.HTTP.Method + " " + withoutSecrets(r.HTTP.RequestURI) + " " + r.HTTP.Proto))
+	field(positive(int64(x.status)))
+	code := ""
+	if e != nil && x.status >= http.StatusBadRequest {
+		code = string(e.Code)
+	}
+	field(code)
+	field(positive(x.sent))
+	field(x.objectSize())
+	field(strconv.FormatInt(time.Since(x.began).Milliseconds(), 10))
+	field(x.turnAround())
+	field(quotedField(r.HTTP.Header.Get("Referer")))
+	field(quotedField(r.HTTP.Header.Get("User-Agent")))
+	field(h.Get("X-Amz-Version-Id"))
+	field(h.Get("X-Amz-Id-2"))
+	signature, kind := r.signedAs()
+	field(signature)
+	version, suite := tlsFields(r.HTTP.TLS)
+	field(suite)
+	field(kind)
+	field(bareField(r.HTTP.Host))
+	field(version)
+	field("") // access point
+	field("") // whether an ACL was needed
+	return append(line, '\n')
+}
+
+// requester is the canonical user id of an account, the ARN of a user or role, or
+// empty for nobody.
+func (r *Request) requester() string {
+	p := &r.Principal
+	if p.Anonymous() || r.Owner().IsZero() {
+		return ""
+	}
+	if p.ID == p.Tenant {
+		return r.Owner().Canonical()
+	}
+	return bareField(p.ARN())
+}
+
+func (r *Request) signedAs() (version, kind string) {
+	switch id := r.identity; {
+	case id == nil || id.AccessKey == "":
+		return "", ""
+	case id.Presigned:
+		return "SigV4", "QueryString"
+	}
+	return "SigV4", "AuthHeader"
+}
+
+func tlsFields(c *tls.ConnectionState) (version, suite string) {
+	if c == nil {
+		return "", ""
+	}
+	return strings.ReplaceAll(tls.VersionName(c.Version), "TLS ", "TLSv"), tls.CipherSuiteName(c.CipherSuite)
+}
+
+// objectSize is the size of the object that was read or written.
+func (x *exchange) objectSize() string {
+	r, h := x.req, x.w.Header()
+	switch {
+	case r.Op.Scope != ObjectScope || x.status < 200 || x.status >= 300:
+		return ""
+	case r.Body != nil:
+		return strconv.FormatInt(r.Body.Size, 10)
+	case !r.Op.ReadsObject || len(r.Op.Query) > 0:
+		return ""
+	}
+	if _, total, ok := strings.Cut(h.Get("Content-Range"), "/"); ok {
+		return total
+	}
+	return h.Get("Content-Length")
+}
+
+// turnAround is how long a request without a body took until its answer began.
+func (x *exchange) turnAround() string {
+	if x.answered.IsZero() || x.in.read > 0 {
+		return ""
+	}
+	return strconv.FormatInt(x.answered.Sub(x.began).Milliseconds(), 10)
+}
+
+// logKey is a key, URL-encoded once; slashes stay as they are.
+func logKey(key string) string {
+	return strings.ReplaceAll(url.QueryEscape(key), "%2F", "/")
+}
+
+// secretParameters are those of a URL that prove who sent it.
+var secretParameters = []string{"x-amz-signature", "x-amz-security-token", "signature"}
+
+// withoutSecrets hides them in a request target.
+func withoutSecrets(target string) string {
+	path, query, ok := strings.Cut(target, "?")
+	if !ok {
+		return target
+	}
+	parameters := strings.Split(query, "&")
+	for i, p := range parameters {
+		name, _, _ := strings.Cut(p, "=")
+		if plain, err := url.QueryUnescape(name); err == nil {
+			for _, secret := range secretParameters {
+				if strings.EqualFold(plain, secret) {
+					parameters[i] = name + "=hidden"
+				}
+			}
+		} else {
+			parameters[i] = "hidden" // who knows what it is called
+		}
+	}
+	return path + "?" + strings.Join(parameters, "&")
+}
+
+// positive is a number, or empty for zero.
+func positive(n int64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// quotedField is what a client sent as a field in quotes, which it does not end.
+func quotedField(s string) string {
+	if s == "" {
+		s = "-"
+	}
+	return `"` + escaped(s, func(c byte) bool { return c < ' ' || c == 0x7f || c == '"' }) + `"`
+}
+
+// bareField is what a client sent as a field that ends at a space.
+func bareField(s string) string {
+	return escaped(s, func(c byte) bool { return c <= ' ' || c == 0x7f || c == '"' })
+}
+
+func escaped(s string, escape func(byte) bool) string {
+	var b strings.Builder
+	for _, c := range []byte(s[:min(len(s), maxLogField)]) {
+		if escape(c) {
+			b.WriteString("%" + strings.ToUpper(strconv.FormatInt(int64(c)+0x100, 16)[1:]))
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

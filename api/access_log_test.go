@@ -1,0 +1,247 @@
+package api_test
+
+import (
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/faults"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// logFields takes a line apart as readers of S3's logs do.
+var logFields = regexp.MustCompile(`\[[^\]]*\]|"[^"]*"|\S+`)
+
+// Positions in a record.
+const (
+	fieldBucket    = 1
+	fieldTime      = 2
+	fieldRemote    = 3
+	fieldRequester = 4
+	fieldRequest   = 5
+	fieldOperation = 6
+	fieldKey       = 7
+	fieldURI       = 8
+	fieldStatus    = 9
+	fieldCode      = 10
+	fieldSent      = 11
+	fieldSize      = 12
+	fieldReferer   = 15
+	fieldAgent     = 16
+	fieldVersion   = 17
+	fieldSignature = 19
+	fieldAuth      = 21
+	fieldHost      = 22
+	fieldCount     = 26
+)
+
+type logRig struct {
+	*gatewaytest.Gateway
+	t   *testing.T
+	now time.Time
+}
+
+func newLogRig(t *testing.T) *logRig {
+	t.Helper()
+	l := &logRig{t: t, now: time.Date(2030, 1, 15, 23, 59, 50, 0, time.UTC)}
+	l.Gateway = gatewaytest.Start(t, gatewaytest.Options{Now: func() time.Time { return l.now }})
+	l.Must(t, 200, "PUT", "/bkt", nil)
+	l.Must(t, 200, "PUT", "/logs", nil)
+	return l
+}
+
+func (l *logRig) enable(format string) {
+	l.t.Helper()
+	l.Must(l.t, 200, "PUT", "/bkt?logging", []byte("<BucketLoggingStatus><LoggingEnabled><TargetBucket>logs</TargetBucket><TargetPrefix>of/bkt/</TargetPrefix>"+
+		format+"</LoggingEnabled></BucketLoggingStatus>"))
+}
+
+// unsigned sends a GET without credentials.
+func (l *logRig) unsigned(target string) gatewaytest.Response {
+	l.t.Helper()
+	return l.Send(l.t, l.Request(l.t, "GET", target, nil))
+}
+
+// delivered is what is in log objects by now: their keys, and records by operation.
+func (l *logRig) delivered() (keys []string, records map[string][]string, text string) {
+	l.t.Helper()
+	b, err := l.Engine.Bucket(l.t.Context(), "logs")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	page, err := l.Engine.ListObjects(l.t.Context(), meta.ListQuery{Bucket: b.ID, Limit: 100})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	records = make(map[string][]string)
+	for _, entry := range page.Entries {
+		keys = append(keys, entry.Key)
+		res := l.Must(l.t, 200, "GET", "/logs/"+entry.Key, nil)
+		text += string(res.Body)
+	}
+	for line := range strings.Lines(text) {
+		fields := logFields.FindAllString(strings.TrimSuffix(line, "\n"), -1)
+		if len(fields) != fieldCount {
+			l.t.Fatalf("%d fields in %q", len(fields), line)
+		}
+		records[fields[fieldOperation]] = fields
+	}
+	return keys, records, text
+}
+
+func (l *logRig) deliver(want int) {
+	l.t.Helper()
+	r, err := l.API.DeliverLogs(l.t.Context(), true)
+	if err != nil || r.Delivered != want || r.Dropped != 0 {
+		l.t.Fatalf("%+v, %v; want %d records", r, err, want)
+	}
+}
+
+func TestAccessLog(t *testing.T) {
+	l := newLogRig(t)
+	l.Must(t, 200, "PUT", "/bkt/before", []byte("x"))
+	l.enable("")
+	put := l.Must(t, 200, "PUT", "/bkt/a%20b%2Bc", []byte("twelve bytes"), "User-Agent", "an \"agent\" of mine", "Referer", "https://example.com/")
+	l.Must(t, 200, "HEAD", "/bkt/a%20b%2Bc", nil)
+	l.Must(t, 206, "GET", "/bkt/a%20b%2Bc", nil, "Range", "bytes=0-3")
+	l.Must(t, 200, "GET", "/bkt?list-type=2", nil)
+	expect(t, "absent", l.Do(t, l.Root, "DELETE", "/bkt/x?tagging&versionId=null", nil), 404, "NoSuchVersion")
+	l.Must(t, 200, "PUT", "/bkt/copy", nil, "X-Amz-Copy-Source", "/bkt/before")
+	expect(t, "nobody", l.unsigned("/bkt?acl"), 403, "AccessDenied")
+	wrong := l.Root
+	wrong.SecretKey = "wrong"
+	expect(t, "wrong secret", l.Do(t, wrong, "GET", "/bkt?policy", nil), 403, "SignatureDoesNotMatch")
+	l.deliver(8)
+
+	keys, records, text := l.delivered()
+	if len(keys) != 1 || !regexp.MustCompile(`^of/bkt/2030-01-15-23-59-50-[0-9A-F]{16}$`).MatchString(keys[0]) {
+		t.Errorf("keys %q", keys)
+	}
+	for operation, want := range map[string]map[int]string{
+		"REST.PUT.OBJECT": {
+			fieldBucket: "bkt", fieldTime: "[15/Jan/2030:23:59:50 +0000]", fieldRemote: "127.0.0.1", fieldRequester: l.Root.Tenant.ID.Canonical(),
+			fieldRequest: put.Header.Get("X-Amz-Request-Id"), fieldKey: "a%2Bb%252Bc", fieldURI: `"PUT /bkt/a%20b%2Bc HTTP/1.1"`, fieldStatus: "200", fieldCode: "-",
+			fieldSent: "-", fieldSize: "12", fieldReferer: `"https://example.com/"`, fieldAgent: `"an %22agent%22 of mine"`,
+			fieldSignature: "SigV4", fieldAuth: "AuthHeader", fieldHost: strings.TrimPrefix(l.URL, "http://"),
+		},
+		"REST.HEAD.OBJECT":           {fieldSize: "12", fieldSent: "-"},
+		"REST.GET.OBJECT":            {fieldStatus: "206", fieldSent: "4", fieldSize: "12"},
+		"REST.GET.BUCKET":            {fieldKey: "-", fieldSize: "-"},
+		"REST.DELETE.OBJECT_TAGGING": {fieldStatus: "404", fieldCode: "NoSuchVersion"},
+		"REST.COPY.OBJECT":           {fieldKey: "copy"},
+		"REST.GET.ACL":               {fieldRequester: "-", fieldStatus: "403", fieldCode: "AccessDenied", fieldSignature: "-", fieldAuth: "-"},
+		"REST.GET.BUCKETPOLICY":      {fieldRequester: "-", fieldStatus: "403", fieldCode: "SignatureDoesNotMatch"},
+	} {
+		got := records[operation]
+		if got == nil {
+			t.Errorf("no record of %s in\n%s", operation, text)
+			continue
+		}
+		for i, w := range want {
+			if got[i] != w {
+				t.Errorf("%s: field %d is %s, want %s", operation, i, got[i], w)
+			}
+		}
+	}
+	if key, err := url.QueryUnescape(records["REST.PUT.OBJECT"][fieldKey]); err != nil {
+		t.Error(err)
+	} else if key, _ = url.QueryUnescape(key); key != "a b+c" {
+		t.Errorf("decoded twice, the key is %q", key)
+	}
+	if strings.Contains(text, "Credential=") || strings.Contains(text, "Signature=") {
+		t.Errorf("an Authorization is in the log:\n%s", text)
+	}
+}
+
+// A presigned URL is no longer one in the log.
+func TestAccessLogHidesSignatures(t *testing.T) {
+	l := newLogRig(t)
+	l.enable("")
+	query := "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=abcdef0123&x-amz-security-token=token%2Fvalue&prefix=kept&%58-Amz-Signature=coded0123&%zz=bad"
+	l.unsigned("/bkt?" + query)
+	l.unsigned("/bkt?" + strings.TrimSuffix(query, "&%zz=bad"))
+	l.API.DeliverLogs(t.Context(), true)
+	_, _, text := l.delivered()
+	if !strings.Contains(text, "prefix=kept") {
+		t.Fatalf("no record of the request:\n%s", text)
+	}
+	for _, secret := range []string{"abcdef0123", "token", "coded0123"} {
+		if strings.Contains(strings.ReplaceAll(text, "security-token", ""), secret) {
+			t.Errorf("%s is in the log:\n%s", secret, text)
+		}
+	}
+}
+
+// Keys with a partition have the day of the requests or of the delivery.
+func TestAccessLogPartitions(t *testing.T) {
+	for source, days := range map[string]string{engine.LogEventTime: "2030/01/15 2030/01/16", engine.LogDeliveryTime: "2030/01/16"} {
+		l := newLogRig(t)
+		l.enable("<TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>" + source + "</PartitionDateSource></PartitionedPrefix></TargetObjectKeyFormat>")
+		l.Must(t, 200, "GET", "/bkt?list-type=2", nil)
+		l.now = l.now.Add(time.Minute)
+		l.Must(t, 200, "GET", "/bkt?list-type=2", nil)
+		l.deliver(2)
+		keys, _, _ := l.delivered()
+		var want []string
+		for day := range strings.FieldsSeq(days) {
+			stamp := strings.ReplaceAll(day, "/", "-") + "-00-0"
+			want = append(want, `of/bkt/\d{12}/us-east-1/bkt/`+day+`/`+stamp+`0-\d\d-[0-9A-F]{16}`)
+		}
+		if !regexp.MustCompile(`^` + strings.Join(want, " ") + `$`).MatchString(strings.Join(keys, " ")) {
+			t.Errorf("%s: keys %q", source, keys)
+		}
+	}
+}
+
+// A log whose bucket is gone is dropped, and one that cannot be written waits.
+func TestAccessLogTargets(t *testing.T) {
+	l := newLogRig(t)
+	l.enable("")
+	l.Must(t, 200, "GET", "/bkt?list-type=2", nil)
+	l.deliver(1)
+	keys, _, _ := l.delivered()
+	if r, err := l.API.DeliverLogs(t.Context(), false); err != nil || r.Objects != 0 {
+		t.Errorf("nothing waits: %+v, %v", r, err)
+	}
+	l.Must(t, 200, "GET", "/bkt?list-type=2", nil)
+	if r, err := l.API.DeliverLogs(t.Context(), false); err != nil || r.Objects != 0 {
+		t.Errorf("a record that is new is delivered already: %+v, %v", r, err)
+	}
+	l.Must(t, http.StatusNoContent, "DELETE", "/logs/"+keys[0], nil)
+	l.Must(t, http.StatusNoContent, "DELETE", "/logs", nil)
+	l.Must(t, 200, "PUT", "/logs", nil) // another of its name
+	if r, err := l.API.DeliverLogs(t.Context(), true); err == nil || r.Dropped != 1 || r.Delivered != 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if keys, _, _ := l.delivered(); len(keys) != 0 {
+		t.Errorf("keys %q", keys)
+	}
+}
+
+// A log that cannot be written now is written later, with what came meanwhile.
+func TestAccessLogWaits(t *testing.T) {
+	plan := faults.NewPlan(1)
+	l := &logRig{t: t, now: time.Date(2030, 1, 15, 0, 0, 0, 0, time.UTC)}
+	l.Gateway = gatewaytest.Start(t, gatewaytest.Options{Now: func() time.Time { return l.now }, Backend: faults.Backend(mem.New(), plan)})
+	l.Must(t, 200, "PUT", "/bkt", nil)
+	l.Must(t, 200, "PUT", "/logs", nil)
+	l.enable("")
+	l.Must(t, 200, "GET", "/bkt?list-type=2", nil)
+	plan.Add(faults.Rule{Op: "Put"})
+	if r, err := l.API.DeliverLogs(t.Context(), true); err == nil || r != (api.LogReport{}) {
+		t.Errorf("%+v, %v", r, err)
+	}
+	plan.Clear()
+	l.Must(t, 200, "HEAD", "/bkt", nil)
+	l.deliver(2)
+	if _, records, text := l.delivered(); len(records) != 2 {
+		t.Error(text)
+	}
+}

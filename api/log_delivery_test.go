@@ -1,0 +1,50 @@
+package api
+
+import (
+	"bytes"
+	"testing"
+	"time"
+)
+
+// The buffer never holds more than it may, and what it could not take is counted.
+func TestLogBufferBound(t *testing.T) {
+	var b logBuffer
+	g := logGroup{name: "a"}
+	record := append(bytes.Repeat([]byte("x"), 1<<20-1), '\n')
+	for range maxLogBuffer>>20 + 3 {
+		b.add(g, record)
+	}
+	groups, dropped := b.take(false) // it is full, and so need not be old
+	if len(groups[g]) != maxLogBuffer || dropped != 3 {
+		t.Fatalf("%d bytes are held, %d records dropped", len(groups[g]), dropped)
+	}
+	b.add(g, record)
+	if n := b.giveBack(g, groups[g]); n != maxLogBuffer>>20 {
+		t.Errorf("%d records of a buffer that has no room for them were dropped", n)
+	}
+	if n := b.giveBack(g, []byte("first\n")); n != 0 {
+		t.Errorf("%d records dropped", n)
+	}
+	if groups, dropped := b.take(true); dropped != 0 || len(groups[g]) != 1<<20+6 || !bytes.HasPrefix(groups[g], []byte("first\n")) {
+		t.Errorf("%d bytes, %d dropped", len(groups[g]), dropped)
+	}
+}
+
+// Records wait until the oldest of them is old enough.
+func TestLogBufferAge(t *testing.T) {
+	var b logBuffer
+	b.add(logGroup{}, []byte("x\n"))
+	if groups, _ := b.take(false); groups != nil {
+		t.Error("a new record is taken")
+	}
+	b.oldest = time.Now().Add(-LogInterval)
+	if groups, _ := b.take(false); len(groups) != 1 {
+		t.Error("an old record is not taken")
+	}
+	for i := range maxLogGroups + 1 {
+		b.add(logGroup{name: string(rune(i))}, []byte("x\n"))
+	}
+	if groups, dropped := b.take(true); len(groups) != maxLogGroups || dropped != 1 {
+		t.Errorf("%d groups, %d dropped", len(groups), dropped)
+	}
+}
