@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -21,10 +23,7 @@ type bucketConfiguration struct {
 		Type           string `xml:"Type"`
 	} `xml:"Bucket"`
 	Tags *struct {
-		Tag []struct {
-			Key   string `xml:"Key"`
-			Value string `xml:"Value"`
-		} `xml:"Tag"`
+		Tag []tagElement `xml:"Tag"`
 	} `xml:"Tags"`
 }
 
@@ -32,7 +31,17 @@ type bucketConfiguration struct {
 // LocationConstraint asks for if it names one, or its region or jurisdiction.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func createBucket(s *Server, r *Request) (*Reply, error) {
-	region, err := s.newBucketRegion(r.XML)
+	var c bucketConfiguration
+	if len(r.XML) > 0 {
+		if err := decodeXML(r.XML, "CreateBucketConfiguration", &c); err != nil {
+			return nil, err
+		}
+	}
+	region, err := s.newBucketRegion(&c)
+	if err != nil {
+		return nil, err
+	}
+	tags, err := r.newBucketTags(&c)
 	if err != nil {
 		return nil, err
 	}
@@ -56,21 +65,33 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 		if err := rights.store(s, r); err != nil {
 			return nil, err
 		}
+		if len(tags) > 0 {
+			if err := storeSetting(s, r, settingTags, tags); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return &Reply{Header: http.Header{"Location": {"/" + r.Target.Bucket}}}, nil
 }
 
+// newBucketTags are the tags with which a bucket is made, by whoever may tag it.
+func (r *Request) newBucketTags(c *bucketConfiguration) ([]engine.Pair, error) {
+	if c.Tags == nil || len(c.Tags.Tag) == 0 {
+		return nil, nil
+	}
+	n := r.need("s3:PutBucketTagging")
+	n.Bucket = &access.Bucket{Name: r.Target.Bucket, Owner: r.Principal.Tenant, Account: r.Principal.Account}
+	if !r.decide(n).Allow {
+		return nil, s3err.AccessDenied
+	}
+	return tagPairs(c.Tags.Tag, maxBucketTags)
+}
+
 // newBucketRegion is the LocationConstraint to store with a bucket: empty for the
 // default region.
-func (s *Server) newBucketRegion(document []byte) (string, error) {
-	var c bucketConfiguration
-	if len(document) > 0 {
-		if err := decodeXML(document, "CreateBucketConfiguration", &c); err != nil {
-			return "", err
-		}
-	}
-	if c.Location != nil || c.Bucket != nil || c.Tags != nil {
-		return "", s3err.New(s3err.NotImplemented, "Directory buckets and tags at creation are not implemented.")
+func (s *Server) newBucketRegion(c *bucketConfiguration) (string, error) {
+	if c.Location != nil || c.Bucket != nil {
+		return "", s3err.New(s3err.NotImplemented, "Directory buckets are not implemented.")
 	}
 	asked := c.LocationConstraint
 	if asked != s.region && s.engine.HasPlace(asked) {

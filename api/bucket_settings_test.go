@@ -137,6 +137,20 @@ func TestBucketSubresources(t *testing.T) {
 	}
 }
 
+func TestBucketMadeWithTags(t *testing.T) {
+	g := start(t)
+	make := func(name, tags string) gatewaytest.Response {
+		return g.Do(t, g.User(t, "owner-of-"+name), "PUT", "/"+name, []byte("<CreateBucketConfiguration><Tags>"+tags+"</Tags></CreateBucketConfiguration>"))
+	}
+	tags := "<Tag><Key>team</Key><Value>a</Value></Tag><Tag><Key>cost</Key><Value></Value></Tag>"
+	expect(t, "tags", make("tagged", tags), 200, "")
+	if got := shown(g.Must(t, 200, "GET", "/tagged?tagging", nil)); got != "<Tagging><TagSet>"+tags+"</TagSet></Tagging>" {
+		t.Errorf("shown as %s", got)
+	}
+	expect(t, "bad tags", make("spoilt", "<Tag><Key>aws:a</Key><Value>b</Value></Tag>"), 400, "InvalidTag")
+	expect(t, "the bucket", g.Do(t, g.Root, "HEAD", "/spoilt", nil), 404, "")
+}
+
 // Every bucket has its own, and one made again under the name has none.
 func TestSubresourcesStayWithTheirBucket(t *testing.T) {
 	g := start(t)

@@ -48,7 +48,7 @@ func TestCreateBucketIsRefused(t *testing.T) {
 		{target: "/bucket", body: configuration("mars-1"), status: 400, code: "InvalidLocationConstraint"},
 		{target: "/bucket", body: configuration("EU"), status: 400, code: "InvalidLocationConstraint"},
 		{target: "/bucket", body: []byte("<x/>"), status: 400, code: "MalformedXML"},
-		{target: "/bucket", body: []byte("<CreateBucketConfiguration><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>"), status: 501, code: "NotImplemented"},
+		{target: "/bucket", body: []byte("<CreateBucketConfiguration><Tags><Tag><Key>a</Key><Value>b</Value></Tag><Tag><Key>a</Key><Value>c</Value></Tag></Tags></CreateBucketConfiguration>"), status: 400, code: "InvalidTag"},
 		{target: "/bucket", body: []byte("<CreateBucketConfiguration><Bucket><Type>Directory</Type></Bucket></CreateBucketConfiguration>"), status: 501, code: "NotImplemented"},
 		{target: "/bucket", headers: []string{"x-amz-bucket-object-lock-enabled", "yes"}, status: 400, code: "InvalidArgument"},
 		{target: "/bucket", headers: []string{"x-amz-acl", "public-read"}, status: 400, code: "InvalidBucketAclWithObjectOwnership"},
