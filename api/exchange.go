@@ -49,6 +49,7 @@ type exchange struct {
 	sendErr  error  // of the connection
 	abort    bool   // the answer cannot be finished
 	reason   string // of a refusal, for the log
+	refusal  error  // what a form was refused with, in its answer already
 }
 
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {

@@ -63,7 +63,10 @@ func (x *exchange) run() (err error) {
 	if err != nil {
 		return x.renderError(err)
 	}
-	return x.render(reply)
+	if err := x.render(reply); err != nil {
+		return err
+	}
+	return x.refusal
 }
 
 // serve is the road of every request: take it apart, find out what it means and
@@ -79,6 +82,9 @@ func (x *exchange) serve() (*Reply, error) {
 	}
 	if r.Target, err = ParseTarget(r.HTTP.RequestURI, r.HTTP.Host, s.domains); err != nil {
 		return nil, err
+	}
+	if s.iam != nil && r.Target.Scope() == Service && len(r.Target.Query) == 0 && iam.IsForm(r.HTTP) {
+		return x.serveForm()
 	}
 	if r.Op, err = Resolve(r.HTTP.Method, r.Target.Scope(), r.Target.Query, r.HTTP.Header); err != nil {
 		return nil, err

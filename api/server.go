@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -35,6 +36,8 @@ type Config struct {
 	Proxies []netip.Prefix
 	Now     func() time.Time // nil: time.Now
 	Log     *slog.Logger     // nil: nothing is logged
+	// IAM answers the forms of the IAM and STS APIs; nil: they are refused.
+	IAM *iam.Handler
 	// Observe is told of every finished request; nil: nobody is. It must be
 	// safe for concurrent use and quick.
 	Observe func(Observation)
@@ -54,6 +57,7 @@ type Observation struct {
 // Server is the S3 listener's http.Handler.
 type Server struct {
 	engine   *engine.Engine
+	iam      *iam.Handler
 	region   string
 	domains  []string
 	websites []string
@@ -75,7 +79,7 @@ type Server struct {
 // New returns a Server. It starts nothing.
 func New(c Config) *Server {
 	s := &Server{
-		engine: c.Engine, region: c.Region, domains: c.Domains, websites: c.Websites, blockPublicAccess: c.BlockPublicAccess, proxies: c.Proxies,
+		engine: c.Engine, iam: c.IAM, region: c.Region, domains: c.Domains, websites: c.Websites, blockPublicAccess: c.BlockPublicAccess, proxies: c.Proxies,
 		now: c.Now, log: c.Log, observe: c.Observe, limits: c.Limits.withDefaults(),
 	}
 	if s.region == "" {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/admin"
 	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/workers"
 )
@@ -162,7 +163,8 @@ func (p *process) s3URL() string {
 // start begins to answer on all listeners.
 func (p *process) start(d *deployment) {
 	p.api = api.New(api.Config{
-		Engine: d.engine, Region: p.S3Region, Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
+		Engine: d.engine, IAM: &iam.Handler{Engine: d.engine, Keys: iam.NewKeys(iam.KeysOptions{AllowPrivate: p.STSAllowPrivateProviders})},
+		Region: p.S3Region, Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
 		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout},
 	})
 	p.s3 = newServer(p.configuration, p.metrics.inFlight.wrap(p.api), p.log)

@@ -23,7 +23,9 @@ type Settings struct {
 	S3Domains           []string
 	S3WebsiteDomains    []string
 	S3BlockPublicAccess bool
-	S3Proxies           []netip.Prefix
+
+	STSAllowPrivateProviders bool
+	S3Proxies                []netip.Prefix
 
 	AdminAddress string
 	AdminTLS     bool
@@ -131,6 +133,8 @@ func (s *Settings) table() []setting {
 			doc: "domains under which bucket.domain addresses a bucket"},
 		{key: "s3.website_domains", flag: "s3-website-domains", scope: forServe, value: (*list)(&s.S3WebsiteDomains),
 			doc: "domains under which bucket.domain is the bucket's website"},
+		{key: "sts.allow_private_providers", flag: "sts-allow-private-providers", scope: forServe, value: (*flag)(&s.STSAllowPrivateProviders), def: "false", bare: "true",
+			doc: "identity providers that tenants register may be at private addresses; their keys are read from there"},
 		{key: "s3.block_public_access", flag: "s3-block-public-access", scope: forServe, value: (*flag)(&s.S3BlockPublicAccess), def: "true", bare: "true",
 			doc: "block public policies and ACLs of buckets that do not say otherwise, as AWS does"},
 

@@ -22,6 +22,7 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -44,8 +45,10 @@ type Options struct {
 	Websites []string         // see api.Config
 	Limits   api.Limits       // see api.Config
 	Observe  func(api.Observation)
-	Proxies  []netip.Prefix // see api.Config
-	TLS      bool           // serve https; use Gateway.Client
+	// ProviderKeys are of identity providers; see iam.Handler.
+	ProviderKeys *iam.Keys
+	Proxies      []netip.Prefix // see api.Config
+	TLS          bool           // serve https; use Gateway.Client
 	// Several says that the store has other gateways: see engine.Config.Sole.
 	Several bool
 	// BlockPublicAccess: see api.Config.
@@ -102,7 +105,7 @@ func Start(t testing.TB, o Options) *Gateway {
 		t.Fatalf("root credential: %v", err)
 	}
 	g.API = api.New(api.Config{
-		Engine: g.Engine, Region: o.Region, Domains: o.Domains, Websites: o.Websites, Now: o.Now, Log: o.Log,
+		Engine: g.Engine, IAM: &iam.Handler{Engine: g.Engine, Now: o.Now, Keys: o.ProviderKeys}, Region: o.Region, Domains: o.Domains, Websites: o.Websites, Now: o.Now, Log: o.Log,
 		Observe: o.Observe, Limits: o.Limits, Proxies: o.Proxies, BlockPublicAccess: o.BlockPublicAccess,
 	})
 	g.Server = httptest.NewUnstartedServer(g.API)

@@ -1,0 +1,34 @@
+package api
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+
+	"github.com/sanctum-storage/gateway/iam"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// serveForm hands a request of the IAM or STS API over, which authenticates and
+// authorizes it: its signature is of another service than S3. The body is read
+// before, for the signature may cover it without saying so.
+func (x *exchange) serveForm() (*Reply, error) {
+	r := x.req
+	switch n := r.HTTP.ContentLength; {
+	case n < 0:
+		return nil, s3err.MissingContentLength
+	case n > iam.MaxBody:
+		return nil, s3err.MaxMessageLengthExceeded
+	}
+	body, err := io.ReadAll(io.LimitReader(x.in, iam.MaxBody))
+	if err != nil {
+		return nil, err
+	}
+	a := x.server.iam.Serve(iam.Request{HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID, Secure: r.secure()})
+	if a.Action != "" {
+		r.Op = &Operation{Name: a.Action}
+	}
+	r.Principal, x.reason, x.refusal = a.Principal, a.Reason, a.Err
+	return &Reply{Status: a.Status, Header: http.Header{"Content-Type": {"text/xml"}},
+		Stream: bytes.NewReader(a.Body), Length: int64(len(a.Body))}, nil
+}

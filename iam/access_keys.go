@@ -1,0 +1,142 @@
+package iam
+
+import (
+	"slices"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+type accessKeyXML struct {
+	UserName        string `xml:",omitempty"`
+	AccessKeyId     string
+	Status          string
+	SecretAccessKey string `xml:",omitempty"`
+	CreateDate      string
+}
+
+func status(inactive bool) string {
+	if inactive {
+		return "Inactive"
+	}
+	return "Active"
+}
+
+// keyHolder is whose access keys an action is about: the user that is named, or
+// the caller, who may be the tenant's root.
+func (c *call) keyHolder() (id meta.ID, name string, err error) {
+	if c.form["UserName"] == "" && c.principal.Kind == access.Root {
+		if err := c.allow(c.principal.ARN()); err != nil {
+			return id, "", err
+		}
+		return c.tenant(), "", nil
+	}
+	u, err := c.self()
+	return u.ID, u.Name, err
+}
+
+func createAccessKey(c *call) (any, error) {
+	id, name, err := c.keyHolder()
+	if err != nil {
+		return nil, err
+	}
+	made, err := c.Engine.CreateAccessKey(c.ctx, c.cred.Tenant, id, "", "")
+	if err != nil {
+		return nil, err
+	}
+	return struct{ AccessKey accessKeyXML }{accessKeyXML{name, made.AccessKey, status(false), made.SecretKey, stamp(c.now())}}, nil
+}
+
+func listAccessKeys(c *call) (any, error) {
+	id, name, err := c.keyHolder()
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.Engine.AccessKeys(c.ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	page, end, err := cut(c.form, keys, func(k meta.AccessKey) string { return k.ID })
+	return struct {
+		AccessKeyMetadata members[accessKeyXML]
+		paging
+	}{membersOf(page, func(k meta.AccessKey) accessKeyXML {
+		return accessKeyXML{UserName: name, AccessKeyId: k.ID, Status: status(k.Inactive), CreateDate: stamp(k.Created)}
+	}), end}, err
+}
+
+// ownKey returns the parameter AccessKeyId if it is a key of the holder.
+func (c *call) ownKey() (string, error) {
+	key, err := c.form.need("AccessKeyId")
+	if err != nil {
+		return "", err
+	}
+	id, _, err := c.keyHolder()
+	if err != nil {
+		return "", err
+	}
+	keys, err := c.Engine.AccessKeys(c.ctx, id)
+	if err != nil {
+		return "", err
+	}
+	if !slices.ContainsFunc(keys, func(k meta.AccessKey) bool { return k.ID == key }) {
+		return "", s3err.New(s3err.NoSuchEntity, "The Access Key with id %s cannot be found.", clip(key))
+	}
+	return key, nil
+}
+
+func updateAccessKey(c *call) (any, error) {
+	want := c.form["Status"]
+	if want != status(true) && want != status(false) {
+		return nil, s3err.New(s3err.ValidationError, "Status must be Active or Inactive.")
+	}
+	key, err := c.ownKey()
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.Engine.SetAccessKeyInactive(c.ctx, key, want == status(true))
+}
+
+func deleteAccessKey(c *call) (any, error) {
+	key, err := c.ownKey()
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.Engine.DeleteAccessKey(c.ctx, key)
+}
+
+// getAccessKeyLastUsed knows whose key it is. When it was used is not kept.
+func getAccessKeyLastUsed(c *call) (any, error) {
+	key, err := c.form.need("AccessKeyId")
+	if err != nil {
+		return nil, err
+	}
+	gone := s3err.New(s3err.AccessDenied, "The access key %s is none of the account.", clip(key))
+	id, err := c.Engine.AccessKeyHolder(c.ctx, key)
+	if err != nil {
+		if s3err.From(err).Code == s3err.NoSuchEntity {
+			return nil, gone
+		}
+		return nil, err
+	}
+	name, resource := c.cred.Tenant.Name, c.principal.ARN()
+	if id != c.tenant() {
+		found, _, err := c.Engine.IdentitiesByID(c.ctx, []meta.ID{id})
+		if err != nil {
+			return nil, err
+		}
+		u, ok := found[id]
+		if !ok || u.Tenant != c.tenant() {
+			return nil, gone
+		}
+		name, resource = u.Name, ARN(&u)
+	}
+	if err := c.allow(resource); err != nil {
+		return nil, err
+	}
+	return struct {
+		UserName          string
+		AccessKeyLastUsed struct{ Region, ServiceName string }
+	}{name, struct{ Region, ServiceName string }{"N/A", "N/A"}}, nil
+}

@@ -1,0 +1,55 @@
+package iam
+
+import "github.com/sanctum-storage/gateway/meta"
+
+// actions is every action of both APIs that is here.
+var actions = func() map[string]action {
+	all := make(map[string]action)
+	add := func(service string, kind meta.IdentityKind, handlers map[string]func(*call) (any, error)) {
+		for name, handle := range handlers {
+			all[name] = action{service: service, kind: kind, handle: handle}
+		}
+	}
+	add(serviceIAM, 0, map[string]func(*call) (any, error){
+		"CreateUser": createUser, "GetUser": getUser, "ListUsers": listUsers, "DeleteUser": deleteUser,
+		"CreateAccessKey": createAccessKey, "ListAccessKeys": listAccessKeys, "UpdateAccessKey": updateAccessKey,
+		"DeleteAccessKey": deleteAccessKey, "GetAccessKeyLastUsed": getAccessKeyLastUsed,
+		"CreatePolicy": createPolicy, "GetPolicy": getPolicy, "ListPolicies": listPolicies, "DeletePolicy": deletePolicy,
+		"CreatePolicyVersion": createPolicyVersion, "GetPolicyVersion": getPolicyVersion, "ListPolicyVersions": listPolicyVersions,
+		"SetDefaultPolicyVersion": setDefaultPolicyVersion, "DeletePolicyVersion": deletePolicyVersion,
+		"ListEntitiesForPolicy": listEntitiesForPolicy,
+		"CreateGroup":           createGroup, "GetGroup": getGroup, "ListGroups": listGroups, "DeleteGroup": deleteGroup,
+		"AddUserToGroup": addUserToGroup, "RemoveUserFromGroup": removeUserFromGroup, "ListGroupsForUser": listGroupsForUser,
+		"CreateRole": createRole, "GetRole": getRole, "ListRoles": listRoles, "UpdateRole": updateRole, "DeleteRole": deleteRole,
+		"UpdateAssumeRolePolicy":      updateAssumeRolePolicy,
+		"CreateOpenIDConnectProvider": createProvider, "GetOpenIDConnectProvider": getProvider,
+		"ListOpenIDConnectProviders": listProviders, "DeleteOpenIDConnectProvider": deleteProvider,
+		"AddClientIDToOpenIDConnectProvider": addClientID, "RemoveClientIDFromOpenIDConnectProvider": removeClientID,
+		"GetAccountSummary": getAccountSummary, "ListAccountAliases": listAccountAliases,
+	})
+	for kind, name := range map[meta.IdentityKind]string{meta.IdentityUser: "User", meta.IdentityGroup: "Group", meta.IdentityRole: "Role"} {
+		add(serviceIAM, kind, map[string]func(*call) (any, error){
+			"Attach" + name + "Policy": attach, "Detach" + name + "Policy": detach, "ListAttached" + name + "Policies": listAttached,
+			"Put" + name + "Policy": putInline, "Get" + name + "Policy": getInline, "Delete" + name + "Policy": deleteInline,
+			"List" + name + "Policies": listInline,
+		})
+	}
+	for kind, name := range map[meta.IdentityKind]string{meta.IdentityUser: "User", meta.IdentityRole: "Role"} {
+		add(serviceIAM, kind, map[string]func(*call) (any, error){
+			"Put" + name + "PermissionsBoundary": setBoundary, "Delete" + name + "PermissionsBoundary": dropBoundary,
+		})
+	}
+	for kind, name := range map[meta.IdentityKind]string{meta.IdentityUser: "User", meta.IdentityRole: "Role", meta.IdentityPolicy: "Policy"} {
+		add(serviceIAM, kind, map[string]func(*call) (any, error){"Tag" + name: tag, "Untag" + name: untag, "List" + name + "Tags": listTags})
+	}
+	add(serviceIAM, meta.IdentityUser, map[string]func(*call) (any, error){"UpdateUser": rename})
+	add(serviceIAM, meta.IdentityGroup, map[string]func(*call) (any, error){"UpdateGroup": rename})
+	add(serviceSTS, 0, map[string]func(*call) (any, error){
+		"GetCallerIdentity": getCallerIdentity, "AssumeRole": assumeRole, "GetSessionToken": getSessionToken,
+		"AssumeRoleWithWebIdentity": assumeRoleWithWebIdentity,
+	})
+	web := all["AssumeRoleWithWebIdentity"]
+	web.unsigned = true
+	all["AssumeRoleWithWebIdentity"] = web
+	return all
+}()

@@ -1,0 +1,187 @@
+package iam
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// attach is AttachUserPolicy, AttachGroupPolicy and AttachRolePolicy; the other
+// actions here are of all three kinds as well.
+func attach(c *call) (any, error) {
+	arn, err := c.form.need("PolicyArn")
+	if err != nil {
+		return nil, err
+	}
+	i, err := c.named(c.action.kind, "iam:policyarn", arn)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.policyByARN(arn)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+		if slices.Contains(i.Attached, p.ID) {
+			return nil
+		}
+		if len(i.Attached) >= engine.MaxAttached {
+			return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d", strings.TrimSuffix(arnKinds[i.Kind].parameter, "Name"), engine.MaxAttached)
+		}
+		i.Attached = append(i.Attached, p.ID)
+		return nil
+	})
+	return nil, err
+}
+
+func detach(c *call) (any, error) {
+	arn, err := c.form.need("PolicyArn")
+	if err != nil {
+		return nil, err
+	}
+	i, err := c.named(c.action.kind, "iam:policyarn", arn)
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.policyByARN(arn)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+		n := slices.Index(i.Attached, p.ID)
+		if n < 0 {
+			return s3err.New(s3err.NoSuchEntity, "Policy %s was not found.", clip(arn))
+		}
+		i.Attached = slices.Delete(i.Attached, n, n+1)
+		return nil
+	})
+	return nil, err
+}
+
+func listAttached(c *call) (any, error) {
+	i, err := c.named(c.action.kind)
+	if err != nil {
+		return nil, err
+	}
+	found, _, err := c.Engine.IdentitiesByID(c.ctx, i.Attached)
+	if err != nil {
+		return nil, err
+	}
+	type attached struct{ PolicyName, PolicyArn string }
+	var x struct {
+		AttachedPolicies members[attached]
+		paging
+	}
+	for _, id := range i.Attached {
+		if p, ok := found[id]; ok {
+			x.AttachedPolicies.Member = append(x.AttachedPolicies.Member, attached{p.Name, ARN(&p)})
+		}
+	}
+	return x, nil
+}
+
+func putInline(c *call) (any, error) {
+	name, err := c.form.need("PolicyName")
+	if err != nil {
+		return nil, err
+	}
+	document, err := c.form.need("PolicyDocument")
+	if err != nil {
+		return nil, err
+	}
+	i, err := c.named(c.action.kind)
+	if err != nil {
+		return nil, err
+	}
+	if !inlineName(name) {
+		return nil, s3err.New(s3err.ValidationError, "The name of a policy has 1 to 128 letters, digits and + = , . @ _ -")
+	}
+	most := maxInline[i.Kind]
+	if err := checkPolicy(document, most); err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+		if n := i.Inlined(name); n >= 0 {
+			i.Inline[n].Document = document
+		} else {
+			i.Inline = append(i.Inline, engine.InlinePolicy{Name: name, Document: document})
+		}
+		total := 0
+		for _, p := range i.Inline {
+			total += characters(p.Document)
+		}
+		if total > most {
+			return s3err.New(s3err.LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", most, arnKinds[i.Kind].arn, i.Name)
+		}
+		return nil
+	})
+	return nil, err
+}
+
+func inlineName(name string) bool {
+	return len(name) <= 128 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+=,.@_-") == ""
+}
+
+// inlined finds the inline policy that PolicyName names.
+func (c *call) inlined(i *engine.Identity) (int, error) {
+	name, err := c.form.need("PolicyName")
+	if err != nil {
+		return 0, err
+	}
+	n := i.Inlined(name)
+	if n < 0 {
+		return 0, s3err.New(s3err.NoSuchEntity, "The %s policy with name %s cannot be found.", arnKinds[i.Kind].arn, clip(name))
+	}
+	return n, nil
+}
+
+func getInline(c *call) (any, error) {
+	i, err := c.named(c.action.kind)
+	if err != nil {
+		return nil, err
+	}
+	n, err := c.inlined(&i)
+	if err != nil {
+		return nil, err
+	}
+	x := struct {
+		UserName, GroupName, RoleName string `xml:",omitempty"`
+		PolicyName, PolicyDocument    string
+	}{PolicyName: i.Inline[n].Name, PolicyDocument: encoded(i.Inline[n].Document)}
+	switch i.Kind {
+	case meta.IdentityUser:
+		x.UserName = i.Name
+	case meta.IdentityGroup:
+		x.GroupName = i.Name
+	case meta.IdentityRole:
+		x.RoleName = i.Name
+	}
+	return x, nil
+}
+
+func deleteInline(c *call) (any, error) {
+	i, err := c.named(c.action.kind)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+		n, err := c.inlined(i)
+		if err != nil {
+			return err
+		}
+		i.Inline = slices.Delete(i.Inline, n, n+1)
+		return nil
+	})
+	return nil, err
+}
+
+func listInline(c *call) (any, error) {
+	i, err := c.named(c.action.kind)
+	return struct {
+		PolicyNames members[string]
+		paging
+	}{membersOf(i.Inline, func(p engine.InlinePolicy) string { return p.Name }), paging{}}, err
+}

@@ -1,0 +1,135 @@
+package iam
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	maxParameters = 512
+	maxTags       = 50
+	maxTagKey     = 128
+	maxTagValue   = 256
+	defaultItems  = 100
+	maxItems      = 1000
+)
+
+// form is the parameters of a request, each given once.
+type form map[string]string
+
+// parseForm reads application/x-www-form-urlencoded. What it cannot read, or
+// finds twice, it refuses.
+func parseForm(body []byte) (form, error) {
+	if len(body) > MaxBody {
+		return nil, s3err.MaxMessageLengthExceeded
+	}
+	if strings.Count(string(body), "&") >= maxParameters {
+		return nil, s3err.New(s3err.ValidationError, "The request has more than %d parameters.", maxParameters)
+	}
+	values, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, s3err.New(s3err.ValidationError, "The parameters cannot be read.")
+	}
+	f := make(form, len(values))
+	for name, v := range values {
+		if len(v) != 1 {
+			return nil, s3err.New(s3err.ValidationError, "The parameter %s is given more than once.", clip(name))
+		}
+		f[name] = v[0]
+	}
+	return f, nil
+}
+
+// need returns parameters that must be there.
+func (f form) need(name string) (string, error) {
+	if v := f[name]; v != "" {
+		return v, nil
+	}
+	return "", s3err.New(s3err.ValidationError, "The request must contain the parameter %s.", name)
+}
+
+// list reads name.member.1, name.member.2 and so on.
+func (f form) list(name string) (all []string) {
+	for i := 1; ; i++ {
+		v, ok := f[name+".member."+strconv.Itoa(i)]
+		if !ok {
+			return all
+		}
+		all = append(all, v)
+	}
+}
+
+// tags reads Tags.member.N.Key and .Value.
+func (f form) tags() ([]engine.Tag, error) {
+	var all []engine.Tag
+	seen := make(map[string]bool)
+	for i := 1; ; i++ {
+		at := "Tags.member." + strconv.Itoa(i)
+		key, ok := f[at+".Key"]
+		value, also := f[at+".Value"]
+		if !ok && !also {
+			return all, nil
+		}
+		folded := strings.ToLower(key)
+		switch {
+		case key == "" || len(key) > maxTagKey || len(value) > maxTagValue:
+			return nil, s3err.New(s3err.ValidationError, "A tag has a key of 1 to %d characters and a value of up to %d.", maxTagKey, maxTagValue)
+		case strings.HasPrefix(folded, "aws:"):
+			return nil, s3err.New(s3err.InvalidInput, "Tag keys that begin with aws: are reserved.")
+		case seen[folded]:
+			return nil, s3err.New(s3err.InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+		case len(all) == maxTags:
+			return nil, s3err.New(s3err.LimitExceeded, "An identity has at most %d tags.", maxTags)
+		}
+		seen[folded] = true
+		all = append(all, engine.Tag{Key: key, Value: value})
+	}
+}
+
+// page reads MaxItems and Marker. A marker is the name of the last entry of the
+// page before.
+func (f form) page() (after string, limit int, err error) {
+	limit = defaultItems
+	if v, ok := f["MaxItems"]; ok {
+		if limit, err = strconv.Atoi(v); err != nil || limit < 1 || limit > maxItems {
+			return "", 0, s3err.New(s3err.ValidationError, "MaxItems must be 1 to %d.", maxItems)
+		}
+	}
+	if v := f["Marker"]; v != "" {
+		b, err := base64.RawURLEncoding.DecodeString(v)
+		if err != nil || len(b) == 0 {
+			return "", 0, s3err.New(s3err.ValidationError, "Invalid Marker.")
+		}
+		after = string(b)
+	}
+	return after, limit, nil
+}
+
+// paging is the end of a page.
+type paging struct {
+	IsTruncated bool
+	Marker      string `xml:",omitempty"`
+}
+
+func marker(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
+
+// cut takes one page of entries that are all at hand, in the order of their
+// names.
+func cut[T any](f form, all []T, name func(T) string) ([]T, paging, error) {
+	after, limit, err := f.page()
+	if err != nil {
+		return nil, paging{}, err
+	}
+	for len(all) > 0 && after != "" && name(all[0]) <= after {
+		all = all[1:]
+	}
+	if len(all) <= limit {
+		return all, paging{}, nil
+	}
+	return all[:limit], paging{true, marker(name(all[limit-1]))}, nil
+}

@@ -1,0 +1,149 @@
+package iam
+
+import (
+	"slices"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+type groupXML struct{ Path, GroupName, GroupId, Arn, CreateDate string }
+
+func groupShown(g engine.Identity) groupXML {
+	return groupXML{g.Path, g.Name, uniqueID(&g), ARN(&g), stamp(g.Created)}
+}
+
+func createGroup(c *call) (any, error) {
+	name, err := c.form.need("GroupName")
+	if err != nil {
+		return nil, err
+	}
+	path := c.pathOrRoot()
+	if err := c.allow(c.arn(meta.IdentityGroup, path, name)); err != nil {
+		return nil, err
+	}
+	g, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityGroup, Name: name, Path: path})
+	if err != nil {
+		return nil, err
+	}
+	return struct{ Group groupXML }{groupShown(g)}, nil
+}
+
+// inGroup are the users of a group.
+func (c *call) inGroup(g engine.Identity) ([]engine.Identity, error) {
+	return c.Engine.Holders(c.ctx, c.tenant(), func(u *engine.Identity) bool { return slices.Contains(u.Groups, g.ID) }, meta.IdentityUser)
+}
+
+func getGroup(c *call) (any, error) {
+	g, err := c.named(meta.IdentityGroup)
+	if err != nil {
+		return nil, err
+	}
+	users, err := c.inGroup(g)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(users, byName)
+	page, end, err := cut(c.form, users, func(u engine.Identity) string { return u.Name })
+	return struct {
+		Group groupXML
+		Users members[userXML]
+		paging
+	}{groupShown(g), membersOf(page, userShown), end}, err
+}
+
+func byName(a, b engine.Identity) int {
+	switch {
+	case a.Name < b.Name:
+		return -1
+	case a.Name > b.Name:
+		return 1
+	}
+	return 0
+}
+
+func listGroups(c *call) (any, error) {
+	if err := c.allow(c.arn(meta.IdentityGroup, "/", "")); err != nil {
+		return nil, err
+	}
+	found, end, err := c.listed(meta.IdentityGroup)
+	return struct {
+		Groups members[groupXML]
+		paging
+	}{membersOf(found, groupShown), end}, err
+}
+
+func deleteGroup(c *call) (any, error) {
+	g, err := c.named(meta.IdentityGroup)
+	if err != nil {
+		return nil, err
+	}
+	users, err := c.inGroup(g)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(users) > 0:
+		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must remove users from group first.")
+	case len(g.Attached) > 0:
+		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must detach all policies first.")
+	case len(g.Inline) > 0:
+		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must delete policies first.")
+	}
+	return nil, c.Engine.DeleteIdentity(c.ctx, g)
+}
+
+func addUserToGroup(c *call) (any, error) {
+	return c.changeGroups(func(u *engine.Identity, group meta.ID) error {
+		if slices.Contains(u.Groups, group) {
+			return nil
+		}
+		if len(u.Groups) >= engine.MaxGroups {
+			return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for GroupsPerUser: %d", engine.MaxGroups)
+		}
+		u.Groups = append(u.Groups, group)
+		return nil
+	})
+}
+
+func removeUserFromGroup(c *call) (any, error) {
+	return c.changeGroups(func(u *engine.Identity, group meta.ID) error {
+		u.Groups = slices.DeleteFunc(u.Groups, func(id meta.ID) bool { return id == group })
+		return nil
+	})
+}
+
+// changeGroups asks for the right to the group, as AWS does.
+func (c *call) changeGroups(change func(*engine.Identity, meta.ID) error) (any, error) {
+	user, err := c.form.need("UserName")
+	if err != nil {
+		return nil, err
+	}
+	g, err := c.named(meta.IdentityGroup)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityUser, user, func(u *engine.Identity) error { return change(u, g.ID) })
+	return nil, err
+}
+
+func listGroupsForUser(c *call) (any, error) {
+	u, err := c.named(meta.IdentityUser)
+	if err != nil {
+		return nil, err
+	}
+	found, _, err := c.Engine.IdentitiesByID(c.ctx, u.Groups)
+	if err != nil {
+		return nil, err
+	}
+	var groups []engine.Identity
+	for _, g := range found {
+		groups = append(groups, g)
+	}
+	slices.SortFunc(groups, byName)
+	page, end, err := cut(c.form, groups, func(g engine.Identity) string { return g.Name })
+	return struct {
+		Groups members[groupXML]
+		paging
+	}{membersOf(page, groupShown), end}, err
+}

@@ -1,0 +1,226 @@
+package iam
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// MaxBody is the most bytes of a request's form.
+const MaxBody = 256 << 10
+
+// Handler answers the requests of both APIs. It serves any number of goroutines.
+type Handler struct {
+	Engine *engine.Engine
+	Now    func() time.Time // nil: time.Now
+	// Keys are where the keys of identity providers come from; nil: no token of
+	// one is accepted.
+	Keys *Keys
+}
+
+// Request is one request, its body read.
+type Request struct {
+	HTTP   *http.Request
+	Target sigv4.Target
+	Body   []byte
+	ID     string // for the answer
+	Secure bool   // it came over TLS, here or at a proxy that is trusted
+}
+
+// Answer is an answer, and what the log is told.
+type Answer struct {
+	Status    int
+	Body      []byte
+	Action    string // such as "iam:CreateUser"; empty when it is none
+	Principal access.Principal
+	Reason    string // of a denial
+	Err       error
+}
+
+// action is one action of the APIs.
+type action struct {
+	service  string
+	kind     meta.IdentityKind // of those that exist for several kinds alike
+	handle   func(*call) (any, error)
+	unsigned bool // it brings a proof of its own
+}
+
+// The services, their versions and namespaces.
+const (
+	serviceIAM = "iam"
+	serviceSTS = "sts"
+)
+
+var versions = map[string]string{serviceIAM: "2010-05-08", serviceSTS: "2011-06-15"}
+
+var namespaces = map[string]string{
+	serviceIAM: "https://iam.amazonaws.com/doc/2010-05-08/",
+	serviceSTS: "https://sts.amazonaws.com/doc/2011-06-15/",
+}
+
+// call is a request that is being answered.
+type call struct {
+	*Handler
+	ctx       context.Context
+	request   Request
+	form      form
+	name      string // of the action
+	action    action
+	cred      engine.Credential
+	principal access.Principal
+	reason    string
+}
+
+// IsForm reports whether a request is one for these APIs: a form that is posted
+// to the root.
+func IsForm(r *http.Request) bool {
+	mime, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	return r.Method == http.MethodPost && strings.EqualFold(strings.TrimSpace(mime), "application/x-www-form-urlencoded")
+}
+
+// Serve answers a request.
+func (h *Handler) Serve(r Request) Answer {
+	c := &call{Handler: h, ctx: r.HTTP.Context(), request: r}
+	result, err := c.run()
+	a := Answer{Principal: c.principal, Reason: c.reason, Err: err}
+	if c.action.handle != nil {
+		a.Action = c.action.service + ":" + c.name
+	}
+	if err != nil {
+		a.Status, a.Body = c.renderError(err)
+		return a
+	}
+	a.Status, a.Body = http.StatusOK, c.render(result)
+	return a
+}
+
+func (c *call) run() (any, error) {
+	var err error
+	if c.form, err = parseForm(c.request.Body); err != nil {
+		return nil, err
+	}
+	c.name = c.form["Action"]
+	known, ok := actions[c.name]
+	if !ok {
+		return nil, s3err.New(s3err.InvalidAction, "Could not find operation %s for version %s", clip(c.name), clip(c.form["Version"]))
+	}
+	c.action = known
+	if v := c.form["Version"]; v != "" && v != versions[known.service] {
+		return nil, s3err.New(s3err.InvalidAction, "Could not find operation %s for version %s", c.name, clip(v))
+	}
+	if !known.unsigned {
+		if err := c.authenticate(); err != nil {
+			return nil, err
+		}
+	}
+	return known.handle(c)
+}
+
+// clip keeps a client's word short enough for a message.
+func clip(s string) string { return s[:min(len(s), 128)] }
+
+// authenticate verifies the signature, which is for the action's service and
+// covers the form.
+func (c *call) authenticate() error {
+	v := sigv4.Verifier{AnyRegion: true, Service: c.action.service, Now: c.Now}
+	v.Lookup = func(ctx context.Context, accessKey, token string) (secret string, err error) {
+		c.cred, err = c.Engine.Credential(ctx, accessKey, token)
+		return c.cred.SecretKey, err
+	}
+	id, err := v.VerifyForm(c.request.HTTP, c.request.Target, c.request.Body)
+	switch {
+	case errors.Is(err, sigv4.ErrAnonymous):
+		return s3err.MissingAuthenticationToken
+	case err != nil:
+		return signatureError(err)
+	case c.cred.AccessKey != id.AccessKey || c.cred.Tenant.ID.IsZero():
+		return errors.New("the credential looked up is not the one that signed")
+	}
+	c.principal = PrincipalOf(&c.cred, c.Engine.Root().ID)
+	return nil
+}
+
+// signatureError gives refusals the codes of these services.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
+func signatureError(err error) error {
+	e := s3err.From(err)
+	switch e.Code {
+	case s3err.InvalidAccessKeyID, s3err.InvalidToken:
+		return s3err.Wrap(s3err.InvalidClientTokenID, err)
+	case s3err.RequestTimeTooSkewed:
+		return s3err.New(s3err.SignatureDoesNotMatch, "Signature expired: the request's time is too far from the server's.")
+	case s3err.AuthorizationHeaderMalformed, s3err.AuthorizationQueryParametersError, s3err.InvalidArgument, s3err.InvalidRequest:
+		return s3err.New(s3err.IncompleteSignature, "%s", e.Message)
+	case s3err.AccessDenied:
+		return s3err.New(s3err.IncompleteSignature, "%s", e.Message)
+	}
+	return err
+}
+
+// allow returns AccessDenied unless the principal may take the action on the
+// resource of its own tenant. extra are condition keys and their values.
+func (c *call) allow(resource string, extra ...string) error {
+	if c.action.service == serviceIAM && c.cred.Temporary() && c.principal.Kind != access.Session {
+		// A session of a user that could make access keys would outlive itself.
+		c.reason = "a session token of a user takes no action of IAM"
+		return s3err.InvalidClientTokenID
+	}
+	need := access.Need{Action: c.action.service + ":" + c.name, Resource: resource, Owner: c.principal.Tenant}
+	if len(extra) > 0 {
+		need.Context = access.Context{}
+		for i := 0; i+1 < len(extra); i += 2 {
+			need.Context[extra[i]] = append(need.Context[extra[i]], extra[i+1])
+		}
+	}
+	return c.decide(need)
+}
+
+func (c *call) decide(need access.Need) error {
+	d := access.Decide(&c.principal, c.conditions(), need)
+	if d.Allow {
+		return nil
+	}
+	c.reason = d.Reason
+	who := c.principal.ARN()
+	if who == "" {
+		return s3err.New(s3err.AccessDenied, "Not authorized to perform %s", need.Action)
+	}
+	return s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: %s on resource: %s", who, need.Action, clip(need.Resource))
+}
+
+// conditions are the values of the condition keys that every request has.
+func (c *call) conditions() access.Context {
+	r, now := c.request.HTTP, c.now().UTC()
+	k := access.Context{
+		"aws:currenttime":     {now.Format(time.RFC3339)},
+		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
+		"aws:securetransport": {strconv.FormatBool(c.request.Secure)},
+	}
+	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
+		k["aws:sourceip"] = []string{host}
+	}
+	if agent := r.UserAgent(); agent != "" {
+		k["aws:useragent"] = []string{agent}
+	}
+	return k
+}
+
+func (h *Handler) now() time.Time {
+	if h.Now != nil {
+		return h.Now()
+	}
+	return time.Now()
+}
+
+// tenant is whose identities the caller sees.
+func (c *call) tenant() meta.ID { return meta.ID(c.principal.Tenant) }

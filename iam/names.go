@@ -1,0 +1,126 @@
+package iam
+
+import (
+	"strings"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// arnKinds are the kinds as ARNs name them, and the parameters with their names.
+var arnKinds = map[meta.IdentityKind]struct{ arn, parameter string }{
+	meta.IdentityUser:     {"user", "UserName"},
+	meta.IdentityGroup:    {"group", "GroupName"},
+	meta.IdentityRole:     {"role", "RoleName"},
+	meta.IdentityPolicy:   {"policy", "PolicyName"},
+	meta.IdentityProvider: {"oidc-provider", ""},
+}
+
+// ARN names an identity.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+func ARN(i *engine.Identity) string {
+	return arnOf(engine.Account(i.Tenant), i.Kind, i.Path, i.Name)
+}
+
+func arnOf(account string, kind meta.IdentityKind, path, name string) string {
+	if path == "" || kind == meta.IdentityProvider {
+		path = "/"
+	}
+	return "arn:aws:iam::" + account + ":" + arnKinds[kind].arn + path + name
+}
+
+// arn is what an identity of the caller's tenant would be called.
+func (c *call) arn(kind meta.IdentityKind, path, name string) string {
+	return arnOf(c.principal.Account, kind, path, name)
+}
+
+// uniqueID is what answers show as an identity's id.
+func uniqueID(i *engine.Identity) string {
+	switch i.Kind {
+	case meta.IdentityUser:
+		return access.UserUniqueID(access.ID(i.ID))
+	case meta.IdentityRole:
+		return access.RoleUniqueID(access.ID(i.ID))
+	case meta.IdentityGroup:
+		return "AGPA" + i.ID.String()
+	}
+	return "ANPA" + i.ID.String()
+}
+
+// named finds an identity by the parameter with its name and asks whether the
+// caller may take the action on it. A caller that may not learns nothing of
+// whether it exists.
+func (c *call) named(kind meta.IdentityKind, extra ...string) (engine.Identity, error) {
+	name, err := c.form.need(arnKinds[kind].parameter)
+	if err != nil {
+		return engine.Identity{}, err
+	}
+	return c.find(kind, name, extra...)
+}
+
+func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (engine.Identity, error) {
+	i, err := c.Engine.Identity(c.ctx, c.tenant(), kind, name)
+	resource := c.arn(kind, "/", name)
+	if err == nil {
+		resource = ARN(&i)
+	}
+	if denied := c.allow(resource, extra...); denied != nil {
+		return i, denied
+	}
+	return i, err
+}
+
+// policyName is the name of the policy of the caller's tenant that an ARN names.
+func (c *call) policyName(arn string) (string, error) {
+	account, rest, ok := engine.CutARN(arn, "policy")
+	if !ok {
+		return "", s3err.New(s3err.InvalidInput, "ARN %s is not valid.", clip(arn))
+	}
+	if account != c.principal.Account {
+		return "", s3err.New(s3err.NoSuchEntity, "Policy %s does not exist or is not attachable.", clip(arn))
+	}
+	return rest[strings.LastIndexByte(rest, '/')+1:], nil
+}
+
+// policyByARN finds a managed policy, without asking for rights.
+func (c *call) policyByARN(arn string) (engine.Identity, error) {
+	name, err := c.policyName(arn)
+	if err != nil {
+		return engine.Identity{}, err
+	}
+	p, err := c.Engine.Identity(c.ctx, c.tenant(), meta.IdentityPolicy, name)
+	if err == nil && ARN(&p) != arn || s3err.From(err) != nil && s3err.From(err).Code == s3err.NoSuchEntity {
+		return p, s3err.New(s3err.NoSuchEntity, "Policy %s was not found.", clip(arn))
+	}
+	return p, err
+}
+
+// listed returns one page of identities whose path begins with PathPrefix.
+func (c *call) listed(kind meta.IdentityKind) ([]engine.Identity, paging, error) {
+	after, limit, err := c.form.page()
+	if err != nil {
+		return nil, paging{}, err
+	}
+	var all []engine.Identity
+	for {
+		found, err := c.Engine.ListIdentities(c.ctx, c.tenant(), kind, after, meta.MaxPage)
+		if err != nil {
+			return nil, paging{}, err
+		}
+		for _, i := range found {
+			after = i.Name
+			if !strings.HasPrefix(i.Path, c.form["PathPrefix"]) {
+				continue
+			}
+			if len(all) == limit {
+				return all, paging{true, marker(all[limit-1].Name)}, nil
+			}
+			all = append(all, i)
+		}
+		if len(found) < meta.MaxPage {
+			return all, paging{}, nil
+		}
+	}
+}

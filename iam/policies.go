@@ -1,0 +1,319 @@
+package iam
+
+import (
+	"slices"
+	"strconv"
+	"unicode"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Sizes of policies in characters, white space left out.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+const maxManaged = 6144
+
+var maxInline = map[meta.IdentityKind]int{meta.IdentityUser: 2048, meta.IdentityGroup: 5120, meta.IdentityRole: 10240}
+
+// characters counts what counts of a policy.
+func characters(document string) (n int) {
+	for _, r := range document {
+		if !unicode.IsSpace(r) {
+			n++
+		}
+	}
+	return n
+}
+
+// checkPolicy returns why a document cannot be a policy of an identity.
+func checkPolicy(document string, most int) error {
+	if n := characters(document); n > most {
+		return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for PolicySize: %d", most)
+	}
+	_, err := access.ParseIdentityPolicy("", []byte(document))
+	return err
+}
+
+type policyXML struct {
+	PolicyName, PolicyId, Arn, Path, DefaultVersionId string
+	AttachmentCount, PermissionsBoundaryUsageCount    int
+	IsAttachable                                      bool
+	Description                                       string `xml:",omitempty"`
+	CreateDate, UpdateDate                            string
+	Tags                                              *members[tagXML] `xml:",omitempty"`
+}
+
+func versionID(n int) string { return "v" + strconv.Itoa(n) }
+
+func policyShown(p engine.Identity, use usage) policyXML {
+	return policyXML{PolicyName: p.Name, PolicyId: uniqueID(&p), Arn: ARN(&p), Path: p.Path,
+		DefaultVersionId: versionID(p.Policy.Default), IsAttachable: true, Description: p.Description,
+		AttachmentCount: use.attached, PermissionsBoundaryUsageCount: use.boundary,
+		CreateDate: stamp(p.Created), UpdateDate: stamp(p.Policy.Updated)}
+}
+
+// usage is how often a policy is used.
+type usage struct{ attached, boundary int }
+
+// usages counts for all policies of the tenant.
+func (c *call) usages() (map[meta.ID]usage, error) {
+	all := make(map[meta.ID]usage)
+	_, err := c.Engine.Holders(c.ctx, c.tenant(), func(i *engine.Identity) bool {
+		for _, id := range i.Attached {
+			u := all[id]
+			u.attached++
+			all[id] = u
+		}
+		u := all[i.Boundary]
+		u.boundary++
+		all[i.Boundary] = u
+		return false
+	}, meta.IdentityUser, meta.IdentityGroup, meta.IdentityRole)
+	return all, err
+}
+
+func createPolicy(c *call) (any, error) {
+	name, err := c.form.need("PolicyName")
+	if err != nil {
+		return nil, err
+	}
+	document, err := c.form.need("PolicyDocument")
+	if err != nil {
+		return nil, err
+	}
+	tags, err := c.form.tags()
+	if err != nil {
+		return nil, err
+	}
+	path := c.pathOrRoot()
+	if err := c.allow(c.arn(meta.IdentityPolicy, path, name), tagContext(tags)...); err != nil {
+		return nil, err
+	}
+	if err := checkPolicy(document, maxManaged); err != nil {
+		return nil, err
+	}
+	now := c.now()
+	p, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityPolicy, Name: name, Path: path, Tags: tags,
+		Description: c.form["Description"], Policy: &engine.PolicyFacts{
+			Versions: []engine.PolicyVersion{{Number: 1, Document: document, Created: now}}, Default: 1, Next: 2, Updated: now}})
+	if err != nil {
+		return nil, err
+	}
+	return struct{ Policy policyXML }{policyShown(p, usage{})}, nil
+}
+
+// managed finds the policy that PolicyArn names, and asks for the right to it.
+func (c *call) managed(extra ...string) (engine.Identity, error) {
+	arn, err := c.form.need("PolicyArn")
+	if err != nil {
+		return engine.Identity{}, err
+	}
+	if err := c.allow(arn, extra...); err != nil {
+		return engine.Identity{}, err
+	}
+	return c.policyByARN(arn)
+}
+
+func getPolicy(c *call) (any, error) {
+	p, err := c.managed()
+	if err != nil {
+		return nil, err
+	}
+	uses, err := c.usages()
+	x := policyShown(p, uses[p.ID])
+	if len(p.Tags) > 0 {
+		t := tagsXML(p.Tags)
+		x.Tags = &t
+	}
+	return struct{ Policy policyXML }{x}, err
+}
+
+func listPolicies(c *call) (any, error) {
+	if err := c.allow("*"); err != nil {
+		return nil, err
+	}
+	type answer struct {
+		Policies members[policyXML]
+		paging
+	}
+	if c.form["Scope"] == "AWS" { // there are none
+		return answer{}, nil
+	}
+	found, end, err := c.listed(meta.IdentityPolicy)
+	if err != nil {
+		return nil, err
+	}
+	uses, err := c.usages()
+	if c.form["OnlyAttached"] == "true" {
+		found = slices.DeleteFunc(found, func(p engine.Identity) bool { return uses[p.ID].attached == 0 })
+	}
+	return answer{membersOf(found, func(p engine.Identity) policyXML { return policyShown(p, uses[p.ID]) }), end}, err
+}
+
+func deletePolicy(c *call) (any, error) {
+	p, err := c.managed()
+	if err != nil {
+		return nil, err
+	}
+	uses, err := c.usages()
+	switch {
+	case err != nil:
+		return nil, err
+	case uses[p.ID] != usage{}:
+		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete a policy attached to entities.")
+	case len(p.Policy.Versions) > 1:
+		return nil, s3err.New(s3err.DeleteConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
+	}
+	return nil, c.Engine.DeleteIdentity(c.ctx, p)
+}
+
+type versionXML struct {
+	Document         string `xml:",omitempty"`
+	VersionId        string
+	IsDefaultVersion bool
+	CreateDate       string
+}
+
+func versionShown(p *engine.PolicyFacts, v engine.PolicyVersion, document string) versionXML {
+	return versionXML{document, versionID(v.Number), v.Number == p.Default, stamp(v.Created)}
+}
+
+func createPolicyVersion(c *call) (any, error) {
+	document, err := c.form.need("PolicyDocument")
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.managed()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPolicy(document, maxManaged); err != nil {
+		return nil, err
+	}
+	p, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityPolicy, p.Name, func(p *engine.Identity) error {
+		f := p.Policy
+		if len(f.Versions) >= engine.MaxPolicyVersions {
+			return s3err.New(s3err.LimitExceeded, "A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", engine.MaxPolicyVersions)
+		}
+		f.Versions = append(f.Versions, engine.PolicyVersion{Number: f.Next, Document: document, Created: c.now()})
+		if c.form["SetAsDefault"] == "true" {
+			f.Default = f.Next
+		}
+		f.Next++
+		f.Updated = c.now()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return struct{ PolicyVersion versionXML }{versionShown(p.Policy, p.Policy.Versions[len(p.Policy.Versions)-1], "")}, nil
+}
+
+// version finds the version that VersionId names.
+func (c *call) version(p *engine.PolicyFacts) (int, error) {
+	id, err := c.form.need("VersionId")
+	if err != nil {
+		return 0, err
+	}
+	i := slices.IndexFunc(p.Versions, func(v engine.PolicyVersion) bool { return versionID(v.Number) == id })
+	if i < 0 {
+		return 0, s3err.New(s3err.NoSuchEntity, "Policy version %s does not exist.", clip(id))
+	}
+	return i, nil
+}
+
+func getPolicyVersion(c *call) (any, error) {
+	p, err := c.managed()
+	if err != nil {
+		return nil, err
+	}
+	i, err := c.version(p.Policy)
+	if err != nil {
+		return nil, err
+	}
+	v := p.Policy.Versions[i]
+	return struct{ PolicyVersion versionXML }{versionShown(p.Policy, v, encoded(v.Document))}, nil
+}
+
+func listPolicyVersions(c *call) (any, error) {
+	p, err := c.managed()
+	if err != nil {
+		return nil, err
+	}
+	newest := slices.Clone(p.Policy.Versions)
+	slices.Reverse(newest)
+	return struct {
+		Versions members[versionXML]
+		paging
+	}{membersOf(newest, func(v engine.PolicyVersion) versionXML { return versionShown(p.Policy, v, "") }), paging{}}, nil
+}
+
+func setDefaultPolicyVersion(c *call) (any, error) {
+	return c.changeVersion(func(f *engine.PolicyFacts, i int) error {
+		f.Default = f.Versions[i].Number
+		return nil
+	})
+}
+
+func deletePolicyVersion(c *call) (any, error) {
+	return c.changeVersion(func(f *engine.PolicyFacts, i int) error {
+		if f.Versions[i].Number == f.Default {
+			return s3err.New(s3err.DeleteConflict, "Cannot delete the default version of a policy.")
+		}
+		f.Versions = slices.Delete(f.Versions, i, i+1)
+		return nil
+	})
+}
+
+func (c *call) changeVersion(change func(*engine.PolicyFacts, int) error) (any, error) {
+	p, err := c.managed()
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityPolicy, p.Name, func(p *engine.Identity) error {
+		i, err := c.version(p.Policy)
+		if err != nil {
+			return err
+		}
+		p.Policy.Updated = c.now()
+		return change(p.Policy, i)
+	})
+	return nil, err
+}
+
+func listEntitiesForPolicy(c *call) (any, error) {
+	p, err := c.managed()
+	if err != nil {
+		return nil, err
+	}
+	boundaries := c.form["PolicyUsageFilter"] == "PermissionsBoundary"
+	holders, err := c.Engine.Holders(c.ctx, c.tenant(), func(i *engine.Identity) bool {
+		if boundaries {
+			return i.Boundary == p.ID
+		}
+		return slices.Contains(i.Attached, p.ID)
+	}, meta.IdentityUser, meta.IdentityGroup, meta.IdentityRole)
+	type user struct{ UserName, UserId string }
+	type group struct{ GroupName, GroupId string }
+	type role struct{ RoleName, RoleId string }
+	var x struct {
+		PolicyUsers  members[user]
+		PolicyGroups members[group]
+		PolicyRoles  members[role]
+		paging
+	}
+	filter := c.form["EntityFilter"]
+	for _, h := range holders {
+		switch {
+		case h.Kind == meta.IdentityUser && (filter == "" || filter == "User"):
+			x.PolicyUsers.Member = append(x.PolicyUsers.Member, user{h.Name, uniqueID(&h)})
+		case h.Kind == meta.IdentityGroup && (filter == "" || filter == "Group"):
+			x.PolicyGroups.Member = append(x.PolicyGroups.Member, group{h.Name, uniqueID(&h)})
+		case h.Kind == meta.IdentityRole && (filter == "" || filter == "Role"):
+			x.PolicyRoles.Member = append(x.PolicyRoles.Member, role{h.Name, uniqueID(&h)})
+		}
+	}
+	return x, err
+}

@@ -1,0 +1,134 @@
+package iam
+
+import (
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	maxClientIDs   = 100
+	maxClientID    = 255
+	maxThumbprints = 5
+)
+
+// providerURL checks the URL of a provider, whose identity's name is the URL
+// without its scheme.
+func providerURL(text string) (name string, err error) {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(text) > 255 {
+		return "", s3err.New(s3err.InvalidInput, "Invalid Open ID Connect Provider URL: it is https://host/path without a query.")
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(text, "https://"), "/"), nil
+}
+
+func checkClientIDs(ids []string) error {
+	if len(ids) > maxClientIDs || slices.ContainsFunc(ids, func(id string) bool { return id == "" || len(id) > maxClientID }) {
+		return s3err.New(s3err.InvalidInput, "A provider has up to %d client ids of 1 to %d characters.", maxClientIDs, maxClientID)
+	}
+	return nil
+}
+
+func createProvider(c *call) (any, error) {
+	text, err := c.form.need("Url")
+	if err != nil {
+		return nil, err
+	}
+	name, err := providerURL(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.allow(c.arn(meta.IdentityProvider, "/", name)); err != nil {
+		return nil, err
+	}
+	facts := &engine.ProviderFacts{URL: "https://" + name, ClientIDs: c.form.list("ClientIDList"), Thumbprints: c.form.list("ThumbprintList")}
+	if err := checkClientIDs(facts.ClientIDs); err != nil {
+		return nil, err
+	}
+	if len(facts.Thumbprints) > maxThumbprints {
+		return nil, s3err.New(s3err.InvalidInput, "A provider has up to %d thumbprints.", maxThumbprints)
+	}
+	p, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityProvider, Name: name, Provider: facts})
+	if err != nil {
+		return nil, err
+	}
+	return struct{ OpenIDConnectProviderArn string }{ARN(&p)}, nil
+}
+
+// provider finds the one that OpenIDConnectProviderArn names.
+func (c *call) provider() (engine.Identity, error) {
+	arn, err := c.form.need("OpenIDConnectProviderArn")
+	if err != nil {
+		return engine.Identity{}, err
+	}
+	account, name, ok := engine.CutARN(arn, "oidc-provider")
+	if !ok || account != c.principal.Account {
+		return engine.Identity{}, s3err.New(s3err.NoSuchEntity, "OpenIDConnect Provider not found for arn %s", clip(arn))
+	}
+	return c.find(meta.IdentityProvider, name)
+}
+
+func getProvider(c *call) (any, error) {
+	p, err := c.provider()
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Url            string
+		ClientIDList   members[string]
+		ThumbprintList members[string]
+		CreateDate     string
+	}{p.Name, members[string]{p.Provider.ClientIDs}, members[string]{p.Provider.Thumbprints}, stamp(p.Created)}, nil
+}
+
+func listProviders(c *call) (any, error) {
+	if err := c.allow("*"); err != nil {
+		return nil, err
+	}
+	found, err := c.Engine.ListIdentities(c.ctx, c.tenant(), meta.IdentityProvider, "", meta.MaxPage)
+	type entry struct{ Arn string }
+	return struct{ OpenIDConnectProviderList members[entry] }{membersOf(found, func(p engine.Identity) entry { return entry{ARN(&p)} })}, err
+}
+
+func deleteProvider(c *call) (any, error) {
+	p, err := c.provider()
+	if err != nil {
+		return nil, err
+	}
+	return nil, c.Engine.DeleteIdentity(c.ctx, p)
+}
+
+func addClientID(c *call) (any, error) {
+	return c.changeClientIDs(func(ids []string, id string) []string {
+		if slices.Contains(ids, id) {
+			return ids
+		}
+		return append(ids, id)
+	})
+}
+
+func removeClientID(c *call) (any, error) {
+	return c.changeClientIDs(func(ids []string, id string) []string {
+		return slices.DeleteFunc(ids, func(have string) bool { return have == id })
+	})
+}
+
+func (c *call) changeClientIDs(change func([]string, string) []string) (any, error) {
+	id, err := c.form.need("ClientID")
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.provider()
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityProvider, p.Name, func(p *engine.Identity) error {
+		p.Provider.ClientIDs = change(p.Provider.ClientIDs, id)
+		return checkClientIDs(p.Provider.ClientIDs)
+	})
+	return nil, err
+}

@@ -1,0 +1,209 @@
+package iam
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	maxTrust        = 2048 // characters of a trust policy
+	maxDescription  = 1000
+	leastMaxSession = time.Hour
+	mostMaxSession  = 12 * time.Hour
+)
+
+type roleXML struct {
+	Path, RoleName, RoleId, Arn, CreateDate string
+	AssumeRolePolicyDocument                string
+	Description                             string `xml:",omitempty"`
+	MaxSessionDuration                      int
+	PermissionsBoundary                     *boundaryXML     `xml:",omitempty"`
+	Tags                                    *members[tagXML] `xml:",omitempty"`
+}
+
+func roleShown(r engine.Identity) roleXML {
+	return roleXML{Path: r.Path, RoleName: r.Name, RoleId: uniqueID(&r), Arn: ARN(&r), CreateDate: stamp(r.Created),
+		AssumeRolePolicyDocument: encoded(r.Role.Trust), Description: r.Description,
+		MaxSessionDuration: int(r.Role.MaxSession / time.Second)}
+}
+
+func (c *call) roleInFull(r engine.Identity) (roleXML, error) {
+	x := roleShown(r)
+	if len(r.Tags) > 0 {
+		t := tagsXML(r.Tags)
+		x.Tags = &t
+	}
+	var err error
+	x.PermissionsBoundary, err = c.boundaryShown(r)
+	return x, err
+}
+
+// trust checks a trust policy and returns it as it is stored: users and roles in
+// it are named by their unique ids, so that who is made again under a name is
+// not trusted.
+func (c *call) trust(document string) (string, error) {
+	if characters(document) > maxTrust {
+		return "", s3err.New(s3err.LimitExceeded, "Cannot exceed quota for ACLSizePerRole: %d", maxTrust)
+	}
+	p, err := access.ParseTrustPolicy("", []byte(document))
+	if err != nil {
+		return "", err
+	}
+	ids := make(map[string]string)
+	for _, name := range p.Principals() {
+		who, err := c.Engine.Principal(c.ctx, name)
+		switch {
+		case err != nil:
+			return "", err
+		case who.Kind == meta.IdentityUser:
+			ids[name] = access.UserUniqueID(access.ID(who.ID))
+		case who.Kind == meta.IdentityRole:
+			ids[name] = access.RoleUniqueID(access.ID(who.ID))
+		case who.Exists || strings.Contains(name, ".") || strings.HasPrefix(name, "AIDA") || strings.HasPrefix(name, "AROA"):
+			// An account, a service or provider, or one that is known by its id.
+		default:
+			// It would be whoever is made under the name.
+			return "", s3err.New(s3err.MalformedPolicyDocument, "Invalid principal in policy: %q", clip(name))
+		}
+	}
+	text, err := json.Marshal(p.WithIDs(func(arn string) (string, bool) {
+		id, ok := ids[arn]
+		return id, ok
+	}))
+	return string(text), err
+}
+
+// maxSession reads MaxSessionDuration.
+func (c *call) maxSession(otherwise time.Duration) (time.Duration, error) {
+	v := c.form["MaxSessionDuration"]
+	if v == "" {
+		return otherwise, nil
+	}
+	n, err := strconv.Atoi(v)
+	d := time.Duration(n) * time.Second
+	if err != nil || d < leastMaxSession || d > mostMaxSession {
+		return 0, s3err.New(s3err.ValidationError, "MaxSessionDuration must be 3600 to 43200 seconds.")
+	}
+	return d, nil
+}
+
+func createRole(c *call) (any, error) {
+	name, err := c.form.need("RoleName")
+	if err != nil {
+		return nil, err
+	}
+	document, err := c.form.need("AssumeRolePolicyDocument")
+	if err != nil {
+		return nil, err
+	}
+	tags, err := c.form.tags()
+	if err != nil {
+		return nil, err
+	}
+	session, err := c.maxSession(leastMaxSession)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.form["Description"]) > maxDescription {
+		return nil, s3err.New(s3err.ValidationError, "A description has up to %d characters.", maxDescription)
+	}
+	path := c.pathOrRoot()
+	if err := c.allow(c.arn(meta.IdentityRole, path, name), append(boundaryContext(c.form["PermissionsBoundary"]), tagContext(tags)...)...); err != nil {
+		return nil, err
+	}
+	if document, err = c.trust(document); err != nil {
+		return nil, err
+	}
+	boundary, _, err := c.boundary()
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityRole, Name: name, Path: path, Tags: tags,
+		Description: c.form["Description"], Boundary: boundary, Role: &engine.RoleFacts{Trust: document, MaxSession: session}})
+	if err != nil {
+		return nil, err
+	}
+	x, err := c.roleInFull(r)
+	return struct{ Role roleXML }{x}, err
+}
+
+func getRole(c *call) (any, error) {
+	r, err := c.named(meta.IdentityRole)
+	if err != nil {
+		return nil, err
+	}
+	x, err := c.roleInFull(r)
+	return struct{ Role roleXML }{x}, err
+}
+
+func listRoles(c *call) (any, error) {
+	if err := c.allow(c.arn(meta.IdentityRole, "/", "")); err != nil {
+		return nil, err
+	}
+	found, end, err := c.listed(meta.IdentityRole)
+	return struct {
+		Roles members[roleXML]
+		paging
+	}{membersOf(found, roleShown), end}, err
+}
+
+func updateRole(c *call) (any, error) {
+	r, err := c.named(meta.IdentityRole)
+	if err != nil {
+		return nil, err
+	}
+	session, err := c.maxSession(r.Role.MaxSession)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.form["Description"]) > maxDescription {
+		return nil, s3err.New(s3err.ValidationError, "A description has up to %d characters.", maxDescription)
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *engine.Identity) error {
+		r.Role.MaxSession = session
+		if d, ok := c.form["Description"]; ok {
+			r.Description = d
+		}
+		return nil
+	})
+	return struct{}{}, err
+}
+
+func updateAssumeRolePolicy(c *call) (any, error) {
+	document, err := c.form.need("PolicyDocument")
+	if err != nil {
+		return nil, err
+	}
+	r, err := c.named(meta.IdentityRole)
+	if err != nil {
+		return nil, err
+	}
+	if document, err = c.trust(document); err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *engine.Identity) error {
+		r.Role.Trust = document
+		return nil
+	})
+	return nil, err
+}
+
+func deleteRole(c *call) (any, error) {
+	r, err := c.named(meta.IdentityRole)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(r.Attached) > 0:
+		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must detach all policies first.")
+	case len(r.Inline) > 0:
+		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must delete policies first.")
+	}
+	return nil, c.Engine.DeleteIdentity(c.ctx, r)
+}

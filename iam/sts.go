@@ -1,0 +1,240 @@
+package iam
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Durations of sessions.
+// Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+const (
+	leastSession       = 15 * time.Minute
+	defaultRoleSession = time.Hour
+	chainedSession     = time.Hour // a role assumed by a session
+	rootSession        = time.Hour
+	defaultUserSession = 12 * time.Hour
+	mostUserSession    = 36 * time.Hour
+
+	maxSessionPolicy   = 2048
+	maxSessionPolicies = 10
+)
+
+var sessionNamePattern = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{2,64}$`)
+
+func getCallerIdentity(c *call) (any, error) {
+	if err := c.decide(access.Need{Action: "sts:GetCallerIdentity"}); err != nil {
+		return nil, err
+	}
+	return struct{ UserId, Account, Arn string }{c.principal.UserID(), c.principal.Account, c.principal.ARN()}, nil
+}
+
+type credentialsXML struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
+
+func credentialsShown(c engine.Credential) credentialsXML {
+	return credentialsXML{c.AccessKey, c.SecretKey, c.Token, stamp(c.Expires)}
+}
+
+// duration reads DurationSeconds.
+func (c *call) duration(otherwise, most time.Duration) (time.Duration, error) {
+	v := c.form["DurationSeconds"]
+	if v == "" {
+		return min(otherwise, most), nil
+	}
+	n, err := strconv.Atoi(v)
+	if d := time.Duration(n) * time.Second; err == nil && n <= int(mostUserSession/time.Second) && d >= leastSession && d <= most {
+		return d, nil
+	}
+	return 0, s3err.New(s3err.ValidationError, "The requested DurationSeconds must be %d to %d for this session.", int(leastSession/time.Second), int(most/time.Second))
+}
+
+// getSessionToken needs no right: the session has no more than its maker.
+func getSessionToken(c *call) (any, error) {
+	if c.cred.Temporary() {
+		c.reason = "a session asks for a session token"
+		return nil, s3err.New(s3err.AccessDenied, "Cannot call GetSessionToken with session credentials")
+	}
+	most := mostUserSession
+	if c.principal.Kind == access.Root {
+		most = rootSession
+	}
+	d, err := c.duration(defaultUserSession, most)
+	if err != nil {
+		return nil, err
+	}
+	made, err := c.Engine.NewSession(engine.Session{Tenant: c.tenant(), Holder: c.cred.Principal.ID, Kind: c.cred.Principal.Kind, Expires: c.now().Add(d)})
+	if err != nil {
+		return nil, err
+	}
+	return struct{ Credentials credentialsXML }{credentialsShown(made)}, nil
+}
+
+// sessionPolicies reads Policy and PolicyArns, which are policies of the tenant;
+// nil: there are none.
+func (c *call) sessionPolicies(tenant meta.ID) ([]engine.PolicyText, error) {
+	var all []engine.PolicyText
+	if document, ok := c.form["Policy"]; ok {
+		if len(document) > maxSessionPolicy {
+			return nil, s3err.PackedPolicyTooLarge
+		}
+		if _, err := access.ParseIdentityPolicy("", []byte(document)); err != nil {
+			return nil, err
+		}
+		all = append(all, engine.PolicyText{Name: "session policy", Document: document})
+	}
+	for i := 1; ; i++ {
+		arn, ok := c.form["PolicyArns.member."+strconv.Itoa(i)+".arn"]
+		if !ok {
+			return all, nil
+		}
+		if i > maxSessionPolicies {
+			return nil, s3err.New(s3err.ValidationError, "A session has up to %d managed policies.", maxSessionPolicies)
+		}
+		_, name, ok := engine.CutARN(arn, "policy")
+		if !ok {
+			return nil, s3err.New(s3err.ValidationError, "ARN %s is not valid.", clip(arn))
+		}
+		p, err := c.Engine.Identity(c.ctx, tenant, meta.IdentityPolicy, name[strings.LastIndexByte(name, '/')+1:])
+		if err == nil && ARN(&p) != arn {
+			err = s3err.New(s3err.NoSuchEntity, "Policy %s does not exist.", clip(arn))
+		}
+		if err != nil {
+			return nil, err
+		}
+		text, ok := p.Policy.Document()
+		if !ok {
+			return nil, s3err.New(s3err.NoSuchEntity, "Policy %s has no version that counts.", clip(arn))
+		}
+		all = append(all, engine.PolicyText{Name: p.Name, Document: text})
+	}
+}
+
+// assumption is what AssumeRole and AssumeRoleWithWebIdentity have in common.
+type assumption struct {
+	arn, session string
+	role         engine.Identity
+	trust        *access.Policy
+	tags         []engine.Tag
+}
+
+// assumed finds the role. found is false when there is none that can be assumed,
+// which the caller is told as a denial.
+func (c *call) assumed() (a assumption, found bool, err error) {
+	if a.arn, err = c.form.need("RoleArn"); err != nil {
+		return a, false, err
+	}
+	if a.session, err = c.form.need("RoleSessionName"); err != nil {
+		return a, false, err
+	}
+	if !sessionNamePattern.MatchString(a.session) {
+		return a, false, s3err.New(s3err.ValidationError, "RoleSessionName has 2 to 64 letters, digits and + = , . @ _ -")
+	}
+	account, name, ok := engine.CutARN(a.arn, "role")
+	if !ok {
+		return a, false, s3err.New(s3err.ValidationError, "%s is invalid", clip(a.arn))
+	}
+	t, err := c.Engine.TenantByAccount(c.ctx, account)
+	if err != nil || t.ID.IsZero() {
+		return a, false, err
+	}
+	a.role, err = c.Engine.Identity(c.ctx, t.ID, meta.IdentityRole, name[strings.LastIndexByte(name, '/')+1:])
+	if err != nil {
+		if s3err.From(err).Code == s3err.NoSuchEntity {
+			err = nil
+		}
+		return a, false, err
+	}
+	if ARN(&a.role) != a.arn {
+		return a, false, nil
+	}
+	a.trust, err = access.ParseTrustPolicy(a.role.Name, []byte(a.role.Role.Trust))
+	return a, err == nil, err
+}
+
+func (c *call) denyRole(a assumption, reason string) error {
+	c.reason = reason
+	if c.principal.Kind == access.Nobody || c.principal.Kind == access.Federated {
+		return s3err.New(s3err.AccessDenied, "Not authorized to perform sts:%s", c.name)
+	}
+	return s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: sts:%s on resource: %s", c.principal.ARN(), c.name, clip(a.arn))
+}
+
+// assume decides, and makes the session.
+func (c *call) assume(a assumption, extra access.Context) (engine.Credential, error) {
+	context := access.Context{"sts:rolesessionname": {a.session}}
+	for k, v := range extra {
+		context[k] = v
+	}
+	tags := make(map[string]string, len(a.tags))
+	for _, t := range a.tags {
+		tags[t.Key] = t.Value
+		context["aws:requesttag/"+strings.ToLower(t.Key)] = []string{t.Value}
+		context["aws:tagkeys"] = append(context["aws:tagkeys"], t.Key)
+	}
+	need := access.Need{Action: "sts:" + c.name, Resource: a.arn, Owner: access.ID(a.role.Tenant), Trust: a.trust, Context: context}
+	if err := c.decide(need); err != nil {
+		return engine.Credential{}, err
+	}
+	if len(a.tags) > 0 {
+		need.Action = "sts:TagSession"
+		if err := c.decide(need); err != nil {
+			return engine.Credential{}, err
+		}
+	}
+	most := a.role.Role.MaxSession
+	if c.cred.Temporary() && c.principal.Kind == access.Session {
+		most = min(most, chainedSession)
+	}
+	d, err := c.duration(defaultRoleSession, most)
+	if err != nil {
+		return engine.Credential{}, err
+	}
+	policies, err := c.sessionPolicies(a.role.Tenant)
+	if err != nil {
+		return engine.Credential{}, err
+	}
+	return c.Engine.NewSession(engine.Session{Tenant: a.role.Tenant, Holder: a.role.ID, Kind: meta.IdentityRole, Name: a.session,
+		Policies: policies, Tags: tags, Expires: c.now().Add(d)})
+}
+
+type roleUserXML struct{ AssumedRoleId, Arn string }
+
+func (a *assumption) user() roleUserXML {
+	return roleUserXML{uniqueID(&a.role) + ":" + a.session,
+		"arn:aws:sts::" + engine.Account(a.role.Tenant) + ":assumed-role/" + a.role.Name + "/" + a.session}
+}
+
+func assumeRole(c *call) (any, error) {
+	a, found, err := c.assumed()
+	if err != nil {
+		return nil, err
+	}
+	if a.tags, err = c.form.tags(); err != nil {
+		return nil, err
+	}
+	switch {
+	case c.principal.Kind == access.Root:
+		return nil, s3err.New(s3err.AccessDenied, "Roles may not be assumed by root accounts.")
+	case !found:
+		return nil, c.denyRole(a, "there is no such role")
+	}
+	var extra access.Context
+	if id := c.form["ExternalId"]; id != "" {
+		extra = access.Context{"sts:externalid": {id}}
+	}
+	made, err := c.assume(a, extra)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Credentials      credentialsXML
+		AssumedRoleUser  roleUserXML
+		PackedPolicySize int
+	}{credentialsShown(made), a.user(), 0}, nil
+}

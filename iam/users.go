@@ -1,0 +1,284 @@
+package iam
+
+import (
+	"strings"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+type tagXML struct{ Key, Value string }
+
+func tagsXML(tags []engine.Tag) members[tagXML] {
+	return membersOf(tags, func(t engine.Tag) tagXML { return tagXML(t) })
+}
+
+type boundaryXML struct {
+	PermissionsBoundaryType string
+	PermissionsBoundaryArn  string
+}
+
+type userXML struct {
+	Path, UserName, UserId, Arn, CreateDate string
+	PermissionsBoundary                     *boundaryXML     `xml:",omitempty"`
+	Tags                                    *members[tagXML] `xml:",omitempty"`
+}
+
+func userShown(u engine.Identity) userXML {
+	return userXML{Path: u.Path, UserName: u.Name, UserId: uniqueID(&u), Arn: ARN(&u), CreateDate: stamp(u.Created)}
+}
+
+// userInFull is a user as GetUser shows it.
+func (c *call) userInFull(u engine.Identity) (userXML, error) {
+	x := userShown(u)
+	if len(u.Tags) > 0 {
+		t := tagsXML(u.Tags)
+		x.Tags = &t
+	}
+	var err error
+	x.PermissionsBoundary, err = c.boundaryShown(u)
+	return x, err
+}
+
+func (c *call) boundaryShown(i engine.Identity) (*boundaryXML, error) {
+	if i.Boundary.IsZero() {
+		return nil, nil
+	}
+	found, _, err := c.Engine.IdentitiesByID(c.ctx, []meta.ID{i.Boundary})
+	if err != nil {
+		return nil, err
+	}
+	p, ok := found[i.Boundary]
+	if !ok {
+		return &boundaryXML{"Policy", ""}, nil // it is gone, and nothing is allowed
+	}
+	return &boundaryXML{"Policy", ARN(&p)}, nil
+}
+
+// boundary is the policy that the parameter PermissionsBoundary names.
+func (c *call) boundary() (id meta.ID, arn string, err error) {
+	arn = c.form["PermissionsBoundary"]
+	if arn == "" {
+		return id, "", nil
+	}
+	p, err := c.policyByARN(arn)
+	return p.ID, arn, err
+}
+
+// boundaryContext is the condition key of a boundary that is being set.
+func boundaryContext(arn string) []string {
+	if arn == "" {
+		return nil
+	}
+	return []string{"iam:permissionsboundary", arn}
+}
+
+// tagContext are the condition keys of tags that are being set.
+func tagContext(tags []engine.Tag) (extra []string) {
+	for _, t := range tags {
+		extra = append(extra, "aws:requesttag/"+strings.ToLower(t.Key), t.Value, "aws:tagkeys", t.Key)
+	}
+	return extra
+}
+
+func (c *call) pathOrRoot() string {
+	if p := c.form["Path"]; p != "" {
+		return p
+	}
+	return "/"
+}
+
+func createUser(c *call) (any, error) {
+	name, err := c.form.need("UserName")
+	if err != nil {
+		return nil, err
+	}
+	tags, err := c.form.tags()
+	if err != nil {
+		return nil, err
+	}
+	path := c.pathOrRoot()
+	if err := c.allow(c.arn(meta.IdentityUser, path, name), append(boundaryContext(c.form["PermissionsBoundary"]), tagContext(tags)...)...); err != nil {
+		return nil, err
+	}
+	boundary, _, err := c.boundary()
+	if err != nil {
+		return nil, err
+	}
+	u, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityUser, Name: name, Path: path, Tags: tags, Boundary: boundary})
+	if err != nil {
+		return nil, err
+	}
+	x, err := c.userInFull(u)
+	return struct{ User userXML }{x}, err
+}
+
+// self is the user that an action without UserName is about.
+func (c *call) self() (engine.Identity, error) {
+	if c.form["UserName"] != "" {
+		return c.named(meta.IdentityUser)
+	}
+	if c.principal.Kind != access.User {
+		return engine.Identity{}, s3err.New(s3err.ValidationError, "Must specify userName when calling with non-User credentials")
+	}
+	return c.find(meta.IdentityUser, c.principal.Name)
+}
+
+func getUser(c *call) (any, error) {
+	if c.form["UserName"] == "" && c.principal.Kind == access.Root {
+		t := c.cred.Tenant
+		return struct{ User any }{struct{ UserName, UserId, Arn, CreateDate string }{t.Name, c.principal.Account, c.principal.ARN(), stamp(t.Created)}}, nil
+	}
+	u, err := c.self()
+	if err != nil {
+		return nil, err
+	}
+	x, err := c.userInFull(u)
+	return struct{ User userXML }{x}, err
+}
+
+func listUsers(c *call) (any, error) {
+	if err := c.allow(c.arn(meta.IdentityUser, "/", "")); err != nil {
+		return nil, err
+	}
+	found, end, err := c.listed(meta.IdentityUser)
+	return struct {
+		Users members[userXML]
+		paging
+	}{membersOf(found, userShown), end}, err
+}
+
+// rename is UpdateUser and UpdateGroup.
+func rename(c *call) (any, error) {
+	kind := c.action.kind
+	i, err := c.named(kind)
+	if err != nil {
+		return nil, err
+	}
+	to, path := i.Name, i.Path
+	if v := c.form["New"+arnKinds[kind].parameter]; v != "" {
+		to = v
+	}
+	if v := c.form["NewPath"]; v != "" {
+		path = v
+	}
+	if err := c.allow(c.arn(kind, path, to)); err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), kind, i.Name, func(i *engine.Identity) error {
+		i.Name, i.Path = to, path
+		return nil
+	})
+	return nil, err
+}
+
+func deleteUser(c *call) (any, error) {
+	u, err := c.named(meta.IdentityUser)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(u.Attached) > 0:
+		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must detach all policies first.")
+	case len(u.Inline) > 0:
+		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must delete policies first.")
+	case len(u.Groups) > 0:
+		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must remove users from group first.")
+	}
+	return nil, c.Engine.DeleteIdentity(c.ctx, u)
+}
+
+// tag is TagUser, TagRole and TagPolicy.
+func tag(c *call) (any, error) {
+	tags, err := c.form.tags()
+	if err != nil {
+		return nil, err
+	}
+	i, err := c.tagged(tagContext(tags)...)
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+		for _, t := range tags {
+			i.Tags = append(without(i.Tags, t.Key), t)
+		}
+		if len(i.Tags) > maxTags {
+			return s3err.New(s3err.LimitExceeded, "An identity has at most %d tags.", maxTags)
+		}
+		return nil
+	})
+	return nil, err
+}
+
+// tagged is whose tags an action is about.
+func (c *call) tagged(extra ...string) (engine.Identity, error) {
+	if c.action.kind != meta.IdentityPolicy {
+		return c.named(c.action.kind, extra...)
+	}
+	return c.managed(extra...)
+}
+
+func without(tags []engine.Tag, key string) (kept []engine.Tag) {
+	for _, t := range tags {
+		if !strings.EqualFold(t.Key, key) {
+			kept = append(kept, t)
+		}
+	}
+	return kept
+}
+
+func untag(c *call) (any, error) {
+	keys := c.form.list("TagKeys")
+	i, err := c.tagged()
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+		for _, k := range keys {
+			i.Tags = without(i.Tags, k)
+		}
+		return nil
+	})
+	return nil, err
+}
+
+func listTags(c *call) (any, error) {
+	i, err := c.tagged()
+	return struct {
+		Tags members[tagXML]
+		paging
+	}{tagsXML(i.Tags), paging{}}, err
+}
+
+// setBoundary is PutUserPermissionsBoundary and PutRolePermissionsBoundary;
+// dropBoundary deletes.
+func setBoundary(c *call) (any, error) {
+	arn, err := c.form.need("PermissionsBoundary")
+	if err != nil {
+		return nil, err
+	}
+	return c.changeBoundary(boundaryContext(arn)...)
+}
+
+func dropBoundary(c *call) (any, error) {
+	delete(c.form, "PermissionsBoundary")
+	return c.changeBoundary()
+}
+
+func (c *call) changeBoundary(extra ...string) (any, error) {
+	i, err := c.named(c.action.kind, extra...)
+	if err != nil {
+		return nil, err
+	}
+	id, _, err := c.boundary()
+	if err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+		i.Boundary = id
+		return nil
+	})
+	return nil, err
+}
