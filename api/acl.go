@@ -152,20 +152,20 @@ func (r *Request) requestedACL(owner, bucketOwner meta.ID) (*access.ACL, error) 
 	if d.Owner == nil || d.Owner.ID == "" || d.List == nil {
 		return nil, s3err.MalformedACL
 	}
-	if d.Owner.ID != owner.Canonical() {
-		return nil, s3err.AccessDenied
-	}
 	a := &access.ACL{Owner: access.ID(owner)}
 	for _, g := range d.List.Grant {
+		p := access.Permission(g.Permission)
+		if !p.Valid() || g.Grantee.ID+g.Grantee.URI+g.Grantee.EmailAddress == "" {
+			return nil, s3err.MalformedACL
+		}
 		who, err := r.server.grantee(r.Context(), g.Grantee.ID, g.Grantee.URI, g.Grantee.EmailAddress)
 		if err != nil {
 			return nil, err
 		}
-		p := access.Permission(g.Permission)
-		if !slices.Contains([]access.Permission{access.Read, access.Write, access.ReadACP, access.WriteACP, access.FullControl}, p) {
-			return nil, s3err.MalformedACL
-		}
 		a.Grants = append(a.Grants, access.Grant{Grantee: who, Permission: p})
+	}
+	if d.Owner.ID != owner.Canonical() {
+		return nil, s3err.AccessDenied // an ACL does not give anything away as a whole
 	}
 	return a, checkGrants(a)
 }

@@ -105,7 +105,7 @@ func (s *Server) readAccess(f *access.Bucket, settings *engine.Settings) (err er
 	if f.ACL, _, err = engine.Parsed(settings, settingACL, parseACL); err != nil {
 		return err
 	}
-	if f.Ownership, err = ownership(settings); err != nil {
+	if f.Ownership, _, err = ownership(settings); err != nil {
 		return err
 	}
 	block, err := s.publicAccessBlock(settings)

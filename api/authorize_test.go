@@ -249,4 +249,7 @@ func TestACLs(t *testing.T) {
 	expect(t, "disable", g.Do(t, alice, "PUT", "/bucket?ownershipControls", []byte(enforced)), 200, "")
 	expect(t, "all hers", g.Do(t, alice, "GET", "/bucket/bobs", nil), 200, "")
 	expect(t, "no more his", g.Do(t, bob, "GET", "/bucket/bobs", nil), 403, "AccessDenied")
+	expect(t, "delete", g.Do(t, alice, "DELETE", "/bucket?ownershipControls", nil), 204, "")
+	expect(t, "deleted", g.Do(t, alice, "GET", "/bucket?ownershipControls", nil), 404, "OwnershipControlsNotFoundError")
+	expect(t, "so ACLs count", g.Do(t, alice, "PUT", "/bucket/open?acl", nil, "x-amz-acl", "public-read"), 200, "")
 }

@@ -25,6 +25,9 @@ func getBucketACL(s *Server, r *Request) (*Reply, error) {
 // putBucketACL replaces a bucket's ACL.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
 func putBucketACL(s *Server, r *Request) (*Reply, error) {
+	if f := r.bucketFacts(r.Bucket); f.Broken == nil && !f.Ownership.ACLsEnabled() {
+		return nil, s3err.AccessControlListNotSupported
+	}
 	a, err := r.requestedACL(r.Bucket.Owner, r.Bucket.Owner)
 	if err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -17,13 +18,24 @@ func parseOwnership(name string) (access.Ownership, error) {
 	return "", s3err.MalformedXML
 }
 
-// ownership is what holds for a bucket; one without a setting has ACLs disabled.
-func ownership(settings *engine.Settings) (access.Ownership, error) {
-	o, ok, err := engine.Parsed(settings, settingOwnership, func(doc []byte) (access.Ownership, error) { return parseOwnership(string(doc)) })
-	if err != nil || ok {
-		return o, err
+// noControls is the setting of a bucket whose ownership controls were deleted.
+const noControls = "none"
+
+// ownership is what holds for a bucket, and whether that is shown. A new one has
+// ACLs disabled; where the controls were deleted they count again.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
+func ownership(settings *engine.Settings) (o access.Ownership, shown bool, err error) {
+	doc, ok := settings.Document(settingOwnership)
+	switch {
+	case !ok:
+		return access.BucketOwnerEnforced, true, nil
+	case string(doc) == noControls:
+		return access.ObjectWriter, false, nil
 	}
-	return access.BucketOwnerEnforced, nil
+	if o, err = parseOwnership(string(doc)); err != nil {
+		err = fmt.Errorf("the bucket's ownership controls are %q", doc)
+	}
+	return o, true, err
 }
 
 // putBucketOwnershipControls enables or disables ACLs. Disabling them needs a
@@ -82,12 +94,12 @@ func getBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := settings.Document(settingOwnership); !ok {
-		return nil, s3err.New(s3err.OwnershipControlsNotFound, "").With("BucketName", r.Bucket.Name)
-	}
-	o, err := ownership(settings)
+	o, shown, err := ownership(settings)
 	if err != nil {
 		return nil, err
+	}
+	if !shown {
+		return nil, s3err.New(s3err.OwnershipControlsNotFound, "").With("BucketName", r.Bucket.Name)
 	}
 	return &Reply{XML: ownershipControls(o)}, nil
 }
@@ -100,7 +112,7 @@ func (o ownershipControls) AppendXML(b []byte) []byte {
 }
 
 func deleteBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
-	if err := s.engine.SetSetting(r.Context(), r.Bucket, settingOwnership, nil); err != nil {
+	if err := s.engine.SetSetting(r.Context(), r.Bucket, settingOwnership, []byte(noControls)); err != nil {
 		return nil, err
 	}
 	return &Reply{Status: http.StatusNoContent}, nil

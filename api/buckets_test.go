@@ -199,7 +199,6 @@ func TestWhatWasNeverConfigured(t *testing.T) {
 		"/bucket?cors":              "NoSuchCORSConfiguration",
 		"/bucket?lifecycle":         "NoSuchLifecycleConfiguration",
 		"/bucket?object-lock":       "ObjectLockConfigurationNotFoundError",
-		"/bucket?ownershipControls": "OwnershipControlsNotFoundError",
 		"/bucket?policy":            "NoSuchBucketPolicy",
 		"/bucket?policyStatus":      "NoSuchBucketPolicy",
 		"/bucket?publicAccessBlock": "NoSuchPublicAccessBlockConfiguration",

@@ -85,6 +85,10 @@ func (r *Request) resolveSource() (s copySource, err error) {
 // copyNeeds asks for both ends of a copy: to read the source and to write the
 // target.
 func copyNeeds(r *Request) ([]access.Need, error) {
+	needs, err := writeNeeds(r)
+	if err != nil || !r.decide(needs...).Allow {
+		return needs, err // who may not write learns nothing of the source
+	}
 	b, key, err := r.copySource()
 	if err != nil {
 		return nil, err
@@ -93,6 +97,5 @@ func copyNeeds(r *Request) ([]access.Need, error) {
 	if !r.sourceVersion().IsZero() {
 		action = "s3:GetObjectVersion"
 	}
-	needs, err := writeNeeds(r)
-	return append(needs, r.withObject(r.sourceNeed(action, b, key), b, r.sourceVersion())), err
+	return append(needs, r.withObject(r.sourceNeed(action, b, key), b, r.sourceVersion())), nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"net/http"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -19,6 +20,9 @@ type createUploadResult struct {
 // createMultipartUpload opens an upload that parts can be sent to.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
 func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
+	if r.Principal.Kind == access.Nobody {
+		return nil, s3err.New(s3err.AccessDenied, "Anonymous users cannot initiate multipart uploads. Please authenticate.")
+	}
 	attributes, err := r.objectAttributes()
 	if err != nil {
 		return nil, err

@@ -40,10 +40,12 @@ type Request struct {
 	server   *Server
 	limits   engine.Limits   // of the user who signed
 	identity *sigv4.Identity // who signed; of nobody for an anonymous request
-	context  access.Context  // see conditions; nil until they were gathered
-	facts    *access.Bucket  // see bucketFacts; of the bucket with the id factsOf
-	factsOf  meta.ID
-	source   *copySource // see copySource; nil until it was resolved
+	// badPayload is why the body of a request without credentials cannot be taken.
+	badPayload error
+	context    access.Context // see conditions; nil until they were gathered
+	facts      *access.Bucket // see bucketFacts; of the bucket with the id factsOf
+	factsOf    meta.ID
+	source     *copySource // see copySource; nil until it was resolved
 }
 
 // Body is the payload of an upload: decoded from aws-chunked where it was, and

@@ -111,6 +111,9 @@ func (x *exchange) serve() (*Reply, error) {
 	if err = x.authorize(); err != nil {
 		return nil, err
 	}
+	if r.badPayload != nil {
+		return nil, r.badPayload
+	}
 	if err = x.limit(); err != nil {
 		return nil, err
 	}
@@ -157,9 +160,7 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	id, err := check(&v)
 	if errors.Is(err, sigv4.ErrAnonymous) {
 		r.Principal = access.Principal{}
-		if r.identity, err = sigv4.Anonymous(r.HTTP); err != nil {
-			return nil, s3err.AccessDenied // its chunks would have to be signed
-		}
+		r.identity, r.badPayload = sigv4.Anonymous(r.HTTP)
 		return r.identity, nil
 	}
 	if err != nil {
