@@ -1,30 +1,28 @@
 package api_test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
-	"reflect"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
-	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // payloads are all ways in which a request may say how its body is protected.
-var payloads = map[string]string{
-	"signed":                     sigv4.PayloadHash([]byte(forbiddenBody)),
-	"unsigned":                   sigv4.Unsigned.String(),
-	"streaming signed":           sigv4.StreamingSigned.String(),
-	"streaming signed, trailer":  sigv4.StreamingSignedTrailer.String(),
-	"streaming unsigned trailer": sigv4.StreamingUnsignedTrailer.String(),
+var payloads = []struct{ name, hash string }{
+	{"signed", sigv4.PayloadHash([]byte(forbiddenBody))},
+	{"unsigned", sigv4.Unsigned.String()},
+	{"streaming signed", sigv4.StreamingSigned.String()},
+	{"streaming signed, trailer", sigv4.StreamingSignedTrailer.String()},
+	{"streaming unsigned trailer", sigv4.StreamingUnsignedTrailer.String()},
 }
 
 const forbiddenBody = "must not be read"
@@ -38,103 +36,257 @@ func (u *untouchable) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// refusal is a way in which a request must fail.
-type refusal struct {
-	name   string
-	cred   engine.Credential
-	at     time.Duration // from now
-	spoil  bool          // the signature
-	code   string        // in the header
-	inURL  string        // presigned
-	chunks string        // presigned, with a chunked payload: refused as such first
+// open are the rows that somebody may use whom every other row refuses, with the
+// reason. What is listed is tried, and must be answered without a refusal.
+var open = []struct {
+	row, why string
+	to       func(*refusal) bool
+	body     string
+}{
+	{row: "OptionsBucket", why: "browsers never sign it; it learns of CORS rules alone: TestPreflight", to: func(*refusal) bool { return true }},
+	{row: "OptionsObject", why: "as OptionsBucket", to: func(*refusal) bool { return true }},
+	{row: "ListBuckets", why: "every tenant lists its own: TestBucketsOfOthers", to: otherTenants},
+	{row: "CreateBucket", why: "every tenant may, under a name that is free: TestBucketsOfOthers", to: otherTenants},
+	{row: "DeleteObjects", why: "decided for each key in its document: TestStrangersDeleteNothing", to: func(r *refusal) bool { return r.policies }, body: deleteTwo},
+	{row: "PostObject", why: "its credentials are in its form: TestFormsOfStrangers", to: func(r *refusal) bool { return r.name == "anonymous" }, body: "x"},
 }
 
-func TestEveryOperationRefusesStrangers(t *testing.T) {
-	g := gatewaytest.Start(t, gatewaytest.Options{})
-	g.Client.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute
-	alice, mallory := g.User(t, "alice"), g.User(t, "mallory")
-	furnish(t, g, alice)
-	unknown := engine.Credential{AccessKey: "SGUNKNOWN", SecretKey: alice.SecretKey}
-	const invalid, denied = "InvalidRequest", "AccessDenied"
-	refusals := []refusal{
-		{name: "bad signature", cred: alice, spoil: true, code: "SignatureDoesNotMatch", inURL: "SignatureDoesNotMatch", chunks: invalid},
-		{name: "another's secret", cred: engine.Credential{AccessKey: alice.AccessKey, SecretKey: mallory.SecretKey}, code: "SignatureDoesNotMatch", inURL: "SignatureDoesNotMatch", chunks: invalid},
-		{name: "unknown key", cred: unknown, code: "InvalidAccessKeyId", inURL: "InvalidAccessKeyId", chunks: invalid},
-		{name: "long ago", cred: alice, at: -2 * time.Hour, code: "RequestTimeTooSkewed", inURL: denied, chunks: denied},
-		{name: "in the future", cred: alice, at: 2 * time.Hour, code: "RequestTimeTooSkewed", inURL: denied, chunks: denied},
-		{name: "anonymous", code: denied},
-		{name: "another user", cred: mallory, code: denied, inURL: denied, chunks: invalid},
-	}
-	before := snapshot(t, g)
-	for i := range api.Operations {
-		op := &api.Operations[i]
-		if op.Preflight {
-			continue // browsers never sign it: see TestPreflight
+func otherTenants(r *refusal) bool {
+	return r.name == "another tenant" || r.name == "another tenant's user"
+}
+
+const deleteTwo = "<Delete><Object><Key>key</Key></Object><Object><Key>source</Key></Object></Delete>"
+
+func isOpen(op *api.Operation, why *refusal) bool {
+	for _, o := range open {
+		if o.row == op.Name && o.to(why) {
+			return true
 		}
-		for _, why := range refusals {
-			if why.cred.AccessKey == mallory.AccessKey && (op.Name == "ListBuckets" || op.Name == "CreateBucket") {
-				continue // open to every user; see TestBucketsOfOthers
+	}
+	return false
+}
+
+// Whoever has no right to something is told so before a byte of the body is asked
+// for, and changes nothing.
+func TestEveryOperationRefusesStrangers(t *testing.T) {
+	h := newHousehold(t)
+	h.g.Client.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute
+	h.g.Client.Transport.(*http.Transport).MaxIdleConnsPerHost = 8
+	refusals := h.refusals(t)
+	before := snapshot(t, h.g)
+	t.Run("rows", func(t *testing.T) {
+		for i := range api.Operations {
+			op := &api.Operations[i]
+			t.Run(op.Name, func(t *testing.T) {
+				t.Parallel()
+				for i := range refusals {
+					why := &refusals[i]
+					if isOpen(op, why) {
+						continue
+					}
+					for n, payload := range payloads {
+						h.refuse(t, op, why, payload.name, payload.hash, n%2 == 0, false)
+						if why.inURL != "" {
+							h.refuse(t, op, why, payload.name, payload.hash, n%2 == 1, true)
+						}
+					}
+				}
+			})
+		}
+	})
+	wantUnchanged(t, h.g, before)
+}
+
+// Each entry of open still is: nobody of those for whom it was made is refused.
+func TestOpenRowsAreOpen(t *testing.T) {
+	h := newHousehold(t)
+	refusals := h.refusals(t)
+	cors := `<CORSConfiguration><CORSRule><AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>`
+	if res := h.g.Do(t, h.alice, "PUT", "/bucket?cors", []byte(cors)); res.Status != 200 {
+		t.Fatalf("%d %s", res.Status, res.Body)
+	}
+	for _, o := range open {
+		i := slices.IndexFunc(api.Operations, func(op api.Operation) bool { return op.Name == o.row })
+		if i < 0 {
+			t.Errorf("%s: there is no such row (%s)", o.row, o.why)
+			continue
+		}
+		op, tried := &api.Operations[i], 0
+		for j := range refusals {
+			why := &refusals[j]
+			if !o.to(why) {
+				continue
 			}
-			if op.Body == api.FormBody && why.name == "anonymous" {
-				continue // its credentials are in its body: see TestPostObjectRefused
+			tried++
+			target, header := h.example(op, false)
+			r := h.g.Request(t, op.Method, target, []byte(o.body))
+			r.Header = header
+			r.Header.Set("Origin", "https://example.com")
+			r.Header.Set("Access-Control-Request-Method", "GET")
+			if !op.Preflight && why.cred.AccessKey != "" {
+				sign(t, h.g, r, why.cred, sigv4.PayloadHash([]byte(o.body)), time.Now())
 			}
-			for payload, hash := range payloads {
-				refuse(t, g, op, why, payload, hash, false)
-				if why.inURL != "" {
-					refuse(t, g, op, why, payload, hash, true)
+			if res := h.g.Send(t, r); res.Status == 403 || res.Status >= 500 {
+				t.Errorf("%s is not open to %s any more: %d %s", o.row, why.name, res.Status, res.Body)
+			}
+		}
+		if tried == 0 {
+			t.Errorf("%s is open to nobody", o.row)
+		}
+	}
+}
+
+// The same requests by those who may get further: or else the tests of refusals
+// would pass for reasons of their own.
+func TestEveryOperationAcceptsFriends(t *testing.T) {
+	h := newHousehold(t)
+	for name, cred := range h.friends(t) {
+		for i := range api.Operations {
+			op := &api.Operations[i]
+			if op.Preflight || op.Name == "ListDirectoryBuckets" && name != "root" { // which only the operator may ask for
+				continue
+			}
+			for _, versioned := range []bool{false, true} {
+				target, header := h.example(op, versioned)
+				r := h.g.Request(t, op.Method, target, nil)
+				r.Header = header
+				sign(t, h.g, r, cred, sigv4.PayloadHash(nil), time.Now())
+				if res := h.g.Send(t, r); res.Status == http.StatusForbidden || res.Status == http.StatusInternalServerError {
+					t.Errorf("%s by %s: %d %s", op.Name, name, res.Status, res.Body)
 				}
 			}
 		}
 	}
-	if after := snapshot(t, g); !reflect.DeepEqual(before, after) {
-		t.Errorf("refused requests changed the store:\nbefore %v\nafter  %v", before, after)
-	}
-	// The same requests, signed as they should be, get further: or else this
-	// test would pass for reasons of its own.
-	for i := range api.Operations {
-		op := &api.Operations[i]
-		if op.Preflight {
+}
+
+// A document of several keys is answered key by key, and each is refused.
+func TestStrangersDeleteNothing(t *testing.T) {
+	h := newHousehold(t)
+	refusals := h.refusals(t)
+	before := snapshot(t, h.g)
+	for i := range refusals {
+		if !refusals[i].policies {
 			continue
 		}
-		target, header := example(op)
-		r := g.Request(t, op.Method, target, nil)
-		r.Header = header
-		g.Sign(t, r, g.Root, nil)
-		if res := g.Send(t, r); res.Status == http.StatusForbidden || res.Status == http.StatusInternalServerError {
-			t.Errorf("%s by root: %d %s", op.Name, res.Status, res.Body)
+		for _, document := range []string{deleteTwo, "<Delete><Quiet>true</Quiet><Object><Key>key</Key><VersionId>" + h.version + "</VersionId></Object><Object><Key>none</Key></Object></Delete>"} {
+			r := h.g.Request(t, "POST", "/bucket?delete", []byte(document))
+			r.Header.Set("X-Amz-Bypass-Governance-Retention", "true")
+			r.Header.Set("X-Amz-Checksum-Crc32", sum("CRC32", []byte(document)))
+			sign(t, h.g, r, refusals[i].cred, sigv4.PayloadHash([]byte(document)), time.Now())
+			res := h.g.Send(t, r)
+			if body := string(res.Body); res.Status != 200 || strings.Count(body, "<Code>AccessDenied</Code>") != 2 || strings.Contains(body, "<Deleted>") {
+				t.Errorf("%s: %d %s", refusals[i].name, res.Status, res.Body)
+			}
+		}
+	}
+	wantUnchanged(t, h.g, before)
+}
+
+// A form's signature counts as one in the header does, whatever headers come
+// along with it.
+func TestFormsOfStrangers(t *testing.T) {
+	h := newHousehold(t)
+	refusals := h.refusals(t)
+	before := snapshot(t, h.g)
+	for i := range refusals {
+		why := &refusals[i]
+		want := why.code
+		switch {
+		case why.at > 0:
+			continue // its policy says when it ends, and the test of that is the one before
+		case why.at < 0:
+			want = "AccessDenied"
+		}
+		for _, hash := range []string{"", sigv4.Unsigned.String(), sigv4.StreamingUnsignedTrailer.String()} {
+			u := browserForm{fields: []string{"key", "key"}, file: []byte("x"), filename: "f", expires: time.Hour + why.at, cred: why.cred, bucket: "bucket", unsigned: why.cred.AccessKey == ""}
+			u.edit = func(fields *[]string) {
+				last := &(*fields)[len(*fields)-1] // the signature
+				if why.spoil {
+					*last = spoil(*last)
+				}
+			}
+			if why.cred.Token != "" {
+				u.fields = append(u.fields, "x-amz-security-token", why.cred.Token)
+			}
+			var headers []string
+			if hash != "" {
+				headers = []string{"X-Amz-Content-Sha256", hash}
+			}
+			if res := u.post(t, h.g, "/bucket", headers...); res.Code() != want {
+				t.Errorf("%s, %q: %d %s, want %s", why.name, hash, res.Status, res.Body, want)
+			}
+		}
+	}
+	wantUnchanged(t, h.g, before)
+	for name, cred := range h.friends(t) {
+		u := browserForm{fields: []string{"key", "key"}, file: []byte("x"), filename: "f", expires: time.Hour, cred: cred, bucket: "bucket"}
+		if cred.Token != "" {
+			u.fields = append(u.fields, "x-amz-security-token", cred.Token)
+		}
+		if res := u.post(t, h.g, "/bucket"); res.Status != 204 {
+			t.Errorf("%s: %d %s", name, res.Status, res.Body)
 		}
 	}
 }
 
-// furnish gives alice the bucket and the objects that example requests name.
-func furnish(t *testing.T, g *gatewaytest.Gateway, alice engine.Credential) {
-	t.Helper()
-	for _, target := range []string{"/bucket", "/bucket/key", "/bucket/source"} {
-		if res := g.Do(t, alice, "PUT", target, nil); res.Status != 200 {
-			t.Fatalf("PUT %s: %d %s", target, res.Status, res.Body)
-		}
-	}
-}
-
-// example is a request that means the operation and nothing more.
-func example(op *api.Operation) (target string, h http.Header) {
+// example is a request that means the operation and nothing more; versioned: of the
+// key's older version, where the row has versions.
+func (h *household) example(op *api.Operation, versioned bool) (target string, header http.Header) {
 	target = []string{"/", "/bucket", "/bucket/key"}[op.Scope]
-	if len(op.Query) > 0 {
-		target += "?" + strings.Join(op.Query, "&")
+	values := map[string]string{"uploadId": h.upload, "partNumber": "1"}
+	joint := "?"
+	for _, q := range op.Query {
+		if v, ok := values[q]; ok {
+			q += "=" + v
+		}
+		target += joint + q
+		joint = "&"
 	}
-	h = http.Header{}
+	if versioned && slices.Contains(op.Accept, "versionId") {
+		target += joint + "versionId=" + h.version
+	}
+	header = http.Header{}
 	if op.Header != "" {
-		h.Set(op.Header, "bucket/source")
+		header.Set(op.Header, "bucket/source")
 	}
-	return target, h
+	return target, header
 }
 
-func refuse(t *testing.T, g *gatewaytest.Gateway, op *api.Operation, why refusal, payload, hash string, presigned bool) {
+// sign signs a request in its header, with the session token of the credential.
+func sign(t *testing.T, g *gatewaytest.Gateway, r *http.Request, c engine.Credential, hash string, when time.Time) {
+	t.Helper()
+	if c.Token != "" {
+		r.Header.Set("X-Amz-Security-Token", c.Token)
+	}
+	if err := sigv4.Sign(r, c.AccessKey, c.SecretKey, g.Region, "s3", hash, when); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// presign puts a signature and the session token into a request's URL.
+func presign(t *testing.T, g *gatewaytest.Gateway, r *http.Request, c engine.Credential, when time.Time) {
+	t.Helper()
+	if c.Token != "" {
+		if r.URL.RawQuery != "" {
+			r.URL.RawQuery += "&"
+		}
+		r.URL.RawQuery += "X-Amz-Security-Token=" + url.QueryEscape(c.Token)
+	}
+	signed, err := sigv4.Presign(r, c.AccessKey, c.SecretKey, g.Region, "s3", time.Hour, when)
+	if err == nil {
+		r.URL, err = r.URL.Parse(signed)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (h *household) refuse(t *testing.T, op *api.Operation, why *refusal, payload, hash string, versioned, presigned bool) {
 	t.Helper()
 	what := fmt.Sprintf("%s, %s, %s, presigned %v", op.Name, why.name, payload, presigned)
-	target, header := example(op)
+	target, header := h.example(op, versioned)
 	body := &untouchable{}
-	r, err := http.NewRequest(op.Method, g.URL+target, body)
+	r, err := http.NewRequest(op.Method, h.g.URL+target, body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,23 +299,17 @@ func refuse(t *testing.T, g *gatewaytest.Gateway, op *api.Operation, why refusal
 		if want = why.inURL; strings.HasPrefix(hash, "STREAMING-") {
 			want = why.chunks
 		}
-		var signed string
-		if signed, err = sigv4.Presign(r, why.cred.AccessKey, why.cred.SecretKey, g.Region, "s3", time.Hour, when); err == nil {
-			r.URL, err = r.URL.Parse(signed)
-		}
+		presign(t, h.g, r, why.cred, when)
 		if why.spoil {
 			r.URL.RawQuery = spoil(r.URL.RawQuery)
 		}
 	case why.cred.AccessKey != "":
-		err = sigv4.Sign(r, why.cred.AccessKey, why.cred.SecretKey, g.Region, "s3", hash, when)
+		sign(t, h.g, r, why.cred, hash, when)
 		if why.spoil {
 			r.Header.Set("Authorization", spoil(r.Header.Get("Authorization")))
 		}
 	}
-	if err != nil {
-		t.Fatalf("%s: %v", what, err)
-	}
-	res := g.Send(t, r)
+	res := h.g.Send(t, r)
 	switch {
 	case op.Method == http.MethodHead && (res.Status != 403 && res.Status != 400 || len(res.Body) > 0):
 		t.Errorf("%s: status %d with %d bytes", what, res.Status, len(res.Body))
@@ -182,36 +328,4 @@ func spoil(s string) string {
 		last = '1'
 	}
 	return s[:len(s)-1] + string(last)
-}
-
-// snapshot is everything that a request could change.
-func snapshot(t *testing.T, g *gatewaytest.Gateway) map[string]any {
-	t.Helper()
-	ctx := context.Background()
-	all := make(map[string]any)
-	keep := func(name string, v any, err error) {
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		all[name] = fmt.Sprintf("%+v", v)
-	}
-	buckets, err := g.Store.ListBuckets(ctx, meta.BucketQuery{Limit: meta.MaxPage})
-	keep("buckets", buckets, err)
-	objects, err := g.Store.ScanObjects(ctx, meta.ObjectPosition{}, meta.MaxPage)
-	keep("objects", objects, err)
-	uploads, err := g.Store.ScanUploads(ctx, meta.ID{}, meta.MaxPage)
-	keep("uploads", uploads, err)
-	ledger, err := g.Store.ScanBlobs(ctx, meta.BlobPosition{}, meta.MaxPage)
-	keep("ledger", ledger, err)
-	users, err := g.Store.ListTenants(ctx, "", meta.MaxPage)
-	keep("users", users, err)
-	var blobs []backends.Info
-	for info, err := range g.Backend.List(ctx, backends.BlobID{}) {
-		if err != nil {
-			t.Fatalf("backend: %v", err)
-		}
-		blobs = append(blobs, info)
-	}
-	keep("blobs", blobs, nil)
-	return all
 }
