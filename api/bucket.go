@@ -71,7 +71,14 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 			}
 		}
 	}
-	return &Reply{Header: http.Header{"Location": {"/" + r.Target.Bucket}}}, nil
+	h := http.Header{"Location": {"/" + r.Target.Bucket}}
+	setBucketARN(h, r)
+	return &Reply{Header: h}, nil
+}
+
+// setBucketARN names the bucket as policies do.
+func setBucketARN(h http.Header, r *Request) {
+	h.Set("X-Amz-Bucket-Arn", "arn:aws:s3:::"+r.Target.Bucket)
 }
 
 // newBucketTags are the tags with which a bucket is made, by whoever may tag it.
@@ -117,6 +124,7 @@ func (s *Server) newBucketRegion(c *bucketConfiguration) (string, error) {
 func headBucket(s *Server, r *Request) (*Reply, error) {
 	h := http.Header{}
 	h.Set("X-Amz-Bucket-Region", s.region)
+	setBucketARN(h, r)
 	h.Set("X-Amz-Access-Point-Alias", "false")
 	return &Reply{Header: h}, nil
 }

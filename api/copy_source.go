@@ -29,11 +29,11 @@ func parseCopySource(value string) (bucket, key string, version meta.VersionRef,
 		return "", "", version, s3err.New(s3err.NotImplemented, "Copy sources cannot be named by an ARN.")
 	}
 	bucket, key, _ = strings.Cut(path, "/")
-	if bucket == "" {
+	if bucket == "" || checkTarget(Target{Bucket: bucket}) != nil {
 		return "", "", version, badCopySource("Invalid copy source bucket name", value)
 	}
 	if key == "" {
-		return "", "", version, badCopySource("Invalid copy source object key", value)
+		return "", "", version, badCopySource("Invalid copy source object key", key)
 	}
 	return bucket, key, version, checkTarget(Target{Bucket: bucket, Key: key})
 }

@@ -121,7 +121,9 @@ func describeObject(o engine.Object, asked []string) attributesResult {
 			result.ETag = o.ETag
 		case attributeChecksum:
 			if o.Checksum != nil {
-				result.Checksum = &checksumOf{elementsOf(o.Checksum), o.Checksum.Type}
+				bare := *o.Checksum // S3 shows the number of parts everywhere but here
+				bare.Parts = 0
+				result.Checksum = &checksumOf{elementsOf(&bare), o.Checksum.Type}
 			}
 		case attributeClass:
 			result.StorageClass = shownClass(o.StorageClass)

@@ -36,9 +36,14 @@ func TestGetObjectAttributesParts(t *testing.T) {
 	bodies := map[int][]byte{1: bytesOf(partSize), 5: bytesOf(partSize + 1), 9: bytesOf(9)}
 	var parts []string
 	for _, n := range []int{1, 5, 9} {
-		parts = append(parts, part(n, sendPart(t, g, "/bkt/k", id, n, bodies[n])))
+		claim := sum(engine.SHA1, bodies[n])
+		parts = append(parts, part(n, sendPart(t, g, "/bkt/k", id, n, bodies[n], "X-Amz-Checksum-Sha1", claim), "<ChecksumSHA1>"+claim+"</ChecksumSHA1>"))
 	}
-	g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, completeDocument(parts...))
+	whole := g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, completeDocument(parts...)).Element("ChecksumSHA1")
+	checksum := g.Must(t, 200, "GET", "/bkt/k?attributes", nil, "X-Amz-Object-Attributes", "Checksum").Element("Checksum")
+	if want := "<ChecksumSHA1>" + strings.TrimSuffix(whole, "-3") + "</ChecksumSHA1><ChecksumType>COMPOSITE</ChecksumType>"; checksum != want {
+		t.Errorf("the checksum is %s, want %s", checksum, want)
+	}
 	page := func(headers ...string) string {
 		t.Helper()
 		return g.Must(t, 200, "GET", "/bkt/k?attributes", nil, append(headers, "X-Amz-Object-Attributes", allAttributes)...).Element("ObjectParts")

@@ -70,7 +70,7 @@ func TestMultipartUpload(t *testing.T) {
 func TestMultipartPartReads(t *testing.T) {
 	g := start(t)
 	one, two := bytesOf(partSize), bytesOf(100)
-	id := newUpload(t, g, "/bkt/k", "X-Amz-Checksum-Algorithm", "CRC32")
+	id := newUpload(t, g, "/bkt/k", "X-Amz-Checksum-Algorithm", "CRC32", "X-Amz-Checksum-Type", "FULL_OBJECT")
 	tag1, tag2 := sendPart(t, g, "/bkt/k", id, 1, one), sendPart(t, g, "/bkt/k", id, 2, two)
 	g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, completeDocument(part(1, tag1), part(2, tag2)))
 	for n, want := range map[int][]byte{1: one, 2: two} {
@@ -138,7 +138,7 @@ func TestMultipartRefusals(t *testing.T) {
 	} {
 		expect(t, fmt.Sprint(headers), g.Do(t, g.Root, "POST", "/bkt/k?uploads", nil, headers...), 400, "InvalidRequest")
 	}
-	id := newUpload(t, g, "/bkt/k", "X-Amz-Checksum-Algorithm", "CRC32")
+	id := newUpload(t, g, "/bkt/k", "X-Amz-Checksum-Algorithm", "CRC32", "X-Amz-Checksum-Type", "FULL_OBJECT")
 	big, small := bytesOf(partSize), []byte("small")
 	tag1, tag2 := sendPart(t, g, "/bkt/k", id, 1, small), sendPart(t, g, "/bkt/k", id, 2, big)
 	stranger := newUpload(t, g, "/bkt/other")
@@ -185,6 +185,7 @@ func TestMultipartRefusals(t *testing.T) {
 		{"too small", completeDocument(part(1, tag1), part(2, tag2)), 400, "EntityTooSmall", nil},
 		{"two checksums", completeDocument(part(2, tag2, "<ChecksumCRC32>AAAAAA==</ChecksumCRC32><ChecksumSHA1>AAAA</ChecksumSHA1>")), 400, "InvalidArgument", nil},
 		{"other checksum", completeDocument(part(2, tag2, "<ChecksumCRC32>AAAAAA==</ChecksumCRC32>")), 400, "InvalidPart", nil},
+		{"other algorithm", completeDocument(part(2, tag2, "<ChecksumSHA1>"+sum("SHA1", big)+"</ChecksumSHA1>")), 400, "BadDigest", nil},
 		{"other size", completeDocument(part(2, tag2)), 400, "InvalidRequest", []string{"X-Amz-Mp-Object-Size", "1"}},
 		{"negative size", completeDocument(part(2, tag2)), 400, "InvalidRequest", []string{"X-Amz-Mp-Object-Size", "-1"}},
 		{"no size", completeDocument(part(2, tag2)), 400, "InvalidRequest", []string{"X-Amz-Mp-Object-Size", "x"}},
@@ -203,6 +204,44 @@ func TestMultipartRefusals(t *testing.T) {
 	g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, completeDocument(part(2, tag2)), "If-None-Match", "*")
 	if !bytes.Equal(content(t, g, "/bkt/k"), big) {
 		t.Error("another content")
+	}
+}
+
+// Of an upload with a composite checksum, every part says its own, twice.
+func TestCompositeNeedsEveryChecksum(t *testing.T) {
+	g := start(t)
+	id := newUpload(t, g, "/bkt/k", "X-Amz-Checksum-Algorithm", "SHA512")
+	body := []byte("part")
+	expect(t, "a part without", g.Do(t, g.Root, "PUT", "/bkt/k?partNumber=1&uploadId="+id, body), 400, "InvalidRequest")
+	tag := sendPart(t, g, "/bkt/k", id, 1, body, "X-Amz-Checksum-Sha512", sum(engine.SHA512, body))
+	res := g.Do(t, g.Root, "POST", "/bkt/k?uploadId="+id, completeDocument(part(1, tag)))
+	if expect(t, "complete without", res, 400, "InvalidRequest"); !strings.Contains(res.Element("Message"), "missing for part 1") {
+		t.Errorf("%s", res.Body)
+	}
+	g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, completeDocument(part(1, tag, "<ChecksumSHA512>"+sum(engine.SHA512, body)+"</ChecksumSHA512>")))
+}
+
+// Where the upload names no algorithm, what the parts are sent with is checked,
+// and the object has S3's default all the same.
+func TestPartsWithChecksumsOfTheirOwn(t *testing.T) {
+	g := start(t)
+	id := newUpload(t, g, "/bkt/k")
+	one, two := bytesOf(partSize), []byte("two")
+	expect(t, "a wrong one", g.Do(t, g.Root, "PUT", "/bkt/k?partNumber=1&uploadId="+id, one, "X-Amz-Checksum-Crc32", sum(engine.CRC32, two)), 400, "BadDigest")
+	var parts []string
+	for i, c := range []struct {
+		algorithm string
+		body      []byte
+	}{{engine.CRC32, one}, {engine.XXHASH3, two}} {
+		header, claim := "X-Amz-Checksum-"+c.algorithm, sum(c.algorithm, c.body)
+		res := g.Must(t, 200, "PUT", fmt.Sprintf("/bkt/k?partNumber=%d&uploadId=%s", i+1, id), c.body, header, claim)
+		expectHeaders(t, c.algorithm, res, header, claim)
+		parts = append(parts, part(i+1, res.Header.Get("ETag"), fmt.Sprintf("<Checksum%[1]s>%[2]s</Checksum%[1]s>", c.algorithm, claim)))
+	}
+	done := g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, completeDocument(parts...))
+	want := sum(engine.CRC64NVME, append(bytes.Clone(one), two...))
+	if got := done.Element("ChecksumCRC64NVME"); got != want || done.Element("ChecksumType") != "FULL_OBJECT" {
+		t.Errorf("the object's checksum is %s, want %s: %s", got, want, done.Body)
 	}
 }
 
@@ -260,7 +299,7 @@ func TestListParts(t *testing.T) {
 	g := start(t)
 	id := newUpload(t, g, "/bkt/k", "X-Amz-Checksum-Algorithm", "SHA256", "X-Amz-Storage-Class", "STANDARD_IA")
 	for _, n := range []int{3, 1, 2} {
-		sendPart(t, g, "/bkt/k", id, n, bytesOf(n))
+		sendPart(t, g, "/bkt/k", id, n, bytesOf(n), "X-Amz-Checksum-Sha256", sum(engine.SHA256, bytesOf(n)))
 	}
 	target := "/bkt/k?uploadId=" + id
 	all := g.Must(t, 200, "GET", target, nil)

@@ -158,19 +158,53 @@ func explainUnresolved(method string, scope Scope, q sigv4.Query) error {
 			return op.Method == method && op.Scope == scope && (slices.Contains(op.Query, name) || slices.Contains(op.Accept, name))
 		})
 	}
-	if len(names) == 0 || !slices.ContainsFunc(names, known) {
-		if len(names) == 1 && names[0] == "versionId" && scope == ObjectScope {
-			return s3err.New(s3err.InvalidArgument, "This operation does not accept a version-id.").With("ArgumentName", "versionId")
+	some := slices.ContainsFunc(names, known)
+	if len(names) == 1 && scope == ObjectScope {
+		if err := explainLone(method, names[0], some); err != nil {
+			return err
 		}
-		if len(names) == 1 && names[0] == "versions" && scope == ObjectScope {
-			return s3err.New(s3err.InvalidRequest, "There is no such thing as the ?versions sub-resource for a key")
-		}
-		return s3err.New(s3err.MethodNotAllowed, "").With("Method", method)
 	}
-	if len(names) == 1 {
+	switch {
+	case !some:
+		return methodNotAllowed(method, strings.ToUpper(scope.String()))
+	case len(names) == 1:
 		return s3err.New(s3err.InvalidArgument, "The query parameter %s lacks the parameter that goes with it.", names[0]).With("ArgumentName", names[0])
 	}
 	return s3err.New(s3err.InvalidArgument, "Conflicting query string parameters: %s", strings.Join(names, ", ")).With("ArgumentName", "ResourceType")
+}
+
+// explainLone is what S3 says of a key's only parameter that means nothing by
+// itself; nil where it says nothing particular. known: the method has rows with it.
+func explainLone(method, name string, known bool) error {
+	switch {
+	case name == "versionId" && !known:
+		return s3err.New(s3err.InvalidArgument, "This operation does not accept a version-id.").With("ArgumentName", "versionId")
+	case name == "versions":
+		return s3err.New(s3err.InvalidRequest, "There is no such thing as the ?versions sub-resource for a key")
+	case name == "uploads" && method == http.MethodGet:
+		return s3err.New(s3err.InvalidRequest, "Key is not expected for the GET method ?uploads subresource")
+	case name == "uploadId" && method == http.MethodPut:
+		return methodNotAllowed(method, "UPLOAD")
+	case name == "partNumber" && method == http.MethodPut:
+		return s3err.New(s3err.InvalidArgument, "This operation does not accept partNumber without uploadId").
+			With("ArgumentName", name).With("ArgumentValue", name)
+	}
+	return nil
+}
+
+func methodNotAllowed(method, resource string) error {
+	return s3err.New(s3err.MethodNotAllowed, "").With("Method", method).With("ResourceType", resource)
+}
+
+// checkCopyHeader refuses a copy source of a request that cannot copy: a client
+// that believes to copy must not believe that it did.
+func checkCopyHeader(method string, h http.Header) error {
+	source := h.Values("X-Amz-Copy-Source")
+	if len(source) == 0 || method == http.MethodPut || method == http.MethodOptions {
+		return nil
+	}
+	return s3err.New(s3err.InvalidArgument, "You can only specify a copy source header for copy requests.").
+		With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", strings.Join(source, ","))
 }
 
 // needs states one action on the request's own target.

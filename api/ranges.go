@@ -71,7 +71,7 @@ func cutRange(value string) (first, last string, ok bool) {
 	if !ok || !strings.EqualFold(unit, "bytes") {
 		return "", "", false
 	}
-	first, last, ok = strings.Cut(strings.TrimSpace(spec), "-")
+	first, last, ok = strings.Cut(spec, "-")
 	return first, last, ok
 }
 

@@ -86,6 +86,9 @@ func (x *exchange) serve() (*Reply, error) {
 	if s.iam != nil && r.Target.Scope() == Service && len(r.Target.Query) == 0 && iam.IsForm(r.HTTP) {
 		return x.serveForm()
 	}
+	if err = checkCopyHeader(r.HTTP.Method, r.HTTP.Header); err != nil {
+		return nil, err
+	}
 	if r.Op, err = Resolve(r.HTTP.Method, r.Target.Scope(), r.Target.Query, r.HTTP.Header); err != nil {
 		return nil, err
 	}

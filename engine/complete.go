@@ -142,7 +142,7 @@ type assembly struct {
 	chosen    []encrypt.ChosenPart
 	size      int64
 	etag      hash.Hash // over the digests in the parts' ETags
-	algorithm string    // of all parts so far; empty: they differ or have none
+	algorithm string    // of all parts so far; empty: they differ (parts of earlier releases) or have none
 	composite hash.Hash // over the parts' checksums
 	full      []byte    // combined CRC; nil: not to be had
 }
@@ -188,8 +188,8 @@ func (a *assembly) add(asked CompletedPart, row meta.Part, r *encrypt.PartRecord
 	if asked.ETag != etag || r.Size != row.Size {
 		return invalidPart(a.u.ID, asked)
 	}
-	if c := asked.Checksum; c != nil && (r.Checksum == nil || c.Algorithm != r.Checksum.Algorithm || !bytes.Equal(c.Value, r.Checksum.Value)) {
-		return invalidPart(a.u.ID, asked)
+	if err := a.checkClaim(asked, r.Checksum); err != nil {
+		return err
 	}
 	if !last && r.Size < MinPartSize {
 		return s3err.New(s3err.EntityTooSmall, "").
@@ -200,6 +200,25 @@ func (a *assembly) add(asked CompletedPart, row meta.Part, r *encrypt.PartRecord
 	a.etag.Write(digest[:])
 	a.size += r.Size
 	a.chosen = append(a.chosen, encrypt.ChosenPart{Number: uint32(row.Number), Attempt: row.Attempt, Size: r.Size})
+	return nil
+}
+
+// checkClaim holds a part's checksum against what the client says it is. Where
+// the object's is made of those of the parts, it has to say.
+func (a *assembly) checkClaim(asked CompletedPart, kept *encrypt.Checksum) error {
+	c, want := asked.Checksum, a.u.settings.Checksum
+	switch {
+	case c == nil && want != nil && want.Type == Composite:
+		return s3err.New(s3err.InvalidRequest, "The upload was created using a %s checksum. The complete request must include the checksum for each part. It was missing for part %d in the request.",
+			lower(want.Algorithm), asked.Number)
+	case c == nil, want == nil && (kept == nil || c.Algorithm != kept.Algorithm):
+		// Of an upload without an algorithm, what a part was sent with is not kept.
+		return nil
+	case kept == nil || c.Algorithm != kept.Algorithm:
+		return s3err.New(s3err.BadDigest, "The %s you specified for part %d did not match what we received.", lower(c.Algorithm), asked.Number)
+	case !bytes.Equal(c.Value, kept.Value):
+		return invalidPart(a.u.ID, asked)
+	}
 	return nil
 }
 

@@ -49,10 +49,7 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 	if src.Length > MaxBodySize {
 		return Part{}, errCopyTooLarge
 	}
-	algorithm, err := u.partAlgorithm("")
-	if err != nil {
-		return Part{}, err
-	}
+	algorithm := u.partAlgorithm()
 	record, err := e.sharable(ctx, src, algorithm)
 	if err != nil {
 		return Part{}, err

@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"crypto/md5"
+	"encoding/base64"
 	"encoding/hex"
 	"hash"
 
@@ -10,21 +11,35 @@ import (
 )
 
 // digester computes what is kept of a body's plaintext: its MD5, which is the
-// ETag, and one checksum.
+// ETag, and one checksum; and the checksum that the client claims, which may be
+// another.
 type digester struct {
 	md5       hash.Hash
 	sum       hash.Hash // nil: no checksum
 	algorithm string
+	kept      hash.Hash // nil: sum is
+	keep      string
 }
 
-func newDigester(algorithm string) *digester {
-	return &digester{md5: md5.New(), sum: NewChecksumHash(algorithm), algorithm: algorithm}
+func newDigester(b *Body) *digester {
+	d := &digester{md5: md5.New(), algorithm: b.ChecksumAlgorithm, keep: b.keep}
+	switch {
+	case d.algorithm == "":
+		d.algorithm = d.keep
+	case d.keep != "" && d.keep != d.algorithm:
+		d.kept = NewChecksumHash(d.keep)
+	}
+	d.sum = NewChecksumHash(d.algorithm)
+	return d
 }
 
 func (d *digester) Write(p []byte) (int, error) {
 	d.md5.Write(p)
 	if d.sum != nil {
 		d.sum.Write(p)
+	}
+	if d.kept != nil {
+		d.kept.Write(p)
 	}
 	return len(p), nil
 }
@@ -33,6 +48,7 @@ func (d *digester) Write(p []byte) (int, error) {
 type digests struct {
 	md5      [md5.Size]byte
 	checksum *Checksum // nil: none
+	claimed  *Checksum // that the client sent, where it is not checksum
 }
 
 // verify compares with what the client claims, and is called once, after the
@@ -41,7 +57,7 @@ func (d *digester) verify(b *Body) (out digests, err error) {
 	d.md5.Sum(out.md5[:0])
 	if b.MD5 != nil && !bytes.Equal(b.MD5, out.md5[:]) {
 		return out, s3err.New(s3err.BadDigest, "The Content-MD5 you specified did not match what we received.").
-			With("CalculatedDigest", hex.EncodeToString(out.md5[:])).
+			With("CalculatedDigest", base64.StdEncoding.EncodeToString(out.md5[:])).
 			With("ExpectedDigest", hex.EncodeToString(b.MD5))
 	}
 	if d.sum == nil {
@@ -56,6 +72,10 @@ func (d *digester) verify(b *Body) (out digests, err error) {
 	}
 	if claimed != nil && !bytes.Equal(claimed, out.checksum.Value) {
 		return out, s3err.New(s3err.BadDigest, "The %s you specified did not match the calculated checksum.", d.algorithm)
+	}
+	if d.kept != nil {
+		out.claimed = out.checksum
+		out.checksum = &Checksum{Algorithm: d.keep, Type: FullObject, Value: d.kept.Sum(nil)}
 	}
 	return out, nil
 }

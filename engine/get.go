@@ -80,7 +80,7 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 		err = e.selectPart(ctx, r, in.PartNumber)
 	case in.Range != nil:
 		r.Offset, r.Length, err = in.Range.within(m.Size)
-		r.Partial = true
+		r.Partial = r.Length > 0
 	}
 	if err != nil {
 		return nil, err
@@ -140,6 +140,8 @@ func markerError(in GetObject) error {
 // Source: RFC 9110, section 14.1.2.
 func (g Range) within(size int64) (off, n int64, err error) {
 	switch {
+	case g.Suffix > 0 && size == 0:
+		return 0, 0, nil // the last bytes of nothing are all there is
 	case g.Suffix > 0:
 		off = max(0, size-g.Suffix)
 		n = size - off

@@ -63,7 +63,7 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body) (*stor
 	if err := e.admit(ctx, bucket, meta.Usage{Bytes: b.Size}); err != nil {
 		return nil, err
 	}
-	d := newDigester(b.ChecksumAlgorithm)
+	d := newDigester(b)
 	if b.Size == 0 {
 		if err := atEOF(b.Reader); err != nil {
 			return nil, err

@@ -25,6 +25,9 @@ type Body struct {
 	ChecksumValue     []byte
 	ClaimedLate       func() ([]byte, error)
 	class             string // of the object that it is for
+	// keep is the algorithm of the checksum that is kept, if it is another than
+	// what the client claims; empty: the same.
+	keep string
 }
 
 // Conditions are the If-* headers of a request. Empty fields do not apply.

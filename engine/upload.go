@@ -159,20 +159,28 @@ func (u *openUpload) describe() Upload {
 	return d
 }
 
-// partAlgorithm decides which checksum a part gets: the upload's, or where the
-// upload has none, what the client chose.
-func (u *openUpload) partAlgorithm(asked string) (string, error) {
+// partAlgorithm is the checksum that is kept of a part: the upload's, or where
+// the upload has none, the CRC64NVME from which the object gets its own.
+func (u *openUpload) partAlgorithm() string {
+	if c := u.settings.Checksum; c != nil {
+		return c.Algorithm
+	}
+	return CRC64NVME // S3's default since 2024
+}
+
+// checkAlgorithm refuses a part whose checksum is of another algorithm than the
+// upload's, and one without where the object's will be made of the parts'.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
+func (u *openUpload) checkAlgorithm(asked string) error {
 	c := u.settings.Checksum
 	switch {
-	case c == nil && asked == "":
-		return CRC64NVME, nil // S3's default since 2024
-	case c == nil:
-		return asked, nil
-	case asked != "" && asked != c.Algorithm:
-		return "", s3err.New(s3err.InvalidRequest,
-			"Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", lower(c.Algorithm), lower(asked))
+	case c == nil, asked == c.Algorithm, asked == "" && c.Type == FullObject:
+		return nil
+	case asked == "":
+		asked = "null"
 	}
-	return c.Algorithm, nil
+	return s3err.New(s3err.InvalidRequest,
+		"Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", lower(c.Algorithm), lower(asked))
 }
 
 func (u *openUpload) partName(d encrypt.Deployment, number int, attempt meta.ID) encrypt.PartName {
@@ -195,9 +203,10 @@ func (e *Engine) UploadPart(ctx context.Context, in UploadPart) (Part, error) {
 	if err := u.requireDigest(&in.Body); err != nil {
 		return Part{}, err
 	}
-	if in.Body.ChecksumAlgorithm, err = u.partAlgorithm(in.Body.ChecksumAlgorithm); err != nil {
+	if err := u.checkAlgorithm(in.Body.ChecksumAlgorithm); err != nil {
 		return Part{}, err
 	}
+	in.Body.keep = u.partAlgorithm()
 	p, err := e.storePart(ctx, in.Bucket, u, in.Number, &in.Body)
 	return p, storeError(err)
 }
@@ -213,8 +222,12 @@ func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, nu
 	p, err := e.commitPart(ctx, u, number, record, false)
 	if err != nil {
 		e.giveUp(ctx, s, err)
+		return p, err
 	}
-	return p, err
+	if s.claimed != nil {
+		p.Checksum = s.claimed // what the client sent is what it is told
+	}
+	return p, nil
 }
 
 // commitPart seals a part's record and stores its row. share says that the

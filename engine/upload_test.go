@@ -26,11 +26,11 @@ func (r *rig) begin(key, algorithm, kind string) engine.Upload {
 func (r *rig) part(u engine.Upload, number int, data []byte) engine.CompletedPart {
 	r.t.Helper()
 	p, err := r.e.UploadPart(r.t.Context(), engine.UploadPart{Bucket: r.b, Key: u.Key, Upload: u.ID, Number: number,
-		Body: engine.Body{Reader: bytes.NewReader(data), Size: int64(len(data))}})
+		Body: engine.Body{Reader: bytes.NewReader(data), Size: int64(len(data)), ChecksumAlgorithm: u.ChecksumAlgorithm}})
 	if err != nil {
 		r.t.Fatalf("part %d: %v", number, err)
 	}
-	return engine.CompletedPart{Number: number, ETag: p.ETag}
+	return engine.CompletedPart{Number: number, ETag: p.ETag, Checksum: p.Checksum}
 }
 
 func (r *rig) complete(u engine.Upload, parts ...engine.CompletedPart) (engine.Object, error) {

@@ -187,7 +187,7 @@ var table = map[Code]entry{
 	UnexpectedContent:                   {400, "This request does not support content."},
 	UnresolvableGrantByEmailAddress:     {400, "The email address you provided does not match any account on record."},
 	MissingSecurityHeader:               {400, "Your request was missing a required header."},
-	NoSuchBucket:                        {404, "The specified bucket does not exist."},
+	NoSuchBucket:                        {404, "The specified bucket does not exist"},
 	NoSuchBucketPolicy:                  {404, "The bucket policy does not exist"},
 	NoSuchConfiguration:                 {404, "The specified configuration does not exist."},
 	NoSuchCORSConfiguration:             {404, "The CORS configuration does not exist"},

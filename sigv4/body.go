@@ -70,14 +70,13 @@ func (id *Identity) Body(r io.Reader, contentLength, decodedLength int64, declar
 }
 
 // RequestBody is Body for r, with the lengths and trailers that its headers
-// state. A length that is not a number is an InvalidArgument.
+// state. A length that is not a number is none: MissingContentLength.
 func (id *Identity) RequestBody(r *http.Request) (*Body, error) {
 	decoded := int64(-1)
 	if values := r.Header["X-Amz-Decoded-Content-Length"]; len(values) > 0 {
 		n, err := strconv.ParseUint(values[0], 10, 63)
 		if err != nil || len(values) > 1 {
-			return nil, s3err.New(s3err.InvalidArgument, "x-amz-decoded-content-length is not a number of bytes.").
-				With("ArgumentName", "x-amz-decoded-content-length")
+			return nil, s3err.MissingContentLength
 		}
 		decoded = int64(n)
 	}

@@ -102,11 +102,12 @@ func headerClaim(h http.Header, auth string) (*claim, error) {
 	switch {
 	case !ok || len(auth) > maxAuthorizationBytes:
 		return nil, s3err.New(s3err.InvalidArgument, "Authorization header is invalid -- one and only one ' ' (space) required.").
-			With("ArgumentName", "Authorization")
+			With("ArgumentName", "Authorization").With("ArgumentValue", shortValue(auth))
 	case scheme == "AWS" || scheme == algorithmA:
 		return nil, s3err.New(s3err.InvalidRequest, messageUnsupported)
 	case scheme != algorithm:
-		return nil, s3err.New(s3err.InvalidArgument, "Unsupported Authorization Type").With("ArgumentName", "Authorization")
+		return nil, s3err.New(s3err.InvalidArgument, "Unsupported Authorization Type").
+			With("ArgumentName", "Authorization").With("ArgumentValue", shortValue(scheme))
 	}
 	c := &claim{place: inHeader}
 	credential, err := c.parseComponents(rest)
@@ -127,6 +128,9 @@ func headerClaim(h http.Header, auth string) (*claim, error) {
 	}
 	return c, nil
 }
+
+// shortValue is a value as a refusal repeats it.
+func shortValue(s string) string { return s[:min(len(s), maxAccessKeyBytes)] }
 
 // parseComponents reads "Credential=…, SignedHeaders=…, Signature=…" in any
 // order, each exactly once, and returns the credential.

@@ -80,14 +80,14 @@ func claimedPayload(h http.Header, q Query, at place, implied string) (payload, 
 	case len(values) == 1:
 		text = values[0]
 	case len(values) > 1:
-		return payload{}, invalidPayload()
+		return payload{}, invalidPayload(strings.Join(values, ","))
 	case implied == "":
 		return payload{}, s3err.New(s3err.InvalidRequest, "Missing required header for this request: x-amz-content-sha256")
 	}
 	p, ok := parsePayload(text)
 	switch {
 	case !ok:
-		return payload{}, invalidPayload()
+		return payload{}, invalidPayload(text)
 	case at == inQuery && p.mode.Chunked():
 		return payload{}, s3err.New(s3err.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
 	case at == nowhere && (p.mode == StreamingSigned || p.mode == StreamingSignedTrailer):
@@ -113,6 +113,7 @@ func parsePayload(text string) (payload, bool) {
 	return payload{mode: Signed, text: text, digest: strings.ToLower(text)}, true
 }
 
-func invalidPayload() error {
-	return s3err.New(s3err.InvalidArgument, messagePayload).With("ArgumentName", "x-amz-content-sha256")
+func invalidPayload(text string) error {
+	return s3err.New(s3err.InvalidArgument, messagePayload).
+		With("ArgumentName", "x-amz-content-sha256").With("ArgumentValue", shortValue(text))
 }
