@@ -5,7 +5,7 @@
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, Helm, mc, Litestream,
-#            OpenTofu, docker-registry with skopeo, pgBackRest, barman-cloud, samtools, GDAL,
+#            docker-registry with skopeo, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl
 #   peers    make test-peers: MinIO
 #
@@ -125,7 +125,7 @@ clients)
 	need_for_clients
 	install_missing
 	install_node_modules
-	install_servers versitygw fake-gcs-server helm mc litestream tofu
+	install_servers versitygw fake-gcs-server helm mc litestream
 	;;
 peers)
 	install_servers minio

@@ -20,26 +20,20 @@ import (
 // lockTimeout is for one run to take the lock, on a busy machine.
 const lockTimeout = 2 * time.Minute
 
-// TestOpenTofu keeps the state of an infrastructure in a bucket, locked by
-// objects that are created only where there is none (use_lockfile).
-func TestOpenTofu(t *testing.T) {
+// TestTerraformState keeps the state of an infrastructure in a bucket, locked by
+// objects that are created only where there is none (use_lockfile): with
+// Terraform where the machine has one that knows it, else with OpenTofu, which
+// takes many minutes to build.
+func TestTerraformState(t *testing.T) {
+	path, err := exec.LookPath("terraform")
+	present := err == nil && knowsLockfile(t, path)
 	onEach(t, func(t *testing.T, g *gateway) {
 		t.Parallel()
+		if present {
+			testInfrastructure(t, newProgram(t, g, path), g)
+			return
+		}
 		testInfrastructure(t, installed(t, g, servers.OpenTofu), g)
-	})
-}
-
-// TestTerraform is the same with Terraform, where the machine has one that knows
-// use_lockfile: its licence keeps it out of what the tests install.
-func TestTerraform(t *testing.T) {
-	path, err := exec.LookPath("terraform")
-	if err != nil || !knowsLockfile(t, path) {
-		t.Log("no Terraform with use_lockfile on this machine: nothing more to test than OpenTofu")
-		return
-	}
-	onFirst(t, func(t *testing.T, g *gateway) {
-		t.Parallel()
-		testInfrastructure(t, newProgram(t, g, path), g)
 	})
 }
 
