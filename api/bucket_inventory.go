@@ -139,6 +139,9 @@ func parseInventory(document []byte) (*engine.Inventory, error) {
 			if !slices.Contains(inventoryFields, f) || slices.Contains(c.Fields, f) {
 				return nil, s3err.MalformedXML
 			}
+			if f == "ObjectAccessControlList" {
+				return nil, s3err.New(s3err.NotImplemented, "Inventories of access control lists are not implemented.")
+			}
 			c.Fields = append(c.Fields, f)
 		}
 	}

@@ -106,6 +106,9 @@ type Engine struct {
 	moving     sync.Mutex
 	expireMu   sync.Mutex
 	expiring   expiring // guarded by expireMu
+
+	inventoryMu  sync.Mutex
+	inventorying inventorying // guarded by inventoryMu
 }
 
 // Open opens the deployment in the store, or begins a new one when the store is

@@ -24,15 +24,24 @@ func (e *Engine) ExpirationOf(ctx context.Context, b meta.Bucket, o Object) (Exp
 	if err != nil || l == nil {
 		return Expiration{}, false, err
 	}
-	s := &subject{key: o.Key, size: o.Size, tags: func() ([]Pair, error) { return o.Marks.Tags, nil }}
-	var first Expiration
-	found := false
+	return l.expiration(&subject{
+		key: o.Key, size: o.Size, modified: o.Modified, tags: func() ([]Pair, error) { return o.Marks.Tags, nil },
+	})
+}
+
+// expiration is the first of a current version by the rules; false: there is none.
+func (l *Lifecycle) expiration(s *subject) (first Expiration, found bool, err error) {
 	for i := range l.Rules {
 		r := &l.Rules[i]
-		if ok, err := r.concerns(s); err != nil || !ok || r.Expiration == nil {
+		if r.Expiration == nil {
 			continue
 		}
-		if at, ok := r.Expiration.at(o.Modified); ok && (!found || at.Before(first.At)) {
+		if ok, err := r.concerns(s); err != nil {
+			return first, false, err
+		} else if !ok {
+			continue
+		}
+		if at, ok := r.Expiration.at(s.modified); ok && (!found || at.Before(first.At)) {
 			first, found = Expiration{At: at, Rule: r.ID}, true
 		}
 	}

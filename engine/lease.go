@@ -16,6 +16,7 @@ const (
 	collectorLease = "collector"
 	moverLease     = "mover"
 	lifecycleLease = "lifecycle"
+	inventoryLease = "inventory"
 )
 
 // heldLeases are those that this process took, by name.

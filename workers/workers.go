@@ -56,6 +56,7 @@ const (
 	Mover     = "mover"
 	Lifecycle = "lifecycle"
 	Logs      = "logs"
+	Inventory = "inventory"
 )
 
 // Steps are the engine's bounded steps; *engine.Engine has them.
@@ -63,6 +64,7 @@ type Steps interface {
 	Collect(ctx context.Context) (engine.CollectReport, error)
 	Move(ctx context.Context) (engine.MoveReport, error)
 	Expire(ctx context.Context) (engine.ExpireReport, error)
+	Inventory(ctx context.Context) (engine.InventoryReport, error)
 	Beat(ctx context.Context) error
 }
 
@@ -76,9 +78,9 @@ type Config struct {
 	CollectInterval time.Duration // 0: DefaultCollectInterval
 	BeatInterval    time.Duration // 0: BeatInterval
 	MoveInterval    time.Duration // 0: DefaultMoveInterval
-	// LifecycleInterval is the pause between two looks for rules that are due; 0:
-	// DefaultLifecycleInterval. LifecycleRate bounds what they cost, in rows a
-	// second; 0: DefaultLifecycleRate.
+	// LifecycleInterval is the pause between two looks for rules and inventories that
+	// are due; 0: DefaultLifecycleInterval. LifecycleRate bounds what each of both
+	// costs, in rows a second; 0: DefaultLifecycleRate.
 	LifecycleInterval time.Duration
 	LifecycleRate     int
 	DeliverLogs       LogDelivery  // nil: there are none
@@ -99,6 +101,8 @@ type Observer interface {
 	Expired(r engine.ExpireReport)
 	// Logged is called after every delivery of records of requests.
 	Logged(delivered, dropped int)
+	// Listed is called after every step of inventories.
+	Listed(r engine.InventoryReport)
 }
 
 // Workers are running workers.
@@ -136,6 +140,7 @@ func Start(ctx context.Context, c Config) *Workers {
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
 	w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
+	w.done.Go(func() { c.pace(ctx, Inventory, c.LifecycleInterval, c.inventory) })
 	if c.DeliverLogs != nil {
 		w.done.Go(func() { c.pace(ctx, Logs, logInterval, c.deliverLogs) })
 	}
@@ -240,9 +245,26 @@ func (c *Config) lifecycle() step {
 			sum = engine.ExpireReport{}
 			return 0, err
 		}
-		cost := time.Duration(r.Rows+changeRows*r.Changed()) * time.Second / time.Duration(c.LifecycleRate)
-		return max(cost-time.Since(start), backlogPause), err
+		return c.rest(start, r.Rows+changeRows*r.Changed()), err
 	}
+}
+
+// rest is the pause after a step that began then and cost so many rows.
+func (c *Config) rest(start time.Time, rows int) time.Duration {
+	return max(time.Duration(rows)*time.Second/time.Duration(c.LifecycleRate)-time.Since(start), backlogPause)
+}
+
+func (c *Config) inventory(ctx context.Context) (time.Duration, error) {
+	start := time.Now()
+	r, err := c.Steps.Inventory(ctx)
+	c.Observe.Listed(r)
+	if r.Lists > 0 {
+		c.Log.Info("inventory written", "lists", r.Lists)
+	}
+	if !r.More {
+		return 0, err
+	}
+	return c.rest(start, r.Rows), err
 }
 
 func (c *Config) deliverLogs(ctx context.Context) (time.Duration, error) {
@@ -281,3 +303,4 @@ func (nobody) Panic(string)                      {}
 func (nobody) Collected(engine.CollectReport)    {}
 func (nobody) Expired(engine.ExpireReport)       {}
 func (nobody) Logged(int, int)                   {}
+func (nobody) Listed(engine.InventoryReport)     {}

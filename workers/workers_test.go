@@ -55,6 +55,10 @@ func (s *script) Expire(context.Context) (engine.ExpireReport, error) {
 	return r, nil
 }
 
+func (s *script) Inventory(context.Context) (engine.InventoryReport, error) {
+	return engine.InventoryReport{}, nil
+}
+
 func (s *script) Beat(context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -83,6 +87,7 @@ func (c *tally) Step(worker string, _ time.Duration, err error) {
 func (c *tally) Panic(string)                  { c.mu.Lock(); c.panics++; c.mu.Unlock() }
 func (c *tally) Expired(r engine.ExpireReport) { c.mu.Lock(); c.expired += r.Expired; c.mu.Unlock() }
 func (c *tally) Logged(int, int)               {}
+func (c *tally) Listed(engine.InventoryReport) {}
 func (c *tally) Collected(engine.CollectReport) {
 	c.mu.Lock()
 	c.passes++
@@ -219,6 +224,9 @@ func (b *blocking) Collect(ctx context.Context) (engine.CollectReport, error) {
 func (b *blocking) Move(context.Context) (engine.MoveReport, error) { return engine.MoveReport{}, nil }
 func (b *blocking) Expire(context.Context) (engine.ExpireReport, error) {
 	return engine.ExpireReport{}, nil
+}
+func (b *blocking) Inventory(context.Context) (engine.InventoryReport, error) {
+	return engine.InventoryReport{}, nil
 }
 func (b *blocking) Beat(context.Context) error { return nil }
 

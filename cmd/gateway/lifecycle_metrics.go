@@ -6,11 +6,12 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 )
 
-// lifecycleMetrics count what lifecycle rules did. None is of one bucket: their
+// lifecycleMetrics count what lifecycle rules and inventories did. None is of one bucket: their
 // names are clients'.
 type lifecycleMetrics struct {
 	rows, bytes, locked, failed prometheus.Counter
 	actions                     *prometheus.CounterVec
+	listed, lists               prometheus.Counter // of inventories
 }
 
 func (m *lifecycleMetrics) begin(r prometheus.Registerer) {
@@ -23,7 +24,9 @@ func (m *lifecycleMetrics) begin(r prometheus.Registerer) {
 	m.failed = counter("failed_total", "Versions with which a rule could not do as it says; it is tried again.")
 	m.actions = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sanctum_lifecycle_actions_total",
 		Help: "What lifecycle rules did: expire, remove (noncurrent), marker, abort (uploads) or transition."}, []string{"action"})
-	r.MustRegister(m.rows, m.bytes, m.locked, m.failed, m.actions)
+	m.listed = prometheus.NewCounter(prometheus.CounterOpts{Name: "sanctum_inventory_rows_total", Help: "Versions that inventories looked at."})
+	m.lists = prometheus.NewCounter(prometheus.CounterOpts{Name: "sanctum_inventory_lists_total", Help: "Inventories that were written."})
+	r.MustRegister(m.listed, m.lists, m.rows, m.bytes, m.locked, m.failed, m.actions)
 }
 
 // Expired makes metrics a workers.Observer.
@@ -36,4 +39,10 @@ func (m *metrics) Expired(r engine.ExpireReport) {
 	for action, n := range map[string]int{"expire": r.Expired, "remove": r.Removed, "marker": r.Markers, "abort": r.Aborted, "transition": r.Moved} {
 		l.actions.WithLabelValues(action).Add(float64(n))
 	}
+}
+
+// Listed makes metrics a workers.Observer.
+func (m *metrics) Listed(r engine.InventoryReport) {
+	m.lifecycle.listed.Add(float64(r.Rows))
+	m.lifecycle.lists.Add(float64(r.Lists))
 }

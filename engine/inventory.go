@@ -1,0 +1,176 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	inventoryRows    = meta.MaxPage // versions listed by one step
+	inventoryBuckets = 100          // buckets whose configurations are read by one step
+	// maxInventoryTries is how many steps of a list may fail until it is given up,
+	// and inventoryAgain when it is tried again.
+	maxInventoryTries = 3
+	inventoryAgain    = time.Hour
+)
+
+// InventoryReport is what one step did.
+type InventoryReport struct {
+	Skipped bool `json:"skipped"` // another gateway does it
+	Rows    int  `json:"rows"`    // versions looked at
+	Lists   int  `json:"lists"`   // that are complete
+	More    bool `json:"more"`    // another step has work at once
+}
+
+// inventorying is what this process remembers of writing inventories. A list that
+// is under way when the process ends is begun anew by another; the files that it
+// had written stay, named by no manifest.
+type inventorying struct {
+	after string // buckets up to this name were looked at in this round
+	list  *inventoryList
+	next  map[listName]nextList
+}
+
+// listName names a configuration, and nextList when it is looked at again.
+type listName struct {
+	bucket meta.ID
+	id     string
+}
+
+type nextList struct {
+	revision int64
+	due      time.Time
+}
+
+// Inventory does one bounded step of writing the lists that buckets' inventory
+// configurations ask for: once a day, or once a week, on Sunday, by UTC. A list
+// whose manifest is there is not written again, whoever wrote it. One gateway at a
+// time does it. Concurrent calls wait for one another.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
+func (e *Engine) Inventory(ctx context.Context) (r InventoryReport, err error) {
+	e.inventoryMu.Lock()
+	defer e.inventoryMu.Unlock()
+	x := &e.inventorying
+	_, mine, err := e.hold(ctx, inventoryLease)
+	if err != nil {
+		return r, fmt.Errorf("take the inventory's lease: %w", err)
+	}
+	if !mine {
+		*x = inventorying{}
+		return InventoryReport{Skipped: true}, nil
+	}
+	if x.next == nil {
+		x.next = make(map[listName]nextList)
+	}
+	if x.list == nil {
+		if r.More, err = e.nextList(ctx); err != nil || x.list == nil {
+			return r, err
+		}
+	}
+	r.More = true
+	l := x.list
+	if err = l.step(ctx, &r); err != nil {
+		err = fmt.Errorf("inventory %s of bucket %s: %w", l.c.ID, l.b.Name, err)
+		if l.tries++; l.tries == maxInventoryTries || errors.Is(err, errListObsolete) {
+			x.list, x.next[l.name()] = nil, nextList{l.b.Revision, e.now().Add(inventoryAgain)}
+		}
+		return r, err
+	}
+	if l.tries = 0; l.done {
+		r.Lists++
+		x.list, x.next[l.name()] = nil, nextList{l.b.Revision, l.c.nextDay(l.day)}
+	}
+	return r, nil
+}
+
+// nextList looks for a list that is due. More: there may be one further on.
+func (e *Engine) nextList(ctx context.Context) (more bool, err error) {
+	x := &e.inventorying
+	page, err := e.store.ListBuckets(ctx, meta.BucketQuery{After: x.after, Limit: meta.MaxPage})
+	if err != nil {
+		return false, err
+	}
+	read := 0
+	for _, b := range page {
+		if b.Revision > 0 {
+			if read++; read > inventoryBuckets {
+				return true, nil
+			}
+			err := e.nextListOf(ctx, b)
+			if x.list != nil {
+				return true, nil // the same bucket may have another
+			}
+			if err != nil {
+				x.after = b.Name
+				return true, fmt.Errorf("inventories of bucket %s: %w", b.Name, err)
+			}
+		}
+		x.after = b.Name
+	}
+	if len(page) == meta.MaxPage {
+		return true, nil
+	}
+	x.after = ""
+	// What is still due was not met in the round: it is gone.
+	maps.DeleteFunc(x.next, func(_ listName, n nextList) bool { return n.due.Before(e.now()) })
+	return false, nil
+}
+
+// nextListOf begins the first of a bucket's lists that is due.
+func (e *Engine) nextListOf(ctx context.Context, b meta.Bucket) error {
+	s, err := e.Settings(ctx, b)
+	if errors.Is(err, s3err.NoSuchBucket) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	names := s.Names(InventorySetting)
+	slices.Sort(names)
+	for _, name := range names {
+		c, _, err := Parsed(s, name, ParseInventory)
+		if err != nil {
+			return err
+		}
+		at := listName{b.ID, c.ID}
+		if next, ok := e.inventorying.next[at]; !c.Enabled || ok && next.revision == b.Revision && e.now().Before(next.due) {
+			continue
+		}
+		l := &inventoryList{e: e, b: b, c: c, day: c.dayOf(e.now()), files: []inventoryData{}}
+		written, err := l.written(ctx)
+		switch {
+		case err != nil:
+			e.inventorying.next[at] = nextList{b.Revision, e.now().Add(inventoryAgain)}
+			return err
+		case written:
+			e.inventorying.next[at] = nextList{b.Revision, c.nextDay(l.day)}
+			continue
+		}
+		e.inventorying.list = l
+		return nil
+	}
+	return nil
+}
+
+// dayOf is the day whose list is due at a time: that day, or the last Sunday.
+func (c *Inventory) dayOf(now time.Time) time.Time {
+	day := now.UTC().Truncate(24 * time.Hour)
+	if c.Weekly {
+		day = day.AddDate(0, 0, -int(day.Weekday()))
+	}
+	return day
+}
+
+// nextDay is the day of the list after that of a day.
+func (c *Inventory) nextDay(day time.Time) time.Time {
+	if c.Weekly {
+		return day.AddDate(0, 0, 7)
+	}
+	return day.AddDate(0, 0, 1)
+}

@@ -1,0 +1,256 @@
+package engine_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/md5"
+	"encoding/csv"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/faults"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// inventoryRig is a lifecycleRig with a bucket that takes lists.
+type inventoryRig struct {
+	*lifecycleRig
+	to meta.Bucket
+}
+
+func newInventoryRig(t *testing.T, v meta.Versioning) *inventoryRig {
+	t.Helper()
+	l := newLifecycleRig(t, v)
+	return &inventoryRig{l, l.bucket("lists", "")}
+}
+
+// configure gives the bucket a configuration. change is JSON that is added.
+func (i *inventoryRig) configure(id, change string) {
+	i.t.Helper()
+	doc := fmt.Sprintf(`{"id":%q,"enabled":true,"versions":false,"weekly":false,"target":"lists","target_id":%q,"target_prefix":"inv","format":"CSV"%s}`, id, i.to.ID.String(), change)
+	if err := i.e.SetSetting(i.t.Context(), i.b, engine.InventorySetting+id, []byte(doc)); err != nil {
+		i.t.Fatal(err)
+	}
+	i.reread()
+}
+
+// write takes steps until nothing is left to do.
+func (i *inventoryRig) write() (lists, rows int) {
+	i.t.Helper()
+	for range 1000 {
+		r, err := i.e.Inventory(i.t.Context())
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		if lists, rows = lists+r.Lists, rows+r.Rows; !r.More {
+			return lists, rows
+		}
+	}
+	i.t.Fatal("the inventory never ends")
+	return
+}
+
+// read reads an object of the target.
+func (i *inventoryRig) read(key string) []byte {
+	i.t.Helper()
+	from := i.b
+	defer func() { i.b = from }()
+	i.b = i.to
+	data, err := i.get(key, nil)
+	if err != nil {
+		i.t.Fatalf("get %q: %v", key, err)
+	}
+	return data
+}
+
+// list reads the list of a day by its manifest: the schema and the rows.
+func (i *inventoryRig) list(id, day string) (schema string, rows [][]string) {
+	i.t.Helper()
+	folder := "inv/first-bucket/" + id + "/"
+	manifest := i.read(folder + day + "/manifest.json")
+	if sum := md5.Sum(manifest); string(i.read(folder+day+"/manifest.checksum")) != hex.EncodeToString(sum[:]) {
+		i.t.Error("the manifest's checksum is another")
+	}
+	var m struct {
+		SourceBucket, DestinationBucket, Version, CreationTimestamp, FileFormat, FileSchema string
+		Files                                                                               []struct {
+			Key         string
+			Size        int
+			MD5checksum string
+		}
+	}
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		i.t.Fatal(err)
+	}
+	if m.SourceBucket != "first-bucket" || m.DestinationBucket != "arn:aws:s3:::lists" || m.Version != "2016-11-30" || m.FileFormat != "CSV" || m.Files == nil {
+		i.t.Errorf("manifest %s", manifest)
+	}
+	var links []string
+	for _, f := range m.Files {
+		data := i.read(f.Key)
+		if sum := md5.Sum(data); len(data) != f.Size || hex.EncodeToString(sum[:]) != f.MD5checksum || !strings.HasPrefix(f.Key, folder+"data/") {
+			i.t.Errorf("data file %+v has %d bytes", f, len(data))
+		}
+		z, err := gzip.NewReader(bytes.NewReader(data))
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		lines, err := csv.NewReader(z).ReadAll()
+		if err != nil {
+			i.t.Fatal(err)
+		}
+		rows, links = append(rows, lines...), append(links, "s3://lists/"+f.Key)
+	}
+	hive := folder + "hive/dt=" + strings.NewReplacer("T", "-", "Z", "").Replace(day) + "/symlink.txt"
+	if got := string(i.read(hive)); got != strings.Join(links, "\n") {
+		i.t.Errorf("symlink.txt is %q", got)
+	}
+	return m.FileSchema, rows
+}
+
+func TestInventoryCurrent(t *testing.T) {
+	i := newInventoryRig(t, meta.VersioningEnabled)
+	o := i.mustPut("a \"b\",c", body(1, 10))
+	i.mustPut("k", body(1, 5))
+	i.mustPut("k", body(1, 6))
+	i.mustPut("deleted", nil)
+	i.delete("deleted")
+	i.rules(`{"id":"r","enabled":true,"filter":{"prefix":"k"},"expiration":{"days":9}}`)
+	i.configure("daily", `,"fields":["ETag","Size","StorageClass","EncryptionStatus","LifecycleExpirationDate","IsMultipartUploaded"]`)
+	if lists, _ := i.write(); lists != 1 {
+		t.Fatalf("%d lists", lists)
+	}
+	schema, rows := i.list("daily", "2030-01-15T00-00Z")
+	if schema != "Bucket, Key, Size, ETag, StorageClass, IsMultipartUploaded, EncryptionStatus, LifecycleExpirationDate" {
+		t.Errorf("schema %s", schema)
+	}
+	if len(rows) != 2 {
+		t.Fatalf("%q", rows)
+	}
+	if key, err := url.QueryUnescape(rows[0][1]); err != nil || key != "a \"b\",c" {
+		t.Errorf("key %q, %v", key, err)
+	}
+	if got := strings.Join(rows[0][2:], "|"); got != "10|"+o.ETag+"|STANDARD|false|SSE-S3|" {
+		t.Errorf("%s", got)
+	}
+	if got := rows[1]; got[1] != "k" || got[2] != "6" || got[7] != "2030-01-25T00:00:00.000Z" {
+		t.Errorf("%q", got)
+	}
+	// It is written once a day, whoever looks.
+	for range 2 {
+		if lists, rows := i.write(); lists+rows != 0 {
+			t.Errorf("again on the same day: %d lists, %d rows", lists, rows)
+		}
+		i.reopen()
+	}
+	i.now = i.now.Add(oneDay)
+	if lists, _ := i.write(); lists != 1 {
+		t.Errorf("the next day: %d lists", lists)
+	}
+	i.list("daily", "2030-01-16T00-00Z")
+}
+
+func TestInventoryOfVersionsWeekly(t *testing.T) {
+	i := newInventoryRig(t, meta.VersioningEnabled)
+	for n := range 1500 {
+		i.mustPut(fmt.Sprintf("k/%04d", n), nil)
+	}
+	i.mustPut("k/0000", body(1, 7))
+	i.delete("k/0001")
+	i.mustPut("other", nil)
+	i.configure("weekly", `,"versions":true,"weekly":true,"prefix":"k/","fields":["Size","ObjectOwner"]`)
+	if lists, rows := i.write(); lists != 1 || rows != 1502 {
+		t.Errorf("%d lists of %d rows", lists, rows)
+	}
+	_, rows := i.list("weekly", "2030-01-13T00-00Z") // a Sunday
+	if len(rows) != 1502 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for n, want := range []string{"k/0000 true false 7", "k/0000 false false 0", "k/0001 true true ", "k/0001 false false 0"} {
+		r := rows[n]
+		if got := strings.Join([]string{r[1], r[3], r[4], r[5]}, " "); got != want || r[2] == "" || r[4] == "false" && r[6] != i.b.Owner.Canonical() {
+			t.Errorf("row %d is %q, want %s", n, r, want)
+		}
+	}
+	i.now = time.Date(2030, 1, 19, 23, 0, 0, 0, time.UTC)
+	if lists, _ := i.write(); lists != 0 {
+		t.Error("a list on Saturday")
+	}
+	i.now = i.now.Add(2 * hour)
+	if lists, _ := i.write(); lists != 1 {
+		t.Error("no list on Sunday")
+	}
+}
+
+// Nothing is written for a configuration that is off, nor to a bucket that is not
+// the one that was meant.
+func TestInventoryToNobody(t *testing.T) {
+	i := newInventoryRig(t, meta.VersioningOff)
+	i.mustPut("k", nil)
+	i.configure("off", "")
+	doc := fmt.Sprintf(`{"id":"off","enabled":false,"versions":false,"weekly":false,"target":"lists","target_id":%q,"format":"CSV"}`, i.to.ID.String())
+	if err := i.e.SetSetting(t.Context(), i.b, engine.InventorySetting+"off", []byte(doc)); err != nil {
+		t.Fatal(err)
+	}
+	if lists, rows := i.write(); lists+rows != 0 {
+		t.Errorf("%d lists of %d rows", lists, rows)
+	}
+	i.reread()
+	if err := i.e.DeleteBucket(t.Context(), i.to); err != nil {
+		t.Fatal(err)
+	}
+	i.to = i.bucket("lists", "")
+	stale := i.to
+	stale.ID = meta.NewID()
+	i.to = stale
+	i.configure("gone", "")
+	failed := 0
+	for range 10 {
+		if _, err := i.e.Inventory(t.Context()); err != nil {
+			failed++
+		}
+	}
+	if failed != 1 {
+		t.Errorf("%d steps failed, want 1", failed)
+	}
+}
+
+// Every call of the store and of the backend fails in turn, and in the end the
+// list is there, whole.
+func TestInventoryEveryCallFails(t *testing.T) {
+	for part, planned := range map[string]func(*rig, uint64) *faults.Plan{"store": (*rig).plannedStore, "backend": (*rig).plannedBackend} {
+		for n := 1; ; n++ {
+			i := newInventoryRig(t, meta.VersioningOff)
+			i.mustPut("a", body(1, 10))
+			i.mustPut("b", body(1, 10))
+			i.configure("c", "")
+			plan := planned(i.rig, uint64(n))
+			plan.Add(faults.Rule{When: faults.Before, N: n})
+			for range 30 {
+				i.e.Inventory(t.Context())
+			}
+			fired := plan.Fired()
+			plan.Clear()
+			i.now = i.now.Add(2 * hour)
+			i.write()
+			_, rows := i.list("c", "2030-01-15T00-00Z")
+			if keys := fmt.Sprint(rows); keys != "[[first-bucket a] [first-bucket b]]" {
+				t.Fatalf("%s call %d failed: %s", part, n, keys)
+			}
+			i.wantClean(-1)
+			i.e.Close()
+			if fired == 0 {
+				if n < 4 {
+					t.Fatalf("only %d calls of the %s were swept", n, part)
+				}
+				break
+			}
+		}
+	}
+}
