@@ -8,3 +8,14 @@ func Actions() map[string]bool {
 	}
 	return all
 }
+
+// ParseForm and ParseToken are the parsers of what strangers send.
+func ParseForm(body []byte) (map[string]string, error) { return parseForm(body) }
+
+func ParseToken(text string) error {
+	t, err := parseToken(text)
+	if err == nil {
+		t.strings()
+	}
+	return err
+}

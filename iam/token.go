@@ -141,6 +141,8 @@ func (t *token) strings() map[string][]string {
 			}
 		}
 	}
-	all["aud"] = t.claims.Audience
+	if all["aud"] = t.claims.Audience; t.claims.Party != "" {
+		all["aud"] = []string{t.claims.Party} // as AWS has it
+	}
 	return all
 }
