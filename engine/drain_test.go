@@ -342,6 +342,27 @@ func TestDrainUnderLoad(t *testing.T) {
 	}
 }
 
+// A gateway that has not heard of a draining reads on when the backend that it
+// remembers is retired already, and the other is the only one that is left.
+func TestReadAfterAnotherDrained(t *testing.T) {
+	s := newSweepRig(t)
+	s.config.Sole = false
+	s.e.Close()
+	s.reopen()
+	reader := s.e
+	t.Cleanup(func() { reader.Close() })
+	for i := range sweepObjects {
+		s.wantBody(fmt.Sprint("k", i), body(uint64(i), 1000+i))
+	}
+	s.reopen()
+	s.drain(east, west)
+	s.drained(east)
+	s.e, reader = reader, s.e
+	for i := range sweepObjects {
+		s.wantBody(fmt.Sprint("k", i), body(uint64(i), 1000+i))
+	}
+}
+
 // sealed counts what a backend holds besides markers, which are empty.
 func sealed(t *testing.T, b backends.Backend) (n int) {
 	t.Helper()

@@ -30,13 +30,28 @@ func (e *Engine) read(ctx context.Context, id meta.BlobID, off, n int64) (io.Rea
 		return r, p.fail(err)
 	}
 	e.blobPlaces.drop(id)
-	if s, again := e.refresh(ctx); again == nil && len(s.configured) > 1 {
-		if q, again := e.locate(ctx, s, id); again == nil && q != p {
-			r, err := q.Get(ctx, backends.BlobID(id), off, n)
-			return r, q.fail(err)
-		}
+	if q := e.moved(ctx, id); q != nil && q != p {
+		r, err := q.Get(ctx, backends.BlobID(id), off, n)
+		return r, q.fail(err)
 	}
 	return nil, p.fail(err)
+}
+
+// moved finds where a blob is now that it is not where it was, nil where that cannot
+// be learnt. The backend that it left may be retired, and the other the only one.
+func (e *Engine) moved(ctx context.Context, id meta.BlobID) *place {
+	s, err := e.refresh(ctx)
+	if err != nil {
+		return nil
+	}
+	if s.only != nil {
+		return s.only
+	}
+	p, err := e.locate(ctx, s, id)
+	if err != nil {
+		return nil
+	}
+	return p
 }
 
 // locate finds the backend of a blob.
