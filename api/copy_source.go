@@ -85,6 +85,9 @@ func (r *Request) resolveSource() (s copySource, err error) {
 // copyNeeds asks for both ends of a copy: to read the source and to write the
 // target.
 func copyNeeds(r *Request) ([]access.Need, error) {
+	if r.Principal.Kind == access.Nobody {
+		return nil, s3err.New(s3err.AccessDenied, "Anonymous users cannot copy objects. Please authenticate.")
+	}
 	needs, err := writeNeeds(r)
 	if err != nil || !r.decide(needs...).Allow {
 		return needs, err // who may not write learns nothing of the source

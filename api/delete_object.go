@@ -20,5 +20,8 @@ func deleteObject(s *Server, r *Request) (*Reply, error) {
 	}
 	h := http.Header{}
 	setDeleted(h, done)
+	if !d.Version.IsZero() && !done.Version.IsZero() {
+		h.Set("X-Amz-Version-Id", r.QueryValue("versionId")) // as it was asked for, if nothing has that name
+	}
 	return &Reply{Status: http.StatusNoContent, Header: h}, nil
 }

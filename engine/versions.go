@@ -2,7 +2,9 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"regexp"
 
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -13,14 +15,24 @@ import (
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html
 const nullVersion = "null"
 
+// foreignVersion is the shape of version ids that other S3 servers give. A client
+// that was moved here may still ask for one: there is no such version, which is
+// not the same as a request that makes no sense.
+var foreignVersion = regexp.MustCompile(`^[A-Za-z0-9._-]{26,64}$`)
+
 // ParseVersion reads a version id as clients have it: what meta.VersionRef.String
-// wrote. InvalidArgument for anything else; the zero ref is never returned
-// without an error, for it would name another version.
+// wrote, or one of another S3 server, which becomes the name of no version.
+// InvalidArgument for anything else; the zero ref is never returned without an
+// error, for it would name another version.
 func ParseVersion(s string) (meta.VersionRef, error) {
 	if s == nullVersion {
 		return meta.VersionRef{Null: true}, nil
 	}
 	id, err := meta.ParseID(s)
+	if err != nil && foreignVersion.MatchString(s) {
+		sum := sha256.Sum256([]byte("sanctum foreign version id\x00" + s))
+		return meta.VersionRef{ID: meta.ID(sum[:16])}, nil
+	}
 	if err != nil || id.IsZero() {
 		return meta.VersionRef{}, s3err.New(s3err.InvalidArgument, "Invalid version id specified").
 			With("ArgumentName", "versionId").With("ArgumentValue", s)
