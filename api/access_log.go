@@ -78,7 +78,7 @@ func (x *exchange) accessRecord(b meta.Bucket, e *s3err.Error) []byte {
 	field(host)
 	field(r.requester())
 	field(r.ID)
-	field(logOperation(r.Op))
+	field(x.logOperation())
 	field(url.QueryEscape(logKey(r.Target.Key))) // twice, as S3 does
 	field(quotedField(r.HTTP.Method + " " + withoutSecrets(r.HTTP.RequestURI) + " " + r.HTTP.Proto))
 	field(positive(int64(x.status)))

@@ -22,10 +22,13 @@ var logResources = map[string]string{
 	"GetBucketRequestPayment": "REQUEST_PAYMENT", "PutBucketRequestPayment": "REQUEST_PAYMENT",
 }
 
-// logOperation is how a server access log names an operation.
-func logOperation(op *Operation) string {
+// logOperation is how a server access log names what the request asked for.
+func (x *exchange) logOperation() string {
+	op := x.req.Op
 	method, resource := op.Method, logResources[op.Name]
 	switch {
+	case x.html:
+		return "WEBSITE." + method + ".OBJECT"
 	case op.Name == "CopyObject":
 		return "REST.COPY.OBJECT"
 	case op.Name == "UploadPartCopy":

@@ -245,3 +245,25 @@ func TestAccessLogWaits(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+// What people asked a website for is a record of its own kind, and so is a page
+// that was not found.
+func TestAccessLogOfWebsite(t *testing.T) {
+	l := &logRig{t: t, Gateway: startSite(t, "<IndexDocument><Suffix>index.html</Suffix></IndexDocument>")}
+	l.Must(t, 200, "PUT", "/logs", nil)
+	l.enable("")
+	visit(t, l.Gateway, "GET", site, "/page.html")
+	visit(t, l.Gateway, "HEAD", site, "/nowhere")
+	l.deliver(2)
+	_, records, text := l.delivered()
+	get, head := records["WEBSITE.GET.OBJECT"], records["WEBSITE.HEAD.OBJECT"]
+	if get == nil || head == nil {
+		t.Fatal(text)
+	}
+	if get[fieldStatus] != "200" || get[fieldKey] != "page.html" || get[fieldRequester] != "-" || get[fieldHost] != site || get[fieldAuth] != "-" {
+		t.Errorf("%q", get)
+	}
+	if head[fieldStatus] == "200" || head[fieldCode] == "-" {
+		t.Errorf("%q", head)
+	}
+}
