@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -193,16 +194,22 @@ func (t *turn) last() lastTurn {
 	return lastTurn{t.b.Revision, due}
 }
 
-// step looks at one page. The turn ends early when the bucket's settings have
-// changed: it has another with those.
+// step looks at one page. The turn ends early when the bucket's rules have changed:
+// it has another with those.
 func (t *turn) step(ctx context.Context, r *ExpireReport) (err error) {
 	now, err := t.e.sameBucket(ctx, t.b)
 	if err != nil {
 		return err
 	}
 	if now.Revision != t.b.Revision {
-		t.over = true
-		return nil
+		l, err := t.e.lifecycle(ctx, now)
+		if err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(l, t.l) {
+			t.over = true
+			return nil
+		}
 	}
 	t.b, t.errs = now, nil
 	failed := r.Failed

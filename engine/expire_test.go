@@ -417,3 +417,26 @@ func TestExpireEveryStoreCallFails(t *testing.T) {
 		}
 	}
 }
+
+// A turn goes on when something else of the bucket is changed, and ends when its
+// rules are: nothing more is done by those.
+func TestExpireWhileSettingsChange(t *testing.T) {
+	for _, name := range []string{"other", engine.LifecycleSetting} {
+		l := newLifecycleRig(t, meta.VersioningOff)
+		for n := range meta.MaxPage + 10 {
+			l.mustPut(fmt.Sprintf("logs/%05d", n), nil)
+		}
+		l.rules(expireAfter1)
+		l.now = l.now.Add(3 * oneDay)
+		if r, err := l.e.Expire(t.Context()); err != nil || r.Expired != meta.MaxPage {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		if err := l.e.SetSetting(t.Context(), l.b, name, []byte(`{"rules":[]}`)); err != nil {
+			t.Fatal(err)
+		}
+		r, err := l.e.Expire(t.Context())
+		if want := map[string]int{"other": 10}[name]; err != nil || r.Expired != want || r.Buckets != 1 {
+			t.Errorf("%s: %+v, %v; want %d expired", name, r, err, want)
+		}
+	}
+}

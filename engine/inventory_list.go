@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
@@ -100,11 +101,21 @@ func (l *inventoryList) written(ctx context.Context) (bool, error) {
 // step lists one page, or ends the list.
 func (l *inventoryList) step(ctx context.Context, r *InventoryReport) error {
 	now, err := l.e.sameBucket(ctx, l.b)
-	if errors.Is(err, s3err.NoSuchBucket) || err == nil && now.Revision != l.b.Revision {
+	if errors.Is(err, s3err.NoSuchBucket) {
 		return errListObsolete
 	} else if err != nil {
 		return err
 	}
+	if now.Revision != l.b.Revision {
+		s, err := l.e.Settings(ctx, now)
+		if err != nil {
+			return err
+		}
+		if c, _, err := Parsed(s, InventorySetting+l.c.ID, ParseInventory); err != nil || !reflect.DeepEqual(c, l.c) {
+			return errListObsolete
+		}
+	}
+	l.b = now
 	to, err := l.target(ctx)
 	if err != nil {
 		return err
