@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/engine"
@@ -56,7 +57,13 @@ func TestParseVersion(t *testing.T) {
 			t.Errorf("%q is %v, error %v", text, got, err)
 		}
 	}
-	for _, text := range []string{"", "x", "NULL", meta.ID{}.String(), id.String()[:31], id.String() + "0", "ABCDEF0123456789ABCDEF0123456789"} {
+	for _, foreign := range []string{"01KF2YVN948NAZ4JJR4X1AAVRA", "3HL4kqtJlcpXroDTDmJ.rmSpXd3dIbrH", strings.ToUpper(id.String())} {
+		ref, err := engine.ParseVersion(foreign)
+		if again, _ := engine.ParseVersion(foreign); err != nil || ref.IsZero() || ref.Null || ref != again || ref.ID == id {
+			t.Errorf("%q of another server is %v, error %v", foreign, ref, err)
+		}
+	}
+	for _, text := range []string{"", "x", "NULL", meta.ID{}.String(), strings.Repeat("a/", 16), strings.Repeat("a", 65), "ABCDEF0123456789ABCDEF01 3456789"} {
 		if got, err := engine.ParseVersion(text); !errors.Is(err, s3err.InvalidArgument) || !got.IsZero() {
 			t.Errorf("%q is %v, error %v", text, got, err)
 		}
