@@ -69,7 +69,7 @@ func startWatched(t *testing.T) (*gatewaytest.Gateway, *watched, chan api.Observ
 // A flipped bit is an error before the first byte, or a connection that breaks
 // before the byte in question: never a clean end, never a wrong byte.
 func TestGetObjectTampered(t *testing.T) {
-	g, w, _ := startWatched(t)
+	g, w, finished := startWatched(t)
 	for _, size := range []int{70_000, 1 << 20, 2 << 20} {
 		body := bytesOf(size)
 		g.Must(t, 200, "PUT", "/bkt/k", body)
@@ -83,6 +83,7 @@ func TestGetObjectTampered(t *testing.T) {
 			}
 			got, err := io.ReadAll(res.Body)
 			res.Body.Close()
+			<-finished
 			switch {
 			case res.StatusCode == 500:
 				if bytes.Contains(got, []byte("blob")) {
@@ -100,6 +101,7 @@ func TestGetObjectTampered(t *testing.T) {
 		if !bytes.Equal(content(t, g, "/bkt/k"), body) {
 			t.Errorf("%d bytes: another content", size)
 		}
+		<-finished
 	}
 	if n := w.open.Load(); n != 0 {
 		t.Errorf("%d readers of blobs were left open", n)

@@ -72,6 +72,9 @@ func parseTagHeader(value string) ([]engine.Pair, error) {
 	var tags []engine.Pair
 	seen := make(map[string]bool)
 	for part := range strings.SplitSeq(value, "&") {
+		if part == "" {
+			continue
+		}
 		k, v, _ := strings.Cut(part, "=")
 		key, errKey := url.QueryUnescape(k)
 		text, errValue := url.QueryUnescape(v)
