@@ -38,7 +38,7 @@ VOLUME /data
 
 # Inside a container every interface is the container's own; publish ports with
 # care, or set tls.cert_file and tls.key_file. The admin API stays on loopback:
-# reach it with docker exec and /gateway user, accesskey or bucket.
+# reach it with docker exec and /gateway tenant, user, accesskey or bucket.
 ENV SANCTUM_DATA=/data \
 	SANCTUM_S3_ADDRESS=:9000 \
 	SANCTUM_METRICS_ADDRESS=:9002 \

@@ -4,62 +4,83 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
 )
 
 // AccessKey is a credential without its secret.
 type AccessKey struct {
 	AccessKey string    `json:"access_key"`
 	Created   time.Time `json:"created"`
+	Inactive  bool      `json:"inactive,omitempty"`
 }
 
-// AccessKeys are all credentials of a user.
+// AccessKeys are all credentials of a tenant's root or of a user.
 type AccessKeys struct {
 	AccessKeys []AccessKey `json:"access_keys"`
 }
 
-// CreateAccessKey is the body of POST /v1/users/{user}/access-keys. What is
-// empty is generated; the answer is a NewUser.
+// CreateAccessKey is the body of POST /v1/tenants/{tenant}/access-keys, and of
+// POST /v1/tenants/{tenant}/users/{user}/access-keys. What is empty is generated;
+// the answer is a NewTenant or a NewUser.
 type CreateAccessKey struct {
 	AccessKey string `json:"access_key,omitempty"`
 	SecretKey string `json:"secret_key,omitempty"`
 }
 
-func (s *Server) createAccessKey(ctx context.Context, r *request) (reply, error) {
-	name, err := r.parameter("user")
-	if err != nil {
-		return reply{}, err
+// holder is whose access keys a request is about: a user where the path has
+// one, else the tenant's root. name is the user's.
+func (s *Server) holder(ctx context.Context, r *request) (t meta.Tenant, id meta.ID, name string, err error) {
+	if t, err = s.tenantOf(ctx, r); err != nil || !r.has("user") {
+		return t, t.ID, "", err
 	}
+	if name, err = r.parameter("user"); err != nil {
+		return t, id, "", err
+	}
+	u, err := s.engine.Identity(ctx, t.ID, meta.IdentityUser, name)
+	return t, u.ID, u.Name, err
+}
+
+// tenantOf is the tenant that the path names.
+func (s *Server) tenantOf(ctx context.Context, r *request) (meta.Tenant, error) {
+	name, err := r.parameter("tenant")
+	if err != nil {
+		return meta.Tenant{}, err
+	}
+	return s.engine.TenantByName(ctx, name)
+}
+
+func (s *Server) createAccessKey(ctx context.Context, r *request) (reply, error) {
 	var in CreateAccessKey
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	t, err := s.engine.TenantByName(ctx, name)
+	t, id, user, err := s.holder(ctx, r)
 	if err != nil {
 		return reply{}, err
 	}
-	cred, err := s.engine.CreateAccessKey(ctx, t, t.ID, in.AccessKey, in.SecretKey)
+	cred, err := s.engine.CreateAccessKey(ctx, t, id, in.AccessKey, in.SecretKey)
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{http.StatusCreated, s.newUser(cred)}, nil
+	if user != "" {
+		return reply{http.StatusCreated, NewUser{User{Name: user, Tenant: t.Name}, cred.AccessKey, cred.SecretKey}}, nil
+	}
+	return reply{http.StatusCreated, s.newTenant(cred)}, nil
 }
 
 func (s *Server) listAccessKeys(ctx context.Context, r *request) (reply, error) {
-	name, err := r.parameter("user")
+	_, id, _, err := s.holder(ctx, r)
 	if err != nil {
 		return reply{}, err
 	}
-	t, err := s.engine.TenantByName(ctx, name)
-	if err != nil {
-		return reply{}, err
-	}
-	keys, err := s.engine.AccessKeys(ctx, t.ID)
+	keys, err := s.engine.AccessKeys(ctx, id)
 	if err != nil {
 		return reply{}, err
 	}
 	all := AccessKeys{AccessKeys: []AccessKey{}}
 	for _, k := range keys {
-		all.AccessKeys = append(all.AccessKeys, AccessKey{k.ID, shown(k.Created)})
+		all.AccessKeys = append(all.AccessKeys, AccessKey{k.ID, shown(k.Created), k.Inactive})
 	}
 	return reply{http.StatusOK, all}, nil
 }

@@ -1,4 +1,4 @@
-// Package admin is the REST interface for operators: users, access keys,
+// Package admin is the REST interface for operators: tenants, their users, access keys,
 // buckets, backends, one file for each noun. Requests are JSON and signed with AWS
 // Signature Version 4 for the service "sanctum". It never shows a secret after
 // the answer that created it, never touches a backend or a key, and sends no
@@ -67,14 +67,19 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.router.Se
 func (s *Server) routes() chi.Router {
 	r := chi.NewRouter()
 	r.Route("/v1", func(r chi.Router) {
-		r.Post("/users", s.handle("CreateTenant", s.createUser))
-		r.Get("/users", s.handle("ListTenants", s.listUsers))
-		r.Get("/users/{user}", s.handle("GetUser", s.getUser))
-		r.Delete("/users/{user}", s.handle("DeleteTenant", s.deleteUser))
-		r.Post("/users/{user}/access-keys", s.handle("CreateAccessKey", s.createAccessKey))
-		r.Get("/users/{user}/access-keys", s.handle("ListAccessKeys", s.listAccessKeys))
+		r.Post("/tenants", s.handle("CreateTenant", s.createTenant))
+		r.Get("/tenants", s.handle("ListTenants", s.listTenants))
+		r.Get("/tenants/{tenant}", s.handle("GetTenant", s.getTenant))
+		r.Delete("/tenants/{tenant}", s.handle("DeleteTenant", s.deleteTenant))
+		r.Post("/tenants/{tenant}/access-keys", s.handle("CreateAccessKey", s.createAccessKey))
+		r.Get("/tenants/{tenant}/access-keys", s.handle("ListAccessKeys", s.listAccessKeys))
+		r.Post("/tenants/{tenant}/users", s.handle("CreateUser", s.createUser))
+		r.Get("/tenants/{tenant}/users", s.handle("ListUsers", s.listUsers))
+		r.Delete("/tenants/{tenant}/users/{user}", s.handle("DeleteUser", s.deleteUser))
+		r.Post("/tenants/{tenant}/users/{user}/access-keys", s.handle("CreateAccessKey", s.createAccessKey))
+		r.Get("/tenants/{tenant}/users/{user}/access-keys", s.handle("ListAccessKeys", s.listAccessKeys))
 		r.Delete("/access-keys/{key}", s.handle("DeleteAccessKey", s.deleteAccessKey))
-		r.Put("/users/{user}/residency", s.handle("SetResidency", s.setResidency))
+		r.Put("/tenants/{tenant}/residency", s.handle("SetResidency", s.setResidency))
 		r.Get("/tenants/{tenant}/limits", s.handle("GetLimits", s.getTenantLimits))
 		r.Put("/tenants/{tenant}/limits", s.handle("SetLimits", s.setTenantLimits))
 		r.Get("/tenants/{tenant}/users/{user}/limits", s.handle("GetLimits", s.getUserLimits))

@@ -107,14 +107,19 @@ func (s *server) call(t *testing.T, method, target, body string) answer {
 
 // routes is every action with a request that reaches it.
 var routes = []struct{ method, target, body string }{
-	{"POST", "/v1/users", `{"name":"bob"}`},
-	{"GET", "/v1/users", ""},
-	{"GET", "/v1/users/alice", ""},
-	{"DELETE", "/v1/users/alice", ""},
-	{"POST", "/v1/users/alice/access-keys", `{}`},
-	{"GET", "/v1/users/alice/access-keys", ""},
+	{"POST", "/v1/tenants", `{"name":"bob"}`},
+	{"GET", "/v1/tenants", ""},
+	{"GET", "/v1/tenants/alice", ""},
+	{"DELETE", "/v1/tenants/alice", ""},
+	{"POST", "/v1/tenants/alice/access-keys", `{}`},
+	{"GET", "/v1/tenants/alice/access-keys", ""},
 	{"DELETE", "/v1/access-keys/alice-key", ""},
-	{"PUT", "/v1/users/alice/residency", `{"residency":"local"}`},
+	{"PUT", "/v1/tenants/alice/residency", `{"residency":"local"}`},
+	{"POST", "/v1/tenants/alice/users", `{"name":"carol"}`},
+	{"GET", "/v1/tenants/alice/users", ""},
+	{"DELETE", "/v1/tenants/alice/users/carol", ""},
+	{"POST", "/v1/tenants/alice/users/carol/access-keys", `{}`},
+	{"GET", "/v1/tenants/alice/users/carol/access-keys", ""},
 	{"GET", "/v1/buckets", ""},
 	{"GET", "/v1/backends", ""},
 	{"POST", "/v1/backends/local/drain", `{"target":"other"}`},
@@ -126,7 +131,7 @@ var routes = []struct{ method, target, body string }{
 	{"GET", "/v1/buckets/records/limits", ""},
 	{"PUT", "/v1/buckets/records/limits", `{"bytes":1}`},
 	{"GET", "/v1/nowhere", ""},
-	{"PATCH", "/v1/users", ""},
+	{"PATCH", "/v1/tenants", ""},
 }
 
 func TestEveryRouteRefusesWhoIsNotRoot(t *testing.T) {
@@ -199,7 +204,7 @@ func TestRoutesAreComplete(t *testing.T) {
 
 func TestBodyMustMatchItsSignature(t *testing.T) {
 	s := start(t)
-	r := s.request(t, "POST", "/v1/users", `{"name":"mallory"}`)
+	r := s.request(t, "POST", "/v1/tenants", `{"name":"mallory"}`)
 	s.sign(t, r, s.Root, admin.Service, sigv4.PayloadHash([]byte(`{"name":"malmory"}`)))
 	if a := send(t, r); a.code(t) != "XAmzContentSHA256Mismatch" {
 		t.Errorf("another body: %d %s", a.status, a.body)
@@ -216,35 +221,35 @@ func TestBadRequests(t *testing.T) {
 		status               int
 		code                 string
 	}{
-		"no JSON":           {"POST", "/v1/users", "name=bob", 400, "InvalidRequest"},
-		"no body":           {"POST", "/v1/users", "", 400, "InvalidRequest"},
-		"unknown field":     {"POST", "/v1/users", `{"name":"bob","root":true}`, 400, "InvalidRequest"},
-		"wrong type":        {"POST", "/v1/users", `{"name":7}`, 400, "InvalidRequest"},
-		"two values":        {"POST", "/v1/users", `{"name":"bob"}{"name":"eve"}`, 400, "InvalidRequest"},
-		"large body":        {"POST", "/v1/users", `{"name":"` + strings.Repeat("b", admin.MaxBody) + `"}`, 400, "MaxMessageLengthExceeded"},
-		"bad name":          {"POST", "/v1/users", `{"name":"b/b"}`, 400, "InvalidArgument"},
-		"short secret":      {"POST", "/v1/users", `{"name":"bob","access_key":"bob-key","secret_key":"short"}`, 400, "InvalidArgument"},
-		"name taken":        {"POST", "/v1/users", `{"name":"root"}`, 409, "EntityAlreadyExists"},
-		"body of DELETE":    {"DELETE", "/v1/users/nobody", "{}", 400, "InvalidRequest"},
-		"limit too large":   {"GET", "/v1/users?limit=1001", "", 400, "InvalidArgument"},
-		"limit zero":        {"GET", "/v1/users?limit=0", "", 400, "InvalidArgument"},
-		"unknown parameter": {"GET", "/v1/users?prefix=a", "", 400, "InvalidArgument"},
-		"absent user":       {"GET", "/v1/users/nobody", "", 404, "NoSuchEntity"},
-		"absent user's key": {"GET", "/v1/users/nobody/access-keys", "", 404, "NoSuchEntity"},
+		"no JSON":           {"POST", "/v1/tenants", "name=bob", 400, "InvalidRequest"},
+		"no body":           {"POST", "/v1/tenants", "", 400, "InvalidRequest"},
+		"unknown field":     {"POST", "/v1/tenants", `{"name":"bob","root":true}`, 400, "InvalidRequest"},
+		"wrong type":        {"POST", "/v1/tenants", `{"name":7}`, 400, "InvalidRequest"},
+		"two values":        {"POST", "/v1/tenants", `{"name":"bob"}{"name":"eve"}`, 400, "InvalidRequest"},
+		"large body":        {"POST", "/v1/tenants", `{"name":"` + strings.Repeat("b", admin.MaxBody) + `"}`, 400, "MaxMessageLengthExceeded"},
+		"bad name":          {"POST", "/v1/tenants", `{"name":"b/b"}`, 400, "InvalidArgument"},
+		"short secret":      {"POST", "/v1/tenants", `{"name":"bob","access_key":"bob-key","secret_key":"short"}`, 400, "InvalidArgument"},
+		"name taken":        {"POST", "/v1/tenants", `{"name":"root"}`, 409, "EntityAlreadyExists"},
+		"body of DELETE":    {"DELETE", "/v1/tenants/nobody", "{}", 400, "InvalidRequest"},
+		"limit too large":   {"GET", "/v1/tenants?limit=1001", "", 400, "InvalidArgument"},
+		"limit zero":        {"GET", "/v1/tenants?limit=0", "", 400, "InvalidArgument"},
+		"unknown parameter": {"GET", "/v1/tenants?prefix=a", "", 400, "InvalidArgument"},
+		"absent user":       {"GET", "/v1/tenants/nobody", "", 404, "NoSuchEntity"},
+		"absent user's key": {"GET", "/v1/tenants/nobody/access-keys", "", 404, "NoSuchEntity"},
 		"absent key":        {"DELETE", "/v1/access-keys/nothing", "", 404, "NoSuchEntity"},
-		"escaped slash":     {"GET", "/v1/users/a%2Froot", "", 404, "NoSuchEntity"},
-		"dots":              {"GET", "/v1/users/../users/root", "", 404, "NoSuchEntity"},
-		"root":              {"DELETE", "/v1/users/root", "", 400, "InvalidArgument"},
+		"escaped slash":     {"GET", "/v1/tenants/a%2Froot", "", 404, "NoSuchEntity"},
+		"dots":              {"GET", "/v1/tenants/../tenants/root", "", 404, "NoSuchEntity"},
+		"root":              {"DELETE", "/v1/tenants/root", "", 400, "InvalidArgument"},
 		"no route":          {"GET", "/", "", 404, "NoSuchEntity"},
-		"nowhere to reside": {"PUT", "/v1/users/root/residency", `{"residency":"atlantis"}`, 400, "InvalidArgument"},
-		"resident nobody":   {"PUT", "/v1/users/nobody/residency", `{"residency":"local"}`, 404, "NoSuchEntity"},
-		"born nowhere":      {"POST", "/v1/users", `{"name":"bob","residency":"atlantis"}`, 400, "InvalidArgument"},
+		"nowhere to reside": {"PUT", "/v1/tenants/root/residency", `{"residency":"atlantis"}`, 400, "InvalidArgument"},
+		"resident nobody":   {"PUT", "/v1/tenants/nobody/residency", `{"residency":"local"}`, 404, "NoSuchEntity"},
+		"born nowhere":      {"POST", "/v1/tenants", `{"name":"bob","residency":"atlantis"}`, 400, "InvalidArgument"},
 		"drain of nothing":  {"POST", "/v1/backends/nothing/drain", `{"target":"local"}`, 404, "NoSuchEntity"},
 		"drain to nothing":  {"POST", "/v1/backends/local/drain", `{"target":"nothing"}`, 404, "NoSuchEntity"},
 		"drain to itself":   {"POST", "/v1/backends/local/drain", `{"target":"local"}`, 400, "InvalidArgument"},
 		"cancel of nothing": {"DELETE", "/v1/backends/local/drain", "", 400, "InvalidArgument"},
 		"query of backends": {"GET", "/v1/backends?limit=1", "", 400, "InvalidArgument"},
-		"wrong method":      {"PUT", "/v1/users", "", 405, "MethodNotAllowed"},
+		"wrong method":      {"PUT", "/v1/tenants", "", 405, "MethodNotAllowed"},
 	} {
 		if a := s.call(t, c.method, c.target, c.body); a.status != c.status || a.code(t) != c.code {
 			t.Errorf("%s: %d %s, want %d %s", name, a.status, a.body, c.status, c.code)
@@ -254,29 +259,29 @@ func TestBadRequests(t *testing.T) {
 
 func TestUsersAndKeysLiveAndDie(t *testing.T) {
 	s := start(t)
-	var made admin.NewUser
-	decode(t, s.call(t, "POST", "/v1/users", `{"name":"a@b.example"}`), 201, &made)
+	var made admin.NewTenant
+	decode(t, s.call(t, "POST", "/v1/tenants", `{"name":"a@b.example"}`), 201, &made)
 	if made.ID != s.mustUser(t, "a@b.example").Canonical() || len(made.SecretKey) < 20 || made.AccessKey == "" || made.Root {
 		t.Errorf("created: %+v", made)
 	}
-	var seen admin.User
-	a := s.call(t, "GET", "/v1/users/a%40b.example", "")
-	if decode(t, a, 200, &seen); seen != made.User || strings.Contains(a.body, made.SecretKey) {
+	var seen admin.Tenant
+	a := s.call(t, "GET", "/v1/tenants/a%40b.example", "")
+	if decode(t, a, 200, &seen); seen != made.Tenant || strings.Contains(a.body, made.SecretKey) {
 		t.Errorf("found: %s", a.body)
 	}
-	var second admin.NewUser
-	decode(t, s.call(t, "POST", "/v1/users/a@b.example/access-keys", `{"access_key":"second-key"}`), 201, &second)
+	var second admin.NewTenant
+	decode(t, s.call(t, "POST", "/v1/tenants/a@b.example/access-keys", `{"access_key":"second-key"}`), 201, &second)
 	if second.AccessKey != "second-key" || second.SecretKey == "" || second.ID != made.ID {
 		t.Errorf("second key: %+v", second)
 	}
 	var keys admin.AccessKeys
-	a = s.call(t, "GET", "/v1/users/a@b.example/access-keys", "")
+	a = s.call(t, "GET", "/v1/tenants/a@b.example/access-keys", "")
 	if decode(t, a, 200, &keys); len(keys.AccessKeys) != 2 || strings.Contains(a.body, "secret") {
 		t.Errorf("keys: %s", a.body)
 	}
 	decode(t, s.call(t, "DELETE", "/v1/access-keys/second-key", ""), 204, nil)
-	decode(t, s.call(t, "DELETE", "/v1/users/a@b.example", ""), 204, nil)
-	if a := s.call(t, "GET", "/v1/users/a@b.example", ""); a.status != 404 {
+	decode(t, s.call(t, "DELETE", "/v1/tenants/a@b.example", ""), 204, nil)
+	if a := s.call(t, "GET", "/v1/tenants/a@b.example", ""); a.status != 404 {
 		t.Errorf("a removed user: %d %s", a.status, a.body)
 	}
 }
@@ -291,9 +296,9 @@ func TestListingsArePaged(t *testing.T) {
 	}
 	var names []string
 	for after := ""; ; {
-		var page admin.Users
-		decode(t, s.call(t, "GET", "/v1/users?limit=2&after="+after, ""), 200, &page)
-		for _, u := range page.Users {
+		var page admin.Tenants
+		decode(t, s.call(t, "GET", "/v1/tenants?limit=2&after="+after, ""), 200, &page)
+		for _, u := range page.Tenants {
 			names = append(names, u.Name)
 		}
 		if after = page.Next; after == "" {

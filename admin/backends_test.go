@@ -15,9 +15,9 @@ func TestBackendsAreDrained(t *testing.T) {
 		{Name: "new", Backend: mem.New(), Jurisdiction: "EU"},
 		{Name: "far", Backend: mem.New(), Jurisdiction: "US"},
 	}})
-	decode(t, s.call(t, "POST", "/v1/users", `{"name":"alice","residency":"EU"}`), 201, nil)
-	var alice admin.User
-	if decode(t, s.call(t, "GET", "/v1/users/alice", ""), 200, &alice); alice.Residency != "EU" {
+	decode(t, s.call(t, "POST", "/v1/tenants", `{"name":"alice","residency":"EU"}`), 201, nil)
+	var alice admin.Tenant
+	if decode(t, s.call(t, "GET", "/v1/tenants/alice", ""), 200, &alice); alice.Residency != "EU" {
 		t.Errorf("alice resides in %q", alice.Residency)
 	}
 	u, err := s.Engine.TenantByName(t.Context(), "alice")
@@ -46,9 +46,9 @@ func TestBackendsAreDrained(t *testing.T) {
 		t.Errorf("cancelled: %+v", b)
 	}
 
-	decode(t, s.call(t, "PUT", "/v1/users/alice/residency", `{"residency":""}`), 204, nil)
-	var moved admin.User
-	if decode(t, s.call(t, "GET", "/v1/users/alice", ""), 200, &moved); moved.Residency != "" {
+	decode(t, s.call(t, "PUT", "/v1/tenants/alice/residency", `{"residency":""}`), 204, nil)
+	var moved admin.Tenant
+	if decode(t, s.call(t, "GET", "/v1/tenants/alice", ""), 200, &moved); moved.Residency != "" {
 		t.Errorf("alice still resides in %q", moved.Residency)
 	}
 }

@@ -165,6 +165,9 @@ func (r *request) parameter(name string) (string, error) {
 	return text, nil
 }
 
+// has reports whether the request's path has the parameter.
+func (r *request) has(name string) bool { return chi.URLParam(r.http, name) != "" }
+
 // page reads after and limit, and refuses any other parameter not in also.
 func (r *request) page(also ...string) (after string, limit int, err error) {
 	limit = DefaultPage

@@ -3,22 +3,16 @@ package admin
 import (
 	"context"
 	"net/http"
-	"time"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// User is a user as this interface shows it. ID is the canonical owner id that
-// S3 listings and ACLs show.
+// User is a user of a tenant.
 type User struct {
-	Name    string    `json:"name"`
-	ID      string    `json:"id"`
-	Created time.Time `json:"created"`
-	Root    bool      `json:"root,omitempty"`
-	// Residency is the name, region or jurisdiction of a backend that every
-	// bucket of the user must be on; empty: any.
-	Residency string `json:"residency,omitempty"`
+	Name   string `json:"name"`
+	Tenant string `json:"tenant"`
 }
 
 // NewUser is a user with its first credential; the only answer with its secret.
@@ -34,41 +28,45 @@ type Users struct {
 	Next  string `json:"next,omitempty"`
 }
 
-// CreateTenant is the body of POST /v1/users. What is empty is generated.
-type CreateTenant struct {
+// CreateUser is the body of POST /v1/tenants/{tenant}/users. Policy is the text of
+// a policy that the user gets as its own, of the name "policy"; empty: the user has
+// no rights. What else is empty is generated.
+type CreateUser struct {
 	Name      string `json:"name"`
+	Policy    string `json:"policy,omitempty"`
 	AccessKey string `json:"access_key,omitempty"`
 	SecretKey string `json:"secret_key,omitempty"`
-	Residency string `json:"residency,omitempty"`
 }
 
-// SetResidency is the body of PUT /v1/users/{user}/residency. Buckets that the
-// user has stay where they are.
-type SetResidency struct {
-	Residency string `json:"residency"`
-}
-
-// shown is a time as answers have it, the same however it was stored.
-func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
-
-func (s *Server) user(u meta.Tenant) User {
-	return User{Name: u.Name, ID: u.ID.Canonical(), Created: shown(u.Created), Root: u.ID == s.engine.Root().ID, Residency: u.Residency}
-}
-
+// createUser makes the user before its credential. Where that fails, the user
+// goes again.
 func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {
-	var in CreateTenant
+	var in CreateUser
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	cred, err := s.engine.CreateTenant(ctx, in.Name, in.AccessKey, in.SecretKey, in.Residency)
+	t, err := s.tenantOf(ctx, r)
 	if err != nil {
 		return reply{}, err
 	}
-	return reply{http.StatusCreated, s.newUser(cred)}, nil
-}
-
-func (s *Server) newUser(c engine.Credential) NewUser {
-	return NewUser{User: s.user(c.Tenant), AccessKey: c.AccessKey, SecretKey: c.SecretKey}
+	u := engine.Identity{Tenant: t.ID, Kind: meta.IdentityUser, Name: in.Name}
+	if in.Policy != "" {
+		if _, err := access.ParseIdentityPolicy("policy", []byte(in.Policy)); err != nil {
+			return reply{}, err
+		}
+		u.Inline = []engine.InlinePolicy{{Name: "policy", Document: in.Policy}}
+	}
+	if u, err = s.engine.CreateIdentity(ctx, u); err != nil {
+		return reply{}, err
+	}
+	cred, err := s.engine.CreateAccessKey(ctx, t, u.ID, in.AccessKey, in.SecretKey)
+	if err != nil {
+		if undone := s.engine.DeleteIdentity(ctx, u); undone != nil {
+			s.log.Warn("a user without a credential is left", "tenant", t.Name, "user", u.Name, "error", undone)
+		}
+		return reply{}, err
+	}
+	return reply{http.StatusCreated, NewUser{User{u.Name, t.Name}, cred.AccessKey, cred.SecretKey}}, nil
 }
 
 func (s *Server) listUsers(ctx context.Context, r *request) (reply, error) {
@@ -76,13 +74,17 @@ func (s *Server) listUsers(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := s.engine.Tenants(ctx, after, limit)
+	t, err := s.tenantOf(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	found, err := s.engine.ListIdentities(ctx, t.ID, meta.IdentityUser, after, limit)
 	if err != nil {
 		return reply{}, err
 	}
 	page := Users{Users: []User{}}
 	for _, u := range found {
-		page.Users = append(page.Users, s.user(u))
+		page.Users = append(page.Users, User{u.Name, t.Name})
 	}
 	if len(found) == limit {
 		page.Next = found[limit-1].Name
@@ -90,33 +92,7 @@ func (s *Server) listUsers(ctx context.Context, r *request) (reply, error) {
 	return reply{http.StatusOK, page}, nil
 }
 
-func (s *Server) getUser(ctx context.Context, r *request) (reply, error) {
-	name, err := r.parameter("user")
-	if err != nil {
-		return reply{}, err
-	}
-	u, err := s.engine.TenantByName(ctx, name)
-	if err != nil {
-		return reply{}, err
-	}
-	return reply{http.StatusOK, s.user(u)}, nil
-}
-
-func (s *Server) setResidency(ctx context.Context, r *request) (reply, error) {
-	name, err := r.parameter("user")
-	if err != nil {
-		return reply{}, err
-	}
-	var in SetResidency
-	if err := r.decode(&in); err != nil {
-		return reply{}, err
-	}
-	if err := s.engine.SetResidency(ctx, name, in.Residency); err != nil {
-		return reply{}, err
-	}
-	return reply{status: http.StatusNoContent}, nil
-}
-
+// deleteUser removes a user with its credentials, whatever rights it has.
 func (s *Server) deleteUser(ctx context.Context, r *request) (reply, error) {
 	name, err := r.parameter("user")
 	if err != nil {
@@ -125,7 +101,24 @@ func (s *Server) deleteUser(ctx context.Context, r *request) (reply, error) {
 	if err := r.empty(); err != nil {
 		return reply{}, err
 	}
-	if err := s.engine.DeleteTenant(ctx, name); err != nil {
+	t, err := s.tenantOf(ctx, r)
+	if err != nil {
+		return reply{}, err
+	}
+	u, err := s.engine.Identity(ctx, t.ID, meta.IdentityUser, name)
+	if err != nil {
+		return reply{}, err
+	}
+	keys, err := s.engine.AccessKeys(ctx, u.ID)
+	if err != nil {
+		return reply{}, err
+	}
+	for _, k := range keys {
+		if err := s.engine.DeleteAccessKey(ctx, k.ID); err != nil {
+			return reply{}, err
+		}
+	}
+	if err := s.engine.DeleteIdentity(ctx, u); err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusNoContent}, nil

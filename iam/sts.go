@@ -218,10 +218,7 @@ func assumeRole(c *call) (any, error) {
 	if a.tags, err = c.form.tags(); err != nil {
 		return nil, err
 	}
-	switch {
-	case c.principal.Kind == access.Root:
-		return nil, s3err.New(s3err.AccessDenied, "Roles may not be assumed by root accounts.")
-	case !found:
+	if !found {
 		return nil, c.denyRole(a, "there is no such role")
 	}
 	var extra access.Context

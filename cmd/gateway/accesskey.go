@@ -11,36 +11,55 @@ import (
 )
 
 func accessKeyCommand() *cobra.Command {
-	return group("accesskey", "Manage the credentials of users of a running server",
+	return group("accesskey", "Manage the credentials of tenants and their users of a running server",
 		accessKeyAddCommand(), accessKeyListCommand(), accessKeyRevokeCommand())
 }
 
 func accessKeyAddCommand() *cobra.Command {
 	var flags credentialFlags
-	cmd := adminCommand("add USER", "Create another credential for a user, which is shown this once", cobra.ExactArgs(1),
+	var user string
+	cmd := adminCommand("add TENANT", "Create another credential for a tenant's root or user, which is shown this once", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
 			secret, err := flags.secret()
 			if err != nil {
 				return err
 			}
-			var made admin.NewUser
 			in := admin.CreateAccessKey{AccessKey: flags.accessKey, SecretKey: secret}
-			if err := a.call(cmd.Context(), http.MethodPost, accessKeysOf(args[0]), in, &made); err != nil {
+			if user != "" {
+				var made admin.NewUser
+				if err := a.call(cmd.Context(), http.MethodPost, accessKeysOf(args[0], user), in, &made); err != nil {
+					return err
+				}
+				return printNewUser(cmd, output, made)
+			}
+			var made admin.NewTenant
+			if err := a.call(cmd.Context(), http.MethodPost, accessKeysOf(args[0], ""), in, &made); err != nil {
 				return err
 			}
-			return printNewUser(cmd, output, made)
+			return printNewTenant(cmd, output, made)
 		})
 	flags.add(cmd)
+	addUserFlag(cmd, &user)
 	return cmd
 }
 
-func accessKeysOf(user string) string { return "/v1/users/" + url.PathEscape(user) + "/access-keys" }
+func addUserFlag(cmd *cobra.Command, user *string) {
+	cmd.Flags().StringVar(user, "user", "", "user of the tenant; without it, the tenant's root")
+}
+
+func accessKeysOf(tenant, user string) string {
+	if user != "" {
+		return usersOf(tenant) + "/" + url.PathEscape(user) + "/access-keys"
+	}
+	return "/v1/tenants/" + url.PathEscape(tenant) + "/access-keys"
+}
 
 func accessKeyListCommand() *cobra.Command {
-	return adminCommand("list USER", "List the access keys of a user", cobra.ExactArgs(1),
+	var user string
+	cmd := adminCommand("list TENANT", "List the access keys of a tenant's root or user", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
 			var all admin.AccessKeys
-			if err := a.call(cmd.Context(), http.MethodGet, accessKeysOf(args[0]), nil, &all); err != nil {
+			if err := a.call(cmd.Context(), http.MethodGet, accessKeysOf(args[0], user), nil, &all); err != nil {
 				return err
 			}
 			if output == "json" {
@@ -52,6 +71,8 @@ func accessKeyListCommand() *cobra.Command {
 			}
 			return writeTable(cmd.OutOrStdout(), []string{"access key", "created"}, rows)
 		})
+	addUserFlag(cmd, &user)
+	return cmd
 }
 
 func accessKeyRevokeCommand() *cobra.Command {

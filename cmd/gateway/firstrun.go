@@ -31,9 +31,9 @@ mc:
   mc alias set sanctum %[1]s %[3]s %[4]s
   mc ls sanctum
 
-gateway user, accesskey and bucket:
+gateway tenant, user, accesskey and bucket:
   export SANCTUM_ACCESS_KEY=%[3]s SANCTUM_SECRET_KEY=%[4]s
-  gateway user add alice
+  gateway tenant create alice
 
 `, url, region, cred.AccessKey, cred.SecretKey)
 	return err

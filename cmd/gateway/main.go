@@ -87,7 +87,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		serveCommand(),
 		configCommand(),
-		userCommand(),
+		tenantCommand(), userCommand(),
 		accessKeyCommand(),
 		bucketCommand(),
 		limitsCommand(),

@@ -1,151 +1,125 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"time"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sanctum-storage/gateway/admin"
 )
 
-// adminCommand makes a command that talks to a running server.
-func adminCommand(use, short string, args cobra.PositionalArgs,
-	do func(cmd *cobra.Command, a *adminClient, output string, args []string) error) *cobra.Command {
-	cmd := &cobra.Command{Use: use, Short: short, Args: args}
-	output := addOutputFlag(cmd)
-	addSettingFlags(cmd, forClient)
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if err := checkOutput(*output); err != nil {
-			return err
-		}
-		c, err := loadConfig(cmd, environment())
-		if err != nil {
-			return usage(err)
-		}
-		a, err := newAdminClient(c)
-		if err != nil {
-			return usage(err)
-		}
-		return failed(do(cmd, a, *output, args))
+// policies are those that have a name of their own on the command line.
+var policies = map[string]string{
+	"readonly": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":"*"}]}`,
+	"readwrite": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"*",
+		"Action":["s3:Get*","s3:List*","s3:PutObject","s3:DeleteObject","s3:AbortMultipartUpload"]}]}`,
+}
+
+// maxPolicyFile is the most bytes of a policy's file.
+const maxPolicyFile = 32 << 10
+
+// policyText is the policy that a flag names, or what the file of that name holds.
+func policyText(name string) (string, error) {
+	if text, ok := policies[name]; ok || name == "" {
+		return text, nil
+	}
+	info, err := os.Stat(name)
+	if err == nil && info.Size() > maxPolicyFile {
+		err = fmt.Errorf("%s has more than %d bytes", name, maxPolicyFile)
+	}
+	if err != nil {
+		return "", usage(fmt.Errorf("policy: %w", err))
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", usage(fmt.Errorf("policy: %w", err))
+	}
+	return string(text), nil
+}
+
+func userCommand() *cobra.Command {
+	return group("user", "Manage the users within a tenant of a running server", userCreateCommand(), userListCommand(), userDeleteCommand())
+}
+
+func usersOf(tenant string) string { return "/v1/tenants/" + url.PathEscape(tenant) + "/users" }
+
+// ofTenant gives a command the flag that it cannot do without.
+func ofTenant(cmd *cobra.Command, tenant *string) *cobra.Command {
+	cmd.Flags().StringVar(tenant, "tenant", "", "tenant of the user")
+	if err := cmd.MarkFlagRequired("tenant"); err != nil { // only for a flag that is not there
+		panic(err)
 	}
 	return cmd
 }
 
-// credentialFlags are the flags of commands that create a credential.
-type credentialFlags struct{ accessKey, secretKey, secretKeyFile string }
-
-func (f *credentialFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.accessKey, "access-key", "", "access key; generated when absent")
-	cmd.Flags().StringVar(&f.secretKey, "secret-key", "", "secret key; generated when absent; other users of this machine can see it while the command runs")
-	cmd.Flags().StringVar(&f.secretKeyFile, "secret-key-file", "", "file that holds the secret key")
-	cmd.MarkFlagsMutuallyExclusive("secret-key", "secret-key-file")
-}
-
-// secret is the secret key to set, empty to have one generated.
-func (f *credentialFlags) secret() (string, error) {
-	secret := f.secretKey
-	if f.secretKeyFile != "" {
-		var err error
-		if secret, err = readSecretFile(f.secretKeyFile); err != nil {
-			return "", usage(err)
-		}
-	}
-	if secret != "" && f.accessKey == "" {
-		return "", usage(errors.New("a secret key needs its --access-key"))
-	}
-	return secret, nil
-}
-
-func userCommand() *cobra.Command {
-	return group("user", "Manage the users of a running server", userAddCommand(), userListCommand(), userResidencyCommand(), userRemoveCommand())
-}
-
-func userAddCommand() *cobra.Command {
+func userCreateCommand() *cobra.Command {
 	var flags credentialFlags
-	var residency string
-	cmd := adminCommand("add NAME", "Create a user with a credential, which is shown this once", cobra.ExactArgs(1),
+	var tenant, policy string
+	cmd := adminCommand("create NAME", "Create a user with a credential, which is shown this once", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
 			secret, err := flags.secret()
 			if err != nil {
 				return err
 			}
+			text, err := policyText(policy)
+			if err != nil {
+				return err
+			}
 			var made admin.NewUser
-			in := admin.CreateTenant{Name: args[0], AccessKey: flags.accessKey, SecretKey: secret, Residency: residency}
-			if err := a.call(cmd.Context(), http.MethodPost, "/v1/users", in, &made); err != nil {
+			in := admin.CreateUser{Name: args[0], Policy: text, AccessKey: flags.accessKey, SecretKey: secret}
+			if err := a.call(cmd.Context(), http.MethodPost, usersOf(tenant), in, &made); err != nil {
 				return err
 			}
 			return printNewUser(cmd, output, made)
 		})
 	flags.add(cmd)
-	cmd.Flags().StringVar(&residency, "residency", "", "name, region or jurisdiction of a backend that all buckets of the user must be on")
-	return cmd
-}
-
-func userResidencyCommand() *cobra.Command {
-	return adminCommand("residency NAME PLACE", `Say which backends the buckets that a user makes from now on must be on; PLACE is a name, region or jurisdiction, or ""`, cobra.ExactArgs(2),
-		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
-			return a.call(cmd.Context(), http.MethodPut, "/v1/users/"+url.PathEscape(args[0])+"/residency", admin.SetResidency{Residency: args[1]}, nil)
-		})
+	cmd.Flags().StringVar(&policy, "policy", "", "readonly, readwrite, or the file of a policy in JSON; without it, the user has no rights")
+	return ofTenant(cmd, &tenant)
 }
 
 func printNewUser(cmd *cobra.Command, output string, u admin.NewUser) error {
 	if output == "json" {
 		return writeJSON(cmd.OutOrStdout(), u)
 	}
-	return writeTable(cmd.OutOrStdout(), []string{"name", "id", "access key", "secret key"},
-		[][]string{{u.Name, u.ID, u.AccessKey, u.SecretKey}})
+	return writeTable(cmd.OutOrStdout(), []string{"name", "tenant", "access key", "secret key"},
+		[][]string{{u.Name, u.Tenant, u.AccessKey, u.SecretKey}})
 }
 
 func userListCommand() *cobra.Command {
-	return adminCommand("list", "List all users", cobra.NoArgs,
+	var tenant string
+	cmd := adminCommand("list", "List the users of a tenant", cobra.NoArgs,
 		func(cmd *cobra.Command, a *adminClient, output string, _ []string) error {
-			all, err := a.users(cmd.Context())
-			if err != nil {
-				return err
+			all := []admin.User{}
+			for after := ""; ; {
+				var page admin.Users
+				if err := a.call(cmd.Context(), http.MethodGet, usersOf(tenant)+"?"+pageQuery(after), nil, &page); err != nil {
+					return err
+				}
+				if all = append(all, page.Users...); page.Next == "" || page.Next == after {
+					break
+				}
+				after = page.Next
 			}
 			if output == "json" {
 				return writeJSON(cmd.OutOrStdout(), all)
 			}
 			var rows [][]string
 			for _, u := range all {
-				rows = append(rows, []string{u.Name, u.ID, u.Created.Format(time.RFC3339), u.Residency})
+				rows = append(rows, []string{u.Name, u.Tenant})
 			}
-			return writeTable(cmd.OutOrStdout(), []string{"name", "id", "created", "residency"}, rows)
+			return writeTable(cmd.OutOrStdout(), []string{"name", "tenant"}, rows)
 		})
+	return ofTenant(cmd, &tenant)
 }
 
-// users reads all pages.
-func (a *adminClient) users(ctx context.Context) ([]admin.User, error) {
-	all := []admin.User{}
-	for after := ""; ; {
-		var page admin.Users
-		if err := a.call(ctx, http.MethodGet, "/v1/users?"+pageQuery(after), nil, &page); err != nil {
-			return nil, err
-		}
-		all = append(all, page.Users...)
-		if page.Next <= after {
-			return all, nil
-		}
-		after = page.Next
-	}
-}
-
-func pageQuery(after string) string {
-	q := url.Values{"limit": {fmt.Sprint(admin.MaxPage)}}
-	if after != "" {
-		q.Set("after", after)
-	}
-	return q.Encode()
-}
-
-func userRemoveCommand() *cobra.Command {
-	return adminCommand("remove NAME", "Remove a user that owns no bucket, and its credentials", cobra.ExactArgs(1),
+func userDeleteCommand() *cobra.Command {
+	var tenant string
+	cmd := adminCommand("delete NAME", "Delete a user, with its credentials", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
-			return a.call(cmd.Context(), http.MethodDelete, "/v1/users/"+url.PathEscape(args[0]), nil, nil)
+			return a.call(cmd.Context(), http.MethodDelete, usersOf(tenant)+"/"+url.PathEscape(args[0]), nil, nil)
 		})
+	return ofTenant(cmd, &tenant)
 }

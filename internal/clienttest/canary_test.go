@@ -118,10 +118,10 @@ func (c *canaryTest) user() {
 	path, err := gatewayBinary()
 	must(c.t, err)
 	access, secret := "CANARYACCESSKEY", unique()
-	cmd := exec.Command(path, "user", "add", "canary", "--access-key", access, "--secret-key", secret, "--admin-url", admin, "-o", "json")
+	cmd := exec.Command(path, "tenant", "create", "canary", "--access-key", access, "--secret-key", secret, "--admin-url", admin, "-o", "json")
 	cmd.Env = []string{"HOME=" + work, "SANCTUM_ACCESS_KEY=" + accessKey, "SANCTUM_SECRET_KEY=" + secretKey}
 	if out, err := cmd.CombinedOutput(); err != nil {
-		c.t.Fatalf("user add: %v\n%s", err, out)
+		c.t.Fatalf("tenant create: %v\n%s", err, out)
 	}
 	c.add(isSecret, "a user's secret key", []byte(secret))
 	c.access, c.secret = access, secret
