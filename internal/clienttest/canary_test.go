@@ -104,7 +104,7 @@ func (c *canaryTest) clean(when, tmp string) {
 	}
 }
 
-// user adds one whose secret the gateway has to keep, and goes on as this user.
+// user adds a tenant whose secret the gateway has to keep, and goes on as this user.
 func (c *canaryTest) user() {
 	text, err := os.ReadFile(c.g.log)
 	must(c.t, err)
