@@ -25,7 +25,7 @@ func coverage() []byte {
 	b.WriteString("Generated from the operation table (`api/operations*.go`) by `go test ./api -run TestCoverage -update`; a test keeps it current.\n\n")
 	fmt.Fprintf(&b, "%d of %d operations are carried out. All others answer 501 NotImplemented once the request is authorized, and no request for them reaches another operation.\n", done, len(Operations))
 	for _, scope := range []Scope{Service, BucketScope, ObjectScope} {
-		fmt.Fprintf(&b, "\n## Requests to a %s\n\n| operation | request | carried out |\n|---|---|---|\n", scope)
+		fmt.Fprintf(&b, "\n## Requests to the %s\n\n| operation | request | carried out |\n|---|---|---|\n", scope)
 		for i := range Operations {
 			if op := &Operations[i]; op.Scope == scope {
 				fmt.Fprintf(&b, "| %s | `%s` | %s |\n", op.Name, op.request(), op.state())
