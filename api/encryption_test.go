@@ -220,7 +220,7 @@ func TestCustomerKeyUploads(t *testing.T) {
 		t.Errorf("uploads: %s", uploads.Body)
 	}
 	doc := completeDocument(part(1, one), part(2, two))
-	expect(t, "without", g.Do(t, g.Root, "POST", "/bkt/k?uploadId="+id, doc), 400, "InvalidRequest")
+	expect(t, "without", g.Do(t, g.Root, "POST", "/bkt/k?uploadId="+id, doc, "X-Amz-Checksum-Type", "FULL_OBJECT"), 400, "InvalidRequest")
 	expect(t, "another", g.Do(t, g.Root, "POST", "/bkt/k?uploadId="+id, doc, customer('b')...), 400, "InvalidRequest")
 	for range 2 { // again, as a client that lost the answer
 		res := g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, doc, key...)
@@ -232,6 +232,20 @@ func TestCustomerKeyUploads(t *testing.T) {
 	}
 	g.Must(t, 206, "GET", "/bkt/k?partNumber=2", nil, key...)
 	expect(t, "no key", g.Do(t, g.Root, "GET", "/bkt/k", nil), 400, "InvalidRequest")
+
+	// What no checksum is asked of is completed without the key, and is as well kept.
+	id = g.Must(t, 200, "POST", "/bkt/completed?uploads", nil, key...).Element("UploadId")
+	doc = completeDocument(part(1, sendPart(t, g, "/bkt/completed", id, 1, first, key...)))
+	for range 2 {
+		res := g.Must(t, 200, "POST", "/bkt/completed?uploadId="+id, doc)
+		expectHeaders(t, "complete without", res, sseC+"Algorithm", "AES256", sse, "")
+	}
+	if got := g.Must(t, 200, "GET", "/bkt/completed", nil, key...); !bytes.Equal(got.Body, first) {
+		t.Error("other bytes")
+	}
+	expect(t, "no key", g.Do(t, g.Root, "GET", "/bkt/completed", nil), 400, "InvalidRequest")
+	expect(t, "no key", g.Do(t, g.Root, "HEAD", "/bkt/completed", nil), 400, "")
+	expect(t, "another", g.Do(t, g.Root, "GET", "/bkt/completed", nil, customer('b')...), 403, "AccessDenied")
 
 	// A part of an upload without a key is not sealed with one.
 	id = newUpload(t, g, "/bkt/plain")

@@ -165,3 +165,28 @@ func TestUploadKeys(t *testing.T) {
 		t.Errorf("the parts' key without the customer: %v", err)
 	}
 }
+
+func TestCompletedKey(t *testing.T) {
+	n := testName()
+	keys := DeriveBucketKeys(NewSeed(), n.Deployment, n.Bucket, 5)
+	object, parts, customer, upload := NewObjectKey(), NewObjectKey(), CustomerKey(NewSeed()), [16]byte{7}
+	_, taken := SplitUploadKeys(keys.WrapUploadKeys(NewObjectKey(), parts, customer, upload))
+
+	version, rest := SplitCompletedKey(keys.WrapCompletedKey(object, n.Version, taken))
+	if got, err := keys.UnwrapKey(version, n.Version, PurposeVersion); err != nil || got != object {
+		t.Errorf("the version's key: %v", err)
+	}
+	if got, err := keys.UnwrapCustomerKey(rest, customer, upload, PurposeUpload); err != nil || got != parts {
+		t.Errorf("the parts' key: %v", err)
+	}
+	if _, err := keys.UnwrapCustomerKey(rest, customer, n.Version, PurposeUpload); !errors.Is(err, ErrWrongKey) {
+		t.Errorf("the parts' key of another upload: %v", err)
+	}
+	for what, wrap := range map[string][]byte{
+		"managed": keys.WrapKey(object, n.Version, PurposeVersion), "customer": keys.WrapCustomerKey(object, customer, n.Version, PurposeVersion), "none": nil,
+	} {
+		if whole, rest := SplitCompletedKey(wrap); !bytes.Equal(whole, wrap) || rest != nil {
+			t.Errorf("a %s wrap was taken apart", what)
+		}
+	}
+}

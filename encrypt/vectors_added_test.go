@@ -12,12 +12,25 @@ type addedVectors struct {
 	CustomerKeys []customerVector  `json:"customer_keys,omitempty"`
 	UnderListKey []underListVector `json:"under_list_key,omitempty"`
 	Documents    []documentVector  `json:"documents,omitempty"`
+	// Of version 1.2.
+	CompletedKeys []completedVector `json:"completed_keys,omitempty"`
 }
 
 type customerVector struct {
 	ID       hexBytes `json:"id"`
 	Purpose  string   `json:"purpose"`
 	Key      hexBytes `json:"key"`
+	Customer hexBytes `json:"customer"`
+	Wrap     hexBytes `json:"wrap"`
+}
+
+// completedVector is the wrapped key of a version, of a key of its own and the key of
+// its upload's parts.
+type completedVector struct {
+	ID       hexBytes `json:"id"`
+	Upload   hexBytes `json:"upload"`
+	Key      hexBytes `json:"key"`
+	PartsKey hexBytes `json:"parts_key"`
 	Customer hexBytes `json:"customer"`
 	Wrap     hexBytes `json:"wrap"`
 }
@@ -44,12 +57,32 @@ func (v *vectors) mustHaveAdded(t *testing.T) {
 	}
 }
 
+// mustHaveLatest is of sets that are made now.
+func (v *vectors) mustHaveLatest(t *testing.T) {
+	t.Helper()
+	v.mustHaveAdded(t)
+	if len(v.CompletedKeys) < 1 {
+		t.Error("the set lacks what was added last")
+	}
+}
+
 func openAdded(t *testing.T, v *vectors) {
 	keys := v.bucketKeys()
 	for i, k := range v.CustomerKeys {
 		got, err := keys.UnwrapCustomerKey(k.Wrap, encrypt.CustomerKey(k.Customer), [16]byte(k.ID), k.Purpose)
 		if err != nil || !bytes.Equal(got[:], k.Key) {
 			t.Errorf("customer key %d: %v", i, err)
+		}
+	}
+	for i, k := range v.CompletedKeys {
+		version, parts := encrypt.SplitCompletedKey(k.Wrap)
+		got, err := keys.UnwrapKey(version, [16]byte(k.ID), encrypt.PurposeVersion)
+		if err != nil || !bytes.Equal(got[:], k.Key) {
+			t.Errorf("completed key %d: %v", i, err)
+		}
+		got, err = keys.UnwrapCustomerKey(parts, encrypt.CustomerKey(k.Customer), [16]byte(k.Upload), encrypt.PurposeUpload)
+		if err != nil || !bytes.Equal(got[:], k.PartsKey) {
+			t.Errorf("completed key %d, of the parts: %v", i, err)
 		}
 	}
 	for i, r := range v.UnderListKey {
@@ -80,6 +113,10 @@ func makeAdded(v *vectors) {
 		k.Wrap = keys.WrapCustomerKey(encrypt.ObjectKey(k.Key), encrypt.CustomerKey(k.Customer), [16]byte(k.ID), purpose)
 		v.CustomerKeys = append(v.CustomerKeys, k)
 	}
+	c := completedVector{ID: random(16), Upload: random(16), Key: random(32), PartsKey: random(32), Customer: random(32)}
+	c.Wrap = keys.WrapCompletedKey(encrypt.ObjectKey(c.Key), [16]byte(c.ID),
+		keys.WrapCustomerKey(encrypt.ObjectKey(c.PartsKey), encrypt.CustomerKey(c.Customer), [16]byte(c.Upload), encrypt.PurposeUpload))
+	v.CompletedKeys = append(v.CompletedKeys, c)
 	for _, kind := range []string{"marks", "setting"} {
 		r := underListVector{Kind: kind, Name: random(20), Version: random(16), Plain: random(40)}
 		switch n := v.name(r.Name, r.Version); kind {

@@ -29,6 +29,7 @@ var freeze = flag.String("freeze", "", "make a new set of vectors in this new fo
 const (
 	frozen = "../testdata/sealed/v1"
 	added  = "../testdata/sealed/v1.1" // version 1 with what was added to it
+	latest = "../testdata/sealed/v1.2" // and since
 	python = "/usr/bin/python3"        // with Debian's python3-cryptography and python3-argon2
 	script = "../scripts/decrypt/vectors.py"
 )
@@ -206,6 +207,10 @@ func TestFrozenVectors(t *testing.T) {
 			openVectors(t, filepath.Join(added, by), by)
 			readVectors(t, filepath.Join(added, by)).mustHaveAdded(t)
 		})
+		t.Run(by+", with what was added last", func(t *testing.T) {
+			openVectors(t, filepath.Join(latest, by), by)
+			readVectors(t, filepath.Join(latest, by)).mustHaveLatest(t)
+		})
 	}
 }
 
@@ -214,13 +219,14 @@ func TestAgainstPython(t *testing.T) {
 	fresh := filepath.Join(t.TempDir(), "python")
 	runPython(t, "seal", fresh)
 	openVectors(t, fresh, "python")
-	readVectors(t, fresh).mustHaveAdded(t)
+	readVectors(t, fresh).mustHaveLatest(t)
 	fresh = filepath.Join(t.TempDir(), "go")
 	makeVectors(t, fresh)
 	runPython(t, "open", fresh)
 	for _, by := range []string{"go", "python"} {
 		runPython(t, "open", filepath.Join(frozen, by))
 		runPython(t, "open", filepath.Join(added, by))
+		runPython(t, "open", filepath.Join(latest, by))
 	}
 }
 

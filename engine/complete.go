@@ -50,7 +50,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if err != nil {
 		return Object{}, err
 	}
-	if err := u.unlock(in.Customer); err != nil {
+	if err := u.unlockToComplete(&in); err != nil {
 		return Object{}, err
 	}
 	a := newAssembly(u)
@@ -74,10 +74,14 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if u.State == meta.UploadCompleted {
 		return e.completed(ctx, in, u, m)
 	}
-	v, err := e.sealVersion(ctx, draft{
+	d := draft{
 		bucket: in.Bucket, key: in.Key, owner: u.Owner, manifest: m, body: meta.Body{Kind: meta.BodyUpload, Upload: u.ID},
 		marks: u.promised.Marks, encryption: u.promised.Encryption, customer: in.Customer,
-	})
+	}
+	if u.locked() {
+		d.locked = u
+	}
+	v, err := e.sealVersion(ctx, d)
 	if err != nil {
 		return Object{}, err
 	}
@@ -115,12 +119,18 @@ func (e *Engine) completed(ctx context.Context, in CompleteUpload, u *openUpload
 	v, err := e.versionByID(ctx, u.Bucket, u.Key, u.Version)
 	switch {
 	case err == nil:
-		now, err := e.openVersion(ctx, v, in.Customer)
+		etag, err := e.etag(ctx, v)
 		if err != nil {
 			return Object{}, err
 		}
-		if now.ETag != m.ETag {
+		if etag != m.ETag {
 			return Object{}, s3err.InvalidPart // completed with another list of parts
+		}
+		now := m
+		if in.Customer != nil || v.Encryption != meta.EncryptionCustomer {
+			if now, err = e.openVersion(ctx, v, in.Customer); err != nil {
+				return Object{}, err
+			}
 		}
 		marks, err := e.openMarks(ctx, v)
 		if err != nil {
@@ -169,9 +179,9 @@ func (e *Engine) assemble(ctx context.Context, a *assembly, list []CompletedPart
 			if row.Number > list[i].Number {
 				return invalidPart(a.u.ID, list[i])
 			}
-			record, err := encrypt.OpenPart(a.u.key, a.u.partName(e.deployment, row.Number, row.Attempt), row.Record)
+			record, err := e.assembledPart(a.u, &row)
 			if err != nil {
-				return internal("open a part", err)
+				return err
 			}
 			if err := a.add(list[i], row, record, i == len(list)-1); err != nil {
 				return err
@@ -180,6 +190,19 @@ func (e *Engine) assemble(ctx context.Context, a *assembly, list []CompletedPart
 		}
 	}
 	return nil
+}
+
+// assembledPart opens a part, or without the customer's key takes from its row what
+// an object needs: the size, which whoever reads it holds against the sealed record.
+func (e *Engine) assembledPart(u *openUpload, row *meta.Part) (*encrypt.PartRecord, error) {
+	if u.locked() {
+		return &encrypt.PartRecord{Size: row.Size}, nil
+	}
+	record, err := encrypt.OpenPart(u.key, u.partName(e.deployment, row.Number, row.Attempt), row.Record)
+	if err != nil {
+		return nil, internal("open a part", err)
+	}
+	return record, nil
 }
 
 func (a *assembly) add(asked CompletedPart, row meta.Part, r *encrypt.PartRecord, last bool) error {
@@ -236,7 +259,8 @@ func (a *assembly) addChecksum(r *encrypt.PartRecord) {
 	a.composite.Write(c.Value)
 }
 
-// manifest describes the object that the parts make.
+// manifest describes the object that the parts make. Of a locked upload it lacks the
+// parts' key, and a checksum.
 func (a *assembly) manifest() (*encrypt.Manifest, error) {
 	m := *a.u.settings
 	m.Marks = nil

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"slices"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
@@ -13,7 +14,9 @@ import (
 // Objects of SSE-C. Their object key is wrapped under the customer's as well, so
 // that neither their manifest nor a byte of theirs opens without it. What the
 // gateway itself must know stands elsewhere: size, class and lock in the row, tags
-// and ACL in the marks, the ETag in the list record. That ETag, and those of parts,
+// and ACL in the marks, the ETag in the list record. Of one that was completed of
+// parts without the customer's key, as S3 allows, only the bytes are sealed so: the
+// gateway could open its manifest, and yet describes nothing without the key. That ETag, and those of parts,
 // are random: a digest of the bytes would tell who has no key what they are.
 
 // opaqueETag is an ETag that is no digest, and does not look like that of one body.
@@ -32,36 +35,65 @@ var (
 )
 
 // wrapObjectKey wraps the key of a new version.
-func wrapObjectKey(keys *encrypt.BucketKeys, k encrypt.ObjectKey, id meta.ID, how meta.Encryption, customer *CustomerKey) ([]byte, error) {
-	if (how == meta.EncryptionCustomer) != (customer != nil) {
+func wrapObjectKey(keys *encrypt.BucketKeys, k encrypt.ObjectKey, id meta.ID, d *draft) ([]byte, error) {
+	if (d.encryption == meta.EncryptionCustomer) != (d.customer != nil || d.locked != nil) {
 		return nil, errors.New("SSE-C without a customer's key, or the reverse")
 	}
-	if customer != nil {
-		return keys.WrapCustomerKey(k, *customer, id, encrypt.PurposeVersion), nil
+	switch {
+	case d.locked != nil:
+		_, parts := encrypt.SplitUploadKeys(d.locked.WrappedKey)
+		return keys.WrapCompletedKey(k, id, parts), nil
+	case d.customer != nil:
+		return keys.WrapCustomerKey(k, *d.customer, id, encrypt.PurposeVersion), nil
 	}
 	return keys.WrapKey(k, id, encrypt.PurposeVersion), nil
 }
 
-// unwrapObjectKey opens the key of a version with what the request brings.
+// unwrapObjectKey opens the key of a version with what the request brings. Where the
+// version was completed without the customer's key, openParts says whether it is right.
 func unwrapObjectKey(keys *encrypt.BucketKeys, v *meta.Version, customer *CustomerKey) (k encrypt.ObjectKey, err error) {
 	sealed := v.Encryption == meta.EncryptionCustomer
+	wrap, parts := encrypt.SplitCompletedKey(v.WrappedKey)
 	switch {
 	case sealed && customer == nil:
 		return k, errNeedsCustomer
 	case !sealed && customer != nil:
 		return k, errNoCustomer
-	case sealed:
-		k, err = keys.UnwrapCustomerKey(v.WrappedKey, *customer, v.ID, encrypt.PurposeVersion)
+	case sealed && parts == nil:
+		k, err = keys.UnwrapCustomerKey(wrap, *customer, v.ID, encrypt.PurposeVersion)
 		if errors.Is(err, encrypt.ErrWrongCustomerKey) {
 			return k, s3err.AccessDenied
 		}
 	default:
-		k, err = keys.UnwrapKey(v.WrappedKey, v.ID, encrypt.PurposeVersion)
+		k, err = keys.UnwrapKey(wrap, v.ID, encrypt.PurposeVersion)
 	}
 	if err != nil {
 		return k, internal("unwrap an object key", err)
 	}
 	return k, nil
+}
+
+// openParts opens the key of the parts of a version that was completed without the
+// customer's, and gives it to the manifest. A row that was edited to pass for one
+// that needs no customer, or for one that does, is an error.
+func openParts(keys *encrypt.BucketKeys, v *meta.Version, m *encrypt.Manifest, customer *CustomerKey) error {
+	_, wrap := encrypt.SplitCompletedKey(v.WrappedKey)
+	locked := m.Parts != nil && m.Parts.Key == encrypt.ObjectKey{}
+	switch {
+	case locked != (wrap != nil) || locked && customer == nil:
+		return errors.New("an object's row has other keys than its sealed manifest demands")
+	case !locked:
+		return nil
+	}
+	k, err := keys.UnwrapCustomerKey(wrap, *customer, m.Parts.Upload, encrypt.PurposeUpload)
+	switch {
+	case errors.Is(err, encrypt.ErrWrongCustomerKey):
+		return s3err.AccessDenied
+	case err != nil:
+		return internal("unwrap the key of an object's parts", err)
+	}
+	m.Parts.Key = k
+	return nil
 }
 
 // newUploadKeys makes the keys of an upload: of its settings and of its parts, which
@@ -100,7 +132,19 @@ func (u *openUpload) unlock(customer *CustomerKey) error {
 	return nil
 }
 
-// locked reports that the parts cannot be opened: unlock was not called.
+// unlockToComplete is unlock for who completes the upload, which S3 lets be done
+// without the customer's key where nobody asks for checksums.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+func (u *openUpload) unlockToComplete(in *CompleteUpload) error {
+	asks := u.settings.Checksum != nil || in.Checksum != nil || in.Type != "" ||
+		slices.ContainsFunc(in.Parts, func(p CompletedPart) bool { return p.Checksum != nil })
+	if in.Customer == nil && u.promised.Encryption == meta.EncryptionCustomer && !asks {
+		return nil
+	}
+	return u.unlock(in.Customer)
+}
+
+// locked reports that the parts cannot be opened: they were not unlocked.
 func (u *openUpload) locked() bool {
 	return u.promised.Encryption == meta.EncryptionCustomer && u.key == encrypt.ObjectKey{}
 }

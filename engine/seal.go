@@ -18,13 +18,14 @@ type draft struct {
 	marks      Marks
 	encryption meta.Encryption
 	customer   *CustomerKey // of EncryptionCustomer
+	locked     *openUpload  // instead: the upload that is completed without that key
 }
 
 // sealVersion makes a version's row of a draft, under a new object key. Nothing
 // that is sealed says whether the version is the null version: that is for the
 // commit to settle.
 func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error) {
-	keys, err := e.bucketKeys(ctx, d.bucket.ID)
+	keys, err := e.draftKeys(ctx, &d)
 	if err != nil {
 		return meta.Version{}, err
 	}
@@ -43,7 +44,7 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 	}
 	name := e.name(v.Bucket, v.Key, v.ID)
 	objectKey := encrypt.NewObjectKey()
-	if v.WrappedKey, err = wrapObjectKey(keys, objectKey, v.ID, d.encryption, d.customer); err != nil {
+	if v.WrappedKey, err = wrapObjectKey(keys, objectKey, v.ID, &d); err != nil {
 		return v, err
 	}
 	if v.Manifest, err = encrypt.SealManifest(objectKey, encrypt.PurposeVersion, name, m); err != nil {
@@ -56,6 +57,15 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 	v.ListRecord = keys.SealListRecord(name, &record)
 	v.Marks, err = e.sealMarks(keys, &v, d.marks)
 	return v, err
+}
+
+// draftKeys are the bucket's newest, but where part of the wrapped key is taken over
+// from an upload: a row's generation holds for all that is in it.
+func (e *Engine) draftKeys(ctx context.Context, d *draft) (*encrypt.BucketKeys, error) {
+	if d.locked != nil {
+		return d.locked.keys, nil
+	}
+	return e.bucketKeys(ctx, d.bucket.ID)
 }
 
 func (e *Engine) name(bucket meta.ID, key string, version meta.ID) encrypt.Name {
@@ -79,6 +89,9 @@ func (e *Engine) openVersion(ctx context.Context, v meta.Version, customer *Cust
 	}
 	if m.Size != v.Size {
 		return nil, errors.New("the size in an object's row differs from its sealed manifest")
+	}
+	if err := openParts(keys, &v, m, customer); err != nil {
+		return nil, err
 	}
 	return m, nil
 }

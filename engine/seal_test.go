@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -118,5 +119,69 @@ func TestUploadPromise(t *testing.T) {
 	m, err := newAssembly(got).manifest()
 	if err == nil && m.Marks != nil {
 		t.Error("the object's manifest has the upload's marks")
+	}
+}
+
+// A version that was completed without its customer's key does not open as one that
+// needs none, nor another as one of these.
+func TestCompletedRowsEdited(t *testing.T) {
+	e, b := sealer(t)
+	key := &CustomerKey{1}
+	begin := func() *openUpload {
+		u, err := e.CreateUpload(t.Context(), CreateUpload{Bucket: b, Key: "k", Owner: b.Owner, Encryption: meta.EncryptionCustomer, Customer: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		open, err := e.inProgress(t.Context(), b, "k", u.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return open
+	}
+	seal := func(u *openUpload, customer *CustomerKey) meta.Version {
+		a := newAssembly(u)
+		a.size, a.chosen = 9, []encrypt.ChosenPart{{Number: 1, Size: 9}}
+		m, err := a.manifest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d := draft{bucket: b, key: "k", owner: b.Owner, manifest: m, encryption: meta.EncryptionCustomer, customer: customer}
+		if customer == nil {
+			d.locked = u
+		}
+		v, err := e.sealVersion(t.Context(), d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	u, other := begin(), begin()
+	v := seal(u, nil)
+	if err := u.unlock(key); err != nil {
+		t.Fatal(err)
+	}
+	keyed := seal(u, key)
+	for name, good := range map[string]meta.Version{"completed without": v, "with": keyed} {
+		if m, err := e.openVersion(t.Context(), good, key); err != nil || m.Parts.Key != u.key {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	wrap, parts := encrypt.SplitCompletedKey(v.WrappedKey)
+	_, others := encrypt.SplitUploadKeys(other.WrappedKey)
+	for name, edit := range map[string]func(*meta.Version){
+		"no customer":                func(v *meta.Version) { v.Encryption = meta.EncryptionManaged },
+		"no customer, nor his wrap":  func(v *meta.Version) { v.Encryption, v.WrappedKey = meta.EncryptionManaged, wrap },
+		"without his wrap":           func(v *meta.Version) { v.WrappedKey = wrap },
+		"the parts of another":       func(v *meta.Version) { v.WrappedKey = slices.Concat(wrap, others) },
+		"the wraps in another order": func(v *meta.Version) { v.WrappedKey = slices.Concat(parts, wrap) },
+		"the manifest of another":    func(v *meta.Version) { v.Manifest = keyed.Manifest },
+	} {
+		edited := v
+		edit(&edited)
+		for _, customer := range []*CustomerKey{nil, key} {
+			if _, err := e.openVersion(t.Context(), edited, customer); err == nil {
+				t.Errorf("%s: opened, with a key %v", name, customer != nil)
+			}
+		}
 	}
 }

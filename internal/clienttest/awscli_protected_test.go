@@ -24,23 +24,25 @@ func TestAWSCLIProtected(t *testing.T) {
 	c.locks(t)
 }
 
-// customerKeys stores an object, copies it to another key and reads it back. It is of
-// one piece: this aws-cli does not send the key with CompleteMultipartUpload.
+// customerKeys stores an object, copies it to another key and reads it back, of one
+// piece and of parts. This aws-cli does not send the key with CompleteMultipartUpload.
 func (c *awsTest) customerKeys(t *testing.T) {
 	key, other := filepath.Join(c.home, "key"), filepath.Join(c.home, "other")
 	must(t, os.WriteFile(key, []byte(strings.Repeat("k", 32)), 0o600))
 	must(t, os.WriteFile(other, []byte(strings.Repeat("o", 32)), 0o600))
 	with := []string{"--sse-c", "AES256", "--sse-c-key", "fileb://" + key}
 	out := filepath.Join(c.home, "out")
-	c.s3(append([]string{"cp", "--only-show-errors", corpus(t, 65537), c.at("secret")}, with...)...)
-	c.s3(append([]string{"cp", "--only-show-errors", c.at("secret"), out}, with...)...)
-	sameFile(t, out, corpus(t, 65537))
-	c.fails("400", "--endpoint-url", c.url, "s3", "cp", c.at("secret"), out)
-	c.fails("403", "--endpoint-url", c.url, "s3", "cp", c.at("secret"), out, "--sse-c", "AES256", "--sse-c-key", "fileb://"+other)
-	c.s3("cp", "--only-show-errors", c.at("secret"), c.at("another"), "--sse-c-copy-source", "AES256", "--sse-c-copy-source-key", "fileb://"+key,
-		"--sse-c", "AES256", "--sse-c-key", "fileb://"+other)
-	c.s3("cp", "--only-show-errors", c.at("another"), out, "--sse-c", "AES256", "--sse-c-key", "fileb://"+other)
-	sameFile(t, out, corpus(t, 65537))
+	for _, size := range []int64{65537, 20 * mib} {
+		c.s3(append([]string{"cp", "--only-show-errors", corpus(t, size), c.at("secret")}, with...)...)
+		c.s3(append([]string{"cp", "--only-show-errors", c.at("secret"), out}, with...)...)
+		sameFile(t, out, corpus(t, size))
+		c.fails("400", "--endpoint-url", c.url, "s3", "cp", c.at("secret"), out)
+		c.fails("403", "--endpoint-url", c.url, "s3", "cp", c.at("secret"), out, "--sse-c", "AES256", "--sse-c-key", "fileb://"+other)
+		c.s3("cp", "--only-show-errors", c.at("secret"), c.at("another"), "--sse-c-copy-source", "AES256", "--sse-c-copy-source-key", "fileb://"+key,
+			"--sse-c", "AES256", "--sse-c-key", "fileb://"+other)
+		c.s3("cp", "--only-show-errors", c.at("another"), out, "--sse-c", "AES256", "--sse-c-key", "fileb://"+other)
+		sameFile(t, out, corpus(t, size))
+	}
 	var head struct{ ServerSideEncryption, SSEKMSKeyId string }
 	c.s3("cp", "--only-show-errors", "--sse", "aws:kms", "--sse-kms-key-id", "alias/aws/s3", corpus(t, 65537), c.at("kms"))
 	c.api(&head, "head-object", "--key", "kms")

@@ -252,19 +252,22 @@ func TestCustomerKey(t *testing.T) {
 		d.must(err)
 		d.bodies["first/"+name] = plain
 	}
-	u, err := d.e.CreateUpload(t.Context(), engine.CreateUpload{Bucket: b, Key: "parts", Owner: d.e.Root().ID, Encryption: meta.EncryptionCustomer, Customer: &key})
-	d.must(err)
-	p, err := d.e.UploadPart(t.Context(), engine.UploadPart{Bucket: b, Key: "parts", Upload: u.ID, Number: 1, Body: body(pattern(70_000)), Customer: &key})
-	d.must(err)
-	_, err = d.e.CompleteUpload(t.Context(), engine.CompleteUpload{Bucket: b, Key: "parts", Upload: u.ID, Size: -1, Customer: &key,
-		Parts: []engine.CompletedPart{{Number: 1, ETag: p.ETag}}})
-	d.must(err)
-	d.bodies["first/parts"] = pattern(70_000)
+	for name, last := range map[string]*engine.CustomerKey{"parts": &key, "completed": nil} {
+		u, err := d.e.CreateUpload(t.Context(), engine.CreateUpload{Bucket: b, Key: name, Owner: d.e.Root().ID, Encryption: meta.EncryptionCustomer, Customer: &key})
+		d.must(err)
+		p, err := d.e.UploadPart(t.Context(), engine.UploadPart{Bucket: b, Key: name, Upload: u.ID, Number: 1, Body: body(pattern(70_000)), Customer: &key})
+		d.must(err)
+		_, err = d.e.CompleteUpload(t.Context(), engine.CompleteUpload{Bucket: b, Key: name, Upload: u.ID, Size: -1, Customer: last,
+			Parts: []engine.CompletedPart{{Number: 1, ETag: p.ETag}}})
+		d.must(err)
+		d.bodies["first/"+name] = pattern(70_000)
+	}
 	d.put(b, "plain", pattern(10))
 	d.close()
 
 	const without = "cannot be opened without its customer's key"
 	d.fails(without, "get", "first", "secret")
+	d.fails(without, "get", "first", "completed")
 	d.fails(without, "get-all", t.TempDir())
 	if got := d.works(nil, "get", "first", "plain"); !bytes.Equal(got, pattern(10)) {
 		t.Error("wrong bytes of an object without a customer")
@@ -272,7 +275,7 @@ func TestCustomerKey(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "key")
 	for _, text := range []string{string(key[:]), base64.StdEncoding.EncodeToString(key[:]) + "\n"} {
 		d.must(os.WriteFile(file, []byte(text), 0o600))
-		for _, name := range []string{"secret", "none", "parts", "plain"} {
+		for _, name := range []string{"secret", "none", "parts", "completed", "plain"} {
 			if got := d.works(nil, "--customer-key-file", file, "get", "first", name); !bytes.Equal(got, d.bodies["first/"+name]) {
 				t.Errorf("wrong bytes of %s", name)
 			}
@@ -280,6 +283,7 @@ func TestCustomerKey(t *testing.T) {
 	}
 	d.must(os.WriteFile(file, bytes.Repeat([]byte{7}, 32), 0o600))
 	d.fails("another customer's key", "--customer-key-file", file, "get", "first", "secret")
+	d.fails("another customer's key", "--customer-key-file", file, "get", "first", "completed")
 	d.must(os.WriteFile(file, []byte("short"), 0o600))
 	d.fails("neither 32 bytes", "--customer-key-file", file, "list")
 }

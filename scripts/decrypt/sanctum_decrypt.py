@@ -20,7 +20,7 @@ import sys
 import tempfile
 
 from sanctum_format import (HEADER, Blob, BucketKeys, Corrupt, Keyring, WrongKey, group_digest, need,
-                            open_manifest, open_part, part_groups, sealed_size)
+                            open_manifest, open_part, part_groups, sealed_size, split_completed_key)
 
 
 # --- 10. a data folder ----------------------------------------------------------
@@ -71,14 +71,19 @@ class DataFolder:
         version, size, generation, wrapped, sealed, encryption = row
         need(0 <= generation < 1 << 32, "a generation out of bounds")
         keys = self.bucket_keys(bucket, generation)
-        if encryption != self.CUSTOMER:
-            key = keys.unwrap_key(blob_column(wrapped), blob_column(version, 16))
-        elif self.customer is None:
+        if encryption == self.CUSTOMER and self.customer is None:
             raise WrongKey("cannot be opened without its customer's key (SSE-C): give it by --customer-key-file")
+        wrap, parts_wrap = split_completed_key(blob_column(wrapped))
+        if encryption == self.CUSTOMER and parts_wrap is None:
+            key = keys.unwrap_customer_key(wrap, self.customer, blob_column(version, 16))
         else:
-            key = keys.unwrap_customer_key(blob_column(wrapped), self.customer, blob_column(version, 16))
+            key = keys.unwrap_key(wrap, blob_column(version, 16))
         m = open_manifest(key, self.deployment, bucket, name, version, blob_column(sealed))
         need(m.get("size", 0) == size, "the size in the row is not the manifest's")
+        locked = "parts" in m and m["parts"]["key"] == bytes(32)
+        need(locked == (parts_wrap is not None and encryption == self.CUSTOMER), "the row has other keys than the manifest demands")
+        if locked:
+            m["parts"]["key"] = keys.unwrap_customer_key(parts_wrap, self.customer, m["parts"]["upload"], "upload")
         return m
 
     def body(self, m):

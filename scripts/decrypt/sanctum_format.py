@@ -187,6 +187,19 @@ class Keyring:
 
 # --- 5. and 6. keys of a bucket ----------------------------------------------
 
+COMPLETED_KEY = 129, 226  # bytes of the two wraps
+
+
+def split_completed_key(wrapped):
+    """The key of a version that was completed of an SSE-C upload without its
+    customer's key is two wraps: of the object key and of the key of the parts.
+    The second is None for every other version."""
+    first, second = COMPLETED_KEY
+    if len(wrapped) != first + second:
+        return wrapped, None
+    return wrapped[:first], wrapped[first:]
+
+
 class BucketKeys:
     def __init__(self, seed, deployment, bucket, generation):
         self.deployment, self.bucket, self.generation = deployment, bucket, generation

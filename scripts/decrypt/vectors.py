@@ -171,6 +171,12 @@ def seal(folder):
         inner = wrap(customer, 0, purpose + "/customer", aad, key)
         add("customer_keys", id=ident, purpose=purpose, key=key, customer=customer,
             wrap=wrap(keys.wrapping, generation, purpose + "/customer", aad, inner))
+    version, upload, key, parts_key, customer = rnd(16), rnd(16), rnd(32), rnd(32), rnd(32)
+    aad = f.bind("sanctum/1/object-key", d, bucket, upload)
+    inner = wrap(customer, 0, "upload/customer", aad, parts_key)
+    add("completed_keys", id=version, upload=upload, key=key, parts_key=parts_key, customer=customer,
+        wrap=wrap(keys.wrapping, generation, "version", f.bind("sanctum/1/object-key", d, bucket, version), key) +
+        wrap(keys.wrapping, generation, "upload/customer", aad, inner))
     for kind in ("marks", "setting"):
         name, version, plain = rnd(20), rnd(16), rnd(40)
         bound = (name,) if kind == "setting" else (name, version)
@@ -268,6 +274,14 @@ def open_all(folder):
         refused(keys.unwrap_customer_key, h(k["wrap"]), bytes(32), h(k["id"]), k["purpose"])
         refused(keys.unwrap_customer_key, h(k["wrap"]), h(k["customer"]), d, k["purpose"])
         refused(keys.unwrap_key, h(k["wrap"]), h(k["id"]), k["purpose"])
+    for k in v.get("completed_keys", []):
+        version, parts = f.split_completed_key(h(k["wrap"]))
+        opens(lambda b: keys.unwrap_key(b, h(k["id"])), version, h(k["key"]))
+        opens(lambda b: keys.unwrap_customer_key(b, h(k["customer"]), h(k["upload"]), "upload"), parts, h(k["parts_key"]))
+        refused(keys.unwrap_customer_key, parts, bytes(32), h(k["upload"]), "upload")
+        refused(keys.unwrap_customer_key, parts, h(k["customer"]), h(k["id"]), "upload")
+        for whole in (version, parts, b""):
+            check(f.split_completed_key(whole) == (whole, None), "a key of another layout")
     openers = {"marks": keys.open_marks, "setting": lambda name, version, b: keys.open_setting(name, b)}
     for r in v.get("under_list_key", []):
         opens(lambda b: openers[r["kind"]](h(r["name"]), h(r["version"]), b), h(r["sealed"]), h(r["plain"]))
