@@ -170,6 +170,16 @@ type background struct{ moved, deleted int }
 // run lets the clients and the background steps of all engines work side by side
 // until the clients are done.
 func (l *load) run(seed uint64, drain bool) (total background) {
+	return l.drive(seed, drain, func(ctx context.Context, id int, r *rand.Rand) {
+		c := &client{load: l, r: r, id: id, seen: make(map[string]string)}
+		for range steps {
+			c.step(ctx)
+		}
+	})
+}
+
+// drive does so with clients that are given.
+func (l *load) drive(seed uint64, drain bool, client func(ctx context.Context, id int, r *rand.Rand)) (total background) {
 	t := l.c.t
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
@@ -179,12 +189,7 @@ func (l *load) run(seed uint64, drain bool) (total background) {
 		steppers.Go(func() { reports[i] = l.steps(ctx, i, rand.New(rand.NewPCG(seed, uint64(1000+i)))) })
 	}
 	for i := range clients {
-		c := &client{load: l, r: rand.New(rand.NewPCG(seed, uint64(i+1))), id: i, seen: make(map[string]string)}
-		work.Go(func() {
-			for range steps {
-				c.step(t.Context())
-			}
-		})
+		work.Go(func() { client(t.Context(), i, rand.New(rand.NewPCG(seed, uint64(i+1)))) })
 	}
 	if drain {
 		work.Go(func() { l.drain() })

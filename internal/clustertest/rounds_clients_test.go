@@ -12,6 +12,8 @@ const (
 	// deadPause of a gateway is one after which the others have condemned what it
 	// had reserved and not committed.
 	deadPause = 80 * time.Second
+	// versionSeeds are the histories of versions.
+	versionSeeds = 50
 )
 
 // rounds of a full run.

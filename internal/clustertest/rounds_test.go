@@ -4,3 +4,6 @@ package clustertest
 
 // rounds of a short run.
 var rounds = eachFault
+
+// versionSeeds are the histories of versions of a short run.
+const versionSeeds = 10

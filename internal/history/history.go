@@ -173,6 +173,10 @@ func (l *Log) Return(client int, call int64, in Request, out Answer) {
 	if out.Unknown {
 		o.Return = math.MaxInt64
 	}
+	l.add(o)
+}
+
+func (l *Log) add(o porcupine.Operation) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.all = append(l.all, o)
@@ -191,16 +195,27 @@ func (l *Log) Operations() []porcupine.Operation {
 // checker that ran out of time is an error too. The error holds the operations,
 // and where in dir a drawing of them is.
 func Check(dir string, seed uint64, history []porcupine.Operation) error {
-	result, info := porcupine.CheckOperationsVerbose(Model, history, CheckTimeout)
+	return check(Model, dir, seed, history)
+}
+
+func check(model porcupine.Model, dir string, seed uint64, history []porcupine.Operation) error {
+	result, info := porcupine.CheckOperationsVerbose(model, history, CheckTimeout)
 	if result == porcupine.Ok {
 		return nil
 	}
 	var lines strings.Builder
 	for _, o := range history {
-		fmt.Fprintf(&lines, "%d-%d client %d, %s: %s\n", o.Call, o.Return, o.ClientId, o.Input.(Request).Key, describe(o.Input.(Request), o.Output.(Answer)))
+		key := ""
+		switch in := o.Input.(type) {
+		case Request:
+			key = in.Key
+		case VersionRequest:
+			key = in.Key
+		}
+		fmt.Fprintf(&lines, "%d-%d client %d, %s: %s\n", o.Call, o.Return, o.ClientId, key, model.DescribeOperation(o.Input, o.Output))
 	}
 	drawing := filepath.Join(dir, fmt.Sprintf("history-%d.html", seed))
-	if err := porcupine.VisualizePath(Model, info, drawing); err != nil {
+	if err := porcupine.VisualizePath(model, info, drawing); err != nil {
 		drawing = err.Error()
 	}
 	return fmt.Errorf("seed %d: the history of %d operations is %s; drawn in %s\n%s", seed, len(history), result, drawing, lines.String())

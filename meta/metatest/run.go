@@ -89,6 +89,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"bodies of versions", testVersionBodies},
 		{"complete a version", testCompleteVersion},
 		{"writers of versions meet", testVersionsRaced},
+		{"removals of versions meet", testRemovalsRaced},
 		{"amendments meet", testAmendRaced},
 		{"locks", testLocks},
 		{"delete a bucket of versions", testDeleteVersioned},

@@ -233,6 +233,31 @@ func testVersionsRaced(f *fixture) {
 	f.checkLedger()
 }
 
+// Removals of all versions of a key, side by side, each of a version that is there
+// while the others come and go from the newest place, leave none.
+func testRemovalsRaced(f *fixture) {
+	for round := range 40 {
+		b := f.versioned(fmt.Sprint("b", round))
+		refs := []meta.VersionRef{{ID: f.putVersion(b, "k", meta.VersioningEnabled).ID}}
+		for range 1 + round%3 {
+			marker := meta.Version{ID: meta.NewID(), Owner: meta.NewID(), Modified: f.now}
+			f.ok(f.removal(b, meta.VersioningEnabled, meta.Removal{Key: "k", Marker: marker}).Err)
+			refs = append(refs, meta.VersionRef{ID: marker.ID})
+		}
+		together(len(refs), func(i int) {
+			removed, err := f.s.RemoveObjects(f.ctx, b, meta.VersioningEnabled, []meta.Removal{{Key: "k", Version: refs[i]}}, f.now)
+			switch {
+			case err != nil:
+				f.Error(err)
+			case removed[0].Err != nil || removed[0].Found.ID != refs[i].ID:
+				f.Errorf("round %d: removing version %d of %d found %v, error %v", round, i, len(refs), removed[0].Found.ID, removed[0].Err)
+			}
+		})
+		f.wantVersions(b, "k")
+	}
+	f.checkLedger()
+}
+
 // A lock keeps a version from being removed, and nothing else of the same call.
 func testLocks(f *fixture) {
 	b := f.bucket("b")

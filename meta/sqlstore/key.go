@@ -42,10 +42,27 @@ func lockCurrent(tx Tx, bucket meta.ID, key string, versioning meta.Versioning) 
 		return &current{}, nil // it has no other version, for it never had
 	}
 	newest, err := lockNewest(tx, bucket, key)
-	if err == nil && newest.exists() && !(newest.version.Marker && newest.version.Latest) {
+	switch {
+	case err != nil:
+		return nil, err
+	case newest.exists() && !(newest.version.Marker && newest.version.Latest):
 		return nil, ErrRetry // it came or went between the two looks
+	case !newest.exists():
+		return newest, stayEmpty(tx, bucket, key)
 	}
-	return newest, err
+	return newest, nil
+}
+
+// stayEmpty returns ErrRetry if the key has a version after all: its marker may have
+// been removed between the two looks, so that its last version went from one
+// table to the other. Here both are looked at as of one moment.
+func stayEmpty(tx Tx, bucket meta.ID, key string) error {
+	there, err := exists(tx, "SELECT 1 FROM objects WHERE bucket_id = ? AND key = ? UNION ALL SELECT 1 FROM versions WHERE bucket_id = ? AND key = ? LIMIT 1",
+		bucket[:], text(key), bucket[:], text(key))
+	if err == nil && there {
+		err = ErrRetry
+	}
+	return err
 }
 
 // lockNewest reads and locks the newest row that versions has of the key.
