@@ -39,6 +39,8 @@ func newPrincipalSet(raw rawPrincipals, not, trust bool) (principalSet, bool) {
 			switch {
 			case name == "*" && kind == "AWS":
 				s.all = true
+			case kind == "AWS" && !trust && isCanonical(name):
+				s.names[name] = true // AWS has a kind of its own for it; it means the same account
 			case kind == "AWS":
 				n, ok := principalName(name)
 				if !ok {

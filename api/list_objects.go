@@ -135,8 +135,9 @@ func (l *listing) AppendXML(b []byte) []byte {
 		b = l.appendV2(b)
 	} else {
 		b = l.appendName(b, "Marker", l.marker)
-		// Without a delimiter clients go on from the last key.
-		if l.page.More && l.delimiter != "" {
+		// AWS leaves it out without a delimiter, where it is the last key; saying so
+		// harms nobody, and some clients look for nothing else.
+		if l.page.More {
 			b = l.appendName(b, "NextMarker", l.page.Next)
 		}
 	}

@@ -44,6 +44,7 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 	setChecksum(h, o.Checksum)
 	r.setEncryption(h, &o)
 	setMade(h, o.Version)
+	h.Set("X-Amz-Object-Size", decimal(o.Size))
 	r.setExpiration(h, o)
 	return &Reply{Header: h}, nil
 }

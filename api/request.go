@@ -135,13 +135,14 @@ func (r *Request) sourceNeed(action string, b meta.Bucket, key string) access.Ne
 }
 
 // expectOwner enforces x-amz-expected-bucket-owner, or its x-amz-source- twin,
-// against the bucket it speaks of: the value is the owner's id as listings show it.
+// against the bucket it speaks of: the value is the owner's account number, or its
+// canonical id.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
 func (r *Request) expectOwner(header string, b meta.Bucket) error {
 	if !r.HasHeader(header) {
 		return nil
 	}
-	if r.Header(header) != b.Owner.Canonical() {
+	if id := r.Header(header); id != engine.Account(b.Owner) && id != b.Owner.Canonical() {
 		return s3err.AccessDenied
 	}
 	return nil

@@ -188,6 +188,11 @@ func (e *Engine) selectPart(ctx context.Context, r *Reading, number int) error {
 		return err
 	}
 	r.Offset, r.Length, r.Partial = off, n, n > 0
+	if c := r.manifest.Checksum; c != nil && c.Type == FullObject {
+		// Of such an object S3 keeps no checksums of its parts.
+		r.Object.Checksum = nil
+		return nil
+	}
 	r.Object.Checksum = openedChecksum(record.Checksum)
 	return nil
 }

@@ -127,7 +127,7 @@ var tests = map[string]func(){
 `
 
 func runMinioGo(ctx context.Context, program string, g *gateway, dir string, t Test) Result {
-	env := append(g.env(), "SERVER_ENDPOINT="+g.host(), "ACCESS_KEY="+accessKey, "SECRET_KEY="+secretKey,
+	env := append(g.env(accessKey), "SERVER_ENDPOINT="+g.host(), "ACCESS_KEY="+accessKey, "SECRET_KEY="+secretKey,
 		"ENABLE_HTTPS=0", "ENABLE_KMS=1", "MINT_MODE=full")
 	out, took, err := execute(ctx, dir, env, program, t.Name)
 	outcome, detail := judgeMinioGo(out, err)

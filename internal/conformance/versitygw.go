@@ -183,7 +183,7 @@ func main() {
 `
 
 func runVersitygw(ctx context.Context, program string, g *gateway, dir string, t Test) Result {
-	out, took, err := execute(ctx, dir, append(g.env(), "ENDPOINT="+g.url), program, t.Name)
+	out, took, err := execute(ctx, dir, append(g.env(g.owner), "ENDPOINT="+g.url), program, t.Name)
 	outcome, detail := judgeVersitygw(out, err)
 	return Result{t, outcome, strings.TrimPrefix(detail, t.Name+": "), took, out}
 }
