@@ -41,6 +41,9 @@ func (d *dialect) newConditions(raw rawConditions, variables bool) (all []condit
 			if !strings.Contains(key, ":") {
 				return nil, d.fail("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
 			}
+			if d == &bucketDialect && c.op.null && c.key == "aws:sourceip" {
+				return nil, d.fail("Invalid IP address in Conditions") // every request has one
+			}
 			for _, v := range keys[key] {
 				o, ok := c.op.parse(v, variables)
 				if !ok {

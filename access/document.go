@@ -267,6 +267,9 @@ func (d *dialect) principals(v value) (rawPrincipals, error) {
 	if v.kind == 's' && v.text == "*" {
 		return rawPrincipals{everyone: nil}, nil
 	}
+	if names, ok := v.texts(); ok && len(names) > 0 && d == &bucketDialect {
+		return rawPrincipals{"AWS": names}, nil // policies of other S3 servers leave the type out
+	}
 	if v.kind != 'o' || len(v.members) == 0 {
 		return nil, d.fail("Invalid principal in policy")
 	}

@@ -1,11 +1,16 @@
 package api
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
 
 // abortMultipartUpload ends an upload and gives up its parts.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
 func abortMultipartUpload(s *Server, r *Request) (*Reply, error) {
-	for _, name := range []string{"If-Match", "If-None-Match", "X-Amz-If-Match-Initiated-Time"} {
+	for _, name := range []string{"If-Match", "If-None-Match"} {
 		if r.HasHeader(name) {
 			return nil, unsupportedCondition(name)
 		}
@@ -14,7 +19,13 @@ func abortMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.engine.AbortUpload(r.Context(), r.Bucket, r.Target.Key, id); err != nil {
+	var initiated time.Time
+	if r.HasHeader("X-Amz-If-Match-Initiated-Time") {
+		if initiated = conditionDate(r.Header("X-Amz-If-Match-Initiated-Time")); initiated.IsZero() {
+			return nil, s3err.New(s3err.InvalidArgument, "The date is none.").With("ArgumentName", "x-amz-if-match-initiated-time")
+		}
+	}
+	if err := s.engine.AbortUpload(r.Context(), r.Bucket, r.Target.Key, id, initiated); err != nil {
 		return nil, err
 	}
 	return &Reply{Status: http.StatusNoContent}, nil

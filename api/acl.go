@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -13,6 +14,15 @@ import (
 
 // xsi is the namespace of the attribute that says what kind of grantee one is.
 const xsi = "http://www.w3.org/2001/XMLSchema-instance"
+
+// granteeType is the attribute that says what kind of grantee one is. What a
+// grantee holds says it too, and decides; a kind that there is not is refused.
+var (
+	granteeType  = regexp.MustCompile(`:type\s*=\s*["']([^"']*)["']`)
+	granteeTypes = []string{"CanonicalUser", "Group", "AmazonCustomerByEmail"}
+)
+
+const maxGranteeTypes = access.MaxGrants + 1
 
 // aclDocument is an AccessControlPolicy as clients send it. The kind of a grantee
 // follows from what it holds.
@@ -144,6 +154,11 @@ func (r *Request) requestedACL(owner, bucketOwner meta.ID) (*access.ACL, error) 
 	}
 	if len(r.XML) == 0 {
 		return nil, s3err.New(s3err.MissingSecurityHeader, "Your request was missing a required header").With("MissingHeaderName", "x-amz-acl")
+	}
+	for _, m := range granteeType.FindAllSubmatch(r.XML, maxGranteeTypes) {
+		if !slices.Contains(granteeTypes, string(m[1])) {
+			return nil, s3err.MalformedACL
+		}
 	}
 	var d aclDocument
 	if err := decodeXML(r.XML, "AccessControlPolicy", &d); err != nil {

@@ -24,6 +24,9 @@ const (
 
 	defaultContentType = "binary/octet-stream"
 	standardClass      = "STANDARD"
+	// folderType is what mounts and consoles give to the empty objects that stand
+	// for folders.
+	folderType = "application/x-directory"
 )
 
 // objectAttributes reads what a request says of the object that it creates.
@@ -36,6 +39,9 @@ func (r *Request) objectAttributes() (engine.Attributes, error) {
 		CacheControl:       r.Header("Cache-Control"),
 		Expires:            r.Header("Expires"),
 		WebsiteRedirect:    r.Header("X-Amz-Website-Redirect-Location"),
+	}
+	if a.ContentType == "" && r.HTTP.ContentLength == 0 && strings.HasSuffix(r.Target.Key, "/") {
+		a.ContentType = folderType
 	}
 	if err := checkRedirect(a.WebsiteRedirect); err != nil {
 		return a, err

@@ -92,6 +92,11 @@ func copyNeeds(r *Request) ([]access.Need, error) {
 	if err != nil || !r.decide(needs...).Allow {
 		return needs, err // who may not write learns nothing of the source
 	}
+	if r.HasQuery("partNumber") {
+		if _, err := r.partNumber(); err != nil {
+			return nil, err
+		}
+	}
 	b, key, err := r.copySource()
 	if err != nil {
 		return nil, err

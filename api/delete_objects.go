@@ -40,7 +40,7 @@ type deleteResult struct {
 type deletedKey struct {
 	Key             string `xml:"Key"`
 	VersionID       string `xml:"VersionId,omitempty"`
-	DeleteMarker    bool   `xml:"DeleteMarker,omitempty"`
+	DeleteMarker    *bool  `xml:"DeleteMarker,omitempty"`
 	MarkerVersionID string `xml:"DeleteMarkerVersionId,omitempty"`
 }
 
@@ -85,7 +85,10 @@ func deleteObjects(s *Server, r *Request) (*Reply, error) {
 
 // deletedAs is a line of the answer; version is as it was asked for.
 func deletedAs(key, version string, d engine.Deleted) deletedKey {
-	line := deletedKey{Key: key, VersionID: version, DeleteMarker: d.Marker}
+	line := deletedKey{Key: key, VersionID: version}
+	if d.Marker || version != "" { // of a version that was named it is said either way
+		line.DeleteMarker = &d.Marker
+	}
 	if d.Marker {
 		line.MarkerVersionID = d.Version.String()
 	}

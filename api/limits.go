@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,9 +33,11 @@ const (
 const (
 	// MaxHeaderFields bounds the lines of a header.
 	MaxHeaderFields = 256
-	// MaxHeaderBytes bounds their names and values. S3 allows 8 KB; a copy
-	// source of 1,024 escaped bytes comes on top.
-	MaxHeaderBytes = 16 << 10
+	// MaxHeaderBytes bounds their names and values, but for those of longHeaders.
+	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
+	MaxHeaderBytes = 8 << 10
+	// MaxLongHeaderBytes bounds those of longHeaders.
+	MaxLongHeaderBytes = 16 << 10
 	// maxDocuments bounds the requests at once whose XML is longer than
 	// smallDocument.
 	maxDocuments  = 32
@@ -68,20 +71,28 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// longHeaders come on top of S3's limit: an escaped key takes three bytes for one,
+// and a token holds the policies of its session.
+var longHeaders = []string{"X-Amz-Copy-Source", "X-Amz-Security-Token", "Authorization"}
+
 // checkHeaderSize refuses headers that are too many, too long, or hold what
 // could end a line where they are repeated.
 func checkHeaderSize(h http.Header) error {
-	fields, size := 0, 0
+	fields, size, long := 0, 0, 0
 	for name, values := range h {
 		fields += len(values)
 		for _, v := range values {
-			size += len(name) + len(v)
+			if slices.Contains(longHeaders, name) {
+				long += len(name) + len(v)
+			} else {
+				size += len(name) + len(v)
+			}
 			if strings.ContainsAny(v, "\r\n\x00") {
 				return s3err.New(s3err.InvalidArgument, "A header value holds a control character.").With("ArgumentName", name)
 			}
 		}
 	}
-	if fields > MaxHeaderFields || size > MaxHeaderBytes {
+	if fields > MaxHeaderFields || size > MaxHeaderBytes || long > MaxLongHeaderBytes {
 		return s3err.New(s3err.RequestHeaderSectionTooLarge, "").With("MaxSizeAllowed", decimal(MaxHeaderBytes))
 	}
 	return nil

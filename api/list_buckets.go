@@ -1,6 +1,7 @@
 package api
 
 import (
+	"regexp"
 	"strconv"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -38,7 +39,7 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 	}
 	if r.HasQuery("continuation-token") {
 		var err error
-		if q.After, err = parseToken(r.QueryValue("continuation-token")); err != nil {
+		if q.After, err = bucketToken(r.QueryValue("continuation-token")); err != nil {
 			return nil, err
 		}
 	}
@@ -61,9 +62,21 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 	q.Limit = 1
 	more, err := s.engine.ListBuckets(r.Context(), q)
 	if len(more) > 0 {
-		list.next = token(q.After)
+		list.next = q.After
 	}
 	return &Reply{XML: list}, err
+}
+
+// bucketTokens are the names that buckets have.
+var bucketTokens = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+// bucketToken reads where a listing of buckets goes on: after a name.
+func bucketToken(s string) (string, error) {
+	if !bucketTokens.MatchString(s) {
+		return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").
+			With("ArgumentName", "continuation-token")
+	}
+	return s, nil
 }
 
 // AppendXML writes ListAllMyBucketsResult.

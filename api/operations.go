@@ -166,7 +166,11 @@ func explainUnresolved(method string, scope Scope, q sigv4.Query) error {
 	}
 	switch {
 	case !some:
-		return methodNotAllowed(method, strings.ToUpper(scope.String()))
+		resource := strings.ToUpper(scope.String())
+		if method == http.MethodPost && scope == ObjectScope {
+			resource = "SERVICE" // forms are posted to buckets
+		}
+		return methodNotAllowed(method, resource)
 	case len(names) == 1:
 		return s3err.New(s3err.InvalidArgument, "The query parameter %s lacks the parameter that goes with it.", names[0]).With("ArgumentName", names[0])
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -164,6 +165,14 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	if errors.Is(err, sigv4.ErrAnonymous) {
 		r.Principal = access.Principal{}
 		r.identity, r.badPayload = sigv4.Anonymous(r.HTTP)
+		if sha := r.Header("X-Amz-Content-Sha256"); r.badPayload != nil && !strings.HasPrefix(sha, "STREAMING-") {
+			// What is no digest is not that of the body.
+			mismatch := s3err.New(s3err.ContentSHA256Mismatch, "").With("ClientComputedContentSHA256", sha)
+			if r.HTTP.ContentLength == 0 {
+				mismatch = mismatch.With("S3ComputedContentSHA256", sigv4.PayloadHash(nil))
+			}
+			r.badPayload = mismatch
+		}
 		return r.identity, nil
 	}
 	if err != nil {

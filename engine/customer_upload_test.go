@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
@@ -139,7 +140,7 @@ func TestCompleteWithoutCustomerChecksums(t *testing.T) {
 		}
 	}
 	g.wantAbsent("k")
-	if err := g.e.AbortUpload(t.Context(), g.b, "k", g.upload.ID); err != nil {
+	if err := g.e.AbortUpload(t.Context(), g.b, "k", g.upload.ID, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	g.wantClean(0)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
@@ -239,7 +240,7 @@ func TestCopyVersionsAcrossResidency(t *testing.T) {
 	m.wantClean(-1)
 	m.wantAll("copied")
 	m.forget(func(exhibit) bool { return true })
-	if err := m.e.AbortUpload(t.Context(), m.b, m.open.Key, m.open.ID); err != nil {
+	if err := m.e.AbortUpload(t.Context(), m.b, m.open.Key, m.open.ID, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
 	m.wantClean(-1)

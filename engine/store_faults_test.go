@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/engine"
@@ -114,7 +115,7 @@ func TestLostAnswersOfOthers(t *testing.T) {
 	after("CreateUpload")
 	if u, err := r.e.CreateUpload(t.Context(), engine.CreateUpload{Bucket: r.b, Key: "u", Owner: r.b.Owner}); err != nil {
 		t.Errorf("create an upload: %v", err)
-	} else if err := r.e.AbortUpload(t.Context(), r.b, "u", u.ID); err != nil {
+	} else if err := r.e.AbortUpload(t.Context(), r.b, "u", u.ID, time.Time{}); err != nil {
 		t.Error(err)
 	}
 	for _, d := range []engine.DeleteObject{{Key: "k", IfMatch: v.Object.ETag}, {Key: "k"}} {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
@@ -295,12 +296,17 @@ func checkPartNumber(n int) error {
 	return nil
 }
 
-// AbortUpload ends an upload in progress; its parts are removed later.
-func (e *Engine) AbortUpload(ctx context.Context, b meta.Bucket, key string, id meta.ID) error {
-	if _, err := e.inProgress(ctx, b, key, id); err != nil {
+// AbortUpload ends an upload in progress, if it was begun in the given second (zero:
+// whenever that was); its parts are removed later.
+func (e *Engine) AbortUpload(ctx context.Context, b meta.Bucket, key string, id meta.ID, initiated time.Time) error {
+	u, err := e.inProgress(ctx, b, key, id)
+	if err != nil {
 		return err
 	}
-	err := e.store.AbortUpload(ctx, id)
+	if !initiated.IsZero() && !u.Created.Truncate(time.Second).Equal(initiated.Truncate(time.Second)) {
+		return preconditionFailed("x-amz-if-match-initiated-time")
+	}
+	err = e.store.AbortUpload(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchUpload(id)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
@@ -140,7 +141,7 @@ func TestCompleteRefuses(t *testing.T) {
 		Body: engine.Body{Reader: bytes.NewReader(nil)}}); !errors.Is(err, s3err.NoSuchUpload) {
 		t.Errorf("a part after completion: %v", err)
 	}
-	if err := r.e.AbortUpload(t.Context(), r.b, "k", u.ID); !errors.Is(err, s3err.NoSuchUpload) {
+	if err := r.e.AbortUpload(t.Context(), r.b, "k", u.ID, time.Time{}); !errors.Is(err, s3err.NoSuchUpload) {
 		t.Errorf("abort after completion: %v", err)
 	}
 	if _, err := r.e.ListParts(t.Context(), r.b, "other", u.ID, 0, 10); !errors.Is(err, s3err.NoSuchUpload) {
@@ -173,10 +174,10 @@ func TestAbortAndList(t *testing.T) {
 	if err != nil || len(ups.Entries) != 1 || ups.Entries[0].ChecksumAlgorithm != engine.CRC32 || !ups.More {
 		t.Errorf("%+v, %v", ups, err)
 	}
-	if err := r.e.AbortUpload(t.Context(), r.b, u.Key, u.ID); err != nil {
+	if err := r.e.AbortUpload(t.Context(), r.b, u.Key, u.ID, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.e.AbortUpload(t.Context(), r.b, u.Key, u.ID); !errors.Is(err, s3err.NoSuchUpload) {
+	if err := r.e.AbortUpload(t.Context(), r.b, u.Key, u.ID, time.Time{}); !errors.Is(err, s3err.NoSuchUpload) {
 		t.Errorf("abort again: %v", err)
 	}
 	r.wantClean(0)

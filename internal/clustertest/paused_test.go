@@ -159,7 +159,7 @@ func putByPart(p *pausable, data []byte) error {
 	part, err := p.engines[0].UploadPart(p.t.Context(), engine.UploadPart{Bucket: p.bucket, Key: "key", Upload: u.ID, Number: 1,
 		Body: engine.Body{Reader: bytes.NewReader(data), Size: int64(len(data))}})
 	if err != nil {
-		return errors.Join(err, p.engines[2].AbortUpload(p.t.Context(), p.bucket, "key", u.ID))
+		return errors.Join(err, p.engines[2].AbortUpload(p.t.Context(), p.bucket, "key", u.ID, time.Time{}))
 	}
 	_, err = p.engines[2].CompleteUpload(p.t.Context(), engine.CompleteUpload{Bucket: p.bucket, Key: "key", Upload: u.ID, Size: -1,
 		Parts: []engine.CompletedPart{{Number: 1, ETag: part.ETag}}})
