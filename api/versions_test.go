@@ -224,8 +224,8 @@ func TestDeleteManyVersions(t *testing.T) {
 	got = send(object("k", marker), object("k", one), object("k", noVersion), object("k", "x"))
 	for _, want := range []string{
 		"<Deleted><Key>k</Key><VersionId>" + marker + "</VersionId><DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>" + marker + "</DeleteMarkerVersionId></Deleted>",
-		"<Deleted><Key>k</Key><VersionId>" + one + "</VersionId></Deleted>",
-		"<Deleted><Key>k</Key><VersionId>" + noVersion + "</VersionId></Deleted>",
+		"<Deleted><Key>k</Key><VersionId>" + one + "</VersionId><DeleteMarker>false</DeleteMarker></Deleted>",
+		"<Deleted><Key>k</Key><VersionId>" + noVersion + "</VersionId><DeleteMarker>false</DeleteMarker></Deleted>",
 		"<Error><Key>k</Key><VersionId>x</VersionId><Code>NoSuchVersion</Code>",
 	} {
 		if !strings.Contains(got, want) {
