@@ -209,6 +209,14 @@ func (r *Request) admitACL(a *access.ACL, f *access.Bucket) error {
 	return nil
 }
 
+// noACLs is what is said where ACLs are disabled; to nobody not even that.
+func (r *Request) noACLs() error {
+	if r.Principal.Kind == access.Nobody {
+		return s3err.AccessDenied
+	}
+	return s3err.AccessControlListNotSupported
+}
+
 // shownACL is the answer to GetBucketAcl and GetObjectAcl.
 type shownACL struct {
 	acl   *access.ACL

@@ -139,7 +139,7 @@ func setObject(h http.Header, o engine.Object) {
 		"Cache-Control":                   o.CacheControl,
 		"Expires":                         o.Expires,
 		"X-Amz-Website-Redirect-Location": o.WebsiteRedirect,
-		"X-Amz-Storage-Class":             shownClass(o.StorageClass),
+		"X-Amz-Storage-Class":             o.StorageClass,
 	} {
 		if value != "" {
 			h.Set(name, value)

@@ -26,7 +26,7 @@ func getBucketACL(s *Server, r *Request) (*Reply, error) {
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
 func putBucketACL(s *Server, r *Request) (*Reply, error) {
 	if f := r.bucketFacts(r.Bucket); f.Broken == nil && !f.Ownership.ACLsEnabled() {
-		return nil, s3err.AccessControlListNotSupported
+		return nil, r.noACLs()
 	}
 	a, err := r.requestedACL(r.Bucket.Owner, r.Bucket.Owner)
 	if err != nil {

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/xml"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -77,7 +78,11 @@ func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
 	limit = min(limit, meta.MaxPage)
 	reading, err := s.engine.HeadObject(r.Context(), in)
 	if err != nil {
-		return nil, onMarker(reading, err)
+		err = onMarker(reading, err)
+		if errors.Is(err, s3err.MethodNotAllowed) {
+			err = s3err.NoSuchKey // a marker has no attributes, named or not
+		}
+		return nil, err
 	}
 	defer reading.Close()
 	o := reading.Object

@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/base64"
+	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/engine"
@@ -122,7 +124,9 @@ func (s *Server) list(r *Request, l *listing, after string) (*Reply, error) {
 func (l *listing) AppendXML(b []byte) []byte {
 	b = openRoot(b, "ListBucketResult")
 	b = appendElement(b, "Name", l.bucket)
-	b = l.appendName(b, "Prefix", l.prefix)
+	if l.prefix != "" {
+		b = l.appendName(b, "Prefix", l.prefix)
+	}
 	if l.delimiter != "" {
 		b = l.appendName(b, "Delimiter", l.delimiter)
 	}
@@ -134,7 +138,9 @@ func (l *listing) AppendXML(b []byte) []byte {
 	if l.v2 {
 		b = l.appendV2(b)
 	} else {
-		b = l.appendName(b, "Marker", l.marker)
+		if l.marker != "" {
+			b = l.appendName(b, "Marker", l.marker)
+		}
 		// AWS leaves it out without a delimiter, where it is the last key; saying so
 		// harms nobody, and some clients look for nothing else.
 		if l.page.More {
@@ -206,22 +212,32 @@ func (l *listing) appendName(b []byte, element, name string) []byte {
 	return appendElement(b, element, name)
 }
 
-// A continuation token is "1" and the position, in the URL form of base64. It
-// says no more than the page that it came with, and grants nothing.
+// A continuation token is the position itself where that is plain, else "~" and
+// the position in the URL form of base64. It says no more than the page that it
+// came with, and grants nothing.
 const (
-	tokenVersion = "1"
-	maxToken     = 4 << 10
+	tokenEscape = "~"
+	maxToken    = 4 << 10
 )
 
+var plainToken = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
+
 func token(position string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(tokenVersion + position))
+	if plainToken.MatchString(position) {
+		return position
+	}
+	return tokenEscape + base64.RawURLEncoding.EncodeToString([]byte(position))
 }
 
 func parseToken(s string) (string, error) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(s) > maxToken || len(b) < len(tokenVersion) || string(b[:len(tokenVersion)]) != tokenVersion {
+	if plainToken.MatchString(s) && len(s) <= maxToken {
+		return s, nil
+	}
+	escaped, ok := strings.CutPrefix(s, tokenEscape)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(escaped)
+	if !ok || err != nil || len(s) > maxToken {
 		return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").
 			With("ArgumentName", "continuation-token")
 	}
-	return string(b[len(tokenVersion):]), nil
+	return string(b), nil
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // getObjectACL shows a version's ACL. Where ACLs are disabled everything belongs
@@ -42,7 +41,7 @@ func getObjectACL(s *Server, r *Request) (*Reply, error) {
 func putObjectACL(s *Server, r *Request) (*Reply, error) {
 	f := r.bucketFacts(r.Bucket)
 	if !f.Ownership.ACLsEnabled() {
-		return nil, s3err.AccessControlListNotSupported
+		return nil, r.noACLs()
 	}
 	version, err := r.version()
 	if err != nil {

@@ -142,7 +142,7 @@ func TestPostObjectAnswers(t *testing.T) {
 	if res := u.post(t, g, "/bkt?x-amz-acl=public-read", "X-Amz-Storage-Class", "STANDARD_IA"); res.Status != 204 {
 		t.Errorf("trailing text: %d %s", res.Status, res.Body)
 	}
-	if class := g.Must(t, 200, "HEAD", "/bkt/k", nil).Header.Get("X-Amz-Storage-Class"); class != "STANDARD" {
+	if class := g.Must(t, 200, "HEAD", "/bkt/k", nil).Header.Get("X-Amz-Storage-Class"); class != "" {
 		t.Errorf("an unsigned header counted: %s", class)
 	}
 }
