@@ -131,4 +131,7 @@ type Decision struct {
 	Reason string
 	// Public: allowed to this principal only because everybody is.
 	Public bool
+	// OwnerOnly: denied although a policy allows it, because it is for the owner's
+	// account alone. AWS says that the method is not allowed.
+	OwnerOnly bool
 }

@@ -90,7 +90,9 @@ func (r *bucketRequest) withinAccount() Decision {
 func (r *bucketRequest) fromOutside() Decision {
 	b := r.need.Bucket
 	if policyActions[r.need.Action] {
-		return deny("the policy of a bucket is for its owner's account")
+		d := deny("the policy of a bucket is for its owner's account")
+		d.OwnerOnly = r.byPolicy().how > noMatch
+		return d
 	}
 	if b.Block.RestrictPublicBuckets && b.Policy.Public() {
 		return deny("the bucket's policy is public, and RestrictPublicBuckets keeps others out")

@@ -28,6 +28,9 @@ func (x *exchange) authorize() error {
 	}
 	d := r.decide(needs...)
 	x.reason = d.Reason
+	if d.OwnerOnly {
+		return s3err.New(s3err.MethodNotAllowed, "").With("Method", r.HTTP.Method).With("ResourceType", "BUCKETPOLICY")
+	}
 	if !d.Allow && !(r.Op.ByKey && r.keysDiffer()) {
 		return s3err.AccessDenied
 	}

@@ -113,11 +113,8 @@ func (s *Server) newBucketRegion(c *bucketConfiguration) (string, error) {
 			return "", nil
 		}
 		return s.region, nil
-	case s.region == DefaultRegion:
-		return "", s3err.New(s3err.InvalidLocationConstraint, "").With("LocationConstraint", c.LocationConstraint)
 	}
-	return "", s3err.New(s3err.IllegalLocationConstraint,
-		"The %s location constraint is incompatible for the region specific endpoint this request was sent to.", c.LocationConstraint)
+	return "", s3err.New(s3err.InvalidLocationConstraint, "").With("LocationConstraint", c.LocationConstraint)
 }
 
 // headBucket says that the bucket exists and may be listed.

@@ -96,7 +96,7 @@ func TestRegions(t *testing.T) {
 		{"eu-west-1", "", 200, "", "eu-west-1"},
 		{"eu-west-1", "eu-west-1", 200, "", "eu-west-1"},
 		{"eu-west-1", "EU", 200, "", "eu-west-1"},
-		{"eu-west-1", "us-east-1", 400, "IllegalLocationConstraintException", ""},
+		{"eu-west-1", "us-east-1", 400, "InvalidLocationConstraint", ""},
 	} {
 		g := gatewaytest.Start(t, gatewaytest.Options{Region: c.region})
 		what := c.region + " asked for " + c.asked

@@ -2,8 +2,6 @@ package api
 
 import (
 	"encoding/base64"
-	"regexp"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/engine"
@@ -212,32 +210,22 @@ func (l *listing) appendName(b []byte, element, name string) []byte {
 	return appendElement(b, element, name)
 }
 
-// A continuation token is the position itself where that is plain, else "~" and
-// the position in the URL form of base64. It says no more than the page that it
-// came with, and grants nothing.
+// A continuation token is "1" and the position, in the URL form of base64. It
+// says no more than the page that it came with, and grants nothing.
 const (
-	tokenEscape = "~"
-	maxToken    = 4 << 10
+	tokenVersion = "1"
+	maxToken     = 4 << 10
 )
 
-var plainToken = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
-
 func token(position string) string {
-	if plainToken.MatchString(position) {
-		return position
-	}
-	return tokenEscape + base64.RawURLEncoding.EncodeToString([]byte(position))
+	return base64.RawURLEncoding.EncodeToString([]byte(tokenVersion + position))
 }
 
 func parseToken(s string) (string, error) {
-	if plainToken.MatchString(s) && len(s) <= maxToken {
-		return s, nil
-	}
-	escaped, ok := strings.CutPrefix(s, tokenEscape)
-	b, err := base64.RawURLEncoding.Strict().DecodeString(escaped)
-	if !ok || err != nil || len(s) > maxToken {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(s) > maxToken || len(b) < len(tokenVersion) || string(b[:len(tokenVersion)]) != tokenVersion {
 		return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").
 			With("ArgumentName", "continuation-token")
 	}
-	return string(b), nil
+	return string(b[len(tokenVersion):]), nil
 }

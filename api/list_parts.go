@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/xml"
 	"time"
 
@@ -32,6 +33,9 @@ type listedPart struct {
 	checksumElements
 }
 
+// noChecksum is what S3 says of an upload that names no checksum.
+const noChecksum = "null"
+
 // listParts shows what has been sent of an upload.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
 func listParts(s *Server, r *Request) (*Reply, error) {
@@ -56,7 +60,7 @@ func listParts(s *Server, r *Request) (*Reply, error) {
 		Initiator: ownerOf(page.Upload.Owner), Owner: ownerOf(r.Bucket.Owner),
 		StorageClass:     shownClass(page.Upload.StorageClass),
 		PartNumberMarker: marker, NextPartNumberMarker: page.Next, MaxParts: limit, IsTruncated: page.More,
-		ChecksumAlgorithm: page.Upload.ChecksumAlgorithm, ChecksumType: page.Upload.ChecksumType,
+		ChecksumAlgorithm: cmp.Or(page.Upload.ChecksumAlgorithm, noChecksum), ChecksumType: cmp.Or(page.Upload.ChecksumType, noChecksum),
 	}
 	for _, p := range page.Parts {
 		result.Parts = append(result.Parts, listedPart{p.Number, p.Modified, quote(p.ETag), p.Size, elementsOf(p.Checksum)})
