@@ -18,10 +18,20 @@ const (
 	settingPublicAccessBlock = "public-access-block"
 )
 
+// neverAnonymous are operations that no policy opens to requests without
+// credentials: they decide who owns what.
+var neverAnonymous = map[string]bool{
+	"PutBucketAcl": true, "GetBucketOwnershipControls": true, "PutBucketOwnershipControls": true, "DeleteBucketOwnershipControls": true,
+}
+
 // authorize decides what the request needs, and that the bucket is whose the
 // client believes it is.
 func (x *exchange) authorize() error {
 	r := x.req
+	if r.Principal.Kind == access.Nobody && neverAnonymous[r.Op.Name] {
+		x.reason = "it takes a signature, whatever a policy allows"
+		return s3err.AccessDenied
+	}
 	needs, err := r.Op.Needs(r)
 	if err != nil {
 		return err
