@@ -94,9 +94,6 @@ func (r *Request) prepareBody(id *sigv4.Identity, in *wire) error {
 	if r.Op.Body == NoBody && length != 0 {
 		return nil // ignored, unread
 	}
-	if r.Op.Body == XMLBody && id.Payload.Chunked() {
-		return s3err.New(s3err.InvalidRequest, "Only the bodies of PutObject and UploadPart can be chunked.")
-	}
 	arrived := *r.HTTP
 	arrived.Body = in
 	decoded, err := id.RequestBody(&arrived)

@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/base64"
+	"regexp"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/engine"
@@ -52,9 +54,11 @@ func listObjectsV2(s *Server, r *Request) (*Reply, error) {
 	after := l.startAfter
 	if l.hasToken = r.HasQuery("continuation-token"); l.hasToken {
 		l.token = r.QueryValue("continuation-token")
-		if after, err = parseToken(l.token); err != nil {
+		position, err := parseToken(l.token)
+		if err != nil {
 			return nil, err
 		}
+		after = max(after, position) // paginators repeat start-after with each token
 	}
 	return s.list(r, l, after)
 }
@@ -210,22 +214,32 @@ func (l *listing) appendName(b []byte, element, name string) []byte {
 	return appendElement(b, element, name)
 }
 
-// A continuation token is "1" and the position, in the URL form of base64. It
-// says no more than the page that it came with, and grants nothing.
+// A continuation token is the position itself where that is plain, else "~" and
+// the position in the URL form of base64. It says no more than the page that it
+// came with, and grants nothing.
 const (
-	tokenVersion = "1"
-	maxToken     = 4 << 10
+	tokenEscape = "~"
+	maxToken    = 4 << 10
 )
 
+var plainToken = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
+
 func token(position string) string {
-	return base64.RawURLEncoding.EncodeToString([]byte(tokenVersion + position))
+	if plainToken.MatchString(position) {
+		return position
+	}
+	return tokenEscape + base64.RawURLEncoding.EncodeToString([]byte(position))
 }
 
 func parseToken(s string) (string, error) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(s) > maxToken || len(b) < len(tokenVersion) || string(b[:len(tokenVersion)]) != tokenVersion {
+	if plainToken.MatchString(s) && len(s) <= maxToken {
+		return s, nil
+	}
+	escaped, ok := strings.CutPrefix(s, tokenEscape)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(escaped)
+	if !ok || err != nil || len(s) > maxToken {
 		return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").
 			With("ArgumentName", "continuation-token")
 	}
-	return string(b[len(tokenVersion):]), nil
+	return string(b), nil
 }
