@@ -25,6 +25,9 @@ func abortMultipartUpload(s *Server, r *Request) (*Reply, error) {
 			return nil, s3err.New(s3err.InvalidArgument, "The date is none.").With("ArgumentName", "x-amz-if-match-initiated-time")
 		}
 	}
+	if initiated.After(r.Now) {
+		initiated = time.Time{} // as RFC 9110 has it of conditions on times to come
+	}
 	if err := s.engine.AbortUpload(r.Context(), r.Bucket, r.Target.Key, id, initiated); err != nil {
 		return nil, err
 	}

@@ -85,7 +85,7 @@ func (rule *corsRule) check() error {
 			return s3err.New(s3err.InvalidRequest, `AllowedOrigin "%s" can not have more than one wildcard.`, o)
 		}
 		// It is sent back in a header.
-		if o == "" || strings.ContainsFunc(o, func(c rune) bool { return c <= ' ' || c >= 0x7f }) {
+		if o == "" || strings.ContainsFunc(o, func(c rune) bool { return c < ' ' || c >= 0x7f }) {
 			return s3err.New(s3err.InvalidRequest, `AllowedOrigin "%s" contains invalid character.`, o)
 		}
 	}

@@ -143,7 +143,7 @@ func TestListObjectsInPages(t *testing.T) {
 				"&list-type=2": func(p page) string {
 					return "&continuation-token=" + url.QueryEscape(p.NextContinuationToken)
 				},
-				"&list-type=2&start-after=zzz": func(p page) string { // the token outranks it
+				"&list-type=2&start-after=a": func(p page) string { // the token outranks it
 					return "&continuation-token=" + url.QueryEscape(p.NextContinuationToken)
 				},
 			} {
