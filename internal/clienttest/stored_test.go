@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 )
@@ -48,10 +49,18 @@ func storedTree(t *testing.T, g *gateway, bucket, prefix, dir string) {
 // noUploads demands that the client left no multipart upload behind.
 func noUploads(t *testing.T, g *gateway, bucket string) {
 	t.Helper()
+	noUploadsSince(t, g, bucket, time.Time{})
+}
+
+// noUploadsSince is noUploads for a client that was killed before that time.
+func noUploadsSince(t *testing.T, g *gateway, bucket string, since time.Time) {
+	t.Helper()
 	uploads, err := newMinio(t, g).ListMultipartUploads(t.Context(), bucket, "", "", "", "", 100)
 	must(t, err)
-	if len(uploads.Uploads) > 0 {
-		t.Errorf("uploads left behind: %+v", uploads.Uploads)
+	for _, u := range uploads.Uploads {
+		if !u.Initiated.Before(since) {
+			t.Errorf("an upload was left behind: %+v", u)
+		}
 	}
 }
 
