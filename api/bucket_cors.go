@@ -36,16 +36,9 @@ type corsRule struct {
 
 var corsMethods = []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodHead}
 
-// putBucketCORS replaces the CORS configuration of a bucket.
-func putBucketCORS(s *Server, r *Request) (*Reply, error) {
-	rules, err := parseCORS(r.XML)
-	if err != nil {
-		return nil, err
-	}
-	return &Reply{}, storeSetting(s, r, settingCORS, rules)
-}
+// putBucketCORS replaces the CORS configuration of a bucket, getBucketCORS shows it.
+var putBucketCORS = replaceSetting(settingCORS, parseCORS)
 
-// getBucketCORS shows it.
 var getBucketCORS = showSetting(settingCORS, s3err.NoSuchCORSConfiguration, func(c corsRules) any { return c })
 
 // parseCORS reads a CORSConfiguration.

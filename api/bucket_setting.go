@@ -54,6 +54,18 @@ func storeSetting(s *Server, r *Request, name string, v any) error {
 	return s.engine.SetSetting(r.Context(), r.Bucket, name, document)
 }
 
+// replaceSetting handles the PUT of a sub-resource: parse reads the document that
+// clients send.
+func replaceSetting[T any](name string, parse func(document []byte) (T, error)) Handler {
+	return func(s *Server, r *Request) (*Reply, error) {
+		v, err := parse(r.XML)
+		if err != nil {
+			return nil, err
+		}
+		return &Reply{}, storeSetting(s, r, name, v)
+	}
+}
+
 // removeSetting handles the DELETE of a sub-resource: it succeeds whether or not
 // there was one.
 func removeSetting(name string) Handler {

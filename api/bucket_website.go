@@ -68,16 +68,9 @@ var redirectCodes = []int{301, 302, 303, 304, 305, 307, 308}
 
 func isErrorStatus(code int) bool { return code >= 400 && code <= 417 || code >= 500 && code <= 505 }
 
-// putBucketWebsite makes the bucket a website.
-func putBucketWebsite(s *Server, r *Request) (*Reply, error) {
-	w, err := parseWebsite(r.XML)
-	if err != nil {
-		return nil, err
-	}
-	return &Reply{}, storeSetting(s, r, settingWebsite, w)
-}
+// putBucketWebsite makes the bucket a website, getBucketWebsite shows how.
+var putBucketWebsite = replaceSetting(settingWebsite, parseWebsite)
 
-// getBucketWebsite shows it.
 var getBucketWebsite = showSetting(settingWebsite, s3err.NoSuchWebsiteConfiguration, func(w website) any { return w })
 
 // parseWebsite reads a WebsiteConfiguration.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/json"
-	"net/http"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -31,8 +30,7 @@ func getObjectACL(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	reply.Header = http.Header{}
-	setVersion(reply.Header, o.Version)
+	reply.Header = versionHeader(o.Version)
 	return reply, nil
 }
 
@@ -40,12 +38,12 @@ func getObjectACL(s *Server, r *Request) (*Reply, error) {
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html
 func putObjectACL(s *Server, r *Request) (*Reply, error) {
 	f := r.bucketFacts(r.Bucket)
-	if !f.Ownership.ACLsEnabled() {
+	enabled := f.Ownership.ACLsEnabled()
+	if !enabled {
 		// s3cmd writes back, after a copy, the ACL that it read: it changes nothing.
-		if a, err := r.requestedACL(r.Bucket.Owner, r.Bucket.Owner); err == nil && !r.hasACLHeaders() && !sharedACL(a, f.Owner) {
-			return &Reply{}, nil
+		if a, err := r.requestedACL(r.Bucket.Owner, r.Bucket.Owner); err != nil || r.hasACLHeaders() || sharedACL(a, f.Owner) {
+			return nil, r.noACLs()
 		}
-		return nil, r.noACLs()
 	}
 	version, err := r.version()
 	if err != nil {
@@ -54,6 +52,9 @@ func putObjectACL(s *Server, r *Request) (*Reply, error) {
 	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, version)
 	if err != nil {
 		return nil, err
+	}
+	if !enabled {
+		return &Reply{Header: versionHeader(o.Version)}, nil
 	}
 	a, err := r.requestedACL(o.Owner, r.Bucket.Owner)
 	if err != nil {
@@ -72,9 +73,7 @@ func putObjectACL(s *Server, r *Request) (*Reply, error) {
 	}); err != nil {
 		return nil, err
 	}
-	h := http.Header{}
-	setVersion(h, o.Version)
-	return &Reply{Header: h}, nil
+	return &Reply{Header: versionHeader(o.Version)}, nil
 }
 
 // storedACL is an object's ACL; nil: private.

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/xml"
-	"net/http"
 
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -16,11 +15,7 @@ type legalHold struct {
 // getObjectLegalHold shows whether there is a legal hold on a version.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLegalHold.html
 func getObjectLegalHold(s *Server, r *Request) (*Reply, error) {
-	ref, err := r.lockedVersion()
-	if err != nil {
-		return nil, err
-	}
-	o, err := s.engine.LockOf(r.Context(), r.Bucket, r.Target.Key, ref)
+	o, err := s.lockOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +46,5 @@ func putObjectLegalHold(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := http.Header{}
-	setVersion(h, o.Version)
-	return &Reply{Header: h}, nil
+	return &Reply{Header: versionHeader(o.Version)}, nil
 }

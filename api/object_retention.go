@@ -2,10 +2,10 @@ package api
 
 import (
 	"encoding/xml"
-	"net/http"
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -20,11 +20,7 @@ type retention struct {
 // getObjectRetention shows the retention of a version.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectRetention.html
 func getObjectRetention(s *Server, r *Request) (*Reply, error) {
-	ref, err := r.lockedVersion()
-	if err != nil {
-		return nil, err
-	}
-	o, err := s.engine.LockOf(r.Context(), r.Bucket, r.Target.Key, ref)
+	o, err := s.lockOf(r)
 	if err != nil {
 		return nil, err
 	}
@@ -64,9 +60,16 @@ func putObjectRetention(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := http.Header{}
-	setVersion(h, o.Version)
-	return &Reply{Header: h}, nil
+	return &Reply{Header: versionHeader(o.Version)}, nil
+}
+
+// lockOf is the version that a request asks for the locks of.
+func (s *Server) lockOf(r *Request) (engine.Object, error) {
+	ref, err := r.lockedVersion()
+	if err != nil {
+		return engine.Object{}, err
+	}
+	return s.engine.LockOf(r.Context(), r.Bucket, r.Target.Key, ref)
 }
 
 // lockedVersion is version for operations on locks, where S3 takes an empty

@@ -17,9 +17,7 @@ func getObjectTagging(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := http.Header{}
-	setVersion(h, o.Version)
-	return &Reply{Header: h, XML: tagging(o.Marks.Tags)}, nil
+	return &Reply{Header: versionHeader(o.Version), XML: tagging(o.Marks.Tags)}, nil
 }
 
 // putObjectTagging replaces the tags of a version.
@@ -54,7 +52,5 @@ func (s *Server) amend(r *Request, status int, change func(*engine.Marks) error)
 	if err != nil {
 		return nil, err
 	}
-	h := http.Header{}
-	setVersion(h, o.Version)
-	return &Reply{Status: status, Header: h}, nil
+	return &Reply{Status: status, Header: versionHeader(o.Version)}, nil
 }

@@ -57,6 +57,13 @@ func setVersion(h http.Header, ref meta.VersionRef) {
 	}
 }
 
+// versionHeader is the header of an answer that has nothing else to say of a version.
+func versionHeader(ref meta.VersionRef) http.Header {
+	h := http.Header{}
+	setVersion(h, ref)
+	return h
+}
+
 // setMade names the version that a write made. The null version goes unnamed, as
 // in S3: it is what a write makes where versions are not kept.
 func setMade(h http.Header, ref meta.VersionRef) {

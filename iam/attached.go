@@ -12,19 +12,7 @@ import (
 // attach is AttachUserPolicy, AttachGroupPolicy and AttachRolePolicy; the other
 // actions here are of all three kinds as well.
 func attach(c *call) (any, error) {
-	arn, err := c.form.need("PolicyArn")
-	if err != nil {
-		return nil, err
-	}
-	i, err := c.named(c.action.kind, "iam:policyarn", arn)
-	if err != nil {
-		return nil, err
-	}
-	p, err := c.policyByARN(arn)
-	if err != nil {
-		return nil, err
-	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+	return nil, c.changeAttached(func(i *engine.Identity, p engine.Identity) error {
 		if slices.Contains(i.Attached, p.ID) {
 			return nil
 		}
@@ -34,31 +22,36 @@ func attach(c *call) (any, error) {
 		i.Attached = append(i.Attached, p.ID)
 		return nil
 	})
-	return nil, err
 }
 
 func detach(c *call) (any, error) {
-	arn, err := c.form.need("PolicyArn")
-	if err != nil {
-		return nil, err
-	}
-	i, err := c.named(c.action.kind, "iam:policyarn", arn)
-	if err != nil {
-		return nil, err
-	}
-	p, err := c.policyByARN(arn)
-	if err != nil {
-		return nil, err
-	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+	return nil, c.changeAttached(func(i *engine.Identity, p engine.Identity) error {
 		n := slices.Index(i.Attached, p.ID)
 		if n < 0 {
-			return s3err.New(s3err.NoSuchEntity, "Policy %s was not found.", clip(arn))
+			return s3err.New(s3err.NoSuchEntity, "Policy %s was not found.", clip(c.form["PolicyArn"]))
 		}
 		i.Attached = slices.Delete(i.Attached, n, n+1)
 		return nil
 	})
-	return nil, err
+}
+
+// changeAttached carries out a change of the identity and the policy that the
+// request names.
+func (c *call) changeAttached(change func(i *engine.Identity, p engine.Identity) error) error {
+	arn, err := c.form.need("PolicyArn")
+	if err != nil {
+		return err
+	}
+	i, err := c.named(c.action.kind, "iam:policyarn", arn)
+	if err != nil {
+		return err
+	}
+	p, err := c.policyByARN(arn)
+	if err != nil {
+		return err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error { return change(i, p) })
+	return err
 }
 
 func listAttached(c *call) (any, error) {
