@@ -103,7 +103,7 @@ var (
 // verify checks the token's signature by a key of the issuer. The key says which
 // algorithm it is for; the token's word only has to agree.
 func (k *Keys) verify(ctx context.Context, issuer string, t *token) error {
-	key, err := k.key(ctx, issuer, t.header.Key)
+	key, err := k.key(ctx, issuer, t.key)
 	if err != nil {
 		return err
 	}
@@ -111,9 +111,9 @@ func (k *Keys) verify(ctx context.Context, issuer string, t *token) error {
 	ok := false
 	switch key := key.(type) {
 	case *rsa.PublicKey:
-		ok = t.header.Algorithm == "RS256" && rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], t.signature) == nil
+		ok = t.algorithm == "RS256" && rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], t.signature) == nil
 	case *ecdsa.PublicKey:
-		if t.header.Algorithm == "ES256" && len(t.signature) == 64 {
+		if t.algorithm == "ES256" && len(t.signature) == 64 {
 			r, s := new(big.Int).SetBytes(t.signature[:32]), new(big.Int).SetBytes(t.signature[32:])
 			ok = ecdsa.Verify(key, sum[:], r, s)
 		}
@@ -132,7 +132,8 @@ func (k *Keys) key(ctx context.Context, issuer, id string) (crypto.PublicKey, er
 	key, ok := i.find(id)
 	age := time.Since(i.read)
 	if i.read.IsZero() || age > keysTTL || (!ok && age > keysRetry) {
-		keys, err := k.fetch(ctx, issuer)
+		// Who gives up waiting must not make others wait for the next try.
+		keys, err := k.fetch(context.WithoutCancel(ctx), issuer)
 		i.read, i.err = time.Now(), err
 		if err == nil {
 			i.keys = keys

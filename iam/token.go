@@ -1,9 +1,9 @@
 package iam
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -26,21 +26,16 @@ const (
 type token struct {
 	signed    string // what the signature is over
 	signature []byte
-	header    struct {
-		Algorithm string          `json:"alg"`
-		Key       string          `json:"kid"`
-		Critical  json.RawMessage `json:"crit"`
-	}
-	claims struct {
-		Issuer    string   `json:"iss"`
-		Subject   string   `json:"sub"`
-		Audience  audience `json:"aud"`
-		Party     string   `json:"azp"`
-		Expires   *float64 `json:"exp"`
-		NotBefore *float64 `json:"nbf"`
-		Issued    *float64 `json:"iat"`
-	}
-	all map[string]any
+	algorithm string
+	key       string // its id
+	issuer    string
+	subject   string
+	audience  audience
+	party     string                     // azp
+	expires   *float64                   // exp, Unix seconds
+	notBefore *float64                   // nbf
+	issued    *float64                   // iat
+	claims    map[string]json.RawMessage // all, by name
 }
 
 // audience is a string or a list of strings.
@@ -54,6 +49,41 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 		return nil
 	}
 	return json.Unmarshal(b, (*[]string)(a))
+}
+
+// object takes the JSON object of a part apart. In a token names are told apart by
+// case, which neither struct fields in encoding/json nor condition keys are: a
+// claim that users may choose must not pass for one that the provider vouches for.
+// Source: RFC 7515, section 4; RFC 7519, section 10.1.1
+func object(part string) (map[string]json.RawMessage, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(part)
+	if err != nil {
+		return nil, err
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(b, &all); err != nil {
+		return nil, err
+	}
+	lower := make(map[string]bool, len(all))
+	for name := range all {
+		lower[strings.ToLower(name)] = true
+	}
+	if len(lower) != len(all) {
+		return nil, errors.New("two members differ by case alone")
+	}
+	return all, nil
+}
+
+// fill reads members of an object by their exact names; absent ones stay as they are.
+func fill(all map[string]json.RawMessage, into map[string]any) error {
+	for name, v := range into {
+		if raw, ok := all[name]; ok {
+			if err := json.Unmarshal(raw, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func badToken(format string, args ...any) error {
@@ -74,19 +104,18 @@ func parseToken(text string) (*token, error) {
 	if t.signature, err = base64.RawURLEncoding.Strict().DecodeString(parts[2]); err != nil {
 		return nil, malformed
 	}
-	for i, into := range [][]any{{&t.header}, {&t.claims, &t.all}} {
-		b, err := base64.RawURLEncoding.Strict().DecodeString(parts[i])
-		if err != nil {
-			return nil, malformed
-		}
-		for _, v := range into {
-			d := json.NewDecoder(bytes.NewReader(b))
-			if d.Decode(v) != nil || d.More() {
-				return nil, malformed
-			}
-		}
+	header, err := object(parts[0])
+	if err == nil {
+		err = fill(header, map[string]any{"alg": &t.algorithm, "kid": &t.key})
 	}
-	if t.header.Critical != nil || t.claims.Issuer == "" || t.claims.Subject == "" || len(t.claims.Audience) == 0 {
+	if err != nil || header["crit"] != nil {
+		return nil, malformed
+	}
+	if t.claims, err = object(parts[1]); err == nil {
+		err = fill(t.claims, map[string]any{"iss": &t.issuer, "sub": &t.subject, "aud": &t.audience, "azp": &t.party,
+			"exp": &t.expires, "nbf": &t.notBefore, "iat": &t.issued})
+	}
+	if err != nil || t.issuer == "" || t.subject == "" || len(t.audience) == 0 {
 		return nil, malformed
 	}
 	return t, nil
@@ -95,14 +124,14 @@ func parseToken(text string) (*token, error) {
 // check holds the claims of a token whose signature was verified against its
 // provider and the time.
 func (t *token) check(p *engine.ProviderFacts, now time.Time) error {
-	expires, ok := timeOf(t.claims.Expires)
-	issued, also := timeOf(t.claims.Issued)
+	expires, ok := timeOf(t.expires)
+	issued, also := timeOf(t.issued)
 	switch {
 	case !ok || !also:
 		return badToken("The ID Token has no exp or iat.")
-	case t.claims.Issuer != p.URL && t.claims.Issuer != p.URL+"/":
+	case t.issuer != p.URL && t.issuer != p.URL+"/":
 		return badToken("The ID Token has another issuer.")
-	case !t.audience(p):
+	case !t.isFor(p):
 		return badToken("Incorrect token audience")
 	case !now.Before(expires):
 		return s3err.New(s3err.ExpiredToken, "Token expired: current date/time must be before the expiration date/time")
@@ -111,8 +140,8 @@ func (t *token) check(p *engine.ProviderFacts, now time.Time) error {
 	case now.Sub(issued) > maxTokenAge:
 		return badToken("The ID Token was issued too long ago.")
 	}
-	if t.claims.NotBefore != nil {
-		if from, ok := timeOf(t.claims.NotBefore); !ok || from.After(now.Add(clockSkew)) {
+	if t.notBefore != nil {
+		if from, ok := timeOf(t.notBefore); !ok || from.After(now.Add(clockSkew)) {
 			return badToken("The ID Token is not valid yet.")
 		}
 	}
@@ -129,7 +158,11 @@ func timeOf(seconds *float64) (time.Time, bool) {
 // strings are the claims that are strings or lists of them: condition keys.
 func (t *token) strings() map[string][]string {
 	all := make(map[string][]string)
-	for name, v := range t.all {
+	for name, raw := range t.claims {
+		var v any
+		if json.Unmarshal(raw, &v) != nil {
+			continue
+		}
 		switch v := v.(type) {
 		case string:
 			all[name] = []string{v}
@@ -141,8 +174,8 @@ func (t *token) strings() map[string][]string {
 			}
 		}
 	}
-	if all["aud"] = t.claims.Audience; t.claims.Party != "" {
-		all["aud"] = []string{t.claims.Party} // as AWS has it
+	if all["aud"] = t.audience; t.party != "" {
+		all["aud"] = []string{t.party} // as AWS has it
 	}
 	return all
 }

@@ -56,14 +56,14 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 		Credentials                 credentialsXML
 		AssumedRoleUser             roleUserXML
 		PackedPolicySize            int
-	}{token.claims.Subject, token.claims.Audience[0], ARN(&provider), credentialsShown(made), a.user(), 0}, nil
+	}{token.subject, token.audience[0], ARN(&provider), credentialsShown(made), a.user(), 0}, nil
 }
 
 // providerOf is the tenant's provider whose URL is the token's issuer, byte for
 // byte.
 func (c *call) providerOf(tenant meta.ID, t *token) (engine.Identity, error) {
-	refused := s3err.New(s3err.InvalidIdentityToken, "No OpenIDConnect provider found in your account for %s", clip(t.claims.Issuer))
-	name, err := providerURL(t.claims.Issuer)
+	refused := s3err.New(s3err.InvalidIdentityToken, "No OpenIDConnect provider found in your account for %s", clip(t.issuer))
+	name, err := providerURL(t.issuer)
 	if err != nil {
 		return engine.Identity{}, refused
 	}
@@ -77,10 +77,10 @@ func (c *call) providerOf(tenant meta.ID, t *token) (engine.Identity, error) {
 	return p, err
 }
 
-// audience reports whether the token is for one of the provider's clients.
-func (t *token) audience(p *engine.ProviderFacts) bool {
-	if t.claims.Party != "" {
-		return slices.Contains(p.ClientIDs, t.claims.Party)
+// isFor reports whether the token is for one of the provider's clients.
+func (t *token) isFor(p *engine.ProviderFacts) bool {
+	if t.party != "" {
+		return slices.Contains(p.ClientIDs, t.party)
 	}
-	return slices.ContainsFunc(t.claims.Audience, func(id string) bool { return slices.Contains(p.ClientIDs, id) })
+	return slices.ContainsFunc(t.audience, func(id string) bool { return slices.Contains(p.ClientIDs, id) })
 }

@@ -154,6 +154,8 @@ func TestWebIdentity(t *testing.T) {
 		{"from the future", "InvalidIdentityToken", idp.sign(t, "RS256", "rsa", claims("iat", now.Add(time.Hour).Unix()))},
 		{"old", "InvalidIdentityToken", idp.sign(t, "RS256", "rsa", claims("iat", now.Add(-25*time.Hour).Unix()))},
 		{"another subject", "AccessDenied", idp.sign(t, "RS256", "rsa", claims("sub", "repo:theirs/x"))},
+		{"another subject beside it in capitals", "InvalidIdentityToken", idp.sign(t, "RS256", "rsa", claims("sub", "repo:theirs/x", "SUB", "repo:ours/x"))},
+		{"a party in capitals", "InvalidIdentityToken", idp.sign(t, "RS256", "rsa", claims("aud", "stranger", "AZP", "app"))},
 		{"no token", "InvalidIdentityToken", "a.b.c"},
 		{"two parts", "InvalidIdentityToken", "a.b"},
 		{"large", "InvalidIdentityToken", strings.Repeat("a", 20_001)},
