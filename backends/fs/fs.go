@@ -68,6 +68,9 @@ type Store struct {
 	lock    *os.File // nil when read-only
 	counter atomic.Uint64
 
+	incoming *folder // tmp again; nil when read-only
+	shards   *folder // blobs again
+
 	durable [shardCount]atomic.Bool // shard folders known to be in a flushed DIR/blobs
 	sync    func(*os.File) error    // fsync; tests make it fail
 }
@@ -115,6 +118,12 @@ func open(dir string, opts Options) (_ *Store, err error) {
 	if s.blobs, err = openDir(s.root, blobsName); err != nil {
 		return nil, err
 	}
+	if s.incoming, err = openFolder(s.tmp); err != nil {
+		return nil, err
+	}
+	if s.shards, err = openFolder(s.blobs); err != nil {
+		return nil, err
+	}
 	if err := s.clearTemp(); err != nil {
 		return nil, err
 	}
@@ -134,12 +143,23 @@ func OpenReadOnly(dir string) (*Store, error) {
 		root.Close()
 		return nil, fmt.Errorf("open blob folder %s: %w", dir, err)
 	}
-	return &Store{dir: dir, root: root, blobs: blobs}, nil
+	shards, err := openFolder(blobs)
+	if err != nil {
+		blobs.Close()
+		root.Close()
+		return nil, fmt.Errorf("open blob folder %s: %w", dir, err)
+	}
+	return &Store{dir: dir, root: root, blobs: blobs, shards: shards}, nil
 }
 
 // Close gives up the lock and the folder.
 func (s *Store) Close() error {
 	var errs []error
+	for _, f := range []*folder{s.incoming, s.shards} {
+		if f != nil {
+			errs = append(errs, f.Close())
+		}
+	}
 	for _, r := range []*os.Root{s.tmp, s.blobs, s.root} {
 		if r != nil {
 			errs = append(errs, r.Close())

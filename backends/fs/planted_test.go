@@ -11,6 +11,12 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
+// blobPath is where id lies, relative to DIR.
+func blobPath(id backends.BlobID) string {
+	name, _ := shardOf(id)
+	return filepath.Join(blobsName, name, id.String())
+}
+
 // plant puts something at the place of a fresh id and returns the id.
 func plant(t *testing.T, s *Store, how func(path string) error) backends.BlobID {
 	t.Helper()

@@ -7,7 +7,6 @@ import (
 	"io"
 	iofs "io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 
@@ -55,7 +54,7 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	if err != nil {
 		return err
 	}
-	defer s.tmp.Remove(name) // a second name by then, or a leftover that Open clears
+	defer s.incoming.remove(name) // a second name by then, or a leftover that Open clears
 	if err := ended(ctx); err != nil {
 		return err
 	}
@@ -64,18 +63,18 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 
 // publish gives the flushed file its id. The link fails where a rename would
 // replace.
-func (s *Store) publish(shard *os.Root, name string, id backends.BlobID) error {
-	err := s.root.Link(filepath.Join(tmpName, name), blobPath(id))
+func (s *Store) publish(shard *folder, name string, id backends.BlobID) error {
+	err := s.incoming.linkTo(name, shard, id.String())
 	if errors.Is(err, iofs.ErrExist) {
 		return backends.ErrExists
 	}
 	if err != nil {
 		return classify(err)
 	}
-	if err := s.syncDir(shard); err != nil {
+	if err := shard.flush(s.sync); err != nil {
 		// Whether the entry reached the disk is unknown; the ledger still has
 		// the id as reserved and will have it deleted.
-		return classify(errors.Join(fmt.Errorf("flush %s: %w", shard.Name(), err), shard.Remove(id.String())))
+		return classify(errors.Join(fmt.Errorf("flush the folder of %s: %w", id, err), shard.remove(id.String())))
 	}
 	return nil
 }
@@ -84,14 +83,14 @@ func (s *Store) publish(shard *os.Root, name string, id backends.BlobID) error {
 // After an error there is no such file.
 func (s *Store) writeTemp(ctx context.Context, r io.Reader, size, keep int64) (_ string, err error) {
 	name := strconv.FormatUint(s.counter.Add(1), 10)
-	f, err := s.tmp.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	f, err := s.incoming.create(name)
 	if err != nil {
 		return "", classify(err)
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
-			s.tmp.Remove(name)
+			s.incoming.remove(name)
 		}
 	}()
 	if err := reserve(f, size, keep); err != nil {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	iofs "io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -29,18 +28,24 @@ func (s *Store) openShard(id backends.BlobID) (*os.Root, error) {
 	return openDir(s.blobs, name)
 }
 
+// findShard is openShard for one blob that is read.
+func (s *Store) findShard(id backends.BlobID) (*folder, error) {
+	name, _ := shardOf(id)
+	return s.shards.openDir(name)
+}
+
 // makeShard opens the folder of id, and makes it durably if it is new. Puts that
 // meet in a new folder each flush DIR/blobs rather than wait for one another:
 // the file system joins their flushes, where a lock would queue them.
-func (s *Store) makeShard(id backends.BlobID) (*os.Root, error) {
+func (s *Store) makeShard(id backends.BlobID) (*folder, error) {
 	name, number := shardOf(id)
 	if s.durable[number].Load() {
-		return openDir(s.blobs, name)
+		return s.shards.openDir(name)
 	}
 	if err := s.blobs.Mkdir(name, dirMode); err != nil && !errors.Is(err, iofs.ErrExist) {
 		return nil, err
 	}
-	shard, err := openDir(s.blobs, name)
+	shard, err := s.shards.openDir(name)
 	if err != nil {
 		return nil, err
 	}
@@ -86,10 +91,4 @@ func (s *Store) shardNames() ([]string, error) {
 	})
 	slices.Sort(names)
 	return names, nil
-}
-
-// blobPath is where id lies, relative to DIR.
-func blobPath(id backends.BlobID) string {
-	name, _ := shardOf(id)
-	return filepath.Join(blobsName, name, id.String())
 }

@@ -1,0 +1,113 @@
+//go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
+
+package fs
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// folder is an open folder whose entries are reached by one system call each, for
+// the road that every object takes. os.Root, which does the rest, needs several:
+// it has paths of any shape to follow, and asks of each file that it opens
+// whether one can wait for it. No method follows a link.
+type folder struct{ f *os.File }
+
+// openFolder opens the folder of a root once more.
+func openFolder(root *os.Root) (*folder, error) {
+	f, err := root.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	return &folder{f}, nil
+}
+
+// Close may be called more than once.
+func (d *folder) Close() error {
+	if err := d.f.Close(); !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// flush makes the folder's entries durable.
+func (d *folder) flush(sync func(*os.File) error) error { return sync(d.f) }
+
+// fail says where what went wrong did.
+func (d *folder) fail(op, name string, err error) error {
+	if d.f.Fd() == ^uintptr(0) {
+		err = os.ErrClosed
+	}
+	return &os.PathError{Op: op, Path: d.f.Name() + "/" + name, Err: err}
+}
+
+// openAt returns a file for which nobody waits but in the call itself.
+func (d *folder) openAt(name string, flags int, mode uint32) (*os.File, error) {
+	for {
+		fd, err := unix.Openat(int(d.f.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
+		if err == nil {
+			return os.NewFile(uintptr(fd), d.f.Name()+"/"+name), nil
+		}
+		if !errors.Is(err, unix.EINTR) {
+			return nil, d.fail("openat", name, err)
+		}
+	}
+}
+
+// openDir opens a folder in d, and nothing else.
+func (d *folder) openDir(name string) (*folder, error) {
+	f, err := d.openAt(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &folder{f}, nil
+}
+
+// create makes a file in d that was not there.
+func (d *folder) create(name string) (*os.File, error) {
+	return d.openAt(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, fileMode)
+}
+
+// open opens a plain file and returns its size. Anything else is refused before it is
+// opened: a pipe would block, a link lead elsewhere.
+func (d *folder) open(name string) (*os.File, int64, error) {
+	var before, now unix.Stat_t
+	if err := unix.Fstatat(int(d.f.Fd()), name, &before, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return nil, 0, d.fail("fstatat", name, err)
+	}
+	if before.Mode&unix.S_IFMT != unix.S_IFREG {
+		return nil, 0, fmt.Errorf("not a plain file (mode %#o)", before.Mode)
+	}
+	f, err := d.openAt(name, unix.O_RDONLY, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	err = unix.Fstat(int(f.Fd()), &now)
+	if err == nil && (now.Dev != before.Dev || now.Ino != before.Ino) {
+		err = errors.New("the file changed while it was opened")
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, now.Size, nil
+}
+
+// linkTo gives a file of d another name in another folder, which must be free.
+func (d *folder) linkTo(name string, to *folder, newName string) error {
+	err := unix.Linkat(int(d.f.Fd()), name, int(to.f.Fd()), newName, 0)
+	if err != nil {
+		return to.fail("linkat", newName, err)
+	}
+	return nil
+}
+
+func (d *folder) remove(name string) error {
+	if err := unix.Unlinkat(int(d.f.Fd()), name, 0); err != nil {
+		return d.fail("unlinkat", name, err)
+	}
+	return nil
+}
