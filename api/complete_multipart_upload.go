@@ -44,7 +44,7 @@ func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	result := completeResult{
-		Location: r.location(), Bucket: r.Bucket.Name, Key: r.Target.Key,
+		Location: r.objectURL(), Bucket: r.Bucket.Name, Key: r.Target.Key,
 		ETag: quote(o.ETag), checksumElements: elementsOf(o.Checksum),
 	}
 	if o.Checksum != nil {
@@ -158,18 +158,4 @@ func (r *Request) claimedObjectSize() (int64, error) {
 		return 0, s3err.New(s3err.InvalidRequest, "Value for x-amz-mp-object-size header is less than zero: '%d'", n)
 	}
 	return n, nil
-}
-
-// location is the URL under which the client reached the object.
-func (r *Request) location() string {
-	scheme := "http"
-	if r.secure() {
-		scheme = "https"
-	}
-	path, _, _ := strings.Cut(r.HTTP.RequestURI, "?")
-	if !strings.HasPrefix(path, "/") {
-		// An absolute-form target names scheme and host itself.
-		return path
-	}
-	return scheme + "://" + r.HTTP.Host + path
 }

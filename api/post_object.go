@@ -195,24 +195,6 @@ func (f *form) redirect(bucket, etag string) string {
 	return u.String()
 }
 
-// objectURL is where the target is, as the client reached it.
-func (r *Request) objectURL() string {
-	path := "/" + r.Target.Key
-	if !r.Target.VirtualHost {
-		path = "/" + r.Target.Bucket + path
-	}
-	u := url.URL{Scheme: r.scheme(), Host: r.HTTP.Host, Path: path}
-	return u.String()
-}
-
-// scheme is the one of the connection.
-func (r *Request) scheme() string {
-	if r.HTTP.TLS != nil {
-		return "https"
-	}
-	return "http"
-}
-
 // postResponse is the answer to a form that asked for status 201.
 type postResponse struct {
 	XMLName  xml.Name `xml:"PostResponse"`

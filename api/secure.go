@@ -3,6 +3,7 @@ package api
 import (
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -18,6 +19,24 @@ func (r *Request) secure() bool {
 		said = said[i+1:] // what the nearest proxy added
 	}
 	return strings.EqualFold(strings.TrimSpace(said), "https") && r.server.trusts(r.HTTP.RemoteAddr)
+}
+
+// scheme is the one that the client used.
+func (r *Request) scheme() string {
+	if r.secure() {
+		return "https"
+	}
+	return "http"
+}
+
+// objectURL is where the target is, as the client reached it.
+func (r *Request) objectURL() string {
+	path := "/" + r.Target.Key
+	if !r.Target.VirtualHost {
+		path = "/" + r.Target.Bucket + path
+	}
+	u := url.URL{Scheme: r.scheme(), Host: r.HTTP.Host, Path: path}
+	return u.String()
 }
 
 // trusts reports whether a connection is from a proxy that the configuration names.

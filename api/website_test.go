@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -39,6 +40,20 @@ func startSite(t testing.TB, configuration string) *gatewaytest.Gateway {
 }
 
 const site = "bkt.web.test"
+
+// A page that a browser has over TLS, which ends at a proxy, leads to no plain one.
+func TestWebsiteBehindProxy(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Options{Websites: []string{"web.test"}, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	g.Must(t, 200, "PUT", "/bkt", nil)
+	g.Must(t, 204, "PUT", "/bkt?policy", []byte(everybodyReads))
+	g.Must(t, 200, "PUT", "/bkt?website", []byte("<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument><RoutingRules><RoutingRule>"+
+		"<Redirect><ReplaceKeyWith>new</ReplaceKeyWith></Redirect></RoutingRule></RoutingRules></WebsiteConfiguration>"))
+	for said, want := range map[string]string{"https": "https://" + site + "/new", "http": "http://" + site + "/new"} {
+		if res := visit(t, g, "GET", site, "/old", "X-Forwarded-Proto", said); res.Header.Get("Location") != want {
+			t.Errorf("over %s: %d, %q, want %q", said, res.Status, res.Header.Get("Location"), want)
+		}
+	}
+}
 
 func TestWebsite(t *testing.T) {
 	g := startSite(t, "<IndexDocument><Suffix>index.html</Suffix></IndexDocument>"+
