@@ -75,18 +75,6 @@ func TestStarMatch(t *testing.T) {
 	}
 }
 
-// Whose credentials a page may use is decided by name.
-func TestNamesOrigin(t *testing.T) {
-	for allowed, want := range map[string]bool{
-		"https://a.example": true, "http://localhost": true, "null": true, "https://*.example.com": true, "http://www*": true,
-		"*": false, "https://*": false, "http*": false, "*://": false, "http://*:": false, "h*": false, "*.example": true,
-	} {
-		if got := namesOrigin(allowed); got != want {
-			t.Errorf("%q: %v", allowed, got)
-		}
-	}
-}
-
 // What was accepted is shown so that it is accepted again, and no rule lets a
 // header end early.
 func FuzzParseCORS(f *testing.F) {

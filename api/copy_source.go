@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -29,13 +30,13 @@ func parseCopySource(value string) (bucket, key string, version meta.VersionRef,
 		return "", "", version, s3err.New(s3err.NotImplemented, "Copy sources cannot be named by an ARN.")
 	}
 	bucket, key, _ = strings.Cut(path, "/")
-	if bucket == "" || checkTarget(Target{Bucket: bucket}) != nil {
+	if engine.CheckBucketName(bucket) != nil {
 		return "", "", version, badCopySource("Invalid copy source bucket name", value)
 	}
 	if key == "" {
 		return "", "", version, badCopySource("Invalid copy source object key", key)
 	}
-	return bucket, key, version, checkTarget(Target{Bucket: bucket, Key: key})
+	return bucket, key, version, CheckKey(key)
 }
 
 func badCopySource(message, value string) error {

@@ -43,10 +43,7 @@ func preflight(s *Server, r *Request) (*Reply, error) {
 		return nil, r.corsForbidden(method, "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
 	}
 	h := http.Header{}
-	rule.set(h, origin, matched)
-	if len(headers) > 0 {
-		h.Set("Access-Control-Allow-Headers", strings.ToLower(strings.Join(headers, ", ")))
-	}
+	rule.set(h, origin, matched, headers)
 	return &Reply{Header: h}, nil
 }
 
@@ -71,17 +68,21 @@ func (r *Request) corsForbidden(method, message string) error {
 		With("ResourceType", strings.ToUpper(r.Target.Scope().String()))
 }
 
-// set writes what a rule allows to the origin, which one of its origins matched.
-func (rule *corsRule) set(h http.Header, origin, matched string) {
+// set writes what a rule allows to the origin, which one of its origins matched,
+// and to the headers that were asked about. Credentials are allowed as on S3, to
+// every origin but a bare *: none are of use here that a browser would send by
+// itself, for nothing is authorized by a cookie.
+func (rule *corsRule) set(h http.Header, origin, matched string, headers []string) {
 	if matched == "*" {
 		h.Set("Access-Control-Allow-Origin", "*")
 	} else {
 		h.Set("Access-Control-Allow-Origin", origin)
-	}
-	if namesOrigin(matched) {
 		h.Set("Access-Control-Allow-Credentials", "true")
 	}
 	h.Set("Access-Control-Allow-Methods", strings.Join(rule.Methods, ", "))
+	if len(headers) > 0 {
+		h.Set("Access-Control-Allow-Headers", strings.ToLower(strings.Join(headers, ", ")))
+	}
 	if len(rule.Expose) > 0 {
 		h.Set("Access-Control-Expose-Headers", strings.Join(rule.Expose, ", "))
 	}
@@ -91,17 +92,10 @@ func (rule *corsRule) set(h http.Header, origin, matched string) {
 	h.Set("Vary", corsVary)
 }
 
-// namesOrigin reports whether an allowed origin says anything of the host: pages
-// of all the world may read, but never with the credentials of who looks at them.
-func namesOrigin(allowed string) bool {
-	before, after, star := strings.Cut(allowed, "*")
-	anyHost := strings.HasPrefix("http://", before) || strings.HasPrefix("https://", before)
-	return !star || !anyHost || strings.Trim(after, ":/.") != ""
-}
-
 // addCORS lets the page that sent a request read the answer, be it an error, where
 // the bucket's rules allow it. Without it a script would not even learn of what
-// was wrong.
+// was wrong. A request that says what a preflight would, of whatever method, is
+// judged by that, as on S3; browsers send none.
 func (x *exchange) addCORS() {
 	r := x.req
 	origin := r.Header("Origin")
@@ -120,7 +114,15 @@ func (x *exchange) addCORS() {
 	}
 	h := x.w.Header()
 	h.Set("Vary", corsVary)
-	if rule, matched := rules.find(origin, r.HTTP.Method, nil); rule != nil {
-		rule.set(h, origin, matched)
+	method := r.HTTP.Method
+	if asked := r.Header("Access-Control-Request-Method"); asked != "" {
+		method = asked
+	}
+	headers, err := requestedHeaders(r.Header("Access-Control-Request-Headers"))
+	if err != nil {
+		return
+	}
+	if rule, matched := rules.find(origin, method, headers); rule != nil {
+		rule.set(h, origin, matched, headers)
 	}
 }

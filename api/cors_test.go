@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
@@ -120,4 +121,38 @@ func TestBrowserPage(t *testing.T) {
 	expectHeaders(t, "for everybody", head, "Access-Control-Allow-Origin", "*", "Access-Control-Allow-Credentials", "")
 	other := g.Do(t, g.Root, "GET", "/", nil, "Origin", "https://app.example")
 	expectHeaders(t, "no bucket", other, "Access-Control-Allow-Origin", "", "Vary", "")
+}
+
+// Credentials are allowed to whatever origin a pattern matches but a bare *; a
+// request that names another method as a preflight does is judged by that; exposed
+// headers keep the rule's order.
+func TestCORSOfRequests(t *testing.T) {
+	g := start(t)
+	g.Must(t, 200, "PUT", "/bkt?cors", []byte(corsRulesOf(
+		`<AllowedOrigin>https://*</AllowedOrigin><AllowedMethod>PUT</AllowedMethod><AllowedHeader>X-A-*</AllowedHeader><ExposeHeader>x-b</ExposeHeader><ExposeHeader>X-a</ExposeHeader>`,
+		`<AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod>`)))
+	g.Must(t, 200, "PUT", "/bkt/key", []byte("data"))
+	const origin, credentials, expose, allowed = "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "Access-Control-Expose-Headers", "Access-Control-Allow-Headers"
+	const askMethod, askHeaders = "Access-Control-Request-Method", "Access-Control-Request-Headers"
+	for _, c := range []struct {
+		name    string
+		headers []string
+		want    []string
+	}{
+		{"as it is", nil, []string{origin, "*", credentials, "", expose, "", allowed, ""}},
+		{"as a PUT", []string{askMethod, "PUT"}, []string{origin, "https://a.example", credentials, "true", expose, "x-b, X-a", allowed, ""}},
+		{"with headers", []string{askMethod, "PUT", askHeaders, "X-A-1, x-a-2"}, []string{origin, "https://a.example", credentials, "true", allowed, "x-a-1, x-a-2"}},
+		{"with another header", []string{askMethod, "PUT", askHeaders, "X-Other"}, []string{origin, "", credentials, "", allowed, ""}},
+		{"with no header", []string{askMethod, "PUT", askHeaders, "a b"}, []string{origin, "", credentials, "", allowed, ""}},
+		{"as a DELETE", []string{askMethod, "DELETE"}, []string{origin, "", credentials, ""}},
+	} {
+		res := g.Do(t, g.Root, "GET", "/bkt/key", nil, append([]string{"Origin", "https://a.example"}, c.headers...)...)
+		expect(t, c.name, res, 200, "")
+		expectHeaders(t, c.name, res, c.want...)
+	}
+}
+
+// corsRulesOf is a CORSConfiguration of the rules' contents.
+func corsRulesOf(rules ...string) string {
+	return "<CORSConfiguration><CORSRule>" + strings.Join(rules, "</CORSRule><CORSRule>") + "</CORSRule></CORSConfiguration>"
 }

@@ -86,6 +86,9 @@ func readForm(contentType string, body io.Reader, length int64) (*form, error) {
 			return nil, f.malformed(err)
 		}
 		name := strings.ToLower(part.FormName())
+		if name == "" { // RFC 7578, section 4.2: every part has one
+			return nil, s3err.MalformedPOSTRequest
+		}
 		if name == "file" {
 			f.file, f.filename = part, baseName(part.Header.Get("Content-Disposition"))
 			break
@@ -115,8 +118,6 @@ func (f *form) readField(name string, part *multipart.Part, size *int) error {
 	switch {
 	case *size > maxFormBytes || len(f.names) == maxFormFields:
 		return tooMuchForm()
-	case name == "":
-		return s3err.MalformedPOSTRequest
 	case repeated: // it would be open which of the two was meant
 		return s3err.New(s3err.InvalidArgument, "A form field was given more than once.").With("ArgumentName", name)
 	}

@@ -199,7 +199,7 @@ func TestPostObjectRefused(t *testing.T) {
 		"no bucket condition":    {func(u *browserForm) { u.bucket = "" }, "", 403, "AccessDenied", "Extra input fields: bucket"},
 		"extra field":            {func(u *browserForm) { u.edit = set("acl", "private") }, "", 403, "AccessDenied", "Extra input fields: acl"},
 		"extra metadata":         {func(u *browserForm) { u.edit = set("x-amz-meta-a", "b") }, "", 403, "AccessDenied", "Extra input fields: x-amz-meta-a"},
-		"condition not met":      {func(u *browserForm) { u.conditions = []any{[]any{"eq", "$key", "else"}} }, "", 403, "AccessDenied", `["eq","$key","else"]`},
+		"condition not met":      {func(u *browserForm) { u.conditions = []any{[]any{"eq", "$key", "else"}} }, "", 403, "AccessDenied", `["eq", "$key", "else"]`},
 		"prefix not met":         {func(u *browserForm) { u.conditions = []any{[]any{"starts-with", "$key", "user/"}} }, "", 403, "AccessDenied", "starts-with"},
 		"field not there":        {func(u *browserForm) { u.conditions = []any{[]any{"starts-with", "$Content-Type", ""}} }, "", 403, "AccessDenied", "Content-Type"},
 		"too large":              {func(u *browserForm) { u.conditions = []any{[]any{"content-length-range", 0, 9}} }, "", 400, "EntityTooLarge", "9"},
@@ -231,7 +231,7 @@ func TestPostObjectRefused(t *testing.T) {
 			target = "/bkt"
 		}
 		res := u.post(t, g, target)
-		if res.Status != test.status || res.Code() != test.code || !strings.Contains(string(res.Body), strings.ReplaceAll(test.text, `"`, "&quot;")) {
+		if res.Status != test.status || res.Code() != test.code || !strings.Contains(string(res.Body), test.text) {
 			t.Errorf("%s: %d %s", name, res.Status, res.Body)
 		}
 	}
@@ -244,6 +244,7 @@ func TestPostObjectRefused(t *testing.T) {
 		"nothing":       {"multipart/form-data; boundary=b", "", "MalformedPOSTRequest", 400},
 		"cut off":       {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nk", "MalformedPOSTRequest", 400},
 		"no name":       {"multipart/form-data; boundary=b", "--b\r\n\r\nk\r\n--b--", "MalformedPOSTRequest", 400},
+		"file unnamed":  {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"\"; filename=\"f\"\r\n\r\n" + strings.Repeat("k", 33<<10) + "\r\n--b--", "MalformedPOSTRequest", 400},
 		"other borders": {"multipart/form-data; boundary=b", "--c\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nk\r\n--c--", "MalformedPOSTRequest", 400},
 	} {
 		r := g.Request(t, "POST", "/bkt", []byte(send.body))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -164,11 +165,8 @@ func (p *postPolicy) addTest(raw json.RawMessage) error {
 	if json.Unmarshal(elements[1], &field) != nil || json.Unmarshal(elements[2], &value) != nil {
 		return badPolicy("Invalid JSON.")
 	}
-	var text bytes.Buffer
-	if err := json.Compact(&text, raw); err != nil {
-		return badPolicy("Invalid JSON.")
-	}
-	c := postCondition{value: value, prefix: strings.EqualFold(operation, "starts-with"), text: text.String()}
+	c := postCondition{value: value, prefix: strings.EqualFold(operation, "starts-with"),
+		text: fmt.Sprintf("[%s, %s, %s]", elements[0], elements[1], elements[2])}
 	if name, ok := strings.CutPrefix(field, "$"); ok {
 		c.field = strings.ToLower(name) // without the $ it names no field, and fails
 	}

@@ -29,8 +29,9 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	if body.ChecksumAlgorithm == "" {
-		// As S3 does: an object always has a checksum over all of it.
-		body.ChecksumAlgorithm = engine.CRC64NVME
+		if body.ChecksumAlgorithm, err = r.defaultChecksum(); err != nil {
+			return nil, err
+		}
 	}
 	o, err := s.engine.PutObject(r.Context(), engine.PutObject{
 		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
@@ -47,4 +48,16 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 	h.Set("X-Amz-Object-Size", decimal(o.Size))
 	r.setExpiration(h, o)
 	return &Reply{Header: h}, nil
+}
+
+// defaultChecksum is the algorithm of the checksum over all of an object that was
+// sent without any, for every object has one: CRC64NVME, as on S3. A client may name
+// another in x-amz-checksum-algorithm, which S3 knows of multipart uploads and copies
+// only: minio-go sends it with every object, and looks for that checksum in the answer.
+func (r *Request) defaultChecksum() (string, error) {
+	named, err := r.checksumAlgorithm("X-Amz-Checksum-Algorithm")
+	if named == "" {
+		named = engine.CRC64NVME
+	}
+	return named, err
 }

@@ -123,15 +123,21 @@ func (x *exchange) appendError(b []byte, e *s3err.Error) []byte {
 	}
 	b = append(b, xmlHeader...)
 	b = openTag(b, "Error")
-	b = appendElement(b, "Code", string(e.Code))
-	b = appendElement(b, "Message", message)
+	b = appendErrorElement(b, "Code", string(e.Code))
+	b = appendErrorElement(b, "Message", message)
 	for _, f := range e.Fields {
-		b = appendElement(b, f.Name, f.Value)
+		b = appendErrorElement(b, f.Name, f.Value)
 	}
 	if r := x.req.Target; r.Signed.Path != "" {
-		b = appendElement(b, "Resource", r.Resource())
+		b = appendErrorElement(b, "Resource", r.Resource())
 	}
-	b = appendElement(b, "RequestId", x.req.ID)
-	b = appendElement(b, "HostId", instance)
+	b = appendErrorElement(b, "RequestId", x.req.ID)
+	b = appendErrorElement(b, "HostId", instance)
 	return closeTag(b, "Error")
+}
+
+// appendErrorElement writes an element of an error document, in which S3 leaves
+// quotation marks as they are: clients look for them in messages.
+func appendErrorElement(b []byte, name, text string) []byte {
+	return closeTag(appendEscaped(openTag(b, name), text, `"`), name)
 }

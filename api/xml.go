@@ -205,7 +205,11 @@ const hexDigits = "0123456789ABCDEF"
 // appendText writes s as character data. What XML 1.0 cannot carry, such as
 // most control characters, is written as a character reference all the same:
 // that is what S3 does, and the reason for encoding-type=url.
-func appendText(b []byte, s string) []byte {
+func appendText(b []byte, s string) []byte { return appendEscaped(b, s, "&quot;") }
+
+// appendEscaped does that with quotation marks written as quote. XML needs them
+// escaped in attributes only.
+func appendEscaped(b []byte, s, quote string) []byte {
 	last := 0
 	for i := 0; i < len(s); {
 		var esc string
@@ -226,7 +230,7 @@ func appendText(b []byte, s string) []byte {
 		case c == '>':
 			esc = "&gt;"
 		case c == '"':
-			esc = "&quot;"
+			esc = quote
 		case c < 0x10:
 			esc = "&#x" + hexDigits[c:c+1] + ";"
 		case c < ' ':

@@ -19,9 +19,10 @@ var (
 	reservedSuffixes = []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"}
 )
 
-// checkBucketName keeps S3's rules for general purpose buckets.
+// CheckBucketName refuses, as InvalidBucketName, what cannot be the name of a general
+// purpose bucket.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-func checkBucketName(name string) error {
+func CheckBucketName(name string) error {
 	bad := s3err.New(s3err.InvalidBucketName, "").With("BucketName", name)
 	if len(name) < minBucketName || len(name) > maxBucketName {
 		return bad

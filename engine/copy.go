@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"io"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
@@ -20,9 +19,10 @@ var errCopyTooLarge = s3err.New(s3err.InvalidRequest, "The specified copy source
 
 // CopyObject makes another object of the same bytes. No data moves, whatever
 // the size: the body gets one more reference and the manifest is sealed anew.
-// The bytes are read only where another checksum is asked for, and where they
-// are at a backend that does not satisfy the destination bucket: then, up to
-// MaxBodySize, they are sealed anew for a backend that does.
+// The bytes are read only where a checksum of them is needed that is not known
+// (see recheck), and where they are at a backend that does not satisfy the
+// destination bucket: then, up to MaxBodySize, they are sealed anew for a backend
+// that does.
 func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) {
 	if err := checkKey(in.Key); err != nil {
 		return Object{}, err
@@ -137,23 +137,4 @@ func (e *Engine) source(ctx context.Context, in GetObject, c Conditions) (*Readi
 		return nil, err
 	}
 	return r, nil
-}
-
-// recheck gives a manifest a full-object checksum of another algorithm.
-func (e *Engine) recheck(ctx context.Context, m *encrypt.Manifest, algorithm string) error {
-	if algorithm == "" || m.Checksum != nil && m.Checksum.Algorithm == algorithm && m.Checksum.Type != Composite {
-		return nil
-	}
-	src := e.newSource(ctx, m, 0, m.Size)
-	defer src.Close()
-	h := NewChecksumHash(algorithm)
-	n, err := io.Copy(h, src)
-	if err != nil {
-		return err
-	}
-	if n != m.Size {
-		return io.ErrUnexpectedEOF
-	}
-	m.Checksum = &encrypt.Checksum{Algorithm: algorithm, Type: FullObject, Value: h.Sum(nil)}
-	return nil
 }

@@ -27,7 +27,7 @@ func (e *Engine) CreateLockedBucket(ctx context.Context, name, constraint string
 }
 
 func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
-	if err := checkBucketName(b.Name); err != nil {
+	if err := CheckBucketName(b.Name); err != nil {
 		return meta.Bucket{}, err
 	}
 	b.ID, b.Created = meta.NewID(), e.now()
