@@ -240,6 +240,81 @@ func TestGetAll(t *testing.T) {
 	}
 }
 
+// Versions that are not current are listed, opened by their ids and written beside
+// those that are, also where the current one is a delete marker; a marker is no body.
+func TestVersions(t *testing.T) {
+	d := start(t, "")
+	ctx, b := t.Context(), d.bucket("first")
+	put := func(key string, n int) string {
+		t.Helper()
+		o, err := d.e.PutObject(ctx, engine.PutObject{Bucket: b, Key: key, Owner: b.Owner, Body: body(pattern(n))})
+		d.must(err)
+		return o.Version.String()
+	}
+	put("k", 100_000)
+	d.put(b, "a/plain", pattern(5))
+	d.must(d.e.SetVersioning(ctx, b, meta.VersioningEnabled))
+	b, err := d.e.Bucket(ctx, b.Name)
+	d.must(err)
+	second := put("k", 200_000)
+	d.multipart(b, "k", []int{1, 2}, [][]byte{pattern(minPart), pattern(100)})
+	newest := put("k", 300_000)
+	gone := put("gone", 10)
+	_, err = d.e.DeleteObject(ctx, b, engine.DeleteObject{Key: "gone", Owner: b.Owner})
+	d.must(err)
+	d.close()
+
+	lines := strings.Split(strings.TrimSpace(string(d.works(nil, "list", "--versions", "first"))), "\n")
+	if len(lines) != 7 {
+		t.Fatalf("%q", lines)
+	}
+	marker, parts := strings.Split(lines[1], "\t"), strings.Split(lines[4], "\t")
+	if marker[0] != "-" || marker[2] != "first/gone" {
+		t.Errorf("a delete marker: %q", marker)
+	}
+	for i, want := range map[int]string{
+		0: "5\tnull\tfirst/a/plain", 2: "10\t" + gone + "\tfirst/gone", 3: "300000\t" + newest + "\tfirst/k",
+		5: "200000\t" + second + "\tfirst/k", 6: "100000\tnull\tfirst/k",
+	} {
+		if lines[i] != want {
+			t.Errorf("line %d: %q, want %q", i, lines[i], want)
+		}
+	}
+	if got := string(d.works(nil, "list")); got != "5\tfirst/a/plain\n300000\tfirst/k\n" {
+		t.Errorf("list without versions: %q", got)
+	}
+	older := map[string][]byte{
+		"k/" + second: pattern(200_000), "k/" + parts[1]: d.bodies["first/k"], "k/null": pattern(100_000), "gone/" + gone: pattern(10),
+	}
+	all := t.TempDir()
+	d.works(nil, "get-all", "--versions", all)
+	files := map[string][]byte{"k": pattern(300_000), "a/plain": pattern(5)}
+	for name, plain := range older {
+		key, id, _ := strings.Cut(name, "/")
+		if got := d.works(nil, "get", "first", key, "--version", id); !bytes.Equal(got, plain) {
+			t.Errorf("%s: %d bytes that differ from %d", name, len(got), len(plain))
+		}
+		files[key+"%v/"+id] = plain
+	}
+	for name, plain := range files {
+		if got, err := os.ReadFile(filepath.Join(all, "first", name)); err != nil || !bytes.Equal(got, plain) {
+			t.Errorf("get-all: %s: %d bytes, %v", name, len(got), err)
+		}
+	}
+	if got := d.works(nil, "get", "first", "k", "--version", newest); !bytes.Equal(got, pattern(300_000)) {
+		t.Error("the current version by its id: wrong bytes")
+	}
+	d.fails("no such object", "get", "first", "gone")
+	d.fails("delete marker", "get", "first", "gone", "--version", marker[1])
+	d.fails("no such version", "get", "first", "gone", "--version", second)
+	d.fails("32 hexadecimal digits", "get", "first", "k", "--version", "x")
+
+	// One version's row in the place of another's does not open.
+	d.edit(`UPDATE versions SET manifest = (SELECT manifest FROM versions WHERE size = 200000) WHERE size = 100000`)
+	d.fails("sanctum_decrypt: ", "get", "first", "k", "--version", "null")
+	d.fails("could not be written", "get-all", "--versions", t.TempDir())
+}
+
 // An SSE-C object opens with its customer's key and with nothing less.
 func TestCustomerKey(t *testing.T) {
 	d := start(t, "")

@@ -41,7 +41,9 @@ class DataFolder:
             raise Corrupt("the store has no deployment")
         self.deployment, self.keys = blob_column(row[0], 16), {}
         columns = {column[1] for column in self.db.execute("PRAGMA table_info(objects)")}
-        self.encryption = "encryption" if "encryption" in columns else "0"  # stores of the first release have none
+        # Stores of the first release have no versions: all that is in them is current, and the null version.
+        self.versioned = "null_version" in columns
+        self.encryption = "encryption" if "encryption" in columns else "0"
         # Fails for a keyring of another deployment.
         self.keyring.unwrap(self.deployment, "system", self.deployment, 1, blob_column(row[1]))
 
@@ -53,6 +55,43 @@ class DataFolder:
         for name, size in self.db.execute("SELECT key, size FROM objects WHERE bucket_id = ? ORDER BY key", (bucket,)):
             yield bytes(name), size
 
+    def versions(self, bucket):
+        """Yields (name, version, size, current) of all versions, the newest of a name first. A
+        version is what clients call it; a size of None is that of a delete marker."""
+        if not self.versioned:
+            for name, size in self.objects(bucket):
+                yield name, "null", size, True
+            return
+        rows = self.db.execute(
+            "SELECT key, rank, null_version, version_id, size, 0, 1 FROM objects WHERE bucket_id = ?1"
+            " UNION ALL SELECT key, rank, null_version, version_id, size, marker, 0 FROM versions WHERE bucket_id = ?1"
+            " ORDER BY 1, 2", (bucket,))
+        for name, _, null, ident, size, marker, current in rows:
+            yield bytes(name), "null" if null else blob_column(ident, 16).hex(), None if marker else size, bool(current)
+
+    def row(self, bucket, name, version):
+        """The columns that open a version of an object; without version, the current one."""
+        columns = "version_id, size, generation, wrapped_key, manifest, " + self.encryption
+        which, values = " WHERE bucket_id = ? AND key = ?", [bucket, name]
+        if version is None:
+            row = self.db.execute("SELECT " + columns + " FROM objects" + which, values).fetchone()
+            if row is None:
+                raise KeyError("no such object")
+            return row
+        if self.versioned and version == "null":
+            which += " AND null_version = 1"
+        elif self.versioned:
+            which += " AND null_version = 0 AND version_id = ?"
+            values.append(version_id(version))
+        elif version != "null":
+            raise KeyError("no such version")
+        row = self.db.execute("SELECT " + columns + " FROM objects" + which, values).fetchone()
+        if row is None and self.versioned:
+            row = self.db.execute("SELECT " + columns + " FROM versions" + which + " AND marker = 0", values).fetchone()
+        if row is None:
+            raise KeyError("no such version, or it is a delete marker")
+        return row
+
     def bucket_keys(self, bucket, generation):
         if (bucket, generation) not in self.keys:
             row = self.db.execute("SELECT wrapped FROM bucket_seeds WHERE bucket_id = ? AND generation = ?",
@@ -63,12 +102,8 @@ class DataFolder:
             self.keys[bucket, generation] = BucketKeys(seed, self.deployment, bucket, generation)
         return self.keys[bucket, generation]
 
-    def manifest(self, bucket, name):
-        row = self.db.execute("SELECT version_id, size, generation, wrapped_key, manifest, " + self.encryption +
-                              " FROM objects WHERE bucket_id = ? AND key = ?", (bucket, name)).fetchone()
-        if row is None:
-            raise KeyError("no such object")
-        version, size, generation, wrapped, sealed, encryption = row
+    def manifest(self, bucket, name, version=None):
+        version, size, generation, wrapped, sealed, encryption = self.row(bucket, name, version)
         need(0 <= generation < 1 << 32, "a generation out of bounds")
         keys = self.bucket_keys(bucket, generation)
         if encryption == self.CUSTOMER and self.customer is None:
@@ -149,6 +184,13 @@ def blob_column(value, size=None):
     return value
 
 
+def version_id(text):
+    """What clients call a version: null, or the id in hexadecimal digits."""
+    if not re.fullmatch("[0-9a-f]{32}", text):
+        raise KeyError("a version is null or 32 hexadecimal digits: " + text)
+    return bytes.fromhex(text)
+
+
 # --- command line ---------------------------------------------------------------
 
 def save(pieces, path):
@@ -202,6 +244,11 @@ def run_list(folder, args):
     names = [os.fsencode(args.bucket)] if args.bucket else folder.buckets()
     for bucket in names:
         ident = find_bucket(folder, os.fsdecode(bucket))
+        if args.versions:
+            for name, version, size, _ in folder.versions(ident):
+                size = "-" if size is None else "%d" % size
+                sys.stdout.buffer.write(b"%s\t%s\t%s/%s\n" % (size.encode(), version.encode(), bucket, printable(name)))
+            continue
         for name, size in folder.objects(ident):
             sys.stdout.buffer.write(b"%d\t%s/%s\n" % (size, bucket, printable(name)))
     return 0
@@ -209,7 +256,7 @@ def run_list(folder, args):
 
 def run_get(folder, args):
     bucket = find_bucket(folder, args.bucket)
-    pieces = folder.body(folder.manifest(bucket, os.fsencode(args.key)))
+    pieces = folder.body(folder.manifest(bucket, os.fsencode(args.key), args.version))
     if args.output:
         save(pieces, args.output)
     else:
@@ -219,14 +266,28 @@ def run_get(folder, args):
     return 0
 
 
+def wanted(folder, bucket, versions):
+    """Yields (name, version) of what get-all writes; a version of None is the current one."""
+    for name, _ in folder.objects(bucket):
+        yield name, None
+    if versions:
+        for name, version, size, current in folder.versions(bucket):
+            if not current and size is not None:
+                yield name, version
+
+
 def run_get_all(folder, args):
     failed = 0
     for bucket, ident in folder.buckets().items():
-        for name, _ in folder.objects(ident):
+        root = os.path.join(args.folder, component(bucket))
+        for name, version in wanted(folder, ident, args.versions):
             try:
-                root = os.path.join(args.folder, component(bucket))
                 os.makedirs(root, exist_ok=True)
-                save(folder.body(folder.manifest(ident, name)), make_path(root, name))
+                path = make_path(root, name)
+                if version is not None:
+                    os.makedirs(path + "%v", exist_ok=True)  # no name of an object comes out as such
+                    path = os.path.join(path + "%v", version)
+                save(folder.body(folder.manifest(ident, name, version)), path)
             except (Corrupt, WrongKey, OSError) as e:
                 failed += 1
                 print("%s/%s: %s" % (os.fsdecode(bucket), os.fsdecode(name), e), file=sys.stderr)
@@ -245,14 +306,18 @@ def parse_arguments(argv):
     commands = p.add_subparsers(dest="command", required=True)
     c = commands.add_parser("list", help="sizes and names of all objects, or of one bucket's")
     c.add_argument("bucket", metavar="BUCKET", nargs="?")
+    c.add_argument("--versions", action="store_true", help="all versions, with their ids between size and name, the newest first; "
+                   "a delete marker has - for a size")
     c.set_defaults(run=run_list)
     c = commands.add_parser("get", help="decrypt one object, to standard output or a file")
     c.add_argument("bucket", metavar="BUCKET")
     c.add_argument("key", metavar="KEY")
+    c.add_argument("--version", metavar="ID", help="one of the versions that list --versions shows, instead of the current one")
     c.add_argument("-o", "--output", metavar="FILE")
     c.set_defaults(run=run_get)
     c = commands.add_parser("get-all", help="decrypt every object into DIR/bucket/key; goes on after errors and exits 1")
     c.add_argument("folder", metavar="DIR")
+    c.add_argument("--versions", action="store_true", help="also those that are not current, into DIR/bucket/key%%v/ID")
     c.set_defaults(run=run_get_all)
     return p.parse_args(argv)
 
