@@ -27,6 +27,7 @@ type CollectReport struct {
 	Condemned int  `json:"condemned_reservations"`
 	Swept     int  `json:"swept_rows"`
 	Folded    int  `json:"folded_usage_changes"`
+	Forgotten int  `json:"forgotten_rename_tokens"`
 	Deleted   int  `json:"deleted_blobs"`
 	More      bool `json:"more"` // another pass has work at once
 }
@@ -60,7 +61,10 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	if r.Folded, err = e.store.FoldUsage(ctx, foldRows); err != nil {
 		return r, fmt.Errorf("fold usage: %w", err)
 	}
-	r.More = r.Folded == foldRows || r.Expired == collectRows || r.Condemned >= collectRows || r.Swept == collectRows
+	if r.Forgotten, err = e.store.ForgetRenames(ctx, now.Add(-renameTokenLife), collectRows); err != nil {
+		return r, fmt.Errorf("forget renames: %w", err)
+	}
+	r.More = r.Folded == foldRows || r.Forgotten == collectRows || r.Expired == collectRows || r.Condemned >= collectRows || r.Swept == collectRows
 	s, err := e.refresh(ctx)
 	if err != nil {
 		return r, fmt.Errorf("read the registered backends: %w", err)

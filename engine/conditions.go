@@ -48,6 +48,29 @@ func (c Conditions) checkCopySource(etag string, modified time.Time) error {
 	return err
 }
 
+// checkRename decides one end of a rename, where every failure is a 412, as checkRead
+// orders the conditions; etag is empty when the key holds nothing, which matches no
+// entity tag and was not modified.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
+func (c Conditions) checkRename(etag string, modified time.Time) error {
+	switch {
+	case etag == "" && c.IfMatch != "":
+		return preconditionFailed("If-Match")
+	case etag == "" && c.IfNoneMatch == "" && !c.IfModifiedSince.IsZero():
+		return preconditionFailed("If-Modified-Since")
+	case etag == "":
+		return nil
+	}
+	err := c.checkRead(etag, modified)
+	switch {
+	case !errors.Is(err, s3err.NotModified):
+		return err
+	case c.IfNoneMatch != "":
+		return preconditionFailed("If-None-Match")
+	}
+	return preconditionFailed("If-Modified-Since")
+}
+
 // checkWrite decides a write; etag is empty when the key holds nothing.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 func (c Conditions) checkWrite(key, etag string) error {

@@ -118,6 +118,19 @@ type CopyObject struct {
 	Conditions        Conditions // on the destination
 }
 
+// RenameObject is the input of Engine.RenameObject.
+type RenameObject struct {
+	Bucket           meta.Bucket
+	Source, Key      string
+	Customer         *CustomerKey // of the object; nil: none was sent
+	SourceConditions Conditions
+	Conditions       Conditions // on what Key holds
+	// Token makes the request one that is carried out once, whoever of the Asker's
+	// sends it again; empty: none. Asked is the source as the client named it.
+	Token, Asked string
+	Asker        meta.ID // a tenant
+}
+
 // CreateUpload is the input of Engine.CreateUpload.
 type CreateUpload struct {
 	Bucket meta.Bucket

@@ -36,27 +36,33 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 	if d.marks.Lock, err = e.lockNew(ctx, d.bucket, d.marks.Lock, now); err != nil {
 		return meta.Version{}, err
 	}
-	m := d.manifest
 	v := meta.Version{
-		Bucket: d.bucket.ID, Key: d.key, ID: meta.NewID(), Owner: d.owner, Size: m.Size,
+		Bucket: d.bucket.ID, Key: d.key, ID: meta.NewID(), Owner: d.owner, Size: d.manifest.Size,
 		Null: d.bucket.Versioning != meta.VersioningEnabled, Modified: now,
-		Generation: keys.Generation(), Body: d.body, Encryption: d.encryption, Class: m.StorageClass, Lock: storedLock(d.marks.Lock),
+		Body: d.body, Encryption: d.encryption, Class: d.manifest.StorageClass, Lock: storedLock(d.marks.Lock),
 	}
-	name := e.name(v.Bucket, v.Key, v.ID)
+	return v, e.sealFor(keys, &v, &d)
+}
+
+// sealFor seals for a version's name what is bound to it: the manifest and the marks
+// of a draft, under a new object key.
+func (e *Engine) sealFor(keys *encrypt.BucketKeys, v *meta.Version, d *draft) (err error) {
+	m, name := d.manifest, e.name(v.Bucket, v.Key, v.ID)
 	objectKey := encrypt.NewObjectKey()
-	if v.WrappedKey, err = wrapObjectKey(keys, objectKey, v.ID, &d); err != nil {
-		return v, err
+	v.Generation = keys.Generation()
+	if v.WrappedKey, err = wrapObjectKey(keys, objectKey, v.ID, d); err != nil {
+		return err
 	}
 	if v.Manifest, err = encrypt.SealManifest(objectKey, encrypt.PurposeVersion, name, m); err != nil {
-		return v, err
+		return err
 	}
 	record := encrypt.ListRecord{ETag: m.ETag}
 	if m.Checksum != nil {
 		record.ChecksumAlgorithm, record.ChecksumType = m.Checksum.Algorithm, m.Checksum.Type
 	}
 	v.ListRecord = keys.SealListRecord(name, &record)
-	v.Marks, err = e.sealMarks(keys, &v, d.marks)
-	return v, err
+	v.Marks, err = e.sealMarks(keys, v, d.marks)
+	return err
 }
 
 // draftKeys are the bucket's newest, but where part of the wrapped key is taken over

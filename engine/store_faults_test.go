@@ -40,6 +40,7 @@ var writes = []struct {
 		_, err := r.e.CopyObject(r.t.Context(), engine.CopyObject{SourceBucket: r.b, SourceKey: "old", Bucket: r.b, Key: "new", Owner: r.b.Owner})
 		return err
 	}},
+	{"rename", "RenameObject", func(r *rig) error { return r.rename("old", "new") }},
 	{"part", "PutPart", func(r *rig) error { return r.multi("new") }},
 	{"complete", "CompleteUpload", func(r *rig) error { return r.multi("new") }},
 }

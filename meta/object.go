@@ -205,6 +205,33 @@ type Amendment struct {
 	Class    string
 }
 
+// Rename gives what a key holds another key of the same bucket, whose versioning
+// was never on. What To held is gone.
+type Rename struct {
+	Bucket   ID
+	From, To string // not the same
+	// Source and Revision are those of what From holds, as the caller read it:
+	// ErrConflict when they are others by now.
+	Source   ID
+	Revision int64
+	Expect   Expect // of To
+	// Version is the new name's: ID, Generation, WrappedKey, Manifest, ListRecord and
+	// Marks are used, for they are bound to the name. All else, the body and the
+	// time included, stays what it is.
+	Version Version
+	Token   RenameToken
+	Now     time.Time // when the body that To had is condemned
+}
+
+// RenameToken makes a rename known that is sent again.
+type RenameToken struct {
+	ID     [32]byte // zero: there is none
+	Digest [32]byte // of all that was asked
+}
+
+// IsZero reports that a rename has no token.
+func (t RenameToken) IsZero() bool { return t.ID == [32]byte{} }
+
 // VersionQuery asks for versions and markers, keys in the order of their bytes
 // and the newest version of a key first.
 type VersionQuery struct {
@@ -306,6 +333,17 @@ type Objects interface {
 	RemoveObjects(ctx context.Context, bucket ID, v Versioning, rs []Removal, now time.Time) ([]Removed, error)
 	// AmendVersion changes a version in place; ErrNotFound, ErrConflict.
 	AmendVersion(ctx context.Context, bucket ID, a Amendment) error
+	// RenameObject is one intent for both keys: nobody sees the object under both, or
+	// under neither. The key that is left holds nothing. The token is remembered with
+	// the rename, and not without it. Errors: ErrNoBucket, ErrVersioning, ErrExists
+	// (the token was used), ErrNotFound (From holds nothing), ErrConflict, ErrLocked,
+	// ErrUnknown.
+	RenameObject(ctx context.Context, r Rename) error
+	// Renamed returns the digest that a rename's token came with; ErrNotFound.
+	Renamed(ctx context.Context, token [32]byte) (digest [32]byte, err error)
+	// ForgetRenames forgets at most limit tokens of renames made before a time, the
+	// oldest first. It returns how many.
+	ForgetRenames(ctx context.Context, before time.Time, limit int) (int, error)
 	// ListObjects lists what keys hold, and costs what it returns: with a
 	// delimiter, keys under a common prefix are skipped, not read.
 	ListObjects(ctx context.Context, q ListQuery) (ListPage, error)

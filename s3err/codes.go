@@ -21,6 +21,7 @@ const (
 	ExpiredToken                        Code = "ExpiredToken"
 	IDPCommunicationError               Code = "IDPCommunicationError"
 	IDPRejectedClaim                    Code = "IDPRejectedClaim"
+	IdempotencyParameterMismatch        Code = "IdempotencyParameterMismatch"
 	IllegalLocationConstraint           Code = "IllegalLocationConstraintException"
 	IllegalVersioningConfiguration      Code = "IllegalVersioningConfigurationException"
 	IncompleteBody                      Code = "IncompleteBody"
@@ -135,6 +136,7 @@ var table = map[Code]entry{
 	ExpiredToken:                        {400, "The provided token has expired."},
 	IDPCommunicationError:               {400, "The keys of the identity provider could not be had."},
 	IDPRejectedClaim:                    {403, "The identity token was rejected."},
+	IdempotencyParameterMismatch:        {400, "Parameters on this idempotent request are inconsistent with parameters used in previous request(s)."},
 	IllegalLocationConstraint:           {400, "The location constraint is incompatible for the region specific endpoint this request was sent to."},
 	IllegalVersioningConfiguration:      {400, "The versioning configuration specified in the request is not valid."},
 	IncompleteBody:                      {400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},

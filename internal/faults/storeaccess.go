@@ -2,6 +2,7 @@ package faults
 
 import (
 	"context"
+	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -24,6 +25,18 @@ func (f *faultyStore) Version(ctx context.Context, bucket meta.ID, key string, r
 
 func (f *faultyStore) AmendVersion(ctx context.Context, bucket meta.ID, a meta.Amendment) error {
 	return f.do("AmendVersion", func() error { return f.s.AmendVersion(ctx, bucket, a) })
+}
+
+func (f *faultyStore) RenameObject(ctx context.Context, r meta.Rename) error {
+	return f.do("RenameObject", func() error { return f.s.RenameObject(ctx, r) })
+}
+
+func (f *faultyStore) Renamed(ctx context.Context, token [32]byte) ([32]byte, error) {
+	return question(f, "Renamed", func() ([32]byte, error) { return f.s.Renamed(ctx, token) })
+}
+
+func (f *faultyStore) ForgetRenames(ctx context.Context, before time.Time, limit int) (int, error) {
+	return change(f, "ForgetRenames", func() (int, error) { return f.s.ForgetRenames(ctx, before, limit) })
 }
 
 func (f *faultyStore) ListVersions(ctx context.Context, q meta.VersionQuery) (meta.VersionPage, error) {

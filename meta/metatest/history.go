@@ -88,7 +88,7 @@ func tolerable(err error) bool {
 
 func (a *actor) step() error {
 	steps := []func() error{
-		a.put, a.put, a.put, a.copy, a.copy, a.remove, a.remove,
+		a.put, a.put, a.put, a.copy, a.copy, a.remove, a.remove, a.rename, a.rename, a.rename,
 		a.create, a.storePart, a.storePart, a.sharePart, a.complete, a.complete, a.abort,
 		a.collect, a.sweep, a.condemn, a.release, a.recreate,
 		a.moveObject, a.moveObject, a.movePart, a.drain,
@@ -174,6 +174,23 @@ func (a *actor) copy() error {
 	b, k := a.bucket(), a.key()
 	v := a.versioning(b)
 	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.versionIn(b, k, v, from.Body), Expect: a.expect(b, k), Versioning: v, Share: true})
+}
+
+// rename is refused once the bucket has versions.
+func (a *actor) rename() error {
+	from, err := a.s.Object(a.ctx, a.bucket(), a.key())
+	if err != nil {
+		return err
+	}
+	r := a.renaming(from, string(rune('a'+(from.Key[0]-'a'+1+byte(a.r.IntN(3)))%4)))
+	r.Expect = a.expect(from.Bucket, r.To)
+	if a.r.IntN(2) == 0 {
+		r.Token.ID = [32]byte{byte(a.r.IntN(20)), 1}
+	}
+	if a.r.IntN(8) == 0 {
+		_, err = a.s.ForgetRenames(a.ctx, a.later(), 1+a.r.IntN(5))
+	}
+	return errors.Join(err, a.s.RenameObject(a.ctx, r))
 }
 
 func (a *actor) marker() meta.Version {

@@ -185,6 +185,7 @@ func fill(t *testing.T, s meta.Store) *filler {
 	f.ok(err)
 	f.ok(s.SetSetting(f.ctx, b, at.Revision, meta.Setting{Name: "setting", Document: []byte{0, 0xff}}))
 	f.objects(b)
+	f.rename(b)
 	f.uploads(b)
 	f.versions(f.bucket("versioned", root.ID))
 	for n := 1; n > 0; {
@@ -260,6 +261,14 @@ func (f *filler) objects(b meta.ID) {
 		f.ok(f.s.MoveBlob(f.ctx, ids[2], 1, 2, f.now))
 	}
 	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "blob 3", meta.Body{})}))
+}
+
+// rename leaves a token.
+func (f *filler) rename(b meta.ID) {
+	v := f.version(b, "before", meta.Body{})
+	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: v}))
+	f.ok(f.s.RenameObject(f.ctx, meta.Rename{Bucket: b, From: v.Key, To: "after", Source: v.ID, Now: f.now,
+		Version: f.version(b, "after", meta.Body{}), Token: meta.RenameToken{ID: [32]byte{1}, Digest: [32]byte{2}}}))
 }
 
 // versions of keys: a null one and others, some with their own blobs, and markers,

@@ -42,6 +42,7 @@ var tables = []relation{
 	newRelation("versions", 3, "bucket_id key rank public version_id null_version marker displaced owner size modified generation body_kind body_id encryption class lock_mode lock_until lock_hold revision list_record marks wrapped_key manifest"),
 	newRelation("usage", 1, "bucket_id bytes versions"),
 	newRelation("usage_changes", 2, "bucket_id id bytes versions"),
+	newRelation("renames", 1, "token digest made"),
 	newRelation("uploads", 1, "id bucket_id key owner created generation state since revision refs parts version_id wrapped_key settings chosen"),
 	newRelation("parts", 2, "upload_id number attempt size modified blobs record"),
 	newRelation("holders", 1, "id beat"),

@@ -113,6 +113,8 @@ var rules = []rule{
 	{"usage", "bucket-missing", noBucket("usage"), "its bucket is not there, nor dying"},
 	{"usage_changes", "bucket-missing", noBucket("usage_changes"), "its bucket is not there, nor dying"},
 
+	{"renames", damagedRow, "LENGTH(renames.token) <> 32 OR LENGTH(renames.digest) <> 32", "token or digest has another length"},
+
 	{"uploads", damagedRow, `LENGTH(uploads.id) <> 16 OR uploads.state NOT IN (1, 2, 3, 4) OR uploads.since IS NULL AND uploads.state <> 3
 		OR (uploads.state IN (2, 4)) AND uploads.version_id IS NULL`, "id, state, time or version is none"},
 	{"uploads", "upload-state", "uploads.refs < 0 OR (uploads.state IN (2, 4)) <> (uploads.refs > 0)",

@@ -90,6 +90,7 @@ var damages = []struct {
 	{"part of an object lost", []string{"UPDATE parts SET number = number + 1000 WHERE upload_id IN (SELECT id FROM uploads WHERE state = 4)"}, []string{"part-count"}},
 	{"part not chosen left", []string{"UPDATE uploads SET state = 2 WHERE state = 4"}, []string{"part-count"}},
 	{"chosen parts unknown", []string{"UPDATE uploads SET chosen = id WHERE state = 2"}, []string{"part-count"}},
+	{"token of a rename too short", []string{"UPDATE renames SET token = (SELECT id FROM deployment)"}, []string{"damaged-row"}},
 	{"part of no number", []string{"UPDATE parts SET number = 0 WHERE number = 1"}, []string{"damaged-row"}},
 	{"parts' blobs cut", []string{"UPDATE parts SET blobs = record"}, []string{"damaged-row"}},
 	{"parts' blobs lost", []string{"UPDATE parts SET blobs = NULL"}, []string{"reference-count"}},

@@ -1,0 +1,156 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func (s *Store) RenameObject(ctx context.Context, r meta.Rename) error {
+	if err := checkRename(&r); err != nil {
+		return err
+	}
+	err := s.run.Write(ctx, func(tx Tx) error {
+		if err := holdVersioning(tx, r.Bucket, meta.VersioningOff); err != nil {
+			return err
+		}
+		from, to, err := lockEnds(tx, &r)
+		if err != nil {
+			return err
+		}
+		// After the locks: whoever sends the same again has waited for them.
+		if err := spendToken(tx, &r); err != nil {
+			return err
+		}
+		if err := mayRename(from, to, &r); err != nil {
+			return err
+		}
+		return rename(tx, from, to, &r)
+	})
+	return s.orNoBucket(ctx, r.Bucket, err)
+}
+
+// checkRename refuses what is no rename.
+func checkRename(r *meta.Rename) error {
+	if err := errors.Join(checkKey(r.From), checkKey(r.To), checkChangeable(r.Version.Marks, "")); err != nil {
+		return err
+	}
+	if r.From == r.To || r.Version.ID.IsZero() || r.Source.IsZero() {
+		return errors.New("rename of a key to itself, or of a version without an id: no such intent")
+	}
+	return nil
+}
+
+// lockEnds locks both keys in the order of their bytes, so that no two renames wait
+// for one another.
+func lockEnds(tx Tx, r *meta.Rename) (from, to *current, err error) {
+	first, second := r.From, r.To
+	if second < first {
+		first, second = second, first
+	}
+	if from, err = lockCurrent(tx, r.Bucket, first, meta.VersioningOff); err != nil {
+		return nil, nil, err
+	}
+	if to, err = lockCurrent(tx, r.Bucket, second, meta.VersioningOff); err != nil {
+		return nil, nil, err
+	}
+	if first != r.From {
+		from, to = to, from
+	}
+	return from, to, nil
+}
+
+// spendToken notes that the rename's token was used, which is undone if the rename
+// fails; ErrExists.
+func spendToken(tx Tx, r *meta.Rename) error {
+	if r.Token.IsZero() {
+		return nil
+	}
+	used, err := exists(tx, "SELECT 1 FROM renames WHERE token = ?", r.Token.ID[:])
+	if err != nil {
+		return err
+	}
+	if used {
+		return fmt.Errorf("%w: the token of a rename", meta.ErrExists)
+	}
+	return soon(tx, ErrRetry, "INSERT INTO renames (token, digest, made) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+		r.Token.ID[:], r.Token.Digest[:], micros(r.Now))
+}
+
+// mayRename holds both ends against what the caller expects of them, and against
+// their locks.
+func mayRename(from, to *current, r *meta.Rename) error {
+	switch {
+	case !from.exists():
+		return meta.ErrNotFound
+	case from.version.ID != r.Source || from.version.Revision != r.Revision:
+		return meta.ErrConflict
+	case from.version.Lock.Forbids(r.Now, false) || to.version.Lock.Forbids(r.Now, false):
+		return meta.ErrLocked
+	}
+	return to.meets(r.Expect)
+}
+
+// rename writes the source's row under the other key. Its body is named once
+// before and once after: only what the target held loses a reference.
+func rename(tx Tx, from, to *current, r *meta.Rename) error {
+	v := from.version
+	v.Key, v.ID, v.Generation, v.Revision = r.To, r.Version.ID, r.Version.Generation, 0
+	v.WrappedKey, v.Manifest, v.ListRecord, v.Marks = r.Version.WrappedKey, r.Version.Manifest, r.Version.ListRecord, r.Version.Marks
+	if err := from.dropRow(tx); err != nil {
+		return err
+	}
+	if !to.exists() {
+		return write(tx, insertObject, &v, 0)
+	}
+	if err := write(tx, updateObject, &v, to.rank); err != nil {
+		return err
+	}
+	used := &usageChange{}
+	used.remove(&to.version)
+	if err := used.write(tx, r.Bucket); err != nil {
+		return err
+	}
+	return dropBody(tx, to.version.Body, r.Now)
+}
+
+func (s *Store) Renamed(ctx context.Context, token [32]byte) (digest [32]byte, err error) {
+	err = s.run.Read(ctx, func(tx Tx) error {
+		var b []byte
+		err := tx.QueryRow("SELECT digest FROM renames WHERE token = ?", token[:]).Scan(&b)
+		if err != nil {
+			return found(err, meta.ErrNotFound)
+		}
+		return fixed(digest[:], b)
+	})
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return digest, nil
+}
+
+func (s *Store) ForgetRenames(ctx context.Context, before time.Time, limit int) (done int, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return 0, err
+	}
+	err = s.run.Write(ctx, func(tx Tx) error {
+		tokens, err := collect(tx, scanText, "SELECT token FROM renames WHERE made < ? ORDER BY made, token LIMIT ?"+forUpdate, micros(before), limit)
+		if err != nil {
+			return err
+		}
+		done = len(tokens)
+		for _, t := range tokens {
+			if err := soon(tx, ErrRetry, "DELETE FROM renames WHERE token = ?", text(t)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return done, nil
+}
