@@ -25,18 +25,20 @@ func (r *Request) readConditions() engine.Conditions {
 	}
 }
 
-// sourceConditions are the x-amz-copy-source-if-* headers. A date that cannot
-// be read is refused: to leave it out would copy what must not be copied.
+// sourceConditions are the x-amz-copy-source-if-* headers.
 func (r *Request) sourceConditions() (engine.Conditions, error) {
-	c := engine.Conditions{
-		IfMatch:     r.Header(copySourcePrefix + "If-Match"),
-		IfNoneMatch: r.Header(copySourcePrefix + "If-None-Match"),
-	}
+	return r.strictConditions(copySourcePrefix)
+}
+
+// strictConditions are the If-* headers with a prefix. A date that cannot be read is
+// refused: to leave it out would copy what must not be copied.
+func (r *Request) strictConditions(prefix string) (engine.Conditions, error) {
+	c := engine.Conditions{IfMatch: r.Header(prefix + "If-Match"), IfNoneMatch: r.Header(prefix + "If-None-Match")}
 	var err error
-	if c.IfModifiedSince, err = r.strictDate(copySourcePrefix + "If-Modified-Since"); err != nil {
+	if c.IfModifiedSince, err = r.strictDate(prefix + "If-Modified-Since"); err != nil {
 		return c, err
 	}
-	c.IfUnmodifiedSince, err = r.strictDate(copySourcePrefix + "If-Unmodified-Since")
+	c.IfUnmodifiedSince, err = r.strictDate(prefix + "If-Unmodified-Since")
 	return c, err
 }
 

@@ -19,6 +19,8 @@ type headerRule struct {
 	refusal s3err.Code
 	// known are those values; nil: all.
 	known []string
+	// of is the operation that takes the header; empty: none does.
+	of string
 }
 
 // headerRules are tried in order; the first that names the header decides.
@@ -29,7 +31,7 @@ var headerRules = []headerRule{
 		known: []string{"aws:kms:dsse", "aws:fsx"}},
 	{name: "x-amz-mfa", refusal: s3err.NotImplemented},
 	{name: "x-amz-write-offset-bytes", refusal: s3err.NotImplemented},
-	{name: "x-amz-rename-source", refusal: s3err.NotImplemented},
+	{name: "x-amz-rename-source", refusal: s3err.NotImplemented, of: "RenameObject"},
 	{name: "x-amz-bucket-namespace", accept: []string{"global"}, refusal: s3err.NotImplemented},
 }
 
@@ -47,15 +49,15 @@ func (rule *headerRule) check(header, value string) error {
 	return s3err.New(s3err.InvalidArgument, "").With("ArgumentName", header).With("ArgumentValue", value)
 }
 
-// checkHeaderRules applies headerRules to every header of a request.
-func checkHeaderRules(h http.Header) error {
+// checkHeaderRules applies headerRules to every header of an operation's request.
+func checkHeaderRules(op *Operation, h http.Header) error {
 	for name, values := range h {
 		lower := strings.ToLower(name)
 		if !strings.HasPrefix(lower, "x-amz-") {
 			continue
 		}
 		for i := range headerRules {
-			if !headerRules[i].names(lower) {
+			if !headerRules[i].names(lower) || headerRules[i].of == op.Name {
 				continue
 			}
 			if err := headerRules[i].check(lower, strings.Join(values, ",")); err != nil {

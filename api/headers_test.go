@@ -27,8 +27,15 @@ func TestHeaderRules(t *testing.T) {
 	} {
 		h := http.Header{}
 		h.Set(c.name, c.value)
-		if err := checkHeaderRules(h); !errors.Is(err, c.err) {
+		if err := checkHeaderRules(&Operation{Name: "PutObject"}, h); !errors.Is(err, c.err) {
 			t.Errorf("%s: %s: %v, want %v", c.name, c.value, err, c.err)
+		}
+	}
+	source := http.Header{renameSourceHeader: {"b/k"}}
+	for i := range Operations {
+		op := &Operations[i]
+		if err := checkHeaderRules(op, source); (err == nil) != (op.Name == "RenameObject") {
+			t.Errorf("%s with the source of a rename: %v", op.Name, err)
 		}
 	}
 }

@@ -249,6 +249,9 @@ func (h *household) example(op *api.Operation, versioned bool) (target string, h
 	if op.Header != "" {
 		header.Set(op.Header, "bucket/source")
 	}
+	if op.Name == "RenameObject" {
+		header.Set("X-Amz-Rename-Source", "bucket/source")
+	}
 	return target, header
 }
 

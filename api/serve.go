@@ -128,7 +128,7 @@ func (x *exchange) serve() (*Reply, error) {
 	if err = r.checkRepeated(); err != nil {
 		return nil, err
 	}
-	if err = checkHeaderRules(r.HTTP.Header); err != nil {
+	if err = checkHeaderRules(r.Op, r.HTTP.Header); err != nil {
 		return nil, err
 	}
 	if err = x.reserveDocument(); err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -23,7 +24,10 @@ const (
 
 var (
 	errRenameVersions = s3err.New(s3err.NotImplemented, "RenameObject is not available in a bucket whose versioning was ever enabled, nor with Object Lock.")
-	errRenameSelf     = s3err.New(s3err.InvalidRequest, "The source and the destination of a rename must not be the same key.")
+	// Whoever renames such a key means what is below it, too.
+	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-objects-rename.html
+	errRenameFolder = s3err.New(s3err.InvalidRequest, "RenameObject is not available for keys that end in a slash.")
+	errRenameSelf   = s3err.New(s3err.InvalidRequest, "The source and the destination of a rename must not be the same key.")
 )
 
 // RenameObject gives an object another key of its bucket, in place of what that held.
@@ -33,15 +37,19 @@ var (
 // takes its customer's key for.
 //
 // Errors: NoSuchKey, PreconditionFailed, NotImplemented where versioning is not off,
-// InvalidRequest for one key twice or the lack of a customer's key, AccessDenied for a
-// wrong one, IdempotencyParameterMismatch for a token that came with another request,
-// ConditionalRequestConflict when the keys never held still.
+// InvalidRequest for one key twice, a key that ends in a slash or the lack of a
+// customer's key, AccessDenied for a wrong one, IdempotencyParameterMismatch for a token
+// that came with another request, ConditionalRequestConflict when the keys never held
+// still, and what Permit returns.
 func (e *Engine) RenameObject(ctx context.Context, in RenameObject) error {
 	if err := errors.Join(checkKey(in.Source), checkKey(in.Key)); err != nil {
 		return err
 	}
 	if in.Source == in.Key {
 		return errRenameSelf
+	}
+	if strings.HasSuffix(in.Source, "/") || strings.HasSuffix(in.Key, "/") {
+		return errRenameFolder
 	}
 	token := in.token()
 	for range maxRenameTries {
@@ -149,6 +157,11 @@ func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version) 
 	}
 	if d.marks, err = e.openMarks(ctx, v); err != nil {
 		return r, err
+	}
+	if in.Permit != nil {
+		if err := in.Permit(d.marks); err != nil {
+			return r, err
+		}
 	}
 	if err := in.SourceConditions.checkRename(d.manifest.ETag, v.Modified); err != nil {
 		return r, err

@@ -134,6 +134,8 @@ func TestRenameRefuses(t *testing.T) {
 	}{
 		"absent":             {from: "absent", err: s3err.NoSuchKey},
 		"itself":             {to: "from", err: s3err.InvalidRequest},
+		"a folder":           {to: "new/", err: s3err.InvalidRequest},
+		"of a folder":        {from: "from/", err: s3err.InvalidRequest},
 		"no key":             {change: func(in *engine.RenameObject) { in.Customer = &engine.CustomerKey{} }, err: s3err.InvalidRequest},
 		"source differs":     {change: on(engine.Conditions{IfMatch: to.ETag}, none), field: "If-Match"},
 		"source is":          {change: on(engine.Conditions{IfNoneMatch: from.ETag}, none), field: "If-None-Match"},

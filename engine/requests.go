@@ -125,6 +125,9 @@ type RenameObject struct {
 	Customer         *CustomerKey // of the object; nil: none was sent
 	SourceConditions Conditions
 	Conditions       Conditions // on what Key holds
+	// Permit, if set, decides on the marks that the object takes along, and may be
+	// asked more than once.
+	Permit func(Marks) error
 	// Token makes the request one that is carried out once, whoever of the Asker's
 	// sends it again; empty: none. Asked is the source as the client named it.
 	Token, Asked string

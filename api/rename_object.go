@@ -1,0 +1,161 @@
+package api
+
+import (
+	"errors"
+	"net/url"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const (
+	renameSourceHeader = "X-Amz-Rename-Source"
+	clientTokenHeader  = "X-Amz-Client-Token"
+	// maxClientToken is in characters, all of them printable ASCII.
+	maxClientToken = 64
+)
+
+// renameObject gives an object another key of its bucket, atomically and without
+// moving a byte. On AWS directory buckets alone have this; here every bucket has it
+// that never had versions. An object of SSE-C takes its key, in the headers of a GET.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
+func renameObject(s *Server, r *Request) (*Reply, error) {
+	in := engine.RenameObject{
+		Bucket: r.Bucket, Source: r.source.key, Key: r.Target.Key,
+		Asked: r.Header(renameSourceHeader), Asker: r.Owner(), Permit: r.permitMarks,
+	}
+	var err error
+	if in.Customer, err = r.customerKey(); err != nil {
+		return nil, err
+	}
+	if in.SourceConditions, err = r.renameConditions(renameSourceHeader + "-"); err != nil {
+		return nil, err
+	}
+	if in.Conditions, err = r.renameConditions(""); err != nil {
+		return nil, err
+	}
+	if in.Token, err = r.clientToken(); err != nil {
+		return nil, err
+	}
+	if err := s.engine.RenameObject(r.Context(), in); err != nil {
+		return nil, err
+	}
+	return &Reply{}, nil
+}
+
+// renameNeeds asks to write the new key, and to read the old one and delete it: who
+// lacks any of these could not do the same by a copy. AWS asks for a session of a
+// directory bucket instead, which nobody has without credentials.
+func renameNeeds(r *Request) ([]access.Need, error) {
+	if r.Principal.Kind == access.Nobody {
+		return nil, s3err.New(s3err.AccessDenied, "Anonymous users cannot rename objects. Please authenticate.")
+	}
+	write := r.need("s3:PutObject")
+	if !r.decide(write).Allow {
+		return []access.Need{write}, nil // who may not write learns nothing of the source
+	}
+	key, err := r.renameSource()
+	if err != nil {
+		return nil, err
+	}
+	r.source = &copySource{bucket: r.Bucket, key: key}
+	return append(r.takeNeeds(key), write), nil
+}
+
+// takeNeeds are what a rename asks of its source.
+func (r *Request) takeNeeds(key string) (needs []access.Need) {
+	for _, action := range []string{"s3:GetObject", "s3:DeleteObject"} {
+		needs = append(needs, r.withObject(r.sourceNeed(action, r.Bucket, key), r.Bucket, meta.VersionRef{}))
+	}
+	return needs
+}
+
+// permitMarks decides what moves to the new key along with the object: who may not
+// put tags or an ACL there must not bring them there.
+func (r *Request) permitMarks(m engine.Marks) error {
+	if len(m.Tags) > 0 && !r.may("s3:PutObjectTagging") || len(m.ACL) > 0 && !r.may("s3:PutObjectAcl") {
+		return s3err.AccessDenied
+	}
+	return nil
+}
+
+// renameSource reads the key to be renamed: /bucket/key, bucket/key, or the key
+// alone, as AWS's own examples and clients have it, percent-encoded. The bucket is
+// that of the request. What begins with its name and no slash is taken for whichever
+// of the two keys there is, and refused where there are both.
+func (r *Request) renameSource() (string, error) {
+	value := r.Header(renameSourceHeader)
+	if value == "" {
+		return "", s3err.New(s3err.MissingSecurityHeader, "").With("MissingHeaderName", strings.ToLower(renameSourceHeader))
+	}
+	path, err := url.PathUnescape(value) // a plus is a plus: keys come as they are from some clients
+	if err != nil {
+		return "", badRenameSource("Invalid rename source encoding", value)
+	}
+	key, qualified := strings.CutPrefix(strings.TrimPrefix(path, "/"), r.Target.Bucket+"/")
+	switch {
+	case strings.HasPrefix(path, "/") && !qualified:
+		return "", badRenameSource("The source of a rename must be in the bucket of the request, as /bucket/key", value)
+	case qualified && key == "":
+		return "", badRenameSource("Invalid rename source object key", value)
+	}
+	if err := errors.Join(CheckKey(key), CheckKey(path)); err != nil {
+		return "", err
+	}
+	if !qualified || strings.HasPrefix(path, "/") {
+		return key, nil
+	}
+	return r.eitherSource(key, path, value)
+}
+
+// eitherSource decides between a key that may have been named with its bucket and one
+// that begins with the bucket's name. What the sender may not rename was not meant.
+func (r *Request) eitherSource(key, whole, value string) (string, error) {
+	there := func(key string) (bool, error) {
+		if !r.decide(r.takeNeeds(key)...).Allow {
+			return false, nil
+		}
+		_, err := r.server.engine.MarksOf(r.Context(), r.Bucket, key, meta.VersionRef{})
+		if errors.Is(err, s3err.NoSuchKey) {
+			return false, nil
+		}
+		return err == nil, err
+	}
+	if is, err := there(whole); !is || err != nil {
+		return key, err
+	}
+	is, err := there(key)
+	if is {
+		err = badRenameSource("The rename source names two objects of the bucket: name it as /bucket/key", value)
+	}
+	return whole, err
+}
+
+func badRenameSource(message, value string) error {
+	return s3err.New(s3err.InvalidArgument, "%s", message).
+		With("ArgumentName", strings.ToLower(renameSourceHeader)).With("ArgumentValue", value)
+}
+
+// renameConditions are the conditions on one end of a rename, any of which may be
+// combined. What cannot be read is refused, lest something be renamed that must stay.
+func (r *Request) renameConditions(prefix string) (engine.Conditions, error) {
+	for _, name := range []string{prefix + "If-Match", prefix + "If-None-Match"} {
+		if r.HasHeader(name) && strings.TrimSpace(r.Header(name)) == "" {
+			return engine.Conditions{}, invalidHeader(strings.ToLower(name), r.Header(name))
+		}
+	}
+	return r.strictConditions(prefix)
+}
+
+// clientToken reads the token of a request that is to be carried out once.
+func (r *Request) clientToken() (string, error) {
+	token := r.Header(clientTokenHeader)
+	odd := strings.ContainsFunc(token, func(c rune) bool { return c < '!' || c > '~' })
+	if r.HasHeader(clientTokenHeader) && (token == "" || len(token) > maxClientToken || odd) {
+		return "", invalidHeader(strings.ToLower(clientTokenHeader), token)
+	}
+	return token, nil
+}
