@@ -124,7 +124,7 @@ func (e *Engine) deleteDead(ctx context.Context, s *places, row meta.Backend) (i
 		return 0, err
 	}
 	ids, held := e.withoutNeeded(ctx, s, p, ids)
-	if err := e.deleteBlobs(ctx, s, row, ids); err != nil {
+	if err := deleteBlobs(ctx, p, ids); err != nil {
 		return 0, errors.Join(err, held)
 	}
 	for rest := ids; len(rest) > 0; {
@@ -137,42 +137,18 @@ func (e *Engine) deleteDead(ctx context.Context, s *places, row meta.Backend) (i
 	return len(ids), held
 }
 
-// deleteBlobs deletes at a backend and, while that drains, at the target too,
-// where a move that was cut short may have left a copy of a blob that is dead.
-func (e *Engine) deleteBlobs(ctx context.Context, s *places, row meta.Backend, ids []meta.BlobID) error {
+// deleteBlobs deletes at a backend.
+func deleteBlobs(ctx context.Context, p *place, ids []meta.BlobID) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
 	defer cancel()
-	if row.State == meta.BackendDraining {
-		target, err := s.at(row.Drain.Target)
-		if err != nil {
-			return err
-		}
-		var copies []backends.BlobID
-		err = e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
-			if at == 0 {
-				copies = append(copies, backends.BlobID(id))
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if err := deleteIn(ctx, target, copies); err != nil {
-			return err
-		}
-	}
 	gone := make([]backends.BlobID, len(ids))
 	for i, id := range ids {
 		gone[i] = backends.BlobID(id)
 	}
-	return deleteIn(ctx, s.configured[row.ID], gone)
-}
-
-func deleteIn(ctx context.Context, p *place, ids []backends.BlobID) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	return p.Delete(ctx, ids...)
+	return p.Delete(ctx, gone...)
 }
 
 // withoutNeeded takes from the dead copies at a backend those that may still be

@@ -56,7 +56,7 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	} else {
 		m.StorageClass, m.WebsiteRedirect = in.StorageClass, in.WebsiteRedirect
 	}
-	share, err := e.mayShareAll(ctx, &in.SourceBucket, &in.Bucket, &m)
+	share, at, err := e.mayShareAll(ctx, &in.SourceBucket, &in.Bucket, &m)
 	if err != nil {
 		return Object{}, err
 	}
@@ -75,7 +75,11 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	if err := e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, v.Body.Kind != meta.BodyInline); err != nil {
+	c := meta.Commit{Share: v.Body.Kind != meta.BodyInline}
+	if v.Body.Kind == meta.BodyBlob && len(at) == 1 {
+		c.At = at[0]
+	}
+	if err := e.commitShared(ctx, &in.Bucket, &v, in.Conditions, c); err != nil {
 		return Object{}, err
 	}
 	o := describe(in.Bucket, v, &m, in.Marks)
@@ -114,7 +118,7 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
 	})
 	if err == nil {
-		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, false)
+		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions)
 	}
 	if err != nil {
 		e.giveUp(ctx, s, err)

@@ -63,14 +63,15 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 			ids[i] = record.Extents[i].Blob
 		}
 		share, err := e.mayStay(ctx, &in.Bucket, &encrypt.Manifest{StorageClass: u.settings.StorageClass, Extents: record.Extents})
+		var at []meta.BackendID
 		if err == nil && share {
-			share, err = e.mayShare(ctx, &in.SourceBucket, &in.Bucket, ids)
+			share, at, err = e.mayShare(ctx, &in.SourceBucket, &in.Bucket, ids)
 		}
 		if err != nil {
 			return Part{}, err
 		}
 		if share {
-			p, err := e.commitPart(ctx, u, in.Number, record, true)
+			p, err := e.commitPart(ctx, u, in.Number, record, meta.PutPart{Share: true, At: at})
 			p.CopiedFrom = src.Object.Version
 			return p, err
 		}

@@ -91,6 +91,7 @@ type Engine struct {
 	registry   registry
 	directory  directory
 	unreleased unreleased
+	copies     keptCopies
 	blobPlaces cache[meta.BlobID, meta.BackendID]
 	keys       cache[meta.ID, map[uint32]*encrypt.BucketKeys]
 	creds      cache[string, Credential]

@@ -225,11 +225,7 @@ func TestFsckOfSeveralFinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	find("stray-copy", west)
-	s.drain(east, west) // then it may be what a move that was cut short has left
-	if report, err := s.e.Fsck(t.Context(), engine.FsckOptions{}); err != nil || !report.Clean() || report.PendingBlobs != 1 {
-		t.Errorf("a copy at the target: %+v, %v", report, err)
-	}
-	if err := errors.Join(s.e.CancelDrain(t.Context(), east), s.at[west].Delete(t.Context(), id)); err != nil {
+	if err := s.at[west].Delete(t.Context(), id); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.at[east].Delete(t.Context(), id); err != nil {

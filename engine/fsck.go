@@ -228,7 +228,7 @@ type blobCheck struct {
 	at      meta.BackendID
 	state   meta.BlobState
 	counted int64            // refs in the ledger
-	dead    []meta.BackendID // where else a dead copy is
+	dead    []meta.BackendID // where else a copy may be, a dead one or one that is made
 	present bool
 }
 
@@ -296,12 +296,16 @@ func (c *check) readLedger(ctx context.Context) (done bool, err error) {
 		b := &blobCheck{size: -1}
 		for _, row := range rows {
 			switch row.State {
-			case meta.BlobReserved:
+			case meta.BlobReserved, meta.BlobCopy:
 				c.ReservedBlob++
 			case meta.BlobDead:
 				c.PendingBlobs++
 			default:
 				c.Blobs++
+			}
+			if row.State == meta.BlobCopy {
+				b.dead = append(b.dead, row.Backend)
+				continue
 			}
 			if row.State == meta.BlobDead && (b.at != 0 && b.state != meta.BlobDead) {
 				b.dead = append(b.dead, row.Backend)

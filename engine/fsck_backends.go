@@ -89,14 +89,21 @@ func (c *check) stored(ctx context.Context, p *place, info backends.Info) error 
 			c.report(at)
 		}
 	case slices.Contains(b.dead, p.id):
-	case c.s.states[b.at].Drain.Target == p.id:
-		c.PendingBlobs++ // copied, and soon to be called moved
 	default:
+		if known, err := c.placed(ctx, id, p); known || err != nil { // copied since the ledger was read
+			return err
+		}
 		at.Kind, at.Severity = "stray-copy", SeverityLeak
 		at.Detail = fmt.Sprintf("the backend has %d bytes of a blob that the ledger knows at backend %s", info.Size, c.s.states[b.at].Name)
 		c.report(at)
 	}
 	return nil
+}
+
+// placed reports whether the ledger has a row of a blob at a backend by now.
+func (c *check) placed(ctx context.Context, id meta.BlobID, p *place) (bool, error) {
+	rows, err := c.e.store.ScanBlobs(ctx, meta.BlobPosition{ID: id, Backend: p.id - 1}, 1)
+	return len(rows) == 1 && rows[0].ID == id && rows[0].Backend == p.id, err
 }
 
 // judge draws the conclusions of a round.

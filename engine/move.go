@@ -38,9 +38,10 @@ type MoveReport struct {
 // where the last step ended, on whichever gateway that was. One gateway at a
 // time does it. Concurrent calls wait for one another.
 //
-// Blobs are copied as they are, sealed, under the same id. A blob is at the
-// target before the ledger says so, and the copy that is left is deleted by
-// Collect after that has seen the other.
+// Blobs are copied as they are, sealed, under the same id. The ledger reserves the
+// place of a copy before it is there, a blob is at the target before the ledger says
+// that it lives there, and the copy that is left is deleted by Collect after that
+// has seen the other.
 func (e *Engine) Move(ctx context.Context) (r MoveReport, err error) {
 	e.moving.Lock()
 	defer e.moving.Unlock()
@@ -75,6 +76,7 @@ type mover struct {
 	lease    meta.Lease
 	row      meta.Backend // draining
 	from, to *place
+	demands  int64      // when all buckets were last found to permit the draining
 	d        meta.Drain // progress
 	r        *MoveReport
 	bytes    int64 // in this step
@@ -98,7 +100,7 @@ func (e *Engine) moveFrom(ctx context.Context, s *places, l meta.Lease, row meta
 	if err := e.releaseUnused(ctx, s); err != nil {
 		return err
 	}
-	if err := e.refuseResidents(ctx, m.from, m.to); err != nil {
+	if _, err := m.judge(ctx, true); err != nil {
 		return err
 	}
 	if err := m.moveBuckets(ctx); err != nil {
@@ -110,6 +112,21 @@ func (e *Engine) moveFrom(ctx context.Context, s *places, l meta.Lease, row meta
 	}
 	m.r.More = m.r.More || err == nil
 	return errors.Join(err, m.note(ctx), errors.Join(m.stuck...))
+}
+
+// judge is the step's judge: a bucket that speaks against the draining ends it.
+func (m *mover) judge(ctx context.Context, anew bool) (verdict, error) {
+	if anew {
+		demands, err := m.e.store.Demands(ctx)
+		if err == nil {
+			err = m.e.refuseResidents(ctx, m.from, m.to)
+		}
+		if err != nil {
+			return verdict{}, err
+		}
+		m.demands = demands
+	}
+	return verdict{demands: m.demands}, nil
 }
 
 func (m *mover) moveBuckets(ctx context.Context) error {
@@ -160,7 +177,8 @@ func (m *mover) move(ctx context.Context, rows []meta.Blob) error {
 	if err == nil {
 		return nil
 	}
-	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, meta.ErrConflict} {
+	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes,
+		meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands} {
 		if errors.Is(err, own) {
 			if m.r.Stuck++; len(m.stuck) < maxStuckErrors {
 				m.stuck = append(m.stuck, fmt.Errorf("blob %v cannot be moved: %w", backends.BlobID(id), err))
@@ -172,22 +190,10 @@ func (m *mover) move(ctx context.Context, rows []meta.Blob) error {
 }
 
 func (m *mover) moveBlob(ctx context.Context, id meta.BlobID) error {
-	n, err := copyBlob(ctx, backends.BlobID(id), m.from, m.to)
-	if err == nil {
-		err = m.e.store.MoveBlob(ctx, id, m.from.id, m.to.id, m.e.now())
+	n, moved, err := m.e.shift(ctx, id, m.from, m.to, m.judge)
+	if err != nil || !moved {
+		return err
 	}
-	if err != nil {
-		at, again := m.e.store.BlobBackends(ctx, []meta.BlobID{id})
-		switch {
-		case again != nil:
-			return errors.Join(err, again)
-		case at[0] == 0: // deleted meanwhile, and never to come back
-			return m.to.Delete(ctx, backends.BlobID(id))
-		case at[0] != m.to.id:
-			return err
-		}
-	}
-	m.e.blobPlaces.drop(id)
 	m.blobs, m.bytes = m.blobs+1, m.bytes+n
 	m.d.Blobs, m.d.Bytes = m.d.Blobs+1, m.d.Bytes+n
 	m.r.Blobs, m.r.Bytes = m.r.Blobs+1, m.r.Bytes+n

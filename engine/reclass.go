@@ -22,7 +22,8 @@ var (
 // ownFault reports whether an error is one of the version alone, so that others
 // may still be moved, and what it is.
 func ownFault(err error) (bool, error) {
-	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, meta.ErrConflict, errResidency, errNoPlace} {
+	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes,
+		meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands, errResidency, errNoPlace} {
 		if errors.Is(err, own) {
 			return true, err
 		}
@@ -67,7 +68,7 @@ func (e *Engine) moveBody(ctx context.Context, b meta.Bucket, v *meta.Version, c
 	}
 	switch v.Body.Kind {
 	case meta.BodyBlob:
-		return e.moveBlobs(ctx, s, to, []meta.BlobID{v.Body.Blob}, false)
+		return e.moveBlobs(ctx, s, to, v, []meta.BlobID{v.Body.Blob})
 	case meta.BodyUpload:
 		for after := 0; ; {
 			rows, err := e.store.Parts(ctx, v.Body.Upload, after, meta.MaxPage)
@@ -78,7 +79,7 @@ func (e *Engine) moveBody(ctx context.Context, b meta.Bucket, v *meta.Version, c
 			for i := range rows {
 				ids, after = append(ids, rows[i].Blobs...), rows[i].Number
 			}
-			n, err := e.moveBlobs(ctx, s, to, ids, true) // who shares an upload's parts is not counted by blob
+			n, err := e.moveBlobs(ctx, s, to, v, ids)
 			if moved += n; err != nil || len(rows) < meta.MaxPage {
 				return moved, err
 			}
@@ -87,8 +88,9 @@ func (e *Engine) moveBody(ctx context.Context, b meta.Bucket, v *meta.Version, c
 	return 0, nil
 }
 
-// moveBlobs moves those of the blobs that are elsewhere.
-func (e *Engine) moveBlobs(ctx context.Context, s *places, to *place, ids []meta.BlobID, shared bool) (moved int64, err error) {
+// moveBlobs moves those of a version's blobs that are elsewhere.
+func (e *Engine) moveBlobs(ctx context.Context, s *places, to *place, v *meta.Version, ids []meta.BlobID) (moved int64, err error) {
+	judges := make(map[meta.BackendID]judge)
 	err = e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
 		if at == 0 || at == to.id { // condemned: a part that was not chosen, or the version is gone
 			return nil
@@ -100,57 +102,43 @@ func (e *Engine) moveBlobs(ctx context.Context, s *places, to *place, ids []meta
 		if err := e.prove(ctx, from); err != nil {
 			return err
 		}
-		n, err := e.shift(ctx, id, from, to, shared)
+		if judges[at] == nil {
+			judges[at] = e.judgeVersion(v, from, to)
+		}
+		n, _, err := e.shift(ctx, id, from, to, judges[at])
 		moved += n
 		return err
 	})
 	return moved, err
 }
 
-// shift moves one blob. Who shares it is looked at last, when the copy is there and
-// only the ledger is left to be changed.
-func (e *Engine) shift(ctx context.Context, id meta.BlobID, from, to *place, shared bool) (int64, error) {
-	n, err := copyBlob(ctx, backends.BlobID(id), from, to)
-	if err != nil {
-		return 0, err
-	}
-	if err = e.mayShift(ctx, id, from, to, shared); err == nil {
-		err = e.store.MoveBlob(ctx, id, from.id, to.id, e.now())
-	}
-	if err == nil {
-		e.blobPlaces.drop(id)
-		return n, nil
-	}
-	if !errors.Is(err, errResidency) && !errors.Is(err, meta.ErrConflict) && !errors.Is(err, meta.ErrNotFound) {
-		return 0, err // the next turn finds the copy
-	}
-	at, again := e.store.BlobBackends(ctx, []meta.BlobID{id})
-	switch {
-	case again != nil:
-		return 0, errors.Join(err, again)
-	case at[0] == to.id:
-		e.blobPlaces.drop(id)
-		return n, nil
-	}
-	return 0, errors.Join(err, to.Delete(ctx, backends.BlobID(id)))
-}
-
-// mayShift refuses to move what may be part of another bucket's objects, where a
-// bucket demands a place that the target is not.
-func (e *Engine) mayShift(ctx context.Context, id meta.BlobID, from, to *place, shared bool) error {
-	if !shared {
-		blob, err := e.store.Blob(ctx, id)
-		if err != nil {
-			return fmt.Errorf("read a blob's references: %w", err)
+// judgeVersion refuses to move what may be part of another bucket's objects, where a
+// bucket demands a place that the target is not. Of a body of one blob it is known
+// when nobody shares it; who shares an upload's parts is not counted by blob.
+func (e *Engine) judgeVersion(v *meta.Version, from, to *place) judge {
+	var had *verdict
+	return func(ctx context.Context, anew bool) (verdict, error) {
+		if had != nil && !anew {
+			return *had, nil
 		}
-		shared = blob.Refs > 1
+		if v.Body.Kind == meta.BodyBlob {
+			blob, err := e.store.Blob(ctx, v.Body.Blob)
+			if err != nil && !errors.Is(err, meta.ErrNotFound) { // gone: as the move will find
+				return verdict{}, fmt.Errorf("read a blob's references: %w", err)
+			}
+			if blob.Refs <= 1 {
+				return verdict{only: &meta.Referrer{Bucket: v.Bucket, Key: v.Key, Version: v.ID}}, nil
+			}
+		}
+		demands, err := e.store.Demands(ctx)
+		if err != nil {
+			return verdict{}, err
+		}
+		held, err := e.heldBy(ctx, from, to)
+		if err == nil && len(held) > 0 {
+			err = errResidency
+		}
+		had = &verdict{demands: demands}
+		return *had, err
 	}
-	if !shared {
-		return nil
-	}
-	held, err := e.heldBy(ctx, from, to)
-	if err == nil && len(held) > 0 {
-		err = errResidency
-	}
-	return err
 }

@@ -258,7 +258,8 @@ func (e *Engine) release(ctx context.Context, id meta.BlobID) {
 
 // Beat shows the other gateways that this process lives, sees what has become of
 // the backends, and releases what will not be used: what could not be released
-// before, and unused reservations at backends that drain. It is called every
+// before, unused reservations at backends that drain, and what moves of blobs that
+// are gone have left. It is called every
 // BeatInterval. A backend that is away is no error.
 func (e *Engine) Beat(ctx context.Context) error {
 	e.beating.Lock()
@@ -269,7 +270,7 @@ func (e *Engine) Beat(ctx context.Context) error {
 		return errors.Join(err, failed, e.releaseUnused(ctx, nil))
 	}
 	e.proveLate(ctx, s)
-	return errors.Join(err, e.releaseUnused(ctx, s))
+	return errors.Join(err, e.releaseUnused(ctx, s), e.releaseCopies(ctx))
 }
 
 // releaseUnused gives back failed reservations, and the pools of backends that

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
@@ -13,31 +14,33 @@ var errElsewhere = errors.New("a blob is where the bucket's demands are not met"
 
 // mayShare reports whether blobs may become part of an object of the bucket
 // where they are, in which case the bucket that they come from must have no
-// lifecycle that moves them where they must not be.
+// lifecycle that moves them where they must not be. at says where each has to be
+// found still when they become that, nil where it is all the same.
 //
 // The backends are read anew, and where one drains, its target has to satisfy
-// the bucket too. Together with the mover, which looks at all buckets after a
-// draining has begun and moves nothing while one demands what the target is not,
-// no order of events brings a bucket's bytes where they must not be.
-func (e *Engine) mayShare(ctx context.Context, from, b *meta.Bucket, ids []meta.BlobID) (bool, error) {
+// the bucket too. Together with the movers, whose last step finds that a bucket
+// was made or a blob shared since they looked, no order of events brings a bucket's
+// bytes where they must not be.
+func (e *Engine) mayShare(ctx context.Context, from, b *meta.Bucket, ids []meta.BlobID) (may bool, at []meta.BackendID, err error) {
 	if len(b.Residency) == 0 || len(ids) == 0 {
-		return true, nil
+		return true, nil, nil
 	}
 	s, err := e.refresh(ctx)
 	if err != nil {
-		return false, storeError(err)
+		return false, nil, storeError(err)
 	}
 	if s.only != nil {
-		return s.only.meets(b.Residency), nil
+		return s.only.meets(b.Residency), slices.Repeat([]meta.BackendID{s.only.id}, len(ids)), nil
 	}
 	if strays, err := e.strays(ctx, s, from, b); err != nil || strays {
-		return false, err
+		return false, nil, err
 	}
-	err = e.eachPlace(ctx, ids, func(_ meta.BlobID, at meta.BackendID) error {
-		if at == 0 {
+	err = e.eachPlace(ctx, ids, func(_ meta.BlobID, home meta.BackendID) error {
+		if home == 0 {
 			return meta.ErrBodyGone
 		}
-		for id := at; id != 0; id = s.states[id].Drain.Target {
+		at = append(at, home)
+		for id := home; id != 0; id = s.states[id].Drain.Target {
 			if p := s.configured[id]; p == nil || !p.meets(b.Residency) {
 				return errElsewhere
 			}
@@ -45,9 +48,9 @@ func (e *Engine) mayShare(ctx context.Context, from, b *meta.Bucket, ids []meta.
 		return nil
 	})
 	if errors.Is(err, errElsewhere) {
-		return false, nil
+		return false, nil, nil
 	}
-	return err == nil, err
+	return err == nil, at, err
 }
 
 // strays reports whether transitions of one bucket lead where another's demands
@@ -72,16 +75,16 @@ func (e *Engine) strays(ctx context.Context, s *places, from, b *meta.Bucket) (b
 
 // mayShareAll is mayShare for all blobs of an object, which must also be where the
 // manifest's storage class says.
-func (e *Engine) mayShareAll(ctx context.Context, from, b *meta.Bucket, m *encrypt.Manifest) (bool, error) {
+func (e *Engine) mayShareAll(ctx context.Context, from, b *meta.Bucket, m *encrypt.Manifest) (may bool, at []meta.BackendID, err error) {
 	if stay, err := e.mayStay(ctx, b, m); err != nil || !stay {
-		return false, err
+		return false, nil, err
 	}
 	if len(b.Residency) == 0 {
-		return true, nil
+		return true, nil, nil
 	}
 	ids, err := e.blobsOf(ctx, m)
 	if err != nil {
-		return false, err
+		return false, nil, err
 	}
 	return e.mayShare(ctx, from, b, ids)
 }

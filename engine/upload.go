@@ -220,7 +220,7 @@ func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, nu
 		return Part{}, err
 	}
 	record := &encrypt.PartRecord{Size: s.size, MD5: s.md5, Checksum: sealedChecksum(s.checksum), Extents: s.extents()}
-	p, err := e.commitPart(ctx, u, number, record, false)
+	p, err := e.commitPart(ctx, u, number, record, meta.PutPart{})
 	if err != nil {
 		e.giveUp(ctx, s, err)
 		return p, err
@@ -231,9 +231,9 @@ func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, nu
 	return p, nil
 }
 
-// commitPart seals a part's record and stores its row. share says that the
-// blobs belong to another object already.
-func (e *Engine) commitPart(ctx context.Context, u *openUpload, number int, record *encrypt.PartRecord, share bool) (Part, error) {
+// commitPart seals a part's record and stores its row. Of how, Share says that the
+// blobs belong to another object already, and At where they have to be.
+func (e *Engine) commitPart(ctx context.Context, u *openUpload, number int, record *encrypt.PartRecord, how meta.PutPart) (Part, error) {
 	row := meta.Part{Upload: u.ID, Number: number, Attempt: meta.NewID(), Size: record.Size, Modified: e.now().UTC()}
 	for i := range record.Extents {
 		row.Blobs = append(row.Blobs, record.Extents[i].Blob)
@@ -242,7 +242,7 @@ func (e *Engine) commitPart(ctx context.Context, u *openUpload, number int, reco
 	if row.Record, err = encrypt.SealPart(u.key, u.partName(e.deployment, number, row.Attempt), record); err != nil {
 		return Part{}, err
 	}
-	err = e.store.PutPart(ctx, meta.PutPart{Part: row, Share: share, Holder: e.holder})
+	err = e.store.PutPart(ctx, meta.PutPart{Part: row, Share: how.Share, At: how.At, Holder: e.holder})
 	switch {
 	case errors.Is(err, meta.ErrUnknown):
 		err = e.settlePart(ctx, row, err)

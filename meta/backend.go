@@ -48,6 +48,27 @@ type Drain struct {
 	Bytes  int64     // moved, sealed
 }
 
+// Move is the end of a blob's move, once its bytes are at To.
+type Move struct {
+	ID       BlobID
+	From, To BackendID
+	Holder   ID // of the copy's place
+	// Only, if set, is a version that is the only one to refer to the blob: no
+	// other bucket's demands have to be asked.
+	Only *Referrer
+	// Demands is what Demands returned before all buckets were found to permit the
+	// move. It is not looked at where Only is set.
+	Demands int64
+	Now     time.Time
+}
+
+// Referrer is a version, by the id that it was written with.
+type Referrer struct {
+	Bucket  ID
+	Key     string
+	Version ID
+}
+
 // Backends keeps which backends there are and which of them holds a blob.
 //
 // A blob has one place, in the ledger's row, and a moved one for a while a dead
@@ -77,17 +98,22 @@ type Backends interface {
 	// RetireBackend ends a draining backend, which the caller has found empty in
 	// a whole pass of the round. ErrConflict unless it is draining in this round
 	// and the lease is still l's; ErrNotEmpty while a bucket is placed on it or a
-	// reservation is left.
+	// reservation or the place of a copy is left.
 	RetireBackend(ctx context.Context, l Lease, id BackendID, round int64) error
 	// MoveBuckets places at most limit buckets that are on one backend on
 	// another, which must be active (ErrConflict), and returns how many.
 	MoveBuckets(ctx context.Context, from, to BackendID, limit int) (int, error)
+	// Demands counts the buckets with a residency that were ever made. Who reads it
+	// before all buckets, and finds none that speaks against a move, may move.
+	Demands(ctx context.Context) (int64, error)
 	// MoveBlob says that a live blob is now at another backend, which must be
-	// active, and condemns its copy at the first. ErrConflict when the blob is
-	// not live at from, when to is not active, or when a dead copy at to is
-	// still to be deleted.
-	MoveBlob(ctx context.Context, id BlobID, from, to BackendID, now time.Time) error
+	// active, where a place for the copy is reserved for the holder; and condemns
+	// its copy at the first. ErrConflict when the blob is not live at from or to is
+	// not active; ErrReservationLost when the place is not the holder's;
+	// ErrDemands when it is not sure that no bucket demands another place.
+	MoveBlob(ctx context.Context, m Move) error
 	// BlobBackends returns where each blob, reserved or live, is: one entry for
-	// each of at most MaxBatch ids, zero for a blob that is neither.
+	// each of at most MaxBatch ids, zero for a blob that is neither. Places of
+	// copies do not count.
 	BlobBackends(ctx context.Context, ids []BlobID) ([]BackendID, error)
 }

@@ -13,16 +13,20 @@ const (
 	BlobReserved BlobState = iota + 1 // may be written by its holder; nothing refers to it
 	BlobLive                          // at least one version or part refers to it
 	BlobDead                          // condemned: its bytes may be deleted
+	// BlobCopy is a place that may be written by its holder, who copies there a
+	// blob that lives elsewhere. It becomes live by MoveBlob, or dead.
+	BlobCopy
 )
 
-// Blob is the ledger's row of one blob at one backend. A blob that was moved has
-// a second row, a dead one, for the copy it left behind.
+// Blob is the ledger's row of one blob at one backend. A blob that is being moved
+// has a second row for the copy that is made, and one that was moved a dead one for
+// the copy that it left behind.
 type Blob struct {
 	ID      BlobID
 	Backend BackendID
 	State   BlobState
 	Refs    int64
-	Holder  ID        // of a reservation
+	Holder  ID        // of a reservation, or of a copy
 	Changed time.Time // when it was reserved or condemned; paces collection only
 }
 
@@ -51,13 +55,22 @@ type Ledger interface {
 	// Release condemns reservations of the holder that will not be used. Blobs
 	// in any other state are left alone.
 	Release(ctx context.Context, holder ID, ids []BlobID, now time.Time) error
+	// ReserveCopy adds a place for a copy of a blob that is live at another backend,
+	// before its first byte is written there, and makes the holder known if it is
+	// not. A place that another holder has is taken over: what was copied may be
+	// there, and the other's MoveBlob fails. ErrConflict when the blob is not live
+	// at from, when to is not active, or when a dead copy there is still to be
+	// deleted.
+	ReserveCopy(ctx context.Context, holder ID, id BlobID, from, to BackendID, now time.Time) error
+	// ReleaseCopy condemns the holder's copy of a blob at a backend, if it has one.
+	ReleaseCopy(ctx context.Context, holder ID, id BlobID, at BackendID, now time.Time) error
 	// Beat raises the holder's beat by one, making it known if it is not.
 	Beat(ctx context.Context, holder ID) error
 	// Holders returns all known holders.
 	Holders(ctx context.Context) ([]Holder, error)
-	// CondemnHolder condemns at most limit reservations of a holder whose beat
-	// is still h.Beat, else ErrConflict, and forgets a holder that has none
-	// left. It returns how many it condemned.
+	// CondemnHolder condemns at most limit reservations and copies of a holder
+	// whose beat is still h.Beat, else ErrConflict, and forgets a holder that has
+	// none left. It returns how many it condemned.
 	CondemnHolder(ctx context.Context, h Holder, limit int, now time.Time) (int, error)
 	// DeadBlobs returns at most limit blobs at the backend that were condemned
 	// before t, oldest first.
@@ -66,7 +79,7 @@ type Ledger interface {
 	// are gone. Blobs that are not dead there are left alone.
 	Forget(ctx context.Context, at BackendID, ids []BlobID) error
 	// Blob returns a blob's reserved or live row, else one of its dead ones, or
-	// ErrNotFound.
+	// ErrNotFound. That of a copy is not returned.
 	Blob(ctx context.Context, id BlobID) (Blob, error)
 	// ScanBlobs returns at most limit rows above after in the order of (id,
 	// backend).

@@ -163,6 +163,9 @@ type Commit struct {
 	// Otherwise a BodyBlob must be reserved for Holder, and becomes live.
 	Share  bool
 	Holder ID
+	// At, if set, is where a BodyBlob that is shared has to be, for the bucket
+	// demands a place: ErrBodyGone when it has been moved.
+	At BackendID
 }
 
 // Removal deletes a key, or for good one version of it.

@@ -43,8 +43,11 @@ var (
 	// ErrReservationLost: the blob is no longer reserved for the holder, for
 	// the collector condemned it. Its bytes must not become an object.
 	ErrReservationLost = errors.New("meta: reservation lost")
-	// ErrBodyGone: a body to be shared is no longer live.
+	// ErrBodyGone: a body to be shared is no longer live, or not where it was.
 	ErrBodyGone = errors.New("meta: body gone")
+	// ErrDemands: buckets that demand a place may have come to refer to a blob
+	// since its move was judged; nothing changed, and the caller judges again.
+	ErrDemands = errors.New("meta: demands of place changed meanwhile")
 	// ErrUnavailable: the store cannot be reached or has no room; retry later.
 	ErrUnavailable = errors.New("meta: store unavailable")
 	// ErrUnknown: the commit's outcome could not be learnt.

@@ -49,6 +49,8 @@ type PutPart struct {
 	Part   Part
 	Share  bool
 	Holder ID
+	// At, if set, is where each of the blobs that are shared has to be, as Commit.At.
+	At []BackendID
 }
 
 // PartRun is a run of consecutive part numbers.

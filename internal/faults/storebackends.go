@@ -39,8 +39,20 @@ func (f *faultyStore) MoveBuckets(ctx context.Context, from, to meta.BackendID, 
 	return change(f, "MoveBuckets", func() (int, error) { return f.s.MoveBuckets(ctx, from, to, limit) })
 }
 
-func (f *faultyStore) MoveBlob(ctx context.Context, id meta.BlobID, from, to meta.BackendID, now time.Time) error {
-	return f.do("MoveBlob", func() error { return f.s.MoveBlob(ctx, id, from, to, now) })
+func (f *faultyStore) Demands(ctx context.Context) (int64, error) {
+	return question(f, "Demands", func() (int64, error) { return f.s.Demands(ctx) })
+}
+
+func (f *faultyStore) MoveBlob(ctx context.Context, m meta.Move) error {
+	return f.do("MoveBlob", func() error { return f.s.MoveBlob(ctx, m) })
+}
+
+func (f *faultyStore) ReserveCopy(ctx context.Context, holder meta.ID, id meta.BlobID, from, to meta.BackendID, now time.Time) error {
+	return f.do("ReserveCopy", func() error { return f.s.ReserveCopy(ctx, holder, id, from, to, now) })
+}
+
+func (f *faultyStore) ReleaseCopy(ctx context.Context, holder meta.ID, id meta.BlobID, at meta.BackendID, now time.Time) error {
+	return f.do("ReleaseCopy", func() error { return f.s.ReleaseCopy(ctx, holder, id, at, now) })
 }
 
 func (f *faultyStore) BlobBackends(ctx context.Context, ids []meta.BlobID) ([]meta.BackendID, error) {

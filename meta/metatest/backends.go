@@ -285,7 +285,7 @@ func (f *fixture) fill(i int, bucket meta.ID, at meta.BackendID) error {
 		if err != nil {
 			return err
 		}
-		return f.s.MoveBlob(f.ctx, id, here, at, f.now)
+		return f.move(id, here, at)
 	}
 	ids := make([]meta.BlobID, 20) // some, so that the intent takes a while
 	for i := range ids {
@@ -342,7 +342,15 @@ func testRetire(f *fixture) {
 	}
 	f.wantState(there, meta.BackendDraining)
 	f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{reserved}))
-	f.ok(f.s.RetireBackend(f.ctx, l, there, 1))
+	f.ok(f.s.CancelDrain(f.ctx, there))
+	copied := f.put(b.ID, "copied").Body.Blob
+	f.ok(f.s.ReserveCopy(f.ctx, f.holder, copied, here, there, f.now))
+	f.ok(f.s.DrainBackend(f.ctx, there, here))
+	f.is(f.s.RetireBackend(f.ctx, l, there, 2), meta.ErrNotEmpty)
+	f.ok(f.s.ReleaseCopy(f.ctx, f.holder, copied, there, f.now))
+	f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{copied}))
+	f.is(f.s.RetireBackend(f.ctx, l, there, 1), meta.ErrConflict)
+	f.ok(f.s.RetireBackend(f.ctx, l, there, 2))
 
 	want := f.backend(there, fmt.Sprint("backend ", there))
 	want.State = meta.BackendRetired
@@ -353,7 +361,7 @@ func testRetire(f *fixture) {
 	_, err = f.place(there)
 	f.is(err, meta.ErrConflict)
 	v := f.put(b.ID, "k")
-	f.is(f.s.MoveBlob(f.ctx, v.Body.Blob, here, there, f.now), meta.ErrConflict)
+	f.is(f.move(v.Body.Blob, here, there), meta.ErrConflict)
 
 	// Its name is free, its number is not.
 	f.is(f.s.AddBackend(f.ctx, f.backend(there, "fresh")), meta.ErrExists)

@@ -352,10 +352,25 @@ func (a *actor) move(ids ...meta.BlobID) error {
 	at, err := a.s.BlobBackends(a.ctx, ids)
 	for i, from := range at {
 		if from != 0 {
-			err = errors.Join(err, a.s.MoveBlob(a.ctx, ids[i], from, here+there-from, a.now))
+			err = errors.Join(err, a.moveOne(ids[i], from, here+there-from))
 		}
 	}
 	return err
+}
+
+// moveOne moves a blob, or thinks better of it when its copy is there.
+func (a *actor) moveOne(id meta.BlobID, from, to meta.BackendID) error {
+	demands, err := a.s.Demands(a.ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.s.ReserveCopy(a.ctx, a.holder, id, from, to, a.now); err != nil {
+		return err
+	}
+	if a.r.IntN(4) == 0 {
+		return a.s.ReleaseCopy(a.ctx, a.holder, id, to, a.now)
+	}
+	return a.s.MoveBlob(a.ctx, meta.Move{ID: id, From: from, To: to, Holder: a.holder, Demands: demands, Now: a.now})
 }
 
 // drain begins to drain the second backend, or thinks better of it.

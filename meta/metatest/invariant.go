@@ -145,6 +145,12 @@ func (c *census) blob(b, last meta.Blob) {
 		}
 		return
 	}
+	if b.State == meta.BlobCopy {
+		if b.Refs != 0 || b.Holder.IsZero() || !c.serving[b.Backend] {
+			c.fault("the copy of blob %x at backend %d has %d references and holder %s", b.ID, b.Backend, b.Refs, b.Holder)
+		}
+		return
+	}
 	if c.placed {
 		c.fault("blob %x is reserved or live twice, at backend %d too", b.ID, b.Backend)
 	}

@@ -40,6 +40,18 @@ func (f *fixture) wantAt(id meta.BlobID, want meta.BackendID) {
 	same(f, at, []meta.BackendID{want})
 }
 
+// move reserves a place for the copy and ends the move.
+func (f *fixture) move(id meta.BlobID, from, to meta.BackendID) error {
+	demands, err := f.s.Demands(f.ctx)
+	if err != nil {
+		return err
+	}
+	if err := f.s.ReserveCopy(f.ctx, f.holder, id, from, to, f.now); err != nil {
+		return err
+	}
+	return f.s.MoveBlob(f.ctx, meta.Move{ID: id, From: from, To: to, Holder: f.holder, Demands: demands, Now: f.now})
+}
+
 func testMoveBuckets(f *fixture) {
 	f.addBackend(there)
 	f.addBackend(3)
@@ -78,12 +90,12 @@ func testMoveBlob(f *fixture) {
 	reserved := f.reserve(1)[0]
 	f.ok(f.s.DrainBackend(f.ctx, 3, here))
 	for name, err := range map[string]error{
-		"from where it is not": f.s.MoveBlob(f.ctx, id, there, here, f.now),
-		"onto itself":          f.s.MoveBlob(f.ctx, id, here, here, f.now),
-		"to a draining one":    f.s.MoveBlob(f.ctx, id, here, 3, f.now),
-		"to nowhere":           f.s.MoveBlob(f.ctx, id, here, 9, f.now),
-		"of a reservation":     f.s.MoveBlob(f.ctx, reserved, here, there, f.now),
-		"of nothing":           f.s.MoveBlob(f.ctx, newBlob(), here, there, f.now),
+		"from where it is not": f.move(id, there, here),
+		"onto itself":          f.move(id, here, here),
+		"to a draining one":    f.move(id, here, 3),
+		"to nowhere":           f.move(id, here, 9),
+		"of a reservation":     f.move(reserved, here, there),
+		"of nothing":           f.move(newBlob(), here, there),
 	} {
 		if !errors.Is(err, meta.ErrConflict) {
 			f.Errorf("a move %s: %v", name, err)
@@ -91,7 +103,7 @@ func testMoveBlob(f *fixture) {
 	}
 	same(f, f.rowsOf(id), []meta.Blob{{ID: id, Backend: here, State: meta.BlobLive, Refs: 2}})
 
-	f.ok(f.s.MoveBlob(f.ctx, id, here, there, f.now))
+	f.ok(f.move(id, here, there))
 	same(f, f.rowsOf(id), []meta.Blob{
 		{ID: id, Backend: here, State: meta.BlobDead, Changed: f.now},
 		{ID: id, Backend: there, State: meta.BlobLive, Refs: 2},
@@ -102,9 +114,9 @@ func testMoveBlob(f *fixture) {
 	f.wantAt(id, there)
 	f.wantDead(here, id)
 	f.wantDead(there)
-	f.is(f.s.MoveBlob(f.ctx, id, here, there, f.now), meta.ErrConflict) // a second time
+	f.is(f.move(id, here, there), meta.ErrConflict) // a second time
 	// The collector could not tell it from the copy that it is to delete.
-	f.is(f.s.MoveBlob(f.ctx, id, there, here, f.now), meta.ErrConflict)
+	f.is(f.move(id, there, here), meta.ErrConflict)
 	f.wantAt(id, there)
 	f.is(f.s.Reserve(f.ctx, f.holder, here, []meta.BlobID{id}, f.now), meta.ErrExists)
 	f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{id})) // what is dead is elsewhere
@@ -127,9 +139,9 @@ func testMoveBlob(f *fixture) {
 
 	// There and back, once the copy is gone.
 	id = f.put(b, "k").Body.Blob
-	f.ok(f.s.MoveBlob(f.ctx, id, here, there, f.now))
+	f.ok(f.move(id, here, there))
 	f.ok(f.s.Forget(f.ctx, here, []meta.BlobID{id}))
-	f.ok(f.s.MoveBlob(f.ctx, id, there, here, f.now))
+	f.ok(f.move(id, there, here))
 	f.wantAt(id, here)
 	f.wantDead(there, id)
 	f.checkLedger()
@@ -140,7 +152,7 @@ func testMovePart(f *fixture) {
 	u := f.upload(f.bucket("b"), "k")
 	id := f.reserve(1)[0]
 	f.ok(f.s.PutPart(f.ctx, meta.PutPart{Part: f.part(u.ID, 1, id), Holder: f.holder}))
-	f.ok(f.s.MoveBlob(f.ctx, id, here, there, f.now))
+	f.ok(f.move(id, here, there))
 	f.ok(f.s.Forget(f.ctx, here, []meta.BlobID{id}))
 	f.ok(f.s.PutPart(f.ctx, meta.PutPart{Part: f.part(u.ID, 2, id), Share: true}))
 	f.wantBlob(id, meta.BlobLive, 2)
@@ -163,7 +175,7 @@ func testMovesRaced(f *fixture) {
 		ids[i] = f.put(b, key(i)).Body.Blob
 	}
 	moves := []func(i int) error{
-		func(i int) error { return f.s.MoveBlob(f.ctx, ids[i], here, there, f.now) },
+		func(i int) error { return f.move(ids[i], here, there) },
 		func(i int) error {
 			if i%2 == 0 {
 				return f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, key(i), meta.Body{})})
@@ -187,6 +199,12 @@ func testMovesRaced(f *fixture) {
 			last.Backend = there
 		} else {
 			f.is(moved, meta.ErrConflict)
+			f.ok(f.s.ReleaseCopy(f.ctx, f.holder, id, there, f.now))
+			rows := f.rowsOf(id)
+			if last := rows[len(rows)-1]; last.Backend == there { // its place was reserved when the blob went
+				same(f, last, meta.Blob{ID: id, Backend: there, State: meta.BlobDead, Changed: f.now})
+				f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{id}))
+			}
 		}
 		if copied == nil {
 			last = meta.Blob{ID: id, Backend: last.Backend, State: meta.BlobLive, Refs: 1}

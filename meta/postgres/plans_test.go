@@ -10,7 +10,7 @@ import (
 // mayScan may be read from one end: tables with one row, or one for each
 // process, backend or deleted bucket, and the reservations of all gateways, which
 // are read when a backend retires.
-var mayScan = []string{"deployment", "holders", "dying_buckets", "backends", "leases", "reservations held"}
+var mayScan = []string{"deployment", "holders", "dying_buckets", "backends", "leases", "reservations held", "copies held"}
 
 var scans = regexp.MustCompile(`Seq Scan on (\w+( held)?)`)
 

@@ -65,7 +65,7 @@ func gather(seen map[string]bool, r *runner) {
 // pages that ScanBlobs and ListVersions merge, whose limits are within, a blob's few
 // rows ("places"), the one row of a version ("named", "newest"), and what FoldUsage
 // has yet to sum up ("used").
-var mayScan = []string{"deployment", "holders", "backends", "dying_buckets", "held", "CONSTANT", "reserved", "live", "dead", "places",
+var mayScan = []string{"deployment", "holders", "backends", "dying_buckets", "held", "CONSTANT", "reserved", "live", "copied", "dead", "places",
 	"currents", "others", "named", "newest", "used", "usage_changes"}
 
 // mergesPages begins the statements that sort what those pages and rows are.

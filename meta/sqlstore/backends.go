@@ -168,6 +168,7 @@ func (s *Store) RetireBackend(ctx context.Context, l meta.Lease, id meta.Backend
 		for _, query := range []string{
 			"SELECT 1 FROM buckets WHERE backend = ? LIMIT 1",
 			"SELECT 1 FROM reservations AS held WHERE backend = ? LIMIT 1",
+			"SELECT 1 FROM copies AS held WHERE backend = ? LIMIT 1",
 		} {
 			if used, err := exists(tx, query, int64(id)); err != nil {
 				return err

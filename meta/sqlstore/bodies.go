@@ -23,9 +23,13 @@ func claimBlob(tx Tx, id meta.BlobID, holder meta.ID) error {
 		"DELETE FROM reservations WHERE id = ? AND holder = ?", id[:], holder[:])
 }
 
-// shareBlob adds a reference to a live blob.
-func shareBlob(tx Tx, id meta.BlobID) error {
-	return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?", id[:])
+// shareBlob adds a reference to a live blob, which has to be at a backend, zero
+// for any.
+func shareBlob(tx Tx, id meta.BlobID, at meta.BackendID) error {
+	if at == 0 {
+		return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?", id[:])
+	}
+	return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ? AND backend = ?", id[:], int64(at))
 }
 
 // dropBlob takes a reference away and condemns the blob with the last one. The
@@ -50,7 +54,7 @@ func addBody(tx Tx, c meta.Commit) error {
 	case b.Kind == meta.BodyInline:
 		return nil
 	case b.Kind == meta.BodyBlob && c.Share:
-		return shareBlob(tx, b.Blob)
+		return shareBlob(tx, b.Blob, c.At)
 	case b.Kind == meta.BodyBlob:
 		return claimBlob(tx, b.Blob, c.Holder)
 	case b.Kind == meta.BodyUpload && c.Share:

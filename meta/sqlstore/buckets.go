@@ -20,6 +20,11 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 		if err := holdBackend(tx, b.Backend); err != nil {
 			return err
 		}
+		if len(b.Residency) > 0 { // who moves a blob meanwhile has to judge again
+			if _, err := tx.Exec("UPDATE deployment SET demands = demands + 1"); err != nil {
+				return err
+			}
+		}
 		// An id is never used again, not even while Sweep removes what it left.
 		dying, err := exists(tx, "SELECT 1 FROM dying_buckets WHERE id = ?", b.ID[:])
 		if err != nil {

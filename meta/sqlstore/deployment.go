@@ -51,7 +51,7 @@ func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		err := inserted(tx, meta.ErrExists,
-			"INSERT INTO deployment (one, id, root, seed, created, checks, state) VALUES (1, ?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
+			"INSERT INTO deployment (one, id, root, seed, created, checks, demands, state) VALUES (1, ?, ?, ?, ?, 0, 0, ?) ON CONFLICT DO NOTHING",
 			d.ID[:], d.Root[:], blob(d.Seed), micros(d.Created), deploymentServing)
 		if err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 const (
 	reservedRow  = "SELECT id, backend, 1 AS state, 0 AS refs, holder, changed FROM reservations WHERE "
 	liveRow      = "SELECT id, backend, 2 AS state, refs, CAST(NULL AS BYTEA) AS holder, 0 AS changed FROM blobs WHERE "
+	copyRow      = "SELECT id, backend, 4 AS state, 0 AS refs, holder, changed FROM copies WHERE "
 	condemnedRow = "SELECT id, backend, 3 AS state, 0 AS refs, CAST(NULL AS BYTEA) AS holder, changed FROM condemned WHERE "
 )
 
@@ -146,6 +147,10 @@ func (s *Store) CondemnHolder(ctx context.Context, h meta.Holder, limit int, now
 		if len(ids) == limit {
 			return nil
 		}
+		copies, done, err := condemnCopies(tx, h.ID, limit-len(ids), now)
+		if condemned += copies; err != nil || !done {
+			return err
+		}
 		_, err = tx.Exec("DELETE FROM holders WHERE id = ?", h.ID[:])
 		return err
 	})
@@ -216,8 +221,9 @@ func (s *Store) ScanBlobs(ctx context.Context, after meta.BlobPosition, limit in
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		bs, err = collect(tx, scanBlob,
 			"SELECT * FROM ("+reservedRow+page+"reserved UNION ALL SELECT * FROM ("+liveRow+page+
-				"live UNION ALL SELECT * FROM ("+condemnedRow+page+"dead ORDER BY id, backend LIMIT ?",
-			id, at, limit, id, at, limit, id, at, limit, limit)
+				"live UNION ALL SELECT * FROM ("+copyRow+page+"copied UNION ALL SELECT * FROM ("+condemnedRow+page+
+				"dead ORDER BY id, backend LIMIT ?",
+			id, at, limit, id, at, limit, id, at, limit, id, at, limit, limit)
 		return err
 	})
 	return bs, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -40,31 +39,85 @@ func (s *Store) MoveBuckets(ctx context.Context, from, to meta.BackendID, limit 
 	return moved, nil
 }
 
-func (s *Store) MoveBlob(ctx context.Context, id meta.BlobID, from, to meta.BackendID, now time.Time) error {
-	if from == to {
-		return fmt.Errorf("move a blob of backend %d onto itself: %w", from, meta.ErrConflict)
+func (s *Store) Demands(ctx context.Context) (n int64, err error) {
+	err = s.run.Read(ctx, func(tx Tx) error {
+		return found(tx.QueryRow("SELECT demands FROM deployment").Scan(&n), meta.ErrNotFound)
+	})
+	return n, err
+}
+
+func (s *Store) MoveBlob(ctx context.Context, m meta.Move) error {
+	if m.From == m.To {
+		return fmt.Errorf("move a blob of backend %d onto itself: %w", m.From, meta.ErrConflict)
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
-		if err := holdBackend(tx, to); err != nil {
+		if err := holdBackend(tx, m.To); err != nil {
 			return err
 		}
-		err := changed(tx, meta.ErrConflict, "UPDATE blobs SET backend = ? WHERE id = ? AND backend = ?", int64(to), id[:], int64(from))
+		if err := shiftBlob(tx, m); err != nil {
+			return err
+		}
+		err := changed(tx, meta.ErrReservationLost, "DELETE FROM copies WHERE id = ? AND backend = ? AND holder = ?", m.ID[:], int64(m.To), m.Holder[:])
 		if err != nil {
 			return err
 		}
-		// The collector may be about to delete the copy that was left at the
-		// target, and could not tell it from this one. It is looked for after
-		// the blob's row was locked: none is left but by who holds that row.
-		left, err := exists(tx, "SELECT 1 FROM condemned WHERE id = ? AND backend = ?", id[:], int64(to))
+		// A gateway of the release before may have left a copy at the target
+		// that the collector is about to delete, and could not tell from this one.
+		left, err := exists(tx, "SELECT 1 FROM condemned WHERE id = ? AND backend = ?", m.ID[:], int64(m.To))
 		if err != nil {
 			return err
 		}
 		if left {
-			return fmt.Errorf("a dead copy is left at backend %d: %w", to, meta.ErrConflict)
+			return fmt.Errorf("a dead copy is left at backend %d: %w", m.To, meta.ErrConflict)
 		}
-		_, err = tx.Exec("INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?)", id[:], int64(from), micros(now))
+		_, err = tx.Exec("INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?)", m.ID[:], int64(m.From), micros(m.Now))
 		return err
 	})
+}
+
+// shiftBlob changes the place of a live blob, if the move was judged by who refers
+// to it now.
+func shiftBlob(tx Tx, m meta.Move) error {
+	const query = "UPDATE blobs SET backend = ? WHERE id = ? AND backend = ?"
+	if m.Only == nil {
+		same, err := exists(tx, "SELECT 1 FROM deployment WHERE demands = ?"+forRead, m.Demands)
+		if err == nil && !same {
+			err = meta.ErrDemands
+		}
+		if err != nil {
+			return err
+		}
+		return changed(tx, meta.ErrConflict, query, int64(m.To), m.ID[:], int64(m.From))
+	}
+	if err := changed(tx, meta.ErrConflict, query, int64(m.To), m.ID[:], int64(m.From)); err != nil {
+		return err
+	}
+	// The blob's row is locked: its reference is not taken away, nor another added.
+	single, err := exists(tx, "SELECT 1 FROM blobs WHERE id = ? AND refs = 1", m.ID[:])
+	if err != nil {
+		return err
+	}
+	if !single {
+		return meta.ErrDemands
+	}
+	return refersTo(tx, *m.Only, m.ID)
+}
+
+// refersTo returns ErrDemands unless the version's body is the blob.
+func refersTo(tx Tx, v meta.Referrer, id meta.BlobID) error {
+	var null meta.ID
+	body := []any{int64(meta.BodyBlob), id[:]}
+	found, err := exists(tx, "SELECT 1 FROM objects WHERE version_id = ? AND body_kind = ? AND body_id = ? AND bucket_id = ? AND key = ?",
+		keyed(v.Bucket, v.Key, append([]any{v.Version[:]}, body...)...)...)
+	if err != nil || found {
+		return err
+	}
+	found, err = exists(tx, `SELECT 1 FROM versions WHERE version_id = ? AND body_kind = ? AND body_id = ? AND bucket_id = ? AND key = ?
+		AND public IN (?, ?)`, append(keyed(v.Bucket, v.Key, append([]any{v.Version[:]}, body...)...), v.Version[:], null[:])...)
+	if err == nil && !found {
+		err = meta.ErrDemands
+	}
+	return err
 }
 
 // askSizes are how many ids one statement asks for, so that there are a few

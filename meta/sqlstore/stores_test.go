@@ -258,7 +258,11 @@ func (f *filler) objects(b meta.ID) {
 	shared := f.version(b, "shares blob 1", meta.Body{Kind: meta.BodyBlob, Blob: ids[1]})
 	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: shared, Share: true}))
 	if !f.closed {
-		f.ok(f.s.MoveBlob(f.ctx, ids[2], 1, 2, f.now))
+		demands, err := f.s.Demands(f.ctx)
+		f.ok(err)
+		f.ok(f.s.ReserveCopy(f.ctx, f.holder, ids[2], 1, 2, f.now))
+		f.ok(f.s.ReserveCopy(f.ctx, f.holder, ids[1], 1, 2, f.now)) // and is not moved
+		f.ok(f.s.MoveBlob(f.ctx, meta.Move{ID: ids[2], From: 1, To: 2, Holder: f.holder, Demands: demands, Now: f.now}))
 	}
 	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "blob 3", meta.Body{})}))
 }

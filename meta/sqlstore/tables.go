@@ -25,7 +25,7 @@ func newRelation(name string, key int, columns string) relation {
 }
 
 // deploymentTable has one row at most, and its state is no part of what is copied.
-var deploymentTable = newRelation("deployment", 1, "one id root seed created checks state")
+var deploymentTable = newRelation("deployment", 1, "one id root seed created checks demands state")
 
 // tables are all but the deployment's.
 var tables = []relation{
@@ -48,6 +48,7 @@ var tables = []relation{
 	newRelation("holders", 1, "id beat"),
 	newRelation("reservations", 1, "id holder backend changed"),
 	newRelation("blobs", 1, "id refs backend"),
+	newRelation("copies", 2, "id backend holder changed"),
 	newRelation("condemned", 2, "id backend changed"),
 }
 

@@ -69,13 +69,20 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 	if len(p.Part.Blobs) > meta.MaxPartBlobs {
 		return checkCount("blobs", len(p.Part.Blobs), meta.MaxPartBlobs)
 	}
+	if p.At != nil && len(p.At) != len(p.Part.Blobs) {
+		return fmt.Errorf("places of %d blobs for a part of %d: no such intent", len(p.At), len(p.Part.Blobs))
+	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		upload := p.Part.Upload
 		if err := lockOpen(tx, upload); err != nil {
 			return err
 		}
-		for _, id := range p.Part.Blobs {
-			if err := addPartBlob(tx, p, id); err != nil {
+		for i, id := range p.Part.Blobs {
+			var at meta.BackendID
+			if p.At != nil {
+				at = p.At[i]
+			}
+			if err := addPartBlob(tx, p, id, at); err != nil {
 				return err
 			}
 		}
@@ -97,9 +104,9 @@ func lockOpen(tx Tx, id meta.ID) error {
 	return err
 }
 
-func addPartBlob(tx Tx, p meta.PutPart, id meta.BlobID) error {
+func addPartBlob(tx Tx, p meta.PutPart, id meta.BlobID, at meta.BackendID) error {
 	if p.Share {
-		return shareBlob(tx, id)
+		return shareBlob(tx, id, at)
 	}
 	return claimBlob(tx, id, p.Holder)
 }

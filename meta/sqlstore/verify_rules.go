@@ -136,6 +136,13 @@ var rules = []rule{
 	{"reservations", "backend-missing", unserved("reservations"), "its backend is not registered, or retired"},
 	{"reservations", "two-states", `EXISTS (SELECT 1 FROM blobs WHERE blobs.id = reservations.id)
 		OR EXISTS (SELECT 1 FROM condemned WHERE condemned.id = reservations.id)`, "the blob is reserved, and also live or condemned"},
+	{"copies", damagedRow, "LENGTH(copies.id) <> 20", "the id has another length"},
+	{"copies", "holder-missing", "NOT EXISTS (SELECT 1 FROM holders WHERE holders.id = copies.holder)",
+		"its holder is not there: it would stay for ever"},
+	{"copies", "backend-missing", unserved("copies"), "its backend is not registered, or retired"},
+	{"copies", "two-states", `EXISTS (SELECT 1 FROM blobs WHERE blobs.id = copies.id AND blobs.backend = copies.backend)
+		OR EXISTS (SELECT 1 FROM condemned WHERE condemned.id = copies.id AND condemned.backend = copies.backend)`,
+		"the place is one for a copy, and the blob also live or condemned there"},
 	{"blobs", damagedRow, "LENGTH(blobs.id) <> 20 OR blobs.refs < 1", "the id has another length, or nothing refers to it"},
 	{"blobs", "backend-missing", unserved("blobs"), "its backend is not registered, or retired"},
 	{"blobs", "two-states", "EXISTS (SELECT 1 FROM condemned WHERE condemned.id = blobs.id AND condemned.backend = blobs.backend)",

@@ -1,0 +1,164 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// maxJudgeTries is how often a move is judged because who refers to the blob, or
+// what buckets there are, changed before it was done.
+const maxJudgeTries = 4
+
+// keepCopies is how long what a failed move left waits for the next try.
+const keepCopies = 24 * time.Hour
+
+// verdict is why a blob may be moved: what meta.Move has of it.
+type verdict struct {
+	only    *meta.Referrer
+	demands int64
+}
+
+// judge returns the verdict on a move, one that was had before unless anew is set,
+// or why it may not be.
+type judge func(ctx context.Context, anew bool) (verdict, error)
+
+// shift moves one blob, and reports whether it did and how many sealed bytes; a blob
+// that is gone meanwhile is no error. The place of the copy is in the ledger before
+// its first byte is there, so that the collector deletes what is left of a process
+// that is killed. What is left of a failure stays reserved for the next try, as long
+// as the blob stays where it is.
+func (e *Engine) shift(ctx context.Context, id meta.BlobID, from, to *place, j judge) (n int64, moved bool, err error) {
+	v, err := j(ctx, false)
+	if err != nil {
+		return 0, false, err
+	}
+	if err = e.store.ReserveCopy(ctx, e.holder, id, from.id, to.id, e.now()); err == nil {
+		if n, err = copyBlob(ctx, backends.BlobID(id), from, to); err == nil {
+			err = e.endShift(ctx, id, from, to, v, j)
+		}
+	}
+	if err == nil {
+		e.blobPlaces.drop(id)
+		return n, true, nil
+	}
+	return e.failedShift(ctx, id, from, to, n, err)
+}
+
+// endShift tells the ledger of a copy that is there. It judges again as long as that
+// finds the verdict out of date.
+func (e *Engine) endShift(ctx context.Context, id meta.BlobID, from, to *place, v verdict, j judge) error {
+	for try := 1; ; try++ {
+		err := e.store.MoveBlob(ctx, meta.Move{
+			ID: id, From: from.id, To: to.id, Holder: e.holder, Only: v.only, Demands: v.demands, Now: e.now(),
+		})
+		if !errors.Is(err, meta.ErrDemands) || try == maxJudgeTries {
+			return err
+		}
+		if v, err = j(ctx, true); err != nil {
+			return err
+		}
+	}
+}
+
+// failedShift learns what became of the blob, and sees to the place of its copy.
+func (e *Engine) failedShift(ctx context.Context, id meta.BlobID, from, to *place, n int64, why error) (int64, bool, error) {
+	left := keptCopy{id, from.id, to.id}
+	if errors.Is(why, errOtherBytes) {
+		// Which bytes are the right ones is not known, so none are to be deleted.
+		err := e.store.ReleaseCopy(ctx, e.holder, id, to.id, e.now())
+		if err == nil {
+			err = e.store.Forget(ctx, to.id, []meta.BlobID{id})
+		}
+		return 0, false, errors.Join(why, err)
+	}
+	at, err := e.store.BlobBackends(ctx, []meta.BlobID{id})
+	if err != nil {
+		e.copies.keep(left, e.elapsed())
+		return 0, false, errors.Join(why, err)
+	}
+	if at[0] == from.id && !errors.Is(why, errResidency) {
+		e.copies.keep(left, e.elapsed())
+		return 0, false, why
+	}
+	if err := e.store.ReleaseCopy(ctx, e.holder, id, to.id, e.now()); err != nil {
+		e.copies.keep(left, e.elapsed())
+	}
+	switch at[0] {
+	case to.id:
+		e.blobPlaces.drop(id)
+		return n, true, nil
+	case 0: // deleted meanwhile, and never to come back
+		return 0, false, nil
+	}
+	return 0, false, why
+}
+
+// keptCopy is the place of a copy that a failed move left reserved.
+type keptCopy struct {
+	id       meta.BlobID
+	from, at meta.BackendID
+}
+
+// keptCopies are those that this process reserved.
+type keptCopies struct {
+	mu  sync.Mutex
+	all map[keptCopy]time.Duration // since when, by elapsed
+}
+
+func (k *keptCopies) keep(c keptCopy, since time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.all == nil {
+		k.all = make(map[keptCopy]time.Duration)
+	}
+	if _, ok := k.all[c]; !ok && len(k.all) < maxUnreleased { // beyond: condemned when this process ends
+		k.all[c] = since
+	}
+}
+
+func (k *keptCopies) forget(c keptCopy) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.all, c)
+}
+
+func (k *keptCopies) list() map[keptCopy]time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return maps.Clone(k.all)
+}
+
+// releaseCopies condemns the places of copies whose blob is no longer where it was
+// to be moved from, or that nobody has moved in keepCopies. The others wait for the
+// next try.
+func (e *Engine) releaseCopies(ctx context.Context) error {
+	kept, now := e.copies.list(), e.elapsed()
+	for batch := range slices.Chunk(slices.Collect(maps.Keys(kept)), meta.MaxBatch) {
+		ids := make([]meta.BlobID, len(batch))
+		for i := range batch {
+			ids[i] = batch[i].id
+		}
+		at, err := e.store.BlobBackends(ctx, ids)
+		if err != nil {
+			return fmt.Errorf("look for what copies are of: %w", err)
+		}
+		for i, c := range batch {
+			if at[i] == c.from && now-kept[c] < keepCopies {
+				continue
+			}
+			if err := e.store.ReleaseCopy(ctx, e.holder, c.id, c.at, e.now()); err != nil {
+				return err
+			}
+			e.copies.forget(c)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func (s *Store) ReserveCopy(ctx context.Context, holder meta.ID, id meta.BlobID, from, to meta.BackendID, now time.Time) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		if err := holdBackend(tx, to); err != nil {
+			return err
+		}
+		if err := knowHolder(tx, holder); err != nil {
+			return err
+		}
+		live, err := exists(tx, "SELECT 1 FROM blobs WHERE id = ? AND backend = ? AND backend <> ?"+forRead, id[:], int64(from), int64(to))
+		if err != nil {
+			return err
+		}
+		if !live {
+			return fmt.Errorf("the blob is not live at backend %d: %w", from, meta.ErrConflict)
+		}
+		_, err = tx.Exec(`INSERT INTO copies (id, backend, holder, changed) VALUES (?, ?, ?, ?)
+			ON CONFLICT (id, backend) DO UPDATE SET holder = excluded.holder, changed = excluded.changed`,
+			id[:], int64(to), holder[:], micros(now))
+		if err != nil {
+			return err
+		}
+		return claimNoneLeft(tx, id, to, now)
+	})
+}
+
+// claimNoneLeft returns ErrConflict where a dead copy is still to be deleted. Who
+// condemns the place meanwhile adds a row that this transaction may not see, so it
+// adds the same, and takes it away again: the two meet.
+func claimNoneLeft(tx Tx, id meta.BlobID, at meta.BackendID, now time.Time) error {
+	left := fmt.Errorf("a dead copy is left at backend %d: %w", at, meta.ErrConflict)
+	err := inserted(tx, left, "INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", id[:], int64(at), micros(now))
+	if err != nil {
+		return err
+	}
+	return soon(tx, ErrRetry, "DELETE FROM condemned WHERE id = ? AND backend = ?", id[:], int64(at))
+}
+
+func (s *Store) ReleaseCopy(ctx context.Context, holder meta.ID, id meta.BlobID, at meta.BackendID, now time.Time) error {
+	return s.run.Write(ctx, func(tx Tx) error {
+		_, err := condemnCopy(tx, holder, id, at, now)
+		return err
+	})
+}
+
+// condemnCopy condemns the place of a copy if it is the holder's.
+func condemnCopy(tx Tx, holder meta.ID, id meta.BlobID, at meta.BackendID, now time.Time) (bool, error) {
+	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
+		SELECT id, backend, ? FROM copies WHERE id = ? AND backend = ? AND holder = ?`+forUpdate, micros(now), id[:], int64(at), holder[:])
+	if err != nil || n == 0 {
+		return false, err
+	}
+	return true, soon(tx, ErrRetry, "DELETE FROM copies WHERE id = ? AND backend = ?", id[:], int64(at))
+}
+
+// condemnCopies condemns at most limit places of a holder, and reports how many,
+// and whether it has none left.
+func condemnCopies(tx Tx, holder meta.ID, limit int, now time.Time) (n int, none bool, err error) {
+	rows, err := collect(tx, scanBlob, "SELECT * FROM ("+copyRow+"holder = ?) AS held ORDER BY id, backend LIMIT ?", holder[:], limit)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, row := range rows {
+		done, err := condemnCopy(tx, holder, row.ID, row.Backend, now)
+		if err != nil {
+			return n, false, err
+		}
+		if done {
+			n++
+		}
+	}
+	return n, len(rows) < limit, nil
+}
