@@ -58,6 +58,10 @@ type Bucket struct {
 	// Broken is set when a setting of the bucket could not be read. Everything
 	// is denied, and this is the reason.
 	Broken error
+	// Mending says that the request replaces what could not be read, and that
+	// nothing else is missing here of what decides about it. The root of the
+	// bucket's owner may, for otherwise nobody could ever.
+	Mending bool
 }
 
 // Object is what a decision needs to know of an object: of the version that is

@@ -88,7 +88,7 @@ func decideS3(p *Principal, request Context, n *Need) Decision {
 		return deny("a need without its bucket")
 	case n.BucketName != "" && n.BucketName != n.Bucket.Name:
 		return deny("a need that names one bucket and holds another")
-	case n.Bucket.Broken != nil:
+	case n.Bucket.Broken != nil && !mends(p, n.Bucket):
 		return deny("a setting of the bucket can not be read: " + n.Bucket.Broken.Error())
 	}
 	target := arn{service: "s3", resource: n.Bucket.Name}
@@ -98,6 +98,12 @@ func decideS3(p *Principal, request Context, n *Need) Decision {
 	r := bucketRequest{env: newEnv(p, request, n, target), need: n, onObject: on == ObjectResource}
 	r.identity = newIdentity(p, n.Bucket)
 	return r.decide()
+}
+
+// mends reports whether the request replaces a setting that cannot be read, and is
+// the bucket owner's root's.
+func mends(p *Principal, b *Bucket) bool {
+	return b.Mending && p.Kind == Root && p.Session == nil && (p.Tenant == b.Owner || p.isOperator())
 }
 
 // decideIAM decides about users, roles and their credentials.

@@ -53,6 +53,52 @@ func TestBrokenDenies(t *testing.T) {
 	}
 }
 
+// What cannot be read may be replaced, by the root of the bucket's owner and the
+// operator alone, and as far as what can be read allows.
+func TestMending(t *testing.T) {
+	id, account := tenant("1")
+	other, _ := tenant("2")
+	policy := func(doc string) *Policy {
+		p, err := ParseBucketPolicy("bucket policy", "b", []byte(doc))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	all := policy(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::b","arn:aws:s3:::b/*"]}]}`)
+	deny := policy(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:PutBucketCORS","Resource":"arn:aws:s3:::b"}]}`)
+	everything, err := ParseIdentityPolicy("all", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := Principal{Kind: Root, Tenant: id, ID: id, Account: account}
+	narrow := root
+	narrow.Session = []*Policy{everything}
+	for name, c := range map[string]struct {
+		p      Principal
+		policy *Policy
+		want   bool
+	}{
+		"the root":           {root, nil, true},
+		"the operator":       {Principal{Kind: Root, Tenant: other, ID: other, Operator: true}, nil, true},
+		"a denied root":      {root, deny, false},
+		"a root's session":   {narrow, all, false},
+		"another root":       {Principal{Kind: Root, Tenant: other, ID: other}, all, false},
+		"a user":             {Principal{Kind: User, Tenant: id, ID: other, Account: account, Identity: []*Policy{everything}}, all, false},
+		"an operator's user": {Principal{Kind: User, Tenant: other, ID: id, Operator: true, Identity: []*Policy{everything}}, all, false},
+		"nobody":             {Principal{}, all, false},
+	} {
+		b := Bucket{Name: "b", Owner: id, Account: account, Policy: c.policy, Broken: errors.New("row 9"), Mending: true}
+		if d := Decide(&c.p, nil, Need{Action: "s3:PutBucketCORS", Bucket: &b}); d.Allow != c.want {
+			t.Errorf("%s: %+v", name, d)
+		}
+		b.Mending = false
+		if d := Decide(&c.p, nil, Need{Action: "s3:PutBucketCORS", Bucket: &b}); d.Allow {
+			t.Errorf("%s, mending nothing: %+v", name, d)
+		}
+	}
+}
+
 func TestIncompleteNeedsAreDenied(t *testing.T) {
 	id, account := tenant("1")
 	p := Principal{Kind: Root, Tenant: id, ID: id, Account: account, Operator: true}

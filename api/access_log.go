@@ -42,7 +42,7 @@ func (x *exchange) logAccess(e *s3err.Error) {
 	if b.Revision == 0 {
 		return
 	}
-	settings, err := s.engine.Settings(ctx, b)
+	settings, err := s.engine.ReadableSettings(ctx, b)
 	if err != nil {
 		s.logs.drop(1)
 		return

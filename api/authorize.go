@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -94,12 +95,12 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 		return r.facts
 	}
 	f := &access.Bucket{Name: b.Name, Owner: access.ID(b.Owner), Account: engine.Account(b.Owner)}
-	s, err := r.server.engine.Settings(r.Context(), b)
-	if err == nil {
-		err = r.server.readAccess(f, s)
-	}
+	s, err := r.server.engine.ReadableSettings(r.Context(), b)
 	if err != nil {
 		f.Broken = fmt.Errorf("the settings of bucket %s cannot be read: %w", b.Name, err)
+	} else if broken := r.server.readAccess(f, s); len(broken) > 0 {
+		f.Broken = fmt.Errorf("the bucket's settings %q cannot be read", broken)
+		f.Mending = b.ID == r.Bucket.ID && r.mends(broken)
 	}
 	if b.ID == r.Bucket.ID {
 		r.facts, r.factsOf = f, b.ID
@@ -107,24 +108,26 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 	return f
 }
 
-// readAccess fills in the settings that decide access.
-func (s *Server) readAccess(f *access.Bucket, settings *engine.Settings) (err error) {
+// readAccess fills in the settings that decide access, and names those that cannot be
+// read, whatever they are of.
+func (s *Server) readAccess(f *access.Bucket, settings *engine.Settings) (broken []string) {
+	broken = settings.Broken()
+	note := func(name string, err error) {
+		if err != nil && !slices.Contains(broken, name) {
+			broken = append(broken, name)
+		}
+	}
+	var err error
 	f.Policy, _, err = engine.Parsed(settings, settingPolicy, func(doc []byte) (*access.Policy, error) {
 		return parseBucketPolicy(f.Name, doc)
 	})
-	if err != nil {
-		return err
-	}
-	if f.ACL, _, err = engine.Parsed(settings, settingACL, parseACL); err != nil {
-		return err
-	}
-	if f.Ownership, _, err = ownership(settings); err != nil {
-		return err
-	}
+	note(settingPolicy, err)
+	f.ACL, _, err = engine.Parsed(settings, settingACL, parseACL)
+	note(settingACL, err)
+	f.Ownership, _, err = ownership(settings)
+	note(settingOwnership, err)
 	block, err := s.publicAccessBlock(settings)
-	if err != nil {
-		return err
-	}
+	note(settingPublicAccessBlock, err)
 	f.Block = block.PublicAccessBlock
-	return nil
+	return broken
 }

@@ -2,6 +2,8 @@ package api
 
 import (
 	"encoding/json"
+	"errors"
+	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -34,10 +36,13 @@ func putBucketACL(s *Server, r *Request) (*Reply, error) {
 	}
 	err = s.engine.UpdateSetting(r.Context(), r.Bucket, settingACL, func(now *engine.Settings) ([]byte, error) {
 		f := &access.Bucket{Owner: access.ID(r.Bucket.Owner)}
-		if err := s.readAccess(f, now); err != nil {
-			return nil, err
+		broken := s.readAccess(f, now)
+		if slices.Contains(broken, settingOwnership) || slices.Contains(broken, settingPublicAccessBlock) {
+			return nil, errors.New("a setting of the bucket that decides about its ACL cannot be read")
 		}
-		if !f.Ownership.ACLsEnabled() {
+		// Where ACLs are disabled, one that gives nothing away may still take the
+		// place of one that cannot be read.
+		if !f.Ownership.ACLsEnabled() && !slices.Contains(broken, settingACL) {
 			return nil, s3err.AccessControlListNotSupported
 		}
 		if err := r.admitACL(a, f); err != nil {

@@ -58,14 +58,14 @@ func putBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	err = s.engine.UpdateSetting(r.Context(), r.Bucket, settingOwnership, func(now *engine.Settings) ([]byte, error) {
+		if to != access.BucketOwnerEnforced {
+			return []byte(to), nil
+		}
 		acl, _, err := engine.Parsed(now, settingACL, parseACL)
-		if err != nil {
-			return nil, err
+		if err == nil && sharedACL(acl, access.ID(r.Bucket.Owner)) {
+			err = s3err.InvalidBucketACLWithObjectOwnership
 		}
-		if to == access.BucketOwnerEnforced && sharedACL(acl, access.ID(r.Bucket.Owner)) {
-			return nil, s3err.InvalidBucketACLWithObjectOwnership
-		}
-		return []byte(to), nil
+		return []byte(to), err
 	})
 	if err != nil {
 		return nil, err

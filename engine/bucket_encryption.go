@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// settingEncryption is the name of a bucket's setting.
-const settingEncryption = "encryption"
+// EncryptionSetting is the name of a bucket's setting.
+const EncryptionSetting = "encryption"
 
 // BucketEncryption is what a bucket says of how its new objects are encrypted.
 // Everything is sealed alike whatever it says: it decides what is shown, which
@@ -27,7 +27,7 @@ func (e *Engine) BucketEncryption(ctx context.Context, b meta.Bucket) (BucketEnc
 	if err != nil {
 		return BucketEncryption{}, err
 	}
-	d, _, err := Parsed(s, settingEncryption, func(doc []byte) (d BucketEncryption, err error) {
+	d, _, err := Parsed(s, EncryptionSetting, func(doc []byte) (d BucketEncryption, err error) {
 		err = json.Unmarshal(doc, &d)
 		return d, err
 	})
@@ -37,13 +37,13 @@ func (e *Engine) BucketEncryption(ctx context.Context, b meta.Bucket) (BucketEnc
 // SetBucketEncryption sets it; the zero value is what a bucket begins with.
 func (e *Engine) SetBucketEncryption(ctx context.Context, b meta.Bucket, d BucketEncryption) error {
 	if d == (BucketEncryption{}) {
-		return e.SetSetting(ctx, b, settingEncryption, nil)
+		return e.SetSetting(ctx, b, EncryptionSetting, nil)
 	}
 	document, err := json.Marshal(d)
 	if err != nil {
 		return err
 	}
-	return e.SetSetting(ctx, b, settingEncryption, document)
+	return e.SetSetting(ctx, b, EncryptionSetting, document)
 }
 
 // KeyName is the name of the key-encryption key that SSE-KMS may ask for: that of

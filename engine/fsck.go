@@ -272,6 +272,11 @@ func (c *check) round(ctx context.Context) (done bool, err error) {
 	if done, err = c.readLedger(ctx); err != nil {
 		return false, err
 	}
+	if c.first {
+		if err := c.settings(ctx); err != nil {
+			return false, err
+		}
+	}
 	if err := c.e.scanObjects(ctx, func(r meta.ObjectRef) error { return c.object(ctx, r) }); err != nil {
 		return false, err
 	}

@@ -71,7 +71,7 @@ func (l Limits) document() ([]byte, error) {
 
 // BucketLimits are the limits of a bucket.
 func (e *Engine) BucketLimits(ctx context.Context, b meta.Bucket) (Limits, error) {
-	s, err := e.Settings(ctx, b)
+	s, err := e.ReadableSettings(ctx, b)
 	if err != nil {
 		return Limits{}, err
 	}

@@ -16,8 +16,8 @@ const (
 	MaxRetentionYears = 100
 )
 
-// settingObjectLock is the name of a bucket's setting.
-const settingObjectLock = "object-lock"
+// ObjectLockSetting is the name of a bucket's setting.
+const ObjectLockSetting = "object-lock"
 
 // DefaultRetention is what new versions of a bucket are locked with that are given
 // no retention of their own: for Days or for Years, of which one is zero. With
@@ -52,12 +52,14 @@ func (e *Engine) DefaultRetention(ctx context.Context, b meta.Bucket) (DefaultRe
 	if err != nil {
 		return DefaultRetention{}, err
 	}
-	d, _, err := Parsed(s, settingObjectLock, func(doc []byte) (d DefaultRetention, err error) {
-		if err = json.Unmarshal(doc, &d); err == nil && !d.sound() {
-			err = s3err.InternalError
-		}
-		return d, err
-	})
+	d, _, err := Parsed(s, ObjectLockSetting, parseDefaultRetention)
+	return d, err
+}
+
+func parseDefaultRetention(doc []byte) (d DefaultRetention, err error) {
+	if err = json.Unmarshal(doc, &d); err == nil && !d.sound() {
+		err = s3err.InternalError
+	}
 	return d, err
 }
 
@@ -79,7 +81,14 @@ func (e *Engine) LockBucket(ctx context.Context, b meta.Bucket, d DefaultRetenti
 			return err
 		}
 	}
-	if err := e.SetSetting(ctx, b, settingObjectLock, document); err != nil {
+	err := e.UpdateSetting(ctx, b, ObjectLockSetting, func(now *Settings) ([]byte, error) {
+		if _, _, err := Parsed(now, ObjectLockSetting, parseDefaultRetention); err != nil && document == nil {
+			// It may be one that protects new versions, and is not lost in passing.
+			return nil, s3err.New(s3err.InvalidRequest, "The bucket's default retention cannot be read. Say which one it is to have.")
+		}
+		return document, nil
+	})
+	if err != nil {
 		return err
 	}
 	if b.Lock {

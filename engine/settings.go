@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -21,15 +23,20 @@ const (
 type Settings struct {
 	revision  int64
 	documents map[string][]byte
+	broken    map[string]error // why those that cannot be opened cannot; their documents are nil
 	mu        sync.Mutex
 	parsed    map[string]any
 }
 
 // Document is the setting of the name, or false. The bytes are not the caller's.
+// One that cannot be opened is there and empty, which is no document of any kind.
 func (s *Settings) Document(name string) ([]byte, bool) {
 	d, ok := s.documents[name]
 	return d, ok
 }
+
+// Broken names those that cannot be opened, in order. Settings never returns such.
+func (s *Settings) Broken() []string { return slices.Sorted(maps.Keys(s.broken)) }
 
 // Names are those that begin with the prefix, in no order: a kind of setting of
 // which a bucket may have many is stored as prefix and id.
@@ -51,6 +58,9 @@ func Parsed[T any](s *Settings, name string, parse func([]byte) (T, error)) (v T
 	if !ok {
 		return v, false, nil
 	}
+	if err := s.broken[name]; err != nil {
+		return v, true, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if v, done := s.parsed[name].(T); done {
@@ -64,8 +74,21 @@ func Parsed[T any](s *Settings, name string, parse func([]byte) (T, error)) (v T
 }
 
 // Settings returns the sub-resources of a bucket as of the bucket's revision:
-// what was cached under that is still so.
+// what was cached under that is still so. It fails where one cannot be opened.
 func (e *Engine) Settings(ctx context.Context, b meta.Bucket) (*Settings, error) {
+	s, err := e.ReadableSettings(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range s.Broken() {
+		return nil, s.broken[name]
+	}
+	return s, nil
+}
+
+// ReadableSettings is Settings where some cannot be opened: for who puts such a one
+// right, or depends on another alone.
+func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings, error) {
 	if s, ok := e.settings.get(b.ID); ok && s.revision == b.Revision {
 		return s, nil
 	}
@@ -78,22 +101,36 @@ func (e *Engine) Settings(ctx context.Context, b meta.Bucket) (*Settings, error)
 	} else if err != nil {
 		return nil, storeError(err)
 	}
-	s := &Settings{revision: rows.Revision, documents: make(map[string][]byte, len(rows.Settings)), parsed: make(map[string]any)}
+	all, err := e.bucketGenerations(ctx, b.ID)
+	if err != nil {
+		return nil, err
+	}
+	s := &Settings{
+		revision: rows.Revision, documents: make(map[string][]byte, len(rows.Settings)),
+		broken: make(map[string]error), parsed: make(map[string]any),
+	}
 	for _, row := range rows.Settings {
-		generation, err := encrypt.MarksGeneration(row.Document)
+		document, err := openSetting(all, row)
 		if err != nil {
-			return nil, internal("read a bucket's setting", err)
+			s.broken[row.Name] = internal("open the setting "+row.Name+" of bucket "+b.Name, err)
 		}
-		keys, err := e.bucketKeysOf(ctx, b.ID, generation)
-		if err != nil {
-			return nil, err
-		}
-		if s.documents[row.Name], err = keys.OpenSetting(row.Name, row.Document); err != nil {
-			return nil, internal("open a bucket's setting", err)
-		}
+		s.documents[row.Name] = document
 	}
 	e.settings.put(b.ID, s)
 	return s, nil
+}
+
+// openSetting opens a setting with the bucket's keys.
+func openSetting(all map[uint32]*encrypt.BucketKeys, row meta.Setting) ([]byte, error) {
+	generation, err := encrypt.MarksGeneration(row.Document)
+	if err != nil {
+		return nil, err
+	}
+	keys := all[generation]
+	if keys == nil {
+		return nil, fmt.Errorf("the bucket has no key of generation %d", generation)
+	}
+	return keys.OpenSetting(row.Name, row.Document)
 }
 
 // SetSetting stores a sub-resource of a bucket, or removes it when the document is
@@ -103,15 +140,16 @@ func (e *Engine) SetSetting(ctx context.Context, b meta.Bucket, name string, doc
 	return e.UpdateSetting(ctx, b, name, func(*Settings) ([]byte, error) { return document, nil })
 }
 
-// UpdateSetting is SetSetting of what update makes of the present settings. It is
-// called again when they changed meanwhile.
+// UpdateSetting is SetSetting of what update makes of the present settings, of which
+// some may not be opened: those it must not take for absent. It is called again when
+// they changed meanwhile.
 func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, update func(*Settings) ([]byte, error)) error {
 	keys, err := e.bucketKeys(ctx, b.ID)
 	if err != nil {
 		return err
 	}
 	for range maxSettingTries {
-		s, err := e.Settings(ctx, b)
+		s, err := e.ReadableSettings(ctx, b)
 		if err != nil {
 			return err
 		}
