@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,7 +46,7 @@ func testAWSSDKGo(t *testing.T, g *gateway) {
 		test func(*testing.T)
 	}{
 		{"transfers", c.transfers}, {"folders", c.folders}, {"single", c.single}, {"checksums", c.checksums}, {"unsigned", c.unsigned}, {"attributes", c.attributes},
-		{"keys", c.keys}, {"conditions", c.conditions}, {"copies", c.copies}, {"uploads", c.uploads}, {"presigned", c.presigned}, {"listing", c.listing}, {"removal", c.removal},
+		{"keys", c.keys}, {"conditions", c.conditions}, {"copies", c.copies}, {"renames", c.renames}, {"uploads", c.uploads}, {"presigned", c.presigned}, {"listing", c.listing}, {"removal", c.removal},
 	} {
 		t.Run(part.name, part.test)
 	}
@@ -296,6 +297,41 @@ func (c *sdkTest) copies(t *testing.T) {
 	_, err = c.CompleteMultipartUpload(t.Context(), &s3.CompleteMultipartUploadInput{Bucket: &c.bucket, Key: key, UploadId: upload.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts}})
 	must(t, err)
 	c.same(t, "copy/parts", corpus(t, 17*mib))
+}
+
+// renames carry a token that the SDK makes, unless it is given one.
+func (c *sdkTest) renames(t *testing.T) {
+	source := "rename/ünïcode + 50%"
+	in := &s3.RenameObjectInput{Bucket: &c.bucket, Key: aws.String("rename/to"), RenameSource: aws.String(c.bucket + "/" + url.PathEscape(source)),
+		ClientToken: aws.String(c.bucket), DestinationIfNoneMatch: aws.String("*")}
+	tag := c.put(t, source, open(t, corpus(t, 17*mib)), func(p *s3.PutObjectInput) { p.Metadata = map[string]string{"colour": "blue"} }).ETag
+	was, err := c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &c.bucket, Key: &source})
+	must(t, err)
+	for range 2 { // the second is the first, sent again
+		_, err := c.RenameObject(t.Context(), in)
+		must(t, err)
+	}
+	if is := c.same(t, "rename/to", corpus(t, 17*mib)); is.Metadata["colour"] != "blue" || *is.ETag != *tag || !is.LastModified.Equal(*was.LastModified) {
+		t.Errorf("renamed: %+v", is)
+	}
+	_, err = c.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &c.bucket, Key: &source})
+	wantSDKCode(t, err, "NotFound")
+	c.put(t, source, strings.NewReader("other"))
+	in.DestinationIfNoneMatch = nil
+	_, err = c.RenameObject(t.Context(), in)
+	var mismatch *types.IdempotencyParameterMismatch
+	if !errors.As(err, &mismatch) {
+		t.Errorf("another request with the same token: %v", err)
+	}
+	in.ClientToken, in.DestinationIfNoneMatch = nil, aws.String("*")
+	_, err = c.RenameObject(t.Context(), in)
+	wantSDKCode(t, err, "PreconditionFailed")
+	in.DestinationIfNoneMatch, in.DestinationIfMatch, in.SourceIfUnmodifiedSince = nil, tag, aws.Time(time.Now().Add(time.Hour))
+	_, err = c.RenameObject(t.Context(), in)
+	must(t, err)
+	if out, err := c.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &c.bucket, Key: in.Key}); err != nil || *out.ContentLength != 5 {
+		t.Errorf("renamed over it: %v", err)
+	}
 }
 
 func (c *sdkTest) uploads(t *testing.T) {

@@ -22,7 +22,24 @@ func testAWSCLINewer(t *testing.T, g *gateway) {
 		return
 	}
 	c := newAWSTest(t, g, newProgram(t, g, path))
-	c.test(c.files, c.attributes, c.copies, c.presigned)
+	c.test(c.files, c.attributes, c.copies, c.renames, c.presigned)
+}
+
+// renames name the source by its key, and with its bucket.
+func (c *awsTest) renames(t *testing.T) {
+	if _, asked, _ := c.try("", "s3api", "rename-object"); !strings.Contains(asked, "--rename-source") {
+		t.Log("this aws-cli does not rename")
+		return
+	}
+	c.api(nil, "copy-object", "--key", "renames/a b", "--copy-source", c.bucket+"/attributes")
+	c.api(nil, "rename-object", "--key", "renames/c", "--rename-source", "renames/a%20b")
+	c.api(nil, "rename-object", "--key", "renames/d", "--rename-source", c.bucket+"/renames/c", "--destination-if-none-match", "*")
+	out := filepath.Join(c.home, "renamed")
+	c.api(nil, "get-object", "--key", "renames/d", out)
+	sameFile(t, out, corpus(t, 65537))
+	c.fails("NoSuchKey", "--endpoint-url", c.url, "s3api", "rename-object", "--bucket", c.bucket, "--key", "renames/e", "--rename-source", "renames/c")
+	c.fails("PreconditionFailed", "--endpoint-url", c.url, "s3api", "rename-object", "--bucket", c.bucket, "--key", "attributes", "--rename-source", "renames/d",
+		"--destination-if-none-match", "*")
 }
 
 // TestBoto3Newer runs a later boto3 where the machine has one.
