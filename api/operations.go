@@ -63,6 +63,9 @@ type Operation struct {
 	CreatesBucket bool
 	// ReadsObject: the target's object is looked up together with its bucket.
 	ReadsObject bool
+	// WritesObject: whether the target's key is without an object is looked up
+	// together with its bucket.
+	WritesObject bool
 	// Preflight: asked by browsers, never signed, whatever the query of the request
 	// that is to follow. It learns of the bucket's CORS rules and of nothing else.
 	Preflight bool

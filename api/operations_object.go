@@ -17,7 +17,7 @@ const (
 var objectOperations = []Operation{
 	{Name: "GetObject", Method: "GET", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: versioned("s3:GetObject", "s3:GetObjectVersion"), ReadsObject: true, Handle: getObject},
 	{Name: "HeadObject", Method: "HEAD", Scope: ObjectScope, Accept: []string{"versionId", "partNumber"}, Needs: versioned("s3:GetObject", "s3:GetObjectVersion"), ReadsObject: true, Handle: headObject},
-	{Name: "PutObject", Method: "PUT", Scope: ObjectScope, Needs: writeNeeds, Body: DataBody, MaxBody: MaxObjectBytes, Handle: putObject},
+	{Name: "PutObject", Method: "PUT", Scope: ObjectScope, Needs: writeNeeds, Body: DataBody, MaxBody: MaxObjectBytes, WritesObject: true, Handle: putObject},
 	{Name: "CopyObject", Method: "PUT", Scope: ObjectScope, Header: "X-Amz-Copy-Source", Needs: copyNeeds, Handle: copyObject},
 	{Name: "RenameObject", Method: "PUT", Scope: ObjectScope, Query: []string{"renameObject"}, Needs: renameNeeds, Handle: renameObject, Note: "in buckets that never had versions"},
 	{Name: "DeleteObject", Method: "DELETE", Scope: ObjectScope, Accept: []string{"versionId"}, Needs: versioned("s3:DeleteObject", "s3:DeleteObjectVersion"), Handle: deleteObject},

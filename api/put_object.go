@@ -35,7 +35,7 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 	}
 	o, err := s.engine.PutObject(r.Context(), engine.PutObject{
 		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
-		Attributes: attributes, Body: body, Conditions: conditions,
+		Attributes: attributes, Body: body, Conditions: conditions, Vacant: r.vacant,
 	})
 	if err != nil {
 		return nil, err

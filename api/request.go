@@ -27,6 +27,9 @@ type Request struct {
 	Bucket meta.Bucket
 	// found is what the key holds, for an operation that ReadsObject.
 	found *engine.Found
+	// vacant: the key was seen without an object, for an operation that
+	// WritesObject.
+	vacant bool
 	// Body is the body of a DataBody operation; nil for all others.
 	Body *Body
 	// form is the form of a FormBody operation, read up to its file; nil for all

@@ -225,9 +225,12 @@ func (s *Server) resolveBucket(r *Request) error {
 		return nil
 	}
 	var err error
-	if r.Op.ReadsObject {
+	switch {
+	case r.Op.ReadsObject:
 		r.Bucket, r.found, err = s.engine.Find(r.Context(), r.Target.Bucket, r.Target.Key)
-	} else {
+	case r.Op.WritesObject:
+		r.Bucket, r.vacant, err = s.engine.Vacant(r.Context(), r.Target.Bucket, r.Target.Key)
+	default:
 		r.Bucket, err = s.engine.Bucket(r.Context(), r.Target.Bucket)
 	}
 	return err

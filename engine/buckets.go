@@ -38,6 +38,16 @@ func (e *Engine) Find(ctx context.Context, bucket, key string) (meta.Bucket, *Fo
 	return b, &Found{v}, nil
 }
 
+// Vacant returns the bucket, and whether the key is without an object, for
+// PutObject.Vacant. Errors: NoSuchBucket.
+func (e *Engine) Vacant(ctx context.Context, bucket, key string) (meta.Bucket, bool, error) {
+	b, vacant, err := e.store.Vacant(ctx, bucket, key)
+	if errors.Is(err, meta.ErrNoBucket) {
+		return b, false, noSuchBucket(bucket)
+	}
+	return b, vacant, storeError(err)
+}
+
 // ListBuckets returns buckets in the order of their names.
 func (e *Engine) ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket, error) {
 	bs, err := e.store.ListBuckets(ctx, q)

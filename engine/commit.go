@@ -51,16 +51,15 @@ func (e *Engine) etag(ctx context.Context, v meta.Version) (string, error) {
 // commitVersion makes v, whose body is its own, current under the conditions. Where
 // the bucket's versioning has changed, b and v are brought up to date.
 func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions) error {
-	return e.commitShared(ctx, b, v, c, meta.Commit{})
+	return e.commitAs(ctx, b, v, c, meta.Commit{})
 }
 
-// commitShared is commitVersion with how the body is shared: what how has of Share
-// and At.
-func (e *Engine) commitShared(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions, how meta.Commit) error {
+// commitAs is commitVersion with what how has of Share, At and Vacant.
+func (e *Engine) commitAs(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions, how meta.Commit) error {
 	return e.versioned(ctx, b, v, func() error {
 		return e.conditionally(ctx, *b, v.Key, c, func(expect meta.Expect) error {
 			err := e.store.CommitObject(ctx, meta.Commit{
-				Version: *v, Expect: expect, Versioning: b.Versioning, Share: how.Share, At: how.At, Holder: e.holder,
+				Version: *v, Expect: expect, Versioning: b.Versioning, Share: how.Share, At: how.At, Vacant: how.Vacant, Holder: e.holder,
 			})
 			if errors.Is(err, meta.ErrUnknown) {
 				return e.settle(ctx, *b, *v, how.Share, err)

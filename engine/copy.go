@@ -79,7 +79,7 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if v.Body.Kind == meta.BodyBlob && len(at) == 1 {
 		c.At = at[0]
 	}
-	if err := e.commitShared(ctx, &in.Bucket, &v, in.Conditions, c); err != nil {
+	if err := e.commitAs(ctx, &in.Bucket, &v, in.Conditions, c); err != nil {
 		return Object{}, err
 	}
 	o := describe(in.Bucket, v, &m, in.Marks)

@@ -55,6 +55,7 @@ type PutObject struct {
 	Customer   *CustomerKey // of EncryptionCustomer
 	Body       Body
 	Conditions Conditions // IfMatch and IfNoneMatch
+	Vacant     bool       // what Engine.Vacant saw of the key; it decides nothing
 }
 
 // GetObject is the input of Engine.GetObject and Engine.HeadObject. At most one

@@ -166,6 +166,9 @@ type Commit struct {
 	// At, if set, is where a BodyBlob that is shared has to be, for the bucket
 	// demands a place: ErrBodyGone when it has been moved.
 	At BackendID
+	// Vacant: the key held nothing when the caller looked, so that it may be
+	// quicker to try whether it still does not. The outcome is the same either way.
+	Vacant bool
 }
 
 // Removal deletes a key, or for good one version of it.
@@ -324,6 +327,9 @@ type Objects interface {
 	// Find reads a bucket by its name and what one of its keys holds, in one look:
 	// ErrNoBucket. The version's ID is zero where the key holds nothing.
 	Find(ctx context.Context, bucket, key string) (Bucket, Version, error)
+	// Vacant reads a bucket by its name and whether one of its keys is without an
+	// object, in one look: ErrNoBucket. See Commit.Vacant.
+	Vacant(ctx context.Context, bucket, key string) (Bucket, bool, error)
 	// CommitObject makes c.Version current. A null version that it displaces is
 	// gone: its body is condemned when that loses its last reference. Errors:
 	// ErrNoBucket, ErrVersioning, ErrConflict (the expectation failed),

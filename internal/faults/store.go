@@ -91,6 +91,14 @@ func (f *faultyStore) Find(ctx context.Context, bucket, key string) (b meta.Buck
 	return b, v, err
 }
 
+func (f *faultyStore) Vacant(ctx context.Context, bucket, key string) (b meta.Bucket, vacant bool, err error) {
+	err = f.do("Vacant", func() (err error) {
+		b, vacant, err = f.s.Vacant(ctx, bucket, key)
+		return err
+	})
+	return b, vacant, err
+}
+
 func (f *faultyStore) Object(ctx context.Context, bucket meta.ID, key string) (meta.Version, error) {
 	return question(f, "Object", func() (meta.Version, error) { return f.s.Object(ctx, bucket, key) })
 }

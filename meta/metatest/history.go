@@ -157,7 +157,7 @@ func (a *actor) put() error {
 	}
 	b, k := a.bucket(), a.key()
 	v := a.versioning(b)
-	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.versionIn(b, k, v, blobBody(id)), Expect: a.expect(b, k), Versioning: v, Holder: a.holder})
+	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.versionIn(b, k, v, blobBody(id)), Expect: a.expect(b, k), Versioning: v, Holder: a.holder, Vacant: a.r.IntN(2) == 0})
 }
 
 func (a *actor) versionIn(b meta.ID, k string, in meta.Versioning, body meta.Body) meta.Version {
@@ -173,7 +173,7 @@ func (a *actor) copy() error {
 	}
 	b, k := a.bucket(), a.key()
 	v := a.versioning(b)
-	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.versionIn(b, k, v, from.Body), Expect: a.expect(b, k), Versioning: v, Share: true})
+	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.versionIn(b, k, v, from.Body), Expect: a.expect(b, k), Versioning: v, Share: true, Vacant: a.r.IntN(2) == 0})
 }
 
 // rename is refused once the bucket has versions.

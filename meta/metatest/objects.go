@@ -37,6 +37,25 @@ func testObject(f *fixture) {
 		f.Fatalf("an absent key holds %+v", got)
 	}
 
+	// Whether the key is vacant, with the bucket; what was said of it decides nothing.
+	_, _, err = f.s.Vacant(f.ctx, "absent", "k")
+	f.is(err, meta.ErrNoBucket)
+	for _, key := range []string{"k", "K"} {
+		in, vacant, err := f.s.Vacant(f.ctx, "b", key)
+		f.ok(err)
+		same(f, in, want)
+		if vacant != (key == "K") {
+			f.Fatalf("key %q is vacant: %t", key, vacant)
+		}
+		w := f.version(b, key, meta.Body{})
+		f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: w, Vacant: true}))
+		got, err := f.s.Object(f.ctx, b, key)
+		f.ok(err)
+		same(f, got, w)
+		f.is(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, key, meta.Body{}), Vacant: true, Expect: meta.Expect{Kind: meta.ExpectAbsent}}), meta.ErrConflict)
+		f.is(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, key+"2", blobBody(newBlob())), Vacant: true, Holder: f.holder}), meta.ErrReservationLost)
+	}
+
 	// What a caller does with its slices afterwards is its own affair.
 	w := f.version(b, "k", meta.Body{})
 	w.Manifest = []byte("mine")

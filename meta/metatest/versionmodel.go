@@ -109,7 +109,7 @@ func (m *versionModel) put() {
 	v.Size, v.Modified, v.Null = m.r.Int64N(1<<40), m.tick(), m.bucket.Versioning != meta.VersioningEnabled
 	v.Encryption, v.Lock = meta.Encryption(m.r.IntN(3)), m.lock()
 	v.Class = []string{"", "GLACIER"}[m.r.IntN(2)]
-	c := meta.Commit{Versioning: m.bucket.Versioning, Holder: m.holder}
+	c := meta.Commit{Versioning: m.bucket.Versioning, Holder: m.holder, Vacant: m.r.IntN(2) == 0}
 	switch m.r.IntN(4) {
 	case 0:
 		v.Body = blobBody(m.reserve(1)[0])
@@ -285,6 +285,12 @@ func (m *versionModel) compareKey(key string) {
 		if !in.ID.IsZero() {
 			m.Fatalf("%q holds %+v", key, in)
 		}
+	}
+	found, vacant, err := m.s.Vacant(m.ctx, m.bucket.Name, key)
+	m.ok(err)
+	same(m.fixture, found, m.bucket)
+	if vacant != in.ID.IsZero() {
+		m.Fatalf("%q is vacant: %t, and holds %+v", key, vacant, in)
 	}
 	null := false
 	for i, v := range vs {

@@ -69,16 +69,22 @@ const now = "CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)"
 // A row's columns are all NOT NULL: CASE without ELSE is how a statement fails
 // that comes too late.
 var (
-	insertCommit = "INSERT INTO commits (made, id, done) VALUES (" + madeWithin(commitFor) + ", $2, 1) RETURNING " + now
-	settleCommit = "INSERT INTO commits (made, id, done) VALUES (" + madeWithin(settleFor) + ", $2, 0)" +
+	insertCommit = insertCommitIf("$1", "$2", "")
+	settleCommit = "INSERT INTO commits (made, id, done) VALUES (" + madeWithin("$1", settleFor, "") + ", $2, 0)" +
 		" ON CONFLICT (made, id) DO UPDATE SET done = commits.done RETURNING done"
 	oldestCommit  = "SELECT min(made), " + now + " FROM commits WHERE made >= $1"
 	deleteCommits = "DELETE FROM commits WHERE made >= $1 AND made < $2"
 )
 
-// madeWithin is $1, or NULL when it is that many seconds old.
-func madeWithin(seconds int) string {
-	return fmt.Sprintf("CASE WHEN %s < CAST($1 AS BIGINT) + %d THEN CAST($1 AS BIGINT) END", now, seconds)
+// insertCommitIf inserts made and id, which are placeholders, or fails unless the
+// conditions hold that follow AND.
+func insertCommitIf(made, id, and string) string {
+	return "INSERT INTO commits (made, id, done) VALUES (" + madeWithin(made, commitFor, and) + ", " + id + ", 1) RETURNING " + now
+}
+
+// madeWithin is made, or NULL when it is that many seconds old.
+func madeWithin(made string, seconds int, and string) string {
+	return fmt.Sprintf("CASE WHEN %s < CAST(%s AS BIGINT) + %d%s THEN CAST(%s AS BIGINT) END", now, made, seconds, and, made)
 }
 
 // commit names one COMMIT.
@@ -116,6 +122,9 @@ func (c *commits) next(made int64) commit {
 
 func (c *commits) set(made int64, asked time.Time) { c.clock.Store(&reading{made, asked}) }
 
+// fresh reports whether the clock was read lately enough for a commit.
+func (c *commits) fresh() bool { return time.Since(c.clock.Load().at) <= clockAge }
+
 func (c *commits) readClock(ctx context.Context, conn *pgx.Conn) error {
 	asked := time.Now()
 	var made int64
@@ -132,24 +141,48 @@ var errStale = fmt.Errorf("%w: the commit came too late", meta.ErrUnavailable)
 // commit ends the transaction so that it happened wholly or not at all. Where
 // that cannot be told, it returns the commit too. The context no longer matters.
 func (r *runner) commit(ctx context.Context, t *tx) (doubtful *commit, err error) {
-	if time.Since(r.commits.clock.Load().at) > clockAge {
+	if !r.commits.fresh() {
 		if err := r.commits.readClock(t.ctx, t.c); err != nil {
 			t.rollback()
 			return nil, t.lost(err)
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	begin, last := t.begin, t.queue
+	t.begin, t.queue = "", nil
+	timeout := commitTimeout
+	if len(last) > 0 {
+		timeout = min(timeout, r.options.StatementTimeout)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	name := r.commits.next(r.commits.clock.Load().made)
 	asked := time.Now()
 	var b pgx.Batch
-	b.Queue(insertCommit, name.made, name.id[:])
+	if begin != "" {
+		b.Queue(begin)
+	}
+	query, args := name.insert(last)
+	b.Queue(query, args...)
 	b.Queue("commit")
 	answers := t.c.SendBatch(ctx, &b)
+	if begin != "" {
+		if _, err := answers.Exec(); err != nil {
+			_ = answers.Close() // says the same
+			return r.uncommitted(t, name, err)
+		}
+	}
 	var made int64
 	if err := answers.QueryRow().Scan(&made); err != nil {
 		_ = answers.Close() // says the same
-		return r.uncommitted(t, name, err)
+		slow := len(last) > 0 && ctx.Err() != nil
+		doubtful, err = r.uncommitted(t, name, err)
+		switch {
+		case doubtful == nil && len(last) > 0 && code(err) == codeNull:
+			return nil, errApart
+		case doubtful != nil && slow:
+			err = fmt.Errorf("%w: %w", errSlow, err)
+		}
+		return doubtful, err
 	}
 	tag, err := answers.Exec()
 	if end := answers.Close(); err != nil {

@@ -47,11 +47,17 @@ type runner struct {
 // Write runs the intent in a transaction, again if it must.
 func (r *runner) Write(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	return r.retry(ctx, func() error {
-		doubtful, err := r.attempt(ctx, intent)
+		doubtful, err := r.attempt(ctx, intent, true)
+		if errors.Is(err, errApart) {
+			doubtful, err = r.attempt(ctx, intent, false)
+		}
 		if doubtful == nil {
 			return err
 		}
-		return r.settle(ctx, *doubtful, err)
+		if err = r.settle(ctx, *doubtful, err); errors.Is(err, errSlow) {
+			return errSlow
+		}
+		return err
 	})
 }
 
@@ -165,26 +171,28 @@ func (r *runner) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 }
 
 // attempt runs the intent once. Where the answer to its COMMIT was lost, it
-// returns the commit, and the error that the loss was.
-func (r *runner) attempt(ctx context.Context, intent func(sqlstore.Tx) error) (doubtful *commit, err error) {
+// returns the commit, and the error that the loss was. If it may be together, its
+// last statements travel with COMMIT.
+func (r *runner) attempt(ctx context.Context, intent func(sqlstore.Tx) error, together bool) (doubtful *commit, err error) {
 	err = r.session(ctx, func(t *tx) error {
 		t.begin = r.begin
 		err := intent(t)
-		if err == nil {
+		last := together && t.last() && r.commits.fresh()
+		if err == nil && !last {
 			err = t.flush()
 		}
 		if err != nil {
 			t.rollback()
 			return err
 		}
-		if t.begin != "" {
+		if t.begin != "" && !last {
 			return nil // it ran no statement
 		}
 		if ctx.Err() != nil {
 			t.rollback()
 			return context.Cause(ctx)
 		}
-		if !t.changed {
+		if !t.changed && !last {
 			// Committed rather than rolled back, for at serializable what was read
 			// is true only then. Whether the answer is lost does not matter.
 			_, err = t.c.Exec(t.ctx, "commit")

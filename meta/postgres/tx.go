@@ -29,7 +29,7 @@ type tx struct {
 }
 
 type queued struct {
-	query string
+	query string // in sqlstore's words
 	args  []any
 	check func(int64) error
 }
@@ -65,7 +65,7 @@ func (t *tx) Exec(query string, args ...any) (int64, error) {
 
 // Later keeps the statement until the next.
 func (t *tx) Later(check func(int64) error, query string, args ...any) error {
-	t.queue = append(t.queue, queued{rewrite(query), args, check})
+	t.queue = append(t.queue, queued{query, args, check})
 	return nil
 }
 
@@ -103,7 +103,7 @@ func (t *tx) send(query string, args []any) (pgx.BatchResults, error) {
 		b.Queue(begin)
 	}
 	for _, q := range queue {
-		b.Queue(q.query, q.args...)
+		b.Queue(rewrite(q.query), q.args...)
 	}
 	if query != "" {
 		b.Queue(query, args...)
@@ -225,15 +225,22 @@ func rewrite(query string) string {
 	}
 	var b strings.Builder
 	n := 0
-	for _, c := range strings.NewReplacer("/*", "", "*/", "").Replace(query) {
+	number(&b, &n, query)
+	q := b.String()
+	rewritten.Store(query, q)
+	return q
+}
+
+var unmarked = strings.NewReplacer(sqlstore.InAnyOrder, "", "/*", "", "*/", "")
+
+// number writes a statement behind others that had n placeholders.
+func number(b *strings.Builder, n *int, query string) {
+	for _, c := range unmarked.Replace(query) {
 		if c != '?' {
 			b.WriteRune(c)
 			continue
 		}
-		n++
-		b.WriteString("$" + strconv.Itoa(n))
+		*n++
+		b.WriteString("$" + strconv.Itoa(*n))
 	}
-	q := b.String()
-	rewritten.Store(query, q)
-	return q
 }

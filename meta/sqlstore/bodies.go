@@ -15,21 +15,21 @@ import (
 func claimBlob(tx Tx, id meta.BlobID, holder meta.ID) error {
 	// A conflict is with another commit of the same blob, which was first.
 	err := soon(tx, meta.ErrReservationLost, `INSERT INTO blobs (id, refs, backend)
-		SELECT id, 1, backend FROM reservations WHERE id = ? AND holder = ? ON CONFLICT DO NOTHING`, id[:], holder[:])
+		SELECT id, 1, backend FROM reservations WHERE id = ? AND holder = ? ON CONFLICT DO NOTHING`+InAnyOrder, id[:], holder[:])
 	if err != nil {
 		return err
 	}
 	return soon(tx, fmt.Errorf("claim blob %x: %w", id, ErrRetry),
-		"DELETE FROM reservations WHERE id = ? AND holder = ?", id[:], holder[:])
+		"DELETE FROM reservations WHERE id = ? AND holder = ?"+InAnyOrder, id[:], holder[:])
 }
 
 // shareBlob adds a reference to a live blob, which has to be at a backend, zero
 // for any.
 func shareBlob(tx Tx, id meta.BlobID, at meta.BackendID) error {
 	if at == 0 {
-		return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?", id[:])
+		return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?"+InAnyOrder, id[:])
 	}
-	return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ? AND backend = ?", id[:], int64(at))
+	return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ? AND backend = ?"+InAnyOrder, id[:], int64(at))
 }
 
 // dropBlob takes a reference away and condemns the blob with the last one. The
@@ -42,9 +42,9 @@ func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
 		return err
 	}
 	if n == 1 {
-		return soon(tx, lost, "DELETE FROM blobs WHERE id = ?", id[:])
+		return soon(tx, lost, "DELETE FROM blobs WHERE id = ?"+InAnyOrder, id[:])
 	}
-	return soon(tx, lost, "UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:])
+	return soon(tx, lost, "UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1"+InAnyOrder, id[:])
 }
 
 // addBody counts a version that is about to refer to the body.

@@ -14,7 +14,40 @@ func (s *Store) CommitObject(ctx context.Context, c meta.Commit) error {
 	if err := checkCommit(&c.Version, c.Versioning); err != nil {
 		return err
 	}
-	err := s.run.Write(ctx, func(tx Tx) error {
+	err := errTaken
+	if c.Vacant && c.Versioning == meta.VersioningOff && c.Expect.Kind != meta.ExpectVersion {
+		err = s.run.Write(ctx, func(tx Tx) error { return add(tx, c) })
+	}
+	if err == errTaken {
+		err = s.commitOver(ctx, c)
+	}
+	return s.orNoBucket(ctx, c.Version.Bucket, err)
+}
+
+// errTaken: the key is not as vacant as it was said to be.
+var errTaken = fmt.Errorf("%w: the key holds an object", meta.ErrConflict)
+
+// add makes c's version the first of a key that has none. All its statements can
+// travel together.
+func add(tx Tx, c meta.Commit) error {
+	if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
+		return err
+	}
+	if err := addBody(tx, c); err != nil {
+		return err
+	}
+	v := &c.Version
+	if err := soon(tx, errTaken, insertObject, keyed(v.Bucket, v.Key, append(valuesOf(v), 0)...)...); err != nil {
+		return err
+	}
+	used := &usageChange{}
+	used.add(v)
+	return used.write(tx, v.Bucket)
+}
+
+// commitOver commits whatever the key holds.
+func (s *Store) commitOver(ctx context.Context, c meta.Commit) error {
+	return s.run.Write(ctx, func(tx Tx) error {
 		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
 			return err
 		}
@@ -22,7 +55,6 @@ func (s *Store) CommitObject(ctx context.Context, c meta.Commit) error {
 		// the same, when metadata is replaced by a copy onto itself.
 		return replace(tx, c.Version, c.Versioning, c.Expect, func() error { return addBody(tx, c) })
 	})
-	return s.orNoBucket(ctx, c.Version.Bucket, err)
 }
 
 // checkCommit refuses a version that no key can have.
@@ -52,9 +84,9 @@ func checkChangeable(marks []byte, class string) error {
 
 var (
 	insertObject = "INSERT INTO objects (" + objectColumns + ", rank, bucket_id, key) VALUES " +
-		marks(strings.Count(objectColumns, ",")+4) + " ON CONFLICT DO NOTHING"
+		marks(strings.Count(objectColumns, ",")+4) + " ON CONFLICT DO NOTHING" + InAnyOrder
 	updateObject = "UPDATE objects SET " + strings.ReplaceAll(objectColumns, ", ", " = ?, ") +
-		" = ?, rank = ? WHERE bucket_id = ? AND key = ?"
+		" = ?, rank = ? WHERE bucket_id = ? AND key = ?" + InAnyOrder
 )
 
 // replace makes v current if the expectation holds and addBody succeeds. What it

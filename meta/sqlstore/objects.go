@@ -10,6 +10,9 @@ var (
 	objectQuery = "SELECT " + objectColumns + " FROM objects WHERE bucket_id = ? AND key = ?"
 	findQuery   = "SELECT " + qualified("o", objectColumns) + ", " + qualified("b", bucketColumns) +
 		" FROM buckets AS b LEFT JOIN objects AS o ON o.bucket_id = b.id AND o.key = ? WHERE b.name = ?"
+	vacantQuery = "SELECT " + qualified("b", bucketColumns) +
+		", CASE WHEN EXISTS (SELECT 1 FROM objects AS o WHERE o.bucket_id = b.id AND o.key = ?) THEN 0 ELSE 1 END" +
+		" FROM buckets AS b WHERE b.name = ?"
 )
 
 func (s *Store) Object(ctx context.Context, bucket meta.ID, key string) (v meta.Version, err error) {
@@ -36,6 +39,19 @@ func (s *Store) Find(ctx context.Context, bucket, key string) (b meta.Bucket, v 
 		return meta.Bucket{}, meta.Version{}, err
 	}
 	return b, v, nil
+}
+
+// Vacant takes one statement too, before every PUT.
+func (s *Store) Vacant(ctx context.Context, bucket, key string) (b meta.Bucket, vacant bool, err error) {
+	err = s.run.Read(ctx, func(tx Tx) error {
+		b = meta.Bucket{}
+		err := tx.QueryRow(vacantQuery, text(key), text(bucket)).Scan(append(bucketTo(&b), (*flagColumn)(&vacant))...)
+		return found(err, meta.ErrNoBucket)
+	})
+	if err != nil {
+		return meta.Bucket{}, false, err
+	}
+	return b, vacant, nil
 }
 
 var (

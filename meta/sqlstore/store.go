@@ -28,6 +28,12 @@ const (
 	forShare  = " /*FOR KEY SHARE*/" // keeps a row from being deleted
 )
 
+// InAnyOrder, at the end of a statement for Tx.Later, marks one whose check wants
+// at least one row, and that touches rows, in a table, which no other statement
+// of the intent so marked does. An engine may send those at the end of an
+// intent together as one statement.
+const InAnyOrder = " /*IN ANY ORDER*/"
+
 // ErrRetry is returned by an intent that met a row which came or went between
 // its look and its change. Where transactions run side by side, the Runner runs
 // the intent again; where they do not, it tells of a store that contradicts

@@ -30,7 +30,7 @@ func (u *usageChange) write(tx Tx, bucket meta.ID) error {
 		return nil
 	}
 	id := meta.NewID()
-	return soon(tx, ErrRetry, "INSERT INTO usage_changes (bucket_id, id, bytes, versions) VALUES (?, ?, ?, ?)",
+	return soon(tx, ErrRetry, "INSERT INTO usage_changes (bucket_id, id, bytes, versions) VALUES (?, ?, ?, ?)"+InAnyOrder,
 		bucket[:], id[:], u.bytes, u.versions)
 }
 

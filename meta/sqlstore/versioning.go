@@ -31,7 +31,7 @@ func (s *Store) SetVersioning(ctx context.Context, id meta.ID, v meta.Versioning
 // holdVersioning returns ErrVersioning unless the bucket exists and has this
 // versioning, and keeps both so until the transaction ends.
 func holdVersioning(tx Tx, id meta.ID, v meta.Versioning) error {
-	return soon(tx, meta.ErrVersioning, "SELECT 1 FROM buckets WHERE id = ? AND versioning = ?"+forShare, id[:], int64(v))
+	return soon(tx, meta.ErrVersioning, "SELECT 1 FROM buckets WHERE id = ? AND versioning = ?"+forShare+InAnyOrder, id[:], int64(v))
 }
 
 // orNoBucket looks again where holdVersioning could not say what was wrong.
