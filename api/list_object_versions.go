@@ -111,7 +111,7 @@ func (l *versionListing) appendVersion(b []byte, e *engine.VersionEntry) []byte 
 	if !e.Marker {
 		b = appendContent(b, &e.ObjectEntry)
 	}
-	b = appendOwner(b, "Owner", e.Owner, l.ownerNames[e.Owner])
+	b = l.appendOwner(b, e.Owner)
 	if !e.Marker {
 		b = appendElement(b, "StorageClass", shownClass(e.StorageClass))
 	}

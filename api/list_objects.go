@@ -27,6 +27,8 @@ type listing struct {
 	encode     bool // encoding-type=url
 	owners     bool
 	ownerNames map[meta.ID]string
+	owner      meta.ID // whose element was written last
+	ownerXML   []byte  // that element
 	page       engine.ObjectPage
 }
 
@@ -182,10 +184,18 @@ func (l *listing) appendContents(b []byte, e *engine.ObjectEntry) []byte {
 	b = appendTime(b, "LastModified", e.Modified)
 	b = appendContent(b, e)
 	if l.owners {
-		b = appendOwner(b, "Owner", e.Owner, l.ownerNames[e.Owner])
+		b = l.appendOwner(b, e.Owner)
 	}
 	b = appendElement(b, "StorageClass", shownClass(e.StorageClass))
 	return closeTag(b, "Contents")
+}
+
+// appendOwner writes Owner, which is mostly that of the row before.
+func (l *listing) appendOwner(b []byte, owner meta.ID) []byte {
+	if l.ownerXML == nil || l.owner != owner {
+		l.owner, l.ownerXML = owner, appendOwner(nil, "Owner", owner, l.ownerNames[owner])
+	}
+	return append(b, l.ownerXML...)
 }
 
 // appendContent writes what a listing shows of an object's bytes.

@@ -10,6 +10,7 @@ import (
 // ListVersions returns one page of a bucket's versions and delete markers: keys in
 // the order of their bytes, and of a key the newest version first.
 func (e *Engine) ListVersions(ctx context.Context, q meta.VersionQuery) (VersionPage, error) {
+	q.Brief = true
 	page, err := e.store.ListVersions(ctx, q)
 	if err != nil {
 		return VersionPage{}, storeError(err)
@@ -30,7 +31,7 @@ func (e *Engine) versionEntry(ctx context.Context, bucket meta.ID, row *meta.Ver
 	v := &row.Version
 	out := VersionEntry{
 		ObjectEntry: ObjectEntry{Key: v.Key, Size: v.Size, Modified: v.Modified, Owner: v.Owner, StorageClass: class(v.Class, "")},
-		Version:     v.Ref(), Marker: v.Marker, Latest: v.Latest, Displaced: v.Displaced, Lock: v.Lock,
+		Version:     v.Ref(), Marker: v.Marker, Latest: v.Latest, Displaced: v.Displaced,
 	}
 	if v.Marker {
 		return out, nil

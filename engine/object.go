@@ -73,7 +73,6 @@ type VersionEntry struct {
 	Marker    bool
 	Latest    bool
 	Displaced time.Time // when it ceased to be current; zero for the current one
-	Lock      meta.Lock
 }
 
 // VersionPage is one page of versions; the Next fields continue it when More is

@@ -248,6 +248,9 @@ type VersionQuery struct {
 	// AfterVersion is exclusive. If that version is gone, its key begins anew.
 	AfterVersion VersionRef
 	Limit        int // 1..MaxPage entries, common prefixes included
+	// Brief asks for what listings show and nothing more: of the entries' versions
+	// Body, Encryption, Lock, Marks and Revision stay unset.
+	Brief bool
 }
 
 // VersionEntry is a version without WrappedKey and Manifest, or a common prefix.

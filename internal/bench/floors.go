@@ -26,6 +26,10 @@ const (
 	floorCommits = 3400
 	floorHead    = 5000 // a second, on PostgreSQL
 
+	// floorVersions is how much longer a listing of versions may take than one of
+	// objects that returns as many rows. Its rows are longer by two thirds.
+	floorVersions = 1.2
+
 	floorOverS3 = 0.6 // of the speed of the S3 server itself
 	// floorStream is what one more stream may add to the resident memory, in
 	// MiB: the buffers of a request, twice, since the heap may grow to double of
@@ -46,6 +50,7 @@ func (r *report) row(group, name string) *result {
 func (r *report) judge() {
 	r.judgeFolder()
 	r.judgePostgres()
+	r.judgeVersions()
 	r.judgeS3(s3Group, overS3, directS3)
 	r.judgeS3(s3TLSGroup, overTLS, directTLS)
 }
@@ -81,6 +86,16 @@ func (r *report) judgePostgres() {
 	}
 	if row := r.row(postgresListsGroup, listDelimiterRow); row != nil {
 		r.atMost("page by delimiter on PostgreSQL, in ms", row.lane(onPostgres).Latency, floorPage)
+	}
+}
+
+func (r *report) judgeVersions() {
+	for _, store := range storePair {
+		for _, v := range versionsRows {
+			if row := r.row(postgresListsGroup, v.on(store)); row != nil {
+				r.atMost(row.Row+", versions, of objects", row.lane(ofVersions).Latency/row.lane(ofObjects).Latency, floorVersions)
+			}
+		}
 	}
 }
 

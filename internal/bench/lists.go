@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net/url"
 	"path/filepath"
 	"time"
 )
@@ -37,18 +36,18 @@ const (
 
 // lists is listings of buckets that were filled beforehand.
 func (b *bench) lists() group {
-	rows := append(listRows(), work{row{name: pageRow, unit: milliseconds, clients: 1}, pageLanes})
+	rows := append(listRows(), work{row: row{name: pageRow, unit: milliseconds, clients: 1}, lanes: pageLanes})
 	return group{listsGroup, [2]string{ours, rival}, rows, b.startLists}
 }
 
 // listRows is listings of the bucket that every server of a group has.
 func listRows() []work {
 	return []work{
-		{row{name: listWholeRow, unit: milliseconds, clients: 1, rounds: listRounds, turn: listTurn}, each(func(c *client) request {
+		{row: row{name: listWholeRow, unit: milliseconds, clients: 1, rounds: listRounds, turn: listTurn}, lanes: each(func(c *client) request {
 			return func(ctx context.Context, _ int64) error { return c.listWhole(ctx, someBucket, someKeys) }
 		})},
-		{row{name: listDelimiterRow, unit: milliseconds, clients: 1, turn: listTurn}, each(func(c *client) request {
-			return func(ctx context.Context, _ int64) error { return c.listPrefixes(ctx, someBucket) }
+		{row: row{name: listDelimiterRow, unit: milliseconds, clients: 1, turn: listTurn}, lanes: each(func(c *client) request {
+			return func(ctx context.Context, _ int64) error { return c.listPrefixes(ctx, "/"+someBucket+"?list-type=2") }
 		})},
 	}
 }
@@ -58,7 +57,7 @@ func pageLanes(list []*server) (lanes []lane) {
 	for _, l := range []struct{ name, bucket string }{{manyLane, manyBucket}, {fewLane, fewBucket}} {
 		s := list[0]
 		lanes = append(lanes, lane{name: l.name, process: s.Process, do: func(ctx context.Context, _ int64) error {
-			return s.listPrefixes(ctx, l.bucket)
+			return s.listPrefixes(ctx, "/"+l.bucket+"?list-type=2")
 		}})
 	}
 	return lanes
@@ -89,12 +88,11 @@ func (c *client) listWhole(ctx context.Context, bucket string, want int) error {
 			return err
 		}
 		got += bytes.Count(doc, []byte("<Key>"))
-		_, rest, more := bytes.Cut(doc, []byte("<NextContinuationToken>"))
-		if !more {
+		next := continuation(doc)
+		if next == "" {
 			break
 		}
-		token, _, _ := bytes.Cut(rest, []byte("<"))
-		target = base + "&continuation-token=" + url.QueryEscape(string(token))
+		target = base + next
 	}
 	if got != want {
 		return fmt.Errorf("the listing of %s has %d keys instead of %d", bucket, got, want)
@@ -102,14 +100,15 @@ func (c *client) listWhole(ctx context.Context, bucket string, want int) error {
 	return nil
 }
 
-// listPrefixes asks for one page by delimiter and counts its common prefixes.
-func (c *client) listPrefixes(ctx context.Context, bucket string) error {
-	doc, err := c.list(ctx, "/"+bucket+"?list-type=2&delimiter=%2F")
+// listPrefixes asks for one page of a listing by delimiter and counts its common
+// prefixes.
+func (c *client) listPrefixes(ctx context.Context, listing string) error {
+	doc, err := c.list(ctx, listing+"&delimiter=%2F")
 	if err != nil {
 		return err
 	}
 	if got := bytes.Count(doc, []byte("<CommonPrefixes>")); got != prefixes {
-		return fmt.Errorf("the listing of %s has %d common prefixes instead of %d", bucket, got, prefixes)
+		return fmt.Errorf("the listing %s has %d common prefixes instead of %d", listing, got, prefixes)
 	}
 	return nil
 }

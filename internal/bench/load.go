@@ -45,8 +45,9 @@ func listKey(i, n int) string {
 
 // filled is a bucket of empty objects.
 type filled struct {
-	name string
-	keys int
+	name     string
+	keys     int
+	versions int // of each key; 0: one, and the bucket was never versioned
 }
 
 // loadThree makes a data folder for the gateway with three buckets of empty
@@ -57,7 +58,7 @@ type filled struct {
 // minutes of waiting for the disk. Its rows are copies of one, which have its
 // size but cannot be opened under another name. A page by delimiter opens none.
 func loadThree(ctx context.Context, dir string, many int) (err error) {
-	if err := loadSQLite(ctx, dir, filled{fewBucket, fewKeys}, filled{someBucket, someKeys}, filled{manyBucket, 1}); err != nil {
+	if err := loadSQLite(ctx, dir, filled{name: fewBucket, keys: fewKeys}, filled{name: someBucket, keys: someKeys}, filled{name: manyBucket, keys: 1}); err != nil {
 		return err
 	}
 	db, err := sql.Open("sqlite", sqliteFile(dir))
@@ -120,28 +121,36 @@ func load(ctx context.Context, dir string, buckets []filled, open func() (meta.S
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
 	for _, b := range buckets {
-		if err := loadBucket(ctx, e, b.name, b.keys); err != nil {
+		if err := loadBucket(ctx, e, b); err != nil {
 			return fmt.Errorf("load bucket %s: %w", b.name, err)
 		}
 	}
 	return nil
 }
 
-func loadBucket(ctx context.Context, e *engine.Engine, name string, n int) error {
+func loadBucket(ctx context.Context, e *engine.Engine, f filled) error {
 	owner := e.Root().ID
-	b, err := e.CreateBucket(ctx, name, region, owner)
+	b, err := e.CreateBucket(ctx, f.name, region, owner)
 	if err != nil {
 		return err
 	}
+	if f.versions > 0 {
+		if err := e.SetVersioning(ctx, b, meta.VersioningEnabled); err != nil {
+			return err
+		}
+		if b, err = e.Bucket(ctx, f.name); err != nil {
+			return err
+		}
+	}
 	put := lane{do: func(ctx context.Context, i int64) error {
 		_, err := e.PutObject(ctx, engine.PutObject{
-			Bucket: b, Key: listKey(int(i), n), Owner: owner,
+			Bucket: b, Key: listKey(int(i)%f.keys, f.keys), Owner: owner,
 			Body: engine.Body{Reader: bytes.NewReader(nil)},
 		})
 		return err
 	}}
 	var made laneResult
-	_, err = put.work(ctx, row{clients: loaders, most: int64(n)}, &made, time.Now().Add(loadTimeout))
+	_, err = put.work(ctx, row{clients: loaders, most: int64(f.keys * max(f.versions, 1))}, &made, time.Now().Add(loadTimeout))
 	return err
 }
 

@@ -64,8 +64,8 @@ func (b *bench) objects() group {
 		s.put(putLargeRow+", signed payload", large, 1, true),
 		s.get(getLargeRow, large, 1),
 		s.ranges(),
-		{row{name: "synced files", unit: perSecond, clients: 1, size: small, writes: true},
-			func([]*server) []lane { return []lane{b.diskLane()} }},
+		{row: row{name: "synced files", unit: perSecond, clients: 1, size: small, writes: true},
+			lanes: func([]*server) []lane { return []lane{b.diskLane()} }},
 	}
 	return group{objectsGroup, [2]string{ours, rival}, rows, func(ctx context.Context, dir string) ([]*server, error) {
 		pair, err := b.startPair(ctx, dir, nil)
@@ -87,7 +87,7 @@ func unitOf(size int64) unit {
 // too small to matter.
 func (s stock) put(name string, size int64, clients int, signed bool) work {
 	r := row{name: name, unit: unitOf(size), clients: clients, size: size, most: mostWritten[size], writes: true}
-	return work{r, func(list []*server) (lanes []lane) {
+	return work{row: r, lanes: func(list []*server) (lanes []lane) {
 		for _, srv := range list {
 			w := &writer{c: srv.client, p: s[size], hash: unsigned}
 			if signed {
@@ -106,21 +106,21 @@ func (s stock) put(name string, size int64, clients int, signed bool) work {
 // get is GETs of whole objects.
 func (s stock) get(name string, size int64, clients int) work {
 	r := row{name: name, unit: unitOf(size), clients: clients, size: size}
-	return work{r, each(func(c *client) request {
+	return work{row: r, lanes: each(func(c *client) request {
 		return func(ctx context.Context, _ int64) error { return c.get(ctx, anyOf(size), 0, size, true) }
 	})}
 }
 
 // head is HEADs of small objects.
 func (s stock) head(clients int) work {
-	return work{row{name: headRow, unit: perSecond, clients: clients}, each(func(c *client) request {
+	return work{row: row{name: headRow, unit: perSecond, clients: clients}, lanes: each(func(c *client) request {
 		return func(ctx context.Context, _ int64) error { return c.head(ctx, anyOf(small), small) }
 	})}
 }
 
 // ranges is GETs of parts of the large object.
 func (s stock) ranges() work {
-	return work{row{name: rangeRow, unit: megabytes, clients: rangeClients, size: rangeSize}, each(func(c *client) request {
+	return work{row: row{name: rangeRow, unit: megabytes, clients: rangeClients, size: rangeSize}, lanes: each(func(c *client) request {
 		return func(ctx context.Context, _ int64) error {
 			return c.get(ctx, anyOf(large), rand.Int64N(large-rangeSize+1), rangeSize, false)
 		}

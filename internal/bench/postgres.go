@@ -7,11 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/sanctum-storage/gateway/internal/servers"
-	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/postgres"
+	"github.com/sanctum-storage/gateway/meta/sqlite"
+	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
 // storeClients is how many clients the floors of a store in PostgreSQL count on.
@@ -49,9 +51,9 @@ func (b *bench) postgres() group {
 	}}
 }
 
-// postgresLists is listings by the same gateways.
+// postgresLists is listings by the same gateways, of objects and of versions.
 func (b *bench) postgresLists() group {
-	return group{postgresListsGroup, storePair, listRows(), func(ctx context.Context, dir string) ([]*server, error) {
+	return group{postgresListsGroup, storePair, append(listRows(), versionsWork()...), func(ctx context.Context, dir string) ([]*server, error) {
 		db, err := startPostgres(ctx, dir)
 		if err != nil {
 			return nil, err
@@ -102,19 +104,32 @@ func (b *bench) startStores(ctx context.Context, dir string, db *servers.Postgre
 	return []*server{p, s}, nil
 }
 
-// loadStores fills both stores with the bucket that is listed.
-func loadStores(ctx context.Context, dir string, db *servers.Postgres) error {
-	bucket := filled{someBucket, someKeys}
-	progress("loading %d keys into SQLite", someKeys)
-	if err := loadSQLite(ctx, sqliteData(dir), bucket); err != nil {
+// loadStores fills both stores with the buckets that are listed: SQLite by the
+// engine, and PostgreSQL with a copy of that.
+func loadStores(ctx context.Context, dir string, db *servers.Postgres) (err error) {
+	buckets := []filled{
+		{name: someBucket, keys: someKeys},
+		{name: keptBucket, keys: someKeys, versions: 1},
+		{name: manyfoldBucket, keys: someKeys / versionsEach, versions: versionsEach},
+	}
+	progress("loading %d rows into SQLite", len(buckets)*someKeys)
+	if err := loadSQLite(ctx, sqliteData(dir), buckets...); err != nil {
 		return fmt.Errorf("load SQLite: %w", err)
 	}
-	progress("loading %d keys into PostgreSQL", someKeys)
-	err := load(ctx, postgresData(dir), []filled{bucket}, func() (meta.Store, error) {
-		return postgres.Open(ctx, db.URL(gatewayDatabase), postgres.Options{Migrate: true})
-	})
-	if err != nil {
-		return fmt.Errorf("load PostgreSQL: %w", err)
+	progress("copying them to PostgreSQL")
+	if out, err := exec.CommandContext(ctx, "cp", "-a", sqliteData(dir), postgresData(dir)).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy the data folder: %w\n%s", err, out)
 	}
-	return nil
+	from, err := sqlite.Open(sqliteFile(postgresData(dir)), sqlite.Options{})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, from.Close()) }()
+	to, err := postgres.Open(ctx, db.URL(gatewayDatabase), postgres.Options{Migrate: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, to.Close()) }()
+	_, err = sqlstore.Copy(ctx, from, to, sqlstore.CopyOptions{})
+	return err
 }

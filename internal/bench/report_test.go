@@ -64,6 +64,7 @@ func sampleReport() *report {
 		{Group: postgresGroup, Pair: store, Row: headRow, Unit: perSecond, Lanes: pair(store, floorHead-1, 1)},
 		{Group: postgresListsGroup, Pair: store, Row: listWholeRow, Unit: milliseconds, Lanes: pair(store, 1990, 1)},
 		{Group: postgresListsGroup, Pair: store, Row: listDelimiterRow, Unit: milliseconds, Lanes: pair(store, 21, 1)},
+		{Group: postgresListsGroup, Pair: versionsPair, Row: versionsRows[0].on(onSQLite), Unit: milliseconds, Lanes: pair(versionsPair, 13, 10)},
 		{Group: s3Group, Pair: remote, Row: getLargeRow, Unit: megabytes, Size: large, Clients: 1, Lanes: pair(remote, 5.9, 10)},
 		{Group: s3Group, Pair: remote, Row: getLargeMoreRow, Unit: megabytes, Size: large, Clients: 4, Lanes: more},
 	}}
@@ -81,6 +82,7 @@ func TestJudge(t *testing.T) {
 	want := []bool{
 		false, true, false, true, // a folder
 		true, false, true, false, // PostgreSQL
+		false,             // versions
 		false, true, true, // S3: one stream, four, and their memory
 	}
 	if !slices.Equal(met, want) {
@@ -103,6 +105,7 @@ func TestTables(t *testing.T) {
 	want := [][]string{
 		{getLargeRow, putSmallRow},
 		{putSmallRow, headRow, listWholeRow, listDelimiterRow},
+		{versionsRows[0].on(onSQLite)},
 		{getLargeRow, getLargeMoreRow},
 		{diskName, manyLane, fewLane, pgbenchName},
 	}

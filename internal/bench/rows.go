@@ -23,6 +23,7 @@ const (
 type work struct {
 	row
 	lanes func(list []*server) []lane
+	pair  [2]string // the lanes that are compared, unless they are the group's
 }
 
 // beside adds a lane that is no server of the group.
@@ -85,6 +86,9 @@ func (b *bench) measureGroup(ctx context.Context, g group) (results []result, er
 			return nil, err
 		}
 		r.Group, r.Pair = g.name, g.pair
+		if w.pair != [2]string{} {
+			r.Pair = w.pair
+		}
 		results = append(results, r)
 	}
 	return results, nil

@@ -322,14 +322,19 @@ func (m *versionModel) compareKey(key string) {
 	}
 }
 
+// limit is of pages that hold little, or much: stores may read them in other ways.
+func (m *versionModel) limit() int {
+	return 1 + m.r.IntN(8) + m.r.IntN(2)*8
+}
+
 // compare reads everything.
 func (m *versionModel) compare() {
 	m.Helper()
 	for _, key := range []string{"a", "a/1", "a/2", "a/2/x", "b", "\xff"} {
 		m.compareKey(key)
 	}
-	m.compareListing(meta.VersionQuery{Limit: 1 + m.r.IntN(8)})
-	q := meta.VersionQuery{Limit: 1 + m.r.IntN(8), Delimiter: "/"}
+	m.compareListing(meta.VersionQuery{Limit: m.limit(), Brief: m.r.IntN(2) == 0})
+	q := meta.VersionQuery{Limit: m.limit(), Delimiter: []string{"", "/"}[m.r.IntN(2)], Brief: m.r.IntN(2) == 0}
 	q.Prefix = []string{"", "a", "a/", "a/2", "z"}[m.r.IntN(5)]
 	m.compareListing(q)
 	q.AfterKey = m.key()
@@ -384,6 +389,9 @@ func (m *versionModel) listed(q meta.VersionQuery) (entries []meta.VersionEntry)
 		}
 		for _, v := range vs {
 			v.WrappedKey, v.Manifest = nil, nil
+			if q.Brief {
+				v.Body, v.Encryption, v.Lock, v.Marks, v.Revision = meta.Body{}, 0, meta.Lock{}, nil, 0
+			}
 			entries = append(entries, meta.VersionEntry{Version: v})
 		}
 	}

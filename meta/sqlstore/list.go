@@ -13,9 +13,10 @@ import (
 // found, the next row asked for is the first that does not start with it. So a
 // page costs its entries, not the keys under them.
 
-// firstBatch is how many rows are asked for where a skip may follow. Batches
-// double while keys are plain, so that an engine which materialises a LIMIT
-// reads little more than the page shows.
+// firstBatch is how many rows are asked for where a skip may follow: at first, and
+// at most. Behind a skip it is one more than there were plain keys before it.
+// Batches double while keys are plain, so that an engine which materialises a
+// LIMIT reads little more than the page shows.
 const firstBatch = 4
 
 // afterAllKeys is above every key: none has so many bytes.
@@ -71,6 +72,7 @@ func (l *listing[P, E]) run(from P, show func(common string, row E) bool) error 
 		batch = min(firstBatch, l.most)
 	}
 	skipping := "" // the common prefix shown last
+	plain := 0     // rows shown since the last skip
 	for {
 		rows, err := l.fetch(from, to, batch)
 		if err != nil {
@@ -85,6 +87,9 @@ func (l *listing[P, E]) run(from P, show func(common string, row E) bool) error 
 			if !show(skipping, row) {
 				return nil
 			}
+			if skipping == "" {
+				plain++
+			}
 		}
 		if len(rows) < batch {
 			return nil
@@ -98,7 +103,7 @@ func (l *listing[P, E]) run(from P, show func(common string, row E) bool) error 
 		if bytes.Compare(end, to) >= 0 {
 			return nil
 		}
-		from, batch = l.at(end), min(firstBatch, l.most)
+		from, batch, plain = l.at(end), min(plain+1, firstBatch, l.most), 0
 	}
 }
 

@@ -1,10 +1,14 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math"
+	"slices"
+	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -16,8 +20,20 @@ type versionPosition struct {
 	rank int64
 }
 
-// newest is a rank before that of every version.
-const newest = math.MinInt64
+// Ranks below that of every version: of a position before all of a key, and of an
+// object's row, which is the newest of its key.
+const (
+	newest      = math.MinInt64
+	currentRank = newest + 1
+)
+
+// object is the least key of which an object lies behind the position.
+func (p versionPosition) object() []byte {
+	if p.rank == newest {
+		return p.key
+	}
+	return keyAfter(string(p.key))
+}
 
 // rankedVersion is a version and its place among those of its key.
 type rankedVersion struct {
@@ -29,18 +45,19 @@ func (s *Store) ListVersions(ctx context.Context, q meta.VersionQuery) (page met
 	if err := checkCount("rows", q.Limit, meta.MaxPage); err != nil {
 		return page, err
 	}
+	from, err := s.versionsFrom(ctx, q)
+	if err != nil {
+		return page, err
+	}
 	err = s.run.Snapshot(ctx, func(tx Tx) error {
 		page = meta.VersionPage{}
-		from, err := versionsFrom(tx, q)
-		if err != nil {
-			return err
-		}
-		return versionListing(tx, q).run(from, func(common string, v rankedVersion) bool {
+		return versionListing(tx, q, &page).run(from, func(common string, v *rankedVersion) bool {
 			if len(page.Entries) == q.Limit {
 				page.More = true
 				return false
 			}
 			e := meta.VersionEntry{Version: v.Version}
+			e.Version.Bucket = q.Bucket
 			page.NextKey, page.NextVersion = v.Key, v.Ref()
 			if common != "" {
 				e = meta.VersionEntry{CommonPrefix: common}
@@ -59,51 +76,182 @@ func (s *Store) ListVersions(ctx context.Context, q meta.VersionQuery) (page met
 	return page, nil
 }
 
-// versionsFrom is where the listing begins.
-func versionsFrom(tx Tx, q meta.VersionQuery) (versionPosition, error) {
+// versionsFrom is where the listing begins. A version has its rank for good, so that
+// it need not be looked up in the state that is listed.
+func (s *Store) versionsFrom(ctx context.Context, q meta.VersionQuery) (versionPosition, error) {
 	from := versionPosition{start(q.AfterKey, q.Prefix, q.Delimiter), newest}
 	_, inside := commonPrefix(q.AfterKey, q.Prefix, q.Delimiter)
 	if q.AfterVersion.IsZero() || inside || q.AfterKey == "" || q.AfterKey < q.Prefix {
 		return from, nil
 	}
-	from.key = []byte(q.AfterKey)
-	args := []any{q.Bucket[:], from.key}
+	after := versionPosition{key: []byte(q.AfterKey)}
+	args := []any{q.Bucket[:], after.key}
 	condition, id := " AND version_id = ? AND null_version = 0", q.AfterVersion.ID
 	if q.AfterVersion.Null {
 		condition, id = " AND null_version = 1", meta.ID{}
 	} else {
 		args = append(args, id[:])
 	}
-	err := tx.QueryRow("SELECT rank FROM objects WHERE bucket_id = ? AND key = ?"+condition+
-		" UNION ALL SELECT rank FROM versions WHERE bucket_id = ? AND key = ? AND public = ?",
-		append(args, q.Bucket[:], from.key, id[:])...).Scan(&from.rank)
-	if errors.Is(err, sql.ErrNoRows) {
-		return from, nil // that version is gone: the key begins anew
-	}
-	return from, err
+	err := s.run.Read(ctx, func(tx Tx) error {
+		err := tx.QueryRow("SELECT rank FROM objects WHERE bucket_id = ? AND key = ?"+condition+
+			" UNION ALL SELECT rank FROM versions WHERE bucket_id = ? AND key = ? AND public = ?",
+			append(args, q.Bucket[:], after.key, id[:])...).Scan(&after.rank)
+		if errors.Is(err, sql.ErrNoRows) {
+			after.rank, err = newest, nil // that version is gone: the key begins anew
+		}
+		return err
+	})
+	return after, err
 }
 
-// versionsQuery merges two tables that are in the same order.
-var versionsQuery = "SELECT * FROM (SELECT " + headColumns + ", " + listedColumns + ", " + currentColumns + `key, rank
-	FROM objects WHERE bucket_id = ? AND key >= ? AND (key > ? OR rank > ?) AND key < ? ORDER BY bucket_id, key LIMIT ?) AS currents
-	UNION ALL SELECT * FROM (SELECT ` + headColumns + ", " + listedColumns + ", " + placeColumns + `key, rank
-	FROM versions WHERE bucket_id = ? AND (key, rank) > (?, ?) AND key < ? ORDER BY bucket_id, key, rank LIMIT ?) AS others
-	ORDER BY key, rank LIMIT ?`
+// briefColumns are what listings show of a version.
+const briefColumns = "version_id, null_version, owner, size, modified, generation, class, list_record, "
 
-func versionListing(tx Tx, q meta.VersionQuery) *listing[versionPosition, rankedVersion] {
-	scan := func(r Row) (v rankedVersion, err error) {
-		v.Bucket = q.Bucket
-		err = scanVersion(r, &v.Version, append(append([]any{&v.ListRecord, &v.Marks}, place(&v.Version)...), (*textColumn)(&v.Key), &v.rank)...)
-		return v, err
+// Of versions alone, and what stands for them in a row of objects, in brief.
+const (
+	briefPlace   = "marker, displaced, "
+	briefCurrent = "0 AS marker, CAST(NULL AS BIGINT) AS displaced, "
+)
+
+// versionsQuery reads a page of two tables: rows of objects, and rows of versions.
+type versionsQuery struct {
+	// near is for few rows. far is for many, and reads of neither table much
+	// that the other leaves no room for.
+	near, far string
+	scan      func(Row) (*rankedVersion, error)
+}
+
+// Queries of whole versions, and in brief.
+var (
+	wholeQuery = newVersionsQuery(headColumns+", "+listedColumns+", "+currentColumns, headColumns+", "+listedColumns+", "+placeColumns, scanWhole)
+	briefQuery = newVersionsQuery(briefColumns+briefCurrent, briefColumns+briefPlace, scanBrief)
+)
+
+// Rows at or above a position and below a key.
+const (
+	objectsThere  = " FROM objects WHERE bucket_id = ? AND key >= ? AND key "
+	objectsOrder  = " ORDER BY bucket_id, key LIMIT ?"
+	versionsThere = " FROM versions WHERE bucket_id = ? AND (key, rank) > (?, ?) AND key "
+	below         = "< ?"
+	versionsOrder = " ORDER BY bucket_id, key, rank LIMIT ?"
+)
+
+// reach is a key up to which both tables together have at least n rows, in the
+// order of the query's arguments: that of the n-th row of one of them, or the
+// greater of those of the rows in the middle of n. NULL: all keys are to be read.
+const reach = "WITH ahead AS (SELECT (SELECT key" + objectsThere + below + objectsOrder + " OFFSET ?) AS o, (SELECT key" + objectsThere + below + objectsOrder +
+	" OFFSET ?) AS oo, (SELECT key" + versionsThere + below + versionsOrder + " OFFSET ?) AS v, (SELECT key" + versionsThere + below + versionsOrder +
+	` OFFSET ?) AS vv), reach AS (SELECT key FROM (SELECT CASE WHEN o > v THEN o WHEN o <= v THEN v END AS key FROM ahead
+	UNION ALL SELECT oo FROM ahead UNION ALL SELECT vv FROM ahead) AS keys WHERE key IS NOT NULL ORDER BY key LIMIT 1) `
+
+func newVersionsQuery(ofObjects, ofVersions string, scan func(Row) (*rankedVersion, error)) versionsQuery {
+	both := func(bound string) string {
+		return fmt.Sprintf("SELECT * FROM (SELECT %skey, CAST(%d AS BIGINT) AS rank", ofObjects, currentRank) + objectsThere + bound + objectsOrder + ") AS currents" +
+			" UNION ALL SELECT * FROM (SELECT " + ofVersions + "key, rank" + versionsThere + bound + versionsOrder + ") AS others"
 	}
-	return &listing[versionPosition, rankedVersion]{
+	return versionsQuery{near: both(below), far: reach + both("<= COALESCE((SELECT key FROM reach), ?)"), scan: scan}
+}
+
+// nearRows is up to how many rows are asked for without looking where they end.
+const nearRows = 8
+
+// fetch returns at most n rows of a bucket at or above from and below the key to.
+func (q *versionsQuery) fetch(tx Tx, bucket meta.ID, from versionPosition, to []byte, n int) ([]*rankedVersion, error) {
+	objects := []any{bucket[:], from.object(), to}
+	versions := []any{bucket[:], from.key, from.rank, to}
+	if n <= nearRows {
+		args := append(append(append(objects, n), versions...), n)
+		return merged(tx, q.scan, n, q.near, args...)
+	}
+	var args []any
+	for _, table := range [][]any{objects, versions} {
+		for _, skip := range []int{n / 2, n - 1} {
+			args = append(append(args, table...), 1, skip)
+		}
+	}
+	args = append(append(append(append(args, objects...), n), versions...), n)
+	rows, err := merged(tx, q.scan, n, q.far, args...)
+	for len(rows) > 0 && rows[len(rows)-1].Key >= string(to) { // where there is no key to reach
+		rows = rows[:len(rows)-1]
+	}
+	return rows, err
+}
+
+// merged puts the rows of the two tables, each of which come in order, into one,
+// and returns the first n.
+func merged(tx Tx, scan func(Row) (*rankedVersion, error), n int, query string, args ...any) ([]*rankedVersion, error) {
+	rows, err := collect(tx, scan, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	order := func(a, b *rankedVersion) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), cmp.Compare(a.rank, b.rank))
+	}
+	if !slices.IsSortedFunc(rows, order) {
+		slices.SortFunc(rows, order)
+	}
+	return rows[:min(n, len(rows))], nil
+}
+
+// versionListing is a listing for a page, in which it makes room for what it finds.
+func versionListing(tx Tx, q meta.VersionQuery, page *meta.VersionPage) *listing[versionPosition, *rankedVersion] {
+	query := &wholeQuery
+	if q.Brief {
+		query = &briefQuery
+	}
+	return &listing[versionPosition, *rankedVersion]{
 		prefix: q.Prefix, delimiter: q.Delimiter, most: q.Limit + 1,
-		fetch: func(from versionPosition, to []byte, n int) ([]rankedVersion, error) {
-			return collect(tx, scan, versionsQuery, q.Bucket[:], from.key, from.key, from.rank, to, n,
-				q.Bucket[:], from.key, from.rank, to, n, n)
+		fetch: func(from versionPosition, to []byte, n int) ([]*rankedVersion, error) {
+			if n == 1 && q.Delimiter != "" {
+				if v, err := lowest(tx, q, from, to); v != nil || err != nil {
+					return []*rankedVersion{v}, err
+				}
+			}
+			rows, err := query.fetch(tx, q.Bucket, from, to, n)
+			page.Entries = slices.Grow(page.Entries, min(len(rows), q.Limit-len(page.Entries)))
+			return rows, err
 		},
-		key:   func(v rankedVersion) string { return v.Key },
+		key:   func(v *rankedVersion) string { return v.Key },
 		at:    func(key []byte) versionPosition { return versionPosition{key, newest} },
-		after: func(v rankedVersion) versionPosition { return versionPosition{[]byte(v.Key), v.rank} },
+		after: func(v *rankedVersion) versionPosition { return versionPosition{[]byte(v.Key), v.rank} },
 	}
+}
+
+// lowestQuery is the lowest key of each table.
+const lowestQuery = "SELECT (SELECT key" + objectsThere + below + objectsOrder + "), (SELECT key" + versionsThere + below + versionsOrder + ")"
+
+// lowest looks where the next row is, which is all that a common prefix takes: nil
+// where it lies under none, or where there is none.
+func lowest(tx Tx, q meta.VersionQuery, from versionPosition, to []byte) (*rankedVersion, error) {
+	var object, version string
+	err := tx.QueryRow(lowestQuery, q.Bucket[:], from.object(), to, 1, q.Bucket[:], from.key, from.rank, to, 1).
+		Scan((*textColumn)(&object), (*textColumn)(&version))
+	if err != nil {
+		return nil, err
+	}
+	key := object
+	if key == "" || version != "" && version < key {
+		key = version
+	}
+	if _, under := commonPrefix(key, q.Prefix, q.Delimiter); !under {
+		return nil, nil
+	}
+	v := &rankedVersion{}
+	v.Key = key
+	return v, nil
+}
+
+func scanWhole(r Row) (*rankedVersion, error) {
+	v := &rankedVersion{}
+	err := scanVersion(r, &v.Version, append(append([]any{&v.ListRecord, &v.Marks}, place(&v.Version)...), (*textColumn)(&v.Key), &v.rank)...)
+	return v, err
+}
+
+func scanBrief(r Row) (*rankedVersion, error) {
+	v := &rankedVersion{}
+	err := r.Scan((*idColumn)(&v.ID), (*flagColumn)(&v.Null), (*idColumn)(&v.Owner), &v.Size, (*timeColumn)(&v.Modified),
+		&v.Generation, (*textColumn)(&v.Class), &v.ListRecord, (*flagColumn)(&v.Marker), (*instantColumn)(&v.Displaced),
+		(*textColumn)(&v.Key), &v.rank)
+	v.Latest = v.Displaced.IsZero()
+	return v, err
 }
