@@ -48,6 +48,7 @@ type Request struct {
 	Key   string
 	Value string // written
 	Old   string // demanded by PutIf, DeleteIf and CompleteIf
+	To    string // the other key of Rename and RenameNew
 	ID    string // of the upload or copy, without ; and =
 }
 
@@ -140,7 +141,7 @@ func (r register) copied(id string) (bool, register) {
 
 func describe(in Request, out Answer) string {
 	text := string(in.Kind)
-	for _, s := range []string{in.ID, in.Old, in.Value} {
+	for _, s := range []string{in.ID, in.Old, in.To, in.Value} {
 		if s != "" {
 			text += fmt.Sprintf(" %.12s", s)
 		}
