@@ -47,8 +47,10 @@ func (w *wire) Read(p []byte) (int, error) {
 	if err == nil {
 		err = w.judge()
 	}
-	if err == nil && len(w.rates) > 0 {
-		err = pace(w.ctx, w.rates, uploadOf, n)
+	if len(w.rates) > 0 && (err == nil || err == io.EOF) {
+		if held := pace(w.ctx, w.rates, uploadOf, n); held != nil {
+			err = held
+		}
 	}
 	w.failed = err != nil && err != io.EOF
 	switch {

@@ -216,6 +216,12 @@ func TestCustomerKeyUploads(t *testing.T) {
 	if !bytes.Contains(list.Body, []byte(two)) || !bytes.Contains(list.Body, []byte(strings.Trim(one, `"`))) {
 		t.Errorf("parts: %s", list.Body)
 	}
+	const listed = "<ChecksumCRC64NVME>"
+	if with := g.Must(t, 200, "GET", "/bkt/k?uploadId="+id, nil, key...); bytes.Contains(list.Body, []byte(listed)) ||
+		!bytes.Contains(with.Body, []byte(listed+sum(engine.CRC64NVME, first)+"<")) || bytes.Count(with.Body, []byte(listed)) != 2 {
+		t.Errorf("parts with the key: %s", with.Body)
+	}
+	expect(t, "parts with another", g.Do(t, g.Root, "GET", "/bkt/k?uploadId="+id, nil, customer('b')...), 400, "InvalidRequest")
 	if uploads := g.Must(t, 200, "GET", "/bkt?uploads", nil); uploads.Element("UploadId") != id {
 		t.Errorf("uploads: %s", uploads.Body)
 	}
@@ -249,6 +255,7 @@ func TestCustomerKeyUploads(t *testing.T) {
 
 	// A part of an upload without a key is not sealed with one.
 	id = newUpload(t, g, "/bkt/plain")
+	expect(t, "not asked to list", g.Do(t, g.Root, "GET", "/bkt/plain?uploadId="+id, nil, key...), 400, "InvalidRequest")
 	expect(t, "not asked", g.Do(t, g.Root, "PUT", "/bkt/plain?partNumber=1&uploadId="+id, second, key...), 400, "InvalidRequest")
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"time"
 
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -36,7 +37,8 @@ type listedPart struct {
 // noChecksum is what S3 says of an upload that names no checksum.
 const noChecksum = "null"
 
-// listParts shows what has been sent of an upload.
+// listParts shows what has been sent of an upload. With SSE-C the customer's key is
+// needed for the checksums only.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
 func listParts(s *Server, r *Request) (*Reply, error) {
 	id, err := r.upload()
@@ -51,7 +53,13 @@ func listParts(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	page, err := s.engine.ListParts(r.Context(), r.Bucket, r.Target.Key, id, marker, limit)
+	customer, err := r.customerKey()
+	if err != nil {
+		return nil, err
+	}
+	page, err := s.engine.ListParts(r.Context(), engine.ListParts{
+		Bucket: r.Bucket, Key: r.Target.Key, Upload: id, Customer: customer, After: marker, Limit: limit,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -19,13 +19,33 @@ const maxRates = 100_000
 // rates count the requests of tenants, users and buckets that have limits. Who
 // has none costs a look at its limits, which are cached.
 type rates struct {
+	clock
 	mu sync.Mutex
 	of map[meta.ID]*rateOf
+}
+
+// clock is the time by which rates are kept, and how it is waited for.
+type clock struct {
+	now  func() time.Time
+	wait func(context.Context, time.Duration) error
+}
+
+// sleep waits for a time to pass, or for the end of the context, which is an error.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // rateOf is one that has limits. A tenant's root has its tenant's id, so their
 // requests are counted together.
 type rateOf struct {
+	clock
 	limits   engine.Limits
 	requests *rate.Limiter // nil: any number
 	upload   *rate.Limiter
@@ -33,18 +53,18 @@ type rateOf struct {
 	active   int64 // requests in progress; under rates.mu
 }
 
-func newRateOf(l engine.Limits) *rateOf {
+func newRateOf(c clock, l engine.Limits) *rateOf {
 	limiter := func(perSecond, burst int64) *rate.Limiter {
 		if perSecond <= 0 {
 			return nil
 		}
 		return rate.NewLimiter(rate.Limit(perSecond), int(max(perSecond, burst)))
 	}
-	return &rateOf{limits: l, requests: limiter(l.Requests, 1), upload: limiter(l.Upload, writeUnit), download: limiter(l.Download, writeUnit)}
+	return &rateOf{clock: c, limits: l, requests: limiter(l.Requests, 1), upload: limiter(l.Upload, writeUnit), download: limiter(l.Download, writeUnit)}
 }
 
 // begin counts a request that is about to be carried out, or refuses it.
-func (rs *rates) begin(id meta.ID, l engine.Limits, now time.Time) (*rateOf, error) {
+func (rs *rates) begin(id meta.ID, l engine.Limits) (*rateOf, error) {
 	if l.Requests == 0 && l.Concurrent == 0 && l.Upload == 0 && l.Download == 0 {
 		return nil, nil
 	}
@@ -52,7 +72,7 @@ func (rs *rates) begin(id meta.ID, l engine.Limits, now time.Time) (*rateOf, err
 	defer rs.mu.Unlock()
 	r := rs.of[id]
 	if r == nil || r.limits != l {
-		fresh := newRateOf(l)
+		fresh := newRateOf(rs.clock, l)
 		if r != nil {
 			fresh.active = r.active
 		} else if len(rs.of) >= maxRates {
@@ -64,7 +84,7 @@ func (rs *rates) begin(id meta.ID, l engine.Limits, now time.Time) (*rateOf, err
 	if l.Concurrent > 0 && r.active >= l.Concurrent {
 		return nil, s3err.SlowDown
 	}
-	if r.requests != nil && !r.requests.AllowN(now, 1) {
+	if r.requests != nil && !r.requests.AllowN(rs.now(), 1) {
 		return nil, s3err.SlowDown
 	}
 	r.active++
@@ -118,7 +138,7 @@ func (x *exchange) limit() error {
 }
 
 func (x *exchange) countWith(id meta.ID, l engine.Limits, reason string) error {
-	counted, err := x.server.rates.begin(id, l, time.Now())
+	counted, err := x.server.rates.begin(id, l)
 	if err != nil {
 		x.reason = reason
 		return err
@@ -144,7 +164,14 @@ func pace(ctx context.Context, rates []*rateOf, way func(*rateOf) *rate.Limiter,
 			continue
 		}
 		for n := n; n > 0; n -= l.Burst() {
-			if err := l.WaitN(ctx, min(n, l.Burst())); err != nil {
+			now := r.now()
+			taken := l.ReserveN(now, min(n, l.Burst()))
+			delay := taken.DelayFrom(now)
+			if delay <= 0 {
+				continue
+			}
+			if err := r.wait(ctx, delay); err != nil {
+				taken.CancelAt(r.now())
 				return err
 			}
 		}

@@ -2,11 +2,16 @@ package api_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -84,30 +89,117 @@ func TestConcurrentRequests(t *testing.T) {
 	}
 }
 
-// Bodies pass no faster than a limit lets them, and whole.
+// settable is a clock that only waiting moves.
+type settable struct {
+	mu     sync.Mutex
+	t      time.Time
+	waited time.Duration
+}
+
+func (c *settable) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.t
+}
+
+func (c *settable) wait(_ context.Context, d time.Duration) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.t, c.waited = c.t.Add(d), c.waited+d
+	return nil
+}
+
+func (c *settable) total() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.waited
+}
+
+// Bodies pass no faster than a limit lets them, nor slower, and whole. After as long
+// as they took, they may begin as fast again.
 func TestBandwidth(t *testing.T) {
-	g, alice, _ := shared(t, gatewaytest.Options{})
+	c := &settable{t: time.Now()}
+	g, alice, bob := shared(t, gatewaytest.Options{Now: c.now, Wait: c.wait})
 	const perSecond = 1 << 20
-	data := bytes.Repeat([]byte("0123456789abcdef"), 2*perSecond/16)
+	data := bytes.Repeat([]byte("0123456789abcdef"), 3*perSecond/16)
 	if err := g.Engine.SetTenantLimits(t.Context(), alice.Tenant.ID, engine.Limits{Upload: perSecond, Download: perSecond}); err != nil {
 		t.Fatal(err)
 	}
-	for _, method := range []string{"PUT", "GET"} {
-		var body []byte
-		if method == "PUT" {
-			body = data
+	for range 2 {
+		for _, method := range []string{"PUT", "GET"} {
+			var body []byte
+			if method == "PUT" {
+				body = data
+			}
+			before := c.total()
+			res := g.Do(t, alice, method, "/bucket/large", body)
+			if res.Status != 200 {
+				t.Fatalf("%s: %d %s", method, res.Status, res.Body)
+			}
+			// The first second's worth passes at once.
+			if took := (c.total() - before).Round(time.Millisecond); took != 2*time.Second {
+				t.Errorf("%s of three seconds' worth waited %s", method, took)
+			}
+			if method == "GET" && !bytes.Equal(res.Body, data) {
+				t.Error("the body is another")
+			}
 		}
-		began := time.Now()
-		res := g.Do(t, alice, method, "/bucket/large", body)
-		if res.Status != 200 {
-			t.Fatalf("%s: %d %s", method, res.Status, res.Body)
+	}
+	before := c.total()
+	if res := g.Do(t, bob, "GET", "/", nil); res.Status != 200 || c.total() != before {
+		t.Errorf("who has no limit: %d, waited %s", res.Status, c.total()-before)
+	}
+}
+
+// Who goes away while a limit holds a body back is not waited for, and what was
+// counted for bytes that never passed is given back.
+func TestBandwidthGivenUp(t *testing.T) {
+	c := &settable{t: time.Now()}
+	held, ended := make(chan struct{}, 1), make(chan api.Observation, 100)
+	var hold atomic.Bool
+	g, alice, _ := shared(t, gatewaytest.Options{Now: c.now, Wait: func(ctx context.Context, d time.Duration) error {
+		if !hold.CompareAndSwap(true, false) {
+			return c.wait(ctx, d)
 		}
-		// The first second's worth passes at once.
-		if took := time.Since(began); took < 900*time.Millisecond {
-			t.Errorf("%s of two seconds' worth took %s", method, took)
+		held <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}, Observe: func(o api.Observation) { ended <- o }})
+	const perSecond = 1 << 20
+	data := bytesOf(2 * perSecond)
+	if res := g.Do(t, alice, "PUT", "/bucket/large", data); res.Status != 200 {
+		t.Fatalf("%d %s", res.Status, res.Body)
+	}
+	if err := g.Engine.SetTenantLimits(t.Context(), alice.Tenant.ID, engine.Limits{Download: perSecond}); err != nil {
+		t.Fatal(err)
+	}
+	hold.Store(true)
+	ctx, cancel := context.WithCancel(t.Context())
+	r := g.Request(t, "GET", "/bucket/large", nil).WithContext(ctx)
+	g.Sign(t, r, alice, nil)
+	res, err := g.Client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-held
+		cancel()
+	}()
+	if n, err := io.Copy(io.Discard, res.Body); !errors.Is(err, context.Canceled) || n > perSecond {
+		t.Errorf("given up after %d bytes: %v", n, err)
+	}
+	res.Body.Close()
+	for o := range ended {
+		if o.Operation == "GetObject" {
+			break
 		}
-		if method == "GET" && !bytes.Equal(res.Body, data) {
-			t.Error("the body is another")
-		}
+	}
+	c.wait(t.Context(), time.Second) // now a second's worth may pass again
+	before := c.total()
+	if res := g.Do(t, alice, "GET", "/bucket/large", nil); !bytes.Equal(res.Body, data) {
+		t.Errorf("afterwards: %d, %d bytes", res.Status, len(res.Body))
+	}
+	if took := (c.total() - before).Round(time.Millisecond); took != time.Second {
+		t.Errorf("two seconds' worth waited %s", took)
 	}
 }

@@ -8,6 +8,7 @@
 package api
 
 import (
+	"context"
 	"log/slog"
 	"net/netip"
 	"time"
@@ -35,7 +36,10 @@ type Config struct {
 	// Proxies are the addresses whose X-Forwarded-Proto is believed.
 	Proxies []netip.Prefix
 	Now     func() time.Time // nil: time.Now
-	Log     *slog.Logger     // nil: nothing is logged
+	// Wait lets a time of Now's pass, where a limit of bandwidth asks for it; it ends
+	// early, with an error, when the context does. nil: it takes that long.
+	Wait func(context.Context, time.Duration) error
+	Log  *slog.Logger // nil: nothing is logged
 	// IAM answers the forms of the IAM and STS APIs; nil: they are refused.
 	IAM *iam.Handler
 	// Observe is told of every finished request; nil: nobody is. It must be
@@ -95,7 +99,10 @@ func New(c Config) *Server {
 		s.observe = func(Observation) {}
 	}
 	s.verifier = sigv4.Verifier{Region: s.region, Now: s.now}
-	s.rates.of = make(map[meta.ID]*rateOf)
+	s.rates.clock, s.rates.of = clock{s.now, c.Wait}, make(map[meta.ID]*rateOf)
+	if s.rates.wait == nil {
+		s.rates.wait = sleep
+	}
 	s.slots = make(chan struct{}, s.limits.Concurrent)
 	s.documents = make(chan struct{}, maxDocuments)
 	return s

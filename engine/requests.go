@@ -159,6 +159,18 @@ type UploadPart struct {
 	Body     Body
 }
 
+// ListParts is the input of Engine.ListParts.
+type ListParts struct {
+	Bucket meta.Bucket
+	Key    string
+	Upload meta.ID
+	// Customer is the key that the upload was created with. Without it the parts'
+	// checksums, which are sealed under it, are not shown.
+	Customer *CustomerKey
+	After    int // the number of the part before the page
+	Limit    int // parts in the page at most
+}
+
 // CopyPart is the input of Engine.CopyPart.
 type CopyPart struct {
 	SourceBucket     meta.Bucket

@@ -9,27 +9,31 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// ListParts returns a page of the parts of an upload in progress, those with
-// numbers above after.
-func (e *Engine) ListParts(ctx context.Context, b meta.Bucket, key string, id meta.ID, after, limit int) (PartPage, error) {
-	u, err := e.inProgress(ctx, b, key, id)
+// ListParts returns a page of the parts of an upload in progress.
+func (e *Engine) ListParts(ctx context.Context, in ListParts) (PartPage, error) {
+	u, err := e.inProgress(ctx, in.Bucket, in.Key, in.Upload)
 	if err != nil {
 		return PartPage{}, err
 	}
-	page := PartPage{Upload: u.describe(), Next: after}
-	if limit == 0 {
+	if in.Customer != nil {
+		if err := u.unlock(in.Customer); err != nil {
+			return PartPage{}, err
+		}
+	}
+	page := PartPage{Upload: u.describe(), Next: in.After}
+	if in.Limit == 0 {
 		return page, nil
 	}
-	rows, err := e.store.Parts(ctx, id, after, min(limit+1, meta.MaxPage))
+	rows, err := e.store.Parts(ctx, u.ID, in.After, min(in.Limit+1, meta.MaxPage))
 	if err != nil {
 		return page, storeError(err)
 	}
 	for _, row := range rows {
-		if len(page.Parts) == limit {
+		if len(page.Parts) == in.Limit {
 			page.More = true
 			break
 		}
-		record := &encrypt.PartRecord{} // SSE-C: without the customer's key, no checksums are shown
+		record := &encrypt.PartRecord{}
 		if !u.locked() {
 			if record, err = encrypt.OpenPart(u.key, u.partName(e.deployment, row.Number, row.Attempt), row.Record); err != nil {
 				return page, internal("open a part", err)
@@ -38,8 +42,8 @@ func (e *Engine) ListParts(ctx context.Context, b meta.Bucket, key string, id me
 		page.Parts = append(page.Parts, u.describePart(row, record))
 		page.Next = row.Number
 	}
-	if limit >= meta.MaxPage && len(rows) == meta.MaxPage { // no room to look one further
-		more, err := e.store.Parts(ctx, id, page.Next, 1)
+	if in.Limit >= meta.MaxPage && len(rows) == meta.MaxPage { // no room to look one further
+		more, err := e.store.Parts(ctx, u.ID, page.Next, 1)
 		if err != nil {
 			return page, storeError(err)
 		}

@@ -144,7 +144,7 @@ func TestCompleteRefuses(t *testing.T) {
 	if err := r.e.AbortUpload(t.Context(), r.b, "k", u.ID, time.Time{}); !errors.Is(err, s3err.NoSuchUpload) {
 		t.Errorf("abort after completion: %v", err)
 	}
-	if _, err := r.e.ListParts(t.Context(), r.b, "other", u.ID, 0, 10); !errors.Is(err, s3err.NoSuchUpload) {
+	if _, err := r.e.ListParts(t.Context(), engine.ListParts{Bucket: r.b, Key: "other", Upload: u.ID, Limit: 10}); !errors.Is(err, s3err.NoSuchUpload) {
 		t.Errorf("an upload under another key: %v", err)
 	}
 	r.wantClean(2)
@@ -156,11 +156,11 @@ func TestAbortAndList(t *testing.T) {
 	for n := 1; n <= 5; n++ {
 		r.part(u, n, body(uint64(n), 1000))
 	}
-	page, err := r.e.ListParts(t.Context(), r.b, u.Key, u.ID, 1, 2)
+	page, err := r.e.ListParts(t.Context(), engine.ListParts{Bucket: r.b, Key: u.Key, Upload: u.ID, After: 1, Limit: 2})
 	if err != nil || len(page.Parts) != 2 || page.Parts[0].Number != 2 || !page.More || page.Next != 3 || page.Parts[0].Checksum.Algorithm != engine.CRC32 {
 		t.Errorf("%+v, %v", page, err)
 	}
-	page, err = r.e.ListParts(t.Context(), r.b, u.Key, u.ID, 3, 2)
+	page, err = r.e.ListParts(t.Context(), engine.ListParts{Bucket: r.b, Key: u.Key, Upload: u.ID, After: 3, Limit: 2})
 	if err != nil || len(page.Parts) != 2 || page.More {
 		t.Errorf("%+v, %v", page, err)
 	}

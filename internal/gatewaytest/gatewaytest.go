@@ -38,12 +38,14 @@ type Options struct {
 	Default  string           // of Backends; see engine.Config
 	Keys     encrypt.Provider // closed by the caller; nil: a key file in t.TempDir()
 	Now      func() time.Time // nil: time.Now
-	Log      *slog.Logger     // nil: nothing is logged
-	Grace    time.Duration    // see engine.Config
-	Region   string           // empty: api.DefaultRegion
-	Domains  []string         // see api.Config
-	Websites []string         // see api.Config
-	Limits   api.Limits       // see api.Config
+	// Wait is of api.Config.
+	Wait     func(context.Context, time.Duration) error
+	Log      *slog.Logger  // nil: nothing is logged
+	Grace    time.Duration // see engine.Config
+	Region   string        // empty: api.DefaultRegion
+	Domains  []string      // see api.Config
+	Websites []string      // see api.Config
+	Limits   api.Limits    // see api.Config
 	Observe  func(api.Observation)
 	// ProviderKeys are of identity providers; see iam.Handler.
 	ProviderKeys *iam.Keys
@@ -105,7 +107,7 @@ func Start(t testing.TB, o Options) *Gateway {
 		t.Fatalf("root credential: %v", err)
 	}
 	g.API = api.New(api.Config{
-		Engine: g.Engine, IAM: &iam.Handler{Engine: g.Engine, Now: o.Now, Keys: o.ProviderKeys}, Region: o.Region, Domains: o.Domains, Websites: o.Websites, Now: o.Now, Log: o.Log,
+		Engine: g.Engine, IAM: &iam.Handler{Engine: g.Engine, Now: o.Now, Keys: o.ProviderKeys}, Region: o.Region, Domains: o.Domains, Websites: o.Websites, Now: o.Now, Wait: o.Wait, Log: o.Log,
 		Observe: o.Observe, Limits: o.Limits, Proxies: o.Proxies, BlockPublicAccess: o.BlockPublicAccess,
 	})
 	g.Server = httptest.NewUnstartedServer(g.API)
