@@ -92,6 +92,7 @@ type Engine struct {
 	directory  directory
 	unreleased unreleased
 	copies     keptCopies
+	overtaken  overtakenMarkers
 	blobPlaces cache[meta.BlobID, meta.BackendID]
 	keys       cache[meta.ID, map[uint32]*encrypt.BucketKeys]
 	creds      cache[string, Credential]

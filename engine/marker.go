@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -110,33 +111,92 @@ func (e *Engine) checkEpoch(ctx context.Context, p *place) (meta.Backend, error)
 	}
 }
 
-// advanceEpoch must succeed before anything is deleted.
+// earlierEpochs are how many epochs back markers are looked for that should be gone:
+// that of the last step, which may have been cut short, and those of gateways that
+// wrote one late and died of it.
+const earlierEpochs = 8
+
+// advanceEpoch must succeed before anything is deleted. A marker of an earlier epoch
+// would vouch for a store rolled back to that, so an epoch does not end before the
+// markers of those before it are gone.
 func (e *Engine) advanceEpoch(ctx context.Context, p *place) error {
 	row, err := e.checkEpoch(ctx, p)
 	if err != nil {
 		return err
+	}
+	if err := e.dropEarlier(ctx, p, row); err != nil {
+		return fmt.Errorf("delete earlier epoch markers: %w", err)
 	}
 	if err := e.putMarker(ctx, p.Backend, row, row.Epoch+1); err != nil {
 		return fmt.Errorf("write the epoch marker: %w", err)
 	}
 	if err := e.store.AdvanceEpoch(ctx, p.id, row.Epoch); err != nil {
 		if errors.Is(err, meta.ErrConflict) { // another gateway collects; its turn
-			return errors.Join(err, e.dropOvertaken(ctx, p, row.Epoch+1))
+			e.overtaken.add(overtakenMarker{p, row.Epoch + 1})
+			e.dropOvertaken(ctx)
 		}
 		return err
 	}
-	// The one before as well: the step that should have deleted it may have been cut short.
-	return p.Delete(ctx, e.marker(row, row.Epoch), e.marker(row, row.Epoch-1))
+	return p.Delete(ctx, e.marker(row, row.Epoch))
 }
 
-// dropOvertaken deletes a marker that was written too late: left where it is, it
-// would vouch for a store rolled back to its epoch.
-func (e *Engine) dropOvertaken(ctx context.Context, p *place, epoch int64) error {
-	row, err := e.row(ctx, p.id)
-	if err != nil || row.Epoch <= epoch {
-		return err
+func (e *Engine) dropEarlier(ctx context.Context, p *place, row meta.Backend) error {
+	var earlier []backends.BlobID
+	for epoch := row.Epoch - 1; epoch > 0 && epoch >= row.Epoch-earlierEpochs; epoch-- {
+		earlier = append(earlier, e.marker(row, epoch))
 	}
-	return p.Delete(ctx, e.marker(row, epoch))
+	if len(earlier) == 0 {
+		return nil
+	}
+	return p.Delete(ctx, earlier...)
+}
+
+// overtakenMarker is one that this process wrote when another gateway may have moved
+// the epoch on already.
+type overtakenMarker struct {
+	at    *place
+	epoch int64
+}
+
+// overtakenMarkers are those that are yet to be deleted.
+type overtakenMarkers struct {
+	mu sync.Mutex
+	of []overtakenMarker
+}
+
+// maxOvertaken are remembered; of more, fsck tells.
+const maxOvertaken = 1000
+
+func (o *overtakenMarkers) add(m overtakenMarker) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.of) < maxOvertaken {
+		o.of = append(o.of, m)
+	}
+}
+
+func (o *overtakenMarkers) takeAll() (all []overtakenMarker) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all, o.of = o.of, nil
+	return all
+}
+
+// dropOvertaken deletes markers that were written too late. What cannot be deleted is
+// tried again with the next beat.
+func (e *Engine) dropOvertaken(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
+	defer cancel()
+	for _, m := range e.overtaken.takeAll() {
+		row, err := e.row(ctx, m.at.id)
+		if err == nil && row.Epoch > m.epoch {
+			err = m.at.Delete(ctx, e.marker(row, m.epoch))
+		}
+		if err != nil {
+			e.overtaken.add(m)
+			e.log.Warn("an epoch marker that was written late could not be deleted and will be tried again", "backend", m.at.Name, "error", err)
+		}
+	}
 }
 
 // AcceptStore declares the store, as it is now, to be the deployment's: after

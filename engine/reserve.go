@@ -257,10 +257,10 @@ func (e *Engine) release(ctx context.Context, id meta.BlobID) {
 }
 
 // Beat shows the other gateways that this process lives, sees what has become of
-// the backends, and releases what will not be used: what could not be released
-// before, unused reservations at backends that drain, and what moves of blobs that
-// are gone have left. It is called every
-// BeatInterval. A backend that is away is no error.
+// the backends, and gives up what will not be used: what could not be released
+// before, unused reservations at backends that drain, what moves of blobs that are
+// gone have left, and late markers. It is called every BeatInterval. A backend that
+// is away is no error.
 func (e *Engine) Beat(ctx context.Context) error {
 	e.beating.Lock()
 	defer e.beating.Unlock()
@@ -270,6 +270,7 @@ func (e *Engine) Beat(ctx context.Context) error {
 		return errors.Join(err, failed, e.releaseUnused(ctx, nil))
 	}
 	e.proveLate(ctx, s)
+	e.dropOvertaken(ctx)
 	return errors.Join(err, e.releaseUnused(ctx, s), e.releaseCopies(ctx))
 }
 
