@@ -43,6 +43,9 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.CheckConditions(); err != nil {
+		return nil, err
+	}
 	stored := bucketPolicy{Document: string(r.XML), IDs: map[string]string{}}
 	for _, name := range p.Principals() {
 		who, err := s.engine.Principal(r.Context(), name)
