@@ -1,6 +1,9 @@
 package access
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // ConditionKeys are the condition keys that bucket policies may use, in lower
 // case. One that ends with a slash stands for all keys that begin with it, such
@@ -63,6 +66,7 @@ const noAccount = "000000000000"
 type derived struct {
 	arn, account, kind, userID, username []string
 	resourceAccount                      []string
+	issued                               []string // of a temporary credential
 }
 
 func one(s string) []string {
@@ -77,6 +81,9 @@ func one(s string) []string {
 func derive(p *Principal, resourceAccount string) (d derived) {
 	if resourceAccount != noAccount {
 		d.resourceAccount = one(resourceAccount)
+	}
+	if !p.Issued.IsZero() {
+		d.issued = one(p.Issued.UTC().Format(time.RFC3339))
 	}
 	switch p.Kind {
 	case Nobody:
@@ -128,6 +135,8 @@ func (e *env) lookup(key string) []string {
 		return e.derived.username
 	case "aws:resourceaccount", "s3:resourceaccount":
 		return e.derived.resourceAccount
+	case "aws:tokenissuetime":
+		return e.derived.issued
 	case "aws:principalisawsservice":
 		return notAService
 	}

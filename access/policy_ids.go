@@ -19,6 +19,27 @@ func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
 	return &q
 }
 
+// WithARNs returns a policy to be shown, as MarshalJSON writes it: the unique ids in
+// its principals are replaced by the ARNs that arn knows for them. What it decides is
+// not changed.
+func (p *Policy) WithARNs(arn func(id string) (string, bool)) *Policy {
+	q := *p
+	q.source.Statements = append([]rawStatement(nil), p.source.Statements...)
+	name := func(id string) string {
+		if isUniqueID(id) {
+			if known, ok := arn(id); ok {
+				return known
+			}
+		}
+		return id
+	}
+	for i := range q.source.Statements {
+		s := &q.source.Statements[i]
+		s.Principal, s.NotPrincipal = s.Principal.renamed(name), s.NotPrincipal.renamed(name)
+	}
+	return &q
+}
+
 // uniqueID is what stands for a principal; itself where nothing does.
 func uniqueID(name string, id func(arn string) (string, bool)) string {
 	known, ok := principalName(name)
@@ -32,6 +53,11 @@ func uniqueID(name string, id func(arn string) (string, bool)) string {
 }
 
 func (p rawPrincipals) withIDs(id func(arn string) (string, bool)) rawPrincipals {
+	return p.renamed(func(name string) string { return uniqueID(name, id) })
+}
+
+// renamed replaces the names of principals of AWS.
+func (p rawPrincipals) renamed(to func(name string) string) rawPrincipals {
 	if p == nil {
 		return nil
 	}
@@ -43,7 +69,7 @@ func (p rawPrincipals) withIDs(id func(arn string) (string, bool)) rawPrincipals
 		}
 		q[kind] = make(texts, len(names))
 		for i, name := range names {
-			q[kind][i] = uniqueID(name, id)
+			q[kind][i] = to(name)
 		}
 	}
 	return q

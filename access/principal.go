@@ -1,5 +1,7 @@
 package access
 
+import "time"
+
 // Kind is what sort of principal signed a request.
 type Kind uint8
 
@@ -21,6 +23,7 @@ type Principal struct {
 	// empty. For Federated, Name is the provider: an ARN or a host's name.
 	Name, Path  string
 	SessionName string
+	Issued      time.Time // when a temporary credential was made; zero: it lasts
 	// Operator: the deployment's own root, which acts as the root of the owner
 	// of every bucket and may alone take actions of services other than S3, IAM
 	// and STS. It counts for Kind Root only.

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"crypto/tls"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -74,7 +73,7 @@ func (x *exchange) accessRecord(b meta.Bucket, e *s3err.Error) []byte {
 	field(b.Owner.Canonical())
 	field(b.Name)
 	field("[" + r.Now.UTC().Format("02/Jan/2006:15:04:05 -0700") + "]")
-	host, _, _ := net.SplitHostPort(r.HTTP.RemoteAddr)
+	host := r.sourceIP()
 	field(host)
 	field(r.requester())
 	field(r.ID)

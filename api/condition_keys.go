@@ -2,7 +2,6 @@ package api
 
 import (
 	"crypto/tls"
-	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -57,8 +56,8 @@ func (r *Request) gatherConditions() access.Context {
 		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
 		"aws:securetransport": {strconv.FormatBool(r.secure())},
 	}
-	if host, _, err := net.SplitHostPort(r.HTTP.RemoteAddr); err == nil {
-		c["aws:sourceip"] = []string{host}
+	if ip := r.sourceIP(); ip != "" {
+		c["aws:sourceip"] = []string{ip}
 	}
 	if t := r.HTTP.TLS; t != nil {
 		c["s3:tlsversion"] = []string{strings.TrimPrefix(tls.VersionName(t.Version), "TLS ")}

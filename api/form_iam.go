@@ -20,11 +20,16 @@ func (x *exchange) serveForm() (*Reply, error) {
 	case n > iam.MaxBody:
 		return nil, s3err.MaxMessageLengthExceeded
 	}
+	if err := x.reserveMemory(r.HTTP.ContentLength); err != nil {
+		return nil, err
+	}
 	body, err := io.ReadAll(io.LimitReader(x.in, iam.MaxBody))
 	if err != nil {
 		return nil, err
 	}
-	a := x.server.iam.Serve(iam.Request{HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID, Secure: r.secure()})
+	a := x.server.iam.Serve(iam.Request{
+		HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID, Secure: r.secure(), Source: r.sourceIP(), Admit: x.limitSender,
+	})
 	if a.Action != "" {
 		r.Op = &Operation{Name: a.Action}
 	}

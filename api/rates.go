@@ -116,25 +116,29 @@ func (x *exchange) limit() error {
 	if tenant.IsZero() {
 		tenant = r.Bucket.Owner
 	}
-	l, err := x.server.engine.TenantLimits(r.Context(), tenant)
-	if err != nil {
+	if err := x.limitSender(tenant, meta.ID(r.Principal.ID), r.limits); err != nil {
 		return err
-	}
-	if err := x.countWith(tenant, l, "the tenant is at its limit"); err != nil {
-		return err
-	}
-	if !r.limits.IsZero() {
-		if err := x.countWith(meta.ID(r.Principal.ID), r.limits, "the user is at its limit"); err != nil {
-			return err
-		}
 	}
 	if r.Bucket.ID.IsZero() {
 		return nil
 	}
-	if l, err = x.server.engine.BucketLimits(r.Context(), r.Bucket); err != nil {
+	l, err := x.server.engine.BucketLimits(r.Context(), r.Bucket)
+	if err != nil {
 		return err
 	}
 	return x.countWith(r.Bucket.ID, l, "the bucket is at its limit")
+}
+
+// limitSender counts the request with a tenant, and with a user that has limits.
+func (x *exchange) limitSender(tenant, user meta.ID, own engine.Limits) error {
+	l, err := x.server.engine.TenantLimits(x.req.Context(), tenant)
+	if err != nil {
+		return err
+	}
+	if err := x.countWith(tenant, l, "the tenant is at its limit"); err != nil || own.IsZero() {
+		return err
+	}
+	return x.countWith(user, own, "the user is at its limit")
 }
 
 func (x *exchange) countWith(id meta.ID, l engine.Limits, reason string) error {

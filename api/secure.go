@@ -21,6 +21,16 @@ func (r *Request) secure() bool {
 	return strings.EqualFold(strings.TrimSpace(said), "https") && r.server.trusts(r.HTTP.RemoteAddr)
 }
 
+// sourceIP is the address that the connection is from; empty when it is none. What
+// a header claims of it counts nowhere, not even a proxy's.
+func (r *Request) sourceIP() string {
+	host, _, err := net.SplitHostPort(r.HTTP.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
 // scheme is the one that the client used.
 func (r *Request) scheme() string {
 	if r.secure() {

@@ -205,7 +205,15 @@ func (r *Request) mergeHoisted() error {
 // reserveDocument takes one of the places for large documents, which are held
 // in memory whole. It is given back when the request ends.
 func (x *exchange) reserveDocument() error {
-	if x.req.Op.Body != XMLBody || x.req.HTTP.ContentLength <= smallDocument {
+	if x.req.Op.Body != XMLBody {
+		return nil
+	}
+	return x.reserveMemory(x.req.HTTP.ContentLength)
+}
+
+// reserveMemory is reserveDocument for a body that is as long.
+func (x *exchange) reserveMemory(length int64) error {
+	if length <= smallDocument {
 		return nil
 	}
 	select {

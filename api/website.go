@@ -45,6 +45,9 @@ func (x *exchange) serveWebsite(bucket string) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := x.limit(); err != nil {
+		return nil, err
+	}
 	v := visit{exchange: x, site: w, key: r.Target.Key, query: query}
 	return v.answer()
 }

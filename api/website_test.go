@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -142,6 +143,46 @@ func TestWebsiteErrors(t *testing.T) {
 	g.Sign(t, r, g.Root, nil)
 	if res := g.Send(t, r); res.Status != http.StatusForbidden {
 		t.Errorf("signed: %d %s", res.Status, res.Body)
+	}
+}
+
+// A visit counts with the bucket and its owner.
+func TestWebsiteRates(t *testing.T) {
+	g := startSite(t, "<IndexDocument><Suffix>index.html</Suffix></IndexDocument>")
+	b, err := g.Engine.Bucket(t.Context(), "bkt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	visits := func() (refused int) {
+		for range 20 {
+			if res := visit(t, g, "GET", site, "/"); res.Status == 503 && strings.Contains(string(res.Body), "<li>Code: SlowDown</li>") {
+				refused++
+			}
+		}
+		return refused
+	}
+	if n := visits(); n != 0 {
+		t.Fatalf("%d of 20 were refused without a limit", n)
+	}
+	for name, set := range map[string]func(engine.Limits) error{
+		"the bucket": func(l engine.Limits) error { return g.Engine.SetBucketLimits(t.Context(), b, l) },
+		"its owner":  func(l engine.Limits) error { return g.Engine.SetTenantLimits(t.Context(), b.Owner, l) },
+	} {
+		if err := set(engine.Limits{Requests: 1}); err != nil {
+			t.Fatal(err)
+		}
+		if visits() == 0 {
+			t.Errorf("20 visits passed a limit of %s of one a second", name)
+		}
+		if b, err = g.Engine.Bucket(t.Context(), "bkt"); err != nil {
+			t.Fatal(err)
+		}
+		if err := set(engine.Limits{}); err != nil {
+			t.Fatal(err)
+		}
+		if b, err = g.Engine.Bucket(t.Context(), "bkt"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ type Credential struct {
 	AccessKey string
 	SecretKey string
 	Token     string    // of a temporary credential that was just made
+	Issued    time.Time // of a temporary credential, when it was made
 	Expires   time.Time // of a temporary credential; zero: never
 	// Principal is whose it is within the tenant.
 	Principal *Principal

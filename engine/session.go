@@ -20,6 +20,10 @@ const (
 	sessionLabel = "session"
 	// maxToken bounds a session token as it arrives.
 	maxToken = 8 << 10
+	// longestSession is how long any session lasts at most. One of a release that
+	// did not note when it began is taken to have begun so long before its end: who
+	// ends sessions that are older than some time ends it.
+	longestSession = 36 * time.Hour
 )
 
 // Session is what a temporary credential is to be.
@@ -44,16 +48,18 @@ type sessionDocument struct {
 	Narrowed bool              `json:"narrowed,omitempty"` // policies are there, though none may be left
 	Policies []PolicyText      `json:"policies,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
-	Expires  int64             `json:"expires"` // Unix seconds
+	Issued   int64             `json:"issued,omitempty"` // Unix seconds, as Expires
+	Expires  int64             `json:"expires"`
 }
 
 // NewSession makes a temporary credential. Whether its maker may is for the
 // caller to decide. PackedPolicyTooLarge when it does not fit into a token.
 func (e *Engine) NewSession(s Session) (Credential, error) {
-	c := Credential{AccessKey: sessionPrefix + rand.Text()[:16], SecretKey: newSecret(), Expires: s.Expires.UTC().Truncate(time.Second)}
+	c := Credential{AccessKey: sessionPrefix + rand.Text()[:16], SecretKey: newSecret(),
+		Issued: e.now().UTC().Truncate(time.Second), Expires: s.Expires.UTC().Truncate(time.Second)}
 	text, err := json.Marshal(sessionDocument{
 		Secret: c.SecretKey, Tenant: s.Tenant, Holder: s.Holder, Kind: s.Kind, Name: s.Name,
-		Narrowed: s.Policies != nil, Policies: s.Policies, Tags: s.Tags, Expires: c.Expires.Unix(),
+		Narrowed: s.Policies != nil, Policies: s.Policies, Tags: s.Tags, Issued: c.Issued.Unix(), Expires: c.Expires.Unix(),
 	})
 	if err != nil {
 		return Credential{}, err
@@ -88,6 +94,9 @@ func (e *Engine) openSession(ctx context.Context, accessKey, token string) (Cred
 		return Credential{}, s3err.Wrap(s3err.InvalidToken, errors.New("the session's holder is another"))
 	}
 	c.AccessKey, c.SecretKey, c.Expires = accessKey, d.Secret, expires
+	if c.Issued = time.Unix(d.Issued, 0).UTC(); d.Issued == 0 {
+		c.Issued = expires.Add(-longestSession)
+	}
 	p := c.Principal
 	p.SessionName, p.Session = d.Name, d.Policies
 	if d.Narrowed && p.Session == nil {

@@ -3,10 +3,10 @@ package iam
 import (
 	"context"
 	"errors"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -19,6 +19,10 @@ import (
 // MaxBody is the most bytes of a request's form.
 const MaxBody = 256 << 10
 
+// MaxUnsigned is how many requests without a signature, which bring a proof of
+// their own, are in progress at once: that may have to be asked for elsewhere.
+const MaxUnsigned = 32
+
 // Handler answers the requests of both APIs. It serves any number of goroutines.
 type Handler struct {
 	Engine *engine.Engine
@@ -26,6 +30,8 @@ type Handler struct {
 	// Keys are where the keys of identity providers come from; nil: no token of
 	// one is accepted.
 	Keys *Keys
+
+	unsigned atomic.Int64 // requests without a signature in progress
 }
 
 // Request is one request, its body read.
@@ -35,6 +41,10 @@ type Request struct {
 	Body   []byte
 	ID     string // for the answer
 	Secure bool   // it came over TLS, here or at a proxy that is trusted
+	Source string // the address that it is from, as S3's conditions have it; empty: unknown
+	// Admit counts the request with a tenant and a user of it that has limits, once
+	// it is proven to be theirs, or refuses it; nil: there are no limits.
+	Admit func(tenant, user meta.ID, limits engine.Limits) error
 }
 
 // Answer is an answer, and what the log is told.
@@ -118,12 +128,36 @@ func (c *call) run() (any, error) {
 	if v := c.form["Version"]; v != "" && v != versions[known.service] {
 		return nil, s3err.New(s3err.InvalidAction, "Could not find operation %s for version %s", c.name, clip(v))
 	}
-	if !known.unsigned {
-		if err := c.authenticate(); err != nil {
-			return nil, err
+	if known.unsigned {
+		defer c.unsigned.Add(-1)
+		if c.unsigned.Add(1) > MaxUnsigned {
+			c.reason = "too many requests without a signature at once"
+			return nil, s3err.Throttling
 		}
+		return known.handle(c)
+	}
+	if err := c.authenticate(); err != nil {
+		return nil, err
+	}
+	if err := c.admit(c.tenant(), c.cred.Principal.ID, c.cred.Principal.Limits); err != nil {
+		return nil, err
 	}
 	return known.handle(c)
+}
+
+// admit counts the request with whose it is. These APIs have a code of their own for
+// who is at a limit.
+// Source: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+func (c *call) admit(tenant, user meta.ID, limits engine.Limits) error {
+	if c.request.Admit == nil {
+		return nil
+	}
+	err := c.request.Admit(tenant, user, limits)
+	if errors.Is(err, s3err.SlowDown) {
+		c.reason = "the account or user is at its limit"
+		return s3err.Wrap(s3err.Throttling, err)
+	}
+	return err
 }
 
 // clip keeps a client's word short enough for a message.
@@ -206,8 +240,8 @@ func (c *call) conditions() access.Context {
 		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
 		"aws:securetransport": {strconv.FormatBool(c.request.Secure)},
 	}
-	if host, _, err := net.SplitHostPort(r.RemoteAddr); err == nil {
-		k["aws:sourceip"] = []string{host}
+	if c.request.Source != "" {
+		k["aws:sourceip"] = []string{c.request.Source}
 	}
 	if agent := r.UserAgent(); agent != "" {
 		k["aws:useragent"] = []string{agent}

@@ -376,15 +376,63 @@ func TestRoles(t *testing.T) {
 	assume(theirs, "")
 	assume(g.cred, "AccessDenied")
 
-	// Who was trusted by name is trusted by id.
+	// Who was trusted by name is trusted by id, and shown by name while there.
 	g.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "reader", "PolicyDocument", trust(dev, ""))
 	assume(g.cred, "")
+	shown := func(want string) {
+		t.Helper()
+		for _, a := range []answer{g.root(t, "", "GetRole", "RoleName", "reader"), g.root(t, "", "ListRoles")} {
+			text, err := url.PathUnescape(a.one("AssumeRolePolicyDocument"))
+			if err != nil || !strings.Contains(text, want) {
+				t.Errorf("trust is %s, %v; want %s", text, err, want)
+			}
+		}
+	}
+	id := g.root(t, "", "GetUser", "UserName", "dev").one("UserId")
+	shown(`"` + dev + `"`)
+	g.root(t, "", "UpdateUser", "UserName", "dev", "NewUserName", "dev2")
+	shown(`"` + dev + `2"`)
+	g.root(t, "", "UpdateUser", "UserName", "dev2", "NewUserName", "dev")
 	g.root(t, "", "DeleteAccessKey", "UserName", "dev", "AccessKeyId", g.cred.AccessKey)
 	g.root(t, "", "DeleteUser", "UserName", "dev")
 	g.root(t, "", "CreateUser", "UserName", "dev")
+	shown(`"` + id + `"`)
 	assume(credentialOf(g.root(t, "", "CreateAccessKey", "UserName", "dev")), "AccessDenied")
 	g.root(t, "", "DeleteRole", "RoleName", "reader")
 	g.want(t, s, "GET", "/bucket/key", "InvalidToken")
+}
+
+// A role denies the sessions that are older than some time, as AWS's console has it;
+// so does a user.
+func TestRevokeOlderSessions(t *testing.T) {
+	now := time.Now().Truncate(time.Second)
+	g := newRig(t, gatewaytest.Options{Now: func() time.Time { return now }})
+	role := g.root(t, "", "CreateRole", "RoleName", "reader", "AssumeRolePolicyDocument",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"`+engine.Account(g.tenant.Tenant.ID)+`"},"Action":"sts:AssumeRole"}]}`).one("Arn")
+	g.root(t, "", "PutRolePolicy", "RoleName", "reader", "PolicyName", "read", "PolicyDocument", readOnly)
+	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "read", "PolicyDocument", readOnly)
+	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "assume", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}]}`)
+	ofRole := func() engine.Credential {
+		return credentialOf(g.call(t, g.cred, "", "AssumeRole", "RoleArn", role, "RoleSessionName", "me"))
+	}
+	ofUser := func() engine.Credential { return credentialOf(g.call(t, g.cred, "", "GetSessionToken")) }
+	old := []engine.Credential{ofRole(), ofUser()}
+	for _, s := range old {
+		g.want(t, s, "GET", "/bucket/key", "")
+	}
+	now = now.Add(time.Minute)
+	revoke := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":["*"],"Resource":["*"],"Condition":{"DateLessThan":{"aws:TokenIssueTime":"` +
+		now.UTC().Format("2006-01-02T15:04:05.000Z") + `"}}}]}`
+	g.root(t, "", "PutRolePolicy", "RoleName", "reader", "PolicyName", "AWSRevokeOlderSessions", "PolicyDocument", revoke)
+	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "AWSRevokeOlderSessions", "PolicyDocument", revoke)
+	for _, s := range old {
+		g.want(t, s, "GET", "/bucket/key", "AccessDenied")
+	}
+	g.want(t, g.cred, "GET", "/bucket/key", "") // no session
+	for _, s := range []engine.Credential{ofRole(), ofUser()} {
+		g.want(t, s, "GET", "/bucket/key", "")
+	}
 }
 
 func TestAccount(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 func PrincipalOf(c *engine.Credential, root meta.ID) access.Principal {
 	p := *c.Principal.Compiled(func(p *engine.Principal) any { return compile(p) }).(*access.Principal)
 	p.Tenant, p.Account = access.ID(c.Tenant.ID), engine.Account(c.Tenant.ID)
+	p.Issued = c.Issued
 	p.Operator = p.Kind == access.Root && c.Tenant.ID == root && !c.Temporary()
 	return p
 }

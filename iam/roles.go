@@ -28,19 +28,22 @@ type roleXML struct {
 	Tags                                    *members[tagXML] `xml:",omitempty"`
 }
 
-func roleShown(r engine.Identity) roleXML {
+func roleShown(r engine.Identity, trust string) roleXML {
 	return roleXML{Path: r.Path, RoleName: r.Name, RoleId: uniqueID(&r), Arn: ARN(&r), CreateDate: stamp(r.Created),
-		AssumeRolePolicyDocument: encoded(r.Role.Trust), Description: r.Description,
+		AssumeRolePolicyDocument: encoded(trust), Description: r.Description,
 		MaxSessionDuration: int(r.Role.MaxSession / time.Second)}
 }
 
 func (c *call) roleInFull(r engine.Identity) (roleXML, error) {
-	x := roleShown(r)
+	trusts, err := c.trustsShown([]engine.Identity{r})
+	if err != nil {
+		return roleXML{}, err
+	}
+	x := roleShown(r, trusts[0])
 	if len(r.Tags) > 0 {
 		t := tagsXML(r.Tags)
 		x.Tags = &t
 	}
-	var err error
 	x.PermissionsBoundary, err = c.boundaryShown(r)
 	return x, err
 }
@@ -148,10 +151,21 @@ func listRoles(c *call) (any, error) {
 		return nil, err
 	}
 	found, end, err := c.listed(meta.IdentityRole)
+	if err != nil {
+		return nil, err
+	}
+	trusts, err := c.trustsShown(found)
+	if err != nil {
+		return nil, err
+	}
+	var roles members[roleXML]
+	for i, r := range found {
+		roles.Member = append(roles.Member, roleShown(r, trusts[i]))
+	}
 	return struct {
 		Roles members[roleXML]
 		paging
-	}{membersOf(found, roleShown), end}, err
+	}{roles, end}, nil
 }
 
 func updateRole(c *call) (any, error) {

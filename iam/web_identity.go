@@ -40,6 +40,9 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err := token.check(provider.Provider, c.now()); err != nil {
 		return nil, err
 	}
+	if err := c.admit(a.role.Tenant, meta.ID{}, engine.Limits{}); err != nil {
+		return nil, err
+	}
 	c.principal = access.Principal{Kind: access.Federated, Name: ARN(&provider)}
 	context := access.Context{"aws:federatedprovider": {ARN(&provider)}}
 	for claim, values := range token.strings() {

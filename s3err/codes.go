@@ -101,6 +101,7 @@ const (
 	ServiceUnavailable                  Code = "ServiceUnavailable"
 	SignatureDoesNotMatch               Code = "SignatureDoesNotMatch"
 	SlowDown                            Code = "SlowDown"
+	Throttling                          Code = "Throttling"
 	TooManyBuckets                      Code = "TooManyBuckets"
 	TooManyConfigurations               Code = "TooManyConfigurations"
 	UnsupportedSignature                Code = "UnsupportedSignature"
@@ -216,6 +217,7 @@ var table = map[Code]entry{
 	SignatureDoesNotMatch:               {403, "The request signature that the server calculated does not match the signature that you provided. Check your AWS secret access key and signing method."},
 	QuotaExceeded:                       {403, "The quota is used up."},
 	SlowDown:                            {503, "Please reduce your request rate."},
+	Throttling:                          {400, "Rate exceeded"},
 	TooManyBuckets:                      {400, "You have attempted to create more buckets than are allowed."},
 	TooManyConfigurations:               {400, "You are attempting to create a new configuration but have already reached the 1,000-configuration limit."},
 	UnsupportedSignature:                {400, "The provided request is signed with an unsupported STS Token version or the signature version is not supported."},
