@@ -85,6 +85,7 @@ type process struct {
 func (p *process) run(ctx context.Context) (err error) {
 	// Whatever is created is for this user alone, the store's files included.
 	syscall.Umask(0o077)
+	defer holdHeap()()
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
 	signals := make(chan os.Signal, 4)
