@@ -41,69 +41,108 @@ func (x *exchange) logAccess(e *s3err.Error) {
 	if b.Revision == 0 {
 		return
 	}
+	s.logRecords(ctx, b, r.Now, 1+len(r.deletions), func() [][]byte {
+		fields := x.accessFields(b, e)
+		records := [][]byte{fields.record()}
+		for i := range r.deletions {
+			records = append(records, r.deletions[i].fields(fields).record())
+		}
+		return records
+	})
+}
+
+// logRecords puts records about a bucket into the buffer, if it has logging. Where
+// that cannot be learnt, so many are counted as dropped.
+func (s *Server) logRecords(ctx context.Context, b meta.Bucket, at time.Time, n int, records func() [][]byte) {
 	settings, err := s.engine.ReadableSettings(ctx, b)
 	if err != nil {
-		s.logs.drop(1)
+		s.logs.drop(n)
 		return
 	}
 	l, ok, err := engine.Parsed(settings, engine.LoggingSetting, engine.ParseLogging)
 	switch {
 	case err != nil:
-		s.logs.drop(1)
+		s.logs.drop(n)
 	case ok:
-		s.logs.add(s.logGroup(b, l, r.Now), x.accessRecord(b, e))
+		g := s.logGroup(b, l, at)
+		for _, record := range records() {
+			s.logs.add(g, record)
+		}
 	}
 }
 
-// accessRecord is one line of a server access log. It has neither the request's
-// Authorization nor the signature or session token of a presigned URL.
+// accessFields are the fields of a line of a server access log, empty for none.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
-func (x *exchange) accessRecord(b meta.Bucket, e *s3err.Error) []byte {
-	r, h := x.req, x.w.Header()
+type accessFields [26]string
+
+// Places of fields.
+const (
+	logOwner = iota
+	logBucket
+	logTime
+	logRemote
+	logRequester
+	logRequest
+	logOperationField
+	logKeyField
+	logURI
+	logStatus
+	logCode
+	logSent
+	logSize
+	logTotal
+	logTurnAround
+	logReferer
+	logAgent
+	logVersion
+	logHostID
+	logSignature
+	logSuite
+	logAuthentication
+	logHost
+	logTLS
+)
+
+// record is the line.
+func (f accessFields) record() []byte {
 	line := make([]byte, 0, 512)
-	field := func(s string) {
-		if len(line) > 0 {
+	for i, field := range f {
+		if i > 0 {
 			line = append(line, ' ')
 		}
-		if s == "" {
-			s = "-"
+		if field == "" {
+			field = "-"
 		}
-		line = append(line, s...)
+		line = append(line, field...)
 	}
-	field(b.Owner.Canonical())
-	field(b.Name)
-	field("[" + r.Now.UTC().Format("02/Jan/2006:15:04:05 -0700") + "]")
-	host := r.sourceIP()
-	field(host)
-	field(r.requester())
-	field(r.ID)
-	field(x.logOperation())
-	field(url.QueryEscape(logKey(r.Target.Key))) // twice, as S3 does
-	field(quotedField(r.HTTP.Method + " " + withoutSecrets(r.HTTP.RequestURI) + " " + r.HTTP.Proto))
-	field(positive(int64(x.status)))
-	code := ""
-	if e != nil && x.status >= http.StatusBadRequest {
-		code = string(e.Code)
-	}
-	field(code)
-	field(positive(x.sent))
-	field(x.objectSize())
-	field(strconv.FormatInt(time.Since(x.began).Milliseconds(), 10))
-	field(x.turnAround())
-	field(quotedField(r.HTTP.Header.Get("Referer")))
-	field(quotedField(r.HTTP.Header.Get("User-Agent")))
-	field(h.Get("X-Amz-Version-Id"))
-	field(h.Get("X-Amz-Id-2"))
-	signature, kind := r.signedAs()
-	field(signature)
-	version, suite := tlsFields(r.HTTP.TLS)
-	field(suite)
-	field(kind)
-	field(bareField(r.HTTP.Host))
-	field(version)
-	field("") // access point
-	field("") // whether an ACL was needed
 	return append(line, '\n')
+}
+
+func logStamp(t time.Time) string { return "[" + t.UTC().Format("02/Jan/2006:15:04:05 -0700") + "]" }
+
+// loggedKey is a key as a field: URL-encoded twice, as S3 does.
+func loggedKey(key string) string { return logKey(logKey(key)) }
+
+// accessFields are those of the request. They have neither its Authorization nor the
+// signature or session token of a presigned URL.
+func (x *exchange) accessFields(b meta.Bucket, e *s3err.Error) (f accessFields) {
+	r, h := x.req, x.w.Header()
+	f[logOwner], f[logBucket], f[logTime] = b.Owner.Canonical(), b.Name, logStamp(r.Now)
+	f[logRemote], f[logRequester], f[logRequest] = r.sourceIP(), r.requester(), r.ID
+	f[logOperationField], f[logKeyField] = x.logOperation(), loggedKey(r.Target.Key)
+	f[logURI] = quotedField(r.HTTP.Method + " " + withoutSecrets(r.HTTP.RequestURI) + " " + r.HTTP.Proto)
+	f[logStatus] = positive(int64(x.status))
+	if e != nil && x.status >= http.StatusBadRequest {
+		f[logCode] = string(e.Code)
+	}
+	f[logSent], f[logSize] = positive(x.sent), x.objectSize()
+	f[logTotal], f[logTurnAround] = strconv.FormatInt(time.Since(x.began).Milliseconds(), 10), x.turnAround()
+	f[logReferer], f[logAgent] = quotedField(r.HTTP.Header.Get("Referer")), quotedField(r.HTTP.Header.Get("User-Agent"))
+	f[logVersion], f[logHostID] = h.Get("X-Amz-Version-Id"), h.Get("X-Amz-Id-2")
+	f[logSignature], f[logAuthentication] = r.signedAs()
+	f[logTLS], f[logSuite] = tlsFields(r.HTTP.TLS)
+	f[logHost] = bareField(r.HTTP.Host)
+	return f
 }
 
 // requester is the canonical user id of an account, the ARN of a user or role, or

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,6 +159,114 @@ func TestAccessLog(t *testing.T) {
 	if strings.Contains(text, "Credential=") || strings.Contains(text, "Signature=") {
 		t.Errorf("an Authorization is in the log:\n%s", text)
 	}
+}
+
+// records are the fields of all records of an operation, in the order of their keys.
+func (l *logRig) records(operation string) (all [][]string) {
+	l.t.Helper()
+	_, _, text := l.delivered()
+	for line := range strings.Lines(text) {
+		if fields := logFields.FindAllString(strings.TrimSuffix(line, "\n"), -1); fields[fieldOperation] == operation {
+			all = append(all, fields)
+		}
+	}
+	slices.SortFunc(all, func(a, b []string) int { return strings.Compare(a[fieldKey], b[fieldKey]) })
+	return all
+}
+
+func (l *logRig) wantRecord(got []string, want map[int]string) {
+	l.t.Helper()
+	for i, w := range want {
+		if got[i] != w {
+			l.t.Errorf("field %d is %s, want %s: %q", i, got[i], w, got)
+		}
+	}
+}
+
+// Each key of a DeleteObjects has a record beside that of the request.
+func TestAccessLogOfDeletedKeys(t *testing.T) {
+	l := newLogRig(t)
+	l.Must(t, 200, "PUT", "/bkt/a", []byte("seven b"))
+	l.enable("")
+	body := []byte("<Delete><Object><Key>a</Key></Object><Object><Key>b c</Key></Object><Object><Key>d</Key><VersionId>wrong</VersionId></Object></Delete>")
+	res := l.Must(t, 200, "POST", "/bkt?delete", body, "X-Amz-Checksum-Crc32", sum("CRC32", body), "User-Agent", "mine")
+	l.deliver(4)
+	all := l.records("BATCH.DELETE.OBJECT")
+	if len(all) != 3 || len(l.records("REST.POST.MULTI_OBJECT_DELETE")) != 1 {
+		t.Fatalf("%q", all)
+	}
+	ofRequest := map[int]string{fieldBucket: "bkt", fieldRemote: "127.0.0.1", fieldRequester: l.Root.Tenant.ID.Canonical(), fieldRequest: res.Header.Get("X-Amz-Request-Id"),
+		fieldURI: "-", fieldSent: "-", fieldReferer: "-", fieldAgent: "-", fieldSignature: "SigV4", fieldAuth: "AuthHeader", fieldHost: strings.TrimPrefix(l.URL, "http://")}
+	for i, want := range []map[int]string{
+		{fieldKey: "a", fieldStatus: "204", fieldCode: "-", fieldSize: "7", fieldVersion: "-"},
+		{fieldKey: "b%2Bc", fieldStatus: "204", fieldCode: "-", fieldSize: "-"},
+		{fieldKey: "d", fieldStatus: "404", fieldCode: "NoSuchVersion", fieldVersion: "wrong"},
+	} {
+		l.wantRecord(all[i], want)
+		l.wantRecord(all[i], ofRequest)
+	}
+	// One that is refused as a whole has one.
+	expect(t, "malformed", l.Do(t, l.Root, "POST", "/bkt?delete", []byte("<Delete>"), "X-Amz-Checksum-Crc32", sum("CRC32", []byte("<Delete>"))), 400, "MalformedXML")
+	l.deliver(1)
+}
+
+// What lifecycles do has records of S3 itself.
+func TestAccessLogOfLifecycles(t *testing.T) {
+	l := newLogRig(t)
+	rules := `<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Filter><Prefix>tmp/</Prefix></Filter><Expiration><Days>1</Days></Expiration>` +
+		`<NoncurrentVersionExpiration><NoncurrentDays>2</NoncurrentDays></NoncurrentVersionExpiration>` +
+		`<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>` +
+		`<Rule><ID>b</ID><Status>Enabled</Status><Filter><Prefix>old/</Prefix></Filter><Transition><Days>30</Days><StorageClass>STANDARD_IA</StorageClass></Transition></Rule></LifecycleConfiguration>`
+	l.Must(t, 200, "PUT", "/bkt?lifecycle", []byte(rules), "X-Amz-Checksum-Crc32", sum("CRC32", []byte(rules)))
+	l.Must(t, 200, "PUT", "/bkt/tmp/a%20b", []byte("free"))
+	l.Must(t, 200, "POST", "/bkt/tmp/upload?uploads", nil)
+	expired := func(days int, records int) {
+		t.Helper()
+		l.now = l.now.Add(time.Duration(days) * 24 * time.Hour)
+		for range 20 {
+			r, err := l.Engine.Expire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !r.More {
+				break
+			}
+		}
+		l.deliver(records)
+	}
+	expired(3, 0) // nobody asked for a log
+	l.Must(t, 200, "PUT", "/bkt/tmp/a%20b", []byte("free"))
+	l.Must(t, 200, "POST", "/bkt/tmp/upload?uploads", nil)
+	l.enable("")
+	of := map[int]string{fieldBucket: "bkt", fieldRemote: "-", fieldRequester: "AmazonS3", fieldURI: `"-"`, fieldStatus: "-", fieldCode: "-", fieldSent: "-",
+		fieldReferer: `"-"`, fieldAgent: `"-"`, fieldSignature: "-", fieldAuth: "-", fieldHost: "-"}
+	find := func(operation, key, size string) []string {
+		t.Helper()
+		for _, r := range l.records(operation) {
+			if r[fieldKey] == key && r[fieldSize] == size {
+				l.wantRecord(r, of)
+				return r
+			}
+		}
+		t.Fatalf("no record of %s of %s", operation, key)
+		return nil
+	}
+	expired(3, 2)
+	l.wantRecord(find("S3.EXPIRE.OBJECT", "tmp/a%2Bb", "4"), map[int]string{fieldVersion: "-"})
+	find("S3.DELETE.UPLOAD", "tmp/upload", "-")
+
+	l.Must(t, 200, "PUT", "/bkt?versioning", []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"))
+	put := l.Must(t, 200, "PUT", "/bkt/tmp/v", []byte("kept once"))
+	l.Must(t, 200, "PUT", "/bkt/old/moved", bytesOf(200<<10))
+	l.deliver(3)
+	expired(3, 1)
+	marker := find("S3.CREATE.DELETEMARKER", "tmp/v", "9")
+	if id := marker[fieldVersion]; len(id) != 32 || id == put.Header.Get("X-Amz-Version-Id") {
+		t.Errorf("the marker's version is %q", id)
+	}
+	expired(40, 2)
+	l.wantRecord(find("S3.EXPIRE.OBJECT", "tmp/v", "9"), map[int]string{fieldVersion: put.Header.Get("X-Amz-Version-Id")})
+	find("S3.TRANSITION_SIA.OBJECT", "old/moved", "204800")
 }
 
 // A presigned URL is no longer one in the log.

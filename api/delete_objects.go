@@ -68,6 +68,7 @@ func deleteObjects(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.noteDeletions(doc.Objects, outcomes)
 	result := deleteResult{}
 	for i, e := range doc.Objects {
 		version := ""

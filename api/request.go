@@ -49,6 +49,9 @@ type Request struct {
 	facts      *access.Bucket // see bucketFacts; of the bucket with the id factsOf
 	factsOf    meta.ID
 	source     *copySource // see copySource; nil until it was resolved
+	// deletions are what became of the keys that the request names in its body, for
+	// the server access log.
+	deletions []loggedDeletion
 }
 
 // Body is the payload of an upload: decoded from aws-chunked where it was, and

@@ -105,5 +105,8 @@ func New(c Config) *Server {
 	}
 	s.slots = make(chan struct{}, s.limits.Concurrent)
 	s.documents = make(chan struct{}, maxDocuments)
+	if s.engine != nil {
+		s.engine.OnLifecycle(s.logLifecycle)
+	}
 	return s
 }

@@ -152,9 +152,9 @@ func deleted(b meta.Bucket, d DeleteObject, r meta.Removal, done meta.Removed) D
 	case done.Err != nil:
 		return Deleted{Err: storeError(done.Err)}
 	case !d.Version.IsZero():
-		return Deleted{Version: d.Version, Marker: done.Found.Marker}
+		return Deleted{Version: d.Version, Marker: done.Found.Marker, Size: done.Found.Size}
 	case done.Marked:
-		return Deleted{Version: shown(b, r.Marker), Marker: true}
+		return Deleted{Version: shown(b, r.Marker), Marker: true, Size: done.Found.Size}
 	}
-	return Deleted{}
+	return Deleted{Size: done.Found.Size}
 }

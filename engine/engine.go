@@ -92,6 +92,9 @@ type Engine struct {
 	directory  directory
 	unreleased unreleased
 	copies     keptCopies
+
+	onLifecycle atomic.Pointer[func(LifecycleEvent)]
+
 	overtaken  overtakenMarkers
 	blobPlaces cache[meta.BlobID, meta.BackendID]
 	keys       cache[meta.ID, map[uint32]*encrypt.BucketKeys]

@@ -254,6 +254,7 @@ func (t *turn) abortUploads(ctx context.Context, r *ExpireReport) error {
 			return fmt.Errorf("abort an upload: %w", err)
 		} else if err == nil {
 			r.Aborted++
+			t.tell(LifecycleAborted, u.Key, meta.VersionRef{}, 0, "")
 		}
 	}
 	t.uploadKey, t.upload = page.NextKey, page.NextUpload

@@ -172,9 +172,15 @@ func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *ExpireReport
 			t.fail(r, fmt.Errorf("remove a version: %w", err))
 		case j.fate == fateDelete:
 			r.Expired++
+			if removed[i].Marked {
+				t.tell(LifecycleMarked, j.v.Key, shown(t.b, rs[i].Marker), j.v.Size, "")
+			} else {
+				t.tell(LifecycleRemoved, j.v.Key, j.v.Ref(), j.v.Size, "")
+			}
 			j.gone = t.b.Versioning == meta.VersioningOff || j.v.Null && t.b.Versioning == meta.VersioningSuspended
 		default:
 			j.gone = true
+			t.tell(LifecycleRemoved, j.v.Key, j.v.Ref(), j.v.Size, "")
 			if j.v.Marker && j.v.Latest {
 				r.Markers++
 			} else {
@@ -207,6 +213,7 @@ func (t *turn) moveAll(ctx context.Context, todo []judged, r *ExpireReport) (don
 		switch own, why := ownFault(err); {
 		case err == nil:
 			r.Moved++
+			t.tell(LifecycleMoved, todo[i].v.Key, todo[i].v.Ref(), todo[i].v.Size, todo[i].class)
 		case errors.Is(err, errChanged):
 			t.failed = true
 		case own:

@@ -94,6 +94,7 @@ type Deleted struct {
 	// Version names the marker that was made, or the version that was removed for
 	// good; zero in a bucket whose versioning was never on.
 	Version meta.VersionRef
+	Size    int64 // of what was removed for good, plaintext bytes
 }
 
 // CopyObject is the input of Engine.CopyObject.
