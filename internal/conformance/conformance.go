@@ -53,6 +53,7 @@ type Result struct {
 type job struct {
 	tests []Test        // what is known of them before; a filter chooses by them
 	limit time.Duration // after which it is killed and has failed
+	tls   bool          // it needs a gateway that serves https
 	run   func(ctx context.Context, program string, g *gateway, dir string) []Result
 }
 

@@ -37,6 +37,7 @@ type gateway struct {
 	url     string // of its S3 endpoint
 	admin   string // of its admin API
 	owner   string // the canonical id of root, and an access key of the same name
+	cert    string // of its S3 endpoint, a PEM file; empty: it serves http
 	show    bool   // tests tell the requests they make, where they can
 	dir     string // of its data and log; removed at the end
 	log     string
@@ -45,18 +46,31 @@ type gateway struct {
 	client  *minio.Client
 }
 
-// startGateway returns when it serves. The caller ends it.
-func startGateway(ctx context.Context, binary, parent string) (*gateway, error) {
+// startGateway returns when it serves, https or http. The caller ends it.
+func startGateway(ctx context.Context, binary, parent string, https bool) (*gateway, error) {
 	dir, err := os.MkdirTemp(parent, "gateway-")
 	if err != nil {
 		return nil, err
 	}
 	g := &gateway{dir: dir, log: filepath.Join(dir, "log")}
+	args := []string{"serve", "--data", filepath.Join(dir, "data"),
+		"--s3", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0"}
+	transport := &http.Transport{DisableKeepAlives: true}
+	if https {
+		c, err := servers.NewCertificate(dir)
+		if err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+		g.cert = c.CertFile
+		args = append(args, "--tls-cert-file", c.CertFile, "--tls-key-file", c.KeyFile)
+		if transport.TLSClientConfig, err = servers.Trust(c.CertFile); err != nil {
+			return nil, errors.Join(err, os.RemoveAll(dir))
+		}
+	}
 	g.process, err = servers.Start(servers.Spec{
 		Name:    "gateway",
 		Program: binary,
-		Args: []string{"serve", "--data", filepath.Join(dir, "data"),
-			"--s3", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0"},
+		Args:    args,
 		// The suites take for granted that a new bucket may be made public.
 		Env: []string{"SANCTUM_ACCESS_KEY=" + accessKey, "SANCTUM_SECRET_KEY=" + secretKey, "SANCTUM_S3_BLOCK_PUBLIC_ACCESS=false",
 			"SANCTUM_S3_REGION=" + region},
@@ -72,7 +86,8 @@ func startGateway(ctx context.Context, binary, parent string) (*gateway, error) 
 		Creds:        credentials.NewStaticV4(accessKey, secretKey, ""),
 		Region:       region,
 		BucketLookup: minio.BucketLookupPath,
-		Transport:    &http.Transport{DisableKeepAlives: true},
+		Secure:       https,
+		Transport:    transport,
 		MaxRetries:   1,
 	})
 	if err == nil {
@@ -122,13 +137,19 @@ func (g *gateway) serving(context.Context) error {
 	return errors.New("it has not said that it serves")
 }
 
-func (g *gateway) host() string { return strings.TrimPrefix(g.url, "http://") }
+func (g *gateway) host() string {
+	_, host, _ := strings.Cut(g.url, "://")
+	return host
+}
 
 // env is a credential as SDKs look for it.
 func (g *gateway) env(accessKey string) []string {
 	env := []string{"AWS_ACCESS_KEY_ID=" + accessKey, "AWS_SECRET_ACCESS_KEY=" + secretKey, "AWS_REGION=" + region}
 	if g.show {
 		env = append(env, "SHOW=1")
+	}
+	if g.cert != "" {
+		env = append(env, "SSL_CERT_FILE="+g.cert)
 	}
 	return env
 }

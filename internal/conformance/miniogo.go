@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 )
 
@@ -20,8 +21,8 @@ const (
 	minioGoFile = "functional_tests.go"
 )
 
-// minioGoSuite is the full mode of minio-go's functional tests over plain HTTP,
-// of the version that go.mod names.
+// minioGoSuite is the full mode of minio-go's functional tests, of the version that
+// go.mod names: over plain HTTP, and those that it has for TLS over that.
 func minioGoSuite(ctx context.Context) (*suite, error) {
 	version, err := requiredVersion(minioGo)
 	if err != nil {
@@ -35,14 +36,18 @@ func minioGoSuite(ctx context.Context) (*suite, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := minioGoList(src)
+	plain, err := minioGoList(src, false)
+	if err != nil {
+		return nil, err
+	}
+	found, err := minioGoList(src, true)
 	if err != nil {
 		return nil, err
 	}
 	s := &suite{name: suiteMinioGo, build: func(ctx context.Context) (string, error) { return minioGoProgram(ctx, m, found) }}
 	for _, f := range found {
 		t := Test{suiteMinioGo, minioGoGroup(f.name), f.name}
-		s.jobs = append(s.jobs, job{tests: []Test{t}, limit: longLimit, run: func(ctx context.Context, program string, g *gateway, dir string) []Result {
+		s.jobs = append(s.jobs, job{tests: []Test{t}, limit: longLimit, tls: !slices.Contains(plain, f), run: func(ctx context.Context, program string, g *gateway, dir string) []Result {
 			return []Result{runMinioGo(ctx, program, g, dir, t)}
 		}})
 	}
@@ -79,10 +84,10 @@ func requiredVersion(path string) (string, error) {
 	return "", fmt.Errorf("this program is not built with %s", path)
 }
 
-// minioGoList reads which tests main runs in full mode, with SSE-S3 and without
-// TLS.
-func minioGoList(src *source) ([]called, error) {
-	r := &reading{source: src, truth: map[string]bool{"isFullMode()": true, "tls": false, "kms": true}}
+// minioGoList reads which tests main runs in full mode, with SSE-S3, and with or
+// without TLS.
+func minioGoList(src *source, tls bool) ([]called, error) {
+	r := &reading{source: src, truth: map[string]bool{"isFullMode()": true, "tls": tls, "kms": true}}
 	r.kind = func(c *ast.CallExpr) (name string, isTest, isGroup bool) {
 		fn, ok := c.Fun.(*ast.Ident)
 		if !ok || len(c.Args) != 0 {
@@ -127,8 +132,12 @@ var tests = map[string]func(){
 `
 
 func runMinioGo(ctx context.Context, program string, g *gateway, dir string, t Test) Result {
+	https := "0"
+	if g.cert != "" {
+		https = "1"
+	}
 	env := append(g.env(accessKey), "SERVER_ENDPOINT="+g.host(), "ACCESS_KEY="+accessKey, "SECRET_KEY="+secretKey,
-		"ENABLE_HTTPS=0", "ENABLE_KMS=1", "MINT_MODE=full")
+		"ENABLE_HTTPS="+https, "ENABLE_KMS=1", "MINT_MODE=full")
 	out, took, err := execute(ctx, dir, env, program, t.Name)
 	outcome, detail := judgeMinioGo(out, err)
 	return Result{t, outcome, detail, took, out}

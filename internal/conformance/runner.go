@@ -155,8 +155,15 @@ func (r *runner) work(ctx context.Context, jobs []built, order <-chan int) (err 
 		if ctx.Err() != nil {
 			return nil
 		}
+		https := jobs[i].tls
+		if g != nil && https != (g.cert != "") {
+			if err := g.end(); err != nil {
+				return err
+			}
+			g = nil
+		}
 		if g == nil {
-			if g, err = startGateway(ctx, r.binary, r.Dir); err != nil {
+			if g, err = startGateway(ctx, r.binary, r.Dir, https); err != nil {
 				return err
 			}
 		}

@@ -76,7 +76,7 @@ func TestVersitygwListLosesNothing(t *testing.T) {
 }
 
 func TestMinioGoList(t *testing.T) {
-	got, err := minioGoList(sourceOf(t, `package main
+	src := sourceOf(t, `package main
 
 func main() {
 	setUp()
@@ -96,8 +96,13 @@ func main() {
 		testLittle()
 	}
 }
-`))
-	if want := []called{{"main", "testA"}, {"main", "testKMS"}}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("%v, %v; want %v", got, err, want)
+`)
+	for https, want := range map[bool][]called{
+		false: {{"main", "testA"}, {"main", "testKMS"}},
+		true:  {{"main", "testA"}, {"main", "testSSEC"}, {"main", "testKMS"}},
+	} {
+		if got, err := minioGoList(src, https); err != nil || !slices.Equal(got, want) {
+			t.Errorf("TLS %v: %v, %v; want %v", https, got, err, want)
+		}
 	}
 }

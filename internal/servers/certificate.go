@@ -68,8 +68,8 @@ func writePEM(name, kind string, der []byte) error {
 	return os.WriteFile(name, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600)
 }
 
-// trust is a client's TLS configuration that knows one authority.
-func trust(caFile string) (*tls.Config, error) {
+// Trust is a client's TLS configuration that knows one authority, of a PEM file.
+func Trust(caFile string) (*tls.Config, error) {
 	b, err := os.ReadFile(caFile)
 	if err != nil {
 		return nil, err

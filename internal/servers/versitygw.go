@@ -143,7 +143,7 @@ func (s *S3Server) Host() string {
 func (s *S3Server) Transport() (*http.Transport, error) {
 	t := &http.Transport{}
 	if s.CAFile != "" {
-		config, err := trust(s.CAFile)
+		config, err := Trust(s.CAFile)
 		if err != nil {
 			return nil, err
 		}
