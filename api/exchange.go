@@ -140,7 +140,21 @@ func (x *exchange) finish(err error) {
 			o.Status, o.Code = statusClientGone, codeClientGone
 		}
 	}
+	x.logRequest(e, &o)
+	x.server.observe(o)
+	x.logAccess(e)
+}
+
+// logRequest writes the request's line, if anyone wants to read it.
+func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 	level := slog.LevelInfo
+	failed := e != nil && o.Status != statusClientGone && e.Code.Status() >= 500 && e.Code != s3err.NotImplemented
+	if failed {
+		level = slog.LevelError
+	}
+	if !x.server.log.Enabled(x.req.Context(), level) {
+		return
+	}
 	attrs := []slog.Attr{
 		slog.String("id", x.req.ID), slog.String("op", o.Operation), slog.String("method", x.req.HTTP.Method),
 		slog.String("bucket", x.req.Target.Bucket), slog.Int("status", o.Status),
@@ -153,13 +167,10 @@ func (x *exchange) finish(err error) {
 	if x.reason != "" {
 		attrs = append(attrs, slog.String("reason", x.reason))
 	}
-	if e != nil && o.Status != statusClientGone && e.Code.Status() >= 500 && e.Code != s3err.NotImplemented {
-		level = slog.LevelError
+	if failed {
 		attrs = append(attrs, slog.String("error", e.Error()))
 	}
 	x.server.log.LogAttrs(x.req.Context(), level, "request", attrs...)
-	x.server.observe(o)
-	x.logAccess(e)
 }
 
 func (r *Request) principal() string {

@@ -67,7 +67,7 @@ func (s *server) close() error {
 }
 
 // startGateway serves the data folder, which may be new, with settings in the
-// form of environment variables.
+// form of environment variables. Like its rival it logs no requests.
 func (b *bench) startGateway(ctx context.Context, name, data string, settings ...string) (*server, error) {
 	addr, err := servers.FreeAddresses(3)
 	if err != nil {
@@ -78,8 +78,10 @@ func (b *bench) startGateway(ctx context.Context, name, data string, settings ..
 		Name:    name,
 		Program: b.gateway,
 		Args:    []string{"serve", "--data", data, "--s3", addr[0], "--admin", addr[1], "--metrics", addr[2]},
-		Env:     append([]string{"SANCTUM_ACCESS_KEY=" + access, "SANCTUM_SECRET_KEY=" + secret}, settings...),
-		Log:     data + ".log",
+		Env: append([]string{
+			"SANCTUM_ACCESS_KEY=" + access, "SANCTUM_SECRET_KEY=" + secret, "SANCTUM_LOG_LEVEL=warn",
+		}, settings...),
+		Log: data + ".log",
 	})
 	if err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func (b *bench) startGateway(ctx context.Context, name, data string, settings ..
 }
 
 // startRival serves the folder, which must exist, by versitygw. Connections are
-// kept open as the gateway keeps them, and like the gateway it logs no requests.
+// kept open as the gateway keeps them, and it logs no requests.
 func startRival(ctx context.Context, name, folder string) (*server, error) {
 	s, err := servers.StartVersitygw(ctx, folder, folder+".log")
 	if err != nil {
