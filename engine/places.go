@@ -13,7 +13,7 @@ import (
 )
 
 // Backend is a configured backend. Region and Jurisdiction are what buckets and
-// users may demand of it, beside its Name; either may be empty.
+// tenants may demand of it, beside its Name; either may be empty.
 type Backend struct {
 	Name string // 1..meta.MaxPlaceName bytes
 	backends.Backend

@@ -8,7 +8,7 @@ import (
 // Deployment is the one row that says whose store this is.
 type Deployment struct {
 	ID      ID
-	Root    ID     // the root user
+	Root    ID     // the root tenant
 	Seed    []byte // the system seed, wrapped by the key provider; opening it proves the right key
 	Created time.Time
 }
@@ -18,7 +18,7 @@ type Deployments interface {
 	// Deployment returns the row, or ErrNotFound in a new store. ErrUnfinished and
 	// ErrMoved tell of a store that nobody may serve.
 	Deployment(ctx context.Context) (Deployment, error)
-	// InitDeployment writes the row, the root user and the first backend, whose
+	// InitDeployment writes the row, the root tenant and the first backend, whose
 	// id is FirstBackend, once; ErrExists after that.
 	InitDeployment(ctx context.Context, d Deployment, root Tenant, first Backend) error
 }

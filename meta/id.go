@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// ID names a bucket, version, upload, attempt, user or holder: 128 bits, never
-// used again for something else, so that a name made anew inherits nothing.
+// ID names a bucket, version, upload, attempt, tenant, identity or holder: 128
+// bits, never used again for something else, so that a name made anew inherits
+// nothing.
 type ID [16]byte
 
 // BlobID names sealed bytes in a backend: 160 random bits.
@@ -52,7 +53,7 @@ func ParseID(s string) (id ID, err error) {
 	return id, nil
 }
 
-// Canonical is the 64-digit owner id that S3 listings and ACLs show for a user.
+// Canonical is the 64-digit owner id that S3 listings and ACLs show for a tenant.
 // It is derived one way, so that it says nothing of the id itself.
 func (id ID) Canonical() string {
 	h := sha256.New()

@@ -5,12 +5,13 @@ import (
 	"time"
 )
 
-// Tenant is an account: it owns buckets and objects, and has a root of its own. Its ID is never reused; its name may be.
+// Tenant is an account: it owns buckets and objects, and has a root of its own. Its
+// ID is never used again; its name may be.
 type Tenant struct {
 	ID      ID
 	Name    string // unique among the living
 	Created time.Time
-	// Residency is what the user demands of the backends of every bucket that it
+	// Residency is what the tenant demands of the backends of every bucket that it
 	// makes, one entry of Bucket.Residency; empty: nothing.
 	Residency string
 	// Limits are the tenant's quotas and rates, sealed; nil: none.
@@ -26,17 +27,17 @@ type AccessKey struct {
 	Inactive bool // proves nothing until it is active again
 }
 
-// Principals keeps users and their credentials.
+// Principals keeps tenants, and the credentials of their roots and users.
 type Principals interface {
-	// CreateTenant adds a user with its first access key; ErrExists when the name
-	// or the access key id is taken.
+	// CreateTenant adds a tenant with the first access key of its root; ErrExists
+	// when the name or the access key id is taken.
 	CreateTenant(ctx context.Context, t Tenant, k AccessKey) error
-	// User finds a user by id, TenantByName by name; ErrNotFound.
+	// Tenant finds a tenant by id, TenantByName by name; ErrNotFound.
 	Tenant(ctx context.Context, id ID) (Tenant, error)
 	TenantByName(ctx context.Context, name string) (Tenant, error)
-	// ListTenants returns at most limit users in the order of their names.
+	// ListTenants returns at most limit tenants in the order of their names.
 	ListTenants(ctx context.Context, after string, limit int) ([]Tenant, error)
-	// SetResidency changes what the user demands of buckets made from now on;
+	// SetResidency changes what the tenant demands of buckets made from now on;
 	// ErrNotFound.
 	SetResidency(ctx context.Context, id ID, residency string) error
 	// SetLimits changes a tenant's limits; ErrNotFound.
@@ -50,7 +51,8 @@ type Principals interface {
 	CreateAccessKey(ctx context.Context, k AccessKey) error
 	// AccessKey finds a credential, or ErrNotFound.
 	AccessKey(ctx context.Context, id string) (AccessKey, error)
-	// ListAccessKeys returns a user's credentials in the order of their ids.
+	// ListAccessKeys returns the credentials of a user, or of a tenant's root, in the
+	// order of their ids.
 	ListAccessKeys(ctx context.Context, user ID) ([]AccessKey, error)
 	// SetAccessKeyInactive turns a credential off or on; ErrNotFound.
 	SetAccessKeyInactive(ctx context.Context, id string, inactive bool) error
@@ -69,8 +71,8 @@ const (
 	IdentityProvider IdentityKind = 5 // an OpenID Connect provider
 )
 
-// Identity is something of IAM that a tenant has. Its ID is never reused; its
-// name may be. What it may do is in the document, which the store does not look
+// Identity is something of IAM that a tenant has. Its ID is never used again;
+// its name may be. What it may do is in the document, which the store does not look
 // into.
 type Identity struct {
 	ID       ID

@@ -21,8 +21,8 @@ func (f *fixture) newIdentity(tenant meta.ID, kind meta.IdentityKind, name strin
 }
 
 func testIdentities(f *fixture) {
-	ann, _ := f.user("ann")
-	bob, _ := f.user("bob")
+	ann, _ := f.tenant("ann")
+	bob, _ := f.tenant("bob")
 	dev := f.newIdentity(ann.ID, meta.IdentityUser, "Dev.One")
 	for _, name := range []string{"Dev.One", "dev.one", "DEV.ONE"} {
 		got, err := f.s.Identity(f.ctx, ann.ID, meta.IdentityUser, name)
@@ -67,8 +67,8 @@ func testIdentities(f *fixture) {
 }
 
 func testListIdentities(f *fixture) {
-	ann, _ := f.user("ann")
-	bob, _ := f.user("bob")
+	ann, _ := f.tenant("ann")
+	bob, _ := f.tenant("bob")
 	for _, name := range []string{"b", "C", "a", "A-1", "a.1"} {
 		f.newIdentity(ann.ID, meta.IdentityGroup, name)
 		f.newIdentity(ann.ID, meta.IdentityUser, "user "+name)
@@ -92,7 +92,7 @@ func testListIdentities(f *fixture) {
 }
 
 func testChangeIdentity(f *fixture) {
-	ann, _ := f.user("ann")
+	ann, _ := f.tenant("ann")
 	dev := f.newIdentity(ann.ID, meta.IdentityUser, "dev")
 	f.newIdentity(ann.ID, meta.IdentityUser, "ops")
 	f.newIdentity(ann.ID, meta.IdentityRole, "free")
@@ -137,7 +137,7 @@ func testChangeIdentity(f *fixture) {
 
 // Who changes an identity without knowing of another's change is told.
 func testIdentityRaced(f *fixture) {
-	ann, _ := f.user("ann")
+	ann, _ := f.tenant("ann")
 	dev := f.newIdentity(ann.ID, meta.IdentityUser, "dev")
 	const callers = 8
 	errs := make([]error, callers)
@@ -175,8 +175,8 @@ func testIdentityRaced(f *fixture) {
 
 // A tenant goes with its identities, and nobody's access key outlives its user.
 func testDeleteTenantWithIdentities(f *fixture) {
-	ann, _ := f.user("ann")
-	bob, _ := f.user("bob")
+	ann, _ := f.tenant("ann")
+	bob, _ := f.tenant("bob")
 	dev := f.newIdentity(ann.ID, meta.IdentityUser, "dev")
 	policy := f.newIdentity(ann.ID, meta.IdentityPolicy, "policy")
 	kept := f.newIdentity(bob.ID, meta.IdentityUser, "dev")
@@ -223,7 +223,7 @@ func testDeleteTenantWithIdentities(f *fixture) {
 }
 
 func testIdentityLimits(f *fixture) {
-	ann, _ := f.user("ann")
+	ann, _ := f.tenant("ann")
 	only := func(_ any, err error) error { return err }
 	with := func(change func(*meta.Identity)) meta.Identity {
 		i := f.identity(ann.ID, meta.IdentityUser, "dev")

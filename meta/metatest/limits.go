@@ -44,7 +44,7 @@ func testLimits(f *fixture) {
 		"empty object page":    only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b})),
 		"upload page":          only(f.s.ListUploads(f.ctx, meta.UploadQuery{Bucket: b, Limit: meta.MaxPage + 1})),
 		"bucket page":          only(f.s.ListBuckets(f.ctx, meta.BucketQuery{Limit: meta.MaxPage + 1})),
-		"user page":            only(f.s.ListTenants(f.ctx, "", meta.MaxPage+1)),
+		"tenant page":          only(f.s.ListTenants(f.ctx, "", meta.MaxPage+1)),
 		"parts":                only(f.s.Parts(f.ctx, u.ID, 0, meta.MaxPage+1)),
 		"scan of objects":      only(f.s.ScanObjects(f.ctx, meta.ObjectPosition{}, meta.MaxPage+1)),
 		"scan of uploads":      only(f.s.ScanUploads(f.ctx, meta.ID{}, meta.MaxPage+1)),

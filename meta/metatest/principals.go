@@ -32,7 +32,7 @@ func testDeployment(f *fixture) {
 	other.ID = meta.NewID()
 	f.is(f.s.InitDeployment(f.ctx, other, meta.Tenant{ID: meta.NewID(), Name: "another", Created: f.now}, first), meta.ErrExists)
 	if _, err := f.s.TenantByName(f.ctx, "another"); err == nil {
-		f.Fatal("the user of a refused initialisation exists")
+		f.Fatal("the tenant of a refused initialisation exists")
 	}
 
 	got, err := f.s.Deployment(f.ctx)
@@ -47,7 +47,7 @@ func testDeployment(f *fixture) {
 	same(f, bs, []meta.Backend{first})
 }
 
-func (f *fixture) user(name string) (meta.Tenant, meta.AccessKey) {
+func (f *fixture) tenant(name string) (meta.Tenant, meta.AccessKey) {
 	f.Helper()
 	u := meta.Tenant{ID: meta.NewID(), Name: name, Created: f.now}
 	k := meta.AccessKey{ID: "AK" + name, User: u.ID, Secret: []byte("sealed " + name), Created: f.now}
@@ -55,8 +55,8 @@ func (f *fixture) user(name string) (meta.Tenant, meta.AccessKey) {
 	return u, k
 }
 
-func testUsers(f *fixture) {
-	u, k := f.user("ann")
+func testTenants(f *fixture) {
+	u, k := f.tenant("ann")
 	got, err := f.s.TenantByName(f.ctx, "ann")
 	f.ok(err)
 	same(f, got, u)
@@ -72,8 +72,8 @@ func testUsers(f *fixture) {
 	_, err = f.s.AccessKey(f.ctx, "fresh")
 	f.is(err, meta.ErrNotFound)
 
-	f.user("\xff")
-	f.user("Zoe")
+	f.tenant("\xff")
+	f.tenant("Zoe")
 	var names []string
 	for after := ""; ; {
 		page, err := f.s.ListTenants(f.ctx, after, 2)
@@ -96,19 +96,19 @@ func testUsers(f *fixture) {
 	f.is(f.s.DeleteTenant(f.ctx, u.ID), meta.ErrNotFound)
 	_, err = f.s.AccessKey(f.ctx, k.ID)
 	f.is(err, meta.ErrNotFound)
-	again, _ := f.user("ann")
+	again, _ := f.tenant("ann")
 	if again.ID == u.ID {
-		f.Fatal("a user made again has the id of the last")
+		f.Fatal("a tenant made again has the id of the last")
 	}
 }
 
 func testAccessKeys(f *fixture) {
-	u, first := f.user("ann")
+	u, first := f.tenant("ann")
 	second := meta.AccessKey{ID: "AKa", User: u.ID, Secret: []byte{0, 255}, Created: f.now}
 	f.ok(f.s.CreateAccessKey(f.ctx, second))
 	f.is(f.s.CreateAccessKey(f.ctx, second), meta.ErrExists)
 	f.is(f.s.CreateAccessKey(f.ctx, meta.AccessKey{ID: "x", User: meta.NewID()}), meta.ErrNotFound)
-	f.user("bob")
+	f.tenant("bob")
 
 	got, err := f.s.ListAccessKeys(f.ctx, u.ID)
 	f.ok(err)

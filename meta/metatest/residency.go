@@ -11,7 +11,7 @@ import (
 func testResidency(f *fixture) {
 	u := meta.Tenant{ID: meta.NewID(), Name: "ann", Created: f.now, Residency: "eu-central-1"}
 	f.ok(f.s.CreateTenant(f.ctx, u, meta.AccessKey{ID: "AK", Created: f.now}))
-	wantUser := func() {
+	wantTenant := func() {
 		f.Helper()
 		got, err := f.s.Tenant(f.ctx, u.ID)
 		f.ok(err)
@@ -23,10 +23,10 @@ func testResidency(f *fixture) {
 		f.ok(err)
 		same(f, us, []meta.Tenant{u})
 	}
-	wantUser()
+	wantTenant()
 	for _, u.Residency = range []string{"", "Bundesländer, deutsche", strings.Repeat("r", meta.MaxPlaceName)} {
 		f.ok(f.s.SetResidency(f.ctx, u.ID, u.Residency))
-		wantUser()
+		wantTenant()
 	}
 	f.is(f.s.SetResidency(f.ctx, meta.NewID(), "eu"), meta.ErrNotFound)
 
@@ -52,7 +52,7 @@ func testResidency(f *fixture) {
 		f.Fatalf("residency is %q, %v", got.Residency, err)
 	}
 	f.refusedResidency(u, create)
-	wantUser()
+	wantTenant()
 }
 
 // refusedResidency tests entries that cannot be kept: they would be read back as

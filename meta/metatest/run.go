@@ -41,7 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"where blobs are", testBlobBackends},
 		{"leases", testLeases},
 		{"one taker of a lease", testLeaseRaced},
-		{"users", testUsers},
+		{"tenants", testTenants},
 		{"residency", testResidency},
 		{"access keys", testAccessKeys},
 		{"limits of tenants", testTenantLimits},

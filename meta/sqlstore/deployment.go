@@ -46,7 +46,7 @@ func servable(state int64) error {
 
 func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta.Tenant, first meta.Backend) error {
 	first.ID = meta.FirstBackend
-	if err := errors.Join(checkBackend(first), checkUserResidency(root.Residency)); err != nil {
+	if err := errors.Join(checkBackend(first), checkTenantResidency(root.Residency)); err != nil {
 		return err
 	}
 	return s.run.Write(ctx, func(tx Tx) error {

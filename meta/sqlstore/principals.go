@@ -26,7 +26,7 @@ func insertAccessKey(tx Tx, k meta.AccessKey) error {
 
 func (s *Store) CreateTenant(ctx context.Context, u meta.Tenant, k meta.AccessKey) error {
 	k.User = u.ID
-	if err := checkUserResidency(u.Residency); err != nil {
+	if err := checkTenantResidency(u.Residency); err != nil {
 		return err
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
@@ -71,7 +71,7 @@ func (s *Store) ListTenants(ctx context.Context, after string, limit int) (us []
 }
 
 func (s *Store) SetResidency(ctx context.Context, id meta.ID, residency string) error {
-	if err := checkUserResidency(residency); err != nil {
+	if err := checkTenantResidency(residency); err != nil {
 		return err
 	}
 	return s.run.Write(ctx, func(tx Tx) error {

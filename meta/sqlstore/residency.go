@@ -32,8 +32,8 @@ func checkResidency(entries []string) error {
 	return nil
 }
 
-// checkUserResidency is checkResidency for the one entry that a user may have.
-func checkUserResidency(entry string) error {
+// checkTenantResidency is checkResidency for the one entry that a tenant may have.
+func checkTenantResidency(entry string) error {
 	if entry == "" {
 		return nil
 	}

@@ -48,7 +48,7 @@ func newerThan(table string) string {
 var rules = []rule{
 	{"deployment", "unfinished-copy", "deployment.state = 2", "the store is an unfinished copy: run gateway db copy again"},
 	{"deployment", damagedRow, "deployment.state NOT IN (1, 2, 3) OR LENGTH(deployment.id) <> 16", "state or id is none"},
-	{"deployment", "user-missing", "NOT EXISTS (SELECT 1 FROM users WHERE users.id = deployment.root)", "the root user is not there"},
+	{"deployment", "user-missing", "NOT EXISTS (SELECT 1 FROM users WHERE users.id = deployment.root)", "the root tenant is not there"},
 
 	{"backends", damagedRow, "backends.id NOT BETWEEN 1 AND 64 OR backends.state NOT IN (1, 2, 3) OR backends.epoch < 1",
 		"number, state or epoch is none"},
@@ -62,7 +62,7 @@ var rules = []rule{
 	{"leases", damagedRow, "leases.fence < 1 OR LENGTH(leases.holder) <> 16", "fence or holder is none"},
 	{"users", damagedRow, "LENGTH(users.id) <> 16", "the id has another length"},
 	{"access_keys", "user-missing", `NOT EXISTS (SELECT 1 FROM users WHERE users.id = access_keys.user_id)
-		AND NOT EXISTS (SELECT 1 FROM identities WHERE identities.id = access_keys.user_id AND identities.kind = 1)`, "its user is not there"},
+		AND NOT EXISTS (SELECT 1 FROM identities WHERE identities.id = access_keys.user_id AND identities.kind = 1)`, "its user or tenant is not there"},
 	{"access_keys", damagedRow, "access_keys.inactive NOT IN (0, 1)", "it is neither active nor inactive"},
 	{"identities", damagedRow, "LENGTH(identities.id) <> 16 OR identities.kind NOT BETWEEN 1 AND 5 OR identities.revision < 1",
 		"id, kind or revision is none"},
