@@ -94,6 +94,27 @@ func TestMendSettings(t *testing.T) {
 	}
 }
 
+// Limits are the operator's: they are set anew by what sets them.
+func TestMendLimits(t *testing.T) {
+	g, alice, _ := shared(t, gatewaytest.Options{})
+	edit(t, g, "bucket", "limits")
+	for _, who := range []engine.Credential{alice, g.Root} {
+		for _, call := range []string{"/bucket/open", "/bucket?policy"} {
+			if res := g.Do(t, who, "GET", call, nil); res.Status < 400 {
+				t.Errorf("%s: %d", call, res.Status)
+			}
+		}
+	}
+	b, err := g.Engine.Bucket(t.Context(), "bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.Engine.SetBucketLimits(t.Context(), b, engine.Limits{Versions: 100}); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "open again", g.Do(t, alice, "GET", "/bucket/open", nil), 200, "")
+}
+
 // The policy goes first where it cannot be read either, and holds where it can.
 func TestMendUnderPolicy(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})

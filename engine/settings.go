@@ -116,7 +116,9 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 		}
 		s.documents[row.Name] = document
 	}
-	e.settings.put(b.ID, s)
+	if len(s.broken) == 0 { // else it may be the keys that are not known yet
+		e.settings.put(b.ID, s)
+	}
 	return s, nil
 }
 
