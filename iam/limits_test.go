@@ -110,4 +110,3 @@ func TestUnsignedAtOnce(t *testing.T) {
 		t.Error("20 passed a limit of one a second")
 	}
 }
-
