@@ -132,3 +132,19 @@ func TestExactly(t *testing.T) {
 		}
 	}
 }
+
+func TestBlobIDsTogether(t *testing.T) {
+	const n = 1000
+	prefixes, ids := make(map[string]bool), make(map[BlobID]bool)
+	for _, id := range NewBlobIDs(n) {
+		prefixes[id.String()[:2]], ids[id] = true, true
+	}
+	if len(prefixes) != 1 || len(ids) != n {
+		t.Errorf("%d ids begin in %d ways, and %d differ", n, len(prefixes), len(ids))
+	}
+	for i := 0; NewBlobIDs(1)[0].String()[:2] == NewBlobIDs(1)[0].String()[:2]; i++ {
+		if i == 20 {
+			t.Fatal("all ids begin in the same way")
+		}
+	}
+}

@@ -7,8 +7,8 @@ import (
 	"fmt"
 )
 
-// BlobID names a blob: 160 random bits, used once in the life of a deployment.
-// The zero id names none.
+// BlobID names a blob: 160 random bits, of which ids made together share ten, used
+// once in the life of a deployment. The zero id names none.
 type BlobID [20]byte
 
 // BlobIDTextLen is the length of BlobID.String in bytes.
@@ -27,6 +27,19 @@ func NewBlobID() BlobID {
 		rand.Read(id[:]) // never fails: it ends the process instead
 	}
 	return id
+}
+
+// NewBlobIDs returns n new ids, which is at least 1. Their first ten bits are the
+// same, so that a backend which keeps blobs by the beginning of their names has
+// those that are written together in one place.
+func NewBlobIDs(n int) []BlobID {
+	ids := make([]BlobID, n)
+	for i := range ids {
+		ids[i] = NewBlobID()
+		ids[i][0] = ids[0][0]
+		ids[i][1] = ids[0][1]&0xc0 | ids[i][1]&0x3f
+	}
+	return ids
 }
 
 // ParseBlobID reads what String wrote and nothing else: 32 characters of 0-9

@@ -142,9 +142,9 @@ func (e *Engine) refillPool(ctx context.Context, p *place) error {
 	if enough {
 		return nil
 	}
-	ids := make([]meta.BlobID, reserveBatch)
-	for i := range ids {
-		ids[i] = meta.BlobID(backends.NewBlobID())
+	ids := make([]meta.BlobID, 0, reserveBatch)
+	for _, id := range backends.NewBlobIDs(reserveBatch) {
+		ids = append(ids, meta.BlobID(id))
 	}
 	if e.silent() {
 		if err := e.beat(ctx); err != nil {

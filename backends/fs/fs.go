@@ -8,7 +8,8 @@
 // Ids are random, so folders fill evenly: about 10,000 files each at ten million
 // blobs and 100,000 at a hundred million, which hashed directories (ext4, XFS)
 // take without slowing, while a deeper tree would make most writes create and
-// flush a folder of their own.
+// flush a folder of their own. Ids that were made together lie in one folder, so
+// that bodies written at the same time share its flushes.
 //
 // A body is written to tmp and flushed, then linked under its id, which fails if
 // the id is taken; then the folder is flushed. Nothing inside DIR is reached
@@ -71,6 +72,7 @@ type Store struct {
 	incoming *folder // tmp again; nil when read-only
 	shards   *folder // blobs again
 
+	flushes [shardCount]flushes     // of shard folders
 	durable [shardCount]atomic.Bool // shard folders known to be in a flushed DIR/blobs
 	sync    func(*os.File) error    // fsync; tests make it fail
 }

@@ -71,7 +71,8 @@ func (s *Store) publish(shard *folder, name string, id backends.BlobID) error {
 	if err != nil {
 		return classify(err)
 	}
-	if err := shard.flush(s.sync); err != nil {
+	_, number := shardOf(id)
+	if err := s.flushes[number].join(func() error { return shard.flush(s.sync) }); err != nil {
 		// Whether the entry reached the disk is unknown; the ledger still has
 		// the id as reserved and will have it deleted.
 		return classify(errors.Join(fmt.Errorf("flush the folder of %s: %w", id, err), shard.remove(id.String())))
