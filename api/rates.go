@@ -107,20 +107,28 @@ func (rs *rates) end(r *rateOf) {
 	rs.mu.Unlock()
 }
 
-// limit counts the request with whoever has limits: the tenant and the user who
-// sent it, or the bucket's owner where nobody is known to have, and the bucket.
-// What is refused here costs the others nothing.
-func (x *exchange) limit() error {
+// limitKnown counts the request with whoever is known to have sent it, before the
+// store is asked for anything but their limits, which are cached: what is refused
+// here costs the others next to nothing.
+func (x *exchange) limitKnown() error {
 	r := x.req
-	tenant := r.Owner()
-	if tenant.IsZero() {
-		tenant = r.Bucket.Owner
+	if r.Owner().IsZero() {
+		return nil
 	}
-	if err := x.limitSender(tenant, meta.ID(r.Principal.ID), r.limits); err != nil {
-		return err
-	}
+	return x.limitSender(r.Owner(), meta.ID(r.Principal.ID), r.limits)
+}
+
+// limitBucket counts the request with the bucket, and with the bucket's owner where
+// nobody is known to have sent it.
+func (x *exchange) limitBucket() error {
+	r := x.req
 	if r.Bucket.ID.IsZero() {
 		return nil
+	}
+	if r.Owner().IsZero() {
+		if err := x.limitSender(r.Bucket.Owner, meta.ID{}, engine.Limits{}); err != nil {
+			return err
+		}
 	}
 	l, err := x.server.engine.BucketLimits(r.Context(), r.Bucket)
 	if err != nil {

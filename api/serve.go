@@ -109,6 +109,9 @@ func (x *exchange) serve() (*Reply, error) {
 	if err = r.mergeHoisted(); err != nil {
 		return nil, err
 	}
+	if err = x.limitKnown(); err != nil {
+		return nil, err
+	}
 	if err = s.resolveBucket(r); err != nil {
 		return nil, err
 	}
@@ -118,7 +121,7 @@ func (x *exchange) serve() (*Reply, error) {
 	if r.badPayload != nil {
 		return nil, r.badPayload
 	}
-	if err = x.limit(); err != nil {
+	if err = x.limitBucket(); err != nil {
 		return nil, err
 	}
 	x.in.rates, x.in.ctx = x.rates, r.Context()

@@ -45,7 +45,7 @@ func (x *exchange) serveWebsite(bucket string) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := x.limit(); err != nil {
+	if err := x.limitBucket(); err != nil {
 		return nil, err
 	}
 	v := visit{exchange: x, site: w, key: r.Target.Key, query: query}

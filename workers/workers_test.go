@@ -231,19 +231,19 @@ func (b *blocking) Inventory(context.Context) (engine.InventoryReport, error) {
 func (b *blocking) Beat(context.Context) error { return nil }
 
 // Lifecycles cost no more rows a second than they may, and a removal counts for
-// ten.
+// twenty.
 func TestLifecycleRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{}
 		for range 10 {
-			s.expires = append(s.expires, engine.ExpireReport{Rows: 1000, Expired: 400, More: true})
+			s.expires = append(s.expires, engine.ExpireReport{Rows: 1000, Expired: 200, More: true})
 		}
 		c := runFor(t, 4*time.Minute, s)
 		// 10 steps of 5,000 rows at 5,000 a second, and one that found nothing more.
 		if n, last := len(s.expiredAt), s.expiredAt[len(s.expiredAt)-1]; n != 11 || last < 9*time.Second || last > 11*time.Second {
 			t.Errorf("%d steps, the last after %v", n, last)
 		}
-		if c.expired != 4000 {
+		if c.expired != 2000 {
 			t.Errorf("the observer was told of %d", c.expired)
 		}
 	})

@@ -194,7 +194,7 @@ func (s *Settings) table() []setting {
 		{key: "lifecycle.interval", flag: "lifecycle-interval", def: "5m", scope: forServe, value: interval(&s.LifecycleInterval),
 			doc: "pause between two looks for buckets whose lifecycle rules or inventories are due, which they are after midnight UTC"},
 		{key: "lifecycle.rate", flag: "lifecycle-rate", def: strconv.Itoa(workers.DefaultLifecycleRate), scope: forServe, value: &count{&s.LifecycleRate, minLifecycleRate, maxLifecycleRate},
-			doc: "rows a second that lifecycle rules, and as many that inventories, cost the store at most; a version that is removed counts for ten"},
+			doc: "rows a second that lifecycle rules, and as many that inventories, cost the store at most; a version that is removed counts for twenty"},
 
 		{key: "limits.connections", flag: "limits-connections", def: "4096", scope: forServe, value: &count{&s.LimitsConnections, minConnections, maxConnections},
 			doc: "connections that the S3 listener holds at once; more wait in the system's queue"},

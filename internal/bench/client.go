@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -29,6 +30,7 @@ const (
 // status.
 type client struct {
 	base, access, secret string
+	named                string // service that requests are signed for; empty: s3
 	http                 *http.Client
 }
 
@@ -43,12 +45,25 @@ func newClient(base, access, secret string, config *tls.Config) *client {
 	}}
 }
 
+func (c *client) service() string { return cmp.Or(c.named, "s3") }
+
 // unsigned is the payload hash of a body that the signature does not cover.
 var unsigned = sigv4.Unsigned.String()
 
 // send sends a signed request and returns an answer with a good status, whose
 // body the caller closes. header are names and values in turn.
 func (c *client) send(ctx context.Context, method, target string, body io.Reader, size int64, hash string, header ...string) (*http.Response, error) {
+	res, err := c.answer(ctx, method, target, body, size, hash, header...)
+	if err == nil && res.StatusCode >= 300 {
+		text, _ := io.ReadAll(io.LimitReader(res.Body, 1000))
+		res.Body.Close()
+		return nil, fmt.Errorf("%s %s: %s: %s", method, target, res.Status, text)
+	}
+	return res, err
+}
+
+// answer is send for any status.
+func (c *client) answer(ctx context.Context, method, target string, body io.Reader, size int64, hash string, header ...string) (*http.Response, error) {
 	r, err := http.NewRequestWithContext(ctx, method, c.base+target, body)
 	if err != nil {
 		return nil, err
@@ -57,19 +72,10 @@ func (c *client) send(ctx context.Context, method, target string, body io.Reader
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	if err := sigv4.Sign(r, c.access, c.secret, region, "s3", hash, time.Now()); err != nil {
+	if err := sigv4.Sign(r, c.access, c.secret, region, c.service(), hash, time.Now()); err != nil {
 		return nil, err
 	}
-	res, err := c.http.Do(r)
-	if err != nil {
-		return nil, err
-	}
-	if res.StatusCode >= 300 {
-		text, _ := io.ReadAll(io.LimitReader(res.Body, 1000))
-		res.Body.Close()
-		return nil, fmt.Errorf("%s %s: %s: %s", method, target, res.Status, text)
-	}
-	return res, nil
+	return c.http.Do(r)
 }
 
 // exchange sends a request whose answer has no body worth reading.

@@ -30,6 +30,18 @@ const (
 	// objects that returns as many rows. Its rows are longer by two thirds.
 	floorVersions = 1.2
 
+	floorBeside = 0.9 // of the speed of requests without a lifecycle pass
+	// floorStep is how long a step of one may take, in milliseconds: 1,000 rows and
+	// ten commits.
+	floorStep = 1000
+	floorHeap = 4 // MiB of memory that one may hold on to
+
+	// floorRefused is what refusing a request may cost, of what serving the smallest
+	// GET costs, in processor time; and floorNeighbour what is left to others while
+	// a tenant is refused, of what is left while it is served.
+	floorRefused   = 0.7
+	floorNeighbour = 0.95
+
 	floorOverS3 = 0.6 // of the speed of the S3 server itself
 	// floorStream is what one more stream may add to the resident memory, in
 	// MiB: the buffers of a request, twice, since the heap may grow to double of
@@ -51,6 +63,8 @@ func (r *report) judge() {
 	r.judgeFolder()
 	r.judgePostgres()
 	r.judgeVersions()
+	r.judgeLifecycle()
+	r.judgeTenants()
 	r.judgeS3(s3Group, overS3, directS3)
 	r.judgeS3(s3TLSGroup, overTLS, directTLS)
 }
@@ -96,6 +110,32 @@ func (r *report) judgeVersions() {
 				r.atMost(row.Row+", versions, of objects", row.lane(ofVersions).Latency/row.lane(ofObjects).Latency, floorVersions)
 			}
 		}
+	}
+}
+
+func (r *report) judgeLifecycle() {
+	for _, name := range []string{getSmallRow, putSmallRow} {
+		if row := r.row(lifecycleGroup, name); row != nil {
+			r.atLeast(name+" "+duringPass+", of its speed "+withoutPass, row.lane(duringPass).Rate/row.lane(withoutPass).Rate, floorBeside)
+		}
+	}
+	if row := r.row(lifecycleGroup, stepRow); row != nil {
+		r.atMost(stepRow+", in ms", row.lane(stepRow).Latency, floorStep)
+	}
+	if row := r.row(lifecycleGroup, heapRow); row != nil {
+		r.atMost(heapRow+", in MiB", row.lane(heapRow).Rate, floorHeap)
+	}
+}
+
+func (r *report) judgeTenants() {
+	for _, name := range []string{refusedGetRow, refusedPutRow} {
+		get, row := r.row(tenantsGroup, refusedGetRow), r.row(tenantsGroup, name)
+		if get != nil && row != nil {
+			r.atMost("processor time of "+name+", of a GET 4 KiB that is served", row.lane(refusedLane).perRequest()/get.lane(servedLane).perRequest(), floorRefused)
+		}
+	}
+	if row := r.row(tenantsGroup, neighbourRow); row != nil {
+		r.atLeast(neighbourRow+" that are refused, of its speed beside those served", row.lane(besideRefused).Rate/row.lane(besideServed).Rate, floorNeighbour)
 	}
 }
 

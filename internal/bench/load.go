@@ -61,14 +61,21 @@ func loadThree(ctx context.Context, dir string, many int) (err error) {
 	if err := loadSQLite(ctx, dir, filled{name: fewBucket, keys: fewKeys}, filled{name: someBucket, keys: someKeys}, filled{name: manyBucket, keys: 1}); err != nil {
 		return err
 	}
+	return inSQLite(dir, func(db *sql.DB) error {
+		_, err := db.ExecContext(ctx, copyRows, []byte(manyBucket), many, max(many/prefixes, 1))
+		return err
+	})
+}
+
+// inSQLite does something to a data folder's store behind the gateway's back.
+func inSQLite(dir string, do func(*sql.DB) error) (err error) {
 	db, err := sql.Open("sqlite", sqliteFile(dir))
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	_, err = db.ExecContext(ctx, copyRows, []byte(manyBucket), many, max(many/prefixes, 1))
-	if err != nil {
-		return fmt.Errorf("copy rows: %w", err)
+	if err := do(db); err != nil {
+		return fmt.Errorf("change rows: %w", err)
 	}
 	return nil
 }
@@ -87,9 +94,11 @@ func sqliteFile(dir string) string { return filepath.Join(dir, "meta.db") }
 
 // loadSQLite makes a data folder with a SQLite store that holds the buckets.
 func loadSQLite(ctx context.Context, dir string, buckets ...filled) error {
-	return load(ctx, dir, buckets, func() (meta.Store, error) {
-		return sqlite.Open(sqliteFile(dir), sqlite.Options{})
-	})
+	return load(ctx, dir, buckets, openSQLite(dir))
+}
+
+func openSQLite(dir string) func() (meta.Store, error) {
+	return func() (meta.Store, error) { return sqlite.Open(sqliteFile(dir), sqlite.Options{}) }
 }
 
 // load makes a data folder, and the buckets in the store.
@@ -97,7 +106,28 @@ func load(ctx context.Context, dir string, buckets []filled, open func() (meta.S
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	keys, err := keyring.Create(filepath.Join(dir, "keyring"), nil)
+	keys, err := keyring.Create(keyringFile(dir), nil)
+	if err != nil {
+		return err
+	}
+	if err := keys.Close(); err != nil {
+		return err
+	}
+	return inEngine(ctx, dir, open, func(e *engine.Engine) error {
+		for _, b := range buckets {
+			if err := loadBucket(ctx, e, b); err != nil {
+				return fmt.Errorf("load bucket %s: %w", b.name, err)
+			}
+		}
+		return nil
+	})
+}
+
+func keyringFile(dir string) string { return filepath.Join(dir, "keyring") }
+
+// inEngine opens a data folder as the gateway does, and closes it afterwards.
+func inEngine(ctx context.Context, dir string, open func() (meta.Store, error), do func(*engine.Engine) error) (err error) {
+	keys, err := keyring.Open(keyringFile(dir), nil)
 	if err != nil {
 		return err
 	}
@@ -120,12 +150,7 @@ func load(ctx context.Context, dir string, buckets []filled, open func() (meta.S
 		return err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	for _, b := range buckets {
-		if err := loadBucket(ctx, e, b); err != nil {
-			return fmt.Errorf("load bucket %s: %w", b.name, err)
-		}
-	}
-	return nil
+	return do(e)
 }
 
 func loadBucket(ctx context.Context, e *engine.Engine, f filled) error {

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -43,6 +44,10 @@ type lane struct {
 	// turn does a whole turn in place of do, where another program has the
 	// clients. It returns how many requests there were, and how many a second.
 	turn func(ctx context.Context, d time.Duration) (n int64, rate float64, err error)
+	// ready is done before a turn, and beside during it, until its context ends;
+	// neither is measured. May be nil.
+	ready  func(ctx context.Context) error
+	beside func(ctx context.Context) error
 	// tidy undoes what a turn wrote. May be nil.
 	tidy func(ctx context.Context) error
 }
@@ -123,6 +128,11 @@ func (b *bench) measure(ctx context.Context, r row, lanes []lane) (result, error
 // turnOf runs one lane for a while. What it left in the system's memory is
 // written out after it, so that no lane pays for another's.
 func (b *bench) turnOf(ctx context.Context, r row, l lane, out *laneResult, d time.Duration) error {
+	if l.ready != nil {
+		if err := l.ready(ctx); err != nil {
+			return err
+		}
+	}
 	before, err := cpuOf(l.process)
 	if err != nil {
 		return err
@@ -153,6 +163,15 @@ func (b *bench) turnOf(ctx context.Context, r row, l lane, out *laneResult, d ti
 func (l lane) run(ctx context.Context, r row, out *laneResult, d time.Duration) (n int64, rate float64, err error) {
 	if l.turn != nil {
 		return l.turn(ctx, d)
+	}
+	if l.beside != nil {
+		ctx2, cancel := context.WithCancel(ctx)
+		done := make(chan error, 1)
+		go func() { done <- l.beside(ctx2) }()
+		defer func() {
+			cancel()
+			err = errors.Join(err, <-done)
+		}()
 	}
 	began := time.Now()
 	n, err = l.work(ctx, r, out, began.Add(d))
@@ -198,6 +217,8 @@ func (l *laneResult) settle(p *servers.Process) (err error) {
 	l.Rate = median(l.Rates)
 	if len(l.latencies) > 0 {
 		l.Latency = median(l.latencies).Seconds() * 1000
+	} else if l.Rate > 0 {
+		l.Latency = 1000 / l.Rate
 	}
 	if p != nil {
 		l.Peak, err = p.Peak()

@@ -39,7 +39,7 @@ func (r *report) tables() (tables []table) {
 			*t = append(*t, []string{
 				res.Row, fmt.Sprint(res.Clients), res.speed(a), res.speed(v), fmt.Sprintf("%.2f", res.ratio(a, v)),
 				both(a, v, func(l *laneResult) string { return l.perGiB(res.Size) }),
-				both(a, v, func(l *laneResult) string { return digits(l.CPU * 1000 / float64(l.Requests)) }),
+				both(a, v, func(l *laneResult) string { return digits(l.perRequest()) }),
 				both(a, v, func(l *laneResult) string { return digits(float64(l.Peak) / (1 << 20)) }),
 			})
 		}
@@ -74,6 +74,8 @@ func (r result) speed(l *laneResult) string {
 		return digits(l.Rate*float64(r.Size)/1e6) + " " + string(megabytes)
 	case milliseconds:
 		return digits(l.Latency) + " " + string(milliseconds)
+	case mebibytes:
+		return digits(l.Rate) + " " + string(mebibytes)
 	}
 	return digits(l.Rate) + string(perSecond)
 }
@@ -85,6 +87,9 @@ func (r result) ratio(a, b *laneResult) float64 {
 	}
 	return a.Rate / b.Rate
 }
+
+// perRequest is the server's processor time, in milliseconds.
+func (l *laneResult) perRequest() float64 { return l.CPU * 1000 / float64(l.Requests) }
 
 func (l *laneResult) perGiB(size int64) string {
 	if size == 0 {

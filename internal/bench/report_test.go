@@ -65,6 +65,9 @@ func sampleReport() *report {
 		{Group: postgresListsGroup, Pair: store, Row: listWholeRow, Unit: milliseconds, Lanes: pair(store, 1990, 1)},
 		{Group: postgresListsGroup, Pair: store, Row: listDelimiterRow, Unit: milliseconds, Lanes: pair(store, 21, 1)},
 		{Group: postgresListsGroup, Pair: versionsPair, Row: versionsRows[0].on(onSQLite), Unit: milliseconds, Lanes: pair(versionsPair, 13, 10)},
+		{Group: lifecycleGroup, Pair: passPair, Row: getSmallRow, Unit: perSecond, Size: small, Lanes: pair(passPair, 8, 10)},
+		{Group: lifecycleGroup, Pair: passPair, Row: heapRow, Unit: mebibytes, Lanes: []laneResult{{Lane: heapRow, Rate: floorHeap - 1}}},
+		{Group: tenantsGroup, Pair: costsPair, Row: refusedGetRow, Unit: perSecond, Lanes: []laneResult{{Lane: refusedLane, CPU: 1, Requests: 2}, {Lane: servedLane, CPU: 1, Requests: 1}}},
 		{Group: s3Group, Pair: remote, Row: getLargeRow, Unit: megabytes, Size: large, Clients: 1, Lanes: pair(remote, 5.9, 10)},
 		{Group: s3Group, Pair: remote, Row: getLargeMoreRow, Unit: megabytes, Size: large, Clients: 4, Lanes: more},
 	}}
@@ -82,7 +85,9 @@ func TestJudge(t *testing.T) {
 	want := []bool{
 		false, true, false, true, // a folder
 		true, false, true, false, // PostgreSQL
-		false,             // versions
+		false,       // versions
+		false, true, // lifecycles
+		true,              // tenants
 		false, true, true, // S3: one stream, four, and their memory
 	}
 	if !slices.Equal(met, want) {
@@ -106,8 +111,10 @@ func TestTables(t *testing.T) {
 		{getLargeRow, putSmallRow},
 		{putSmallRow, headRow, listWholeRow, listDelimiterRow},
 		{versionsRows[0].on(onSQLite)},
+		{getSmallRow},
+		{refusedGetRow},
 		{getLargeRow, getLargeMoreRow},
-		{diskName, manyLane, fewLane, pgbenchName},
+		{diskName, manyLane, fewLane, pgbenchName, heapRow},
 	}
 	if floors := len(got) - 1; !slices.EqualFunc(got[:floors], want, slices.Equal) || len(got[floors]) != len(r.Floors) {
 		t.Errorf("tables begin their lines with %q, want %q and floors", got, want)

@@ -17,6 +17,7 @@ const (
 	perSecond    unit = "/s"
 	megabytes    unit = "MB/s" // of 10^6 bytes
 	milliseconds unit = "ms"   // of one request, the median
+	mebibytes    unit = "MiB"
 )
 
 // work is a row and where it is done.
@@ -52,10 +53,10 @@ const (
 	s3TLSGroup         = "s3-tls"
 )
 
-var groupNames = []string{objectsGroup, listsGroup, postgresGroup, postgresListsGroup, s3Group, s3TLSGroup}
+var groupNames = []string{objectsGroup, listsGroup, postgresGroup, postgresListsGroup, s3Group, s3TLSGroup, lifecycleGroup, tenantsGroup}
 
 func (b *bench) groups() []group {
-	return []group{b.objects(), b.lists(), b.postgres(), b.postgresLists(), b.s3(), b.s3TLS()}
+	return []group{b.objects(), b.lists(), b.postgres(), b.postgresLists(), b.s3(), b.s3TLS(), b.lifecycle(), b.tenants()}
 }
 
 // measureGroup measures those rows of a group that are asked for, and starts no

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 
+	"github.com/sanctum-storage/gateway/admin"
 	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
@@ -54,11 +55,16 @@ type server struct {
 	name string
 	*servers.Process
 	*client
-	below func() error // ends what it runs on; may be nil
+	admin   *client      // of the admin API; nil where there is none
+	metrics string       // URL
+	below   func() error // ends what it runs on; may be nil
 }
 
 func (s *server) close() error {
 	s.http.CloseIdleConnections()
+	if s.admin != nil {
+		s.admin.http.CloseIdleConnections()
+	}
 	err := s.Stop()
 	if s.below != nil {
 		err = errors.Join(err, s.below())
@@ -87,6 +93,8 @@ func (b *bench) startGateway(ctx context.Context, name, data string, settings ..
 		return nil, err
 	}
 	s := &server{name: name, Process: p, client: newClient("http://"+addr[0], access, secret, nil)}
+	s.metrics, s.admin = "http://"+addr[2]+"/metrics", newClient("http://"+addr[1], access, secret, nil)
+	s.admin.named = admin.Service
 	err = s.Ready(ctx, func(ctx context.Context) error {
 		_, err := s.list(ctx, "/")
 		return err
