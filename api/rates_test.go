@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -37,6 +38,22 @@ func TestRequestRate(t *testing.T) {
 	}
 	if refused == 0 {
 		t.Error("20 requests at once passed a limit of one a second")
+	}
+}
+
+// Who is at its limit is refused before anything is looked up: what it asks for need
+// not exist.
+func TestRefusedFirst(t *testing.T) {
+	g, alice, _ := shared(t, gatewaytest.Options{})
+	if err := g.Engine.SetTenantLimits(t.Context(), alice.Tenant.ID, engine.Limits{Requests: 1}); err != nil {
+		t.Fatal(err)
+	}
+	var seen []int
+	for range 20 {
+		seen = append(seen, g.Do(t, alice, "GET", "/no-such-bucket/key", nil).Status)
+	}
+	if !slices.Contains(seen, 503) || slices.ContainsFunc(seen, func(status int) bool { return status != 503 && status != 404 }) {
+		t.Errorf("answers beyond the limit: %v", seen)
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 	floorHead    = 5000 // a second, on PostgreSQL
 
 	// floorVersions is how much longer a listing of versions may take than one of
-	// objects that returns as many rows. Its rows are longer by two thirds.
+	// objects that returns as many rows. Its rows are longer by a fifth.
 	floorVersions = 1.2
 
 	floorBeside = 0.9 // of the speed of requests without a lifecycle pass

@@ -18,7 +18,7 @@ import (
 // What is compared.
 const (
 	ofVersions = "ListObjectVersions"
-	ofObjects  = "ListObjectsV2"
+	ofObjects  = "ListObjectsV2 with owners"
 )
 
 var versionsPair = [2]string{ofVersions, ofObjects}
@@ -63,7 +63,7 @@ func versionsWork() (rows []work) {
 				s := list[place]
 				return []lane{
 					{name: ofVersions, process: s.Process, do: v.request(s.client, "/"+v.versions+"?versions", versionMarkers)},
-					{name: ofObjects, process: s.Process, do: v.request(s.client, "/"+v.plain+"?list-type=2", continuation)},
+					{name: ofObjects, process: s.Process, do: v.request(s.client, "/"+v.plain+"?list-type=2&fetch-owner=true", continuation)},
 				}
 			}})
 		}

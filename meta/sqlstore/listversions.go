@@ -145,11 +145,16 @@ const reach = "WITH ahead AS (SELECT (SELECT key" + objectsThere + below + objec
 	UNION ALL SELECT oo FROM ahead UNION ALL SELECT vv FROM ahead) AS keys WHERE key IS NOT NULL ORDER BY key LIMIT 1) `
 
 func newVersionsQuery(ofObjects, ofVersions string, scan func(Row) (*rankedVersion, error)) versionsQuery {
-	both := func(bound string) string {
-		return fmt.Sprintf("SELECT * FROM (SELECT %skey, CAST(%d AS BIGINT) AS rank", ofObjects, currentRank) + objectsThere + bound + objectsOrder + ") AS currents" +
-			" UNION ALL SELECT * FROM (SELECT " + ofVersions + "key, rank" + versionsThere + bound + versionsOrder + ") AS others"
+	objects := fmt.Sprintf("SELECT %skey, CAST(%d AS BIGINT) AS rank", ofObjects, currentRank) + objectsThere
+	versions := "SELECT " + ofVersions + "key, rank" + versionsThere
+	upTo := "<= COALESCE((SELECT key FROM reach), ?)"
+	return versionsQuery{
+		near: "SELECT * FROM (" + objects + below + objectsOrder + ") AS currents UNION ALL SELECT * FROM (" + versions + below + versionsOrder + ") AS others",
+		// As many objects as are wanted lie up to there at most: a limit, which takes
+		// a query of its own, would cost more than it spares.
+		far:  reach + objects + upTo + " UNION ALL SELECT * FROM (" + versions + upTo + versionsOrder + ") AS others",
+		scan: scan,
 	}
-	return versionsQuery{near: both(below), far: reach + both("<= COALESCE((SELECT key FROM reach), ?)"), scan: scan}
 }
 
 // nearRows is up to how many rows are asked for without looking where they end.
@@ -169,7 +174,7 @@ func (q *versionsQuery) fetch(tx Tx, bucket meta.ID, from versionPosition, to []
 			args = append(append(args, table...), 1, skip)
 		}
 	}
-	args = append(append(append(append(args, objects...), n), versions...), n)
+	args = append(append(append(args, objects...), versions...), n)
 	rows, err := merged(tx, q.scan, n, q.far, args...)
 	for len(rows) > 0 && rows[len(rows)-1].Key >= string(to) { // where there is no key to reach
 		rows = rows[:len(rows)-1]
