@@ -1,9 +1,11 @@
 package api_test
 
 import (
+	"cmp"
 	"crypto/md5"
 	"encoding/base64"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -89,6 +91,41 @@ func TestBucketPolicyDecides(t *testing.T) {
 	expect(t, "but undo it", g.Do(t, alice, "DELETE", "/bucket?policy", nil), 204, "")
 	expect(t, "and read", g.Do(t, alice, "GET", "/bucket/open", nil), 200, "")
 	expect(t, "bob is a stranger again", g.Do(t, bob, "GET", "/bucket/open", nil), 403, "AccessDenied")
+}
+
+// Behind a proxy that the configuration names, its word is the client's address: the
+// last one in the list that is no proxy's, for all before that may be invented.
+func TestAddressBehindProxies(t *testing.T) {
+	for _, c := range []struct {
+		proxies string
+		said    []string
+		source  string // "": none
+	}{
+		{"127.0.0.0/8", nil, "127.0.0.1"},
+		{"127.0.0.0/8", []string{"10.1.1.1"}, "10.1.1.1"},
+		{"127.0.0.0/8", []string{"10.1.1.1, 192.0.2.1"}, "192.0.2.1"},
+		{"127.0.0.0/8", []string{"10.1.1.1", "192.0.2.1,127.0.0.9"}, "192.0.2.1"},
+		{"127.0.0.0/8", []string{"127.0.0.7, 127.0.0.9"}, "127.0.0.7"},
+		{"127.0.0.0/8", []string{"::ffff:10.1.1.1"}, "10.1.1.1"},
+		{"127.0.0.0/8", []string{"2001:db8::1"}, "2001:db8::1"},
+		{"127.0.0.0/8", []string{"10.1.1.1, unknown"}, ""},
+		{"192.0.2.0/24", []string{"10.1.1.1"}, "127.0.0.1"},
+	} {
+		g, alice, _ := shared(t, gatewaytest.Options{Proxies: []netip.Prefix{netip.MustParsePrefix(c.proxies)}})
+		allowed := "none"
+		for _, at := range []string{"127.0.0.1", "127.0.0.7", "10.1.1.1", "192.0.2.1", "2001:db8::1", "0.0.0.0/0"} {
+			expect(t, at, g.Do(t, alice, "PUT", "/bucket?policy", policyOf(`{"Effect":"Allow","Principal":"*","Action":"s3:GetObject",
+				"Resource":"arn:aws:s3:::bucket/*","Condition":{"IpAddress":{"aws:SourceIp":"`+at+`"}}}`)), 204, "")
+			r := g.Request(t, "GET", "/bucket/open", nil)
+			r.Header["X-Forwarded-For"] = c.said
+			if res := g.Send(t, r); res.Status == 200 && allowed == "none" {
+				allowed = at
+			}
+		}
+		if want := cmp.Or(c.source, "none"); allowed != want {
+			t.Errorf("%v from a proxy in %s: the address is %s, want %s", c.said, c.proxies, allowed, want)
+		}
+	}
 }
 
 func TestConditionsOfRequests(t *testing.T) {

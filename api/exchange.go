@@ -160,6 +160,7 @@ func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 		slog.String("bucket", x.req.Target.Bucket), slog.Int("status", o.Status),
 		slog.Int64("in", o.BytesIn), slog.Int64("out", o.BytesOut), slog.Float64("seconds", o.Duration.Seconds()),
 		slog.String("principal", x.req.principal()), slog.String("remote", x.req.HTTP.RemoteAddr),
+		slog.String("source", x.req.sourceIP()),
 	}
 	if o.Code != "" {
 		attrs = append(attrs, slog.String("code", o.Code))

@@ -14,19 +14,42 @@ func (r *Request) secure() bool {
 	if r.HTTP.TLS != nil {
 		return true
 	}
+	host, _, err := net.SplitHostPort(r.HTTP.RemoteAddr)
+	if err != nil || !r.server.trusts(host) {
+		return false
+	}
 	said := r.Header("X-Forwarded-Proto")
 	if i := strings.LastIndexByte(said, ','); i >= 0 {
 		said = said[i+1:] // what the nearest proxy added
 	}
-	return strings.EqualFold(strings.TrimSpace(said), "https") && r.server.trusts(r.HTTP.RemoteAddr)
+	return strings.EqualFold(strings.TrimSpace(said), "https")
 }
 
-// sourceIP is the address that the connection is from; empty when it is none. What
-// a header claims of it counts nowhere, not even a proxy's.
+// sourceIP is the address of the client: that of the connection or, where that is a
+// proxy which the configuration names, the last one in X-Forwarded-For that is not.
+// Each proxy adds whom it was asked by at the end; what stands before was sent, and
+// may be invented. It is empty, and meets no condition, where the proxy names no
+// address.
 func (r *Request) sourceIP() string {
 	host, _, err := net.SplitHostPort(r.HTTP.RemoteAddr)
 	if err != nil {
 		return ""
+	}
+	if !r.server.trusts(host) {
+		return host
+	}
+	said := strings.Split(strings.Join(r.HTTP.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, name := range slices.Backward(said) {
+		if name = strings.TrimSpace(name); name == "" {
+			return host // nobody but proxies
+		}
+		a, err := netip.ParseAddr(name)
+		if err != nil {
+			return ""
+		}
+		if host = a.Unmap().WithZone("").String(); !r.server.trusts(host) {
+			return host
+		}
 	}
 	return host
 }
@@ -49,13 +72,9 @@ func (r *Request) objectURL() string {
 	return u.String()
 }
 
-// trusts reports whether a connection is from a proxy that the configuration names.
-func (s *Server) trusts(remote string) bool {
+// trusts reports whether an address is that of a proxy which the configuration names.
+func (s *Server) trusts(host string) bool {
 	if len(s.proxies) == 0 {
-		return false
-	}
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
 		return false
 	}
 	a, err := netip.ParseAddr(host)

@@ -33,7 +33,7 @@ type Config struct {
 	// BlockPublicAccess is what holds for a bucket without a public access block
 	// of its own: nobody is given anything by being everybody.
 	BlockPublicAccess bool
-	// Proxies are the addresses whose X-Forwarded-Proto is believed.
+	// Proxies are the addresses whose X-Forwarded-Proto and X-Forwarded-For are believed.
 	Proxies []netip.Prefix
 	Now     func() time.Time // nil: time.Now
 	// Wait lets a time of Now's pass, where a limit of bandwidth asks for it; it ends

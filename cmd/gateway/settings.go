@@ -139,7 +139,7 @@ func (s *Settings) table() []setting {
 			doc: "block public policies and ACLs of buckets that do not say otherwise, as AWS does"},
 
 		{key: "s3.proxies", flag: "s3-proxies", scope: forServe, value: (*prefixes)(&s.S3Proxies),
-			doc: "addresses of proxies whose X-Forwarded-Proto is believed, such as 10.0.0.0/8"},
+			doc: "addresses of proxies whose X-Forwarded-Proto and X-Forwarded-For are believed, such as 10.0.0.0/8"},
 
 		{key: "admin.address", flag: "admin", def: "127.0.0.1:9001", scope: forServe, value: (*address)(&s.AdminAddress),
 			doc: "host:port of the admin API"},
