@@ -50,6 +50,16 @@ type filled struct {
 	versions int // of each key; 0: one, and the bucket was never versioned
 }
 
+// place is which key the i-th object gets. Buckets that keep versions are written in
+// as many passes, whether these go over all keys or each over other ones: rows that
+// are next to one another in a listing are equally far apart in the store.
+func (f filled) place(i int) int {
+	if f.versions == 1 {
+		return i*versionsEach%f.keys + i*versionsEach/f.keys
+	}
+	return i % f.keys
+}
+
 // loadThree makes a data folder for the gateway with three buckets of empty
 // objects, the largest of which holds many.
 //
@@ -169,7 +179,7 @@ func loadBucket(ctx context.Context, e *engine.Engine, f filled) error {
 	}
 	put := lane{do: func(ctx context.Context, i int64) error {
 		_, err := e.PutObject(ctx, engine.PutObject{
-			Bucket: b, Key: listKey(int(i)%f.keys, f.keys), Owner: owner,
+			Bucket: b, Key: listKey(f.place(int(i)), f.keys), Owner: owner,
 			Body: engine.Body{Reader: bytes.NewReader(nil)},
 		})
 		return err

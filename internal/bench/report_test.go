@@ -46,6 +46,21 @@ func TestListKeys(t *testing.T) {
 	}
 }
 
+// Every key gets its versions, in whatever order.
+func TestPlaces(t *testing.T) {
+	for _, f := range []filled{{keys: 1000}, {keys: 1000, versions: 1}, {keys: 100, versions: versionsEach}} {
+		seen := make([]int, f.keys)
+		for i := range f.keys * max(f.versions, 1) {
+			seen[f.place(i)]++
+		}
+		for key, n := range seen {
+			if n != max(f.versions, 1) {
+				t.Fatalf("%+v: key %d has %d versions", f, key, n)
+			}
+		}
+	}
+}
+
 func sampleReport() *report {
 	folder, store, remote := [2]string{ours, rival}, [2]string{onPostgres, onSQLite}, [2]string{overS3, directS3}
 	pair := func(of [2]string, a, b float64) []laneResult {
