@@ -182,20 +182,42 @@ func (q *versionsQuery) fetch(tx Tx, bucket meta.ID, from versionPosition, to []
 	return rows, err
 }
 
-// merged puts the rows of the two tables, each of which come in order, into one,
-// and returns the first n.
+// merged puts the rows of the two tables into one order, and returns the first n.
 func merged(tx Tx, scan func(Row) (*rankedVersion, error), n int, query string, args ...any) ([]*rankedVersion, error) {
 	rows, err := collect(tx, scan, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	order := func(a, b *rankedVersion) int {
-		return cmp.Or(strings.Compare(a.Key, b.Key), cmp.Compare(a.rank, b.rank))
+	second := 1 // where the order breaks off
+	for second < len(rows) && rows[second-1].before(rows[second]) {
+		second++
 	}
-	if !slices.IsSortedFunc(rows, order) {
-		slices.SortFunc(rows, order)
+	if second < len(rows) {
+		rows = interleaved(rows[:second], rows[second:], n)
 	}
 	return rows[:min(n, len(rows))], nil
+}
+
+// interleaved are the first n of two lists of rows, the second of which is put in
+// order if it is not.
+func interleaved(a, b []*rankedVersion, n int) []*rankedVersion {
+	slices.SortFunc(b, func(v, w *rankedVersion) int {
+		return cmp.Or(strings.Compare(v.Key, w.Key), cmp.Compare(v.rank, w.rank))
+	})
+	out := make([]*rankedVersion, 0, n)
+	for len(out) < n && len(a)+len(b) > 0 {
+		if len(b) == 0 || len(a) > 0 && a[0].before(b[0]) {
+			out, a = append(out, a[0]), a[1:]
+		} else {
+			out, b = append(out, b[0]), b[1:]
+		}
+	}
+	return out
+}
+
+// before is the order of listings.
+func (v *rankedVersion) before(w *rankedVersion) bool {
+	return v.Key < w.Key || v.Key == w.Key && v.rank < w.rank
 }
 
 // versionListing is a listing for a page, in which it makes room for what it finds.
