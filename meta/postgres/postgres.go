@@ -151,12 +151,14 @@ func (r *runner) prepare(ctx context.Context) error {
 	})
 }
 
-// steadily does something again when an established connection broke under it.
+// steadily does something again when an established connection broke under it, be it
+// while the two sides still introduced themselves.
 func steadily(ctx context.Context, do func() error) error {
 	for losses := 1; ; losses++ {
 		err := do()
-		var unreachable *pgconn.ConnectError
-		if err == nil || !broken(err) || errors.As(err, &unreachable) || losses == maxLosses {
+		var connect *pgconn.ConnectError
+		unreachable := errors.As(err, &connect) && !cut(err)
+		if err == nil || !broken(err) || unreachable || losses == maxLosses {
 			return oneLine(err)
 		}
 		if err := sleep(ctx, lossPause<<min(losses, 16)); err != nil {
