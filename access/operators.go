@@ -3,10 +3,13 @@ package access
 import (
 	"bytes"
 	"encoding/base64"
+	"math"
 	"net/netip"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // operand is a value of a condition, compiled for its operator.
@@ -219,11 +222,14 @@ const yearDigits = 4
 // parseTime reads the W3C's forms of ISO 8601, and seconds since 1970.
 func parseTime(s string) (time.Time, bool) {
 	if len(s) > yearDigits && strings.Trim(s, "0123456789") == "" {
-		n, err := strconv.ParseInt(s, 10, 64)
-		return time.Unix(n, 0), err == nil
+		n, ok := strict.Number(s, math.MaxInt64)
+		return time.Unix(n, 0), ok
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02", "2006-01", "2006"} {
-		if t, err := time.Parse(layout, s); err == nil {
+	if t, ok := strict.DateTime(s); ok {
+		return t, true
+	}
+	for _, layout := range []string{"2006-01-02T15:04Z", "2006-01-02T15:04-07:00", "2006-01-02", "2006-01", "2006"} {
+		if t, ok := strict.Time(layout, s); ok {
 			return t, true
 		}
 	}

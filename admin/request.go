@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -21,6 +20,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // request is one authenticated and authorized request.
@@ -176,9 +176,11 @@ func (r *request) page(also ...string) (after string, limit int, err error) {
 		case p.Name == "after":
 			after = p.Value
 		case p.Name == "limit":
-			if limit, err = strconv.Atoi(p.Value); err != nil || limit < 1 || limit > MaxPage {
+			n, ok := strict.Number(p.Value, MaxPage)
+			if !ok || n < 1 {
 				return "", 0, s3err.New(s3err.InvalidArgument, "limit must be a number from 1 to %d.", MaxPage)
 			}
+			limit = int(n)
 		case !slices.Contains(also, p.Name):
 			return "", 0, s3err.New(s3err.InvalidArgument, "The parameter %q is not known.", p.Name)
 		}

@@ -3,11 +3,11 @@ package api
 import (
 	"encoding/xml"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // completeDocument is the body of a CompleteMultipartUpload request.
@@ -97,15 +97,15 @@ func (r *Request) completeInput() (in engine.CompleteUpload, err error) {
 
 // completed is the part as the engine takes it.
 func (p completedPart) completed() (engine.CompletedPart, error) {
-	number, err := strconv.Atoi(strings.TrimSpace(p.PartNumber))
-	if err != nil || p.ETag == "" {
+	number, ok := strict.Integer(strict.InElement(p.PartNumber))
+	if !ok || p.ETag == "" {
 		return engine.CompletedPart{}, s3err.MalformedXML
 	}
 	if number < 1 {
 		return engine.CompletedPart{}, s3err.New(s3err.InvalidArgument, "PartNumber must be >= 1").
 			With("ArgumentName", "PartNumber").With("ArgumentValue", p.PartNumber)
 	}
-	part := engine.CompletedPart{Number: number, ETag: strings.Trim(strings.TrimSpace(p.ETag), `"`)}
+	part := engine.CompletedPart{Number: int(number), ETag: strings.Trim(strings.TrimSpace(p.ETag), `"`)}
 	for _, algorithm := range engine.ChecksumAlgorithms {
 		value := *p.field(algorithm)
 		if value == "" {
@@ -131,11 +131,11 @@ func (r *Request) objectChecksum(kind string) (*engine.Checksum, error) {
 	c := &engine.Checksum{Algorithm: algorithm, Type: kind}
 	sum, count, counted := strings.Cut(value, "-")
 	if counted {
-		n, err := strconv.Atoi(count)
-		if err != nil || n < 1 || n > maxPartNumber || kind == engine.FullObject || !checksumTypeFits(algorithm, engine.Composite) {
+		n, ok := strict.Number(count, maxPartNumber)
+		if !ok || n < 1 || kind == engine.FullObject || !checksumTypeFits(algorithm, engine.Composite) {
 			return nil, s3err.New(s3err.InvalidRequest, "Value for %s header is invalid.", checksumHeader(algorithm))
 		}
-		c.Type, c.Parts = engine.Composite, n
+		c.Type, c.Parts = engine.Composite, int(n)
 	}
 	var ok bool
 	if c.Value, ok = decodeChecksum(algorithm, sum); !ok {
@@ -150,9 +150,9 @@ func (r *Request) claimedObjectSize() (int64, error) {
 		return -1, nil
 	}
 	value := r.Header("X-Amz-Mp-Object-Size")
-	n, err := strconv.ParseInt(value, 10, 64)
+	n, ok := strict.Integer(value)
 	switch {
-	case err != nil:
+	case !ok:
 		return 0, s3err.New(s3err.InvalidRequest, "Value for x-amz-mp-object-size header is invalid: '%s'", value)
 	case n < 0:
 		return 0, s3err.New(s3err.InvalidRequest, "Value for x-amz-mp-object-size header is less than zero: '%d'", n)

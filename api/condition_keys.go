@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // conditionHeaders are the headers whose values conditions may ask for, under
@@ -130,8 +131,8 @@ func (r *Request) tagConditions(c access.Context) {
 
 // retentionCondition is the number of days for which the request locks.
 func (r *Request) retentionCondition(c access.Context) {
-	until, err := time.Parse(time.RFC3339, r.Header("X-Amz-Object-Lock-Retain-Until-Date"))
-	if err == nil {
+	until, ok := strict.DateTime(r.Header("X-Amz-Object-Lock-Retain-Until-Date"))
+	if ok {
 		days := int(until.Sub(r.Now).Hours() / 24)
 		c["s3:object-lock-remaining-retention-days"] = []string{strconv.Itoa(max(0, days))}
 	}

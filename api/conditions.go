@@ -1,13 +1,13 @@
 package api
 
 import (
-	"net/http"
-	"strconv"
+	"math"
 	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // copySourcePrefix turns the name of a conditional header into the one that
@@ -79,8 +79,8 @@ func (r *Request) deleteConditions() (d engine.DeleteObject, err error) {
 		return d, unsupportedCondition("If-Match")
 	}
 	if r.HasHeader("X-Amz-If-Match-Size") {
-		n, err := strconv.ParseInt(r.Header("X-Amz-If-Match-Size"), 10, 64)
-		if err != nil || n < 0 {
+		n, ok := strict.Number(r.Header("X-Amz-If-Match-Size"), math.MaxInt64)
+		if !ok {
 			return d, invalidHeader("x-amz-if-match-size", r.Header("X-Amz-If-Match-Size"))
 		}
 		d.IfSize = &n
@@ -104,13 +104,11 @@ func (r *Request) strictDate(name string) (time.Time, error) {
 // conditionDate reads the date of a condition: an HTTP date, or the ISO 8601
 // form that S3 takes as well. It returns the zero time for anything else.
 func conditionDate(s string) time.Time {
-	if t, err := http.ParseTime(s); err == nil {
+	if t, ok := strict.HTTPDate(s); ok {
 		return t
 	}
-	if t, err := time.Parse(time.RFC3339, s); err == nil {
-		return t
-	}
-	return time.Time{}
+	t, _ := strict.DateTime(s)
+	return t
 }
 
 func unsupportedCondition(header string) error {

@@ -3,10 +3,11 @@ package api
 import (
 	"encoding/xml"
 	"log/slog"
-	"strconv"
+	"math"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // maxDeletes is how many keys one DeleteObjects may name.
@@ -159,8 +160,8 @@ func (e deleteEntry) deletion() (engine.DeleteObject, error) {
 		}
 	}
 	if e.Size != nil {
-		n, err := strconv.ParseInt(*e.Size, 10, 64)
-		if err != nil || n < 0 {
+		n, ok := strict.Number(*e.Size, math.MaxInt64)
+		if !ok {
 			return d, s3err.MalformedXML
 		}
 		d.IfSize = &n

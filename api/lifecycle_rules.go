@@ -9,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // Limits of a lifecycle configuration.
@@ -292,9 +293,10 @@ func midnight(date *string) (*time.Time, error) {
 	if date == nil {
 		return nil, nil
 	}
-	t, err := time.Parse(time.DateOnly, *date)
-	if err != nil {
-		if t, err = time.Parse(time.RFC3339, *date); err != nil {
+	text := strict.InElement(*date)
+	t, ok := strict.Time(time.DateOnly, text)
+	if !ok {
+		if t, ok = strict.DateTime(text); !ok {
 			return nil, s3err.MalformedXML
 		}
 	}

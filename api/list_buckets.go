@@ -1,11 +1,12 @@
 package api
 
 import (
+	"math"
 	"regexp"
-	"strconv"
 
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // maxBuckets bounds one answer to ListBuckets.
@@ -114,6 +115,6 @@ func appendOwner(b []byte, element string, id meta.ID, name string) []byte {
 // number reads a number of decimal digits up to 2,147,483,647, the largest that
 // S3 takes: some clients send just that for "all".
 func number(s string) (int, bool) {
-	n, err := strconv.ParseUint(s, 10, 31)
-	return int(n), err == nil
+	n, ok := strict.Number(s, math.MaxInt32)
+	return int(n), ok
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // The headers that lock a new object, and show a lock.
@@ -79,8 +80,8 @@ func badLock(header, value, message string) error {
 
 // retainUntil reads the end of a retention, which must be in the future.
 func (r *Request) retainUntil(value string) (time.Time, error) {
-	t, err := time.Parse(time.RFC3339, strings.TrimSpace(value))
-	if err != nil {
+	t, ok := strict.DateTime(value)
+	if !ok {
 		return t, badLock(lockUntilHeader, value, "The retain until date must be provided in ISO 8601 format")
 	}
 	if !t.After(r.Now) {

@@ -8,6 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // retention is a Retention document.
@@ -49,8 +50,9 @@ func putObjectRetention(s *Server, r *Request) (*Reply, error) {
 		if mode = lockModes[doc.Mode]; mode == meta.LockNone {
 			return nil, s3err.MalformedXML
 		}
-		if _, err := time.Parse(time.RFC3339, doc.RetainUntilDate); err != nil {
-			return nil, s3err.Wrap(s3err.MalformedXML, err)
+		doc.RetainUntilDate = strict.InElement(doc.RetainUntilDate)
+		if _, ok := strict.DateTime(doc.RetainUntilDate); !ok {
+			return nil, s3err.MalformedXML
 		}
 		if until, err = r.retainUntil(doc.RetainUntilDate); err != nil {
 			return nil, err

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // postPolicy is what the signer of a form allows.
@@ -99,8 +99,8 @@ func parseExpiration(raw json.RawMessage) (time.Time, error) {
 	if json.Unmarshal(raw, &text) != nil {
 		return time.Time{}, badPolicy("Invalid JSON.")
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
+	t, ok := strict.DateTime(text)
+	if !ok {
 		return t, badPolicy("Invalid 'expiration' value: '%s'", text)
 	}
 	return t, nil
@@ -187,10 +187,18 @@ func (p *postPolicy) addRange(low, high json.RawMessage) error {
 	return nil
 }
 
+// maxPolicyNumber is the largest number of a policy; larger than any form.
+const maxPolicyNumber = 1<<62 - 1
+
 // policyNumber reads a whole number that is not negative, bare or in quotes.
 func policyNumber(raw json.RawMessage) (int64, bool) {
-	n, err := strconv.ParseUint(strings.Trim(string(raw), `"`), 10, 62)
-	return int64(n), err == nil
+	text := string(raw)
+	if strings.HasPrefix(text, `"`) {
+		if json.Unmarshal(raw, &text) != nil {
+			return 0, false
+		}
+	}
+	return strict.Number(text, maxPolicyNumber)
 }
 
 // check holds a form against the policy, in both directions: every condition is

@@ -2,10 +2,10 @@ package api
 
 import (
 	"net/http"
-	"strconv"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // maxPartNumber is the highest number of a part, and so how many an upload has.
@@ -53,10 +53,10 @@ func uploadPart(s *Server, r *Request) (*Reply, error) {
 // partNumber reads the query parameter of that name.
 func (r *Request) partNumber() (int, error) {
 	value := r.QueryValue("partNumber")
-	n, err := strconv.Atoi(value)
-	if err != nil || n < 1 || n > maxPartNumber {
+	n, ok := strict.Number(value, maxPartNumber)
+	if !ok || n < 1 {
 		return 0, s3err.New(s3err.InvalidArgument, "Part number must be an integer between 1 and %d, inclusive", maxPartNumber).
 			With("ArgumentName", "partNumber").With("ArgumentValue", value)
 	}
-	return n, nil
+	return int(n), nil
 }

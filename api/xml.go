@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // decodeXML reads a request's document into v, a pointer to a struct whose
@@ -152,13 +153,13 @@ func setScalar(f reflect.Value, text string) error {
 	case reflect.String:
 		f.SetString(text)
 	case reflect.Int, reflect.Int64:
-		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
-		if err != nil || f.OverflowInt(n) {
+		n, ok := strict.Integer(strict.InElement(text))
+		if !ok || f.OverflowInt(n) {
 			return errors.New("not a number")
 		}
 		f.SetInt(n)
 	case reflect.Bool:
-		switch strings.TrimSpace(text) {
+		switch strict.InElement(text) {
 		case "true", "TRUE", "True", "1":
 			f.SetBool(true)
 		case "false", "FALSE", "False", "0":

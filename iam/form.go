@@ -8,6 +8,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 const (
@@ -96,9 +97,11 @@ func (f form) tags() ([]engine.Tag, error) {
 func (f form) page() (after string, limit int, err error) {
 	limit = defaultItems
 	if v, ok := f["MaxItems"]; ok {
-		if limit, err = strconv.Atoi(v); err != nil || limit < 1 || limit > maxItems {
+		n, ok := strict.Number(v, maxItems)
+		if !ok || n < 1 {
 			return "", 0, s3err.New(s3err.ValidationError, "MaxItems must be 1 to %d.", maxItems)
 		}
+		limit = int(n)
 	}
 	if v := f["Marker"]; v != "" {
 		b, err := base64.RawURLEncoding.DecodeString(v)

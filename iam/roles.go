@@ -2,7 +2,6 @@ package iam
 
 import (
 	"encoding/json"
-	"strconv"
 	"strings"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 const (
@@ -89,9 +89,9 @@ func (c *call) maxSession(otherwise time.Duration) (time.Duration, error) {
 	if v == "" {
 		return otherwise, nil
 	}
-	n, err := strconv.Atoi(v)
+	n, ok := strict.Number(v, int64(mostMaxSession/time.Second))
 	d := time.Duration(n) * time.Second
-	if err != nil || d < leastMaxSession || d > mostMaxSession {
+	if !ok || d < leastMaxSession {
 		return 0, s3err.New(s3err.ValidationError, "MaxSessionDuration must be 3600 to 43200 seconds.")
 	}
 	return d, nil

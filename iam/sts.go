@@ -10,6 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // Durations of sessions.
@@ -47,8 +48,8 @@ func (c *call) duration(otherwise, most time.Duration) (time.Duration, error) {
 	if v == "" {
 		return min(otherwise, most), nil
 	}
-	n, err := strconv.Atoi(v)
-	if d := time.Duration(n) * time.Second; err == nil && n <= int(mostUserSession/time.Second) && d >= leastSession && d <= most {
+	n, ok := strict.Number(v, int64(most/time.Second))
+	if d := time.Duration(n) * time.Second; ok && d >= leastSession {
 		return d, nil
 	}
 	return 0, s3err.New(s3err.ValidationError, "The requested DurationSeconds must be %d to %d for this session.", int(leastSession/time.Second), int(most/time.Second))

@@ -7,11 +7,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // Body is a request body, decoded and checked while it is read. Its last byte
@@ -74,11 +75,11 @@ func (id *Identity) Body(r io.Reader, contentLength, decodedLength int64, declar
 func (id *Identity) RequestBody(r *http.Request) (*Body, error) {
 	decoded := int64(-1)
 	if values := r.Header["X-Amz-Decoded-Content-Length"]; len(values) > 0 {
-		n, err := strconv.ParseUint(values[0], 10, 63)
-		if err != nil || len(values) > 1 {
+		n, ok := strict.Number(values[0], math.MaxInt64)
+		if !ok || len(values) > 1 {
 			return nil, s3err.MissingContentLength
 		}
-		decoded = int64(n)
+		decoded = n
 	}
 	var trailers []string
 	for _, v := range r.Header["X-Amz-Trailer"] {

@@ -2,11 +2,11 @@ package sigv4
 
 import (
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 const (
@@ -172,10 +172,10 @@ func (c *claim) readDate(h http.Header) bool {
 	if len(values) != 1 {
 		return false
 	}
-	t, err := time.Parse(stampForm, values[0])
-	if err != nil {
-		if t, err = http.ParseTime(values[0]); err != nil {
-			if t, err = time.Parse(time.RFC1123Z, values[0]); err != nil {
+	t, ok := strict.Time(stampForm, values[0])
+	if !ok {
+		if t, ok = strict.HTTPDate(values[0]); !ok {
+			if t, ok = strict.MailDate(values[0]); !ok {
 				return false
 			}
 		}
@@ -211,14 +211,13 @@ func queryClaim(q Query) (*claim, error) {
 	if err := c.parseCredential(credential); err != nil {
 		return nil, err
 	}
-	// The length, because time.Parse accepts fractions that the form does not have.
-	var err error
-	if c.date, err = time.Parse(stampForm, c.stamp); err != nil || len(c.stamp) != len(stampForm) {
+	var ok bool
+	if c.date, ok = strict.Time(stampForm, c.stamp); !ok {
 		return refuse(`X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd'T'HHmmss'Z'"`)
 	}
-	seconds, err := strconv.ParseInt(expires, 10, 64)
+	seconds, ok := strict.Integer(expires)
 	switch {
-	case err != nil:
+	case !ok:
 		return refuse("X-Amz-Expires should be a number")
 	case seconds < 0:
 		return refuse("X-Amz-Expires must be non-negative")

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // Policy is the fields of a browser's POST form that carry its signature,
@@ -43,12 +43,13 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error
 			With("ArgumentName", "X-Amz-Algorithm").With("ArgumentValue", p.Algorithm)
 	}
 	c := &claim{place: inForm, stamp: p.Date, signature: p.Signature}
-	var err error
-	if c.date, err = time.Parse(stampForm, p.Date); err != nil || len(p.Date) != len(stampForm) {
+	var ok bool
+	if c.date, ok = strict.Time(stampForm, p.Date); !ok {
 		return nil, s3err.New(s3err.InvalidArgument, "X-Amz-Date must be formatted via ISO8601 Long format").
 			With("ArgumentName", "X-Amz-Date").With("ArgumentValue", p.Date)
 	}
-	if err = c.parseCredential(p.Credential); err == nil {
+	err := c.parseCredential(p.Credential)
+	if err == nil {
 		err = v.checkScope(c)
 	}
 	if err != nil {

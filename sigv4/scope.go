@@ -5,11 +5,12 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // checkScope holds the credential's scope against the request and the verifier.
 func (v *Verifier) checkScope(c *claim) error {
-	if _, err := time.Parse(dayForm, c.scope.Date); err != nil {
+	if _, ok := strict.Time(dayForm, c.scope.Date); !ok {
 		return c.place.malformed(`incorrect date format %q. This date in the credential must be in the format "yyyyMMdd".`, c.scope.Date)
 	}
 	if day := c.stamp[:len(dayForm)]; day != c.scope.Date {

@@ -161,6 +161,14 @@ func TestRefusedQueryForm(t *testing.T) {
 		{"other date", "%2F20130524%2F", "%2F20130523%2F", query, "This date is not the same as X-Amz-Date", nil},
 		{"date form", "20130524T000000Z", "20130524T000000.0Z", query, "ISO8601 Long Format", nil},
 		{"expires is a word", "Expires=60", "Expires=soon", query, "should be a number", nil},
+		{"expires with a plus", "Expires=60", "Expires=%2B60", query, "should be a number", nil},
+		{"expires after a space", "Expires=60", "Expires=+60", query, "should be a number", nil},
+		{"expires before a space", "Expires=60", "Expires=60%20", query, "should be a number", nil},
+		{"expires in two groups", "Expires=60", "Expires=6_0", query, "should be a number", nil},
+		{"expires in hexadecimal", "Expires=60", "Expires=0x3c", query, "should be a number", nil},
+		{"expires with a fraction", "Expires=60", "Expires=60.0", query, "should be a number", nil},
+		{"expires in other digits", "Expires=60", "Expires=%D9%A6%D9%A0", query, "should be a number", nil},
+		{"expires beyond all numbers", "Expires=60", "Expires=99999999999999999999", query, "should be a number", nil},
 		{"expires is negative", "Expires=60", "Expires=-1", query, "must be non-negative", nil},
 		{"expires at once", "Expires=60", "Expires=0", query, "at least 1 second", nil},
 		{"expires too late", "Expires=60", "Expires=604801", query, "less than a week", nil},
@@ -249,7 +257,7 @@ func TestTimes(t *testing.T) {
 
 // TestDateHeader signs with Date alone, in each form that is accepted.
 func TestDateHeader(t *testing.T) {
-	for _, form := range []string{stampForm, http.TimeFormat, time.RFC1123Z, time.RFC850} {
+	for _, form := range []string{stampForm, http.TimeFormat, time.RFC1123Z, "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
 		r := arrived("GET", "gateway.test", "/bucket/key", "Date: "+exampleTime.Format(form), "x-amz-content-sha256: "+unsignedPayload)
 		c := newClaim(inHeader, exampleKey, "us-east-1", "s3", exampleTime)
 		c.signedHeaders = "date;host;x-amz-content-sha256"
@@ -259,6 +267,28 @@ func TestDateHeader(t *testing.T) {
 			exampleScope, c.signedHeaders, signature(&key, stringToSign(c, canonical))))
 		if _, err := verifyArrived(exampleVerifier(), r); err != nil {
 			t.Errorf("%s: %v", form, err)
+		}
+	}
+}
+
+// TestOddDates refuses dates that are of no accepted form, rightly signed.
+func TestOddDates(t *testing.T) {
+	for _, stamp := range []string{
+		"20130524T000000.0Z", "20130524T000000,0Z", "20130524T000000Z ", "20130524t000000Z", "2013-05-24T00:00:00Z", "20130524T0000Z",
+		"Fri, 24 May 2013 00:00:00 UTC", "Fri, 24 May 2013 0:00:00 GMT", "fri, 24 may 2013 00:00:00 gmt", "Sat, 24 May 2013 00:00:00 GMT",
+		"Friday, 24-May-13 00:00:00 EST", "Fri, 24 May 2013 00:00:00.5 GMT", "1369353600",
+	} {
+		r := arrived("GET", "gateway.test", "/bucket/key", "Date: "+stamp, "x-amz-content-sha256: "+unsignedPayload)
+		r.Header["Date"] = []string{stamp}
+		c := newClaim(inHeader, exampleKey, "us-east-1", "s3", exampleTime)
+		c.signedHeaders = "date;host;x-amz-content-sha256"
+		key := deriveKey(exampleSecret, c.scope)
+		canonical := canonicalRequest(r, Target{Path: "/bucket/key"}, c, strings.Split(c.signedHeaders, ";"), unsignedPayload)
+		r.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s,SignedHeaders=%s,Signature=%s",
+			exampleScope, c.signedHeaders, signature(&key, stringToSign(c, canonical))))
+		_, err := verifyArrived(exampleVerifier(), r)
+		if e := s3err.From(err); e == nil || e.Code != s3err.AccessDenied || e.Message != messageNoDate {
+			t.Errorf("%q: %v", stamp, err)
 		}
 	}
 }

@@ -28,18 +28,19 @@ const root = "../.."
 // A folder that is not here may import nothing of ours; "X/…" stands for all
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
-	"api":             {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err"},
-	"admin":           {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err"},
-	"iam":             {"sigv4", "access", "engine", "meta", "s3err"},
+	"api":             {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err", "strict"},
+	"admin":           {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err", "strict"},
+	"iam":             {"sigv4", "access", "engine", "meta", "s3err", "strict"},
 	"workers":         {"engine", "events", "meta"},
 	"engine":          {"meta", "backends", "encrypt", "s3err"},
 	"meta":            {"s3err"},
-	"sigv4":           {"s3err"},
-	"access":          {"s3err"},
+	"sigv4":           {"s3err", "strict"},
+	"access":          {"s3err", "strict"},
 	"backends":        {},
 	"encrypt":         {},
 	"audit":           {},
 	"s3err":           {},
+	"strict":          {},
 	"transfer":        {"s3err", "sigv4"}, // S3 on both sides, and nothing of the inside
 	"events":          {"meta"},
 	"meta/sqlstore":   {"meta", "s3err"},
@@ -239,5 +240,31 @@ func TestLinks(t *testing.T) {
 	}
 	if checked == 0 {
 		t.Error("no links were found")
+	}
+}
+
+// lenient are the readers of numbers and times that take other forms than those of
+// the protocols.
+var lenient = regexp.MustCompile(`\b(strconv\.(Atoi|ParseInt|ParseUint)|time\.Parse(InLocation)?|http\.ParseTime|mail\.ParseDate|fmt\.S?scan\w*)\(`)
+
+// What clients send is read by package strict, in one form each.
+func TestStrictReaders(t *testing.T) {
+	readers := 0
+	eachGoFile(t, func(name string) {
+		if dir := path.Dir(name); strings.HasSuffix(name, "_test.go") ||
+			!slices.Contains([]string{"api", "iam", "admin", "sigv4", "access"}, dir) {
+			return
+		}
+		b, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := lenient.FindString(string(b)); m != "" {
+			t.Errorf("%s calls %s…); package strict has what reads it", name, m)
+		}
+		readers += strings.Count(string(b), "strict.")
+	})
+	if readers < 20 {
+		t.Errorf("only %d readers were seen", readers)
 	}
 }
