@@ -1,6 +1,9 @@
 package access
 
-import "strings"
+import (
+	"context"
+	"strings"
+)
 
 // Decide allows the principal's request when every need is allowed. A request
 // without needs is denied: authorization cannot be forgotten by leaving it out.
@@ -11,20 +14,11 @@ import "strings"
 // narrow what the identity's policies allow, and what a bucket policy allows to
 // a role; what it allows to a user, a session or everybody they do not narrow.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
+//
+// A request that is decided in several steps, or one that may be abandoned, is for an
+// Evaluation.
 func Decide(p *Principal, request Context, needs ...Need) Decision {
-	if len(needs) == 0 {
-		return deny("no need was stated")
-	}
-	all := Decision{}
-	for i := range needs {
-		d := decide(p, request, &needs[i])
-		if !d.Allow {
-			return d
-		}
-		d.Public = d.Public || all.Public
-		all = d
-	}
-	return all
+	return NewEvaluation(context.Background(), p, request).Decide(needs...)
 }
 
 func deny(reason string) Decision  { return Decision{Reason: reason} }

@@ -57,7 +57,12 @@ func (x *exchange) authorize() error {
 
 // decide asks access about needs of this request.
 func (r *Request) decide(needs ...access.Need) access.Decision {
-	return access.Decide(&r.Principal, r.conditions(), needs...)
+	if c := r.conditions(); r.evaluation == nil {
+		r.evaluation = access.NewEvaluation(r.Context(), &r.Principal, c)
+	} else {
+		r.evaluation.Ask(c)
+	}
+	return r.evaluation.Decide(needs...)
 }
 
 // may reports whether the request's sender may do one more thing to its target,

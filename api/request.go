@@ -45,8 +45,9 @@ type Request struct {
 	identity *sigv4.Identity // who signed; of nobody for an anonymous request
 	// badPayload is why the body of a request without credentials cannot be taken.
 	badPayload error
-	context    access.Context // see conditions; nil until they were gathered
-	facts      *access.Bucket // see bucketFacts; of the bucket with the id factsOf
+	context    access.Context     // see conditions; nil until they were gathered
+	evaluation *access.Evaluation // see decide; nil until the first need was decided
+	facts      *access.Bucket     // see bucketFacts; of the bucket with the id factsOf
 	factsOf    meta.ID
 	source     *copySource // see copySource; nil until it was resolved
 	// deletions are what became of the keys that the request names in its body, for

@@ -220,7 +220,7 @@ func (c *call) allow(resource string, extra ...string) error {
 }
 
 func (c *call) decide(need access.Need) error {
-	d := access.Decide(&c.principal, c.conditions(), need)
+	d := access.NewEvaluation(c.ctx, &c.principal, c.conditions()).Decide(need)
 	if d.Allow {
 		return nil
 	}
