@@ -14,6 +14,8 @@ type addedVectors struct {
 	Documents    []documentVector  `json:"documents,omitempty"`
 	// Of version 1.2.
 	CompletedKeys []completedVector `json:"completed_keys,omitempty"`
+	// Of version 1.3.
+	WholeRecords []wholeVector `json:"whole_records,omitempty"`
 }
 
 type customerVector struct {
@@ -57,11 +59,19 @@ func (v *vectors) mustHaveAdded(t *testing.T) {
 	}
 }
 
-// mustHaveLatest is of sets that are made now.
-func (v *vectors) mustHaveLatest(t *testing.T) {
+func (v *vectors) mustHaveLocked(t *testing.T) {
 	t.Helper()
 	v.mustHaveAdded(t)
 	if len(v.CompletedKeys) < 1 {
+		t.Error("the set lacks completed keys")
+	}
+}
+
+// mustHaveLatest is of sets that are made now.
+func (v *vectors) mustHaveLatest(t *testing.T) {
+	t.Helper()
+	v.mustHaveLocked(t)
+	if len(v.WholeRecords) < 3 {
 		t.Error("the set lacks what was added last")
 	}
 }

@@ -29,7 +29,8 @@ var freeze = flag.String("freeze", "", "make a new set of vectors in this new fo
 const (
 	frozen = "../testdata/sealed/v1"
 	added  = "../testdata/sealed/v1.1" // version 1 with what was added to it
-	latest = "../testdata/sealed/v1.2" // and since
+	locked = "../testdata/sealed/v1.2" // and since
+	latest = "../testdata/sealed/v1.3" // and since
 	python = "/usr/bin/python3"        // with Debian's python3-cryptography and python3-argon2
 	script = "../scripts/decrypt/vectors.py"
 )
@@ -207,6 +208,10 @@ func TestFrozenVectors(t *testing.T) {
 			openVectors(t, filepath.Join(added, by), by)
 			readVectors(t, filepath.Join(added, by)).mustHaveAdded(t)
 		})
+		t.Run(by+", with completed keys", func(t *testing.T) {
+			openVectors(t, filepath.Join(locked, by), by)
+			readVectors(t, filepath.Join(locked, by)).mustHaveLocked(t)
+		})
 		t.Run(by+", with what was added last", func(t *testing.T) {
 			openVectors(t, filepath.Join(latest, by), by)
 			readVectors(t, filepath.Join(latest, by)).mustHaveLatest(t)
@@ -226,6 +231,7 @@ func TestAgainstPython(t *testing.T) {
 	for _, by := range []string{"go", "python"} {
 		runPython(t, "open", filepath.Join(frozen, by))
 		runPython(t, "open", filepath.Join(added, by))
+		runPython(t, "open", filepath.Join(locked, by))
 		runPython(t, "open", filepath.Join(latest, by))
 	}
 }
@@ -257,6 +263,7 @@ func openVectors(t *testing.T, folder, by string) {
 	openKeyrings(t, v)
 	openKeys(t, v)
 	openAdded(t, v)
+	openRows(t, v)
 	openRecords(t, v)
 	for _, b := range v.Blobs {
 		openBlob(t, folder, v, &b)
@@ -395,6 +402,7 @@ func makeVectors(t *testing.T, folder string) {
 	makeKeyrings(t, v)
 	makeKeys(v)
 	makeAdded(v)
+	makeRows(v)
 	makeRecords(t, v)
 	for _, size := range []int64{0, 1, 65535, 65536, 65537} {
 		b := blobVector{Blob: random(20), Key: random(32), BlobSize: size}

@@ -62,17 +62,22 @@ func (x *xaes) subkey(n1 []byte) []byte {
 }
 
 // seal makes a record.
-func (x *xaes) seal(plain, aad []byte) []byte {
+func (x *xaes) seal(plain, aad []byte) []byte { return x.sealAs(recordVersion, plain, aad) }
+
+// sealAs makes a record of another version, whose AAD says which.
+func (x *xaes) sealAs(version byte, plain, aad []byte) []byte {
 	out := make([]byte, 1+xaesHalf, recordOverhead+len(plain))
-	out[0] = recordVersion
+	out[0] = version
 	rand.Read(out[1:])
 	return randomNonceGCM(x.subkey(out[1:])).Seal(out, nil, plain, aad)
 }
 
 // open returns a record's plaintext in memory of its own.
-func (x *xaes) open(record, aad []byte) ([]byte, error) {
-	if len(record) < recordOverhead || record[0] != recordVersion {
-		return nil, fmt.Errorf("%w: not a record of version %d", ErrCorrupt, recordVersion)
+func (x *xaes) open(record, aad []byte) ([]byte, error) { return x.openAs(recordVersion, record, aad) }
+
+func (x *xaes) openAs(version byte, record, aad []byte) ([]byte, error) {
+	if len(record) < recordOverhead || record[0] != version {
+		return nil, fmt.Errorf("%w: not a record of version %d", ErrCorrupt, version)
 	}
 	n1, rest := record[1:1+xaesHalf], record[1+xaesHalf:]
 	plain, err := randomNonceGCM(x.subkey(n1)).Open(nil, nil, rest, aad)

@@ -35,6 +35,10 @@ def u64(n):
     return struct.pack(">Q", n)
 
 
+def i64(n):
+    return struct.pack(">q", n)
+
+
 def bind(label, *fields):
     out = b""
     for field in (label.encode("ascii"),) + fields:
@@ -96,9 +100,9 @@ def xaes_subkey(key, n1):
     return b"".join(block(bytes(a ^ b for a, b in zip(bytes([0, i, 0x58, 0]) + n1, k1))) for i in (1, 2))
 
 
-def open_record(key, record, aad):
-    if len(record) < 41 or record[0] != 1:
-        raise Corrupt("not a record of version 1")
+def open_record(key, record, aad, version=1):
+    if len(record) < 41 or record[0] != version:
+        raise Corrupt("not a record of version %d" % version)
     return gcm_open(xaes_subkey(key, record[1:13]), record[13:], aad, "a record")
 
 
@@ -235,11 +239,31 @@ class BucketKeys:
     def open_list_record(self, name, version, sealed):
         return decode(LIST_RECORD, self.open_under_list("sanctum/1/list", sealed, name, version))
 
+    def open_whole_record(self, name, version, row, sealed):
+        """Opens the second form of a list record, which vouches for the columns of its row."""
+        if sealed[:4] != u32(self.generation):
+            raise WrongKey("a whole list record is of another generation")
+        flags = bytes([row["null"] | row["marker"] << 1])
+        aad = bind("sanctum/2/list", self.deployment, self.bucket, name, version, u32(self.generation),
+                   flags, row["owner"], i64(row["size"]), i64(row["modified"]), row["class"])
+        record = decode(WHOLE_RECORD, open_record(self.list, sealed[4:], aad, 2))
+        if not hmac.compare_digest(record["rest"], row_digest(row)):
+            raise Corrupt("a row is not what its list record says")
+        return record
+
     def open_marks(self, name, version, sealed):
         return self.open_under_list("sanctum/1/marks", sealed, name, version)
 
     def open_setting(self, name, sealed):
         return self.open_under_list("sanctum/1/setting", sealed, name)
+
+
+def row_digest(row):
+    """The digest of the columns that listings do not read. lock_until is None where there is none."""
+    until = b"" if row["lock_until"] is None else i64(row["lock_until"])
+    lock = bytes([row["encryption"], row["lock_mode"], row["lock_hold"]])
+    return hashlib.sha256(bind("sanctum/2/row", lock, until, bytes([row["body_kind"]]) + row["body"],
+                               i64(row["revision"]), row["marks"])).digest()
 
 
 def open_document(seed, deployment, generation, kind, ident, sealed):
@@ -276,6 +300,8 @@ MANIFEST.update({4 + i: (name, bytes, False) for i, name in enumerate(HEADERS)})
 PART_RECORD = {1: ("size", int, False), 2: ("md5", 16, False), 3: ("checksum", CHECKSUM, False), 4: ("extents", EXTENT, True)}
 LIST_RECORD = {1: ("etag", bytes, False), 2: ("owner", bytes, False),
                3: ("checksum_algorithm", bytes, False), 4: ("checksum_type", bytes, False)}
+WHOLE_RECORD = {1: ("etag", bytes, False), 3: ("checksum_algorithm", bytes, False), 4: ("checksum_type", bytes, False),
+                5: ("rest", 32, False)}
 
 
 def varint(b, at):

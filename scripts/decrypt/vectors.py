@@ -40,9 +40,9 @@ def wrap(key, generation, purpose, aad, secret):
     return head + gcm_seal(k, secret, head)
 
 
-def seal_record(key, plain, aad):
+def seal_record(key, plain, aad, version=1):
     n1 = os.urandom(12)
-    return b"\x01" + n1 + gcm_seal(f.xaes_subkey(key, n1), plain, aad)
+    return bytes([version]) + n1 + gcm_seal(f.xaes_subkey(key, n1), plain, aad)
 
 
 def encode_varint(n):
@@ -133,7 +133,37 @@ MANIFESTS = [
 PARTS = [{"md5": "00" * 16},
          {"size": 50, "md5": "0b" * 16, "checksum": {"algorithm": "SHA1", "value": "0c" * 20}, "extents": [EXTENT]}]
 LIST_RECORDS = [{}, {"etag": "e-2", "owner": "o", "checksum_algorithm": "CRC64NVME", "checksum_type": "FULL_OBJECT"}]
+ROWS = [
+    {"size": 1 << 40, "modified": 1_700_000_000_000_000, "body_kind": 1, "body": "0d" * 20, "etag": "e-2",
+     "checksum_algorithm": "SHA1", "checksum_type": "COMPOSITE"},
+    {"null": True, "modified": -1, "class": "GLACIER_IR", "encryption": 2, "lock_mode": 2, "lock_until": 1_900_000_000_000_001,
+     "lock_hold": True, "body_kind": 2, "body": "0e" * 16, "revision": 300, "marks": "0f" * 60, "etag": "e"},
+    {"marker": True},
+]
+NO_ROW = {"null": False, "marker": False, "size": 0, "modified": 0, "class": "", "encryption": 0, "lock_mode": 0, "lock_until": None,
+          "lock_hold": False, "body_kind": 0, "body": "", "revision": 0, "marks": "", "etag": "", "checksum_algorithm": "", "checksum_type": ""}
 BLOB_SIZES = (0, 1, 65535, 65536, 65537)
+
+
+def columns(r):
+    """A row of a vector as open_whole_record takes it."""
+    row = dict(r, **{"class": r["class"].encode()})
+    for name in ("owner", "body", "marks"):
+        row[name] = bytes.fromhex(r[name])
+    return row
+
+
+def whole_record(r):
+    """What the list record of a vector's row holds."""
+    record = {name: r[name].encode() for name in ("etag", "checksum_algorithm", "checksum_type") if r[name]}
+    return dict(record, rest=f.row_digest(columns(r)))
+
+
+def seal_whole(keys, name, version, r):
+    row, g = columns(r), f.u32(keys.generation)
+    aad = f.bind("sanctum/2/list", keys.deployment, keys.bucket, name, version, g, bytes([row["null"] + 2 * row["marker"]]),
+                 row["owner"], f.i64(row["size"]), f.i64(row["modified"]), row["class"])
+    return g + seal_record(keys.list, encode(f.WHOLE_RECORD, whole_record(r)), aad, 2)
 
 
 def seal(folder):
@@ -190,6 +220,9 @@ def seal(folder):
         aad = f.bind("sanctum/1/list", d, bucket, name, version, f.u32(generation))
         add("list_records", name=name, version=version, record=r,
             sealed=f.u32(generation) + seal_record(keys.list, encode(f.LIST_RECORD, from_json(f.LIST_RECORD, r)), aad))
+    for r in ROWS:
+        name, version, r = rnd(20), rnd(16), dict(NO_ROW, owner=rnd(16).hex()) | r
+        add("whole_records", name=name, version=version, digest=whole_record(r)["rest"], sealed=seal_whole(keys, name, version, r), **r)
     for purpose in ("version", "upload"):
         for m in MANIFESTS:
             key, name, ident = rnd(32), rnd(20), rnd(16)
@@ -290,6 +323,8 @@ def open_all(folder):
         opens(lambda b: f.open_document(seed, d, generation, r["kind"], h(r["id"]), b), h(r["sealed"]), h(r["plain"]))
     for r in v["list_records"]:
         opens(lambda b: keys.open_list_record(h(r["name"]), h(r["version"]), b), h(r["sealed"]), from_json(f.LIST_RECORD, r["record"]))
+    for r in v.get("whole_records", []):
+        open_whole(keys, r)
     for m in v["manifests"]:
         opens(lambda b: f.open_manifest(h(m["key"]), d, bucket, h(m["name"]), h(m["id"]), b, m["purpose"]),
               h(m["sealed"]), from_json(f.MANIFEST, m["manifest"]))
@@ -302,6 +337,19 @@ def open_all(folder):
     for b in v["blobs"]:
         open_blob(folder, d, b)
     print("%s: %s vectors open" % (folder, v["made_by"]))
+
+
+def open_whole(keys, r):
+    """Opens a whole list record, and refuses it for a row with one column changed."""
+    name, version, sealed, row = bytes.fromhex(r["name"]), bytes.fromhex(r["version"]), bytes.fromhex(r["sealed"]), columns(r)
+    opens(lambda b: keys.open_whole_record(name, version, row, b), sealed, whole_record(r))
+    check(whole_record(r)["rest"].hex() == r["digest"], "digest of a row")
+    for column in NO_ROW.keys() - {"etag", "checksum_algorithm", "checksum_type"} | {"owner"}:
+        was = row[column]
+        other = was[:-1] + b"?" if isinstance(was, bytes) else not was if isinstance(was, bool) else (was or 0) + 1
+        refused(keys.open_whole_record, name, version, dict(row, **{column: other}), sealed)
+    refused(keys.open_whole_record, name + b"x", version, row, sealed)
+    refused(keys.open_list_record, name, version, sealed)
 
 
 def open_blob(folder, d, b):
