@@ -15,11 +15,9 @@ import (
 	"math/big"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/sanctum-storage/gateway/s3err"
@@ -80,25 +78,6 @@ func NewKeys(o KeysOptions) *Keys {
 	k.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return k
 }
-
-// refusePrivate looks at the address that is connected to, after names were
-// resolved, so that a name cannot lead inside.
-func refusePrivate(_, address string, _ syscall.RawConn) error {
-	a, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	ip := a.Addr().Unmap()
-	if !ip.IsGlobalUnicast() || ip.IsPrivate() || sharedSpace.Contains(ip) || translated.Contains(ip) {
-		return fmt.Errorf("%s is no public address", ip)
-	}
-	return nil
-}
-
-var (
-	sharedSpace = netip.MustParsePrefix("100.64.0.0/10") // RFC 6598
-	translated  = netip.MustParsePrefix("64:ff9b::/96")  // RFC 6052
-)
 
 // verify checks the token's signature by a key of the issuer. The key says which
 // algorithm it is for; the token's word only has to agree.
