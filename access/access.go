@@ -42,8 +42,9 @@ func (id ID) IsZero() bool { return id == ID{} }
 
 // Context holds the values of condition keys. The keys are in lower case, such
 // as "aws:sourceip" or "s3:prefix"; one that the request does not have is not
-// in the map, which is not the same as an empty value. Keys that speak of the
-// principal are filled by Decide and have no effect here.
+// in the map, which is not the same as an empty value. Those that end in the key
+// of a tag are filled by AddTag. Keys that speak of the principal are filled by
+// Decide and have no effect here, nor has a key that the action does not have.
 type Context map[string][]string
 
 // Bucket is what a decision needs to know of a bucket.
@@ -119,6 +120,10 @@ type Need struct {
 	// Context comes on top of the request's and wins over it, for keys that
 	// differ between the needs of one request: s3:ExistingObjectTag/x.
 	Context Context
+	// Open are rows of ConditionKeys whose values are not known yet. The decision is
+	// then whether there are values with which the need would be allowed: a denial is
+	// final, and an allowance is to be decided again when they are known.
+	Open map[string]bool
 }
 
 // Actions that need no bucket to exist.

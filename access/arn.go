@@ -98,3 +98,13 @@ func (a *arnPattern) isFixed() bool {
 	}
 	return a.resource.isFixed()
 }
+
+// has reports whether a variable of the pattern has one of the keys.
+func (a *arnPattern) has(keys map[string]bool) bool {
+	for i := range a.fields {
+		if a.fields[i].has(keys) {
+			return true
+		}
+	}
+	return a.resource.has(keys)
+}

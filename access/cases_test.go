@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -257,17 +259,46 @@ func acl(t testing.TB, raw json.RawMessage, owner, bucketOwner ID) *ACL {
 func contextOf(values map[string]any) Context {
 	c := Context{}
 	for k, v := range values {
-		k = strings.ToLower(k)
-		c[k] = nil
+		k = normalKey(k)
+		if familyOf(k) == k {
+			c[k] = nil
+		}
 		list, ok := v.([]any)
 		if !ok {
 			list = []any{v}
 		}
 		for _, item := range list {
+			if familyOf(k) != k {
+				c.AddTag(familyOf(k), k[len(familyOf(k)):], fmt.Sprint(item))
+				continue
+			}
 			c[k] = append(c[k], fmt.Sprint(item))
 		}
 	}
 	return c
+}
+
+// actionWith is an action that has the keys of a condition and of a context.
+func actionWith(t testing.TB, condition json.RawMessage, values map[string]any) string {
+	t.Helper()
+	var operators map[string]map[string]any
+	if err := json.Unmarshal(condition, &operators); err != nil {
+		t.Fatal(err)
+	}
+	keys := slices.Collect(maps.Keys(values))
+	for _, on := range operators {
+		keys = slices.AppendSeq(keys, maps.Keys(on))
+	}
+	for _, action := range []string{"s3:GetObject", "s3:ListBucket", "s3:PutObject"} {
+		if !slices.ContainsFunc(keys, func(key string) bool {
+			only := keyBits[familyOf(normalKey(key))]
+			return only != nil && !only.has(actionIndex[action])
+		}) {
+			return action
+		}
+	}
+	t.Fatalf("no action has all of %q", keys)
+	return ""
 }
 
 // ask builds what a case asks Decide.
@@ -381,7 +412,7 @@ func tryCondition(t *testing.T, i int, c conditionCase) {
 			p.Identity = append(p.Identity, (&caseFile{}).identities(t, []json.RawMessage{[]byte(`[{"Effect":"Allow","Action":"*","Resource":"*"}]`)})...)
 		}
 		owner, account := p.Tenant, p.Account
-		d := Decide(p, contextOf(c.Context), Need{Action: "s3:GetObject", Bucket: &Bucket{Name: "b", Owner: owner, Account: account}, Key: "k"})
+		d := Decide(p, contextOf(c.Context), Need{Action: actionWith(t, c.If, c.Context), Bucket: &Bucket{Name: "b", Owner: owner, Account: account}, Key: "k"})
 		if held := d.Allow == (effect == "Allow"); held != want {
 			t.Errorf("condition %d: %s %s with %v: %v (%s), want %v", i+1, effect, c.If, c.Context, held, d.Reason, want)
 		}

@@ -19,7 +19,8 @@ type condition struct {
 	op       *operator
 	quantity quantifier
 	ifExists bool
-	key      string // in lower case
+	key      string // see normalKey
+	folded   string // see foldedTag
 	operands []operand
 }
 
@@ -34,7 +35,8 @@ func (d *dialect) newConditions(raw rawConditions, variables bool) (all []condit
 		}
 		for _, key := range sortedKeys(keys) {
 			c := template
-			c.key = strings.ToLower(key)
+			c.key = normalKey(key)
+			c.folded = foldedTag(c.key)
 			if d == &bucketDialect && !knownKey(c.key) {
 				return nil, d.fail("Policy has an invalid condition key")
 			}
@@ -81,7 +83,18 @@ func newOperator(name string) (c condition, ok bool) {
 // holds reports whether the condition is met. deny says that the statement
 // denies: what is in doubt never makes a statement allow.
 func (c *condition) holds(e *env, deny bool) bool {
-	values := e.lookup(c.key)
+	if e.open != nil && e.open[familyOf(c.key)] {
+		return !deny
+	}
+	held := c.met(e.lookup(c.key), e, deny)
+	if c.folded != "" && held != deny {
+		held = c.met(e.lookup(c.folded), e, deny)
+	}
+	return held
+}
+
+// met is holds for the values of one reading of the key.
+func (c *condition) met(values []string, e *env, deny bool) bool {
 	if c.op.null {
 		absent := len(values) == 0
 		return slices.ContainsFunc(c.operands, func(o operand) bool { return o.truth == absent })

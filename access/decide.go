@@ -63,7 +63,7 @@ func newEnv(p *Principal, request Context, n *Need, target arn) env {
 	}
 	return env{
 		p: p, action: newAsked(n.Action), target: target,
-		request: request, need: n.Context, derived: derive(p, account),
+		request: request, need: n.Context, open: n.Open, derived: derive(p, account),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 // keyActions are the condition keys that few actions have, with those actions; both
 // in lower case, actions without their prefix. Keys that are not here are not checked:
 // those of AWS as a whole, which every request has, and those that most of S3 has.
+// For an action that is not among them such a key is absent, whatever the request says.
 // Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 var keyActions = func() map[string]map[string]bool {
 	m := make(map[string]map[string]bool)
@@ -25,7 +26,12 @@ var keyActions = func() map[string]map[string]bool {
 		{"x-amz-server-side-encryption x-amz-server-side-encryption-aws-kms-key-id",
 			"BypassGovernanceRetention PutObject ReplicateObject UpdateObjectEncryption"},
 		{"x-amz-server-side-encryption-customer-algorithm", "BypassGovernanceRetention PutObject ReplicateObject"},
-		{"x-amz-object-ownership", "CreateBucket"},
+		// AWS has it of CreateBucket alone; the other is the way to the same afterwards.
+		{"x-amz-object-ownership", "CreateBucket PutBucketOwnershipControls"},
+		{"locationconstraint x-amz-bucket-namespace", "CreateBucket"},
+		{"if-none-match objectcreationoperation", "PutObject"},
+		{"if-match", "DeleteObject DeleteObjectVersion PutObject"},
+		{"inventoryaccessibleoptionalfields", "PutInventoryConfiguration"},
 		{"object-lock-mode object-lock-remaining-retention-days object-lock-retain-until-date", "PutObject PutObjectRetention"},
 		{"object-lock-legal-hold", "PutObject PutObjectLegalHold"},
 		{"requestobjecttag/ requestobjecttagkeys", "BypassGovernanceRetention PutObject PutObjectTagging PutObjectVersionTagging"},
@@ -40,6 +46,28 @@ var keyActions = func() map[string]map[string]bool {
 	}
 	return m
 }()
+
+// keyBits are keyActions by the actions' places in Actions.
+var keyBits = func() map[string]*actionBits {
+	m := make(map[string]*actionBits, len(keyActions))
+	for key, actions := range keyActions {
+		bits := new(actionBits)
+		for a := range actions {
+			bits.add(loweredIndex["s3:"+a])
+		}
+		m[key] = bits
+	}
+	return m
+}()
+
+// hasKey reports whether the action can have a key.
+func (a *asked) hasKey(key string) bool {
+	if strings.HasPrefix(key, "aws:") {
+		return true // no row of keyActions, and what most conditions are on
+	}
+	only := keyBits[familyOf(strings.TrimPrefix(key, folded))]
+	return only == nil || a.index >= 0 && only.has(a.index)
+}
 
 // CheckConditions refuses, as MalformedPolicy, a statement one of whose conditions is on
 // a key that one of its actions never has: allowing, it would allow nothing, and denying,
@@ -59,11 +87,7 @@ func (p *Policy) CheckConditions() error {
 }
 
 func (s *rawStatement) mayHave(key string) bool {
-	key = strings.ToLower(key)
-	if family, _, ok := strings.Cut(key, "/"); ok {
-		key = family + "/"
-	}
-	actions := keyActions[key]
+	actions := keyActions[familyOf(normalKey(key))]
 	if actions == nil {
 		return true
 	}

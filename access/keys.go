@@ -48,13 +48,21 @@ var knownKeys = func() map[string]bool {
 	return m
 }()
 
-// knownKey reports whether a key in lower case is one of ConditionKeys.
+// knownKey reports whether a key, as normalKey has it, is one of ConditionKeys.
 func knownKey(key string) bool {
 	if knownKeys[key] {
 		return !strings.HasSuffix(key, "/")
 	}
-	family, _, ok := strings.Cut(key, "/")
-	return ok && knownKeys[family+"/"]
+	return knownKeys[familyOf(key)]
+}
+
+// familyOf is the row of ConditionKeys that a key, as normalKey has it, belongs to:
+// the key itself, or what it begins with, slash included.
+func familyOf(key string) string {
+	if i := strings.IndexByte(key, '/'); i >= 0 {
+		return key[:i+1]
+	}
+	return key
 }
 
 // noAccount is the account number of tenants that have none of their own. It
@@ -66,7 +74,7 @@ const noAccount = "000000000000"
 type derived struct {
 	arn, account, kind, userID, username []string
 	resourceAccount                      []string
-	issued                               []string // of a temporary credential
+	issued, factor                       []string // of a temporary credential
 }
 
 func one(s string) []string {
@@ -83,7 +91,7 @@ func derive(p *Principal, resourceAccount string) (d derived) {
 		d.resourceAccount = one(resourceAccount)
 	}
 	if !p.Issued.IsZero() {
-		d.issued = one(p.Issued.UTC().Format(time.RFC3339))
+		d.issued, d.factor = one(p.Issued.UTC().Format(time.RFC3339)), one("false") // nobody brings a second factor
 	}
 	switch p.Kind {
 	case Nobody:
@@ -115,13 +123,18 @@ type env struct {
 	target  arn
 	request Context
 	need    Context
+	open    map[string]bool // see Need
 	derived derived
 }
 
 const principalTag = "aws:principaltag/"
 
-// lookup returns the values of a key in lower case; none when it is absent.
+// lookup returns the values of a key, as normalKey or foldedTag has it; none when
+// it is absent, as one is that the action does not have on AWS.
 func (e *env) lookup(key string) []string {
+	if !e.action.hasKey(key) {
+		return nil
+	}
 	switch key {
 	case "aws:principalarn":
 		return e.derived.arn
@@ -137,8 +150,10 @@ func (e *env) lookup(key string) []string {
 		return e.derived.resourceAccount
 	case "aws:tokenissuetime":
 		return e.derived.issued
-	case "aws:principalisawsservice":
+	case "aws:principalisawsservice", "aws:viaawsservice":
 		return notAService
+	case "aws:multifactorauthpresent":
+		return e.derived.factor
 	}
 	if tag, ok := strings.CutPrefix(key, principalTag); ok {
 		return e.tags(tag)
@@ -149,6 +164,7 @@ func (e *env) lookup(key string) []string {
 	return e.request[key]
 }
 
+// No service asks here, neither for itself nor for somebody.
 var notAService = []string{"false"}
 
 // tags finds the principal's tags of a name, whose case does not matter.

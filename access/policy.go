@@ -132,7 +132,7 @@ func (p *Policy) AsksObjectTags() bool { return p != nil && p.tags }
 func find(statements []statement, e *env, i *identity) (best *statement, how grade) {
 	for n := range statements {
 		s := &statements[n]
-		if !s.actions.has(e.action) {
+		if !s.actions.has(e.action) || s.deny && e.open != nil && s.undecided(e.open) {
 			continue
 		}
 		fits := direct
@@ -168,7 +168,7 @@ func (p *Policy) allowed(e *env, i *identity) (*statement, grade) {
 // covers reports whether the statement is about the resource. A pattern whose
 // variables have no value matches nothing, and makes no statement allow.
 func (s *statement) covers(e *env) bool {
-	if s.anyResource {
+	if s.anyResource || e.open != nil && s.undecided(e.open) {
 		return true
 	}
 	for n := range s.resources {
@@ -183,7 +183,28 @@ func (s *statement) covers(e *env) bool {
 	return s.notResource
 }
 
+// undecided reports whether a variable of the statement has one of the keys: then it
+// may cover and meet anything.
+func (s *statement) undecided(open map[string]bool) bool {
+	for n := range s.resources {
+		if s.resources[n].has(open) {
+			return true
+		}
+	}
+	for n := range s.conditions {
+		for i := range s.conditions[n].operands {
+			if o := &s.conditions[n].operands[i]; o.template.has(open) || o.arn.has(open) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (s *statement) met(e *env) bool {
+	if e.open != nil && s.undecided(e.open) {
+		return true
+	}
 	for n := range s.conditions {
 		if !s.conditions[n].holds(e, s.deny) {
 			return false

@@ -197,8 +197,10 @@ func TestContextOfNeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.Identity = []*Policy{policy}
-	n := Need{Action: "s3:GetObject", Bucket: &Bucket{Name: "b", Owner: id}, Key: "k", Context: Context{"s3:existingobjecttag/a": {"2"}}}
-	request := Context{"s3:existingobjecttag/a": {"1"}}
+	n := Need{Action: "s3:GetObject", Bucket: &Bucket{Name: "b", Owner: id}, Key: "k", Context: Context{}}
+	n.Context.AddTag("s3:ExistingObjectTag/", "a", "2")
+	request := Context{}
+	request.AddTag("s3:ExistingObjectTag/", "a", "1")
 	if Decide(p, request, n).Allow {
 		t.Error("the request's value won")
 	}

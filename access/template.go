@@ -20,7 +20,7 @@ type template struct {
 type piece struct {
 	text     string // the pattern's run, or the variable's default
 	literal  bool   // text has no wildcards
-	variable string // the condition key in lower case; empty: none
+	variable string // the condition key, see normalKey; empty: none
 	fallback bool   // the variable has a default
 }
 
@@ -125,7 +125,7 @@ func newVariable(inside string) (piece, bool) {
 		return piece{text: inside, literal: true}, true
 	}
 	key, fallback, has := strings.Cut(inside, ",")
-	p := piece{variable: strings.ToLower(strings.TrimSpace(key)), literal: true, fallback: has}
+	p := piece{variable: normalKey(strings.TrimSpace(key)), literal: true, fallback: has}
 	if has {
 		fallback = strings.TrimSpace(fallback)
 		if len(fallback) < 2 || fallback[0] != '\'' || fallback[len(fallback)-1] != '\'' {
@@ -195,4 +195,14 @@ func (t *template) isFixed() bool {
 	}
 	_, ok := t.fixed.literal()
 	return ok
+}
+
+// has reports whether a variable of the template has one of the keys.
+func (t *template) has(keys map[string]bool) bool {
+	for i := range t.pieces {
+		if v := t.pieces[i].variable; v != "" && keys[familyOf(v)] {
+			return true
+		}
+	}
+	return false
 }
