@@ -7,29 +7,29 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/sanctum-storage/gateway/outbound"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // Limits of what is asked of a server.
 const (
-	dialTimeout      = 20 * time.Second
-	handshakeTimeout = 20 * time.Second
-	idleTimeout      = 90 * time.Second
-	continueTimeout  = 2 * time.Second
+	connectTimeout  = 20 * time.Second
+	idleTimeout     = 90 * time.Second
+	continueTimeout = 2 * time.Second
+	// headerTimeout bounds the wait for an answer once a request is sent, and
+	// answerTimeout all of an answer that is no object: some servers send blanks
+	// until a large upload is completed.
+	headerTimeout = 2 * time.Minute
+	answerTimeout = 5 * time.Minute
 	// continueFrom is the body size from which a server is asked first, so that
 	// a refusal does not cost the transfer.
 	continueFrom = 1 << 20
-	// maxDocument bounds an XML answer: a page of 1,000 keys of 1,024 bytes,
-	// each escaped threefold, with what is said of each.
-	maxDocument = 8 << 20
-	maxError    = 64 << 10
 )
 
 // Credential proves who asks. SessionToken is empty for lasting credentials.
@@ -43,8 +43,9 @@ type Endpoint struct {
 	// Credentials is asked for each request, from several goroutines; it keeps
 	// and renews what it hands out.
 	Credentials func(context.Context) (Credential, error)
-	// Transport must not decompress bodies; NewTransport makes one. The caller
-	// closes its idle connections.
+	// Transport must not decompress bodies; NewTransport makes one. Its answers are
+	// held to the limits of package outbound. The caller closes its idle
+	// connections.
 	Transport http.RoundTripper
 	// Checksums says that the server takes x-amz-checksum-*, also behind a body.
 	Checksums bool
@@ -57,18 +58,15 @@ type Endpoint struct {
 // NewTransport makes the transport of an Endpoint for so many requests at once.
 // A nil config trusts the system's authorities.
 func NewTransport(requests int, config *tls.Config) *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: dialTimeout}).DialContext,
-		TLSClientConfig:       config,
-		TLSHandshakeTimeout:   handshakeTimeout,
-		MaxIdleConnsPerHost:   requests,
-		IdleConnTimeout:       idleTimeout,
-		ExpectContinueTimeout: continueTimeout,
-		// Otherwise an object stored with Content-Encoding: gzip would arrive
-		// as other bytes than were stored.
-		DisableCompression: true,
+	t := outbound.NewTransport(outbound.Sockets{
+		Connect: connectTimeout, Header: headerTimeout, Idle: stallTimeout,
+		Kept: requests, KeptFor: idleTimeout,
+	})
+	t.ExpectContinueTimeout = continueTimeout
+	if config != nil {
+		t.TLSClientConfig = config
 	}
+	return t
 }
 
 // client speaks with one endpoint. It may be used by several goroutines.
@@ -94,9 +92,8 @@ func newClient(role string, e Endpoint) (*client, error) {
 		e.Now = time.Now
 	}
 	return &client{Endpoint: e, role: role, base: u, pause: firstPause, http: &http.Client{
-		Transport: e.Transport,
-		// A redirect would carry a request signed for another place.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport:     outbound.Bound(e.Transport, outbound.Budget{Idle: stallTimeout, Answer: answerTimeout}),
+		CheckRedirect: outbound.Stay,
 	}}, nil
 }
 
@@ -132,11 +129,15 @@ func (c *client) do(ctx context.Context, in call) (*http.Response, error) {
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err
 		}
-		return nil, fmt.Errorf("%s: %s: %w", c.role, in.method, err)
+		err = fmt.Errorf("%s: %s: %w", c.role, in.method, err)
+		if errors.Is(err, outbound.ErrExcessive) || errors.Is(err, outbound.ErrStatus) {
+			err = final{err}
+		}
+		return nil, err
 	}
 	if resp.StatusCode/100 != 2 {
 		defer resp.Body.Close()
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, maxError)) // what there is of it
+		text, _ := io.ReadAll(resp.Body) // it is in memory
 		return nil, c.refusal(resp, text)
 	}
 	return resp, nil
@@ -149,14 +150,8 @@ func (c *client) document(ctx context.Context, in call) ([]byte, http.Header, er
 		return nil, nil, err
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
-	switch {
-	case err != nil:
-		return nil, nil, fmt.Errorf("%s: read the answer: %w", c.role, err)
-	case len(text) > maxDocument:
-		return nil, nil, fmt.Errorf("%s: the answer is longer than %d bytes", c.role, maxDocument)
-	}
-	return text, resp.Header, nil
+	text, err := io.ReadAll(resp.Body)
+	return text, resp.Header, err
 }
 
 // request builds and signs.

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 // pageSize is the number of keys asked for at once, S3's own limit.
@@ -45,7 +47,7 @@ func (p place) page(ctx context.Context, query url.Values, into any) error {
 	in.query.Set("prefix", p.prefix)
 	in.query.Set("encoding-type", "url")
 	return p.again(ctx, func() error {
-		text, _, err := p.document(ctx, in)
+		text, _, err := p.document(outbound.Page(ctx), in)
 		if err != nil {
 			return err
 		}
@@ -125,6 +127,31 @@ func (p place) objectPage(ctx context.Context, after string) (page []entry, more
 	return page, doc.IsTruncated, nil
 }
 
+// maxSameKey is how many pages of a listing may end at one key: so many thousand
+// versions or uploads of one object.
+const maxSameKey = 10_000
+
+// advance watches where the pages of a listing end, which must lead on.
+type advance struct {
+	key, id string
+	same    int // pages in a row that ended at key
+}
+
+// to reports whether a page that ends at key and id, of a version or an upload,
+// comes after the one before.
+func (a *advance) to(key, id string) bool {
+	switch {
+	case key < a.key || key == a.key && id == a.id:
+		return false
+	case key == a.key:
+		a.same++
+	default:
+		a.same = 0
+	}
+	a.key, a.id = key, id
+	return a.same < maxSameKey
+}
+
 // version is one line of a listing of versions.
 type version struct {
 	size           int64
@@ -141,6 +168,7 @@ func (p place) versions(ctx context.Context) iter.Seq2[version, error] {
 	}
 	return func(yield func(version, error) bool) {
 		var prior line // where the page before ended
+		var on advance
 		q := url.Values{"versions": {""}, "max-keys": {strconv.Itoa(pageSize)}}
 		for {
 			var doc struct {
@@ -175,7 +203,7 @@ func (p place) versions(ctx context.Context) iter.Seq2[version, error] {
 				return
 			}
 			next, err := decoder(doc.EncodingType)(doc.NextKey)
-			if err != nil || next == "" || next == q.Get("key-marker") && doc.NextVersion == q.Get("version-id-marker") {
+			if err != nil || next == "" || !on.to(next, doc.NextVersion) {
 				yield(version{}, fmt.Errorf("%s: the listing of versions does not go on after %q", p.role, doc.NextKey))
 				return
 			}
@@ -189,6 +217,7 @@ func (p place) versions(ctx context.Context) iter.Seq2[version, error] {
 
 // uploads counts the multipart uploads that were begun and not ended.
 func (p place) uploads(ctx context.Context) (n int64, err error) {
+	var on advance
 	q := url.Values{"uploads": {""}, "max-uploads": {strconv.Itoa(pageSize)}}
 	for {
 		var doc struct {
@@ -209,7 +238,7 @@ func (p place) uploads(ctx context.Context) (n int64, err error) {
 			return n, nil
 		}
 		next, err := decoder(doc.EncodingType)(doc.NextKey)
-		if err != nil || next == q.Get("key-marker") && doc.NextUpload == q.Get("upload-id-marker") {
+		if err != nil || next == "" || !on.to(next, doc.NextUpload) {
 			return 0, fmt.Errorf("%s: the listing of uploads does not go on after %q", p.role, doc.NextKey)
 		}
 		q.Set("key-marker", next)

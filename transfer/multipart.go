@@ -22,6 +22,9 @@ const (
 
 const (
 	mebibyte = 1 << 20
+	// maxUploadID bounds an upload's id, in bytes: it goes into URLs and lines of
+	// the journal.
+	maxUploadID = 2 << 10
 	// ownPartSize is that of objects whose parts cannot be made as at the
 	// source; more where there would be too many.
 	ownPartSize = 64 * mebibyte
@@ -173,6 +176,9 @@ func (u *upload) create(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if doc.UploadID == "" || len(doc.UploadID) > maxUploadID {
+		return final{fmt.Errorf("target: it begins an upload with an id of %d bytes", len(doc.UploadID))}
+	}
 	u.id = doc.UploadID
 	return u.c.journal.began(u.id, u.key)
 }
@@ -191,6 +197,9 @@ func (u *upload) tryPart(ctx context.Context, i int) (err error) {
 		return err
 	}
 	defer o.body.Close()
+	if o.size > u.t.size {
+		return final{fmt.Errorf("source: part %d has %d bytes, the object %d", i+1, o.size, u.t.size)}
+	}
 	p := &proof{digests: newDigests(u.sum.algorithm, u.c.Verify == VerifyRead)}
 	body := &held{r: o.body, to: io.MultiWriter(p, w), left: o.size, check: p.check}
 	in := u.c.to.call(http.MethodPut, u.key)
@@ -261,20 +270,15 @@ func (u *upload) complete(ctx context.Context) (written, error) {
 	return ans, err
 }
 
-// completed reads the answer to CompleteMultipartUpload, which may be an error
-// although its status is 200.
-// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+// completed reads the answer to CompleteMultipartUpload.
 func (p place) completed(text []byte, h http.Header, algorithm string) (written, error) {
 	var doc struct {
-		XMLName xml.Name
+		XMLName xml.Name  `xml:"CompleteMultipartUploadResult"`
 		ETag    string    `xml:"ETag"`
 		Rest    []element `xml:",any"`
 	}
 	if err := xml.Unmarshal(text, &doc); err != nil {
 		return written{}, fmt.Errorf("%s: the answer cannot be read: %w", p.role, err)
-	}
-	if doc.XMLName.Local == "Error" {
-		return written{}, p.refusal(&http.Response{StatusCode: http.StatusInternalServerError, Header: h}, text)
 	}
 	ans := written{etag: strings.Trim(doc.ETag, `"`), foreignKey: foreignKey(h)}
 	for _, e := range doc.Rest {

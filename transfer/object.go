@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sanctum-storage/gateway/outbound"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
@@ -88,7 +89,11 @@ func (p place) get(ctx context.Context, key, etag string, at piece) (*object, er
 	case at.ranged:
 		in.header.Set("Range", fmt.Sprintf("bytes=%d-%d", at.off, at.off+at.n-1))
 	}
-	resp, err := p.do(ctx, in)
+	most := int64(-1)
+	if at.ranged {
+		most = at.n
+	}
+	resp, err := p.do(outbound.Stream(ctx, most), in)
 	if err != nil {
 		return nil, err
 	}

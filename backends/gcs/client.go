@@ -11,23 +11,8 @@ import (
 	"slices"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
-
-const (
-	// maxAnswer bounds a JSON answer, in bytes: a page of the listing is the
-	// largest.
-	maxAnswer = 16 << 20
-	// maxDrain is how much of an answer nobody wants is read to keep its
-	// connection.
-	maxDrain = 64 << 10
-)
-
-func newClient(t http.RoundTripper) *http.Client {
-	return &http.Client{Transport: t, CheckRedirect: stay}
-}
-
-// stay hands out a redirect as the answer it is.
-func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // call is one request of the API.
 type call struct {
@@ -46,7 +31,7 @@ type call struct {
 func (b *Backend) send(ctx context.Context, c call) (*http.Response, error) {
 	resp, token, err := b.attempt(ctx, c)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized && b.tokens != nil && b.tokens.refused(token) && !c.once {
-		drop(resp.Body)
+		resp.Body.Close()
 		resp, token, err = b.attempt(ctx, c)
 	}
 	if err != nil {
@@ -55,7 +40,7 @@ func (b *Backend) send(ctx context.Context, c call) (*http.Response, error) {
 	if slices.Contains(c.ok, resp.StatusCode) {
 		return resp, nil
 	}
-	defer drop(resp.Body)
+	defer resp.Body.Close()
 	return nil, b.failure(resp, token)
 }
 
@@ -92,6 +77,9 @@ func broken(ctx context.Context, err error) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
+	if errors.Is(err, outbound.ErrExcessive) || errors.Is(err, outbound.ErrStatus) {
+		return fmt.Errorf("%w: %w", backends.ErrCorrupt, withoutURL(err))
+	}
 	// Not wrapped: an io.ErrUnexpectedEOF of the connection is not the blob's.
 	return fmt.Errorf("%w: %v", backends.ErrUnavailable, withoutURL(err))
 }
@@ -107,17 +95,11 @@ func withoutURL(err error) error {
 
 // answer decodes a JSON answer and closes it.
 func answer(ctx context.Context, resp *http.Response, into any) error {
-	defer drop(resp.Body)
-	if err := json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(into); err != nil {
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
 		return broken(ctx, fmt.Errorf("unreadable answer: %w", err))
 	}
 	return nil
-}
-
-// drop closes a body, after reading what little may be left.
-func drop(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, maxDrain) // only the connection would be lost
-	body.Close()
 }
 
 // released runs a function when a body is closed.

@@ -50,8 +50,7 @@ func (b *Backend) remove(ctx context.Context, name string, query url.Values) err
 	if err != nil {
 		return err
 	}
-	drop(resp.Body)
-	return nil
+	return resp.Body.Close()
 }
 
 // probe is what Check writes and reads.
@@ -90,7 +89,7 @@ func (b *Backend) readProbe(ctx context.Context, name string) error {
 		return err
 	}
 	defer rc.Close()
-	got, err := io.ReadAll(io.LimitReader(rc, maxDrain))
+	got, err := io.ReadAll(io.LimitReader(rc, int64(len(probe))+1))
 	if err != nil {
 		return err
 	}

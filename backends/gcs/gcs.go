@@ -27,6 +27,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 // ErrNoBucket: the bucket does not exist, or not for this credential.
@@ -34,10 +35,11 @@ var ErrNoBucket = errors.New("bucket does not exist")
 
 // Backend is a backends.Backend in a bucket. Make one with Open.
 type Backend struct {
-	opts   Options
-	client *http.Client
-	tokens *tokens // nil: anonymous
-	closed atomic.Bool
+	opts      Options
+	transport *http.Transport
+	client    *http.Client // over transport, within the limits of answers
+	tokens    *tokens      // nil: anonymous
+	closed    atomic.Bool
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -60,13 +62,14 @@ func open(ctx context.Context, o Options) (*Backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport, err := o.transport()
+	transport, err := o.sockets()
 	if err != nil {
 		return nil, err
 	}
-	b := &Backend{opts: o, client: newClient(transport)}
+	bounded := outbound.Bound(transport, outbound.Budget{Idle: o.IdleTimeout, Answer: o.AnswerTimeout})
+	b := &Backend{opts: o, transport: transport, client: &http.Client{Transport: bounded, CheckRedirect: outbound.Stay}}
 	if !o.Anonymous {
-		if b.tokens, err = newTokens(o, transport); err != nil {
+		if b.tokens, err = newTokens(o, bounded); err != nil {
 			b.Close()
 			return nil, err
 		}
@@ -84,7 +87,7 @@ func (b *Backend) Close() error {
 	if b.tokens != nil {
 		b.tokens.close()
 	}
-	b.client.CloseIdleConnections()
+	b.transport.CloseIdleConnections()
 	return nil
 }
 

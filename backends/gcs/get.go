@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 // Get implements backends.Backend. Where the range turns out to be the whole
@@ -66,12 +67,12 @@ func (b *Backend) fetch(ctx context.Context, name string, off, n int64) (io.Read
 		c.ok = []int{http.StatusPartialContent, http.StatusRequestedRangeNotSatisfiable}
 		c.header.Set("Range", rangeHeader(off, n))
 	}
-	resp, err := b.send(ctx, c)
+	resp, err := b.send(outbound.Stream(ctx, n), c)
 	if err != nil {
 		return nil, err
 	}
 	if resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
-		defer drop(resp.Body)
+		defer resp.Body.Close()
 		return b.beyond(ctx, name, resp.Header.Get("Content-Range"), off, n)
 	}
 	r, err := newReader(ctx, resp, off, n)
@@ -126,7 +127,7 @@ func newReader(ctx context.Context, resp *http.Response, off, n int64) (*reader,
 	r := &reader{ctx: ctx, body: resp.Body, left: resp.ContentLength}
 	whole := true
 	if resp.StatusCode == http.StatusPartialContent {
-		first, last, size, err := parseContentRange(resp.Header.Get("Content-Range"))
+		first, last, size, err := outbound.ParseContentRange(resp.Header.Get("Content-Range"))
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", backends.ErrCorrupt, err)
 		}
@@ -145,31 +146,6 @@ func newReader(ctx context.Context, resp *http.Response, off, n int64) (*reader,
 		r.wantSum = sentSum(resp.Header)
 	}
 	return r, nil
-}
-
-// parseContentRange reads "bytes first-last/size" (RFC 9110 section 14.4), whose
-// numbers are then in that order.
-func parseContentRange(s string) (first, last, size int64, err error) {
-	bad := fmt.Errorf("bad Content-Range %.80q", s)
-	span, total, ok := strings.Cut(strings.TrimPrefix(s, "bytes "), "/")
-	from, to, ok2 := strings.Cut(span, "-")
-	if !ok || !ok2 || !strings.HasPrefix(s, "bytes ") {
-		return 0, 0, 0, bad
-	}
-	for _, f := range []struct {
-		text string
-		into *int64
-	}{{from, &first}, {to, &last}, {total, &size}} {
-		n, err := strconv.ParseUint(f.text, 10, 63)
-		if err != nil {
-			return 0, 0, 0, bad
-		}
-		*f.into = int64(n)
-	}
-	if first > last || last >= size {
-		return 0, 0, 0, bad
-	}
-	return first, last, size, nil
 }
 
 // sentSum finds crc32c in "x-goog-hash: crc32c=AAAAAA==,md5=…", which may come

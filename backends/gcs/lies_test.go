@@ -261,15 +261,3 @@ func TestStatuses(t *testing.T) {
 		t.Errorf("a redirect led to %d requests", n)
 	}
 }
-
-func FuzzParseContentRange(f *testing.F) {
-	f.Add("bytes 0-0/1")
-	f.Add("bytes */5")
-	f.Add("bytes 5-1/9223372036854775807")
-	f.Fuzz(func(t *testing.T, s string) {
-		first, last, size, err := parseContentRange(s)
-		if err == nil && (first < 0 || first > last || last >= size) {
-			t.Fatalf("%q is %d-%d/%d", s, first, last, size)
-		}
-	})
-}

@@ -11,10 +11,18 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
-// pageSize is how many objects one request lists, the most that GCS gives.
-const pageSize = 1000
+const (
+	// pageSize is how many objects one request lists, the most that GCS gives.
+	pageSize = 1000
+	// maxEmptyPages is how many pages that lead to no higher name may follow one
+	// another, and maxForeignPages how many without a blob. The service may send
+	// short pages, and the bucket may hold other things, but not for ever.
+	maxEmptyPages   = 16
+	maxForeignPages = 10_000
+)
 
 // object is what the API says of one, as far as it is of use.
 type object struct {
@@ -48,14 +56,20 @@ func (b *Backend) describe(ctx context.Context, name string) (o object, err erro
 	if err != nil {
 		return o, err
 	}
-	return o, answer(ctx, resp, &o)
+	if err := answer(ctx, resp, &o); err != nil {
+		return o, err
+	}
+	if o.Name != name || o.Size < 0 {
+		return o, fmt.Errorf("%w: it describes another object", backends.ErrCorrupt)
+	}
+	return o, nil
 }
 
 // page lists some objects.
 func (b *Backend) page(ctx context.Context, query url.Values) (p page, err error) {
 	query.Set("fields", "items("+fields+"),nextPageToken")
 	query.Set("prefix", b.opts.Prefix)
-	resp, err := b.send(ctx, call{method: http.MethodGet, url: b.objects() + "?" + query.Encode(), ok: []int{http.StatusOK}})
+	resp, err := b.send(outbound.Page(ctx), call{method: http.MethodGet, url: b.objects() + "?" + query.Encode(), ok: []int{http.StatusOK}})
 	if err != nil {
 		return p, noSuchBucket(err)
 	}
@@ -75,10 +89,12 @@ func (b *Backend) List(ctx context.Context, after backends.BlobID) iter.Seq2[bac
 // list yields blobs until there are no more or nobody wants them.
 func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(backends.Info, error) bool) error {
 	query := url.Values{"maxResults": {strconv.Itoa(pageSize)}}
+	l := &listing{b: b, last: after}
 	if !after.IsZero() {
-		query.Set("startOffset", b.name(after)+"0") // inclusive: past after's own name, before any other id's
+		l.name = b.name(after)
+		query.Set("startOffset", l.name+"0") // inclusive: past after's own name, before any other id's
 	}
-	for last, token := after, ""; ; {
+	for token := ""; ; {
 		if err := b.usable(ctx); err != nil {
 			return err
 		}
@@ -86,21 +102,8 @@ func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(ba
 		if err != nil {
 			return err
 		}
-		for _, o := range p.Items {
-			id, err := backends.ParseBlobID(strings.TrimPrefix(o.Name, b.opts.Prefix))
-			if err != nil || id.IsZero() {
-				continue // not ours
-			}
-			if id.Compare(last) <= 0 {
-				return fmt.Errorf("%w: the listing has %s after %s", backends.ErrCorrupt, id, last)
-			}
-			last = id
-			if err := ended(ctx); err != nil {
-				return err
-			}
-			if !yield(backends.Info{ID: id, Size: o.Size, Modified: o.Created}, nil) {
-				return nil
-			}
+		if more, err := l.take(ctx, p, yield); err != nil || !more {
+			return err
 		}
 		if p.Next == "" {
 			return nil
@@ -111,4 +114,44 @@ func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(ba
 		token = p.Next
 		query.Set("pageToken", token)
 	}
+}
+
+// listing is a listing under way.
+type listing struct {
+	b              *Backend
+	last           backends.BlobID
+	name           string // the highest one seen, a blob's or another
+	empty, foreign int    // pages in a row
+}
+
+// take yields the blobs of a page. It is false when nobody wants more.
+func (l *listing) take(ctx context.Context, p page, yield func(backends.Info, error) bool) (bool, error) {
+	l.empty, l.foreign = l.empty+1, l.foreign+1
+	for _, o := range p.Items {
+		if o.Name > l.name {
+			l.name, l.empty = o.Name, 0
+		}
+		text, below := strings.CutPrefix(o.Name, l.b.opts.Prefix)
+		id, err := backends.ParseBlobID(text)
+		if !below || err != nil || id.IsZero() {
+			continue // not ours
+		}
+		if id.Compare(l.last) <= 0 {
+			return false, fmt.Errorf("%w: the listing has %s after %s", backends.ErrCorrupt, id, l.last)
+		}
+		if o.Size < 0 {
+			return false, fmt.Errorf("%w: blob %s is listed with %d bytes", backends.ErrCorrupt, id, o.Size)
+		}
+		l.last, l.foreign = id, 0
+		if !yield(backends.Info{ID: id, Size: o.Size, Modified: o.Created}, nil) {
+			return false, nil
+		}
+		if err := ended(ctx); err != nil {
+			return false, err
+		}
+	}
+	if l.empty > maxEmptyPages || l.foreign > maxForeignPages {
+		return false, fmt.Errorf("%w: the listing does not advance: %d pages lead to no higher name, %d hold no blob", backends.ErrCorrupt, l.empty, l.foreign)
+	}
+	return true, nil
 }

@@ -1,7 +1,6 @@
 package gcs
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 const (
@@ -28,10 +28,16 @@ const (
 	DefaultResponseHeaderTimeout = 60 * time.Second
 	// MaxPrefix is the longest Prefix in bytes: names of objects hold 1,024.
 	MaxPrefix = 900
-	// maxIdleConns is how many idle connections are kept, and idleTimeout how
+	// DefaultIdleTimeout bounds how long a body may stand still in either
+	// direction, and a blob's fall behind outbound.MinPace.
+	DefaultIdleTimeout = 30 * time.Second
+	// DefaultAnswerTimeout bounds all of an answer that is no blob, from its
+	// headers on.
+	DefaultAnswerTimeout = time.Minute
+	// maxIdleConns is how many idle connections are kept, and idleConnTime how
 	// long.
 	maxIdleConns = 64
-	idleTimeout  = 90 * time.Second
+	idleConnTime = 90 * time.Second
 	// socketBuffer is the transport's buffer for each direction of a
 	// connection, in bytes.
 	socketBuffer = 64 << 10
@@ -62,9 +68,11 @@ type Options struct {
 	// ReadOnly makes Put and Delete answer ErrReadOnly, and asks for a token
 	// that cannot write.
 	ReadOnly bool
-	// ConnectTimeout and ResponseHeaderTimeout; 0: the defaults above.
+	// 0: the defaults above.
 	ConnectTimeout        time.Duration
 	ResponseHeaderTimeout time.Duration
+	IdleTimeout           time.Duration
+	AnswerTimeout         time.Duration
 }
 
 var (
@@ -95,14 +103,20 @@ func (o Options) complete() (Options, error) {
 	if o.Anonymous && o.CredentialsFile != "" {
 		return o, errors.New("option Anonymous: a CredentialsFile is given, too")
 	}
-	if o.ConnectTimeout < 0 || o.ResponseHeaderTimeout < 0 {
-		return o, errors.New("options ConnectTimeout, ResponseHeaderTimeout: negative")
-	}
-	if o.ConnectTimeout == 0 {
-		o.ConnectTimeout = DefaultConnectTimeout
-	}
-	if o.ResponseHeaderTimeout == 0 {
-		o.ResponseHeaderTimeout = DefaultResponseHeaderTimeout
+	for _, d := range []struct {
+		name  string
+		field *time.Duration
+		value time.Duration
+	}{
+		{"ConnectTimeout", &o.ConnectTimeout, DefaultConnectTimeout}, {"ResponseHeaderTimeout", &o.ResponseHeaderTimeout, DefaultResponseHeaderTimeout},
+		{"IdleTimeout", &o.IdleTimeout, DefaultIdleTimeout}, {"AnswerTimeout", &o.AnswerTimeout, DefaultAnswerTimeout},
+	} {
+		if *d.field < 0 {
+			return o, fmt.Errorf("option %s: negative", d.name)
+		}
+		if *d.field == 0 {
+			*d.field = d.value
+		}
 	}
 	return o, nil
 }
@@ -142,30 +156,16 @@ func checkPrefix(p string) error {
 	return nil
 }
 
-// transport makes the connections. They speak HTTP/1.1: streams of megabytes
-// that share one HTTP/2 connection share its flow control as well, and one that
-// breaks would take all with it.
-func (o Options) transport() (*http.Transport, error) {
+// sockets makes the connections.
+func (o Options) sockets() (*http.Transport, error) {
 	roots, err := o.roots()
 	if err != nil {
 		return nil, fmt.Errorf("option CAFile: %w", err)
 	}
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment, // never for loopback
-		DialContext:           (&net.Dialer{Timeout: o.ConnectTimeout}).DialContext,
-		TLSClientConfig:       &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   o.ConnectTimeout,
-		ResponseHeaderTimeout: o.ResponseHeaderTimeout,
-		MaxIdleConns:          maxIdleConns,
-		MaxIdleConnsPerHost:   maxIdleConns,
-		IdleConnTimeout:       idleTimeout,
-		DisableCompression:    true,
-		ReadBufferSize:        socketBuffer,
-		WriteBufferSize:       socketBuffer,
-		Protocols:             &protocols,
-	}, nil
+	return outbound.NewTransport(outbound.Sockets{
+		Connect: o.ConnectTimeout, Header: o.ResponseHeaderTimeout, Idle: o.IdleTimeout,
+		Kept: maxIdleConns, KeptFor: idleConnTime, Roots: roots, Buffer: socketBuffer,
+	}), nil
 }
 
 // roots is nil for the system's own.

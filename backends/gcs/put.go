@@ -172,7 +172,7 @@ func (b *Backend) finish(ctx context.Context, name string, u *upload, resp *http
 	}
 	failed, whole := u.stop()
 	if resp != nil {
-		defer drop(resp.Body)
+		defer resp.Body.Close()
 	}
 	switch {
 	case failed != nil:

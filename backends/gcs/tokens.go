@@ -13,6 +13,7 @@ import (
 	"golang.org/x/oauth2/google"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 const (
@@ -66,7 +67,7 @@ func newTokens(o Options, transport http.RoundTripper) (*tokens, error) {
 	t.end = end
 	// Sources make their requests without a context: the round tripper lends
 	// them one that close ends.
-	client := &http.Client{Transport: bound{ctx, transport}, Timeout: tokenTimeout, CheckRedirect: stay}
+	client := &http.Client{Transport: bound{ctx, transport}, Timeout: tokenTimeout, CheckRedirect: outbound.Stay}
 	t.base = context.WithValue(ctx, oauth2.HTTPClient, client)
 	t.build = func(ctx context.Context) (oauth2.TokenSource, error) {
 		creds, err := google.FindDefaultCredentials(ctx, scope)

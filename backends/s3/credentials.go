@@ -11,6 +11,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 // credentialsTimeout bounds one request to a metadata service or STS. On
@@ -22,10 +23,14 @@ func newCredentials(o *Options) (*credentials.Credentials, func()) {
 	if o.Credentials == CredentialsStatic {
 		return credentials.NewStaticV4(o.AccessKey, o.SecretKey, o.SessionToken), func() {}
 	}
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment}
+	transport := outbound.NewTransport(outbound.Sockets{Connect: credentialsTimeout, Header: credentialsTimeout, Idle: credentialsTimeout})
+	client := &http.Client{
+		Transport:     outbound.Bound(transport, outbound.Budget{Answer: credentialsTimeout}),
+		CheckRedirect: outbound.Stay, Timeout: credentialsTimeout,
+	}
 	env := &credentials.EnvAWS{}
 	file := &credentials.FileAWSCredentials{Filename: o.CredentialsFile, Profile: o.Profile}
-	role := &credentials.IAM{Client: &http.Client{Transport: transport, Timeout: credentialsTimeout}, Region: o.Region}
+	role := &credentials.IAM{Client: client, Region: o.Region}
 	var sources []source
 	for _, s := range []source{
 		{CredentialsEnv, env},

@@ -2,8 +2,11 @@ package s3
 
 import (
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 
@@ -46,34 +49,69 @@ func (b *Backend) delete(ctx context.Context, ids []backends.BlobID) error {
 	return b.deleteEach(ctx, keys)
 }
 
-// deleteBulk sends DeleteObjects requests.
+// deletion and deleted are question and answer of DeleteObjects.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
+type deletion struct {
+	XMLName xml.Name    `xml:"http://s3.amazonaws.com/doc/2006-03-01/ Delete"`
+	Objects []objectKey `xml:"Object"`
+}
+
+type objectKey struct {
+	Key string `xml:"Key"`
+}
+
+type deleted struct {
+	XMLName xml.Name    `xml:"DeleteResult"`
+	Deleted []objectKey `xml:"Deleted"`
+	Errors  []struct {
+		Key  string `xml:"Key"`
+		Code string `xml:"Code"`
+	} `xml:"Error"`
+}
+
+// deleteBulk sends DeleteObjects requests. Keys that an answer does not name are
+// deleted one by one.
 func (b *Backend) deleteBulk(ctx context.Context, keys []string) error {
 	for batch := range slices.Chunk(keys, backends.MaxDelete) {
-		rctx, x := observed(ctx)
-		objects := func(yield func(minio.ObjectInfo) bool) {
-			for _, key := range batch {
-				if !yield(minio.ObjectInfo{Key: key}) {
-					return
-				}
-			}
+		unnamed, err := b.deleteBatch(ctx, batch)
+		if err == nil {
+			err = b.deleteEach(ctx, unnamed)
 		}
-		results, err := b.core.RemoveObjectsWithIter(rctx, b.opts.Bucket, objects, minio.RemoveObjectsOptions{})
 		if err != nil {
-			return b.failed(ctx, x, err)
-		}
-		for r := range results {
-			if r.Err == nil {
-				continue
-			}
-			if err := b.failed(ctx, x, r.Err); !errors.Is(err, backends.ErrNotFound) {
-				return err
-			}
-		}
-		if err := ended(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// deleteBatch is one request. It returns the keys of which nothing was said.
+func (b *Backend) deleteBatch(ctx context.Context, keys []string) (unnamed []string, err error) {
+	question := deletion{}
+	asked := make(map[string]bool, len(keys))
+	for _, key := range keys {
+		question.Objects = append(question.Objects, objectKey{key})
+		asked[key] = true
+	}
+	text, err := xml.Marshal(question)
+	if err != nil {
+		return nil, err
+	}
+	var answer deleted
+	if err := b.ask(ctx, http.MethodPost, url.Values{"delete": {""}}, text, &answer); err != nil {
+		return nil, err
+	}
+	for _, d := range answer.Deleted {
+		delete(asked, d.Key)
+	}
+	for _, e := range answer.Errors {
+		err := b.failed(ctx, &exchange{status: http.StatusOK}, minio.ErrorResponse{Code: e.Code})
+		if errors.Is(err, backends.ErrNotFound) {
+			delete(asked, e.Key)
+		} else {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !asked[key] }), nil
 }
 
 // deleteEach sends one request for each key, a few at a time, and stops at the

@@ -14,13 +14,11 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 // ErrNoBucket: the bucket of the options does not exist.
 var ErrNoBucket = errors.New("bucket does not exist")
-
-// errIdle ends a body that stands still.
-var errIdle = fmt.Errorf("%w: no byte of the body arrived in time", backends.ErrUnavailable)
 
 // Error codes by what they amount to:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what
@@ -129,6 +127,9 @@ func unreached(err error) error {
 	var host x509.HostnameError
 	if errors.As(err, &authority) || errors.As(err, &host) {
 		return fmt.Errorf("%w: check ca file and endpoint: %w", backends.ErrUnavailable, err)
+	}
+	if errors.Is(err, outbound.ErrExcessive) || errors.Is(err, outbound.ErrStatus) {
+		return fmt.Errorf("%w: %w", backends.ErrCorrupt, err)
 	}
 	if errors.Is(err, backends.ErrUnavailable) || errors.Is(err, backends.ErrDenied) {
 		return err

@@ -8,11 +8,11 @@ import (
 	"io"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/minio/minio-go/v7"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 // Get implements backends.Backend. It is one request, and a second one only
@@ -36,7 +36,7 @@ func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io
 	if n == 0 { // HTTP has no way to ask for no bytes
 		return b.empty(ctx, key, off)
 	}
-	rctx, x := observed(ctx)
+	rctx, x := observed(outbound.Stream(ctx, n))
 	opts, ranged := getOptions(off, n, b.dialect.CRC32C)
 	content, _, header, err := b.core.GetObject(rctx, b.opts.Bucket, key, opts)
 	if err != nil {
@@ -102,11 +102,18 @@ func (r *reader) begin(x *exchange, header http.Header, off, n int64, ranged boo
 	r.left = length
 	switch {
 	case ranged && x.status == http.StatusPartialContent:
-		if at := header.Get("Content-Range"); !strings.HasPrefix(at, fmt.Sprintf("bytes %d-", off)) {
-			return fmt.Errorf("%w: bytes from %d were asked for, and it sends %.40q", backends.ErrCorrupt, off, at)
+		first, last, size, err := outbound.ParseContentRange(header.Get("Content-Range"))
+		end := size
+		if n > 0 && n < size-off {
+			end = off + n
+		}
+		if err != nil || first != off || last != end-1 || length != last-first+1 {
+			return fmt.Errorf("%w: %d bytes from %d were asked for, and it sends %d of %.80q", backends.ErrCorrupt, n, off, length, header.Get("Content-Range"))
 		}
 	case ranged && off > 0:
 		return fmt.Errorf("bytes from %d were asked for, and it sends all: it has no ranges", off)
+	case !ranged && x.status == http.StatusPartialContent:
+		return fmt.Errorf("%w: all was asked for, and it sends a part", backends.ErrCorrupt)
 	}
 	if n > length {
 		return fmt.Errorf("%d bytes from %d, of which there are %d: %w", n, off, length, io.ErrUnexpectedEOF)
@@ -166,5 +173,8 @@ func (b *Backend) stat(ctx context.Context, id backends.BlobID) (backends.Info, 
 func (b *Backend) head(ctx context.Context, key string) (minio.ObjectInfo, error) {
 	rctx, x := observed(ctx)
 	info, err := b.core.StatObject(rctx, b.opts.Bucket, key, minio.StatObjectOptions{})
+	if err == nil && info.Size < 0 {
+		return info, fmt.Errorf("%w: it does not say how long the object is", backends.ErrCorrupt)
+	}
 	return info, b.failed(ctx, x, err)
 }

@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
 	"net/http"
+	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +25,9 @@ import (
 // happens when the caller's context has ended.
 const abortTimeout = 10 * time.Second
 
+// maxUploadID bounds an upload's id, in bytes: it goes into URLs.
+const maxUploadID = 2 << 10
+
 // upload is a multipart upload under way. It is visible to nobody before it is
 // completed.
 type upload struct {
@@ -30,6 +36,7 @@ type upload struct {
 	id    string
 	parts []minio.CompletePart
 	crcs  []byte // of the parts, big-endian, one after the other
+	size  int64  // of the parts in all
 }
 
 // putParts streams a body above the limit of a single PUT.
@@ -124,6 +131,9 @@ func (b *Backend) upload(ctx context.Context, key string, feed func(*upload) err
 	if u.id, err = b.core.NewMultipartUpload(rctx, b.opts.Bucket, key, opts); err != nil {
 		return b.failed(ctx, x, err)
 	}
+	if u.id == "" || len(u.id) > maxUploadID {
+		return fmt.Errorf("%w: it begins an upload with an id of %d bytes", backends.ErrCorrupt, len(u.id))
+	}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, u.abort(ctx))
@@ -154,7 +164,7 @@ func (u *upload) stream(ctx context.Context, src *body, size int64) error {
 	if err != nil {
 		return err
 	}
-	return u.took(x, got, sent)
+	return u.took(x, got, sent, size)
 }
 
 // bytes sends a part that is in memory.
@@ -171,13 +181,13 @@ func (u *upload) bytes(ctx context.Context, data []byte) error {
 	if err != nil {
 		return u.b.failed(ctx, x, err)
 	}
-	return u.took(x, got, h.sent)
+	return u.took(x, got, h.sent, int64(len(data)))
 }
 
 // took checks and notes the answer to a part.
-func (u *upload) took(x *exchange, got minio.ObjectPart, sent sums) error {
-	if err := u.b.confirmed(x, got.ChecksumCRC32C, got.ETag, sent); err != nil {
-		return err
+func (u *upload) took(x *exchange, got minio.ObjectPart, sent sums, size int64) error {
+	if _, err := u.b.confirmed(x, got.ChecksumCRC32C, got.ETag, sent); err != nil {
+		return err // what is not proven of a part, its length in the whole is
 	}
 	part := minio.CompletePart{PartNumber: got.PartNumber, ETag: got.ETag}
 	if sent.declared {
@@ -185,6 +195,7 @@ func (u *upload) took(x *exchange, got minio.ObjectPart, sent sums) error {
 	}
 	u.parts = append(u.parts, part)
 	u.crcs = binary.BigEndian.AppendUint32(u.crcs, sent.crc32c)
+	u.size += size
 	return nil
 }
 
@@ -199,7 +210,13 @@ func (u *upload) complete(ctx context.Context) error {
 	if err != nil {
 		return u.b.refused(ctx, u.key, x, err)
 	}
-	return u.whole(info.ChecksumCRC32C)
+	if !plainETag.MatchString(info.ETag) {
+		return fmt.Errorf("%w: its answer has no ETag of what it stored", backends.ErrCorrupt)
+	}
+	if err := u.whole(info.ChecksumCRC32C); err != nil {
+		return err
+	}
+	return u.b.stored(ctx, u.key, u.size)
 }
 
 // whole checks the checksum of the blob, where the answer has it: that of the
@@ -243,20 +260,54 @@ func (b *Backend) AbortUploads(ctx context.Context, before time.Time) (removed i
 	if err := b.writable(ctx); err != nil {
 		return 0, fmt.Errorf("abort uploads: %w", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends minio-go's goroutine
-	rctx, x := observed(ctx)
-	for u := range b.core.ListIncompleteUploads(rctx, b.opts.Bucket, b.opts.Prefix, true) {
-		if u.Err != nil {
-			return removed, fmt.Errorf("abort uploads: %w", b.failed(ctx, x, u.Err))
+	query := url.Values{"uploads": {""}, "encoding-type": {"url"}, "prefix": {b.opts.Prefix}, "max-uploads": {strconv.Itoa(pageSize)}}
+	for pages := 0; ; pages++ {
+		var p uploads
+		if err := b.ask(ctx, http.MethodGet, query, nil, &p); err != nil {
+			return removed, fmt.Errorf("abort uploads: %w", err)
 		}
-		if _, ours := b.blob(u.Key); !ours || !u.Initiated.Before(before) {
-			continue
+		for _, u := range p.Uploads {
+			key, err := p.name(u.Key)
+			if _, ours := b.blob(key); err != nil || !ours || !u.Initiated.Before(before) {
+				continue
+			}
+			if err := b.abort(ctx, key, u.UploadID); err != nil {
+				return removed, err
+			}
+			removed++
 		}
-		if err := b.abort(ctx, u.Key, u.UploadID); err != nil {
-			return removed, err
+		if !p.IsTruncated {
+			return removed, nil
 		}
-		removed++
+		next, err := p.name(p.NextKey)
+		same := next == query.Get("key-marker") && p.NextUpload == query.Get("upload-id-marker")
+		if err != nil || next == "" || same || pages == maxForeignPages {
+			return removed, fmt.Errorf("abort uploads: %w: the listing does not advance", backends.ErrCorrupt)
+		}
+		query.Set("key-marker", next)
+		query.Set("upload-id-marker", p.NextUpload)
 	}
-	return removed, nil
+}
+
+// uploads is an answer of ListMultipartUploads, as far as it is of use.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
+type uploads struct {
+	XMLName      xml.Name `xml:"ListMultipartUploadsResult"`
+	EncodingType string   `xml:"EncodingType"`
+	IsTruncated  bool     `xml:"IsTruncated"`
+	NextKey      string   `xml:"NextKeyMarker"`
+	NextUpload   string   `xml:"NextUploadIdMarker"`
+	Uploads      []struct {
+		Key       string    `xml:"Key"`
+		UploadID  string    `xml:"UploadId"`
+		Initiated time.Time `xml:"Initiated"`
+	} `xml:"Upload"`
+}
+
+// name undoes the encoding of a key, where the server says that it applied it.
+func (u *uploads) name(key string) (string, error) {
+	if u.EncodingType != "url" {
+		return key, nil
+	}
+	return url.QueryUnescape(key)
 }

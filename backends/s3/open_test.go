@@ -179,9 +179,7 @@ func TestProbeOfLesserServers(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			for object, err := range b.objects(t.Context(), backends.BlobID{}, pageSize) {
-				t.Errorf("left behind: %s, %v", object.Key, err)
-			}
+			wantEmpty(t, b)
 		})
 	}
 }

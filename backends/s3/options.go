@@ -33,7 +33,8 @@ const (
 	DefaultConnectTimeout = 5 * time.Second
 	DefaultHeaderTimeout  = 60 * time.Second // Complete of a large upload answers late
 	DefaultIdleTimeout    = 30 * time.Second
-	MaxPrefixLen          = 512 // bytes; S3 keys end at 1,024
+	DefaultAnswerTimeout  = 2 * time.Minute // some send blanks until a large upload is completed
+	MaxPrefixLen          = 512             // bytes; S3 keys end at 1,024
 )
 
 // Options say where the bucket is and how to reach it. Only Bucket is needed
@@ -92,10 +93,13 @@ type Options struct {
 
 	// ConnectTimeout bounds TCP and TLS handshakes each, HeaderTimeout the wait
 	// for an answer once a request is sent, IdleTimeout how long a body may
-	// stand still in either direction. 0: the defaults.
+	// stand still in either direction, and a blob's fall behind
+	// outbound.MinPace, AnswerTimeout all of an answer that is no blob, from its
+	// headers on. 0: the defaults.
 	ConnectTimeout time.Duration
 	HeaderTimeout  time.Duration
 	IdleTimeout    time.Duration
+	AnswerTimeout  time.Duration
 
 	// ReadOnly makes Put and Delete fail with backends.ErrReadOnly. Then
 	// nothing is probed at Open, and Check only lists.
@@ -121,6 +125,7 @@ func (o *Options) complete() error {
 		{"connect timeout", &o.ConnectTimeout, DefaultConnectTimeout},
 		{"header timeout", &o.HeaderTimeout, DefaultHeaderTimeout},
 		{"idle timeout", &o.IdleTimeout, DefaultIdleTimeout},
+		{"answer timeout", &o.AnswerTimeout, DefaultAnswerTimeout},
 	} {
 		if *d.value < 0 {
 			return invalid(d.name, "%v: want a positive duration", *d.value)

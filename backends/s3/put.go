@@ -12,6 +12,7 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync"
 
@@ -104,7 +105,7 @@ func (b *Backend) putBytes(ctx context.Context, key string, data []byte) error {
 	if err != nil {
 		return b.refused(ctx, key, x, err)
 	}
-	return b.confirmed(x, info.ChecksumCRC32C, info.ETag, h.sent)
+	return b.proven(ctx, key, x, info, h.sent, int64(len(data)))
 }
 
 // leading is what goes ahead of a body that is known, as the dialect and the
@@ -155,7 +156,7 @@ func (b *Backend) putStream(ctx context.Context, key string, r io.Reader, size i
 	if unread != nil {
 		return unread
 	}
-	return b.confirmed(x, info.ChecksumCRC32C, info.ETag, sent)
+	return b.proven(ctx, key, x, info, sent, size)
 }
 
 // noAnswer reports an error of the connection.
@@ -164,9 +165,9 @@ func noAnswer(err error) bool {
 	return !errors.As(err, &answer)
 }
 
-// wantMD5 reports whether the ETag is the only thing that vouches for a streamed
-// body: over plain HTTP its signatures do.
-func (b *Backend) wantMD5() bool { return b.secure && !b.dialect.Trailers && b.dialect.MD5ETag }
+// wantMD5 reports whether the ETag is all that the answer to a streamed body
+// proves.
+func (b *Backend) wantMD5() bool { return !b.dialect.Trailers && b.dialect.MD5ETag }
 
 func (b *Backend) putOptions() minio.PutObjectOptions {
 	opts := minio.PutObjectOptions{StorageClass: b.opts.StorageClass}
@@ -192,17 +193,47 @@ func (b *Backend) refused(ctx context.Context, key string, x *exchange, err erro
 	return b.failed(ctx, x, err)
 }
 
-// confirmed compares what an answer says of the stored bytes with those sent.
-func (b *Backend) confirmed(x *exchange, crc, etag string, sent sums) error {
+// plainETag is how entity tags look, without their quotes.
+var plainETag = regexp.MustCompile(`^[!#-~]{1,256}$`)
+
+// confirmed compares what an answer says of the stored bytes with those sent. A
+// success has an ETag, whatever else it lacks. It is proven if it names a
+// checksum of the bytes.
+func (b *Backend) confirmed(x *exchange, crc, etag string, sent sums) (proven bool, err error) {
+	md5 := sent.md5 != "" && b.dialect.MD5ETag && !kmsKey(x)
 	switch {
 	case crc != "" && crc != encodeCRC(sent.crc32c):
-		return fmt.Errorf("%w: its CRC32C of the stored bytes differs from that of those sent", backends.ErrCorrupt)
+		return false, fmt.Errorf("%w: its CRC32C of the stored bytes differs from that of those sent", backends.ErrCorrupt)
 	case crc == "" && sent.declared && b.dialect.Echo:
-		return fmt.Errorf("%w: it does not confirm the checksum", backends.ErrCorrupt)
-	case sent.md5 != "" && b.dialect.MD5ETag && !kmsKey(x) && !strings.EqualFold(etag, sent.md5):
-		return fmt.Errorf("%w: its MD5 of the stored bytes differs from that of those sent", backends.ErrCorrupt)
+		return false, fmt.Errorf("%w: it does not confirm the checksum", backends.ErrCorrupt)
+	case !plainETag.MatchString(etag):
+		return false, fmt.Errorf("%w: its answer has no ETag of what it stored", backends.ErrCorrupt)
+	case md5 && !strings.EqualFold(etag, sent.md5):
+		return false, fmt.Errorf("%w: its MD5 of the stored bytes differs from that of those sent", backends.ErrCorrupt)
 	}
-	return nil
+	return crc != "" || md5, nil
+}
+
+// proven is confirmed for a whole blob. An answer that proves nothing is held
+// against what the server says of the object itself.
+func (b *Backend) proven(ctx context.Context, key string, x *exchange, info minio.UploadInfo, sent sums, size int64) error {
+	proven, err := b.confirmed(x, info.ChecksumCRC32C, info.ETag, sent)
+	if err != nil || proven {
+		return err
+	}
+	return b.stored(ctx, key, size)
+}
+
+// stored asks whether the object is there with its length.
+func (b *Backend) stored(ctx context.Context, key string, size int64) error {
+	info, err := b.head(ctx, key)
+	switch {
+	case errors.Is(err, backends.ErrNotFound):
+		return fmt.Errorf("%w: it does not have what it has just confirmed", backends.ErrCorrupt)
+	case err == nil && info.Size != size:
+		return fmt.Errorf("%w: it has %d bytes of the %d that were sent", backends.ErrCorrupt, info.Size, size)
+	}
+	return err
 }
 
 // kmsKey reports an answer whose ETag is no MD5 by design:

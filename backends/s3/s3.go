@@ -23,13 +23,16 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"sync/atomic"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 // defaultRegion is what servers without regions expect.
@@ -45,7 +48,9 @@ type Backend struct {
 	singleLimit int64
 
 	core      *minio.Core
+	bucket    *url.URL // where requests about the bucket go
 	transport *http.Transport
+	limited   http.RoundTripper                         // over transport, and below all requests
 	wrap      func(http.RoundTripper) http.RoundTripper // nil: none; tests watch requests
 	creds     *credentials.Credentials
 	freeCreds func()
@@ -84,6 +89,7 @@ func (b *Backend) open(ctx context.Context) (err error) {
 	if b.transport, err = newHTTP(&b.opts); err != nil {
 		return err
 	}
+	b.limited = b.bounded()
 	b.creds, b.freeCreds = newCredentials(&b.opts)
 	if err := haveKey(ctx, b.creds, b.opts.Credentials); err != nil {
 		return err
@@ -133,24 +139,17 @@ func (b *Backend) reach(ctx context.Context) error {
 // try lists with a client for the region. With an error may come the region
 // that the server wants.
 func (b *Backend) try(ctx context.Context, region string) (right string, err error) {
-	if err := b.connect(region); err != nil {
+	if err := b.connect(ctx, region); err != nil {
 		return "", err
 	}
-	rctx, x := observed(ctx)
-	for object := range b.core.ListObjectsIter(rctx, b.opts.Bucket, minio.ListObjectsOptions{Prefix: b.opts.Prefix, Recursive: true, MaxKeys: 1}) {
-		var answer minio.ErrorResponse
-		errors.As(object.Err, &answer)
-		return answer.Region, b.failed(ctx, x, object.Err)
-	}
-	return "", ended(ctx)
+	_, err = b.page(ctx, "", "", 1)
+	var answer minio.ErrorResponse
+	errors.As(err, &answer)
+	return plainRegion(answer.Region), err
 }
 
 // connect makes the client.
-func (b *Backend) connect(region string) (err error) {
-	var next http.RoundTripper = b.transport
-	if b.wrap != nil {
-		next = b.wrap(next)
-	}
+func (b *Backend) connect(ctx context.Context, region string) (err error) {
 	lookup := minio.BucketLookupPath
 	if b.opts.Addressing == AddressingVirtual || (b.opts.Addressing == AddressingAuto && b.dialect.Virtual) {
 		lookup = minio.BucketLookupDNS
@@ -159,11 +158,16 @@ func (b *Backend) connect(region string) (err error) {
 	b.core, err = minio.NewCore(b.endpoint.Host, &minio.Options{
 		Creds:        b.creds,
 		Secure:       b.secure,
-		Transport:    &guarded{next, b.creds, region, b.opts.IdleTimeout},
+		Transport:    &guarded{b.limited, b.creds, region},
 		Region:       region,
 		BucketLookup: lookup,
 		MaxRetries:   1, // that is, none
 	})
+	if err != nil {
+		return err
+	}
+	// minio-go knows AWS's hosts by region, and tells them in no other way.
+	b.bucket, err = b.core.Presign(ctx, http.MethodGet, b.opts.Bucket, "", time.Minute, nil)
 	return err
 }
 
@@ -176,12 +180,24 @@ func (b *Backend) announcedRegion(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	resp, err := b.transport.RoundTrip(req)
+	resp, err := b.limited.RoundTrip(req)
 	if err != nil {
 		return "" // the signed request that follows says it better
 	}
 	resp.Body.Close()
-	return resp.Header.Get("X-Amz-Bucket-Region")
+	return plainRegion(resp.Header.Get("X-Amz-Bucket-Region"))
+}
+
+// regionName is how regions look. The one that a server names goes into what is
+// signed, and into messages.
+var regionName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+
+// plainRegion is a region that a server named, or nothing if it is none.
+func plainRegion(text string) string {
+	if !regionName.MatchString(text) {
+		return ""
+	}
+	return text
 }
 
 // Dialect is what Open has settled on. With "auto" it may know more than the
@@ -227,10 +243,8 @@ func (b *Backend) check(ctx context.Context) error {
 		return err
 	}
 	if b.opts.ReadOnly {
-		for _, err := range b.objects(ctx, backends.BlobID{}, 1) {
-			return err
-		}
-		return nil
+		_, err := b.page(ctx, "", "", 1)
+		return err
 	}
 	key := b.opts.Prefix + ".check-" + rand.Text()
 	if err := b.putBytes(ctx, key, probeText); err != nil {
@@ -248,12 +262,12 @@ func (b *Backend) check(ctx context.Context) error {
 
 // readAll reads a small object.
 func (b *Backend) readAll(ctx context.Context, key string) ([]byte, error) {
-	rctx, x := observed(ctx)
+	rctx, x := observed(outbound.Stream(ctx, smallBody))
 	rc, _, _, err := b.core.GetObject(rctx, b.opts.Bucket, key, minio.GetObjectOptions{})
 	if err != nil {
 		return nil, b.failed(ctx, x, err)
 	}
-	data, err := io.ReadAll(io.LimitReader(rc, smallBody))
+	data, err := io.ReadAll(rc)
 	return data, b.failed(ctx, x, errors.Join(err, rc.Close()))
 }
 

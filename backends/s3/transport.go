@@ -2,11 +2,8 @@ package s3
 
 import (
 	"context"
-	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -14,6 +11,8 @@ import (
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/signer"
+
+	"github.com/sanctum-storage/gateway/outbound"
 )
 
 const (
@@ -36,26 +35,19 @@ func newHTTP(o *Options) (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &net.Dialer{Timeout: o.ConnectTimeout}
-	return &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			c, err := dialer.DialContext(ctx, network, address)
-			if err != nil {
-				return nil, err
-			}
-			return &conn{c, o.IdleTimeout}, nil
-		},
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots},
-		TLSHandshakeTimeout:   o.ConnectTimeout,
-		ResponseHeaderTimeout: o.HeaderTimeout,
-		MaxIdleConns:          idleConns,
-		MaxIdleConnsPerHost:   idleConns,
-		IdleConnTimeout:       idleConnTime,
-		ReadBufferSize:        connBuffer,
-		WriteBufferSize:       connBuffer,
-		DisableCompression:    true, // blobs are what they are
-	}, nil
+	return outbound.NewTransport(outbound.Sockets{
+		Connect: o.ConnectTimeout, Header: o.HeaderTimeout, Idle: o.IdleTimeout,
+		Kept: idleConns, KeptFor: idleConnTime, Roots: roots, Buffer: connBuffer,
+	}), nil
+}
+
+// bounded is all that requests go through on their way to the wire.
+func (b *Backend) bounded() http.RoundTripper {
+	var next http.RoundTripper = b.transport
+	if b.wrap != nil {
+		next = b.wrap(next)
+	}
+	return outbound.Bound(next, outbound.Budget{Idle: b.opts.IdleTimeout, Answer: b.opts.AnswerTimeout})
 }
 
 // authorities are the system's and those of a file; nil stands for the
@@ -78,20 +70,6 @@ func authorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// conn gives up a write that stands still: net/http bounds the wait for an
-// answer, not the sending of a body to a server that has stopped reading.
-type conn struct {
-	net.Conn
-	idle time.Duration
-}
-
-func (c *conn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(c.idle)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
-}
-
 // exchange is what is worth knowing of a request's answer beside what minio-go
 // hands out. It belongs to one call, and holds its last answer.
 type exchange struct {
@@ -107,13 +85,13 @@ func observed(ctx context.Context) (context.Context, *exchange) {
 	return context.WithValue(ctx, exchangeKey{}, x), x
 }
 
-// guarded is the last step before the wire: over plain HTTP nothing leaves that
-// is not signed with its payload, and nothing leaves unsigned at all.
+// guarded is the last step before the limits of answers and the wire: over plain
+// HTTP nothing leaves that is not signed with its payload, and nothing leaves
+// unsigned at all.
 type guarded struct {
 	next   http.RoundTripper
 	creds  *credentials.Credentials
 	region string
-	idle   time.Duration
 }
 
 var errUnsigned = errors.New("refused to send an unsigned request")
@@ -129,49 +107,14 @@ func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithCancelCause(req.Context())
-	resp, err := g.next.RoundTrip(req.WithContext(ctx))
+	resp, err := g.next.RoundTrip(req)
 	if err != nil {
-		cancel(nil)
 		return nil, err
 	}
-	resp.Body = &watched{ReadCloser: resp.Body, ctx: ctx, cancel: cancel, idle: g.idle}
-	if x, ok := ctx.Value(exchangeKey{}).(*exchange); ok {
+	if x, ok := req.Context().Value(exchangeKey{}).(*exchange); ok {
 		x.status, x.header = resp.StatusCode, resp.Header
 	}
 	return resp, nil
-}
-
-// watched gives up an answer whose body stands still. That goes for all
-// answers, for minio-go reads errors and what it cannot use to their ends.
-type watched struct {
-	io.ReadCloser
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-	idle   time.Duration
-	timer  *time.Timer // runs while a Read does; nil before the first
-}
-
-// Read implements io.Reader.
-func (w *watched) Read(p []byte) (int, error) {
-	if w.timer == nil {
-		w.timer = time.AfterFunc(w.idle, func() { w.cancel(errIdle) })
-	} else {
-		w.timer.Reset(w.idle)
-	}
-	n, err := w.ReadCloser.Read(p)
-	w.timer.Stop()
-	if err != nil && err != io.EOF && w.ctx.Err() != nil {
-		err = context.Cause(w.ctx)
-	}
-	return n, err
-}
-
-// Close implements io.Closer.
-func (w *watched) Close() error {
-	err := w.ReadCloser.Close()
-	w.cancel(nil)
-	return err
 }
 
 // signEmpty signs again what minio-go leaves unsigned over plain HTTP: the

@@ -41,12 +41,13 @@ var layers = map[string][]string{
 	"audit":           {},
 	"s3err":           {},
 	"strict":          {},
-	"transfer":        {"s3err", "sigv4"}, // S3 on both sides, and nothing of the inside
+	"outbound":        {},
+	"transfer":        {"outbound", "s3err", "sigv4"}, // S3 on both sides, and nothing of the inside
 	"events":          {"meta"},
 	"meta/sqlstore":   {"meta", "s3err"},
 	"meta/metatest":   {"meta"},
 	"meta/…":          {"meta", "meta/sqlstore", "s3err"},
-	"backends/…":      {"backends"},
+	"backends/…":      {"backends", "outbound"},
 	"encrypt/…":       {"encrypt"},
 	"events/…":        {"events", "meta"},
 	"internal/faults": {"backends", "encrypt", "meta"},
