@@ -5,12 +5,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
 // maxDepth is how deep a document of this package may nest; a policy's
 // condition, the deepest there is, is six levels down.
 const maxDepth = 10
+
+// fewMembers is how many keys are looked through one by one.
+const fewMembers = 16
 
 var errJSON = errors.New("not strict JSON")
 
@@ -74,16 +78,24 @@ func parseList(d *json.Decoder, depth int) (value, error) {
 
 func parseObject(d *json.Decoder, depth int) (value, error) {
 	v := value{kind: 'o'}
-	seen := make(map[string]bool)
+	var seen map[string]bool // of objects with many members
 	for d.More() {
 		key, err := parseValue(d, depth+1)
 		if err != nil {
 			return value{}, err
 		}
-		if key.kind != 's' || seen[key.text] {
+		if len(v.members) == fewMembers {
+			seen = make(map[string]bool)
+			for _, name := range v.members {
+				seen[name] = true
+			}
+		}
+		if key.kind != 's' || seen[key.text] || seen == nil && slices.Contains(v.members, key.text) {
 			return value{}, fmt.Errorf("%w: a key occurs twice", errJSON)
 		}
-		seen[key.text] = true
+		if seen != nil {
+			seen[key.text] = true
+		}
 		item, err := parseValue(d, depth+1)
 		if err != nil {
 			return value{}, err

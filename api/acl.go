@@ -41,7 +41,7 @@ type aclDocument struct {
 				Type         string `xml:"Type"`
 			} `xml:"Grantee"`
 			Permission string `xml:"Permission"`
-		} `xml:"Grant"`
+		} `xml:"Grant" max:"100"`
 	} `xml:"AccessControlList"`
 }
 

@@ -23,7 +23,7 @@ type bucketConfiguration struct {
 		Type           string `xml:"Type"`
 	} `xml:"Bucket"`
 	Tags *struct {
-		Tag []tagElement `xml:"Tag"`
+		Tag []tagElement `xml:"Tag" max:"50"`
 	} `xml:"Tags"`
 }
 
@@ -33,7 +33,9 @@ type bucketConfiguration struct {
 func createBucket(s *Server, r *Request) (*Reply, error) {
 	var c bucketConfiguration
 	if len(r.XML) > 0 {
-		if err := decodeXML(r.XML, "CreateBucketConfiguration", &c); err != nil {
+		if err := decodeXML(r.XML, "CreateBucketConfiguration", &c); tooMany(err, "Tag") {
+			return nil, tooManyTags(maxBucketTags)
+		} else if err != nil {
 			return nil, err
 		}
 	}

@@ -20,17 +20,17 @@ const (
 // and as it is shown.
 type corsRules struct {
 	XMLName xml.Name   `xml:"CORSConfiguration" json:"-"`
-	Rules   []corsRule `xml:"CORSRule" json:"rules"`
+	Rules   []corsRule `xml:"CORSRule" max:"100" json:"rules"`
 }
 
 // corsRule allows origins to send some methods with some headers. An origin and an
 // allowed header may hold one *.
 type corsRule struct {
 	ID      string   `xml:"ID,omitempty" json:"id,omitempty"`
-	Headers []string `xml:"AllowedHeader" json:"headers,omitempty"`
-	Methods []string `xml:"AllowedMethod" json:"methods"`
-	Origins []string `xml:"AllowedOrigin" json:"origins"`
-	Expose  []string `xml:"ExposeHeader" json:"expose,omitempty"`
+	Headers []string `xml:"AllowedHeader" max:"1000" json:"headers,omitempty"`
+	Methods []string `xml:"AllowedMethod" max:"100" json:"methods"`
+	Origins []string `xml:"AllowedOrigin" max:"1000" json:"origins"`
+	Expose  []string `xml:"ExposeHeader" max:"1000" json:"expose,omitempty"`
 	MaxAge  *int     `xml:"MaxAgeSeconds" json:"max_age,omitempty"` // seconds; S3 takes negative ones
 }
 
@@ -44,14 +44,13 @@ var getBucketCORS = showSetting(settingCORS, s3err.NoSuchCORSConfiguration, func
 // parseCORS reads a CORSConfiguration.
 func parseCORS(document []byte) (corsRules, error) {
 	var c corsRules
-	if err := decodeXML(document, "CORSConfiguration", &c); err != nil {
-		return c, err
-	}
-	switch n := len(c.Rules); {
-	case n == 0:
-		return c, s3err.MalformedXML
-	case n > maxCORSRules:
+	switch err := decodeXML(document, "CORSConfiguration", &c); {
+	case tooMany(err, "CORSRule"):
 		return c, s3err.New(s3err.InvalidRequest, "The number of CORS rules should not exceed allowed limit of %d rules.", maxCORSRules)
+	case err != nil:
+		return c, err
+	case len(c.Rules) == 0:
+		return c, s3err.MalformedXML
 	}
 	for i := range c.Rules {
 		if err := c.Rules[i].check(); err != nil {
@@ -61,10 +60,9 @@ func parseCORS(document []byte) (corsRules, error) {
 	return c, nil
 }
 
+func (rule *corsRule) sound() bool { return len(rule.Methods) > 0 && len(rule.Origins) > 0 }
+
 func (rule *corsRule) check() error {
-	if len(rule.Methods) == 0 || len(rule.Origins) == 0 {
-		return s3err.MalformedXML
-	}
 	if len(rule.ID) > maxRuleID {
 		return ruleIDTooLong()
 	}

@@ -17,7 +17,7 @@ const (
 // bucketEncryption is a ServerSideEncryptionConfiguration.
 type bucketEncryption struct {
 	XMLName xml.Name         `xml:"ServerSideEncryptionConfiguration"`
-	Rules   []encryptionRule `xml:"Rule"`
+	Rules   []encryptionRule `xml:"Rule" max:"1"`
 }
 
 type encryptionRule struct {
@@ -32,7 +32,7 @@ type encryptionDefault struct {
 }
 
 type blockedEncryption struct {
-	Types []string `xml:"EncryptionType"`
+	Types []string `xml:"EncryptionType" max:"10"`
 }
 
 // getBucketEncryption shows how new objects of a bucket are encrypted: one that

@@ -51,7 +51,7 @@ type inventoryDocument struct {
 	ID       string `xml:"Id"`
 	Versions string `xml:"IncludedObjectVersions"`
 	Optional *struct {
-		Fields []string `xml:"Field"`
+		Fields []string `xml:"Field" max:"16"`
 	} `xml:"OptionalFields"`
 	Schedule struct {
 		Frequency string `xml:"Frequency"`

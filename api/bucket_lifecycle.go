@@ -16,7 +16,7 @@ const minimumSizeHeader = "X-Amz-Transition-Default-Minimum-Object-Size"
 // shown. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
 type lifecycleDocument struct {
 	XMLName xml.Name        `xml:"LifecycleConfiguration"`
-	Rules   []lifecycleRule `xml:"Rule"`
+	Rules   []lifecycleRule `xml:"Rule" max:"1000"`
 }
 
 type lifecycleRule struct {
@@ -33,7 +33,7 @@ type lifecycleRule struct {
 		Days  *int    `xml:"Days"`
 		Date  *string `xml:"Date"`
 		Class string  `xml:"StorageClass"`
-	} `xml:"Transition"`
+	} `xml:"Transition" max:"100"`
 	Noncurrent *struct {
 		Days  *int `xml:"NoncurrentDays"`
 		Newer *int `xml:"NewerNoncurrentVersions"`
@@ -42,13 +42,15 @@ type lifecycleRule struct {
 		Days  *int   `xml:"NoncurrentDays"`
 		Newer *int   `xml:"NewerNoncurrentVersions"`
 		Class string `xml:"StorageClass"`
-	} `xml:"NoncurrentVersionTransition"`
+	} `xml:"NoncurrentVersionTransition" max:"100"`
 	Abort *struct {
 		Days *int `xml:"DaysAfterInitiation"`
 	} `xml:"AbortIncompleteMultipartUpload"`
 
 	place func(class string) bool
 }
+
+func (r *lifecycleRule) sound() bool { return r.Status != "" }
 
 type lifecycleFilter struct {
 	Prefix *string     `xml:"Prefix"`
@@ -57,7 +59,7 @@ type lifecycleFilter struct {
 	Below  *int64      `xml:"ObjectSizeLessThan"`
 	And    *struct {
 		Prefix *string      `xml:"Prefix"`
-		Tags   []tagElement `xml:"Tag"`
+		Tags   []tagElement `xml:"Tag" max:"50"`
 		Above  *int64       `xml:"ObjectSizeGreaterThan"`
 		Below  *int64       `xml:"ObjectSizeLessThan"`
 	} `xml:"And"`

@@ -26,7 +26,7 @@ type loggingDocument struct {
 					URI          string `xml:"URI"`
 				} `xml:"Grantee"`
 				Permission string `xml:"Permission"`
-			} `xml:"Grant"`
+			} `xml:"Grant" max:"100"`
 		} `xml:"TargetGrants"`
 		KeyFormat *struct {
 			Simple      *struct{} `xml:"SimplePrefix"`

@@ -45,7 +45,7 @@ func putBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
 	var d struct {
 		Rule []struct {
 			ObjectOwnership string `xml:"ObjectOwnership"`
-		} `xml:"Rule"`
+		} `xml:"Rule" max:"1"`
 	}
 	if err := decodeXML(r.XML, "OwnershipControls", &d); err != nil {
 		return nil, err

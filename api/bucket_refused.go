@@ -59,27 +59,27 @@ type notificationDocument struct {
 	Topics []struct {
 		notificationRule
 		ARN string `xml:"Topic"`
-	} `xml:"TopicConfiguration"`
+	} `xml:"TopicConfiguration" max:"100"`
 	Queues []struct {
 		notificationRule
 		ARN string `xml:"Queue"`
-	} `xml:"QueueConfiguration"`
+	} `xml:"QueueConfiguration" max:"100"`
 	Functions []struct {
 		notificationRule
 		ARN string `xml:"CloudFunction"`
-	} `xml:"CloudFunctionConfiguration"`
+	} `xml:"CloudFunctionConfiguration" max:"100"`
 	EventBridge *struct{} `xml:"EventBridgeConfiguration"`
 }
 
 type notificationRule struct {
 	ID     string   `xml:"Id"`
-	Events []string `xml:"Event"`
+	Events []string `xml:"Event" max:"100"`
 	Filter *struct {
 		Key struct {
 			Rules []struct {
 				Name  string `xml:"Name"`
 				Value string `xml:"Value"`
-			} `xml:"FilterRule"`
+			} `xml:"FilterRule" max:"10"`
 		} `xml:"S3Key"`
 	} `xml:"Filter"`
 }

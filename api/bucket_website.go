@@ -40,7 +40,7 @@ type websiteError struct {
 }
 
 type routingRules struct {
-	Rules []routingRule `xml:"RoutingRule" json:"rules"`
+	Rules []routingRule `xml:"RoutingRule" max:"50" json:"rules"`
 }
 
 // routingRule redirects the requests that meet its condition; all, without one.
@@ -76,7 +76,9 @@ var getBucketWebsite = showSetting(settingWebsite, s3err.NoSuchWebsiteConfigurat
 // parseWebsite reads a WebsiteConfiguration.
 func parseWebsite(document []byte) (website, error) {
 	var w website
-	if err := decodeXML(document, "WebsiteConfiguration", &w); err != nil {
+	if err := decodeXML(document, "WebsiteConfiguration", &w); tooMany(err, "RoutingRule") {
+		return w, s3err.New(s3err.InvalidRequest, "More than %[1]d routing rules provided, the number of routing rules in a website configuration is limited to %[1]d.", maxRoutingRules)
+	} else if err != nil {
 		return w, err
 	}
 	if all := w.RedirectAll; all != nil {
@@ -99,8 +101,6 @@ func parseWebsite(document []byte) (website, error) {
 		return w, nil
 	case len(w.Routing.Rules) == 0:
 		return w, s3err.MalformedXML
-	case len(w.Routing.Rules) > maxRoutingRules:
-		return w, s3err.New(s3err.InvalidRequest, "%d routing rules provided, the number of routing rules in a website configuration is limited to %d.", len(w.Routing.Rules), maxRoutingRules)
 	}
 	for i := range w.Routing.Rules {
 		if err := w.Routing.Rules[i].check(); err != nil {
@@ -110,10 +110,12 @@ func parseWebsite(document []byte) (website, error) {
 	return w, nil
 }
 
+func (rule *routingRule) sound() bool { return rule.Redirect != nil }
+
 func (rule *routingRule) check() error {
 	c, to := rule.Condition, rule.Redirect
 	switch {
-	case to == nil || *to == routingRedirect{}, c != nil && *c == routingCondition{}:
+	case *to == routingRedirect{}, c != nil && *c == routingCondition{}:
 		return s3err.MalformedXML
 	case c != nil && c.Code != nil && !isErrorStatus(*c.Code):
 		return s3err.New(s3err.InvalidRequest, "The provided HTTP error code (%d) is not valid. Valid codes are 4XX or 5XX.", *c.Code)

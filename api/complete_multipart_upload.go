@@ -12,7 +12,7 @@ import (
 
 // completeDocument is the body of a CompleteMultipartUpload request.
 type completeDocument struct {
-	Parts []completedPart `xml:"Part"`
+	Parts []completedPart `xml:"Part" max:"10000"`
 }
 
 type completedPart struct {
@@ -20,6 +20,8 @@ type completedPart struct {
 	ETag       string `xml:"ETag"`
 	checksumElements
 }
+
+func (p *completedPart) sound() bool { return p.PartNumber != "" && p.ETag != "" }
 
 type completeResult struct {
 	XMLName  xml.Name `xml:"CompleteMultipartUploadResult"`
@@ -82,9 +84,10 @@ func (r *Request) completeInput() (in engine.CompleteUpload, err error) {
 	if err := decodeXML(r.XML, "CompleteMultipartUpload", &doc); err != nil {
 		return in, err
 	}
-	if len(doc.Parts) == 0 || len(doc.Parts) > maxPartNumber {
+	if len(doc.Parts) == 0 {
 		return in, s3err.MalformedXML
 	}
+	in.Parts = make([]engine.CompletedPart, 0, len(doc.Parts))
 	for _, p := range doc.Parts {
 		part, err := p.completed()
 		if err != nil {
@@ -98,7 +101,7 @@ func (r *Request) completeInput() (in engine.CompleteUpload, err error) {
 // completed is the part as the engine takes it.
 func (p completedPart) completed() (engine.CompletedPart, error) {
 	number, ok := strict.Integer(strict.InElement(p.PartNumber))
-	if !ok || p.ETag == "" {
+	if !ok {
 		return engine.CompletedPart{}, s3err.MalformedXML
 	}
 	if number < 1 {

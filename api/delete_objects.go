@@ -16,7 +16,7 @@ const maxDeletes = 1000
 
 // deleteDocument is the body of a DeleteObjects request.
 type deleteDocument struct {
-	Objects []deleteEntry `xml:"Object"`
+	Objects []deleteEntry `xml:"Object" max:"1000"`
 	Quiet   bool          `xml:"Quiet"`
 }
 
@@ -29,6 +29,8 @@ type deleteEntry struct {
 	LastModifiedTime *string `xml:"LastModifiedTime"`
 	Size             *string `xml:"Size"`
 }
+
+func (e *deleteEntry) sound() bool { return e.Key != nil && *e.Key != "" }
 
 type deleteResult struct {
 	XMLName xml.Name        `xml:"DeleteResult"`
@@ -62,7 +64,7 @@ func deleteObjects(s *Server, r *Request) (*Reply, error) {
 	if err := decodeXML(r.XML, "Delete", &doc); err != nil {
 		return nil, err
 	}
-	if len(doc.Objects) == 0 || len(doc.Objects) > maxDeletes {
+	if len(doc.Objects) == 0 {
 		return nil, s3err.MalformedXML
 	}
 	outcomes, err := s.deleteEach(r, doc.Objects)
@@ -150,9 +152,6 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 // makes the document malformed: it must not become no condition.
 func (e deleteEntry) deletion() (engine.DeleteObject, error) {
 	var d engine.DeleteObject
-	if e.Key == nil || *e.Key == "" {
-		return d, s3err.MalformedXML
-	}
 	d.Key = *e.Key
 	if e.ETag != nil {
 		if d.IfMatch = *e.ETag; d.IfMatch == "" {

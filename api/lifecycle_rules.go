@@ -15,7 +15,6 @@ import (
 // Limits of a lifecycle configuration.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
 const (
-	maxLifecycleRules  = 1000
 	maxNewerNoncurrent = 100
 	// maxLifecycleXML fits 1,000 rules of common length.
 	maxLifecycleXML = 1 << 20
@@ -38,10 +37,12 @@ var coolClasses = []string{"STANDARD_IA", "ONEZONE_IA"}
 // place says which storage classes are the names of backends.
 func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lifecycle, error) {
 	var d lifecycleDocument
-	if err := decodeXML(document, "LifecycleConfiguration", &d); err != nil {
+	if err := decodeXML(document, "LifecycleConfiguration", &d); tooMany(err, "Tag") {
+		return nil, tooManyTags(maxBucketTags)
+	} else if err != nil {
 		return nil, err
 	}
-	if len(d.Rules) == 0 || len(d.Rules) > maxLifecycleRules {
+	if len(d.Rules) == 0 {
 		return nil, s3err.MalformedXML
 	}
 	l := &engine.Lifecycle{MinimumSize: engine.MinimumSizeAll}

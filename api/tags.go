@@ -29,10 +29,12 @@ type tagElement struct {
 	Value *string `xml:"Value"`
 }
 
+func (t *tagElement) sound() bool { return t.Key != nil && t.Value != nil }
+
 // taggingDocument is a Tagging as clients send it.
 type taggingDocument struct {
 	TagSet *struct {
-		Tag []tagElement `xml:"Tag"`
+		Tag []tagElement `xml:"Tag" max:"50"`
 	} `xml:"TagSet"`
 }
 
@@ -41,7 +43,9 @@ type taggingDocument struct {
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Tagging.html
 func parseTagging(document []byte, max int) ([]engine.Pair, error) {
 	var d taggingDocument
-	if err := decodeXML(document, "Tagging", &d); err != nil {
+	if err := decodeXML(document, "Tagging", &d); tooMany(err, "Tag") {
+		return nil, tooManyTags(max)
+	} else if err != nil {
 		return nil, err
 	}
 	if d.TagSet == nil {
@@ -54,9 +58,6 @@ func parseTagging(document []byte, max int) ([]engine.Pair, error) {
 func tagPairs(elements []tagElement, max int) ([]engine.Pair, error) {
 	tags := make([]engine.Pair, 0, len(elements))
 	for _, t := range elements {
-		if t.Key == nil || t.Value == nil {
-			return nil, s3err.MalformedXML
-		}
 		tags = append(tags, engine.Pair{Name: *t.Key, Value: *t.Value})
 	}
 	return tags, checkTags(tags, max)
@@ -91,10 +92,7 @@ func parseTagHeader(value string) ([]engine.Pair, error) {
 // checkTags holds tags against what S3 allows.
 func checkTags(tags []engine.Pair, max int) error {
 	if len(tags) > max {
-		if max == maxObjectTags {
-			return s3err.New(s3err.BadRequest, "Object tags cannot be greater than %d", max)
-		}
-		return s3err.New(s3err.BadRequest, "Bucket tag count cannot be greater than %d", max)
+		return tooManyTags(max)
 	}
 	seen := make(map[string]bool, len(tags))
 	for _, t := range tags {
@@ -112,6 +110,13 @@ func checkTags(tags []engine.Pair, max int) error {
 		seen[t.Name] = true
 	}
 	return nil
+}
+
+func tooManyTags(max int) error {
+	if max == maxObjectTags {
+		return s3err.New(s3err.BadRequest, "Object tags cannot be greater than %d", max)
+	}
+	return s3err.New(s3err.BadRequest, "Bucket tag count cannot be greater than %d", max)
 }
 
 // tagText reports whether a key or value is short enough and of the characters

@@ -2,13 +2,14 @@ package api
 
 import (
 	"bytes"
-	"encoding/xml"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/s3err"
@@ -17,135 +18,144 @@ import (
 
 // decodeXML reads a request's document into v, a pointer to a struct whose
 // fields are named by `xml:"Name"` tags: strings, integers, booleans, structs,
-// embedded structs, and pointers to and slices of those. root is the name of
-// the outermost element; namespaces and attributes are ignored.
+// embedded structs, and pointers to and slices of those. A slice says in a tag `max`
+// how many of the element there may be. root is the name of the outermost element;
+// namespaces and attributes are ignored.
 //
 // It is stricter than encoding/xml: an element that is unknown, or repeated
 // where v holds one, a DOCTYPE, a processing instruction, text between elements
 // and anything after the end are MalformedXML. Nothing that a client asked for
-// is dropped in silence. Time and memory grow with len(data) alone.
+// is dropped in silence. It reads no further than the first thing that is wrong, of
+// which one element too many is one, see tooMany. Time grows with len(data) alone,
+// memory with what v takes of it.
 func decodeXML(data []byte, root string, v any) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return s3err.MissingRequestBody
 	}
-	d := decoder{xml.NewDecoder(bytes.NewReader(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))))}
-	if err := d.document(root, reflect.ValueOf(v).Elem()); err != nil {
+	s, err := newScanner(data)
+	if err == nil {
+		d := decoder{scanner: s}
+		err = d.document(root, reflect.ValueOf(v).Elem())
+	}
+	if err != nil {
 		return s3err.Wrap(s3err.MalformedXML, err)
 	}
 	return nil
 }
 
-type decoder struct{ *xml.Decoder }
+// tooManyError is that of a document with more of an element than there may be.
+type tooManyError struct{ element string }
 
-var errUnexpected = errors.New("unexpected markup")
+func (e *tooManyError) Error() string { return "too many elements " + e.element }
 
-func (d decoder) document(root string, v reflect.Value) error {
-	seen := false
-	for first := true; ; first = false {
-		t, err := d.Token()
-		if err == io.EOF && seen {
-			return nil
-		} else if err != nil {
+// tooMany reports whether a document was refused for how many of the element it has.
+func tooMany(err error, element string) bool {
+	var e *tooManyError
+	return errors.As(err, &e) && e.element == element
+}
+
+// sound is of an element that cannot do without some of its own: it is asked at the
+// element's end, so that a document of nothing but empty ones is not read further.
+type sound interface{ sound() bool }
+
+type decoder struct {
+	*scanner
+	scratch []byte // text of the element that is read
+}
+
+func (d *decoder) document(root string, v reflect.Value) error {
+	if err := d.declaration(); err != nil {
+		return err
+	}
+	if err := d.between(); err != nil {
+		return err
+	}
+	tag, local, empty, err := d.open()
+	switch {
+	case err != nil:
+		return err
+	case string(local) != root:
+		return fmt.Errorf("element %.64q at the top", local)
+	case !empty:
+		if err := d.children(planOf(v.Type()), v, tag); err != nil {
 			return err
 		}
-		switch t := t.(type) {
-		case xml.StartElement:
-			if seen || t.Name.Local != root {
-				return fmt.Errorf("element %q at the top", t.Name.Local)
-			}
-			seen = true
-			if err := d.children(v); err != nil {
-				return err
-			}
-		case xml.CharData:
-			if len(bytes.TrimSpace(t)) > 0 {
-				return errUnexpected
-			}
-		case xml.ProcInst:
-			if !first || t.Target != "xml" {
-				return errUnexpected
-			}
-		case xml.Comment:
-		default:
-			return errUnexpected
-		}
 	}
+	if err := d.between(); err != nil {
+		return err
+	}
+	if !d.ended() {
+		return errUnexpected
+	}
+	return nil
 }
 
 // children reads elements into the fields of the struct v, up to its end tag.
-func (d decoder) children(v reflect.Value) error {
-	seen := make(map[string]bool, v.NumField())
+func (d *decoder) children(p *plan, v reflect.Value, tag []byte) error {
+	var seen uint64
 	for {
-		t, err := d.Token()
+		if err := d.between(); err != nil {
+			return err
+		}
+		if d.skip("</") {
+			return d.close(tag)
+		}
+		tag, local, empty, err := d.open()
 		if err != nil {
 			return err
 		}
-		switch t := t.(type) {
-		case xml.EndElement:
-			return nil
-		case xml.CharData:
-			if len(bytes.TrimSpace(t)) > 0 {
-				return errUnexpected
-			}
-		case xml.Comment:
-		case xml.StartElement:
-			f := fieldNamed(v, t.Name.Local)
-			if !f.IsValid() {
-				return fmt.Errorf("unknown element %q", t.Name.Local)
-			}
-			if seen[t.Name.Local] && f.Kind() != reflect.Slice {
-				return fmt.Errorf("element %q is repeated", t.Name.Local)
-			}
-			seen[t.Name.Local] = true
-			if err := d.element(f); err != nil {
-				return fmt.Errorf("%s: %w", t.Name.Local, err)
-			}
-		default:
-			return errUnexpected
+		i := p.find(local)
+		if i < 0 {
+			return fmt.Errorf("unknown element %.64q", local)
+		}
+		f := &p.fields[i]
+		if seen&(1<<i) != 0 && f.max == 0 {
+			return fmt.Errorf("element %q is repeated", f.name)
+		}
+		seen |= 1 << i
+		if err := d.field(f, v.FieldByIndex(f.index), tag, empty); err != nil {
+			return fmt.Errorf("%s: %w", f.name, err)
 		}
 	}
 }
 
-func (d decoder) element(f reflect.Value) error {
-	switch f.Kind() {
-	case reflect.Slice:
-		one := reflect.New(f.Type().Elem()).Elem()
-		if err := d.element(one); err != nil {
+// field reads the element of a field, whose start tag was read, into v.
+func (d *decoder) field(f *planField, v reflect.Value, tag []byte, empty bool) error {
+	if f.max > 0 {
+		n := v.Len()
+		if n == f.max {
+			return &tooManyError{f.name}
+		}
+		if n == v.Cap() {
+			v.Grow(d.more(n, f.max))
+		}
+		v.SetLen(n + 1)
+		v = v.Index(n)
+		v.SetZero()
+	}
+	if v.Kind() == reflect.Pointer {
+		v.Set(reflect.New(v.Type().Elem()))
+		v = v.Elem()
+	}
+	if f.children == nil {
+		var err error
+		d.scratch = d.scratch[:0]
+		if !empty {
+			if d.scratch, err = d.text(d.scratch, tag); err != nil {
+				return err
+			}
+		}
+		return setScalar(v, string(d.scratch))
+	}
+	if !empty {
+		if err := d.children(f.children, v, tag); err != nil {
 			return err
 		}
-		f.Set(reflect.Append(f, one))
-		return nil
-	case reflect.Pointer:
-		f.Set(reflect.New(f.Type().Elem()))
-		return d.element(f.Elem())
-	case reflect.Struct:
-		return d.children(f)
 	}
-	text, err := d.text()
-	if err != nil {
-		return err
+	if s, ok := v.Addr().Interface().(sound); ok && !s.sound() {
+		return errors.New("an element lacks what it cannot do without")
 	}
-	return setScalar(f, text)
-}
-
-// text reads an element that holds nothing but text.
-func (d decoder) text() (string, error) {
-	var b strings.Builder
-	for {
-		t, err := d.Token()
-		if err != nil {
-			return "", err
-		}
-		switch t := t.(type) {
-		case xml.EndElement:
-			return b.String(), nil
-		case xml.CharData:
-			b.Write(t)
-		case xml.Comment:
-		default:
-			return "", errUnexpected
-		}
-	}
+	return nil
 }
 
 func setScalar(f reflect.Value, text string) error {
@@ -173,20 +183,87 @@ func setScalar(f reflect.Value, text string) error {
 	return nil
 }
 
-// fieldNamed finds the field for an element; the zero Value if there is none.
-func fieldNamed(v reflect.Value, name string) reflect.Value {
-	t := v.Type()
+// more is for how many elements besides the n that were read room is made: some at
+// first, then an eighth more than the rest of the document holds if it goes on like
+// this: a list that grows again and again costs several times what it holds.
+func (d *decoder) more(n, most int) int {
+	if n < fewElements {
+		return min(max(1, n), most-n)
+	}
+	return min(n*(len(d.data)-d.at)/d.at*9/8+fewElements, most-n)
+}
+
+// fewElements is how many of a list say how long the others will be.
+const fewElements = 32
+
+// plan is how the elements of a struct are read.
+type plan struct{ fields []planField }
+
+type planField struct {
+	name     string
+	index    []int // of reflect.Value.FieldByIndex
+	max      int   // how many there may be; 0: one, and the field is no slice
+	children *plan // nil: text
+}
+
+// maxPlanFields is how many elements of different names one may hold.
+const maxPlanFields = 64
+
+var plans sync.Map // of reflect.Type: *plan
+
+// planOf is the plan of a type. It panics for one that cannot be read.
+func planOf(t reflect.Type) *plan {
+	if p, ok := plans.Load(t); ok {
+		return p.(*plan)
+	}
+	p := &plan{}
+	p.add(t, nil)
+	if len(p.fields) > maxPlanFields {
+		panic("decodeXML: too many fields in " + t.String())
+	}
+	plans.Store(t, p)
+	return p
+}
+
+func (p *plan) add(t reflect.Type, at []int) {
 	for i := range t.NumField() {
 		f := t.Field(i)
+		index := append(slices.Clone(at), i)
 		if f.Anonymous {
-			if in := fieldNamed(v.Field(i), name); in.IsValid() {
-				return in
+			p.add(f.Type, index)
+			continue
+		}
+		name, _ := tagOf(f)
+		if name == "" {
+			continue
+		}
+		one := planField{name: name, index: index}
+		of := f.Type
+		if of.Kind() == reflect.Slice {
+			of = of.Elem()
+			most, _ := strict.Number(f.Tag.Get("max"), math.MaxInt32)
+			if one.max = int(most); most == 0 {
+				panic("decodeXML: " + t.String() + "." + f.Name + " does not say how many there may be")
 			}
-		} else if tag, _ := tagOf(f); tag == name && tag != "" {
-			return v.Field(i)
+		}
+		if of.Kind() == reflect.Pointer {
+			of = of.Elem()
+		}
+		if of.Kind() == reflect.Struct {
+			one.children = planOf(of)
+		}
+		p.fields = append(p.fields, one)
+	}
+}
+
+// find is the position of the field for an element, -1 if there is none.
+func (p *plan) find(name []byte) int {
+	for i := range p.fields {
+		if p.fields[i].name == string(name) {
+			return i
 		}
 	}
-	return reflect.Value{}
+	return -1
 }
 
 // tagOf is the element name of a field, empty when the field is none.
