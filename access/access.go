@@ -143,4 +143,9 @@ type Decision struct {
 	// OwnerOnly: denied although a policy allows it, because it is for the owner's
 	// account alone. AWS says that the method is not allowed.
 	OwnerOnly bool
+	// OwnOnly: allowed by WRITE of the bucket's ACL alone, so that it may take the
+	// place of nothing but objects of the principal's own tenant; an anonymous
+	// principal has none. Who acts holds to that in the commit: what the key holds
+	// may be another object by then.
+	OwnOnly bool
 }

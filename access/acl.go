@@ -127,7 +127,9 @@ func (r *bucketRequest) startedUpload() bool {
 }
 
 // mayReplace: to who does not own it, WRITE on the bucket gives no right to
-// overwrite or delete an object that is there.
+// overwrite or delete an object that is there. Where the object is not known, the
+// decision says so: see Decision.OwnOnly.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#permissions
 func (r *bucketRequest) mayReplace() bool {
 	n := r.need
 	switch {
@@ -155,9 +157,9 @@ func (r *bucketRequest) granted(a *ACL, owner ID, want Permission, of string) (a
 		reason := "allowed by the " + of + "'s ACL: " + string(g.Permission) + " to "
 		switch {
 		case g.Grantee.Group == "" && r.isTenant(g.Grantee.ID):
-			all.account = grant{how: byAccount, reason: reason + "the account"}
+			all.account = grant{how: byAccount, reason: reason + "the account", ownOnly: want == Write}
 		case r.inGroup(g.Grantee):
-			all.group = grant{how: byAll, reason: reason + g.Grantee.Group, public: true}
+			all.group = grant{how: byAll, reason: reason + g.Grantee.Group, public: true, ownOnly: want == Write}
 		}
 	}
 	return all

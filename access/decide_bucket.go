@@ -23,9 +23,14 @@ var uploadActions = map[string]bool{
 
 // grant is what the resource's side gives: by the bucket policy or by an ACL.
 type grant struct {
-	how    grade
-	reason string
-	public bool
+	how     grade
+	reason  string
+	public  bool
+	ownOnly bool // see Decision.OwnOnly
+}
+
+func (g grant) allow() Decision {
+	return Decision{Allow: true, Reason: g.reason, Public: g.public, OwnOnly: g.ownOnly}
 }
 
 func (r *bucketRequest) decide() Decision {
@@ -66,14 +71,16 @@ func (r *bucketRequest) withinAccount() Decision {
 	}
 	g := r.byPolicy()
 	if g.how < byAll {
-		if a := r.byACL().group; a.how != noMatch {
+		if a := r.byACL().group; a.how != noMatch && !(g.how == byRole && p.narrowed(&r.env).Allow) {
 			g = a
 		}
 	}
 	switch {
 	case p.Kind == Root:
 	case g.how == direct || g.how == byAll:
-		return allow(g.reason)
+		d := allow(g.reason)
+		d.OwnOnly = g.ownOnly && !p.identitySide(&r.env).Allow
+		return d
 	case g.how == byRole:
 		if d := p.narrowed(&r.env); d.Allow {
 			return allow(g.reason)
@@ -100,6 +107,7 @@ func (r *bucketRequest) fromOutside() Decision {
 	g := r.byPolicy()
 	if g.how == noMatch || g.public {
 		if a := r.byACL().any(); a.how > noMatch && (g.how == noMatch || !a.public) {
+			a.ownOnly = a.ownOnly && g.how == noMatch
 			g = a
 		}
 	}
@@ -111,7 +119,7 @@ func (r *bucketRequest) fromOutside() Decision {
 			return d
 		}
 	}
-	return Decision{Allow: true, Reason: g.reason, Public: g.public}
+	return g.allow()
 }
 
 // foreign reports whether the object is another account's than the bucket. Then

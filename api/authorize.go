@@ -48,6 +48,10 @@ func (x *exchange) authorize() error {
 	if r.Bucket.ID.IsZero() {
 		return nil
 	}
+	if err := r.mayReplace(d, needs); err != nil {
+		x.reason = "the bucket's ACL gives nothing over what is another's"
+		return err
+	}
 	if err := r.expectOwner("X-Amz-Expected-Bucket-Owner", r.Bucket); err != nil {
 		x.reason = "the bucket has another owner than expected"
 		return err

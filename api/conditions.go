@@ -64,7 +64,7 @@ func (r *Request) writeConditions() (engine.Conditions, error) {
 	case none != "":
 		none = "*"
 	}
-	return engine.Conditions{IfMatch: match, IfNoneMatch: none}, nil
+	return engine.Conditions{IfMatch: match, IfNoneMatch: none, Replaces: r.replacesBy("s3:PutObject", r.Target.Key)}, nil
 }
 
 // deleteConditions are those of a DeleteObject.

@@ -14,6 +14,9 @@ func deleteObject(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	d.Key, d.Owner, d.Bypass = r.Target.Key, r.objectOwner(), r.bypass(r.Target.Key)
+	if d.Version.IsZero() {
+		d.Replaces = r.replacesBy("s3:DeleteObject", r.Target.Key)
+	}
 	done, err := s.engine.DeleteObject(r.Context(), r.Bucket, d)
 	if err != nil {
 		return nil, err

@@ -118,8 +118,8 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 			need.Action = "s3:DeleteObjectVersion"
 			d.Version, badVersion = engine.ParseVersion(*e.VersionID)
 		}
-		switch need = r.withObject(need, r.Bucket, d.Version); {
-		case !r.decide(need).Allow:
+		switch decision := r.decide(r.withObject(need, r.Bucket, d.Version)); {
+		case !decision.Allow:
 			outcomes[i].Err = s3err.AccessDenied
 		case badVersion != nil:
 			outcomes[i].Err = s3err.NoSuchVersion
@@ -127,6 +127,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 			outcomes[i].Err = CheckKey(d.Key)
 		default:
 			d.Owner, d.Bypass = r.objectOwner(), r.bypass(d.Key)
+			d.Replaces = r.replaces(decision)
 			deletions = append(deletions, d)
 			positions = append(positions, i)
 		}

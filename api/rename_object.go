@@ -37,6 +37,8 @@ func renameObject(s *Server, r *Request) (*Reply, error) {
 	if in.Conditions, err = r.renameConditions(""); err != nil {
 		return nil, err
 	}
+	in.SourceConditions.Replaces = r.replacesBy("s3:DeleteObject", in.Source)
+	in.Conditions.Replaces = r.replacesBy("s3:PutObject", in.Key)
 	if in.Token, err = r.clientToken(); err != nil {
 		return nil, err
 	}

@@ -24,9 +24,15 @@ func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c C
 	}
 	v, err := e.store.Object(ctx, b.ID, key)
 	if errors.Is(err, meta.ErrNotFound) {
+		if err := e.mayReplace(ctx, b, key, nil, c.Replaces); err != nil {
+			return meta.Expect{}, err
+		}
 		return meta.Expect{Kind: meta.ExpectAbsent}, c.checkWrite(key, "")
 	} else if err != nil {
 		return meta.Expect{}, storeError(err)
+	}
+	if err := e.mayReplace(ctx, b, key, &v, c.Replaces); err != nil {
+		return meta.Expect{}, err
 	}
 	etag, err := e.etag(ctx, v)
 	if err != nil {

@@ -1,14 +1,54 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"time"
 
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-func (c Conditions) onWrite() bool { return c.IfMatch != "" || c.IfNoneMatch != "" }
+func (c Conditions) onWrite() bool {
+	return c.IfMatch != "" || c.IfNoneMatch != "" || c.Replaces != nil
+}
+
+// mayReplace refuses to take the place of another tenant's object: of v, which is
+// current, nil where there is none, and of the null version, which a write to a bucket
+// with suspended versioning replaces even if it is not current.
+func (e *Engine) mayReplace(ctx context.Context, b meta.Bucket, key string, v *meta.Version, owner *meta.ID) error {
+	if owner == nil {
+		return nil
+	}
+	foreign := func(v *meta.Version) bool { return !v.Marker && (owner.IsZero() || v.Owner != *owner) }
+	if v != nil && foreign(v) {
+		return errNotReplaced
+	}
+	if b.Versioning != meta.VersioningSuspended {
+		return nil
+	}
+	null, err := e.store.Version(ctx, b.ID, key, meta.VersionRef{Null: true})
+	switch {
+	case errors.Is(err, meta.ErrNotFound):
+		return nil
+	case err != nil:
+		return storeError(err)
+	case foreign(&null):
+		return errNotReplaced
+	}
+	return nil
+}
+
+// errNotReplaced is told alike of every object that is there, whoever owns it.
+var errNotReplaced = s3err.Wrap(s3err.AccessDenied, errors.New("the key holds another tenant's object"))
+
+// MayReplace decides now what Conditions.Replaces decides at the commit: AccessDenied
+// where the key holds an object of another tenant than owner.
+func (e *Engine) MayReplace(ctx context.Context, b meta.Bucket, key string, owner meta.ID) error {
+	_, err := e.expectation(ctx, b, key, Conditions{Replaces: &owner})
+	return err
+}
 
 // checkRead decides a read as RFC 9110, section 13.2.2 orders it: If-Match
 // before If-Unmodified-Since, If-None-Match before If-Modified-Since, and the

@@ -10,7 +10,7 @@ import (
 )
 
 func (d DeleteObject) conditional() bool {
-	return d.IfMatch != "" || d.IfSize != nil || !d.IfModified.IsZero()
+	return d.IfMatch != "" || d.IfSize != nil || !d.IfModified.IsZero() || d.Replaces != nil
 }
 
 // deleteIf decides the conditions on what the key holds and carries the deletion
@@ -24,7 +24,9 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 	for range maxConditionTries {
 		v, err := e.lookUp(ctx, GetObject{Bucket: b, Key: d.Key})
 		if err == nil {
-			err = e.checkDelete(ctx, v, d)
+			if err = e.mayReplace(ctx, b, d.Key, &v, d.Replaces); err == nil {
+				err = e.checkDelete(ctx, v, d)
+			}
 		} else if errors.Is(err, s3err.NoSuchKey) && d.IfMatch == "" {
 			return Deleted{} // no version at all, and nothing to compare
 		}

@@ -163,6 +163,9 @@ func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version) 
 			return r, err
 		}
 	}
+	if err := e.mayReplace(ctx, in.Bucket, in.Source, &v, in.SourceConditions.Replaces); err != nil {
+		return r, err
+	}
 	if err := in.SourceConditions.checkRename(d.manifest.ETag, v.Modified); err != nil {
 		return r, err
 	}
@@ -187,6 +190,9 @@ func (e *Engine) renameOver(ctx context.Context, in RenameObject) (meta.Expect, 
 	if errors.Is(err, meta.ErrNotFound) {
 		return meta.Expect{Kind: meta.ExpectAbsent}, in.Conditions.checkRename("", time.Time{})
 	} else if err != nil {
+		return meta.Expect{}, err
+	}
+	if err := e.mayReplace(ctx, in.Bucket, in.Key, &v, in.Conditions.Replaces); err != nil {
 		return meta.Expect{}, err
 	}
 	etag, err := e.etag(ctx, v)

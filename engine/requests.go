@@ -36,6 +36,9 @@ type Conditions struct {
 	IfNoneMatch       string
 	IfModifiedSince   time.Time
 	IfUnmodifiedSince time.Time
+	// Replaces is the tenant whose objects alone a write may take the place of;
+	// the zero id: of none, so that the key must be vacant; nil: of anybody's.
+	Replaces *meta.ID
 }
 
 // Range asks for a part of an object. Exactly one form is used.
@@ -83,6 +86,8 @@ type DeleteObject struct {
 	// IfSize and IfModified further restrict the deletion when set.
 	IfSize     *int64
 	IfModified time.Time
+	// Replaces is as in Conditions, for a deletion that names no version.
+	Replaces *meta.ID
 }
 
 // Deleted is what became of a DeleteObject.
