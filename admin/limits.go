@@ -15,14 +15,18 @@ type Limits struct {
 	Usage *Usage `json:"usage,omitempty"`
 }
 
-// Usage is what all versions of all objects take up.
+// Usage is what is stored: see meta.Usage.
 type Usage struct {
-	Bytes    int64 `json:"bytes"`
-	Versions int64 `json:"versions"`
+	Bytes     int64 `json:"bytes"`
+	Versions  int64 `json:"versions"`
+	Markers   int64 `json:"markers"`
+	Uploads   int64 `json:"uploads"`
+	Parts     int64 `json:"parts"`
+	PartBytes int64 `json:"part_bytes"`
 }
 
 func limitsReply(l engine.Limits, u meta.Usage) (reply, error) {
-	return reply{http.StatusOK, Limits{l, &Usage{u.Bytes, u.Versions}}}, nil
+	return reply{http.StatusOK, Limits{l, (*Usage)(&u)}}, nil
 }
 
 // newLimits reads the body of a PUT, which replaces all limits.

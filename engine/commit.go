@@ -81,7 +81,7 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 	for range maxVersioningTries {
 		err := commit()
 		if err == nil {
-			e.charge(*b, v.Size)
+			e.charge(*b, meta.Usage{Bytes: v.Size, Versions: 1})
 		}
 		if !errors.Is(err, meta.ErrVersioning) {
 			return err

@@ -77,6 +77,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	d := draft{
 		bucket: in.Bucket, key: in.Key, owner: u.Owner, manifest: m, body: meta.Body{Kind: meta.BodyUpload, Upload: u.ID},
 		marks: u.promised.Marks, encryption: u.promised.Encryption, customer: in.Customer,
+		frees: meta.Usage{Uploads: -1, Parts: -int64(len(in.Parts)), PartBytes: -m.Size},
 	}
 	if u.locked() {
 		d.locked = u
@@ -109,6 +110,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	case err != nil:
 		return Object{}, err
 	}
+	e.freed(in.Bucket)
 	return describe(in.Bucket, v, m, u.promised.Marks), nil
 }
 

@@ -71,7 +71,10 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 			return Part{}, err
 		}
 		if share {
-			p, err := e.commitPart(ctx, u, in.Number, record, meta.PutPart{Share: true, At: at})
+			if err := e.admit(ctx, in.Bucket, partUsage(record.Size)); err != nil {
+				return Part{}, err
+			}
+			p, err := e.commitPart(ctx, in.Bucket, u, in.Number, record, meta.PutPart{Share: true, At: at})
 			p.CopiedFrom = src.Object.Version
 			return p, err
 		}

@@ -69,8 +69,14 @@ func (e *Engine) deleteBatch(ctx context.Context, b meta.Bucket, ds []DeleteObje
 	done := make([]Deleted, len(ds))
 	var todo []DeleteObject
 	var at []int
+	full := e.admitMarkers(ctx, b, ds)
 	for i, d := range ds {
-		if done[i].Err = e.proveLock(ctx, b, d); done[i].Err == nil {
+		if leavesMarker(b, d) {
+			done[i].Err = full
+		} else {
+			done[i].Err = e.proveLock(ctx, b, d)
+		}
+		if done[i].Err == nil {
 			todo, at = append(todo, d), append(at, i)
 		}
 	}
@@ -131,10 +137,34 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 	return done
 }
 
+// leavesMarker reports whether a deletion leaves a delete marker.
+func leavesMarker(b meta.Bucket, d DeleteObject) bool {
+	return d.Version.IsZero() && b.Versioning != meta.VersioningOff
+}
+
+// admitMarkers refuses the deletions of a batch that leave markers when the quotas
+// have too little left for all of these.
+func (e *Engine) admitMarkers(ctx context.Context, b meta.Bucket, ds []DeleteObject) error {
+	var more meta.Usage
+	for _, d := range ds {
+		if leavesMarker(b, d) {
+			more.Markers++
+		}
+	}
+	if more.Markers == 0 {
+		return nil
+	}
+	err := e.admit(ctx, b, more)
+	if err == nil {
+		e.charge(b, more)
+	}
+	return err
+}
+
 // removal is a deletion as the store takes it.
 func (e *Engine) removal(b meta.Bucket, d DeleteObject, expect meta.Expect) meta.Removal {
 	r := meta.Removal{Key: d.Key, Version: d.Version, Expect: expect, Bypass: d.Bypass}
-	if d.Version.IsZero() && b.Versioning != meta.VersioningOff {
+	if leavesMarker(b, d) {
 		r.Marker = meta.Version{
 			Bucket: b.ID, Key: d.Key, ID: meta.NewID(), Owner: d.Owner, Modified: e.now().UTC(),
 			Null: b.Versioning != meta.VersioningEnabled, Marker: true,

@@ -18,7 +18,11 @@ func (d DeleteObject) conditional() bool {
 // another is to be removed.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
 func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) Deleted {
-	if err := e.proveLock(ctx, b, d); err != nil {
+	err := e.proveLock(ctx, b, d)
+	if err == nil {
+		err = e.admitMarkers(ctx, b, []DeleteObject{d})
+	}
+	if err != nil {
 		return Deleted{Err: err}
 	}
 	for range maxConditionTries {

@@ -50,17 +50,18 @@ func (s *stored) extents() []encrypt.Extent {
 	return []encrypt.Extent{s.extent}
 }
 
-// ingest seals a body into a new blob of the bucket. When it fails nothing is left to do: the
+// ingest seals a body into a new blob of the bucket, which becomes what entry counts,
+// beside the bytes. When it fails nothing is left to do: the
 // blob's reservation has been released. When it succeeds the caller commits the
 // blob or releases it.
-func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body) (*stored, error) {
+func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry meta.Usage) (*stored, error) {
 	switch {
 	case b.Size < 0:
 		return nil, s3err.MissingContentLength
 	case b.Size > MaxBodySize && (!b.Open || b.Size > MaxBodySize+maxFilling):
 		return nil, bodyTooLarge(b.Size)
 	}
-	if err := e.admit(ctx, bucket, meta.Usage{Bytes: b.Size}); err != nil {
+	if err := e.admit(ctx, bucket, entry.Plus(meta.Usage{Bytes: b.Size})); err != nil {
 		return nil, err
 	}
 	d := newDigester(b)

@@ -23,8 +23,8 @@ const (
 // Limits bound what a tenant, a user or a bucket may take up. Zero is no limit.
 // Bytes and Versions hold over all gateways; the others hold at each.
 type Limits struct {
-	Bytes      int64 `json:"bytes,omitempty"`      // of objects, all versions of them, plaintext
-	Versions   int64 `json:"versions,omitempty"`   // of objects; delete markers count nothing
+	Bytes      int64 `json:"bytes,omitempty"`      // of objects, all versions of them, and of parts; plaintext
+	Versions   int64 `json:"versions,omitempty"`   // of objects and open uploads; of delete markers as many again
 	Requests   int64 `json:"requests,omitempty"`   // begun in a second
 	Concurrent int64 `json:"concurrent,omitempty"` // requests in progress
 	Upload     int64 `json:"upload,omitempty"`     // bytes of bodies received in a second
@@ -144,10 +144,30 @@ func quotaExceeded(of string) error {
 	return s3err.New(s3err.QuotaExceeded, "The quota of the %s is used up.", of)
 }
 
-// over reports whether taking up more would exceed the limits.
+// entryCharge is what a delete marker, an open upload and a part of one count for
+// against a quota of bytes, beside the part's own bytes: about what their rows take.
+// So a quota of bytes bounds how many there are.
+const entryCharge = 1 << 10
+
+// over reports whether taking up more would exceed the limits. What takes up no more
+// is never over them: a limit may have been lowered since. Delete markers are held
+// against the limits alone, so that a full bucket can still be deleted from.
 func (l Limits) over(u meta.Usage, more meta.Usage) bool {
-	return l.Bytes > 0 && u.Bytes+more.Bytes > l.Bytes || l.Versions > 0 && u.Versions+more.Versions > l.Versions
+	if more.Markers > 0 && (beyond((u.Markers+more.Markers)*entryCharge, l.Bytes) || beyond(u.Markers+more.Markers, l.Versions)) {
+		return true
+	}
+	bytes, versions := weigh(u)
+	moreBytes, moreVersions := weigh(more)
+	return moreBytes > 0 && beyond(bytes+moreBytes, l.Bytes) || moreVersions > 0 && beyond(versions+moreVersions, l.Versions)
 }
+
+// weigh is what a usage, or a change of one, counts for without its delete markers.
+func weigh(u meta.Usage) (bytes, versions int64) {
+	return u.Bytes + u.PartBytes + (u.Uploads+u.Parts)*entryCharge, u.Versions + u.Uploads
+}
+
+// beyond reports whether there is a limit and it is exceeded.
+func beyond(n, limit int64) bool { return limit > 0 && n > limit }
 
 // stored reports whether the limits bound what is stored.
 func (l Limits) stored() bool { return l.Bytes > 0 || l.Versions > 0 }

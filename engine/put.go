@@ -24,7 +24,7 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 		return Object{}, err
 	}
 	in.Body.class = in.StorageClass
-	s, err := e.ingest(ctx, in.Bucket, &in.Body)
+	s, err := e.ingest(ctx, in.Bucket, &in.Body, meta.Usage{Versions: 1})
 	if err != nil {
 		return Object{}, err
 	}

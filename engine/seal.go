@@ -19,6 +19,7 @@ type draft struct {
 	encryption meta.Encryption
 	customer   *CustomerKey // of EncryptionCustomer
 	locked     *openUpload  // instead: the upload that is completed without that key
+	frees      meta.Usage   // what the version replaces of the bucket's usage, below zero
 }
 
 // sealVersion makes a version's row of a draft, under a new object key. Nothing
@@ -29,7 +30,7 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 	if err != nil {
 		return meta.Version{}, err
 	}
-	if err := e.admit(ctx, d.bucket, meta.Usage{Bytes: d.manifest.Size, Versions: 1}); err != nil {
+	if err := e.admit(ctx, d.bucket, d.frees.Plus(meta.Usage{Bytes: d.manifest.Size, Versions: 1})); err != nil {
 		return meta.Version{}, err
 	}
 	now := e.now().UTC()

@@ -29,6 +29,10 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {
 		return Upload{}, err
 	}
+	one := meta.Usage{Uploads: 1}
+	if err := e.admit(ctx, in.Bucket, one); err != nil {
+		return Upload{}, err
+	}
 	keys, err := e.bucketKeys(ctx, in.Bucket.ID)
 	if err != nil {
 		return Upload{}, err
@@ -58,6 +62,7 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if err := e.createUpload(ctx, u); err != nil {
 		return Upload{}, storeError(err)
 	}
+	e.charge(in.Bucket, one)
 	return (&openUpload{Upload: u, settings: settings}).describe(), nil
 }
 
@@ -215,12 +220,12 @@ func (e *Engine) UploadPart(ctx context.Context, in UploadPart) (Part, error) {
 // storePart ingests a part's body and commits it.
 func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, number int, body *Body) (Part, error) {
 	body.class = u.settings.StorageClass
-	s, err := e.ingest(ctx, b, body)
+	s, err := e.ingest(ctx, b, body, meta.Usage{Parts: 1})
 	if err != nil {
 		return Part{}, err
 	}
 	record := &encrypt.PartRecord{Size: s.size, MD5: s.md5, Checksum: sealedChecksum(s.checksum), Extents: s.extents()}
-	p, err := e.commitPart(ctx, u, number, record, meta.PutPart{})
+	p, err := e.commitPart(ctx, b, u, number, record, meta.PutPart{})
 	if err != nil {
 		e.giveUp(ctx, s, err)
 		return p, err
@@ -233,7 +238,7 @@ func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, nu
 
 // commitPart seals a part's record and stores its row. Of how, Share says that the
 // blobs belong to another object already, and At where they have to be.
-func (e *Engine) commitPart(ctx context.Context, u *openUpload, number int, record *encrypt.PartRecord, how meta.PutPart) (Part, error) {
+func (e *Engine) commitPart(ctx context.Context, b meta.Bucket, u *openUpload, number int, record *encrypt.PartRecord, how meta.PutPart) (Part, error) {
 	row := meta.Part{Upload: u.ID, Number: number, Attempt: meta.NewID(), Size: record.Size, Modified: e.now().UTC()}
 	for i := range record.Extents {
 		row.Blobs = append(row.Blobs, record.Extents[i].Blob)
@@ -252,8 +257,12 @@ func (e *Engine) commitPart(ctx context.Context, u *openUpload, number int, reco
 	if err != nil {
 		return Part{}, err
 	}
+	e.charge(b, partUsage(row.Size))
 	return u.describePart(row, record), nil
 }
+
+// partUsage is what one more part takes up.
+func partUsage(size int64) meta.Usage { return meta.Usage{Parts: 1, PartBytes: size} }
 
 // settlePart learns whether a part whose answer was lost is in place.
 func (e *Engine) settlePart(ctx context.Context, row meta.Part, unknown error) error {
@@ -306,6 +315,7 @@ func (e *Engine) AbortUpload(ctx context.Context, b meta.Bucket, key string, id 
 	if !initiated.IsZero() && !u.Created.Truncate(time.Second).Equal(initiated.Truncate(time.Second)) {
 		return preconditionFailed("x-amz-if-match-initiated-time")
 	}
+	defer e.freed(b)
 	err = e.store.AbortUpload(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchUpload(id)

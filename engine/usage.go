@@ -27,13 +27,12 @@ type usageSeen struct {
 func (u *usageSeen) now() meta.Usage {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return meta.Usage{Bytes: u.store.Bytes + u.since.Bytes, Versions: u.store.Versions + u.since.Versions}
+	return u.store.Plus(u.since)
 }
 
 func (u *usageSeen) add(more meta.Usage) {
 	u.mu.Lock()
-	u.since.Bytes += more.Bytes
-	u.since.Versions += more.Versions
+	u.since = u.since.Plus(more)
 	u.mu.Unlock()
 }
 
@@ -52,10 +51,10 @@ func (e *Engine) usageOf(ctx context.Context, id meta.ID, read func(context.Cont
 
 // charge notes what a commit of this process added, for as long as the store's
 // usage is not read again.
-func (e *Engine) charge(b meta.Bucket, size int64) {
+func (e *Engine) charge(b meta.Bucket, more meta.Usage) {
 	for _, id := range []meta.ID{b.ID, b.Owner} {
 		if u, ok := e.usages.get(id); ok {
-			u.add(meta.Usage{Bytes: size, Versions: 1})
+			u.add(more)
 		}
 	}
 }

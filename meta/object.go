@@ -267,10 +267,22 @@ type VersionPage struct {
 	NextVersion VersionRef // zero after a common prefix
 }
 
-// Usage is what versions take up. Markers count nothing.
+// Usage is what a bucket, or all buckets of a tenant, take up.
 type Usage struct {
-	Bytes    int64 // plaintext
-	Versions int64
+	Bytes    int64 // plaintext of versions
+	Versions int64 // without delete markers
+	Markers  int64 // delete markers
+	// Uploads are those in progress, Parts what they have, and PartBytes the plaintext
+	// of these. With Complete they become a version.
+	Uploads, Parts, PartBytes int64
+}
+
+// Plus is the sum of two usages; one may be a change that takes away.
+func (u Usage) Plus(more Usage) Usage {
+	return Usage{
+		Bytes: u.Bytes + more.Bytes, Versions: u.Versions + more.Versions, Markers: u.Markers + more.Markers,
+		Uploads: u.Uploads + more.Uploads, Parts: u.Parts + more.Parts, PartBytes: u.PartBytes + more.PartBytes,
+	}
 }
 
 // ListQuery asks for current versions in the order of the keys' bytes.

@@ -46,15 +46,19 @@ func limitsShowCommand() *cobra.Command {
 			if output == "json" {
 				return writeJSON(cmd.OutOrStdout(), l)
 			}
-			used := func(n func(*admin.Usage) int64) string {
+			used := func(n func(*admin.Usage) string) string {
 				if l.Usage == nil {
 					return "-"
 				}
-				return fmt.Sprint(n(l.Usage))
+				return n(l.Usage)
 			}
 			return writeTable(cmd.OutOrStdout(), []string{"limit", "at most", "used"}, [][]string{
-				{"bytes", shownLimit(l.Bytes), used(func(u *admin.Usage) int64 { return u.Bytes })},
-				{"versions", shownLimit(l.Versions), used(func(u *admin.Usage) int64 { return u.Versions })},
+				{"bytes", shownLimit(l.Bytes), used(func(u *admin.Usage) string {
+					return fmt.Sprintf("%d, in parts of open uploads %d", u.Bytes, u.PartBytes)
+				})},
+				{"versions", shownLimit(l.Versions), used(func(u *admin.Usage) string {
+					return fmt.Sprintf("%d, open uploads %d, delete markers %d", u.Versions, u.Uploads, u.Markers)
+				})},
 				{"requests a second", shownLimit(l.Requests), "-"},
 				{"concurrent requests", shownLimit(l.Concurrent), "-"},
 				{"upload bytes a second", shownLimit(l.Upload), "-"},

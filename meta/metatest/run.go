@@ -108,6 +108,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"delete a bucket of versions", testDeleteVersioned},
 		{"positions among versions", testVersionPositions},
 		{"usage", testUsage},
+		{"usage of uploads", testUploadUsage},
 		{"limits of versions", testVersionLimits},
 		{"versions against a model", testVersionModel},
 		{"limits", testLimits},

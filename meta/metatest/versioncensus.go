@@ -43,7 +43,9 @@ func (c *census) versionsOf(ctx context.Context, s meta.Store, b meta.Bucket) er
 		}
 		for _, e := range page.Entries {
 			c.version(b, &e.Version, &at)
-			if !e.Version.Marker {
+			if e.Version.Marker {
+				used.Markers++
+			} else {
 				used.Bytes += e.Version.Size
 				used.Versions++
 			}
@@ -59,12 +61,46 @@ func (c *census) versionsOf(ctx context.Context, s meta.Store, b meta.Bucket) er
 		}
 		q.AfterKey, q.AfterVersion = page.NextKey, page.NextVersion
 	}
+	open, err := openUsage(ctx, s, b.ID)
+	if err != nil {
+		return err
+	}
+	used = used.Plus(open)
 	if got, err := s.BucketUsage(ctx, b.ID); err != nil {
 		return err
 	} else if got != used {
 		c.fault("bucket %s is said to use %+v, and uses %+v", b.Name, got, used)
 	}
 	return c.listed(ctx, s, b, held)
+}
+
+// openUsage is what the open uploads of a bucket take up.
+func openUsage(ctx context.Context, s meta.Store, bucket meta.ID) (used meta.Usage, err error) {
+	for after := (meta.ID{}); ; {
+		page, err := s.ScanUploads(ctx, after, meta.MaxPage)
+		if err != nil || len(page) == 0 {
+			return used, err
+		}
+		for _, u := range page {
+			after = u.ID
+			if u.Bucket != bucket || u.State != meta.UploadOpen {
+				continue
+			}
+			used.Uploads++
+			for number := 0; ; {
+				parts, err := s.ScanParts(ctx, u.ID, number, meta.MaxPage)
+				if err != nil {
+					return used, err
+				}
+				if len(parts) == 0 {
+					break
+				}
+				for _, p := range parts {
+					used.Parts, used.PartBytes, number = used.Parts+1, used.PartBytes+p.Size, p.Number
+				}
+			}
+		}
+	}
 }
 
 // version checks an entry after the one before it.

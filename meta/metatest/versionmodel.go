@@ -346,7 +346,9 @@ func (m *versionModel) compare() {
 	var want meta.Usage
 	for _, vs := range m.keys {
 		for _, v := range vs {
-			if !v.Marker {
+			if v.Marker {
+				want.Markers++
+			} else {
 				want.Bytes += v.Size
 				want.Versions++
 			}

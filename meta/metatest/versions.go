@@ -424,6 +424,64 @@ func testUsage(f *fixture) {
 	f.checkLedger()
 }
 
+// Uploads and their parts count from when they come to when they end, in whichever
+// way that is.
+func testUploadUsage(f *fixture) {
+	b := f.bucket("b")
+	want := func(used meta.Usage) {
+		f.Helper()
+		for range 2 { // before and after folding
+			got, err := f.s.BucketUsage(f.ctx, b)
+			f.ok(err)
+			same(f, got, used)
+			_, err = f.s.FoldUsage(f.ctx, meta.MaxPage)
+			f.ok(err)
+		}
+	}
+	u := f.upload(b, "k")
+	want(meta.Usage{Uploads: 1})
+	f.putPart(u.ID, 1)
+	f.putPart(u.ID, 3)
+	want(meta.Usage{Uploads: 1, Parts: 2, PartBytes: 400})
+	larger := f.part(u.ID, 1, f.reserve(1)...)
+	larger.Size = 5000
+	f.ok(f.s.PutPart(f.ctx, meta.PutPart{Part: larger, Holder: f.holder}))
+	want(meta.Usage{Uploads: 1, Parts: 2, PartBytes: 5300})
+	lost := f.part(u.ID, 2, f.reserve(1)...)
+	f.is(f.s.PutPart(f.ctx, meta.PutPart{Part: lost, Holder: meta.NewID()}), meta.ErrReservationLost)
+	want(meta.Usage{Uploads: 1, Parts: 2, PartBytes: 5300})
+	done := f.completion(u.ID, meta.PartRun{First: 1, Count: 1})
+	f.ok(f.s.CompleteUpload(f.ctx, done))
+	f.is(f.s.CompleteUpload(f.ctx, done), meta.ErrNotFound)
+	want(meta.Usage{Bytes: done.Version.Size, Versions: 1})
+	f.sweepAll()
+	want(meta.Usage{Bytes: done.Version.Size, Versions: 1})
+	f.remove(b, "k")
+	f.sweepAll()
+	want(meta.Usage{})
+	for _, end := range []func(meta.ID){
+		func(id meta.ID) { f.ok(f.s.AbortUpload(f.ctx, id)) },
+		func(meta.ID) {
+			n, err := f.s.ExpireUploads(f.ctx, f.now.Add(time.Hour), 10)
+			f.ok(err)
+			same(f, n, 1)
+		},
+	} {
+		u := f.upload(b, "k")
+		f.putPart(u.ID, 7)
+		want(meta.Usage{Uploads: 1, Parts: 1, PartBytes: 700})
+		end(u.ID)
+		want(meta.Usage{})
+		f.sweepAll()
+		want(meta.Usage{})
+	}
+	f.putPart(f.upload(b, "k").ID, 1)
+	f.ok(f.s.DeleteBucket(f.ctx, b))
+	f.sweepAll()
+	want(meta.Usage{})
+	f.checkLedger()
+}
+
 // A position whose version is gone begins its key anew.
 func testVersionPositions(f *fixture) {
 	b := f.versioned("b")

@@ -180,7 +180,7 @@ func TestUpgradeFromFourthSchema(t *testing.T) {
 		want += v.Size
 	}
 	u, err := s.OwnerUsage(t.Context(), was.Buckets[0].Owner)
-	if err != nil || u != (meta.Usage{Bytes: want, Versions: int64(len(was.Versions))}) {
+	if err != nil || u.Bytes != want || u.Versions != int64(len(was.Versions)) {
 		t.Errorf("usage is %+v, %v, want %d bytes in %d versions", u, err, want, len(was.Versions))
 	}
 }

@@ -152,10 +152,10 @@ func succeed(tx Tx, cur *current, v *meta.Version, used *usageChange) error {
 // of it in objects stays, for another to take.
 func makeWay(tx Tx, cur *current, null bool, now time.Time, used *usageChange) error {
 	if null && cur.version.Null {
+		used.remove(&cur.version)
 		if cur.version.Marker {
 			return cur.dropRow(tx)
 		}
-		used.remove(&cur.version)
 		return dropBody(tx, cur.version.Body, now)
 	}
 	if err := cur.displace(tx, now); err != nil || !null {

@@ -18,7 +18,7 @@ func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 		return err
 	}
 	err = s.run.Write(ctx, func(tx Tx) error {
-		state, err := lockComplete(tx, c, chosen)
+		state, counted, err := lockComplete(tx, c, chosen)
 		if err != nil {
 			return err
 		}
@@ -26,34 +26,40 @@ func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 			return err
 		}
 		return replace(tx, c.Version, c.Versioning, c.Expect, func() error {
-			return changed(tx, ErrRetry, "UPDATE uploads SET state = ?, refs = 1, version_id = ?, chosen = ? WHERE id = ?",
+			err := soon(tx, ErrRetry, "UPDATE uploads SET state = ?, refs = 1, version_id = ?, chosen = ?, "+uncounted+" WHERE id = ?",
 				state, c.Version.ID[:], joinRuns(c.Chosen), c.Upload[:])
+			if err != nil {
+				return err
+			}
+			return counted.negated().write(tx, c.Version.Bucket) // it holds the bucket
 		})
 	})
 	return s.orNoBucket(ctx, c.Version.Bucket, err)
 }
 
 // lockComplete locks the upload if it is as the caller checked it, and returns
-// the state it will have: trimming when not all parts are chosen.
-func lockComplete(tx Tx, c meta.Complete, chosen int64) (state int64, err error) {
+// the state it will have, trimming when not all parts are chosen, and what it is
+// counted with.
+func lockComplete(tx Tx, c meta.Complete, chosen int64) (state int64, counted usageChange, err error) {
 	var bucket meta.ID
 	var key string
 	var revision, parts int64
-	err = tx.QueryRow("SELECT bucket_id, key, revision, parts FROM uploads WHERE id = ? AND state = ?"+forUpdate,
-		c.Upload[:], uploadOpen).Scan((*idColumn)(&bucket), (*textColumn)(&key), &revision, &parts)
+	err = tx.QueryRow("SELECT bucket_id, key, revision, parts, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ?"+forUpdate,
+		c.Upload[:], uploadOpen).
+		Scan((*idColumn)(&bucket), (*textColumn)(&key), &revision, &parts, &counted.Uploads, &counted.Parts, &counted.PartBytes)
 	if err != nil {
-		return 0, found(err, meta.ErrNotFound)
+		return 0, counted, found(err, meta.ErrNotFound)
 	}
 	if err := checkComplete(c, bucket, key); err != nil {
-		return 0, err
+		return 0, counted, err
 	}
 	switch {
 	case revision != c.Revision, chosen > parts:
-		return 0, meta.ErrConflict
+		return 0, counted, meta.ErrConflict
 	case chosen < parts:
-		return uploadTrimming, nil
+		return uploadTrimming, counted, nil
 	}
-	return uploadCompleted, nil
+	return uploadCompleted, counted, nil
 }
 
 // countChosen counts the part numbers in runs that ascend and do not touch what

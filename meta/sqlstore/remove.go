@@ -120,7 +120,7 @@ func mark(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r met
 		if err := claim(tx, "objects", bucket, r.Key); err != nil {
 			return done, err
 		}
-		return done, insertMarker(tx, &m, 0)
+		return done, insertMarker(tx, &m, 0, used)
 	}
 	if m.Null {
 		if done.Found, err = removedFor(tx, cur, now, r.Bypass); err != nil {
@@ -135,7 +135,7 @@ func mark(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r met
 			return done, err
 		}
 	}
-	return done, insertMarker(tx, &m, cur.rank-1)
+	return done, insertMarker(tx, &m, cur.rank-1, used)
 }
 
 // removedFor returns the null version that a null marker takes the place of.
@@ -156,7 +156,8 @@ func removedFor(tx Tx, cur *current, now time.Time, bypass bool) (meta.Version, 
 var insertVersion = "INSERT INTO versions (" + headColumns + ", rank, public, marker, bucket_id, key) VALUES " + marks(19) + " ON CONFLICT DO NOTHING"
 
 // insertMarker makes a current marker of m.
-func insertMarker(tx Tx, m *meta.Version, rank int64) error {
+func insertMarker(tx Tx, m *meta.Version, rank int64, used *usageChange) error {
 	ref := m.Ref()
+	used.add(m)
 	return soon(tx, ErrRetry, insertVersion, keyed(m.Bucket, m.Key, append(headOf(m), rank, ref.ID[:], int64(1))...)...)
 }

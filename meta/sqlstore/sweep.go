@@ -83,7 +83,22 @@ func (w *sweep) dyingUpload() (more bool, err error) {
 		return false, err
 	}
 	w.done++
+	if err := w.takeBack(id); err != nil {
+		return false, err
+	}
 	return true, changed(w.tx, ErrRetry, "DELETE FROM uploads WHERE id = ?", id[:])
+}
+
+// takeBack is for an upload that a release ended which does not count uploads.
+func (w *sweep) takeBack(id meta.ID) error {
+	var bucket meta.ID
+	var counted usageChange
+	err := w.tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ?", id[:]).
+		Scan((*idColumn)(&bucket), &counted.Uploads, &counted.Parts, &counted.PartBytes)
+	if err != nil {
+		return err
+	}
+	return counted.takeBack(w.tx, bucket)
 }
 
 // trimUpload removes the parts of one completed upload that were not chosen.

@@ -37,11 +37,15 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 		if err := holdBucket(tx, u.Bucket); err != nil {
 			return err
 		}
-		return inserted(tx, meta.ErrExists, `INSERT INTO uploads (id, bucket_id, key, owner, created, generation,
-			state, since, revision, refs, parts, wrapped_key, settings) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?)
+		err := inserted(tx, meta.ErrExists, `INSERT INTO uploads (id, bucket_id, key, owner, created, generation,
+			state, since, revision, refs, parts, wrapped_key, settings, counted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?, 1)
 			ON CONFLICT DO NOTHING`,
 			u.ID[:], u.Bucket[:], text(u.Key), u.Owner[:], micros(u.Created), int64(u.Generation),
 			uploadOpen, micros(u.Created), blob(u.WrappedKey), blob(u.Settings))
+		if err != nil {
+			return err
+		}
+		return (&usageChange{Uploads: 1}).write(tx, u.Bucket)
 	})
 }
 
@@ -74,7 +78,8 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		upload := p.Part.Upload
-		if err := lockOpen(tx, upload); err != nil {
+		bucket, _, err := lockOpen(tx, upload)
+		if err != nil {
 			return err
 		}
 		for i, id := range p.Part.Blobs {
@@ -86,22 +91,25 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 				return err
 			}
 		}
-		added, err := storePart(tx, p.Part)
+		used, err := storePart(tx, p.Part)
 		if err != nil {
 			return err
 		}
-		return changed(tx, ErrRetry, "UPDATE uploads SET revision = revision + 1, parts = parts + ? WHERE id = ?", added, upload[:])
+		err = soon(tx, ErrRetry, `UPDATE uploads SET revision = revision + 1, parts = parts + ?,
+			counted_parts = counted_parts + ?, counted_bytes = counted_bytes + ? WHERE id = ?`, used.Parts, used.Parts, used.PartBytes, upload[:])
+		if err != nil {
+			return err
+		}
+		return used.write(tx, bucket)
 	})
 }
 
-// lockOpen returns ErrNotFound unless the upload is open, and keeps it so until
-// the transaction ends.
-func lockOpen(tx Tx, id meta.ID) error {
-	open, err := exists(tx, "SELECT 1 FROM uploads WHERE id = ? AND state = ?"+forUpdate, id[:], uploadOpen)
-	if err == nil && !open {
-		return meta.ErrNotFound
-	}
-	return err
+// lockOpen returns an upload's bucket and what it is counted with, or ErrNotFound
+// unless the upload is open, and keeps it so until the transaction ends.
+func lockOpen(tx Tx, id meta.ID) (bucket meta.ID, counted usageChange, err error) {
+	err = tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ?"+forUpdate,
+		id[:], uploadOpen).Scan((*idColumn)(&bucket), &counted.Uploads, &counted.Parts, &counted.PartBytes)
+	return bucket, counted, found(err, meta.ErrNotFound)
 }
 
 func addPartBlob(tx Tx, p meta.PutPart, id meta.BlobID, at meta.BackendID) error {
@@ -112,24 +120,25 @@ func addPartBlob(tx Tx, p meta.PutPart, id meta.BlobID, at meta.BackendID) error
 }
 
 // storePart writes the part's row, drops the blobs of the attempt it replaces,
-// and returns by how much the number of parts grew. The upload is locked.
-func storePart(tx Tx, p meta.Part) (added int, err error) {
+// and returns by how much the upload's parts grew. The upload is locked.
+func storePart(tx Tx, p meta.Part) (used usageChange, err error) {
 	var old []byte
-	err = tx.QueryRow("SELECT blobs FROM parts WHERE upload_id = ? AND number = ?", p.Upload[:], p.Number).Scan(&old)
+	var size int64
+	err = tx.QueryRow("SELECT blobs, size FROM parts WHERE upload_id = ? AND number = ?", p.Upload[:], p.Number).Scan(&old, &size)
 	values := []any{p.Attempt[:], p.Size, micros(p.Modified), joinBlobs(p.Blobs), blob(p.Record), p.Upload[:], p.Number}
 	if errors.Is(err, sql.ErrNoRows) {
 		_, err := tx.Exec(`INSERT INTO parts (attempt, size, modified, blobs, record, upload_id, number)
 			VALUES (?, ?, ?, ?, ?, ?, ?)`, values...)
-		return 1, err
+		return usageChange{Parts: 1, PartBytes: p.Size}, err
 	}
 	if err != nil {
-		return 0, err
+		return used, err
 	}
 	if _, err := tx.Exec(`UPDATE parts SET attempt = ?, size = ?, modified = ?, blobs = ?, record = ?
 		WHERE upload_id = ? AND number = ?`, values...); err != nil {
-		return 0, err
+		return used, err
 	}
-	return 0, dropBlobs(tx, old, p.Modified)
+	return usageChange{PartBytes: p.Size - size}, dropBlobs(tx, old, p.Modified)
 }
 
 // dropBlobs drops the references that a part's row held.
@@ -152,8 +161,31 @@ func (s *Store) AbortUpload(ctx context.Context, id meta.ID) error {
 
 // endUpload hands an open upload to Sweep, which decides when it ended.
 func endUpload(tx Tx, id meta.ID) error {
-	return changed(tx, meta.ErrNotFound, "UPDATE uploads SET state = ?, since = NULL WHERE id = ? AND state = ?",
-		uploadDying, id[:], uploadOpen)
+	bucket, counted, err := lockOpen(tx, id)
+	if err != nil {
+		return err
+	}
+	err = soon(tx, ErrRetry, "UPDATE uploads SET state = ?, since = NULL, "+uncounted+" WHERE id = ?", uploadDying, id[:])
+	if err != nil {
+		return err
+	}
+	return counted.takeBack(tx, bucket)
+}
+
+// uncounted sets what an upload is counted with, when takeBack is to follow.
+const uncounted = "counted = 0, counted_parts = 0, counted_bytes = 0"
+
+// takeBack takes what an upload was counted with from the usage of its bucket, unless
+// that is gone.
+func (u *usageChange) takeBack(tx Tx, bucket meta.ID) error {
+	if *u == (usageChange{}) {
+		return nil
+	}
+	there, err := exists(tx, "SELECT 1 FROM buckets WHERE id = ?", bucket[:])
+	if err != nil || !there {
+		return err
+	}
+	return u.negated().write(tx, bucket)
 }
 
 func scanID(r Row) (id meta.ID, err error) {

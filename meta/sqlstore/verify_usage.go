@@ -29,7 +29,7 @@ func (v *verification) usage(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if before == after && there != before {
+			if before == after && (there.Bytes != before.Bytes || there.Versions != before.Versions) {
 				v.fault(Fault{Kind: "usage", Table: "usage", Row: b.ID.String(), Detail: fmt.Sprintf(
 					"it counts %d bytes in %d versions, and there are %d in %d", before.Bytes, before.Versions, there.Bytes, there.Versions)})
 			}
@@ -37,7 +37,8 @@ func (v *verification) usage(ctx context.Context) error {
 	}
 }
 
-// countUsage reads the sizes of all objects and versions of a bucket.
+// countUsage reads the sizes of all objects and versions of a bucket. Markers and
+// uploads are left out: see migration 13.
 func countUsage(ctx context.Context, run Runner, bucket meta.ID) (u meta.Usage, err error) {
 	type sized struct {
 		key          []byte
