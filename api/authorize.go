@@ -109,7 +109,7 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 		f.Broken = fmt.Errorf("the settings of bucket %s cannot be read: %w", b.Name, err)
 	} else if broken := r.server.readAccess(f, s); len(broken) > 0 {
 		f.Broken = fmt.Errorf("the bucket's settings %q cannot be read", broken)
-		f.Mending = b.ID == r.Bucket.ID && r.mends(broken)
+		f.Mending = b.ID == r.Bucket.ID && r.mends(broken, s)
 	}
 	if b.ID == r.Bucket.ID {
 		r.facts, r.factsOf = f, b.ID

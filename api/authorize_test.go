@@ -11,7 +11,6 @@ import (
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
-	"github.com/sanctum-storage/gateway/meta"
 )
 
 // shared is a gateway with a bucket of alice's that holds the object "open" and
@@ -194,13 +193,7 @@ func TestBadBucketPolicies(t *testing.T) {
 func TestEditedPolicyDeniesEverything(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	expect(t, "put", g.Do(t, alice, "PUT", "/bucket?policy", policyOf(readOpen)), 204, "")
-	b, err := g.Engine.Bucket(t.Context(), "bucket")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := g.Store.SetSetting(t.Context(), b.ID, b.Revision, meta.Setting{Name: "policy", Document: []byte("edited by hand")}); err != nil {
-		t.Fatal(err)
-	}
+	g.EditSetting(t, "bucket", "policy", []byte("edited by hand"))
 	expect(t, "anonymous", anonymously(t, g, "GET", "/bucket/open", nil), 403, "AccessDenied")
 	expect(t, "owner", g.Do(t, alice, "GET", "/bucket/open", nil), 403, "AccessDenied")
 	expect(t, "list", g.Do(t, alice, "GET", "/bucket", nil), 403, "AccessDenied")

@@ -36,10 +36,11 @@ var mended = map[string]string{
 
 // mends reports whether the request replaces one of the settings that cannot be
 // read. While the policy is among them, that is the first: it may deny the others.
-func (r *Request) mends(broken []string) bool {
+func (r *Request) mends(broken []string, settings *engine.Settings) bool {
 	name, ok := mended[r.Op.Name]
 	if name == engine.InventorySetting {
 		name += r.QueryValue("id")
 	}
-	return ok && slices.Contains(broken, name) && (name == settingPolicy || !slices.Contains(broken, settingPolicy))
+	isBroken := func(name string) bool { return slices.Contains(broken, name) || settings.IsBroken(name) }
+	return ok && isBroken(name) && (name == settingPolicy || !isBroken(settingPolicy))
 }

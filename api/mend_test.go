@@ -7,20 +7,13 @@ import (
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
-	"github.com/sanctum-storage/gateway/meta"
 )
 
 // edit replaces the rows of settings by what nobody sealed.
 func edit(t *testing.T, g *gatewaytest.Gateway, bucket string, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		b, err := g.Engine.Bucket(t.Context(), bucket)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := g.Store.SetSetting(t.Context(), b.ID, b.Revision, meta.Setting{Name: name, Document: []byte("edited by hand")}); err != nil {
-			t.Fatal(err)
-		}
+		g.EditSetting(t, bucket, name, []byte("edited by hand"))
 	}
 }
 

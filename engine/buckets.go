@@ -20,6 +20,9 @@ func (e *Engine) Bucket(ctx context.Context, name string) (meta.Bucket, error) {
 	if errors.Is(err, meta.ErrNoBucket) {
 		return b, noSuchBucket(name)
 	}
+	if err == nil {
+		err = e.proveBucket(&b)
+	}
 	return b, storeError(err)
 }
 
@@ -35,6 +38,9 @@ func (e *Engine) Find(ctx context.Context, bucket, key string) (meta.Bucket, *Fo
 	} else if err != nil {
 		return b, nil, storeError(err)
 	}
+	if err := e.proveBucket(&b); err != nil {
+		return b, nil, err
+	}
 	return b, &Found{v}, nil
 }
 
@@ -45,13 +51,24 @@ func (e *Engine) Vacant(ctx context.Context, bucket, key string) (meta.Bucket, b
 	if errors.Is(err, meta.ErrNoBucket) {
 		return b, false, noSuchBucket(bucket)
 	}
+	if err == nil {
+		err = e.proveBucket(&b)
+	}
 	return b, vacant, storeError(err)
 }
 
 // ListBuckets returns buckets in the order of their names.
 func (e *Engine) ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket, error) {
 	bs, err := e.store.ListBuckets(ctx, q)
-	return bs, storeError(err)
+	if err != nil {
+		return nil, storeError(err)
+	}
+	for i := range bs {
+		if err := e.proveBucket(&bs[i]); err != nil {
+			return nil, err
+		}
+	}
+	return bs, nil
 }
 
 // DeleteBucket removes a bucket without versions and delete markers; its uploads in
@@ -69,6 +86,7 @@ func (e *Engine) DeleteBucket(ctx context.Context, b meta.Bucket) error {
 	}
 	if err == nil {
 		e.keys.drop(b.ID)
+		e.proven.drop(b.ID)
 		e.settings.drop(b.ID)
 	}
 	return storeError(err)

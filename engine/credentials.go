@@ -73,7 +73,7 @@ func (e *Engine) EnsureRootCredential(ctx context.Context) (c Credential, create
 	if err != nil {
 		return c, false, err
 	}
-	return c, true, storeError(e.store.CreateAccessKey(ctx, row))
+	return c, true, storeError(e.createAccessKey(ctx, row))
 }
 
 // newCredential makes a credential of a tenant's root or user, and its sealed
@@ -89,7 +89,7 @@ func (e *Engine) newCredential(t meta.Tenant, user meta.ID, accessKey, secretKey
 	if err := checkCredential(accessKey, secretKey); err != nil {
 		return c, meta.AccessKey{}, err
 	}
-	return c, meta.AccessKey{
+	return c, meta.AccessKey{ // its record is made with what it is written by
 		ID: accessKey, User: user, Created: e.now(),
 		Secret: e.system.WrapSecret(accessKey, user.String(), []byte(secretKey)),
 	}, nil
@@ -151,6 +151,9 @@ func (e *Engine) readCredential(ctx context.Context, accessKey string) (Credenti
 	} else if err != nil {
 		return Credential{}, storeError(err)
 	}
+	if err := e.proveAccessKey(&row); err != nil {
+		return Credential{}, err
+	}
 	if row.Inactive {
 		return Credential{}, s3err.InvalidAccessKeyID
 	}
@@ -169,7 +172,7 @@ func (e *Engine) readCredential(ctx context.Context, accessKey string) (Credenti
 // credentialHolder finds a tenant's root, or a user or role, and its tenant. Whoever is
 // gone was removed after the credential was found: InvalidAccessKeyId.
 func (e *Engine) credentialHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (c Credential, err error) {
-	t, err := e.store.Tenant(ctx, id)
+	t, err := e.tenant(ctx, id)
 	if err == nil {
 		return Credential{Tenant: t, Principal: rootPrincipal(t)}, nil
 	}
@@ -187,7 +190,7 @@ func (e *Engine) credentialHolder(ctx context.Context, id meta.ID, kind meta.Ide
 	if !ok || i.Kind != kind {
 		return c, s3err.InvalidAccessKeyID
 	}
-	if c.Tenant, err = e.store.Tenant(ctx, i.Tenant); errors.Is(err, meta.ErrNotFound) {
+	if c.Tenant, err = e.tenant(ctx, i.Tenant); errors.Is(err, meta.ErrNotFound) {
 		return c, s3err.InvalidAccessKeyID
 	} else if err != nil {
 		return c, storeError(err)
@@ -228,7 +231,7 @@ func (e *Engine) CreateAccessKey(ctx context.Context, t meta.Tenant, user meta.I
 	if err := e.refuseRootKey(accessKey); err != nil {
 		return Credential{}, err
 	}
-	err = e.store.CreateAccessKey(ctx, row)
+	err = e.createAccessKey(ctx, row)
 	switch {
 	case errors.Is(err, meta.ErrExists):
 		return Credential{}, s3err.New(s3err.EntityAlreadyExists, "The access key is taken.")
@@ -238,11 +241,24 @@ func (e *Engine) CreateAccessKey(ctx context.Context, t meta.Tenant, user meta.I
 	return c, storeError(err)
 }
 
+// createAccessKey writes a new credential's row with its record.
+func (e *Engine) createAccessKey(ctx context.Context, row meta.AccessKey) error {
+	sealing, done := e.sealAs()
+	defer done()
+	if err := e.sealAccessKey(sealing, &row); err != nil {
+		return err
+	}
+	return e.store.CreateAccessKey(ctx, row)
+}
+
 // AccessKeys lists the credentials of a user, or with a tenant's id of its root,
 // without their secrets.
 func (e *Engine) AccessKeys(ctx context.Context, user meta.ID) ([]meta.AccessKey, error) {
 	keys, err := e.store.ListAccessKeys(ctx, user)
 	for i := range keys {
+		if err := e.proveAccessKey(&keys[i]); err != nil {
+			return nil, err
+		}
 		keys[i].Secret = nil
 	}
 	return keys, storeError(err)
@@ -255,6 +271,9 @@ func (e *Engine) AccessKeyHolder(ctx context.Context, accessKey string) (meta.ID
 	if errors.Is(err, meta.ErrNotFound) {
 		return meta.ID{}, noSuchAccessKey(accessKey)
 	}
+	if err == nil {
+		err = e.proveAccessKey(&row)
+	}
 	return row.User, storeError(err)
 }
 
@@ -265,12 +284,35 @@ func noSuchAccessKey(accessKey string) error {
 // SetAccessKeyInactive turns a credential off or on; NoSuchEntity. Other gateways
 // see it within CredentialTTL.
 func (e *Engine) SetAccessKeyInactive(ctx context.Context, accessKey string, inactive bool) error {
-	err := e.store.SetAccessKeyInactive(ctx, accessKey, inactive)
+	err := e.updateAccessKey(ctx, accessKey, inactive)
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchAccessKey(accessKey)
 	}
 	e.creds.drop(accessKey)
 	return storeError(err)
+}
+
+func (e *Engine) updateAccessKey(ctx context.Context, accessKey string, inactive bool) error {
+	for range maxIdentityTries {
+		was, err := e.store.AccessKey(ctx, accessKey)
+		if err == nil {
+			err = e.proveAccessKey(&was)
+		}
+		if err != nil {
+			return err
+		}
+		now := was
+		now.Inactive = inactive
+		sealing, done := e.sealAs()
+		if err = e.sealAccessKey(sealing, &now); err == nil {
+			err = e.store.UpdateAccessKey(ctx, was, now)
+		}
+		done()
+		if !errors.Is(err, meta.ErrConflict) {
+			return err
+		}
+	}
+	return s3err.New(s3err.ConcurrentModification, "")
 }
 
 // DeleteAccessKey removes a credential, or NoSuchEntity. Other gateways may

@@ -88,6 +88,7 @@ type Engine struct {
 	system     *encrypt.SystemKeys
 	markerKey  []byte
 	holder     meta.ID // names this process's reservations
+	sealed     sealingState
 	registry   registry
 	directory  directory
 	unreleased unreleased
@@ -98,6 +99,7 @@ type Engine struct {
 	overtaken  overtakenMarkers
 	blobPlaces cache[meta.BlobID, meta.BackendID]
 	keys       cache[meta.ID, map[uint32]*encrypt.BucketKeys]
+	proven     cache[meta.ID, *provenBucket]
 	creds      cache[string, Credential]
 	settings   cache[meta.ID, *Settings]
 	limits     cache[meta.ID, Limits]
@@ -108,6 +110,7 @@ type Engine struct {
 	beating    sync.Mutex
 	beaten     atomic.Int64 // when the store last saw a sign of life, by elapsed
 	collecting sync.Mutex
+	resealing  sync.Mutex
 	moving     sync.Mutex
 	expireMu   sync.Mutex
 	expiring   expiring // guarded by expireMu
@@ -137,6 +140,9 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err := e.adopt(ctx, d); err != nil {
 		return nil, err
 	}
+	if err := e.enlist(ctx); err != nil {
+		return nil, fmt.Errorf("read the deployment: %w", err)
+	}
 	if err := e.attach(ctx, c.AcceptStore); err != nil {
 		return nil, err
 	}
@@ -150,6 +156,7 @@ func newEngine(c *Config) *Engine {
 		grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
 		keys:       newCache[meta.ID, map[uint32]*encrypt.BucketKeys](maxCachedBuckets, BucketKeysTTL),
+		proven:     newCache[meta.ID, *provenBucket](maxCachedBuckets, BucketKeysTTL),
 		limits:     newCache[meta.ID, Limits](maxCachedLimits, CredentialTTL),
 		usages:     newCache[meta.ID, *usageSeen](maxCachedUsage, usageTTL),
 		settings:   newCache[meta.ID, *Settings](maxCachedSettings, BucketKeysTTL),
@@ -202,7 +209,7 @@ const systemGeneration = 1
 // begin writes the deployment's row. The epoch marker goes first: a row without
 // its marker would look like a store that was rolled back.
 func (e *Engine) begin(ctx context.Context) error {
-	d := meta.Deployment{ID: meta.NewID(), Created: e.now()}
+	d := meta.Deployment{ID: meta.NewID(), Created: e.now(), Sealing: meta.SealingWhole}
 	root := meta.Tenant{ID: meta.NewID(), Name: RootName, Created: d.Created}
 	d.Root = root.ID
 	seed := encrypt.NewSeed()
@@ -210,7 +217,10 @@ func (e *Engine) begin(ctx context.Context) error {
 	if d.Seed, err = e.provider.Wrap(ctx, systemContext(d.ID), seed[:]); err != nil {
 		return err
 	}
-	e.deployment, e.markerKey = encrypt.Deployment(d.ID), markerKey(seed)
+	e.know(d.ID, seed)
+	if err := errors.Join(e.sealDeployment(&d), e.sealTenant(d.Sealing, &root)); err != nil {
+		return err
+	}
 	b := e.configuredAs(e.fallback)
 	first := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: d.Created, Epoch: 1}
 	if err := e.putMarker(ctx, b, first, first.Epoch); err != nil {
@@ -242,14 +252,21 @@ func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
 	if err != nil {
 		return fmt.Errorf("the key provider %q does not open this deployment: %w", e.provider.Name(), err)
 	}
-	seed := encrypt.Seed(raw)
-	e.deployment = encrypt.Deployment(d.ID)
-	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
-	e.markerKey = markerKey(seed)
-	if e.root, err = e.store.Tenant(ctx, d.Root); err != nil {
+	e.know(d.ID, encrypt.Seed(raw))
+	if err := e.observe(d); err != nil {
+		return err
+	}
+	if e.root, err = e.tenant(ctx, d.Root); err != nil {
 		return fmt.Errorf("read the root user: %w", err)
 	}
 	return nil
+}
+
+// know takes what is derived from the system's seed.
+func (e *Engine) know(deployment meta.ID, seed encrypt.Seed) {
+	e.deployment = encrypt.Deployment(deployment)
+	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
+	e.markerKey = markerKey(seed)
 }
 
 // Deployment is the id of the deployment.

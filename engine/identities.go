@@ -67,7 +67,7 @@ func (e *Engine) CreateIdentity(ctx context.Context, i Identity) (Identity, erro
 		return Identity{}, s3err.New(s3err.LimitExceeded, "Cannot exceed quota of %d %ss in an account.", most, kindLabels[i.Kind])
 	}
 	i.ID, i.Created, i.revision = meta.NewID(), e.now(), 1
-	row, err := e.sealIdentity(i)
+	row, err := e.sealIdentity(i, 1)
 	if err != nil {
 		return Identity{}, err
 	}
@@ -107,7 +107,24 @@ func (e *Engine) Identity(ctx context.Context, tenant meta.ID, kind meta.Identit
 	} else if err != nil {
 		return Identity{}, storeError(err)
 	}
-	return e.openIdentity(row)
+	i, err := e.openIdentity(row)
+	if err == nil && !sameName(i.Name, name) {
+		err = edited("the row of "+kindLabels[kind]+" "+row.ID.String(), errors.New("it is found by another name"))
+	}
+	return i, err
+}
+
+// sameName reports whether two names of identities are one without the case of ASCII.
+func sameName(a, b string) bool {
+	fold := func(s string) string {
+		return strings.Map(func(r rune) rune {
+			if r >= 'A' && r <= 'Z' {
+				return r + 'a' - 'A'
+			}
+			return r
+		}, s)
+	}
+	return fold(a) == fold(b)
 }
 
 // IdentitiesByID returns those of the ids that exist and can be read. Those that
@@ -208,7 +225,7 @@ func (e *Engine) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.I
 		if err := checkIdentity(&i); err != nil {
 			return i, err
 		}
-		row, err := e.sealIdentity(i)
+		row, err := e.sealIdentity(i, i.revision+1)
 		if err != nil {
 			return i, err
 		}

@@ -20,6 +20,7 @@ type Identity struct {
 	Name     string
 	Created  time.Time
 	revision int64
+	bound    bool // its document says when it was made and its revision
 
 	Path        string // begins and ends with a slash
 	Description string
@@ -104,6 +105,10 @@ type identityDocument struct {
 	Role        *RoleFacts     `json:"role,omitempty"`
 	Policy      *PolicyFacts   `json:"policy,omitempty"`
 	Provider    *ProviderFacts `json:"provider,omitempty"`
+	// Created, in microseconds since 1970, and Revision are the row's. Documents of
+	// the release before lack them.
+	Created  int64 `json:"created,omitempty"`
+	Revision int64 `json:"revision,omitempty"`
 }
 
 // kindLabels are what documents are bound to, besides their id.
@@ -112,9 +117,11 @@ var kindLabels = map[meta.IdentityKind]string{
 	meta.IdentityPolicy: "policy", meta.IdentityProvider: "oidc-provider",
 }
 
-func (e *Engine) sealIdentity(i Identity) (meta.Identity, error) {
+// sealIdentity makes the row of an identity that is to have the revision given.
+func (e *Engine) sealIdentity(i Identity, revision int64) (meta.Identity, error) {
 	text, err := json.Marshal(identityDocument{
 		i.Tenant, i.Name, i.Path, i.Description, i.Tags, i.Attached, i.Inline, i.Boundary, i.Groups, i.Limits, i.Role, i.Policy, i.Provider,
+		i.Created.UnixMicro(), revision,
 	})
 	if err != nil {
 		return meta.Identity{}, err
@@ -142,10 +149,17 @@ func (e *Engine) openIdentity(row meta.Identity) (Identity, error) {
 		ID: row.ID, Tenant: row.Tenant, Kind: row.Kind, Name: row.Name, Created: row.Created, revision: row.Revision,
 		Path: d.Path, Description: d.Description, Tags: d.Tags, Attached: d.Attached, Inline: d.Inline, Boundary: d.Boundary,
 		Groups: d.Groups, Limits: d.Limits, Role: d.Role, Policy: d.Policy, Provider: d.Provider,
+		bound: d.Revision > 0,
 	}
 	switch {
 	case d.Tenant != row.Tenant || d.Name != row.Name:
 		err = errors.New("its row is another's")
+	case d.Revision == 0 && e.sealing() < meta.SealingWhole: // of the release before
+	case d.Created != row.Created.UnixMicro() || d.Revision != row.Revision:
+		err = edited("its row", errors.New("it is not what its document says"))
+	}
+	switch {
+	case err != nil:
 	case (i.Kind == meta.IdentityRole) != (i.Role != nil), (i.Kind == meta.IdentityPolicy) != (i.Policy != nil),
 		(i.Kind == meta.IdentityProvider) != (i.Provider != nil):
 		err = errors.New("it is not what its kind says")

@@ -17,6 +17,7 @@ const (
 	moverLease     = "mover"
 	lifecycleLease = "lifecycle"
 	inventoryLease = "inventory"
+	sealingLease   = "sealing"
 )
 
 // heldLeases are those that this process took, by name.

@@ -97,7 +97,7 @@ func (e *Engine) TenantLimits(ctx context.Context, id meta.ID) (Limits, error) {
 	if l, ok := e.limits.get(id); ok {
 		return l, nil
 	}
-	t, err := e.store.Tenant(ctx, id)
+	t, err := e.tenant(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
 		return Limits{}, nil
 	} else if err != nil {
@@ -130,7 +130,7 @@ func (e *Engine) SetTenantLimits(ctx context.Context, id meta.ID, l Limits) erro
 	if doc != nil {
 		doc = e.system.SealDocument(documentLimits, id[:], doc)
 	}
-	err = e.store.SetLimits(ctx, id, doc)
+	err = e.updateTenant(ctx, id, func(t *meta.Tenant) { t.Limits = doc })
 	if errors.Is(err, meta.ErrNotFound) {
 		return s3err.New(s3err.NoSuchEntity, "The tenant cannot be found.")
 	}

@@ -224,7 +224,13 @@ func TestQuotasLetUploadsEnd(t *testing.T) {
 // A quota that cannot be read is no quota that is missing.
 func TestUnreadableLimits(t *testing.T) {
 	r := newRig(t)
-	if err := r.store.SetLimits(t.Context(), r.b.Owner, []byte("edited by hand")); err != nil {
+	was, err := r.store.Tenant(t.Context(), r.b.Owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	edited := was
+	edited.Limits = []byte("edited by hand")
+	if err := r.store.UpdateTenant(t.Context(), was, edited); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.put("k", body(1, 100)); err == nil {

@@ -214,6 +214,9 @@ func (e *Engine) AcceptStore(ctx context.Context) error {
 		if err == nil {
 			err = e.putMarker(ctx, p.Backend, row, row.Epoch)
 		}
+		if err == nil {
+			err = e.acceptSealing(ctx, p.Backend, row)
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("backend %s: %w", p.Name, err))
 			continue
@@ -223,11 +226,12 @@ func (e *Engine) AcceptStore(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// markers are those of the present epochs of all backends and of the epochs
-// before and after, which a step that was cut short leaves.
+// markers are those of all backends' sealing, of their present epochs and of the
+// epochs before and after, which a step that was cut short leaves.
 func (e *Engine) markers(rows []meta.Backend) map[backends.BlobID]bool {
 	all := make(map[backends.BlobID]bool)
 	for _, row := range rows {
+		all[e.sealingMarker(row)] = true
 		for epoch := row.Epoch - 1; epoch <= row.Epoch+1; epoch++ {
 			all[e.marker(row, epoch)] = true
 		}

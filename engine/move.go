@@ -225,7 +225,7 @@ func (m *mover) retired(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.from.Delete(ctx, m.e.marker(row, row.Epoch), m.e.marker(row, row.Epoch-1), m.e.marker(row, row.Epoch+1)); err != nil {
+	if err := m.from.Delete(ctx, m.e.sealingMarker(row), m.e.marker(row, row.Epoch), m.e.marker(row, row.Epoch-1), m.e.marker(row, row.Epoch+1)); err != nil {
 		return fmt.Errorf("delete its marker: %w", err)
 	}
 	_, err = m.e.refresh(ctx)

@@ -38,7 +38,7 @@ func (e *Engine) find(ctx context.Context, name string, names func(*directory) m
 	if !ok {
 		return meta.Tenant{}, nil
 	}
-	t, err := e.store.Tenant(ctx, t.ID)
+	t, err := e.tenant(ctx, t.ID)
 	if errors.Is(err, meta.ErrNotFound) {
 		return meta.Tenant{}, nil
 	}
@@ -85,7 +85,7 @@ func (e *Engine) TenantByAccount(ctx context.Context, number string) (meta.Tenan
 
 // Tenant finds a tenant by its id; the zero Tenant, with the id, when it is gone.
 func (e *Engine) Tenant(ctx context.Context, id meta.ID) (meta.Tenant, error) {
-	t, err := e.store.Tenant(ctx, id)
+	t, err := e.tenant(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
 		return meta.Tenant{ID: id}, nil
 	}
@@ -134,6 +134,9 @@ func (e *Engine) Principal(ctx context.Context, name string) (p NamedPrincipal, 
 		return NamedPrincipal{Exists: true}, nil
 	}
 	i, err := e.store.Identity(ctx, t.ID, of, rest)
+	if err == nil {
+		_, err = e.openIdentity(i)
+	}
 	if errors.Is(err, meta.ErrNotFound) {
 		return p, nil
 	} else if err != nil {

@@ -94,7 +94,10 @@ func (e *Engine) LockBucket(ctx context.Context, b meta.Bucket, d DefaultRetenti
 	if b.Lock {
 		return nil
 	}
-	return storeError(e.store.SetVersioning(ctx, b.ID, meta.VersioningEnabled, true))
+	if b, err = e.sameBucket(ctx, b); err != nil {
+		return err
+	}
+	return e.setVersioning(ctx, b, meta.VersioningEnabled, true)
 }
 
 // lockNew is the lock that a new version gets: the one that was asked for, with

@@ -41,6 +41,11 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 	if err != nil {
 		return meta.Bucket{}, internal("wrap a bucket seed", err)
 	}
+	sealing, done := e.sealAs()
+	defer done()
+	if err := e.sealBucket(sealing, &b, nil); err != nil {
+		return meta.Bucket{}, err
+	}
 	s := e.registry.now.Load()
 	for try := 1; ; try++ {
 		if b.Backend, err = e.pick(s, &b, own); err == nil {
@@ -67,6 +72,9 @@ func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bu
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	now, again := e.store.Bucket(ctx, b.Name)
+	if again == nil {
+		again = e.proveBucket(&now)
+	}
 	switch {
 	case again == nil && now.ID == b.ID:
 		return b, nil
@@ -82,7 +90,7 @@ func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bu
 
 // demands fills in the bucket's residency and returns that of its owner.
 func (e *Engine) demands(ctx context.Context, b *meta.Bucket) (own string, err error) {
-	u, err := e.store.Tenant(ctx, b.Owner)
+	u, err := e.tenant(ctx, b.Owner)
 	if errors.Is(err, meta.ErrNotFound) {
 		return "", s3err.InvalidAccessKeyID // removed since the request was signed
 	} else if err != nil {

@@ -43,6 +43,7 @@ type place struct {
 	// proved says that its marker has been seen: the configured name leads to
 	// the storage that the store means. Nothing is written there before.
 	proved atomic.Bool
+	sealed atomic.Bool // its sealing marker was seen, or put
 	pool   reservations
 	noted  string // the last failure to prove it that was logged; guarded by Engine.beating
 }

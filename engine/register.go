@@ -184,6 +184,9 @@ func (e *Engine) prove(ctx context.Context, p *place) error {
 		}
 	}
 	if err == nil {
+		err = e.proveSealing(ctx, p, row)
+	}
+	if err == nil {
 		p.proved.Store(true)
 		return nil
 	}
@@ -211,6 +214,7 @@ func (e *Engine) proveAll(ctx context.Context) error {
 func (e *Engine) proveLate(ctx context.Context, s *places) {
 	for _, p := range s.configured {
 		if p.proved.Load() {
+			e.sealLate(ctx, s, p)
 			continue
 		}
 		err := e.prove(ctx, p)

@@ -176,7 +176,7 @@ func (e *Engine) silent() bool {
 // beat shows a sign of life.
 func (e *Engine) beat(ctx context.Context) error {
 	at := e.elapsed()
-	err := e.store.Beat(ctx, e.holder)
+	err := e.store.Beat(ctx, e.holder, e.writesBy())
 	if err == nil {
 		e.beaten.Store(int64(at))
 	}
@@ -257,7 +257,7 @@ func (e *Engine) release(ctx context.Context, id meta.BlobID) {
 }
 
 // Beat shows the other gateways that this process lives, sees what has become of
-// the backends, and gives up what will not be used: what could not be released
+// the deployment's row and of the backends, and gives up what will not be used: what could not be released
 // before, unused reservations at backends that drain, what moves of blobs that are
 // gone have left, and late markers. It is called every BeatInterval. A backend that
 // is away is no error.
@@ -265,6 +265,9 @@ func (e *Engine) Beat(ctx context.Context) error {
 	e.beating.Lock()
 	defer e.beating.Unlock()
 	err := e.beat(ctx)
+	if err == nil {
+		err = e.reread(ctx)
+	}
 	s, failed := e.refresh(ctx)
 	if failed != nil {
 		return errors.Join(err, failed, e.releaseUnused(ctx, nil))

@@ -24,6 +24,8 @@ type Settings struct {
 	revision  int64
 	documents map[string][]byte
 	broken    map[string]error // why those that cannot be opened cannot; their documents are nil
+	sums      settingSums      // of the bucket's record, or where it has none of the rows
+	missing   settingSums      // those of sums that have no row
 	mu        sync.Mutex
 	parsed    map[string]any
 }
@@ -32,11 +34,43 @@ type Settings struct {
 // One that cannot be opened is there and empty, which is no document of any kind.
 func (s *Settings) Document(name string) ([]byte, bool) {
 	d, ok := s.documents[name]
-	return d, ok
+	return d, ok || s.isMissing(name)
 }
 
+// removedSetting is what Broken calls settings whose rows are gone, whose names are
+// not known.
+const removedSetting = "(removed from the store)"
+
 // Broken names those that cannot be opened, in order. Settings never returns such.
-func (s *Settings) Broken() []string { return slices.Sorted(maps.Keys(s.broken)) }
+func (s *Settings) Broken() []string {
+	names := slices.Sorted(maps.Keys(s.broken))
+	if len(s.missing) > 0 {
+		names = append(names, removedSetting)
+	}
+	return names
+}
+
+// IsBroken reports whether a setting is among those that cannot be opened.
+func (s *Settings) IsBroken(name string) bool { return s.why(name) != nil }
+
+// why is what is wrong with a setting that cannot be opened, or nil.
+func (s *Settings) why(name string) error {
+	if err := s.broken[name]; err != nil {
+		return err
+	}
+	if s.isMissing(name) {
+		return edited("the setting "+name+" of a bucket", errors.New("its row was removed"))
+	}
+	return nil
+}
+
+func (s *Settings) isMissing(name string) bool {
+	if len(s.missing) == 0 {
+		return false
+	}
+	_, ok := s.missing[nameSum(name)]
+	return ok
+}
 
 // Names are those that begin with the prefix, in no order: a kind of setting of
 // which a bucket may have many is stored as prefix and id.
@@ -54,12 +88,12 @@ func (s *Settings) Names(prefix string) []string {
 // bucket; false when there is none. The value is shared and must not be
 // changed. An error is one of what is stored: the caller fails closed.
 func Parsed[T any](s *Settings, name string, parse func([]byte) (T, error)) (v T, ok bool, err error) {
+	if err := s.why(name); err != nil {
+		return v, true, err
+	}
 	doc, ok := s.documents[name]
 	if !ok {
 		return v, false, nil
-	}
-	if err := s.broken[name]; err != nil {
-		return v, true, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,8 +114,11 @@ func (e *Engine) Settings(ctx context.Context, b meta.Bucket) (*Settings, error)
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range s.Broken() {
-		return nil, s.broken[name]
+	for _, err := range s.broken {
+		return nil, err
+	}
+	if len(s.missing) > 0 {
+		return nil, edited("the settings of bucket "+b.Name, fmt.Errorf("%d were removed", len(s.missing)))
 	}
 	return s, nil
 }
@@ -105,21 +142,51 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 	if err != nil {
 		return nil, err
 	}
+	sums, err := e.recordedSums(&rows)
+	if err != nil {
+		return nil, err
+	}
 	s := &Settings{
-		revision: rows.Revision, documents: make(map[string][]byte, len(rows.Settings)),
+		revision: rows.Bucket.Revision, sums: sums, documents: make(map[string][]byte, len(rows.Settings)),
 		broken: make(map[string]error), parsed: make(map[string]any),
 	}
 	for _, row := range rows.Settings {
 		document, err := openSetting(all, row)
+		if sum, ok := sums[nameSum(row.Name)]; err == nil && (!ok || sum != documentSum(row.Document)) {
+			document, err = nil, edited("the row of a setting", errors.New("it is not the one that the bucket's record names"))
+		}
 		if err != nil {
 			s.broken[row.Name] = internal("open the setting "+row.Name+" of bucket "+b.Name, err)
 		}
 		s.documents[row.Name] = document
 	}
-	if len(s.broken) == 0 { // else it may be the keys that are not known yet
+	s.missing = missingOf(sums, rows.Settings)
+	if len(s.broken)+len(s.missing) == 0 { // else it may be the keys that are not known yet
 		e.settings.put(b.ID, s)
 	}
 	return s, nil
+}
+
+// recordedSums are what the record of a bucket says of its settings, or what their
+// rows do where it has none yet.
+func (e *Engine) recordedSums(rows *meta.BucketSettings) (settingSums, error) {
+	encoded, err := e.provenSums(&rows.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	if e.sealing() < meta.SealingRenewed || len(rows.Bucket.Record) == 0 {
+		return sumSettings(rows.Settings), nil
+	}
+	return decodeSums(encoded)
+}
+
+// missingOf are the sums of which there is no row.
+func missingOf(sums settingSums, rows []meta.Setting) settingSums {
+	missing := maps.Clone(sums)
+	for _, row := range rows {
+		delete(missing, nameSum(row.Name))
+	}
+	return missing
 }
 
 // openSetting opens a setting with the bucket's keys.
@@ -163,7 +230,11 @@ func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, 
 		if len(document) > 0 {
 			row.Document = keys.SealSetting(name, document)
 		}
-		err = e.store.SetSetting(ctx, b.ID, b.Revision, row)
+		if s.revision != b.Revision { // what update saw is not what would be replaced
+			err = meta.ErrConflict
+		} else {
+			err = e.changeBucket(b, s.sums.with(row), func(c meta.Change) error { return e.store.SetSetting(ctx, b.ID, c, row) })
+		}
 		if !errors.Is(err, meta.ErrConflict) {
 			return storeError(err)
 		}

@@ -69,11 +69,11 @@ func blobs(t *testing.T, b backends.Backend) (n int) {
 	return n
 }
 
-// wantBlobs demands so many blobs on each backend, one marker each beside them.
+// wantBlobs demands so many blobs on each backend, besides markers.
 func (s *severalRig) wantBlobs(want map[string]int) {
 	s.t.Helper()
 	for name, b := range s.at {
-		if n := blobs(s.t, b) - 1; n != want[name] {
+		if n := sealed(s.t, b); n != want[name] {
 			s.t.Errorf("%d blobs on %s, want %d", n, name, want[name])
 		}
 	}

@@ -43,6 +43,11 @@ func (e *Engine) CreateTenant(ctx context.Context, name, accessKey, secretKey, r
 	if err := e.refuseRootKey(accessKey); err != nil {
 		return Credential{}, err
 	}
+	sealing, done := e.sealAs()
+	defer done()
+	if err := errors.Join(e.sealTenant(sealing, &u), e.sealAccessKey(sealing, &row)); err != nil {
+		return Credential{}, err
+	}
 	err = e.store.CreateTenant(ctx, u, row)
 	e.forgetDirectory()
 	if errors.Is(err, meta.ErrExists) {
@@ -62,11 +67,41 @@ func (e *Engine) SetResidency(ctx context.Context, name, residency string) error
 	if err != nil {
 		return err
 	}
-	err = e.store.SetResidency(ctx, u.ID, residency)
+	err = e.updateTenant(ctx, u.ID, func(t *meta.Tenant) { t.Residency = residency })
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchTenant(name)
 	}
 	return storeError(err)
+}
+
+// updateTenant changes what may be changed of a tenant, as it is now; meta.ErrNotFound.
+func (e *Engine) updateTenant(ctx context.Context, id meta.ID, change func(*meta.Tenant)) error {
+	for range maxIdentityTries {
+		was, err := e.tenant(ctx, id)
+		if err != nil {
+			return err
+		}
+		now := was
+		change(&now)
+		sealing, done := e.sealAs()
+		if err = e.sealTenant(sealing, &now); err == nil {
+			err = e.store.UpdateTenant(ctx, was, now)
+		}
+		done()
+		if !errors.Is(err, meta.ErrConflict) {
+			return err
+		}
+	}
+	return s3err.New(s3err.ConcurrentModification, "")
+}
+
+// tenant reads a tenant's row and proves it; errors as of meta.Principals.Tenant.
+func (e *Engine) tenant(ctx context.Context, id meta.ID) (meta.Tenant, error) {
+	t, err := e.store.Tenant(ctx, id)
+	if err == nil {
+		err = e.proveTenant(&t)
+	}
+	return t, err
 }
 
 func (e *Engine) checkResidency(residency string) error {
@@ -80,6 +115,11 @@ func (e *Engine) checkResidency(residency string) error {
 // Tenants lists tenants in the order of their names.
 func (e *Engine) Tenants(ctx context.Context, after string, limit int) ([]meta.Tenant, error) {
 	us, err := e.store.ListTenants(ctx, after, limit)
+	for i := range us {
+		if err := e.proveTenant(&us[i]); err != nil {
+			return nil, err
+		}
+	}
 	return us, storeError(err)
 }
 
@@ -88,6 +128,9 @@ func (e *Engine) TenantByName(ctx context.Context, name string) (meta.Tenant, er
 	u, err := e.store.TenantByName(ctx, name)
 	if errors.Is(err, meta.ErrNotFound) {
 		return u, noSuchTenant(name)
+	}
+	if err == nil {
+		err = e.proveTenant(&u)
 	}
 	return u, storeError(err)
 }

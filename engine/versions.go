@@ -83,9 +83,66 @@ func (e *Engine) versionByID(ctx context.Context, bucket meta.ID, key string, id
 // SetVersioning enables or suspends a bucket's versioning. InvalidBucketState where
 // locks keep it enabled.
 func (e *Engine) SetVersioning(ctx context.Context, b meta.Bucket, v meta.Versioning) error {
-	err := e.store.SetVersioning(ctx, b.ID, v, false)
-	if errors.Is(err, meta.ErrConflict) {
-		return s3err.New(s3err.InvalidBucketState, "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.")
+	return e.setVersioning(ctx, b, v, false)
+}
+
+// setVersioning changes the bucket's versioning, and with lock gives it the right to
+// locks, whatever else of it changed meanwhile.
+func (e *Engine) setVersioning(ctx context.Context, b meta.Bucket, v meta.Versioning, lock bool) error {
+	for range maxSettingTries {
+		if b.Lock && v != meta.VersioningEnabled {
+			return s3err.New(s3err.InvalidBucketState, "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.")
+		}
+		err := e.versioningOf(ctx, b, v, lock)
+		if !errors.Is(err, meta.ErrConflict) {
+			return storeError(err)
+		}
+		if b, err = e.sameBucket(ctx, b); err != nil {
+			return err
+		}
 	}
-	return storeError(err)
+	return s3err.OperationAborted
+}
+
+// versioningOf is setVersioning of a bucket as it was read; meta.ErrConflict where it
+// has changed since.
+func (e *Engine) versioningOf(ctx context.Context, b meta.Bucket, v meta.Versioning, lock bool) error {
+	sums, err := e.sumsOf(ctx, b)
+	if err != nil {
+		return err
+	}
+	next := b
+	next.Versioning, next.Lock = v, b.Lock || lock
+	return e.changeBucket(next, sums, func(c meta.Change) error { return e.store.SetVersioning(ctx, b.ID, c, v, lock) })
+}
+
+// changeBucket makes a change of a bucket's row, which is next but for its revision
+// and record.
+func (e *Engine) changeBucket(next meta.Bucket, sums settingSums, change func(meta.Change) error) error {
+	sealing, done := e.sealAs()
+	defer done()
+	c := meta.Change{Revision: next.Revision}
+	next.Revision++
+	err := e.sealBucket(sealing, &next, sums)
+	if err != nil {
+		return err
+	}
+	c.Record = next.Record
+	return change(c)
+}
+
+// sumsOf are what the bucket's record says of its settings, or what their rows do
+// where it has none yet. meta.ErrConflict where it has changed since it was read.
+func (e *Engine) sumsOf(ctx context.Context, b meta.Bucket) (settingSums, error) {
+	if len(b.Record) == 0 && b.Revision == 0 {
+		return nil, nil
+	}
+	s, err := e.ReadableSettings(ctx, b)
+	if err == nil && s.revision != b.Revision {
+		err = meta.ErrConflict
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.sums, nil
 }

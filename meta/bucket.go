@@ -24,6 +24,10 @@ type Bucket struct {
 	// Revision grows with every change of the bucket's settings, so that what was
 	// read of them under a revision holds for as long as the bucket has it.
 	Revision int64
+	// Record seals what the row says, Backend excepted, and which settings belong to
+	// the revision, under the system keys; nil while rows have none. At most
+	// MaxRecord bytes.
+	Record []byte
 }
 
 // Setting is one sub-resource of a bucket: its policy, say. The store does not look
@@ -33,9 +37,9 @@ type Setting struct {
 	Document []byte // sealed under the bucket's keys; 1..MaxSetting bytes
 }
 
-// BucketSettings are all settings of a bucket and the revision that they are of.
+// BucketSettings are a bucket and all its settings at one moment.
 type BucketSettings struct {
-	Revision int64
+	Bucket   Bucket
 	Settings []Setting // in the order of their names
 }
 
@@ -65,14 +69,15 @@ type Buckets interface {
 	ListBuckets(ctx context.Context, q BucketQuery) ([]Bucket, error)
 	// SetVersioning changes the bucket's versioning, and with lock gives it the right
 	// to locks. VersioningOff is no state to return to. ErrNoBucket; ErrConflict
-	// when the bucket has locks and v is not VersioningEnabled.
-	SetVersioning(ctx context.Context, id ID, v Versioning, lock bool) error
+	// when the bucket has locks and v is not VersioningEnabled, or the revision is not
+	// c's.
+	SetVersioning(ctx context.Context, id ID, c Change, v Versioning, lock bool) error
 	// BucketSettings reads all settings of one revision; ErrNoBucket.
 	BucketSettings(ctx context.Context, id ID) (BucketSettings, error)
 	// SetSetting stores a setting, or with an empty Document removes it. The bucket's
 	// revision must still be the one given: ErrConflict, ErrNoBucket, ErrUnknown,
 	// ErrLimit.
-	SetSetting(ctx context.Context, id ID, revision int64, s Setting) error
+	SetSetting(ctx context.Context, id ID, c Change, s Setting) error
 	// DeleteBucket removes a bucket that holds no version: ErrNotEmpty, ErrNoBucket.
 	// Its open uploads and its seeds are removed later by Sweep.
 	DeleteBucket(ctx context.Context, id ID) error

@@ -11,6 +11,13 @@ type Deployment struct {
 	Root    ID     // the root tenant
 	Seed    []byte // the system seed, wrapped by the key provider; opening it proves the right key
 	Created time.Time
+	Sealing Sealing
+	// Record seals what the row says under the system keys; nil while Sealing is
+	// SealingLegacy.
+	Record []byte
+	// Resealed is how far the rows are resealed; see NoteResealed. InitDeployment
+	// ignores it.
+	Resealed []byte
 }
 
 // Deployments keeps the deployment's row.

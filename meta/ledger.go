@@ -36,6 +36,9 @@ type Blob struct {
 type Holder struct {
 	ID   ID
 	Beat int64
+	// Sealing is the one that it writes by, with no write by an earlier one under way;
+	// 0: it is of a release before there were any, or has not beaten yet.
+	Sealing Sealing
 }
 
 // BlobPosition is a place in the order of (id, backend), in which the ledger is
@@ -64,8 +67,10 @@ type Ledger interface {
 	ReserveCopy(ctx context.Context, holder ID, id BlobID, from, to BackendID, now time.Time) error
 	// ReleaseCopy condemns the holder's copy of a blob at a backend, if it has one.
 	ReleaseCopy(ctx context.Context, holder ID, id BlobID, at BackendID, now time.Time) error
-	// Beat raises the holder's beat by one, making it known if it is not.
-	Beat(ctx context.Context, holder ID) error
+	// Beat raises the holder's beat by one, making it known if it is not, and notes
+	// by which sealing it writes. A Deployment read after it is no older than a
+	// SetSealing that did not see the holder.
+	Beat(ctx context.Context, holder ID, writes Sealing) error
 	// Holders returns all known holders.
 	Holders(ctx context.Context) ([]Holder, error)
 	// CondemnHolder condemns at most limit reservations and copies of a holder

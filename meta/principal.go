@@ -16,6 +16,8 @@ type Tenant struct {
 	Residency string
 	// Limits are the tenant's quotas and rates, sealed; nil: none.
 	Limits []byte
+	// Record seals what the row says under the system keys; nil while rows have none.
+	Record []byte
 }
 
 // AccessKey is a credential. Secret is sealed under the system keys.
@@ -25,6 +27,9 @@ type AccessKey struct {
 	Secret   []byte
 	Created  time.Time
 	Inactive bool // proves nothing until it is active again
+	// Record seals what the row says, Secret excepted, under the system keys; nil
+	// while rows have none.
+	Record []byte
 }
 
 // Principals keeps tenants, and the credentials of their roots and users.
@@ -37,11 +42,9 @@ type Principals interface {
 	TenantByName(ctx context.Context, name string) (Tenant, error)
 	// ListTenants returns at most limit tenants in the order of their names.
 	ListTenants(ctx context.Context, after string, limit int) ([]Tenant, error)
-	// SetResidency changes what the tenant demands of buckets made from now on;
-	// ErrNotFound.
-	SetResidency(ctx context.Context, id ID, residency string) error
-	// SetLimits changes a tenant's limits; ErrNotFound.
-	SetLimits(ctx context.Context, id ID, limits []byte) error
+	// UpdateTenant changes a tenant's residency, limits and record to those of now,
+	// whose ID it has: ErrConflict when they are not was's by now, ErrNotFound.
+	UpdateTenant(ctx context.Context, was, now Tenant) error
 	// DeleteTenant removes a tenant, its identities and all their access keys;
 	// ErrNotEmpty while it owns a bucket. ErrLimit while it has more than MaxBatch
 	// identities: they are to be removed first.
@@ -54,8 +57,9 @@ type Principals interface {
 	// ListAccessKeys returns the credentials of a user, or of a tenant's root, in the
 	// order of their ids.
 	ListAccessKeys(ctx context.Context, user ID) ([]AccessKey, error)
-	// SetAccessKeyInactive turns a credential off or on; ErrNotFound.
-	SetAccessKeyInactive(ctx context.Context, id string, inactive bool) error
+	// UpdateAccessKey changes whether a credential is inactive, and its record, to what
+	// now says, whose ID it has: ErrConflict when they are not was's by now, ErrNotFound.
+	UpdateAccessKey(ctx context.Context, was, now AccessKey) error
 	// DeleteAccessKey removes a credential; ErrNotFound.
 	DeleteAccessKey(ctx context.Context, id string) error
 }

@@ -77,12 +77,15 @@ const (
 	MaxIdentity     = 256 << 10 // bytes of an identity's document
 	MaxIdentityName = 128       // bytes of an identity's name
 	MaxLimits       = 4 << 10   // bytes of a tenant's limits
+	MaxRecord       = 64 << 10  // bytes of the sealed record of a bucket, a tenant or an access key
+	MaxResealed     = 4 << 10   // bytes that say how far rows are resealed
 	MaxPlaceName    = 64        // bytes of a backend's name or an entry of a residency
 )
 
 // Store is everything the gateway remembers.
 type Store interface {
 	Deployments
+	Sealings
 	Backends
 	Leases
 	Buckets

@@ -25,6 +25,10 @@ const (
 	// DefaultMoveInterval is the pause between two looks for a backend to drain.
 	DefaultMoveInterval = 15 * time.Second
 
+	// DefaultResealInterval is the pause between two looks whether an old store can be
+	// sealed further. A look costs nothing once it is sealed whole.
+	DefaultResealInterval = 15 * time.Second
+
 	// DefaultLifecycleInterval is the pause between two looks for buckets whose
 	// rules are due. A look costs one page of buckets.
 	DefaultLifecycleInterval = 5 * time.Minute
@@ -59,6 +63,7 @@ const (
 	Lifecycle = "lifecycle"
 	Logs      = "logs"
 	Inventory = "inventory"
+	Resealer  = "resealer"
 )
 
 // Steps are the engine's bounded steps; *engine.Engine has them.
@@ -67,6 +72,7 @@ type Steps interface {
 	Move(ctx context.Context) (engine.MoveReport, error)
 	Expire(ctx context.Context) (engine.ExpireReport, error)
 	Inventory(ctx context.Context) (engine.InventoryReport, error)
+	Reseal(ctx context.Context) (engine.ResealReport, error)
 	Beat(ctx context.Context) error
 }
 
@@ -80,6 +86,7 @@ type Config struct {
 	CollectInterval time.Duration // 0: DefaultCollectInterval
 	BeatInterval    time.Duration // 0: BeatInterval
 	MoveInterval    time.Duration // 0: DefaultMoveInterval
+	ResealInterval  time.Duration // 0: DefaultResealInterval
 	// LifecycleInterval is the pause between two looks for rules and inventories that
 	// are due; 0: DefaultLifecycleInterval. LifecycleRate bounds what each of both
 	// costs, in rows a second; 0: DefaultLifecycleRate.
@@ -105,6 +112,8 @@ type Observer interface {
 	Logged(delivered, dropped int)
 	// Listed is called after every step of inventories.
 	Listed(r engine.InventoryReport)
+	// Resealed is called after every step of sealing an old store whole.
+	Resealed(r engine.ResealReport)
 }
 
 // Workers are running workers.
@@ -124,6 +133,9 @@ func Start(ctx context.Context, c Config) *Workers {
 	if c.MoveInterval == 0 {
 		c.MoveInterval = DefaultMoveInterval
 	}
+	if c.ResealInterval == 0 {
+		c.ResealInterval = DefaultResealInterval
+	}
 	if c.LifecycleInterval == 0 {
 		c.LifecycleInterval = DefaultLifecycleInterval
 	}
@@ -141,6 +153,7 @@ func Start(ctx context.Context, c Config) *Workers {
 	w.done.Go(func() { c.pace(ctx, Collector, c.CollectInterval, c.collect) })
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
+	w.done.Go(func() { c.pace(ctx, Resealer, c.ResealInterval, c.reseal) })
 	w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
 	w.done.Go(func() { c.pace(ctx, Inventory, c.LifecycleInterval, c.inventory) })
 	if c.DeliverLogs != nil {
@@ -229,6 +242,15 @@ func (c *Config) move(ctx context.Context) (time.Duration, error) {
 	return backlog(r.More), err
 }
 
+func (c *Config) reseal(ctx context.Context) (time.Duration, error) {
+	r, err := c.Steps.Reseal(ctx)
+	c.Observe.Resealed(r)
+	if r.Rows+r.Failed > 0 {
+		c.Log.Info("sealing the rows of an old store", "rows_of", r.Stage, "looked_at", r.Rows, "failed", r.Failed, "more", r.More)
+	}
+	return backlog(r.More), err
+}
+
 // lifecycle is the step of lifecycles, which sums up for one line of the log what
 // was done until nothing was left to do.
 func (c *Config) lifecycle() step {
@@ -306,3 +328,4 @@ func (nobody) Collected(engine.CollectReport)    {}
 func (nobody) Expired(engine.ExpireReport)       {}
 func (nobody) Logged(int, int)                   {}
 func (nobody) Listed(engine.InventoryReport)     {}
+func (nobody) Resealed(engine.ResealReport)      {}

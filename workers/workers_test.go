@@ -55,6 +55,10 @@ func (s *script) Expire(context.Context) (engine.ExpireReport, error) {
 	return r, nil
 }
 
+func (s *script) Reseal(context.Context) (engine.ResealReport, error) {
+	return engine.ResealReport{}, nil
+}
+
 func (s *script) Inventory(context.Context) (engine.InventoryReport, error) {
 	return engine.InventoryReport{}, nil
 }
@@ -88,6 +92,7 @@ func (c *tally) Panic(string)                  { c.mu.Lock(); c.panics++; c.mu.U
 func (c *tally) Expired(r engine.ExpireReport) { c.mu.Lock(); c.expired += r.Expired; c.mu.Unlock() }
 func (c *tally) Logged(int, int)               {}
 func (c *tally) Listed(engine.InventoryReport) {}
+func (c *tally) Resealed(engine.ResealReport)  {}
 func (c *tally) Collected(engine.CollectReport) {
 	c.mu.Lock()
 	c.passes++
@@ -227,6 +232,9 @@ func (b *blocking) Expire(context.Context) (engine.ExpireReport, error) {
 }
 func (b *blocking) Inventory(context.Context) (engine.InventoryReport, error) {
 	return engine.InventoryReport{}, nil
+}
+func (b *blocking) Reseal(context.Context) (engine.ResealReport, error) {
+	return engine.ResealReport{}, nil
 }
 func (b *blocking) Beat(context.Context) error { return nil }
 

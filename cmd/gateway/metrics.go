@@ -34,6 +34,8 @@ type metrics struct {
 	refused   prometheus.Gauge
 	lifecycle lifecycleMetrics
 	logs      *prometheus.CounterVec
+	sealing   prometheus.Gauge
+	resealed  *prometheus.CounterVec
 }
 
 // durationBuckets reach from a small HEAD to a 5 GiB upload over a slow line, in
@@ -76,7 +78,9 @@ func newMetrics() *metrics {
 	build.Set(1)
 	m.lifecycle.begin(m.registry)
 	m.logs = counters("access_log_records_total", "Records of requests for server access logs: delivered, or dropped for want of room or of their target.", "result")
-	m.registry.MustRegister(m.logs)
+	m.sealing = gauge("store_sealing", "How much of the store's rows is sealed: 1 as by an older release, whose gateways are waited for; 2 old rows are being sealed; 3 all are.")
+	m.resealed = counters("store_resealed_rows_total", "Rows of an older release that were looked at to be sealed: ok, or failed, which cannot be opened.", "rows", "result")
+	m.registry.MustRegister(m.logs, m.sealing, m.resealed)
 	m.registry.MustRegister(m.requests, m.durations, m.received, m.sent, inFlight,
 		m.steps, m.stepTime, m.panics, m.condemned, m.deleted, m.swept, m.expired, m.refused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -93,6 +97,15 @@ func (m *metrics) Request(o api.Observation) {
 	m.durations.WithLabelValues(op).Observe(o.Duration.Seconds())
 	m.received.WithLabelValues(op).Add(float64(max(o.BytesIn, 0)))
 	m.sent.WithLabelValues(op).Add(float64(max(o.BytesOut, 0)))
+}
+
+// Resealed makes metrics a workers.Observer.
+func (m *metrics) Resealed(r engine.ResealReport) {
+	m.sealing.Set(float64(r.Sealing))
+	if r.Stage != "" {
+		m.resealed.WithLabelValues(r.Stage, "ok").Add(float64(r.Rows - r.Failed))
+		m.resealed.WithLabelValues(r.Stage, "failed").Add(float64(r.Failed))
+	}
 }
 
 // Step, Panic and Collected make metrics a workers.Observer.

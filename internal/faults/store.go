@@ -171,8 +171,8 @@ func (f *faultyStore) Release(ctx context.Context, holder meta.ID, ids []meta.Bl
 	return f.do("Release", func() error { return f.s.Release(ctx, holder, ids, now) })
 }
 
-func (f *faultyStore) Beat(ctx context.Context, holder meta.ID) error {
-	return f.do("Beat", func() error { return f.s.Beat(ctx, holder) })
+func (f *faultyStore) Beat(ctx context.Context, holder meta.ID, writes meta.Sealing) error {
+	return f.do("Beat", func() error { return f.s.Beat(ctx, holder, writes) })
 }
 
 func (f *faultyStore) Holders(ctx context.Context) ([]meta.Holder, error) {
@@ -213,10 +213,6 @@ func (f *faultyStore) TenantByName(ctx context.Context, name string) (meta.Tenan
 
 func (f *faultyStore) ListTenants(ctx context.Context, after string, limit int) ([]meta.Tenant, error) {
 	return question(f, "ListTenants", func() ([]meta.Tenant, error) { return f.s.ListTenants(ctx, after, limit) })
-}
-
-func (f *faultyStore) SetResidency(ctx context.Context, id meta.ID, residency string) error {
-	return f.do("SetResidency", func() error { return f.s.SetResidency(ctx, id, residency) })
 }
 
 func (f *faultyStore) DeleteTenant(ctx context.Context, id meta.ID) error {

@@ -7,16 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-func (f *faultyStore) SetVersioning(ctx context.Context, id meta.ID, v meta.Versioning, lock bool) error {
-	return f.do("SetVersioning", func() error { return f.s.SetVersioning(ctx, id, v, lock) })
-}
-
 func (f *faultyStore) BucketSettings(ctx context.Context, id meta.ID) (meta.BucketSettings, error) {
 	return question(f, "BucketSettings", func() (meta.BucketSettings, error) { return f.s.BucketSettings(ctx, id) })
-}
-
-func (f *faultyStore) SetSetting(ctx context.Context, id meta.ID, revision int64, s meta.Setting) error {
-	return f.do("SetSetting", func() error { return f.s.SetSetting(ctx, id, revision, s) })
 }
 
 func (f *faultyStore) Version(ctx context.Context, bucket meta.ID, key string, ref meta.VersionRef) (meta.Version, error) {
@@ -53,14 +45,6 @@ func (f *faultyStore) OwnerUsage(ctx context.Context, owner meta.ID) (meta.Usage
 
 func (f *faultyStore) FoldUsage(ctx context.Context, limit int) (int, error) {
 	return change(f, "FoldUsage", func() (int, error) { return f.s.FoldUsage(ctx, limit) })
-}
-
-func (f *faultyStore) SetLimits(ctx context.Context, id meta.ID, limits []byte) error {
-	return f.do("SetLimits", func() error { return f.s.SetLimits(ctx, id, limits) })
-}
-
-func (f *faultyStore) SetAccessKeyInactive(ctx context.Context, id string, inactive bool) error {
-	return f.do("SetAccessKeyInactive", func() error { return f.s.SetAccessKeyInactive(ctx, id, inactive) })
 }
 
 func (f *faultyStore) CreateIdentity(ctx context.Context, i meta.Identity) error {

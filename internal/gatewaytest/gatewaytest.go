@@ -67,6 +67,7 @@ type Gateway struct {
 	API     *api.Server
 	Engine  *engine.Engine
 	Store   meta.Store
+	path    string           // of the store's file, if it was made here
 	Backend backends.Backend // the first, where there are several
 	Keys    encrypt.Provider
 	Root    engine.Credential
@@ -127,7 +128,8 @@ func Start(t testing.TB, o Options) *Gateway {
 func (g *Gateway) parts(t testing.TB, several []engine.Backend) {
 	t.Helper()
 	if g.Store == nil {
-		store, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
+		g.path = filepath.Join(t.TempDir(), "store.db")
+		store, err := sqlite.Open(g.path, sqlite.Options{})
 		if err != nil {
 			t.Fatalf("open the store: %v", err)
 		}

@@ -96,7 +96,7 @@ func testCopiesRaced(f *fixture) {
 		f.ok(f.s.ReserveCopy(f.ctx, f.holder, ids[i], here, there, f.now))
 	}
 	other := meta.NewID()
-	f.ok(f.s.Beat(f.ctx, other))
+	f.ok(f.s.Beat(f.ctx, other, meta.SealingWhole))
 	races := []func(i int) error{
 		func(i int) error {
 			return f.s.MoveBlob(f.ctx, meta.Move{ID: ids[i], From: here, To: there, Holder: f.holder, Now: f.now})

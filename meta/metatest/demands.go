@@ -73,7 +73,7 @@ func testMoveOnly(f *fixture) {
 	f.demanding("third")
 	f.ok(f.s.MoveBlob(f.ctx, m))
 	f.wantAt(v.Body.Blob, there)
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, false))
+	f.ok(f.setVersioning(b, meta.VersioningEnabled, false))
 	v = f.version(b, "versions", blobBody(f.reserve(1)[0]))
 	v.Null = false
 	for _, v := range []meta.Version{v, f.version(b, "versions", meta.Body{})} {

@@ -247,7 +247,7 @@ func (a *actor) fold() error {
 }
 
 func (a *actor) setVersioning() error {
-	return a.s.SetVersioning(a.ctx, a.bucket(), meta.VersioningEnabled+meta.Versioning(a.r.IntN(2)), false)
+	return SetVersioning(a.ctx, a.s, a.bucket(), meta.VersioningEnabled+meta.Versioning(a.r.IntN(2)), false)
 }
 
 func (a *actor) create() error {
@@ -393,7 +393,7 @@ func (a *actor) condemn() error {
 		return err
 	}
 	_, err = a.s.CondemnHolder(a.ctx, hs[a.r.IntN(len(hs))], 1+a.r.IntN(5), a.now)
-	return errors.Join(err, a.s.Beat(a.ctx, a.holder))
+	return errors.Join(err, a.s.Beat(a.ctx, a.holder, meta.SealingWhole))
 }
 
 func (a *actor) release() error {

@@ -248,7 +248,7 @@ func testIdentityLimits(f *fixture) {
 		"ids":              only(f.s.IdentitiesByID(f.ctx, make([]meta.ID, meta.MaxBatch+1))),
 		"no rows":          only(f.s.ListIdentities(f.ctx, ann.ID, meta.IdentityUser, "", 0)),
 		"rows":             only(f.s.ListIdentities(f.ctx, ann.ID, meta.IdentityUser, "", meta.MaxPage+1)),
-		"limits":           f.s.SetLimits(f.ctx, ann.ID, make([]byte, meta.MaxLimits+1)),
+		"limits":           f.updateTenant(ann.ID, func(u *meta.Tenant) { u.Limits = make([]byte, meta.MaxLimits+1) }),
 	} {
 		f.Log(name)
 		f.is(err, meta.ErrLimit)

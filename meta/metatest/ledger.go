@@ -62,7 +62,7 @@ func testHolders(f *fixture) {
 	if !known {
 		f.Fatal("a reservation does not make its holder known")
 	}
-	f.ok(f.s.Beat(f.ctx, f.holder))
+	f.ok(f.s.Beat(f.ctx, f.holder, meta.SealingWhole))
 	if after, _ := f.beatOf(f.holder); after != before+1 {
 		f.Fatalf("beat is %d, want %d", after, before+1)
 	}
@@ -72,7 +72,7 @@ func testHolders(f *fixture) {
 	f.is(err, meta.ErrConflict)
 
 	other := meta.NewID()
-	f.ok(f.s.Beat(f.ctx, other))
+	f.ok(f.s.Beat(f.ctx, other, meta.SealingWhole))
 	kept := newBlob()
 	f.ok(f.s.Reserve(f.ctx, other, here, []meta.BlobID{kept}, f.now))
 

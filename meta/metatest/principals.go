@@ -119,12 +119,12 @@ func testAccessKeys(f *fixture) {
 	_, err = f.s.AccessKey(f.ctx, "aka")
 	f.is(err, meta.ErrNotFound)
 	for _, second.Inactive = range []bool{true, true, false} {
-		f.ok(f.s.SetAccessKeyInactive(f.ctx, "AKa", second.Inactive))
-		k, err := f.s.AccessKey(f.ctx, "AKa")
+		f.ok(f.s.UpdateAccessKey(f.ctx, k, second))
+		k, err = f.s.AccessKey(f.ctx, "AKa")
 		f.ok(err)
 		same(f, k, second)
 	}
-	f.is(f.s.SetAccessKeyInactive(f.ctx, "AKA", true), meta.ErrNotFound)
+	f.is(f.s.UpdateAccessKey(f.ctx, k, meta.AccessKey{ID: "AKA"}), meta.ErrNotFound)
 	third := meta.AccessKey{ID: "AKc", User: u.ID, Created: f.now, Inactive: true}
 	f.ok(f.s.CreateAccessKey(f.ctx, third))
 	got, err = f.s.ListAccessKeys(f.ctx, u.ID)
@@ -138,14 +138,14 @@ func testTenantLimits(f *fixture) {
 	u := meta.Tenant{ID: meta.NewID(), Name: "ann", Created: f.now, Limits: []byte("sealed")}
 	f.ok(f.s.CreateTenant(f.ctx, u, meta.AccessKey{ID: "AK", Created: f.now}))
 	for _, limits := range []string{"sealed", "sealed\x00", strings.Repeat("l", meta.MaxLimits), ""} {
-		f.ok(f.s.SetLimits(f.ctx, u.ID, []byte(limits)))
+		f.ok(f.updateTenant(u.ID, func(u *meta.Tenant) { u.Limits = []byte(limits) }))
 		got, err := f.s.Tenant(f.ctx, u.ID)
 		f.ok(err)
 		if string(got.Limits) != limits {
 			f.Fatalf("limits are %q, want %q", got.Limits, limits)
 		}
 	}
-	f.is(f.s.SetLimits(f.ctx, meta.NewID(), nil), meta.ErrNotFound)
+	f.is(f.updateTenant(meta.NewID(), func(*meta.Tenant) {}), meta.ErrNotFound)
 }
 
 func testCheck(f *fixture) {

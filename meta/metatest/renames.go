@@ -175,9 +175,9 @@ func testRenameRefused(f *fixture) {
 		refuse(meta.ErrLocked, func(*meta.Rename) {})
 		hold(false)
 	}
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, false))
+	f.ok(f.setVersioning(b, meta.VersioningEnabled, false))
 	refuse(meta.ErrVersioning, func(*meta.Rename) {})
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningSuspended, false))
+	f.ok(f.setVersioning(b, meta.VersioningSuspended, false))
 	refuse(meta.ErrVersioning, func(*meta.Rename) {})
 	f.checkLedger()
 }

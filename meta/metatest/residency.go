@@ -25,10 +25,10 @@ func testResidency(f *fixture) {
 	}
 	wantTenant()
 	for _, u.Residency = range []string{"", "Bundesländer, deutsche", strings.Repeat("r", meta.MaxPlaceName)} {
-		f.ok(f.s.SetResidency(f.ctx, u.ID, u.Residency))
+		f.ok(f.updateTenant(u.ID, func(now *meta.Tenant) { now.Residency = u.Residency }))
 		wantTenant()
 	}
-	f.is(f.s.SetResidency(f.ctx, meta.NewID(), "eu"), meta.ErrNotFound)
+	f.is(f.updateTenant(meta.NewID(), func(now *meta.Tenant) { now.Residency = "eu" }), meta.ErrNotFound)
 
 	create := func(residency []string) (meta.Bucket, error) {
 		id := meta.NewID()
@@ -60,7 +60,7 @@ func testResidency(f *fixture) {
 func (f *fixture) refusedResidency(u meta.Tenant, create func([]string) (meta.Bucket, error)) {
 	f.Helper()
 	for _, bad := range []string{"a\nb", "\n", "a\x00", strings.Repeat("r", meta.MaxPlaceName+1)} {
-		f.is(f.s.SetResidency(f.ctx, u.ID, bad), meta.ErrLimit)
+		f.is(f.updateTenant(u.ID, func(now *meta.Tenant) { now.Residency = bad }), meta.ErrLimit)
 		f.is(f.s.CreateTenant(f.ctx, meta.Tenant{ID: meta.NewID(), Name: "bob", Residency: bad}, meta.AccessKey{ID: "bobs"}), meta.ErrLimit)
 		_, err := create([]string{"eu", bad})
 		f.is(err, meta.ErrLimit)

@@ -16,6 +16,7 @@ import (
 // Run tests the contract. open returns an empty store that its test closes.
 func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 	t.Run("deployment", func(t *testing.T) { testDeployment(newFixture(t, open(t))) })
+	t.Run("sealing", func(t *testing.T) { testSealing(newFixture(t, open(t))) })
 	t.Run("check", func(t *testing.T) { testCheck(newFixture(t, open(t))) })
 	for _, c := range []struct {
 		name string
@@ -39,6 +40,8 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"moves and demands meet", testDemandsRaced},
 		{"moves meet other intents", testMovesRaced},
 		{"where blobs are", testBlobBackends},
+		{"records", testRecords},
+		{"scans", testScans},
 		{"leases", testLeases},
 		{"one taker of a lease", testLeaseRaced},
 		{"tenants", testTenants},

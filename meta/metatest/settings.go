@@ -14,8 +14,8 @@ func (f *fixture) revision(name string) int64 {
 	f.ok(err)
 	s, err := f.s.BucketSettings(f.ctx, b.ID)
 	f.ok(err)
-	if s.Revision != b.Revision {
-		f.Fatalf("the bucket is of revision %d, its settings of %d", b.Revision, s.Revision)
+	if s.Bucket.Revision != b.Revision {
+		f.Fatalf("the bucket is of revision %d, its settings of %d", b.Revision, s.Bucket.Revision)
 	}
 	return b.Revision
 }
@@ -31,7 +31,7 @@ func testBucketSettings(f *fixture) {
 	set := func(name, document string) {
 		f.Helper()
 		before := f.revision("b")
-		f.ok(f.s.SetSetting(f.ctx, b, before, meta.Setting{Name: name, Document: []byte(document)}))
+		f.ok(f.s.SetSetting(f.ctx, b, meta.Change{Revision: before}, meta.Setting{Name: name, Document: []byte(document)}))
 		if now := f.revision("b"); now <= before {
 			f.Fatalf("revision %d after %d", now, before)
 		}
@@ -49,10 +49,10 @@ func testBucketSettings(f *fixture) {
 
 	now := f.revision("b")
 	for _, wrong := range []int64{now - 1, now + 1} {
-		f.is(f.s.SetSetting(f.ctx, b, wrong, meta.Setting{Name: "z", Document: []byte("five")}), meta.ErrConflict)
-		f.is(f.s.SetSetting(f.ctx, b, wrong, meta.Setting{Name: "z"}), meta.ErrConflict)
+		f.is(f.s.SetSetting(f.ctx, b, meta.Change{Revision: wrong}, meta.Setting{Name: "z", Document: []byte("five")}), meta.ErrConflict)
+		f.is(f.s.SetSetting(f.ctx, b, meta.Change{Revision: wrong}, meta.Setting{Name: "z"}), meta.ErrConflict)
 	}
-	f.is(f.s.SetSetting(f.ctx, meta.NewID(), now, meta.Setting{Name: "z", Document: []byte("five")}), meta.ErrNoBucket)
+	f.is(f.s.SetSetting(f.ctx, meta.NewID(), meta.Change{Revision: now}, meta.Setting{Name: "z", Document: []byte("five")}), meta.ErrNoBucket)
 	_, err := f.s.BucketSettings(f.ctx, meta.NewID())
 	f.is(err, meta.ErrNoBucket)
 	want(meta.Setting{Name: "cors", Document: []byte("two")}, meta.Setting{Name: "z", Document: []byte("four")})
@@ -63,7 +63,7 @@ func testBucketSettings(f *fixture) {
 	f.ok(f.s.DeleteBucket(f.ctx, b))
 	_, err = f.s.BucketSettings(f.ctx, b)
 	f.is(err, meta.ErrNoBucket)
-	f.is(f.s.SetSetting(f.ctx, b, now, meta.Setting{Name: "z", Document: []byte("five")}), meta.ErrNoBucket)
+	f.is(f.s.SetSetting(f.ctx, b, meta.Change{Revision: now}, meta.Setting{Name: "z", Document: []byte("five")}), meta.ErrNoBucket)
 	f.sweepAll()
 	b = f.bucket("b")
 	want()
@@ -76,7 +76,7 @@ func testSettingsRaced(f *fixture) {
 	const callers = 8
 	errs := make([]error, callers)
 	together(callers, func(i int) {
-		errs[i] = f.s.SetSetting(f.ctx, b, from, meta.Setting{Name: fmt.Sprint("s", i), Document: []byte("d")})
+		errs[i] = f.s.SetSetting(f.ctx, b, meta.Change{Revision: from}, meta.Setting{Name: fmt.Sprint("s", i), Document: []byte("d")})
 	})
 	won := ""
 	for i, err := range errs {
@@ -96,14 +96,14 @@ func testSettingLimits(f *fixture) {
 	long := strings.Repeat("n", meta.MaxSettingName+1)
 	most := make([]byte, meta.MaxSetting+1)
 	set := func(name string, document []byte) error {
-		return f.s.SetSetting(f.ctx, b, f.revision("b"), meta.Setting{Name: name, Document: document})
+		return f.s.SetSetting(f.ctx, b, meta.Change{Revision: f.revision("b")}, meta.Setting{Name: name, Document: document})
 	}
 	f.is(set("", []byte("d")), meta.ErrLimit)
 	f.is(set(long, []byte("d")), meta.ErrLimit)
 	f.is(set("n", most), meta.ErrLimit)
 	f.ok(set(long[1:], most[1:]))
 	for from := f.revision("b"); from < meta.MaxSettings; from++ {
-		f.ok(f.s.SetSetting(f.ctx, b, from, meta.Setting{Name: fmt.Sprint(from), Document: []byte("d")}))
+		f.ok(f.s.SetSetting(f.ctx, b, meta.Change{Revision: from}, meta.Setting{Name: fmt.Sprint(from), Document: []byte("d")}))
 	}
 	f.is(set("one more", []byte("d")), meta.ErrLimit)
 	f.ok(set(long[1:], []byte("replaced")))

@@ -258,7 +258,7 @@ func (m *versionModel) amend() {
 
 func (m *versionModel) setVersioning() {
 	v, lock := meta.Versioning(m.r.IntN(3)), m.r.IntN(6) == 0
-	err := m.s.SetVersioning(m.ctx, m.bucket.ID, v, lock)
+	err := m.fixture.setVersioning(m.bucket.ID, v, lock)
 	if v == meta.VersioningOff || v == meta.VersioningSuspended && (lock || m.bucket.Lock) {
 		m.is(err, meta.ErrConflict)
 		return

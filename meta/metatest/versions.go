@@ -14,7 +14,7 @@ import (
 func (f *fixture) versioned(name string) meta.ID {
 	f.Helper()
 	b := f.bucket(name)
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, false))
+	f.ok(f.setVersioning(b, meta.VersioningEnabled, false))
 	return b
 }
 
@@ -54,7 +54,7 @@ func (f *fixture) wantVersions(bucket meta.ID, key string, want ...meta.ID) {
 func testVersionBodies(f *fixture) {
 	b := f.bucket("b")
 	null := f.put(b, "k")
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, false))
+	f.ok(f.setVersioning(b, meta.VersioningEnabled, false))
 	first, second := f.putVersion(b, "k", meta.VersioningEnabled), f.putVersion(b, "k", meta.VersioningEnabled)
 	f.wantVersions(b, "k", second.ID, first.ID, null.ID)
 	for _, v := range []meta.Version{null, first, second} {
@@ -66,7 +66,7 @@ func testVersionBodies(f *fixture) {
 	f.wantBlob(first.Body.Blob, meta.BlobDead, 0)
 
 	// The null version makes way for another, wherever it stands.
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningSuspended, false))
+	f.ok(f.setVersioning(b, meta.VersioningSuspended, false))
 	f.wantBlob(null.Body.Blob, meta.BlobLive, 1)
 	again := f.putVersion(b, "k", meta.VersioningSuspended)
 	f.wantBlob(null.Body.Blob, meta.BlobDead, 0)
@@ -102,7 +102,7 @@ func testCompleteVersion(f *fixture) {
 }
 
 func testSetVersioning(f *fixture) {
-	f.is(f.s.SetVersioning(f.ctx, meta.NewID(), meta.VersioningEnabled, false), meta.ErrNoBucket)
+	f.is(f.setVersioning(meta.NewID(), meta.VersioningEnabled, false), meta.ErrNoBucket)
 	b := f.bucket("b")
 	commit := func(in meta.Versioning) error {
 		v := f.version(b, "k", meta.Body{})
@@ -114,11 +114,11 @@ func testSetVersioning(f *fixture) {
 		_, err := f.s.RemoveObjects(f.ctx, bucket, in, []meta.Removal{{Key: "k", Marker: marker}}, f.now)
 		return err
 	}
-	f.is(f.s.SetVersioning(f.ctx, b, meta.VersioningOff, false), meta.ErrConflict)
-	f.is(f.s.SetVersioning(f.ctx, b, meta.VersioningSuspended, true), meta.ErrConflict)
+	f.is(f.setVersioning(b, meta.VersioningOff, false), meta.ErrConflict)
+	f.is(f.setVersioning(b, meta.VersioningSuspended, true), meta.ErrConflict)
 	for i, v := range []meta.Versioning{meta.VersioningOff, meta.VersioningEnabled, meta.VersioningSuspended, meta.VersioningEnabled} {
 		if v != meta.VersioningOff {
-			f.ok(f.s.SetVersioning(f.ctx, b, v, false))
+			f.ok(f.setVersioning(b, v, false))
 		}
 		got, err := f.s.Bucket(f.ctx, "b")
 		f.ok(err)
@@ -134,9 +134,9 @@ func testSetVersioning(f *fixture) {
 			f.is(remove(b, other), want)
 		}
 	}
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, true))
-	f.is(f.s.SetVersioning(f.ctx, b, meta.VersioningSuspended, false), meta.ErrConflict)
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, false)) // the right to locks is never taken back
+	f.ok(f.setVersioning(b, meta.VersioningEnabled, true))
+	f.is(f.setVersioning(b, meta.VersioningSuspended, false), meta.ErrConflict)
+	f.ok(f.setVersioning(b, meta.VersioningEnabled, false)) // the right to locks is never taken back
 	got, err := f.s.Bucket(f.ctx, "b")
 	f.ok(err)
 	if !got.Lock || got.Versioning != meta.VersioningEnabled {
@@ -168,7 +168,7 @@ func testVersioningRaced(f *fixture) {
 		var kept atomic.Int64
 		together(6, func(i int) {
 			if i == 0 {
-				if err := f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, false); err != nil {
+				if err := f.setVersioning(b, meta.VersioningEnabled, false); err != nil {
 					f.Error(err)
 				}
 				enabled.Store(true)
@@ -261,7 +261,7 @@ func testRemovalsRaced(f *fixture) {
 // A lock keeps a version from being removed, and nothing else of the same call.
 func testLocks(f *fixture) {
 	b := f.bucket("b")
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, true))
+	f.ok(f.setVersioning(b, meta.VersioningEnabled, true))
 	put := func(key string, l meta.Lock) meta.Version {
 		v := f.version(b, key, meta.Body{})
 		v.Null, v.Lock = false, l

@@ -168,7 +168,7 @@ func TestFaultsAtCommit(t *testing.T) {
 			const tries = 20
 			beats := int64(0)
 			for range tries {
-				err := s.Beat(t.Context(), holder)
+				err := s.Beat(t.Context(), holder, meta.SealingWhole)
 				if err == nil {
 					beats++
 				} else if !errors.Is(err, meta.ErrUnavailable) { // it had bad luck too often

@@ -73,7 +73,7 @@ func useBouncer(name, mode string) error {
 				return
 			}
 			for holder := range writes {
-				err = errors.Join(err, s.Beat(context.Background(), meta.ID{1, byte(holder)}))
+				err = errors.Join(err, s.Beat(context.Background(), meta.ID{1, byte(holder)}, meta.SealingWhole))
 			}
 			errs <- errors.Join(err, s.Close())
 		}()

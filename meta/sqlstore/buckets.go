@@ -7,10 +7,13 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-const bucketColumns = "id, name, owner, region, residency, backend, created, versioning, locks, revision"
+const bucketColumns = "id, name, owner, region, residency, backend, created, versioning, locks, revision, record"
 
 func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed) error {
 	if err := checkResidency(b.Residency); err != nil {
+		return err
+	}
+	if err := checkRecord(b.Record); err != nil {
 		return err
 	}
 	if b.Lock && b.Versioning != meta.VersioningEnabled {
@@ -34,9 +37,9 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 			return meta.ErrExists
 		}
 		err = inserted(tx, meta.ErrExists,
-			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
+			"INSERT INTO buckets ("+bucketColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?) ON CONFLICT DO NOTHING",
 			b.ID[:], text(b.Name), b.Owner[:], text(b.Region), joinResidency(b.Residency), int64(b.Backend),
-			micros(b.Created), int64(b.Versioning), number(b.Lock))
+			micros(b.Created), int64(b.Versioning), number(b.Lock), blob(b.Record))
 		if err != nil {
 			return err
 		}
@@ -55,7 +58,7 @@ func scanBucket(r Row) (b meta.Bucket, err error) {
 func bucketTo(b *meta.Bucket) []any {
 	return []any{(*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner), (*textColumn)(&b.Region),
 		(*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created),
-		orZero(&b.Versioning), (*flagColumn)(&b.Lock), &b.Revision}
+		orZero(&b.Versioning), (*flagColumn)(&b.Lock), &b.Revision, &b.Record}
 }
 
 func (s *Store) Bucket(ctx context.Context, name string) (b meta.Bucket, err error) {

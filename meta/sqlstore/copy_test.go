@@ -238,7 +238,7 @@ func TestCopyRefused(t *testing.T) {
 			root := meta.Tenant{ID: meta.NewID(), Name: "root"}
 			return to.InitDeployment(ctx, meta.Deployment{ID: meta.NewID(), Root: root.ID}, root, meta.Backend{Name: "b", Epoch: 1})
 		}, sqlstore.ErrTargetInUse},
-		{"rows of nobody", func(_, to *sqlstore.Store) error { return to.Beat(ctx, meta.NewID()) }, sqlstore.ErrTargetInUse},
+		{"rows of nobody", func(_, to *sqlstore.Store) error { return to.Beat(ctx, meta.NewID(), meta.SealingWhole) }, sqlstore.ErrTargetInUse},
 		{"unfinished copy of another", func(_, to *sqlstore.Store) error {
 			other := openSQLite(t, filledAnew(t))
 			cut := sqlstore.New(&cutting{Runner: to.Below(), n: 2})

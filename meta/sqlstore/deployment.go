@@ -18,8 +18,9 @@ const (
 func (s *Store) Deployment(ctx context.Context) (d meta.Deployment, err error) {
 	var state int64
 	err = s.run.Read(ctx, func(tx Tx) error {
-		err := tx.QueryRow("SELECT id, root, seed, created, state FROM deployment").Scan(
-			(*idColumn)(&d.ID), (*idColumn)(&d.Root), &d.Seed, (*timeColumn)(&d.Created), &state)
+		d = meta.Deployment{}
+		err := tx.QueryRow("SELECT id, root, seed, created, state, sealing, record, resealed FROM deployment").Scan(
+			(*idColumn)(&d.ID), (*idColumn)(&d.Root), &d.Seed, (*timeColumn)(&d.Created), &state, &d.Sealing, &d.Record, &d.Resealed)
 		return found(err, meta.ErrNotFound)
 	})
 	if err == nil {
@@ -51,8 +52,8 @@ func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		err := inserted(tx, meta.ErrExists,
-			"INSERT INTO deployment (one, id, root, seed, created, checks, demands, state) VALUES (1, ?, ?, ?, ?, 0, 0, ?) ON CONFLICT DO NOTHING",
-			d.ID[:], d.Root[:], blob(d.Seed), micros(d.Created), deploymentServing)
+			"INSERT INTO deployment (one, id, root, seed, created, checks, demands, state, sealing, record) VALUES (1, ?, ?, ?, ?, 0, 0, ?, ?, ?) ON CONFLICT DO NOTHING",
+			d.ID[:], d.Root[:], blob(d.Seed), micros(d.Created), deploymentServing, int64(d.Sealing), blob(d.Record))
 		if err != nil {
 			return err
 		}

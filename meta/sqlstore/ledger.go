@@ -99,19 +99,31 @@ func condemnReserved(tx Tx, holder meta.ID, id meta.BlobID, now time.Time) (bool
 	return true, soon(tx, ErrRetry, "DELETE FROM reservations WHERE id = ?", id[:])
 }
 
-func (s *Store) Beat(ctx context.Context, holder meta.ID) error {
+func (s *Store) Beat(ctx context.Context, holder meta.ID, writes meta.Sealing) error {
 	return s.run.Write(ctx, func(tx Tx) error {
-		_, err := tx.Exec("INSERT INTO holders (id, beat) VALUES (?, 1) ON CONFLICT (id) DO UPDATE SET beat = holders.beat + 1", holder[:])
+		if writes < meta.SealingWhole {
+			// SetSealing, which changes the row, either sees this holder or is seen by
+			// what it reads next.
+			if _, err := exists(tx, "SELECT 1 FROM deployment"+forRead); err != nil {
+				return err
+			}
+		}
+		_, err := tx.Exec("INSERT INTO holders (id, beat, sealing) VALUES (?, 1, ?)"+
+			" ON CONFLICT (id) DO UPDATE SET beat = holders.beat + 1, sealing = excluded.sealing", holder[:], int64(writes))
 		return err
 	})
 }
 
+const holderColumns = "id, beat, sealing"
+
+func scanHolder(r Row) (h meta.Holder, err error) {
+	err = r.Scan((*idColumn)(&h.ID), &h.Beat, orZero(&h.Sealing))
+	return h, err
+}
+
 func (s *Store) Holders(ctx context.Context) (hs []meta.Holder, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		hs, err = collect(tx, func(r Row) (h meta.Holder, err error) {
-			err = r.Scan((*idColumn)(&h.ID), &h.Beat)
-			return h, err
-		}, "SELECT id, beat FROM holders ORDER BY id")
+		hs, err = collect(tx, scanHolder, "SELECT "+holderColumns+" FROM holders ORDER BY id")
 		return err
 	})
 	return hs, err

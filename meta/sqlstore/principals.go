@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -8,20 +9,20 @@ import (
 )
 
 const (
-	tenantColumns    = "id, name, created, residency, limits"
-	accessKeyColumns = "id, user_id, secret, created, inactive"
+	tenantColumns    = "id, name, created, residency, limits, record"
+	accessKeyColumns = "id, user_id, secret, created, inactive, record"
 )
 
 func insertTenant(tx Tx, u meta.Tenant) error {
 	return inserted(tx, meta.ErrExists,
-		"INSERT INTO users ("+tenantColumns+") VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		u.ID[:], text(u.Name), micros(u.Created), text(u.Residency), blob(u.Limits))
+		"INSERT INTO users ("+tenantColumns+") VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		u.ID[:], text(u.Name), micros(u.Created), text(u.Residency), blob(u.Limits), blob(u.Record))
 }
 
 func insertAccessKey(tx Tx, k meta.AccessKey) error {
 	return inserted(tx, meta.ErrExists,
-		"INSERT INTO access_keys ("+accessKeyColumns+") VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		text(k.ID), k.User[:], blob(k.Secret), micros(k.Created), number(k.Inactive))
+		"INSERT INTO access_keys ("+accessKeyColumns+") VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		text(k.ID), k.User[:], blob(k.Secret), micros(k.Created), number(k.Inactive), blob(k.Record))
 }
 
 func (s *Store) CreateTenant(ctx context.Context, u meta.Tenant, k meta.AccessKey) error {
@@ -38,7 +39,7 @@ func (s *Store) CreateTenant(ctx context.Context, u meta.Tenant, k meta.AccessKe
 }
 
 func scanTenant(r Row) (u meta.Tenant, err error) {
-	err = r.Scan((*idColumn)(&u.ID), (*textColumn)(&u.Name), (*timeColumn)(&u.Created), (*textColumn)(&u.Residency), &u.Limits)
+	err = r.Scan((*idColumn)(&u.ID), (*textColumn)(&u.Name), (*timeColumn)(&u.Created), (*textColumn)(&u.Residency), &u.Limits, &u.Record)
 	return u, err
 }
 
@@ -70,21 +71,25 @@ func (s *Store) ListTenants(ctx context.Context, after string, limit int) (us []
 	return us, err
 }
 
-func (s *Store) SetResidency(ctx context.Context, id meta.ID, residency string) error {
-	if err := checkTenantResidency(residency); err != nil {
+func (s *Store) UpdateTenant(ctx context.Context, was, now meta.Tenant) error {
+	if err := errors.Join(checkTenantResidency(now.Residency), checkRecord(now.Record)); err != nil {
 		return err
 	}
-	return s.run.Write(ctx, func(tx Tx) error {
-		return changed(tx, meta.ErrNotFound, "UPDATE users SET residency = ? WHERE id = ?", text(residency), id[:])
-	})
-}
-
-func (s *Store) SetLimits(ctx context.Context, id meta.ID, limits []byte) error {
-	if len(limits) > meta.MaxLimits {
-		return checkCount("bytes of limits", len(limits), meta.MaxLimits)
+	if len(now.Limits) > meta.MaxLimits {
+		return checkCount("bytes of limits", len(now.Limits), meta.MaxLimits)
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
-		return changed(tx, meta.ErrNotFound, "UPDATE users SET limits = ? WHERE id = ?", blob(limits), id[:])
+		var is meta.Tenant
+		err := tx.QueryRow("SELECT residency, limits, record FROM users WHERE id = ?"+forUpdate, now.ID[:]).Scan(
+			(*textColumn)(&is.Residency), &is.Limits, &is.Record)
+		if err != nil {
+			return found(err, meta.ErrNotFound)
+		}
+		if is.Residency != was.Residency || !bytes.Equal(is.Limits, was.Limits) || !bytes.Equal(is.Record, was.Record) {
+			return meta.ErrConflict
+		}
+		return changed(tx, ErrRetry, "UPDATE users SET residency = ?, limits = ?, record = ? WHERE id = ?",
+			text(now.Residency), blob(now.Limits), blob(now.Record), now.ID[:])
 	})
 }
 
@@ -164,7 +169,7 @@ func touchUser(tx Tx, id meta.ID) error {
 }
 
 func scanAccessKey(r Row) (k meta.AccessKey, err error) {
-	err = r.Scan((*textColumn)(&k.ID), (*idColumn)(&k.User), &k.Secret, (*timeColumn)(&k.Created), (*flagColumn)(&k.Inactive))
+	err = r.Scan((*textColumn)(&k.ID), (*idColumn)(&k.User), &k.Secret, (*timeColumn)(&k.Created), (*flagColumn)(&k.Inactive), &k.Record)
 	return k, err
 }
 
@@ -185,9 +190,22 @@ func (s *Store) ListAccessKeys(ctx context.Context, user meta.ID) (ks []meta.Acc
 	return ks, err
 }
 
-func (s *Store) SetAccessKeyInactive(ctx context.Context, id string, inactive bool) error {
+func (s *Store) UpdateAccessKey(ctx context.Context, was, now meta.AccessKey) error {
+	if err := checkRecord(now.Record); err != nil {
+		return err
+	}
 	return s.run.Write(ctx, func(tx Tx) error {
-		return changed(tx, meta.ErrNotFound, "UPDATE access_keys SET inactive = ? WHERE id = ?", number(inactive), text(id))
+		var is meta.AccessKey
+		err := tx.QueryRow("SELECT inactive, record FROM access_keys WHERE id = ?"+forUpdate, text(now.ID)).Scan(
+			(*flagColumn)(&is.Inactive), &is.Record)
+		if err != nil {
+			return found(err, meta.ErrNotFound)
+		}
+		if is.Inactive != was.Inactive || !bytes.Equal(is.Record, was.Record) {
+			return meta.ErrConflict
+		}
+		return changed(tx, ErrRetry, "UPDATE access_keys SET inactive = ?, record = ? WHERE id = ?",
+			number(now.Inactive), blob(now.Record), text(now.ID))
 	})
 }
 

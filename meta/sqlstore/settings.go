@@ -8,7 +8,7 @@ import (
 
 func (s *Store) BucketSettings(ctx context.Context, id meta.ID) (all meta.BucketSettings, err error) {
 	err = s.run.Snapshot(ctx, func(tx Tx) (err error) {
-		err = tx.QueryRow("SELECT revision FROM buckets WHERE id = ?", id[:]).Scan(&all.Revision)
+		all.Bucket, err = scanBucket(tx.QueryRow("SELECT "+bucketColumns+" FROM buckets WHERE id = ?", id[:]))
 		if err != nil {
 			return found(err, meta.ErrNoBucket)
 		}
@@ -26,15 +26,18 @@ func scanSetting(r Row) (s meta.Setting, err error) {
 	return s, err
 }
 
-func (s *Store) SetSetting(ctx context.Context, id meta.ID, revision int64, setting meta.Setting) error {
+func (s *Store) SetSetting(ctx context.Context, id meta.ID, c meta.Change, setting meta.Setting) error {
 	if err := checkCount("bytes of a setting's name", len(setting.Name), meta.MaxSettingName); err != nil {
 		return err
 	}
 	if len(setting.Document) > meta.MaxSetting {
 		return checkCount("bytes of a setting", len(setting.Document), meta.MaxSetting)
 	}
+	if err := checkRecord(c.Record); err != nil {
+		return err
+	}
 	return s.run.Write(ctx, func(tx Tx) error {
-		if err := nextRevision(tx, id, revision); err != nil {
+		if err := nextRevision(tx, id, c); err != nil {
 			return err
 		}
 		if len(setting.Document) == 0 {
@@ -47,11 +50,16 @@ func (s *Store) SetSetting(ctx context.Context, id meta.ID, revision int64, sett
 
 // nextRevision raises the bucket's revision from the one given, and keeps others
 // from changing it or its settings until the transaction ends.
-func nextRevision(tx Tx, id meta.ID, from int64) error {
-	n, err := tx.Exec("UPDATE buckets SET revision = revision + 1 WHERE id = ? AND revision = ?", id[:], from)
+func nextRevision(tx Tx, id meta.ID, c meta.Change) error {
+	n, err := tx.Exec("UPDATE buckets SET revision = revision + 1, record = ? WHERE id = ? AND revision = ?", blob(c.Record), id[:], c.Revision)
 	if err != nil || n == 1 {
 		return err
 	}
+	return changedOrGone(tx, id)
+}
+
+// changedOrGone says why a change found no row of the bucket in the revision.
+func changedOrGone(tx Tx, id meta.ID) error {
 	there, err := exists(tx, "SELECT 1 FROM buckets WHERE id = ?", id[:])
 	if err == nil && there {
 		return meta.ErrConflict

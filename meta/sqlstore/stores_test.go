@@ -16,6 +16,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/internal/servers"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/metatest"
 	"github.com/sanctum-storage/gateway/meta/postgres"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
@@ -183,7 +184,7 @@ func fill(t *testing.T, s meta.Store) *filler {
 	wait.Wait()
 	at, err := s.Bucket(f.ctx, "bucket")
 	f.ok(err)
-	f.ok(s.SetSetting(f.ctx, b, at.Revision, meta.Setting{Name: "setting", Document: []byte{0, 0xff}}))
+	f.ok(s.SetSetting(f.ctx, b, meta.Change{Revision: at.Revision}, meta.Setting{Name: "setting", Document: []byte{0, 0xff}}))
 	f.objects(b)
 	f.rename(b)
 	f.uploads(b)
@@ -279,7 +280,7 @@ func (f *filler) rename(b meta.ID) {
 // one of them current.
 func (f *filler) versions(b meta.ID) {
 	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "versions", meta.Body{})}))
-	f.ok(f.s.SetVersioning(f.ctx, b, meta.VersioningEnabled, true))
+	f.ok(metatest.SetVersioning(f.ctx, f.s, b, meta.VersioningEnabled, true))
 	put := func(key string, body meta.Body) {
 		v := f.version(b, key, body)
 		v.Null, v.Class, v.Marks = false, "GLACIER", []byte("marks")

@@ -25,16 +25,16 @@ func newRelation(name string, key int, columns string) relation {
 }
 
 // deploymentTable has one row at most, and its state is no part of what is copied.
-var deploymentTable = newRelation("deployment", 1, "one id root seed created checks demands state")
+var deploymentTable = newRelation("deployment", 1, "one id root seed created checks demands sealing record resealed state")
 
 // tables are all but the deployment's.
 var tables = []relation{
 	newRelation("backends", 1, "id name living state created epoch drain_target drain_round drain_after drain_left drain_blobs drain_bytes"),
 	newRelation("leases", 1, "name holder fence"),
-	newRelation("users", 1, "id name created residency limits"),
-	newRelation("access_keys", 1, "id user_id secret created inactive"),
+	newRelation("users", 1, "id name created residency limits record"),
+	newRelation("access_keys", 1, "id user_id secret created inactive record"),
 	newRelation("identities", 1, "id tenant kind folded name created revision document"),
-	newRelation("buckets", 1, "id name owner region residency backend created settings versioning locks revision"),
+	newRelation("buckets", 1, "id name owner region residency backend created settings versioning locks revision record"),
 	newRelation("bucket_seeds", 2, "bucket_id generation wrapped"),
 	newRelation("bucket_settings", 2, "bucket_id name document"),
 	newRelation("dying_buckets", 1, "id"),
@@ -45,7 +45,7 @@ var tables = []relation{
 	newRelation("renames", 1, "token digest made"),
 	newRelation("uploads", 1, "id bucket_id key owner created generation state since revision refs parts version_id wrapped_key settings chosen counted counted_parts counted_bytes"),
 	newRelation("parts", 2, "upload_id number attempt size modified blobs record"),
-	newRelation("holders", 1, "id beat"),
+	newRelation("holders", 1, "id beat sealing"),
 	newRelation("reservations", 1, "id holder backend changed"),
 	newRelation("blobs", 1, "id refs backend"),
 	newRelation("copies", 2, "id backend holder changed"),

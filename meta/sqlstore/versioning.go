@@ -8,23 +8,30 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-func (s *Store) SetVersioning(ctx context.Context, id meta.ID, v meta.Versioning, lock bool) error {
+func (s *Store) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v meta.Versioning, lock bool) error {
 	if v != meta.VersioningEnabled && (v != meta.VersioningSuspended || lock) {
 		return fmt.Errorf("%w: versioning cannot become %d with locks %t", meta.ErrConflict, v, lock)
+	}
+	if err := checkRecord(c.Record); err != nil {
+		return err
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
 		// The lock waits for writes under the old state, and stops later ones: see
 		// holdVersioning.
 		var locks bool
-		err := tx.QueryRow("SELECT locks FROM buckets WHERE id = ?"+forUpdate, id[:]).Scan((*flagColumn)(&locks))
+		var revision int64
+		err := tx.QueryRow("SELECT locks, revision FROM buckets WHERE id = ?"+forUpdate, id[:]).Scan((*flagColumn)(&locks), &revision)
 		if err != nil {
 			return found(err, meta.ErrNoBucket)
 		}
 		if locks && v != meta.VersioningEnabled {
 			return fmt.Errorf("%w: the bucket has locks", meta.ErrConflict)
 		}
-		return changed(tx, ErrRetry, "UPDATE buckets SET versioning = ?, locks = ?, revision = revision + 1 WHERE id = ?",
-			int64(v), number(locks || lock), id[:])
+		if revision != c.Revision {
+			return fmt.Errorf("%w: the bucket has another revision", meta.ErrConflict)
+		}
+		return changed(tx, ErrRetry, "UPDATE buckets SET versioning = ?, locks = ?, revision = revision + 1, record = ? WHERE id = ?",
+			int64(v), number(locks || lock), blob(c.Record), id[:])
 	})
 }
 

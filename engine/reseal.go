@@ -1,0 +1,305 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// resealRows is how many rows one step of Reseal looks at, or a few more.
+const resealRows = 1000
+
+// ResealReport is what one step did.
+type ResealReport struct {
+	Sealing meta.Sealing // after the step
+	Skipped bool         // another gateway does it
+	Waiting bool         // for a gateway that still writes by an earlier sealing
+	Stage   string       // what kind of rows the step looked at; empty: none
+	Rows    int          // looked at
+	Failed  int          // of those, rows that cannot be opened and stay as they are
+	More    bool         // another step has work at once
+}
+
+// resealStage gives rows of one kind what they are to have. after is nil or what an
+// earlier call returned; next nil: there are no more. Failed rows do not open, and
+// will not later; an error is of something else, and the rows are looked at again.
+type resealStage struct {
+	name string
+	rows func(e *Engine, ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error)
+}
+
+// resealStages are all kinds of rows, in the order in which they are looked at.
+var resealStages = []resealStage{
+	{"tenants", (*Engine).resealTenants},
+	{"access keys", (*Engine).resealAccessKeys},
+	{"identities", (*Engine).resealIdentities},
+	{"buckets", (*Engine).resealBuckets},
+}
+
+// resealProgress is how far the rows are resealed, as the store keeps it. Who edits it
+// leaves rows without their records, which nobody takes for whole afterwards.
+type resealProgress struct {
+	Stage  int    `json:"stage"`
+	After  []byte `json:"after,omitempty"`
+	Failed int    `json:"failed,omitempty"`
+}
+
+// Reseal does one bounded step of sealing an old store whole, taking up where the
+// last one ended, on whichever gateway that was. One gateway at a time does it, and
+// none once all is done. It waits for gateways of the release before to end, and
+// then for all others to have seen that, so that no row is missed. Concurrent calls
+// wait for one another.
+func (e *Engine) Reseal(ctx context.Context) (r ResealReport, err error) {
+	defer func() { r.Sealing = e.sealing() }()
+	if e.readOnly || e.sealing() == meta.SealingWhole {
+		return r, nil
+	}
+	e.resealing.Lock()
+	defer e.resealing.Unlock()
+	l, mine, err := e.hold(ctx, sealingLease)
+	if err != nil || !mine {
+		r.Skipped = err == nil
+		return r, err
+	}
+	if err := e.beat(ctx); err != nil {
+		return r, err
+	}
+	d, err := e.store.Deployment(ctx)
+	if err == nil {
+		err = e.observe(d)
+	}
+	if err != nil || e.sealing() == meta.SealingWhole {
+		return r, err
+	}
+	gone, waiting, err := e.behind(ctx)
+	if err != nil || waiting {
+		r.Waiting = waiting
+		return r, err
+	}
+	if d.Sealing == meta.SealingLegacy {
+		return r, e.raise(ctx, d, gone, &r)
+	}
+	var at resealProgress
+	if len(d.Resealed) > 0 {
+		if err := json.Unmarshal(d.Resealed, &at); err != nil || at.Stage < 0 {
+			at = resealProgress{} // from the start
+		}
+	}
+	if at.Stage >= len(resealStages) {
+		return r, e.raise(ctx, d, gone, &r)
+	}
+	return r, e.resealOn(ctx, l, at, &r)
+}
+
+// behind reports whether a gateway that lives writes by an earlier sealing than the
+// present, and which gateways are gone.
+func (e *Engine) behind(ctx context.Context) (gone []meta.Holder, waiting bool, err error) {
+	if gone, _, err = e.look(ctx); err != nil {
+		return nil, false, err
+	}
+	dead := make(map[meta.ID]int64, len(gone))
+	for _, h := range gone {
+		dead[h.ID] = h.Beat
+	}
+	all, err := e.store.Holders(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, h := range all {
+		if beat, ok := dead[h.ID]; h.Sealing < e.sealing() && (!ok || beat != h.Beat) {
+			return nil, true, nil
+		}
+	}
+	return gone, false, nil
+}
+
+// raise takes the sealing one further, unless a gateway would be left behind.
+func (e *Engine) raise(ctx context.Context, d meta.Deployment, gone []meta.Holder, r *ResealReport) error {
+	from := d.Sealing
+	d.Sealing++
+	if err := e.sealDeployment(&d); err != nil {
+		return err
+	}
+	err := e.store.SetSealing(ctx, from, d, gone)
+	if errors.Is(err, meta.ErrConflict) {
+		r.Waiting = true
+		return nil
+	} else if err != nil {
+		return err
+	}
+	if err := e.reread(ctx); err != nil {
+		return err
+	}
+	r.More = e.sealing() < meta.SealingWhole
+	if r.More {
+		e.log.Info("all gateways write sealed records; the rows without are given theirs")
+		return nil
+	}
+	e.log.Info("every row of the store has its sealed record")
+	s, err := e.refresh(ctx)
+	if err == nil {
+		e.proveLate(ctx, s)
+	}
+	return err
+}
+
+// resealOn looks at the next rows and notes how far that was.
+func (e *Engine) resealOn(ctx context.Context, l meta.Lease, at resealProgress, r *ResealReport) error {
+	stage := resealStages[at.Stage]
+	next, seen, failed, err := stage.rows(e, ctx, at.After, resealRows)
+	r.Stage, r.Rows, r.Failed = stage.name, seen, failed
+	if err != nil {
+		return fmt.Errorf("reseal %s: %w", stage.name, err)
+	}
+	at.Failed += failed
+	if at.After = next; next == nil {
+		at.Stage++
+	}
+	progress, err := json.Marshal(at)
+	if err == nil {
+		err = e.store.NoteResealed(ctx, l, progress)
+	}
+	r.More = err == nil
+	return err
+}
+
+// unopened reports an error that a row will have for ever.
+func unopened(err error) bool {
+	return errors.Is(err, ErrEdited) || errors.Is(err, encrypt.ErrCorrupt) || errors.Is(err, encrypt.ErrWrongKey)
+}
+
+// passed counts a row that cannot be resealed. nil: go on.
+func (e *Engine) passed(what string, err error, failed *int) error {
+	switch {
+	case err == nil, errors.Is(err, meta.ErrConflict), errors.Is(err, meta.ErrNotFound), errors.Is(err, meta.ErrNoBucket):
+		return nil // who changed it meanwhile sealed it, or it is gone
+	case unopened(err):
+		*failed++
+		e.log.Error("a row cannot be opened, and is not sealed anew", "row", what, "error", err)
+		return nil
+	}
+	return err
+}
+
+func (e *Engine) resealTenants(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
+	page, err := e.store.ListTenants(ctx, string(after), min(limit, meta.MaxPage))
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	for i := range page {
+		was := page[i]
+		next = []byte(was.Name)
+		if len(was.Record) > 0 {
+			continue
+		}
+		now := was
+		if err := e.sealTenant(e.sealing(), &now); err != nil {
+			return nil, 0, failed, err
+		}
+		if err := e.passed("tenant "+was.ID.String(), e.store.UpdateTenant(ctx, was, now), &failed); err != nil {
+			return nil, 0, failed, err
+		}
+	}
+	return more(next, len(page), limit), len(page), failed, nil
+}
+
+// more is the place after a page, nil after the last.
+func more(next []byte, rows, limit int) []byte {
+	if rows < min(limit, meta.MaxPage) {
+		return nil
+	}
+	return next
+}
+
+func (e *Engine) resealAccessKeys(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
+	page, err := e.store.ScanAccessKeys(ctx, string(after), min(limit, meta.MaxPage))
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	for i := range page {
+		was := page[i]
+		next = []byte(was.ID)
+		if len(was.Record) > 0 {
+			continue
+		}
+		now := was
+		if err := e.sealAccessKey(e.sealing(), &now); err != nil {
+			return nil, 0, failed, err
+		}
+		if err := e.passed("access key "+was.ID, e.store.UpdateAccessKey(ctx, was, now), &failed); err != nil {
+			return nil, 0, failed, err
+		}
+	}
+	return more(next, len(page), limit), len(page), failed, nil
+}
+
+func (e *Engine) resealIdentities(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
+	var from meta.ID
+	copy(from[:], after)
+	page, err := e.store.ScanIdentities(ctx, from, min(limit, meta.MaxPage))
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	for _, row := range page {
+		next = row.ID[:]
+		if err := e.passed("identity "+row.ID.String(), e.resealIdentity(ctx, row), &failed); err != nil {
+			return nil, 0, failed, err
+		}
+	}
+	return more(next, len(page), limit), len(page), failed, nil
+}
+
+func (e *Engine) resealIdentity(ctx context.Context, row meta.Identity) error {
+	i, err := e.openIdentity(row)
+	if err != nil {
+		return edited("identity "+row.ID.String(), err)
+	}
+	if i.bound {
+		return nil
+	}
+	if row, err = e.sealIdentity(i, i.revision+1); err != nil {
+		return err
+	}
+	return e.store.UpdateIdentity(ctx, row)
+}
+
+func (e *Engine) resealBuckets(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
+	page, err := e.store.ListBuckets(ctx, meta.BucketQuery{After: string(after), Limit: min(limit, meta.MaxPage)})
+	if err != nil {
+		return nil, 0, 0, err
+	}
+	for _, b := range page {
+		next = []byte(b.Name)
+		if len(b.Record) > 0 {
+			continue
+		}
+		if err := e.passed("bucket "+b.ID.String(), e.resealBucket(ctx, b), &failed); err != nil {
+			return nil, 0, failed, err
+		}
+	}
+	return more(next, len(page), limit), len(page), failed, nil
+}
+
+// resealBucket takes the settings that there are for those that there should be: of
+// what was removed from an old store nothing tells.
+func (e *Engine) resealBucket(ctx context.Context, b meta.Bucket) error {
+	rows, err := e.store.BucketSettings(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	if rows.Bucket.Revision != b.Revision {
+		return meta.ErrConflict
+	}
+	sums := sumSettings(rows.Settings)
+	if b.Revision == 0 {
+		sums = nil
+	}
+	if err := e.sealBucket(e.sealing(), &b, sums); err != nil {
+		return err
+	}
+	return e.store.SetBucketRecord(ctx, b.ID, meta.Change{Revision: b.Revision, Record: b.Record})
+}
