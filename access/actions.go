@@ -144,12 +144,12 @@ func newAsked(action string) asked {
 // actionSet is the Action or NotAction of a statement.
 type actionSet struct {
 	not      bool
-	patterns []*glob
+	patterns []string // in lower case
 	s3       actionBits
 }
 
 func newActionSet(patterns []string, not bool) actionSet {
-	s := actionSet{not: not}
+	s := actionSet{not: not, patterns: make([]string, 0, len(patterns))}
 	seen := make(map[string]bool, len(patterns))
 	for _, p := range patterns {
 		if p = strings.ToLower(p); seen[p] {
@@ -157,13 +157,13 @@ func newActionSet(patterns []string, not bool) actionSet {
 		}
 		seen[p] = true
 		g := newGlob(p)
-		s.patterns = append(s.patterns, g)
+		s.patterns = append(s.patterns, p)
 		if i, ok := loweredIndex[p]; ok {
 			s.s3.add(i)
 			continue
 		}
 		for i, name := range loweredActions {
-			if g.match(name) {
+			if g.match(name, nil) {
 				s.s3.add(i)
 			}
 		}
@@ -175,8 +175,8 @@ func (s *actionSet) has(a asked) bool {
 	if a.index >= 0 {
 		return s.s3.has(a.index) != s.not
 	}
-	for _, g := range s.patterns {
-		if g.match(a.lowered) {
+	for _, p := range s.patterns {
+		if g := newGlob(p); g.match(a.lowered, nil) {
 			return !s.not
 		}
 	}

@@ -41,16 +41,18 @@ func isPartition(s string) bool { return s == "aws" || strings.HasPrefix(s, "aws
 // arnPattern matches ARNs field by field, so that a wildcard never reaches
 // beyond a colon of the first five.
 type arnPattern struct {
-	any          bool // "*"
-	plainS3      bool // service s3, no region, no account: what S3's resources have
-	fields       [3]template
-	resource     template
-	resourceText string // as it is written
+	any      bool // "*"
+	whole    bool // a variable stands for the whole ARN, which is resource
+	fields   *[3]template
+	resource template
 }
+
+// plainS3 are the fields of S3's resources: service s3, no region, no account.
+var plainS3 = &[3]template{{text: "s3", first: uint32(len("s3"))}}
 
 // newARNPattern compiles a pattern; it reports false for one that is neither
 // "*" nor of an ARN's form.
-func newARNPattern(s string, variables, wildcards bool) (arnPattern, bool) {
+func newARNPattern(s string, variables, wildcards bool) (a arnPattern, ok bool) {
 	if s == "*" && wildcards {
 		return arnPattern{any: true}, true
 	}
@@ -58,10 +60,12 @@ func newARNPattern(s string, variables, wildcards bool) (arnPattern, bool) {
 	if !ok || !isPartition(f[1]) && !(wildcards && strings.ContainsAny(f[1], "*?")) {
 		return arnPattern{}, false
 	}
-	a := arnPattern{resourceText: f[5], plainS3: f[2] == "s3" && f[3] == "" && f[4] == ""}
-	for i := range a.fields {
-		if a.fields[i], ok = newTemplate(f[2+i], variables, wildcards); !ok {
-			return arnPattern{}, false
+	if a.fields = plainS3; f[2] != "s3" || f[3] != "" || f[4] != "" {
+		a.fields = new([3]template)
+		for i := range a.fields {
+			if a.fields[i], ok = newTemplate(f[2+i], variables, wildcards); !ok {
+				return arnPattern{}, false
+			}
 		}
 	}
 	a.resource, ok = newTemplate(f[5], variables, wildcards)
@@ -72,7 +76,7 @@ func (a *arnPattern) match(r *arn, e *env) (matched, resolved bool) {
 	if a.any {
 		return true, true
 	}
-	if a.plainS3 {
+	if a.fields == plainS3 {
 		if r.service != "s3" || r.region != "" || r.account != "" {
 			return false, true
 		}
@@ -88,7 +92,7 @@ func (a *arnPattern) match(r *arn, e *env) (matched, resolved bool) {
 
 // isFixed reports that the pattern has neither a wildcard nor a variable.
 func (a *arnPattern) isFixed() bool {
-	if a.any {
+	if a.any || a.whole {
 		return false
 	}
 	for i := range a.fields {
@@ -102,9 +106,22 @@ func (a *arnPattern) isFixed() bool {
 // has reports whether a variable of the pattern has one of the keys.
 func (a *arnPattern) has(keys map[string]bool) bool {
 	for i := range a.fields {
-		if a.fields[i].has(keys) {
+		if a.fields != nil && a.fields[i].has(keys) {
 			return true
 		}
 	}
 	return a.resource.has(keys)
+}
+
+var arnPatternSize = sizeOf[arnPattern]()
+
+// size is how many bytes the pattern takes.
+func (a *arnPattern) size() int {
+	n := arnPatternSize + stringSize(a.resource.text)
+	if a.fields != nil && a.fields != plainS3 {
+		for i := range a.fields {
+			n += a.fields[i].size()
+		}
+	}
+	return n
 }

@@ -368,7 +368,7 @@ func (f *caseFile) bucket(t testing.TB, c *decisionCase, name string) *Bucket {
 func (f *caseFile) decision(t *testing.T, i int, c decisionCase) {
 	t.Helper()
 	p, ctx, n := f.ask(t, &c)
-	d := Decide(p, ctx, n)
+	d := again(t, p, ctx, n)
 	got := "deny"
 	if d.Allow {
 		got = "allow"
@@ -412,7 +412,7 @@ func tryCondition(t *testing.T, i int, c conditionCase) {
 			p.Identity = append(p.Identity, (&caseFile{}).identities(t, []json.RawMessage{[]byte(`[{"Effect":"Allow","Action":"*","Resource":"*"}]`)})...)
 		}
 		owner, account := p.Tenant, p.Account
-		d := Decide(p, contextOf(c.Context), Need{Action: actionWith(t, c.If, c.Context), Bucket: &Bucket{Name: "b", Owner: owner, Account: account}, Key: "k"})
+		d := again(t, p, contextOf(c.Context), Need{Action: actionWith(t, c.If, c.Context), Bucket: &Bucket{Name: "b", Owner: owner, Account: account}, Key: "k"})
 		if held := d.Allow == (effect == "Allow"); held != want {
 			t.Errorf("condition %d: %s %s with %v: %v (%s), want %v", i+1, effect, c.If, c.Context, held, d.Reason, want)
 		}
@@ -440,7 +440,7 @@ func tryResource(t *testing.T, i int, c resourceCase) {
 	if do == "" {
 		do = "s3:GetObject"
 	}
-	d := Decide(p, nil, Need{Action: do, Bucket: &Bucket{Name: "photos", Owner: p.Tenant}, Key: c.Key})
+	d := again(t, p, nil, Need{Action: do, Bucket: &Bucket{Name: "photos", Owner: p.Tenant}, Key: c.Key})
 	if d.Allow != c.Matches {
 		t.Errorf("resource %d: %s, %s on %q: %v (%s)", i+1, c.Resource, do, c.Key, d.Allow, d.Reason)
 	}

@@ -21,7 +21,9 @@ type condition struct {
 	ifExists bool
 	key      string // see normalKey
 	folded   string // see foldedTag
-	operands []operand
+	operands operands
+	// variables: an operand has some.
+	variables bool
 }
 
 // newConditions compiles the Condition of a statement, in an order that does
@@ -46,17 +48,22 @@ func (d *dialect) newConditions(raw rawConditions, variables bool) (all []condit
 			if d == &bucketDialect && c.op.null && c.key == "aws:sourceip" {
 				return nil, d.fail("Invalid IP address in Conditions") // every request has one
 			}
-			for _, v := range keys[key] {
-				o, ok := c.op.parse(v, variables)
-				if !ok {
-					return nil, d.fail("Invalid value %q for the condition %s of %s", clip(v), clip(name), clip(key))
-				}
-				c.operands = append(c.operands, o)
+			values, bad := sortedOnce(keys[key]), 0
+			if c.operands, bad = c.op.compile(values, variables); bad >= 0 {
+				return nil, d.fail("Invalid value %q for the condition %s of %s", clip(values[bad]), clip(name), clip(key))
 			}
+			c.variables = variables && slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "${") })
 			all = append(all, c)
 		}
 	}
-	return all, nil
+	return exactly(all), nil
+}
+
+// sortedOnce is the texts in order, each once.
+func sortedOnce(t []string) []string {
+	all := slices.Clone(t)
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func sortedKeys[V any](m map[string]V) []string {
@@ -97,7 +104,7 @@ func (c *condition) holds(e *env, deny bool) bool {
 func (c *condition) met(values []string, e *env, deny bool) bool {
 	if c.op.null {
 		absent := len(values) == 0
-		return slices.ContainsFunc(c.operands, func(o operand) bool { return o.truth == absent })
+		return c.operands.(truths).holds(absent)
 	}
 	if c.quantity != single && !slices.ContainsFunc(values, func(v string) bool { return v != "" }) {
 		// AWS takes nothing but empty values for no values at all.
@@ -126,17 +133,9 @@ func (c *condition) met(values []string, e *env, deny bool) bool {
 
 // compare reports whether one value of the request meets the condition.
 func (c *condition) compare(v string, e *env) verdict {
-	doubt := false
-	for i := range c.operands {
-		switch c.op.match(&c.operands[i], v, e) {
-		case matches:
-			return verdictOf(!c.op.negated)
-		case unknown:
-			doubt = true
-		}
-	}
-	if doubt {
+	met := c.operands.compare(c.op, v, e)
+	if met == unknown {
 		return unknown
 	}
-	return verdictOf(c.op.negated)
+	return verdictOf((met == matches) != c.op.negated)
 }

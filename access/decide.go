@@ -24,7 +24,8 @@ func Decide(p *Principal, request Context, needs ...Need) Decision {
 func deny(reason string) Decision  { return Decision{Reason: reason} }
 func allow(reason string) Decision { return Decision{Allow: true, Reason: reason} }
 
-func decide(p *Principal, request Context, n *Need) Decision {
+func (v *Evaluation) decide(n *Need) Decision {
+	p := v.p
 	if p == nil || n.Action == "" {
 		return deny("a need without a principal or an action")
 	}
@@ -43,9 +44,9 @@ func decide(p *Principal, request Context, n *Need) Decision {
 	service, _, _ := strings.Cut(n.Action, ":")
 	switch service {
 	case "s3":
-		return decideS3(p, request, n)
+		return v.decideS3(n)
 	case "iam", "sts":
-		return decideIAM(p, request, n)
+		return v.decideIAM(n)
 	}
 	if p.isOperator() {
 		return allow("operator")
@@ -56,18 +57,15 @@ func decide(p *Principal, request Context, n *Need) Decision {
 func (p *Principal) isOperator() bool { return p.Operator && p.Kind == Root }
 
 // newEnv gathers what policies are evaluated against.
-func newEnv(p *Principal, request Context, n *Need, target arn) env {
-	account := ""
-	if n.Bucket != nil {
-		account = n.Bucket.Account
-	}
+func (v *Evaluation) newEnv(n *Need, target arn) env {
+	v.about(n.Bucket)
 	return env{
-		p: p, action: newAsked(n.Action), target: target,
-		request: request, need: n.Context, open: n.Open, derived: derive(p, account),
+		v: v, settled: v.settle(n), p: v.p, action: newAsked(n.Action), target: target,
+		request: v.request, need: n.Context, open: n.Open, derived: &v.derived,
 	}
 }
 
-func decideS3(p *Principal, request Context, n *Need) Decision {
+func (v *Evaluation) decideS3(n *Need) Decision {
 	i, known := actionIndex[n.Action]
 	if !known {
 		return deny("there is no action " + n.Action)
@@ -75,22 +73,22 @@ func decideS3(p *Principal, request Context, n *Need) Decision {
 	on := Actions[i].Resource
 	switch {
 	case n.Action == CreateBucket:
-		return decideOwn(p, request, n, arn{service: "s3", resource: n.BucketName})
+		return v.decideOwn(n, arn{service: "s3", resource: n.BucketName})
 	case on == AccountResource || on == OtherResource:
-		return decideOwn(p, request, n, arn{service: "s3", resource: "*"})
+		return v.decideOwn(n, arn{service: "s3", resource: "*"})
 	case n.Bucket == nil || n.Bucket.Name == "" || n.Bucket.Owner.IsZero():
 		return deny("a need without its bucket")
 	case n.BucketName != "" && n.BucketName != n.Bucket.Name:
 		return deny("a need that names one bucket and holds another")
-	case n.Bucket.Broken != nil && !mends(p, n.Bucket):
+	case n.Bucket.Broken != nil && !mends(v.p, n.Bucket):
 		return deny("a setting of the bucket can not be read: " + n.Bucket.Broken.Error())
 	}
 	target := arn{service: "s3", resource: n.Bucket.Name}
 	if on == ObjectResource {
 		target.resource += "/" + n.Key
 	}
-	r := bucketRequest{env: newEnv(p, request, n, target), need: n, onObject: on == ObjectResource}
-	r.identity = newIdentity(p, n.Bucket)
+	r := bucketRequest{env: v.newEnv(n, target), need: n, onObject: on == ObjectResource}
+	r.identity = v.named
 	return r.decide()
 }
 
@@ -101,7 +99,8 @@ func mends(p *Principal, b *Bucket) bool {
 }
 
 // decideIAM decides about users, roles and their credentials.
-func decideIAM(p *Principal, request Context, n *Need) Decision {
+func (v *Evaluation) decideIAM(n *Need) Decision {
+	p := v.p
 	signed := p.Kind == Root || p.Kind == User || p.Kind == Session
 	if n.Action == "sts:GetCallerIdentity" && signed {
 		return allow("everybody may ask who they are")
@@ -114,18 +113,19 @@ func decideIAM(p *Principal, request Context, n *Need) Decision {
 		target = arn{service: strings.SplitN(n.Action, ":", 2)[0], resource: "*"}
 	}
 	if n.Trust != nil {
-		return decideTrust(p, request, n, target)
+		return v.decideTrust(n, target)
 	}
-	return decideOwn(p, request, n, target)
+	return v.decideOwn(n, target)
 }
 
 // decideOwn decides about what belongs to the principal's own account: no policy
 // of a resource has a say.
-func decideOwn(p *Principal, request Context, n *Need, target arn) Decision {
+func (v *Evaluation) decideOwn(n *Need, target arn) Decision {
+	p := v.p
 	if p.Kind == Nobody || p.Kind == Federated {
 		return deny(n.Action + " is not for anonymous requests")
 	}
-	e := newEnv(p, request, n, target)
+	e := v.newEnv(n, target)
 	if d, denied := p.explicitDeny(&e); denied {
 		return d
 	}
@@ -138,12 +138,13 @@ func decideOwn(p *Principal, request Context, n *Need, target arn) Decision {
 // decideTrust decides whether the principal may assume a role. The role's trust
 // policy must allow it; one that names only the account leaves it to the
 // account's own policies.
-func decideTrust(p *Principal, request Context, n *Need, target arn) Decision {
+func (v *Evaluation) decideTrust(n *Need, target arn) Decision {
+	p := v.p
 	if p.Kind == Nobody || n.Owner.IsZero() {
 		return deny("nobody, or a role of nobody")
 	}
-	e := newEnv(p, request, n, target)
-	i := newIdentity(p, nil)
+	e := v.newEnv(n, target)
+	i := v.named
 	if s := n.Trust.denied(&e, &i); s != nil {
 		return deny(n.Trust.because("denied", s))
 	}

@@ -3,9 +3,9 @@ package access
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // seedDocuments gives a fuzz target the documents of all cases of a kind.
@@ -148,59 +148,106 @@ func FuzzDenyNeverAllows(f *testing.F) {
 	})
 }
 
-// A glob matches what the regular expression of the same meaning matches.
+// naive reports whether tokens, of which star and any are wildcards and the others
+// characters, match a text: by what the words say, and slowly.
+func naive(tokens []rune, text string) bool {
+	var chars []rune
+	for text != "" {
+		r, n := decodeRune(text)
+		chars, text = append(chars, r), text[n:]
+	}
+	may := make([]bool, len(chars)+1) // that the tokens so far match the first of the characters
+	may[0] = true
+	for _, t := range tokens {
+		next := make([]bool, len(chars)+1)
+		for i := range may {
+			switch {
+			case t == naiveStar:
+				next[i] = may[i] || i > 0 && next[i-1]
+			case i > 0:
+				next[i] = may[i-1] && (t == naiveAny || t == chars[i-1])
+			}
+		}
+		may = next
+	}
+	return may[len(chars)]
+}
+
+const naiveStar, naiveAny rune = -1, -2
+
+// tokens reads a pattern, or what stands for itself.
+func tokens(pattern string, literal bool) (all []rune) {
+	for pattern != "" {
+		r, n := decodeRune(pattern)
+		switch {
+		case !literal && r == '*':
+			r = naiveStar
+		case !literal && r == '?':
+			r = naiveAny
+		}
+		all, pattern = append(all, r), pattern[n:]
+	}
+	return all
+}
+
+// A glob matches what its words say, whatever the text.
 func FuzzGlob(f *testing.F) {
 	for _, s := range [][2]string{
-		{"a*b?c", "axxbyc"}, {"*ab*ab*", "abab"}, {"?", "ü"}, {"**", ""}, {"*a?a?b*", "aacaab"}, {"", ""},
-		{"*" + strings.Repeat("a?", 50) + "*", strings.Repeat("a", 130)}, {"ab*ba", "aba"}, {"\xff*", "\xff\xfe"},
+		{"a*b?c", "axxbyc"}, {"*ab*ab*", "abab"}, {"?", "ü"}, {"**", ""}, {"*a?a?b*", "aacaab"}, {"", ""}, {"*??", "€"},
+		{"*" + strings.Repeat("a?", 50) + "*", strings.Repeat("a", 130)}, {"ab*ba", "aba"}, {"?*", "\xff\xfe"}, {"*?é?*", "\xc3aéé\xa9"},
+		{"*" + strings.Repeat("?é", 70) + "*", strings.Repeat("éi", 90)}, {"*a?*á?*", "xaáá"}, {"*?A?\u0141*", "A\u0141A\u0141"},
 	} {
 		f.Add(s[0], s[1])
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		if len(pattern) > 300 {
-			return
+		if len(pattern) > 300 || len(text) > 1000 || !utf8.ValidString(pattern) {
+			return // a policy's text is UTF-8
 		}
-		var expression strings.Builder
-		for _, r := range pattern {
-			switch r {
-			case '*':
-				expression.WriteString(".*")
-			case '?':
-				expression.WriteString(".")
-			default:
-				expression.WriteString(regexp.QuoteMeta(string(r)))
-			}
-		}
-		// The regexp package takes bytes that are not UTF-8 for U+FFFD.
-		if strings.ToValidUTF8(pattern, "") != pattern || strings.ToValidUTF8(text, "") != text {
-			newGlob(pattern).match(text)
-			return
-		}
-		want := regexp.MustCompile(`(?s)^` + expression.String() + `$`).MatchString(text)
-		if got := newGlob(pattern).match(text); got != want {
+		g := newGlob(pattern)
+		if got, want := g.match(text, nil), naive(tokens(pattern, false), text); got != want {
 			t.Errorf("%q on %q: %v", pattern, text, got)
 		}
 	})
 }
 
-// The short cut of a pattern with variables says no only where the whole does.
+// A template matches what its words say with the variables' values in their places,
+// whether or not what was put together before is remembered.
 func FuzzTemplate(f *testing.F) {
-	for _, s := range [][2]string{
-		{"home/${aws:username}/*", "home/alice/x"}, {"*${aws:username}*x*", "alicealicex"}, {"${aws:username}", "alice"},
-		{"${x:y, 'd'}*b?c*d", "dbbcd"}, {"a*${*}*b", "a*b"}, {"?${aws:username}?", "xalicey"}, {"a*a${aws:username}", "aalice"},
+	for _, s := range [][3]string{
+		{"home/${aws:username}/*", "alice", "home/alice/x"}, {"*${aws:username}*x*", "a*b", "a*ba*bx"}, {"${aws:username}", "alice", "alice"},
+		{"${x:y, 'd'}*b?c*d", "", "dbbcd"}, {"a*${*}*b", "", "a*b"}, {"?${aws:username}?", "?", "x?y"}, {"a*a${ AWS:username }", "*", "aa*"},
+		{"*?${aws:username}?*", "ab?", "xab?yzab?y"}, {"***${x:y,'**'}**", "", "a**b"}, {"${x:none}*", "", "a"}, {"a${aws:username", "", ""},
 	} {
-		f.Add(s[0], s[1])
+		f.Add(s[0], s[1], s[2])
 	}
-	e := &env{p: &Principal{}, derived: derived{username: []string{"alice"}}}
-	f.Fuzz(func(t *testing.T, pattern, text string) {
+	f.Fuzz(func(t *testing.T, pattern, value, text string) {
 		compiled, ok := newTemplate(pattern, true, true)
-		if !ok {
+		if !ok || len(pattern)+len(value) > 300 || len(text) > 1000 || !utf8.ValidString(pattern+value) {
 			return
 		}
-		g, resolved := compiled.expand(e)
-		want := resolved && g.match(text)
-		if got, known := compiled.match(text, e); got != want || known != resolved {
-			t.Errorf("%q on %q: %v, %v; want %v, %v", pattern, text, got, known, want, resolved)
+		e := &env{p: &Principal{}, derived: &derived{username: []string{value}}}
+		written, resolved := template{text: pattern, variables: true, wildcards: true}, true
+		var all []rune
+		for rest := pattern; rest != ""; {
+			var p piece
+			if p, rest, ok = written.cut(rest, newVariable); !ok {
+				t.Fatalf("%q was compiled", pattern)
+			}
+			text, ok := p.value(e)
+			resolved = resolved && ok
+			all = append(all, tokens(text, p.literal)...)
+		}
+		want := resolved && naive(all, text)
+		remembering := *e
+		remembering.v = NewEvaluation(t.Context(), e.p, nil)
+		remembering.settled = &settled{expansions: make(map[*template]*expansion)}
+		for _, e := range []*env{e, &remembering, &remembering} {
+			if got, known := compiled.match(text, e); got != want || known != resolved {
+				t.Errorf("%q of %q on %q: %v, %v; want %v, %v", pattern, value, text, got, known, want, resolved)
+			}
+		}
+		if want && !compiled.possible(text) {
+			t.Errorf("%q of %q on %q was taken for impossible", pattern, value, text)
 		}
 	})
 }

@@ -1,12 +1,10 @@
 package access
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
-
-// anyOne stands for ? among the characters of a segment.
-const anyOne rune = -1
 
 // invalidByte is added to a byte that is not UTF-8, so that each such byte is a
 // character of its own and equals itself alone.
@@ -20,129 +18,125 @@ func decodeRune(s string) (rune, int) {
 	return r, n
 }
 
-// glob is a pattern with wildcards, cut at its stars: the first segment starts
-// the text, the last ends it, and the others come in order between them.
+// glob is a pattern with wildcards, kept as it is written, so that it takes up no
+// more than its text. Its stars cut it into runs: the first starts what matches, the
+// last ends it, and the others come in order between them.
 //
-// Matching takes the leftmost place of each segment and never goes back, so
-// that its time is that of searching the text once; a segment with a question
-// mark costs a machine word per 64 of its characters on top.
+// Matching takes the leftmost place of each run and never goes back, so that its time
+// is that of searching the text once; a run with question marks costs a machine word
+// per 64 of its characters on top.
 type glob struct {
-	segments []segment
-}
-
-// segment is a run without stars. One with question marks keeps its characters
-// and, for searching, the bits of the positions at which each may stand.
-type segment struct {
-	text  string
-	runes []rune
-	bits  map[rune][]uint64
-	wild  []uint64
+	text string
+	// plain are the places in text of stars and question marks that stand for
+	// themselves, in order.
+	plain []int32
+	first int // the place of the first wildcard; len(text) where there is none
 }
 
 // newGlob compiles a pattern in which * and ? are wildcards and nothing else is
 // special.
-func newGlob(pattern string) *glob {
-	var w globWriter
-	w.pattern(pattern)
-	return w.glob()
+func newGlob(pattern string) glob {
+	return glob{text: pattern, first: firstWildcard(pattern)}
+}
+
+func firstWildcard(s string) int {
+	if i := strings.IndexAny(s, "*?"); i >= 0 {
+		return i
+	}
+	return len(s)
 }
 
 // globWriter builds a glob from pieces, of which some are to be taken literally.
 type globWriter struct {
-	segments []segment
-	text     []byte // of the segment under way, with a byte for each ?
-	wild     []int  // where in text these are
+	text  strings.Builder
+	plain []int32
+	first int // -1: no wildcard yet
 }
 
 func (w *globWriter) pattern(s string) {
-	for {
-		i := strings.IndexAny(s, "*?")
-		if i < 0 {
-			w.text = append(w.text, s...)
-			return
-		}
-		w.text = append(w.text, s[:i]...)
-		if s[i] == '*' {
-			w.end(true)
-		} else {
-			w.wild = append(w.wild, len(w.text))
-			w.text = append(w.text, '?')
-		}
-		s = s[i+1:]
+	if i := firstWildcard(s); w.first < 0 && i < len(s) {
+		w.first = w.text.Len() + i
 	}
+	w.text.WriteString(s)
 }
 
-func (w *globWriter) literal(s string) { w.text = append(w.text, s...) }
-
-func (w *globWriter) glob() *glob {
-	w.end(false)
-	return &glob{w.segments}
+func (w *globWriter) literal(s string) {
+	for i := 0; i < len(s); i++ {
+		if s[i] == '*' || s[i] == '?' {
+			w.plain = append(w.plain, int32(w.text.Len()+i))
+		}
+	}
+	w.text.WriteString(s)
 }
 
-// end closes the segment under way, which is dropped if it is nothing between
-// two stars.
-func (w *globWriter) end(starFollows bool) {
-	switch {
-	case len(w.text) == 0 && len(w.segments) > 0 && starFollows:
-	case len(w.wild) == 0:
-		w.segments = append(w.segments, segment{text: string(w.text)})
-	default:
-		w.segments = append(w.segments, newSegment(string(w.text), w.wild))
+func (w *globWriter) glob() glob {
+	g := glob{text: w.text.String(), plain: w.plain, first: w.first}
+	if w.first < 0 {
+		g.first = len(g.text)
 	}
-	w.text, w.wild = w.text[:0], w.wild[:0]
-}
-
-// newSegment makes a segment with question marks at the places of wild.
-func newSegment(text string, wild []int) segment {
-	s := segment{bits: make(map[rune][]uint64)}
-	for at := 0; at < len(text); {
-		r, n := decodeRune(text[at:])
-		if len(wild) > 0 && wild[0] == at {
-			r, wild = anyOne, wild[1:]
-		}
-		s.runes = append(s.runes, r)
-		at += n
-	}
-	words := (len(s.runes) + 63) / 64
-	s.wild = make([]uint64, words)
-	for i, r := range s.runes {
-		if r == anyOne {
-			s.wild[i/64] |= 1 << (i % 64)
-			continue
-		}
-		if s.bits[r] == nil {
-			s.bits[r] = make([]uint64, words)
-		}
-		s.bits[r][i/64] |= 1 << (i % 64)
-	}
-	return s
+	return g
 }
 
 // literal reports whether the pattern has no wildcard, and what it says.
-func (g *glob) literal() (string, bool) {
-	if len(g.segments) == 1 && g.segments[0].runes == nil {
-		return g.segments[0].text, true
-	}
-	return "", false
+func (g *glob) literal() (string, bool) { return g.text, g.first == len(g.text) }
+
+func (g *glob) isPlain(i int) bool {
+	_, found := slices.BinarySearch(g.plain, int32(i))
+	return found
 }
 
-func (g *glob) match(s string) bool {
-	last := len(g.segments) - 1
-	n, ok := g.segments[0].prefix(s)
+// star is the place of the first star at or after a place; len(text) where there is
+// none.
+func (g *glob) star(from int) int {
+	for {
+		i := strings.IndexByte(g.text[from:], '*')
+		if i < 0 {
+			return len(g.text)
+		}
+		if from += i; !g.isPlain(from) {
+			return from
+		}
+		from++
+	}
+}
+
+// lastStar is the place of the last star; -1 where there is none.
+func (g *glob) lastStar() int {
+	for end := len(g.text); ; {
+		if end = strings.LastIndexByte(g.text[:end], '*'); end < 0 || !g.isPlain(end) {
+			return end
+		}
+	}
+}
+
+// match reports whether s matches, and counts with m what that took.
+func (g *glob) match(s string, m *meter) bool {
+	m.spend(stepsMatch)
+	if !strings.HasPrefix(s, g.text[:g.first]) {
+		return false
+	}
+	if g.first == len(g.text) {
+		return len(s) == g.first
+	}
+	last := g.lastStar()
+	if last < 0 {
+		n, ok := g.run(0, len(g.text)).prefix(s, m)
+		return ok && n == len(s)
+	}
+	at := g.star(g.first)
+	n, ok := g.run(0, at).prefix(s, m)
 	if !ok {
 		return false
 	}
 	s = s[n:]
-	if last == 0 {
-		return s == ""
-	}
-	n, ok = g.segments[last].suffix(s)
-	if !ok {
+	if n, ok = g.run(last+1, len(g.text)).suffix(s, m); !ok {
 		return false
 	}
 	s = s[:len(s)-n]
-	for i := 1; i < last; i++ {
-		end := g.segments[i].find(s)
+	for at < last && !m.over() {
+		from := at + 1
+		at = g.star(from)
+		end := g.run(from, at).find(s, m)
 		if end < 0 {
 			return false
 		}
@@ -151,76 +145,155 @@ func (g *glob) match(s string) bool {
 	return true
 }
 
-// prefix is how many bytes at the start of text the segment takes.
-func (s *segment) prefix(text string) (int, bool) {
-	if s.runes == nil {
-		return len(s.text), strings.HasPrefix(text, s.text)
+// run is what is between two stars.
+type run struct {
+	g    *glob
+	from int
+	text string
+	wild bool // it has question marks
+}
+
+func (g *glob) run(from, to int) run {
+	r := run{g: g, from: from, text: g.text[from:to]}
+	for i := 0; i < len(r.text); i++ {
+		n := strings.IndexByte(r.text[i:], '?')
+		if n < 0 {
+			break
+		}
+		if i += n; r.any(i) {
+			r.wild = true
+			break
+		}
 	}
+	return r
+}
+
+// any reports whether a question mark that stands for any character is at a place.
+func (r *run) any(i int) bool { return r.text[i] == '?' && !r.g.isPlain(r.from+i) }
+
+// prefix is how many bytes at the start of s the run takes.
+func (r run) prefix(s string, m *meter) (int, bool) {
+	if !r.wild {
+		return len(r.text), strings.HasPrefix(s, r.text)
+	}
+	m.spend(len(r.text))
 	taken := 0
-	for _, want := range s.runes {
-		if taken == len(text) {
+	for i := 0; i < len(r.text); {
+		if taken == len(s) {
 			return 0, false
 		}
-		r, n := decodeRune(text[taken:])
-		if want != anyOne && want != r {
-			return 0, false
+		c, n := decodeRune(s[taken:])
+		if r.any(i) {
+			i++
+		} else {
+			want, size := decodeRune(r.text[i:])
+			if want != c {
+				return 0, false
+			}
+			i += size
 		}
 		taken += n
 	}
 	return taken, true
 }
 
-// suffix is how many bytes at the end of text the segment takes.
-func (s *segment) suffix(text string) (int, bool) {
-	if s.runes == nil {
-		return len(s.text), strings.HasSuffix(text, s.text)
+// suffix is how many bytes at the end of s the run takes.
+func (r run) suffix(s string, m *meter) (int, bool) {
+	if !r.wild {
+		return len(r.text), strings.HasSuffix(s, r.text)
 	}
-	start := len(text)
-	for range s.runes {
+	m.spend(len(r.text))
+	start := len(s)
+	for range r.text { // as many characters
 		if start == 0 {
 			return 0, false
 		}
-		_, n := utf8.DecodeLastRuneInString(text[:start])
+		_, n := utf8.DecodeLastRuneInString(s[:start])
 		start -= n
 	}
-	n, ok := s.prefix(text[start:])
-	return n, ok && start+n == len(text)
+	n, ok := r.prefix(s[start:], m)
+	return n, ok && start+n == len(s)
 }
 
-// find is where the first place of the segment in text ends; -1 if there is none.
-func (s *segment) find(text string) int {
-	if s.runes == nil {
-		i := strings.Index(text, s.text)
-		if i < 0 {
-			return -1
+// find is where the first place of the run in s ends; -1 if there is none.
+func (r run) find(s string, m *meter) int {
+	if r.wild {
+		return r.findWild(s, m)
+	}
+	i := strings.Index(s, r.text)
+	if i < 0 {
+		m.spend(stepsFind + len(s)/bytesPerStep)
+		return -1
+	}
+	m.spend(stepsFind + i/bytesPerStep)
+	return i + len(r.text)
+}
+
+// longest is the longest text of the run between two question marks.
+func (r *run) longest() (text string) {
+	from := 0
+	for i := 0; i <= len(r.text); i++ {
+		if i == len(r.text) || r.any(i) {
+			if i-from > len(text) {
+				text = r.text[from:i]
+			}
+			from = i + 1
 		}
-		return i + len(s.text)
 	}
-	// Bit i of state says that the characters read last match the first i+1 of
-	// the segment (Baeza-Yates and Gonnet's shift-and).
-	var small [1]uint64
-	state := small[:]
-	if len(s.wild) > len(small) {
-		state = make([]uint64, len(s.wild))
+	return text
+}
+
+// lanes is into how many sets the characters are put for searching. Two of one set are
+// told apart where a place seems to match.
+const lanes = utf8.RuneSelf
+
+// findWild is find for a run with question marks. Bit i of state says that the
+// characters read last may match the first i+1 of the run (Baeza-Yates and Gonnet's
+// shift-and).
+func (r run) findWild(s string, m *meter) int {
+	length := utf8.RuneCountInString(r.text)
+	m.spend(stepsFind + len(r.text) + len(s)/bytesPerStep)
+	if length > len(s) || !strings.Contains(s, r.longest()) {
+		return -1
 	}
-	final := uint64(1) << ((len(s.runes) - 1) % 64)
-	for at := 0; at < len(text); {
-		r, n := decodeRune(text[at:])
+	words := (length + 63) / 64
+	masks, wild, state := m.searchRoom(words)
+	for i, n := 0, 0; i < len(r.text); n++ {
+		bit := uint64(1) << (n % 64)
+		if r.any(i) {
+			wild[n/64] |= bit
+			i++
+			continue
+		}
+		c, size := decodeRune(r.text[i:])
+		masks[int(c)&(lanes-1)*words+n/64] |= bit
+		i += size
+	}
+	final := uint64(1) << ((length - 1) % 64)
+	start, read := 0, 0 // the characters from start to at are length, once so many were read
+	for at := 0; at < len(s); {
+		c, n := rune(s[at]), 1
+		if c >= utf8.RuneSelf {
+			c, n = decodeRune(s[at:])
+		}
 		at += n
-		bits := s.bits[r]
-		carry := uint64(1)
+		if read++; read > length {
+			_, n := decodeRune(s[start:])
+			start += n
+		}
+		carry, lane := uint64(1), masks[int(c)&(lanes-1)*words:]
 		for w := range state {
 			next := state[w] >> 63
-			allowed := s.wild[w]
-			if bits != nil {
-				allowed |= bits[w]
-			}
-			state[w] = (state[w]<<1 | carry) & allowed
+			state[w] = (state[w]<<1 | carry) & (wild[w] | lane[w])
 			carry = next
 		}
-		if state[len(state)-1]&final != 0 {
-			return at
+		if state[words-1]&final != 0 {
+			if n, ok := r.prefix(s[start:], m); ok && start+n == at {
+				m.spend(read * (words + 1))
+				return at
+			}
 		}
 	}
+	m.spend(read * (words + 1))
 	return -1
 }

@@ -74,7 +74,11 @@ func (a *asked) hasKey(key string) bool {
 // it would deny nothing. Actions that are patterns are not checked. It is for policies
 // that are about to be stored; how one is decided does not depend on it.
 func (p *Policy) CheckConditions() error {
-	for _, s := range p.source.Statements {
+	source, err := p.source()
+	if err != nil {
+		return err
+	}
+	for _, s := range source.Statements {
 		for _, keys := range s.Condition {
 			for key := range keys {
 				if !s.mayHave(key) {

@@ -118,13 +118,22 @@ func derive(p *Principal, resourceAccount string) (d derived) {
 
 // env is what a statement is evaluated against.
 type env struct {
+	v       *Evaluation // nil: one of no request
+	settled *settled    // nil: nothing is remembered
 	p       *Principal
 	action  asked
 	target  arn
 	request Context
 	need    Context
 	open    map[string]bool // see Need
-	derived derived
+	derived *derived
+}
+
+func (e *env) meter() *meter {
+	if e.v == nil {
+		return nil
+	}
+	return &e.v.meter
 }
 
 const principalTag = "aws:principaltag/"

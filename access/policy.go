@@ -3,26 +3,30 @@ package access
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"slices"
+	"strconv"
 )
 
 // Policy is a policy document, compiled. It is immutable, and safe to use from
 // several goroutines. A nil Policy says nothing.
 type Policy struct {
 	// Name is for reasons: the bucket's, or the ARN or name of an attached policy.
-	Name   string
-	source document
-	kind   string // for reasons: "bucket policy", "identity policy", "trust policy"
-	denies []statement
-	allows []statement
-	public bool
-	tags   bool // see AsksObjectTags
+	Name    string
+	text    string // as it was read
+	dialect *dialect
+	rename  func(name string) string // of principals, before the policy is written; nil: none
+	kind    string                   // for reasons: "bucket policy", "identity policy", "trust policy"
+	size    int                      // bytes
+	denies  []statement
+	allows  []statement
+	public  bool
+	tags    bool // see AsksObjectTags
 }
 
 // statement is a Statement, compiled.
 type statement struct {
-	id          string // for reasons: the Sid, or the place in the policy
+	sid         string // for reasons, as index, the place in the policy
+	index       int32
 	deny        bool
 	principals  *principalSet // nil: of whom the policy is attached to
 	actions     actionSet
@@ -59,7 +63,7 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &Policy{Name: name, source: *source, kind: kind, tags: bytes.Contains(bytes.ToLower(doc), []byte(objectTagKey))}
+	p := &Policy{Name: name, text: string(doc), dialect: d, kind: kind, tags: bytes.Contains(bytes.ToLower(doc), []byte(objectTagKey))}
 	for i, raw := range source.Statements {
 		s, err := d.compile(raw, i, bucket, source.Version == version2012)
 		if err != nil {
@@ -72,14 +76,29 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 		}
 		p.public = p.public || s.public
 	}
+	p.denies, p.allows = exactly(p.denies), exactly(p.allows)
+	p.size = p.measure()
 	return p, nil
 }
 
-func (d *dialect) compile(raw rawStatement, i int, bucket string, variables bool) (s statement, err error) {
-	s.id = fmt.Sprintf("%d", i+1)
-	if raw.Sid != "" {
-		s.id = fmt.Sprintf("%q", raw.Sid)
+// exactly is a list without the room that it grew into.
+func exactly[T any](list []T) []T { return append(make([]T, 0, len(list)), list...) }
+
+// source is the document as it is written.
+func (p *Policy) source() (*document, error) {
+	source, err := p.dialect.read([]byte(p.text))
+	if err != nil || p.rename == nil {
+		return source, err
 	}
+	for i := range source.Statements {
+		s := &source.Statements[i]
+		s.Principal, s.NotPrincipal = s.Principal.renamed(p.rename), s.NotPrincipal.renamed(p.rename)
+	}
+	return source, nil
+}
+
+func (d *dialect) compile(raw rawStatement, i int, bucket string, variables bool) (s statement, err error) {
+	s.sid, s.index = raw.Sid, int32(i)
 	s.deny = raw.Effect == "Deny"
 	if d.principal {
 		if s.principals, err = d.newPrincipals(raw); err != nil {
@@ -91,7 +110,9 @@ func (d *dialect) compile(raw rawStatement, i int, bucket string, variables bool
 	}
 	s.actions = newActionSet(slices.Concat(raw.Action, raw.NotAction), raw.NotAction != nil)
 	s.notResource, s.anyResource = raw.NotResource != nil, !d.resource
-	for _, text := range slices.Concat(raw.Resource, raw.NotResource) {
+	resources := sortedOnce(slices.Concat(raw.Resource, raw.NotResource))
+	s.resources = make([]arnPattern, 0, len(resources))
+	for _, text := range resources {
 		a, ok := newARNPattern(text, variables, true)
 		if !ok || d == &bucketDialect && !a.within(bucket) {
 			return s, d.badResource(text)
@@ -130,23 +151,39 @@ func (p *Policy) AsksObjectTags() bool { return p != nil && p.tags }
 // find returns the statement, of those that deny or of those that allow, that
 // fits best, and how it fits. A statement of an identity's policy fits directly.
 func find(statements []statement, e *env, i *identity) (best *statement, how grade) {
-	for n := range statements {
-		s := &statements[n]
-		if !s.actions.has(e.action) || s.deny && e.open != nil && s.undecided(e.open) {
-			continue
-		}
-		fits := direct
-		if s.principals != nil {
-			fits = s.principals.match(i)
-		}
+	consider := func(s *statement, fits grade) {
+		e.meter().spend(stepsStatement)
 		if fits > how && s.covers(e) && s.met(e) {
 			best, how = s, fits
-			if how == direct {
+		}
+	}
+	if e.settled != nil && len(statements) > 0 {
+		for _, f := range e.candidates(statements, i) {
+			if consider(f.statement, f.how); how == direct || e.meter().over() {
 				break
 			}
 		}
+		return best, how
+	}
+	for n := range statements {
+		if consider(&statements[n], statements[n].fits(e, i)); how == direct || e.meter().over() {
+			break
+		}
 	}
 	return best, how
+}
+
+// fits is how a statement fits who asks, if it is about the action.
+func (s *statement) fits(e *env, i *identity) grade {
+	switch {
+	case !s.actions.has(e.action):
+		return noMatch
+	case s.deny && e.open != nil && s.undecided(e.open):
+		return noMatch
+	case s.principals == nil:
+		return direct
+	}
+	return s.principals.match(i)
 }
 
 // denied returns the statement of the policy that denies, if there is one.
@@ -172,7 +209,14 @@ func (s *statement) covers(e *env) bool {
 		return true
 	}
 	for n := range s.resources {
-		ok, resolved := s.resources[n].match(&e.target, e)
+		if e.meter().over() {
+			return false
+		}
+		r := &s.resources[n]
+		if !s.notResource && !r.any && !r.resource.possible(e.target.resource) {
+			continue
+		}
+		ok, resolved := r.match(&e.target, e)
 		if ok {
 			return !s.notResource
 		}
@@ -192,10 +236,8 @@ func (s *statement) undecided(open map[string]bool) bool {
 		}
 	}
 	for n := range s.conditions {
-		for i := range s.conditions[n].operands {
-			if o := &s.conditions[n].operands[i]; o.template.has(open) || o.arn.has(open) {
-				return true
-			}
+		if c := &s.conditions[n]; c.variables && c.operands.has(open) {
+			return true
 		}
 	}
 	return false
@@ -206,7 +248,7 @@ func (s *statement) met(e *env) bool {
 		return true
 	}
 	for n := range s.conditions {
-		if !s.conditions[n].holds(e, s.deny) {
+		if !e.holds(&s.conditions[n], s.deny) {
 			return false
 		}
 	}
@@ -215,7 +257,11 @@ func (s *statement) met(e *env) bool {
 
 // because names a statement for a reason.
 func (p *Policy) because(verb string, s *statement) string {
-	return fmt.Sprintf("%s by statement %s of %s %s", verb, s.id, p.kind, p.Name)
+	id := strconv.Itoa(int(s.index) + 1)
+	if s.sid != "" {
+		id = strconv.Quote(s.sid)
+	}
+	return verb + " by statement " + id + " of " + p.kind + " " + p.Name
 }
 
 // Public reports whether the policy is public as AWS means it: some statement
@@ -241,4 +287,10 @@ func (p *Policy) Principals() []string {
 // MarshalJSON writes the policy so that parsing it gives the same decisions. The
 // order of keys and the spelling of lists is not kept. It may be longer than what
 // was parsed, and than what a parser takes: a store keeps what was sent.
-func (p *Policy) MarshalJSON() ([]byte, error) { return json.Marshal(p.source) }
+func (p *Policy) MarshalJSON() ([]byte, error) {
+	source, err := p.source()
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(source)
+}

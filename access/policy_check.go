@@ -2,6 +2,7 @@ package access
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/s3err"
@@ -37,7 +38,7 @@ func trustAction(pattern string) bool {
 	for _, name := range []string{
 		"assumerole", "assumerolewithsaml", "assumerolewithwebidentity", "tagsession", "setsourceidentity", "setcontext",
 	} {
-		if g.match(name) {
+		if g.match(name, nil) {
 			return true
 		}
 	}
@@ -62,7 +63,7 @@ func (a *arnPattern) within(bucket string) bool {
 			return false
 		}
 	}
-	first, _, _ := strings.Cut(a.resourceText, "/")
+	first, _, _ := strings.Cut(a.resource.text, "/")
 	name, ok := newTemplate(first, false, true)
 	if !ok {
 		return false
@@ -72,7 +73,7 @@ func (a *arnPattern) within(bucket string) bool {
 }
 
 // nowhere is an env in which no key has a value.
-var nowhere = &env{p: &Principal{}}
+var nowhere = &env{p: &Principal{}, derived: &derived{}}
 
 // applicable reports whether each action, or one at least of those that a
 // pattern stands for, is about something that a resource can be.
@@ -80,8 +81,8 @@ func (s *statement) applicable(actions []string) bool {
 	bucket, object := false, false
 	for i := range s.resources {
 		r := &s.resources[i]
-		_, _, slash := strings.Cut(r.resourceText, "/")
-		wild := strings.ContainsAny(r.resourceText, "*?")
+		_, _, slash := strings.Cut(r.resource.text, "/")
+		wild := strings.ContainsAny(r.resource.text, "*?")
 		object = object || r.any || slash || wild
 		bucket = bucket || r.any || !slash
 	}
@@ -130,26 +131,15 @@ func (c *condition) fixes() bool {
 	if !fixedKeys[c.key] || c.op.negated || c.ifExists || c.quantity == forAllValues {
 		return false
 	}
-	for i := range c.operands {
-		o := &c.operands[i]
-		switch c.op.name {
-		case "StringEquals", "StringEqualsIgnoreCase", "StringLike":
-			if !o.template.isFixed() || c.key == "aws:sourceip" {
-				return false
-			}
-		case "ArnEquals", "ArnLike":
-			if o.template.pieces != nil || !o.arn.isFixed() {
-				return false
-			}
-		case "IpAddress":
-			if c.key != "aws:sourceip" || broad(o.network) {
-				return false
-			}
-		default:
-			return false
-		}
+	switch all := c.operands.(type) {
+	case templates:
+		return c.key != "aws:sourceip" && !slices.ContainsFunc(all, func(t template) bool { return !t.isFixed() })
+	case arnPatterns:
+		return !slices.ContainsFunc(all, func(a arnPattern) bool { return !a.isFixed() })
+	case networks:
+		return c.key == "aws:sourceip" && !slices.ContainsFunc(all.all, broad)
 	}
-	return true
+	return false
 }
 
 // The shortest prefixes of networks that are not as good as everybody.

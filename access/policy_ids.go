@@ -10,12 +10,9 @@ import "strings"
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
 func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
 	q := *p
-	q.source.Statements = append([]rawStatement(nil), p.source.Statements...)
-	for i := range q.source.Statements {
-		s := &q.source.Statements[i]
-		s.Principal, s.NotPrincipal = s.Principal.withIDs(id), s.NotPrincipal.withIDs(id)
-	}
+	q.rename = p.renamedBy(func(name string) string { return uniqueID(name, id) })
 	q.denies, q.allows = withIDs(p.denies, id), withIDs(p.allows, id)
+	q.size = q.measure()
 	return &q
 }
 
@@ -24,19 +21,14 @@ func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
 // not changed.
 func (p *Policy) WithARNs(arn func(id string) (string, bool)) *Policy {
 	q := *p
-	q.source.Statements = append([]rawStatement(nil), p.source.Statements...)
-	name := func(id string) string {
+	q.rename = p.renamedBy(func(id string) string {
 		if isUniqueID(id) {
 			if known, ok := arn(id); ok {
 				return known
 			}
 		}
 		return id
-	}
-	for i := range q.source.Statements {
-		s := &q.source.Statements[i]
-		s.Principal, s.NotPrincipal = s.Principal.renamed(name), s.NotPrincipal.renamed(name)
-	}
+	})
 	return &q
 }
 
@@ -52,8 +44,13 @@ func uniqueID(name string, id func(arn string) (string, bool)) string {
 	return name
 }
 
-func (p rawPrincipals) withIDs(id func(arn string) (string, bool)) rawPrincipals {
-	return p.renamed(func(name string) string { return uniqueID(name, id) })
+// renamedBy is what the policy renames already, and then to.
+func (p *Policy) renamedBy(to func(name string) string) func(name string) string {
+	before := p.rename
+	if before == nil {
+		return to
+	}
+	return func(name string) string { return to(before(name)) }
 }
 
 // renamed replaces the names of principals of AWS.

@@ -5,15 +5,13 @@ import "strings"
 // template is a pattern that may have policy variables: ${aws:username},
 // ${aws:PrincipalTag/team, 'none'}. What a variable stands for is taken
 // literally, its own * and ? included. ${*}, ${?} and ${$} are those characters.
+// It is kept as it is written, so that it takes up little more than its text.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 type template struct {
-	fixed  *glob // nil when there are variables
-	pieces []piece
-	// inner and tail are runs that every match contains and ends with. With the
-	// pieces up to the first wildcard they spare most patterns from being put
-	// together.
-	inner []string
-	tail  string
+	text      string
+	first     uint32 // how much of text stands for itself, up to the first wildcard or variable
+	wildcards bool
+	variables bool
 }
 
 // piece is a run of a pattern, or a variable.
@@ -28,96 +26,86 @@ type piece struct {
 // ${ is nothing special; wildcards are taken literally where they are none.
 // It reports false for a variable that is not well formed.
 func newTemplate(s string, variables, wildcards bool) (template, bool) {
-	pieces := []piece{{text: s, literal: !wildcards}}
-	if variables {
-		var ok bool
-		if pieces, ok = cutVariables(s, wildcards); !ok {
+	t := template{wildcards: wildcards, variables: variables && strings.Contains(s, "${")}
+	var b strings.Builder
+	b.Grow(len(s))
+	for rest := s; rest != ""; {
+		p, after, ok := t.cut(rest, newVariable)
+		if !ok {
 			return template{}, false
 		}
+		b.WriteString(p.source(rest[:len(rest)-len(after)]))
+		rest = after
 	}
-	t := template{pieces: pieces}
-	for _, p := range pieces {
-		if p.variable != "" {
-			t.inner, t.tail = runsOf(pieces)
-			return t, true
-		}
+	switch t.text = b.String(); {
+	case t.text == s:
+		t.text = s // which may be a part of a longer text
+	case len(t.text) < len(s):
+		t.text = strings.Clone(t.text) // what is left over is given back
 	}
-	t.fixed, _ = t.expand(nil)
-	t.pieces = nil
+	t.first = uint32(len(t.text))
+	if i := strings.Index(t.text, "${"); t.variables {
+		t.first = uint32(i)
+	}
+	if wildcards {
+		t.first = min(t.first, uint32(firstWildcard(t.text)))
+	}
 	return t, true
 }
 
-// runsOf finds the runs of the pattern between two stars of one piece, and the
-// one after the last wildcard of the last piece.
-func runsOf(pieces []piece) (inner []string, tail string) {
-	for i, p := range pieces {
-		if p.variable != "" || p.literal {
-			continue
-		}
-		runs := strings.Split(p.text, "*")
-		for _, run := range runs[1:max(1, len(runs)-1)] {
-			if run != "" && !strings.Contains(run, "?") {
-				inner = append(inner, run)
-			}
-		}
-		if at := strings.LastIndexAny(p.text, "*?"); i == len(pieces)-1 && at >= 0 {
-			tail = p.text[at+1:]
+// source is the piece as a template keeps it: stars that follow one another are one,
+// and the names of variables are as they are looked up.
+func (p *piece) source(written string) string {
+	switch {
+	case p.variable != "" && p.fallback:
+		return "${" + p.variable + ",'" + p.text + "'}"
+	case p.variable != "":
+		return "${" + p.variable + "}"
+	case p.literal || !strings.Contains(p.text, "**"):
+		return written
+	}
+	var b strings.Builder
+	for i := 0; i < len(p.text); i++ {
+		if p.text[i] != '*' || i == 0 || p.text[i-1] != '*' {
+			b.WriteByte(p.text[i])
 		}
 	}
-	return inner, tail
+	return b.String()
 }
 
-// possible reports whether s may match, without putting the pattern together.
-func (t *template) possible(s string, e *env) bool {
-	if !strings.HasSuffix(s, t.tail) {
-		return false
-	}
-	for _, run := range t.inner {
-		if !strings.Contains(s, run) {
-			return false
+// cut takes the first piece off a text, in which read reads what is within ${ };
+// false where a variable is not well formed.
+func (t *template) cut(s string, read func(inside string) (piece, bool)) (p piece, after string, ok bool) {
+	end := len(s)
+	if t.variables {
+		if i := strings.Index(s, "${"); i >= 0 {
+			end = i
 		}
 	}
-	for i := range t.pieces {
-		p := &t.pieces[i]
-		text, wild := p.text, -1
-		if p.variable != "" {
-			if v := e.lookup(p.variable); len(v) == 1 {
-				text = v[0]
-			}
-		} else if !p.literal {
-			wild = strings.IndexAny(text, "*?")
-		}
-		if wild >= 0 {
-			return strings.HasPrefix(s, text[:wild])
-		}
-		if !strings.HasPrefix(s, text) {
-			return false
-		}
-		s = s[len(text):]
+	if end > 0 {
+		return piece{text: s[:end], literal: !t.wildcards}, s[end:], true
 	}
-	return s == ""
+	inside, after, closed := strings.Cut(s[len("${"):], "}")
+	if !closed {
+		return piece{}, "", false
+	}
+	p, ok = read(inside)
+	return p, after, ok
 }
 
-func cutVariables(s string, wildcards bool) (pieces []piece, ok bool) {
-	for {
-		before, rest, found := strings.Cut(s, "${")
-		if before != "" {
-			pieces = append(pieces, piece{text: before, literal: !wildcards})
-		}
-		if !found {
-			return pieces, true
-		}
-		inside, after, closed := strings.Cut(rest, "}")
-		if !closed {
-			return nil, false
-		}
-		p, ok := newVariable(inside)
-		if !ok {
-			return nil, false
-		}
-		pieces = append(pieces, p)
-		s = after
+// next takes the first piece off what is left of the template's text.
+func (t *template) next(left string) (p piece, after string) {
+	p, after, _ = t.cut(left, keptVariable)
+	return p, after
+}
+
+// keptVariable reads a variable as piece.source writes it.
+func keptVariable(inside string) (piece, bool) {
+	if len(inside) == 1 {
+		return piece{text: inside, literal: true}, true
 	}
+	key, fallback, has := strings.Cut(inside, ",'")
+	return piece{variable: key, literal: true, fallback: has, text: strings.TrimSuffix(fallback, "'")}, true
 }
 
 func newVariable(inside string) (piece, bool) {
@@ -136,73 +124,165 @@ func newVariable(inside string) (piece, bool) {
 	return p, strings.Contains(p.variable, ":") && !strings.ContainsAny(p.variable, "${ ")
 }
 
-// expand replaces the variables. It reports false when one has neither a value
-// nor a default.
-func (t *template) expand(e *env) (*glob, bool) {
-	if t.fixed != nil {
-		return t.fixed, true
+// possible reports whether s may match: it begins as every match does.
+func (t *template) possible(s string) bool { return strings.HasPrefix(s, t.text[:t.first]) }
+
+// match reports whether s matches, and whether every variable was resolved. What
+// is not resolved matches nothing.
+func (t *template) match(s string, e *env) (matched, resolved bool) {
+	if !t.variables {
+		g := t.fixed()
+		return g.match(s, e.meter()), true
 	}
-	var w globWriter
-	for _, p := range t.pieces {
-		text := p.text
-		if p.variable != "" {
-			if v := e.lookup(p.variable); len(v) == 1 {
-				text = v[0]
-			} else if !p.fallback {
-				return nil, false
-			}
+	x := e.remembered(t, len(s))
+	if x == nil {
+		if x = t.measure(e, &s); x.resolved && x.possible {
+			x.make(t, e)
 		}
-		if p.literal {
+	}
+	return x.resolved && x.made && x.glob.match(s, e.meter()), x.resolved
+}
+
+// fixed is the pattern of a template without variables.
+func (t *template) fixed() glob { return glob{text: t.text, first: int(t.first)} }
+
+// isFixed reports that the template has neither a wildcard nor a variable.
+func (t *template) isFixed() bool { return int(t.first) == len(t.text) }
+
+// expansion is a template with its variables replaced.
+type expansion struct {
+	measured bool
+	resolved bool // every variable has a value or a default
+	least    int  // the fewest bytes that a match has
+	possible bool // the text that it was measured for may match
+	made     bool // glob is there
+	glob     glob
+	// variables are those that the template has, once each.
+	variables []string
+}
+
+// measure looks the variables up, before the pattern is put together. It finds what a
+// match needs at least, and with a text whether that may be one: it is long enough,
+// begins and ends as every match does, and has what is between two stars.
+func (t *template) measure(e *env, s *string) *expansion {
+	x := &expansion{measured: true, resolved: true, possible: true}
+	var c check
+	if s != nil {
+		c = check{s: *s, left: *s, begins: true}
+		x.possible = strings.HasSuffix(*s, t.text[strings.LastIndexAny(t.text, "*?}")+1:])
+	}
+	for rest := t.text; rest != ""; {
+		var p piece
+		p, rest = t.next(rest)
+		text, ok := p.value(e)
+		x.resolved = x.resolved && ok
+		x.least += len(text)
+		if !p.literal {
+			x.least -= strings.Count(text, "*")
+		}
+		if s != nil && x.possible {
+			x.possible = x.least <= len(*s) && c.next(text, p.literal)
+			e.meter().spend(stepsMatch + len(text)/bytesPerStep)
+		}
+	}
+	e.meter().spend(stepsMatch + len(t.text)/bytesPerStep)
+	return x
+}
+
+// check holds a text against a pattern piece by piece.
+type check struct {
+	s, left string
+	begins  bool // the pieces so far had no wildcard, and left is what follows them
+}
+
+func (c *check) next(text string, literal bool) bool {
+	if !literal && !within(text, c.s) {
+		return false
+	}
+	if !c.begins {
+		return true
+	}
+	if wild := firstWildcard(text); !literal && wild < len(text) {
+		text, c.begins = text[:wild], false
+	}
+	if !strings.HasPrefix(c.left, text) {
+		return false
+	}
+	c.left = c.left[len(text):]
+	return true
+}
+
+// within reports whether s has what is between two stars of the pattern, in any order.
+func within(pattern, s string) bool {
+	from := strings.IndexByte(pattern, '*') + 1
+	for from > 0 {
+		n := strings.IndexByte(pattern[from:], '*')
+		if n < 0 {
+			break
+		}
+		if run := pattern[from : from+n]; !strings.Contains(s, run) && strings.IndexByte(run, '?') < 0 {
+			return false
+		}
+		from += n + 1
+	}
+	return true
+}
+
+// make puts the pattern together.
+func (x *expansion) make(t *template, e *env) {
+	w := globWriter{first: -1}
+	w.text.Grow(x.least + strings.Count(t.text, "*"))
+	for rest := t.text; rest != ""; {
+		var p piece
+		p, rest = t.next(rest)
+		if text, _ := p.value(e); p.literal {
 			w.literal(text)
 		} else {
 			w.pattern(text)
 		}
 	}
-	return w.glob(), true
+	x.glob, x.made = w.glob(), true
+	e.meter().spend(stepsMake + (len(t.text)+len(x.glob.text))/bytesPerStep)
 }
 
-// match reports whether s matches, and whether every variable was resolved. What
-// is not resolved matches nothing.
-func (t *template) match(s string, e *env) (matched, resolved bool) {
-	if t.fixed != nil {
-		return t.fixed.match(s), true
+// value is what the piece stands for; false for a variable that has neither a value
+// nor a default.
+func (p *piece) value(e *env) (string, bool) {
+	if p.variable == "" {
+		return p.text, true
 	}
-	if !t.resolved(e) {
-		return false, false
+	e.meter().spend(stepsVariable)
+	if v := e.lookup(p.variable); len(v) == 1 {
+		return v[0], true
 	}
-	if !t.possible(s, e) {
-		return false, true
-	}
-	g, _ := t.expand(e)
-	return g.match(s), true
+	return p.text, p.fallback
 }
 
-// resolved reports whether every variable has a value or a default.
-func (t *template) resolved(e *env) bool {
-	for i := range t.pieces {
-		p := &t.pieces[i]
-		if p.variable != "" && !p.fallback && len(e.lookup(p.variable)) != 1 {
-			return false
+// names are the variables of the template, once each.
+func (t *template) names() (all []string) {
+	seen := make(map[string]bool)
+	for rest := t.text; t.variables && rest != ""; {
+		var p piece
+		if p, rest = t.next(rest); p.variable != "" && !seen[p.variable] {
+			seen[p.variable] = true
+			all = append(all, p.variable)
 		}
 	}
-	return true
-}
-
-// isFixed reports that the template has neither a wildcard nor a variable.
-func (t *template) isFixed() bool {
-	if t.fixed == nil {
-		return false
-	}
-	_, ok := t.fixed.literal()
-	return ok
+	return all
 }
 
 // has reports whether a variable of the template has one of the keys.
 func (t *template) has(keys map[string]bool) bool {
-	for i := range t.pieces {
-		if v := t.pieces[i].variable; v != "" && keys[familyOf(v)] {
+	for rest := t.text; t.variables && rest != ""; {
+		var p piece
+		if p, rest = t.next(rest); p.variable != "" && keys[familyOf(p.variable)] {
 			return true
 		}
 	}
 	return false
 }
+
+var templateSize = sizeOf[template]()
+
+// size is how many bytes the template takes.
+func (t *template) size() int { return templateSize + stringSize(t.text) }

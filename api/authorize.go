@@ -69,6 +69,15 @@ func (r *Request) decide(needs ...access.Need) access.Decision {
 	return r.evaluation.Decide(needs...)
 }
 
+// undecidable is why nothing more is decided for this request, and so all denied: its
+// client has gone, or its decisions took too much work. Nil: it is decided.
+func (r *Request) undecidable() error {
+	if r.evaluation == nil {
+		return nil
+	}
+	return r.evaluation.Err()
+}
+
 // may reports whether the request's sender may do one more thing to its target,
 // which the answer depends on.
 func (r *Request) may(action string) bool { return r.decide(r.need(action)).Allow }

@@ -107,9 +107,16 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 	var deletions []engine.DeleteObject
 	var positions []int
 	for i, e := range entries {
+		if err := r.Context().Err(); err != nil {
+			return nil, s3err.Wrap(s3err.RequestTimeout, err) // nothing was deleted, and nobody waits for it
+		}
 		d, err := e.deletion()
 		if err != nil {
 			return nil, err
+		}
+		if r.undecidable() != nil {
+			outcomes[i].Err = s3err.AccessDenied
+			continue
 		}
 		need := r.need("s3:DeleteObject")
 		need.Key = d.Key
@@ -131,6 +138,9 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 			deletions = append(deletions, d)
 			positions = append(positions, i)
 		}
+	}
+	if err := r.undecidable(); err != nil {
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "delete objects", slog.String("id", r.ID), slog.String("reason", err.Error()))
 	}
 	if len(deletions) == 0 {
 		return outcomes, nil

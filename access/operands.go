@@ -1,0 +1,348 @@
+package access
+
+import (
+	"encoding/base64"
+	"math"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sanctum-storage/gateway/strict"
+)
+
+// operands are the values of a condition, compiled for its operator, and of one kind.
+type operands interface {
+	// compare holds a value of the request against each: matches where one does, else
+	// unknown where that cannot be told of one.
+	compare(op *operator, s string, e *env) verdict
+	// has reports whether a variable of theirs has one of the keys.
+	has(keys map[string]bool) bool
+	// size is how many bytes they take.
+	size() int
+}
+
+// compiled are values as parse has them; bad is the place of one that it refuses, -1: none.
+func compiled[T any](values []string, parse func(s string) (T, bool)) (all []T, bad int) {
+	all = make([]T, len(values))
+	for i, s := range values {
+		var ok bool
+		if all[i], ok = parse(s); !ok {
+			return nil, i
+		}
+	}
+	return all, -1
+}
+
+// joined are the same texts as parts of one, which takes less room than each for itself.
+func joined(values []string) []string {
+	all := strings.Join(values, "")
+	parts := make([]string, len(values))
+	for i, v := range values {
+		parts[i], all = all[:len(v)], all[len(v):]
+	}
+	return parts
+}
+
+// anyOf is compare for those that hold is true of.
+func anyOf[T any](all []T, e *env, hold func(T) bool) verdict {
+	e.meter().spend(stepsOperand * len(all))
+	for _, o := range all {
+		if hold(o) {
+			return matches
+		}
+	}
+	return differs
+}
+
+// constant is part of operands that have no variables.
+type constant struct{}
+
+func (constant) has(map[string]bool) bool { return false }
+
+// templates are texts or patterns.
+type templates []template
+
+func compileExact(values []string, variables bool) (operands, int) {
+	all, bad := compiled(joined(values), func(s string) (template, bool) { return newTemplate(s, variables, false) })
+	return templates(all), bad
+}
+
+func compilePatterns(values []string, variables bool) (operands, int) {
+	all, bad := compiled(joined(values), func(s string) (template, bool) { return newTemplate(s, variables, true) })
+	return templates(all), bad
+}
+
+func (all templates) compare(op *operator, s string, e *env) verdict {
+	doubt := differs
+	for i := range all {
+		if e.meter().over() {
+			return unknown
+		}
+		match := all[i].match
+		if op.folded {
+			match = all[i].matchFolded
+		}
+		if ok, resolved := match(s, e); ok {
+			return matches
+		} else if !resolved {
+			doubt = unknown
+		}
+	}
+	return doubt
+}
+
+func (all templates) has(keys map[string]bool) bool {
+	for i := range all {
+		if all[i].has(keys) {
+			return true
+		}
+	}
+	return false
+}
+
+func (all templates) size() (n int) {
+	for i := range all {
+		n += all[i].size()
+	}
+	return n
+}
+
+// foldGrowth is how much longer a text may be than one that it equals but for case.
+const foldGrowth = utf8.UTFMax
+
+// matchFolded is match for a text without wildcards, whatever its case.
+func (t *template) matchFolded(s string, e *env) (matched, resolved bool) {
+	e.meter().spend(stepsMatch + len(s))
+	if !t.variables {
+		return strings.EqualFold(t.text, s), true
+	}
+	x := e.remembered(t, foldGrowth*len(s))
+	if x == nil {
+		if x = t.measure(e, nil); x.resolved && x.least <= foldGrowth*len(s) {
+			x.make(t, e)
+		}
+	}
+	return x.resolved && x.made && strings.EqualFold(x.glob.text, s), x.resolved
+}
+
+// arnPatterns are ARNs: ArnEquals and ArnLike are the same.
+type arnPatterns []arnPattern
+
+func compileARNs(values []string, variables bool) (operands, int) {
+	all, bad := compiled(values, func(s string) (a arnPattern, ok bool) {
+		if !variables || !strings.HasPrefix(s, "${") || !strings.HasSuffix(s, "}") {
+			return newARNPattern(s, variables, true)
+		}
+		a.whole = true
+		a.resource, ok = newTemplate(s, true, true)
+		return a, ok
+	})
+	return arnPatterns(all), bad
+}
+
+func (all arnPatterns) compare(_ *operator, s string, e *env) verdict {
+	parsed, isARN := parseARN(s)
+	doubt := differs
+	for i := range all {
+		a := &all[i]
+		if e.meter().over() {
+			return unknown
+		}
+		var ok, resolved bool
+		switch {
+		case a.whole:
+			ok, resolved = a.resource.match(s, e)
+		case isARN:
+			ok, resolved = a.match(&parsed, e)
+		default:
+			ok = a.any
+		}
+		if ok {
+			return matches
+		} else if !resolved {
+			doubt = unknown
+		}
+	}
+	return doubt
+}
+
+func (all arnPatterns) has(keys map[string]bool) bool {
+	for i := range all {
+		if all[i].has(keys) {
+			return true
+		}
+	}
+	return false
+}
+
+func (all arnPatterns) size() (n int) {
+	for i := range all {
+		n += all[i].size()
+	}
+	return n
+}
+
+// networks are networks, of which an address is one of its own.
+type networks struct {
+	constant
+	all []netip.Prefix
+}
+
+func compileNetworks(values []string, _ bool) (operands, int) {
+	all, bad := compiled(values, parseNetwork)
+	return networks{all: all}, bad
+}
+
+func parseNetwork(s string) (netip.Prefix, bool) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()), true
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil || p.Addr().Is4In6() {
+		return p, false
+	}
+	return p.Masked(), true
+}
+
+func (n networks) compare(_ *operator, s string, e *env) verdict {
+	a, err := netip.ParseAddr(s)
+	if err != nil {
+		return unknown
+	}
+	a = a.Unmap().WithZone("")
+	return anyOf(n.all, e, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+func (n networks) size() int { return sizeOf[netip.Prefix]() * len(n.all) }
+
+// numbers are decimal numbers.
+type numbers struct {
+	constant
+	all []float64
+}
+
+func compileNumbers(values []string, _ bool) (operands, int) {
+	all, bad := compiled(values, parseNumber)
+	return numbers{all: all}, bad
+}
+
+func (n numbers) compare(op *operator, s string, e *env) verdict {
+	f, ok := parseNumber(s)
+	if !ok {
+		return unknown
+	}
+	return anyOf(n.all, e, func(o float64) bool { return op.number(f, o) })
+}
+
+func (n numbers) size() int { return 8 * len(n.all) }
+
+// parseNumber reads a decimal number, and none of the other forms that Go knows.
+func parseNumber(s string) (float64, bool) {
+	if s == "" || strings.Trim(s, "+-.eE0123456789") != "" {
+		return 0, false
+	}
+	n, err := strconv.ParseFloat(s, 64)
+	return n, err == nil
+}
+
+// times are moments.
+type times struct {
+	constant
+	all []time.Time
+}
+
+func compileTimes(values []string, _ bool) (operands, int) {
+	all, bad := compiled(values, parseTime)
+	return times{all: all}, bad
+}
+
+func (n times) compare(op *operator, s string, e *env) verdict {
+	t, ok := parseTime(s)
+	if !ok {
+		return unknown
+	}
+	return anyOf(n.all, e, func(o time.Time) bool { return op.time(t.Compare(o)) })
+}
+
+func (n times) size() int { return sizeOf[time.Time]() * len(n.all) }
+
+// yearDigits is the length up to which a number is a year; a longer one counts
+// seconds since 1970.
+const yearDigits = 4
+
+// parseTime reads the W3C's forms of ISO 8601, and seconds since 1970.
+func parseTime(s string) (time.Time, bool) {
+	if len(s) > yearDigits && strings.Trim(s, "0123456789") == "" {
+		n, ok := strict.Number(s, math.MaxInt64)
+		return time.Unix(n, 0), ok
+	}
+	if t, ok := strict.DateTime(s); ok {
+		return t, true
+	}
+	for _, layout := range []string{"2006-01-02T15:04Z", "2006-01-02T15:04-07:00", "2006-01-02", "2006-01", "2006"} {
+		if t, ok := strict.Time(layout, s); ok {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// truths say which of the two are among the values.
+type truths struct {
+	constant
+	no, yes bool
+}
+
+func compileTruths(values []string, _ bool) (operands, int) {
+	all, bad := compiled(values, parseTruth)
+	return truths{no: slices.Contains(all, false), yes: slices.Contains(all, true)}, bad
+}
+
+func parseTruth(s string) (truth, ok bool) {
+	truth = strings.EqualFold(s, "true")
+	return truth, truth || strings.EqualFold(s, "false")
+}
+
+func (n truths) holds(truth bool) bool { return truth && n.yes || !truth && n.no }
+
+func (n truths) compare(_ *operator, s string, _ *env) verdict {
+	if truth, ok := parseTruth(s); ok {
+		return verdictOf(n.holds(truth))
+	}
+	return unknown
+}
+
+func (truths) size() int { return sizeOf[truths]() }
+
+// binaries are bytes, written in base64.
+type binaries struct {
+	constant
+	all []string
+}
+
+func compileBinaries(values []string, _ bool) (operands, int) {
+	all, bad := compiled(values, func(s string) (string, bool) {
+		b, err := base64.StdEncoding.DecodeString(s)
+		return string(b), err == nil
+	})
+	return binaries{all: all}, bad
+}
+
+func (n binaries) compare(_ *operator, s string, e *env) verdict {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil {
+		return unknown
+	}
+	return anyOf(n.all, e, func(o string) bool { return o == string(b) })
+}
+
+func (n binaries) size() (size int) {
+	for _, b := range n.all {
+		size += sizeOf[string]() + stringSize(b)
+	}
+	return size
+}
