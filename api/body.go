@@ -31,6 +31,7 @@ type wire struct {
 	rates  []*rateOf       // whose limits hold the body back
 	ctx    context.Context // of the request
 	gone   bool            // the client cut the connection
+	until  time.Time       // by when the body has to be here; zero: while it moves
 
 	waited  time.Duration // spent in Read since the window began
 	arrived int64         // bytes since the window began
@@ -39,7 +40,11 @@ type wire struct {
 func (w *wire) Read(p []byte) (int, error) {
 	// Deadlines are the kernel's business: they need the real time.
 	began := time.Now()
-	w.conn.SetReadDeadline(began.Add(w.limits.Idle)) // not supported: the server's own timeouts hold
+	deadline := began.Add(w.limits.Idle)
+	if !w.until.IsZero() && w.until.Before(deadline) {
+		deadline = w.until
+	}
+	w.conn.SetReadDeadline(deadline) // not supported: the server's own timeouts hold
 	n, err := w.body.Read(p)
 	w.read += int64(n)
 	w.waited += time.Since(began)
@@ -48,8 +53,12 @@ func (w *wire) Read(p []byte) (int, error) {
 		err = w.judge()
 	}
 	if len(w.rates) > 0 && (err == nil || err == io.EOF) {
+		paced := time.Now()
 		if held := pace(w.ctx, w.rates, uploadOf, n); held != nil {
 			err = held
+		}
+		if !w.until.IsZero() {
+			w.until = w.until.Add(time.Since(paced)) // what its limits hold back is not late
 		}
 	}
 	w.failed = err != nil && err != io.EOF
@@ -71,9 +80,12 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// judge refuses a client that sent less than the minimum rate over a window of
-// waiting. Time that the gateway itself took does not count.
+// judge refuses a client whose body is late, or that sent less than the minimum rate
+// over a window of waiting. Time that the gateway itself took does not count.
 func (w *wire) judge() error {
+	if !w.until.IsZero() && time.Now().After(w.until) {
+		return s3err.RequestTimeout
+	}
 	if w.waited < rateWindow {
 		return nil
 	}

@@ -36,9 +36,9 @@ type exchange struct {
 	req    *Request
 	in     *wire
 	began  time.Time
-	// document: one of Server.documents is taken.
-	document bool
-	html     bool // errors are shown to people: see serveWebsite
+	seat   seat
+	held   func() // gives back the place of a document or form; nil: none is taken
+	html   bool   // errors are shown to people: see serveWebsite
 
 	// rates are who has limits and counts this request.
 	rates []*rateOf

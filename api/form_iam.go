@@ -5,9 +5,19 @@ import (
 	"io"
 	"net/http"
 
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/iam"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
+
+// admit counts a request whose form was verified with its tenant.
+func (x *exchange) admit(tenant, user meta.ID, limits engine.Limits) error {
+	if !x.server.seats.asTenant(&x.seat, tenant) {
+		return x.crowded()
+	}
+	return x.limitSender(tenant, user, limits)
+}
 
 // serveForm hands a request of the IAM or STS API over, which authenticates and
 // authorizes it: its signature is of another service than S3. The body is read
@@ -20,15 +30,16 @@ func (x *exchange) serveForm() (*Reply, error) {
 	case n > iam.MaxBody:
 		return nil, s3err.MaxMessageLengthExceeded
 	}
-	if err := x.reserveMemory(r.HTTP.ContentLength); err != nil {
+	if err := x.reserveSigned(r.HTTP.ContentLength); err != nil {
 		return nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(x.in, iam.MaxBody))
+	x.release()
 	if err != nil {
 		return nil, err
 	}
 	a := x.server.iam.Serve(iam.Request{
-		HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID, Secure: r.secure(), Source: r.sourceIP(), Admit: x.limitSender,
+		HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID, Secure: r.secure(), Source: r.sourceIP(), Admit: x.admit,
 	})
 	if a.Action != "" {
 		r.Op = &Operation{Name: a.Action}

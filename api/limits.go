@@ -13,13 +13,16 @@ import (
 // of each field means its default.
 type Limits struct {
 	// Concurrent is the number of requests served at once; beyond it they are
-	// told to slow down.
+	// told to slow down. Strangers and tenants have shares of them, see seats.
 	Concurrent int
 	// Idle is how long one read or write may wait for the client.
 	Idle time.Duration
 	// MinRate is the number of bytes per second that a client has to send on
 	// average while the gateway waits for it.
 	MinRate int64
+	// Unknown is how long a form may take to come whose sender is not known before it
+	// is here, as a whole.
+	Unknown time.Duration
 }
 
 // Defaults of Limits.
@@ -27,6 +30,7 @@ const (
 	DefaultConcurrent = 1024
 	DefaultIdle       = 30 * time.Second
 	DefaultMinRate    = 1 << 10
+	DefaultUnknown    = 15 * time.Second
 )
 
 // Limits of every request.
@@ -38,10 +42,6 @@ const (
 	MaxHeaderBytes = 8 << 10
 	// MaxLongHeaderBytes bounds those of longHeaders.
 	MaxLongHeaderBytes = 16 << 10
-	// maxDocuments bounds the requests at once whose XML is longer than
-	// smallDocument.
-	maxDocuments  = 32
-	smallDocument = 64 << 10
 	// maxDrain is how much of a refused request's body is read, so that the
 	// connection can be used again; beyond it the connection is closed. It is
 	// what net/http reads by itself.
@@ -67,6 +67,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.MinRate <= 0 {
 		l.MinRate = DefaultMinRate
+	}
+	if l.Unknown <= 0 {
+		l.Unknown = DefaultUnknown
 	}
 	return l
 }

@@ -176,7 +176,7 @@ func TestPanics(t *testing.T) {
 	if !strings.Contains(log.String(), "stack=") {
 		t.Errorf("no stack in the log: %s", log.String())
 	}
-	if len(s.slots) != 0 {
+	if s.seats.taken != 0 || len(s.seats.tenants) != 0 {
 		t.Error("the place was not given back")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -47,18 +48,14 @@ func (x *exchange) run() (err error) {
 			x.abort = true
 		}
 	}()
-	select {
-	case x.server.slots <- struct{}{}:
-		defer func() { <-x.server.slots }()
-	default:
+	if !x.server.seats.enter(&x.seat) {
 		x.reason = "too many requests at once"
 		return x.renderError(s3err.SlowDown)
 	}
 	defer func() {
-		if x.document {
-			<-x.server.documents
-		}
+		x.release()
 		x.endRates()
+		x.server.seats.leave(&x.seat)
 	}()
 	reply, err := x.serve()
 	if err != nil {
@@ -79,6 +76,9 @@ func (x *exchange) serve() (*Reply, error) {
 		return nil, err
 	}
 	if bucket := hostBucket(r.HTTP.Host, s.websites); bucket != "" {
+		if err = x.sit(); err != nil {
+			return nil, err
+		}
 		return x.serveWebsite(bucket)
 	}
 	if r.Target, err = ParseTarget(r.HTTP.RequestURI, r.HTTP.Host, s.domains); err != nil {
@@ -94,6 +94,9 @@ func (x *exchange) serve() (*Reply, error) {
 		return nil, err
 	}
 	if r.Op.Preflight {
+		if err = x.sit(); err != nil {
+			return nil, err
+		}
 		if err = s.resolveBucket(r); err != nil {
 			return nil, err
 		}
@@ -101,9 +104,17 @@ func (x *exchange) serve() (*Reply, error) {
 	}
 	identity, err := s.authenticate(r)
 	if err == nil && r.Op.Body == FormBody && identity.AccessKey == "" {
+		if err = x.reserveForm(); err != nil {
+			return nil, err
+		}
 		identity, err = x.authenticateForm()
+		x.release()
+		x.in.until = time.Time{}
 	}
 	if err != nil {
+		return nil, err
+	}
+	if err = x.sit(); err != nil {
 		return nil, err
 	}
 	if err = r.mergeHoisted(); err != nil {
@@ -203,30 +214,6 @@ func (r *Request) mergeHoisted() error {
 	merged.Header = h
 	r.HTTP = &merged
 	return nil
-}
-
-// reserveDocument takes one of the places for large documents, which are held
-// in memory whole. It is given back when the request ends.
-func (x *exchange) reserveDocument() error {
-	if x.req.Op.Body != XMLBody {
-		return nil
-	}
-	return x.reserveMemory(x.req.HTTP.ContentLength)
-}
-
-// reserveMemory is reserveDocument for a body that is as long.
-func (x *exchange) reserveMemory(length int64) error {
-	if length <= smallDocument {
-		return nil
-	}
-	select {
-	case x.server.documents <- struct{}{}:
-		x.document = true
-		return nil
-	default:
-		x.reason = "too many large documents at once"
-		return s3err.SlowDown
-	}
 }
 
 // resolveBucket finds the target's bucket, and what the key holds for an

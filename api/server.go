@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -75,9 +76,13 @@ type Server struct {
 	verifier          sigv4.Verifier
 	rates             rates
 	logs              logBuffer
-	slots             chan struct{} // taken by requests in progress
-	// documents are taken by those that hold a large document in memory.
-	documents chan struct{}
+	seats             *seats // of requests in progress
+	// documents and strangerDocuments are taken by those that hold a large document in
+	// memory, forms and strangerForms by those whose form is read before it is verified.
+	documents         *fair.Pool[meta.ID]
+	strangerDocuments *fair.Pool[stranger]
+	forms             *fair.Pool[meta.ID]
+	strangerForms     *fair.Pool[stranger]
 }
 
 // New returns a Server. It starts nothing.
@@ -103,8 +108,9 @@ func New(c Config) *Server {
 	if s.rates.wait == nil {
 		s.rates.wait = sleep
 	}
-	s.slots = make(chan struct{}, s.limits.Concurrent)
-	s.documents = make(chan struct{}, maxDocuments)
+	s.seats = newSeats(s.limits.Concurrent)
+	s.documents, s.strangerDocuments = fair.New[meta.ID](maxDocuments), fair.New[stranger](maxStrangerDocuments)
+	s.forms, s.strangerForms = fair.New[meta.ID](maxForms), fair.New[stranger](maxForms)
 	if s.engine != nil {
 		s.engine.OnLifecycle(s.logLifecycle)
 	}

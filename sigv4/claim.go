@@ -85,6 +85,17 @@ func readClaim(h http.Header, q Query) (*claim, error) {
 	return nil, ErrAnonymous
 }
 
+// Claimed is the access key that a request names, with its session token if it has
+// one. It reports false for a request that names none, or that is malformed. Nothing of
+// it is verified.
+func Claimed(h http.Header, q Query) (accessKey, token string, ok bool) {
+	c, err := readClaim(h, q)
+	if err != nil || len(c.accessKey) > maxAccessKeyBytes {
+		return "", "", false
+	}
+	return c.accessKey, c.token, true
+}
+
 // isQueryAuth ignores case, so that a misspelt credential is refused as one
 // instead of passing for an anonymous request.
 func isQueryAuth(name string) bool {

@@ -28,9 +28,9 @@ const root = "../.."
 // A folder that is not here may import nothing of ours; "X/…" stands for all
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
-	"api":             {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err", "strict"},
+	"api":             {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err", "strict", "fair"},
 	"admin":           {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err", "strict"},
-	"iam":             {"sigv4", "access", "engine", "meta", "s3err", "strict"},
+	"iam":             {"sigv4", "access", "engine", "meta", "s3err", "strict", "fair"},
 	"workers":         {"engine", "events", "meta"},
 	"engine":          {"meta", "backends", "encrypt", "s3err"},
 	"meta":            {"s3err"},
@@ -41,6 +41,7 @@ var layers = map[string][]string{
 	"audit":           {},
 	"s3err":           {},
 	"strict":          {},
+	"fair":            {},
 	"outbound":        {},
 	"transfer":        {"outbound", "s3err", "sigv4"}, // S3 on both sides, and nothing of the inside
 	"events":          {"meta"},

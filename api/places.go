@@ -1,0 +1,231 @@
+package api
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/sanctum-storage/gateway/fair"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// Places of requests whose bodies are held in memory. Whoever is known shares with
+// other tenants, whoever is not with other addresses: neither waits for the other.
+const (
+	// maxDocuments bounds the documents at once that are longer than smallDocument.
+	maxDocuments  = 32
+	smallDocument = 64 << 10
+	// maxStrangerDocuments bounds those of nobody in particular.
+	maxStrangerDocuments = 4
+	// maxForms bounds the forms at once that are read before their signature can be
+	// verified, of those who name an access key that exists, and of others each.
+	maxForms = 128
+	// maxStrangerForm bounds the form of one who names none: it holds the token of an
+	// identity provider and a session policy.
+	maxStrangerForm = 64 << 10
+	// documentRate is the number of bytes per second at which a document has to come
+	// once Limits.Idle has passed.
+	documentRate = 32 << 10
+)
+
+// stranger is who a request counts as that nobody signed: its address, or the network
+// of one host where it is of IPv6. The zero value is all whose address is unknown.
+type stranger = netip.Prefix
+
+// hostNetwork is how many bits of an IPv6 address say which host it is of: it has all
+// addresses that begin with them. Source: RFC 4291, section 2.5.1
+const hostNetwork = 64
+
+// stranger is who sent the request, if nobody signed it.
+func (r *Request) stranger() stranger {
+	a, err := netip.ParseAddr(r.sourceIP())
+	if err != nil {
+		return stranger{}
+	}
+	a = a.Unmap().WithZone("")
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = hostNetwork
+	}
+	p, _ := a.Prefix(bits)
+	return p
+}
+
+// seats are the places of requests in progress. A request takes one when it comes,
+// which then becomes that of its tenant or of a stranger. Strangers have half of the
+// seats at most, and never the last sixteenth; a tenant that holds its share, which is
+// one of 32, does not take of the last eighth. So neither strangers nor one tenant keep
+// others out.
+type seats struct {
+	mu        sync.Mutex
+	size      int
+	taken     int
+	tenants   map[meta.ID]int
+	strangers *fair.Pool[stranger]
+}
+
+// seat is one of them. The zero value is none.
+type seat struct {
+	taken    bool
+	tenant   meta.ID
+	strange  bool
+	stranger stranger
+}
+
+func newSeats(size int) *seats {
+	return &seats{size: size, tenants: make(map[meta.ID]int), strangers: fair.New[stranger](size / 2)}
+}
+
+// enter takes a seat for a request of whom nothing is known yet.
+func (s *seats) enter(x *seat) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taken == s.size {
+		return false
+	}
+	s.taken++
+	x.taken = true
+	return true
+}
+
+// asTenant makes a seat that of a tenant.
+func (s *seats) asTenant(x *seat, tenant meta.ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !x.tenant.IsZero() {
+		return true
+	}
+	if s.size-s.taken < s.size/8 && s.tenants[tenant] >= max(s.size/32, 1) {
+		return false
+	}
+	s.noStranger(x)
+	s.tenants[tenant]++
+	x.tenant = tenant
+	return true
+}
+
+// asStranger makes a seat that of somebody unknown.
+func (s *seats) asStranger(x *seat, who stranger) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x.strange {
+		return true
+	}
+	if s.size-s.taken < s.size/16 || !s.strangers.Take(who) {
+		return false
+	}
+	x.strange, x.stranger = true, who
+	return true
+}
+
+func (s *seats) noStranger(x *seat) {
+	if x.strange {
+		s.strangers.Give(x.stranger)
+		x.strange = false
+	}
+}
+
+// leave gives a seat back.
+func (s *seats) leave(x *seat) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !x.taken {
+		return
+	}
+	s.taken--
+	s.noStranger(x)
+	if !x.tenant.IsZero() {
+		if s.tenants[x.tenant]--; s.tenants[x.tenant] == 0 {
+			delete(s.tenants, x.tenant)
+		}
+	}
+	*x = seat{}
+}
+
+// sit says whose the request's seat is, once it is known or known to be nobody's.
+func (x *exchange) sit() error {
+	ok := false
+	if owner := x.req.Owner(); owner.IsZero() {
+		ok = x.server.seats.asStranger(&x.seat, x.req.stranger())
+	} else {
+		ok = x.server.seats.asTenant(&x.seat, owner)
+	}
+	if !ok {
+		return x.crowded()
+	}
+	return nil
+}
+
+func (x *exchange) crowded() error {
+	x.reason = "the tenant or address has too many requests at once"
+	return s3err.SlowDown
+}
+
+// reserveDocument takes one of the places for large documents, which are held
+// in memory whole, and says by when the document has to be here.
+func (x *exchange) reserveDocument() error {
+	length := x.req.HTTP.ContentLength
+	if x.req.Op.Body != XMLBody {
+		return nil
+	}
+	x.in.until = x.documentDeadline(length)
+	if length <= smallDocument {
+		return nil
+	}
+	if owner := x.req.Owner(); !owner.IsZero() {
+		return hold(x, x.server.documents, owner)
+	}
+	return hold(x, x.server.strangerDocuments, x.req.stranger())
+}
+
+// documentDeadline is when a document has to be here that begins to come now.
+func (x *exchange) documentDeadline(length int64) time.Time {
+	return time.Now().Add(x.server.limits.Idle + time.Duration(max(length, 0))*time.Second/documentRate)
+}
+
+// hold takes a place of a pool until the request ends, or x.release is called.
+func hold[K comparable](x *exchange, pool *fair.Pool[K], party K) error {
+	if !pool.Take(party) {
+		x.reason = "too many large documents at once"
+		return s3err.SlowDown
+	}
+	x.held = func() { pool.Give(party) }
+	return nil
+}
+
+// release gives back the place of a document or form.
+func (x *exchange) release() {
+	if x.held != nil {
+		x.held()
+		x.held = nil
+	}
+}
+
+// reserveForm takes a place for a form that is read before it is known whose it is.
+func (x *exchange) reserveForm() error {
+	if err := x.sit(); err != nil {
+		return err
+	}
+	x.in.until = time.Now().Add(x.server.limits.Unknown)
+	return hold(x, x.server.strangerForms, x.req.stranger())
+}
+
+// reserveSigned takes a place for a form of length bytes whose header names an access
+// key. Where that exists the form counts with its tenant, so that strangers do not keep
+// it out: only who knows an access key's name can, and its own tenant alone.
+func (x *exchange) reserveSigned(length int64) error {
+	key, token, ok := sigv4.Claimed(x.req.HTTP.Header, x.req.Target.Query)
+	if ok {
+		c, err := x.server.engine.Credential(x.req.Context(), key, token)
+		if err == nil && !c.Tenant.ID.IsZero() {
+			x.in.until = x.documentDeadline(length)
+			return hold(x, x.server.forms, c.Tenant.ID)
+		}
+	}
+	if length > maxStrangerForm {
+		return s3err.MaxMessageLengthExceeded
+	}
+	return x.reserveForm()
+}

@@ -1,0 +1,151 @@
+package api
+
+import (
+	"errors"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+func TestStranger(t *testing.T) {
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for _, c := range []struct{ remote, forwarded, want string }{
+		{"192.0.2.1:99", "", "192.0.2.1/32"},
+		{"[::ffff:192.0.2.1]:99", "", "192.0.2.1/32"},
+		{"[2001:db8:1:2:3:4:5:6]:99", "", "2001:db8:1:2::/64"},
+		{"[fe80::1%eth0]:99", "", "fe80::/64"},
+		{"192.0.2.1:99", "198.51.100.7", "192.0.2.1/32"}, // it is no proxy, and may say anything
+		{"10.0.0.1:99", "203.0.113.5, 198.51.100.7", "198.51.100.7/32"},
+		{"10.0.0.1:99", "2001:db8:1:2::9", "2001:db8:1:2::/64"},
+		{"10.0.0.1:99", "unknown", "invalid Prefix"},
+		{"pipe", "", "invalid Prefix"},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = c.remote
+		if c.forwarded != "" {
+			r.Header.Set("X-Forwarded-For", c.forwarded)
+		}
+		x := New(Config{Proxies: proxies}).newExchange(httptest.NewRecorder(), r)
+		if got := x.req.stranger().String(); got != c.want {
+			t.Errorf("%s, forwarded for %q: %s, want %s", c.remote, c.forwarded, got, c.want)
+		}
+	}
+}
+
+// fill takes seats until there is none for the party.
+func fill(s *seats, as func(*seat) bool) (all []*seat) {
+	for {
+		x := &seat{}
+		if !s.enter(x) {
+			return all
+		}
+		if !as(x) {
+			s.leave(x)
+			return all
+		}
+		all = append(all, x)
+	}
+}
+
+func TestSeats(t *testing.T) {
+	const size = 1024
+	tenant := func(n byte) func(*seats) func(*seat) bool {
+		return func(s *seats) func(*seat) bool {
+			return func(x *seat) bool { return s.asTenant(x, meta.ID{n}) }
+		}
+	}
+	from := func(n byte) func(*seats) func(*seat) bool {
+		who := netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, n}), 32)
+		return func(s *seats) func(*seat) bool {
+			return func(x *seat) bool { return s.asStranger(x, who) }
+		}
+	}
+	for _, c := range []struct {
+		name    string
+		parties []func(*seats) func(*seat) bool // each takes what it gets, one after another
+		want    []int
+	}{
+		{"one tenant, then another", []func(*seats) func(*seat) bool{tenant(1), tenant(2)}, []int{size * 7 / 8, size / 32}},
+		{"one address, then others", []func(*seats) func(*seat) bool{from(1), from(2), from(3), tenant(1)}, []int{size / 2 * 3 / 4, size / 32, size / 32, size*7/8 - size/2*3/4 - size/16}},
+		{"a tenant and an address, then another tenant", []func(*seats) func(*seat) bool{tenant(1), from(1), tenant(2)}, []int{size * 7 / 8, size / 16, size / 32}},
+		{"an address and a tenant, then another tenant", []func(*seats) func(*seat) bool{from(1), tenant(1), from(2), tenant(2)}, []int{size / 2 * 3 / 4, size / 2, size / 32, size / 32}},
+	} {
+		s := newSeats(size)
+		var all []*seat
+		for i, party := range c.parties {
+			took := fill(s, party(s))
+			// One more or less is a matter of rounding.
+			if n := len(took); n < c.want[i]-1 || n > c.want[i]+1 {
+				t.Errorf("%s: party %d takes %d, want %d", c.name, i, n, c.want[i])
+			}
+			all = append(all, took...)
+		}
+		for _, x := range all {
+			s.leave(x)
+			s.leave(x) // once is enough
+		}
+		if s.taken != 0 || len(s.tenants) != 0 || len(fill(s, from(1)(s))) != size/2*3/4 {
+			t.Errorf("%s: not all was given back: %+v", c.name, s)
+		}
+	}
+	// One who was a stranger until its form was read is none any more.
+	s := newSeats(size)
+	var one seat
+	if !s.enter(&one) || !s.asStranger(&one, stranger{}) || !s.asTenant(&one, meta.ID{1}) || !s.asTenant(&one, meta.ID{2}) {
+		t.Fatal("no seat")
+	}
+	if one.strange || s.tenants[meta.ID{1}] != 1 || len(s.tenants) != 1 {
+		t.Errorf("%+v of %v", one, s.tenants)
+	}
+	s.leave(&one)
+	if len(fill(s, from(1)(s))) != size/2*3/4 || len(s.tenants) != 0 {
+		t.Error("the stranger's seat was not given back")
+	}
+}
+
+// Documents of one tenant, of another and of strangers have places apart.
+func TestLargeDocumentsHavePlaces(t *testing.T) {
+	s := New(Config{})
+	reserve := func(owner byte, remote string, kind BodyKind, length int64) error {
+		r := httptest.NewRequest("POST", "/b?delete", nil)
+		r.ContentLength, r.RemoteAddr = length, remote
+		x := s.newExchange(httptest.NewRecorder(), r)
+		x.req.Op = &Operation{Body: kind}
+		x.req.Principal = access.Principal{Tenant: access.ID{owner}}
+		return x.reserveDocument()
+	}
+	count := func(owner byte, remote string) (n int) {
+		for {
+			err := reserve(owner, remote, XMLBody, smallDocument+1)
+			if err == nil {
+				n++
+				continue
+			}
+			if !errors.Is(err, s3err.SlowDown) {
+				t.Fatal(err)
+			}
+			return n
+		}
+	}
+	for _, c := range []struct {
+		owner  byte
+		remote string
+		want   int
+	}{
+		{0, "192.0.2.1:1", maxStrangerDocuments * 3 / 4}, {0, "192.0.2.2:1", 1}, {0, "192.0.2.3:1", 0},
+		{1, "192.0.2.1:1", maxDocuments * 3 / 4}, {2, "192.0.2.1:1", maxDocuments / 16}, {3, "192.0.2.1:1", maxDocuments / 16},
+	} {
+		if n := count(c.owner, c.remote); n != c.want {
+			t.Errorf("tenant %d at %s has %d places, want %d", c.owner, c.remote, n, c.want)
+		}
+	}
+	for kind, length := range map[BodyKind]int64{XMLBody: smallDocument, DataBody: MaxObjectBytes, NoBody: 0} {
+		if err := reserve(1, "192.0.2.1:1", kind, length); err != nil {
+			t.Errorf("kind %d of %d bytes: %v", kind, length, err)
+		}
+	}
+}

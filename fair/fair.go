@@ -1,0 +1,50 @@
+// Package fair shares places among parties that do not know each other, so that none
+// of them can take all: the next one who comes with nothing still finds a place.
+package fair
+
+import "sync"
+
+// Pool is a number of places. Any party may take what is free, but for a reserve: of
+// that only parties take that hold fewer than a share. Nobody waits for a place. A
+// Pool is safe for concurrent use, and costs memory for the places that are taken.
+type Pool[K comparable] struct {
+	size, reserve, share int
+
+	mu    sync.Mutex
+	taken int
+	held  map[K]int
+}
+
+// New returns a pool of size places, at least one, of which a quarter is the reserve
+// and a sixteenth, at least one, is a share. So one party alone takes three quarters,
+// and four that are greedy still leave a place to a fifth.
+func New[K comparable](size int) *Pool[K] {
+	size = max(size, 1)
+	return &Pool[K]{size: size, reserve: size / 4, share: max(size/16, 1), held: make(map[K]int)}
+}
+
+// Take takes a place for a party, and reports whether there was one for it.
+func (p *Pool[K]) Take(party K) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	free := p.size - p.taken
+	if free == 0 || free <= p.reserve && p.held[party] >= p.share {
+		return false
+	}
+	p.taken++
+	p.held[party]++
+	return true
+}
+
+// Give gives back a place that the party has taken.
+func (p *Pool[K]) Give(party K) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held[party] == 0 {
+		panic("fair: a place is given back that was not taken")
+	}
+	p.taken--
+	if p.held[party]--; p.held[party] == 0 {
+		delete(p.held, party)
+	}
+}
