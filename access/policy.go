@@ -274,6 +274,9 @@ func (p *Policy) Public() bool { return p != nil && p.public }
 // roles, identity providers and services. The root of an account is given by the
 // account's number.
 func (p *Policy) Principals() []string {
+	if p == nil {
+		return nil
+	}
 	var names []string
 	for _, s := range slices.Concat(p.allows, p.denies) {
 		if s.principals != nil {

@@ -2,11 +2,59 @@ package access
 
 import "strings"
 
-// WithIDs returns the policy with the ARNs of users and roles in its principals
-// replaced by their unique ids (UserUniqueID, RoleUniqueID), as AWS stores it: a
-// user made again under an old name inherits nothing. id says what stands for an
-// ARN, and false for one that is to stay. The ARNs of sessions stay. The policy
-// itself is not changed; what MarshalJSON writes of the result has the ids.
+// UniqueID is what stands in a policy for a user, a role or a session of a role, so
+// that one made again under the same name does not inherit.
+type UniqueID struct {
+	ID      ID
+	Role    bool   // otherwise a user
+	Session string // of a role's session; empty: none
+}
+
+// ParseUniqueID reads what UniqueID.String writes, and nothing else.
+func ParseUniqueID(s string) (u UniqueID, ok bool) {
+	rest, user := strings.CutPrefix(s, userPrefix)
+	if !user {
+		if rest, u.Role = strings.CutPrefix(s, rolePrefix); !u.Role {
+			return UniqueID{}, false
+		}
+		var session bool
+		if rest, u.Session, session = strings.Cut(rest, ":"); session && !isSessionName(u.Session) {
+			return UniqueID{}, false
+		}
+	}
+	if u.ID, ok = ParseID(rest); !ok {
+		return UniqueID{}, false
+	}
+	return u, true
+}
+
+// String is AIDA or AROA with the id, and for a session with its name behind a colon,
+// as aws:userid has it.
+func (u UniqueID) String() string {
+	switch {
+	case !u.Role:
+		return UserUniqueID(u.ID)
+	case u.Session != "":
+		return RoleUniqueID(u.ID) + ":" + u.Session
+	}
+	return RoleUniqueID(u.ID)
+}
+
+// isSessionName accepts the names that sessions of roles have.
+// Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func isSessionName(s string) bool {
+	ok := len(s) >= 2 && len(s) <= 64
+	for _, c := range s {
+		ok = ok && (c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("_+=,.@-", c))
+	}
+	return ok
+}
+
+// WithIDs returns the policy with the ARNs of users, roles and sessions in its
+// principals replaced by their UniqueIDs, as AWS stores it: a user made again under an
+// old name inherits nothing. id says what stands for an ARN, and false for one that is
+// to stay. The policy itself is not changed; what MarshalJSON writes of the result has
+// the ids.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
 func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
 	q := *p
@@ -16,16 +64,14 @@ func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
 	return &q
 }
 
-// WithARNs returns a policy to be shown, as MarshalJSON writes it: the unique ids in
-// its principals are replaced by the ARNs that arn knows for them. What it decides is
-// not changed.
-func (p *Policy) WithARNs(arn func(id string) (string, bool)) *Policy {
+// WithARNs returns a policy to be shown, as MarshalJSON writes it: the UniqueIDs in
+// its principals are replaced by the ARNs given for them. What it decides is not
+// changed.
+func (p *Policy) WithARNs(arns map[string]string) *Policy {
 	q := *p
 	q.rename = p.renamedBy(func(id string) string {
-		if isUniqueID(id) {
-			if known, ok := arn(id); ok {
-				return known
-			}
+		if arn, ok := arns[id]; ok {
+			return arn
 		}
 		return id
 	})
@@ -35,11 +81,13 @@ func (p *Policy) WithARNs(arn func(id string) (string, bool)) *Policy {
 // uniqueID is what stands for a principal; itself where nothing does.
 func uniqueID(name string, id func(arn string) (string, bool)) string {
 	known, ok := principalName(name)
-	if !ok || !strings.HasPrefix(known, "arn:aws:iam:") {
+	if !ok || !strings.HasPrefix(known, "arn:aws:") {
 		return name
 	}
-	if unique, ok := id(known); ok && isUniqueID(unique) {
-		return unique
+	if unique, ok := id(known); ok {
+		if _, ok := ParseUniqueID(unique); ok {
+			return unique
+		}
 	}
 	return name
 }

@@ -62,7 +62,7 @@ func newPrincipalSet(raw rawPrincipals, not, trust bool) (principalSet, bool) {
 
 // principalName is the form under which a principal of type AWS is looked up.
 func principalName(name string) (string, bool) {
-	if isAccount(name) || isUniqueID(name) {
+	if _, unique := ParseUniqueID(name); unique || isAccount(name) {
 		return name, name != noAccount
 	}
 	a, ok := parseARN(name)
@@ -95,19 +95,6 @@ func isCanonical(s string) bool { return isHex(s, sha256.Size) }
 
 func isHex(s string, size int) bool {
 	return len(s) == 2*size && strings.Trim(s, "0123456789abcdef") == ""
-}
-
-// isUniqueID reports whether s is what a policy shows for a user or role, so
-// that one made again under the same name does not inherit.
-func isUniqueID(s string) bool {
-	rest, user := strings.CutPrefix(s, userPrefix)
-	if !user {
-		var role bool
-		if rest, role = strings.CutPrefix(s, rolePrefix); !role {
-			return false
-		}
-	}
-	return isHex(rest, len(ID{}))
 }
 
 func isProvider(s string) bool {
@@ -157,7 +144,7 @@ func newIdentity(p *Principal, bucket *Bucket) (i identity) {
 	case User:
 		i.self = []string{p.ARN(), UserUniqueID(p.ID)}
 	case Session:
-		i.self = one(p.ARN())
+		i.self = []string{p.ARN(), p.UserID()}
 		i.role = []string{p.RoleARN(), RoleUniqueID(p.ID)}
 	case Root:
 		if p.Operator && bucket != nil {

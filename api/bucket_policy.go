@@ -7,13 +7,13 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // bucketPolicy is the setting: the document as it was sent, and the unique ids of
-// the users and roles that it named then. Who is made again under an old name is
-// not meant.
+// the users, roles and sessions that it named then. Who is made again under an old
+// name is not meant.
 type bucketPolicy struct {
 	Document string            `json:"document"`
 	IDs      map[string]string `json:"ids,omitempty"`
@@ -46,21 +46,14 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	if err := p.CheckConditions(); err != nil {
 		return nil, err
 	}
-	stored := bucketPolicy{Document: string(r.XML), IDs: map[string]string{}}
-	for _, name := range p.Principals() {
-		who, err := s.engine.Principal(r.Context(), name)
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case !who.Exists:
-			return nil, s3err.New(s3err.MalformedPolicy, "Invalid principal in policy").With("Detail", name)
-		case who.Kind == meta.IdentityUser:
-			stored.IDs[name] = access.UserUniqueID(access.ID(who.ID))
-		case who.Kind == meta.IdentityRole:
-			stored.IDs[name] = access.RoleUniqueID(access.ID(who.ID))
-		}
+	ids, nobody, err := iam.PrincipalIDs(r.Context(), s.engine, p)
+	if err != nil {
+		return nil, err
 	}
+	if nobody != "" {
+		return nil, s3err.New(s3err.MalformedPolicy, "Invalid principal in policy").With("Detail", nobody)
+	}
+	stored := bucketPolicy{Document: string(r.XML), IDs: ids}
 	doc, err := json.Marshal(stored)
 	if err != nil {
 		return nil, err
@@ -81,7 +74,8 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
-// getBucketPolicy gives back the document as it was sent.
+// getBucketPolicy gives back the document as it was sent, as long as its principals
+// are called what they were called then.
 func getBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	doc, err := s.storedPolicy(r)
 	if err != nil {
@@ -91,10 +85,36 @@ func getBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	if err := json.Unmarshal(doc, &stored); err != nil {
 		return nil, err
 	}
+	if err := s.showPrincipals(r, &stored, doc); err != nil {
+		return nil, err
+	}
 	return &Reply{
 		Header: http.Header{"Content-Type": {"application/json"}},
 		Stream: strings.NewReader(stored.Document), Length: int64(len(stored.Document)),
 	}, nil
+}
+
+// showPrincipals writes the document anew where a principal of it is gone, which is
+// shown by its unique id from then on, or has another name.
+func (s *Server) showPrincipals(r *Request, stored *bucketPolicy, doc []byte) error {
+	p, err := parseBucketPolicy(r.Bucket.Name, doc)
+	if err != nil || len(stored.IDs) == 0 {
+		return nil // what cannot be read is shown as it is
+	}
+	arns, err := iam.ARNs(r.Context(), s.engine, p)
+	if err != nil {
+		return err
+	}
+	same := true
+	for arn, id := range stored.IDs {
+		same = same && arns[id] == arn
+	}
+	if same {
+		return nil
+	}
+	text, err := json.Marshal(p.WithARNs(arns))
+	stored.Document = string(text)
+	return err
 }
 
 func deleteBucketPolicy(s *Server, r *Request) (*Reply, error) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // directoryTTL is how old the directory may be when somebody is not found in it.
@@ -99,11 +100,13 @@ type NamedPrincipal struct {
 	// means that one, not whoever has the name later. Zero for others.
 	Kind meta.IdentityKind
 	ID   meta.ID
+	// Session is the name of a session, which is the role's that Kind and ID are of.
+	Session string
 }
 
-// Principal finds whom a policy names: an account number, an ARN of a root, user,
-// role or assumed role, or a canonical id. What names no single principal of this
-// deployment, such as a service, is taken as given.
+// Principal finds whom a policy names: an account number, a canonical id, or an ARN of
+// a root, user, role, assumed role or provider, which must be the very one that the
+// principal has: with its path, and in its case.
 func (e *Engine) Principal(ctx context.Context, name string) (p NamedPrincipal, err error) {
 	if !strings.HasPrefix(name, "arn:") {
 		find := e.TenantByCanonical
@@ -122,27 +125,32 @@ func (e *Engine) Principal(ctx context.Context, name string) (p NamedPrincipal, 
 		return p, err
 	}
 	kind, rest, _ := strings.Cut(parts[5], "/")
-	of := meta.IdentityRole
+	slash := strings.LastIndexByte(rest, '/')
+	path, name, of := "/"+rest[:slash+1], rest[slash+1:], meta.IdentityRole
 	switch kind {
-	case "user":
-		rest, of = rest[strings.LastIndexByte(rest, '/')+1:], meta.IdentityUser
+	case "root":
+		return NamedPrincipal{Exists: rest == ""}, nil
 	case "role":
-		rest = rest[strings.LastIndexByte(rest, '/')+1:]
+	case "user":
+		of = meta.IdentityUser
 	case "assumed-role":
-		rest, _, _ = strings.Cut(rest, "/")
+		path = "" // it is not said
+		name, p.Session, _ = strings.Cut(rest, "/")
+	case "oidc-provider":
+		path, name, of = "", rest, meta.IdentityProvider
 	default:
-		return NamedPrincipal{Exists: true}, nil
+		return NamedPrincipal{}, nil
 	}
-	i, err := e.store.Identity(ctx, t.ID, of, rest)
-	if err == nil {
-		_, err = e.openIdentity(i)
-	}
-	if errors.Is(err, meta.ErrNotFound) {
-		return p, nil
+	i, err := e.Identity(ctx, t.ID, of, name)
+	if errors.Is(err, s3err.NoSuchEntity) {
+		return NamedPrincipal{}, nil
 	} else if err != nil {
-		return p, storeError(err)
+		return NamedPrincipal{}, err
 	}
-	if p.Exists = true; kind != "assumed-role" {
+	if i.Name != name || path != "" && path != max(i.Path, "/") {
+		return NamedPrincipal{}, nil
+	}
+	if p.Exists = true; of != meta.IdentityProvider {
 		p.Kind, p.ID = of, i.ID
 	}
 	return p, nil

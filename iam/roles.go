@@ -2,7 +2,6 @@ package iam
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -59,22 +58,12 @@ func (c *call) trust(document string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ids := make(map[string]string)
-	for _, name := range p.Principals() {
-		who, err := c.Engine.Principal(c.ctx, name)
-		switch {
-		case err != nil:
-			return "", err
-		case who.Kind == meta.IdentityUser:
-			ids[name] = access.UserUniqueID(access.ID(who.ID))
-		case who.Kind == meta.IdentityRole:
-			ids[name] = access.RoleUniqueID(access.ID(who.ID))
-		case who.Exists || strings.Contains(name, ".") || strings.HasPrefix(name, "AIDA") || strings.HasPrefix(name, "AROA"):
-			// An account, a service or provider, or one that is known by its id.
-		default:
-			// It would be whoever is made under the name.
-			return "", s3err.New(s3err.MalformedPolicyDocument, "Invalid principal in policy: %q", clip(name))
-		}
+	ids, nobody, err := PrincipalIDs(c.ctx, c.Engine, p)
+	if err != nil {
+		return "", err
+	}
+	if nobody != "" {
+		return "", s3err.New(s3err.MalformedPolicyDocument, "Invalid principal in policy: %q", clip(nobody))
 	}
 	text, err := json.Marshal(p.WithIDs(func(arn string) (string, bool) {
 		id, ok := ids[arn]

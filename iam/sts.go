@@ -154,7 +154,7 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 	if ARN(&a.role) != a.arn {
 		return a, false, nil
 	}
-	a.trust, err = access.ParseTrustPolicy(a.role.Name, []byte(a.role.Role.Trust))
+	a.trust, err = storedTrust(&a.role)
 	return a, err == nil, err
 }
 
@@ -207,8 +207,7 @@ func (c *call) assume(a assumption, extra access.Context) (engine.Credential, er
 type roleUserXML struct{ AssumedRoleId, Arn string }
 
 func (a *assumption) user() roleUserXML {
-	return roleUserXML{uniqueID(&a.role) + ":" + a.session,
-		"arn:aws:sts::" + engine.Account(a.role.Tenant) + ":assumed-role/" + a.role.Name + "/" + a.session}
+	return roleUserXML{uniqueID(&a.role) + ":" + a.session, sessionARN(&a.role, a.session)}
 }
 
 func assumeRole(c *call) (any, error) {

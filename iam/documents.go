@@ -1,0 +1,97 @@
+package iam
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// PrincipalIDs finds whom a policy that is about to be stored names. Each must exist:
+// ids has the access.UniqueID of every user, role and session by its ARN, for
+// Policy.WithIDs; nobody is the first name that means nothing now, and would mean
+// whoever is made under it later. Identity providers that are no ARNs, such as
+// accounts.google.com, are taken as they are. Values of conditions are text, and not
+// looked at: aws:PrincipalArn means a name, as on AWS.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+func PrincipalIDs(ctx context.Context, e *engine.Engine, p *access.Policy) (ids map[string]string, nobody string, err error) {
+	ids = make(map[string]string)
+	for _, name := range p.Principals() {
+		if u, ok := access.ParseUniqueID(name); ok {
+			there, err := exists(ctx, e, u)
+			if err != nil || !there {
+				return nil, name, err
+			}
+			continue
+		}
+		if strings.Contains(name, ".") && !strings.Contains(name, ":") {
+			continue
+		}
+		who, err := e.Principal(ctx, name)
+		if err != nil || !who.Exists {
+			return nil, name, err
+		}
+		if !who.ID.IsZero() {
+			ids[name] = access.UniqueID{ID: access.ID(who.ID), Role: who.Kind == meta.IdentityRole, Session: who.Session}.String()
+		}
+	}
+	return ids, "", nil
+}
+
+func exists(ctx context.Context, e *engine.Engine, u access.UniqueID) (bool, error) {
+	found, broken, err := e.IdentitiesByID(ctx, []meta.ID{meta.ID(u.ID)})
+	if err != nil {
+		return false, err
+	}
+	if err := broken[meta.ID(u.ID)]; err != nil {
+		return false, err
+	}
+	return isOf(found[meta.ID(u.ID)], u), nil
+}
+
+// isOf reports whether the identity is the one that the unique id names.
+func isOf(i engine.Identity, u access.UniqueID) bool {
+	kind := meta.IdentityUser
+	if u.Role {
+		kind = meta.IdentityRole
+	}
+	return i.ID == meta.ID(u.ID) && i.Kind == kind
+}
+
+// ARNs are those that the unique ids in policies stand for now, by the ids; ids of
+// what is gone are not in it, and are shown as they are.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
+func ARNs(ctx context.Context, e *engine.Engine, policies ...*access.Policy) (map[string]string, error) {
+	named := make(map[string]access.UniqueID)
+	var ids []meta.ID
+	for _, p := range policies {
+		for _, name := range p.Principals() {
+			if u, ok := access.ParseUniqueID(name); ok {
+				named[name], ids = u, append(ids, meta.ID(u.ID))
+			}
+		}
+	}
+	found, _, err := e.IdentitiesByID(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	arns := make(map[string]string)
+	for name, u := range named {
+		i := found[meta.ID(u.ID)]
+		switch {
+		case !isOf(i, u):
+		case u.Session != "":
+			arns[name] = sessionARN(&i, u.Session)
+		default:
+			arns[name] = ARN(&i)
+		}
+	}
+	return arns, nil
+}
+
+// sessionARN names a session of a role.
+func sessionARN(role *engine.Identity, session string) string {
+	return "arn:aws:sts::" + engine.Account(role.Tenant) + ":assumed-role/" + role.Name + "/" + session
+}
