@@ -56,6 +56,9 @@ func (e *Engine) marked(ctx context.Context, b meta.Bucket, key string, ref meta
 	case err != nil:
 		return v, Marks{}, storeError(err)
 	case v.Marker:
+		if _, err := e.openRow(ctx, &v); err != nil {
+			return v, Marks{}, err
+		}
 		return v, Marks{}, s3err.New(s3err.MethodNotAllowed, "").With("ResourceType", "DeleteMarker")
 	}
 	m, err := e.openMarks(ctx, v)
@@ -73,6 +76,11 @@ func (e *Engine) amend(ctx context.Context, b meta.Bucket, v *meta.Version, m Ma
 	if a.Marks, err = e.sealMarks(keys, v, m); err != nil {
 		return err
 	}
+	how, done := e.sealAs()
+	defer done()
+	if err := e.amended(ctx, v, &a, how); err != nil {
+		return err
+	}
 	err = e.store.AmendVersion(ctx, b.ID, a)
 	if errors.Is(err, meta.ErrUnknown) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
@@ -86,7 +94,17 @@ func (e *Engine) amend(ctx context.Context, b meta.Bucket, v *meta.Version, m Ma
 		}
 		err = nil
 	}
-	v.Revision, v.Marks, v.Lock = v.Revision+1, a.Marks, a.Lock
+	v.Revision, v.Marks, v.Lock, v.ListRecord = v.Revision+1, a.Marks, a.Lock, a.ListRecord
+	return err
+}
+
+// amended seals the list record that a version will have by an amendment.
+func (e *Engine) amended(ctx context.Context, v *meta.Version, a *meta.Amendment, how meta.Sealing) error {
+	next := *v
+	err := e.resealRow(ctx, &next, how, func() {
+		next.Revision, next.Marks, next.Lock, next.Class = v.Revision+1, a.Marks, a.Lock, a.Class
+	})
+	a.ListRecord = next.ListRecord
 	return err
 }
 

@@ -124,8 +124,11 @@ func (e *Engine) bucketKeysOf(ctx context.Context, bucket meta.ID, generation ui
 	if k := all[generation]; k != nil {
 		return k, nil
 	}
-	return nil, fmt.Errorf("bucket %v has no key of generation %d", bucket, generation)
+	return nil, fmt.Errorf("%w: generation %d of bucket %v", errNoGeneration, generation, bucket)
 }
+
+// errNoGeneration: a row names a generation of its bucket's keys that there is not.
+var errNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", ErrEdited)
 
 func (e *Engine) bucketGenerations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
 	if all, ok := e.keys.get(bucket); ok {

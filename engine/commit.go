@@ -43,13 +43,9 @@ func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c C
 
 // etag opens a version's list record, which is cheaper than its manifest.
 func (e *Engine) etag(ctx context.Context, v meta.Version) (string, error) {
-	keys, err := e.bucketKeysOf(ctx, v.Bucket, v.Generation)
+	r, err := e.openRow(ctx, &v)
 	if err != nil {
 		return "", err
-	}
-	r, err := keys.OpenListRecord(e.name(v.Bucket, v.Key, v.ID), v.ListRecord)
-	if err != nil {
-		return "", internal("open a list record", err)
 	}
 	return r.ETag, nil
 }
@@ -90,7 +86,12 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 		if err != nil {
 			return err
 		}
-		*b, v.Null = now, now.Versioning != meta.VersioningEnabled
+		*b = now
+		if null := now.Versioning != meta.VersioningEnabled; null != v.Null {
+			if err := e.resealRow(ctx, v, meta.SealingLegacy, func() { v.Null = null }); err != nil {
+				return err
+			}
+		}
 	}
 	return s3err.OperationAborted
 }

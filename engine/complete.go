@@ -74,8 +74,10 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if u.State == meta.UploadCompleted {
 		return e.completed(ctx, in, u, m)
 	}
+	how, sealed := e.sealAs()
+	defer sealed()
 	d := draft{
-		bucket: in.Bucket, key: in.Key, owner: u.Owner, manifest: m, body: meta.Body{Kind: meta.BodyUpload, Upload: u.ID},
+		how: how, bucket: in.Bucket, key: in.Key, owner: u.Owner, manifest: m, body: meta.Body{Kind: meta.BodyUpload, Upload: u.ID},
 		marks: u.promised.Marks, encryption: u.promised.Encryption, customer: in.Customer,
 		frees: meta.Usage{Uploads: -1, Parts: -int64(len(in.Parts)), PartBytes: -m.Size},
 	}

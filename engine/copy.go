@@ -69,8 +69,10 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if in.Customer != nil {
 		m.ETag = opaqueETag()
 	}
+	how, sealed := e.sealAs()
+	defer sealed()
 	v, err := e.sealVersion(ctx, draft{
-		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: &m, body: src.version.Body, marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
+		how: how, bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: &m, body: src.version.Body, marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
 	})
 	if err != nil {
 		return Object{}, err
@@ -114,8 +116,10 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 		m.ETag = opaqueETag()
 	}
 	m.Inline, m.Parts, m.Extents = nil, nil, s.extents()
+	how, sealed := e.sealAs()
+	defer sealed()
 	v, err := e.sealVersion(ctx, draft{
-		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
+		how: how, bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
 	})
 	if err == nil {
 		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions)

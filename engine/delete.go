@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -86,9 +87,9 @@ func (e *Engine) deleteBatch(ctx context.Context, b meta.Bucket, ds []DeleteObje
 	return done
 }
 
-// proveLock opens the marks of a version that is to be removed for good, where
-// there are locks: the store goes by the row, and a row that was edited must
-// not free what was locked.
+// proveLock holds the row of a version that is to be removed for good against what was
+// sealed, where there are locks: the store goes by the row, and a row that was edited
+// must not free what was locked.
 func (e *Engine) proveLock(ctx context.Context, b meta.Bucket, d DeleteObject) error {
 	if !b.Lock || d.Version.IsZero() {
 		return nil
@@ -110,11 +111,13 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 	if len(ds) == 0 {
 		return done
 	}
+	how, sealed := e.sealAs()
+	defer sealed()
 	err := error(meta.ErrVersioning)
 	for range maxVersioningTries {
-		rs := make([]meta.Removal, len(ds))
-		for i, d := range ds {
-			rs[i] = e.removal(b, d, expect)
+		var rs []meta.Removal
+		if rs, err = e.removals(ctx, b, ds, expect, how); err != nil {
+			break
 		}
 		var removed []meta.Removed
 		if removed, err = e.store.RemoveObjects(ctx, b.ID, b.Versioning, rs, e.now()); err == nil {
@@ -161,16 +164,37 @@ func (e *Engine) admitMarkers(ctx context.Context, b meta.Bucket, ds []DeleteObj
 	return err
 }
 
-// removal is a deletion as the store takes it.
-func (e *Engine) removal(b meta.Bucket, d DeleteObject, expect meta.Expect) meta.Removal {
-	r := meta.Removal{Key: d.Key, Version: d.Version, Expect: expect, Bypass: d.Bypass}
-	if leavesMarker(b, d) {
-		r.Marker = meta.Version{
-			Bucket: b.ID, Key: d.Key, ID: meta.NewID(), Owner: d.Owner, Modified: e.now().UTC(),
-			Null: b.Versioning != meta.VersioningEnabled, Marker: true,
+// removals are deletions under one expectation as the store takes them.
+func (e *Engine) removals(ctx context.Context, b meta.Bucket, ds []DeleteObject, expect meta.Expect, how meta.Sealing) ([]meta.Removal, error) {
+	rs := make([]meta.Removal, len(ds))
+	for i, d := range ds {
+		var err error
+		if rs[i], err = e.removal(ctx, b, d, expect, how); err != nil {
+			return nil, err
 		}
 	}
-	return r
+	return rs, nil
+}
+
+// removal is a deletion as the store takes it.
+func (e *Engine) removal(ctx context.Context, b meta.Bucket, d DeleteObject, expect meta.Expect, how meta.Sealing) (meta.Removal, error) {
+	r := meta.Removal{Key: d.Key, Version: d.Version, Expect: expect, Bypass: d.Bypass}
+	if !leavesMarker(b, d) {
+		return r, nil
+	}
+	r.Marker = meta.Version{
+		Bucket: b.ID, Key: d.Key, ID: meta.NewID(), Owner: d.Owner, Modified: e.now().UTC(),
+		Null: b.Versioning != meta.VersioningEnabled, Marker: true,
+	}
+	if how == meta.SealingLegacy {
+		return r, nil
+	}
+	keys, err := e.bucketKeys(ctx, b.ID)
+	if err != nil {
+		return r, err
+	}
+	e.sealRow(keys, &r.Marker, encrypt.WholeRecord{}, how)
+	return r, nil
 }
 
 // deleted says what became of a removal as clients are told. ErrConflict is left

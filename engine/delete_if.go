@@ -48,12 +48,9 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 // checkDelete holds the conditions against the current version. A delete marker
 // meets none.
 func (e *Engine) checkDelete(ctx context.Context, v meta.Version, d DeleteObject) error {
-	etag := ""
-	if !v.Marker {
-		var err error
-		if etag, err = e.etag(ctx, v); err != nil {
-			return err
-		}
+	etag, err := e.etag(ctx, v)
+	if err != nil {
+		return err
 	}
 	switch {
 	case d.IfMatch != "" && (v.Marker || !matchTags(d.IfMatch, etag)):

@@ -246,6 +246,10 @@ func (t *turn) abortUploads(ctx context.Context, r *ExpireReport) error {
 	for _, entry := range page.Entries {
 		u := entry.Upload
 		r.Rows++
+		if _, err := t.e.openUpload(ctx, u); err != nil {
+			t.fail(r, fmt.Errorf("judge an upload: %w", err))
+			continue
+		}
 		if !t.l.aborts(u.Key, u.Created, t.e.now()) {
 			continue
 		}

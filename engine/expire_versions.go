@@ -92,22 +92,28 @@ func (t *turn) judgeAll(ctx context.Context, page meta.VersionPage, r *ExpireRep
 	return out
 }
 
-// judge judges one version. What is locked is not removed: the store refuses it by
-// the row, and where there are locks the row is held against what was sealed.
+// judge judges one version, by a row that is what was sealed. What is locked is not
+// removed: the store refuses it, too.
 func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, now time.Time, r *ExpireReport) (fate, string, error) {
 	// Not known: its key's newest version was not seen, or since when it is not that.
 	if at.current.IsZero() || !v.Latest && v.Displaced.IsZero() {
 		return fateStay, "", nil
 	}
+	if _, err := t.e.openRow(ctx, v); err != nil {
+		return fateStay, "", err
+	}
 	s := &subject{
 		key: v.Key, size: v.Size, modified: v.Modified, displaced: v.Displaced, marker: v.Marker, sole: sole,
 		newer: at.stay, class: class(v.Class, ""), kept: t.b.Versioning != meta.VersioningOff,
 		tags: func() ([]Pair, error) {
-			row := *v
-			row.Bucket = t.b.ID
-			m, err := t.e.openMarks(ctx, row)
+			m, err := t.e.openMarks(ctx, *v)
 			return m.Tags, err
 		},
+	}
+	// No version ceased to be current before it was made; an earlier time would have it
+	// removed too soon.
+	if s.displaced.Before(v.Modified) {
+		s.displaced = v.Modified
 	}
 	if v.Latest {
 		s.displaced = time.Time{}
@@ -121,9 +127,7 @@ func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, n
 		return fateStay, "", nil
 	}
 	if t.b.Lock {
-		row := *v
-		row.Bucket = t.b.ID
-		if _, err := t.e.openMarks(ctx, row); err != nil {
+		if _, err := t.e.openMarks(ctx, *v); err != nil {
 			return fateStay, "", err
 		}
 	}
@@ -150,13 +154,18 @@ func (t *turn) remove(ctx context.Context, todo []judged, r *ExpireReport) error
 }
 
 func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *ExpireReport) error {
+	how, sealed := t.e.sealAs()
+	defer sealed()
 	rs := make([]meta.Removal, len(batch))
 	for i, j := range batch {
 		d := DeleteObject{Key: j.v.Key, Owner: t.b.Owner}
 		if j.fate == fateRemove {
 			d.Version = j.v.Ref()
 		}
-		rs[i] = t.e.removal(t.b, d, meta.Expect{Kind: meta.ExpectVersion, Version: j.spot.current})
+		var err error
+		if rs[i], err = t.e.removal(ctx, t.b, d, meta.Expect{Kind: meta.ExpectVersion, Version: j.spot.current}, how); err != nil {
+			return fmt.Errorf("seal a delete marker: %w", err)
+		}
 	}
 	removed, err := t.e.store.RemoveObjects(ctx, t.b.ID, t.b.Versioning, rs, t.e.now())
 	if err != nil {

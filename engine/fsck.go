@@ -34,6 +34,7 @@ type Finding struct {
 	Blob     string `json:"blob,omitempty"`
 	Bucket   string `json:"bucket,omitempty"` // id
 	Key      string `json:"key,omitempty"`
+	Version  string `json:"version,omitempty"`
 	Upload   string `json:"upload,omitempty"`
 	Detail   string `json:"detail"`
 }
@@ -134,7 +135,7 @@ func (e *Engine) nameFindings(ctx context.Context, fs []Finding) error {
 	if err != nil {
 		return err
 	}
-	return e.scanObjects(ctx, func(r meta.ObjectRef) error {
+	return e.scanObjects(ctx, func(r meta.Version) error {
 		var found []*Finding
 		switch r.Body.Kind {
 		case meta.BodyBlob:
@@ -152,7 +153,7 @@ func (e *Engine) nameFindings(ctx context.Context, fs []Finding) error {
 }
 
 // scanObjects calls f for every version.
-func (e *Engine) scanObjects(ctx context.Context, f func(meta.ObjectRef) error) error {
+func (e *Engine) scanObjects(ctx context.Context, f func(meta.Version) error) error {
 	var after meta.ObjectPosition
 	for {
 		refs, err := e.store.ScanObjects(ctx, after, meta.MaxPage)
@@ -160,7 +161,7 @@ func (e *Engine) scanObjects(ctx context.Context, f func(meta.ObjectRef) error) 
 			return err
 		}
 		for _, r := range refs {
-			after = meta.ObjectPosition{Bucket: r.Bucket, Key: r.Key, Version: r.Version}
+			after = meta.ObjectPosition{Bucket: r.Bucket, Key: r.Key, Version: r.ID}
 			if err := f(r); err != nil {
 				return err
 			}
@@ -277,7 +278,7 @@ func (c *check) round(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 	}
-	if err := c.e.scanObjects(ctx, func(r meta.ObjectRef) error { return c.object(ctx, r) }); err != nil {
+	if err := c.e.scanObjects(ctx, func(r meta.Version) error { return c.object(ctx, r) }); err != nil {
 		return false, err
 	}
 	if err := c.readUploads(ctx); err != nil {
@@ -356,9 +357,9 @@ func (c *check) refer(id meta.BlobID, size int64, at Finding) {
 	}
 }
 
-func (c *check) object(ctx context.Context, r meta.ObjectRef) error {
+func (c *check) object(ctx context.Context, r meta.Version) error {
 	if r.Marker {
-		return nil // nothing is sealed in it
+		return c.marker(ctx, r)
 	}
 	if c.first {
 		c.Objects++
@@ -366,7 +367,7 @@ func (c *check) object(ctx context.Context, r meta.ObjectRef) error {
 	} else if r.Body.Kind != meta.BodyBlob || !c.inRound(r.Body.Blob) {
 		return nil
 	}
-	at := Finding{Bucket: r.Bucket.String(), Key: r.Key}
+	at := Finding{Bucket: r.Bucket.String(), Key: r.Key, Version: r.Ref().String()}
 	size := int64(-1)
 	if c.first || c.inRound(r.Body.Blob) {
 		var err error
@@ -374,8 +375,7 @@ func (c *check) object(ctx context.Context, r meta.ObjectRef) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			at.Kind, at.Severity, at.Detail = "object-unreadable", SeverityLost, err.Error()
-			c.report(at)
+			c.report(at.of("object-unreadable", versionEdited, err))
 			size = -1
 		}
 	}
@@ -385,12 +385,13 @@ func (c *check) object(ctx context.Context, r meta.ObjectRef) error {
 	return nil
 }
 
-// openObject proves that a version's manifest opens and agrees with its row,
-// and when deep that its bytes do. It returns the plaintext length of its blob.
-func (c *check) openObject(ctx context.Context, r meta.ObjectRef) (blobSize int64, err error) {
-	v, err := c.e.versionByID(ctx, r.Bucket, r.Key, r.Version)
+// openObject proves that a version's row is what was sealed, that its manifest opens
+// and agrees with it, and when deep that its bytes do. It returns the plaintext length
+// of its blob.
+func (c *check) openObject(ctx context.Context, r meta.Version) (blobSize int64, err error) {
+	v, err := c.e.versionByID(ctx, r.Bucket, r.Key, r.ID)
 	if errors.Is(err, meta.ErrNotFound) {
-		return -1, nil // gone since it was scanned
+		return -1, c.gone(ctx, r)
 	} else if err != nil {
 		return -1, err
 	}
@@ -413,7 +414,7 @@ func (c *check) openObject(ctx context.Context, r meta.ObjectRef) (blobSize int6
 			return -1, nil
 		}
 		for group := range m.Parts.Groups {
-			if _, err := c.e.partGroup(ctx, m.Parts, group); err != nil {
+			if err := c.partGroup(ctx, m.Parts, group); err != nil {
 				return -1, err
 			}
 		}
@@ -427,15 +428,12 @@ func (c *check) openObject(ctx context.Context, r meta.ObjectRef) (blobSize int6
 	return blobSize, nil
 }
 
-// customerObject checks what can be of an SSE-C object without its customer's key:
-// that its list record opens, and by the size in its row, that its blob is whole.
+// customerObject checks what can be of an SSE-C object without its customer's key, of
+// which the row was checked: by the size in it, that its blob is whole.
 // That its manifest opens and that every byte is authentic cannot be; it is counted.
 func (c *check) customerObject(ctx context.Context, v meta.Version) (blobSize int64, err error) {
 	if c.first {
 		c.Customer++
-	}
-	if _, err := c.e.etag(ctx, v); err != nil {
-		return -1, err
 	}
 	if v.Body.Kind == meta.BodyBlob {
 		return v.Size, nil
@@ -499,6 +497,9 @@ func (c *check) readUploads(ctx context.Context) error {
 	return c.e.scanUploads(ctx, func(u meta.UploadRef) error {
 		if c.first {
 			c.Uploads++
+			if err := c.upload(ctx, u); err != nil {
+				return err
+			}
 		}
 		return c.e.scanParts(ctx, u.ID, func(p meta.Part) {
 			if c.first {

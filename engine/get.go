@@ -55,6 +55,9 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 		return nil, err
 	}
 	if v.Marker {
+		if _, err := e.openRow(ctx, &v); err != nil {
+			return nil, err
+		}
 		return &Reading{Object: describeMarker(in.Bucket, v)}, markerError(in)
 	}
 	m, err := e.openVersion(ctx, v, in.Customer)

@@ -36,12 +36,11 @@ func (c *Inventory) columns() []string {
 
 // row appends a version's line. Keys are URL-encoded, as in S3's files.
 func (l *inventoryList) row(ctx context.Context, b []byte, v *meta.Version) ([]byte, error) {
-	entry, err := l.e.versionEntry(ctx, l.b.ID, &meta.VersionEntry{Version: *v})
+	record, err := l.e.openRow(ctx, v)
 	if err != nil {
 		return b, err
 	}
-	row := inventoryRow{l: l, v: *v, entry: entry}
-	row.v.Bucket = l.b.ID
+	row := inventoryRow{l: l, v: *v, entry: versionEntry(v, &record)}
 	for i, column := range l.c.columns() {
 		value, err := row.value(ctx, column)
 		if err != nil {

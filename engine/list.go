@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -20,13 +19,12 @@ func (e *Engine) ListObjects(ctx context.Context, q meta.ListQuery) (ObjectPage,
 			out.Entries[i].CommonPrefix = row.CommonPrefix
 			continue
 		}
-		keys, err := e.bucketKeysOf(ctx, q.Bucket, row.Generation)
+		r, err := e.openListed(ctx, &meta.Version{
+			Bucket: q.Bucket, Key: row.Key, ID: row.Version, Null: row.Null, Owner: row.Owner, Size: row.Size, Modified: row.Modified,
+			Class: row.Class, Generation: row.Generation, ListRecord: row.ListRecord,
+		})
 		if err != nil {
 			return ObjectPage{}, err
-		}
-		r, err := keys.OpenListRecord(e.name(q.Bucket, row.Key, row.Version), row.ListRecord)
-		if err != nil {
-			return ObjectPage{}, fmt.Errorf("open a list record: %w", err)
 		}
 		out.Entries[i] = ObjectEntry{
 			Key: row.Key, Size: row.Size, ETag: r.ETag, Modified: row.Modified, Owner: row.Owner, StorageClass: class(row.Class, ""),

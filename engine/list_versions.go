@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
-	"fmt"
 
+	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -17,33 +17,27 @@ func (e *Engine) ListVersions(ctx context.Context, q meta.VersionQuery) (Version
 	}
 	out := VersionPage{More: page.More, NextKey: page.NextKey, NextVersion: page.NextVersion, Entries: make([]VersionEntry, len(page.Entries))}
 	for i := range page.Entries {
-		if out.Entries[i], err = e.versionEntry(ctx, q.Bucket, &page.Entries[i]); err != nil {
+		row := &page.Entries[i]
+		if row.CommonPrefix != "" {
+			out.Entries[i].CommonPrefix = row.CommonPrefix
+			continue
+		}
+		r, err := e.openListed(ctx, &row.Version)
+		if err != nil {
 			return VersionPage{}, err
 		}
+		out.Entries[i] = versionEntry(&row.Version, &r)
 	}
 	return out, nil
 }
 
-func (e *Engine) versionEntry(ctx context.Context, bucket meta.ID, row *meta.VersionEntry) (VersionEntry, error) {
-	if row.CommonPrefix != "" {
-		return VersionEntry{ObjectEntry: ObjectEntry{CommonPrefix: row.CommonPrefix}}, nil
+// versionEntry is a line of a listing: a version's row and what its record says.
+func versionEntry(v *meta.Version, r *encrypt.WholeRecord) VersionEntry {
+	return VersionEntry{
+		ObjectEntry: ObjectEntry{
+			Key: v.Key, Size: v.Size, ETag: r.ETag, Modified: v.Modified, Owner: v.Owner, StorageClass: class(v.Class, ""),
+			ChecksumAlgorithm: r.ChecksumAlgorithm, ChecksumType: r.ChecksumType,
+		},
+		Version: v.Ref(), Marker: v.Marker, Latest: v.Latest, Displaced: v.Displaced,
 	}
-	v := &row.Version
-	out := VersionEntry{
-		ObjectEntry: ObjectEntry{Key: v.Key, Size: v.Size, Modified: v.Modified, Owner: v.Owner, StorageClass: class(v.Class, "")},
-		Version:     v.Ref(), Marker: v.Marker, Latest: v.Latest, Displaced: v.Displaced,
-	}
-	if v.Marker {
-		return out, nil
-	}
-	keys, err := e.bucketKeysOf(ctx, bucket, v.Generation)
-	if err != nil {
-		return out, err
-	}
-	r, err := keys.OpenListRecord(e.name(bucket, v.Key, v.ID), v.ListRecord)
-	if err != nil {
-		return out, fmt.Errorf("open a list record: %w", err)
-	}
-	out.ETag, out.ChecksumAlgorithm, out.ChecksumType = r.ETag, r.ChecksumAlgorithm, r.ChecksumType
-	return out, nil
 }

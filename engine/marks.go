@@ -3,7 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
-	"errors"
+	"fmt"
 	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -35,8 +35,8 @@ func (m *Marks) empty() bool {
 // every fmt verb.
 type CustomerKey = encrypt.CustomerKey
 
-// errEdited: what the store shows of a version is not what was sealed.
-var errEdited = errors.New("the lock in an object's row differs from its sealed marks")
+// errLock: the lock that the store shows of a version is not the one that was sealed.
+var errLock = fmt.Errorf("%w: the lock in an object's row differs from its sealed marks", ErrEdited)
 
 // storedLock is a lock as the store keeps it, in microseconds.
 func storedLock(l meta.Lock) meta.Lock {
@@ -60,10 +60,14 @@ func (e *Engine) sealMarks(keys *encrypt.BucketKeys, v *meta.Version, m Marks) (
 	return keys.SealMarks(e.name(v.Bucket, v.Key, v.ID), plain), nil
 }
 
-// openMarks opens the marks of a version. It needs no manifest, and so no
-// customer's key. An error says nothing of the client: the row was damaged or
+// openMarks opens the marks of a version, after its whole row was held against what
+// was sealed: that there are none is vouched for, too. It needs no manifest, and so
+// no customer's key. An error says nothing of the client: the row was damaged or
 // edited, and whoever asked for the lock must take it for one that forbids.
 func (e *Engine) openMarks(ctx context.Context, v meta.Version) (m Marks, err error) {
+	if _, err := e.openRow(ctx, &v); err != nil {
+		return m, err
+	}
 	if len(v.Marks) > 0 {
 		generation, err := encrypt.MarksGeneration(v.Marks)
 		if err != nil {
@@ -82,7 +86,7 @@ func (e *Engine) openMarks(ctx context.Context, v meta.Version) (m Marks, err er
 		}
 	}
 	if m.Lock.Mode != v.Lock.Mode || m.Lock.Hold != v.Lock.Hold || !m.Lock.Until.Equal(v.Lock.Until) {
-		return Marks{}, errEdited
+		return Marks{}, errLock
 	}
 	return m, nil
 }

@@ -35,8 +35,10 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	}
 	m.Checksum = sealedChecksum(s.checksum)
 	m.Extents = s.extents()
+	how, sealed := e.sealAs()
+	defer sealed()
 	v, err := e.sealVersion(ctx, draft{
-		bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
+		how: how, bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
 	})
 	if err == nil {
 		err = e.commitAs(ctx, &in.Bucket, &v, in.Conditions, meta.Commit{Vacant: in.Vacant})

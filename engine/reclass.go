@@ -40,9 +40,13 @@ func (e *Engine) reclass(ctx context.Context, b meta.Bucket, v *meta.Version, cl
 			return moved, err
 		}
 	}
-	err = e.store.AmendVersion(ctx, b.ID, meta.Amendment{
-		Key: v.Key, Version: v.ID, Revision: v.Revision, Marks: v.Marks, Lock: v.Lock, Class: class,
-	})
+	how, done := e.sealAs()
+	defer done()
+	a := meta.Amendment{Key: v.Key, Version: v.ID, Revision: v.Revision, Marks: v.Marks, Lock: v.Lock, Class: class}
+	if err := e.amended(ctx, v, &a, how); err != nil {
+		return moved, err
+	}
+	err = e.store.AmendVersion(ctx, b.ID, a)
 	if errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrNotFound) {
 		return moved, errChanged
 	}

@@ -105,7 +105,9 @@ func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.Ren
 	} else if err != nil {
 		return err
 	}
-	r, err := e.renaming(ctx, in, v)
+	how, sealed := e.sealAs()
+	defer sealed()
+	r, err := e.renaming(ctx, in, v, how)
 	if err != nil {
 		return err
 	}
@@ -150,8 +152,8 @@ func (e *Engine) renamed(ctx context.Context, token meta.RenameToken) (bool, err
 }
 
 // renaming seals the version for its new name, if its conditions allow.
-func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version) (r meta.Rename, err error) {
-	d := draft{encryption: v.Encryption, customer: in.Customer}
+func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version, how meta.Sealing) (r meta.Rename, err error) {
+	d := draft{encryption: v.Encryption, customer: in.Customer, how: how}
 	if d.manifest, err = e.openVersion(ctx, v, in.Customer); err != nil {
 		return r, err
 	}
@@ -174,9 +176,9 @@ func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version) 
 		return r, err
 	}
 	r = meta.Rename{
-		Bucket: in.Bucket.ID, From: in.Source, To: in.Key, Source: v.ID, Revision: v.Revision, Now: e.now().UTC(),
-		Version: meta.Version{Bucket: in.Bucket.ID, Key: in.Key, ID: meta.NewID()},
+		Bucket: in.Bucket.ID, From: in.Source, To: in.Key, Source: v.ID, Revision: v.Revision, Now: e.now().UTC(), Version: v,
 	}
+	r.Version.Key, r.Version.ID, r.Version.Revision = in.Key, meta.NewID(), 0
 	return r, e.sealFor(keys, &r.Version, &d)
 }
 

@@ -38,6 +38,8 @@ var resealStages = []resealStage{
 	{"access keys", (*Engine).resealAccessKeys},
 	{"identities", (*Engine).resealIdentities},
 	{"buckets", (*Engine).resealBuckets},
+	{"versions", (*Engine).resealVersions},
+	{"uploads", (*Engine).resealUploads},
 }
 
 // resealProgress is how far the rows are resealed, as the store keeps it. Who edits it

@@ -20,11 +20,12 @@ type draft struct {
 	customer   *CustomerKey // of EncryptionCustomer
 	locked     *openUpload  // instead: the upload that is completed without that key
 	frees      meta.Usage   // what the version replaces of the bucket's usage, below zero
+	how        meta.Sealing // of sealAs
 }
 
-// sealVersion makes a version's row of a draft, under a new object key. Nothing
-// that is sealed says whether the version is the null version: that is for the
-// commit to settle.
+// sealVersion makes a version's row of a draft, under a new object key. Whether it is
+// the null version is for the commit to settle, which seals the list record anew if it
+// is not as the bucket was taken for.
 func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error) {
 	keys, err := e.draftKeys(ctx, &d)
 	if err != nil {
@@ -45,8 +46,8 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 	return v, e.sealFor(keys, &v, &d)
 }
 
-// sealFor seals for a version's name what is bound to it: the manifest and the marks
-// of a draft, under a new object key.
+// sealFor seals for a version's name what is bound to it, under a new object key: the
+// manifest and the marks of a draft, and last the record that vouches for the row.
 func (e *Engine) sealFor(keys *encrypt.BucketKeys, v *meta.Version, d *draft) (err error) {
 	m, name := d.manifest, e.name(v.Bucket, v.Key, v.ID)
 	objectKey := encrypt.NewObjectKey()
@@ -57,13 +58,15 @@ func (e *Engine) sealFor(keys *encrypt.BucketKeys, v *meta.Version, d *draft) (e
 	if v.Manifest, err = encrypt.SealManifest(objectKey, encrypt.PurposeVersion, name, m); err != nil {
 		return err
 	}
-	record := encrypt.ListRecord{ETag: m.ETag}
+	if v.Marks, err = e.sealMarks(keys, v, d.marks); err != nil {
+		return err
+	}
+	record := encrypt.WholeRecord{ETag: m.ETag}
 	if m.Checksum != nil {
 		record.ChecksumAlgorithm, record.ChecksumType = m.Checksum.Algorithm, m.Checksum.Type
 	}
-	v.ListRecord = keys.SealListRecord(name, &record)
-	v.Marks, err = e.sealMarks(keys, v, d.marks)
-	return err
+	e.sealRow(keys, v, record, d.how)
+	return nil
 }
 
 // draftKeys are the bucket's newest, but where part of the wrapped key is taken over

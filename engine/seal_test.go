@@ -113,6 +113,7 @@ func TestUploadPromise(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := e.inProgress(t.Context(), b, "k", u.ID)
+	want.Begun = begunAs(&meta.Upload{Owner: b.Owner, Created: u.Created})
 	if err != nil || !reflect.DeepEqual(got.promised, want) {
 		t.Fatalf("opened %+v, error %v; want %+v", got, err, want)
 	}

@@ -41,14 +41,14 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if in.ChecksumAlgorithm != "" {
 		settings.Checksum = &encrypt.Checksum{Algorithm: in.ChecksumAlgorithm, Type: in.ChecksumType}
 	}
-	promised := promise{Marks: in.Marks, Encryption: in.Encryption}
-	if settings.Marks, err = promised.encode(); err != nil {
-		return Upload{}, err
-	}
 	now := e.now().UTC()
 	u := meta.Upload{
 		ID: meta.NewOrderedID(now), Bucket: in.Bucket.ID, Key: in.Key, Owner: in.Owner,
 		Created: now, Generation: keys.Generation(), State: meta.UploadOpen,
+	}
+	promised := promise{Marks: in.Marks, Encryption: in.Encryption, Begun: begunAs(&u)}
+	if settings.Marks, err = json.Marshal(promised); err != nil {
+		return Upload{}, err
 	}
 	settingsKey, wrapped, err := newUploadKeys(keys, u.ID, in.Encryption, in.Customer)
 	if err != nil {
@@ -87,21 +87,40 @@ type openUpload struct {
 	key      encrypt.ObjectKey // of the parts; with SSE-C, only once it was unlocked
 	settings *encrypt.Manifest
 	promised promise
+	// settingsKey seals the settings: with SSE-C, another than key.
+	settingsKey encrypt.ObjectKey
 }
 
 // promise is what an upload's settings say of the object to be that will not
-// stand in its manifest.
+// stand in its manifest, and what they vouch for in the upload's row. Whoever reads
+// one passes over what it does not know.
 type promise struct {
 	Marks      Marks           `json:"marks,omitzero"`
 	Encryption meta.Encryption `json:"encryption,omitzero"`
+	Begun      begun           `json:"begun,omitzero"` // zero: by a release that did not say
 }
 
-// encode returns nil where nothing is promised.
-func (p *promise) encode() ([]byte, error) {
-	if p.Marks.empty() && p.Encryption == meta.EncryptionManaged {
-		return nil, nil
+// begun is who began an upload, and when.
+type begun struct {
+	Owner   string `json:"owner"`
+	Created int64  `json:"created"` // microseconds since 1970 UTC
+}
+
+func begunAs(u *meta.Upload) begun { return begun{u.Owner.String(), u.Created.UnixMicro()} }
+
+var (
+	// errUpload: what the store shows of an upload is not what was sealed.
+	errUpload     = fmt.Errorf("%w: an upload's row is not what its sealed settings vouch for", ErrEdited)
+	errUploadKeys = fmt.Errorf("%w: an upload's row has other keys than its sealed settings promise", ErrEdited)
+	errPartSize   = fmt.Errorf("%w: the size in the row of a part differs from its sealed record", ErrEdited)
+)
+
+// proveBegun holds an upload's row against its settings.
+func (e *Engine) proveBegun(u *openUpload) error {
+	if u.promised.Begun == begunAs(&u.Upload) || u.promised.Begun == (begun{}) && e.sealing() < meta.SealingWhole {
+		return nil
 	}
-	return json.Marshal(p)
+	return errUpload
 }
 
 // upload finds an upload of exactly this bucket and key, open or completed.
@@ -123,11 +142,10 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 	}
 	o := &openUpload{Upload: u, keys: keys}
 	wrap, customer := encrypt.SplitUploadKeys(u.WrappedKey)
-	settingsKey, err := keys.UnwrapKey(wrap, u.ID, encrypt.PurposeUpload)
-	if err != nil {
+	if o.settingsKey, err = keys.UnwrapKey(wrap, u.ID, encrypt.PurposeUpload); err != nil {
 		return nil, internal("unwrap an upload's key", err)
 	}
-	o.settings, err = encrypt.OpenManifest(settingsKey, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), u.Settings)
+	o.settings, err = encrypt.OpenManifest(o.settingsKey, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), u.Settings)
 	if err != nil {
 		return nil, internal("open an upload's settings", err)
 	}
@@ -136,10 +154,13 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 			return nil, internal("read an upload's settings", err)
 		}
 	}
+	if err := e.proveBegun(o); err != nil {
+		return nil, err
+	}
 	if sealed := o.promised.Encryption == meta.EncryptionCustomer; sealed != (customer != nil) {
-		return nil, errors.New("an upload's row has other keys than its sealed settings promise")
+		return nil, errUploadKeys
 	} else if !sealed {
-		o.key = settingsKey
+		o.key = o.settingsKey
 	}
 	return o, nil
 }

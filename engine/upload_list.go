@@ -38,6 +38,9 @@ func (e *Engine) ListParts(ctx context.Context, in ListParts) (PartPage, error) 
 			if record, err = encrypt.OpenPart(u.key, u.partName(e.deployment, row.Number, row.Attempt), row.Record); err != nil {
 				return page, internal("open a part", err)
 			}
+			if record.Size != row.Size {
+				return page, errPartSize
+			}
 		}
 		page.Parts = append(page.Parts, u.describePart(row, record))
 		page.Next = row.Number

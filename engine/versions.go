@@ -62,7 +62,16 @@ func (e *Engine) versionOf(ctx context.Context, b meta.Bucket, key string, ref m
 	case b.Versioning == meta.VersioningOff:
 		return meta.Version{}, meta.ErrNotFound
 	}
-	return e.store.Version(ctx, b.ID, key, ref)
+	return e.named(ctx, b.ID, key, ref)
+}
+
+// named finds the version with that name, and no other.
+func (e *Engine) named(ctx context.Context, bucket meta.ID, key string, ref meta.VersionRef) (meta.Version, error) {
+	v, err := e.store.Version(ctx, bucket, key, ref)
+	if err == nil && v.Ref() != ref {
+		return meta.Version{}, errOtherVersion
+	}
+	return v, err
 }
 
 // versionByID finds the version with the id, whatever clients call it; ErrNotFound.
@@ -72,7 +81,7 @@ func (e *Engine) versionByID(ctx context.Context, bucket meta.ID, key string, id
 		if err == nil && v.ID == id || err != nil && !errors.Is(err, meta.ErrNotFound) {
 			return v, err
 		}
-		v, err = e.store.Version(ctx, bucket, key, ref)
+		v, err = e.named(ctx, bucket, key, ref)
 	}
 	if err == nil && v.ID != id {
 		err = meta.ErrNotFound

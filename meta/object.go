@@ -33,14 +33,14 @@ type Version struct {
 	Key        string // bytes as the client sent them, 1..MaxKeyBytes
 	ID         ID     // random for every write, of the null version too
 	Null       bool   // clients name it "null": written while versioning was not on
-	Marker     bool   // a delete marker: no size, keys, manifest, record, body or lock
+	Marker     bool   // a delete marker: no size, keys, manifest, body or lock
 	Owner      ID
 	Size       int64 // plaintext bytes
 	Modified   time.Time
-	Generation uint32 // of the bucket key that wraps WrappedKey and seals ListRecord
+	Generation uint32 // of the bucket key that wraps WrappedKey and seals ListRecord; of a marker without one, 0
 	WrappedKey []byte // the object key, wrapped
 	Manifest   []byte // sealed under the object key
-	ListRecord []byte // sealed under the bucket's list key
+	ListRecord []byte // sealed under the bucket's list key; it may vouch for the rest
 	Body       Body
 	Encryption Encryption
 	// Class is the storage class as listings show it; empty: STANDARD.
@@ -180,8 +180,8 @@ type Removal struct {
 	// deleted as the bucket's versioning has it, which is for good while that is
 	// off, and else by making Marker current.
 	Version VersionRef
-	// Marker is the delete marker to be: ID, Owner and Modified are used. It is null
-	// unless versioning is enabled.
+	// Marker is the delete marker to be: ID, Owner, Modified, Generation and
+	// ListRecord are used. It is null unless versioning is enabled.
 	Marker Version
 	// Bypass overrides a governance retention.
 	Bypass bool
@@ -205,10 +205,21 @@ type Amendment struct {
 	Version ID // its ID, of the null version too
 	// Revision is the version's as the caller read it: ErrConflict when it is
 	// another by now.
-	Revision int64
-	Marks    []byte
-	Lock     Lock
-	Class    string
+	Revision   int64
+	Marks      []byte
+	Lock       Lock
+	Class      string
+	ListRecord []byte // of the version as it will be, its revision one higher
+}
+
+// Reseal gives a version another list record and leaves all else as it is.
+type Reseal struct {
+	Bucket     ID
+	Key        string
+	Version    ID    // its ID, of the null version too
+	Revision   int64 // as the caller read it
+	Generation uint32
+	ListRecord []byte
 }
 
 // Rename gives what a key holds another key of the same bucket, whose versioning
@@ -299,6 +310,7 @@ type ListEntry struct {
 	CommonPrefix string // not empty: the other fields are unset
 	Key          string
 	Version      ID
+	Null         bool
 	Owner        ID
 	Size         int64
 	Modified     time.Time
@@ -312,16 +324,6 @@ type ListPage struct {
 	Entries []ListEntry
 	More    bool
 	Next    string
-}
-
-// ObjectRef is what a consistency check needs of a version.
-type ObjectRef struct {
-	Bucket  ID
-	Key     string
-	Version ID
-	Marker  bool
-	Size    int64
-	Body    Body
 }
 
 // ObjectPosition is a place in the order of (bucket, key, version), in which
@@ -355,7 +357,7 @@ type Objects interface {
 	// version. A version whose lock forbids it at the time now stays. The bucket's
 	// versioning is as in Commit: ErrVersioning. There is one answer per removal.
 	RemoveObjects(ctx context.Context, bucket ID, v Versioning, rs []Removal, now time.Time) ([]Removed, error)
-	// AmendVersion changes a version in place; ErrNotFound, ErrConflict.
+	// AmendVersion changes a version in place, but no marker; ErrNotFound, ErrConflict.
 	AmendVersion(ctx context.Context, bucket ID, a Amendment) error
 	// RenameObject is one intent for both keys: nobody sees the object under both, or
 	// under neither. The key that is left holds nothing. The token is remembered with
@@ -373,9 +375,12 @@ type Objects interface {
 	ListObjects(ctx context.Context, q ListQuery) (ListPage, error)
 	// ListVersions lists all versions at the same price.
 	ListVersions(ctx context.Context, q VersionQuery) (VersionPage, error)
-	// ScanObjects returns at most limit versions above after, markers included, for
-	// consistency checks.
-	ScanObjects(ctx context.Context, after ObjectPosition, limit int) ([]ObjectRef, error)
+	// ScanObjects returns at most limit versions above after, markers included and
+	// without WrappedKey and Manifest, for consistency checks and ResealVersions.
+	ScanObjects(ctx context.Context, after ObjectPosition, limit int) ([]Version, error)
+	// ResealVersions carries out at most MaxBatch reseals and returns how many it did.
+	// A version that is gone, or has another revision by now, is passed over.
+	ResealVersions(ctx context.Context, rs []Reseal) (int, error)
 	// BucketUsage is exact as of its reading. OwnerUsage is that of all buckets of
 	// an owner, without such as are being deleted.
 	BucketUsage(ctx context.Context, bucket ID) (Usage, error)

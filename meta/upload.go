@@ -109,6 +109,9 @@ type Uploads interface {
 	// open, ErrConflict when its revision or the expectation does not hold,
 	// ErrNoBucket, ErrVersioning, ErrUnknown.
 	CompleteUpload(ctx context.Context, c Complete) error
+	// ResealUpload replaces an upload's sealed settings if they still are those given
+	// as old; ErrConflict otherwise.
+	ResealUpload(ctx context.Context, id ID, old, settings []byte) error
 	// AbortUpload ends an open upload; ErrNotFound.
 	AbortUpload(ctx context.Context, id ID) error
 	// ListUploads returns open uploads only.

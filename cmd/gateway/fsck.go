@@ -143,6 +143,9 @@ func place(f engine.Finding) string {
 	if f.Key != "" {
 		words = append(words, fmt.Sprintf("key %q", f.Key))
 	}
+	if f.Version != "" {
+		words = append(words, "version "+f.Version)
+	}
 	if f.Upload != "" {
 		words = append(words, "upload "+f.Upload)
 	}

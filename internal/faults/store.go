@@ -115,8 +115,8 @@ func (f *faultyStore) ListObjects(ctx context.Context, q meta.ListQuery) (meta.L
 	return question(f, "ListObjects", func() (meta.ListPage, error) { return f.s.ListObjects(ctx, q) })
 }
 
-func (f *faultyStore) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) ([]meta.ObjectRef, error) {
-	return question(f, "ScanObjects", func() ([]meta.ObjectRef, error) { return f.s.ScanObjects(ctx, after, limit) })
+func (f *faultyStore) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) ([]meta.Version, error) {
+	return question(f, "ScanObjects", func() ([]meta.Version, error) { return f.s.ScanObjects(ctx, after, limit) })
 }
 
 func (f *faultyStore) CreateUpload(ctx context.Context, u meta.Upload) error {

@@ -15,6 +15,14 @@ func (f *faultyStore) Version(ctx context.Context, bucket meta.ID, key string, r
 	return question(f, "Version", func() (meta.Version, error) { return f.s.Version(ctx, bucket, key, ref) })
 }
 
+func (f *faultyStore) ResealVersions(ctx context.Context, rs []meta.Reseal) (int, error) {
+	return change(f, "ResealVersions", func() (int, error) { return f.s.ResealVersions(ctx, rs) })
+}
+
+func (f *faultyStore) ResealUpload(ctx context.Context, id meta.ID, old, settings []byte) error {
+	return f.do("ResealUpload", func() error { return f.s.ResealUpload(ctx, id, old, settings) })
+}
+
 func (f *faultyStore) AmendVersion(ctx context.Context, bucket meta.ID, a meta.Amendment) error {
 	return f.do("AmendVersion", func() error { return f.s.AmendVersion(ctx, bucket, a) })
 }

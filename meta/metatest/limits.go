@@ -40,6 +40,7 @@ func testLimits(f *fixture) {
 		"part number 10001":    part(10001, nil),
 		"part blobs":           part(1, many(meta.MaxPartBlobs+1)),
 		"removals":             only(f.s.RemoveObjects(f.ctx, b, meta.VersioningOff, removals, f.now)),
+		"reseals":              only(f.s.ResealVersions(f.ctx, make([]meta.Reseal, meta.MaxBatch+1))),
 		"object page":          only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Limit: meta.MaxPage + 1})),
 		"empty object page":    only(f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b})),
 		"upload page":          only(f.s.ListUploads(f.ctx, meta.UploadQuery{Bucket: b, Limit: meta.MaxPage + 1})),

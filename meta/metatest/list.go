@@ -133,7 +133,7 @@ func testListing(f *fixture) {
 	p, err := f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Prefix: "a/1", Limit: 1})
 	f.ok(err)
 	same(f, p.Entries, []meta.ListEntry{{
-		Key: v.Key, Version: v.ID, Owner: v.Owner, Size: v.Size, Modified: v.Modified, Generation: v.Generation, ListRecord: v.ListRecord,
+		Key: v.Key, Version: v.ID, Null: v.Null, Owner: v.Owner, Size: v.Size, Modified: v.Modified, Generation: v.Generation, ListRecord: v.ListRecord,
 	}})
 }
 

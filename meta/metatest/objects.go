@@ -346,11 +346,11 @@ func testScanObjects(f *fixture) {
 		for _, o := range page {
 			at := o.Bucket.String() + o.Key
 			v, ok := want[at]
-			if !ok || at <= last || o.Version != v.ID || o.Body != v.Body || o.Size != v.Size {
+			if !ok || at <= last || o.ID != v.ID || o.Body != v.Body || o.Size != v.Size {
 				f.Fatalf("unexpected row %+v after %q", o, last)
 			}
 			delete(want, at)
-			last, after = at, meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.Version}
+			last, after = at, meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.ID}
 		}
 		if len(page) == 0 {
 			break

@@ -168,7 +168,7 @@ func testRenameRefused(f *fixture) {
 	for _, v := range []*meta.Version{&from, &to} {
 		hold := func(on bool) {
 			v.Lock.Hold = on
-			f.ok(f.s.AmendVersion(f.ctx, b, meta.Amendment{Key: v.Key, Version: v.ID, Revision: v.Revision, Lock: v.Lock}))
+			f.ok(f.s.AmendVersion(f.ctx, b, meta.Amendment{Key: v.Key, Version: v.ID, Revision: v.Revision, Lock: v.Lock, ListRecord: v.ListRecord}))
 			v.Revision++
 		}
 		hold(true)

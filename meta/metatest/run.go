@@ -84,6 +84,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"dead blobs", testDeadBlobs},
 		{"scan blobs", testScanBlobs},
 		{"scan objects", testScanObjects},
+		{"reseal an upload", testResealUpload},
 		{"upload", testUpload},
 		{"parts", testParts},
 		{"replace a part", testReplacePart},

@@ -437,3 +437,15 @@ func testSweepBounded(f *fixture) {
 		f.Fatalf("%d blobs are dead, want %d", dead, want)
 	}
 }
+
+// The settings are replaced if they are those that were read, and nothing else is.
+func testResealUpload(f *fixture) {
+	u := f.upload(f.bucket("b"), "k")
+	f.ok(f.s.ResealUpload(f.ctx, u.ID, u.Settings, []byte("resealed")))
+	f.is(f.s.ResealUpload(f.ctx, u.ID, u.Settings, []byte("again")), meta.ErrConflict)
+	f.is(f.s.ResealUpload(f.ctx, meta.NewID(), []byte("resealed"), []byte("again")), meta.ErrConflict)
+	got, err := f.s.Upload(f.ctx, u.ID)
+	f.ok(err)
+	u.Settings = []byte("resealed")
+	same(f, got, u)
+}

@@ -33,14 +33,16 @@ func testVersionModel(f *fixture) {
 	f.ok(f.s.CreateBucket(f.ctx, m.bucket, meta.BucketSeed{Bucket: m.bucket.ID, Generation: 1, Wrapped: []byte("seed")}))
 	f.putInline(f.bucket("another"), "a")
 	for step := range modelSteps {
-		switch n := m.r.IntN(20); {
+		switch n := m.r.IntN(21); {
 		case n < 8:
 			m.put()
 		case n < 15:
 			m.remove()
 		case n < 18:
 			m.amend()
-		case n == 18 && step > modelSteps/10:
+		case n == 18:
+			m.reseal()
+		case n == 19 && step > modelSteps/10:
 			m.setVersioning()
 		default:
 			_, err := f.s.FoldUsage(f.ctx, 1+m.r.IntN(5))
@@ -177,6 +179,9 @@ func (m *versionModel) remove() {
 			r.Expect, holds = m.expectation(r.Key)
 		}
 		r.Marker = meta.Version{ID: meta.NewID(), Owner: meta.NewID(), Modified: m.tick()}
+		if m.r.IntN(2) == 0 {
+			r.Marker.Generation, r.Marker.ListRecord = 3, []byte("record of a marker")
+		}
 		rs = append(rs, r)
 		if !holds {
 			want = append(want, meta.Removed{Err: meta.ErrConflict})
@@ -220,7 +225,7 @@ func (m *versionModel) removed(r meta.Removal, now time.Time) (done meta.Removed
 	if r.Version.IsZero() && m.bucket.Versioning != meta.VersioningOff {
 		done.Marked = true
 		m.add(meta.Version{Bucket: m.bucket.ID, Key: r.Key, ID: r.Marker.ID, Owner: r.Marker.Owner, Modified: r.Marker.Modified,
-			Null: m.bucket.Versioning != meta.VersioningEnabled, Marker: true})
+			Generation: r.Marker.Generation, ListRecord: r.Marker.ListRecord, Null: m.bucket.Versioning != meta.VersioningEnabled, Marker: true})
 		return done
 	}
 	if len(vs) > 0 {
@@ -236,6 +241,7 @@ func (m *versionModel) amend() {
 	if m.r.IntN(2) == 0 {
 		a.Marks = []byte(fmt.Sprint("marks ", m.ticks))
 	}
+	a.ListRecord = []byte(fmt.Sprint("record of an amendment ", m.ticks))
 	if len(vs) == 0 || m.r.IntN(8) == 0 {
 		m.is(m.s.AmendVersion(m.ctx, m.bucket.ID, a), meta.ErrNotFound)
 		return
@@ -252,8 +258,35 @@ func (m *versionModel) amend() {
 		return
 	}
 	m.ok(m.s.AmendVersion(m.ctx, m.bucket.ID, a))
-	v.Marks, v.Lock, v.Class = a.Marks, a.Lock, a.Class
+	v.Marks, v.Lock, v.Class, v.ListRecord = a.Marks, a.Lock, a.Class, a.ListRecord
 	v.Revision++
+}
+
+// reseal gives a few versions another record, of which some are not there, or changed
+// since. Markers have records too.
+func (m *versionModel) reseal() {
+	var rs []meta.Reseal
+	done := 0
+	for i := range 1 + m.r.IntN(4) {
+		r := meta.Reseal{Bucket: m.bucket.ID, Key: m.key(), Version: meta.NewID(), Generation: uint32(m.r.IntN(4)),
+			ListRecord: []byte(fmt.Sprint("resealed ", m.ticks, i))}
+		if vs := m.keys[r.Key]; len(vs) > 0 && m.r.IntN(8) > 0 {
+			v := &vs[m.r.IntN(len(vs))]
+			r.Version, r.Revision = v.ID, v.Revision
+			if m.r.IntN(4) == 0 {
+				r.Revision++
+			} else {
+				v.Generation, v.ListRecord = r.Generation, r.ListRecord
+				done++
+			}
+		}
+		rs = append(rs, r)
+	}
+	got, err := m.s.ResealVersions(m.ctx, rs)
+	m.ok(err)
+	if got != done {
+		m.Fatalf("%d resealed, want %d", got, done)
+	}
 }
 
 func (m *versionModel) setVersioning() {
@@ -423,14 +456,15 @@ func (m *versionModel) compareListing(q meta.VersionQuery) {
 
 func (m *versionModel) compareScan() {
 	m.Helper()
-	var want, got []meta.ObjectRef
+	var want, got []meta.Version
 	for _, vs := range m.keys {
 		for _, v := range vs {
-			want = append(want, meta.ObjectRef{Bucket: v.Bucket, Key: v.Key, Version: v.ID, Marker: v.Marker, Size: v.Size, Body: v.Body})
+			v.WrappedKey, v.Manifest = nil, nil
+			want = append(want, v)
 		}
 	}
-	slices.SortFunc(want, func(a, b meta.ObjectRef) int {
-		return cmp.Or(strings.Compare(a.Key, b.Key), bytes.Compare(a.Version[:], b.Version[:]))
+	slices.SortFunc(want, func(a, b meta.Version) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), bytes.Compare(a.ID[:], b.ID[:]))
 	})
 	limit := 1 + m.r.IntN(5)
 	var after meta.ObjectPosition
@@ -444,7 +478,7 @@ func (m *versionModel) compareScan() {
 			if o.Bucket == m.bucket.ID {
 				got = append(got, o)
 			}
-			after = meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.Version}
+			after = meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.ID}
 		}
 	}
 	same(m.fixture, got, want)

@@ -65,6 +65,11 @@ func frozenIn(t *testing.T, folder string) (c contents) {
 	for i := range c.Versions {
 		c.Versions[i].Null, c.Versions[i].Latest = true, true
 	}
+	for _, page := range c.Lists {
+		for i := range page.Entries {
+			page.Entries[i].Null = true
+		}
+	}
 	return c
 }
 

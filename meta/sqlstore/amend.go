@@ -12,9 +12,9 @@ func (s *Store) AmendVersion(ctx context.Context, bucket meta.ID, a meta.Amendme
 		return err
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
-		values := []any{blob(a.Marks), text(a.Class), int64(a.Lock.Mode), lockUntil(a.Lock), number(a.Lock.Hold),
+		values := []any{blob(a.Marks), text(a.Class), int64(a.Lock.Mode), lockUntil(a.Lock), number(a.Lock.Hold), blob(a.ListRecord),
 			bucket[:], text(a.Key), a.Version[:], a.Revision}
-		const amend = ` SET marks = ?, class = ?, lock_mode = ?, lock_until = ?, lock_hold = ?, revision = revision + 1
+		const amend = ` SET marks = ?, class = ?, lock_mode = ?, lock_until = ?, lock_hold = ?, list_record = ?, revision = revision + 1
 			WHERE bucket_id = ? AND key = ? AND version_id = ? AND revision = ?`
 		n, err := tx.Exec("UPDATE objects"+amend, values...)
 		if err != nil || n > 0 {

@@ -71,9 +71,14 @@ func lockNewest(tx Tx, bucket meta.ID, key string) (*current, error) {
 }
 
 // lockPublic reads and locks the version that clients name so, unless it is in
-// objects.
+// objects. A row that was edited must not have another version removed than the one
+// that was named.
 func lockPublic(tx Tx, bucket meta.ID, key string, ref meta.VersionRef) (*current, error) {
-	return lockVersion(tx, " AND public = ?", bucket, key, ref.ID[:])
+	c, err := lockVersion(tx, " AND public = ?", bucket, key, ref.ID[:])
+	if err == nil && c.exists() && c.version.Ref() != ref {
+		return nil, fmt.Errorf("the row that is named as version %s of a key is that of version %s", ref, c.version.Ref())
+	}
+	return c, err
 }
 
 func lockVersion(tx Tx, condition string, bucket meta.ID, key string, args ...any) (*current, error) {

@@ -149,7 +149,7 @@ func objectListing(tx Tx, q meta.ListQuery) *listing[[]byte, meta.ListEntry] {
 	return &listing[[]byte, meta.ListEntry]{
 		prefix: q.Prefix, delimiter: q.Delimiter, most: q.Limit + 1,
 		fetch: func(from, to []byte, n int) ([]meta.ListEntry, error) {
-			return collect(tx, scanListEntry, `SELECT key, version_id, owner, size, modified, generation, class, list_record
+			return collect(tx, scanListEntry, `SELECT key, version_id, null_version, owner, size, modified, generation, class, list_record
 				FROM objects WHERE bucket_id = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?`,
 				q.Bucket[:], from, to, n)
 		},
@@ -160,7 +160,7 @@ func objectListing(tx Tx, q meta.ListQuery) *listing[[]byte, meta.ListEntry] {
 }
 
 func scanListEntry(r Row) (e meta.ListEntry, err error) {
-	err = r.Scan((*textColumn)(&e.Key), (*idColumn)(&e.Version), (*idColumn)(&e.Owner), &e.Size,
+	err = r.Scan((*textColumn)(&e.Key), (*idColumn)(&e.Version), (*flagColumn)(&e.Null), (*idColumn)(&e.Owner), &e.Size,
 		(*timeColumn)(&e.Modified), &e.Generation, (*textColumn)(&e.Class), &e.ListRecord)
 	return e, err
 }

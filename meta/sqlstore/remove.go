@@ -115,7 +115,7 @@ func promote(tx Tx, bucket meta.ID, key string) error {
 func mark(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (done meta.Removed, err error) {
 	done.Marked = true
 	m := meta.Version{Bucket: bucket, Key: r.Key, ID: r.Marker.ID, Owner: r.Marker.Owner, Modified: r.Marker.Modified,
-		Null: versioning != meta.VersioningEnabled, Marker: true}
+		Generation: r.Marker.Generation, ListRecord: r.Marker.ListRecord, Null: versioning != meta.VersioningEnabled, Marker: true}
 	if !cur.exists() {
 		if err := claim(tx, "objects", bucket, r.Key); err != nil {
 			return done, err
@@ -153,11 +153,11 @@ func removedFor(tx Tx, cur *current, now time.Time, bypass bool) (meta.Version, 
 	return null.version, nil
 }
 
-var insertVersion = "INSERT INTO versions (" + headColumns + ", rank, public, marker, bucket_id, key) VALUES " + marks(19) + " ON CONFLICT DO NOTHING"
+var insertVersion = "INSERT INTO versions (" + headColumns + ", list_record, rank, public, marker, bucket_id, key) VALUES " + marks(20) + " ON CONFLICT DO NOTHING"
 
 // insertMarker makes a current marker of m.
 func insertMarker(tx Tx, m *meta.Version, rank int64, used *usageChange) error {
 	ref := m.Ref()
 	used.add(m)
-	return soon(tx, ErrRetry, insertVersion, keyed(m.Bucket, m.Key, append(headOf(m), rank, ref.ID[:], int64(1))...)...)
+	return soon(tx, ErrRetry, insertVersion, keyed(m.Bucket, m.Key, append(headOf(m), blob(m.ListRecord), rank, ref.ID[:], int64(1))...)...)
 }

@@ -1,0 +1,130 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// A version's row is believed as far as its list record vouches for it. What a
+// listing shows is bound to the record; the rest of the row is in a digest within,
+// for listings do not read it. Rows of earlier releases have a record that vouches for
+// none of that, until they are resealed.
+
+var (
+	// errRow: what the store shows of a version is not what was sealed.
+	errRow = fmt.Errorf("%w: an object's row is not what its list record vouches for", ErrEdited)
+	// errOldRow: every row was resealed, so this one was put back.
+	errOldRow = fmt.Errorf("%w: an object's row has a list record that vouches for nothing, though all were resealed", ErrEdited)
+	// errOtherVersion: a row is found by the name of another version.
+	errOtherVersion = fmt.Errorf("%w: the row that is named as one version of an object is that of another", ErrEdited)
+)
+
+// shownOf is what listings read of a row.
+func shownOf(v *meta.Version) *encrypt.RowShown {
+	return &encrypt.RowShown{Null: v.Null, Marker: v.Marker, Owner: v.Owner, Size: v.Size, Modified: v.Modified.UnixMicro(), Class: v.Class}
+}
+
+// restOf is the digest of the rest of a row. The store's own are not in it: its order
+// among the key's versions, and since when it is not current.
+func restOf(v *meta.Version) [32]byte {
+	r := encrypt.RowRest{
+		Encryption: uint8(v.Encryption), LockMode: uint8(v.Lock.Mode), LockHold: v.Lock.Hold,
+		BodyKind: uint8(v.Body.Kind), Revision: v.Revision, Marks: v.Marks,
+	}
+	if !v.Lock.Until.IsZero() {
+		until := v.Lock.Until.UnixMicro()
+		r.LockUntil = &until
+	}
+	switch v.Body.Kind {
+	case meta.BodyBlob:
+		r.Body = v.Body.Blob[:]
+	case meta.BodyUpload:
+		r.Body = v.Body.Upload[:]
+	}
+	return r.Digest()
+}
+
+// sealRow gives a version a list record that says r of it. All else in v must be as
+// the row will have it.
+func (e *Engine) sealRow(keys *encrypt.BucketKeys, v *meta.Version, r encrypt.WholeRecord, how meta.Sealing) {
+	n := e.name(v.Bucket, v.Key, v.ID)
+	if how == meta.SealingLegacy {
+		if !v.Marker {
+			v.ListRecord = keys.SealListRecord(n, &encrypt.ListRecord{ETag: r.ETag, ChecksumAlgorithm: r.ChecksumAlgorithm, ChecksumType: r.ChecksumType})
+		}
+		return
+	}
+	v.Generation, r.Rest = keys.Generation(), restOf(v)
+	v.ListRecord = keys.SealWholeRecord(n, shownOf(v), &r)
+}
+
+// openListed opens the list record of a row of which nothing was read but what
+// listings show.
+func (e *Engine) openListed(ctx context.Context, v *meta.Version) (r encrypt.WholeRecord, err error) {
+	whole := encrypt.IsWholeRecord(v.ListRecord)
+	switch {
+	case whole:
+	case e.sealing() == meta.SealingWhole:
+		return r, errOldRow
+	case v.Marker:
+		return r, nil // of the release before
+	}
+	keys, err := e.bucketKeysOf(ctx, v.Bucket, v.Generation)
+	if err != nil {
+		return r, err
+	}
+	n := e.name(v.Bucket, v.Key, v.ID)
+	if !whole {
+		old, err := keys.OpenListRecord(n, v.ListRecord)
+		if err != nil {
+			return r, internal("open a list record", err)
+		}
+		return encrypt.WholeRecord{ETag: old.ETag, ChecksumAlgorithm: old.ChecksumAlgorithm, ChecksumType: old.ChecksumType}, nil
+	}
+	if r, err = keys.OpenWholeRecord(n, shownOf(v), v.ListRecord); err != nil {
+		return r, fmt.Errorf("%w: %w", errRow, internal("open a list record", err))
+	}
+	return r, nil
+}
+
+// openRow opens a version's list record and holds the whole row against it. An error
+// says nothing of the client: the row was damaged or edited, and nothing is decided by
+// it.
+func (e *Engine) openRow(ctx context.Context, v *meta.Version) (encrypt.WholeRecord, error) {
+	r, err := e.openListed(ctx, v)
+	if err == nil && encrypt.IsWholeRecord(v.ListRecord) && r.Rest != restOf(v) {
+		err = errRow
+	}
+	return r, err
+}
+
+// resealRow seals the list record of a version anew after change was made to its row,
+// in the form that it has, or in the one that how demands.
+func (e *Engine) resealRow(ctx context.Context, v *meta.Version, how meta.Sealing, change func()) error {
+	r, err := e.openRow(ctx, v)
+	if err != nil {
+		return err
+	}
+	if encrypt.IsWholeRecord(v.ListRecord) {
+		how = max(how, meta.SealingRenewed)
+	}
+	keys, err := e.keysForRow(ctx, v)
+	if err != nil {
+		return err
+	}
+	change()
+	e.sealRow(keys, v, r, how)
+	return nil
+}
+
+// keysForRow are the keys that a row's generation names: a version's wrapped key is
+// under them too. A marker of the release before names none.
+func (e *Engine) keysForRow(ctx context.Context, v *meta.Version) (*encrypt.BucketKeys, error) {
+	if v.Marker && len(v.ListRecord) == 0 {
+		return e.bucketKeys(ctx, v.Bucket)
+	}
+	return e.bucketKeysOf(ctx, v.Bucket, v.Generation)
+}
