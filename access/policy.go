@@ -74,9 +74,11 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 		} else {
 			p.allows = append(p.allows, s)
 		}
-		p.public = p.public || s.public
 	}
 	p.denies, p.allows = exactly(p.denies), exactly(p.allows)
+	if d == &bucketDialect {
+		p.judge()
+	}
 	p.size = p.measure()
 	return p, nil
 }
@@ -125,7 +127,6 @@ func (d *dialect) compile(raw rawStatement, i int, bucket string, variables bool
 	if s.conditions, err = d.newConditions(raw.Condition, variables); err != nil {
 		return s, err
 	}
-	s.public = d.principal && s.isPublic()
 	return s, nil
 }
 

@@ -1,8 +1,6 @@
 package access
 
 import (
-	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/s3err"
@@ -100,59 +98,4 @@ func (s *statement) applicable(actions []string) bool {
 		}
 	}
 	return true
-}
-
-// fixedKeys are the condition keys that keep a policy from being public when
-// they are held to fixed values.
-var fixedKeys = map[string]bool{
-	"aws:principalarn": true, "aws:principalaccount": true, "aws:principalorgid": true,
-	"aws:sourceip": true, "aws:sourcearn": true, "aws:sourcevpc": true, "aws:sourcevpce": true,
-	"aws:sourceowner": true, "aws:sourceaccount": true, "aws:userid": true,
-	"s3:dataaccesspointarn": true, "s3:dataaccesspointaccount": true,
-	"s3:x-amz-server-side-encryption-aws-kms-key-id": true,
-}
-
-// isPublic reports whether the statement makes its policy public.
-func (s *statement) isPublic() bool {
-	if s.deny || !s.principals.all {
-		return false
-	}
-	for i := range s.conditions {
-		if s.conditions[i].fixes() {
-			return false
-		}
-	}
-	return true
-}
-
-// fixes reports whether the condition holds only for fixed values of a key that
-// counts: values without a wildcard or a variable, networks that are not broad.
-func (c *condition) fixes() bool {
-	if !fixedKeys[c.key] || c.op.negated || c.ifExists || c.quantity == forAllValues {
-		return false
-	}
-	switch all := c.operands.(type) {
-	case templates:
-		return c.key != "aws:sourceip" && !slices.ContainsFunc(all, func(t template) bool { return !t.isFixed() })
-	case arnPatterns:
-		return !slices.ContainsFunc(all, func(a arnPattern) bool { return !a.isFixed() })
-	case networks:
-		return c.key == "aws:sourceip" && !slices.ContainsFunc(all.all, broad)
-	}
-	return false
-}
-
-// The shortest prefixes of networks that are not as good as everybody.
-const (
-	broadIPv4 = 8
-	broadIPv6 = 32
-)
-
-// broad reports whether a network is so large that AWS counts it as public. All
-// of the private networks of RFC 1918 are within the limit.
-func broad(p netip.Prefix) bool {
-	if p.Addr().Is4() {
-		return p.Bits() < broadIPv4
-	}
-	return p.Bits() < broadIPv6
 }
