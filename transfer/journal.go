@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 const (
@@ -65,9 +67,10 @@ func (e journalError) Unwrap() error { return e.error }
 
 // openJournal opens or makes the file and takes it for this process alone. A
 // last line that was torn by a crash is cut off. The journal of another purpose
-// is refused: it would claim what is not so.
+// is refused, for it would claim what is not so, and so is whatever is no
+// journal: it stays as it is.
 func openJournal(path, purpose string) (*journal, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := plainfile.OpenWritten(path, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -84,9 +87,16 @@ func (j *journal) load(purpose string) error {
 		return err
 	}
 	in := bufio.NewReaderSize(j.file, maxLine)
+	first, err := lineOf(journalLine{For: purpose})
+	if err != nil {
+		return err
+	}
 	var whole int64
 	for number := 1; ; number++ {
 		text, err := in.ReadSlice('\n')
+		if err == io.EOF && number == 1 && !bytes.HasPrefix(first, text) {
+			return errors.New("it is no journal, and is left as it is")
+		}
 		if err == io.EOF {
 			break // what is left has no end: it was never wholly written
 		}
@@ -97,9 +107,12 @@ func (j *journal) load(purpose string) error {
 		d := json.NewDecoder(bytes.NewReader(text))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&line); err != nil {
-			return fmt.Errorf("line %d is none of a journal: %w", number, err)
+			return fmt.Errorf("line %d is none of a journal, and the file is left as it is: %w", number, err)
 		}
-		if number == 1 && line.For != purpose {
+		switch {
+		case number == 1 && line.For == "":
+			return errors.New("it is no journal, and is left as it is")
+		case number == 1 && line.For != purpose:
 			return fmt.Errorf("it belongs to another copy: %s", line.For)
 		}
 		j.learn(line)
@@ -148,13 +161,13 @@ func (j *journal) append(line journalLine) error {
 	if j == nil || !utf8.ValidString(line.Key) {
 		return nil // JSON would name another key
 	}
-	text, err := json.Marshal(line)
+	text, err := lineOf(line)
 	if err != nil {
 		return journalError{err}
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if _, err := j.file.Write(append(text, '\n')); err != nil {
+	if _, err := j.file.Write(text); err != nil {
 		return journalError{err}
 	}
 	if j.dirty++; j.dirty < syncLines {
@@ -165,6 +178,12 @@ func (j *journal) append(line journalLine) error {
 		return journalError{err}
 	}
 	return nil
+}
+
+// lineOf is a line with its end.
+func lineOf(line journalLine) ([]byte, error) {
+	text, err := json.Marshal(line)
+	return append(text, '\n'), err
 }
 
 func (j *journal) close() error {

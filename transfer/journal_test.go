@@ -7,9 +7,35 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
+
+// A journal is a plain file, and no link leads from it to another.
+func TestOddJournals(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, err := range []error{
+		syscall.Mkfifo("pipe", 0o600), os.Mkdir("folder", 0o700), os.WriteFile("other", []byte("text"), 0o600),
+		os.Symlink("other", "link"), os.Symlink("absent", "dangling"), os.Symlink("pipe", "link-to-pipe"),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"pipe", "folder", "link", "dangling", "link-to-pipe", "/dev/null", "/dev/zero"} {
+		if j, err := openJournal(path, "this"); err == nil {
+			t.Errorf("%s is taken", path)
+			j.close()
+		}
+	}
+	if text, err := os.ReadFile("other"); string(text) != "text" || err != nil {
+		t.Errorf("a link was followed: %q, %v", text, err)
+	}
+	if _, err := os.Stat("absent"); err == nil {
+		t.Error("a link was followed, and a file made")
+	}
+}
 
 func TestJournalFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
@@ -41,13 +67,19 @@ func TestJournalFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	header, _, _ := strings.Cut(string(whole), "\n")
 	for name, c := range map[string]struct{ text, fails string }{
-		"as it was":    {text: string(whole)},
-		"torn":         {text: string(whole) + `{"key":"b","etag":"9`},
-		"foreign":      {text: strings.Replace(string(whole), "this", "that", 1), fails: "it belongs to another copy: that"},
-		"another file": {text: "something\n", fails: "line 1 is none of a journal"},
-		"damaged":      {text: strings.Replace(string(whole), `"key"`, `"kay"`, 1), fails: "line 2 is none of a journal"},
-		"long":         {text: string(whole) + strings.Repeat("x", maxLine+1) + "\n", fails: "buffer full"},
+		"as it was":     {text: string(whole)},
+		"no line end":   {text: "somebody's only copy", fails: "it is no journal"},
+		"no first line": {text: strings.SplitAfterN(string(whole), "\n", 2)[1], fails: "it is no journal"},
+		"an object":     {text: "{}\n", fails: "it is no journal"},
+		"half foreign":  {text: strings.Replace(header, "this", "that", 1)[:len(header)-3], fails: "it is no journal"},
+		"binary":        {text: "\x00\x01\n\x02", fails: "line 1 is none of a journal"},
+		"torn":          {text: string(whole) + `{"key":"b","etag":"9`},
+		"foreign":       {text: strings.Replace(string(whole), "this", "that", 1), fails: "it belongs to another copy: that"},
+		"another file":  {text: "something\n", fails: "line 1 is none of a journal"},
+		"damaged":       {text: strings.Replace(string(whole), `"key"`, `"kay"`, 1), fails: "line 2 is none of a journal"},
+		"long":          {text: string(whole) + strings.Repeat("x", maxLine+1) + "\n", fails: "buffer full"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
@@ -57,6 +89,9 @@ func TestJournalFile(t *testing.T) {
 			if c.fails != "" {
 				if err == nil || !strings.Contains(err.Error(), c.fails) {
 					t.Errorf("error %v, want %q", err, c.fails)
+				}
+				if now, err := os.ReadFile(path); err != nil || string(now) != c.text {
+					t.Errorf("the file was changed: %q, %v", now, err)
 				}
 				return
 			}
@@ -85,6 +120,21 @@ func TestJournalFile(t *testing.T) {
 	}
 	if err := j.began("u3", "k3"); !errors.As(err, new(journalError)) {
 		t.Errorf("a closed file: %v", err)
+	}
+	for _, torn := range []string{"", header[:1], header[:len(header)-1], header} {
+		if err := os.WriteFile(path, []byte(torn), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j, err := openJournal(path, "this")
+		if err != nil {
+			t.Fatalf("a journal that was torn at its first line %q: %v", torn, err)
+		}
+		if err := j.close(); err != nil {
+			t.Fatal(err)
+		}
+		if now, err := os.ReadFile(path); err != nil || string(now) != header+"\n" {
+			t.Errorf("after %q: %q, %v", torn, now, err)
+		}
 	}
 	var none *journal
 	if known, _ := none.knows(tasks[0]); known || none.ended("x") != nil {

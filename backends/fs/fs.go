@@ -100,7 +100,7 @@ func open(dir string, opts Options) (_ *Store, err error) {
 			s.Close()
 		}
 	}()
-	if s.root, err = os.OpenRoot(dir); err != nil {
+	if s.root, err = openRoot(dir); err != nil {
 		return nil, err
 	}
 	if s.lock, err = takeLock(s.root); err != nil {
@@ -136,7 +136,7 @@ func open(dir string, opts Options) (_ *Store, err error) {
 // no lock and writes nothing. Put and Delete answer ErrReadOnly; Check only
 // reads.
 func OpenReadOnly(dir string) (*Store, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := openRoot(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open blob folder %s: %w", dir, err)
 	}
@@ -264,6 +264,16 @@ func makeDir(dir string) error {
 	}
 	defer parent.Close()
 	return parent.Sync()
+}
+
+// openRoot is os.OpenRoot that does not wait for the other end of a pipe.
+func openRoot(dir string) (*os.Root, error) {
+	if fi, err := os.Stat(dir); err != nil {
+		return nil, err
+	} else if !fi.IsDir() {
+		return nil, fmt.Errorf("it is not a folder (%s)", fi.Mode().Type())
+	}
+	return os.OpenRoot(dir)
 }
 
 // openDir opens a folder by name inside dir and refuses a symbolic link, which

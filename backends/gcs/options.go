@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/outbound"
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 const (
@@ -41,6 +41,8 @@ const (
 	// socketBuffer is the transport's buffer for each direction of a
 	// connection, in bytes.
 	socketBuffer = 64 << 10
+	// maxAuthorities bounds CAFile, in bytes.
+	maxAuthorities = 1 << 20
 )
 
 // Options say which bucket and how to reach it. Bucket is required.
@@ -173,7 +175,7 @@ func (o Options) roots() (*x509.CertPool, error) {
 	if o.CAFile == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(o.CAFile)
+	pem, err := plainfile.Read(o.CAFile, maxAuthorities)
 	if err != nil {
 		return nil, err
 	}

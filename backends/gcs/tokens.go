@@ -14,6 +14,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/outbound"
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 const (
@@ -70,6 +71,11 @@ func newTokens(o Options, transport http.RoundTripper) (*tokens, error) {
 	client := &http.Client{Transport: bound{ctx, transport}, Timeout: tokenTimeout, CheckRedirect: outbound.Stay}
 	t.base = context.WithValue(ctx, oauth2.HTTPClient, client)
 	t.build = func(ctx context.Context) (oauth2.TokenSource, error) {
+		if path := os.Getenv("GOOGLE_APPLICATION_CREDENTIALS"); path != "" {
+			if _, err := plainfile.Read(path, maxCredentials); err != nil {
+				return nil, err
+			}
+		}
 		creds, err := google.FindDefaultCredentials(ctx, scope)
 		if err != nil {
 			return nil, err
@@ -77,7 +83,7 @@ func newTokens(o Options, transport http.RoundTripper) (*tokens, error) {
 		return creds.TokenSource, nil
 	}
 	if o.CredentialsFile != "" {
-		data, err := readCredentials(o.CredentialsFile)
+		data, err := plainfile.Read(o.CredentialsFile, maxCredentials)
 		if err != nil {
 			return nil, fmt.Errorf("option CredentialsFile: %w", err)
 		}
@@ -98,17 +104,6 @@ func fromJSON(ctx context.Context, data []byte, scope string) (oauth2.TokenSourc
 		return nil, err
 	}
 	return creds.TokenSource, nil
-}
-
-func readCredentials(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxCredentials {
-		return nil, fmt.Errorf("%s has %d bytes: too many for a credential", name, info.Size())
-	}
-	return os.ReadFile(name)
 }
 
 // get returns a valid token.

@@ -6,17 +6,22 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/outbound"
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 // credentialsTimeout bounds one request to a metadata service or STS. On
 // machines that have no such service nobody answers.
 const credentialsTimeout = 5 * time.Second
+
+// maxCredentials bounds a file of credentials or a token, in bytes.
+const maxCredentials = 1 << 20
 
 // newCredentials returns where the key comes from, and what frees it.
 func newCredentials(o *Options) (*credentials.Credentials, func()) {
@@ -34,7 +39,7 @@ func newCredentials(o *Options) (*credentials.Credentials, func()) {
 	var sources []source
 	for _, s := range []source{
 		{CredentialsEnv, env},
-		{CredentialsFile, file},
+		{CredentialsFile, fromFile{file, o.CredentialsFile}},
 		{CredentialsWebIdentity, webIdentity{role}},
 		{CredentialsIMDS, role},
 	} {
@@ -95,13 +100,49 @@ func (s *source) key(cc *credentials.CredContext) (credentials.Value, error) {
 	return value, nil
 }
 
+// fromFile looks at the shared file before minio-go reads it.
+type fromFile struct {
+	*credentials.FileAWSCredentials
+	path string // empty: where AWS's tools look
+}
+
+// RetrieveWithCredContext implements credentials.Provider.
+func (f fromFile) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
+	path := f.path
+	if path == "" {
+		path = os.Getenv("AWS_SHARED_CREDENTIALS_FILE")
+	}
+	if home, err := os.UserHomeDir(); path == "" && err == nil {
+		path = filepath.Join(home, ".aws", "credentials")
+	}
+	if err := plain(path); err != nil {
+		return credentials.Value{}, err
+	}
+	return f.FileAWSCredentials.RetrieveWithCredContext(cc)
+}
+
+// Retrieve implements credentials.Provider.
+func (f fromFile) Retrieve() (credentials.Value, error) {
+	return f.RetrieveWithCredContext(&credentials.CredContext{})
+}
+
+// plain refuses what is no plain file of a credential's size.
+func plain(path string) error {
+	_, err := plainfile.Read(path, maxCredentials)
+	return err
+}
+
 // webIdentity is the part of IAM that trades a token file for a key.
 type webIdentity struct{ *credentials.IAM }
 
 // RetrieveWithCredContext implements credentials.Provider.
 func (w webIdentity) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
-	if os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") == "" {
+	path := os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE")
+	if path == "" {
 		return credentials.Value{}, errors.New("AWS_WEB_IDENTITY_TOKEN_FILE is not set")
+	}
+	if err := plain(path); err != nil {
+		return credentials.Value{}, err
 	}
 	return w.IAM.RetrieveWithCredContext(cc)
 }

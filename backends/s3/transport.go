@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/minio/minio-go/v7/pkg/signer"
 
 	"github.com/sanctum-storage/gateway/outbound"
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 const (
@@ -24,6 +24,8 @@ const (
 	idleConnTime = 15 * time.Second
 	// connBuffer is the buffer of net/http per direction and connection.
 	connBuffer = 64 << 10
+	// maxAuthorities bounds the file of trusted authorities, in bytes.
+	maxAuthorities = 1 << 20
 )
 
 // emptySHA256 is the payload hash of an empty body.
@@ -56,7 +58,7 @@ func authorities(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
 	}
-	pem, err := os.ReadFile(file)
+	pem, err := plainfile.Read(file, maxAuthorities)
 	if err != nil {
 		return nil, invalid("ca file", "%v", err)
 	}

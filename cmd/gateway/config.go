@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -18,6 +19,7 @@ const (
 	configFlag   = "config"
 	fileSuffix   = "_file"
 	redactedText = "(set)"
+	storeURLKey  = "store.url"
 )
 
 // configuration is the settings of this process with where each came from.
@@ -49,6 +51,23 @@ func (l layer) add(key string, a assignment) error {
 // env is the environment variable of the setting.
 func (s setting) env() string {
 	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.key))
+}
+
+// discloses reports whether the value is of use to somebody who must not have
+// it. The name of an access key, or a URL without a password, is not.
+func (s setting) discloses(value string) bool {
+	switch {
+	case !s.secret || value == "" || strings.HasSuffix(s.key, "access_key"):
+		return false
+	case s.key != storeURLKey:
+		return true
+	}
+	u, err := url.Parse(value)
+	if err != nil {
+		return true
+	}
+	_, password := u.User.Password()
+	return password || u.Query().Has("password") || u.Query().Has("sslpassword")
 }
 
 // rawFlag holds what a flag was given; it is parsed with the other sources.

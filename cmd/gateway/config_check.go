@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 // checkPairs finds settings that contradict one another. The messages name the
@@ -30,10 +32,32 @@ func (c *configuration) checkPairs() error {
 	case c.S3Region == "" || strings.ContainsAny(c.S3Region, " /\t\r\n"):
 		return errors.New("s3.region must be a word such as " + defaultRegion)
 	}
+	if err := checkStoreFiles(c.StoreURL); err != nil {
+		return err
+	}
 	for key, raw := range map[string]string{"admin.url": c.AdminURL, "tls.acme_directory": c.TLSACMEDirectory} {
 		u, err := url.Parse(raw)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
 			return fmt.Errorf("%s: want a URL such as https://host:port without credentials", key)
+		}
+	}
+	return nil
+}
+
+// checkStoreFiles refuses a database URL that names something else than plain
+// files, which its driver would wait for.
+func checkStoreFiles(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil // the driver says it, without the password
+	}
+	for _, name := range []string{"sslrootcert", "sslcert", "sslkey", "passfile", "servicefile"} {
+		path := u.Query().Get(name)
+		if path == "" || name == "sslrootcert" && path == "system" {
+			continue
+		}
+		if _, err := plainfile.Read(path, maxPEMBytes); err != nil {
+			return fmt.Errorf("store.url: %s: %w", name, err)
 		}
 	}
 	return nil

@@ -5,10 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 // Limits of the files that are read at start.
@@ -21,7 +22,7 @@ const (
 // into a struct, so that every error has a line, a repeated key is one, and a
 // value is parsed as it is from flags and environment.
 func (c *configuration) fileLayer(path string) (layer, error) {
-	data, err := readBounded(path, maxConfigBytes)
+	data, exposed, err := readConfig(path)
 	if err != nil {
 		return nil, fmt.Errorf("configuration file: %w", err)
 	}
@@ -36,7 +37,7 @@ func (c *configuration) fileLayer(path string) (layer, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("configuration file %s: holds more than one document", path)
 	}
-	f := fileReader{path: path, rows: map[string]setting{}, sections: map[string]bool{}, into: layer{}, backendRows: c.backendRows}
+	f := fileReader{path: path, exposed: exposed, rows: map[string]setting{}, sections: map[string]bool{}, into: layer{}, backendRows: c.backendRows}
 	f.know(c.rows)
 	for _, row := range c.rows {
 		if section, _, ok := strings.Cut(row.key, "."); ok {
@@ -46,9 +47,21 @@ func (c *configuration) fileLayer(path string) (layer, error) {
 	return f.into, f.mapping("", doc.Content[0])
 }
 
+// readConfig reads the file. exposed is why it may hold no secret; nil: it may.
+func readConfig(path string) (data []byte, exposed, err error) {
+	f, err := plainfile.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	data, err = plainfile.Rest(f, maxConfigBytes)
+	return data, plainfile.Private(f), err
+}
+
 // fileReader turns a YAML document into assignments.
 type fileReader struct {
 	path     string
+	exposed  error              // why the file may hold no secret; nil: it may
 	rows     map[string]setting // by key, and by key_file where a file may hold the value
 	sections map[string]bool
 	into     layer
@@ -96,6 +109,9 @@ func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
 	text, err := f.scalar(row, key, v)
 	if err != nil {
 		return err
+	}
+	if f.exposed != nil && key == row.key && row.discloses(text) {
+		return fmt.Errorf("%s: %s is a secret, and %w, or put the secret into a file of its own and name that with %s%s", f.origin(name), key, f.exposed, key, fileSuffix)
 	}
 	return f.into.add(row.key, assignment{text: text, fromFile: key != row.key, origin: f.origin(name)})
 }
@@ -156,60 +172,15 @@ func (f *fileReader) scalar(row setting, key string, v *yaml.Node) (string, erro
 }
 
 // readSecretFile reads a secret without its final line end. It refuses files
-// that anybody but the owner may read or change. Group-readable files are
-// accepted only below CREDENTIALS_DIRECTORY, where systemd hands secrets to a
-// service through an access list, which shows as the group's right.
+// that anybody but the owner may read or change (see plainfile.Private).
 func readSecretFile(path string) (string, error) {
-	f, err := os.Open(path)
+	data, err := plainfile.ReadSecret(path, maxSecretBytes)
 	if err != nil {
 		return "", err
-	}
-	defer f.Close()
-	if err := checkPrivate(f, path); err != nil {
-		return "", err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxSecretBytes+1))
-	switch {
-	case err != nil:
-		return "", err
-	case len(data) > maxSecretBytes:
-		return "", fmt.Errorf("%s is larger than %d bytes", path, maxSecretBytes)
 	}
 	secret := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if secret == "" {
 		return "", fmt.Errorf("%s is empty", path)
 	}
 	return secret, nil
-}
-
-// checkPrivate refuses a file that others can read or change.
-func checkPrivate(f *os.File, path string) error {
-	fi, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if !fi.Mode().IsRegular() {
-		return fmt.Errorf("%s is not a plain file", path)
-	}
-	forbidden := os.FileMode(0o077)
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && strings.HasPrefix(path, dir+"/") {
-		forbidden = 0o037
-	}
-	if fi.Mode().Perm()&forbidden != 0 {
-		return fmt.Errorf("%s has mode %#o, so others can get at the secret; run chmod 600 on it", path, fi.Mode().Perm())
-	}
-	return nil
-}
-
-func readBounded(path string, limit int64) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(data)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
-	}
-	return data, err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -86,7 +85,7 @@ func withStore(cmd *cobra.Command, do func(context.Context, *configuration) erro
 		return usage(err)
 	}
 	syscall.Umask(0o077) // the store's lock is made where there is none
-	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
 	return do(ctx, c)
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 // The data folder:
@@ -43,6 +45,11 @@ func inspectFolder(c *configuration) (fresh bool, err error) {
 	entries, err := os.ReadDir(c.Data)
 	if err != nil {
 		return false, fmt.Errorf("data folder: %w; start as its owner, or choose another with --data", err)
+	}
+	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
+		if err := plainOrAbsent(filepath.Join(c.Data, storeName+suffix)); err != nil {
+			return false, fmt.Errorf("store: %w", err)
+		}
 	}
 	hasKey, err := exists(c.KeyringPath)
 	if err != nil {
@@ -86,6 +93,18 @@ func exists(path string) (bool, error) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// plainOrAbsent refuses a path that leads to what cannot be a database's file,
+// which SQLite would wait for.
+func plainOrAbsent(path string) error {
+	f, err := plainfile.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // holdsFile reports whether there is any file below a folder that may be absent.

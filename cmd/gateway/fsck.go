@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -48,7 +46,7 @@ not be run; 3 nothing is lost, but there are bytes or rows that nothing needs.`,
 		if err != nil {
 			return usage(err)
 		}
-		ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
 		report, err := checkFolder(ctx, c, cmd.ErrOrStderr(), *deep)
 		if err != nil {

@@ -99,7 +99,17 @@ func (p *process) run(ctx context.Context) (err error) {
 		return failed(err)
 	}
 	defer p.listeners.close()
-	d, err := openDeployment(ctx, p.configuration, p.log, p.acceptStore)
+	openCtx, opened := opening(ctx, signals)
+	d, err := openDeployment(openCtx, p.configuration, p.log, p.acceptStore)
+	if opened() {
+		p.log.Info("ended by a signal before it served")
+		if err == nil {
+			err = d.close()
+		} else if errors.Is(err, context.Canceled) {
+			err = nil
+		}
+		return failed(err)
+	}
 	if err != nil {
 		return failed(err)
 	}

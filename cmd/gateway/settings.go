@@ -166,7 +166,7 @@ func (s *Settings) table() []setting {
 		{key: "tls.acme_directory", flag: "tls-acme-directory", def: defaultACMEServer, scope: forServe, value: (*text)(&s.TLSACMEDirectory),
 			doc: "directory URL of the ACME authority"},
 
-		{key: "store.url", secret: true, value: (*text)(&s.StoreURL),
+		{key: storeURLKey, secret: true, value: (*text)(&s.StoreURL),
 			doc: "postgres://user:password@host/database of the store; empty: SQLite in the data folder"},
 		{key: "store.exec_mode", def: "cache_statement", scope: forServe | forFolder,
 			value: &choice{&s.StoreExecMode, []string{"cache_statement", "cache_describe", "describe_exec", "exec", "simple_protocol"}},

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -15,6 +13,8 @@ import (
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 const (
@@ -114,11 +114,11 @@ func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 
 // reload puts the files in use, or leaves the old certificate if it cannot.
 func (f *certificateFiles) reload() error {
-	cert, err := readBounded(f.cert, maxPEMBytes)
+	cert, err := plainfile.Read(f.cert, maxPEMBytes)
 	if err != nil {
 		return fmt.Errorf("tls.cert_file: %w", err)
 	}
-	key, err := readPrivateKey(f.key)
+	key, err := plainfile.ReadSecret(f.key, maxPEMBytes)
 	if err != nil {
 		return fmt.Errorf("tls.key_file: %w", err)
 	}
@@ -128,22 +128,6 @@ func (f *certificateFiles) reload() error {
 	}
 	f.current.Store(&pair)
 	return nil
-}
-
-func readPrivateKey(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if err := checkPrivate(f, path); err != nil {
-		return nil, err
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxPEMBytes+1))
-	if err == nil && len(data) > maxPEMBytes {
-		err = errors.New("the file is too large for a key")
-	}
-	return data, err
 }
 
 // fileState tells one content of a file from another by what stat shows.

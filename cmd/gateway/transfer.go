@@ -12,12 +12,12 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/spf13/cobra"
 
+	"github.com/sanctum-storage/gateway/outbound"
+	"github.com/sanctum-storage/gateway/plainfile"
 	"github.com/sanctum-storage/gateway/transfer"
 )
 
@@ -100,12 +100,19 @@ func (p *providerFlags) credentials() (func(context.Context) (transfer.Credentia
 	case accessKey != "":
 		return static(accessKey, secretKey), nil
 	}
+	if path := os.Getenv("AWS_SHARED_CREDENTIALS_FILE"); path != "" {
+		if _, err := plainfile.Read(path, maxConfigBytes); err != nil {
+			return nil, fmt.Errorf("AWS_SHARED_CREDENTIALS_FILE: %w", err)
+		}
+	}
 	chain := []credentials.Provider{&credentials.FileAWSCredentials{Profile: p.profile}}
 	if p.profile == "" {
 		chain = []credentials.Provider{&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{}}
 	}
 	found := credentials.NewChainCredentials(chain)
-	ask := &credentials.CredContext{Client: &http.Client{Timeout: adminTimeout}}
+	sockets := outbound.Sockets{Connect: adminTimeout, Header: adminTimeout, Idle: adminTimeout}
+	ask := &credentials.CredContext{Client: &http.Client{Timeout: adminTimeout, CheckRedirect: outbound.Stay,
+		Transport: outbound.Bound(outbound.NewTransport(sockets), outbound.Budget{Answer: adminTimeout})}}
 	return func(context.Context) (transfer.Credential, error) {
 		v, err := found.GetWithContext(ask)
 		if err == nil && v.AccessKeyID == "" {
@@ -205,7 +212,7 @@ func transportOf(caFile string, requests int) (*http.Transport, error) {
 	if caFile == "" {
 		return transfer.NewTransport(requests, nil), nil
 	}
-	pem, err := readBounded(caFile, maxPEMBytes)
+	pem, err := plainfile.Read(caFile, maxPEMBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -263,7 +270,7 @@ func (t *transferFlags) run(cmd *cobra.Command, o transfer.Options, closing func
 	if err != nil {
 		return usage(err)
 	}
-	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
 	ended := showProgress(cmd.OutOrStdout(), cmd.ErrOrStderr(), t.output, copier.Progress)
 	report, err := copier.Run(ctx)
@@ -280,11 +287,11 @@ func (t *transferFlags) run(cmd *cobra.Command, o transfer.Options, closing func
 // write gives the report to the terminal or pipe, and to its file.
 func (t *transferFlags) write(w io.Writer, r *transfer.Report, closing func(io.Writer, *transfer.Report)) error {
 	if t.report != "" {
-		f, err := os.OpenFile(t.report, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // keys are in it
+		f, err := plainfile.OpenWritten(t.report, 0o600) // keys are in it
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(writeJSON(f, r), f.Close()); err != nil {
+		if err := errors.Join(f.Truncate(0), writeJSON(f, r), f.Close()); err != nil {
 			return err
 		}
 	}

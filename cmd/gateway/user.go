@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sanctum-storage/gateway/admin"
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 // policies are those that have a name of their own on the command line.
@@ -26,14 +26,7 @@ func policyText(name string) (string, error) {
 	if text, ok := policies[name]; ok || name == "" {
 		return text, nil
 	}
-	info, err := os.Stat(name)
-	if err == nil && info.Size() > maxPolicyFile {
-		err = fmt.Errorf("%s has more than %d bytes", name, maxPolicyFile)
-	}
-	if err != nil {
-		return "", usage(fmt.Errorf("policy: %w", err))
-	}
-	text, err := os.ReadFile(name)
+	text, err := plainfile.Read(name, maxPolicyFile)
 	if err != nil {
 		return "", usage(fmt.Errorf("policy: %w", err))
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta/postgres"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 // minFree is what blobs leave of the file system, in bytes, so that the store
@@ -349,7 +350,7 @@ func explain(c *configuration, err error) error {
 		return fmt.Errorf("key file %s with this passphrase does not open %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, engine.ErrStoreRolledBack):
 		return fmt.Errorf("%w Check where the settings of this backend lead; if they are right and the store was restored on purpose, start once with --accept-restored-store", err)
-	case errors.Is(err, keyring.ErrExposed):
+	case errors.Is(err, plainfile.ErrExposed):
 		return err
 	case c.StoreURL != "" && errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("key file %s is missing, and without it nothing in %s can be opened: give this gateway the same key file as the others (%w)", c.KeyringPath, storeOf(c), err)

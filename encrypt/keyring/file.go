@@ -38,9 +38,6 @@ const (
 	purposeKey = "keyring-passphrase"
 )
 
-// ErrExposed: others than its owner may read the key file.
-var ErrExposed = errors.New("refused until then")
-
 // errMalformed is what every complaint about the text wraps.
 var errMalformed = fmt.Errorf("%w: not a keyring file", encrypt.ErrCorrupt)
 

@@ -11,13 +11,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 
 	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 // Keyring is an encrypt.Provider over the keys of one file.
@@ -89,7 +88,7 @@ func writeNew(path string, text []byte) (err error) {
 }
 
 // Open reads a file that Create made. It refuses one that group or others can
-// read, or that is malformed (encrypt.ErrCorrupt); a missing or wrong passphrase
+// read (plainfile.ErrExposed), or that is malformed (encrypt.ErrCorrupt); a missing or wrong passphrase
 // is encrypt.ErrWrongKey.
 func Open(path string, passphrase []byte) (*Keyring, error) {
 	text, err := readPrivate(path)
@@ -107,39 +106,22 @@ func Open(path string, passphrase []byte) (*Keyring, error) {
 	return &Keyring{primary: file.primary, keys: keys}, nil
 }
 
-// readPrivate reads a regular file that is its owner's alone. The checks are
-// made on the open file, so nothing can be put in its place meanwhile.
+// readPrivate reads a plain file that is its owner's alone. The checks are made
+// on the open file, so nothing can be put in its place meanwhile.
 func readPrivate(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := plainfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
+	if err := plainfile.Private(f); err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", path)
-	}
-	if info.Mode().Perm()&forbidden(path) != 0 {
-		return nil, fmt.Errorf("%s can be read by others (mode %#o); run: chmod 600 %s (%w)", path, info.Mode().Perm(), path, ErrExposed)
-	}
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(text) > maxFile {
-		err = fmt.Errorf("%s: %w: it has more than %d bytes", path, errMalformed, maxFile)
+	text, err := plainfile.Rest(f, maxFile)
+	if errors.Is(err, plainfile.ErrTooLarge) {
+		err = fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	return text, err
-}
-
-// forbidden are the rights that the mode of a key file may not give. Below
-// CREDENTIALS_DIRECTORY, systemd and Kubernetes hand files to one service through
-// its group or an access list, which shows as the group's right to read.
-func forbidden(path string) os.FileMode {
-	if dir := os.Getenv("CREDENTIALS_DIRECTORY"); dir != "" && strings.HasPrefix(path, dir+"/") {
-		return 0o037
-	}
-	return 0o077
 }
 
 // Name is "keyring".

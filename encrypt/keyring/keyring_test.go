@@ -13,6 +13,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keytest"
+	"github.com/sanctum-storage/gateway/plainfile"
 )
 
 // quick is the least cost that is accepted.
@@ -111,7 +112,7 @@ func TestOpenToOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Open(path, nil)
-		if !errors.Is(err, ErrExposed) || !strings.Contains(err.Error(), "chmod 600 "+path) {
+		if !errors.Is(err, plainfile.ErrExposed) || !strings.Contains(err.Error(), "chmod 600 "+path) {
 			t.Errorf("%v: %v", mode, err)
 		}
 	}

@@ -43,13 +43,14 @@ var layers = map[string][]string{
 	"strict":          {},
 	"fair":            {},
 	"outbound":        {},
-	"transfer":        {"outbound", "s3err", "sigv4"}, // S3 on both sides, and nothing of the inside
+	"plainfile":       {},
+	"transfer":        {"outbound", "plainfile", "s3err", "sigv4"}, // S3 on both sides, and nothing of the inside
 	"events":          {"meta"},
 	"meta/sqlstore":   {"meta", "s3err"},
 	"meta/metatest":   {"meta"},
 	"meta/…":          {"meta", "meta/sqlstore", "s3err"},
-	"backends/…":      {"backends", "outbound"},
-	"encrypt/…":       {"encrypt"},
+	"backends/…":      {"backends", "outbound", "plainfile"},
+	"encrypt/…":       {"encrypt", "plainfile"},
 	"events/…":        {"events", "meta"},
 	"internal/faults": {"backends", "encrypt", "meta"},
 	"internal/tidy":   {},
