@@ -59,86 +59,130 @@ var grantHeaders = []struct {
 
 // hasACLHeaders reports whether the request's header asks for an ACL.
 func (r *Request) hasACLHeaders() bool {
-	return r.HasHeader("X-Amz-Acl") || r.hasGrantHeaders()
+	return r.asked.canned.given || r.asked.grants.given
 }
 
-func (r *Request) hasGrantHeaders() bool {
+// askedGrant is a grant as it was asked for: nobody has looked yet whether there is whom
+// it names.
+type askedGrant struct {
+	permission access.Permission
+	kind       granteeKind
+	grantee    string
+}
+
+// granteeKind is how a grantee is named, as headers spell it.
+type granteeKind string
+
+const (
+	granteeID    granteeKind = "id"
+	granteeURI   granteeKind = "uri"
+	granteeEmail granteeKind = "emailAddress"
+)
+
+// String is the grant in the one form that condition keys have: without quotes and
+// white space, whatever the header or document looked like.
+func (g askedGrant) String() string { return string(g.kind) + "=" + g.grantee }
+
+// conditionKey is the key of the header that gives the permission.
+func (g askedGrant) conditionKey() string {
 	for _, h := range grantHeaders {
-		if r.HasHeader(h.name) {
-			return true
+		if h.permission == g.permission {
+			return "s3:" + strings.ToLower(h.name)
 		}
 	}
-	return false
+	return ""
+}
+
+// sayGrants reads the headers that grant.
+func (r *Request) sayGrants() (s said[[]askedGrant]) {
+	for _, h := range grantHeaders {
+		if !r.HasHeader(h.name) {
+			continue
+		}
+		s.given = true
+		for item := range strings.SplitSeq(r.Header(h.name), ",") {
+			g, err := parseGrant(h.name, item)
+			if err != nil && s.err == nil {
+				s.err = err
+			}
+			g.permission = h.permission
+			s.value = append(s.value, g)
+		}
+	}
+	return s
+}
+
+// parseGrant reads one `id="…"`, `uri="…"` or `emailAddress="…"` of a header.
+func parseGrant(header, item string) (g askedGrant, err error) {
+	kind, value, ok := strings.Cut(strings.TrimSpace(item), "=")
+	g.grantee = strings.Trim(value, `"`)
+	for _, k := range []granteeKind{granteeID, granteeURI, granteeEmail} {
+		if strings.EqualFold(strings.TrimSpace(kind), string(k)) {
+			g.kind = k
+		}
+	}
+	if !ok || g.kind == "" || g.grantee == "" {
+		return g, s3err.New(s3err.InvalidArgument, "Argument format not recognized").
+			With("ArgumentName", strings.ToLower(header)).With("ArgumentValue", item)
+	}
+	return g, nil
+}
+
+// askedACL is an AccessControlPolicy document, read.
+type askedACL struct {
+	owner  string // the canonical id
+	grants []askedGrant
 }
 
 // headerACL is the ACL that the request's header asks for, for something that
 // owner owns; nil when it asks for none. bucketOwner is zero for a bucket's ACL.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
 func (r *Request) headerACL(owner, bucketOwner meta.ID) (*access.ACL, error) {
-	canned, grants := r.HasHeader("X-Amz-Acl"), r.hasGrantHeaders()
-	switch {
-	case canned && grants:
+	switch canned, grants := &r.asked.canned, &r.asked.grants; {
+	case canned.given && grants.given:
 		return nil, s3err.New(s3err.InvalidRequest, "Specifying both Canned ACLs and Header Grants is not allowed")
-	case canned:
-		return access.CannedACL(r.Header("X-Amz-Acl"), access.ID(owner), access.ID(bucketOwner))
-	case !grants:
+	case canned.given:
+		return access.CannedACL(canned.value, access.ID(owner), access.ID(bucketOwner))
+	case !grants.given:
 		return nil, nil
+	case grants.err != nil:
+		return nil, grants.err
 	}
+	return r.server.granting(r.Context(), owner, r.asked.grants.value)
+}
+
+// granting is the ACL of what owner owns that makes the grants.
+func (s *Server) granting(ctx context.Context, owner meta.ID, grants []askedGrant) (*access.ACL, error) {
 	a := &access.ACL{Owner: access.ID(owner)}
-	for _, h := range grantHeaders {
-		if !r.HasHeader(h.name) {
-			continue
+	for _, g := range grants {
+		who, err := s.grantee(ctx, g)
+		if err != nil {
+			return nil, err
 		}
-		for item := range strings.SplitSeq(r.Header(h.name), ",") {
-			g, err := r.server.headerGrantee(r.Context(), h.name, item)
-			if err != nil {
-				return nil, err
-			}
-			a.Grants = append(a.Grants, access.Grant{Grantee: g, Permission: h.permission})
-		}
+		a.Grants = append(a.Grants, access.Grant{Grantee: who, Permission: g.permission})
 	}
 	return a, checkGrants(a)
 }
 
-// headerGrantee reads one `id="…"`, `uri="…"` or `emailAddress="…"`.
-func (s *Server) headerGrantee(ctx context.Context, header, item string) (access.Grantee, error) {
-	kind, value, ok := strings.Cut(strings.TrimSpace(item), "=")
-	value = strings.Trim(value, `"`)
-	if !ok || value == "" {
-		return access.Grantee{}, s3err.New(s3err.InvalidArgument, "Argument format not recognized").
-			With("ArgumentName", strings.ToLower(header)).With("ArgumentValue", item)
-	}
-	switch strings.ToLower(strings.TrimSpace(kind)) {
-	case "id":
-		return s.grantee(ctx, value, "", "")
-	case "uri":
-		return s.grantee(ctx, "", value, "")
-	case "emailaddress":
-		return s.grantee(ctx, "", "", value)
-	}
-	return access.Grantee{}, s3err.New(s3err.InvalidArgument, "Argument format not recognized").
-		With("ArgumentName", strings.ToLower(header)).With("ArgumentValue", item)
-}
-
 // grantee finds whom a grant names. An account must exist; there are no e-mail
 // addresses.
-func (s *Server) grantee(ctx context.Context, id, uri, email string) (access.Grantee, error) {
+func (s *Server) grantee(ctx context.Context, g askedGrant) (access.Grantee, error) {
 	switch {
-	case email != "":
-		return access.Grantee{}, s3err.New(s3err.UnresolvableGrantByEmailAddress, "").With("Email", email)
-	case uri != "" && slices.Contains([]string{access.AllUsers, access.AuthenticatedUsers, access.LogDelivery}, uri):
-		return access.Grantee{Group: uri}, nil
-	case uri != "":
+	case g.kind == granteeEmail:
+		return access.Grantee{}, s3err.New(s3err.UnresolvableGrantByEmailAddress, "").With("Email", g.grantee)
+	case g.kind == granteeURI && slices.Contains([]string{access.AllUsers, access.AuthenticatedUsers, access.LogDelivery}, g.grantee):
+		return access.Grantee{Group: g.grantee}, nil
+	case g.kind == granteeURI:
 		return access.Grantee{}, s3err.New(s3err.InvalidArgument, "Invalid group uri").
-			With("ArgumentName", "uri").With("ArgumentValue", uri)
+			With("ArgumentName", "uri").With("ArgumentValue", g.grantee)
 	}
-	t, err := s.engine.TenantByCanonical(ctx, id)
+	t, err := s.engine.TenantByCanonical(ctx, g.grantee)
 	if err != nil {
 		return access.Grantee{}, err
 	}
 	if t.ID.IsZero() {
 		return access.Grantee{}, s3err.New(s3err.InvalidArgument, "Invalid id").
-			With("ArgumentName", "CanonicalUser/ID").With("ArgumentValue", id)
+			With("ArgumentName", "CanonicalUser/ID").With("ArgumentValue", g.grantee)
 	}
 	return access.Grantee{ID: access.ID(t.ID)}, nil
 }
@@ -155,34 +199,57 @@ func (r *Request) requestedACL(owner, bucketOwner meta.ID) (*access.ACL, error) 
 	if len(r.XML) == 0 {
 		return nil, s3err.New(s3err.MissingSecurityHeader, "Your request was missing a required header").With("MissingHeaderName", "x-amz-acl")
 	}
-	for _, m := range granteeType.FindAllSubmatch(r.XML, maxGranteeTypes) {
+	d, err := r.asked.granted.get()
+	if err != nil {
+		return nil, err
+	}
+	a, err := r.server.granting(r.Context(), owner, d.grants)
+	if err == nil && d.owner != owner.Canonical() {
+		err = s3err.AccessDenied // an ACL does not give anything away as a whole
+	}
+	return a, err
+}
+
+// aclOfDocument reads an AccessControlPolicy document, unless the header says it all.
+var aclOfDocument = documentFacts{
+	keys: openKeys("s3:x-amz-grant-full-control", "s3:x-amz-grant-read", "s3:x-amz-grant-read-acp", "s3:x-amz-grant-write", "s3:x-amz-grant-write-acp"),
+	read: func(r *Request) {
+		if len(r.XML) > 0 {
+			r.asked.granted = saying(parseACLDocument(r.XML))
+		}
+	},
+}
+
+func parseACLDocument(document []byte) (a askedACL, err error) {
+	for _, m := range granteeType.FindAllSubmatch(document, maxGranteeTypes) {
 		if !slices.Contains(granteeTypes, string(m[1])) {
-			return nil, s3err.MalformedACL
+			return a, s3err.MalformedACL
 		}
 	}
 	var d aclDocument
-	if err := decodeXML(r.XML, "AccessControlPolicy", &d); err != nil {
-		return nil, s3err.Wrap(s3err.MalformedACL, err)
+	if err := decodeXML(document, "AccessControlPolicy", &d); err != nil {
+		return a, s3err.Wrap(s3err.MalformedACL, err)
 	}
 	if d.Owner == nil || d.Owner.ID == "" || d.List == nil {
-		return nil, s3err.MalformedACL
+		return a, s3err.MalformedACL
 	}
-	a := &access.ACL{Owner: access.ID(owner)}
+	a.owner = d.Owner.ID
 	for _, g := range d.List.Grant {
-		p := access.Permission(g.Permission)
-		if !p.Valid() || g.Grantee.ID+g.Grantee.URI+g.Grantee.EmailAddress == "" {
-			return nil, s3err.MalformedACL
+		asked := askedGrant{permission: access.Permission(g.Permission)}
+		switch who := &g.Grantee; {
+		case who.EmailAddress != "":
+			asked.kind, asked.grantee = granteeEmail, who.EmailAddress
+		case who.URI != "":
+			asked.kind, asked.grantee = granteeURI, who.URI
+		default:
+			asked.kind, asked.grantee = granteeID, who.ID
 		}
-		who, err := r.server.grantee(r.Context(), g.Grantee.ID, g.Grantee.URI, g.Grantee.EmailAddress)
-		if err != nil {
-			return nil, err
+		if !asked.permission.Valid() || asked.grantee == "" {
+			return a, s3err.MalformedACL
 		}
-		a.Grants = append(a.Grants, access.Grant{Grantee: who, Permission: p})
+		a.grants = append(a.grants, asked)
 	}
-	if d.Owner.ID != owner.Canonical() {
-		return nil, s3err.AccessDenied // an ACL does not give anything away as a whole
-	}
-	return a, checkGrants(a)
+	return a, nil
 }
 
 func checkGrants(a *access.ACL) error {

@@ -38,7 +38,7 @@ func (r *Request) objectAttributes() (engine.Attributes, error) {
 		ContentDisposition: r.Header("Content-Disposition"),
 		CacheControl:       r.Header("Cache-Control"),
 		Expires:            r.Header("Expires"),
-		WebsiteRedirect:    r.Header("X-Amz-Website-Redirect-Location"),
+		WebsiteRedirect:    r.asked.redirect.value,
 	}
 	if a.ContentType == "" && r.HTTP.ContentLength == 0 && strings.HasSuffix(r.Target.Key, "/") {
 		a.ContentType = folderType
@@ -57,8 +57,8 @@ func (r *Request) objectAttributes() (engine.Attributes, error) {
 // storageClass reads x-amz-storage-class; STANDARD is the empty string. The
 // engine refuses what is no class.
 func (r *Request) storageClass() (string, error) {
-	class := r.Header("X-Amz-Storage-Class")
-	if !r.HasHeader("X-Amz-Storage-Class") || class == standardClass {
+	class := r.asked.class.value
+	if !r.asked.class.given || class == standardClass {
 		return "", nil
 	}
 	if class == "" {

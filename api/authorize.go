@@ -59,6 +59,16 @@ func (x *exchange) authorize() error {
 	return nil
 }
 
+// authorizeAgain decides once more, because an object that the decision rests on is
+// another by now.
+func (r *Request) authorizeAgain() error {
+	needs, err := r.Op.Needs(r)
+	if err == nil && !r.decide(needs...).Allow {
+		err = s3err.AccessDenied
+	}
+	return err
+}
+
 // decide asks access about needs of this request.
 func (r *Request) decide(needs ...access.Need) access.Decision {
 	if c := r.conditions(); r.evaluation == nil {
@@ -96,8 +106,11 @@ func (r *Request) hide(err error) error {
 	if !errors.Is(err, s3err.NoSuchKey) && !errors.Is(err, s3err.NoSuchVersion) || r.Bucket.ID.IsZero() {
 		return err
 	}
-	list := r.bucketNeed("s3:ListBucket")
-	if r.decide(list).Allow {
+	needs := []access.Need{r.bucketNeed("s3:ListBucket")}
+	if r.source != nil { // or it is the source that is absent
+		needs = append(needs, r.needOn("s3:ListBucket", &object{bucket: r.source.bucket}))
+	}
+	if r.decide(needs...).Allow {
 		return err
 	}
 	return s3err.AccessDenied

@@ -6,7 +6,6 @@ import (
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -31,19 +30,15 @@ type bucketConfiguration struct {
 // LocationConstraint asks for if it names one, or its region or jurisdiction.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func createBucket(s *Server, r *Request) (*Reply, error) {
-	var c bucketConfiguration
-	if len(r.XML) > 0 {
-		if err := decodeXML(r.XML, "CreateBucketConfiguration", &c); tooMany(err, "Tag") {
-			return nil, tooManyTags(maxBucketTags)
-		} else if err != nil {
-			return nil, err
-		}
+	c, err := r.asked.configuration.get()
+	if err != nil {
+		return nil, err
 	}
 	region, err := s.newBucketRegion(&c)
 	if err != nil {
 		return nil, err
 	}
-	tags, err := r.newBucketTags(&c)
+	tags, err := r.asked.bucketTags.get()
 	if err != nil {
 		return nil, err
 	}
@@ -83,18 +78,55 @@ func setBucketARN(h http.Header, r *Request) {
 	h.Set("X-Amz-Bucket-Arn", "arn:aws:s3:::"+r.Target.Bucket)
 }
 
-// newBucketTags are the tags with which a bucket is made, by whoever may tag it.
-func (r *Request) newBucketTags(c *bucketConfiguration) ([]engine.Pair, error) {
-	if c.Tags == nil || len(c.Tags.Tag) == 0 {
-		return nil, nil
+// bucketDocument reads a CreateBucketConfiguration document, which there need not be.
+var bucketDocument = documentFacts{keys: openKeys("s3:locationconstraint", "aws:requesttag/", "aws:tagkeys"), read: func(r *Request) {
+	var c bucketConfiguration
+	var err error
+	if len(r.XML) > 0 {
+		if err = decodeXML(r.XML, "CreateBucketConfiguration", &c); tooMany(err, "Tag") {
+			err = tooManyTags(maxBucketTags)
+		}
 	}
-	n := r.need("s3:PutBucketTagging")
-	n.Bucket = &access.Bucket{Name: r.Target.Bucket, Owner: r.Principal.Tenant, Account: r.Principal.Account}
-	if !r.decide(n).Allow {
-		return nil, s3err.AccessDenied
+	r.asked.configuration = saying(c, err)
+	if err == nil && c.Tags != nil && len(c.Tags.Tag) > 0 {
+		r.asked.bucketTags = saying(tagPairs(c.Tags.Tag, maxBucketTags))
 	}
-	return tagPairs(c.Tags.Tag, maxBucketTags)
+}}
+
+// createNeeds are the rights to make a bucket and, where the request sets something of
+// the new bucket that has a right of its own, that one as well.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
+func createNeeds(r *Request) ([]access.Need, error) {
+	needs := []access.Need{r.need("s3:CreateBucket")}
+	if r.asked.bucketTags.given {
+		n := r.need("s3:PutBucketTagging")
+		n.Bucket = &access.Bucket{Name: r.Target.Bucket, Owner: r.Principal.Tenant, Account: r.Principal.Account}
+		needs = append(needs, n)
+	}
+	return needs, nil
 }
+
+// locations are what s3:LocationConstraint says of a new bucket: where it is going to be,
+// under the name that was asked for as well. Nothing asked is the gateway's region. It is
+// nil while the document was not read, and where that cannot be taken.
+func (s *Server) locations(c said[bucketConfiguration]) []string {
+	switch asked := c.value.LocationConstraint; {
+	case !c.known():
+		return nil
+	case asked == "":
+		return []string{s.region}
+	case asked == oldEU:
+		return []string{asked, newEU}
+	default:
+		return []string{asked}
+	}
+}
+
+// The oldest region has two names.
+const (
+	oldEU = "EU"
+	newEU = "eu-west-1"
+)
 
 // newBucketRegion is the LocationConstraint to store with a bucket: empty for the
 // default region.
@@ -106,8 +138,8 @@ func (s *Server) newBucketRegion(c *bucketConfiguration) (string, error) {
 	if asked != s.region && s.engine.HasPlace(asked) {
 		return asked, nil
 	}
-	if asked == "EU" { // the oldest name of eu-west-1
-		asked = "eu-west-1"
+	if asked == oldEU {
+		asked = newEU
 	}
 	switch {
 	case asked == "" || asked == s.region:

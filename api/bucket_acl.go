@@ -64,10 +64,8 @@ type newBucketAccess struct {
 // to others need an ownership under which ACLs count.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func (s *Server) readNewBucketAccess(r *Request) (n newBucketAccess, err error) {
-	if r.HasHeader("X-Amz-Object-Ownership") {
-		if n.ownership, err = parseOwnership(r.Header("X-Amz-Object-Ownership")); err != nil {
-			return n, s3err.New(s3err.InvalidArgument, "Invalid x-amz-object-ownership header: %s", r.Header("X-Amz-Object-Ownership"))
-		}
+	if n.ownership, err = r.asked.ownership.get(); err != nil {
+		return n, err
 	}
 	if n.acl, err = r.headerACL(r.Owner(), r.Owner()); err != nil || n.acl == nil {
 		return n, err

@@ -64,7 +64,7 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := parseInventory(r.XML)
+	c, err := r.asked.inventory.get()
 	if err != nil {
 		return nil, err
 	}
@@ -88,6 +88,11 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 	})
 	return &Reply{}, err
 }
+
+// inventoryOfBucket reads an InventoryConfiguration document.
+var inventoryOfBucket = documentFacts{keys: openKeys("s3:inventoryaccessibleoptionalfields"), read: func(r *Request) {
+	r.asked.inventory = saying(parseInventory(r.XML))
+}}
 
 // configurationID is the id parameter.
 func (r *Request) configurationID() (string, error) {

@@ -42,18 +42,7 @@ func ownership(settings *engine.Settings) (o access.Ownership, shown bool, err e
 // bucket ACL that gives nothing to others.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketOwnershipControls.html
 func putBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
-	var d struct {
-		Rule []struct {
-			ObjectOwnership string `xml:"ObjectOwnership"`
-		} `xml:"Rule" max:"1"`
-	}
-	if err := decodeXML(r.XML, "OwnershipControls", &d); err != nil {
-		return nil, err
-	}
-	if len(d.Rule) != 1 {
-		return nil, s3err.MalformedXML
-	}
-	to, err := parseOwnership(d.Rule[0].ObjectOwnership)
+	to, err := r.asked.ownership.get()
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +60,35 @@ func putBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	return &Reply{}, nil
+}
+
+// ownershipDocument reads an OwnershipControls document.
+var ownershipDocument = documentFacts{keys: openKeys("s3:x-amz-object-ownership"), read: func(r *Request) {
+	r.asked.ownership = saying(parseOwnershipControls(r.XML))
+}}
+
+func parseOwnershipControls(document []byte) (access.Ownership, error) {
+	var d struct {
+		Rule []struct {
+			ObjectOwnership string `xml:"ObjectOwnership"`
+		} `xml:"Rule" max:"1"`
+	}
+	if err := decodeXML(document, "OwnershipControls", &d); err != nil {
+		return "", err
+	}
+	if len(d.Rule) != 1 {
+		return "", s3err.MalformedXML
+	}
+	return parseOwnership(d.Rule[0].ObjectOwnership)
+}
+
+// parseOwnershipHeader reads the setting of a bucket that is to be made.
+func parseOwnershipHeader(value string) (access.Ownership, error) {
+	o, err := parseOwnership(value)
+	if err != nil {
+		err = s3err.New(s3err.InvalidArgument, "Invalid x-amz-object-ownership header: %s", value)
+	}
+	return o, err
 }
 
 // sharedACL reports whether an ACL gives anything to others than the owner.

@@ -10,7 +10,7 @@ import (
 // putBucketTagging replaces the tags of a bucket.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketTagging.html
 func putBucketTagging(s *Server, r *Request) (*Reply, error) {
-	tags, err := parseTagging(r.XML, maxBucketTags)
+	tags, err := r.asked.bucketTags.get()
 	if err != nil {
 		return nil, err
 	}
@@ -19,6 +19,11 @@ func putBucketTagging(s *Server, r *Request) (*Reply, error) {
 	}
 	return &Reply{Status: http.StatusNoContent}, nil
 }
+
+// taggingOfBucket reads its Tagging document.
+var taggingOfBucket = documentFacts{keys: openKeys("aws:requesttag/", "aws:tagkeys"), read: func(r *Request) {
+	r.asked.bucketTags = saying(parseTagging(r.XML, maxBucketTags))
+}}
 
 // getBucketTagging shows them.
 var getBucketTagging = showSetting(settingTags, s3err.NoSuchTagSet, func(tags []engine.Pair) any { return tagging(tags) })

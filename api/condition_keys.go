@@ -2,34 +2,14 @@ package api
 
 import (
 	"crypto/tls"
-	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/strict"
+	"github.com/sanctum-storage/gateway/engine"
 )
-
-// conditionHeaders are the headers whose values conditions may ask for, under
-// the key s3: and the header's name. No other header is ever looked at.
-// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html#amazons3-policy-keys
-var conditionHeaders = []string{
-	"x-amz-acl", "x-amz-grant-full-control", "x-amz-grant-read", "x-amz-grant-read-acp", "x-amz-grant-write", "x-amz-grant-write-acp",
-	"x-amz-copy-source", "x-amz-metadata-directive", "x-amz-storage-class", "x-amz-object-ownership", "x-amz-website-redirect-location",
-	"x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id", "x-amz-server-side-encryption-customer-algorithm",
-	"x-amz-content-sha256", "if-match", "if-none-match",
-}
-
-// conditionQuery are the parameters, under the key s3: and their name.
-var conditionQuery = []string{"prefix", "delimiter", "max-keys", "versionid"}
-
-// lockHeaders have keys of other names.
-var lockHeaders = map[string]string{
-	"X-Amz-Object-Lock-Mode":              "s3:object-lock-mode",
-	"X-Amz-Object-Lock-Retain-Until-Date": "s3:object-lock-retain-until-date",
-	"X-Amz-Object-Lock-Legal-Hold":        "s3:object-lock-legal-hold",
-}
 
 // conditions are the values of the condition keys that the request itself has.
 // They are gathered only where a policy may ask.
@@ -43,19 +23,23 @@ func (r *Request) conditions() access.Context {
 // hasPolicies reports whether any policy takes part in deciding the request.
 func (r *Request) hasPolicies() bool {
 	p := &r.Principal
-	if len(p.Identity) > 0 || len(p.Session) > 0 || p.Boundary != nil || r.Op.Header == "X-Amz-Copy-Source" {
+	if len(p.Identity) > 0 || len(p.Session) > 0 || p.Boundary != nil || r.Op.Header == copySourceHeader {
 		return true
 	}
 	f := r.bucketFacts(r.Bucket)
 	return f != nil && f.Policy != nil
 }
 
+// gatherConditions fills the keys of AWS as a whole, then those of S3 that any request
+// may have, and then those of the operation. No header or parameter is looked at here but
+// those three that are about the sender: all others come from what was asked.
 func (r *Request) gatherConditions() access.Context {
 	now := r.Now.UTC()
 	c := access.Context{
 		"aws:currenttime":     {now.Format(time.RFC3339)},
 		"aws:epochtime":       {strconv.FormatInt(now.Unix(), 10)},
 		"aws:securetransport": {strconv.FormatBool(r.secure())},
+		"aws:requestedregion": {r.server.region},
 	}
 	if ip := r.sourceIP(); ip != "" {
 		c["aws:sourceip"] = []string{ip}
@@ -68,39 +52,28 @@ func (r *Request) gatherConditions() access.Context {
 			c[key] = []string{r.Header(name)}
 		}
 	}
-	for _, name := range conditionHeaders {
-		if r.HasHeader(name) {
-			c["s3:"+name] = []string{r.Header(name)}
-		}
-	}
-	for name, key := range lockHeaders {
-		if r.HasHeader(name) {
-			c[key] = []string{r.Header(name)}
-		}
-	}
-	r.queryConditions(c)
 	r.signatureConditions(c)
-	r.tagConditions(c)
-	r.retentionCondition(c)
-	return c
-}
-
-func (r *Request) queryConditions(c access.Context) {
-	for _, p := range r.Target.Query {
-		name := strings.ToLower(p.Name)
-		for _, known := range conditionQuery {
-			if name == known {
-				c["s3:"+known] = []string{p.Value}
-			}
+	for i := range operationKeys {
+		if slices.Contains(operationKeys[i].of, r.Op.Name) {
+			operationKeys[i].fill(r, &r.asked, c)
 		}
 	}
+	return c
 }
 
 // signatureConditions tell how the request was signed.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
 func (r *Request) signatureConditions(c access.Context) {
 	id := r.identity
-	if id == nil || id.AccessKey == "" {
+	if id == nil {
+		return
+	}
+	if r.form != nil {
+		c["s3:x-amz-content-sha256"] = []string{unsignedPayload} // nothing signs the file
+	} else if text := id.ContentSHA256(); text != "" {
+		c["s3:x-amz-content-sha256"] = []string{text}
+	}
+	if id.AccessKey == "" {
 		return
 	}
 	c["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}
@@ -114,26 +87,141 @@ func (r *Request) signatureConditions(c access.Context) {
 	c["s3:signatureage"] = []string{strconv.FormatInt(max(0, r.Now.Sub(id.Date).Milliseconds()), 10)}
 }
 
-// tagConditions are the tags that the object or bucket is to get.
-func (r *Request) tagConditions(c access.Context) {
-	if !r.HasHeader("X-Amz-Tagging") {
-		return
-	}
-	tags, err := url.ParseQuery(r.Header("X-Amz-Tagging"))
-	if err != nil {
-		return // refused by the operation
-	}
-	for name, values := range tags {
-		c["s3:requestobjecttag/"+name] = values
-		c["s3:requestobjecttagkeys"] = append(c["s3:requestobjecttagkeys"], name)
+// unsignedPayload is what s3:x-amz-content-sha256 says of a body that nothing signs.
+const unsignedPayload = "UNSIGNED-PAYLOAD"
+
+// The operations that have the same keys.
+var (
+	listings = []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}
+	makings  = []string{"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"}
+	// creations put an object in its place; partMakings only prepare one.
+	creations   = []string{"PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload", "RenameObject"}
+	partMakings = []string{"CreateMultipartUpload", "UploadPart", "UploadPartCopy"}
+	copyings    = []string{"CopyObject", "UploadPartCopy"}
+)
+
+// operationKeys are the condition keys that some operations have, with those that are
+// about a key's parameters: an operation that does not act on a parameter does not show
+// it to policies either. Which of an operation's actions have a key is in access.
+// Sources:
+// https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
+var operationKeys = []struct {
+	of   []string
+	fill func(*Request, *asked, access.Context)
+}{
+	{listings, func(_ *Request, a *asked, c access.Context) {
+		text(c, "s3:prefix", a.prefix)
+		text(c, "s3:delimiter", a.delimiter)
+		if a.maxKeys.known() {
+			c["s3:max-keys"] = []string{strconv.Itoa(a.maxKeys.value)}
+		}
+	}},
+	{makings, func(r *Request, a *asked, c access.Context) {
+		text(c, "s3:x-amz-website-redirect-location", a.redirect)
+		text(c, "s3:x-amz-server-side-encryption", a.encryption)
+		text(c, "s3:x-amz-server-side-encryption-customer-algorithm", a.algorithm)
+		if a.kmsKey.given {
+			c["s3:x-amz-server-side-encryption-aws-kms-key-id"] = []string{r.namedKey(a.kmsKey.value)}
+		}
+		a.lockKeys(r, c)
+		a.tagKeys(c)
+	}},
+	{append([]string{"PutObjectAcl"}, makings...), func(_ *Request, a *asked, c access.Context) {
+		text(c, "s3:x-amz-storage-class", a.class)
+	}},
+	{append([]string{"CreateBucket", "PutBucketAcl", "PutObjectAcl"}, makings...), func(_ *Request, a *asked, c access.Context) {
+		text(c, "s3:x-amz-acl", a.canned)
+		for _, g := range slices.Concat(a.grants.value, a.granted.value.grants) {
+			c[g.conditionKey()] = append(c[g.conditionKey()], g.String())
+		}
+	}},
+	{copyings, func(_ *Request, a *asked, c access.Context) {
+		if a.source.known() {
+			c["s3:x-amz-copy-source"] = []string{a.source.value.String()}
+		}
+	}},
+	{[]string{"CopyObject"}, func(_ *Request, a *asked, c access.Context) {
+		if a.replaceMeta.known() {
+			c["s3:x-amz-metadata-directive"] = []string{directiveName(a.replaceMeta.value)}
+		}
+	}},
+	{append([]string{"DeleteObject"}, creations...), func(_ *Request, a *asked, c access.Context) {
+		text(c, "s3:if-match", a.match)
+	}},
+	{creations, func(_ *Request, a *asked, c access.Context) {
+		text(c, "s3:if-none-match", a.none)
+		c["s3:objectcreationoperation"] = []string{"true"}
+	}},
+	{partMakings, func(_ *Request, _ *asked, c access.Context) {
+		c["s3:objectcreationoperation"] = []string{"false"}
+	}},
+	{[]string{"PutObjectTagging"}, func(_ *Request, a *asked, c access.Context) { a.tagKeys(c) }},
+	{[]string{"PutObjectRetention", "PutObjectLegalHold"}, func(r *Request, a *asked, c access.Context) { a.lockKeys(r, c) }},
+	{[]string{"CreateBucket"}, func(r *Request, a *asked, c access.Context) {
+		if region := r.server.locations(a.configuration); region != nil {
+			c["s3:locationconstraint"] = region
+		}
+		if r.HasHeader(namespaceHeader) {
+			c["s3:x-amz-bucket-namespace"] = []string{r.Header(namespaceHeader)}
+		}
+	}},
+	{[]string{"CreateBucket", "PutBucketOwnershipControls"}, func(_ *Request, a *asked, c access.Context) {
+		if a.ownership.known() {
+			c["s3:x-amz-object-ownership"] = []string{string(a.ownership.value)}
+		}
+	}},
+	{[]string{"CreateBucket", "PutBucketTagging"}, func(_ *Request, a *asked, c access.Context) {
+		for _, t := range a.bucketTags.value {
+			c.AddTag("aws:RequestTag/", t.Name, t.Value)
+			c["aws:tagkeys"] = append(c["aws:tagkeys"], t.Name)
+		}
+	}},
+	{[]string{"PutBucketInventoryConfiguration"}, func(_ *Request, a *asked, c access.Context) {
+		if a.inventory.known() && len(a.inventory.value.Fields) > 0 {
+			c["s3:inventoryaccessibleoptionalfields"] = a.inventory.value.Fields
+		}
+	}},
+}
+
+// text fills a key with what was said, word for word, if it was.
+func text(c access.Context, key string, s said[string]) {
+	if s.known() {
+		c[key] = []string{s.value}
 	}
 }
 
-// retentionCondition is the number of days for which the request locks.
-func (r *Request) retentionCondition(c access.Context) {
-	until, ok := strict.DateTime(r.Header("X-Amz-Object-Lock-Retain-Until-Date"))
-	if ok {
-		days := int(until.Sub(r.Now).Hours() / 24)
-		c["s3:object-lock-remaining-retention-days"] = []string{strconv.Itoa(max(0, days))}
+// tagKeys are the tags that an object is to get.
+func (a *asked) tagKeys(c access.Context) {
+	for key, values := range requestTags(a.tags.value) {
+		c[key] = values
+	}
+}
+
+// requestTags are the condition keys of tags that an object is to get.
+func requestTags(tags []engine.Pair) access.Context {
+	c := access.Context{}
+	for _, t := range tags {
+		c.AddTag("s3:RequestObjectTag/", t.Name, t.Value)
+		c["s3:requestobjecttagkeys"] = append(c["s3:requestobjecttagkeys"], t.Name)
+	}
+	return c
+}
+
+const day = 24 * 60 * 60 // seconds
+
+// lockKeys are the lock that an object is to get. The retention that a bucket gives by
+// default is not among them.
+func (a *asked) lockKeys(r *Request, c access.Context) {
+	if a.lockMode.known() {
+		c["s3:object-lock-mode"] = []string{lockModeName(a.lockMode.value)}
+	}
+	if a.lockUntil.known() {
+		until := a.lockUntil.value
+		c["s3:object-lock-retain-until-date"] = []string{until.UTC().Format(time.RFC3339Nano)}
+		c["s3:object-lock-remaining-retention-days"] = []string{strconv.FormatInt(max(0, (until.Unix()-r.Now.Unix())/day), 10)}
+	}
+	if a.hold.known() {
+		c["s3:object-lock-legal-hold"] = []string{holdName(a.hold.value)}
 	}
 }

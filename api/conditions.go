@@ -18,8 +18,8 @@ const copySourcePrefix = "X-Amz-Copy-Source-"
 // ignored, as RFC 9110 section 13.1.3 demands.
 func (r *Request) readConditions() engine.Conditions {
 	return engine.Conditions{
-		IfMatch:           r.Header("If-Match"),
-		IfNoneMatch:       r.Header("If-None-Match"),
+		IfMatch:           r.asked.match.value,
+		IfNoneMatch:       r.asked.none.value,
 		IfModifiedSince:   conditionDate(r.Header("If-Modified-Since")),
 		IfUnmodifiedSince: conditionDate(r.Header("If-Unmodified-Since")),
 	}
@@ -34,6 +34,9 @@ func (r *Request) sourceConditions() (engine.Conditions, error) {
 // refused: to leave it out would copy what must not be copied.
 func (r *Request) strictConditions(prefix string) (engine.Conditions, error) {
 	c := engine.Conditions{IfMatch: r.Header(prefix + "If-Match"), IfNoneMatch: r.Header(prefix + "If-None-Match")}
+	if prefix == "" {
+		c.IfMatch, c.IfNoneMatch = r.asked.match.value, r.asked.none.value
+	}
 	var err error
 	if c.IfModifiedSince, err = r.strictDate(prefix + "If-Modified-Since"); err != nil {
 		return c, err
@@ -52,19 +55,17 @@ func (r *Request) writeConditions() (engine.Conditions, error) {
 			return engine.Conditions{}, unsupportedCondition(name)
 		}
 	}
-	match, none := r.Header("If-Match"), r.Header("If-None-Match")
+	match, none := r.asked.match, r.asked.none
 	switch {
-	case r.HasHeader("If-Match") && r.HasHeader("If-None-Match"):
+	case match.given && none.given:
 		return engine.Conditions{}, s3err.New(s3err.NotImplemented, "A header you provided implies functionality that is not implemented").
 			With("Header", "If-Match,If-None-Match").With("AdditionalMessage", "Multiple conditional request headers present in the request")
-	case r.HasHeader("If-None-Match") && strings.Trim(none, `"`) != "*":
+	case none.given && none.value != "*":
 		return engine.Conditions{}, unsupportedCondition("If-None-Match")
-	case r.HasHeader("If-Match") && strings.TrimSpace(match) == "":
+	case match.given && strings.TrimSpace(match.value) == "":
 		return engine.Conditions{}, unsupportedCondition("If-Match")
-	case none != "":
-		none = "*"
 	}
-	return engine.Conditions{IfMatch: match, IfNoneMatch: none, Replaces: r.replacesBy("s3:PutObject", r.Target.Key)}, nil
+	return engine.Conditions{IfMatch: match.value, IfNoneMatch: none.value, Replaces: r.replacesBy("s3:PutObject", &r.object)}, nil
 }
 
 // deleteConditions are those of a DeleteObject.
@@ -75,7 +76,7 @@ func (r *Request) deleteConditions() (d engine.DeleteObject, err error) {
 			return d, unsupportedCondition(name)
 		}
 	}
-	if d.IfMatch = r.Header("If-Match"); r.HasHeader("If-Match") && strings.TrimSpace(d.IfMatch) == "" {
+	if d.IfMatch = r.asked.match.value; r.asked.match.given && strings.TrimSpace(d.IfMatch) == "" {
 		return d, unsupportedCondition("If-Match")
 	}
 	if r.HasHeader("X-Amz-If-Match-Size") {

@@ -16,7 +16,9 @@ func requestWith(pairs ...string) *Request {
 	for i := 0; i < len(pairs); i += 2 {
 		h.Add(pairs[i], pairs[i+1])
 	}
-	return &Request{HTTP: &http.Request{Header: h}}
+	r := &Request{HTTP: &http.Request{Header: h}, Op: &Operation{Name: "PutObject", Method: "PUT"}}
+	r.readAsked()
+	return r
 }
 
 const someDate = "Wed, 21 Oct 2015 07:28:00 GMT"
@@ -100,7 +102,7 @@ func FuzzWriteConditions(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name, value string) {
 		name = http.CanonicalHeaderKey(name)
-		r := &Request{HTTP: &http.Request{Header: http.Header{name: {value}}}}
+		r := requestWith(name, value)
 		switch name {
 		case "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since":
 			if c, err := r.writeConditions(); err == nil && c == (engine.Conditions{}) {

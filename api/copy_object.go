@@ -60,13 +60,11 @@ func (r *Request) copyInput() (in engine.CopyObject, err error) {
 		return in, err
 	}
 	in.Marks, in.Encryption, in.Customer = made.Marks, made.kind, made.customer
+	in.SourceBucket, in.SourceKey, in.SourceVersion = r.source.bucket, r.source.key, r.source.version.value
+	in.SourceFound, in.SourcePermit = r.source.found, r.permitSource
 	if in.SourceCustomer, err = r.sourceCustomerKey(); err != nil {
 		return in, err
 	}
-	if in.SourceBucket, in.SourceKey, err = r.copySource(); err != nil {
-		return in, err
-	}
-	in.SourceVersion = r.sourceVersion()
 	if in.SourceConditions, err = r.sourceConditions(); err != nil {
 		return in, err
 	}
@@ -76,17 +74,12 @@ func (r *Request) copyInput() (in engine.CopyObject, err error) {
 	if in.ChecksumAlgorithm, err = r.checksumAlgorithm("X-Amz-Checksum-Algorithm"); err != nil {
 		return in, err
 	}
-	replaceTags, err := r.directive("x-amz-tagging-directive", "Unknown tagging directive.")
+	replaceTags, err := r.asked.replaceTags.get()
 	if err != nil {
 		return in, err
 	}
-	if !replaceTags {
-		if err := r.keepTags(&in); err != nil {
-			return in, err
-		}
-	}
-	in.Replace, err = r.directive("x-amz-metadata-directive", "Unknown metadata directive.")
-	if err != nil {
+	in.KeepTags = !replaceTags
+	if in.Replace, err = r.asked.replaceMeta.get(); err != nil {
 		return in, err
 	}
 	// Without Replace the engine takes storage class and redirect from these,
@@ -97,17 +90,24 @@ func (r *Request) copyInput() (in engine.CopyObject, err error) {
 	return in, r.refuseSelfCopy(in)
 }
 
-// directive reports whether a directive says to replace.
-func (r *Request) directive(header, unknown string) (replace bool, err error) {
+// sayDirective reads whether a directive says to replace; an empty one says nothing.
+func (r *Request) sayDirective(header, unknown string) said[bool] {
 	switch value := r.Header(header); value {
-	case "", directiveCopy:
-		return false, nil
-	case directiveReplace:
-		return true, nil
+	case "":
+		return said[bool]{}
+	case directiveCopy, directiveReplace:
+		return saying(value == directiveReplace, nil)
 	default:
-		return false, s3err.New(s3err.InvalidArgument, "%s", unknown).
-			With("ArgumentName", header).With("ArgumentValue", value)
+		return saying(false, s3err.New(s3err.InvalidArgument, "%s", unknown).
+			With("ArgumentName", header).With("ArgumentValue", value))
 	}
+}
+
+func directiveName(replace bool) string {
+	if replace {
+		return directiveReplace
+	}
+	return directiveCopy
 }
 
 // setSourceVersion names the version that was copied, if it has a name.
@@ -121,8 +121,8 @@ func setSourceVersion(h http.Header, ref meta.VersionRef) {
 // version that is named becomes current again where versions are kept.
 func (r *Request) refuseSelfCopy(in engine.CopyObject) error {
 	restores := !in.SourceVersion.IsZero() && in.Bucket.Versioning != meta.VersioningOff
-	changes := restores || in.Replace || in.ChecksumAlgorithm != "" || r.HasHeader(encryptionHeader) || in.Customer != nil || in.SourceCustomer != nil ||
-		r.HasHeader("X-Amz-Storage-Class") || r.HasHeader("X-Amz-Website-Redirect-Location")
+	changes := restores || in.Replace || in.ChecksumAlgorithm != "" || r.asked.encryption.given || in.Customer != nil || in.SourceCustomer != nil ||
+		r.asked.class.given || r.asked.redirect.given
 	if changes || in.SourceBucket.ID != in.Bucket.ID || in.SourceKey != in.Key {
 		return nil
 	}

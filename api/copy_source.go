@@ -10,33 +10,45 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+const copySourceHeader = "X-Amz-Copy-Source"
+
+// sourceName is what x-amz-copy-source says, decoded.
+type sourceName struct {
+	bucket, key string
+	version     said[meta.VersionRef]
+}
+
+// String is the source without its version, in the one form that the condition key
+// s3:x-amz-copy-source has: bucket/key.
+func (n sourceName) String() string { return n.bucket + "/" + n.key }
+
 // parseCopySource takes apart x-amz-copy-source: [/]bucket/key[?versionId=id],
 // percent-encoded once, with + for a space. The version is cut off before the
 // rest is decoded, so that an encoded question mark stays part of the key.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-func parseCopySource(value string) (bucket, key string, version meta.VersionRef, err error) {
+func parseCopySource(value string) (n sourceName, err error) {
 	path, id, versioned := strings.Cut(value, "?versionId=")
 	if versioned {
-		if version, err = parseVersion(id); err != nil {
-			return "", "", version, err
+		if n.version = saying(parseVersion(id)); n.version.err != nil {
+			return n, n.version.err
 		}
 	}
 	path, err = url.QueryUnescape(path)
 	if err != nil {
-		return "", "", version, badCopySource("Invalid copy source encoding", value)
+		return n, badCopySource("Invalid copy source encoding", value)
 	}
 	path = strings.TrimPrefix(path, "/")
 	if strings.HasPrefix(path, "arn:") {
-		return "", "", version, s3err.New(s3err.NotImplemented, "Copy sources cannot be named by an ARN.")
+		return n, s3err.New(s3err.NotImplemented, "Copy sources cannot be named by an ARN.")
 	}
-	bucket, key, _ = strings.Cut(path, "/")
-	if engine.CheckBucketName(bucket) != nil {
-		return "", "", version, badCopySource("Invalid copy source bucket name", value)
+	n.bucket, n.key, _ = strings.Cut(path, "/")
+	if engine.CheckBucketName(n.bucket) != nil {
+		return n, badCopySource("Invalid copy source bucket name", value)
 	}
-	if key == "" {
-		return "", "", version, badCopySource("Invalid copy source object key", key)
+	if n.key == "" {
+		return n, badCopySource("Invalid copy source object key", n.key)
 	}
-	return bucket, key, version, CheckKey(key)
+	return n, CheckKey(n.key)
 }
 
 func badCopySource(message, value string) error {
@@ -44,67 +56,93 @@ func badCopySource(message, value string) error {
 		With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", value)
 }
 
-// copySource is the object that a request copies from.
-type copySource struct {
-	bucket  meta.Bucket
-	key     string
-	version meta.VersionRef // zero: the current one
-}
-
-// copySource finds the object that the request copies from: its bucket, which
-// must exist and belong to whom the client expects, and its key. It is resolved
-// once, so that what is read is what was authorized, even if the bucket is
-// deleted and its name taken by somebody else in between.
-func (r *Request) copySource() (meta.Bucket, string, error) {
-	if r.source == nil {
-		s, err := r.resolveSource()
-		if err != nil {
-			return meta.Bucket{}, "", err
-		}
-		r.source = &s
+// findSource finds the object that the request copies from: its bucket, which must
+// exist and belong to whom the client expects, and what its key holds. It is looked up
+// once, so that what is read is what was authorized, even if the object is replaced, or
+// the bucket is deleted and its name taken by somebody else in between.
+func (r *Request) findSource() error {
+	if r.source != nil {
+		return nil
 	}
-	return r.source.bucket, r.source.key, nil
-}
-
-// sourceVersion is the version that is copied from, after copySource found it.
-func (r *Request) sourceVersion() meta.VersionRef { return r.source.version }
-
-func (r *Request) resolveSource() (s copySource, err error) {
-	name, key, version, err := parseCopySource(r.Header("X-Amz-Copy-Source"))
+	name, err := r.asked.source.get()
 	if err != nil {
-		return s, err
+		return err
 	}
-	s = copySource{bucket: r.Bucket, key: key, version: version}
-	if name != r.Target.Bucket {
-		if s.bucket, err = r.server.engine.Bucket(r.Context(), name); err != nil {
-			return s, err
+	o := &object{bucket: r.Bucket, key: name.key, version: name.version}
+	if name.bucket != r.Target.Bucket {
+		if o.bucket, err = r.server.engine.Bucket(r.Context(), name.bucket); err != nil {
+			return err
 		}
 	}
-	return s, r.expectOwner("X-Amz-Source-Expected-Bucket-Owner", s.bucket)
+	if err := r.expectOwner("X-Amz-Source-Expected-Bucket-Owner", o.bucket); err != nil {
+		return err
+	}
+	if _, err := r.look(o); err != nil {
+		return err
+	}
+	r.source = o
+	return nil
 }
+
+// permitSource decides again where the source of a copy is another than the one that was
+// decided about.
+func (r *Request) permitSource(f *engine.Found) error {
+	r.source.found = f
+	return r.authorizeAgain()
+}
+
+// keptTags are the row keys of what a copy may bring along from its source.
+var keptTags = map[string]bool{"s3:requestobjecttag/": true, "s3:requestobjecttagkeys": true}
 
 // copyNeeds asks for both ends of a copy: to read the source and to write the
-// target.
+// target. The tags that a copy keeps are read at the source and set at the target.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 func copyNeeds(r *Request) ([]access.Need, error) {
 	if r.Principal.Kind == access.Nobody {
 		return nil, s3err.New(s3err.AccessDenied, "Anonymous users cannot copy objects. Please authenticate.")
 	}
-	needs, err := writeNeeds(r)
-	if err != nil || !r.decide(needs...).Allow {
-		return needs, err // who may not write learns nothing of the source
+	keeps := r.Op.Name == "CopyObject" && !r.asked.replaceTags.value
+	if r.source == nil {
+		if keeps {
+			r.object.open = keptTags
+		}
+		needs, err := writeNeeds(r)
+		if r.object.open = nil; err != nil || !r.decide(needs...).Allow {
+			return needs, err // who may not write learns nothing of the source
+		}
 	}
 	if r.HasQuery("partNumber") {
 		if _, err := r.partNumber(); err != nil {
 			return nil, err
 		}
 	}
-	b, key, err := r.copySource()
+	if err := r.findSource(); err != nil {
+		return nil, err
+	}
+	var tags []engine.Pair
+	if keeps {
+		var err error
+		if tags, err = r.tagsOf(r.source); err != nil {
+			return nil, err
+		}
+		r.object.context = requestTags(tags)
+	}
+	needs, err := writeNeeds(r)
 	if err != nil {
 		return nil, err
 	}
-	action := "s3:GetObject"
-	if !r.sourceVersion().IsZero() {
-		action = "s3:GetObjectVersion"
+	needs = append(needs, r.needVersion("s3:GetObject", "s3:GetObjectVersion", r.source))
+	if len(tags) > 0 {
+		needs = append(needs, r.need("s3:PutObjectTagging"), r.needVersion("s3:GetObjectTagging", "s3:GetObjectVersionTagging", r.source))
 	}
-	return append(needs, r.withObject(r.sourceNeed(action, b, key), b, r.sourceVersion())), nil
+	return needs, nil
+}
+
+// tagsOf are the tags of an object; none where there is no object.
+func (r *Request) tagsOf(o *object) ([]engine.Pair, error) {
+	was, err := r.marksOf(o)
+	if isAbsent(err) {
+		return nil, nil
+	}
+	return was.Marks.Tags, err
 }

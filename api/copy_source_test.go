@@ -26,9 +26,9 @@ func TestParseCopySource(t *testing.T) {
 		"bucket/%E2%82%AC":                      {"bucket", "€"},
 		"bucket/" + strings.Repeat("%61", 1024): {"bucket", strings.Repeat("a", 1024)},
 	} {
-		bucket, key, _, err := parseCopySource(value)
-		if err != nil || bucket != want[0] || key != want[1] {
-			t.Errorf("parseCopySource(%q) = %q, %q, %v; want %q", value, bucket, key, err, want)
+		n, err := parseCopySource(value)
+		if err != nil || n.bucket != want[0] || n.key != want[1] {
+			t.Errorf("parseCopySource(%q) = %q, %v; want %q", value, n, err, want)
 		}
 	}
 	for value, want := range map[string]s3err.Code{
@@ -48,8 +48,8 @@ func TestParseCopySource(t *testing.T) {
 		"arn:aws:s3:us-east-1:1:accesspoint/a/object/k": s3err.NotImplemented,
 		"bucket/" + strings.Repeat("a", 1025):           s3err.KeyTooLong,
 	} {
-		if bucket, key, _, err := parseCopySource(value); !errors.Is(err, want) {
-			t.Errorf("parseCopySource(%q) = %q, %q, %v; want %v", value, bucket, key, err, want)
+		if n, err := parseCopySource(value); !errors.Is(err, want) {
+			t.Errorf("parseCopySource(%q) = %q, %v; want %v", value, n, err, want)
 		}
 	}
 }
@@ -63,8 +63,8 @@ func TestParseCopySourceVersion(t *testing.T) {
 		"bucket/key?versionId=" + id.String():   {ID: id},
 		"bucket/a%3Fb?versionId=" + id.String(): {ID: id},
 	} {
-		if _, _, version, err := parseCopySource(value); err != nil || version != want {
-			t.Errorf("parseCopySource(%q) names version %v, error %v; want %v", value, version, err, want)
+		if n, err := parseCopySource(value); err != nil || n.version.value != want || n.version.given == want.IsZero() {
+			t.Errorf("parseCopySource(%q) names version %v, error %v; want %v", value, n.version, err, want)
 		}
 	}
 }
@@ -76,19 +76,19 @@ func FuzzParseCopySource(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
-		bucket, key, _, err := parseCopySource(value)
+		n, err := parseCopySource(value)
 		if err == nil {
-			if bucket == "" || key == "" || strings.Contains(bucket, "/") || len(key) > meta.MaxKeyBytes {
-				t.Fatalf("%q names bucket %q, key %q", value, bucket, key)
+			if n.bucket == "" || n.key == "" || strings.Contains(n.bucket, "/") || len(n.key) > meta.MaxKeyBytes {
+				t.Fatalf("%q names bucket %q, key %q", value, n.bucket, n.key)
 			}
-			again, same, _, err := parseCopySource("/" + url.QueryEscape(bucket) + "/" + url.QueryEscape(key))
-			if err != nil || again != bucket || same != key {
-				t.Fatalf("%q: encoded anew, %q/%q became %q/%q, %v", value, bucket, key, again, same, err)
+			again, err := parseCopySource("/" + url.QueryEscape(n.bucket) + "/" + url.QueryEscape(n.key))
+			if err != nil || again.bucket != n.bucket || again.key != n.key {
+				t.Fatalf("%q: encoded anew, %q became %q, %v", value, n, again, err)
 			}
 		}
 		if CheckKey(value) == nil && value != "" {
-			if _, key, _, err := parseCopySource("bucket/" + url.QueryEscape(value)); err != nil || key != value {
-				t.Fatalf("the key %q came back as %q, %v", value, key, err)
+			if n, err := parseCopySource("bucket/" + url.QueryEscape(value)); err != nil || n.key != value {
+				t.Fatalf("the key %q came back as %q, %v", value, n.key, err)
 			}
 		}
 	})

@@ -13,9 +13,9 @@ func deleteObject(s *Server, r *Request) (*Reply, error) {
 	if d.Version, err = r.version(); err != nil {
 		return nil, err
 	}
-	d.Key, d.Owner, d.Bypass = r.Target.Key, r.objectOwner(), r.bypass(r.Target.Key)
+	d.Key, d.Owner, d.Bypass = r.Target.Key, r.objectOwner(), r.bypass(&r.object)
 	if d.Version.IsZero() {
-		d.Replaces = r.replacesBy("s3:DeleteObject", r.Target.Key)
+		d.Replaces = r.replacesBy("s3:DeleteObject", &r.object)
 	}
 	done, err := s.engine.DeleteObject(r.Context(), r.Bucket, d)
 	if err != nil {

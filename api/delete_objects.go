@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/strict"
@@ -118,22 +119,23 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 			outcomes[i].Err = s3err.AccessDenied
 			continue
 		}
-		need := r.need("s3:DeleteObject")
-		need.Key = d.Key
-		var badVersion error
+		o := object{bucket: r.Bucket, key: d.Key}
 		if e.VersionID != nil && *e.VersionID != "" {
-			need.Action = "s3:DeleteObjectVersion"
-			d.Version, badVersion = engine.ParseVersion(*e.VersionID)
+			o.version = saying(engine.ParseVersion(*e.VersionID))
+			d.Version = o.version.value
 		}
-		switch decision := r.decide(r.withObject(need, r.Bucket, d.Version)); {
+		if d.IfMatch != "" {
+			o.context = access.Context{"s3:if-match": {d.IfMatch}}
+		}
+		switch decision := r.decide(r.needVersion("s3:DeleteObject", "s3:DeleteObjectVersion", &o)); {
 		case !decision.Allow:
 			outcomes[i].Err = s3err.AccessDenied
-		case badVersion != nil:
+		case o.version.err != nil:
 			outcomes[i].Err = s3err.NoSuchVersion
 		case CheckKey(d.Key) != nil:
 			outcomes[i].Err = CheckKey(d.Key)
 		default:
-			d.Owner, d.Bypass = r.objectOwner(), r.bypass(d.Key)
+			d.Owner, d.Bypass = r.objectOwner(), r.bypass(&o)
 			d.Replaces = r.replaces(decision)
 			deletions = append(deletions, d)
 			positions = append(positions, i)

@@ -48,11 +48,11 @@ func (r *Request) encryption() (e sealing, err error) {
 		e.kind = meta.EncryptionCustomer
 		return e, r.checkCustomer(preset)
 	}
-	asked := r.Header(encryptionHeader)
+	asked := r.asked.encryption.value
 	switch {
 	case asked == encryptionKMS || asked == "" && preset.KMS:
 		return r.kms(asked, preset)
-	case r.HasHeader(kmsKeyHeader) || r.HasHeader(kmsContextHeader):
+	case r.asked.kmsKey.given || r.HasHeader(kmsContextHeader):
 		return e, s3err.New(s3err.InvalidArgument, "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms").
 			With("ArgumentName", strings.ToLower(encryptionHeader)).With("ArgumentValue", asked)
 	}
@@ -81,12 +81,12 @@ func (r *Request) kms(asked string, preset engine.BucketEncryption) (e sealing, 
 	if preset.KMS && preset.KMSKey != "" {
 		e.kmsKey = preset.KMSKey
 	}
-	if asked == "" && r.HasHeader(kmsKeyHeader) {
+	if asked == "" && r.asked.kmsKey.given {
 		return e, s3err.New(s3err.InvalidArgument, "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms").
 			With("ArgumentName", strings.ToLower(encryptionHeader)).With("ArgumentValue", "")
 	}
-	if r.HasHeader(kmsKeyHeader) {
-		if e.kmsKey, err = r.kmsKey(r.Header(kmsKeyHeader)); err != nil {
+	if r.asked.kmsKey.given {
+		if e.kmsKey, err = r.kmsKey(r.asked.kmsKey.value); err != nil {
 			return e, err
 		}
 	}
@@ -151,6 +151,16 @@ func (r *Request) kmsKey(asked string) (name string, err error) {
 		return name, nil
 	}
 	return "", s3err.New(s3err.KMSNotFound, "Key '%s' does not exist", asked)
+}
+
+// namedKey is the key that a client names as a policy has it: by its ARN. What names no
+// key stays as it is, and is refused by the operation.
+func (r *Request) namedKey(asked string) string {
+	name, err := r.kmsKey(asked)
+	if err != nil {
+		return asked
+	}
+	return r.kmsKeyARN(name)
 }
 
 // set shows in an answer how the object is encrypted.

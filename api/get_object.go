@@ -50,7 +50,7 @@ func read(s *Server, r *Request, open opener) (*Reply, error) {
 
 // readInput is what a GET or HEAD asks of the engine.
 func (r *Request) readInput() (engine.GetObject, error) {
-	in := engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key, Found: r.found, Conditions: r.readConditions()}
+	in := engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key, Found: r.object.found, Conditions: r.readConditions()}
 	var err error
 	if in.Version, err = r.version(); err != nil {
 		return in, err

@@ -55,7 +55,7 @@ type objectPart struct {
 // getObjectAttributes answers with those facts of an object that were asked for.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
-	in := engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key}
+	in := engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key, Found: r.object.found}
 	var err error
 	if in.Version, err = r.version(); err != nil {
 		return nil, err

@@ -34,7 +34,7 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 		}
 		limit = n
 	}
-	q := meta.BucketQuery{Owner: r.Owner(), Prefix: r.QueryValue("prefix")}
+	q := meta.BucketQuery{Owner: r.Owner(), Prefix: r.asked.prefix.value}
 	if r.Principal.Operator {
 		q.Owner = meta.ID{}
 	}

@@ -89,10 +89,10 @@ func (r *Request) listedUpload(u engine.Upload, encode func(string) string) list
 // without key-marker, as in S3.
 func (r *Request) uploadQuery() (q meta.UploadQuery, err error) {
 	q = meta.UploadQuery{
-		Bucket: r.Bucket.ID, Prefix: r.QueryValue("prefix"), Delimiter: r.QueryValue("delimiter"),
+		Bucket: r.Bucket.ID, Prefix: r.asked.prefix.value, Delimiter: r.asked.delimiter.value,
 		AfterKey: r.QueryValue("key-marker"),
 	}
-	if q.Limit, err = r.pageSize("max-uploads"); err != nil {
+	if q.Limit, err = pageOf(r.sayPageSize("max-uploads")); err != nil {
 		return q, err
 	}
 	marker := r.QueryValue("upload-id-marker")

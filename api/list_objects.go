@@ -67,7 +67,7 @@ func listObjectsV2(s *Server, r *Request) (*Reply, error) {
 
 // readListing reads the parameters that both forms have.
 func (s *Server) readListing(r *Request) (*listing, error) {
-	l := &listing{bucket: r.Bucket.Name, prefix: r.QueryValue("prefix"), delimiter: r.QueryValue("delimiter")}
+	l := &listing{bucket: r.Bucket.Name, prefix: r.asked.prefix.value, delimiter: r.asked.delimiter.value}
 	root := s.engine.Root()
 	l.ownerNames = map[meta.ID]string{root.ID: root.Name, r.Owner(): r.Principal.Name}
 	for _, name := range []string{"prefix", "delimiter", "marker", "start-after"} {
@@ -79,7 +79,7 @@ func (s *Server) readListing(r *Request) (*listing, error) {
 	if l.encode, err = r.encodingType(); err != nil {
 		return nil, err
 	}
-	l.maxKeys, err = r.pageSize("max-keys")
+	l.maxKeys, err = pageOf(r.asked.maxKeys)
 	return l, err
 }
 
@@ -96,19 +96,26 @@ func (r *Request) encodingType() (bool, error) {
 	}
 }
 
-// pageSize reads a parameter that bounds a page: 0 and more, capped at
-// meta.MaxPage, which is also its default.
-func (r *Request) pageSize(name string) (int, error) {
+// sayPageSize reads a parameter that bounds a page: 0 and more. An empty one says nothing.
+func (r *Request) sayPageSize(name string) said[int] {
 	v := r.QueryValue(name)
 	if v == "" {
-		return meta.MaxPage, nil
+		return said[int]{}
 	}
 	n, ok := number(v)
 	if !ok {
-		return 0, s3err.New(s3err.InvalidArgument, "Provided %s not an integer or within integer range", name).
-			With("ArgumentName", name).With("ArgumentValue", v)
+		return saying(0, s3err.New(s3err.InvalidArgument, "Provided %s not an integer or within integer range", name).
+			With("ArgumentName", name).With("ArgumentValue", v))
 	}
-	return min(n, meta.MaxPage), nil
+	return saying[int](n, nil)
+}
+
+// pageOf is how many entries a page has at most: meta.MaxPage where nothing less is asked.
+func pageOf(size said[int]) (int, error) {
+	if !size.given {
+		return meta.MaxPage, nil
+	}
+	return min(size.value, meta.MaxPage), size.err
 }
 
 func (s *Server) list(r *Request, l *listing, after string) (*Reply, error) {

@@ -49,7 +49,7 @@ func listParts(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	limit, err := r.pageSize("max-parts")
+	limit, err := pageOf(r.sayPageSize("max-parts"))
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func getObjectACL(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, version)
+	o, err := s.engine.MarksOf(r.Context(), r.target(version))
 	if err != nil {
 		return nil, err
 	}
@@ -49,28 +49,25 @@ func putObjectACL(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, version)
-	if err != nil {
-		return nil, err
-	}
 	if !enabled {
+		o, err := s.engine.MarksOf(r.Context(), r.target(version))
+		if err != nil {
+			return nil, err
+		}
 		return &Reply{Header: versionHeader(o.Version)}, nil
 	}
-	a, err := r.requestedACL(o.Owner, r.Bucket.Owner)
+	o, err := s.engine.Amend(r.Context(), r.target(version), func(m *engine.Marks) error {
+		a, err := r.requestedACL(r.object.found.Owner(), r.Bucket.Owner)
+		if err != nil {
+			return err
+		}
+		if err := r.admitACL(a, f); err != nil {
+			return err
+		}
+		m.ACL, err = json.Marshal(a)
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	if err := r.admitACL(a, f); err != nil {
-		return nil, err
-	}
-	doc, err := json.Marshal(a)
-	if err != nil {
-		return nil, err
-	}
-	if o, err = s.engine.Amend(r.Context(), r.Bucket, r.Target.Key, o.Version, func(m *engine.Marks) error {
-		m.ACL = doc
-		return nil
-	}); err != nil {
 		return nil, err
 	}
 	return &Reply{Header: versionHeader(o.Version)}, nil

@@ -32,19 +32,23 @@ func putObjectLegalHold(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	var doc legalHold
-	if err := decodeXML(r.XML, "LegalHold", &doc); err != nil {
-		if len(r.XML) == 0 {
-			return nil, s3err.MalformedXML
-		}
+	hold, err := r.asked.hold.get()
+	if err != nil {
 		return nil, err
 	}
-	if doc.Status != holdOn && doc.Status != holdOff {
-		return nil, s3err.MalformedXML
-	}
-	o, err := s.engine.Hold(r.Context(), r.Bucket, r.Target.Key, ref, doc.Status == holdOn)
+	o, err := s.engine.Hold(r.Context(), r.target(ref), hold)
 	if err != nil {
 		return nil, err
 	}
 	return &Reply{Header: versionHeader(o.Version)}, nil
 }
+
+// holdDocument reads a LegalHold document.
+var holdDocument = documentFacts{keys: openKeys("s3:object-lock-legal-hold"), read: func(r *Request) {
+	var doc legalHold
+	err := decodeXML(r.XML, "LegalHold", &doc)
+	if len(r.XML) == 0 || err == nil && doc.Status != holdOn && doc.Status != holdOff {
+		err = s3err.MalformedXML
+	}
+	r.asked.hold = saying(doc.Status == holdOn, err)
+}}

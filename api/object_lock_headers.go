@@ -35,42 +35,52 @@ func lockModeName(m meta.LockMode) string {
 	return ""
 }
 
-// lockHeaders reads the lock that a new object is to have; lifted says that a legal
-// hold was named that is off.
+// sayLock reads the headers that lock a new object.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
-func (r *Request) lockHeaders() (lock meta.Lock, lifted bool, err error) {
-	mode, until, hold := r.HasHeader(lockModeHeader), r.HasHeader(lockUntilHeader), r.HasHeader(lockHoldHeader)
-	if !mode && !until && !hold {
+func (r *Request) sayLock(a *asked) {
+	if r.HasHeader(lockModeHeader) {
+		a.lockMode = saying(lockModes[r.Header(lockModeHeader)], nil)
+		if a.lockMode.value == meta.LockNone {
+			a.lockMode.err = badLock(lockModeHeader, r.Header(lockModeHeader), "Unknown wormMode directive.")
+		}
+	}
+	if r.HasHeader(lockUntilHeader) {
+		a.lockUntil = saying(r.retainUntil(r.Header(lockUntilHeader)))
+	}
+	if r.HasHeader(lockHoldHeader) {
+		value := r.Header(lockHoldHeader)
+		a.hold = saying(value == holdOn, nil)
+		if value != holdOn && value != holdOff {
+			a.hold.err = badLock(lockHoldHeader, value, "Legal Hold must be either of 'ON' or 'OFF'")
+		}
+	}
+}
+
+// newLock is the lock that a new object is to have; lifted says that a legal hold was
+// named that is off.
+func (r *Request) newLock() (lock meta.Lock, lifted bool, err error) {
+	mode, until, hold := &r.asked.lockMode, &r.asked.lockUntil, &r.asked.hold
+	switch {
+	case !mode.given && !until.given && !hold.given:
 		return lock, false, nil
+	case mode.given && !until.given:
+		return lock, false, halfLock(lockUntilHeader)
+	case until.given && !mode.given:
+		return lock, false, halfLock(lockModeHeader)
 	}
-	if mode != until {
-		missing := lockUntilHeader
-		if until {
-			missing = lockModeHeader
-		}
-		return lock, false, badLock(missing, "", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.")
-	}
-	if mode {
-		if lock.Mode = lockModes[r.Header(lockModeHeader)]; lock.Mode == meta.LockNone {
-			return lock, false, badLock(lockModeHeader, r.Header(lockModeHeader), "Unknown wormMode directive.")
-		}
-		if lock.Until, err = r.retainUntil(r.Header(lockUntilHeader)); err != nil {
+	for _, err := range []error{mode.err, until.err, hold.err} {
+		if err != nil {
 			return lock, false, err
 		}
-	}
-	switch value := r.Header(lockHoldHeader); {
-	case !hold:
-	case value == holdOn:
-		lock.Hold = true
-	case value == holdOff:
-		lifted = true
-	default:
-		return lock, false, badLock(lockHoldHeader, value, "Legal Hold must be either of 'ON' or 'OFF'")
 	}
 	if !r.Bucket.Lock {
 		return lock, false, s3err.New(s3err.InvalidRequest, "Bucket is missing ObjectLockConfiguration")
 	}
-	return lock, lifted, nil
+	return meta.Lock{Mode: mode.value, Until: until.value, Hold: hold.value}, hold.given && !hold.value, nil
+}
+
+func halfLock(missing string) error {
+	return badLock(missing, "", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.")
 }
 
 func badLock(header, value, message string) error {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // newObject is what the header of a request says of the object that it makes,
@@ -20,10 +19,10 @@ func (r *Request) newObject() (n newObject, err error) {
 	if n.Marks.ACL, err = r.objectACL(); err != nil {
 		return n, err
 	}
-	if n.Marks.Tags, err = parseTagHeader(r.Header("X-Amz-Tagging")); err != nil {
+	if n.Marks.Tags, err = r.asked.tags.get(); err != nil {
 		return n, err
 	}
-	if n.Marks.Lock, n.Marks.HoldLifted, err = r.lockHeaders(); err != nil {
+	if n.Marks.Lock, n.Marks.HoldLifted, err = r.newLock(); err != nil {
 		return n, err
 	}
 	if n.sealing, err = r.encryption(); err != nil {
@@ -38,13 +37,13 @@ func (r *Request) newObject() (n newObject, err error) {
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 func markNeeds(r *Request) []access.Need {
 	var needs []access.Need
-	if r.Header("X-Amz-Tagging") != "" {
+	if len(r.asked.tags.value) > 0 {
 		needs = append(needs, r.need("s3:PutObjectTagging"))
 	}
-	if r.HasHeader(lockModeHeader) || r.HasHeader(lockUntilHeader) {
+	if r.asked.lockMode.given || r.asked.lockUntil.given {
 		needs = append(needs, r.need("s3:PutObjectRetention"))
 	}
-	if r.HasHeader(lockHoldHeader) {
+	if r.asked.hold.given {
 		needs = append(needs, r.need("s3:PutObjectLegalHold"))
 	}
 	return needs
@@ -58,23 +57,4 @@ func (r *Request) setMarks(h http.Header, o *engine.Object) {
 		h.Set("X-Amz-Tagging-Count", decimal(n))
 	}
 	r.setLock(h, &o.Marks)
-}
-
-// keepTags decides that a copy keeps the tags of its source, which takes the right
-// to read them there and to set them here, if there are any.
-// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
-func (r *Request) keepTags(in *engine.CopyObject) error {
-	in.KeepTags, in.Marks.Tags = true, nil
-	if r.decide(r.sourceNeed("s3:GetObjectTagging", in.SourceBucket, in.SourceKey), r.need("s3:PutObjectTagging")).Allow {
-		return nil
-	}
-	o, err := r.server.engine.MarksOf(r.Context(), in.SourceBucket, in.SourceKey, in.SourceVersion)
-	if err != nil {
-		return err
-	}
-	if len(o.Marks.Tags) > 0 {
-		return s3err.AccessDenied
-	}
-	in.KeepTags = false // whatever they are by then
-	return nil
 }

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/xml"
-	"time"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -40,29 +39,40 @@ func putObjectRetention(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	var doc retention
-	if err := decodeXML(r.XML, "Retention", &doc); err != nil {
+	mode, err := r.asked.lockMode.get()
+	if err != nil {
 		return nil, err
 	}
-	var mode meta.LockMode
-	var until time.Time
-	if doc.Mode != "" || doc.RetainUntilDate != "" {
-		if mode = lockModes[doc.Mode]; mode == meta.LockNone {
-			return nil, s3err.MalformedXML
-		}
-		doc.RetainUntilDate = strict.InElement(doc.RetainUntilDate)
-		if _, ok := strict.DateTime(doc.RetainUntilDate); !ok {
-			return nil, s3err.MalformedXML
-		}
-		if until, err = r.retainUntil(doc.RetainUntilDate); err != nil {
-			return nil, err
-		}
+	until, err := r.asked.lockUntil.get()
+	if err != nil {
+		return nil, err
 	}
-	o, err := s.engine.Retain(r.Context(), r.Bucket, r.Target.Key, ref, mode, until, r.bypasses())
+	o, err := s.engine.Retain(r.Context(), r.target(ref), mode, until, r.bypasses())
 	if err != nil {
 		return nil, err
 	}
 	return &Reply{Header: versionHeader(o.Version)}, nil
+}
+
+// retentionDocument reads a Retention document.
+var retentionDocument = documentFacts{
+	keys: openKeys("s3:object-lock-mode", "s3:object-lock-retain-until-date", "s3:object-lock-remaining-retention-days"),
+	read: func(r *Request) {
+		var doc retention
+		if err := decodeXML(r.XML, "Retention", &doc); err != nil {
+			r.asked.lockMode.err = err
+			return
+		}
+		if doc.Mode == "" && doc.RetainUntilDate == "" {
+			return
+		}
+		date := strict.InElement(doc.RetainUntilDate)
+		if _, ok := strict.DateTime(date); !ok || lockModes[doc.Mode] == meta.LockNone {
+			r.asked.lockMode.err = s3err.MalformedXML
+			return
+		}
+		r.asked.lockMode, r.asked.lockUntil = saying(lockModes[doc.Mode], nil), saying(r.retainUntil(date))
+	},
 }
 
 // lockOf is the version that a request asks for the locks of.
@@ -71,7 +81,7 @@ func (s *Server) lockOf(r *Request) (engine.Object, error) {
 	if err != nil {
 		return engine.Object{}, err
 	}
-	return s.engine.LockOf(r.Context(), r.Bucket, r.Target.Key, ref)
+	return s.engine.LockOf(r.Context(), r.target(ref))
 }
 
 // lockedVersion is version for operations on locks, where S3 takes an empty

@@ -13,7 +13,7 @@ func getObjectTagging(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.engine.MarksOf(r.Context(), r.Bucket, r.Target.Key, ref)
+	o, err := s.engine.MarksOf(r.Context(), r.target(ref))
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +23,7 @@ func getObjectTagging(s *Server, r *Request) (*Reply, error) {
 // putObjectTagging replaces the tags of a version.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html
 func putObjectTagging(s *Server, r *Request) (*Reply, error) {
-	tags, err := parseTagging(r.XML, maxObjectTags)
+	tags, err := r.asked.tags.get()
 	if err != nil {
 		return nil, err
 	}
@@ -32,6 +32,11 @@ func putObjectTagging(s *Server, r *Request) (*Reply, error) {
 		return nil
 	})
 }
+
+// taggingOfObject reads its Tagging document.
+var taggingOfObject = documentFacts{keys: openKeys("s3:requestobjecttag/", "s3:requestobjecttagkeys"), read: func(r *Request) {
+	r.asked.tags = saying(parseTagging(r.XML, maxObjectTags))
+}}
 
 // deleteObjectTagging removes the tags of a version.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html
@@ -48,7 +53,7 @@ func (s *Server) amend(r *Request, status int, change func(*engine.Marks) error)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.engine.Amend(r.Context(), r.Bucket, r.Target.Key, ref, change)
+	o, err := s.engine.Amend(r.Context(), r.target(ref), change)
 	if err != nil {
 		return nil, err
 	}

@@ -53,6 +53,8 @@ type Operation struct {
 	// MaxBody is the limit of an XMLBody in bytes, or of a DataBody's decoded
 	// length, or of a FormBody's file.
 	MaxBody int64
+	// Document reads what an XMLBody says of which a policy can speak; nil: nothing.
+	Document *documentFacts
 	// ObjectChecksum: x-amz-checksum-* headers speak of the object, not of the
 	// XML body that carries them.
 	ObjectChecksum bool
@@ -61,7 +63,8 @@ type Operation struct {
 	ByKey bool
 	// CreatesBucket: the target's bucket does not exist yet.
 	CreatesBucket bool
-	// ReadsObject: the target's object is looked up together with its bucket.
+	// ReadsObject: the target's object is looked up together with its bucket, as the
+	// version that the request names.
 	ReadsObject bool
 	// WritesObject: whether the target's key is without an object is looked up
 	// together with its bucket.
@@ -206,7 +209,7 @@ func methodNotAllowed(method, resource string) error {
 // checkCopyHeader refuses a copy source of a request that cannot copy: a client
 // that believes to copy must not believe that it did.
 func checkCopyHeader(method string, h http.Header) error {
-	source := h.Values("X-Amz-Copy-Source")
+	source := h.Values(copySourceHeader)
 	if len(source) == 0 || method == http.MethodPut || method == http.MethodOptions {
 		return nil
 	}

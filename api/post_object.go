@@ -123,7 +123,7 @@ func (f *form) header(arrived http.Header) (http.Header, error) {
 			if err != nil {
 				return nil, err
 			}
-			target, value = "X-Amz-Tagging", tagHeader(tags)
+			target, value = taggingHeader, tagHeader(tags)
 		case slices.ContainsFunc(formPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }) && isToken(name):
 			target = name
 		case strings.HasPrefix(name, "x-amz-") && !slices.Contains(formCredentials, name):

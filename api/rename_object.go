@@ -7,7 +7,6 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -25,7 +24,7 @@ const (
 func renameObject(s *Server, r *Request) (*Reply, error) {
 	in := engine.RenameObject{
 		Bucket: r.Bucket, Source: r.source.key, Key: r.Target.Key,
-		Asked: r.Header(renameSourceHeader), Asker: r.Owner(), Permit: r.permitMarks,
+		Asked: r.Header(renameSourceHeader), Asker: r.Owner(), Permit: r.permitSource,
 	}
 	var err error
 	if in.Customer, err = r.customerKey(); err != nil {
@@ -37,8 +36,8 @@ func renameObject(s *Server, r *Request) (*Reply, error) {
 	if in.Conditions, err = r.renameConditions(""); err != nil {
 		return nil, err
 	}
-	in.SourceConditions.Replaces = r.replacesBy("s3:DeleteObject", in.Source)
-	in.Conditions.Replaces = r.replacesBy("s3:PutObject", in.Key)
+	in.SourceConditions.Replaces = r.replacesBy("s3:DeleteObject", r.source)
+	in.Conditions.Replaces = r.replacesBy("s3:PutObject", &r.object)
 	if in.Token, err = r.clientToken(); err != nil {
 		return nil, err
 	}
@@ -55,33 +54,47 @@ func renameNeeds(r *Request) ([]access.Need, error) {
 	if r.Principal.Kind == access.Nobody {
 		return nil, s3err.New(s3err.AccessDenied, "Anonymous users cannot rename objects. Please authenticate.")
 	}
-	write := r.need("s3:PutObject")
-	if !r.decide(write).Allow {
-		return []access.Need{write}, nil // who may not write learns nothing of the source
+	if r.source == nil {
+		r.object.open = renamedKeys
+		write := r.need("s3:PutObject")
+		if r.object.open = nil; !r.decide(write).Allow {
+			return []access.Need{write}, nil // who may not write learns nothing of the source
+		}
+		key, err := r.renameSource()
+		if err != nil {
+			return nil, err
+		}
+		r.source = &object{bucket: r.Bucket, key: key}
 	}
-	key, err := r.renameSource()
-	if err != nil {
+	return r.renamingNeeds()
+}
+
+// renamedKeys are the condition keys of what a rename puts under the new key, which is
+// known once the source was found. A rename is, to policies, the copy that it replaces.
+var renamedKeys = map[string]bool{"s3:x-amz-copy-source": true, "s3:requestobjecttag/": true, "s3:requestobjecttagkeys": true}
+
+// renamingNeeds are the needs of a rename whose source was found. Who may not read the
+// object's tags, or may not put them or an ACL under the new key, must not bring them
+// there.
+func (r *Request) renamingNeeds() ([]access.Need, error) {
+	was, err := r.marksOf(r.source)
+	if err != nil && !isAbsent(err) {
 		return nil, err
 	}
-	r.source = &copySource{bucket: r.Bucket, key: key}
-	return append(r.takeNeeds(key), write), nil
+	r.object.context = with(requestTags(was.Marks.Tags), "s3:x-amz-copy-source", sourceName{bucket: r.Bucket.Name, key: r.source.key}.String())
+	needs := append(r.takeNeeds(r.source), r.need("s3:PutObject"))
+	if len(was.Marks.Tags) > 0 {
+		needs = append(needs, r.need("s3:PutObjectTagging"), r.needOn("s3:GetObjectTagging", r.source))
+	}
+	if len(was.Marks.ACL) > 0 {
+		needs = append(needs, r.need("s3:PutObjectAcl"))
+	}
+	return needs, nil
 }
 
 // takeNeeds are what a rename asks of its source.
-func (r *Request) takeNeeds(key string) (needs []access.Need) {
-	for _, action := range []string{"s3:GetObject", "s3:DeleteObject"} {
-		needs = append(needs, r.withObject(r.sourceNeed(action, r.Bucket, key), r.Bucket, meta.VersionRef{}))
-	}
-	return needs
-}
-
-// permitMarks decides what moves to the new key along with the object: who may not
-// put tags or an ACL there must not bring them there.
-func (r *Request) permitMarks(m engine.Marks) error {
-	if len(m.Tags) > 0 && !r.may("s3:PutObjectTagging") || len(m.ACL) > 0 && !r.may("s3:PutObjectAcl") {
-		return s3err.AccessDenied
-	}
-	return nil
+func (r *Request) takeNeeds(o *object) []access.Need {
+	return []access.Need{r.needOn("s3:GetObject", o), r.needOn("s3:DeleteObject", o)}
 }
 
 // renameSource reads the key to be renamed: /bucket/key, bucket/key, or the key
@@ -117,10 +130,11 @@ func (r *Request) renameSource() (string, error) {
 // that begins with the bucket's name. What the sender may not rename was not meant.
 func (r *Request) eitherSource(key, whole, value string) (string, error) {
 	there := func(key string) (bool, error) {
-		if !r.decide(r.takeNeeds(key)...).Allow {
+		o := &object{bucket: r.Bucket, key: key}
+		if !r.decide(r.takeNeeds(o)...).Allow {
 			return false, nil
 		}
-		_, err := r.server.engine.MarksOf(r.Context(), r.Bucket, key, meta.VersionRef{})
+		_, err := r.marksOf(o)
 		if errors.Is(err, s3err.NoSuchKey) {
 			return false, nil
 		}

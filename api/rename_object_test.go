@@ -252,8 +252,12 @@ func TestRenameRights(t *testing.T) {
 		t.Errorf("with tags: %q", code)
 	}
 	rights["s3:PutObjectTagging"] = "d"
-	if code := without(12, ""); code != "" {
-		t.Errorf("with tags that it may put: %q", code)
+	if code := without(12, ""); code != "AccessDenied" {
+		t.Errorf("with tags that it may put and not read: %q", code)
+	}
+	rights["s3:GetObjectTagging"] = "s"
+	if code := without(14, ""); code != "" {
+		t.Errorf("with tags that it may read and put: %q", code)
 	}
 	// Who may not list must not learn what is there.
 	if code := without(13, ""); code != "AccessDenied" {

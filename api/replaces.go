@@ -34,13 +34,12 @@ func (r *Request) replaces(d access.Decision) *meta.ID {
 	return &owner
 }
 
-// replacesBy decides an action that is allowed on a key of the target's bucket once
+// replacesBy decides an action that is allowed on an object of the target's bucket once
 // more, where ACLs count, for what it may take the place of.
-func (r *Request) replacesBy(action, key string) *meta.ID {
+func (r *Request) replacesBy(action string, o *object) *meta.ID {
 	f := r.bucketFacts(r.Bucket)
 	if f == nil || !f.Ownership.ACLsEnabled() {
 		return nil
 	}
-	n := r.withObject(r.sourceNeed(action, r.Bucket, key), r.Bucket, meta.VersionRef{})
-	return r.replaces(r.decide(n))
+	return r.replaces(r.decide(r.needOn(action, o)))
 }

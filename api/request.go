@@ -25,8 +25,6 @@ type Request struct {
 	// Bucket is the target's bucket, resolved for every operation of bucket and
 	// object scope except CreateBucket.
 	Bucket meta.Bucket
-	// found is what the key holds, for an operation that ReadsObject.
-	found *engine.Found
 	// vacant: the key was seen without an object, for an operation that
 	// WritesObject.
 	vacant bool
@@ -49,7 +47,10 @@ type Request struct {
 	evaluation *access.Evaluation // see decide; nil until the first need was decided
 	facts      *access.Bucket     // see bucketFacts; of the bucket with the id factsOf
 	factsOf    meta.ID
-	source     *copySource // see copySource; nil until it was resolved
+	asked      asked
+	open       map[string]bool // condition keys whose values the document will say; nil once it was read
+	object     object          // the target
+	source     *object         // of a copy or rename; nil until it was resolved
 	// deletions are what became of the keys that the request names in its body, for
 	// the server access log.
 	deletions []loggedDeletion
@@ -118,28 +119,6 @@ func (r *Request) HasQuery(name string) bool { return r.Target.Query.Has(name) }
 
 // Owner is the tenant to which what the request creates belongs.
 func (r *Request) Owner() meta.ID { return meta.ID(r.Principal.Tenant) }
-
-// need is a need on the target's own bucket and key.
-func (r *Request) need(action string) access.Need {
-	return r.withObject(access.Need{
-		Action:     action,
-		Bucket:     r.bucketFacts(r.Bucket),
-		BucketName: r.Target.Bucket,
-		Key:        r.Target.Key,
-	}, r.Bucket, r.versionAsked())
-}
-
-// bucketNeed is a need on the target's bucket itself, whatever the scope.
-func (r *Request) bucketNeed(action string) access.Need {
-	n := r.need(action)
-	n.Key = ""
-	return n
-}
-
-// sourceNeed is a need on another object, such as the source of a copy.
-func (r *Request) sourceNeed(action string, b meta.Bucket, key string) access.Need {
-	return access.Need{Action: action, Bucket: r.bucketFacts(b), BucketName: b.Name, Key: key}
-}
 
 // expectOwner enforces x-amz-expected-bucket-owner, or its x-amz-source- twin,
 // against the bucket it speaks of: the value is the owner's account number, or its

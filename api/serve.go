@@ -120,6 +120,7 @@ func (x *exchange) serve() (*Reply, error) {
 	if err = r.mergeHoisted(); err != nil {
 		return nil, err
 	}
+	r.readAsked()
 	if err = x.limitKnown(); err != nil {
 		return nil, err
 	}
@@ -149,6 +150,9 @@ func (x *exchange) serve() (*Reply, error) {
 		return nil, err
 	}
 	if err = r.prepareBody(identity, x.in); err != nil {
+		return nil, err
+	}
+	if err = x.decideDocument(); err != nil {
 		return nil, err
 	}
 	reply, err := r.Op.Handle(s, r)
@@ -223,13 +227,15 @@ func (s *Server) resolveBucket(r *Request) error {
 		return nil
 	}
 	var err error
+	r.object = object{key: r.Target.Key, version: r.asked.version}
 	switch {
 	case r.Op.ReadsObject:
-		r.Bucket, r.found, err = s.engine.Find(r.Context(), r.Target.Bucket, r.Target.Key)
+		r.Bucket, r.object.found, err = s.engine.Find(r.Context(), r.Target.Bucket, r.Target.Key, r.asked.version.value)
 	case r.Op.WritesObject:
 		r.Bucket, r.vacant, err = s.engine.Vacant(r.Context(), r.Target.Bucket, r.Target.Key)
 	default:
 		r.Bucket, err = s.engine.Bucket(r.Context(), r.Target.Bucket)
 	}
+	r.object.bucket = r.Bucket
 	return err
 }

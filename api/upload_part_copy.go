@@ -27,10 +27,8 @@ func uploadPartCopy(s *Server, r *Request) (*Reply, error) {
 	if in.Upload, err = r.upload(); err != nil {
 		return nil, err
 	}
-	if in.SourceBucket, in.SourceKey, err = r.copySource(); err != nil {
-		return nil, err
-	}
-	in.SourceVersion = r.sourceVersion()
+	in.SourceBucket, in.SourceKey, in.SourceVersion = r.source.bucket, r.source.key, r.source.version.value
+	in.SourceFound, in.SourcePermit = r.source.found, r.permitSource
 	// Clients repeat this of the upload, and it is true of every part.
 	if r.Header(encryptionHeader) != encryptionAES {
 		if err = r.refuseEncryption(); err != nil {

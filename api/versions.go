@@ -14,10 +14,7 @@ import (
 // version is the version that the request names; zero: none, and the current one
 // is meant. An empty versionId is refused like any other that cannot be, as in S3.
 func (r *Request) version() (meta.VersionRef, error) {
-	if !r.HasQuery("versionId") {
-		return meta.VersionRef{}, nil
-	}
-	return parseVersion(r.QueryValue("versionId"))
+	return r.asked.version.get()
 }
 
 func parseVersion(id string) (meta.VersionRef, error) {
@@ -34,17 +31,14 @@ func parseVersion(id string) (meta.VersionRef, error) {
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 func versioned(action, ofVersion string) func(*Request) ([]access.Need, error) {
 	return func(r *Request) ([]access.Need, error) {
-		if r.HasQuery("versionId") {
-			return []access.Need{r.need(ofVersion)}, nil
-		}
-		return []access.Need{r.need(action)}, nil
+		return []access.Need{r.needVersion(action, ofVersion, &r.object)}, nil
 	}
 }
 
 // attributesNeeds are the rights to read an object and its attributes.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 func attributesNeeds(r *Request) ([]access.Need, error) {
-	if r.HasQuery("versionId") {
+	if r.asked.version.given {
 		return []access.Need{r.need("s3:GetObjectVersion"), r.need("s3:GetObjectVersionAttributes")}, nil
 	}
 	return []access.Need{r.need("s3:GetObject"), r.need("s3:GetObjectAttributes")}, nil
@@ -120,11 +114,9 @@ func onMarker(reading *engine.Reading, err error) error {
 // so, and its sender may. Who says so without the right is not refused here: only
 // a lock makes a difference, and then the deletion is.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
-func (r *Request) bypass(key string) bool {
+func (r *Request) bypass(o *object) bool {
 	if !strings.EqualFold(r.Header("X-Amz-Bypass-Governance-Retention"), "true") {
 		return false
 	}
-	need := r.need("s3:BypassGovernanceRetention")
-	need.Key = key
-	return r.decide(need).Allow
+	return r.decide(r.needOn("s3:BypassGovernanceRetention", o)).Allow
 }

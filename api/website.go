@@ -143,9 +143,10 @@ func (v *visit) object(key string) (*Reply, error) {
 	if err := CheckKey(key); err != nil {
 		return nil, err
 	}
-	r.Target.Key = key
 	var err error
-	if r.Bucket, r.found, err = s.engine.Find(r.Context(), r.Target.Bucket, key); err != nil {
+	r.Target.Key = key
+	r.readAsked()
+	if err = s.resolveBucket(r); err != nil {
 		return nil, err
 	}
 	if err := v.authorize(); err != nil {

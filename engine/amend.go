@@ -16,52 +16,60 @@ const maxAmendTries = 8
 // Amend changes the marks of a version without making another one, and returns
 // what is known of it without its manifest: neither ETag nor headers. change is
 // called again on what it is by then when somebody else changed it in between;
-// its error ends the attempt. It needs no customer's key. Errors: NoSuchKey,
-// NoSuchVersion, MethodNotAllowed for a delete marker, OperationAborted.
-func (e *Engine) Amend(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef, change func(*Marks) error) (Object, error) {
+// its error ends the attempt, as does that of the subject's Permit. It needs no
+// customer's key. Errors: NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete
+// marker, OperationAborted.
+func (e *Engine) Amend(ctx context.Context, at Subject, change func(*Marks) error) (Object, error) {
+	f, err := e.seen(ctx, &at)
 	for range maxAmendTries {
-		v, m, err := e.marked(ctx, b, key, ref)
 		if err != nil {
 			return Object{}, err
+		}
+		v, m, failed := e.marked(ctx, &at, f)
+		if failed != nil {
+			return Object{}, failed
 		}
 		if err := change(&m); err != nil {
 			return Object{}, err
 		}
-		err = e.amend(ctx, b, &v, m)
+		err = e.amend(ctx, at.Bucket, &v, m)
 		if !errors.Is(err, meta.ErrConflict) && !errors.Is(err, meta.ErrNotFound) {
-			return describeRow(b, v, m), storeError(err)
+			return describeRow(at.Bucket, v, m), storeError(err)
 		}
+		f, err = e.lookAgain(ctx, &at)
 	}
 	return Object{}, s3err.OperationAborted
 }
 
 // MarksOf reads the marks of a version, with what is known of it without its
 // manifest. Errors as Amend.
-func (e *Engine) MarksOf(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (Object, error) {
-	v, m, err := e.marked(ctx, b, key, ref)
+func (e *Engine) MarksOf(ctx context.Context, at Subject) (Object, error) {
+	f, err := e.seen(ctx, &at)
 	if err != nil {
 		return Object{}, err
 	}
-	return describeRow(b, v, m), nil
+	v, m, err := e.marked(ctx, &at, f)
+	if err != nil {
+		return Object{}, err
+	}
+	return describeRow(at.Bucket, v, m), nil
 }
 
-// marked finds a version that can have marks, and opens them.
-func (e *Engine) marked(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (meta.Version, Marks, error) {
-	v, err := e.versionOf(ctx, b, key, ref)
+// marked is a version that can have marks, and those.
+func (e *Engine) marked(ctx context.Context, at *Subject, f *Found) (meta.Version, Marks, error) {
+	v, err := f.row()
 	switch {
-	case errors.Is(err, meta.ErrNotFound) && ref.IsZero():
-		return v, Marks{}, noSuchKey(key)
-	case errors.Is(err, meta.ErrNotFound):
-		return v, Marks{}, s3err.New(s3err.NoSuchVersion, "").With("Key", key).With("VersionId", ref.String())
+	case err != nil && at.Version.IsZero():
+		return v, Marks{}, noSuchKey(at.Key)
 	case err != nil:
-		return v, Marks{}, storeError(err)
+		return v, Marks{}, noSuchVersion(at.Key, at.Version)
 	case v.Marker:
 		if _, err := e.openRow(ctx, &v); err != nil {
 			return v, Marks{}, err
 		}
 		return v, Marks{}, s3err.New(s3err.MethodNotAllowed, "").With("ResourceType", "DeleteMarker")
 	}
-	m, err := e.openMarks(ctx, v)
+	m, err := e.marksOf(ctx, f)
 	return v, m, err
 }
 

@@ -26,24 +26,6 @@ func (e *Engine) Bucket(ctx context.Context, name string) (meta.Bucket, error) {
 	return b, storeError(err)
 }
 
-// Found is what a key held when Find looked.
-type Found struct{ version meta.Version }
-
-// Find finds a bucket, as Bucket does, and with the same look what a key of it
-// holds, for GetObject or HeadObject of the same request.
-func (e *Engine) Find(ctx context.Context, bucket, key string) (meta.Bucket, *Found, error) {
-	b, v, err := e.store.Find(ctx, bucket, key)
-	if errors.Is(err, meta.ErrNoBucket) {
-		return b, nil, noSuchBucket(bucket)
-	} else if err != nil {
-		return b, nil, storeError(err)
-	}
-	if err := e.proveBucket(&b); err != nil {
-		return b, nil, err
-	}
-	return b, &Found{v}, nil
-}
-
 // Vacant returns the bucket, and whether the key is without an object, for
 // PutObject.Vacant. Errors: NoSuchBucket.
 func (e *Engine) Vacant(ctx context.Context, bucket, key string) (meta.Bucket, bool, error) {

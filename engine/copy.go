@@ -35,12 +35,16 @@ func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) 
 		if !errors.Is(err, meta.ErrBodyGone) {
 			return o, storeError(err)
 		}
+		at := Subject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Permit: in.SourcePermit}
+		if in.SourceFound, err = e.lookAgain(ctx, &at); err != nil {
+			return Object{}, err
+		}
 	}
 	return Object{}, s3err.OperationAborted
 }
 
 func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
-	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Customer: in.SourceCustomer}, in.SourceConditions)
+	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Found: in.SourceFound, Customer: in.SourceCustomer}, in.SourceConditions)
 	if err != nil {
 		return Object{}, err
 	}

@@ -32,12 +32,16 @@ func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 			}
 			return p, storeError(err)
 		}
+		at := Subject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Permit: in.SourcePermit}
+		if in.SourceFound, err = e.lookAgain(ctx, &at); err != nil {
+			return Part{}, err
+		}
 	}
 	return Part{}, s3err.OperationAborted
 }
 
 func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (Part, error) {
-	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Customer: in.SourceCustomer}, in.SourceConditions)
+	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Found: in.SourceFound, Customer: in.SourceCustomer}, in.SourceConditions)
 	if err != nil {
 		return Part{}, err
 	}

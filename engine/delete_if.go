@@ -26,10 +26,10 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 		return Deleted{Err: err}
 	}
 	for range maxConditionTries {
-		v, err := e.lookUp(ctx, GetObject{Bucket: b, Key: d.Key})
+		f, err := e.lookUp(ctx, GetObject{Bucket: b, Key: d.Key})
 		if err == nil {
-			if err = e.mayReplace(ctx, b, d.Key, &v, d.Replaces); err == nil {
-				err = e.checkDelete(ctx, v, d)
+			if err = e.mayReplace(ctx, b, d.Key, &f.version, d.Replaces); err == nil {
+				err = e.checkDelete(ctx, f.version, d)
 			}
 		} else if errors.Is(err, s3err.NoSuchKey) && d.IfMatch == "" {
 			return Deleted{} // no version at all, and nothing to compare
@@ -37,7 +37,7 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 		if err != nil {
 			return Deleted{Err: err}
 		}
-		done := e.remove(ctx, b, []DeleteObject{d}, meta.Expect{Kind: meta.ExpectVersion, Version: v.ID})[0]
+		done := e.remove(ctx, b, []DeleteObject{d}, meta.Expect{Kind: meta.ExpectVersion, Version: f.version.ID})[0]
 		if !errors.Is(done.Err, meta.ErrConflict) {
 			return done
 		}

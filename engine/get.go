@@ -50,10 +50,11 @@ func (e *Engine) GetObject(ctx context.Context, in GetObject) (*Reading, error) 
 
 // HeadObject is GetObject without the bytes.
 func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error) {
-	v, err := e.lookUp(ctx, in)
+	f, err := e.lookUp(ctx, in)
 	if err != nil {
 		return nil, err
 	}
+	v := f.version
 	if v.Marker {
 		if _, err := e.openRow(ctx, &v); err != nil {
 			return nil, err
@@ -64,7 +65,7 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 	if err != nil {
 		return nil, err
 	}
-	marks, err := e.openMarks(ctx, v)
+	marks, err := e.marksOf(ctx, f)
 	if err != nil {
 		return nil, err
 	}
@@ -91,43 +92,32 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 	return r, nil
 }
 
-// lookUp finds the version that is asked for. It is a marker where that is what
+// lookUp is the version that is asked for. It is a marker where that is what
 // was named, or is current: NoSuchKey and NoSuchVersion mean that there is none.
-func (e *Engine) lookUp(ctx context.Context, in GetObject) (meta.Version, error) {
-	ref := in.Version
-	v, err := in.Found.answer(in.Bucket, ref)
-	if errors.Is(err, errNotSeen) {
-		v, err = e.versionOf(ctx, in.Bucket, in.Key, ref)
+func (e *Engine) lookUp(ctx context.Context, in GetObject) (*Found, error) {
+	f, err := in.Found, error(nil)
+	if f == nil {
+		if f, err = e.Look(ctx, in.Bucket, in.Key, in.Version); err != nil {
+			return nil, err
+		}
 	}
-	if errors.Is(err, meta.ErrNotFound) && ref.IsZero() && in.Bucket.Versioning != meta.VersioningOff {
-		v, err = e.store.Version(ctx, in.Bucket.ID, in.Key, ref) // is it a marker?
+	v, err := f.row()
+	if err != nil && in.Version.IsZero() && in.Bucket.Versioning != meta.VersioningOff {
+		v, err = e.store.Version(ctx, in.Bucket.ID, in.Key, in.Version) // is it a marker?
+		if err == nil && !v.Marker && in.Found != nil {
+			err = meta.ErrNotFound // written since: nobody decided about it
+		}
+		f = &Found{version: v}
 	}
 	switch {
 	case err == nil:
-		return v, nil
+		return f, nil
 	case !errors.Is(err, meta.ErrNotFound):
-		return v, storeError(err)
-	case ref.IsZero():
-		return v, noSuchKey(in.Key)
+		return nil, storeError(err)
+	case in.Version.IsZero():
+		return nil, noSuchKey(in.Key)
 	}
-	return v, noSuchVersion(in.Key, ref)
-}
-
-// errNotSeen: whoever looked did not look for that version.
-var errNotSeen = errors.New("not looked for")
-
-// answer is the version as Find saw it: ErrNotFound where it would have, and
-// errNotSeen where it cannot tell.
-func (f *Found) answer(b meta.Bucket, ref meta.VersionRef) (meta.Version, error) {
-	switch {
-	case f == nil:
-		return meta.Version{}, errNotSeen
-	case ref.IsZero() && f.version.ID.IsZero():
-		return meta.Version{}, meta.ErrNotFound
-	case ref.IsZero(), !f.version.ID.IsZero() && f.version.Ref() == ref:
-		return f.version, nil
-	}
-	return meta.Version{}, errNotSeen
+	return nil, noSuchVersion(in.Key, in.Version)
 }
 
 // markerError is the answer to a read of a delete marker.

@@ -127,11 +127,11 @@ func errProtected() error {
 // Retain sets the retention of a version; LockNone removes it. One that runs is
 // never taken back or shortened, except that bypass overrides LockGovernance.
 // Errors: as Amend; InvalidRequest for a bucket without locks, AccessDenied.
-func (e *Engine) Retain(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef, mode meta.LockMode, until time.Time, bypass bool) (Object, error) {
-	if err := e.lockable(ctx, b, key, ref); err != nil {
+func (e *Engine) Retain(ctx context.Context, at Subject, mode meta.LockMode, until time.Time, bypass bool) (Object, error) {
+	if err := e.lockable(ctx, at); err != nil {
 		return Object{}, err
 	}
-	return e.Amend(ctx, b, key, ref, func(m *Marks) error {
+	return e.Amend(ctx, at, func(m *Marks) error {
 		next := meta.Lock{Mode: mode, Until: until, Hold: m.Lock.Hold}
 		if !mayRetain(m.Lock, next, e.now(), bypass) {
 			return errProtected()
@@ -153,31 +153,31 @@ func mayRetain(old, next meta.Lock, now time.Time, bypass bool) bool {
 
 // Hold places or lifts the legal hold of a version. Errors: as Amend;
 // InvalidRequest for a bucket without locks.
-func (e *Engine) Hold(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef, on bool) (Object, error) {
-	if err := e.lockable(ctx, b, key, ref); err != nil {
+func (e *Engine) Hold(ctx context.Context, at Subject, on bool) (Object, error) {
+	if err := e.lockable(ctx, at); err != nil {
 		return Object{}, err
 	}
-	return e.Amend(ctx, b, key, ref, func(m *Marks) error {
+	return e.Amend(ctx, at, func(m *Marks) error {
 		m.Lock.Hold, m.HoldLifted = on, !on
 		return nil
 	})
 }
 
 // LockOf reads the marks of a version of a bucket that has locks. Errors as Hold.
-func (e *Engine) LockOf(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (Object, error) {
-	if err := e.lockable(ctx, b, key, ref); err != nil {
+func (e *Engine) LockOf(ctx context.Context, at Subject) (Object, error) {
+	if err := e.lockable(ctx, at); err != nil {
 		return Object{}, err
 	}
-	return e.MarksOf(ctx, b, key, ref)
+	return e.MarksOf(ctx, at)
 }
 
 // lockable refuses what speaks of locks in a bucket without them. An object that is
 // not there is told first, as S3 does.
-func (e *Engine) lockable(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) error {
-	if b.Lock {
+func (e *Engine) lockable(ctx context.Context, at Subject) error {
+	if at.Bucket.Lock {
 		return nil
 	}
-	if _, _, err := e.marked(ctx, b, key, ref); err != nil {
+	if _, err := e.MarksOf(ctx, at); err != nil {
 		return err
 	}
 	return s3err.New(s3err.InvalidRequest, "Bucket is missing Object Lock Configuration")

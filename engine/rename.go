@@ -157,11 +157,12 @@ func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version, 
 	if d.manifest, err = e.openVersion(ctx, v, in.Customer); err != nil {
 		return r, err
 	}
-	if d.marks, err = e.openMarks(ctx, v); err != nil {
+	f := &Found{version: v}
+	if d.marks, err = e.marksOf(ctx, f); err != nil {
 		return r, err
 	}
 	if in.Permit != nil {
-		if err := in.Permit(d.marks); err != nil {
+		if err := in.Permit(f); err != nil {
 			return r, err
 		}
 	}

@@ -71,7 +71,7 @@ type GetObject struct {
 	Conditions Conditions
 	Range      *Range
 	PartNumber int    // 0: none
-	Found      *Found // what Find saw of the key; nil: it is looked up
+	Found      *Found // of the version, by Find or Look; nil: it is looked up
 }
 
 // DeleteObject names one object to be deleted.
@@ -107,6 +107,8 @@ type CopyObject struct {
 	SourceBucket     meta.Bucket
 	SourceKey        string
 	SourceVersion    meta.VersionRef // zero: the current one
+	SourceFound      *Found          // see Subject, as SourcePermit
+	SourcePermit     Permit
 	SourceCustomer   *CustomerKey
 	SourceConditions Conditions
 	Bucket           meta.Bucket
@@ -116,7 +118,7 @@ type CopyObject struct {
 	Replace bool
 	Attributes
 	// Marks are those of the copy, except that with KeepTags its tags are the
-	// source's. Neither ACL nor lock is ever copied.
+	// source's, of the version that is copied. Neither ACL nor lock is ever copied.
 	Marks             Marks
 	KeepTags          bool
 	Encryption        meta.Encryption
@@ -132,9 +134,8 @@ type RenameObject struct {
 	Customer         *CustomerKey // of the object; nil: none was sent
 	SourceConditions Conditions
 	Conditions       Conditions // on what Key holds
-	// Permit, if set, decides on the marks that the object takes along, and may be
-	// asked more than once.
-	Permit func(Marks) error
+	// Permit, if set, decides on what is to be renamed, and may be asked more than once.
+	Permit Permit
 	// Token makes the request one that is carried out once, whoever of the Asker's
 	// sends it again; empty: none. Asked is the source as the client named it.
 	Token, Asked string
@@ -182,6 +183,8 @@ type CopyPart struct {
 	SourceBucket     meta.Bucket
 	SourceKey        string
 	SourceVersion    meta.VersionRef // zero: the current one
+	SourceFound      *Found          // see Subject, as SourcePermit
+	SourcePermit     Permit
 	SourceCustomer   *CustomerKey
 	Customer         *CustomerKey // that of the upload
 	SourceConditions Conditions

@@ -24,9 +24,9 @@ func (r *rowRig) inUse(off meta.Bucket) (refs []namedVersion) {
 		add(r.b, "put", r.put(r.b, "put", fmt.Sprint("text ", i), lockedMarks()).Version)
 	}
 	tagged := r.put(r.b, "tagged", "text", Marks{})
-	_, err := r.e.Amend(ctx, r.b, "tagged", tagged.Version, func(m *Marks) error { m.Tags = []Pair{{"a", "b"}}; return nil })
+	_, err := r.e.Amend(ctx, Subject{Bucket: r.b, Key: "tagged", Version: tagged.Version}, func(m *Marks) error { m.Tags = []Pair{{"a", "b"}}; return nil })
 	r.ok(err)
-	_, err = r.e.Hold(ctx, r.b, "tagged", tagged.Version, true)
+	_, err = r.e.Hold(ctx, Subject{Bucket: r.b, Key: "tagged", Version: tagged.Version}, true)
 	r.ok(err)
 	add(r.b, "tagged", tagged.Version)
 	deleted, err := r.e.DeleteObject(ctx, r.b, DeleteObject{Key: "tagged", Owner: r.b.Owner})
@@ -146,7 +146,7 @@ func TestResealRows(t *testing.T) {
 	// A row that has its record keeps it, whoever changes it.
 	setSealing(r.e, meta.SealingLegacy)
 	last := mixed[len(mixed)-1]
-	_, err := r.e.Amend(t.Context(), last.b, last.key, last.ref, func(m *Marks) error { m.Tags = nil; return nil })
+	_, err := r.e.Amend(t.Context(), Subject{Bucket: last.b, Key: last.key, Version: last.ref}, func(m *Marks) error { m.Tags = nil; return nil })
 	r.ok(err)
 	setSealing(r.e, meta.SealingRenewed)
 	before := r.rows()
@@ -295,7 +295,7 @@ func TestResealBesideWriters(t *testing.T) {
 					if err != nil {
 						t.Errorf("seed %d: put: %v", seed, err)
 					}
-				} else if _, err := r.e.Amend(t.Context(), r.b, key(w), meta.VersionRef{}, func(m *Marks) error { m.Tags = []Pair{{"n", fmt.Sprint(n)}}; return nil }); err != nil {
+				} else if _, err := r.e.Amend(t.Context(), Subject{Bucket: r.b, Key: key(w)}, func(m *Marks) error { m.Tags = []Pair{{"n", fmt.Sprint(n)}}; return nil }); err != nil {
 					t.Errorf("seed %d: amend: %v", seed, err)
 				}
 				counted[w] = n
@@ -309,7 +309,7 @@ func TestResealBesideWriters(t *testing.T) {
 	r.resealAll(3)
 	setSealing(r.e, meta.SealingWhole)
 	for w := range keys {
-		o, err := r.e.MarksOf(t.Context(), r.b, key(w), meta.VersionRef{})
+		o, err := r.e.MarksOf(t.Context(), Subject{Bucket: r.b, Key: key(w)})
 		if err != nil || len(o.Marks.Tags) != 1 || o.Marks.Tags[0].Value != fmt.Sprint(counted[w]) {
 			t.Errorf("seed %d: %s has tags %v, error %v; want %d", seed, key(w), o.Marks.Tags, err, counted[w])
 		}

@@ -134,7 +134,7 @@ func (r *rowRig) looks(b meta.Bucket, key string, ref meta.VersionRef) map[strin
 			}
 			return g.Object, g.Close()
 		},
-		"marks": func() (any, error) { return r.e.MarksOf(ctx, b, key, ref) },
+		"marks": func() (any, error) { return r.e.MarksOf(ctx, Subject{Bucket: b, Key: key, Version: ref}) },
 		"list": func() (any, error) {
 			return r.e.ListVersions(ctx, meta.VersionQuery{Bucket: b.ID, Prefix: key, Limit: 10})
 		},

@@ -79,6 +79,15 @@ type Identity struct {
 	seed *seed
 }
 
+// ContentSHA256 is what the request says of its body, in the one form that policies see:
+// the digest in lower case, or the name of the payload mode; empty for the zero Identity.
+func (id *Identity) ContentSHA256() string {
+	if id.Payload == Signed {
+		return id.digest
+	}
+	return payloadNames[id.Payload]
+}
+
 // seed is what the chain of chunk signatures starts from.
 type seed struct {
 	key       [32]byte

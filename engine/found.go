@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Found is what a key, or a version of it that was named, held when somebody looked: a
+// version or nothing. What was decided about it holds for that row alone; so those who
+// act on what was decided are handed the Found, and do not look again. It is for one
+// goroutine.
+type Found struct {
+	version meta.Version    // zero: there was none
+	ref     meta.VersionRef // zero: the current one was looked for
+	marks   *Marks          // nil until they were opened
+}
+
+// Permit decides again about a version that is not the one which was decided about,
+// because that was replaced or changed meanwhile. Its error ends what asked for it.
+type Permit func(*Found) error
+
+// Find finds a bucket, as Bucket does, and with the same look what a key of it holds. A
+// version that is named and is not the current one takes a second look.
+func (e *Engine) Find(ctx context.Context, bucket, key string, ref meta.VersionRef) (meta.Bucket, *Found, error) {
+	b, v, err := e.store.Find(ctx, bucket, key)
+	if errors.Is(err, meta.ErrNoBucket) {
+		return b, nil, noSuchBucket(bucket)
+	} else if err != nil {
+		return b, nil, storeError(err)
+	}
+	if err := e.proveBucket(&b); err != nil {
+		return b, nil, err
+	}
+	if ref.IsZero() || !v.ID.IsZero() && v.Ref() == ref {
+		return b, &Found{version: v, ref: ref}, nil
+	}
+	f, err := e.Look(ctx, b, key, ref)
+	return b, f, err
+}
+
+// Look finds what a key of a bucket holds, or a version of it. That there is none is no
+// error.
+func (e *Engine) Look(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (*Found, error) {
+	v, err := e.versionOf(ctx, b, key, ref)
+	if errors.Is(err, meta.ErrNotFound) {
+		return &Found{ref: ref}, nil
+	} else if err != nil {
+		return nil, storeError(err)
+	}
+	return &Found{version: v, ref: ref}, nil
+}
+
+// row is the version that was found; ErrNotFound where there was none.
+func (f *Found) row() (meta.Version, error) {
+	if f.version.ID.IsZero() {
+		return meta.Version{}, meta.ErrNotFound
+	}
+	return f.version, nil
+}
+
+// Owner is the tenant that owns what was found; zero where there was nothing.
+func (f *Found) Owner() meta.ID { return f.version.Owner }
+
+// Subject is a version of a key that a request is about.
+type Subject struct {
+	Bucket  meta.Bucket
+	Key     string
+	Version meta.VersionRef // zero: the current one
+	// Found is what the sender's rights were decided on; nil: it is looked up, and they
+	// do not depend on it.
+	Found *Found
+	// Permit decides again about any other; nil: the rights do not depend on it.
+	Permit Permit
+}
+
+// seen is what was found of the subject, or is found now.
+func (e *Engine) seen(ctx context.Context, s *Subject) (*Found, error) {
+	if s.Found != nil {
+		return s.Found, nil
+	}
+	return e.lookAgain(ctx, s)
+}
+
+// lookAgain is what is found of the subject now, for something else was before.
+func (e *Engine) lookAgain(ctx context.Context, s *Subject) (*Found, error) {
+	f, err := e.Look(ctx, s.Bucket, s.Key, s.Version)
+	if err == nil && s.Permit != nil {
+		err = s.Permit(f)
+	}
+	return f, err
+}
+
+// marksOf opens the marks of what was found, once.
+func (e *Engine) marksOf(ctx context.Context, f *Found) (Marks, error) {
+	if f.marks == nil {
+		m, err := e.openMarks(ctx, f.version)
+		if err != nil {
+			return m, err
+		}
+		f.marks = &m
+	}
+	return *f.marks, nil
+}
