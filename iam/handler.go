@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -19,10 +18,6 @@ import (
 // MaxBody is the most bytes of a request's form.
 const MaxBody = 256 << 10
 
-// MaxUnsigned is how many requests without a signature, which bring a proof of
-// their own, are in progress at once: that may have to be asked for elsewhere.
-const MaxUnsigned = 32
-
 // Handler answers the requests of both APIs. It serves any number of goroutines.
 type Handler struct {
 	Engine *engine.Engine
@@ -30,8 +25,6 @@ type Handler struct {
 	// Keys are where the keys of identity providers come from; nil: no token of
 	// one is accepted.
 	Keys *Keys
-
-	unsigned atomic.Int64 // requests without a signature in progress
 }
 
 // Request is one request, its body read.
@@ -129,11 +122,6 @@ func (c *call) run() (any, error) {
 		return nil, s3err.New(s3err.InvalidAction, "Could not find operation %s for version %s", c.name, clip(v))
 	}
 	if known.unsigned {
-		defer c.unsigned.Add(-1)
-		if c.unsigned.Add(1) > MaxUnsigned {
-			c.reason = "too many requests without a signature at once"
-			return nil, s3err.Throttling
-		}
 		return known.handle(c)
 	}
 	if err := c.authenticate(); err != nil {

@@ -4,35 +4,32 @@ import (
 	"context"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/rsa"
 	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"math/big"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
+	"github.com/sanctum-storage/gateway/fair"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
 const (
-	maxIssuers    = 256       // whose keys are remembered
-	maxKeys       = 64        // of one issuer
-	maxDocument   = 256 << 10 // bytes of a provider's answer
-	keysTTL       = time.Hour
-	keysRetry     = 10 * time.Second // between two readings of one issuer's keys
-	keysTimeout   = 10 * time.Second
-	leastRSA      = 2048
-	mostRSA       = 8192
-	discoveryPath = "/.well-known/openid-configuration"
+	// MaxProviderWaits bounds the tokens at once that wait for a provider, of all
+	// tenants; see fair.New for what one tenant's may take of it.
+	MaxProviderWaits = 256
+	// MaxIssuerWaits bounds those that wait for one provider of one tenant.
+	MaxIssuerWaits = 64
+
+	maxIssuers       = 256 // whose keys are remembered
+	maxTenantIssuers = 32  // of one tenant
+	keysTTL          = time.Hour
+	keysRetry        = 10 * time.Second // between two readings of one issuer's keys
+	// keysTimeout is for one reading: the discovery document and the keys.
+	keysTimeout = 5 * time.Second
 )
 
 // KeysOptions of NewKeys.
@@ -46,25 +43,42 @@ type KeysOptions struct {
 
 // Keys are the public keys of identity providers, as their discovery documents
 // say. They are remembered for an hour, and read again for a key that is not
-// known, though not more often than every ten seconds. It is safe for concurrent
-// use.
+// known, though not more often than every ten seconds, whether that went well or not.
+// Each tenant's providers are remembered and asked for themselves: a provider that
+// answers slowly holds up tokens of its own tenant, and of those only such as name a
+// key that is not known yet. It is safe for concurrent use.
 // Source: OpenID Connect Discovery 1.0; RFC 7517
 type Keys struct {
 	client *http.Client
-	mu     sync.Mutex
-	issuer map[string]*issuerKeys
+	waits  *fair.Pool[meta.ID]
+
+	mu    sync.Mutex
+	of    map[issuer]*issuerKeys
+	count map[meta.ID]int // of a tenant's issuers in of
 }
 
+// issuer is a provider of a tenant, by its URL.
+type issuer struct {
+	tenant meta.ID
+	url    string
+}
+
+// issuerKeys are all under Keys.mu.
 type issuerKeys struct {
-	mu   sync.Mutex // held while they are read
-	read time.Time
-	keys map[string]crypto.PublicKey // by kid
-	err  error
+	read    time.Time // when it was asked the last time; zero: never
+	used    time.Time
+	keys    map[string]crypto.PublicKey // by kid
+	err     error                       // of the last reading
+	reading chan struct{}               // closed when the reading ends; nil: there is none
+	waiting int                         // for it, the one that reads included
 }
 
 // NewKeys returns keys of nobody yet.
 func NewKeys(o KeysOptions) *Keys {
-	k := &Keys{client: o.Client, issuer: make(map[string]*issuerKeys)}
+	k := &Keys{
+		client: o.Client, waits: fair.New[meta.ID](MaxProviderWaits),
+		of: make(map[issuer]*issuerKeys), count: make(map[meta.ID]int),
+	}
 	if k.client == nil {
 		d := &net.Dialer{Timeout: keysTimeout}
 		if !o.AllowPrivate {
@@ -79,10 +93,11 @@ func NewKeys(o KeysOptions) *Keys {
 	return k
 }
 
-// verify checks the token's signature by a key of the issuer. The key says which
+// verify checks the token's signature by a key of the issuer. Errors are those of key
+// and InvalidIdentityToken. The key says which
 // algorithm it is for; the token's word only has to agree.
-func (k *Keys) verify(ctx context.Context, issuer string, t *token) error {
-	key, err := k.key(ctx, issuer, t.key)
+func (k *Keys) verify(ctx context.Context, of issuer, t *token) error {
+	key, err := k.key(ctx, of, t.key)
 	if err != nil {
 		return err
 	}
@@ -103,24 +118,70 @@ func (k *Keys) verify(ctx context.Context, issuer string, t *token) error {
 	return nil
 }
 
-// key finds a key by its id; an empty id is that of an issuer's only key.
-func (k *Keys) key(ctx context.Context, issuer, id string) (crypto.PublicKey, error) {
-	i := k.of(issuer)
-	i.mu.Lock()
-	defer i.mu.Unlock()
+// key finds a key by its id; an empty id is that of an issuer's only key. The first who
+// needs the issuer's answer asks for it, for at most keysTimeout and even when its own
+// request has ended meanwhile, so that hanging up makes nobody ask again; others wait
+// for that answer, until their context ends. Errors: Throttling when too many wait;
+// IDPCommunicationError; InvalidIdentityToken when there is no such key.
+func (k *Keys) key(ctx context.Context, of issuer, id string) (crypto.PublicKey, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	i := k.remembered(of)
+	if i == nil {
+		return nil, s3err.Throttling
+	}
 	key, ok := i.find(id)
 	age := time.Since(i.read)
-	if i.read.IsZero() || age > keysTTL || (!ok && age > keysRetry) {
-		// Who gives up waiting must not make others wait for the next try.
-		keys, err := k.fetch(context.WithoutCancel(ctx), issuer)
-		i.read, i.err = time.Now(), err
-		if err == nil {
-			i.keys = keys
-		} else if age > keysTTL {
-			i.keys = nil
-		}
-		key, ok = i.find(id)
+	switch {
+	case !i.read.IsZero() && (ok && age <= keysTTL || !ok && age <= keysRetry):
+		return i.answer(id)
+	case ok && i.reading != nil: // until it is known better
+		return key, nil
+	case i.waiting >= MaxIssuerWaits || !k.waits.Take(of.tenant):
+		return nil, s3err.Throttling
 	}
+	i.waiting++
+	defer func() {
+		i.waiting--
+		k.waits.Give(of.tenant)
+	}()
+	if done := i.reading; done != nil {
+		k.mu.Unlock()
+		select {
+		case <-done:
+		case <-ctx.Done():
+		}
+		k.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		return i.answer(id)
+	}
+	k.read(ctx, of, i)
+	return i.answer(id)
+}
+
+// read asks the issuer. Keys.mu is held, but not meanwhile.
+func (k *Keys) read(ctx context.Context, of issuer, i *issuerKeys) {
+	i.reading = make(chan struct{})
+	k.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysTimeout)
+	defer cancel()
+	keys, err := k.fetch(ctx, of.url)
+	k.mu.Lock()
+	if err == nil {
+		i.keys = keys
+	} else if time.Since(i.read) > keysTTL {
+		i.keys = nil
+	}
+	i.read, i.err = time.Now(), err
+	close(i.reading)
+	i.reading = nil
+}
+
+// answer is what is known of a key.
+func (i *issuerKeys) answer(id string) (crypto.PublicKey, error) {
+	key, ok := i.find(id)
 	switch {
 	case ok:
 		return key, nil
@@ -140,121 +201,47 @@ func (i *issuerKeys) find(id string) (crypto.PublicKey, bool) {
 	return key, ok
 }
 
-func (k *Keys) of(issuer string) *issuerKeys {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	i, ok := k.issuer[issuer]
+// remembered is what is known of an issuer, under Keys.mu. Where there is no room for
+// a new one another is forgotten that its tenant has, or the tenant that has most; nil
+// when each of those is being asked.
+func (k *Keys) remembered(of issuer) *issuerKeys {
+	i, ok := k.of[of]
 	if !ok {
-		if len(k.issuer) >= maxIssuers {
-			for other := range k.issuer { // any: it is read again
-				delete(k.issuer, other)
-				break
-			}
+		if k.count[of.tenant] >= maxTenantIssuers && !k.forget(of.tenant) || len(k.of) >= maxIssuers && !k.forget(k.mostIssuers()) {
+			return nil
 		}
 		i = &issuerKeys{}
-		k.issuer[issuer] = i
+		k.of[of] = i
+		k.count[of.tenant]++
 	}
+	i.used = time.Now()
 	return i
 }
 
-// fetch reads an issuer's keys.
-func (k *Keys) fetch(ctx context.Context, issuer string) (map[string]crypto.PublicKey, error) {
-	var discovery struct {
-		Issuer string `json:"issuer"`
-		Keys   string `json:"jwks_uri"`
-	}
-	if err := k.get(ctx, issuer+discoveryPath, &discovery); err != nil {
-		return nil, err
-	}
-	if strings.TrimSuffix(discovery.Issuer, "/") != issuer {
-		return nil, errors.New("the discovery document is of another issuer")
-	}
-	var set struct {
-		Keys []webKey `json:"keys"`
-	}
-	if err := k.get(ctx, discovery.Keys, &set); err != nil {
-		return nil, err
-	}
-	keys := make(map[string]crypto.PublicKey)
-	for _, w := range set.Keys[:min(len(set.Keys), maxKeys)] {
-		if key := w.public(); key != nil {
-			keys[w.ID] = key
+// forget forgets the issuer of a tenant that was not used for the longest time.
+func (k *Keys) forget(tenant meta.ID) bool {
+	var oldest issuer
+	for of, i := range k.of {
+		if of.tenant == tenant && i.waiting == 0 && (oldest.url == "" || i.used.Before(k.of[oldest].used)) {
+			oldest = of
 		}
 	}
-	return keys, nil
+	if oldest.url == "" {
+		return false
+	}
+	delete(k.of, oldest)
+	if k.count[tenant]--; k.count[tenant] == 0 {
+		delete(k.count, tenant)
+	}
+	return true
 }
 
-// get reads a JSON document over https.
-func (k *Keys) get(ctx context.Context, from string, into any) error {
-	u, err := url.Parse(from)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return errors.New("an address of the provider is not https")
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return err
-	}
-	resp, err := k.client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s answers %s", u.Host, resp.Status)
-	}
-	b, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
-	if err == nil && len(b) > maxDocument {
-		err = fmt.Errorf("%s answers more than %d bytes", u.Host, maxDocument)
-	}
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(b, into)
-}
-
-// webKey is a JSON Web Key.
-// Source: RFC 7517; RFC 7518, section 6
-type webKey struct {
-	Type      string `json:"kty"`
-	ID        string `json:"kid"`
-	Use       string `json:"use"`
-	Algorithm string `json:"alg"`
-	N         string `json:"n"`
-	E         string `json:"e"`
-	Curve     string `json:"crv"`
-	X         string `json:"x"`
-	Y         string `json:"y"`
-}
-
-// public is the key, nil for one that is not for signatures by RS256 or ES256.
-func (w *webKey) public() crypto.PublicKey {
-	if w.Use != "" && w.Use != "sig" {
-		return nil
-	}
-	decode := base64.RawURLEncoding.DecodeString
-	switch {
-	case w.Type == "RSA" && (w.Algorithm == "" || w.Algorithm == "RS256"):
-		n, err := decode(w.N)
-		e, also := decode(w.E)
-		if err != nil || also != nil || len(e) == 0 || len(e) > 4 {
-			return nil
+func (k *Keys) mostIssuers() (tenant meta.ID) {
+	most := 0
+	for t, n := range k.count {
+		if n > most {
+			tenant, most = t, n
 		}
-		key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
-		if bits := key.N.BitLen(); bits < leastRSA || bits > mostRSA || key.E < 3 || key.E%2 == 0 {
-			return nil
-		}
-		return key
-	case w.Type == "EC" && w.Curve == "P-256" && (w.Algorithm == "" || w.Algorithm == "ES256"):
-		x, err := decode(w.X)
-		y, also := decode(w.Y)
-		if err != nil || also != nil || len(x) != 32 || len(y) != 32 {
-			return nil
-		}
-		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
-		if err != nil {
-			return nil
-		}
-		return key
 	}
-	return nil
+	return tenant
 }

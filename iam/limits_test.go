@@ -50,8 +50,8 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// Tokens of providers are looked into for so many strangers at once and no more.
-func TestUnsignedAtOnce(t *testing.T) {
+// So many tokens wait at once for the keys of one provider and no more.
+func TestProviderWaits(t *testing.T) {
 	idp := newProvider(t)
 	keys := idp.Config.Handler
 	refused := make(chan struct{})
@@ -70,8 +70,8 @@ func TestUnsignedAtOnce(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	var once sync.Once
-	answers := make(chan answer, iam.MaxUnsigned+1)
-	for range iam.MaxUnsigned + 1 {
+	answers := make(chan answer, iam.MaxIssuerWaits+1)
+	for range iam.MaxIssuerWaits + 1 {
 		all.Go(func() {
 			a := assume()
 			if a.status != 200 {
@@ -91,7 +91,7 @@ func TestUnsignedAtOnce(t *testing.T) {
 		}
 	}
 	if n != 1 {
-		t.Errorf("%d of %d were refused, want 1", n, iam.MaxUnsigned+1)
+		t.Errorf("%d of %d were refused, want 1", n, iam.MaxIssuerWaits+1)
 	}
 	if a := assume(); a.status != 200 {
 		t.Errorf("afterwards: %d %s", a.status, a.body)

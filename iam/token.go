@@ -1,9 +1,12 @@
 package iam
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -13,6 +16,7 @@ import (
 
 const (
 	maxWebToken = 20_000 // bytes, as in AWS
+	maxMembers  = 256    // of its header and of its claims
 	// maxTokenAge is how long ago a token may have been issued.
 	maxTokenAge = 24 * time.Hour
 	// clockSkew is what the provider's clock may be ahead.
@@ -60,16 +64,34 @@ func object(part string) (map[string]json.RawMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(b, &all); err != nil {
+	d := json.NewDecoder(bytes.NewReader(b))
+	if start, err := d.Token(); err != nil || start != json.Delim('{') {
+		return nil, errors.New("no JSON object")
+	}
+	all, lower := make(map[string]json.RawMessage), make(map[string]bool)
+	for d.More() {
+		name, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, err
+		}
+		folded := strings.ToLower(name.(string))
+		switch {
+		case lower[folded]:
+			return nil, errors.New("two members differ by case alone, or not at all")
+		case len(all) == maxMembers:
+			return nil, fmt.Errorf("more than %d members", maxMembers)
+		}
+		all[name.(string)], lower[folded] = value, true
+	}
+	if _, err := d.Token(); err != nil {
 		return nil, err
 	}
-	lower := make(map[string]bool, len(all))
-	for name := range all {
-		lower[strings.ToLower(name)] = true
-	}
-	if len(lower) != len(all) {
-		return nil, errors.New("two members differ by case alone")
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("something follows the object")
 	}
 	return all, nil
 }

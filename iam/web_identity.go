@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -34,7 +35,10 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Keys.verify(c.ctx, provider.Provider.URL, token); err != nil {
+	if err := c.Keys.verify(c.ctx, issuer{a.role.Tenant, provider.Provider.URL}, token); err != nil {
+		if errors.Is(err, s3err.Throttling) {
+			c.reason = "too many tokens wait for their provider"
+		}
 		return nil, err
 	}
 	if err := token.check(provider.Provider, c.now()); err != nil {

@@ -1,0 +1,155 @@
+package iam
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Limits of what a provider answers.
+const (
+	maxKeys       = 64        // of one issuer
+	maxDocument   = 256 << 10 // bytes
+	leastRSA      = 2048
+	mostRSA       = 8192
+	discoveryPath = "/.well-known/openid-configuration"
+)
+
+// fetch reads an issuer's keys.
+func (k *Keys) fetch(ctx context.Context, issuer string) (map[string]crypto.PublicKey, error) {
+	var discovery struct {
+		Issuer string `json:"issuer"`
+		Keys   string `json:"jwks_uri"`
+	}
+	if err := k.get(ctx, issuer+discoveryPath, &discovery); err != nil {
+		return nil, err
+	}
+	if strings.TrimSuffix(discovery.Issuer, "/") != issuer {
+		return nil, errors.New("the discovery document is of another issuer")
+	}
+	var set struct {
+		Keys keySet `json:"keys"`
+	}
+	if err := k.get(ctx, discovery.Keys, &set); err != nil {
+		return nil, err
+	}
+	keys := make(map[string]crypto.PublicKey)
+	for _, w := range set.Keys {
+		if key := w.public(); key != nil {
+			keys[w.ID] = key
+		}
+	}
+	return keys, nil
+}
+
+// get reads a JSON document over https.
+func (k *Keys) get(ctx context.Context, from string, into any) error {
+	u, err := url.Parse(from)
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return errors.New("an address of the provider is not https")
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := k.client.Do(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answers %s", u.Host, resp.Status)
+	}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
+	if err == nil && len(b) > maxDocument {
+		err = fmt.Errorf("%s answers more than %d bytes", u.Host, maxDocument)
+	}
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(b, into)
+}
+
+var errRepeatedKeys = errors.New("the set has two lists of keys")
+
+// keySet are the first maxKeys of a set: of what follows no key is read.
+type keySet []webKey
+
+// UnmarshalJSON reads a list of keys.
+func (s *keySet) UnmarshalJSON(b []byte) error {
+	if *s != nil {
+		return errRepeatedKeys
+	}
+	*s = keySet{}
+	d := json.NewDecoder(bytes.NewReader(b))
+	if start, err := d.Token(); err != nil || start != json.Delim('[') {
+		return errors.New("the keys are no list")
+	}
+	for d.More() && len(*s) < maxKeys {
+		var w webKey
+		if err := d.Decode(&w); err != nil {
+			return err
+		}
+		*s = append(*s, w)
+	}
+	return nil
+}
+
+// webKey is a JSON Web Key.
+// Source: RFC 7517; RFC 7518, section 6
+type webKey struct {
+	Type      string `json:"kty"`
+	ID        string `json:"kid"`
+	Use       string `json:"use"`
+	Algorithm string `json:"alg"`
+	N         string `json:"n"`
+	E         string `json:"e"`
+	Curve     string `json:"crv"`
+	X         string `json:"x"`
+	Y         string `json:"y"`
+}
+
+// public is the key, nil for one that is not for signatures by RS256 or ES256.
+func (w *webKey) public() crypto.PublicKey {
+	if w.Use != "" && w.Use != "sig" {
+		return nil
+	}
+	decode := base64.RawURLEncoding.DecodeString
+	switch {
+	case w.Type == "RSA" && (w.Algorithm == "" || w.Algorithm == "RS256"):
+		n, err := decode(w.N)
+		e, also := decode(w.E)
+		if err != nil || also != nil || len(e) == 0 || len(e) > 4 {
+			return nil
+		}
+		key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
+		if bits := key.N.BitLen(); bits < leastRSA || bits > mostRSA || key.E < 3 || key.E%2 == 0 {
+			return nil
+		}
+		return key
+	case w.Type == "EC" && w.Curve == "P-256" && (w.Algorithm == "" || w.Algorithm == "ES256"):
+		x, err := decode(w.X)
+		y, also := decode(w.Y)
+		if err != nil || also != nil || len(x) != 32 || len(y) != 32 {
+			return nil
+		}
+		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), append(append([]byte{4}, x...), y...))
+		if err != nil {
+			return nil
+		}
+		return key
+	}
+	return nil
+}
