@@ -58,6 +58,8 @@ const (
 	// purgeStep how many seconds' rows one statement deletes.
 	purgeEvery = 30 * time.Second
 	purgeStep  = 10
+	// guardStep is how many buckets without guards get them at one look.
+	guardStep = 100
 	// purgeTimeout bounds one look.
 	purgeTimeout = time.Minute
 )

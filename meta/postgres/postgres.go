@@ -29,6 +29,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
@@ -167,9 +168,11 @@ func steadily(ctx context.Context, do func() error) error {
 	}
 }
 
-// upkeep forgets old commits until the store is closed.
+// upkeep forgets old commits, and makes guards of buckets that have none, until the
+// store is closed.
 func (r *runner) upkeep(ctx context.Context) {
 	defer close(r.stopped)
+	var guarded meta.ID // guards were looked for up to this bucket
 	for {
 		// Gateways that started together need not do it together.
 		pause := time.NewTimer(purgeEvery/2 + rand.N(purgeEvery))
@@ -181,6 +184,12 @@ func (r *runner) upkeep(ctx context.Context) {
 		}
 		if err := r.purge(ctx); err != nil && ctx.Err() == nil {
 			r.options.Report(fmt.Errorf("forget old commits of the Postgres store: %w", err))
+		}
+		next, err := sqlstore.GuardBuckets(ctx, r, guarded, guardStep)
+		if err == nil {
+			guarded = next
+		} else if ctx.Err() == nil {
+			r.options.Report(fmt.Errorf("make guards of buckets of the Postgres store: %w", err))
 		}
 	}
 }

@@ -76,7 +76,7 @@ func TestTogetherWaits(t *testing.T) {
 	bucket := addBucket(t, s)
 	impatient := openStore(t, files15.server.URL(name), Options{StatementTimeout: 300 * time.Millisecond})
 	other := files15.conn(t, name)
-	if _, err := other.Exec(t.Context(), "BEGIN; SELECT 1 FROM buckets FOR UPDATE"); err != nil {
+	if _, err := other.Exec(t.Context(), "BEGIN; SELECT 1 FROM bucket_guards FOR UPDATE"); err != nil {
 		t.Fatal(err)
 	}
 	err := impatient.CommitObject(t.Context(), meta.Commit{Version: newVersion(bucket, "k"), Vacant: true})
@@ -87,7 +87,7 @@ func TestTogetherWaits(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Whoever takes the lock now comes after what was left waiting for it.
-	if _, err := other.Exec(t.Context(), "SELECT 1 FROM buckets FOR UPDATE"); err != nil {
+	if _, err := other.Exec(t.Context(), "SELECT 1 FROM bucket_guards FOR UPDATE"); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.CommitObject(t.Context(), meta.Commit{Version: newVersion(bucket, "k"), Vacant: true}); err != nil {

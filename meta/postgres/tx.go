@@ -69,6 +69,11 @@ func (t *tx) Later(check func(int64) error, query string, args ...any) error {
 	return nil
 }
 
+// Guard follows from the number of the connection's server process. These numbers
+// are given out one after another, so the connections of all gateways seldom share
+// a guard. Behind a pooler the number is the pooler's own, and may be random.
+func (t *tx) Guard() int { return int(t.c.PgConn().PID() % sqlstore.Guards) }
+
 // flush sends what Later kept.
 func (t *tx) flush() error {
 	if len(t.queue) == 0 {

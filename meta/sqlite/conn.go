@@ -22,6 +22,9 @@ type conn struct {
 
 var _ sqlstore.Tx = (*conn)(nil)
 
+// Guard says that there are none: transactions run one after another.
+func (c *conn) Guard() int { return -1 }
+
 // openConn opens a handle with a single connection.
 func openConn(dsn string) (*conn, error) {
 	db, err := openDB(dsn, 1)

@@ -43,6 +43,9 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 		if err != nil {
 			return err
 		}
+		if err := addGuards(tx, b.ID, b.Versioning); err != nil {
+			return err
+		}
 		_, err = tx.Exec("INSERT INTO bucket_seeds (bucket_id, generation, wrapped) VALUES (?, ?, ?)",
 			b.ID[:], int64(seed.Generation), blob(seed.Wrapped))
 		return err
@@ -95,6 +98,9 @@ func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 		} else if !ok {
 			return meta.ErrNoBucket
 		}
+		if err := lockGuards(tx, id); err != nil {
+			return err
+		}
 		for _, table := range []string{"objects", "versions"} {
 			if full, err := exists(tx, "SELECT 1 FROM "+table+" WHERE bucket_id = ? LIMIT 1", id[:]); err != nil {
 				return err
@@ -105,15 +111,12 @@ func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 		if _, err := tx.Exec("DELETE FROM buckets WHERE id = ?", id[:]); err != nil {
 			return err
 		}
+		if err := dropGuards(tx, id); err != nil {
+			return err
+		}
 		_, err := tx.Exec("INSERT INTO dying_buckets (id) VALUES (?)", id[:])
 		return err
 	})
-}
-
-// holdBucket returns ErrNoBucket unless the bucket exists, and keeps it from
-// being deleted until the transaction ends.
-func holdBucket(tx Tx, id meta.ID) error {
-	return soon(tx, meta.ErrNoBucket, "SELECT 1 FROM buckets WHERE id = ?"+forShare, id[:])
 }
 
 func (s *Store) BucketSeeds(ctx context.Context, id meta.ID) (seeds []meta.BucketSeed, err error) {

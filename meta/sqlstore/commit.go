@@ -16,7 +16,7 @@ func (s *Store) CommitObject(ctx context.Context, c meta.Commit) error {
 	}
 	err := errTaken
 	if c.Vacant && c.Versioning == meta.VersioningOff && c.Expect.Kind != meta.ExpectVersion {
-		err = s.run.Write(ctx, func(tx Tx) error { return add(tx, c) })
+		err = s.writeIn(ctx, func(tx Tx) error { return add(tx, c) })
 	}
 	if err == errTaken {
 		err = s.commitOver(ctx, c)
@@ -47,7 +47,7 @@ func add(tx Tx, c meta.Commit) error {
 
 // commitOver commits whatever the key holds.
 func (s *Store) commitOver(ctx context.Context, c meta.Commit) error {
-	return s.run.Write(ctx, func(tx Tx) error {
+	return s.writeIn(ctx, func(tx Tx) error {
 		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
 			return err
 		}

@@ -17,7 +17,7 @@ func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 	if err != nil {
 		return err
 	}
-	err = s.run.Write(ctx, func(tx Tx) error {
+	err = s.writeIn(ctx, func(tx Tx) error {
 		state, counted, err := lockComplete(tx, c, chosen)
 		if err != nil {
 			return err

@@ -21,7 +21,7 @@ func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, versioning me
 		}
 	}
 	var done []meta.Removed
-	err := s.run.Write(ctx, func(tx Tx) error {
+	err := s.writeIn(ctx, func(tx Tx) error {
 		done = make([]meta.Removed, len(rs))
 		if err := holdVersioning(tx, bucket, versioning); err != nil {
 			return err

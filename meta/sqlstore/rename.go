@@ -13,7 +13,7 @@ func (s *Store) RenameObject(ctx context.Context, r meta.Rename) error {
 	if err := checkRename(&r); err != nil {
 		return err
 	}
-	err := s.run.Write(ctx, func(tx Tx) error {
+	err := s.writeIn(ctx, func(tx Tx) error {
 		if err := holdVersioning(tx, r.Bucket, meta.VersioningOff); err != nil {
 			return err
 		}

@@ -70,6 +70,9 @@ type Tx interface {
 	// Query and QueryRow run a SELECT. Rows are closed before the next statement.
 	Query(query string, args ...any) (Rows, error)
 	QueryRow(query string, args ...any) Row
+	// Guard is the slot of a bucket's guards that this transaction locks, from 0 to
+	// Guards-1. It is negative on an engine that has no guards: see guards.go.
+	Guard() int
 }
 
 // Runner runs intents against one engine. An intent has no effect but through

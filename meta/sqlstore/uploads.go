@@ -33,7 +33,7 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 	if err := checkKey(u.Key); err != nil {
 		return err
 	}
-	return s.run.Write(ctx, func(tx Tx) error {
+	return s.writeIn(ctx, func(tx Tx) error {
 		if err := holdBucket(tx, u.Bucket); err != nil {
 			return err
 		}

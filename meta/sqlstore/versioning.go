@@ -30,15 +30,12 @@ func (s *Store) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v 
 		if revision != c.Revision {
 			return fmt.Errorf("%w: the bucket has another revision", meta.ErrConflict)
 		}
+		if err := errors.Join(lockGuards(tx, id), changeGuards(tx, id, v)); err != nil {
+			return err
+		}
 		return changed(tx, ErrRetry, "UPDATE buckets SET versioning = ?, locks = ?, revision = revision + 1, record = ? WHERE id = ?",
 			int64(v), number(locks || lock), blob(c.Record), id[:])
 	})
-}
-
-// holdVersioning returns ErrVersioning unless the bucket exists and has this
-// versioning, and keeps both so until the transaction ends.
-func holdVersioning(tx Tx, id meta.ID, v meta.Versioning) error {
-	return soon(tx, meta.ErrVersioning, "SELECT 1 FROM buckets WHERE id = ? AND versioning = ?"+forShare+InAnyOrder, id[:], int64(v))
 }
 
 // orNoBucket looks again where holdVersioning could not say what was wrong.
