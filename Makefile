@@ -9,6 +9,11 @@ LDFLAGS  := -X main.version=$(VERSION)
 ARGS     ?=
 SLOW     := ./internal/clienttest ./internal/clustertest ./transfer ./deploy
 FUZZTIME ?= 30s
+RACED    := ./engine ./api ./meta/... ./backends/... ./access ./iam
+
+# Linters, built from their sources and in no other way part of the project.
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+DEADCODE    := golang.org/x/tools/cmd/deadcode@v0.52.0
 
 # Programs under test must meet the certificates and credentials of the tests,
 # not those of the machine.
@@ -16,7 +21,7 @@ UNSET := env -u AWS_CA_BUNDLE -u REQUESTS_CA_BUNDLE -u CURL_CA_BUNDLE \
 	-u AWS_PROFILE -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN \
 	-u AWS_REGION -u AWS_DEFAULT_REGION -u AWS_ENDPOINT_URL
 
-.PHONY: help build run test test-clients test-peers conformance topology lint bench fuzz clean
+.PHONY: help build run test test-race test-clients test-peers conformance topology lint bench fuzz clean
 
 help: ## Show this
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -28,16 +33,24 @@ build: ## Build bin/gateway
 run: build ## Build and serve; ARGS="--s3 127.0.0.1:9100" and the like are passed on
 	exec bin/gateway serve $(ARGS)
 
-lint: ## Check formatting and run go vet
+lint: ## Check formatting and go.mod, run go vet and staticcheck, and look for dead code
 	@scripts/setup.sh go
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [[ -n $$unformatted ]]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
+	go mod tidy -diff
 	go vet ./...
 	go vet -tags clients,peers ./...
+	go run $(STATICCHECK) -tags clients,peers ./...
+	@dead=$$(go run $(DEADCODE) -test -tags clients,peers ./...); \
+	if [[ -n $$dead ]]; then printf 'nothing calls:\n%s\n' "$$dead" >&2; exit 1; fi
 
 test: ## Unit, contract and integration tests, against real databases, storage servers and clients
 	@scripts/setup.sh test
 	$(UNSET) go test -timeout 10m ./...
+
+test-race: ## The tests of what runs side by side, under the race detector, which needs a C compiler
+	@scripts/setup.sh race
+	$(UNSET) CGO_ENABLED=1 go test -race -timeout 25m $(RACED)
 
 test-clients: ## The slower tests: every client over every store and backend, moves of 10,000 objects, kills, the Helm chart
 	@scripts/setup.sh clients

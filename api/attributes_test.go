@@ -139,6 +139,7 @@ func TestSetOverrides(t *testing.T) {
 func TestSetObjectSpelling(t *testing.T) {
 	h := http.Header{}
 	setObject(h, engine.Object{ETag: "x", Attributes: engine.Attributes{Metadata: []engine.Pair{{Name: "some-name", Value: "v"}}}})
+	//lint:ignore SA1008 the spelling is what is tested
 	if len(h["x-amz-meta-some-name"]) != 1 || len(h["ETag"]) != 1 {
 		t.Errorf("got %v", h)
 	}

@@ -142,7 +142,8 @@ func TestBlobIDsTogether(t *testing.T) {
 	if len(prefixes) != 1 || len(ids) != n {
 		t.Errorf("%d ids begin in %d ways, and %d differ", n, len(prefixes), len(ids))
 	}
-	for i := 0; NewBlobIDs(1)[0].String()[:2] == NewBlobIDs(1)[0].String()[:2]; i++ {
+	first := func() string { return NewBlobIDs(1)[0].String()[:2] }
+	for i, one := 0, first(); first() == one; i++ {
 		if i == 20 {
 			t.Fatal("all ids begin in the same way")
 		}

@@ -45,8 +45,8 @@ func TestMultipart(t *testing.T) {
 	u := r.begin("k", "", "")
 	one, three, seven := body(1, partSize), body(2, partSize+100_001), body(3, 77)
 	p7 := r.part(u, 7, seven)
-	p1 := r.part(u, 1, body(8, partSize)) // replaced below
-	p1 = r.part(u, 1, one)
+	r.part(u, 1, body(8, partSize)) // is replaced
+	p1 := r.part(u, 1, one)
 	p3 := r.part(u, 3, three)
 	r.part(u, 5, body(4, 1000)) // not chosen
 	o, err := r.complete(u, p1, p3, p7)

@@ -7,6 +7,7 @@
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, Helm, mc, Litestream,
 #            docker-registry with skopeo, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl
+#   race     make test-race: test, and a C compiler
 #   peers    make test-peers: MinIO
 #
 # It looks before it installs, so it takes a moment when all is there. Missing
@@ -127,11 +128,19 @@ clients)
 	install_node_modules
 	install_servers versitygw fake-gcs-server helm mc litestream
 	;;
+race)
+	need_for_test
+	need gcc command -v gcc
+	need libc6-dev test -e /usr/include/stdlib.h
+	install_missing
+	install_node_modules
+	install_servers versitygw fake-gcs-server
+	;;
 peers)
 	install_servers minio
 	;;
 *)
-	echo "usage: $0 go|test|clients|peers" >&2
+	echo "usage: $0 go|test|race|clients|peers" >&2
 	exit 2
 	;;
 esac

@@ -99,6 +99,7 @@ func newTokens(o Options, transport http.RoundTripper) (*tokens, error) {
 // fromJSON reads a credential of any type. The file is the operator's own, like
 // the settings beside it, so its type and its URLs are not second-guessed.
 func fromJSON(ctx context.Context, data []byte, scope string) (oauth2.TokenSource, error) {
+	//lint:ignore SA1019 the warning is of files that come from others
 	creds, err := google.CredentialsFromJSONWithParams(ctx, data, google.CredentialsParams{Scopes: []string{scope}})
 	if err != nil {
 		return nil, err

@@ -66,7 +66,7 @@ func (b *Backend) failed(ctx context.Context, x *exchange, err error) error {
 	if answer.StatusCode == 0 {
 		answer.StatusCode = x.status // an error in the body of a 200
 	}
-	is, hint := meaning(answer)
+	hint, is := meaning(answer)
 	text := answer.Code
 	if !plainCode.MatchString(text) {
 		text = "an error without a known code"
@@ -91,27 +91,27 @@ func (b *Backend) failed(ctx context.Context, x *exchange, err error) error {
 }
 
 // meaning is the contract's error for an answer, nil if there is none.
-func meaning(answer minio.ErrorResponse) (is error, hint string) {
+func meaning(answer minio.ErrorResponse) (hint string, is error) {
 	for _, c := range codes {
 		if slices.Contains(c.codes, answer.Code) {
-			return c.is, c.hint
+			return c.hint, c.is
 		}
 	}
 	switch status := answer.StatusCode; {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return backends.ErrDenied, ""
+		return "", backends.ErrDenied
 	case status == http.StatusNotFound && answer.Code == "":
-		return backends.ErrNotFound, ""
+		return "", backends.ErrNotFound
 	case status == http.StatusTooManyRequests:
-		return backends.ErrThrottled, ""
+		return "", backends.ErrThrottled
 	case status == http.StatusInsufficientStorage:
-		return backends.ErrFull, ""
+		return "", backends.ErrFull
 	case status == http.StatusNotImplemented: // never gets better
-		return nil, ""
+		return "", nil
 	case status >= http.StatusInternalServerError || status == http.StatusRequestTimeout:
-		return backends.ErrUnavailable, ""
+		return "", backends.ErrUnavailable
 	}
-	return nil, ""
+	return "", nil
 }
 
 // unreached is for requests that have no answer, or half of one.

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,19 +180,6 @@ func openRunner(t testing.TB, url string, o Options) *runner {
 		}
 	})
 	return r
-}
-
-// withParameter adds a parameter to a URL.
-func withParameter(t testing.TB, dsn, name, value string) string {
-	t.Helper()
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set(name, value)
-	u.RawQuery = q.Encode()
-	return u.String()
 }
 
 // addBucket makes a bucket, and first the deployment with the backend where its

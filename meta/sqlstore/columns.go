@@ -21,13 +21,6 @@ func text(s string) []byte { return blob([]byte(s)) }
 
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
-func orNull(id meta.ID) []byte {
-	if id.IsZero() {
-		return nil
-	}
-	return id[:]
-}
-
 // idColumn reads an id; NULL is the zero id.
 type idColumn meta.ID
 
