@@ -121,7 +121,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t, open(t))
-			f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: meta.NewID(), Created: f.now},
+			f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: meta.NewID(), Created: f.now, Sealing: meta.SealingWhole},
 				meta.Tenant{ID: meta.NewID(), Name: "fixture's root", Created: f.now}, f.backend(here, "here")))
 			c.test(f)
 		})

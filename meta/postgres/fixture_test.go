@@ -186,7 +186,7 @@ func openRunner(t testing.TB, url string, o Options) *runner {
 // blobs are.
 func addBucket(t testing.TB, s meta.Store) meta.ID {
 	t.Helper()
-	err := s.InitDeployment(context.Background(), meta.Deployment{ID: meta.NewID(), Root: meta.NewID(), Created: time.Now()},
+	err := s.InitDeployment(context.Background(), meta.Deployment{ID: meta.NewID(), Root: meta.NewID(), Created: time.Now(), Sealing: meta.SealingWhole},
 		meta.Tenant{ID: meta.NewID(), Name: "root", Created: time.Now()},
 		meta.Backend{ID: meta.FirstBackend, Name: "local", Created: time.Now(), Epoch: 1})
 	if err != nil {

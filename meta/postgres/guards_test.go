@@ -141,7 +141,7 @@ func TestGuardsHold(t *testing.T) {
 			if deletes {
 				err = s.DeleteBucket(t.Context(), b.ID)
 			} else if n > pause {
-				err = s.SetVersioning(t.Context(), b.ID, meta.VersioningEnabled, false)
+				err = s.SetVersioning(t.Context(), b.ID, meta.Change{}, meta.VersioningEnabled, false)
 			} else {
 				err = s.Check(t.Context())
 				if err == nil {

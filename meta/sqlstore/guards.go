@@ -87,10 +87,14 @@ const mayGuard = "sealing = 3"
 const insertGuards = "INSERT INTO bucket_guards (bucket_id, slot, versioning) " +
 	"SELECT ?, slots.slot, ? FROM generate_series(0, ?) AS slots(slot), deployment WHERE " + mayGuard + " ON CONFLICT DO NOTHING"
 
-// changeGuards tells the guards of a bucket, which are locked, its new versioning.
+// changeGuards locks the guards of a bucket whose own row is locked, and tells them
+// its new versioning.
 func changeGuards(tx Tx, id meta.ID, v meta.Versioning) error {
 	if tx.Guard() < 0 {
 		return nil
+	}
+	if err := lockGuards(tx, id); err != nil {
+		return err
 	}
 	_, err := tx.Exec("UPDATE bucket_guards SET versioning = ? WHERE bucket_id = ?", int64(v), id[:])
 	return err

@@ -30,7 +30,7 @@ func (s *Store) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v 
 		if revision != c.Revision {
 			return fmt.Errorf("%w: the bucket has another revision", meta.ErrConflict)
 		}
-		if err := errors.Join(lockGuards(tx, id), changeGuards(tx, id, v)); err != nil {
+		if err := changeGuards(tx, id, v); err != nil {
 			return err
 		}
 		return changed(tx, ErrRetry, "UPDATE buckets SET versioning = ?, locks = ?, revision = revision + 1, record = ? WHERE id = ?",
