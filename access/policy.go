@@ -265,6 +265,14 @@ func (p *Policy) because(verb string, s *statement) string {
 	return verb + " by statement " + id + " of " + p.kind + " " + p.Name
 }
 
+// Named is the policy under another name, for reasons. It takes up next to nothing
+// beside the policy itself.
+func (p *Policy) Named(name string) *Policy {
+	q := *p
+	q.Name = name
+	return &q
+}
+
 // Public reports whether the policy is public as AWS means it: some statement
 // allows something to everybody, and no condition holds it to fixed values.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status

@@ -149,7 +149,7 @@ func (s *Server) readAccess(f *access.Bucket, settings *engine.Settings) (broken
 		}
 	}
 	var err error
-	f.Policy, _, err = engine.Parsed(settings, settingPolicy, func(doc []byte) (*access.Policy, error) {
+	f.Policy, _, err = engine.ParsedFor(settings, settingPolicy, f.Name, func(doc []byte) (*access.Policy, error) {
 		return parseBucketPolicy(f.Name, doc)
 	})
 	note(settingPolicy, err)

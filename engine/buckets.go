@@ -10,10 +10,6 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// maxCachedBuckets is how many buckets' unwrapped keys stay in memory, each for
-// at most BucketKeysTTL.
-const maxCachedBuckets = 4096
-
 // Bucket finds a bucket, or NoSuchBucket.
 func (e *Engine) Bucket(ctx context.Context, name string) (meta.Bucket, error) {
 	b, err := e.store.Bucket(ctx, name)
@@ -67,9 +63,9 @@ func (e *Engine) DeleteBucket(ctx context.Context, b meta.Bucket) error {
 		return noSuchBucket(b.Name)
 	}
 	if err == nil {
-		e.keys.drop(b.ID)
-		e.proven.drop(b.ID)
-		e.settings.drop(b.ID)
+		e.keys.Drop(b.ID)
+		e.proven.Drop(b.ID)
+		e.settings.Drop(b.ID)
 	}
 	return storeError(err)
 }
@@ -113,7 +109,7 @@ func (e *Engine) bucketKeysOf(ctx context.Context, bucket meta.ID, generation ui
 var errNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", ErrEdited)
 
 func (e *Engine) bucketGenerations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
-	if all, ok := e.keys.get(bucket); ok {
+	if all, ok := e.keys.Get(bucket); ok {
 		return all, nil
 	}
 	seeds, err := e.store.BucketSeeds(ctx, bucket)
@@ -133,6 +129,6 @@ func (e *Engine) bucketGenerations(ctx context.Context, bucket meta.ID) (map[uin
 		}
 		all[s.Generation] = encrypt.DeriveBucketKeys(encrypt.Seed(raw), e.deployment, bucket, s.Generation)
 	}
-	e.keys.put(bucket, all)
+	e.keys.Put(bucket, all)
 	return all, nil
 }

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"regexp"
@@ -15,8 +14,7 @@ import (
 )
 
 const (
-	maxCachedCredentials = 10_000
-	maxAccessKeys        = 10 // of a tenant's root
+	maxAccessKeys = 10 // of a tenant's root
 )
 
 // What access keys and secrets may look like. Access keys stand in a credential
@@ -36,6 +34,8 @@ type Credential struct {
 	Expires   time.Time // of a temporary credential; zero: never
 	// Principal is whose it is within the tenant.
 	Principal *Principal
+	// Session is what a temporary credential has of its own; nil: it is none.
+	Session *SessionFacts
 }
 
 // Temporary reports whether the credential ends by itself.
@@ -120,83 +120,110 @@ func (e *Engine) Credential(ctx context.Context, accessKey, token string) (Crede
 	if root != nil && root.AccessKey == accessKey && token == "" {
 		return *root, nil
 	}
-	key := accessKey
 	if token != "" {
-		sum := sha256.Sum256([]byte(token))
-		key += "/" + string(sum[:]) // no access key has a slash
+		return e.sessionCredential(ctx, accessKey, token)
 	}
-	c, ok := e.creds.get(key)
-	if !ok {
-		var err error
-		if token != "" {
-			c, err = e.openSession(ctx, accessKey, token)
-		} else {
-			c, err = e.readCredential(ctx, accessKey)
-		}
-		if err != nil {
-			return Credential{}, err
-		}
-		e.creds.put(key, c)
-	}
-	if c.expired(e.now()) {
-		return Credential{}, s3err.ExpiredToken
-	}
-	return c, nil
+	return e.keyCredential(ctx, accessKey)
 }
 
-func (e *Engine) readCredential(ctx context.Context, accessKey string) (Credential, error) {
-	row, err := e.store.AccessKey(ctx, accessKey)
-	if errors.Is(err, meta.ErrNotFound) {
-		return Credential{}, s3err.InvalidAccessKeyID
-	} else if err != nil {
-		return Credential{}, storeError(err)
+// accessKey is what an access key's row proves.
+type accessKey struct {
+	secret string
+	user   meta.ID // or the tenant, for its root
+}
+
+// keyCredential is the credential of an access key that lasts.
+func (e *Engine) keyCredential(ctx context.Context, id string) (Credential, error) {
+	k, ok := e.accessKeys.Get(id)
+	if !ok {
+		var err error
+		if k, err = e.readAccessKey(ctx, id); err != nil {
+			return Credential{}, err
+		}
+		e.accessKeys.Put(id, k)
 	}
-	if err := e.proveAccessKey(&row); err != nil {
-		return Credential{}, err
-	}
-	if row.Inactive {
-		return Credential{}, s3err.InvalidAccessKeyID
-	}
-	c, err := e.credentialHolder(ctx, row.User, meta.IdentityUser)
+	h, err := e.holderOf(ctx, k.user, meta.IdentityUser)
 	if err != nil {
 		return Credential{}, err
+	}
+	return Credential{Tenant: h.tenant, AccessKey: id, SecretKey: k.secret, Principal: h.principal}, nil
+}
+
+func (e *Engine) readAccessKey(ctx context.Context, id string) (k accessKey, err error) {
+	row, err := e.store.AccessKey(ctx, id)
+	if errors.Is(err, meta.ErrNotFound) {
+		return k, s3err.InvalidAccessKeyID
+	} else if err != nil {
+		return k, storeError(err)
+	}
+	if err := e.proveAccessKey(&row); err != nil {
+		return k, err
+	}
+	if row.Inactive {
+		return k, s3err.InvalidAccessKeyID
 	}
 	secret, err := e.system.UnwrapSecret(row.ID, row.User.String(), row.Secret)
 	if err != nil {
-		return Credential{}, internal("open a secret key", err)
+		return k, internal("open a secret key", err)
 	}
-	c.AccessKey, c.SecretKey = row.ID, string(secret)
-	return c, nil
+	return accessKey{string(secret), row.User}, nil
+}
+
+// holder is whom credentials are of.
+type holder struct {
+	tenant    meta.Tenant
+	principal *Principal
+}
+
+// holderOf is credentialHolder, as it was up to CredentialTTL ago.
+func (e *Engine) holderOf(ctx context.Context, id meta.ID, kind meta.IdentityKind) (holder, error) {
+	h, ok := e.holders.Get(id)
+	if !ok {
+		var err error
+		if h, err = e.credentialHolder(ctx, id, kind); err != nil {
+			return h, err
+		}
+		e.holders.Put(id, h)
+	}
+	if k := h.principal.Kind; k != kind && k != 0 {
+		return h, s3err.InvalidAccessKeyID
+	}
+	return h, nil
+}
+
+// forgetHolders has the users and roles of a tenant read anew.
+func (e *Engine) forgetHolders(tenant meta.ID) {
+	e.holders.DropIf(func(_ meta.ID, h holder) bool { return h.tenant.ID == tenant })
 }
 
 // credentialHolder finds a tenant's root, or a user or role, and its tenant. Whoever is
 // gone was removed after the credential was found: InvalidAccessKeyId.
-func (e *Engine) credentialHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (c Credential, err error) {
+func (e *Engine) credentialHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (h holder, err error) {
 	t, err := e.tenant(ctx, id)
 	if err == nil {
-		return Credential{Tenant: t, Principal: rootPrincipal(t)}, nil
+		return holder{t, rootPrincipal(t)}, nil
 	}
 	if !errors.Is(err, meta.ErrNotFound) {
-		return c, storeError(err)
+		return h, storeError(err)
 	}
 	found, broken, err := e.IdentitiesByID(ctx, []meta.ID{id})
 	if err != nil {
-		return c, err
+		return h, err
 	}
 	if err := broken[id]; err != nil {
-		return c, internal("read whose a credential is", err)
+		return h, internal("read whose a credential is", err)
 	}
 	i, ok := found[id]
 	if !ok || i.Kind != kind {
-		return c, s3err.InvalidAccessKeyID
+		return h, s3err.InvalidAccessKeyID
 	}
-	if c.Tenant, err = e.tenant(ctx, i.Tenant); errors.Is(err, meta.ErrNotFound) {
-		return c, s3err.InvalidAccessKeyID
+	if h.tenant, err = e.tenant(ctx, i.Tenant); errors.Is(err, meta.ErrNotFound) {
+		return h, s3err.InvalidAccessKeyID
 	} else if err != nil {
-		return c, storeError(err)
+		return h, storeError(err)
 	}
-	c.Principal, err = e.principalOf(ctx, i)
-	return c, err
+	h.principal, err = e.principalOf(ctx, i)
+	return h, err
 }
 
 // refuseRootKey keeps a stored access key from being shadowed by root's.
@@ -288,7 +315,7 @@ func (e *Engine) SetAccessKeyInactive(ctx context.Context, accessKey string, ina
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchAccessKey(accessKey)
 	}
-	e.creds.drop(accessKey)
+	e.accessKeys.Drop(accessKey)
 	return storeError(err)
 }
 
@@ -322,6 +349,6 @@ func (e *Engine) DeleteAccessKey(ctx context.Context, accessKey string) error {
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchAccessKey(accessKey)
 	}
-	e.creds.drop(accessKey)
+	e.accessKeys.Drop(accessKey)
 	return storeError(err)
 }

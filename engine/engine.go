@@ -96,14 +96,8 @@ type Engine struct {
 
 	onLifecycle atomic.Pointer[func(LifecycleEvent)]
 
-	overtaken  overtakenMarkers
-	blobPlaces cache[meta.BlobID, meta.BackendID]
-	keys       cache[meta.ID, map[uint32]*encrypt.BucketKeys]
-	proven     cache[meta.ID, *provenBucket]
-	creds      cache[string, Credential]
-	settings   cache[meta.ID, *Settings]
-	limits     cache[meta.ID, Limits]
-	usages     cache[meta.ID, *usageSeen]
+	overtaken overtakenMarkers
+	remembered
 	rootCred   credentialSlot
 	watch      holderWatch
 	leases     heldLeases
@@ -155,13 +149,7 @@ func newEngine(c *Config) *Engine {
 		now: c.Now, elapsed: c.Elapsed, log: c.Log, sole: c.Sole, readOnly: c.ReadOnly,
 		grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
-		keys:       newCache[meta.ID, map[uint32]*encrypt.BucketKeys](maxCachedBuckets, BucketKeysTTL),
-		proven:     newCache[meta.ID, *provenBucket](maxCachedBuckets, BucketKeysTTL),
-		limits:     newCache[meta.ID, Limits](maxCachedLimits, CredentialTTL),
-		usages:     newCache[meta.ID, *usageSeen](maxCachedUsage, usageTTL),
-		settings:   newCache[meta.ID, *Settings](maxCachedSettings, BucketKeysTTL),
-		creds:      newCache[string, Credential](maxCachedCredentials, CredentialTTL),
-		blobPlaces: newCache[meta.BlobID, meta.BackendID](maxCachedPlaces, PlaceTTL),
+		remembered: newRemembered(),
 	}
 	if e.now == nil {
 		e.now = time.Now

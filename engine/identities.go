@@ -238,7 +238,7 @@ func (e *Engine) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.I
 		case errors.Is(err, meta.ErrNotFound):
 			return i, noSuchIdentity(kind, name)
 		}
-		e.creds.clear()
+		e.forgetHolders(tenant)
 		return i, identityError(err)
 	}
 	return Identity{}, s3err.New(s3err.ConcurrentModification, "")
@@ -256,7 +256,7 @@ func (e *Engine) DeleteIdentity(ctx context.Context, i Identity) error {
 	case errors.Is(err, meta.ErrNotEmpty):
 		return s3err.New(s3err.DeleteConflict, "Cannot delete entity, must delete access keys first.")
 	}
-	e.creds.clear()
+	e.forgetHolders(i.Tenant)
 	return storeError(err)
 }
 

@@ -16,8 +16,6 @@ const (
 	settingLimits = "limits"
 	// documentLimits is what a tenant's limits are sealed as.
 	documentLimits = "limits"
-	// maxCachedLimits tenants' limits stay in memory, each for CredentialTTL.
-	maxCachedLimits = 10_000
 )
 
 // Limits bound what a tenant, a user or a bucket may take up. Zero is no limit.
@@ -94,7 +92,7 @@ func (e *Engine) SetBucketLimits(ctx context.Context, b meta.Bucket, l Limits) e
 // TenantLimits are the limits of a tenant; none for one that is gone. The answer
 // may be CredentialTTL old.
 func (e *Engine) TenantLimits(ctx context.Context, id meta.ID) (Limits, error) {
-	if l, ok := e.limits.get(id); ok {
+	if l, ok := e.limits.Get(id); ok {
 		return l, nil
 	}
 	t, err := e.tenant(ctx, id)
@@ -113,7 +111,7 @@ func (e *Engine) TenantLimits(ctx context.Context, id meta.ID) (Limits, error) {
 			return Limits{}, internal("open a tenant's limits", err)
 		}
 	}
-	e.limits.put(id, l)
+	e.limits.Put(id, l)
 	return l, nil
 }
 
@@ -134,7 +132,7 @@ func (e *Engine) SetTenantLimits(ctx context.Context, id meta.ID, l Limits) erro
 	if errors.Is(err, meta.ErrNotFound) {
 		return s3err.New(s3err.NoSuchEntity, "The tenant cannot be found.")
 	}
-	e.limits.drop(id)
+	e.limits.Drop(id)
 	return storeError(err)
 }
 

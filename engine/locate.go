@@ -9,10 +9,6 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// maxCachedPlaces is how many blobs' backends are remembered, about 60 bytes
-// each.
-const maxCachedPlaces = 50_000
-
 // read opens a range of a blob, wherever it is. A blob that has been moved since
 // its place was learnt is looked up once more.
 func (e *Engine) read(ctx context.Context, id meta.BlobID, off, n int64) (io.ReadCloser, error) {
@@ -29,7 +25,7 @@ func (e *Engine) read(ctx context.Context, id meta.BlobID, off, n int64) (io.Rea
 	if !errors.Is(err, backends.ErrNotFound) {
 		return r, p.fail(err)
 	}
-	e.blobPlaces.drop(id)
+	e.blobPlaces.Drop(id)
 	if q := e.moved(ctx, id); q != nil && q != p {
 		r, err := q.Get(ctx, backends.BlobID(id), off, n)
 		return r, q.fail(err)
@@ -56,14 +52,14 @@ func (e *Engine) moved(ctx context.Context, id meta.BlobID) *place {
 
 // locate finds the backend of a blob.
 func (e *Engine) locate(ctx context.Context, s *places, id meta.BlobID) (*place, error) {
-	at, ok := e.blobPlaces.get(id)
+	at, ok := e.blobPlaces.Get(id)
 	if !ok {
 		found, err := e.store.BlobBackends(ctx, []meta.BlobID{id})
 		if err != nil {
 			return nil, storeError(err)
 		}
 		if at = found[0]; at != 0 {
-			e.blobPlaces.put(id, at)
+			e.blobPlaces.Put(id, at)
 		} else { // condemned since the reader learnt of it, and perhaps still there
 			b, err := e.store.Blob(ctx, id)
 			if errors.Is(err, meta.ErrNotFound) {
@@ -91,14 +87,14 @@ func (e *Engine) foresee(ctx context.Context, rows []meta.Part) error {
 	var ids []meta.BlobID
 	for i := range rows {
 		for _, id := range rows[i].Blobs {
-			if _, ok := e.blobPlaces.get(id); !ok {
+			if _, ok := e.blobPlaces.Get(id); !ok {
 				ids = append(ids, id)
 			}
 		}
 	}
 	return e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
 		if at != 0 {
-			e.blobPlaces.put(id, at)
+			e.blobPlaces.Put(id, at)
 		}
 		return nil
 	})

@@ -13,32 +13,59 @@ import (
 // Principal is what is known of who holds a credential, besides the tenant:
 // everything that decides about rights, as texts. It is shared and never changes.
 type Principal struct {
-	Kind        meta.IdentityKind // 0: the tenant's root; IdentityUser; IdentityRole
-	ID          meta.ID           // the user's or role's; the tenant's for root
-	Name, Path  string
-	SessionName string // of a role
-	Policies    []PolicyText
-	Boundary    *PolicyText
-	// Session are the policies of a session; nil: none.
-	Session []PolicyText
-	Tags    map[string]string
-	Limits  Limits // of a user
+	Kind       meta.IdentityKind // 0: the tenant's root; IdentityUser; IdentityRole
+	ID         meta.ID           // the user's or role's; the tenant's for root
+	Name, Path string
+	Policies   []PolicyText
+	Boundary   *PolicyText
+	Tags       map[string]string
+	Limits     Limits // of a user
 	// Broken says which policy is missing or cannot be read: nothing is allowed.
 	Broken error
 
-	compile  sync.Once
-	compiled any
+	once
 }
 
 // PolicyText is a policy with its name for reasons.
 type PolicyText struct{ Name, Document string }
 
-// Compiled is what compile makes of the principal, once for each time it is read
-// from the store. engine does not know what it is.
-func (p *Principal) Compiled(compile func(*Principal) any) any {
-	p.compile.Do(func() { p.compiled = compile(p) })
-	return p.compiled
+// once is what another package makes of a value that never changes. engine does not know
+// what it is.
+type once struct {
+	make sync.Once
+	made any
 }
+
+// Compiled is what compile returned when it was called first.
+func (o *once) Compiled(compile func() any) any {
+	o.make.Do(func() { o.made = compile() })
+	return o.made
+}
+
+// all are the policies, the boundary among them.
+func (p *Principal) all() []PolicyText {
+	if p.Boundary == nil {
+		return p.Policies
+	}
+	return append(slices.Clip(p.Policies), *p.Boundary)
+}
+
+// size is how many bytes the principal takes without the texts of its policies.
+func (p *Principal) size() int {
+	return identityBytes + len(p.Name) + len(p.Path) + tagsSize(p.Tags) + policiesSize(p.all())
+}
+
+// policiesSize is how many bytes policies take without their texts.
+func policiesSize(all []PolicyText) (n int) {
+	for _, p := range all {
+		n += policyTextBytes + 2*len(p.Name)
+	}
+	return n
+}
+
+// policyTextBytes is what a PolicyText takes beside its texts, and what is made of it
+// beside what others share.
+const policyTextBytes = 320
 
 // rootPrincipal is the tenant itself.
 func rootPrincipal(t meta.Tenant) *Principal { return &Principal{ID: t.ID, Name: t.Name} }
@@ -70,7 +97,11 @@ func (e *Engine) principalOf(ctx context.Context, i Identity) (*Principal, error
 		}
 		if len(boundary) == 1 {
 			p.Boundary = &boundary[0]
+			p.Boundary.Document = e.holders.Shared(p.Boundary.Document)
 		}
+	}
+	for i := range p.Policies {
+		p.Policies[i].Document = e.holders.Shared(p.Policies[i].Document)
 	}
 	return p, nil
 }

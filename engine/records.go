@@ -279,6 +279,21 @@ type provenBucket struct {
 	sums []byte
 }
 
+// size is how many bytes it takes.
+func (p *provenBucket) size() int {
+	n := provenBucketBytes + len(p.sums) + len(p.row.Record) + len(p.row.Name) + len(p.row.Region)
+	for _, demand := range p.row.Residency {
+		n += provenDemandBytes + len(demand)
+	}
+	return n
+}
+
+// What a provenBucket takes beside its texts, and a demand of its residency.
+const (
+	provenBucketBytes = 256
+	provenDemandBytes = 16
+)
+
 // same reports whether a row is the one that was proven.
 func (p *provenBucket) same(b *meta.Bucket) bool {
 	r := &p.row
@@ -303,7 +318,7 @@ func (e *Engine) provenSums(b *meta.Bucket) ([]byte, error) {
 	if sealing < meta.SealingRenewed || len(b.Record) == 0 && sealing < meta.SealingWhole {
 		return nil, nil
 	}
-	if p, ok := e.proven.get(b.ID); ok && p.same(b) {
+	if p, ok := e.proven.Get(b.ID); ok && p.same(b) {
 		return p.sums, nil
 	}
 	what := "the row of bucket " + b.ID.String()
@@ -317,6 +332,6 @@ func (e *Engine) provenSums(b *meta.Bucket) ([]byte, error) {
 	if sealed.bucketFacts != bucketFactsOf(b) {
 		return nil, edited(what, errors.New("it is not what its record says"))
 	}
-	e.proven.put(b.ID, &provenBucket{*b, sealed.Settings})
+	e.proven.Put(b.ID, &provenBucket{*b, sealed.Settings})
 	return sealed.Settings, nil
 }

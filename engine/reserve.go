@@ -264,6 +264,7 @@ func (e *Engine) release(ctx context.Context, id meta.BlobID) {
 func (e *Engine) Beat(ctx context.Context) error {
 	e.beating.Lock()
 	defer e.beating.Unlock()
+	e.sweep()
 	err := e.beat(ctx)
 	if err == nil {
 		err = e.reread(ctx)

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -71,45 +72,85 @@ func (e *Engine) NewSession(s Session) (Credential, error) {
 	return c, nil
 }
 
-// openSession reads a session token that came with an access key, and its holder
-// as it is now.
-func (e *Engine) openSession(ctx context.Context, accessKey, token string) (Credential, error) {
-	d, err := e.readToken(accessKey, token)
-	if err != nil {
-		return Credential{}, s3err.Wrap(s3err.InvalidToken, err)
+// tokenSum names a session token and the access key that it came with.
+type tokenSum [sha256.Size]byte
+
+// SessionFacts is what a session has of its own. It is shared and never changes.
+type SessionFacts struct {
+	Name string // of a role's session
+	// Policies narrow the session; nil: none do.
+	Policies []PolicyText
+	Tags     map[string]string // in place of the holder's of the same name
+
+	once
+}
+
+// openedSession is a session token, opened.
+type openedSession struct {
+	facts           *SessionFacts
+	secret          string
+	tenant, holder  meta.ID
+	kind            meta.IdentityKind
+	issued, expires time.Time
+}
+
+// sessionCredential is the credential of a session token that came with an access key,
+// of its holder as it is now.
+func (e *Engine) sessionCredential(ctx context.Context, accessKey, token string) (Credential, error) {
+	sum := tokenSum(sha256.Sum256([]byte(accessKey + "/" + token))) // no access key has a slash
+	s, ok := e.sessions.Get(sum)
+	if !ok {
+		d, err := e.readToken(accessKey, token)
+		if err != nil {
+			return Credential{}, s3err.Wrap(s3err.InvalidToken, err)
+		}
+		s = e.openedSession(&d)
+		e.sessions.Put(sum, s)
 	}
-	expires := time.Unix(d.Expires, 0).UTC()
-	if !e.now().Before(expires) {
+	if !e.now().Before(s.expires) {
 		return Credential{}, s3err.ExpiredToken
 	}
-	kind := d.Kind
-	c, err := e.credentialHolder(ctx, d.Holder, kind)
+	h, err := e.holderOf(ctx, s.holder, s.kind)
 	if err != nil {
 		if errors.Is(err, s3err.InvalidAccessKeyID) {
 			return Credential{}, s3err.InvalidToken
 		}
 		return Credential{}, err
 	}
-	if c.Tenant.ID != d.Tenant || c.Principal.Kind != kind {
+	if h.tenant.ID != s.tenant || h.principal.Kind != s.kind {
 		return Credential{}, s3err.Wrap(s3err.InvalidToken, errors.New("the session's holder is another"))
 	}
-	c.AccessKey, c.SecretKey, c.Expires = accessKey, d.Secret, expires
-	if c.Issued = time.Unix(d.Issued, 0).UTC(); d.Issued == 0 {
-		c.Issued = expires.Add(-longestSession)
-	}
-	p := c.Principal
-	p.SessionName, p.Session = d.Name, d.Policies
-	if d.Narrowed && p.Session == nil {
-		p.Session = []PolicyText{}
-	}
-	if p.Tags == nil {
-		p.Tags = make(map[string]string)
-	}
-	for k, v := range d.Tags {
-		p.Tags[k] = v
-	}
-	return c, nil
+	return Credential{Tenant: h.tenant, AccessKey: accessKey, SecretKey: s.secret, Issued: s.issued, Expires: s.expires,
+		Principal: h.principal, Session: s.facts}, nil
 }
+
+func (e *Engine) openedSession(d *sessionDocument) *openedSession {
+	s := &openedSession{
+		facts:  &SessionFacts{Name: d.Name, Policies: d.Policies, Tags: d.Tags},
+		secret: d.Secret, tenant: d.Tenant, holder: d.Holder, kind: d.Kind,
+		issued: time.Unix(d.Issued, 0).UTC(), expires: time.Unix(d.Expires, 0).UTC(),
+	}
+	if d.Issued == 0 {
+		s.issued = s.expires.Add(-longestSession)
+	}
+	if d.Narrowed && s.facts.Policies == nil {
+		s.facts.Policies = []PolicyText{}
+	}
+	for i := range s.facts.Policies {
+		p := &s.facts.Policies[i]
+		p.Document = e.sessions.Shared(p.Document)
+	}
+	return s
+}
+
+// size is how many bytes the session takes without the texts of its policies.
+func (s *openedSession) size() int {
+	return sessionBytes + len(s.secret) + len(s.facts.Name) + 2*tagsSize(s.facts.Tags) + policiesSize(s.facts.Policies)
+}
+
+// sessionBytes is what an openedSession takes beside what is in it, and what is made of
+// it.
+const sessionBytes = 512
 
 func (e *Engine) readToken(accessKey, token string) (d sessionDocument, err error) {
 	if len(token) > maxToken {

@@ -8,33 +8,34 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/sanctum-storage/gateway/bounded"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
 const (
-	maxCachedSettings = 4096 // buckets whose settings stay in memory
-	maxSettingTries   = 4    // changes of one bucket's settings at once
+	maxSettingTries = 4 // changes of one bucket's settings at once
 )
 
 // Settings are the opened sub-resources of a bucket in one revision. They are
 // shared by all requests that see that revision, and never change.
 type Settings struct {
 	revision  int64
-	documents map[string][]byte
+	documents map[string]string
 	broken    map[string]error // why those that cannot be opened cannot; their documents are nil
 	sums      settingSums      // of the bucket's record, or where it has none of the rows
 	missing   settingSums      // those of sums that have no row
 	mu        sync.Mutex
 	parsed    map[string]any
+	shared    *bounded.Cache[parsedKey, any]
 }
 
-// Document is the setting of the name, or false. The bytes are not the caller's.
+// Document is the setting of the name, or false. The bytes are the caller's.
 // One that cannot be opened is there and empty, which is no document of any kind.
 func (s *Settings) Document(name string) ([]byte, bool) {
 	d, ok := s.documents[name]
-	return d, ok || s.isMissing(name)
+	return []byte(d), ok || s.isMissing(name)
 }
 
 // removedSetting is what Broken calls settings whose rows are gone, whose names are
@@ -84,29 +85,6 @@ func (s *Settings) Names(prefix string) []string {
 	return names
 }
 
-// Parsed is what parse makes of a setting, done once for each revision of the
-// bucket; false when there is none. The value is shared and must not be
-// changed. An error is one of what is stored: the caller fails closed.
-func Parsed[T any](s *Settings, name string, parse func([]byte) (T, error)) (v T, ok bool, err error) {
-	if err := s.why(name); err != nil {
-		return v, true, err
-	}
-	doc, ok := s.documents[name]
-	if !ok {
-		return v, false, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if v, done := s.parsed[name].(T); done {
-		return v, true, nil
-	}
-	if v, err = parse(doc); err != nil {
-		return v, true, fmt.Errorf("the bucket's setting %s cannot be read: %w", name, err)
-	}
-	s.parsed[name] = v
-	return v, true, nil
-}
-
 // Settings returns the sub-resources of a bucket as of the bucket's revision:
 // what was cached under that is still so. It fails where one cannot be opened.
 func (e *Engine) Settings(ctx context.Context, b meta.Bucket) (*Settings, error) {
@@ -126,7 +104,7 @@ func (e *Engine) Settings(ctx context.Context, b meta.Bucket) (*Settings, error)
 // ReadableSettings is Settings where some cannot be opened: for who puts such a one
 // right, or depends on another alone.
 func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings, error) {
-	if s, ok := e.settings.get(b.ID); ok && s.revision == b.Revision {
+	if s, ok := e.settings.Get(b.ID); ok && s.revision == b.Revision {
 		return s, nil
 	}
 	if b.Revision == 0 {
@@ -147,7 +125,8 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 		return nil, err
 	}
 	s := &Settings{
-		revision: rows.Bucket.Revision, sums: sums, documents: make(map[string][]byte, len(rows.Settings)),
+		revision: rows.Bucket.Revision, sums: sums, documents: make(map[string]string, len(rows.Settings)),
+		shared: e.parsed,
 		broken: make(map[string]error), parsed: make(map[string]any),
 	}
 	for _, row := range rows.Settings {
@@ -158,11 +137,11 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 		if err != nil {
 			s.broken[row.Name] = internal("open the setting "+row.Name+" of bucket "+b.Name, err)
 		}
-		s.documents[row.Name] = document
+		s.documents[row.Name] = e.settings.Shared(string(document))
 	}
 	s.missing = missingOf(sums, rows.Settings)
 	if len(s.broken)+len(s.missing) == 0 { // else it may be the keys that are not known yet
-		e.settings.put(b.ID, s)
+		e.settings.Put(b.ID, s)
 	}
 	return s, nil
 }

@@ -46,7 +46,7 @@ func (e *Engine) shift(ctx context.Context, id meta.BlobID, from, to *place, j j
 		}
 	}
 	if err == nil {
-		e.blobPlaces.drop(id)
+		e.blobPlaces.Drop(id)
 		return n, true, nil
 	}
 	return e.failedShift(ctx, id, from, to, n, err)
@@ -93,7 +93,7 @@ func (e *Engine) failedShift(ctx context.Context, id meta.BlobID, from, to *plac
 	}
 	switch at[0] {
 	case to.id:
-		e.blobPlaces.drop(id)
+		e.blobPlaces.Drop(id)
 		return n, true, nil
 	case 0: // deleted meanwhile, and never to come back
 		return 0, false, nil

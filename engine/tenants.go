@@ -149,7 +149,7 @@ func (e *Engine) DeleteTenant(ctx context.Context, name string) error {
 	if u.ID == e.root.ID {
 		return s3err.New(s3err.InvalidArgument, "The root tenant cannot be removed.")
 	}
-	defer e.creds.clear()
+	defer e.forgetHolders(u.ID)
 	for range maxDeleteTries {
 		err := e.store.DeleteTenant(ctx, u.ID)
 		switch {

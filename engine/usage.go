@@ -11,8 +11,6 @@ import (
 const (
 	// usageTTL is how old the usage may be that a quota is held against.
 	usageTTL = 2 * time.Second
-	// maxCachedUsage buckets' and tenants' usages stay in memory.
-	maxCachedUsage = 10_000
 	// foldRows is how many changes of usage one pass of Collect adds up.
 	foldRows = 1000
 )
@@ -38,14 +36,14 @@ func (u *usageSeen) add(more meta.Usage) {
 
 // usageOf is what a bucket or a tenant takes up, as far as this process knows.
 func (e *Engine) usageOf(ctx context.Context, id meta.ID, read func(context.Context, meta.ID) (meta.Usage, error)) (meta.Usage, error) {
-	if u, ok := e.usages.get(id); ok {
+	if u, ok := e.usages.Get(id); ok {
 		return u.now(), nil
 	}
 	stored, err := read(ctx, id)
 	if err != nil {
 		return meta.Usage{}, storeError(err)
 	}
-	e.usages.put(id, &usageSeen{store: stored})
+	e.usages.Put(id, &usageSeen{store: stored})
 	return stored, nil
 }
 
@@ -53,7 +51,7 @@ func (e *Engine) usageOf(ctx context.Context, id meta.ID, read func(context.Cont
 // usage is not read again.
 func (e *Engine) charge(b meta.Bucket, more meta.Usage) {
 	for _, id := range []meta.ID{b.ID, b.Owner} {
-		if u, ok := e.usages.get(id); ok {
+		if u, ok := e.usages.Get(id); ok {
 			u.add(more)
 		}
 	}
@@ -62,8 +60,8 @@ func (e *Engine) charge(b meta.Bucket, more meta.Usage) {
 // freed has the usage read again after something of a bucket was removed, so that
 // there is room for it at once.
 func (e *Engine) freed(b meta.Bucket) {
-	e.usages.drop(b.ID)
-	e.usages.drop(b.Owner)
+	e.usages.Drop(b.ID)
+	e.usages.Drop(b.Owner)
 }
 
 // BucketUsage is what a bucket's versions take up, exactly.

@@ -1,17 +1,47 @@
 package iam
 
 import (
+	"crypto/sha256"
+	"maps"
+
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/bounded"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// MaxPolicyBytes is the most that compiled policies of users, groups, roles and sessions
+// take up, beside those that who asks at the moment has.
+const MaxPolicyBytes = 32 << 20
+
+// policies are compiled policies by their text, whoever has them. A policy is a
+// function of its text, so that one cache does for the process.
+var policies = bounded.New(bounded.Options[[sha256.Size]byte, *access.Policy]{
+	Bytes: MaxPolicyBytes, Size: func(_ [sha256.Size]byte, p *access.Policy) int { return p.Size() },
+})
+
+// identityPolicy compiles a policy, if nobody has one of the same text.
+func identityPolicy(t engine.PolicyText) (*access.Policy, error) {
+	sum := sha256.Sum256([]byte(t.Document))
+	p, ok := policies.Get(sum)
+	if !ok {
+		var err error
+		if p, err = access.ParseIdentityPolicy("", []byte(t.Document)); err != nil {
+			return nil, err
+		}
+		policies.Put(sum, p)
+	}
+	return p.Named(t.Name), nil
+}
+
 // PrincipalOf is who a credential proves, with its policies compiled. They are
-// compiled once for each time that the engine reads them. root is the
-// deployment's root tenant, whose root is the operator: with a credential that
-// lasts, not with a temporary one.
+// compiled once for each text. root is the deployment's root tenant, whose root is the
+// operator: with a credential that lasts, not with a temporary one.
 func PrincipalOf(c *engine.Credential, root meta.ID) access.Principal {
-	p := *c.Principal.Compiled(func(p *engine.Principal) any { return compile(p) }).(*access.Principal)
+	p := *c.Principal.Compiled(func() any { return compile(c.Principal) }).(*access.Principal)
+	if c.Session != nil {
+		c.Session.Compiled(func() any { return compileSession(c.Session) }).(*session).narrow(&p)
+	}
 	p.Tenant, p.Account = access.ID(c.Tenant.ID), engine.Account(c.Tenant.ID)
 	p.Issued = c.Issued
 	p.Operator = p.Kind == access.Root && c.Tenant.ID == root && !c.Temporary()
@@ -20,32 +50,66 @@ func PrincipalOf(c *engine.Credential, root meta.ID) access.Principal {
 
 // compile leaves what cannot be read to deny everything.
 func compile(p *engine.Principal) *access.Principal {
-	out := &access.Principal{Kind: access.Root, ID: access.ID(p.ID), Name: p.Name, Path: p.Path, SessionName: p.SessionName,
-		Tags: p.Tags, Broken: p.Broken}
+	out := &access.Principal{Kind: access.Root, ID: access.ID(p.ID), Name: p.Name, Path: p.Path, Tags: p.Tags, Broken: p.Broken}
 	switch p.Kind {
 	case meta.IdentityUser:
 		out.Kind = access.User
 	case meta.IdentityRole:
 		out.Kind = access.Session
 	}
-	parse := func(t engine.PolicyText) *access.Policy {
-		policy, err := access.ParseIdentityPolicy(t.Name, []byte(t.Document))
-		if err != nil && out.Broken == nil {
-			out.Broken = err
-		}
-		return policy
-	}
-	for _, t := range p.Policies {
-		out.Identity = append(out.Identity, parse(t))
+	var err error
+	if out.Identity, err = compileAll(p.Policies); err != nil && out.Broken == nil {
+		out.Broken = err
 	}
 	if p.Boundary != nil {
-		out.Boundary = parse(*p.Boundary)
-	}
-	if p.Session != nil {
-		out.Session = make([]*access.Policy, 0, len(p.Session))
-		for _, t := range p.Session {
-			out.Session = append(out.Session, parse(t))
+		if out.Boundary, err = identityPolicy(*p.Boundary); err != nil && out.Broken == nil {
+			out.Broken = err
 		}
 	}
 	return out
+}
+
+// compileAll compiles policies; the error is that of the first that cannot be read.
+func compileAll(texts []engine.PolicyText) (all []*access.Policy, broken error) {
+	all = make([]*access.Policy, 0, len(texts))
+	for _, t := range texts {
+		p, err := identityPolicy(t)
+		if err != nil {
+			if broken == nil {
+				broken = err
+			}
+			continue
+		}
+		all = append(all, p)
+	}
+	return all, broken
+}
+
+// session is what a session adds to its holder.
+type session struct {
+	name     string
+	policies []*access.Policy // nil: none
+	tags     map[string]string
+	broken   error
+}
+
+func compileSession(f *engine.SessionFacts) *session {
+	s := &session{name: f.Name, tags: f.Tags}
+	if f.Policies != nil {
+		s.policies, s.broken = compileAll(f.Policies)
+	}
+	return s
+}
+
+func (s *session) narrow(p *access.Principal) {
+	p.SessionName, p.Session = s.name, s.policies
+	if p.Broken == nil {
+		p.Broken = s.broken
+	}
+	if len(s.tags) > 0 {
+		tags := make(map[string]string, len(p.Tags)+len(s.tags))
+		maps.Copy(tags, p.Tags)
+		maps.Copy(tags, s.tags)
+		p.Tags = tags
+	}
 }

@@ -30,9 +30,9 @@ const root = "../.."
 var layers = map[string][]string{
 	"api":             {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err", "strict", "fair"},
 	"admin":           {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err", "strict"},
-	"iam":             {"sigv4", "access", "engine", "meta", "s3err", "strict", "fair"},
+	"iam":             {"sigv4", "access", "bounded", "engine", "meta", "s3err", "strict", "fair"},
 	"workers":         {"engine", "events", "meta"},
-	"engine":          {"meta", "backends", "encrypt", "s3err"},
+	"engine":          {"bounded", "meta", "backends", "encrypt", "s3err"},
 	"meta":            {"s3err"},
 	"sigv4":           {"s3err", "strict"},
 	"access":          {"s3err", "strict"},
@@ -42,6 +42,7 @@ var layers = map[string][]string{
 	"s3err":           {},
 	"strict":          {},
 	"fair":            {},
+	"bounded":         {},
 	"outbound":        {},
 	"plainfile":       {},
 	"transfer":        {"outbound", "plainfile", "s3err", "sigv4"}, // S3 on both sides, and nothing of the inside

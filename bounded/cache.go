@@ -1,0 +1,251 @@
+// Package bounded has maps that forget: they take up no more bytes than they may, and
+// hold nothing longer than they should. Whatever one caller can make large is kept in
+// one of them.
+package bounded
+
+import (
+	"sync"
+	"time"
+)
+
+// EntryBytes is what an entry takes beside its key and value: it is counted for each.
+const EntryBytes = 192
+
+// sweptByPut is how many of the entries that were not used for longest are looked at
+// whenever one is put, so that what has expired makes way without anybody's call.
+const sweptByPut = 2
+
+// Options of a Cache.
+type Options[K comparable, V any] struct {
+	// Bytes is the most that all entries take together. An entry that takes more
+	// alone is not kept.
+	Bytes int
+	// TTL is how long an entry is held; 0: until it has to make way.
+	TTL time.Duration
+	// Size is how many bytes an entry takes beside EntryBytes, without its Parts; nil:
+	// none. It must be the same for an entry as long as that is held.
+	Size func(K, V) int
+	// Parts are texts that several entries may share. What each takes is counted once,
+	// as long as an entry has it; nil: there are none. They must be the same for an entry
+	// as long as that is held.
+	Parts func(V) []Part
+	// Now is a clock that never steps back; nil: this process's.
+	Now func() time.Duration
+}
+
+// Part is a text that entries may share, and how many bytes it takes with all that
+// depends on it.
+type Part struct {
+	Text  string
+	Bytes int
+}
+
+// Cache is a map that forgets. The entries that were not used for longest make way
+// first. It is safe for concurrent use.
+type Cache[K comparable, V any] struct {
+	o     Options[K, V]
+	mu    sync.Mutex
+	m     map[K]*entry[K, V]
+	parts map[string]*part
+	bytes int
+	// newest and oldest are the ends of the entries in the order of their use.
+	newest, oldest *entry[K, V]
+}
+
+type entry[K comparable, V any] struct {
+	key          K
+	value        V
+	until        time.Duration
+	bytes        int
+	newer, older *entry[K, V]
+}
+
+type part struct {
+	Part
+	held int // by entries
+}
+
+// New returns an empty cache.
+func New[K comparable, V any](o Options[K, V]) *Cache[K, V] {
+	if o.Now == nil {
+		start := time.Now()
+		o.Now = func() time.Duration { return time.Since(start) }
+	}
+	return &Cache[K, V]{o: o, m: make(map[K]*entry[K, V]), parts: make(map[string]*part)}
+}
+
+// Get returns what was put under the key, if it is still held.
+func (c *Cache[K, V]) Get(k K) (v V, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := c.m[k]
+	if e == nil {
+		return v, false
+	}
+	if c.expired(e, c.now()) {
+		c.remove(e)
+		return v, false
+	}
+	c.unlink(e)
+	c.link(e)
+	return e.value, true
+}
+
+// Put holds a value under the key from now on, in place of another.
+func (c *Cache[K, V]) Put(k K, v V) {
+	e := &entry[K, V]{key: k, value: v, bytes: EntryBytes}
+	if c.o.Size != nil {
+		e.bytes += c.o.Size(k, v)
+	}
+	var parts []Part
+	if c.o.Parts != nil {
+		parts = c.o.Parts(v)
+	}
+	alone := e.bytes
+	for _, p := range parts {
+		alone += EntryBytes + p.Bytes
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.now()
+	e.until = now + c.o.TTL
+	if before := c.m[k]; before != nil {
+		c.remove(before)
+	}
+	if alone > c.o.Bytes {
+		return // it would drive out all others, and then itself
+	}
+	c.m[k] = e
+	c.link(e)
+	c.bytes += e.bytes
+	for _, p := range parts {
+		c.hold(p)
+	}
+	for range sweptByPut {
+		if c.oldest != e && c.expired(c.oldest, now) {
+			c.remove(c.oldest)
+		}
+	}
+	for c.bytes > c.o.Bytes {
+		c.remove(c.oldest)
+	}
+}
+
+// Drop forgets what is under the key.
+func (c *Cache[K, V]) Drop(k K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e := c.m[k]; e != nil {
+		c.remove(e)
+	}
+}
+
+// DropIf forgets the entries for which drop is true.
+func (c *Cache[K, V]) DropIf(drop func(K, V) bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.oldest; e != nil; {
+		newer := e.newer
+		if drop(e.key, e.value) {
+			c.remove(e)
+		}
+		e = newer
+	}
+}
+
+// Sweep forgets all that has expired.
+func (c *Cache[K, V]) Sweep() {
+	now := c.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for e := c.oldest; e != nil; {
+		newer := e.newer
+		if c.expired(e, now) {
+			c.remove(e)
+		}
+		e = newer
+	}
+}
+
+// Shared returns a text that is equal to s: the one that entries have as a part, if any
+// has, so that equal texts are in memory once.
+func (c *Cache[K, V]) Shared(s string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p := c.parts[s]; p != nil {
+		return p.Text
+	}
+	return s
+}
+
+// Bytes is what all entries take by their own count; Len is how many there are.
+func (c *Cache[K, V]) Bytes() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bytes
+}
+
+// Len is how many entries there are, expired ones that nobody has met included.
+func (c *Cache[K, V]) Len() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.m)
+}
+
+func (c *Cache[K, V]) now() time.Duration { return c.o.Now() }
+
+func (c *Cache[K, V]) expired(e *entry[K, V], now time.Duration) bool {
+	return c.o.TTL > 0 && now > e.until
+}
+
+func (c *Cache[K, V]) hold(p Part) {
+	known := c.parts[p.Text]
+	if known == nil {
+		known = &part{Part: p}
+		c.parts[p.Text] = known
+		c.bytes += EntryBytes + p.Bytes
+	}
+	known.held++
+}
+
+func (c *Cache[K, V]) letGo(p Part) {
+	known := c.parts[p.Text]
+	if known.held--; known.held == 0 {
+		delete(c.parts, p.Text)
+		c.bytes -= EntryBytes + known.Bytes
+	}
+}
+
+func (c *Cache[K, V]) remove(e *entry[K, V]) {
+	delete(c.m, e.key)
+	c.unlink(e)
+	c.bytes -= e.bytes
+	if c.o.Parts != nil {
+		for _, p := range c.o.Parts(e.value) {
+			c.letGo(p)
+		}
+	}
+}
+
+func (c *Cache[K, V]) link(e *entry[K, V]) {
+	e.older, e.newer = c.newest, nil
+	if c.newest != nil {
+		c.newest.newer = e
+	} else {
+		c.oldest = e
+	}
+	c.newest = e
+}
+
+func (c *Cache[K, V]) unlink(e *entry[K, V]) {
+	if e.newer != nil {
+		e.newer.older = e.older
+	} else {
+		c.newest = e.older
+	}
+	if e.older != nil {
+		e.older.newer = e.newer
+	} else {
+		c.oldest = e.newer
+	}
+}
