@@ -110,7 +110,7 @@ func copyStore(ctx context.Context, c *configuration, url string, stderr io.Writ
 	defer func() { err = errors.Join(err, to.Close()) }()
 	var o sqlstore.CopyOptions
 	if isTerminal(stderr) {
-		o.Progress = func(table string, rows int64) { fmt.Fprintf(stderr, "\r%s: %d rows copied ", table, rows) }
+		o.Progress = func(table string, rows int64) { fmt.Fprintf(bare(stderr), "\r%s: %d rows copied ", table, rows) }
 		defer fmt.Fprintln(stderr)
 	}
 	copied, err := sqlstore.Copy(ctx, from, to, o)

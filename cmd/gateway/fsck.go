@@ -71,7 +71,7 @@ func checkFolder(ctx context.Context, c *configuration, stderr io.Writer, deep b
 	options := engine.FsckOptions{Deep: deep}
 	if isTerminal(stderr) {
 		options.Progress = func(r engine.FsckReport) {
-			fmt.Fprintf(stderr, "\r%d objects, %d uploads, %d blobs checked ", r.Objects, r.Uploads, r.Blobs)
+			fmt.Fprintf(bare(stderr), "\r%d objects, %d uploads, %d blobs checked ", r.Objects, r.Uploads, r.Blobs)
 		}
 		defer fmt.Fprintln(stderr)
 	}

@@ -53,6 +53,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 // run executes one command line and returns the exit status. Whatever goes
 // wrong ends as one line on stderr.
 func run(args []string, stdout, stderr io.Writer) int {
+	stdout, stderr = shown{stdout}, shown{stderr}
 	root := rootCommand()
 	root.SetArgs(args)
 	root.SetOut(stdout)

@@ -291,7 +291,7 @@ func (t *transferFlags) write(w io.Writer, r *transfer.Report, closing func(io.W
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(f.Truncate(0), writeJSON(f, r), f.Close()); err != nil {
+		if err := errors.Join(f.Truncate(0), writeJSON(shown{f}, r), f.Close()); err != nil {
 			return err
 		}
 	}

@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/sanctum-storage/gateway/transfer"
 )
@@ -24,9 +21,10 @@ const (
 // showProgress shows where a run stands until the returned function is called:
 // one line on a terminal, and JSON lines in a pipe where JSON was asked for.
 func showProgress(stdout, stderr io.Writer, output string, progress func() transfer.Progress) (ended func()) {
-	file, ok := stderr.(*os.File)
-	terminal := ok && term.IsTerminal(int(file.Fd()))
-	if !terminal && output != "json" || terminal && output == "json" && stdout == stderr {
+	same := stdout == stderr
+	line := bare(stderr)
+	terminal := isTerminal(stderr)
+	if !terminal && output != "json" || terminal && output == "json" && same {
 		return func() {}
 	}
 	every := pipeEvery
@@ -43,7 +41,7 @@ func showProgress(stdout, stderr io.Writer, output string, progress func() trans
 			select {
 			case <-stop:
 				if output != "json" {
-					fmt.Fprint(stderr, "\r\x1b[K")
+					fmt.Fprint(line, "\r\x1b[K")
 				}
 				return
 			case <-tick.C:
@@ -56,7 +54,7 @@ func showProgress(stdout, stderr io.Writer, output string, progress func() trans
 				_ = writeLine(stdout, map[string]any{"type": "progress", "progress": p, "bytes_per_second": int64(rate)})
 				continue
 			}
-			fmt.Fprint(stderr, "\r\x1b[K"+progressLine(p, rate))
+			fmt.Fprint(line, "\r\x1b[K"+progressLine(p, rate))
 		}
 	})
 	return func() {
@@ -96,8 +94,7 @@ func writeLine(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// printTransfer writes a report for people. Keys are quoted, for they may hold
-// what steers a terminal.
+// printTransfer writes a report for people.
 func printTransfer(w io.Writer, r *transfer.Report) {
 	line := func(what string, c transfer.Count) {
 		fmt.Fprintf(w, "%-28s %d objects, %s\n", what, c.Objects, size(c.Bytes))

@@ -17,7 +17,9 @@ import os
 import re
 import sqlite3
 import sys
+import stat
 import tempfile
+import unicodedata
 
 from sanctum_format import (HEADER, Blob, BucketKeys, Corrupt, Keyring, WrongKey, group_digest, need,
                             open_manifest, open_part, part_groups, sealed_size, split_completed_key)
@@ -30,12 +32,12 @@ class DataFolder:
 
     def __init__(self, path, keyring=None, passphrase=b"", customer=None):
         self.path, self.customer = path, customer
-        with open(keyring or os.path.join(path, "keyring"), "rb") as f:
+        with plain(keyring or os.path.join(path, "keyring")) as f:
             self.keyring = Keyring(f.read(Keyring.MAX_FILE + 1), passphrase)
         store = os.path.join(path, "meta.db")
-        if not os.path.exists(store):
-            raise FileNotFoundError("no such file: " + store)
+        plain(store).close()
         self.db = open_store(store)
+        self.db.text_factory = os.fsdecode  # a row may hold what is no UTF-8
         row = self.db.execute("SELECT id, seed FROM deployment").fetchone()
         if row is None:
             raise Corrupt("the store has no deployment")
@@ -48,16 +50,17 @@ class DataFolder:
         self.keyring.unwrap(self.deployment, "system", self.deployment, 1, blob_column(row[1]))
 
     def buckets(self):
-        return {bytes(name): bytes(ident) for ident, name in self.db.execute("SELECT id, name FROM buckets ORDER BY name")}
+        """Ids by names, of which those that were edited may be of any type."""
+        return {name: ident for ident, name in self.db.execute("SELECT id, name FROM buckets ORDER BY name")}
 
     def objects(self, bucket):
-        """Yields (name, size) in order."""
-        for name, size in self.db.execute("SELECT key, size FROM objects WHERE bucket_id = ? ORDER BY key", (bucket,)):
-            yield bytes(name), size
+        """Yields (name, size) in order. Where the row was edited, either may be of any type."""
+        yield from self.db.execute("SELECT key, size FROM objects WHERE bucket_id = ? ORDER BY key", (bucket,))
 
     def versions(self, bucket):
         """Yields (name, version, size, current) of all versions, the newest of a name first. A
-        version is what clients call it; a size of None is that of a delete marker."""
+        version is what clients call it; a size of None is that of a delete marker. What was edited
+        is handed out as it is."""
         if not self.versioned:
             for name, size in self.objects(bucket):
                 yield name, "null", size, True
@@ -67,7 +70,8 @@ class DataFolder:
             " UNION ALL SELECT key, rank, null_version, version_id, size, marker, 0 FROM versions WHERE bucket_id = ?1"
             " ORDER BY 1, 2", (bucket,))
         for name, _, null, ident, size, marker, current in rows:
-            yield bytes(name), "null" if null else blob_column(ident, 16).hex(), None if marker else size, bool(current)
+            version = ident.hex() if isinstance(ident, bytes) else str(ident)
+            yield name, "null" if null else version, None if marker else size, bool(current)
 
     def row(self, bucket, name, version):
         """The columns that open a version of an object; without version, the current one."""
@@ -104,7 +108,7 @@ class DataFolder:
 
     def manifest(self, bucket, name, version=None):
         version, size, generation, wrapped, sealed, encryption = self.row(bucket, name, version)
-        need(0 <= generation < 1 << 32, "a generation out of bounds")
+        need(isinstance(generation, int) and 0 <= generation < 1 << 32, "a generation out of bounds")
         keys = self.bucket_keys(bucket, generation)
         if encryption == self.CUSTOMER and self.customer is None:
             raise WrongKey("cannot be opened without its customer's key (SSE-C): give it by --customer-key-file")
@@ -137,7 +141,7 @@ class DataFolder:
             chosen = set(numbers)
             rows = [row for row in found if row[0] in chosen]
             for _, attempt, size, record in rows:
-                need(blob_column(attempt, 16) and blob_column(record) and size >= 0, "a part's row is damaged")
+                need(blob_column(attempt, 16) and blob_column(record) and isinstance(size, int) and size >= 0, "a part's row is damaged")
             if not hmac.compare_digest(group_digest(row[:3] for row in rows), digest):
                 raise Corrupt("the rows of parts %d to %d are not the manifest's" % (numbers[0], numbers[-1]))
             for number, attempt, size, record in rows:
@@ -148,7 +152,7 @@ class DataFolder:
 
     def extent(self, extent):
         name = base64.b32hexencode(extent["blob"]).decode().lower()
-        with open(os.path.join(self.path, "blobs", "blobs", name[:2], name), "rb") as f:
+        with plain(os.path.join(self.path, "blobs", "blobs", name[:2], name)) as f:
             def read(off, n):
                 f.seek(off)
                 return f.read(n)
@@ -157,6 +161,15 @@ class DataFolder:
             if read(0, HEADER) != blob.header or os.fstat(f.fileno()).st_size != sealed_size(blob.size):
                 raise Corrupt("blob %s has another header or length" % name)
             yield from blob.range(extent.get("offset", 0), extent.get("length", 0))
+
+
+def plain(path):
+    """Opens a plain file, and waits for nothing, whatever the path leads to."""
+    f = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+    if not stat.S_ISREG(os.fstat(f.fileno()).st_mode):
+        f.close()
+        raise OSError("not a plain file: " + path)
+    return f
 
 
 def open_store(path):
@@ -235,22 +248,60 @@ def find_bucket(folder, name):
     return buckets[os.fsencode(name)]
 
 
-def printable(name):
-    """One line for any name, which cannot move a terminal's cursor."""
-    return re.sub(rb"[\x00-\x1f\\\x7f]", lambda c: b"\\x%02x" % c[0][0], name)
+# Control characters, those of C1 and of formatting, which turn the direction of text, other line
+# ends, and bytes that are no UTF-8.
+INVISIBLE = {"Cc", "Cf", "Zl", "Zp", "Cs"}
+
+
+def printable(text):
+    """One line for any text, or the bytes of any name: nothing in it moves a terminal's cursor or
+    turns the order of what is shown."""
+    if not isinstance(text, str):
+        text = bytes(text).decode(errors="surrogateescape") if isinstance(text, bytes) else repr(text)
+
+    def shown(c):
+        if c == "\\":
+            return "\\x5c"
+        if unicodedata.category(c) not in INVISIBLE:
+            return c
+        if "\udc80" <= c <= "\udcff":
+            return "\\x%02x" % (ord(c) - 0xDC00)
+        return "\\x%02x" % ord(c) if c < "\x80" else "\\u%04x" % ord(c)
+
+    return "".join(map(shown, text))
+
+
+def say(text):
+    """One line to standard output, whatever its encoding."""
+    sys.stdout.buffer.write(text.encode() + b"\n")
+
+
+def complain(text):
+    """One line to standard error."""
+    print(printable(text).replace("\\x5c", "\\"), file=sys.stderr)
+
+
+def reason(error):
+    """An exception in words. What Python itself raises over an edited row names its type."""
+    if isinstance(error, KeyError) and error.args:
+        return str(error.args[0])
+    if isinstance(error, (Corrupt, WrongKey, OSError, sqlite3.Error)):
+        return str(error)
+    return "a row or a blob is damaged: %s: %s" % (type(error).__name__, error)
 
 
 def run_list(folder, args):
-    names = [os.fsencode(args.bucket)] if args.bucket else folder.buckets()
-    for bucket in names:
-        ident = find_bucket(folder, os.fsdecode(bucket))
+    buckets = folder.buckets()
+    if args.bucket:
+        buckets = {os.fsencode(args.bucket): find_bucket(folder, args.bucket)}
+    for bucket, ident in buckets.items():
         if args.versions:
             for name, version, size, _ in folder.versions(ident):
-                size = "-" if size is None else "%d" % size
-                sys.stdout.buffer.write(b"%s\t%s\t%s/%s\n" % (size.encode(), version.encode(), bucket, printable(name)))
+                size = "-" if size is None else printable(str(size))
+                say("%s\t%s\t%s/%s" % (size, printable(version), printable(bucket), printable(name)))
             continue
         for name, size in folder.objects(ident):
-            sys.stdout.buffer.write(b"%d\t%s/%s\n" % (size, bucket, printable(name)))
+            say("%s\t%s/%s" % (printable(str(size)), printable(bucket), printable(name)))
     return 0
 
 
@@ -279,20 +330,22 @@ def wanted(folder, bucket, versions):
 def run_get_all(folder, args):
     failed = 0
     for bucket, ident in folder.buckets().items():
-        root = os.path.join(args.folder, component(bucket))
         for name, version in wanted(folder, ident, args.versions):
             try:
+                need(isinstance(bucket, bytes) and isinstance(name, bytes), "the name in the row is none")
+                need(version in (None, "null") or re.fullmatch("[0-9a-f]{32}", version), "the version in the row is none")
+                root = os.path.join(args.folder, component(bucket))
                 os.makedirs(root, exist_ok=True)
                 path = make_path(root, name)
                 if version is not None:
                     os.makedirs(path + "%v", exist_ok=True)  # no name of an object comes out as such
                     path = os.path.join(path + "%v", version)
                 save(folder.body(folder.manifest(ident, name, version)), path)
-            except (Corrupt, WrongKey, OSError) as e:
+            except Exception as e:  # a row may have been edited in any way, and the next one is not to suffer for it
                 failed += 1
-                print("%s/%s: %s" % (os.fsdecode(bucket), os.fsdecode(name), e), file=sys.stderr)
+                complain("%s/%s: %s" % (printable(bucket), printable(name), reason(e)))
     if failed:
-        print("%d objects could not be written" % failed, file=sys.stderr)
+        complain("%d objects could not be written" % failed)
     return 1 if failed else 0
 
 
@@ -326,7 +379,7 @@ def read_passphrase(path):
     if path == "-":
         return getpass.getpass("Passphrase: ").encode()
     if path:
-        with open(path, "rb") as f:
+        with plain(path) as f:
             return f.readline().rstrip(b"\r\n")
     return os.environb.get(b"SANCTUM_PASSPHRASE", b"")
 
@@ -334,7 +387,7 @@ def read_passphrase(path):
 def read_customer_key(path):
     if not path:
         return None
-    with open(path, "rb") as f:
+    with plain(path) as f:
         key = f.read(100)
     if len(key) != 32:
         try:
@@ -351,8 +404,8 @@ def main(argv=None):
     try:
         folder = DataFolder(args.data, args.keyring, read_passphrase(args.passphrase_file), read_customer_key(args.customer_key_file))
         return args.run(folder, args)
-    except (Corrupt, WrongKey, KeyError, OSError, sqlite3.Error) as e:
-        print("sanctum_decrypt: %s" % (e.args[0] if isinstance(e, KeyError) else e), file=sys.stderr)
+    except Exception as e:
+        complain("sanctum_decrypt: " + reason(e))
         return 1
 
 

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// shown is an output that people look at. Names, texts of other servers and
+// values of settings may hold what steers a terminal or reorders a line; on their
+// way through here it becomes visible. All output of commands passes through it,
+// so that no line can be forgotten. What comes out of JSON means the same JSON.
+type shown struct{ w io.Writer }
+
+// Write implements io.Writer. Each call brings whole characters.
+func (s shown) Write(p []byte) (int, error) {
+	if _, err := s.w.Write(printable(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// bare is the output itself, for lines that are rewritten on a terminal and hold
+// nothing but our own words and numbers.
+func bare(w io.Writer) io.Writer {
+	if s, ok := w.(shown); ok {
+		return s.w
+	}
+	return w
+}
+
+// printable writes out what has no shape of its own but for line ends and
+// tabulators: control characters, those of C1 and of formatting, which turn the
+// direction of text, other line ends, and bytes that are no UTF-8.
+func printable(p []byte) []byte {
+	if !bytes.ContainsFunc(p, invisible) {
+		return p
+	}
+	out := make([]byte, 0, len(p)+16)
+	for len(p) > 0 {
+		r, n := utf8.DecodeRune(p)
+		switch high, low := utf16.EncodeRune(r); {
+		case r == utf8.RuneError && n == 1:
+			out = fmt.Appendf(out, `\x%02x`, p[0])
+		case !invisible(r):
+			out = append(out, p[:n]...)
+		case high != utf8.RuneError:
+			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		p = p[n:]
+	}
+	return out
+}
+
+func invisible(r rune) bool {
+	return r != '\n' && r != '\t' && (r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp))
+}
