@@ -148,6 +148,11 @@ func TestResealRows(t *testing.T) {
 	last := mixed[len(mixed)-1]
 	_, err := r.e.Amend(t.Context(), Subject{Bucket: last.b, Key: last.key, Version: last.ref}, func(m *Marks) error { m.Tags = nil; return nil })
 	r.ok(err)
+	v, err := r.e.store.Object(t.Context(), last.b.ID, last.key)
+	r.ok(err)
+	if !encrypt.IsWholeRecord(v.ListRecord) {
+		t.Error("a row lost its record by a change")
+	}
 	setSealing(r.e, meta.SealingRenewed)
 	before := r.rows()
 	if seen, failed := r.resealAll(2); seen < len(before) || failed != 0 {
