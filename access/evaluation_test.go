@@ -120,8 +120,7 @@ var worst = []struct {
 
 func as(i, length int) string { return strings.Repeat("a", length) + fmt.Sprint(i) }
 
-// heavyUser has the policies that IAM gives one user at most: 10 of its own and 2 of
-// each of 10 groups are managed here, all of the largest size.
+// heavyUser has 30 policies of the largest size.
 func heavyUser(tb testing.TB, pattern func(i int) string) *Principal {
 	p := who(tb, "user:1/a")
 	for i := range 30 {

@@ -9,8 +9,8 @@ import (
 // same for the same policies and the same request.
 const (
 	// MaxSteps is what all decisions about one request may take together. A thousand
-	// keys of usual length under the most and largest policies that a principal may have
-	// stay below.
+	// keys of 40 bytes under 30 policies of 10 KB stay below, though these are full of the
+	// patterns that are hardest to match.
 	MaxSteps = 1_500_000_000
 	// stepsPerLook is after how many steps it is asked whether somebody still waits.
 	stepsPerLook = 1_000_000

@@ -24,6 +24,8 @@ const (
 	maxLogBuffer = 32 << 20
 	// maxLogGroups bounds the log objects that they would become.
 	maxLogGroups = 10_000
+	// logGroupBytes is what one of these takes beside its records and names.
+	logGroupBytes = 512
 )
 
 // logGroup is what goes into one log object.
@@ -33,6 +35,11 @@ type logGroup struct {
 	owner  meta.ID
 	to     engine.Logging
 	day    string // of the events, where the key has it
+}
+
+// size is how many bytes the group takes without its records.
+func (g *logGroup) size() int {
+	return logGroupBytes + len(g.name) + len(g.to.Target) + len(g.to.TargetID) + len(g.to.Prefix)
 }
 
 // logBuffer holds records of requests until their delivery.
@@ -60,11 +67,15 @@ func (b *logBuffer) add(g logGroup, record []byte) {
 		b.groups, b.oldest = make(map[logGroup][]byte), time.Now()
 	}
 	held, ok := b.groups[g]
-	if b.size+len(record) > maxLogBuffer || !ok && len(b.groups) == maxLogGroups {
+	more := len(record)
+	if !ok {
+		more += g.size()
+	}
+	if b.size+more > maxLogBuffer || !ok && len(b.groups) == maxLogGroups {
 		b.dropped++
 		return
 	}
-	b.groups[g], b.size = append(held, record...), b.size+len(record)
+	b.groups[g], b.size = append(held, record...), b.size+more
 }
 
 func (b *logBuffer) drop(records int) {
@@ -126,13 +137,17 @@ const maxLogErrors = 5
 func (b *logBuffer) giveBack(g logGroup, records []byte) (dropped int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.size+len(records) > maxLogBuffer {
+	more := len(records)
+	if _, ok := b.groups[g]; !ok {
+		more += g.size()
+	}
+	if b.size+more > maxLogBuffer {
 		return bytes.Count(records, []byte("\n"))
 	}
 	if b.groups == nil {
 		b.groups, b.oldest = make(map[logGroup][]byte), time.Now()
 	}
-	b.groups[g], b.size = append(records, b.groups[g]...), b.size+len(records)
+	b.groups[g], b.size = append(records, b.groups[g]...), b.size+more
 	return 0
 }
 

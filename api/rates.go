@@ -12,9 +12,14 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// maxRates is of how many tenants, users and buckets with limits a gateway keeps
-// count. One that has no request in progress makes way for another.
-const maxRates = 100_000
+const (
+	// MaxRateBytes is what the counts of tenants, users and buckets with limits take up at
+	// most. One that has no request in progress makes way for another.
+	MaxRateBytes = 16 << 20
+	// rateBytes is what one of them takes.
+	rateBytes = 640
+	maxRates  = MaxRateBytes / rateBytes
+)
 
 // rates count the requests of tenants, users and buckets that have limits. Who
 // has none costs a look at its limits, which are cached.

@@ -1,0 +1,95 @@
+package iam_test
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/iam"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// largest is a policy of the most characters, of patterns that take most memory.
+func largest(most, number int) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::%d"`, number)
+	for i := 0; b.Len() < most-60; i++ {
+		fmt.Fprintf(&b, `,"arn:aws:s3:::?%d?%d"`, number, i)
+	}
+	return b.String() + "]}}"
+}
+
+// heldBy is what stays in memory of what do does.
+func heldBy(do func()) int64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	do()
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
+}
+
+// Session tokens of users with the largest policies take little memory, however many
+// there are and however many users they are of: after so many as here the caches are
+// full, and 10,000 take as much.
+func TestMemoryOfSessionTokens(t *testing.T) {
+	const tokens, users, most = 2_000, 40, 150 << 20
+	g := newRig(t, gatewaytest.Options{})
+	tenant := g.tenant.Tenant.ID
+	var all []engine.Identity
+	for u := range users {
+		user := engine.Identity{Tenant: tenant, Kind: meta.IdentityUser, Name: fmt.Sprint("user", u)}
+		for p := range engine.MaxAttached {
+			policy, err := g.Engine.CreateIdentity(t.Context(), engine.Identity{Tenant: tenant, Kind: meta.IdentityPolicy, Name: fmt.Sprint("policy", u, "-", p),
+				Policy: &engine.PolicyFacts{Versions: []engine.PolicyVersion{{Number: 1, Document: largest(access.MaxIdentityPolicyBytes, 1000*u+p)}}, Default: 1, Next: 2}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			user.Attached = append(user.Attached, policy.ID)
+		}
+		user, err := g.Engine.CreateIdentity(t.Context(), user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, user)
+	}
+	session := func(i int) engine.Credential {
+		c, err := g.Engine.NewSession(engine.Session{Tenant: tenant, Holder: all[i%users].ID, Kind: meta.IdentityUser, Expires: time.Now().Add(time.Hour),
+			Policies: []engine.PolicyText{{Name: "session policy", Document: largest(2048, i)}}, Tags: map[string]string{"n": fmt.Sprint(i)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := g.Engine.Credential(t.Context(), c.AccessKey, c.Token)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := iam.PrincipalOf(&found, g.Engine.Root().ID)
+		if p.Broken != nil || len(p.Identity) != engine.MaxAttached || len(p.Session) != 1 || p.Tags["n"] != fmt.Sprint(i) {
+			t.Fatalf("%+v", p)
+		}
+		return found
+	}
+	held := heldBy(func() {
+		for i := range tokens {
+			session(i)
+		}
+	})
+	t.Logf("%d tokens of %d users: %d bytes held", tokens, users, held)
+	if held > most {
+		t.Errorf("%d tokens take %d bytes, at most %d", tokens, held, most)
+	}
+	// Two sessions of a user have the very same policies.
+	a, b := session(0), session(users)
+	p, q := iam.PrincipalOf(&a, meta.ID{}), iam.PrincipalOf(&b, meta.ID{})
+	for i := range p.Identity {
+		if p.Identity[i] != q.Identity[i] {
+			t.Fatal("two sessions of a user have policies of their own")
+		}
+	}
+}
