@@ -47,6 +47,7 @@ type formSource struct {
 	read   int64
 	limit  int64
 	unit   int64
+	err    error // of the connection
 }
 
 var errFormLimit = errors.New("the form is longer than its limit")
@@ -60,6 +61,9 @@ func (s *formSource) Read(p []byte) (int, error) {
 	}
 	n, err := s.from.Read(p[:min(int64(len(p)), s.unit, s.limit-s.read)])
 	s.read += int64(n)
+	if err != io.EOF {
+		s.err = err
+	}
 	return n, err
 }
 
@@ -131,9 +135,11 @@ func tooMuchForm() error {
 }
 
 // malformed tells what is wrong with the form from what is wrong with the
-// connection.
+// connection, which package multipart does not always say.
 func (f *form) malformed(err error) error {
 	switch {
+	case errors.Is(f.in.err, s3err.RequestTimeout):
+		return f.in.err
 	case errors.Is(err, errFormLimit) && f.file == nil:
 		return tooMuchForm()
 	case errors.Is(err, s3err.RequestTimeout) || errors.Is(err, s3err.IncompleteBody):
