@@ -126,6 +126,10 @@ func (e *Engine) nextTurn(ctx context.Context) (more bool, err error) {
 	read := 0
 	for _, b := range page {
 		if b.Revision > 0 {
+			if err := e.proveBucket(&b); err != nil { // the others have their turn all the same
+				x.after = b.Name
+				return true, err
+			}
 			last, ok := x.seen[b.ID]
 			if ok && last.revision == b.Revision && e.now().Before(last.due) {
 				x.round[b.ID], x.after = last, b.Name

@@ -36,6 +36,7 @@ type Finding struct {
 	Key      string `json:"key,omitempty"`
 	Version  string `json:"version,omitempty"`
 	Upload   string `json:"upload,omitempty"`
+	Row      string `json:"row,omitempty"` // of what is no object: its kind and id
 	Detail   string `json:"detail"`
 }
 
@@ -60,11 +61,13 @@ type FsckReport struct {
 	BackendBlobs int64 `json:"backend_blobs"`
 	// Customer counts the objects of SSE-C. Without their customers' keys neither
 	// their manifests nor their bytes are checked, however deep.
-	Customer int64     `json:"customer_objects"`
-	Deep     bool      `json:"deep"`
-	Lost     int64     `json:"lost"`
-	Leaked   int64     `json:"leaked"`
-	Findings []Finding `json:"findings"`
+	Customer int64 `json:"customer_objects"`
+	Deep     bool  `json:"deep"`
+	// Sealing is how much of the store's rows is sealed.
+	Sealing  meta.Sealing `json:"sealing"`
+	Lost     int64        `json:"lost"`
+	Leaked   int64        `json:"leaked"`
+	Findings []Finding    `json:"findings"`
 }
 
 // Clean reports whether nothing was found.
@@ -274,6 +277,9 @@ func (c *check) round(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	if c.first {
+		if err := c.records(ctx); err != nil {
+			return false, err
+		}
 		if err := c.settings(ctx); err != nil {
 			return false, err
 		}

@@ -30,6 +30,10 @@ func (c *check) settings(ctx context.Context) error {
 }
 
 func (c *check) settingsOf(ctx context.Context, b meta.Bucket) error {
+	if err := c.e.proveBucket(&b); err != nil {
+		c.unproven("bucket "+b.ID.String(), err)
+		return nil
+	}
 	s, err := c.e.ReadableSettings(ctx, b)
 	if errors.Is(err, s3err.NoSuchBucket) { // deleted meanwhile
 		return nil

@@ -100,6 +100,10 @@ func (e *Engine) nextList(ctx context.Context) (more bool, err error) {
 	read := 0
 	for _, b := range page {
 		if b.Revision > 0 {
+			if err := e.proveBucket(&b); err != nil { // the others have their turn all the same
+				x.after = b.Name
+				return true, err
+			}
 			if read++; read > inventoryBuckets {
 				return true, nil
 			}
