@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 )
 
 // Exit statuses of fsck besides 0; they are told by its help.
@@ -112,6 +113,9 @@ func printReport(w io.Writer, output string, r engine.FsckReport) error {
 	if r.Customer > 0 {
 		fmt.Fprintf(&b, "not checked beyond their rows and the lengths of blobs, for want of their customers' keys: %d objects (SSE-C)\n", r.Customer)
 	}
+	if r.Sealing < meta.SealingWhole {
+		b.WriteString("the store is of an older release, and not sealed whole yet: a running gateway does it (sanctum_store_sealing)\n")
+	}
 	if r.Clean() {
 		b.WriteString("clean: nothing is lost and nothing is left over\n")
 	}
@@ -149,6 +153,9 @@ func place(f engine.Finding) string {
 	}
 	if f.Blob != "" {
 		words = append(words, "blob "+f.Blob)
+	}
+	if f.Row != "" {
+		words = append(words, f.Row)
 	}
 	return strings.Join(words, " ")
 }

@@ -1,14 +1,11 @@
 package edits
 
 import (
-	"bytes"
 	"context"
-	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -65,8 +62,7 @@ func TestEveryEditIsNoticedOrListed(t *testing.T) {
 	shards := max(2, runtime.GOMAXPROCS(0))
 	var wait sync.WaitGroup
 	var mu sync.Mutex
-	seen := make(map[string]int)
-	count := make(map[string]int)
+	seen := census{count: make(map[string]int), lines: make(map[string]int), used: make(map[string]bool)}
 	file, err := os.ReadFile(s.path)
 	if err != nil {
 		t.Fatal(err)
@@ -88,26 +84,83 @@ func TestEveryEditIsNoticedOrListed(t *testing.T) {
 					if n++; n%shards != shard {
 						continue
 					}
-					verdict := p.try(ctx, e)
+					v := p.try(ctx, e)
 					mu.Lock()
-					count[verdict]++
-					seen[e.String()+" → "+verdict]++
+					seen.judge(t, e, v)
 					mu.Unlock()
 				}
 			}
 		})
 	}
 	wait.Wait()
-	t.Logf("%v", count)
-	if os.Getenv("EDITS") != "" {
-		var lines []string
-		for line, n := range seen {
-			lines = append(lines, fmt.Sprintf("%s (%d)", line, n))
+	seen.end(t)
+}
+
+// census counts what came of all edits.
+type census struct {
+	count map[string]int // by verdict
+	lines map[string]int // by edit and verdict
+	used  map[string]bool
+}
+
+// judge fails the test for an edit that is neither noticed nor listed.
+func (c *census) judge(t *testing.T, e Edit, v verdict) {
+	c.count[v.String()]++
+	c.lines[e.String()+" → "+v.String()]++
+	if v.impossible || v.refused || v.found && v.effect == Nothing {
+		return
+	}
+	for _, u := range List {
+		if u.lists(e) && v.effect <= u.Effect {
+			if v.effect == u.Effect {
+				c.used[u.Line()] = true
+			}
+			return
 		}
-		sort.Strings(lines)
-		t.Log(strings.Join(lines, "\n"))
+	}
+	t.Errorf("%s: %s, and it is not listed\n%s", e, v, strings.Join(v.what[:min(len(v.what), 6)], "\n"))
+}
+
+// end tells what came of all edits, and fails the test for what is listed in vain.
+func (c *census) end(t *testing.T) {
+	t.Logf("edits by what came of them: %v", c.count)
+	for _, u := range List {
+		if !c.used[u.Line()] {
+			t.Errorf("no edit shows that this is so, or it has less effect: %s", u.Line())
+		}
+	}
+	if os.Getenv("EDITS") == "" {
+		return
+	}
+	var lines []string
+	for line, n := range c.lines {
+		lines = append(lines, fmt.Sprintf("%s (%d)", line, n))
+	}
+	sort.Strings(lines)
+	t.Log(strings.Join(lines, "\n"))
+}
+
+// The threat model lists what remains, word for word.
+func TestThreatModelListsWhatRemains(t *testing.T) {
+	text, err := os.ReadFile("../../docs/threat-model.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, ok := strings.Cut(string(text), listHead)
+	if !ok {
+		t.Fatalf("docs/threat-model.md has no table that begins with %q", listHead)
+	}
+	section, _, _ = strings.Cut(section, "\n\n")
+	var want []string
+	for _, u := range List {
+		want = append(want, u.Line())
+	}
+	if section != strings.Join(want, "\n") {
+		t.Errorf("the table in docs/threat-model.md ought to be\n%s%s", listHead, strings.Join(want, "\n"))
 	}
 }
+
+const listHead = "| table | in the clear | edits | can | why |\n|---|---|---|---|---|\n"
 
 // choose takes some rows of a table, of different kinds as far as their lengths tell.
 func choose(t Table, rows []Row) []Row {
@@ -170,15 +223,6 @@ func (s stage) build(t *testing.T, ctx context.Context) (scene *Scene, before ma
 	return scene, before
 }
 
-func openDB(ctx context.Context, path string) (*DB, error) {
-	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxOpenConns(1)
-	return ReadTables(ctx, db)
-}
-
 func (s stage) play(t *testing.T, ctx context.Context, scene *Scene, path string) (*play, func()) {
 	p := &play{t: t, scene: scene}
 	var closeStore func() error
@@ -212,10 +256,45 @@ func (s stage) play(t *testing.T, ctx context.Context, scene *Scene, path string
 	}
 }
 
-// try makes an edit, looks what a new gateway makes of it, and puts everything back.
-func (p *play) try(ctx context.Context, e Edit) (verdict string) {
-	if err := p.db.Replace(ctx, e.Table, e.Old, e.New); err != nil {
+// verdict is what came of an edit.
+type verdict struct {
+	impossible bool // the schema admits no such row, or it is the same
+	refused    bool // the gateway does not start
+	found      bool // by fsck
+	errors     bool // some answers became errors
+	effect     Effect
+	what       []string // answers that changed
+}
+
+func (v verdict) String() string {
+	switch {
+	case v.impossible:
 		return "impossible"
+	case v.refused:
+		return "refused"
+	}
+	text := map[Effect]string{Nothing: "unchanged", Hides: "hidden", Changes: "changed"}[v.effect]
+	if v.errors {
+		text += " or errors"
+	}
+	if !v.found {
+		text += ", not found"
+	}
+	return text
+}
+
+// try makes an edit, looks what a new gateway makes of it, and puts everything back.
+func (p *play) try(ctx context.Context, e Edit) (v verdict) {
+	if err := p.db.Replace(ctx, e.Table, e.Old, e.New); err != nil {
+		return verdict{impossible: true}
+	}
+	edited, err := p.db.All(ctx)
+	if err != nil {
+		p.t.Errorf("%s: %v", e, err)
+		return v
+	}
+	if sameRows(edited[e.Table.Name], p.was[e.Table.Name]) {
+		return verdict{impossible: true}
 	}
 	defer func() {
 		if err := p.db.Restore(ctx, p.was); err != nil {
@@ -224,49 +303,40 @@ func (p *play) try(ctx context.Context, e Edit) (verdict string) {
 	}()
 	g, err := Open(ctx, p.config)
 	if err != nil {
-		return "refused"
+		return verdict{refused: true}
 	}
 	defer g.Engine.Close()
-	found := false
-	if r, err := g.Engine.Fsck(ctx, engine.FsckOptions{}); err != nil || !r.Clean() {
-		found = true
-	}
-	worst := "unchanged"
-	var what []string
+	r, err := g.Engine.Fsck(ctx, engine.FsckOptions{})
+	v.found = err != nil || !r.Clean()
 	for i, now := range p.scene.Answers(g) {
 		q, was := p.scene.Questions[i], p.honest[i]
+		effect := Changes
 		switch {
 		case now == was:
 			continue
 		case now.Broken, now.Status >= 500, now.Status == 403:
-			if worst == "unchanged" {
-				worst = "an error"
-			}
+			v.errors = true
 			continue
-		case now.Status == 404 && was.Status < 300, q.List && len(now.Text) < len(was.Text):
-			if worst != "changed" {
-				worst = "hidden"
-			}
-		default:
-			worst = "changed"
+		case now.Status == 404, q.Method == "DELETE" && !p.removed(ctx, edited), q.List && now.Status == 200 && len(now.Text) < len(was.Text):
+			effect = Hides
 		}
-		what = append(what, fmt.Sprintf("%s: %d, was %d", q, now.Status, was.Status))
+		v.effect = max(v.effect, effect)
+		v.what = append(v.what, fmt.Sprintf("%s: %d, was %d", q, now.Status, was.Status))
 		if os.Getenv("EDITS") == "full" {
-			what = append(what, "was "+was.Text, "now "+now.Text)
+			v.what = append(v.what, "was "+was.Text, "now "+now.Text)
 		}
 	}
-	if !found {
-		worst += ", not found"
-	}
-	reason, listed := Listed(e)
-	switch {
-	case listed && reason.Effect.allows(worst):
-	case worst == "unchanged", worst == "an error":
-	default:
-		p.t.Errorf("%s: %s\n%s", e, worst, strings.Join(what[:min(len(what), 6)], "\n"))
-	}
-	return worst
+	return v
 }
 
-var _ = bytes.Equal
-var _ = slices.Contains[[]string]
+// removed reports whether a question removed a version.
+func (p *play) removed(ctx context.Context, edited map[string][]Row) bool {
+	for _, t := range p.db.Tables {
+		if t.Name == "objects" || t.Name == "versions" {
+			if rows, err := p.db.Rows(ctx, t); err != nil || len(rows) < len(edited[t.Name]) {
+				return true
+			}
+		}
+	}
+	return false
+}

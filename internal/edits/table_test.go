@@ -57,6 +57,16 @@ func ReadTables(ctx context.Context, db *sql.DB) (*DB, error) {
 	return d, nil
 }
 
+// openDB opens a store's file beside the store.
+func openDB(ctx context.Context, path string) (*DB, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=busy_timeout(10000)&_pragma=synchronous(OFF)")
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1)
+	return ReadTables(ctx, db)
+}
+
 func strs(ctx context.Context, db *sql.DB, query string) (all []string, err error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {

@@ -1,0 +1,332 @@
+package edits
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	fsbackend "github.com/sanctum-storage/gateway/backends/fs"
+	"github.com/sanctum-storage/gateway/encrypt/keyring"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/sqlite"
+)
+
+const lastUnsealed = "../../testdata/store/v8"
+
+// old is a copy of the store that the last release without records left, and what it
+// answered.
+type old struct {
+	t       *testing.T
+	path    string
+	config  engine.Config
+	scene   Scene
+	answers []Answer
+}
+
+func openOld(t *testing.T) *old {
+	t.Helper()
+	o := &old{t: t}
+	text, err := os.ReadFile(filepath.Join(lastUnsealed, "scene.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var frozen struct {
+		Scene
+		Answers []Answer
+	}
+	if err := json.Unmarshal(text, &frozen); err != nil {
+		t.Fatal(err)
+	}
+	o.scene, o.answers = frozen.Scene, frozen.Answers
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(lastUnsealed, "data"))); err != nil {
+		t.Fatal(err)
+	}
+	o.keepModes(dir)
+	keys, err := keyring.Open(filepath.Join(dir, "keyring"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	blobs, err := fsbackend.Open(filepath.Join(dir, "blobs"), fsbackend.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.path = filepath.Join(dir, "meta.db")
+	store, err := sqlite.Open(o.path, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(store.Close(), blobs.Close(), keys.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	o.config = engine.Config{Store: store, Backends: []engine.Backend{{Name: "local", Backend: blobs}}, Keys: keys, Sole: true}
+	return o
+}
+
+// keepModes gives the copy the modes that Git does not keep.
+func (o *old) keepModes(dir string) {
+	o.t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			return os.Chmod(path, 0o700)
+		} else if err == nil {
+			return os.Chmod(path, 0o600)
+		}
+		return err
+	})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+func (o *old) open() *Gateway {
+	o.t.Helper()
+	g, err := Open(o.t.Context(), o.config)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() { g.Engine.Close() })
+	return g
+}
+
+// same demands the answers of the release before, and a whole deployment.
+func (o *old) same(g *Gateway, when string) {
+	o.t.Helper()
+	for i, now := range o.scene.Answers(g) {
+		if was := o.answers[i]; now != was {
+			o.t.Errorf("%s: %s: %d %s\nwas %d %s", when, o.scene.Questions[i], now.Status, now.Text, was.Status, was.Text)
+		}
+	}
+	r, err := g.Engine.Fsck(o.t.Context(), engine.FsckOptions{Deep: true})
+	if err != nil || !r.Clean() {
+		o.t.Errorf("%s: fsck: %v, %+v", when, err, r.Findings)
+	}
+}
+
+// reseal takes steps until the sealing is the one given.
+func (o *old) reseal(g *Gateway, until meta.Sealing) (steps int) {
+	o.t.Helper()
+	for steps = 1; steps < 100; steps++ {
+		r, err := g.Engine.Reseal(o.t.Context())
+		if err != nil || r.Failed > 0 || r.Skipped {
+			o.t.Fatalf("%+v, %v", r, err)
+		}
+		if r.Sealing == until {
+			return steps
+		}
+	}
+	o.t.Fatalf("sealing %d is never reached", until)
+	return steps
+}
+
+func (o *old) edit(statement string) {
+	o.t.Helper()
+	db, err := openDB(o.t.Context(), o.path)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec(statement); err != nil {
+		o.t.Fatal(err)
+	}
+}
+
+// A store of the release before is served as it is, while it is sealed, and after.
+func TestUpgradeSealsAnOldStore(t *testing.T) {
+	o := openOld(t)
+	g := o.open()
+	o.same(g, "before")
+	o.reseal(g, meta.SealingRenewed)
+	o.same(g, "begun")
+	o.reseal(g, meta.SealingWhole)
+	o.same(g, "done")
+	again := o.open()
+	o.same(again, "started anew")
+	if r, err := again.Engine.Reseal(t.Context()); err != nil || r != (engine.ResealReport{Sealing: meta.SealingWhole}) {
+		t.Errorf("of a whole store: %+v, %v", r, err)
+	}
+	for _, rows := range []string{"users", "access_keys", "buckets"} {
+		db, err := openDB(t.Context(), o.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if err := db.QueryRow("SELECT COUNT(*) FROM " + rows + " WHERE record IS NULL").Scan(&n); err != nil || n > 0 {
+			t.Errorf("%d rows of %s have no record, %v", n, rows, err)
+		}
+		db.Close()
+	}
+}
+
+// Each step may be the last of its process.
+func TestUpgradeInterrupted(t *testing.T) {
+	o := openOld(t)
+	steps := 0
+	for ; steps < 100; steps++ {
+		g, err := Open(t.Context(), o.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := g.Engine.Reseal(t.Context()) // no Close: it was killed
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Sealing == meta.SealingWhole {
+			break
+		}
+	}
+	o.same(o.open(), "after as many processes as steps")
+	if steps < 5 {
+		t.Errorf("only %d steps: nothing was interrupted", steps)
+	}
+}
+
+// A store that is sealed whole cannot be made an old one again by an edit.
+func TestSealingCannotBeTakenBack(t *testing.T) {
+	for name, edit := range map[string]string{
+		"legacy":         "UPDATE deployment SET sealing = 1, record = NULL",
+		"nought":         "UPDATE deployment SET sealing = 0, record = NULL",
+		"without record": "UPDATE deployment SET record = NULL",
+		"only the mode":  "UPDATE deployment SET sealing = 2",
+		"a root":         "UPDATE deployment SET root = (SELECT id FROM users WHERE name = CAST('alice' AS BLOB))",
+		"more":           "UPDATE deployment SET sealing = 4",
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := openOld(t)
+			g := o.open()
+			o.reseal(g, meta.SealingWhole)
+			o.edit(edit)
+			if err := g.Engine.Beat(t.Context()); !errors.Is(err, engine.ErrEdited) {
+				t.Errorf("a gateway that runs takes it: %v", err)
+			}
+			_, err := Open(t.Context(), o.config)
+			if !errors.Is(err, engine.ErrEdited) && !errors.Is(err, engine.ErrStoreRolledBack) {
+				t.Errorf("a gateway starts: %v", err)
+			}
+		})
+	}
+}
+
+// A store that was restored from a backup of before its upgrade is accepted on
+// demand, and sealed again.
+func TestRestoredFromBeforeTheUpgrade(t *testing.T) {
+	o := openOld(t)
+	g := o.open()
+	o.reseal(g, meta.SealingWhole)
+	o.edit("UPDATE deployment SET sealing = 1, record = NULL, resealed = NULL")
+	for _, table := range []string{"users", "access_keys", "buckets"} {
+		o.edit("UPDATE " + table + " SET record = NULL")
+	}
+	if _, err := Open(t.Context(), o.config); !errors.Is(err, engine.ErrStoreRolledBack) {
+		t.Fatalf("it is not noticed: %v", err)
+	}
+	o.config.AcceptStore = true
+	g = o.open()
+	o.config.AcceptStore = false
+	g = o.open()
+	o.same(g, "accepted")
+	o.reseal(g, meta.SealingWhole)
+	o.same(o.open(), "sealed again")
+}
+
+// Records wait for a gateway of the release before, and for those that have not seen
+// that it is gone.
+func TestUpgradeWaitsForOldGateways(t *testing.T) {
+	o := openOld(t)
+	ctx := t.Context()
+	var elapsed time.Duration
+	o.config.Sole, o.config.Elapsed = false, func() time.Duration { return elapsed }
+	g, other := o.open(), o.open()
+	step := func(want meta.Sealing, waiting bool) {
+		t.Helper()
+		r, err := g.Engine.Reseal(ctx)
+		if err != nil || r.Sealing != want || r.Waiting != waiting {
+			t.Fatalf("%+v, %v; want sealing %d, waiting %t", r, err, want, waiting)
+		}
+	}
+	beats := func(e ...*Gateway) {
+		t.Helper()
+		for _, g := range e {
+			if err := g.Engine.Beat(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	const before = "INSERT INTO holders (id, beat) VALUES (x'000102030405060708090a0b0c0d0e0f', 1) ON CONFLICT (id) DO UPDATE SET beat = beat + 1"
+	o.edit(before)
+	for range 3 { // it beats as the release before does, and changes rows so
+		step(meta.SealingLegacy, true)
+		elapsed += 40 * time.Second
+		o.edit(before)
+		beats(g, other)
+	}
+	o.edit("UPDATE buckets SET versioning = 2, revision = revision + 1 WHERE name = CAST('shared' AS BLOB)")
+	if b, err := g.Engine.Bucket(ctx, "shared"); err != nil || b.Versioning != meta.VersioningSuspended {
+		t.Errorf("what the release before changed: %+v, %v", b, err)
+	}
+	elapsed += time.Minute // it has stopped
+	beats(g, other)
+	step(meta.SealingLegacy, true)
+	elapsed += time.Minute
+	beats(g, other)
+	step(meta.SealingRenewed, false)
+
+	// The other has not seen it yet, and writes no records.
+	if _, err := other.Engine.CreateBucket(ctx, "late-bucket", "", other.Engine.Root().ID); err != nil {
+		t.Fatal(err)
+	}
+	beats(g)
+	step(meta.SealingRenewed, true)
+	beats(other) // sees it, and says so with the next
+	step(meta.SealingRenewed, true)
+	beats(other)
+	for range 20 {
+		if r, err := g.Engine.Reseal(ctx); err != nil {
+			t.Fatal(err)
+		} else if r.Sealing == meta.SealingWhole {
+			break
+		}
+	}
+	beats(other)
+	for _, g := range []*Gateway{g, other} {
+		if _, err := g.Engine.Bucket(ctx, "late-bucket"); err != nil {
+			t.Error(err)
+		}
+	}
+	o.config.Sole = true
+	third := o.open()
+	if r, err := third.Engine.Fsck(ctx, engine.FsckOptions{}); err != nil || !r.Clean() || r.Sealing != meta.SealingWhole {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// fsck tells of a backend that has seen more than the store says.
+func TestFsckFindsSealingUndone(t *testing.T) {
+	o := openOld(t)
+	o.reseal(o.open(), meta.SealingWhole)
+	o.edit("UPDATE deployment SET sealing = 1, record = NULL")
+	c := o.config
+	c.ReadOnly = true
+	e, err := engine.Open(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := e.Fsck(t.Context(), engine.FsckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		if f.Kind == "sealing-undone" && f.Backend == "local" {
+			return
+		}
+	}
+	t.Errorf("%+v", r.Findings)
+}
