@@ -107,7 +107,7 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 	if s, ok := e.settings.Get(b.ID); ok && s.revision == b.Revision {
 		return s, nil
 	}
-	if b.Revision == 0 {
+	if b.Revision == 0 && e.sealing() < meta.SealingWhole {
 		return &Settings{}, nil // nothing was ever set
 	}
 	rows, err := e.store.BucketSettings(ctx, b.ID)

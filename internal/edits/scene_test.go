@@ -284,6 +284,7 @@ func (b *builder) changes() {
 	b.do("alice", "PUT", "/shared?cors", `<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>https://example.com</AllowedOrigin></CORSRule></CORSConfiguration>`)
 	b.do("alice", "PUT", "/shared?versioning", `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`)
 	b.do("alice", "PUT", "/shared?lifecycle", `<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter><Prefix>logs/</Prefix></Filter><Expiration><Days>9</Days></Expiration></Rule></LifecycleConfiguration>`)
+	b.do("robert", "PUT", "/roberts?versioning", `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`)
 	b.keep(e.SetAccessKeyInactive(b.ctx, b.s.People["retired"].AccessKey, true))
 	alice, err := e.TenantByName(b.ctx, "alice")
 	b.keep(err)
@@ -339,6 +340,7 @@ func (b *builder) questions() {
 		"/shared?policyStatus", "/shared?cors", "/shared?versioning", "/shared?publicAccessBlock", "/shared?lifecycle", "/shared?acl", "/plain?versioning", "/roberts?policy"} {
 		ask("alice", "GET", target)
 	}
+	ask("robert", "GET", "/roberts?versioning")
 	ask("nobody", "OPTIONS", "/shared/open", "Origin", "https://example.com", "Access-Control-Request-Method", "GET")
 	// Nothing is left in the quota for what is too large, whatever the rights.
 	ask("alice", "PUT", "/plain/too-large", "x-amz-copy-source", "/plain/multi")
