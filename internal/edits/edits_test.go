@@ -43,7 +43,7 @@ type play struct {
 
 // perTable are rows of each table that are edited, at most. A scene's first rows of a
 // table are of different kinds.
-const perTable = 3
+const perTable = 4
 
 func TestEveryEditIsNoticedOrListed(t *testing.T) {
 	ctx := context.Background()
