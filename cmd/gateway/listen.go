@@ -92,14 +92,15 @@ func newServer(c *configuration, h http.Handler, log *slog.Logger) *http.Server 
 	}
 }
 
-// serve runs a server until it is shut down, over TLS when conf is not nil.
-func serve(s *http.Server, l net.Listener, conf *tls.Config) error {
+// serve runs a server until it is shut down, over TLS when conf is not nil; http2 is
+// then offered to clients as well.
+func serve(s *http.Server, l net.Listener, conf *tls.Config, http2 bool) error {
 	var err error
 	if conf == nil {
 		err = s.Serve(l)
 	} else {
 		s.TLSConfig = conf
-		s.Protocols = protocols(true)
+		s.Protocols = protocols(http2)
 		s.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: maxStreams}
 		err = s.ServeTLS(l, "", "")
 	}
@@ -109,10 +110,10 @@ func serve(s *http.Server, l net.Listener, conf *tls.Config) error {
 	return err
 }
 
-func protocols(encrypted bool) *http.Protocols {
+func protocols(http2 bool) *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
-	p.SetHTTP2(encrypted)
+	p.SetHTTP2(http2)
 	return p
 }
 

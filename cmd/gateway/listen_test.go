@@ -48,6 +48,11 @@ func (l fakeListener) Close() error              { return nil }
 // startServer serves h with a configuration of small limits.
 func startServer(t *testing.T, h http.Handler, limit int, conf *tls.Config) string {
 	t.Helper()
+	return startServerWith(t, h, limit, conf, true)
+}
+
+func startServerWith(t *testing.T, h http.Handler, limit int, conf *tls.Config, http2 bool) string {
+	t.Helper()
 	l, err := bind("s3", "127.0.0.1:0", limit)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +60,7 @@ func startServer(t *testing.T, h http.Handler, limit int, conf *tls.Config) stri
 	c := &configuration{Settings: Settings{LimitsReadHeaderTimeout: 200 * time.Millisecond, LimitsIdleTimeout: time.Minute}}
 	s := newServer(c, h, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
-	go func() { done <- serve(s, l, conf) }()
+	go func() { done <- serve(s, l, conf, http2) }()
 	t.Cleanup(func() {
 		s.Close()
 		if err := <-done; err != nil {
@@ -135,18 +140,21 @@ func TestTLSVersionsAndProtocols(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr := startServer(t, http.NotFoundHandler(), 16, files.config())
+	both := startServer(t, http.NotFoundHandler(), 16, files.config())
+	one := startServerWith(t, http.NotFoundHandler(), 16, files.config(), false)
 	for _, c := range []struct {
+		addr  string
 		max   uint16
 		next  []string
 		proto string
 		ok    bool
 	}{
-		{tls.VersionTLS13, []string{"h2", "http/1.1"}, "h2", true},
-		{tls.VersionTLS12, []string{"http/1.1"}, "http/1.1", true},
-		{tls.VersionTLS11, []string{"http/1.1"}, "", false},
+		{both, tls.VersionTLS13, []string{"h2", "http/1.1"}, "h2", true},
+		{one, tls.VersionTLS13, []string{"h2", "http/1.1"}, "http/1.1", true},
+		{both, tls.VersionTLS12, []string{"http/1.1"}, "http/1.1", true},
+		{both, tls.VersionTLS11, []string{"http/1.1"}, "", false},
 	} {
-		conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: c.max, NextProtos: c.next})
+		conn, err := tls.Dial("tcp", c.addr, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS10, MaxVersion: c.max, NextProtos: c.next})
 		if (err == nil) != c.ok {
 			t.Errorf("version %x: %v", c.max, err)
 		}

@@ -190,7 +190,7 @@ func (p *process) start(d *deployment) {
 			conf = nil
 		}
 		go func() {
-			if err := serve(s, l, conf); err != nil {
+			if err := serve(s, l, conf, p.TLSHTTP2); err != nil {
 				p.failed <- fmt.Errorf("%s listener: %w", name, err)
 			}
 		}()

@@ -40,6 +40,7 @@ type Settings struct {
 	TLSACMEDomains   []string
 	TLSACMEEmail     string
 	TLSACMEDirectory string
+	TLSHTTP2         bool
 
 	StoreURL            string
 	StoreExecMode       string
@@ -165,6 +166,8 @@ func (s *Settings) table() []setting {
 			doc: "contact that the ACME authority may write to"},
 		{key: "tls.acme_directory", flag: "tls-acme-directory", def: defaultACMEServer, scope: forServe, value: (*text)(&s.TLSACMEDirectory),
 			doc: "directory URL of the ACME authority"},
+		{key: "tls.http2", flag: "tls-http2", scope: forServe, value: (*flag)(&s.TLSHTTP2), def: "true", bare: "true",
+			doc: "HTTP/2 is offered to clients over TLS; no S3 client needs it, and only a proxy bounds its control frames"},
 
 		{key: storeURLKey, secret: true, value: (*text)(&s.StoreURL),
 			doc: "postgres://user:password@host/database of the store; empty: SQLite in the data folder"},
