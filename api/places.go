@@ -34,23 +34,13 @@ const (
 // of one host where it is of IPv6. The zero value is all whose address is unknown.
 type stranger = netip.Prefix
 
-// hostNetwork is how many bits of an IPv6 address say which host it is of: it has all
-// addresses that begin with them. Source: RFC 4291, section 2.5.1
-const hostNetwork = 64
-
 // stranger is who sent the request, if nobody signed it.
 func (r *Request) stranger() stranger {
 	a, err := netip.ParseAddr(r.sourceIP())
 	if err != nil {
 		return stranger{}
 	}
-	a = a.Unmap().WithZone("")
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = hostNetwork
-	}
-	p, _ := a.Prefix(bits)
-	return p
+	return fair.Host(a)
 }
 
 // seats are the places of requests in progress. A request takes one when it comes,

@@ -2,7 +2,10 @@
 // of them can take all: the next one who comes with nothing still finds a place.
 package fair
 
-import "sync"
+import (
+	"net/netip"
+	"sync"
+)
 
 // Pool is a number of places. Any party may take what is free, but for a reserve: of
 // that only parties take that hold fewer than a share. Nobody waits for a place. A
@@ -47,4 +50,19 @@ func (p *Pool[K]) Give(party K) {
 	if p.held[party]--; p.held[party] == 0 {
 		delete(p.held, party)
 	}
+}
+
+// hostBits is how many bits of an IPv6 address say which network it is in, of which one
+// host has all addresses. Source: RFC 4291, section 2.5.4
+const hostBits = 64
+
+// Host is the party that an address is of: itself, or the network of an IPv6 address.
+func Host(a netip.Addr) netip.Prefix {
+	a = a.Unmap().WithZone("")
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = hostBits
+	}
+	p, _ := a.Prefix(bits) // it fails for the zero Addr, and is the zero Prefix
+	return p
 }

@@ -46,6 +46,7 @@ func bindListeners(c *configuration) (_ *listeners, err error) {
 	if l.s3, err = bind("s3", c.S3Address, c.LimitsConnections); err != nil {
 		return nil, err
 	}
+	l.s3 = share(l.s3, c.LimitsConnections, c.S3Proxies)
 	if l.admin, err = bind("admin", c.AdminAddress, operatorConnections); err != nil {
 		return nil, err
 	}

@@ -200,7 +200,7 @@ func (s *Settings) table() []setting {
 			doc: "rows a second that lifecycle rules, and as many that inventories, cost the store at most; a version that is removed counts for twenty"},
 
 		{key: "limits.connections", flag: "limits-connections", def: "4096", scope: forServe, value: &count{&s.LimitsConnections, minConnections, maxConnections},
-			doc: "connections that the S3 listener holds at once; more wait in the system's queue"},
+			doc: "connections that the S3 listener holds at once, of one address that is no proxy three quarters; more wait in the system's queue"},
 		{key: "limits.requests", flag: "limits-requests", def: "1024", scope: forServe, value: &count{&s.LimitsRequests, minConnections, maxConnections},
 			doc: "S3 requests served at once; more are told to slow down"},
 		{key: "limits.stall_timeout", flag: "limits-stall-timeout", def: "30s", scope: forServe, value: interval(&s.LimitsStallTimeout),
