@@ -115,7 +115,7 @@ type reader struct {
 	left    int64  // bytes to come; -1: until the body ends
 	short   bool   // the blob ends before the range does
 	sum     uint32 // CRC32C of what was read
-	wantSum string // of the whole blob; empty: unknown, or only a part is read
+	wantSum string // of the whole blob; empty: only a part is read
 	err     error  // how it ended
 }
 
@@ -143,7 +143,9 @@ func newReader(ctx context.Context, resp *http.Response, off, n int64) (*reader,
 		whole = served == size
 	}
 	if whole {
-		r.wantSum = sentSum(resp.Header)
+		if r.wantSum = sentSum(resp.Header); r.wantSum == "" {
+			return nil, fmt.Errorf("%w: it names no checksum of the whole", backends.ErrCorrupt)
+		}
 	}
 	return r, nil
 }
