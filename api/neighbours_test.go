@@ -164,7 +164,7 @@ type deed struct {
 
 const (
 	slowerIdle = 5
-	slowerBusy = 30
+	slowerBusy = 50
 )
 
 var deeds = []deed{
@@ -251,7 +251,7 @@ var deeds = []deed{
 		made := iamCall(t, s.Gateway, s.bad, "Action", "CreateAccessKey", "UserName", "u")
 		user := engine.Credential{AccessKey: made.Element("AccessKeyId"), SecretKey: made.Element("SecretAccessKey")}
 		doc := []byte("<Delete><Quiet>true</Quiet>" + strings.Repeat("<Object><Key>"+strings.Repeat("ab", 100)+"</Key></Object>", 1000) + "</Delete>")
-		s.again(2, func() { s.quietly(user, "POST", "/bad?delete", doc) })
+		s.again(1, func() { s.quietly(user, "POST", "/bad?delete", doc) })
 	}, false, slowerBusy},
 	{"hammering at a limit", func(t *testing.T, s *street) {
 		if err := s.Engine.SetTenantLimits(t.Context(), s.bad.Tenant.ID, engine.Limits{Requests: 1}); err != nil {
@@ -270,7 +270,7 @@ var deeds = []deed{
 		for i := range 300 {
 			expect(t, "key", s.Do(t, s.bad, "PUT", fmt.Sprintf("/bad/a%03d/b", i), nil), 200, "")
 		}
-		s.again(3, func() { s.quietly(s.bad, "GET", "/bad?list-type=2&delimiter=/&max-keys=1000", nil) })
+		s.again(1, func() { s.quietly(s.bad, "GET", "/bad?list-type=2&delimiter=/&max-keys=1000", nil) })
 	}, false, slowerBusy},
 }
 
