@@ -40,9 +40,7 @@ func (r *bucketRequest) decide() Decision {
 		return allow("root of the bucket's owner, whatever its policy says")
 	}
 	if s := b.Policy.denied(&r.env, &r.identity); s != nil {
-		d := deny(b.Policy.because("denied", s))
-		d.Explicit = true
-		return d
+		return deny(b.Policy.because("denied", s))
 	}
 	if d, denied := p.explicitDeny(&r.env); denied {
 		return d
@@ -103,7 +101,7 @@ func (r *bucketRequest) fromOutside() Decision {
 		d.OwnerOnly = r.byPolicy().how > noMatch
 		return d
 	}
-	if b.Block.RestrictPublicBuckets && b.Policy.Public() && r.p.Kind != Service {
+	if b.Block.RestrictPublicBuckets && b.Policy.Public() {
 		return deny("the bucket's policy is public, and RestrictPublicBuckets keeps others out")
 	}
 	g := r.byPolicy()
@@ -116,7 +114,7 @@ func (r *bucketRequest) fromOutside() Decision {
 	if g.how == noMatch {
 		return deny("neither the bucket's policy nor an ACL allows " + r.need.Action)
 	}
-	if r.p.Kind != Nobody && r.p.Kind != Service {
+	if r.p.Kind != Nobody {
 		if d := r.p.identitySide(&r.env); !d.Allow {
 			return d
 		}

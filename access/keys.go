@@ -159,17 +159,7 @@ func (e *env) lookup(key string) []string {
 		return e.derived.resourceAccount
 	case "aws:tokenissuetime":
 		return e.derived.issued
-	case "aws:principalisawsservice":
-		if e.p.Kind == Service {
-			return isAService
-		}
-		return notAService
-	case "aws:principalservicename":
-		if e.p.Kind == Service {
-			return one(e.p.Name)
-		}
-		return nil
-	case "aws:viaawsservice":
+	case "aws:principalisawsservice", "aws:viaawsservice":
 		return notAService
 	case "aws:multifactorauthpresent":
 		return e.derived.factor
@@ -184,7 +174,7 @@ func (e *env) lookup(key string) []string {
 }
 
 // No service asks here, neither for itself nor for somebody.
-var isAService, notAService = []string{"true"}, []string{"false"}
+var notAService = []string{"false"}
 
 // tags finds the principal's tags of a name, whose case does not matter.
 func (e *env) tags(name string) (values []string) {

@@ -51,8 +51,7 @@ func newPrincipalSet(raw rawPrincipals, not, trust bool) (principalSet, bool) {
 				s.names[name] = true
 			case kind == "Federated" && isProvider(name):
 				s.names[name] = true
-			case kind == "Service" && isService(name):
-				s.names[servicePrefix+name] = true
+			case kind == "Service" && isService(name): // no service asks here
 			default:
 				return s, false
 			}
@@ -107,9 +106,6 @@ func isProvider(s string) bool {
 	return isHost(s)
 }
 
-// servicePrefix tells the names of services from all others.
-const servicePrefix = "service:"
-
 func isService(s string) bool { return isHost(s) }
 
 // isHost accepts names such as accounts.google.com or logging.s3.amazonaws.com.
@@ -141,10 +137,6 @@ func newIdentity(p *Principal, bucket *Bucket) (i identity) {
 		if isProvider(p.Name) {
 			i.self = one(p.Name)
 		}
-		return i
-	}
-	if p.Kind == Service {
-		i.self = one(servicePrefix + p.Name)
 		return i
 	}
 	i.accounts = accountNames(p.Account, p.Tenant)
@@ -212,9 +204,7 @@ func (s *principalSet) excepts(i *identity) bool {
 func (s *principalSet) list() []string {
 	var names []string
 	for n := range s.names {
-		if !strings.HasPrefix(n, servicePrefix) {
-			names = append(names, n)
-		}
+		names = append(names, n)
 	}
 	slices.Sort(names)
 	return names

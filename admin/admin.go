@@ -90,6 +90,7 @@ func (s *Server) routes() chi.Router {
 		r.Get("/backends", s.handle("ListBackends", s.listBackends))
 		r.Post("/backends/{backend}/drain", s.handle("DrainBackend", s.drainBackend))
 		r.Delete("/backends/{backend}/drain", s.handle("CancelDrain", s.cancelDrain))
+		r.Delete("/backends/{backend}/doubtful", s.handle("DiscardDoubtful", s.discardDoubtful))
 	})
 	r.NotFound(s.handle("", notFound))
 	r.MethodNotAllowed(s.handle("", methodNotAllowed))

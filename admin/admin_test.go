@@ -124,6 +124,7 @@ var routes = []struct{ method, target, body string }{
 	{"GET", "/v1/backends", ""},
 	{"POST", "/v1/backends/local/drain", `{"target":"other"}`},
 	{"DELETE", "/v1/backends/local/drain", ""},
+	{"DELETE", "/v1/backends/local/doubtful", ""},
 	{"GET", "/v1/tenants/alice/limits", ""},
 	{"PUT", "/v1/tenants/alice/limits", `{"bytes":1}`},
 	{"GET", "/v1/tenants/alice/users/carol/limits", ""},
@@ -248,6 +249,7 @@ func TestBadRequests(t *testing.T) {
 		"drain to nothing":  {"POST", "/v1/backends/local/drain", `{"target":"nothing"}`, 404, "NoSuchEntity"},
 		"drain to itself":   {"POST", "/v1/backends/local/drain", `{"target":"local"}`, 400, "InvalidArgument"},
 		"cancel of nothing": {"DELETE", "/v1/backends/local/drain", "", 400, "InvalidArgument"},
+		"doubt of nothing":  {"DELETE", "/v1/backends/nothing/doubtful", "", 404, "NoSuchEntity"},
 		"query of backends": {"GET", "/v1/backends?limit=1", "", 400, "InvalidArgument"},
 		"wrong method":      {"PUT", "/v1/tenants", "", 405, "MethodNotAllowed"},
 	} {

@@ -19,7 +19,10 @@ type Backend struct {
 	Default      bool      `json:"default,omitempty"`
 	Region       string    `json:"region,omitempty"`
 	Jurisdiction string    `json:"jurisdiction,omitempty"`
-	Drain        *Drain    `json:"drain,omitempty"`
+	// Doubtful counts blobs that a process wrote and, as far as the store knows, did
+	// not commit before it was gone. While there are any, the backend is not retired.
+	Doubtful int64  `json:"doubtful_blobs,omitempty"`
+	Drain    *Drain `json:"drain,omitempty"`
 }
 
 // Drain is how far a draining has come.
@@ -32,6 +35,11 @@ type Drain struct {
 // Backends are all backends, the retired ones too.
 type Backends struct {
 	Backends []Backend `json:"backends"`
+}
+
+// Discarded is the answer to DELETE /v1/backends/{backend}/doubtful.
+type Discarded struct {
+	Blobs int `json:"discarded_blobs"`
 }
 
 // DrainBackend is the body of POST /v1/backends/{backend}/drain.
@@ -57,7 +65,7 @@ func (s *Server) listBackends(ctx context.Context, r *request) (reply, error) {
 func showBackend(b engine.BackendStatus) Backend {
 	v := Backend{
 		Name: b.Row.Name, State: b.State, Created: shown(b.Row.Created), Configured: b.Configured,
-		Default: b.Default, Region: b.Region, Jurisdiction: b.Jurisdiction,
+		Default: b.Default, Region: b.Region, Jurisdiction: b.Jurisdiction, Doubtful: b.Doubtful,
 	}
 	if b.Target != "" {
 		v.Drain = &Drain{Target: b.Target, Blobs: b.Row.Drain.Blobs, Bytes: b.Row.Drain.Bytes}
@@ -92,4 +100,19 @@ func (s *Server) cancelDrain(ctx context.Context, r *request) (reply, error) {
 		return reply{}, err
 	}
 	return reply{status: http.StatusNoContent}, nil
+}
+
+func (s *Server) discardDoubtful(ctx context.Context, r *request) (reply, error) {
+	name, err := r.parameter("backend")
+	if err != nil {
+		return reply{}, err
+	}
+	if err := r.empty(); err != nil {
+		return reply{}, err
+	}
+	n, err := s.engine.DiscardDoubtful(ctx, name)
+	if err != nil {
+		return reply{}, err
+	}
+	return reply{http.StatusOK, Discarded{Blobs: n}}, nil
 }

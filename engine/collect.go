@@ -25,6 +25,7 @@ type CollectReport struct {
 	Skipped   bool `json:"skipped"` // another gateway collects
 	Expired   int  `json:"expired_uploads"`
 	Condemned int  `json:"condemned_reservations"`
+	Doubtful  int  `json:"doubtful_blobs"` // left by processes that are gone, and kept
 	Swept     int  `json:"swept_rows"`
 	Folded    int  `json:"folded_usage_changes"`
 	Forgotten int  `json:"forgotten_rename_tokens"`
@@ -35,12 +36,20 @@ type CollectReport struct {
 // Collect does one bounded pass over what is left behind: uploads that are too
 // old, reservations of processes that are gone, rows of ended uploads, and
 // blobs that nobody refers to. Everything is condemned in the ledger before a
-// byte of it is deleted. One gateway at a time does it. A backend that fails
+// byte of it is deleted. A store that is older than a backend knows it is left alone. One gateway at a time does it. A backend that fails
 // does not keep the others from being collected; its error is returned.
 // Concurrent calls wait for one another.
 func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	e.collecting.Lock()
 	defer e.collecting.Unlock()
+	e.countDoubtful(ctx)
+	s, err := e.refresh(ctx)
+	if err != nil {
+		return r, fmt.Errorf("read the registered backends: %w", err)
+	}
+	if err := e.refuseDisagreement(ctx, s); err != nil {
+		return r, err
+	}
 	_, mine, err := e.hold(ctx, collectorLease)
 	if err != nil {
 		return r, fmt.Errorf("take the collector's lease: %w", err)
@@ -52,9 +61,7 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	if r.Expired, err = e.store.ExpireUploads(ctx, now.Add(-e.expiry), collectRows); err != nil {
 		return r, fmt.Errorf("expire uploads: %w", err)
 	}
-	if r.Condemned, err = e.condemnAbandoned(ctx); err != nil {
-		return r, fmt.Errorf("condemn reservations: %w", err)
-	}
+	errs := e.inheritAbandoned(ctx, s, &r)
 	if r.Swept, err = e.store.Sweep(ctx, collectRows, now.Add(-e.grace), now); err != nil {
 		return r, fmt.Errorf("sweep: %w", err)
 	}
@@ -64,12 +71,7 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	if r.Forgotten, err = e.store.ForgetRenames(ctx, now.Add(-renameTokenLife), collectRows); err != nil {
 		return r, fmt.Errorf("forget renames: %w", err)
 	}
-	r.More = r.Folded == foldRows || r.Forgotten == collectRows || r.Expired == collectRows || r.Condemned >= collectRows || r.Swept == collectRows
-	s, err := e.refresh(ctx)
-	if err != nil {
-		return r, fmt.Errorf("read the registered backends: %w", err)
-	}
-	var errs []error
+	r.More = r.Folded == foldRows || r.Forgotten == collectRows || r.Expired == collectRows || r.Condemned+r.Doubtful >= collectRows || r.Swept == collectRows
 	for _, row := range s.rows {
 		if row.State == meta.BackendRetired {
 			continue
@@ -82,28 +84,6 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 		r.More = r.More || n == collectBlobs
 	}
 	return r, errors.Join(errs...)
-}
-
-// condemnAbandoned condemns the reservations of holders that no longer live.
-func (e *Engine) condemnAbandoned(ctx context.Context) (n int, err error) {
-	gone, _, err := e.look(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, h := range gone {
-		for n < collectRows {
-			m, err := e.store.CondemnHolder(ctx, h, collectRows, e.now())
-			if errors.Is(err, meta.ErrConflict) { // it lives after all
-				break
-			} else if err != nil {
-				return n, err
-			}
-			if n += m; m < collectRows {
-				break
-			}
-		}
-	}
-	return n, nil
 }
 
 // deleteDead removes blobs whose grace is over from one backend, and then

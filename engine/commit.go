@@ -138,6 +138,9 @@ func (e *Engine) settle(ctx context.Context, b meta.Bucket, v meta.Version, shar
 	case blob.State == meta.BlobLive:
 		return nil // committed, and copied before it was replaced
 	case blob.State == meta.BlobReserved:
+		if blob.Holder != e.holder { // this process was taken for dead
+			e.suspected.Store(true)
+		}
 		return s3err.Wrap(s3err.ServiceUnavailable, unknown) // it did not happen
 	}
 	return unknown

@@ -21,6 +21,7 @@ type BackendStatus struct {
 	Configured bool   // on this gateway
 	Proved     bool   // its storage was seen to be the right one, by this gateway
 	Default    bool
+	Doubtful   int64 // blobs in doubt; while there are any, it is not retired
 	// Region and Jurisdiction are this gateway's settings.
 	Region       string
 	Jurisdiction string
@@ -32,9 +33,13 @@ func (e *Engine) BackendStatus(ctx context.Context) ([]BackendStatus, error) {
 	if err != nil {
 		return nil, storeError(err)
 	}
+	doubtful, err := e.doubtfulBlobs(ctx)
+	if err != nil {
+		return nil, storeError(err)
+	}
 	out := make([]BackendStatus, len(s.rows))
 	for i, row := range s.rows {
-		out[i] = BackendStatus{Row: row, State: stateName(row.State), Target: s.states[row.Drain.Target].Name}
+		out[i] = BackendStatus{Row: row, State: stateName(row.State), Target: s.states[row.Drain.Target].Name, Doubtful: doubtful[row.ID]}
 		if p := s.configured[row.ID]; p != nil {
 			out[i].Configured, out[i].Proved, out[i].Default = true, p.proved.Load(), p.Name == e.fallback
 			out[i].Region, out[i].Jurisdiction = p.Region, p.Jurisdiction

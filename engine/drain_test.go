@@ -135,7 +135,7 @@ func TestDrainAndBack(t *testing.T) {
 	for i := range 20 {
 		s.wantBody(fmt.Sprint("k", i), body(uint64(i), 1000))
 	}
-	s.wantBlobs2(map[string]int{east: 20, west: -1})
+	s.wantBlobs2(map[string]int{east: 20, west: -markers})
 	s.wantClean(20)
 }
 

@@ -72,6 +72,7 @@ type Config struct {
 // Engine serves any number of goroutines at once.
 type Engine struct {
 	store      meta.Store
+	changes    *changes
 	backends   []Backend // as configured
 	fallback   string    // Config.Default
 	region     string
@@ -86,18 +87,19 @@ type Engine struct {
 	deployment encrypt.Deployment
 	root       meta.Tenant
 	system     *encrypt.SystemKeys
-	markerKey  []byte
+	markerKeys markerKeys
 	holder     meta.ID // names this process's reservations
 	sealed     sealingState
 	registry   registry
 	directory  directory
-	permit     atomic.Pointer[func(context.Context, Delivery) error] // see PermitDeliveries
 	unreleased unreleased
 	copies     keptCopies
 
 	onLifecycle atomic.Pointer[func(LifecycleEvent)]
 
 	overtaken overtakenMarkers
+	suspected atomic.Bool // others may have taken this process for dead before
+	doubtful  atomic.Pointer[map[meta.BackendID]int64]
 	remembered
 	rootCred   credentialSlot
 	watch      holderWatch
@@ -145,8 +147,9 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 }
 
 func newEngine(c *Config) *Engine {
+	ch := new(changes)
 	e := &Engine{
-		store: c.Store, backends: c.Backends, fallback: c.Default, region: c.Region, provider: c.Keys,
+		store: &watchedStore{c.Store, ch}, changes: ch, backends: c.Backends, fallback: c.Default, region: c.Region, provider: c.Keys,
 		now: c.Now, elapsed: c.Elapsed, log: c.Log, sole: c.Sole, readOnly: c.ReadOnly,
 		grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
@@ -195,8 +198,8 @@ func (e *Engine) attach(ctx context.Context, accept bool) error {
 // systemGeneration is the only generation of the system seed so far.
 const systemGeneration = 1
 
-// begin writes the deployment's row. The epoch marker goes first: a row without
-// its marker would look like a store that was rolled back.
+// begin writes the deployment's row. The epoch's markers go first: a row without
+// them would look like a store that was rolled back.
 func (e *Engine) begin(ctx context.Context) error {
 	d := meta.Deployment{ID: meta.NewID(), Created: e.now(), Sealing: meta.SealingWhole}
 	root := meta.Tenant{ID: meta.NewID(), Name: RootName, Created: d.Created}
@@ -211,8 +214,8 @@ func (e *Engine) begin(ctx context.Context) error {
 		return err
 	}
 	b := e.configuredAs(e.fallback)
-	first := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: d.Created, Epoch: 1}
-	if err := e.putMarker(ctx, b, first, first.Epoch); err != nil {
+	first := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: d.Created, Epoch: firstEpoch}
+	if err := e.putMarkers(ctx, b, first, first.Epoch); err != nil {
 		return fmt.Errorf("backend %s: %w", b.Name, err)
 	}
 	err = e.store.InitDeployment(ctx, d, root, first)
@@ -225,8 +228,8 @@ func (e *Engine) begin(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, meta.ErrExists) { // another gateway was first, and its marker is another
-		return b.Delete(ctx, e.marker(first, first.Epoch))
+	if errors.Is(err, meta.ErrExists) { // another gateway was first, and its markers are others
+		return b.Delete(ctx, e.markersOf(first, first.Epoch)...)
 	}
 	return err
 }
@@ -255,7 +258,7 @@ func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
 func (e *Engine) know(deployment meta.ID, seed encrypt.Seed) {
 	e.deployment = encrypt.Deployment(deployment)
 	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
-	e.markerKey = markerKey(seed)
+	e.markerKeys = newMarkerKeys(seed)
 }
 
 // Deployment is the id of the deployment.
@@ -264,13 +267,16 @@ func (e *Engine) Deployment() meta.ID { return meta.ID(e.deployment) }
 // Root is the user who may do everything.
 func (e *Engine) Root() meta.Tenant { return e.root }
 
-// Close gives back what this process reserved and did not use, and its leases.
-// The store, backends and key provider stay open.
+// Close gives back what this process reserved and did not use, and its leases, and
+// moves the epochs on if it has changed the store since they moved last. The store,
+// backends and key provider stay open. A backend that fails is no error.
 func (e *Engine) Close() error {
 	if e.readOnly {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
-	return errors.Join(e.releaseAll(ctx), e.dropLeases(ctx))
+	err := errors.Join(e.releaseAll(ctx), e.releaseKept(ctx), e.dropLeases(ctx))
+	e.cover(ctx, e.registry.now.Load())
+	return err
 }

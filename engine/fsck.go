@@ -24,6 +24,9 @@ const (
 const (
 	SeverityLost = "lost" // an object or part cannot be served whole
 	SeverityLeak = "leak" // bytes or rows that nothing needs
+	// SeverityDoubt is of blobs that a process left between writing and committing
+	// them: nothing in this store needs them, and a later state of it may. No fault.
+	SeverityDoubt = "doubt"
 )
 
 // Finding is one contradiction between the store and a backend.
@@ -57,6 +60,7 @@ type FsckReport struct {
 	Blobs        int64 `json:"blobs"`
 	Bytes        int64 `json:"bytes"` // plaintext bytes of the objects
 	ReservedBlob int64 `json:"reserved_blobs"`
+	DoubtfulBlob int64 `json:"doubtful_blobs"` // kept until they are discarded
 	PendingBlobs int64 `json:"pending_blobs"`
 	BackendBlobs int64 `json:"backend_blobs"`
 	// Customer counts the objects of SSE-C. Without their customers' keys neither
@@ -100,9 +104,10 @@ func (e *Engine) Fsck(ctx context.Context, o FsckOptions) (FsckReport, error) {
 }
 
 func (r *FsckReport) add(f Finding) {
-	if f.Severity == SeverityLost {
+	switch f.Severity {
+	case SeverityLost:
 		r.Lost++
-	} else {
+	case SeverityLeak:
 		r.Leaked++
 	}
 	if len(r.Findings) < MaxFindings {
@@ -309,7 +314,7 @@ func (c *check) readLedger(ctx context.Context) (done bool, err error) {
 		for _, row := range rows {
 			switch row.State {
 			case meta.BlobReserved, meta.BlobCopy:
-				c.ReservedBlob++
+				c.reserved(row)
 			case meta.BlobDead:
 				c.PendingBlobs++
 			default:
@@ -338,6 +343,17 @@ func (c *check) readLedger(ctx context.Context) (done bool, err error) {
 		c.high[i] = 0xff
 	}
 	return true, nil
+}
+
+// reserved counts a reservation or the place of a copy.
+func (c *check) reserved(row meta.Blob) {
+	if row.Holder != c.e.doubtHolder() {
+		c.ReservedBlob++
+		return
+	}
+	c.DoubtfulBlob++
+	c.report(Finding{Kind: "blob-in-doubt", Severity: SeverityDoubt, Backend: c.s.states[row.Backend].Name, Blob: backends.BlobID(row.ID).String(),
+		Detail: "a process ended between writing it and committing it, or the store is older than it is"})
 }
 
 func (c *check) inRound(id meta.BlobID) bool {

@@ -21,13 +21,26 @@ func (c *check) epochs(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if _, err := c.e.checkEpoch(ctx, p); errors.Is(err, ErrStoreRolledBack) {
-			c.report(Finding{Kind: "store-rolled-back", Severity: SeverityLost, Backend: p.Name, Detail: err.Error()})
+		if _, err := c.e.checkEpoch(ctx, p); Disagrees(err) {
+			c.report(Finding{Kind: kindOf(err), Severity: SeverityLost, Backend: p.Name, Detail: err.Error()})
 		} else if err != nil {
 			return fmt.Errorf("backend %s: %w", p.Name, err)
 		}
 	}
 	return nil
+}
+
+// kindOf names a disagreement.
+func kindOf(err error) string {
+	switch {
+	case errors.Is(err, ErrStorageRolledBack):
+		return "storage-rolled-back"
+	case errors.Is(err, ErrUnknownStorage):
+		return "unknown-storage"
+	case errors.Is(err, ErrWrongBackend):
+		return "wrong-storage"
+	}
+	return "store-rolled-back"
 }
 
 // readBackends lists the round's range of every backend.

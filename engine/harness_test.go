@@ -177,6 +177,32 @@ func (r *rig) wantClean(blobs int) {
 	}
 }
 
+// wantDoubtful collects, and demands that so many blobs are in doubt, that fsck names
+// them, and that it finds nothing else.
+func (r *rig) wantDoubtful(n int) {
+	r.t.Helper()
+	r.collect()
+	report, err := r.e.Fsck(r.t.Context(), engine.FsckOptions{Deep: true})
+	if err != nil || !report.Clean() || report.DoubtfulBlob != int64(n) || len(report.Findings) != n {
+		r.t.Fatalf("fsck: %d blobs in doubt, want %d: %+v, %v", report.DoubtfulBlob, n, report.Findings, err)
+	}
+	var seen int64
+	for _, h := range r.e.BackendHealth() {
+		seen += h.Doubtful
+	}
+	if seen != int64(n) {
+		r.t.Errorf("%d blobs in doubt are told of, want %d", seen, n)
+	}
+}
+
+// discard discards what is in doubt at a backend, n blobs.
+func (r *rig) discard(backend string, n int) {
+	r.t.Helper()
+	if got, err := r.e.DiscardDoubtful(r.t.Context(), backend); err != nil || got != n {
+		r.t.Fatalf("%d blobs discarded, %v; want %d", got, err, n)
+	}
+}
+
 // failingReader ends with an error after its bytes.
 type failingReader struct {
 	data []byte

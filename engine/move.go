@@ -94,7 +94,7 @@ func (e *Engine) moveFrom(ctx context.Context, s *places, l meta.Lease, row meta
 	if m.to, err = s.at(row.Drain.Target); err != nil {
 		return err
 	}
-	if err := errors.Join(e.prove(ctx, m.from), e.prove(ctx, m.to)); err != nil {
+	if err := errors.Join(e.agree(ctx, m.from), e.agree(ctx, m.to)); err != nil {
 		return err
 	}
 	if err := e.releaseUnused(ctx, s); err != nil {
@@ -217,7 +217,7 @@ func (m *mover) endPass(ctx context.Context) error {
 	return m.note(ctx)
 }
 
-// retired takes the marker of a retired backend away, and lets this process
+// retired takes the markers of a retired backend away, and lets this process
 // forget it.
 func (m *mover) retired(ctx context.Context) error {
 	m.r.Retired++
@@ -225,8 +225,8 @@ func (m *mover) retired(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := m.from.Delete(ctx, m.e.sealingMarker(row), m.e.marker(row, row.Epoch), m.e.marker(row, row.Epoch-1), m.e.marker(row, row.Epoch+1)); err != nil {
-		return fmt.Errorf("delete its marker: %w", err)
+	if err := m.from.Delete(ctx, m.e.presentMarkers(row)...); err != nil {
+		return fmt.Errorf("delete its markers: %w", err)
 	}
 	_, err = m.e.refresh(ctx)
 	return err

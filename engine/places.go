@@ -44,8 +44,15 @@ type place struct {
 	// the storage that the store means. Nothing is written there before.
 	proved atomic.Bool
 	sealed atomic.Bool // its sealing marker was seen, or put
-	pool   reservations
-	noted  string // the last failure to prove it that was logged; guarded by Engine.beating
+	// disagrees says that it was last seen not to agree with the store.
+	disagrees atomic.Bool
+	covered   atomic.Int64 // changes of this process that the epoch has moved on after
+	begun     atomic.Bool  // the epoch has moved on since this process began
+	pool      reservations
+	noted     string // the last failure to prove it that was logged; guarded by Engine.beating
+	epoch     int64  // the newest that was seen; guarded by registry.reading
+	advancing sync.Mutex
+	tidied    int64 // the epoch before which no marker is left; guarded by advancing
 }
 
 // fail gives an error of the backend the code that the client is told, and its
@@ -109,6 +116,10 @@ func (e *Engine) refresh(ctx context.Context) (*places, error) {
 			}
 		}
 		if p != nil {
+			if row.Epoch < p.epoch { // the store was rolled back while this process runs
+				p.proved.Store(false)
+			}
+			p.epoch = row.Epoch
 			s.configured[row.ID] = p
 			s.only = p
 		}

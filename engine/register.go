@@ -100,24 +100,24 @@ func stateName(s meta.BackendState) string {
 	return "unknown"
 }
 
-// register adds a backend to the store. Its marker goes first: a row without one
+// register adds a backend to the store. Its markers go first: a row without them
 // would look like a store that was rolled back. Another gateway may be
 // registering as well; then the caller looks again.
 func (e *Engine) register(ctx context.Context, s *places, b *Backend) error {
-	row := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: e.now(), Epoch: 1}
+	row := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: e.now(), Epoch: firstEpoch}
 	for _, other := range s.rows {
 		row.ID = max(row.ID, other.ID+1)
 	}
 	if err := e.refuseForeign(ctx, b, row); err != nil {
 		return err
 	}
-	if err := e.putMarker(ctx, b, row, row.Epoch); err != nil {
-		return fmt.Errorf("write its marker: %w", err)
+	if err := e.putMarkers(ctx, b, row, row.Epoch); err != nil {
+		return fmt.Errorf("write its markers: %w", err)
 	}
 	// Again: of two gateways that register one storage under two names, the later
 	// to be added sees the marker of the earlier.
 	if err := e.refuseForeign(ctx, b, row); err != nil {
-		return errors.Join(err, b.Delete(ctx, e.marker(row, row.Epoch)))
+		return errors.Join(err, b.Delete(ctx, e.markersOf(row, row.Epoch)...))
 	}
 	err := e.store.AddBackend(ctx, row)
 	switch {
@@ -126,11 +126,11 @@ func (e *Engine) register(ctx context.Context, s *places, b *Backend) error {
 	case errors.Is(err, meta.ErrExists):
 		now, err := e.row(ctx, row.ID)
 		if err != nil || now.Name == row.Name {
-			return err // nil: another gateway registered it, with the same marker
+			return err // nil: another gateway registered it, with the same markers
 		}
-		return b.Delete(ctx, e.marker(row, row.Epoch))
+		return b.Delete(ctx, e.markersOf(row, row.Epoch)...)
 	case err != nil:
-		return errors.Join(err, b.Delete(ctx, e.marker(row, row.Epoch)))
+		return errors.Join(err, b.Delete(ctx, e.markersOf(row, row.Epoch)...))
 	}
 	e.log.Info("a backend was registered", "backend", row.Name, "id", row.ID)
 	return nil
@@ -140,7 +140,7 @@ func (e *Engine) register(ctx context.Context, s *places, b *Backend) error {
 // another backend: draining one of two names of a storage would delete what the
 // other holds. A collector may move an epoch on while it looks.
 func (e *Engine) refuseForeign(ctx context.Context, at backends.Backend, self meta.Backend) error {
-	seen := make(map[meta.BackendID]int64)
+	seen := make(map[backends.BlobID]bool)
 	for range maxRegisterTries {
 		rows, err := e.store.ListBackends(ctx)
 		if err != nil {
@@ -148,12 +148,15 @@ func (e *Engine) refuseForeign(ctx context.Context, at backends.Backend, self me
 		}
 		same := true
 		for _, row := range rows {
-			if row.ID == self.ID && row.Name == self.Name || row.State == meta.BackendRetired || seen[row.ID] == row.Epoch {
+			if row.ID == self.ID && row.Name == self.Name || row.State == meta.BackendRetired {
 				continue
 			}
-			same, seen[row.ID] = false, row.Epoch
-			for _, epoch := range []int64{row.Epoch, row.Epoch + 1} {
-				found, err := holds(ctx, at, e.marker(row, epoch))
+			for _, m := range e.signs(row) {
+				if seen[m] {
+					continue
+				}
+				same, seen[m] = false, true
+				found, err := holds(ctx, at, m)
 				if err != nil {
 					return err
 				}
@@ -169,6 +172,14 @@ func (e *Engine) refuseForeign(ctx context.Context, at backends.Backend, self me
 	return errors.New("the backends' epochs change all the time")
 }
 
+// signs are the markers by which a backend's storage is known while epochs move.
+func (e *Engine) signs(b meta.Backend) []backends.BlobID {
+	if n := incarnation(b.Epoch); n >= firstIncarnation {
+		return []backends.BlobID{e.incarnationMarker(b, n)}
+	}
+	return []backends.BlobID{e.marker(b, b.Epoch), e.marker(b, b.Epoch+1)}
+}
+
 // prove sees to it that the configured name leads to the storage that the store
 // means, before anything is written there.
 func (e *Engine) prove(ctx context.Context, p *place) error {
@@ -178,19 +189,28 @@ func (e *Engine) prove(ctx context.Context, p *place) error {
 	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
 	defer cancel()
 	row, err := e.checkEpoch(ctx, p)
-	if errors.Is(err, ErrStoreRolledBack) {
-		if foreign := e.refuseForeign(ctx, p.Backend, row); foreign != nil {
-			err = foreign
-		}
-	}
 	if err == nil {
 		err = e.proveSealing(ctx, p, row)
 	}
 	if err == nil {
+		p.disagrees.Store(false)
 		p.proved.Store(true)
 		return nil
 	}
+	if Disagrees(err) {
+		p.disagrees.Store(true)
+	}
 	return fmt.Errorf("backend %s: %w", p.Name, err)
+}
+
+// agree is prove for what must not rely on what was seen before.
+func (e *Engine) agree(ctx context.Context, p *place) error {
+	_, err := e.checkEpoch(ctx, p)
+	e.noteDisagreement(p, err)
+	if err != nil {
+		return fmt.Errorf("backend %s: %w", p.Name, err)
+	}
+	return nil
 }
 
 // proveAll proves every backend at start. One that is out of reach is left for

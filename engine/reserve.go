@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -151,6 +152,9 @@ func (e *Engine) refillPool(ctx context.Context, p *place) error {
 			return err
 		}
 	}
+	if err := e.beginAt(ctx, p); err != nil {
+		return err
+	}
 	err := e.store.Reserve(ctx, e.holder, p.id, ids, e.now())
 	if errors.Is(err, meta.ErrUnknown) {
 		e.unreleased.add(ids...) // never to be used
@@ -164,6 +168,26 @@ func (e *Engine) refillPool(ctx context.Context, p *place) error {
 	p.pool.mu.Lock()
 	p.pool.free = append(p.pool.free, ids...)
 	p.pool.mu.Unlock()
+	return nil
+}
+
+// beginAt moves the epoch on before this process first reserves at a backend, so that
+// a copy of the store from before is noticed, however soon the process dies. A backend
+// where that fails for another reason may take the blob all the same: the next batch or
+// beat tries again.
+func (e *Engine) beginAt(ctx context.Context, p *place) error {
+	if p.begun.Load() {
+		return nil
+	}
+	err := e.advanceEpoch(ctx, p)
+	switch {
+	case err == nil:
+		p.begun.Store(true)
+	case Disagrees(err):
+		return fmt.Errorf("backend %s: %w", p.Name, err)
+	default:
+		e.log.Warn("the epoch of a backend could not be moved on and will be tried again", "backend", p.Name, "error", err)
+	}
 	return nil
 }
 
@@ -185,6 +209,7 @@ func (e *Engine) beat(ctx context.Context) error {
 
 // flushPools makes sure that no id is used that may have been condemned.
 func (e *Engine) flushPools() {
+	e.suspected.Store(true)
 	e.registry.reading.Lock()
 	defer e.registry.reading.Unlock()
 	for _, p := range e.registry.known {
@@ -203,21 +228,35 @@ func (e *Engine) giveUp(ctx context.Context, s *stored, why error) {
 	}
 }
 
-// lost is for a body whose reservation was condemned. The collector may have been
-// there before the last byte was, and not come again, so the bytes are deleted
-// here: what is not reserved or live in the ledger never will be again. The rest
-// of the pools will have been condemned too.
+// lost is for a body whose reservation was condemned, or is in doubt: which only this
+// process can end. The collector may have been there before the last byte was, and not
+// come again, so bytes that the ledger does not know are deleted here: what is not
+// reserved or live in it never will be again. The rest of the pools will have been
+// condemned too.
 func (e *Engine) lost(ctx context.Context, s *stored) {
 	e.flushPools()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	at, err := e.store.BlobBackends(ctx, []meta.BlobID{s.extent.Blob})
+	err := e.releaseIDs(ctx, []meta.BlobID{s.extent.Blob})
+	var at []meta.BackendID
+	if err == nil {
+		at, err = e.store.BlobBackends(ctx, []meta.BlobID{s.extent.Blob})
+	}
 	if err == nil && at[0] == 0 {
-		err = s.at.Delete(ctx, backends.BlobID(s.extent.Blob))
+		err = e.deleteUnknown(ctx, s)
 	}
 	if err != nil {
 		e.log.Warn("a blob whose reservation was lost could not be deleted", "backend", s.at.Name, "error", err)
 	}
+}
+
+// deleteUnknown deletes a blob of this process's that the ledger does not know, unless
+// the store is an older one.
+func (e *Engine) deleteUnknown(ctx context.Context, s *stored) error {
+	if err := e.agree(ctx, s.at); err != nil {
+		return err
+	}
+	return s.at.Delete(ctx, backends.BlobID(s.extent.Blob))
 }
 
 // abandon is for a body that did not arrive whole, as far as this process knows.
@@ -237,7 +276,7 @@ func (e *Engine) abandon(ctx context.Context, s *stored) {
 	case err == nil:
 		e.release(ctx, id)
 	case errors.Is(err, meta.ErrConflict): // the backend drains: nothing new is reserved there
-		err = s.at.Delete(ctx, backends.BlobID(id))
+		err = e.deleteUnknown(ctx, s)
 	}
 	if err != nil {
 		e.log.Warn("a blob whose reservation was lost could not be condemned", "backend", s.at.Name, "error", err)
@@ -250,21 +289,34 @@ func (e *Engine) abandon(ctx context.Context, s *stored) {
 func (e *Engine) release(ctx context.Context, id meta.BlobID) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	if err := e.store.Release(ctx, e.holder, []meta.BlobID{id}, e.now()); err != nil {
+	if err := e.releaseIDs(ctx, []meta.BlobID{id}); err != nil {
 		e.log.Warn("a reservation could not be released and will be tried again", "error", err)
 		e.unreleased.add(id)
 	}
 }
 
+// releaseIDs condemns blobs that this process reserved and did not commit. Of what was
+// taken from it for dead it still knows that.
+func (e *Engine) releaseIDs(ctx context.Context, ids []meta.BlobID) error {
+	err := e.store.Release(ctx, e.holder, ids, e.now())
+	if err == nil && e.suspected.Load() {
+		err = e.store.Release(ctx, e.doubtHolder(), ids, e.now())
+	}
+	return err
+}
+
 // Beat shows the other gateways that this process lives, sees what has become of
-// the deployment's row and of the backends, and gives up what will not be used: what could not be released
-// before, unused reservations at backends that drain, what moves of blobs that are
-// gone have left, and late markers. It is called every BeatInterval. A backend that
-// is away is no error.
+// the deployment's row and of the backends, and gives up what will not be used: what
+// could not be released before, unused reservations at backends that drain, what moves
+// of blobs that are gone have left, and late markers. Then it moves epochs on if this process has changed
+// the store. It is called every BeatInterval. A backend that is away is no error.
 func (e *Engine) Beat(ctx context.Context) error {
 	e.beating.Lock()
 	defer e.beating.Unlock()
 	e.sweep()
+	if e.silent() { // what was reserved may have been condemned since
+		e.flushPools()
+	}
 	err := e.beat(ctx)
 	if err == nil {
 		err = e.reread(ctx)
@@ -275,7 +327,9 @@ func (e *Engine) Beat(ctx context.Context) error {
 	}
 	e.proveLate(ctx, s)
 	e.dropOvertaken(ctx)
-	return errors.Join(err, e.releaseUnused(ctx, s), e.releaseCopies(ctx))
+	err = errors.Join(err, e.releaseUnused(ctx, s), e.releaseCopies(ctx))
+	e.cover(ctx, s)
+	return err
 }
 
 // releaseUnused gives back failed reservations, and the pools of backends that
@@ -309,7 +363,7 @@ func (e *Engine) releaseAll(ctx context.Context) error {
 func (e *Engine) releaseBatches(ctx context.Context, ids []meta.BlobID) error {
 	for len(ids) > 0 {
 		n := min(len(ids), meta.MaxReservation)
-		if err := e.store.Release(ctx, e.holder, ids[:n], e.now()); err != nil {
+		if err := e.releaseIDs(ctx, ids[:n]); err != nil {
 			e.unreleased.add(ids...)
 			return err
 		}

@@ -101,7 +101,7 @@ func (e *Engine) reread(ctx context.Context) error {
 // Its name looks like any other, and it is empty. A store that says otherwise is an
 // older one, or was edited.
 func (e *Engine) sealingMarker(b meta.Backend) backends.BlobID {
-	mac := hmac.New(sha256.New, e.markerKey)
+	mac := hmac.New(sha256.New, e.markerKeys.epoch)
 	mac.Write(append(binary.BigEndian.AppendUint32([]byte("sanctum/1/sealing-marker"), uint32(b.ID)), b.Name...))
 	return backends.BlobID(mac.Sum(nil)[:len(backends.BlobID{})])
 }

@@ -130,6 +130,14 @@ func (k *keptCopies) forget(c keptCopy) {
 	delete(k.all, c)
 }
 
+// takeAll empties it.
+func (k *keptCopies) takeAll() (all map[keptCopy]time.Duration) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	all, k.all = k.all, nil
+	return all
+}
+
 func (k *keptCopies) list() map[keptCopy]time.Duration {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -158,6 +166,17 @@ func (e *Engine) releaseCopies(ctx context.Context) error {
 				return err
 			}
 			e.copies.forget(c)
+		}
+	}
+	return nil
+}
+
+// releaseKept condemns all places of copies of moves that have failed: this process
+// does not try again.
+func (e *Engine) releaseKept(ctx context.Context) error {
+	for c := range e.copies.takeAll() {
+		if err := e.store.ReleaseCopy(ctx, e.holder, c.id, c.at, e.now()); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -28,10 +28,10 @@ type Backend struct {
 	Name    string // unique among those that are not retired
 	State   BackendState
 	Created time.Time
-	// Epoch counts the collector's passes that may delete from this backend,
-	// from 1. The backend holds a marker of the newest, so that a store restored
-	// from an older copy is noticed before it deletes what only the lost rows
-	// knew, and another backend's storage is never taken for this one.
+	// Epoch grows with the store's history, from 1. The backend holds a marker of the
+	// newest, so that a store restored from an older copy is noticed before it deletes
+	// what only the lost rows knew, and another backend's storage is never taken for
+	// this one.
 	Epoch int64
 	// Drain is how far the present draining has come.
 	Drain Drain
@@ -81,8 +81,9 @@ type Backends interface {
 	// used. ErrExists when the id or the name is taken; ErrLimit beyond
 	// MaxBackends.
 	AddBackend(ctx context.Context, b Backend) error
-	// AdvanceEpoch sets the backend's Epoch to from+1 if it is from, else ErrConflict.
-	AdvanceEpoch(ctx context.Context, id BackendID, from int64) error
+	// AdvanceEpoch sets the backend's Epoch to another, which must be greater, if it
+	// is from, else ErrConflict.
+	AdvanceEpoch(ctx context.Context, id BackendID, from, to int64) error
 	// DrainBackend begins draining an active backend, or changes the target of
 	// a draining one. Target must be another active backend and id not itself a
 	// draining's target: ErrConflict. ErrNotFound.

@@ -31,7 +31,7 @@ type Blob struct {
 }
 
 // Holder is a gateway process that holds reservations. Beat grows while it
-// lives; who sees it stand still for long enough may condemn its reservations.
+// lives; who sees it stand still for long enough may inherit its reservations.
 // No clocks are compared between processes.
 type Holder struct {
 	ID   ID
@@ -73,10 +73,16 @@ type Ledger interface {
 	Beat(ctx context.Context, holder ID, writes Sealing) error
 	// Holders returns all known holders.
 	Holders(ctx context.Context) ([]Holder, error)
-	// CondemnHolder condemns at most limit reservations and copies of a holder
-	// whose beat is still h.Beat, else ErrConflict, and forgets a holder that has
-	// none left. It returns how many it condemned.
-	CondemnHolder(ctx context.Context, h Holder, limit int, now time.Time) (int, error)
+	// Held returns at most limit reservations and copies of a holder, above after in
+	// the order of (id, backend).
+	Held(ctx context.Context, holder ID, after BlobPosition, limit int) ([]Blob, error)
+	// Inherit divides what a holder leaves whose beat is still h.Beat, else
+	// ErrConflict: it condemns the reservations and copies in dead, hands those in
+	// kept to the heir, and forgets a holder that has none left. Both have at most
+	// MaxPage rows together; of a row its ID, Backend and State count, and one that
+	// the holder has no longer is left alone. The heir need not be known, and is not
+	// made known: nobody takes it for dead. It returns how many rows it condemned.
+	Inherit(ctx context.Context, h Holder, dead, kept []Blob, heir ID, now time.Time) (int, error)
 	// DeadBlobs returns at most limit blobs at the backend that were condemned
 	// before t, oldest first.
 	DeadBlobs(ctx context.Context, at BackendID, t time.Time, limit int) ([]BlobID, error)

@@ -226,8 +226,8 @@ func (c *Config) guarded(ctx context.Context, name string, do step) (next time.D
 func (c *Config) collect(ctx context.Context) (time.Duration, error) {
 	r, err := c.Steps.Collect(ctx)
 	c.Observe.Collected(r)
-	if n := r.Condemned + r.Deleted + r.Swept + r.Expired; n > 0 {
-		c.Log.Debug("collected", "condemned", r.Condemned, "deleted", r.Deleted,
+	if n := r.Condemned + r.Doubtful + r.Deleted + r.Swept + r.Expired; n > 0 {
+		c.Log.Debug("collected", "condemned", r.Condemned, "doubtful", r.Doubtful, "deleted", r.Deleted,
 			"swept", r.Swept, "expired_uploads", r.Expired, "more", r.More)
 	}
 	return backlog(r.More), err

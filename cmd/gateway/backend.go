@@ -12,7 +12,7 @@ import (
 
 func backendCommand() *cobra.Command {
 	return group("backend", "Look at the backends of a running server, and empty them",
-		backendListCommand(), backendDrainCommand(), backendCancelCommand())
+		backendListCommand(), backendDrainCommand(), backendCancelCommand(), backendDiscardCommand())
 }
 
 func backendListCommand() *cobra.Command {
@@ -27,9 +27,9 @@ func backendListCommand() *cobra.Command {
 			}
 			var rows [][]string
 			for _, b := range all.Backends {
-				rows = append(rows, []string{b.Name, b.State, defaultMark(b), b.Region, b.Jurisdiction, drainText(b.Drain)})
+				rows = append(rows, []string{b.Name, b.State, defaultMark(b), b.Region, b.Jurisdiction, drainText(b.Drain), doubtText(b.Doubtful)})
 			}
-			return writeTable(cmd.OutOrStdout(), []string{"name", "state", "default", "region", "jurisdiction", "draining"}, rows)
+			return writeTable(cmd.OutOrStdout(), []string{"name", "state", "default", "region", "jurisdiction", "draining", "in doubt"}, rows)
 		})
 }
 
@@ -45,6 +45,13 @@ func drainText(d *admin.Drain) string {
 		return ""
 	}
 	return fmt.Sprintf("to %s, %d blobs with %d bytes moved", d.Target, d.Blobs, d.Bytes)
+}
+
+func doubtText(blobs int64) string {
+	if blobs == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d blobs", blobs)
 }
 
 func backendDrainCommand() *cobra.Command {
@@ -70,6 +77,28 @@ func backendCancelCommand() *cobra.Command {
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
 			return a.call(cmd.Context(), http.MethodDelete, backendPath(args[0])+"/drain", nil, nil)
 		})
+}
+
+func backendDiscardCommand() *cobra.Command {
+	cmd := adminCommand("discard NAME", "Delete the blobs in doubt that killed gateways have left at a backend", cobra.ExactArgs(1),
+		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
+			var done admin.Discarded
+			if err := a.call(cmd.Context(), http.MethodDelete, backendPath(args[0])+"/doubtful", nil, &done); err != nil {
+				return err
+			}
+			if output == "json" {
+				return writeJSON(cmd.OutOrStdout(), done)
+			}
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d blobs will be deleted when the collector's grace is over\n", done.Blobs)
+			return err
+		})
+	cmd.Long = `Delete the blobs in doubt that killed gateways have left at a backend.
+
+A blob is in doubt when a gateway was killed between writing it and committing it,
+as far as the store knows. If the store was restored from a copy, the blob may be
+that of an object which was written after the copy: so it is kept until you say
+that no later state of the store will be put back. "gateway fsck" names the blobs.`
+	return cmd
 }
 
 func backendPath(name string) string { return "/v1/backends/" + url.PathEscape(name) }

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sanctum-storage/gateway/backends/guard"
+	"github.com/sanctum-storage/gateway/engine"
 )
 
 // backendCollector shows the counts of guards. Its labels take values from
@@ -27,6 +28,42 @@ func (m *metrics) watchBackends(backends map[string]*guard.Guard) {
 		inFlight: desc("requests_in_flight", "Calls of a remote backend under way."),
 		breaker:  desc("breaker_state", "0 while calls go to the backend, 1 while it is left alone after failures, 2 while it is tried again."),
 	})
+}
+
+// healthCollector shows what the engine knows of its backends.
+type healthCollector struct {
+	health func() []engine.Health
+
+	disagrees, doubtful *prometheus.Desc
+}
+
+// watchHealth shows what a gateway knows of its backends among the metrics.
+func (m *metrics) watchHealth(health func() []engine.Health) {
+	m.registry.MustRegister(&healthCollector{
+		health: health,
+		disagrees: prometheus.NewDesc("sanctum_backend_disagrees",
+			"1 while the backend and the store do not agree, as when the store was restored from an older copy: nothing is written there, and nothing is collected.", []string{"backend"}, nil),
+		doubtful: prometheus.NewDesc("sanctum_backend_doubtful_blobs",
+			"Blobs that killed gateways wrote and did not commit as far as the store knows; kept until they are discarded.", []string{"backend"}, nil),
+	})
+}
+
+// Describe implements prometheus.Collector.
+func (c *healthCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.disagrees
+	ch <- c.doubtful
+}
+
+// Collect implements prometheus.Collector.
+func (c *healthCollector) Collect(ch chan<- prometheus.Metric) {
+	for _, h := range c.health() {
+		disagrees := 0.0
+		if h.Disagrees {
+			disagrees = 1
+		}
+		ch <- prometheus.MustNewConstMetric(c.disagrees, prometheus.GaugeValue, disagrees, h.Name)
+		ch <- prometheus.MustNewConstMetric(c.doubtful, prometheus.GaugeValue, float64(h.Doubtful), h.Name)
+	}
 }
 
 // Describe implements prometheus.Collector.

@@ -27,7 +27,8 @@ func fsckCommand() *cobra.Command {
 		Long: `Check a data folder: every object and part opens and its blobs are there, every
 blob is counted right, and nothing else lies in the backend. It changes nothing,
 takes no lock, and may run beside a working gateway. What waits for collection
-is counted and is no fault.
+is counted and is no fault. A blob in doubt, which a killed gateway wrote and did
+not commit as far as the store knows, is named and is no fault either.
 
 With --deep every byte is read and authenticated; without, only names, sizes and
 manifests.
@@ -110,6 +111,9 @@ func printReport(w io.Writer, output string, r engine.FsckReport) error {
 		how, r.Objects, r.Bytes, r.Uploads, r.Parts, r.Blobs)
 	fmt.Fprintf(&b, "in the backend: %d blobs; reserved for coming writes: %d; waiting for collection: %d\n",
 		r.BackendBlobs, r.ReservedBlob, r.PendingBlobs)
+	if r.DoubtfulBlob > 0 {
+		fmt.Fprintf(&b, "in doubt, and kept until `gateway backend discard`: %d blobs that a killed gateway did not commit\n", r.DoubtfulBlob)
+	}
 	if r.Customer > 0 {
 		fmt.Fprintf(&b, "not checked beyond their rows and the lengths of blobs, for want of their customers' keys: %d objects (SSE-C)\n", r.Customer)
 	}
@@ -119,7 +123,7 @@ func printReport(w io.Writer, output string, r engine.FsckReport) error {
 	if r.Clean() {
 		b.WriteString("clean: nothing is lost and nothing is left over\n")
 	}
-	if _, err := io.WriteString(w, b.String()); err != nil || r.Clean() {
+	if _, err := io.WriteString(w, b.String()); err != nil || len(r.Findings) == 0 {
 		return err
 	}
 	var rows [][]string
@@ -129,7 +133,7 @@ func printReport(w io.Writer, output string, r engine.FsckReport) error {
 	if err := writeTable(w, []string{"severity", "kind", "where", "what"}, rows); err != nil {
 		return err
 	}
-	if more := r.Lost + r.Leaked - int64(len(r.Findings)); more > 0 {
+	if more := r.Lost + r.Leaked + r.DoubtfulBlob - int64(len(r.Findings)); more > 0 {
 		_, err := fmt.Fprintf(w, "and %d more\n", more)
 		return err
 	}

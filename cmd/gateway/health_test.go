@@ -75,7 +75,10 @@ func TestOperatorHandler(t *testing.T) {
 	m.Request(api.Observation{Status: 403, Code: "AccessDenied"})
 	m.Step(workers.Collector, time.Second, engine.ErrStoreRolledBack)
 	m.Panic(workers.Heartbeat)
-	m.Collected(engine.CollectReport{Condemned: 1, Deleted: 2, Swept: 3, Expired: 4})
+	m.Collected(engine.CollectReport{Condemned: 1, Deleted: 2, Swept: 3, Expired: 4, Doubtful: 5})
+	m.watchHealth(func() []engine.Health {
+		return []engine.Health{{Name: "east", Disagrees: true, Doubtful: 6}, {Name: "west"}}
+	})
 	h := operatorHandler(m, &readiness{log: slog.New(slog.DiscardHandler)})
 	get := func(method, target string) (int, string) {
 		w := httptest.NewRecorder()
@@ -96,6 +99,10 @@ func TestOperatorHandler(t *testing.T) {
 		`sanctum_collector_deleted_blobs_total 2`,
 		`sanctum_collector_swept_rows_total 3`,
 		`sanctum_collector_expired_uploads_total 4`,
+		`sanctum_collector_doubtful_blobs_total 5`,
+		`sanctum_backend_disagrees{backend="east"} 1`,
+		`sanctum_backend_disagrees{backend="west"} 0`,
+		`sanctum_backend_doubtful_blobs{backend="east"} 6`,
 		`sanctum_build_info{`, `go_goroutines `, `process_cpu_seconds_total `,
 	} {
 		if !strings.Contains(text, want) {

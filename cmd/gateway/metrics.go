@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"strconv"
 	"time"
 
@@ -28,6 +27,7 @@ type metrics struct {
 	stepTime  *prometheus.CounterVec
 	panics    *prometheus.CounterVec
 	condemned prometheus.Counter
+	doubtful  prometheus.Counter
 	deleted   prometheus.Counter
 	swept     prometheus.Counter
 	expired   prometheus.Counter
@@ -65,10 +65,11 @@ func newMetrics() *metrics {
 		stepTime:  counters("worker_step_seconds_total", "Time spent in background steps.", "worker"),
 		panics:    counters("worker_panics_total", "Background steps that ended in a panic.", "worker"),
 		condemned: counter("collector_condemned_blobs_total", "Abandoned reservations that the collector condemned."),
+		doubtful:  counter("collector_doubtful_blobs_total", "Blobs of processes that are gone, written and not committed as far as the store knows, that the collector has kept."),
 		deleted:   counter("collector_deleted_blobs_total", "Blobs that the collector deleted from the backend."),
 		swept:     counter("collector_swept_rows_total", "Rows of ended uploads and deleted buckets that were removed."),
 		expired:   counter("collector_expired_uploads_total", "Open uploads that were aborted for their age."),
-		refused:   gauge("collector_refused", "1 while the collector refuses to delete, because the store looks older than the backend."),
+		refused:   gauge("collector_refused", "1 while the collector refuses to delete, because the store and a backend do not agree: one of them looks older than the other, or does not belong to it."),
 	}
 	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sanctum_requests_in_flight", Help: "S3 requests under way."},
 		func() float64 { return float64(m.inFlight.under.Load()) })
@@ -82,7 +83,7 @@ func newMetrics() *metrics {
 	m.resealed = counters("store_resealed_rows_total", "Rows of an older release that were looked at to be sealed: ok, or failed, which cannot be opened.", "rows", "result")
 	m.registry.MustRegister(m.logs, m.sealing, m.resealed)
 	m.registry.MustRegister(m.requests, m.durations, m.received, m.sent, inFlight,
-		m.steps, m.stepTime, m.panics, m.condemned, m.deleted, m.swept, m.expired, m.refused, build,
+		m.steps, m.stepTime, m.panics, m.condemned, m.doubtful, m.deleted, m.swept, m.expired, m.refused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -118,7 +119,7 @@ func (m *metrics) Step(worker string, took time.Duration, err error) {
 	m.stepTime.WithLabelValues(worker).Add(took.Seconds())
 	if worker == workers.Collector {
 		m.refused.Set(0)
-		if errors.Is(err, engine.ErrStoreRolledBack) {
+		if engine.Disagrees(err) {
 			m.refused.Set(1)
 		}
 	}
@@ -136,6 +137,7 @@ func (m *metrics) Logged(delivered, dropped int) {
 // Collected counts what a pass did.
 func (m *metrics) Collected(r engine.CollectReport) {
 	m.condemned.Add(float64(r.Condemned))
+	m.doubtful.Add(float64(r.Doubtful))
 	m.deleted.Add(float64(r.Deleted))
 	m.swept.Add(float64(r.Swept))
 	m.expired.Add(float64(r.Expired))

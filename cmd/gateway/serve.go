@@ -58,7 +58,7 @@ shutdown.timeout, and exits with status 0; a second SIGTERM cuts them short.`,
 	}
 	addSettingFlags(cmd, forServe)
 	cmd.Flags().BoolVar(&accept, "accept-restored-store", false,
-		"the store was restored from an older copy on purpose: delete again what nothing in it refers to (not a setting: for one start)")
+		"the store was restored from an older copy on purpose: it takes the place of the later one, which is refused from then on (not a setting: for one start)")
 	return cmd
 }
 
@@ -118,6 +118,7 @@ func (p *process) run(ctx context.Context) (err error) {
 		p.log.Warn("the store is accepted as it is")
 	}
 	p.metrics.watchBackends(d.guards)
+	p.metrics.watchHealth(d.engine.BackendHealth)
 	if err := p.prepare(ctx, d); err != nil {
 		return err
 	}

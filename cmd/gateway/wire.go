@@ -349,7 +349,11 @@ func explain(c *configuration, err error) error {
 	case errors.Is(err, encrypt.ErrWrongKey):
 		return fmt.Errorf("key file %s with this passphrase does not open %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, engine.ErrStoreRolledBack):
-		return fmt.Errorf("%w Check where the settings of this backend lead; if they are right and the store was restored on purpose, start once with --accept-restored-store", err)
+		return fmt.Errorf("%w: put the latest store back if there is one; if this one was restored on purpose, start once with --accept-restored-store", err)
+	case errors.Is(err, engine.ErrStorageRolledBack):
+		return fmt.Errorf("%w: put the latest storage back if there is one; if it is gone, start once with --accept-restored-store, and `gateway fsck` names what is missing", err)
+	case errors.Is(err, engine.ErrUnknownStorage):
+		return fmt.Errorf("%w: check where the settings of this backend lead; only if its storage is gone for good, start once with --accept-restored-store, and `gateway fsck` names what is missing", err)
 	case errors.Is(err, plainfile.ErrExposed):
 		return err
 	case c.StoreURL != "" && errors.Is(err, fs.ErrNotExist):

@@ -23,6 +23,7 @@ type fsckReport struct {
 	Pending  int64 `json:"pending_blobs"`
 	Backend  int64 `json:"backend_blobs"`
 	Reserved int64 `json:"reserved_blobs"`
+	Doubtful int64 `json:"doubtful_blobs"`
 	Lost     int64
 	Leaked   int64
 	Findings []struct{ Kind, Severity, Blob, Bucket, Key, Upload, Detail string }

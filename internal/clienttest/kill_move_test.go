@@ -53,7 +53,7 @@ func filesIn(dir string) (n int) {
 }
 
 // TestKill9WhileMoving kills the process in the middle of a draining, which is then
-// called off. Every object is exact, and what was copied in vain goes.
+// called off. Every object is exact, and what was copied in vain goes when it is discarded.
 func TestKill9WhileMoving(t *testing.T) {
 	t.Parallel()
 	seed := rand.Uint64()
@@ -94,7 +94,10 @@ func TestKill9WhileMoving(t *testing.T) {
 		must(t, c.Client.RemoveObject(t.Context(), "moved", key(i), minio.RemoveObjectOptions{}))
 	}
 	collected(t, g)
-	if r, err := g.fsck("--deep"); err != nil || r.Backend != 0 {
+	g.backend(t, "discard", "west")
+	g.backend(t, "discard", "east")
+	collected(t, g)
+	if r, err := g.fsck("--deep"); err != nil || r.Backend != 0 || r.Doubtful != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	must(t, g.stop())

@@ -54,6 +54,9 @@ func TestMain(m *testing.M) {
 	if database.server != nil {
 		err = database.server.Stop()
 	}
+	if storage.server != nil {
+		err = errors.Join(err, storage.server.Stop())
+	}
 	if err = errors.Join(err, os.RemoveAll(folder)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		status = 1

@@ -179,8 +179,12 @@ func (f *faultyStore) Holders(ctx context.Context) ([]meta.Holder, error) {
 	return question(f, "Holders", func() ([]meta.Holder, error) { return f.s.Holders(ctx) })
 }
 
-func (f *faultyStore) CondemnHolder(ctx context.Context, h meta.Holder, limit int, now time.Time) (int, error) {
-	return change(f, "CondemnHolder", func() (int, error) { return f.s.CondemnHolder(ctx, h, limit, now) })
+func (f *faultyStore) Held(ctx context.Context, holder meta.ID, after meta.BlobPosition, limit int) ([]meta.Blob, error) {
+	return question(f, "Held", func() ([]meta.Blob, error) { return f.s.Held(ctx, holder, after, limit) })
+}
+
+func (f *faultyStore) Inherit(ctx context.Context, h meta.Holder, dead, kept []meta.Blob, heir meta.ID, now time.Time) (int, error) {
+	return change(f, "Inherit", func() (int, error) { return f.s.Inherit(ctx, h, dead, kept, heir, now) })
 }
 
 func (f *faultyStore) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, limit int) ([]meta.BlobID, error) {

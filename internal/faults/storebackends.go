@@ -15,8 +15,8 @@ func (f *faultyStore) AddBackend(ctx context.Context, b meta.Backend) error {
 	return f.do("AddBackend", func() error { return f.s.AddBackend(ctx, b) })
 }
 
-func (f *faultyStore) AdvanceEpoch(ctx context.Context, id meta.BackendID, from int64) error {
-	return f.do("AdvanceEpoch", func() error { return f.s.AdvanceEpoch(ctx, id, from) })
+func (f *faultyStore) AdvanceEpoch(ctx context.Context, id meta.BackendID, from, to int64) error {
+	return f.do("AdvanceEpoch", func() error { return f.s.AdvanceEpoch(ctx, id, from, to) })
 }
 
 func (f *faultyStore) DrainBackend(ctx context.Context, id, target meta.BackendID) error {

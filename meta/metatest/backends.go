@@ -70,12 +70,18 @@ func testBackends(f *fixture) {
 	same(f, ids, []meta.BackendID{here, 3, 7})
 
 	// Each backend has an epoch of its own.
-	f.is(f.s.AdvanceEpoch(f.ctx, 7, 2), meta.ErrConflict)
-	f.ok(f.s.AdvanceEpoch(f.ctx, 7, 3))
-	f.is(f.s.AdvanceEpoch(f.ctx, 7, 3), meta.ErrConflict)
-	f.is(f.s.AdvanceEpoch(f.ctx, 9, 1), meta.ErrConflict)
-	if a, b := f.backendRow(here).Epoch, f.backendRow(7).Epoch; a != 1 || b != 4 {
-		f.Fatalf("epochs are %d and %d, want 1 and 4", a, b)
+	f.is(f.s.AdvanceEpoch(f.ctx, 7, 2, 3), meta.ErrConflict)
+	f.ok(f.s.AdvanceEpoch(f.ctx, 7, 3, 4))
+	f.is(f.s.AdvanceEpoch(f.ctx, 7, 3, 4), meta.ErrConflict)
+	f.ok(f.s.AdvanceEpoch(f.ctx, 7, 4, 1<<40))
+	f.is(f.s.AdvanceEpoch(f.ctx, 9, 1, 2), meta.ErrConflict)
+	for _, to := range []int64{1 << 40, 7} {
+		if err := f.s.AdvanceEpoch(f.ctx, 7, 1<<40, to); err == nil {
+			f.Fatalf("an epoch went from %d to %d", int64(1<<40), to)
+		}
+	}
+	if a, b := f.backendRow(here).Epoch, f.backendRow(7).Epoch; a != 1 || b != 1<<40 {
+		f.Fatalf("epochs are %d and %d, want 1 and %d", a, b, int64(1<<40))
 	}
 
 	for _, at := range []meta.BackendID{0, 2, 9} {

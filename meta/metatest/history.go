@@ -392,7 +392,12 @@ func (a *actor) condemn() error {
 	if err != nil || len(hs) == 0 {
 		return err
 	}
-	_, err = a.s.CondemnHolder(a.ctx, hs[a.r.IntN(len(hs))], 1+a.r.IntN(5), a.now)
+	h := hs[a.r.IntN(len(hs))]
+	held, err := a.s.Held(a.ctx, h.ID, meta.BlobPosition{}, 1+a.r.IntN(5))
+	if err == nil {
+		n := a.r.IntN(len(held) + 1)
+		_, err = a.s.Inherit(a.ctx, h, held[:n], held[n:], a.holder, a.now)
+	}
 	return errors.Join(err, a.s.Beat(a.ctx, a.holder, meta.SealingWhole))
 }
 

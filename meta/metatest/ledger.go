@@ -2,6 +2,7 @@ package metatest
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"time"
 
@@ -56,6 +57,16 @@ func (f *fixture) beatOf(id meta.ID) (int64, bool) {
 	return 0, false
 }
 
+// CondemnHolder condemns at most limit of what a holder has left whose beat is still
+// h.Beat.
+func CondemnHolder(ctx context.Context, s meta.Store, h meta.Holder, limit int, now time.Time) (int, error) {
+	held, err := s.Held(ctx, h.ID, meta.BlobPosition{}, limit)
+	if err != nil {
+		return 0, err
+	}
+	return s.Inherit(ctx, h, held, nil, meta.ID{}, now)
+}
+
 func testHolders(f *fixture) {
 	f.reserve(3)
 	before, known := f.beatOf(f.holder)
@@ -66,9 +77,9 @@ func testHolders(f *fixture) {
 	if after, _ := f.beatOf(f.holder); after != before+1 {
 		f.Fatalf("beat is %d, want %d", after, before+1)
 	}
-	_, err := f.s.CondemnHolder(f.ctx, meta.Holder{ID: f.holder, Beat: before}, 10, f.now)
+	_, err := CondemnHolder(f.ctx, f.s, meta.Holder{ID: f.holder, Beat: before}, 10, f.now)
 	f.is(err, meta.ErrConflict)
-	_, err = f.s.CondemnHolder(f.ctx, meta.Holder{ID: meta.NewID()}, 10, f.now)
+	_, err = CondemnHolder(f.ctx, f.s, meta.Holder{ID: meta.NewID()}, 10, f.now)
 	f.is(err, meta.ErrConflict)
 
 	other := meta.NewID()
@@ -77,12 +88,12 @@ func testHolders(f *fixture) {
 	f.ok(f.s.Reserve(f.ctx, other, here, []meta.BlobID{kept}, f.now))
 
 	dead := meta.Holder{ID: f.holder, Beat: before + 1}
-	n, err := f.s.CondemnHolder(f.ctx, dead, 2, f.now)
+	n, err := CondemnHolder(f.ctx, f.s, dead, 2, f.now)
 	f.ok(err)
 	if _, known := f.beatOf(f.holder); n != 2 || !known {
 		f.Fatalf("condemned %d, known %t; want 2 and true: one is left", n, known)
 	}
-	n, err = f.s.CondemnHolder(f.ctx, dead, 2, f.now)
+	n, err = CondemnHolder(f.ctx, f.s, dead, 2, f.now)
 	f.ok(err)
 	if _, known := f.beatOf(f.holder); n != 1 || known {
 		f.Fatalf("condemned %d, known %t; want 1 and false", n, known)
@@ -94,6 +105,83 @@ func testHolders(f *fixture) {
 	if _, known := f.beatOf(f.holder); !known {
 		f.Fatal("a forgotten holder's reservation does not make it known")
 	}
+}
+
+// What is kept of a dead holder's is the heir's, whom nobody takes for dead; the
+// holder commits none of it, and the heir can condemn it.
+func testInherit(f *fixture) {
+	b := f.bucket("bucket")
+	f.addBackend(there)
+	moved := f.reserve(1)[0]
+	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "moved", blobBody(moved)), Holder: f.holder}))
+	ids := f.reserve(4)
+	slices.SortFunc(ids, func(a, b meta.BlobID) int { return bytes.Compare(a[:], b[:]) })
+	f.ok(f.s.ReserveCopy(f.ctx, f.holder, moved, here, there, f.now))
+	var held []meta.Blob
+	for after := (meta.BlobPosition{}); ; { // in pages
+		page, err := f.s.Held(f.ctx, f.holder, after, 2)
+		f.ok(err)
+		if held = append(held, page...); len(page) < 2 {
+			break
+		}
+		after = meta.BlobPosition{ID: page[1].ID, Backend: page[1].Backend}
+	}
+	if len(held) != 5 || !slices.IsSortedFunc(held, func(a, b meta.Blob) int { return bytes.Compare(a.ID[:], b.ID[:]) }) {
+		f.Fatalf("held: %+v", held)
+	}
+	var copied meta.Blob
+	states := make(map[meta.BlobID]meta.Blob)
+	for _, h := range held {
+		if states[h.ID] = h; h.State == meta.BlobCopy {
+			copied = h
+		}
+	}
+	same(f, copied, meta.Blob{ID: moved, Backend: there, State: meta.BlobCopy, Holder: f.holder, Changed: f.now})
+
+	heir, beat := meta.NewID(), int64(0)
+	dead := []meta.Blob{states[ids[0]], {ID: newBlob(), Backend: here, State: meta.BlobReserved}}
+	kept := []meta.Blob{states[ids[1]], states[ids[2]], copied}
+	_, err := f.s.Inherit(f.ctx, meta.Holder{ID: f.holder, Beat: beat + 1}, dead, kept, heir, f.now)
+	f.is(err, meta.ErrConflict)
+	f.wantBlob(ids[0], meta.BlobReserved, 0)
+	n, err := f.s.Inherit(f.ctx, meta.Holder{ID: f.holder, Beat: beat}, dead, kept, heir, f.now)
+	f.ok(err)
+	same(f, n, 1)
+	f.wantBlob(ids[0], meta.BlobDead, 0)
+	if _, known := f.beatOf(f.holder); !known {
+		f.Fatal("a holder was forgotten that has a reservation")
+	}
+	if _, known := f.beatOf(heir); known {
+		f.Fatal("the heir is known, and could be taken for dead")
+	}
+	commit := func(id meta.BlobID) error {
+		return f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "k", blobBody(id)), Holder: f.holder})
+	}
+	f.is(commit(ids[1]), meta.ErrReservationLost)
+	f.is(f.s.MoveBlob(f.ctx, meta.Move{ID: moved, From: here, To: there, Holder: f.holder, Now: f.now}), meta.ErrReservationLost)
+	f.ok(commit(ids[3])) // which was not divided
+	f.is(f.s.Reserve(f.ctx, f.holder, here, ids[1:2], f.now), meta.ErrExists)
+	f.ok(f.s.Release(f.ctx, f.holder, ids[1:2], f.now))
+	b1, err := f.s.Blob(f.ctx, ids[1])
+	f.ok(err)
+	same(f, b1, meta.Blob{ID: ids[1], Backend: here, State: meta.BlobReserved, Holder: heir, Changed: f.now})
+	f.checkLedger()
+
+	// A later holder takes a place over, and the heir condemns the rest.
+	f.ok(f.s.ReserveCopy(f.ctx, f.holder, moved, here, there, f.now))
+	f.ok(f.s.MoveBlob(f.ctx, meta.Move{ID: moved, From: here, To: there, Holder: f.holder, Now: f.now}))
+	f.ok(f.s.Release(f.ctx, heir, ids[1:3], f.now))
+	f.wantBlob(ids[1], meta.BlobDead, 0)
+	f.wantBlob(ids[2], meta.BlobDead, 0)
+	if held, err := f.s.Held(f.ctx, heir, meta.BlobPosition{}, meta.MaxPage); err != nil || len(held) != 0 {
+		f.Fatalf("the heir has %+v, %v", held, err)
+	}
+	_, err = f.s.Inherit(f.ctx, meta.Holder{ID: f.holder, Beat: beat}, nil, nil, heir, f.now)
+	f.ok(err)
+	if _, known := f.beatOf(f.holder); known {
+		f.Fatal("a holder that has none left is not forgotten")
+	}
+	f.checkLedger()
 }
 
 func testDeadBlobs(f *fixture) {

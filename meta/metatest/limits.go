@@ -64,7 +64,9 @@ func testLimits(f *fixture) {
 		"dead blobs":           only(f.s.DeadBlobs(f.ctx, here, f.now, meta.MaxPage+1)),
 		"expiry":               only(f.s.ExpireUploads(f.ctx, f.now, meta.MaxPage+1)),
 		"sweep":                only(f.s.Sweep(f.ctx, 0, f.now, f.now)),
-		"condemned holder":     only(f.s.CondemnHolder(f.ctx, meta.Holder{ID: f.holder}, 0, f.now)),
+		"held":                 only(f.s.Held(f.ctx, f.holder, meta.BlobPosition{}, meta.MaxPage+1)),
+		"inherited":            only(f.s.Inherit(f.ctx, meta.Holder{ID: f.holder}, make([]meta.Blob, meta.MaxPage), make([]meta.Blob, 1), f.holder, f.now)),
+		"condemned holder":     only(CondemnHolder(f.ctx, f.s, meta.Holder{ID: f.holder}, 0, f.now)),
 		"runs that touch":      f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 2, Count: 2}, meta.PartRun{First: 3, Count: 1})),
 		"runs beyond the end":  f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 10000, Count: 2})),
 	} {

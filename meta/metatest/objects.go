@@ -225,7 +225,7 @@ func testReservationFence(f *fixture) {
 
 	hs, err := f.s.Holders(f.ctx)
 	f.ok(err)
-	n, err := f.s.CondemnHolder(f.ctx, hs[0], 10, f.now)
+	n, err := CondemnHolder(f.ctx, f.s, hs[0], 10, f.now)
 	f.ok(err)
 	if n != 2 {
 		f.Fatalf("condemned %d reservations, want 2", n)

@@ -18,7 +18,7 @@ func same[T any](f *fixture, got, want T) {
 func testDeployment(f *fixture) {
 	_, err := f.s.Deployment(f.ctx)
 	f.is(err, meta.ErrNotFound)
-	f.is(f.s.AdvanceEpoch(f.ctx, here, 0), meta.ErrConflict)
+	f.is(f.s.AdvanceEpoch(f.ctx, here, 0, 1), meta.ErrConflict)
 	bs, err := f.s.ListBackends(f.ctx)
 	f.ok(err)
 	same(f, bs, nil)

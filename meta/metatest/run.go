@@ -81,6 +81,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"failed intents change nothing", testNothingChanged},
 		{"ledger", testLedger},
 		{"holders", testHolders},
+		{"what a holder leaves", testInherit},
 		{"dead blobs", testDeadBlobs},
 		{"scan blobs", testScanBlobs},
 		{"scan objects", testScanObjects},

@@ -197,7 +197,7 @@ func TestUpgradeFromFourthSchema(t *testing.T) {
 func useUpgraded(t *testing.T, s meta.Store, was contents) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
-	if err := s.AdvanceEpoch(ctx, meta.FirstBackend, was.Epoch); err != nil {
+	if err := s.AdvanceEpoch(ctx, meta.FirstBackend, was.Epoch, was.Epoch+1); err != nil {
 		t.Error(err)
 	}
 	bucket := was.Buckets[0].ID
@@ -216,7 +216,7 @@ func useUpgraded(t *testing.T, s meta.Store, was contents) {
 		must(s.RemoveObjects(ctx, v.Bucket, meta.VersioningOff, []meta.Removal{{Key: v.Key}}, now))
 	}
 	for _, h := range was.Holders {
-		must(s.CondemnHolder(ctx, h, meta.MaxPage, now))
+		must(metatest.CondemnHolder(ctx, s, h, meta.MaxPage, now))
 	}
 	for _, u := range was.Uploads {
 		if u.State == meta.UploadOpen {

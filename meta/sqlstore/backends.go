@@ -64,9 +64,12 @@ func insertBackend(tx Tx, b meta.Backend) error {
 		int64(b.ID), text(b.Name), text(b.Name), backendActive, micros(b.Created), b.Epoch)
 }
 
-func (s *Store) AdvanceEpoch(ctx context.Context, id meta.BackendID, from int64) error {
+func (s *Store) AdvanceEpoch(ctx context.Context, id meta.BackendID, from, to int64) error {
+	if to <= from {
+		return fmt.Errorf("advance the epoch from %d to %d: no such intent", from, to)
+	}
 	return s.run.Write(ctx, func(tx Tx) error {
-		return changed(tx, meta.ErrConflict, "UPDATE backends SET epoch = epoch + 1 WHERE id = ? AND epoch = ?", int64(id), from)
+		return changed(tx, meta.ErrConflict, "UPDATE backends SET epoch = ? WHERE id = ? AND epoch = ?", to, int64(id), from)
 	})
 }
 

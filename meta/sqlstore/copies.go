@@ -61,22 +61,3 @@ func condemnCopy(tx Tx, holder meta.ID, id meta.BlobID, at meta.BackendID, now t
 	}
 	return true, soon(tx, ErrRetry, "DELETE FROM copies WHERE id = ? AND backend = ?", id[:], int64(at))
 }
-
-// condemnCopies condemns at most limit places of a holder, and reports how many,
-// and whether it has none left.
-func condemnCopies(tx Tx, holder meta.ID, limit int, now time.Time) (n int, none bool, err error) {
-	rows, err := collect(tx, scanBlob, "SELECT * FROM ("+copyRow+"holder = ?) AS held ORDER BY id, backend LIMIT ?", holder[:], limit)
-	if err != nil {
-		return 0, false, err
-	}
-	for _, row := range rows {
-		done, err := condemnCopy(tx, holder, row.ID, row.Backend, now)
-		if err != nil {
-			return n, false, err
-		}
-		if done {
-			n++
-		}
-	}
-	return n, len(rows) < limit, nil
-}

@@ -129,49 +129,6 @@ func (s *Store) Holders(ctx context.Context) (hs []meta.Holder, err error) {
 	return hs, err
 }
 
-func (s *Store) CondemnHolder(ctx context.Context, h meta.Holder, limit int, now time.Time) (condemned int, err error) {
-	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
-		return 0, err
-	}
-	err = s.run.Write(ctx, func(tx Tx) error {
-		condemned = 0
-		still, err := exists(tx, "SELECT 1 FROM holders WHERE id = ? AND beat = ?"+forUpdate, h.ID[:], h.Beat)
-		if err != nil {
-			return err
-		}
-		if !still {
-			return meta.ErrConflict
-		}
-		ids, err := collect(tx, scanBlobID,
-			"SELECT id FROM reservations WHERE holder = ? ORDER BY id LIMIT ?", h.ID[:], limit)
-		if err != nil {
-			return err
-		}
-		for _, id := range ids {
-			done, err := condemnReserved(tx, h.ID, id, now)
-			if err != nil {
-				return err
-			}
-			if done {
-				condemned++
-			}
-		}
-		if len(ids) == limit {
-			return nil
-		}
-		copies, done, err := condemnCopies(tx, h.ID, limit-len(ids), now)
-		if condemned += copies; err != nil || !done {
-			return err
-		}
-		_, err = tx.Exec("DELETE FROM holders WHERE id = ?", h.ID[:])
-		return err
-	})
-	if err != nil {
-		return 0, err
-	}
-	return condemned, nil
-}
-
 func scanBlobID(r Row) (id meta.BlobID, err error) {
 	err = r.Scan((*blobIDColumn)(&id))
 	return id, err

@@ -16,6 +16,13 @@ func unserved(table string) string {
 	return "NOT EXISTS (SELECT 1 FROM backends WHERE backends.id = " + table + ".backend AND backends.state <> 3)"
 }
 
+// nobody is the condition that a row's holder is neither a process nor the
+// deployment, which holds what is in doubt.
+func nobody(table string) string {
+	return "NOT EXISTS (SELECT 1 FROM holders WHERE holders.id = " + table + ".holder)" +
+		" AND NOT EXISTS (SELECT 1 FROM deployment WHERE deployment.id = " + table + ".holder)"
+}
+
 // changeable is the condition that the columns that may change are of no meaning.
 func changeable(table string) string {
 	return strings.ReplaceAll(`T.null_version NOT IN (0, 1) OR T.encryption NOT IN (0, 1, 2) OR T.lock_mode NOT IN (0, 1, 2)
@@ -131,13 +138,13 @@ var rules = []rule{
 	{"parts", "upload-missing", "NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.id = parts.upload_id)", "its upload is not there"},
 
 	{"reservations", damagedRow, "LENGTH(reservations.id) <> 20", "the id has another length"},
-	{"reservations", "holder-missing", "NOT EXISTS (SELECT 1 FROM holders WHERE holders.id = reservations.holder)",
+	{"reservations", "holder-missing", nobody("reservations"),
 		"its holder is not there: it would stay for ever"},
 	{"reservations", "backend-missing", unserved("reservations"), "its backend is not registered, or retired"},
 	{"reservations", "two-states", `EXISTS (SELECT 1 FROM blobs WHERE blobs.id = reservations.id)
 		OR EXISTS (SELECT 1 FROM condemned WHERE condemned.id = reservations.id)`, "the blob is reserved, and also live or condemned"},
 	{"copies", damagedRow, "LENGTH(copies.id) <> 20", "the id has another length"},
-	{"copies", "holder-missing", "NOT EXISTS (SELECT 1 FROM holders WHERE holders.id = copies.holder)",
+	{"copies", "holder-missing", nobody("copies"),
 		"its holder is not there: it would stay for ever"},
 	{"copies", "backend-missing", unserved("copies"), "its backend is not registered, or retired"},
 	{"copies", "two-states", `EXISTS (SELECT 1 FROM blobs WHERE blobs.id = copies.id AND blobs.backend = copies.backend)

@@ -1,0 +1,113 @@
+package engine
+
+import (
+	"context"
+	"iter"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// inDoubt yields the rows of blobs that are in doubt.
+func (e *Engine) inDoubt(ctx context.Context) iter.Seq2[meta.Blob, error] {
+	return func(yield func(meta.Blob, error) bool) {
+		var after meta.BlobPosition
+		for {
+			page, err := e.store.Held(ctx, e.doubtHolder(), after, meta.MaxPage)
+			if err != nil {
+				yield(meta.Blob{}, err)
+				return
+			}
+			for _, b := range page {
+				after = meta.BlobPosition{ID: b.ID, Backend: b.Backend}
+				if !yield(b, nil) {
+					return
+				}
+			}
+			if len(page) < meta.MaxPage {
+				return
+			}
+		}
+	}
+}
+
+// doubtfulBlobs counts blobs in doubt by backend.
+func (e *Engine) doubtfulBlobs(ctx context.Context) (map[meta.BackendID]int64, error) {
+	n := make(map[meta.BackendID]int64)
+	for b, err := range e.inDoubt(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		n[b.Backend]++
+	}
+	return n, nil
+}
+
+// countDoubtful takes note for BackendHealth.
+func (e *Engine) countDoubtful(ctx context.Context) {
+	if n, err := e.doubtfulBlobs(ctx); err == nil {
+		e.doubtful.Store(&n)
+	}
+}
+
+// Health is what a gateway knows of a configured backend without asking anybody.
+type Health struct {
+	Name      string
+	Disagrees bool  // it was last seen not to agree with the store
+	Doubtful  int64 // blobs in doubt at the last pass of Collect
+}
+
+// BackendHealth is for metrics. It lists the configured backends that are not retired.
+func (e *Engine) BackendHealth() (all []Health) {
+	doubtful := e.doubtful.Load()
+	for id, p := range e.registry.now.Load().configured {
+		h := Health{Name: p.Name, Disagrees: p.disagrees.Load()}
+		if doubtful != nil {
+			h.Doubtful = (*doubtful)[id]
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
+// DiscardDoubtful condemns the blobs in doubt at a backend, and returns how many: the
+// operator knows that no state of the store that may come back refers to them. Collect
+// deletes them. Errors: NoSuchEntity.
+func (e *Engine) DiscardDoubtful(ctx context.Context, name string) (int, error) {
+	s, err := e.refresh(ctx)
+	if err != nil {
+		return 0, storeError(err)
+	}
+	row, ok := s.named(name)
+	if !ok {
+		return 0, noSuchBackend(name)
+	}
+	n := 0
+	var reserved []meta.BlobID
+	for b, err := range e.inDoubt(ctx) {
+		switch {
+		case err != nil:
+			return n, storeError(err)
+		case b.Backend != row.ID:
+			continue
+		case b.State == meta.BlobCopy:
+			err = e.store.ReleaseCopy(ctx, e.doubtHolder(), b.ID, b.Backend, e.now())
+		default:
+			if reserved = append(reserved, b.ID); len(reserved) == meta.MaxReservation {
+				err = e.store.Release(ctx, e.doubtHolder(), reserved, e.now())
+				reserved = reserved[:0]
+			}
+		}
+		if err != nil {
+			return n, storeError(err)
+		}
+		n++
+	}
+	if len(reserved) > 0 {
+		if err := e.store.Release(ctx, e.doubtHolder(), reserved, e.now()); err != nil {
+			return n, storeError(err)
+		}
+	}
+	e.countDoubtful(ctx)
+	e.log.Info("blobs in doubt were discarded", "backend", name, "blobs", n)
+	return n, nil
+}

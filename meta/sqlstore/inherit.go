@@ -1,0 +1,98 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+func (s *Store) Held(ctx context.Context, holder meta.ID, after meta.BlobPosition, limit int) (bs []meta.Blob, err error) {
+	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
+		return nil, err
+	}
+	const page = "holder = ? AND (id, backend) > (?, ?) ORDER BY id, backend LIMIT ?) AS "
+	id, at := after.ID[:], int64(after.Backend)
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		bs, err = collect(tx, scanBlob,
+			"SELECT * FROM ("+reservedRow+page+"reserved UNION ALL SELECT * FROM ("+copyRow+page+"copied ORDER BY id, backend LIMIT ?",
+			holder[:], id, at, limit, holder[:], id, at, limit, limit)
+		return err
+	})
+	return bs, err
+}
+
+func (s *Store) Inherit(ctx context.Context, h meta.Holder, dead, kept []meta.Blob, heir meta.ID, now time.Time) (condemned int, err error) {
+	if n := len(dead) + len(kept); n > meta.MaxPage {
+		return 0, checkCount("rows", n, meta.MaxPage)
+	}
+	err = s.run.Write(ctx, func(tx Tx) error {
+		condemned = 0
+		still, err := exists(tx, "SELECT 1 FROM holders WHERE id = ? AND beat = ?"+forUpdate, h.ID[:], h.Beat)
+		if err != nil {
+			return err
+		}
+		if !still {
+			return meta.ErrConflict
+		}
+		for _, b := range dead {
+			done, err := condemnHeld(tx, h.ID, b, now)
+			if err != nil {
+				return err
+			}
+			if done {
+				condemned++
+			}
+		}
+		for _, b := range kept {
+			if err := handOver(tx, h.ID, b, heir); err != nil {
+				return err
+			}
+		}
+		return forgetHolder(tx, h.ID)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return condemned, nil
+}
+
+func condemnHeld(tx Tx, holder meta.ID, b meta.Blob, now time.Time) (bool, error) {
+	switch b.State {
+	case meta.BlobReserved:
+		return condemnReserved(tx, holder, b.ID, now)
+	case meta.BlobCopy:
+		return condemnCopy(tx, holder, b.ID, b.Backend, now)
+	}
+	return false, noHeld(b)
+}
+
+// handOver changes nothing where a commit of the holder was faster.
+func handOver(tx Tx, holder meta.ID, b meta.Blob, heir meta.ID) (err error) {
+	switch b.State {
+	case meta.BlobReserved:
+		_, err = tx.Exec("UPDATE reservations SET holder = ? WHERE id = ? AND holder = ?", heir[:], b.ID[:], holder[:])
+	case meta.BlobCopy:
+		_, err = tx.Exec("UPDATE copies SET holder = ? WHERE id = ? AND backend = ? AND holder = ?", heir[:], b.ID[:], int64(b.Backend), holder[:])
+	default:
+		err = noHeld(b)
+	}
+	return err
+}
+
+func noHeld(b meta.Blob) error {
+	return fmt.Errorf("inherit a blob in state %d: no such intent", b.State)
+}
+
+// forgetHolder forgets a holder that has nothing. Its row is locked, so that it
+// reserves nothing meanwhile.
+func forgetHolder(tx Tx, holder meta.ID) error {
+	for _, query := range []string{"SELECT 1 FROM reservations WHERE holder = ? LIMIT 1", "SELECT 1 FROM copies WHERE holder = ? LIMIT 1"} {
+		if held, err := exists(tx, query, holder[:]); err != nil || held {
+			return err
+		}
+	}
+	_, err := tx.Exec("DELETE FROM holders WHERE id = ?", holder[:])
+	return err
+}
