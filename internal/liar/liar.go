@@ -73,6 +73,9 @@ func (s *Server) Tell(call string, l Lie) {
 	s.call, s.lie = call, l
 }
 
+// hold keeps an object as if it had been put.
+func (s *Server) hold(key string, data []byte) { s.restore(key, &object{data, time.Now()}) }
+
 // Clear forgets all that is held.
 func (s *Server) Clear() {
 	s.mu.Lock()
