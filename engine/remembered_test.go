@@ -5,9 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/sanctum-storage/gateway/bounded"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -57,24 +55,6 @@ func TestRemembered(t *testing.T) {
 	}
 	if most := 256 << 20; total > most {
 		t.Errorf("all together may take %d bytes", total)
-	}
-}
-
-// What expired is gone with the next beat, though nobody asks for anything.
-func TestSweep(t *testing.T) {
-	e := &Engine{remembered: newRemembered()}
-	now := time.Duration(0)
-	e.holders = bounded.New(bounded.Options[meta.ID, holder]{Bytes: MaxHolderBytes, TTL: CredentialTTL, Now: func() time.Duration { return now },
-		Parts: func(h holder) []bounded.Part { return policyParts(h.principal.all()) }})
-	for range 100 {
-		e.holders.Put(meta.NewID(), holder{principal: &Principal{Policies: []PolicyText{{"p", "text"}}}})
-	}
-	if e.sweep(); e.holders.Len() != 100 {
-		t.Errorf("%d of 100 are left, of which none has expired", e.holders.Len())
-	}
-	now = CredentialTTL + 1
-	if e.sweep(); e.holders.Len() != 0 || e.holders.Bytes() != 0 {
-		t.Errorf("%d entries of %d bytes are left, though all have expired", e.holders.Len(), e.holders.Bytes())
 	}
 }
 

@@ -93,3 +93,26 @@ func TestMemoryOfSessionTokens(t *testing.T) {
 		}
 	}
 }
+
+// Users whose policies have the same text have what was made of it, whoever was first:
+// the second costs next to nothing.
+func TestCompiledPoliciesAreShared(t *testing.T) {
+	made := func(text string) int64 {
+		c := &engine.Credential{Principal: &engine.Principal{Kind: meta.IdentityUser, Policies: []engine.PolicyText{{Name: "p", Document: text}},
+			Boundary: &engine.PolicyText{Name: "b", Document: text}}}
+		c.Session = &engine.SessionFacts{Policies: []engine.PolicyText{{Name: "s", Document: text}}}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		p := iam.PrincipalOf(c, meta.ID{})
+		runtime.ReadMemStats(&after)
+		if p.Broken != nil || p.Identity[0].Name != "p" || p.Boundary.Name != "b" || p.Session[0].Name != "s" {
+			t.Fatalf("%+v", p)
+		}
+		return int64(after.TotalAlloc - before.TotalAlloc)
+	}
+	text := largest(access.MaxIdentityPolicyBytes, int(time.Now().UnixNano()))
+	first, second := made(text), made(strings.Clone(text))
+	if second*5 > first {
+		t.Errorf("%d bytes were allocated for the first user, %d for the second", first, second)
+	}
+}
