@@ -115,7 +115,7 @@ func (r *Request) sayGrants() (s said[[]askedGrant]) {
 // parseGrant reads one `id="…"`, `uri="…"` or `emailAddress="…"` of a header.
 func parseGrant(header, item string) (g askedGrant, err error) {
 	kind, value, ok := strings.Cut(strings.TrimSpace(item), "=")
-	g.grantee = strings.Trim(value, `"`)
+	g.grantee = strings.Trim(strings.TrimSpace(value), `"`)
 	for _, k := range []granteeKind{granteeID, granteeURI, granteeEmail} {
 		if strings.EqualFold(strings.TrimSpace(kind), string(k)) {
 			g.kind = k

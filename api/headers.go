@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // headerRule holds what an x-amz- header may say. Handlers read the headers
@@ -81,7 +82,7 @@ var singletons = []string{
 var mayRepeat = []string{"x-amz-meta-", "x-amz-object-attributes", "x-amz-optional-object-attributes", "x-amz-trailer"}
 
 // checkRepeated refuses headers and query parameters that were given twice
-// although they have one value.
+// although they have one value, the latter also in two cases.
 func (r *Request) checkRepeated() error {
 	for name, values := range r.HTTP.Header {
 		lower := strings.ToLower(name)
@@ -91,16 +92,20 @@ func (r *Request) checkRepeated() error {
 			return s3err.New(s3err.InvalidArgument, "A header was given more than once.").With("ArgumentName", lower)
 		}
 	}
-	for _, name := range knownQuery {
-		if r.Target.Query.Count(name) > 1 {
+	for i, p := range r.Target.Query {
+		name, known := knownQuery[strings.ToLower(p.Name)]
+		again := func(q sigv4.Param) bool { return strings.EqualFold(q.Name, p.Name) }
+		if known && slices.ContainsFunc(r.Target.Query[:i], again) {
 			return s3err.New(s3err.InvalidArgument, "A query parameter was given more than once.").With("ArgumentName", name)
 		}
 	}
 	return nil
 }
 
-// knownQuery are the parameters that a handler reads, or that select one.
-var knownQuery = func() []string {
+// knownQuery are the parameters that a handler reads, or that select one, by their names
+// in lower case. One in another case says nothing, but beside the right one it would be
+// open to whoever reads the request which of them was meant.
+var knownQuery = func() map[string]string {
 	names := []string{
 		"bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "id",
 		"key-marker", "list-type", "marker", "max-buckets", "max-keys", "max-parts", "max-uploads",
@@ -111,5 +116,9 @@ var knownQuery = func() []string {
 	for name := range selecting {
 		names = append(names, name)
 	}
-	return names
+	m := make(map[string]string, len(names))
+	for _, name := range names {
+		m[strings.ToLower(name)] = name
+	}
+	return m
 }()

@@ -22,6 +22,7 @@ type household struct {
 	alice, mallory engine.Credential // roots of two tenants
 	upload         string            // under way, of the key
 	version        string            // of the key, not its newest
+	sourceVersion  string            // of source
 }
 
 // newHousehold gives alice the bucket, versions, upload and settings that example
@@ -41,7 +42,7 @@ func newHousehold(t *testing.T) *household {
 	must("PUT", "/bucket", "", "X-Amz-Bucket-Object-Lock-Enabled", "true")
 	h.version = must("PUT", "/bucket/key", "one", "X-Amz-Tagging", "a=b").Header.Get("X-Amz-Version-Id")
 	must("PUT", "/bucket/key", "two")
-	must("PUT", "/bucket/source", "source")
+	h.sourceVersion = must("PUT", "/bucket/source", "source").Header.Get("X-Amz-Version-Id")
 	h.upload = must("POST", "/bucket/key?uploads", "").Element("UploadId")
 	must("PUT", "/bucket/key?partNumber=1&uploadId="+h.upload, "part")
 	return h

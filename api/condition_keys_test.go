@@ -1,0 +1,282 @@
+package api_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// keyRow says which operations have a condition key, and with which values, when a
+// request says all that it can (loaded).
+type keyRow struct {
+	of     []string // operations; nil: every one
+	but    []string // operations that do not have it all the same
+	values []string // nil: not asked
+	absent string   // why no request of a user has it
+}
+
+const (
+	noService = "no service asks for anybody"
+	noVPC     = "there are no VPCs"
+	noOrg     = "there are no organizations"
+	noPoints  = "there are no access points and no access grants"
+	noJobs    = "there are no batch jobs and no replication"
+	noSAML    = "there are no SAML providers"
+	noABAC    = "tags of a bucket count where its ABAC is on, which is not implemented"
+	ofSTS     = "a key of sts:"
+	temporary = "of temporary credentials alone"
+)
+
+var (
+	objectMakers = []string{"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"}
+	lockers      = append([]string{"PutObjectRetention"}, objectMakers...)
+	aclMakers    = append([]string{"CreateBucket", "PutBucketAcl", "PutObjectAcl"}, objectMakers...)
+	taggers      = append([]string{"PutObjectTagging", "RenameObject"}, objectMakers...)
+	writers      = []string{"PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload", "RenameObject"}
+	noBucket     = []string{"ListBuckets"} // a new bucket's tags are set on the bucket
+)
+
+// keyRows has a row for each of access.ConditionKeys, in lower case.
+// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
+func keyRows(h *household, user access.Principal) map[string]keyRow {
+	account := []string{user.Account}
+	rows := map[string]keyRow{
+		"aws:currenttime": {}, "aws:epochtime": {}, "s3:signatureage": {},
+		"aws:securetransport":                            {values: []string{"false"}},
+		"aws:sourceip":                                   {values: []string{"127.0.0.1"}},
+		"aws:useragent":                                  {values: []string{"agent/1"}},
+		"aws:referer":                                    {values: []string{"https://example.com/"}},
+		"aws:requestedregion":                            {values: []string{h.g.Region}},
+		"aws:viaawsservice":                              {values: []string{"false"}},
+		"aws:principalisawsservice":                      {values: []string{"false"}},
+		"aws:principalaccount":                           {values: account},
+		"aws:principalarn":                               {},
+		"aws:principaltype":                              {values: []string{"User"}},
+		"aws:userid":                                     {},
+		"aws:username":                                   {},
+		"aws:resourceaccount":                            {but: noBucket, values: account},
+		"s3:resourceaccount":                             {but: noBucket, values: account},
+		"s3:signatureversion":                            {values: []string{"AWS4-HMAC-SHA256"}},
+		"s3:authtype":                                    {values: []string{"REST-HEADER"}},
+		"s3:x-amz-content-sha256":                        {values: []string{sigv4.Unsigned.String()}},
+		"s3:prefix":                                      {of: []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}, values: []string{"p/"}},
+		"s3:delimiter":                                   {of: []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}, values: []string{"/"}},
+		"s3:max-keys":                                    {of: []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}, values: []string{"7"}},
+		"s3:x-amz-acl":                                   {of: aclMakers, values: []string{"private"}},
+		"s3:x-amz-grant-full-control":                    {of: aclMakers, values: []string{"id=f"}},
+		"s3:x-amz-grant-read":                            {of: aclMakers, values: []string{"id=a", "uri=b"}},
+		"s3:x-amz-grant-read-acp":                        {of: aclMakers, values: []string{"id=c"}},
+		"s3:x-amz-grant-write":                           {of: aclMakers, values: []string{"id=d"}},
+		"s3:x-amz-grant-write-acp":                       {of: aclMakers, values: []string{"emailAddress=e"}},
+		"s3:x-amz-copy-source":                           {of: []string{"CopyObject", "UploadPartCopy", "RenameObject"}, values: []string{"bucket/source"}},
+		"s3:x-amz-metadata-directive":                    {of: []string{"CopyObject"}, values: []string{"REPLACE"}},
+		"s3:x-amz-storage-class":                         {of: append([]string{"PutObjectAcl"}, objectMakers...), values: []string{"GLACIER_IR"}},
+		"s3:x-amz-website-redirect-location":             {of: objectMakers, values: []string{"/to"}},
+		"s3:x-amz-server-side-encryption":                {of: objectMakers, values: []string{"aws:kms"}},
+		"s3:x-amz-server-side-encryption-aws-kms-key-id": {of: objectMakers, values: []string{"arn:aws:kms:" + h.g.Region + ":" + user.Account + ":key/" + h.g.Engine.KeyName()}},
+		"s3:x-amz-server-side-encryption-customer-algorithm": {of: objectMakers, values: []string{"AES256"}},
+		"s3:x-amz-object-ownership":                          {of: []string{"CreateBucket", "PutBucketOwnershipControls"}, values: []string{"BucketOwnerPreferred"}},
+		"s3:x-amz-bucket-namespace":                          {of: []string{"CreateBucket"}, values: []string{"global"}},
+		"s3:locationconstraint":                              {of: []string{"CreateBucket"}, values: []string{h.g.Region}},
+		"s3:if-match":                                        {of: append([]string{"DeleteObject", "DeleteObjects"}, writers...), values: []string{"e"}},
+		"s3:if-none-match":                                   {of: writers, values: []string{"*"}},
+		"s3:objectcreationoperation":                         {of: append([]string{"CreateMultipartUpload", "UploadPart", "UploadPartCopy"}, writers...)},
+		"s3:object-lock-mode":                                {of: lockers, values: []string{"GOVERNANCE"}},
+		"s3:object-lock-retain-until-date":                   {of: lockers, values: []string{until.Format(time.RFC3339)}},
+		"s3:object-lock-remaining-retention-days":            {of: lockers, values: []string{"99"}},
+		"s3:object-lock-legal-hold":                          {of: append([]string{"PutObjectLegalHold"}, objectMakers...), values: []string{"ON"}},
+		"s3:requestobjecttag/":                               {of: taggers, values: []string{"b"}},
+		"s3:requestobjecttagkeys":                            {of: taggers, values: []string{"a"}},
+		"aws:requesttag/":                                    {of: []string{"CreateBucket", "PutBucketTagging"}, values: []string{"b"}},
+		"aws:tagkeys":                                        {of: []string{"CreateBucket", "PutBucketTagging"}, values: []string{"a"}},
+		"s3:inventoryaccessibleoptionalfields":               {of: []string{"PutBucketInventoryConfiguration"}, values: []string{"Size"}},
+		// A version that is named, where an action is about versions.
+		"s3:versionid": {of: []string{"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject", "DeleteObjects", "GetObjectAcl", "PutObjectAcl",
+			"GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "CopyObject", "UploadPartCopy"}},
+		// More than on AWS, where deleting does not have it, nor overwriting with other tags.
+		"s3:existingobjecttag/": {values: []string{"b"}, of: []string{"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject", "DeleteObjects",
+			"GetObjectAcl", "PutObjectAcl", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "GetObjectRetention", "PutObjectRetention",
+			"GetObjectLegalHold", "PutObjectLegalHold", "CopyObject", "UploadPartCopy", "RenameObject", "PutObject", "CreateMultipartUpload", "GetObjectTorrent", "RestoreObject", "SelectObjectContent",
+			"GetObjectAnnotation", "PutObjectAnnotation", "DeleteObjectAnnotation"}},
+		"s3:tlsversion": {absent: "the test does not speak TLS: TestKeysOfTLS"},
+	}
+	for reason, keys := range map[string]string{
+		noService:                               "aws:calledvia aws:calledviafirst aws:calledvialast aws:ismcpserviceaction aws:principalservicename aws:principalservicenameslist aws:sourceaccount aws:sourcearn aws:sourceowner",
+		noVPC:                                   "aws:ec2instancesourceprivateipv4 aws:ec2instancesourcevpc aws:sourcevpc aws:sourcevpcarn aws:sourcevpce aws:vpcsourceip aws:vpceaccount aws:vpceorgid aws:vpceorgpaths",
+		noOrg:                                   "aws:principalorgid aws:principalorgpaths aws:resourceorgid aws:resourceorgpaths aws:sourceorgid aws:sourceorgpaths",
+		noPoints:                                "s3:accessgrantsinstancearn s3:accesspointnetworkorigin s3:accesspointtag/ s3:dataaccesspointaccount s3:dataaccesspointarn",
+		noJobs:                                  "s3:destinationregion s3:existingjoboperation s3:existingjobpriority s3:isreplicationpauserequest s3:jobsuspendedcause s3:requestjoboperation s3:requestjobpriority",
+		noSAML:                                  "saml:aud saml:iss saml:namequalifier saml:sub saml:sub_type",
+		noABAC:                                  "aws:resourcetag/ s3:buckettag/",
+		ofSTS:                                   "sts:externalid sts:rolesessionname aws:federatedprovider aws:sourceidentity",
+		temporary:                               "aws:multifactorauthage aws:multifactorauthpresent aws:tokenissuetime",
+		"users of this deployment have no tags": "aws:principaltag/",
+	} {
+		for _, key := range strings.Fields(keys) {
+			rows[key] = keyRow{absent: reason}
+		}
+	}
+	return rows
+}
+
+// until is in 99 days and some hours, whenever the test runs.
+var until = time.Now().Add(99*24*time.Hour + 12*time.Hour).UTC().Truncate(time.Second)
+
+// has reports whether the row gives an operation its key.
+func (row *keyRow) has(op string) bool {
+	return row.absent == "" && !slices.Contains(row.but, op) && (row.of == nil || slices.Contains(row.of, op))
+}
+
+const inventory = `<InventoryConfiguration><Id>i</Id><IsEnabled>true</IsEnabled><IncludedObjectVersions>All</IncludedObjectVersions><Schedule><Frequency>Daily</Frequency></Schedule>` +
+	`<Destination><S3BucketDestination><Bucket>arn:aws:s3:::none-such</Bucket><Format>CSV</Format></S3BucketDestination></Destination><OptionalFields><Field>Size</Field></OptionalFields></InventoryConfiguration>`
+
+// documents are what operations send of which policies can speak.
+func (h *household) documents() map[string]string {
+	const tags = "<TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet>"
+	return map[string]string{
+		"CreateBucket":                    "<CreateBucketConfiguration><LocationConstraint>" + h.g.Region + "</LocationConstraint><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>",
+		"PutObjectTagging":                "<Tagging>" + tags + "</Tagging>",
+		"PutBucketTagging":                "<Tagging>" + tags + "</Tagging>",
+		"PutObjectRetention":              "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>" + until.Format(time.RFC3339) + "</RetainUntilDate></Retention>",
+		"PutObjectLegalHold":              "<LegalHold><Status>ON</Status></LegalHold>",
+		"PutBucketOwnershipControls":      "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerPreferred</ObjectOwnership></Rule></OwnershipControls>",
+		"PutBucketInventoryConfiguration": inventory,
+		"DeleteObjects":                   "<Delete><Object><Key>key</Key><VersionId>" + h.version + "</VersionId><ETag>e</ETag></Object></Delete>",
+	}
+}
+
+// loaded is a request of an operation that says everything at once: what the operation
+// does not act on must not be seen by policies either.
+func (h *household) loaded(t *testing.T, op *api.Operation) *http.Request {
+	t.Helper()
+	target, header := h.example(op, true)
+	joint := "&"
+	if !strings.Contains(target, "?") {
+		joint = "?"
+	}
+	target += joint + "prefix=p/&delimiter=/&max-keys=7"
+	if op.Method == "PUT" && strings.Contains(target, "inventory") {
+		target += "&id=i"
+	}
+	r := h.g.Request(t, op.Method, target, []byte(h.documents()[op.Name]))
+	r.Header = header
+	for name, value := range map[string]string{
+		"User-Agent": "agent/1", "Referer": "https://example.com/", "X-Amz-Acl": "private",
+		"X-Amz-Grant-Full-Control": `id=f`, "X-Amz-Grant-Read": `id="a" , URI=b`, "X-Amz-Grant-Read-Acp": `id="c"`, "X-Amz-Grant-Write": `ID = "d"`, "X-Amz-Grant-Write-Acp": `emailaddress="e"`,
+		"X-Amz-Metadata-Directive": "REPLACE", "X-Amz-Tagging-Directive": "REPLACE", "X-Amz-Tagging": "a=b", "X-Amz-Storage-Class": "GLACIER_IR",
+		"X-Amz-Website-Redirect-Location": "/to", "X-Amz-Server-Side-Encryption": "aws:kms", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id": "alias/aws/s3",
+		"X-Amz-Server-Side-Encryption-Customer-Algorithm": "AES256", "X-Amz-Object-Ownership": "BucketOwnerPreferred", "X-Amz-Bucket-Namespace": "global",
+		"If-Match": "e", "If-None-Match": `"*"`, "X-Amz-Object-Lock-Mode": "GOVERNANCE", "X-Amz-Object-Lock-Retain-Until-Date": until.Format(time.RFC3339), "X-Amz-Object-Lock-Legal-Hold": "ON",
+	} {
+		r.Header.Set(name, value)
+	}
+	if op.Name == "DeleteObjects" {
+		r.Header.Set("X-Amz-Checksum-Crc32", sum("CRC32", []byte(h.documents()[op.Name])))
+	}
+	if op.Header == "X-Amz-Copy-Source" {
+		r.Header.Set(op.Header, "/bucket/sourc%65?versionId="+h.sourceVersion)
+	}
+	return r
+}
+
+// restore puts the tags and settings back that loaded requests take away.
+func (h *household) restore(t *testing.T) {
+	t.Helper()
+	const tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+	for target, document := range map[string]string{
+		"/bucket/key?tagging&versionId=" + h.version: tags, "/bucket/source?tagging&versionId=" + h.sourceVersion: tags, "/bucket/key?tagging": tags,
+		"/bucket?ownershipControls": "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>",
+	} {
+		if res := h.g.Do(t, h.alice, "PUT", target, []byte(document)); res.Status != 200 {
+			t.Fatalf("%s: %d %s", target, res.Status, res.Body)
+		}
+	}
+}
+
+// denied reports whether a request was refused for lack of a right.
+func denied(res gatewaytest.Response) bool {
+	return res.Status == 403 && (res.Code() == "AccessDenied" || len(res.Body) == 0) || strings.Contains(string(res.Body), "<Code>AccessDenied</Code>")
+}
+
+// unless is a user who may do everything but what meets the condition.
+func (h *household) unless(t *testing.T, name string, condition map[string]any) engine.Credential {
+	t.Helper()
+	doc, err := json.Marshal(condition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, c := h.user(t, h.alice, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":`+string(doc)+`}]}`)
+	return c
+}
+
+// Each condition key that policies may use is tried with each operation that there is: it
+// is there with its value where the table says so, and nowhere else.
+func TestConditionKeys(t *testing.T) {
+	h := newHousehold(t)
+	h.restore(t)
+	rows := keyRows(h, access.Principal{Account: engine.Account(h.alice.Tenant.ID)})
+	for key := range rows {
+		if !slices.Contains(access.ConditionKeys, key) {
+			t.Errorf("the table has %s, which no policy may use", key)
+		}
+	}
+	cases := 0
+	for n, key := range access.ConditionKeys {
+		row, ok := rows[key]
+		if !ok {
+			t.Errorf("no row for %s", key)
+			continue
+		}
+		name := key
+		if strings.HasSuffix(key, "/") {
+			name += "a"
+		}
+		there := map[string]any{"Null": map[string]string{name: "false"}}
+		other := map[string]any{"Null": map[string]string{name: "false"}, "ForAnyValue:StringNotEquals": map[string][]string{name: row.values}}
+		present := h.unless(t, fmt.Sprint("present", n), there)
+		var wrong engine.Credential
+		if row.values != nil {
+			wrong = h.unless(t, fmt.Sprint("wrong", n), other)
+		}
+		for i := range api.Operations {
+			op := &api.Operations[i]
+			if op.Preflight || op.Name == "ListDirectoryBuckets" { // never decided; for the operator alone
+				continue
+			}
+			cases++
+			ask := func(c engine.Credential) gatewaytest.Response {
+				r := h.loaded(t, op)
+				sign(t, h.g, r, c, sigv4.Unsigned.String(), time.Now())
+				res := h.g.Send(t, r)
+				if strings.HasSuffix(op.Name, "Tagging") || strings.HasPrefix(op.Name, "DeleteBucket") || op.Name == "PutBucketOwnershipControls" {
+					h.restore(t)
+				}
+				return res
+			}
+			if res := ask(present); denied(res) != row.has(op.Name) {
+				t.Errorf("%s of %s: present %v, want %v (%d %s)", key, op.Name, denied(res), row.has(op.Name), res.Status, res.Body)
+			}
+			if row.values == nil || !row.has(op.Name) {
+				continue
+			}
+			cases++
+			if res := ask(wrong); denied(res) {
+				t.Errorf("%s of %s is not %q", key, op.Name, row.values)
+			}
+		}
+	}
+	t.Logf("%d cases", cases)
+	if cases < 7000 {
+		t.Errorf("%d cases: some were lost", cases)
+	}
+}
