@@ -328,3 +328,70 @@ func TestKeysOfTLS(t *testing.T) {
 		}
 	}
 }
+
+// What a policy allows for what a document says is allowed, though it is decided before
+// the document is read as well.
+func TestDocumentsAllow(t *testing.T) {
+	h := newHousehold(t)
+	_, user := h.user(t, h.alice, "user", `{"Version":"2012-10-17","Statement":[
+		{"Effect":"Allow","Action":["s3:PutObjectTagging","s3:PutObject"],"Resource":"*","Condition":{"StringEquals":{"s3:RequestObjectTag/team":"blue"}}},
+		{"Effect":"Allow","Action":"s3:PutObjectRetention","Resource":"*","Condition":{"NumericLessThan":{"s3:object-lock-remaining-retention-days":"10"}}},
+		{"Effect":"Allow","Action":"s3:CreateBucket","Resource":"*","Condition":{"StringEquals":{"s3:LocationConstraint":"`+h.g.Region+`"}}},
+		{"Effect":"Allow","Action":"s3:PutObjectLegalHold","Resource":"*","Condition":{"StringEquals":{"s3:object-lock-legal-hold":"ON"}}}]}`)
+	tags := func(value string) string {
+		return "<Tagging><TagSet><Tag><Key>team</Key><Value>" + value + "</Value></Tag></TagSet></Tagging>"
+	}
+	retention := func(days int) string {
+		return "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>" + time.Now().Add(time.Duration(days)*24*time.Hour).UTC().Format(time.RFC3339) + "</RetainUntilDate></Retention>"
+	}
+	for _, c := range []struct {
+		target, body string
+		want         int
+	}{
+		{"/bucket/key?tagging", tags("blue"), 200},
+		{"/bucket/key?tagging", tags("red"), 403},
+		{"/bucket/key?retention", retention(5), 200},
+		{"/bucket/key?retention", retention(50), 403},
+		{"/bucket/key?legal-hold", "<LegalHold><Status>ON</Status></LegalHold>", 200},
+		{"/bucket/key?legal-hold", "<LegalHold><Status>OFF</Status></LegalHold>", 403},
+		{"/fresh", "<CreateBucketConfiguration><LocationConstraint>" + h.g.Region + "</LocationConstraint></CreateBucketConfiguration>", 200},
+		{"/fresh2", "<CreateBucketConfiguration><LocationConstraint>mars</LocationConstraint></CreateBucketConfiguration>", 403},
+	} {
+		if res := h.g.Do(t, user, "PUT", c.target, []byte(c.body)); res.Status != c.want {
+			t.Errorf("%s %s: %d %s", c.target, c.body, res.Status, res.Body)
+		}
+	}
+}
+
+// A copy or a rename brings tags along only for who may read them where they are, in the
+// version that is named.
+func TestTagsThatMayNotBeRead(t *testing.T) {
+	h := newHousehold(t)
+	version := h.g.Do(t, h.alice, "PUT", "/bucket/tagged", []byte("x"), "x-amz-tagging", "pw=hunter2").Header.Get("X-Amz-Version-Id")
+	h.g.Do(t, h.alice, "PUT", "/bucket/bare", []byte("x"))
+	h.g.Do(t, h.alice, "PUT", "/flat", nil)
+	h.g.Do(t, h.alice, "PUT", "/flat/tagged", []byte("x"), "x-amz-tagging", "pw=hunter2")
+	deny := func(name, action string) engine.Credential {
+		_, c := h.user(t, h.alice, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"`+action+`","Resource":"*"}]}`)
+		return c
+	}
+	current, ofVersion := deny("current", "s3:GetObjectTagging"), deny("version", "s3:GetObjectVersionTagging")
+	for _, c := range []struct {
+		name    string
+		user    engine.Credential
+		target  string
+		headers []string
+		want    int
+	}{
+		{"a copy", current, "/bucket/x", []string{"x-amz-copy-source", "/bucket/tagged"}, 403},
+		{"a copy of a version", ofVersion, "/bucket/x", []string{"x-amz-copy-source", "/bucket/tagged?versionId=" + version}, 403},
+		{"a copy by who may not read those of versions", ofVersion, "/bucket/x", []string{"x-amz-copy-source", "/bucket/tagged"}, 200},
+		{"a copy with tags of its own", current, "/bucket/x", []string{"x-amz-copy-source", "/bucket/tagged", "x-amz-tagging-directive", "REPLACE"}, 200},
+		{"a copy of what has none", current, "/bucket/x", []string{"x-amz-copy-source", "/bucket/bare"}, 200},
+		{"a rename", current, "/flat/x?renameObject", []string{"x-amz-rename-source", "/flat/tagged"}, 403},
+	} {
+		if res := h.g.Do(t, c.user, "PUT", c.target, nil, c.headers...); res.Status != c.want {
+			t.Errorf("%s: %d %s", c.name, res.Status, res.Body)
+		}
+	}
+}

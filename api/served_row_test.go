@@ -65,11 +65,12 @@ func TestRowsAreReadOnce(t *testing.T) {
 	}
 }
 
-// An object that everybody may read takes the place of a private one between any two calls
-// of the store: whoever may not read the private one never gets anything of it.
+// An object that everybody may read takes the place of a private one, or the other way
+// round, between any two calls of the store: whoever may not read the private one never
+// gets anything of it.
 func TestRowJudgedIsRowServed(t *testing.T) {
 	const private, public = "private bytes", "public"
-	for _, by := range []string{"ACL", "tags"} {
+	for _, by := range []string{"ACL", "tags", "ACL, private last", "tags, private last"} {
 		for name, ask := range map[string]func(g *gatewaytest.Gateway, bob engine.Credential) gatewaytest.Response{
 			"GET": func(g *gatewaytest.Gateway, bob engine.Credential) gatewaytest.Response {
 				return g.Do(t, bob, "GET", "/bucket/k", nil)
@@ -106,15 +107,19 @@ func TestRowJudgedIsRowServed(t *testing.T) {
 						put := func(body, tags, acl string) {
 							expect(t, "put", g.Do(t, alice, "PUT", "/bucket/k", []byte(body), "x-amz-tagging", tags, "x-amz-acl", acl), 200, "")
 						}
-						if by == "ACL" {
-							put(private, "a=b", "private")
-						} else {
-							put(private, "class=secret", "public-read")
+						hide, show := func() { put(private, "a=b", "private") }, func() { put(public, "a=b", "public-read") }
+						if strings.HasPrefix(by, "tags") {
+							hide = func() { put(private, "class=secret", "public-read") }
 						}
+						first, second := hide, show
+						if strings.HasSuffix(by, "last") {
+							first, second = show, hide
+						}
+						first()
 						expect(t, "bob's", g.Do(t, bob, "PUT", "/bobs", nil), 200, "")
 						plan.Add(faults.Rule{Op: op, N: n, When: faults.After, Hook: func() {
 							plan.Clear()
-							put(public, "a=b", "public-read")
+							second()
 						}})
 						res := ask(g, bob)
 						if strings.Contains(string(res.Body), private) || res.Header.Get("Content-Length") == fmt.Sprint(len(private)) || res.Element("ObjectSize") == fmt.Sprint(len(private)) {
