@@ -31,11 +31,11 @@ func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c C
 	} else if err != nil {
 		return meta.Expect{}, storeError(err)
 	}
-	if err := e.mayReplace(ctx, b, key, &v, c.Replaces); err != nil {
-		return meta.Expect{}, err
-	}
 	etag, err := e.etag(ctx, v)
 	if err != nil {
+		return meta.Expect{}, err
+	}
+	if err := e.mayReplace(ctx, b, key, &v, c.Replaces); err != nil {
 		return meta.Expect{}, err
 	}
 	return meta.Expect{Kind: meta.ExpectVersion, Version: v.ID}, c.checkWrite(key, etag)

@@ -28,13 +28,16 @@ func (e *Engine) mayReplace(ctx context.Context, b meta.Bucket, key string, v *m
 	if b.Versioning != meta.VersioningSuspended {
 		return nil
 	}
-	null, err := e.store.Version(ctx, b.ID, key, meta.VersionRef{Null: true})
-	switch {
-	case errors.Is(err, meta.ErrNotFound):
+	null, err := e.named(ctx, b.ID, key, meta.VersionRef{Null: true})
+	if errors.Is(err, meta.ErrNotFound) {
 		return nil
-	case err != nil:
+	} else if err != nil {
 		return storeError(err)
-	case foreign(&null):
+	}
+	if _, err := e.openRow(ctx, &null); err != nil {
+		return err
+	}
+	if foreign(&null) {
 		return errNotReplaced
 	}
 	return nil

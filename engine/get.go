@@ -105,7 +105,9 @@ func (e *Engine) lookUp(ctx context.Context, in GetObject) (*Found, error) {
 	if err != nil && in.Version.IsZero() && in.Bucket.Versioning != meta.VersioningOff {
 		v, err = e.store.Version(ctx, in.Bucket.ID, in.Key, in.Version) // is it a marker?
 		if err == nil && !v.Marker && in.Found != nil {
-			err = meta.ErrNotFound // written since: nobody decided about it
+			if _, err = e.openRow(ctx, &v); err == nil {
+				err = meta.ErrNotFound // written since: nobody decided about it
+			}
 		}
 		f = &Found{version: v}
 	}

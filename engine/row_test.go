@@ -476,6 +476,52 @@ func TestLifecycleOfEditedRows(t *testing.T) {
 	}
 }
 
+// Whose a null version is that a write would replace is not for the row to say, nor
+// whether it is a marker.
+func TestReplacedOwnerIsSealed(t *testing.T) {
+	r := newRowRig(t)
+	b := r.bucket("suspended")
+	other := meta.NewID()
+	_, err := r.e.PutObject(t.Context(), PutObject{Bucket: b, Key: "k", Owner: other, Body: Body{Reader: strings.NewReader("text"), Size: 4}})
+	r.ok(err)
+	for _, v := range []meta.Versioning{meta.VersioningEnabled, meta.VersioningSuspended} {
+		b, err = r.e.Bucket(t.Context(), b.Name)
+		r.ok(err)
+		if v == meta.VersioningSuspended {
+			r.put(b, "k", "another version", Marks{})
+		}
+		r.ok(r.e.SetVersioning(t.Context(), b, v))
+	}
+	b, err = r.e.Bucket(t.Context(), b.Name)
+	r.ok(err)
+	if err := r.e.MayReplace(t.Context(), b, "k", b.Owner); !errors.Is(err, errNotReplaced) {
+		t.Fatalf("before the edit: %v", err)
+	}
+	for _, set := range []string{"owner = (SELECT owner FROM objects WHERE key = CAST('k' AS BLOB))", "marker = 1", "null_version = 0"} {
+		restore := r.saved("versions")
+		r.edit("UPDATE versions SET " + set)
+		if err := r.e.MayReplace(t.Context(), b, "k", b.Owner); !errors.Is(err, ErrEdited) {
+			t.Errorf("%s: %v", set, err)
+		}
+		restore()
+	}
+}
+
+// A delete marker that was made to pass for a version is no absent key to who decided by
+// what the key held.
+func TestEditedMarkerIsNotAbsent(t *testing.T) {
+	r := newRowRig(t)
+	r.put(r.b, "k", "text", Marks{})
+	_, err := r.e.DeleteObject(t.Context(), r.b, DeleteObject{Key: "k", Owner: r.b.Owner})
+	r.ok(err)
+	r.edit("UPDATE versions SET marker = 0 WHERE marker = 1")
+	_, found, err := r.e.Find(t.Context(), r.b.Name, "k", meta.VersionRef{})
+	r.ok(err)
+	if _, err := r.e.HeadObject(t.Context(), GetObject{Bucket: r.b, Key: "k", Found: found}); !errors.Is(err, ErrEdited) {
+		t.Errorf("a look gives %v", err)
+	}
+}
+
 // Conditions are decided on what was sealed.
 func TestConditionsOnEditedRows(t *testing.T) {
 	r := newRowRig(t)
