@@ -55,7 +55,6 @@ var List = []Unbound{
 	{"users", "", []Kind{Removed}, Nothing, "nobody of the tenant is let in; what it owns stays"},
 	{"users", "", []Kind{Rolled}, Changes, "a record is bound to its place and not to its time: a residency, limits"},
 	{"versions", "bucket_id key", nil, Hides, "the version is not found by its name; under another it is an error"},
-	{"versions", "marker", nil, Hides, "where a key has no object, whether a delete marker is named in the answer"},
 	{"versions", "public", nil, Hides, "the version is not found by its id; under another it is an error"},
 	{"versions", "rank displaced", nil, Changes, "the order of a key's versions, which one is current and since when one is not, is the store's own: each is still what it was, and its lock holds"},
 	{"versions", "body_id manifest version_id wrapped_key", []Kind{Another}, Nothing, "of a delete marker, which has none"},
