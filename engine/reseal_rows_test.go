@@ -118,7 +118,7 @@ func (r *rowRig) resealAll(limit int) (seen, failed int) {
 func TestResealRows(t *testing.T) {
 	r := newRowRig(t)
 	off := r.bucket("never-versioned")
-	setSealing(r.e, meta.SealingLegacy)
+	r.setSealing(meta.SealingLegacy)
 	old := r.inUse(off)
 	for _, v := range r.rows() {
 		keys, err := r.e.bucketKeys(t.Context(), v.Bucket)
@@ -130,7 +130,7 @@ func TestResealRows(t *testing.T) {
 	}
 	r.readable("at first", old)
 	r.edit("UPDATE uploads SET settings = settings") // there are some
-	setSealing(r.e, meta.SealingRenewed)
+	r.setSealing(meta.SealingRenewed)
 	r.readable("with records", old)
 	mixed := append(old, r.inUse(off)...)
 	whole := 0
@@ -144,7 +144,7 @@ func TestResealRows(t *testing.T) {
 	}
 	r.readable("mixed", mixed)
 	// A row that has its record keeps it, whoever changes it.
-	setSealing(r.e, meta.SealingLegacy)
+	r.setSealing(meta.SealingLegacy)
 	last := mixed[len(mixed)-1]
 	_, err := r.e.Amend(t.Context(), Subject{Bucket: last.b, Key: last.key, Version: last.ref}, func(m *Marks) error { m.Tags = nil; return nil })
 	r.ok(err)
@@ -153,7 +153,7 @@ func TestResealRows(t *testing.T) {
 	if !encrypt.IsWholeRecord(v.ListRecord) {
 		t.Error("a row lost its record by a change")
 	}
-	setSealing(r.e, meta.SealingRenewed)
+	r.setSealing(meta.SealingRenewed)
 	before := r.rows()
 	if seen, failed := r.resealAll(2); seen < len(before) || failed != 0 {
 		t.Errorf("%d rows were looked at, %d failed", seen, failed)
@@ -175,7 +175,7 @@ func TestResealRows(t *testing.T) {
 			t.Errorf("%s %s was resealed twice", v.Key, v.Ref())
 		}
 	}
-	setSealing(r.e, meta.SealingWhole)
+	r.setSealing(meta.SealingWhole)
 	r.readable("whole", mixed)
 	r.readable("whole", r.inUse(off))
 	// What the row was before is no answer any more.
@@ -205,7 +205,7 @@ func TestResealRows(t *testing.T) {
 // resealed.
 func TestResealUploads(t *testing.T) {
 	r := newRowRig(t)
-	setSealing(r.e, meta.SealingRenewed)
+	r.setSealing(meta.SealingRenewed)
 	for _, customer := range []*CustomerKey{nil, {7}} {
 		in := CreateUpload{Bucket: r.b, Key: "k", Owner: r.b.Owner, Customer: customer, Marks: Marks{Tags: []Pair{{"a", "b"}}}}
 		if customer != nil {
@@ -227,24 +227,24 @@ func TestResealUploads(t *testing.T) {
 		look := func() (*openUpload, error) { return r.e.inProgress(t.Context(), r.b, "k", u.ID) }
 		_, err = look()
 		r.ok(err)
-		setSealing(r.e, meta.SealingWhole)
+		r.setSealing(meta.SealingWhole)
 		if _, err := look(); !errors.Is(err, errUpload) {
 			t.Errorf("an upload that says nothing of its beginning, when all do: %v", err)
 		}
 		if fs := r.findings(); len(fs) != 1 || fs[0].Kind != uploadEdited {
 			t.Errorf("findings %+v", fs)
 		}
-		setSealing(r.e, meta.SealingRenewed)
+		r.setSealing(meta.SealingRenewed)
 		if _, failed := r.resealAll(1); failed != 0 {
 			t.Errorf("%d uploads failed", failed)
 		}
-		setSealing(r.e, meta.SealingWhole)
+		r.setSealing(meta.SealingWhole)
 		now, err := look()
 		r.ok(err)
 		if len(now.promised.Marks.Tags) != 1 || now.promised.Encryption != in.Encryption || now.promised.Begun != begunAs(&now.Upload) {
 			t.Errorf("the upload promises %+v", now.promised)
 		}
-		setSealing(r.e, meta.SealingRenewed)
+		r.setSealing(meta.SealingRenewed)
 	}
 }
 
@@ -252,11 +252,11 @@ func TestResealUploads(t *testing.T) {
 // that vouches for it.
 func TestResealDamagedRows(t *testing.T) {
 	r := newRowRig(t)
-	setSealing(r.e, meta.SealingLegacy)
+	r.setSealing(meta.SealingLegacy)
 	for _, key := range []string{"a", "b", "c", "d", "e"} {
 		r.put(r.b, key, "text", lockedMarks())
 	}
-	setSealing(r.e, meta.SealingRenewed)
+	r.setSealing(meta.SealingRenewed)
 	r.edit("UPDATE objects SET marks = NULL WHERE key = CAST('b' AS BLOB)")
 	r.edit("UPDATE objects SET list_record = (SELECT o.list_record FROM objects AS o WHERE o.key = CAST('a' AS BLOB)) WHERE key = CAST('c' AS BLOB)")
 	r.edit("UPDATE objects SET generation = 9 WHERE key = CAST('d' AS BLOB)")
@@ -281,13 +281,13 @@ func TestResealDamagedRows(t *testing.T) {
 func TestResealBesideWriters(t *testing.T) {
 	r := newRowRig(t)
 	seed := rand.Uint64()
-	setSealing(r.e, meta.SealingLegacy)
+	r.setSealing(meta.SealingLegacy)
 	const keys = 8
 	key := func(i int) string { return fmt.Sprint("key ", i%keys) }
 	for i := range 2 * keys {
 		r.put(r.b, key(i), "old", Marks{})
 	}
-	setSealing(r.e, meta.SealingRenewed)
+	r.setSealing(meta.SealingRenewed)
 	var wg sync.WaitGroup
 	counted := make([]int, keys)
 	for w := range keys {
@@ -312,7 +312,7 @@ func TestResealBesideWriters(t *testing.T) {
 	}
 	wg.Wait()
 	r.resealAll(3)
-	setSealing(r.e, meta.SealingWhole)
+	r.setSealing(meta.SealingWhole)
 	for w := range keys {
 		o, err := r.e.MarksOf(t.Context(), Subject{Bucket: r.b, Key: key(w)})
 		if err != nil || len(o.Marks.Tags) != 1 || o.Marks.Tags[0].Value != fmt.Sprint(counted[w]) {

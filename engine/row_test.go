@@ -439,8 +439,19 @@ func TestSealedForAnotherVersioning(t *testing.T) {
 	}
 }
 
-// setSealing has the engine read and write as a deployment in that state does.
-func setSealing(e *Engine, s meta.Sealing) { e.sealed.now.Store(uint32(s)) }
+// setSealing has the deployment be in that state, as if it had never been in a later one.
+func (r *rowRig) setSealing(s meta.Sealing) {
+	r.t.Helper()
+	d, err := r.e.store.Deployment(r.t.Context())
+	r.ok(err)
+	d.Sealing = s
+	r.ok(r.e.sealDeployment(&d))
+	r.edit("UPDATE deployment SET sealing = ?, record = ?", int64(s), d.Record)
+	r.e.sealed.now.Store(uint32(s))
+	rows, err := r.e.store.ListBackends(r.t.Context())
+	r.ok(err)
+	r.ok(r.e.acceptSealing(r.t.Context(), r.e.backends[0].Backend, rows[0]))
+}
 
 // Lifecycles go by rows as anybody does: what was edited is not removed, and a time
 // since when a version is not current counts from when it was made at the earliest.
