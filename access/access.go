@@ -145,7 +145,9 @@ type Decision struct {
 	OwnerOnly bool
 	// OwnOnly: allowed by WRITE of the bucket's ACL alone, so that it may take the
 	// place of nothing but objects of the principal's own tenant; an anonymous
-	// principal has none. Who acts holds to that in the commit: what the key holds
-	// may be another object by then.
+	// principal has none. Callers hold to that in the commit, for the key
+	// may hold another object by then.
 	OwnOnly bool
+	// Explicit: a statement of the bucket's policy denies.
+	Explicit bool
 }

@@ -26,6 +26,13 @@ const (
 	LogDelivery        = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 )
 
+// LoggingService delivers server access logs, and is the member of LogDelivery;
+// InventoryService delivers inventories.
+const (
+	LoggingService   = "logging.s3.amazonaws.com"
+	InventoryService = "s3.amazonaws.com"
+)
+
 // Permission is what a grant gives, as ACL documents spell it.
 type Permission string
 
@@ -168,6 +175,9 @@ func (r *bucketRequest) granted(a *ACL, owner ID, want Permission, of string) (a
 // inGroup reports whether the grantee is a group that the principal is in and
 // that counts for the bucket.
 func (r *bucketRequest) inGroup(g Grantee) bool {
+	if r.p.Kind == Service {
+		return g.Group == LogDelivery && r.p.Name == LoggingService
+	}
 	return g.public() && !r.need.Bucket.Block.IgnorePublicACLs && (g.Group == AllUsers || r.p.Kind != Nobody)
 }
 

@@ -37,7 +37,7 @@ func (v *Evaluation) decide(n *Need) Decision {
 		if p.ID.IsZero() || p.Tenant.IsZero() {
 			return deny("a principal without an id")
 		}
-	case Nobody, Federated:
+	case Nobody, Federated, Service:
 	default:
 		return deny("a principal of an unknown kind")
 	}
@@ -122,7 +122,7 @@ func (v *Evaluation) decideIAM(n *Need) Decision {
 // of a resource has a say.
 func (v *Evaluation) decideOwn(n *Need, target arn) Decision {
 	p := v.p
-	if p.Kind == Nobody || p.Kind == Federated {
+	if p.Kind == Nobody || p.Kind == Federated || p.Kind == Service {
 		return deny(n.Action + " is not for anonymous requests")
 	}
 	e := v.newEnv(n, target)
@@ -140,7 +140,7 @@ func (v *Evaluation) decideOwn(n *Need, target arn) Decision {
 // account's own policies.
 func (v *Evaluation) decideTrust(n *Need, target arn) Decision {
 	p := v.p
-	if p.Kind == Nobody || n.Owner.IsZero() {
+	if p.Kind == Nobody || p.Kind == Service || n.Owner.IsZero() {
 		return deny("nobody, or a role of nobody")
 	}
 	e := v.newEnv(n, target)

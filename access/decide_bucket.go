@@ -40,7 +40,9 @@ func (r *bucketRequest) decide() Decision {
 		return allow("root of the bucket's owner, whatever its policy says")
 	}
 	if s := b.Policy.denied(&r.env, &r.identity); s != nil {
-		return deny(b.Policy.because("denied", s))
+		d := deny(b.Policy.because("denied", s))
+		d.Explicit = true
+		return d
 	}
 	if d, denied := p.explicitDeny(&r.env); denied {
 		return d
@@ -101,7 +103,7 @@ func (r *bucketRequest) fromOutside() Decision {
 		d.OwnerOnly = r.byPolicy().how > noMatch
 		return d
 	}
-	if b.Block.RestrictPublicBuckets && b.Policy.Public() {
+	if b.Block.RestrictPublicBuckets && b.Policy.Public() && r.p.Kind != Service {
 		return deny("the bucket's policy is public, and RestrictPublicBuckets keeps others out")
 	}
 	g := r.byPolicy()
@@ -114,7 +116,7 @@ func (r *bucketRequest) fromOutside() Decision {
 	if g.how == noMatch {
 		return deny("neither the bucket's policy nor an ACL allows " + r.need.Action)
 	}
-	if r.p.Kind != Nobody {
+	if r.p.Kind != Nobody && r.p.Kind != Service {
 		if d := r.p.identitySide(&r.env); !d.Allow {
 			return d
 		}

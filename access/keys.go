@@ -159,7 +159,17 @@ func (e *env) lookup(key string) []string {
 		return e.derived.resourceAccount
 	case "aws:tokenissuetime":
 		return e.derived.issued
-	case "aws:principalisawsservice", "aws:viaawsservice":
+	case "aws:principalisawsservice":
+		if e.p.Kind == Service {
+			return isAService
+		}
+		return notAService
+	case "aws:principalservicename":
+		if e.p.Kind == Service {
+			return one(e.p.Name)
+		}
+		return nil
+	case "aws:viaawsservice":
 		return notAService
 	case "aws:multifactorauthpresent":
 		return e.derived.factor
@@ -174,7 +184,7 @@ func (e *env) lookup(key string) []string {
 }
 
 // No service asks here, neither for itself nor for somebody.
-var notAService = []string{"false"}
+var isAService, notAService = []string{"true"}, []string{"false"}
 
 // tags finds the principal's tags of a name, whose case does not matter.
 func (e *env) tags(name string) (values []string) {

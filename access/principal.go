@@ -11,6 +11,7 @@ const (
 	User                  // an IAM user of a tenant
 	Session               // an assumed role
 	Federated             // a token of an identity provider that asks sts: for a role
+	Service               // of S3 itself, that delivers a report for a bucket's owner
 )
 
 // Principal is who a request comes from, as its signature proved.
@@ -20,7 +21,8 @@ type Principal struct {
 	Account string // its 12 digits
 	ID      ID     // the user's or role's; the tenant's for Root
 	// Name and Path are the user's or role's, Path with a slash at both ends or
-	// empty. For Federated, Name is the provider: an ARN or a host's name.
+	// empty. For Federated, Name is the provider: an ARN or a host's name; for Service
+	// it is the service's, such as logging.s3.amazonaws.com.
 	Name, Path  string
 	SessionName string
 	Issued      time.Time // when a temporary credential was made; zero: it lasts

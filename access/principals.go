@@ -51,7 +51,8 @@ func newPrincipalSet(raw rawPrincipals, not, trust bool) (principalSet, bool) {
 				s.names[name] = true
 			case kind == "Federated" && isProvider(name):
 				s.names[name] = true
-			case kind == "Service" && isService(name): // no service asks here
+			case kind == "Service" && isService(name):
+				s.names[servicePrefix+name] = true
 			default:
 				return s, false
 			}
@@ -106,6 +107,9 @@ func isProvider(s string) bool {
 	return isHost(s)
 }
 
+// servicePrefix tells the names of services from all others.
+const servicePrefix = "service:"
+
 func isService(s string) bool { return isHost(s) }
 
 // isHost accepts names such as accounts.google.com or logging.s3.amazonaws.com.
@@ -137,6 +141,10 @@ func newIdentity(p *Principal, bucket *Bucket) (i identity) {
 		if isProvider(p.Name) {
 			i.self = one(p.Name)
 		}
+		return i
+	}
+	if p.Kind == Service {
+		i.self = one(servicePrefix + p.Name)
 		return i
 	}
 	i.accounts = accountNames(p.Account, p.Tenant)
@@ -204,7 +212,9 @@ func (s *principalSet) excepts(i *identity) bool {
 func (s *principalSet) list() []string {
 	var names []string
 	for n := range s.names {
-		names = append(names, n)
+		if !strings.HasPrefix(n, servicePrefix) {
+			names = append(names, n)
+		}
 	}
 	slices.Sort(names)
 	return names

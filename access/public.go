@@ -75,8 +75,8 @@ func (c *condition) fixes() bool {
 	return false
 }
 
-// What a policy may open to networks without being public. The shortest prefixes are
-// AWS's. AWS judges each network by itself; here all networks of a policy together
+// Bounds of the networks that a policy may open without being public. The shortest
+// prefixes are AWS's. AWS judges each network by itself; here all networks of a policy together
 // have to be within a bound too, for 256 of one 256th are as good as everybody. It is
 // one network of the shortest prefix for IPv4, and for IPv6 a /29, the most that
 // registries give to a provider who gives no reasons.

@@ -71,14 +71,14 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 	if c.ID != id {
 		return nil, s3err.New(s3err.InvalidArgument, "The id of the document is not the one of the request.").With("ArgumentName", "id")
 	}
-	target, err := s.reportTarget(r, c.Target)
+	target, byPolicy, err := s.reportTarget(r, inventoryReporter, c.Target, c.SampleKeys(r.Bucket.Name, r.Now)...)
 	if err != nil {
 		return nil, err
 	}
 	if target.ID.IsZero() {
 		return nil, s3err.New(s3err.InvalidS3DestinationBucket, "").With("Bucket", bucketARN+c.Target)
 	}
-	c.TargetID = target.ID.String()
+	c.TargetID, c.ByPolicy = target.ID.String(), byPolicy
 	name := engine.InventorySetting + id
 	err = s.engine.UpdateSetting(r.Context(), r.Bucket, name, func(now *engine.Settings) ([]byte, error) {
 		if _, ok := now.Document(name); !ok && len(now.Names(engine.InventorySetting)) >= maxConfigurations {

@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -47,25 +48,41 @@ func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 	if l == nil {
 		return &Reply{}, s.engine.SetSetting(r.Context(), r.Bucket, engine.LoggingSetting, nil)
 	}
-	target, err := s.reportTarget(r, l.Target)
+	g := s.logGroup(r.Bucket, *l, r.Now)
+	target, byPolicy, err := s.reportTarget(r, logReporter, l.Target, s.logObjectKey(g))
 	if err != nil {
 		return nil, err
 	}
 	if target.ID.IsZero() {
 		return nil, s3err.New(s3err.InvalidTargetBucketForLogging, "").With("TargetBucket", l.Target)
 	}
-	l.TargetID = target.ID.String()
+	l.TargetID, l.ByPolicy = target.ID.String(), byPolicy
 	return &Reply{}, storeSetting(s, r, engine.LoggingSetting, l)
 }
 
-// reportTarget is the bucket of the name, if it belongs to whom the request's
-// bucket belongs to: another's is as good as none, so that nothing is learnt of it.
-func (s *Server) reportTarget(r *Request, name string) (meta.Bucket, error) {
-	b, err := s.engine.Bucket(r.Context(), name)
+// reportTarget is the bucket of the name, if it belongs to whom the request's bucket
+// belongs to, and if the sender may write there what is to be delivered, of which keys
+// are samples; or else, byPolicy, if the target's policy lets the service write them.
+// Another bucket is as good as none, so that nothing is learnt of it.
+func (s *Server) reportTarget(r *Request, service reporter, name string, keys ...string) (b meta.Bucket, byPolicy bool, err error) {
+	b, err = s.engine.Bucket(r.Context(), name)
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && b.Owner != r.Bucket.Owner {
-		return meta.Bucket{}, nil
+		return meta.Bucket{}, false, nil
 	}
-	return b, err
+	if err != nil {
+		return b, false, err
+	}
+	var needs []access.Need
+	for _, key := range keys {
+		needs = append(needs, access.Need{Action: "s3:PutObject", Bucket: r.bucketFacts(b), BucketName: b.Name, Key: key})
+	}
+	if r.decide(needs...).Allow {
+		return b, false, nil
+	}
+	if access.NewEvaluation(r.Context(), service.principal(), s.serviceContext(r.Bucket)).Decide(needs...).Allow {
+		return b, true, nil
+	}
+	return meta.Bucket{}, false, nil
 }
 
 // parseLogging reads a BucketLoggingStatus; nil when it turns logging off.

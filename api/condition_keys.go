@@ -23,7 +23,7 @@ func (r *Request) conditions() access.Context {
 // hasPolicies reports whether any policy takes part in deciding the request.
 func (r *Request) hasPolicies() bool {
 	p := &r.Principal
-	if len(p.Identity) > 0 || len(p.Session) > 0 || p.Boundary != nil || r.Op.Header == copySourceHeader {
+	if len(p.Identity) > 0 || len(p.Session) > 0 || p.Boundary != nil || r.Op.Header == copySourceHeader || r.Op.Elsewhere {
 		return true
 	}
 	f := r.bucketFacts(r.Bucket)

@@ -118,7 +118,7 @@ func (s *Server) DeliverLogs(ctx context.Context, all bool) (r LogReport, err er
 		case err == nil:
 			r.Delivered, r.Objects = r.Delivered+n, r.Objects+1
 			continue
-		case errors.Is(err, errNoTarget):
+		case errors.Is(err, errNoTarget), errors.Is(err, errNotDelivered):
 			r.Dropped += n
 		default:
 			r.Dropped += s.logs.giveBack(g, records)
@@ -162,9 +162,15 @@ func (s *Server) deliver(ctx context.Context, g logGroup, records []byte) error 
 	} else if err != nil {
 		return err
 	}
+	key := s.logObjectKey(g)
+	from := meta.Bucket{ID: g.source, Name: g.name, Owner: g.owner}
+	if err := s.mayDeliver(ctx, logReporter, engine.Delivery{From: from, To: target, Key: key, ByPolicy: g.to.ByPolicy}); err != nil {
+		return err
+	}
 	_, err = s.engine.PutObject(ctx, engine.PutObject{
-		Bucket: target, Key: s.logObjectKey(g), Owner: target.Owner, Attributes: engine.Attributes{ContentType: "text/plain"},
-		Body: engine.Body{Reader: bytes.NewReader(records), Size: int64(len(records)), ChecksumAlgorithm: engine.CRC64NVME},
+		Bucket: target, Key: key, Owner: target.Owner, Attributes: engine.Attributes{ContentType: "text/plain"},
+		Conditions: engine.Conditions{IfNoneMatch: "*"},
+		Body:       engine.Body{Reader: bytes.NewReader(records), Size: int64(len(records)), ChecksumAlgorithm: engine.CRC64NVME},
 	})
 	return err
 }

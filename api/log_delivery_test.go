@@ -14,7 +14,7 @@ func TestLogBufferBound(t *testing.T) {
 	for range maxLogBuffer>>20 + 3 {
 		b.add(g, record)
 	}
-	groups, dropped := b.take(false) // it is full, and so need not be old
+	groups, dropped := b.take(false)  // it is full, and so need not be old
 	const room = maxLogBuffer>>20 - 1 // records; the group itself takes the rest
 	if len(groups[g]) != room<<20 || dropped != 4 {
 		t.Fatalf("%d bytes are held, %d records dropped", len(groups[g]), dropped)

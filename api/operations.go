@@ -61,6 +61,8 @@ type Operation struct {
 	// ByKey: the request is decided for each key that its document names, where a
 	// policy or an ACL may tell them apart; Needs is for where none does.
 	ByKey bool
+	// Elsewhere: the document names another bucket, whose policy takes part.
+	Elsewhere bool
 	// CreatesBucket: the target's bucket does not exist yet.
 	CreatesBucket bool
 	// ReadsObject: the target's object is looked up together with its bucket, as the

@@ -103,6 +103,7 @@ func New(c Config) *Server {
 	if s.observe == nil {
 		s.observe = func(Observation) {}
 	}
+	s.engine.PermitDeliveries(func(ctx context.Context, d engine.Delivery) error { return s.mayDeliver(ctx, inventoryReporter, d) })
 	s.verifier = sigv4.Verifier{Region: s.region, Now: s.now}
 	s.rates.clock, s.rates.of = clock{s.now, c.Wait}, make(map[meta.ID]*rateOf)
 	if s.rates.wait == nil {

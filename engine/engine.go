@@ -92,6 +92,7 @@ type Engine struct {
 	sealed     sealingState
 	registry   registry
 	directory  directory
+	permit     atomic.Pointer[func(context.Context, Delivery) error] // see PermitDeliveries
 	unreleased unreleased
 	copies     keptCopies
 

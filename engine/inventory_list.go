@@ -38,6 +38,12 @@ type inventoryList struct {
 	files []inventoryData
 	tries int
 	done  bool
+	// stamp is the time in the names of the list's folders: the day, and a minute of
+	// it where those of the minutes before hold something.
+	stamp time.Time
+	// manifest is made once; of the objects that end the list, so many are written.
+	manifest []byte
+	ends     int
 }
 
 // inventoryData is a data file as the manifest names it.
@@ -70,9 +76,23 @@ func (l *inventoryList) folder() string {
 	return prefix + l.b.Name + "/" + l.c.ID + "/"
 }
 
-// checksumKey is the object that is written last.
-func (l *inventoryList) checksumKey() string {
-	return l.folder() + l.day.Format("2006-01-02T15-04Z") + "/manifest.checksum"
+// endKeys are the objects that end the list, in the order in which they are written.
+func (l *inventoryList) endKeys() (links, manifest, checksum string) {
+	at := l.folder() + l.stamp.Format("2006-01-02T15-04Z")
+	return l.folder() + "hive/dt=" + l.stamp.Format("2006-01-02-15-04") + "/symlink.txt", at + "/manifest.json", at + "/manifest.checksum"
+}
+
+// SampleKeys are keys like those of all objects that lists of the configuration are
+// written as.
+func (c *Inventory) SampleKeys(bucket string, now time.Time) []string {
+	l := inventoryList{b: meta.Bucket{Name: bucket}, c: *c, stamp: c.dayOf(now)}
+	links, manifest, checksum := l.endKeys()
+	return []string{l.dataKey(), links, manifest, checksum}
+}
+
+// dataKey is a new key for a data file.
+func (l *inventoryList) dataKey() string {
+	return l.folder() + "data/" + meta.NewID().String() + ".csv.gz"
 }
 
 // target finds the bucket that takes the list. It must be the one that was named
@@ -85,17 +105,39 @@ func (l *inventoryList) target(ctx context.Context) (meta.Bucket, error) {
 	return b, err
 }
 
-// written reports whether the list is there.
+// maxInventoryStamps is how many names a list may have: as often it may have been
+// begun and not ended, or found its names taken.
+const maxInventoryStamps = 10
+
+// errNamesTaken: other objects, or lists that were never ended, have all names.
+var errNamesTaken = errors.New("the names of the list are taken")
+
+// written reports whether the list is there; otherwise it finds names for it that
+// nothing has. What is there is never written over: it may be anybody's.
 func (l *inventoryList) written(ctx context.Context) (bool, error) {
 	to, err := l.target(ctx)
 	if err != nil {
 		return false, err
 	}
-	_, err = l.e.store.Object(ctx, to.ID, l.checksumKey())
-	if errors.Is(err, meta.ErrNotFound) {
-		return false, nil
+	for minute := range maxInventoryStamps {
+		l.stamp = l.day.Add(time.Duration(minute) * time.Minute)
+		links, manifest, checksum := l.endKeys()
+		taken := false
+		for _, key := range []string{checksum, manifest, links} {
+			_, err := l.e.store.Object(ctx, to.ID, key)
+			if err == nil && key == checksum {
+				return true, nil
+			}
+			if err != nil && !errors.Is(err, meta.ErrNotFound) {
+				return false, storeError(err)
+			}
+			taken = taken || err == nil
+		}
+		if !taken {
+			return false, nil
+		}
 	}
-	return err == nil, storeError(err)
+	return false, errNamesTaken
 }
 
 // step lists one page, or ends the list.
@@ -162,7 +204,7 @@ func (l *inventoryList) flush(ctx context.Context, to meta.Bucket) error {
 		return err
 	}
 	data := l.held.Bytes()
-	key := l.folder() + "data/" + meta.NewID().String() + ".csv.gz"
+	key := l.dataKey()
 	if err := l.put(ctx, to, key, "application/x-gzip", data); err != nil {
 		return err
 	}
@@ -175,12 +217,15 @@ func (l *inventoryList) flush(ctx context.Context, to meta.Bucket) error {
 
 // finish writes the manifest, and last its checksum, which says that all is there.
 func (l *inventoryList) finish(ctx context.Context, to meta.Bucket) error {
-	manifest, err := json.MarshalIndent(inventoryManifest{
-		Source: l.b.Name, Destination: "arn:aws:s3:::" + l.c.Target, Version: "2016-11-30",
-		Created: fmt.Sprint(l.e.now().UnixMilli()), Format: "CSV", Schema: strings.Join(l.c.columns(), ", "), Files: l.files,
-	}, "", "  ")
-	if err != nil {
-		return err
+	if l.manifest == nil {
+		manifest, err := json.MarshalIndent(inventoryManifest{
+			Source: l.b.Name, Destination: "arn:aws:s3:::" + l.c.Target, Version: "2016-11-30",
+			Created: fmt.Sprint(l.e.now().UnixMilli()), Format: "CSV", Schema: strings.Join(l.c.columns(), ", "), Files: l.files,
+		}, "", "  ")
+		if err != nil {
+			return err
+		}
+		l.manifest = manifest
 	}
 	var links strings.Builder
 	for i, f := range l.files {
@@ -189,26 +234,40 @@ func (l *inventoryList) finish(ctx context.Context, to meta.Bucket) error {
 		}
 		links.WriteString("s3://" + l.c.Target + "/" + f.Key)
 	}
-	sum := md5.Sum(manifest)
-	checksum := l.checksumKey()
-	for _, o := range []struct{ key, kind, data string }{
-		{l.folder() + "hive/dt=" + l.day.Format("2006-01-02-15-04") + "/symlink.txt", "text/plain", links.String()},
-		{strings.TrimSuffix(checksum, "checksum") + "json", "application/json", string(manifest)},
-		{checksum, "text/plain", hex.EncodeToString(sum[:])},
+	sum := md5.Sum(l.manifest)
+	linksKey, manifestKey, checksumKey := l.endKeys()
+	for i, o := range []struct{ key, kind, data string }{
+		{linksKey, "text/plain", links.String()},
+		{manifestKey, "application/json", string(l.manifest)},
+		{checksumKey, "text/plain", hex.EncodeToString(sum[:])},
 	} {
+		if i < l.ends {
+			continue
+		}
 		if err := l.put(ctx, to, o.key, o.kind, []byte(o.data)); err != nil {
 			return err
 		}
+		l.ends++
 	}
 	l.done = true
 	return nil
 }
 
-// put writes an object of the list as the target's owner.
+// put writes an object of the list as the target's owner, where nothing is. Something
+// that came there since the names were found ends the list, which is begun anew under
+// others.
 func (l *inventoryList) put(ctx context.Context, to meta.Bucket, key, kind string, data []byte) error {
+	if permit := l.e.permit.Load(); permit != nil {
+		if err := (*permit)(ctx, Delivery{From: l.b, To: to, Key: key, ByPolicy: l.c.ByPolicy}); err != nil {
+			return err
+		}
+	}
 	_, err := l.e.PutObject(ctx, PutObject{
-		Bucket: to, Key: key, Owner: to.Owner, Attributes: Attributes{ContentType: kind},
+		Bucket: to, Key: key, Owner: to.Owner, Attributes: Attributes{ContentType: kind}, Conditions: Conditions{IfNoneMatch: "*"},
 		Body: Body{Reader: bytes.NewReader(data), Size: int64(len(data)), ChecksumAlgorithm: CRC64NVME},
 	})
+	if errors.Is(err, s3err.PreconditionFailed) {
+		return fmt.Errorf("%w: %s", errListObsolete, key)
+	}
 	return err
 }

@@ -254,3 +254,36 @@ func TestInventoryEveryCallFails(t *testing.T) {
 		}
 	}
 }
+
+// TestInventoryTooLate puts an object under the name of each that ends a list, just
+// before the list writes it: it stays.
+func TestInventoryTooLate(t *testing.T) {
+	for n, name := range []string{"hive/dt=%s-00-00/symlink.txt", "%sT00-00Z/manifest.json", "%sT00-00Z/manifest.checksum"} {
+		i := newInventoryRig(t, meta.VersioningOff)
+		i.mustPut("k", body(1, 5))
+		i.configure("i", "")
+		plan := faults.NewPlan(1)
+		i.config.Store = faults.Store(i.store, plan)
+		i.e.Close()
+		i.reopen()
+		key := "inv/first-bucket/i/" + fmt.Sprintf(name, i.now.Format("2006-01-02"))
+		theirs := body(9, 30)
+		plan.Add(faults.Rule{Op: "CommitObject", N: n + 2, Hook: func() { // the first is a data file
+			plan.Clear()
+			from := i.b
+			i.b = i.to
+			i.mustPut(key, theirs)
+			i.b = from
+		}})
+		failed := false
+		for range 20 {
+			r, err := i.e.Inventory(t.Context())
+			if failed = failed || err != nil; !r.More {
+				break
+			}
+		}
+		if !failed || !bytes.Equal(i.read(key), theirs) {
+			t.Errorf("%s: failed is %v, and it holds %d bytes", key, failed, len(i.read(key)))
+		}
+	}
+}

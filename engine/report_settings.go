@@ -2,9 +2,12 @@ package engine
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
+
+	"github.com/sanctum-storage/gateway/meta"
 )
 
 // Names of the settings that say what a bucket reports of itself. InventorySetting
@@ -29,6 +32,9 @@ type Logging struct {
 	Dates string `json:"dates,omitempty"`
 	// Simple: the simple form was asked for, which is also the default.
 	Simple bool `json:"simple,omitempty"`
+	// ByPolicy: the right to write there is not of the one who configured it, but of
+	// the target's policy for the service, and lasts as long as that says so.
+	ByPolicy bool `json:"by_policy,omitempty"`
 }
 
 // The values of Logging.Dates.
@@ -53,12 +59,24 @@ type Inventory struct {
 	Account      string  `json:"account,omitempty"` // as given
 	Format       string  `json:"format"`            // CSV
 	// Sealed: SSE-S3 was asked for, which holds for every object anyway.
-	Sealed bool `json:"sealed,omitempty"`
+	Sealed   bool `json:"sealed,omitempty"`
+	ByPolicy bool `json:"by_policy,omitempty"` // see Logging
 }
 
 // ParseLogging and ParseInventory read documents of the settings; see Parsed.
 func ParseLogging(document []byte) (Logging, error)     { return strictJSON[Logging](document) }
 func ParseInventory(document []byte) (Inventory, error) { return strictJSON[Inventory](document) }
+
+// Delivery is an object that a report is about to be delivered as.
+type Delivery struct {
+	From, To meta.Bucket
+	Key      string
+	ByPolicy bool // see Logging
+}
+
+// PermitDeliveries has may decide, before each object of an inventory is written,
+// whether the target's owner still lets it; an error keeps it away.
+func (e *Engine) PermitDeliveries(may func(context.Context, Delivery) error) { e.permit.Store(&may) }
 
 var errTrailing = errors.New("something follows the document")
 
