@@ -216,6 +216,26 @@ func TestPackageComments(t *testing.T) {
 	}
 }
 
+// maxTracked is in bytes; the largest file that is kept is a store of an old release.
+const maxTracked = 1 << 20
+
+// What is built from the source is not kept beside it: such a file stays in the history
+// for ever.
+func TestNoLargeFiles(t *testing.T) {
+	list := exec.Command("git", "ls-files", "-z")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		info, err := os.Lstat(filepath.Join(root, name))
+		if err == nil && info.Size() > maxTracked {
+			t.Errorf("%s has %d bytes", name, info.Size())
+		}
+	}
+}
+
 var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
 
 // Documents link to files that exist.
