@@ -1,5 +1,13 @@
 package edits
 
+// PostgresList is what PostgreSQL has besides.
+var PostgresList = []Unbound{
+	{"bucket_guards", "*", nil, Nothing, "rows that writers lock, repeating the versioning of the bucket's row; where they differ that decides"},
+	{"bucket_guards", "", nil, Nothing, "the same"},
+	{"commits", "*", nil, Nothing, "which commits happened, for who lost the answer: read for seconds"},
+	{"commits", "", nil, Nothing, "the same"},
+}
+
 // List is everything in the store's clear columns that is not bound to what is
 // sealed, with what an edit of it can do at most, and why it is so. A new column is
 // bound, or it is here.

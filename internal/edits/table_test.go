@@ -12,7 +12,16 @@ import (
 // DB is a store's database, edited by hand.
 type DB struct {
 	*sql.DB
-	Tables []Table
+	Tables   []Table
+	numbered bool // placeholders are $1, $2, …
+}
+
+// words turns a statement into the engine's.
+func (d *DB) words(statement string) string {
+	for n := 1; d.numbered && strings.Contains(statement, "?"); n++ {
+		statement = strings.Replace(statement, "?", fmt.Sprint("$", n), 1)
+	}
+	return statement
 }
 
 // Table is one table as the database itself says it is.
@@ -28,21 +37,36 @@ type Row []any
 // ReadTables reads the schema, without the tables of the engine and of migrations.
 func ReadTables(ctx context.Context, db *sql.DB) (*DB, error) {
 	d := &DB{DB: db}
-	names, err := strs(ctx, db, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose_%' ORDER BY name")
+	return d, d.read(ctx, "SELECT name, pk FROM pragma_table_info(?) ORDER BY cid",
+		"SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose_%' ORDER BY name")
+}
+
+// ReadPostgres is ReadTables of PostgreSQL.
+func ReadPostgres(ctx context.Context, db *sql.DB) (*DB, error) {
+	d := &DB{DB: db, numbered: true}
+	return d, d.read(ctx, `SELECT c.column_name, (SELECT COUNT(*) FROM information_schema.key_column_usage AS k
+			JOIN information_schema.table_constraints AS p ON p.constraint_name = k.constraint_name AND p.constraint_type = 'PRIMARY KEY'
+			WHERE k.table_name = c.table_name AND k.column_name = c.column_name)
+		FROM information_schema.columns AS c WHERE c.table_schema = 'public' AND c.table_name = ? ORDER BY c.ordinal_position`,
+		"SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' AND table_name NOT LIKE 'goose_%' ORDER BY table_name")
+}
+
+func (d *DB) read(ctx context.Context, columns, tables string) error {
+	names, err := strs(ctx, d.DB, tables)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, name := range names {
 		t := Table{Name: name}
-		rows, err := db.QueryContext(ctx, "SELECT name, pk FROM pragma_table_info(?) ORDER BY cid", name)
+		rows, err := d.QueryContext(ctx, d.words(columns), name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for i := 0; rows.Next(); i++ {
 			var column string
 			var key int
 			if err := rows.Scan(&column, &key); err != nil {
-				return nil, err
+				return err
 			}
 			t.Columns = append(t.Columns, column)
 			if key > 0 {
@@ -50,11 +74,11 @@ func ReadTables(ctx context.Context, db *sql.DB) (*DB, error) {
 			}
 		}
 		if err := rows.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		d.Tables = append(d.Tables, t)
 	}
-	return d, nil
+	return nil
 }
 
 // openDB opens a store's file beside the store.
@@ -134,12 +158,12 @@ func (d *DB) Replace(ctx context.Context, t Table, old, now []Row) error {
 		for _, i := range t.Key {
 			where, args = append(where, t.Columns[i]+" = ?"), append(args, r[i])
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+t.Name+" WHERE "+strings.Join(where, " AND "), args...); err != nil {
+		if _, err := tx.ExecContext(ctx, d.words("DELETE FROM "+t.Name+" WHERE "+strings.Join(where, " AND ")), args...); err != nil {
 			return err
 		}
 	}
 	for _, r := range now {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO "+t.Name+" ("+strings.Join(t.Columns, ", ")+") VALUES (?"+strings.Repeat(", ?", len(r)-1)+")", r...); err != nil {
+		if _, err := tx.ExecContext(ctx, d.words("INSERT INTO "+t.Name+" ("+strings.Join(t.Columns, ", ")+") VALUES (?"+strings.Repeat(", ?", len(r)-1)+")"), r...); err != nil {
 			return err
 		}
 	}
