@@ -11,12 +11,6 @@ import (
 // records holds the rows of tenants, access keys, identities and buckets, and the
 // sealing itself, against what is sealed of them.
 func (c *check) records(ctx context.Context) error {
-	c.Sealing = c.e.sealing()
-	if c.Sealing < meta.SealingWhole {
-		if err := c.sealingMarkers(ctx); err != nil {
-			return err
-		}
-	}
 	for _, scan := range []func(context.Context) error{c.deployment, c.tenants, c.accessKeys, c.identities} {
 		if err := scan(ctx); err != nil {
 			return err
@@ -38,7 +32,10 @@ func (c *check) deployment(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.unproven("deployment", c.e.observe(d))
+	c.unproven("deployment", c.e.agree(&d))
+	if c.Sealing = d.Sealing; d.Sealing < meta.SealingWhole {
+		return c.sealingMarkers(ctx)
+	}
 	return nil
 }
 

@@ -63,7 +63,16 @@ func (e *Engine) writesBy() meta.Sealing {
 // observe takes over what the deployment's row says, after proving it. What it says
 // never becomes less.
 func (e *Engine) observe(d meta.Deployment) error {
-	if err := e.proveDeployment(&d); err != nil {
+	if err := e.agree(&d); err != nil {
+		return err
+	}
+	e.sealed.now.Store(uint32(d.Sealing))
+	return nil
+}
+
+// agree proves the deployment's row, and holds it against what this process knows.
+func (e *Engine) agree(d *meta.Deployment) error {
+	if err := e.proveDeployment(d); err != nil {
 		return err
 	}
 	if now := e.sealing(); d.Sealing < now {
@@ -72,7 +81,6 @@ func (e *Engine) observe(d meta.Deployment) error {
 	if !e.root.ID.IsZero() && d.Root != e.root.ID {
 		return fmt.Errorf("%w: its root was %s and is said to be %s", ErrEdited, e.root.ID, d.Root)
 	}
-	e.sealed.now.Store(uint32(d.Sealing))
 	return nil
 }
 
