@@ -63,15 +63,15 @@ func (e *Engine) writesBy() meta.Sealing {
 // observe takes over what the deployment's row says, after proving it. What it says
 // never becomes less.
 func (e *Engine) observe(d meta.Deployment) error {
-	if err := e.agree(&d); err != nil {
+	if err := e.vouched(&d); err != nil {
 		return err
 	}
 	e.sealed.now.Store(uint32(d.Sealing))
 	return nil
 }
 
-// agree proves the deployment's row, and holds it against what this process knows.
-func (e *Engine) agree(d *meta.Deployment) error {
+// vouched proves the deployment's row, and holds it against what this process knows.
+func (e *Engine) vouched(d *meta.Deployment) error {
 	if err := e.proveDeployment(d); err != nil {
 		return err
 	}

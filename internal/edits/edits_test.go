@@ -2,6 +2,7 @@ package edits
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
@@ -294,22 +296,51 @@ func (s stage) play(t *testing.T, ctx context.Context, scene *Scene, path string
 // begin looks what an honest store answers; nil after an error.
 func begin(t *testing.T, ctx context.Context, scene *Scene, c engine.Config, db *DB) *play {
 	p := &play{t: t, scene: scene, config: c, db: db}
-	g, err := Open(ctx, p.config)
+	was, err := db.All(ctx)
 	if err == nil {
-		p.honest = scene.Answers(g)
-		var r engine.FsckReport
-		if r, err = g.Engine.Fsck(ctx, engine.FsckOptions{}); err == nil && !r.Clean() {
-			err = fmt.Errorf("fsck of the honest store: %+v", r.Findings)
-		}
-	}
-	if err == nil {
-		p.was, err = p.db.All(ctx)
+		p.was = was
+		err = p.look(ctx)
 	}
 	if err != nil {
 		t.Error(err)
 		return nil
 	}
 	return p
+}
+
+// look is at the honest store.
+func (p *play) look(ctx context.Context) error {
+	g, err := p.open(ctx)
+	if err != nil {
+		return err
+	}
+	p.honest = p.scene.Answers(g)
+	r, err := g.Engine.Fsck(ctx, engine.FsckOptions{})
+	if err == nil && !r.Clean() {
+		err = fmt.Errorf("fsck of the honest store: %+v", r.Findings)
+	}
+	return errors.Join(err, g.Engine.Close(), p.db.Restore(ctx, p.was))
+}
+
+// open begins a gateway over the store and a backend as the scene left it: a start
+// leaves traces in both, by which a store that was put back is noticed.
+func (p *play) open(ctx context.Context) (*Gateway, error) {
+	c, of := p.config, p.config.Backends[0]
+	again := mem.New()
+	for info, err := range of.List(ctx, backends.BlobID{}) {
+		if err != nil {
+			return nil, err
+		}
+		r, err := of.Get(ctx, info.ID, 0, info.Size)
+		if err == nil {
+			err = errors.Join(again.Put(ctx, info.ID, r, info.Size), r.Close())
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	c.Backends = []engine.Backend{{Name: of.Name, Backend: again}}
+	return Open(ctx, c)
 }
 
 // verdict is what came of an edit.
@@ -357,7 +388,7 @@ func (p *play) try(ctx context.Context, e Edit) (v verdict) {
 			p.t.Errorf("%s: %v", e, err)
 		}
 	}()
-	g, err := Open(ctx, p.config)
+	g, err := p.open(ctx)
 	if err != nil {
 		return verdict{refused: true}
 	}

@@ -16,7 +16,6 @@ var List = []Unbound{
 	{"access_keys", "", []Kind{Rolled}, Changes, "a record is bound to its place and not to its time: a credential that was turned off since is on"},
 	{"backends", "created living state drain_round drain_left drain_blobs drain_bytes", nil, Nothing,
 		"state and progress of draining; each storage is held against its marker before it is used"},
-	{"backends", "", []Kind{Removed}, Nothing, "it is registered anew, if it is the storage with the marker"},
 	{"bucket_seeds", "bucket_id", nil, Hides, "without its seed a bucket cannot be opened, as one that was deleted"},
 	{"bucket_seeds", "", []Kind{Removed}, Hides, "the same"},
 	{"buckets", "name owner", []Kind{Zero, Another, Flipped}, Hides, "the row is not found by the right one; where it is found, it is an error"},
