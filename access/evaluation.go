@@ -191,7 +191,7 @@ func (e *env) remembered(t *template, most int) *expansion {
 	}
 	if !x.measured {
 		variables := x.variables
-		*x = *t.measure(e, nil)
+		*x = t.measure(e, "", false)
 		x.variables = variables
 	}
 	if x.resolved && x.least <= most && !x.made {

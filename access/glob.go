@@ -77,9 +77,6 @@ func (w *globWriter) glob() glob {
 	return g
 }
 
-// literal reports whether the pattern has no wildcard, and what it says.
-func (g *glob) literal() (string, bool) { return g.text, g.first == len(g.text) }
-
 func (g *glob) isPlain(i int) bool {
 	_, found := slices.BinarySearch(g.plain, int32(i))
 	return found

@@ -119,13 +119,15 @@ func (t *template) matchFolded(s string, e *env) (matched, resolved bool) {
 	if !t.variables {
 		return strings.EqualFold(t.text, s), true
 	}
-	x := e.remembered(t, foldGrowth*len(s))
-	if x == nil {
-		if x = t.measure(e, nil); x.resolved && x.least <= foldGrowth*len(s) {
-			x.make(t, e)
-		}
+	if x := e.remembered(t, foldGrowth*len(s)); x != nil {
+		return x.resolved && x.made && strings.EqualFold(x.glob.text, s), x.resolved
 	}
-	return x.resolved && x.made && strings.EqualFold(x.glob.text, s), x.resolved
+	x := t.measure(e, s, false)
+	if !x.resolved || x.least > foldGrowth*len(s) {
+		return false, x.resolved
+	}
+	x.make(t, e)
+	return strings.EqualFold(x.glob.text, s), true
 }
 
 // arnPatterns are ARNs: ArnEquals and ArnLike are the same.

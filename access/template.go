@@ -134,13 +134,15 @@ func (t *template) match(s string, e *env) (matched, resolved bool) {
 		g := t.fixed()
 		return g.match(s, e.meter()), true
 	}
-	x := e.remembered(t, len(s))
-	if x == nil {
-		if x = t.measure(e, &s); x.resolved && x.possible {
-			x.make(t, e)
-		}
+	if x := e.remembered(t, len(s)); x != nil {
+		return x.resolved && x.made && x.glob.match(s, e.meter()), x.resolved
 	}
-	return x.resolved && x.made && x.glob.match(s, e.meter()), x.resolved
+	x := t.measure(e, s, true)
+	if !x.resolved || !x.possible {
+		return false, x.resolved
+	}
+	x.make(t, e)
+	return x.glob.match(s, e.meter()), true
 }
 
 // fixed is the pattern of a template without variables.
@@ -162,14 +164,13 @@ type expansion struct {
 }
 
 // measure looks the variables up, before the pattern is put together. It finds what a
-// match needs at least, and with a text whether that may be one: it is long enough,
-// begins and ends as every match does, and has what is between two stars.
-func (t *template) measure(e *env, s *string) *expansion {
-	x := &expansion{measured: true, resolved: true, possible: true}
-	var c check
-	if s != nil {
-		c = check{s: *s, left: *s, begins: true}
-		x.possible = strings.HasSuffix(*s, t.text[strings.LastIndexAny(t.text, "*?}")+1:])
+// match needs at least, and if asked whether s may be one: it is long enough, begins
+// and ends as every match does, and has what is between two stars.
+func (t *template) measure(e *env, s string, asked bool) expansion {
+	x := expansion{measured: true, resolved: true, possible: true}
+	c := check{s: s, left: s, begins: true}
+	if asked {
+		x.possible = strings.HasSuffix(s, t.text[strings.LastIndexAny(t.text, "*?}")+1:])
 	}
 	for rest := t.text; rest != ""; {
 		var p piece
@@ -180,8 +181,8 @@ func (t *template) measure(e *env, s *string) *expansion {
 		if !p.literal {
 			x.least -= strings.Count(text, "*")
 		}
-		if s != nil && x.possible {
-			x.possible = x.least <= len(*s) && c.next(text, p.literal)
+		if asked && x.possible {
+			x.possible = x.least <= len(s) && c.next(text, p.literal)
 			e.meter().spend(stepsMatch + len(text)/bytesPerStep)
 		}
 	}

@@ -32,8 +32,9 @@ func ParsedFor[T any](s *Settings, name, about string, parse func([]byte) (T, er
 		return v, true, nil
 	}
 	k := parsedKey{sum: sha256.Sum256([]byte(doc)), length: len(doc), kind: reflect.TypeFor[T](), name: name, about: about}
-	made, known := s.shared.Get(k)
-	if v, known = made.(T); !known {
+	made, _ := s.shared.Get(k)
+	v, known := made.(T)
+	if !known {
 		if v, err = parse([]byte(doc)); err != nil {
 			return v, true, fmt.Errorf("the bucket's setting %s cannot be read: %w", name, err)
 		}

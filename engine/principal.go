@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -161,9 +160,4 @@ func unique(ids []meta.ID) []meta.ID {
 		}
 	}
 	return out
-}
-
-// expired reports whether a credential is past its end; one without lives on.
-func (c *Credential) expired(now time.Time) bool {
-	return !c.Expires.IsZero() && !now.Before(c.Expires)
 }
