@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +25,8 @@ const (
 	lastPause  = 20 * time.Second
 	// maxRetryAfter bounds the wait that a server may ask for.
 	maxRetryAfter = time.Minute
+	// maxWords bounds what is repeated of each field of a refusal, in bytes.
+	maxWords = 300
 	// maxChanges is how often an object may change under the copy.
 	maxChanges = 5
 )
@@ -65,6 +68,11 @@ func (c *client) refusal(resp *http.Response, text []byte) *answerError {
 	}
 	if e.Code == "" {
 		e.Code = http.StatusText(resp.StatusCode)
+	}
+	for _, text := range []*string{&e.Code, &e.Message, &e.RequestID} {
+		if len(*text) > maxWords {
+			*text = strings.ToValidUTF8((*text)[:maxWords], "") + "…"
+		}
 	}
 	if region := resp.Header.Get("X-Amz-Bucket-Region"); resp.StatusCode/100 == 3 || e.Code == "AuthorizationHeaderMalformed" {
 		e.Message += "; the bucket is elsewhere"

@@ -80,7 +80,7 @@ func (p place) objects(ctx context.Context) iter.Seq2[entry, error] {
 			}
 			more = truncated
 			for _, e := range page {
-				if e.key <= last && last != "" {
+				if e.key <= last { // an empty key, too: it would be the bucket
 					yield(entry{}, fmt.Errorf("%s: %w: %q comes after %q", p.role, errDisorder, e.key, last))
 					return
 				}

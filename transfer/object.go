@@ -18,6 +18,9 @@ import (
 
 const (
 	metadataPrefix = "x-amz-meta-"
+	// maxETag bounds an entity tag, in bytes: those of parts are kept until an
+	// upload ends, and lines of the journal hold two.
+	maxETag = 1 << 10
 	// Content types that mean that nobody gave one.
 	awsDefaultType  = "binary/octet-stream"
 	httpDefaultType = "application/octet-stream"
@@ -54,6 +57,9 @@ func (p place) describe(resp *http.Response) (*object, error) {
 	}
 	if o.size < 0 || o.etag == "" {
 		return nil, fmt.Errorf("%s: the answer has no Content-Length or no ETag", p.role)
+	}
+	if len(o.etag) > maxETag {
+		return nil, final{fmt.Errorf("%s: the answer has an ETag of %d bytes", p.role, len(o.etag))}
 	}
 	n, err := strconv.Atoi(resp.Header.Get("X-Amz-Tagging-Count"))
 	o.tags = err == nil && n > 0

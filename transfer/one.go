@@ -52,8 +52,13 @@ func (c *Copier) work(ctx context.Context, t task) error {
 
 // one deals with an object until it is settled in one state of the source.
 func (c *Copier) one(ctx context.Context, t *task) error {
-	if len(c.name(t.key)) > MaxKey {
-		return final{fmt.Errorf("its key would have %d bytes at the target", len(c.name(t.key)))}
+	switch name := c.name(t.key); {
+	case name == "": // a request for it would be one for the bucket
+		return final{errors.New("nothing of its key is left at the target without the prefix")}
+	case len(name) > MaxKey:
+		return final{fmt.Errorf("its key would have %d bytes at the target", len(name))}
+	case len(t.etag) > maxETag || t.at != nil && len(t.at.etag) > maxETag:
+		return final{fmt.Errorf("its entity tag has more than %d bytes", maxETag)}
 	}
 	for changes := 0; ; changes++ {
 		err := c.settle(ctx, t)
@@ -308,6 +313,8 @@ func (c *Copier) prove(t *task, o *object, in *call) *proof {
 func (c *Copier) answered(ans written, etag, algorithm, value string) (sure bool, err error) {
 	opaque := ans.foreignKey || c.to.OpaqueETags
 	switch {
+	case ans.etag == "" || len(ans.etag) > maxETag:
+		return false, final{fmt.Errorf("the target answered with an entity tag of %d bytes", len(ans.etag))}
 	case ans.checksum.algorithm == algorithm && algorithm != "" && ans.checksum.value != value:
 		return false, final{fmt.Errorf("the target answered with %s %s for bytes of %s", algorithm, ans.checksum.value, value)}
 	case ans.etag == etag || ans.checksum.algorithm == algorithm && algorithm != "":

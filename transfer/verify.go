@@ -68,11 +68,13 @@ func (c *Copier) compareBytes(ctx context.Context, t *task) (why string, err err
 		if err != nil {
 			return "", err
 		}
-		h := sha256.New()
-		n, err := io.Copy(io.MultiWriter(h, w), o.body)
+		h, n := sha256.New(), int64(0)
+		if o.size == t.size { // else it may be endless
+			n, err = io.Copy(io.MultiWriter(h, w), o.body)
+		}
 		o.body.Close()
 		if err == nil && n != t.size {
-			err = io.ErrUnexpectedEOF
+			err = fmt.Errorf("%d bytes came of %d: %w", o.size, t.size, io.ErrUnexpectedEOF)
 		}
 		if err != nil {
 			return "", fmt.Errorf("%s: read to compare: %w", from.role, err)
@@ -113,8 +115,10 @@ func (c *Copier) readPiece(ctx context.Context, t *task, got *copied, i int) (er
 	if why := unlike(got.source.attributes, o.attributes); why != "" && i == 0 {
 		return final{fmt.Errorf("written, but %s", why)}
 	}
-	d := newDigests("", p.sha != nil)
-	n, err := io.Copy(io.MultiWriter(d, w), o.body)
+	d, n := newDigests("", p.sha != nil), int64(-1)
+	if o.size == p.n { // else it may be endless
+		n, err = io.Copy(io.MultiWriter(d, w), o.body)
+	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("target: read back: %w", err)
