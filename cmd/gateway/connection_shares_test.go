@@ -51,7 +51,7 @@ func TestConnectionsAreShared(t *testing.T) {
 	if n := count(2); n != 1 {
 		t.Errorf("the next has %d", n)
 	}
-	if !open(9) || !open(9) {
+	if first, second := open(9), open(9); !first || !second {
 		t.Error("a proxy has a share")
 	}
 	(<-accepted).Close() // of the first address, which stays beyond its part

@@ -229,7 +229,7 @@ func TestRestoredFromBeforeTheUpgrade(t *testing.T) {
 		t.Fatalf("it is not noticed: %v", err)
 	}
 	o.config.AcceptStore = true
-	g = o.open()
+	o.open()
 	o.config.AcceptStore = false
 	g = o.open()
 	o.same(g, "accepted")
