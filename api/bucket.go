@@ -98,10 +98,24 @@ var bucketDocument = documentFacts{keys: openKeys("s3:locationconstraint", "aws:
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func createNeeds(r *Request) ([]access.Need, error) {
 	needs := []access.Need{r.need("s3:CreateBucket")}
-	if r.asked.bucketTags.given {
-		n := r.need("s3:PutBucketTagging")
+	also := func(action string) {
+		n := r.need(action)
 		n.Bucket = &access.Bucket{Name: r.Target.Bucket, Owner: r.Principal.Tenant, Account: r.Principal.Account}
 		needs = append(needs, n)
+	}
+	a := &r.asked
+	if a.bucketTags.given {
+		also("s3:PutBucketTagging")
+	}
+	if a.canned.given && a.canned.value != "private" || a.grants.given {
+		also("s3:PutBucketAcl")
+	}
+	if a.ownership.given {
+		also("s3:PutBucketOwnershipControls")
+	}
+	if locks, err := r.locksBucket(); locks || err != nil { // the operation refuses what is no switch
+		also("s3:PutBucketObjectLockConfiguration")
+		also("s3:PutBucketVersioning")
 	}
 	return needs, nil
 }
