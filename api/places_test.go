@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -29,7 +30,7 @@ func TestStranger(t *testing.T) {
 		if c.forwarded != "" {
 			r.Header.Set("X-Forwarded-For", c.forwarded)
 		}
-		x := New(Config{Proxies: proxies}).newExchange(httptest.NewRecorder(), r)
+		x := New(Config{Engine: new(engine.Engine), Proxies: proxies}).newExchange(httptest.NewRecorder(), r)
 		if got := x.req.stranger().String(); got != c.want {
 			t.Errorf("%s, forwarded for %q: %s, want %s", c.remote, c.forwarded, got, c.want)
 		}
