@@ -390,8 +390,8 @@ func stoppedClean(t *testing.T, g *gateway) {
 	if left := treeOf(t, filepath.Join(g.dir, "blobs", "tmp")); len(left) > 0 {
 		t.Errorf("bodies that were on their way in: %q", left)
 	}
-	// Two files more than blobs: the marks of the store's age and incarnation.
-	if files := treeOf(t, filepath.Join(g.dir, "blobs", "blobs")); int64(len(files)) != r.Blobs+r.Doubtful+2 {
+	// Three files more than blobs: the marks of the store's age, incarnation and sealing.
+	if files := treeOf(t, filepath.Join(g.dir, "blobs", "blobs")); int64(len(files)) != r.Blobs+r.Doubtful+3 {
 		t.Errorf("%d files for %d blobs and %d in doubt", len(files), r.Blobs, r.Doubtful)
 	}
 	if _, err := os.Stat(filepath.Join(g.dir, "meta.db")); err != nil {
