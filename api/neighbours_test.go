@@ -115,6 +115,23 @@ func (s *street) signed(t *testing.T, c engine.Credential, method, target string
 	}
 }
 
+// signedChunked is the head of a request that c signs, whose document comes in chunks of
+// HTTP: only what is decoded has a length.
+func (s *street) signedChunked(t *testing.T, c engine.Credential, target, decoded string) func() string {
+	return func() string {
+		r := s.Request(t, "POST", target, nil)
+		r.Header.Set("X-Amz-Decoded-Content-Length", decoded)
+		r.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
+		if err := sigv4.Sign(r, c.AccessKey, c.SecretKey, s.Region, "s3", "STREAMING-UNSIGNED-PAYLOAD-TRAILER", time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		fmt.Fprintf(&b, "POST %s HTTP/1.1\r\nHost: %s\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n", target, r.Host)
+		r.Header.Write(&b)
+		return b.String() + "\r\n"
+	}
+}
+
 // nobody is the head of a request without a signature whose body hangs.
 func nobody(target, mime, more string) func() string {
 	return func() string {

@@ -14,13 +14,15 @@ import (
 // Places of requests whose bodies are held in memory. Whoever is known shares with
 // other tenants, whoever is not with other addresses: neither waits for the other.
 const (
-	// maxDocuments bounds the documents at once that are longer than smallDocument.
-	maxDocuments  = 32
+	// maxDocuments bounds, in bytes, the documents at once that are longer than
+	// smallDocument.
+	maxDocuments  = 128 << 20
 	smallDocument = 64 << 10
 	// maxStrangerDocuments bounds those of nobody in particular.
-	maxStrangerDocuments = 4
+	maxStrangerDocuments = 16 << 20
 	// maxForms bounds the forms at once that are read before their signature can be
-	// verified, of those who name an access key that exists, and of others each.
+	// verified, of those who name an access key that exists, and of others each. No
+	// more than half of all requests are such.
 	maxForms = 128
 	// maxStrangerForm bounds the form of one who names none: it holds the token of an
 	// identity provider and a session policy.
@@ -46,8 +48,8 @@ func (r *Request) stranger() stranger {
 // seats are the places of requests in progress. A request takes one when it comes,
 // which then becomes that of its tenant or of a stranger. Strangers have half of the
 // seats at most, and never the last sixteenth; a tenant that holds its share, which is
-// one of 32, does not take of the last eighth. So neither strangers nor one tenant keep
-// others out.
+// one of 32, does not take of the last three. So neither strangers nor one tenant keep
+// others out, and one that is alone has nearly all.
 type seats struct {
 	mu        sync.Mutex
 	size      int
@@ -87,7 +89,7 @@ func (s *seats) asTenant(x *seat, tenant meta.ID) bool {
 	if !x.tenant.IsZero() {
 		return true
 	}
-	if s.size-s.taken < s.size/8 && s.tenants[tenant] >= max(s.size/32, 1) {
+	if s.size-s.taken < (3*s.size+31)/32 && s.tenants[tenant] >= max(s.size/32, 1) {
 		return false
 	}
 	s.noStranger(x)
@@ -153,35 +155,39 @@ func (x *exchange) crowded() error {
 	return s3err.SlowDown
 }
 
-// reserveDocument takes one of the places for large documents, which are held
-// in memory whole, and says by when the document has to be here.
+// reserveDocument takes places for a large document, which is held in memory whole, as
+// many as it has bytes, and says by when the document has to be here. One whose length
+// is not stated counts as the longest that there may be.
 func (x *exchange) reserveDocument() error {
-	length := x.req.HTTP.ContentLength
 	if x.req.Op.Body != XMLBody {
 		return nil
+	}
+	length := x.req.HTTP.ContentLength
+	if length < 0 || length > x.req.Op.MaxBody {
+		length = x.req.Op.MaxBody
 	}
 	x.in.until = x.documentDeadline(length)
 	if length <= smallDocument {
 		return nil
 	}
 	if owner := x.req.Owner(); !owner.IsZero() {
-		return hold(x, x.server.documents, owner)
+		return hold(x, x.server.documents, owner, int(length))
 	}
-	return hold(x, x.server.strangerDocuments, x.req.stranger())
+	return hold(x, x.server.strangerDocuments, x.req.stranger(), int(length))
 }
 
 // documentDeadline is when a document has to be here that begins to come now.
 func (x *exchange) documentDeadline(length int64) time.Time {
-	return time.Now().Add(x.server.limits.Idle + time.Duration(max(length, 0))*time.Second/documentRate)
+	return time.Now().Add(x.server.limits.Idle + time.Duration(length)*time.Second/documentRate)
 }
 
-// hold takes a place of a pool until the request ends, or x.release is called.
-func hold[K comparable](x *exchange, pool *fair.Pool[K], party K) error {
-	if !pool.Take(party) {
-		x.reason = "too many large documents at once"
+// hold takes n places of a pool until the request ends, or x.release is called.
+func hold[K comparable](x *exchange, pool *fair.Pool[K], party K, n int) error {
+	if !pool.TakeMany(party, n) {
+		x.reason = "too many large documents or forms at once"
 		return s3err.SlowDown
 	}
-	x.held = func() { pool.Give(party) }
+	x.held = func() { pool.GiveMany(party, n) }
 	return nil
 }
 
@@ -199,7 +205,7 @@ func (x *exchange) reserveForm() error {
 		return err
 	}
 	x.in.until = time.Now().Add(x.server.limits.Unknown)
-	return hold(x, x.server.strangerForms, x.req.stranger())
+	return hold(x, x.server.strangerForms, x.req.stranger(), 1)
 }
 
 // reserveSigned takes a place for a form of length bytes whose header names an access
@@ -211,7 +217,7 @@ func (x *exchange) reserveSigned(length int64) error {
 		c, err := x.server.engine.Credential(x.req.Context(), key, token)
 		if err == nil && !c.Tenant.ID.IsZero() {
 			x.in.until = x.documentDeadline(length)
-			return hold(x, x.server.forms, c.Tenant.ID)
+			return hold(x, x.server.forms, c.Tenant.ID, 1)
 		}
 	}
 	if length > maxStrangerForm {

@@ -70,10 +70,10 @@ func TestSeats(t *testing.T) {
 		parties []func(*seats) func(*seat) bool // each takes what it gets, one after another
 		want    []int
 	}{
-		{"one tenant, then another", []func(*seats) func(*seat) bool{tenant(1), tenant(2)}, []int{size * 7 / 8, size / 32}},
-		{"one address, then others", []func(*seats) func(*seat) bool{from(1), from(2), from(3), tenant(1)}, []int{size / 2 * 3 / 4, size / 32, size / 32, size*7/8 - size/2*3/4 - size/16}},
-		{"a tenant and an address, then another tenant", []func(*seats) func(*seat) bool{tenant(1), from(1), tenant(2)}, []int{size * 7 / 8, size / 16, size / 32}},
-		{"an address and a tenant, then another tenant", []func(*seats) func(*seat) bool{from(1), tenant(1), from(2), tenant(2)}, []int{size / 2 * 3 / 4, size / 2, size / 32, size / 32}},
+		{"one tenant, then another", []func(*seats) func(*seat) bool{tenant(1), tenant(2)}, []int{size * 29 / 32, size / 32}},
+		{"one address, then others", []func(*seats) func(*seat) bool{from(1), from(2), from(3), tenant(1)}, []int{size / 2 * 3 / 4, size / 32, size / 32, size*29/32 - size/2*3/4 - size/16}},
+		{"a tenant and an address, then another tenant", []func(*seats) func(*seat) bool{tenant(1), from(1), tenant(2)}, []int{size * 29 / 32, size / 32, size / 32}},
+		{"an address and a tenant, then another tenant", []func(*seats) func(*seat) bool{from(1), tenant(1), from(2), tenant(2)}, []int{size / 2 * 3 / 4, size*29/32 - size/2*3/4, size / 32, size / 32}},
 	} {
 		s := newSeats(size)
 		var all []*seat
@@ -108,45 +108,61 @@ func TestSeats(t *testing.T) {
 	}
 }
 
-// Documents of one tenant, of another and of strangers have places apart.
+// Documents of one tenant, of another and of strangers have places apart, by their
+// bytes: those whose length is not stated count as the longest.
 func TestLargeDocumentsHavePlaces(t *testing.T) {
-	s := New(Config{})
-	reserve := func(owner byte, remote string, kind BodyKind, length int64) error {
+	const most = 2 << 20
+	reserve := func(s *Server, owner byte, remote string, kind BodyKind, length int64) error {
 		r := httptest.NewRequest("POST", "/b?delete", nil)
 		r.ContentLength, r.RemoteAddr = length, remote
 		x := s.newExchange(httptest.NewRecorder(), r)
-		x.req.Op = &Operation{Body: kind}
+		x.req.Op = &Operation{Body: kind, MaxBody: most}
 		x.req.Principal = access.Principal{Tenant: access.ID{owner}}
 		return x.reserveDocument()
 	}
-	count := func(owner byte, remote string) (n int) {
-		for {
-			err := reserve(owner, remote, XMLBody, smallDocument+1)
-			if err == nil {
+	for _, length := range []int64{100 << 10, 1 << 20, most, -1, most + 1} {
+		bytes := length
+		if length < 0 || length > most {
+			bytes = most
+		}
+		s := New(Config{})
+		for _, c := range []struct {
+			owner  byte
+			remote string
+			want   int64 // bytes
+		}{
+			{0, "192.0.2.1:1", maxStrangerDocuments * 3 / 4}, {0, "192.0.2.2:1", max(bytes, maxStrangerDocuments/16)},
+			{1, "192.0.2.1:1", maxDocuments * 3 / 4}, {2, "192.0.2.1:1", maxDocuments / 16}, {3, "192.0.2.1:1", maxDocuments / 16},
+		} {
+			n := int64(0)
+			var err error
+			for ; err == nil && n <= maxDocuments/bytes; n++ {
+				err = reserve(s, c.owner, c.remote, XMLBody, length)
+			}
+			if n--; !errors.Is(err, s3err.SlowDown) || n != c.want/bytes {
+				t.Errorf("tenant %d at %s has %d places for documents of %d bytes, want %d: %v", c.owner, c.remote, n, length, c.want/bytes, err)
+			}
+		}
+		for kind, length := range map[BodyKind]int64{XMLBody: smallDocument, DataBody: MaxObjectBytes, NoBody: 0} {
+			if err := reserve(s, 1, "192.0.2.1:1", kind, length); err != nil {
+				t.Errorf("kind %d of %d bytes: %v", kind, length, err)
+			}
+		}
+	}
+}
+
+// However few requests there are, forms of whoever names an access key leave half.
+func TestFormsLeaveHalf(t *testing.T) {
+	for _, concurrent := range []int{16, 100, 1024} {
+		s := New(Config{Limits: Limits{Concurrent: concurrent}})
+		n := 0
+		for key := range byte(64) {
+			for s.forms.Take(meta.ID{key}) {
 				n++
-				continue
 			}
-			if !errors.Is(err, s3err.SlowDown) {
-				t.Fatal(err)
-			}
-			return n
 		}
-	}
-	for _, c := range []struct {
-		owner  byte
-		remote string
-		want   int
-	}{
-		{0, "192.0.2.1:1", maxStrangerDocuments * 3 / 4}, {0, "192.0.2.2:1", 1}, {0, "192.0.2.3:1", 0},
-		{1, "192.0.2.1:1", maxDocuments * 3 / 4}, {2, "192.0.2.1:1", maxDocuments / 16}, {3, "192.0.2.1:1", maxDocuments / 16},
-	} {
-		if n := count(c.owner, c.remote); n != c.want {
-			t.Errorf("tenant %d at %s has %d places, want %d", c.owner, c.remote, n, c.want)
-		}
-	}
-	for kind, length := range map[BodyKind]int64{XMLBody: smallDocument, DataBody: MaxObjectBytes, NoBody: 0} {
-		if err := reserve(1, "192.0.2.1:1", kind, length); err != nil {
-			t.Errorf("kind %d of %d bytes: %v", kind, length, err)
+		if n > concurrent/2 || n < min(concurrent/2, maxForms) {
+			t.Errorf("%d forms of %d requests", n, concurrent)
 		}
 	}
 }

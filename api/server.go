@@ -77,8 +77,8 @@ type Server struct {
 	rates             rates
 	logs              logBuffer
 	seats             *seats // of requests in progress
-	// documents and strangerDocuments are taken by those that hold a large document in
-	// memory, forms and strangerForms by those whose form is read before it is verified.
+	// documents and strangerDocuments are the bytes of large documents in memory, forms
+	// and strangerForms are taken by those whose form is read before it is verified.
 	documents         *fair.Pool[meta.ID]
 	strangerDocuments *fair.Pool[stranger]
 	forms             *fair.Pool[meta.ID]
@@ -103,7 +103,6 @@ func New(c Config) *Server {
 	if s.observe == nil {
 		s.observe = func(Observation) {}
 	}
-	s.engine.PermitDeliveries(func(ctx context.Context, d engine.Delivery) error { return s.mayDeliver(ctx, inventoryReporter, d) })
 	s.verifier = sigv4.Verifier{Region: s.region, Now: s.now}
 	s.rates.clock, s.rates.of = clock{s.now, c.Wait}, make(map[meta.ID]*rateOf)
 	if s.rates.wait == nil {
@@ -111,8 +110,10 @@ func New(c Config) *Server {
 	}
 	s.seats = newSeats(s.limits.Concurrent)
 	s.documents, s.strangerDocuments = fair.New[meta.ID](maxDocuments), fair.New[stranger](maxStrangerDocuments)
-	s.forms, s.strangerForms = fair.New[meta.ID](maxForms), fair.New[stranger](maxForms)
+	forms := min(maxForms, s.limits.Concurrent/2)
+	s.forms, s.strangerForms = fair.New[meta.ID](forms), fair.New[stranger](forms)
 	if s.engine != nil {
+		s.engine.PermitDeliveries(func(ctx context.Context, d engine.Delivery) error { return s.mayDeliver(ctx, inventoryReporter, d) })
 		s.engine.OnLifecycle(s.logLifecycle)
 	}
 	return s

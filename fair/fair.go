@@ -7,9 +7,10 @@ import (
 	"sync"
 )
 
-// Pool is a number of places. Any party may take what is free, but for a reserve: of
-// that only parties take that hold fewer than a share. Nobody waits for a place. A
-// Pool is safe for concurrent use, and costs memory for the places that are taken.
+// Pool is a number of places, or of bytes. Any party may take what is free, but for a
+// reserve: of that only parties take that then hold a share at most, or that held
+// nothing. Nobody waits for a place. A Pool is safe for concurrent use, and costs memory
+// for the parties that hold something.
 type Pool[K comparable] struct {
 	size, reserve, share int
 
@@ -27,27 +28,33 @@ func New[K comparable](size int) *Pool[K] {
 }
 
 // Take takes a place for a party, and reports whether there was one for it.
-func (p *Pool[K]) Take(party K) bool {
+func (p *Pool[K]) Take(party K) bool { return p.TakeMany(party, 1) }
+
+// TakeMany takes n places for a party, or none, and reports which.
+func (p *Pool[K]) TakeMany(party K, n int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	free := p.size - p.taken
-	if free == 0 || free <= p.reserve && p.held[party] >= p.share {
+	held, left := p.held[party], p.size-p.taken-n
+	if left < 0 || left < p.reserve && held > 0 && held+n > p.share {
 		return false
 	}
-	p.taken++
-	p.held[party]++
+	p.taken += n
+	p.held[party] = held + n
 	return true
 }
 
 // Give gives back a place that the party has taken.
-func (p *Pool[K]) Give(party K) {
+func (p *Pool[K]) Give(party K) { p.GiveMany(party, 1) }
+
+// GiveMany gives back n places that the party has taken.
+func (p *Pool[K]) GiveMany(party K, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.held[party] == 0 {
+	if p.held[party] < n {
 		panic("fair: a place is given back that was not taken")
 	}
-	p.taken--
-	if p.held[party]--; p.held[party] == 0 {
+	p.taken -= n
+	if p.held[party] -= n; p.held[party] == 0 {
 		delete(p.held, party)
 	}
 }

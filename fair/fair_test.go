@@ -72,3 +72,32 @@ func TestGiveWithoutTake(t *testing.T) {
 	}()
 	New[string](2).Give("a")
 }
+
+// One party that takes by many at once leaves as much to others as one that takes one
+// by one, and who holds nothing gets what there is even if it is more than a share.
+func TestTakeMany(t *testing.T) {
+	p := New[string](64 << 20)
+	const unit = 5 << 20 // more than a share
+	n := 0
+	for p.TakeMany("a", unit) {
+		n++
+	}
+	if n != 48/5 {
+		t.Errorf("one party takes %d times 5 of 64, want %d", n, 48/5)
+	}
+	if !p.TakeMany("b", unit) || p.TakeMany("b", unit) {
+		t.Error("another party has one document, and no second of the reserve")
+	}
+	if !p.TakeMany("c", 1<<20) || !p.TakeMany("c", 3<<20) || p.TakeMany("c", 1<<20) {
+		t.Error("small ones go up to a share")
+	}
+	if p.TakeMany("d", 64<<20) {
+		t.Error("more than there is was taken")
+	}
+	p.GiveMany("a", n*unit)
+	p.GiveMany("b", unit)
+	p.GiveMany("c", 4<<20)
+	if len(p.held) != 0 || p.taken != 0 {
+		t.Errorf("%d are not given back, by %d", p.taken, len(p.held))
+	}
+}
