@@ -171,6 +171,8 @@ func (e *Engine) ensureCopy(ctx context.Context, s *places, id meta.BlobID, from
 	if errors.Is(err, backends.ErrNotFound) {
 		if _, err = copyBlob(ctx, backends.BlobID(id), from, to); err == nil {
 			err = errors.New("it was missing and was copied again")
+		} else if errors.Is(err, errBadCopy) { // the next pass must not take it for the blob
+			err = errors.Join(err, to.Delete(ctx, backends.BlobID(id)))
 		}
 	}
 	if err != nil {

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -177,7 +176,7 @@ func (m *mover) move(ctx context.Context, rows []meta.Blob) error {
 	if err == nil {
 		return nil
 	}
-	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes,
+	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, errBadCopy,
 		meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands} {
 		if errors.Is(err, own) {
 			if m.r.Stuck++; len(m.stuck) < maxStuckErrors {
@@ -246,64 +245,4 @@ func ignoreConflict(err error) error {
 		return nil
 	}
 	return err
-}
-
-// errOtherBytes: the target has other bytes under a blob's id.
-var errOtherBytes = errors.New("the target has another blob of this name")
-
-// copyBlob copies sealed bytes under the same id and returns how many. A copy
-// that is there already, from a step that was cut short, is compared.
-func copyBlob(ctx context.Context, id backends.BlobID, from, to *place) (int64, error) {
-	info, err := from.Stat(ctx, id)
-	if err != nil {
-		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
-	}
-	body, err := from.Get(ctx, id, 0, info.Size)
-	if err != nil {
-		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
-	}
-	err = to.Put(ctx, id, body, info.Size)
-	closed := body.Close()
-	switch {
-	case errors.Is(err, backends.ErrExists):
-		return info.Size, compareBlob(ctx, id, info.Size, from, to)
-	case err != nil:
-		return 0, fmt.Errorf("copy from backend %s to %s: %w", from.Name, to.Name, err)
-	}
-	return info.Size, closed
-}
-
-// compareBlob fails with errOtherBytes where two backends hold different bytes.
-func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *place) (err error) {
-	info, err := to.Stat(ctx, id)
-	if err != nil {
-		return fmt.Errorf("backend %s: %w", to.Name, err)
-	}
-	if info.Size != size {
-		return errOtherBytes
-	}
-	var open [2]io.ReadCloser
-	for i, p := range []*place{from, to} {
-		if open[i], err = p.Get(ctx, id, 0, size); err != nil {
-			return fmt.Errorf("backend %s: %w", p.Name, err)
-		}
-		defer func() { err = errors.Join(err, open[i].Close()) }()
-	}
-	a, b := segmentPool.Get().(*segment), segmentPool.Get().(*segment)
-	defer segmentPool.Put(a)
-	defer segmentPool.Put(b)
-	for left := size; left > 0; {
-		n := min(left, int64(len(a.data)))
-		if _, err := io.ReadFull(open[0], a.data[:n]); err != nil {
-			return fmt.Errorf("backend %s: %w", from.Name, err)
-		}
-		if _, err := io.ReadFull(open[1], b.data[:n]); err != nil {
-			return fmt.Errorf("backend %s: %w", to.Name, err)
-		}
-		if !bytes.Equal(a.data[:n], b.data[:n]) {
-			return errOtherBytes
-		}
-		left -= n
-	}
-	return nil
 }

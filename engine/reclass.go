@@ -22,7 +22,7 @@ var (
 // ownFault reports whether an error is one of the version alone, so that others
 // may still be moved, and what it is.
 func ownFault(err error) (bool, error) {
-	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes,
+	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, errBadCopy,
 		meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands, errResidency, errNoPlace} {
 		if errors.Is(err, own) {
 			return true, err

@@ -79,6 +79,12 @@ func (e *Engine) failedShift(ctx context.Context, id meta.BlobID, from, to *plac
 		}
 		return 0, false, errors.Join(why, err)
 	}
+	if errors.Is(why, errBadCopy) { // it has to go before the next try
+		if err := e.store.ReleaseCopy(ctx, e.holder, id, to.id, e.now()); err != nil {
+			e.copies.keep(left, e.elapsed())
+		}
+		return 0, false, why
+	}
 	at, err := e.store.BlobBackends(ctx, []meta.BlobID{id})
 	if err != nil {
 		e.copies.keep(left, e.elapsed())

@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/encrypt"
+)
+
+var (
+	// errOtherBytes: the target has other bytes under a blob's id.
+	errOtherBytes = errors.New("the target has another blob of this name")
+	// errBadCopy: a copy that was just made is not what it was made of.
+	errBadCopy = errors.New("the copy differs from what it was made of")
+)
+
+// copyBlob copies sealed bytes under the same id and returns how many. What the
+// copy is made of is deleted later, and neither backend is trusted: so the copy is
+// read back and compared with a second reading, and one answer that was false costs
+// nothing. A copy that is there already, from a step that was cut short, is compared
+// alike.
+func copyBlob(ctx context.Context, id backends.BlobID, from, to *place) (int64, error) {
+	info, err := from.Stat(ctx, id)
+	if err != nil {
+		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
+	}
+	// No more is written to the target than a blob may have.
+	if plain, err := encrypt.PlainSize(info.Size); err != nil || plain > MaxBodySize+maxFilling {
+		return 0, fmt.Errorf("backend %s: %w: no blob has %d bytes", from.Name, backends.ErrCorrupt, info.Size)
+	}
+	body, err := from.Get(ctx, id, 0, -1) // all of it, which some backends check by what they know of the whole
+	if err != nil {
+		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
+	}
+	err = to.Put(ctx, id, body, info.Size)
+	closed := body.Close()
+	switch {
+	case errors.Is(err, backends.ErrExists):
+		return info.Size, compareBlob(ctx, id, info.Size, from, to)
+	case err != nil:
+		return 0, fmt.Errorf("copy from backend %s to %s: %w", from.Name, to.Name, err)
+	case closed != nil:
+		return 0, closed
+	}
+	err = compareBlob(ctx, id, info.Size, from, to)
+	if errors.Is(err, errOtherBytes) {
+		err = errBadCopy
+	}
+	return info.Size, err
+}
+
+// compareBlob fails with errOtherBytes where two backends do not hold the same bytes,
+// so many of them.
+func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *place) (err error) {
+	info, err := to.Stat(ctx, id)
+	if err != nil {
+		return fmt.Errorf("backend %s: %w", to.Name, err)
+	}
+	if info.Size != size {
+		return errOtherBytes
+	}
+	var open [2]io.ReadCloser
+	for i, p := range []*place{from, to} {
+		if open[i], err = p.Get(ctx, id, 0, -1); err != nil {
+			return fmt.Errorf("backend %s: %w", p.Name, err)
+		}
+		defer func() { err = errors.Join(err, open[i].Close()) }()
+	}
+	a, b := segmentPool.Get().(*segment), segmentPool.Get().(*segment)
+	defer segmentPool.Put(a)
+	defer segmentPool.Put(b)
+	for left := size + 1; left > 0; left -= int64(len(a.data)) {
+		n := min(left, int64(len(a.data))) // with the last goes the byte that must not be there
+		these, err := fullOrEnd(open[0], a.data[:n])
+		if err != nil {
+			return fmt.Errorf("backend %s: %w", from.Name, err)
+		}
+		those, err := fullOrEnd(open[1], b.data[:n])
+		if err != nil {
+			return fmt.Errorf("backend %s: %w", to.Name, err)
+		}
+		if want := min(n, left-1); int64(len(these)) != want || !bytes.Equal(these, those) {
+			return errOtherBytes
+		}
+	}
+	return nil
+}
+
+// fullOrEnd reads until p is full or r ends, which is no error. Unlike io.ReadFull it
+// does not take r's own io.ErrUnexpectedEOF, a connection that broke, for its end.
+func fullOrEnd(r io.Reader, p []byte) ([]byte, error) {
+	for n := 0; n < len(p); {
+		m, err := r.Read(p[n:])
+		n += m
+		if err == io.EOF {
+			return p[:n], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,135 @@
+package engine_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// lyingOnce is a backend that lies in one of its calls.
+type lyingOnce struct {
+	backends.Backend
+	lie        func([]byte) []byte
+	gets, puts atomic.Int64 // calls until then; below 1: it has passed, or never comes
+	told       atomic.Bool
+	begun      atomic.Int64 // Puts
+}
+
+func (l *lyingOnce) body(r io.Reader, when *atomic.Int64) ([]byte, error) {
+	body, err := io.ReadAll(r)
+	if err == nil && when.Add(-1) == 0 {
+		l.told.Store(true)
+		body = l.lie(bytes.Clone(body))
+	}
+	return body, err
+}
+
+func (l *lyingOnce) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
+	if off != 0 || n >= 0 {
+		return l.Backend.Get(ctx, id, off, n)
+	}
+	rc, err := l.Backend.Get(ctx, id, off, n)
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	body, err := l.body(rc, &l.gets)
+	return io.NopCloser(bytes.NewReader(body)), err
+}
+
+func (l *lyingOnce) Put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
+	l.begun.Add(1)
+	body, err := l.body(backends.Sized(r, size), &l.puts)
+	if err != nil {
+		return err
+	}
+	return l.Backend.Put(ctx, id, bytes.NewReader(body), int64(len(body)))
+}
+
+// One false answer, of the backend that is drained or of the one that is filled, costs
+// no byte: what is deleted was proved to be at the other.
+func TestDrainUnderLies(t *testing.T) {
+	for name, lie := range map[string]func([]byte) []byte{
+		"a flipped bit": func(b []byte) []byte { b[len(b)/2] ^= 1; return b },
+		"cut":           func(b []byte) []byte { return b[:len(b)/2] },
+		"longer":        func(b []byte) []byte { return append(b, "evil"...) },
+		"nothing":       func([]byte) []byte { return nil },
+	} {
+		for at, tell := range map[string]func(from, to *lyingOnce){
+			"copied from":     func(from, _ *lyingOnce) { from.gets.Store(1) },
+			"compared with":   func(from, _ *lyingOnce) { from.gets.Store(2) },
+			"written to":      func(_, to *lyingOnce) { to.puts.Store(1) },
+			"read back from":  func(_, to *lyingOnce) { to.gets.Store(1) },
+			"copied and kept": func(from, to *lyingOnce) { from.gets.Store(3); to.puts.Store(3) },
+		} {
+			t.Run(name+"/"+at, func(t *testing.T) {
+				s := newSeveralRig(t)
+				from, to := &lyingOnce{Backend: s.at[east], lie: lie}, &lyingOnce{Backend: s.at[west], lie: lie}
+				s.config.Backends[1].Backend, s.config.Backends[2].Backend = from, to
+				s.reopen()
+				for i, n := range []int{3000, 70_000, 200_000} {
+					s.mustPut(fmt.Sprint("k", i), body(uint64(i), n))
+				}
+				s.drain(east, west)
+				tell(from, to)
+				retired := false
+				for i := 0; i < 100 && !retired; i++ {
+					// What these say of the lie is tested elsewhere.
+					_, _ = s.e.Move(t.Context())
+					_, _ = s.e.Collect(t.Context())
+					retired = s.status(east).Row.State == meta.BackendRetired
+				}
+				if !from.told.Load() && !to.told.Load() {
+					t.Error("no lie was told")
+				}
+				if !retired {
+					t.Error("the backend is never retired")
+				}
+				for i, n := range []int{3000, 70_000, 200_000} {
+					s.wantBody(fmt.Sprint("k", i), body(uint64(i), n))
+				}
+				s.wantClean(3)
+			})
+		}
+	}
+}
+
+// A backend that names a length which no blob has is not copied from.
+func TestImpossibleLengths(t *testing.T) {
+	for name, size := range map[string]int64{"too long for any blob": 6 << 30, "of no blob": 75, "endless": 1<<63 - 1} {
+		t.Run(name, func(t *testing.T) {
+			s := newSeveralRig(t)
+			to := &lyingOnce{Backend: s.at[west]}
+			s.config.Backends[1].Backend, s.config.Backends[2].Backend = sized{s.at[east], size}, to
+			s.reopen()
+			s.mustPut("k", body(1, 3000))
+			s.drain(east, west)
+			before := to.begun.Load()
+			r, err := s.e.Move(t.Context())
+			if err == nil || r.Stuck != 1 || r.Blobs != 0 || to.begun.Load() != before {
+				t.Errorf("%+v, %v, %d writes to the target", r, err, to.begun.Load()-before)
+			}
+			s.wantBody("k", body(1, 3000))
+		})
+	}
+}
+
+// sized lies about lengths.
+type sized struct {
+	backends.Backend
+	size int64
+}
+
+func (s sized) Stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
+	info, err := s.Backend.Stat(ctx, id)
+	if info.Size > 0 { // no marker
+		info.Size = s.size
+	}
+	return info, err
+}
