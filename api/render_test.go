@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -46,7 +47,7 @@ func answer(t *testing.T, method string, reply *Reply, err error) (*http.Respons
 // answerAndAbort also says whether the gateway itself gave the answer up.
 func answerAndAbort(t *testing.T, method string, reply *Reply, err error) (_ *http.Response, _ []byte, aborted bool, _ error) {
 	t.Helper()
-	s := New(Config{})
+	s := New(Config{Engine: new(engine.Engine)})
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := s.newExchange(w, r)
 		if err != nil {
@@ -163,7 +164,7 @@ func TestHeadersCannotBeSplit(t *testing.T) {
 // TestPanics drives a request into a server without an engine.
 func TestPanics(t *testing.T) {
 	var log bytes.Buffer
-	s := New(Config{Log: slog.New(slog.NewTextHandler(&log, nil))})
+	s := New(Config{Engine: new(engine.Engine), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/"+s.now().UTC().Format("20060102")+"/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=00")
 	r.Header.Set("X-Amz-Date", s.now().UTC().Format("20060102T150405Z"))
