@@ -10,11 +10,18 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// MaxResumes is how often one body is taken up again where it broke off.
-const MaxResumes = 3
+const (
+	// MaxResumes is how often one body is taken up again where it broke off,
+	// without getting on by Headway in between.
+	MaxResumes = 3
+	// Headway is after how many bytes of a body breaks are counted anew. A client
+	// that reads a large object for hours, with pauses in which the backend drops
+	// its idle connection, reads it to the end.
+	Headway = 1 << 20
+)
 
 // Get implements backends.Backend. The reader makes up for connections that
-// break: it asks for the rest, at most MaxResumes times.
+// break: it asks for the rest, at most MaxResumes times in a row.
 func (g *Guard) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
 	err := g.enter(ctx)
 	if err != nil {
@@ -40,6 +47,7 @@ type body struct {
 	// left is how many bytes are to come, -1 if that is where the blob ends.
 	left    int64
 	resumes int
+	since   int64 // bytes since the last of them
 
 	rc      io.ReadCloser // nil: broken off
 	w       *watch        // over rc
@@ -91,7 +99,7 @@ func (b *body) step(p []byte) (int, error) {
 	b.w.wind(b.g.opts.StallTimeout)
 	n, err := b.rc.Read(p)
 	b.w.pause()
-	b.off += int64(n)
+	b.off, b.since = b.off+int64(n), b.since+int64(n)
 	if b.left > 0 {
 		b.left -= int64(n)
 	}
@@ -116,6 +124,11 @@ func (b *body) fail(err error, n int) {
 		b.g.breaker.brokeOff(time.Now())
 	}
 	b.release()
+	if b.since >= Headway {
+		b.resumes = 0
+		b.g.budget.refund()
+	}
+	b.since = 0
 	switch {
 	case b.left == 0:
 		b.err = io.EOF // all bytes are there; only the end was lost

@@ -210,6 +210,53 @@ func TestBodiesAreResumed(t *testing.T) {
 	}
 }
 
+// breaking is a backend whose readers break off after so many bytes.
+type breaking struct {
+	backends.Backend
+	after int64
+}
+
+func (b breaking) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
+	rc, err := b.Backend.Get(ctx, id, off, n)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(io.LimitReader(rc, b.after), unavailable{}), rc}, nil
+}
+
+type unavailable struct{}
+
+func (unavailable) Read([]byte) (int, error) { return 0, backends.ErrUnavailable }
+
+// A large body is read to its end however often the connection breaks, as long as
+// it gets on in between. One that hardly does is given up.
+func TestLargeBodiesGetOn(t *testing.T) {
+	data := bytes.Repeat([]byte("0123456789abcdef"), 30*Headway/16)
+	for after, whole := range map[int64]bool{Headway: true, Headway + 5: true, Headway / 2: false} {
+		synctest.Test(t, func(t *testing.T) {
+			g := New(breaking{mem.New(), after}, Options{})
+			id := backends.NewBlobID()
+			if err := g.Put(t.Context(), id, bytes.NewReader(data), int64(len(data))); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				rc, err := g.Get(t.Context(), id, 0, int64(len(data)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				got, err := io.ReadAll(rc)
+				rc.Close()
+				if whole != (err == nil && bytes.Equal(got, data)) {
+					t.Errorf("breaks after %d bytes: %d bytes of %d, %v", after, len(got), len(data), err)
+				}
+			}
+		})
+	}
+}
+
 // readTens reads ten bytes at a time.
 func readTens(r io.Reader) (all []byte, err error) {
 	buf := make([]byte, 10)

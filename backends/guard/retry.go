@@ -102,6 +102,9 @@ func (b *budget) fill() { b.hundredths.Store(BudgetBurst * 100) }
 // earn is called once for each call.
 func (b *budget) earn() { b.add(BudgetRatio * 100) }
 
+// refund is for a body that got on: what it asks for next is as much as a call.
+func (b *budget) refund() { b.add(100) }
+
 // spend takes one retry, if there is one.
 func (b *budget) spend() bool { return b.add(-100) }
 
