@@ -367,6 +367,32 @@ func TestReadAfterAnotherDrained(t *testing.T) {
 	}
 }
 
+// Such a gateway writes on too, whether it has written at the backend before or not.
+func TestWriteAfterAnotherDrained(t *testing.T) {
+	for _, wrote := range []bool{false, true} {
+		s := newSweepRig(t)
+		s.config.Sole = false
+		s.e.Close()
+		s.reopen()
+		writer := s.e
+		t.Cleanup(func() { writer.Close() })
+		if wrote {
+			s.mustPut("before", body(7, 1000))
+		}
+		s.reopen()
+		s.drain(east, west)
+		if wrote {
+			if err := writer.Beat(t.Context()); err != nil { // it gives its pool back
+				t.Fatal(err)
+			}
+		}
+		s.drained(east)
+		s.e, writer = writer, s.e
+		s.mustPut("late", body(8, 1000))
+		s.wantBody("late", body(8, 1000))
+	}
+}
+
 // sealed counts what a backend holds besides markers, which are empty.
 func sealed(t *testing.T, b backends.Backend) (n int) {
 	t.Helper()

@@ -57,7 +57,8 @@ func (e *Engine) row(ctx context.Context, id meta.BackendID) (meta.Backend, erro
 }
 
 // checkEpoch returns the backend's row if its storage agrees with it. The epoch
-// may move on while it looks.
+// may move on while it looks. ErrConflict: the backend has been retired, and its
+// markers are gone with it.
 func (e *Engine) checkEpoch(ctx context.Context, p *place) (meta.Backend, error) {
 	row, err := e.row(ctx, p.id)
 	if err != nil {
@@ -69,10 +70,12 @@ func (e *Engine) checkEpoch(ctx context.Context, p *place) (meta.Backend, error)
 			return row, err
 		}
 		now, err := e.row(ctx, p.id)
-		if err != nil {
+		switch {
+		case err != nil:
 			return row, err
-		}
-		if now.Epoch == row.Epoch {
+		case now.State == meta.BackendRetired:
+			return now, fmt.Errorf("%w: backend %s is retired", meta.ErrConflict, p.Name)
+		case now.Epoch == row.Epoch:
 			return row, e.disagreement(ctx, p, row)
 		}
 		row = now
@@ -216,7 +219,7 @@ func (e *Engine) cover(ctx context.Context, s *places) {
 			ctx, cancel := context.WithTimeout(ctx, coverTimeout)
 			defer cancel()
 			err := e.advanceEpoch(ctx, p)
-			if err != nil && !Disagrees(err) {
+			if err != nil && !Disagrees(err) && !errors.Is(err, meta.ErrConflict) {
 				e.log.Warn("the epoch of a backend could not be moved on and will be tried again", "backend", p.Name, "error", err)
 			}
 		})
