@@ -8,8 +8,9 @@ import (
 // Evaluation decides the needs of one request. What does not differ between them is
 // looked up once: which statements may apply to an action, whether their conditions
 // hold, what their variables stand for. All of its decisions together have one budget,
-// MaxSteps, beyond which it denies. It is for one goroutine, and is worth nothing once
-// the request has ended.
+// MaxSteps, beyond which it denies. Once they have taken much, each waits until others of
+// its tenant have left a processor to it. It is for one goroutine, and is worth nothing
+// once the request has ended.
 type Evaluation struct {
 	p       *Principal
 	request Context
@@ -76,8 +77,10 @@ func (v *Evaluation) Decide(needs ...Need) Decision {
 		return deny("no need was stated")
 	}
 	all := Decision{}
+	defer v.meter.rest()
 	for i := range needs {
 		v.asked++
+		v.meter.whose = payer(v.p, &needs[i])
 		if v.meter.lookUp(); v.meter.over() {
 			return deny(v.meter.err.Error())
 		}
@@ -92,6 +95,18 @@ func (v *Evaluation) Decide(needs ...Need) Decision {
 		all = d
 	}
 	return all
+}
+
+// payer is the tenant whose time it is that a decision takes: the principal's, or that of
+// the bucket where nobody is known.
+func payer(p *Principal, n *Need) ID {
+	switch {
+	case p != nil && !p.Tenant.IsZero():
+		return p.Tenant
+	case n.Bucket != nil:
+		return n.Bucket.Owner
+	}
+	return ID{}
 }
 
 // Err is why the evaluation denies everything from now on: its context has ended, or

@@ -14,6 +14,9 @@ const (
 	MaxSteps = 1_500_000_000
 	// stepsPerLook is after how many steps it is asked whether somebody still waits.
 	stepsPerLook = 1_000_000
+	// stepsCostly is how much an evaluation takes before it takes turns with others of
+	// its tenant: more than the needs of any request but DeleteObjects.
+	stepsCostly = 50_000_000
 
 	stepsStatement = 6  // looking at a statement, or at a condition
 	stepsMatch     = 40 // beginning to match a pattern
@@ -32,6 +35,8 @@ var errBudget = errors.New("the decisions about the request take too much work")
 // meter counts nothing and is never over.
 type meter struct {
 	ctx   context.Context
+	whose ID     // the tenant whose turns costly work takes
+	leave func() // ends the turn; nil: there is none
 	spent int
 	look  int // asks the context when so many were spent
 	err   error
@@ -53,8 +58,18 @@ func (m *meter) lookUp() {
 	case m.err != nil:
 	case m.spent > MaxSteps:
 		m.err = errBudget
+	case m.spent > stepsCostly && m.leave == nil:
+		m.leave, m.err = costly.enter(m.ctx, m.whose)
 	default:
 		m.err = m.ctx.Err()
+	}
+}
+
+// rest ends a turn, if there is one.
+func (m *meter) rest() {
+	if m.leave != nil {
+		m.leave()
+		m.leave = nil
 	}
 }
 

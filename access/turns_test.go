@@ -1,0 +1,113 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+)
+
+// costlyEvaluation has spent so much that it takes turns with others of its tenant.
+func costlyEvaluation(ctx context.Context, t *testing.T, p *Principal) *Evaluation {
+	t.Helper()
+	v := NewEvaluation(ctx, p, nil)
+	v.meter.spent = stepsCostly + 1
+	return v
+}
+
+// Costly decisions of one tenant leave processors to those of another: whoever of a
+// tenant comes beyond its places waits, until a place is given back or its client goes.
+func TestCostlyDecisionsTakeTurns(t *testing.T) {
+	id, account := tenant("2")
+	bucket := &Bucket{Name: "b", Owner: id, Account: account}
+	bob, other := who(t, "user:2/bob"), who(t, "user:1/alice")
+	bob.Identity = []*Policy{identityOf(t, `{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`)}
+	need := Need{Action: "s3:GetObject", Bucket: bucket, Key: "k"}
+
+	places := max(runtime.GOMAXPROCS(0)/2, 1)
+	var leave []func()
+	for range places {
+		l, err := costly.enter(t.Context(), bob.Tenant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leave = append(leave, l)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan Decision)
+	waiting := costlyEvaluation(t.Context(), t, bob)
+	go func() { done <- waiting.Decide(need) }()
+	gone := costlyEvaluation(ctx, t, bob)
+	goneDone := make(chan Decision)
+	go func() { goneDone <- gone.Decide(need) }()
+
+	if d := NewEvaluation(t.Context(), bob, nil).Decide(need); !d.Allow {
+		t.Errorf("one that costs little waits for nobody: %s", d.Reason)
+	}
+	if costlyEvaluation(t.Context(), t, other).Decide(need); costly.users(other.Tenant) != 0 {
+		t.Error("another tenant's place was not given back")
+	}
+	for n := 0; costly.users(bob.Tenant) < places+2; n++ {
+		if n == 10_000 {
+			t.Fatal("those beyond the tenant's places do not wait")
+		}
+		time.Sleep(time.Millisecond)
+	}
+	select {
+	case d := <-done:
+		t.Errorf("one beyond the tenant's places did not wait: %+v", d)
+	default:
+	}
+	cancel()
+	if d := <-goneDone; d.Allow || gone.Err() == nil {
+		t.Errorf("one whose client has gone is decided: %+v", d)
+	}
+	leave[0]()
+	if d := <-done; !d.Allow {
+		t.Errorf("one that waited is decided as any: %s", d.Reason)
+	}
+	for _, l := range leave[1:] {
+		l()
+	}
+	if n := len(costly.of); n != 0 {
+		t.Errorf("%d tenants are still in a lane", n)
+	}
+}
+
+// Even a hundred keys under policies of the worst kind get into the lane.
+func TestManyKeysAreCostly(t *testing.T) {
+	id, account := tenant("2")
+	bob := who(t, "user:2/bob")
+	hard := func(i int) string { return fmt.Sprintf("*?a?%dz*", i) }
+	for range 30 {
+		bob.Identity = append(bob.Identity, worstPolicy(t, 10<<10, "Deny", hard))
+	}
+	v := NewEvaluation(t.Context(), bob, nil)
+	bucket := &Bucket{Name: "b", Owner: id, Account: account}
+	for i := range 100 {
+		v.Decide(Need{Action: "s3:DeleteObject", Bucket: bucket, Key: as(i, 40)})
+	}
+	if v.meter.spent < stepsCostly || v.meter.spent > MaxSteps {
+		t.Errorf("%d steps", v.meter.spent)
+	}
+}
+
+// users is how many of a tenant hold a place or wait for one.
+func (l *turns) users(tenant ID) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if one := l.of[tenant]; one != nil {
+		return one.users
+	}
+	return 0
+}
+
+func identityOf(t *testing.T, doc string) *Policy {
+	t.Helper()
+	p, err := ParseIdentityPolicy("p", []byte(doc))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
