@@ -186,10 +186,10 @@ func (e *env) lookup(key string) []string {
 // No service asks here, neither for itself nor for somebody.
 var isAService, notAService = []string{"true"}, []string{"false"}
 
-// tags finds the principal's tags of a name, whose case does not matter.
+// tags finds the principal's tags of a name, as normalKey has it.
 func (e *env) tags(name string) (values []string) {
 	for k, v := range e.p.Tags {
-		if strings.EqualFold(k, name) {
+		if FoldCase(k) == name {
 			values = append(values, v)
 		}
 	}

@@ -22,7 +22,7 @@ func normalKey(key string) string {
 		return family
 	}
 	if !strings.HasPrefix(family, "s3:") {
-		tag = foldCase(tag)
+		tag = FoldCase(tag)
 	}
 	return family + "/" + tag
 }
@@ -34,17 +34,20 @@ func foldedTag(key string) string {
 	if family == key || !strings.HasPrefix(family, "s3:") {
 		return ""
 	}
-	return folded + family + foldCase(key[len(family):])
+	return folded + family + FoldCase(key[len(family):])
 }
 
-// foldCase makes texts equal that differ in case alone.
-func foldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+// FoldCase makes texts equal that differ in case alone, in any script.
+func FoldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }
 
 // AddTag adds a tag under a family of keys, such as "s3:ExistingObjectTag/".
-func (c Context) AddTag(family, key, value string) {
-	name := normalKey(family + key)
-	c[name] = append(c[name], value)
+func (c Context) AddTag(family, key, value string) { c.Add(family+key, value) }
+
+// Add adds values of a condition key as a policy may write it, such as aws:TagKeys.
+func (c Context) Add(key string, values ...string) {
+	name := normalKey(key)
+	c[name] = append(c[name], values...)
 	if name = foldedTag(name); name != "" {
-		c[name] = append(c[name], value)
+		c[name] = append(c[name], values...)
 	}
 }

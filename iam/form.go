@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/strict"
@@ -76,7 +77,7 @@ func (f form) tags() ([]engine.Tag, error) {
 		if !ok && !also {
 			return all, nil
 		}
-		folded := strings.ToLower(key)
+		folded := access.FoldCase(key)
 		switch {
 		case key == "" || len(key) > maxTagKey || len(value) > maxTagValue:
 			return nil, s3err.New(s3err.ValidationError, "A tag has a key of 1 to %d characters and a value of up to %d.", maxTagKey, maxTagValue)

@@ -201,7 +201,7 @@ func (c *call) allow(resource string, extra ...string) error {
 	if len(extra) > 0 {
 		need.Context = access.Context{}
 		for i := 0; i+1 < len(extra); i += 2 {
-			need.Context[extra[i]] = append(need.Context[extra[i]], extra[i+1])
+			need.Context.Add(extra[i], extra[i+1])
 		}
 	}
 	return c.decide(need)

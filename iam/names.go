@@ -65,6 +65,11 @@ func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (engin
 	resource := c.arn(kind, "/", name)
 	if err == nil {
 		resource = ARN(&i)
+		of, failed := c.ofResource(&i)
+		if failed != nil {
+			return i, failed
+		}
+		extra = append(of, extra...)
 	}
 	if denied := c.allow(resource, extra...); denied != nil {
 		return i, denied

@@ -110,10 +110,11 @@ func (c *call) managed(extra ...string) (engine.Identity, error) {
 	if err != nil {
 		return engine.Identity{}, err
 	}
-	if err := c.allow(arn, extra...); err != nil {
-		return engine.Identity{}, err
+	p, err := c.policyByARN(arn)
+	if denied := c.allow(arn, append(resourceTags(&p), extra...)...); denied != nil {
+		return engine.Identity{}, denied
 	}
-	return c.policyByARN(arn)
+	return p, err
 }
 
 func getPolicy(c *call) (any, error) {

@@ -175,8 +175,11 @@ func (c *call) assume(a assumption, extra access.Context) (engine.Credential, er
 	tags := make(map[string]string, len(a.tags))
 	for _, t := range a.tags {
 		tags[t.Key] = t.Value
-		context["aws:requesttag/"+strings.ToLower(t.Key)] = []string{t.Value}
-		context["aws:tagkeys"] = append(context["aws:tagkeys"], t.Key)
+		context.Add(requestTag+t.Key, t.Value)
+		context.Add("aws:tagkeys", t.Key)
+	}
+	for i, tags := 0, resourceTags(&a.role); i < len(tags); i += 2 {
+		context.Add(tags[i], tags[i+1])
 	}
 	need := access.Need{Action: "sts:" + c.name, Resource: a.arn, Owner: access.ID(a.role.Tenant), Trust: a.trust, Context: context}
 	if err := c.decide(need); err != nil {

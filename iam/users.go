@@ -1,8 +1,6 @@
 package iam
 
 import (
-	"strings"
-
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
@@ -72,13 +70,13 @@ func boundaryContext(arn string) []string {
 	if arn == "" {
 		return nil
 	}
-	return []string{"iam:permissionsboundary", arn}
+	return []string{boundaryKey, arn}
 }
 
 // tagContext are the condition keys of tags that are being set.
 func tagContext(tags []engine.Tag) (extra []string) {
 	for _, t := range tags {
-		extra = append(extra, "aws:requesttag/"+strings.ToLower(t.Key), t.Value, "aws:tagkeys", t.Key)
+		extra = append(extra, requestTag+t.Key, t.Value, "aws:tagkeys", t.Key)
 	}
 	return extra
 }
@@ -222,7 +220,7 @@ func (c *call) tagged(extra ...string) (engine.Identity, error) {
 
 func without(tags []engine.Tag, key string) (kept []engine.Tag) {
 	for _, t := range tags {
-		if !strings.EqualFold(t.Key, key) {
+		if access.FoldCase(t.Key) != access.FoldCase(key) {
 			kept = append(kept, t)
 		}
 	}
@@ -231,7 +229,11 @@ func without(tags []engine.Tag, key string) (kept []engine.Tag) {
 
 func untag(c *call) (any, error) {
 	keys := c.form.list("TagKeys")
-	i, err := c.tagged()
+	var extra []string
+	for _, k := range keys {
+		extra = append(extra, "aws:tagkeys", k)
+	}
+	i, err := c.tagged(extra...)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package iam
 import (
 	"errors"
 	"slices"
-	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -50,7 +49,7 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	c.principal = access.Principal{Kind: access.Federated, Name: ARN(&provider)}
 	context := access.Context{"aws:federatedprovider": {ARN(&provider)}}
 	for claim, values := range token.strings() {
-		context[strings.ToLower(provider.Name+":"+claim)] = values
+		context.Add(provider.Name+":"+claim, values...)
 	}
 	made, err := c.assume(a, context)
 	if err != nil {

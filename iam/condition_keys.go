@@ -1,0 +1,52 @@
+package iam
+
+import (
+	"slices"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// The families of condition keys that are tags.
+const (
+	requestTag     = "aws:RequestTag/"
+	resourceTag    = "aws:ResourceTag/"
+	iamResourceTag = "iam:ResourceTag/"
+)
+
+const boundaryKey = "iam:PermissionsBoundary"
+
+// resourceTags are the condition keys of the tags that an identity has, by turns with
+// their values.
+// Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
+func resourceTags(i *engine.Identity) (keys []string) {
+	for _, t := range i.Tags {
+		keys = append(keys, resourceTag+t.Key, t.Value)
+		if i.Kind == meta.IdentityUser || i.Kind == meta.IdentityRole {
+			keys = append(keys, iamResourceTag+t.Key, t.Value)
+		}
+	}
+	return keys
+}
+
+// boundedActions are those for which the boundary of the user or role that they change
+// is a condition key, so that one administrator may be bound to change only those who
+// are bound. Those that set a boundary show the one that is set.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate
+var boundedActions = []string{
+	"AttachUserPolicy", "AttachRolePolicy", "DetachUserPolicy", "DetachRolePolicy", "PutUserPolicy", "PutRolePolicy",
+	"DeleteUserPolicy", "DeleteRolePolicy", "DeleteUserPermissionsBoundary", "DeleteRolePermissionsBoundary",
+}
+
+// ofResource are the condition keys that an identity has which an action is about.
+func (c *call) ofResource(i *engine.Identity) ([]string, error) {
+	keys := resourceTags(i)
+	if !slices.Contains(boundedActions, c.name) {
+		return keys, nil
+	}
+	boundary, err := c.boundaryShown(*i)
+	if err == nil && boundary != nil && boundary.PermissionsBoundaryArn != "" {
+		keys = append(keys, boundaryKey, boundary.PermissionsBoundaryArn)
+	}
+	return keys, err
+}

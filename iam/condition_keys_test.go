@@ -1,0 +1,97 @@
+package iam_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+)
+
+// Tags of users, roles and requests are condition keys in every script, whatever the
+// case that policy and tag are written in.
+func TestTagsInConditions(t *testing.T) {
+	g := newRig(t, gatewaytest.Options{})
+	account := engine.Account(g.tenant.Tenant.ID)
+	for i, tag := range []struct{ policy, key string }{
+		{"Team", "team"}, {"κλάδος", "ΚΛΆΔΟΣ"}, {"sınıf", "sınıf"}, {"Straße", "straße"}, {"ſ", "ſ"},
+	} {
+		user := fmt.Sprint("admin", i)
+		g.root(t, "", "CreateUser", "UserName", user, "Tags.member.1.Key", tag.key, "Tags.member.1.Value", "red")
+		admin := credentialOf(g.root(t, "", "CreateAccessKey", "UserName", user))
+		limit := func(key string) {
+			g.root(t, "", "PutUserPolicy", "UserName", user, "PolicyName", "p", "PolicyDocument",
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:*","sts:*"],"Resource":"*"},
+				{"Effect":"Deny","Action":["iam:*","sts:*"],"Resource":"*","Condition":{"StringEquals":{"`+key+`":"red"}}}]}`)
+		}
+		limit("aws:PrincipalTag/" + tag.policy)
+		g.call(t, admin, "AccessDenied", "ListUsers")
+
+		limit("aws:RequestTag/" + tag.policy)
+		target := fmt.Sprint("target", i)
+		tags := []string{"Tags.member.1.Key", tag.key, "Tags.member.1.Value", "red"}
+		g.call(t, admin, "AccessDenied", "CreateUser", append(tags, "UserName", target)...)
+		g.root(t, "", "CreateUser", "UserName", target)
+		g.call(t, admin, "AccessDenied", "TagUser", append(tags, "UserName", target)...)
+		role := fmt.Sprint("role", i)
+		g.root(t, "", "CreateRole", "RoleName", role, "AssumeRolePolicyDocument",
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"`+account+`"},"Action":["sts:AssumeRole","sts:TagSession"]}}`)
+		arn := "arn:aws:iam::" + account + ":role/" + role
+		g.call(t, admin, "", "AssumeRole", "RoleArn", arn, "RoleSessionName", "some")
+		g.call(t, admin, "AccessDenied", "AssumeRole", append(tags, "RoleArn", arn, "RoleSessionName", "some")...)
+
+		for _, family := range []string{"aws:ResourceTag/", "iam:ResourceTag/"} {
+			limit(family + tag.policy)
+			g.call(t, admin, "", "GetUser", "UserName", target)
+			g.root(t, "", "TagUser", append(tags, "UserName", target)...)
+			g.root(t, "", "TagRole", append(tags, "RoleName", role)...)
+			g.call(t, admin, "AccessDenied", "GetUser", "UserName", target)
+			g.call(t, admin, "AccessDenied", "CreateAccessKey", "UserName", target)
+			g.call(t, admin, "AccessDenied", "AssumeRole", "RoleArn", arn, "RoleSessionName", "some")
+			g.root(t, "", "UntagUser", "UserName", target, "TagKeys.member.1", tag.policy)
+			g.root(t, "", "UntagRole", "RoleName", role, "TagKeys.member.1", tag.policy)
+		}
+		g.root(t, "InvalidInput", "TagUser", append(tags, "UserName", target, "Tags.member.2.Key", tag.policy, "Tags.member.2.Value", "blue",
+			"Tags.member.3.Key", tag.policy, "Tags.member.3.Value", "green")...)
+	}
+}
+
+// Who may not take a tag away may not, and the policies of identities have tags too.
+func TestTagKeysThatAreTakenAway(t *testing.T) {
+	g := newRig(t, gatewaytest.Options{})
+	arn := g.root(t, "", "CreatePolicy", "PolicyName", "some", "PolicyDocument", readOnly, "Tags.member.1.Key", "owner", "Tags.member.1.Value", "ops").one("Arn")
+	g.root(t, "", "CreateUser", "UserName", "admin")
+	admin := credentialOf(g.root(t, "", "CreateAccessKey", "UserName", "admin"))
+	limit := func(condition string) {
+		g.root(t, "", "PutUserPolicy", "UserName", "admin", "PolicyName", "p", "PolicyDocument",
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"},
+			{"Effect":"Deny","Action":"iam:*","Resource":"*","Condition":`+condition+`}]}`)
+	}
+	limit(`{"ForAnyValue:StringEquals":{"aws:TagKeys":"owner"}}`)
+	g.call(t, admin, "AccessDenied", "UntagUser", "UserName", "dev", "TagKeys.member.1", "team", "TagKeys.member.2", "owner")
+	g.call(t, admin, "AccessDenied", "UntagPolicy", "PolicyArn", arn, "TagKeys.member.1", "owner")
+	g.call(t, admin, "", "UntagPolicy", "PolicyArn", arn, "TagKeys.member.1", "team")
+	limit(`{"StringEquals":{"aws:ResourceTag/owner":"ops"}}`)
+	g.call(t, admin, "AccessDenied", "DeletePolicy", "PolicyArn", arn)
+	g.root(t, "", "UntagPolicy", "PolicyArn", arn, "TagKeys.member.1", "owner")
+	g.call(t, admin, "", "DeletePolicy", "PolicyArn", arn)
+}
+
+// An administrator may be bound to change none but those who have a boundary.
+func TestBoundaryOfWhoIsChanged(t *testing.T) {
+	g := newRig(t, gatewaytest.Options{})
+	boundary := g.root(t, "", "CreatePolicy", "PolicyName", "boundary", "PolicyDocument", readOnly).one("Arn")
+	g.root(t, "", "CreateUser", "UserName", "bound", "PermissionsBoundary", boundary)
+	g.root(t, "", "CreateUser", "UserName", "free")
+	g.root(t, "", "CreateUser", "UserName", "admin")
+	g.root(t, "", "PutUserPolicy", "UserName", "admin", "PolicyName", "p", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*","Condition":{"StringEquals":{"iam:PermissionsBoundary":"`+boundary+`"}}}}`)
+	admin := credentialOf(g.root(t, "", "CreateAccessKey", "UserName", "admin"))
+	for name, code := range map[string]string{"bound": "", "free": "AccessDenied"} {
+		g.call(t, admin, code, "PutUserPolicy", "UserName", name, "PolicyName", "p", "PolicyDocument", readOnly)
+		g.call(t, admin, code, "AttachUserPolicy", "UserName", name, "PolicyArn", boundary)
+		g.call(t, admin, code, "DetachUserPolicy", "UserName", name, "PolicyArn", boundary)
+		g.call(t, admin, "AccessDenied", "GetUser", "UserName", name)
+	}
+	g.call(t, admin, "AccessDenied", "PutUserPermissionsBoundary", "UserName", "bound", "PermissionsBoundary", boundary+"2")
+}
