@@ -137,6 +137,9 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 		default:
 			d.Owner, d.Bypass = r.objectOwner(), r.bypass(&o)
 			d.Replaces = r.replaces(decision)
+			if o.found != nil && r.deletesByTags(d.Version) {
+				d.Judged = &engine.Judged{Found: o.found, Permit: r.permitDeletion(&o)}
+			}
 			deletions = append(deletions, d)
 			positions = append(positions, i)
 		}
@@ -159,6 +162,18 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 		s.log.LogAttrs(r.Context(), slog.LevelError, "delete objects", slog.String("id", r.ID), slog.String("error", internal.Error()))
 	}
 	return outcomes, nil
+}
+
+// permitDeletion decides again about a key of the document that holds another object by
+// now.
+func (r *Request) permitDeletion(o *object) engine.Permit {
+	return func(f *engine.Found) error {
+		o.found = f
+		if !r.decide(r.needVersion("s3:DeleteObject", "s3:DeleteObjectVersion", o)).Allow {
+			return s3err.AccessDenied
+		}
+		return nil
+	}
 }
 
 // deletion is the entry as the engine takes it. A condition that cannot be read

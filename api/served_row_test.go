@@ -1,6 +1,8 @@
 package api_test
 
 import (
+	"crypto/md5"
+	"encoding/base64"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -160,6 +162,69 @@ func TestRowJudgedIsRowChanged(t *testing.T) {
 		expect(t, name, change(g, user), 403, "AccessDenied")
 		if res := g.Do(t, alice, "GET", "/bucket/k?tagging", nil); res.Element("Value") != "locked" {
 			t.Errorf("%s: the other object was changed: %s", name, res.Body)
+		}
+	}
+}
+
+// What is deleted is what was decided about, by itself or with others, in a bucket that
+// keeps versions and in one that does not.
+func TestRowJudgedIsRowDeleted(t *testing.T) {
+	digest := func(document string) []string {
+		sum := md5.Sum([]byte(document))
+		return []string{"Content-Md5", base64.StdEncoding.EncodeToString(sum[:])}
+	}
+	several := "<Delete><Object><Key>other</Key></Object><Object><Key>k</Key></Object></Delete>"
+	null := "<Delete><Object><Key>k</Key><VersionId>null</VersionId></Object></Delete>"
+	for name, remove := range map[string]func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response{
+		"one": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "DELETE", "/bucket/k", nil)
+		},
+		"the null version": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "DELETE", "/bucket/k?versionId=null", nil)
+		},
+		"on a condition": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "DELETE", "/bucket/k", nil, "If-Match", "*")
+		},
+		"several": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "POST", "/bucket?delete", []byte(several), digest(several)...)
+		},
+		"the null version among several": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "POST", "/bucket?delete", []byte(null), digest(null)...)
+		},
+	} {
+		for _, was := range []string{"class=free", ""} {
+			for _, versions := range []bool{false, true} {
+				if versions && (was == "" || strings.HasPrefix(name, "the null")) {
+					continue // nothing that may be another is removed
+				}
+				g, alice, _, plan := counted(t)
+				if versions {
+					expect(t, "versions", g.Do(t, alice, "PUT", "/bucket?versioning", []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")), 200, "")
+				}
+				h := &household{g: g, alice: alice}
+				_, user := h.user(t, alice, "user", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},
+					{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"locked"}}}]}`)
+				put := func(tags string) {
+					expect(t, "put", g.Do(t, alice, "PUT", "/bucket/k", []byte("x"), "x-amz-tagging", tags), 200, "")
+				}
+				hide := func() {
+					plan.Clear()
+					put("class=locked")
+				}
+				plan.Add(faults.Rule{Op: "RemoveObjects", N: 1, When: faults.Before, Hook: hide})
+				if was == "" { // where nothing is there nothing is removed, but looked for once more
+					plan.Add(faults.Rule{Op: "Object", N: 2, When: faults.Before, Hook: hide})
+				} else {
+					put(was)
+				}
+				if res := remove(g, user); was != "" && !strings.Contains(string(res.Body), "AccessDenied") {
+					t.Errorf("%s: %d %s", name, res.Status, res.Body)
+				}
+				if res := g.Do(t, alice, "GET", "/bucket/k?tagging", nil); res.Element("Value") != "locked" {
+					t.Errorf("%s, of %q, versions %v: the other object is gone: %d %s", name, was, versions, res.Status, res.Body)
+				}
+				expect(t, name+", again", g.Do(t, alice, "DELETE", "/bucket/k", nil), 204, "")
+			}
 		}
 	}
 }

@@ -39,7 +39,7 @@ func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteOb
 		switch {
 		case checkKey(d.Key) != nil:
 			done[i].Err = checkKey(d.Key)
-		case d.conditional():
+		case d.conditional(), d.Judged.absent() && b.Versioning == meta.VersioningOff:
 			done[i] = e.deleteIf(ctx, b, d)
 		default:
 			if same[at] == nil {
@@ -82,6 +82,9 @@ func (e *Engine) deleteBatch(ctx context.Context, b meta.Bucket, ds []DeleteObje
 		}
 	}
 	for i, deleted := range e.remove(ctx, b, todo, meta.Expect{}) {
+		if errors.Is(deleted.Err, meta.ErrConflict) { // it is not what was decided on
+			deleted = e.deleteIf(ctx, b, todo[i])
+		}
 		done[at[i]] = deleted
 	}
 	return done
@@ -179,6 +182,9 @@ func (e *Engine) removals(ctx context.Context, b meta.Bucket, ds []DeleteObject,
 // removal is a deletion as the store takes it.
 func (e *Engine) removal(ctx context.Context, b meta.Bucket, d DeleteObject, expect meta.Expect, how meta.Sealing) (meta.Removal, error) {
 	r := meta.Removal{Key: d.Key, Version: d.Version, Expect: expect, Bypass: d.Bypass}
+	if d.Judged != nil && expect.Kind == meta.ExpectAny && !d.Judged.absent() {
+		r.Expect = meta.Expect{Kind: meta.ExpectVersion, Version: d.Judged.Found.version.ID}
+	}
 	if !leavesMarker(b, d) {
 		return r, nil
 	}

@@ -28,6 +28,9 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 	for range maxConditionTries {
 		f, err := e.lookUp(ctx, GetObject{Bucket: b, Key: d.Key})
 		if err == nil {
+			err = d.Judged.permits(f)
+		}
+		if err == nil {
 			if err = e.mayReplace(ctx, b, d.Key, &f.version, d.Replaces); err == nil {
 				err = e.checkDelete(ctx, f.version, d)
 			}
@@ -43,6 +46,24 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 		}
 	}
 	return Deleted{Err: s3err.ConditionalRequestConflict}
+}
+
+// absent reports whether nothing was there to be decided about.
+func (j *Judged) absent() bool { return j != nil && j.Found.version.ID.IsZero() }
+
+// permits decides again about what the key holds if that is not what was decided about.
+func (j *Judged) permits(f *Found) error {
+	if j == nil || f.version.ID == j.Found.version.ID && f.version.Revision == j.Found.version.Revision {
+		return nil
+	}
+	if f.version.Marker {
+		f = &Found{} // it has no marks
+	}
+	err := j.Permit(f)
+	if err == nil {
+		j.Found = f
+	}
+	return err
 }
 
 // checkDelete holds the conditions against the current version. A delete marker

@@ -88,6 +88,15 @@ type DeleteObject struct {
 	IfModified time.Time
 	// Replaces is as in Conditions, for a deletion that names no version.
 	Replaces *meta.ID
+	// Judged is what the right to delete rests on, of the current version; nil: it does
+	// not rest on what the key holds.
+	Judged *Judged
+}
+
+// Judged is what was decided about, and who decides about any other.
+type Judged struct {
+	Found  *Found
+	Permit Permit
 }
 
 // Deleted is what became of a DeleteObject.
