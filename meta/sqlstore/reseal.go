@@ -31,15 +31,28 @@ func (s *Store) ResealVersions(ctx context.Context, rs []meta.Reseal) (done int,
 }
 
 // reseal changes the version's row in whichever table it is. One that goes from one to
-// the other between the statements keeps its record, as one that was changed does.
+// the other between the statements is looked for again: who moves it leaves its record.
 func reseal(tx Tx, r *meta.Reseal) (int64, error) {
-	const set = " SET list_record = ?, generation = ? WHERE bucket_id = ? AND key = ? AND version_id = ? AND revision = ?"
-	values := []any{blob(r.ListRecord), int64(r.Generation), r.Bucket[:], text(r.Key), r.Version[:], r.Revision}
-	n, err := tx.Exec("UPDATE objects"+set, values...)
+	const set = " SET list_record = ?, generation = ?"
+	const row = " WHERE bucket_id = ? AND key = ? AND version_id = ? AND revision = ?"
+	const public = " AND public IN (?, ?)"
+	at := []any{r.Bucket[:], text(r.Key), r.Version[:], r.Revision}
+	inVersions := append(at[:len(at):len(at)], r.Version[:], make([]byte, len(r.Version)))
+	values := []any{blob(r.ListRecord), int64(r.Generation)}
+	n, err := tx.Exec("UPDATE objects"+set+row, append(values[:2:2], at...)...)
 	if err != nil || n > 0 {
 		return n, err
 	}
-	return tx.Exec("UPDATE versions"+set+" AND public IN (?, ?)", append(values, r.Version[:], make([]byte, len(r.Version)))...)
+	n, err = tx.Exec("UPDATE versions"+set+row+public, append(values[:2:2], inVersions...)...)
+	if err != nil || n > 0 {
+		return n, err
+	}
+	there, err := exists(tx, "SELECT 1 FROM objects"+row+" UNION ALL SELECT 1 FROM versions"+row+public+" LIMIT 1",
+		append(at[:len(at):len(at)], inVersions...)...)
+	if err == nil && there {
+		err = ErrRetry
+	}
+	return 0, err
 }
 
 func (s *Store) ResealUpload(ctx context.Context, id meta.ID, old, settings []byte) error {
