@@ -215,17 +215,26 @@ func (e *Engine) agree(ctx context.Context, p *place) error {
 
 // proveAll proves every backend at start. One that is out of reach is left for
 // later, and nothing is written there until then.
+//
+// A store that says that not every row is sealed is refused when none can be reached:
+// whether it was edited to say so, only they can tell.
 func (e *Engine) proveAll(ctx context.Context) error {
+	asked := false
+	var away error
 	for _, p := range e.registry.now.Load().configured {
 		err := e.prove(ctx, p)
 		switch {
 		case err == nil:
+			asked = true
 		case errors.Is(err, backends.ErrUnavailable), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-			p.noted = err.Error()
+			p.noted, away = err.Error(), err
 			e.log.Warn("a backend cannot be reached; writes to it are refused until it can", "error", err)
 		default:
 			return err
 		}
+	}
+	if !asked && away != nil && e.sealing() < meta.SealingWhole {
+		return fmt.Errorf("the store is not sealed whole, and no backend can be asked whether it ever was: %w", away)
 	}
 	return nil
 }

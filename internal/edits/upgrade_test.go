@@ -10,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/backends"
 	fsbackend "github.com/sanctum-storage/gateway/backends/fs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 )
@@ -212,6 +214,27 @@ func TestSealingCannotBeTakenBack(t *testing.T) {
 				t.Errorf("a gateway starts: %v", err)
 			}
 		})
+	}
+}
+
+// Only backends can tell that a store was sealed whole before. One that cannot be asked
+// is not taken for one that says nothing.
+func TestSealingCannotBeTakenBackWhileBackendsAreAway(t *testing.T) {
+	o := openOld(t)
+	o.reseal(o.open(), meta.SealingWhole)
+	o.edit("UPDATE deployment SET sealing = 1, record = NULL, root = (SELECT id FROM users WHERE name = CAST('alice' AS BLOB))")
+	away := faults.NewPlan(1, faults.Rule{Err: backends.ErrUnavailable})
+	o.config.Backends[0].Backend = faults.Backend(o.config.Backends[0].Backend, away)
+	e, err := engine.Open(t.Context(), o.config)
+	if err == nil {
+		t.Fatalf("a gateway starts, whose operator is %s", e.Root().Name)
+	}
+	if !errors.Is(err, backends.ErrUnavailable) {
+		t.Error(err)
+	}
+	away.Clear()
+	if _, err := engine.Open(t.Context(), o.config); !errors.Is(err, engine.ErrStoreRolledBack) {
+		t.Errorf("once it is back: %v", err)
 	}
 }
 
