@@ -185,7 +185,7 @@ func (e *Engine) attach(ctx context.Context, accept bool) error {
 		_, err := e.refresh(ctx)
 		return err
 	}
-	if err := e.reconcile(ctx); err != nil {
+	if err := e.reconcile(ctx, accept); err != nil {
 		return err
 	}
 	if accept {

@@ -16,6 +16,9 @@ const (
 	// maxRegisterTries is how often registering starts over because another
 	// gateway registered one, or a collector moved an epoch on.
 	maxRegisterTries = 2 * meta.MaxBackends
+	// laterBackends are how many numbers above those that the store knows a new
+	// backend is looked for under.
+	laterBackends = 8
 )
 
 // checkBackends refuses a configuration that cannot be meant.
@@ -43,8 +46,9 @@ func checkBackends(c *Config) error {
 }
 
 // reconcile brings the store's backends and the configured ones together: new
-// ones are registered, and none that still holds something may be missing.
-func (e *Engine) reconcile(ctx context.Context) error {
+// ones are registered, and none that still holds something may be missing. accept: one
+// that a later state of the store has used is registered as well.
+func (e *Engine) reconcile(ctx context.Context, accept bool) error {
 	for range maxRegisterTries {
 		s, err := e.refresh(ctx)
 		if err != nil {
@@ -56,6 +60,14 @@ func (e *Engine) reconcile(ctx context.Context) error {
 		b := e.unregistered(s)
 		if b == nil {
 			return nil
+		}
+		if !accept {
+			err := e.refuseUsed(ctx, s, b)
+			if errors.Is(err, meta.ErrConflict) {
+				continue
+			} else if err != nil {
+				return fmt.Errorf("backend %s: %w", b.Name, err)
+			}
 		}
 		if err := e.register(ctx, s, b); err != nil {
 			return fmt.Errorf("register the new backend %s: %w", b.Name, err)
@@ -170,6 +182,37 @@ func (e *Engine) refuseForeign(ctx context.Context, at backends.Backend, self me
 		}
 	}
 	return errors.New("the backends' epochs change all the time")
+}
+
+// refuseUsed fails with ErrStoreRolledBack where a storage was a backend of this name
+// already: then the store was copied before that was registered. It fails with
+// meta.ErrConflict where another gateway has registered it meanwhile.
+func (e *Engine) refuseUsed(ctx context.Context, s *places, b *Backend) error {
+	last := meta.FirstBackend
+	for _, row := range s.rows {
+		last = max(last, row.ID)
+	}
+	for id := meta.FirstBackend; id <= last+laterBackends; id++ {
+		if s.states[id].State == meta.BackendRetired { // what it has left says nothing
+			continue
+		}
+		found, err := holds(ctx, b, e.sealingMarker(meta.Backend{ID: id, Name: b.Name}))
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		now, err := e.refresh(ctx)
+		if err != nil {
+			return err
+		}
+		if _, ok := now.named(b.Name); ok {
+			return meta.ErrConflict
+		}
+		return fmt.Errorf("%w (it does not know this backend, which has been in use)", ErrStoreRolledBack)
+	}
+	return nil
 }
 
 // signs are the markers by which a backend's storage is known while epochs move.
