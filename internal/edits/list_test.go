@@ -59,6 +59,8 @@ var List = []Unbound{
 	{"usage", "", nil, Changes, "the same"},
 	{"usage_changes", "*", nil, Changes, "the same"},
 	{"usage_changes", "", nil, Changes, "the same"},
+	{"entry_changes", "*", nil, Changes, "the same"},
+	{"entry_changes", "", nil, Changes, "the same"},
 	{"users", "", []Kind{Removed}, Nothing, "nobody of the tenant is let in; what it owns stays"},
 	{"users", "", []Kind{Rolled}, Changes, "a record is bound to its place and not to its time: a residency, limits"},
 	{"versions", "bucket_id key", nil, Hides, "the version is not found by its name; under another it is an error"},

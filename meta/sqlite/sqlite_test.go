@@ -66,7 +66,7 @@ func gather(seen map[string]bool, r *runner) {
 // rows ("places"), the one row of a version ("named", "newest"), and what FoldUsage
 // has yet to sum up ("used").
 var mayScan = []string{"deployment", "holders", "backends", "dying_buckets", "held", "CONSTANT", "reserved", "live", "copied", "dead", "places",
-	"currents", "others", "named", "newest", "used", "usage_changes"}
+	"currents", "others", "named", "newest", "used", "usage_changes", "entry_changes"}
 
 // mergesPages begins the statements that sort what those pages and rows are.
 const mergesPages = "SELECT * FROM ("

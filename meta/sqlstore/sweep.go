@@ -198,18 +198,20 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 // forgetUsage removes what was written of the bucket's usage as far as the limit
 // allows, and reports whether nothing is left.
 func (w *sweep) forgetUsage(id meta.ID) (gone bool, err error) {
-	changes, err := collect(w.tx, scanID, "SELECT id FROM usage_changes WHERE bucket_id = ? ORDER BY bucket_id, id LIMIT ?", id[:], w.limit-w.done)
-	if err != nil {
-		return false, err
-	}
-	for _, c := range changes {
-		if err := soon(w.tx, ErrRetry, "DELETE FROM usage_changes WHERE bucket_id = ? AND id = ?", id[:], c[:]); err != nil {
+	for _, t := range changesTables {
+		changes, err := collect(w.tx, scanID, "SELECT id FROM "+t.name+" WHERE bucket_id = ? ORDER BY bucket_id, id LIMIT ?", id[:], w.limit-w.done)
+		if err != nil {
 			return false, err
 		}
-		w.done++
-	}
-	if w.done >= w.limit {
-		return false, nil
+		for _, c := range changes {
+			if err := soon(w.tx, ErrRetry, "DELETE FROM "+t.name+" WHERE bucket_id = ? AND id = ?", id[:], c[:]); err != nil {
+				return false, err
+			}
+			w.done++
+		}
+		if w.done >= w.limit {
+			return false, nil
+		}
 	}
 	n, err := w.tx.Exec("DELETE FROM usage WHERE bucket_id = ?", id[:])
 	w.done += int(n)

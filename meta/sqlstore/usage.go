@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -41,16 +43,44 @@ func (u *usageChange) to() []any {
 	return []any{&u.Bytes, &u.Versions, &u.Markers, &u.Uploads, &u.Parts, &u.PartBytes}
 }
 
-var insertUsageChange = "INSERT INTO usage_changes (bucket_id, id, " + usageColumns + ") VALUES " + marks(8) + InAnyOrder
+// changesTable is a table of changes that FoldUsage has yet to add to usage. Those of
+// entries are in another than those of bytes and versions, for a gateway of the release
+// before, which knows none of the former, folds the latter.
+type changesTable struct {
+	name    string
+	figures string // usageColumns, zero where the table has none
+	insert  string
+	own     func(*usageChange) []any // the table's figures
+}
 
-// write leaves the change as a row of its own, so that writers of a bucket do not
+var changesTables = []changesTable{
+	newChangesTable("usage_changes", "bytes, versions, 0, 0, 0, 0", "bytes, versions", func(u *usageChange) []any {
+		return []any{u.Bytes, u.Versions}
+	}),
+	newChangesTable("entry_changes", "0, 0, markers, uploads, parts, part_bytes", "markers, uploads, parts, part_bytes", func(u *usageChange) []any {
+		return []any{u.Markers, u.Uploads, u.Parts, u.PartBytes}
+	}),
+}
+
+func newChangesTable(name, figures, columns string, own func(*usageChange) []any) changesTable {
+	insert := "INSERT INTO " + name + " (bucket_id, id, " + columns + ") VALUES " + marks(3+strings.Count(columns, ",")) + InAnyOrder
+	return changesTable{name, figures, insert, own}
+}
+
+// write leaves the change as rows of its own, so that writers of a bucket do not
 // wait for one another.
 func (u *usageChange) write(tx Tx, bucket meta.ID) error {
-	if *u == (usageChange{}) {
-		return nil
+	for _, t := range changesTables {
+		figures := t.own(u)
+		if !slices.ContainsFunc(figures, func(n any) bool { return n != int64(0) }) {
+			continue
+		}
+		id := meta.NewID()
+		if err := soon(tx, ErrRetry, t.insert, append([]any{bucket[:], id[:]}, figures...)...); err != nil {
+			return err
+		}
 	}
-	id := meta.NewID()
-	return soon(tx, ErrRetry, insertUsageChange, append([]any{bucket[:], id[:]}, u.values()...)...)
+	return nil
 }
 
 // usageSums add up rows of usageColumns; Postgres's sum of integers has another type.
@@ -62,10 +92,27 @@ var usageSums = func() string {
 	return strings.Join(sums, ", ")
 }()
 
-// used sums up usage.
-func (s *Store) used(ctx context.Context, rows string, id meta.ID) (u meta.Usage, err error) {
+// usedBy sums up usage and its changes, each of those buckets that a condition names.
+func usedBy(from, where string) string {
+	parts := []string{"SELECT " + usageColumns + " FROM " + fmt.Sprintf(from, "usage") + where}
+	for _, t := range changesTables {
+		parts = append(parts, "SELECT "+t.figures+" FROM "+fmt.Sprintf(from, t.name)+where)
+	}
+	return "SELECT " + usageSums + " FROM (" + strings.Join(parts, " UNION ALL ") + ") AS used"
+}
+
+var (
+	usedByBucket = usedBy("%s", " WHERE bucket_id = ?")
+	usedByOwner  = usedBy("buckets AS b JOIN %s AS u ON u.bucket_id = b.id", " WHERE b.owner = ?")
+)
+
+func (s *Store) used(ctx context.Context, query string, id meta.ID) (u meta.Usage, err error) {
+	args := []any{id[:]}
+	for range changesTables {
+		args = append(args, id[:])
+	}
 	err = s.run.Read(ctx, func(tx Tx) error {
-		return tx.QueryRow("SELECT "+usageSums+" FROM ("+rows+") AS used", id[:], id[:]).Scan((*usageChange)(&u).to()...)
+		return tx.QueryRow(query, args...).Scan((*usageChange)(&u).to()...)
 	})
 	if err != nil {
 		return meta.Usage{}, err
@@ -74,16 +121,14 @@ func (s *Store) used(ctx context.Context, rows string, id meta.ID) (u meta.Usage
 }
 
 func (s *Store) BucketUsage(ctx context.Context, bucket meta.ID) (meta.Usage, error) {
-	return s.used(ctx, "SELECT "+usageColumns+" FROM usage WHERE bucket_id = ? "+
-		"UNION ALL SELECT "+usageColumns+" FROM usage_changes WHERE bucket_id = ?", bucket)
+	return s.used(ctx, usedByBucket, bucket)
 }
 
 func (s *Store) OwnerUsage(ctx context.Context, owner meta.ID) (meta.Usage, error) {
-	return s.used(ctx, "SELECT "+usageColumns+" FROM buckets AS b JOIN usage AS u ON u.bucket_id = b.id WHERE b.owner = ? "+
-		"UNION ALL SELECT "+usageColumns+" FROM buckets AS b JOIN usage_changes AS c ON c.bucket_id = b.id WHERE b.owner = ?", owner)
+	return s.used(ctx, usedByOwner, owner)
 }
 
-// usageRow is a row of usage_changes.
+// usageRow is a row of a table of changes.
 type usageRow struct {
 	bucket, id meta.ID
 	usageChange
@@ -94,20 +139,31 @@ func (s *Store) FoldUsage(ctx context.Context, limit int) (done int, err error) 
 		return 0, err
 	}
 	err = s.run.Write(ctx, func(tx Tx) error {
-		rows, err := collect(tx, func(r Row) (u usageRow, err error) {
-			err = r.Scan(append([]any{(*idColumn)(&u.bucket), (*idColumn)(&u.id)}, u.to()...)...)
-			return u, err
-		}, "SELECT bucket_id, id, "+usageColumns+" FROM usage_changes ORDER BY bucket_id, id LIMIT ?"+forUpdate, limit)
-		if err != nil {
-			return err
+		done = 0
+		for _, t := range changesTables {
+			if done == limit {
+				return nil
+			}
+			rows, err := collect(tx, scanUsageRow, "SELECT bucket_id, id, "+t.figures+" FROM "+t.name+" ORDER BY bucket_id, id LIMIT ?"+forUpdate, limit-done)
+			if err == nil {
+				err = fold(tx, t, rows)
+			}
+			if err != nil {
+				return err
+			}
+			done += len(rows)
 		}
-		done = len(rows)
-		return fold(tx, rows)
+		return nil
 	})
 	if err != nil {
 		return 0, err
 	}
 	return done, nil
+}
+
+func scanUsageRow(r Row) (u usageRow, err error) {
+	err = r.Scan(append([]any{(*idColumn)(&u.bucket), (*idColumn)(&u.id)}, u.to()...)...)
+	return u, err
 }
 
 var addUsage = func() string {
@@ -120,10 +176,10 @@ var addUsage = func() string {
 }()
 
 // fold moves changes, which are in the buckets' order, to the buckets' rows.
-func fold(tx Tx, rows []usageRow) error {
+func fold(tx Tx, t changesTable, rows []usageRow) error {
 	var sum usageChange
 	for i, u := range rows {
-		err := soon(tx, ErrRetry, "DELETE FROM usage_changes WHERE bucket_id = ? AND id = ?", u.bucket[:], u.id[:])
+		err := soon(tx, ErrRetry, "DELETE FROM "+t.name+" WHERE bucket_id = ? AND id = ?", u.bucket[:], u.id[:])
 		if err != nil {
 			return err
 		}

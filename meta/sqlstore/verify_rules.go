@@ -119,6 +119,7 @@ var rules = []rule{
 		"it was displaced, and nothing is newer"},
 	{"usage", "bucket-missing", noBucket("usage"), "its bucket is not there, nor dying"},
 	{"usage_changes", "bucket-missing", noBucket("usage_changes"), "its bucket is not there, nor dying"},
+	{"entry_changes", "bucket-missing", noBucket("entry_changes"), "its bucket is not there, nor dying"},
 
 	{"renames", damagedRow, "LENGTH(renames.token) <> 32 OR LENGTH(renames.digest) <> 32", "token or digest has another length"},
 
