@@ -184,7 +184,7 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 		return false, err
 	}
 	for _, upload := range uploads {
-		if err := endUpload(w.tx, upload); err != nil {
+		if err := endUpload(w.tx, upload); err != nil && !errors.Is(err, meta.ErrNotFound) { // that: it ended meanwhile
 			return false, err
 		}
 		w.done++
