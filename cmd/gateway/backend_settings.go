@@ -31,6 +31,8 @@ const (
 	maxBackends = 32
 	// maxConcurrency bounds backends.NAME.concurrency.
 	maxConcurrency = 1 << 16
+	// ownConcurrency is for the gateway's own work at a backend.
+	ownConcurrency = 256
 )
 
 // backendName is short and survives in file names, labels and variables.
@@ -83,7 +85,7 @@ func (b *BackendSettings) rows() []setting {
 		word("credentials_file", "s3: shared credentials file; gcs: service account or other credentials in JSON", &b.CredentialsFile),
 		{key: "credentials", def: "auto", value: &choice{&b.Credentials, []string{"auto", "static", "env", "file", "imds", "web_identity", "none"}},
 			doc: "s3: where the credential comes from: auto, static, env, file, imds or web_identity; gcs: auto or none"},
-		{key: "concurrency", def: "256", value: &count{&b.Concurrency, 1, maxConcurrency}, doc: "s3, gcs: requests under way at once; more wait, and are told to slow down after a while"},
+		{key: "concurrency", def: "0", value: &count{&b.Concurrency, 0, maxConcurrency}, doc: "s3, gcs: requests under way at once; more wait, and are told to slow down after a while; 0: more than limits.requests can need"},
 		{key: "addressing", def: "auto", value: &choice{&b.Addressing, []string{"auto", "path", "virtual"}}, doc: "s3: auto, path or virtual"},
 		word("dialect", "s3: what the provider can do, see docs/backends.md; empty: found out", &b.Dialect),
 		secret("access_key", "s3: access key", &b.AccessKey),
@@ -227,4 +229,15 @@ func foreign(kind string, groups ...map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// concurrency is how many requests to a backend are under way at once. A download
+// counts for as long as its client takes, and a backend does not know whose it is. So
+// unless it is set, the seats of requests run out first, of which one tenant never has
+// all: two for each, as a copy reads and writes.
+func (b *BackendSettings) concurrency(requests int) int {
+	if b.Concurrency > 0 {
+		return b.Concurrency
+	}
+	return 2*requests + ownConcurrency
 }

@@ -39,7 +39,7 @@ backends:
 		t.Errorf("backends %s", got)
 	}
 	eu := c.Backends[1]
-	if eu.Bucket != "from-environment" || eu.Endpoint != "https://s3.example.com" || eu.Credentials != "auto" || eu.Concurrency != 256 || eu.SecretKey != "canary-secret" {
+	if eu.Bucket != "from-environment" || eu.Endpoint != "https://s3.example.com" || eu.Credentials != "auto" || eu.Concurrency != 0 || eu.SecretKey != "canary-secret" {
 		t.Errorf("eu-west is %+v", eu)
 	}
 	if c.origins["backends.eu-west.jurisdiction"] != "gateway.yaml:9" || c.origins["backends.archive.bucket"] != "environment SANCTUM_BACKENDS_ARCHIVE_BUCKET" {
@@ -91,5 +91,24 @@ func TestBackendSettingsErrors(t *testing.T) {
 				t.Errorf("%v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+// Requests have a place at a backend whenever they have a seat, so that slow readers of
+// one tenant, who never have all the seats, do not keep others from a backend.
+func TestBackendConcurrency(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const file = "backends: {a: {type: s3, bucket: b}, c: {type: s3, bucket: b, concurrency: 7}}\nplacement: {default: a}\n"
+	for _, env := range [][]string{nil, {"SANCTUM_LIMITS_REQUESTS=4000"}} {
+		c, err := load(t, file, env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n := c.Backends[0].concurrency(c.LimitsRequests); c.LimitsRequests < 1000 || n < 2*c.LimitsRequests {
+			t.Errorf("%d requests to a backend for %d of clients", n, c.LimitsRequests)
+		}
+		if n := c.Backends[1].concurrency(c.LimitsRequests); n != 7 {
+			t.Errorf("%d instead of those that were set", n)
+		}
 	}
 }

@@ -184,7 +184,7 @@ func (d *deployment) openBackends(ctx context.Context, c *configuration, readOnl
 			return fmt.Errorf("%s.%s: %w", backendsSection, b.Name, err)
 		}
 		if b.Type != typeFS {
-			g := guard.New(opened, guard.Options{MaxConcurrent: b.Concurrency})
+			g := guard.New(opened, guard.Options{MaxConcurrent: b.concurrency(c.LimitsRequests)})
 			d.guards[b.Name], opened = g, g
 		}
 		d.backends = append(d.backends, engine.Backend{Name: b.Name, Backend: opened, Region: b.Region, Jurisdiction: b.Jurisdiction})
