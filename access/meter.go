@@ -3,6 +3,9 @@ package access
 import (
 	"context"
 	"errors"
+	"runtime"
+
+	"github.com/sanctum-storage/gateway/fair"
 )
 
 // Steps are what deciding is counted in: about a nanosecond's work each, always the
@@ -26,6 +29,10 @@ const (
 	stepsOperand   = 4  // comparing with a number, a time, a network
 	bytesPerStep   = 16 // of a text that is searched, compared or put together
 )
+
+// costly are the turns of a tenant's costly evaluations: half of the processors, so that
+// the others are left to whoever else asks.
+var costly = fair.NewTurns[ID](runtime.GOMAXPROCS(0) / 2)
 
 // errBudget: the decisions about one request took more than MaxSteps.
 var errBudget = errors.New("the decisions about the request take too much work")
@@ -59,7 +66,7 @@ func (m *meter) lookUp() {
 	case m.spent > MaxSteps:
 		m.err = errBudget
 	case m.spent > stepsCostly && m.leave == nil:
-		m.leave, m.err = costly.enter(m.ctx, m.whose)
+		m.leave, m.err = costly.Enter(m.ctx, m.whose)
 	default:
 		m.err = m.ctx.Err()
 	}

@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"testing"
 	"time"
 )
@@ -25,10 +24,10 @@ func TestCostlyDecisionsTakeTurns(t *testing.T) {
 	bob.Identity = []*Policy{identityOf(t, `{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*"}}`)}
 	need := Need{Action: "s3:GetObject", Bucket: bucket, Key: "k"}
 
-	places := max(runtime.GOMAXPROCS(0)/2, 1)
+	places := costly.Width()
 	var leave []func()
 	for range places {
-		l, err := costly.enter(t.Context(), bob.Tenant)
+		l, err := costly.Enter(t.Context(), bob.Tenant)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,10 +44,10 @@ func TestCostlyDecisionsTakeTurns(t *testing.T) {
 	if d := NewEvaluation(t.Context(), bob, nil).Decide(need); !d.Allow {
 		t.Errorf("one that costs little waits for nobody: %s", d.Reason)
 	}
-	if costlyEvaluation(t.Context(), t, other).Decide(need); costly.users(other.Tenant) != 0 {
+	if costlyEvaluation(t.Context(), t, other).Decide(need); costly.Users(other.Tenant) != 0 {
 		t.Error("another tenant's place was not given back")
 	}
-	for n := 0; costly.users(bob.Tenant) < places+2; n++ {
+	for n := 0; costly.Users(bob.Tenant) < places+2; n++ {
 		if n == 10_000 {
 			t.Fatal("those beyond the tenant's places do not wait")
 		}
@@ -70,8 +69,8 @@ func TestCostlyDecisionsTakeTurns(t *testing.T) {
 	for _, l := range leave[1:] {
 		l()
 	}
-	if n := len(costly.of); n != 0 {
-		t.Errorf("%d tenants are still in a lane", n)
+	if n := costly.Users(bob.Tenant); n != 0 {
+		t.Errorf("%d turns were not given back", n)
 	}
 }
 
@@ -91,16 +90,6 @@ func TestManyKeysAreCostly(t *testing.T) {
 	if v.meter.spent < stepsCostly || v.meter.spent > MaxSteps {
 		t.Errorf("%d steps", v.meter.spent)
 	}
-}
-
-// users is how many of a tenant hold a place or wait for one.
-func (l *turns) users(tenant ID) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if one := l.of[tenant]; one != nil {
-		return one.users
-	}
-	return 0
 }
 
 func identityOf(t *testing.T, doc string) *Policy {

@@ -17,7 +17,9 @@ const (
 	maxConfigurations  = 1000
 	configurationsPage = 100
 	maxConfigurationID = 64
-	bucketARN          = "arn:aws:s3:::"
+	// maxAccountID is the longest name of an account, a canonical id.
+	maxAccountID = 64
+	bucketARN    = "arn:aws:s3:::"
 )
 
 // inventoryFields are the columns that a configuration may ask for besides bucket
@@ -119,7 +121,8 @@ func parseInventory(document []byte) (*engine.Inventory, error) {
 	case d.Enabled == nil || d.ID == "" || d.Filter != nil && d.Filter.Prefix == nil,
 		d.Versions != "All" && d.Versions != "Current",
 		d.Schedule.Frequency != "Daily" && d.Schedule.Frequency != "Weekly",
-		!slices.Contains([]string{"CSV", "ORC", "Parquet"}, to.Format):
+		!slices.Contains([]string{"CSV", "ORC", "Parquet"}, to.Format),
+		len(d.ID) > maxConfigurationID, len(to.AccountID) > maxAccountID:
 		return nil, s3err.MalformedXML
 	case c.Target == to.ARN || c.Target == "":
 		return nil, s3err.New(s3err.InvalidS3DestinationBucket, "").With("Bucket", to.ARN)

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -102,16 +103,17 @@ type Engine struct {
 	suspected atomic.Bool // others may have taken this process for dead before
 	doubtful  atomic.Pointer[map[meta.BackendID]int64]
 	remembered
-	rootCred   credentialSlot
-	watch      holderWatch
-	leases     heldLeases
-	beating    sync.Mutex
-	beaten     atomic.Int64 // when the store last saw a sign of life, by elapsed
-	collecting sync.Mutex
-	resealing  sync.Mutex
-	moving     sync.Mutex
-	expireMu   sync.Mutex
-	expiring   expiring // guarded by expireMu
+	readingSettings *fair.Turns[meta.ID] // by owner
+	rootCred        credentialSlot
+	watch           holderWatch
+	leases          heldLeases
+	beating         sync.Mutex
+	beaten          atomic.Int64 // when the store last saw a sign of life, by elapsed
+	collecting      sync.Mutex
+	resealing       sync.Mutex
+	moving          sync.Mutex
+	expireMu        sync.Mutex
+	expiring        expiring // guarded by expireMu
 
 	inventoryMu  sync.Mutex
 	inventorying inventorying // guarded by inventoryMu
@@ -154,7 +156,7 @@ func newEngine(c *Config) *Engine {
 		now: c.Now, elapsed: c.Elapsed, log: c.Log, sole: c.Sole, readOnly: c.ReadOnly,
 		grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
-		remembered: newRemembered(),
+		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads),
 	}
 	if e.now == nil {
 		e.now = time.Now

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/bounded"
+	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -18,3 +19,21 @@ func RememberExpired(e *Engine, n int) (left func() int) {
 	now = CredentialTTL + 1
 	return e.holders.Len
 }
+
+// MaxSettingsText is maxSettingsText, SettingReads settingReads.
+const (
+	MaxSettingsText = maxSettingsText
+	SettingReads    = settingReads
+)
+
+// RemembersSettings reports whether the settings of a bucket are remembered.
+func RemembersSettings(e *Engine, b meta.Bucket) bool {
+	_, ok := e.settings.Get(b.ID)
+	return ok
+}
+
+// ForgetSettings makes the next request read the settings of a bucket.
+func ForgetSettings(e *Engine, b meta.Bucket) { e.settings.Drop(b.ID) }
+
+// SettingTurns are those who read settings.
+func SettingTurns(e *Engine) *fair.Turns[meta.ID] { return e.readingSettings }

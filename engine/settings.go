@@ -16,6 +16,11 @@ import (
 
 const (
 	maxSettingTries = 4 // changes of one bucket's settings at once
+	// maxSettingsText is what all settings of a bucket may take together: each request
+	// that does not find them remembered reads them all.
+	maxSettingsText = 2 << 20
+	// settingReads is how many buckets of one owner have their settings read at once.
+	settingReads = 8
 )
 
 // Settings are the opened sub-resources of a bucket in one revision. They are
@@ -109,6 +114,14 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 	}
 	if b.Revision == 0 && e.sealing() < meta.SealingWhole {
 		return &Settings{}, nil // nothing was ever set
+	}
+	leave, err := e.readingSettings.Enter(ctx, b.Owner)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	if s, ok := e.settings.Get(b.ID); ok && s.revision == b.Revision {
+		return s, nil // somebody read them meanwhile
 	}
 	rows, err := e.store.BucketSettings(ctx, b.ID)
 	if errors.Is(err, meta.ErrNoBucket) {
@@ -207,6 +220,9 @@ func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, 
 			return err
 		}
 		if len(document) > 0 {
+			if err := s.room(name, document); err != nil {
+				return err
+			}
 			row.Document = keys.SealSetting(name, document)
 		}
 		if s.revision != b.Revision { // what update saw is not what would be replaced
@@ -222,4 +238,17 @@ func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, 
 		}
 	}
 	return s3err.OperationAborted
+}
+
+// room refuses a document that makes a bucket's settings take up too much together.
+func (s *Settings) room(name string, document []byte) error {
+	more := len(document) - len(s.documents[name])
+	all := more
+	for _, d := range s.documents {
+		all += len(d)
+	}
+	if more > 0 && all > maxSettingsText {
+		return s3err.New(s3err.TooManyConfigurations, "The configurations of a bucket have up to %d bytes together.", maxSettingsText)
+	}
+	return nil
 }
