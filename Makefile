@@ -46,7 +46,7 @@ lint: ## Check formatting and go.mod, run go vet and staticcheck, and look for d
 
 test: ## Unit, contract and integration tests, against real databases, storage servers and clients
 	@scripts/setup.sh test
-	$(UNSET) go test -timeout 10m ./...
+	$(UNSET) go test -timeout 15m ./...
 
 test-race: ## The tests of what runs side by side, under the race detector, which needs a C compiler
 	@scripts/setup.sh race

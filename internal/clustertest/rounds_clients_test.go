@@ -14,6 +14,8 @@ const (
 	deadPause = 80 * time.Second
 	// versionSeeds are the histories of versions.
 	versionSeeds = 50
+	// everyEnd: see TestRestoredStore.
+	everyEnd = true
 )
 
 // rounds of a full run.

@@ -5,5 +5,9 @@ package clustertest
 // rounds of a short run.
 var rounds = eachFault
 
-// versionSeeds are the histories of versions of a short run.
-const versionSeeds = 10
+const (
+	// versionSeeds are the histories of versions of a short run.
+	versionSeeds = 10
+	// everyEnd: see TestRestoredStore.
+	everyEnd = false
+)
