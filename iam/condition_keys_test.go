@@ -95,3 +95,20 @@ func TestBoundaryOfWhoIsChanged(t *testing.T) {
 	}
 	g.call(t, admin, "AccessDenied", "PutUserPermissionsBoundary", "UserName", "bound", "PermissionsBoundary", boundary+"2")
 }
+
+// A tag of a session takes the place of its role's, whatever the case of either.
+func TestTagsOfSessions(t *testing.T) {
+	g := newRig(t, gatewaytest.Options{})
+	account := engine.Account(g.tenant.Tenant.ID)
+	g.root(t, "", "CreateUser", "UserName", "who")
+	g.root(t, "", "PutUserPolicy", "UserName", "who", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
+	who := credentialOf(g.root(t, "", "CreateAccessKey", "UserName", "who"))
+	g.root(t, "", "CreateRole", "RoleName", "tagged", "Tags.member.1.Key", "Team", "Tags.member.1.Value", "blue", "AssumeRolePolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"`+account+`"},"Action":["sts:AssumeRole","sts:TagSession"]}}`)
+	g.root(t, "", "PutRolePolicy", "RoleName", "tagged", "PolicyName", "p", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/team":"red"}}}}`)
+	assume := []string{"RoleArn", "arn:aws:iam::" + account + ":role/tagged", "RoleSessionName", "some"}
+	g.call(t, credentialOf(g.call(t, who, "", "AssumeRole", assume...)), "AccessDenied", "ListUsers")
+	red := append(assume, "Tags.member.1.Key", "team", "Tags.member.1.Value", "red")
+	g.call(t, credentialOf(g.call(t, who, "", "AssumeRole", red...)), "", "ListUsers")
+}

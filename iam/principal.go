@@ -109,7 +109,20 @@ func (s *session) narrow(p *access.Principal) {
 	if len(s.tags) > 0 {
 		tags := make(map[string]string, len(p.Tags)+len(s.tags))
 		maps.Copy(tags, p.Tags)
+		maps.DeleteFunc(tags, func(key, _ string) bool { return s.overrides(key) })
 		maps.Copy(tags, s.tags)
 		p.Tags = tags
 	}
+}
+
+// overrides reports whether the session has a tag that takes the place of its holder's,
+// whose keys may differ in case.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+func (s *session) overrides(key string) bool {
+	for k := range s.tags {
+		if access.FoldCase(k) == access.FoldCase(key) {
+			return true
+		}
+	}
+	return false
 }
