@@ -174,8 +174,14 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%s, then %s %v: %d %s", c.had, c.doc, c.head, res.Status, res.Body)
 		}
 	}
-	// Over is over, also for compliance.
+	// The headers that lock a new object say nothing of one that is there.
 	v := put(t, g, "/bkt/k")
+	g.Must(t, 200, "PUT", "/bkt/k?retention&versionId="+v, []byte("<Retention/>"), "X-Amz-Object-Lock-Mode", "COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date", day(3).Format(time.RFC3339))
+	if res := g.Do(t, g.Root, "GET", "/bkt/k?retention&versionId="+v, nil); res.Code() != "NoSuchObjectLockConfiguration" {
+		t.Errorf("locked by headers: %d %s", res.Status, res.Body)
+	}
+	// Over is over, also for compliance.
+	v = put(t, g, "/bkt/k")
 	g.Must(t, 200, "PUT", "/bkt/k?retention&versionId="+v, retentionDocument("COMPLIANCE", day(2)))
 	now = day(2)
 	g.Must(t, 200, "PUT", "/bkt/k?retention&versionId="+v, retentionDocument("GOVERNANCE", day(3)))

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/xml"
+	"time"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -58,6 +59,8 @@ func putObjectRetention(s *Server, r *Request) (*Reply, error) {
 var retentionDocument = documentFacts{
 	keys: openKeys("s3:object-lock-mode", "s3:object-lock-retain-until-date", "s3:object-lock-remaining-retention-days"),
 	read: func(r *Request) {
+		// The headers that lock a new object say nothing of one that is there.
+		r.asked.lockMode, r.asked.lockUntil = said[meta.LockMode]{}, said[time.Time]{}
 		var doc retention
 		if err := decodeXML(r.XML, "Retention", &doc); err != nil {
 			r.asked.lockMode.err = err
