@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -71,7 +72,14 @@ func newTokens(o Options, transport http.RoundTripper) (*tokens, error) {
 	client := &http.Client{Transport: bound{ctx, transport}, Timeout: tokenTimeout, CheckRedirect: outbound.Stay}
 	t.base = context.WithValue(ctx, oauth2.HTTPClient, client)
 	t.build = func(ctx context.Context) (oauth2.TokenSource, error) {
-		if path := os.Getenv("GOOGLE_APPLICATION_CREDENTIALS"); path != "" {
+		path := os.Getenv("GOOGLE_APPLICATION_CREDENTIALS")
+		if home, err := os.UserHomeDir(); path == "" && err == nil { // gcloud's own, which may be absent
+			path = filepath.Join(home, ".config", "gcloud", "application_default_credentials.json")
+			if _, err := os.Lstat(path); err != nil {
+				path = ""
+			}
+		}
+		if path != "" {
 			if _, err := plainfile.Read(path, maxCredentials); err != nil {
 				return nil, err
 			}

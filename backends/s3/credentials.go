@@ -41,7 +41,7 @@ func newCredentials(o *Options) (*credentials.Credentials, func()) {
 		{CredentialsEnv, env},
 		{CredentialsFile, fromFile{file, o.CredentialsFile}},
 		{CredentialsWebIdentity, webIdentity{role}},
-		{CredentialsIMDS, role},
+		{CredentialsIMDS, ofRole{role}},
 	} {
 		if o.Credentials == CredentialsAuto || o.Credentials == s.name {
 			sources = append(sources, s)
@@ -150,6 +150,26 @@ func (w webIdentity) RetrieveWithCredContext(cc *credentials.CredContext) (crede
 // Retrieve implements credentials.Provider.
 func (w webIdentity) Retrieve() (credentials.Value, error) {
 	return w.RetrieveWithCredContext(&credentials.CredContext{})
+}
+
+// ofRole looks at the files that IAM reads where the environment names them.
+type ofRole struct{ *credentials.IAM }
+
+// RetrieveWithCredContext implements credentials.Provider.
+func (r ofRole) RetrieveWithCredContext(cc *credentials.CredContext) (credentials.Value, error) {
+	for _, name := range []string{"AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"} {
+		if path := os.Getenv(name); path != "" {
+			if err := plain(path); err != nil {
+				return credentials.Value{}, err
+			}
+		}
+	}
+	return r.IAM.RetrieveWithCredContext(cc)
+}
+
+// Retrieve implements credentials.Provider.
+func (r ofRole) Retrieve() (credentials.Value, error) {
+	return r.RetrieveWithCredContext(&credentials.CredContext{})
 }
 
 // haveKey fails where there is no key to be had.
