@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -42,13 +43,33 @@ func (g *logGroup) size() int {
 	return logGroupBytes + len(g.name) + len(g.to.Target) + len(g.to.TargetID) + len(g.to.Prefix)
 }
 
-// logBuffer holds records of requests until their delivery.
+// logBuffer holds records of requests until their delivery. Its bytes and groups are
+// shared among the owners of the buckets, so that nobody makes another's be dropped.
 type logBuffer struct {
 	mu      sync.Mutex
 	groups  map[logGroup][]byte
 	size    int
 	oldest  time.Time // when the first of the records came
 	dropped int       // since the last delivery
+	// bytes and places are what owners have of maxLogBuffer and maxLogGroups.
+	bytes, places *fair.Pool[meta.ID]
+}
+
+// hold takes so many bytes more, or a new group of them, and reports whether there was
+// room for the group's owner.
+func (b *logBuffer) hold(g *logGroup, bytes int, fresh bool) bool {
+	if b.groups == nil {
+		b.groups, b.oldest = make(map[logGroup][]byte), time.Now()
+		b.bytes, b.places = fair.New[meta.ID](maxLogBuffer), fair.New[meta.ID](maxLogGroups)
+	}
+	if !b.bytes.TakeMany(g.owner, bytes) {
+		return false
+	}
+	if fresh && !b.places.Take(g.owner) {
+		b.bytes.GiveMany(g.owner, bytes)
+		return false
+	}
+	return true
 }
 
 // logGroup is where the record of a request that came at a time belongs.
@@ -63,15 +84,12 @@ func (s *Server) logGroup(b meta.Bucket, l engine.Logging, at time.Time) logGrou
 func (b *logBuffer) add(g logGroup, record []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.groups == nil {
-		b.groups, b.oldest = make(map[logGroup][]byte), time.Now()
-	}
 	held, ok := b.groups[g]
 	more := len(record)
 	if !ok {
 		more += g.size()
 	}
-	if b.size+more > maxLogBuffer || !ok && len(b.groups) == maxLogGroups {
+	if !b.hold(&g, more, !ok) {
 		b.dropped++
 		return
 	}
@@ -138,14 +156,12 @@ func (b *logBuffer) giveBack(g logGroup, records []byte) (dropped int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	more := len(records)
-	if _, ok := b.groups[g]; !ok {
+	_, ok := b.groups[g]
+	if !ok {
 		more += g.size()
 	}
-	if b.size+more > maxLogBuffer {
+	if !b.hold(&g, more, !ok) {
 		return bytes.Count(records, []byte("\n"))
-	}
-	if b.groups == nil {
-		b.groups, b.oldest = make(map[logGroup][]byte), time.Now()
 	}
 	b.groups[g], b.size = append(records, b.groups[g]...), b.size+more
 	return 0

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"testing"
 	"time"
+
+	"github.com/sanctum-storage/gateway/meta"
 )
 
 // The buffer never holds more than it may, and what it could not take is counted.
@@ -14,9 +16,11 @@ func TestLogBufferBound(t *testing.T) {
 	for range maxLogBuffer>>20 + 3 {
 		b.add(g, record)
 	}
-	groups, dropped := b.take(false)  // it is full, and so need not be old
-	const room = maxLogBuffer>>20 - 1 // records; the group itself takes the rest
-	if len(groups[g]) != room<<20 || dropped != 4 {
+	other := logGroup{name: "b", owner: meta.ID{2}}
+	b.add(other, record)
+	groups, dropped := b.take(false)      // it is full, and so need not be old
+	const room = maxLogBuffer*3/4>>20 - 1 // records of one owner; the group itself takes the rest
+	if len(groups[g]) != room<<20 || dropped != maxLogBuffer>>20+3-room || len(groups[other]) != 1<<20 {
 		t.Fatalf("%d bytes are held, %d records dropped", len(groups[g]), dropped)
 	}
 	b.add(g, record)
@@ -45,7 +49,8 @@ func TestLogBufferAge(t *testing.T) {
 	for i := range maxLogGroups + 1 {
 		b.add(logGroup{name: string(rune(i))}, []byte("x\n"))
 	}
-	if groups, dropped := b.take(true); len(groups) != maxLogGroups || dropped != 1 {
+	b.add(logGroup{owner: meta.ID{2}}, []byte("x\n"))
+	if groups, dropped := b.take(true); len(groups) != maxLogGroups*3/4+1 || dropped != maxLogGroups/4+1 {
 		t.Errorf("%d groups, %d dropped", len(groups), dropped)
 	}
 }
