@@ -204,16 +204,22 @@ func (e *evilTest) store(t *testing.T, key string, body []byte) (files []string)
 	return files
 }
 
-// newFiles are the blobs that came since it was last called.
+// newFiles are the blobs that came since it was last called, in the order of their
+// names. Markers, which are empty, come and go meanwhile.
 func (e *evilTest) newFiles(t *testing.T) (files []string) {
 	t.Helper()
-	dir := filepath.Join(e.g.dir, "blobs", "blobs")
-	for _, name := range treeOf(t, dir) {
-		if !e.seen[name] {
-			e.seen[name] = true
-			files = append(files, filepath.Join(dir, name))
+	must(t, filepath.WalkDir(filepath.Join(e.g.dir, "blobs", "blobs"), func(path string, d os.DirEntry, err error) error {
+		if os.IsNotExist(err) || err == nil && d.IsDir() {
+			return nil
+		} else if err != nil {
+			return err
 		}
-	}
+		if info, err := d.Info(); err == nil && info.Size() > 0 && !e.seen[path] {
+			e.seen[path] = true
+			files = append(files, path)
+		}
+		return nil
+	}))
 	return files
 }
 
