@@ -80,7 +80,7 @@ func (v *Evaluation) Decide(needs ...Need) Decision {
 	defer v.meter.rest()
 	for i := range needs {
 		v.asked++
-		v.meter.whose = payer(v.p, &needs[i])
+		v.meter.payer = payer(v.p, &needs[i])
 		if v.meter.lookUp(); v.meter.over() {
 			return deny(v.meter.err.Error())
 		}

@@ -161,7 +161,7 @@ func TestBudgetIsEnough(t *testing.T) {
 	}
 }
 
-// What takes too much work ends as a denial, soon after the budget's end, and stays one,
+// A decision that takes too much work ends as a denial, soon after the budget's end, and stays one,
 // though every statement that was looked at allows.
 func TestBudgetEnds(t *testing.T) {
 	for _, w := range worst {

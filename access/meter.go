@@ -42,7 +42,7 @@ var errBudget = errors.New("the decisions about the request take too much work")
 // meter counts nothing and is never over.
 type meter struct {
 	ctx   context.Context
-	whose ID     // the tenant whose turns costly work takes
+	payer ID     // the tenant whose turns costly work takes
 	leave func() // ends the turn; nil: there is none
 	spent int
 	look  int // asks the context when so many were spent
@@ -66,7 +66,7 @@ func (m *meter) lookUp() {
 	case m.spent > MaxSteps:
 		m.err = errBudget
 	case m.spent > stepsCostly && m.leave == nil:
-		m.leave, m.err = costly.Enter(m.ctx, m.whose)
+		m.leave, m.err = costly.Enter(m.ctx, m.payer)
 	default:
 		m.err = m.ctx.Err()
 	}

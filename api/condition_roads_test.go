@@ -329,7 +329,7 @@ func TestKeysOfTLS(t *testing.T) {
 	}
 }
 
-// What a policy allows for what a document says is allowed, though it is decided before
+// A request that a policy allows for its document is allowed, though it is decided before
 // the document is read as well.
 func TestDocumentsAllow(t *testing.T) {
 	h := newHousehold(t)

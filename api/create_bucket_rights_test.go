@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// What a request sets of a new bucket takes the right to set it of one that is there.
+// A setting of a new bucket takes the same right as that setting of an existing one.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func TestNewBucketsTakeTheRightsOfTheirSettings(t *testing.T) {
 	h := newHousehold(t)

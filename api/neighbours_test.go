@@ -424,7 +424,7 @@ func heapObjects() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// What a deed may add to the heap, the attacker's own part of this process included.
+// The most that a deed may add to the heap, the attacker's own part of this process included.
 const neighbourMemory = 256 << 20
 
 // TestNeighbours does one tenant's normal work alone and beside each bad deed of

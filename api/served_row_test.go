@@ -134,7 +134,7 @@ func TestRowJudgedIsRowServed(t *testing.T) {
 	}
 }
 
-// What changes an object is decided about the one that is changed.
+// A change is decided about the object that is changed.
 func TestRowJudgedIsRowChanged(t *testing.T) {
 	for name, change := range map[string]func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response{
 		"set tags": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
@@ -166,7 +166,7 @@ func TestRowJudgedIsRowChanged(t *testing.T) {
 	}
 }
 
-// What is deleted is what was decided about, by itself or with others, in a bucket that
+// The object that is deleted is the one that was decided about, by itself or with others, in a bucket that
 // keeps versions and in one that does not.
 func TestRowJudgedIsRowDeleted(t *testing.T) {
 	digest := func(document string) []string {

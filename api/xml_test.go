@@ -124,7 +124,7 @@ func attributes(n int) string {
 	return b.String()
 }
 
-// What a document may hold at most is what the limits say that handlers and messages
+// The most that a document may hold is what the limits say that handlers and messages
 // name.
 func TestDocumentLimits(t *testing.T) {
 	for _, c := range []struct {

@@ -80,7 +80,7 @@ func TestDrainUnderLies(t *testing.T) {
 				tell(from, to)
 				retired := false
 				for i := 0; i < 100 && !retired; i++ {
-					// What these say of the lie is tested elsewhere.
+					// Their answers to the lie are tested elsewhere.
 					_, _ = s.e.Move(t.Context())
 					_, _ = s.e.Collect(t.Context())
 					retired = s.status(east).Row.State == meta.BackendRetired

@@ -29,7 +29,7 @@ func cloned(t *testing.T, b backends.Backend) backends.Backend {
 	return to
 }
 
-// Whoever starts a gateway on a storage that does not agree with its store is told
+// A person who starts a gateway on a storage that does not agree with its store is told
 // which of the two is the older one, or that they do not belong together.
 func TestWordsOfDisagreement(t *testing.T) {
 	r, another := newRig(t), newRig(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// What a process that is gone has reserved is one of two things: never written, or
+// A blob that a process reserved which is gone is one of two things: never written, or
 // written and perhaps committed. After a crash the ledger alone cannot tell: a store
 // that was restored from a copy says "reserved" of what was committed after the copy,
 // and where the epoch had not moved since, nothing else says otherwise. So a blob whose

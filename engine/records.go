@@ -288,7 +288,7 @@ func (p *provenBucket) size() int {
 	return n
 }
 
-// What a provenBucket takes beside its texts, and a demand of its residency.
+// Bytes that a provenBucket takes beside its texts, and a demand of its residency.
 const (
 	provenBucketBytes = 256
 	provenDemandBytes = 16

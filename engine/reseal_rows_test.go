@@ -178,7 +178,7 @@ func TestResealRows(t *testing.T) {
 	r.setSealing(meta.SealingWhole)
 	r.readable("whole", mixed)
 	r.readable("whole", r.inUse(off))
-	// What the row was before is no answer any more.
+	// The former row is no answer any more.
 	for _, was := range before {
 		if !encrypt.IsWholeRecord(was.ListRecord) && was.Bucket == r.b.ID {
 			restore := r.saved("objects")

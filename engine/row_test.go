@@ -180,7 +180,7 @@ var columnEdits = map[string]string{
 	"wrapped_key": "wrapped_key = NULL", "manifest": "manifest = NULL",
 }
 
-// What is shown by listings alone is not the rest of the row, and only what opens a
+// The part that listings show is not the rest of the row, and only what opens a
 // body needs its keys.
 var unseen = map[string][]string{
 	"list":                       {"encryption", "lock_mode", "lock_until", "lock_hold", "revision", "marks", "no lock", "body_kind", "body_id", "wrapped_key", "manifest"},
@@ -367,7 +367,7 @@ func editsOf(t *testing.T, typ reflect.Type) (edits []func(reflect.Value)) {
 	return nil
 }
 
-// Who began an upload and when, and what its parts are, cannot be edited.
+// The beginning of an upload, its owner and its parts cannot be edited.
 func TestEditedUploads(t *testing.T) {
 	r := newRowRig(t)
 	ctx := t.Context()

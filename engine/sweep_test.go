@@ -6,7 +6,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 )
 
-// What expired is gone with the next beat, though nobody asks for anything.
+// An expired entry is gone with the next beat, though nobody asks for anything.
 func TestBeatSweeps(t *testing.T) {
 	r := newRig(t)
 	left := engine.RememberExpired(r.e, 100)

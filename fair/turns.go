@@ -25,7 +25,7 @@ func NewTurns[K comparable](width int) *Turns[K] {
 }
 
 // Enter waits for a turn of the party's until the context ends, which is an error. The
-// turn lasts until leave is called, once. Who has a turn must not ask for another.
+// turn lasts until leave is called, once. A holder of a turn must not ask for another.
 func (t *Turns[K]) Enter(ctx context.Context, party K) (leave func(), err error) {
 	t.mu.Lock()
 	q := t.of[party]
