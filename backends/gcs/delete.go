@@ -3,6 +3,7 @@ package gcs
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -50,7 +51,12 @@ func (b *Backend) remove(ctx context.Context, name string, query url.Values) err
 	if err != nil {
 		return err
 	}
-	return resp.Body.Close()
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err == nil && len(text) > 0 && !json.Valid(text) {
+		err = fmt.Errorf("%w: the answer to a deletion is none of the API", backends.ErrCorrupt)
+	}
+	return err
 }
 
 // probe is what Check writes and reads.

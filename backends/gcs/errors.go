@@ -21,6 +21,10 @@ const (
 	maxErrorText = 300
 )
 
+// errNoProof: an object is said not to be there by a status alone, which a proxy that
+// has lost its way says as well.
+var errNoProof = fmt.Errorf("%w: status 404 without an error of the API: check the endpoint, and what stands before it", backends.ErrUnavailable)
+
 // rateReasons come with status 403 or 503, and mean 429.
 // https://cloud.google.com/storage/docs/json_api/v1/status-codes
 var rateReasons = map[string]bool{
@@ -42,7 +46,10 @@ func (b *Backend) failure(resp *http.Response, token string) error {
 		return fmt.Errorf("%w: status %d is no answer to that request", backends.ErrCorrupt, resp.StatusCode)
 	}
 	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // as much as there is
-	reason, message := details(raw)
+	reason, message, known := details(raw)
+	if resp.StatusCode == http.StatusNotFound && !known {
+		return errNoProof
+	}
 	text := fmt.Sprintf("status %d", resp.StatusCode)
 	for _, s := range []string{reason, message} {
 		if s != "" && (token == "" || !strings.Contains(s, token)) {
@@ -98,21 +105,22 @@ func throttled(h http.Header, what error) error {
 }
 
 // details finds reason and message in an error of the API; other text, such as
-// a proxy's page, is the message.
-func details(raw []byte) (reason, message string) {
+// a proxy's page, is the message, and known is false.
+func details(raw []byte) (reason, message string, known bool) {
 	var e struct {
 		Error struct {
+			Code    int
 			Message string
 			Errors  []struct{ Reason string }
 		}
 	}
 	if err := json.Unmarshal(raw, &e); err != nil {
-		return "", printable(string(raw))
+		return "", printable(string(raw)), false
 	}
 	if len(e.Error.Errors) > 0 {
 		reason = printable(e.Error.Errors[0].Reason)
 	}
-	return reason, printable(e.Error.Message)
+	return reason, printable(e.Error.Message), e.Error.Code > 0 || e.Error.Message != ""
 }
 
 // printable cuts a stranger's text to one short line.

@@ -68,6 +68,11 @@ func (b *Backend) fetch(ctx context.Context, name string, off, n int64) (io.Read
 		c.header.Set("Range", rangeHeader(off, n))
 	}
 	resp, err := b.send(outbound.Stream(ctx, n), c)
+	if errors.Is(err, errNoProof) { // of media GCS says so in plain text, as anybody may
+		if _, err = b.describe(ctx, name); err == nil {
+			err = errNoProof
+		}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -14,15 +14,8 @@ import (
 	"github.com/sanctum-storage/gateway/outbound"
 )
 
-const (
-	// pageSize is how many objects one request lists, the most that GCS gives.
-	pageSize = 1000
-	// maxEmptyPages is how many pages that lead to no higher name may follow one
-	// another, and maxForeignPages how many without a blob. The service may send
-	// short pages, and the bucket may hold other things, but not for ever.
-	maxEmptyPages   = 16
-	maxForeignPages = 10_000
-)
+// pageSize is how many objects one request lists, the most that GCS gives.
+const pageSize = 1000
 
 // object is what the API says of one, as far as it is of use.
 type object struct {
@@ -89,20 +82,23 @@ func (b *Backend) List(ctx context.Context, after backends.BlobID) iter.Seq2[bac
 // list yields blobs until there are no more or nobody wants them.
 func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(backends.Info, error) bool) error {
 	query := url.Values{"maxResults": {strconv.Itoa(pageSize)}}
-	l := &listing{b: b, last: after}
+	start := ""
 	if !after.IsZero() {
-		l.name = b.name(after)
-		query.Set("startOffset", l.name+"0") // inclusive: past after's own name, before any other id's
+		start = b.name(after)
+		query.Set("startOffset", start+"0") // inclusive: past after's own name, before any other id's
 	}
-	for token := ""; ; {
+	for progress, token := backends.NewProgress(after, start), ""; ; {
 		if err := b.usable(ctx); err != nil {
+			return err
+		}
+		if err := progress.Page(); err != nil {
 			return err
 		}
 		p, err := b.page(ctx, query)
 		if err != nil {
 			return err
 		}
-		if more, err := l.take(ctx, p, yield); err != nil || !more {
+		if more, err := b.take(ctx, p, progress, yield); err != nil || !more {
 			return err
 		}
 		if p.Next == "" {
@@ -116,42 +112,25 @@ func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(ba
 	}
 }
 
-// listing is a listing under way.
-type listing struct {
-	b              *Backend
-	last           backends.BlobID
-	name           string // the highest one seen, a blob's or another
-	empty, foreign int    // pages in a row
-}
-
 // take yields the blobs of a page. It is false when nobody wants more.
-func (l *listing) take(ctx context.Context, p page, yield func(backends.Info, error) bool) (bool, error) {
-	l.empty, l.foreign = l.empty+1, l.foreign+1
+func (b *Backend) take(ctx context.Context, p page, progress *backends.Progress, yield func(backends.Info, error) bool) (bool, error) {
 	for _, o := range p.Items {
-		if o.Name > l.name {
-			l.name, l.empty = o.Name, 0
-		}
-		text, below := strings.CutPrefix(o.Name, l.b.opts.Prefix)
+		progress.Name(o.Name)
+		text, below := strings.CutPrefix(o.Name, b.opts.Prefix)
 		id, err := backends.ParseBlobID(text)
 		if !below || err != nil || id.IsZero() {
 			continue // not ours
 		}
-		if id.Compare(l.last) <= 0 {
-			return false, fmt.Errorf("%w: the listing has %s after %s", backends.ErrCorrupt, id, l.last)
+		info := backends.Info{ID: id, Size: o.Size, Modified: o.Created}
+		if err := progress.Blob(info); err != nil {
+			return false, err
 		}
-		if o.Size < 0 {
-			return false, fmt.Errorf("%w: blob %s is listed with %d bytes", backends.ErrCorrupt, id, o.Size)
-		}
-		l.last, l.foreign = id, 0
-		if !yield(backends.Info{ID: id, Size: o.Size, Modified: o.Created}, nil) {
+		if !yield(info, nil) {
 			return false, nil
 		}
 		if err := ended(ctx); err != nil {
 			return false, err
 		}
-	}
-	if l.empty > maxEmptyPages || l.foreign > maxForeignPages {
-		return false, fmt.Errorf("%w: the listing does not advance: %d pages lead to no higher name, %d hold no blob", backends.ErrCorrupt, l.empty, l.foreign)
 	}
 	return true, nil
 }

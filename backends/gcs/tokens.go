@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -71,25 +69,7 @@ func newTokens(o Options, transport http.RoundTripper) (*tokens, error) {
 	// them one that close ends.
 	client := &http.Client{Transport: bound{ctx, transport}, Timeout: tokenTimeout, CheckRedirect: outbound.Stay}
 	t.base = context.WithValue(ctx, oauth2.HTTPClient, client)
-	t.build = func(ctx context.Context) (oauth2.TokenSource, error) {
-		path := os.Getenv("GOOGLE_APPLICATION_CREDENTIALS")
-		if home, err := os.UserHomeDir(); path == "" && err == nil { // gcloud's own, which may be absent
-			path = filepath.Join(home, ".config", "gcloud", "application_default_credentials.json")
-			if _, err := os.Lstat(path); err != nil {
-				path = ""
-			}
-		}
-		if path != "" {
-			if _, err := plainfile.Read(path, maxCredentials); err != nil {
-				return nil, err
-			}
-		}
-		creds, err := google.FindDefaultCredentials(ctx, scope)
-		if err != nil {
-			return nil, err
-		}
-		return creds.TokenSource, nil
-	}
+	t.build = func(ctx context.Context) (oauth2.TokenSource, error) { return defaultSource(ctx, client, scope) }
 	if o.CredentialsFile != "" {
 		data, err := plainfile.Read(o.CredentialsFile, maxCredentials)
 		if err != nil {

@@ -72,12 +72,10 @@ func (b *Backend) sent(ctx context.Context, method string, query url.Values, bod
 }
 
 // refusal reads an error document as minio-go does. What is none leaves the
-// status to speak, which of a bucket means that it is not there.
+// status to speak.
 func refusal(resp *http.Response, document []byte) minio.ErrorResponse {
 	answer := minio.ErrorResponse{}
-	if xml.Unmarshal(document, &answer) != nil && resp.StatusCode == http.StatusNotFound {
-		answer.Code = "NoSuchBucket"
-	}
+	_ = xml.Unmarshal(document, &answer)
 	answer.StatusCode = resp.StatusCode
 	if answer.Region == "" {
 		answer.Region = resp.Header.Get("X-Amz-Bucket-Region")

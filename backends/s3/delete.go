@@ -145,8 +145,11 @@ func (b *Backend) deleteEach(ctx context.Context, keys []string) error {
 func (b *Backend) deleteOne(ctx context.Context, key string) error {
 	rctx, x := observed(ctx)
 	err := b.failed(ctx, x, b.core.RemoveObject(rctx, b.opts.Bucket, key, minio.RemoveObjectOptions{}))
-	if errors.Is(err, backends.ErrNotFound) {
+	switch {
+	case errors.Is(err, backends.ErrNotFound):
 		return nil
+	case err == nil && x.status != http.StatusNoContent: // minio-go takes a page of another server's for success
+		return fmt.Errorf("%w: HTTP %d is no answer to a deletion", backends.ErrCorrupt, x.status)
 	}
 	return err
 }

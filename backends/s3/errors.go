@@ -43,8 +43,15 @@ var codes = []struct {
 	{backends.ErrCorrupt, "the bytes changed on their way", []string{"BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}},
 	{backends.ErrUnavailable, "", []string{"RequestTimeout", "IncompleteBody", "InternalError", "ServiceUnavailable", "OperationAborted"}},
 	{ErrNoBucket, "", []string{"NoSuchBucket"}},
-	{backends.ErrNotFound, "", []string{"NoSuchKey", "NotFound"}},
+	{backends.ErrNotFound, "", absentCodes},
 }
+
+// absentCodes say that an object is not there.
+var absentCodes = []string{"NoSuchKey", "NotFound"}
+
+// errNoProof: an object is said not to be there by a status alone, which a proxy that
+// has lost its way says as well.
+var errNoProof = fmt.Errorf("%w: HTTP 404 without the error document of S3: check the endpoint, and what stands before it", backends.ErrUnavailable)
 
 // plainCode is how error codes look. Other text of an answer is not repeated:
 // it may hold anything, our own signature included.
@@ -82,6 +89,8 @@ func (b *Backend) failed(ctx context.Context, x *exchange, err error) error {
 		return &backends.Throttled{After: backends.ParseRetryAfter(after, time.Now()), Err: errors.New(text)}
 	case is == ErrNoBucket:
 		return fmt.Errorf("bucket %q: %w", b.opts.Bucket, is)
+	case is == backends.ErrNotFound && x.status == http.StatusNotFound && !x.absent:
+		return errNoProof
 	case is == backends.ErrNotFound:
 		return is
 	case is == nil:
@@ -100,7 +109,7 @@ func meaning(answer minio.ErrorResponse) (hint string, is error) {
 	switch status := answer.StatusCode; {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return "", backends.ErrDenied
-	case status == http.StatusNotFound && answer.Code == "":
+	case status == http.StatusNotFound && answer.Code == "": // of which failed wants proof
 		return "", backends.ErrNotFound
 	case status == http.StatusTooManyRequests:
 		return "", backends.ErrThrottled

@@ -2,6 +2,7 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash"
 	"hash/crc32"
@@ -169,12 +170,40 @@ func (b *Backend) stat(ctx context.Context, id backends.BlobID) (backends.Info, 
 	return backends.Info{ID: id, Size: info.Size, Modified: info.LastModified}, nil
 }
 
-// head is a HEAD request.
+// head describes an object. A HEAD has no document that could say what is absent, so
+// where its status says so, a GET of one byte has to say it too.
 func (b *Backend) head(ctx context.Context, key string) (minio.ObjectInfo, error) {
+	info, err := b.glance(ctx, key)
+	if errors.Is(err, backends.ErrNotFound) {
+		err = b.provenAbsent(ctx, key)
+	}
+	return info, err
+}
+
+// glance is a HEAD request, whose status is believed: for who loses nothing by it.
+func (b *Backend) glance(ctx context.Context, key string) (minio.ObjectInfo, error) {
 	rctx, x := observed(ctx)
 	info, err := b.core.StatObject(rctx, b.opts.Bucket, key, minio.StatObjectOptions{})
 	if err == nil && info.Size < 0 {
 		return info, fmt.Errorf("%w: it does not say how long the object is", backends.ErrCorrupt)
 	}
-	return info, b.failed(ctx, x, err)
+	if err = b.failed(ctx, x, err); errors.Is(err, errNoProof) {
+		err = backends.ErrNotFound
+	}
+	return info, err
+}
+
+// provenAbsent returns backends.ErrNotFound where a GET says that there is no object,
+// else why that is not known.
+func (b *Backend) provenAbsent(ctx context.Context, key string) error {
+	rctx, x := observed(outbound.Stream(ctx, 1))
+	opts, _ := getOptions(0, 1, false)
+	content, _, _, err := b.core.GetObject(rctx, b.opts.Bucket, key, opts)
+	if err == nil {
+		content.Close()
+	}
+	if _, status := code(err); err == nil || status == http.StatusRequestedRangeNotSatisfiable {
+		return fmt.Errorf("%w: it says that the object is there, and that it is not", backends.ErrUnavailable)
+	}
+	return b.failed(ctx, x, err)
 }

@@ -14,16 +14,8 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-const (
-	// pageSize is how many keys an answer of ListObjectsV2 has at most.
-	pageSize = 1000
-	// maxEmptyPages is how many pages that lead to no higher name may follow one
-	// another, and maxForeignPages how many without a blob. A server may leave out
-	// what it has just deleted, and the bucket may hold other things, but not for
-	// ever.
-	maxEmptyPages   = 16
-	maxForeignPages = 10_000
-)
+// pageSize is how many keys an answer of ListObjectsV2 has at most.
+const pageSize = 1000
 
 // List implements backends.Backend. It holds one page.
 func (b *Backend) List(ctx context.Context, after backends.BlobID) iter.Seq2[backends.Info, error] {
@@ -34,29 +26,23 @@ func (b *Backend) List(ctx context.Context, after backends.BlobID) iter.Seq2[bac
 	}
 }
 
-// listing is a listing under way.
-type listing struct {
-	b              *Backend
-	last           backends.BlobID
-	key            string // the highest one seen, a blob's or another
-	empty, foreign int    // pages in a row
-}
-
 func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(backends.Info, error) bool) error {
 	if err := b.usable(ctx); err != nil {
 		return err
 	}
-	l := &listing{b: b, last: after}
+	start, token := "", ""
 	if !after.IsZero() {
-		l.key = b.key(after)
+		start = b.key(after)
 	}
-	start, token := l.key, ""
-	for {
+	for progress := backends.NewProgress(after, start); ; {
+		if err := progress.Page(); err != nil {
+			return err
+		}
 		p, err := b.page(ctx, start, token, pageSize)
 		if err != nil {
 			return err
 		}
-		if more, err := l.take(ctx, p, yield); err != nil || !more {
+		if more, err := b.take(ctx, p, progress, yield); err != nil || !more {
 			return err
 		}
 		if !p.IsTruncated {
@@ -70,8 +56,7 @@ func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(ba
 }
 
 // take yields the blobs of a page. It is false when nobody wants more.
-func (l *listing) take(ctx context.Context, p *page, yield func(backends.Info, error) bool) (bool, error) {
-	l.empty, l.foreign = l.empty+1, l.foreign+1
+func (b *Backend) take(ctx context.Context, p *page, progress *backends.Progress, yield func(backends.Info, error) bool) (bool, error) {
 	for _, o := range p.Contents {
 		key := o.Key
 		if p.EncodingType == "url" {
@@ -80,29 +65,21 @@ func (l *listing) take(ctx context.Context, p *page, yield func(backends.Info, e
 				return false, fmt.Errorf("%w: a listed name cannot be read", backends.ErrCorrupt)
 			}
 		}
-		if key > l.key {
-			l.key, l.empty = key, 0
-		}
-		id, ours := l.b.blob(key)
+		progress.Name(key)
+		id, ours := b.blob(key)
 		if !ours {
 			continue
 		}
-		if id.Compare(l.last) <= 0 {
-			return false, fmt.Errorf("%w: it does not list in the order of names", backends.ErrCorrupt)
+		info := backends.Info{ID: id, Size: o.Size, Modified: o.LastModified}
+		if err := progress.Blob(info); err != nil {
+			return false, err
 		}
-		if o.Size < 0 {
-			return false, fmt.Errorf("%w: blob %s is listed with %d bytes", backends.ErrCorrupt, id, o.Size)
-		}
-		l.last, l.foreign = id, 0
-		if !yield(backends.Info{ID: id, Size: o.Size, Modified: o.LastModified}, nil) {
+		if !yield(info, nil) {
 			return false, nil
 		}
 		if err := ended(ctx); err != nil {
 			return false, err
 		}
-	}
-	if l.empty > maxEmptyPages || l.foreign > maxForeignPages {
-		return false, fmt.Errorf("%w: the listing does not advance: %d pages lead to no higher name, %d hold no blob", backends.ErrCorrupt, l.empty, l.foreign)
 	}
 	return true, nil
 }

@@ -281,7 +281,7 @@ func (b *Backend) AbortUploads(ctx context.Context, before time.Time) (removed i
 		}
 		next, err := p.name(p.NextKey)
 		same := next == query.Get("key-marker") && p.NextUpload == query.Get("upload-id-marker")
-		if err != nil || next == "" || same || pages == maxForeignPages {
+		if err != nil || next == "" || same || pages == backends.MaxForeignPages {
 			return removed, fmt.Errorf("abort uploads: %w: the listing does not advance", backends.ErrCorrupt)
 		}
 		query.Set("key-marker", next)

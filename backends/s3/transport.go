@@ -1,10 +1,14 @@
 package s3
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
+	"encoding/xml"
 	"errors"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -77,6 +81,8 @@ func authorities(file string) (*x509.CertPool, error) {
 type exchange struct {
 	status int
 	header http.Header
+	// absent: a 404 has the document by which S3 says that an object is not there.
+	absent bool
 }
 
 type exchangeKey struct{}
@@ -115,8 +121,30 @@ func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if x, ok := req.Context().Value(exchangeKey{}).(*exchange); ok {
 		x.status, x.header = resp.StatusCode, resp.Header
+		if x.absent = false; resp.StatusCode == http.StatusNotFound {
+			if x.absent, err = saysAbsent(resp); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return resp, nil
+}
+
+// saysAbsent reports whether an answer, which outbound has read whole, has an error
+// document that names an object as absent. A page of a proxy, or of a server that is
+// not S3, is no proof of that.
+func saysAbsent(resp *http.Response) (bool, error) {
+	document, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return false, err
+	}
+	resp.Body.Close()
+	resp.Body = io.NopCloser(bytes.NewReader(document))
+	var said struct {
+		XMLName xml.Name `xml:"Error"`
+		Code    string   `xml:"Code"`
+	}
+	return xml.Unmarshal(document, &said) == nil && slices.Contains(absentCodes, said.Code), nil
 }
 
 // signEmpty signs again what minio-go leaves unsigned over plain HTTP: the

@@ -272,6 +272,9 @@ func lieOnce(t *testing.T, s *Server, b backends.Backend, call string, l Lie) {
 	if errors.Is(err, errLied) {
 		t.Error(err)
 	}
+	if l.Stranger && (err == nil || errors.Is(err, backends.ErrNotFound)) {
+		t.Errorf("an answer that is none was taken for a proof: %v", err)
+	}
 	if err != nil && strings.ContainsAny(err.Error(), "\x1b\r") {
 		t.Errorf("the error steers a terminal: %q", err)
 	}

@@ -26,6 +26,9 @@ type Lie struct {
 	// Loses says that the lie may cost what the call was about: what it stored, or
 	// what it asks for. No proof could show it.
 	Loses bool
+	// Stranger says that nothing of the protocol is in the answer, so that it proves
+	// nothing: not that something was done, nor that something is not there.
+	Stranger bool
 	// Only are the calls that it is about; empty: all.
 	Only []string
 }
@@ -150,7 +153,7 @@ func Lies() []Lie {
 			})(nil, w, nil)
 		}},
 	}
-	return slices.Concat(all, writeLies(), readLies(), listLies())
+	return slices.Concat(all, proxyLies(), writeLies(), readLies(), listLies())
 }
 
 func (a *answer) set(name, value string) {
@@ -158,6 +161,19 @@ func (a *answer) set(name, value string) {
 		a.header = http.Header{}
 	}
 	a.header.Set(name, value)
+}
+
+// proxyLies are answers of something that stands between, or in the server's place.
+func proxyLies() []Lie {
+	const page = "<html><head><title>Not Found</title></head><body><h1>Not Found</h1></body></html>"
+	return []Lie{
+		{Name: "a proxy's page", Stranger: true, Before: says(404, page, "Content-Type", "text/html")},
+		{Name: "a proxy's page of XHTML", Stranger: true, Before: says(404, `<?xml version="1.0"?>`+page)},
+		{Name: "a bare status", Stranger: true, Before: says(404, "")},
+		{Name: "another server's error", Stranger: true, Before: says(404, `{"title":"Not Found","status":404}`)},
+		{Name: "an error without a code", Stranger: true, Before: says(404, "<Error><Message>no</Message></Error>")},
+		{Name: "a page of welcome", Stranger: true, Only: []string{Stat, Delete, Bulk, List}, Before: says(200, page)},
+	}
 }
 
 func writeLies() []Lie {
