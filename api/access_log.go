@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -41,7 +42,7 @@ func (x *exchange) logAccess(e *s3err.Error) {
 	if b.Revision == 0 {
 		return
 	}
-	s.logRecords(ctx, b, r.Now, 1+len(r.deletions), func() [][]byte {
+	s.logRecords(ctx, b, r.settings, r.Now, 1+len(r.deletions), func() [][]byte {
 		fields := x.accessFields(b, e)
 		records := [][]byte{fields.record()}
 		for i := range r.deletions {
@@ -52,9 +53,15 @@ func (x *exchange) logAccess(e *s3err.Error) {
 }
 
 // logRecords puts records about a bucket into the buffer, if it has logging. Where
-// that cannot be learnt, so many are counted as dropped.
-func (s *Server) logRecords(ctx context.Context, b meta.Bucket, at time.Time, n int, records func() [][]byte) {
+// that cannot be learnt, so many are counted as dropped. known are its settings as they
+// were read before, which hold once the bucket is gone; nil: they were not.
+func (s *Server) logRecords(ctx context.Context, b meta.Bucket, known *engine.Settings, at time.Time, n int, records func() [][]byte) {
 	settings, err := s.engine.ReadableSettings(ctx, b)
+	if errors.Is(err, s3err.NoSuchBucket) {
+		if settings, err = known, nil; known == nil {
+			return // there is none whose log it could be
+		}
+	}
 	if err != nil {
 		s.logs.drop(n)
 		return

@@ -52,7 +52,7 @@ const lifecycleSender = "AmazonS3"
 func (s *Server) logLifecycle(e engine.LifecycleEvent) {
 	ctx, cancel := context.WithTimeout(context.Background(), logLookUp)
 	defer cancel()
-	s.logRecords(ctx, e.Bucket, e.Time, 1, func() [][]byte {
+	s.logRecords(ctx, e.Bucket, nil, e.Time, 1, func() [][]byte {
 		var id [8]byte
 		rand.Read(id[:])
 		var f accessFields

@@ -376,3 +376,26 @@ func TestAccessLogOfWebsite(t *testing.T) {
 		t.Errorf("%q", head)
 	}
 }
+
+// A bucket's deletion has its record where the bucket had a log, and nothing is lost
+// where it had none.
+func TestAccessLogOfDeletedBucket(t *testing.T) {
+	l := newLogRig(t)
+	tags := []byte("<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>")
+	l.Must(t, 200, "PUT", "/set", nil)
+	l.Must(t, 204, "PUT", "/set?tagging", tags, "X-Amz-Checksum-Crc32", sum("CRC32", tags))
+	l.Must(t, 204, "DELETE", "/set", nil)
+	l.deliver(0)
+	l.enable("")
+	res := l.Must(t, 204, "DELETE", "/bkt", nil)
+	l.deliver(1)
+	all := l.records("REST.DELETE.BUCKET")
+	if len(all) != 1 {
+		t.Fatalf("%q", all)
+	}
+	l.wantRecord(all[0], map[int]string{fieldBucket: "bkt", fieldStatus: "204", fieldRequest: res.Header.Get("X-Amz-Request-Id"), fieldRequester: l.Root.Tenant.ID.Canonical()})
+	// The next of its name begins without.
+	l.Must(t, 200, "PUT", "/bkt", nil)
+	l.Must(t, 404, "GET", "/bkt/none", nil)
+	l.deliver(0)
+}

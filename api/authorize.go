@@ -134,7 +134,7 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 		f.Mending = b.ID == r.Bucket.ID && r.mends(broken, s)
 	}
 	if b.ID == r.Bucket.ID {
-		r.facts, r.factsOf = f, b.ID
+		r.facts, r.factsOf, r.settings = f, b.ID, s
 	}
 	return f
 }

@@ -47,6 +47,7 @@ type Request struct {
 	evaluation *access.Evaluation // see decide; nil until the first need was decided
 	facts      *access.Bucket     // see bucketFacts; of the bucket with the id factsOf
 	factsOf    meta.ID
+	settings   *engine.Settings // of the same bucket, as they were read; nil: they could not be
 	asked      asked
 	open       map[string]bool // condition keys whose values the document will say; nil once it was read
 	object     object          // the target
