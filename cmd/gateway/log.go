@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"os"
@@ -16,6 +17,20 @@ func newLogger(w io.Writer, format string, level *slog.LevelVar) *slog.Logger {
 		return slog.New(slog.NewTextHandler(w, opts))
 	}
 	return slog.New(slog.NewJSONHandler(w, opts))
+}
+
+// newQueuedLogger is newLogger for a process that must not wait for whoever reads its
+// log. The queue is to be closed at the end.
+func newQueuedLogger(w io.Writer, format string, level *slog.LevelVar) (*slog.Logger, *logQueue) {
+	if format == "auto" && isTerminal(w) {
+		format = "text"
+	}
+	q := newLogQueue(w, func(dropped uint64) []byte {
+		var line bytes.Buffer
+		newLogger(&line, format, new(slog.LevelVar)).Warn("lines of the log were dropped, for nobody took them", "lines", dropped)
+		return line.Bytes()
+	})
+	return newLogger(q, format, level), q
 }
 
 func isTerminal(w any) bool {

@@ -63,7 +63,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if msg := oneLine(err); msg != "" {
-		fmt.Fprintln(stderr, "gateway: "+msg)
+		within(logFlush, func() { fmt.Fprintln(stderr, "gateway: "+msg) })
 	}
 	if f, ok := errors.AsType[*failure](err); ok {
 		return f.status

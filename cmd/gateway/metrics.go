@@ -88,6 +88,13 @@ func newMetrics() *metrics {
 	return m
 }
 
+// watchLog shows how many lines of the log were lost.
+func (m *metrics) watchLog(dropped func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sanctum_log_dropped_lines_total",
+		Help: "Lines of the process's log that were dropped, because their reader was slow, stalled or gone."},
+		func() float64 { return float64(dropped()) }))
+}
+
 // Request is api.Config.Observe.
 func (m *metrics) Request(o api.Observation) {
 	op := o.Operation

@@ -51,7 +51,12 @@ shutdown.timeout, and exits with status 0; a second SIGTERM cuts them short.`,
 			}
 			s := &process{configuration: c, reread: load, stdout: cmd.OutOrStdout(), metrics: newMetrics(), acceptStore: accept}
 			s.level.Set(c.LogLevel)
-			s.log = newLogger(cmd.ErrOrStderr(), c.LogFormat, &s.level)
+			// Whoever read the log is gone: that ends no requests.
+			signal.Ignore(syscall.SIGPIPE)
+			var lines *logQueue
+			s.log, lines = newQueuedLogger(cmd.ErrOrStderr(), c.LogFormat, &s.level)
+			defer lines.close(logFlush)
+			s.metrics.watchLog(lines.dropped)
 			s.ready = &readiness{log: s.log}
 			return s.run(cmd.Context())
 		},
