@@ -9,10 +9,6 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// maxAmendTries is how often a version's marks are changed anew because somebody
-// else changed them in between.
-const maxAmendTries = 8
-
 // Amend changes the marks of a version without making another one, and returns
 // what is known of it without its manifest: neither ETag nor headers. change is
 // called again on what it is by then when somebody else changed it in between;
@@ -21,7 +17,7 @@ const maxAmendTries = 8
 // marker, OperationAborted.
 func (e *Engine) Amend(ctx context.Context, at Subject, change func(*Marks) error) (Object, error) {
 	f, err := e.seen(ctx, &at)
-	for range maxAmendTries {
+	for c := (contest{}); ; {
 		if err != nil {
 			return Object{}, err
 		}
@@ -36,9 +32,11 @@ func (e *Engine) Amend(ctx context.Context, at Subject, change func(*Marks) erro
 		if !errors.Is(err, meta.ErrConflict) && !errors.Is(err, meta.ErrNotFound) {
 			return describeRow(at.Bucket, v, m), storeError(err)
 		}
+		if err := c.again(ctx); err != nil {
+			return Object{}, storeError(err)
+		}
 		f, err = e.lookAgain(ctx, &at)
 	}
-	return Object{}, s3err.OperationAborted
 }
 
 // MarksOf reads the marks of a version, with what is known of it without its

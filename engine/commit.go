@@ -12,10 +12,6 @@ import (
 // the key changed between decision and commit.
 const maxConditionTries = 8
 
-// maxVersioningTries is how often a write is tried anew because the bucket's
-// versioning was another than it was taken for. It can change three times.
-const maxVersioningTries = 4
-
 // expectation decides a conditional write on what the key holds now, and
 // returns what the store must find unchanged at the commit.
 func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c Conditions) (meta.Expect, error) {
@@ -74,13 +70,16 @@ func (e *Engine) commitAs(ctx context.Context, b *meta.Bucket, v *meta.Version, 
 // versioned runs a commit of v until it was tried under the versioning that the
 // bucket really has.
 func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version, commit func() error) error {
-	for range maxVersioningTries {
+	for c := (contest{}); ; {
 		err := commit()
 		if err == nil {
 			e.charge(*b, meta.Usage{Bytes: v.Size, Versions: 1})
 		}
 		if !errors.Is(err, meta.ErrVersioning) {
 			return err
+		}
+		if err := c.again(ctx); err != nil {
+			return storeError(err)
 		}
 		now, err := e.sameBucket(ctx, *b)
 		if err != nil {
@@ -93,7 +92,6 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 			}
 		}
 	}
-	return s3err.OperationAborted
 }
 
 // conditionally runs a compare-and-swap until it was decided on what the key

@@ -21,13 +21,15 @@ func (e *Engine) CompleteUpload(ctx context.Context, in CompleteUpload) (Object,
 	if err := checkPartOrder(in.Parts); err != nil {
 		return Object{}, err
 	}
-	for range maxConditionTries {
+	for c := (contest{}); ; {
 		o, err := e.completeOnce(ctx, in)
 		if !errors.Is(err, meta.ErrConflict) {
 			return o, storeError(err)
 		}
+		if err := c.again(ctx); err != nil {
+			return Object{}, storeError(err)
+		}
 	}
-	return Object{}, s3err.OperationAborted
 }
 
 func checkPartOrder(parts []CompletedPart) error {

@@ -10,10 +10,6 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// maxCopyTries is how often a copy starts over because its source was replaced
-// under it.
-const maxCopyTries = 4
-
 // errCopyTooLarge: more than one request may copy.
 var errCopyTooLarge = s3err.New(s3err.InvalidRequest, "The specified copy source is larger than the maximum allowable size for a copy source: %d", int64(MaxBodySize))
 
@@ -30,17 +26,19 @@ func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) 
 	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {
 		return Object{}, err
 	}
-	for range maxCopyTries {
+	for c := (contest{}); ; { // until the source is not replaced under it
 		o, err := e.copyOnce(ctx, in)
 		if !errors.Is(err, meta.ErrBodyGone) {
 			return o, storeError(err)
+		}
+		if err := c.again(ctx); err != nil {
+			return Object{}, storeError(err)
 		}
 		at := Subject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Permit: in.SourcePermit}
 		if in.SourceFound, err = e.lookAgain(ctx, &at); err != nil {
 			return Object{}, err
 		}
 	}
-	return Object{}, s3err.OperationAborted
 }
 
 func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {

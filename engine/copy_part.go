@@ -24,7 +24,7 @@ func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 	if err := u.unlock(in.Customer); err != nil {
 		return Part{}, err
 	}
-	for range maxCopyTries {
+	for c := (contest{}); ; {
 		p, err := e.copyPartOnce(ctx, u, in)
 		if !errors.Is(err, meta.ErrBodyGone) {
 			if u.settings.Checksum == nil {
@@ -32,12 +32,14 @@ func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 			}
 			return p, storeError(err)
 		}
+		if err := c.again(ctx); err != nil {
+			return Part{}, storeError(err)
+		}
 		at := Subject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Permit: in.SourcePermit}
 		if in.SourceFound, err = e.lookAgain(ctx, &at); err != nil {
 			return Part{}, err
 		}
 	}
-	return Part{}, s3err.OperationAborted
 }
 
 func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (Part, error) {

@@ -320,7 +320,7 @@ func (e *Engine) SetAccessKeyInactive(ctx context.Context, accessKey string, ina
 }
 
 func (e *Engine) updateAccessKey(ctx context.Context, accessKey string, inactive bool) error {
-	for range maxIdentityTries {
+	for c := (contest{}); ; {
 		was, err := e.store.AccessKey(ctx, accessKey)
 		if err == nil {
 			err = e.proveAccessKey(&was)
@@ -338,8 +338,10 @@ func (e *Engine) updateAccessKey(ctx context.Context, accessKey string, inactive
 		if !errors.Is(err, meta.ErrConflict) {
 			return err
 		}
+		if err := c.again(ctx); err != nil {
+			return concurrently(err)
+		}
 	}
-	return s3err.New(s3err.ConcurrentModification, "")
 }
 
 // DeleteAccessKey removes a credential, or NoSuchEntity. Other gateways may

@@ -116,8 +116,8 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 	}
 	how, sealed := e.sealAs()
 	defer sealed()
-	err := error(meta.ErrVersioning)
-	for range maxVersioningTries {
+	var err error
+	for c := (contest{}); ; {
 		var rs []meta.Removal
 		if rs, err = e.removals(ctx, b, ds, expect, how); err != nil {
 			break
@@ -132,10 +132,12 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 		if !errors.Is(err, meta.ErrVersioning) {
 			break
 		}
-		if b, err = e.sameBucket(ctx, b); err != nil {
+		if err = c.again(ctx); err == nil {
+			b, err = e.sameBucket(ctx, b)
+		}
+		if err != nil {
 			break
 		}
-		err = s3err.OperationAborted
 	}
 	for i := range done {
 		done[i].Err = storeError(err)

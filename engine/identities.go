@@ -10,10 +10,6 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// maxIdentityTries bounds how often a change is made anew because another came
-// between.
-const maxIdentityTries = 8
-
 // Limits of a tenant's identities.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 const (
@@ -214,7 +210,7 @@ func (e *Engine) Holders(ctx context.Context, tenant meta.ID, holds func(*Identi
 // then. change is called again when the identity changed meanwhile; its error is
 // the result. Other gateways see the change within CredentialTTL.
 func (e *Engine) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string, change func(*Identity) error) (Identity, error) {
-	for range maxIdentityTries {
+	for c := (contest{}); ; {
 		i, err := e.Identity(ctx, tenant, kind, name)
 		if err != nil {
 			return i, err
@@ -232,6 +228,9 @@ func (e *Engine) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.I
 		err = e.store.UpdateIdentity(ctx, row)
 		switch {
 		case errors.Is(err, meta.ErrConflict):
+			if err := c.again(ctx); err != nil {
+				return i, concurrently(err)
+			}
 			continue
 		case errors.Is(err, meta.ErrExists):
 			return i, identityExists(kind, i.Name)
@@ -241,7 +240,14 @@ func (e *Engine) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.I
 		e.forgetHolders(tenant)
 		return i, identityError(err)
 	}
-	return Identity{}, s3err.New(s3err.ConcurrentModification, "")
+}
+
+// concurrently is an error of contest.again as IAM tells it.
+func concurrently(err error) error {
+	if errors.Is(err, s3err.OperationAborted) {
+		return s3err.ConcurrentModification
+	}
+	return storeError(err)
 }
 
 // DeleteIdentity removes an identity as it was read: ConcurrentModification when

@@ -15,7 +15,6 @@ import (
 )
 
 const (
-	maxSettingTries = 4 // changes of one bucket's settings at once
 	// maxSettingsText is what all settings of a bucket may take together: each request
 	// that does not find them remembered reads them all.
 	maxSettingsText = 2 << 20
@@ -203,13 +202,13 @@ func (e *Engine) SetSetting(ctx context.Context, b meta.Bucket, name string, doc
 
 // UpdateSetting is SetSetting of what update makes of the present settings, of which
 // some may not be opened: those it must not take for absent. It is called again when
-// they changed meanwhile.
+// they changed meanwhile, for as long as a contest goes on: OperationAborted.
 func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, update func(*Settings) ([]byte, error)) error {
 	keys, err := e.bucketKeys(ctx, b.ID)
 	if err != nil {
 		return err
 	}
-	for range maxSettingTries {
+	for c := (contest{}); ; {
 		s, err := e.ReadableSettings(ctx, b)
 		if err != nil {
 			return err
@@ -233,11 +232,13 @@ func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, 
 		if !errors.Is(err, meta.ErrConflict) {
 			return storeError(err)
 		}
-		if b, err = e.sameBucket(ctx, b); err != nil {
-			return err
+		if err = c.again(ctx); err == nil {
+			b, err = e.sameBucket(ctx, b)
+		}
+		if err != nil {
+			return storeError(err)
 		}
 	}
-	return s3err.OperationAborted
 }
 
 // room refuses a document that makes a bucket's settings take up too much together.

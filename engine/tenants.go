@@ -76,7 +76,7 @@ func (e *Engine) SetResidency(ctx context.Context, name, residency string) error
 
 // updateTenant changes what may be changed of a tenant, as it is now; meta.ErrNotFound.
 func (e *Engine) updateTenant(ctx context.Context, id meta.ID, change func(*meta.Tenant)) error {
-	for range maxIdentityTries {
+	for c := (contest{}); ; {
 		was, err := e.tenant(ctx, id)
 		if err != nil {
 			return err
@@ -91,8 +91,10 @@ func (e *Engine) updateTenant(ctx context.Context, id meta.ID, change func(*meta
 		if !errors.Is(err, meta.ErrConflict) {
 			return err
 		}
+		if err := c.again(ctx); err != nil {
+			return concurrently(err)
+		}
 	}
-	return s3err.New(s3err.ConcurrentModification, "")
 }
 
 // tenant reads a tenant's row and proves it; errors as of meta.Principals.Tenant.

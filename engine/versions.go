@@ -98,7 +98,7 @@ func (e *Engine) SetVersioning(ctx context.Context, b meta.Bucket, v meta.Versio
 // setVersioning changes the bucket's versioning, and with lock gives it the right to
 // locks, whatever else of it changed meanwhile.
 func (e *Engine) setVersioning(ctx context.Context, b meta.Bucket, v meta.Versioning, lock bool) error {
-	for range maxSettingTries {
+	for c := (contest{}); ; {
 		if b.Lock && v != meta.VersioningEnabled {
 			return s3err.New(s3err.InvalidBucketState, "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.")
 		}
@@ -106,11 +106,13 @@ func (e *Engine) setVersioning(ctx context.Context, b meta.Bucket, v meta.Versio
 		if !errors.Is(err, meta.ErrConflict) {
 			return storeError(err)
 		}
-		if b, err = e.sameBucket(ctx, b); err != nil {
-			return err
+		if err = c.again(ctx); err == nil {
+			b, err = e.sameBucket(ctx, b)
+		}
+		if err != nil {
+			return storeError(err)
 		}
 	}
-	return s3err.OperationAborted
 }
 
 // versioningOf is setVersioning of a bucket as it was read; meta.ErrConflict where it
