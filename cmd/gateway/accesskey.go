@@ -12,7 +12,7 @@ import (
 
 func accessKeyCommand() *cobra.Command {
 	return group("accesskey", "Manage the credentials of tenants and their users of a running server",
-		accessKeyAddCommand(), accessKeyListCommand(), accessKeyRevokeCommand())
+		accessKeyAddCommand(), accessKeyListCommand(), accessKeyRevokeCommand(), accessKeyFirstCommand())
 }
 
 func accessKeyAddCommand() *cobra.Command {

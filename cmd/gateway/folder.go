@@ -17,6 +17,7 @@ import (
 //	DIR/meta.db   the store, in SQLite; -wal, -shm and .lock beside it
 //	DIR/blobs/    the sealed bytes
 //	DIR/acme/     account and certificates of ACME, if in use
+//	DIR/root-credential  mode 0600, if the first start had no terminal to show it on
 const (
 	keyringName = "keyring"
 	storeName   = "meta.db"

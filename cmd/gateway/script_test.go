@@ -170,12 +170,16 @@ func cmdS3(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// credential FILE: set AK and SK to those that the first start printed into FILE.
+// credential FILE: set AK and SK to those that the first start left in FILE.
 func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
 	for line := range strings.Lines(ts.ReadFile(args[0])) {
-		words := strings.Fields(line)
-		if len(words) == 3 && words[1] == "key" {
-			ts.Setenv(map[string]string{"access": "AK", "secret": "SK"}[words[0]], words[2])
+		for _, word := range strings.Fields(line) {
+			switch name, value, _ := strings.Cut(word, "="); name {
+			case "SANCTUM_ACCESS_KEY":
+				ts.Setenv("AK", value)
+			case "SANCTUM_SECRET_KEY":
+				ts.Setenv("SK", value)
+			}
 		}
 	}
 	if ts.Getenv("AK") == "" || ts.Getenv("SK") == "" {

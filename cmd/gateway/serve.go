@@ -31,7 +31,8 @@ func serveCommand() *cobra.Command {
 
 Without configuration, data is kept in ./sanctum-data, S3 is at 127.0.0.1:9000,
 the admin API at 127.0.0.1:9001, metrics and health at 127.0.0.1:9002. The first
-start makes a key file and a root credential, and prints the credential once.
+start makes a key file and a root credential. It prints the credential once, if that
+is to a terminal, and else leaves it in DATA/root-credential, mode 0600.
 
 SIGHUP reads certificates and the log level again. SIGTERM makes /readyz say no,
 refuses new requests after shutdown.delay, lets those under way end within
@@ -157,9 +158,9 @@ func (p *process) prepare(ctx context.Context, d *deployment) error {
 			return failed(fmt.Errorf("root credential: %w", err))
 		}
 		if created {
-			if err := welcome(p.stdout, cred, p.s3URL(), p.S3Region); err != nil {
+			if err := p.reveal(cred); err != nil {
 				// Nobody has seen it: without it, the next start makes another.
-				return failed(errors.Join(fmt.Errorf("the generated root credential could not be printed: %w", err),
+				return failed(errors.Join(fmt.Errorf("the generated root credential could not be shown: %w", err),
 					d.engine.DeleteAccessKey(ctx, cred.AccessKey)))
 			}
 		}
