@@ -38,6 +38,7 @@ type asked struct {
 
 	tags          said[[]engine.Pair] // to be set on an object
 	bucketTags    said[[]engine.Pair] // to be set on a bucket
+	untag         said[[]string]      // to be removed from a bucket
 	lockMode      said[meta.LockMode]
 	lockUntil     said[time.Time]
 	hold          said[bool]
@@ -95,6 +96,9 @@ func (r *Request) readAsked() {
 	}
 	if r.HasHeader(ownershipHeader) {
 		a.ownership = saying(parseOwnershipHeader(r.Header(ownershipHeader)))
+	}
+	if r.Op.Name == "UntagResource" {
+		a.untag = r.sayTagKeys()
 	}
 	if r.Op.Document != nil {
 		r.open = r.Op.Document.keys

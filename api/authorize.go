@@ -29,7 +29,7 @@ var neverAnonymous = map[string]bool{
 // client believes it is.
 func (x *exchange) authorize() error {
 	r := x.req
-	if r.Principal.Kind == access.Nobody && neverAnonymous[r.Op.Name] {
+	if r.Principal.Kind == access.Nobody && (neverAnonymous[r.Op.Name] || r.Op.Scope == ControlScope) {
 		x.reason = "it takes a signature, whatever a policy allows"
 		return s3err.AccessDenied
 	}
@@ -44,6 +44,10 @@ func (x *exchange) authorize() error {
 	}
 	if !d.Allow && !(r.Op.ByKey && r.keysDiffer()) {
 		return s3err.AccessDenied
+	}
+	if err := r.expectAccount(); err != nil {
+		x.reason = "the account is another than expected"
+		return err
 	}
 	if r.Bucket.ID.IsZero() {
 		return nil

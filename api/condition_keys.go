@@ -171,7 +171,12 @@ var operationKeys = []struct {
 			c["s3:x-amz-object-ownership"] = []string{string(a.ownership.value)}
 		}
 	}},
-	{[]string{"CreateBucket", "PutBucketTagging"}, func(_ *Request, a *asked, c access.Context) {
+	{[]string{"UntagResource"}, func(_ *Request, a *asked, c access.Context) {
+		if a.untag.known() {
+			c["aws:tagkeys"] = a.untag.value
+		}
+	}},
+	{[]string{"CreateBucket", "PutBucketTagging", "TagResource"}, func(_ *Request, a *asked, c access.Context) {
 		for _, t := range a.bucketTags.value {
 			c.AddTag("aws:RequestTag/", t.Name, t.Value)
 			c["aws:tagkeys"] = append(c["aws:tagkeys"], t.Name)

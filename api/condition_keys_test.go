@@ -43,7 +43,7 @@ var (
 	aclMakers    = append([]string{"CreateBucket", "PutBucketAcl", "PutObjectAcl"}, objectMakers...)
 	taggers      = append([]string{"PutObjectTagging", "RenameObject"}, objectMakers...)
 	writers      = []string{"PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload", "RenameObject"}
-	noBucket     = []string{"ListBuckets"} // a new bucket's tags are set on the bucket
+	noBucket     = []string{"ListBuckets", "GetAccountPublicAccessBlock", "PutAccountPublicAccessBlock", "DeleteAccountPublicAccessBlock", "ListAccessPoints"} // a new bucket's tags are set on the bucket
 )
 
 // keyRows has a row for each of access.ConditionKeys, in lower case.
@@ -97,8 +97,8 @@ func keyRows(h *household, user access.Principal) map[string]keyRow {
 		"s3:object-lock-legal-hold":                          {of: append([]string{"PutObjectLegalHold"}, objectMakers...), values: []string{"ON"}},
 		"s3:requestobjecttag/":                               {of: taggers, values: []string{"b"}},
 		"s3:requestobjecttagkeys":                            {of: taggers, values: []string{"a"}},
-		"aws:requesttag/":                                    {of: []string{"CreateBucket", "PutBucketTagging"}, values: []string{"b"}},
-		"aws:tagkeys":                                        {of: []string{"CreateBucket", "PutBucketTagging"}, values: []string{"a"}},
+		"aws:requesttag/":                                    {of: []string{"CreateBucket", "PutBucketTagging", "TagResource"}, values: []string{"b"}},
+		"aws:tagkeys":                                        {of: []string{"CreateBucket", "PutBucketTagging", "TagResource", "UntagResource"}, values: []string{"a"}},
 		"s3:inventoryaccessibleoptionalfields":               {of: []string{"PutBucketInventoryConfiguration"}, values: []string{"Size"}},
 		// A version that is named, where an action is about versions.
 		"s3:versionid": {of: []string{"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject", "DeleteObjects", "GetObjectAcl", "PutObjectAcl",
@@ -147,6 +147,7 @@ func (h *household) documents() map[string]string {
 		"CreateBucket":                    "<CreateBucketConfiguration><LocationConstraint>" + h.g.Region + "</LocationConstraint><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>",
 		"PutObjectTagging":                "<Tagging>" + tags + "</Tagging>",
 		"PutBucketTagging":                "<Tagging>" + tags + "</Tagging>",
+		"TagResource":                     "<TagResourceRequest><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></TagResourceRequest>",
 		"PutObjectRetention":              "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>" + until.Format(time.RFC3339) + "</RetainUntilDate></Retention>",
 		"PutObjectLegalHold":              "<LegalHold><Status>ON</Status></LegalHold>",
 		"PutBucketOwnershipControls":      "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerPreferred</ObjectOwnership></Rule></OwnershipControls>",

@@ -24,8 +24,12 @@ func coverage() []byte {
 	b.WriteString("# S3 coverage\n\n")
 	b.WriteString("Generated from the operation table (`api/operations*.go`) by `go test ./api -run TestCoverage -update`; a test keeps it current.\n\n")
 	fmt.Fprintf(&b, "%d of %d operations are carried out. All others answer 501 NotImplemented once the request is authorized, and no request for them reaches another operation.\n", done, len(Operations))
-	for _, scope := range []Scope{Service, BucketScope, ObjectScope} {
-		fmt.Fprintf(&b, "\n## Requests to the %s\n\n| operation | request | carried out |\n|---|---|---|\n", scope)
+	for _, scope := range []Scope{Service, BucketScope, ObjectScope, ControlScope} {
+		to := "the " + scope.String()
+		if scope == ControlScope {
+			to = "S3 Control, with x-amz-account-id"
+		}
+		fmt.Fprintf(&b, "\n## Requests to %s\n\n| operation | request | carried out |\n|---|---|---|\n", to)
 		for i := range Operations {
 			if op := &Operations[i]; op.Scope == scope {
 				fmt.Fprintf(&b, "| %s | `%s` | %s |\n", op.Name, op.request(), op.state())

@@ -11,6 +11,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -41,6 +42,7 @@ var shapes = map[string]documentShape{
 	"PutPublicAccessBlock":               {root: "PublicAccessBlockConfiguration", leaf: "BlockPublicAcls"},
 	"PutBucketRequestPayment":            {root: "RequestPaymentConfiguration", leaf: "Payer"},
 	"PutBucketTagging":                   {root: "Tagging", open: "TagSet", one: "<Tag><Key>a</Key><Value>b</Value></Tag>", most: 50, leaf: "Tag/Key", many: "BadRequest"},
+	"TagResource":                        {root: "TagResourceRequest", open: "Tags", one: "<Tag><Key>a</Key><Value>b</Value></Tag>", most: 50, leaf: "Tag/Key", many: "BadRequest"},
 	"PutBucketVersioning":                {root: "VersioningConfiguration", leaf: "Status"},
 	"PutBucketWebsite":                   {root: "WebsiteConfiguration", open: "RoutingRules", one: "<RoutingRule><Redirect/></RoutingRule>", most: 50, leaf: "RoutingRule/Redirect/HostName", many: "InvalidRequest"},
 	"PutBucketInventoryConfiguration":    {root: "InventoryConfiguration", open: "OptionalFields", one: "<Field>Size</Field>", most: 16, leaf: "Field"},
@@ -201,6 +203,11 @@ func TestHostileDocuments(t *testing.T) {
 		if op.Scope == api.ObjectScope {
 			target += "/key"
 		}
+		var account []string
+		if op.Scope == api.ControlScope {
+			target = "/v20180820/tags/arn:aws:s3:::bkt"
+			account = []string{"X-Amz-Account-Id", engine.Account(g.Root.Tenant.ID)}
+		}
 		for i, q := range op.Query {
 			target += map[bool]string{true: "?", false: "&"}[i == 0] + q
 			switch q {
@@ -216,7 +223,7 @@ func TestHostileDocuments(t *testing.T) {
 		sum := md5.Sum([]byte(doc))
 		var res gatewaytest.Response
 		used := allocated(func() {
-			res = g.Do(t, g.Root, op.Method, target, []byte(doc), "Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+			res = g.Do(t, g.Root, op.Method, target, []byte(doc), append(account, "Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))...)
 		})
 		cases++
 		allowed := documentAllowed

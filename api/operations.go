@@ -14,12 +14,13 @@ import (
 type Scope int
 
 const (
-	Service     Scope = iota // /
-	BucketScope              // /bucket
-	ObjectScope              // /bucket/key
+	Service      Scope = iota // /
+	BucketScope               // /bucket
+	ObjectScope               // /bucket/key
+	ControlScope              // /v20180820/…, of S3 Control
 )
 
-func (s Scope) String() string { return [...]string{"service", "bucket", "object"}[s] }
+func (s Scope) String() string { return [...]string{"service", "bucket", "object", "S3 Control"}[s] }
 
 // BodyKind says what the core does with a request's body before the handler.
 type BodyKind int
@@ -40,6 +41,8 @@ type Operation struct {
 	Name   string // as AWS names it
 	Method string
 	Scope  Scope
+	// Path is what follows controlPath, of a row of S3 Control; see meansPath.
+	Path string
 	// Query are parameters that must be present: "name", or "name=value".
 	Query []string
 	// Accept are selecting parameters that may be present besides Query. Any
@@ -82,7 +85,7 @@ type Operation struct {
 // Operations are all rows, those of AWS that the gateway does not carry out
 // included. Source of names, methods and parameters:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
-var Operations = slices.Concat(serviceOperations, bucketOperations, objectOperations)
+var Operations = slices.Concat(serviceOperations, bucketOperations, objectOperations, controlOperations)
 
 // ignoredQuery is sent by SDKs to name the operation; it must decide nothing,
 // for it is not what the signature's other parts describe.

@@ -13,8 +13,11 @@ import (
 
 // example is a request that means the row and nothing more.
 func (op *Operation) example() (target string, h http.Header) {
-	target = map[Scope]string{Service: "/", BucketScope: "/bucket", ObjectScope: "/bucket/key"}[op.Scope]
+	target = map[Scope]string{Service: "/", BucketScope: "/bucket", ObjectScope: "/bucket/key", ControlScope: op.controlPath()}[op.Scope]
 	h = http.Header{}
+	if op.Scope == ControlScope {
+		h.Set(accountHeader, "123456789012")
+	}
 	if len(op.Query) > 0 {
 		target += "?" + strings.Join(op.Query, "&")
 	}
@@ -24,13 +27,18 @@ func (op *Operation) example() (target string, h http.Header) {
 	return target, h
 }
 
+// controlPath is the path of a row of S3 Control, about a bucket if it is about any.
+func (op *Operation) controlPath() string {
+	return controlPath + strings.Replace(op.Path, "*", "bucket", 1)
+}
+
 func resolve(t *testing.T, method, target string, h http.Header) (*Operation, error) {
 	t.Helper()
 	parsed, err := ParseTarget(target, "host", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Resolve(method, parsed.Scope(), parsed.Query, h)
+	return parsed.ofControl(h).resolve(method, h)
 }
 
 func TestEachRowResolvesToItself(t *testing.T) {

@@ -232,7 +232,7 @@ func TestFormsOfStrangers(t *testing.T) {
 // example is a request that means the operation and nothing more; versioned: of the
 // key's older version, where the row has versions.
 func (h *household) example(op *api.Operation, versioned bool) (target string, header http.Header) {
-	target = []string{"/", "/bucket", "/bucket/key"}[op.Scope]
+	target = []string{"/", "/bucket", "/bucket/key", "/v20180820/" + strings.Replace(op.Path, "*", "bucket", 1)}[op.Scope]
 	values := map[string]string{"uploadId": h.upload, "partNumber": "1"}
 	joint := "?"
 	for _, q := range op.Query {
@@ -246,6 +246,12 @@ func (h *household) example(op *api.Operation, versioned bool) (target string, h
 		target += joint + "versionId=" + h.version
 	}
 	header = http.Header{}
+	if op.Scope == api.ControlScope {
+		header.Set("X-Amz-Account-Id", engine.Account(h.alice.Tenant.ID))
+	}
+	if op.Name == "UntagResource" {
+		target += "?tagKeys=a"
+	}
 	if op.Header != "" {
 		header.Set(op.Header, "bucket/source")
 	}

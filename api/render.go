@@ -122,6 +122,9 @@ func (x *exchange) appendError(b []byte, e *s3err.Error) []byte {
 		message = e.Code.Message()
 	}
 	b = append(b, xmlHeader...)
+	if x.req.Target.Control != "" {
+		return x.appendControlError(b, e, message)
+	}
 	b = openTag(b, "Error")
 	b = appendErrorElement(b, "Code", string(e.Code))
 	b = appendErrorElement(b, "Message", message)
@@ -134,6 +137,21 @@ func (x *exchange) appendError(b []byte, e *s3err.Error) []byte {
 	b = appendErrorElement(b, "RequestId", x.req.ID)
 	b = appendErrorElement(b, "HostId", instance)
 	return closeTag(b, "Error")
+}
+
+// appendControlError writes an error as S3 Control has it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_ListTagsForResource.html
+func (x *exchange) appendControlError(b []byte, e *s3err.Error, message string) []byte {
+	b = openTag(openTag(b, "ErrorResponse"), "Error")
+	b = appendErrorElement(b, "Code", string(e.Code))
+	b = appendErrorElement(b, "Message", message)
+	for _, f := range e.Fields {
+		b = appendErrorElement(b, f.Name, f.Value)
+	}
+	b = closeTag(b, "Error")
+	b = appendErrorElement(b, "RequestId", x.req.ID)
+	b = appendErrorElement(b, "HostId", instance)
+	return closeTag(b, "ErrorResponse")
 }
 
 // appendErrorElement writes an element of an error document, in which S3 leaves

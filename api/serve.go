@@ -84,13 +84,14 @@ func (x *exchange) serve() (*Reply, error) {
 	if r.Target, err = ParseTarget(r.HTTP.RequestURI, r.HTTP.Host, s.domains); err != nil {
 		return nil, err
 	}
+	r.Target = r.Target.ofControl(r.HTTP.Header)
 	if s.iam != nil && r.Target.Scope() == Service && len(r.Target.Query) == 0 && iam.IsForm(r.HTTP) {
 		return x.serveForm()
 	}
 	if err = checkCopyHeader(r.HTTP.Method, r.HTTP.Header); err != nil {
 		return nil, err
 	}
-	if r.Op, err = Resolve(r.HTTP.Method, r.Target.Scope(), r.Target.Query, r.HTTP.Header); err != nil {
+	if r.Op, err = r.Target.resolve(r.HTTP.Method, r.HTTP.Header); err != nil {
 		return nil, err
 	}
 	if r.Op.Preflight {
@@ -223,7 +224,7 @@ func (r *Request) mergeHoisted() error {
 // resolveBucket finds the target's bucket, and what the key holds for an
 // operation that reads it. CreateBucket alone goes without.
 func (s *Server) resolveBucket(r *Request) error {
-	if r.Op.Scope == Service || r.Op.CreatesBucket {
+	if r.Target.Bucket == "" || r.Op.CreatesBucket {
 		return nil
 	}
 	var err error
@@ -235,6 +236,9 @@ func (s *Server) resolveBucket(r *Request) error {
 		r.Bucket, r.vacant, err = s.engine.Vacant(r.Context(), r.Target.Bucket, r.Target.Key)
 	default:
 		r.Bucket, err = s.engine.Bucket(r.Context(), r.Target.Bucket)
+	}
+	if r.Op.Scope == ControlScope && errors.Is(err, s3err.NoSuchBucket) {
+		err = s3err.NoSuchResource
 	}
 	r.object.bucket = r.Bucket
 	return err

@@ -143,12 +143,16 @@ type tagging []engine.Pair
 
 // AppendXML writes Tagging.
 func (tags tagging) AppendXML(b []byte) []byte {
-	b = openTag(openRoot(b, "Tagging"), "TagSet")
+	b = appendTags(openTag(openRoot(b, "Tagging"), "TagSet"), tags)
+	return closeTag(closeTag(b, "TagSet"), "Tagging")
+}
+
+func appendTags(b []byte, tags []engine.Pair) []byte {
 	for _, t := range tags {
 		b = openTag(b, "Tag")
 		b = appendElement(b, "Key", t.Name)
 		b = appendElement(b, "Value", t.Value)
 		b = closeTag(b, "Tag")
 	}
-	return closeTag(closeTag(b, "TagSet"), "Tagging")
+	return b
 }

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net"
+	"net/http"
 	"strings"
 	"unicode/utf8"
 
@@ -18,6 +19,9 @@ type Target struct {
 	Query  sigv4.Query
 	// VirtualHost: the bucket came from the Host header.
 	VirtualHost bool
+	// Control is what follows controlPath in a request of S3 Control. The bucket is
+	// then the one that it names, if it names one.
+	Control string
 	// Signed is the target as it arrived, for the signature and for <Resource>.
 	Signed sigv4.Target
 }
@@ -52,6 +56,34 @@ func checkTarget(t Target) error {
 	return CheckKey(t.Key)
 }
 
+// controlPath begins the paths of S3 Control, version 2018-08-20.
+const controlPath = "/v20180820/"
+
+// ofControl is the target as one of S3 Control, if the request is one: its path begins
+// with controlPath and its header names an account, which no request of S3 does. So a
+// bucket named v20180820 is one like others. The host is the gateway's own, or, as SDKs
+// put it together, has the account before that.
+func (t Target) ofControl(h http.Header) Target {
+	account := h.Get(accountHeader)
+	path, ok := strings.CutPrefix(t.Signed.Path, controlPath)
+	if !ok || path == "" || account == "" || t.VirtualHost && t.Bucket != account {
+		return t
+	}
+	t.Control, t.Bucket, t.Key, t.VirtualHost = path, "", "", false
+	if name, ok := strings.CutPrefix(path, "tags/"+bucketARNPrefix); ok {
+		t.Bucket = name
+	}
+	return t
+}
+
+// resolve finds the operation that a request for the target means.
+func (t Target) resolve(method string, h http.Header) (*Operation, error) {
+	if t.Control != "" {
+		return resolveControl(method, t.Control)
+	}
+	return Resolve(method, t.Scope(), t.Query, h)
+}
+
 // CheckKey refuses names that no object can have: more than meta.MaxKeyBytes,
 // or not UTF-8. The empty key is left to the caller.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
@@ -69,6 +101,8 @@ func CheckKey(key string) error {
 // Scope is what the target names.
 func (t Target) Scope() Scope {
 	switch {
+	case t.Control != "":
+		return ControlScope
 	case t.Bucket == "":
 		return Service
 	case t.Key == "":

@@ -83,6 +83,7 @@ const (
 	NoSuchLifecycleConfiguration        Code = "NoSuchLifecycleConfiguration"
 	NoSuchObjectLockConfiguration       Code = "NoSuchObjectLockConfiguration"
 	NoSuchPublicAccessBlock             Code = "NoSuchPublicAccessBlockConfiguration"
+	NoSuchResource                      Code = "NoSuchResource"
 	NoSuchTagSet                        Code = "NoSuchTagSet"
 	NoSuchUpload                        Code = "NoSuchUpload"
 	NoSuchVersion                       Code = "NoSuchVersion"
@@ -199,6 +200,7 @@ var table = map[Code]entry{
 	NoSuchLifecycleConfiguration:        {404, "The lifecycle configuration does not exist"},
 	NoSuchObjectLockConfiguration:       {404, "The specified object does not have a ObjectLock configuration"},
 	NoSuchPublicAccessBlock:             {404, "The public access block configuration was not found"},
+	NoSuchResource:                      {404, "The specified resource doesn't exist."},
 	NoSuchTagSet:                        {404, "The TagSet does not exist"},
 	NoSuchUpload:                        {404, "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload might have been aborted or completed."},
 	NoSuchVersion:                       {404, "The version ID specified in the request does not match an existing version."},

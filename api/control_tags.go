@@ -1,0 +1,127 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// tagResourceRequest is a TagResourceRequest as clients send it.
+type tagResourceRequest struct {
+	Tags *struct {
+		Tag []tagElement `xml:"Tag" max:"50"`
+	} `xml:"Tags"`
+}
+
+// tagsOfResource reads its document.
+var tagsOfResource = documentFacts{keys: openKeys("aws:requesttag/", "aws:tagkeys"), read: func(r *Request) {
+	var d tagResourceRequest
+	err := decodeXML(r.XML, "TagResourceRequest", &d)
+	switch {
+	case tooMany(err, "Tag"):
+		err = tooManyTags(maxBucketTags)
+	case err == nil && d.Tags == nil:
+		err = s3err.MalformedXML
+	}
+	var tags []engine.Pair
+	if err == nil {
+		tags, err = tagPairs(d.Tags.Tag, maxBucketTags)
+	}
+	r.asked.bucketTags = saying(tags, err)
+}}
+
+// tagResource adds tags to those of a bucket, and takes the place of those whose keys
+// it has. PutBucketTagging replaces all of them.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_TagResource.html
+func tagResource(s *Server, r *Request) (*Reply, error) {
+	more, err := r.asked.bucketTags.get()
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{Status: http.StatusNoContent}, changeTags(s, r, func(tags []engine.Pair) []engine.Pair {
+		for _, t := range more {
+			if i := slices.IndexFunc(tags, func(have engine.Pair) bool { return have.Name == t.Name }); i >= 0 {
+				tags[i].Value = t.Value
+			} else {
+				tags = append(tags, t)
+			}
+		}
+		return tags
+	})
+}
+
+// sayTagKeys reads the parameters tagKeys of UntagResource, one a tag.
+func (r *Request) sayTagKeys() (s said[[]string]) {
+	for _, p := range r.Target.Query {
+		if p.Name == "tagKeys" {
+			s.given, s.value = true, append(s.value, p.Value)
+		}
+	}
+	switch {
+	case !s.given:
+		s.err = s3err.New(s3err.InvalidRequest, "The query parameter tagKeys is missing.")
+	case len(s.value) > maxBucketTags:
+		s.err = tooManyTags(maxBucketTags)
+	}
+	return s
+}
+
+// untagResource removes tags of a bucket. Those that it does not have are no error.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_UntagResource.html
+func untagResource(s *Server, r *Request) (*Reply, error) {
+	keys, err := r.asked.untag.get()
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{Status: http.StatusNoContent}, changeTags(s, r, func(tags []engine.Pair) []engine.Pair {
+		return slices.DeleteFunc(tags, func(t engine.Pair) bool { return slices.Contains(keys, t.Name) })
+	})
+}
+
+// changeTags stores what change makes of the bucket's tags, which it may write over.
+// Those that another request sets meanwhile are not lost.
+func changeTags(s *Server, r *Request, change func([]engine.Pair) []engine.Pair) error {
+	return s.engine.UpdateSetting(r.Context(), r.Bucket, settingTags, func(settings *engine.Settings) ([]byte, error) {
+		tags, _, err := engine.Parsed(settings, settingTags, readSetting[[]engine.Pair])
+		if err != nil {
+			return nil, err
+		}
+		tags = change(slices.Clone(tags))
+		if len(tags) == 0 {
+			return nil, nil // as DeleteBucketTagging leaves it
+		}
+		if err := checkTags(tags, maxBucketTags); err != nil {
+			return nil, err
+		}
+		return json.Marshal(tags)
+	})
+}
+
+// listTagsForResource shows the tags of a bucket, which may have none.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_ListTagsForResource.html
+func listTagsForResource(s *Server, r *Request) (*Reply, error) {
+	tags, _, err := setting[[]engine.Pair](s, r, settingTags)
+	if err != nil {
+		return nil, err
+	}
+	return &Reply{XML: controlDocument{"ListTagsForResourceResult", "Tags", tags}}, nil
+}
+
+// controlDocument is a document of S3 Control: a list, of tags where it has any.
+type controlDocument struct {
+	root, list string
+	tags       []engine.Pair
+}
+
+// controlNamespace is the namespace of every document of S3 Control but errors.
+const controlNamespace = "http://awss3control.amazonaws.com/doc/2018-08-20/"
+
+// AppendXML writes the document.
+func (d controlDocument) AppendXML(b []byte) []byte {
+	b = append(append(append(b, '<'), d.root...), ` xmlns="`+controlNamespace+`">`...)
+	b = appendTags(openTag(b, d.list), d.tags)
+	return closeTag(closeTag(b, d.list), d.root)
+}
