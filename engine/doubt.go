@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"iter"
+	"slices"
+	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -52,20 +54,31 @@ func (e *Engine) countDoubtful(ctx context.Context) {
 // Health is what a gateway knows of a configured backend without asking anybody.
 type Health struct {
 	Name      string
+	Away      bool  // it was last asked in vain, see CheckBackend
 	Disagrees bool  // it was last seen not to agree with the store
 	Doubtful  int64 // blobs in doubt at the last pass of Collect
 }
 
-// BackendHealth is for metrics. It lists the configured backends that are not retired.
+// BackendHealth is for metrics and operators. It lists the configured backends that are
+// not retired, by name.
 func (e *Engine) BackendHealth() (all []Health) {
 	doubtful := e.doubtful.Load()
-	for id, p := range e.registry.now.Load().configured {
-		h := Health{Name: p.Name, Disagrees: p.disagrees.Load()}
+	s := e.registry.now.Load()
+	for _, b := range e.backends {
+		row, ok := s.named(b.Name)
+		if !ok && !e.late.has(b.Name) {
+			continue
+		}
+		h := Health{Name: b.Name, Away: e.away(b.Name)}
+		if p := s.configured[row.ID]; p != nil {
+			h.Disagrees = p.disagrees.Load()
+		}
 		if doubtful != nil {
-			h.Doubtful = (*doubtful)[id]
+			h.Doubtful = (*doubtful)[row.ID]
 		}
 		all = append(all, h)
 	}
+	slices.SortFunc(all, func(a, b Health) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
 

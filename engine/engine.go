@@ -88,14 +88,18 @@ type Engine struct {
 	deployment encrypt.Deployment
 	root       meta.Tenant
 	system     *encrypt.SystemKeys
-	markerKeys markerKeys
-	holder     meta.ID // names this process's reservations
-	sealed     sealingState
-	registry   registry
-	directory  directory
-	permit     atomic.Pointer[func(context.Context, Delivery) error] // see PermitDeliveries
-	unreleased unreleased
-	copies     keptCopies
+	// wrappedSeed is what the system keys come from, as the provider wrapped it.
+	wrappedSeed []byte
+	markerKeys  markerKeys
+	holder      meta.ID // names this process's reservations
+	sealed      sealingState
+	registry    registry
+	late        lateBackends
+	answers     map[string]*answer // by name of the configured backend; never changed
+	directory   directory
+	permit      atomic.Pointer[func(context.Context, Delivery) error] // see PermitDeliveries
+	unreleased  unreleased
+	copies      keptCopies
 
 	onLifecycle atomic.Pointer[func(LifecycleEvent)]
 
@@ -157,6 +161,10 @@ func newEngine(c *Config) *Engine {
 		grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
 		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads),
+	}
+	e.answers = make(map[string]*answer, len(c.Backends))
+	for _, b := range c.Backends {
+		e.answers[b.Name] = &answer{began: -1}
 	}
 	if e.now == nil {
 		e.now = time.Now
@@ -248,6 +256,7 @@ func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
 		return fmt.Errorf("the key provider %q does not open this deployment: %w", e.provider.Name(), err)
 	}
 	e.know(d.ID, encrypt.Seed(raw))
+	e.wrappedSeed = d.Seed
 	if err := e.observe(d); err != nil {
 		return err
 	}

@@ -21,12 +21,18 @@ func (e *Engine) read(ctx context.Context, id meta.BlobID, off, n int64) (io.Rea
 		}
 		p = at
 	}
+	if err := e.met(ctx, p); err != nil {
+		return nil, p.fail(err)
+	}
 	r, err := p.Get(ctx, backends.BlobID(id), off, n)
 	if !errors.Is(err, backends.ErrNotFound) {
 		return r, p.fail(err)
 	}
 	e.blobPlaces.Drop(id)
 	if q := e.moved(ctx, id); q != nil && q != p {
+		if err := e.met(ctx, q); err != nil {
+			return nil, q.fail(err)
+		}
 		r, err := q.Get(ctx, backends.BlobID(id), off, n)
 		return r, q.fail(err)
 	}

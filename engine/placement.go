@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -135,6 +136,12 @@ func (e *Engine) pick(s *places, b *meta.Bucket, own string) (meta.BackendID, er
 		meets = meets || p.satisfies(own)
 		if p.meets(b.Residency) && (found == nil || p.Name == e.fallback) {
 			found = p
+		}
+	}
+	for i := range e.backends {
+		// It would be chosen, and where a bucket is placed stays so.
+		if d := &e.backends[i]; d.meets(b.Residency) && (found == nil || d.Name == e.fallback) && e.late.has(d.Name) {
+			return 0, s3err.Wrap(s3err.ServiceUnavailable, fmt.Errorf("backend %s: %w", d.Name, errUnregistered))
 		}
 	}
 	switch {

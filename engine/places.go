@@ -43,6 +43,9 @@ type place struct {
 	// proved says that its marker has been seen: the configured name leads to
 	// the storage that the store means. Nothing is written there before.
 	proved atomic.Bool
+	// met says that proved was true once since this process began: then nothing that is
+	// read there is another deployment's.
+	met    atomic.Bool
 	sealed atomic.Bool // its sealing marker was seen, or put
 	// disagrees says that it was last seen not to agree with the store.
 	disagrees atomic.Bool

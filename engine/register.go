@@ -61,24 +61,40 @@ func (e *Engine) reconcile(ctx context.Context, accept bool) error {
 		if b == nil {
 			return nil
 		}
-		if !accept {
-			err := e.refuseUsed(ctx, s, b)
-			if errors.Is(err, meta.ErrConflict) {
-				continue
-			} else if err != nil {
-				return fmt.Errorf("backend %s: %w", b.Name, err)
-			}
-		}
-		if err := e.register(ctx, s, b); err != nil {
-			return fmt.Errorf("register the new backend %s: %w", b.Name, err)
+		err = e.enrol(ctx, s, b, accept)
+		switch {
+		case errors.Is(err, meta.ErrConflict):
+		case err != nil && unreached(ctx, err):
+			e.late.note(b.Name, err.Error())
+			e.log.Warn("a new backend cannot be reached; nothing is placed there until it can", "backend", b.Name, "error", err)
+		case err != nil:
+			return err
 		}
 	}
 	return errors.New("the registered backends change all the time")
 }
 
+// enrol registers a new backend unless its storage was used before, which accept passes
+// over. ErrConflict: another gateway has registered it meanwhile.
+func (e *Engine) enrol(ctx context.Context, s *places, b *Backend, accept bool) error {
+	if !accept {
+		if err := e.refuseUsed(ctx, s, b); errors.Is(err, meta.ErrConflict) {
+			return err
+		} else if err != nil {
+			return fmt.Errorf("backend %s: %w", b.Name, err)
+		}
+	}
+	if err := e.register(ctx, s, b); err != nil {
+		return fmt.Errorf("register the new backend %s: %w", b.Name, err)
+	}
+	return nil
+}
+
+// unregistered is a configured backend that the store does not know, but for those that
+// are out of reach.
 func (e *Engine) unregistered(s *places) *Backend {
 	for i := range e.backends {
-		if _, ok := s.named(e.backends[i].Name); !ok {
+		if _, ok := s.named(e.backends[i].Name); !ok && !e.late.has(e.backends[i].Name) {
 			return &e.backends[i]
 		}
 	}
@@ -238,6 +254,7 @@ func (e *Engine) prove(ctx context.Context, p *place) error {
 	if err == nil {
 		p.disagrees.Store(false)
 		p.proved.Store(true)
+		p.met.Store(true)
 		return nil
 	}
 	if Disagrees(err) {
@@ -269,9 +286,9 @@ func (e *Engine) proveAll(ctx context.Context) error {
 		switch {
 		case err == nil:
 			asked = true
-		case errors.Is(err, backends.ErrUnavailable), errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+		case unreached(ctx, err):
 			p.noted, away = err.Error(), err
-			e.log.Warn("a backend cannot be reached; writes to it are refused until it can", "error", err)
+			e.log.Warn("a backend cannot be reached; requests for what is there are refused until it can", "error", err)
 		default:
 			return err
 		}
@@ -296,7 +313,7 @@ func (e *Engine) proveLate(ctx context.Context, s *places) {
 			p.noted = ""
 		case err.Error() != p.noted:
 			p.noted = err.Error()
-			e.log.Warn("a backend cannot be used; writes to it are refused", "error", err)
+			e.log.Warn("a backend cannot be used; requests for what is there are refused", "error", err)
 		}
 	}
 }

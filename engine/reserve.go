@@ -325,6 +325,7 @@ func (e *Engine) Beat(ctx context.Context) error {
 	if failed != nil {
 		return errors.Join(err, failed, e.releaseUnused(ctx, nil))
 	}
+	e.registerLate(ctx, s)
 	e.proveLate(ctx, s)
 	e.dropOvertaken(ctx)
 	err = errors.Join(err, e.releaseUnused(ctx, s), e.releaseCopies(ctx))

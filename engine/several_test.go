@@ -96,6 +96,25 @@ func (s *severalRig) status(name string) engine.BackendStatus {
 	return all[i]
 }
 
+// wantAway asks each backend, and wants these, and no others, to show as away.
+func (s *severalRig) wantAway(want ...string) {
+	s.t.Helper()
+	for _, name := range s.e.BackendNames() {
+		if err := s.e.CheckBackend(s.t.Context(), name); (err != nil) != slices.Contains(want, name) {
+			s.t.Errorf("backend %s: %v", name, err)
+		}
+	}
+	var got []string
+	for _, h := range s.e.BackendHealth() {
+		if h.Away {
+			got = append(got, h.Name)
+		}
+	}
+	if !slices.Equal(got, want) {
+		s.t.Errorf("away: %q, want %q", got, want)
+	}
+}
+
 func TestPlacement(t *testing.T) {
 	s := newSeveralRig(t)
 	for _, u := range []struct{ name, residency string }{{"anybody", ""}, {"european", "EU"}, {"helvetian", "CH"}, {"westerner", west}} {
@@ -306,9 +325,10 @@ func TestBackendAway(t *testing.T) {
 	if err := put(s.b); err != nil {
 		t.Error(err)
 	}
-	if err := s.e.Ready(t.Context()); err == nil || !strings.Contains(err.Error(), "backend "+swiss) {
-		t.Errorf("ready: %v", err)
+	if err := s.e.Ready(t.Context()); err != nil {
+		t.Errorf("a backend that is away makes the gateway not ready: %v", err)
 	}
+	s.wantAway(swiss)
 	if err := s.e.Beat(t.Context()); err != nil {
 		t.Errorf("a beat: %v", err)
 	}
@@ -316,6 +336,7 @@ func TestBackendAway(t *testing.T) {
 	if err := s.e.Beat(t.Context()); err != nil || !s.status(swiss).Proved {
 		t.Errorf("it is back, and not in use: %v", err)
 	}
+	s.wantAway()
 	if err := put(ch); err != nil {
 		t.Error(err)
 	}

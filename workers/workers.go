@@ -59,6 +59,7 @@ const (
 const (
 	Collector = "collector"
 	Heartbeat = "heartbeat"
+	Checker   = "checker"
 	Mover     = "mover"
 	Lifecycle = "lifecycle"
 	Logs      = "logs"
@@ -74,6 +75,8 @@ type Steps interface {
 	Inventory(ctx context.Context) (engine.InventoryReport, error)
 	Reseal(ctx context.Context) (engine.ResealReport, error)
 	Beat(ctx context.Context) error
+	BackendNames() []string
+	CheckBackend(ctx context.Context, name string) error
 }
 
 // LogDelivery writes the records of requests that wait, if it is time to, and says
@@ -152,6 +155,9 @@ func Start(ctx context.Context, c Config) *Workers {
 	w := &Workers{cancel: cancel}
 	w.done.Go(func() { c.pace(ctx, Collector, c.CollectInterval, c.collect) })
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
+	for _, name := range c.Steps.BackendNames() { // each by itself: one that hangs is one
+		w.done.Go(func() { c.pace(ctx, Checker, engine.BackendCheckInterval, c.check(name)) })
+	}
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
 	w.done.Go(func() { c.pace(ctx, Resealer, c.ResealInterval, c.reseal) })
 	w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
@@ -298,6 +304,15 @@ func (c *Config) deliverLogs(ctx context.Context) (time.Duration, error) {
 		c.Log.Warn("records of requests were lost", "records", dropped)
 	}
 	return 0, err
+}
+
+// check asks one backend whether it is there. One that is away is no failure of the
+// step, which goes on at its pace: the engine tells of it.
+func (c *Config) check(backend string) step {
+	return func(ctx context.Context) (time.Duration, error) {
+		_ = c.Steps.CheckBackend(ctx, backend) // which it has logged
+		return 0, nil
+	}
 }
 
 func (c *Config) beat(ctx context.Context) (time.Duration, error) { return 0, c.Steps.Beat(ctx) }

@@ -18,6 +18,7 @@ type script struct {
 	at       []time.Duration // when Collect was called, since the start
 	beats    int
 	moves    int
+	checked  map[string]int // calls of CheckBackend
 	// expires are answers of Expire, and expiredAt when it was asked.
 	expires   []engine.ExpireReport
 	expiredAt []time.Duration
@@ -61,6 +62,21 @@ func (s *script) Reseal(context.Context) (engine.ResealReport, error) {
 
 func (s *script) Inventory(context.Context) (engine.InventoryReport, error) {
 	return engine.InventoryReport{}, nil
+}
+
+func (s *script) BackendNames() []string { return []string{"far", "near"} }
+
+func (s *script) CheckBackend(ctx context.Context, name string) error {
+	s.mu.Lock()
+	if s.checked == nil {
+		s.checked = make(map[string]int)
+	}
+	s.checked[name]++
+	s.mu.Unlock()
+	if name == "far" { // it is frozen
+		<-ctx.Done()
+	}
+	return errors.New("away")
 }
 
 func (s *script) Beat(context.Context) error {
@@ -122,6 +138,9 @@ func TestPaceAndBeat(t *testing.T) {
 		}
 		if s.moves < 210 || s.moves > 270 {
 			t.Errorf("%d looks for a backend to drain in an hour at one in 15 seconds", s.moves)
+		}
+		if far, near := s.checked["far"], s.checked["near"]; far != 1 || near < 320 || near > 400 {
+			t.Errorf("a frozen backend was asked %d times, and another %d times in an hour at one in ten seconds", far, near)
 		}
 		if c.failed != 0 || c.passes != len(s.at) {
 			t.Errorf("observed %d passes, %d failures; want %d, 0", c.passes, c.failed, len(s.at))
@@ -218,6 +237,10 @@ type blocking struct {
 	entered chan struct{}
 	left    bool
 }
+
+func (b *blocking) BackendNames() []string { return nil }
+
+func (b *blocking) CheckBackend(context.Context, string) error { return nil }
 
 func (b *blocking) Collect(ctx context.Context) (engine.CollectReport, error) {
 	close(b.entered)

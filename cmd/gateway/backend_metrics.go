@@ -34,13 +34,15 @@ func (m *metrics) watchBackends(backends map[string]*guard.Guard) {
 type healthCollector struct {
 	health func() []engine.Health
 
-	disagrees, doubtful *prometheus.Desc
+	up, disagrees, doubtful *prometheus.Desc
 }
 
 // watchHealth shows what a gateway knows of its backends among the metrics.
 func (m *metrics) watchHealth(health func() []engine.Health) {
 	m.registry.MustRegister(&healthCollector{
 		health: health,
+		up: prometheus.NewDesc("sanctum_backend_up",
+			"1 while the backend answers: it is the right storage, and can be written to and read from. Asked every 10 seconds.", []string{"backend"}, nil),
 		disagrees: prometheus.NewDesc("sanctum_backend_disagrees",
 			"1 while the backend and the store do not agree, as when the store was restored from an older copy: nothing is written there, and nothing is collected.", []string{"backend"}, nil),
 		doubtful: prometheus.NewDesc("sanctum_backend_doubtful_blobs",
@@ -50,6 +52,7 @@ func (m *metrics) watchHealth(health func() []engine.Health) {
 
 // Describe implements prometheus.Collector.
 func (c *healthCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.up
 	ch <- c.disagrees
 	ch <- c.doubtful
 }
@@ -57,10 +60,14 @@ func (c *healthCollector) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *healthCollector) Collect(ch chan<- prometheus.Metric) {
 	for _, h := range c.health() {
-		disagrees := 0.0
+		up, disagrees := 1.0, 0.0
+		if h.Away {
+			up = 0
+		}
 		if h.Disagrees {
 			disagrees = 1
 		}
+		ch <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, up, h.Name)
 		ch <- prometheus.MustNewConstMetric(c.disagrees, prometheus.GaugeValue, disagrees, h.Name)
 		ch <- prometheus.MustNewConstMetric(c.doubtful, prometheus.GaugeValue, float64(h.Doubtful), h.Name)
 	}

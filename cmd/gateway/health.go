@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,8 +21,9 @@ import (
 )
 
 const (
-	// readyTimeout bounds one round of checks.
-	readyTimeout = 5 * time.Second
+	// readyTimeout bounds each check, all of which run at once. Balancers give up after
+	// 3 seconds, and would call a gateway dead that wants to say what is wrong.
+	readyTimeout = 2 * time.Second
 	// readyFor is how long an answer is reused: the checks write to the disk,
 	// and probes must not become a load.
 	readyFor = 2 * time.Second
@@ -37,20 +39,34 @@ type readiness struct {
 
 	mu      sync.Mutex
 	checks  []engine.Check // none while starting
+	health  func() []engine.Health
+	running map[string]*atomic.Bool // checks that have not ended, by name
 	last    []result
 	checked time.Time
 }
 
+// result is one line of an answer.
 type result struct {
-	name string
-	ok   bool
+	name, state string
+	ok          bool // or of no matter: the gateway is ready all the same
 }
 
-// begin makes the process ready as far as the checks are.
-func (h *readiness) begin(checks []engine.Check) {
+func outcome(name string, err error) result {
+	if err != nil {
+		return result{name, "failed", false}
+	}
+	return result{name, "ok", true}
+}
+
+// begin makes the process ready as far as the checks are. What health says of backends
+// is told to those who ask for it, and is no condition.
+func (h *readiness) begin(checks []engine.Check, health func() []engine.Health) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.checks = checks
+	h.checks, h.health, h.running = checks, health, make(map[string]*atomic.Bool)
+	for _, c := range checks {
+		h.running[c.Name] = new(atomic.Bool)
+	}
 }
 
 // drain makes the process not ready for good.
@@ -60,40 +76,79 @@ func (h *readiness) drain() { h.draining.Store(true) }
 // goes to the log and not to whoever asks.
 func (h *readiness) results(ctx context.Context) []result {
 	if h.draining.Load() {
-		return []result{{"draining", false}}
+		return []result{{"draining", "failed", false}}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
 	case h.checks == nil:
-		return []result{{"starting", false}}
-	case h.last != nil && time.Since(h.checked) < readyFor:
-		return h.last
+		return []result{{"starting", "failed", false}}
+	case h.last == nil || time.Since(h.checked) >= readyFor:
+		h.last = h.check(context.WithoutCancel(ctx))
+		h.checked = time.Now()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readyTimeout)
-	defer cancel()
-	h.last = nil
-	for _, c := range h.checks {
-		err := c.Do(ctx)
-		if err != nil {
-			h.log.Warn("not ready", "check", c.Name, "error", err)
+	all := slices.Clone(h.last)
+	for _, b := range h.health() {
+		state := "ok"
+		switch {
+		case b.Disagrees:
+			state = "disagrees with the store"
+		case b.Away:
+			state = "away"
 		}
-		h.last = append(h.last, result{c.Name, err == nil})
+		all = append(all, result{"backend " + b.Name, state, true})
 	}
-	h.checked = time.Now()
-	return h.last
+	return all
 }
 
-// ServeHTTP answers 200 or 503; with ?verbose one line for each check.
+// check runs all checks at once, each for readyTimeout at most. One that does not end
+// has failed, and is not begun again before it has.
+func (h *readiness) check(ctx context.Context) []result {
+	all := make([]result, len(h.checks))
+	var checking sync.WaitGroup
+	for i, c := range h.checks {
+		running := h.running[c.Name]
+		if running.Swap(true) {
+			all[i] = outcome(c.Name, errHangs)
+			continue
+		}
+		checking.Go(func() { all[i] = h.checkOne(ctx, c, running) })
+	}
+	checking.Wait()
+	return all
+}
+
+// errHangs: a check of before has not ended.
+var errHangs = errors.New("it does not answer")
+
+func (h *readiness) checkOne(ctx context.Context, c engine.Check, running *atomic.Bool) result {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	answered := make(chan error, 1)
+	go func() {
+		err := c.Do(ctx)
+		running.Store(false)
+		answered <- err
+	}()
+	var err error
+	select {
+	case err = <-answered:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	if err != nil {
+		h.log.Warn("not ready", "check", c.Name, "error", err)
+	}
+	return outcome(c.Name, err)
+}
+
+// ServeHTTP answers 200 or 503; with ?verbose one line for each check and each backend.
 func (h *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var lines strings.Builder
 	ready := true
 	for _, res := range h.results(r.Context()) {
-		mark := "ok"
-		if !res.ok {
-			mark, ready = "failed", false
-		}
-		fmt.Fprintf(&lines, "%s %s\n", res.name, mark)
+		ready = ready && res.ok
+		fmt.Fprintf(&lines, "%s %s\n", res.name, res.state)
 	}
 	if !r.URL.Query().Has("verbose") {
 		lines.Reset()

@@ -33,15 +33,16 @@ func TestReadiness(t *testing.T) {
 		}
 		var broken error
 		asked := 0
+		backend := engine.Health{Name: "far"}
 		h.begin([]engine.Check{
 			{Name: "store", Do: func(context.Context) error { asked++; return nil }},
-			{Name: "backend", Do: func(ctx context.Context) error {
+			{Name: "keys", Do: func(ctx context.Context) error {
 				if _, ok := ctx.Deadline(); !ok {
 					t.Error("a check without a deadline")
 				}
 				return broken
 			}},
-		})
+		}, func() []engine.Health { return []engine.Health{backend} })
 		if code, body := askReady(h, "/readyz"); code != 200 || body != "ready\n" {
 			t.Errorf("ready: %d %q", code, body)
 		}
@@ -51,7 +52,7 @@ func TestReadiness(t *testing.T) {
 		}
 		time.Sleep(readyFor)
 		code, body := askReady(h, "/readyz?verbose")
-		if code != 503 || body != "store ok\nbackend failed\nnot ready\n" {
+		if code != 503 || body != "store ok\nkeys failed\nbackend far ok\nnot ready\n" {
 			t.Errorf("broken: %d %q", code, body)
 		}
 		if !strings.Contains(log.String(), "/secret/path") {
@@ -62,11 +63,63 @@ func TestReadiness(t *testing.T) {
 		if code, _ := askReady(h, "/readyz"); code != 200 {
 			t.Errorf("mended: %d", code)
 		}
+		// A backend that is away is told, and takes nothing else away.
+		for state, health := range map[string]engine.Health{
+			"away": {Name: "far", Away: true}, "disagrees with the store": {Name: "far", Away: true, Disagrees: true},
+		} {
+			backend = health
+			if code, body := askReady(h, "/readyz?verbose"); code != 200 || body != "store ok\nkeys ok\nbackend far "+state+"\nready\n" {
+				t.Errorf("%s: %d %q", state, code, body)
+			}
+		}
 		h.drain()
 		if code, body := askReady(h, "/readyz?verbose"); code != 503 || body != "draining failed\nnot ready\n" {
 			t.Errorf("draining: %d %q", code, body)
 		}
 	})
+}
+
+// Checks run at once, each with its own deadline: one that hangs, whatever it is told,
+// is the one that fails, within what a balancer waits, and is not begun over and over.
+func TestReadinessOfWhatHangs(t *testing.T) {
+	const balancer = 3 * time.Second // timeout check of deploy/haproxy
+	for _, deaf := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			h := &readiness{log: slog.New(slog.DiscardHandler)}
+			thaw, begun := make(chan struct{}), 0
+			h.begin([]engine.Check{
+				{Name: "store", Do: func(ctx context.Context) error {
+					begun++
+					if deaf {
+						ctx = context.WithoutCancel(ctx)
+					}
+					select {
+					case <-thaw:
+						return nil
+					case <-ctx.Done():
+						return ctx.Err()
+					}
+				}},
+				{Name: "keys", Do: func(context.Context) error { return nil }},
+			}, func() []engine.Health { return nil })
+			for range 3 {
+				began := time.Now()
+				code, body := askReady(h, "/readyz?verbose")
+				if code != 503 || body != "store failed\nkeys ok\nnot ready\n" || time.Since(began) >= balancer {
+					t.Errorf("%d %q after %v", code, body, time.Since(began))
+				}
+				time.Sleep(readyFor)
+			}
+			if deaf && begun != 1 {
+				t.Errorf("a check that hangs was begun %d times", begun)
+			}
+			close(thaw)
+			synctest.Wait()
+			if code, _ := askReady(h, "/readyz"); code != 200 {
+				t.Errorf("thawed: %d", code)
+			}
+		})
+	}
 }
 
 func TestOperatorHandler(t *testing.T) {
@@ -77,7 +130,7 @@ func TestOperatorHandler(t *testing.T) {
 	m.Panic(workers.Heartbeat)
 	m.Collected(engine.CollectReport{Condemned: 1, Deleted: 2, Swept: 3, Expired: 4, Doubtful: 5})
 	m.watchHealth(func() []engine.Health {
-		return []engine.Health{{Name: "east", Disagrees: true, Doubtful: 6}, {Name: "west"}}
+		return []engine.Health{{Name: "east", Away: true, Disagrees: true, Doubtful: 6}, {Name: "west"}}
 	})
 	h := operatorHandler(m, &readiness{log: slog.New(slog.DiscardHandler)})
 	get := func(method, target string) (int, string) {
@@ -100,6 +153,8 @@ func TestOperatorHandler(t *testing.T) {
 		`sanctum_collector_swept_rows_total 3`,
 		`sanctum_collector_expired_uploads_total 4`,
 		`sanctum_collector_doubtful_blobs_total 5`,
+		`sanctum_backend_up{backend="east"} 0`,
+		`sanctum_backend_up{backend="west"} 1`,
 		`sanctum_backend_disagrees{backend="east"} 1`,
 		`sanctum_backend_disagrees{backend="west"} 0`,
 		`sanctum_backend_doubtful_blobs{backend="east"} 6`,

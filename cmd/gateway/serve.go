@@ -139,7 +139,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	go func() { defer close(watched); p.certs.watch(ctx, p.log) }()
 	defer func() { cut(); <-watched }()
 
-	p.ready.begin(d.engine.Checks())
+	p.ready.begin(d.engine.Checks(), d.engine.BackendHealth)
 	p.notify("READY=1")
 	err = p.wait(signals)
 	p.stop(ctx, signals)

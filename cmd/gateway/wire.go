@@ -2,17 +2,21 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"sync"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 	fsbackend "github.com/sanctum-storage/gateway/backends/fs"
 	"github.com/sanctum-storage/gateway/backends/gcs"
 	"github.com/sanctum-storage/gateway/backends/guard"
+	"github.com/sanctum-storage/gateway/backends/late"
 	"github.com/sanctum-storage/gateway/backends/s3"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
@@ -56,7 +60,7 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 			return nil, err
 		}
 	}
-	if err := d.openBackends(ctx, c, false); err != nil {
+	if err := d.openBackends(ctx, c, log, false); err != nil {
 		return nil, err
 	}
 	if err := d.openKeys(c, fresh); err != nil {
@@ -176,20 +180,52 @@ func postgresOptions(c *configuration) postgres.Options {
 	return postgres.Options{ExecMode: c.StoreExecMode, MaxConnections: c.StoreMaxConnections}
 }
 
-// openBackends opens every configured backend, the remote ones behind a guard.
-func (d *deployment) openBackends(ctx context.Context, c *configuration, readOnly bool) error {
-	for _, b := range c.Backends {
-		opened, err := openBackend(ctx, b, readOnly)
-		if err != nil {
-			return fmt.Errorf("%s.%s: %w", backendsSection, b.Name, err)
+// openTimeout bounds the opening of one backend at the start.
+const openTimeout = 15 * time.Second
+
+// openBackends opens every configured backend, all at once, the remote ones behind a
+// guard. For serving, a remote one that is out of reach is opened later: a setting that is
+// wrong is an error, a provider that is away is none.
+func (d *deployment) openBackends(ctx context.Context, c *configuration, log *slog.Logger, readOnly bool) error {
+	opened, errs := make([]backends.Backend, len(c.Backends)), make([]error, len(c.Backends))
+	var opening sync.WaitGroup
+	for i, b := range c.Backends {
+		opening.Go(func() {
+			within, cancel := context.WithTimeout(ctx, openTimeout)
+			defer cancel()
+			opened[i], errs[i] = openBackend(within, b, readOnly)
+		})
+	}
+	opening.Wait()
+	for i, b := range c.Backends {
+		if !readOnly && b.Type != typeFS && ctx.Err() == nil && away(errs[i]) {
+			log.Warn("a backend cannot be reached; it is tried again, and all else is served", "backend", b.Name, "error", errs[i])
+			opened[i] = late.New(func(ctx context.Context) (backends.Backend, error) { return openBackend(ctx, b, false) }, errs[i])
+			errs[i] = nil
+		}
+		if errs[i] != nil {
+			errs[i] = fmt.Errorf("%s.%s: %w", backendsSection, b.Name, errs[i])
+			continue
 		}
 		if b.Type != typeFS {
-			g := guard.New(opened, guard.Options{MaxConcurrent: b.concurrency(c.LimitsRequests)})
-			d.guards[b.Name], opened = g, g
+			g := guard.New(opened[i], guard.Options{MaxConcurrent: b.concurrency(c.LimitsRequests)})
+			d.guards[b.Name], opened[i] = g, g
 		}
-		d.backends = append(d.backends, engine.Backend{Name: b.Name, Backend: opened, Region: b.Region, Jurisdiction: b.Jurisdiction})
+		d.backends = append(d.backends, engine.Backend{Name: b.Name, Backend: opened[i], Region: b.Region, Jurisdiction: b.Jurisdiction})
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// away reports whether a backend could not be opened because it is out of reach. One
+// that answers, but with a certificate that is not trusted or not its name's, has a
+// wrong ca_file or endpoint.
+func away(err error) bool {
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	if errors.As(err, &authority) || errors.As(err, &host) {
+		return false
+	}
+	return errors.Is(err, backends.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func openBackend(ctx context.Context, b *BackendSettings, readOnly bool) (backends.Backend, error) {
@@ -264,7 +300,7 @@ func openForReading(ctx context.Context, c *configuration, log *slog.Logger) (_ 
 		return nil, err
 	}
 	d.store = store
-	if err := d.openBackends(ctx, c, true); err != nil {
+	if err := d.openBackends(ctx, c, log, true); err != nil {
 		return nil, err
 	}
 	d.engine, err = engine.Open(ctx, engine.Config{

@@ -296,8 +296,8 @@ func testRolledBack(t *testing.T, on ground, c change) {
 		if !errors.Is(err, s3err.ServiceUnavailable) || !engine.Disagrees(err) {
 			t.Errorf("a write on a store that was rolled back: %v", err)
 		}
-		if err := g.Ready(t.Context()); !engine.Disagrees(err) {
-			t.Errorf("ready on a store that was rolled back: %v", err)
+		if err := g.CheckBackend(t.Context(), g.BackendNames()[0]); !engine.Disagrees(err) {
+			t.Errorf("a backend of a store that was rolled back: %v", err)
 		}
 		disagree := 0
 		for _, h := range g.BackendHealth() {
