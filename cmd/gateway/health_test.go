@@ -87,25 +87,26 @@ func TestReadinessOfWhatHangs(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			h := &readiness{log: slog.New(slog.DiscardHandler)}
 			thaw, begun := make(chan struct{}), 0
+			frozen := func(ctx context.Context) error {
+				if deaf {
+					ctx = context.WithoutCancel(ctx)
+				}
+				select {
+				case <-thaw:
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			}
 			h.begin([]engine.Check{
-				{Name: "store", Do: func(ctx context.Context) error {
-					begun++
-					if deaf {
-						ctx = context.WithoutCancel(ctx)
-					}
-					select {
-					case <-thaw:
-						return nil
-					case <-ctx.Done():
-						return ctx.Err()
-					}
-				}},
+				{Name: "store", Do: func(ctx context.Context) error { begun++; return frozen(ctx) }},
+				{Name: "another", Do: frozen},
 				{Name: "keys", Do: func(context.Context) error { return nil }},
 			}, func() []engine.Health { return nil })
 			for range 3 {
 				began := time.Now()
 				code, body := askReady(h, "/readyz?verbose")
-				if code != 503 || body != "store failed\nkeys ok\nnot ready\n" || time.Since(began) >= balancer {
+				if code != 503 || body != "store failed\nanother failed\nkeys ok\nnot ready\n" || time.Since(began) >= balancer {
 					t.Errorf("%d %q after %v", code, body, time.Since(began))
 				}
 				time.Sleep(readyFor)
