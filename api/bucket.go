@@ -168,7 +168,7 @@ func (s *Server) newBucketRegion(c *bucketConfiguration) (string, error) {
 // headBucket says that the bucket exists and may be listed.
 func headBucket(s *Server, r *Request) (*Reply, error) {
 	h := http.Header{}
-	h.Set("X-Amz-Bucket-Region", s.region)
+	h.Set(bucketRegionHeader, s.region)
 	setBucketARN(h, r)
 	h.Set("X-Amz-Access-Point-Alias", "false")
 	return &Reply{Header: h}, nil

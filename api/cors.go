@@ -99,14 +99,8 @@ func (rule *corsRule) set(h http.Header, origin, matched string, headers []strin
 func (x *exchange) addCORS() {
 	r := x.req
 	origin := r.Header("Origin")
-	if origin == "" || r.Target.Bucket == "" || r.Op != nil && r.Op.Preflight {
+	if origin == "" || r.Op != nil && r.Op.Preflight || !x.knowsBucket() {
 		return
-	}
-	if r.Bucket.ID.IsZero() { // refused before it was looked up
-		var err error
-		if r.Bucket, err = x.server.engine.Bucket(r.Context(), r.Target.Bucket); err != nil {
-			return
-		}
 	}
 	rules, ok, err := setting[corsRules](x.server, r, settingCORS)
 	if err != nil || !ok {

@@ -14,8 +14,8 @@ type listUploadsResult struct {
 	Bucket             string          `xml:"Bucket"`
 	KeyMarker          string          `xml:"KeyMarker"`
 	UploadIDMarker     string          `xml:"UploadIdMarker"`
-	NextKeyMarker      string          `xml:"NextKeyMarker,omitempty"`
-	NextUploadIDMarker string          `xml:"NextUploadIdMarker,omitempty"`
+	NextKeyMarker      string          `xml:"NextKeyMarker"`
+	NextUploadIDMarker string          `xml:"NextUploadIdMarker"`
 	Prefix             string          `xml:"Prefix"`
 	Delimiter          string          `xml:"Delimiter,omitempty"`
 	EncodingType       string          `xml:"EncodingType,omitempty"`

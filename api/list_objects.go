@@ -131,13 +131,12 @@ func (s *Server) list(r *Request, l *listing, after string) (*Reply, error) {
 	return &Reply{XML: l}, nil
 }
 
-// AppendXML writes ListBucketResult.
+// AppendXML writes ListBucketResult. Prefix and Marker are there when they are empty, as
+// AWS has them: parsers with a schema count on them.
 func (l *listing) AppendXML(b []byte) []byte {
 	b = openRoot(b, "ListBucketResult")
 	b = appendElement(b, "Name", l.bucket)
-	if l.prefix != "" {
-		b = l.appendName(b, "Prefix", l.prefix)
-	}
+	b = l.appendName(b, "Prefix", l.prefix)
 	if l.delimiter != "" {
 		b = l.appendName(b, "Delimiter", l.delimiter)
 	}
@@ -149,9 +148,7 @@ func (l *listing) AppendXML(b []byte) []byte {
 	if l.v2 {
 		b = l.appendV2(b)
 	} else {
-		if l.marker != "" {
-			b = l.appendName(b, "Marker", l.marker)
-		}
+		b = l.appendName(b, "Marker", l.marker)
 		// AWS leaves it out without a delimiter, where it is the last key; saying so
 		// harms nobody, and some clients look for nothing else.
 		if l.page.More {

@@ -97,6 +97,7 @@ func (x *exchange) renderError(err error) error {
 		h.Set("Retry-After", decimal(max(int64(e.RetryAfter.Seconds()), retryAfter)))
 	}
 	setErrorHeader(h, err)
+	x.showRegion(e)
 	if errors.Is(err, s3err.NotModified) {
 		x.start(status)
 		return err

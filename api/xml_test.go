@@ -169,7 +169,7 @@ func TestAppendDocument(t *testing.T) {
 		When: time.Date(2026, 1, 2, 3, 4, 5, 6e6, time.FixedZone("", 3600)), Size: &size, Text: "a<\x01\"", embedded: embedded{"s"}, List: []string{"1", "2"},
 	}))
 	const want = `<?xml version="1.0" encoding="UTF-8"?>` + "\n" +
-		`<Result xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><When>2026-01-02T02:04:05.006Z</When><Size>3</Size>` +
+		`<Result xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><When>2026-01-02T02:04:05.000Z</When><Size>3</Size>` +
 		`<Text>a&lt;&#x1;&quot;</Text><Sum>s</Sum><Entry>1</Entry><Entry>2</Entry></Result>`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)

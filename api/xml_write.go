@@ -11,7 +11,8 @@ const (
 	xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
 	// xmlNamespace is the namespace of every S3 document but errors.
 	xmlNamespace = "http://s3.amazonaws.com/doc/2006-03-01/"
-	// timeForm is how documents show times, in UTC.
+	// timeForm is how documents show times, in UTC. What happened is shown to the second,
+	// see appendTime.
 	timeForm = "2006-01-02T15:04:05.000Z"
 )
 
@@ -59,9 +60,11 @@ func appendElement(b []byte, name, text string) []byte {
 	return closeTag(appendText(openTag(b, name), text), name)
 }
 
-// appendTime writes an element that holds a time.
+// appendTime writes an element that says when something happened, in whole seconds, as
+// S3 does and as headers do: clients that compare a listing's time with that of a HEAD
+// must not take the object for another.
 func appendTime(b []byte, name string, t time.Time) []byte {
-	return closeTag(t.UTC().AppendFormat(openTag(b, name), timeForm), name)
+	return closeTag(t.UTC().Truncate(time.Second).AppendFormat(openTag(b, name), timeForm), name)
 }
 
 // appendInt writes an element that holds a number.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -78,7 +79,7 @@ func (r *inventoryRow) value(ctx context.Context, column string) (string, error)
 	case "IsDeleteMarker":
 		return strconv.FormatBool(v.Marker), nil
 	case "LastModifiedDate":
-		return v.Modified.UTC().Format(inventoryTime), nil
+		return v.Modified.UTC().Truncate(time.Second).Format(inventoryTime), nil
 	case "ObjectOwner":
 		return v.Owner.Canonical(), nil
 	}

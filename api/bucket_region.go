@@ -1,0 +1,43 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+const bucketRegionHeader = "X-Amz-Bucket-Region"
+
+// showRegion says in a refusal where the bucket is: in that of a HeadBucket, which has
+// no body that could say it, and where the region is what was wrong. Clients find out so
+// for which region they are to sign. Of a bucket that there is not it says nothing.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
+func (x *exchange) showRegion(e *s3err.Error) {
+	if e.Code.Status() >= http.StatusInternalServerError {
+		return
+	}
+	heads := x.req.HTTP.Method == http.MethodHead && x.req.Target.Scope() == BucketScope
+	misplaced := slices.ContainsFunc(e.Fields, func(f s3err.Field) bool { return f.Name == "Region" })
+	if (heads || misplaced) && x.knowsBucket() {
+		x.w.Header().Set(bucketRegionHeader, x.server.region)
+	}
+}
+
+// knowsBucket reports whether the target's bucket is there; it looks it up where the
+// request was refused before anybody did.
+func (x *exchange) knowsBucket() bool {
+	r := x.req
+	if r.Target.Bucket == "" {
+		return false
+	}
+	if !r.Bucket.ID.IsZero() {
+		return true
+	}
+	b, err := x.server.engine.Bucket(r.Context(), r.Target.Bucket)
+	if err != nil {
+		return false
+	}
+	r.Bucket = b
+	return true
+}
