@@ -4,7 +4,7 @@
 #   go       build and run: Go alone
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
-#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, Helm, mc, Litestream,
+#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, Helm, mc, Litestream,
 #            docker-registry with skopeo, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl
 #   race     make test-race: test, and a C compiler
@@ -63,6 +63,7 @@ need_for_clients() {
 	need restic command -v restic
 	need s3fs command -v s3fs
 	need_fuse
+	need nginx-light test -x /usr/sbin/nginx
 	need docker-registry command -v docker-registry
 	need skopeo command -v skopeo
 	need pgbackrest command -v pgbackrest

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/textproto"
 	"strings"
 	"testing"
 	"time"
@@ -76,6 +77,9 @@ func behindHAProxy(t *testing.T) (h *HAProxy, requests <-chan arrived) {
 	return h, got
 }
 
+// answerTimeout is far beyond what any answer takes, and below HAProxy's own limits.
+const answerTimeout = 20 * time.Second
+
 // upload sends a PUT with Expect: 100-continue and returns the status lines that
 // come before and after the body, which is sent only if it is asked for.
 func upload(t *testing.T, h *HAProxy, target string) (interim, final string) {
@@ -85,14 +89,19 @@ func upload(t *testing.T, h *HAProxy, target string) (interim, final string) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(StartTimeout))
-	fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: bucket.s3.example.com\r\nContent-Length: 6\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n", target)
+	c.SetDeadline(time.Now().Add(answerTimeout))
+	fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: bucket.s3.example.com\r\nContent-Length: 6\r\nExpect: 100-continue\r\nX-Forwarded-For: 198.51.100.7\r\nX-Forwarded-Proto: https\r\n\r\n", target)
 	r := bufio.NewReader(c)
 	line, err := r.ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(line, "HTTP/1.1 100") {
+		// The body will not come, so that nothing may follow on this connection.
+		headers, err := textproto.NewReader(r).ReadMIMEHeader()
+		if err != nil || headers.Get("Connection") != "close" {
+			t.Errorf("a refusal leaves the connection open: %v, %v", headers, err)
+		}
 		return "", line
 	}
 	if _, err := r.ReadString('\n'); err != nil {
@@ -125,9 +134,19 @@ func TestHAProxyChangesNothing(t *testing.T) {
 			t.Errorf("sent %.80s, arrived %.80s of %s with body %q", target, r.target, r.host, r.body)
 		}
 		for name := range r.header {
-			if name != "Content-Length" && name != "Expect" && name != "Connection" {
+			switch name {
+			case "Content-Length", "Expect", "Connection":
+			case "X-Forwarded-For", "X-Forwarded-Proto":
+			default:
 				t.Errorf("HAProxy added the header %s", name)
 			}
+		}
+		// The client's own words stand before those of the balancer, or are gone.
+		if who := r.header.Values("X-Forwarded-For"); len(who) != 2 || who[1] != "127.0.0.1" {
+			t.Errorf("it came for %q", who)
+		}
+		if scheme := r.header.Values("X-Forwarded-Proto"); len(scheme) != 1 || scheme[0] != "http" {
+			t.Errorf("it came by %q", scheme)
 		}
 	}
 	if interim, final := upload(t, h, "/refused"); interim != "" || !strings.HasPrefix(final, "HTTP/1.1 403") {

@@ -173,6 +173,7 @@ func (t *Topology) Env() []string {
 		"SANCTUM_STORE_URL=" + t.StoreURL(),
 		"SANCTUM_KEYRING_PATH=" + t.Keyring,
 		"SANCTUM_SHUTDOWN_DELAY=1s",
+		"SANCTUM_S3_PROXIES=127.0.0.1", // the balancer
 		"SANCTUM_BACKENDS_MAIN_TYPE=s3",
 		"SANCTUM_BACKENDS_MAIN_ENDPOINT=" + t.S3.Endpoint,
 		"SANCTUM_BACKENDS_MAIN_BUCKET=" + bucket,
