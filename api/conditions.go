@@ -65,7 +65,7 @@ func (r *Request) writeConditions() (engine.Conditions, error) {
 	case match.given && strings.TrimSpace(match.value) == "":
 		return engine.Conditions{}, unsupportedCondition("If-Match")
 	}
-	return engine.Conditions{IfMatch: match.value, IfNoneMatch: none.value, Replaces: r.replacesBy("s3:PutObject", &r.object)}, nil
+	return engine.Conditions{IfMatch: match.value, IfNoneMatch: none.value, Replaces: r.replacesBy("s3:PutObject", &r.object), Judged: r.judged()}, nil
 }
 
 // deleteConditions are those of a DeleteObject.

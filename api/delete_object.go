@@ -1,11 +1,6 @@
 package api
 
-import (
-	"net/http"
-
-	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/meta"
-)
+import "net/http"
 
 // deleteObject deletes a key, or removes one version of it for good. It succeeds
 // when there was nothing to remove.
@@ -22,9 +17,7 @@ func deleteObject(s *Server, r *Request) (*Reply, error) {
 	if d.Version.IsZero() {
 		d.Replaces = r.replacesBy("s3:DeleteObject", &r.object)
 	}
-	if r.object.found != nil && r.deletesByTags(d.Version) {
-		d.Judged = &engine.Judged{Found: r.object.found, Permit: r.permitTarget}
-	}
+	d.Judged = r.judged()
 	done, err := s.engine.DeleteObject(r.Context(), r.Bucket, d)
 	if err != nil {
 		return nil, err
@@ -35,12 +28,4 @@ func deleteObject(s *Server, r *Request) (*Reply, error) {
 		h.Set("X-Amz-Version-Id", r.QueryValue("versionId")) // as it was asked for, if nothing has that name
 	}
 	return &Reply{Status: http.StatusNoContent, Header: h}, nil
-}
-
-// deletesByTags reports whether the right to delete rests on the tags of what the key
-// holds at the moment, which may be another object when it is deleted. A version that is
-// named stays what it is, but for the null version where none are kept.
-func (r *Request) deletesByTags(version meta.VersionRef) bool {
-	current := version.IsZero() || version.Null && r.Bucket.Versioning == meta.VersioningOff
-	return current && r.asksObjectTags(r.bucketFacts(r.Bucket))
 }

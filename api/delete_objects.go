@@ -137,7 +137,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 		default:
 			d.Owner, d.Bypass = r.objectOwner(), r.bypass(&o)
 			d.Replaces = r.replaces(decision)
-			if o.found != nil && r.deletesByTags(d.Version) {
+			if o.found != nil {
 				d.Judged = &engine.Judged{Found: o.found, Permit: r.permitDeletion(&o)}
 			}
 			deletions = append(deletions, d)

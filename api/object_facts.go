@@ -59,6 +59,15 @@ func (r *Request) permitTarget(f *engine.Found) error {
 	return r.authorizeAgain()
 }
 
+// judged is what of the target was decided about, for the engine to hold to; nil: it did
+// not matter what there is.
+func (r *Request) judged() *engine.Judged {
+	if r.object.found == nil {
+		return nil
+	}
+	return &engine.Judged{Found: r.object.found, Permit: r.permitTarget}
+}
+
 // isAbsent reports whether an object has no marks because there is none.
 func isAbsent(err error) bool {
 	return errors.Is(err, s3err.NoSuchKey) || errors.Is(err, s3err.NoSuchVersion) || errors.Is(err, s3err.MethodNotAllowed)

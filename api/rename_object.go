@@ -37,7 +37,7 @@ func renameObject(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	in.SourceConditions.Replaces = r.replacesBy("s3:DeleteObject", r.source)
-	in.Conditions.Replaces = r.replacesBy("s3:PutObject", &r.object)
+	in.Conditions.Replaces, in.Conditions.Judged = r.replacesBy("s3:PutObject", &r.object), r.judged()
 	if in.Token, err = r.clientToken(); err != nil {
 		return nil, err
 	}

@@ -166,64 +166,161 @@ func TestRowJudgedIsRowChanged(t *testing.T) {
 	}
 }
 
-// The object that is deleted is the one that was decided about, by itself or with others, in a bucket that
-// keeps versions and in one that does not.
-func TestRowJudgedIsRowDeleted(t *testing.T) {
-	digest := func(document string) []string {
-		sum := md5.Sum([]byte(document))
-		return []string{"Content-Md5", base64.StdEncoding.EncodeToString(sum[:])}
+// steady keeps everybody from what is tagged as locked.
+const steady = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},
+	{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"locked"}}}]}`
+
+const lockedTags = "<Tagging><TagSet><Tag><Key>class</Key><Value>locked</Value></Tag></TagSet></Tagging>"
+
+// lateLock is what happens between the decision about bucket/k and the act.
+type lateLock struct {
+	name string
+	was  string // the tags that the object has before; empty: there is none
+	hide func(t *testing.T, g *gatewaytest.Gateway, alice engine.Credential)
+}
+
+var lateLocks = []lateLock{
+	{"another object", "class=free", putLocked},
+	{"an object where none was", "", putLocked},
+	{"other tags of the same", "class=free", func(t *testing.T, g *gatewaytest.Gateway, alice engine.Credential) {
+		expect(t, "tag", g.Do(t, alice, "PUT", "/bucket/k?tagging", []byte(lockedTags)), 200, "")
+	}},
+}
+
+func putLocked(t *testing.T, g *gatewaytest.Gateway, alice engine.Credential) {
+	expect(t, "put", g.Do(t, alice, "PUT", "/bucket/k", []byte("x"), "x-amz-tagging", "class=locked"), 200, "")
+}
+
+// versionings are what a bucket may be.
+var versionings = []string{"", "Enabled", "Suspended"}
+
+func setVersioning(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, status string) {
+	if status == "" {
+		return
 	}
-	several := "<Delete><Object><Key>other</Key></Object><Object><Key>k</Key></Object></Delete>"
-	null := "<Delete><Object><Key>k</Key><VersionId>null</VersionId></Object></Delete>"
-	for name, remove := range map[string]func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response{
-		"one": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+	for _, s := range []string{"Enabled", status} {
+		expect(t, "versioning", g.Do(t, c, "PUT", "/bucket?versioning", []byte("<VersioningConfiguration><Status>"+s+"</Status></VersioningConfiguration>")), 200, "")
+	}
+}
+
+// What is deleted is what was decided about, as it was then: by itself or with others, by its key or by a
+// version's name, on a condition or on none.
+func TestRowJudgedIsRowDeleted(t *testing.T) {
+	several := func(g *gatewaytest.Gateway, c engine.Credential, entry string) gatewaytest.Response {
+		document := "<Delete><Object><Key>other</Key></Object><Object><Key>k</Key>" + entry + "</Object></Delete>"
+		sum := md5.Sum([]byte(document))
+		return g.Do(t, c, "POST", "/bucket?delete", []byte(document), "Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
+	}
+	type deletion func(g *gatewaytest.Gateway, c engine.Credential, id string) gatewaytest.Response
+	for name, remove := range map[string]deletion{
+		"one": func(g *gatewaytest.Gateway, c engine.Credential, _ string) gatewaytest.Response {
 			return g.Do(t, c, "DELETE", "/bucket/k", nil)
 		},
-		"the null version": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
-			return g.Do(t, c, "DELETE", "/bucket/k?versionId=null", nil)
-		},
-		"on a condition": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+		"on a condition": func(g *gatewaytest.Gateway, c engine.Credential, _ string) gatewaytest.Response {
 			return g.Do(t, c, "DELETE", "/bucket/k", nil, "If-Match", "*")
 		},
-		"several": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
-			return g.Do(t, c, "POST", "/bucket?delete", []byte(several), digest(several)...)
+		"among several": func(g *gatewaytest.Gateway, c engine.Credential, _ string) gatewaytest.Response {
+			return several(g, c, "")
 		},
-		"the null version among several": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
-			return g.Do(t, c, "POST", "/bucket?delete", []byte(null), digest(null)...)
+		"a version": func(g *gatewaytest.Gateway, c engine.Credential, id string) gatewaytest.Response {
+			return g.Do(t, c, "DELETE", "/bucket/k?versionId="+id, nil)
+		},
+		"a version on a condition": func(g *gatewaytest.Gateway, c engine.Credential, id string) gatewaytest.Response {
+			return g.Do(t, c, "DELETE", "/bucket/k?versionId="+id, nil, "If-Match", "*")
+		},
+		"a version among several": func(g *gatewaytest.Gateway, c engine.Credential, id string) gatewaytest.Response {
+			return several(g, c, "<VersionId>"+id+"</VersionId>")
 		},
 	} {
-		for _, was := range []string{"class=free", ""} {
-			for _, versions := range []bool{false, true} {
-				if versions && (was == "" || strings.HasPrefix(name, "the null")) {
-					continue // nothing that may be another is removed
+		for _, status := range versionings {
+			for _, late := range lateLocks {
+				version := strings.HasPrefix(name, "a version")
+				if version && status == "Enabled" && late.name != "other tags of the same" {
+					continue // the version that is named is another than the one that comes
 				}
-				g, alice, _, plan := counted(t)
-				if versions {
-					expect(t, "versions", g.Do(t, alice, "PUT", "/bucket?versioning", []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")), 200, "")
+				if late.was == "" && name == "a version on a condition" {
+					continue // it is not met where nothing is
 				}
-				h := &household{g: g, alice: alice}
-				_, user := h.user(t, alice, "user", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},
-					{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"locked"}}}]}`)
-				put := func(tags string) {
-					expect(t, "put", g.Do(t, alice, "PUT", "/bucket/k", []byte("x"), "x-amz-tagging", tags), 200, "")
+				t.Run(name+", "+status+", "+late.name, func(t *testing.T) {
+					g, alice, _, plan := counted(t)
+					setVersioning(t, g, alice, status)
+					_, user := (&household{g: g, alice: alice}).user(t, alice, "user", steady)
+					id := "null"
+					if late.was != "" {
+						res := g.Do(t, alice, "PUT", "/bucket/k", []byte("x"), "x-amz-tagging", late.was)
+						expect(t, "put", res, 200, "")
+						if v := res.Header.Get("X-Amz-Version-Id"); v != "" {
+							id = v
+						}
+					}
+					hide := func() {
+						plan.Clear()
+						late.hide(t, g, alice)
+					}
+					plan.Add(faults.Rule{Op: "RemoveObjects", N: 1, When: faults.Before, Hook: hide})
+					if late.was == "" { // a condition finds nothing, and asks the store for no removal
+						plan.Add(faults.Rule{Op: "Object", N: 2, When: faults.Before, Hook: hide})
+					}
+					if res := remove(g, user, id); !strings.Contains(string(res.Body), "AccessDenied") {
+						t.Errorf("%d %s", res.Status, res.Body)
+					}
+					if res := g.Do(t, alice, "GET", "/bucket/k?tagging", nil); res.Element("Value") != "locked" {
+						t.Errorf("what nobody may delete is gone: %d %s", res.Status, res.Body)
+					}
+				})
+			}
+		}
+	}
+}
+
+// What is written over is what was decided about, as it was then.
+func TestRowJudgedIsRowReplaced(t *testing.T) {
+	for name, write := range map[string]func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response{
+		"put": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "PUT", "/bucket/k", []byte("new"), "x-amz-tagging", "a=b")
+		},
+		"put on a condition": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "PUT", "/bucket/k", []byte("new"), "x-amz-tagging", "a=b", "If-Match", "*")
+		},
+		"put with an ACL": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "PUT", "/bucket/k", []byte("new"), "x-amz-acl", "private")
+		},
+		"copy": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "PUT", "/bucket/k", nil, "x-amz-copy-source", "/bucket/source", "x-amz-tagging-directive", "REPLACE", "x-amz-tagging", "a=b")
+		},
+		"copy with its tags": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "PUT", "/bucket/k", nil, "x-amz-copy-source", "/bucket/source")
+		},
+		"rename": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+			return g.Do(t, c, "PUT", "/bucket/k?renameObject", nil, "x-amz-rename-source", "/bucket/source")
+		},
+	} {
+		for _, status := range versionings {
+			for _, late := range lateLocks {
+				if name == "rename" && status != "" || name == "put on a condition" && late.was == "" {
+					continue
 				}
-				hide := func() {
-					plan.Clear()
-					put("class=locked")
-				}
-				plan.Add(faults.Rule{Op: "RemoveObjects", N: 1, When: faults.Before, Hook: hide})
-				if was == "" { // where nothing is there nothing is removed, but looked for once more
-					plan.Add(faults.Rule{Op: "Object", N: 2, When: faults.Before, Hook: hide})
-				} else {
-					put(was)
-				}
-				if res := remove(g, user); was != "" && !strings.Contains(string(res.Body), "AccessDenied") {
-					t.Errorf("%s: %d %s", name, res.Status, res.Body)
-				}
-				if res := g.Do(t, alice, "GET", "/bucket/k?tagging", nil); res.Element("Value") != "locked" {
-					t.Errorf("%s, of %q, versions %v: the other object is gone: %d %s", name, was, versions, res.Status, res.Body)
-				}
-				expect(t, name+", again", g.Do(t, alice, "DELETE", "/bucket/k", nil), 204, "")
+				t.Run(name+", "+status+", "+late.name, func(t *testing.T) {
+					g, alice, _, plan := counted(t)
+					setVersioning(t, g, alice, status)
+					_, user := (&household{g: g, alice: alice}).user(t, alice, "user", steady)
+					expect(t, "source", g.Do(t, alice, "PUT", "/bucket/source", []byte("source"), "x-amz-tagging", "c=d"), 200, "")
+					if late.was != "" {
+						expect(t, "put", g.Do(t, alice, "PUT", "/bucket/k", []byte("x"), "x-amz-tagging", late.was), 200, "")
+					}
+					for _, op := range []faults.Op{"CommitObject", "RenameObject"} {
+						plan.Add(faults.Rule{Op: op, N: 1, When: faults.Before, Hook: func() {
+							plan.Clear()
+							late.hide(t, g, alice)
+						}})
+					}
+					if res := write(g, user); !strings.Contains(string(res.Body), "AccessDenied") {
+						t.Errorf("%d %s", res.Status, res.Body)
+					}
+					if res := g.Do(t, alice, "GET", "/bucket/k?tagging", nil); res.Element("Value") != "locked" {
+						t.Errorf("what nobody may tag anew was replaced: %d %s", res.Status, res.Body)
+					}
+				})
 			}
 		}
 	}

@@ -13,14 +13,18 @@ import (
 const maxConditionTries = 8
 
 // expectation decides a conditional write on what the key holds now, and
-// returns what the store must find unchanged at the commit.
+// returns what the store must find unchanged at the commit. A write on no other
+// condition than that what was judged is still there goes by that the first time.
 func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c Conditions) (meta.Expect, error) {
-	if !c.onWrite() {
+	switch {
+	case c.Judged == nil && !c.onWrite():
 		return meta.Expect{}, nil
+	case !c.onWrite() && c.Judged.first():
+		return c.Judged.expect(), nil
 	}
 	v, err := e.store.Object(ctx, b.ID, key)
 	if errors.Is(err, meta.ErrNotFound) {
-		if err := e.mayReplace(ctx, b, key, nil, c.Replaces); err != nil {
+		if err := e.mayWrite(ctx, b, key, nil, c); err != nil {
 			return meta.Expect{}, err
 		}
 		return meta.Expect{Kind: meta.ExpectAbsent}, c.checkWrite(key, "")
@@ -31,10 +35,40 @@ func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c C
 	if err != nil {
 		return meta.Expect{}, err
 	}
-	if err := e.mayReplace(ctx, b, key, &v, c.Replaces); err != nil {
+	if err := e.mayWrite(ctx, b, key, &v, c); err != nil {
 		return meta.Expect{}, err
 	}
-	return meta.Expect{Kind: meta.ExpectVersion, Version: v.ID}, c.checkWrite(key, etag)
+	return c.expectOf(&v), c.checkWrite(key, etag)
+}
+
+// precheck decides the conditions of a write before its body is taken.
+func (e *Engine) precheck(ctx context.Context, b meta.Bucket, key string, c Conditions) error {
+	if !c.onWrite() {
+		return nil
+	}
+	_, err := e.expectation(ctx, b, key, c)
+	return err
+}
+
+// mayWrite decides anew whether what a key holds, nil where that is nothing, may be
+// replaced.
+func (e *Engine) mayWrite(ctx context.Context, b meta.Bucket, key string, v *meta.Version, c Conditions) error {
+	held := &Found{}
+	if v != nil {
+		held.version = *v
+	}
+	if err := c.Judged.permits(held); err != nil {
+		return err
+	}
+	return e.mayReplace(ctx, b, key, v, c.Replaces)
+}
+
+// expectOf is what the store must find, which is v.
+func (c Conditions) expectOf(v *meta.Version) meta.Expect {
+	if c.Judged != nil {
+		return meta.Expect{Kind: meta.ExpectRow, Version: v.ID, Revision: v.Revision}
+	}
+	return meta.Expect{Kind: meta.ExpectVersion, Version: v.ID}
 }
 
 // etag opens a version's list record, which is cheaper than its manifest.

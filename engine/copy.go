@@ -102,7 +102,7 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 		algorithm = m.Checksum.Algorithm
 	}
 	// A condition that fails already must not cost the copy.
-	if _, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
+	if err := e.precheck(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
 		return Object{}, err
 	}
 	defer src.Close()

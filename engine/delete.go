@@ -39,7 +39,7 @@ func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteOb
 		switch {
 		case checkKey(d.Key) != nil:
 			done[i].Err = checkKey(d.Key)
-		case d.conditional(), d.Judged.absent() && b.Versioning == meta.VersioningOff:
+		case d.conditional():
 			done[i] = e.deleteIf(ctx, b, d)
 		default:
 			if same[at] == nil {
@@ -184,8 +184,12 @@ func (e *Engine) removals(ctx context.Context, b meta.Bucket, ds []DeleteObject,
 // removal is a deletion as the store takes it.
 func (e *Engine) removal(ctx context.Context, b meta.Bucket, d DeleteObject, expect meta.Expect, how meta.Sealing) (meta.Removal, error) {
 	r := meta.Removal{Key: d.Key, Version: d.Version, Expect: expect, Bypass: d.Bypass}
-	if d.Judged != nil && expect.Kind == meta.ExpectAny && !d.Judged.absent() {
-		r.Expect = meta.Expect{Kind: meta.ExpectVersion, Version: d.Judged.Found.version.ID}
+	switch {
+	case d.Judged == nil:
+	case !d.Version.IsZero():
+		r.Named = d.Judged.expect()
+	case expect.Kind == meta.ExpectAny:
+		r.Expect = d.Judged.expect()
 	}
 	if !leavesMarker(b, d) {
 		return r, nil

@@ -27,20 +27,20 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 	}
 	for range maxConditionTries {
 		f, err := e.lookUp(ctx, GetObject{Bucket: b, Key: d.Key})
-		if err == nil {
-			err = d.Judged.permits(f)
+		if errors.Is(err, s3err.NoSuchKey) && d.IfMatch == "" {
+			return Deleted{} // no version at all, and nothing to compare
 		}
 		if err == nil {
-			if err = e.mayReplace(ctx, b, d.Key, &f.version, d.Replaces); err == nil {
-				err = e.checkDelete(ctx, f.version, d)
-			}
-		} else if errors.Is(err, s3err.NoSuchKey) && d.IfMatch == "" {
-			return Deleted{} // no version at all, and nothing to compare
+			err = e.mayDelete(ctx, b, d, &f.version)
 		}
 		if err != nil {
 			return Deleted{Err: err}
 		}
-		done := e.remove(ctx, b, []DeleteObject{d}, meta.Expect{Kind: meta.ExpectVersion, Version: f.version.ID})[0]
+		expect := meta.Expect{Kind: meta.ExpectVersion, Version: f.version.ID}
+		if d.Judged != nil && d.Version.IsZero() {
+			expect.Kind, expect.Revision = meta.ExpectRow, f.version.Revision
+		}
+		done := e.remove(ctx, b, []DeleteObject{d}, expect)[0]
 		if !errors.Is(done.Err, meta.ErrConflict) {
 			return done
 		}
@@ -48,20 +48,18 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 	return Deleted{Err: s3err.ConditionalRequestConflict}
 }
 
-// absent reports whether nothing was there to be decided about.
-func (j *Judged) absent() bool { return j != nil && j.Found.version.ID.IsZero() }
-
-// permits decides again about what the key holds if that is not what was decided about.
-func (j *Judged) permits(f *Found) error {
-	if j == nil || f.version.ID == j.Found.version.ID && f.version.Revision == j.Found.version.Revision {
-		return nil
+// mayDelete decides a deletion anew, of which v is the key's current version.
+func (e *Engine) mayDelete(ctx context.Context, b meta.Bucket, d DeleteObject, v *meta.Version) (err error) {
+	if d.Version.IsZero() {
+		err = d.Judged.permitsCurrent(v)
+	} else {
+		err = e.permitNamed(ctx, b, d)
 	}
-	if f.version.Marker {
-		f = &Found{} // it has no marks
-	}
-	err := j.Permit(f)
 	if err == nil {
-		j.Found = f
+		err = e.mayReplace(ctx, b, d.Key, v, d.Replaces)
+	}
+	if err == nil {
+		err = e.checkDelete(ctx, *v, d)
 	}
 	return err
 }

@@ -217,6 +217,26 @@ func TestExpireRaces(t *testing.T) {
 	}
 	put := func(n int) func(*lifecycleRig) { return func(l *lifecycleRig) { l.mustPut("k", body(1, n)) } }
 	all := `{"id":"a","enabled":true,"filter":{},"expiration":{"days":1},"noncurrent_expiration":{"days":1}}`
+	tagged := `{"id":"a","enabled":true,"filter":{"tags":[{"Name":"t","Value":"1"}]},"expiration":{"days":1},"noncurrent_expiration":{"days":1}}`
+	tag := func(n int) func(*lifecycleRig) {
+		return func(l *lifecycleRig) {
+			if _, err := l.e.PutObject(t.Context(), engine.PutObject{Bucket: l.b, Key: "k", Owner: l.b.Owner, Marks: engine.Marks{Tags: []engine.Pair{{Name: "t", Value: "1"}}},
+				Body: engine.Body{Reader: bytes.NewReader(body(1, n)), Size: int64(n)}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	keep := func(version string) func(*lifecycleRig) {
+		return func(l *lifecycleRig) {
+			at := engine.Subject{Bucket: l.b, Key: "k"}
+			if version != "" {
+				at.Version, _ = engine.ParseVersion(version)
+			}
+			if _, err := l.e.Amend(t.Context(), at, func(m *engine.Marks) error { m.Tags = nil; return nil }); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	for _, r := range []race{
 		{"a put over what expires", all, put(10), put(20), []int64{20, 10}},
 		{"a deletion is taken back", all, func(l *lifecycleRig) { put(10)(l); l.delete("k") }, func(l *lifecycleRig) {
@@ -228,6 +248,14 @@ func TestExpireRaces(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, []int64{10}},
+		{"the tag is taken away", tagged, tag(10), keep(""), []int64{10}},
+		{"the tag of an old version is taken away", tagged, func(l *lifecycleRig) { tag(10)(l); put(20)(l) }, func(l *lifecycleRig) {
+			page, err := l.e.ListVersions(t.Context(), meta.VersionQuery{Bucket: l.b.ID, Limit: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			keep(page.Entries[1].Version.String())(l)
+		}, []int64{20, 10}},
 		{"a put over a lone marker", loneMarkers, func(l *lifecycleRig) { l.delete("k") }, put(20), []int64{20, -1}},
 	} {
 		t.Run(r.name, func(t *testing.T) {

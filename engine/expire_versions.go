@@ -135,7 +135,7 @@ func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, n
 }
 
 // remove has the store remove what was judged so, on the condition that each key's
-// current version still is the one that was seen. Of a key the current version
+// current version still is the one that was seen, and the version as it was. Of a key the current version
 // comes last, lest its deletion is what changes that.
 func (t *turn) remove(ctx context.Context, todo []judged, r *ExpireReport) error {
 	var batch []*judged
@@ -165,6 +165,13 @@ func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *ExpireReport
 		var err error
 		if rs[i], err = t.e.removal(ctx, t.b, d, meta.Expect{Kind: meta.ExpectVersion, Version: j.spot.current}, how); err != nil {
 			return fmt.Errorf("seal a delete marker: %w", err)
+		}
+		// A tag that it has by now may be what keeps it.
+		row := meta.Expect{Kind: meta.ExpectRow, Version: j.v.ID, Revision: j.v.Revision}
+		if d.Version.IsZero() {
+			rs[i].Expect = row
+		} else {
+			rs[i].Named = row
 		}
 	}
 	removed, err := t.e.store.RemoveObjects(ctx, t.b.ID, t.b.Versioning, rs, t.e.now())

@@ -20,7 +20,7 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 		return Object{}, err
 	}
 	// A condition that fails already must not cost the client the upload.
-	if _, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
+	if err := e.precheck(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
 		return Object{}, err
 	}
 	in.Body.class = in.StorageClass

@@ -191,18 +191,21 @@ func (e *Engine) renameOver(ctx context.Context, in RenameObject) (meta.Expect, 
 	}
 	v, err := e.store.Object(ctx, in.Bucket.ID, in.Key)
 	if errors.Is(err, meta.ErrNotFound) {
+		if err := e.mayWrite(ctx, in.Bucket, in.Key, nil, in.Conditions); err != nil {
+			return meta.Expect{}, err
+		}
 		return meta.Expect{Kind: meta.ExpectAbsent}, in.Conditions.checkRename("", time.Time{})
 	} else if err != nil {
 		return meta.Expect{}, err
 	}
-	if err := e.mayReplace(ctx, in.Bucket, in.Key, &v, in.Conditions.Replaces); err != nil {
+	if err := e.mayWrite(ctx, in.Bucket, in.Key, &v, in.Conditions); err != nil {
 		return meta.Expect{}, err
 	}
 	etag, err := e.etag(ctx, v)
 	if err != nil {
 		return meta.Expect{}, err
 	}
-	return meta.Expect{Kind: meta.ExpectVersion, Version: v.ID}, in.Conditions.checkRename(etag, v.Modified)
+	return in.Conditions.expectOf(&v), in.Conditions.checkRename(etag, v.Modified)
 }
 
 // settleRename learns whether a rename whose answer was lost has happened: its token

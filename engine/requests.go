@@ -39,6 +39,9 @@ type Conditions struct {
 	// Replaces is the tenant whose objects alone a write may take the place of;
 	// the zero id: of none, so that the key must be vacant; nil: of anybody's.
 	Replaces *meta.ID
+	// Judged is what the right to write rests on, of what the key holds; nil: it does not
+	// rest on that.
+	Judged *Judged
 }
 
 // Range asks for a part of an object. Exactly one form is used.
@@ -88,15 +91,9 @@ type DeleteObject struct {
 	IfModified time.Time
 	// Replaces is as in Conditions, for a deletion that names no version.
 	Replaces *meta.ID
-	// Judged is what the right to delete rests on, of the current version; nil: it does
-	// not rest on what the key holds.
+	// Judged is what the right to delete rests on, of the version that is named or else
+	// the current one; nil: it rests on neither.
 	Judged *Judged
-}
-
-// Judged is what was decided about, and who decides about any other.
-type Judged struct {
-	Found  *Found
-	Permit Permit
 }
 
 // Deleted is what became of a DeleteObject.

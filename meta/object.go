@@ -142,12 +142,14 @@ const (
 	ExpectAny ExpectKind = iota
 	ExpectAbsent
 	ExpectVersion // exactly Expect.Version is current
+	ExpectRow     // and nothing of it was changed since Expect.Revision
 )
 
 // Expect is the condition of a compare-and-swap on a key.
 type Expect struct {
-	Kind    ExpectKind
-	Version ID
+	Kind     ExpectKind
+	Version  ID
+	Revision int64 // the version's, of ExpectRow
 }
 
 // Commit makes a version current. Version.Null is false exactly when Versioning
@@ -174,12 +176,15 @@ type Commit struct {
 // Removal deletes a key, or for good one version of it.
 type Removal struct {
 	Key    string
-	Expect Expect // ExpectAny or ExpectVersion; of the current version
+	Expect Expect // of the current version
 	// Version names what is removed for good, marker or object. If it is current,
 	// the newest of those that are left becomes so. As the zero value: the key is
 	// deleted as the bucket's versioning has it, which is for good while that is
 	// off, and else by making Marker current.
 	Version VersionRef
+	// Named is expected of the version that Version names, where it names one. A
+	// marker is a version here: ExpectAbsent is for a name that nothing has.
+	Named Expect
 	// Marker is the delete marker to be: ID, Owner, Modified, Generation and
 	// ListRecord are used. It is null unless versioning is enabled.
 	Marker Version

@@ -77,7 +77,7 @@ func (m *versionModel) current(key string) *meta.Version {
 
 func (m *versionModel) expectation(key string) (e meta.Expect, holds bool) {
 	cur := m.current(key)
-	switch m.r.IntN(8) {
+	switch m.r.IntN(11) {
 	case 0:
 		return meta.Expect{Kind: meta.ExpectAbsent}, cur == nil || cur.Marker
 	case 1:
@@ -89,6 +89,37 @@ func (m *versionModel) expectation(key string) (e meta.Expect, holds bool) {
 	case 3:
 		if vs := m.keys[key]; len(vs) > 1 {
 			return meta.Expect{Kind: meta.ExpectVersion, Version: vs[1].ID}, false
+		}
+	case 4:
+		if vs := m.keys[key]; len(vs) > 1 {
+			return m.row(vs[1]), false
+		}
+	case 5, 6:
+		if cur != nil {
+			e = m.row(*cur)
+			return e, e.Revision == cur.Revision
+		}
+	}
+	return meta.Expect{}, true
+}
+
+// row expects a version, now and then as it was before it was changed last.
+func (m *versionModel) row(v meta.Version) meta.Expect {
+	return meta.Expect{Kind: meta.ExpectRow, Version: v.ID, Revision: v.Revision - int64(m.r.IntN(2))}
+}
+
+// expectNamed is what may be expected of a version that is named.
+func (m *versionModel) expectNamed(key string, ref meta.VersionRef) (e meta.Expect, holds bool) {
+	at := slices.IndexFunc(m.keys[key], func(v meta.Version) bool { return v.Ref() == ref })
+	switch m.r.IntN(6) {
+	case 0:
+		return meta.Expect{Kind: meta.ExpectAbsent}, at < 0
+	case 1:
+		return meta.Expect{Kind: meta.ExpectRow, Version: meta.NewID()}, false
+	case 2, 3:
+		if at >= 0 {
+			e = m.row(m.keys[key][at])
+			return e, e.Revision == m.keys[key][at].Revision
 		}
 	}
 	return meta.Expect{}, true
@@ -175,8 +206,11 @@ func (m *versionModel) remove() {
 			named[at] = true
 		}
 		holds := true
-		for r.Expect, holds = m.expectation(r.Key); r.Expect.Kind == meta.ExpectAbsent; {
-			r.Expect, holds = m.expectation(r.Key)
+		r.Expect, holds = m.expectation(r.Key)
+		if !r.Version.IsZero() {
+			var as bool
+			r.Named, as = m.expectNamed(r.Key, r.Version)
+			holds = holds && as
 		}
 		r.Marker = meta.Version{ID: meta.NewID(), Owner: meta.NewID(), Modified: m.tick()}
 		if m.r.IntN(2) == 0 {

@@ -102,6 +102,8 @@ func (c *current) meets(e meta.Expect) error {
 		ok = !c.holds()
 	case meta.ExpectVersion:
 		ok = c.exists() && c.version.ID == e.Version
+	case meta.ExpectRow:
+		ok = c.exists() && c.version.ID == e.Version && c.version.Revision == e.Revision
 	default:
 		return fmt.Errorf("expectation of unknown kind %d", e.Kind)
 	}
@@ -109,6 +111,15 @@ func (c *current) meets(e meta.Expect) error {
 		return meta.ErrConflict
 	}
 	return nil
+}
+
+// isNamed returns ErrConflict unless the expectation of a version that was named holds:
+// there a marker is a version as others are.
+func (c *current) isNamed(e meta.Expect) error {
+	if e.Kind == meta.ExpectAbsent && c.exists() {
+		return meta.ErrConflict
+	}
+	return c.meets(e)
 }
 
 // keyed are arguments that end with the key.

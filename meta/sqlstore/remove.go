@@ -76,6 +76,9 @@ func dropFree(tx Tx, c *current, r meta.Removal, now time.Time, used *usageChang
 // of the others so.
 func purge(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
 	if cur.exists() && cur.version.Ref() == r.Version {
+		if err := cur.isNamed(r.Named); err != nil {
+			return meta.Removed{}, err
+		}
 		done, err := dropFree(tx, cur, r, now, used)
 		if err != nil || versioning == meta.VersioningOff {
 			return done, err
@@ -83,9 +86,12 @@ func purge(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r me
 		return done, promote(tx, bucket, r.Key)
 	}
 	if !cur.exists() || versioning == meta.VersioningOff {
-		return meta.Removed{}, nil
+		return meta.Removed{}, (&current{}).isNamed(r.Named)
 	}
 	named, err := lockPublic(tx, bucket, r.Key, r.Version)
+	if err == nil {
+		err = named.isNamed(r.Named)
+	}
 	if err != nil {
 		return meta.Removed{}, err
 	}
