@@ -1,7 +1,6 @@
 package access
 
 import (
-	"encoding/json"
 	"regexp"
 	"strings"
 
@@ -50,33 +49,26 @@ var (
 
 func (d *dialect) fail(format string, args ...any) error { return s3err.New(d.code, format, args...) }
 
-// texts are strings, of which one alone is written without a list.
+// texts are strings, of which one alone may be written without a list.
 type texts []string
-
-func (t texts) MarshalJSON() ([]byte, error) {
-	if len(t) == 1 {
-		return json.Marshal(t[0])
-	}
-	return json.Marshal([]string(t))
-}
 
 // document is a policy as it is written.
 type document struct {
-	Version    string         `json:"Version,omitempty"`
-	ID         string         `json:"Id,omitempty"`
-	Statements []rawStatement `json:"Statement"`
+	Version    string
+	ID         string
+	Statements []rawStatement
 }
 
 type rawStatement struct {
-	Sid          string        `json:"Sid,omitempty"`
-	Effect       string        `json:"Effect"`
-	Principal    rawPrincipals `json:"Principal,omitempty"`
-	NotPrincipal rawPrincipals `json:"NotPrincipal,omitempty"`
-	Action       texts         `json:"Action,omitempty"`
-	NotAction    texts         `json:"NotAction,omitempty"`
-	Resource     texts         `json:"Resource,omitempty"`
-	NotResource  texts         `json:"NotResource,omitempty"`
-	Condition    rawConditions `json:"Condition,omitempty"`
+	Sid          string
+	Effect       string
+	Principal    rawPrincipals
+	NotPrincipal rawPrincipals
+	Action       texts
+	NotAction    texts
+	Resource     texts
+	NotResource  texts
+	Condition    rawConditions
 }
 
 // rawPrincipals are names by their type: AWS, CanonicalUser, Federated, Service.
@@ -286,14 +278,6 @@ func (d *dialect) principals(v value) (rawPrincipals, error) {
 
 // everyone is the type under which a rawPrincipals holds the principal "*".
 const everyone = "*"
-
-// MarshalJSON writes the principal "*" as the string that it is.
-func (p rawPrincipals) MarshalJSON() ([]byte, error) {
-	if _, ok := p[everyone]; ok {
-		return []byte(`"*"`), nil
-	}
-	return json.Marshal(map[string]texts(p))
-}
 
 func (d *dialect) conditions(v value) (rawConditions, error) {
 	if v.kind != 'o' {

@@ -88,14 +88,21 @@ func fuzzParser(f *testing.F, kind string) {
 		if !json.Valid(doc) {
 			t.Fatal("accepted what is not JSON")
 		}
-		written, err := json.Marshal(p)
+		roots := make(map[string]string) // another way to write the same
+		for _, name := range p.Principals() {
+			if IsAccount(name) {
+				roots[name] = "arn:aws:iam::" + name + ":root"
+			}
+		}
+		text, err := p.WithARNs(roots).Text()
 		if err != nil {
 			t.Fatal(err)
 		}
+		written := []byte(text)
 		q, err := parseKind(kind, written)
 		if err != nil {
 			if len(written) > len(doc) {
-				return // grew over the limit by escapes and by lists of one
+				return // grew over the limit
 			}
 			t.Fatalf("%s was written as %s: %v", doc, written, err)
 		}

@@ -74,7 +74,7 @@ func (a *asked) hasKey(key string) bool {
 // it would deny nothing. Actions that are patterns are not checked. It is for policies
 // that are about to be stored; how one is decided does not depend on it.
 func (p *Policy) CheckConditions() error {
-	source, err := p.source()
+	source, err := p.dialect.read([]byte(p.text))
 	if err != nil {
 		return err
 	}

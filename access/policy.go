@@ -2,7 +2,6 @@ package access
 
 import (
 	"bytes"
-	"encoding/json"
 	"slices"
 	"strconv"
 )
@@ -85,19 +84,6 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 
 // exactly is a list without the room that it grew into.
 func exactly[T any](list []T) []T { return append(make([]T, 0, len(list)), list...) }
-
-// source is the document as it is written.
-func (p *Policy) source() (*document, error) {
-	source, err := p.dialect.read([]byte(p.text))
-	if err != nil || p.rename == nil {
-		return source, err
-	}
-	for i := range source.Statements {
-		s := &source.Statements[i]
-		s.Principal, s.NotPrincipal = s.Principal.renamed(p.rename), s.NotPrincipal.renamed(p.rename)
-	}
-	return source, nil
-}
 
 func (d *dialect) compile(raw rawStatement, i int, bucket string, variables bool) (s statement, err error) {
 	s.sid, s.index = raw.Sid, int32(i)
@@ -294,15 +280,4 @@ func (p *Policy) Principals() []string {
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
-}
-
-// MarshalJSON writes the policy so that parsing it gives the same decisions. The
-// order of keys and the spelling of lists is not kept. It may be longer than what
-// was parsed, and than what a parser takes: a store keeps what was sent.
-func (p *Policy) MarshalJSON() ([]byte, error) {
-	source, err := p.source()
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(source)
 }

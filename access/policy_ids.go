@@ -53,8 +53,7 @@ func isSessionName(s string) bool {
 // WithIDs returns the policy with the ARNs of users, roles and sessions in its
 // principals replaced by their UniqueIDs, as AWS stores it: a user made again under an
 // old name inherits nothing. id says what stands for an ARN, and false for one that is
-// to stay. The policy itself is not changed; what MarshalJSON writes of the result has
-// the ids.
+// to stay. The policy itself is not changed; Text of the result has the ids.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
 func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
 	q := *p
@@ -64,9 +63,8 @@ func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
 	return &q
 }
 
-// WithARNs returns a policy to be shown, as MarshalJSON writes it: the UniqueIDs in
-// its principals are replaced by the ARNs given for them. What it decides is not
-// changed.
+// WithARNs returns a policy to be shown by its Text: names in its principals, such as
+// UniqueIDs, are replaced by the ARNs given for them. What it decides is not changed.
 func (p *Policy) WithARNs(arns map[string]string) *Policy {
 	q := *p
 	q.rename = p.renamedBy(func(id string) string {
@@ -99,25 +97,6 @@ func (p *Policy) renamedBy(to func(name string) string) func(name string) string
 		return to
 	}
 	return func(name string) string { return to(before(name)) }
-}
-
-// renamed replaces the names of principals of AWS.
-func (p rawPrincipals) renamed(to func(name string) string) rawPrincipals {
-	if p == nil {
-		return nil
-	}
-	q := make(rawPrincipals, len(p))
-	for kind, names := range p {
-		q[kind] = names
-		if kind != "AWS" {
-			continue
-		}
-		q[kind] = make(texts, len(names))
-		for i, name := range names {
-			q[kind][i] = to(name)
-		}
-	}
-	return q
 }
 
 func withIDs(statements []statement, id func(arn string) (string, bool)) []statement {

@@ -1,7 +1,6 @@
 package access
 
 import (
-	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -30,11 +29,11 @@ func TestWithIDs(t *testing.T) {
 		}
 		return "", false
 	})
-	written, err := json.Marshal(bound)
+	written, err := bound.Text()
 	if err != nil {
 		t.Fatal(err)
 	}
-	stored, err := ParseBucketPolicy("b", "b", written)
+	stored, err := ParseBucketPolicy("b", "b", []byte(written))
 	if err != nil {
 		t.Fatalf("%s: %v", written, err)
 	}

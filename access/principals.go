@@ -63,11 +63,11 @@ func newPrincipalSet(raw rawPrincipals, not, trust bool) (principalSet, bool) {
 
 // principalName is the form under which a principal of type AWS is looked up.
 func principalName(name string) (string, bool) {
-	if _, unique := ParseUniqueID(name); unique || isAccount(name) {
+	if _, unique := ParseUniqueID(name); unique || IsAccount(name) {
 		return name, name != noAccount
 	}
 	a, ok := parseARN(name)
-	if !ok || !isAccount(a.account) || a.account == noAccount || a.region != "" || strings.ContainsAny(name, "*?$") {
+	if !ok || !IsAccount(a.account) || a.account == noAccount || a.region != "" || strings.ContainsAny(name, "*?$") {
 		return "", false
 	}
 	kind, rest, _ := strings.Cut(a.resource, "/")
@@ -88,7 +88,8 @@ func principalName(name string) (string, bool) {
 // accountDigits is the length of an account number.
 const accountDigits = 12
 
-func isAccount(s string) bool {
+// IsAccount reports whether a name is the number of an account.
+func IsAccount(s string) bool {
 	return len(s) == accountDigits && strings.Trim(s, "0123456789") == ""
 }
 

@@ -94,7 +94,7 @@ func getBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	}, nil
 }
 
-// showPrincipals writes the document anew where a principal of it is gone, which is
+// showPrincipals writes principals of the document anew where a principal of it is gone, which is
 // shown by its unique id from then on, or has another name.
 func (s *Server) showPrincipals(r *Request, stored *bucketPolicy, doc []byte) error {
 	p, err := parseBucketPolicy(r.Bucket.Name, doc)
@@ -112,8 +112,7 @@ func (s *Server) showPrincipals(r *Request, stored *bucketPolicy, doc []byte) er
 	if same {
 		return nil
 	}
-	text, err := json.Marshal(p.WithARNs(arns))
-	stored.Document = string(text)
+	stored.Document, err = p.WithARNs(arns).Text()
 	return err
 }
 

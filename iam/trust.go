@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"encoding/json"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -21,7 +20,9 @@ func storedTrust(r *engine.Identity) (*access.Policy, error) {
 	}), nil
 }
 
-// trustsShown are the trust policies of roles as they are shown.
+// trustsShown are the trust policies of roles as they were given, but that their
+// principals are ARNs: those of users, roles and sessions as they are called now, and of
+// accounts.
 func (c *call) trustsShown(roles []engine.Identity) (shown []string, err error) {
 	policies := make([]*access.Policy, len(roles))
 	for i, r := range roles {
@@ -33,16 +34,23 @@ func (c *call) trustsShown(roles []engine.Identity) (shown []string, err error) 
 	if err != nil {
 		return nil, err
 	}
+	for _, p := range policies {
+		for _, name := range p.Principals() {
+			if access.IsAccount(name) {
+				arns[name] = "arn:aws:iam::" + name + ":root"
+			}
+		}
+	}
 	for i, p := range policies {
 		if p == nil {
 			shown = append(shown, roles[i].Role.Trust)
 			continue
 		}
-		text, err := json.Marshal(p.WithARNs(arns))
+		text, err := p.WithARNs(arns).Text()
 		if err != nil {
 			return nil, err
 		}
-		shown = append(shown, string(text))
+		shown = append(shown, text)
 	}
 	return shown, nil
 }
