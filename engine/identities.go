@@ -24,6 +24,9 @@ var maxIdentities = map[meta.IdentityKind]int{
 	meta.IdentityUser: 5000, meta.IdentityGroup: 300, meta.IdentityRole: 1000, meta.IdentityPolicy: 1500, meta.IdentityProvider: 100,
 }
 
+// MaxIdentities is how many of a kind a tenant has at most.
+func MaxIdentities(kind meta.IdentityKind) int { return maxIdentities[kind] }
+
 var (
 	identityNamePattern = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,128}$`)
 	identityPathPattern = regexp.MustCompile(`^/([\x21-\x7e]{0,510}/)?$`)

@@ -23,6 +23,8 @@ func (e entries) MarshalXML(enc *xml.Encoder, start xml.StartElement) error {
 	}(e)}, start)
 }
 
+// getAccountSummary has AWS's keys, those of what there is not at zero.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
 func getAccountSummary(c *call) (any, error) {
 	if err := c.allow("*"); err != nil {
 		return nil, err
@@ -43,6 +45,28 @@ func getAccountSummary(c *call) (any, error) {
 			return nil, err
 		}
 		add(k.name, n)
+		if k.kind != meta.IdentityProvider { // AWS has no quota of them here
+			add(k.name+"Quota", engine.MaxIdentities(k.kind))
+		}
+	}
+	versions := 0
+	_, err := c.Engine.Holders(c.ctx, c.tenant(), func(p *engine.Identity) bool {
+		versions += len(p.Policy.Versions)
+		return false
+	}, meta.IdentityPolicy)
+	if err != nil {
+		return nil, err
+	}
+	keys, err := c.Engine.AccessKeys(c.ctx, c.tenant())
+	if err != nil {
+		return nil, err
+	}
+	add("AccountAccessKeysPresent", min(len(keys), 1))
+	add("PolicyVersionsInUse", versions)
+	add("PolicyVersionsInUseQuota", engine.MaxIdentities(meta.IdentityPolicy)*engine.MaxPolicyVersions)
+	for _, absent := range []string{"AccountMFAEnabled", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "MFADevices", "MFADevicesInUse",
+		"InstanceProfiles", "InstanceProfilesQuota", "ServerCertificates", "ServerCertificatesQuota", "SigningCertificatesPerUserQuota"} {
+		add(absent, 0)
 	}
 	add("AccessKeysPerUserQuota", engine.MaxUserKeys)
 	add("GroupsPerUserQuota", engine.MaxGroups)
@@ -53,6 +77,9 @@ func getAccountSummary(c *call) (any, error) {
 	add("PolicySizeQuota", maxManaged)
 	add("UserPolicySizeQuota", maxInline[meta.IdentityUser])
 	add("GroupPolicySizeQuota", maxInline[meta.IdentityGroup])
+	add("RolePolicySizeQuota", maxInline[meta.IdentityRole])
+	add("AssumeRolePolicySizeQuota", maxTrust)
+	add("GlobalEndpointTokenVersion", 2) // tokens are good in every region
 	return struct{ SummaryMap entries }{all}, nil
 }
 

@@ -20,11 +20,12 @@ var actions = func() map[string]action {
 		"ListEntitiesForPolicy": listEntitiesForPolicy,
 		"CreateGroup":           createGroup, "GetGroup": getGroup, "ListGroups": listGroups, "DeleteGroup": deleteGroup,
 		"AddUserToGroup": addUserToGroup, "RemoveUserFromGroup": removeUserFromGroup, "ListGroupsForUser": listGroupsForUser,
-		"CreateRole": createRole, "GetRole": getRole, "ListRoles": listRoles, "UpdateRole": updateRole, "DeleteRole": deleteRole,
+		"CreateRole": createRole, "GetRole": getRole, "ListRoles": listRoles, "UpdateRole": updateRole, "UpdateRoleDescription": updateRoleDescription, "DeleteRole": deleteRole,
 		"UpdateAssumeRolePolicy":      updateAssumeRolePolicy,
 		"CreateOpenIDConnectProvider": createProvider, "GetOpenIDConnectProvider": getProvider,
 		"ListOpenIDConnectProviders": listProviders, "DeleteOpenIDConnectProvider": deleteProvider,
-		"AddClientIDToOpenIDConnectProvider": addClientID, "RemoveClientIDFromOpenIDConnectProvider": removeClientID,
+		"UpdateOpenIDConnectProviderThumbprint": updateThumbprints,
+		"AddClientIDToOpenIDConnectProvider":    addClientID, "RemoveClientIDFromOpenIDConnectProvider": removeClientID,
 		"GetAccountSummary": getAccountSummary, "ListAccountAliases": listAccountAliases,
 	})
 	for kind, name := range map[meta.IdentityKind]string{meta.IdentityUser: "User", meta.IdentityGroup: "Group", meta.IdentityRole: "Role"} {
@@ -42,8 +43,12 @@ var actions = func() map[string]action {
 	for kind, name := range map[meta.IdentityKind]string{meta.IdentityUser: "User", meta.IdentityRole: "Role", meta.IdentityPolicy: "Policy"} {
 		add(serviceIAM, kind, map[string]func(*call) (any, error){"Tag" + name: tag, "Untag" + name: untag, "List" + name + "Tags": listTags})
 	}
+	add(serviceIAM, meta.IdentityProvider, map[string]func(*call) (any, error){
+		"TagOpenIDConnectProvider": tag, "UntagOpenIDConnectProvider": untag, "ListOpenIDConnectProviderTags": listTags,
+	})
 	add(serviceIAM, meta.IdentityUser, map[string]func(*call) (any, error){"UpdateUser": rename})
 	add(serviceIAM, meta.IdentityGroup, map[string]func(*call) (any, error){"UpdateGroup": rename})
+	absentActions(add)
 	add(serviceSTS, 0, map[string]func(*call) (any, error){
 		"GetCallerIdentity": getCallerIdentity, "AssumeRole": assumeRole, "GetSessionToken": getSessionToken,
 		"AssumeRoleWithWebIdentity": assumeRoleWithWebIdentity,

@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -19,6 +21,8 @@ const (
 	maxTagValue   = 256
 	defaultItems  = 100
 	maxItems      = 1000
+	// maxDescription is of a role or policy, in characters.
+	maxDescription = 1000
 )
 
 // form is the parameters of a request, each given once.
@@ -66,6 +70,27 @@ func (f form) list(name string) (all []string) {
 	}
 }
 
+// checkDescription refuses a Description that is too long.
+func (f form) checkDescription() error {
+	if utf8.RuneCountInString(f["Description"]) > maxDescription {
+		return s3err.New(s3err.ValidationError, "A description has up to %d characters.", maxDescription)
+	}
+	return nil
+}
+
+// tagText is what the keys and values of tags are made of.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
+func tagText(s string, most int) bool {
+	n := 0
+	for _, r := range s {
+		if !unicode.In(r, unicode.L, unicode.Z, unicode.N) && !strings.ContainsRune("_.:/=+-@", r) {
+			return false
+		}
+		n++
+	}
+	return n <= most
+}
+
 // tags reads Tags.member.N.Key and .Value.
 func (f form) tags() ([]engine.Tag, error) {
 	var all []engine.Tag
@@ -79,8 +104,8 @@ func (f form) tags() ([]engine.Tag, error) {
 		}
 		folded := access.FoldCase(key)
 		switch {
-		case key == "" || len(key) > maxTagKey || len(value) > maxTagValue:
-			return nil, s3err.New(s3err.ValidationError, "A tag has a key of 1 to %d characters and a value of up to %d.", maxTagKey, maxTagValue)
+		case key == "" || !tagText(key, maxTagKey) || !tagText(value, maxTagValue):
+			return nil, s3err.New(s3err.ValidationError, "A tag has a key of 1 to %d letters, digits, spaces and _ . : / = + - @, and a value of up to %d.", maxTagKey, maxTagValue)
 		case strings.HasPrefix(folded, "aws:"):
 			return nil, s3err.New(s3err.InvalidInput, "Tag keys that begin with aws: are reserved.")
 		case seen[folded]:

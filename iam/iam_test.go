@@ -435,10 +435,33 @@ func TestRevokeOlderSessions(t *testing.T) {
 	}
 }
 
+// summaryKeys are those of AWS's own answer.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
+var summaryKeys = strings.Fields(`AccessKeysPerUserQuota AccountAccessKeysPresent AccountMFAEnabled AccountSigningCertificatesPresent
+	AssumeRolePolicySizeQuota AttachedPoliciesPerGroupQuota AttachedPoliciesPerRoleQuota AttachedPoliciesPerUserQuota GlobalEndpointTokenVersion
+	GroupPolicySizeQuota Groups GroupsPerUserQuota GroupsQuota InstanceProfiles InstanceProfilesQuota MFADevices MFADevicesInUse Policies
+	PoliciesQuota PolicySizeQuota PolicyVersionsInUse PolicyVersionsInUseQuota Providers RolePolicySizeQuota Roles RolesQuota
+	ServerCertificates ServerCertificatesQuota SigningCertificatesPerUserQuota UserPolicySizeQuota Users UsersQuota VersionsPerPolicyQuota`)
+
 func TestAccount(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	if a := g.root(t, "", "GetAccountSummary"); !strings.Contains(a.body, "<entry><key>Users</key><value>1</value></entry>") {
-		t.Error(a.body)
+	g.root(t, "", "CreatePolicy", "PolicyName", "p", "PolicyDocument", readOnly)
+	a := g.root(t, "", "GetAccountSummary")
+	keys, values := a.all("key"), a.all("value")
+	for i, key := range summaryKeys {
+		if !slices.Contains(keys, key) {
+			t.Errorf("%s is not in the summary", key)
+		}
+		if slices.Contains(summaryKeys[:i], key) {
+			t.Errorf("%s is listed twice", key)
+		}
+	}
+	for i, key := range keys {
+		want := map[string]string{"Users": "1", "UsersQuota": "5000", "GroupsQuota": "300", "RolesQuota": "1000", "Policies": "1", "PoliciesQuota": "1500", "PolicyVersionsInUse": "1",
+			"AccountAccessKeysPresent": "1", "PolicySizeQuota": "6144", "RolePolicySizeQuota": "10240", "AssumeRolePolicySizeQuota": "2048", "MFADevices": "0"}[key]
+		if want != "" && values[i] != want {
+			t.Errorf("%s is %s, want %s", key, values[i], want)
+		}
 	}
 	if a := g.root(t, "", "ListAccountAliases"); a.one("member") != "tenant" {
 		t.Error(a.body)

@@ -87,6 +87,9 @@ func createPolicy(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := c.form.checkDescription(); err != nil {
+		return nil, err
+	}
 	path := c.pathOrRoot()
 	if err := c.allow(c.arn(meta.IdentityPolicy, path, name), tagContext(tags)...); err != nil {
 		return nil, err

@@ -33,6 +33,13 @@ func checkClientIDs(ids []string) error {
 	return nil
 }
 
+func checkThumbprints(all []string) error {
+	if len(all) > maxThumbprints {
+		return s3err.New(s3err.InvalidInput, "A provider has up to %d thumbprints.", maxThumbprints)
+	}
+	return nil
+}
+
 func createProvider(c *call) (any, error) {
 	text, err := c.form.need("Url")
 	if err != nil {
@@ -42,25 +49,32 @@ func createProvider(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.allow(c.arn(meta.IdentityProvider, "/", name)); err != nil {
+	tags, err := c.form.tags()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.allow(c.arn(meta.IdentityProvider, "/", name), tagContext(tags)...); err != nil {
 		return nil, err
 	}
 	facts := &engine.ProviderFacts{URL: "https://" + name, ClientIDs: c.form.list("ClientIDList"), Thumbprints: c.form.list("ThumbprintList")}
 	if err := checkClientIDs(facts.ClientIDs); err != nil {
 		return nil, err
 	}
-	if len(facts.Thumbprints) > maxThumbprints {
-		return nil, s3err.New(s3err.InvalidInput, "A provider has up to %d thumbprints.", maxThumbprints)
+	if err := checkThumbprints(facts.Thumbprints); err != nil {
+		return nil, err
 	}
-	p, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityProvider, Name: name, Provider: facts})
+	p, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityProvider, Name: name, Tags: tags, Provider: facts})
 	if err != nil {
 		return nil, err
 	}
-	return struct{ OpenIDConnectProviderArn string }{ARN(&p)}, nil
+	return struct {
+		OpenIDConnectProviderArn string
+		Tags                     members[tagXML]
+	}{ARN(&p), tagsXML(p.Tags)}, nil
 }
 
 // provider finds the one that OpenIDConnectProviderArn names.
-func (c *call) provider() (engine.Identity, error) {
+func (c *call) provider(extra ...string) (engine.Identity, error) {
 	arn, err := c.form.need("OpenIDConnectProviderArn")
 	if err != nil {
 		return engine.Identity{}, err
@@ -69,7 +83,7 @@ func (c *call) provider() (engine.Identity, error) {
 	if !ok || account != c.principal.Account {
 		return engine.Identity{}, s3err.New(s3err.NoSuchEntity, "OpenIDConnect Provider not found for arn %s", clip(arn))
 	}
-	return c.find(meta.IdentityProvider, name)
+	return c.find(meta.IdentityProvider, name, extra...)
 }
 
 func getProvider(c *call) (any, error) {
@@ -82,7 +96,8 @@ func getProvider(c *call) (any, error) {
 		ClientIDList   members[string]
 		ThumbprintList members[string]
 		CreateDate     string
-	}{p.Name, members[string]{p.Provider.ClientIDs}, members[string]{p.Provider.Thumbprints}, stamp(p.Created)}, nil
+		Tags           members[tagXML]
+	}{p.Name, members[string]{p.Provider.ClientIDs}, members[string]{p.Provider.Thumbprints}, stamp(p.Created), tagsXML(p.Tags)}, nil
 }
 
 func listProviders(c *call) (any, error) {
@@ -129,6 +144,23 @@ func (c *call) changeClientIDs(change func([]string, string) []string) (any, err
 	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityProvider, p.Name, func(p *engine.Identity) error {
 		p.Provider.ClientIDs = change(p.Provider.ClientIDs, id)
 		return checkClientIDs(p.Provider.ClientIDs)
+	})
+	return nil, err
+}
+
+// updateThumbprints replaces the list.
+func updateThumbprints(c *call) (any, error) {
+	p, err := c.provider()
+	if err != nil {
+		return nil, err
+	}
+	all := c.form.list("ThumbprintList")
+	if err := checkThumbprints(all); err != nil {
+		return nil, err
+	}
+	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityProvider, p.Name, func(p *engine.Identity) error {
+		p.Provider.Thumbprints = all
+		return nil
 	})
 	return nil, err
 }

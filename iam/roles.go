@@ -1,7 +1,6 @@
 package iam
 
 import (
-	"encoding/json"
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -13,7 +12,6 @@ import (
 
 const (
 	maxTrust        = 2048 // characters of a trust policy
-	maxDescription  = 1000
 	leastMaxSession = time.Hour
 	mostMaxSession  = 12 * time.Hour
 )
@@ -65,11 +63,10 @@ func (c *call) trust(document string) (string, error) {
 	if nobody != "" {
 		return "", s3err.New(s3err.MalformedPolicyDocument, "Invalid principal in policy: %q", clip(nobody))
 	}
-	text, err := json.Marshal(p.WithIDs(func(arn string) (string, bool) {
+	return p.WithIDs(func(arn string) (string, bool) {
 		id, ok := ids[arn]
 		return id, ok
-	}))
-	return string(text), err
+	}).Text()
 }
 
 // maxSession reads MaxSessionDuration.
@@ -103,8 +100,8 @@ func createRole(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.form["Description"]) > maxDescription {
-		return nil, s3err.New(s3err.ValidationError, "A description has up to %d characters.", maxDescription)
+	if err := c.form.checkDescription(); err != nil {
+		return nil, err
 	}
 	path := c.pathOrRoot()
 	if err := c.allow(c.arn(meta.IdentityRole, path, name), append(boundaryContext(c.form["PermissionsBoundary"]), tagContext(tags)...)...); err != nil {
@@ -157,6 +154,27 @@ func listRoles(c *call) (any, error) {
 	}{roles, end}, nil
 }
 
+// updateRoleDescription is UpdateRole of the description alone, with the role for an
+// answer.
+func updateRoleDescription(c *call) (any, error) {
+	r, err := c.named(meta.IdentityRole)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.form.checkDescription(); err != nil {
+		return nil, err
+	}
+	r, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *engine.Identity) error {
+		r.Description = c.form["Description"]
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	x, err := c.roleInFull(r)
+	return struct{ Role roleXML }{x}, err
+}
+
 func updateRole(c *call) (any, error) {
 	r, err := c.named(meta.IdentityRole)
 	if err != nil {
@@ -166,8 +184,8 @@ func updateRole(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(c.form["Description"]) > maxDescription {
-		return nil, s3err.New(s3err.ValidationError, "A description has up to %d characters.", maxDescription)
+	if err := c.form.checkDescription(); err != nil {
+		return nil, err
 	}
 	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *engine.Identity) error {
 		r.Role.MaxSession = session

@@ -188,7 +188,7 @@ func deleteUser(c *call) (any, error) {
 	return nil, c.Engine.DeleteIdentity(c.ctx, u)
 }
 
-// tag is TagUser, TagRole and TagPolicy.
+// tag is TagUser, TagRole, TagPolicy and TagOpenIDConnectProvider.
 func tag(c *call) (any, error) {
 	tags, err := c.form.tags()
 	if err != nil {
@@ -212,10 +212,13 @@ func tag(c *call) (any, error) {
 
 // tagged is whose tags an action is about.
 func (c *call) tagged(extra ...string) (engine.Identity, error) {
-	if c.action.kind != meta.IdentityPolicy {
-		return c.named(c.action.kind, extra...)
+	switch c.action.kind {
+	case meta.IdentityPolicy:
+		return c.managed(extra...)
+	case meta.IdentityProvider:
+		return c.provider(extra...)
 	}
-	return c.managed(extra...)
+	return c.named(c.action.kind, extra...)
 }
 
 func without(tags []engine.Tag, key string) (kept []engine.Tag) {
