@@ -16,7 +16,7 @@ import (
 func BenchmarkPut4KiB(b *testing.B) {
 	s := mustOpen(b, b.TempDir(), Options{})
 	for i := range shardCount {
-		shard, err := s.makeShard(backends.BlobID{byte(i >> 2), byte(i << 6)})
+		shard, err := s.makeShard(s.now.Load(), backends.BlobID{byte(i >> 2), byte(i << 6)})
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -23,7 +23,7 @@ func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
 		if err := ended(ctx); err != nil {
 			return fmt.Errorf("delete blobs: %w", err)
 		}
-		if err := s.deleteInShard(group); err != nil {
+		if err := s.found(func(h *handles) error { return s.deleteInShard(h, group) }); err != nil {
 			return fmt.Errorf("delete %d blobs like %s: %w", len(group), group[0], err)
 		}
 	}
@@ -32,8 +32,8 @@ func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
 
 // deleteInShard flushes the folder even if nothing was there: an earlier Delete
 // may have removed the files and died before its flush.
-func (s *Store) deleteInShard(ids []backends.BlobID) error {
-	shard, err := s.openShard(ids[0])
+func (s *Store) deleteInShard(h *handles, ids []backends.BlobID) error {
+	shard, err := h.openShard(ids[0])
 	if errors.Is(err, iofs.ErrNotExist) {
 		return nil
 	}

@@ -22,6 +22,10 @@ var causes = []struct{ system, contract error }{
 	{syscall.ENFILE, backends.ErrUnavailable},
 	{syscall.ENOMEM, backends.ErrUnavailable},
 	{syscall.ETIMEDOUT, backends.ErrUnavailable}, // network file systems
+	{syscall.ESTALE, backends.ErrUnavailable},    // and those that were mounted anew: lostErrors
+	{syscall.ENOTCONN, backends.ErrUnavailable},
+	{syscall.ENODEV, backends.ErrUnavailable},
+	{syscall.ESHUTDOWN, backends.ErrUnavailable},
 	{os.ErrClosed, backends.ErrClosed},
 }
 
@@ -54,7 +58,7 @@ func ended(ctx context.Context) error {
 
 // writable reports why a write may not begin.
 func (s *Store) writable(ctx context.Context) error {
-	if s.tmp == nil {
+	if s.now.Load().tmp == nil {
 		return backends.ErrReadOnly
 	}
 	return ended(ctx)

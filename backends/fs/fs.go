@@ -1,6 +1,7 @@
 // Package fs keeps blobs as files in a folder of a local file system.
 //
-//	DIR/lock           held by the one process that writes (flock); its text is the process id
+//	DIR/lock           held by the one process that writes (flock); its text is the process id,
+//	                   and a word by which that process knows the folder again
 //	DIR/tmp/<n>        bodies on their way in; whatever is here at Open is left from a crash
 //	DIR/blobs/ab/<id>  one file per blob, in 1,024 folders named by the first two
 //	                   characters of the id
@@ -27,6 +28,7 @@ import (
 	iofs "io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -63,18 +65,13 @@ type Options struct {
 type Store struct {
 	dir     string
 	opts    Options
-	root    *os.Root // DIR
-	tmp     *os.Root // DIR/tmp; nil when read-only
-	blobs   *os.Root // DIR/blobs
-	lock    *os.File // nil when read-only
+	now     atomic.Pointer[handles]
+	anew    sync.Mutex // one reopen at a time
+	closed  bool       // under anew
 	counter atomic.Uint64
 
-	incoming *folder // tmp again; nil when read-only
-	shards   *folder // blobs again
-
-	flushes [shardCount]flushes     // of shard folders
-	durable [shardCount]atomic.Bool // shard folders known to be in a flushed DIR/blobs
-	sync    func(*os.File) error    // fsync; tests make it fail
+	flushes [shardCount]flushes  // of shard folders
+	sync    func(*os.File) error // fsync; tests make it fail
 }
 
 var _ backends.Backend = (*Store)(nil)
@@ -90,89 +87,42 @@ func Open(dir string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-func open(dir string, opts Options) (_ *Store, err error) {
+func open(dir string, opts Options) (*Store, error) {
 	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	s := &Store{dir: dir, opts: opts, sync: (*os.File).Sync}
-	defer func() {
-		if err != nil {
-			s.Close()
-		}
-	}()
-	if s.root, err = openRoot(dir); err != nil {
+	h, err := s.openHandles(takeLock)
+	if err != nil {
 		return nil, err
 	}
-	if s.lock, err = takeLock(s.root); err != nil {
+	s.now.Store(h)
+	if err := h.clearTemp(); err != nil {
+		s.Close()
 		return nil, err
 	}
-	for _, name := range []string{tmpName, blobsName} {
-		if err := s.root.Mkdir(name, dirMode); err != nil && !errors.Is(err, iofs.ErrExist) {
-			return nil, err
-		}
-	}
-	if err := s.syncDir(s.root); err != nil {
-		return nil, err
-	}
-	if s.tmp, err = openDir(s.root, tmpName); err != nil {
-		return nil, err
-	}
-	if s.blobs, err = openDir(s.root, blobsName); err != nil {
-		return nil, err
-	}
-	if s.incoming, err = openFolder(s.tmp); err != nil {
-		return nil, err
-	}
-	if s.shards, err = openFolder(s.blobs); err != nil {
-		return nil, err
-	}
-	if err := s.clearTemp(); err != nil {
-		return nil, err
-	}
-	return s, s.adoptShards()
+	return s, nil
 }
 
 // OpenReadOnly opens a folder that may be in use by a running gateway: it takes
 // no lock and writes nothing. Put and Delete answer ErrReadOnly; Check only
 // reads.
 func OpenReadOnly(dir string) (*Store, error) {
-	root, err := openRoot(dir)
+	h, err := readHandles(dir)
 	if err != nil {
 		return nil, fmt.Errorf("open blob folder %s: %w", dir, err)
 	}
-	blobs, err := openDir(root, blobsName)
-	if err != nil {
-		root.Close()
-		return nil, fmt.Errorf("open blob folder %s: %w", dir, err)
-	}
-	shards, err := openFolder(blobs)
-	if err != nil {
-		blobs.Close()
-		root.Close()
-		return nil, fmt.Errorf("open blob folder %s: %w", dir, err)
-	}
-	return &Store{dir: dir, root: root, blobs: blobs, shards: shards}, nil
+	s := &Store{dir: dir}
+	s.now.Store(h)
+	return s, nil
 }
 
 // Close gives up the lock and the folder.
 func (s *Store) Close() error {
-	var errs []error
-	for _, f := range []*folder{s.incoming, s.shards} {
-		if f != nil {
-			errs = append(errs, f.Close())
-		}
-	}
-	for _, r := range []*os.Root{s.tmp, s.blobs, s.root} {
-		if r != nil {
-			errs = append(errs, r.Close())
-		}
-	}
-	if s.lock != nil { // last: the folder is ours until nothing can be written
-		if err := s.lock.Close(); !errors.Is(err, os.ErrClosed) {
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
+	s.anew.Lock()
+	defer s.anew.Unlock()
+	s.closed = true
+	return s.now.Load().close()
 }
 
 // probe is what Check writes and reads.
@@ -190,35 +140,32 @@ func (s *Store) check(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
 	}
-	if s.tmp == nil {
-		_, err := s.shardNames()
+	h := s.now.Load()
+	err := s.probe(ctx, h)
+	if err != nil && ended(ctx) == nil && s.reopen(h) == nil {
+		err = s.probe(ctx, s.now.Load())
+	}
+	return err
+}
+
+func (s *Store) probe(ctx context.Context, h *handles) error {
+	if h.tmp == nil {
+		_, err := h.shardNames()
 		return classify(err)
 	}
-	name, err := s.writeTemp(ctx, bytes.NewReader(probe), int64(len(probe)), 0)
+	f, name, err := s.newTemp(h)
 	if err != nil {
+		return classify(err)
+	}
+	if err := s.fillTemp(ctx, h, f, name, bytes.NewReader(probe), int64(len(probe)), 0); err != nil {
 		return err
 	}
-	got, err := s.tmp.ReadFile(name)
-	if err := errors.Join(err, s.tmp.Remove(name)); err != nil {
+	got, err := h.tmp.ReadFile(name)
+	if err := errors.Join(err, h.tmp.Remove(name)); err != nil {
 		return classify(err)
 	}
 	if !bytes.Equal(got, probe) {
 		return errors.New("the probe did not read back as written")
-	}
-	return nil
-}
-
-// clearTemp removes what a crashed process left. The lock is held, so no live
-// one can own it.
-func (s *Store) clearTemp() error {
-	names, err := readNames(s.tmp)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if err := s.tmp.Remove(name); err != nil {
-			return fmt.Errorf("remove leftover: %w", err)
-		}
 	}
 	return nil
 }

@@ -221,7 +221,7 @@ func TestNewShardIsFlushedOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := flushed[filepath.Join(s.blobs.Name(), ".")] + flushed[s.blobs.Name()+"/."]; n == 0 || n > 2 {
+	if n := flushed[filepath.Join(s.now.Load().blobs.Name(), ".")] + flushed[s.now.Load().blobs.Name()+"/."]; n == 0 || n > 2 {
 		t.Errorf("flushed: %v", flushed)
 	}
 	shard := 0

@@ -57,12 +57,16 @@ func (s *Store) stat(ctx context.Context, id backends.BlobID) (backends.Info, er
 	if err := ended(ctx); err != nil {
 		return backends.Info{}, err
 	}
-	shard, err := s.openShard(id)
-	if err != nil {
-		return backends.Info{}, absent(err)
-	}
-	defer shard.Close()
-	fi, err := lstatBlob(shard, id)
+	var fi os.FileInfo
+	err := s.found(func(h *handles) error {
+		shard, err := h.openShard(id)
+		if err != nil {
+			return err
+		}
+		defer shard.Close()
+		fi, err = lstatBlob(shard, id)
+		return err
+	})
 	if err != nil {
 		return backends.Info{}, absent(err)
 	}
@@ -74,12 +78,17 @@ func (s *Store) openBlob(ctx context.Context, id backends.BlobID) (*os.File, int
 	if err := ended(ctx); err != nil {
 		return nil, 0, err
 	}
-	shard, err := s.findShard(id)
-	if err != nil {
-		return nil, 0, absent(err)
-	}
-	defer shard.Close()
-	f, size, err := shard.open(id.String())
+	var f *os.File
+	var size int64
+	err := s.found(func(h *handles) error {
+		shard, err := h.findShard(id)
+		if err != nil {
+			return err
+		}
+		defer shard.Close()
+		f, size, err = shard.open(id.String())
+		return err
+	})
 	if err != nil {
 		return nil, 0, absent(err)
 	}

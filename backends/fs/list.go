@@ -21,7 +21,9 @@ func (s *Store) List(ctx context.Context, after backends.BlobID) iter.Seq2[backe
 			fail(err)
 			return
 		}
-		shards, err := s.shardNames()
+		var h *handles
+		var shards []string
+		err := s.found(func(now *handles) (err error) { h = now; shards, err = h.shardNames(); return err })
 		if err != nil {
 			fail(classify(err))
 			return
@@ -34,7 +36,7 @@ func (s *Store) List(ctx context.Context, after backends.BlobID) iter.Seq2[backe
 			if name < from[:min(shardLen, len(from))] {
 				continue
 			}
-			more, err := s.listShard(ctx, name, from, yield)
+			more, err := h.listShard(ctx, name, from, yield)
 			if err != nil {
 				fail(classify(err))
 			}
@@ -47,8 +49,8 @@ func (s *Store) List(ctx context.Context, after backends.BlobID) iter.Seq2[backe
 
 // listShard yields the blobs of one folder whose text comes after from, and
 // reports whether more are wanted.
-func (s *Store) listShard(ctx context.Context, name, from string, yield func(backends.Info, error) bool) (bool, error) {
-	shard, err := openDir(s.blobs, name)
+func (h *handles) listShard(ctx context.Context, name, from string, yield func(backends.Info, error) bool) (bool, error) {
+	shard, err := openDir(h.blobs, name)
 	if errors.Is(err, iofs.ErrNotExist) {
 		return true, nil
 	}

@@ -242,7 +242,7 @@ func putBeyondLimit(dir string) int {
 			fmt.Printf("%d bytes announced as %d: %v, want %v\n", c.has, c.size, err, c.want)
 			return 1
 		}
-		if left, err := readNames(s.tmp); err != nil || len(left) > 0 {
+		if left, err := readNames(s.now.Load().tmp); err != nil || len(left) > 0 {
 			fmt.Printf("%d bytes: left %v, %v\n", c.has, left, err)
 			return 1
 		}

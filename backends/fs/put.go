@@ -41,7 +41,15 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	if id.IsZero() {
 		return errors.New("the zero id names no blob")
 	}
-	shard, err := s.makeShard(id)
+	h := s.now.Load()
+	shard, f, name, err := s.begin(h, id)
+	if err != nil && (lost(err) || errors.Is(err, iofs.ErrNotExist)) { // before a byte of r was read
+		if again := s.reopen(h); again != nil {
+			return fmt.Errorf("%w: %w; %w", backends.ErrUnavailable, err, again)
+		}
+		h = s.now.Load()
+		shard, f, name, err = s.begin(h, id)
+	}
 	if err != nil {
 		return classify(err)
 	}
@@ -50,21 +58,41 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	if size == 0 {
 		keep = 0
 	}
-	name, err := s.writeTemp(ctx, r, size, keep)
-	if err != nil {
+	if err := s.fillTemp(ctx, h, f, name, r, size, keep); err != nil {
 		return err
 	}
-	defer s.incoming.remove(name) // a second name by then, or a leftover that Open clears
+	defer h.incoming.remove(name) // a second name by then, or a leftover that Open clears
 	if err := ended(ctx); err != nil {
 		return err
 	}
-	return s.publish(shard, name, id)
+	err = s.publish(h, shard, name, id)
+	if errors.Is(err, iofs.ErrNotExist) { // the shard was empty until now, and was removed
+		anew, err := s.makeShard(h, id)
+		if err != nil {
+			return classify(err)
+		}
+		defer anew.Close()
+		return s.publish(h, anew, name, id)
+	}
+	return err
+}
+
+// begin opens the folder of id, and a file for its bytes.
+func (s *Store) begin(h *handles, id backends.BlobID) (shard *folder, f *os.File, name string, err error) {
+	if shard, err = s.makeShard(h, id); err != nil {
+		return nil, nil, "", err
+	}
+	if f, name, err = s.newTemp(h); err != nil {
+		shard.Close()
+		return nil, nil, "", err
+	}
+	return shard, f, name, nil
 }
 
 // publish gives the flushed file its id. The link fails where a rename would
 // replace.
-func (s *Store) publish(shard *folder, name string, id backends.BlobID) error {
-	err := s.incoming.linkTo(name, shard, id.String())
+func (s *Store) publish(h *handles, shard *folder, name string, id backends.BlobID) error {
+	err := h.incoming.linkTo(name, shard, id.String())
 	if errors.Is(err, iofs.ErrExist) {
 		return backends.ErrExists
 	}
@@ -80,33 +108,32 @@ func (s *Store) publish(shard *folder, name string, id backends.BlobID) error {
 	return nil
 }
 
-// writeTemp stores what r yields in a flushed file in tmp and returns its name.
-// After an error there is no such file.
-func (s *Store) writeTemp(ctx context.Context, r io.Reader, size, keep int64) (_ string, err error) {
+// newTemp makes a file in tmp.
+func (s *Store) newTemp(h *handles) (*os.File, string, error) {
 	name := strconv.FormatUint(s.counter.Add(1), 10)
-	f, err := s.incoming.create(name)
-	if err != nil {
-		return "", classify(err)
-	}
+	f, err := h.incoming.create(name)
+	return f, name, err
+}
+
+// fillTemp stores what r yields in a file of newTemp's, flushes and closes it. After an
+// error there is no such file.
+func (s *Store) fillTemp(ctx context.Context, h *handles, f *os.File, name string, r io.Reader, size, keep int64) (err error) {
 	defer func() {
 		if err != nil {
 			f.Close()
-			s.incoming.remove(name)
+			h.incoming.remove(name)
 		}
 	}()
 	if err := reserve(f, size, keep); err != nil {
-		return "", classify(err)
+		return classify(err)
 	}
 	if err := fill(ctx, f, r, size); err != nil {
-		return "", err
+		return err
 	}
 	if err := s.sync(f); err != nil {
-		return "", classify(err)
+		return classify(err)
 	}
-	if err := f.Close(); err != nil {
-		return "", classify(err)
-	}
-	return name, nil
+	return classify(f.Close())
 }
 
 // reserve sees to it that there is room for size bytes beside the keep bytes

@@ -23,48 +23,53 @@ func shardOf(id backends.BlobID) (name string, number int) {
 }
 
 // openShard opens the folder of id; iofs.ErrNotExist if no blob was ever in it.
-func (s *Store) openShard(id backends.BlobID) (*os.Root, error) {
+func (h *handles) openShard(id backends.BlobID) (*os.Root, error) {
 	name, _ := shardOf(id)
-	return openDir(s.blobs, name)
+	return openDir(h.blobs, name)
 }
 
 // findShard is openShard for one blob that is read.
-func (s *Store) findShard(id backends.BlobID) (*folder, error) {
+func (h *handles) findShard(id backends.BlobID) (*folder, error) {
 	name, _ := shardOf(id)
-	return s.shards.openDir(name)
+	return h.shards.openDir(name)
 }
 
-// makeShard opens the folder of id, and makes it durably if it is new. Puts that
-// meet in a new folder each flush DIR/blobs rather than wait for one another:
-// the file system joins their flushes, where a lock would queue them.
-func (s *Store) makeShard(id backends.BlobID) (*folder, error) {
+// makeShard opens the folder of id, and makes it durably if it is new, or was removed
+// because it was empty. Puts that meet in a new folder each flush DIR/blobs rather than
+// wait for one another: the file system joins their flushes, where a lock would queue
+// them.
+func (s *Store) makeShard(h *handles, id backends.BlobID) (*folder, error) {
 	name, number := shardOf(id)
-	if s.durable[number].Load() {
-		return s.shards.openDir(name)
+	if h.durable[number].Load() {
+		shard, err := h.shards.openDir(name)
+		if !errors.Is(err, iofs.ErrNotExist) {
+			return shard, err
+		}
+		h.durable[number].Store(false)
 	}
-	if err := s.blobs.Mkdir(name, dirMode); err != nil && !errors.Is(err, iofs.ErrExist) {
+	if err := h.blobs.Mkdir(name, dirMode); err != nil && !errors.Is(err, iofs.ErrExist) {
 		return nil, err
 	}
-	shard, err := s.shards.openDir(name)
+	shard, err := h.shards.openDir(name)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.syncDir(s.blobs); err != nil {
+	if err := s.syncDir(h.blobs); err != nil {
 		shard.Close()
-		return nil, fmt.Errorf("flush %s: %w", s.blobs.Name(), err)
+		return nil, fmt.Errorf("flush %s: %w", h.blobs.Name(), err)
 	}
-	s.durable[number].Store(true)
+	h.durable[number].Store(true)
 	return shard, nil
 }
 
 // adoptShards takes over the folders of an earlier process, which may have died
 // between making one and flushing DIR/blobs.
-func (s *Store) adoptShards() error {
-	names, err := s.shardNames()
+func (s *Store) adoptShards(h *handles) error {
+	names, err := h.shardNames()
 	if err != nil {
 		return err
 	}
-	if err := s.syncDir(s.blobs); err != nil {
+	if err := s.syncDir(h.blobs); err != nil {
 		return err
 	}
 	for _, name := range names {
@@ -73,15 +78,15 @@ func (s *Store) adoptShards() error {
 			return err
 		}
 		_, number := shardOf(id)
-		s.durable[number].Store(true)
+		h.durable[number].Store(true)
 	}
 	return nil
 }
 
 // shardNames lists the shard folders in ascending order and passes over
 // anything else that lies in DIR/blobs.
-func (s *Store) shardNames() ([]string, error) {
-	names, err := readNames(s.blobs)
+func (h *handles) shardNames() ([]string, error) {
+	names, err := readNames(h.blobs)
 	if err != nil {
 		return nil, err
 	}
