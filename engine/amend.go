@@ -82,7 +82,10 @@ func (e *Engine) amend(ctx context.Context, b meta.Bucket, v *meta.Version, m Ma
 	if a.Marks, err = e.sealMarks(keys, v, m); err != nil {
 		return err
 	}
-	how, done := e.sealAs()
+	ctx, how, done, err := e.sealAs(ctx)
+	if err != nil {
+		return err
+	}
 	defer done()
 	if err := e.amended(ctx, v, &a, how); err != nil {
 		return err

@@ -76,7 +76,10 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if u.State == meta.UploadCompleted {
 		return e.completed(ctx, in, u, m)
 	}
-	how, sealed := e.sealAs()
+	ctx, how, sealed, err := e.sealAs(ctx)
+	if err != nil {
+		return Object{}, err
+	}
 	defer sealed()
 	d := draft{
 		how: how, bucket: in.Bucket, key: in.Key, owner: u.Owner, manifest: m, body: meta.Body{Kind: meta.BodyUpload, Upload: u.ID},

@@ -71,7 +71,10 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if in.Customer != nil {
 		m.ETag = opaqueETag()
 	}
-	how, sealed := e.sealAs()
+	ctx, how, sealed, err := e.sealAs(ctx)
+	if err != nil {
+		return Object{}, err
+	}
 	defer sealed()
 	v, err := e.sealVersion(ctx, draft{
 		how: how, bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: &m, body: src.version.Body, marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
@@ -118,7 +121,11 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 		m.ETag = opaqueETag()
 	}
 	m.Inline, m.Parts, m.Extents = nil, nil, s.extents()
-	how, sealed := e.sealAs()
+	ctx, how, sealed, err := e.sealAs(ctx)
+	if err != nil {
+		e.giveUp(ctx, s, err)
+		return Object{}, err
+	}
 	defer sealed()
 	v, err := e.sealVersion(ctx, draft{
 		how: how, bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,

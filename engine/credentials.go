@@ -270,7 +270,10 @@ func (e *Engine) CreateAccessKey(ctx context.Context, t meta.Tenant, user meta.I
 
 // createAccessKey writes a new credential's row with its record.
 func (e *Engine) createAccessKey(ctx context.Context, row meta.AccessKey) error {
-	sealing, done := e.sealAs()
+	ctx, sealing, done, err := e.sealAs(ctx)
+	if err != nil {
+		return err
+	}
 	defer done()
 	if err := e.sealAccessKey(sealing, &row); err != nil {
 		return err
@@ -330,7 +333,10 @@ func (e *Engine) updateAccessKey(ctx context.Context, accessKey string, inactive
 		}
 		now := was
 		now.Inactive = inactive
-		sealing, done := e.sealAs()
+		ctx, sealing, done, err := e.sealAs(ctx)
+		if err != nil {
+			return err
+		}
 		if err = e.sealAccessKey(sealing, &now); err == nil {
 			err = e.store.UpdateAccessKey(ctx, was, now)
 		}

@@ -114,35 +114,43 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 	if len(ds) == 0 {
 		return done
 	}
-	how, sealed := e.sealAs()
+	ctx, how, sealed, err := e.sealAs(ctx)
 	defer sealed()
-	var err error
+	if err == nil {
+		err = e.removeAs(ctx, b, ds, expect, how, done)
+	}
+	for i := range done {
+		if err != nil {
+			done[i].Err = storeError(err)
+		}
+	}
+	return done
+}
+
+// removeAs is remove by a sealing, and fills in what was removed.
+func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject, expect meta.Expect, how meta.Sealing, done []Deleted) (err error) {
 	for c := (contest{}); ; {
 		var rs []meta.Removal
 		if rs, err = e.removals(ctx, b, ds, expect, how); err != nil {
-			break
+			return err
 		}
 		var removed []meta.Removed
 		if removed, err = e.store.RemoveObjects(ctx, b.ID, b.Versioning, rs, e.now()); err == nil {
 			for i := range ds {
 				done[i] = deleted(b, ds[i], rs[i], removed[i])
 			}
-			return done
+			return nil
 		}
 		if !errors.Is(err, meta.ErrVersioning) {
-			break
+			return err
 		}
 		if err = c.again(ctx); err == nil {
 			b, err = e.sameBucket(ctx, b)
 		}
 		if err != nil {
-			break
+			return err
 		}
 	}
-	for i := range done {
-		done[i].Err = storeError(err)
-	}
-	return done
 }
 
 // leavesMarker reports whether a deletion leaves a delete marker.

@@ -154,7 +154,10 @@ func (t *turn) remove(ctx context.Context, todo []judged, r *ExpireReport) error
 }
 
 func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *ExpireReport) error {
-	how, sealed := t.e.sealAs()
+	ctx, how, sealed, err := t.e.sealAs(ctx)
+	if err != nil {
+		return err
+	}
 	defer sealed()
 	rs := make([]meta.Removal, len(batch))
 	for i, j := range batch {

@@ -42,7 +42,10 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 	if err != nil {
 		return meta.Bucket{}, internal("wrap a bucket seed", err)
 	}
-	sealing, done := e.sealAs()
+	ctx, sealing, done, err := e.sealAs(ctx)
+	if err != nil {
+		return meta.Bucket{}, err
+	}
 	defer done()
 	if err := e.sealBucket(sealing, &b, nil); err != nil {
 		return meta.Bucket{}, err

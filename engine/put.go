@@ -35,7 +35,11 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	}
 	m.Checksum = sealedChecksum(s.checksum)
 	m.Extents = s.extents()
-	how, sealed := e.sealAs()
+	ctx, how, sealed, err := e.sealAs(ctx)
+	if err != nil {
+		e.giveUp(ctx, s, err)
+		return Object{}, err
+	}
 	defer sealed()
 	v, err := e.sealVersion(ctx, draft{
 		how: how, bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,

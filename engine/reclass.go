@@ -40,7 +40,10 @@ func (e *Engine) reclass(ctx context.Context, b meta.Bucket, v *meta.Version, cl
 			return moved, err
 		}
 	}
-	how, done := e.sealAs()
+	ctx, how, done, err := e.sealAs(ctx)
+	if err != nil {
+		return moved, err
+	}
 	defer done()
 	a := meta.Amendment{Key: v.Key, Version: v.ID, Revision: v.Revision, Marks: v.Marks, Lock: v.Lock, Class: class}
 	if err := e.amended(ctx, v, &a, how); err != nil {

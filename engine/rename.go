@@ -105,7 +105,10 @@ func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.Ren
 	} else if err != nil {
 		return err
 	}
-	how, sealed := e.sealAs()
+	ctx, how, sealed, err := e.sealAs(ctx)
+	if err != nil {
+		return err
+	}
 	defer sealed()
 	r, err := e.renaming(ctx, in, v, how)
 	if err != nil {

@@ -193,18 +193,25 @@ func (e *Engine) beginAt(ctx context.Context, p *place) error {
 
 // silent reports whether other gateways may soon take this process for dead, and
 // so its pools for abandoned: it was paused, or cut off from the store.
-func (e *Engine) silent() bool {
-	return e.elapsed()-time.Duration(e.beaten.Load()) > abandonAfter/2
+func (e *Engine) silent() bool { return e.quiet() <= 0 }
+
+// quiet is for how long this process may yet show no sign of life before it is silent.
+func (e *Engine) quiet() time.Duration {
+	return abandonAfter/2 + time.Duration(e.beaten.Load()) - e.elapsed()
 }
 
-// beat shows a sign of life.
+// beat shows a sign of life, and learns which sealing holds: whoever was silent may have
+// been left behind.
 func (e *Engine) beat(ctx context.Context) error {
 	at := e.elapsed()
-	err := e.store.Beat(ctx, e.holder, e.writesBy())
-	if err == nil {
-		e.beaten.Store(int64(at))
+	if err := e.store.Beat(ctx, e.holder, e.writesBy()); err != nil {
+		return err
 	}
-	return err
+	if err := e.reread(ctx); err != nil {
+		return err
+	}
+	e.beaten.Store(int64(at))
+	return nil
 }
 
 // flushPools makes sure that no id is used that may have been condemned.
@@ -318,9 +325,6 @@ func (e *Engine) Beat(ctx context.Context) error {
 		e.flushPools()
 	}
 	err := e.beat(ctx)
-	if err == nil {
-		err = e.reread(ctx)
-	}
 	s, failed := e.refresh(ctx)
 	if failed != nil {
 		return errors.Join(err, failed, e.releaseUnused(ctx, nil))

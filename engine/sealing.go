@@ -33,17 +33,29 @@ type sealingState struct {
 func (e *Engine) sealing() meta.Sealing { return meta.Sealing(e.sealed.now.Load()) }
 
 // sealAs is the sealing that a write goes by, from when it makes its row until the
-// store has answered: the caller calls done then.
-func (e *Engine) sealAs() (s meta.Sealing, done func()) {
+// store has answered: the caller calls done then, which is never nil. While the sealing
+// may still be raised, the others take a process for gone that has shown no sign of life
+// for a while: then it shows one and learns what holds, and the write that it begins
+// ends, by the context, before they may take it for gone again.
+func (e *Engine) sealAs(ctx context.Context) (_ context.Context, s meta.Sealing, done func(), err error) {
+	none := func() {}
 	for {
 		s = e.sealing()
-		if s == meta.SealingWhole {
-			return s, func() {}
+		if s == meta.SealingWhole || e.readOnly {
+			return ctx, s, none, nil
+		}
+		left := e.quiet()
+		if left <= 0 {
+			if err := e.enlist(ctx); err != nil {
+				return ctx, s, none, storeError(err)
+			}
+			continue
 		}
 		n := &e.sealed.writing[s]
 		n.Add(1)
 		if e.sealing() == s {
-			return s, func() { n.Add(-1) }
+			ctx, cancel := context.WithTimeout(ctx, left)
+			return ctx, s, func() { n.Add(-1); cancel() }, nil
 		}
 		n.Add(-1) // it was raised meanwhile, and writesBy may not have seen this one
 	}
@@ -90,10 +102,7 @@ func (e *Engine) enlist(ctx context.Context) error {
 	if e.readOnly || e.sealing() == meta.SealingWhole {
 		return nil
 	}
-	if err := e.beat(ctx); err != nil {
-		return err
-	}
-	return e.reread(ctx)
+	return e.beat(ctx)
 }
 
 // reread reads the deployment's row anew.

@@ -227,7 +227,7 @@ func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, 
 		if s.revision != b.Revision { // what update saw is not what would be replaced
 			err = meta.ErrConflict
 		} else {
-			err = e.changeBucket(b, s.sums.with(row), func(c meta.Change) error { return e.store.SetSetting(ctx, b.ID, c, row) })
+			err = e.changeBucket(ctx, b, s.sums.with(row), func(ctx context.Context, c meta.Change) error { return e.store.SetSetting(ctx, b.ID, c, row) })
 		}
 		if !errors.Is(err, meta.ErrConflict) {
 			return storeError(err)

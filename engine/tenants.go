@@ -43,7 +43,10 @@ func (e *Engine) CreateTenant(ctx context.Context, name, accessKey, secretKey, r
 	if err := e.refuseRootKey(accessKey); err != nil {
 		return Credential{}, err
 	}
-	sealing, done := e.sealAs()
+	ctx, sealing, done, err := e.sealAs(ctx)
+	if err != nil {
+		return Credential{}, err
+	}
 	defer done()
 	if err := errors.Join(e.sealTenant(sealing, &u), e.sealAccessKey(sealing, &row)); err != nil {
 		return Credential{}, err
@@ -83,7 +86,10 @@ func (e *Engine) updateTenant(ctx context.Context, id meta.ID, change func(*meta
 		}
 		now := was
 		change(&now)
-		sealing, done := e.sealAs()
+		ctx, sealing, done, err := e.sealAs(ctx)
+		if err != nil {
+			return err
+		}
 		if err = e.sealTenant(sealing, &now); err == nil {
 			err = e.store.UpdateTenant(ctx, was, now)
 		}

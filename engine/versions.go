@@ -124,22 +124,24 @@ func (e *Engine) versioningOf(ctx context.Context, b meta.Bucket, v meta.Version
 	}
 	next := b
 	next.Versioning, next.Lock = v, b.Lock || lock
-	return e.changeBucket(next, sums, func(c meta.Change) error { return e.store.SetVersioning(ctx, b.ID, c, v, lock) })
+	return e.changeBucket(ctx, next, sums, func(ctx context.Context, c meta.Change) error { return e.store.SetVersioning(ctx, b.ID, c, v, lock) })
 }
 
 // changeBucket makes a change of a bucket's row, which is next but for its revision
 // and record.
-func (e *Engine) changeBucket(next meta.Bucket, sums settingSums, change func(meta.Change) error) error {
-	sealing, done := e.sealAs()
-	defer done()
-	c := meta.Change{Revision: next.Revision}
-	next.Revision++
-	err := e.sealBucket(sealing, &next, sums)
+func (e *Engine) changeBucket(ctx context.Context, next meta.Bucket, sums settingSums, change func(context.Context, meta.Change) error) error {
+	ctx, sealing, done, err := e.sealAs(ctx)
 	if err != nil {
 		return err
 	}
+	defer done()
+	c := meta.Change{Revision: next.Revision}
+	next.Revision++
+	if err := e.sealBucket(sealing, &next, sums); err != nil {
+		return err
+	}
 	c.Record = next.Record
-	return change(c)
+	return change(ctx, c)
 }
 
 // sumsOf are what the bucket's record says of its settings, or what their rows do
