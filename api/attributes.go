@@ -84,6 +84,9 @@ func userMetadata(h http.Header) ([]engine.Pair, error) {
 	joined := make(map[string]string)
 	for name, values := range h {
 		if name, ok := strings.CutPrefix(strings.ToLower(name), metadataPrefix); ok {
+			if name == "" {
+				return nil, invalidHeader(metadataPrefix, strings.Join(values, ","))
+			}
 			joined[name] = strings.Join(values, ",")
 		}
 	}
@@ -192,7 +195,7 @@ func (r *Request) setOverrides(h http.Header) error {
 			return s3err.New(s3err.InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
 		}
 		value := r.QueryValue(parameter)
-		if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		if strings.ContainsFunc(value, isControl) {
 			return s3err.New(s3err.InvalidArgument, "Header value cannot be represented using ISO-8859-1.").
 				With("ArgumentName", parameter)
 		}

@@ -72,7 +72,7 @@ func FuzzMetadata(f *testing.F) {
 		h := http.Header{metadataPrefix + name: {one}, http.CanonicalHeaderKey(metadataPrefix + "other"): {two}, "Content-Type": {one}}
 		pairs, err := userMetadata(h)
 		if err != nil {
-			if !errors.Is(err, s3err.MetadataTooLarge) {
+			if !errors.Is(err, s3err.MetadataTooLarge) && name != "" {
 				t.Fatal(err)
 			}
 			return

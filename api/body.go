@@ -163,26 +163,25 @@ func (r *Request) readDocument(body *sigv4.Body, sum []byte) error {
 	if r.Op.ObjectChecksum {
 		return nil
 	}
-	for _, h := range []http.Header{r.HTTP.Header, body.Trailers()} {
-		if err := checkDocumentSums(h, r.XML); err != nil {
+	return r.checkDocumentSum(body)
+}
+
+// checkDocumentSum checks the checksum that a document came with.
+func (r *Request) checkDocumentSum(body *sigv4.Body) error {
+	claimed, err := r.claimedSum(announced(r.HTTP.Header), body.Trailers)
+	if err != nil || claimed.algorithm == "" {
+		return err
+	}
+	want := claimed.value
+	if claimed.late != nil {
+		if want, err = claimed.late(); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// checkDocumentSums checks every x-amz-checksum-* value of h against data.
-func checkDocumentSums(h http.Header, data []byte) error {
-	for _, algorithm := range engine.ChecksumAlgorithms {
-		value := h.Get("x-amz-checksum-" + strings.ToLower(algorithm))
-		if value == "" {
-			continue
-		}
-		sum := engine.NewChecksumHash(algorithm)
-		sum.Write(data)
-		if value != base64.StdEncoding.EncodeToString(sum.Sum(nil)) {
-			return s3err.New(s3err.BadDigest, "The %s you specified did not match the calculated checksum.", algorithm)
-		}
+	sum := engine.NewChecksumHash(claimed.algorithm)
+	sum.Write(r.XML)
+	if subtle.ConstantTimeCompare(want, sum.Sum(nil)) != 1 {
+		return s3err.New(s3err.BadDigest, "The %s you specified did not match the calculated checksum.", claimed.algorithm)
 	}
 	return nil
 }

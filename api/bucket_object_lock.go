@@ -26,6 +26,8 @@ type defaultRetention struct {
 	Mode  string `xml:"Mode"`
 	Days  *int   `xml:"Days"`
 	Years *int   `xml:"Years"`
+	// EventHold is never shown.
+	EventHold *eventHoldDuration `xml:"DefaultEventHold"`
 }
 
 // getObjectLockConfiguration shows whether versions of a bucket can be locked, and
@@ -74,6 +76,9 @@ func putObjectLockConfiguration(s *Server, r *Request) (*Reply, error) {
 // retention checks the rule and gives what it says.
 func (rule *lockRule) retention() (d engine.DefaultRetention, err error) {
 	doc := rule.Default
+	if doc != nil && doc.EventHold != nil {
+		return d, errNoEventHolds
+	}
 	if doc == nil || (doc.Days == nil) == (doc.Years == nil) {
 		return d, s3err.MalformedXML
 	}

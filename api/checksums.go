@@ -85,31 +85,46 @@ func (r *Request) engineBody() (engine.Body, error) {
 		// forgot its body must not empty an object.
 		return body, s3err.MissingContentLength
 	}
+	claimed, err := r.claimedSum(r.Body.Announced, r.Body.Trailers)
+	body.ChecksumAlgorithm, body.ChecksumValue, body.ClaimedLate = claimed.algorithm, claimed.value, claimed.late
+	return body, err
+}
+
+// claimedSum is the checksum that a body comes with.
+type claimedSum struct {
+	algorithm string                 // empty: none
+	value     []byte                 // of a header
+	late      func() ([]byte, error) // of a trailer, to be called once the body is over
+}
+
+// claimedSum reads which checksum the request claims of its body, in a header or, as it
+// announces, in a trailer.
+func (r *Request) claimedSum(announced []string, trailers func() http.Header) (c claimedSum, err error) {
 	claimed, value, err := claimedChecksum(r.HTTP.Header)
 	if err != nil {
-		return body, err
+		return c, err
 	}
-	late, err := announcedChecksum(r.Body.Announced)
+	late, err := announcedChecksum(announced)
 	if err != nil {
-		return body, err
+		return c, err
 	}
 	if claimed != "" && late != "" {
-		return body, s3err.New(s3err.InvalidRequest, "Expecting a single x-amz-checksum- header")
+		return c, s3err.New(s3err.InvalidRequest, "Expecting a single x-amz-checksum- header")
 	}
 	if err := r.checkNamedAlgorithm(claimed + late); err != nil {
-		return body, err
+		return c, err
 	}
 	switch {
 	case claimed != "":
 		sum, ok := decodeChecksum(claimed, value)
 		if !ok {
-			return body, s3err.New(s3err.InvalidRequest, "Value for %s header is invalid.", checksumHeader(claimed))
+			return c, s3err.New(s3err.InvalidRequest, "Value for %s header is invalid.", checksumHeader(claimed))
 		}
-		body.ChecksumAlgorithm, body.ChecksumValue = claimed, sum
+		c.algorithm, c.value = claimed, sum
 	case late != "":
-		body.ChecksumAlgorithm, body.ClaimedLate = late, trailingChecksum(late, r.Body.Trailers)
+		c.algorithm, c.late = late, trailingChecksum(late, trailers)
 	}
-	return body, nil
+	return c, nil
 }
 
 // checkNamedAlgorithm holds x-amz-sdk-checksum-algorithm against the checksum

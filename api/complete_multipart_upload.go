@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/xml"
 	"net/http"
 	"strings"
@@ -79,6 +80,9 @@ func (r *Request) completeInput() (in engine.CompleteUpload, err error) {
 	}
 	if in.Size, err = r.claimedObjectSize(); err != nil {
 		return in, err
+	}
+	if len(bytes.TrimSpace(r.XML)) == 0 {
+		return in, s3err.MalformedXML // as S3 has it, of this operation
 	}
 	var doc completeDocument
 	if err := decodeXML(r.XML, "CompleteMultipartUpload", &doc); err != nil {

@@ -31,8 +31,14 @@ func (r *Request) sourceConditions() (engine.Conditions, error) {
 }
 
 // strictConditions are the If-* headers with a prefix. A date that cannot be read is
-// refused: to leave it out would copy what must not be copied.
+// refused, and so is an entity tag that is empty: to leave it out would copy or rename what
+// must not be.
 func (r *Request) strictConditions(prefix string) (engine.Conditions, error) {
+	for _, name := range []string{prefix + "If-Match", prefix + "If-None-Match"} {
+		if r.HasHeader(name) && strings.TrimSpace(r.Header(name)) == "" {
+			return engine.Conditions{}, invalidHeader(strings.ToLower(name), r.Header(name))
+		}
+	}
 	c := engine.Conditions{IfMatch: r.Header(prefix + "If-Match"), IfNoneMatch: r.Header(prefix + "If-None-Match")}
 	if prefix == "" {
 		c.IfMatch, c.IfNoneMatch = r.asked.match.value, r.asked.none.value

@@ -6,6 +6,9 @@ import "net/http"
 // when there was nothing to remove.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 func deleteObject(s *Server, r *Request) (*Reply, error) {
+	if err := r.checkBypass(); err != nil {
+		return nil, err
+	}
 	d, err := r.deleteConditions()
 	if err != nil {
 		return nil, err

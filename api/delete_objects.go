@@ -150,6 +150,9 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 	if len(deletions) == 0 {
 		return outcomes, nil
 	}
+	if err := r.checkBypass(); err != nil {
+		return nil, err
+	}
 	var internal error
 	for j, done := range s.engine.DeleteObjects(r.Context(), r.Bucket, deletions) {
 		outcomes[positions[j]] = done

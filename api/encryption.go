@@ -120,7 +120,7 @@ func (r *Request) checkEncryptionContext() error {
 	if err == nil && len(raw) <= maxEncryptionContext {
 		err = json.Unmarshal(raw, &pairs)
 	}
-	if err != nil || len(raw) > maxEncryptionContext {
+	if err != nil || len(raw) > maxEncryptionContext || pairs == nil { // of JSON's null
 		return s3err.New(s3err.InvalidArgument, "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map").
 			With("ArgumentName", strings.ToLower(kmsContextHeader))
 	}

@@ -33,7 +33,10 @@ var headerRules = []headerRule{
 	{name: "x-amz-mfa", refusal: s3err.NotImplemented},
 	{name: "x-amz-write-offset-bytes", refusal: s3err.NotImplemented},
 	{name: "x-amz-rename-source", refusal: s3err.NotImplemented, of: "RenameObject"},
-	{name: "x-amz-bucket-namespace", accept: []string{"global"}, refusal: s3err.NotImplemented},
+	{name: "x-amz-copy-source-range", refusal: s3err.InvalidArgument, of: "UploadPartCopy"}, // CopyObject copies all
+	{name: "x-amz-bucket-namespace", accept: []string{"global"}, refusal: s3err.NotImplemented, known: []string{"account-regional"}},
+	{name: "x-amz-object-lock-event-hold", accept: []string{holdOff}, refusal: s3err.NotImplemented, known: []string{holdOn}},
+	{name: "x-amz-object-lock-event-hold-duration-", refusal: s3err.NotImplemented},
 }
 
 func (rule *headerRule) names(header string) bool {

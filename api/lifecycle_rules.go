@@ -263,7 +263,7 @@ func days(n *int, least int, element, action string) (int, error) {
 	switch {
 	case n == nil:
 		return 0, nil
-	case *n >= least && *n <= maxDays:
+	case *n >= least:
 		return *n, nil
 	case least == 1:
 		return 0, s3err.New(s3err.InvalidArgument, "'%s' for %s action must be a positive integer", element, action)
@@ -272,9 +272,6 @@ func days(n *int, least int, element, action string) (int, error) {
 	}
 	return 0, s3err.New(s3err.InvalidArgument, "'%s' in %s action must be greater than or equal to %d for storageClass of infrequent access", element, action, least)
 }
-
-// maxDays is the largest number that S3 takes.
-const maxDays = 1<<31 - 1
 
 // newer reads how many noncurrent versions are kept whatever their age.
 func newer(n *int, out *engine.LifecycleRule) (int, error) {

@@ -84,7 +84,7 @@ var lifecycles = map[string]struct {
 	"days and marker":         {lifecycleOf("<Expiration><Days>1</Days><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"), s3err.MalformedXML},
 	"empty expiration":        {lifecycleOf("<Expiration/>"), s3err.MalformedXML},
 	"0 days":                  {lifecycleOf("<Expiration><Days>0</Days></Expiration>"), s3err.InvalidArgument},
-	"days beyond":             {lifecycleOf("<Expiration><Days>2147483648</Days></Expiration>"), s3err.InvalidArgument},
+	"days beyond":             {lifecycleOf("<Expiration><Days>2147483648</Days></Expiration>"), s3err.MalformedXML},
 	"noon":                    {lifecycleOf("<Expiration><Date>2030-01-01T12:00:00Z</Date></Expiration>"), s3err.InvalidArgument},
 	"no date":                 {lifecycleOf("<Expiration><Date>20300101</Date></Expiration>"), s3err.MalformedXML},
 	"markers with tags":       {lifecycleOf("<Filter>" + oneTag("a", "b") + "</Filter><Expiration><ExpiredObjectDeleteMarker>true</ExpiredObjectDeleteMarker></Expiration>"), s3err.InvalidRequest},

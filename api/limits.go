@@ -74,12 +74,17 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// isControl reports whether a character has no place in a header. What comes in a URL or
+// a form may hold any, and what is kept of it is shown in headers.
+// Source: RFC 9110, section 5.5
+func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+
 // longHeaders come on top of S3's limit: an escaped key takes three bytes for one,
 // and a token holds the policies of its session.
 var longHeaders = []string{"X-Amz-Copy-Source", "X-Amz-Security-Token", "Authorization"}
 
 // checkHeaderSize refuses headers that are too many, too long, or hold what
-// could end a line where they are repeated.
+// no header can have where they are repeated.
 func checkHeaderSize(h http.Header) error {
 	fields, size, long := 0, 0, 0
 	for name, values := range h {
@@ -90,7 +95,7 @@ func checkHeaderSize(h http.Header) error {
 			} else {
 				size += len(name) + len(v)
 			}
-			if strings.ContainsAny(v, "\r\n\x00") {
+			if strings.ContainsFunc(v, isControl) {
 				return s3err.New(s3err.InvalidArgument, "A header value holds a control character.").With("ArgumentName", name)
 			}
 		}

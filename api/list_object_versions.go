@@ -1,8 +1,6 @@
 package api
 
 import (
-	"unicode/utf8"
-
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -26,9 +24,6 @@ func listObjectVersions(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	l := &versionListing{listing: *common, keyMarker: r.QueryValue("key-marker"), versionMarker: r.QueryValue("version-id-marker")}
-	if !utf8.ValidString(l.keyMarker) {
-		return nil, s3err.New(s3err.InvalidArgument, "The value is not valid UTF-8.").With("ArgumentName", "key-marker")
-	}
 	after, err := r.versionMarker(l.keyMarker)
 	if err != nil || l.maxKeys == 0 {
 		return &Reply{XML: l}, err

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"regexp"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
@@ -51,7 +50,7 @@ func listObjectsV2(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	l.v2 = true
-	l.owners = r.QueryValue("fetch-owner") == "true"
+	l.owners = strings.EqualFold(r.QueryValue("fetch-owner"), "true")
 	l.startAfter = r.QueryValue("start-after")
 	after := l.startAfter
 	if l.hasToken = r.HasQuery("continuation-token"); l.hasToken {
@@ -70,11 +69,6 @@ func (s *Server) readListing(r *Request) (*listing, error) {
 	l := &listing{bucket: r.Bucket.Name, prefix: r.asked.prefix.value, delimiter: r.asked.delimiter.value}
 	root := s.engine.Root()
 	l.ownerNames = map[meta.ID]string{root.ID: root.Name, r.Owner(): r.Principal.Name}
-	for _, name := range []string{"prefix", "delimiter", "marker", "start-after"} {
-		if !utf8.ValidString(r.QueryValue(name)) {
-			return nil, s3err.New(s3err.InvalidArgument, "The value is not valid UTF-8.").With("ArgumentName", name)
-		}
-	}
 	var err error
 	if l.encode, err = r.encodingType(); err != nil {
 		return nil, err
@@ -251,7 +245,7 @@ func parseToken(s string) (string, error) {
 	}
 	escaped, ok := strings.CutPrefix(s, tokenEscape)
 	b, err := base64.RawURLEncoding.Strict().DecodeString(escaped)
-	if !ok || err != nil || len(s) > maxToken {
+	if !ok || err != nil || len(s) > maxToken || len(b) == 0 { // no page ends before the first name
 		return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").
 			With("ArgumentName", "continuation-token")
 	}

@@ -173,7 +173,7 @@ func TestMultipartRefusals(t *testing.T) {
 	}{
 		{"no parts", completeDocument(), 400, "MalformedXML", nil},
 		{"no XML", []byte("x"), 400, "MalformedXML", nil},
-		{"nothing", nil, 400, "MissingRequestBodyError", nil},
+		{"nothing", nil, 400, "MalformedXML", nil},
 		{"no number", completeDocument("<Part><ETag>x</ETag></Part>"), 400, "MalformedXML", nil},
 		{"no tag", completeDocument("<Part><PartNumber>1</PartNumber></Part>"), 400, "MalformedXML", nil},
 		{"number 0", completeDocument(part(0, tag1)), 400, "InvalidArgument", nil},

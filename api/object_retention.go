@@ -61,8 +61,15 @@ var retentionDocument = documentFacts{
 	read: func(r *Request) {
 		// The headers that lock a new object say nothing of one that is there.
 		r.asked.lockMode, r.asked.lockUntil = said[meta.LockMode]{}, said[time.Time]{}
-		var doc retention
-		if err := decodeXML(r.XML, "Retention", &doc); err != nil {
+		var doc struct {
+			retention
+			eventHold
+		}
+		err := decodeXML(r.XML, "Retention", &doc)
+		if err == nil {
+			err = doc.eventHold.check()
+		}
+		if err != nil {
 			r.asked.lockMode.err = err
 			return
 		}
@@ -77,6 +84,30 @@ var retentionDocument = documentFacts{
 		r.asked.lockMode, r.asked.lockUntil = saying(lockModes[doc.Mode], nil), saying(r.retainUntil(date))
 	},
 }
+
+// eventHold is what a Retention document says of a hold that lasts until an event.
+type eventHold struct {
+	Status   string             `xml:"EventHold"`
+	Duration *eventHoldDuration `xml:"EventHoldDuration"`
+}
+
+type eventHoldDuration struct {
+	Days  *int `xml:"Days"`
+	Years *int `xml:"Years"`
+}
+
+// check refuses a hold: a client must not believe that one holds.
+func (h *eventHold) check() error {
+	if h.Status != "" && h.Status != holdOn && h.Status != holdOff {
+		return s3err.MalformedXML
+	}
+	if h.Status == holdOn || h.Duration != nil {
+		return errNoEventHolds
+	}
+	return nil
+}
+
+var errNoEventHolds = s3err.New(s3err.NotImplemented, "Holds that last until an event are not implemented.")
 
 // lockOf is the version that a request asks for the locks of.
 func (s *Server) lockOf(r *Request) (engine.Object, error) {

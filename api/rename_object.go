@@ -30,10 +30,10 @@ func renameObject(s *Server, r *Request) (*Reply, error) {
 	if in.Customer, err = r.customerKey(); err != nil {
 		return nil, err
 	}
-	if in.SourceConditions, err = r.renameConditions(renameSourceHeader + "-"); err != nil {
+	if in.SourceConditions, err = r.strictConditions(renameSourceHeader + "-"); err != nil {
 		return nil, err
 	}
-	if in.Conditions, err = r.renameConditions(""); err != nil {
+	if in.Conditions, err = r.strictConditions(""); err != nil {
 		return nil, err
 	}
 	in.SourceConditions.Replaces = r.replacesBy("s3:DeleteObject", r.source)
@@ -153,17 +153,6 @@ func (r *Request) eitherSource(key, whole, value string) (string, error) {
 func badRenameSource(message, value string) error {
 	return s3err.New(s3err.InvalidArgument, "%s", message).
 		With("ArgumentName", strings.ToLower(renameSourceHeader)).With("ArgumentValue", value)
-}
-
-// renameConditions are the conditions on one end of a rename, any of which may be
-// combined. What cannot be read is refused, lest something be renamed that must stay.
-func (r *Request) renameConditions(prefix string) (engine.Conditions, error) {
-	for _, name := range []string{prefix + "If-Match", prefix + "If-None-Match"} {
-		if r.HasHeader(name) && strings.TrimSpace(r.Header(name)) == "" {
-			return engine.Conditions{}, invalidHeader(strings.ToLower(name), r.Header(name))
-		}
-	}
-	return r.strictConditions(prefix)
 }
 
 // clientToken reads the token of a request that is to be carried out once.

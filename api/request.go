@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 
@@ -123,14 +124,21 @@ func (r *Request) Owner() meta.ID { return meta.ID(r.Principal.Tenant) }
 
 // expectOwner enforces x-amz-expected-bucket-owner, or its x-amz-source- twin,
 // against the bucket it speaks of: the value is the owner's account number, or its
-// canonical id.
+// canonical id. What is neither is no account's.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
 func (r *Request) expectOwner(header string, b meta.Bucket) error {
 	if !r.HasHeader(header) {
 		return nil
 	}
-	if id := r.Header(header); id != engine.Account(b.Owner) && id != b.Owner.Canonical() {
+	id := r.Header(header)
+	if !accountNames.MatchString(id) {
+		return s3err.New(s3err.InvalidBucketOwner, "The value of the expected bucket owner parameter must be an AWS Account ID... [%s]", id)
+	}
+	if id != engine.Account(b.Owner) && id != b.Owner.Canonical() {
 		return s3err.AccessDenied
 	}
 	return nil
 }
+
+// accountNames are the names that accounts have: twelve digits, or a canonical id.
+var accountNames = regexp.MustCompile(`^([0-9]{12}|[0-9a-f]{64})$`)

@@ -147,6 +147,9 @@ func (x *exchange) serve() (*Reply, error) {
 	if err = checkHeaderRules(r.Op, r.HTTP.Header); err != nil {
 		return nil, err
 	}
+	if err = r.checkForms(); err != nil {
+		return nil, err
+	}
 	if err = x.reserveDocument(); err != nil {
 		return nil, err
 	}

@@ -140,7 +140,12 @@ func TestLengthsAndDigestsOfDocuments(t *testing.T) {
 		{"short MD5", []string{"Content-MD5", "AAAA"}, "InvalidDigest"},
 		{"no MD5", []string{"Content-MD5", "*"}, "InvalidDigest"},
 		{"wrong checksum", []string{"x-amz-checksum-crc32", "AAAAAA=="}, "BadDigest"},
-		{"right MD5, wrong checksum", []string{"Content-MD5", good, "x-amz-checksum-sha256", bad}, "BadDigest"},
+		{"right MD5, wrong checksum", []string{"Content-MD5", good, "x-amz-checksum-md5", bad}, "BadDigest"},
+		{"right MD5, no checksum", []string{"Content-MD5", good, "x-amz-checksum-sha256", bad}, "InvalidRequest"},
+		{"two checksums", []string{"x-amz-checksum-crc32", goodCRC, "x-amz-checksum-md5", good}, "InvalidRequest"},
+		{"unknown checksum", []string{"Content-MD5", good, "x-amz-checksum-crc1", "AA=="}, "InvalidRequest"},
+		{"another checksum than named", []string{"x-amz-checksum-crc32", goodCRC, "x-amz-sdk-checksum-algorithm", "SHA256"}, "InvalidRequest"},
+		{"a checksum that is named only", []string{"Content-MD5", good, "x-amz-sdk-checksum-algorithm", "CRC32"}, "InvalidRequest"},
 		{"another's bucket expected", []string{"x-amz-expected-bucket-owner", "123456789012"}, "AccessDenied"},
 		{"repeated header", []string{"Content-MD5", good, "Content-MD5", good}, "InvalidArgument"},
 	} {

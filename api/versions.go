@@ -110,13 +110,19 @@ func onMarker(reading *engine.Reading, err error) error {
 	return &headed{err, h}
 }
 
+// checkBypass refuses to override retentions where there can be none.
+func (r *Request) checkBypass() error {
+	if !r.bypasses() || r.Bucket.Lock {
+		return nil
+	}
+	return s3err.New(s3err.InvalidArgument, "x-amz-bypass-governance-retention is only applicable to Object Lock enabled buckets.").
+		With("ArgumentName", strings.ToLower(bypassHeader)).With("ArgumentValue", r.Header(bypassHeader))
+}
+
 // bypass reports whether a deletion may override a governance retention: it says
 // so, and its sender may. Who says so without the right is not refused here: only
 // a lock makes a difference, and then the deletion is.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
 func (r *Request) bypass(o *object) bool {
-	if !strings.EqualFold(r.Header("X-Amz-Bypass-Governance-Retention"), "true") {
-		return false
-	}
-	return r.decide(r.needOn("s3:BypassGovernanceRetention", o)).Allow
+	return r.bypasses() && r.decide(r.needOn("s3:BypassGovernanceRetention", o)).Allow
 }

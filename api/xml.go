@@ -18,7 +18,8 @@ import (
 
 // decodeXML reads a request's document into v, a pointer to a struct whose
 // fields are named by `xml:"Name"` tags: strings, integers, booleans, structs,
-// embedded structs, and pointers to and slices of those. A slice says in a tag `max`
+// embedded structs, and pointers to and slices of those. An int has 32 bits, as the
+// Integer of S3's schema. A slice says in a tag `max`
 // how many of the element there may be. root is the name of the outermost element;
 // namespaces and attributes are ignored.
 //
@@ -164,7 +165,7 @@ func setScalar(f reflect.Value, text string) error {
 		f.SetString(text)
 	case reflect.Int, reflect.Int64:
 		n, ok := strict.Integer(strict.InElement(text))
-		if !ok || f.OverflowInt(n) {
+		if !ok || f.Kind() == reflect.Int && int64(int32(n)) != n {
 			return errors.New("not a number")
 		}
 		f.SetInt(n)

@@ -31,6 +31,7 @@ const (
 	InvalidAction                       Code = "InvalidAction"
 	InvalidArgument                     Code = "InvalidArgument"
 	InvalidBucketName                   Code = "InvalidBucketName"
+	InvalidBucketOwner                  Code = "InvalidBucketOwnerAWSAccountID"
 	InvalidBucketState                  Code = "InvalidBucketState"
 	InvalidChunkSize                    Code = "InvalidChunkSizeError"
 	InvalidClientTokenID                Code = "InvalidClientTokenId"
@@ -147,6 +148,7 @@ var table = map[Code]entry{
 	InvalidAccessKeyID:                  {403, "The AWS access key ID that you provided does not exist in our records."},
 	InvalidAction:                       {400, "The action or operation requested is invalid."},
 	InvalidArgument:                     {400, "Invalid Argument"},
+	InvalidBucketOwner:                  {400, "The value of the expected bucket owner parameter must be an AWS Account ID"},
 	InvalidBucketName:                   {400, "The specified bucket is not valid."},
 	InvalidBucketState:                  {409, "The request is not valid for the current state of the bucket."},
 	InvalidChunkSize:                    {403, "Only the last chunk is allowed to have a size less than 8192 bytes"},

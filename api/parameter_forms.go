@@ -1,0 +1,157 @@
+package api
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// parameterForm holds a parameter that has no effect here, or none most of the time, to
+// its form: whoever misspells what has an effect on S3, or has one in another case, must
+// not take it for done. Parameters that a handler acts on are read where it does.
+type parameterForm struct {
+	name  string   // a header in lower case; or a query parameter, after "?"
+	of    []string // operations; others do not have it
+	check func(r *Request, name, value string) error
+}
+
+var (
+	objectMakers = []string{"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"}
+	objectLists  = []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}
+)
+
+// parameterForms is by operation, once it was turned around.
+var parameterForms = byOperation([]parameterForm{
+	{"x-amz-bypass-governance-retention", []string{"DeleteObject", "DeleteObjects", "PutObjectRetention"}, isSwitch},
+	{"x-amz-server-side-encryption-bucket-key-enabled", objectMakers, isSwitch},
+	{"x-amz-confirm-remove-self-bucket-access", []string{"PutBucketPolicy"}, isSwitch},
+	{"x-amz-skip-destination-validation", []string{"PutBucketNotificationConfiguration"}, isSwitch},
+	{"x-amz-checksum-mode", []string{"GetObject", "HeadObject"}, isChecksumMode},
+	{"x-amz-object-annotation-directive", []string{"CopyObject"}, isOneOf("COPY", "EXCLUDE")}, // there are no annotations
+	{"x-amz-optional-object-attributes", objectLists, isRestoreStatus},
+	{"?fetch-owner", []string{"ListObjectsV2"}, isOptionalSwitch},
+	{"?list-type", []string{"ListObjects"}, isOneOf("", "1")},
+	{"?bucket-region", []string{"ListBuckets"}, isRegion},
+	{"?continuation-token", listsOfNone, isNoToken},
+	{"?prefix", []string{"ListBuckets", "ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"}, isUTF8},
+	{"?delimiter", []string{"ListObjects", "ListObjectsV2", "ListObjectVersions", "ListMultipartUploads"}, isUTF8},
+	{"?marker", []string{"ListObjects"}, isUTF8},
+	{"?start-after", []string{"ListObjectsV2"}, isUTF8},
+	{"?key-marker", []string{"ListObjectVersions", "ListMultipartUploads"}, isUTF8},
+})
+
+// listsOfNone are the lists of configurations of which there are none.
+var listsOfNone = []string{"ListBucketAnalyticsConfigurations", "ListBucketIntelligentTieringConfigurations", "ListBucketMetricsConfigurations"}
+
+func byOperation(forms []parameterForm) map[string][]parameterForm {
+	m := make(map[string][]parameterForm)
+	for _, f := range forms {
+		for _, op := range f.of {
+			m[op] = append(m[op], f)
+		}
+	}
+	return m
+}
+
+// checkForms applies parameterForms to the request.
+func (r *Request) checkForms() error {
+	for _, f := range parameterForms[r.Op.Name] {
+		given, value := r.HasHeader(f.name), ""
+		name, query := strings.CutPrefix(f.name, "?")
+		if query {
+			given, value = r.HasQuery(name), r.QueryValue(name)
+		} else if given {
+			value = r.Header(name)
+		}
+		if !given {
+			continue
+		}
+		if err := f.check(r, name, value); err != nil {
+			return err
+		}
+	}
+	if r.Op.Name == "GetObject" || r.Op.Name == "HeadObject" {
+		return r.checkOverrides()
+	}
+	return nil
+}
+
+// badParameter is the refusal of a value that is not of its parameter's form.
+func badParameter(name, value, message string, args ...any) error {
+	return s3err.New(s3err.InvalidArgument, message, args...).With("ArgumentName", name).With("ArgumentValue", value)
+}
+
+func isSwitch(_ *Request, name, value string) error {
+	_, err := parseSwitch(name, value)
+	return err
+}
+
+func isOptionalSwitch(r *Request, name, value string) error {
+	if value == "" {
+		return nil
+	}
+	return isSwitch(r, name, value)
+}
+
+func isOneOf(words ...string) func(*Request, string, string) error {
+	return func(_ *Request, name, value string) error {
+		if slices.Contains(words, value) {
+			return nil
+		}
+		return badParameter(name, value, "The value of %s is not valid.", name)
+	}
+}
+
+func isChecksumMode(_ *Request, name, value string) error {
+	if value == "" || strings.EqualFold(value, "ENABLED") {
+		return nil
+	}
+	return s3err.New(s3err.InvalidRequest, "Value for %s header is invalid.", name)
+}
+
+// isRestoreStatus checks which optional attributes of objects are asked for. There is
+// one, and no object here has it: none has to be restored.
+func isRestoreStatus(_ *Request, name, value string) error {
+	for attribute := range strings.SplitSeq(value, ",") {
+		if strings.TrimSpace(attribute) != "RestoreStatus" && value != "" {
+			return badParameter(name, value, "Invalid attribute name specified.")
+		}
+	}
+	return nil
+}
+
+// regions are the names that regions of AWS have.
+var regions = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,16}){1,3}-[0-9]{1,2}$`)
+
+func isRegion(r *Request, name, value string) error {
+	if value == "" || value == r.server.region || regions.MatchString(value) {
+		return nil
+	}
+	return badParameter(name, value, "Argument value %s is not a valid AWS Region", value)
+}
+
+// isNoToken refuses every token: of these lists none goes on.
+func isNoToken(_ *Request, name, value string) error {
+	return badParameter(name, value, "The continuation token provided is incorrect")
+}
+
+func isUTF8(_ *Request, name, value string) error {
+	if utf8.ValidString(value) {
+		return nil
+	}
+	return s3err.New(s3err.InvalidArgument, "The value is not valid UTF-8.").With("ArgumentName", name)
+}
+
+// checkOverrides refuses response- parameters that override nothing.
+func (r *Request) checkOverrides() error {
+	for _, p := range r.Target.Query {
+		if _, known := responseOverrides[p.Name]; !known && strings.HasPrefix(p.Name, "response-") {
+			return badParameter(p.Name, p.Value,
+				"%s is not in the set of overridable response headers. Please refer to the S3 API documentation for a complete list of overridable response headers.", p.Name)
+		}
+	}
+	return nil
+}
