@@ -171,6 +171,8 @@ func (e *env) lookup(key string) []string {
 		return nil
 	case "aws:viaawsservice":
 		return notAService
+	case "aws:sourceidentity":
+		return one(e.p.SourceIdentity)
 	case "aws:multifactorauthpresent":
 		return e.derived.factor
 	}

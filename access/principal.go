@@ -37,6 +37,9 @@ type Principal struct {
 	// the identity's policies allow, so that an empty list allows nothing.
 	Session []*Policy
 	Tags    map[string]string // aws:PrincipalTag/x
+	// SourceIdentity is who began the chain of sessions that this is of, as who did said;
+	// empty: nobody said.
+	SourceIdentity string
 	// Broken is set when a policy of the principal could not be read. Everything
 	// is denied, and this is the reason.
 	Broken error

@@ -35,7 +35,11 @@ type Session struct {
 	Name     string            // of a role's session
 	Policies []PolicyText      // nil: none; else what the session is narrowed to
 	Tags     map[string]string // in place of the holder's of the same name
-	Expires  time.Time
+	// Transitive are the keys of those tags that sessions which this one makes inherit,
+	// and SourceIdentity who began the chain of sessions; empty: nobody said.
+	Transitive     []string
+	SourceIdentity string
+	Expires        time.Time
 }
 
 // sessionDocument is what a session token is, sealed. There is no row of it: it
@@ -49,8 +53,12 @@ type sessionDocument struct {
 	Narrowed bool              `json:"narrowed,omitempty"` // policies are there, though none may be left
 	Policies []PolicyText      `json:"policies,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
-	Issued   int64             `json:"issued,omitempty"` // Unix seconds, as Expires
-	Expires  int64             `json:"expires"`
+	// Transitive and Source are unknown to the release before, to which such a session
+	// is one without.
+	Transitive []string `json:"transitive,omitempty"`
+	Source     string   `json:"source,omitempty"`
+	Issued     int64    `json:"issued,omitempty"` // Unix seconds, as Expires
+	Expires    int64    `json:"expires"`
 }
 
 // NewSession makes a temporary credential. Whether its maker may is for the
@@ -60,7 +68,7 @@ func (e *Engine) NewSession(s Session) (Credential, error) {
 		Issued: e.now().UTC().Truncate(time.Second), Expires: s.Expires.UTC().Truncate(time.Second)}
 	text, err := json.Marshal(sessionDocument{
 		Secret: c.SecretKey, Tenant: s.Tenant, Holder: s.Holder, Kind: s.Kind, Name: s.Name,
-		Narrowed: s.Policies != nil, Policies: s.Policies, Tags: s.Tags, Issued: c.Issued.Unix(), Expires: c.Expires.Unix(),
+		Narrowed: s.Policies != nil, Policies: s.Policies, Tags: s.Tags, Transitive: s.Transitive, Source: s.SourceIdentity, Issued: c.Issued.Unix(), Expires: c.Expires.Unix(),
 	})
 	if err != nil {
 		return Credential{}, err
@@ -79,8 +87,10 @@ type tokenSum [sha256.Size]byte
 type SessionFacts struct {
 	Name string // of a role's session
 	// Policies narrow the session; nil: none do.
-	Policies []PolicyText
-	Tags     map[string]string // in place of the holder's of the same name
+	Policies       []PolicyText
+	Tags           map[string]string // in place of the holder's of the same name
+	Transitive     []string          // keys of Tags
+	SourceIdentity string
 
 	once
 }
@@ -126,7 +136,7 @@ func (e *Engine) sessionCredential(ctx context.Context, accessKey, token string)
 
 func (e *Engine) openedSession(d *sessionDocument) *openedSession {
 	s := &openedSession{
-		facts:  &SessionFacts{Name: d.Name, Policies: d.Policies, Tags: d.Tags},
+		facts:  &SessionFacts{Name: d.Name, Policies: d.Policies, Tags: d.Tags, Transitive: d.Transitive, SourceIdentity: d.Source},
 		secret: d.Secret, tenant: d.Tenant, holder: d.Holder, kind: d.Kind,
 		issued: time.Unix(d.Issued, 0).UTC(), expires: time.Unix(d.Expires, 0).UTC(),
 	}
@@ -145,7 +155,11 @@ func (e *Engine) openedSession(d *sessionDocument) *openedSession {
 
 // size is how many bytes the session takes without the texts of its policies.
 func (s *openedSession) size() int {
-	return sessionBytes + len(s.secret) + len(s.facts.Name) + 2*tagsSize(s.facts.Tags) + policiesSize(s.facts.Policies)
+	n := sessionBytes + len(s.secret) + len(s.facts.Name) + len(s.facts.SourceIdentity) + 2*tagsSize(s.facts.Tags) + policiesSize(s.facts.Policies)
+	for _, key := range s.facts.Transitive {
+		n += bytesOfTagAndEntry + len(key)
+	}
+	return n
 }
 
 // sessionBytes is what an openedSession takes beside what is in it, and what is made of

@@ -88,8 +88,9 @@ func listAccountAliases(c *call) (any, error) {
 	if err := c.allow("*"); err != nil {
 		return nil, err
 	}
+	page, end, err := cut(c.form, []string{c.cred.Tenant.Name}, func(name string) string { return name })
 	return struct {
 		AccountAliases members[string]
 		paging
-	}{members[string]{[]string{c.cred.Tenant.Name}}, paging{}}, nil
+	}{members[string]{page}, end}, err
 }

@@ -63,17 +63,19 @@ func listAttached(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	type attached struct{ PolicyName, PolicyArn string }
-	var x struct {
-		AttachedPolicies members[attached]
-		paging
-	}
+	var policies []engine.Identity
 	for _, id := range i.Attached {
-		if p, ok := found[id]; ok {
-			x.AttachedPolicies.Member = append(x.AttachedPolicies.Member, attached{p.Name, ARN(&p)})
+		if p, ok := found[id]; ok && strings.HasPrefix(p.Path, c.form["PathPrefix"]) {
+			policies = append(policies, p)
 		}
 	}
-	return x, nil
+	slices.SortFunc(policies, byName)
+	type attached struct{ PolicyName, PolicyArn string }
+	page, end, err := cut(c.form, policies, func(p engine.Identity) string { return p.Name })
+	return struct {
+		AttachedPolicies members[attached]
+		paging
+	}{membersOf(page, func(p engine.Identity) attached { return attached{p.Name, ARN(&p)} }), end}, err
 }
 
 func putInline(c *call) (any, error) {
@@ -173,8 +175,17 @@ func deleteInline(c *call) (any, error) {
 
 func listInline(c *call) (any, error) {
 	i, err := c.named(c.action.kind)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, p := range i.Inline {
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	page, end, err := cut(c.form, names, func(name string) string { return name })
 	return struct {
 		PolicyNames members[string]
 		paging
-	}{membersOf(i.Inline, func(p engine.InlinePolicy) string { return p.Name }), paging{}}, err
+	}{members[string]{page}, end}, err
 }

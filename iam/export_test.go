@@ -9,6 +9,9 @@ func Actions() map[string]bool {
 	return all
 }
 
+// Honours are the parameters of an action, N for the numbers of a list.
+func Honours(action string) []string { return parameters[action] }
+
 // ParseForm and ParseToken are the parsers of what strangers send.
 func ParseForm(body []byte) (map[string]string, error) { return parseForm(body) }
 

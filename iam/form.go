@@ -92,30 +92,36 @@ func tagText(s string, most int) bool {
 }
 
 // tags reads Tags.member.N.Key and .Value.
-func (f form) tags() ([]engine.Tag, error) {
-	var all []engine.Tag
-	seen := make(map[string]bool)
+func (f form) tags() (all []engine.Tag, err error) {
 	for i := 1; ; i++ {
 		at := "Tags.member." + strconv.Itoa(i)
 		key, ok := f[at+".Key"]
 		value, also := f[at+".Value"]
 		if !ok && !also {
-			return all, nil
+			return all, checkTags(all)
 		}
-		folded := access.FoldCase(key)
-		switch {
-		case key == "" || !tagText(key, maxTagKey) || !tagText(value, maxTagValue):
-			return nil, s3err.New(s3err.ValidationError, "A tag has a key of 1 to %d letters, digits, spaces and _ . : / = + - @, and a value of up to %d.", maxTagKey, maxTagValue)
-		case strings.HasPrefix(folded, "aws:"):
-			return nil, s3err.New(s3err.InvalidInput, "Tag keys that begin with aws: are reserved.")
-		case seen[folded]:
-			return nil, s3err.New(s3err.InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-		case len(all) == maxTags:
-			return nil, s3err.New(s3err.LimitExceeded, "An identity has at most %d tags.", maxTags)
-		}
-		seen[folded] = true
 		all = append(all, engine.Tag{Key: key, Value: value})
 	}
+}
+
+// checkTags refuses tags that an identity or session cannot have.
+func checkTags(all []engine.Tag) error {
+	seen := make(map[string]bool)
+	for n, t := range all {
+		folded := access.FoldCase(t.Key)
+		switch {
+		case t.Key == "" || !tagText(t.Key, maxTagKey) || !tagText(t.Value, maxTagValue):
+			return s3err.New(s3err.ValidationError, "A tag has a key of 1 to %d letters, digits, spaces and _ . : / = + - @, and a value of up to %d.", maxTagKey, maxTagValue)
+		case strings.HasPrefix(folded, "aws:"):
+			return s3err.New(s3err.InvalidInput, "Tag keys that begin with aws: are reserved.")
+		case seen[folded]:
+			return s3err.New(s3err.InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+		case n == maxTags:
+			return s3err.New(s3err.LimitExceeded, "An identity has at most %d tags.", maxTags)
+		}
+		seen[folded] = true
+	}
+	return nil
 }
 
 // page reads MaxItems and Marker. A marker is the name of the last entry of the

@@ -121,13 +121,15 @@ func (c *call) run() (any, error) {
 	if v := c.form["Version"]; v != "" && v != versions[known.service] {
 		return nil, s3err.New(s3err.InvalidAction, "Could not find operation %s for version %s", c.name, clip(v))
 	}
-	if known.unsigned {
-		return known.handle(c)
+	if !known.unsigned {
+		if err := c.authenticate(); err != nil {
+			return nil, err
+		}
+		if err := c.admit(c.tenant(), c.cred.Principal.ID, c.cred.Principal.Limits); err != nil {
+			return nil, err
+		}
 	}
-	if err := c.authenticate(); err != nil {
-		return nil, err
-	}
-	if err := c.admit(c.tenant(), c.cred.Principal.ID, c.cred.Principal.Limits); err != nil {
+	if err := c.form.checkParameters(c.name); err != nil {
 		return nil, err
 	}
 	return known.handle(c)
@@ -192,12 +194,26 @@ func signatureError(err error) error {
 // allow returns AccessDenied unless the principal may take the action on the
 // resource of its own tenant. extra are condition keys and their values.
 func (c *call) allow(resource string, extra ...string) error {
+	return c.allowAs(c.name, resource, extra...)
+}
+
+// allowWithTags is allow for what is made with tags, which takes the right to tag besides.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_examples_iam-new-user-tag.html
+func (c *call) allowWithTags(tagAction, resource string, tags []engine.Tag, extra ...string) error {
+	extra = append(extra, tagContext(tags)...)
+	if err := c.allow(resource, extra...); err != nil || len(tags) == 0 {
+		return err
+	}
+	return c.allowAs(tagAction, resource, extra...)
+}
+
+func (c *call) allowAs(action, resource string, extra ...string) error {
 	if c.action.service == serviceIAM && c.cred.Temporary() && c.principal.Kind != access.Session {
 		// A session of a user that could make access keys would outlive itself.
 		c.reason = "a session token of a user takes no action of IAM"
 		return s3err.InvalidClientTokenID
 	}
-	need := access.Need{Action: c.action.service + ":" + c.name, Resource: resource, Owner: c.principal.Tenant}
+	need := access.Need{Action: c.action.service + ":" + action, Resource: resource, Owner: c.principal.Tenant}
 	if len(extra) > 0 {
 		need.Context = access.Context{}
 		for i := 0; i+1 < len(extra); i += 2 {

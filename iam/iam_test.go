@@ -199,11 +199,11 @@ func TestRightsToIAM(t *testing.T) {
 		case "GetCallerIdentity", "GetSessionToken", "AssumeRole", "AssumeRoleWithWebIdentity":
 			continue
 		}
-		g.call(t, g.cred, "AccessDenied", action, "UserName", "dev", "GroupName", "g", "RoleName", "r", "PolicyName", "p",
+		g.call(t, g.cred, "AccessDenied", action, honoured(action, "UserName", "dev", "GroupName", "g", "RoleName", "r", "PolicyName", "p",
 			"PolicyArn", "arn:aws:iam::"+engine.Account(g.tenant.Tenant.ID)+":policy/p", "PolicyDocument", readOnly, "AssumeRolePolicyDocument", "{}",
 			"AccessKeyId", g.cred.AccessKey, "Status", "Active", "VersionId", "v1", "Url", "https://idp.test", "ClientID", "c",
 			"OpenIDConnectProviderArn", "arn:aws:iam::"+engine.Account(g.tenant.Tenant.ID)+":oidc-provider/idp.test",
-			"PermissionsBoundary", "arn:aws:iam::"+engine.Account(g.tenant.Tenant.ID)+":policy/p")
+			"PermissionsBoundary", "arn:aws:iam::"+engine.Account(g.tenant.Tenant.ID)+":policy/p")...)
 	}
 	g.call(t, other, "NoSuchEntity", "GetUser", "UserName", "dev")
 	g.call(t, engine.Credential{}, "MissingAuthenticationToken", "ListUsers")

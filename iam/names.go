@@ -104,6 +104,11 @@ func (c *call) policyByARN(arn string) (engine.Identity, error) {
 
 // listed returns one page of identities whose path begins with PathPrefix.
 func (c *call) listed(kind meta.IdentityKind) ([]engine.Identity, paging, error) {
+	return c.listedWhere(kind, func(*engine.Identity) bool { return true })
+}
+
+// listedWhere is listed of those alone that are asked for.
+func (c *call) listedWhere(kind meta.IdentityKind, asked func(*engine.Identity) bool) ([]engine.Identity, paging, error) {
 	after, limit, err := c.form.page()
 	if err != nil {
 		return nil, paging{}, err
@@ -116,7 +121,7 @@ func (c *call) listed(kind meta.IdentityKind) ([]engine.Identity, paging, error)
 		}
 		for _, i := range found {
 			after = i.Name
-			if !strings.HasPrefix(i.Path, c.form["PathPrefix"]) {
+			if !strings.HasPrefix(i.Path, c.form["PathPrefix"]) || !asked(&i) {
 				continue
 			}
 			if len(all) == limit {

@@ -1,8 +1,10 @@
 package iam
 
 import (
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -57,6 +59,15 @@ func policyShown(p engine.Identity, use usage) policyXML {
 // usage is how often a policy is used.
 type usage struct{ attached, boundary int }
 
+// What a policy is used for, as PolicyUsageFilter names it. One that nobody has is
+// taken for one of permissions.
+const (
+	usedAsPolicy   = "PermissionsPolicy"
+	usedAsBoundary = "PermissionsBoundary"
+)
+
+var usageFilters = []string{usedAsPolicy, usedAsBoundary}
+
 // usages counts for all policies of the tenant.
 func (c *call) usages() (map[meta.ID]usage, error) {
 	all := make(map[meta.ID]usage)
@@ -91,7 +102,7 @@ func createPolicy(c *call) (any, error) {
 		return nil, err
 	}
 	path := c.pathOrRoot()
-	if err := c.allow(c.arn(meta.IdentityPolicy, path, name), tagContext(tags)...); err != nil {
+	if err := c.allowWithTags("TagPolicy", c.arn(meta.IdentityPolicy, path, name), tags); err != nil {
 		return nil, err
 	}
 	if err := checkPolicy(document, maxManaged); err != nil {
@@ -127,10 +138,7 @@ func getPolicy(c *call) (any, error) {
 	}
 	uses, err := c.usages()
 	x := policyShown(p, uses[p.ID])
-	if len(p.Tags) > 0 {
-		t := tagsXML(p.Tags)
-		x.Tags = &t
-	}
+	x.Tags = tagsShown(p.Tags)
 	return struct{ Policy policyXML }{x}, err
 }
 
@@ -142,17 +150,29 @@ func listPolicies(c *call) (any, error) {
 		Policies members[policyXML]
 		paging
 	}
-	if c.form["Scope"] == "AWS" { // there are none
-		return answer{}, nil
-	}
-	found, end, err := c.listed(meta.IdentityPolicy)
+	scope, err := c.form.choice("Scope", "All", "AWS", "Local")
 	if err != nil {
 		return nil, err
 	}
-	uses, err := c.usages()
-	if c.form["OnlyAttached"] == "true" {
-		found = slices.DeleteFunc(found, func(p engine.Identity) bool { return uses[p.ID].attached == 0 })
+	attached, err := c.form.choice("OnlyAttached", "true", "false")
+	if err != nil {
+		return nil, err
 	}
+	use, err := c.form.choice("PolicyUsageFilter", usageFilters...)
+	if err != nil {
+		return nil, err
+	}
+	if scope == "AWS" { // there are none
+		return answer{}, nil
+	}
+	uses, err := c.usages()
+	if err != nil {
+		return nil, err
+	}
+	found, end, err := c.listedWhere(meta.IdentityPolicy, func(p *engine.Identity) bool {
+		u := uses[p.ID]
+		return (attached != "true" || u.attached > 0) && (use != usedAsBoundary || u.boundary > 0) && (use != usedAsPolicy || u.attached > 0 || u.boundary == 0)
+	})
 	return answer{membersOf(found, func(p engine.Identity) policyXML { return policyShown(p, uses[p.ID]) }), end}, err
 }
 
@@ -189,6 +209,10 @@ func createPolicyVersion(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	asDefault, err := c.form.choice("SetAsDefault", "true", "false")
+	if err != nil {
+		return nil, err
+	}
 	p, err := c.managed()
 	if err != nil {
 		return nil, err
@@ -202,7 +226,7 @@ func createPolicyVersion(c *call) (any, error) {
 			return s3err.New(s3err.LimitExceeded, "A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", engine.MaxPolicyVersions)
 		}
 		f.Versions = append(f.Versions, engine.PolicyVersion{Number: f.Next, Document: document, Created: c.now()})
-		if c.form["SetAsDefault"] == "true" {
+		if asDefault == "true" {
 			f.Default = f.Next
 		}
 		f.Next++
@@ -248,10 +272,13 @@ func listPolicyVersions(c *call) (any, error) {
 	}
 	newest := slices.Clone(p.Policy.Versions)
 	slices.Reverse(newest)
+	page, end, err := cut(c.form, newest, func(v engine.PolicyVersion) string {
+		return strconv.Itoa(math.MaxInt32 - v.Number) // of one length, and falling as numbers rise
+	})
 	return struct {
 		Versions members[versionXML]
 		paging
-	}{membersOf(newest, func(v engine.PolicyVersion) versionXML { return versionShown(p.Policy, v, "") }), paging{}}, nil
+	}{membersOf(page, func(v engine.PolicyVersion) versionXML { return versionShown(p.Policy, v, "") }), end}, err
 }
 
 func setDefaultPolicyVersion(c *call) (any, error) {
@@ -292,13 +319,27 @@ func listEntitiesForPolicy(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	boundaries := c.form["PolicyUsageFilter"] == "PermissionsBoundary"
+	use, err := c.form.choice("PolicyUsageFilter", usageFilters...)
+	if err != nil {
+		return nil, err
+	}
+	kind, err := c.form.choice("EntityFilter", "User", "Group", "Role", "LocalManagedPolicy", "AWSManagedPolicy")
+	if err != nil {
+		return nil, err
+	}
 	holders, err := c.Engine.Holders(c.ctx, c.tenant(), func(i *engine.Identity) bool {
-		if boundaries {
-			return i.Boundary == p.ID
+		held := i.Boundary == p.ID
+		if use != usedAsBoundary {
+			held = slices.Contains(i.Attached, p.ID)
 		}
-		return slices.Contains(i.Attached, p.ID)
+		return held && strings.HasPrefix(i.Path, c.form["PathPrefix"]) && (kind == "" || kind+"Name" == arnKinds[i.Kind].parameter)
 	}, meta.IdentityUser, meta.IdentityGroup, meta.IdentityRole)
+	if err != nil {
+		return nil, err
+	}
+	at := func(i engine.Identity) string { return arnKinds[i.Kind].arn + "/" + i.Name }
+	slices.SortFunc(holders, func(a, b engine.Identity) int { return strings.Compare(at(a), at(b)) })
+	page, end, err := cut(c.form, holders, at)
 	type user struct{ UserName, UserId string }
 	type group struct{ GroupName, GroupId string }
 	type role struct{ RoleName, RoleId string }
@@ -308,14 +349,14 @@ func listEntitiesForPolicy(c *call) (any, error) {
 		PolicyRoles  members[role]
 		paging
 	}
-	filter := c.form["EntityFilter"]
-	for _, h := range holders {
-		switch {
-		case h.Kind == meta.IdentityUser && (filter == "" || filter == "User"):
+	x.paging = end
+	for _, h := range page {
+		switch h.Kind {
+		case meta.IdentityUser:
 			x.PolicyUsers.Member = append(x.PolicyUsers.Member, user{h.Name, uniqueID(&h)})
-		case h.Kind == meta.IdentityGroup && (filter == "" || filter == "Group"):
+		case meta.IdentityGroup:
 			x.PolicyGroups.Member = append(x.PolicyGroups.Member, group{h.Name, uniqueID(&h)})
-		case h.Kind == meta.IdentityRole && (filter == "" || filter == "Role"):
+		case meta.IdentityRole:
 			x.PolicyRoles.Member = append(x.PolicyRoles.Member, role{h.Name, uniqueID(&h)})
 		}
 	}

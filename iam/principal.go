@@ -90,11 +90,12 @@ type session struct {
 	name     string
 	policies []*access.Policy // nil: none
 	tags     map[string]string
+	source   string
 	broken   error
 }
 
 func compileSession(f *engine.SessionFacts) *session {
-	s := &session{name: f.Name, tags: f.Tags}
+	s := &session{name: f.Name, tags: f.Tags, source: f.SourceIdentity}
 	if f.Policies != nil {
 		s.policies, s.broken = compileAll(f.Policies)
 	}
@@ -102,7 +103,7 @@ func compileSession(f *engine.SessionFacts) *session {
 }
 
 func (s *session) narrow(p *access.Principal) {
-	p.SessionName, p.Session = s.name, s.policies
+	p.SessionName, p.Session, p.SourceIdentity = s.name, s.policies, s.source
 	if p.Broken == nil {
 		p.Broken = s.broken
 	}

@@ -53,7 +53,7 @@ func createProvider(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.allow(c.arn(meta.IdentityProvider, "/", name), tagContext(tags)...); err != nil {
+	if err := c.allowWithTags("TagOpenIDConnectProvider", c.arn(meta.IdentityProvider, "/", name), tags); err != nil {
 		return nil, err
 	}
 	facts := &engine.ProviderFacts{URL: "https://" + name, ClientIDs: c.form.list("ClientIDList"), Thumbprints: c.form.list("ThumbprintList")}

@@ -37,10 +37,7 @@ func (c *call) roleInFull(r engine.Identity) (roleXML, error) {
 		return roleXML{}, err
 	}
 	x := roleShown(r, trusts[0])
-	if len(r.Tags) > 0 {
-		t := tagsXML(r.Tags)
-		x.Tags = &t
-	}
+	x.Tags = tagsShown(r.Tags)
 	x.PermissionsBoundary, err = c.boundaryShown(r)
 	return x, err
 }
@@ -104,7 +101,7 @@ func createRole(c *call) (any, error) {
 		return nil, err
 	}
 	path := c.pathOrRoot()
-	if err := c.allow(c.arn(meta.IdentityRole, path, name), append(boundaryContext(c.form["PermissionsBoundary"]), tagContext(tags)...)...); err != nil {
+	if err := c.allowWithTags("TagRole", c.arn(meta.IdentityRole, path, name), tags, boundaryContext(c.form["PermissionsBoundary"])...); err != nil {
 		return nil, err
 	}
 	if document, err = c.trust(document); err != nil {

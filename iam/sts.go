@@ -116,14 +116,6 @@ func (c *call) sessionPolicies(tenant meta.ID) ([]engine.PolicyText, error) {
 	}
 }
 
-// assumption is what AssumeRole and AssumeRoleWithWebIdentity have in common.
-type assumption struct {
-	arn, session string
-	role         engine.Identity
-	trust        *access.Policy
-	tags         []engine.Tag
-}
-
 // assumed finds the role. found is false when there is none that can be assumed,
 // which the caller is told as a denial.
 func (c *call) assumed() (a assumption, found bool, err error) {
@@ -164,77 +156,4 @@ func (c *call) denyRole(a assumption, reason string) error {
 		return s3err.New(s3err.AccessDenied, "Not authorized to perform sts:%s", c.name)
 	}
 	return s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: sts:%s on resource: %s", c.principal.ARN(), c.name, clip(a.arn))
-}
-
-// assume decides, and makes the session.
-func (c *call) assume(a assumption, extra access.Context) (engine.Credential, error) {
-	context := access.Context{"sts:rolesessionname": {a.session}}
-	for k, v := range extra {
-		context[k] = v
-	}
-	tags := make(map[string]string, len(a.tags))
-	for _, t := range a.tags {
-		tags[t.Key] = t.Value
-		context.Add(requestTag+t.Key, t.Value)
-		context.Add("aws:tagkeys", t.Key)
-	}
-	for i, tags := 0, resourceTags(&a.role); i < len(tags); i += 2 {
-		context.Add(tags[i], tags[i+1])
-	}
-	need := access.Need{Action: "sts:" + c.name, Resource: a.arn, Owner: access.ID(a.role.Tenant), Trust: a.trust, Context: context}
-	if err := c.decide(need); err != nil {
-		return engine.Credential{}, err
-	}
-	if len(a.tags) > 0 {
-		need.Action = "sts:TagSession"
-		if err := c.decide(need); err != nil {
-			return engine.Credential{}, err
-		}
-	}
-	most := a.role.Role.MaxSession
-	if c.cred.Temporary() && c.principal.Kind == access.Session {
-		most = min(most, chainedSession)
-	}
-	d, err := c.duration(defaultRoleSession, most)
-	if err != nil {
-		return engine.Credential{}, err
-	}
-	policies, err := c.sessionPolicies(a.role.Tenant)
-	if err != nil {
-		return engine.Credential{}, err
-	}
-	return c.Engine.NewSession(engine.Session{Tenant: a.role.Tenant, Holder: a.role.ID, Kind: meta.IdentityRole, Name: a.session,
-		Policies: policies, Tags: tags, Expires: c.now().Add(d)})
-}
-
-type roleUserXML struct{ AssumedRoleId, Arn string }
-
-func (a *assumption) user() roleUserXML {
-	return roleUserXML{uniqueID(&a.role) + ":" + a.session, sessionARN(&a.role, a.session)}
-}
-
-func assumeRole(c *call) (any, error) {
-	a, found, err := c.assumed()
-	if err != nil {
-		return nil, err
-	}
-	if a.tags, err = c.form.tags(); err != nil {
-		return nil, err
-	}
-	if !found {
-		return nil, c.denyRole(a, "there is no such role")
-	}
-	var extra access.Context
-	if id := c.form["ExternalId"]; id != "" {
-		extra = access.Context{"sts:externalid": {id}}
-	}
-	made, err := c.assume(a, extra)
-	if err != nil {
-		return nil, err
-	}
-	return struct {
-		Credentials      credentialsXML
-		AssumedRoleUser  roleUserXML
-		PackedPolicySize int
-	}{credentialsShown(made), a.user(), 0}, nil
 }

@@ -42,7 +42,7 @@ type token struct {
 	claims    map[string]json.RawMessage // all, by name
 }
 
-// audience is a string or a list of strings.
+// audience is a string or a list of strings, as other claims may be too.
 type audience []string
 
 // UnmarshalJSON reads either.

@@ -1,6 +1,9 @@
 package iam
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
@@ -11,6 +14,15 @@ type tagXML struct{ Key, Value string }
 
 func tagsXML(tags []engine.Tag) members[tagXML] {
 	return membersOf(tags, func(t engine.Tag) tagXML { return tagXML(t) })
+}
+
+// tagsShown are tags where they are left out if there are none.
+func tagsShown(tags []engine.Tag) *members[tagXML] {
+	if len(tags) == 0 {
+		return nil
+	}
+	t := tagsXML(tags)
+	return &t
 }
 
 type boundaryXML struct {
@@ -31,10 +43,7 @@ func userShown(u engine.Identity) userXML {
 // userInFull is a user as GetUser shows it.
 func (c *call) userInFull(u engine.Identity) (userXML, error) {
 	x := userShown(u)
-	if len(u.Tags) > 0 {
-		t := tagsXML(u.Tags)
-		x.Tags = &t
-	}
+	x.Tags = tagsShown(u.Tags)
 	var err error
 	x.PermissionsBoundary, err = c.boundaryShown(u)
 	return x, err
@@ -98,7 +107,7 @@ func createUser(c *call) (any, error) {
 		return nil, err
 	}
 	path := c.pathOrRoot()
-	if err := c.allow(c.arn(meta.IdentityUser, path, name), append(boundaryContext(c.form["PermissionsBoundary"]), tagContext(tags)...)...); err != nil {
+	if err := c.allowWithTags("TagUser", c.arn(meta.IdentityUser, path, name), tags, boundaryContext(c.form["PermissionsBoundary"])...); err != nil {
 		return nil, err
 	}
 	boundary, _, err := c.boundary()
@@ -251,10 +260,16 @@ func untag(c *call) (any, error) {
 
 func listTags(c *call) (any, error) {
 	i, err := c.tagged()
+	if err != nil {
+		return nil, err
+	}
+	tags := slices.Clone(i.Tags)
+	slices.SortFunc(tags, func(a, b engine.Tag) int { return strings.Compare(a.Key, b.Key) })
+	page, end, err := cut(c.form, tags, func(t engine.Tag) string { return t.Key })
 	return struct {
 		Tags members[tagXML]
 		paging
-	}{tagsXML(i.Tags), paging{}}, err
+	}{tagsXML(page), end}, err
 }
 
 // setBoundary is PutUserPermissionsBoundary and PutRolePermissionsBoundary;

@@ -1,8 +1,12 @@
 package iam
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
@@ -47,11 +51,14 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 		return nil, err
 	}
 	c.principal = access.Principal{Kind: access.Federated, Name: ARN(&provider)}
+	if a.passed, err = token.passed(); err != nil {
+		return nil, err
+	}
 	context := access.Context{"aws:federatedprovider": {ARN(&provider)}}
 	for claim, values := range token.strings() {
 		context.Add(provider.Name+":"+claim, values...)
 	}
-	made, err := c.assume(a, context)
+	made, err := c.assume(&a, context)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +69,68 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 		Credentials                 credentialsXML
 		AssumedRoleUser             roleUserXML
 		PackedPolicySize            int
-	}{token.subject, token.audience[0], ARN(&provider), credentialsShown(made), a.user(), 0}, nil
+		SourceIdentity              string `xml:",omitempty"`
+	}{token.subject, token.audience[0], ARN(&provider), credentialsShown(made), a.user(), 0, a.source}, nil
+}
+
+// The claims by which a provider passes tags and a source identity.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp,
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
+const (
+	tagsClaim   = "https://aws.amazon.com/tags"
+	sourceClaim = "https://aws.amazon.com/source_identity"
+
+	principalTags  = "principal_tags/"
+	transitiveKeys = "transitive_tag_keys"
+)
+
+// passed is what the provider gives the session. The claim of tags may also be flat, with
+// a claim for each tag.
+func (t *token) passed() (p passed, err error) {
+	malformed := badToken("The claims of the ID Token for tags and the source identity cannot be read.")
+	if raw := t.claims[sourceClaim]; raw != nil {
+		if json.Unmarshal(raw, &p.source) != nil || p.source == "" {
+			return p, malformed
+		}
+	}
+	claims := make(map[string]json.RawMessage)
+	for name, raw := range t.claims {
+		if flat, ok := strings.CutPrefix(name, tagsClaim+"/"); ok {
+			claims[flat] = raw
+		}
+	}
+	if raw := t.claims[tagsClaim]; raw != nil {
+		var nested struct {
+			Tags       map[string]json.RawMessage `json:"principal_tags"`
+			Transitive json.RawMessage            `json:"transitive_tag_keys"`
+		}
+		d := json.NewDecoder(bytes.NewReader(raw))
+		if d.DisallowUnknownFields(); len(claims) > 0 || d.Decode(&nested) != nil {
+			return p, malformed
+		}
+		for key, value := range nested.Tags {
+			claims[principalTags+key] = value
+		}
+		if nested.Transitive != nil {
+			claims[transitiveKeys] = nested.Transitive
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(claims)) {
+		var values audience
+		key, isTag := strings.CutPrefix(name, principalTags)
+		switch err := json.Unmarshal(claims[name], &values); {
+		case err != nil, isTag && len(values) != 1, !isTag && name != transitiveKeys:
+			return p, malformed
+		case isTag:
+			p.tags = append(p.tags, engine.Tag{Key: key, Value: values[0]})
+		default:
+			p.transitive = values
+		}
+	}
+	if err := checkTags(p.tags); err != nil {
+		return p, err
+	}
+	return p, p.check()
 }
 
 // providerOf is the tenant's provider whose URL is the token's issuer, byte for

@@ -1,0 +1,176 @@
+package iam
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// assumption is what AssumeRole and AssumeRoleWithWebIdentity have in common.
+type assumption struct {
+	arn, session string
+	role         engine.Identity
+	trust        *access.Policy
+	passed
+}
+
+// passed is what a session is given besides its role's rights, and what of it the
+// sessions have that it makes.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
+type passed struct {
+	tags       []engine.Tag
+	transitive []string // keys of tags
+	source     string   // the source identity; empty: none
+}
+
+// check refuses what cannot be passed. Transitive keys become those of the tags, whose
+// case may be another.
+func (p *passed) check() error {
+	for n, key := range p.transitive {
+		i := tagIndex(p.tags, key)
+		if i < 0 {
+			return s3err.New(s3err.ValidationError, "The specified transitive tag key %s must be included in the requested tags.", clip(key))
+		}
+		p.transitive[n] = p.tags[i].Key
+	}
+	if s := p.source; s != "" && (!sessionNamePattern.MatchString(s) || strings.HasPrefix(strings.ToLower(s), "aws:")) {
+		return s3err.New(s3err.ValidationError, "SourceIdentity has 2 to 64 letters, digits and + = , . @ _ -")
+	}
+	return nil
+}
+
+// tagIndex is the place of the tag with a key, or -1.
+func tagIndex(tags []engine.Tag, key string) int {
+	return slices.IndexFunc(tags, func(t engine.Tag) bool { return access.FoldCase(t.Key) == access.FoldCase(key) })
+}
+
+// inherit adds what the session that asks hands on. A tag of the same key cannot be
+// passed again, nor another source identity: the chain would lose who began it.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
+func (c *call) inherit(a *assumption) error {
+	from := c.cred.Session
+	if from == nil {
+		return nil
+	}
+	if from.SourceIdentity != "" {
+		if a.source != "" && a.source != from.SourceIdentity {
+			return c.denyRole(*a, "the session has another source identity")
+		}
+		a.source = from.SourceIdentity
+	}
+	for _, key := range from.Transitive {
+		if tagIndex(a.tags, key) >= 0 {
+			return s3err.New(s3err.ValidationError, "The tag %s conflicts with a transitive tag of the calling session.", clip(key))
+		}
+		a.tags = append(a.tags, engine.Tag{Key: key, Value: from.Tags[key]})
+		a.transitive = append(a.transitive, key)
+	}
+	if len(a.tags) > maxTags {
+		return s3err.New(s3err.ValidationError, "A session has at most %d tags.", maxTags)
+	}
+	return nil
+}
+
+// assume decides, and makes the session. The rights to pass tags and a source identity
+// are asked for where there are any, inherited ones too.
+func (c *call) assume(a *assumption, extra access.Context) (engine.Credential, error) {
+	if err := c.inherit(a); err != nil {
+		return engine.Credential{}, err
+	}
+	need := access.Need{Resource: a.arn, Owner: access.ID(a.role.Tenant), Trust: a.trust, Context: a.conditions(extra)}
+	actions := []string{c.name}
+	if len(a.tags) > 0 {
+		actions = append(actions, "TagSession")
+	}
+	if a.source != "" {
+		actions = append(actions, "SetSourceIdentity")
+	}
+	for _, action := range actions {
+		need.Action = "sts:" + action
+		if err := c.decide(need); err != nil {
+			return engine.Credential{}, err
+		}
+	}
+	most := a.role.Role.MaxSession
+	if c.cred.Temporary() && c.principal.Kind == access.Session {
+		most = min(most, chainedSession)
+	}
+	d, err := c.duration(defaultRoleSession, most)
+	if err != nil {
+		return engine.Credential{}, err
+	}
+	policies, err := c.sessionPolicies(a.role.Tenant)
+	if err != nil {
+		return engine.Credential{}, err
+	}
+	tags := make(map[string]string, len(a.tags))
+	for _, t := range a.tags {
+		tags[t.Key] = t.Value
+	}
+	return c.Engine.NewSession(engine.Session{Tenant: a.role.Tenant, Holder: a.role.ID, Kind: meta.IdentityRole, Name: a.session,
+		Policies: policies, Tags: tags, Transitive: a.transitive, SourceIdentity: a.source, Expires: c.now().Add(d)})
+}
+
+// conditions are the condition keys of an assumption.
+func (a *assumption) conditions(extra access.Context) access.Context {
+	context := access.Context{"sts:rolesessionname": {a.session}}
+	for k, v := range extra {
+		context[k] = v
+	}
+	for _, t := range a.tags {
+		context.Add(requestTag+t.Key, t.Value)
+		context.Add("aws:tagkeys", t.Key)
+	}
+	if len(a.transitive) > 0 {
+		context.Add("sts:TransitiveTagKeys", a.transitive...)
+	}
+	if a.source != "" {
+		context.Add("sts:SourceIdentity", a.source)
+	}
+	for i, tags := 0, resourceTags(&a.role); i < len(tags); i += 2 {
+		context.Add(tags[i], tags[i+1])
+	}
+	return context
+}
+
+type roleUserXML struct{ AssumedRoleId, Arn string }
+
+func (a *assumption) user() roleUserXML {
+	return roleUserXML{uniqueID(&a.role) + ":" + a.session, sessionARN(&a.role, a.session)}
+}
+
+// Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+func assumeRole(c *call) (any, error) {
+	a, found, err := c.assumed()
+	if err != nil {
+		return nil, err
+	}
+	if a.tags, err = c.form.tags(); err != nil {
+		return nil, err
+	}
+	a.transitive, a.source = c.form.list("TransitiveTagKeys"), c.form["SourceIdentity"]
+	if err := a.check(); err != nil {
+		return nil, err
+	}
+	if !found {
+		return nil, c.denyRole(a, "there is no such role")
+	}
+	var extra access.Context
+	if id := c.form["ExternalId"]; id != "" {
+		extra = access.Context{"sts:externalid": {id}}
+	}
+	made, err := c.assume(&a, extra)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		Credentials      credentialsXML
+		AssumedRoleUser  roleUserXML
+		PackedPolicySize int
+		SourceIdentity   string `xml:",omitempty"`
+	}{credentialsShown(made), a.user(), 0, a.source}, nil
+}

@@ -1,0 +1,159 @@
+package iam
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/strict"
+)
+
+// Parameters that several actions have.
+const (
+	pageParameters = " Marker MaxItems"
+	listParameters = pageParameters + " PathPrefix"
+	tagParameters  = " Tags.member.N.Key Tags.member.N.Value"
+	narrowing      = " Policy PolicyArns.member.N.arn DurationSeconds"
+)
+
+// parameters are those that each action honours; N stands for the numbers of a list. A
+// request with any other is refused: one that is passed over in silence may be the one
+// that narrows what is done. Actions that are not here find nothing and do nothing,
+// whatever is asked: see absentActions.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html,
+// https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
+var parameters = func() map[string][]string {
+	all := make(map[string][]string)
+	add := func(names, parameters string) {
+		for _, name := range strings.Fields(names) {
+			all[name] = append([]string{"Action", "Version"}, strings.Fields(parameters)...)
+		}
+	}
+	add("CreateUser", "UserName Path PermissionsBoundary"+tagParameters)
+	add("GetUser DeleteUser CreateAccessKey DeleteUserPermissionsBoundary", "UserName")
+	add("ListUsers ListGroups ListRoles", listParameters)
+	add("UpdateUser", "UserName NewUserName NewPath")
+	add("ListAccessKeys ListGroupsForUser", "UserName"+pageParameters)
+	add("UpdateAccessKey", "UserName AccessKeyId Status")
+	add("DeleteAccessKey", "UserName AccessKeyId")
+	add("GetAccessKeyLastUsed", "AccessKeyId")
+	add("CreatePolicy", "PolicyName PolicyDocument Path Description"+tagParameters)
+	add("GetPolicy DeletePolicy", "PolicyArn")
+	add("ListPolicies", "Scope OnlyAttached PolicyUsageFilter"+listParameters)
+	add("CreatePolicyVersion", "PolicyArn PolicyDocument SetAsDefault")
+	add("GetPolicyVersion SetDefaultPolicyVersion DeletePolicyVersion", "PolicyArn VersionId")
+	add("ListPolicyVersions", "PolicyArn"+pageParameters)
+	add("ListEntitiesForPolicy", "PolicyArn EntityFilter PolicyUsageFilter"+listParameters)
+	add("CreateGroup", "GroupName Path")
+	add("GetGroup", "GroupName"+pageParameters)
+	add("DeleteGroup", "GroupName")
+	add("UpdateGroup", "GroupName NewGroupName NewPath")
+	add("AddUserToGroup RemoveUserFromGroup", "GroupName UserName")
+	add("CreateRole", "RoleName AssumeRolePolicyDocument Path Description MaxSessionDuration PermissionsBoundary"+tagParameters)
+	add("GetRole DeleteRole DeleteRolePermissionsBoundary", "RoleName")
+	add("UpdateRole", "RoleName Description MaxSessionDuration")
+	add("UpdateRoleDescription", "RoleName Description")
+	add("UpdateAssumeRolePolicy", "RoleName PolicyDocument")
+	add("CreateOpenIDConnectProvider", "Url ClientIDList.member.N ThumbprintList.member.N"+tagParameters)
+	add("GetOpenIDConnectProvider DeleteOpenIDConnectProvider", "OpenIDConnectProviderArn")
+	add("ListOpenIDConnectProviders GetAccountSummary GetCallerIdentity", "")
+	add("AddClientIDToOpenIDConnectProvider RemoveClientIDFromOpenIDConnectProvider", "OpenIDConnectProviderArn ClientID")
+	add("ListAccountAliases", pageParameters)
+	for _, kind := range []string{"User", "Group", "Role"} {
+		holder := kind + "Name"
+		add("Attach"+kind+"Policy Detach"+kind+"Policy", holder+" PolicyArn")
+		add("ListAttached"+kind+"Policies", holder+listParameters)
+		add("Put"+kind+"Policy", holder+" PolicyName PolicyDocument")
+		add("Get"+kind+"Policy Delete"+kind+"Policy", holder+" PolicyName")
+		add("List"+kind+"Policies", holder+pageParameters)
+	}
+	add("PutUserPermissionsBoundary", "UserName PermissionsBoundary")
+	add("PutRolePermissionsBoundary", "RoleName PermissionsBoundary")
+	add("UpdateOpenIDConnectProviderThumbprint", "OpenIDConnectProviderArn ThumbprintList.member.N")
+	for kind, named := range map[string]string{"User": "UserName", "Role": "RoleName", "Policy": "PolicyArn", "OpenIDConnectProvider": "OpenIDConnectProviderArn"} {
+		add("Tag"+kind, named+tagParameters)
+		add("Untag"+kind, named+" TagKeys.member.N")
+		add("List"+kind+"Tags", named+pageParameters)
+	}
+	add("AssumeRole", "RoleArn RoleSessionName ExternalId SourceIdentity TransitiveTagKeys.member.N"+narrowing+tagParameters)
+	add("AssumeRoleWithWebIdentity", "RoleArn RoleSessionName WebIdentityToken"+narrowing)
+	add("GetSessionToken", "DurationSeconds")
+	return all
+}()
+
+// notHonoured are parameters of AWS that nothing here can honour, with the reason.
+var notHonoured = map[string]string{
+	"SerialNumber":     "there are no devices of a second factor",
+	"TokenCode":        "there are no devices of a second factor",
+	"ProviderId":       "providers of OAuth 2.0 are not supported, those of OpenID Connect are",
+	"ProvidedContexts": "contexts of other providers are not supported",
+}
+
+const memberInfix = ".member."
+
+// listEntry takes the number out of the name of a list's entry; n is 0 for any other name.
+func listEntry(name string) (pattern string, n int) {
+	list, rest, found := strings.Cut(name, memberInfix)
+	number, field, more := strings.Cut(rest, ".")
+	entry, ok := strict.Number(number, maxParameters)
+	if n = int(entry); !found || !ok || n < 1 || strconv.Itoa(n) != number {
+		return name, 0
+	}
+	if more {
+		field = "." + field
+	}
+	return list + memberInfix + "N" + field, n
+}
+
+// checkParameters refuses what the action does not honour, and lists with gaps, of which
+// nobody would read what is behind the first.
+func (f form) checkParameters(action string) error {
+	honoured, acts := parameters[action]
+	if !acts {
+		return nil
+	}
+	entries := make(map[string]map[int]bool) // the numbers of each list
+	for name, value := range f {
+		pattern, n := listEntry(name)
+		empty := value == "" && slices.ContainsFunc(honoured, func(p string) bool { return strings.HasPrefix(p, name+memberInfix) })
+		if empty {
+			continue // SDKs write an empty list so
+		}
+		if !slices.Contains(honoured, pattern) {
+			return unhonoured(action, name)
+		}
+		if n > 0 {
+			list, _, _ := strings.Cut(name, memberInfix)
+			if entries[list] == nil {
+				entries[list] = make(map[int]bool)
+			}
+			entries[list][n] = true
+		}
+	}
+	for list, numbers := range entries {
+		for n := range len(numbers) {
+			if !numbers[n+1] {
+				return s3err.New(s3err.ValidationError, "The list %s has no entry %d.", list, n+1)
+			}
+		}
+	}
+	return nil
+}
+
+func unhonoured(action, name string) error {
+	first, _, _ := strings.Cut(name, ".")
+	if why := notHonoured[first]; why != "" {
+		return s3err.New(s3err.ValidationError, "The parameter %s is not supported: %s.", clip(name), why)
+	}
+	return s3err.New(s3err.ValidationError, "%s has no parameter %s.", action, clip(name))
+}
+
+// choice reads a parameter that has one of a few values; empty: it is absent.
+func (f form) choice(name string, values ...string) (string, error) {
+	v := f[name]
+	if v != "" && !slices.Contains(values, v) {
+		return "", s3err.New(s3err.ValidationError, "%s must be one of %s.", name, strings.Join(values, ", "))
+	}
+	return v, nil
+}
