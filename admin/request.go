@@ -64,7 +64,7 @@ func (s *Server) handle(action string, h handler) http.HandlerFunc {
 
 // act runs the handler for a signer who may take the action.
 func (s *Server) act(r *http.Request, action string, h handler) (signer string, rep reply, err error) {
-	target, err := sigv4.ParseTarget(r.RequestURI)
+	target, err := sigv4.ReceivedTarget(r.RequestURI, r.Host)
 	if err != nil {
 		return "", reply{}, err
 	}

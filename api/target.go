@@ -1,14 +1,17 @@
 package api
 
 import (
+	"math"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 // Target is what a request line and its Host name, decoded exactly once: access
@@ -26,12 +29,15 @@ type Target struct {
 	Signed sigv4.Target
 }
 
-// ParseTarget takes apart a request target (http.Request.RequestURI) and a Host.
-// Below one of the domains, the label before it is the bucket; otherwise the
-// first segment of the path is. Errors: InvalidURI, URITooLong, KeyTooLong,
-// InvalidArgument for a key that is not UTF-8.
+// ParseTarget takes apart a request target (http.Request.RequestURI) and a Host
+// (http.Request.Host). Below one of the domains, the label before it is the bucket;
+// otherwise the first segment of the path is. Errors: BadRequest for a Host that is
+// none, InvalidURI, URITooLong, KeyTooLong, InvalidBucketName.
 func ParseTarget(requestURI, host string, domains []string) (Target, error) {
-	signed, err := sigv4.ParseTarget(requestURI)
+	if !isHost(host) {
+		return Target{}, s3err.New(s3err.BadRequest, "An error occurred when parsing the HTTP request.")
+	}
+	signed, err := sigv4.ReceivedTarget(requestURI, host)
 	if err != nil {
 		return Target{}, err
 	}
@@ -117,6 +123,29 @@ func (t Target) Resource() string {
 		return "/" + t.Bucket + t.Signed.Path
 	}
 	return t.Signed.Path
+}
+
+// isHost reports whether a Host can name a host, with or without a port. Characters are
+// net/http's business, but for those that end a host elsewhere; names may be of any kind,
+// for those within a deployment often are none of the DNS. An empty one is of HTTP/1.0.
+// Source: RFC 9110, section 7.2
+func isHost(host string) bool {
+	name, port := host, ""
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		name, port = host[:i], host[i+1:]
+		if _, ok := strict.Number(port, math.MaxUint16); !ok && port != "" {
+			return false
+		}
+	}
+	if address, ok := strings.CutPrefix(name, "["); ok {
+		address, ok = strings.CutSuffix(address, "]")
+		ip, err := netip.ParseAddr(address)
+		return ok && err == nil && ip.Is6()
+	}
+	if strings.ContainsAny(name, "/\\?#@:[]<>\"^`{|} ") {
+		return false
+	}
+	return host == "" || name != "" && name[0] != '.' && !strings.Contains(name, "..")
 }
 
 // hostBucket is the bucket that a virtual-hosted Host names: all labels before

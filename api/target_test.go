@@ -55,6 +55,19 @@ func TestParseTarget(t *testing.T) {
 		{uri: "/b/%zz", host: "h", err: s3err.InvalidURI},
 		{uri: "/b/k?%zz", host: "h", err: s3err.InvalidURI},
 		{uri: "http://evil/b/k", host: "h", err: s3err.InvalidURI},
+		{uri: "http://h/b/k", host: "h", bucket: "b", key: "k"},
+		{uri: "HTTPS://h:9/b/k?acl", host: "h:9", bucket: "b", key: "k"},
+		{uri: "http://h", host: "h"},
+		{uri: "http://h?acl", host: "h"},
+		{uri: "http://b.example.com/k", host: "b.example.com", bucket: "b", key: "k", virtual: true},
+		{uri: "http://h//k", host: "h", err: s3err.InvalidBucketName},
+		{uri: "http://h:1/b/k", host: "h", err: s3err.InvalidURI},
+		{uri: "http:///b/k", host: "", err: s3err.InvalidURI},
+		{uri: "http://u@h/b/k", host: "h", err: s3err.InvalidURI},
+		{uri: "http://u@h/b/k", host: "u@h", err: s3err.BadRequest},
+		{uri: "ftp://h/b/k", host: "h", err: s3err.InvalidURI},
+		{uri: "h:443", host: "h:443", err: s3err.InvalidURI},
+		{uri: "/http://h/b", host: "h", bucket: "http:", key: "/h/b"},
 		{uri: "*", host: "h", err: s3err.InvalidURI},
 		{uri: "", host: "h", err: s3err.InvalidURI},
 		{uri: "/b/" + strings.Repeat("k", meta.MaxKeyBytes), host: "h", bucket: "b", key: strings.Repeat("k", meta.MaxKeyBytes)},
@@ -69,6 +82,19 @@ func TestParseTarget(t *testing.T) {
 		}
 		if err == nil && (got.Bucket != c.bucket || got.Key != c.key || got.VirtualHost != c.virtual) {
 			t.Errorf("%.60s on %s: %q %q %v", c.uri, c.host, got.Bucket, got.Key, got.VirtualHost)
+		}
+	}
+}
+
+func TestHosts(t *testing.T) {
+	for _, good := range []string{"", "h", "h.", "H:9000", "h:", "my_service:80", "a-b.c", "127.0.0.1", "127.0.0.1:1", "[::1]", "[::1]:65535", "xn--bcher-kva.example", "bücher.example"} {
+		if !isHost(good) {
+			t.Errorf("%q is refused", good)
+		}
+	}
+	for _, bad := range []string{":80", ".", ".h", "a..b", "..", "h:x", "h:-1", "h:+80", "h:65536", "h:1:2", "::1", "[::1", "[::1]x", "[h]", "[127.0.0.1]", "a@b", "a/b", `a\b`, "a?b", "a#b", "a b", "a<b", "h:80:"} {
+		if _, err := ParseTarget("/b/k", bad, testDomains); !errors.Is(err, s3err.BadRequest) {
+			t.Errorf("%q: %v", bad, err)
 		}
 	}
 }

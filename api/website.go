@@ -20,7 +20,7 @@ func (x *exchange) serveWebsite(bucket string) (*Reply, error) {
 	s, r := x.server, x.req
 	x.html = true
 	r.Principal, r.identity = access.Principal{}, &sigv4.Identity{}
-	signed, err := sigv4.ParseTarget(r.HTTP.RequestURI)
+	signed, err := sigv4.ReceivedTarget(r.HTTP.RequestURI, r.HTTP.Host)
 	if err != nil {
 		return nil, err
 	}

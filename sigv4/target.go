@@ -22,7 +22,7 @@ type Target struct {
 // http.Request.RequestURI on a server. Nothing is cleaned: "//", "." and ".."
 // are bytes like others. A path that is too long is a URITooLong; broken
 // percent-encoding, control bytes and any form but the origin form of RFC 9112
-// (which an absolute one is not: it would override Host) are an InvalidURI.
+// are an InvalidURI.
 func ParseTarget(requestURI string) (Target, error) {
 	path, rawQuery, _ := strings.Cut(requestURI, "?")
 	if len(path) > MaxPathBytes {
@@ -40,6 +40,30 @@ func ParseTarget(requestURI string) (Target, error) {
 		return Target{}, err
 	}
 	return Target{RawPath: path, Path: decoded, Query: q}, nil
+}
+
+// ReceivedTarget is ParseTarget for a server, which has to take the absolute form as
+// well: http://host/path. The host that is named there is the request's, whatever its
+// Host says, and is the one that is signed; net/http has put it into http.Request.Host,
+// which is host. Errors as ParseTarget; InvalidURI where the two differ.
+// Source: RFC 9112, sections 3.2.2 and 3.3
+func ReceivedTarget(requestURI, host string) (Target, error) {
+	scheme, rest, absolute := strings.Cut(requestURI, "://")
+	if !absolute || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
+		return ParseTarget(requestURI)
+	}
+	authority := rest
+	if i := strings.IndexAny(rest, "/?"); i >= 0 {
+		authority = rest[:i]
+	}
+	if authority == "" || authority != host {
+		return Target{}, s3err.New(s3err.InvalidURI, "Couldn't parse the specified URI.")
+	}
+	rest = rest[len(authority):]
+	if !strings.HasPrefix(rest, "/") {
+		rest = "/" + rest // a path that is empty stands for it
+	}
+	return ParseTarget(rest)
 }
 
 // decode undoes percent-encoding, and "+" for a space in queries. It reports
