@@ -43,7 +43,10 @@ func (x *exchange) authenticateForm() (*sigv4.Identity, error) {
 		return nil, err
 	}
 	r.form = f
-	if err := f.setKey(); err != nil {
+	if err := f.expand(); err != nil {
+		return nil, err
+	}
+	if err := f.checkKey(); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"awsaccesskeyid", "signature"} {
@@ -82,18 +85,41 @@ func (x *exchange) authenticateForm() (*sigv4.Identity, error) {
 	return id, nil
 }
 
-// setKey puts the file's name where the key asks for it.
-func (f *form) setKey() error {
+// fileNameVariable stands for the file's name in the fields of a form.
+const fileNameVariable = "${filename}"
+
+// expand puts the file's name where a field asks for it, before anything looks at the
+// field, the form's policy included. What was signed stays as it is.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html
+func (f *form) expand() error {
+	size := 0
+	for _, name := range f.names {
+		value := f.fields[name]
+		n := strings.Count(value, fileNameVariable)
+		if name == "policy" || slices.Contains(formCredentials, name) {
+			n = 0
+		}
+		size += len(name) + len(value) + n*(len(f.filename)-len(fileNameVariable))
+		if size > maxFormBytes {
+			return tooMuchForm()
+		}
+		if n > 0 {
+			f.fields[name] = strings.ReplaceAll(value, fileNameVariable, f.filename)
+		}
+	}
+	return nil
+}
+
+// checkKey refuses a form whose key is none.
+func (f *form) checkKey() error {
 	key, ok := f.fields["key"]
 	if !ok {
 		return s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.").
 			With("ArgumentName", "key")
 	}
-	key = strings.ReplaceAll(key, "${filename}", f.filename)
 	if key == "" {
 		return s3err.UserKeyMustBeSpecified
 	}
-	f.fields["key"] = key
 	return CheckKey(key)
 }
 
