@@ -153,11 +153,14 @@ func parseInventory(document []byte) (*engine.Inventory, error) {
 			c.Fields = append(c.Fields, f)
 		}
 	}
-	for _, prefix := range []*string{c.Prefix, c.TargetPrefix} {
-		if prefix != nil {
-			if err := CheckKey(*prefix); err != nil {
-				return nil, err
-			}
+	if c.Prefix != nil {
+		if err := CheckKey(*c.Prefix); err != nil {
+			return nil, err
+		}
+	}
+	if c.TargetPrefix != nil {
+		if err := checkPrefix(*c.TargetPrefix); err != nil {
+			return nil, err
 		}
 	}
 	return c, nil

@@ -106,7 +106,7 @@ func parseLogging(document []byte) (*engine.Logging, error) {
 	l := &engine.Logging{Target: *e.Target, Prefix: *e.Prefix}
 	f := e.KeyFormat
 	if f == nil {
-		return l, CheckKey(l.Prefix)
+		return l, checkPrefix(l.Prefix)
 	}
 	if (f.Simple == nil) == (f.Partitioned == nil) {
 		return nil, s3err.MalformedXML
@@ -118,7 +118,7 @@ func parseLogging(document []byte) (*engine.Logging, error) {
 			return nil, s3err.MalformedXML
 		}
 	}
-	return l, CheckKey(l.Prefix)
+	return l, checkPrefix(l.Prefix)
 }
 
 // getBucketLogging shows it; an empty document where there is none.

@@ -120,6 +120,9 @@ func (f *form) checkKey() error {
 	if key == "" {
 		return s3err.UserKeyMustBeSpecified
 	}
+	if err := checkClimb(http.MethodPost, key); err != nil {
+		return err
+	}
 	return CheckKey(key)
 }
 

@@ -94,6 +94,9 @@ func (x *exchange) serve() (*Reply, error) {
 	if r.Op, err = r.Target.resolve(r.HTTP.Method, r.HTTP.Header); err != nil {
 		return nil, err
 	}
+	if err = checkClimb(r.HTTP.Method, r.Target.Key); err != nil {
+		return nil, err
+	}
 	if r.Op.Preflight {
 		if err = x.sit(); err != nil {
 			return nil, err

@@ -55,7 +55,8 @@ func TestRawTargets(t *testing.T) {
 		{"GET /b/k?" + strings.Repeat("a&", 200) + " HTTP/1.1", "h", "InvalidArgument", 400},
 		{"PATCH /b/k HTTP/1.1", "h", "MethodNotAllowed", 405},
 		{"PUT /b/k?acl&tagging HTTP/1.1", "h", "InvalidArgument", 400},
-		{"GET /b/../c HTTP/1.1", "h", "NoSuchBucket", 404}, // a key like others
+		{"GET /b/../c HTTP/1.1", "h", "InvalidURI", 400},
+		{"GET /b/a/../c HTTP/1.1", "h", "NoSuchBucket", 404}, // a key like others
 		{"GET / HTTP/1.1", "b.s3.example.com", "NoSuchBucket", 404},
 		{"GET / HTTP/1.1", "h\r\nX-Amz-Date: a", "AccessDenied", 403},
 	} {

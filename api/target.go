@@ -104,6 +104,44 @@ func CheckKey(key string) error {
 	return nil
 }
 
+// checkClimb refuses keys that as a path would lead above their bucket: clients that
+// restore objects as files would write outside of the folder they were given. What takes
+// something away is let through, so that such keys of earlier releases can be deleted.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
+func checkClimb(method, key string) error {
+	if method == http.MethodDelete || !climbs(key) {
+		return nil
+	}
+	return s3err.New(s3err.InvalidURI, "Couldn't parse the specified URI.")
+}
+
+// climbs reports whether at any place of a key there are more segments ".." before than
+// segments that are names.
+func climbs(key string) bool {
+	depth := 0
+	for segment := range strings.SplitSeq(key, "/") {
+		switch segment {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return true
+			}
+		default:
+			depth++
+		}
+	}
+	return false
+}
+
+// checkPrefix refuses prefixes with which the gateway itself would make keys that nobody
+// else could.
+func checkPrefix(prefix string) error {
+	if climbs(prefix + "name") {
+		return s3err.New(s3err.InvalidArgument, "The prefix leads above its bucket.").With("ArgumentName", "Prefix").With("ArgumentValue", prefix)
+	}
+	return CheckKey(prefix)
+}
+
 // Scope is what the target names.
 func (t Target) Scope() Scope {
 	switch {

@@ -29,6 +29,9 @@ func (x *exchange) serveWebsite(bucket string) (*Reply, error) {
 	if err := checkTarget(r.Target); err != nil {
 		return nil, err
 	}
+	if err := checkClimb(r.HTTP.Method, r.Target.Key); err != nil {
+		return nil, err
+	}
 	if r.Op = websiteOperation(r.HTTP.Method); r.Op == nil {
 		return nil, s3err.New(s3err.MethodNotAllowed, "").With("Method", r.HTTP.Method)
 	}
