@@ -9,6 +9,7 @@ import (
 	"io"
 	"math"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/s3err"
@@ -89,15 +90,19 @@ func (id *Identity) RequestBody(r *http.Request) (*Body, error) {
 }
 
 // StripChunked removes aws-chunked from a Content-Encoding: it describes the
-// transfer and is not stored with the object.
+// transfer and is not stored with the object. The rest stays as it was sent.
 func StripChunked(contentEncoding string) string {
-	var kept []string
-	for part := range strings.SplitSeq(contentEncoding, ",") {
-		if part = strings.TrimSpace(part); part != "" && !strings.EqualFold(part, "aws-chunked") {
-			kept = append(kept, part)
-		}
+	if contentEncoding == "" {
+		return ""
 	}
-	return strings.Join(kept, ",")
+	parts := strings.Split(contentEncoding, ",")
+	kept := slices.DeleteFunc(slices.Clone(parts), func(part string) bool {
+		return strings.EqualFold(strings.TrimSpace(part), "aws-chunked")
+	})
+	if len(kept) == len(parts) {
+		return contentEncoding
+	}
+	return strings.Trim(strings.Join(kept, ","), ", \t")
 }
 
 // Length is the number of decoded bytes, as stated.

@@ -417,7 +417,9 @@ func TestNoAllocationPerChunk(t *testing.T) {
 func TestStripChunked(t *testing.T) {
 	for in, want := range map[string]string{
 		"": "", "aws-chunked": "", "aws-chunked,gzip": "gzip", "gzip, AWS-Chunked": "gzip", "gzip": "gzip",
-		" aws-chunked , br ,gzip": "br,gzip", "x-aws-chunked": "x-aws-chunked", "aws-chunked,": "",
+		" aws-chunked , br ,gzip": "br ,gzip", "x-aws-chunked": "x-aws-chunked", "aws-chunked,": "", ",aws-chunked": "",
+		"deflate, aws-chunked, gzip": "deflate, gzip", "deflate,  gzip ": "deflate,  gzip ", "a,,b": "a,,b", "aws-chunked, aws-chunked": "",
+		"deflate, gzip,\taws-chunked": "deflate, gzip", "a , aws-chunked": "a",
 	} {
 		if got := StripChunked(in); got != want {
 			t.Errorf("StripChunked(%q) = %q, want %q", in, got, want)
