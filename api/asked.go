@@ -56,6 +56,7 @@ type asked struct {
 	ownership     said[access.Ownership]
 	configuration said[bucketConfiguration]
 	inventory     said[*engine.Inventory]
+	unkept        unkept // of the document
 }
 
 // Headers that more than one file speaks of.

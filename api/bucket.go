@@ -34,10 +34,6 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	region, err := s.newBucketRegion(&c)
-	if err != nil {
-		return nil, err
-	}
 	tags, err := r.asked.bucketTags.get()
 	if err != nil {
 		return nil, err
@@ -51,6 +47,10 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	} else if locked {
 		create = s.engine.CreateLockedBucket
+	}
+	region, err := s.newBucketRegion(&c)
+	if err != nil {
+		return nil, err
 	}
 	b, err := create(r.Context(), r.Target.Bucket, region, r.Owner())
 	// In us-east-1, and only there, S3 lets an owner create its bucket again.

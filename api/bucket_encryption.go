@@ -84,6 +84,7 @@ func deleteBucketEncryption(s *Server, r *Request) (*Reply, error) {
 
 // encryptionRule checks a rule and gives what it says.
 func (r *Request) encryptionRule(rule *encryptionRule) (e engine.BucketEncryption, err error) {
+	var u unkept
 	e.BucketKey = rule.BucketKey
 	if d := rule.Default; d != nil {
 		switch d.Algorithm {
@@ -100,7 +101,7 @@ func (r *Request) encryptionRule(rule *encryptionRule) (e engine.BucketEncryptio
 				}
 			}
 		case "aws:kms:dsse":
-			return e, s3err.New(s3err.NotImplemented, "Dual-layer encryption (aws:kms:dsse) is not implemented.")
+			u.note("Dual-layer encryption (aws:kms:dsse) is not implemented.")
 		default:
 			return e, s3err.MalformedXML
 		}
@@ -118,5 +119,5 @@ func (r *Request) encryptionRule(rule *encryptionRule) (e engine.BucketEncryptio
 			}
 		}
 	}
-	return e, nil
+	return e, u.err
 }

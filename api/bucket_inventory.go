@@ -80,6 +80,9 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 	if target.ID.IsZero() {
 		return nil, s3err.New(s3err.InvalidS3DestinationBucket, "").With("Bucket", bucketARN+c.Target)
 	}
+	if err := r.asked.unkept.err; err != nil {
+		return nil, err
+	}
 	c.TargetID, c.ByPolicy = target.ID.String(), byPolicy
 	name := engine.InventorySetting + id
 	err = s.engine.UpdateSetting(r.Context(), r.Bucket, name, func(now *engine.Settings) ([]byte, error) {
@@ -93,7 +96,7 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 
 // inventoryOfBucket reads an InventoryConfiguration document.
 var inventoryOfBucket = documentFacts{keys: openKeys("s3:inventoryaccessibleoptionalfields"), read: func(r *Request) {
-	r.asked.inventory = saying(parseInventory(r.XML))
+	r.asked.inventory = saying(parseInventory(r.XML, &r.asked.unkept))
 }}
 
 // configurationID is the id parameter.
@@ -107,7 +110,8 @@ func (r *Request) configurationID() (string, error) {
 	return id, nil
 }
 
-func parseInventory(document []byte) (*engine.Inventory, error) {
+// parseInventory reads an InventoryConfiguration, and notes what of it there is not.
+func parseInventory(document []byte, u *unkept) (*engine.Inventory, error) {
 	var d inventoryDocument
 	if err := decodeXML(document, "InventoryConfiguration", &d); err != nil {
 		return nil, err
@@ -127,7 +131,7 @@ func parseInventory(document []byte) (*engine.Inventory, error) {
 	case c.Target == to.ARN || c.Target == "":
 		return nil, s3err.New(s3err.InvalidS3DestinationBucket, "").With("Bucket", to.ARN)
 	case to.Format != "CSV":
-		return nil, s3err.New(s3err.NotImplemented, "Inventories are written as CSV; %s is not implemented.", to.Format)
+		u.note("Inventories are written as CSV; %s is not implemented.", to.Format)
 	}
 	c.Enabled = *d.Enabled
 	if d.Filter != nil {
@@ -138,7 +142,7 @@ func parseInventory(document []byte) (*engine.Inventory, error) {
 			return nil, s3err.MalformedXML
 		}
 		if e.KMS != nil {
-			return nil, s3err.New(s3err.NotImplemented, "Inventories under a key of their own are not implemented; all objects are sealed.")
+			u.note("Inventories under a key of their own are not implemented; all objects are sealed.")
 		}
 		c.Sealed = true
 	}
@@ -148,7 +152,7 @@ func parseInventory(document []byte) (*engine.Inventory, error) {
 				return nil, s3err.MalformedXML
 			}
 			if f == "ObjectAccessControlList" {
-				return nil, s3err.New(s3err.NotImplemented, "Inventories of access control lists are not implemented.")
+				u.note("Inventories of access control lists are not implemented.")
 			}
 			c.Fields = append(c.Fields, f)
 		}

@@ -47,7 +47,8 @@ type lifecycleRule struct {
 		Days *int `xml:"DaysAfterInitiation"`
 	} `xml:"AbortIncompleteMultipartUpload"`
 
-	place func(class string) bool
+	place  func(class string) bool
+	unkept *unkept
 }
 
 func (r *lifecycleRule) sound() bool { return r.Status != "" }

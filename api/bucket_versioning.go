@@ -43,10 +43,11 @@ func putBucketVersioning(s *Server, r *Request) (*Reply, error) {
 	if err := decodeXML(r.XML, "VersioningConfiguration", &doc); err != nil {
 		return nil, err
 	}
+	var u unkept
 	switch doc.MFADelete {
 	case "", statusDisabled:
 	case statusEnabled:
-		return nil, s3err.New(s3err.NotImplemented, "MFA delete is not supported.")
+		u.note("MFA delete is not supported.")
 	default:
 		return nil, s3err.MalformedXML
 	}
@@ -60,6 +61,9 @@ func putBucketVersioning(s *Server, r *Request) (*Reply, error) {
 		return nil, s3err.New(s3err.IllegalVersioningConfiguration, "The Versioning element must be specified")
 	default:
 		return nil, s3err.MalformedXML
+	}
+	if u.err != nil {
+		return nil, u.err
 	}
 	return &Reply{}, s.engine.SetVersioning(r.Context(), r.Bucket, v)
 }

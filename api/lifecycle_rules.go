@@ -31,8 +31,8 @@ var coolClasses = []string{"STANDARD_IA", "ONEZONE_IA"}
 
 // parseLifecycle reads a LifecycleConfiguration. A rule without an id gets one, as
 // from S3. Errors: MalformedXML for what the schema forbids, InvalidArgument and
-// InvalidRequest for what makes no sense, NotImplemented for classes whose objects
-// would have to be restored before they can be read.
+// InvalidRequest for what makes no sense; where all makes sense, NotImplemented for
+// classes whose objects would have to be restored before they can be read.
 //
 // place says which storage classes are the names of backends.
 func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lifecycle, error) {
@@ -47,8 +47,9 @@ func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lif
 	}
 	l := &engine.Lifecycle{MinimumSize: engine.MinimumSizeAll}
 	seen := make(map[string]bool)
+	var u unkept
 	for i := range d.Rules {
-		d.Rules[i].place = place
+		d.Rules[i].place, d.Rules[i].unkept = place, &u
 		rule, err := d.Rules[i].rule()
 		if err != nil {
 			return nil, err
@@ -58,6 +59,9 @@ func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lif
 		}
 		seen[rule.ID] = true
 		l.Rules = append(l.Rules, rule)
+	}
+	if u.err != nil {
+		return nil, u.err
 	}
 	return l, nil
 }
@@ -251,7 +255,7 @@ func (r *lifecycleRule) class(class, action string, taken func(string) bool) (le
 	case taken(class):
 		return 0, s3err.New(s3err.InvalidRequest, "'StorageClass' must be different for '%s' actions in same 'Rule'", action)
 	case !engine.LabelClass(class) && !r.place(class):
-		return 0, s3err.New(s3err.NotImplemented, "Transitions to %s are not implemented: its objects would have to be restored before they can be read.", class)
+		r.unkept.note("Transitions to %s are not implemented: its objects would have to be restored before they can be read.", class)
 	case slices.Contains(coolClasses, class):
 		return coolDays, nil
 	}
