@@ -126,10 +126,11 @@ func sameName(a, b string) bool {
 	return fold(a) == fold(b)
 }
 
-// IdentitiesByID returns those of the ids that exist and can be read. Those that
-// cannot are in broken, with why.
+// IdentitiesByID returns those of the ids that exist and can be read, ManagedPolicies
+// among them. Those that cannot are in broken, with why.
 func (e *Engine) IdentitiesByID(ctx context.Context, ids []meta.ID) (all map[meta.ID]Identity, broken map[meta.ID]error, err error) {
 	all, broken = make(map[meta.ID]Identity, len(ids)), make(map[meta.ID]error)
+	ids = takeManaged(ids, all)
 	for len(ids) > 0 {
 		n := min(len(ids), meta.MaxBatch)
 		rows, err := e.store.IdentitiesByID(ctx, ids[:n])

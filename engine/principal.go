@@ -124,7 +124,7 @@ func (e *Engine) references(ctx context.Context, p *Principal, tenant meta.ID, k
 		switch {
 		case broken[id] != nil:
 			p.Broken = broken[id]
-		case !ok || i.Tenant != tenant || i.Kind != kind:
+		case !ok || i.Tenant != tenant && !i.Managed() || i.Kind != kind:
 			p.Broken = fmt.Errorf("%s %s is not there", kindLabels[kind], id)
 		default:
 			all = append(all, i)

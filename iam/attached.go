@@ -46,7 +46,7 @@ func (c *call) changeAttached(change func(i *engine.Identity, p engine.Identity)
 	if err != nil {
 		return err
 	}
-	p, err := c.policyByARN(arn)
+	p, err := c.policyOf(c.tenant(), arn)
 	if err != nil {
 		return err
 	}
@@ -69,9 +69,11 @@ func listAttached(c *call) (any, error) {
 			policies = append(policies, p)
 		}
 	}
-	slices.SortFunc(policies, byName)
+	// One of the account's may be called as one that every account has.
+	at := func(p engine.Identity) string { return p.Name + " " + ARN(&p) }
+	slices.SortFunc(policies, func(a, b engine.Identity) int { return strings.Compare(at(a), at(b)) })
 	type attached struct{ PolicyName, PolicyArn string }
-	page, end, err := cut(c.form, policies, func(p engine.Identity) string { return p.Name })
+	page, end, err := cut(c.form, policies, at)
 	return struct {
 		AttachedPolicies members[attached]
 		paging

@@ -6,7 +6,6 @@ import (
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
-	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // arnKinds are the kinds as ARNs name them, and the parameters with their names.
@@ -21,6 +20,9 @@ var arnKinds = map[meta.IdentityKind]struct{ arn, parameter string }{
 // ARN names an identity.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
 func ARN(i *engine.Identity) string {
+	if i.Managed() {
+		return managedPrefix + i.Name
+	}
 	return arnOf(engine.Account(i.Tenant), i.Kind, i.Path, i.Name)
 }
 
@@ -77,31 +79,6 @@ func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (engin
 	return i, err
 }
 
-// policyName is the name of the policy of the caller's tenant that an ARN names.
-func (c *call) policyName(arn string) (string, error) {
-	account, rest, ok := engine.CutARN(arn, "policy")
-	if !ok {
-		return "", s3err.New(s3err.InvalidInput, "ARN %s is not valid.", clip(arn))
-	}
-	if account != c.principal.Account {
-		return "", s3err.New(s3err.NoSuchEntity, "Policy %s does not exist or is not attachable.", clip(arn))
-	}
-	return rest[strings.LastIndexByte(rest, '/')+1:], nil
-}
-
-// policyByARN finds a managed policy, without asking for rights.
-func (c *call) policyByARN(arn string) (engine.Identity, error) {
-	name, err := c.policyName(arn)
-	if err != nil {
-		return engine.Identity{}, err
-	}
-	p, err := c.Engine.Identity(c.ctx, c.tenant(), meta.IdentityPolicy, name)
-	if err == nil && ARN(&p) != arn || s3err.From(err) != nil && s3err.From(err).Code == s3err.NoSuchEntity {
-		return p, s3err.New(s3err.NoSuchEntity, "Policy %s was not found.", clip(arn))
-	}
-	return p, err
-}
-
 // listed returns one page of identities whose path begins with PathPrefix.
 func (c *call) listed(kind meta.IdentityKind) ([]engine.Identity, paging, error) {
 	return c.listedWhere(kind, func(*engine.Identity) bool { return true })
@@ -113,6 +90,11 @@ func (c *call) listedWhere(kind meta.IdentityKind, asked func(*engine.Identity) 
 	if err != nil {
 		return nil, paging{}, err
 	}
+	return c.listedAfter(kind, after, limit, asked)
+}
+
+// listedAfter is listedWhere of at most limit, one or more, behind a name.
+func (c *call) listedAfter(kind meta.IdentityKind, after string, limit int, asked func(*engine.Identity) bool) ([]engine.Identity, paging, error) {
 	var all []engine.Identity
 	for {
 		found, err := c.Engine.ListIdentities(c.ctx, c.tenant(), kind, after, meta.MaxPage)

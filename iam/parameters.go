@@ -138,6 +138,19 @@ func (f form) checkParameters(action string) error {
 			}
 		}
 	}
+	return f.checkPathPrefix()
+}
+
+// maxPathPrefix is in characters.
+const maxPathPrefix = 512
+
+// checkPathPrefix refuses what no path begins with, of which a list would have nothing.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html
+func (f form) checkPathPrefix() error {
+	p := f["PathPrefix"]
+	if p != "" && (p[0] != '/' || len(p) > maxPathPrefix || strings.ContainsFunc(p, func(r rune) bool { return r < '!' || r > '~' })) {
+		return s3err.New(s3err.ValidationError, "PathPrefix begins with a slash and has up to %d printable ASCII characters.", maxPathPrefix)
+	}
 	return nil
 }
 

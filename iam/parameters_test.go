@@ -210,6 +210,11 @@ func TestListsAreFiltered(t *testing.T) {
 		g.root(t, "", "TagOpenIDConnectProvider", "OpenIDConnectProviderArn", provider, "Tags.member.1.Key", fmt.Sprint("t", n), "Tags.member.1.Value", "v")
 	}
 	p0 := arn(0)
+	var names []string
+	for _, m := range managedNames {
+		names = append(names, m.name)
+	}
+	managed := strings.Join(names, " ")
 	listings := []struct {
 		action, parameters, element string
 		want                        string // "": three or more
@@ -220,13 +225,13 @@ func TestListsAreFiltered(t *testing.T) {
 		{"ListGroups", "PathPrefix=/b", "GroupName", "g2"},
 		{"ListRoles", "", "RoleName", "r0 r1 r2"},
 		{"ListRoles", "PathPrefix=/a/", "RoleName", "r1"},
-		{"ListPolicies", "", "PolicyName", "only-boundary p0 p1 p2"},
+		{"ListPolicies", "", "PolicyName", managed + " only-boundary p0 p1 p2"},
 		{"ListPolicies", "PathPrefix=/b/", "PolicyName", "p2"},
 		{"ListPolicies", "OnlyAttached=true", "PolicyName", "p0 p1 p2"},
 		{"ListPolicies", "OnlyAttached=false Scope=Local", "PolicyName", "only-boundary p0 p1 p2"},
-		{"ListPolicies", "Scope=AWS", "PolicyName", "-"},
+		{"ListPolicies", "Scope=AWS", "PolicyName", managed},
 		{"ListPolicies", "PolicyUsageFilter=PermissionsBoundary", "PolicyName", "only-boundary p1"},
-		{"ListPolicies", "PolicyUsageFilter=PermissionsPolicy", "PolicyName", "p0 p1 p2"},
+		{"ListPolicies", "PolicyUsageFilter=PermissionsPolicy", "PolicyName", managed + " p0 p1 p2"},
 		{"ListPolicyVersions", "PolicyArn=" + p0, "VersionId", "v4 v3 v2 v1"},
 		{"ListPolicyTags", "PolicyArn=" + p0, "Key", "t0 t1 t2"},
 		{"ListUserTags", "UserName=u0", "Key", "t0 t1 t2"},

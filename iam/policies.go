@@ -124,7 +124,7 @@ func (c *call) managed(extra ...string) (engine.Identity, error) {
 	if err != nil {
 		return engine.Identity{}, err
 	}
-	p, err := c.policyByARN(arn)
+	p, err := c.policyOf(c.tenant(), arn)
 	if denied := c.allow(arn, append(resourceTags(&p), extra...)...); denied != nil {
 		return engine.Identity{}, denied
 	}
@@ -146,10 +146,6 @@ func listPolicies(c *call) (any, error) {
 	if err := c.allow("*"); err != nil {
 		return nil, err
 	}
-	type answer struct {
-		Policies members[policyXML]
-		paging
-	}
 	scope, err := c.form.choice("Scope", "All", "AWS", "Local")
 	if err != nil {
 		return nil, err
@@ -162,22 +158,26 @@ func listPolicies(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if scope == "AWS" { // there are none
-		return answer{}, nil
-	}
 	uses, err := c.usages()
 	if err != nil {
 		return nil, err
 	}
-	found, end, err := c.listedWhere(meta.IdentityPolicy, func(p *engine.Identity) bool {
+	found, end, err := c.policies(scope, func(p *engine.Identity) bool {
 		u := uses[p.ID]
 		return (attached != "true" || u.attached > 0) && (use != usedAsBoundary || u.boundary > 0) && (use != usedAsPolicy || u.attached > 0 || u.boundary == 0)
 	})
-	return answer{membersOf(found, func(p engine.Identity) policyXML { return policyShown(p, uses[p.ID]) }), end}, err
+	return struct {
+		Policies members[policyXML]
+		paging
+	}{membersOf(found, func(p engine.Identity) policyXML {
+		x := policyShown(p, uses[p.ID])
+		x.Description = "" // GetPolicy alone shows it
+		return x
+	}), end}, err
 }
 
 func deletePolicy(c *call) (any, error) {
-	p, err := c.managed()
+	p, err := c.ownPolicy()
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func createPolicyVersion(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := c.managed()
+	p, err := c.ownPolicy()
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +299,7 @@ func deletePolicyVersion(c *call) (any, error) {
 }
 
 func (c *call) changeVersion(change func(*engine.PolicyFacts, int) error) (any, error) {
-	p, err := c.managed()
+	p, err := c.ownPolicy()
 	if err != nil {
 		return nil, err
 	}

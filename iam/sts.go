@@ -97,14 +97,7 @@ func (c *call) sessionPolicies(tenant meta.ID) ([]engine.PolicyText, error) {
 		if i > maxSessionPolicies {
 			return nil, s3err.New(s3err.ValidationError, "A session has up to %d managed policies.", maxSessionPolicies)
 		}
-		_, name, ok := engine.CutARN(arn, "policy")
-		if !ok {
-			return nil, s3err.New(s3err.ValidationError, "ARN %s is not valid.", clip(arn))
-		}
-		p, err := c.Engine.Identity(c.ctx, tenant, meta.IdentityPolicy, name[strings.LastIndexByte(name, '/')+1:])
-		if err == nil && ARN(&p) != arn {
-			err = s3err.New(s3err.NoSuchEntity, "Policy %s does not exist.", clip(arn))
-		}
+		p, err := c.policyOf(tenant, arn)
 		if err != nil {
 			return nil, err
 		}

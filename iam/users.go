@@ -70,7 +70,7 @@ func (c *call) boundary() (id meta.ID, arn string, err error) {
 	if arn == "" {
 		return id, "", nil
 	}
-	p, err := c.policyByARN(arn)
+	p, err := c.policyOf(c.tenant(), arn)
 	return p.ID, arn, err
 }
 
@@ -223,6 +223,9 @@ func tag(c *call) (any, error) {
 func (c *call) tagged(extra ...string) (engine.Identity, error) {
 	switch c.action.kind {
 	case meta.IdentityPolicy:
+		if c.name != "ListPolicyTags" {
+			return c.ownPolicy(extra...)
+		}
 		return c.managed(extra...)
 	case meta.IdentityProvider:
 		return c.provider(extra...)

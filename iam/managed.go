@@ -1,0 +1,81 @@
+package iam
+
+import (
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// managedPrefix begins the ARNs of engine.ManagedPolicies.
+const managedPrefix = "arn:aws:iam::aws:policy/"
+
+// managedMarker begins the markers of pages that end among engine.ManagedPolicies, which
+// are listed first: no name of an identity has a colon.
+const managedMarker = "managed:"
+
+// policyOf finds a policy of a tenant, or one that all tenants have, without asking for
+// rights.
+func (c *call) policyOf(tenant meta.ID, arn string) (p engine.Identity, err error) {
+	none := s3err.New(s3err.NoSuchEntity, "Policy %s does not exist or is not attachable.", clip(arn))
+	if name, ok := strings.CutPrefix(arn, managedPrefix); ok {
+		if p, ok = engine.ManagedPolicy(name); !ok {
+			return p, none
+		}
+		return p, nil
+	}
+	account, rest, ok := engine.CutARN(arn, "policy")
+	switch {
+	case !ok:
+		return p, s3err.New(s3err.InvalidInput, "ARN %s is not valid.", clip(arn))
+	case account != engine.Account(tenant):
+		return p, none
+	}
+	p, err = c.Engine.Identity(c.ctx, tenant, meta.IdentityPolicy, rest[strings.LastIndexByte(rest, '/')+1:])
+	if e := s3err.From(err); e != nil && e.Code == s3err.NoSuchEntity || err == nil && ARN(&p) != arn {
+		return engine.Identity{}, none
+	}
+	return p, err
+}
+
+// ownPolicy is managed for an action that changes the policy, which nobody may of those
+// that every tenant has.
+func (c *call) ownPolicy(extra ...string) (engine.Identity, error) {
+	p, err := c.managed(extra...)
+	if err == nil && p.Managed() {
+		c.reason = "the policy is every account's"
+		return engine.Identity{}, s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: iam:%s on resource: policy %s", c.principal.ARN(), c.name, ARN(&p))
+	}
+	return p, err
+}
+
+// policies returns a page of those that every tenant has and then of the caller's, of
+// those alone that are asked for.
+func (c *call) policies(scope string, asked func(*engine.Identity) bool) (found []engine.Identity, end paging, err error) {
+	after, limit, err := c.form.page()
+	if err != nil {
+		return nil, end, err
+	}
+	last, among := strings.CutPrefix(after, managedMarker)
+	if scope != "Local" && (after == "" || among) {
+		for _, p := range engine.ManagedPolicies() {
+			if p.Name <= last || !strings.HasPrefix(p.Path, c.form["PathPrefix"]) || !asked(&p) {
+				continue
+			}
+			if len(found) == limit {
+				return found, paging{true, marker(managedMarker + found[limit-1].Name)}, nil
+			}
+			found = append(found, p)
+		}
+		after = ""
+	}
+	switch {
+	case scope == "AWS":
+		return found, end, nil
+	case len(found) == limit: // whether more follow is seen then
+		return found, paging{true, marker(managedMarker + found[limit-1].Name)}, nil
+	}
+	own, end, err := c.listedAfter(meta.IdentityPolicy, after, limit-len(found), asked)
+	return append(found, own...), end, err
+}
