@@ -10,6 +10,8 @@ import (
 	"os"
 	"time"
 
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -59,6 +61,8 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		server: s, w: w, conn: http.NewResponseController(w), began: time.Now(),
 		req: &Request{HTTP: r, ID: upperHex(id[:]), Now: s.now(), server: s},
 	}
+	ctx := engine.WithAdmission(meta.WithPatience(r.Context(), s.limits.Store), x.admitAt)
+	x.req.HTTP = r.WithContext(ctx)
 	x.in = &wire{body: r.Body, conn: x.conn, limits: s.limits, ended: r.ContentLength == 0}
 	h := w.Header()
 	h.Set("X-Amz-Request-Id", x.req.ID)

@@ -23,6 +23,11 @@ type Limits struct {
 	// Unknown is how long a form may take to come whose sender is not known before it
 	// is here, as a whole.
 	Unknown time.Duration
+	// Store is how long one call of the store may take.
+	Store time.Duration
+	// Backends is how many requests a backend takes at once, by its name; 0 or absent:
+	// all that there are.
+	Backends map[string]int
 }
 
 // Defaults of Limits.
@@ -31,6 +36,7 @@ const (
 	DefaultIdle       = 30 * time.Second
 	DefaultMinRate    = 1 << 10
 	DefaultUnknown    = 15 * time.Second
+	DefaultStore      = 5 * time.Second
 )
 
 // Limits of every request.
@@ -67,6 +73,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.MinRate <= 0 {
 		l.MinRate = DefaultMinRate
+	}
+	if l.Store <= 0 {
+		l.Store = DefaultStore
 	}
 	if l.Unknown <= 0 {
 		l.Unknown = DefaultUnknown

@@ -56,6 +56,8 @@ type seats struct {
 	taken     int
 	tenants   map[meta.ID]int
 	strangers *fair.Pool[stranger]
+	backends  map[string]*backendSeats
+	most      map[string]int // Limits.Backends
 }
 
 // seat is one of them. The zero value is none.
@@ -64,10 +66,14 @@ type seat struct {
 	tenant   meta.ID
 	strange  bool
 	stranger stranger
+	few      map[*backendSeats]bool // where it has one of few places
 }
 
-func newSeats(size int) *seats {
-	return &seats{size: size, tenants: make(map[meta.ID]int), strangers: fair.New[stranger](size / 2)}
+func newSeats(l *Limits) *seats {
+	return &seats{
+		size: l.Concurrent, tenants: make(map[meta.ID]int), strangers: fair.New[stranger](l.Concurrent / 2),
+		backends: make(map[string]*backendSeats), most: l.Backends,
+	}
 }
 
 // enter takes a seat for a request of whom nothing is known yet.
@@ -127,6 +133,7 @@ func (s *seats) leave(x *seat) {
 		return
 	}
 	s.taken--
+	s.leaveBackends(x)
 	s.noStranger(x)
 	if !x.tenant.IsZero() {
 		if s.tenants[x.tenant]--; s.tenants[x.tenant] == 0 {

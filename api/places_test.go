@@ -75,7 +75,7 @@ func TestSeats(t *testing.T) {
 		{"a tenant and an address, then another tenant", []func(*seats) func(*seat) bool{tenant(1), from(1), tenant(2)}, []int{size * 29 / 32, size / 32, size / 32}},
 		{"an address and a tenant, then another tenant", []func(*seats) func(*seat) bool{from(1), tenant(1), from(2), tenant(2)}, []int{size / 2 * 3 / 4, size*29/32 - size/2*3/4, size / 32, size / 32}},
 	} {
-		s := newSeats(size)
+		s := newSeats(&Limits{Concurrent: size})
 		var all []*seat
 		for i, party := range c.parties {
 			took := fill(s, party(s))
@@ -94,7 +94,7 @@ func TestSeats(t *testing.T) {
 		}
 	}
 	// One who was a stranger until its form was read is none any more.
-	s := newSeats(size)
+	s := newSeats(&Limits{Concurrent: size})
 	var one seat
 	if !s.enter(&one) || !s.asStranger(&one, stranger{}) || !s.asTenant(&one, meta.ID{1}) || !s.asTenant(&one, meta.ID{2}) {
 		t.Fatal("no seat")

@@ -108,7 +108,7 @@ func New(c Config) *Server {
 	if s.rates.wait == nil {
 		s.rates.wait = sleep
 	}
-	s.seats = newSeats(s.limits.Concurrent)
+	s.seats = newSeats(&s.limits)
 	s.documents, s.strangerDocuments = fair.New[meta.ID](maxDocuments), fair.New[stranger](maxStrangerDocuments)
 	forms := min(maxForms, s.limits.Concurrent/2)
 	s.forms, s.strangerForms = fair.New[meta.ID](forms), fair.New[stranger](forms)

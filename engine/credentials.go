@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -180,15 +181,43 @@ func (e *Engine) holderOf(ctx context.Context, id meta.ID, kind meta.IdentityKin
 	h, ok := e.holders.Get(id)
 	if !ok {
 		var err error
-		if h, err = e.credentialHolder(ctx, id, kind); err != nil {
+		if h, err = e.readHolder(ctx, id, kind); err != nil {
 			return h, err
 		}
-		e.holders.Put(id, h)
 	}
 	if k := h.principal.Kind; k != kind && k != 0 {
 		return h, s3err.InvalidAccessKeyID
 	}
 	return h, nil
+}
+
+// readHolder is credentialHolder, remembered. Of requests that come at once one reads,
+// and the others wait for it.
+func (e *Engine) readHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (holder, error) {
+	leave, err := waitTurn(ctx, e.readingHolders, id)
+	if err != nil {
+		return holder{}, storeError(err)
+	}
+	defer leave()
+	if h, ok := e.holders.Get(id); ok {
+		return h, nil
+	}
+	h, err := e.credentialHolder(ctx, id, kind)
+	if err == nil {
+		e.holders.Put(id, h)
+	}
+	return h, err
+}
+
+// waitTurn waits for a turn for no longer than for a call of the store, which is what
+// the others do with theirs.
+func waitTurn(ctx context.Context, turns *fair.Turns[meta.ID], of meta.ID) (leave func(), err error) {
+	within, done := meta.Patiently(ctx)
+	defer done()
+	if leave, err = turns.Enter(within, of); err != nil {
+		return nil, context.Cause(within)
+	}
+	return leave, nil
 }
 
 // forgetHolders has the users and roles of a tenant read anew.

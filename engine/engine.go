@@ -108,6 +108,7 @@ type Engine struct {
 	doubtful  atomic.Pointer[map[meta.BackendID]int64]
 	remembered
 	readingSettings *fair.Turns[meta.ID] // by owner
+	readingHolders  *fair.Turns[meta.ID] // by user or role
 	rootCred        credentialSlot
 	watch           holderWatch
 	leases          heldLeases
@@ -160,7 +161,7 @@ func newEngine(c *Config) *Engine {
 		now: c.Now, elapsed: c.Elapsed, log: c.Log, sole: c.Sole, readOnly: c.ReadOnly,
 		grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
-		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads),
+		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads), readingHolders: fair.NewTurns[meta.ID](1),
 	}
 	e.answers = make(map[string]*answer, len(c.Backends))
 	for _, b := range c.Backends {

@@ -161,6 +161,11 @@ func (e *Engine) ingestSmall(ctx context.Context, b *Body, d *digester, s *store
 	if s.digests, err = d.verify(b); err != nil {
 		return err
 	}
+	answered, err := admitted(ctx, s.at)
+	if err != nil {
+		return err
+	}
+	defer answered()
 	return e.send(ctx, oneSegment(p), s)
 }
 

@@ -21,22 +21,28 @@ func (e *Engine) read(ctx context.Context, id meta.BlobID, off, n int64) (io.Rea
 		}
 		p = at
 	}
-	if err := e.met(ctx, p); err != nil {
-		return nil, p.fail(err)
-	}
-	r, err := p.Get(ctx, backends.BlobID(id), off, n)
+	r, err := e.readAt(ctx, p, id, off, n)
 	if !errors.Is(err, backends.ErrNotFound) {
 		return r, p.fail(err)
 	}
 	e.blobPlaces.Drop(id)
 	if q := e.moved(ctx, id); q != nil && q != p {
-		if err := e.met(ctx, q); err != nil {
-			return nil, q.fail(err)
-		}
-		r, err := q.Get(ctx, backends.BlobID(id), off, n)
+		r, err := e.readAt(ctx, q, id, off, n)
 		return r, q.fail(err)
 	}
 	return nil, p.fail(err)
+}
+
+func (e *Engine) readAt(ctx context.Context, p *place, id meta.BlobID, off, n int64) (io.ReadCloser, error) {
+	answered, err := admitted(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	defer answered()
+	if err := e.met(ctx, p); err != nil {
+		return nil, err
+	}
+	return p.Get(ctx, backends.BlobID(id), off, n)
 }
 
 // moved finds where a blob is now that it is not where it was, nil where that cannot

@@ -84,7 +84,13 @@ func (e *Engine) reserve(ctx context.Context, b meta.Bucket, class string) (*pla
 		p, err := s.homeOf(&b, class)
 		if err == nil {
 			var id meta.BlobID
-			if id, err = e.reserveAt(ctx, p); err == nil {
+			answered, refused := admitted(ctx, p)
+			if refused != nil {
+				return nil, id, refused
+			}
+			id, err = e.reserveAt(ctx, p)
+			answered()
+			if err == nil {
 				return p, id, nil
 			}
 		}

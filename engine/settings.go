@@ -114,9 +114,9 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 	if b.Revision == 0 && e.sealing() < meta.SealingWhole {
 		return &Settings{}, nil // nothing was ever set
 	}
-	leave, err := e.readingSettings.Enter(ctx, b.Owner)
+	leave, err := waitTurn(ctx, e.readingSettings, b.Owner)
 	if err != nil {
-		return nil, err
+		return nil, storeError(err)
 	}
 	defer leave()
 	if s, ok := e.settings.Get(b.ID); ok && s.revision == b.Revision {

@@ -59,7 +59,7 @@ type body struct {
 
 // open is an attempt to get a reader for what is left.
 func (b *body) open(ctx context.Context) error {
-	w := newWatch(ctx, b.g.opts.FirstByteTimeout)
+	w := b.g.newWatch(ctx, b.g.opts.Timeout)
 	rc, err := b.g.b.Get(w.ctx, b.id, b.off, b.left)
 	w.pause()
 	if err != nil {
@@ -106,8 +106,9 @@ func (b *body) step(p []byte) (int, error) {
 	if err != nil && err != io.EOF {
 		err = blame(b.ctx, b.w.ctx, err)
 	}
-	if n > 0 && err == nil {
-		b.fresh = false
+	if n > 0 {
+		b.g.silence.hear(time.Now())
+		b.fresh = b.fresh && err != nil
 	}
 	return n, err
 }
@@ -136,7 +137,7 @@ func (b *body) fail(err error, n int) {
 		b.err = err
 	default:
 		b.resumes++
-		if b.err = b.g.pause(b.ctx, b.resumes, err); b.err == nil {
+		if b.err = b.g.pause(b.ctx, b.resumes, time.Now().Add(b.g.opts.Timeout), err); b.err == nil {
 			b.g.stats.resumes.Add(1)
 		}
 	}

@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// BreakerFailures in a row open the breaker.
+	// BreakerFailures in a row open the breaker, and as many calls at once that nothing
+	// is heard of.
 	BreakerFailures = 8
 	// CoolDownMin is how long it stays open first; it doubles with each probe
 	// that fails, up to CoolDownMax. Each time a random part of the second half
@@ -44,7 +45,7 @@ func (s State) String() string { return [...]string{"closed", "open", "half-open
 type openError struct{ next time.Duration }
 
 func (e *openError) Error() string {
-	return fmt.Sprintf("%v: it failed %d times in a row; the next try is due in %v",
+	return fmt.Sprintf("%v: %d calls in a row failed or were not answered; the next try is due in %v",
 		backends.ErrUnavailable, BreakerFailures, e.next.Round(time.Millisecond))
 }
 
@@ -129,6 +130,16 @@ func (b *breaker) brokeOff(now time.Time) {
 	defer b.mu.Unlock()
 	if b.state == Closed {
 		b.fail(now)
+	}
+}
+
+// fellSilent opens a breaker that is closed.
+func (b *breaker) fellSilent(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.state == Closed {
+		b.coolDown = CoolDownMin
+		b.open(now)
 	}
 }
 

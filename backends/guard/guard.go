@@ -7,8 +7,8 @@
 //	limit     at most MaxConcurrent at once; who waits too long is told to slow down
 //	retries   with full jitter, for calls that may be repeated, out of a budget
 //	          that keeps an outage from being multiplied
-//	breaker   refuses at once while the backend is away, and lets single calls
-//	          through to see whether it is back
+//	breaker   refuses at once while the backend is away or silent, and lets single
+//	          calls through to see whether it is back
 //	timeouts  for a whole attempt, or for each step of a body
 //
 // A body that breaks off is resumed where it broke: blobs never change, and
@@ -32,13 +32,19 @@ import (
 
 // Defaults of Options.
 const (
-	DefaultMaxConcurrent    = 512
-	DefaultQueueTimeout     = 5 * time.Second
-	DefaultAttemptTimeout   = 10 * time.Second
-	DefaultDeleteTimeout    = 60 * time.Second
-	DefaultFirstByteTimeout = 30 * time.Second
-	DefaultStallTimeout     = 60 * time.Second
-	DefaultAnswerTimeout    = 2 * time.Minute
+	DefaultMaxConcurrent = 512
+	DefaultQueueTimeout  = 5 * time.Second
+	DefaultTimeout       = 5 * time.Second
+	DefaultDeleteTimeout = 60 * time.Second
+	DefaultStallTimeout  = 15 * time.Second
+)
+
+const (
+	// Pace is how fast a backend makes what it was sent durable, in bytes per second,
+	// at the least: the answer to a long body may take so much longer.
+	Pace = 16 << 20
+	// MaxAllowance bounds that.
+	MaxAllowance = 2 * time.Minute
 )
 
 // Options tune a Guard; what is 0 is the default.
@@ -47,18 +53,18 @@ type Options struct {
 	// is closed; another waits at most QueueTimeout and then is ErrThrottled.
 	MaxConcurrent int
 	QueueTimeout  time.Duration
-	// AttemptTimeout bounds one attempt of Stat and Check and one step of List;
-	// DeleteTimeout one of Delete, which may mean a thousand requests.
-	AttemptTimeout time.Duration
-	DeleteTimeout  time.Duration
-	// FirstByteTimeout bounds Get until it returns.
-	FirstByteTimeout time.Duration
+	// Timeout bounds one attempt of Get until it returns, of Stat and Check, and one step
+	// of List. No attempt is begun later than that after the call: so a call takes twice
+	// as long at the most. Put may take as long after the end of its body, and longer by
+	// Pace. DeleteTimeout bounds one attempt of Delete, which may mean a thousand requests.
+	Timeout       time.Duration
+	DeleteTimeout time.Duration
 	// StallTimeout bounds each Read of Get's reader, and how long a Put may go on
-	// without asking for more of its body. Time that Put waits for its caller's
-	// reader does not count.
+	// without asking for more of its body, and longer by Pace. Time that Put waits for its
+	// caller's reader does not count.
 	StallTimeout time.Duration
-	// AnswerTimeout bounds Put after the end of its body.
-	AnswerTimeout time.Duration
+	// SilenceAfter is when a call that waits is overdue. 0: half of Timeout.
+	SilenceAfter time.Duration
 }
 
 func (o Options) complete() Options {
@@ -66,12 +72,15 @@ func (o Options) complete() Options {
 		field *time.Duration
 		value time.Duration
 	}{
-		{&o.QueueTimeout, DefaultQueueTimeout}, {&o.AttemptTimeout, DefaultAttemptTimeout}, {&o.DeleteTimeout, DefaultDeleteTimeout},
-		{&o.FirstByteTimeout, DefaultFirstByteTimeout}, {&o.StallTimeout, DefaultStallTimeout}, {&o.AnswerTimeout, DefaultAnswerTimeout},
+		{&o.QueueTimeout, DefaultQueueTimeout}, {&o.Timeout, DefaultTimeout}, {&o.DeleteTimeout, DefaultDeleteTimeout},
+		{&o.StallTimeout, DefaultStallTimeout},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value
 		}
+	}
+	if o.SilenceAfter <= 0 {
+		o.SilenceAfter = o.Timeout / 2
 	}
 	if o.MaxConcurrent <= 0 {
 		o.MaxConcurrent = DefaultMaxConcurrent
@@ -86,6 +95,7 @@ type Guard struct {
 	slots   chan struct{}
 	budget  budget
 	breaker breaker
+	silence silence
 	stats   counters
 }
 
@@ -96,13 +106,14 @@ func New(b backends.Backend, o Options) *Guard {
 	o = o.complete()
 	g := &Guard{b: b, opts: o, slots: make(chan struct{}, o.MaxConcurrent)}
 	g.budget.fill()
+	g.silence.hear(time.Now())
 	return g
 }
 
 // Stat implements backends.Backend.
 func (g *Guard) Stat(ctx context.Context, id backends.BlobID) (info backends.Info, err error) {
 	err = g.call(ctx, Stat, idempotent, func(ctx context.Context) error {
-		return within(ctx, g.opts.AttemptTimeout, func(ctx context.Context) (err error) {
+		return g.within(ctx, g.opts.Timeout, func(ctx context.Context) (err error) {
 			info, err = g.b.Stat(ctx, id)
 			return err
 		})
@@ -116,7 +127,7 @@ func (g *Guard) Stat(ctx context.Context, id backends.BlobID) (info backends.Inf
 // Delete implements backends.Backend.
 func (g *Guard) Delete(ctx context.Context, ids ...backends.BlobID) error {
 	return g.call(ctx, Delete, idempotent, func(ctx context.Context) error {
-		return within(ctx, g.opts.DeleteTimeout, func(ctx context.Context) error { return g.b.Delete(ctx, ids...) })
+		return atMost(ctx, g.opts.DeleteTimeout, func(ctx context.Context) error { return g.b.Delete(ctx, ids...) })
 	})
 }
 
@@ -124,7 +135,7 @@ func (g *Guard) Delete(ctx context.Context, ids ...backends.BlobID) error {
 // backend is now. After an outage it may be the call that closes the breaker.
 func (g *Guard) Check(ctx context.Context) error {
 	return g.call(ctx, Check, never, func(ctx context.Context) error {
-		return within(ctx, g.opts.AttemptTimeout, g.b.Check)
+		return g.within(ctx, g.opts.Timeout, g.b.Check)
 	})
 }
 

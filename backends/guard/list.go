@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 )
@@ -42,7 +43,7 @@ func (g *Guard) list(ctx context.Context, last backends.BlobID, yield func(backe
 		if err == nil || last == begin || !idempotent(err) {
 			return err
 		}
-		if err := g.pause(ctx, 1, err); err != nil {
+		if err := g.pause(ctx, 1, time.Now().Add(g.opts.Timeout), err); err != nil {
 			return err
 		}
 	}
@@ -51,17 +52,18 @@ func (g *Guard) list(ctx context.Context, last backends.BlobID, yield func(backe
 // listFrom is one attempt, with a clock for each step that stands still while
 // the caller is at work.
 func (g *Guard) listFrom(ctx context.Context, after backends.BlobID, yield func(backends.Info) bool) error {
-	w := newWatch(ctx, g.opts.AttemptTimeout)
+	w := g.newWatch(ctx, g.opts.Timeout)
 	defer w.stop()
 	for info, err := range g.b.List(w.ctx, after) {
 		w.pause()
+		g.silence.hear(time.Now())
 		if err != nil {
 			return blame(ctx, w.ctx, err)
 		}
 		if !yield(info) {
 			return nil
 		}
-		w.wind(g.opts.AttemptTimeout)
+		w.wind(g.opts.Timeout)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package guard
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 )
@@ -12,7 +13,7 @@ func (g *Guard) Put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	touched := false
 	again := func(err error) bool { return !touched && idempotent(err) }
 	return g.call(ctx, Put, again, func(ctx context.Context) error {
-		w := newWatch(ctx, g.opts.StallTimeout)
+		w := g.newWatch(ctx, g.opts.StallTimeout)
 		defer w.stop()
 		return blame(ctx, w.ctx, g.b.Put(w.ctx, id, &source{g: g, w: w, r: r, touched: &touched}, size))
 	})
@@ -25,16 +26,18 @@ type source struct {
 	w       *watch
 	r       io.Reader
 	touched *bool
+	n       int64 // bytes that were taken
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	s.w.pause()
 	*s.touched = true
 	n, err := s.r.Read(p)
+	s.n += int64(n)
+	limit := s.g.opts.StallTimeout
 	if err == io.EOF {
-		s.w.wind(s.g.opts.AnswerTimeout)
-	} else {
-		s.w.wind(s.g.opts.StallTimeout)
+		limit = 2 * s.g.opts.Timeout // there is no second attempt
 	}
+	s.w.wind(limit + min(time.Duration(s.n)*time.Second/Pace, MaxAllowance))
 	return n, err
 }

@@ -21,7 +21,7 @@ const (
 	RetryCap  = 5 * time.Second
 	// MaxPatience is the longest Retry-After that is waited for here. A longer
 	// one goes to the caller.
-	MaxPatience = 5 * time.Second
+	MaxPatience = 3 * time.Second
 	// BudgetRatio is how many retries each call earns, and BudgetBurst how many
 	// may be saved up: over time retries add at most a fifth to the load.
 	BudgetRatio = 0.2
@@ -35,12 +35,13 @@ func never(error) bool { return false }
 
 // retry runs attempts until one is not worth another. again says which are.
 func (g *Guard) retry(ctx context.Context, again func(error) bool, attempt func(context.Context) error) error {
+	until := time.Now().Add(g.opts.Timeout)
 	for k := 1; ; k++ {
 		err := g.attempt(ctx, attempt)
 		if err == nil || k == MaxAttempts || !again(err) {
 			return err
 		}
-		if err := g.pause(ctx, k, err); err != nil {
+		if err := g.pause(ctx, k, until, err); err != nil {
 			return err
 		}
 	}
@@ -56,14 +57,19 @@ func (g *Guard) attempt(ctx context.Context, attempt func(context.Context) error
 		g.stats.refused.Add(1)
 		return err
 	}
+	g.silence.judge(g, time.Now())
 	err = attempt(ctx)
-	g.breaker.report(ticket, judge(ctx, err), time.Now())
+	v, now := judge(ctx, err), time.Now()
+	if v == alive {
+		g.silence.hear(now)
+	}
+	g.breaker.report(ticket, v, now)
 	return err
 }
 
-// pause waits before retry k after err. It returns an error if there is to be no
-// retry: err itself, or the end of ctx.
-func (g *Guard) pause(ctx context.Context, k int, err error) error {
+// pause waits before retry k after err, which begins in time or not at all. It returns
+// an error if there is to be no retry: err itself, or the end of ctx.
+func (g *Guard) pause(ctx context.Context, k int, until time.Time, err error) error {
 	var open *openError
 	var throttled *backends.Throttled
 	wait := jitter(min(RetryCap, RetryBase<<(k-1)))
@@ -73,7 +79,7 @@ func (g *Guard) pause(ctx context.Context, k int, err error) error {
 		}
 		wait += throttled.After
 	}
-	if errors.As(err, &open) || !g.budget.spend() {
+	if errors.As(err, &open) || time.Now().Add(wait).After(until) || !g.budget.spend() {
 		return err
 	}
 	timer := time.NewTimer(wait)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -12,8 +13,15 @@ import (
 // errSlow is the cause of a context that a clock of ours has ended.
 var errSlow = errors.New("it does not answer in time")
 
-// within runs one attempt under a clock.
-func within(ctx context.Context, limit time.Duration, attempt func(context.Context) error) error {
+// within runs one attempt under a clock, and counts it among those that wait.
+func (g *Guard) within(ctx context.Context, limit time.Duration, attempt func(context.Context) error) error {
+	w := g.newWatch(ctx, limit)
+	defer w.stop()
+	return blame(ctx, w.ctx, attempt(w.ctx))
+}
+
+// atMost runs one attempt under a clock of its own.
+func atMost(ctx context.Context, limit time.Duration, attempt func(context.Context) error) error {
 	inner, cancel := context.WithTimeoutCause(ctx, limit, errSlow)
 	defer cancel()
 	return blame(ctx, inner, attempt(inner))
@@ -31,26 +39,76 @@ func blame(outer, inner context.Context, err error) error {
 	return err
 }
 
-// watch is a context with a clock that is wound before each step.
+// watch is a context with a clock that is wound before each step. A step that has heard
+// nothing for Options.SilenceAfter counts as overdue, until it ends.
 type watch struct {
+	g      *Guard
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	timer  *time.Timer
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	waits   bool          // a step is under way
+	turn    int           // of the clock: an alarm of an earlier one is late
+	left    time.Duration // of the step, once it is overdue
+	overdue bool
 }
 
 // newWatch starts with limit running.
-func newWatch(ctx context.Context, limit time.Duration) *watch {
-	w := &watch{}
+func (g *Guard) newWatch(ctx context.Context, limit time.Duration) *watch {
+	w := &watch{g: g}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	w.timer = time.AfterFunc(limit, func() { w.cancel(errSlow) })
+	w.wind(limit)
 	return w
 }
 
-func (w *watch) wind(limit time.Duration) { w.timer.Reset(limit) }
-func (w *watch) pause()                   { w.timer.Stop() }
+// wind begins a step that may take so long.
+func (w *watch) wind(limit time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.halt()
+	first := min(limit, w.g.opts.SilenceAfter)
+	w.waits, w.left = true, limit-first
+	w.turn++
+	turn := w.turn
+	w.timer = time.AfterFunc(first, func() { w.alarm(turn) })
+}
+
+// alarm is when a step has waited for as long as it may, or is overdue.
+func (w *watch) alarm(turn int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch {
+	case !w.waits || turn != w.turn:
+	case w.overdue || w.left <= 0:
+		w.cancel(errSlow)
+	default:
+		w.overdue = true
+		w.timer = time.AfterFunc(w.left, func() { w.alarm(turn) })
+		w.g.silence.fallBehind(w.g, time.Now())
+	}
+}
+
+// pause ends a step.
+func (w *watch) pause() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.halt()
+}
+
+// halt is pause with the lock held.
+func (w *watch) halt() {
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+	if w.overdue {
+		w.g.silence.overdue.Add(-1)
+	}
+	w.waits, w.overdue = false, false
+}
 
 // stop ends the context, too.
 func (w *watch) stop() {
-	w.timer.Stop()
+	w.pause()
 	w.cancel(nil)
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Backends are configured by name: backends.NAME.type and so on in the file,
@@ -55,6 +56,8 @@ type BackendSettings struct {
 	Credentials     string
 	CredentialsFile string
 	Concurrency     int
+	Timeout         time.Duration
+	StallTimeout    time.Duration
 
 	Addressing   string // s3
 	Dialect      string
@@ -85,7 +88,9 @@ func (b *BackendSettings) rows() []setting {
 		word("credentials_file", "s3: shared credentials file; gcs: service account or other credentials in JSON", &b.CredentialsFile),
 		{key: "credentials", def: "auto", value: &choice{&b.Credentials, []string{"auto", "static", "env", "file", "imds", "web_identity", "none"}},
 			doc: "s3: where the credential comes from: auto, static, env, file, imds or web_identity; gcs: auto or none"},
-		{key: "concurrency", def: "0", value: &count{&b.Concurrency, 0, maxConcurrency}, doc: "s3, gcs: requests under way at once; more wait, and are told to slow down after a while; 0: more than limits.requests can need"},
+		{key: "concurrency", def: "0", value: &count{&b.Concurrency, 0, maxConcurrency}, doc: "s3, gcs: requests under way at once; more wait, and are told to slow down after a while; 0: more than limits.requests can need. Three quarters are for requests, which tenants share"},
+		{key: "timeout", def: "5s", value: &span{&b.Timeout, minInterval, maxInterval}, doc: "s3, gcs: time for the first byte of an answer; a call that is tried again ends within twice that, and a body that was sent is answered within that and a second for each 16 MiB"},
+		{key: "stall_timeout", def: "15s", value: &span{&b.StallTimeout, minInterval, maxInterval}, doc: "s3, gcs: time that the backend may neither give nor take a byte of a body"},
 		{key: "addressing", def: "auto", value: &choice{&b.Addressing, []string{"auto", "path", "virtual"}}, doc: "s3: auto, path or virtual"},
 		word("dialect", "s3: what the provider can do, see docs/backends.md; empty: found out", &b.Dialect),
 		secret("access_key", "s3: access key", &b.AccessKey),
@@ -240,4 +245,15 @@ func (b *BackendSettings) concurrency(requests int) int {
 		return b.Concurrency
 	}
 	return 2*requests + ownConcurrency
+}
+
+// concurrencies are what backends take at once that say so, by name.
+func (c *configuration) concurrencies() map[string]int {
+	all := make(map[string]int)
+	for _, b := range c.Backends {
+		if b.Type != typeFS && b.Concurrency > 0 {
+			all[b.Name] = b.Concurrency
+		}
+	}
+	return all
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"github.com/sanctum-storage/gateway/meta"
 )
 
 // Limits of the listeners that are no settings.
@@ -116,6 +118,13 @@ func protocols(http2 bool) *http.Protocols {
 	p.SetHTTP1(true)
 	p.SetHTTP2(http2)
 	return p
+}
+
+// patiently has a handler wait so long for each answer of the store.
+func patiently(each time.Duration, h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(meta.WithPatience(r.Context(), each)))
+	})
 }
 
 // gate counts the requests of a handler that are under way.

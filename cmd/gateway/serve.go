@@ -183,10 +183,10 @@ func (p *process) start(d *deployment) {
 	p.api = api.New(api.Config{
 		Engine: d.engine, IAM: &iam.Handler{Engine: d.engine, Keys: iam.NewKeys(iam.KeysOptions{AllowPrivate: p.STSAllowPrivateProviders})},
 		Region: p.S3Region, Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
-		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout},
+		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout, Store: p.LimitsStoreTimeout, Backends: p.concurrencies()},
 	})
 	p.s3 = newServer(p.configuration, p.metrics.inFlight.wrap(p.api), p.log)
-	p.admin = newServer(p.configuration, p.adminGate.wrap(admin.New(admin.Config{Engine: d.engine, Region: p.S3Region, Log: p.log})), p.log)
+	p.admin = newServer(p.configuration, p.adminGate.wrap(patiently(p.LimitsStoreTimeout, admin.New(admin.Config{Engine: d.engine, Region: p.S3Region, Log: p.log}))), p.log)
 	p.metricz = newServer(p.configuration, operatorHandler(p.metrics, p.ready), p.log)
 	p.metricz.ReadTimeout, p.metricz.WriteTimeout = operatorTimeout, operatorTimeout
 

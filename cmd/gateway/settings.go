@@ -62,6 +62,7 @@ type Settings struct {
 	LimitsConnections       int
 	LimitsRequests          int
 	LimitsStallTimeout      time.Duration
+	LimitsStoreTimeout      time.Duration
 	LimitsReadHeaderTimeout time.Duration
 	LimitsIdleTimeout       time.Duration
 
@@ -205,6 +206,8 @@ func (s *Settings) table() []setting {
 			doc: "S3 requests served at once; more are told to slow down"},
 		{key: "limits.stall_timeout", flag: "limits-stall-timeout", def: "30s", scope: forServe, value: interval(&s.LimitsStallTimeout),
 			doc: "time a client may neither send nor take a byte of a body before it is cut off"},
+		{key: "limits.store_timeout", flag: "limits-store-timeout", def: "5s", scope: forServe, value: interval(&s.LimitsStoreTimeout),
+			doc: "time that a request waits for one answer of the store before it is told to try again; work in the background waits longer"},
 		{key: "limits.read_header_timeout", flag: "limits-read-header-timeout", def: "15s", scope: forServe, value: interval(&s.LimitsReadHeaderTimeout),
 			doc: "time a client has to send the header of a request"},
 		{key: "limits.idle_timeout", flag: "limits-idle-timeout", def: "2m", scope: forServe, value: interval(&s.LimitsIdleTimeout),

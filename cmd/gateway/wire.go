@@ -208,7 +208,9 @@ func (d *deployment) openBackends(ctx context.Context, c *configuration, log *sl
 			continue
 		}
 		if b.Type != typeFS {
-			g := guard.New(opened[i], guard.Options{MaxConcurrent: b.concurrency(c.LimitsRequests)})
+			g := guard.New(opened[i], guard.Options{
+				MaxConcurrent: b.concurrency(c.LimitsRequests), Timeout: b.Timeout, StallTimeout: b.StallTimeout,
+			})
 			d.guards[b.Name], opened[i] = g, g
 		}
 		d.backends = append(d.backends, engine.Backend{Name: b.Name, Backend: opened[i], Region: b.Region, Jurisdiction: b.Jurisdiction})

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -114,3 +115,6 @@ func (b *PgBouncer) URL(database string) string {
 
 // Stop ends the pooler.
 func (b *PgBouncer) Stop() error { return b.process.Stop() }
+
+// Signal sends a signal: SIGSTOP and SIGCONT freeze the way to the database.
+func (b *PgBouncer) Signal(s syscall.Signal) error { return b.process.Signal(s) }

@@ -155,6 +155,7 @@ func (r *runner) commit(ctx context.Context, t *tx) (doubtful *commit, err error
 	if len(last) > 0 {
 		timeout = min(timeout, r.options.StatementTimeout)
 	}
+	timeout = meta.Patience(ctx, timeout)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	name := r.commits.next(r.commits.clock.Load().made)
@@ -214,7 +215,7 @@ func (r *runner) uncommitted(t *tx, name commit, err error) (*commit, error) {
 // and the error is one after which the intent may be run again; or
 // meta.ErrUnknown.
 func (r *runner) settle(ctx context.Context, c commit, loss error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), meta.Patience(ctx, settleTimeout))
 	defer cancel()
 	for try := 0; ; try++ {
 		done, err := r.ask(ctx, c)

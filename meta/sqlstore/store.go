@@ -100,7 +100,7 @@ var _ meta.Store = (*Store)(nil)
 
 // New returns a store over a database that Migrate has brought up to date. The
 // store owns the runner.
-func New(run Runner) *Store { return &Store{run: run} }
+func New(run Runner) *Store { return &Store{run: patient{run}} }
 
 // Close closes the runner.
 func (s *Store) Close() error { return s.run.Close() }
