@@ -117,6 +117,8 @@ type Need struct {
 	Resource string
 	Owner    ID
 	Trust    *Policy
+	// KMS is the use of a key of SSE-KMS that the action makes besides; nil: none.
+	KMS *KeyUse
 	// Context comes on top of the request's and wins over it, for keys that
 	// differ between the needs of one request: s3:ExistingObjectTag/x.
 	Context Context
@@ -124,6 +126,15 @@ type Need struct {
 	// then whether there are values with which the need would be allowed: a denial is
 	// final, and an allowance is to be decided again when they are known.
 	Open map[string]bool
+}
+
+// KeyUse is what a need does with a key of SSE-KMS. Keys have no policies and no rights of
+// their own here: nobody has to be allowed to use one, but whom a policy denies its use is
+// denied what needs it.
+type KeyUse struct {
+	Action  string  // such as "kms:Decrypt"
+	ARN     string  // the key's
+	Context Context // values of condition keys of the use, such as kms:ViaService
 }
 
 // Actions that need no bucket to exist.

@@ -89,7 +89,24 @@ func (v *Evaluation) decideS3(n *Need) Decision {
 	}
 	r := bucketRequest{env: v.newEnv(n, target), need: n, onObject: on == ObjectResource}
 	r.identity = v.named
-	return r.decide()
+	d := r.decide()
+	if d.Allow && n.KMS != nil {
+		if denied, ok := v.deniedKey(n); ok {
+			return denied
+		}
+	}
+	return d
+}
+
+// deniedKey looks for a statement of the principal's own policies that denies the use of
+// the key that a need takes.
+func (v *Evaluation) deniedKey(n *Need) (Decision, bool) {
+	target, ok := parseARN(n.KMS.ARN)
+	if !ok {
+		return deny("a key whose name is not an ARN"), true
+	}
+	e := v.newEnv(&Need{Action: n.KMS.Action, Bucket: n.Bucket, Context: n.KMS.Context}, target)
+	return v.p.explicitDeny(&e)
 }
 
 // mends reports whether the request replaces a setting that cannot be read, and is

@@ -170,6 +170,9 @@ func (e *env) lookup(key string) []string {
 		}
 		return nil
 	case "aws:viaawsservice":
+		if strings.HasPrefix(e.action.lowered, "kms:") {
+			return isAService // S3 uses keys for whom it acts
+		}
 		return notAService
 	case "aws:sourceidentity":
 		return one(e.p.SourceIdentity)
@@ -185,7 +188,7 @@ func (e *env) lookup(key string) []string {
 	return e.request[key]
 }
 
-// No service asks here, neither for itself nor for somebody.
+// No service asks here, neither for itself nor for somebody, but S3 for keys.
 var isAService, notAService = []string{"true"}, []string{"false"}
 
 // tags finds the principal's tags of a name, as normalKey has it.

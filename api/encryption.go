@@ -127,10 +127,9 @@ func (r *Request) checkEncryptionContext() error {
 	return nil
 }
 
-// kmsKeyARN is how the key of a name is shown. The gateway has one: that of its key
-// provider, whose name is the key's id.
+// kmsKeyARN is how the key of a name is shown for the target's bucket.
 func (r *Request) kmsKeyARN(name string) string {
-	return "arn:aws:kms:" + r.server.region + ":" + engine.Account(r.Bucket.Owner) + ":key/" + name
+	return kmsKeyARN(r.server.region, engine.Account(r.Bucket.Owner), name)
 }
 
 // kmsKey finds the key that a client names: by its ARN or id, by an alias that is

@@ -103,7 +103,21 @@ func (r *Request) needOn(action string, o *object) access.Need {
 	if o.version.known() {
 		n.Context = with(n.Context, "s3:versionid", o.version.value.String())
 	}
-	return r.withMarks(n, o)
+	n = r.withMarks(n, o)
+	key, err := r.keyUse(action, o)
+	if err != nil && n.Bucket != nil {
+		n.Bucket = broken(n.Bucket, err)
+	}
+	n.KMS = key
+	return n
+}
+
+// broken is a bucket in which nothing is allowed, because what decides about an object
+// cannot be read.
+func broken(f *access.Bucket, err error) *access.Bucket {
+	b := *f
+	b.Broken = fmt.Errorf("the object's access cannot be read: %w", err)
+	return &b
 }
 
 // with is a copy of a context with one more value.
@@ -143,9 +157,7 @@ func (r *Request) withMarks(n access.Need, o *object) access.Need {
 		acl, err = storedACL(was)
 	}
 	if err != nil {
-		broken := *f
-		broken.Broken = fmt.Errorf("the object's access cannot be read: %w", err)
-		n.Bucket = &broken
+		n.Bucket = broken(f, err)
 		return n
 	}
 	n.Object = &access.Object{Owner: access.ID(was.Owner), ACL: acl}

@@ -63,6 +63,9 @@ func (f *Found) row() (meta.Version, error) {
 // Owner is the tenant that owns what was found; zero where there was nothing.
 func (f *Found) Owner() meta.ID { return f.version.Owner }
 
+// NeedsKMS reports whether what was found was asked for as SSE-KMS.
+func (f *Found) NeedsKMS() bool { return f.version.Encryption == meta.EncryptionKMS }
+
 // Subject is a version of a key that a request is about.
 type Subject struct {
 	Bucket  meta.Bucket
