@@ -169,7 +169,7 @@ func (e *Engine) ensureCopy(ctx context.Context, s *places, id meta.BlobID, from
 	}
 	_, err = to.Stat(ctx, backends.BlobID(id))
 	if errors.Is(err, backends.ErrNotFound) {
-		if _, err = copyBlob(ctx, backends.BlobID(id), from, to); err == nil {
+		if _, err = e.copyBlob(ctx, proof{id: id}, from, to); err == nil {
 			err = errors.New("it was missing and was copied again")
 		} else if errors.Is(err, errBadCopy) { // the next pass must not take it for the blob
 			err = errors.Join(err, to.Delete(ctx, backends.BlobID(id)))

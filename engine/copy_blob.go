@@ -20,13 +20,18 @@ var (
 
 // copyBlob copies sealed bytes under the same id and returns how many. What the
 // copy is made of is deleted later, and neither backend is trusted: so the copy is
-// read back and compared with a second reading, and one answer that was false costs
-// nothing. A copy that is there already, from a step that was cut short, is compared
-// alike.
-func copyBlob(ctx context.Context, id backends.BlobID, from, to *place) (int64, error) {
+// read back and opened, or where nothing proves it, compared with a second reading. A
+// copy that is there already, from a step that was cut short, is judged alike.
+func (e *Engine) copyBlob(ctx context.Context, proves proof, from, to *place) (int64, error) {
+	id := backends.BlobID(proves.id)
 	info, err := from.Stat(ctx, id)
 	if err != nil {
 		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
+	}
+	if proves.extent != nil {
+		if want, err := proves.size(e); err != nil || info.Size != want {
+			return 0, fmt.Errorf("backend %s: %w: it has %d bytes of %d", from.Name, backends.ErrCorrupt, info.Size, want)
+		}
 	}
 	// No more is written to the target than a blob may have.
 	if plain, err := encrypt.PlainSize(info.Size); err != nil || plain > MaxBodySize+maxFilling {
@@ -40,17 +45,33 @@ func copyBlob(ctx context.Context, id backends.BlobID, from, to *place) (int64, 
 	closed := body.Close()
 	switch {
 	case errors.Is(err, backends.ErrExists):
-		return info.Size, compareBlob(ctx, id, info.Size, from, to)
+		return info.Size, e.judgeCopy(ctx, proves, info.Size, from, to)
 	case err != nil:
 		return 0, fmt.Errorf("copy from backend %s to %s: %w", from.Name, to.Name, err)
 	case closed != nil:
 		return 0, closed
 	}
-	err = compareBlob(ctx, id, info.Size, from, to)
+	err = e.judgeCopy(ctx, proves, info.Size, from, to)
 	if errors.Is(err, errOtherBytes) {
 		err = errBadCopy
 	}
 	return info.Size, err
+}
+
+// judgeCopy returns nil for a copy that may take the place of what it was made of,
+// errOtherBytes where the two differ, errBadCopy where it is proved to be bad.
+func (e *Engine) judgeCopy(ctx context.Context, proves proof, size int64, from, to *place) error {
+	if proves.extent == nil {
+		return compareBlob(ctx, backends.BlobID(proves.id), size, from, to)
+	}
+	err := proves.check(ctx, e, to)
+	if !errors.Is(err, errOtherBytes) {
+		return err
+	}
+	if source := proves.check(ctx, e, from); errors.Is(source, errOtherBytes) {
+		return fmt.Errorf("%w: backend %s has other bytes than were sealed", errBadCopy, from.Name)
+	}
+	return errBadCopy
 }
 
 // compareBlob fails with errOtherBytes where two backends do not hold the same bytes,

@@ -63,7 +63,7 @@ func TestDrainUnderLies(t *testing.T) {
 	} {
 		for at, tell := range map[string]func(from, to *lyingOnce){
 			"copied from":     func(from, _ *lyingOnce) { from.gets.Store(1) },
-			"compared with":   func(from, _ *lyingOnce) { from.gets.Store(2) },
+			"then":            func(from, _ *lyingOnce) { from.gets.Store(2) },
 			"written to":      func(_, to *lyingOnce) { to.puts.Store(1) },
 			"read back from":  func(_, to *lyingOnce) { to.gets.Store(1) },
 			"copied and kept": func(from, to *lyingOnce) { from.gets.Store(3); to.puts.Store(3) },
@@ -132,4 +132,77 @@ func (s sized) Stat(ctx context.Context, id backends.BlobID) (backends.Info, err
 		info.Size = s.size
 	}
 	return info, err
+}
+
+// alwaysLying gives other bytes than it was given, the same each time.
+type alwaysLying struct {
+	backends.Backend
+	honest atomic.Bool
+}
+
+func (l *alwaysLying) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
+	rc, err := l.Backend.Get(ctx, id, off, n)
+	if err != nil || l.honest.Load() {
+		return rc, err
+	}
+	defer rc.Close()
+	data, err := io.ReadAll(rc)
+	if len(data) > 0 {
+		data[len(data)-1] ^= 1
+	}
+	return io.NopCloser(bytes.NewReader(data)), err
+}
+
+// A backend that gives the same false bytes each time keeps what it holds: keys tell
+// them from the true ones, of whole objects and of parts. When it is honest
+// again, all moves.
+func TestMovesUnderTheSameLie(t *testing.T) {
+	for name, swap := range map[string]bool{"what is drained": false, "what is filled": true} {
+		t.Run(name, func(t *testing.T) {
+			s := newSeveralRig(t)
+			from, to := &alwaysLying{Backend: s.at[east]}, &alwaysLying{Backend: s.at[west]}
+			from.honest.Store(swap)
+			to.honest.Store(!swap)
+			s.config.Backends[1].Backend, s.config.Backends[2].Backend = from, to
+			s.reopen()
+			bodies := map[string][]byte{}
+			for i, n := range []int{1000, 70_000, 200_000} {
+				key := fmt.Sprint("k", i)
+				bodies[key] = body(uint64(i), n)
+				s.mustPut(key, bodies[key])
+			}
+			bodies["parts"] = append(body(7, 5<<20), body(8, 100)...)
+			u := s.begin("parts", "", "")
+			if _, err := s.complete(u, s.part(u, 1, bodies["parts"][:5<<20]), s.part(u, 2, bodies["parts"][5<<20:])); err != nil {
+				t.Fatal(err)
+			}
+			s.drain(east, west)
+			for range 5 {
+				r, err := s.e.Move(t.Context())
+				if r.Blobs > 0 {
+					t.Fatalf("%d blobs were moved that are not there: %v", r.Blobs, err)
+				}
+				_, _ = s.e.Collect(t.Context())
+			}
+			if st := s.status(east); st.Row.State != meta.BackendDraining {
+				t.Errorf("%+v", st)
+			}
+			from.honest.Store(true)
+			to.honest.Store(true)
+			for key, data := range bodies {
+				s.wantBody(key, data)
+			}
+			for i := 0; i < 100 && s.status(east).Row.State != meta.BackendRetired; i++ {
+				_, _ = s.e.Move(t.Context())
+				_, _ = s.e.Collect(t.Context())
+			}
+			if st := s.status(east); st.Row.State != meta.BackendRetired {
+				t.Errorf("not retired when all are honest: %+v", st)
+			}
+			for key, data := range bodies {
+				s.wantBody(key, data)
+			}
+			s.wantClean(5)
+		})
+	}
 }

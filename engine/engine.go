@@ -117,6 +117,7 @@ type Engine struct {
 	collecting      sync.Mutex
 	resealing       sync.Mutex
 	moving          sync.Mutex
+	provenMoves     map[meta.BackendID]*provenMoves // of backends that drain; under moving
 	expireMu        sync.Mutex
 	expiring        expiring // guarded by expireMu
 

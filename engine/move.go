@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
@@ -37,7 +38,8 @@ type MoveReport struct {
 // where the last step ended, on whichever gateway that was. One gateway at a
 // time does it. Concurrent calls wait for one another.
 //
-// Blobs are copied as they are, sealed, under the same id. The ledger reserves the
+// Blobs are copied as they are, sealed, under the same id, and opened at the target where
+// keys of versions prove what they are. The ledger reserves the
 // place of a copy before it is there, a blob is at the target before the ledger says
 // that it lives there, and the copy that is left is deleted by Collect after that
 // has seen the other.
@@ -82,6 +84,8 @@ type mover struct {
 	blobs    int
 	rows     int
 	stuck    []error
+	unproven map[meta.BlobID]error // by this pass over versions
+	later    bool                  // some of them wait for another pass
 }
 
 func (e *Engine) moveFrom(ctx context.Context, s *places, l meta.Lease, row meta.Backend, r *MoveReport) error {
@@ -105,7 +109,10 @@ func (e *Engine) moveFrom(ctx context.Context, s *places, l meta.Lease, row meta
 	if err := m.moveBuckets(ctx); err != nil {
 		return err
 	}
-	done, err := m.scan(ctx)
+	done, err := m.versions(ctx)
+	if err == nil && done {
+		done, err = m.scan(ctx)
+	}
 	if err == nil && done {
 		return errors.Join(m.endPass(ctx), errors.Join(m.stuck...))
 	}
@@ -151,11 +158,16 @@ func (m *mover) scan(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 		m.d.After = rows[0].ID
-		if m.rows += len(rows); m.rows >= moveRows || m.blobs >= moveBlobs || m.bytes >= moveBytes {
+		if m.rows += len(rows); m.full() {
 			return false, nil
 		}
 	}
 	return true, nil
+}
+
+// full reports whether the step's bounds are reached.
+func (m *mover) full() bool {
+	return m.rows >= moveRows || m.blobs >= moveBlobs || m.bytes >= moveBytes
 }
 
 // move moves one blob if its rows say that it is at the backend. An error ends
@@ -172,24 +184,39 @@ func (m *mover) move(ctx context.Context, rows []meta.Blob) error {
 		return nil
 	}
 	id := rows[0].ID
-	err := m.moveBlob(ctx, id)
+	if err := m.unproven[id]; errors.Is(err, errLater) {
+		m.later = true
+		return nil
+	} else if err != nil {
+		return m.stick(id, err)
+	}
+	return m.stick(id, m.moveBlob(ctx, proof{id: id}))
+}
+
+// stick notes that a blob could not be moved, and returns what is more than its own.
+func (m *mover) stick(id meta.BlobID, err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, errBadCopy,
-		meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands} {
-		if errors.Is(err, own) {
-			if m.r.Stuck++; len(m.stuck) < maxStuckErrors {
-				m.stuck = append(m.stuck, fmt.Errorf("blob %v cannot be moved: %w", backends.BlobID(id), err))
-			}
-			return nil
-		}
+	if !ownError(err) {
+		return fmt.Errorf("move blob %v: %w", backends.BlobID(id), err)
 	}
-	return fmt.Errorf("move blob %v: %w", backends.BlobID(id), err)
+	if m.r.Stuck++; len(m.stuck) < maxStuckErrors {
+		m.stuck = append(m.stuck, fmt.Errorf("blob %v cannot be moved: %w", backends.BlobID(id), err))
+	}
+	return nil
 }
 
-func (m *mover) moveBlob(ctx context.Context, id meta.BlobID) error {
-	n, moved, err := m.e.shift(ctx, id, m.from, m.to, m.judge)
+// ownErrors ail one blob and not the whole move.
+var ownErrors = []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, errBadCopy,
+	meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands}
+
+func ownError(err error) bool {
+	return slices.ContainsFunc(ownErrors, func(own error) bool { return errors.Is(err, own) })
+}
+
+func (m *mover) moveBlob(ctx context.Context, p proof) error {
+	n, moved, err := m.e.shift(ctx, p, m.from, m.to, m.judge)
 	if err != nil || !moved {
 		return err
 	}
@@ -204,6 +231,7 @@ func (m *mover) endPass(ctx context.Context) error {
 	if !m.d.Left {
 		err := m.e.store.RetireBackend(ctx, m.lease, m.row.ID, m.d.Round)
 		if err == nil {
+			delete(m.e.provenMoves, m.row.ID)
 			return m.retired(ctx)
 		}
 		if !errors.Is(err, meta.ErrNotEmpty) {
@@ -211,6 +239,9 @@ func (m *mover) endPass(ctx context.Context) error {
 		}
 	}
 	m.d.After, m.d.Left = meta.BlobID{}, false
+	if len(m.stuck) > 0 || m.later {
+		delete(m.e.provenMoves, m.row.ID) // they are tried again by the keys that there are then
+	}
 	// What is left waits for others: for uploads under way, or for the collector.
 	m.r.More = m.r.More || m.blobs > 0
 	return m.note(ctx)

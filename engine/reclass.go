@@ -73,31 +73,38 @@ func (e *Engine) moveBody(ctx context.Context, b meta.Bucket, v *meta.Version, c
 	if err := e.prove(ctx, to); err != nil {
 		return 0, err
 	}
-	switch v.Body.Kind {
-	case meta.BodyBlob:
-		return e.moveBlobs(ctx, s, to, v, []meta.BlobID{v.Body.Blob})
-	case meta.BodyUpload:
-		for after := 0; ; {
-			rows, err := e.store.Parts(ctx, v.Body.Upload, after, meta.MaxPage)
-			if err != nil {
-				return moved, err
-			}
-			var ids []meta.BlobID
-			for i := range rows {
-				ids, after = append(ids, rows[i].Blobs...), rows[i].Number
-			}
-			n, err := e.moveBlobs(ctx, s, to, v, ids)
-			if moved += n; err != nil || len(rows) < meta.MaxPage {
+	whole, err := e.versionByID(ctx, b.ID, v.Key, v.ID) // with its keys, which a listed row has not
+	if errors.Is(err, meta.ErrNotFound) {
+		return 0, errChanged
+	} else if err != nil {
+		return 0, err
+	}
+	judges := make(map[meta.BackendID]judge)
+	var batch []proof
+	move := func() error {
+		n, err := e.moveBlobs(ctx, s, to, judges, v, batch)
+		moved, batch = moved+n, batch[:0]
+		return err
+	}
+	for p, err := range e.proofs(ctx, &whole) {
+		if err != nil {
+			return moved, err
+		}
+		if batch = append(batch, p); len(batch) == meta.MaxBatch {
+			if err := move(); err != nil {
 				return moved, err
 			}
 		}
 	}
-	return 0, nil
+	return moved, move()
 }
 
-// moveBlobs moves those of a version's blobs that are elsewhere.
-func (e *Engine) moveBlobs(ctx context.Context, s *places, to *place, v *meta.Version, ids []meta.BlobID) (moved int64, err error) {
-	judges := make(map[meta.BackendID]judge)
+// moveBlobs moves those of a version's blobs that are elsewhere, at most meta.MaxBatch.
+func (e *Engine) moveBlobs(ctx context.Context, s *places, to *place, judges map[meta.BackendID]judge, v *meta.Version, batch []proof) (moved int64, err error) {
+	ids, proves := make([]meta.BlobID, len(batch)), make(map[meta.BlobID]proof, len(batch))
+	for i, p := range batch {
+		ids[i], proves[p.id] = p.id, p
+	}
 	err = e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
 		if at == 0 || at == to.id { // condemned: a part that was not chosen, or the version is gone
 			return nil
@@ -112,7 +119,7 @@ func (e *Engine) moveBlobs(ctx context.Context, s *places, to *place, v *meta.Ve
 		if judges[at] == nil {
 			judges[at] = e.judgeVersion(v, from, to)
 		}
-		n, _, err := e.shift(ctx, id, from, to, judges[at])
+		n, _, err := e.shift(ctx, proves[id], from, to, judges[at])
 		moved += n
 		return err
 	})

@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -30,18 +29,19 @@ type verdict struct {
 // or why it may not be.
 type judge func(ctx context.Context, anew bool) (verdict, error)
 
-// shift moves one blob, and reports whether it did and how many sealed bytes; a blob
+// shift moves the blob of a proof, and reports whether it did and how many sealed bytes; a blob
 // that is gone meanwhile is no error. The place of the copy is in the ledger before
 // its first byte is there, so that the collector deletes what is left of a process
 // that is killed. What is left of a failure stays reserved for the next try, as long
 // as the blob stays where it is.
-func (e *Engine) shift(ctx context.Context, id meta.BlobID, from, to *place, j judge) (n int64, moved bool, err error) {
+func (e *Engine) shift(ctx context.Context, proves proof, from, to *place, j judge) (n int64, moved bool, err error) {
+	id := proves.id
 	v, err := j(ctx, false)
 	if err != nil {
 		return 0, false, err
 	}
 	if err = e.store.ReserveCopy(ctx, e.holder, id, from.id, to.id, e.now()); err == nil {
-		if n, err = copyBlob(ctx, backends.BlobID(id), from, to); err == nil {
+		if n, err = e.copyBlob(ctx, proves, from, to); err == nil {
 			err = e.endShift(ctx, id, from, to, v, j)
 		}
 	}
