@@ -15,11 +15,12 @@ import (
 // xsi is the namespace of the attribute that says what kind of grantee one is.
 const xsi = "http://www.w3.org/2001/XMLSchema-instance"
 
-// granteeType is the attribute that says what kind of grantee one is. What a
-// grantee holds says it too, and decides; a kind that there is not is refused.
+// granteeType is the attribute that says what kind of grantee one is. What a grantee
+// holds says it too. A kind that there is not, and a grantee that holds what is of another
+// kind than it says, or of two, are refused: it would be open who was meant.
 var (
 	granteeType  = regexp.MustCompile(`:type\s*=\s*["']([^"']*)["']`)
-	granteeTypes = []string{"CanonicalUser", "Group", "AmazonCustomerByEmail"}
+	granteeTypes = map[string]granteeKind{"CanonicalUser": granteeID, "Group": granteeURI, "AmazonCustomerByEmail": granteeEmail}
 )
 
 const maxGranteeTypes = access.MaxGrants + 1
@@ -221,10 +222,12 @@ var aclOfDocument = documentFacts{
 }
 
 func parseACLDocument(document []byte) (a askedACL, err error) {
+	var types []string
 	for _, m := range granteeType.FindAllSubmatch(document, maxGranteeTypes) {
-		if !slices.Contains(granteeTypes, string(m[1])) {
+		if granteeTypes[string(m[1])] == "" {
 			return a, s3err.MalformedACL
 		}
+		types = append(types, string(m[1]))
 	}
 	var d aclDocument
 	if err := decodeXML(document, "AccessControlPolicy", &d); err != nil {
@@ -234,17 +237,19 @@ func parseACLDocument(document []byte) (a askedACL, err error) {
 		return a, s3err.MalformedACL
 	}
 	a.owner = d.Owner.ID
-	for _, g := range d.List.Grant {
+	for i, g := range d.List.Grant {
 		asked := askedGrant{permission: access.Permission(g.Permission)}
-		switch who := &g.Grantee; {
-		case who.EmailAddress != "":
-			asked.kind, asked.grantee = granteeEmail, who.EmailAddress
-		case who.URI != "":
-			asked.kind, asked.grantee = granteeURI, who.URI
-		default:
-			asked.kind, asked.grantee = granteeID, who.ID
+		named := 0
+		for kind, name := range map[granteeKind]string{granteeID: g.Grantee.ID, granteeURI: g.Grantee.URI, granteeEmail: g.Grantee.EmailAddress} {
+			if name != "" {
+				asked.kind, asked.grantee = kind, name
+				named++
+			}
 		}
-		if !asked.permission.Valid() || asked.grantee == "" {
+		if t := g.Grantee.Type; t != "" && granteeTypes[t] != asked.kind {
+			return a, s3err.MalformedACL
+		}
+		if !asked.permission.Valid() || named != 1 || len(types) == len(d.List.Grant) && granteeTypes[types[i]] != asked.kind {
 			return a, s3err.MalformedACL
 		}
 		a.grants = append(a.grants, asked)
