@@ -19,7 +19,8 @@ type Policy struct {
 	denies  []statement
 	allows  []statement
 	public  bool
-	tags    bool // see AsksObjectTags
+	tags    bool     // see AsksObjectTags
+	unknown []string // see Closed
 }
 
 // statement is a Statement, compiled.

@@ -136,6 +136,10 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 	} else if broken := r.server.readAccess(f, s); len(broken) > 0 {
 		f.Broken = fmt.Errorf("the bucket's settings %q cannot be read", broken)
 		f.Mending = b.ID == r.Bucket.ID && r.mends(broken, s)
+	} else if len(f.Policy.Unknown()) > 0 {
+		if f.Policy, err = r.server.identified(r.Context(), b, f.Policy); err != nil {
+			f.Broken = fmt.Errorf("who the policy of bucket %s names cannot be looked up: %w", b.Name, err)
+		}
 	}
 	if b.ID == r.Bucket.ID {
 		r.facts, r.factsOf, r.settings = f, b.ID, s

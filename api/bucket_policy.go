@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/iam"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -17,9 +19,11 @@ import (
 type bucketPolicy struct {
 	Document string            `json:"document"`
 	IDs      map[string]string `json:"ids,omitempty"`
+	// Whole: IDs has everybody who was there. Earlier releases left sessions out.
+	Whole bool `json:"whole,omitempty"`
 }
 
-// parseBucketPolicy compiles a stored policy.
+// parseBucketPolicy compiles a stored policy. Whom it names without an id is nobody.
 func parseBucketPolicy(bucket string, doc []byte) (*access.Policy, error) {
 	var stored bucketPolicy
 	if err := json.Unmarshal(doc, &stored); err != nil {
@@ -32,7 +36,57 @@ func parseBucketPolicy(bucket string, doc []byte) (*access.Policy, error) {
 	return p.WithIDs(func(arn string) (string, bool) {
 		id, ok := stored.IDs[arn]
 		return id, ok
-	}), nil
+	}).Closed(), nil
+}
+
+// identified is the bucket's policy where an earlier release stored it and named some by
+// ARNs alone: they are whoever has the names now, once and for all, for the ids are
+// stored with it. Who has none stays nobody.
+func (s *Server) identified(ctx context.Context, b meta.Bucket, p *access.Policy) (*access.Policy, error) {
+	var doc []byte
+	update := func(now *engine.Settings) ([]byte, error) {
+		var stored bucketPolicy
+		doc, _ = now.Document(settingPolicy)
+		if err := json.Unmarshal(doc, &stored); err != nil || stored.Whole {
+			return doc, err
+		}
+		if stored.IDs == nil {
+			stored.IDs = make(map[string]string)
+		}
+		for _, name := range p.Unknown() {
+			id, err := iam.PrincipalID(ctx, s.engine, name)
+			if err != nil {
+				return nil, err
+			}
+			if id != "" {
+				stored.IDs[name] = id
+			}
+		}
+		stored.Whole = true
+		var err error
+		doc, err = json.Marshal(stored)
+		return doc, err
+	}
+	settings, err := s.engine.ReadableSettings(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	if before, _ := settings.Document(settingPolicy); isWhole(before) {
+		return p, nil
+	}
+	if err := s.engine.UpdateSetting(ctx, b, settingPolicy, update); err != nil {
+		return nil, err
+	}
+	if len(doc) == 0 {
+		return nil, nil // it was removed meanwhile
+	}
+	return parseBucketPolicy(b.Name, doc)
+}
+
+// isWhole reports whether a stored policy needs no more ids.
+func isWhole(doc []byte) bool {
+	var stored bucketPolicy
+	return json.Unmarshal(doc, &stored) == nil && stored.Whole
 }
 
 // putBucketPolicy stores a policy. Whom it names must exist, and it must not be
@@ -53,7 +107,7 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	if nobody != "" {
 		return nil, s3err.New(s3err.MalformedPolicy, "Invalid principal in policy").With("Detail", nobody)
 	}
-	stored := bucketPolicy{Document: string(r.XML), IDs: ids}
+	stored := bucketPolicy{Document: string(r.XML), IDs: ids, Whole: true}
 	doc, err := json.Marshal(stored)
 	if err != nil {
 		return nil, err

@@ -34,10 +34,24 @@ func PrincipalIDs(ctx context.Context, e *engine.Engine, p *access.Policy) (ids 
 			return nil, name, err
 		}
 		if !who.ID.IsZero() {
-			ids[name] = access.UniqueID{ID: access.ID(who.ID), Role: who.Kind == meta.IdentityRole, Session: who.Session}.String()
+			ids[name] = idOf(who)
 		}
 	}
 	return ids, "", nil
+}
+
+// PrincipalID is the access.UniqueID of the user, role or session that an ARN names
+// now; empty where it is nobody's.
+func PrincipalID(ctx context.Context, e *engine.Engine, arn string) (string, error) {
+	who, err := e.Principal(ctx, arn)
+	if err != nil || who.ID.IsZero() {
+		return "", err
+	}
+	return idOf(who), nil
+}
+
+func idOf(who engine.NamedPrincipal) string {
+	return access.UniqueID{ID: access.ID(who.ID), Role: who.Kind == meta.IdentityRole, Session: who.Session}.String()
 }
 
 func exists(ctx context.Context, e *engine.Engine, u access.UniqueID) (bool, error) {

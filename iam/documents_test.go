@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
 	"strings"
@@ -186,4 +187,76 @@ func TestTrustOfNobody(t *testing.T) {
 	g.root(t, "", "CreateUser", "UserName", "no.user")
 	c := credentialOf(g.root(t, "", "CreateAccessKey", "UserName", "no.user"))
 	g.call(t, c, "AccessDenied", "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/target", "RoleSessionName", "me")
+}
+
+// A policy that an earlier release stored named sessions by their ARNs. It means those who have
+// the names when it is read first, and nobody afterwards; what it denies a name stays denied.
+func TestPoliciesWithoutIDs(t *testing.T) {
+	g := newRig(t, gatewaytest.Options{})
+	account := engine.Account(g.tenant.Tenant.ID)
+	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
+	make := func(name string) engine.Credential {
+		g.root(t, "", "CreateRole", "RoleName", name, "AssumeRolePolicyDocument", trusting(aws(account)))
+		return credentialOf(g.call(t, g.cred, "", "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/"+name, "RoleSessionName", "s1"))
+	}
+	session := func(role string) string { return `"arn:aws:sts::` + account + `:assumed-role/` + role + `/s1"` }
+	stored := func(statements string) {
+		t.Helper()
+		text, err := json.Marshal(`{"Version":"2012-10-17","Statement":[` + statements + `]}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := g.Engine.Bucket(t.Context(), "bucket")
+		if err == nil {
+			err = g.Engine.SetSetting(t.Context(), b, "policy", []byte(`{"document":`+string(text)+`}`))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	statement := func(effect, principal string) string {
+		return `{"Effect":"` + effect + `",` + principal + `,"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}`
+	}
+	there := make("there")
+	stored(statement("Allow", `"Principal":{"AWS":[`+session("there")+`,`+session("later")+`]}`))
+	g.want(t, there, "GET", "/bucket/key", "")
+	later := make("later")
+	g.want(t, later, "GET", "/bucket/key", "AccessDenied")
+	g.root(t, "", "DeleteRole", "RoleName", "there")
+	g.want(t, make("there"), "GET", "/bucket/key", "AccessDenied")
+
+	all := statement("Allow", `"Principal":{"AWS":"`+account+`"}`)
+	g.root(t, "", "PutRolePolicy", "RoleName", "later", "PolicyName", "p", "PolicyDocument", readOnly)
+	stored(all)
+	g.want(t, later, "GET", "/bucket/key", "")
+	stored(all + "," + statement("Deny", `"Principal":{"AWS":[`+session("later")+`,`+session("nobody")+`]}`))
+	g.want(t, later, "GET", "/bucket/key", "AccessDenied")
+	g.want(t, g.tenant, "GET", "/bucket/key", "")
+	nobody := make("nobody")
+	g.root(t, "", "PutRolePolicy", "RoleName", "nobody", "PolicyName", "p", "PolicyDocument", readOnly)
+	g.want(t, nobody, "GET", "/bucket/key", "AccessDenied")
+	excepted := `"NotPrincipal":{"AWS":["` + account + `","arn:aws:iam::` + account + `:role/some",` + session("some") + `]}`
+	stored(all + "," + statement("Deny", excepted))
+	g.want(t, later, "GET", "/bucket/key", "AccessDenied")
+	some := make("some")
+	g.root(t, "", "PutRolePolicy", "RoleName", "some", "PolicyName", "p", "PolicyDocument", readOnly)
+	g.want(t, some, "GET", "/bucket/key", "AccessDenied")
+}
+
+// A trust policy of an earlier release that names a session by its ARN trusts nobody's.
+func TestTrustOfSessionsWithoutIDs(t *testing.T) {
+	g := newRig(t, gatewaytest.Options{})
+	account := engine.Account(g.tenant.Tenant.ID)
+	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
+	g.root(t, "", "CreateRole", "RoleName", "app", "AssumeRolePolicyDocument", trusting(aws(account)))
+	g.root(t, "", "CreateRole", "RoleName", "target", "AssumeRolePolicyDocument", trusting(aws(account)))
+	_, err := g.Engine.ChangeIdentity(t.Context(), g.tenant.Tenant.ID, meta.IdentityRole, "target", func(r *engine.Identity) error {
+		r.Role.Trust = trusting(aws("arn:aws:sts::" + account + ":assumed-role/app/s1"))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := credentialOf(g.call(t, g.cred, "", "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/app", "RoleSessionName", "s1"))
+	g.call(t, s, "AccessDenied", "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/target", "RoleSessionName", "me")
 }

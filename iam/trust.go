@@ -1,23 +1,18 @@
 package iam
 
 import (
-	"strings"
-
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 )
 
 // storedTrust reads the trust policy of a role. Whom it named when it was put is in it
-// by id; an ARN of a user or role that was nobody's then, which earlier releases let
-// pass, means nobody now either.
+// by id; an ARN of a user, role or session, which earlier releases let pass, means nobody.
 func storedTrust(r *engine.Identity) (*access.Policy, error) {
 	p, err := access.ParseTrustPolicy(r.Name, []byte(r.Role.Trust))
 	if err != nil {
 		return nil, err
 	}
-	return p.WithIDs(func(arn string) (string, bool) {
-		return access.UserUniqueID(access.ID{}), strings.HasPrefix(arn, "arn:aws:iam:")
-	}), nil
+	return p.Closed(), nil
 }
 
 // trustsShown are the trust policies of roles as they were given, but that their
