@@ -34,6 +34,7 @@ const (
 // claim is what a request says of itself, before any of it is believed.
 type claim struct {
 	place         place
+	version       Version
 	accessKey     string
 	scope         Scope
 	terminal      string
@@ -42,7 +43,8 @@ type claim struct {
 	token         string // empty: none
 	stamp         string // the date as it is signed
 	date          time.Time
-	expires       time.Duration // inQuery only
+	expires       time.Duration // Version4 inQuery only
+	end           time.Time     // Version2 inQuery only
 }
 
 // malformed is the refusal of a credential, in the words of its place.
@@ -57,27 +59,31 @@ func (p place) malformed(format string, args ...any) *s3err.Error {
 	return s3err.New(s3err.AuthorizationHeaderMalformed, "The authorization header is malformed; "+format, args...)
 }
 
-// readClaim finds the one place that carries credentials and parses them.
-func readClaim(h http.Header, q Query) (*claim, error) {
+// readClaim finds the one place that carries credentials and parses them. A session
+// token goes with either version's.
+func (v *Verifier) readClaim(h http.Header, q Query) (*claim, error) {
 	auth, inAuth := h["Authorization"]
-	v4, v2 := false, false
+	v4, v2, token := false, false, false
 	for _, p := range q {
 		switch name := p.Name; {
+		case strings.EqualFold(name, tokenHeader):
+			token = true
 		case hasFoldedPrefix(name, "x-amz-") && isQueryAuth(name):
 			v4 = true
 		case name == "Signature", name == "AWSAccessKeyId":
 			v2 = true
 		}
 	}
+	v4 = v4 || token && !v2
 	switch {
 	case inAuth && (v4 || v2 || len(auth) != 1) || v4 && v2:
 		return nil, s3err.New(s3err.InvalidArgument, messageOnlyOne).With("ArgumentName", "Authorization")
 	case v2:
-		return nil, s3err.New(s3err.InvalidRequest, messageUnsupported)
+		return v.queryClaim2(h, q)
 	case inAuth:
-		return headerClaim(h, auth[0])
+		return v.headerClaim(h, auth[0])
 	case v4:
-		if h["X-Amz-Security-Token"] != nil { // of which credentials?
+		if h[tokenHeader] != nil { // of which credentials?
 			return nil, s3err.InvalidToken
 		}
 		return queryClaim(q)
@@ -87,9 +93,9 @@ func readClaim(h http.Header, q Query) (*claim, error) {
 
 // Claimed is the access key that a request names, with its session token if it has
 // one. It reports false for a request that names none, or that is malformed. Nothing of
-// it is verified.
+// it is verified, and Version 2 names none.
 func Claimed(h http.Header, q Query) (accessKey, token string, ok bool) {
-	c, err := readClaim(h, q)
+	c, err := new(Verifier).readClaim(h, q)
 	if err != nil || len(c.accessKey) > maxAccessKeyBytes {
 		return "", "", false
 	}
@@ -100,7 +106,7 @@ func Claimed(h http.Header, q Query) (accessKey, token string, ok bool) {
 // instead of passing for an anonymous request.
 func isQueryAuth(name string) bool {
 	for _, p := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature",
-		"X-Amz-SignedHeaders", "X-Amz-Expires", "X-Amz-Date", "X-Amz-Security-Token"} {
+		"X-Amz-SignedHeaders", "X-Amz-Expires", "X-Amz-Date"} {
 		if strings.EqualFold(name, p) {
 			return true
 		}
@@ -108,19 +114,24 @@ func isQueryAuth(name string) bool {
 	return false
 }
 
-func headerClaim(h http.Header, auth string) (*claim, error) {
+// tokenHeader carries a session token, in the header or in the query.
+const tokenHeader = "X-Amz-Security-Token"
+
+func (v *Verifier) headerClaim(h http.Header, auth string) (*claim, error) {
 	scheme, rest, ok := strings.Cut(strings.TrimSpace(auth), " ")
 	switch {
 	case !ok || len(auth) > maxAuthorizationBytes:
 		return nil, s3err.New(s3err.InvalidArgument, "Authorization header is invalid -- one and only one ' ' (space) required.").
 			With("ArgumentName", "Authorization").With("ArgumentValue", shortValue(auth))
-	case scheme == "AWS" || scheme == algorithmA:
+	case scheme == algorithm2:
+		return v.headerClaim2(h, rest)
+	case scheme == algorithmA:
 		return nil, s3err.New(s3err.InvalidRequest, messageUnsupported)
 	case scheme != algorithm:
 		return nil, s3err.New(s3err.InvalidArgument, "Unsupported Authorization Type").
 			With("ArgumentName", "Authorization").With("ArgumentValue", shortValue(scheme))
 	}
-	c := &claim{place: inHeader}
+	c := &claim{place: inHeader, version: Version4}
 	credential, err := c.parseComponents(rest)
 	if err != nil {
 		return nil, err
@@ -128,16 +139,26 @@ func headerClaim(h http.Header, auth string) (*claim, error) {
 	if err := c.parseCredential(credential); err != nil {
 		return nil, err
 	}
-	if tokens := h["X-Amz-Security-Token"]; tokens != nil {
-		if len(tokens) != 1 || tokens[0] == "" {
-			return nil, s3err.InvalidToken
-		}
-		c.token = tokens[0]
+	if err := c.readToken(h); err != nil {
+		return nil, err
 	}
 	if !c.readDate(h) {
 		return nil, s3err.New(s3err.AccessDenied, messageNoDate)
 	}
 	return c, nil
+}
+
+// readToken takes the session token from the header.
+func (c *claim) readToken(h http.Header) error {
+	tokens := h[tokenHeader]
+	if tokens == nil {
+		return nil
+	}
+	if len(tokens) != 1 || tokens[0] == "" {
+		return s3err.InvalidToken
+	}
+	c.token = tokens[0]
+	return nil
 }
 
 // shortValue is a value as a refusal repeats it.
@@ -200,7 +221,7 @@ func queryClaim(q Query) (*claim, error) {
 	refuse := func(format string, args ...any) (*claim, error) {
 		return nil, s3err.New(s3err.AuthorizationQueryParametersError, format, args...)
 	}
-	c := &claim{place: inQuery}
+	c := &claim{place: inQuery, version: Version4}
 	var alg, credential, expires string
 	for _, p := range []struct {
 		name string
@@ -238,8 +259,8 @@ func queryClaim(q Query) (*claim, error) {
 		return refuse("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
 	}
 	c.expires = time.Duration(seconds) * time.Second
-	if n := q.Count("X-Amz-Security-Token"); n > 0 {
-		if c.token, _ = q.Get("X-Amz-Security-Token"); n > 1 || c.token == "" {
+	if n := q.Count(tokenHeader); n > 0 {
+		if c.token, _ = q.Get(tokenHeader); n > 1 || c.token == "" {
 			return nil, s3err.InvalidToken
 		}
 	}

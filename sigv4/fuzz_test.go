@@ -9,8 +9,10 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -155,6 +157,77 @@ func FuzzVerify(f *testing.F) {
 			}
 		case s3err.From(err).Code == s3err.InternalError:
 			t.Fatalf("an error without a code: %v", err)
+		}
+	})
+}
+
+// FuzzVerify2 sends arbitrary credentials of Version 2, as FuzzVerify does.
+func FuzzVerify2(f *testing.F) {
+	expires := exampleTime.Add(time.Hour)
+	header := signed2Request("GET", "/bucket/key?versionId=null", "GET\n\n\n"+day2+"\n/bucket/key?versionId=null", "Date: "+day2)
+	query := presigned2("GET", "/bucket/key?versionId=null", "GET\n\n\n"+strconv.FormatInt(expires.Unix(), 10)+"\n/bucket/key?versionId=null", expires)
+	f.Add(header.Header.Get("Authorization"), header.RequestURI, day2, "")
+	f.Add("", query.RequestURI, "", "")
+	f.Add("AWS a:b:c", "/?Signature=1&x-amz-acl=%0A", "x", unsignedPayload)
+	f.Fuzz(func(t *testing.T, auth, target, date, meta string) {
+		r := arrived("GET", "gateway.test:9000", target)
+		for name, value := range map[string]string{"Authorization": auth, "Date": date, "X-Amz-Meta-A": meta} {
+			if value != "" {
+				r.Header[name] = []string{value}
+			}
+		}
+		v := exampleVerifier()
+		v.Version2 = Version2All
+		id, err := verifyArrived(v, r)
+		switch {
+		case err == nil:
+			parsed, _ := ParseTarget(target)
+			if version, _ := parsed.Query.Get("versionId"); id.Version != Version2 || parsed.Path != "/bucket/key" || version != "null" || meta != "" {
+				t.Fatalf("verified: %q %q %q", auth, target, meta)
+			}
+		case errors.Is(err, ErrAnonymous):
+			if auth != "" {
+				t.Fatalf("anonymous with Authorization %q", auth)
+			}
+		case s3err.From(err).Code == s3err.InternalError:
+			t.Fatalf("an error without a code: %v", err)
+		}
+	})
+}
+
+// FuzzOneReading2 has two presigned requests of one text mean the same: path, signed
+// parameters and headers.
+func FuzzOneReading2(f *testing.F) {
+	f.Add("/b/k?response-expires=a%26versionId%3D1", "/b/k?response-expires=a&versionId=1", "a", "a")
+	f.Add("/b/k?x-amz-meta-a=1%0Ax-amz-meta-b:2", "/b/k?x-amz-meta-a=1&x-amz-meta-b=2", "", "")
+	f.Add("/b/k?acl", "/b/k?acl=", "1", "1")
+	f.Add("/b/k?partNumber=1&uploadId=2", "/b/k?uploadId=2&partNumber=1", "text/plain", "text/plain")
+	meaning := func(target, kind string) (text string, means []any, ok bool) {
+		parsed, err := ParseTarget(target)
+		if err != nil || strings.ContainsAny(kind, "\r\n\x00") { // which no header holds
+			return "", nil, false
+		}
+		r := arrived("GET", "gateway.test", target)
+		r.Header["Content-Type"] = []string{kind}
+		b, err := stringToSign2(r, parsed, &claim{place: inQuery, stamp: "1"})
+		if err != nil {
+			return "", nil, false
+		}
+		signed := map[string]string{}
+		for _, p := range parsed.Query {
+			if name := strings.ToLower(p.Name); strings.HasPrefix(name, "x-amz-") {
+				signed[name] = p.Value
+			} else if SignedByVersion2(p.Name) {
+				signed[p.Name] = p.Value
+			}
+		}
+		return string(b), []any{parsed.RawPath, kind, signed}, true
+	}
+	f.Fuzz(func(t *testing.T, a, b, kindA, kindB string) {
+		textA, meansA, okA := meaning(a, kindA)
+		textB, meansB, okB := meaning(b, kindB)
+		if okA && okB && textA == textB && !reflect.DeepEqual(meansA, meansB) {
+			t.Fatalf("one text, two meanings: %q and %q", a, b)
 		}
 	})
 }

@@ -19,28 +19,38 @@ const dummySecret = "0000000000000000000000000000000000000000"
 // signingKey looks the claim's secret up and returns the key derived from it
 // when check accepts that key.
 func (v *Verifier) signingKey(ctx context.Context, c *claim, check func(key *[32]byte) error) (key [32]byte, err error) {
+	err = v.prove(ctx, c, func(secret string) error {
+		key = deriveKey(secret, c.scope)
+		return check(&key)
+	})
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return key, nil
+}
+
+// prove looks the claim's secret up and has check judge it. Of an unknown access
+// key it judges dummySecret, and is not believed.
+func (v *Verifier) prove(ctx context.Context, c *claim, check func(secret string) error) error {
 	unknown := len(c.accessKey) > maxAccessKeyBytes
 	secret := dummySecret
 	if !unknown {
+		var err error
 		secret, err = v.Lookup(ctx, c.accessKey, c.token)
 		switch {
 		case errors.Is(err, s3err.InvalidAccessKeyID):
 			unknown, secret = true, dummySecret
 		case err != nil:
-			return key, fmt.Errorf("sigv4: looking up a credential: %w", err)
+			return fmt.Errorf("sigv4: looking up a credential: %w", err)
 		case secret == "":
-			return key, errors.New("sigv4: the credential has an empty secret")
+			return errors.New("sigv4: the credential has an empty secret")
 		}
 	}
-	key = deriveKey(secret, c.scope)
-	err = check(&key)
+	err := check(secret)
 	if unknown {
-		return [32]byte{}, s3err.New(s3err.InvalidAccessKeyID, "").With("AWSAccessKeyId", c.accessKey)
+		return s3err.New(s3err.InvalidAccessKeyID, "").With("AWSAccessKeyId", c.accessKey)
 	}
-	if err != nil {
-		return [32]byte{}, err
-	}
-	return key, nil
+	return err
 }
 
 // deriveKey is the key that signs one day, region and service. It is derived

@@ -67,7 +67,7 @@ func claimedPayload(h http.Header, q Query, at place, implied string) (payload, 
 	values := h["X-Amz-Content-Sha256"]
 	if len(values) == 0 && at == inQuery {
 		for _, p := range q {
-			if p.Name == "X-Amz-Content-Sha256" {
+			if strings.EqualFold(p.Name, "X-Amz-Content-Sha256") {
 				values = append(values, p.Value)
 			}
 		}

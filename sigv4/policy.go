@@ -12,6 +12,10 @@ import (
 // Policy is the fields of a browser's POST form that carry its signature,
 // as they arrived. A field that was absent is empty.
 type Policy struct {
+	// Version2: the form has a field AWSAccessKeyId or signature, even empty.
+	Version2      bool
+	AccessKey2    string // AWSAccessKeyId
+	Signature2    string // signature
 	Policy        string // base64; its contents are for the caller to check
 	Algorithm     string
 	Credential    string
@@ -29,20 +33,22 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error
 	if p == (Policy{}) {
 		return nil, ErrAnonymous
 	}
+	if p.Version2 {
+		return v.verifyPolicy2(ctx, p)
+	}
 	for _, field := range []struct{ name, value string }{
 		{"policy", p.Policy}, {"x-amz-algorithm", p.Algorithm}, {"x-amz-credential", p.Credential},
 		{"x-amz-date", p.Date}, {"x-amz-signature", p.Signature},
 	} {
 		if field.value == "" {
-			return nil, s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named '%s'.  If it is specified, please check the order of the fields.", field.name).
-				With("ArgumentName", field.name)
+			return nil, missingField(field.name)
 		}
 	}
 	if p.Algorithm != algorithm {
 		return nil, s3err.New(s3err.InvalidArgument, "Only AWS4-HMAC-SHA256 is supported").
 			With("ArgumentName", "X-Amz-Algorithm").With("ArgumentValue", p.Algorithm)
 	}
-	c := &claim{place: inForm, stamp: p.Date, signature: p.Signature}
+	c := &claim{place: inForm, version: Version4, stamp: p.Date, signature: p.Signature}
 	var ok bool
 	if c.date, ok = strict.Time(stampForm, p.Date); !ok {
 		return nil, s3err.New(s3err.InvalidArgument, "X-Amz-Date must be formatted via ISO8601 Long format").
@@ -64,14 +70,23 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error
 		if validSignature(key, []byte(p.Policy), p.Signature) {
 			return nil
 		}
-		return s3err.New(s3err.SignatureDoesNotMatch, "").
-			With("AWSAccessKeyId", c.accessKey).
-			With("StringToSign", p.Policy).
-			With("SignatureProvided", p.Signature).
-			With("StringToSignBytes", fmt.Sprintf("% x", p.Policy))
+		return policyMismatch(c.accessKey, p.Policy, p.Signature)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Identity{AccessKey: c.accessKey, Payload: Unsigned, Date: c.date, Scope: c.scope}, nil
+	return &Identity{AccessKey: c.accessKey, Version: Version4, Payload: Unsigned, Date: c.date, Scope: c.scope}, nil
+}
+
+func missingField(name string) error {
+	return s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named '%s'.  If it is specified, please check the order of the fields.", name).
+		With("ArgumentName", name)
+}
+
+func policyMismatch(accessKey, policy, given string) error {
+	return s3err.New(s3err.SignatureDoesNotMatch, "").
+		With("AWSAccessKeyId", accessKey).
+		With("StringToSign", policy).
+		With("SignatureProvided", given).
+		With("StringToSignBytes", fmt.Sprintf("% x", policy))
 }

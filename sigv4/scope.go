@@ -1,7 +1,9 @@
 package sigv4
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/s3err"
@@ -20,7 +22,7 @@ func (v *Verifier) checkScope(c *claim) error {
 		}
 		return c.place.malformed(text, c.scope.Date, day)
 	}
-	if c.scope.Region != v.Region && !(v.AnyRegion && c.scope.Region != "" && isLowerToken(c.scope.Region)) {
+	if !v.takesRegion(c.scope.Region) {
 		return c.place.malformed("the region '%s' is wrong; expecting '%s'", c.scope.Region, v.Region).With("Region", v.Region)
 	}
 	if c.scope.Service != v.service() {
@@ -32,13 +34,25 @@ func (v *Verifier) checkScope(c *claim) error {
 	return nil
 }
 
+// maxRegionBytes bounds the name of a region that nobody configured: that of a host.
+const maxRegionBytes = 255
+
+// takesRegion reports whether a scope may name the region. The names that clients
+// make up are empty, or those of hosts.
+func (v *Verifier) takesRegion(region string) bool {
+	if region == v.Region && region != "" || slices.Contains(v.Regions, region) {
+		return true
+	}
+	outside := func(c rune) bool { return c <= ' ' || c > '~' }
+	return v.AnyRegion && len(region) <= maxRegionBytes && strings.IndexFunc(region, outside) < 0
+}
+
 // checkTime refuses requests from too far away in time, and presigned URLs
 // outside their life.
 func (v *Verifier) checkTime(c *claim) error {
-	now, skew := v.now(), v.maxSkew()
 	const form = time.RFC3339
-	if c.place == inQuery {
-		if c.date.After(now.Add(skew)) {
+	if now := v.now(); c.place == inQuery {
+		if c.date.After(now.Add(v.maxSkew())) {
 			return s3err.New(s3err.AccessDenied, "Request is not valid yet").
 				With("ServerTime", now.Format(form))
 		}
@@ -50,10 +64,16 @@ func (v *Verifier) checkTime(c *claim) error {
 		}
 		return nil
 	}
+	return v.checkSkew(c)
+}
+
+// checkSkew refuses requests that were signed too long ago, or in the future.
+func (v *Verifier) checkSkew(c *claim) error {
+	now, skew := v.now(), v.maxSkew()
 	if c.date.Sub(now).Abs() > skew {
 		return s3err.New(s3err.RequestTimeTooSkewed, "").
-			With("RequestTime", c.stamp).
-			With("ServerTime", now.Format(form)).
+			With("RequestTime", c.date.Format(stampForm)).
+			With("ServerTime", now.Format(time.RFC3339)).
 			With("MaxAllowedSkewMilliseconds", strconv.FormatInt(skew.Milliseconds(), 10))
 	}
 	return nil

@@ -82,7 +82,7 @@ func Presign(r *http.Request, accessKey, secret, region, service string, expires
 
 func newClaim(at place, accessKey, region, service string, t time.Time) *claim {
 	t = t.UTC()
-	return &claim{place: at, accessKey: accessKey, stamp: t.Format(stampForm), date: t,
+	return &claim{place: at, version: Version4, accessKey: accessKey, stamp: t.Format(stampForm), date: t,
 		scope: Scope{Date: t.Format(dayForm), Region: region, Service: service}}
 }
 

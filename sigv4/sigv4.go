@@ -1,6 +1,7 @@
 // Package sigv4 verifies AWS Signature Version 4 as Amazon S3 applies it: in
 // the Authorization header, in a presigned URL and in a POST policy. It decodes
-// the bodies that go with it, signed or not, and holds a small signer.
+// the bodies that go with it, signed or not, and holds a small signer. Where it is
+// told to, it verifies Signature Version 2 in the same places.
 //
 // It never reads a body while it verifies a request, never decides what an
 // identity may do, and never trusts a header that the signature leaves out.
@@ -35,11 +36,14 @@ const (
 // may go on is for the caller to decide; see Anonymous for its body.
 var ErrAnonymous = errors.New("sigv4: the request carries no credentials")
 
-// Verifier checks signatures for one region and one service.
+// Verifier checks signatures for one service.
 // It is safe for concurrent use as long as its fields are not changed.
 type Verifier struct {
-	Region    string           // what a credential's scope must name
-	AnyRegion bool             // accept any region in the scope; Region is then ignored
+	Region    string           // what a credential's scope must name, and refusals do
+	Regions   []string         // others that it may name
+	AnyRegion bool             // it may name any, also none
+	Version2  Version2Use      // where Version 2 is taken
+	Refusal2  string           // what a refusal of Version 2 adds to S3's words
 	Service   string           // empty: "s3"
 	Now       func() time.Time // nil: time.Now
 	MaxSkew   time.Duration    // 0: DefaultMaxSkew
@@ -68,11 +72,12 @@ func (s Scope) String() string {
 // It holds the day's signing key, unexported, to check the chunks of its body.
 type Identity struct {
 	AccessKey     string // empty for a request without credentials
+	Version       Version
 	Presigned     bool
 	Payload       PayloadMode
-	Date          time.Time // when it was signed, as the client says
-	Scope         Scope
-	SignedHeaders []string // lower case, sorted
+	Date          time.Time // when it was signed, as the client says; zero for URLs and forms of Version 2
+	Scope         Scope     // Version 4 only
+	SignedHeaders []string  // lower case, sorted; Version 4 only
 
 	digest string // what the body's SHA-256 must be, lower-case hex; Signed only
 	// A pointer, so that printing an Identity does not print the key.
@@ -125,9 +130,12 @@ func (v *Verifier) VerifyForm(r *http.Request, t Target, body []byte) (*Identity
 // verify is Verify where a request that names no payload hash is taken to have
 // the one in implied, as services other than S3 have it.
 func (v *Verifier) verify(r *http.Request, t Target, implied string) (*Identity, error) {
-	c, err := readClaim(r.Header, t.Query)
+	c, err := v.readClaim(r.Header, t.Query)
 	if err != nil {
 		return nil, err
+	}
+	if c.version == Version2 {
+		return v.verify2(r, t, c)
 	}
 	if err := v.checkScope(c); err != nil {
 		return nil, err
@@ -135,7 +143,7 @@ func (v *Verifier) verify(r *http.Request, t Target, implied string) (*Identity,
 	if err := v.checkTime(c); err != nil {
 		return nil, err
 	}
-	id := &Identity{AccessKey: c.accessKey, Presigned: c.place == inQuery, Date: c.date, Scope: c.scope}
+	id := &Identity{AccessKey: c.accessKey, Version: Version4, Presigned: c.place == inQuery, Date: c.date, Scope: c.scope}
 	payload, err := claimedPayload(r.Header, t.Query, c.place, implied)
 	if err != nil {
 		return nil, err

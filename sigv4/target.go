@@ -16,6 +16,9 @@ type Target struct {
 	RawPath string // as it arrived, begins with "/"
 	Path    string // RawPath with its percent-encoding undone, once
 	Query   Query
+	// HostBucket is the bucket that the Host header names, which Version 2 signs before
+	// the path; empty where the path names it. ParseTarget leaves it to its caller.
+	HostBucket string
 }
 
 // ParseTarget takes apart the request target of a request line, which is

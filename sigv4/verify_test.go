@@ -322,9 +322,21 @@ func TestRegions(t *testing.T) {
 	if id, err := verifyArrived(v, r); err != nil || id.Scope.Region != "mars-1" {
 		t.Errorf("any region: %v", err)
 	}
-	replaceAuth(r, "mars-1", "")
+	for _, made := range []string{"", "minio.example.com:9000", "[::1]:9000", "Mars"} {
+		if id, err := verifyArrived(v, signedGet(t, made, "s3", exampleTime, nil)); err != nil || id.Scope.Region != made {
+			t.Errorf("region %q: %v", made, err)
+		}
+	}
+	replaceAuth(r, "mars-1", strings.Repeat("m", maxRegionBytes+1))
 	_, err := verifyArrived(v, r)
 	refused(t, err, s3err.AuthorizationHeaderMalformed, "region")
+	v = exampleVerifier()
+	v.Regions = []string{"mars-1", "mars-2"}
+	for region, ok := range map[string]bool{"us-east-1": true, "mars-1": true, "mars-2": true, "mars-3": false, "": false, "mars-1,mars-2": false, "MARS-1": false} {
+		if _, err := verifyArrived(v, signedGet(t, region, "s3", exampleTime, nil)); (err == nil) != ok {
+			t.Errorf("region %q: %v", region, err)
+		}
+	}
 	_, err = verifyArrived(&Verifier{Now: v.Now, Lookup: v.Lookup}, signedGet(t, "us-east-1", "s3", exampleTime, nil))
 	refused(t, err, s3err.AuthorizationHeaderMalformed, "region")
 }
