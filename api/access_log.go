@@ -13,6 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 const (
@@ -166,13 +167,17 @@ func (r *Request) requester() string {
 }
 
 func (r *Request) signedAs() (version, kind string) {
-	switch id := r.identity; {
-	case id == nil || id.AccessKey == "":
+	id := r.identity
+	if id == nil || id.AccessKey == "" {
 		return "", ""
-	case id.Presigned:
-		return "SigV4", "QueryString"
 	}
-	return "SigV4", "AuthHeader"
+	if version = "SigV4"; id.Version == sigv4.Version2 {
+		version = "SigV2"
+	}
+	if id.Presigned {
+		return version, "QueryString"
+	}
+	return version, "AuthHeader"
 }
 
 func tlsFields(c *tls.ConnectionState) (version, suite string) {

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -48,7 +49,7 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 	} else if locked {
 		create = s.engine.CreateLockedBucket
 	}
-	region, err := s.newBucketRegion(&c)
+	region, err := s.newBucketRegion(&c, r.region())
 	if err != nil {
 		return nil, err
 	}
@@ -142,9 +143,19 @@ const (
 	newEU = "eu-west-1"
 )
 
+// region is the one that the client signed for, or the gateway's first: clients that
+// find out where a bucket is believe it to be where they looked for it.
+func (r *Request) region() string {
+	if id := r.identity; id != nil && id.Scope.Region != "" {
+		return id.Scope.Region
+	}
+	return r.server.region
+}
+
 // newBucketRegion is the LocationConstraint to store with a bucket: empty for the
-// default region.
-func (s *Server) newBucketRegion(c *bucketConfiguration) (string, error) {
+// default region. All regions that are taken are one place, the gateway's; of names
+// that nobody configured, the one that the client signed for is such.
+func (s *Server) newBucketRegion(c *bucketConfiguration, signedFor string) (string, error) {
 	if c.Location != nil || c.Bucket != nil {
 		return "", s3err.New(s3err.NotImplemented, "Directory buckets are not implemented.")
 	}
@@ -155,8 +166,7 @@ func (s *Server) newBucketRegion(c *bucketConfiguration) (string, error) {
 	if asked == oldEU {
 		asked = newEU
 	}
-	switch {
-	case asked == "" || asked == s.region:
+	if asked == "" || asked == s.region || asked == signedFor || slices.Contains(s.verifier.Regions, asked) {
 		if s.region == DefaultRegion {
 			return "", nil
 		}
@@ -168,7 +178,7 @@ func (s *Server) newBucketRegion(c *bucketConfiguration) (string, error) {
 // headBucket says that the bucket exists and may be listed.
 func headBucket(s *Server, r *Request) (*Reply, error) {
 	h := http.Header{}
-	h.Set(bucketRegionHeader, s.region)
+	h.Set(bucketRegionHeader, r.region())
 	setBucketARN(h, r)
 	h.Set("X-Amz-Access-Point-Alias", "false")
 	return &Reply{Header: h}, nil

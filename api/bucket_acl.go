@@ -67,6 +67,9 @@ func (s *Server) readNewBucketAccess(r *Request) (n newBucketAccess, err error) 
 	if n.ownership, err = r.asked.ownership.get(); err != nil {
 		return n, err
 	}
+	if !r.asked.ownership.given {
+		n.ownership = s.ownership
+	}
 	if n.acl, err = r.headerACL(r.Owner(), r.Owner()); err != nil || n.acl == nil {
 		return n, err
 	}

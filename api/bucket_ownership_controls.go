@@ -1,11 +1,13 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -36,6 +38,15 @@ func ownership(settings *engine.Settings) (o access.Ownership, shown bool, err e
 		err = fmt.Errorf("the bucket's ownership controls are %q", doc)
 	}
 	return o, true, err
+}
+
+// SetOwnership gives a bucket that was just made, and not by a request, the Object
+// Ownership that new ones get: see Config.
+func SetOwnership(ctx context.Context, e *engine.Engine, b meta.Bucket, o access.Ownership) error {
+	if o == "" || o == access.BucketOwnerEnforced {
+		return nil
+	}
+	return e.SetSetting(ctx, b, settingOwnership, []byte(o))
 }
 
 // putBucketOwnershipControls enables or disables ACLs. Disabling them needs a

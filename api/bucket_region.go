@@ -20,7 +20,7 @@ func (x *exchange) showRegion(e *s3err.Error) {
 	heads := x.req.HTTP.Method == http.MethodHead && x.req.Target.Scope() == BucketScope
 	misplaced := slices.ContainsFunc(e.Fields, func(f s3err.Field) bool { return f.Name == "Region" })
 	if (heads || misplaced) && x.knowsBucket() {
-		x.w.Header().Set(bucketRegionHeader, x.server.region)
+		x.w.Header().Set(bucketRegionHeader, x.req.region())
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // conditions are the values of the condition keys that the request itself has.
@@ -76,7 +77,10 @@ func (r *Request) signatureConditions(c access.Context) {
 	if id.AccessKey == "" {
 		return
 	}
-	c["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}
+	age := strconv.FormatInt(max(0, r.Now.Sub(id.Date).Milliseconds()), 10)
+	if c["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}; id.Version == sigv4.Version2 {
+		c["s3:signatureversion"], age = []string{"AWS"}, "0" // always, says the source
+	}
 	c["s3:authtype"] = []string{"REST-HEADER"}
 	switch {
 	case r.form != nil:
@@ -84,7 +88,7 @@ func (r *Request) signatureConditions(c access.Context) {
 	case id.Presigned:
 		c["s3:authtype"] = []string{"REST-QUERY-STRING"}
 	}
-	c["s3:signatureage"] = []string{strconv.FormatInt(max(0, r.Now.Sub(id.Date).Milliseconds()), 10)}
+	c["s3:signatureage"] = []string{age}
 }
 
 // unsignedPayload is what s3:x-amz-content-sha256 says of a body that nothing signs.

@@ -135,6 +135,7 @@ func (x *exchange) gone() bool {
 func (x *exchange) finish(err error) {
 	e := s3err.From(err)
 	o := Observation{Status: x.status, Duration: time.Since(x.began), BytesIn: x.in.read, BytesOut: x.sent}
+	o.Signature, _ = x.req.signedAs()
 	if x.req.Op != nil {
 		o.Operation = x.req.Op.Name
 	}
@@ -165,6 +166,9 @@ func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 		slog.Int64("in", o.BytesIn), slog.Int64("out", o.BytesOut), slog.Float64("seconds", o.Duration.Seconds()),
 		slog.String("principal", x.req.principal()), slog.String("remote", x.req.HTTP.RemoteAddr),
 		slog.String("source", x.req.sourceIP()),
+	}
+	if o.Signature != "" {
+		attrs = append(attrs, slog.String("signature", o.Signature))
 	}
 	if o.Code != "" {
 		attrs = append(attrs, slog.String("code", o.Code))

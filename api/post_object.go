@@ -49,11 +49,6 @@ func (x *exchange) authenticateForm() (*sigv4.Identity, error) {
 	if err := f.checkKey(); err != nil {
 		return nil, err
 	}
-	for _, name := range []string{"awsaccesskeyid", "signature"} {
-		if _, ok := f.fields[name]; ok {
-			return nil, s3err.New(s3err.InvalidRequest, "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.")
-		}
-	}
 	if policy, ok := f.fields["policy"]; ok && policy == "" {
 		return nil, badPolicy("Expecting '{' but found End-of-Input")
 	}
@@ -128,7 +123,10 @@ func (f *form) checkKey() error {
 
 // signature are the fields that carry it.
 func (f *form) signature() sigv4.Policy {
+	_, key2 := f.fields["awsaccesskeyid"]
+	_, signature2 := f.fields["signature"]
 	return sigv4.Policy{
+		Version2: key2 || signature2, AccessKey2: f.fields["awsaccesskeyid"], Signature2: f.fields["signature"],
 		Policy: f.fields["policy"], Algorithm: f.fields["x-amz-algorithm"], Credential: f.fields["x-amz-credential"],
 		Date: f.fields["x-amz-date"], Signature: f.fields["x-amz-signature"], SecurityToken: f.fields["x-amz-security-token"],
 	}

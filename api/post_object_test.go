@@ -30,6 +30,7 @@ type browserForm struct {
 	edit       func(fields *[]string)
 	after      string // what follows the form
 	unsigned   bool
+	version2   bool // the signature is of Version 2
 }
 
 // build makes the form's body and content type.
@@ -38,8 +39,9 @@ func (u browserForm) build(t testing.TB, g *gatewaytest.Gateway) ([]byte, string
 	now := g.Now().UTC()
 	fields := append([]string(nil), u.fields...)
 	if !u.unsigned {
-		scope := u.cred.AccessKey + "/" + now.Format("20060102") + "/" + g.Region + "/s3/aws4_request"
-		fields = append(fields, "x-amz-algorithm", "AWS4-HMAC-SHA256", "x-amz-credential", scope, "x-amz-date", now.Format("20060102T150405Z"))
+		if scope := u.cred.AccessKey + "/" + now.Format("20060102") + "/" + g.Region + "/s3/aws4_request"; !u.version2 {
+			fields = append(fields, "x-amz-algorithm", "AWS4-HMAC-SHA256", "x-amz-credential", scope, "x-amz-date", now.Format("20060102T150405Z"))
+		}
 		conditions := append([]any{}, u.conditions...)
 		for i := 0; i < len(fields); i += 2 {
 			if !u.uncovered || i >= len(u.fields) {
@@ -51,7 +53,11 @@ func (u browserForm) build(t testing.TB, g *gatewaytest.Gateway) ([]byte, string
 		}
 		document, _ := json.Marshal(map[string]any{"expiration": now.Add(u.expires).Format(time.RFC3339), "conditions": conditions})
 		policy := base64.StdEncoding.EncodeToString(document)
-		fields = append(fields, "policy", policy, "x-amz-signature", signer.PostPresignSignatureV4(policy, now, u.cred.SecretKey, g.Region))
+		if u.version2 {
+			fields = append(fields, "AWSAccessKeyId", u.cred.AccessKey, "policy", policy, "signature", gatewaytest.SignV2Text(u.cred.SecretKey, policy))
+		} else {
+			fields = append(fields, "policy", policy, "x-amz-signature", signer.PostPresignSignatureV4(policy, now, u.cred.SecretKey, g.Region))
+		}
 	}
 	if u.edit != nil {
 		u.edit(&fields)

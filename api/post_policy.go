@@ -31,7 +31,7 @@ type postCondition struct {
 }
 
 // uncovered are the fields that no condition has to name, besides x-ignore-*.
-var uncovered = []string{"policy", "x-amz-signature", "file"}
+var uncovered = []string{"policy", "x-amz-signature", "awsaccesskeyid", "signature", "file"}
 
 func badPolicy(format string, args ...any) error {
 	return s3err.New(s3err.InvalidPolicyDocument, "Invalid Policy: "+format, args...)

@@ -107,6 +107,9 @@ func (x *exchange) serve() (*Reply, error) {
 		return r.Op.Handle(s, r)
 	}
 	identity, err := s.authenticate(r)
+	if err == nil && identity.Version == sigv4.Version2 {
+		err = checkOpenParameters(r.Target.Query)
+	}
 	if err == nil && r.Op.Body == FormBody && identity.AccessKey == "" {
 		if err = x.reserveForm(); err != nil {
 			return nil, err
@@ -179,6 +182,9 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity, error)) (*sigv4.Identity, error) {
 	var cred engine.Credential
 	v := s.verifier
+	if r.Op.Scope == ControlScope { // no client signs for it with Version 2, nor does AWS take that
+		v.Version2, v.Refusal2 = sigv4.Version2Off, ""
+	}
 	// The user comes from the same look-up as the secret: between two look-ups
 	// the access key could change hands.
 	v.Lookup = func(ctx context.Context, accessKey, token string) (string, error) {
@@ -189,7 +195,9 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	id, err := check(&v)
 	if errors.Is(err, sigv4.ErrAnonymous) {
 		r.Principal = access.Principal{}
-		r.identity, r.badPayload = sigv4.Anonymous(r.HTTP)
+		if r.identity, r.badPayload = sigv4.Anonymous(r.HTTP); r.badPayload != nil {
+			r.identity = &sigv4.Identity{} // nobody's, of whose body nothing is known
+		}
 		if sha := r.Header("X-Amz-Content-Sha256"); r.badPayload != nil && !strings.HasPrefix(sha, "STREAMING-") {
 			// What is no digest is not that of the body.
 			mismatch := s3err.New(s3err.ContentSHA256Mismatch, "").With("ClientComputedContentSHA256", sha)

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/iam"
@@ -25,15 +26,24 @@ const DefaultRegion = "us-east-1"
 
 // Config is what a Server works with.
 type Config struct {
-	Engine  *engine.Engine
-	Region  string   // empty: DefaultRegion
-	Domains []string // base domains of virtual-hosted requests
+	Engine *engine.Engine
+	Region string // empty: DefaultRegion
+	// Regions are others that clients may sign for; AnyRegion: they may sign for any, also
+	// for none.
+	Regions   []string
+	AnyRegion bool
+	Domains   []string // base domains of virtual-hosted requests
 	// Websites are base domains below which buckets are served as websites. None may
 	// be one of Domains.
 	Websites []string
 	// BlockPublicAccess is what holds for a bucket without a public access block
 	// of its own: nobody is given anything by being everybody.
 	BlockPublicAccess bool
+	// Ownership is the Object Ownership of new buckets whose makers ask for none; empty:
+	// BucketOwnerEnforced. It is a setting of theirs from then on.
+	Ownership access.Ownership
+	// SignatureV2 says where Signature Version 2 is taken.
+	SignatureV2 sigv4.Version2Use
 	// Proxies are the addresses whose X-Forwarded-Proto and X-Forwarded-For are believed.
 	Proxies []netip.Prefix
 	Now     func() time.Time // nil: time.Now
@@ -52,6 +62,7 @@ type Config struct {
 // Observation is what metrics learn of one request.
 type Observation struct {
 	Operation string // "" when none was resolved
+	Signature string // SigV2 or SigV4; "" when none was verified
 	Status    int    // what was sent; 499 when the client was gone
 	Code      string // of the error; "" for success
 	Duration  time.Duration
@@ -68,6 +79,7 @@ type Server struct {
 	websites []string
 	// blockPublicAccess is Config.BlockPublicAccess.
 	blockPublicAccess bool
+	ownership         access.Ownership // of new buckets; "" for BucketOwnerEnforced
 	proxies           []netip.Prefix
 	now               func() time.Time
 	log               *slog.Logger
@@ -103,7 +115,10 @@ func New(c Config) *Server {
 	if s.observe == nil {
 		s.observe = func(Observation) {}
 	}
-	s.verifier = sigv4.Verifier{Region: s.region, Now: s.now}
+	s.verifier = sigv4.Verifier{Region: s.region, Regions: c.Regions, AnyRegion: c.AnyRegion, Version2: c.SignatureV2, Refusal2: refusal2(c.SignatureV2), Now: s.now}
+	if c.Ownership != access.BucketOwnerEnforced {
+		s.ownership = c.Ownership
+	}
 	s.rates.clock, s.rates.of = clock{s.now, c.Wait}, make(map[meta.ID]*rateOf)
 	if s.rates.wait == nil {
 		s.rates.wait = sleep

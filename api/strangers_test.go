@@ -8,6 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 const (
@@ -29,7 +30,7 @@ type household struct {
 // requests name.
 func newHousehold(t *testing.T) *household {
 	t.Helper()
-	h := &household{g: gatewaytest.Start(t, gatewaytest.Options{})}
+	h := &household{g: gatewaytest.Start(t, gatewaytest.Options{SignatureV2: sigv4.Version2All})}
 	h.alice, h.mallory = h.g.User(t, "alice"), h.g.User(t, "mallory")
 	must := func(method, target string, body string, headers ...string) gatewaytest.Response {
 		t.Helper()

@@ -41,9 +41,10 @@ func ParseTarget(requestURI, host string, domains []string) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
+	signed.HostBucket = hostBucket(host, domains)
 	t := Target{Query: signed.Query, Signed: signed}
 	path := signed.Path[1:]
-	if bucket := hostBucket(host, domains); bucket != "" {
+	if bucket := signed.HostBucket; bucket != "" {
 		t.Bucket, t.Key, t.VirtualHost = bucket, path, true
 	} else {
 		t.Bucket, t.Key, _ = strings.Cut(path, "/")

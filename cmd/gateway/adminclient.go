@@ -33,7 +33,7 @@ func newAdminClient(c *configuration) (*adminClient, error) {
 		return nil, errors.New("the root credential is missing: set SANCTUM_ACCESS_KEY and SANCTUM_SECRET_KEY to what the server printed at its first start or was started with")
 	}
 	return &adminClient{
-		url: strings.TrimRight(c.AdminURL, "/"), region: c.S3Region,
+		url: strings.TrimRight(c.AdminURL, "/"), region: c.region(),
 		accessKey: c.AccessKey, secretKey: c.SecretKey,
 		// A redirect would carry a request signed for another place.
 		http: &http.Client{Timeout: adminTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},

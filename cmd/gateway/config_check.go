@@ -29,8 +29,8 @@ func (c *configuration) checkPairs() error {
 		return errors.New("store.url: want a URL such as postgres://user:password@host:5432/database") // and not what it is: it holds a password
 	case c.Data == "":
 		return errors.New("data must name a folder")
-	case c.S3Region == "" || strings.ContainsAny(c.S3Region, " /\t\r\n"):
-		return errors.New("s3.region must be a word such as " + defaultRegion)
+	case len(c.S3Regions) == 0 || slices.ContainsFunc(c.S3Regions, func(r string) bool { return strings.ContainsAny(r, " /\t\r\n") }):
+		return errors.New("s3.region must be words such as " + defaultRegion + ", or " + anyRegion)
 	}
 	if err := checkStoreFiles(c.StoreURL); err != nil {
 		return err

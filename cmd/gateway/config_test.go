@@ -45,8 +45,8 @@ func TestPrecedence(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.S3Region != "flag" || c.origins["s3.region"] != "flag --region" {
-		t.Errorf("region %q from %s", c.S3Region, c.origins["s3.region"])
+	if c.region() != "flag" || c.origins["s3.region"] != "flag --region" {
+		t.Errorf("region %q from %s", c.region(), c.origins["s3.region"])
 	}
 	if c.S3Address != "127.0.0.1:1" || c.origins["s3.address"] != "gateway.yaml:1" {
 		t.Errorf("address %q from %s", c.S3Address, c.origins["s3.address"])
@@ -57,8 +57,8 @@ func TestPrecedence(t *testing.T) {
 	if c.CollectorInterval != time.Minute || c.KeyringPath != "sanctum-data/keyring" {
 		t.Errorf("defaults: interval %s, keyring %s", c.CollectorInterval, c.KeyringPath)
 	}
-	if c, err = load(t, file, env); err != nil || c.S3Region != "environment" {
-		t.Errorf("region %q, error %v", c.S3Region, err)
+	if c, err = load(t, file, env); err != nil || c.region() != "environment" {
+		t.Errorf("region %q, error %v", c.region(), err)
 	}
 	if c, err = load(t, "# nothing\n", nil, "--buckets="); err != nil || len(c.Buckets) != 0 {
 		t.Errorf("an empty file: %v, error %v", c.Buckets, err)
@@ -89,7 +89,7 @@ func TestConfigurationErrors(t *testing.T) {
 		"value and file":      {file: "access_key: a\nsecret_key: b\nsecret_key_file: c\n", want: "gateway.yaml:3: secret_key is already given by gateway.yaml:2"},
 		"no value":            {file: "s3:\n  region:\n", want: "gateway.yaml:2: s3.region has no plain value"},
 		"mapping for value":   {file: "s3: {region: {a: 1}}\n", want: "gateway.yaml:1: s3.region has no plain value"},
-		"list for value":      {file: "s3: {region: [a]}\n", want: "gateway.yaml:1: s3.region has no plain value"},
+		"list for value":      {file: "log: {level: [a]}\n", want: "gateway.yaml:1: log.level has no plain value"},
 		"alias":               {file: "data: &a x\ns3: {region: *a}\n", want: "gateway.yaml:2: s3.region has no plain value"},
 		"nested list":         {file: "buckets: [[a]]\n", want: "gateway.yaml:1: buckets: want a list of words"},
 		"comma in list":       {file: "buckets: ['a,b']\n", want: "gateway.yaml:1: buckets: want a list of words"},
@@ -122,7 +122,7 @@ func TestConfigurationErrors(t *testing.T) {
 		"admin without TLS":   {args: []string{"--admin-tls"}, want: "admin.tls needs"},
 		"email without ACME":  {args: []string{"--tls-acme-email=a@b"}, want: "tls.acme_email needs"},
 		"directory no URL":    {args: []string{"--tls-acme-directory=a"}, want: "tls.acme_directory: want a URL"},
-		"region with a space": {args: []string{"--region=a b"}, want: "s3.region must be a word"},
+		"region with a space": {args: []string{"--region=a b"}, want: "s3.region must be words"},
 		"same address":        {args: []string{"--s3=127.0.0.1:9001"}, want: "s3.address and admin.address are both 127.0.0.1:9001"},
 		"public S3":           {args: []string{"--s3=:9000"}, want: "s3.address :9000 can be reached from other machines without TLS"},
 		"public admin":        {args: []string{"--admin=[::]:9001", "--tls-acme-domains=c"}, want: "admin.address [::]:9001 can be reached"},

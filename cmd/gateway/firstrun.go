@@ -27,7 +27,7 @@ const (
 // says where.
 func (p *process) reveal(cred engine.Credential) error {
 	if isTerminal(p.stdout) {
-		return welcome(p.stdout, cred, p.s3URL(), p.S3Region)
+		return welcome(p.stdout, cred, p.s3URL(), &p.Settings)
 	}
 	path, err := filepath.Abs(filepath.Join(p.Data, firstName))
 	if err != nil {
@@ -99,7 +99,7 @@ removed afterwards, and the credential is nowhere else.`,
 
 // welcome prints a root credential that was just generated, with lines to paste.
 // It is the only time that the secret is shown.
-func welcome(w io.Writer, cred engine.Credential, url, region string) error {
+func welcome(w io.Writer, cred engine.Credential, url string, s *Settings) error {
 	_, err := fmt.Fprintf(w, `Sanctum Gateway serves S3 at %[1]s
 
   access key  %[3]s
@@ -113,6 +113,9 @@ aws-cli:
   aws --endpoint-url %[1]s s3 cp README.md s3://first-bucket/
   aws --endpoint-url %[1]s s3 ls s3://first-bucket
 
+boto3, which signs URLs by an old method unless told otherwise (s3.signature_v2 is %[5]s here):
+  boto3.client("s3", endpoint_url="%[1]s", region_name="%[2]s", config=botocore.config.Config(signature_version="s3v4"))
+
 rclone:
   rclone config create sanctum s3 provider=Other endpoint=%[1]s region=%[2]s access_key_id=%[3]s secret_access_key=%[4]s
   rclone lsd sanctum:
@@ -125,6 +128,6 @@ gateway tenant, user, accesskey and bucket:
   export SANCTUM_ACCESS_KEY=%[3]s SANCTUM_SECRET_KEY=%[4]s
   gateway tenant create alice
 
-`, url, region, cred.AccessKey, cred.SecretKey)
+`, url, s.region(), cred.AccessKey, cred.SecretKey, s.S3SignatureV2)
 	return err
 }

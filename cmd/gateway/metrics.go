@@ -19,6 +19,7 @@ type metrics struct {
 
 	requests  *prometheus.CounterVec
 	durations *prometheus.HistogramVec
+	signed    *prometheus.CounterVec
 	received  *prometheus.CounterVec
 	sent      *prometheus.CounterVec
 	inFlight  gate // of the S3 listener
@@ -58,6 +59,7 @@ func newMetrics() *metrics {
 		requests: counters("requests_total", "S3 requests that ended, by operation, HTTP status and error code.", "operation", "status", "code"),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sanctum_request_duration_seconds",
 			Help: "Time from a request's header to the end of its answer.", Buckets: durationBuckets}, []string{"operation"}),
+		signed:   counters("requests_by_signature_total", "S3 requests whose signature was verified, by its version: SigV2 or SigV4.", "version"),
 		received: counters("request_body_bytes_total", "Bytes of request bodies that arrived.", "operation"),
 		sent:     counters("response_body_bytes_total", "Bytes of response bodies that left.", "operation"),
 
@@ -82,7 +84,7 @@ func newMetrics() *metrics {
 	m.sealing = gauge("store_sealing", "How much of the store's rows is sealed: 1 as by an older release, whose gateways are waited for; 2 old rows are being sealed; 3 all are.")
 	m.resealed = counters("store_resealed_rows_total", "Rows of an older release that were looked at to be sealed: ok, or failed, which cannot be opened.", "rows", "result")
 	m.registry.MustRegister(m.logs, m.sealing, m.resealed)
-	m.registry.MustRegister(m.requests, m.durations, m.received, m.sent, inFlight,
+	m.registry.MustRegister(m.requests, m.durations, m.signed, m.received, m.sent, inFlight,
 		m.steps, m.stepTime, m.panics, m.condemned, m.doubtful, m.deleted, m.swept, m.expired, m.refused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
@@ -102,6 +104,9 @@ func (m *metrics) Request(o api.Observation) {
 		op = "unknown"
 	}
 	m.requests.WithLabelValues(op, strconv.Itoa(o.Status), o.Code).Inc()
+	if o.Signature != "" {
+		m.signed.WithLabelValues(o.Signature).Inc()
+	}
 	m.durations.WithLabelValues(op).Observe(o.Duration.Seconds())
 	m.received.WithLabelValues(op).Add(float64(max(o.BytesIn, 0)))
 	m.sent.WithLabelValues(op).Add(float64(max(o.BytesOut, 0)))

@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/admin"
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/iam"
@@ -166,7 +167,10 @@ func (p *process) prepare(ctx context.Context, d *deployment) error {
 		}
 	}
 	for _, name := range p.Buckets {
-		_, err := d.engine.CreateBucket(ctx, name, "", d.engine.Root().ID)
+		b, err := d.engine.CreateBucket(ctx, name, "", d.engine.Root().ID)
+		if err == nil {
+			err = api.SetOwnership(ctx, d.engine, b, access.Ownership(p.S3ObjectOwnership))
+		}
 		if err != nil && !errors.Is(err, s3err.BucketAlreadyOwnedByYou) && !errors.Is(err, s3err.BucketAlreadyExists) {
 			return failed(fmt.Errorf("bucket %q cannot be created: %w", name, err))
 		}
@@ -180,13 +184,15 @@ func (p *process) s3URL() string {
 
 // start begins to answer on all listeners.
 func (p *process) start(d *deployment) {
+	region, regions, anyRegion := p.regions()
 	p.api = api.New(api.Config{
 		Engine: d.engine, IAM: &iam.Handler{Engine: d.engine, Keys: iam.NewKeys(iam.KeysOptions{AllowPrivate: p.STSAllowPrivateProviders})},
-		Region: p.S3Region, Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
+		Region: region, Regions: regions, AnyRegion: anyRegion, SignatureV2: p.signatureV2(), Ownership: access.Ownership(p.S3ObjectOwnership),
+		Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
 		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout, Store: p.LimitsStoreTimeout, Backends: p.concurrencies()},
 	})
 	p.s3 = newServer(p.configuration, p.metrics.inFlight.wrap(p.api), p.log)
-	p.admin = newServer(p.configuration, p.adminGate.wrap(patiently(p.LimitsStoreTimeout, admin.New(admin.Config{Engine: d.engine, Region: p.S3Region, Log: p.log}))), p.log)
+	p.admin = newServer(p.configuration, p.adminGate.wrap(patiently(p.LimitsStoreTimeout, admin.New(admin.Config{Engine: d.engine, Region: region, Log: p.log}))), p.log)
 	p.metricz = newServer(p.configuration, operatorHandler(p.metrics, p.ready), p.log)
 	p.metricz.ReadTimeout, p.metricz.WriteTimeout = operatorTimeout, operatorTimeout
 
@@ -206,7 +212,7 @@ func (p *process) start(d *deployment) {
 	begin("admin", p.admin, p.listeners.admin, p.AdminTLS)
 	begin("metrics", p.metricz, p.listeners.metrics, false)
 	p.log.Info("serving", "s3", p.s3URL(), "admin", endpoint(p.listeners.admin, p.AdminTLS, p.TLSACMEDomains),
-		"metrics", endpoint(p.listeners.metrics, false, nil), "data", p.Data, "version", version)
+		"metrics", endpoint(p.listeners.metrics, false, nil), "data", p.Data, "signature_v2", p.S3SignatureV2, "version", version)
 }
 
 // wait returns when the process is to end: nil for a signal, else why.

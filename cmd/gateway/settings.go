@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/sigv4"
 	"github.com/sanctum-storage/gateway/workers"
 )
 
@@ -19,10 +21,12 @@ type Settings struct {
 	Buckets   []string
 
 	S3Address           string
-	S3Region            string
+	S3Regions           []string
 	S3Domains           []string
 	S3WebsiteDomains    []string
 	S3BlockPublicAccess bool
+	S3ObjectOwnership   string
+	S3SignatureV2       string
 
 	STSAllowPrivateProviders bool
 	S3Proxies                []netip.Prefix
@@ -111,8 +115,52 @@ const (
 	maxInterval       = 366 * 24 * time.Hour
 	everyListener     = "all"
 	defaultRegion     = "us-east-1"
+	anyRegion         = "any"
 	defaultACMEServer = "https://acme-v02.api.letsencrypt.org/directory"
 )
+
+// Values of s3.signature_v2.
+const (
+	signatureOff       = "off"
+	signaturePresigned = "presigned"
+	signatureAll       = "all"
+)
+
+// signatureV2 is s3.signature_v2 as the API takes it.
+func (s *Settings) signatureV2() sigv4.Version2Use {
+	switch s.S3SignatureV2 {
+	case signaturePresigned:
+		return sigv4.Version2Presigned
+	case signatureAll:
+		return sigv4.Version2All
+	}
+	return sigv4.Version2Off
+}
+
+// regions are the region that is shown to clients, others that they may sign for, and
+// whether they may sign for any.
+func (s *Settings) regions() (first string, others []string, all bool) {
+	for _, name := range s.S3Regions {
+		switch {
+		case name == anyRegion:
+			all = true
+		case first == "":
+			first = name
+		default:
+			others = append(others, name)
+		}
+	}
+	if first == "" {
+		first = defaultRegion
+	}
+	return first, others, all
+}
+
+// region is the first of them.
+func (s *Settings) region() string {
+	first, _, _ := s.regions()
+	return first
+}
 
 // table lists every setting, in the order in which they are shown.
 func (s *Settings) table() []setting {
@@ -129,8 +177,8 @@ func (s *Settings) table() []setting {
 
 		{key: "s3.address", flag: "s3", def: "127.0.0.1:9000", scope: forServe, value: (*address)(&s.S3Address),
 			doc: "host:port of the S3 API"},
-		{key: "s3.region", flag: "region", def: defaultRegion, scope: forServe | forClient, value: (*text)(&s.S3Region),
-			doc: "the region that clients sign for"},
+		{key: "s3.region", flag: "region", def: defaultRegion, scope: forServe | forClient, value: (*list)(&s.S3Regions),
+			doc: "regions that clients may sign for, of which the first is shown to them; any stands for all names, also for none"},
 		{key: "s3.domains", flag: "s3-domains", scope: forServe, value: (*list)(&s.S3Domains),
 			doc: "domains under which bucket.domain addresses a bucket"},
 		{key: "s3.website_domains", flag: "s3-website-domains", scope: forServe, value: (*list)(&s.S3WebsiteDomains),
@@ -139,6 +187,12 @@ func (s *Settings) table() []setting {
 			doc: "identity providers that tenants register may be at private addresses; their keys are read from there"},
 		{key: "s3.block_public_access", flag: "s3-block-public-access", scope: forServe, value: (*flag)(&s.S3BlockPublicAccess), def: "true", bare: "true",
 			doc: "block public policies and ACLs of buckets that do not say otherwise, as AWS does"},
+		{key: "s3.object_ownership", flag: "s3-object-ownership", scope: forServe, def: string(access.BucketOwnerEnforced),
+			value: &choice{&s.S3ObjectOwnership, []string{string(access.BucketOwnerEnforced), string(access.BucketOwnerPreferred), string(access.ObjectWriter)}},
+			doc:   "Object Ownership of new buckets whose makers ask for none: BucketOwnerEnforced has no ACLs, the others do"},
+		{key: "s3.signature_v2", flag: "s3-signature-v2", scope: forServe, def: signatureOff,
+			value: &choice{&s.S3SignatureV2, []string{signatureOff, signaturePresigned, signatureAll}},
+			doc:   "Signature Version 2 of old clients is taken: off, presigned (URLs and forms), or all"},
 
 		{key: "s3.proxies", flag: "s3-proxies", scope: forServe, value: (*prefixes)(&s.S3Proxies),
 			doc: "addresses of proxies whose X-Forwarded-Proto and X-Forwarded-For are believed, such as 10.0.0.0/8"},

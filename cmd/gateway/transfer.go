@@ -190,7 +190,7 @@ func (g *gatewayFlags) endpoint(cmd *cobra.Command, requests int) (transfer.Side
 	if err != nil {
 		return side, fmt.Errorf("--gateway-ca-file: %w", err)
 	}
-	side.Endpoint = transfer.Endpoint{URL: g.url, Region: c.S3Region, Transport: transport, Checksums: true,
+	side.Endpoint = transfer.Endpoint{URL: g.url, Region: c.region(), Transport: transport, Checksums: true,
 		Credentials: static(c.AccessKey, c.SecretKey)}
 	return side, nil
 }

@@ -73,7 +73,7 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 	d.store = store
 	d.engine, err = engine.Open(ctx, engine.Config{
 		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log,
-		Sole: c.StoreURL == "", Region: c.S3Region, AcceptStore: acceptStore,
+		Sole: c.StoreURL == "", Region: c.region(), AcceptStore: acceptStore,
 		Grace: c.CollectorGrace, UploadExpiry: c.CollectorUploadExpiry,
 	})
 	if err != nil {
@@ -306,7 +306,7 @@ func openForReading(ctx context.Context, c *configuration, log *slog.Logger) (_ 
 		return nil, err
 	}
 	d.engine, err = engine.Open(ctx, engine.Config{
-		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log, Region: c.S3Region, ReadOnly: true,
+		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log, Region: c.region(), ReadOnly: true,
 	})
 	if err != nil {
 		return nil, err

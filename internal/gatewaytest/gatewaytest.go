@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
@@ -55,6 +56,11 @@ type Options struct {
 	Several bool
 	// BlockPublicAccess: see api.Config.
 	BlockPublicAccess bool
+	// Ownership, Regions, AnyRegion and SignatureV2: see api.Config.
+	Ownership   access.Ownership
+	Regions     []string
+	AnyRegion   bool
+	SignatureV2 sigv4.Version2Use
 }
 
 // BackendName is the name of Options.Backend.
@@ -110,6 +116,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	g.API = api.New(api.Config{
 		Engine: g.Engine, IAM: &iam.Handler{Engine: g.Engine, Now: o.Now, Keys: o.ProviderKeys}, Region: o.Region, Domains: o.Domains, Websites: o.Websites, Now: o.Now, Wait: o.Wait, Log: o.Log,
 		Observe: o.Observe, Limits: o.Limits, Proxies: o.Proxies, BlockPublicAccess: o.BlockPublicAccess,
+		Ownership: o.Ownership, Regions: o.Regions, AnyRegion: o.AnyRegion, SignatureV2: o.SignatureV2,
 	})
 	g.Server = httptest.NewUnstartedServer(g.API)
 	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // aborted connections are what some tests want
