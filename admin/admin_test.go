@@ -127,10 +127,13 @@ var routes = []struct{ method, target, body string }{
 	{"DELETE", "/v1/backends/local/doubtful", ""},
 	{"GET", "/v1/tenants/alice/limits", ""},
 	{"PUT", "/v1/tenants/alice/limits", `{"bytes":1}`},
+	{"PATCH", "/v1/tenants/alice/limits", `{"bytes":1}`},
 	{"GET", "/v1/tenants/alice/users/carol/limits", ""},
 	{"PUT", "/v1/tenants/alice/users/carol/limits", `{"requests":1}`},
+	{"PATCH", "/v1/tenants/alice/users/carol/limits", `{"requests":1}`},
 	{"GET", "/v1/buckets/records/limits", ""},
 	{"PUT", "/v1/buckets/records/limits", `{"bytes":1}`},
+	{"PATCH", "/v1/buckets/records/limits", `{"bytes":1}`},
 	{"GET", "/v1/nowhere", ""},
 	{"PATCH", "/v1/tenants", ""},
 }

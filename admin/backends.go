@@ -16,6 +16,8 @@ type Backend struct {
 	State        string    `json:"state"` // active, draining, retired
 	Created      time.Time `json:"created"`
 	Configured   bool      `json:"configured"`
+	Away         bool      `json:"away,omitempty"` // this gateway asked it in vain
+	Type         string    `json:"type,omitempty"` // of a configured backend: s3, gcs, fs
 	Default      bool      `json:"default,omitempty"`
 	Region       string    `json:"region,omitempty"`
 	Jurisdiction string    `json:"jurisdiction,omitempty"`
@@ -65,7 +67,7 @@ func (s *Server) listBackends(ctx context.Context, r *request) (reply, error) {
 func showBackend(b engine.BackendStatus) Backend {
 	v := Backend{
 		Name: b.Row.Name, State: b.State, Created: shown(b.Row.Created), Configured: b.Configured,
-		Default: b.Default, Region: b.Region, Jurisdiction: b.Jurisdiction, Doubtful: b.Doubtful,
+		Away: b.Away, Type: b.Type, Default: b.Default, Region: b.Region, Jurisdiction: b.Jurisdiction, Doubtful: b.Doubtful,
 	}
 	if b.Target != "" {
 		v.Drain = &Drain{Target: b.Target, Blobs: b.Row.Drain.Blobs, Bytes: b.Row.Drain.Bytes}

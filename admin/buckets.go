@@ -8,10 +8,13 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Bucket is a bucket as this interface shows it. Owner is a canonical user id.
+// Bucket is a bucket as this interface shows it. ID is what logs and fsck may name it
+// by, Owner a canonical user id, Tenant the owner's name.
 type Bucket struct {
 	Name   string `json:"name"`
+	ID     string `json:"id"`
 	Owner  string `json:"owner"`
+	Tenant string `json:"tenant,omitempty"`
 	Region string `json:"region,omitempty"`
 	// Residency is what every backend that holds bytes of its objects must be:
 	// each entry a backend's name, region or jurisdiction.
@@ -36,8 +39,17 @@ func (s *Server) listBuckets(ctx context.Context, r *request) (reply, error) {
 		return reply{}, err
 	}
 	page := Buckets{Buckets: []Bucket{}}
+	tenants := map[meta.ID]string{}
 	for _, b := range found {
-		page.Buckets = append(page.Buckets, Bucket{b.Name, b.Owner.Canonical(), b.Region, b.Residency, shown(b.Created)})
+		name, known := tenants[b.Owner]
+		if !known {
+			t, err := s.engine.Tenant(ctx, b.Owner)
+			if err != nil {
+				return reply{}, err
+			}
+			name, tenants[b.Owner] = t.Name, t.Name
+		}
+		page.Buckets = append(page.Buckets, Bucket{b.Name, b.ID.String(), b.Owner.Canonical(), name, b.Region, b.Residency, shown(b.Created)})
 	}
 	if len(found) == limit {
 		page.Next = found[limit-1].Name

@@ -29,13 +29,26 @@ func limitsReply(l engine.Limits, u meta.Usage) (reply, error) {
 	return reply{http.StatusOK, Limits{l, (*Usage)(&u)}}, nil
 }
 
-// newLimits reads the body of a PUT, which replaces all limits.
-func (r *request) newLimits() (engine.Limits, error) {
-	var l engine.Limits
-	if err := r.decode(&l); err != nil {
-		return l, err
+// newLimits changes limits by the body of a request.
+func (r *request) newLimits(l *engine.Limits) error {
+	if err := r.decode(l); err != nil {
+		return err
 	}
-	return l, l.Check()
+	return l.Check()
+}
+
+// changeLimits does what a request asks: a PUT replaces all limits, also those that
+// cannot be read, a PATCH those that its body names.
+func (r *request) changeLimits(set func(engine.Limits) error, change func(func(*engine.Limits) error) error) (reply, error) {
+	done := reply{status: http.StatusNoContent}
+	if r.http.Method == http.MethodPatch {
+		return done, change(r.newLimits)
+	}
+	var l engine.Limits
+	if err := r.newLimits(&l); err != nil {
+		return reply{}, err
+	}
+	return done, set(l)
 }
 
 func (s *Server) tenantNamed(ctx context.Context, r *request) (meta.Tenant, error) {
@@ -67,11 +80,9 @@ func (s *Server) setTenantLimits(ctx context.Context, r *request) (reply, error)
 	if err != nil {
 		return reply{}, err
 	}
-	l, err := r.newLimits()
-	if err != nil {
-		return reply{}, err
-	}
-	return reply{status: http.StatusNoContent}, s.engine.SetTenantLimits(ctx, t.ID, l)
+	return r.changeLimits(
+		func(l engine.Limits) error { return s.engine.SetTenantLimits(ctx, t.ID, l) },
+		func(change func(*engine.Limits) error) error { return s.engine.ChangeTenantLimits(ctx, t.ID, change) })
 }
 
 func (s *Server) bucketNamed(ctx context.Context, r *request) (meta.Bucket, error) {
@@ -103,11 +114,9 @@ func (s *Server) setBucketLimits(ctx context.Context, r *request) (reply, error)
 	if err != nil {
 		return reply{}, err
 	}
-	l, err := r.newLimits()
-	if err != nil {
-		return reply{}, err
-	}
-	return reply{status: http.StatusNoContent}, s.engine.SetBucketLimits(ctx, b, l)
+	return r.changeLimits(
+		func(l engine.Limits) error { return s.engine.SetBucketLimits(ctx, b, l) },
+		func(change func(*engine.Limits) error) error { return s.engine.ChangeBucketLimits(ctx, b, change) })
 }
 
 func (s *Server) getUserLimits(ctx context.Context, r *request) (reply, error) {
@@ -127,15 +136,18 @@ func (s *Server) setUserLimits(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	l, err := r.newLimits()
-	if err != nil {
-		return reply{}, err
+	change := func(change func(*engine.Limits) error) error {
+		_, err := s.engine.ChangeIdentity(ctx, t.ID, meta.IdentityUser, name, func(i *engine.Identity) error {
+			if err := change(&i.Limits); err != nil {
+				return err
+			}
+			return i.Limits.CheckUser()
+		})
+		return err
 	}
-	_, err = s.engine.ChangeIdentity(ctx, t.ID, meta.IdentityUser, name, func(i *engine.Identity) error {
-		i.Limits = l
-		return i.Limits.CheckUser()
-	})
-	return reply{status: http.StatusNoContent}, err
+	return r.changeLimits(func(l engine.Limits) error {
+		return change(func(was *engine.Limits) error { *was = l; return nil })
+	}, change)
 }
 
 func (s *Server) userNamed(ctx context.Context, r *request) (t meta.Tenant, name string, err error) {

@@ -36,10 +36,28 @@ func TestLimits(t *testing.T) {
 		if got.Limits != c.want || (got.Usage != nil) != c.stored {
 			t.Errorf("%s: %+v", c.target, got)
 		}
-		for _, bad := range []string{`{"bytes":-1}`, `{"gigabytes":1}`, `x`} {
-			if a := s.call(t, "PUT", c.target, bad); a.status != 400 {
-				t.Errorf("%s of %s: %d %s", c.target, bad, a.status, a.body)
+		for _, bad := range []string{`{"bytes":-1}`, `{"requests":-1}`, `{"gigabytes":1}`, `x`} {
+			for _, method := range []string{"PUT", "PATCH"} {
+				if a := s.call(t, method, c.target, bad); a.status != 400 {
+					t.Errorf("%s %s of %s: %d %s", method, c.target, bad, a.status, a.body)
+				}
 			}
+		}
+		// A PATCH changes what it names: a limit in place, one that was not there, none.
+		decode(t, s.call(t, "PATCH", c.target, `{"requests":9}`), 204, nil)
+		c.want.Requests = 9
+		for range 2 {
+			decode(t, s.call(t, "GET", c.target, ""), 200, &got)
+			if got.Limits != c.want {
+				t.Errorf("%s, changed: %+v, not %+v", c.target, got.Limits, c.want)
+			}
+			decode(t, s.call(t, "PATCH", c.target, `{}`), 204, nil)
+		}
+		decode(t, s.call(t, "PATCH", c.target, `{"requests":0}`), 204, nil)
+		got, c.want.Requests = admin.Limits{}, 0
+		decode(t, s.call(t, "GET", c.target, ""), 200, &got)
+		if got.Limits != c.want {
+			t.Errorf("%s, taken away: %+v, not %+v", c.target, got.Limits, c.want)
 		}
 	}
 	if a := s.call(t, "PUT", "/v1/tenants/alice/users/carol/limits", `{"bytes":1}`); a.status != 400 {

@@ -362,12 +362,12 @@ func (e *Engine) updateAccessKey(ctx context.Context, accessKey string, inactive
 		}
 		now := was
 		now.Inactive = inactive
-		ctx, sealing, done, err := e.sealAs(ctx)
+		once, sealing, done, err := e.sealAs(ctx)
 		if err != nil {
 			return err
 		}
 		if err = e.sealAccessKey(sealing, &now); err == nil {
-			err = e.store.UpdateAccessKey(ctx, was, now)
+			err = e.store.UpdateAccessKey(once, was, now)
 		}
 		done()
 		if !errors.Is(err, meta.ErrConflict) {

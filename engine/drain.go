@@ -20,9 +20,11 @@ type BackendStatus struct {
 	Target     string // draining: where to
 	Configured bool   // on this gateway
 	Proved     bool   // its storage was seen to be the right one, by this gateway
+	Away       bool   // configured here, and last asked in vain
 	Default    bool
 	Doubtful   int64 // blobs in doubt; while there are any, it is not retired
-	// Region and Jurisdiction are this gateway's settings.
+	// Type, Region and Jurisdiction are this gateway's settings.
+	Type         string
 	Region       string
 	Jurisdiction string
 }
@@ -42,7 +44,8 @@ func (e *Engine) BackendStatus(ctx context.Context) ([]BackendStatus, error) {
 		out[i] = BackendStatus{Row: row, State: stateName(row.State), Target: s.states[row.Drain.Target].Name, Doubtful: doubtful[row.ID]}
 		if p := s.configured[row.ID]; p != nil {
 			out[i].Configured, out[i].Proved, out[i].Default = true, p.proved.Load(), p.Name == e.fallback
-			out[i].Region, out[i].Jurisdiction = p.Region, p.Jurisdiction
+			out[i].Away = e.away(row.Name)
+			out[i].Type, out[i].Region, out[i].Jurisdiction = p.Type, p.Region, p.Jurisdiction
 		}
 	}
 	return out, nil

@@ -60,9 +60,10 @@ func parseLimits(doc []byte) (l Limits, err error) {
 	return l, err
 }
 
+// document is what is stored of checked limits; nil: nothing.
 func (l Limits) document() ([]byte, error) {
-	if l.IsZero() {
-		return nil, nil
+	if err := l.Check(); err != nil || l.IsZero() {
+		return nil, err
 	}
 	return json.Marshal(l)
 }
@@ -77,16 +78,28 @@ func (e *Engine) BucketLimits(ctx context.Context, b meta.Bucket) (Limits, error
 	return l, err
 }
 
-// SetBucketLimits changes the limits of a bucket.
+// SetBucketLimits replaces the limits of a bucket, also those that cannot be read.
 func (e *Engine) SetBucketLimits(ctx context.Context, b meta.Bucket, l Limits) error {
-	if err := l.Check(); err != nil {
-		return err
-	}
 	doc, err := l.document()
 	if err != nil {
 		return err
 	}
 	return e.SetSetting(ctx, b, settingLimits, doc)
+}
+
+// ChangeBucketLimits changes the limits of a bucket from what they are. It calls
+// change again when they changed meanwhile.
+func (e *Engine) ChangeBucketLimits(ctx context.Context, b meta.Bucket, change func(*Limits) error) error {
+	return e.UpdateSetting(ctx, b, settingLimits, func(s *Settings) ([]byte, error) {
+		l, _, err := Parsed(s, settingLimits, parseLimits)
+		if err == nil {
+			err = change(&l)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return l.document()
+	})
 }
 
 // TenantLimits are the limits of a tenant; none for one that is gone. The answer
@@ -101,34 +114,60 @@ func (e *Engine) TenantLimits(ctx context.Context, id meta.ID) (Limits, error) {
 	} else if err != nil {
 		return Limits{}, storeError(err)
 	}
-	var l Limits
-	if len(t.Limits) > 0 {
-		doc, err := e.system.OpenDocument(documentLimits, id[:], t.Limits)
-		if err == nil {
-			l, err = parseLimits(doc)
-		}
-		if err != nil {
-			return Limits{}, internal("open a tenant's limits", err)
-		}
+	l, err := e.limitsOf(&t)
+	if err != nil {
+		return Limits{}, err
 	}
 	e.limits.Put(id, l)
 	return l, nil
 }
 
-// SetTenantLimits changes the limits of a tenant; NoSuchEntity. Other gateways see
-// it within CredentialTTL.
-func (e *Engine) SetTenantLimits(ctx context.Context, id meta.ID, l Limits) error {
-	if err := l.Check(); err != nil {
-		return err
+// limitsOf opens the limits in a tenant's row.
+func (e *Engine) limitsOf(t *meta.Tenant) (l Limits, err error) {
+	if len(t.Limits) == 0 {
+		return l, nil
 	}
-	doc, err := l.document()
+	doc, err := e.system.OpenDocument(documentLimits, t.ID[:], t.Limits)
+	if err == nil {
+		l, err = parseLimits(doc)
+	}
 	if err != nil {
+		return Limits{}, internal("open a tenant's limits", err)
+	}
+	return l, nil
+}
+
+// SetTenantLimits replaces the limits of a tenant, also those that cannot be read;
+// errors as of ChangeTenantLimits.
+func (e *Engine) SetTenantLimits(ctx context.Context, id meta.ID, l Limits) error {
+	return e.updateLimits(ctx, id, func(*meta.Tenant) (Limits, error) { return l, nil })
+}
+
+// ChangeTenantLimits changes the limits of a tenant from what they are;
+// NoSuchEntity. It calls change again when the tenant changed meanwhile. Other
+// gateways see the new ones within CredentialTTL.
+func (e *Engine) ChangeTenantLimits(ctx context.Context, id meta.ID, change func(*Limits) error) error {
+	return e.updateLimits(ctx, id, func(t *meta.Tenant) (Limits, error) {
+		l, err := e.limitsOf(t)
+		if err != nil {
+			return l, err
+		}
+		err = change(&l)
+		return l, err
+	})
+}
+
+func (e *Engine) updateLimits(ctx context.Context, id meta.ID, next func(*meta.Tenant) (Limits, error)) error {
+	err := e.updateTenant(ctx, id, func(t *meta.Tenant) error {
+		l, err := next(t)
+		if err != nil {
+			return err
+		}
+		if t.Limits, err = l.document(); t.Limits != nil {
+			t.Limits = e.system.SealDocument(documentLimits, id[:], t.Limits)
+		}
 		return err
-	}
-	if doc != nil {
-		doc = e.system.SealDocument(documentLimits, id[:], doc)
-	}
-	err = e.updateTenant(ctx, id, func(t *meta.Tenant) { t.Limits = doc })
+	})
 	if errors.Is(err, meta.ErrNotFound) {
 		return s3err.New(s3err.NoSuchEntity, "The tenant cannot be found.")
 	}

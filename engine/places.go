@@ -17,6 +17,7 @@ import (
 type Backend struct {
 	Name string // 1..meta.MaxPlaceName bytes
 	backends.Backend
+	Type         string // for operators to read, such as s3
 	Region       string
 	Jurisdiction string
 }

@@ -70,7 +70,7 @@ func (e *Engine) SetResidency(ctx context.Context, name, residency string) error
 	if err != nil {
 		return err
 	}
-	err = e.updateTenant(ctx, u.ID, func(t *meta.Tenant) { t.Residency = residency })
+	err = e.updateTenant(ctx, u.ID, func(t *meta.Tenant) error { t.Residency = residency; return nil })
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchTenant(name)
 	}
@@ -78,20 +78,22 @@ func (e *Engine) SetResidency(ctx context.Context, name, residency string) error
 }
 
 // updateTenant changes what may be changed of a tenant, as it is now; meta.ErrNotFound.
-func (e *Engine) updateTenant(ctx context.Context, id meta.ID, change func(*meta.Tenant)) error {
+func (e *Engine) updateTenant(ctx context.Context, id meta.ID, change func(*meta.Tenant) error) error {
 	for c := (contest{}); ; {
 		was, err := e.tenant(ctx, id)
 		if err != nil {
 			return err
 		}
 		now := was
-		change(&now)
-		ctx, sealing, done, err := e.sealAs(ctx)
+		if err := change(&now); err != nil {
+			return err
+		}
+		once, sealing, done, err := e.sealAs(ctx)
 		if err != nil {
 			return err
 		}
 		if err = e.sealTenant(sealing, &now); err == nil {
-			err = e.store.UpdateTenant(ctx, was, now)
+			err = e.store.UpdateTenant(once, was, now)
 		}
 		done()
 		if !errors.Is(err, meta.ErrConflict) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"time"
@@ -76,8 +77,15 @@ func accessKeyListCommand() *cobra.Command {
 }
 
 func accessKeyRevokeCommand() *cobra.Command {
-	return adminCommand("revoke ACCESSKEY", "Make a credential invalid for good", cobra.ExactArgs(1),
+	var yes bool
+	cmd := adminCommand("revoke ACCESSKEY", "Make a credential invalid for good", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
+			if args[0] == a.accessKey && !yes {
+				return usage(errors.New("that is the credential which this command uses itself, and nothing can be managed with it afterwards; " +
+					"use another one, or say --yes"))
+			}
 			return a.call(cmd.Context(), http.MethodDelete, "/v1/access-keys/"+url.PathEscape(args[0]), nil, nil)
 		})
+	cmd.Flags().BoolVar(&yes, "yes", false, "revoke even the credential that this command uses itself")
+	return cmd
 }

@@ -27,10 +27,21 @@ func backendListCommand() *cobra.Command {
 			}
 			var rows [][]string
 			for _, b := range all.Backends {
-				rows = append(rows, []string{b.Name, b.State, defaultMark(b), b.Region, b.Jurisdiction, drainText(b.Drain), doubtText(b.Doubtful)})
+				rows = append(rows, []string{b.Name, b.Type, b.State, healthText(b), defaultMark(b), b.Region, b.Jurisdiction, drainText(b.Drain), doubtText(b.Doubtful)})
 			}
-			return writeTable(cmd.OutOrStdout(), []string{"name", "state", "default", "region", "jurisdiction", "draining", "in doubt"}, rows)
+			return writeTable(cmd.OutOrStdout(), []string{"name", "type", "state", "health", "default", "region", "jurisdiction", "draining", "in doubt"}, rows)
 		})
+}
+
+// healthText is what the gateway that answers knows of a backend.
+func healthText(b admin.Backend) string {
+	switch {
+	case !b.Configured:
+		return "not configured"
+	case b.Away:
+		return "away"
+	}
+	return "there"
 }
 
 func defaultMark(b admin.Backend) string {

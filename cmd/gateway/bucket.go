@@ -27,9 +27,9 @@ func bucketListCommand() *cobra.Command {
 			}
 			var rows [][]string
 			for _, b := range all {
-				rows = append(rows, []string{b.Name, b.Owner, b.Created.Format(time.RFC3339), strings.Join(b.Residency, ",")})
+				rows = append(rows, []string{b.Name, b.ID, b.Tenant, b.Created.Format(time.RFC3339), strings.Join(b.Residency, ",")})
 			}
-			return writeTable(cmd.OutOrStdout(), []string{"name", "owner", "created", "residency"}, rows)
+			return writeTable(cmd.OutOrStdout(), []string{"name", "id", "tenant", "created", "residency"}, rows)
 		})
 }
 

@@ -2,18 +2,20 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/sanctum-storage/gateway/admin"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
 func limitsCommand() *cobra.Command {
-	return group("limits", "Quotas and rates of tenants, users and buckets", limitsShowCommand(), limitsSetCommand())
+	return group("limits", "Quotas and rates of tenants, users and buckets", limitsShowCommand(), limitsSetCommand(), limitsUnsetCommand())
 }
 
 // limitsPath is where the limits of `tenant NAME`, `user TENANT/NAME` or
@@ -74,22 +76,83 @@ func shownLimit(n int64) string {
 	return fmt.Sprint(n)
 }
 
+// limitFlags are the limits as the command line and the admin API name them.
+var limitFlags = []struct{ name, doc string }{
+	{"bytes", "stored bytes of all versions, such as 1TB or 500GiB (tenants and buckets)"},
+	{"versions", "stored versions of objects (tenants and buckets)"},
+	{"requests", "requests a second, at each gateway"},
+	{"concurrent", "requests in progress, at each gateway"},
+	{"upload", "received bytes a second, such as 50MB, at each gateway"},
+	{"download", "sent bytes a second, such as 50MB, at each gateway"},
+}
+
 func limitsSetCommand() *cobra.Command {
-	var l engine.Limits
-	cmd := adminCommand("set tenant|user|bucket NAME", "Replace all limits; those that are not given are none (a user is named TENANT/NAME)", cobra.ExactArgs(2),
+	cmd := adminCommand("set tenant|user|bucket NAME", "Set the limits that are given, and leave the others (a user is named TENANT/NAME)", cobra.ExactArgs(2),
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
 			path, err := limitsPath(args[0], args[1])
 			if err != nil {
 				return err
 			}
-			return a.call(cmd.Context(), http.MethodPut, path, l, nil)
+			named := map[string]int64{}
+			for _, l := range limitFlags {
+				if f := cmd.Flags().Lookup(l.name); f.Changed {
+					named[l.name] = int64(*f.Value.(*amount))
+				}
+			}
+			if len(named) == 0 {
+				return usage(fmt.Errorf("%s needs a limit to set, such as --requests 500; %s", cmd.CommandPath(), helpOf(cmd)))
+			}
+			return a.call(cmd.Context(), http.MethodPatch, path, named, nil)
 		})
-	flags := cmd.Flags()
-	flags.Int64Var(&l.Bytes, "bytes", 0, "stored bytes of all versions (tenants and buckets)")
-	flags.Int64Var(&l.Versions, "versions", 0, "stored versions of objects (tenants and buckets)")
-	flags.Int64Var(&l.Requests, "requests", 0, "requests a second, at each gateway")
-	flags.Int64Var(&l.Concurrent, "concurrent", 0, "requests in progress, at each gateway")
-	flags.Int64Var(&l.Upload, "upload", 0, "received bytes a second, at each gateway")
-	flags.Int64Var(&l.Download, "download", 0, "sent bytes a second, at each gateway")
+	for _, l := range limitFlags {
+		cmd.Flags().Var(new(amount), l.name, l.doc)
+	}
 	return cmd
 }
+
+func limitsUnsetCommand() *cobra.Command {
+	return adminCommand("unset tenant|user|bucket NAME [LIMIT…]", "Take away the limits that are named, or all", cobra.MinimumNArgs(2),
+		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
+			path, err := limitsPath(args[0], args[1])
+			if err != nil {
+				return err
+			}
+			if len(args) == 2 {
+				return a.call(cmd.Context(), http.MethodPut, path, map[string]int64{}, nil)
+			}
+			named := map[string]int64{}
+			for _, name := range args[2:] {
+				if !slices.ContainsFunc(limitFlags, func(l struct{ name, doc string }) bool { return l.name == name }) {
+					return usage(fmt.Errorf("there is no limit %q; there are bytes, versions, requests, concurrent, upload and download", name))
+				}
+				named[name] = 0
+			}
+			return a.call(cmd.Context(), http.MethodPatch, path, named, nil)
+		})
+}
+
+// amount is a number on the command line, which may have a unit: 500, 1TB, 10GiB.
+type amount int64
+
+// units are those of amount, powers of 1000 and of 1024.
+var units = map[string]int64{
+	"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15,
+	"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40, "PIB": 1 << 50,
+}
+
+// Set implements pflag.Value.
+func (a *amount) Set(s string) error {
+	digits := strings.TrimRight(s, "BKMGTPibkmgtp")
+	unit, known := units[strings.ToUpper(s[len(digits):])]
+	n, ok := strict.Number(digits, math.MaxInt64)
+	if !known || !ok || n > math.MaxInt64/unit {
+		return fmt.Errorf("%q is no amount, which is a number such as 500, or with a unit 1TB or 10GiB", s)
+	}
+	*a = amount(n * unit)
+	return nil
+}
+
+func (a *amount) String() string { return fmt.Sprint(int64(*a)) }
+
+// Type implements pflag.Value.
+func (a *amount) Type() string { return "amount" }

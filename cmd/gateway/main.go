@@ -58,7 +58,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.Execute()
+	err := unknownCommand(root, args)
+	if err == nil {
+		err = root.Execute()
+	}
 	if err == nil {
 		return 0
 	}
@@ -80,6 +83,7 @@ func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "gateway",
 		Short:         "Sanctum Gateway: S3 over storage that sees only sealed bytes",
+		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -100,8 +104,12 @@ func rootCommand() *cobra.Command {
 		exportCommand(),
 		healthCommand(),
 		versionCommand(),
+		manCommand(),
 	)
 	root.InitDefaultCompletionCmd()
+	root.SetVersionTemplate(thisBuild().line())
+	worded(root)
+	completing(root)
 	return root
 }
 
@@ -109,7 +117,7 @@ func rootCommand() *cobra.Command {
 func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return fmt.Errorf("%s needs one of: %s", cmd.CommandPath(), verbNames(verbs))
+			return usage(fmt.Errorf("%s needs one of: %s", cmd.CommandPath(), verbNames(verbs)))
 		}}
 	cmd.AddCommand(verbs...)
 	return cmd

@@ -48,15 +48,20 @@ func versionCommand() *cobra.Command {
 		if *output == "json" {
 			return failed(writeJSON(cmd.OutOrStdout(), b))
 		}
-		revision := b.Revision
-		if b.Modified {
-			revision += " with changes"
-		}
-		if revision != "" {
-			revision = " (" + revision + ")"
-		}
-		_, err := fmt.Fprintf(cmd.OutOrStdout(), "gateway %s%s %s %s\n", b.Version, revision, b.Go, b.Platform)
+		_, err := fmt.Fprint(cmd.OutOrStdout(), b.line())
 		return failed(err)
 	}
 	return cmd
+}
+
+// line is what a person reads of it.
+func (b buildInfo) line() string {
+	revision := b.Revision
+	if b.Modified {
+		revision += " with changes"
+	}
+	if revision != "" {
+		revision = " (" + revision + ")"
+	}
+	return fmt.Sprintf("gateway %s%s %s %s\n", b.Version, revision, b.Go, b.Platform)
 }

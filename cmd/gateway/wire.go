@@ -213,7 +213,7 @@ func (d *deployment) openBackends(ctx context.Context, c *configuration, log *sl
 			})
 			d.guards[b.Name], opened[i] = g, g
 		}
-		d.backends = append(d.backends, engine.Backend{Name: b.Name, Backend: opened[i], Region: b.Region, Jurisdiction: b.Jurisdiction})
+		d.backends = append(d.backends, engine.Backend{Name: b.Name, Backend: opened[i], Type: b.Type, Region: b.Region, Jurisdiction: b.Jurisdiction})
 	}
 	return errors.Join(errs...)
 }
