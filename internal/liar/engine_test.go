@@ -37,8 +37,8 @@ type beside struct {
 func newBeside(t *testing.T) *beside {
 	b := &beside{t: t, s: Start(t), bodies: map[string][]byte{}}
 	// The engine also calls the server where it does not lie, beside other tests.
-	guarded := guard.New(openMinIO(t, b.s, 5*patience), guard.Options{AttemptTimeout: time.Second, DeleteTimeout: time.Second,
-		FirstByteTimeout: time.Second, StallTimeout: time.Second, AnswerTimeout: time.Second})
+	guarded := guard.New(openMinIO(t, b.s, 5*patience), guard.Options{Timeout: time.Second, DeleteTimeout: time.Second,
+		StallTimeout: time.Second})
 	b.g = gatewaytest.Start(t, gatewaytest.Options{Default: "bad", Backends: []engine.Backend{
 		{Name: "good", Backend: mem.New(), Jurisdiction: "XX"}, {Name: "bad", Backend: guarded}}})
 	var err error
