@@ -119,6 +119,10 @@ type Need struct {
 	Trust    *Policy
 	// KMS is the use of a key of SSE-KMS that the action makes besides; nil: none.
 	KMS *KeyUse
+	// Began says that the principal, or a user of the account whose root it is, began the
+	// upload that the action is about: its parts may be listed and it may be aborted by
+	// its initiator, unless a policy denies it.
+	Began bool
 	// Context comes on top of the request's and wins over it, for keys that
 	// differ between the needs of one request: s3:ExistingObjectTag/x.
 	Context Context

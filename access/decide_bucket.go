@@ -21,6 +21,10 @@ var uploadActions = map[string]bool{
 	"s3:PutObject": true, "s3:AbortMultipartUpload": true, "s3:ListMultipartUploadParts": true,
 }
 
+// initiatorActions are those on an upload that are its initiator's by default.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+var initiatorActions = map[string]bool{"s3:AbortMultipartUpload": true, "s3:ListMultipartUploadParts": true}
+
 // grant is what the resource's side gives: by the bucket policy or by an ACL.
 type grant struct {
 	how     grade
@@ -49,6 +53,9 @@ func (r *bucketRequest) decide() Decision {
 	}
 	if p.Kind == Federated {
 		return deny("a token of an identity provider is for sts alone")
+	}
+	if r.need.Began && initiatorActions[r.need.Action] && p.Kind != Nobody && p.narrowed(&r.env).Allow {
+		return allow("began the upload")
 	}
 	if owner {
 		return r.withinAccount()

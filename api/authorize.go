@@ -3,6 +3,7 @@ package api
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -43,7 +44,7 @@ func (x *exchange) authorize() error {
 		return s3err.New(s3err.MethodNotAllowed, "").With("Method", r.HTTP.Method).With("ResourceType", "BUCKETPOLICY")
 	}
 	if !d.Allow && !(r.Op.ByKey && r.keysDiffer()) {
-		return s3err.AccessDenied
+		return r.absence()
 	}
 	if err := r.expectAccount(); err != nil {
 		x.reason = "the account is another than expected"
@@ -101,6 +102,24 @@ func (r *Request) may(action string) bool { return r.decide(r.need(action)).Allo
 func (r *Request) keysDiffer() bool {
 	f := r.bucketFacts(r.Bucket)
 	return f.Broken == nil && (r.hasPolicies() || f.Ownership.ACLsEnabled())
+}
+
+// absence is how a denial is told: what was to be read and is not there is told of to
+// those who may list the bucket, for a listing would tell as much; all others are denied.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+func (r *Request) absence() error {
+	o := r.source
+	if o == nil && (r.HTTP.Method == http.MethodGet || r.HTTP.Method == http.MethodHead) {
+		o = &r.object
+	}
+	if o == nil || o.found == nil || !o.found.Absent() ||
+		r.expectOwner("X-Amz-Expected-Bucket-Owner", r.Bucket) != nil || !r.decide(r.needOn("s3:ListBucket", &object{bucket: o.bucket})).Allow {
+		return s3err.AccessDenied
+	}
+	if o.version.given {
+		return s3err.New(s3err.NoSuchVersion, "").With("Key", o.key).With("VersionId", o.version.value.String())
+	}
+	return s3err.New(s3err.NoSuchKey, "").With("Key", o.key)
 }
 
 // hide turns the absence of an object into a denial for whoever may not list the

@@ -36,7 +36,7 @@ func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	u, err := s.engine.CreateUpload(r.Context(), engine.CreateUpload{
-		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
+		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), By: r.initiator(), Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
 		Attributes: attributes, ChecksumAlgorithm: algorithm, ChecksumType: kind,
 	})
 	if err != nil {
@@ -51,6 +51,41 @@ func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Header: h, XML: createUploadResult{
 		Bucket: r.Bucket.Name, Key: r.Target.Key, UploadID: u.ID.String(),
 	}}, nil
+}
+
+// initiator is the sender as one who begins an upload.
+func (r *Request) initiator() engine.Initiator {
+	p := &r.Principal
+	by := engine.Initiator{Tenant: r.Owner(), Principal: meta.ID(p.ID), Session: p.SessionName}
+	if p.Kind != access.Root {
+		by.ARN = p.ARN()
+	}
+	return by
+}
+
+// began reports whether the sender began the upload that the request names, or is the
+// root of the account whose user did.
+func (r *Request) began() bool {
+	id, err := r.upload()
+	if err != nil || r.Owner().IsZero() {
+		return false
+	}
+	by, err := r.server.engine.UploadBy(r.Context(), r.Bucket, r.Target.Key, id)
+	if err != nil || by.Tenant != r.Owner() {
+		return false
+	}
+	p := &r.Principal
+	return p.Kind == access.Root || by.Principal == meta.ID(p.ID) && by.Session == p.SessionName
+}
+
+// initiatorNeeds states an action on an upload that its initiator may take as well; who
+// that is is looked up only where nothing else allows it.
+func initiatorNeeds(action string) func(*Request) ([]access.Need, error) {
+	return func(r *Request) ([]access.Need, error) {
+		n := r.need(action)
+		n.Began = !r.decide(n).Allow && r.began()
+		return []access.Need{n}, nil
+	}
 }
 
 // upload is the id of the upload that the request speaks of.

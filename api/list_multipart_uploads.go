@@ -79,7 +79,7 @@ func listMultipartUploads(s *Server, r *Request) (*Reply, error) {
 func (r *Request) listedUpload(u engine.Upload, encode func(string) string) listedUpload {
 	return listedUpload{
 		Key: encode(u.Key), UploadID: u.ID.String(),
-		Initiator: ownerOf(u.Owner), Owner: ownerOf(r.Bucket.Owner),
+		Initiator: initiatorOf(u), Owner: ownerOf(r.Bucket.Owner),
 		StorageClass: shownClass(u.StorageClass), Initiated: u.Created,
 		ChecksumAlgorithm: u.ChecksumAlgorithm, ChecksumType: u.ChecksumType,
 	}
@@ -121,6 +121,19 @@ type ownerElement struct {
 }
 
 func ownerOf(id meta.ID) ownerElement { return ownerElement{id.Canonical()} }
+
+// initiatorOf names who began an upload: a user or session by its ARN, an account by
+// its id.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Initiator.html
+func initiatorOf(u engine.Upload) ownerElement {
+	switch {
+	case u.By.ARN != "":
+		return ownerElement{u.By.ARN}
+	case u.By.Tenant.IsZero():
+		return ownerOf(u.Owner)
+	}
+	return ownerOf(u.By.Tenant)
+}
 
 type prefixElement struct {
 	Prefix string `xml:"Prefix"`

@@ -65,7 +65,7 @@ func listParts(s *Server, r *Request) (*Reply, error) {
 	}
 	result := listPartsResult{
 		Bucket: r.Bucket.Name, Key: r.Target.Key, UploadID: id.String(),
-		Initiator: ownerOf(page.Upload.Owner), Owner: ownerOf(r.Bucket.Owner),
+		Initiator: initiatorOf(page.Upload), Owner: ownerOf(r.Bucket.Owner),
 		StorageClass:     shownClass(page.Upload.StorageClass),
 		PartNumberMarker: marker, NextPartNumberMarker: page.Next, MaxParts: limit, IsTruncated: page.More,
 		ChecksumAlgorithm: cmp.Or(page.Upload.ChecksumAlgorithm, noChecksum), ChecksumType: cmp.Or(page.Upload.ChecksumType, noChecksum),

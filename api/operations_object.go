@@ -28,8 +28,8 @@ var objectOperations = []Operation{
 	{Name: "UploadPart", Method: "PUT", Scope: ObjectScope, Query: []string{"uploadId", "partNumber"}, Needs: needs("s3:PutObject"), Body: DataBody, MaxBody: MaxObjectBytes, Handle: uploadPart},
 	{Name: "UploadPartCopy", Method: "PUT", Scope: ObjectScope, Query: []string{"uploadId", "partNumber"}, Header: copySourceHeader, Needs: copyNeeds, Handle: uploadPartCopy},
 	{Name: "CompleteMultipartUpload", Method: "POST", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: needs("s3:PutObject"), Body: XMLBody, MaxBody: maxCompleteXML, ObjectChecksum: true, Handle: completeMultipartUpload},
-	{Name: "AbortMultipartUpload", Method: "DELETE", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: needs("s3:AbortMultipartUpload"), Handle: abortMultipartUpload},
-	{Name: "ListParts", Method: "GET", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: needs("s3:ListMultipartUploadParts"), Handle: listParts},
+	{Name: "AbortMultipartUpload", Method: "DELETE", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: initiatorNeeds("s3:AbortMultipartUpload"), Handle: abortMultipartUpload},
+	{Name: "ListParts", Method: "GET", Scope: ObjectScope, Query: []string{"uploadId"}, Needs: initiatorNeeds("s3:ListMultipartUploadParts"), Handle: listParts},
 	{Name: "ListMultipartUploads", Method: "GET", Scope: BucketScope, Query: []string{"uploads"}, Needs: needs("s3:ListBucketMultipartUploads"), Handle: listMultipartUploads},
 
 	{Name: "GetObjectAcl", Method: "GET", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"}, Needs: versioned("s3:GetObjectAcl", "s3:GetObjectVersionAcl"), ReadsObject: true, Handle: getObjectACL},

@@ -60,6 +60,9 @@ func (f *Found) row() (meta.Version, error) {
 	return f.version, nil
 }
 
+// Absent reports that there was nothing, or a delete marker that nobody named.
+func (f *Found) Absent() bool { return f.version.ID.IsZero() }
+
 // Owner is the tenant that owns what was found; zero where there was nothing.
 func (f *Found) Owner() meta.ID { return f.version.Owner }
 

@@ -153,6 +153,7 @@ type CreateUpload struct {
 	Bucket meta.Bucket
 	Key    string
 	Owner  meta.ID
+	By     Initiator
 	Attributes
 	Marks             Marks // of the object to be
 	Encryption        meta.Encryption
@@ -225,11 +226,20 @@ type CompleteUpload struct {
 type Upload struct {
 	ID                meta.ID
 	Key               string
-	Owner             meta.ID
+	Owner             meta.ID   // of the object to be
+	By                Initiator // zero: begun by a release that did not say
 	Created           time.Time
 	ChecksumAlgorithm string
 	ChecksumType      string
 	StorageClass      string
+}
+
+// Initiator is who began an upload: a tenant's root, a user of it, or a session of a role.
+type Initiator struct {
+	Tenant    meta.ID
+	Principal meta.ID // the user's or role's; the tenant's for its root
+	Session   string  // its name
+	ARN       string  // of a user or session, as it was called then
 }
 
 // UploadEntry is one line of ListUploads: a common prefix or an upload.

@@ -46,7 +46,7 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 		ID: meta.NewOrderedID(now), Bucket: in.Bucket.ID, Key: in.Key, Owner: in.Owner,
 		Created: now, Generation: keys.Generation(), State: meta.UploadOpen,
 	}
-	promised := promise{Marks: in.Marks, Encryption: in.Encryption, Begun: begunAs(&u)}
+	promised := promise{Marks: in.Marks, Encryption: in.Encryption, Begun: begunAs(&u), By: initiator(in.By)}
 	if settings.Marks, err = json.Marshal(promised); err != nil {
 		return Upload{}, err
 	}
@@ -63,7 +63,7 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 		return Upload{}, storeError(err)
 	}
 	e.charge(in.Bucket, one)
-	return (&openUpload{Upload: u, settings: settings}).describe(), nil
+	return (&openUpload{Upload: u, settings: settings, promised: promised}).describe(), nil
 }
 
 // createUpload settles an outcome that is unknown by looking for the upload.
@@ -98,6 +98,15 @@ type promise struct {
 	Marks      Marks           `json:"marks,omitzero"`
 	Encryption meta.Encryption `json:"encryption,omitzero"`
 	Begun      begun           `json:"begun,omitzero"` // zero: by a release that did not say
+	By         initiator       `json:"by,omitzero"`    // the same
+}
+
+// initiator is Initiator as it is stored.
+type initiator struct {
+	Tenant    meta.ID `json:"tenant,omitzero"`
+	Principal meta.ID `json:"principal,omitzero"`
+	Session   string  `json:"session,omitempty"`
+	ARN       string  `json:"arn,omitempty"`
 }
 
 // begun is who began an upload, and when.
@@ -165,6 +174,15 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 	return o, nil
 }
 
+// UploadBy is who began an upload in progress. Errors: NoSuchUpload.
+func (e *Engine) UploadBy(ctx context.Context, b meta.Bucket, key string, id meta.ID) (Initiator, error) {
+	u, err := e.inProgress(ctx, b, key, id)
+	if err != nil {
+		return Initiator{}, err
+	}
+	return Initiator(u.promised.By), nil
+}
+
 // inProgress is upload for one that still takes parts.
 func (e *Engine) inProgress(ctx context.Context, b meta.Bucket, key string, id meta.ID) (*openUpload, error) {
 	u, err := e.upload(ctx, b, key, id)
@@ -179,7 +197,7 @@ func noSuchUpload(id meta.ID) error {
 }
 
 func (u *openUpload) describe() Upload {
-	d := Upload{ID: u.ID, Key: u.Key, Owner: u.Owner, Created: u.Created, StorageClass: u.settings.StorageClass}
+	d := Upload{ID: u.ID, Key: u.Key, Owner: u.Owner, By: Initiator(u.promised.By), Created: u.Created, StorageClass: u.settings.StorageClass}
 	if c := u.settings.Checksum; c != nil {
 		d.ChecksumAlgorithm, d.ChecksumType = c.Algorithm, c.Type
 	}
