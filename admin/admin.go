@@ -25,6 +25,8 @@ const (
 	MaxBody      = 64 << 10 // bytes
 	MaxPage      = 1000     // entries in one listing
 	DefaultPage  = 100
+	maxDepth     = 4                // of a body's objects and lists
+	maxValues    = 100              // in a body
 	bodyDeadline = 10 * time.Second // for a body to arrive and its answer to leave
 )
 
@@ -54,7 +56,7 @@ func New(c Config) *Server {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	s.verifier = sigv4.Verifier{Region: c.Region, Service: Service, Now: s.now, Lookup: s.lookup}
+	s.verifier = sigv4.Verifier{Region: c.Region, Service: Service, Now: s.now}
 	s.router = s.routes()
 	return s
 }

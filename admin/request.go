@@ -16,6 +16,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -86,7 +87,18 @@ func (s *Server) act(r *http.Request, action string, h handler) (signer string, 
 // identify proves who signed. The payload must be covered by the signature: the
 // body says whose rights change.
 func (s *Server) identify(r *http.Request, target sigv4.Target) (*sigv4.Identity, access.Principal, error) {
-	identity, err := s.verifier.Verify(r, target)
+	var cred engine.Credential
+	v := s.verifier
+	// Who signs is known from the same look-up as the secret: between two look-ups the
+	// access key could change hands.
+	v.Lookup = func(ctx context.Context, accessKey, token string) (secret string, err error) {
+		if token != "" { // temporary credentials are of nobody who operates
+			return "", s3err.InvalidToken
+		}
+		cred, err = s.engine.Credential(ctx, accessKey, "")
+		return cred.SecretKey, err
+	}
+	identity, err := v.Verify(r, target)
 	if errors.Is(err, sigv4.ErrAnonymous) {
 		return nil, access.Principal{}, s3err.AccessDenied
 	}
@@ -96,23 +108,10 @@ func (s *Server) identify(r *http.Request, target sigv4.Target) (*sigv4.Identity
 	if identity.Presigned || identity.Payload != sigv4.Signed {
 		return nil, access.Principal{}, s3err.New(s3err.AccessDenied, "The signature must be in the Authorization header and cover the body.")
 	}
-	cred, err := s.engine.Credential(r.Context(), identity.AccessKey, "")
-	if err != nil {
-		return nil, access.Principal{}, err
+	if cred.AccessKey != identity.AccessKey || cred.Tenant.ID.IsZero() {
+		return nil, access.Principal{}, errors.New("the credential looked up is not the one that signed")
 	}
 	return identity, iam.PrincipalOf(&cred, s.engine.Root().ID), nil
-}
-
-// lookup finds no temporary credentials: they are of nobody who operates.
-func (s *Server) lookup(ctx context.Context, accessKey, token string) (string, error) {
-	if token != "" {
-		return "", s3err.InvalidToken
-	}
-	cred, err := s.engine.Credential(ctx, accessKey, "")
-	if err != nil {
-		return "", err
-	}
-	return cred.SecretKey, nil
 }
 
 func readBody(r *http.Request, identity *sigv4.Identity) ([]byte, error) {
@@ -132,6 +131,9 @@ func readBody(r *http.Request, identity *sigv4.Identity) ([]byte, error) {
 
 // decode reads the body into v: one JSON value, no unknown fields, nothing behind.
 func (r *request) decode(v any) error {
+	if err := strict.JSON(r.body, maxDepth, maxValues); err != nil {
+		return s3err.New(s3err.InvalidRequest, "The body is not one JSON object whose names differ.")
+	}
 	dec := json.NewDecoder(bytes.NewReader(r.body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {

@@ -30,7 +30,8 @@ type browserForm struct {
 	edit       func(fields *[]string)
 	after      string // what follows the form
 	unsigned   bool
-	version2   bool // the signature is of Version 2
+	version2   bool   // the signature is of Version 2
+	document   string // the policy, as it is; empty: made of the above
 }
 
 // build makes the form's body and content type.
@@ -52,6 +53,9 @@ func (u browserForm) build(t testing.TB, g *gatewaytest.Gateway) ([]byte, string
 			conditions = append(conditions, map[string]string{"bucket": u.bucket})
 		}
 		document, _ := json.Marshal(map[string]any{"expiration": now.Add(u.expires).Format(time.RFC3339), "conditions": conditions})
+		if u.document != "" {
+			document = []byte(u.document)
+		}
 		policy := base64.StdEncoding.EncodeToString(document)
 		if u.version2 {
 			fields = append(fields, "AWSAccessKeyId", u.cred.AccessKey, "policy", policy, "signature", gatewaytest.SignV2Text(u.cred.SecretKey, policy))

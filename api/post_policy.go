@@ -30,6 +30,13 @@ type postCondition struct {
 	text   string // as errors show it
 }
 
+// Bounds of a policy's JSON: conditions are lists in a list in an object, and every one
+// of a form's fields may have a few.
+const (
+	maxPolicyDepth  = 4
+	maxPolicyValues = 8 * maxFormFields
+)
+
 // uncovered are the fields that no condition has to name, besides x-ignore-*.
 var uncovered = []string{"policy", "x-amz-signature", "awsaccesskeyid", "signature", "file"}
 
@@ -49,6 +56,9 @@ func parsePostPolicy(encoded string) (*postPolicy, error) {
 	}
 	if len(bytes.TrimSpace(document)) == 0 {
 		return nil, badPolicy("Expecting '{' but found End-of-Input")
+	}
+	if strict.JSON(document, maxPolicyDepth, maxPolicyValues) != nil {
+		return nil, badPolicy("Invalid JSON.")
 	}
 	var members map[string]json.RawMessage
 	if err := decodeJSON(document, &members); err != nil || members == nil {

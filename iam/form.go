@@ -21,6 +21,7 @@ const (
 	maxTagValue   = 256
 	defaultItems  = 100
 	maxItems      = 1000
+	maxMarker     = 1 << 10 // bytes of the name that a marker is
 	// maxDescription is of a role or policy, in characters.
 	maxDescription = 1000
 )
@@ -137,7 +138,7 @@ func (f form) page() (after string, limit int, err error) {
 	}
 	if v := f["Marker"]; v != "" {
 		b, err := base64.RawURLEncoding.DecodeString(v)
-		if err != nil || len(b) == 0 {
+		if err != nil || len(b) == 0 || len(b) > maxMarker {
 			return "", 0, s3err.New(s3err.ValidationError, "Invalid Marker.")
 		}
 		after = string(b)

@@ -14,6 +14,7 @@ const (
 	maxClientIDs   = 100
 	maxClientID    = 255
 	maxThumbprints = 5
+	thumbprint     = 40 // characters
 )
 
 // providerURL checks the URL of a provider, whose identity's name is the URL
@@ -34,8 +35,8 @@ func checkClientIDs(ids []string) error {
 }
 
 func checkThumbprints(all []string) error {
-	if len(all) > maxThumbprints {
-		return s3err.New(s3err.InvalidInput, "A provider has up to %d thumbprints.", maxThumbprints)
+	if len(all) > maxThumbprints || slices.ContainsFunc(all, func(t string) bool { return len(t) != thumbprint }) {
+		return s3err.New(s3err.InvalidInput, "A provider has up to %d thumbprints of %d characters.", maxThumbprints, thumbprint)
 	}
 	return nil
 }
@@ -135,6 +136,9 @@ func removeClientID(c *call) (any, error) {
 func (c *call) changeClientIDs(change func([]string, string) []string) (any, error) {
 	id, err := c.form.need("ClientID")
 	if err != nil {
+		return nil, err
+	}
+	if err := checkClientIDs([]string{id}); err != nil {
 		return nil, err
 	}
 	p, err := c.provider()

@@ -1,4 +1,4 @@
-// Package strict reads the numbers and times of requests and documents, in the
+// Package strict reads the numbers, times and JSON of requests and documents, in the
 // forms that their specifications give and in no other. The standard library
 // takes more: a plus sign, an hour of one digit, a comma before a fraction, a
 // weekday that is not the date's. Where two readers of one text differ in such
