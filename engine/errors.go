@@ -19,6 +19,8 @@ func storeError(err error) error {
 		return err
 	case errors.Is(err, meta.ErrNoBucket):
 		return s3err.Wrap(s3err.NoSuchBucket, err)
+	case errors.Is(err, meta.ErrFull):
+		return s3err.Wrap(s3err.InsufficientStorage, err)
 	case errors.Is(err, meta.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
 	case errors.Is(err, meta.ErrUnknown):
@@ -45,7 +47,7 @@ func backendError(err error) error {
 		}
 		return slow
 	case errors.Is(err, backends.ErrFull):
-		return s3err.Wrap(s3err.SlowDown, err)
+		return s3err.Wrap(s3err.InsufficientStorage, err)
 	case errors.Is(err, backends.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
 	case errors.Is(err, backends.ErrDenied), Disagrees(err):

@@ -163,8 +163,8 @@ func TestEvilBackend(t *testing.T) {
 		r.wantBody(fmt.Sprint("k", n), body(seed+uint64(i), n))
 	}
 	evil.Set(faults.DiskFull, -1)
-	if _, err := r.put("full", body(1, 100_000)); !errors.Is(err, s3err.SlowDown) {
-		t.Errorf("full disk: %v, want SlowDown", err)
+	if _, err := r.put("full", body(1, 100_000)); !errors.Is(err, s3err.InsufficientStorage) {
+		t.Errorf("full disk: %v, want InsufficientStorage, which clients do not repeat", err)
 	}
 	evil.Set(faults.Honest, -1)
 	r.wantAbsent("full")

@@ -50,6 +50,29 @@ type resealProgress struct {
 	Failed int    `json:"failed,omitempty"`
 }
 
+// DescribeSealing says how much of a deployment's rows is sealed, and how far those
+// without their records are given theirs, as the row says: nothing is proven.
+func DescribeSealing(d meta.Deployment) string {
+	if d.Sealing >= meta.SealingWhole {
+		return "whole"
+	}
+	if d.Sealing <= meta.SealingLegacy { // or 0, of a release before there were any
+		return "legacy"
+	}
+	var at resealProgress
+	if len(d.Resealed) > 0 && json.Unmarshal(d.Resealed, &at) != nil {
+		return "renewed"
+	}
+	doing := "all rows were looked at"
+	if at.Stage >= 0 && at.Stage < len(resealStages) {
+		doing = fmt.Sprintf("%s, %d of %d", resealStages[at.Stage].name, at.Stage+1, len(resealStages))
+	}
+	if at.Failed > 0 {
+		doing += fmt.Sprintf("; %d rows do not open", at.Failed)
+	}
+	return "renewed: " + doing
+}
+
 // Reseal does one bounded step of sealing an old store whole, taking up where the
 // last one ended, on whichever gateway that was. One gateway at a time does it, and
 // none once all is done. It waits for gateways of the release before to end, and

@@ -20,6 +20,7 @@ package meta
 import (
 	"context"
 	"errors"
+	"fmt"
 )
 
 // The errors of the contract. Adapters wrap them; callers use errors.Is.
@@ -50,6 +51,8 @@ var (
 	ErrDemands = errors.New("meta: demands of place changed meanwhile")
 	// ErrUnavailable: the store cannot be reached or has no room; retry later.
 	ErrUnavailable = errors.New("meta: store unavailable")
+	// ErrFull: the store has no room. It wraps ErrUnavailable; deletions may go on.
+	ErrFull = fmt.Errorf("%w: it has no room", ErrUnavailable)
 	// ErrUnknown: the commit's outcome could not be learnt.
 	ErrUnknown = errors.New("meta: outcome unknown")
 	// ErrLimit: the intent asks for more than the contract's limits allow.

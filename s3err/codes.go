@@ -26,6 +26,7 @@ const (
 	IllegalVersioningConfiguration      Code = "IllegalVersioningConfigurationException"
 	IncompleteBody                      Code = "IncompleteBody"
 	IncompleteSignature                 Code = "IncompleteSignature"
+	InsufficientStorage                 Code = "InsufficientStorage" // not S3's: of what S3 has, clients repeat all that fits
 	InternalError                       Code = "InternalError"
 	InvalidAccessKeyID                  Code = "InvalidAccessKeyId"
 	InvalidAction                       Code = "InvalidAction"
@@ -144,6 +145,7 @@ var table = map[Code]entry{
 	IllegalVersioningConfiguration:      {400, "The versioning configuration specified in the request is not valid."},
 	IncompleteBody:                      {400, "You did not provide the number of bytes specified by the Content-Length HTTP header."},
 	IncompleteSignature:                 {400, "The request signature does not conform to AWS standards."},
+	InsufficientStorage:                 {507, "There is no room left for what you are trying to store. Deletions go on."},
 	InternalError:                       {500, "We encountered an internal error. Please try again."},
 	InvalidAccessKeyID:                  {403, "The AWS access key ID that you provided does not exist in our records."},
 	InvalidAction:                       {400, "The action or operation requested is invalid."},

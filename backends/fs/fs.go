@@ -1,7 +1,7 @@
 // Package fs keeps blobs as files in a folder of a local file system.
 //
-//	DIR/lock           held by the one process that writes (flock); its text is the process id,
-//	                   and a word by which that process knows the folder again
+//	DIR/lock           held by the one process that writes (flock); its text is the process id
+//	DIR/word           by which that process knows the folder again when it is mounted anew
 //	DIR/tmp/<n>        bodies on their way in; whatever is here at Open is left from a crash
 //	DIR/blobs/ab/<id>  one file per blob, in 1,024 folders named by the first two
 //	                   characters of the id
@@ -44,6 +44,7 @@ const (
 // Names inside DIR.
 const (
 	lockName  = "lock"
+	wordName  = "word"
 	tmpName   = "tmp"
 	blobsName = "blobs"
 )

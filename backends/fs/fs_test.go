@@ -76,7 +76,7 @@ func TestLayoutAndModes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "new", "folder")
 	s := mustOpen(t, dir, Options{})
 	id := mustPut(t, s, "x")
-	want := []string{"blobs/" + id.String()[:2] + "/" + id.String(), "lock"}
+	want := []string{"blobs/" + id.String()[:2] + "/" + id.String(), "lock", "word"}
 	if got := files(t, dir); !slices.Equal(got, want) {
 		t.Errorf("files %v, want %v", got, want)
 	}
@@ -132,7 +132,7 @@ func TestOpenClearsLeftovers(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustOpen(t, dir, Options{})
-	if got := files(t, dir); !slices.Equal(got, []string{"lock"}) {
+	if got := files(t, dir); !slices.Equal(got, []string{"lock", "word"}) {
 		t.Errorf("left: %v", got)
 	}
 }
@@ -196,7 +196,7 @@ func TestFailedFlush(t *testing.T) {
 		if calls != failing {
 			t.Errorf("flush %d failed and %d were made: it was tried again", failing, calls)
 		}
-		if got := files(t, dir); !slices.Equal(got, []string{"lock"}) {
+		if got := files(t, dir); !slices.Equal(got, []string{"lock", "word"}) {
 			t.Errorf("flush %d failed, left: %v", failing, got)
 		}
 		calls = 10

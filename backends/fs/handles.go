@@ -23,13 +23,13 @@ type handles struct {
 	incoming *folder  // tmp again; nil when read-only
 	shards   *folder  // blobs again
 	lock     *os.File // nil when read-only
-	word     string   // in the lock's text; empty: it could not be written
+	word     string   // in DIR/word; empty: it could not be written
 
 	durable [shardCount]atomic.Bool // shard folders known to be in a flushed DIR/blobs
 }
 
 // errOther: where the folder was is another one.
-var errOther = errors.New("it is not the folder that this process opened: another file system is mounted there, or none, or its lock file was removed")
+var errOther = errors.New("it is not the folder that this process opened: another file system is mounted there, or none, or its lock or word was removed")
 
 // openHandles opens DIR for writing, and makes what is missing in it.
 func (s *Store) openHandles(lock func(*os.Root) (*os.File, string, error)) (_ *handles, err error) {
@@ -132,7 +132,7 @@ func lost(err error) bool {
 
 // reopen opens the folder anew in the place of handles that failed. It returns nil when
 // there are others now. What it finds must be the folder that was open: one that the
-// same process locked, by the word in its lock file.
+// same process locked, by the word that it wrote there.
 func (s *Store) reopen(failed *handles) error {
 	s.anew.Lock()
 	defer s.anew.Unlock()

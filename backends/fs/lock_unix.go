@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockTextMax bounds what is read of a lock file.
-const lockTextMax = 64
+// lockTextMax bounds what is read of a lock file, or of the word beside it.
+const lockTextMax = 32
 
 // takeLock locks DIR until the file is closed, by this process or by its death. It
 // returns the word that it has written there.
@@ -24,12 +24,54 @@ func takeLock(root *os.Root) (*os.File, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	word, err := lockFile(f)
+	var word string
+	if err = lockFile(f); err == nil {
+		word, err = writeWord(root)
+	}
 	if err != nil {
 		f.Close()
 		return nil, "", err
 	}
 	return f, word, nil
+}
+
+// writeWord writes a word by which this process knows DIR again.
+func writeWord(root *os.Root) (string, error) {
+	if err := root.Remove(wordName); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", err
+	}
+	f, err := root.OpenFile(wordName, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return "", noSpace(err)
+	}
+	word := rand.Text()
+	_, err = f.WriteString(word + "\n")
+	if err = errors.Join(err, f.Close()); err != nil {
+		return "", noSpace(err)
+	}
+	return word, nil
+}
+
+// noSpace passes over a full disk, which must not stop deletions: what is not written
+// is a courtesy.
+func noSpace(err error) error {
+	if errors.Is(err, unix.ENOSPC) {
+		return nil
+	}
+	return err
+}
+
+func readWord(root *os.Root) (string, error) {
+	if fi, err := root.Lstat(wordName); err != nil || !fi.Mode().IsRegular() {
+		return "", errors.Join(err, errors.New("there is no word of this process"))
+	}
+	f, err := root.Open(wordName)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, lockTextMax))
+	return strings.TrimSpace(string(text)), err
 }
 
 // retakeLock locks DIR anew, if it is the one where this process has a lock with a word.
@@ -38,8 +80,7 @@ func retakeLock(root *os.Root, held *os.File, word string) (*os.File, string, er
 	if err != nil {
 		return nil, "", fmt.Errorf("%w: %w", errOther, err)
 	}
-	text, err := io.ReadAll(io.LimitReader(f, lockTextMax))
-	if _, found, _ := strings.Cut(strings.TrimSpace(string(text)), " "); err != nil || word == "" || found != word {
+	if found, err := readWord(root); err != nil || word == "" || found != word {
 		f.Close()
 		return nil, "", errors.Join(errOther, err)
 	}
@@ -75,23 +116,18 @@ func openLock(root *os.Root, flags int) (*os.File, error) {
 	return root.OpenFile(lockName, os.O_RDWR|flags, fileMode)
 }
 
-func lockFile(f *os.File) (word string, err error) {
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+func lockFile(f *os.File) error {
+	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		text, _ := io.ReadAll(io.LimitReader(f, lockTextMax)) // a hint only
-		process, _, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
-		return "", fmt.Errorf("%w by process %q", ErrInUse, process)
+		return fmt.Errorf("%w by process %q", ErrInUse, strings.TrimSpace(string(text)))
 	}
 	if err != nil {
-		return "", fmt.Errorf("lock: %w", err)
+		return fmt.Errorf("lock: %w", err)
 	}
 	if err := f.Truncate(0); err != nil {
-		return "", err
+		return err
 	}
-	word = rand.Text()
-	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+" "+word+"\n"), 0)
-	if errors.Is(err, unix.ENOSPC) {
-		return "", nil // a full disk must not stop deletions
-	}
-	return word, err
+	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	return noSpace(err)
 }

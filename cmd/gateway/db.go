@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
@@ -35,6 +37,8 @@ type storeStatus struct {
 	Has    int64  `json:"schema"`
 	Knows  int64  `json:"release_schema"`
 	State  string `json:"state"`
+	// Sealing says how much of the rows is sealed; empty where that cannot be told.
+	Sealing string `json:"sealing,omitempty"`
 }
 
 func dbStatusCommand() *cobra.Command {
@@ -51,6 +55,11 @@ The state is one of:
   newer            a later release has migrated it; run that one
   unfinished copy  gateway db copy has not ended; run it again
   moved            gateway db copy has taken it elsewhere
+
+The sealing says how far a store of an older release is sealed:
+  whole            every row has its sealed record
+  renewed: ROWS    rows without are given theirs; ROWS is what is looked at now
+  legacy           gateways of the release before may still be at work
 
 Exit status: 0 current; 1 another state, or it cannot be told; 2 usage.`,
 		Args: cobra.NoArgs,
@@ -105,18 +114,19 @@ func statusOf(ctx context.Context, c *configuration) (s storeStatus, err error) 
 	case s.Has > s.Knows:
 		s.State = stateNewer
 	default:
-		s.State, err = served(ctx, c)
+		s.State, s.Sealing, err = served(ctx, c)
 	}
 	return s, err
 }
 
-// served tells whether a store with this release's schema may be served.
-func served(ctx context.Context, c *configuration) (state string, err error) {
+// served tells whether a store with this release's schema may be served, and how far
+// it is sealed.
+func served(ctx context.Context, c *configuration) (state, sealing string, err error) {
 	store, err := openStoreReadOnly(ctx, c)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
-	_, err = store.Deployment(ctx)
+	d, err := store.Deployment(ctx)
 	switch {
 	case errors.Is(err, meta.ErrNotFound):
 		state, err = stateCurrent, nil // nobody has begun a deployment
@@ -125,17 +135,17 @@ func served(ctx context.Context, c *configuration) (state string, err error) {
 	case errors.Is(err, meta.ErrMoved):
 		state, err = stateMoved, nil
 	case err == nil:
-		state = stateCurrent
+		state, sealing = stateCurrent, engine.DescribeSealing(d)
 	}
-	return state, errors.Join(err, store.Close())
+	return state, sealing, errors.Join(err, store.Close())
 }
 
 func printStatus(w io.Writer, output string, s storeStatus) error {
 	if output == "json" {
 		return writeJSON(w, s)
 	}
-	return writeTable(w, []string{"engine", "store", "schema", "release", "state"},
-		[][]string{{s.Engine, s.Store, fmt.Sprint(s.Has), fmt.Sprint(s.Knows), s.State}})
+	return writeTable(w, []string{"engine", "store", "schema", "release", "state", "sealing"},
+		[][]string{{s.Engine, s.Store, fmt.Sprint(s.Has), fmt.Sprint(s.Knows), s.State, cmp.Or(s.Sealing, "-")}})
 }
 
 func dbMigrateCommand() *cobra.Command {

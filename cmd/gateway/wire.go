@@ -32,6 +32,10 @@ import (
 // beside them can still record deletions.
 const minFree = 64 << 20
 
+// storeMinFree is what new objects leave of it for deletions, in bytes: less, so that
+// blobs are refused before.
+const storeMinFree = minFree / 2
+
 // deployment is an engine with the adapters below it.
 type deployment struct {
 	engine   *engine.Engine
@@ -116,7 +120,7 @@ func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
 func openStore(ctx context.Context, c *configuration, log *slog.Logger) (*sqlstore.Store, error) {
 	report := func(err error) { log.Warn("store upkeep failed", "error", err) }
 	if c.StoreURL == "" {
-		return sqlite.Open(filepath.Join(c.Data, storeName), sqlite.Options{Report: report})
+		return sqlite.Open(filepath.Join(c.Data, storeName), sqlite.Options{Report: report, MinFree: storeMinFree})
 	}
 	o := postgresOptions(c)
 	o.Migrate, o.Report = c.StoreAutoMigrate, report

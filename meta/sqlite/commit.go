@@ -23,6 +23,9 @@ type runner struct {
 	keeper *checkpointer
 	lock   *os.File
 
+	dir     string // of the file
+	minFree int64
+
 	queue   chan *job // unbuffered: who waits to be taken may still walk away
 	stop    chan struct{}
 	stopped chan struct{}
@@ -57,6 +60,11 @@ func newRunner(w *conn, p *pool, keeper *checkpointer) *runner {
 func (r *runner) Write(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if r.minFree > 0 && sqlstore.Grows(ctx) {
+		if free, known := freeBytes(r.dir); known && free < r.minFree {
+			return fmt.Errorf("%w: %d bytes are free, and %d are kept for deletions", meta.ErrFull, free, r.minFree)
+		}
 	}
 	j := &job{ctx: ctx, intent: intent, done: make(chan struct{})}
 	select {

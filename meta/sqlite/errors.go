@@ -59,4 +59,22 @@ func outward(err error) error {
 	return err
 }
 
-func unavailable(err error) error { return fmt.Errorf("%w: %w", meta.ErrUnavailable, err) }
+func unavailable(err error) error {
+	if code(err) == lib.SQLITE_FULL {
+		return fmt.Errorf("%w: %w", meta.ErrFull, err)
+	}
+	return fmt.Errorf("%w: %w", meta.ErrUnavailable, damaged(err))
+}
+
+// ErrWithoutLog: the file is not all of the store. What has been written of late is in
+// its write-ahead log, FILE-wal, until that is moved into the file.
+var ErrWithoutLog = errors.New("the file is damaged, or was copied without its log (FILE-wal) while a gateway used it: copy both while none does, or use SQLite's backup")
+
+// damaged says what SQLite's words of a file that is not whole mostly come of.
+func damaged(err error) error {
+	switch code(err) {
+	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:
+		return fmt.Errorf("%w (%w)", ErrWithoutLog, err)
+	}
+	return err
+}

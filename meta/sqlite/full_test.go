@@ -70,3 +70,26 @@ func TestFull(t *testing.T) {
 	b.want("large", true)
 	b.want("first", true)
 }
+
+// What is kept free is for deletions: new objects leave it alone.
+func TestKeptFree(t *testing.T) {
+	b := newBench(t)
+	b.mustPut("first")
+	b.r.minFree = 1 << 62
+	if err := b.put("second", 10); !errors.Is(err, meta.ErrFull) || !errors.Is(err, meta.ErrUnavailable) {
+		t.Errorf("a new object: %v, want ErrFull", err)
+	}
+	if err := b.s.CreateUpload(t.Context(), meta.Upload{ID: meta.NewID(), Bucket: b.bucket, Key: "k"}); !errors.Is(err, meta.ErrFull) {
+		t.Errorf("a new upload: %v, want ErrFull", err)
+	}
+	if err := b.s.Beat(t.Context(), b.holder, 0); err != nil {
+		t.Errorf("a sign of life: %v", err)
+	}
+	if err := b.remove("first"); err != nil {
+		t.Errorf("a deletion: %v", err)
+	}
+	b.want("first", false)
+	b.want("second", false)
+	b.r.minFree = 1
+	b.mustPut("second")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 
@@ -33,6 +34,17 @@ func openPool(path string) (*pool, error) {
 		p.idle <- &conn{db: db}
 	}
 	return p, nil
+}
+
+// hasTables returns ErrWithoutLog for a file that holds nothing: all that was written is
+// in a log that is not there.
+func (p *pool) hasTables() error {
+	var n int
+	err := p.db.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&n)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%w, or it was never served", ErrWithoutLog)
+	}
+	return err
 }
 
 // take waits for an idle connection.

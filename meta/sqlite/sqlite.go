@@ -65,6 +65,10 @@ type Options struct {
 	// Report is told of failures of background upkeep, which do not fail an
 	// intent: checkpoints. It is called from the store's goroutine. May be nil.
 	Report func(error)
+	// MinFree is how many bytes of the file system are left for what is no growth:
+	// deletions, and the store's own upkeep. Below it new objects, parts and uploads get
+	// meta.ErrFull. 0: none. It has effect on Linux.
+	MinFree int64
 }
 
 // schema is the migrations as they are written.
@@ -80,7 +84,7 @@ func Open(path string, o Options) (*sqlstore.Store, error) {
 	}
 	r, err := open(path, o)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, err), lock.Close())
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, damaged(err)), lock.Close())
 	}
 	r.lock = lock
 	return sqlstore.New(r), nil
@@ -92,10 +96,14 @@ func Open(path string, o Options) (*sqlstore.Store, error) {
 func OpenReadOnly(path string) (*sqlstore.Store, error) {
 	pool, err := openPool(path)
 	if err != nil {
-		return nil, fmt.Errorf("open store %s for reading: %w", path, err)
+		return nil, fmt.Errorf("open store %s for reading: %w", path, damaged(err))
 	}
-	if err := schema.Current(context.Background(), pool.db); err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s for reading: %w", path, err), pool.close())
+	err = pool.hasTables()
+	if err == nil {
+		err = schema.Current(context.Background(), pool.db)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store %s for reading: %w", path, damaged(err)), pool.close())
 	}
 	return sqlstore.New(readOnly{pool}), nil
 }
@@ -126,6 +134,7 @@ func open(path string, o Options) (_ *runner, err error) {
 		return nil, errors.Join(err, pool.close())
 	}
 	r := newRunner(w, pool, newCheckpointer(keeper, o.Report))
+	r.dir, r.minFree = filepath.Dir(path), o.MinFree
 	return r, nil
 }
 

@@ -15,6 +15,7 @@ func (s *Store) CommitObject(ctx context.Context, c meta.Commit) error {
 		return err
 	}
 	err := errTaken
+	ctx = growing(ctx)
 	if c.Vacant && c.Versioning == meta.VersioningOff && (c.Expect.Kind == meta.ExpectAny || c.Expect.Kind == meta.ExpectAbsent) {
 		err = s.writeIn(ctx, func(tx Tx) error { return add(tx, c) })
 	}

@@ -93,6 +93,16 @@ type Runner interface {
 	Close() error
 }
 
+type growth struct{}
+
+// growing marks an intent that keeps more of clients' than before: objects, parts,
+// uploads.
+func growing(ctx context.Context) context.Context { return context.WithValue(ctx, growth{}, true) }
+
+// Grows reports whether a Write is of such an intent. A runner may refuse it where only
+// that is left which deletions need.
+func Grows(ctx context.Context) bool { return ctx.Value(growth{}) != nil }
+
 // Store is meta.Store over a Runner.
 type Store struct{ run Runner }
 

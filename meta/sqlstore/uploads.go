@@ -33,7 +33,7 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 	if err := checkKey(u.Key); err != nil {
 		return err
 	}
-	return s.writeIn(ctx, func(tx Tx) error {
+	return s.writeIn(growing(ctx), func(tx Tx) error {
 		if err := holdBucket(tx, u.Bucket); err != nil {
 			return err
 		}
@@ -76,7 +76,7 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 	if p.At != nil && len(p.At) != len(p.Part.Blobs) {
 		return fmt.Errorf("places of %d blobs for a part of %d: no such intent", len(p.At), len(p.Part.Blobs))
 	}
-	return s.run.Write(ctx, func(tx Tx) error {
+	return s.run.Write(growing(ctx), func(tx Tx) error {
 		upload := p.Part.Upload
 		bucket, _, err := lockOpen(tx, upload)
 		if err != nil {
