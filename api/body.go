@@ -19,7 +19,7 @@ import (
 )
 
 // wire is a request's body as it arrives. It extends the connection's read
-// deadline while bytes come, cuts clients that are too slow, and remembers what
+// deadline while bytes come, cuts clients that send none, and remembers what
 // became of the connection. Its first Read is what answers Expect: 100-continue.
 type wire struct {
 	body   io.ReadCloser
@@ -32,25 +32,19 @@ type wire struct {
 	ctx    context.Context // of the request
 	gone   bool            // the client cut the connection
 	until  time.Time       // by when the body has to be here; zero: while it moves
-
-	waited  time.Duration // spent in Read since the window began
-	arrived int64         // bytes since the window began
 }
 
 func (w *wire) Read(p []byte) (int, error) {
 	// Deadlines are the kernel's business: they need the real time.
-	began := time.Now()
-	deadline := began.Add(w.limits.Idle)
+	deadline := time.Now().Add(w.limits.Idle)
 	if !w.until.IsZero() && w.until.Before(deadline) {
 		deadline = w.until
 	}
 	w.conn.SetReadDeadline(deadline) // not supported: the server's own timeouts hold
 	n, err := w.body.Read(p)
 	w.read += int64(n)
-	w.waited += time.Since(began)
-	w.arrived += int64(n)
-	if err == nil {
-		err = w.judge()
+	if err == nil && !w.until.IsZero() && time.Now().After(w.until) {
+		err = s3err.RequestTimeout
 	}
 	if len(w.rates) > 0 && (err == nil || err == io.EOF) {
 		paced := time.Now()
@@ -78,22 +72,6 @@ func (w *wire) Read(p []byte) (int, error) {
 	// still works on what it sent.
 	w.conn.SetReadDeadline(time.Time{})
 	return n, err
-}
-
-// judge refuses a client whose body is late, or that sent less than the minimum rate
-// over a window of waiting. Time that the gateway itself took does not count.
-func (w *wire) judge() error {
-	if !w.until.IsZero() && time.Now().After(w.until) {
-		return s3err.RequestTimeout
-	}
-	if w.waited < rateWindow {
-		return nil
-	}
-	if float64(w.arrived) < float64(w.limits.MinRate)*w.waited.Seconds() {
-		return s3err.RequestTimeout
-	}
-	w.waited, w.arrived = 0, 0
-	return nil
 }
 
 func (w *wire) Close() error { return w.body.Close() }

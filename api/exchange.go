@@ -50,6 +50,7 @@ type exchange struct {
 	sent     int64
 	sendErr  error  // of the connection
 	abort    bool   // the answer cannot be finished
+	unread   bool   // the connection ends because of a body that was not read
 	reason   string // of a refusal, for the log
 	refusal  error  // what a form was refused with, in its answer already
 }
@@ -82,7 +83,7 @@ func upperHex(b []byte) string {
 }
 
 // start sends the header. A body that was not read to its end is let go: small
-// ones within drainTimeout, others with the connection.
+// ones within drainTimeout, others with the connection, see linger.
 func (x *exchange) start(status int) {
 	x.addCORS()
 	now := time.Now()
@@ -91,6 +92,7 @@ func (x *exchange) start(status int) {
 		x.conn.SetReadDeadline(now.Add(drainTimeout))
 		if n := x.req.HTTP.ContentLength; x.in.failed || n < 0 || n-x.in.read > maxDrain {
 			x.w.Header().Set("Connection", "close")
+			x.unread = true
 		}
 	}
 	// net/http answers 100 to no empty body. botocore asks for it all the same,
@@ -103,15 +105,14 @@ func (x *exchange) start(status int) {
 	x.w.WriteHeader(status)
 }
 
-// Write sends bytes of a body in units that even a slow client takes in time.
+// Write sends bytes of a body in units of which even a slow client takes one in time.
 func (x *exchange) Write(p []byte) (n int, err error) {
 	for len(p) > 0 && err == nil {
 		unit := p[:min(len(p), writeUnit)]
 		if err = pace(x.req.Context(), x.rates, downloadOf, len(unit)); err != nil {
 			break
 		}
-		idle := x.server.limits.Idle
-		x.conn.SetWriteDeadline(time.Now().Add(idle + idle*time.Duration(len(unit))/sendAllowance))
+		x.conn.SetWriteDeadline(time.Now().Add(x.server.limits.Pause))
 		var m int
 		m, err = x.w.Write(unit)
 		n, p = n+m, p[m:]

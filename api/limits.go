@@ -15,11 +15,12 @@ type Limits struct {
 	// Concurrent is the number of requests served at once; beyond it they are
 	// told to slow down. Strangers and tenants have shares of them, see seats.
 	Concurrent int
-	// Idle is how long one read or write may wait for the client.
+	// Idle is how long a client may send no byte of a body. One that goes on sending is
+	// waited for, however slowly it does.
 	Idle time.Duration
-	// MinRate is the number of bytes per second that a client has to send on
-	// average while the gateway waits for it.
-	MinRate int64
+	// Pause is how long a client may take no byte of an answer: programs that read while
+	// they work on what they have read stop for minutes.
+	Pause time.Duration
 	// Unknown is how long a form may take to come whose sender is not known before it
 	// is here, as a whole.
 	Unknown time.Duration
@@ -34,7 +35,7 @@ type Limits struct {
 const (
 	DefaultConcurrent = 1024
 	DefaultIdle       = 30 * time.Second
-	DefaultMinRate    = 1 << 10
+	DefaultPause      = 5 * time.Minute
 	DefaultUnknown    = 15 * time.Second
 	DefaultStore      = 5 * time.Second
 )
@@ -54,12 +55,19 @@ const (
 	maxDrain = 256 << 10
 	// drainTimeout bounds the wait for it.
 	drainTimeout = 5 * time.Second
-	// rateWindow is the waiting time after which MinRate is judged.
-	rateWindow = 30 * time.Second
-	// writeUnit is the most that is written at once. A client has Limits.Idle to
-	// take it, and as much again for each sendAllowance bytes of it.
-	writeUnit     = 512 << 10
-	sendAllowance = 256 << 10
+	// maxLinger is how much more of a refused request's body is read once it was
+	// answered, while its connection is being closed: a sender that looks for an answer
+	// only when it has sent all finds the refusal, and no connection that was reset.
+	maxLinger = 64 << 20
+	// lingerTimeout bounds that as a whole.
+	lingerTimeout = 30 * time.Second
+	// maxLingering is how many connections are read on so at once; others are closed.
+	maxLingering = 64
+	// writeUnit is the most that is written at once. A client has Limits.Pause to take
+	// it.
+	writeUnit = 128 << 10
+	// rateBurst is the least that a limit of bandwidth lets through at once.
+	rateBurst = 512 << 10
 	// retryAfter is the least Retry-After of a 503, in seconds.
 	retryAfter = 5
 )
@@ -71,8 +79,8 @@ func (l Limits) withDefaults() Limits {
 	if l.Idle <= 0 {
 		l.Idle = DefaultIdle
 	}
-	if l.MinRate <= 0 {
-		l.MinRate = DefaultMinRate
+	if l.Pause <= 0 {
+		l.Pause = DefaultPause
 	}
 	if l.Store <= 0 {
 		l.Store = DefaultStore

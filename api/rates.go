@@ -65,7 +65,7 @@ func newRateOf(c clock, l engine.Limits) *rateOf {
 		}
 		return rate.NewLimiter(rate.Limit(perSecond), int(max(perSecond, burst)))
 	}
-	return &rateOf{clock: c, limits: l, requests: limiter(l.Requests, 1), upload: limiter(l.Upload, writeUnit), download: limiter(l.Download, writeUnit)}
+	return &rateOf{clock: c, limits: l, requests: limiter(l.Requests, 1), upload: limiter(l.Upload, rateBurst), download: limiter(l.Download, rateBurst)}
 }
 
 // begin counts a request that is about to be carried out, or refuses it.

@@ -27,6 +27,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.abort {
 		panic(http.ErrAbortHandler)
 	}
+	x.linger()
 }
 
 // run serves and renders, and turns a panic into an InternalError.

@@ -66,6 +66,7 @@ type Settings struct {
 	LimitsConnections       int
 	LimitsRequests          int
 	LimitsStallTimeout      time.Duration
+	LimitsPauseTimeout      time.Duration
 	LimitsStoreTimeout      time.Duration
 	LimitsReadHeaderTimeout time.Duration
 	LimitsIdleTimeout       time.Duration
@@ -259,7 +260,9 @@ func (s *Settings) table() []setting {
 		{key: "limits.requests", flag: "limits-requests", def: "1024", scope: forServe, value: &count{&s.LimitsRequests, minConnections, maxConnections},
 			doc: "S3 requests served at once; more are told to slow down"},
 		{key: "limits.stall_timeout", flag: "limits-stall-timeout", def: "30s", scope: forServe, value: interval(&s.LimitsStallTimeout),
-			doc: "time a client may neither send nor take a byte of a body before it is cut off"},
+			doc: "time a client may send no byte of a body before it is cut off; one that goes on is waited for, however slow"},
+		{key: "limits.pause_timeout", flag: "limits-pause-timeout", def: "5m", scope: forServe, value: interval(&s.LimitsPauseTimeout),
+			doc: "time a client may take no byte of an answer before it is cut off"},
 		{key: "limits.store_timeout", flag: "limits-store-timeout", def: "5s", scope: forServe, value: interval(&s.LimitsStoreTimeout),
 			doc: "time that a request waits for one answer of the store before it is told to try again; work in the background waits longer"},
 		{key: "limits.read_header_timeout", flag: "limits-read-header-timeout", def: "15s", scope: forServe, value: interval(&s.LimitsReadHeaderTimeout),

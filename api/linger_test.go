@@ -1,0 +1,136 @@
+package api_test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+)
+
+// sendAll sends a request's header and n bytes, whatever the gateway says meanwhile, and
+// only then looks for the answer, as many clients do.
+func sendAll(t *testing.T, g *gatewaytest.Gateway, header string, n int) (int, error) {
+	t.Helper()
+	c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	if _, err := io.WriteString(c, header+"\r\n\r\n"); err != nil {
+		return 0, err
+	}
+	for chunk := bytesOf(1 << 20); n > 0; n -= len(chunk) {
+		if _, err := c.Write(chunk[:min(n, len(chunk))]); err != nil {
+			return 0, err
+		}
+	}
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0, err
+	}
+	res.Body.Close()
+	return res.StatusCode, nil
+}
+
+// A sender that is refused finds out, also if it sends all of its body first.
+func TestRefusedSendersReadWhy(t *testing.T) {
+	g := start(t)
+	const large = 30 << 20
+	length := fmt.Sprintf("\r\nContent-Length: %d", large)
+	forged := "\r\nAuthorization: AWS4-HMAC-SHA256 Credential=" + g.Root.AccessKey + "/20300101/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=" + strings.Repeat("0", 64) +
+		"\r\nX-Amz-Date: 20300101T000000Z\r\nX-Amz-Content-Sha256: UNSIGNED-PAYLOAD"
+	for name, c := range map[string]struct {
+		header string
+		status int
+	}{
+		"anonymous":        {"PUT /bkt/k HTTP/1.1\r\nHost: h" + length, 403},
+		"forged":           {"PUT /bkt/k HTTP/1.1\r\nHost: h" + length + forged, 403},
+		"no bucket":        {"PUT /none/k HTTP/1.1\r\nHost: h" + length, 404},
+		"no method":        {"PATCH /bkt/k HTTP/1.1\r\nHost: h" + length, 405},
+		"a part":           {"PUT /bkt/k?partNumber=1&uploadId=x HTTP/1.1\r\nHost: h" + length, 403},
+		"unknown form":     {"POST /bkt HTTP/1.1\r\nHost: h\r\nContent-Type: text/plain" + length, 412},
+		"HTTP/1.0":         {"PUT /bkt/k HTTP/1.0\r\nHost: h" + length, 403},
+		"too long a body":  {"POST /bkt?delete HTTP/1.1\r\nHost: h" + length, 403},
+		"a lot of nothing": {"DELETE /bkt/k HTTP/1.1\r\nHost: h" + length, 403},
+	} {
+		if status, err := sendAll(t, g, c.header, large); err != nil || status != c.status {
+			t.Errorf("%s: %d %v, want %d", name, status, err, c.status)
+		}
+	}
+}
+
+// What is thrown away for a sender has an end.
+func TestRefusedSendersAreCut(t *testing.T) {
+	g := start(t)
+	status, err := sendAll(t, g, "PUT /bkt/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000", 1_000_000_000)
+	if err == nil {
+		t.Errorf("a gigabyte was taken, and answered %d", status)
+	}
+}
+
+// slowly is a body that comes byte by byte, with pauses.
+type slowly struct {
+	left  int
+	pause time.Duration
+}
+
+func (s *slowly) Read(p []byte) (int, error) {
+	if s.left == 0 {
+		return 0, io.EOF
+	}
+	time.Sleep(s.pause)
+	p[0] = 'x'
+	s.left--
+	return 1, nil
+}
+
+// A sender that goes on sending is waited for, however slow it is; one that stops is not.
+func TestOnlyStallsEndUploads(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Options{Limits: api.Limits{Idle: time.Second}})
+	g.Must(t, 200, "PUT", "/bkt", nil)
+	put := func(body *slowly) int {
+		r := g.Request(t, "PUT", "/bkt/k", nil)
+		r.Body, r.ContentLength = io.NopCloser(body), int64(body.left)
+		r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+		sign(t, g, r, g.Root, "UNSIGNED-PAYLOAD", time.Now())
+		res, err := g.Client.Do(r)
+		if err != nil {
+			return 0
+		}
+		res.Body.Close()
+		return res.StatusCode
+	}
+	if status := put(&slowly{left: 20, pause: 100 * time.Millisecond}); status != 200 {
+		t.Errorf("ten bytes a second: %d", status)
+	}
+	if status := put(&slowly{left: 2, pause: 3 * time.Second}); status == 200 {
+		t.Error("a sender that stopped for three times the limit was waited for")
+	}
+}
+
+// A reader that stops for longer than a sender may reads to the end.
+func TestReadersMayPause(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Options{Limits: api.Limits{Idle: 300 * time.Millisecond}})
+	g.Must(t, 200, "PUT", "/bkt", nil)
+	const size = 24 << 20 // more than connections hold
+	g.Must(t, 200, "PUT", "/bkt/k", bytesOf(size))
+	r := g.Request(t, "GET", "/bkt/k", nil)
+	g.Sign(t, r, g.Root, nil)
+	res, err := g.Client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	time.Sleep(3 * time.Second)
+	if n, err := io.Copy(io.Discard, res.Body); n != size || err != nil {
+		t.Errorf("after a pause %d of %d bytes came: %v", n, size, err)
+	}
+}
