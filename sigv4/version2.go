@@ -156,8 +156,16 @@ func (v *Verifier) verify2(r *http.Request, t Target, c *claim) (*Identity, erro
 	if err != nil {
 		return nil, err
 	}
+	// SDKs ask for /bucket and sign /bucket/, which is the same to S3.
+	var slashed []byte
+	if path := t.RawPath[1:]; t.HostBucket == "" && path != "" && !strings.Contains(path, "/") {
+		t.RawPath += "/"
+		if slashed, err = stringToSign2(r, t, c); err != nil {
+			return nil, err
+		}
+	}
 	err = v.prove(r.Context(), c, func(secret string) error {
-		if validSignature2(secret, text, c.signature) {
+		if validSignature2(secret, text, c.signature) || slashed != nil && validSignature2(secret, slashed, c.signature) {
 			return nil
 		}
 		return mismatch2(c, r.Header, text)

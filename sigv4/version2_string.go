@@ -25,8 +25,8 @@ var (
 	}
 )
 
-// SignedByVersion2 reports whether Version 2 signs a parameter of the query. Whoever
-// acts on another must not take it for the signer's.
+// SignedByVersion2 reports whether Version 2 signs a parameter of the query. Another
+// must not be taken for the signer's.
 func SignedByVersion2(name string) bool {
 	return slices.Contains(signed2, name) || slices.Contains(overrides2, name)
 }
@@ -40,8 +40,8 @@ func SignedByVersion2(name string) bool {
 //	x-amz- headers, a line each: name:value,value
 //	/bucket/path?signed=parameter&another
 //
-// It is not one-to-one by itself, since values stand in it as they are. What could
-// be read as another request is refused, so that no two requests that are accepted
+// It is not one-to-one by itself, since values stand in it as they are. A request
+// that could be read as another is refused, so that no two requests that are accepted
 // share a string.
 func stringToSign2(r *http.Request, t Target, c *claim) ([]byte, error) {
 	b := make([]byte, 0, 512)

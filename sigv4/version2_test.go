@@ -139,8 +139,8 @@ func presigned2(method, target, text string, expires time.Time, headers ...strin
 
 const day2 = "Fri, 24 May 2013 00:00:00 GMT"
 
-// TestMutations2 changes every byte of signed requests, one at a time. What Version 2
-// does not sign is named: parameters outside of its list and headers besides its own.
+// TestMutations2 changes every byte of signed requests, one at a time. TestOpen2 has
+// what Version 2 does not sign.
 func TestMutations2(t *testing.T) {
 	expires := exampleTime.Add(time.Hour)
 	epoch := strconv.FormatInt(expires.Unix(), 10)
@@ -235,6 +235,26 @@ func TestOpen2(t *testing.T) {
 	}
 }
 
+// TestBucketPath2: a bucket is the same with and without the slash behind it, in the
+// request and in what is signed.
+func TestBucketPath2(t *testing.T) {
+	for target, want := range map[string]map[string]bool{
+		"/b":        {"/b": true, "/b/": true, "/": false, "/b//": false, "/b/k": false},
+		"/b?acl":    {"/b?acl": true, "/b/?acl": true, "/b": false, "/b/": false},
+		"/b/":       {"/b/": true, "/b": false, "/b//": false},
+		"/b/k":      {"/b/k": true, "/b/k/": false},
+		"/":         {"/": true, "//": false},
+		"/b?prefix": {"/b": true, "/b/": true},
+	} {
+		for resource, ok := range want {
+			r := signed2Request("GET", target, "GET\n\n\n"+day2+"\n"+resource, "Date: "+day2)
+			if _, err := verifyArrived(verifier2(exampleTime), r); (err == nil) != ok {
+				t.Errorf("%s, signed as %s: %v", target, resource, err)
+			}
+		}
+	}
+}
+
 // TestOneReading2: no two requests that are accepted are signed by the same text.
 func TestOneReading2(t *testing.T) {
 	expires := exampleTime.Add(time.Hour)
@@ -280,7 +300,7 @@ func TestOneReading2(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// Whoever signs in the header gives it to nobody.
+	// A request that is signed in its header is given to nobody.
 	r := signed2Request("GET", "/b/k?response-content-disposition=a&versionId=1", "GET\n\n\n"+day2+"\n/b/k?response-content-disposition=a&versionId=1", "Date: "+day2)
 	if _, err := verifyArrived(verifier2(exampleTime), r); err != nil {
 		t.Error(err)
