@@ -53,8 +53,14 @@ type Result struct {
 type job struct {
 	tests []Test        // what is known of them before; a filter chooses by them
 	limit time.Duration // after which it is killed and has failed
-	tls   bool          // it needs a gateway that serves https
+	on    kind          // of the gateway that it needs
 	run   func(ctx context.Context, program string, g *gateway, dir string) []Result
+}
+
+// kind is what a gateway is asked for beside its default settings.
+type kind struct {
+	tls      bool // it serves https
+	version2 bool // it takes Signature Version 2
 }
 
 // A suite is a list of tests and the program that has them.

@@ -31,9 +31,10 @@ const (
 // maxTold is how many of its errors a gateway's log contributes to a failure.
 const maxTold = 2
 
-// gateway is a real process with default settings but for blocked public access,
-// SQLite and a folder, on free loopback ports. It is for one worker.
+// gateway is a real process with default settings but for blocked public access and
+// what its kind says, SQLite and a folder, on free loopback ports. It is for one worker.
 type gateway struct {
+	kind    kind
 	url     string // of its S3 endpoint
 	admin   string // of its admin API
 	owner   string // the canonical id of root, and an access key of the same name
@@ -46,17 +47,20 @@ type gateway struct {
 	client  *minio.Client
 }
 
-// startGateway returns when it serves, https or http. The caller ends it.
-func startGateway(ctx context.Context, binary, parent string, https bool) (*gateway, error) {
+// startGateway returns when it serves. The caller ends it.
+func startGateway(ctx context.Context, binary, parent string, on kind) (*gateway, error) {
 	dir, err := os.MkdirTemp(parent, "gateway-")
 	if err != nil {
 		return nil, err
 	}
-	g := &gateway{dir: dir, log: filepath.Join(dir, "log")}
+	g := &gateway{kind: on, dir: dir, log: filepath.Join(dir, "log")}
 	args := []string{"serve", "--data", filepath.Join(dir, "data"),
 		"--s3", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0"}
 	transport := &http.Transport{DisableKeepAlives: true}
-	if https {
+	if on.version2 {
+		args = append(args, "--s3-signature-v2", "all")
+	}
+	if on.tls {
 		c, err := servers.NewCertificate(dir)
 		if err != nil {
 			return nil, errors.Join(err, os.RemoveAll(dir))
@@ -86,7 +90,7 @@ func startGateway(ctx context.Context, binary, parent string, https bool) (*gate
 		Creds:        credentials.NewStaticV4(accessKey, secretKey, ""),
 		Region:       region,
 		BucketLookup: minio.BucketLookupPath,
-		Secure:       https,
+		Secure:       on.tls,
 		Transport:    transport,
 		MaxRetries:   1,
 	})

@@ -47,7 +47,7 @@ func minioGoSuite(ctx context.Context) (*suite, error) {
 	s := &suite{name: suiteMinioGo, build: func(ctx context.Context) (string, error) { return minioGoProgram(ctx, m, found) }}
 	for _, f := range found {
 		t := Test{suiteMinioGo, minioGoGroup(f.name), f.name}
-		s.jobs = append(s.jobs, job{tests: []Test{t}, limit: longLimit, tls: !slices.Contains(plain, f), run: func(ctx context.Context, program string, g *gateway, dir string) []Result {
+		s.jobs = append(s.jobs, job{tests: []Test{t}, limit: longLimit, on: kind{tls: !slices.Contains(plain, f), version2: true}, run: func(ctx context.Context, program string, g *gateway, dir string) []Result {
 			return []Result{runMinioGo(ctx, program, g, dir, t)}
 		}})
 	}

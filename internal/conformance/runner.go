@@ -155,15 +155,15 @@ func (r *runner) work(ctx context.Context, jobs []built, order <-chan int) (err 
 		if ctx.Err() != nil {
 			return nil
 		}
-		https := jobs[i].tls
-		if g != nil && https != (g.cert != "") {
+		on := jobs[i].on
+		if g != nil && on != g.kind {
 			if err := g.end(); err != nil {
 				return err
 			}
 			g = nil
 		}
 		if g == nil {
-			if g, err = startGateway(ctx, r.binary, r.Dir, https); err != nil {
+			if g, err = startGateway(ctx, r.binary, r.Dir, on); err != nil {
 				return err
 			}
 		}
