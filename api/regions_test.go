@@ -31,8 +31,8 @@ func signedFor(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, region
 	return g.Send(t, r)
 }
 
-// What a client signed for is where it is told that the bucket is; its location is that
-// of the first region, whoever asks.
+// A client is told that the bucket is in the region that it signed for; the location is
+// that of the first region, for all clients.
 func TestSignedRegions(t *testing.T) {
 	for _, test := range []struct {
 		name     string

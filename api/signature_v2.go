@@ -16,7 +16,7 @@ func refusal2(use sigv4.Version2Use) string {
 }
 
 // checkOpenParameters refuses parameters that choose what a request does and that
-// Signature Version 2 does not sign: who holds a presigned URL could have added one.
+// Signature Version 2 does not sign: the holder of a URL could have added one.
 func checkOpenParameters(q sigv4.Query) error {
 	for _, p := range q {
 		if (selecting[p.Name] || p.Name == "id") && !sigv4.SignedByVersion2(p.Name) {

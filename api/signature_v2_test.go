@@ -90,7 +90,7 @@ func startV2(t testing.TB, o gatewaytest.Options) *gatewaytest.Gateway {
 	return g
 }
 
-// What was signed is done: bodies, headers that SDKs put into URLs, overrides, parts.
+// Signed requests are done as they say: bodies, headers that SDKs put into URLs, overrides, parts.
 func TestVersion2Requests(t *testing.T) {
 	g := startV2(t, gatewaytest.Options{Domains: []string{"s3.example.com"}})
 	for _, place := range []int{headerV2, urlV2} {
@@ -140,7 +140,7 @@ func TestVersion2Requests(t *testing.T) {
 	}
 }
 
-// What a URL was signed for and nothing else can be done with it.
+// A URL is good for what it was signed for, and for nothing else.
 func TestVersion2URLsAreNarrow(t *testing.T) {
 	g := startV2(t, gatewaytest.Options{Domains: []string{"s3.example.com"}})
 	g.Must(t, 200, "PUT", "/bkt/key", []byte("body"), "X-Amz-Tagging", "a=b")
