@@ -195,7 +195,7 @@ func (r *Request) setOverrides(h http.Header) error {
 			return s3err.New(s3err.InvalidRequest, "Request specific response headers cannot be used for anonymous GET requests.")
 		}
 		value := r.QueryValue(parameter)
-		if strings.ContainsFunc(value, isControl) {
+		if hasControl(value) {
 			return s3err.New(s3err.InvalidArgument, "Header value cannot be represented using ISO-8859-1.").
 				With("ArgumentName", parameter)
 		}

@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/s3err"
@@ -91,10 +90,17 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// isControl reports whether a character has no place in a header. What comes in a URL or
-// a form may hold any, and what is kept of it is shown in headers.
+// hasControl reports whether a text has a character that has no place in a header. What
+// comes in a URL or a form may hold any, and what is kept of it is shown in headers.
 // Source: RFC 9110, section 5.5
-func isControl(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' && c != '\t' || c == 0x7f {
+			return true
+		}
+	}
+	return false
+}
 
 // longHeaders come on top of S3's limit: an escaped key takes three bytes for one,
 // and a token holds the policies of its session.
@@ -112,7 +118,7 @@ func checkHeaderSize(h http.Header) error {
 			} else {
 				size += len(name) + len(v)
 			}
-			if strings.ContainsFunc(v, isControl) {
+			if hasControl(v) {
 				return s3err.New(s3err.InvalidArgument, "A header value holds a control character.").With("ArgumentName", name)
 			}
 		}

@@ -13,7 +13,7 @@ import (
 // its form: whoever misspells what has an effect on S3, or has one in another case, must
 // not take it for done. Parameters that a handler acts on are read where it does.
 type parameterForm struct {
-	name  string   // a header in lower case; or a query parameter, after "?"
+	name  string   // a header as net/http spells it; or a query parameter, after "?"
 	of    []string // operations; others do not have it
 	check func(r *Request, name, value string) error
 }
@@ -25,13 +25,13 @@ var (
 
 // parameterForms is by operation, once it was turned around.
 var parameterForms = byOperation([]parameterForm{
-	{"x-amz-bypass-governance-retention", []string{"DeleteObject", "DeleteObjects", "PutObjectRetention"}, isSwitch},
-	{"x-amz-server-side-encryption-bucket-key-enabled", objectMakers, isSwitch},
-	{"x-amz-confirm-remove-self-bucket-access", []string{"PutBucketPolicy"}, isSwitch},
-	{"x-amz-skip-destination-validation", []string{"PutBucketNotificationConfiguration"}, isSwitch},
-	{"x-amz-checksum-mode", []string{"GetObject", "HeadObject"}, isChecksumMode},
-	{"x-amz-object-annotation-directive", []string{"CopyObject"}, isOneOf("COPY", "EXCLUDE")}, // there are no annotations
-	{"x-amz-optional-object-attributes", objectLists, isRestoreStatus},
+	{"X-Amz-Bypass-Governance-Retention", []string{"DeleteObject", "DeleteObjects", "PutObjectRetention"}, isSwitch},
+	{"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", objectMakers, isSwitch},
+	{"X-Amz-Confirm-Remove-Self-Bucket-Access", []string{"PutBucketPolicy"}, isSwitch},
+	{"X-Amz-Skip-Destination-Validation", []string{"PutBucketNotificationConfiguration"}, isSwitch},
+	{"X-Amz-Checksum-Mode", []string{"GetObject", "HeadObject"}, isChecksumMode},
+	{"X-Amz-Object-Annotation-Directive", []string{"CopyObject"}, isOneOf("COPY", "EXCLUDE")}, // there are no annotations
+	{"X-Amz-Optional-Object-Attributes", objectLists, isRestoreStatus},
 	{"?fetch-owner", []string{"ListObjectsV2"}, isOptionalSwitch},
 	{"?list-type", []string{"ListObjects"}, isOneOf("", "1")},
 	{"?bucket-region", []string{"ListBuckets"}, isRegion},
@@ -68,6 +68,9 @@ func (r *Request) checkForms() error {
 		}
 		if !given {
 			continue
+		}
+		if !query {
+			name = strings.ToLower(name)
 		}
 		if err := f.check(r, name, value); err != nil {
 			return err
