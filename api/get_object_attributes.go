@@ -67,15 +67,14 @@ func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	marker, err := pageNumber("x-amz-part-number-marker", r.Header("X-Amz-Part-Number-Marker"), 0)
+	marker, err := pageNumber("x-amz-part-number-marker", r.Header("X-Amz-Part-Number-Marker"))
 	if err != nil {
 		return nil, err
 	}
-	limit, err := pageNumber("x-amz-max-parts", r.Header("X-Amz-Max-Parts"), meta.MaxPage)
-	if err != nil {
-		return nil, err
+	limit, ok := number(r.Header("X-Amz-Max-Parts"))
+	if !ok || limit > meta.MaxPage {
+		limit = meta.MaxPage // what is no number is ignored, as by S3
 	}
-	limit = min(limit, meta.MaxPage)
 	reading, err := s.engine.HeadObject(r.Context(), in)
 	if err != nil {
 		err = onMarker(reading, err)

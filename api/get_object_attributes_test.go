@@ -83,7 +83,7 @@ func TestGetObjectAttributesRefusals(t *testing.T) {
 		{"/bkt/k?attributes", 400, "InvalidRequest", []string{"X-Amz-Object-Attributes", ""}},
 		{"/bkt/k?attributes", 400, "InvalidArgument", []string{"X-Amz-Object-Attributes", "ETag,Colour"}},
 		{"/bkt/k?attributes", 400, "InvalidArgument", []string{"X-Amz-Object-Attributes", "etag"}},
-		{"/bkt/k?attributes", 400, "InvalidArgument", []string{"X-Amz-Object-Attributes", "ETag", "X-Amz-Max-Parts", "x"}},
+		{"/bkt/k?attributes", 400, "InvalidArgument", []string{"X-Amz-Object-Attributes", "ETag", "X-Amz-Part-Number-Marker", "x"}},
 		{"/bkt/k?attributes", 400, "InvalidArgument", []string{"X-Amz-Object-Attributes", "ETag", "X-Amz-Part-Number-Marker", "-1"}},
 		{"/bkt/k?attributes&versionId=x", 400, "InvalidArgument", []string{"X-Amz-Object-Attributes", "ETag"}},
 		{"/bkt/none?attributes", 404, "NoSuchKey", []string{"X-Amz-Object-Attributes", "ETag"}},

@@ -45,7 +45,7 @@ func listParts(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	marker, err := pageNumber("part-number-marker", r.QueryValue("part-number-marker"), 0)
+	marker, err := pageNumber("part-number-marker", r.QueryValue("part-number-marker"))
 	if err != nil {
 		return nil, err
 	}
@@ -76,10 +76,10 @@ func listParts(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: result}, nil
 }
 
-// pageNumber reads a number that pages a listing; an empty value is unset.
-func pageNumber(name, value string, unset int) (int, error) {
+// pageNumber reads a number after which a listing goes on; an empty value is none.
+func pageNumber(name, value string) (int, error) {
 	if value == "" {
-		return unset, nil
+		return 0, nil
 	}
 	n, ok := number(value)
 	if !ok {
