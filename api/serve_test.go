@@ -46,7 +46,7 @@ func TestRawTargets(t *testing.T) {
 		line, host, code string
 		status           int
 	}{
-		{"GET http://elsewhere/b/k HTTP/1.1", "h", "InvalidURI", 400},
+		{"GET http://elsewhere/b/k HTTP/1.1", "h", "NoSuchBucket", 404},
 		{"GET /b/%FF HTTP/1.1", "h", "InvalidURI", 400},
 		{"GET //k HTTP/1.1", "h", "InvalidBucketName", 400},
 		{"GET /b/" + strings.Repeat("k", 1025) + " HTTP/1.1", "h", "KeyTooLongError", 400},
