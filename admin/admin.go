@@ -43,7 +43,7 @@ type Server struct {
 	engine   *engine.Engine
 	log      *slog.Logger
 	now      func() time.Time
-	verifier sigv4.Verifier
+	verifier sigv4.Verifier // without a look-up: see identify
 	router   chi.Router
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
 	"github.com/sanctum-storage/gateway/strict"
@@ -52,41 +52,51 @@ func (s *Server) handle(action string, h handler) http.HandlerFunc {
 		if err := errors.Join(control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			s.log.Warn("admin: deadline", "error", err)
 		}
-		signer, rep, err := s.act(r, action, h)
-		status := rep.status
-		if err != nil {
-			status = writeError(w, id, err)
+		l := requestlog.Line{ID: id, API: requestlog.Admin, Method: r.Method, Resource: r.URL.EscapedPath(), Remote: r.RemoteAddr, Agent: r.UserAgent()}
+		if action != "" {
+			l.Action = service + action
+		}
+		rep, err := s.act(r, action, h, &l)
+		if l.Status = rep.status; err != nil {
+			l.Status = writeError(w, id, err)
 		} else {
 			writeReply(w, rep)
 		}
-		s.logRequest(r, action, id, signer, status, err, start)
+		l.BytesIn, l.Took = r.ContentLength, s.now().Sub(start)
+		s.logRequest(r.Context(), &l, err)
 	}
 }
 
-// act runs the handler for a signer who may take the action.
-func (s *Server) act(r *http.Request, action string, h handler) (signer string, rep reply, err error) {
+// service is what the names of actions begin with in policies.
+const service = Service + ":"
+
+// act runs the handler for a signer who may take the action, and tells the line who
+// that is.
+func (s *Server) act(r *http.Request, action string, h handler, l *requestlog.Line) (rep reply, err error) {
 	target, err := sigv4.ReceivedTarget(r.RequestURI, r.Host)
 	if err != nil {
-		return "", reply{}, err
+		return reply{}, err
 	}
-	identity, principal, err := s.identify(r, target)
+	identity, principal, err := s.identify(r, target, l)
 	if err != nil {
-		return "", reply{}, err
+		return reply{}, err
 	}
-	if d := access.Decide(&principal, nil, access.Need{Action: "sanctum:" + action}); !d.Allow {
-		return identity.AccessKey, reply{}, s3err.Wrap(s3err.AccessDenied, errors.New(d.Reason))
+	l.Principal = &principal
+	d := access.Decide(&principal, nil, access.Need{Action: service + action})
+	if l.Decision, l.Reason = requestlog.Allow, d.Reason; !d.Allow {
+		l.Decision = requestlog.Deny
+		return reply{}, s3err.Wrap(s3err.AccessDenied, errors.New(d.Reason))
 	}
 	req := &request{http: r, query: target.Query}
 	if req.body, err = readBody(r, identity); err != nil {
-		return identity.AccessKey, reply{}, err
+		return reply{}, err
 	}
-	rep, err = h(r.Context(), req)
-	return identity.AccessKey, rep, err
+	return h(r.Context(), req)
 }
 
 // identify proves who signed. The payload must be covered by the signature: the
 // body says whose rights change.
-func (s *Server) identify(r *http.Request, target sigv4.Target) (*sigv4.Identity, access.Principal, error) {
+func (s *Server) identify(r *http.Request, target sigv4.Target, l *requestlog.Line) (*sigv4.Identity, access.Principal, error) {
 	var cred engine.Credential
 	v := s.verifier
 	// Who signs is known from the same look-up as the secret: between two look-ups the
@@ -96,6 +106,7 @@ func (s *Server) identify(r *http.Request, target sigv4.Target) (*sigv4.Identity
 			return "", s3err.InvalidToken
 		}
 		cred, err = s.engine.Credential(ctx, accessKey, "")
+		l.AccessKey = cred.AccessKey // of nobody else: it may be a secret in the wrong field
 		return cred.SecretKey, err
 	}
 	identity, err := v.Verify(r, target)
@@ -103,6 +114,7 @@ func (s *Server) identify(r *http.Request, target sigv4.Target) (*sigv4.Identity
 		return nil, access.Principal{}, s3err.AccessDenied
 	}
 	if err != nil {
+		l.Unproven = true
 		return nil, access.Principal{}, err
 	}
 	if identity.Presigned || identity.Payload != sigv4.Signed {
@@ -224,23 +236,19 @@ func writeError(w http.ResponseWriter, id string, err error) int {
 
 // logRequest writes one line. The path is that of the route: it names users and
 // keys, which are no secrets; queries and bodies are left out.
-func (s *Server) logRequest(r *http.Request, action, id, signer string, status int, err error, start time.Time) {
-	level := slog.LevelInfo
-	attrs := []slog.Attr{
-		slog.String("request_id", id), slog.String("action", action), slog.String("method", r.Method),
-		slog.String("path", r.URL.EscapedPath()), slog.Int("status", status),
-		slog.String("remote", r.RemoteAddr), slog.Duration("duration", s.now().Sub(start)),
-	}
-	if signer != "" {
-		attrs = append(attrs, slog.String("access_key", signer))
-	}
+func (s *Server) logRequest(ctx context.Context, l *requestlog.Line, err error) {
 	if err != nil {
-		attrs = append(attrs, slog.Any("error", err))
+		if l.Code = string(s3err.From(err).Code); l.Status >= http.StatusInternalServerError {
+			l.Err = err
+		}
+		s.engine.Notice(err)
 	}
-	if status >= http.StatusInternalServerError {
-		level = slog.LevelError
+	if l.Status == http.StatusForbidden {
+		l.Decision = requestlog.Deny
 	}
-	s.log.LogAttrs(r.Context(), level, "admin request", attrs...)
+	if s.log.Enabled(ctx, l.Level()) {
+		l.Write(ctx, s.log)
+	}
 }
 
 func notFound(context.Context, *request) (reply, error) {

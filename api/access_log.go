@@ -140,7 +140,7 @@ func (x *exchange) accessFields(b meta.Bucket, e *s3err.Error) (f accessFields) 
 	f[logOperationField], f[logKeyField] = x.logOperation(), loggedKey(r.Target.Key)
 	f[logURI] = quotedField(r.HTTP.Method + " " + withoutSecrets(r.HTTP.RequestURI) + " " + r.HTTP.Proto)
 	f[logStatus] = positive(int64(x.status))
-	if e != nil && x.status >= http.StatusBadRequest {
+	if e != nil && (x.status >= http.StatusBadRequest || x.abort) {
 		f[logCode] = string(e.Code)
 	}
 	f[logSent], f[logSize] = positive(x.sent), x.objectSize()

@@ -9,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -36,15 +37,22 @@ func (x *exchange) authorize() error {
 	}
 	needs, err := r.Op.Needs(r)
 	if err != nil {
+		if errors.Is(err, s3err.AccessDenied) { // the others' texts may have keys
+			x.reason = s3err.From(err).Message
+		}
 		return err
 	}
 	d := r.decide(needs...)
-	x.reason = d.Reason
+	if x.decision, x.reason = requestlog.Allow, d.Reason; !d.Allow {
+		x.decision = requestlog.Deny
+	}
 	if d.OwnerOnly {
 		return s3err.New(s3err.MethodNotAllowed, "").With("Method", r.HTTP.Method).With("ResourceType", "BUCKETPOLICY")
 	}
-	if !d.Allow && !(r.Op.ByKey && r.keysDiffer()) {
+	if byKey := r.Op.ByKey && r.keysDiffer(); !d.Allow && !byKey {
 		return r.absence()
+	} else if byKey {
+		x.decision, x.reason = "", "decided for each key"
 	}
 	if err := r.expectAccount(); err != nil {
 		x.reason = "the account is another than expected"

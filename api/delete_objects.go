@@ -145,7 +145,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 		}
 	}
 	if err := r.undecidable(); err != nil {
-		s.log.LogAttrs(r.Context(), slog.LevelWarn, "delete objects", slog.String("id", r.ID), slog.String("reason", err.Error()))
+		s.log.LogAttrs(r.Context(), slog.LevelWarn, "delete objects", slog.String("request_id", r.ID), slog.String("reason", err.Error()))
 	}
 	if len(deletions) == 0 {
 		return outcomes, nil
@@ -162,7 +162,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 	}
 	if internal != nil {
 		// The request as a whole succeeds, so nobody else logs this.
-		s.log.LogAttrs(r.Context(), slog.LevelError, "delete objects", slog.String("id", r.ID), slog.String("error", internal.Error()))
+		s.log.LogAttrs(r.Context(), slog.LevelError, "delete objects", slog.String("request_id", r.ID), slog.String("error", internal.Error()))
 	}
 	return outcomes, nil
 }

@@ -5,12 +5,12 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
-	"log/slog"
 	"net/http"
 	"os"
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -48,11 +48,13 @@ type exchange struct {
 	status   int       // 0: the header is not out
 	answered time.Time // when it was sent
 	sent     int64
-	sendErr  error  // of the connection
-	abort    bool   // the answer cannot be finished
-	unread   bool   // the connection ends because of a body that was not read
-	reason   string // of a refusal, for the log
-	refusal  error  // what a form was refused with, in its answer already
+	sendErr  error       // of the connection
+	abort    bool        // the answer cannot be finished
+	decision string      // requestlog.Allow or Deny; empty: nothing was decided
+	reason   string      // of the decision or of a refusal, for the log
+	refusal  error       // what a form was refused with, in its answer already
+	answer   *iam.Answer // of a form; nil: it was none
+	unread   bool        // the connection ends because of a body that was not read
 }
 
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
@@ -130,9 +132,8 @@ func (x *exchange) gone() bool {
 		x.sendErr != nil && !errors.Is(x.sendErr, http.ErrContentLength) && !errors.Is(x.sendErr, os.ErrDeadlineExceeded)
 }
 
-// finish writes the one log line of the request and tells the metrics. Keys are
-// names that clients may want kept, so the line has the bucket alone; nothing
-// of the query or of the header is logged.
+// finish writes the one log line of the request and tells the metrics. The status of an
+// answer that was cut is that of the error, whatever was sent when all was still well.
 func (x *exchange) finish(err error) {
 	e := s3err.From(err)
 	o := Observation{Status: x.status, Duration: time.Since(x.began), BytesIn: x.in.read, BytesOut: x.sent}
@@ -142,53 +143,17 @@ func (x *exchange) finish(err error) {
 	}
 	if e != nil {
 		o.Code = string(e.Code)
-		if x.gone() {
+		switch {
+		case x.gone():
 			o.Status, o.Code = statusClientGone, codeClientGone
+		case x.abort:
+			o.Status, o.Cut = e.Code.Status(), true
+		}
+		if x.server.engine != nil {
+			x.server.engine.Notice(err)
 		}
 	}
 	x.logRequest(e, &o)
 	x.server.observe(o)
 	x.logAccess(e)
-}
-
-// logRequest writes the request's line, if anyone wants to read it.
-func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
-	level := slog.LevelInfo
-	failed := e != nil && o.Status != statusClientGone && e.Code.Status() >= 500 && e.Code != s3err.NotImplemented
-	if failed {
-		level = slog.LevelError
-	}
-	if !x.server.log.Enabled(x.req.Context(), level) {
-		return
-	}
-	attrs := []slog.Attr{
-		slog.String("id", x.req.ID), slog.String("op", o.Operation), slog.String("method", x.req.HTTP.Method),
-		slog.String("bucket", x.req.Target.Bucket), slog.Int("status", o.Status),
-		slog.Int64("in", o.BytesIn), slog.Int64("out", o.BytesOut), slog.Float64("seconds", o.Duration.Seconds()),
-		slog.String("principal", x.req.principal()), slog.String("remote", x.req.HTTP.RemoteAddr),
-		slog.String("source", x.req.sourceIP()),
-	}
-	if o.Signature != "" {
-		attrs = append(attrs, slog.String("signature", o.Signature))
-	}
-	if o.Code != "" {
-		attrs = append(attrs, slog.String("code", o.Code))
-	}
-	if x.reason != "" {
-		attrs = append(attrs, slog.String("reason", x.reason))
-	}
-	if failed {
-		attrs = append(attrs, slog.String("error", e.Error()))
-	}
-	x.server.log.LogAttrs(x.req.Context(), level, "request", attrs...)
-}
-
-func (r *Request) principal() string {
-	if r.Principal.Anonymous() {
-		return "anonymous"
-	}
-	if r.Owner().IsZero() {
-		return ""
-	}
-	return r.Owner().String()
 }

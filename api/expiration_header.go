@@ -16,7 +16,7 @@ func (r *Request) setExpiration(h http.Header, o engine.Object) {
 	x, ok, err := r.server.engine.ExpirationOf(r.Context(), r.Bucket, o)
 	if err != nil {
 		r.server.log.LogAttrs(r.Context(), slog.LevelWarn, "an object's expiration cannot be told",
-			slog.String("id", r.ID), slog.String("bucket", r.Bucket.Name), slog.String("error", err.Error()))
+			slog.String("request_id", r.ID), slog.String("bucket", r.Bucket.Name), slog.String("error", err.Error()))
 	}
 	if ok {
 		h.Set("X-Amz-Expiration", `expiry-date="`+httpTime(x.At)+`", rule-id="`+url.PathEscape(x.Rule)+`"`)

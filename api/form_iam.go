@@ -44,7 +44,7 @@ func (x *exchange) serveForm() (*Reply, error) {
 	if a.Action != "" {
 		r.Op = &Operation{Name: a.Action}
 	}
-	r.Principal, x.reason, x.refusal = a.Principal, a.Reason, a.Err
+	r.Principal, x.reason, x.refusal, x.answer = a.Principal, a.Reason, a.Err, &a
 	return &Reply{Status: a.Status, Header: http.Header{"Content-Type": {"text/xml"}},
 		Stream: bytes.NewReader(a.Body), Length: int64(len(a.Body))}, nil
 }

@@ -42,6 +42,10 @@ type Request struct {
 	server   *Server
 	limits   engine.Limits   // of the user who signed
 	identity *sigv4.Identity // who signed; of nobody for an anonymous request
+	// unproven: a signature does not prove its sender. claimed is the access key that it
+	// names, if there is one.
+	unproven bool
+	claimed  string
 	// badPayload is why the body of a request without credentials cannot be taken.
 	badPayload error
 	context    access.Context     // see conditions; nil until they were gathered

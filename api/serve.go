@@ -42,7 +42,7 @@ func (x *exchange) run() (err error) {
 		}
 		err = fmt.Errorf("panic: %v", v)
 		x.server.log.LogAttrs(x.req.Context(), slog.LevelError, "panic",
-			slog.String("id", x.req.ID), slog.String("stack", string(debug.Stack())))
+			slog.String("request_id", x.req.ID), slog.String("stack", string(debug.Stack())))
 		if x.status == 0 {
 			x.renderError(err)
 		} else {
@@ -168,7 +168,9 @@ func (x *exchange) serve() (*Reply, error) {
 	}
 	reply, err := r.Op.Handle(s, r)
 	if err != nil && r.Op.Scope == ObjectScope {
-		err = r.hide(err)
+		if hidden := r.hide(err); hidden != err {
+			x.reason, err = "there is no such object, which only who may list the bucket is told", hidden
+		}
 	}
 	return reply, err
 }
@@ -210,6 +212,8 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 		return r.identity, nil
 	}
 	if err != nil {
+		// What is not an access key of ours may be somebody's secret in the wrong field.
+		r.unproven, r.claimed = true, cred.AccessKey
 		return nil, err
 	}
 	if cred.AccessKey != id.AccessKey || cred.Tenant.ID.IsZero() {

@@ -319,7 +319,7 @@ func TestLogAndMetricsOfRequests(t *testing.T) {
 			t.Errorf("the log contains %q: %s", secret, out)
 		}
 	}
-	for _, want := range []string{`"op":"PutObject"`, `"bucket":"bucket"`, `"status":404`, `"code":"NoSuchKey"`, g.Engine.Root().ID.String()} {
+	for _, want := range []string{`"action":"s3:PutObject"`, `"bucket":"bucket"`, `"status":404`, `"code":"NoSuchKey"`, `"principal":"arn:aws:iam::` + engine.Account(g.Engine.Root().ID) + `:root"`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the log lacks %s: %s", want, out)
 		}

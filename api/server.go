@@ -63,11 +63,14 @@ type Config struct {
 type Observation struct {
 	Operation string // "" when none was resolved
 	Signature string // SigV2 or SigV4; "" when none was verified
-	Status    int    // what was sent; 499 when the client was gone
-	Code      string // of the error; "" for success
-	Duration  time.Duration
-	BytesIn   int64 // of the body, as read from the connection
-	BytesOut  int64 // of the body
+	// Status is what was sent; 499 when the client was gone, and where an answer was cut
+	// that of the error.
+	Status   int
+	Cut      bool   // the answer's body was cut
+	Code     string // of the error; "" for success
+	Duration time.Duration
+	BytesIn  int64 // of the body, as read from the connection
+	BytesOut int64 // of the body
 }
 
 // Server is the S3 listener's http.Handler.

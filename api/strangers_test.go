@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ const (
 // household is alice's bucket, who may use it and who may not.
 type household struct {
 	g              *gatewaytest.Gateway
+	log            *lines
 	alice, mallory engine.Credential // roots of two tenants
 	upload         string            // under way, of the key
 	version        string            // of the key, not its newest
@@ -30,7 +32,8 @@ type household struct {
 // requests name.
 func newHousehold(t *testing.T) *household {
 	t.Helper()
-	h := &household{g: gatewaytest.Start(t, gatewaytest.Options{SignatureV2: sigv4.Version2All})}
+	h := &household{log: &lines{}}
+	h.g = gatewaytest.Start(t, gatewaytest.Options{SignatureV2: sigv4.Version2All, Log: slog.New(slog.NewJSONHandler(h.log, nil))})
 	h.alice, h.mallory = h.g.User(t, "alice"), h.g.User(t, "mallory")
 	must := func(method, target string, body string, headers ...string) gatewaytest.Response {
 		t.Helper()

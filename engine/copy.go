@@ -65,7 +65,7 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if !share {
 		return e.copyBytes(ctx, in, src, &m)
 	}
-	if err := e.recheck(ctx, &m, in.ChecksumAlgorithm); err != nil {
+	if err := e.recheck(ctx, &src.version, &m, in.ChecksumAlgorithm); err != nil {
 		return Object{}, err
 	}
 	if in.Customer != nil {

@@ -16,6 +16,10 @@ var (
 	errOtherBytes = errors.New("the target has another blob of this name")
 	// errBadCopy: a copy that was just made is not what it was made of.
 	errBadCopy = errors.New("the copy differs from what it was made of")
+	// errBadSource: what a copy was made of is not what was sealed.
+	errBadSource = errors.New("there are other bytes than were sealed")
+	// errTarget: it was the target that failed.
+	errTarget = errors.New("where the copy is to be")
 )
 
 // copyBlob copies sealed bytes under the same id and returns how many. What the
@@ -41,11 +45,14 @@ func (e *Engine) copyBlob(ctx context.Context, proves proof, from, to *place) (i
 	if err != nil {
 		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
 	}
-	err = to.Put(ctx, id, body, info.Size)
+	source := &watchedSource{Reader: body}
+	err = to.Put(ctx, id, source, info.Size)
 	closed := body.Close()
 	switch {
 	case errors.Is(err, backends.ErrExists):
 		return info.Size, e.judgeCopy(ctx, proves, info.Size, from, to)
+	case err != nil && source.err == nil && !errors.Is(err, backends.ErrSize):
+		return 0, fmt.Errorf("copy from backend %s to %s: %w: %w", from.Name, to.Name, errTarget, err)
 	case err != nil:
 		return 0, fmt.Errorf("copy from backend %s to %s: %w", from.Name, to.Name, err)
 	case closed != nil:
@@ -65,13 +72,29 @@ func (e *Engine) judgeCopy(ctx context.Context, proves proof, size int64, from, 
 		return compareBlob(ctx, backends.BlobID(proves.id), size, from, to)
 	}
 	err := proves.check(ctx, e, to)
-	if !errors.Is(err, errOtherBytes) {
-		return err
+	if err == nil {
+		return nil
+	} else if !errors.Is(err, errOtherBytes) {
+		return fmt.Errorf("%w: %w", errTarget, err)
 	}
 	if source := proves.check(ctx, e, from); errors.Is(source, errOtherBytes) {
-		return fmt.Errorf("%w: backend %s has other bytes than were sealed", errBadCopy, from.Name)
+		return fmt.Errorf("%w: %w: backend %s", errBadCopy, errBadSource, from.Name)
 	}
 	return errBadCopy
+}
+
+// watchedSource remembers that reading failed, for which no target is to blame.
+type watchedSource struct {
+	io.Reader
+	err error
+}
+
+func (w *watchedSource) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		w.err = err
+	}
+	return n, err
 }
 
 // compareBlob fails with errOtherBytes where two backends do not hold the same bytes,
@@ -79,14 +102,16 @@ func (e *Engine) judgeCopy(ctx context.Context, proves proof, size int64, from, 
 func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *place) (err error) {
 	info, err := to.Stat(ctx, id)
 	if err != nil {
-		return fmt.Errorf("backend %s: %w", to.Name, err)
+		return fmt.Errorf("%w: backend %s: %w", errTarget, to.Name, err)
 	}
 	if info.Size != size {
 		return errOtherBytes
 	}
 	var open [2]io.ReadCloser
 	for i, p := range []*place{from, to} {
-		if open[i], err = p.Get(ctx, id, 0, -1); err != nil {
+		if open[i], err = p.Get(ctx, id, 0, -1); err != nil && p == to {
+			return fmt.Errorf("%w: backend %s: %w", errTarget, p.Name, err)
+		} else if err != nil {
 			return fmt.Errorf("backend %s: %w", p.Name, err)
 		}
 		defer func() { err = errors.Join(err, open[i].Close()) }()

@@ -6,15 +6,16 @@ import (
 	"io"
 
 	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
 )
 
-// recheck gives the manifest of a copy the checksum that it has on S3: one of all
+// recheck gives the manifest of a copy of a version the checksum that it has on S3: one of all
 // its bytes, never one composed of those of parts, of the algorithm that was asked
 // for or that of the source. CRCs follow from those of the parts; for any other the
 // bytes are read. A source that S3 would not copy in one request, for it is larger
 // than MaxBodySize, keeps a composite checksum rather than be read unasked.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
-func (e *Engine) recheck(ctx context.Context, m *encrypt.Manifest, asked string) error {
+func (e *Engine) recheck(ctx context.Context, v *meta.Version, m *encrypt.Manifest, asked string) error {
 	known := m.Checksum
 	algorithm := asked
 	if algorithm == "" && known != nil {
@@ -24,11 +25,12 @@ func (e *Engine) recheck(ctx context.Context, m *encrypt.Manifest, asked string)
 		return nil
 	}
 	value, err := e.combinedChecksum(ctx, m, algorithm)
+	err = e.damagedRow(v, err)
 	if err == nil && value == nil {
 		if asked == "" && m.Size > MaxBodySize {
 			return nil
 		}
-		value, err = e.readChecksum(ctx, m, algorithm)
+		value, err = e.readChecksum(ctx, v, m, algorithm)
 	}
 	if err != nil {
 		return err
@@ -67,8 +69,8 @@ func (e *Engine) combinedChecksum(ctx context.Context, m *encrypt.Manifest, algo
 }
 
 // readChecksum computes a checksum of an object's bytes.
-func (e *Engine) readChecksum(ctx context.Context, m *encrypt.Manifest, algorithm string) ([]byte, error) {
-	src := e.newSource(ctx, m, 0, m.Size)
+func (e *Engine) readChecksum(ctx context.Context, v *meta.Version, m *encrypt.Manifest, algorithm string) ([]byte, error) {
+	src := e.newSource(ctx, v, m, 0, m.Size)
 	defer src.Close()
 	h := NewChecksumHash(algorithm)
 	n, err := io.Copy(h, src)

@@ -106,7 +106,7 @@ func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*e
 	case m.Parts != nil:
 		number, _, ok := m.Parts.Find(r.Offset)
 		if !ok {
-			return nil, fmt.Errorf("an object's parts end before its length")
+			return nil, e.damagedRow(&r.version, fmt.Errorf("%w: an object's parts end before its length", errUnlike))
 		}
 		if off, n, _ := m.Parts.PartRange(number); off != r.Offset || n != r.Length {
 			return nil, nil
@@ -114,7 +114,7 @@ func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*e
 		w := partWalk{e: e, ctx: ctx, parts: m.Parts}
 		var err error
 		if record, err = w.record(number); err != nil {
-			return nil, err
+			return nil, e.damagedRow(&r.version, err)
 		}
 	case r.Offset == 0 && r.Length == m.Size && len(m.Extents) > 0:
 		md5, ok := plainMD5(m.ETag)

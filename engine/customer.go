@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -81,7 +82,7 @@ func openParts(keys *encrypt.BucketKeys, v *meta.Version, m *encrypt.Manifest, c
 	locked := m.Parts != nil && m.Parts.Key == encrypt.ObjectKey{}
 	switch {
 	case locked != (wrap != nil) || locked && customer == nil:
-		return errors.New("an object's row has other keys than its sealed manifest demands")
+		return fmt.Errorf("%w: an object's row has other keys than its sealed manifest demands", errUnlike)
 	case !locked:
 		return nil
 	}

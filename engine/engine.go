@@ -102,6 +102,7 @@ type Engine struct {
 	copies      keptCopies
 
 	onLifecycle atomic.Pointer[func(LifecycleEvent)]
+	onDamage    atomic.Pointer[func(*Damage)] // see OnDamage
 
 	overtaken overtakenMarkers
 	suspected atomic.Bool // others may have taken this process for dead before

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -36,11 +35,13 @@ type Finding struct {
 	Backend  string `json:"backend,omitempty"` // name
 	Blob     string `json:"blob,omitempty"`
 	Bucket   string `json:"bucket,omitempty"` // id
-	Key      string `json:"key,omitempty"`
-	Version  string `json:"version,omitempty"`
-	Upload   string `json:"upload,omitempty"`
-	Row      string `json:"row,omitempty"` // of what is no object: its kind and id
-	Detail   string `json:"detail"`
+	// BucketName is its name; empty where the bucket is no more.
+	BucketName string `json:"bucket_name,omitempty"`
+	Key        string `json:"key,omitempty"`
+	Version    string `json:"version,omitempty"`
+	Upload     string `json:"upload,omitempty"`
+	Row        string `json:"row,omitempty"` // of what is no object: its kind and id
+	Detail     string `json:"detail"`
 }
 
 // FsckOptions choose what Fsck does.
@@ -84,7 +85,7 @@ func (r *FsckReport) Clean() bool { return r.Lost == 0 && r.Leaked == 0 }
 func (e *Engine) Fsck(ctx context.Context, o FsckOptions) (FsckReport, error) {
 	first, err := e.fsckOnce(ctx, o)
 	if err != nil || first.Clean() {
-		return first.FsckReport, err
+		return first.FsckReport, err // what is in doubt is of no bucket
 	}
 	second, err := e.fsckOnce(ctx, o)
 	if err != nil {
@@ -100,7 +101,33 @@ func (e *Engine) Fsck(ctx context.Context, o FsckOptions) (FsckReport, error) {
 	if len(second.Findings) == MaxFindings { // too many to compare: all count
 		both.Lost, both.Leaked = second.Lost, second.Leaked
 	}
-	return both, e.nameFindings(ctx, both.Findings)
+	return both, errors.Join(e.nameFindings(ctx, both.Findings), e.nameBuckets(ctx, both.Findings))
+}
+
+// nameBuckets adds the names of buckets, which people know them by.
+func (e *Engine) nameBuckets(ctx context.Context, fs []Finding) error {
+	of := make(map[string][]*Finding)
+	for i := range fs {
+		if id := fs[i].Bucket; id != "" {
+			of[id] = append(of[id], &fs[i])
+		}
+	}
+	for q := (meta.BucketQuery{Limit: meta.MaxPage}); len(of) > 0; {
+		page, err := e.store.ListBuckets(ctx, q)
+		if err != nil {
+			return err
+		}
+		for _, b := range page {
+			q.After = b.Name
+			for _, f := range of[b.ID.String()] {
+				f.BucketName = b.Name
+			}
+		}
+		if len(page) < meta.MaxPage {
+			return nil
+		}
+	}
+	return nil
 }
 
 func (r *FsckReport) add(f Finding) {
@@ -154,7 +181,7 @@ func (e *Engine) nameFindings(ctx context.Context, fs []Finding) error {
 			found = parts[r.Body.Upload]
 		}
 		for _, f := range found {
-			f.Bucket, f.Key = r.Bucket.String(), r.Key
+			f.Bucket, f.Key, f.Version = r.Bucket.String(), r.Key, r.Ref().String()
 		}
 		return nil
 	})
@@ -464,14 +491,14 @@ func (c *check) customerObject(ctx context.Context, v meta.Version) (blobSize in
 }
 
 func (c *check) readAll(ctx context.Context, m *encrypt.Manifest, v meta.Version) error {
-	src := c.e.newSource(ctx, m, 0, m.Size)
+	src := c.e.newSource(ctx, &v, m, 0, m.Size)
 	defer src.Close()
 	n, err := io.Copy(io.Discard, src)
 	if err == nil && n != m.Size {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil {
-		err = c.readHeaders(ctx, m)
+		err = c.readHeaders(ctx, &v, m)
 	}
 	if err != nil {
 		if _, again := c.e.versionByID(ctx, v.Bucket, v.Key, v.ID); again != nil {
@@ -483,8 +510,8 @@ func (c *check) readAll(ctx context.Context, m *encrypt.Manifest, v meta.Version
 
 // readHeaders checks what reading passes over, because the manifest has it too:
 // the header of each of an object's blobs.
-func (c *check) readHeaders(ctx context.Context, m *encrypt.Manifest) error {
-	next := c.e.newSource(ctx, m, 0, m.Size).next
+func (c *check) readHeaders(ctx context.Context, v *meta.Version, m *encrypt.Manifest) error {
+	next := c.e.newSource(ctx, v, m, 0, m.Size).next
 	for {
 		p, err := next()
 		if err == io.EOF {
@@ -492,27 +519,27 @@ func (c *check) readHeaders(ctx context.Context, m *encrypt.Manifest) error {
 		} else if err != nil {
 			return err
 		}
-		if err := c.readHeader(ctx, p.extent); err != nil {
-			return fmt.Errorf("blob %v: %w", backends.BlobID(p.extent.Blob), err)
+		if at, err := c.readHeader(ctx, p.extent); err != nil {
+			return c.e.damagedBlob(ctx, v, p.extent.Blob, at, err)
 		}
 	}
 }
 
-func (c *check) readHeader(ctx context.Context, x *encrypt.Extent) error {
+func (c *check) readHeader(ctx context.Context, x *encrypt.Extent) (*place, error) {
 	opener, err := encrypt.NewOpener(x.Key, encrypt.BlobAAD(c.e.deployment, x.Blob), x.Seal, x.BlobSize)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	r, err := c.e.read(ctx, x.Blob, 0, encrypt.HeaderSize)
+	r, at, err := c.e.read(ctx, x.Blob, 0, encrypt.HeaderSize)
 	if err != nil {
-		return err
+		return at, err
 	}
 	var h [encrypt.HeaderSize]byte
 	_, err = io.ReadFull(r, h[:])
 	if err := errors.Join(err, r.Close()); err != nil {
-		return backendError(err)
+		return at, backendError(err)
 	}
-	return opener.CheckHeader(h[:])
+	return at, opener.CheckHeader(h[:])
 }
 
 func (c *check) readUploads(ctx context.Context) error {

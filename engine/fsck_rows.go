@@ -23,6 +23,11 @@ func (f Finding) of(kind, edited string, err error) Finding {
 		kind = edited
 	}
 	f.Kind, f.Severity, f.Detail = kind, SeverityLost, err.Error()
+	if d, ok := errors.AsType[*Damage](err); ok {
+		if f.Detail = d.cause.Error(); d.Backend != "" {
+			f.Blob, f.Backend = d.BlobName(), d.Backend
+		}
+	}
 	return f
 }
 

@@ -180,7 +180,7 @@ func (e *Engine) selectPart(ctx context.Context, r *Reading, number int) error {
 	w := partWalk{e: e, ctx: ctx, parts: parts}
 	record, err := w.record(uint32(number))
 	if err != nil {
-		return err
+		return e.damagedRow(&r.version, err)
 	}
 	r.Offset, r.Length, r.Partial = off, n, n > 0
 	if c := r.manifest.Checksum; c != nil && c.Type == FullObject && c.Algorithm == CRC64NVME {
@@ -196,7 +196,7 @@ var wholePool = sync.Pool{New: func() any { return new([VerifyWhole]byte) }}
 
 // open starts the stream and reads what must be verified before the status line.
 func (e *Engine) open(ctx context.Context, r *Reading) error {
-	r.src = e.newSource(ctx, r.manifest, r.Offset, r.Length)
+	r.src = e.newSource(ctx, &r.version, r.manifest, r.Offset, r.Length)
 	if r.Length <= VerifyWhole && r.Length > encrypt.SegmentSize {
 		buf := wholePool.Get().(*[VerifyWhole]byte)
 		r.head, r.giveBack = buf[:r.Length], func() { wholePool.Put(buf) }

@@ -9,28 +9,28 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// read opens a range of a blob, wherever it is. A blob that has been moved since
-// its place was learnt is looked up once more.
-func (e *Engine) read(ctx context.Context, id meta.BlobID, off, n int64) (io.ReadCloser, error) {
+// read opens a range of a blob, wherever it is, and says where; nil where that cannot be
+// learnt. A blob that has been moved since its place was learnt is looked up once more.
+func (e *Engine) read(ctx context.Context, id meta.BlobID, off, n int64) (io.ReadCloser, *place, error) {
 	s := e.registry.now.Load()
 	p := s.only
 	if p == nil {
 		at, err := e.locate(ctx, s, id)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		p = at
 	}
 	r, err := e.readAt(ctx, p, id, off, n)
 	if !errors.Is(err, backends.ErrNotFound) {
-		return r, p.fail(err)
+		return r, p, p.fail(err)
 	}
 	e.blobPlaces.Drop(id)
 	if q := e.moved(ctx, id); q != nil && q != p {
 		r, err := e.readAt(ctx, q, id, off, n)
-		return r, q.fail(err)
+		return r, q, q.fail(err)
 	}
-	return nil, p.fail(err)
+	return nil, p, p.fail(err)
 }
 
 func (e *Engine) readAt(ctx context.Context, p *place, id meta.BlobID, off, n int64) (io.ReadCloser, error) {

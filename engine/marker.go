@@ -37,8 +37,9 @@ func epochIn(incarnation, epoch int64) int64 {
 	return incarnation<<countBits | epoch&(1<<countBits-1)
 }
 
-// markerKeys name the markers, so that a provider cannot tell them from other blobs.
-type markerKeys struct{ epoch, incarnation []byte }
+// markerKeys name the markers, so that a provider cannot tell them from other blobs, and
+// objects in logs.
+type markerKeys struct{ epoch, incarnation, names []byte }
 
 func newMarkerKeys(seed encrypt.Seed) markerKeys {
 	derive := func(use string) []byte {
@@ -48,7 +49,7 @@ func newMarkerKeys(seed encrypt.Seed) markerKeys {
 		}
 		return k
 	}
-	return markerKeys{epoch: derive("sanctum/1/epoch-marker"), incarnation: derive("sanctum/1/incarnation-marker")}
+	return markerKeys{epoch: derive("sanctum/1/epoch-marker"), incarnation: derive("sanctum/1/incarnation-marker"), names: derive("sanctum/1/key-hash")}
 }
 
 // marker is the blob that stands for an epoch of a backend. Its name looks like

@@ -65,6 +65,7 @@ func (e *Engine) sealMarks(keys *encrypt.BucketKeys, v *meta.Version, m Marks) (
 // no customer's key. An error says nothing of the client: the row was damaged or
 // edited, and whoever asked for the lock must take it for one that forbids.
 func (e *Engine) openMarks(ctx context.Context, v meta.Version) (m Marks, err error) {
+	defer func() { err = e.damagedRow(&v, err) }()
 	if _, err := e.openRow(ctx, &v); err != nil {
 		return m, err
 	}

@@ -62,8 +62,8 @@ type place struct {
 // fail gives an error of the backend the code that the client is told, and its
 // name for the log.
 func (p *place) fail(err error) error {
-	if err == nil {
-		return nil
+	if err == nil || p == nil {
+		return err
 	}
 	return backendError(fmt.Errorf("backend %s: %w", p.Name, err))
 }

@@ -18,6 +18,7 @@ import (
 
 // proof is what tells a blob's bytes from all others.
 type proof struct {
+	of     *meta.Version // whose bytes they are
 	id     meta.BlobID
 	extent *encrypt.Extent // nil: only the key of an SSE-C customer would tell
 }
@@ -78,7 +79,9 @@ func (p *proof) check(ctx context.Context, e *Engine, at *place) (err error) {
 
 // proofs yields what proves each blob of a version's body. An error is of the store, or
 // unopened where the version's own rows do not open.
-func (e *Engine) proofs(ctx context.Context, v *meta.Version) iter.Seq2[proof, error] {
+func (e *Engine) proofs(ctx context.Context, of *meta.Version) iter.Seq2[proof, error] {
+	row := *of // which proofs outlive
+	v := &row
 	return func(yield func(proof, error) bool) {
 		if v.Body.Kind == meta.BodyInline {
 			return
@@ -93,7 +96,7 @@ func (e *Engine) proofs(ctx context.Context, v *meta.Version) iter.Seq2[proof, e
 			return
 		}
 		if m.Parts == nil {
-			yieldExtents(m.Extents, yield)
+			yieldExtents(v, m.Extents, yield)
 			return
 		}
 		w := partWalk{e: e, ctx: ctx, parts: m.Parts}
@@ -101,10 +104,10 @@ func (e *Engine) proofs(ctx context.Context, v *meta.Version) iter.Seq2[proof, e
 			for _, number := range m.Parts.GroupNumbers(group) {
 				record, err := w.record(number)
 				if err != nil {
-					yield(proof{}, err)
+					yield(proof{}, e.damagedRow(v, err))
 					return
 				}
-				if !yieldExtents(record.Extents, yield) {
+				if !yieldExtents(v, record.Extents, yield) {
 					return
 				}
 			}
@@ -112,9 +115,9 @@ func (e *Engine) proofs(ctx context.Context, v *meta.Version) iter.Seq2[proof, e
 	}
 }
 
-func yieldExtents(extents []encrypt.Extent, yield func(proof, error) bool) bool {
+func yieldExtents(v *meta.Version, extents []encrypt.Extent, yield func(proof, error) bool) bool {
 	for i := range extents {
-		if !yield(proof{extents[i].Blob, &extents[i]}, nil) {
+		if !yield(proof{v, extents[i].Blob, &extents[i]}, nil) {
 			return false
 		}
 	}
@@ -124,7 +127,7 @@ func yieldExtents(extents []encrypt.Extent, yield func(proof, error) bool) bool 
 // unproven yields the blobs of a version that cannot be opened without its customer.
 func (e *Engine) unproven(ctx context.Context, v *meta.Version, yield func(proof, error) bool) {
 	if v.Body.Kind == meta.BodyBlob {
-		yield(proof{id: v.Body.Blob}, nil)
+		yield(proof{of: v, id: v.Body.Blob}, nil)
 		return
 	}
 	for after := 0; ; {
@@ -136,7 +139,7 @@ func (e *Engine) unproven(ctx context.Context, v *meta.Version, yield func(proof
 		for i := range rows {
 			after = rows[i].Number
 			for _, id := range rows[i].Blobs {
-				if !yield(proof{id: id}, nil) {
+				if !yield(proof{of: v, id: id}, nil) {
 					return
 				}
 			}

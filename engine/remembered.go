@@ -19,6 +19,7 @@ const (
 	MaxLimitsBytes     = 4 << 20  // tenants' limits
 	MaxUsageBytes      = 4 << 20  // buckets' and tenants' usages
 	MaxPlaceBytes      = 12 << 20 // blobs' backends
+	MaxDamageBytes     = 1 << 20  // damage that was logged of late
 	bucketKeysBytes    = 2 << 10  // one generation of a bucket's keys
 	compiledPerByte    = 8        // what is made of a policy or setting takes, for a byte of its text
 	fixedPart          = 512      // what is made of the shortest takes
@@ -39,6 +40,8 @@ type remembered struct {
 	parsed     *bounded.Cache[parsedKey, any]
 	limits     *bounded.Cache[meta.ID, Limits]
 	usages     *bounded.Cache[meta.ID, *usageSeen]
+	// loggedDamage is what was logged of late.
+	loggedDamage *bounded.Cache[string, struct{}]
 }
 
 func newRemembered() remembered {
@@ -75,6 +78,9 @@ func newRemembered() remembered {
 		usages: bounded.New(bounded.Options[meta.ID, *usageSeen]{
 			Bytes: MaxUsageBytes, TTL: usageTTL, Size: func(meta.ID, *usageSeen) int { return usageSeenBytes },
 		}),
+		loggedDamage: bounded.New(bounded.Options[string, struct{}]{
+			Bytes: MaxDamageBytes, TTL: repeatDamage, Size: func(place string, _ struct{}) int { return len(place) },
+		}),
 	}
 }
 
@@ -92,7 +98,7 @@ type swept interface {
 }
 
 func (r *remembered) caches() []swept {
-	return []swept{r.blobPlaces, r.keys, r.proven, r.accessKeys, r.sessions, r.holders, r.settings, r.parsed, r.limits, r.usages}
+	return []swept{r.blobPlaces, r.keys, r.proven, r.accessKeys, r.sessions, r.holders, r.settings, r.parsed, r.limits, r.usages, r.loggedDamage}
 }
 
 // policyParts are the texts of policies, which many may share. What will be made of a

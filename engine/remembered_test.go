@@ -26,11 +26,12 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 		r.parsed.Put(parsedKey{name: text[:10], length: len(text)}, i)
 		r.limits.Put(id, Limits{})
 		r.usages.Put(id, &usageSeen{})
+		r.loggedDamage.Put(id.String()+text[:200], struct{}{})
 	}
 	return map[string]int{
 		"blobPlaces": MaxPlaceBytes, "keys": MaxBucketKeyBytes, "proven": MaxProvenBytes, "accessKeys": MaxAccessKeyBytes,
 		"sessions": MaxSessionBytes, "holders": MaxHolderBytes, "settings": MaxSettingsBytes, "parsed": MaxParsedBytes,
-		"limits": MaxLimitsBytes, "usages": MaxUsageBytes,
+		"limits": MaxLimitsBytes, "usages": MaxUsageBytes, "loggedDamage": MaxDamageBytes,
 	}
 }
 

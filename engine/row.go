@@ -64,6 +64,7 @@ func (e *Engine) sealRow(keys *encrypt.BucketKeys, v *meta.Version, r encrypt.Wh
 // openListed opens the list record of a row of which nothing was read but what
 // listings show.
 func (e *Engine) openListed(ctx context.Context, v *meta.Version) (r encrypt.WholeRecord, err error) {
+	defer func() { err = e.damagedRow(v, err) }()
 	whole := encrypt.IsWholeRecord(v.ListRecord)
 	switch {
 	case whole:
@@ -96,7 +97,7 @@ func (e *Engine) openListed(ctx context.Context, v *meta.Version) (r encrypt.Who
 func (e *Engine) openRow(ctx context.Context, v *meta.Version) (encrypt.WholeRecord, error) {
 	r, err := e.openListed(ctx, v)
 	if err == nil && encrypt.IsWholeRecord(v.ListRecord) && r.Rest != restOf(v) {
-		err = errRow
+		err = e.damagedRow(v, errRow)
 	}
 	return r, err
 }

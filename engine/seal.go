@@ -2,7 +2,7 @@ package engine
 
 import (
 	"context"
-	"errors"
+	"fmt"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
@@ -84,7 +84,8 @@ func (e *Engine) name(bucket meta.ID, key string, version meta.ID) encrypt.Name 
 
 // openVersion opens a version's manifest and holds it against the row. It takes the
 // customer's key where the version was sealed with one, and no other.
-func (e *Engine) openVersion(ctx context.Context, v meta.Version, customer *CustomerKey) (*encrypt.Manifest, error) {
+func (e *Engine) openVersion(ctx context.Context, v meta.Version, customer *CustomerKey) (m *encrypt.Manifest, err error) {
+	defer func() { err = e.damagedRow(&v, err) }()
 	keys, err := e.bucketKeysOf(ctx, v.Bucket, v.Generation)
 	if err != nil {
 		return nil, err
@@ -93,12 +94,12 @@ func (e *Engine) openVersion(ctx context.Context, v meta.Version, customer *Cust
 	if err != nil {
 		return nil, err
 	}
-	m, err := encrypt.OpenManifest(objectKey, encrypt.PurposeVersion, e.name(v.Bucket, v.Key, v.ID), v.Manifest)
+	m, err = encrypt.OpenManifest(objectKey, encrypt.PurposeVersion, e.name(v.Bucket, v.Key, v.ID), v.Manifest)
 	if err != nil {
 		return nil, internal("open a manifest", err)
 	}
 	if m.Size != v.Size {
-		return nil, errors.New("the size in an object's row differs from its sealed manifest")
+		return nil, fmt.Errorf("%w: the size in an object's row differs from its sealed manifest", errUnlike)
 	}
 	if err := openParts(keys, &v, m, customer); err != nil {
 		return nil, err

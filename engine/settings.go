@@ -154,8 +154,22 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 	s.missing = missingOf(sums, rows.Settings)
 	if len(s.broken)+len(s.missing) == 0 { // else it may be the keys that are not known yet
 		e.settings.Put(b.ID, s)
+	} else {
+		e.reportSettings(b, s)
 	}
 	return s, nil
+}
+
+// reportSettings reports that settings of a bucket are damaged, unless what is not known
+// are the keys.
+func (e *Engine) reportSettings(b meta.Bucket, s *Settings) {
+	err := errors.Join(slices.Collect(maps.Values(s.broken))...)
+	if len(s.missing) > 0 {
+		err = errors.Join(err, edited("the settings of a bucket", fmt.Errorf("%d were removed", len(s.missing))))
+	}
+	if unlike(err) {
+		e.report(&Damage{Kind: DamageRow, Bucket: b.Name, BucketID: b.ID, cause: err})
+	}
 }
 
 // recordedSums are what the record of a bucket says of its settings, or what their

@@ -36,6 +36,7 @@ type judge func(ctx context.Context, anew bool) (verdict, error)
 // as the blob stays where it is.
 func (e *Engine) shift(ctx context.Context, proves proof, from, to *place, j judge) (n int64, moved bool, err error) {
 	id := proves.id
+	defer func() { err = e.damagedMove(proves.of, id, from, to, err) }()
 	v, err := j(ctx, false)
 	if err != nil {
 		return 0, false, err

@@ -24,14 +24,19 @@ type piece struct {
 type source struct {
 	e    *Engine
 	ctx  context.Context
+	of   *meta.Version         // whose bytes they are
 	next func() (piece, error) // io.EOF after the last
+	at   piece                 // the present one
+	from *place                // where its blob is
 	blob io.ReadCloser         // nil between pieces
 	open *encrypt.OpenReader
 	stop atomic.Bool // nobody takes what is read ahead any more
 }
 
-func (e *Engine) newSource(ctx context.Context, m *encrypt.Manifest, off, n int64) *source {
-	s := &source{e: e, ctx: ctx}
+// newSource reads n bytes of a version from off. Its errors are reported as damage where
+// they are that.
+func (e *Engine) newSource(ctx context.Context, v *meta.Version, m *encrypt.Manifest, off, n int64) *source {
+	s := &source{e: e, ctx: ctx, of: v}
 	switch {
 	case m.Parts != nil:
 		w := &partWalk{e: e, ctx: ctx, parts: m.Parts, off: off, left: n}
@@ -47,19 +52,20 @@ func (e *Engine) newSource(ctx context.Context, m *encrypt.Manifest, off, n int6
 func (s *source) advance() error {
 	p, err := s.next()
 	if err != nil {
-		return err
+		return s.e.damagedRow(s.of, err)
 	}
 	x := p.extent
 	opener, err := encrypt.NewOpener(x.Key, encrypt.BlobAAD(s.e.deployment, x.Blob), x.Seal, x.BlobSize)
 	if err != nil {
-		return fmt.Errorf("blob %v: %w", backends.BlobID(x.Blob), err)
+		return s.e.damagedRow(s.of, fmt.Errorf("blob %v: %w", backends.BlobID(x.Blob), err))
 	}
+	s.at = p
 	from, length := opener.SealedRange(x.Offset+p.off, p.n)
-	blob, err := s.e.read(s.ctx, x.Blob, from, length)
+	blob, at, err := s.e.read(s.ctx, x.Blob, from, length)
 	if err != nil {
-		return err
+		return s.damaged(at, err)
 	}
-	s.blob, s.open = blob, opener.NewReader(blob, x.Offset+p.off, p.n)
+	s.blob, s.from, s.open = blob, at, opener.NewReader(blob, x.Offset+p.off, p.n)
 	return nil
 }
 
@@ -73,6 +79,8 @@ func (s *source) Read(p []byte) (int, error) {
 		n, err := s.open.Read(p)
 		if err == io.EOF {
 			err = s.endPiece()
+		} else if err != nil {
+			err = s.damaged(s.from, err)
 		}
 		if n > 0 || err != nil {
 			return n, err
@@ -80,10 +88,15 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 }
 
+// damaged is an error of the present blob, reported if it is damage.
+func (s *source) damaged(at *place, err error) error {
+	return s.e.damagedBlob(s.ctx, s.of, s.at.extent.Blob, at, err)
+}
+
 func (s *source) endPiece() error {
 	err := errors.Join(s.open.Close(), s.blob.Close())
 	s.open, s.blob = nil, nil
-	return err
+	return s.damaged(s.from, err)
 }
 
 func (s *source) Close() error {
@@ -112,7 +125,7 @@ func (w *extentWalk) next() (piece, error) {
 		return p, nil
 	}
 	if w.left > 0 {
-		return piece{}, errors.New("an object's extents end before its length")
+		return piece{}, fmt.Errorf("%w: an object's extents end before its length", errUnlike)
 	}
 	return piece{}, io.EOF
 }
@@ -140,7 +153,7 @@ func (w *partWalk) next() (piece, error) {
 		}
 		number, in, ok := w.parts.Find(w.off)
 		if !ok {
-			return piece{}, errors.New("an object's parts end before its length")
+			return piece{}, fmt.Errorf("%w: an object's parts end before its length", errUnlike)
 		}
 		before := w.rows
 		record, err := w.record(number)
@@ -173,7 +186,7 @@ func (w *partWalk) record(number uint32) (*encrypt.PartRecord, error) {
 		return nil, fmt.Errorf("part %d: %w", number, err)
 	}
 	if record.Size != row.Size {
-		return nil, fmt.Errorf("the size in the row of part %d differs from its sealed record", number)
+		return nil, fmt.Errorf("%w: the size in the row of part %d differs from its sealed record", errUnlike, number)
 	}
 	return record, nil
 }
@@ -206,7 +219,7 @@ func (e *Engine) partGroup(ctx context.Context, parts *encrypt.Parts, group int)
 			return nil, storeError(err)
 		}
 		if len(page) == 0 {
-			return nil, fmt.Errorf("part %d of a completed upload is missing", numbers[len(rows)])
+			return nil, fmt.Errorf("%w: part %d of a completed upload is missing", errUnlike, numbers[len(rows)])
 		}
 		for _, p := range page {
 			after = p.Number

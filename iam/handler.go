@@ -46,6 +46,12 @@ type Answer struct {
 	Body      []byte
 	Action    string // such as "iam:CreateUser"; empty when it is none
 	Principal access.Principal
+	Unproven  bool   // a signature or token was there that does not prove its sender
+	AccessKey string // of the credential that signed, or was to; empty: none that there is
+	Subject   string // of the token that proved who it is
+	Session   string // that is asked for
+	Resource  string // what the action is about: the last that was decided about
+	Decided   bool   // a policy was asked
 	Reason    string // of a denial
 	Err       error
 }
@@ -82,6 +88,9 @@ type call struct {
 	cred      engine.Credential
 	principal access.Principal
 	reason    string
+	unproven  bool
+	subject   string
+	resource  string // that was decided about last
 }
 
 // IsForm reports whether a request is one for these APIs: a form that is posted
@@ -95,7 +104,8 @@ func IsForm(r *http.Request) bool {
 func (h *Handler) Serve(r Request) Answer {
 	c := &call{Handler: h, ctx: r.HTTP.Context(), request: r}
 	result, err := c.run()
-	a := Answer{Principal: c.principal, Reason: c.reason, Err: err}
+	a := Answer{Principal: c.principal, Unproven: c.unproven, AccessKey: c.cred.AccessKey, Subject: c.subject, Session: c.form["RoleSessionName"],
+		Resource: c.resource, Decided: c.resource != "", Reason: c.reason, Err: err}
 	if c.action.handle != nil {
 		a.Action = c.action.service + ":" + c.name
 	}
@@ -166,6 +176,7 @@ func (c *call) authenticate() error {
 	case errors.Is(err, sigv4.ErrAnonymous):
 		return s3err.MissingAuthenticationToken
 	case err != nil:
+		c.unproven = true
 		return signatureError(err)
 	case c.cred.AccessKey != id.AccessKey || c.cred.Tenant.ID.IsZero():
 		return errors.New("the credential looked up is not the one that signed")
@@ -224,6 +235,7 @@ func (c *call) allowAs(action, resource string, extra ...string) error {
 }
 
 func (c *call) decide(need access.Need) error {
+	c.resource = need.Resource
 	d := access.NewEvaluation(c.ctx, &c.principal, c.conditions()).Decide(need)
 	if d.Allow {
 		return nil

@@ -115,6 +115,7 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 	if a.arn, err = c.form.need("RoleArn"); err != nil {
 		return a, false, err
 	}
+	c.resource = a.arn
 	if a.session, err = c.form.need("RoleSessionName"); err != nil {
 		return a, false, err
 	}

@@ -27,6 +27,7 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.unproven = true
 	token, err := parseToken(text)
 	if err != nil {
 		return nil, err
@@ -51,6 +52,7 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 		return nil, err
 	}
 	c.principal = access.Principal{Kind: access.Federated, Name: ARN(&provider)}
+	c.unproven, c.subject = false, token.subject
 	if a.passed, err = token.passed(); err != nil {
 		return nil, err
 	}

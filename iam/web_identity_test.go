@@ -92,7 +92,8 @@ func (p *provider) sign(t *testing.T, algorithm, kid string, claims map[string]a
 
 func TestWebIdentity(t *testing.T) {
 	idp := newProvider(t)
-	g := newRig(t, gatewaytest.Options{ProviderKeys: iam.NewKeys(iam.KeysOptions{Client: idp.Client()})})
+	var log logged
+	g := newRig(t, gatewaytest.Options{Log: log.logger(), ProviderKeys: iam.NewKeys(iam.KeysOptions{Client: idp.Client()})})
 	account, host := engine.Account(g.tenant.Tenant.ID), strings.TrimPrefix(idp.URL, "https://")
 	arn := g.root(t, "", "CreateOpenIDConnectProvider", "Url", idp.URL, "ClientIDList.member.1", "app", "ThumbprintList.member.1", strings.Repeat("a", 40)).one("OpenIDConnectProviderArn")
 	g.root(t, "EntityAlreadyExists", "CreateOpenIDConnectProvider", "Url", idp.URL)
@@ -125,7 +126,10 @@ func TestWebIdentity(t *testing.T) {
 		}
 		return a
 	}
-	s := credentialOf(assume("RS256", "", idp.sign(t, "RS256", "rsa", claims())))
+	assumed := assume("RS256", "", idp.sign(t, "RS256", "rsa", claims()))
+	s := credentialOf(assumed)
+	log.want(t, assumed.one("RequestId"), map[string]any{"api": "sts", "action": "sts:AssumeRoleWithWebIdentity", "principal": arn, "subject": "repo:ours/x",
+		"session": "run", "resource": role, "decision": "allow", "status": 200.0})
 	g.want(t, s, "GET", "/bucket/key", "")
 	g.want(t, s, "PUT", "/bucket/key", "AccessDenied")
 	if a := g.call(t, s, "", "GetCallerIdentity"); a.one("Arn") != "arn:aws:sts::"+account+":assumed-role/ci/run" {
@@ -160,7 +164,12 @@ func TestWebIdentity(t *testing.T) {
 		{"two parts", "InvalidIdentityToken", "a.b"},
 		{"large", "InvalidIdentityToken", strings.Repeat("a", 20_001)},
 	} {
-		assume(c.name, c.code, c.token)
+		refused := assume(c.name, c.code, c.token)
+		who := "unproven"
+		if c.code == "AccessDenied" {
+			who = arn
+		}
+		log.want(t, refused.one("RequestId"), map[string]any{"principal": who, "session": "run", "resource": role, "code": c.code})
 	}
 	g.root(t, "", "DeleteOpenIDConnectProvider", "OpenIDConnectProviderArn", arn)
 	assume("a provider that was removed", "InvalidIdentityToken", good)

@@ -143,8 +143,11 @@ func printReport(w io.Writer, output string, r engine.FsckReport) error {
 // place names what a finding is about. Keys are quoted: they may hold anything.
 func place(f engine.Finding) string {
 	var words []string
-	if f.Bucket != "" {
-		words = append(words, "bucket "+f.Bucket)
+	switch {
+	case f.BucketName != "":
+		words = append(words, "bucket "+f.BucketName)
+	case f.Bucket != "":
+		words = append(words, "bucket with the id "+f.Bucket)
 	}
 	if f.Key != "" {
 		words = append(words, fmt.Sprintf("key %q", f.Key))

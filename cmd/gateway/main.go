@@ -100,6 +100,7 @@ func rootCommand() *cobra.Command {
 		keyringCommand(),
 		dbCommand(),
 		fsckCommand(),
+		findCommand(),
 		importCommand(),
 		exportCommand(),
 		healthCommand(),

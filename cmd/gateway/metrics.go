@@ -37,6 +37,7 @@ type metrics struct {
 	logs      *prometheus.CounterVec
 	sealing   prometheus.Gauge
 	resealed  *prometheus.CounterVec
+	damage    *prometheus.CounterVec
 }
 
 // durationBuckets reach from a small HEAD to a 5 GiB upload over a slow line, in
@@ -83,7 +84,8 @@ func newMetrics() *metrics {
 	m.logs = counters("access_log_records_total", "Records of requests for server access logs: delivered, or dropped for want of room or of their target.", "result")
 	m.sealing = gauge("store_sealing", "How much of the store's rows is sealed: 1 as by an older release, whose gateways are waited for; 2 old rows are being sealed; 3 all are.")
 	m.resealed = counters("store_resealed_rows_total", "Rows of an older release that were looked at to be sealed: ok, or failed, which cannot be opened.", "rows", "result")
-	m.registry.MustRegister(m.logs, m.sealing, m.resealed)
+	m.damage = counters("integrity_failures_total", "Times that stored data was met which is not what was written, by backend, empty for the store, and kind: bytes, missing, copy or row.", "backend", "kind")
+	m.registry.MustRegister(m.logs, m.sealing, m.resealed, m.damage)
 	m.registry.MustRegister(m.requests, m.durations, m.signed, m.received, m.sent, inFlight,
 		m.steps, m.stepTime, m.panics, m.condemned, m.doubtful, m.deleted, m.swept, m.expired, m.refused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -129,12 +131,27 @@ func (m *metrics) Step(worker string, took time.Duration, err error) {
 	}
 	m.steps.WithLabelValues(worker, result).Inc()
 	m.stepTime.WithLabelValues(worker).Add(took.Seconds())
+	if engine.IsUnreported(err) {
+		m.damage.WithLabelValues("", engine.DamageRow).Inc()
+	}
 	if worker == workers.Collector {
 		m.refused.Set(0)
 		if engine.Disagrees(err) {
 			m.refused.Set(1)
 		}
 	}
+}
+
+// watchDamage counts damage of the store and the backends, from zero on: of a count that
+// begins with the first no rate is known.
+func (m *metrics) watchDamage(e *engine.Engine, backends []engine.Backend) {
+	m.damage.WithLabelValues("", engine.DamageRow)
+	for _, b := range backends {
+		for _, kind := range []string{engine.DamageBytes, engine.DamageMissing, engine.DamageCopy} {
+			m.damage.WithLabelValues(b.Name, kind)
+		}
+	}
+	e.OnDamage(func(d *engine.Damage) { m.damage.WithLabelValues(d.Backend, d.Kind).Inc() })
 }
 
 // Panic counts a defect.

@@ -126,6 +126,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	}
 	p.metrics.watchBackends(d.guards)
 	p.metrics.watchHealth(d.engine.BackendHealth)
+	p.metrics.watchDamage(d.engine, d.backends)
 	if err := p.prepare(ctx, d); err != nil {
 		return err
 	}

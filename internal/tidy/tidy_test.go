@@ -28,8 +28,8 @@ const root = "../.."
 // A folder that is not here may import nothing of ours; "X/…" stands for all
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
-	"api":             {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err", "strict", "fair"},
-	"admin":           {"sigv4", "access", "audit", "engine", "iam", "meta", "s3err", "strict"},
+	"api":             {"sigv4", "access", "audit", "engine", "iam", "meta", "requestlog", "s3err", "strict", "fair"},
+	"admin":           {"sigv4", "access", "audit", "engine", "iam", "meta", "requestlog", "s3err", "strict"},
 	"iam":             {"sigv4", "access", "bounded", "engine", "meta", "s3err", "strict", "fair"},
 	"workers":         {"engine", "events", "meta"},
 	"engine":          {"bounded", "fair", "meta", "backends", "encrypt", "s3err"},
@@ -39,6 +39,7 @@ var layers = map[string][]string{
 	"backends":        {},
 	"encrypt":         {},
 	"audit":           {},
+	"requestlog":      {"access"},
 	"s3err":           {},
 	"strict":          {},
 	"fair":            {},

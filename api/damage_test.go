@@ -1,0 +1,272 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/faults"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// damageRig is a gateway over a backend that can be made to lie.
+type damageRig struct {
+	*gatewaytest.Gateway
+	t    *testing.T
+	evil *faults.Evil
+	log  *lines
+	mu   sync.Mutex
+	met  []*engine.Damage
+	seen []api.Observation
+}
+
+// damagedKey is long enough that it is in no log by chance.
+const damagedKey = "a-key-that-no-log-may-have/größe"
+
+const damagedPath = "/bkt/a-key-that-no-log-may-have/gr%C3%B6%C3%9Fe"
+
+func newDamageRig(t *testing.T) *damageRig {
+	t.Helper()
+	d := &damageRig{t: t, evil: faults.NewEvil(mem.New(), 1), log: &lines{}}
+	d.Gateway = gatewaytest.Start(t, gatewaytest.Options{
+		Backend: d.evil, Log: slog.New(slog.NewJSONHandler(d.log, nil)),
+		Observe: func(o api.Observation) { d.mu.Lock(); defer d.mu.Unlock(); d.seen = append(d.seen, o) },
+	})
+	d.Engine.OnDamage(func(found *engine.Damage) { d.mu.Lock(); defer d.mu.Unlock(); d.met = append(d.met, found) })
+	d.Must(t, 200, "PUT", "/bkt", nil)
+	return d
+}
+
+// take returns the damage and the observations since the last call.
+func (d *damageRig) take() (met []*engine.Damage, seen []api.Observation) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	met, seen, d.met, d.seen = d.met, d.seen, nil, nil
+	return met, seen
+}
+
+// roads are the requests that read the bytes of an object.
+var damageRoads = []struct {
+	name, method, path string
+	headers            []string
+}{
+	{"GET", "GET", damagedPath, nil},
+	{"a range", "GET", damagedPath, []string{"Range", "bytes=10-299999"}},
+	{"a copy with another checksum", "PUT", "/bkt/copy", []string{"X-Amz-Copy-Source", damagedPath, "X-Amz-Checksum-Algorithm", "SHA256"}},
+}
+
+// Whatever a backend sends in place of an object's bytes, on whatever road: the client
+// gets an InternalError that does not ask to try again, and the operator one line that
+// names all but the key, by which the object is found.
+func TestDamageIsFound(t *testing.T) {
+	body := bytesOf(300_000)
+	for _, mode := range faults.ReadModes() {
+		if mode == faults.Extend {
+			continue // what follows a blob's end is never asked for
+		}
+		d := newDamageRig(t)
+		d.Must(t, 200, "PUT", "/bkt/older", bytesOf(300_001)[:len(body)])
+		d.Must(t, 200, "PUT", damagedPath, body)
+		version, blob := d.version(damagedKey)
+		upload := newUpload(t, d.Gateway, "/bkt/parts")
+		roads := append(slices.Clone(damageRoads), damageRoads[0])
+		roads[len(roads)-1].name, roads[len(roads)-1].method = "a part's copy", "PUT"
+		roads[len(roads)-1].path, roads[len(roads)-1].headers = "/bkt/parts?partNumber=1&uploadId="+upload, []string{"X-Amz-Copy-Source", damagedPath, "X-Amz-Copy-Source-Range", "bytes=1-299999"}
+		for _, road := range roads {
+			what := fmt.Sprintf("%v, %s", mode, road.name)
+			at := int64(faults.HeaderLen + faults.SegmentLen + 100)
+			d.evil.Set(mode, at)
+			d.take()
+			before := d.evil.Tampered()
+			res := d.Do(t, d.Root, road.method, road.path, nil, road.headers...)
+			d.evil.Set(faults.Honest, -1)
+			d.settle()
+			met, seen := d.take()
+			if d.evil.Tampered() == before {
+				t.Fatalf("%s: nothing was changed", what)
+			}
+			if res.Status != 500 || res.Code() != "InternalError" || res.Header.Get("Retry-After") != "" ||
+				strings.Contains(string(res.Body), "ry again") || strings.Contains(string(res.Body), "blob") {
+				t.Errorf("%s: %d %s, Retry-After %q", what, res.Status, res.Body, res.Header.Get("Retry-After"))
+			}
+			if len(met) != 1 || met[0].Kind != engine.DamageBytes || met[0].Key != damagedKey || met[0].Version != version.ID ||
+				met[0].BucketID != version.Bucket || met[0].Blob != blob || met[0].Backend != gatewaytest.BackendName {
+				t.Errorf("%s: %+v", what, met)
+			}
+			if len(seen) != 1 || seen[0].Status != 500 || seen[0].Cut {
+				t.Errorf("%s: observed as %+v", what, seen)
+			}
+		}
+		d.wantLine(version, blob, engine.DamageBytes)
+	}
+}
+
+// An answer that is cut is no 200, in the log or in the metrics.
+func TestDamageCutsAnswer(t *testing.T) {
+	d := newDamageRig(t)
+	d.Must(t, 200, "PUT", damagedPath, bytesOf(4<<20))
+	version, blob := d.version(damagedKey)
+	d.take()
+	d.evil.Set(faults.FlipByte, 3<<20)
+	r := d.Request(t, "GET", damagedPath, nil)
+	d.Sign(t, r, d.Root, nil)
+	res, err := d.Client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := res.Body.Read(make([]byte, 1)) // it began well
+	for err == nil {
+		var m int
+		m, err = res.Body.Read(make([]byte, 1<<20))
+		n += m
+	}
+	res.Body.Close()
+	d.settle()
+	met, seen := d.take()
+	if res.StatusCode != 200 || n >= 3<<20 || len(met) != 1 {
+		t.Fatalf("%d with %d bytes, %+v", res.StatusCode, n, met)
+	}
+	if o := seen[0]; o.Status != 500 || !o.Cut || o.Code != "InternalError" || o.BytesOut == 0 {
+		t.Errorf("observed as %+v", o)
+	}
+	d.wantLine(version, blob, engine.DamageBytes)
+	if line := d.line("request", "s3:GetObject"); line["status"] != 500.0 || line["cut"] != true || line["level"] != "ERROR" || line["damage"] != "bytes" {
+		t.Errorf("logged as %v", line)
+	}
+}
+
+// A blob that is gone is missing; one whose object was deleted under its reader is not.
+func TestDamageMissing(t *testing.T) {
+	d := newDamageRig(t)
+	d.Must(t, 200, "PUT", damagedPath, bytesOf(70_000))
+	version, blob := d.version(damagedKey)
+	if err := d.Backend.Delete(t.Context(), backends.BlobID(blob)); err != nil {
+		t.Fatal(err)
+	}
+	d.take()
+	expect(t, "missing", d.Do(t, d.Root, "GET", damagedPath, nil), 500, "InternalError")
+	d.settle()
+	if met, _ := d.take(); len(met) != 1 || met[0].Kind != engine.DamageMissing {
+		t.Errorf("%+v", met)
+	}
+	d.wantLine(version, blob, engine.DamageMissing)
+}
+
+// A row that was edited is damage of the store, whoever reads it, and on every road the
+// same.
+func TestDamageOfRows(t *testing.T) {
+	for column, edit := range map[string]string{
+		"size": "size = size + 1", "record": "list_record = zeroblob(60)", "manifest": "manifest = zeroblob(200)", "key": "wrapped_key = zeroblob(60)",
+	} {
+		d := newDamageRig(t)
+		d.Must(t, 200, "PUT", damagedPath, bytesOf(70_000))
+		version, _ := d.version(damagedKey)
+		d.EditStore(t, "UPDATE objects SET "+edit)
+		for _, road := range []struct{ method, path string }{{"GET", damagedPath}, {"HEAD", damagedPath}, {"PUT", "/bkt/copy"}, {"GET", damagedPath + "?tagging"}, {"GET", "/bkt?list-type=2"}} {
+			d.take()
+			var headers []string
+			if road.method == "PUT" {
+				headers = []string{"X-Amz-Copy-Source", damagedPath}
+			}
+			res := d.Do(t, d.Root, road.method, road.path, nil, headers...)
+			d.settle()
+			met, _ := d.take()
+			shown := column == "manifest" || column == "key" // which neither lists nor tags read; their digest is in none
+			if res.Status == 200 && shown && strings.Contains(road.path, "?") {
+				continue
+			}
+			if res.Status != 500 || len(met) == 0 || met[0].Kind != engine.DamageRow || met[0].Key != damagedKey || met[0].Version != version.ID || met[0].Backend != "" {
+				t.Errorf("%s, %s %s: %d, %+v", column, road.method, road.path, res.Status, met)
+			}
+		}
+		d.wantLine(version, meta.BlobID{}, engine.DamageRow)
+	}
+}
+
+// settle waits until the last request was observed.
+func (d *damageRig) settle() {
+	d.t.Helper()
+	for {
+		d.mu.Lock()
+		n := len(d.seen)
+		d.mu.Unlock()
+		if n > 0 {
+			return
+		}
+	}
+}
+
+// version is the row of a key and its blob, if it has one.
+func (d *damageRig) version(key string) (meta.Version, meta.BlobID) {
+	d.t.Helper()
+	b, err := d.Engine.Bucket(d.t.Context(), "bkt")
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	v, err := d.Store.Version(d.t.Context(), b.ID, key, meta.VersionRef{})
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return v, v.Body.Blob
+}
+
+// line is the last of a message and, if not empty, an action.
+func (d *damageRig) line(msg, action string) (last map[string]any) {
+	d.t.Helper()
+	for text := range strings.Lines(d.log.String()) {
+		var line map[string]any
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			d.t.Fatal(err)
+		}
+		if line["msg"] == msg && (action == "" || line["action"] == action) {
+			last = line
+		}
+	}
+	return last
+}
+
+// wantLine demands exactly one line about the damage, that the log has no key, and that
+// what the line says finds the object.
+func (d *damageRig) wantLine(v meta.Version, blob meta.BlobID, kind string) {
+	t := d.t
+	t.Helper()
+	if n := strings.Count(d.log.String(), `"msg":"damage"`); n != 1 || strings.Contains(d.log.String(), "no-log-may-have") {
+		t.Errorf("%d lines about damage in\n%s", n, d.log.String())
+	}
+	line := d.line("damage", "")
+	if line["level"] != "ERROR" || line["kind"] != kind || line["bucket"] != "bkt" || line["bucket_id"] != v.Bucket.String() ||
+		line["version_id"] != v.ID.String() || line["error"] == "" {
+		t.Errorf("%v", line)
+	}
+	if blob != (meta.BlobID{}) && (line["blob"] != backends.BlobID(blob).String() || line["backend"] != gatewaytest.BackendName) {
+		t.Errorf("%v", line)
+	}
+	sought := map[string]engine.Sought{
+		"key_hash":   {Bucket: "bkt", KeyHash: fmt.Sprint(line["key_hash"])},
+		"version_id": {Version: fmt.Sprint(line["version_id"])},
+		"key":        {Bucket: "bkt", Key: damagedKey},
+	}
+	if blob != (meta.BlobID{}) {
+		sought["blob"] = engine.Sought{Blob: fmt.Sprint(line["blob"])}
+	}
+	for by, s := range sought {
+		var found []engine.FoundObject
+		err := d.Engine.FindObjects(context.Background(), s, func(o engine.FoundObject) error { found = append(found, o); return nil })
+		i := slices.IndexFunc(found, func(o engine.FoundObject) bool {
+			return o.Bucket == "bkt" && o.Key == damagedKey && o.ID == v.ID.String() && o.KeyHash == line["key_hash"]
+		})
+		if err != nil || i < 0 || len(found) != 1 {
+			t.Errorf("by %s: %+v, %v", by, found, err)
+		}
+	}
+}

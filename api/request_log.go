@@ -1,0 +1,88 @@
+package api
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/requestlog"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// logRequest writes the request's line, if anyone wants to read it. Keys are names that
+// clients may want kept, so the line has the bucket and a hash of the key; nothing of
+// the query, and of the header but the user agent, is logged.
+func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
+	l := requestlog.Line{API: requestlog.S3}
+	if e != nil && o.Status != statusClientGone && e.Code.Status() >= 500 && e.Code != s3err.NotImplemented {
+		l.Err = e
+	}
+	r := x.req
+	if !x.server.log.Enabled(r.Context(), l.Level()) {
+		return
+	}
+	l.ID, l.Method, l.Remote, l.Source, l.Agent = r.ID, r.HTTP.Method, r.HTTP.RemoteAddr, r.sourceIP(), r.HTTP.UserAgent()
+	l.Status, l.Cut, l.Code, l.BytesIn, l.BytesOut, l.Took = o.Status, o.Cut, o.Code, o.BytesIn, o.BytesOut, o.Duration
+	l.Decision, l.Reason, l.Signature = x.decision, x.reason, o.Signature
+	l.Principal, l.Unproven, l.AccessKey = &r.Principal, r.unproven, r.claimed
+	switch {
+	case r.identity == nil: // nobody looked: it was refused before
+		l.Unproven = l.Unproven || signed(r.HTTP)
+	case r.identity.AccessKey != "":
+		l.AccessKey = r.identity.AccessKey
+	}
+	switch {
+	case x.answer != nil:
+		x.nameForm(&l)
+	case r.Op != nil:
+		if x.html {
+			l.API = requestlog.Website
+		}
+		l.Action = "s3:" + r.Op.Name
+	}
+	if l.Bucket = r.Target.Bucket; !r.Bucket.ID.IsZero() && r.Target.Key != "" {
+		l.KeyHash = x.server.engine.KeyHash(r.Bucket.ID, r.Target.Key)
+	}
+	if o.Status == http.StatusForbidden {
+		l.Decision = requestlog.Deny
+	}
+	if e != nil {
+		l.More = damageAttrs(e)
+	}
+	l.Write(r.Context(), x.server.log)
+}
+
+// signed reports whether a request says that it is signed.
+func signed(r *http.Request) bool {
+	return r.Header.Get("Authorization") != "" || strings.Contains(r.URL.RawQuery, "X-Amz-Credential=")
+}
+
+// nameForm says what a form of the IAM or STS API asked for.
+func (x *exchange) nameForm(l *requestlog.Line) {
+	a := x.answer
+	if l.API, _, _ = strings.Cut(a.Action, ":"); l.API == "" {
+		l.API = requestlog.IAM // it named no action
+	}
+	l.Action, l.Resource, l.AccessKey, l.Subject, l.Session, l.Unproven = a.Action, a.Resource, a.AccessKey, a.Subject, a.Session, a.Unproven
+	if l.Decision = requestlog.Allow; !a.Decided {
+		l.Decision = ""
+	}
+}
+
+// damageAttrs say which stored data an error found damaged.
+func damageAttrs(err error) (attrs []slog.Attr) {
+	d, ok := errors.AsType[*engine.Damage](err)
+	if !ok {
+		return nil
+	}
+	attrs = append(attrs, slog.String("damage", d.Kind))
+	if !d.Version.IsZero() {
+		attrs = append(attrs, slog.String("version_id", d.Version.String()))
+	}
+	if d.Backend != "" {
+		attrs = append(attrs, slog.String("blob", d.BlobName()), slog.String("backend", d.Backend))
+	}
+	return attrs
+}

@@ -1,0 +1,130 @@
+package engine_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/faults"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// damageMet collects what an engine reports.
+func damageMet(e *engine.Engine) *[]*engine.Damage {
+	met := new([]*engine.Damage)
+	e.OnDamage(func(d *engine.Damage) { *met = append(*met, d) })
+	return met
+}
+
+// movesOfDamage are ways to find that what is to be moved, or its copy, is damaged.
+var movesOfDamage = []struct {
+	name, kind, at string
+	do             func(t *testing.T, s *severalRig, evil *faults.Evil, blob backends.BlobID)
+}{
+	{"its bytes are gone", engine.DamageMissing, east, func(t *testing.T, s *severalRig, _ *faults.Evil, blob backends.BlobID) {
+		if err := s.at[east].Delete(t.Context(), blob); err != nil {
+			t.Fatal(err)
+		}
+	}},
+	{"they end early", engine.DamageBytes, east, func(_ *testing.T, _ *severalRig, evil *faults.Evil, _ backends.BlobID) {
+		evil.Set(faults.ShortRead, 100)
+	}},
+	{"other bytes are where the copy is to be", engine.DamageCopy, west, func(t *testing.T, s *severalRig, _ *faults.Evil, blob backends.BlobID) {
+		if err := s.at[west].Put(t.Context(), blob, bytes.NewReader([]byte("other")), 5); err != nil {
+			t.Fatal(err)
+		}
+	}},
+	{"the copy is lost at once", engine.DamageCopy, west, nil},
+}
+
+// Whoever moves what is damaged, a draining or a lifecycle, reports which blob it is and
+// where, and a lifecycle of which object.
+func TestDamageMetByMoves(t *testing.T) {
+	for _, c := range movesOfDamage {
+		for _, draining := range []bool{true, false} {
+			l, s := newSeveralLifecycleRig(t)
+			source, target := faults.NewEvil(s.at[east], 1), faults.NewEvil(s.at[west], 1)
+			for i := range l.config.Backends {
+				switch b := &l.config.Backends[i]; b.Name {
+				case east:
+					b.Backend = source
+				case west:
+					b.Backend = target
+				}
+			}
+			l.reopen()
+			l.mustPut("old/a", body(1, 300_000))
+			v, err := l.store.Version(t.Context(), l.b.ID, "old/a", meta.VersionRef{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			met := damageMet(l.e)
+			if draining {
+				if err := l.e.DrainBackend(t.Context(), east, west); err != nil {
+					t.Fatal(err)
+				}
+			} else {
+				l.rules(toWest)
+				l.now = l.now.Add(3 * oneDay)
+			}
+			if c.do != nil {
+				c.do(t, s, source, backends.BlobID(v.Body.Blob))
+			} else {
+				target.Set(faults.DropWrite, -1)
+			}
+			if draining {
+				l.e.Move(t.Context())
+			} else {
+				l.e.Expire(t.Context())
+			}
+			if len(*met) != 1 {
+				t.Errorf("%s, draining %t: %+v", c.name, draining, *met)
+				continue
+			}
+			d := (*met)[0]
+			if d.Kind != c.kind || d.Backend != c.at || d.Blob != v.Body.Blob || !draining && (d.Key != "old/a" || d.Version != v.ID || d.BucketID != l.b.ID) {
+				t.Errorf("%s, draining %t: %+v", c.name, draining, d)
+			}
+		}
+	}
+}
+
+// A finding about damaged bytes names bucket, object, version, blob and backend.
+func TestFsckNamesDamage(t *testing.T) {
+	r := newRig(t)
+	evil := faults.NewEvil(r.backend, 1)
+	r.config.Backends = local(evil)
+	r.reopen()
+	r.mustPut("a key", body(1, 100_000))
+	v, err := r.store.Version(t.Context(), r.b.ID, "a key", meta.VersionRef{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := engine.Finding{Kind: "object-unreadable", Severity: engine.SeverityLost, Bucket: r.b.ID.String(), BucketName: r.b.Name, Key: "a key", Version: v.Ref().String(),
+		Blob: backends.BlobID(v.Body.Blob).String(), Backend: "local"}
+	for what, at := range map[string]int64{"header": 3, "body": 90_000} {
+		evil.Set(faults.FlipByte, at)
+		report, err := r.e.Fsck(t.Context(), engine.FsckOptions{Deep: true})
+		if err != nil || len(report.Findings) != 1 {
+			t.Fatalf("%s: %+v, %v", what, report, err)
+		}
+		got := report.Findings[0]
+		if got.Detail = ""; got != want {
+			t.Errorf("%s: %+v, want %+v", what, got, want)
+		}
+	}
+	evil.Set(faults.Honest, -1)
+	if err := r.backend.Delete(t.Context(), backends.BlobID(v.Body.Blob)); err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.e.Fsck(t.Context(), engine.FsckOptions{})
+	if err != nil || len(report.Findings) != 1 {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	got := report.Findings[0]
+	want.Kind = "blob-missing"
+	if got.Detail = ""; got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
