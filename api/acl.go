@@ -378,7 +378,7 @@ func (r *Request) objectACL() ([]byte, error) {
 // header asks for.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 func writeNeeds(r *Request) ([]access.Need, error) {
-	needs := []access.Need{r.need("s3:PutObject")}
+	needs := append(r.compareNeeds(), r.need("s3:PutObject"))
 	if r.hasACLHeaders() {
 		needs = append(needs, r.need("s3:PutObjectAcl"))
 	}

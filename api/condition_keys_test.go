@@ -103,10 +103,11 @@ func keyRows(h *household, user access.Principal) map[string]keyRow {
 		// A version that is named, where an action is about versions.
 		"s3:versionid": {of: []string{"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject", "DeleteObjects", "GetObjectAcl", "PutObjectAcl",
 			"GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "CopyObject", "UploadPartCopy"}},
-		// More than on AWS, where deleting does not have it, nor overwriting with other tags.
+		// More than on AWS, where deleting does not have it, nor overwriting with other tags. Who completes an upload on
+		// a condition has to be able to read what is compared.
 		"s3:existingobjecttag/": {values: []string{"b"}, of: []string{"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject", "DeleteObjects",
 			"GetObjectAcl", "PutObjectAcl", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "GetObjectRetention", "PutObjectRetention",
-			"GetObjectLegalHold", "PutObjectLegalHold", "CopyObject", "UploadPartCopy", "RenameObject", "PutObject", "CreateMultipartUpload", "GetObjectTorrent", "RestoreObject", "SelectObjectContent",
+			"GetObjectLegalHold", "PutObjectLegalHold", "CopyObject", "UploadPartCopy", "RenameObject", "PutObject", "CompleteMultipartUpload", "CreateMultipartUpload", "GetObjectTorrent", "RestoreObject", "SelectObjectContent",
 			"GetObjectAnnotation", "PutObjectAnnotation", "DeleteObjectAnnotation"}},
 		"s3:tlsversion": {absent: "the test does not speak TLS: TestKeysOfTLS"},
 	}

@@ -128,7 +128,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 			o.context = access.Context{"s3:if-match": {d.IfMatch}}
 		}
 		switch decision := r.decide(r.needVersion("s3:DeleteObject", "s3:DeleteObjectVersion", &o)); {
-		case !decision.Allow:
+		case !decision.Allow, !r.allows(e.compareNeeds(r)):
 			outcomes[i].Err = s3err.AccessDenied
 		case o.version.err != nil:
 			outcomes[i].Err = s3err.NoSuchVersion

@@ -86,6 +86,7 @@ func (r *Request) renamingNeeds() ([]access.Need, error) {
 	if len(was.Marks.Tags) > 0 {
 		needs = append(needs, r.need("s3:PutObjectTagging"), r.needOn("s3:GetObjectTagging", r.source))
 	}
+	needs = append(needs, r.compareNeeds()...)
 	if len(was.Marks.ACL) > 0 {
 		needs = append(needs, r.need("s3:PutObjectAcl"))
 	}
