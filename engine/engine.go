@@ -58,6 +58,9 @@ type Config struct {
 	Sole bool
 	// ReadOnly opens an existing deployment for Fsck and changes nothing.
 	ReadOnly bool
+	// MaxBuckets is how many buckets a tenant may have whose limits do not say; 0:
+	// DefaultMaxBuckets.
+	MaxBuckets int
 	// AcceptStore is AcceptStore before the backends are held against the store:
 	// for a store that was restored from an older copy, and knowingly.
 	AcceptStore bool
@@ -76,6 +79,7 @@ type Engine struct {
 	changes    *changes
 	backends   []Backend // as configured
 	fallback   string    // Config.Default
+	maxBuckets int
 	region     string
 	provider   encrypt.Provider
 	now        func() time.Time
@@ -179,6 +183,9 @@ func newEngine(c *Config) *Engine {
 	e.beaten.Store(int64(e.elapsed()))
 	if e.log == nil {
 		e.log = slog.New(slog.DiscardHandler)
+	}
+	if e.maxBuckets = c.MaxBuckets; e.maxBuckets <= 0 {
+		e.maxBuckets = DefaultMaxBuckets
 	}
 	switch {
 	case e.grace == 0:

@@ -37,3 +37,6 @@ func ForgetSettings(e *Engine, b meta.Bucket) { e.settings.Drop(b.ID) }
 
 // SettingTurns are those who read settings.
 func SettingTurns(e *Engine) *fair.Turns[meta.ID] { return e.readingSettings }
+
+// ForgetLimits has limits of tenants read anew.
+func ForgetLimits(e *Engine) { e.limits.DropIf(func(meta.ID, Limits) bool { return true }) }

@@ -27,6 +27,7 @@ type Limits struct {
 	Concurrent int64 `json:"concurrent,omitempty"` // requests in progress
 	Upload     int64 `json:"upload,omitempty"`     // bytes of bodies received in a second
 	Download   int64 `json:"download,omitempty"`   // bytes of bodies sent in a second
+	Buckets    int64 `json:"buckets,omitempty"`    // of a tenant; zero is Config.MaxBuckets
 }
 
 // IsZero reports that nothing is limited.
@@ -34,7 +35,7 @@ func (l Limits) IsZero() bool { return l == Limits{} }
 
 // Check refuses limits that are below zero.
 func (l Limits) Check() error {
-	if min(l.Bytes, l.Versions, l.Requests, l.Concurrent, l.Upload, l.Download) < 0 {
+	if min(l.Bytes, l.Versions, l.Requests, l.Concurrent, l.Upload, l.Download, l.Buckets) < 0 {
 		return s3err.New(s3err.InvalidArgument, "A limit is a number above zero, or zero for none.")
 	}
 	return nil
@@ -43,7 +44,7 @@ func (l Limits) Check() error {
 // CheckUser refuses limits that a user cannot have: what is stored belongs to its
 // tenant.
 func (l Limits) CheckUser() error {
-	if l.stored() {
+	if l.stored() || l.Buckets > 0 {
 		return s3err.New(s3err.InvalidArgument, "A user has no quota of its own: objects belong to its tenant.")
 	}
 	return l.Check()
@@ -68,6 +69,14 @@ func (l Limits) document() ([]byte, error) {
 	return json.Marshal(l)
 }
 
+// ofBucket is the document of limits that a bucket can have.
+func (l Limits) ofBucket() ([]byte, error) {
+	if l.Buckets != 0 {
+		return nil, s3err.New(s3err.InvalidArgument, "A number of buckets limits tenants alone.")
+	}
+	return l.document()
+}
+
 // BucketLimits are the limits of a bucket.
 func (e *Engine) BucketLimits(ctx context.Context, b meta.Bucket) (Limits, error) {
 	s, err := e.ReadableSettings(ctx, b)
@@ -80,7 +89,7 @@ func (e *Engine) BucketLimits(ctx context.Context, b meta.Bucket) (Limits, error
 
 // SetBucketLimits replaces the limits of a bucket, also those that cannot be read.
 func (e *Engine) SetBucketLimits(ctx context.Context, b meta.Bucket, l Limits) error {
-	doc, err := l.document()
+	doc, err := l.ofBucket()
 	if err != nil {
 		return err
 	}
@@ -98,7 +107,7 @@ func (e *Engine) ChangeBucketLimits(ctx context.Context, b meta.Bucket, change f
 		if err != nil {
 			return nil, err
 		}
-		return l.document()
+		return l.ofBucket()
 	})
 }
 

@@ -32,6 +32,9 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 		return meta.Bucket{}, err
 	}
 	b.ID, b.Created = meta.NewID(), e.now()
+	if err := e.refuseMoreBuckets(ctx, b.Owner); err != nil {
+		return meta.Bucket{}, err
+	}
 	own, err := e.demands(ctx, &b)
 	if err != nil {
 		return meta.Bucket{}, err

@@ -58,6 +58,9 @@ type BucketQuery struct {
 	Limit  int    // 1..MaxPage
 }
 
+// MaxBucketCount is how far CountBuckets counts.
+const MaxBucketCount = 1_000_000
+
 // Buckets keeps buckets and their wrapped seeds.
 type Buckets interface {
 	// CreateBucket adds the bucket with its first seed. ErrExists when the name is
@@ -67,6 +70,9 @@ type Buckets interface {
 	Bucket(ctx context.Context, name string) (Bucket, error)
 	// ListBuckets returns at most q.Limit buckets.
 	ListBuckets(ctx context.Context, q BucketQuery) ([]Bucket, error)
+	// CountBuckets returns how many buckets an owner has, and most where it has more:
+	// it looks at no more than that. ErrLimit unless most is 1 to MaxBucketCount.
+	CountBuckets(ctx context.Context, owner ID, most int) (int, error)
 	// SetVersioning changes the bucket's versioning, and with lock gives it the right
 	// to locks. VersioningOff is no state to return to. ErrNoBucket; ErrConflict
 	// when the bucket has locks and v is not VersioningEnabled, or the revision is not

@@ -65,6 +65,7 @@ func limitsShowCommand() *cobra.Command {
 				{"concurrent requests", shownLimit(l.Concurrent), "-"},
 				{"upload bytes a second", shownLimit(l.Upload), "-"},
 				{"download bytes a second", shownLimit(l.Download), "-"},
+				{"buckets", shownLimit(l.Buckets), "-"},
 			})
 		})
 }
@@ -84,6 +85,7 @@ var limitFlags = []struct{ name, doc string }{
 	{"concurrent", "requests in progress, at each gateway"},
 	{"upload", "received bytes a second, such as 50MB, at each gateway"},
 	{"download", "sent bytes a second, such as 50MB, at each gateway"},
+	{"buckets", "buckets, instead of limits.buckets (tenants)"},
 }
 
 func limitsSetCommand() *cobra.Command {
@@ -123,7 +125,7 @@ func limitsUnsetCommand() *cobra.Command {
 			named := map[string]int64{}
 			for _, name := range args[2:] {
 				if !slices.ContainsFunc(limitFlags, func(l struct{ name, doc string }) bool { return l.name == name }) {
-					return usage(fmt.Errorf("there is no limit %q; there are bytes, versions, requests, concurrent, upload and download", name))
+					return usage(fmt.Errorf("there is no limit %q; there are bytes, versions, requests, concurrent, upload, download and buckets", name))
 				}
 				named[name] = 0
 			}

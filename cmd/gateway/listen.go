@@ -45,7 +45,7 @@ func bindListeners(c *configuration) (_ *listeners, err error) {
 			l.close()
 		}
 	}()
-	if l.s3, err = bind("s3", c.S3Address, c.LimitsConnections); err != nil {
+	if l.s3, err = bind("s3", c.S3Address, 0); err != nil {
 		return nil, err
 	}
 	l.s3 = share(l.s3, c.LimitsConnections, c.S3Proxies)
@@ -58,7 +58,7 @@ func bindListeners(c *configuration) (_ *listeners, err error) {
 	return l, nil
 }
 
-// bind listens, with at most limit connections at once.
+// bind listens, with at most limit connections at once; 0: any number.
 func bind(name, addr string, limit int) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
@@ -69,7 +69,10 @@ func bind(name, addr string, limit int) (net.Listener, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%s.address %s cannot be listened on: %w", name, addr, err)
 	}
-	return netutil.LimitListener(l, limit), nil
+	if limit > 0 {
+		l = netutil.LimitListener(l, limit)
+	}
+	return l, nil
 }
 
 func (l *listeners) close() {

@@ -192,7 +192,8 @@ func (p *process) start(d *deployment) {
 		Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
 		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout, Pause: p.LimitsPauseTimeout, Store: p.LimitsStoreTimeout, Backends: p.concurrencies()},
 	})
-	p.s3 = newServer(p.configuration, p.metrics.inFlight.wrap(p.api), p.log)
+	p.s3 = newServer(p.configuration, occupied(p.metrics.inFlight.wrap(p.api)), p.log)
+	p.s3.ConnContext = remember
 	p.admin = newServer(p.configuration, p.adminGate.wrap(patiently(p.LimitsStoreTimeout, admin.New(admin.Config{Engine: d.engine, Region: region, Log: p.log}))), p.log)
 	p.metricz = newServer(p.configuration, operatorHandler(p.metrics, p.ready), p.log)
 	p.metricz.ReadTimeout, p.metricz.WriteTimeout = operatorTimeout, operatorTimeout

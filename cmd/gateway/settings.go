@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
 	"github.com/sanctum-storage/gateway/workers"
 )
@@ -68,6 +70,7 @@ type Settings struct {
 	LimitsStallTimeout      time.Duration
 	LimitsPauseTimeout      time.Duration
 	LimitsStoreTimeout      time.Duration
+	LimitsBuckets           int
 	LimitsReadHeaderTimeout time.Duration
 	LimitsIdleTimeout       time.Duration
 
@@ -265,6 +268,8 @@ func (s *Settings) table() []setting {
 			doc: "time a client may take no byte of an answer before it is cut off"},
 		{key: "limits.store_timeout", flag: "limits-store-timeout", def: "5s", scope: forServe, value: interval(&s.LimitsStoreTimeout),
 			doc: "time that a request waits for one answer of the store before it is told to try again; work in the background waits longer"},
+		{key: "limits.buckets", flag: "limits-buckets", def: strconv.Itoa(engine.DefaultMaxBuckets), scope: forServe, value: &count{&s.LimitsBuckets, 1, meta.MaxBucketCount},
+			doc: "buckets of a tenant whose own limits do not say how many"},
 		{key: "limits.read_header_timeout", flag: "limits-read-header-timeout", def: "15s", scope: forServe, value: interval(&s.LimitsReadHeaderTimeout),
 			doc: "time a client has to send the header of a request"},
 		{key: "limits.idle_timeout", flag: "limits-idle-timeout", def: "2m", scope: forServe, value: interval(&s.LimitsIdleTimeout),

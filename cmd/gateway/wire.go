@@ -77,7 +77,7 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 	d.store = store
 	d.engine, err = engine.Open(ctx, engine.Config{
 		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log,
-		Sole: c.StoreURL == "", Region: c.region(), AcceptStore: acceptStore,
+		Sole: c.StoreURL == "", Region: c.region(), AcceptStore: acceptStore, MaxBuckets: c.LimitsBuckets,
 		Grace: c.CollectorGrace, UploadExpiry: c.CollectorUploadExpiry,
 	})
 	if err != nil {

@@ -75,6 +75,10 @@ func (f *faultyStore) ListBuckets(ctx context.Context, q meta.BucketQuery) ([]me
 	return question(f, "ListBuckets", func() ([]meta.Bucket, error) { return f.s.ListBuckets(ctx, q) })
 }
 
+func (f *faultyStore) CountBuckets(ctx context.Context, owner meta.ID, most int) (int, error) {
+	return question(f, "CountBuckets", func() (int, error) { return f.s.CountBuckets(ctx, owner, most) })
+}
+
 func (f *faultyStore) DeleteBucket(ctx context.Context, id meta.ID) error {
 	return f.do("DeleteBucket", func() error { return f.s.DeleteBucket(ctx, id) })
 }

@@ -53,6 +53,20 @@ func testListBuckets(f *fixture) {
 		id := meta.NewID()
 		f.ok(f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: owner, Backend: here, Created: f.now}, meta.BucketSeed{Bucket: id}))
 	}
+	for most, want := range map[int]int{1: 1, 3: 3, 4: 4, 5: 4, meta.MaxBucketCount: 4} {
+		n, err := f.s.CountBuckets(f.ctx, ann, most)
+		if f.ok(err); n != want {
+			f.T.Errorf("%d buckets of at most %d, want %d", n, most, want)
+		}
+	}
+	none, err := f.s.CountBuckets(f.ctx, meta.NewID(), 1)
+	if f.ok(err); none != 0 {
+		f.T.Errorf("%d buckets of nobody", none)
+	}
+	for _, most := range []int{0, -1, meta.MaxBucketCount + 1} {
+		_, err := f.s.CountBuckets(f.ctx, ann, most)
+		f.is(err, meta.ErrLimit)
+	}
 	for _, c := range []struct {
 		q    meta.BucketQuery
 		want []string

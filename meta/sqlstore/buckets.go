@@ -90,6 +90,16 @@ func (s *Store) ListBuckets(ctx context.Context, q meta.BucketQuery) (bs []meta.
 	return bs, err
 }
 
+func (s *Store) CountBuckets(ctx context.Context, owner meta.ID, most int) (n int, err error) {
+	if err := checkCount("buckets", most, meta.MaxBucketCount); err != nil {
+		return 0, err
+	}
+	err = s.run.Read(ctx, func(tx Tx) error {
+		return tx.QueryRow("SELECT count(*) FROM (SELECT 1 FROM buckets WHERE owner = ? LIMIT ?) AS held", owner[:], most).Scan(&n)
+	})
+	return n, err
+}
+
 func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		// The lock waits for commits that hold the bucket, and stops later ones.

@@ -1,0 +1,64 @@
+package engine_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// A tenant has so many buckets and no more, unless its own limits say otherwise, and
+// what others have does not count.
+func TestBucketsOfATenant(t *testing.T) {
+	r := newRig(t)
+	r.config.MaxBuckets = 3
+	r.reopen()
+	tenant, err := r.e.CreateTenant(t.Context(), "many", "", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := 'a'
+	create := func(want ...error) {
+		t.Helper()
+		for _, want := range want {
+			_, err := r.e.CreateBucket(t.Context(), "many-"+string(next), "", tenant.Tenant.ID)
+			if next++; !errors.Is(err, want) {
+				t.Errorf("bucket %c: %v, want %v", next-1, err, want)
+			}
+		}
+	}
+	create(nil, nil, nil, s3err.TooManyBuckets)
+	if _, err := r.e.CreateBucket(t.Context(), "of-root", "", r.e.Root().ID); err != nil {
+		t.Errorf("another tenant's: %v", err)
+	}
+	set := func(l engine.Limits) {
+		t.Helper()
+		if err := r.e.SetTenantLimits(t.Context(), tenant.Tenant.ID, l); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(engine.Limits{Buckets: 5})
+	create(nil, nil, s3err.TooManyBuckets)
+	b, err := r.e.Bucket(t.Context(), "many-a")
+	if err == nil {
+		err = r.e.DeleteBucket(t.Context(), b)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	create(nil, s3err.TooManyBuckets)
+	set(engine.Limits{Buckets: 2, Bytes: 1})
+	create(s3err.TooManyBuckets)
+	set(engine.Limits{})
+	create(s3err.TooManyBuckets)
+	if err := r.e.SetBucketLimits(t.Context(), r.b, engine.Limits{Buckets: 1}); !errors.Is(err, s3err.InvalidArgument) {
+		t.Errorf("a number of buckets for a bucket: %v", err)
+	}
+	if err := (engine.Limits{Buckets: 1}).CheckUser(); !errors.Is(err, s3err.InvalidArgument) {
+		t.Errorf("a number of buckets for a user: %v", err)
+	}
+	if err := (engine.Limits{Buckets: -1}).Check(); !errors.Is(err, s3err.InvalidArgument) {
+		t.Errorf("less than none: %v", err)
+	}
+}
