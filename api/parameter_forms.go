@@ -129,8 +129,10 @@ func isRestoreStatus(_ *Request, name, value string) error {
 // regions are the names that regions of AWS have.
 var regions = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,16}){1,3}-[0-9]{1,2}$`)
 
+// isRegion checks the name of a region: one of AWS's, or of those that are signed for here.
 func isRegion(r *Request, name, value string) error {
-	if value == "" || value == r.server.region || regions.MatchString(value) {
+	s := r.server
+	if value == "" || value == s.region || s.verifier.AnyRegion || slices.Contains(s.verifier.Regions, value) || regions.MatchString(value) {
 		return nil
 	}
 	return badParameter(name, value, "Argument value %s is not a valid AWS Region", value)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -151,6 +152,16 @@ func TestParameters(t *testing.T) {
 	if cases < 5000 {
 		t.Errorf("%d cases: some were lost", cases)
 	}
+}
+
+// The region of a deployment may have a name that none of AWS has.
+func TestRegionOfAnotherName(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Options{Region: "cellar"})
+	g.Must(t, 200, "PUT", "/bkt", nil)
+	if res := g.Must(t, 200, "GET", "/?bucket-region=cellar", nil); res.Element("Name") != "bkt" {
+		t.Errorf("%s", res.Body)
+	}
+	expect(t, "another", g.Do(t, g.Root, "GET", "/?bucket-region=attic", nil), 400, "InvalidArgument")
 }
 
 // Every header and query parameter that AWS's model has of an operation that the gateway
