@@ -102,7 +102,9 @@ func (r *Request) undecidable() error {
 }
 
 // allows decides needs that there may be none of.
-func (r *Request) allows(needs []access.Need) bool { return len(needs) == 0 || r.decide(needs...).Allow }
+func (r *Request) allows(needs []access.Need) bool {
+	return len(needs) == 0 || r.decide(needs...).Allow
+}
 
 // may reports whether the request's sender may do one more thing to its target,
 // which the answer depends on.
