@@ -6,7 +6,7 @@
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, Helm, mc, Litestream,
 #            docker-registry with skopeo, pgBackRest, barman-cloud, samtools, GDAL,
-#            duplicity, S3 for Ruby and Perl
+#            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, clients for Node
 #   race     make test-race: test, and a C compiler
 #   peers    make test-peers: MinIO
 #
@@ -74,6 +74,9 @@ need_for_clients() {
 	need duplicity test -x /usr/bin/duplicity
 	need ruby test -x /usr/bin/ruby
 	need ruby-aws-sdk-s3 /usr/bin/ruby -e 'require "aws-sdk-s3"'
+	need s4cmd test -x /usr/bin/s4cmd
+	need python3-smart-open python_has smart_open
+	need python3-libcloud python_has libcloud
 	need libamazon-s3-perl /usr/bin/perl -MAmazon::S3 -e 1
 	need libnet-amazon-s3-perl /usr/bin/perl -MNet::Amazon::S3 -e 1
 }
@@ -95,7 +98,8 @@ install_missing() {
 	"${apt[@]}" install -y --no-remove --no-install-recommends "${missing[@]}" >&2
 }
 
-# install_node_modules brings what the lock files of the Node tests name.
+# install_node_modules brings what the lock files of the Node tests name, but for that
+# of the clients of make test-clients, which is large: it is brought by its name.
 install_node_modules() {
 	local lock dir
 	while IFS= read -r lock; do
@@ -105,7 +109,7 @@ install_node_modules() {
 			npm ci --prefix "$dir" --no-audit --no-fund --loglevel=error >&2
 			touch "$dir/node_modules/.package-lock.json"
 		fi
-	done < <(git ls-files '*package-lock.json')
+	done < <(git ls-files '*package-lock.json' | grep -v /jsmore/; printf '%s' "${1:+$1$'\n'}")
 }
 
 # install_servers builds the servers in Go that the tests run, into bin/servers.
@@ -126,7 +130,7 @@ test)
 clients)
 	need_for_clients
 	install_missing
-	install_node_modules
+	install_node_modules internal/clienttest/jsmore/package-lock.json
 	install_servers versitygw fake-gcs-server helm mc litestream
 	;;
 race)
