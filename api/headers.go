@@ -20,6 +20,8 @@ type headerRule struct {
 	refusal s3err.Code
 	// known are those values; nil: all.
 	known []string
+	// words are S3's for a value that it does not know; empty: it has none.
+	words string
 	// of is the operation that takes the header; empty: none does.
 	of string
 }
@@ -29,7 +31,7 @@ type headerRule struct {
 // CreateBucket and others in https://docs.aws.amazon.com/AmazonS3/latest/API/
 var headerRules = []headerRule{
 	{name: "x-amz-server-side-encryption", accept: []string{encryptionAES, encryptionKMS}, refusal: s3err.NotImplemented,
-		known: []string{"aws:kms:dsse", "aws:fsx"}},
+		known: []string{"aws:kms:dsse", "aws:fsx"}, words: "The encryption method specified is not supported"},
 	{name: "x-amz-mfa", refusal: s3err.NotImplemented},
 	{name: "x-amz-write-offset-bytes", refusal: s3err.NotImplemented},
 	{name: "x-amz-rename-source", refusal: s3err.NotImplemented, of: "RenameObject"},
@@ -50,7 +52,7 @@ func (rule *headerRule) check(header, value string) error {
 	if rule.known == nil || slices.Contains(rule.known, value) {
 		return s3err.New(rule.refusal, "").With("Header", header)
 	}
-	return s3err.New(s3err.InvalidArgument, "").With("ArgumentName", header).With("ArgumentValue", value)
+	return s3err.New(s3err.InvalidArgument, "%s", rule.words).With("ArgumentName", header).With("ArgumentValue", value)
 }
 
 // checkHeaderRules applies headerRules to every header of an operation's request.

@@ -75,7 +75,7 @@ var bucketTokens = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 func bucketToken(s string) (string, error) {
 	if !bucketTokens.MatchString(s) {
 		return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").
-			With("ArgumentName", "continuation-token")
+			With("ArgumentName", "continuation-token").With("ArgumentValue", s)
 	}
 	return s, nil
 }

@@ -247,7 +247,7 @@ func parseToken(s string) (string, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(escaped)
 	if !ok || err != nil || len(s) > maxToken || len(b) == 0 { // no page ends before the first name
 		return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").
-			With("ArgumentName", "continuation-token")
+			With("ArgumentName", "continuation-token").With("ArgumentValue", s)
 	}
 	return string(b), nil
 }

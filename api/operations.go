@@ -171,7 +171,7 @@ func explainUnresolved(method string, scope Scope, q sigv4.Query) error {
 	}
 	some := slices.ContainsFunc(names, known)
 	if len(names) == 1 && scope == ObjectScope {
-		if err := explainLone(method, names[0], some); err != nil {
+		if err := explainLone(method, q, names[0], some); err != nil {
 			return err
 		}
 	}
@@ -183,17 +183,19 @@ func explainUnresolved(method string, scope Scope, q sigv4.Query) error {
 		}
 		return methodNotAllowed(method, resource)
 	case len(names) == 1:
-		return s3err.New(s3err.InvalidArgument, "The query parameter %s lacks the parameter that goes with it.", names[0]).With("ArgumentName", names[0])
+		return s3err.New(s3err.InvalidArgument, "The query parameter %s lacks the parameter that goes with it.", names[0]).
+			With("ArgumentName", names[0]).With("ArgumentValue", names[0])
 	}
 	return s3err.New(s3err.InvalidArgument, "Conflicting query string parameters: %s", strings.Join(names, ", ")).With("ArgumentName", "ResourceType")
 }
 
 // explainLone is what S3 says of a key's only parameter that means nothing by
 // itself; nil where it says nothing particular. known: the method has rows with it.
-func explainLone(method, name string, known bool) error {
+func explainLone(method string, q sigv4.Query, name string, known bool) error {
+	value, _ := q.Get(name)
 	switch {
 	case name == "versionId" && !known:
-		return s3err.New(s3err.InvalidArgument, "This operation does not accept a version-id.").With("ArgumentName", "versionId")
+		return s3err.New(s3err.InvalidArgument, "This operation does not accept a version-id.").With("ArgumentName", "versionId").With("ArgumentValue", value)
 	case name == "versions":
 		return s3err.New(s3err.InvalidRequest, "There is no such thing as the ?versions sub-resource for a key")
 	case name == "uploads" && method == http.MethodGet:

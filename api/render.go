@@ -120,7 +120,7 @@ func (x *exchange) renderError(err error) error {
 func (x *exchange) appendError(b []byte, e *s3err.Error) []byte {
 	message := e.Message
 	if message == "" {
-		message = e.Code.Message()
+		message = defaultMessage(e)
 	}
 	b = append(b, xmlHeader...)
 	if x.req.Target.Control != "" {
@@ -153,6 +153,24 @@ func (x *exchange) appendControlError(b []byte, e *s3err.Error, message string) 
 	b = appendErrorElement(b, "RequestId", x.req.ID)
 	b = appendErrorElement(b, "HostId", instance)
 	return closeTag(b, "ErrorResponse")
+}
+
+// defaultMessage is what an error says that has no words of its own. AWS has none at all
+// for many a wrong argument; people at a terminal see nothing but these words, so that
+// they name the argument.
+func defaultMessage(e *s3err.Error) string {
+	if e.Code != s3err.InvalidArgument {
+		return e.Code.Message()
+	}
+	named := make(map[string]string, len(e.Fields))
+	for _, f := range e.Fields {
+		named[f.Name] = f.Value
+	}
+	name, value := named["ArgumentName"], named["ArgumentValue"]
+	if name == "" {
+		return e.Code.Message()
+	}
+	return "The value '" + value + "' of " + name + " is not valid."
 }
 
 // appendErrorElement writes an element of an error document, in which S3 leaves
