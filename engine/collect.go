@@ -62,7 +62,7 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 		return r, fmt.Errorf("expire uploads: %w", err)
 	}
 	errs := e.inheritAbandoned(ctx, s, &r)
-	if r.Swept, err = e.store.Sweep(ctx, collectRows, now.Add(-e.grace), now); err != nil {
+	if r.Swept, err = e.store.Sweep(ctx, collectRows, e.deletable(now), now); err != nil {
 		return r, fmt.Errorf("sweep: %w", err)
 	}
 	if r.Folded, err = e.store.FoldUsage(ctx, foldRows); err != nil {
@@ -90,7 +90,7 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 // forgets them. If it is cut short between the two, the next pass deletes them
 // again, which is no error.
 func (e *Engine) deleteDead(ctx context.Context, s *places, row meta.Backend) (int, error) {
-	ids, err := e.store.DeadBlobs(ctx, row.ID, e.now().Add(-e.grace), collectBlobs)
+	ids, err := e.store.DeadBlobs(ctx, row.ID, e.deletable(e.now()), collectBlobs)
 	if err != nil || len(ids) == 0 {
 		return 0, err
 	}

@@ -43,12 +43,26 @@ func TestWordsOfDisagreement(t *testing.T) {
 		t.Fatal(err)
 	}
 	latest := cloned(t, r.backend)
+	var near backends.Backend
+	for i := range 20 { // far beyond the epochs that are looked for
+		r.mustPut("other", body(uint64(i), 1000))
+		if err := r.e.Beat(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if i == 17 {
+			near = cloned(t, r.backend)
+		}
+	}
+	far := latest
+	latest = cloned(t, r.backend)
 	for name, c := range map[string]struct {
 		storage backends.Backend
 		want    error
 	}{
 		"the latest":           {latest, nil},
-		"an older storage":     {older, engine.ErrStorageRolledBack},
+		"an older storage":     {older, engine.ErrFarApart},
+		"one less old":         {far, engine.ErrFarApart},
+		"one hardly older":     {near, engine.ErrStorageRolledBack},
 		"an empty one":         {mem.New(), engine.ErrUnknownStorage},
 		"another deployment's": {another.backend, engine.ErrUnknownStorage},
 	} {

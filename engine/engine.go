@@ -121,6 +121,7 @@ type Engine struct {
 	beaten          atomic.Int64 // when the store last saw a sign of life, by elapsed
 	collecting      sync.Mutex
 	resealing       sync.Mutex
+	reading         readings
 	moving          sync.Mutex
 	provenMoves     map[meta.BackendID]*provenMoves // of backends that drain; under moving
 	expireMu        sync.Mutex

@@ -25,6 +25,9 @@ var (
 	ErrStoreRolledBack = errors.New("the store is older than what the backend has seen of it, as after a restore from a backup")
 	// ErrStorageRolledBack: the backend is in an earlier state than the store.
 	ErrStorageRolledBack = errors.New("the storage is older than the store, as after a restore of the storage alone: what was written since is missing in it")
+	// ErrFarApart: a storage and the store of one deployment are of different times, and
+	// either may be the older one. It wraps ErrStoreRolledBack.
+	ErrFarApart = fmt.Errorf("%w, or the storage is older than the store: they are too far apart to tell which was restored", ErrStoreRolledBack)
 	// ErrUnknownStorage: the storage bears no mark of this deployment.
 	ErrUnknownStorage = errors.New("the storage bears no mark of this deployment: it is empty or another deployment's, or the backend was retired after the store was copied")
 	// ErrWrongBackend: the storage is that of another backend of the deployment.
@@ -98,14 +101,19 @@ func (e *Engine) disagreement(ctx context.Context, p *place, row meta.Backend) e
 	if !found {
 		return e.otherIncarnation(ctx, p, row)
 	}
-	for epoch := row.Epoch - 1; epoch >= row.Epoch-earlierEpochs && incarnation(epoch) == own; epoch-- {
-		if found, err := holds(ctx, p.Backend, e.marker(row, epoch)); err != nil {
-			return err
-		} else if found {
-			return ErrStorageRolledBack
+	for n := int64(1); n <= earlierEpochs; n++ {
+		for epoch, is := range map[int64]error{row.Epoch - n: ErrStorageRolledBack, row.Epoch + n: ErrStoreRolledBack} {
+			if incarnation(epoch) != own {
+				continue
+			}
+			if found, err := holds(ctx, p.Backend, e.marker(row, epoch)); err != nil {
+				return err
+			} else if found {
+				return is
+			}
 		}
 	}
-	return ErrStoreRolledBack
+	return ErrFarApart
 }
 
 // otherIncarnation is for a storage that has not the incarnation of its row.

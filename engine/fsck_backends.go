@@ -35,6 +35,8 @@ func kindOf(err error) string {
 	switch {
 	case errors.Is(err, ErrStorageRolledBack):
 		return "storage-rolled-back"
+	case errors.Is(err, ErrFarApart):
+		return "store-or-storage-rolled-back"
 	case errors.Is(err, ErrUnknownStorage):
 		return "unknown-storage"
 	case errors.Is(err, ErrWrongBackend):

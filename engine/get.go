@@ -197,6 +197,9 @@ var wholePool = sync.Pool{New: func() any { return new([VerifyWhole]byte) }}
 // open starts the stream and reads what must be verified before the status line.
 func (e *Engine) open(ctx context.Context, r *Reading) error {
 	r.src = e.newSource(ctx, &r.version, r.manifest, r.Offset, r.Length)
+	if r.manifest.Parts != nil || len(r.manifest.Extents) > 1 {
+		e.reading.begin(r, e.now())
+	}
 	if r.Length <= VerifyWhole && r.Length > encrypt.SegmentSize {
 		buf := wholePool.Get().(*[VerifyWhole]byte)
 		r.head, r.giveBack = buf[:r.Length], func() { wholePool.Put(buf) }
@@ -246,6 +249,7 @@ func (r *Reading) Close() error {
 		r.giveBack, r.head = nil, nil
 	}
 	if r.src != nil {
+		r.src.e.reading.end(r)
 		return r.src.Close()
 	}
 	return nil

@@ -390,6 +390,8 @@ func explain(c *configuration, err error) error {
 		return fmt.Errorf("key file %s does not open %s: bring back the key file that belongs to it, and set keyring.passphrase if it has one (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey):
 		return fmt.Errorf("key file %s with this passphrase does not open %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
+	case errors.Is(err, engine.ErrFarApart):
+		return fmt.Errorf("%w: find out which of the two was restored, and put its latest state back if there is one; else start once with --accept-restored-store, and `gateway fsck` names what is missing", err)
 	case errors.Is(err, engine.ErrStoreRolledBack):
 		return fmt.Errorf("%w: put the latest store back if there is one; if this one was restored on purpose, start once with --accept-restored-store", err)
 	case errors.Is(err, engine.ErrStorageRolledBack):
