@@ -40,3 +40,6 @@ func SettingTurns(e *Engine) *fair.Turns[meta.ID] { return e.readingSettings }
 
 // ForgetLimits has limits of tenants read anew.
 func ForgetLimits(e *Engine) { e.limits.DropIf(func(meta.ID, Limits) bool { return true }) }
+
+// ForgetHolders has whom credentials are of read anew.
+func ForgetHolders(e *Engine) { e.holders.DropIf(func(meta.ID, holder) bool { return true }) }
