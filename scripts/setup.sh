@@ -5,7 +5,7 @@
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, Helm, mc, Litestream,
-#            docker-registry with skopeo, pgBackRest, barman-cloud, samtools, GDAL,
+#            docker-registry with skopeo, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, clients for Node
 #   race     make test-race: test, and a C compiler
 #   peers    make test-peers: MinIO
@@ -58,6 +58,7 @@ need_fuse() {
 
 need_for_clients() {
 	need_for_test
+	need prometheus command -v promtool
 	need rclone command -v rclone
 	need s3cmd command -v s3cmd
 	need restic command -v restic
