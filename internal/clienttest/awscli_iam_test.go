@@ -75,6 +75,10 @@ func testAWSCLIForIAM(t *testing.T, g *gateway) {
 	assumed.fails("AccessDenied", "--endpoint-url", c.url, "s3", "cp", file, c.at("other"))
 	assumed.run("--endpoint-url", c.url, "s3", "presign", c.at("key"))
 
+	c.managed(user)
+	c.absent(user)
+	c.control(t, me.Account)
+
 	// Everything is removed in the order that AWS demands.
 	c.fails("DeleteConflict", "--endpoint-url", c.url, "iam", "delete-user", "--user-name", user)
 	c.aws("iam", "delete-role-policy", "--role-name", user, "--policy-name", "all")
@@ -85,6 +89,46 @@ func testAWSCLIForIAM(t *testing.T, g *gateway) {
 	c.aws("iam", "delete-user", "--user-name", user)
 	c.fails("NoSuchEntity", "--endpoint-url", c.url, "iam", "get-user", "--user-name", user)
 	c.s3("rb", "--force", c.at(""))
+}
+
+// managed attaches and detaches a policy that every account has.
+func (c *awsTest) managed(user string) {
+	const arn = "arn:aws:iam::aws:policy/AmazonS3ReadOnlyAccess"
+	var all struct{ Policies []struct{ Arn string } }
+	c.ask(&all, "iam", "list-policies", "--scope", "AWS", "--page-size", "3")
+	if len(all.Policies) != 8 || all.Policies[2].Arn != arn {
+		c.t.Errorf("policies of AWS: %+v", all)
+	}
+	c.aws("iam", "attach-user-policy", "--user-name", user, "--policy-arn", arn)
+	c.aws("iam", "detach-user-policy", "--user-name", user, "--policy-arn", arn)
+}
+
+// absent asks for what a user and a role of the name do not have.
+func (c *awsTest) absent(name string) {
+	for _, list := range []string{"list-mfa-devices", "list-ssh-public-keys", "list-signing-certificates", "list-service-specific-credentials"} {
+		var found map[string][]any
+		c.ask(&found, "iam", list, "--user-name", name)
+		for element, all := range found {
+			if len(all) > 0 {
+				c.t.Errorf("%s: %s has %v", list, element, all)
+			}
+		}
+	}
+	var profiles struct{ InstanceProfiles []any }
+	c.ask(&profiles, "iam", "list-instance-profiles-for-role", "--role-name", name)
+	if profiles.InstanceProfiles == nil || len(profiles.InstanceProfiles) > 0 {
+		c.t.Errorf("instance profiles: %+v", profiles)
+	}
+	c.fails("NoSuchEntity", "--endpoint-url", c.url, "iam", "get-login-profile", "--user-name", name)
+}
+
+// control asks S3 Control, where the account stands before the host's name: no such name
+// can be looked up here, and so the gateway is the client's proxy. This release has no
+// command for the tags of a bucket.
+func (c *awsTest) control(t *testing.T, account string) {
+	root := c.as(t, accessKey, secretKey, "")
+	root.with("HTTP_PROXY="+c.url, "http_proxy="+c.url)
+	root.fails("NoSuchPublicAccessBlockConfiguration", "--endpoint-url", "http://gateway.test", "s3control", "get-public-access-block", "--account-id", account)
 }
 
 // aws runs a command against the gateway.
