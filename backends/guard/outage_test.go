@@ -343,7 +343,7 @@ func TestSilenceOpensTheBreaker(t *testing.T) {
 			if s := g.Stats(); s.Breaker != Closed || s.InFlight != BreakerFailures {
 				t.Errorf("%s: before it is overdue: %+v", name, s)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			synctest.Wait()
 			if s := g.Stats(); s.Breaker != Open || s.InFlight != BreakerFailures {
 				t.Errorf("%s: of a silent backend it is %v with %d calls under way", name, s.Breaker, s.InFlight)
