@@ -9,7 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// What a request may allocate, client and server together: so many bytes for each of
+// The memory that a request may take, client and server together: so many bytes for each of
 // its document, and on top what any request does.
 const (
 	documentFactor  = 40

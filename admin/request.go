@@ -99,7 +99,7 @@ func (s *Server) act(r *http.Request, action string, h handler, l *requestlog.Li
 func (s *Server) identify(r *http.Request, target sigv4.Target, l *requestlog.Line) (*sigv4.Identity, access.Principal, error) {
 	var cred engine.Credential
 	v := s.verifier
-	// Who signs is known from the same look-up as the secret: between two look-ups the
+	// The signer is known from the same look-up as the secret: between two look-ups the
 	// access key could change hands.
 	v.Lookup = func(ctx context.Context, accessKey, token string) (secret string, err error) {
 		if token != "" { // temporary credentials are of nobody who operates

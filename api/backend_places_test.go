@@ -79,7 +79,7 @@ func TestFrozenBackendLeavesSeats(t *testing.T) {
 	}
 }
 
-// Whoever is sent a body does not wait for the backend: its seat is one like others.
+// A client that is sent a body does not wait for the backend: its seat is one like others.
 func TestBodiesDoNotWait(t *testing.T) {
 	const size, most = 1024, 1024 * 29 / 32
 	s := newSeats(&Limits{Concurrent: size})

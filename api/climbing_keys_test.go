@@ -75,7 +75,7 @@ func TestClimbingKeys(t *testing.T) {
 	}
 }
 
-// What an earlier release took under such a key is not lost: it can be moved and deleted.
+// An object that an earlier release took under such a key is not lost: it can be moved and deleted.
 func TestClimbingKeysOfEarlierReleases(t *testing.T) {
 	g := start(t)
 	b, err := g.Engine.Bucket(t.Context(), "bkt")

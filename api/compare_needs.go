@@ -6,7 +6,7 @@ import (
 	"github.com/sanctum-storage/gateway/access"
 )
 
-// Whoever has what is there compared with an entity tag, a size or a time learns what it is,
+// A request that compares what is there with an entity tag, a size or a time tells what it is,
 // so that it takes the right to read it besides: an entity tag is the digest of the bytes.
 // A star tells no more than that there is an object.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-delete-enforce.html

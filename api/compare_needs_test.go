@@ -10,7 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// Who may write and delete but not read learns nothing of what there is by comparing it:
+// A principal that may write and delete but not read learns nothing of what there is by comparing it:
 // right guesses and wrong ones are refused alike, and so is a guess at what is absent.
 func TestConditionsTellNothing(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})

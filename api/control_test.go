@@ -120,7 +120,7 @@ func TestControlTagsAtOnce(t *testing.T) {
 	}
 }
 
-// What is no bucket of the account that is named is refused, and who may not is.
+// A bucket of another account than the one named is refused, and a caller without the right is.
 func TestControlRefusals(t *testing.T) {
 	h := newHousehold(t)
 	g := h.g

@@ -108,7 +108,7 @@ func TestAnswersWithoutDocument(t *testing.T) {
 // anyTime finds the times of a document, with the fraction of their second.
 var anyTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 
-// What happened is shown to the second, in every document as in every header: clients
+// Times of events are shown to the second, in every document as in every header: clients
 // compare the one with the other, and copy what differs again.
 func TestTimesAreWholeSeconds(t *testing.T) {
 	now := time.Date(2026, 5, 4, 3, 2, 1, 987_654_321, time.UTC)

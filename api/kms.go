@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// What SSE-KMS does with a key.
+// The uses that SSE-KMS makes of a key.
 const (
 	useDecrypt  = "kms:Decrypt"
 	useGenerate = "kms:GenerateDataKey"

@@ -67,7 +67,7 @@ func TestRefusedSendersReadWhy(t *testing.T) {
 	}
 }
 
-// What is thrown away for a sender has an end.
+// The bytes thrown away for a sender have an end.
 func TestRefusedSendersAreCut(t *testing.T) {
 	g := start(t)
 	status, err := sendAll(t, g, "PUT /bkt/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000", 1_000_000_000)

@@ -212,7 +212,7 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 		return r.identity, nil
 	}
 	if err != nil {
-		// What is not an access key of ours may be somebody's secret in the wrong field.
+		// A name that is not an access key of ours may be somebody's secret in the wrong field.
 		r.unproven, r.claimed = true, cred.AccessKey
 		return nil, err
 	}

@@ -203,7 +203,7 @@ func setVersioning(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, st
 	}
 }
 
-// What is deleted is what was decided about, as it was then: by itself or with others, by its key or by a
+// The row deleted is the row decided about, as it was then: by itself or with others, by its key or by a
 // version's name, on a condition or on none.
 func TestRowJudgedIsRowDeleted(t *testing.T) {
 	several := func(g *gatewaytest.Gateway, c engine.Credential, entry string) gatewaytest.Response {
@@ -273,7 +273,7 @@ func TestRowJudgedIsRowDeleted(t *testing.T) {
 	}
 }
 
-// What is written over is what was decided about, as it was then.
+// The row written over is the row decided about, as it was then.
 func TestRowJudgedIsRowReplaced(t *testing.T) {
 	for name, write := range map[string]func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response{
 		"put": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {

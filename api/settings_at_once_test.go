@@ -116,7 +116,7 @@ func TestCrowdAtOneBucket(t *testing.T) {
 	atOnce(t, twins(t)[:1], crowd...)
 }
 
-// What clients decide by: Terraform's provider tries again what says so in these words.
+// Clients decide by these words: Terraform's provider tries again what says so in these words.
 func TestConflictsSayToTryAgain(t *testing.T) {
 	if m := s3err.OperationAborted.Message(); !strings.HasSuffix(m, "Please try again.") {
 		t.Errorf("OperationAborted says %q", m)

@@ -2,7 +2,7 @@ package api_test
 
 import "testing"
 
-// What is malformed, or makes no sense, is told before what S3 has and the gateway has
+// A malformed or senseless element is told before what S3 has and the gateway has
 // not, wherever in the document either stands; and without it the latter is told.
 func TestMalformedIsToldFirst(t *testing.T) {
 	g := start(t)

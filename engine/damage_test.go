@@ -38,7 +38,7 @@ var movesOfDamage = []struct {
 	{"the copy is lost at once", engine.DamageCopy, west, nil},
 }
 
-// Whoever moves what is damaged, a draining or a lifecycle, reports which blob it is and
+// A draining or a lifecycle that moves damaged bytes reports which blob it is and
 // where, and a lifecycle of which object.
 func TestDamageMetByMoves(t *testing.T) {
 	for _, c := range movesOfDamage {

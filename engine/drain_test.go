@@ -182,7 +182,7 @@ func TestMovedBlobThatVanished(t *testing.T) {
 	s.wantClean(1)
 }
 
-// What the target holds under a blob's name and is not the blob gives way to it. Of a
+// Other bytes that the target holds under a blob's name give way to it. Of a
 // customer's, which only the customer could tell, it stays and is named.
 func TestMoveMeetsOtherBytes(t *testing.T) {
 	for _, customer := range []*engine.CustomerKey{nil, {7}} {

@@ -324,7 +324,7 @@ func TestResealBesideWriters(t *testing.T) {
 	}
 }
 
-// What operators are told of a store that is sealed step by step.
+// The words that operators are told of a store that is sealed step by step.
 func TestDescribeSealing(t *testing.T) {
 	for want, d := range map[string]meta.Deployment{
 		"whole":  {Sealing: meta.SealingWhole},

@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// What users, roles and accounts of AWS have and those here do not: passwords, devices,
+// Things that users, roles and accounts of AWS have and those here do not: passwords, devices,
 // certificates, keys for other services, instance profiles. Clients ask whether there is
 // any, above all before they delete a user or role.
 

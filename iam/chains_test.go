@@ -105,7 +105,7 @@ func TestTransitiveTags(t *testing.T) {
 		c.assume(t, two, code, "three", many...)
 	}
 
-	// Who trusts may look at what is handed on, and has to let it be.
+	// A role that trusts may look at what is handed on, and has to let it be.
 	c.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "three", "PolicyDocument", c.trust("sts:AssumeRole sts:SetSourceIdentity"))
 	c.assume(t, two, "AccessDenied", "three")
 	c.assume(t, c.cred, "", "three")
@@ -176,7 +176,7 @@ func TestPassedByProvider(t *testing.T) {
 	assume("AccessDenied", tags, nested)
 }
 
-// Who may make but not tag makes nothing that has tags.
+// A caller that may make but not tag makes nothing that has tags.
 func TestTagsAtCreation(t *testing.T) {
 	c := newChain(t, gatewaytest.Options{})
 	c.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"},

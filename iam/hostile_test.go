@@ -14,7 +14,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// What a request may allocate, client and server together: so many bytes for each of
+// The memory that a request may take, client and server together: so many bytes for each of
 // its form, and on top what any request does.
 const (
 	formFactor  = 40

@@ -59,7 +59,7 @@ func policyShown(p engine.Identity, use usage) policyXML {
 // usage is how often a policy is used.
 type usage struct{ attached, boundary int }
 
-// What a policy is used for, as PolicyUsageFilter names it. One that nobody has is
+// The uses of a policy, as PolicyUsageFilter names them. One that nobody has is
 // taken for one of permissions.
 const (
 	usedAsPolicy   = "PermissionsPolicy"

@@ -21,13 +21,13 @@ const (
 	Admin   = "admin"
 )
 
-// What was decided.
+// The decision.
 const (
 	Allow = "allow"
 	Deny  = "deny"
 )
 
-// What stands in the place of a principal's ARN.
+// Words in the place of a principal's ARN.
 const (
 	anonymous = "anonymous" // nothing was signed
 	unproven  = "unproven"  // what was to prove who it is does not

@@ -364,7 +364,7 @@ func TestSilenceOpensTheBreaker(t *testing.T) {
 	}
 }
 
-// What answers something, or takes what it is sent, is not silent, however many wait.
+// A backend that answers something, or takes what it is sent, is not silent, however many wait.
 func TestSlowIsNotSilent(t *testing.T) {
 	for name, c := range map[string]struct {
 		others bool // somebody is answered now and then

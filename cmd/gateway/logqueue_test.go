@@ -72,7 +72,7 @@ func linesOf(t *testing.T, text string) (all []line) {
 	return all
 }
 
-// Whoever logs never waits for a reader that stalls. What does not fit is dropped and
+// A writer of the log never waits for a reader that stalls. A line that does not fit is dropped and
 // counted, and told when the reader goes on; what fits arrives whole and in order.
 func TestLogQueueStalledReader(t *testing.T) {
 	r := &reader{}

@@ -53,7 +53,7 @@ shutdown.timeout, and exits with status 0; a second SIGTERM cuts them short.`,
 			}
 			s := &process{configuration: c, reread: load, stdout: cmd.OutOrStdout(), metrics: newMetrics(), acceptStore: accept}
 			s.level.Set(c.LogLevel)
-			// Whoever read the log is gone: that ends no requests.
+			// The reader of the log is gone: that ends no requests.
 			signal.Ignore(syscall.SIGPIPE)
 			var lines *logQueue
 			s.log, lines = newQueuedLogger(cmd.ErrOrStderr(), c.LogFormat, &s.level)

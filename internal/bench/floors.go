@@ -42,6 +42,10 @@ const (
 	floorRefused   = 0.7
 	floorNeighbour = 0.95
 
+	// floorLogging is what is left of the speed of the cheapest request when each is
+	// logged.
+	floorLogging = 0.95
+
 	floorOverS3 = 0.6 // of the speed of the S3 server itself
 	// floorStream is what one more stream may add to the resident memory, in
 	// MiB: the buffers of a request, twice, since the heap may grow to double of
@@ -65,6 +69,7 @@ func (r *report) judge() {
 	r.judgeVersions()
 	r.judgeLifecycle()
 	r.judgeTenants()
+	r.judgeLogs()
 	r.judgeS3(s3Group, overS3, directS3)
 	r.judgeS3(s3TLSGroup, overTLS, directTLS)
 }

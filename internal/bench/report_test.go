@@ -83,6 +83,7 @@ func sampleReport() *report {
 		{Group: lifecycleGroup, Pair: passPair, Row: getSmallRow, Unit: perSecond, Size: small, Lanes: pair(passPair, 8, 10)},
 		{Group: lifecycleGroup, Pair: passPair, Row: heapRow, Unit: mebibytes, Lanes: []laneResult{{Lane: heapRow, Rate: floorHeap - 1}}},
 		{Group: tenantsGroup, Pair: costsPair, Row: refusedGetRow, Unit: perSecond, Lanes: []laneResult{{Lane: refusedLane, CPU: 1, Requests: 2}, {Lane: servedLane, CPU: 1, Requests: 1}}},
+		{Group: logsGroup, Pair: [2]string{loggingLane, silentLane}, Row: headRow, Unit: perSecond, Lanes: pair([2]string{loggingLane, silentLane}, 9, 10)},
 		{Group: s3Group, Pair: remote, Row: getLargeRow, Unit: megabytes, Size: large, Clients: 1, Lanes: pair(remote, 5.9, 10)},
 		{Group: s3Group, Pair: remote, Row: getLargeMoreRow, Unit: megabytes, Size: large, Clients: 4, Lanes: more},
 	}}
@@ -103,6 +104,7 @@ func TestJudge(t *testing.T) {
 		false,       // versions
 		false, true, // lifecycles
 		true,              // tenants
+		false,             // logs
 		false, true, true, // S3: one stream, four, and their memory
 	}
 	if !slices.Equal(met, want) {
@@ -128,6 +130,7 @@ func TestTables(t *testing.T) {
 		{versionsRows[0].on(onSQLite)},
 		{getSmallRow},
 		{refusedGetRow},
+		{headRow},
 		{getLargeRow, getLargeMoreRow},
 		{diskName, manyLane, fewLane, pgbenchName, heapRow},
 	}

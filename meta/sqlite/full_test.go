@@ -71,7 +71,7 @@ func TestFull(t *testing.T) {
 	b.want("first", true)
 }
 
-// What is kept free is for deletions: new objects leave it alone.
+// The room kept free is for deletions: new objects leave it alone.
 func TestKeptFree(t *testing.T) {
 	b := newBench(t)
 	b.mustPut("first")
