@@ -192,6 +192,7 @@ func TestFsckFinds(t *testing.T) {
 	r.mustPut("dropped", body(2, 10))
 	evil.Set(faults.Honest, -1)
 	find("blob-missing", false)
+	find("object-unreadable", true) // once, with the object's name
 	r.delete("dropped")
 	r.collect()
 	stray := backends.NewBlobID()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/encrypt"
@@ -101,7 +102,26 @@ func (e *Engine) Fsck(ctx context.Context, o FsckOptions) (FsckReport, error) {
 	if len(second.Findings) == MaxFindings { // too many to compare: all count
 		both.Lost, both.Leaked = second.Lost, second.Leaked
 	}
+	both.mergeMissing()
 	return both, errors.Join(e.nameFindings(ctx, both.Findings), e.nameBuckets(ctx, both.Findings))
+}
+
+// mergeMissing leaves out blobs that are missing where each object that cannot be read
+// for it is a finding too: a deep check meets both.
+func (r *FsckReport) mergeMissing() {
+	unreadable := make(map[string]bool) // by blob
+	for _, f := range r.Findings {
+		if f.Kind == "object-unreadable" && f.Blob != "" {
+			unreadable[f.Blob] = true
+		}
+	}
+	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool {
+		merged := f.Kind == "blob-missing" && unreadable[f.Blob]
+		if merged {
+			r.Lost--
+		}
+		return merged
+	})
 }
 
 // nameBuckets adds the names of buckets, which people know them by.
