@@ -111,7 +111,7 @@ func (b *battle) pauseFor(n int, d time.Duration) {
 func (b *battle) killPostgres(int) {
 	b.excuseAll()
 	must(b.t, b.top.Postgres.Kill())
-	b.away()
+	b.await(http.StatusServiceUnavailable)
 	must(b.t, b.top.Postgres.Restart())
 	b.recover()
 }
@@ -119,7 +119,7 @@ func (b *battle) killPostgres(int) {
 func (b *battle) killStorage(int) {
 	b.excuseAll()
 	b.top.S3.Kill()
-	b.away()
+	b.await(http.StatusOK) // names, lists and small objects are served without it
 	must(b.t, b.top.S3.Restart(b.t.Context()))
 	b.recover()
 }
@@ -130,8 +130,9 @@ func (b *battle) excuseAll() {
 	}
 }
 
-// away waits until every gateway says that it is not ready, while it is alive.
-func (b *battle) away() {
+// await waits, for the time of an outage at least, until every gateway's readiness is
+// as it should be, while it is alive.
+func (b *battle) await(want int) {
 	b.t.Helper()
 	began := time.Now()
 	for i, g := range b.top.Gateways {
@@ -140,7 +141,7 @@ func (b *battle) away() {
 				b.t.Fatalf("seed %d: gateway %d: /livez answers %d", b.seed, i+1, live)
 			}
 			ready := b.status(g, "readyz")
-			if ready == http.StatusServiceUnavailable && time.Since(began) >= outage {
+			if ready == want && time.Since(began) >= outage {
 				break
 			}
 			if time.Since(began) > recovery {

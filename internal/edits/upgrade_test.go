@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -99,11 +100,21 @@ func (o *old) open() *Gateway {
 	return g
 }
 
+// unsaid is what answers did not say in the release before: elements that are empty,
+// and so their length.
+var unsaid = regexp.MustCompile(`<(Prefix|NextKeyMarker|NextUploadIdMarker)></(Prefix|NextKeyMarker|NextUploadIdMarker)>|(?m)^Content-Length: [0-9]+$`)
+
+// said is an answer as far as both releases say it alike.
+func said(a Answer) Answer {
+	a.Text = unsaid.ReplaceAllString(a.Text, "")
+	return a
+}
+
 // same demands the answers of the release before, and a whole deployment.
 func (o *old) same(g *Gateway, when string) {
 	o.t.Helper()
 	for i, now := range o.scene.Answers(g) {
-		if was := o.answers[i]; now != was {
+		if was := o.answers[i]; said(now) != said(was) {
 			o.t.Errorf("%s: %s: %d %s\nwas %d %s", when, o.scene.Questions[i], now.Status, now.Text, was.Status, was.Text)
 		}
 	}
