@@ -156,9 +156,10 @@ func (v *Verifier) verify2(r *http.Request, t Target, c *claim) (*Identity, erro
 	if err != nil {
 		return nil, err
 	}
-	// SDKs ask for /bucket and sign /bucket/, which is the same to S3.
+	// SDKs ask for /bucket and sign /bucket/, which is the same to S3. A slash that is
+	// percent-encoded ends a bucket's name as well: what follows is a key.
 	var slashed []byte
-	if path := t.RawPath[1:]; t.HostBucket == "" && path != "" && !strings.Contains(path, "/") {
+	if path := t.Path[1:]; t.HostBucket == "" && path != "" && !strings.Contains(path, "/") {
 		t.RawPath += "/"
 		if slashed, err = stringToSign2(r, t, c); err != nil {
 			return nil, err

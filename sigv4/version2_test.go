@@ -245,6 +245,7 @@ func TestBucketPath2(t *testing.T) {
 		"/b/k":      {"/b/k": true, "/b/k/": false},
 		"/":         {"/": true, "//": false},
 		"/b?prefix": {"/b": true, "/b/": true},
+		"/b%2Fk":    {"/b%2Fk": true, "/b%2Fk/": false},
 	} {
 		for resource, ok := range want {
 			r := signed2Request("GET", target, "GET\n\n\n"+day2+"\n"+resource, "Date: "+day2)
