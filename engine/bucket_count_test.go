@@ -29,6 +29,12 @@ func TestBucketsOfATenant(t *testing.T) {
 		}
 	}
 	create(nil, nil, nil, s3err.TooManyBuckets)
+	if b, err := r.e.CreateBucket(t.Context(), "many-b", "", tenant.Tenant.ID); !errors.Is(err, s3err.BucketAlreadyOwnedByYou) || b.Name != "many-b" {
+		t.Errorf("one that is there: %q, %v", b.Name, err)
+	}
+	if _, err := r.e.CreateLockedBucket(t.Context(), r.b.Name, "", tenant.Tenant.ID); !errors.Is(err, s3err.BucketAlreadyExists) {
+		t.Errorf("one that is another's: %v", err)
+	}
 	if _, err := r.e.CreateBucket(t.Context(), "of-root", "", r.e.Root().ID); err != nil {
 		t.Errorf("another tenant's: %v", err)
 	}

@@ -33,7 +33,18 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 	}
 	b.ID, b.Created = meta.NewID(), e.now()
 	if err := e.refuseMoreBuckets(ctx, b.Owner); err != nil {
-		return meta.Bucket{}, err
+		if !errors.Is(err, s3err.TooManyBuckets) {
+			return meta.Bucket{}, err
+		}
+		// One that is there would be none more, and clients make sure of theirs at each start.
+		now, there := e.Bucket(ctx, b.Name)
+		switch {
+		case errors.Is(there, s3err.NoSuchBucket):
+			return meta.Bucket{}, err
+		case there != nil:
+			return meta.Bucket{}, there
+		}
+		return taken(&b, now)
 	}
 	own, err := e.demands(ctx, &b)
 	if err != nil {
@@ -89,7 +100,15 @@ func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bu
 		return meta.Bucket{}, storeError(err)
 	case unknown && again != nil:
 		return meta.Bucket{}, storeError(errors.Join(err, again))
-	case again == nil && now.Owner == b.Owner:
+	case again != nil:
+		now = meta.Bucket{} // whose it is is not proven
+	}
+	return taken(&b, now)
+}
+
+// taken is what is said of a new bucket whose name is now's already.
+func taken(b *meta.Bucket, now meta.Bucket) (meta.Bucket, error) {
+	if now.Owner == b.Owner {
 		return now, s3err.New(s3err.BucketAlreadyOwnedByYou, "").With("BucketName", b.Name)
 	}
 	return meta.Bucket{}, s3err.New(s3err.BucketAlreadyExists, "").With("BucketName", b.Name)
