@@ -195,3 +195,23 @@ func TestRequestLog(t *testing.T) {
 		t.Errorf("documented, and in no line: %q, want %q", missing, others)
 	}
 }
+
+// Strangers make no line longer than its fields may be, nor write in it what they like.
+func TestRequestLogIsBounded(t *testing.T) {
+	h := newHousehold(t)
+	r := h.g.Request(t, "GET", "/"+strings.Repeat("b", 2*requestlog.MaxText)+"%0A%1Bkey", nil)
+	r.Method = strings.Repeat("M", 2*requestlog.MaxText)
+	id := h.g.Send(t, r).Header.Get("X-Amz-Request-Id")
+	r = h.g.Request(t, "GET", "/odd%0A%1Bkey", nil)
+	odd := h.g.Send(t, r).Header.Get("X-Amz-Request-Id")
+	h.g.Server.Close() // waits for the last request's line
+	lines := requestLines(t, h.log.String())
+	for name, want := range map[string]string{"bucket": strings.Repeat("b", requestlog.MaxText), "method": strings.Repeat("M", requestlog.MaxText)} {
+		if got := lines[id][name]; got != want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if got := lines[odd]["bucket"]; got != "odd??key" {
+		t.Errorf("odd characters: %v", got)
+	}
+}

@@ -93,8 +93,8 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 	}
 	attrs = append(attrs, slog.String("request_id", l.ID), slog.String("api", l.API))
 	text("action", l.Action)
-	text("method", l.Method)
-	text("bucket", l.Bucket)
+	text("method", Printable(l.Method))
+	text("bucket", Printable(l.Bucket))
 	text("key_hash", l.KeyHash)
 	text("resource", Printable(l.Resource))
 	attrs = append(attrs, slog.String("principal", l.who()))
