@@ -138,7 +138,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 			d.Owner, d.Bypass = r.objectOwner(), r.bypass(&o)
 			d.Replaces = r.replaces(decision)
 			if o.found != nil {
-				d.Judged = &engine.Judged{Found: o.found, Permit: r.permitDeletion(&o)}
+				d.Judged = &engine.Judged{Found: o.found, Permit: r.permitDeletion(&o, &entries[i])}
 			}
 			deletions = append(deletions, d)
 			positions = append(positions, i)
@@ -169,10 +169,10 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 
 // permitDeletion decides again about a key of the document that holds another object by
 // now.
-func (r *Request) permitDeletion(o *object) engine.Permit {
+func (r *Request) permitDeletion(o *object, e *deleteEntry) engine.Permit {
 	return func(f *engine.Found) error {
 		o.found = f
-		if !r.decide(r.needVersion("s3:DeleteObject", "s3:DeleteObjectVersion", o)).Allow {
+		if !r.decide(r.needVersion("s3:DeleteObject", "s3:DeleteObjectVersion", o)).Allow || !r.allows(e.compareNeeds(r)) {
 			return s3err.AccessDenied
 		}
 		return nil
