@@ -268,7 +268,7 @@ func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
 	}
 	e.know(d.ID, encrypt.Seed(raw))
 	e.wrappedSeed = d.Seed
-	if err := e.observe(d); err != nil {
+	if err := e.observe(d, e.sealing()); err != nil {
 		return err
 	}
 	if e.root, err = e.tenant(ctx, d.Root); err != nil {

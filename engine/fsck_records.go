@@ -32,7 +32,7 @@ func (c *check) deployment(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.unproven("deployment", c.e.vouched(&d))
+	c.unproven("deployment", c.e.vouched(&d, c.e.sealing()))
 	if c.Sealing = d.Sealing; d.Sealing < meta.SealingWhole {
 		return c.sealingMarkers(ctx)
 	}

@@ -93,9 +93,10 @@ func (e *Engine) Reseal(ctx context.Context) (r ResealReport, err error) {
 	if err := e.beat(ctx); err != nil {
 		return r, err
 	}
+	known := e.sealing()
 	d, err := e.store.Deployment(ctx)
 	if err == nil {
-		err = e.observe(d)
+		err = e.observe(d, known)
 	}
 	if err != nil || e.sealing() == meta.SealingWhole {
 		return r, err

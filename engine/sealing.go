@@ -73,22 +73,28 @@ func (e *Engine) writesBy() meta.Sealing {
 }
 
 // observe takes over what the deployment's row says, after proving it. What it says
-// never becomes less.
-func (e *Engine) observe(d meta.Deployment) error {
-	if err := e.vouched(&d); err != nil {
+// never becomes less: known is what this process knew before it read the row, of which
+// several may be read at once, and the one that is older observed last.
+func (e *Engine) observe(d meta.Deployment, known meta.Sealing) error {
+	if err := e.vouched(&d, known); err != nil {
 		return err
 	}
-	e.sealed.now.Store(uint32(d.Sealing))
-	return nil
+	for {
+		now := e.sealed.now.Load()
+		if uint32(d.Sealing) <= now || e.sealed.now.CompareAndSwap(now, uint32(d.Sealing)) {
+			return nil
+		}
+	}
 }
 
-// vouched proves the deployment's row, and holds it against what this process knows.
-func (e *Engine) vouched(d *meta.Deployment) error {
+// vouched proves the deployment's row, and holds it against what this process knew before
+// it read that.
+func (e *Engine) vouched(d *meta.Deployment, known meta.Sealing) error {
 	if err := e.proveDeployment(d); err != nil {
 		return err
 	}
-	if now := e.sealing(); d.Sealing < now {
-		return fmt.Errorf("%w: its sealing was %d and is said to be %d", ErrEdited, now, d.Sealing)
+	if d.Sealing < known {
+		return fmt.Errorf("%w: its sealing was %d and is said to be %d", ErrEdited, known, d.Sealing)
 	}
 	if !e.root.ID.IsZero() && d.Root != e.root.ID {
 		return fmt.Errorf("%w: its root was %s and is said to be %s", ErrEdited, e.root.ID, d.Root)
@@ -107,11 +113,12 @@ func (e *Engine) enlist(ctx context.Context) error {
 
 // reread reads the deployment's row anew.
 func (e *Engine) reread(ctx context.Context) error {
+	known := e.sealing()
 	d, err := e.store.Deployment(ctx)
 	if err != nil {
 		return err
 	}
-	return e.observe(d)
+	return e.observe(d, known)
 }
 
 // sealingMarker is the blob that says that every row of the deployment has its record.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -120,5 +121,22 @@ func TestWriteEndsBeforeSilence(t *testing.T) {
 			t.Errorf("by %d: a deadline %t, in %v", s, ok, time.Until(end))
 		}
 		done()
+	}
+}
+
+// Of two rows of the deployment that are read at once, the older one may be observed
+// last: it was not edited, and this process does not write by it again.
+func TestOlderRowObservedLast(t *testing.T) {
+	r := newRowRig(t)
+	r.setSealing(meta.SealingRenewed)
+	known := r.e.sealing()
+	older, err := r.e.store.Deployment(t.Context())
+	r.ok(err)
+	r.setSealing(meta.SealingWhole)
+	if err := r.e.observe(older, known); err != nil || r.e.sealing() != meta.SealingWhole {
+		t.Errorf("%v, and it writes by %d", err, r.e.sealing())
+	}
+	if err := r.e.observe(older, r.e.sealing()); !errors.Is(err, ErrEdited) {
+		t.Errorf("one that was read later: %v", err)
 	}
 }

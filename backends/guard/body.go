@@ -96,7 +96,7 @@ func (b *body) Read(p []byte) (int, error) {
 
 // step is one Read of the backend's reader, under the clock.
 func (b *body) step(p []byte) (int, error) {
-	b.w.wind(b.g.opts.StallTimeout)
+	b.w.wind(b.g.opts.StallTimeout, b.g.opts.SilenceAfter)
 	n, err := b.rc.Read(p)
 	b.w.pause()
 	b.off, b.since = b.off+int64(n), b.since+int64(n)

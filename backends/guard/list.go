@@ -63,7 +63,7 @@ func (g *Guard) listFrom(ctx context.Context, after backends.BlobID, yield func(
 		if !yield(info) {
 			return nil
 		}
-		w.wind(g.opts.Timeout)
+		w.wind(g.opts.Timeout, g.opts.SilenceAfter)
 	}
 	return nil
 }

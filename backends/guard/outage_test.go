@@ -402,6 +402,41 @@ func TestSlowIsNotSilent(t *testing.T) {
 	}
 }
 
+// Long bodies that end at once are on their way for a while, which is no silence.
+func TestUploadsThatEndAtOnceAreNotSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := New(settling{newFlaky(false, false).Backend}, Options{})
+		ended := make(chan error)
+		for range 3 * BreakerFailures {
+			go func() { ended <- g.Put(t.Context(), backends.NewBlobID(), io.LimitReader(zeros{}, Pace), Pace) }()
+		}
+		time.Sleep(DefaultTimeout - 1)
+		synctest.Wait()
+		if s := g.Stats(); s.Breaker != Closed || s.InFlight != 3*BreakerFailures {
+			t.Errorf("while they are on their way: %+v", s)
+		}
+		if _, err := g.Stat(t.Context(), backends.NewBlobID()); !errors.Is(err, backends.ErrNotFound) {
+			t.Errorf("another call: %v", err)
+		}
+		for range 3 * BreakerFailures {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// settling answers an upload a while after its body ended.
+type settling struct{ backends.Backend }
+
+func (s settling) Put(_ context.Context, _ backends.BlobID, r io.Reader, _ int64) error {
+	if _, err := io.Copy(io.Discard, r); err != nil {
+		return err
+	}
+	time.Sleep(DefaultTimeout)
+	return nil
+}
+
 // zeros never end.
 type zeros struct{}
 

@@ -38,6 +38,9 @@ func (s *source) Read(p []byte) (int, error) {
 	if err == io.EOF {
 		limit = 2 * s.g.opts.Timeout // there is no second attempt
 	}
-	s.w.wind(limit + min(time.Duration(s.n)*time.Second/Pace, MaxAllowance))
+	limit += min(time.Duration(s.n)*time.Second/Pace, MaxAllowance)
+	// What was taken is on its way for a while: many long bodies that end at once are no
+	// silence as soon as calls are that have sent nothing.
+	s.w.wind(limit, max(s.g.opts.SilenceAfter, limit/2))
 	return n, err
 }

@@ -40,7 +40,8 @@ func blame(outer, inner context.Context, err error) error {
 }
 
 // watch is a context with a clock that is wound before each step. A step that has heard
-// nothing for Options.SilenceAfter counts as overdue, until it ends.
+// nothing for Options.SilenceAfter, or of a long body for longer, counts as overdue, until
+// it ends.
 type watch struct {
 	g      *Guard
 	ctx    context.Context
@@ -58,16 +59,16 @@ type watch struct {
 func (g *Guard) newWatch(ctx context.Context, limit time.Duration) *watch {
 	w := &watch{g: g}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
-	w.wind(limit)
+	w.wind(limit, g.opts.SilenceAfter)
 	return w
 }
 
-// wind begins a step that may take so long.
-func (w *watch) wind(limit time.Duration) {
+// wind begins a step that may take so long, and is overdue earlier than that.
+func (w *watch) wind(limit, overdue time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.halt()
-	first := min(limit, w.g.opts.SilenceAfter)
+	first := min(limit, overdue)
 	w.waits, w.left = true, limit-first
 	w.turn++
 	turn := w.turn
