@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
@@ -59,6 +61,62 @@ func TestNewBackendAwayAtStart(t *testing.T) {
 		b, err := create(name, constraint)
 		if err != nil || b.Backend != s.status(north).Row.ID {
 			t.Errorf("%s: placed at %d, %v", name, b.Backend, err)
+		}
+	}
+}
+
+// meeting is a backend that answers once all of several have been asked.
+type meeting struct {
+	backends.Backend
+	came func()
+	all  <-chan struct{}
+}
+
+func (m *meeting) Stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
+	m.came()
+	select {
+	case <-m.all:
+		return m.Backend.Stat(ctx, id)
+	case <-ctx.Done():
+		return backends.Info{}, backends.ErrUnavailable
+	}
+}
+
+// Backends that were away are asked all at once: a beat takes as long as one that is
+// frozen, not as all of them.
+func TestAwayAskedAtOnce(t *testing.T) {
+	s := newSeveralRig(t)
+	plan := faults.NewPlan(1, faults.Rule{Err: backends.ErrUnavailable})
+	all := make(chan struct{})
+	var waiting atomic.Int64
+	waiting.Store(int64(len(s.config.Backends)))
+	s.config.Backends = slices.Clone(s.config.Backends)
+	away := atomic.Bool{}
+	away.Store(true)
+	for i, b := range s.config.Backends {
+		came := sync.OnceFunc(func() {
+			if waiting.Add(-1) == 0 {
+				close(all)
+			}
+		})
+		asked := func() {
+			if !away.Load() {
+				came()
+			}
+		}
+		s.config.Backends[i].Backend = faults.Backend(&meeting{b.Backend, asked, all}, plan)
+	}
+	s.reopen()
+	away.Store(false)
+	plan.Clear()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if err := s.e.Beat(ctx); err != nil {
+		t.Errorf("a beat: %v", err)
+	}
+	for _, b := range s.config.Backends {
+		if !s.status(b.Name).Proved {
+			t.Errorf("%s was not proved", b.Name)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -299,21 +300,31 @@ func (e *Engine) proveAll(ctx context.Context) error {
 	return nil
 }
 
-// proveLate tries again what Open left. A failure is logged when it is new.
+// proveLate tries again what Open left, all at once: a beat must not take as long as
+// several backends that are frozen. A failure is logged when it is new.
 func (e *Engine) proveLate(ctx context.Context, s *places) {
+	var proving sync.WaitGroup
 	for _, p := range s.configured {
-		if p.proved.Load() {
-			e.sealLate(ctx, s, p)
+		if p.proved.Load() && p.sealed.Load() {
 			continue
 		}
-		err := e.prove(ctx, p)
-		switch {
-		case err == nil:
-			e.log.Info("the backend is in use", "backend", p.Name)
-			p.noted = ""
-		case err.Error() != p.noted:
-			p.noted = err.Error()
-			e.log.Warn("a backend cannot be used; requests for what is there are refused", "error", err)
-		}
+		proving.Go(func() { e.proveOneLate(ctx, s, p) })
+	}
+	proving.Wait()
+}
+
+func (e *Engine) proveOneLate(ctx context.Context, s *places, p *place) {
+	if p.proved.Load() {
+		e.sealLate(ctx, s, p)
+		return
+	}
+	err := e.prove(ctx, p)
+	switch {
+	case err == nil:
+		e.log.Info("the backend is in use", "backend", p.Name)
+		p.noted = ""
+	case err.Error() != p.noted:
+		p.noted = err.Error()
+		e.log.Warn("a backend cannot be used; requests for what is there are refused", "error", err)
 	}
 }
