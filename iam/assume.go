@@ -78,9 +78,6 @@ func (c *call) inherit(a *assumption) error {
 // assume decides, and makes the session. The rights to pass tags and a source identity
 // are asked for where there are any, inherited ones too.
 func (c *call) assume(a *assumption, extra access.Context) (engine.Credential, error) {
-	if err := c.inherit(a); err != nil {
-		return engine.Credential{}, err
-	}
 	need := access.Need{Resource: a.arn, Owner: access.ID(a.role.Tenant), Trust: a.trust, Context: a.conditions(extra)}
 	actions := []string{c.name}
 	if len(a.tags) > 0 {
@@ -154,6 +151,9 @@ func assumeRole(c *call) (any, error) {
 	}
 	a.transitive, a.source = c.form.list("TransitiveTagKeys"), c.form["SourceIdentity"]
 	if err := a.check(); err != nil {
+		return nil, err
+	}
+	if err := c.inherit(&a); err != nil { // the same whether there is such a role or not
 		return nil, err
 	}
 	if !found {
