@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"log/slog"
 	"strings"
@@ -138,7 +139,12 @@ func (e *Engine) report(d *Damage) {
 // deployment's keys finds the object by it, and nobody guesses a key from it. It is the
 // same on every gateway of the deployment.
 func (e *Engine) KeyHash(bucket meta.ID, key string) string {
-	h := hmac.New(sha256.New, e.markerKeys.names)
+	h, made := e.nameHashes.Get().(hash.Hash)
+	if !made {
+		h = hmac.New(sha256.New, e.markerKeys.names)
+	}
+	defer e.nameHashes.Put(h)
+	h.Reset()
 	h.Write(bucket[:])
 	h.Write([]byte(key))
 	var sum [sha256.Size]byte

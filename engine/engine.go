@@ -95,7 +95,8 @@ type Engine struct {
 	// wrappedSeed is what the system keys come from, as the provider wrapped it.
 	wrappedSeed []byte
 	markerKeys  markerKeys
-	holder      meta.ID // names this process's reservations
+	nameHashes  sync.Pool // of hash.Hash, keyed by markerKeys.names, for KeyHash
+	holder      meta.ID   // names this process's reservations
 	sealed      sealingState
 	registry    registry
 	late        lateBackends

@@ -13,6 +13,9 @@ const (
 	maxLogQueue = 4 << 20
 	// keptLogBuffer is how large a buffer is used again.
 	keptLogBuffer = 256 << 10
+	// logGather is how long lines are gathered before they are written: one by one they
+	// would cost a busy gateway a system call and a wake-up each.
+	logGather = 2 * time.Millisecond
 	// logFlush is how long the end of the process waits for the log's reader.
 	logFlush = 2 * time.Second
 )
@@ -74,6 +77,11 @@ func (q *logQueue) run() {
 		q.mu.Lock()
 		for len(q.pending) == 0 && !q.closed {
 			q.filled.Wait()
+		}
+		if !q.closed && len(q.pending) < keptLogBuffer {
+			q.mu.Unlock()
+			time.Sleep(logGather)
+			q.mu.Lock()
 		}
 		if len(q.pending) == 0 {
 			q.mu.Unlock()
