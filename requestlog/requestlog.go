@@ -85,6 +85,9 @@ const room = 27
 
 // Write writes the line.
 func (l *Line) Write(ctx context.Context, log *slog.Logger) {
+	if !log.Enabled(ctx, l.Level()) {
+		return
+	}
 	attrs := make([]slog.Attr, 0, room+len(l.More))
 	text := func(name, value string) {
 		if value != "" {
@@ -120,7 +123,10 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 	if l.Err != nil {
 		attrs = append(attrs, slog.String("error", l.Err.Error()))
 	}
-	log.LogAttrs(ctx, l.Level(), Message, attrs...)
+	// Straight to the handler: LogAttrs would look for the line of source first.
+	rec := slog.NewRecord(time.Now(), l.Level(), Message, 0)
+	rec.AddAttrs(attrs...)
+	_ = log.Handler().Handle(ctx, rec) // as by LogAttrs, nobody is told
 }
 
 func (l *Line) who() string {

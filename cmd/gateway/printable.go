@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -36,7 +37,7 @@ func bare(w io.Writer) io.Writer {
 // tabulators: control characters, those of C1 and of formatting, which turn the
 // direction of text, other line ends, and bytes that are no UTF-8.
 func printable(p []byte) []byte {
-	if i := bytes.IndexFunc(p, unusual); i < 0 || !bytes.ContainsFunc(p[i:], invisible) {
+	if i := slices.IndexFunc(p, unusual); i < 0 || !bytes.ContainsFunc(p[i:], invisible) {
 		return p
 	}
 	out := make([]byte, 0, len(p)+16)
@@ -57,9 +58,9 @@ func printable(p []byte) []byte {
 	return out
 }
 
-// unusual is what only a look at Unicode's tables can judge. Most lines have
-// nothing of it, and each line of the request log passes here.
-func unusual(r rune) bool { return r < ' ' && r != '\n' && r != '\t' || r > '~' }
+// unusual is a byte that only a look at Unicode's tables can judge. Most lines have
+// none, and each line of the request log passes here.
+func unusual(c byte) bool { return c-' ' > '~'-' ' && c != '\n' && c != '\t' }
 
 func invisible(r rune) bool {
 	return r != '\n' && r != '\t' && (r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp))
