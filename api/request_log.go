@@ -56,7 +56,8 @@ func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 
 // signed reports whether a request says that it is signed.
 func signed(r *http.Request) bool {
-	return r.Header.Get("Authorization") != "" || strings.Contains(r.URL.RawQuery, "X-Amz-Credential=")
+	q := r.URL.RawQuery
+	return r.Header.Get("Authorization") != "" || strings.Contains(q, "X-Amz-Credential=") || strings.Contains(q, "AWSAccessKeyId=")
 }
 
 // nameForm says what a form of the IAM or STS API asked for.

@@ -215,3 +215,31 @@ func TestRequestLogIsBounded(t *testing.T) {
 		t.Errorf("odd characters: %v", got)
 	}
 }
+
+// A request that says that it is signed is nobody's until that is proven, also where nobody
+// looked: by each of the ways to say so.
+func TestRequestLogUnproven(t *testing.T) {
+	h := newHousehold(t)
+	want := make(map[string]string)
+	for _, c := range []struct{ query, header, principal string }{
+		{"", "", "anonymous"},
+		{"", "AWS4-HMAC-SHA256 x", "unproven"},
+		{"?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=x&X-Amz-Signature=x", "", "unproven"},
+		{"?AWSAccessKeyId=x&Expires=1&Signature=x", "", "unproven"},
+	} {
+		r := h.g.Request(t, "PATCH", "/bucket/key"+c.query, nil) // no operation has the method
+		if c.header != "" {
+			r.Header.Set("Authorization", c.header)
+		}
+		res := h.g.Send(t, r)
+		expect(t, c.query, res, 405, "MethodNotAllowed")
+		want[res.Header.Get("X-Amz-Request-Id")] = c.principal
+	}
+	h.g.Server.Close() // waits for the last request's line
+	lines := requestLines(t, h.log.String())
+	for id, principal := range want {
+		if got := lines[id]["principal"]; got != principal {
+			t.Errorf("%v, want %s", lines[id], principal)
+		}
+	}
+}
