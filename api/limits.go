@@ -64,7 +64,7 @@ const (
 	maxLingering = 64
 	// writeUnit is the most that is written at once. A client has Limits.Pause to take
 	// it.
-	writeUnit = 128 << 10
+	writeUnit = 512 << 10
 	// rateBurst is the least that a limit of bandwidth lets through at once.
 	rateBurst = 512 << 10
 	// retryAfter is the least Retry-After of a 503, in seconds.

@@ -39,7 +39,7 @@ func versitygwSuite(ctx context.Context) (*suite, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &suite{name: suiteVersitygw, minShare: 0.95}
+	s := &suite{name: suiteVersitygw, minShare: 0.94}
 	foreign := src.reaches("execCommand")
 	var tests []Test
 	for _, f := range found {
