@@ -423,6 +423,17 @@ func TestUploadsThatEndAtOnceAreNotSilent(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		for range BreakerFailures { // short ones are there at once
+			go func() { ended <- g.Put(t.Context(), backends.NewBlobID(), io.LimitReader(zeros{}, 1<<10), 1<<10) }()
+		}
+		time.Sleep(DefaultTimeout/2 + time.Millisecond)
+		synctest.Wait()
+		if s := g.Stats(); s.Breaker != Open {
+			t.Errorf("short ones that are not answered: %+v", s)
+		}
+		for range BreakerFailures {
+			<-ended
+		}
 	})
 }
 

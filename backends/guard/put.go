@@ -8,6 +8,11 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
+// linkPace is how fast at the least what was taken gets to the backend, in bytes per
+// second, where many send at once: so much later a call is overdue, up to half of what
+// it may take.
+const linkPace = 1 << 20
+
 // Put implements backends.Backend. It is tried again only while r is untouched.
 func (g *Guard) Put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
 	touched := false
@@ -40,7 +45,8 @@ func (s *source) Read(p []byte) (int, error) {
 	}
 	limit += min(time.Duration(s.n)*time.Second/Pace, MaxAllowance)
 	// What was taken is on its way for a while: many long bodies that end at once are no
-	// silence as soon as calls are that have sent nothing.
-	s.w.wind(limit, max(s.g.opts.SilenceAfter, limit/2))
+	// silence as soon as calls are that have sent little.
+	overdue := s.g.opts.SilenceAfter + time.Duration(s.n)*time.Second/linkPace
+	s.w.wind(limit, max(s.g.opts.SilenceAfter, min(overdue, limit/2)))
 	return n, err
 }
