@@ -41,6 +41,11 @@ func TestNewBackendAwayAtStart(t *testing.T) {
 	if _, err := create("elsewhere", west); err != nil {
 		t.Error(err)
 	}
+	for _, there := range []string{"elsewhere", s.b.Name} {
+		if _, err := create(there, ""); !errors.Is(err, s3err.BucketAlreadyOwnedByYou) {
+			t.Errorf("%s, which is there: %v", there, err)
+		}
+	}
 	s.mustPut("k", body(1, 1000))
 	for range 2 { // one registers, one proves
 		if err := s.e.Beat(t.Context()); err != nil {

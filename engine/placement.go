@@ -32,19 +32,10 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 		return meta.Bucket{}, err
 	}
 	b.ID, b.Created = meta.NewID(), e.now()
-	if err := e.refuseMoreBuckets(ctx, b.Owner); err != nil {
-		if !errors.Is(err, s3err.TooManyBuckets) {
-			return meta.Bucket{}, err
-		}
-		// One that is there would be none more, and clients make sure of theirs at each start.
-		now, there := e.Bucket(ctx, b.Name)
-		switch {
-		case errors.Is(there, s3err.NoSuchBucket):
-			return meta.Bucket{}, err
-		case there != nil:
-			return meta.Bucket{}, there
-		}
-		return taken(&b, now)
+	if err := e.refuseMoreBuckets(ctx, b.Owner); errors.Is(err, s3err.TooManyBuckets) {
+		return e.unlessThere(ctx, &b, err)
+	} else if err != nil {
+		return meta.Bucket{}, err
 	}
 	own, err := e.demands(ctx, &b)
 	if err != nil {
@@ -72,13 +63,28 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 				return e.created(ctx, b, err)
 			}
 		}
-		if try == maxPlaceTries {
+		if try == maxPlaceTries && errors.Is(err, errUnregistered) {
+			return e.unlessThere(ctx, &b, err)
+		} else if try == maxPlaceTries {
 			return meta.Bucket{}, storeError(err)
 		}
 		if s, err = e.refresh(ctx); err != nil {
 			return meta.Bucket{}, storeError(err)
 		}
 	}
+}
+
+// unlessThere is why no bucket can be made now, unless it is there: it would be none more,
+// and clients make sure of theirs at each start.
+func (e *Engine) unlessThere(ctx context.Context, b *meta.Bucket, why error) (meta.Bucket, error) {
+	now, err := e.Bucket(ctx, b.Name)
+	switch {
+	case errors.Is(err, s3err.NoSuchBucket):
+		return meta.Bucket{}, why
+	case err != nil:
+		return meta.Bucket{}, err
+	}
+	return taken(b, now)
 }
 
 // created says what became of a new bucket.

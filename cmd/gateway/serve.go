@@ -172,7 +172,11 @@ func (p *process) prepare(ctx context.Context, d *deployment) error {
 		if err == nil {
 			err = api.SetOwnership(ctx, d.engine, b, access.Ownership(p.S3ObjectOwnership))
 		}
-		if err != nil && !errors.Is(err, s3err.BucketAlreadyOwnedByYou) && !errors.Is(err, s3err.BucketAlreadyExists) {
+		switch {
+		case err == nil, errors.Is(err, s3err.BucketAlreadyOwnedByYou), errors.Is(err, s3err.BucketAlreadyExists):
+		case errors.Is(err, s3err.ServiceUnavailable): // where it would be placed is away
+			p.log.Warn("a bucket of the settings cannot be made now; the next start tries again", "bucket", name, "error", err)
+		default:
 			return failed(fmt.Errorf("bucket %q cannot be created: %w", name, err))
 		}
 	}
