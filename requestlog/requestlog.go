@@ -7,6 +7,7 @@ package requestlog
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -83,12 +84,16 @@ func (l *Line) Level() slog.Level {
 // room is how many fields a line has at most, beside More.
 const room = 27
 
+// buffers are the fields of lines, for the next line when one is written.
+var buffers = sync.Pool{New: func() any { attrs := make([]slog.Attr, 0, room); return &attrs }}
+
 // Write writes the line.
 func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 	if !log.Enabled(ctx, l.Level()) {
 		return
 	}
-	attrs := make([]slog.Attr, 0, room+len(l.More))
+	buffer := buffers.Get().(*[]slog.Attr)
+	attrs := (*buffer)[:0]
 	text := func(name, value string) {
 		if value != "" {
 			attrs = append(attrs, slog.String(name, value))
@@ -123,10 +128,14 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 	if l.Err != nil {
 		attrs = append(attrs, slog.String("error", l.Err.Error()))
 	}
-	// Straight to the handler: LogAttrs would look for the line of source first.
+	// Straight to the handler: LogAttrs would look for the line of source first. A group
+	// without a name is written as its fields, which a record need not copy then.
 	rec := slog.NewRecord(time.Now(), l.Level(), Message, 0)
-	rec.AddAttrs(attrs...)
+	rec.AddAttrs(slog.Attr{Value: slog.GroupValue(attrs...)})
 	_ = log.Handler().Handle(ctx, rec) // as by LogAttrs, nobody is told
+	clear(attrs)
+	*buffer = attrs
+	buffers.Put(buffer)
 }
 
 func (l *Line) who() string {
