@@ -91,6 +91,7 @@ func TestComesBack(t *testing.T) {
 			t.Errorf("a call whose time is up: %v", err)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait() // for the try that nobody waited for
 		fails = errors.New("no such bucket")
 		time.Sleep(Pause)
 		b.Check(t.Context())
