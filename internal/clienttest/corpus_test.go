@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -63,11 +64,22 @@ func corpus(t *testing.T, size int64) string {
 	_, err = io.CopyN(f, content(uint64(size), 0), size)
 	must(t, err)
 	must(t, f.Close())
-	// Times of S3 are in whole seconds: to a client that compares them, a file which is
-	// younger than its object's second has changed since.
-	past := time.Now().Add(-time.Hour)
-	must(t, os.Chtimes(path, past, past))
+	aged(t, path)
 	return path
+}
+
+// aged gives a file, or those of a folder, a time long past, always the same: many are
+// links to one file. Times of S3 are in whole seconds: to a client that compares them, a
+// file which is younger than its object's second has changed since.
+func aged(t *testing.T, root string) {
+	t.Helper()
+	past := time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
+	must(t, filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		return os.Chtimes(path, past, past)
+	}))
 }
 
 // corpusFolder is a new folder with hard links to files of the given sizes.

@@ -72,6 +72,7 @@ func mcLines[T any](c *mcTest, args ...string) (list []T) {
 // files stores a folder of all sizes, the large ones in parts, and brings it back.
 func (c *mcTest) files(t *testing.T) {
 	c.dir = mixedTree(t, append(slices.Clone(allSizes), 64*mib)...)
+	aged(t, c.dir)
 	c.run("--quiet", "cp", "--recursive", c.dir+"/", c.at("files/"))
 	noUploads(t, c.g, c.bucket)
 	storedTree(t, c.g, c.bucket, "files/", c.dir)
@@ -90,6 +91,7 @@ func (c *mcTest) step(t *testing.T) {
 	must(t, os.Remove(filepath.Join(c.dir, "65536.bin")))
 	writeFile(t, filepath.Join(c.dir, "odd/with space"), "changed")
 	writeFile(t, filepath.Join(c.dir, "new/file.txt"), "new")
+	aged(t, c.dir)
 	if found := mcLines[mcDiff](c, "diff", c.dir, c.at("files")); len(found) != 3 {
 		t.Errorf("diff: %+v", found)
 	}
