@@ -44,7 +44,7 @@ func (s *source) Read(p []byte) (int, error) {
 		limit = 2 * s.g.opts.Timeout // there is no second attempt
 	}
 	limit += min(time.Duration(s.n)*time.Second/Pace, MaxAllowance)
-	// What was taken is on its way for a while: many long bodies that end at once are no
+	// A body that was taken is on its way for a while: many long bodies that end at once are no
 	// silence as soon as calls are that have sent little.
 	overdue := s.g.opts.SilenceAfter + time.Duration(s.n)*time.Second/linkPace
 	s.w.wind(limit, max(s.g.opts.SilenceAfter, min(overdue, limit/2)))
