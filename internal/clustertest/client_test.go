@@ -28,10 +28,11 @@ const (
 
 // load is what all clients of one history share.
 type load struct {
-	c      *cluster
-	log    history.Log
-	keys   []string
-	faulty bool // requests may fail that nobody is to blame for
+	c       *cluster
+	log     history.Log
+	keys    []string
+	resting map[string]bool // those of the keys that are mostly read
+	faulty  bool            // requests may fail that nobody is to blame for
 
 	mu      sync.Mutex
 	bodies  map[string]bool // ETags of all that was ever sent
@@ -90,7 +91,7 @@ func (c *client) step(ctx context.Context) {
 		old = plainTag([]byte("what never was"))
 	}
 	switch p := c.r.IntN(100); {
-	case p < 14:
+	case p < 14, c.resting[key] && c.r.IntN(8) > 0:
 		c.get(ctx, c.engine(), key)
 	case p < 20:
 		c.head(ctx, key)

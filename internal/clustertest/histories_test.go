@@ -27,6 +27,7 @@ const (
 	steps          = 11 // of each client
 	fewestKeys     = 3
 	mostKeys       = 5
+	restingKeys    = 2                    // besides, where a backend drains
 	stepPause      = 8 * time.Millisecond // between background steps, at most
 	drainAfter     = 2 * clients          // requests after which a backend begins to drain
 	fewestRequests = clients * steps / 2  // in a history, else it shows nothing
@@ -127,6 +128,9 @@ func runSeed(t *testing.T, seed uint64, i int, all *tally) {
 			plan.Add(faults.Rule{Op: op, When: faults.After, Chance: 0.15})
 		}
 	}
+	if drain {
+		l.rest(r)
+	}
 	report := l.run(seed, drain)
 	plan.Clear()
 	l.readAll()
@@ -161,6 +165,19 @@ func (a *tally) add(f func()) {
 func sum[K comparable](to, from map[K]int) {
 	for k, n := range from {
 		to[k] += n
+	}
+}
+
+// rest writes keys that the clients seldom write: what is replaced soon is gone before it
+// is moved.
+func (l *load) rest(r *rand.Rand) {
+	c := &client{load: l, r: r, id: clients + engines, seen: make(map[string]string)}
+	l.resting = make(map[string]bool)
+	for n := range restingKeys {
+		key := fmt.Sprint("resting", n)
+		l.keys, l.resting[key] = append(l.keys, key), true
+		c.n++
+		c.put(l.c.t.Context(), history.Put, key, "")
 	}
 }
 

@@ -107,7 +107,7 @@ func (r *runner) Close() (err error) {
 		close(r.stop)
 		<-r.stopped
 		// The writer goes last: the last connection moves the log into the file.
-		err = errors.Join(r.pool.close(), r.keeper.close(), r.w.close(), r.lock.Close())
+		err = errors.Join(r.pool.close(), r.keeper.close(), r.w.close(), unlockFile(r.lock))
 	})
 	return err
 }

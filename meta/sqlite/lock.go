@@ -11,9 +11,9 @@ import (
 // ErrInUse: another process serves the store.
 var ErrInUse = errors.New("sqlite: the store is in use by another process")
 
-// lockFile takes the lock that one serving process holds. The kernel lets go of
-// it when the process ends, however it ends. The file stays: removing it would
-// let a third process lock a file that is no longer there.
+// lockFile takes the lock that one serving process holds, until unlockFile. The kernel
+// lets go of it when the process ends, however it ends. The file stays: removing it
+// would let a third process lock a file that is no longer there.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, fileMode)
 	if err != nil {
@@ -27,4 +27,10 @@ func lockFile(path string) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
+}
+
+// unlockFile gives the lock up at once. Closing the file alone does not: a child process
+// that has not yet begun its program holds a copy of the descriptor, and with it the lock.
+func unlockFile(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }

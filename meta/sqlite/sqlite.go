@@ -84,7 +84,7 @@ func Open(path string, o Options) (*sqlstore.Store, error) {
 	}
 	r, err := open(path, o)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, damaged(err)), lock.Close())
+		return nil, errors.Join(fmt.Errorf("open store %s: %w", path, damaged(err)), unlockFile(lock))
 	}
 	r.lock = lock
 	return sqlstore.New(r), nil

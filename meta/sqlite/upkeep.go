@@ -21,7 +21,7 @@ func Migrate(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
+	defer func() { err = errors.Join(err, unlockFile(lock)) }()
 	w, err := openConn(dsn(path, writerPragmas()))
 	if err != nil {
 		return fmt.Errorf("open store %s: %w", path, err)
