@@ -35,7 +35,7 @@ build: ## Build bin/gateway
 run: build ## Build and serve; ARGS="--s3 127.0.0.1:9100" and the like are passed on
 	exec bin/gateway serve $(ARGS)
 
-lint: ## Check formatting and go.mod, run go vet and staticcheck, and look for dead code
+lint: ## Check formatting and each go.mod, run go vet and staticcheck, and look for dead code
 	@scripts/setup.sh go
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [[ -n $$unformatted ]]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
@@ -45,6 +45,9 @@ lint: ## Check formatting and go.mod, run go vet and staticcheck, and look for d
 	go run $(STATICCHECK) -tags clients,peers ./...
 	@dead=$$(go run $(DEADCODE) -test -tags clients,peers ./...); \
 	if [[ -n $$dead ]]; then printf 'nothing calls:\n%s\n' "$$dead" >&2; exit 1; fi
+	@for file in $$(git ls-files -co --exclude-standard '*/go.mod'); do \
+		( cd "$$(dirname "$$file")" && echo "lint $$(dirname "$$file")" && go mod tidy -diff && go vet ./... && go run $(STATICCHECK) ./... ) || exit 1; \
+	done
 
 test: ## Unit, contract and integration tests, against real databases, storage servers and clients
 	@scripts/setup.sh test

@@ -6,7 +6,8 @@
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, Helm, mc, Litestream,
 #            docker-registry with skopeo, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
-#            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, clients for Node
+#            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, clients for Node,
+#            the tests of libraries for Go
 #   race     make test-race: test, and a C compiler
 #   peers    make test-peers: MinIO
 #
@@ -116,6 +117,10 @@ install_node_modules() {
 # install_servers builds the servers in Go that the tests run, into bin/servers.
 install_servers() { go run ./internal/servers/install "$@"; }
 
+# compile_suites has the tests of other Go libraries in the build cache, so that no
+# test waits for their compiler.
+compile_suites() { go -C internal/clienttest/suites test -c -o /dev/null .; }
+
 if ! command -v go >/dev/null; then
 	echo "setup: Go is missing: install Go 1.26 or later from https://go.dev/dl/ and put it in PATH" >&2
 	exit 1
@@ -133,6 +138,7 @@ clients)
 	install_missing
 	install_node_modules internal/clienttest/jsmore/package-lock.json
 	install_servers versitygw fake-gcs-server helm mc litestream
+	compile_suites
 	;;
 race)
 	need_for_test

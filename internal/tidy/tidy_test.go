@@ -268,6 +268,45 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// A module within this one is for tests alone, has the name of its folder and pins
+// what it requires, and the gateway requires none of it.
+func TestNestedModules(t *testing.T) {
+	out, err := exec.Command("git", "-C", root, "ls-files", "-co", "--exclude-standard", "*/go.mod").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := strings.Fields(string(out))
+	if len(files) == 0 {
+		t.Error("no modules were found")
+	}
+	for _, name := range files {
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			continue // deleted, not yet committed
+		}
+		dir := path.Dir(name)
+		if want := "module " + module + "/" + dir + "\n"; !strings.HasPrefix(string(text), want) {
+			t.Errorf("%s does not begin with %q", name, want)
+		}
+		if !strings.HasPrefix(dir, "internal/") {
+			t.Errorf("%s is not below internal", name)
+		}
+		if strings.Contains(string(text), "\nreplace ") {
+			t.Errorf("%s replaces what it requires", name)
+		}
+		if _, err := os.Stat(filepath.Join(root, dir, "go.sum")); err != nil {
+			t.Errorf("%s pins nothing: %v", name, err)
+		}
+		if strings.Contains(string(ours), module+"/"+dir) {
+			t.Errorf("go.mod requires %s", dir)
+		}
+	}
+}
+
 // lenient are the readers of numbers and times that take other forms than those of
 // the protocols.
 var lenient = regexp.MustCompile(`\b(strconv\.(Atoi|ParseInt|ParseUint)|time\.Parse(InLocation)?|http\.ParseTime|mail\.ParseDate|fmt\.S?scan\w*)\(`)
