@@ -15,7 +15,7 @@ var uncounted = []string{
 	"Lease", "TakeLease", "DropLease", "Bucket", "ListBuckets", "CountBuckets", "BucketSettings", "BucketSeeds",
 	"Object", "Version", "Find", "Vacant", "Renamed", "ForgetRenames", "ListObjects", "ListVersions", "ScanObjects",
 	"BucketUsage", "OwnerUsage", "FoldUsage", "Upload", "Parts", "ListUploads", "ScanUploads", "ScanParts",
-	"Beat", "Holders", "Held", "DeadBlobs", "Forget", "Blob", "ScanBlobs",
+	"Beat", "Holders", "Held", "DeadBlobs", "Defer", "Forget", "Blob", "ScanBlobs",
 	"Tenant", "TenantByName", "ListTenants", "AccessKey", "ListAccessKeys", "Identity", "IdentitiesByID", "ListIdentities",
 	"NoteResealed", "ScanAccessKeys", "ScanIdentities",
 }

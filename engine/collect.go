@@ -103,46 +103,35 @@ func (e *Engine) deleteDead(ctx context.Context, s *places, row meta.Backend) (i
 	} else if err != nil {
 		return 0, err
 	}
-	ids, held := e.withoutNeeded(ctx, s, p, ids)
-	if err := deleteBlobs(ctx, p, ids); err != nil {
-		return 0, errors.Join(err, held)
-	}
-	for rest := ids; len(rest) > 0; {
+	d := deletion{at: p}
+	ids = e.withoutNeeded(ctx, s, &d, ids)
+	d.delete(ctx, ids)
+	for rest := d.gone; len(rest) > 0; {
 		n := min(len(rest), meta.MaxBatch)
 		if err := e.store.Forget(ctx, p.id, rest[:n]); err != nil {
-			return 0, errors.Join(err, held)
+			return 0, errors.Join(append(d.errs, err)...)
 		}
 		rest = rest[n:]
 	}
-	return len(ids), held
-}
-
-// deleteBlobs deletes at a backend.
-func deleteBlobs(ctx context.Context, p *place, ids []meta.BlobID) error {
-	if len(ids) == 0 {
-		return nil
+	if len(d.left) > 0 {
+		if err := e.store.Defer(ctx, p.id, d.left, e.now()); err != nil {
+			d.errs = append(d.errs, fmt.Errorf("let others be deleted before what cannot be: %w", err))
+		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, deleteTimeout)
-	defer cancel()
-	gone := make([]backends.BlobID, len(ids))
-	for i, id := range ids {
-		gone[i] = backends.BlobID(id)
-	}
-	return p.Delete(ctx, gone...)
+	return len(d.gone), errors.Join(d.errs...)
 }
 
 // withoutNeeded takes from the dead copies at a backend those that may still be
 // needed: of a blob that lives elsewhere, the copy that was left is deleted only
 // once the other has been seen. One that is not there is made again from it.
-func (e *Engine) withoutNeeded(ctx context.Context, s *places, p *place, ids []meta.BlobID) (dead []meta.BlobID, err error) {
+func (e *Engine) withoutNeeded(ctx context.Context, s *places, d *deletion, ids []meta.BlobID) (dead []meta.BlobID) {
 	if s.only != nil {
-		return ids, nil
+		return ids
 	}
-	var held []error
-	err = e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
+	err := e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
 		if at != 0 {
-			if err := e.ensureCopy(ctx, s, id, p, at); err != nil {
-				held = append(held, err)
+			if err := e.ensureCopy(ctx, s, id, d.at, at); err != nil {
+				d.leave(id, err)
 				return nil
 			}
 		}
@@ -150,9 +139,10 @@ func (e *Engine) withoutNeeded(ctx context.Context, s *places, p *place, ids []m
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		d.errs = append(d.errs, err)
+		return nil
 	}
-	return dead, errors.Join(held...)
+	return dead
 }
 
 // ensureCopy returns nil when the blob is at the backend where it lives.

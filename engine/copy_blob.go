@@ -18,6 +18,8 @@ var (
 	errBadCopy = errors.New("the copy differs from what it was made of")
 	// errBadSource: what a copy was made of is not what was sealed.
 	errBadSource = errors.New("there are other bytes than were sealed")
+	// errSource: what a copy is to be made of cannot be read.
+	errSource = errors.New("what is to be copied")
 	// errTarget: it was the target that failed.
 	errTarget = errors.New("where the copy is to be")
 )
@@ -30,7 +32,7 @@ func (e *Engine) copyBlob(ctx context.Context, proves proof, from, to *place) (i
 	id := backends.BlobID(proves.id)
 	info, err := from.Stat(ctx, id)
 	if err != nil {
-		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
+		return 0, unread(from, err)
 	}
 	if proves.extent != nil {
 		if want, err := proves.size(e); err != nil || info.Size != want {
@@ -43,7 +45,7 @@ func (e *Engine) copyBlob(ctx context.Context, proves proof, from, to *place) (i
 	}
 	body, err := from.Get(ctx, id, 0, -1) // all of it, which some backends check by what they know of the whole
 	if err != nil {
-		return 0, fmt.Errorf("backend %s: %w", from.Name, err)
+		return 0, unread(from, err)
 	}
 	source := &watchedSource{Reader: body}
 	err = to.Put(ctx, id, source, info.Size)
@@ -53,10 +55,12 @@ func (e *Engine) copyBlob(ctx context.Context, proves proof, from, to *place) (i
 		return info.Size, e.judgeCopy(ctx, proves, info.Size, from, to)
 	case err != nil && source.err == nil && !errors.Is(err, backends.ErrSize):
 		return 0, fmt.Errorf("copy from backend %s to %s: %w: %w", from.Name, to.Name, errTarget, err)
+	case err != nil && source.err != nil:
+		return 0, fmt.Errorf("copy to backend %s: %w", to.Name, unread(from, source.err))
 	case err != nil:
 		return 0, fmt.Errorf("copy from backend %s to %s: %w", from.Name, to.Name, err)
 	case closed != nil:
-		return 0, closed
+		return 0, unread(from, closed)
 	}
 	err = e.judgeCopy(ctx, proves, info.Size, from, to)
 	if errors.Is(err, errOtherBytes) {
@@ -81,6 +85,11 @@ func (e *Engine) judgeCopy(ctx context.Context, proves proof, size int64, from, 
 		return fmt.Errorf("%w: %w: backend %s", errBadCopy, errBadSource, from.Name)
 	}
 	return errBadCopy
+}
+
+// unread is an error of reading what a copy is to be made of.
+func unread(from *place, err error) error {
+	return fmt.Errorf("%w: backend %s: %w", errSource, from.Name, err)
 }
 
 // watchedSource remembers that reading failed, for which no target is to blame.
@@ -112,7 +121,7 @@ func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *
 		if open[i], err = p.Get(ctx, id, 0, -1); err != nil && p == to {
 			return fmt.Errorf("%w: backend %s: %w", errTarget, p.Name, err)
 		} else if err != nil {
-			return fmt.Errorf("backend %s: %w", p.Name, err)
+			return unread(p, err)
 		}
 		defer func() { err = errors.Join(err, open[i].Close()) }()
 	}
@@ -123,7 +132,7 @@ func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *
 		n := min(left, int64(len(a.data))) // with the last goes the byte that must not be there
 		these, err := fullOrEnd(open[0], a.data[:n])
 		if err != nil {
-			return fmt.Errorf("backend %s: %w", from.Name, err)
+			return unread(from, err)
 		}
 		those, err := fullOrEnd(open[1], b.data[:n])
 		if err != nil {

@@ -229,14 +229,14 @@ func (t *turn) moveAll(ctx context.Context, todo []judged, r *ExpireReport) (don
 		}
 		n, err := t.e.reclass(ctx, t.b, todo[i].v, todo[i].class)
 		r.MovedBytes += n
-		switch own, why := ownFault(err); {
+		switch {
 		case err == nil:
 			r.Moved++
 			t.tell(LifecycleMoved, todo[i].v.Key, todo[i].v.Ref(), todo[i].v.Size, todo[i].class)
 		case errors.Is(err, errChanged):
 			t.failed = true
-		case own:
-			t.fail(r, fmt.Errorf("move a version to %s: %w", todo[i].class, why))
+		case errors.Is(err, errResidency), errors.Is(err, errNoPlace), ownFault(err):
+			t.fail(r, fmt.Errorf("move a version to %s: %w", todo[i].class, err))
 		case t.tries+1 >= maxExpireTries && ctx.Err() == nil:
 			t.stuck = true // what is only to be removed need not wait
 			t.fail(r, fmt.Errorf("move a version to %s: %w", todo[i].class, err))

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"slices"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
@@ -198,21 +196,13 @@ func (m *mover) stick(id meta.BlobID, err error) error {
 	if err == nil {
 		return nil
 	}
-	if !ownError(err) {
+	if !ownFault(err) {
 		return fmt.Errorf("move blob %v: %w", backends.BlobID(id), err)
 	}
 	if m.r.Stuck++; len(m.stuck) < maxStuckErrors {
 		m.stuck = append(m.stuck, fmt.Errorf("blob %v cannot be moved: %w", backends.BlobID(id), err))
 	}
 	return nil
-}
-
-// ownErrors ail one blob and not the whole move.
-var ownErrors = []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, errBadCopy,
-	meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands}
-
-func ownError(err error) bool {
-	return slices.ContainsFunc(ownErrors, func(own error) bool { return errors.Is(err, own) })
 }
 
 func (m *mover) moveBlob(ctx context.Context, p proof) error {

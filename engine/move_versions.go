@@ -139,7 +139,7 @@ func (m *mover) proved(ctx context.Context, proofs []proof) error {
 		switch {
 		case err == nil:
 			return nil
-		case !ownError(err):
+		case !ownFault(err):
 			return fmt.Errorf("move blob %v: %w", backends.BlobID(id), err)
 		case errors.Is(err, meta.ErrConflict), errors.Is(err, meta.ErrReservationLost), errors.Is(err, meta.ErrDemands):
 			err = errLater

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 
-	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -18,18 +16,6 @@ var (
 	// errNoPlace: no active backend that this gateway has is named like the class.
 	errNoPlace = errors.New("no active backend has the storage class's name")
 )
-
-// ownFault reports whether an error is one of the version alone, so that others
-// may still be moved, and what it is.
-func ownFault(err error) (bool, error) {
-	for _, own := range []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, errBadCopy,
-		meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands, errResidency, errNoPlace} {
-		if errors.Is(err, own) {
-			return true, err
-		}
-	}
-	return false, err
-}
 
 // reclass gives a version another storage class, and returns how many sealed bytes
 // were moved for it. Where the class names a backend, the bytes are there before

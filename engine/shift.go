@@ -4,13 +4,26 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
 )
+
+// ownFaults ail one blob, so that others may still be moved.
+var ownFaults = []error{backends.ErrNotFound, backends.ErrCorrupt, backends.ErrSize, io.ErrUnexpectedEOF, errOtherBytes, errBadCopy,
+	meta.ErrConflict, meta.ErrReservationLost, meta.ErrDemands}
+
+// ownFault reports whether an error of shift is one of the blob alone: one of ownFaults,
+// damage, or a backend that is there and cannot read this one, as a disk with a bad sector.
+func ownFault(err error) bool {
+	return slices.ContainsFunc(ownFaults, func(own error) bool { return errors.Is(err, own) }) ||
+		isDamage(err) || errors.Is(err, errSource) && !ofBackend(context.Background(), err)
+}
 
 // maxJudgeTries is how often a move is judged because who refers to the blob, or
 // what buckets there are, changed before it was done.

@@ -86,6 +86,10 @@ type Ledger interface {
 	// DeadBlobs returns at most limit blobs at the backend that were condemned
 	// before t, oldest first.
 	DeadBlobs(ctx context.Context, at BackendID, t time.Time, limit int) ([]BlobID, error)
+	// Defer puts dead blobs at the backend behind those that were condemned before now,
+	// as if they had been condemned then: they could not be deleted. At most MaxPage.
+	// Blobs that are not dead there are left alone.
+	Defer(ctx context.Context, at BackendID, ids []BlobID, now time.Time) error
 	// Forget removes dead blobs at the backend from the ledger, after their bytes
 	// are gone. Blobs that are not dead there are left alone.
 	Forget(ctx context.Context, at BackendID, ids []BlobID) error

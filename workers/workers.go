@@ -176,7 +176,8 @@ func (w *Workers) Stop() {
 }
 
 // step does one bounded piece of work and says after which pause there is more to
-// do; 0: there is not.
+// do; 0: there is not. With an error it is a pause only where the step got on all the same
+// and the next will: what fails does not keep the rest waiting.
 type step func(ctx context.Context) (next time.Duration, err error)
 
 // backlog is the pause before more work.
@@ -191,6 +192,7 @@ func backlog(more bool) time.Duration {
 // interval else, and ever more rarely while it fails.
 func (c *Config) pace(ctx context.Context, name string, interval time.Duration, do step) {
 	failures := 0
+	var told time.Time // when a failure was last logged of a step that got on
 	for ctx.Err() == nil {
 		start := time.Now()
 		next, err := c.guarded(ctx, name, do)
@@ -200,6 +202,12 @@ func (c *Config) pace(ctx context.Context, name string, interval time.Duration, 
 		c.Observe.Step(name, time.Since(start), err)
 		pause := interval
 		switch {
+		case err != nil && next > 0:
+			pause = next
+			if time.Since(told) >= interval {
+				told = time.Now()
+				c.Log.Warn("background step failed in part", "worker", name, "error", err)
+			}
 		case err != nil:
 			failures++
 			pause = interval * time.Duration(min(failures, maxBackoff))
@@ -254,7 +262,7 @@ func (c *Config) reseal(ctx context.Context) (time.Duration, error) {
 	if r.Rows+r.Failed > 0 {
 		c.Log.Info("sealing the rows of an old store", "rows_of", r.Stage, "looked_at", r.Rows, "failed", r.Failed, "more", r.More)
 	}
-	return backlog(r.More), err
+	return backlog(r.More && err == nil), err
 }
 
 // lifecycle is the step of lifecycles, which sums up for one line of the log what
@@ -275,7 +283,10 @@ func (c *Config) lifecycle() step {
 			sum = engine.ExpireReport{}
 			return 0, err
 		}
-		return c.rest(start, r.Rows+changeRows*r.Changed()), err
+		if err != nil {
+			return 0, err
+		}
+		return c.rest(start, r.Rows+changeRows*r.Changed()), nil
 	}
 }
 
@@ -291,10 +302,10 @@ func (c *Config) inventory(ctx context.Context) (time.Duration, error) {
 	if r.Lists > 0 {
 		c.Log.Info("inventory written", "lists", r.Lists)
 	}
-	if !r.More {
+	if !r.More || err != nil {
 		return 0, err
 	}
-	return c.rest(start, r.Rows), err
+	return c.rest(start, r.Rows), nil
 }
 
 func (c *Config) deliverLogs(ctx context.Context) (time.Duration, error) {

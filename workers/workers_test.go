@@ -1,8 +1,11 @@
 package workers
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -169,7 +172,7 @@ func TestBacklogIsWorkedOffAtOnce(t *testing.T) {
 func TestFailureIsNotABacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		refused := func() (engine.CollectReport, error) {
-			return engine.CollectReport{Deleted: 1, More: true}, engine.ErrStoreRolledBack
+			return engine.CollectReport{Deleted: 1}, engine.ErrStoreRolledBack
 		}
 		s := &script{collects: []func() (engine.CollectReport, error){refused, refused, refused}}
 		c := runFor(t, 10*time.Second, s)
@@ -178,6 +181,28 @@ func TestFailureIsNotABacklog(t *testing.T) {
 		}
 		if c.passes != 1 || c.failed != 1 {
 			t.Errorf("observed %d passes, %d failures; want what was done and its error", c.passes, c.failed)
+		}
+	})
+}
+
+// A backend that is away, or one blob that cannot be deleted, does not keep the rest of a
+// backlog waiting.
+func TestBacklogBesideAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		more := func() (engine.CollectReport, error) {
+			return engine.CollectReport{Deleted: 1, More: true}, errors.New("a backend is away")
+		}
+		s := &script{collects: []func() (engine.CollectReport, error){more, more, more, more}}
+		var lines bytes.Buffer
+		s.start = time.Now()
+		w := Start(t.Context(), Config{Steps: s, CollectInterval: time.Minute, Log: slog.New(slog.NewTextHandler(&lines, nil))})
+		time.Sleep(10 * time.Second)
+		w.Stop()
+		if len(s.at) != 5 {
+			t.Errorf("%d passes within 10 s, want 4 with a backlog and one without", len(s.at))
+		}
+		if n := strings.Count(lines.String(), "a backend is away"); n != 1 {
+			t.Errorf("%d lines of the log, want 1", n)
 		}
 	})
 }

@@ -191,6 +191,10 @@ func (f *faultyStore) Inherit(ctx context.Context, h meta.Holder, dead, kept []m
 	return change(f, "Inherit", func() (int, error) { return f.s.Inherit(ctx, h, dead, kept, heir, now) })
 }
 
+func (f *faultyStore) Defer(ctx context.Context, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
+	return f.do("Defer", func() error { return f.s.Defer(ctx, at, ids, now) })
+}
+
 func (f *faultyStore) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, limit int) ([]meta.BlobID, error) {
 	return question(f, "DeadBlobs", func() ([]meta.BlobID, error) { return f.s.DeadBlobs(ctx, at, t, limit) })
 }

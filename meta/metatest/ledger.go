@@ -199,6 +199,14 @@ func testDeadBlobs(f *fixture) {
 	got, err = f.s.DeadBlobs(f.ctx, here, f.later(), 10)
 	f.ok(err)
 	same(f, got, []meta.BlobID{ids[1], ids[0]})
+	f.ok(f.s.Defer(f.ctx, there, ids[1:2], f.now.Add(6*time.Second))) // it is not dead there
+	f.ok(f.s.Defer(f.ctx, here, ids[1:3], f.now.Add(6*time.Second)))  // of one the ledger does not know
+	got, err = f.s.DeadBlobs(f.ctx, here, f.now.Add(6*time.Second), 10)
+	f.ok(err)
+	same(f, got, []meta.BlobID{ids[0]})
+	got, err = f.s.DeadBlobs(f.ctx, here, f.later(), 10)
+	f.ok(err)
+	same(f, got, []meta.BlobID{ids[0], ids[1]})
 }
 
 func testScanBlobs(f *fixture) {

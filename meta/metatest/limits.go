@@ -62,6 +62,7 @@ func testLimits(f *fixture) {
 		"lease's name":         only(f.s.Lease(f.ctx, long[:meta.MaxLeaseName+1])),
 		"taken lease":          only(f.s.TakeLease(f.ctx, meta.Lease{Name: long[:meta.MaxLeaseName+1]}, f.holder)),
 		"dead blobs":           only(f.s.DeadBlobs(f.ctx, here, f.now, meta.MaxPage+1)),
+		"deferred blobs":       f.s.Defer(f.ctx, here, many(meta.MaxPage+1), f.now),
 		"expiry":               only(f.s.ExpireUploads(f.ctx, f.now, meta.MaxPage+1)),
 		"sweep":                only(f.s.Sweep(f.ctx, 0, f.now, f.now)),
 		"held":                 only(f.s.Held(f.ctx, f.holder, meta.BlobPosition{}, meta.MaxPage+1)),

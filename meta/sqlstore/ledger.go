@@ -146,6 +146,21 @@ func (s *Store) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, l
 	return ids, err
 }
 
+func (s *Store) Defer(ctx context.Context, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
+	if len(ids) > meta.MaxPage {
+		return checkCount("blobs", len(ids), meta.MaxPage)
+	}
+	return s.run.Write(ctx, func(tx Tx) error {
+		for _, id := range ids {
+			err := tx.Later(anyRows, "UPDATE condemned SET changed = ? WHERE id = ? AND backend = ?", micros(now), id[:], int64(at))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
 func (s *Store) Forget(ctx context.Context, at meta.BackendID, ids []meta.BlobID) error {
 	if len(ids) > meta.MaxPage {
 		return checkCount("blobs", len(ids), meta.MaxPage)
