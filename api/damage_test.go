@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -160,6 +161,78 @@ func TestDamageMissing(t *testing.T) {
 		t.Errorf("%+v", met)
 	}
 	d.wantLine(version, blob, engine.DamageMissing)
+}
+
+// A body that is known to be missing is copied by no road, until it is there again. HEAD
+// and listings are of the store, which has the object.
+func TestMissingIsNotCopied(t *testing.T) {
+	d := newDamageRig(t)
+	d.Must(t, 200, "PUT", "/other", nil)
+	d.Must(t, 200, "PUT", damagedPath, bytesOf(70_000))
+	parts := newUpload(t, d.Gateway, "/bkt/in-parts")
+	res := d.Must(t, 200, "PUT", "/bkt/in-parts?partNumber=1&uploadId="+parts, bytesOf(70_000))
+	d.Must(t, 200, "POST", "/bkt/in-parts?uploadId="+parts, []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+res.Header.Get("ETag")+"</ETag></Part></CompleteMultipartUpload>"))
+	target := "/other/parts?partNumber=1&uploadId=" + newUpload(t, d.Gateway, "/other/parts")
+	for _, source := range []string{damagedPath, "/bkt/in-parts"} {
+		roads := map[string]func() gatewaytest.Response{
+			"beside": func() gatewaytest.Response {
+				return d.Do(t, d.Root, "PUT", "/bkt/copy", nil, "X-Amz-Copy-Source", source)
+			},
+			"onto itself": func() gatewaytest.Response {
+				return d.Do(t, d.Root, "PUT", source, nil, "X-Amz-Copy-Source", source, "X-Amz-Metadata-Directive", "REPLACE")
+			},
+			"elsewhere": func() gatewaytest.Response {
+				return d.Do(t, d.Root, "PUT", "/other/copy", nil, "X-Amz-Copy-Source", source)
+			},
+			"as a part": func() gatewaytest.Response {
+				return d.Do(t, d.Root, "PUT", target, nil, "X-Amz-Copy-Source", source)
+			},
+		}
+		var stored []backends.BlobID
+		var bytes []string
+		for b, err := range d.Backend.List(t.Context(), backends.BlobID{}) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored = append(stored, b.ID)
+			bytes = append(bytes, d.blob(b.ID))
+		}
+		for _, id := range stored {
+			if err := d.Backend.Delete(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		}
+		expect(t, "known", d.Do(t, d.Root, "GET", source, nil), 500, "InternalError")
+		for name, copied := range roads {
+			expect(t, source+" "+name, copied(), 500, "InternalError")
+		}
+		d.Must(t, 200, "HEAD", source, nil)
+		for i, id := range stored {
+			if err := d.Backend.Put(t.Context(), id, strings.NewReader(bytes[i]), int64(len(bytes[i]))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for name, copied := range roads {
+			if res := copied(); res.Status != 200 {
+				t.Errorf("%s, %s, after it came back: %d %s", source, name, res.Status, res.Body)
+			}
+		}
+	}
+}
+
+// blob is what the backend has under an id.
+func (d *damageRig) blob(id backends.BlobID) string {
+	d.t.Helper()
+	r, err := d.Backend.Get(d.t.Context(), id, 0, -1)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return string(b)
 }
 
 // A row that was edited is damage of the store, whoever reads it, and on every road the

@@ -15,6 +15,7 @@ var errCopyTooLarge = s3err.New(s3err.InvalidRequest, "The specified copy source
 
 // CopyObject makes another object of the same bytes. No data moves, whatever
 // the size: the body gets one more reference and the manifest is sealed anew.
+// A body of which this gateway has met that a blob is missing is not copied.
 // The bytes are read only where a checksum of them is needed that is not known
 // (see recheck), and where they are at a backend that does not satisfy the
 // destination bucket: then, up to MaxBodySize, they are sealed anew for a backend
@@ -64,6 +65,9 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	}
 	if !share {
 		return e.copyBytes(ctx, in, src, &m)
+	}
+	if err := e.refuseLost(ctx, &src.version); err != nil {
+		return Object{}, err
 	}
 	if err := e.recheck(ctx, &src.version, &m, in.ChecksumAlgorithm); err != nil {
 		return Object{}, err

@@ -77,6 +77,9 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 			return Part{}, err
 		}
 		if share {
+			if err := e.refuseLost(ctx, &src.version); err != nil {
+				return Part{}, err
+			}
 			if err := e.admit(ctx, in.Bucket, partUsage(record.Size)); err != nil {
 				return Part{}, err
 			}

@@ -205,6 +205,7 @@ func (e *Engine) damagedBlob(ctx context.Context, v *meta.Version, blob meta.Blo
 		d.Kind = DamageBytes
 	case errors.Is(err, backends.ErrNotFound) && e.isLive(ctx, blob):
 		d.Kind = DamageMissing
+		e.lose(v, blob)
 	default:
 		return at.fail(err)
 	}
@@ -234,7 +235,9 @@ func (e *Engine) damagedMove(v *meta.Version, blob meta.BlobID, from, to *place,
 	case errors.Is(err, errOtherBytes), errors.Is(err, errBadCopy), errors.Is(err, errTarget) && (missing || other):
 		d.Kind, d.Backend = DamageCopy, to.Name
 	case missing:
-		d.Kind = DamageMissing
+		if d.Kind = DamageMissing; v != nil {
+			e.lose(v, blob)
+		}
 	case other:
 		d.Kind = DamageBytes
 	default:

@@ -20,6 +20,7 @@ const (
 	MaxUsageBytes      = 4 << 20  // buckets' and tenants' usages
 	MaxPlaceBytes      = 12 << 20 // blobs' backends
 	MaxDamageBytes     = 1 << 20  // damage that was logged of late
+	MaxLostBytes       = 1 << 20  // blobs that were missing
 	bucketKeysBytes    = 2 << 10  // one generation of a bucket's keys
 	compiledPerByte    = 8        // what is made of a policy or setting takes, for a byte of its text
 	fixedPart          = 512      // what is made of the shortest takes
@@ -42,6 +43,8 @@ type remembered struct {
 	usages     *bounded.Cache[meta.ID, *usageSeen]
 	// loggedDamage is what was logged of late.
 	loggedDamage *bounded.Cache[string, struct{}]
+	// lostBlobs are one of each body that had some missing, until it is there again.
+	lostBlobs *bounded.Cache[meta.Body, meta.BlobID]
 }
 
 func newRemembered() remembered {
@@ -81,6 +84,7 @@ func newRemembered() remembered {
 		loggedDamage: bounded.New(bounded.Options[string, struct{}]{
 			Bytes: MaxDamageBytes, TTL: repeatDamage, Size: func(place string, _ struct{}) int { return len(place) },
 		}),
+		lostBlobs: bounded.New(bounded.Options[meta.Body, meta.BlobID]{Bytes: MaxLostBytes}),
 	}
 }
 
@@ -98,7 +102,7 @@ type swept interface {
 }
 
 func (r *remembered) caches() []swept {
-	return []swept{r.blobPlaces, r.keys, r.proven, r.accessKeys, r.sessions, r.holders, r.settings, r.parsed, r.limits, r.usages, r.loggedDamage}
+	return []swept{r.blobPlaces, r.keys, r.proven, r.accessKeys, r.sessions, r.holders, r.settings, r.parsed, r.limits, r.usages, r.loggedDamage, r.lostBlobs}
 }
 
 // policyParts are the texts of policies, which many may share. What will be made of a

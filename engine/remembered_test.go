@@ -27,11 +27,13 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 		r.limits.Put(id, Limits{})
 		r.usages.Put(id, &usageSeen{})
 		r.loggedDamage.Put(id.String()+text[:200], struct{}{})
+		r.lostBlobs.Put(meta.Body{Kind: meta.BodyUpload, Upload: id}, meta.BlobID{})
 	}
 	return map[string]int{
 		"blobPlaces": MaxPlaceBytes, "keys": MaxBucketKeyBytes, "proven": MaxProvenBytes, "accessKeys": MaxAccessKeyBytes,
 		"sessions": MaxSessionBytes, "holders": MaxHolderBytes, "settings": MaxSettingsBytes, "parsed": MaxParsedBytes,
 		"limits": MaxLimitsBytes, "usages": MaxUsageBytes, "loggedDamage": MaxDamageBytes,
+		"lostBlobs": MaxLostBytes,
 	}
 }
 
