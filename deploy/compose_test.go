@@ -27,6 +27,13 @@ type service struct {
 	Volumes     []any
 	Ports       []string
 	Networks    []string
+	// What follows is only asked for where the file is run.
+	Entrypoint, Command, Tmpfs []string
+	CapDrop                    []string `yaml:"cap_drop"`
+	SecurityOpt                []string `yaml:"security_opt"`
+	StopGracePeriod            string   `yaml:"stop_grace_period"`
+	Healthcheck                struct{ Test []string }
+	DependsOn                  yaml.Node `yaml:"depends_on"`
 }
 
 type composeFile struct {

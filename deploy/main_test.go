@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/internal/containers"
 	"github.com/sanctum-storage/gateway/internal/topology"
 )
 
@@ -21,7 +22,10 @@ const root = ".."
 // gateway is the path of the program, built once.
 var gateway string
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) {
+	containers.Enter()
+	os.Exit(run(m))
+}
 
 func run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "deploy-")

@@ -4,7 +4,7 @@
 #   go       build and run: Go alone
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
-#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, Helm, mc, Litestream,
+#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, iproute2, Helm, mc, Litestream,
 #            docker-registry with skopeo, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, clients for Node,
 #            the tests of libraries for Go
@@ -66,6 +66,7 @@ need_for_clients() {
 	need s3fs command -v s3fs
 	need_fuse
 	need nginx-light test -x /usr/sbin/nginx
+	need iproute2 command -v ip
 	need docker-registry command -v docker-registry
 	need skopeo command -v skopeo
 	need pgbackrest command -v pgbackrest

@@ -2,7 +2,7 @@
 
 Arguments: the bucket and how many rounds. The environment has ENDPOINT, the credential
 of the bucket's owner, and in LIMITED_ACCESS_KEY and LIMITED_SECRET_KEY that of a tenant
-whose rate is limited.
+whose rate is limited, and in ADDRESS the client's own address.
 Ends with status 0 and "passed".
 """
 
@@ -17,8 +17,8 @@ from botocore.exceptions import ClientError
 from urllib3.util import connection
 
 BUCKET, ROUNDS = sys.argv[1], int(sys.argv[2])
-# This client comes from another address of loopback than the balancers.
-ADDRESS = "127.0.0.2"
+# This client's own address, which is not the balancers'.
+ADDRESS = os.environ["ADDRESS"]
 BODY = os.urandom(200_000)
 
 connect = connection.create_connection

@@ -84,7 +84,7 @@ func newPostgres(version, dir string) (p *Postgres, bin string, err error) {
 			return nil, "", err
 		}
 	}
-	if bin, err = postgresPrograms(version, dir); err != nil {
+	if bin, err = PostgresPrograms(version, dir); err != nil {
 		return nil, "", err
 	}
 	addresses, err := FreeAddresses(1)
@@ -223,9 +223,9 @@ func traversable(dir string) error {
 	return nil
 }
 
-// postgresPrograms finds the folder with postgres and initdb of the version, or
+// PostgresPrograms finds the folder with postgres and initdb of the version, or
 // makes it below dir.
-func postgresPrograms(version, dir string) (string, error) {
+func PostgresPrograms(version, dir string) (string, error) {
 	switch version {
 	case Postgres15:
 		bin := "/usr/lib/postgresql/15/bin"
