@@ -55,7 +55,7 @@ type rateOf struct {
 	requests *rate.Limiter // nil: any number
 	upload   *rate.Limiter
 	download *rate.Limiter
-	active   int64 // requests in progress; under rates.mu
+	active   *int64 // requests in progress, by whatever limits they began; under rates.mu
 }
 
 func newRateOf(c clock, l engine.Limits) *rateOf {
@@ -65,7 +65,7 @@ func newRateOf(c clock, l engine.Limits) *rateOf {
 		}
 		return rate.NewLimiter(rate.Limit(perSecond), int(max(perSecond, burst)))
 	}
-	return &rateOf{clock: c, limits: l, requests: limiter(l.Requests, 1), upload: limiter(l.Upload, rateBurst), download: limiter(l.Download, rateBurst)}
+	return &rateOf{clock: c, limits: l, active: new(int64), requests: limiter(l.Requests, 1), upload: limiter(l.Upload, rateBurst), download: limiter(l.Download, rateBurst)}
 }
 
 // begin counts a request that is about to be carried out, or refuses it.
@@ -86,20 +86,20 @@ func (rs *rates) begin(id meta.ID, l engine.Limits) (*rateOf, error) {
 		r = fresh
 		rs.of[id] = r
 	}
-	if l.Concurrent > 0 && r.active >= l.Concurrent {
+	if l.Concurrent > 0 && *r.active >= l.Concurrent {
 		return nil, s3err.SlowDown
 	}
 	if r.requests != nil && !r.requests.AllowN(rs.now(), 1) {
 		return nil, s3err.SlowDown
 	}
-	r.active++
+	*r.active++
 	return r, nil
 }
 
 // evict makes room for one more.
 func (rs *rates) evict() {
 	for id, r := range rs.of {
-		if r.active == 0 {
+		if *r.active == 0 {
 			delete(rs.of, id)
 			return
 		}
@@ -108,7 +108,7 @@ func (rs *rates) evict() {
 
 func (rs *rates) end(r *rateOf) {
 	rs.mu.Lock()
-	r.active--
+	*r.active--
 	rs.mu.Unlock()
 }
 

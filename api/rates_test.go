@@ -15,6 +15,7 @@ import (
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
@@ -57,18 +58,12 @@ func TestRefusedFirst(t *testing.T) {
 	}
 }
 
-// While as many requests as are allowed are in progress, the next is refused.
-func TestConcurrentRequests(t *testing.T) {
-	g, alice, _ := shared(t, gatewaytest.Options{})
-	b, err := g.Engine.Bucket(t.Context(), "bucket")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := g.Engine.SetBucketLimits(t.Context(), b, engine.Limits{Concurrent: 1}); err != nil {
-		t.Fatal(err)
-	}
+// putSlowly begins a PUT of four bytes, which goes on until end sends the last of them and
+// returns the status.
+func putSlowly(t *testing.T, g *gatewaytest.Gateway, by engine.Credential, path string) (end func() int) {
+	t.Helper()
 	pr, pw := io.Pipe()
-	r, err := http.NewRequest("PUT", g.URL+"/bucket/slow", pr)
+	r, err := http.NewRequest("PUT", g.URL+path, pr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +72,7 @@ func TestConcurrentRequests(t *testing.T) {
 	g.Client.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute
 	r.Header.Set("Expect", "100-continue")
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
-	if err := sigv4.Sign(r, alice.AccessKey, alice.SecretKey, g.Region, "s3", "UNSIGNED-PAYLOAD", time.Now()); err != nil {
+	if err := sigv4.Sign(r, by.AccessKey, by.SecretKey, g.Region, "s3", "UNSIGNED-PAYLOAD", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan int, 1)
@@ -93,16 +88,89 @@ func TestConcurrentRequests(t *testing.T) {
 	if _, err := pw.Write([]byte("ab")); err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "beyond the limit", g.Do(t, alice, "HEAD", "/bucket/open", nil), 503, "")
-	if _, err := pw.Write([]byte("cd")); err != nil {
+	return func() int {
+		if _, err := pw.Write([]byte("cd")); err != nil {
+			t.Error(err)
+		}
+		pw.Close()
+		return <-done
+	}
+}
+
+// While as many requests as are allowed are in progress, the next is refused.
+func TestConcurrentRequests(t *testing.T) {
+	g, alice, _ := shared(t, gatewaytest.Options{})
+	b, err := g.Engine.Bucket(t.Context(), "bucket")
+	if err != nil {
 		t.Fatal(err)
 	}
-	pw.Close()
-	if status := <-done; status != 200 {
+	if err := g.Engine.SetBucketLimits(t.Context(), b, engine.Limits{Concurrent: 1}); err != nil {
+		t.Fatal(err)
+	}
+	end := putSlowly(t, g, alice, "/bucket/slow")
+	expect(t, "beyond the limit", g.Do(t, alice, "HEAD", "/bucket/open", nil), 503, "")
+	if status := end(); status != 200 {
 		t.Errorf("the first request ended with %d", status)
 	}
 	if res := g.Do(t, alice, "HEAD", "/bucket/open", nil); res.Status != 200 {
 		t.Errorf("afterwards: %d", res.Status)
+	}
+}
+
+// A request that is in progress while limits change counts until it ends, and no longer,
+// with whomever they are of.
+func TestLimitsChangeMeanwhile(t *testing.T) {
+	g, alice, _ := shared(t, gatewaytest.Options{})
+	b, err := g.Engine.Bucket(t.Context(), "bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	user, err := g.Engine.CreateIdentity(t.Context(), engine.Identity{Tenant: alice.Tenant.ID, Kind: meta.IdentityUser, Name: "worker",
+		Inline: []engine.InlinePolicy{{Name: "all", Document: allowAll}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker, err := g.Engine.CreateAccessKey(t.Context(), alice.Tenant, user.ID, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, set := range map[string]func(engine.Limits) error{
+		"tenant": func(l engine.Limits) error { return g.Engine.SetTenantLimits(t.Context(), alice.Tenant.ID, l) },
+		"bucket": func(l engine.Limits) error { return g.Engine.SetBucketLimits(t.Context(), b, l) },
+		"user": func(l engine.Limits) error {
+			_, err := g.Engine.ChangeIdentity(t.Context(), alice.Tenant.ID, meta.IdentityUser, "worker", func(i *engine.Identity) error {
+				i.Limits = l
+				return nil
+			})
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			limit := func(l engine.Limits) {
+				t.Helper()
+				if err := set(l); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := func(what string, status int) {
+				t.Helper()
+				if res := g.Do(t, worker, "HEAD", "/bucket/open", nil); res.Status != status {
+					t.Errorf("%s: %d, want %d", what, res.Status, status)
+				}
+			}
+			limit(engine.Limits{Concurrent: 1})
+			end := putSlowly(t, g, worker, "/bucket/slow")
+			want("beside one that goes on", 503)
+			limit(engine.Limits{Concurrent: 2})
+			want("beside one, of two", 200)
+			limit(engine.Limits{Concurrent: 1})
+			want("beside one that began before the limits changed", 503)
+			if status := end(); status != 200 {
+				t.Errorf("the request that went on ended with %d", status)
+			}
+			want("beside none", 200)
+			limit(engine.Limits{})
+		})
 	}
 }
 
