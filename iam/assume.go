@@ -13,6 +13,7 @@ import (
 // assumption is what AssumeRole and AssumeRoleWithWebIdentity have in common.
 type assumption struct {
 	arn, session string
+	tenant       meta.ID // whose role it is; zero: there is no such account
 	role         engine.Identity
 	trust        *access.Policy
 	passed

@@ -241,11 +241,15 @@ func (c *call) decide(need access.Need) error {
 		return nil
 	}
 	c.reason = d.Reason
-	who := c.principal.ARN()
-	if who == "" {
-		return s3err.New(s3err.AccessDenied, "Not authorized to perform %s", need.Action)
+	return c.denial(need.Action, need.Resource)
+}
+
+// denial says who may not do what. Those without an account are told no more than the action.
+func (c *call) denial(action, resource string) error {
+	if c.principal.Kind == access.Nobody || c.principal.Kind == access.Federated {
+		return s3err.New(s3err.AccessDenied, "Not authorized to perform %s", action)
 	}
-	return s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: %s on resource: %s", who, need.Action, clip(need.Resource))
+	return s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: %s on resource: %s", c.principal.ARN(), action, clip(resource))
 }
 
 // conditions are the values of the condition keys that every request has.

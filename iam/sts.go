@@ -127,7 +127,7 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 		return a, false, s3err.New(s3err.ValidationError, "%s is invalid", clip(a.arn))
 	}
 	t, err := c.Engine.TenantByAccount(c.ctx, account)
-	if err != nil || t.ID.IsZero() {
+	if a.tenant = t.ID; err != nil || t.ID.IsZero() {
 		return a, false, err
 	}
 	a.role, err = c.Engine.Identity(c.ctx, t.ID, meta.IdentityRole, name[strings.LastIndexByte(name, '/')+1:])
@@ -146,8 +146,5 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 
 func (c *call) denyRole(a assumption, reason string) error {
 	c.reason = reason
-	if c.principal.Kind == access.Nobody || c.principal.Kind == access.Federated {
-		return s3err.New(s3err.AccessDenied, "Not authorized to perform sts:%s", c.name)
-	}
-	return s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: sts:%s on resource: %s", c.principal.ARN(), c.name, clip(a.arn))
+	return c.denial(serviceSTS+":"+c.name, a.arn)
 }

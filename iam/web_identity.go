@@ -32,14 +32,15 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !found || c.Keys == nil {
-		return nil, c.denyRole(a, "there is no such role, or providers are not asked")
+	if c.Keys == nil {
+		return nil, c.denyRole(a, "providers are not asked")
 	}
-	provider, err := c.providerOf(a.role.Tenant, token)
+	// Whether there is such a role, or such an account, is told to nobody without a token.
+	provider, err := c.providerOf(a.tenant, token)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Keys.verify(c.ctx, issuer{a.role.Tenant, provider.Provider.URL}, token); err != nil {
+	if err := c.Keys.verify(c.ctx, issuer{a.tenant, provider.Provider.URL}, token); err != nil {
 		if errors.Is(err, s3err.Throttling) {
 			c.reason = "too many tokens wait for their provider"
 		}
@@ -48,13 +49,16 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err := token.check(provider.Provider, c.now()); err != nil {
 		return nil, err
 	}
-	if err := c.admit(a.role.Tenant, meta.ID{}, engine.Limits{}); err != nil {
+	if err := c.admit(a.tenant, meta.ID{}, engine.Limits{}); err != nil {
 		return nil, err
 	}
 	c.principal = access.Principal{Kind: access.Federated, Name: ARN(&provider)}
 	c.unproven, c.subject = false, token.subject
 	if a.passed, err = token.passed(); err != nil {
 		return nil, err
+	}
+	if !found {
+		return nil, c.denyRole(a, "there is no such role")
 	}
 	context := access.Context{"aws:federatedprovider": {ARN(&provider)}}
 	for claim, values := range token.strings() {
@@ -136,11 +140,11 @@ func (t *token) passed() (p passed, err error) {
 }
 
 // providerOf is the tenant's provider whose URL is the token's issuer, byte for
-// byte.
+// byte. The zero tenant has none.
 func (c *call) providerOf(tenant meta.ID, t *token) (engine.Identity, error) {
 	refused := s3err.New(s3err.InvalidIdentityToken, "No OpenIDConnect provider found in your account for %s", clip(t.issuer))
 	name, err := providerURL(t.issuer)
-	if err != nil {
+	if err != nil || tenant.IsZero() {
 		return engine.Identity{}, refused
 	}
 	p, err := c.Engine.Identity(c.ctx, tenant, meta.IdentityProvider, name)

@@ -175,6 +175,57 @@ func TestWebIdentity(t *testing.T) {
 	assume("a provider that was removed", "InvalidIdentityToken", good)
 }
 
+// Whether there is a role, or an account, is told to nobody: not to those without a token
+// that counts, and not to those with one that the role's trust policy does not take.
+func TestWebIdentityTellsNoRoles(t *testing.T) {
+	idp, other := newProvider(t), newProvider(t)
+	g := newRig(t, gatewaytest.Options{ProviderKeys: iam.NewKeys(iam.KeysOptions{Client: idp.Client()})})
+	arn := g.root(t, "", "CreateOpenIDConnectProvider", "Url", idp.URL, "ClientIDList.member.1", "app").one("OpenIDConnectProviderArn")
+	host := strings.TrimPrefix(idp.URL, "https://")
+	there := g.root(t, "", "CreateRole", "RoleName", "ci", "AssumeRolePolicyDocument", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
+		"Principal":{"Federated":"`+arn+`"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"`+host+`:sub":"ours"}}}]}`).one("Arn")
+	places := map[string]string{"there": there, "another role": strings.Replace(there, "role/ci", "role/cd", 1), "another path": strings.Replace(there, "role/ci", "role/x/ci", 1)}
+	elsewhere := strings.Replace(there, engine.Account(g.tenant.Tenant.ID), "999999999999", 1)
+	now := time.Now()
+	claims := func(issuer string, more ...any) map[string]any {
+		c := map[string]any{"iss": issuer, "sub": "theirs", "aud": "app", "exp": now.Add(time.Hour).Unix(), "iat": now.Unix()}
+		for i := 0; i+1 < len(more); i += 2 {
+			c[more[i].(string)] = more[i+1]
+		}
+		return c
+	}
+	for name, token := range map[string]string{
+		"no token":              "a.b.c",
+		"an unknown provider":   other.sign(t, "RS256", "rsa", claims("https://idp.test")),
+		"a false signature":     other.sign(t, "RS256", "rsa", claims(idp.URL)),
+		"an unknown key":        idp.sign(t, "RS256", "nobody", claims(idp.URL)),
+		"another client":        idp.sign(t, "RS256", "rsa", claims(idp.URL, "aud", "stranger")),
+		"one that has ended":    idp.sign(t, "RS256", "rsa", claims(idp.URL, "exp", now.Add(-time.Minute).Unix())),
+		"tags that are none":    idp.sign(t, "RS256", "rsa", claims(idp.URL, "https://aws.amazon.com/tags", "x")),
+		"a subject not trusted": idp.sign(t, "RS256", "rsa", claims(idp.URL)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			told := func(role string) string {
+				a := post(t, g.Gateway, engine.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
+				if a.status == 200 {
+					t.Fatalf("%s: %s", role, a.body)
+				}
+				return a.one("Code") + ": " + a.one("Message")
+			}
+			all := make(map[string][]string)
+			for what, role := range places {
+				all[told(role)] = append(all[told(role)], what)
+			}
+			if name == "no token" || name == "an unknown provider" {
+				all[told(elsewhere)] = append(all[told(elsewhere)], "another account")
+			}
+			if len(all) != 1 {
+				t.Errorf("answers tell roles apart: %q", all)
+			}
+		})
+	}
+}
+
 // Without leave, a provider at a private address is not asked, whatever its name
 // says.
 func TestPrivateProviders(t *testing.T) {
