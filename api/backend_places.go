@@ -24,6 +24,15 @@ type party struct {
 
 func (x *seat) party() party { return party{x.tenant, x.stranger} }
 
+// sender is the party of a request whose seat was given back: its tenant, or the address
+// of one that nobody signed.
+func (x *exchange) sender() party {
+	if owner := x.req.Owner(); !owner.IsZero() {
+		return party{tenant: owner}
+	}
+	return party{stranger: x.req.stranger()}
+}
+
 // backendSeats are the requests at one backend.
 type backendSeats struct {
 	waiting int

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -123,5 +124,20 @@ func TestFewPlacesAreShared(t *testing.T) {
 	}
 	if n := len(arrive(s, 6, "small", 20)); n != 20 {
 		t.Errorf("%d places after the readers have ended, want 20", n)
+	}
+}
+
+// Forms of one tenant are one party's, whatever addresses they come from.
+func TestFormsAreTheirTenants(t *testing.T) {
+	s := newSeats(&Limits{Concurrent: 1024, Backends: map[string]int{"small": 64}})
+	n := 0
+	for ; ; n++ {
+		x, from := &seat{}, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 32)
+		if !s.enter(x) || !s.asStranger(x, from) || !s.asTenant(x, meta.ID{1}) || !s.awaitBackend(x, "small") {
+			break
+		}
+	}
+	if n != 36 { // as in TestFewPlacesAreShared
+		t.Errorf("one tenant has %d forms under way at a backend that takes 64", n)
 	}
 }

@@ -9,20 +9,19 @@ import (
 // answered and its place is another's. A connection that is closed with bytes of its
 // sender's unread is reset, and a reset takes the answer with it before the sender, which
 // mostly looks for one when it has sent all, has read it. It is bounded in bytes and
-// time, and so is how many are read on at once: a sender of more is reset, and so is one
-// that comes when there are many. What is read goes nowhere.
+// time, and so is how many are read on at once, which parties share: a sender of more is
+// reset, and so is one that comes when there are many. What is read goes nowhere.
 func (x *exchange) linger() {
 	r := x.req.HTTP
 	waits := r.Header.Get("Expect") != "" && x.in.read == 0 // it has not begun, and will not
 	if !x.unread || waits || x.in.failed || r.ProtoMajor != 1 {
 		return
 	}
-	select {
-	case x.server.lingering <- struct{}{}:
-		defer func() { <-x.server.lingering }()
-	default:
+	who := x.sender()
+	if !x.server.lingering.Take(who) {
 		return
 	}
+	defer x.server.lingering.Give(who)
 	if x.conn.Flush() != nil || x.conn.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
 		return
 	}

@@ -67,6 +67,33 @@ func TestRefusedSendersReadWhy(t *testing.T) {
 	}
 }
 
+// One who has many refused uploads go on leaves it to others to read why they are refused.
+func TestRefusedSendersLeaveOthers(t *testing.T) {
+	g := start(t)
+	const large = 30 << 20
+	for range 64 { // as many as are read on at once
+		c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "PUT /bkt/k HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", large)
+		if line, err := bufio.NewReader(c).ReadString('\n'); err != nil || !strings.Contains(line, " 403 ") {
+			t.Fatalf("%q: %v", line, err)
+		}
+	}
+	r := g.Request(t, "PUT", "/none/k", nil)
+	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+	sign(t, g, r, g.Root, "UNSIGNED-PAYLOAD", time.Now())
+	header := fmt.Sprintf("PUT /none/k HTTP/1.1\r\nHost: %s\r\nContent-Length: %d", r.Host, large)
+	for name, values := range r.Header {
+		header += "\r\n" + name + ": " + values[0]
+	}
+	if status, err := sendAll(t, g, header, large); err != nil || status != 404 {
+		t.Errorf("a tenant beside an address: %d %v, want 404", status, err)
+	}
+}
+
 // The bytes thrown away for a sender have an end.
 func TestRefusedSendersAreCut(t *testing.T) {
 	g := start(t)

@@ -121,7 +121,7 @@ func (s *seats) asStranger(x *seat, who stranger) bool {
 func (s *seats) noStranger(x *seat) {
 	if x.strange {
 		s.strangers.Give(x.stranger)
-		x.strange = false
+		x.strange, x.stranger = false, stranger{}
 	}
 }
 

@@ -91,8 +91,8 @@ type Server struct {
 	verifier          sigv4.Verifier
 	rates             rates
 	logs              logBuffer
-	seats             *seats        // of requests in progress
-	lingering         chan struct{} // holds one for each connection in linger
+	seats             *seats            // of requests in progress
+	lingering         *fair.Pool[party] // of connections in linger
 	// documents and strangerDocuments are the bytes of large documents in memory, forms
 	// and strangerForms are taken by those whose form is read before it is verified.
 	documents         *fair.Pool[meta.ID]
@@ -127,7 +127,7 @@ func New(c Config) *Server {
 	if s.rates.wait == nil {
 		s.rates.wait = sleep
 	}
-	s.seats, s.lingering = newSeats(&s.limits), make(chan struct{}, maxLingering)
+	s.seats, s.lingering = newSeats(&s.limits), fair.New[party](maxLingering)
 	s.documents, s.strangerDocuments = fair.New[meta.ID](maxDocuments), fair.New[stranger](maxStrangerDocuments)
 	forms := min(maxForms, s.limits.Concurrent/2)
 	s.forms, s.strangerForms = fair.New[meta.ID](forms), fair.New[stranger](forms)
