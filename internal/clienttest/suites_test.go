@@ -30,6 +30,19 @@ var suiteBinary = sync.OnceValues(func() (string, error) {
 // oneTest is the outcome of a test or of a part of one.
 var oneTest = regexp.MustCompile(`(?m)^ *--- (PASS|FAIL|SKIP): (\S+)`)
 
+// outcomes reads what a program of tests printed: how many passed, and what became
+// of each of the others.
+func outcomes(out string) (passed int, others []string) {
+	for _, m := range oneTest.FindAllStringSubmatch(out, -1) {
+		if m[1] == "PASS" {
+			passed++
+		} else {
+			others = append(others, m[1]+": "+m[2])
+		}
+	}
+	return passed, others
+}
+
 // quiet are the lines that tell nothing of a failure.
 var quiet = regexp.MustCompile(`(?m)^(=== | *--- PASS).*\n`)
 
@@ -52,13 +65,9 @@ func suite(t *testing.T, g *gateway) {
 	name, _, _ := strings.Cut(t.Name(), "/")
 	p := newProgram(t, g, path).with("BUCKET=" + bucketName(t))
 	stdout, stderr, err := p.try("", "-test.v", "-test.run", "^"+name+"$")
-	passed := 0
-	for _, m := range oneTest.FindAllStringSubmatch(stdout, -1) {
-		if m[1] == "PASS" {
-			passed++
-		} else {
-			t.Errorf("%s: %s", m[1], m[2])
-		}
+	passed, others := outcomes(stdout)
+	for _, other := range others {
+		t.Error(other)
 	}
 	for _, m := range oneLeftOut.FindAllStringSubmatch(stdout, -1) {
 		if leftOut[m[1]] == "" {

@@ -7,6 +7,11 @@ package servers
 var (
 	MC         = GoProgram{Package: "github.com/minio/mc", Version: "v0.0.0-20250313080218-cf909e1063a9"}
 	Litestream = GoProgram{Package: "github.com/benbjohnson/litestream/cmd/litestream", Version: "v0.5.18"}
+	Registry   = GoProgram{Package: distribution + "/cmd/registry", Version: "v3.1.2"}
+	// RegistryDriver is the tests that the registry's developers have of its S3 driver.
+	RegistryDriver = GoProgram{Package: distribution + "/registry/storage/driver/s3-aws", Version: "v3.1.2", Module: distribution, Tests: true}
 	// OpenTofu takes many minutes to build.
 	OpenTofu = GoProgram{Package: "github.com/opentofu/opentofu/cmd/tofu", Version: "v1.12.6", Module: "github.com/opentofu/opentofu"}
 )
+
+const distribution = "github.com/distribution/distribution/v3"

@@ -20,9 +20,11 @@ import (
 type GoProgram struct {
 	Package string // of its main
 	Version string // exact
-	// Module is Package's, where its go.mod replaces what it requires: go install
-	// refuses such a one, so that it is built in its own folder.
+	// Module is Package's, where go install does not do: its go.mod replaces what it
+	// requires, or Tests is set. It is built in its own folder.
 	Module string
+	// Tests makes the program that of Package's tests.
+	Tests bool
 }
 
 // The servers in Go, at the versions that the tests were written against.
@@ -33,7 +35,12 @@ var (
 )
 
 // Name is the program's file name.
-func (g GoProgram) Name() string { return path.Base(g.Package) }
+func (g GoProgram) Name() string {
+	if g.Tests {
+		return path.Base(g.Package) + ".test"
+	}
+	return path.Base(g.Package)
+}
 
 // Path returns the program's path, after installing it where this version is not
 // there yet, which takes a minute or more. Of several processes that ask at
@@ -81,8 +88,12 @@ func (g GoProgram) build(ctx context.Context, target string) error {
 	if err != nil {
 		return fmt.Errorf("download %s@%s: %w\n%s", g.Module, g.Version, err, out)
 	}
-	main := "." + strings.TrimPrefix(g.Package, g.Module)
-	if out, err := goCommand(ctx, source.Dir, "build", "-trimpath", "-buildvcs=false", "-o", target, main); err != nil {
+	command := []string{"build"}
+	if g.Tests {
+		command = []string{"test", "-c"}
+	}
+	command = append(command, "-trimpath", "-buildvcs=false", "-o", target, "."+strings.TrimPrefix(g.Package, g.Module))
+	if out, err := goCommand(ctx, source.Dir, command...); err != nil {
 		return fmt.Errorf("build %s@%s: %w\n%s", g.Package, g.Version, err, out)
 	}
 	return os.WriteFile(stamp, []byte(g.Version), 0o644)

@@ -15,7 +15,8 @@ import (
 )
 
 func main() {
-	for _, p := range []servers.GoProgram{servers.Versitygw, servers.FakeGCS, servers.Helm, servers.MinIO, servers.MC, servers.Litestream, servers.OpenTofu} {
+	for _, p := range []servers.GoProgram{servers.Versitygw, servers.FakeGCS, servers.Helm, servers.MinIO, servers.MC, servers.Litestream,
+		servers.Registry, servers.RegistryDriver, servers.OpenTofu} {
 		if !slices.Contains(os.Args[1:], p.Name()) {
 			continue
 		}
