@@ -43,3 +43,6 @@ func ForgetLimits(e *Engine) { e.limits.DropIf(func(meta.ID, Limits) bool { retu
 
 // ForgetHolders has whom credentials are of read anew.
 func ForgetHolders(e *Engine) { e.holders.DropIf(func(meta.ID, holder) bool { return true }) }
+
+// LastInventory is the bucket of the list that was begun last.
+func LastInventory(e *Engine) string { return e.inventorying.after }

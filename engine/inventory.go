@@ -36,6 +36,41 @@ type inventorying struct {
 	after string // buckets up to this name were looked at in this round
 	list  *inventoryList
 	next  map[listName]nextList
+	inventoryTurns
+}
+
+// inventoryTurns see to it that lists are written of one tenant after another, and of one
+// bucket of it after another, so that one who has many or long ones leaves turns to all:
+// a tenant has one list in each round, of the first bucket behind that of its last one.
+type inventoryTurns struct {
+	had    map[meta.ID]bool   // tenants that had a list in this round
+	last   map[meta.ID]string // the bucket of a tenant's last list
+	passed bool               // over a bucket whose turn it was not
+}
+
+// mayHave reports whether it is the turn of a bucket.
+func (x *inventoryTurns) mayHave(b *meta.Bucket) bool {
+	may := !x.had[b.Owner] && b.Name > x.last[b.Owner]
+	x.passed = x.passed || !may
+	return may
+}
+
+// took notes that a list of the bucket was begun.
+func (x *inventoryTurns) took(b *meta.Bucket) {
+	if x.had == nil {
+		x.had, x.last = make(map[meta.ID]bool), make(map[meta.ID]string)
+	}
+	x.had[b.Owner], x.last[b.Owner] = true, b.Name
+}
+
+// endRound reports whether there may be a list in another round at once. A tenant that
+// had none begins with its first bucket again.
+func (x *inventoryTurns) endRound() (more bool) {
+	more = x.passed || len(x.had) > 0
+	maps.DeleteFunc(x.last, func(tenant meta.ID, _ string) bool { return !x.had[tenant] })
+	clear(x.had)
+	x.passed = false
+	return more
 }
 
 // listName names a configuration, and nextList when it is looked at again.
@@ -99,7 +134,7 @@ func (e *Engine) nextList(ctx context.Context) (more bool, err error) {
 	}
 	read := 0
 	for _, b := range page {
-		if b.Revision > 0 {
+		if b.Revision > 0 && x.mayHave(&b) {
 			if err := e.proveBucket(&b); err != nil { // the others have their turn all the same
 				x.after = b.Name
 				return true, err
@@ -109,7 +144,9 @@ func (e *Engine) nextList(ctx context.Context) (more bool, err error) {
 			}
 			err := e.nextListOf(ctx, b)
 			if x.list != nil {
-				return true, nil // the same bucket may have another
+				x.after = b.Name // the same bucket may have another, in the next round
+				x.took(&b)
+				return true, nil
 			}
 			if err != nil {
 				x.after = b.Name
@@ -124,7 +161,7 @@ func (e *Engine) nextList(ctx context.Context) (more bool, err error) {
 	x.after = ""
 	// What is still due was not met in the round: it is gone.
 	maps.DeleteFunc(x.next, func(_ listName, n nextList) bool { return n.due.Before(e.now()) })
-	return false, nil
+	return x.endRound(), nil
 }
 
 // nextListOf begins the first of a bucket's lists that is due.

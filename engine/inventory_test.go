@@ -221,6 +221,60 @@ func TestInventoryToNobody(t *testing.T) {
 	}
 }
 
+// Whoever has many lists leaves turns to others: to other tenants, and to its own other
+// buckets. Each list is written once.
+func TestInventoryTurns(t *testing.T) {
+	i := newInventoryRig(t, meta.VersioningOff)
+	other, err := i.e.CreateTenant(t.Context(), "other", "", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := func(owner meta.ID, name string) meta.Bucket {
+		t.Helper()
+		b, err := i.e.CreateBucket(t.Context(), name, "", owner)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	configure := func(b, to meta.Bucket, id string) {
+		t.Helper()
+		doc := fmt.Sprintf(`{"id":%q,"enabled":true,"versions":false,"weekly":false,"target":%q,"target_id":%q,"format":"CSV"}`, id, to.Name, to.ID.String())
+		if err := i.e.SetSetting(t.Context(), b, engine.InventorySetting+id, []byte(doc)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const many = 7
+	greedy, second := bucket(i.to.Owner, "aaa-greedy"), bucket(i.to.Owner, "bbb-second")
+	for n := range many {
+		configure(greedy, i.to, fmt.Sprint("list", n))
+	}
+	configure(second, i.to, "one")
+	theirs, lists := bucket(other.Tenant.ID, "zzz-theirs"), bucket(other.Tenant.ID, "zzz-lists")
+	configure(theirs, lists, "one")
+	configure(theirs, lists, "two")
+	var order []string
+	for range 1000 {
+		r, err := i.e.Inventory(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Lists > 0 {
+			order = append(order, engine.LastInventory(i.e))
+		}
+		if !r.More {
+			break
+		}
+	}
+	want := "aaa-greedy zzz-theirs bbb-second zzz-theirs" + strings.Repeat(" aaa-greedy", many-1)
+	if got := strings.Join(order, " "); got != want {
+		t.Errorf("lists were written in the order\n%s, want\n%s", got, want)
+	}
+	if r, err := i.e.Inventory(t.Context()); err != nil || r.Lists > 0 || r.Rows > 0 {
+		t.Errorf("when all is written: %+v %v", r, err)
+	}
+}
+
 // Every call of the store and of the backend fails in turn, and in the end the
 // list is there, whole.
 func TestInventoryEveryCallFails(t *testing.T) {
