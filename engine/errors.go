@@ -50,7 +50,7 @@ func backendError(err error) error {
 		return s3err.Wrap(s3err.InsufficientStorage, err)
 	case errors.Is(err, backends.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
-	case errors.Is(err, backends.ErrDenied), Disagrees(err):
+	case errors.Is(err, backends.ErrDenied), errors.Is(err, backends.ErrReadOnly), Disagrees(err):
 		// For the operator to mend; the client may try again after that.
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
 	case errors.Is(err, backends.ErrCorrupt):

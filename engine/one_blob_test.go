@@ -12,7 +12,9 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // stubborn is a backend that fails for some blobs, whatever else it is asked with them.
@@ -160,6 +162,17 @@ func TestNothingIsDeletedWhileAway(t *testing.T) {
 		}
 		s.set("", nil)
 		r.wantClean(0)
+	}
+}
+
+// What an operator has to mend at a backend is no error of the gateway's.
+func TestWriteWhereNothingMayBeWritten(t *testing.T) {
+	for _, why := range []error{backends.ErrReadOnly, backends.ErrDenied} {
+		r := newRig(t)
+		r.plannedBackend(1).Add(faults.Rule{Op: faults.OpPut, Err: why})
+		if _, err := r.put("k", body(1, 1000)); !errors.Is(err, s3err.ServiceUnavailable) {
+			t.Errorf("%v is told as %v", why, err)
+		}
 	}
 }
 

@@ -34,11 +34,11 @@ func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
 // may have removed the files and died before its flush.
 func (s *Store) deleteInShard(h *handles, ids []backends.BlobID) error {
 	shard, err := h.openShard(ids[0])
-	if errors.Is(err, iofs.ErrNotExist) {
+	if errors.Is(err, iofs.ErrNotExist) && !h.shards.removed() {
 		return nil
 	}
 	if err != nil {
-		return classify(err)
+		return classify(h.sought(err))
 	}
 	defer shard.Close()
 	for _, id := range ids {

@@ -18,6 +18,8 @@ var causes = []struct{ system, contract error }{
 	{syscall.EDQUOT, backends.ErrFull},
 	{syscall.EFBIG, backends.ErrFull}, // RLIMIT_FSIZE, or the file system's own limit
 	{syscall.EROFS, backends.ErrReadOnly},
+	{syscall.EACCES, backends.ErrDenied}, // somebody took rights away
+	{syscall.EPERM, backends.ErrDenied},
 	{syscall.EMFILE, backends.ErrUnavailable},
 	{syscall.ENFILE, backends.ErrUnavailable},
 	{syscall.ENOMEM, backends.ErrUnavailable},
@@ -60,6 +62,9 @@ func ended(ctx context.Context) error {
 func (s *Store) writable(ctx context.Context) error {
 	if s.now.Load().tmp == nil {
 		return backends.ErrReadOnly
+	}
+	if s.hidden.Load() {
+		return fmt.Errorf("%w: %w", backends.ErrUnavailable, errOther)
 	}
 	return ended(ctx)
 }

@@ -46,6 +46,7 @@ func (d *folder) open(name string) (*os.File, int64, error) {
 	return f, now.Size(), nil
 }
 
+func (d *folder) removed() bool                        { return false }
 func (d *folder) create(string) (*os.File, error)      { return nil, errors.ErrUnsupported }
 func (d *folder) linkTo(string, *folder, string) error { return errors.ErrUnsupported }
 func (d *folder) flush(func(*os.File) error) error     { return errors.ErrUnsupported }

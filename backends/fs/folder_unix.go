@@ -33,6 +33,12 @@ func (d *folder) Close() error {
 	return nil
 }
 
+// removed reports whether the folder is no longer anywhere: it has no name left.
+func (d *folder) removed() bool {
+	var st unix.Stat_t
+	return unix.Fstat(int(d.f.Fd()), &st) == nil && st.Nlink == 0
+}
+
 // flush makes the folder's entries durable.
 func (d *folder) flush(sync func(*os.File) error) error { return sync(d.f) }
 

@@ -67,8 +67,9 @@ type Store struct {
 	dir     string
 	opts    Options
 	now     atomic.Pointer[handles]
-	anew    sync.Mutex // one reopen at a time
-	closed  bool       // under anew
+	anew    sync.Mutex  // one reopen at a time
+	closed  bool        // under anew
+	hidden  atomic.Bool // DIR was last seen to lead to another folder than that which is open
 	counter atomic.Uint64
 
 	flushes [shardCount]flushes  // of shard folders
@@ -140,6 +141,9 @@ func (s *Store) Check(ctx context.Context) error {
 func (s *Store) check(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
+	}
+	if err := s.follow(s.now.Load()); err != nil {
+		return classify(err)
 	}
 	h := s.now.Load()
 	err := s.probe(ctx, h)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	iofs "io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"sync/atomic"
@@ -121,9 +122,58 @@ func (h *handles) clearTemp() error {
 	return nil
 }
 
+// errGone: the open folder of all blobs was removed, so that nothing is found in it.
+var errGone = fmt.Errorf("%w: the folder of all blobs was removed", backends.ErrUnavailable)
+
 // lostErrors are of handles that lead nowhere, and of nothing that is asked through
 // them.
-var lostErrors = []error{syscall.ESTALE, syscall.ENOTCONN, syscall.ENODEV, syscall.ESHUTDOWN}
+var lostErrors = []error{syscall.ESTALE, syscall.ENOTCONN, syscall.ENODEV, syscall.ESHUTDOWN, errGone}
+
+// sought is the error of looking for something by these handles: what is not there says
+// nothing where the folder of all blobs is gone, and one that was put back in its place is
+// to be asked.
+func (h *handles) sought(err error) error {
+	if errors.Is(err, iofs.ErrNotExist) && h.shards.removed() {
+		return errGone
+	}
+	return err
+}
+
+// follow sees whether DIR still leads to what is open, and opens it anew where it does not.
+// While it leads to another folder, or nowhere, nothing is written: a file system may have
+// been mounted over it, and what is written below that is missing after the next start.
+func (s *Store) follow(h *handles) error {
+	led, err := h.led(s.dir)
+	if err == nil && !led {
+		err = s.reopen(h)
+		s.hidden.Store(err != nil)
+	} else if err == nil {
+		s.hidden.Store(false)
+	}
+	return err
+}
+
+// led reports whether a path leads to these handles.
+func (h *handles) led(dir string) (bool, error) {
+	for _, at := range []struct {
+		open *os.Root
+		path string
+	}{{h.root, dir}, {h.blobs, filepath.Join(dir, blobsName)}, {h.tmp, filepath.Join(dir, tmpName)}} {
+		if at.open == nil {
+			continue
+		}
+		there, err := os.Stat(at.path)
+		if errors.Is(err, iofs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return false, nil
+		} else if err != nil {
+			return false, err
+		}
+		if open, err := at.open.Stat("."); err != nil || !os.SameFile(open, there) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
 
 // lost reports that handles may lead nowhere any more.
 func lost(err error) bool {
@@ -162,7 +212,7 @@ func (s *Store) reopen(failed *handles) error {
 // these turn out to lead nowhere.
 func (s *Store) found(do func(*handles) error) error {
 	h := s.now.Load()
-	err := do(h)
+	err := h.sought(do(h))
 	runtime.KeepAlive(h) // see reopen
 	if lost(err) && s.reopen(h) == nil {
 		h = s.now.Load()

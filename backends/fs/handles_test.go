@@ -3,6 +3,7 @@ package fs
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	iofs "io/fs"
 	"os"
@@ -218,4 +219,134 @@ func TestStaleHandles(t *testing.T) {
 	if err := s.reopen(s.now.Load()); !errors.Is(err, backends.ErrClosed) {
 		t.Errorf("reopened after Close: %v", err)
 	}
+}
+
+// A folder whose rights or mount somebody changed is for the operator to mend.
+func TestRightsTakenAway(t *testing.T) {
+	for system, want := range map[error]error{
+		syscall.EACCES: backends.ErrDenied, syscall.EPERM: backends.ErrDenied, syscall.EROFS: backends.ErrReadOnly,
+	} {
+		if err := classify(&os.PathError{Op: "openat", Err: system}); !errors.Is(err, want) {
+			t.Errorf("%v is said as %v", system, err)
+		}
+	}
+}
+
+// What was put back in the place of a folder that was removed while it was served is found,
+// by whatever asks first.
+func TestFolderOfBlobsReplaced(t *testing.T) {
+	removed := func(t *testing.T, dir string) { // and restored
+		blobs, kept := filepath.Join(dir, blobsName), filepath.Join(t.TempDir(), "kept")
+		if err := os.CopyFS(kept, os.DirFS(blobs)); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.RemoveAll(blobs); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.CopyFS(blobs, os.DirFS(kept)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for act, do := range map[string]func(s *Store, id backends.BlobID) error{
+		"Get": func(s *Store, id backends.BlobID) error {
+			rc, err := s.Get(t.Context(), id, 0, -1)
+			if err == nil {
+				rc.Close()
+			}
+			return err
+		},
+		"Stat": func(s *Store, id backends.BlobID) error { _, err := s.Stat(t.Context(), id); return err },
+		"Delete": func(s *Store, id backends.BlobID) error {
+			if err := s.Delete(t.Context(), id); err != nil {
+				return err
+			}
+			if _, err := os.Lstat(filepath.Join(s.dir, blobPath(id))); err == nil {
+				return errors.New("it is still there")
+			}
+			return nil
+		},
+		"List": func(s *Store, id backends.BlobID) error {
+			if ids, err := listed(t, s); err != nil || len(ids) != 1 {
+				return fmt.Errorf("%d blobs, %w", len(ids), err)
+			}
+			return nil
+		},
+		"Check": func(s *Store, id backends.BlobID) error { return s.Check(t.Context()) },
+		"Put":   func(s *Store, id backends.BlobID) error { mustPut(t, s, "another"); return nil },
+	} {
+		t.Run(act, func(t *testing.T) {
+			s := mustOpen(t, t.TempDir(), Options{})
+			id := mustPut(t, s, "bytes")
+			removed(t, s.dir)
+			if err := do(s, id); err != nil {
+				t.Error(err)
+			}
+			if act != "Delete" {
+				whole(t, s, id, []byte("bytes"))
+			}
+			if _, err := Open(s.dir, Options{}); !errors.Is(err, ErrInUse) {
+				t.Errorf("the folder is no longer locked: %v", err)
+			}
+		})
+	}
+}
+
+// A folder that another was put in front of, or that was moved away, is open still. It is
+// read, and a check notices: nothing more is written where the next start would not find it.
+func TestFolderHidden(t *testing.T) {
+	for name, hide := range map[string]func(t *testing.T, dir string){
+		"another in its place": func(t *testing.T, dir string) { os.Mkdir(dir, 0o700) },
+		"nothing":              func(t *testing.T, dir string) {},
+		"a file":               func(t *testing.T, dir string) { os.WriteFile(dir, nil, 0o600) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "dir")
+			s := mustOpen(t, dir, Options{})
+			id := mustPut(t, s, "bytes")
+			if err := os.Rename(dir, dir+".away"); err != nil {
+				t.Fatal(err)
+			}
+			hide(t, dir)
+			if err := s.Check(t.Context()); err == nil {
+				t.Error("Check finds a folder well that is hidden")
+			}
+			if err := s.Put(t.Context(), backends.NewBlobID(), bytes.NewReader([]byte("b")), 1); !errors.Is(err, backends.ErrUnavailable) {
+				t.Errorf("Put: %v", err)
+			}
+			if err := s.Delete(t.Context(), id); !errors.Is(err, backends.ErrUnavailable) {
+				t.Errorf("Delete: %v", err)
+			}
+			whole(t, s, id, []byte("bytes"))
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Rename(dir+".away", dir); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Check(t.Context()); err != nil {
+				t.Error(err)
+			}
+			mustPut(t, s, "more")
+			whole(t, s, id, []byte("bytes"))
+		})
+	}
+	t.Run("its blobs", func(t *testing.T) {
+		s := mustOpen(t, t.TempDir(), Options{})
+		blobs := filepath.Join(s.dir, blobsName)
+		id := mustPut(t, s, "bytes")
+		if err := os.CopyFS(blobs+".copy", os.DirFS(blobs)); err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Rename(blobs, blobs+".away"), os.Rename(blobs+".copy", blobs)); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Check(t.Context()); err != nil {
+			t.Error(err)
+		}
+		later := mustPut(t, s, "more")
+		if _, err := os.Lstat(filepath.Join(s.dir, blobPath(later))); err != nil {
+			t.Errorf("it was written where no start finds it: %v", err)
+		}
+		whole(t, s, id, []byte("bytes"))
+	})
 }

@@ -23,7 +23,13 @@ func (s *Store) List(ctx context.Context, after backends.BlobID) iter.Seq2[backe
 		}
 		var h *handles
 		var shards []string
-		err := s.found(func(now *handles) (err error) { h = now; shards, err = h.shardNames(); return err })
+		err := s.found(func(now *handles) (err error) {
+			h = now
+			if shards, err = h.shardNames(); err == nil && len(shards) == 0 && h.shards.removed() {
+				err = errGone
+			}
+			return err
+		})
 		if err != nil {
 			fail(classify(err))
 			return
