@@ -31,6 +31,10 @@ var causes = []struct{ system, contract error }{
 	{os.ErrClosed, backends.ErrClosed},
 }
 
+// errNoFile: something else is where a blob was, or where one is looked for. Its bytes are not
+// to be had, which is damage.
+var errNoFile = fmt.Errorf("%w: not a plain file", backends.ErrCorrupt)
+
 // classify wraps a system error in the contract's. It must not see errors of a
 // caller's reader, whose meaning is the caller's.
 func classify(err error) error {

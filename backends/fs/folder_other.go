@@ -29,7 +29,7 @@ func (d *folder) open(name string) (*os.File, int64, error) {
 		return nil, 0, err
 	}
 	if !before.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("not a plain file (%s)", before.Mode().Type())
+		return nil, 0, fmt.Errorf("%w (%s)", errNoFile, before.Mode().Type())
 	}
 	f, err := d.root.Open(name)
 	if err != nil {

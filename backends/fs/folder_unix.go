@@ -85,7 +85,7 @@ func (d *folder) open(name string) (*os.File, int64, error) {
 		return nil, 0, d.fail("fstatat", name, err)
 	}
 	if before.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, 0, fmt.Errorf("not a plain file (mode %#o)", before.Mode)
+		return nil, 0, fmt.Errorf("%w (mode %#o)", errNoFile, before.Mode)
 	}
 	f, err := d.openAt(name, unix.O_RDONLY, 0)
 	if err != nil {

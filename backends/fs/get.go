@@ -102,7 +102,7 @@ func lstatBlob(shard *os.Root, id backends.BlobID) (os.FileInfo, error) {
 		return nil, err
 	}
 	if !fi.Mode().IsRegular() {
-		return nil, fmt.Errorf("not a plain file (%s)", fi.Mode().Type())
+		return nil, fmt.Errorf("%w (%s)", errNoFile, fi.Mode().Type())
 	}
 	return fi, nil
 }

@@ -96,7 +96,7 @@ func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
 			err = explain(c, err)
 		}
 	}()
-	has, _, err := postgres.Status(ctx, c.StoreURL)
+	has, _, err := postgres.Status(ctx, c.StoreURL, postgresOptions(c))
 	if err != nil {
 		return false, storeURL(err)
 	}
@@ -160,7 +160,7 @@ func schemaOf(ctx context.Context, c *configuration) (has, knows int64, err erro
 	if c.StoreURL == "" {
 		return sqlite.Status(ctx, filepath.Join(c.Data, storeName))
 	}
-	has, knows, err = postgres.Status(ctx, c.StoreURL)
+	has, knows, err = postgres.Status(ctx, c.StoreURL, postgresOptions(c))
 	return has, knows, storeURL(err)
 }
 
@@ -169,7 +169,7 @@ func migrateStore(ctx context.Context, c *configuration) error {
 	if c.StoreURL == "" {
 		return sqlite.Migrate(filepath.Join(c.Data, storeName))
 	}
-	return storeURL(postgres.Migrate(ctx, c.StoreURL))
+	return storeURL(postgres.Migrate(ctx, c.StoreURL, postgresOptions(c)))
 }
 
 // openCopy opens the database that a store is copied to, and brings its schema

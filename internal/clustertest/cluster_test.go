@@ -77,7 +77,7 @@ func newDatabase(t *testing.T) string {
 			return
 		}
 		if database.err = database.server.Exec(context.Background(), "postgres", "CREATE DATABASE "+template); database.err == nil {
-			database.err = postgres.Migrate(context.Background(), database.server.URL(template))
+			database.err = postgres.Migrate(context.Background(), database.server.URL(template), postgres.Options{})
 		}
 	})
 	if database.err != nil {

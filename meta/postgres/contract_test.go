@@ -67,7 +67,13 @@ func useBouncer(name, mode string) error {
 	errs := make(chan error, clients)
 	for range clients {
 		go func() {
-			s, err := Open(context.Background(), files15.bouncer.URL(name), Options{ExecMode: mode, MaxConnections: 2})
+			url, o := files15.bouncer.URL(name), Options{ExecMode: mode, MaxConnections: 2}
+			_, _, err := Status(context.Background(), url, o) // as each start does
+			if err = errors.Join(err, Migrate(context.Background(), url, o)); err != nil {
+				errs <- err
+				return
+			}
+			s, err := Open(context.Background(), url, o)
 			if err != nil {
 				errs <- err
 				return

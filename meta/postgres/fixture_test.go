@@ -78,7 +78,7 @@ func (c *cluster) up(t testing.TB) *servers.Postgres {
 		if c.err = c.server.Exec(context.Background(), "postgres", "CREATE DATABASE "+template); c.err != nil {
 			return
 		}
-		if c.err = Migrate(context.Background(), c.server.URL(template)); c.err != nil {
+		if c.err = Migrate(context.Background(), c.server.URL(template), Options{}); c.err != nil {
 			return
 		}
 		dir = filepath.Join(folder, c.version+"-pgbouncer")

@@ -39,7 +39,7 @@ func TestMigrateRace(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if has, knows, err := Status(t.Context(), c.server.URL(name)); err != nil || has != knows || has == 0 {
+			if has, knows, err := Status(t.Context(), c.server.URL(name), Options{}); err != nil || has != knows || has == 0 {
 				t.Errorf("version %d of %d, %v", has, knows, err)
 			}
 		})
@@ -52,14 +52,14 @@ func TestSchemaVersions(t *testing.T) {
 	name := files15.create(t, "")
 	url := files15.server.URL(name)
 	for range 2 {
-		if has, knows, err := Status(t.Context(), url); err != nil || has != 0 || knows < 3 {
+		if has, knows, err := Status(t.Context(), url, Options{}); err != nil || has != 0 || knows < 3 {
 			t.Fatalf("version %d of %d, %v", has, knows, err)
 		}
 	}
 	if _, err := Open(t.Context(), url, Options{}); !errors.Is(err, sqlstore.ErrOlderSchema) {
 		t.Errorf("an empty database: %v", err)
 	}
-	if err := Migrate(t.Context(), url); err != nil {
+	if err := Migrate(t.Context(), url, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	openStore(t, url, Options{})

@@ -72,23 +72,26 @@ func translate(sql string) string {
 }
 
 // Migrate brings the schema of the database up to date, as Open does with
-// Options.Migrate. Several processes may do so at once.
-func Migrate(ctx context.Context, url string) error {
-	return withPool(ctx, url, migrate)
+// Options.Migrate. Several processes may do so at once. It takes one connection, whatever
+// the options say of their number.
+func Migrate(ctx context.Context, url string, o Options) error {
+	return withPool(ctx, url, o, migrate)
 }
 
 // Status returns the version of the database's schema, 0 before the first
-// migration, and the version that this release knows. It changes nothing.
-func Status(ctx context.Context, url string) (has, knows int64, err error) {
-	err = withPool(ctx, url, func(ctx context.Context, pool *pgxpool.Pool) (err error) {
+// migration, and the version that this release knows. It changes nothing, and takes one
+// connection.
+func Status(ctx context.Context, url string, o Options) (has, knows int64, err error) {
+	err = withPool(ctx, url, o, func(ctx context.Context, pool *pgxpool.Pool) (err error) {
 		has, knows, err = versions(ctx, pool)
 		return err
 	})
 	return has, knows, err
 }
 
-func withPool(ctx context.Context, url string, do func(context.Context, *pgxpool.Pool) error) error {
-	pool, err := connect(ctx, url, Options{MaxConnections: 1}.withDefaults())
+func withPool(ctx context.Context, url string, o Options, do func(context.Context, *pgxpool.Pool) error) error {
+	o.MaxConnections = 1
+	pool, err := connect(ctx, url, o.withDefaults())
 	if err != nil {
 		return fmt.Errorf("open the Postgres store: %w", err)
 	}
