@@ -20,6 +20,7 @@ const clientAddress = "127.0.0.2"
 // The two configurations of balancers that come with the product, before the same
 // gateways.
 func TestBalancers(t *testing.T) {
+	t.Parallel()
 	top, err := topology.Start(t.Context(), topology.Options{Dir: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)

@@ -136,6 +136,7 @@ type engine struct {
 }
 
 func TestComposeRuns(t *testing.T) {
+	t.Parallel()
 	dir, variables := initialise(t)
 	e := &engine{t: t, file: compose(t, variables), dir: dir, images: images(t), up: make(map[string]*containers.Container), checks: make(map[string][]string)}
 	var err error

@@ -26,12 +26,22 @@ const chart = "deploy/helm/sanctum-gateway"
 // object is what the tests read of a Kubernetes object.
 type object struct {
 	Kind     string
-	Metadata struct{ Name string }
-	Data     map[string]string
-	Spec     struct {
+	Metadata struct {
+		Name        string
+		Annotations map[string]string
+	}
+	Data map[string]string
+	Spec struct {
 		Replicas int
 		Selector any
-		Ports    []struct {
+		Strategy struct {
+			RollingUpdate struct {
+				MaxSurge       int `yaml:"maxSurge"`
+				MaxUnavailable int `yaml:"maxUnavailable"`
+			} `yaml:"rollingUpdate"`
+		}
+		Ports []struct {
+			Port       int
 			TargetPort string `yaml:"targetPort"`
 		}
 		VolumeClaimTemplates []struct{ Metadata struct{ Name string } } `yaml:"volumeClaimTemplates"`
@@ -55,10 +65,12 @@ type pod struct {
 	EnableServiceLinks           *bool          `yaml:"enableServiceLinks"`
 	Containers                   []container
 	Volumes                      []map[string]any
+	Grace                        int `yaml:"terminationGracePeriodSeconds"`
 }
 
 type container struct {
 	Image           string
+	Args            []string
 	SecurityContext map[string]any `yaml:"securityContext"`
 	Env             []variable
 	Ports           []struct {
@@ -82,7 +94,10 @@ type variable struct {
 }
 
 type probe struct {
-	HTTPGet struct{ Path, Port string } `yaml:"httpGet"`
+	HTTPGet          struct{ Path, Port string } `yaml:"httpGet"`
+	PeriodSeconds    int                         `yaml:"periodSeconds"`
+	TimeoutSeconds   int                         `yaml:"timeoutSeconds"`
+	FailureThreshold int                         `yaml:"failureThreshold"`
 }
 
 // helm runs Helm over the chart and returns what it prints.

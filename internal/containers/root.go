@@ -29,10 +29,12 @@ type Root struct {
 	UID, GID int
 	// Confined takes all capabilities away, and every way to get one.
 	Confined bool
-	NoFile   uint64 // limit of descriptors; 0: this process's
-	Umask    int    // 0: 022
-	Args     []string
-	Env      []string // all of it
+	// NoWriteExecute refuses memory that is both written and executed.
+	NoWriteExecute bool
+	NoFile         uint64 // limit of descriptors, at most this process's; 0: that
+	Umask          int    // 0: 022
+	Args           []string
+	Env            []string // all of it
 }
 
 // Mount shows a file or folder of the machine in a container, or a new tmpfs.
@@ -190,19 +192,22 @@ func (r *Root) place(target string, isFile bool) error {
 	if _, err := os.Stat(target); err == nil {
 		return nil
 	}
-	parent := filepath.Dir(target)
-	err := os.MkdirAll(parent, 0o755)
-	if errors.Is(err, unix.EROFS) {
-		there := parent
-		for _, err := os.Stat(there); err != nil; _, err = os.Stat(there) {
-			there = filepath.Dir(there)
-		}
-		err = errors.Join(unix.Mount("tmpfs", there, "tmpfs", 0, "mode=0755"), os.MkdirAll(parent, 0o755))
-	}
-	switch {
-	case err != nil:
+	err := makePlace(target, isFile)
+	if !errors.Is(err, unix.EROFS) {
 		return err
-	case isFile:
+	}
+	there := filepath.Dir(target)
+	for _, err := os.Stat(there); err != nil; _, err = os.Stat(there) {
+		there = filepath.Dir(there)
+	}
+	return errors.Join(unix.Mount("tmpfs", there, "tmpfs", 0, "mode=0755"), makePlace(target, isFile))
+}
+
+func makePlace(target string, isFile bool) error {
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return err
+	}
+	if isFile {
 		return os.WriteFile(target, nil, 0o644)
 	}
 	return os.Mkdir(target, 0o755)
@@ -213,7 +218,13 @@ func (r *Root) place(target string, isFile bool) error {
 func (r *Root) confine() error {
 	var errs []error
 	if r.NoFile != 0 {
-		errs = append(errs, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: r.NoFile, Max: r.NoFile}))
+		var own unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil {
+			return err
+		}
+		own.Max = min(own.Max, r.NoFile)
+		own.Cur = own.Max
+		errs = append(errs, unix.Setrlimit(unix.RLIMIT_NOFILE, &own))
 	}
 	if r.Umask != 0 {
 		unix.Umask(r.Umask)
@@ -236,6 +247,9 @@ func (r *Root) confine() error {
 	errs = append(errs, unix.Setgroups([]int{r.GID}), unix.Setresgid(r.GID, r.GID, r.GID), unix.Setresuid(r.UID, r.UID, r.UID))
 	if r.Confined {
 		errs = append(errs, unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	}
+	if r.NoWriteExecute {
+		errs = append(errs, unix.Prctl(unix.PR_SET_MDWE, unix.PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
 	}
 	// A change of the user took it back.
 	errs = append(errs, unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))

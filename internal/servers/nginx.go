@@ -29,20 +29,16 @@ func StartNginx(ctx context.Context, dir string, gateways []string) (*Nginx, err
 	if err != nil {
 		return nil, err
 	}
-	root, err := Repository()
-	if err != nil {
-		return nil, err
-	}
 	addresses, err := FreeAddresses(1)
 	if err != nil {
 		return nil, err
 	}
-	site, err := nginxSite(filepath.Join(root, "deploy", "nginx", "sanctum.conf"), addresses[0], gateways)
+	text, err := NginxConfig(dir, addresses[0], gateways)
 	if err != nil {
 		return nil, err
 	}
 	config := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(config, []byte(nginxMain(dir)+site+"}\n"), 0o600); err != nil {
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
 	p, err := Start(Spec{
@@ -65,6 +61,17 @@ func StartNginx(ctx context.Context, dir string, gateways []string) (*Nginx, err
 		return nil, err
 	}
 	return n, nil
+}
+
+// NginxConfig is a whole configuration of nginx around deploy/nginx/sanctum.conf, for
+// gateways by the host:port of their S3 listeners. Its other files are in dir.
+func NginxConfig(dir, listen string, gateways []string) (string, error) {
+	root, err := Repository()
+	if err != nil {
+		return "", err
+	}
+	site, err := nginxSite(filepath.Join(root, "deploy", "nginx", "sanctum.conf"), listen, gateways)
+	return nginxMain(dir) + site + "}\n", err
 }
 
 // nginxSite is the shipped configuration with the addresses of this run.
