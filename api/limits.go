@@ -25,6 +25,9 @@ type Limits struct {
 	Unknown time.Duration
 	// Store is how long one call of the store may take.
 	Store time.Duration
+	// Listings is how many listings with a delimiter one tenant has under way at the
+	// store; more wait for their turn.
+	Listings int
 	// Backends is how many requests a backend takes at once, by its name; 0 or absent:
 	// all that there are.
 	Backends map[string]int
@@ -37,6 +40,7 @@ const (
 	DefaultPause      = 5 * time.Minute
 	DefaultUnknown    = 15 * time.Second
 	DefaultStore      = 5 * time.Second
+	DefaultListings   = 4
 )
 
 // Limits of every request.
@@ -83,6 +87,9 @@ func (l Limits) withDefaults() Limits {
 	}
 	if l.Store <= 0 {
 		l.Store = DefaultStore
+	}
+	if l.Listings <= 0 {
+		l.Listings = DefaultListings
 	}
 	if l.Unknown <= 0 {
 		l.Unknown = DefaultUnknown
