@@ -23,10 +23,10 @@ UNSET := env -u AWS_CA_BUNDLE -u REQUESTS_CA_BUNDLE -u CURL_CA_BUNDLE \
 	-u AWS_PROFILE -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN \
 	-u AWS_REGION -u AWS_DEFAULT_REGION -u AWS_ENDPOINT_URL
 
-.PHONY: help build run test test-race test-race-ci test-clients test-peers conformance topology lint bench fuzz clean
+.PHONY: help build run test test-race test-race-ci test-clients test-clients-more test-peers conformance topology lint bench fuzz clean
 
 help: ## Show this
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 build: ## Build bin/gateway
 	@scripts/setup.sh go
@@ -41,9 +41,9 @@ lint: ## Check formatting and each go.mod, run go vet and staticcheck, and look 
 	if [[ -n $$unformatted ]]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
 	go mod tidy -diff
 	go vet ./...
-	go vet -tags clients,peers ./...
-	go run $(STATICCHECK) -tags clients,peers ./...
-	@dead=$$(go run $(DEADCODE) -test -tags clients,peers ./...); \
+	go vet -tags clients,more,peers ./...
+	go run $(STATICCHECK) -tags clients,more,peers ./...
+	@dead=$$(go run $(DEADCODE) -test -tags clients,more,peers ./...); \
 	if [[ -n $$dead ]]; then printf 'nothing calls:\n%s\n' "$$dead" >&2; exit 1; fi
 	@for file in $$(git ls-files -co --exclude-standard '*/go.mod'); do \
 		( cd "$$(dirname "$$file")" && echo "lint $$(dirname "$$file")" && go mod tidy -diff && go vet ./... && go run $(STATICCHECK) ./... ) || exit 1; \
@@ -63,6 +63,10 @@ test-race-ci: ## The part of test-race that .ci/run runs
 test-clients: ## The slower tests: every client over every store and backend, moves of 10,000 objects, kills, the Helm chart
 	@scripts/setup.sh clients
 	$(UNSET) go test -count=1 -timeout 30m -tags clients $(SLOW)
+
+test-clients-more: ## Clients that take many minutes to build: rclone of today
+	@scripts/setup.sh clients-more
+	$(UNSET) go test -count=1 -timeout 30m -tags clients,more -run '^TestMore' ./internal/clienttest
 
 test-peers: ## The S3 backend against MinIO, which takes minutes to build
 	@scripts/setup.sh peers

@@ -8,6 +8,8 @@
 #            docker-registry and distribution with skopeo, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, clients for Node,
 #            the tests of libraries for Go
+#   clients-more
+#            make test-clients-more: test, FUSE and rclone of today
 #   race     make test-race: test, and a C compiler
 #   peers    make test-peers: MinIO
 #
@@ -141,6 +143,12 @@ clients)
 	install_servers versitygw fake-gcs-server helm mc litestream registry s3-aws.test
 	compile_suites
 	;;
+clients-more)
+	need_for_test
+	need_fuse
+	install_missing
+	install_servers versitygw rclone
+	;;
 race)
 	need_for_test
 	need gcc command -v gcc
@@ -153,7 +161,7 @@ peers)
 	install_servers minio
 	;;
 *)
-	echo "usage: $0 go|test|race|clients|peers" >&2
+	echo "usage: $0 go|test|race|clients|clients-more|peers" >&2
 	exit 2
 	;;
 esac

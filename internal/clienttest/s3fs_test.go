@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"syscall"
 	"testing"
@@ -18,8 +16,6 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-const mountTimeout = 60 * time.Second // for a mount to appear, and for s3fs to end
-
 // TestS3FS mounts a bucket and treats it as a folder. It does not run beside
 // other tests: a program that one of them starts would inherit the open file for
 // a moment, and as it lets go s3fs would upload the file while it is half written.
@@ -27,25 +23,21 @@ func TestS3FS(t *testing.T) { onEach(t, testS3FS) }
 
 func testS3FS(t *testing.T, g *gateway) {
 	p := require(t, g, "s3fs", "s3fs")
-	umount := require(t, g, "fusermount", "fuse3")
 	p.version("--version")
-	if _, err := os.Stat("/dev/fuse"); err != nil {
-		t.Fatalf("s3fs cannot mount here: %v", err)
-	}
-	c := &s3fsTest{program: p, umount: umount, g: g, bucket: bucketName(t)}
+	c := &s3fsTest{program: p.with("AWSACCESSKEYID="+accessKey, "AWSSECRETACCESSKEY="+secretKey), g: g, bucket: bucketName(t)}
 	must(t, newMinio(t, g).MakeBucket(t.Context(), c.bucket, minio.MakeBucketOptions{}))
-	c.mount(t)
+	c.start(t)
 	c.files(t)
 	c.unmount(t)
 	// A new mount knows nothing: all it reads comes from the gateway.
-	c.mount(t)
+	c.start(t)
 	c.again(t)
 	c.changes(t)
 	c.renames(t)
 	c.attributes(t)
 	c.unmount(t)
-	c.mount(t)
-	sameTree(t, filepath.Join(c.at, "moved"), c.dir)
+	c.start(t)
+	sameTree(t, filepath.Join(c.root, "moved"), c.dir)
 	c.removal(t)
 	c.unmount(t)
 	noUploads(t, g, c.bucket)
@@ -53,96 +45,28 @@ func testS3FS(t *testing.T, g *gateway) {
 
 type s3fsTest struct {
 	*program
-	umount *program
+	*mount
 	g      *gateway
 	bucket string
-
-	at   string     // where the bucket is mounted
-	done chan error // the end of s3fs
-	log  *bytes.Buffer
-
-	dir string // what is stored
+	dir    string // what is stored
 }
 
-// mount starts s3fs in the foreground and returns when its file system is there.
-// Whatever happens to the test, it is unmounted.
-func (c *s3fsTest) mount(t *testing.T) {
+func (c *s3fsTest) start(t *testing.T) {
 	t.Helper()
-	c.at = filepath.Join(work, c.bucket)
-	must(t, os.MkdirAll(c.at, 0o700))
-	c.log, c.done = new(bytes.Buffer), make(chan error, 1)
-	cmd := exec.Command(c.path, c.bucket, c.at, "-f", "-o", "url="+c.g.s3, "-o", "endpoint="+region, "-o", "use_path_request_style", "-o", "sigv4",
+	root := filepath.Join(work, c.bucket)
+	c.mount = startMount(t, c.g, c.program, root, c.bucket, root, "-f", "-o", "url="+c.g.s3, "-o", "endpoint="+region, "-o", "use_path_request_style", "-o", "sigv4",
 		"-o", "multipart_size=5", "-o", "multipart_threshold=10", "-o", "singlepart_copy_limit=10", "-o", "multipart_copy_size=20", "-o", "retries=1")
-	cmd.Env = append(slices.Clone(c.env), "AWSACCESSKEYID="+accessKey, "AWSSECRETACCESSKEY="+secretKey)
-	cmd.Stdout, cmd.Stderr = c.log, c.log
-	// s3fs unmounts on SIGTERM, which it gets when this process is killed. The
-	// kernel counts the thread that started it, so that one is held.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	started := make(chan error, 1)
-	done := c.done
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := cmd.Start()
-		started <- err
-		if err == nil {
-			done <- cmd.Wait()
-		}
-	}()
-	must(t, <-started)
-	t.Cleanup(func() {
-		if !mounted(t, c.at) {
-			return
-		}
-		t.Errorf("%s was still mounted", c.at)
-		c.umount.try("", "-u", "-z", c.at)
-		cmd.Process.Kill()
-		done <- <-done
-	})
-	for deadline := time.Now().Add(mountTimeout); !mounted(t, c.at); time.Sleep(20 * time.Millisecond) {
-		select {
-		case err := <-c.done:
-			c.done <- err
-			t.Fatalf("s3fs ended: %v\n%s", err, c.log)
-		default:
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("s3fs did not mount in %s", mountTimeout)
-		}
-	}
-}
-
-// mounted tells whether another file system than its parent's is at the path.
-func mounted(t *testing.T, path string) bool {
-	t.Helper()
-	var at, above syscall.Stat_t
-	must(t, syscall.Stat(filepath.Dir(path), &above))
-	// A mount whose process has died answers with an error.
-	return syscall.Stat(path, &at) != nil || at.Dev != above.Dev
-}
-
-func (c *s3fsTest) unmount(t *testing.T) {
-	t.Helper()
-	c.umount.run("-u", c.at)
-	select {
-	case err := <-c.done:
-		if err != nil {
-			t.Fatalf("s3fs: %v\n%s", err, c.log)
-		}
-	case <-time.After(mountTimeout):
-		t.Fatalf("s3fs is there %s after it was unmounted", mountTimeout)
-	}
 }
 
 // files writes a folder of all sizes, the large ones in parts.
 func (c *s3fsTest) files(t *testing.T) {
 	c.dir = mixedTree(t, append(slices.Clone(allSizes), 64*mib)...)
 	for _, name := range treeOf(t, c.dir) {
-		to := filepath.Join(c.at, "tree", name)
+		to := filepath.Join(c.root, "tree", name)
 		must(t, os.MkdirAll(filepath.Dir(to), 0o755))
 		copyFile(t, filepath.Join(c.dir, name), to)
 	}
-	sameTree(t, filepath.Join(c.at, "tree"), c.dir)
+	sameTree(t, filepath.Join(c.root, "tree"), c.dir)
 	storedTree(t, c.g, c.bucket, "tree/", c.dir)
 }
 
@@ -161,7 +85,7 @@ func copyFile(t *testing.T, from, to string) {
 func (c *s3fsTest) again(t *testing.T) {
 	// Pieces first, while s3fs has nothing of the file.
 	body := random(17*mib, 0, 17*mib)
-	f, err := os.Open(filepath.Join(c.at, "tree", fmt.Sprintf("%d.bin", 17*mib)))
+	f, err := os.Open(filepath.Join(c.root, "tree", fmt.Sprintf("%d.bin", 17*mib)))
 	must(t, err)
 	defer f.Close()
 	for _, at := range []int{16*mib + 77, 5*mib - 3, 0} {
@@ -172,7 +96,7 @@ func (c *s3fsTest) again(t *testing.T) {
 			t.Errorf("other bytes at %d", at)
 		}
 	}
-	sameTree(t, filepath.Join(c.at, "tree"), c.dir)
+	sameTree(t, filepath.Join(c.root, "tree"), c.dir)
 }
 
 // changes writes into the middle and the end of files, and shorter ones in their
@@ -183,7 +107,7 @@ func (c *s3fsTest) changes(t *testing.T) {
 	for _, size := range []int64{65537, 17 * mib} {
 		name := fmt.Sprintf("%d.bin", size)
 		body := random(uint64(size), 0, size)
-		path := filepath.Join(c.at, "tree", name)
+		path := filepath.Join(c.root, "tree", name)
 		same := func() {
 			t.Helper()
 			want := filepath.Join(c.home, name)
@@ -219,47 +143,47 @@ func (c *s3fsTest) changes(t *testing.T) {
 // renames are copies by the server, those of large files in parts.
 func (c *s3fsTest) renames(t *testing.T) {
 	for _, name := range []string{"65536.bin", fmt.Sprintf("%d.bin", 64*mib)} {
-		must(t, os.Rename(filepath.Join(c.at, "tree", name), filepath.Join(c.at, "tree", "renamed "+name)))
+		must(t, os.Rename(filepath.Join(c.root, "tree", name), filepath.Join(c.root, "tree", "renamed "+name)))
 		must(t, os.Rename(filepath.Join(c.dir, name), filepath.Join(c.dir, "renamed "+name)))
 	}
-	must(t, os.Rename(filepath.Join(c.at, "tree"), filepath.Join(c.at, "moved")))
-	if _, err := os.Stat(filepath.Join(c.at, "tree")); !os.IsNotExist(err) {
+	must(t, os.Rename(filepath.Join(c.root, "tree"), filepath.Join(c.root, "moved")))
+	if _, err := os.Stat(filepath.Join(c.root, "tree")); !os.IsNotExist(err) {
 		t.Errorf("the folder's old name: %v", err)
 	}
-	sameTree(t, filepath.Join(c.at, "moved"), c.dir)
+	sameTree(t, filepath.Join(c.root, "moved"), c.dir)
 }
 
 // attributes are metadata to s3fs, changed by a copy of the object onto itself.
 func (c *s3fsTest) attributes(t *testing.T) {
-	path := filepath.Join(c.at, "moved", fmt.Sprintf("%d.bin", 8*mib+1))
+	path := filepath.Join(c.root, "moved", fmt.Sprintf("%d.bin", 8*mib+1))
 	when := time.Unix(1234567890, 0)
 	must(t, os.Chtimes(path, when, when))
 	must(t, os.Chmod(path, 0o640))
 	must(t, os.Chown(path, 12, 34))
-	must(t, os.Symlink("moved/1.bin", filepath.Join(c.at, "link")))
+	must(t, os.Symlink("moved/1.bin", filepath.Join(c.root, "link")))
 	c.unmount(t)
-	c.mount(t)
+	c.start(t)
 	info, err := os.Stat(path)
 	must(t, err)
 	if owner := info.Sys().(*syscall.Stat_t); !info.ModTime().Equal(when) || info.Mode() != 0o640 || owner.Uid != 12 || owner.Gid != 34 {
 		t.Errorf("%s %s %d:%d", info.ModTime(), info.Mode(), owner.Uid, owner.Gid)
 	}
-	sameFile(t, filepath.Join(c.at, "link"), corpus(t, 1))
-	must(t, os.Remove(filepath.Join(c.at, "link")))
+	sameFile(t, filepath.Join(c.root, "link"), corpus(t, 1))
+	must(t, os.Remove(filepath.Join(c.root, "link")))
 }
 
 func (c *s3fsTest) removal(t *testing.T) {
 	// Two pages of one folder.
 	populate(t, c.g, c.bucket, "many/%04d", 1050)
-	entries, err := os.ReadDir(filepath.Join(c.at, "many"))
+	entries, err := os.ReadDir(filepath.Join(c.root, "many"))
 	must(t, err)
 	if len(entries) != 1050 {
 		t.Errorf("%d entries", len(entries))
 	}
-	if err := os.Remove(filepath.Join(c.at, "moved")); err == nil {
+	if err := os.Remove(filepath.Join(c.root, "moved")); err == nil {
 		t.Error("a folder with files was removed")
 	}
-	must(t, os.RemoveAll(filepath.Join(c.at, "moved")))
+	must(t, os.RemoveAll(filepath.Join(c.root, "moved")))
 	var left []string
 	for o := range newMinio(t, c.g).Client.ListObjects(t.Context(), c.bucket, minio.ListObjectsOptions{Recursive: true, Prefix: "moved"}) {
 		must(t, o.Err)

@@ -11,18 +11,16 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
-const (
-	rcloneModule  = "github.com/rclone/rclone"
-	rcloneVersion = "v1.76.0"
-	rcloneRemote  = "TestS3Sanctum"
-)
+const rcloneRemote = "TestS3Sanctum"
 
 // rcloneSuite is the integration test of rclone's S3 backend with a remote of the
 // provider Other. Its parts build on each other, so they run in one process.
 func rcloneSuite(ctx context.Context) (*suite, error) {
-	m, err := fetch(ctx, rcloneModule, rcloneVersion)
+	m, err := fetch(ctx, servers.Rclone.Package, servers.Rclone.Version)
 	if err != nil {
 		return nil, err
 	}

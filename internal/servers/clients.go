@@ -10,7 +10,8 @@ var (
 	Registry   = GoProgram{Package: distribution + "/cmd/registry", Version: "v3.1.2"}
 	// RegistryDriver is the tests that the registry's developers have of its S3 driver.
 	RegistryDriver = GoProgram{Package: distribution + "/registry/storage/driver/s3-aws", Version: "v3.1.2", Module: distribution, Tests: true}
-	// OpenTofu takes many minutes to build.
+	// Rclone is that of make conformance too. It and OpenTofu take many minutes to build.
+	Rclone   = GoProgram{Package: "github.com/rclone/rclone", Version: "v1.76.0"}
 	OpenTofu = GoProgram{Package: "github.com/opentofu/opentofu/cmd/tofu", Version: "v1.12.6", Module: "github.com/opentofu/opentofu"}
 )
 
