@@ -5,7 +5,7 @@
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, iproute2, Helm, mc, Litestream,
-#            docker-registry and distribution with skopeo, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
+#            docker-registry and distribution with skopeo, VictoriaMetrics, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, clients for Node,
 #            the tests of libraries for Go
 #   clients-more
@@ -140,7 +140,8 @@ clients)
 	need_for_clients
 	install_missing
 	install_node_modules internal/clienttest/jsmore/package-lock.json
-	install_servers versitygw fake-gcs-server helm mc litestream registry s3-aws.test
+	install_servers versitygw fake-gcs-server helm mc litestream registry s3-aws.test \
+		victoria-metrics vmbackup vmrestore
 	compile_suites
 	;;
 clients-more)

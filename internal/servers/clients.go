@@ -10,6 +10,10 @@ var (
 	Registry   = GoProgram{Package: distribution + "/cmd/registry", Version: "v3.1.2"}
 	// RegistryDriver is the tests that the registry's developers have of its S3 driver.
 	RegistryDriver = GoProgram{Package: distribution + "/registry/storage/driver/s3-aws", Version: "v3.1.2", Module: distribution, Tests: true}
+	// VictoriaMetrics with the two programs that move its backups.
+	VictoriaMetrics = GoProgram{Package: "github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics", Version: "v1.148.9"}
+	VMBackup        = GoProgram{Package: "github.com/VictoriaMetrics/VictoriaMetrics/app/vmbackup", Version: "v1.148.9"}
+	VMRestore       = GoProgram{Package: "github.com/VictoriaMetrics/VictoriaMetrics/app/vmrestore", Version: "v1.148.9"}
 	// Rclone is that of make conformance too. It and OpenTofu take many minutes to build.
 	Rclone   = GoProgram{Package: "github.com/rclone/rclone", Version: "v1.76.0"}
 	OpenTofu = GoProgram{Package: "github.com/opentofu/opentofu/cmd/tofu", Version: "v1.12.6", Module: "github.com/opentofu/opentofu"}

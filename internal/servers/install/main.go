@@ -16,7 +16,8 @@ import (
 
 func main() {
 	for _, p := range []servers.GoProgram{servers.Versitygw, servers.FakeGCS, servers.Helm, servers.MinIO, servers.MC, servers.Litestream,
-		servers.Registry, servers.RegistryDriver, servers.Rclone, servers.OpenTofu} {
+		servers.Registry, servers.RegistryDriver, servers.VictoriaMetrics, servers.VMBackup, servers.VMRestore, servers.Rclone,
+		servers.OpenTofu} {
 		if !slices.Contains(os.Args[1:], p.Name()) {
 			continue
 		}
