@@ -37,7 +37,7 @@ func (s *Server) holder(ctx context.Context, r *request) (t meta.Tenant, id meta
 	if name, err = r.parameter("user"); err != nil {
 		return t, id, "", err
 	}
-	u, err := s.engine.Identity(ctx, t.ID, meta.IdentityUser, name)
+	u, err := s.accounts.Identity(ctx, t.ID, meta.IdentityUser, name)
 	return t, u.ID, u.Name, err
 }
 
@@ -47,7 +47,7 @@ func (s *Server) tenantOf(ctx context.Context, r *request) (meta.Tenant, error) 
 	if err != nil {
 		return meta.Tenant{}, err
 	}
-	return s.engine.TenantByName(ctx, name)
+	return s.accounts.TenantByName(ctx, name)
 }
 
 func (s *Server) createAccessKey(ctx context.Context, r *request) (reply, error) {
@@ -59,7 +59,7 @@ func (s *Server) createAccessKey(ctx context.Context, r *request) (reply, error)
 	if err != nil {
 		return reply{}, err
 	}
-	cred, err := s.engine.CreateAccessKey(ctx, t, id, in.AccessKey, in.SecretKey)
+	cred, err := s.accounts.CreateAccessKey(ctx, t, id, in.AccessKey, in.SecretKey)
 	if err != nil {
 		return reply{}, err
 	}
@@ -74,7 +74,7 @@ func (s *Server) listAccessKeys(ctx context.Context, r *request) (reply, error) 
 	if err != nil {
 		return reply{}, err
 	}
-	keys, err := s.engine.AccessKeys(ctx, id)
+	keys, err := s.accounts.AccessKeys(ctx, id)
 	if err != nil {
 		return reply{}, err
 	}
@@ -93,7 +93,7 @@ func (s *Server) deleteAccessKey(ctx context.Context, r *request) (reply, error)
 	if err := r.empty(); err != nil {
 		return reply{}, err
 	}
-	if err := s.engine.DeleteAccessKey(ctx, key); err != nil {
+	if err := s.accounts.DeleteAccessKey(ctx, key); err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusNoContent}, nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -41,6 +42,7 @@ type Config struct {
 // Server is the admin listener's http.Handler.
 type Server struct {
 	engine   *engine.Engine
+	accounts *accounts.Accounts
 	log      *slog.Logger
 	now      func() time.Time
 	verifier sigv4.Verifier // without a look-up: see identify
@@ -55,6 +57,9 @@ func New(c Config) *Server {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.engine != nil {
+		s.accounts = s.engine.Accounts()
 	}
 	s.verifier = sigv4.Verifier{Region: c.Region, Service: Service, Now: s.now}
 	s.router = s.routes()

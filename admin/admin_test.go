@@ -11,8 +11,8 @@ import (
 
 	"github.com/go-chi/chi/v5"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/admin"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -68,7 +68,7 @@ func (s *server) request(t *testing.T, method, target, body string) *http.Reques
 	return r
 }
 
-func (s *server) sign(t *testing.T, r *http.Request, c engine.Credential, service, payload string) {
+func (s *server) sign(t *testing.T, r *http.Request, c accounts.Credential, service, payload string) {
 	t.Helper()
 	if err := sigv4.Sign(r, c.AccessKey, c.SecretKey, s.Region, service, payload, time.Now()); err != nil {
 		t.Fatal(err)
@@ -140,12 +140,12 @@ var routes = []struct{ method, target, body string }{
 
 func TestEveryRouteRefusesWhoIsNotRoot(t *testing.T) {
 	s := start(t)
-	alice, err := s.Engine.CreateTenant(t.Context(), "alice", "alice-key", "alice-secret", "")
+	alice, err := s.Engine.Accounts().CreateTenant(t.Context(), "alice", "alice-key", "alice-secret", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	wrong := engine.Credential{AccessKey: s.Root.AccessKey, SecretKey: s.Root.SecretKey + "x"}
-	unknown := engine.Credential{AccessKey: "unknown-key", SecretKey: "unknown-secret"}
+	wrong := accounts.Credential{AccessKey: s.Root.AccessKey, SecretKey: s.Root.SecretKey + "x"}
+	unknown := accounts.Credential{AccessKey: "unknown-key", SecretKey: "unknown-secret"}
 	for _, route := range routes {
 		payload := sigv4.PayloadHash([]byte(route.body))
 		for name, c := range map[string]struct {
@@ -178,10 +178,10 @@ func TestEveryRouteRefusesWhoIsNotRoot(t *testing.T) {
 			}
 		}
 	}
-	if _, err := s.Engine.TenantByName(t.Context(), "alice"); err != nil {
+	if _, err := s.Engine.Accounts().TenantByName(t.Context(), "alice"); err != nil {
 		t.Errorf("a refused request changed something: %v", err)
 	}
-	if _, err := s.Engine.TenantByName(t.Context(), "bob"); err == nil {
+	if _, err := s.Engine.Accounts().TenantByName(t.Context(), "bob"); err == nil {
 		t.Error("a refused request created a user")
 	}
 }
@@ -213,7 +213,7 @@ func TestBodyMustMatchItsSignature(t *testing.T) {
 	if a := send(t, r); a.code(t) != "XAmzContentSHA256Mismatch" {
 		t.Errorf("another body: %d %s", a.status, a.body)
 	}
-	if _, err := s.Engine.TenantByName(t.Context(), "mallory"); err == nil {
+	if _, err := s.Engine.Accounts().TenantByName(t.Context(), "mallory"); err == nil {
 		t.Error("the user was created")
 	}
 }
@@ -328,7 +328,7 @@ func TestListingsArePaged(t *testing.T) {
 // mustUser is the id of a user.
 func (s *server) mustUser(t *testing.T, name string) interface{ Canonical() string } {
 	t.Helper()
-	u, err := s.Engine.TenantByName(t.Context(), name)
+	u, err := s.Engine.Accounts().TenantByName(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}

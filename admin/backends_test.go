@@ -20,7 +20,7 @@ func TestBackendsAreDrained(t *testing.T) {
 	if decode(t, s.call(t, "GET", "/v1/tenants/alice", ""), 200, &alice); alice.Residency != "EU" {
 		t.Errorf("alice resides in %q", alice.Residency)
 	}
-	u, err := s.Engine.TenantByName(t.Context(), "alice")
+	u, err := s.Engine.Accounts().TenantByName(t.Context(), "alice")
 	if err != nil {
 		t.Fatal(err)
 	}

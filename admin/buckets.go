@@ -43,7 +43,7 @@ func (s *Server) listBuckets(ctx context.Context, r *request) (reply, error) {
 	for _, b := range found {
 		name, known := tenants[b.Owner]
 		if !known {
-			t, err := s.engine.Tenant(ctx, b.Owner)
+			t, err := s.accounts.Tenant(ctx, b.Owner)
 			if err != nil {
 				return reply{}, err
 			}

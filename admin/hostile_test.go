@@ -23,7 +23,7 @@ func TestHostileBodies(t *testing.T) {
 	for _, setup := range [][2]string{{"/v1/tenants", `{"name":"alice"}`}, {"/v1/tenants/alice/users", `{"name":"carol"}`}} {
 		decode(t, s.call(t, "POST", setup[0], setup[1]), 201, nil)
 	}
-	alice, err := s.Engine.TenantByName(t.Context(), "alice")
+	alice, err := s.Engine.Accounts().TenantByName(t.Context(), "alice")
 	if err == nil {
 		_, err = s.Engine.CreateBucket(t.Context(), "records", "", alice.ID)
 	}

@@ -4,14 +4,14 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
 // Limits are what something may take up, as this interface shows and takes it; 0:
 // no limit. Usage is what a tenant or bucket takes up now.
 type Limits struct {
-	engine.Limits
+	meta.Limits
 	Usage *Usage `json:"usage,omitempty"`
 }
 
@@ -25,12 +25,12 @@ type Usage struct {
 	PartBytes int64 `json:"part_bytes"`
 }
 
-func limitsReply(l engine.Limits, u meta.Usage) (reply, error) {
+func limitsReply(l meta.Limits, u meta.Usage) (reply, error) {
 	return reply{http.StatusOK, Limits{l, (*Usage)(&u)}}, nil
 }
 
 // newLimits changes limits by the body of a request.
-func (r *request) newLimits(l *engine.Limits) error {
+func (r *request) newLimits(l *meta.Limits) error {
 	if err := r.decode(l); err != nil {
 		return err
 	}
@@ -39,12 +39,12 @@ func (r *request) newLimits(l *engine.Limits) error {
 
 // changeLimits does what a request asks: a PUT replaces all limits, also those that
 // cannot be read, a PATCH those that its body names.
-func (r *request) changeLimits(set func(engine.Limits) error, change func(func(*engine.Limits) error) error) (reply, error) {
+func (r *request) changeLimits(set func(meta.Limits) error, change func(func(*meta.Limits) error) error) (reply, error) {
 	done := reply{status: http.StatusNoContent}
 	if r.http.Method == http.MethodPatch {
 		return done, change(r.newLimits)
 	}
-	var l engine.Limits
+	var l meta.Limits
 	if err := r.newLimits(&l); err != nil {
 		return reply{}, err
 	}
@@ -56,7 +56,7 @@ func (s *Server) tenantNamed(ctx context.Context, r *request) (meta.Tenant, erro
 	if err != nil {
 		return meta.Tenant{}, err
 	}
-	return s.engine.TenantByName(ctx, name)
+	return s.accounts.TenantByName(ctx, name)
 }
 
 func (s *Server) getTenantLimits(ctx context.Context, r *request) (reply, error) {
@@ -64,7 +64,7 @@ func (s *Server) getTenantLimits(ctx context.Context, r *request) (reply, error)
 	if err != nil {
 		return reply{}, err
 	}
-	l, err := s.engine.TenantLimits(ctx, t.ID)
+	l, err := s.accounts.Limits(ctx, t.ID)
 	if err != nil {
 		return reply{}, err
 	}
@@ -81,8 +81,8 @@ func (s *Server) setTenantLimits(ctx context.Context, r *request) (reply, error)
 		return reply{}, err
 	}
 	return r.changeLimits(
-		func(l engine.Limits) error { return s.engine.SetTenantLimits(ctx, t.ID, l) },
-		func(change func(*engine.Limits) error) error { return s.engine.ChangeTenantLimits(ctx, t.ID, change) })
+		func(l meta.Limits) error { return s.accounts.SetLimits(ctx, t.ID, l) },
+		func(change func(*meta.Limits) error) error { return s.accounts.ChangeLimits(ctx, t.ID, change) })
 }
 
 func (s *Server) bucketNamed(ctx context.Context, r *request) (meta.Bucket, error) {
@@ -115,8 +115,8 @@ func (s *Server) setBucketLimits(ctx context.Context, r *request) (reply, error)
 		return reply{}, err
 	}
 	return r.changeLimits(
-		func(l engine.Limits) error { return s.engine.SetBucketLimits(ctx, b, l) },
-		func(change func(*engine.Limits) error) error { return s.engine.ChangeBucketLimits(ctx, b, change) })
+		func(l meta.Limits) error { return s.engine.SetBucketLimits(ctx, b, l) },
+		func(change func(*meta.Limits) error) error { return s.engine.ChangeBucketLimits(ctx, b, change) })
 }
 
 func (s *Server) getUserLimits(ctx context.Context, r *request) (reply, error) {
@@ -124,7 +124,7 @@ func (s *Server) getUserLimits(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	i, err := s.engine.Identity(ctx, t.ID, meta.IdentityUser, name)
+	i, err := s.accounts.Identity(ctx, t.ID, meta.IdentityUser, name)
 	if err != nil {
 		return reply{}, err
 	}
@@ -136,8 +136,8 @@ func (s *Server) setUserLimits(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	change := func(change func(*engine.Limits) error) error {
-		_, err := s.engine.ChangeIdentity(ctx, t.ID, meta.IdentityUser, name, func(i *engine.Identity) error {
+	change := func(change func(*meta.Limits) error) error {
+		_, err := s.accounts.ChangeIdentity(ctx, t.ID, meta.IdentityUser, name, func(i *accounts.Identity) error {
 			if err := change(&i.Limits); err != nil {
 				return err
 			}
@@ -145,8 +145,8 @@ func (s *Server) setUserLimits(ctx context.Context, r *request) (reply, error) {
 		})
 		return err
 	}
-	return r.changeLimits(func(l engine.Limits) error {
-		return change(func(was *engine.Limits) error { *was = l; return nil })
+	return r.changeLimits(func(l meta.Limits) error {
+		return change(func(was *meta.Limits) error { *was = l; return nil })
 	}, change)
 }
 

@@ -3,32 +3,32 @@ package admin_test
 import (
 	"testing"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/admin"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
 func TestLimits(t *testing.T) {
 	s := start(t)
-	alice, err := s.Engine.CreateTenant(t.Context(), "alice", "", "", "")
+	alice, err := s.Engine.Accounts().CreateTenant(t.Context(), "alice", "", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Engine.CreateBucket(t.Context(), "records", "", alice.Tenant.ID); err != nil {
 		t.Fatal(err)
 	}
-	user := engine.Identity{Tenant: alice.Tenant.ID, Kind: meta.IdentityUser, Name: "carol", Path: "/"}
-	if _, err := s.Engine.CreateIdentity(t.Context(), user); err != nil {
+	user := accounts.Identity{Tenant: alice.Tenant.ID, Kind: meta.IdentityUser, Name: "carol", Path: "/"}
+	if _, err := s.Engine.Accounts().CreateIdentity(t.Context(), user); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
 		target, body string
-		want         engine.Limits
+		want         meta.Limits
 		stored       bool
 	}{
-		{"/v1/tenants/alice/limits", `{"bytes":1000,"requests":5}`, engine.Limits{Bytes: 1000, Requests: 5}, true},
-		{"/v1/buckets/records/limits", `{"versions":7}`, engine.Limits{Versions: 7}, true},
-		{"/v1/tenants/alice/users/carol/limits", `{"concurrent":3,"upload":10,"download":20}`, engine.Limits{Concurrent: 3, Upload: 10, Download: 20}, false},
+		{"/v1/tenants/alice/limits", `{"bytes":1000,"requests":5}`, meta.Limits{Bytes: 1000, Requests: 5}, true},
+		{"/v1/buckets/records/limits", `{"versions":7}`, meta.Limits{Versions: 7}, true},
+		{"/v1/tenants/alice/users/carol/limits", `{"concurrent":3,"upload":10,"download":20}`, meta.Limits{Concurrent: 3, Upload: 10, Download: 20}, false},
 	} {
 		decode(t, s.call(t, "PUT", c.target, c.body), 204, nil)
 		var got admin.Limits

@@ -15,8 +15,7 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/iam"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -97,7 +96,7 @@ func (s *Server) act(r *http.Request, action string, h handler, l *requestlog.Li
 // identify proves who signed. The payload must be covered by the signature: the
 // body says whose rights change.
 func (s *Server) identify(r *http.Request, target sigv4.Target, l *requestlog.Line) (*sigv4.Identity, access.Principal, error) {
-	var cred engine.Credential
+	var cred accounts.Credential
 	v := s.verifier
 	// The signer is known from the same look-up as the secret: between two look-ups the
 	// access key could change hands.
@@ -105,7 +104,7 @@ func (s *Server) identify(r *http.Request, target sigv4.Target, l *requestlog.Li
 		if token != "" { // temporary credentials are of nobody who operates
 			return "", s3err.InvalidToken
 		}
-		cred, err = s.engine.Credential(ctx, accessKey, "")
+		cred, err = s.accounts.Credential(ctx, accessKey, "")
 		l.AccessKey = cred.AccessKey // of nobody else: it may be a secret in the wrong field
 		return cred.SecretKey, err
 	}
@@ -123,7 +122,7 @@ func (s *Server) identify(r *http.Request, target sigv4.Target, l *requestlog.Li
 	if cred.AccessKey != identity.AccessKey || cred.Tenant.ID.IsZero() {
 		return nil, access.Principal{}, errors.New("the credential looked up is not the one that signed")
 	}
-	return identity, iam.PrincipalOf(&cred, s.engine.Root().ID), nil
+	return identity, accounts.PrincipalOf(&cred, s.accounts.Root().ID), nil
 }
 
 func readBody(r *http.Request, identity *sigv4.Identity) ([]byte, error) {

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/admin"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -59,17 +59,17 @@ func TestRequestLog(t *testing.T) {
 	t.Cleanup(listener.Close)
 	server.url = listener.URL
 	alice := g.User(t, "alice")
-	wrong, unknown := g.Root, engine.Credential{AccessKey: "somebodys-secret-value", SecretKey: "unknown-secret"}
+	wrong, unknown := g.Root, accounts.Credential{AccessKey: "somebodys-secret-value", SecretKey: "unknown-secret"}
 	wrong.SecretKey += "x"
-	arn := func(c engine.Credential) string { return "arn:aws:iam::" + engine.Account(c.Tenant.ID) + ":root" }
+	arn := func(c accounts.Credential) string { return "arn:aws:iam::" + accounts.Account(c.Tenant.ID) + ":root" }
 	for _, c := range []struct {
 		name, principal, accessKey, decision string
-		cred                                 engine.Credential
+		cred                                 accounts.Credential
 	}{
 		{"another tenant", arn(alice), alice.AccessKey, requestlog.Deny, alice},
 		{"a wrong secret", "unproven", g.Root.AccessKey, requestlog.Deny, wrong},
 		{"an unknown key", "unproven", "", requestlog.Deny, unknown},
-		{"nobody", "anonymous", "", requestlog.Deny, engine.Credential{}},
+		{"nobody", "anonymous", "", requestlog.Deny, accounts.Credential{}},
 		{"the operator", arn(g.Root), g.Root.AccessKey, requestlog.Allow, g.Root},
 	} {
 		for _, route := range routes {

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -53,7 +53,7 @@ type SetResidency struct {
 func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 func (s *Server) tenant(u meta.Tenant) Tenant {
-	return Tenant{Name: u.Name, ID: u.ID.Canonical(), Account: engine.Account(u.ID), Created: shown(u.Created), Root: u.ID == s.engine.Root().ID, Residency: u.Residency}
+	return Tenant{Name: u.Name, ID: u.ID.Canonical(), Account: accounts.Account(u.ID), Created: shown(u.Created), Root: u.ID == s.accounts.Root().ID, Residency: u.Residency}
 }
 
 func (s *Server) createTenant(ctx context.Context, r *request) (reply, error) {
@@ -61,14 +61,14 @@ func (s *Server) createTenant(ctx context.Context, r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	cred, err := s.engine.CreateTenant(ctx, in.Name, in.AccessKey, in.SecretKey, in.Residency)
+	cred, err := s.accounts.CreateTenant(ctx, in.Name, in.AccessKey, in.SecretKey, in.Residency)
 	if err != nil {
 		return reply{}, err
 	}
 	return reply{http.StatusCreated, s.newTenant(cred)}, nil
 }
 
-func (s *Server) newTenant(c engine.Credential) NewTenant {
+func (s *Server) newTenant(c accounts.Credential) NewTenant {
 	return NewTenant{Tenant: s.tenant(c.Tenant), AccessKey: c.AccessKey, SecretKey: c.SecretKey}
 }
 
@@ -77,7 +77,7 @@ func (s *Server) listTenants(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := s.engine.Tenants(ctx, after, limit)
+	found, err := s.accounts.Tenants(ctx, after, limit)
 	if err != nil {
 		return reply{}, err
 	}
@@ -96,7 +96,7 @@ func (s *Server) getTenant(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	u, err := s.engine.TenantByName(ctx, name)
+	u, err := s.accounts.TenantByName(ctx, name)
 	if err != nil {
 		return reply{}, err
 	}
@@ -112,7 +112,7 @@ func (s *Server) setResidency(ctx context.Context, r *request) (reply, error) {
 	if err := r.decode(&in); err != nil {
 		return reply{}, err
 	}
-	if err := s.engine.SetResidency(ctx, name, in.Residency); err != nil {
+	if err := s.accounts.SetResidency(ctx, name, in.Residency); err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusNoContent}, nil
@@ -126,7 +126,7 @@ func (s *Server) deleteTenant(ctx context.Context, r *request) (reply, error) {
 	if err := r.empty(); err != nil {
 		return reply{}, err
 	}
-	if err := s.engine.DeleteTenant(ctx, name); err != nil {
+	if err := s.accounts.DeleteTenant(ctx, name); err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusNoContent}, nil

@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -49,19 +49,19 @@ func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	u := engine.Identity{Tenant: t.ID, Kind: meta.IdentityUser, Name: in.Name}
+	u := accounts.Identity{Tenant: t.ID, Kind: meta.IdentityUser, Name: in.Name}
 	if in.Policy != "" {
 		if _, err := access.ParseIdentityPolicy("policy", []byte(in.Policy)); err != nil {
 			return reply{}, err
 		}
-		u.Inline = []engine.InlinePolicy{{Name: "policy", Document: in.Policy}}
+		u.Inline = []accounts.InlinePolicy{{Name: "policy", Document: in.Policy}}
 	}
-	if u, err = s.engine.CreateIdentity(ctx, u); err != nil {
+	if u, err = s.accounts.CreateIdentity(ctx, u); err != nil {
 		return reply{}, err
 	}
-	cred, err := s.engine.CreateAccessKey(ctx, t, u.ID, in.AccessKey, in.SecretKey)
+	cred, err := s.accounts.CreateAccessKey(ctx, t, u.ID, in.AccessKey, in.SecretKey)
 	if err != nil {
-		if undone := s.engine.DeleteIdentity(ctx, u); undone != nil {
+		if undone := s.accounts.DeleteIdentity(ctx, u); undone != nil {
 			s.log.Warn("a user without a credential is left", "tenant", t.Name, "user", u.Name, "error", undone)
 		}
 		return reply{}, err
@@ -78,7 +78,7 @@ func (s *Server) listUsers(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	found, err := s.engine.ListIdentities(ctx, t.ID, meta.IdentityUser, after, limit)
+	found, err := s.accounts.ListIdentities(ctx, t.ID, meta.IdentityUser, after, limit)
 	if err != nil {
 		return reply{}, err
 	}
@@ -105,20 +105,20 @@ func (s *Server) deleteUser(ctx context.Context, r *request) (reply, error) {
 	if err != nil {
 		return reply{}, err
 	}
-	u, err := s.engine.Identity(ctx, t.ID, meta.IdentityUser, name)
+	u, err := s.accounts.Identity(ctx, t.ID, meta.IdentityUser, name)
 	if err != nil {
 		return reply{}, err
 	}
-	keys, err := s.engine.AccessKeys(ctx, u.ID)
+	keys, err := s.accounts.AccessKeys(ctx, u.ID)
 	if err != nil {
 		return reply{}, err
 	}
 	for _, k := range keys {
-		if err := s.engine.DeleteAccessKey(ctx, k.ID); err != nil {
+		if err := s.accounts.DeleteAccessKey(ctx, k.ID); err != nil {
 			return reply{}, err
 		}
 	}
-	if err := s.engine.DeleteIdentity(ctx, u); err != nil {
+	if err := s.accounts.DeleteIdentity(ctx, u); err != nil {
 		return reply{}, err
 	}
 	return reply{status: http.StatusNoContent}, nil

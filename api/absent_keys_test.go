@@ -4,12 +4,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
 // askAs sends a request of somebody, be it nobody.
-func (h *household) askAs(t *testing.T, c *engine.Credential, method, target string, headers ...string) gatewaytest.Response {
+func (h *household) askAs(t *testing.T, c *accounts.Credential, method, target string, headers ...string) gatewaytest.Response {
 	t.Helper()
 	if c != nil {
 		return h.g.Do(t, *c, method, target, nil, headers...)
@@ -46,14 +46,14 @@ func TestAbsentKeys(t *testing.T) {
 	_, other := h.user(t, h.alice, "other", mayNot)
 	for road, c := range map[string]struct {
 		policy, acl string
-		listers     []*engine.Credential
-		others      []*engine.Credential
+		listers     []*accounts.Credential
+		others      []*accounts.Credential
 	}{
-		"identity":        {listers: []*engine.Credential{&lister}, others: []*engine.Credential{&other, &h.mallory, nil}},
-		"policy":          {policy: listing(`{"AWS":"` + engine.Account(h.mallory.Tenant.ID) + `"}`), listers: []*engine.Credential{&lister, &h.mallory}, others: []*engine.Credential{&other, nil}},
-		"policy for all":  {policy: listing(`"*"`), listers: []*engine.Credential{&lister, &other, &h.mallory, nil}},
-		"ACL for all":     {acl: "public-read", listers: []*engine.Credential{&lister, &other, &h.mallory, nil}},
-		"ACL for signers": {acl: "authenticated-read", listers: []*engine.Credential{&lister, &other, &h.mallory}, others: []*engine.Credential{nil}},
+		"identity":        {listers: []*accounts.Credential{&lister}, others: []*accounts.Credential{&other, &h.mallory, nil}},
+		"policy":          {policy: listing(`{"AWS":"` + accounts.Account(h.mallory.Tenant.ID) + `"}`), listers: []*accounts.Credential{&lister, &h.mallory}, others: []*accounts.Credential{&other, nil}},
+		"policy for all":  {policy: listing(`"*"`), listers: []*accounts.Credential{&lister, &other, &h.mallory, nil}},
+		"ACL for all":     {acl: "public-read", listers: []*accounts.Credential{&lister, &other, &h.mallory, nil}},
+		"ACL for signers": {acl: "authenticated-read", listers: []*accounts.Credential{&lister, &other, &h.mallory}, others: []*accounts.Credential{nil}},
 	} {
 		t.Run(road, func(t *testing.T) {
 			h.mustAsAlice(t, "DELETE", "/bucket?policy", "")
@@ -76,7 +76,7 @@ func TestAbsentKeys(t *testing.T) {
 }
 
 // readsAbsent tries every road that reads an object by somebody who may read none.
-func (h *household) readsAbsent(t *testing.T, who *engine.Credential, lists bool) {
+func (h *household) readsAbsent(t *testing.T, who *accounts.Credential, lists bool) {
 	t.Helper()
 	name := "nobody"
 	if who != nil {
@@ -131,7 +131,7 @@ func TestInitiators(t *testing.T) {
 	const writes = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}]}`
 	h := newHousehold(t)
 	h.mustAsAlice(t, "PUT", "/bucket?policy", string(policyOf(`{"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::bucket/*"}`)))
-	of := func(c engine.Credential, name, policy string) engine.Credential {
+	of := func(c accounts.Credential, name, policy string) accounts.Credential {
 		_, u := h.user(t, c, name, policy)
 		return u
 	}
@@ -139,7 +139,7 @@ func TestInitiators(t *testing.T) {
 	theirs, theirsToo := of(h.mallory, "theirs", writes), of(h.mallory, "theirs-too", writes)
 	_, narrow := h.user(t, h.mallory, "narrow", writes)
 	denied := of(h.alice, "denied", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"},{"Effect":"Deny","Action":"s3:Abort*","Resource":"*"}]}`)
-	everybody := map[string]engine.Credential{"alice": h.alice, "mallory": h.mallory, "hers": hers, "hersToo": hersToo, "theirs": theirs, "theirsToo": theirsToo, "denied": denied}
+	everybody := map[string]accounts.Credential{"alice": h.alice, "mallory": h.mallory, "hers": hers, "hersToo": hersToo, "theirs": theirs, "theirsToo": theirsToo, "denied": denied}
 	for _, ownership := range []string{"BucketOwnerEnforced", "ObjectWriter"} {
 		h.mustAsAlice(t, "PUT", "/bucket?ownershipControls", strings.Replace(ownedBy, "ObjectWriter", ownership, 1))
 		for name, may := range map[string][]string{
@@ -168,7 +168,7 @@ func TestInitiators(t *testing.T) {
 			}
 			shown := h.g.Do(t, h.alice, "GET", target, nil).Element("Initiator")
 			if id := "<ID>" + by.Tenant.ID.Canonical() + "</ID>"; (name == "alice" || name == "mallory") && shown != id ||
-				(name == "hers" || name == "theirs") && shown != "<ID>arn:aws:iam::"+engine.Account(by.Tenant.ID)+":user/"+name+"</ID>" {
+				(name == "hers" || name == "theirs") && shown != "<ID>arn:aws:iam::"+accounts.Account(by.Tenant.ID)+":user/"+name+"</ID>" {
 				t.Errorf("the initiator of %s's upload is shown as %s", name, shown)
 			}
 			last := h.alice

@@ -177,7 +177,7 @@ func (s *Server) grantee(ctx context.Context, g askedGrant) (access.Grantee, err
 		return access.Grantee{}, s3err.New(s3err.InvalidArgument, "Invalid group uri").
 			With("ArgumentName", "uri").With("ArgumentValue", g.grantee)
 	}
-	t, err := s.engine.TenantByCanonical(ctx, g.grantee)
+	t, err := s.accounts.TenantByCanonical(ctx, g.grantee)
 	if err != nil {
 		return access.Grantee{}, err
 	}
@@ -306,7 +306,7 @@ func (s *Server) showACL(ctx context.Context, a *access.ACL, owner meta.ID) (*Re
 		if _, known := names[id]; known || id.IsZero() {
 			continue
 		}
-		t, err := s.engine.Tenant(ctx, meta.ID(id))
+		t, err := s.accounts.Tenant(ctx, meta.ID(id))
 		if err != nil {
 			return nil, err
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
@@ -17,7 +17,7 @@ import (
 // aclWriter writes to alice's bucket by its ACL alone.
 type aclWriter struct {
 	g    *gatewaytest.Gateway
-	cred engine.Credential // zero: anonymous
+	cred accounts.Credential // zero: anonymous
 }
 
 func (w aclWriter) do(t *testing.T, method, target, body string, headers ...string) gatewaytest.Response {
@@ -105,7 +105,7 @@ func TestWriteByACL(t *testing.T) {
 				cases++
 				t.Run(fmt.Sprintf("%s by %s, versioning %q", road.name, who, versioning), func(t *testing.T) {
 					g, alice, bob := shared(t, gatewaytest.Options{})
-					must := func(c engine.Credential, method, target, body string, headers ...string) gatewaytest.Response {
+					must := func(c accounts.Credential, method, target, body string, headers ...string) gatewaytest.Response {
 						t.Helper()
 						res := g.Do(t, c, method, target, []byte(body), headers...)
 						if res.Status/100 != 2 {
@@ -122,7 +122,7 @@ func TestWriteByACL(t *testing.T) {
 					must(alice, "PUT", "/bucket/source", "theirs", "x-amz-acl", "public-read")
 					w := aclWriter{g: g, cred: bob}
 					if who == "anonymous" {
-						w.cred = engine.Credential{}
+						w.cred = accounts.Credential{}
 					}
 
 					// Over the bucket owner's object.
@@ -243,7 +243,7 @@ func TestPolicyBesideACL(t *testing.T) {
 		g.Do(t, alice, "PUT", "/bucket?ownershipControls", []byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"))
 		expect(t, "grant", g.Do(t, alice, "PUT", "/bucket?acl", nil, "x-amz-grant-write", "id="+bob.Tenant.ID.Canonical()), 200, "")
 		if strings.Contains(policy, "%s") {
-			policy = fmt.Sprintf(policy, engine.Account(bob.Tenant.ID))
+			policy = fmt.Sprintf(policy, accounts.Account(bob.Tenant.ID))
 		}
 		expect(t, "policy", g.Do(t, alice, "PUT", "/bucket?policy", policyOf(policy)), 204, "")
 		expect(t, name+" overwrites", g.Do(t, bob, "PUT", "/bucket/open", []byte("his")), 200, "")

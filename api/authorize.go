@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/requestlog"
@@ -161,7 +162,7 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 	if r.facts != nil && r.factsOf == b.ID {
 		return r.facts
 	}
-	f := &access.Bucket{Name: b.Name, Owner: access.ID(b.Owner), Account: engine.Account(b.Owner)}
+	f := &access.Bucket{Name: b.Name, Owner: access.ID(b.Owner), Account: accounts.Account(b.Owner)}
 	s, err := r.server.engine.ReadableSettings(r.Context(), b)
 	if err != nil {
 		f.Broken = fmt.Errorf("the settings of bucket %s cannot be read: %w", b.Name, err)

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
 // shared is a gateway with a bucket of alice's that holds the object "open" and
 // "closed", and with bob, who has an account of his own.
-func shared(t *testing.T, o gatewaytest.Options) (g *gatewaytest.Gateway, alice, bob engine.Credential) {
+func shared(t *testing.T, o gatewaytest.Options) (g *gatewaytest.Gateway, alice, bob accounts.Credential) {
 	t.Helper()
 	g = gatewaytest.Start(t, o)
 	alice, bob = g.User(t, "alice"), g.User(t, "bob")
@@ -60,7 +60,7 @@ func TestBucketPolicyDecides(t *testing.T) {
 	expect(t, "not to write", anonymously(t, g, "PUT", "/bucket/open", []byte("x")), 403, "AccessDenied")
 	expect(t, "bob neither", g.Do(t, bob, "DELETE", "/bucket/open", nil), 403, "AccessDenied")
 
-	account := engine.Account(bob.Tenant.ID)
+	account := accounts.Account(bob.Tenant.ID)
 	doc = policyOf(fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":["s3:GetObject","s3:PutObject"],"Resource":"arn:aws:s3:::bucket/*"}`, account),
 		`{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/closed"}`)
 	expect(t, "another policy", g.Do(t, alice, "PUT", "/bucket?policy", doc), 204, "")
@@ -176,7 +176,7 @@ func TestBadBucketPolicies(t *testing.T) {
 		"no statement":    `{"Version":"2012-10-17"}`,
 		"another bucket":  `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::other/*"}]}`,
 		"unknown account": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"999999999999"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}`,
-		"unknown user":    `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + engine.Account(alice.Tenant.ID) + `:user/nobody"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}`,
+		"unknown user":    `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + accounts.Account(alice.Tenant.ID) + `:user/nobody"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}`,
 		"unknown action":  `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:Fly","Resource":"arn:aws:s3:::bucket/*"}]}`,
 		"trailing":        string(policyOf(readOpen)) + "x",
 		"too long":        string(policyOf(strings.Replace(readOpen, "GetObject", "GetObject"+strings.Repeat("*", 21<<10), 1))),

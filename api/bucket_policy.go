@@ -8,7 +8,6 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -54,7 +53,7 @@ func (s *Server) identified(ctx context.Context, b meta.Bucket, p *access.Policy
 			stored.IDs = make(map[string]string)
 		}
 		for _, name := range p.Unknown() {
-			id, err := iam.PrincipalID(ctx, s.engine, name)
+			id, err := s.accounts.PrincipalID(ctx, name)
 			if err != nil {
 				return nil, err
 			}
@@ -100,7 +99,7 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	if err := p.CheckConditions(); err != nil {
 		return nil, err
 	}
-	ids, nobody, err := iam.PrincipalIDs(r.Context(), s.engine, p)
+	ids, nobody, err := s.accounts.PrincipalIDs(r.Context(), p)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +154,7 @@ func (s *Server) showPrincipals(r *Request, stored *bucketPolicy, doc []byte) er
 	if err != nil || len(stored.IDs) == 0 {
 		return nil // what cannot be read is shown as it is
 	}
-	arns, err := iam.ARNs(r.Context(), s.engine, p)
+	arns, err := s.accounts.ARNs(r.Context(), p)
 	if err != nil {
 		return err
 	}

@@ -198,7 +198,7 @@ func TestWhatWasNeverConfigured(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	g.Must(t, 200, "PUT", "/bucket", nil)
 	g.Must(t, 200, "PUT", "/bucket/key", nil)
-	owner := g.Engine.Root().ID.Canonical()
+	owner := g.Engine.Accounts().Root().ID.Canonical()
 	for target, want := range map[string]string{
 		"/bucket?accelerate":             "<AccelerateConfiguration ",
 		"/bucket?acl":                    "<ID>" + owner + "</ID>",

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -25,8 +25,8 @@ func TestConditionsTellNothing(t *testing.T) {
 	}
 	etag := put()
 	modified := g.Do(t, alice, "HEAD", "/bucket/k", nil).Header.Get("Last-Modified")
-	ask := func(method, target, header string) func(engine.Credential, string, string) string {
-		return func(c engine.Credential, key, value string) string {
+	ask := func(method, target, header string) func(accounts.Credential, string, string) string {
+		return func(c accounts.Credential, key, value string) string {
 			res := g.Do(t, c, method, strings.Replace(target, "KEY", key, 1), nil, header, value, "x-amz-copy-source", "/bucket/open")
 			if method != "PUT" {
 				res = g.Do(t, c, method, strings.Replace(target, "KEY", key, 1), nil, header, value)
@@ -34,25 +34,25 @@ func TestConditionsTellNothing(t *testing.T) {
 			return res.Code()
 		}
 	}
-	several := func(element string) func(engine.Credential, string, string) string {
-		return func(c engine.Credential, key, value string) string {
+	several := func(element string) func(accounts.Credential, string, string) string {
+		return func(c accounts.Credential, key, value string) string {
 			doc := "<Delete><Object><Key>" + key + "</Key><" + element + ">" + value + "</" + element + "></Object></Delete>"
 			sum := md5.Sum([]byte(doc))
 			return g.Do(t, c, "POST", "/bucket?delete", []byte(doc), "Content-Md5", base64.StdEncoding.EncodeToString(sum[:])).Code()
 		}
 	}
-	plain := func(c engine.Credential, key, value string) string {
+	plain := func(c accounts.Credential, key, value string) string {
 		return g.Do(t, c, "PUT", "/bucket/"+key, []byte("content"), "If-Match", value).Code()
 	}
-	complete := func(c engine.Credential, key, value string) string {
+	complete := func(c accounts.Credential, key, value string) string {
 		id := g.Do(t, c, "POST", "/bucket/"+key+"?uploads", nil).Element("UploadId")
 		tag := g.Do(t, c, "PUT", "/bucket/"+key+"?partNumber=1&uploadId="+id, []byte("content")).Header.Get("ETag")
 		return g.Do(t, c, "POST", "/bucket/"+key+"?uploadId="+id, completeDocument(part(1, tag)), "If-Match", value).Code()
 	}
 	_, copier := h.user(t, alice, "copier", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"s3:GetObject","Resource":["arn:aws:s3:::bucket/k","arn:aws:s3:::bucket/none"]}]}`)
 	for name, c := range map[string]struct {
-		ask          func(c engine.Credential, key, value string) string
-		by           engine.Credential
+		ask          func(c accounts.Credential, key, value string) string
+		by           accounts.Credential
 		right, wrong string
 		refused      string // of a wrong guess by who may read
 	}{

@@ -10,8 +10,8 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -211,7 +211,7 @@ func denied(res gatewaytest.Response) bool {
 }
 
 // unless is a user who may do everything but what meets the condition.
-func (h *household) unless(t *testing.T, name string, condition map[string]any) engine.Credential {
+func (h *household) unless(t *testing.T, name string, condition map[string]any) accounts.Credential {
 	t.Helper()
 	doc, err := json.Marshal(condition)
 	if err != nil {
@@ -226,7 +226,7 @@ func (h *household) unless(t *testing.T, name string, condition map[string]any) 
 func TestConditionKeys(t *testing.T) {
 	h := newHousehold(t)
 	h.restore(t)
-	rows := keyRows(h, access.Principal{Account: engine.Account(h.alice.Tenant.ID)})
+	rows := keyRows(h, access.Principal{Account: accounts.Account(h.alice.Tenant.ID)})
 	for key := range rows {
 		if !slices.Contains(access.ConditionKeys, key) {
 			t.Errorf("the table has %s, which no policy may use", key)
@@ -246,7 +246,7 @@ func TestConditionKeys(t *testing.T) {
 		there := map[string]any{"Null": map[string]string{name: "false"}}
 		other := map[string]any{"Null": map[string]string{name: "false"}, "ForAnyValue:StringNotEquals": map[string][]string{name: row.values}}
 		present := h.unless(t, fmt.Sprint("present", n), there)
-		var wrong engine.Credential
+		var wrong accounts.Credential
 		if row.values != nil {
 			wrong = h.unless(t, fmt.Sprint("wrong", n), other)
 		}
@@ -256,7 +256,7 @@ func TestConditionKeys(t *testing.T) {
 				continue
 			}
 			cases++
-			ask := func(c engine.Credential) gatewaytest.Response {
+			ask := func(c accounts.Credential) gatewaytest.Response {
 				r := h.loaded(t, op)
 				sign(t, h.g, r, c, sigv4.Unsigned.String(), time.Now())
 				res := h.g.Send(t, r)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -203,7 +203,7 @@ func TestNoRoadAroundADenial(t *testing.T) {
 		h.g.Do(t, h.alice, "PUT", "/flat/"+key, []byte("x"), "x-amz-tagging", "Team=red")
 	}
 	fill := strings.NewReplacer("{tagged}", tagged, "{secret}", secret, "{upload}", h.upload, "{until}", until.Format(time.RFC3339), "{alice}", h.alice.Tenant.ID.Canonical(),
-		"{kms}", "arn:aws:kms:"+h.g.Region+":"+engine.Account(h.alice.Tenant.ID)+":key/"+h.g.Engine.KeyName())
+		"{kms}", "arn:aws:kms:"+h.g.Region+":"+accounts.Account(h.alice.Tenant.ID)+":key/"+h.g.Engine.KeyName())
 	cases := 0
 	for n, d := range denials {
 		var condition map[string]any
@@ -242,7 +242,7 @@ func TestNoRoadAroundADenial(t *testing.T) {
 	}
 }
 
-func (w *road) take(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, fill *strings.Replacer) gatewaytest.Response {
+func (w *road) take(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, fill *strings.Replacer) gatewaytest.Response {
 	t.Helper()
 	if w.form != nil {
 		fields := make([]string, len(w.form))
@@ -292,8 +292,8 @@ func TestObjectCreationOperation(t *testing.T) {
 // Keys of temporary credentials, which users do not have.
 func TestKeysOfSessions(t *testing.T) {
 	h := newHousehold(t)
-	allow := func(condition string) engine.PolicyText {
-		return engine.PolicyText{Name: "p", Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":` + condition + `}]}`}
+	allow := func(condition string) accounts.PolicyText {
+		return accounts.PolicyText{Name: "p", Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":` + condition + `}]}`}
 	}
 	for condition, want := range map[string]int{
 		`{"Bool":{"aws:MultiFactorAuthPresent":"false"}}`:               200,
@@ -371,14 +371,14 @@ func TestTagsThatMayNotBeRead(t *testing.T) {
 	h.g.Do(t, h.alice, "PUT", "/bucket/bare", []byte("x"))
 	h.g.Do(t, h.alice, "PUT", "/flat", nil)
 	h.g.Do(t, h.alice, "PUT", "/flat/tagged", []byte("x"), "x-amz-tagging", "pw=hunter2")
-	deny := func(name, action string) engine.Credential {
+	deny := func(name, action string) accounts.Credential {
 		_, c := h.user(t, h.alice, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"`+action+`","Resource":"*"}]}`)
 		return c
 	}
 	current, ofVersion := deny("current", "s3:GetObjectTagging"), deny("version", "s3:GetObjectVersionTagging")
 	for _, c := range []struct {
 		name    string
-		user    engine.Credential
+		user    accounts.Credential
 		target  string
 		headers []string
 		want    int

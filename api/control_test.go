@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // control sends a request of S3 Control about an account.
-func control(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, account, method, path, body string) gatewaytest.Response {
+func control(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, account, method, path, body string) gatewaytest.Response {
 	t.Helper()
 	r := g.Request(t, method, "/v20180820/"+path, []byte(body))
 	r.Header.Set("X-Amz-Account-Id", account)
@@ -42,7 +42,7 @@ func tagXML(pairs ...string) (b string) {
 func TestControlTags(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	g.Must(t, 200, "PUT", "/bucket", nil)
-	account := engine.Account(g.Root.Tenant.ID)
+	account := accounts.Account(g.Root.Tenant.ID)
 	ask := func(status int, method, query, body string) gatewaytest.Response {
 		t.Helper()
 		res := control(t, g, g.Root, account, method, tagsPath("bucket")+query, body)
@@ -99,7 +99,7 @@ func TestControlTags(t *testing.T) {
 func TestControlTagsAtOnce(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	g.Must(t, 200, "PUT", "/bucket", nil)
-	account := engine.Account(g.Root.Tenant.ID)
+	account := accounts.Account(g.Root.Tenant.ID)
 	var all sync.WaitGroup
 	for i := range 3 {
 		all.Go(func() {
@@ -124,11 +124,11 @@ func TestControlTagsAtOnce(t *testing.T) {
 func TestControlRefusals(t *testing.T) {
 	h := newHousehold(t)
 	g := h.g
-	account, theirs := engine.Account(h.alice.Tenant.ID), engine.Account(h.mallory.Tenant.ID)
+	account, theirs := accounts.Account(h.alice.Tenant.ID), accounts.Account(h.mallory.Tenant.ID)
 	_, reader := h.user(t, h.alice, "reader", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListTagsForResource","s3:GetBucketTagging"],"Resource":"arn:aws:s3:::bucket"}]}`)
 	_, former := h.user(t, h.alice, "former", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetBucketTagging","s3:PutBucketTagging"],"Resource":"*"}]}`)
 	for _, c := range []struct {
-		who           engine.Credential
+		who           accounts.Credential
 		account, path string
 		code          string
 	}{
@@ -138,7 +138,7 @@ func TestControlRefusals(t *testing.T) {
 		{h.mallory, account, tagsPath("bucket"), "AccessDenied"},
 		{h.mallory, theirs, tagsPath("bucket"), "AccessDenied"},
 		{h.alice, theirs, tagsPath("bucket"), "AccessDenied"},
-		{engine.Credential{}, account, tagsPath("bucket"), "AccessDenied"},
+		{accounts.Credential{}, account, tagsPath("bucket"), "AccessDenied"},
 		{h.alice, account, tagsPath("no-such-bucket"), "NoSuchResource"},
 		{h.alice, account, tagsPath(""), "AccessDenied"},
 		{h.alice, account, tagsPath("bucket/key"), "NoSuchResource"},
@@ -166,7 +166,7 @@ func TestControlRefusals(t *testing.T) {
 	if res := control(t, g, h.mallory, account, "GET", tagsPath("bucket"), ""); res.Status != 200 {
 		t.Errorf("whom the policy lets in: %d %s", res.Status, res.Body)
 	}
-	if res := control(t, g, engine.Credential{}, account, "GET", tagsPath("bucket"), ""); res.Code() != "AccessDenied" {
+	if res := control(t, g, accounts.Credential{}, account, "GET", tagsPath("bucket"), ""); res.Code() != "AccessDenied" {
 		t.Errorf("without a signature: %d %s", res.Status, res.Body)
 	}
 	// The account is signed for, as all that begins with x-amz- is.
@@ -182,7 +182,7 @@ func TestControlRefusals(t *testing.T) {
 // account is, is one like others.
 func TestControlShadowsNoBucket(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Domains: []string{"s3.example.com"}})
-	account := engine.Account(g.Root.Tenant.ID)
+	account := accounts.Account(g.Root.Tenant.ID)
 	const key = "v20180820/tags/arn:aws:s3:::bucket"
 	for _, bucket := range []string{"bucket", "v20180820", account} {
 		g.Must(t, 200, "PUT", "/"+bucket, nil)

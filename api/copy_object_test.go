@@ -85,7 +85,7 @@ func TestCopyObjectRefusals(t *testing.T) {
 	if got := content(t, g, "/bkt/d"); string(got) != "old" {
 		t.Errorf("a refused copy left %q", got)
 	}
-	owner := g.Engine.Root().ID.Canonical()
+	owner := g.Engine.Accounts().Root().ID.Canonical()
 	g.Must(t, 200, "PUT", "/bkt/d", nil, "X-Amz-Copy-Source", "bkt/s", "X-Amz-Source-Expected-Bucket-Owner", owner,
 		"X-Amz-Copy-Source-If-Match", etag, "X-Amz-Copy-Source-If-Unmodified-Since", "Wed, 21 Oct 2015 07:28:00 GMT")
 }

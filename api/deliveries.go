@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -33,7 +34,7 @@ func (s *Server) serviceContext(from meta.Bucket) access.Context {
 	return access.Context{
 		"aws:currenttime": {now.Format(time.RFC3339)}, "aws:epochtime": {strconv.FormatInt(now.Unix(), 10)},
 		"aws:securetransport": {"true"}, "aws:requestedregion": {s.region},
-		"aws:sourcearn": {bucketARN + from.Name}, "aws:sourceaccount": {engine.Account(from.Owner)},
+		"aws:sourcearn": {bucketARN + from.Name}, "aws:sourceaccount": {accounts.Account(from.Owner)},
 	}
 }
 
@@ -45,7 +46,7 @@ var errNotDelivered = errors.New("the target bucket's settings keep the report a
 // with the right to write there configured the report. That right was asked for when
 // the configuration was put: users come and go, and reports are the owner's.
 func (s *Server) mayDeliver(ctx context.Context, service reporter, d engine.Delivery) error {
-	f := &access.Bucket{Name: d.To.Name, Owner: access.ID(d.To.Owner), Account: engine.Account(d.To.Owner)}
+	f := &access.Bucket{Name: d.To.Name, Owner: access.ID(d.To.Owner), Account: accounts.Account(d.To.Owner)}
 	settings, err := s.engine.ReadableSettings(ctx, d.To)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -129,7 +130,7 @@ func (r *Request) checkEncryptionContext() error {
 
 // kmsKeyARN is how the key of a name is shown for the target's bucket.
 func (r *Request) kmsKeyARN(name string) string {
-	return kmsKeyARN(r.server.region, engine.Account(r.Bucket.Owner), name)
+	return kmsKeyARN(r.server.region, accounts.Account(r.Bucket.Owner), name)
 }
 
 // kmsKey finds the key that a client names: by its ARN or id, by an alias that is
@@ -137,7 +138,7 @@ func (r *Request) kmsKeyARN(name string) string {
 // account is the key's.
 func (r *Request) kmsKey(asked string) (name string, err error) {
 	id := asked
-	if rest, ok := strings.CutPrefix(asked, "arn:aws:kms:"+r.server.region+":"+engine.Account(r.Bucket.Owner)+":"); ok {
+	if rest, ok := strings.CutPrefix(asked, "arn:aws:kms:"+r.server.region+":"+accounts.Account(r.Bucket.Owner)+":"); ok {
 		id = rest
 		if key, ok := strings.CutPrefix(rest, "key/"); ok {
 			id = key

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
@@ -274,7 +275,7 @@ func TestFsckCountsCustomers(t *testing.T) {
 }
 
 func kmsARN(g *gatewaytest.Gateway) string {
-	return "arn:aws:kms:us-east-1:" + engine.Account(g.Engine.Root().ID) + ":key/keyring"
+	return "arn:aws:kms:us-east-1:" + accounts.Account(g.Engine.Accounts().Root().ID) + ":key/keyring"
 }
 
 func TestKMS(t *testing.T) {

@@ -5,14 +5,13 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // admit counts a request whose form was verified with its tenant.
-func (x *exchange) admit(tenant, user meta.ID, limits engine.Limits) error {
+func (x *exchange) admit(tenant, user meta.ID, limits meta.Limits) error {
 	if !x.server.seats.asTenant(&x.seat, tenant) {
 		return x.crowded()
 	}

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -206,7 +206,7 @@ func TestHostileDocuments(t *testing.T) {
 		var account []string
 		if op.Scope == api.ControlScope {
 			target = "/v20180820/tags/arn:aws:s3:::bkt"
-			account = []string{"X-Amz-Account-Id", engine.Account(g.Root.Tenant.ID)}
+			account = []string{"X-Amz-Account-Id", accounts.Account(g.Root.Tenant.ID)}
 		}
 		for i, q := range op.Query {
 			target += map[bool]string{true: "?", false: "&"}[i == 0] + q

@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -61,7 +61,7 @@ func (r *Request) useKey(action string, o *object, name string, bucketKey bool) 
 	c.Add("kms:EncryptionContext:aws:s3:arn", of)
 	c.Add("kms:EncryptionContextKeys", "aws:s3:arn")
 	c.Add("kms:ResourceAliases", "alias/"+name, "alias/aws/s3")
-	return &access.KeyUse{Action: action, ARN: kmsKeyARN(r.server.region, engine.Account(o.bucket.Owner), name), Context: c}
+	return &access.KeyUse{Action: action, ARN: kmsKeyARN(r.server.region, accounts.Account(o.bucket.Owner), name), Context: c}
 }
 
 // kmsKeyARN is how the key of a name is shown. The gateway has one: that of its key

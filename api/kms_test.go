@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -12,7 +12,7 @@ import (
 // the object "sealed", "g" generates a data key.
 var keyUses = map[string]struct {
 	uses string
-	ask  func(t *testing.T, g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response
+	ask  func(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response
 }{
 	"GET":             {"d", askOf("GET", "/bucket/sealed")},
 	"HEAD":            {"d", askOf("HEAD", "/bucket/sealed")},
@@ -21,7 +21,7 @@ var keyUses = map[string]struct {
 	"copy from":       {"d", askOf("PUT", "/bucket/copy", "x-amz-copy-source", "/bucket/sealed", "x-amz-server-side-encryption", "AES256")},
 	"copy from, both": {"dg", askOf("PUT", "/bucket/copy", "x-amz-copy-source", "/bucket/sealed", "x-amz-server-side-encryption", "aws:kms")},
 	"copy to":         {"g", askOf("PUT", "/bucket/copy", "x-amz-copy-source", "/bucket/plain", "x-amz-server-side-encryption", "aws:kms")},
-	"rename": {"d", func(t *testing.T, g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+	"rename": {"d", func(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 		res := g.Do(t, c, "PUT", "/bucket/renamed?renameObject", nil, "x-amz-rename-source", "/bucket/sealed")
 		if res.Status == 200 {
 			g.Do(t, c, "PUT", "/bucket/sealed?renameObject", nil, "x-amz-rename-source", "/bucket/renamed")
@@ -39,8 +39,8 @@ var keyUses = map[string]struct {
 	"part of a plain": {"", askOf("POST", "/bucket/new?uploads")},
 }
 
-func askOf(method, target string, header ...string) func(*testing.T, *gatewaytest.Gateway, engine.Credential) gatewaytest.Response {
-	return func(t *testing.T, g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+func askOf(method, target string, header ...string) func(*testing.T, *gatewaytest.Gateway, accounts.Credential) gatewaytest.Response {
+	return func(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 		return g.Do(t, c, method, target, nil, header...)
 	}
 }
@@ -49,7 +49,7 @@ func askOf(method, target string, header ...string) func(*testing.T, *gatewaytes
 func TestKeysThatAreDenied(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	h := &household{g: g, alice: alice}
-	key := "arn:aws:kms:" + g.Region + ":" + engine.Account(alice.Tenant.ID) + ":key/" + g.Engine.KeyName()
+	key := "arn:aws:kms:" + g.Region + ":" + accounts.Account(alice.Tenant.ID) + ":key/" + g.Engine.KeyName()
 	expect(t, "sealed", g.Do(t, alice, "PUT", "/bucket/sealed", []byte("x"), "x-amz-server-side-encryption", "aws:kms"), 200, "")
 	expect(t, "plain", g.Do(t, alice, "PUT", "/bucket/plain", []byte("x")), 200, "")
 	expect(t, "bucket", g.Do(t, alice, "PUT", "/defaults", nil), 200, "")
@@ -66,7 +66,7 @@ func TestKeysThatAreDenied(t *testing.T) {
 		"all but S3":             {"dg", `{"Effect":"Deny","NotAction":"s3:*","Resource":"*"}`},
 		"other services of keys": {"", on("kms:*", "*", `{"StringNotEquals":{"kms:ViaService":"s3.`+g.Region+`.amazonaws.com"}}`)},
 		"S3":                     {"dg", on("kms:*", "*", `{"StringEquals":{"kms:ViaService":"s3.`+g.Region+`.amazonaws.com"},"Bool":{"aws:ViaAWSService":"true"}}`)},
-		"other accounts":         {"", on("kms:*", "*", `{"StringNotEquals":{"kms:CallerAccount":"`+engine.Account(alice.Tenant.ID)+`"}}`)},
+		"other accounts":         {"", on("kms:*", "*", `{"StringNotEquals":{"kms:CallerAccount":"`+accounts.Account(alice.Tenant.ID)+`"}}`)},
 		"an object":              {"d", on("kms:*", "*", `{"ArnLike":{"kms:EncryptionContext:aws:s3:arn":"arn:aws:s3:::bucket/sealed"}}`)},
 		"an alias":               {"dg", on("kms:*", "*", `{"ForAnyValue:StringEquals":{"kms:ResourceAliases":"alias/aws/s3"}}`)},
 		"whatever else":          {"", on("kms:CreateGrant", "*", "{}")},

@@ -67,7 +67,7 @@ func listObjectsV2(s *Server, r *Request) (*Reply, error) {
 // readListing reads the parameters that both forms have.
 func (s *Server) readListing(r *Request) (*listing, error) {
 	l := &listing{bucket: r.Bucket.Name, prefix: r.asked.prefix.value, delimiter: r.asked.delimiter.value}
-	root := s.engine.Root()
+	root := s.accounts.Root()
 	l.ownerNames = map[meta.ID]string{root.ID: root.Name, r.Owner(): r.Principal.Name}
 	var err error
 	if l.encode, err = r.encodingType(); err != nil {

@@ -97,7 +97,7 @@ func TestListObjects(t *testing.T) {
 func TestListObjectsFields(t *testing.T) {
 	g := listed(t)
 	g.Must(t, 200, "PUT", "/bkt/k", []byte("hello"), "x-amz-checksum-crc32", sum("CRC32", []byte("hello")))
-	owner := g.Engine.Root().ID.Canonical()
+	owner := g.Engine.Accounts().Root().ID.Canonical()
 	for query, shown := range map[string]bool{"": true, "list-type=2": false, "list-type=2&fetch-owner=true": true, "list-type=2&fetch-owner=false": false} {
 		c := list(t, g, query).Contents[0]
 		if c.Key != "k" || c.Size != 5 || c.ETag != `"5d41402abc4b2a76b9719d911017c592"` || c.StorageClass != "STANDARD" ||

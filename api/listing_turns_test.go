@@ -7,7 +7,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
@@ -82,7 +82,7 @@ func TestListingsTakeTurns(t *testing.T) {
 	}
 	expect(t, "bob's", g.Do(t, bob, "PUT", "/bobs", nil), 200, "")
 	roads := []string{"?delimiter=/", "?list-type=2&delimiter=/", "?versions&delimiter=/", "?uploads&delimiter=/"}
-	list := func(c engine.Credential, bucket string, n int) gatewaytest.Response {
+	list := func(c accounts.Credential, bucket string, n int) gatewaytest.Response {
 		return g.Do(t, c, "GET", "/"+bucket+roads[n%len(roads)], nil)
 	}
 	var done sync.WaitGroup

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
@@ -202,7 +203,7 @@ func (s *Server) logObjectKey(g logGroup) string {
 		if g.day != "" {
 			day, stamp = g.day, g.day+"-00-00-00"
 		}
-		folder = engine.Account(g.owner) + "/" + s.region + "/" + g.name + "/" + strings.ReplaceAll(day, "-", "/") + "/"
+		folder = accounts.Account(g.owner) + "/" + s.region + "/" + g.name + "/" + strings.ReplaceAll(day, "-", "/") + "/"
 	}
 	return g.to.Prefix + folder + stamp + "-" + strings.ToUpper(hex.EncodeToString(unique[:]))
 }

@@ -5,8 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/meta"
 )
 
 // edit replaces the rows of settings by what nobody sealed.
@@ -49,7 +51,7 @@ func TestMendSettings(t *testing.T) {
 	} {
 		t.Run(c.broken+" "+c.mends[0], func(t *testing.T) {
 			g, alice, bob := shared(t, gatewaytest.Options{})
-			do := func(who engine.Credential, call []string) gatewaytest.Response {
+			do := func(who accounts.Credential, call []string) gatewaytest.Response {
 				call = append(slices.Clone(call), "")[:max(3, len(call))]
 				return g.Do(t, who, call[0], call[1], []byte(call[2]), call[3:]...)
 			}
@@ -91,7 +93,7 @@ func TestMendSettings(t *testing.T) {
 func TestMendLimits(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	edit(t, g, "bucket", "limits")
-	for _, who := range []engine.Credential{alice, g.Root} {
+	for _, who := range []accounts.Credential{alice, g.Root} {
 		for _, call := range []string{"/bucket/open", "/bucket?policy"} {
 			if res := g.Do(t, who, "GET", call, nil); res.Status < 400 {
 				t.Errorf("%s: %d", call, res.Status)
@@ -102,7 +104,7 @@ func TestMendLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Engine.SetBucketLimits(t.Context(), b, engine.Limits{Versions: 100}); err != nil {
+	if err := g.Engine.SetBucketLimits(t.Context(), b, meta.Limits{Versions: 100}); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "open again", g.Do(t, alice, "GET", "/bucket/open", nil), 200, "")

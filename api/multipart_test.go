@@ -310,7 +310,7 @@ func TestListParts(t *testing.T) {
 	for element, want := range map[string]string{
 		"Bucket": "bkt", "Key": "k", "UploadId": id, "StorageClass": "STANDARD_IA", "PartNumberMarker": "0", "NextPartNumberMarker": "3",
 		"MaxParts": "1000", "IsTruncated": "false", "ChecksumAlgorithm": "SHA256", "ChecksumType": "COMPOSITE",
-		"PartNumber": "1", "Size": "1", "ChecksumSHA256": sum(engine.SHA256, bytesOf(1)), "ID": g.Engine.Root().ID.Canonical(),
+		"PartNumber": "1", "Size": "1", "ChecksumSHA256": sum(engine.SHA256, bytesOf(1)), "ID": g.Engine.Accounts().Root().ID.Canonical(),
 	} {
 		if got := all.Element(element); got != want {
 			t.Errorf("%s is %q, want %q", element, got, want)

@@ -19,17 +19,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // street is a gateway with two tenants: one that does its work, and one at its worst.
 type street struct {
 	*gatewaytest.Gateway
-	good, bad engine.Credential
+	good, bad accounts.Credential
 	provider  *httptest.Server // of bad; answers nothing before release is closed
 	release   chan struct{}
 	conns     []net.Conn
@@ -57,7 +58,7 @@ func newStreet(t *testing.T, limits api.Limits) *street {
 		ProviderKeys: iam.NewKeys(iam.KeysOptions{Client: s.provider.Client()}),
 	})
 	s.good, s.bad = s.User(t, "good"), s.User(t, "bad")
-	for _, c := range []engine.Credential{s.good, s.bad} {
+	for _, c := range []accounts.Credential{s.good, s.bad} {
 		expect(t, "bucket", s.Do(t, c, "PUT", "/"+c.Tenant.Name, nil), 200, "")
 	}
 	return s
@@ -95,7 +96,7 @@ func (s *street) nuisance(t *testing.T, addresses, most int, head func() string,
 }
 
 // signed is the head of a request that c signs and whose body hangs.
-func (s *street) signed(t *testing.T, c engine.Credential, method, target string, length int, headers ...string) func() string {
+func (s *street) signed(t *testing.T, c accounts.Credential, method, target string, length int, headers ...string) func() string {
 	return func() string {
 		r := s.Request(t, method, target, nil)
 		r.ContentLength = int64(length)
@@ -117,7 +118,7 @@ func (s *street) signed(t *testing.T, c engine.Credential, method, target string
 
 // signedChunked is the head of a request that c signs, whose document comes in chunks of
 // HTTP: only what is decoded has a length.
-func (s *street) signedChunked(t *testing.T, c engine.Credential, target, decoded string) func() string {
+func (s *street) signedChunked(t *testing.T, c accounts.Credential, target, decoded string) func() string {
 	return func() string {
 		r := s.Request(t, "POST", target, nil)
 		r.Header.Set("X-Amz-Decoded-Content-Length", decoded)
@@ -223,7 +224,7 @@ var deeds = []deed{
 	}, false, slowerIdle},
 	{"tokens of a slow provider", func(t *testing.T, s *street) {
 		iamCall(t, s.Gateway, s.bad, "Action", "CreateOpenIDConnectProvider", "Url", s.provider.URL, "ClientIDList.member.1", "app")
-		arn := "arn:aws:iam::" + engine.Account(s.bad.Tenant.ID)
+		arn := "arn:aws:iam::" + accounts.Account(s.bad.Tenant.ID)
 		iamCall(t, s.Gateway, s.bad, "Action", "CreateRole", "RoleName", "ci", "AssumeRolePolicyDocument",
 			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+arn+`:oidc-provider/`+strings.TrimPrefix(s.provider.URL, "https://")+`"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`)
 		raw := base64.RawURLEncoding.EncodeToString
@@ -266,12 +267,12 @@ var deeds = []deed{
 				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::bad`+strings.Repeat(`/*a*?","arn:aws:s3:::bad`, 30)+`/*"]}]}`)
 		}
 		made := iamCall(t, s.Gateway, s.bad, "Action", "CreateAccessKey", "UserName", "u")
-		user := engine.Credential{AccessKey: made.Element("AccessKeyId"), SecretKey: made.Element("SecretAccessKey")}
+		user := accounts.Credential{AccessKey: made.Element("AccessKeyId"), SecretKey: made.Element("SecretAccessKey")}
 		doc := []byte("<Delete><Quiet>true</Quiet>" + strings.Repeat("<Object><Key>"+strings.Repeat("ab", 100)+"</Key></Object>", 1000) + "</Delete>")
 		s.again(1, func() { s.quietly(user, "POST", "/bad?delete", doc) })
 	}, false, slowerBusy},
 	{"hammering at a limit", func(t *testing.T, s *street) {
-		if err := s.Engine.SetTenantLimits(t.Context(), s.bad.Tenant.ID, engine.Limits{Requests: 1}); err != nil {
+		if err := s.Engine.Accounts().SetLimits(t.Context(), s.bad.Tenant.ID, meta.Limits{Requests: 1}); err != nil {
 			t.Fatal(err)
 		}
 		s.again(4, func() { s.quietly(s.bad, "GET", "/bad", nil) })
@@ -292,7 +293,7 @@ var deeds = []deed{
 }
 
 // quietly sends a request whose answer matters to nobody.
-func (s *street) quietly(c engine.Credential, method, target string, body []byte) {
+func (s *street) quietly(c accounts.Credential, method, target string, body []byte) {
 	r, err := http.NewRequest(method, s.URL+target, bytes.NewReader(body))
 	if err != nil {
 		return
@@ -316,7 +317,7 @@ func (s *street) quietly(c engine.Credential, method, target string, body []byte
 }
 
 // iamCall calls an action of IAM, with names and values in turn.
-func iamCall(t testing.TB, g *gatewaytest.Gateway, c engine.Credential, pairs ...string) gatewaytest.Response {
+func iamCall(t testing.TB, g *gatewaytest.Gateway, c accounts.Credential, pairs ...string) gatewaytest.Response {
 	t.Helper()
 	v := url.Values{}
 	for i := 0; i+1 < len(pairs); i += 2 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
@@ -34,9 +35,9 @@ func newParameterWorld(t *testing.T) *parameterWorld {
 	customer := md5.Sum([]byte(sampleCustomer))
 	now := time.Now().UTC()
 	w := &parameterWorld{t: t, g: g, model: readModel(t), spoiled: make(map[string]bool), fillings: map[string]string{
-		"{account}": engine.Account(g.Root.Tenant.ID), "{canonical}": g.Root.Tenant.ID.Canonical(),
+		"{account}": accounts.Account(g.Root.Tenant.ID), "{canonical}": g.Root.Tenant.ID.Canonical(),
 		"{customer}": base64.StdEncoding.EncodeToString([]byte(sampleCustomer)), "{customermd5}": base64.StdEncoding.EncodeToString(customer[:]),
-		"{kms}": g.Engine.KeyName(), "{kmsarn}": "arn:aws:kms:" + g.Region + ":" + engine.Account(g.Root.Tenant.ID) + ":key/" + g.Engine.KeyName(),
+		"{kms}": g.Engine.KeyName(), "{kmsarn}": "arn:aws:kms:" + g.Region + ":" + accounts.Account(g.Root.Tenant.ID) + ":key/" + g.Engine.KeyName(),
 		"{future}": now.Add(90 * 24 * time.Hour).Format(time.RFC3339), "{past}": now.Add(-90 * 24 * time.Hour).Format(time.RFC3339),
 		"{httppast}": now.Add(-90 * 24 * time.Hour).Format(http.TimeFormat), "{httpfuture}": now.Add(90 * 24 * time.Hour).Format(http.TimeFormat),
 		"{n}": "", "{m2047}": strings.Repeat("m", 2047), "{long}": strings.Repeat("x", 3000), "{k128}": strings.Repeat("k", 128), "{v256}": strings.Repeat("v", 256), "{id255}": strings.Repeat("i", 255),

@@ -221,7 +221,7 @@ func (x *exchange) reserveForm() error {
 func (x *exchange) reserveSigned(length int64) error {
 	key, token, ok := sigv4.Claimed(x.req.HTTP.Header, x.req.Target.Query)
 	if ok {
-		c, err := x.server.engine.Credential(x.req.Context(), key, token)
+		c, err := x.server.accounts.Credential(x.req.Context(), key, token)
 		if err == nil && !c.Tenant.ID.IsZero() {
 			x.in.until = x.documentDeadline(length)
 			return hold(x, x.server.forms, c.Tenant.ID, 1)

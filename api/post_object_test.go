@@ -13,7 +13,7 @@ import (
 
 	"github.com/minio/minio-go/v7/pkg/signer"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -24,7 +24,7 @@ type browserForm struct {
 	file       []byte
 	filename   string
 	expires    time.Duration
-	cred       engine.Credential
+	cred       accounts.Credential
 	bucket     string // of the policy
 	uncovered  bool   // no conditions for the fields
 	edit       func(fields *[]string)

@@ -7,7 +7,6 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -51,14 +50,14 @@ func sleep(ctx context.Context, d time.Duration) error {
 // requests are counted together.
 type rateOf struct {
 	clock
-	limits   engine.Limits
+	limits   meta.Limits
 	requests *rate.Limiter // nil: any number
 	upload   *rate.Limiter
 	download *rate.Limiter
 	active   *int64 // requests in progress, by whatever limits they began; under rates.mu
 }
 
-func newRateOf(c clock, l engine.Limits) *rateOf {
+func newRateOf(c clock, l meta.Limits) *rateOf {
 	limiter := func(perSecond, burst int64) *rate.Limiter {
 		if perSecond <= 0 {
 			return nil
@@ -69,7 +68,7 @@ func newRateOf(c clock, l engine.Limits) *rateOf {
 }
 
 // begin counts a request that is about to be carried out, or refuses it.
-func (rs *rates) begin(id meta.ID, l engine.Limits) (*rateOf, error) {
+func (rs *rates) begin(id meta.ID, l meta.Limits) (*rateOf, error) {
 	if l.Requests == 0 && l.Concurrent == 0 && l.Upload == 0 && l.Download == 0 {
 		return nil, nil
 	}
@@ -131,7 +130,7 @@ func (x *exchange) limitBucket() error {
 		return nil
 	}
 	if r.Owner().IsZero() {
-		if err := x.limitSender(r.Bucket.Owner, meta.ID{}, engine.Limits{}); err != nil {
+		if err := x.limitSender(r.Bucket.Owner, meta.ID{}, meta.Limits{}); err != nil {
 			return err
 		}
 	}
@@ -143,8 +142,8 @@ func (x *exchange) limitBucket() error {
 }
 
 // limitSender counts the request with a tenant, and with a user that has limits.
-func (x *exchange) limitSender(tenant, user meta.ID, own engine.Limits) error {
-	l, err := x.server.engine.TenantLimits(x.req.Context(), tenant)
+func (x *exchange) limitSender(tenant, user meta.ID, own meta.Limits) error {
+	l, err := x.server.accounts.Limits(x.req.Context(), tenant)
 	if err != nil {
 		return err
 	}
@@ -154,7 +153,7 @@ func (x *exchange) limitSender(tenant, user meta.ID, own engine.Limits) error {
 	return x.countWith(user, own, "the user is at its limit")
 }
 
-func (x *exchange) countWith(id meta.ID, l engine.Limits, reason string) error {
+func (x *exchange) countWith(id meta.ID, l meta.Limits, reason string) error {
 	counted, err := x.server.rates.begin(id, l)
 	if err != nil {
 		x.reason = reason

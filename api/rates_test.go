@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -22,7 +22,7 @@ import (
 // A tenant at its limit is told to slow down; nobody else is.
 func TestRequestRate(t *testing.T) {
 	g, alice, bob := shared(t, gatewaytest.Options{})
-	if err := g.Engine.SetTenantLimits(t.Context(), alice.Tenant.ID, engine.Limits{Requests: 1}); err != nil {
+	if err := g.Engine.Accounts().SetLimits(t.Context(), alice.Tenant.ID, meta.Limits{Requests: 1}); err != nil {
 		t.Fatal(err)
 	}
 	refused := 0
@@ -46,7 +46,7 @@ func TestRequestRate(t *testing.T) {
 // not exist.
 func TestRefusedFirst(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
-	if err := g.Engine.SetTenantLimits(t.Context(), alice.Tenant.ID, engine.Limits{Requests: 1}); err != nil {
+	if err := g.Engine.Accounts().SetLimits(t.Context(), alice.Tenant.ID, meta.Limits{Requests: 1}); err != nil {
 		t.Fatal(err)
 	}
 	var seen []int
@@ -60,7 +60,7 @@ func TestRefusedFirst(t *testing.T) {
 
 // putSlowly begins a PUT of four bytes, which goes on until end sends the last of them and
 // returns the status.
-func putSlowly(t *testing.T, g *gatewaytest.Gateway, by engine.Credential, path string) (end func() int) {
+func putSlowly(t *testing.T, g *gatewaytest.Gateway, by accounts.Credential, path string) (end func() int) {
 	t.Helper()
 	pr, pw := io.Pipe()
 	r, err := http.NewRequest("PUT", g.URL+path, pr)
@@ -104,7 +104,7 @@ func TestConcurrentRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Engine.SetBucketLimits(t.Context(), b, engine.Limits{Concurrent: 1}); err != nil {
+	if err := g.Engine.SetBucketLimits(t.Context(), b, meta.Limits{Concurrent: 1}); err != nil {
 		t.Fatal(err)
 	}
 	end := putSlowly(t, g, alice, "/bucket/slow")
@@ -125,20 +125,20 @@ func TestLimitsChangeMeanwhile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	user, err := g.Engine.CreateIdentity(t.Context(), engine.Identity{Tenant: alice.Tenant.ID, Kind: meta.IdentityUser, Name: "worker",
-		Inline: []engine.InlinePolicy{{Name: "all", Document: allowAll}}})
+	user, err := g.Engine.Accounts().CreateIdentity(t.Context(), accounts.Identity{Tenant: alice.Tenant.ID, Kind: meta.IdentityUser, Name: "worker",
+		Inline: []accounts.InlinePolicy{{Name: "all", Document: allowAll}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	worker, err := g.Engine.CreateAccessKey(t.Context(), alice.Tenant, user.ID, "", "")
+	worker, err := g.Engine.Accounts().CreateAccessKey(t.Context(), alice.Tenant, user.ID, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, set := range map[string]func(engine.Limits) error{
-		"tenant": func(l engine.Limits) error { return g.Engine.SetTenantLimits(t.Context(), alice.Tenant.ID, l) },
-		"bucket": func(l engine.Limits) error { return g.Engine.SetBucketLimits(t.Context(), b, l) },
-		"user": func(l engine.Limits) error {
-			_, err := g.Engine.ChangeIdentity(t.Context(), alice.Tenant.ID, meta.IdentityUser, "worker", func(i *engine.Identity) error {
+	for name, set := range map[string]func(meta.Limits) error{
+		"tenant": func(l meta.Limits) error { return g.Engine.Accounts().SetLimits(t.Context(), alice.Tenant.ID, l) },
+		"bucket": func(l meta.Limits) error { return g.Engine.SetBucketLimits(t.Context(), b, l) },
+		"user": func(l meta.Limits) error {
+			_, err := g.Engine.Accounts().ChangeIdentity(t.Context(), alice.Tenant.ID, meta.IdentityUser, "worker", func(i *accounts.Identity) error {
 				i.Limits = l
 				return nil
 			})
@@ -146,7 +146,7 @@ func TestLimitsChangeMeanwhile(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			limit := func(l engine.Limits) {
+			limit := func(l meta.Limits) {
 				t.Helper()
 				if err := set(l); err != nil {
 					t.Fatal(err)
@@ -158,18 +158,18 @@ func TestLimitsChangeMeanwhile(t *testing.T) {
 					t.Errorf("%s: %d, want %d", what, res.Status, status)
 				}
 			}
-			limit(engine.Limits{Concurrent: 1})
+			limit(meta.Limits{Concurrent: 1})
 			end := putSlowly(t, g, worker, "/bucket/slow")
 			want("beside one that goes on", 503)
-			limit(engine.Limits{Concurrent: 2})
+			limit(meta.Limits{Concurrent: 2})
 			want("beside one, of two", 200)
-			limit(engine.Limits{Concurrent: 1})
+			limit(meta.Limits{Concurrent: 1})
 			want("beside one that began before the limits changed", 503)
 			if status := end(); status != 200 {
 				t.Errorf("the request that went on ended with %d", status)
 			}
 			want("beside none", 200)
-			limit(engine.Limits{})
+			limit(meta.Limits{})
 		})
 	}
 }
@@ -207,7 +207,7 @@ func TestBandwidth(t *testing.T) {
 	g, alice, bob := shared(t, gatewaytest.Options{Now: c.now, Wait: c.wait})
 	const perSecond = 1 << 20
 	data := bytes.Repeat([]byte("0123456789abcdef"), 3*perSecond/16)
-	if err := g.Engine.SetTenantLimits(t.Context(), alice.Tenant.ID, engine.Limits{Upload: perSecond, Download: perSecond}); err != nil {
+	if err := g.Engine.Accounts().SetLimits(t.Context(), alice.Tenant.ID, meta.Limits{Upload: perSecond, Download: perSecond}); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {
@@ -255,7 +255,7 @@ func TestBandwidthGivenUp(t *testing.T) {
 	if res := g.Do(t, alice, "PUT", "/bucket/large", data); res.Status != 200 {
 		t.Fatalf("%d %s", res.Status, res.Body)
 	}
-	if err := g.Engine.SetTenantLimits(t.Context(), alice.Tenant.ID, engine.Limits{Download: perSecond}); err != nil {
+	if err := g.Engine.Accounts().SetLimits(t.Context(), alice.Tenant.ID, meta.Limits{Download: perSecond}); err != nil {
 		t.Fatal(err)
 	}
 	hold.Store(true)

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -173,7 +173,7 @@ func TestEveryOperationAcceptsFriends(t *testing.T) {
 
 // befriend2 sends such a request signed with Version 2. It reaches what it names unless a
 // parameter that Version 2 does not sign chooses the operation.
-func (h *household) befriend2(t *testing.T, op *api.Operation, name string, cred engine.Credential, versioned bool, place int) {
+func (h *household) befriend2(t *testing.T, op *api.Operation, name string, cred accounts.Credential, versioned bool, place int) {
 	t.Helper()
 	target, header := h.example(op, versioned)
 	r := h.g.Request(t, op.Method, target, nil)
@@ -287,7 +287,7 @@ func (h *household) example(op *api.Operation, versioned bool) (target string, h
 	}
 	header = http.Header{}
 	if op.Scope == api.ControlScope {
-		header.Set("X-Amz-Account-Id", engine.Account(h.alice.Tenant.ID))
+		header.Set("X-Amz-Account-Id", accounts.Account(h.alice.Tenant.ID))
 	}
 	if op.Name == "UntagResource" {
 		target += "?tagKeys=a"
@@ -302,7 +302,7 @@ func (h *household) example(op *api.Operation, versioned bool) (target string, h
 }
 
 // sign signs a request in its header, with the session token of the credential.
-func sign(t *testing.T, g *gatewaytest.Gateway, r *http.Request, c engine.Credential, hash string, when time.Time) {
+func sign(t *testing.T, g *gatewaytest.Gateway, r *http.Request, c accounts.Credential, hash string, when time.Time) {
 	t.Helper()
 	if c.Token != "" {
 		r.Header.Set("X-Amz-Security-Token", c.Token)
@@ -313,7 +313,7 @@ func sign(t *testing.T, g *gatewaytest.Gateway, r *http.Request, c engine.Creden
 }
 
 // presign puts a signature and the session token into a request's URL.
-func presign(t *testing.T, g *gatewaytest.Gateway, r *http.Request, c engine.Credential, when time.Time) {
+func presign(t *testing.T, g *gatewaytest.Gateway, r *http.Request, c accounts.Credential, when time.Time) {
 	t.Helper()
 	if c.Token != "" {
 		if r.URL.RawQuery != "" {

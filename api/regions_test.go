@@ -7,14 +7,14 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // signedFor sends a request that is signed for a region.
-func signedFor(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, region, method, target string, body []byte, presigned bool) gatewaytest.Response {
+func signedFor(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, region, method, target string, body []byte, presigned bool) gatewaytest.Response {
 	t.Helper()
 	r := g.Request(t, method, target, body)
 	if presigned {
@@ -63,7 +63,7 @@ func TestSignedRegions(t *testing.T) {
 				if shown == "" {
 					shown = g.Region
 				}
-				for who, want := range map[*engine.Credential]int{&g.Root: 200, &denied: 403} {
+				for who, want := range map[*accounts.Credential]int{&g.Root: 200, &denied: 403} {
 					for _, presigned := range []bool{false, true} {
 						res := signedFor(t, g, *who, region, "HEAD", bucket, nil, presigned)
 						if res.Status != want || res.Header.Get("X-Amz-Bucket-Region") != shown {

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -32,7 +32,7 @@ var reports = []struct {
 const configuring = `{"Effect":"Allow","Action":["s3:PutBucketLogging","s3:PutInventoryConfiguration"],"Resource":"arn:aws:s3:::bucket"}`
 
 // deliver has everything delivered that is due, and returns the keys of the target.
-func deliver(t *testing.T, g *gatewaytest.Gateway, alice engine.Credential) (keys string, err error) {
+func deliver(t *testing.T, g *gatewaytest.Gateway, alice accounts.Credential) (keys string, err error) {
 	t.Helper()
 	logged := strings.Contains(string(g.Do(t, alice, "GET", "/bucket?logging", nil).Body), "LoggingEnabled")
 	for n := 0; logged && n == 0 && err == nil; { // the request is logged after it was answered
@@ -86,7 +86,7 @@ func TestReportsGoWhereTheirMakerMayWrite(t *testing.T) {
 				h := newHousehold(t)
 				expect(t, "target", h.g.Do(t, h.alice, "PUT", "/target", nil), 200, "")
 				if c.target != "" {
-					policy := strings.ReplaceAll(strings.Replace(c.target, "%s", report.service, 1), "ACCOUNT", engine.Account(h.alice.Tenant.ID))
+					policy := strings.ReplaceAll(strings.Replace(c.target, "%s", report.service, 1), "ACCOUNT", accounts.Account(h.alice.Tenant.ID))
 					expect(t, "policy", h.g.Do(t, h.alice, "PUT", "/target?policy", policyOf(policy)), 204, "")
 				}
 				_, user := h.user(t, h.alice, "maker", string(policyOf(c.own)))
@@ -118,7 +118,7 @@ func TestReportsOfStrangers(t *testing.T) {
 	h := newHousehold(t)
 	expect(t, "target", h.g.Do(t, h.alice, "PUT", "/target", nil), 200, "")
 	expect(t, "hers", h.g.Do(t, h.mallory, "PUT", "/hers", nil), 200, "")
-	expect(t, "policy", h.g.Do(t, h.alice, "PUT", "/bucket?policy", policyOf(`{"Effect":"Allow","Principal":{"AWS":"`+engine.Account(h.mallory.Tenant.ID)+
+	expect(t, "policy", h.g.Do(t, h.alice, "PUT", "/bucket?policy", policyOf(`{"Effect":"Allow","Principal":{"AWS":"`+accounts.Account(h.mallory.Tenant.ID)+
 		`"},"Action":"s3:*","Resource":["arn:aws:s3:::bucket","arn:aws:s3:::bucket/*"]}`)), 204, "")
 	for _, report := range reports {
 		for _, target := range []string{"target", "hers", "absent"} {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -40,7 +41,7 @@ type Request struct {
 	Now time.Time
 
 	server   *Server
-	limits   engine.Limits   // of the user who signed
+	limits   meta.Limits     // of the user who signed
 	identity *sigv4.Identity // who signed; of nobody for an anonymous request
 	// unproven: a signature does not prove its sender. claimed is the access key that it
 	// names, if there is one.
@@ -138,7 +139,7 @@ func (r *Request) expectOwner(header string, b meta.Bucket) error {
 	if !accountNames.MatchString(id) {
 		return s3err.New(s3err.InvalidBucketOwner, "The value of the expected bucket owner parameter must be an AWS Account ID... [%s]", id)
 	}
-	if id != engine.Account(b.Owner) && id != b.Owner.Canonical() {
+	if id != accounts.Account(b.Owner) && id != b.Owner.Canonical() {
 		return s3err.AccessDenied
 	}
 	return nil

@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -57,7 +57,7 @@ func requestLines(t *testing.T, text string) map[string]map[string]any {
 // sender is who sends requests, and what the log is to say of it.
 type sender struct {
 	name, principal string
-	cred            engine.Credential
+	cred            accounts.Credential
 	accessKey       string
 	session         string
 	temporary       bool
@@ -66,20 +66,20 @@ type sender struct {
 
 func (h *household) senders(t *testing.T) []sender {
 	t.Helper()
-	arn := func(of engine.Credential, rest string) string {
-		return "arn:aws:iam::" + engine.Account(of.Tenant.ID) + ":" + rest
+	arn := func(of accounts.Credential, rest string) string {
+		return "arn:aws:iam::" + accounts.Account(of.Tenant.ID) + ":" + rest
 	}
 	user, ann := h.user(t, h.alice, "ann", allowAll)
 	_, denied := h.user(t, h.alice, "denied", denyAll)
-	role, err := h.g.Engine.CreateIdentity(t.Context(), engine.Identity{Tenant: h.alice.Tenant.ID, Kind: meta.IdentityRole, Name: "deployer",
-		Inline: []engine.InlinePolicy{{Name: "own", Document: allowAll}},
-		Role:   &engine.RoleFacts{Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`, MaxSession: 3600}})
+	role, err := h.g.Engine.Accounts().CreateIdentity(t.Context(), accounts.Identity{Tenant: h.alice.Tenant.ID, Kind: meta.IdentityRole, Name: "deployer",
+		Inline: []accounts.InlinePolicy{{Name: "own", Document: allowAll}},
+		Role:   &accounts.RoleFacts{Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`, MaxSession: 3600}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	hour := time.Now().Add(time.Hour)
-	assumed := h.sessionOf(t, engine.Session{Tenant: h.alice.Tenant.ID, Holder: role.ID, Kind: role.Kind, Name: "release-7", Expires: hour})
-	token := h.sessionOf(t, engine.Session{Tenant: h.alice.Tenant.ID, Holder: user.ID, Kind: user.Kind, Expires: hour})
+	assumed := h.sessionOf(t, accounts.Session{Tenant: h.alice.Tenant.ID, Holder: role.ID, Kind: role.Kind, Name: "release-7", Expires: hour})
+	token := h.sessionOf(t, accounts.Session{Tenant: h.alice.Tenant.ID, Holder: user.ID, Kind: user.Kind, Expires: hour})
 	unknown, spoilt := h.alice, h.alice
 	unknown.AccessKey, spoilt.SecretKey = "SGSOMEBODYSSECRETVALUE", h.mallory.SecretKey
 	return []sender{
@@ -88,7 +88,7 @@ func (h *household) senders(t *testing.T) []sender {
 		{name: "a user", principal: arn(h.alice, "user/ann"), cred: ann, accessKey: ann.AccessKey},
 		{name: "a denied user", principal: arn(h.alice, "user/denied"), cred: denied, accessKey: denied.AccessKey, refused: true},
 		{name: "another tenant", principal: arn(h.mallory, "root"), cred: h.mallory, accessKey: h.mallory.AccessKey, refused: true},
-		{name: "a role's session", principal: "arn:aws:sts::" + engine.Account(h.alice.Tenant.ID) + ":assumed-role/deployer/release-7", cred: assumed, accessKey: assumed.AccessKey,
+		{name: "a role's session", principal: "arn:aws:sts::" + accounts.Account(h.alice.Tenant.ID) + ":assumed-role/deployer/release-7", cred: assumed, accessKey: assumed.AccessKey,
 			session: "release-7", temporary: true},
 		{name: "a user's token", principal: arn(h.alice, "user/ann"), cred: token, accessKey: token.AccessKey, temporary: true},
 		{name: "nobody", principal: "anonymous", refused: true},

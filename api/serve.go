@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -183,7 +183,7 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 
 // verify has check verify a signature, wherever it is, and sets the principal.
 func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity, error)) (*sigv4.Identity, error) {
-	var cred engine.Credential
+	var cred accounts.Credential
 	v := s.verifier
 	if r.Op.Scope == ControlScope { // no client signs for it with Version 2, nor does AWS take that
 		v.Version2, v.Refusal2 = sigv4.Version2Off, ""
@@ -191,7 +191,7 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	// The user comes from the same look-up as the secret: between two look-ups
 	// the access key could change hands.
 	v.Lookup = func(ctx context.Context, accessKey, token string) (string, error) {
-		c, err := s.engine.Credential(ctx, accessKey, token)
+		c, err := s.accounts.Credential(ctx, accessKey, token)
 		cred = c
 		return c.SecretKey, err
 	}
@@ -219,7 +219,7 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	if cred.AccessKey != id.AccessKey || cred.Tenant.ID.IsZero() {
 		return nil, errors.New("the credential looked up is not the one that signed")
 	}
-	r.Principal = iam.PrincipalOf(&cred, s.engine.Root().ID)
+	r.Principal = accounts.PrincipalOf(&cred, s.accounts.Root().ID)
 	r.identity, r.limits = id, cred.Principal.Limits
 	return id, nil
 }

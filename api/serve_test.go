@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
@@ -157,7 +158,7 @@ func TestLengthsAndDigestsOfDocuments(t *testing.T) {
 		g.Must(t, 200, "HEAD", "/bucket/key", nil)
 	}
 	g.Must(t, 200, "POST", "/bucket?delete", doc, "Content-MD5", good, "x-amz-checksum-crc32", goodCRC,
-		"x-amz-expected-bucket-owner", g.Engine.Root().ID.Canonical())
+		"x-amz-expected-bucket-owner", g.Engine.Accounts().Root().ID.Canonical())
 	g.Must(t, 404, "HEAD", "/bucket/key", nil)
 	long := append([]byte("<Delete>"), make([]byte, 2<<20)...)
 	if res := g.Do(t, g.Root, "POST", "/bucket?delete", long); res.Code() != "MaxMessageLengthExceeded" {
@@ -319,7 +320,7 @@ func TestLogAndMetricsOfRequests(t *testing.T) {
 			t.Errorf("the log contains %q: %s", secret, out)
 		}
 	}
-	for _, want := range []string{`"action":"s3:PutObject"`, `"bucket":"bucket"`, `"status":404`, `"code":"NoSuchKey"`, `"principal":"arn:aws:iam::` + engine.Account(g.Engine.Root().ID) + `:root"`} {
+	for _, want := range []string{`"action":"s3:PutObject"`, `"bucket":"bucket"`, `"status":404`, `"code":"NoSuchKey"`, `"principal":"arn:aws:iam::` + accounts.Account(g.Engine.Accounts().Root().ID) + `:root"`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the log lacks %s: %s", want, out)
 		}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
@@ -19,7 +19,7 @@ var rowReads = []faults.Op{"Find", "Object", "Version"}
 
 // counted is a gateway whose calls of the store are counted, with alice's bucket: ACLs
 // count in it, and a policy asks for tags.
-func counted(t *testing.T) (g *gatewaytest.Gateway, alice, bob engine.Credential, plan *faults.Plan) {
+func counted(t *testing.T) (g *gatewaytest.Gateway, alice, bob accounts.Credential, plan *faults.Plan) {
 	t.Helper()
 	plan = faults.NewPlan(1)
 	store, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
@@ -73,26 +73,26 @@ func TestRowsAreReadOnce(t *testing.T) {
 func TestRowJudgedIsRowServed(t *testing.T) {
 	const private, public = "private bytes", "public"
 	for _, by := range []string{"ACL", "tags", "ACL, private last", "tags, private last"} {
-		for name, ask := range map[string]func(g *gatewaytest.Gateway, bob engine.Credential) gatewaytest.Response{
-			"GET": func(g *gatewaytest.Gateway, bob engine.Credential) gatewaytest.Response {
+		for name, ask := range map[string]func(g *gatewaytest.Gateway, bob accounts.Credential) gatewaytest.Response{
+			"GET": func(g *gatewaytest.Gateway, bob accounts.Credential) gatewaytest.Response {
 				return g.Do(t, bob, "GET", "/bucket/k", nil)
 			},
-			"range": func(g *gatewaytest.Gateway, bob engine.Credential) gatewaytest.Response {
+			"range": func(g *gatewaytest.Gateway, bob accounts.Credential) gatewaytest.Response {
 				return g.Do(t, bob, "GET", "/bucket/k", nil, "Range", "bytes=0-", "If-Range", `"x"`)
 			},
-			"HEAD": func(g *gatewaytest.Gateway, bob engine.Credential) gatewaytest.Response {
+			"HEAD": func(g *gatewaytest.Gateway, bob accounts.Credential) gatewaytest.Response {
 				return g.Do(t, bob, "HEAD", "/bucket/k", nil)
 			},
-			"attributes": func(g *gatewaytest.Gateway, bob engine.Credential) gatewaytest.Response {
+			"attributes": func(g *gatewaytest.Gateway, bob accounts.Credential) gatewaytest.Response {
 				return g.Do(t, bob, "GET", "/bucket/k?attributes", nil, "x-amz-object-attributes", "ObjectSize")
 			},
-			"copy": func(g *gatewaytest.Gateway, bob engine.Credential) gatewaytest.Response {
+			"copy": func(g *gatewaytest.Gateway, bob accounts.Credential) gatewaytest.Response {
 				if res := g.Do(t, bob, "PUT", "/bobs/copy", nil, "x-amz-copy-source", "/bucket/k"); res.Status != 200 {
 					return res
 				}
 				return g.Do(t, bob, "GET", "/bobs/copy", nil)
 			},
-			"part by copy": func(g *gatewaytest.Gateway, bob engine.Credential) gatewaytest.Response {
+			"part by copy": func(g *gatewaytest.Gateway, bob accounts.Credential) gatewaytest.Response {
 				id := g.Do(t, bob, "POST", "/bobs/up?uploads", nil).Element("UploadId")
 				res := g.Do(t, bob, "PUT", "/bobs/up?partNumber=1&uploadId="+id, nil, "x-amz-copy-source", "/bucket/k")
 				if res.Status != 200 {
@@ -136,14 +136,14 @@ func TestRowJudgedIsRowServed(t *testing.T) {
 
 // A change is decided about the object that is changed.
 func TestRowJudgedIsRowChanged(t *testing.T) {
-	for name, change := range map[string]func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response{
-		"set tags": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+	for name, change := range map[string]func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response{
+		"set tags": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 			return g.Do(t, c, "PUT", "/bucket/k?tagging", []byte("<Tagging><TagSet></TagSet></Tagging>"))
 		},
-		"remove tags": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+		"remove tags": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 			return g.Do(t, c, "DELETE", "/bucket/k?tagging", nil)
 		},
-		"set an ACL": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+		"set an ACL": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 			return g.Do(t, c, "PUT", "/bucket/k?acl", nil, "x-amz-acl", "public-read")
 		},
 	} {
@@ -176,25 +176,25 @@ const lockedTags = "<Tagging><TagSet><Tag><Key>class</Key><Value>locked</Value><
 type lateLock struct {
 	name string
 	was  string // the tags that the object has before; empty: there is none
-	hide func(t *testing.T, g *gatewaytest.Gateway, alice engine.Credential)
+	hide func(t *testing.T, g *gatewaytest.Gateway, alice accounts.Credential)
 }
 
 var lateLocks = []lateLock{
 	{"another object", "class=free", putLocked},
 	{"an object where none was", "", putLocked},
-	{"other tags of the same", "class=free", func(t *testing.T, g *gatewaytest.Gateway, alice engine.Credential) {
+	{"other tags of the same", "class=free", func(t *testing.T, g *gatewaytest.Gateway, alice accounts.Credential) {
 		expect(t, "tag", g.Do(t, alice, "PUT", "/bucket/k?tagging", []byte(lockedTags)), 200, "")
 	}},
 }
 
-func putLocked(t *testing.T, g *gatewaytest.Gateway, alice engine.Credential) {
+func putLocked(t *testing.T, g *gatewaytest.Gateway, alice accounts.Credential) {
 	expect(t, "put", g.Do(t, alice, "PUT", "/bucket/k", []byte("x"), "x-amz-tagging", "class=locked"), 200, "")
 }
 
 // versionings are what a bucket may be.
 var versionings = []string{"", "Enabled", "Suspended"}
 
-func setVersioning(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, status string) {
+func setVersioning(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, status string) {
 	if status == "" {
 		return
 	}
@@ -206,29 +206,29 @@ func setVersioning(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, st
 // The row deleted is the row decided about, as it was then: by itself or with others, by its key or by a
 // version's name, on a condition or on none.
 func TestRowJudgedIsRowDeleted(t *testing.T) {
-	several := func(g *gatewaytest.Gateway, c engine.Credential, entry string) gatewaytest.Response {
+	several := func(g *gatewaytest.Gateway, c accounts.Credential, entry string) gatewaytest.Response {
 		document := "<Delete><Object><Key>other</Key></Object><Object><Key>k</Key>" + entry + "</Object></Delete>"
 		sum := md5.Sum([]byte(document))
 		return g.Do(t, c, "POST", "/bucket?delete", []byte(document), "Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 	}
-	type deletion func(g *gatewaytest.Gateway, c engine.Credential, id string) gatewaytest.Response
+	type deletion func(g *gatewaytest.Gateway, c accounts.Credential, id string) gatewaytest.Response
 	for name, remove := range map[string]deletion{
-		"one": func(g *gatewaytest.Gateway, c engine.Credential, _ string) gatewaytest.Response {
+		"one": func(g *gatewaytest.Gateway, c accounts.Credential, _ string) gatewaytest.Response {
 			return g.Do(t, c, "DELETE", "/bucket/k", nil)
 		},
-		"on a condition": func(g *gatewaytest.Gateway, c engine.Credential, _ string) gatewaytest.Response {
+		"on a condition": func(g *gatewaytest.Gateway, c accounts.Credential, _ string) gatewaytest.Response {
 			return g.Do(t, c, "DELETE", "/bucket/k", nil, "If-Match", "*")
 		},
-		"among several": func(g *gatewaytest.Gateway, c engine.Credential, _ string) gatewaytest.Response {
+		"among several": func(g *gatewaytest.Gateway, c accounts.Credential, _ string) gatewaytest.Response {
 			return several(g, c, "")
 		},
-		"a version": func(g *gatewaytest.Gateway, c engine.Credential, id string) gatewaytest.Response {
+		"a version": func(g *gatewaytest.Gateway, c accounts.Credential, id string) gatewaytest.Response {
 			return g.Do(t, c, "DELETE", "/bucket/k?versionId="+id, nil)
 		},
-		"a version on a condition": func(g *gatewaytest.Gateway, c engine.Credential, id string) gatewaytest.Response {
+		"a version on a condition": func(g *gatewaytest.Gateway, c accounts.Credential, id string) gatewaytest.Response {
 			return g.Do(t, c, "DELETE", "/bucket/k?versionId="+id, nil, "If-Match", "*")
 		},
-		"a version among several": func(g *gatewaytest.Gateway, c engine.Credential, id string) gatewaytest.Response {
+		"a version among several": func(g *gatewaytest.Gateway, c accounts.Credential, id string) gatewaytest.Response {
 			return several(g, c, "<VersionId>"+id+"</VersionId>")
 		},
 	} {
@@ -278,11 +278,11 @@ func TestRowJudgedIsRowDeleted(t *testing.T) {
 func TestRowJudgedIsRowCompared(t *testing.T) {
 	const hidden = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},
 		{"Effect":"Deny","Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"locked"}}}]}`
-	for name, remove := range map[string]func(g *gatewaytest.Gateway, c engine.Credential, etag string) gatewaytest.Response{
-		"one": func(g *gatewaytest.Gateway, c engine.Credential, etag string) gatewaytest.Response {
+	for name, remove := range map[string]func(g *gatewaytest.Gateway, c accounts.Credential, etag string) gatewaytest.Response{
+		"one": func(g *gatewaytest.Gateway, c accounts.Credential, etag string) gatewaytest.Response {
 			return g.Do(t, c, "DELETE", "/bucket/k", nil, "If-Match", etag)
 		},
-		"among several": func(g *gatewaytest.Gateway, c engine.Credential, etag string) gatewaytest.Response {
+		"among several": func(g *gatewaytest.Gateway, c accounts.Credential, etag string) gatewaytest.Response {
 			document := "<Delete><Object><Key>k</Key><ETag>" + etag + "</ETag></Object></Delete>"
 			sum := md5.Sum([]byte(document))
 			return g.Do(t, c, "POST", "/bucket?delete", []byte(document), "Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
@@ -304,23 +304,23 @@ func TestRowJudgedIsRowCompared(t *testing.T) {
 
 // The row written over is the row decided about, as it was then.
 func TestRowJudgedIsRowReplaced(t *testing.T) {
-	for name, write := range map[string]func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response{
-		"put": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+	for name, write := range map[string]func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response{
+		"put": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 			return g.Do(t, c, "PUT", "/bucket/k", []byte("new"), "x-amz-tagging", "a=b")
 		},
-		"put on a condition": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+		"put on a condition": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 			return g.Do(t, c, "PUT", "/bucket/k", []byte("new"), "x-amz-tagging", "a=b", "If-Match", "*")
 		},
-		"put with an ACL": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+		"put with an ACL": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 			return g.Do(t, c, "PUT", "/bucket/k", []byte("new"), "x-amz-acl", "private")
 		},
-		"copy": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+		"copy": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 			return g.Do(t, c, "PUT", "/bucket/k", nil, "x-amz-copy-source", "/bucket/source", "x-amz-tagging-directive", "REPLACE", "x-amz-tagging", "a=b")
 		},
-		"copy with its tags": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+		"copy with its tags": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 			return g.Do(t, c, "PUT", "/bucket/k", nil, "x-amz-copy-source", "/bucket/source")
 		},
-		"rename": func(g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+		"rename": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 			return g.Do(t, c, "PUT", "/bucket/k?renameObject", nil, "x-amz-rename-source", "/bucket/source")
 		},
 	} {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/iam"
@@ -76,6 +77,7 @@ type Observation struct {
 // Server is the S3 listener's http.Handler.
 type Server struct {
 	engine   *engine.Engine
+	accounts *accounts.Accounts
 	iam      *iam.Handler
 	region   string
 	domains  []string
@@ -134,6 +136,7 @@ func New(c Config) *Server {
 	forms := min(maxForms, s.limits.Concurrent/2)
 	s.forms, s.strangerForms = fair.New[meta.ID](forms), fair.New[stranger](forms)
 	if s.engine != nil {
+		s.accounts = s.engine.Accounts()
 		s.engine.PermitDeliveries(func(ctx context.Context, d engine.Delivery) error { return s.mayDeliver(ctx, inventoryReporter, d) })
 		s.engine.OnLifecycle(s.logLifecycle)
 	}

@@ -11,14 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // doV2 sends a request that is signed with Version 2, in its header or its URL.
-func doV2(t testing.TB, g *gatewaytest.Gateway, c engine.Credential, place int, method, target string, body []byte, headers ...string) gatewaytest.Response {
+func doV2(t testing.TB, g *gatewaytest.Gateway, c accounts.Credential, place int, method, target string, body []byte, headers ...string) gatewaytest.Response {
 	t.Helper()
 	r := g.Request(t, method, target, body)
 	for i := 0; i+1 < len(headers); i += 2 {

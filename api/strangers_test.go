@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -22,10 +22,10 @@ const (
 type household struct {
 	g              *gatewaytest.Gateway
 	log            *lines
-	alice, mallory engine.Credential // roots of two tenants
-	upload         string            // under way, of the key
-	version        string            // of the key, not its newest
-	sourceVersion  string            // of source
+	alice, mallory accounts.Credential // roots of two tenants
+	upload         string              // under way, of the key
+	version        string              // of the key, not its newest
+	sourceVersion  string              // of source
 }
 
 // newHousehold gives alice the bucket, versions, upload and settings that example
@@ -53,17 +53,17 @@ func newHousehold(t *testing.T) *household {
 }
 
 // user makes a user of a tenant with a policy of its own; empty: none.
-func (h *household) user(t *testing.T, of engine.Credential, name, policy string) (engine.Identity, engine.Credential) {
+func (h *household) user(t *testing.T, of accounts.Credential, name, policy string) (accounts.Identity, accounts.Credential) {
 	t.Helper()
-	i := engine.Identity{Tenant: of.Tenant.ID, Kind: meta.IdentityUser, Name: name}
+	i := accounts.Identity{Tenant: of.Tenant.ID, Kind: meta.IdentityUser, Name: name}
 	if policy != "" {
-		i.Inline = []engine.InlinePolicy{{Name: "own", Document: policy}}
+		i.Inline = []accounts.InlinePolicy{{Name: "own", Document: policy}}
 	}
-	i, err := h.g.Engine.CreateIdentity(t.Context(), i)
+	i, err := h.g.Engine.Accounts().CreateIdentity(t.Context(), i)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := h.g.Engine.CreateAccessKey(t.Context(), of.Tenant, i.ID, "", "")
+	c, err := h.g.Engine.Accounts().CreateAccessKey(t.Context(), of.Tenant, i.ID, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,14 +71,14 @@ func (h *household) user(t *testing.T, of engine.Credential, name, policy string
 }
 
 // session makes a temporary credential of alice's root.
-func (h *household) session(t *testing.T, lives time.Duration, policies ...engine.PolicyText) engine.Credential {
+func (h *household) session(t *testing.T, lives time.Duration, policies ...accounts.PolicyText) accounts.Credential {
 	t.Helper()
-	return h.sessionOf(t, engine.Session{Tenant: h.alice.Tenant.ID, Holder: h.alice.Tenant.ID, Policies: policies, Expires: time.Now().Add(lives)})
+	return h.sessionOf(t, accounts.Session{Tenant: h.alice.Tenant.ID, Holder: h.alice.Tenant.ID, Policies: policies, Expires: time.Now().Add(lives)})
 }
 
-func (h *household) sessionOf(t *testing.T, s engine.Session) engine.Credential {
+func (h *household) sessionOf(t *testing.T, s accounts.Session) accounts.Credential {
 	t.Helper()
-	c, err := h.g.Engine.NewSession(s)
+	c, err := h.g.Engine.Accounts().NewSession(s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,19 +86,19 @@ func (h *household) sessionOf(t *testing.T, s engine.Session) engine.Credential 
 }
 
 // friends may do to alice's bucket what they like.
-func (h *household) friends(t *testing.T) map[string]engine.Credential {
+func (h *household) friends(t *testing.T) map[string]accounts.Credential {
 	t.Helper()
 	user, friend := h.user(t, h.alice, "friend", allowAll)
-	return map[string]engine.Credential{
+	return map[string]accounts.Credential{
 		"root": h.g.Root, "alice": h.alice, "a user who may": friend, "a session": h.session(t, time.Hour),
-		"a user's session": h.sessionOf(t, engine.Session{Tenant: h.alice.Tenant.ID, Holder: user.ID, Kind: user.Kind, Expires: time.Now().Add(time.Hour)}),
+		"a user's session": h.sessionOf(t, accounts.Session{Tenant: h.alice.Tenant.ID, Holder: user.ID, Kind: user.Kind, Expires: time.Now().Add(time.Hour)}),
 	}
 }
 
 // refusal is a way in which a request must fail.
 type refusal struct {
 	name   string
-	cred   engine.Credential
+	cred   accounts.Credential
 	at     time.Duration // from now
 	spoil  bool          // the signature
 	code   string        // in the header, or in a form
@@ -113,12 +113,12 @@ type refusal struct {
 func (h *household) refusals(t *testing.T) []refusal {
 	t.Helper()
 	const invalid, denied = "InvalidRequest", "AccessDenied"
-	wrong := func(name, code string, c engine.Credential) refusal {
+	wrong := func(name, code string, c accounts.Credential) refusal {
 		return refusal{name: name, cred: c, code: code, inURL: code, chunks: invalid}
 	}
 	narrowed := func(r refusal) refusal { r.policies = true; return r }
 	_, inactive := h.user(t, h.alice, "sleeping", allowAll)
-	if err := h.g.Engine.SetAccessKeyInactive(t.Context(), inactive.AccessKey, true); err != nil {
+	if err := h.g.Engine.Accounts().SetAccessKeyInactive(t.Context(), inactive.AccessKey, true); err != nil {
 		t.Fatal(err)
 	}
 	_, nobody := h.user(t, h.alice, "nobody", "")
@@ -137,8 +137,8 @@ func (h *household) refusals(t *testing.T) []refusal {
 	spoiltSession.spoil = true
 	return []refusal{
 		spoilt, spoiltSession,
-		wrong("another's secret", "SignatureDoesNotMatch", engine.Credential{AccessKey: h.alice.AccessKey, SecretKey: h.mallory.SecretKey}),
-		wrong("unknown key", "InvalidAccessKeyId", engine.Credential{AccessKey: "SGUNKNOWN", SecretKey: h.alice.SecretKey}),
+		wrong("another's secret", "SignatureDoesNotMatch", accounts.Credential{AccessKey: h.alice.AccessKey, SecretKey: h.mallory.SecretKey}),
+		wrong("unknown key", "InvalidAccessKeyId", accounts.Credential{AccessKey: "SGUNKNOWN", SecretKey: h.alice.SecretKey}),
 		wrong("inactive key", "InvalidAccessKeyId", inactive),
 		wrong("session without its token", "InvalidAccessKeyId", bare),
 		wrong("another session's token", "InvalidToken", foreign),
@@ -152,8 +152,8 @@ func (h *household) refusals(t *testing.T) []refusal {
 		narrowed(wrong("another tenant's user", denied, neighbour)),
 		wrong("a user without policies", denied, nobody),
 		narrowed(wrong("a user who is denied", denied, bad)),
-		narrowed(wrong("a session for elsewhere", denied, h.session(t, time.Hour, engine.PolicyText{Name: "session", Document: elsewhere}))),
-		narrowed(wrong("a denied user's session", denied, h.sessionOf(t, engine.Session{Tenant: h.alice.Tenant.ID, Holder: denied1.ID, Kind: denied1.Kind,
-			Policies: []engine.PolicyText{{Name: "session", Document: allowAll}}, Expires: time.Now().Add(time.Hour)}))),
+		narrowed(wrong("a session for elsewhere", denied, h.session(t, time.Hour, accounts.PolicyText{Name: "session", Document: elsewhere}))),
+		narrowed(wrong("a denied user's session", denied, h.sessionOf(t, accounts.Session{Tenant: h.alice.Tenant.ID, Holder: denied1.ID, Kind: denied1.Kind,
+			Policies: []accounts.PolicyText{{Name: "session", Document: allowAll}}, Expires: time.Now().Add(time.Hour)}))),
 	}
 }

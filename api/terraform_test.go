@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -66,7 +66,7 @@ func readTerraform(t *testing.T, file, account string) map[string][]terraformReq
 }
 
 // send sends a request as SDKs do, with a checksum of its document.
-func (q *terraformRequest) send(t *testing.T, g *gatewaytest.Gateway, c engine.Credential) gatewaytest.Response {
+func (q *terraformRequest) send(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
 	t.Helper()
 	method, target, service, body := q.method, q.target, "s3", q.document
 	if q.method == "iam" || q.method == "sts" {
@@ -85,7 +85,7 @@ func (q *terraformRequest) send(t *testing.T, g *gatewaytest.Gateway, c engine.C
 		r.Header.Set("X-Amz-Checksum-Crc32", sum("CRC32", []byte(body)))
 	}
 	if strings.HasPrefix(target, "/v20180820/") {
-		r.Header.Set("X-Amz-Account-Id", engine.Account(c.Tenant.ID))
+		r.Header.Set("X-Amz-Account-Id", accounts.Account(c.Tenant.ID))
 	}
 	for _, h := range q.headers {
 		r.Header.Set(h[0], h[1])
@@ -108,19 +108,19 @@ func TestTerraform(t *testing.T) {
 	}
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	root := g.User(t, "tenant")
-	all, _ := engine.ManagedPolicy("AdministratorAccess")
-	user, err := g.Engine.CreateIdentity(t.Context(), engine.Identity{Tenant: root.Tenant.ID, Kind: meta.IdentityUser, Name: "terraform", Attached: []meta.ID{all.ID}})
+	all, _ := accounts.ManagedPolicy("AdministratorAccess")
+	user, err := g.Engine.Accounts().CreateIdentity(t.Context(), accounts.Identity{Tenant: root.Tenant.ID, Kind: meta.IdentityUser, Name: "terraform", Attached: []meta.ID{all.ID}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	admin, err := g.Engine.CreateAccessKey(t.Context(), root.Tenant, user.ID, "", "")
+	admin, err := g.Engine.Accounts().CreateAccessKey(t.Context(), root.Tenant, user.ID, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	admin.Tenant = root.Tenant
 	for _, file := range files {
-		for _, who := range []engine.Credential{root, admin} {
-			parts := readTerraform(t, file, engine.Account(root.Tenant.ID))
+		for _, who := range []accounts.Credential{root, admin} {
+			parts := readTerraform(t, file, accounts.Account(root.Tenant.ID))
 			accessKey, before := "", make(map[int]string)
 			for _, part := range []string{"apply", "read", "read", "destroy"} {
 				if len(parts[part]) == 0 {

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/meta"
 )
 
 const everybodyReads = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bkt/*"}]}`
@@ -164,11 +164,11 @@ func TestWebsiteRates(t *testing.T) {
 	if n := visits(); n != 0 {
 		t.Fatalf("%d of 20 were refused without a limit", n)
 	}
-	for name, set := range map[string]func(engine.Limits) error{
-		"the bucket": func(l engine.Limits) error { return g.Engine.SetBucketLimits(t.Context(), b, l) },
-		"its owner":  func(l engine.Limits) error { return g.Engine.SetTenantLimits(t.Context(), b.Owner, l) },
+	for name, set := range map[string]func(meta.Limits) error{
+		"the bucket": func(l meta.Limits) error { return g.Engine.SetBucketLimits(t.Context(), b, l) },
+		"its owner":  func(l meta.Limits) error { return g.Engine.Accounts().SetLimits(t.Context(), b.Owner, l) },
 	} {
-		if err := set(engine.Limits{Requests: 1}); err != nil {
+		if err := set(meta.Limits{Requests: 1}); err != nil {
 			t.Fatal(err)
 		}
 		if visits() == 0 {
@@ -177,7 +177,7 @@ func TestWebsiteRates(t *testing.T) {
 		if b, err = g.Engine.Bucket(t.Context(), "bkt"); err != nil {
 			t.Fatal(err)
 		}
-		if err := set(engine.Limits{}); err != nil {
+		if err := set(meta.Limits{}); err != nil {
 			t.Fatal(err)
 		}
 		if b, err = g.Engine.Bucket(t.Context(), "bkt"); err != nil {

@@ -17,7 +17,7 @@ import (
 // marker, OperationAborted.
 func (e *Engine) Amend(ctx context.Context, at Subject, change func(*Marks) error) (Object, error) {
 	f, err := e.seen(ctx, &at)
-	for c := (contest{}); ; {
+	for c := (meta.Contest{}); ; {
 		if err != nil {
 			return Object{}, err
 		}
@@ -30,10 +30,10 @@ func (e *Engine) Amend(ctx context.Context, at Subject, change func(*Marks) erro
 		}
 		err = e.amend(ctx, at.Bucket, &v, m)
 		if !errors.Is(err, meta.ErrConflict) && !errors.Is(err, meta.ErrNotFound) {
-			return describeRow(at.Bucket, v, m), storeError(err)
+			return describeRow(at.Bucket, v, m), meta.Coded(err)
 		}
-		if err := c.again(ctx); err != nil {
-			return Object{}, storeError(err)
+		if err := c.Again(ctx); err != nil {
+			return Object{}, meta.Coded(err)
 		}
 		f, err = e.lookAgain(ctx, &at)
 	}

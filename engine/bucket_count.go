@@ -14,7 +14,7 @@ const DefaultMaxBuckets = 10_000
 // refuseMoreBuckets fails with TooManyBuckets where a tenant has as many buckets as it
 // may. Requests at the same moment may each make one beyond that.
 func (e *Engine) refuseMoreBuckets(ctx context.Context, owner meta.ID) error {
-	l, err := e.TenantLimits(ctx, owner)
+	l, err := e.accounts.Limits(ctx, owner)
 	if err != nil {
 		return err
 	}
@@ -24,7 +24,7 @@ func (e *Engine) refuseMoreBuckets(ctx context.Context, owner meta.ID) error {
 	}
 	has, err := e.store.CountBuckets(ctx, owner, most)
 	if err != nil {
-		return storeError(err)
+		return meta.Coded(err)
 	}
 	if has >= most {
 		return s3err.TooManyBuckets

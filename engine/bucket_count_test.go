@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -14,7 +14,7 @@ func TestBucketsOfATenant(t *testing.T) {
 	r := newRig(t)
 	r.config.MaxBuckets = 3
 	r.reopen()
-	tenant, err := r.e.CreateTenant(t.Context(), "many", "", "", "")
+	tenant, err := r.e.Accounts().CreateTenant(t.Context(), "many", "", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,16 +35,16 @@ func TestBucketsOfATenant(t *testing.T) {
 	if _, err := r.e.CreateLockedBucket(t.Context(), r.b.Name, "", tenant.Tenant.ID); !errors.Is(err, s3err.BucketAlreadyExists) {
 		t.Errorf("one that is another's: %v", err)
 	}
-	if _, err := r.e.CreateBucket(t.Context(), "of-root", "", r.e.Root().ID); err != nil {
+	if _, err := r.e.CreateBucket(t.Context(), "of-root", "", r.e.Accounts().Root().ID); err != nil {
 		t.Errorf("another tenant's: %v", err)
 	}
-	set := func(l engine.Limits) {
+	set := func(l meta.Limits) {
 		t.Helper()
-		if err := r.e.SetTenantLimits(t.Context(), tenant.Tenant.ID, l); err != nil {
+		if err := r.e.Accounts().SetLimits(t.Context(), tenant.Tenant.ID, l); err != nil {
 			t.Fatal(err)
 		}
 	}
-	set(engine.Limits{Buckets: 5})
+	set(meta.Limits{Buckets: 5})
 	create(nil, nil, s3err.TooManyBuckets)
 	b, err := r.e.Bucket(t.Context(), "many-a")
 	if err == nil {
@@ -54,17 +54,17 @@ func TestBucketsOfATenant(t *testing.T) {
 		t.Fatal(err)
 	}
 	create(nil, s3err.TooManyBuckets)
-	set(engine.Limits{Buckets: 2, Bytes: 1})
+	set(meta.Limits{Buckets: 2, Bytes: 1})
 	create(s3err.TooManyBuckets)
-	set(engine.Limits{})
+	set(meta.Limits{})
 	create(s3err.TooManyBuckets)
-	if err := r.e.SetBucketLimits(t.Context(), r.b, engine.Limits{Buckets: 1}); !errors.Is(err, s3err.InvalidArgument) {
+	if err := r.e.SetBucketLimits(t.Context(), r.b, meta.Limits{Buckets: 1}); !errors.Is(err, s3err.InvalidArgument) {
 		t.Errorf("a number of buckets for a bucket: %v", err)
 	}
-	if err := (engine.Limits{Buckets: 1}).CheckUser(); !errors.Is(err, s3err.InvalidArgument) {
+	if err := (meta.Limits{Buckets: 1}).CheckUser(); !errors.Is(err, s3err.InvalidArgument) {
 		t.Errorf("a number of buckets for a user: %v", err)
 	}
-	if err := (engine.Limits{Buckets: -1}).Check(); !errors.Is(err, s3err.InvalidArgument) {
+	if err := (meta.Limits{Buckets: -1}).Check(); !errors.Is(err, s3err.InvalidArgument) {
 		t.Errorf("less than none: %v", err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -19,7 +20,7 @@ func (e *Engine) Bucket(ctx context.Context, name string) (meta.Bucket, error) {
 	if err == nil {
 		err = e.proveBucket(&b)
 	}
-	return b, storeError(err)
+	return b, meta.Coded(err)
 }
 
 // Vacant returns the bucket, and whether the key is without an object, for
@@ -32,14 +33,14 @@ func (e *Engine) Vacant(ctx context.Context, bucket, key string) (meta.Bucket, b
 	if err == nil {
 		err = e.proveBucket(&b)
 	}
-	return b, vacant, storeError(err)
+	return b, vacant, meta.Coded(err)
 }
 
 // ListBuckets returns buckets in the order of their names.
 func (e *Engine) ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket, error) {
 	bs, err := e.store.ListBuckets(ctx, q)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	}
 	for i := range bs {
 		if err := e.proveBucket(&bs[i]); err != nil {
@@ -67,7 +68,7 @@ func (e *Engine) DeleteBucket(ctx context.Context, b meta.Bucket) error {
 		e.proven.Drop(b.ID)
 		e.settings.Drop(b.ID)
 	}
-	return storeError(err)
+	return meta.Coded(err)
 }
 
 func noSuchBucket(name string) error {
@@ -106,7 +107,7 @@ func (e *Engine) bucketKeysOf(ctx context.Context, bucket meta.ID, generation ui
 }
 
 // errNoGeneration: a row names a generation of its bucket's keys that there is not.
-var errNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", ErrEdited)
+var errNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", records.ErrEdited)
 
 func (e *Engine) bucketGenerations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
 	if all, ok := e.keys.Get(bucket); ok {
@@ -116,7 +117,7 @@ func (e *Engine) bucketGenerations(ctx context.Context, bucket meta.ID) (map[uin
 	if errors.Is(err, meta.ErrNoBucket) {
 		return nil, s3err.NoSuchBucket
 	} else if err != nil {
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	}
 	all := make(map[uint32]*encrypt.BucketKeys, len(seeds))
 	for _, s := range seeds {

@@ -29,7 +29,7 @@ func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c C
 		}
 		return meta.Expect{Kind: meta.ExpectAbsent}, c.checkWrite(key, "")
 	} else if err != nil {
-		return meta.Expect{}, storeError(err)
+		return meta.Expect{}, meta.Coded(err)
 	}
 	etag, err := e.etag(ctx, v)
 	if err != nil {
@@ -104,7 +104,7 @@ func (e *Engine) commitAs(ctx context.Context, b *meta.Bucket, v *meta.Version, 
 // versioned runs a commit of v until it was tried under the versioning that the
 // bucket really has.
 func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version, commit func() error) error {
-	for c := (contest{}); ; {
+	for c := (meta.Contest{}); ; {
 		err := commit()
 		if err == nil {
 			e.charge(*b, meta.Usage{Bytes: v.Size, Versions: 1})
@@ -112,8 +112,8 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 		if !errors.Is(err, meta.ErrVersioning) {
 			return err
 		}
-		if err := c.again(ctx); err != nil {
-			return storeError(err)
+		if err := c.Again(ctx); err != nil {
+			return meta.Coded(err)
 		}
 		now, err := e.sameBucket(ctx, *b)
 		if err != nil {

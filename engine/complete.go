@@ -21,13 +21,13 @@ func (e *Engine) CompleteUpload(ctx context.Context, in CompleteUpload) (Object,
 	if err := checkPartOrder(in.Parts); err != nil {
 		return Object{}, err
 	}
-	for c := (contest{}); ; {
+	for c := (meta.Contest{}); ; {
 		o, err := e.completeOnce(ctx, in)
 		if !errors.Is(err, meta.ErrConflict) {
-			return o, storeError(err)
+			return o, meta.Coded(err)
 		}
-		if err := c.again(ctx); err != nil {
-			return Object{}, storeError(err)
+		if err := c.Again(ctx); err != nil {
+			return Object{}, meta.Coded(err)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func (e *Engine) assemble(ctx context.Context, a *assembly, list []CompletedPart
 		after = max(after, list[i].Number-1)
 		page, err := e.store.Parts(ctx, a.u.ID, after, encrypt.PartGroup)
 		if err != nil {
-			return storeError(err)
+			return meta.Coded(err)
 		}
 		if len(page) == 0 {
 			return invalidPart(a.u.ID, list[i])

@@ -32,7 +32,7 @@ func (e *Engine) mayReplace(ctx context.Context, b meta.Bucket, key string, v *m
 	if errors.Is(err, meta.ErrNotFound) {
 		return nil
 	} else if err != nil {
-		return storeError(err)
+		return meta.Coded(err)
 	}
 	if _, err := e.openRow(ctx, &null); err != nil {
 		return err

@@ -27,13 +27,13 @@ func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) 
 	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {
 		return Object{}, err
 	}
-	for c := (contest{}); ; { // until the source is not replaced under it
+	for c := (meta.Contest{}); ; { // until the source is not replaced under it
 		o, err := e.copyOnce(ctx, in)
 		if !errors.Is(err, meta.ErrBodyGone) {
-			return o, storeError(err)
+			return o, meta.Coded(err)
 		}
-		if err := c.again(ctx); err != nil {
-			return Object{}, storeError(err)
+		if err := c.Again(ctx); err != nil {
+			return Object{}, meta.Coded(err)
 		}
 		at := Subject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Permit: in.SourcePermit}
 		if in.SourceFound, err = e.lookAgain(ctx, &at); err != nil {

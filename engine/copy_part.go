@@ -24,16 +24,16 @@ func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 	if err := u.unlock(in.Customer); err != nil {
 		return Part{}, err
 	}
-	for c := (contest{}); ; {
+	for c := (meta.Contest{}); ; {
 		p, err := e.copyPartOnce(ctx, u, in)
 		if !errors.Is(err, meta.ErrBodyGone) {
 			if u.settings.Checksum == nil {
 				p.Checksum = nil // nobody asked for one
 			}
-			return p, storeError(err)
+			return p, meta.Coded(err)
 		}
-		if err := c.again(ctx); err != nil {
-			return Part{}, storeError(err)
+		if err := c.Again(ctx); err != nil {
+			return Part{}, meta.Coded(err)
 		}
 		at := Subject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Permit: in.SourcePermit}
 		if in.SourceFound, err = e.lookAgain(ctx, &at); err != nil {

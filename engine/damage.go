@@ -16,6 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -161,7 +162,7 @@ func isDamage(err error) bool {
 
 // unlike reports whether an error says that a row is damaged or was edited.
 func unlike(err error) bool {
-	for _, e := range []error{ErrEdited, errUnlike, encrypt.ErrCorrupt, encrypt.ErrWrongKey} {
+	for _, e := range []error{records.ErrEdited, errUnlike, encrypt.ErrCorrupt, encrypt.ErrWrongKey} {
 		if errors.Is(err, e) {
 			return true
 		}
@@ -187,7 +188,7 @@ func (e *Engine) Notice(err error) {
 
 // IsUnreported reports whether an error says that a row was edited, and none was reported
 // for it.
-func IsUnreported(err error) bool { return errors.Is(err, ErrEdited) && !isDamage(err) }
+func IsUnreported(err error) bool { return errors.Is(err, records.ErrEdited) && !isDamage(err) }
 
 // damagedBlob is err, reported as damage if that is what it says of a version's blob.
 // The ledger is asked whether one that is not there ought to be: a reader may be slower

@@ -101,7 +101,7 @@ func (e *Engine) proveLock(ctx context.Context, b meta.Bucket, d DeleteObject) e
 	if errors.Is(err, meta.ErrNotFound) {
 		return nil
 	} else if err != nil {
-		return storeError(err)
+		return meta.Coded(err)
 	}
 	_, err = e.openMarks(ctx, v)
 	return err
@@ -121,7 +121,7 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 	}
 	for i := range done {
 		if err != nil {
-			done[i].Err = storeError(err)
+			done[i].Err = meta.Coded(err)
 		}
 	}
 	return done
@@ -129,7 +129,7 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 
 // removeAs is remove by a sealing, and fills in what was removed.
 func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject, expect meta.Expect, how meta.Sealing, done []Deleted) (err error) {
-	for c := (contest{}); ; {
+	for c := (meta.Contest{}); ; {
 		var rs []meta.Removal
 		if rs, err = e.removals(ctx, b, ds, expect, how); err != nil {
 			return err
@@ -144,7 +144,7 @@ func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject,
 		if !errors.Is(err, meta.ErrVersioning) {
 			return err
 		}
-		if err = c.again(ctx); err == nil {
+		if err = c.Again(ctx); err == nil {
 			b, err = e.sameBucket(ctx, b)
 		}
 		if err != nil {
@@ -224,7 +224,7 @@ func deleted(b meta.Bucket, d DeleteObject, r meta.Removal, done meta.Removed) D
 	case errors.Is(done.Err, meta.ErrLocked):
 		return Deleted{Err: errLocked}
 	case done.Err != nil:
-		return Deleted{Err: storeError(done.Err)}
+		return Deleted{Err: meta.Coded(done.Err)}
 	case !d.Version.IsZero():
 		return Deleted{Version: d.Version, Marker: done.Found.Marker, Size: done.Found.Size}
 	case done.Marked:

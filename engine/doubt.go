@@ -88,7 +88,7 @@ func (e *Engine) BackendHealth() (all []Health) {
 func (e *Engine) DiscardDoubtful(ctx context.Context, name string) (int, error) {
 	s, err := e.refresh(ctx)
 	if err != nil {
-		return 0, storeError(err)
+		return 0, meta.Coded(err)
 	}
 	row, ok := s.named(name)
 	if !ok {
@@ -99,7 +99,7 @@ func (e *Engine) DiscardDoubtful(ctx context.Context, name string) (int, error) 
 	for b, err := range e.inDoubt(ctx) {
 		switch {
 		case err != nil:
-			return n, storeError(err)
+			return n, meta.Coded(err)
 		case b.Backend != row.ID:
 			continue
 		case b.State == meta.BlobCopy:
@@ -111,13 +111,13 @@ func (e *Engine) DiscardDoubtful(ctx context.Context, name string) (int, error) 
 			}
 		}
 		if err != nil {
-			return n, storeError(err)
+			return n, meta.Coded(err)
 		}
 		n++
 	}
 	if len(reserved) > 0 {
 		if err := e.store.Release(ctx, e.doubtHolder(), reserved, e.now()); err != nil {
-			return n, storeError(err)
+			return n, meta.Coded(err)
 		}
 	}
 	e.countDoubtful(ctx)

@@ -33,11 +33,11 @@ type BackendStatus struct {
 func (e *Engine) BackendStatus(ctx context.Context) ([]BackendStatus, error) {
 	s, err := e.refresh(ctx)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	}
 	doubtful, err := e.doubtfulBlobs(ctx)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	}
 	out := make([]BackendStatus, len(s.rows))
 	for i, row := range s.rows {
@@ -58,7 +58,7 @@ func (e *Engine) BackendStatus(ctx context.Context) ([]BackendStatus, error) {
 func (e *Engine) DrainBackend(ctx context.Context, name, target string) error {
 	s, err := e.refresh(ctx)
 	if err != nil {
-		return storeError(err)
+		return meta.Coded(err)
 	}
 	from, err := e.knownBackend(s, name)
 	if err != nil {
@@ -72,23 +72,23 @@ func (e *Engine) DrainBackend(ctx context.Context, name, target string) error {
 		return s3err.New(s3err.InvalidArgument, "A backend cannot drain to itself.")
 	}
 	if err := e.prove(ctx, to); err != nil {
-		return storeError(backendError(err))
+		return meta.Coded(backendError(err))
 	}
 	if err := e.refuseResidents(ctx, from, to); err != nil {
-		return storeError(err)
+		return meta.Coded(err)
 	}
 	err = e.store.DrainBackend(ctx, from.id, to.id)
 	if errors.Is(err, meta.ErrConflict) {
 		return s3err.New(s3err.InvalidArgument, "Backend %s must be active to take what %s holds, and %s must not be what another drains to.", target, name, name)
 	} else if err != nil {
-		return storeError(err)
+		return meta.Coded(err)
 	}
 	// A bucket may have been made before no more could be.
 	if err := e.refuseResidents(ctx, from, to); err != nil {
-		return storeError(errors.Join(err, e.store.CancelDrain(ctx, from.id)))
+		return meta.Coded(errors.Join(err, e.store.CancelDrain(ctx, from.id)))
 	}
 	_, err = e.refresh(ctx)
-	return storeError(err)
+	return meta.Coded(err)
 }
 
 // CancelDrain makes a draining backend active again. What has moved stays moved.
@@ -96,7 +96,7 @@ func (e *Engine) DrainBackend(ctx context.Context, name, target string) error {
 func (e *Engine) CancelDrain(ctx context.Context, name string) error {
 	s, err := e.refresh(ctx)
 	if err != nil {
-		return storeError(err)
+		return meta.Coded(err)
 	}
 	row, ok := s.named(name)
 	if !ok {
@@ -106,10 +106,10 @@ func (e *Engine) CancelDrain(ctx context.Context, name string) error {
 	if errors.Is(err, meta.ErrConflict) {
 		return s3err.New(s3err.InvalidArgument, "Backend %s is not draining.", name)
 	} else if err != nil {
-		return storeError(err)
+		return meta.Coded(err)
 	}
 	_, err = e.refresh(ctx)
-	return storeError(err)
+	return meta.Coded(err)
 }
 
 func noSuchBackend(name string) error {

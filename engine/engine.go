@@ -21,9 +21,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 // Defaults of Config.
@@ -90,7 +92,8 @@ type Engine struct {
 	grace      time.Duration
 	expiry     time.Duration
 	deployment encrypt.Deployment
-	root       meta.Tenant
+	accounts   *accounts.Accounts
+	records    *records.Records
 	system     *encrypt.SystemKeys
 	// wrappedSeed is what the system keys come from, as the provider wrapped it.
 	wrappedSeed []byte
@@ -100,8 +103,7 @@ type Engine struct {
 	sealed      sealingState
 	registry    registry
 	late        lateBackends
-	answers     map[string]*answer // by name of the configured backend; never changed
-	directory   directory
+	answers     map[string]*answer                                    // by name of the configured backend; never changed
 	permit      atomic.Pointer[func(context.Context, Delivery) error] // see PermitDeliveries
 	unreleased  unreleased
 	copies      keptCopies
@@ -114,8 +116,6 @@ type Engine struct {
 	doubtful  atomic.Pointer[map[meta.BackendID]int64]
 	remembered
 	readingSettings *fair.Turns[meta.ID] // by owner
-	readingHolders  *fair.Turns[meta.ID] // by user or role
-	rootCred        credentialSlot
 	watch           holderWatch
 	leases          heldLeases
 	beating         sync.Mutex
@@ -169,7 +169,7 @@ func newEngine(c *Config) *Engine {
 		now: c.Now, elapsed: c.Elapsed, log: c.Log, sole: c.Sole, readOnly: c.ReadOnly,
 		grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
-		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads), readingHolders: fair.NewTurns[meta.ID](1),
+		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads),
 	}
 	e.answers = make(map[string]*answer, len(c.Backends))
 	for _, b := range c.Backends {
@@ -225,7 +225,7 @@ const systemGeneration = 1
 // them would look like a store that was rolled back.
 func (e *Engine) begin(ctx context.Context) error {
 	d := meta.Deployment{ID: meta.NewID(), Created: e.now(), Sealing: meta.SealingWhole}
-	root := meta.Tenant{ID: meta.NewID(), Name: RootName, Created: d.Created}
+	root := meta.Tenant{ID: meta.NewID(), Name: accounts.RootName, Created: d.Created}
 	d.Root = root.ID
 	seed := encrypt.NewSeed()
 	var err error
@@ -233,7 +233,7 @@ func (e *Engine) begin(ctx context.Context) error {
 		return err
 	}
 	e.know(d.ID, seed)
-	if err := errors.Join(e.sealDeployment(&d), e.sealTenant(d.Sealing, &root)); err != nil {
+	if err := errors.Join(e.sealDeployment(&d), e.accounts.SealTenant(d.Sealing, &root)); err != nil {
 		return err
 	}
 	b := e.configuredAs(e.fallback)
@@ -272,10 +272,7 @@ func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
 	if err := e.observe(d, e.sealing()); err != nil {
 		return err
 	}
-	if e.root, err = e.tenant(ctx, d.Root); err != nil {
-		return fmt.Errorf("read the root user: %w", err)
-	}
-	return nil
+	return e.accounts.Adopt(ctx, d.Root)
 }
 
 // know takes what is derived from the system's seed.
@@ -283,13 +280,17 @@ func (e *Engine) know(deployment meta.ID, seed encrypt.Seed) {
 	e.deployment = encrypt.Deployment(deployment)
 	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
 	e.markerKeys = newMarkerKeys(seed)
+	e.records = records.New(e.system, e.sealing)
+	e.accounts = accounts.New(accounts.Config{
+		Store: e.store, Records: e.records, SealAs: e.sealAs, HasPlace: e.HasPlace, Now: e.now, Elapsed: e.elapsed,
+	})
 }
+
+// Accounts are those of the deployment, for as long as the Engine is open.
+func (e *Engine) Accounts() *accounts.Accounts { return e.accounts }
 
 // Deployment is the id of the deployment.
 func (e *Engine) Deployment() meta.ID { return meta.ID(e.deployment) }
-
-// Root is the user who may do everything.
-func (e *Engine) Root() meta.Tenant { return e.root }
 
 // Close gives back what this process reserved and did not use, and its leases, and
 // moves the epochs on if it has changed the store since they moved last. The store,

@@ -7,34 +7,11 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/encrypt"
-	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// storeError gives an error of the store the code that the client is told.
-// Errors with a meaning of their own in an operation are handled before.
-func storeError(err error) error {
-	switch {
-	case err == nil, hasCode(err):
-		return err
-	case errors.Is(err, meta.ErrNoBucket):
-		return s3err.Wrap(s3err.NoSuchBucket, err)
-	case errors.Is(err, meta.ErrFull):
-		return s3err.Wrap(s3err.InsufficientStorage, err)
-	case errors.Is(err, meta.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return s3err.Wrap(s3err.ServiceUnavailable, err)
-	case errors.Is(err, meta.ErrUnknown):
-		// It may have happened. The client is told no more than that it was not
-		// acknowledged, and tries again.
-		return s3err.Wrap(s3err.ServiceUnavailable, err)
-	case errors.Is(err, meta.ErrReservationLost):
-		// The collector took this process for dead: the client may try again.
-		return s3err.Wrap(s3err.ServiceUnavailable, err)
-	}
-	return fmt.Errorf("store: %w", err)
-}
-
-// backendError does the same for a backend.
+// backendError gives an error of a backend the code that the client is told, as
+// meta.Coded does for the store.
 func backendError(err error) error {
 	switch {
 	case err == nil, hasCode(err):

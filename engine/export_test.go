@@ -8,16 +8,16 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// RememberExpired has an engine remember so many holders that have expired already, and
+// RememberExpired has an engine remember so many settings that have expired already, and
 // returns how many of them it still has.
 func RememberExpired(e *Engine, n int) (left func() int) {
 	now := time.Duration(0)
-	e.holders = bounded.New(bounded.Options[meta.ID, holder]{Bytes: MaxHolderBytes, TTL: CredentialTTL, Now: func() time.Duration { return now }})
+	e.settings = bounded.New(bounded.Options[meta.ID, *Settings]{Bytes: MaxSettingsBytes, TTL: BucketKeysTTL, Now: func() time.Duration { return now }})
 	for range n {
-		e.holders.Put(meta.NewID(), holder{})
+		e.settings.Put(meta.NewID(), &Settings{})
 	}
-	now = CredentialTTL + 1
-	return e.holders.Len
+	now = BucketKeysTTL + 1
+	return e.settings.Len
 }
 
 // MaxSettingsText is maxSettingsText, SettingReads settingReads.
@@ -37,12 +37,6 @@ func ForgetSettings(e *Engine, b meta.Bucket) { e.settings.Drop(b.ID) }
 
 // SettingTurns are those who read settings.
 func SettingTurns(e *Engine) *fair.Turns[meta.ID] { return e.readingSettings }
-
-// ForgetLimits has limits of tenants read anew.
-func ForgetLimits(e *Engine) { e.limits.DropIf(func(meta.ID, Limits) bool { return true }) }
-
-// ForgetHolders has whom credentials are of read anew.
-func ForgetHolders(e *Engine) { e.holders.DropIf(func(meta.ID, holder) bool { return true }) }
 
 // LastInventory is the bucket of the list that was begun last.
 func LastInventory(e *Engine) string { return e.inventorying.after }

@@ -258,7 +258,7 @@ func TestStorageOfNobody(t *testing.T) {
 	if _, err := e.Collect(t.Context()); !engine.Disagrees(err) {
 		t.Fatalf("%v, want a disagreement", err)
 	}
-	if n, err := r.store.DeadBlobs(t.Context(), meta.FirstBackend, r.e.Root().Created.Add(100*hour), 10); err != nil || len(n) == 0 {
+	if n, err := r.store.DeadBlobs(t.Context(), meta.FirstBackend, r.e.Accounts().Root().Created.Add(100*hour), 10); err != nil || len(n) == 0 {
 		t.Errorf("the ledger forgot: %v, %v", n, err)
 	}
 	c.AcceptStore = true

@@ -28,7 +28,7 @@ func (e *Engine) Find(ctx context.Context, bucket, key string, ref meta.VersionR
 	if errors.Is(err, meta.ErrNoBucket) {
 		return b, nil, noSuchBucket(bucket)
 	} else if err != nil {
-		return b, nil, storeError(err)
+		return b, nil, meta.Coded(err)
 	}
 	if err := e.proveBucket(&b); err != nil {
 		return b, nil, err
@@ -47,7 +47,7 @@ func (e *Engine) Look(ctx context.Context, b meta.Bucket, key string, ref meta.V
 	if errors.Is(err, meta.ErrNotFound) {
 		return &Found{ref: ref}, nil
 	} else if err != nil {
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	}
 	return &Found{version: v, ref: ref}, nil
 }

@@ -7,18 +7,15 @@ import "time"
 // time. A few things are remembered for a moment. Each change of them is seen by
 // all gateways within
 //
-//   - CredentialTTL: a removed access key or user, whose requests are refused
+//   - accounts.CredentialTTL: a removed access key or user, whose requests are refused
 //     after it;
 //   - BucketKeysTTL: a bucket's keys, should they be destroyed or renewed;
 //   - BeatInterval: backends that were added, are draining or were retired,
 //     and earlier where a request meets the change.
 //
-// A session token says for ever the same, and is opened anew after SessionTTL only so
-// that what is not used any more is not held. Where a blob is may be remembered for PlaceTTL. A blob that moved leaves its
-// copy for Config.Grace, and a reader that does not find it looks again.
+// Where a blob is may be remembered for PlaceTTL. A blob that moved leaves its copy for
+// Config.Grace, and a reader that does not find it looks again.
 const (
-	CredentialTTL = 2 * time.Second
-	SessionTTL    = time.Minute
 	BucketKeysTTL = time.Minute
 	BeatInterval  = 5 * time.Second
 	PlaceTTL      = time.Minute

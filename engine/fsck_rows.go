@@ -8,6 +8,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -19,7 +20,7 @@ const (
 
 // of is a finding of a kind, or where the row was edited, of another.
 func (f Finding) of(kind, edited string, err error) Finding {
-	if errors.Is(err, ErrEdited) {
+	if errors.Is(err, records.ErrEdited) {
 		kind = edited
 	}
 	f.Kind, f.Severity, f.Detail = kind, SeverityLost, err.Error()
@@ -103,7 +104,7 @@ func checkPart(key encrypt.ObjectKey, name encrypt.PartName, row *meta.Part) err
 	}
 	same := func(x encrypt.Extent, id meta.BlobID) bool { return meta.BlobID(x.Blob) == id }
 	if !slices.EqualFunc(record.Extents, row.Blobs, same) {
-		return fmt.Errorf("%w: the blobs in the row of a part are not those of its sealed record", ErrEdited)
+		return fmt.Errorf("%w: the blobs in the row of a part are not those of its sealed record", records.ErrEdited)
 	}
 	return nil
 }

@@ -115,7 +115,7 @@ func (e *Engine) lookUp(ctx context.Context, in GetObject) (*Found, error) {
 	case err == nil:
 		return f, nil
 	case !errors.Is(err, meta.ErrNotFound):
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	case in.Version.IsZero():
 		return nil, noSuchKey(in.Key)
 	}

@@ -129,7 +129,7 @@ func (l *inventoryList) written(ctx context.Context) (bool, error) {
 				return true, nil
 			}
 			if err != nil && !errors.Is(err, meta.ErrNotFound) {
-				return false, storeError(err)
+				return false, meta.Coded(err)
 			}
 			taken = taken || err == nil
 		}

@@ -225,7 +225,7 @@ func TestInventoryToNobody(t *testing.T) {
 // buckets. Each list is written once.
 func TestInventoryTurns(t *testing.T) {
 	i := newInventoryRig(t, meta.VersioningOff)
-	other, err := i.e.CreateTenant(t.Context(), "other", "", "", "")
+	other, err := i.e.Accounts().CreateTenant(t.Context(), "other", "", "", "")
 	if err != nil {
 		t.Fatal(err)
 	}

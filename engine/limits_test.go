@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -23,14 +24,14 @@ func (r *rig) wantUsage(size, versions int64) {
 }
 
 func TestQuotas(t *testing.T) {
-	for name, limit := range map[string]func(*rig, engine.Limits) error{
-		"bucket": func(r *rig, l engine.Limits) error { return r.e.SetBucketLimits(t.Context(), r.b, l) },
-		"tenant": func(r *rig, l engine.Limits) error { return r.e.SetTenantLimits(t.Context(), r.b.Owner, l) },
+	for name, limit := range map[string]func(*rig, meta.Limits) error{
+		"bucket": func(r *rig, l meta.Limits) error { return r.e.SetBucketLimits(t.Context(), r.b, l) },
+		"tenant": func(r *rig, l meta.Limits) error { return r.e.Accounts().SetLimits(t.Context(), r.b.Owner, l) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			r.mustPut("a", body(1, 100_000))
-			set := func(l engine.Limits) {
+			set := func(l meta.Limits) {
 				t.Helper()
 				if err := limit(r, l); err != nil {
 					t.Fatal(err)
@@ -43,7 +44,7 @@ func TestQuotas(t *testing.T) {
 					t.Fatalf("%v, want QuotaExceeded", err)
 				}
 			}
-			set(engine.Limits{Bytes: 204_000})
+			set(meta.Limits{Bytes: 204_000})
 			r.mustPut("b", body(2, 100_000))
 			_, err := r.put("c", body(3, 100_000))
 			full(err)
@@ -57,18 +58,18 @@ func TestQuotas(t *testing.T) {
 			r.wantUsage(204_000, 3)
 			r.delete("b")
 			r.mustPut("d", body(4, 100_000)) // what was freed is there at once
-			set(engine.Limits{Versions: 3})
+			set(meta.Limits{Versions: 3})
 			_, err = r.put("e", nil)
 			full(err)
 			r.delete("a")
 			r.mustPut("e", nil)
-			set(engine.Limits{})
+			set(meta.Limits{})
 			for i := range 5 {
 				r.mustPut(fmt.Sprint("free", i), body(5, 100))
 			}
 			r.collect()
 			r.wantUsage(104_500, 8)
-			if err := limit(r, engine.Limits{Bytes: -1}); !errors.Is(err, s3err.InvalidArgument) {
+			if err := limit(r, meta.Limits{Bytes: -1}); !errors.Is(err, s3err.InvalidArgument) {
 				t.Errorf("a limit below zero: %v", err)
 			}
 			r.wantClean(-1)
@@ -120,10 +121,10 @@ func TestQuotasBoundUploadsAndMarkers(t *testing.T) {
 		}
 		return u
 	}
-	bytesOnly, versionsOnly := engine.Limits{Bytes: 100_000}, engine.Limits{Versions: 20}
+	bytesOnly, versionsOnly := meta.Limits{Bytes: 100_000}, meta.Limits{Versions: 20}
 	for _, c := range []struct {
 		name  string
-		limit engine.Limits
+		limit meta.Limits
 		most  int // successes
 		deed  func(r *rig) func(n int) error
 	}{
@@ -172,7 +173,7 @@ func TestQuotasBoundUploadsAndMarkers(t *testing.T) {
 			if err := r.e.SetVersioning(t.Context(), r.b, meta.VersioningEnabled); err != nil {
 				t.Fatal(err)
 			}
-			if err := r.e.SetTenantLimits(t.Context(), r.b.Owner, c.limit); err != nil {
+			if err := r.e.Accounts().SetLimits(t.Context(), r.b.Owner, c.limit); err != nil {
 				t.Fatal(err)
 			}
 			r.readBucket()
@@ -192,7 +193,7 @@ func TestQuotasBoundUploadsAndMarkers(t *testing.T) {
 // room at once; and a bucket that is full can be deleted from.
 func TestQuotasLetUploadsEnd(t *testing.T) {
 	r := newRig(t)
-	if err := r.e.SetTenantLimits(t.Context(), r.b.Owner, engine.Limits{Bytes: 8_000, Versions: 1}); err != nil {
+	if err := r.e.Accounts().SetLimits(t.Context(), r.b.Owner, meta.Limits{Bytes: 8_000, Versions: 1}); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.multi("a"); err != nil { // 5,000 bytes, and what an upload and a part count for
@@ -224,6 +225,13 @@ func TestQuotasLetUploadsEnd(t *testing.T) {
 // A quota that cannot be read is no quota that is missing.
 func TestUnreadableLimits(t *testing.T) {
 	r := newRig(t)
+	cred, err := r.e.Accounts().CreateTenant(t.Context(), "limited", "", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.b, err = r.e.CreateBucket(t.Context(), "limited", "", cred.Tenant.ID); err != nil {
+		t.Fatal(err)
+	}
 	was, err := r.store.Tenant(t.Context(), r.b.Owner)
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +241,7 @@ func TestUnreadableLimits(t *testing.T) {
 	if err := r.store.UpdateTenant(t.Context(), was, edited); err != nil {
 		t.Fatal(err)
 	}
-	engine.ForgetLimits(r.e)
+	time.Sleep(accounts.CredentialTTL) // they were read when the bucket was made
 	if _, err := r.put("k", body(1, 100)); err == nil {
 		t.Error("a write passed limits that cannot be read")
 	}

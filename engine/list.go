@@ -11,7 +11,7 @@ import (
 func (e *Engine) ListObjects(ctx context.Context, q meta.ListQuery) (ObjectPage, error) {
 	page, err := e.store.ListObjects(ctx, q)
 	if err != nil {
-		return ObjectPage{}, storeError(err)
+		return ObjectPage{}, meta.Coded(err)
 	}
 	out := ObjectPage{More: page.More, Next: page.Next, Entries: make([]ObjectEntry, len(page.Entries))}
 	for i, row := range page.Entries {

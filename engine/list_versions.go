@@ -13,7 +13,7 @@ func (e *Engine) ListVersions(ctx context.Context, q meta.VersionQuery) (Version
 	q.Brief = true
 	page, err := e.store.ListVersions(ctx, q)
 	if err != nil {
-		return VersionPage{}, storeError(err)
+		return VersionPage{}, meta.Coded(err)
 	}
 	out := VersionPage{More: page.More, NextKey: page.NextKey, NextVersion: page.NextVersion, Entries: make([]VersionEntry, len(page.Entries))}
 	for i := range page.Entries {

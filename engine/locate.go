@@ -68,7 +68,7 @@ func (e *Engine) locate(ctx context.Context, s *places, id meta.BlobID) (*place,
 	if !ok {
 		found, err := e.store.BlobBackends(ctx, []meta.BlobID{id})
 		if err != nil {
-			return nil, storeError(err)
+			return nil, meta.Coded(err)
 		}
 		if at = found[0]; at != 0 {
 			e.blobPlaces.Put(id, at)
@@ -77,7 +77,7 @@ func (e *Engine) locate(ctx context.Context, s *places, id meta.BlobID) (*place,
 			if errors.Is(err, meta.ErrNotFound) {
 				return nil, backendError(backends.ErrNotFound)
 			} else if err != nil {
-				return nil, storeError(err)
+				return nil, meta.Coded(err)
 			}
 			at = b.Backend
 		}
@@ -120,7 +120,7 @@ func (e *Engine) eachPlace(ctx context.Context, ids []meta.BlobID, f func(meta.B
 		ids = ids[len(batch):]
 		at, err := e.store.BlobBackends(ctx, batch)
 		if err != nil {
-			return storeError(err)
+			return meta.Coded(err)
 		}
 		for i, id := range batch {
 			if err := f(id, at[i]); err != nil {

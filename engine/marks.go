@@ -8,6 +8,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 // Marks are what may be changed of an object without making another version. The
@@ -36,7 +37,7 @@ func (m *Marks) empty() bool {
 type CustomerKey = encrypt.CustomerKey
 
 // errLock: the lock that the store shows of a version is not the one that was sealed.
-var errLock = fmt.Errorf("%w: the lock in an object's row differs from its sealed marks", ErrEdited)
+var errLock = fmt.Errorf("%w: the lock in an object's row differs from its sealed marks", records.ErrEdited)
 
 // storedLock is a lock as the store keeps it, in microseconds.
 func storedLock(l meta.Lock) meta.Lock {

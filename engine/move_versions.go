@@ -120,7 +120,7 @@ func (m *mover) version(ctx context.Context, ref meta.Version) error {
 
 // passing reports an error that may not come again, unlike one of what a row says.
 func passing(ctx context.Context, err error) bool {
-	return ctx.Err() != nil || errors.Is(storeError(err), s3err.ServiceUnavailable)
+	return ctx.Err() != nil || errors.Is(meta.Coded(err), s3err.ServiceUnavailable)
 }
 
 // proved moves those of the blobs that are at the backend.

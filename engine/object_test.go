@@ -325,7 +325,7 @@ func TestBucketNameReused(t *testing.T) {
 	if _, err := r.put("k", []byte("x")); !errors.Is(err, s3err.NoSuchBucket) {
 		t.Errorf("put into a deleted bucket: %v", err)
 	}
-	again, err := r.e.CreateBucket(t.Context(), old.Name, "", r.e.Root().ID)
+	again, err := r.e.CreateBucket(t.Context(), old.Name, "", r.e.Accounts().Root().ID)
 	if err != nil || again.ID == old.ID {
 		t.Fatalf("%v, %v", again, err)
 	}

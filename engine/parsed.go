@@ -56,9 +56,9 @@ type parsedKey struct {
 // made of a document at most.
 func (k parsedKey) size(v any) int {
 	if s, ok := v.(interface{ Size() int }); ok {
-		return fixedPart + s.Size()
+		return bounded.CompiledBytes(0) + s.Size()
 	}
-	return fixedPart + compiledPerByte*k.length
+	return bounded.CompiledBytes(k.length)
 }
 
 // settingBytes is what a setting takes beside its text, and what is made of it.
@@ -77,7 +77,7 @@ func (s *Settings) size() int {
 func (s *Settings) parts() []bounded.Part {
 	parts := make([]bounded.Part, 0, len(s.documents))
 	for _, doc := range s.documents {
-		parts = append(parts, textPart(doc))
+		parts = append(parts, bounded.CompiledText(doc))
 	}
 	return parts
 }

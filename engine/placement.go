@@ -66,10 +66,10 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 		if try == maxPlaceTries && errors.Is(err, errUnregistered) {
 			return e.unlessThere(ctx, &b, err)
 		} else if try == maxPlaceTries {
-			return meta.Bucket{}, storeError(err)
+			return meta.Bucket{}, meta.Coded(err)
 		}
 		if s, err = e.refresh(ctx); err != nil {
-			return meta.Bucket{}, storeError(err)
+			return meta.Bucket{}, meta.Coded(err)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func (e *Engine) unlessThere(ctx context.Context, b *meta.Bucket, why error) (me
 func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bucket, error) {
 	unknown := errors.Is(err, meta.ErrUnknown)
 	if !unknown && !errors.Is(err, meta.ErrExists) {
-		return b, storeError(err)
+		return b, meta.Coded(err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
@@ -103,9 +103,9 @@ func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bu
 	case again == nil && now.ID == b.ID:
 		return b, nil
 	case unknown && errors.Is(again, meta.ErrNoBucket): // which is no proof that it stays so
-		return meta.Bucket{}, storeError(err)
+		return meta.Bucket{}, meta.Coded(err)
 	case unknown && again != nil:
-		return meta.Bucket{}, storeError(errors.Join(err, again))
+		return meta.Bucket{}, meta.Coded(errors.Join(err, again))
 	case again != nil:
 		now = meta.Bucket{} // whose it is is not proven
 	}
@@ -122,11 +122,11 @@ func taken(b *meta.Bucket, now meta.Bucket) (meta.Bucket, error) {
 
 // demands fills in the bucket's residency and returns that of its owner.
 func (e *Engine) demands(ctx context.Context, b *meta.Bucket) (own string, err error) {
-	u, err := e.tenant(ctx, b.Owner)
+	u, err := e.accounts.Existing(ctx, b.Owner)
 	if errors.Is(err, meta.ErrNotFound) {
 		return "", s3err.InvalidAccessKeyID // removed since the request was signed
 	} else if err != nil {
-		return "", storeError(err)
+		return "", meta.Coded(err)
 	}
 	if u.Residency != "" {
 		b.Residency = append(b.Residency, u.Residency)

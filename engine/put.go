@@ -49,7 +49,7 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	}
 	if err != nil {
 		e.giveUp(ctx, s, err)
-		return Object{}, storeError(err)
+		return Object{}, meta.Coded(err)
 	}
 	return describe(in.Bucket, v, m, in.Marks), nil
 }

@@ -3,23 +3,17 @@ package engine
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
 
-// A record is what a row says in its clear columns, sealed under the system keys for
-// the row's id: a column that was edited, and a row that was put in another's place,
-// disagree with it. System keys, so that no bucket's own are needed to list buckets.
-
-// Kinds of records, as encrypt.SystemKeys seals them.
+// Kinds of records, as they are sealed.
 const (
 	recordDeployment = "record/deployment"
-	recordTenant     = "record/tenant"
-	recordAccessKey  = "record/access-key"
 	recordBucket     = "record/bucket"
 )
 
@@ -31,74 +25,6 @@ type deploymentFacts struct {
 	Sealing meta.Sealing `json:"sealing"`
 }
 
-// tenantFacts are what a tenant's record says.
-type tenantFacts struct {
-	Name      string   `json:"name"`
-	Created   int64    `json:"created"`
-	Residency string   `json:"residency,omitempty"`
-	Limits    [32]byte `json:"limits"` // SHA-256 of the sealed limits; of nothing: none
-}
-
-// accessKeyFacts are what an access key's record says, besides its secret.
-type accessKeyFacts struct {
-	User     meta.ID `json:"user"`
-	Created  int64   `json:"created"`
-	Inactive bool    `json:"inactive,omitempty"`
-}
-
-// errNoRecord: a row has none, and ought to.
-var errNoRecord = errors.New("its record is missing")
-
-// sealFacts seals what a row says.
-func sealFacts[T any](e *Engine, kind string, id []byte, facts T) ([]byte, error) {
-	text, err := json.Marshal(facts)
-	if err != nil {
-		return nil, err
-	}
-	return e.system.SealDocument(kind, id, text), nil
-}
-
-// openFacts opens a record. One that says what this release does not know is none
-// of its own.
-func openFacts[T any](e *Engine, kind string, id, record []byte) (facts T, err error) {
-	text, err := e.system.OpenDocument(kind, id, record)
-	if err != nil {
-		return facts, err
-	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields()
-	return facts, d.Decode(&facts)
-}
-
-// proveFacts holds a row's record against what the row says.
-func proveFacts[T comparable](e *Engine, kind string, id, record []byte, row T) error {
-	switch sealing := e.sealing(); {
-	case sealing < meta.SealingRenewed: // the release before changes rows without their records
-		return nil
-	case len(record) == 0 && sealing < meta.SealingWhole:
-		return nil
-	case len(record) == 0:
-		return errNoRecord
-	}
-	sealed, err := openFacts[T](e, kind, id, record)
-	if err != nil {
-		return fmt.Errorf("open its record: %w", err)
-	}
-	if sealed != row {
-		return errors.New("it is not what its record says")
-	}
-	return nil
-}
-
-// edited says that a row does not stand the proof; nil for nil. A key provider is not
-// asked for it, so that nothing passing is among the reasons.
-func edited(what string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %s: %w", ErrEdited, what, err)
-}
-
 func deploymentFactsOf(d *meta.Deployment) deploymentFacts {
 	return deploymentFacts{d.Root, d.Created.UnixMicro(), d.Sealing}
 }
@@ -107,7 +33,7 @@ func deploymentFactsOf(d *meta.Deployment) deploymentFacts {
 func (e *Engine) sealDeployment(d *meta.Deployment) (err error) {
 	d.Record = nil
 	if d.Sealing >= meta.SealingRenewed {
-		d.Record, err = sealFacts(e, recordDeployment, d.ID[:], deploymentFactsOf(d))
+		d.Record, err = records.Seal(e.records, recordDeployment, d.ID[:], deploymentFactsOf(d))
 	}
 	return err
 }
@@ -121,45 +47,11 @@ func (e *Engine) proveDeployment(d *meta.Deployment) error {
 	if d.Sealing == meta.SealingLegacy && len(d.Record) == 0 {
 		return nil
 	}
-	facts, err := openFacts[deploymentFacts](e, recordDeployment, d.ID[:], d.Record)
+	facts, err := records.Open[deploymentFacts](e.records, recordDeployment, d.ID[:], d.Record)
 	if err == nil && facts != deploymentFactsOf(d) {
 		err = errors.New("it is not what its record says")
 	}
-	return edited("the deployment's row", err)
-}
-
-func tenantFactsOf(t *meta.Tenant) tenantFacts {
-	return tenantFacts{t.Name, t.Created.UnixMicro(), t.Residency, sha256.Sum256(t.Limits)}
-}
-
-// sealTenant gives a tenant's row its record, or none by an early sealing.
-func (e *Engine) sealTenant(s meta.Sealing, t *meta.Tenant) (err error) {
-	t.Record = nil
-	if s >= meta.SealingRenewed {
-		t.Record, err = sealFacts(e, recordTenant, t.ID[:], tenantFactsOf(t))
-	}
-	return err
-}
-
-func (e *Engine) proveTenant(t *meta.Tenant) error {
-	return edited("the row of tenant "+t.ID.String(), proveFacts(e, recordTenant, t.ID[:], t.Record, tenantFactsOf(t)))
-}
-
-func accessKeyFactsOf(k *meta.AccessKey) accessKeyFacts {
-	return accessKeyFacts{k.User, k.Created.UnixMicro(), k.Inactive}
-}
-
-// sealAccessKey is sealTenant of an access key.
-func (e *Engine) sealAccessKey(s meta.Sealing, k *meta.AccessKey) (err error) {
-	k.Record = nil
-	if s >= meta.SealingRenewed {
-		k.Record, err = sealFacts(e, recordAccessKey, []byte(k.ID), accessKeyFactsOf(k))
-	}
-	return err
-}
-
-func (e *Engine) proveAccessKey(k *meta.AccessKey) error {
-	return edited("the row of access key "+k.ID, proveFacts(e, recordAccessKey, []byte(k.ID), k.Record, accessKeyFactsOf(k)))
+	return records.Edited("the deployment's row", err)
 }
 
 // bucketFacts are what a bucket's record says, but for its settings.
@@ -267,7 +159,7 @@ func decodeSums(b []byte) (settingSums, error) {
 func (e *Engine) sealBucket(s meta.Sealing, b *meta.Bucket, sums settingSums) (err error) {
 	b.Record = nil
 	if s >= meta.SealingRenewed {
-		b.Record, err = sealFacts(e, recordBucket, b.ID[:], bucketRecord{bucketFactsOf(b), sums.encode()})
+		b.Record, err = records.Seal(e.records, recordBucket, b.ID[:], bucketRecord{bucketFactsOf(b), sums.encode()})
 	}
 	return err
 }
@@ -323,14 +215,14 @@ func (e *Engine) provenSums(b *meta.Bucket) ([]byte, error) {
 	}
 	what := "the row of bucket " + b.ID.String()
 	if len(b.Record) == 0 {
-		return nil, edited(what, errNoRecord)
+		return nil, records.Edited(what, records.ErrNone)
 	}
-	sealed, err := openFacts[bucketRecord](e, recordBucket, b.ID[:], b.Record)
+	sealed, err := records.Open[bucketRecord](e.records, recordBucket, b.ID[:], b.Record)
 	if err != nil {
-		return nil, edited(what, fmt.Errorf("open its record: %w", err))
+		return nil, records.Edited(what, fmt.Errorf("open its record: %w", err))
 	}
 	if sealed.bucketFacts != bucketFactsOf(b) {
-		return nil, edited(what, errors.New("it is not what its record says"))
+		return nil, records.Edited(what, errors.New("it is not what its record says"))
 	}
 	e.proven.Put(b.ID, &provenBucket{*b, sealed.Settings})
 	return sealed.Settings, nil

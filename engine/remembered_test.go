@@ -15,24 +15,18 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 	for i := range n {
 		id := meta.NewID()
 		text := fmt.Sprint(i, strings.Repeat("x", 10<<10))
-		policies := []PolicyText{{"p", text}, {"q", "shared" + text[len(text)-5000:]}}
 		r.blobPlaces.Put(meta.BlobID{byte(i), byte(i >> 8), byte(i >> 16)}, 1)
 		r.keys.Put(id, map[uint32]*encrypt.BucketKeys{1: nil, 2: nil})
 		r.proven.Put(id, &provenBucket{sums: []byte(text)})
-		r.accessKeys.Put(id.String(), accessKey{secret: strings.Repeat("s", 128)})
-		r.sessions.Put(tokenSum{byte(i), byte(i >> 8), byte(i >> 16)}, &openedSession{facts: &SessionFacts{Policies: policies}})
-		r.holders.Put(id, holder{principal: &Principal{Policies: policies, Boundary: &policies[0]}})
 		r.settings.Put(id, &Settings{documents: map[string]string{"policy": text}})
 		r.parsed.Put(parsedKey{name: text[:10], length: len(text)}, i)
-		r.limits.Put(id, Limits{})
 		r.usages.Put(id, &usageSeen{})
 		r.loggedDamage.Put(id.String()+text[:200], struct{}{})
 		r.lostBlobs.Put(meta.Body{Kind: meta.BodyUpload, Upload: id}, meta.BlobID{})
 	}
 	return map[string]int{
-		"blobPlaces": MaxPlaceBytes, "keys": MaxBucketKeyBytes, "proven": MaxProvenBytes, "accessKeys": MaxAccessKeyBytes,
-		"sessions": MaxSessionBytes, "holders": MaxHolderBytes, "settings": MaxSettingsBytes, "parsed": MaxParsedBytes,
-		"limits": MaxLimitsBytes, "usages": MaxUsageBytes, "loggedDamage": MaxDamageBytes,
+		"blobPlaces": MaxPlaceBytes, "keys": MaxBucketKeyBytes, "proven": MaxProvenBytes,
+		"settings": MaxSettingsBytes, "parsed": MaxParsedBytes, "usages": MaxUsageBytes, "loggedDamage": MaxDamageBytes,
 		"lostBlobs": MaxLostBytes,
 	}
 }
@@ -56,7 +50,7 @@ func TestRemembered(t *testing.T) {
 			t.Errorf("%s: %d bytes, at most %d", name, c.Bytes(), bounds[name])
 		}
 	}
-	if most := 256 << 20; total > most {
+	if most := 144 << 20; total > most {
 		t.Errorf("all together may take %d bytes", total)
 	}
 }

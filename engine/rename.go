@@ -55,7 +55,7 @@ func (e *Engine) RenameObject(ctx context.Context, in RenameObject) error {
 	for range maxRenameTries {
 		err := e.renameOnce(ctx, in, token)
 		if !errors.Is(err, meta.ErrConflict) {
-			return storeError(err)
+			return meta.Coded(err)
 		}
 	}
 	return s3err.ConditionalRequestConflict

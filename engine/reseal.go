@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 // resealRows is how many rows one step of Reseal looks at, or a few more.
@@ -34,9 +36,9 @@ type resealStage struct {
 
 // resealStages are all kinds of rows, in the order in which they are looked at.
 var resealStages = []resealStage{
-	{"tenants", (*Engine).resealTenants},
-	{"access keys", (*Engine).resealAccessKeys},
-	{"identities", (*Engine).resealIdentities},
+	{"tenants", ofAccounts((*accounts.Accounts).ResealTenants)},
+	{"access keys", ofAccounts((*accounts.Accounts).ResealAccessKeys)},
+	{"identities", ofAccounts((*accounts.Accounts).ResealIdentities)},
 	{"buckets", (*Engine).resealBuckets},
 	{"versions", (*Engine).resealVersions},
 	{"uploads", (*Engine).resealUploads},
@@ -195,7 +197,7 @@ func (e *Engine) resealOn(ctx context.Context, l meta.Lease, at resealProgress, 
 
 // unopened reports an error that a row will have for ever.
 func unopened(err error) bool {
-	return errors.Is(err, ErrEdited) || errors.Is(err, encrypt.ErrCorrupt) || errors.Is(err, encrypt.ErrWrongKey)
+	return errors.Is(err, records.ErrEdited) || errors.Is(err, encrypt.ErrCorrupt) || errors.Is(err, encrypt.ErrWrongKey)
 }
 
 // passed counts a row that cannot be resealed. nil: go on.
@@ -211,86 +213,12 @@ func (e *Engine) passed(what string, err error, failed *int) error {
 	return err
 }
 
-func (e *Engine) resealTenants(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
-	page, err := e.store.ListTenants(ctx, string(after), min(limit, meta.MaxPage))
-	if err != nil {
-		return nil, 0, 0, err
+// ofAccounts is a stage over rows that accounts keep.
+func ofAccounts(reseal func(*accounts.Accounts, context.Context, []byte, int, accounts.Passed) ([]byte, int, error)) func(*Engine, context.Context, []byte, int) ([]byte, int, int, error) {
+	return func(e *Engine, ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
+		next, seen, err = reseal(e.accounts, ctx, after, limit, func(row string, err error) error { return e.passed(row, err, &failed) })
+		return next, seen, failed, err
 	}
-	for i := range page {
-		was := page[i]
-		next = []byte(was.Name)
-		if len(was.Record) > 0 {
-			continue
-		}
-		now := was
-		if err := e.sealTenant(e.sealing(), &now); err != nil {
-			return nil, 0, failed, err
-		}
-		if err := e.passed("tenant "+was.ID.String(), e.store.UpdateTenant(ctx, was, now), &failed); err != nil {
-			return nil, 0, failed, err
-		}
-	}
-	return more(next, len(page), limit), len(page), failed, nil
-}
-
-// more is the place after a page, nil after the last.
-func more(next []byte, rows, limit int) []byte {
-	if rows < min(limit, meta.MaxPage) {
-		return nil
-	}
-	return next
-}
-
-func (e *Engine) resealAccessKeys(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
-	page, err := e.store.ScanAccessKeys(ctx, string(after), min(limit, meta.MaxPage))
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	for i := range page {
-		was := page[i]
-		next = []byte(was.ID)
-		if len(was.Record) > 0 {
-			continue
-		}
-		now := was
-		if err := e.sealAccessKey(e.sealing(), &now); err != nil {
-			return nil, 0, failed, err
-		}
-		if err := e.passed("access key "+was.ID, e.store.UpdateAccessKey(ctx, was, now), &failed); err != nil {
-			return nil, 0, failed, err
-		}
-	}
-	return more(next, len(page), limit), len(page), failed, nil
-}
-
-func (e *Engine) resealIdentities(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
-	var from meta.ID
-	copy(from[:], after)
-	page, err := e.store.ScanIdentities(ctx, from, min(limit, meta.MaxPage))
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	for _, row := range page {
-		next = row.ID[:]
-		if err := e.passed("identity "+row.ID.String(), e.resealIdentity(ctx, row), &failed); err != nil {
-			return nil, 0, failed, err
-		}
-	}
-	return more(next, len(page), limit), len(page), failed, nil
-}
-
-func (e *Engine) resealIdentity(ctx context.Context, row meta.Identity) error {
-	i, err := e.openIdentity(row)
-	if err != nil {
-		return edited("identity "+row.ID.String(), err)
-	}
-	if i.bound {
-		return nil
-	}
-	if row, err = e.sealIdentity(i, i.revision+1); err != nil {
-		return err
-	}
-	return e.store.UpdateIdentity(ctx, row)
 }
 
 func (e *Engine) resealBuckets(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
@@ -308,6 +236,14 @@ func (e *Engine) resealBuckets(ctx context.Context, after []byte, limit int) (ne
 		}
 	}
 	return more(next, len(page), limit), len(page), failed, nil
+}
+
+// more is the place after a page, nil after the last.
+func more(next []byte, rows, limit int) []byte {
+	if rows < min(limit, meta.MaxPage) {
+		return nil
+	}
+	return next
 }
 
 // resealBucket takes the settings that there are for those that there should be: of

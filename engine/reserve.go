@@ -96,11 +96,11 @@ func (e *Engine) reserve(ctx context.Context, b meta.Bucket, class string) (*pla
 		}
 		moved := errors.Is(err, meta.ErrConflict) || errors.Is(err, errNotConfigured)
 		if !moved || try == maxPlaceTries {
-			return nil, meta.BlobID{}, storeError(backendError(err))
+			return nil, meta.BlobID{}, meta.Coded(backendError(err))
 		}
 		// The backend drains, or is one that this process has not heard of.
 		if s, err = e.refresh(ctx); err != nil {
-			return nil, meta.BlobID{}, storeError(err)
+			return nil, meta.BlobID{}, meta.Coded(err)
 		}
 		if b, err = e.sameBucket(ctx, b); err != nil {
 			return nil, meta.BlobID{}, err

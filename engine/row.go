@@ -6,6 +6,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 // A version's row is believed as far as its list record vouches for it. What a
@@ -15,11 +16,11 @@ import (
 
 var (
 	// errRow: what the store shows of a version is not what was sealed.
-	errRow = fmt.Errorf("%w: an object's row is not what its list record vouches for", ErrEdited)
+	errRow = fmt.Errorf("%w: an object's row is not what its list record vouches for", records.ErrEdited)
 	// errOldRow: every row was resealed, so this one was put back.
-	errOldRow = fmt.Errorf("%w: an object's row has a list record that vouches for nothing, though all were resealed", ErrEdited)
+	errOldRow = fmt.Errorf("%w: an object's row has a list record that vouches for nothing, though all were resealed", records.ErrEdited)
 	// errOtherVersion: a row is found by the name of another version.
-	errOtherVersion = fmt.Errorf("%w: the row that is named as one version of an object is that of another", ErrEdited)
+	errOtherVersion = fmt.Errorf("%w: the row that is named as one version of an object is that of another", records.ErrEdited)
 )
 
 // shownOf is what listings read of a row.

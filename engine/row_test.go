@@ -16,6 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 // rowRig is an engine whose store somebody else can write to.
@@ -67,7 +68,7 @@ func (r *rowRig) ok(err error) {
 
 func (r *rowRig) bucket(name string) meta.Bucket {
 	r.t.Helper()
-	b, err := r.e.CreateBucket(r.t.Context(), name, "", r.e.Root().ID)
+	b, err := r.e.CreateBucket(r.t.Context(), name, "", r.e.Accounts().Root().ID)
 	r.ok(err)
 	return b
 }
@@ -511,7 +512,7 @@ func TestReplacedOwnerIsSealed(t *testing.T) {
 	for _, set := range []string{"owner = (SELECT owner FROM objects WHERE key = CAST('k' AS BLOB))", "marker = 1", "null_version = 0"} {
 		restore := r.saved("versions")
 		r.edit("UPDATE versions SET " + set)
-		if err := r.e.MayReplace(t.Context(), b, "k", b.Owner); !errors.Is(err, ErrEdited) {
+		if err := r.e.MayReplace(t.Context(), b, "k", b.Owner); !errors.Is(err, records.ErrEdited) {
 			t.Errorf("%s: %v", set, err)
 		}
 		restore()
@@ -528,7 +529,7 @@ func TestEditedMarkerIsNotAbsent(t *testing.T) {
 	r.edit("UPDATE versions SET marker = 0 WHERE marker = 1")
 	_, found, err := r.e.Find(t.Context(), r.b.Name, "k", meta.VersionRef{})
 	r.ok(err)
-	if _, err := r.e.HeadObject(t.Context(), GetObject{Bucket: r.b, Key: "k", Found: found}); !errors.Is(err, ErrEdited) {
+	if _, err := r.e.HeadObject(t.Context(), GetObject{Bucket: r.b, Key: "k", Found: found}); !errors.Is(err, records.ErrEdited) {
 		t.Errorf("a look gives %v", err)
 	}
 }
@@ -554,7 +555,7 @@ func TestConditionsOnEditedRows(t *testing.T) {
 		for _, set := range []string{"modified = modified + 1", "size = 5", "owner = randomblob(16)", "revision = 9"} {
 			restore := r.saved("objects")
 			r.edit("UPDATE objects SET " + set)
-			if err := decide(); !errors.Is(err, ErrEdited) {
+			if err := decide(); !errors.Is(err, records.ErrEdited) {
 				t.Errorf("%s, %s: %v", name, set, err)
 			}
 			restore()

@@ -32,7 +32,7 @@ func sealer(t *testing.T) (*Engine, meta.Bucket) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { errors.Join(e.Close(), store.Close(), keys.Close()) })
-	b, err := e.CreateBucket(t.Context(), "sealed", "", e.Root().ID)
+	b, err := e.CreateBucket(t.Context(), "sealed", "", e.Accounts().Root().ID)
 	if err != nil {
 		t.Fatal(err)
 	}

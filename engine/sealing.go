@@ -12,15 +12,13 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 // Old stores have rows whose clear columns decide and are bound to nothing. How much
 // of a deployment is sealed is its sealing, which only grows: nobody writes records
 // while a gateway of the release before may still change rows without them, nobody
 // takes a row without its record for whole once all have theirs.
-
-// ErrEdited: a row of the store is not what this deployment's gateways wrote.
-var ErrEdited = errors.New("the store was edited")
 
 // sealingState is the sealing as this process knows it, and which it writes by.
 type sealingState struct {
@@ -47,7 +45,7 @@ func (e *Engine) sealAs(ctx context.Context) (_ context.Context, s meta.Sealing,
 		left := e.quiet()
 		if left <= 0 {
 			if err := e.enlist(ctx); err != nil {
-				return ctx, s, none, storeError(err)
+				return ctx, s, none, meta.Coded(err)
 			}
 			continue
 		}
@@ -94,10 +92,10 @@ func (e *Engine) vouched(d *meta.Deployment, known meta.Sealing) error {
 		return err
 	}
 	if d.Sealing < known {
-		return fmt.Errorf("%w: its sealing was %d and is said to be %d", ErrEdited, known, d.Sealing)
+		return fmt.Errorf("%w: its sealing was %d and is said to be %d", records.ErrEdited, known, d.Sealing)
 	}
-	if !e.root.ID.IsZero() && d.Root != e.root.ID {
-		return fmt.Errorf("%w: its root was %s and is said to be %s", ErrEdited, e.root.ID, d.Root)
+	if !e.accounts.Root().ID.IsZero() && d.Root != e.accounts.Root().ID {
+		return fmt.Errorf("%w: its root was %s and is said to be %s", records.ErrEdited, e.accounts.Root().ID, d.Root)
 	}
 	return nil
 }

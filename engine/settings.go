@@ -11,6 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/bounded"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -64,7 +65,7 @@ func (s *Settings) why(name string) error {
 		return err
 	}
 	if s.isMissing(name) {
-		return edited("the setting "+name+" of a bucket", errors.New("its row was removed"))
+		return records.Edited("the setting "+name+" of a bucket", errors.New("its row was removed"))
 	}
 	return nil
 }
@@ -100,7 +101,7 @@ func (e *Engine) Settings(ctx context.Context, b meta.Bucket) (*Settings, error)
 		return nil, err
 	}
 	if len(s.missing) > 0 {
-		return nil, edited("the settings of bucket "+b.Name, fmt.Errorf("%d were removed", len(s.missing)))
+		return nil, records.Edited("the settings of bucket "+b.Name, fmt.Errorf("%d were removed", len(s.missing)))
 	}
 	return s, nil
 }
@@ -114,9 +115,11 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 	if b.Revision == 0 && e.sealing() < meta.SealingWhole {
 		return &Settings{}, nil // nothing was ever set
 	}
-	leave, err := waitTurn(ctx, e.readingSettings, b.Owner)
+	within, done := meta.Patiently(ctx) // others wait for as long as for a call of the store
+	leave, err := e.readingSettings.Enter(within, b.Owner)
+	done()
 	if err != nil {
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	}
 	defer leave()
 	if s, ok := e.settings.Get(b.ID); ok && s.revision == b.Revision {
@@ -126,7 +129,7 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 	if errors.Is(err, meta.ErrNoBucket) {
 		return nil, noSuchBucket(b.Name)
 	} else if err != nil {
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	}
 	all, err := e.bucketGenerations(ctx, b.ID)
 	if err != nil {
@@ -144,7 +147,7 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 	for _, row := range rows.Settings {
 		document, err := openSetting(all, row)
 		if sum, ok := sums[nameSum(row.Name)]; err == nil && (!ok || sum != documentSum(row.Document)) {
-			document, err = nil, edited("the row of a setting", errors.New("it is not the one that the bucket's record names"))
+			document, err = nil, records.Edited("the row of a setting", errors.New("it is not the one that the bucket's record names"))
 		}
 		if err != nil {
 			s.broken[row.Name] = internal("open the setting "+row.Name+" of bucket "+b.Name, err)
@@ -165,7 +168,7 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 func (e *Engine) reportSettings(b meta.Bucket, s *Settings) {
 	err := errors.Join(slices.Collect(maps.Values(s.broken))...)
 	if len(s.missing) > 0 {
-		err = errors.Join(err, edited("the settings of a bucket", fmt.Errorf("%d were removed", len(s.missing))))
+		err = errors.Join(err, records.Edited("the settings of a bucket", fmt.Errorf("%d were removed", len(s.missing))))
 	}
 	if unlike(err) {
 		e.report(&Damage{Kind: DamageRow, Bucket: b.Name, BucketID: b.ID, cause: err})
@@ -222,7 +225,7 @@ func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, 
 	if err != nil {
 		return err
 	}
-	for c := (contest{}); ; {
+	for c := (meta.Contest{}); ; {
 		s, err := e.ReadableSettings(ctx, b)
 		if err != nil {
 			return err
@@ -244,13 +247,13 @@ func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, 
 			err = e.changeBucket(ctx, b, s.sums.with(row), func(ctx context.Context, c meta.Change) error { return e.store.SetSetting(ctx, b.ID, c, row) })
 		}
 		if !errors.Is(err, meta.ErrConflict) {
-			return storeError(err)
+			return meta.Coded(err)
 		}
-		if err = c.again(ctx); err == nil {
+		if err = c.Again(ctx); err == nil {
 			b, err = e.sameBucket(ctx, b)
 		}
 		if err != nil {
-			return storeError(err)
+			return meta.Coded(err)
 		}
 	}
 }

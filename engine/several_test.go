@@ -50,7 +50,7 @@ func newSeveralRig(t *testing.T) *severalRig {
 // bucket makes a bucket of root's.
 func (r *rig) bucket(name, constraint string) meta.Bucket {
 	r.t.Helper()
-	b, err := r.e.CreateBucket(r.t.Context(), name, constraint, r.e.Root().ID)
+	b, err := r.e.CreateBucket(r.t.Context(), name, constraint, r.e.Accounts().Root().ID)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -118,11 +118,11 @@ func (s *severalRig) wantAway(want ...string) {
 func TestPlacement(t *testing.T) {
 	s := newSeveralRig(t)
 	for _, u := range []struct{ name, residency string }{{"anybody", ""}, {"european", "EU"}, {"helvetian", "CH"}, {"westerner", west}} {
-		if _, err := s.e.CreateTenant(t.Context(), u.name, "", "", u.residency); err != nil {
+		if _, err := s.e.Accounts().CreateTenant(t.Context(), u.name, "", "", u.residency); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.e.CreateTenant(t.Context(), "martian", "", "", "MARS"); !errors.Is(err, s3err.InvalidArgument) {
+	if _, err := s.e.Accounts().CreateTenant(t.Context(), "martian", "", "", "MARS"); !errors.Is(err, s3err.InvalidArgument) {
 		t.Errorf("a residency that no backend has: %v", err)
 	}
 	for i, c := range []struct {
@@ -143,7 +143,7 @@ func TestPlacement(t *testing.T) {
 		{"helvetian", east, "", s3err.InvalidLocationConstraint},
 		{"westerner", "EU", west, nil},
 	} {
-		u, err := s.e.TenantByName(t.Context(), c.user)
+		u, err := s.e.Accounts().TenantByName(t.Context(), c.user)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,10 +166,10 @@ func TestPlacement(t *testing.T) {
 			t.Errorf("%s at %q: the blob is not on %s", c.user, c.constraint, c.want)
 		}
 	}
-	if err := s.e.SetResidency(t.Context(), "anybody", "CH"); err != nil {
+	if err := s.e.Accounts().SetResidency(t.Context(), "anybody", "CH"); err != nil {
 		t.Fatal(err)
 	}
-	u, err := s.e.TenantByName(t.Context(), "anybody")
+	u, err := s.e.Accounts().TenantByName(t.Context(), "anybody")
 	if err != nil || u.Residency != "CH" {
 		t.Fatalf("%+v, %v", u, err)
 	}
@@ -183,7 +183,7 @@ func TestPlacement(t *testing.T) {
 // With one backend of which nothing is said, any constraint is stored as before.
 func TestPlacementOfOne(t *testing.T) {
 	r := newRig(t)
-	b, err := r.e.CreateBucket(t.Context(), "another", "eu-central-1", r.e.Root().ID)
+	b, err := r.e.CreateBucket(t.Context(), "another", "eu-central-1", r.e.Accounts().Root().ID)
 	if err != nil || b.Region != "eu-central-1" || len(b.Residency) != 0 {
 		t.Errorf("%+v, %v", b, err)
 	}

@@ -27,7 +27,7 @@ func (e *Engine) mayShare(ctx context.Context, from, b *meta.Bucket, ids []meta.
 	}
 	s, err := e.refresh(ctx)
 	if err != nil {
-		return false, nil, storeError(err)
+		return false, nil, meta.Coded(err)
 	}
 	if s.only != nil {
 		return s.only.meets(b.Residency), slices.Repeat([]meta.BackendID{s.only.id}, len(ids)), nil

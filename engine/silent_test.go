@@ -11,6 +11,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 // A process that was paused while the others sealed the store whole, and took it for
@@ -20,11 +21,11 @@ func TestPausedWhileSealed(t *testing.T) {
 	ctx := t.Context()
 	off := r.bucket("never-versioned")
 	kept := r.put(r.b, "kept", "text", lockedMarks())
-	_, err := r.e.CreateTenant(ctx, "acme", "", "", "")
+	_, err := r.e.Accounts().CreateTenant(ctx, "acme", "", "", "")
 	r.ok(err)
-	tenant, err := r.e.TenantByName(ctx, "acme")
+	tenant, err := r.e.Accounts().TenantByName(ctx, "acme")
 	r.ok(err)
-	key, err := r.e.CreateAccessKey(ctx, tenant, tenant.ID, "", "")
+	key, err := r.e.Accounts().CreateAccessKey(ctx, tenant, tenant.ID, "", "")
 	r.ok(err)
 	// pause is until the others take the process for gone, and it knows what it knew.
 	var knows meta.Sealing
@@ -79,10 +80,10 @@ func TestPausedWhileSealed(t *testing.T) {
 		}},
 		{"bucket", func() error { r.bucket(unique("another")); return nil }},
 		{"versioning", func() error { return r.e.SetVersioning(ctx, off, meta.VersioningEnabled) }},
-		{"tenant", func() error { _, err := r.e.CreateTenant(ctx, unique("other"), "", "", ""); return err }},
-		{"limits", func() error { return r.e.SetResidency(ctx, "acme", "") }},
-		{"access key", func() error { _, err := r.e.CreateAccessKey(ctx, tenant, tenant.ID, "", ""); return err }},
-		{"key is off", func() error { return r.e.SetAccessKeyInactive(ctx, key.AccessKey, true) }},
+		{"tenant", func() error { _, err := r.e.Accounts().CreateTenant(ctx, unique("other"), "", "", ""); return err }},
+		{"limits", func() error { return r.e.Accounts().SetResidency(ctx, "acme", "") }},
+		{"access key", func() error { _, err := r.e.Accounts().CreateAccessKey(ctx, tenant, tenant.ID, "", ""); return err }},
+		{"key is off", func() error { return r.e.Accounts().SetAccessKeyInactive(ctx, key.AccessKey, true) }},
 	}
 	for _, road := range roads {
 		for _, knows = range []meta.Sealing{meta.SealingLegacy, meta.SealingRenewed} {
@@ -136,7 +137,7 @@ func TestOlderRowObservedLast(t *testing.T) {
 	if err := r.e.observe(older, known); err != nil || r.e.sealing() != meta.SealingWhole {
 		t.Errorf("%v, and it writes by %d", err, r.e.sealing())
 	}
-	if err := r.e.observe(older, r.e.sealing()); !errors.Is(err, ErrEdited) {
+	if err := r.e.observe(older, r.e.sealing()); !errors.Is(err, records.ErrEdited) {
 		t.Errorf("one that was read later: %v", err)
 	}
 }

@@ -216,7 +216,7 @@ func (e *Engine) partGroup(ctx context.Context, parts *encrypt.Parts, group int)
 		after = max(after, int(numbers[len(rows)])-1)
 		page, err := e.store.Parts(ctx, parts.Upload, after, encrypt.PartGroup)
 		if err != nil {
-			return nil, storeError(err)
+			return nil, meta.Coded(err)
 		}
 		if len(page) == 0 {
 			return nil, fmt.Errorf("%w: part %d of a completed upload is missing", errUnlike, numbers[len(rows)])

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -60,7 +61,7 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 		return Upload{}, err
 	}
 	if err := e.createUpload(ctx, u); err != nil {
-		return Upload{}, storeError(err)
+		return Upload{}, meta.Coded(err)
 	}
 	e.charge(in.Bucket, one)
 	return (&openUpload{Upload: u, settings: settings, promised: promised}).describe(), nil
@@ -119,9 +120,9 @@ func begunAs(u *meta.Upload) begun { return begun{u.Owner.String(), u.Created.Un
 
 var (
 	// errUpload: what the store shows of an upload is not what was sealed.
-	errUpload     = fmt.Errorf("%w: an upload's row is not what its sealed settings vouch for", ErrEdited)
-	errUploadKeys = fmt.Errorf("%w: an upload's row has other keys than its sealed settings promise", ErrEdited)
-	errPartSize   = fmt.Errorf("%w: the size in the row of a part differs from its sealed record", ErrEdited)
+	errUpload     = fmt.Errorf("%w: an upload's row is not what its sealed settings vouch for", records.ErrEdited)
+	errUploadKeys = fmt.Errorf("%w: an upload's row has other keys than its sealed settings promise", records.ErrEdited)
+	errPartSize   = fmt.Errorf("%w: the size in the row of a part differs from its sealed record", records.ErrEdited)
 )
 
 // proveBegun holds an upload's row against its settings.
@@ -138,7 +139,7 @@ func (e *Engine) upload(ctx context.Context, b meta.Bucket, key string, id meta.
 	if errors.Is(err, meta.ErrNotFound) || err == nil && (u.Bucket != b.ID || u.Key != key) {
 		return nil, noSuchUpload(id)
 	} else if err != nil {
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	}
 	return e.openUpload(ctx, u)
 }
@@ -253,7 +254,7 @@ func (e *Engine) UploadPart(ctx context.Context, in UploadPart) (Part, error) {
 	}
 	in.Body.keep = u.partAlgorithm()
 	p, err := e.storePart(ctx, in.Bucket, u, in.Number, &in.Body)
-	return p, storeError(err)
+	return p, meta.Coded(err)
 }
 
 // storePart ingests a part's body and commits it.
@@ -359,5 +360,5 @@ func (e *Engine) AbortUpload(ctx context.Context, b meta.Bucket, key string, id 
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchUpload(id)
 	}
-	return storeError(err)
+	return meta.Coded(err)
 }

@@ -26,7 +26,7 @@ func (e *Engine) ListParts(ctx context.Context, in ListParts) (PartPage, error) 
 	}
 	rows, err := e.store.Parts(ctx, u.ID, in.After, min(in.Limit+1, meta.MaxPage))
 	if err != nil {
-		return page, storeError(err)
+		return page, meta.Coded(err)
 	}
 	for _, row := range rows {
 		if len(page.Parts) == in.Limit {
@@ -48,7 +48,7 @@ func (e *Engine) ListParts(ctx context.Context, in ListParts) (PartPage, error) 
 	if in.Limit >= meta.MaxPage && len(rows) == meta.MaxPage { // no room to look one further
 		more, err := e.store.Parts(ctx, u.ID, page.Next, 1)
 		if err != nil {
-			return page, storeError(err)
+			return page, meta.Coded(err)
 		}
 		page.More = len(more) > 0
 	}
@@ -97,7 +97,7 @@ func (e *Engine) ObjectParts(ctx context.Context, in GetObject, id meta.ID, afte
 func (e *Engine) ListUploads(ctx context.Context, q meta.UploadQuery) (UploadPage, error) {
 	page, err := e.store.ListUploads(ctx, q)
 	if err != nil {
-		return UploadPage{}, storeError(err)
+		return UploadPage{}, meta.Coded(err)
 	}
 	out := UploadPage{More: page.More, NextKey: page.NextKey, NextUpload: page.NextUpload}
 	for _, row := range page.Entries {

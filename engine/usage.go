@@ -41,7 +41,7 @@ func (e *Engine) usageOf(ctx context.Context, id meta.ID, read func(context.Cont
 	}
 	stored, err := read(ctx, id)
 	if err != nil {
-		return meta.Usage{}, storeError(err)
+		return meta.Usage{}, meta.Coded(err)
 	}
 	e.usages.Put(id, &usageSeen{store: stored})
 	return stored, nil
@@ -67,11 +67,11 @@ func (e *Engine) freed(b meta.Bucket) {
 // BucketUsage is what a bucket's versions take up, exactly.
 func (e *Engine) BucketUsage(ctx context.Context, b meta.Bucket) (meta.Usage, error) {
 	u, err := e.store.BucketUsage(ctx, b.ID)
-	return u, storeError(err)
+	return u, meta.Coded(err)
 }
 
 // TenantUsage is what all buckets of a tenant take up, exactly.
 func (e *Engine) TenantUsage(ctx context.Context, id meta.ID) (meta.Usage, error) {
 	u, err := e.store.OwnerUsage(ctx, id)
-	return u, storeError(err)
+	return u, meta.Coded(err)
 }

@@ -98,19 +98,19 @@ func (e *Engine) SetVersioning(ctx context.Context, b meta.Bucket, v meta.Versio
 // setVersioning changes the bucket's versioning, and with lock gives it the right to
 // locks, whatever else of it changed meanwhile.
 func (e *Engine) setVersioning(ctx context.Context, b meta.Bucket, v meta.Versioning, lock bool) error {
-	for c := (contest{}); ; {
+	for c := (meta.Contest{}); ; {
 		if b.Lock && v != meta.VersioningEnabled {
 			return s3err.New(s3err.InvalidBucketState, "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.")
 		}
 		err := e.versioningOf(ctx, b, v, lock)
 		if !errors.Is(err, meta.ErrConflict) {
-			return storeError(err)
+			return meta.Coded(err)
 		}
-		if err = c.again(ctx); err == nil {
+		if err = c.Again(ctx); err == nil {
 			b, err = e.sameBucket(ctx, b)
 		}
 		if err != nil {
-			return storeError(err)
+			return meta.Coded(err)
 		}
 	}
 }

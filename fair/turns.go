@@ -24,8 +24,8 @@ func NewTurns[K comparable](width int) *Turns[K] {
 	return &Turns[K]{width: max(width, 1), of: make(map[K]*queue)}
 }
 
-// Enter waits for a turn of the party's until the context ends, which is an error. The
-// turn lasts until leave is called, once. A holder of a turn must not ask for another.
+// Enter waits for a turn of the party's until the context ends, whose cause is the error.
+// The turn lasts until leave is called, once. A holder of a turn must not ask for another.
 func (t *Turns[K]) Enter(ctx context.Context, party K) (leave func(), err error) {
 	t.mu.Lock()
 	q := t.of[party]
@@ -43,7 +43,7 @@ func (t *Turns[K]) Enter(ctx context.Context, party K) (leave func(), err error)
 		}, nil
 	case <-ctx.Done():
 		t.left(party, q)
-		return nil, ctx.Err()
+		return nil, context.Cause(ctx)
 	}
 }
 

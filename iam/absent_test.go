@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
@@ -30,7 +30,7 @@ var absent = []struct {
 // Terraform and AWS's own tools ask for all of it before they delete a user or a role.
 func TestAbsent(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	g.root(t, "", "CreateRole", "RoleName", "dev", "AssumeRolePolicyDocument", trusting(aws(account)))
 	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "own", "PolicyDocument",
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:*","Resource":"arn:aws:iam::*:user/${aws:username}"}}`)
@@ -45,7 +45,7 @@ func TestAbsent(t *testing.T) {
 			if a.list != "" {
 				code, want = "", "<"+name+"Result><"+a.list+"></"+a.list+"><IsTruncated>false</IsTruncated></"+name+"Result>"
 			}
-			says := func(by engine.Credential, parameters ...string) {
+			says := func(by accounts.Credential, parameters ...string) {
 				t.Helper()
 				if got := g.call(t, by, code, name, parameters...); !strings.Contains(got.body, want) {
 					t.Errorf("%s: %s, want %s", name, got.body, want)
@@ -78,7 +78,7 @@ func TestAbsent(t *testing.T) {
 // are ARNs.
 func TestTrustAsGiven(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	dev := "arn:aws:iam::" + account + ":user/dev"
 	given := func(first, all string) string {
 		return "{\n  \"Version\" : \"2012-10-17\",\"Statement\":[ {\"Sid\":\"One\",\"Principal\": {\"AWS\":[\"" + first + "\", \"" + all + "\"]},\n" +

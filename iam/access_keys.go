@@ -41,7 +41,7 @@ func createAccessKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := c.Engine.CreateAccessKey(c.ctx, c.cred.Tenant, id, "", "")
+	made, err := c.Accounts.CreateAccessKey(c.ctx, c.cred.Tenant, id, "", "")
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ func listAccessKeys(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.Engine.AccessKeys(c.ctx, id)
+	keys, err := c.Accounts.AccessKeys(c.ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +76,7 @@ func (c *call) ownKey() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	keys, err := c.Engine.AccessKeys(c.ctx, id)
+	keys, err := c.Accounts.AccessKeys(c.ctx, id)
 	if err != nil {
 		return "", err
 	}
@@ -95,7 +95,7 @@ func updateAccessKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, c.Engine.SetAccessKeyInactive(c.ctx, key, want == status(true))
+	return nil, c.Accounts.SetAccessKeyInactive(c.ctx, key, want == status(true))
 }
 
 func deleteAccessKey(c *call) (any, error) {
@@ -103,7 +103,7 @@ func deleteAccessKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, c.Engine.DeleteAccessKey(c.ctx, key)
+	return nil, c.Accounts.DeleteAccessKey(c.ctx, key)
 }
 
 // getAccessKeyLastUsed knows whose key it is. When it was used is not kept.
@@ -113,7 +113,7 @@ func getAccessKeyLastUsed(c *call) (any, error) {
 		return nil, err
 	}
 	gone := s3err.New(s3err.AccessDenied, "The access key %s is none of the account.", clip(key))
-	id, err := c.Engine.AccessKeyHolder(c.ctx, key)
+	id, err := c.Accounts.AccessKeyHolder(c.ctx, key)
 	if err != nil {
 		if s3err.From(err).Code == s3err.NoSuchEntity {
 			return nil, gone
@@ -122,7 +122,7 @@ func getAccessKeyLastUsed(c *call) (any, error) {
 	}
 	name, resource := c.cred.Tenant.Name, c.principal.ARN()
 	if id != c.tenant() {
-		found, _, err := c.Engine.IdentitiesByID(c.ctx, []meta.ID{id})
+		found, _, err := c.Accounts.IdentitiesByID(c.ctx, []meta.ID{id})
 		if err != nil {
 			return nil, err
 		}
@@ -130,7 +130,7 @@ func getAccessKeyLastUsed(c *call) (any, error) {
 		if !ok || u.Tenant != c.tenant() {
 			return nil, gone
 		}
-		name, resource = u.Name, ARN(&u)
+		name, resource = u.Name, u.ARN()
 	}
 	if err := c.allow(resource); err != nil {
 		return nil, err

@@ -3,7 +3,7 @@ package iam
 import (
 	"encoding/xml"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -40,40 +40,40 @@ func getAccountSummary(c *call) (any, error) {
 		kind meta.IdentityKind
 		name string
 	}{{meta.IdentityUser, "Users"}, {meta.IdentityGroup, "Groups"}, {meta.IdentityRole, "Roles"}, {meta.IdentityPolicy, "Policies"}, {meta.IdentityProvider, "Providers"}} {
-		n, err := c.Engine.CountIdentities(c.ctx, c.tenant(), k.kind)
+		n, err := c.Accounts.CountIdentities(c.ctx, c.tenant(), k.kind)
 		if err != nil {
 			return nil, err
 		}
 		add(k.name, n)
 		if k.kind != meta.IdentityProvider { // AWS has no quota of them here
-			add(k.name+"Quota", engine.MaxIdentities(k.kind))
+			add(k.name+"Quota", accounts.MaxIdentities(k.kind))
 		}
 	}
 	versions := 0
-	_, err := c.Engine.Holders(c.ctx, c.tenant(), func(p *engine.Identity) bool {
+	_, err := c.Accounts.Holders(c.ctx, c.tenant(), func(p *accounts.Identity) bool {
 		versions += len(p.Policy.Versions)
 		return false
 	}, meta.IdentityPolicy)
 	if err != nil {
 		return nil, err
 	}
-	keys, err := c.Engine.AccessKeys(c.ctx, c.tenant())
+	keys, err := c.Accounts.AccessKeys(c.ctx, c.tenant())
 	if err != nil {
 		return nil, err
 	}
 	add("AccountAccessKeysPresent", min(len(keys), 1))
 	add("PolicyVersionsInUse", versions)
-	add("PolicyVersionsInUseQuota", engine.MaxIdentities(meta.IdentityPolicy)*engine.MaxPolicyVersions)
+	add("PolicyVersionsInUseQuota", accounts.MaxIdentities(meta.IdentityPolicy)*accounts.MaxPolicyVersions)
 	for _, absent := range []string{"AccountMFAEnabled", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "MFADevices", "MFADevicesInUse",
 		"InstanceProfiles", "InstanceProfilesQuota", "ServerCertificates", "ServerCertificatesQuota", "SigningCertificatesPerUserQuota"} {
 		add(absent, 0)
 	}
-	add("AccessKeysPerUserQuota", engine.MaxUserKeys)
-	add("GroupsPerUserQuota", engine.MaxGroups)
-	add("AttachedPoliciesPerUserQuota", engine.MaxAttached)
-	add("AttachedPoliciesPerGroupQuota", engine.MaxAttached)
-	add("AttachedPoliciesPerRoleQuota", engine.MaxAttached)
-	add("VersionsPerPolicyQuota", engine.MaxPolicyVersions)
+	add("AccessKeysPerUserQuota", accounts.MaxUserKeys)
+	add("GroupsPerUserQuota", accounts.MaxGroups)
+	add("AttachedPoliciesPerUserQuota", accounts.MaxAttached)
+	add("AttachedPoliciesPerGroupQuota", accounts.MaxAttached)
+	add("AttachedPoliciesPerRoleQuota", accounts.MaxAttached)
+	add("VersionsPerPolicyQuota", accounts.MaxPolicyVersions)
 	add("PolicySizeQuota", maxManaged)
 	add("UserPolicySizeQuota", maxInline[meta.IdentityUser])
 	add("GroupPolicySizeQuota", maxInline[meta.IdentityGroup])

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -14,7 +14,7 @@ import (
 type assumption struct {
 	arn, session string
 	tenant       meta.ID // whose role it is; zero: there is no such account
-	role         engine.Identity
+	role         accounts.Identity
 	trust        *access.Policy
 	passed
 }
@@ -23,7 +23,7 @@ type assumption struct {
 // sessions have that it makes.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 type passed struct {
-	tags       []engine.Tag
+	tags       []accounts.Tag
 	transitive []string // keys of tags
 	source     string   // the source identity; empty: none
 }
@@ -45,8 +45,8 @@ func (p *passed) check() error {
 }
 
 // tagIndex is the place of the tag with a key, or -1.
-func tagIndex(tags []engine.Tag, key string) int {
-	return slices.IndexFunc(tags, func(t engine.Tag) bool { return access.FoldCase(t.Key) == access.FoldCase(key) })
+func tagIndex(tags []accounts.Tag, key string) int {
+	return slices.IndexFunc(tags, func(t accounts.Tag) bool { return access.FoldCase(t.Key) == access.FoldCase(key) })
 }
 
 // inherit adds what the session that asks hands on. A tag of the same key cannot be
@@ -67,7 +67,7 @@ func (c *call) inherit(a *assumption) error {
 		if tagIndex(a.tags, key) >= 0 {
 			return s3err.New(s3err.ValidationError, "The tag %s conflicts with a transitive tag of the calling session.", clip(key))
 		}
-		a.tags = append(a.tags, engine.Tag{Key: key, Value: from.Tags[key]})
+		a.tags = append(a.tags, accounts.Tag{Key: key, Value: from.Tags[key]})
 		a.transitive = append(a.transitive, key)
 	}
 	if len(a.tags) > maxTags {
@@ -78,7 +78,7 @@ func (c *call) inherit(a *assumption) error {
 
 // assume decides, and makes the session. The rights to pass tags and a source identity
 // are asked for where there are any, inherited ones too.
-func (c *call) assume(a *assumption, extra access.Context) (engine.Credential, error) {
+func (c *call) assume(a *assumption, extra access.Context) (accounts.Credential, error) {
 	need := access.Need{Resource: a.arn, Owner: access.ID(a.role.Tenant), Trust: a.trust, Context: a.conditions(extra)}
 	actions := []string{c.name}
 	if len(a.tags) > 0 {
@@ -90,7 +90,7 @@ func (c *call) assume(a *assumption, extra access.Context) (engine.Credential, e
 	for _, action := range actions {
 		need.Action = "sts:" + action
 		if err := c.decide(need); err != nil {
-			return engine.Credential{}, err
+			return accounts.Credential{}, err
 		}
 	}
 	most := a.role.Role.MaxSession
@@ -99,17 +99,17 @@ func (c *call) assume(a *assumption, extra access.Context) (engine.Credential, e
 	}
 	d, err := c.duration(defaultRoleSession, most)
 	if err != nil {
-		return engine.Credential{}, err
+		return accounts.Credential{}, err
 	}
 	policies, err := c.sessionPolicies(a.role.Tenant)
 	if err != nil {
-		return engine.Credential{}, err
+		return accounts.Credential{}, err
 	}
 	tags := make(map[string]string, len(a.tags))
 	for _, t := range a.tags {
 		tags[t.Key] = t.Value
 	}
-	return c.Engine.NewSession(engine.Session{Tenant: a.role.Tenant, Holder: a.role.ID, Kind: meta.IdentityRole, Name: a.session,
+	return c.Accounts.NewSession(accounts.Session{Tenant: a.role.Tenant, Holder: a.role.ID, Kind: meta.IdentityRole, Name: a.session,
 		Policies: policies, Tags: tags, Transitive: a.transitive, SourceIdentity: a.source, Expires: c.now().Add(d)})
 }
 
@@ -138,7 +138,7 @@ func (a *assumption) conditions(extra access.Context) access.Context {
 type roleUserXML struct{ AssumedRoleId, Arn string }
 
 func (a *assumption) user() roleUserXML {
-	return roleUserXML{uniqueID(&a.role) + ":" + a.session, sessionARN(&a.role, a.session)}
+	return roleUserXML{uniqueID(&a.role) + ":" + a.session, a.role.SessionARN(a.session)}
 }
 
 // Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html

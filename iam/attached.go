@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -12,12 +12,12 @@ import (
 // attach is AttachUserPolicy, AttachGroupPolicy and AttachRolePolicy; the other
 // actions here are of all three kinds as well.
 func attach(c *call) (any, error) {
-	return nil, c.changeAttached(func(i *engine.Identity, p engine.Identity) error {
+	return nil, c.changeAttached(func(i *accounts.Identity, p accounts.Identity) error {
 		if slices.Contains(i.Attached, p.ID) {
 			return nil
 		}
-		if len(i.Attached) >= engine.MaxAttached {
-			return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d", strings.TrimSuffix(arnKinds[i.Kind].parameter, "Name"), engine.MaxAttached)
+		if len(i.Attached) >= accounts.MaxAttached {
+			return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d", strings.TrimSuffix(nameParameters[i.Kind], "Name"), accounts.MaxAttached)
 		}
 		i.Attached = append(i.Attached, p.ID)
 		return nil
@@ -25,7 +25,7 @@ func attach(c *call) (any, error) {
 }
 
 func detach(c *call) (any, error) {
-	return nil, c.changeAttached(func(i *engine.Identity, p engine.Identity) error {
+	return nil, c.changeAttached(func(i *accounts.Identity, p accounts.Identity) error {
 		n := slices.Index(i.Attached, p.ID)
 		if n < 0 {
 			return s3err.New(s3err.NoSuchEntity, "Policy %s was not found.", clip(c.form["PolicyArn"]))
@@ -37,7 +37,7 @@ func detach(c *call) (any, error) {
 
 // changeAttached carries out a change of the identity and the policy that the
 // request names.
-func (c *call) changeAttached(change func(i *engine.Identity, p engine.Identity) error) error {
+func (c *call) changeAttached(change func(i *accounts.Identity, p accounts.Identity) error) error {
 	arn, err := c.form.need("PolicyArn")
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (c *call) changeAttached(change func(i *engine.Identity, p engine.Identity)
 	if err != nil {
 		return err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error { return change(i, p) })
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error { return change(i, p) })
 	return err
 }
 
@@ -59,25 +59,25 @@ func listAttached(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, _, err := c.Engine.IdentitiesByID(c.ctx, i.Attached)
+	found, _, err := c.Accounts.IdentitiesByID(c.ctx, i.Attached)
 	if err != nil {
 		return nil, err
 	}
-	var policies []engine.Identity
+	var policies []accounts.Identity
 	for _, id := range i.Attached {
 		if p, ok := found[id]; ok && strings.HasPrefix(p.Path, c.form["PathPrefix"]) {
 			policies = append(policies, p)
 		}
 	}
 	// One of the account's may be called as one that every account has.
-	at := func(p engine.Identity) string { return p.Name + " " + ARN(&p) }
-	slices.SortFunc(policies, func(a, b engine.Identity) int { return strings.Compare(at(a), at(b)) })
+	at := func(p accounts.Identity) string { return p.Name + " " + p.ARN() }
+	slices.SortFunc(policies, func(a, b accounts.Identity) int { return strings.Compare(at(a), at(b)) })
 	type attached struct{ PolicyName, PolicyArn string }
 	page, end, err := cut(c.form, policies, at)
 	return struct {
 		AttachedPolicies members[attached]
 		paging
-	}{membersOf(page, func(p engine.Identity) attached { return attached{p.Name, ARN(&p)} }), end}, err
+	}{membersOf(page, func(p accounts.Identity) attached { return attached{p.Name, p.ARN()} }), end}, err
 }
 
 func putInline(c *call) (any, error) {
@@ -100,18 +100,18 @@ func putInline(c *call) (any, error) {
 	if err := checkPolicy(document, most); err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
 		if n := i.Inlined(name); n >= 0 {
 			i.Inline[n].Document = document
 		} else {
-			i.Inline = append(i.Inline, engine.InlinePolicy{Name: name, Document: document})
+			i.Inline = append(i.Inline, accounts.InlinePolicy{Name: name, Document: document})
 		}
 		total := 0
 		for _, p := range i.Inline {
 			total += characters(p.Document)
 		}
 		if total > most {
-			return s3err.New(s3err.LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", most, arnKinds[i.Kind].arn, i.Name)
+			return s3err.New(s3err.LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", most, accounts.KindLabel(i.Kind), i.Name)
 		}
 		return nil
 	})
@@ -123,14 +123,14 @@ func inlineName(name string) bool {
 }
 
 // inlined finds the inline policy that PolicyName names.
-func (c *call) inlined(i *engine.Identity) (int, error) {
+func (c *call) inlined(i *accounts.Identity) (int, error) {
 	name, err := c.form.need("PolicyName")
 	if err != nil {
 		return 0, err
 	}
 	n := i.Inlined(name)
 	if n < 0 {
-		return 0, s3err.New(s3err.NoSuchEntity, "The %s policy with name %s cannot be found.", arnKinds[i.Kind].arn, clip(name))
+		return 0, s3err.New(s3err.NoSuchEntity, "The %s policy with name %s cannot be found.", accounts.KindLabel(i.Kind), clip(name))
 	}
 	return n, nil
 }
@@ -164,7 +164,7 @@ func deleteInline(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
 		n, err := c.inlined(i)
 		if err != nil {
 			return err

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
@@ -20,7 +20,7 @@ type chain struct {
 func newChain(t *testing.T, o gatewaytest.Options, roles ...string) *chain {
 	t.Helper()
 	c := &chain{rig: newRig(t, o)}
-	c.account = engine.Account(c.tenant.Tenant.ID)
+	c.account = accounts.Account(c.tenant.Tenant.ID)
 	c.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
 	for _, role := range roles {
 		c.root(t, "", "CreateRole", "RoleName", role, "AssumeRolePolicyDocument", c.trust("sts:*"))
@@ -38,7 +38,7 @@ func (c *chain) trust(actions string, condition ...string) string {
 	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + c.account + `"},"Action":["` + strings.ReplaceAll(actions, " ", `","`) + `"]` + more + `}}`
 }
 
-func (c *chain) assume(t *testing.T, by engine.Credential, code, role string, more ...string) engine.Credential {
+func (c *chain) assume(t *testing.T, by accounts.Credential, code, role string, more ...string) accounts.Credential {
 	t.Helper()
 	return credentialOf(c.call(t, by, code, "AssumeRole", append([]string{"RoleArn", "arn:aws:iam::" + c.account + ":role/" + role, "RoleSessionName", "some"}, more...)...))
 }
@@ -142,7 +142,7 @@ func TestPassedByProvider(t *testing.T) {
 		for i := 0; i+1 < len(claims); i += 2 {
 			body[claims[i].(string)] = claims[i+1]
 		}
-		a := post(t, c.Gateway, engine.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", idp.sign(t, "RS256", "rsa", body)))
+		a := post(t, c.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", idp.sign(t, "RS256", "rsa", body)))
 		if got := a.one("Code"); got != code {
 			t.Errorf("%v: %d %s, want %q", claims, a.status, a.body, code)
 		}

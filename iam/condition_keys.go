@@ -3,7 +3,7 @@ package iam
 import (
 	"slices"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -19,7 +19,7 @@ const boundaryKey = "iam:PermissionsBoundary"
 // resourceTags are the condition keys of the tags that an identity has, by turns with
 // their values.
 // Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
-func resourceTags(i *engine.Identity) (keys []string) {
+func resourceTags(i *accounts.Identity) (keys []string) {
 	for _, t := range i.Tags {
 		keys = append(keys, resourceTag+t.Key, t.Value)
 		if i.Kind == meta.IdentityUser || i.Kind == meta.IdentityRole {
@@ -39,7 +39,7 @@ var boundedActions = []string{
 }
 
 // ofResource are the condition keys that an identity has which an action is about.
-func (c *call) ofResource(i *engine.Identity) ([]string, error) {
+func (c *call) ofResource(i *accounts.Identity) ([]string, error) {
 	keys := resourceTags(i)
 	if !slices.Contains(boundedActions, c.name) {
 		return keys, nil

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -12,7 +12,7 @@ import (
 // case that policy and tag are written in.
 func TestTagsInConditions(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	for i, tag := range []struct{ policy, key string }{
 		{"Team", "team"}, {"κλάδος", "ΚΛΆΔΟΣ"}, {"sınıf", "sınıf"}, {"Straße", "straße"}, {"ſ", "ſ"},
 	} {
@@ -99,7 +99,7 @@ func TestBoundaryOfWhoIsChanged(t *testing.T) {
 // A tag of a session takes the place of its role's, whatever the case of either.
 func TestTagsOfSessions(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	g.root(t, "", "CreateUser", "UserName", "who")
 	g.root(t, "", "PutUserPolicy", "UserName", "who", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
 	who := credentialOf(g.root(t, "", "CreateAccessKey", "UserName", "who"))

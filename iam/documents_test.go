@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -22,7 +22,7 @@ func aws(name string) string { return `{"AWS":"` + name + `"}` }
 // document that has principals.
 func TestPrincipalsExist(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	iamARN, stsARN := "arn:aws:iam::"+account+":", "arn:aws:sts::"+account+":"
 	g.root(t, "", "CreateUser", "UserName", "Ana", "Path", "/team/")
 	g.root(t, "", "CreateUser", "UserName", "dotted.name")
@@ -106,13 +106,13 @@ func TestPrincipalsExist(t *testing.T) {
 // another under its name, which gets nothing; the document shows the id of the first.
 func TestNamesMadeAgain(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	g.root(t, "", "CreateRole", "RoleName", "target", "AssumeRolePolicyDocument", trusting(aws(account)))
-	user := func() (id string, c engine.Credential) {
+	user := func() (id string, c accounts.Credential) {
 		id = g.root(t, "", "CreateUser", "UserName", "again").one("UserId")
 		return id, credentialOf(g.root(t, "", "CreateAccessKey", "UserName", "again"))
 	}
-	role := func() (id string, c engine.Credential) {
+	role := func() (id string, c accounts.Credential) {
 		id = g.root(t, "", "CreateRole", "RoleName", "again", "AssumeRolePolicyDocument", trusting(aws(account))).one("RoleId")
 		g.root(t, "", "PutRolePolicy", "RoleName", "again", "PolicyName", "p", "PolicyDocument",
 			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
@@ -122,19 +122,19 @@ func TestNamesMadeAgain(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name, arn string
-		make      func() (string, engine.Credential)
-		remove    func(engine.Credential)
+		make      func() (string, accounts.Credential)
+		remove    func(accounts.Credential)
 		suffix    string
 	}{
-		{"user", "arn:aws:iam::" + account + ":user/again", user, func(k engine.Credential) {
+		{"user", "arn:aws:iam::" + account + ":user/again", user, func(k accounts.Credential) {
 			g.root(t, "", "DeleteAccessKey", "UserName", "again", "AccessKeyId", k.AccessKey)
 			g.root(t, "", "DeleteUser", "UserName", "again")
 		}, ""},
-		{"role", "arn:aws:iam::" + account + ":role/again", role, func(engine.Credential) {
+		{"role", "arn:aws:iam::" + account + ":role/again", role, func(accounts.Credential) {
 			g.root(t, "", "DeleteRolePolicy", "RoleName", "again", "PolicyName", "p")
 			g.root(t, "", "DeleteRole", "RoleName", "again")
 		}, ""},
-		{"session", "arn:aws:sts::" + account + ":assumed-role/again/s1", role, func(engine.Credential) {
+		{"session", "arn:aws:sts::" + account + ":assumed-role/again/s1", role, func(accounts.Credential) {
 			g.root(t, "", "DeleteRolePolicy", "RoleName", "again", "PolicyName", "p")
 			g.root(t, "", "DeleteRole", "RoleName", "again")
 		}, ":s1"},
@@ -175,9 +175,9 @@ func TestNamesMadeAgain(t *testing.T) {
 // nobody's trusts nobody who gets the name.
 func TestTrustOfNobody(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	g.root(t, "", "CreateRole", "RoleName", "target", "AssumeRolePolicyDocument", trusting(aws(account)))
-	_, err := g.Engine.ChangeIdentity(t.Context(), g.tenant.Tenant.ID, meta.IdentityRole, "target", func(r *engine.Identity) error {
+	_, err := g.Engine.Accounts().ChangeIdentity(t.Context(), g.tenant.Tenant.ID, meta.IdentityRole, "target", func(r *accounts.Identity) error {
 		r.Role.Trust = trusting(aws("arn:aws:iam::" + account + ":user/no.user"))
 		return nil
 	})
@@ -193,9 +193,9 @@ func TestTrustOfNobody(t *testing.T) {
 // the names when it is read first, and nobody afterwards; what it denies a name stays denied.
 func TestPoliciesWithoutIDs(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
-	make := func(name string) engine.Credential {
+	make := func(name string) accounts.Credential {
 		g.root(t, "", "CreateRole", "RoleName", name, "AssumeRolePolicyDocument", trusting(aws(account)))
 		return credentialOf(g.call(t, g.cred, "", "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/"+name, "RoleSessionName", "s1"))
 	}
@@ -246,11 +246,11 @@ func TestPoliciesWithoutIDs(t *testing.T) {
 // A trust policy of an earlier release that names a session by its ARN trusts nobody's.
 func TestTrustOfSessionsWithoutIDs(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
 	g.root(t, "", "CreateRole", "RoleName", "app", "AssumeRolePolicyDocument", trusting(aws(account)))
 	g.root(t, "", "CreateRole", "RoleName", "target", "AssumeRolePolicyDocument", trusting(aws(account)))
-	_, err := g.Engine.ChangeIdentity(t.Context(), g.tenant.Tenant.ID, meta.IdentityRole, "target", func(r *engine.Identity) error {
+	_, err := g.Engine.Accounts().ChangeIdentity(t.Context(), g.tenant.Tenant.ID, meta.IdentityRole, "target", func(r *accounts.Identity) error {
 		r.Role.Trust = trusting(aws("arn:aws:sts::" + account + ":assumed-role/app/s1"))
 		return nil
 	})

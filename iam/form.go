@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/strict"
 )
@@ -93,7 +93,7 @@ func tagText(s string, most int) bool {
 }
 
 // tags reads Tags.member.N.Key and .Value.
-func (f form) tags() (all []engine.Tag, err error) {
+func (f form) tags() (all []accounts.Tag, err error) {
 	for i := 1; ; i++ {
 		at := "Tags.member." + strconv.Itoa(i)
 		key, ok := f[at+".Key"]
@@ -101,12 +101,12 @@ func (f form) tags() (all []engine.Tag, err error) {
 		if !ok && !also {
 			return all, checkTags(all)
 		}
-		all = append(all, engine.Tag{Key: key, Value: value})
+		all = append(all, accounts.Tag{Key: key, Value: value})
 	}
 }
 
 // checkTags refuses tags that an identity or session cannot have.
-func checkTags(all []engine.Tag) error {
+func checkTags(all []accounts.Tag) error {
 	seen := make(map[string]bool)
 	for n, t := range all {
 		folded := access.FoldCase(t.Key)

@@ -3,15 +3,15 @@ package iam
 import (
 	"slices"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
 type groupXML struct{ Path, GroupName, GroupId, Arn, CreateDate string }
 
-func groupShown(g engine.Identity) groupXML {
-	return groupXML{g.Path, g.Name, uniqueID(&g), ARN(&g), stamp(g.Created)}
+func groupShown(g accounts.Identity) groupXML {
+	return groupXML{g.Path, g.Name, uniqueID(&g), g.ARN(), stamp(g.Created)}
 }
 
 func createGroup(c *call) (any, error) {
@@ -23,7 +23,7 @@ func createGroup(c *call) (any, error) {
 	if err := c.allow(c.arn(meta.IdentityGroup, path, name)); err != nil {
 		return nil, err
 	}
-	g, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityGroup, Name: name, Path: path})
+	g, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{Tenant: c.tenant(), Kind: meta.IdentityGroup, Name: name, Path: path})
 	if err != nil {
 		return nil, err
 	}
@@ -31,8 +31,8 @@ func createGroup(c *call) (any, error) {
 }
 
 // inGroup are the users of a group.
-func (c *call) inGroup(g engine.Identity) ([]engine.Identity, error) {
-	return c.Engine.Holders(c.ctx, c.tenant(), func(u *engine.Identity) bool { return slices.Contains(u.Groups, g.ID) }, meta.IdentityUser)
+func (c *call) inGroup(g accounts.Identity) ([]accounts.Identity, error) {
+	return c.Accounts.Holders(c.ctx, c.tenant(), func(u *accounts.Identity) bool { return slices.Contains(u.Groups, g.ID) }, meta.IdentityUser)
 }
 
 func getGroup(c *call) (any, error) {
@@ -45,7 +45,7 @@ func getGroup(c *call) (any, error) {
 		return nil, err
 	}
 	slices.SortFunc(users, byName)
-	page, end, err := cut(c.form, users, func(u engine.Identity) string { return u.Name })
+	page, end, err := cut(c.form, users, func(u accounts.Identity) string { return u.Name })
 	return struct {
 		Group groupXML
 		Users members[userXML]
@@ -53,7 +53,7 @@ func getGroup(c *call) (any, error) {
 	}{groupShown(g), membersOf(page, userShown), end}, err
 }
 
-func byName(a, b engine.Identity) int {
+func byName(a, b accounts.Identity) int {
 	switch {
 	case a.Name < b.Name:
 		return -1
@@ -90,16 +90,16 @@ func deleteGroup(c *call) (any, error) {
 	case len(g.Inline) > 0:
 		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must delete policies first.")
 	}
-	return nil, c.Engine.DeleteIdentity(c.ctx, g)
+	return nil, c.Accounts.DeleteIdentity(c.ctx, g)
 }
 
 func addUserToGroup(c *call) (any, error) {
-	return c.changeGroups(func(u *engine.Identity, group meta.ID) error {
+	return c.changeGroups(func(u *accounts.Identity, group meta.ID) error {
 		if slices.Contains(u.Groups, group) {
 			return nil
 		}
-		if len(u.Groups) >= engine.MaxGroups {
-			return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for GroupsPerUser: %d", engine.MaxGroups)
+		if len(u.Groups) >= accounts.MaxGroups {
+			return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for GroupsPerUser: %d", accounts.MaxGroups)
 		}
 		u.Groups = append(u.Groups, group)
 		return nil
@@ -107,14 +107,14 @@ func addUserToGroup(c *call) (any, error) {
 }
 
 func removeUserFromGroup(c *call) (any, error) {
-	return c.changeGroups(func(u *engine.Identity, group meta.ID) error {
+	return c.changeGroups(func(u *accounts.Identity, group meta.ID) error {
 		u.Groups = slices.DeleteFunc(u.Groups, func(id meta.ID) bool { return id == group })
 		return nil
 	})
 }
 
 // changeGroups asks for the right to the group, as AWS does.
-func (c *call) changeGroups(change func(*engine.Identity, meta.ID) error) (any, error) {
+func (c *call) changeGroups(change func(*accounts.Identity, meta.ID) error) (any, error) {
 	user, err := c.form.need("UserName")
 	if err != nil {
 		return nil, err
@@ -123,7 +123,7 @@ func (c *call) changeGroups(change func(*engine.Identity, meta.ID) error) (any, 
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityUser, user, func(u *engine.Identity) error { return change(u, g.ID) })
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityUser, user, func(u *accounts.Identity) error { return change(u, g.ID) })
 	return nil, err
 }
 
@@ -132,16 +132,16 @@ func listGroupsForUser(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, _, err := c.Engine.IdentitiesByID(c.ctx, u.Groups)
+	found, _, err := c.Accounts.IdentitiesByID(c.ctx, u.Groups)
 	if err != nil {
 		return nil, err
 	}
-	var groups []engine.Identity
+	var groups []accounts.Identity
 	for _, g := range found {
 		groups = append(groups, g)
 	}
 	slices.SortFunc(groups, byName)
-	page, end, err := cut(c.form, groups, func(g engine.Identity) string { return g.Name })
+	page, end, err := cut(c.form, groups, func(g accounts.Identity) string { return g.Name })
 	return struct {
 		Groups members[groupXML]
 		paging

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -20,8 +20,8 @@ const MaxBody = 256 << 10
 
 // Handler answers the requests of both APIs. It serves any number of goroutines.
 type Handler struct {
-	Engine *engine.Engine
-	Now    func() time.Time // nil: time.Now
+	Accounts *accounts.Accounts
+	Now      func() time.Time // nil: time.Now
 	// Keys are where the keys of identity providers come from; nil: no token of
 	// one is accepted.
 	Keys *Keys
@@ -37,7 +37,7 @@ type Request struct {
 	Source string // the address that it is from, as S3's conditions have it; empty: unknown
 	// Admit counts the request with a tenant and a user of it that has limits, once
 	// it is proven to be theirs, or refuses it; nil: there are no limits.
-	Admit func(tenant, user meta.ID, limits engine.Limits) error
+	Admit func(tenant, user meta.ID, limits meta.Limits) error
 }
 
 // Answer is an answer, and what the log is told.
@@ -85,7 +85,7 @@ type call struct {
 	form      form
 	name      string // of the action
 	action    action
-	cred      engine.Credential
+	cred      accounts.Credential
 	principal access.Principal
 	reason    string
 	unproven  bool
@@ -148,7 +148,7 @@ func (c *call) run() (any, error) {
 // admit counts the request with whose it is. These APIs have a code of their own for
 // who is at a limit.
 // Source: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
-func (c *call) admit(tenant, user meta.ID, limits engine.Limits) error {
+func (c *call) admit(tenant, user meta.ID, limits meta.Limits) error {
 	if c.request.Admit == nil {
 		return nil
 	}
@@ -168,7 +168,7 @@ func clip(s string) string { return s[:min(len(s), 128)] }
 func (c *call) authenticate() error {
 	v := sigv4.Verifier{AnyRegion: true, Service: c.action.service, Now: c.Now}
 	v.Lookup = func(ctx context.Context, accessKey, token string) (secret string, err error) {
-		c.cred, err = c.Engine.Credential(ctx, accessKey, token)
+		c.cred, err = c.Accounts.Credential(ctx, accessKey, token)
 		return c.cred.SecretKey, err
 	}
 	id, err := v.VerifyForm(c.request.HTTP, c.request.Target, c.request.Body)
@@ -181,7 +181,7 @@ func (c *call) authenticate() error {
 	case c.cred.AccessKey != id.AccessKey || c.cred.Tenant.ID.IsZero():
 		return errors.New("the credential looked up is not the one that signed")
 	}
-	c.principal = PrincipalOf(&c.cred, c.Engine.Root().ID)
+	c.principal = accounts.PrincipalOf(&c.cred, c.Accounts.Root().ID)
 	return nil
 }
 
@@ -210,7 +210,7 @@ func (c *call) allow(resource string, extra ...string) error {
 
 // allowWithTags is allow for what is made with tags, which takes the right to tag besides.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_examples_iam-new-user-tag.html
-func (c *call) allowWithTags(tagAction, resource string, tags []engine.Tag, extra ...string) error {
+func (c *call) allowWithTags(tagAction, resource string, tags []accounts.Tag, extra ...string) error {
 	extra = append(extra, tagContext(tags)...)
 	if err := c.allow(resource, extra...); err != nil || len(tags) == 0 {
 		return err

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
@@ -26,7 +26,7 @@ const (
 // form's length bounds, and nothing is changed.
 func TestHostileParameters(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	policy := g.root(t, "", "CreatePolicy", "PolicyName", "p", "PolicyDocument", readOnly).one("Arn")
 	provider := g.root(t, "", "CreateOpenIDConnectProvider", "Url", "https://idp.test", "ClientIDList.member.1", "c").one("OpenIDConnectProviderArn")
 	trust := trusting(aws(account))
@@ -112,7 +112,7 @@ func TestHostileParameters(t *testing.T) {
 		return part([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + part([]byte(claims)) + ".AAAA"
 	}
 	for what, doc := range gatewaytest.HostileJSON(12 << 10) {
-		a := post(t, g.Gateway, engine.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "some", "WebIdentityToken", token(doc)))
+		a := post(t, g.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "some", "WebIdentityToken", token(doc)))
 		if a.one("Code") != "InvalidIdentityToken" {
 			t.Errorf("claims, %s: %d %.300s", what, a.status, a.body)
 		}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -57,7 +57,7 @@ func form(parameters ...string) url.Values {
 
 // post sends a form for a service, signed as SDKs sign: without the payload's
 // hash in a header.
-func post(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, service string, v url.Values) answer {
+func post(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, service string, v url.Values) answer {
 	t.Helper()
 	body := []byte(v.Encode())
 	r := g.Request(t, "POST", "/", body)
@@ -75,7 +75,7 @@ func post(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, service str
 }
 
 // call takes an action, whose error's code must be the one given; empty: none.
-func (g *rig) call(t *testing.T, c engine.Credential, code, action string, parameters ...string) answer {
+func (g *rig) call(t *testing.T, c accounts.Credential, code, action string, parameters ...string) answer {
 	t.Helper()
 	service := "iam"
 	if strings.HasPrefix(action, "Assume") || action == "GetCallerIdentity" || action == "GetSessionToken" {
@@ -95,13 +95,13 @@ func (g *rig) root(t *testing.T, code, action string, parameters ...string) answ
 	return g.call(t, g.tenant, code, action, parameters...)
 }
 
-func credentialOf(a answer) engine.Credential {
-	return engine.Credential{AccessKey: a.one("AccessKeyId"), SecretKey: a.one("SecretAccessKey"), Token: a.one("SessionToken")}
+func credentialOf(a answer) accounts.Credential {
+	return accounts.Credential{AccessKey: a.one("AccessKeyId"), SecretKey: a.one("SecretAccessKey"), Token: a.one("SessionToken")}
 }
 
 func TestUsers(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	a := g.root(t, "", "CreateUser", "UserName", "ann", "Path", "/eng/", "Tags.member.1.Key", "team", "Tags.member.1.Value", "a b")
 	if a.one("Arn") != "arn:aws:iam::"+account+":user/eng/ann" || !strings.HasPrefix(a.one("UserId"), "AIDA") || a.one("RequestId") == "" {
 		t.Errorf("created: %s", a.body)
@@ -200,15 +200,15 @@ func TestRightsToIAM(t *testing.T) {
 			continue
 		}
 		g.call(t, g.cred, "AccessDenied", action, honoured(action, "UserName", "dev", "GroupName", "g", "RoleName", "r", "PolicyName", "p",
-			"PolicyArn", "arn:aws:iam::"+engine.Account(g.tenant.Tenant.ID)+":policy/p", "PolicyDocument", readOnly, "AssumeRolePolicyDocument", "{}",
+			"PolicyArn", "arn:aws:iam::"+accounts.Account(g.tenant.Tenant.ID)+":policy/p", "PolicyDocument", readOnly, "AssumeRolePolicyDocument", "{}",
 			"AccessKeyId", g.cred.AccessKey, "Status", "Active", "VersionId", "v1", "Url", "https://idp.test", "ClientID", "c",
-			"OpenIDConnectProviderArn", "arn:aws:iam::"+engine.Account(g.tenant.Tenant.ID)+":oidc-provider/idp.test",
-			"PermissionsBoundary", "arn:aws:iam::"+engine.Account(g.tenant.Tenant.ID)+":policy/p")...)
+			"OpenIDConnectProviderArn", "arn:aws:iam::"+accounts.Account(g.tenant.Tenant.ID)+":oidc-provider/idp.test",
+			"PermissionsBoundary", "arn:aws:iam::"+accounts.Account(g.tenant.Tenant.ID)+":policy/p")...)
 	}
 	g.call(t, other, "NoSuchEntity", "GetUser", "UserName", "dev")
-	g.call(t, engine.Credential{}, "MissingAuthenticationToken", "ListUsers")
-	g.call(t, engine.Credential{AccessKey: "unknown", SecretKey: "secret-secret"}, "InvalidClientTokenId", "ListUsers")
-	g.call(t, engine.Credential{AccessKey: g.cred.AccessKey, SecretKey: "wrong-secret"}, "SignatureDoesNotMatch", "ListUsers")
+	g.call(t, accounts.Credential{}, "MissingAuthenticationToken", "ListUsers")
+	g.call(t, accounts.Credential{AccessKey: "unknown", SecretKey: "secret-secret"}, "InvalidClientTokenId", "ListUsers")
+	g.call(t, accounts.Credential{AccessKey: g.cred.AccessKey, SecretKey: "wrong-secret"}, "SignatureDoesNotMatch", "ListUsers")
 	if a := post(t, g.Gateway, g.tenant, "s3", form("Action", "ListUsers")); a.one("Code") != "IncompleteSignature" {
 		t.Errorf("signed for another service: %s", a.body)
 	}
@@ -312,7 +312,7 @@ func TestGroups(t *testing.T) {
 		name := fmt.Sprint("g", i)
 		g.root(t, "", "CreateGroup", "GroupName", name)
 		code := ""
-		if i == engine.MaxGroups {
+		if i == accounts.MaxGroups {
 			code = "LimitExceeded"
 		}
 		g.root(t, code, "AddUserToGroup", "GroupName", name, "UserName", "dev")
@@ -321,7 +321,7 @@ func TestGroups(t *testing.T) {
 
 func TestRoles(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	dev := "arn:aws:iam::" + account + ":user/dev"
 	trust := func(principal, condition string) string {
 		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + principal + `"},"Action":"sts:AssumeRole"` + condition + `}]}`
@@ -330,7 +330,7 @@ func TestRoles(t *testing.T) {
 	g.root(t, "MalformedPolicyDocument", "CreateRole", "RoleName", "x", "AssumeRolePolicyDocument", trust(dev+"x", ""))
 	g.root(t, "ValidationError", "CreateRole", "RoleName", "x", "AssumeRolePolicyDocument", trust(dev, ""), "MaxSessionDuration", "60")
 	g.root(t, "", "PutRolePolicy", "RoleName", "reader", "PolicyName", "read", "PolicyDocument", readOnly)
-	assume := func(c engine.Credential, code string, more ...string) engine.Credential {
+	assume := func(c accounts.Credential, code string, more ...string) accounts.Credential {
 		t.Helper()
 		return credentialOf(g.call(t, c, code, "AssumeRole", append([]string{"RoleArn", role, "RoleSessionName", "me"}, more...)...))
 	}
@@ -369,7 +369,7 @@ func TestRoles(t *testing.T) {
 		g.call(t, other, "", "CreateUser", "UserName", "them")
 		return g.call(t, other, "", "CreateAccessKey", "UserName", "them")
 	}())
-	g.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "reader", "PolicyDocument", trust(engine.Account(other.Tenant.ID), ""))
+	g.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "reader", "PolicyDocument", trust(accounts.Account(other.Tenant.ID), ""))
 	assume(theirs, "AccessDenied")
 	g.call(t, other, "", "PutUserPolicy", "UserName", "them", "PolicyName", "assume", "PolicyDocument",
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"`+role+`"}}`)
@@ -408,16 +408,16 @@ func TestRevokeOlderSessions(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	g := newRig(t, gatewaytest.Options{Now: func() time.Time { return now }})
 	role := g.root(t, "", "CreateRole", "RoleName", "reader", "AssumeRolePolicyDocument",
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"`+engine.Account(g.tenant.Tenant.ID)+`"},"Action":"sts:AssumeRole"}]}`).one("Arn")
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"`+accounts.Account(g.tenant.Tenant.ID)+`"},"Action":"sts:AssumeRole"}]}`).one("Arn")
 	g.root(t, "", "PutRolePolicy", "RoleName", "reader", "PolicyName", "read", "PolicyDocument", readOnly)
 	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "read", "PolicyDocument", readOnly)
 	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "assume", "PolicyDocument",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}]}`)
-	ofRole := func() engine.Credential {
+	ofRole := func() accounts.Credential {
 		return credentialOf(g.call(t, g.cred, "", "AssumeRole", "RoleArn", role, "RoleSessionName", "me"))
 	}
-	ofUser := func() engine.Credential { return credentialOf(g.call(t, g.cred, "", "GetSessionToken")) }
-	old := []engine.Credential{ofRole(), ofUser()}
+	ofUser := func() accounts.Credential { return credentialOf(g.call(t, g.cred, "", "GetSessionToken")) }
+	old := []accounts.Credential{ofRole(), ofUser()}
 	for _, s := range old {
 		g.want(t, s, "GET", "/bucket/key", "")
 	}
@@ -430,7 +430,7 @@ func TestRevokeOlderSessions(t *testing.T) {
 		g.want(t, s, "GET", "/bucket/key", "AccessDenied")
 	}
 	g.want(t, g.cred, "GET", "/bucket/key", "") // no session
-	for _, s := range []engine.Credential{ofRole(), ofUser()} {
+	for _, s := range []accounts.Credential{ofRole(), ofUser()} {
 		g.want(t, s, "GET", "/bucket/key", "")
 	}
 }

@@ -6,9 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/meta"
 )
 
 // A tenant, or a user, at its limit is told to slow down in these APIs' own words;
@@ -16,7 +17,7 @@ import (
 func TestRates(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	other := g.User(t, "other")
-	slow := func(c engine.Credential, service, action string) (refused int) {
+	slow := func(c accounts.Credential, service, action string) (refused int) {
 		for range 20 {
 			switch a := post(t, g.Gateway, c, service, form("Action", action)); {
 			case a.one("Code") == "Throttling" && a.status == 400:
@@ -31,7 +32,7 @@ func TestRates(t *testing.T) {
 	if n := slow(g.tenant, "iam", "ListUsers"); n != 0 {
 		t.Errorf("%d of 20 were refused without a limit", n)
 	}
-	if err := g.Engine.SetTenantLimits(t.Context(), g.tenant.Tenant.ID, engine.Limits{Requests: 1}); err != nil {
+	if err := g.Engine.Accounts().SetLimits(t.Context(), g.tenant.Tenant.ID, meta.Limits{Requests: 1}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range [][2]string{{"iam", "ListUsers"}, {"sts", "GetCallerIdentity"}} {
@@ -39,7 +40,7 @@ func TestRates(t *testing.T) {
 			t.Errorf("20 of %s passed a limit of one a second", c[1])
 		}
 	}
-	if err := g.Engine.SetTenantLimits(t.Context(), g.tenant.Tenant.ID, engine.Limits{Concurrent: 1}); err != nil {
+	if err := g.Engine.Accounts().SetLimits(t.Context(), g.tenant.Tenant.ID, meta.Limits{Concurrent: 1}); err != nil {
 		t.Fatal(err)
 	}
 	forged := g.tenant
@@ -66,7 +67,7 @@ func TestProviderWaits(t *testing.T) {
 	now := time.Now()
 	token := idp.sign(t, "RS256", "rsa", map[string]any{"iss": idp.URL, "sub": "x", "aud": "app", "exp": now.Add(time.Hour).Unix(), "iat": now.Unix()})
 	assume := func() answer {
-		return post(t, g.Gateway, engine.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
+		return post(t, g.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
 	}
 	var all sync.WaitGroup
 	var once sync.Once
@@ -97,7 +98,7 @@ func TestProviderWaits(t *testing.T) {
 		t.Errorf("afterwards: %d %s", a.status, a.body)
 	}
 	// Who is let in counts with the role's tenant.
-	if err := g.Engine.SetTenantLimits(t.Context(), g.tenant.Tenant.ID, engine.Limits{Requests: 1}); err != nil {
+	if err := g.Engine.Accounts().SetLimits(t.Context(), g.tenant.Tenant.ID, meta.Limits{Requests: 1}); err != nil {
 		t.Fatal(err)
 	}
 	n = 0

@@ -3,63 +3,60 @@ package iam
 import (
 	"strings"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// managedPrefix begins the ARNs of engine.ManagedPolicies.
-const managedPrefix = "arn:aws:iam::aws:policy/"
-
-// managedMarker begins the markers of pages that end among engine.ManagedPolicies, which
+// managedMarker begins the markers of pages that end among accounts.ManagedPolicies, which
 // are listed first: no name of an identity has a colon.
 const managedMarker = "managed:"
 
 // policyOf finds a policy of a tenant, or one that all tenants have, without asking for
 // rights.
-func (c *call) policyOf(tenant meta.ID, arn string) (p engine.Identity, err error) {
+func (c *call) policyOf(tenant meta.ID, arn string) (p accounts.Identity, err error) {
 	none := s3err.New(s3err.NoSuchEntity, "Policy %s does not exist or is not attachable.", clip(arn))
-	if name, ok := strings.CutPrefix(arn, managedPrefix); ok {
-		if p, ok = engine.ManagedPolicy(name); !ok {
+	if name, ok := strings.CutPrefix(arn, accounts.ManagedPrefix); ok {
+		if p, ok = accounts.ManagedPolicy(name); !ok {
 			return p, none
 		}
 		return p, nil
 	}
-	account, rest, ok := engine.CutARN(arn, "policy")
+	account, rest, ok := accounts.CutARN(arn, "policy")
 	switch {
 	case !ok:
 		return p, s3err.New(s3err.InvalidInput, "ARN %s is not valid.", clip(arn))
-	case account != engine.Account(tenant):
+	case account != accounts.Account(tenant):
 		return p, none
 	}
-	p, err = c.Engine.Identity(c.ctx, tenant, meta.IdentityPolicy, rest[strings.LastIndexByte(rest, '/')+1:])
-	if e := s3err.From(err); e != nil && e.Code == s3err.NoSuchEntity || err == nil && ARN(&p) != arn {
-		return engine.Identity{}, none
+	p, err = c.Accounts.Identity(c.ctx, tenant, meta.IdentityPolicy, rest[strings.LastIndexByte(rest, '/')+1:])
+	if e := s3err.From(err); e != nil && e.Code == s3err.NoSuchEntity || err == nil && p.ARN() != arn {
+		return accounts.Identity{}, none
 	}
 	return p, err
 }
 
 // ownPolicy is managed for an action that changes the policy, which nobody may of those
 // that every tenant has.
-func (c *call) ownPolicy(extra ...string) (engine.Identity, error) {
+func (c *call) ownPolicy(extra ...string) (accounts.Identity, error) {
 	p, err := c.managed(extra...)
 	if err == nil && p.Managed() {
 		c.reason = "the policy is every account's"
-		return engine.Identity{}, s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: iam:%s on resource: policy %s", c.principal.ARN(), c.name, ARN(&p))
+		return accounts.Identity{}, s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: iam:%s on resource: policy %s", c.principal.ARN(), c.name, p.ARN())
 	}
 	return p, err
 }
 
 // policies returns a page of those that every tenant has and then of the caller's, of
 // those alone that are asked for.
-func (c *call) policies(scope string, asked func(*engine.Identity) bool) (found []engine.Identity, end paging, err error) {
+func (c *call) policies(scope string, asked func(*accounts.Identity) bool) (found []accounts.Identity, end paging, err error) {
 	after, limit, err := c.form.page()
 	if err != nil {
 		return nil, end, err
 	}
 	last, among := strings.CutPrefix(after, managedMarker)
 	if scope != "Local" && (after == "" || among) {
-		for _, p := range engine.ManagedPolicies() {
+		for _, p := range accounts.ManagedPolicies() {
 			if p.Name <= last || !strings.HasPrefix(p.Path, c.form["PathPrefix"]) || !asked(&p) {
 				continue
 			}

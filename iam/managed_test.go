@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -31,7 +31,7 @@ var managedNames = []struct {
 
 func TestManagedByAWS(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
-	account := engine.Account(g.tenant.Tenant.ID)
+	account := accounts.Account(g.tenant.Tenant.ID)
 	g.root(t, "", "CreateGroup", "GroupName", "dev")
 	g.root(t, "", "CreateRole", "RoleName", "dev", "AssumeRolePolicyDocument", trusting(aws(account)))
 	g.root(t, "", "AddUserToGroup", "GroupName", "dev", "UserName", "dev")
@@ -90,7 +90,7 @@ func TestManagedByAWS(t *testing.T) {
 		g.root(t, "", "DetachUserPolicy", "UserName", "dev", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
 		g.root(t, "", "DetachRolePolicy", "RoleName", "dev", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
 		// Nobody changes it.
-		for _, who := range []engine.Credential{g.tenant, g.Root} {
+		for _, who := range []accounts.Credential{g.tenant, g.Root} {
 			for _, action := range []string{"DeletePolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "TagPolicy", "UntagPolicy"} {
 				parameters := honoured(action, "PolicyArn", arn, "VersionId", "v1", "PolicyDocument", readOnly)
 				switch action {

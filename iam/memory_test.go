@@ -8,8 +8,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/iam"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -42,35 +41,35 @@ func TestMemoryOfSessionTokens(t *testing.T) {
 	const tokens, users, most = 2_000, 40, 150 << 20
 	g := newRig(t, gatewaytest.Options{})
 	tenant := g.tenant.Tenant.ID
-	var all []engine.Identity
+	var all []accounts.Identity
 	for u := range users {
-		user := engine.Identity{Tenant: tenant, Kind: meta.IdentityUser, Name: fmt.Sprint("user", u)}
-		for p := range engine.MaxAttached {
-			policy, err := g.Engine.CreateIdentity(t.Context(), engine.Identity{Tenant: tenant, Kind: meta.IdentityPolicy, Name: fmt.Sprint("policy", u, "-", p),
-				Policy: &engine.PolicyFacts{Versions: []engine.PolicyVersion{{Number: 1, Document: largest(access.MaxIdentityPolicyBytes, 1000*u+p)}}, Default: 1, Next: 2}})
+		user := accounts.Identity{Tenant: tenant, Kind: meta.IdentityUser, Name: fmt.Sprint("user", u)}
+		for p := range accounts.MaxAttached {
+			policy, err := g.Engine.Accounts().CreateIdentity(t.Context(), accounts.Identity{Tenant: tenant, Kind: meta.IdentityPolicy, Name: fmt.Sprint("policy", u, "-", p),
+				Policy: &accounts.PolicyFacts{Versions: []accounts.PolicyVersion{{Number: 1, Document: largest(access.MaxIdentityPolicyBytes, 1000*u+p)}}, Default: 1, Next: 2}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			user.Attached = append(user.Attached, policy.ID)
 		}
-		user, err := g.Engine.CreateIdentity(t.Context(), user)
+		user, err := g.Engine.Accounts().CreateIdentity(t.Context(), user)
 		if err != nil {
 			t.Fatal(err)
 		}
 		all = append(all, user)
 	}
-	session := func(i int) engine.Credential {
-		c, err := g.Engine.NewSession(engine.Session{Tenant: tenant, Holder: all[i%users].ID, Kind: meta.IdentityUser, Expires: time.Now().Add(time.Hour),
-			Policies: []engine.PolicyText{{Name: "session policy", Document: largest(2048, i)}}, Tags: map[string]string{"n": fmt.Sprint(i)}})
+	session := func(i int) accounts.Credential {
+		c, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: tenant, Holder: all[i%users].ID, Kind: meta.IdentityUser, Expires: time.Now().Add(time.Hour),
+			Policies: []accounts.PolicyText{{Name: "session policy", Document: largest(2048, i)}}, Tags: map[string]string{"n": fmt.Sprint(i)}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := g.Engine.Credential(t.Context(), c.AccessKey, c.Token)
+		found, err := g.Engine.Accounts().Credential(t.Context(), c.AccessKey, c.Token)
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := iam.PrincipalOf(&found, g.Engine.Root().ID)
-		if p.Broken != nil || len(p.Identity) != engine.MaxAttached || len(p.Session) != 1 || p.Tags["n"] != fmt.Sprint(i) {
+		p := accounts.PrincipalOf(&found, g.Engine.Accounts().Root().ID)
+		if p.Broken != nil || len(p.Identity) != accounts.MaxAttached || len(p.Session) != 1 || p.Tags["n"] != fmt.Sprint(i) {
 			t.Fatalf("%+v", p)
 		}
 		return found
@@ -86,7 +85,7 @@ func TestMemoryOfSessionTokens(t *testing.T) {
 	}
 	// Two sessions of a user have the very same policies.
 	a, b := session(0), session(users)
-	p, q := iam.PrincipalOf(&a, meta.ID{}), iam.PrincipalOf(&b, meta.ID{})
+	p, q := accounts.PrincipalOf(&a, meta.ID{}), accounts.PrincipalOf(&b, meta.ID{})
 	for i := range p.Identity {
 		if p.Identity[i] != q.Identity[i] {
 			t.Fatal("two sessions of a user have policies of their own")
@@ -98,12 +97,12 @@ func TestMemoryOfSessionTokens(t *testing.T) {
 // the second costs next to nothing.
 func TestCompiledPoliciesAreShared(t *testing.T) {
 	made := func(text string) int64 {
-		c := &engine.Credential{Principal: &engine.Principal{Kind: meta.IdentityUser, Policies: []engine.PolicyText{{Name: "p", Document: text}},
-			Boundary: &engine.PolicyText{Name: "b", Document: text}}}
-		c.Session = &engine.SessionFacts{Policies: []engine.PolicyText{{Name: "s", Document: text}}}
+		c := &accounts.Credential{Principal: &accounts.Principal{Kind: meta.IdentityUser, Policies: []accounts.PolicyText{{Name: "p", Document: text}},
+			Boundary: &accounts.PolicyText{Name: "b", Document: text}}}
+		c.Session = &accounts.SessionFacts{Policies: []accounts.PolicyText{{Name: "s", Document: text}}}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		p := iam.PrincipalOf(c, meta.ID{})
+		p := accounts.PrincipalOf(c, meta.ID{})
 		runtime.ReadMemStats(&after)
 		if p.Broken != nil || p.Identity[0].Name != "p" || p.Boundary.Name != "b" || p.Session[0].Name != "s" {
 			t.Fatalf("%+v", p)

@@ -4,42 +4,22 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// arnKinds are the kinds as ARNs name them, and the parameters with their names.
-var arnKinds = map[meta.IdentityKind]struct{ arn, parameter string }{
-	meta.IdentityUser:     {"user", "UserName"},
-	meta.IdentityGroup:    {"group", "GroupName"},
-	meta.IdentityRole:     {"role", "RoleName"},
-	meta.IdentityPolicy:   {"policy", "PolicyName"},
-	meta.IdentityProvider: {"oidc-provider", ""},
-}
-
-// ARN names an identity.
-// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
-func ARN(i *engine.Identity) string {
-	if i.Managed() {
-		return managedPrefix + i.Name
-	}
-	return arnOf(engine.Account(i.Tenant), i.Kind, i.Path, i.Name)
-}
-
-func arnOf(account string, kind meta.IdentityKind, path, name string) string {
-	if path == "" || kind == meta.IdentityProvider {
-		path = "/"
-	}
-	return "arn:aws:iam::" + account + ":" + arnKinds[kind].arn + path + name
+// nameParameters are the parameters with the names of identities.
+var nameParameters = map[meta.IdentityKind]string{
+	meta.IdentityUser: "UserName", meta.IdentityGroup: "GroupName", meta.IdentityRole: "RoleName", meta.IdentityPolicy: "PolicyName",
 }
 
 // arn is what an identity of the caller's tenant would be called.
 func (c *call) arn(kind meta.IdentityKind, path, name string) string {
-	return arnOf(c.principal.Account, kind, path, name)
+	return accounts.ARN(c.principal.Account, kind, path, name)
 }
 
 // uniqueID is what answers show as an identity's id.
-func uniqueID(i *engine.Identity) string {
+func uniqueID(i *accounts.Identity) string {
 	switch i.Kind {
 	case meta.IdentityUser:
 		return access.UserUniqueID(access.ID(i.ID))
@@ -54,19 +34,19 @@ func uniqueID(i *engine.Identity) string {
 // named finds an identity by the parameter with its name and asks whether the
 // caller may take the action on it. A caller that may not learns nothing of
 // whether it exists.
-func (c *call) named(kind meta.IdentityKind, extra ...string) (engine.Identity, error) {
-	name, err := c.form.need(arnKinds[kind].parameter)
+func (c *call) named(kind meta.IdentityKind, extra ...string) (accounts.Identity, error) {
+	name, err := c.form.need(nameParameters[kind])
 	if err != nil {
-		return engine.Identity{}, err
+		return accounts.Identity{}, err
 	}
 	return c.find(kind, name, extra...)
 }
 
-func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (engine.Identity, error) {
-	i, err := c.Engine.Identity(c.ctx, c.tenant(), kind, name)
+func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (accounts.Identity, error) {
+	i, err := c.Accounts.Identity(c.ctx, c.tenant(), kind, name)
 	resource := c.arn(kind, "/", name)
 	if err == nil {
-		resource = ARN(&i)
+		resource = i.ARN()
 		of, failed := c.ofResource(&i)
 		if failed != nil {
 			return i, failed
@@ -80,12 +60,12 @@ func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (engin
 }
 
 // listed returns one page of identities whose path begins with PathPrefix.
-func (c *call) listed(kind meta.IdentityKind) ([]engine.Identity, paging, error) {
-	return c.listedWhere(kind, func(*engine.Identity) bool { return true })
+func (c *call) listed(kind meta.IdentityKind) ([]accounts.Identity, paging, error) {
+	return c.listedWhere(kind, func(*accounts.Identity) bool { return true })
 }
 
 // listedWhere is listed of those alone that are asked for.
-func (c *call) listedWhere(kind meta.IdentityKind, asked func(*engine.Identity) bool) ([]engine.Identity, paging, error) {
+func (c *call) listedWhere(kind meta.IdentityKind, asked func(*accounts.Identity) bool) ([]accounts.Identity, paging, error) {
 	after, limit, err := c.form.page()
 	if err != nil {
 		return nil, paging{}, err
@@ -94,10 +74,10 @@ func (c *call) listedWhere(kind meta.IdentityKind, asked func(*engine.Identity) 
 }
 
 // listedAfter is listedWhere of at most limit, one or more, behind a name.
-func (c *call) listedAfter(kind meta.IdentityKind, after string, limit int, asked func(*engine.Identity) bool) ([]engine.Identity, paging, error) {
-	var all []engine.Identity
+func (c *call) listedAfter(kind meta.IdentityKind, after string, limit int, asked func(*accounts.Identity) bool) ([]accounts.Identity, paging, error) {
+	var all []accounts.Identity
 	for {
-		found, err := c.Engine.ListIdentities(c.ctx, c.tenant(), kind, after, meta.MaxPage)
+		found, err := c.Accounts.ListIdentities(c.ctx, c.tenant(), kind, after, meta.MaxPage)
 		if err != nil {
 			return nil, paging{}, err
 		}

@@ -8,7 +8,7 @@ import (
 	"unicode"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -49,8 +49,8 @@ type policyXML struct {
 
 func versionID(n int) string { return "v" + strconv.Itoa(n) }
 
-func policyShown(p engine.Identity, use usage) policyXML {
-	return policyXML{PolicyName: p.Name, PolicyId: uniqueID(&p), Arn: ARN(&p), Path: p.Path,
+func policyShown(p accounts.Identity, use usage) policyXML {
+	return policyXML{PolicyName: p.Name, PolicyId: uniqueID(&p), Arn: p.ARN(), Path: p.Path,
 		DefaultVersionId: versionID(p.Policy.Default), IsAttachable: true, Description: p.Description,
 		AttachmentCount: use.attached, PermissionsBoundaryUsageCount: use.boundary,
 		CreateDate: stamp(p.Created), UpdateDate: stamp(p.Policy.Updated)}
@@ -71,7 +71,7 @@ var usageFilters = []string{usedAsPolicy, usedAsBoundary}
 // usages counts for all policies of the tenant.
 func (c *call) usages() (map[meta.ID]usage, error) {
 	all := make(map[meta.ID]usage)
-	_, err := c.Engine.Holders(c.ctx, c.tenant(), func(i *engine.Identity) bool {
+	_, err := c.Accounts.Holders(c.ctx, c.tenant(), func(i *accounts.Identity) bool {
 		for _, id := range i.Attached {
 			u := all[id]
 			u.attached++
@@ -109,9 +109,9 @@ func createPolicy(c *call) (any, error) {
 		return nil, err
 	}
 	now := c.now()
-	p, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityPolicy, Name: name, Path: path, Tags: tags,
-		Description: c.form["Description"], Policy: &engine.PolicyFacts{
-			Versions: []engine.PolicyVersion{{Number: 1, Document: document, Created: now}}, Default: 1, Next: 2, Updated: now}})
+	p, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{Tenant: c.tenant(), Kind: meta.IdentityPolicy, Name: name, Path: path, Tags: tags,
+		Description: c.form["Description"], Policy: &accounts.PolicyFacts{
+			Versions: []accounts.PolicyVersion{{Number: 1, Document: document, Created: now}}, Default: 1, Next: 2, Updated: now}})
 	if err != nil {
 		return nil, err
 	}
@@ -119,14 +119,14 @@ func createPolicy(c *call) (any, error) {
 }
 
 // managed finds the policy that PolicyArn names, and asks for the right to it.
-func (c *call) managed(extra ...string) (engine.Identity, error) {
+func (c *call) managed(extra ...string) (accounts.Identity, error) {
 	arn, err := c.form.need("PolicyArn")
 	if err != nil {
-		return engine.Identity{}, err
+		return accounts.Identity{}, err
 	}
 	p, err := c.policyOf(c.tenant(), arn)
 	if denied := c.allow(arn, append(resourceTags(&p), extra...)...); denied != nil {
-		return engine.Identity{}, denied
+		return accounts.Identity{}, denied
 	}
 	return p, err
 }
@@ -162,14 +162,14 @@ func listPolicies(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, end, err := c.policies(scope, func(p *engine.Identity) bool {
+	found, end, err := c.policies(scope, func(p *accounts.Identity) bool {
 		u := uses[p.ID]
 		return (attached != "true" || u.attached > 0) && (use != usedAsBoundary || u.boundary > 0) && (use != usedAsPolicy || u.attached > 0 || u.boundary == 0)
 	})
 	return struct {
 		Policies members[policyXML]
 		paging
-	}{membersOf(found, func(p engine.Identity) policyXML {
+	}{membersOf(found, func(p accounts.Identity) policyXML {
 		x := policyShown(p, uses[p.ID])
 		x.Description = "" // GetPolicy alone shows it
 		return x
@@ -190,7 +190,7 @@ func deletePolicy(c *call) (any, error) {
 	case len(p.Policy.Versions) > 1:
 		return nil, s3err.New(s3err.DeleteConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
 	}
-	return nil, c.Engine.DeleteIdentity(c.ctx, p)
+	return nil, c.Accounts.DeleteIdentity(c.ctx, p)
 }
 
 type versionXML struct {
@@ -200,7 +200,7 @@ type versionXML struct {
 	CreateDate       string
 }
 
-func versionShown(p *engine.PolicyFacts, v engine.PolicyVersion, document string) versionXML {
+func versionShown(p *accounts.PolicyFacts, v accounts.PolicyVersion, document string) versionXML {
 	return versionXML{document, versionID(v.Number), v.Number == p.Default, stamp(v.Created)}
 }
 
@@ -220,12 +220,12 @@ func createPolicyVersion(c *call) (any, error) {
 	if err := checkPolicy(document, maxManaged); err != nil {
 		return nil, err
 	}
-	p, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityPolicy, p.Name, func(p *engine.Identity) error {
+	p, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityPolicy, p.Name, func(p *accounts.Identity) error {
 		f := p.Policy
-		if len(f.Versions) >= engine.MaxPolicyVersions {
-			return s3err.New(s3err.LimitExceeded, "A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", engine.MaxPolicyVersions)
+		if len(f.Versions) >= accounts.MaxPolicyVersions {
+			return s3err.New(s3err.LimitExceeded, "A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", accounts.MaxPolicyVersions)
 		}
-		f.Versions = append(f.Versions, engine.PolicyVersion{Number: f.Next, Document: document, Created: c.now()})
+		f.Versions = append(f.Versions, accounts.PolicyVersion{Number: f.Next, Document: document, Created: c.now()})
 		if asDefault == "true" {
 			f.Default = f.Next
 		}
@@ -240,12 +240,12 @@ func createPolicyVersion(c *call) (any, error) {
 }
 
 // version finds the version that VersionId names.
-func (c *call) version(p *engine.PolicyFacts) (int, error) {
+func (c *call) version(p *accounts.PolicyFacts) (int, error) {
 	id, err := c.form.need("VersionId")
 	if err != nil {
 		return 0, err
 	}
-	i := slices.IndexFunc(p.Versions, func(v engine.PolicyVersion) bool { return versionID(v.Number) == id })
+	i := slices.IndexFunc(p.Versions, func(v accounts.PolicyVersion) bool { return versionID(v.Number) == id })
 	if i < 0 {
 		return 0, s3err.New(s3err.NoSuchEntity, "Policy version %s does not exist.", clip(id))
 	}
@@ -272,24 +272,24 @@ func listPolicyVersions(c *call) (any, error) {
 	}
 	newest := slices.Clone(p.Policy.Versions)
 	slices.Reverse(newest)
-	page, end, err := cut(c.form, newest, func(v engine.PolicyVersion) string {
+	page, end, err := cut(c.form, newest, func(v accounts.PolicyVersion) string {
 		return strconv.Itoa(math.MaxInt32 - v.Number) // of one length, and falling as numbers rise
 	})
 	return struct {
 		Versions members[versionXML]
 		paging
-	}{membersOf(page, func(v engine.PolicyVersion) versionXML { return versionShown(p.Policy, v, "") }), end}, err
+	}{membersOf(page, func(v accounts.PolicyVersion) versionXML { return versionShown(p.Policy, v, "") }), end}, err
 }
 
 func setDefaultPolicyVersion(c *call) (any, error) {
-	return c.changeVersion(func(f *engine.PolicyFacts, i int) error {
+	return c.changeVersion(func(f *accounts.PolicyFacts, i int) error {
 		f.Default = f.Versions[i].Number
 		return nil
 	})
 }
 
 func deletePolicyVersion(c *call) (any, error) {
-	return c.changeVersion(func(f *engine.PolicyFacts, i int) error {
+	return c.changeVersion(func(f *accounts.PolicyFacts, i int) error {
 		if f.Versions[i].Number == f.Default {
 			return s3err.New(s3err.DeleteConflict, "Cannot delete the default version of a policy.")
 		}
@@ -298,12 +298,12 @@ func deletePolicyVersion(c *call) (any, error) {
 	})
 }
 
-func (c *call) changeVersion(change func(*engine.PolicyFacts, int) error) (any, error) {
+func (c *call) changeVersion(change func(*accounts.PolicyFacts, int) error) (any, error) {
 	p, err := c.ownPolicy()
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityPolicy, p.Name, func(p *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityPolicy, p.Name, func(p *accounts.Identity) error {
 		i, err := c.version(p.Policy)
 		if err != nil {
 			return err
@@ -327,18 +327,18 @@ func listEntitiesForPolicy(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	holders, err := c.Engine.Holders(c.ctx, c.tenant(), func(i *engine.Identity) bool {
+	holders, err := c.Accounts.Holders(c.ctx, c.tenant(), func(i *accounts.Identity) bool {
 		held := i.Boundary == p.ID
 		if use != usedAsBoundary {
 			held = slices.Contains(i.Attached, p.ID)
 		}
-		return held && strings.HasPrefix(i.Path, c.form["PathPrefix"]) && (kind == "" || kind+"Name" == arnKinds[i.Kind].parameter)
+		return held && strings.HasPrefix(i.Path, c.form["PathPrefix"]) && (kind == "" || kind+"Name" == nameParameters[i.Kind])
 	}, meta.IdentityUser, meta.IdentityGroup, meta.IdentityRole)
 	if err != nil {
 		return nil, err
 	}
-	at := func(i engine.Identity) string { return arnKinds[i.Kind].arn + "/" + i.Name }
-	slices.SortFunc(holders, func(a, b engine.Identity) int { return strings.Compare(at(a), at(b)) })
+	at := func(i accounts.Identity) string { return accounts.KindLabel(i.Kind) + "/" + i.Name }
+	slices.SortFunc(holders, func(a, b accounts.Identity) int { return strings.Compare(at(a), at(b)) })
 	page, end, err := cut(c.form, holders, at)
 	type user struct{ UserName, UserId string }
 	type group struct{ GroupName, GroupId string }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -19,9 +19,9 @@ const readOnly = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action
 // rig is a gateway with a tenant that has a bucket, an object and a user.
 type rig struct {
 	*gatewaytest.Gateway
-	tenant engine.Credential // its root
-	user   engine.Identity
-	cred   engine.Credential // the user's
+	tenant accounts.Credential // its root
+	user   accounts.Identity
+	cred   accounts.Credential // the user's
 }
 
 func newRig(t *testing.T, o gatewaytest.Options) *rig {
@@ -32,17 +32,17 @@ func newRig(t *testing.T, o gatewaytest.Options) *rig {
 	g.want(t, g.tenant, "PUT", "/bucket/key", "")
 	var err error
 	ctx := context.Background()
-	if g.user, err = g.Engine.CreateIdentity(ctx, engine.Identity{Tenant: g.tenant.Tenant.ID, Kind: meta.IdentityUser, Name: "dev"}); err != nil {
+	if g.user, err = g.Engine.Accounts().CreateIdentity(ctx, accounts.Identity{Tenant: g.tenant.Tenant.ID, Kind: meta.IdentityUser, Name: "dev"}); err != nil {
 		t.Fatal(err)
 	}
-	if g.cred, err = g.Engine.CreateAccessKey(ctx, g.tenant.Tenant, g.user.ID, "", ""); err != nil {
+	if g.cred, err = g.Engine.Accounts().CreateAccessKey(ctx, g.tenant.Tenant, g.user.ID, "", ""); err != nil {
 		t.Fatal(err)
 	}
 	return g
 }
 
 // try sends an empty request and returns the error's code; empty for success.
-func try(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, method, target string) string {
+func try(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, method, target string) string {
 	t.Helper()
 	r := g.Request(t, method, target, nil)
 	if c.Token != "" {
@@ -61,84 +61,84 @@ func try(t *testing.T, g *gatewaytest.Gateway, c engine.Credential, method, targ
 	return code
 }
 
-func (g *rig) want(t *testing.T, c engine.Credential, method, target, code string) {
+func (g *rig) want(t *testing.T, c accounts.Credential, method, target, code string) {
 	t.Helper()
 	if got := try(t, g.Gateway, c, method, target); got != code {
 		t.Fatalf("%s %s by %s: %q, want %q", method, target, c.AccessKey, got, code)
 	}
 }
 
-func (g *rig) change(t *testing.T, kind meta.IdentityKind, name string, change func(*engine.Identity)) {
+func (g *rig) change(t *testing.T, kind meta.IdentityKind, name string, change func(*accounts.Identity)) {
 	t.Helper()
-	_, err := g.Engine.ChangeIdentity(context.Background(), g.tenant.Tenant.ID, kind, name, func(i *engine.Identity) error { change(i); return nil })
+	_, err := g.Engine.Accounts().ChangeIdentity(context.Background(), g.tenant.Tenant.ID, kind, name, func(i *accounts.Identity) error { change(i); return nil })
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func (g *rig) create(t *testing.T, i engine.Identity) engine.Identity {
+func (g *rig) create(t *testing.T, i accounts.Identity) accounts.Identity {
 	t.Helper()
 	i.Tenant = g.tenant.Tenant.ID
-	i, err := g.Engine.CreateIdentity(context.Background(), i)
+	i, err := g.Engine.Accounts().CreateIdentity(context.Background(), i)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return i
 }
 
-func policy(name, document string) engine.Identity {
-	return engine.Identity{Kind: meta.IdentityPolicy, Name: name, Policy: &engine.PolicyFacts{
-		Versions: []engine.PolicyVersion{{Number: 1, Document: document}}, Default: 1, Next: 2}}
+func policy(name, document string) accounts.Identity {
+	return accounts.Identity{Kind: meta.IdentityPolicy, Name: name, Policy: &accounts.PolicyFacts{
+		Versions: []accounts.PolicyVersion{{Number: 1, Document: document}}, Default: 1, Next: 2}}
 }
 
 func TestUserHasItsPolicies(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	g.want(t, g.cred, "GET", "/bucket/key", "AccessDenied")
 	g.want(t, g.cred, "PUT", "/other", "AccessDenied")
-	g.change(t, meta.IdentityUser, "dev", func(i *engine.Identity) { i.Inline = []engine.InlinePolicy{{Name: "read", Document: readOnly}} })
+	g.change(t, meta.IdentityUser, "dev", func(i *accounts.Identity) { i.Inline = []accounts.InlinePolicy{{Name: "read", Document: readOnly}} })
 	g.want(t, g.cred, "GET", "/bucket/key", "")
 	g.want(t, g.cred, "GET", "/bucket", "")
 	g.want(t, g.cred, "PUT", "/bucket/key", "AccessDenied")
 
 	// By a group and a managed policy instead.
 	p := g.create(t, policy("read", readOnly))
-	group := g.create(t, engine.Identity{Kind: meta.IdentityGroup, Name: "readers", Attached: []meta.ID{p.ID}})
-	g.change(t, meta.IdentityUser, "dev", func(i *engine.Identity) { i.Inline, i.Groups = nil, []meta.ID{group.ID} })
+	group := g.create(t, accounts.Identity{Kind: meta.IdentityGroup, Name: "readers", Attached: []meta.ID{p.ID}})
+	g.change(t, meta.IdentityUser, "dev", func(i *accounts.Identity) { i.Inline, i.Groups = nil, []meta.ID{group.ID} })
 	g.want(t, g.cred, "GET", "/bucket/key", "")
 	// A boundary narrows it.
 	b := g.create(t, policy("boundary", strings.Replace(readOnly, `"s3:GetObject",`, "", 1)))
-	g.change(t, meta.IdentityUser, "dev", func(i *engine.Identity) { i.Boundary = b.ID })
+	g.change(t, meta.IdentityUser, "dev", func(i *accounts.Identity) { i.Boundary = b.ID })
 	g.want(t, g.cred, "GET", "/bucket/key", "AccessDenied")
 	g.want(t, g.cred, "GET", "/bucket", "")
 	// What a policy of it cannot be had, nothing is allowed.
-	b, err := g.Engine.Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityPolicy, "boundary")
+	b, err := g.Engine.Accounts().Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityPolicy, "boundary")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Engine.DeleteIdentity(t.Context(), b); err != nil {
+	if err := g.Engine.Accounts().DeleteIdentity(t.Context(), b); err != nil {
 		t.Fatal(err)
 	}
 	g.want(t, g.cred, "GET", "/bucket", "AccessDenied")
 	g.create(t, policy("boundary", readOnly)) // another of the same name
 	g.want(t, g.cred, "GET", "/bucket", "AccessDenied")
-	g.change(t, meta.IdentityUser, "dev", func(i *engine.Identity) { i.Boundary = meta.ID{} })
+	g.change(t, meta.IdentityUser, "dev", func(i *accounts.Identity) { i.Boundary = meta.ID{} })
 	g.want(t, g.cred, "GET", "/bucket", "")
 	g.create(t, policy("garbage", "{"))
-	garbage, err := g.Engine.Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityPolicy, "garbage")
+	garbage, err := g.Engine.Accounts().Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityPolicy, "garbage")
 	if err != nil {
 		t.Fatal(err)
 	}
-	g.change(t, meta.IdentityUser, "dev", func(i *engine.Identity) { i.Attached = []meta.ID{garbage.ID} })
+	g.change(t, meta.IdentityUser, "dev", func(i *accounts.Identity) { i.Attached = []meta.ID{garbage.ID} })
 	g.want(t, g.cred, "GET", "/bucket", "AccessDenied")
 }
 
 func TestSessions(t *testing.T) {
 	now := time.Now()
 	g := newRig(t, gatewaytest.Options{Now: func() time.Time { return now }})
-	role := g.create(t, engine.Identity{Kind: meta.IdentityRole, Name: "reader", Inline: []engine.InlinePolicy{{Name: "read", Document: readOnly}},
-		Role: &engine.RoleFacts{Trust: "{}", MaxSession: time.Hour}})
-	session := engine.Session{Tenant: g.tenant.Tenant.ID, Holder: role.ID, Kind: meta.IdentityRole, Name: "me", Expires: now.Add(time.Hour)}
-	c, err := g.Engine.NewSession(session)
+	role := g.create(t, accounts.Identity{Kind: meta.IdentityRole, Name: "reader", Inline: []accounts.InlinePolicy{{Name: "read", Document: readOnly}},
+		Role: &accounts.RoleFacts{Trust: "{}", MaxSession: time.Hour}})
+	session := accounts.Session{Tenant: g.tenant.Tenant.ID, Holder: role.ID, Kind: meta.IdentityRole, Name: "me", Expires: now.Add(time.Hour)}
+	c, err := g.Engine.Accounts().NewSession(session)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestSessions(t *testing.T) {
 	if r := g.Send(t, g.Request(t, "GET", strings.TrimPrefix(u, g.URL), nil)); r.Status != 200 {
 		t.Errorf("presigned by a session: %d %s", r.Status, r.Body)
 	}
-	for name, wrong := range map[string]engine.Credential{
+	for name, wrong := range map[string]accounts.Credential{
 		"InvalidAccessKeyId":    {AccessKey: c.AccessKey, SecretKey: c.SecretKey},
 		"SignatureDoesNotMatch": {AccessKey: c.AccessKey, SecretKey: g.cred.SecretKey, Token: c.Token},
 		"InvalidToken":          {AccessKey: g.cred.AccessKey, SecretKey: g.cred.SecretKey, Token: c.Token},
@@ -163,26 +163,26 @@ func TestSessions(t *testing.T) {
 	g.want(t, torn, "GET", "/bucket/key", "InvalidToken")
 
 	// Session policies narrow; an empty list allows nothing.
-	session.Policies = []engine.PolicyText{}
-	nothing, err := g.Engine.NewSession(session)
+	session.Policies = []accounts.PolicyText{}
+	nothing, err := g.Engine.Accounts().NewSession(session)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.want(t, nothing, "GET", "/bucket/key", "AccessDenied")
 
 	// The role made again is another.
-	role, err = g.Engine.Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityRole, "reader")
+	role, err = g.Engine.Accounts().Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityRole, "reader")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Engine.DeleteIdentity(t.Context(), role); err != nil {
+	if err := g.Engine.Accounts().DeleteIdentity(t.Context(), role); err != nil {
 		t.Fatal(err)
 	}
-	g.create(t, engine.Identity{Kind: meta.IdentityRole, Name: "reader", Inline: role.Inline, Role: role.Role})
+	g.create(t, accounts.Identity{Kind: meta.IdentityRole, Name: "reader", Inline: role.Inline, Role: role.Role})
 	g.want(t, c, "GET", "/bucket/key", "InvalidToken")
 
-	session = engine.Session{Tenant: g.tenant.Tenant.ID, Holder: g.tenant.Tenant.ID, Expires: now.Add(time.Hour)}
-	if c, err = g.Engine.NewSession(session); err != nil {
+	session = accounts.Session{Tenant: g.tenant.Tenant.ID, Holder: g.tenant.Tenant.ID, Expires: now.Add(time.Hour)}
+	if c, err = g.Engine.Accounts().NewSession(session); err != nil {
 		t.Fatal(err)
 	}
 	g.want(t, c, "PUT", "/bucket/key", "")
@@ -190,7 +190,7 @@ func TestSessions(t *testing.T) {
 	g.want(t, c, "PUT", "/bucket/key", "ExpiredToken")
 }
 
-func tokenRequest(t *testing.T, g *gatewaytest.Gateway, c engine.Credential) *http.Request {
+func tokenRequest(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential) *http.Request {
 	r := g.Request(t, "GET", "/bucket/key", nil)
 	q := r.URL.Query()
 	q.Set("X-Amz-Security-Token", c.Token)
@@ -202,11 +202,11 @@ func tokenRequest(t *testing.T, g *gatewaytest.Gateway, c engine.Credential) *ht
 func TestRevocationOnAnotherGateway(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{Several: true})
 	other := gatewaytest.Start(t, gatewaytest.Options{Store: g.Store, Backend: g.Backend, Keys: g.Keys, Several: true})
-	gone := func(what, code string, c engine.Credential) {
+	gone := func(what, code string, c accounts.Credential) {
 		t.Helper()
 		began := time.Now()
 		for try(t, other, c, "GET", "/bucket/key") == "" {
-			if took := time.Since(began); took > engine.CredentialTTL+10*time.Second {
+			if took := time.Since(began); took > accounts.CredentialTTL+10*time.Second {
 				t.Fatalf("%s still counts after %s", what, took)
 			}
 		}
@@ -218,43 +218,43 @@ func TestRevocationOnAnotherGateway(t *testing.T) {
 		t.Helper()
 		began := time.Now()
 		for try(t, other, g.cred, "GET", "/bucket/key") != "" {
-			if time.Since(began) > engine.CredentialTTL+10*time.Second {
+			if time.Since(began) > accounts.CredentialTTL+10*time.Second {
 				t.Fatal("what was given does not count")
 			}
 		}
 	}
-	read := func(i *engine.Identity) { i.Inline = []engine.InlinePolicy{{Name: "read", Document: readOnly}} }
+	read := func(i *accounts.Identity) { i.Inline = []accounts.InlinePolicy{{Name: "read", Document: readOnly}} }
 	g.change(t, meta.IdentityUser, "dev", read)
 	back()
-	g.change(t, meta.IdentityUser, "dev", func(i *engine.Identity) { i.Inline = nil })
+	g.change(t, meta.IdentityUser, "dev", func(i *accounts.Identity) { i.Inline = nil })
 	gone("a policy", "AccessDenied", g.cred)
 	g.change(t, meta.IdentityUser, "dev", read)
 	back()
-	if err := g.Engine.SetAccessKeyInactive(t.Context(), g.cred.AccessKey, true); err != nil {
+	if err := g.Engine.Accounts().SetAccessKeyInactive(t.Context(), g.cred.AccessKey, true); err != nil {
 		t.Fatal(err)
 	}
 	g.want(t, g.cred, "GET", "/bucket/key", "InvalidAccessKeyId")
 	gone("an inactive key", "InvalidAccessKeyId", g.cred)
-	if err := g.Engine.SetAccessKeyInactive(t.Context(), g.cred.AccessKey, false); err != nil {
+	if err := g.Engine.Accounts().SetAccessKeyInactive(t.Context(), g.cred.AccessKey, false); err != nil {
 		t.Fatal(err)
 	}
 	back()
-	session, err := g.Engine.NewSession(engine.Session{Tenant: g.tenant.Tenant.ID, Holder: g.user.ID, Kind: meta.IdentityUser, Expires: time.Now().Add(time.Hour)})
+	session, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: g.tenant.Tenant.ID, Holder: g.user.ID, Kind: meta.IdentityUser, Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if code := try(t, other, session, "GET", "/bucket/key"); code != "" {
 		t.Fatal(code)
 	}
-	if err := g.Engine.DeleteAccessKey(t.Context(), g.cred.AccessKey); err != nil {
+	if err := g.Engine.Accounts().DeleteAccessKey(t.Context(), g.cred.AccessKey); err != nil {
 		t.Fatal(err)
 	}
 	gone("a removed key", "InvalidAccessKeyId", g.cred)
-	user, err := g.Engine.Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityUser, "dev")
+	user, err := g.Engine.Accounts().Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityUser, "dev")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Engine.DeleteIdentity(t.Context(), user); err != nil {
+	if err := g.Engine.Accounts().DeleteIdentity(t.Context(), user); err != nil {
 		t.Fatal(err)
 	}
 	gone("a session of a removed user", "InvalidToken", session)
@@ -273,7 +273,7 @@ func TestMovedRows(t *testing.T) {
 	if err := g.Store.UpdateIdentity(t.Context(), moved); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.Engine.Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityUser, "ops"); err == nil {
+	if _, err := g.Engine.Accounts().Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityUser, "ops"); err == nil {
 		t.Error("a row under another name is read")
 	}
 	elsewhere := row
@@ -281,7 +281,7 @@ func TestMovedRows(t *testing.T) {
 	if err := g.Store.CreateIdentity(t.Context(), elsewhere); err != nil {
 		t.Fatal(err)
 	}
-	_, err = g.Engine.Identity(t.Context(), other.Tenant.ID, meta.IdentityUser, "dev")
+	_, err = g.Engine.Accounts().Identity(t.Context(), other.Tenant.ID, meta.IdentityUser, "dev")
 	if err == nil || s3err.From(err).Code != s3err.InternalError {
 		t.Errorf("a document under another id: %v", err)
 	}
@@ -292,8 +292,8 @@ func TestMovedRows(t *testing.T) {
 
 func FuzzToken(f *testing.F) {
 	g := gatewaytest.Start(f, gatewaytest.Options{})
-	root := g.Engine.Root()
-	c, err := g.Engine.NewSession(engine.Session{Tenant: root.ID, Holder: root.ID, Expires: time.Now().Add(time.Hour)})
+	root := g.Engine.Accounts().Root()
+	c, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: root.ID, Holder: root.ID, Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func FuzzToken(f *testing.F) {
 	f.Add(c.AccessKey, "")
 	f.Add("ASIA", "AQ==")
 	f.Fuzz(func(t *testing.T, accessKey, token string) {
-		got, err := g.Engine.Credential(t.Context(), accessKey, token)
+		got, err := g.Engine.Accounts().Credential(t.Context(), accessKey, token)
 		if err == nil && (accessKey != c.AccessKey || token != c.Token) && accessKey != g.Root.AccessKey {
 			t.Fatalf("%q with %q is %v", accessKey, token, got)
 		}

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -57,32 +57,32 @@ func createProvider(c *call) (any, error) {
 	if err := c.allowWithTags("TagOpenIDConnectProvider", c.arn(meta.IdentityProvider, "/", name), tags); err != nil {
 		return nil, err
 	}
-	facts := &engine.ProviderFacts{URL: "https://" + name, ClientIDs: c.form.list("ClientIDList"), Thumbprints: c.form.list("ThumbprintList")}
+	facts := &accounts.ProviderFacts{URL: "https://" + name, ClientIDs: c.form.list("ClientIDList"), Thumbprints: c.form.list("ThumbprintList")}
 	if err := checkClientIDs(facts.ClientIDs); err != nil {
 		return nil, err
 	}
 	if err := checkThumbprints(facts.Thumbprints); err != nil {
 		return nil, err
 	}
-	p, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityProvider, Name: name, Tags: tags, Provider: facts})
+	p, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{Tenant: c.tenant(), Kind: meta.IdentityProvider, Name: name, Tags: tags, Provider: facts})
 	if err != nil {
 		return nil, err
 	}
 	return struct {
 		OpenIDConnectProviderArn string
 		Tags                     members[tagXML]
-	}{ARN(&p), tagsXML(p.Tags)}, nil
+	}{p.ARN(), tagsXML(p.Tags)}, nil
 }
 
 // provider finds the one that OpenIDConnectProviderArn names.
-func (c *call) provider(extra ...string) (engine.Identity, error) {
+func (c *call) provider(extra ...string) (accounts.Identity, error) {
 	arn, err := c.form.need("OpenIDConnectProviderArn")
 	if err != nil {
-		return engine.Identity{}, err
+		return accounts.Identity{}, err
 	}
-	account, name, ok := engine.CutARN(arn, "oidc-provider")
+	account, name, ok := accounts.CutARN(arn, "oidc-provider")
 	if !ok || account != c.principal.Account {
-		return engine.Identity{}, s3err.New(s3err.NoSuchEntity, "OpenIDConnect Provider not found for arn %s", clip(arn))
+		return accounts.Identity{}, s3err.New(s3err.NoSuchEntity, "OpenIDConnect Provider not found for arn %s", clip(arn))
 	}
 	return c.find(meta.IdentityProvider, name, extra...)
 }
@@ -105,9 +105,9 @@ func listProviders(c *call) (any, error) {
 	if err := c.allow("*"); err != nil {
 		return nil, err
 	}
-	found, err := c.Engine.ListIdentities(c.ctx, c.tenant(), meta.IdentityProvider, "", meta.MaxPage)
+	found, err := c.Accounts.ListIdentities(c.ctx, c.tenant(), meta.IdentityProvider, "", meta.MaxPage)
 	type entry struct{ Arn string }
-	return struct{ OpenIDConnectProviderList members[entry] }{membersOf(found, func(p engine.Identity) entry { return entry{ARN(&p)} })}, err
+	return struct{ OpenIDConnectProviderList members[entry] }{membersOf(found, func(p accounts.Identity) entry { return entry{p.ARN()} })}, err
 }
 
 func deleteProvider(c *call) (any, error) {
@@ -115,7 +115,7 @@ func deleteProvider(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return nil, c.Engine.DeleteIdentity(c.ctx, p)
+	return nil, c.Accounts.DeleteIdentity(c.ctx, p)
 }
 
 func addClientID(c *call) (any, error) {
@@ -145,7 +145,7 @@ func (c *call) changeClientIDs(change func([]string, string) []string) (any, err
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityProvider, p.Name, func(p *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityProvider, p.Name, func(p *accounts.Identity) error {
 		p.Provider.ClientIDs = change(p.Provider.ClientIDs, id)
 		return checkClientIDs(p.Provider.ClientIDs)
 	})
@@ -162,7 +162,7 @@ func updateThumbprints(c *call) (any, error) {
 	if err := checkThumbprints(all); err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityProvider, p.Name, func(p *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityProvider, p.Name, func(p *accounts.Identity) error {
 		p.Provider.Thumbprints = all
 		return nil
 	})

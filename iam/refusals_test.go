@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
@@ -18,16 +18,16 @@ var unsigned = map[string]string{"AssumeRoleWithWebIdentity": "its token is the 
 func TestEveryActionRefusesStrangers(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	other := g.User(t, "other")
-	session := func(lives time.Duration) engine.Credential {
-		c, err := g.Engine.NewSession(engine.Session{Tenant: g.tenant.Tenant.ID, Holder: g.tenant.Tenant.ID, Expires: time.Now().Add(lives)})
+	session := func(lives time.Duration) accounts.Credential {
+		c, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: g.tenant.Tenant.ID, Holder: g.tenant.Tenant.ID, Expires: time.Now().Add(lives)})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
-	inactive, err := g.Engine.CreateAccessKey(t.Context(), g.tenant.Tenant, g.tenant.Tenant.ID, "", "")
+	inactive, err := g.Engine.Accounts().CreateAccessKey(t.Context(), g.tenant.Tenant, g.tenant.Tenant.ID, "", "")
 	if err == nil {
-		err = g.Engine.SetAccessKeyInactive(t.Context(), inactive.AccessKey, true)
+		err = g.Engine.Accounts().SetAccessKeyInactive(t.Context(), inactive.AccessKey, true)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +39,7 @@ func TestEveryActionRefusesStrangers(t *testing.T) {
 		t.Helper()
 		text := ""
 		for kind := meta.IdentityUser; kind <= meta.IdentityProvider; kind++ {
-			for _, tenant := range []engine.Credential{g.tenant, other} {
+			for _, tenant := range []accounts.Credential{g.tenant, other} {
 				all, err := g.Store.ListIdentities(t.Context(), tenant.Tenant.ID, kind, "", meta.MaxPage)
 				if err != nil {
 					t.Fatal(err)
@@ -66,13 +66,13 @@ func TestEveryActionRefusesStrangers(t *testing.T) {
 			continue
 		}
 		for name, c := range map[string]struct {
-			cred engine.Credential
+			cred accounts.Credential
 			code string
 		}{
-			"anonymous":                 {engine.Credential{}, "MissingAuthenticationToken"},
-			"unknown key":               {engine.Credential{AccessKey: "SGUNKNOWN", SecretKey: g.tenant.SecretKey}, "InvalidClientTokenId"},
+			"anonymous":                 {accounts.Credential{}, "MissingAuthenticationToken"},
+			"unknown key":               {accounts.Credential{AccessKey: "SGUNKNOWN", SecretKey: g.tenant.SecretKey}, "InvalidClientTokenId"},
 			"inactive key":              {inactive, "InvalidClientTokenId"},
-			"another's secret":          {engine.Credential{AccessKey: g.tenant.AccessKey, SecretKey: other.SecretKey}, "SignatureDoesNotMatch"},
+			"another's secret":          {accounts.Credential{AccessKey: g.tenant.AccessKey, SecretKey: other.SecretKey}, "SignatureDoesNotMatch"},
 			"a session that ended":      {session(-time.Minute), "ExpiredToken"},
 			"another session's token":   {foreign, "InvalidClientTokenId"},
 			"session without its token": {bare, "InvalidClientTokenId"},
@@ -94,7 +94,7 @@ func TestEveryActionRefusesStrangers(t *testing.T) {
 	for action, why := range unsigned {
 		if !iam.Actions()[action] {
 			t.Errorf("%s (%s): there is no such action", action, why)
-		} else if a := post(t, g.Gateway, engine.Credential{}, "sts", form("Action", action)); a.one("Code") == "MissingAuthenticationToken" {
+		} else if a := post(t, g.Gateway, accounts.Credential{}, "sts", form("Action", action)); a.one("Code") == "MissingAuthenticationToken" {
 			t.Errorf("%s is not open any more", action)
 		}
 	}

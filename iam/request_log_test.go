@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
@@ -59,10 +59,10 @@ func (l *logged) want(t *testing.T, id string, fields map[string]any) {
 func TestRequestLog(t *testing.T) {
 	var log logged
 	g := newRig(t, gatewaytest.Options{Log: log.logger()})
-	account := engine.Account(g.tenant.Tenant.ID)
-	wrong, unknown := g.tenant, engine.Credential{AccessKey: "SGSOMEBODYSSECRETVALUE", SecretKey: g.tenant.SecretKey}
+	account := accounts.Account(g.tenant.Tenant.ID)
+	wrong, unknown := g.tenant, accounts.Credential{AccessKey: "SGSOMEBODYSSECRETVALUE", SecretKey: g.tenant.SecretKey}
 	wrong.SecretKey = g.cred.SecretKey
-	token, err := g.Engine.NewSession(engine.Session{Tenant: g.tenant.Tenant.ID, Holder: g.user.ID, Kind: g.user.Kind, Expires: time.Now().Add(time.Hour)})
+	token, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: g.tenant.Tenant.ID, Holder: g.user.ID, Kind: g.user.Kind, Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestRequestLog(t *testing.T) {
 			service = "sts"
 		}
 		for name, c := range map[string]struct {
-			cred                 engine.Credential
+			cred                 accounts.Credential
 			principal, accessKey string
 		}{
 			"a user":         {g.cred, "arn:aws:iam::" + account + ":user/dev", g.cred.AccessKey},
@@ -83,7 +83,7 @@ func TestRequestLog(t *testing.T) {
 			"a root":         {g.tenant, "arn:aws:iam::" + account + ":root", g.tenant.AccessKey},
 			"a wrong secret": {wrong, "unproven", g.tenant.AccessKey},
 			"an unknown key": {unknown, "unproven", ""},
-			"nobody":         {engine.Credential{}, "anonymous", ""},
+			"nobody":         {accounts.Credential{}, "anonymous", ""},
 		} {
 			a := post(t, g.Gateway, c.cred, service, form("Action", action, "UserName", "nobody", "GroupName", "g", "RoleName", "r", "PolicyName", "p", "PolicyDocument", "none"))
 			want := map[string]any{"msg": "request", "api": service, "action": service + ":" + action, "method": "POST", "principal": c.principal,

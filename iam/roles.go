@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/strict"
@@ -25,14 +25,14 @@ type roleXML struct {
 	Tags                                    *members[tagXML] `xml:",omitempty"`
 }
 
-func roleShown(r engine.Identity, trust string) roleXML {
-	return roleXML{Path: r.Path, RoleName: r.Name, RoleId: uniqueID(&r), Arn: ARN(&r), CreateDate: stamp(r.Created),
+func roleShown(r accounts.Identity, trust string) roleXML {
+	return roleXML{Path: r.Path, RoleName: r.Name, RoleId: uniqueID(&r), Arn: r.ARN(), CreateDate: stamp(r.Created),
 		AssumeRolePolicyDocument: encoded(trust), Description: r.Description,
 		MaxSessionDuration: int(r.Role.MaxSession / time.Second)}
 }
 
-func (c *call) roleInFull(r engine.Identity) (roleXML, error) {
-	trusts, err := c.trustsShown([]engine.Identity{r})
+func (c *call) roleInFull(r accounts.Identity) (roleXML, error) {
+	trusts, err := c.trustsShown([]accounts.Identity{r})
 	if err != nil {
 		return roleXML{}, err
 	}
@@ -53,7 +53,7 @@ func (c *call) trust(document string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	ids, nobody, err := PrincipalIDs(c.ctx, c.Engine, p)
+	ids, nobody, err := c.Accounts.PrincipalIDs(c.ctx, p)
 	if err != nil {
 		return "", err
 	}
@@ -111,8 +111,8 @@ func createRole(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityRole, Name: name, Path: path, Tags: tags,
-		Description: c.form["Description"], Boundary: boundary, Role: &engine.RoleFacts{Trust: document, MaxSession: session}})
+	r, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{Tenant: c.tenant(), Kind: meta.IdentityRole, Name: name, Path: path, Tags: tags,
+		Description: c.form["Description"], Boundary: boundary, Role: &accounts.RoleFacts{Trust: document, MaxSession: session}})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +161,7 @@ func updateRoleDescription(c *call) (any, error) {
 	if err := c.form.checkDescription(); err != nil {
 		return nil, err
 	}
-	r, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *engine.Identity) error {
+	r, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *accounts.Identity) error {
 		r.Description = c.form["Description"]
 		return nil
 	})
@@ -184,7 +184,7 @@ func updateRole(c *call) (any, error) {
 	if err := c.form.checkDescription(); err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *accounts.Identity) error {
 		r.Role.MaxSession = session
 		if d, ok := c.form["Description"]; ok {
 			r.Description = d
@@ -206,7 +206,7 @@ func updateAssumeRolePolicy(c *call) (any, error) {
 	if document, err = c.trust(document); err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *accounts.Identity) error {
 		r.Role.Trust = document
 		return nil
 	})
@@ -223,5 +223,5 @@ func deleteRole(c *call) (any, error) {
 	case len(r.Inline) > 0:
 		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must delete policies first.")
 	}
-	return nil, c.Engine.DeleteIdentity(c.ctx, r)
+	return nil, c.Accounts.DeleteIdentity(c.ctx, r)
 }

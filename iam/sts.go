@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/strict"
@@ -38,7 +38,7 @@ func getCallerIdentity(c *call) (any, error) {
 
 type credentialsXML struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
 
-func credentialsShown(c engine.Credential) credentialsXML {
+func credentialsShown(c accounts.Credential) credentialsXML {
 	return credentialsXML{c.AccessKey, c.SecretKey, c.Token, stamp(c.Expires)}
 }
 
@@ -69,7 +69,7 @@ func getSessionToken(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := c.Engine.NewSession(engine.Session{Tenant: c.tenant(), Holder: c.cred.Principal.ID, Kind: c.cred.Principal.Kind, Expires: c.now().Add(d)})
+	made, err := c.Accounts.NewSession(accounts.Session{Tenant: c.tenant(), Holder: c.cred.Principal.ID, Kind: c.cred.Principal.Kind, Expires: c.now().Add(d)})
 	if err != nil {
 		return nil, err
 	}
@@ -78,8 +78,8 @@ func getSessionToken(c *call) (any, error) {
 
 // sessionPolicies reads Policy and PolicyArns, which are policies of the tenant;
 // nil: there are none.
-func (c *call) sessionPolicies(tenant meta.ID) ([]engine.PolicyText, error) {
-	var all []engine.PolicyText
+func (c *call) sessionPolicies(tenant meta.ID) ([]accounts.PolicyText, error) {
+	var all []accounts.PolicyText
 	if document, ok := c.form["Policy"]; ok {
 		if len(document) > maxSessionPolicy {
 			return nil, s3err.PackedPolicyTooLarge
@@ -87,7 +87,7 @@ func (c *call) sessionPolicies(tenant meta.ID) ([]engine.PolicyText, error) {
 		if _, err := access.ParseIdentityPolicy("", []byte(document)); err != nil {
 			return nil, err
 		}
-		all = append(all, engine.PolicyText{Name: "session policy", Document: document})
+		all = append(all, accounts.PolicyText{Name: "session policy", Document: document})
 	}
 	for i := 1; ; i++ {
 		arn, ok := c.form["PolicyArns.member."+strconv.Itoa(i)+".arn"]
@@ -105,7 +105,7 @@ func (c *call) sessionPolicies(tenant meta.ID) ([]engine.PolicyText, error) {
 		if !ok {
 			return nil, s3err.New(s3err.NoSuchEntity, "Policy %s has no version that counts.", clip(arn))
 		}
-		all = append(all, engine.PolicyText{Name: p.Name, Document: text})
+		all = append(all, accounts.PolicyText{Name: p.Name, Document: text})
 	}
 }
 
@@ -122,22 +122,22 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 	if !sessionNamePattern.MatchString(a.session) {
 		return a, false, s3err.New(s3err.ValidationError, "RoleSessionName has 2 to 64 letters, digits and + = , . @ _ -")
 	}
-	account, name, ok := engine.CutARN(a.arn, "role")
+	account, name, ok := accounts.CutARN(a.arn, "role")
 	if !ok {
 		return a, false, s3err.New(s3err.ValidationError, "%s is invalid", clip(a.arn))
 	}
-	t, err := c.Engine.TenantByAccount(c.ctx, account)
+	t, err := c.Accounts.TenantByAccount(c.ctx, account)
 	if a.tenant = t.ID; err != nil || t.ID.IsZero() {
 		return a, false, err
 	}
-	a.role, err = c.Engine.Identity(c.ctx, t.ID, meta.IdentityRole, name[strings.LastIndexByte(name, '/')+1:])
+	a.role, err = c.Accounts.Identity(c.ctx, t.ID, meta.IdentityRole, name[strings.LastIndexByte(name, '/')+1:])
 	if err != nil {
 		if s3err.From(err).Code == s3err.NoSuchEntity {
 			err = nil
 		}
 		return a, false, err
 	}
-	if ARN(&a.role) != a.arn {
+	if a.role.ARN() != a.arn {
 		return a, false, nil
 	}
 	a.trust, err = storedTrust(&a.role)

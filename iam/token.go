@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -145,7 +145,7 @@ func parseToken(text string) (*token, error) {
 
 // check holds the claims of a token whose signature was verified against its
 // provider and the time.
-func (t *token) check(p *engine.ProviderFacts, now time.Time) error {
+func (t *token) check(p *accounts.ProviderFacts, now time.Time) error {
 	expires, ok := timeOf(t.expires)
 	issued, also := timeOf(t.issued)
 	switch {

@@ -2,12 +2,12 @@ package iam
 
 import (
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 )
 
 // storedTrust reads the trust policy of a role. Whom it named when it was put is in it
 // by id; an ARN of a user, role or session, which earlier releases let pass, means nobody.
-func storedTrust(r *engine.Identity) (*access.Policy, error) {
+func storedTrust(r *accounts.Identity) (*access.Policy, error) {
 	p, err := access.ParseTrustPolicy(r.Name, []byte(r.Role.Trust))
 	if err != nil {
 		return nil, err
@@ -18,14 +18,14 @@ func storedTrust(r *engine.Identity) (*access.Policy, error) {
 // trustsShown are the trust policies of roles as they were given, but that their
 // principals are ARNs: those of users, roles and sessions as they are called now, and of
 // accounts.
-func (c *call) trustsShown(roles []engine.Identity) (shown []string, err error) {
+func (c *call) trustsShown(roles []accounts.Identity) (shown []string, err error) {
 	policies := make([]*access.Policy, len(roles))
 	for i, r := range roles {
 		if policies[i], err = access.ParseTrustPolicy(r.Name, []byte(r.Role.Trust)); err != nil {
 			policies[i] = nil // it trusts nobody, and is shown as it is
 		}
 	}
-	arns, err := ARNs(c.ctx, c.Engine, policies...)
+	arns, err := c.Accounts.ARNs(c.ctx, policies...)
 	if err != nil {
 		return nil, err
 	}

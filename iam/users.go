@@ -5,19 +5,19 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
 type tagXML struct{ Key, Value string }
 
-func tagsXML(tags []engine.Tag) members[tagXML] {
-	return membersOf(tags, func(t engine.Tag) tagXML { return tagXML(t) })
+func tagsXML(tags []accounts.Tag) members[tagXML] {
+	return membersOf(tags, func(t accounts.Tag) tagXML { return tagXML(t) })
 }
 
 // tagsShown are tags where they are left out if there are none.
-func tagsShown(tags []engine.Tag) *members[tagXML] {
+func tagsShown(tags []accounts.Tag) *members[tagXML] {
 	if len(tags) == 0 {
 		return nil
 	}
@@ -36,12 +36,12 @@ type userXML struct {
 	Tags                                    *members[tagXML] `xml:",omitempty"`
 }
 
-func userShown(u engine.Identity) userXML {
-	return userXML{Path: u.Path, UserName: u.Name, UserId: uniqueID(&u), Arn: ARN(&u), CreateDate: stamp(u.Created)}
+func userShown(u accounts.Identity) userXML {
+	return userXML{Path: u.Path, UserName: u.Name, UserId: uniqueID(&u), Arn: u.ARN(), CreateDate: stamp(u.Created)}
 }
 
 // userInFull is a user as GetUser shows it.
-func (c *call) userInFull(u engine.Identity) (userXML, error) {
+func (c *call) userInFull(u accounts.Identity) (userXML, error) {
 	x := userShown(u)
 	x.Tags = tagsShown(u.Tags)
 	var err error
@@ -49,11 +49,11 @@ func (c *call) userInFull(u engine.Identity) (userXML, error) {
 	return x, err
 }
 
-func (c *call) boundaryShown(i engine.Identity) (*boundaryXML, error) {
+func (c *call) boundaryShown(i accounts.Identity) (*boundaryXML, error) {
 	if i.Boundary.IsZero() {
 		return nil, nil
 	}
-	found, _, err := c.Engine.IdentitiesByID(c.ctx, []meta.ID{i.Boundary})
+	found, _, err := c.Accounts.IdentitiesByID(c.ctx, []meta.ID{i.Boundary})
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (c *call) boundaryShown(i engine.Identity) (*boundaryXML, error) {
 	if !ok {
 		return &boundaryXML{"Policy", ""}, nil // it is gone, and nothing is allowed
 	}
-	return &boundaryXML{"Policy", ARN(&p)}, nil
+	return &boundaryXML{"Policy", p.ARN()}, nil
 }
 
 // boundary is the policy that the parameter PermissionsBoundary names.
@@ -83,7 +83,7 @@ func boundaryContext(arn string) []string {
 }
 
 // tagContext are the condition keys of tags that are being set.
-func tagContext(tags []engine.Tag) (extra []string) {
+func tagContext(tags []accounts.Tag) (extra []string) {
 	for _, t := range tags {
 		extra = append(extra, requestTag+t.Key, t.Value, "aws:tagkeys", t.Key)
 	}
@@ -114,7 +114,7 @@ func createUser(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := c.Engine.CreateIdentity(c.ctx, engine.Identity{Tenant: c.tenant(), Kind: meta.IdentityUser, Name: name, Path: path, Tags: tags, Boundary: boundary})
+	u, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{Tenant: c.tenant(), Kind: meta.IdentityUser, Name: name, Path: path, Tags: tags, Boundary: boundary})
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +123,12 @@ func createUser(c *call) (any, error) {
 }
 
 // self is the user that an action without UserName is about.
-func (c *call) self() (engine.Identity, error) {
+func (c *call) self() (accounts.Identity, error) {
 	if c.form["UserName"] != "" {
 		return c.named(meta.IdentityUser)
 	}
 	if c.principal.Kind != access.User {
-		return engine.Identity{}, s3err.New(s3err.ValidationError, "Must specify userName when calling with non-User credentials")
+		return accounts.Identity{}, s3err.New(s3err.ValidationError, "Must specify userName when calling with non-User credentials")
 	}
 	return c.find(meta.IdentityUser, c.principal.Name)
 }
@@ -165,7 +165,7 @@ func rename(c *call) (any, error) {
 		return nil, err
 	}
 	to, path := i.Name, i.Path
-	if v := c.form["New"+arnKinds[kind].parameter]; v != "" {
+	if v := c.form["New"+nameParameters[kind]]; v != "" {
 		to = v
 	}
 	if v := c.form["NewPath"]; v != "" {
@@ -174,7 +174,7 @@ func rename(c *call) (any, error) {
 	if err := c.allow(c.arn(kind, path, to)); err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), kind, i.Name, func(i *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), kind, i.Name, func(i *accounts.Identity) error {
 		i.Name, i.Path = to, path
 		return nil
 	})
@@ -194,7 +194,7 @@ func deleteUser(c *call) (any, error) {
 	case len(u.Groups) > 0:
 		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete entity, must remove users from group first.")
 	}
-	return nil, c.Engine.DeleteIdentity(c.ctx, u)
+	return nil, c.Accounts.DeleteIdentity(c.ctx, u)
 }
 
 // tag is TagUser, TagRole, TagPolicy and TagOpenIDConnectProvider.
@@ -207,7 +207,7 @@ func tag(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
 		for _, t := range tags {
 			i.Tags = append(without(i.Tags, t.Key), t)
 		}
@@ -220,7 +220,7 @@ func tag(c *call) (any, error) {
 }
 
 // tagged is whose tags an action is about.
-func (c *call) tagged(extra ...string) (engine.Identity, error) {
+func (c *call) tagged(extra ...string) (accounts.Identity, error) {
 	switch c.action.kind {
 	case meta.IdentityPolicy:
 		if c.name != "ListPolicyTags" {
@@ -233,7 +233,7 @@ func (c *call) tagged(extra ...string) (engine.Identity, error) {
 	return c.named(c.action.kind, extra...)
 }
 
-func without(tags []engine.Tag, key string) (kept []engine.Tag) {
+func without(tags []accounts.Tag, key string) (kept []accounts.Tag) {
 	for _, t := range tags {
 		if access.FoldCase(t.Key) != access.FoldCase(key) {
 			kept = append(kept, t)
@@ -252,7 +252,7 @@ func untag(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
 		for _, k := range keys {
 			i.Tags = without(i.Tags, k)
 		}
@@ -267,8 +267,8 @@ func listTags(c *call) (any, error) {
 		return nil, err
 	}
 	tags := slices.Clone(i.Tags)
-	slices.SortFunc(tags, func(a, b engine.Tag) int { return strings.Compare(a.Key, b.Key) })
-	page, end, err := cut(c.form, tags, func(t engine.Tag) string { return t.Key })
+	slices.SortFunc(tags, func(a, b accounts.Tag) int { return strings.Compare(a.Key, b.Key) })
+	page, end, err := cut(c.form, tags, func(t accounts.Tag) string { return t.Key })
 	return struct {
 		Tags members[tagXML]
 		paging
@@ -299,7 +299,7 @@ func (c *call) changeBoundary(extra ...string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Engine.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *engine.Identity) error {
+	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
 		i.Boundary = id
 		return nil
 	})

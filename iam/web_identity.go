@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -49,10 +49,10 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err := token.check(provider.Provider, c.now()); err != nil {
 		return nil, err
 	}
-	if err := c.admit(a.tenant, meta.ID{}, engine.Limits{}); err != nil {
+	if err := c.admit(a.tenant, meta.ID{}, meta.Limits{}); err != nil {
 		return nil, err
 	}
-	c.principal = access.Principal{Kind: access.Federated, Name: ARN(&provider)}
+	c.principal = access.Principal{Kind: access.Federated, Name: provider.ARN()}
 	c.unproven, c.subject = false, token.subject
 	if a.passed, err = token.passed(); err != nil {
 		return nil, err
@@ -60,7 +60,7 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if !found {
 		return nil, c.denyRole(a, "there is no such role")
 	}
-	context := access.Context{"aws:federatedprovider": {ARN(&provider)}}
+	context := access.Context{"aws:federatedprovider": {provider.ARN()}}
 	for claim, values := range token.strings() {
 		context.Add(provider.Name+":"+claim, values...)
 	}
@@ -76,7 +76,7 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 		AssumedRoleUser             roleUserXML
 		PackedPolicySize            int
 		SourceIdentity              string `xml:",omitempty"`
-	}{token.subject, token.audience[0], ARN(&provider), credentialsShown(made), a.user(), 0, a.source}, nil
+	}{token.subject, token.audience[0], provider.ARN(), credentialsShown(made), a.user(), 0, a.source}, nil
 }
 
 // The claims by which a provider passes tags and a source identity.
@@ -128,7 +128,7 @@ func (t *token) passed() (p passed, err error) {
 		case err != nil, isTag && len(values) != 1, !isTag && name != transitiveKeys:
 			return p, malformed
 		case isTag:
-			p.tags = append(p.tags, engine.Tag{Key: key, Value: values[0]})
+			p.tags = append(p.tags, accounts.Tag{Key: key, Value: values[0]})
 		default:
 			p.transitive = values
 		}
@@ -141,13 +141,13 @@ func (t *token) passed() (p passed, err error) {
 
 // providerOf is the tenant's provider whose URL is the token's issuer, byte for
 // byte. The zero tenant has none.
-func (c *call) providerOf(tenant meta.ID, t *token) (engine.Identity, error) {
+func (c *call) providerOf(tenant meta.ID, t *token) (accounts.Identity, error) {
 	refused := s3err.New(s3err.InvalidIdentityToken, "No OpenIDConnect provider found in your account for %s", clip(t.issuer))
 	name, err := providerURL(t.issuer)
 	if err != nil || tenant.IsZero() {
-		return engine.Identity{}, refused
+		return accounts.Identity{}, refused
 	}
-	p, err := c.Engine.Identity(c.ctx, tenant, meta.IdentityProvider, name)
+	p, err := c.Accounts.Identity(c.ctx, tenant, meta.IdentityProvider, name)
 	if err != nil && s3err.From(err).Code == s3err.NoSuchEntity {
 		return p, refused
 	}
@@ -158,7 +158,7 @@ func (c *call) providerOf(tenant meta.ID, t *token) (engine.Identity, error) {
 }
 
 // isFor reports whether the token is for one of the provider's clients.
-func (t *token) isFor(p *engine.ProviderFacts) bool {
+func (t *token) isFor(p *accounts.ProviderFacts) bool {
 	if t.party != "" {
 		return slices.Contains(p.ClientIDs, t.party)
 	}

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
@@ -94,7 +94,7 @@ func TestWebIdentity(t *testing.T) {
 	idp := newProvider(t)
 	var log logged
 	g := newRig(t, gatewaytest.Options{Log: log.logger(), ProviderKeys: iam.NewKeys(iam.KeysOptions{Client: idp.Client()})})
-	account, host := engine.Account(g.tenant.Tenant.ID), strings.TrimPrefix(idp.URL, "https://")
+	account, host := accounts.Account(g.tenant.Tenant.ID), strings.TrimPrefix(idp.URL, "https://")
 	arn := g.root(t, "", "CreateOpenIDConnectProvider", "Url", idp.URL, "ClientIDList.member.1", "app", "ThumbprintList.member.1", strings.Repeat("a", 40)).one("OpenIDConnectProviderArn")
 	g.root(t, "EntityAlreadyExists", "CreateOpenIDConnectProvider", "Url", idp.URL)
 	g.root(t, "InvalidInput", "CreateOpenIDConnectProvider", "Url", strings.Replace(idp.URL, "https", "http", 1))
@@ -120,7 +120,7 @@ func TestWebIdentity(t *testing.T) {
 	assume := func(name, code, token string) answer {
 		t.Helper()
 		v := form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token)
-		a := post(t, g.Gateway, engine.Credential{}, "", v)
+		a := post(t, g.Gateway, accounts.Credential{}, "", v)
 		if got := a.one("Code"); got != code || (a.status == 200) != (code == "") {
 			t.Errorf("%s: %d %s, want %q", name, a.status, a.body, code)
 		}
@@ -185,7 +185,7 @@ func TestWebIdentityTellsNoRoles(t *testing.T) {
 	there := g.root(t, "", "CreateRole", "RoleName", "ci", "AssumeRolePolicyDocument", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
 		"Principal":{"Federated":"`+arn+`"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"`+host+`:sub":"ours"}}}]}`).one("Arn")
 	places := map[string]string{"there": there, "another role": strings.Replace(there, "role/ci", "role/cd", 1), "another path": strings.Replace(there, "role/ci", "role/x/ci", 1)}
-	elsewhere := strings.Replace(there, engine.Account(g.tenant.Tenant.ID), "999999999999", 1)
+	elsewhere := strings.Replace(there, accounts.Account(g.tenant.Tenant.ID), "999999999999", 1)
 	now := time.Now()
 	claims := func(issuer string, more ...any) map[string]any {
 		c := map[string]any{"iss": issuer, "sub": "theirs", "aud": "app", "exp": now.Add(time.Hour).Unix(), "iat": now.Unix()}
@@ -206,7 +206,7 @@ func TestWebIdentityTellsNoRoles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := func(role string) string {
-				a := post(t, g.Gateway, engine.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
+				a := post(t, g.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
 				if a.status == 200 {
 					t.Fatalf("%s: %s", role, a.body)
 				}
@@ -237,7 +237,7 @@ func TestPrivateProviders(t *testing.T) {
 	role := g.root(t, "", "CreateRole", "RoleName", "ci", "AssumeRolePolicyDocument",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+arn+`"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`).one("Arn")
 	token := idp.sign(t, "RS256", "rsa", map[string]any{"iss": idp.URL, "sub": "s", "aud": "app", "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix()})
-	a := post(t, g.Gateway, engine.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
+	a := post(t, g.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
 	if a.one("Code") != "IDPCommunicationError" || asked || strings.Contains(a.body, "127.0.0.1") {
 		t.Errorf("%v: %d %s", asked, a.status, a.body)
 	}

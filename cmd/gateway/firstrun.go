@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/plainfile"
 )
 
@@ -25,7 +25,7 @@ const (
 // what is written anywhere else ends in journals and logs that others read and nobody
 // clears. Without one it is left in a file that only this user can read, and the log
 // says where.
-func (p *process) reveal(cred engine.Credential) error {
+func (p *process) reveal(cred accounts.Credential) error {
 	if isTerminal(p.stdout) {
 		return welcome(p.stdout, cred, p.s3URL(), &p.Settings)
 	}
@@ -41,7 +41,7 @@ func (p *process) reveal(cred engine.Credential) error {
 }
 
 // leaveCredential writes a credential into a new file, as lines that a shell reads.
-func leaveCredential(path string, cred engine.Credential) error {
+func leaveCredential(path string, cred accounts.Credential) error {
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ removed afterwards, and the credential is nowhere else.`,
 
 // welcome prints a root credential that was just generated, with lines to paste.
 // It is the only time that the secret is shown.
-func welcome(w io.Writer, cred engine.Credential, url string, s *Settings) error {
+func welcome(w io.Writer, cred accounts.Credential, url string, s *Settings) error {
 	_, err := fmt.Fprintf(w, `Sanctum Gateway serves S3 at %[1]s
 
   access key  %[3]s

@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 )
 
 // terminal opens a pseudo-terminal: what is written to screen is read from host.
@@ -78,10 +78,10 @@ func TestFirstCredentialOnTerminal(t *testing.T) {
 // A file that is there already is another deployment's, and is not overwritten.
 func TestLeaveCredential(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", firstName)
-	if err := leaveCredential(path, engine.Credential{AccessKey: "first", SecretKey: "of the first"}); err != nil {
+	if err := leaveCredential(path, accounts.Credential{AccessKey: "first", SecretKey: "of the first"}); err != nil {
 		t.Fatal(err)
 	}
-	err := leaveCredential(path, engine.Credential{AccessKey: "second", SecretKey: "of the second"})
+	err := leaveCredential(path, accounts.Credential{AccessKey: "second", SecretKey: "of the second"})
 	if text, read := os.ReadFile(path); err == nil || read != nil || !bytes.Contains(text, []byte("of the first")) {
 		t.Errorf("%v; %s, %v", err, text, read)
 	}

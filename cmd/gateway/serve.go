@@ -151,11 +151,11 @@ func (p *process) run(ctx context.Context) (err error) {
 // prepare makes the root credential and the buckets that the settings ask for.
 func (p *process) prepare(ctx context.Context, d *deployment) error {
 	if p.AccessKey != "" {
-		if err := d.engine.SetRootCredential(p.AccessKey, p.SecretKey); err != nil {
+		if err := d.engine.Accounts().SetRootCredential(p.AccessKey, p.SecretKey); err != nil {
 			return usage(fmt.Errorf("access_key and secret_key: %s", s3err.From(err).Message))
 		}
 	} else {
-		cred, created, err := d.engine.EnsureRootCredential(ctx)
+		cred, created, err := d.engine.Accounts().EnsureRootCredential(ctx)
 		if err != nil {
 			return failed(fmt.Errorf("root credential: %w", err))
 		}
@@ -163,12 +163,12 @@ func (p *process) prepare(ctx context.Context, d *deployment) error {
 			if err := p.reveal(cred); err != nil {
 				// Nobody has seen it: without it, the next start makes another.
 				return failed(errors.Join(fmt.Errorf("the generated root credential could not be shown: %w", err),
-					d.engine.DeleteAccessKey(ctx, cred.AccessKey)))
+					d.engine.Accounts().DeleteAccessKey(ctx, cred.AccessKey)))
 			}
 		}
 	}
 	for _, name := range p.Buckets {
-		b, err := d.engine.CreateBucket(ctx, name, "", d.engine.Root().ID)
+		b, err := d.engine.CreateBucket(ctx, name, "", d.engine.Accounts().Root().ID)
 		if err == nil {
 			err = api.SetOwnership(ctx, d.engine, b, access.Ownership(p.S3ObjectOwnership))
 		}
@@ -191,7 +191,7 @@ func (p *process) s3URL() string {
 func (p *process) start(d *deployment) {
 	region, regions, anyRegion := p.regions()
 	p.api = api.New(api.Config{
-		Engine: d.engine, IAM: &iam.Handler{Engine: d.engine, Keys: iam.NewKeys(iam.KeysOptions{AllowPrivate: p.STSAllowPrivateProviders})},
+		Engine: d.engine, IAM: &iam.Handler{Accounts: d.engine.Accounts(), Keys: iam.NewKeys(iam.KeysOptions{AllowPrivate: p.STSAllowPrivateProviders})},
 		Region: region, Regions: regions, AnyRegion: anyRegion, SignatureV2: p.signatureV2(), Ownership: access.Ownership(p.S3ObjectOwnership),
 		Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
 		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout, Pause: p.LimitsPauseTimeout, Store: p.LimitsStoreTimeout,

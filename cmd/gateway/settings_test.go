@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
@@ -57,7 +57,7 @@ func TestSignatureSetting(t *testing.T) {
 		}
 		// The first thing that somebody reads says how it is set.
 		var b bytes.Buffer
-		if err := welcome(&b, engine.Credential{AccessKey: "A", SecretKey: "S"}, "http://x", &c.Settings); err != nil {
+		if err := welcome(&b, accounts.Credential{AccessKey: "A", SecretKey: "S"}, "http://x", &c.Settings); err != nil {
 			t.Fatal(err)
 		}
 		if text != "" && !strings.Contains(b.String(), "s3.signature_v2 is "+text) || !strings.Contains(b.String(), `signature_version="s3v4"`) {

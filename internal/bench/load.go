@@ -164,7 +164,7 @@ func inEngine(ctx context.Context, dir string, open func() (meta.Store, error), 
 }
 
 func loadBucket(ctx context.Context, e *engine.Engine, f filled) error {
-	owner := e.Root().ID
+	owner := e.Accounts().Root().ID
 	b, err := e.CreateBucket(ctx, f.name, region, owner)
 	if err != nil {
 		return err

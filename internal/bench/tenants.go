@@ -18,7 +18,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/sanctum-storage/gateway/admin"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
@@ -106,7 +106,7 @@ func (b *bench) tenants() group {
 				return nil, errors.Join(err, s.close())
 			}
 		}
-		if err := s.limitTenant(ctx, limitedTenant, engine.Limits{Requests: 1}); err != nil {
+		if err := s.limitTenant(ctx, limitedTenant, meta.Limits{Requests: 1}); err != nil {
 			return nil, errors.Join(err, s.close())
 		}
 		return []*server{s}, nil
@@ -175,7 +175,7 @@ func (s *server) newTenant(ctx context.Context, name string, p *payload) (*clien
 	return c, nil
 }
 
-func (s *server) limitTenant(ctx context.Context, name string, l engine.Limits) error {
+func (s *server) limitTenant(ctx context.Context, name string, l meta.Limits) error {
 	return s.manage(ctx, http.MethodPut, "/v1/tenants/"+name+"/limits", l)
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
@@ -23,8 +24,8 @@ const bypass = "X-Amz-Bypass-Governance-Retention"
 // vault is a bucket of versions that COMPLIANCE retentions keep.
 type vault struct {
 	*pair
-	alice  engine.Credential // whose bucket it is
-	upload string            // that became "completed"
+	alice  accounts.Credential // whose bucket it is
+	upload string              // that became "completed"
 	locked []kept
 }
 
@@ -103,7 +104,7 @@ func (v *vault) wantAll() {
 func (v *vault) each(status int, code, method, query string, body func(kept) []byte, headers ...string) {
 	v.t.Helper()
 	for _, k := range v.locked {
-		for _, who := range []engine.Credential{v.alice, v.b.Root} {
+		for _, who := range []accounts.Credential{v.alice, v.b.Root} {
 			var data []byte
 			if body != nil {
 				data = body(k)
@@ -155,7 +156,7 @@ var attempts = []struct {
 	}},
 	{"abort what was completed", func(v *vault) { v.do(v.b, 404, "DELETE", "/vault/completed?uploadId="+v.upload, nil) }},
 	{"remove the tenant", func(v *vault) {
-		if err := v.b.Engine.DeleteTenant(v.t.Context(), "alice"); !errors.Is(err, s3err.DeleteConflict) {
+		if err := v.b.Engine.Accounts().DeleteTenant(v.t.Context(), "alice"); !errors.Is(err, s3err.DeleteConflict) {
 			v.t.Errorf("%v, want DeleteConflict", err)
 		}
 	}},
@@ -171,7 +172,7 @@ func (v *vault) deleteSeveral(headers ...string) {
 		fmt.Fprintf(&b, "<Object><Key>%s</Key><VersionId>%s</VersionId></Object>", k.key, k.version)
 	}
 	body := []byte("<Delete>" + b.String() + "</Delete>")
-	for _, who := range []engine.Credential{v.alice, v.b.Root} {
+	for _, who := range []accounts.Credential{v.alice, v.b.Root} {
 		res := v.b.Do(v.t, who, "POST", "/vault?delete", body, digested(body, headers...)...)
 		if n := strings.Count(string(res.Body), "<Code>AccessDenied</Code>"); res.Status != 200 || n != len(v.locked) {
 			v.t.Errorf("%d refusals of %d: %d %s", n, len(v.locked), res.Status, res.Body)

@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
 // eventually asks until the answer has the status. What a gateway remembers it may
-// remember for engine.CredentialTTL; by then, with time to ask in, it has to know.
+// remember for accounts.CredentialTTL; by then, with time to ask in, it has to know.
 func (p *pair) eventually(what string, status int, ask func() gatewaytest.Response) {
 	p.t.Helper()
 	began := time.Now()
@@ -23,7 +23,7 @@ func (p *pair) eventually(what string, status int, ask func() gatewaytest.Respon
 		if res.Status == status {
 			return
 		}
-		if asked > engine.CredentialTTL {
+		if asked > accounts.CredentialTTL {
 			p.t.Fatalf("%s: after %s still %d %s, want %d", what, asked, res.Status, res.Code(), status)
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -31,12 +31,12 @@ func (p *pair) eventually(what string, status int, ask func() gatewaytest.Respon
 }
 
 // What one gateway was told of who may do what, the other goes by: at once where
-// it is a bucket's, and within engine.CredentialTTL where it is a user's.
+// it is a bucket's, and within accounts.CredentialTTL where it is a user's.
 func TestPoliciesReachOtherGateways(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, true)
 	alice, bob := p.a.User(t, "alice"), p.a.User(t, "bob")
-	on := func(g *gatewaytest.Gateway, c engine.Credential, status int, method, target, body string) {
+	on := func(g *gatewaytest.Gateway, c accounts.Credential, status int, method, target, body string) {
 		t.Helper()
 		if res := g.Do(t, c, method, target, []byte(body)); res.Status != status {
 			t.Fatalf("%s %s: %d %s, want %d", method, target, res.Status, res.Body, status)
@@ -46,7 +46,7 @@ func TestPoliciesReachOtherGateways(t *testing.T) {
 	on(p.a, alice, 200, "PUT", "/bucket/key", "data")
 
 	// A bucket's policy, and what else decides about it, back and forth.
-	allow := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}`, engine.Account(bob.Tenant.ID))
+	allow := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}`, accounts.Account(bob.Tenant.ID))
 	on(p.b, bob, 403, "GET", "/bucket/key", "") // it has read the settings
 	for range 5 {
 		on(p.a, alice, 204, "PUT", "/bucket?policy", allow)
@@ -67,13 +67,13 @@ func TestPoliciesReachOtherGateways(t *testing.T) {
 	on(p.b, bob, 403, "GET", "/bucket/key", "")
 
 	// A user's policy, its session, and its access key.
-	user, err := p.a.Engine.CreateIdentity(t.Context(), engine.Identity{Tenant: alice.Tenant.ID, Kind: meta.IdentityUser, Name: "dev"})
+	user, err := p.a.Engine.Accounts().CreateIdentity(t.Context(), accounts.Identity{Tenant: alice.Tenant.ID, Kind: meta.IdentityUser, Name: "dev"})
 	must(t, err)
-	dev, err := p.a.Engine.CreateAccessKey(t.Context(), alice.Tenant, user.ID, "", "")
+	dev, err := p.a.Engine.Accounts().CreateAccessKey(t.Context(), alice.Tenant, user.ID, "", "")
 	must(t, err)
-	session, err := p.a.Engine.NewSession(engine.Session{Tenant: alice.Tenant.ID, Holder: user.ID, Kind: user.Kind, Expires: p.now().Add(time.Hour)})
+	session, err := p.a.Engine.Accounts().NewSession(accounts.Session{Tenant: alice.Tenant.ID, Holder: user.ID, Kind: user.Kind, Expires: p.now().Add(time.Hour)})
 	must(t, err)
-	get := func(c engine.Credential) func() gatewaytest.Response {
+	get := func(c accounts.Credential) func() gatewaytest.Response {
 		return func() gatewaytest.Response {
 			t.Helper()
 			if c.Token == "" {
@@ -84,10 +84,10 @@ func TestPoliciesReachOtherGateways(t *testing.T) {
 	}
 	change := func(policy string) {
 		t.Helper()
-		_, err := p.a.Engine.ChangeIdentity(t.Context(), alice.Tenant.ID, meta.IdentityUser, "dev", func(i *engine.Identity) error {
+		_, err := p.a.Engine.Accounts().ChangeIdentity(t.Context(), alice.Tenant.ID, meta.IdentityUser, "dev", func(i *accounts.Identity) error {
 			i.Inline = nil
 			if policy != "" {
-				i.Inline = []engine.InlinePolicy{{Name: "own", Document: policy}}
+				i.Inline = []accounts.InlinePolicy{{Name: "own", Document: policy}}
 			}
 			return nil
 		})
@@ -102,8 +102,8 @@ func TestPoliciesReachOtherGateways(t *testing.T) {
 		p.eventually("the user", step.status, get(dev))
 		p.eventually("its session", step.status, get(session))
 	}
-	must(t, p.a.Engine.SetAccessKeyInactive(t.Context(), dev.AccessKey, true))
+	must(t, p.a.Engine.Accounts().SetAccessKeyInactive(t.Context(), dev.AccessKey, true))
 	p.eventually("an inactive key", 403, get(dev))
-	must(t, p.a.Engine.SetAccessKeyInactive(t.Context(), dev.AccessKey, false))
+	must(t, p.a.Engine.Accounts().SetAccessKeyInactive(t.Context(), dev.AccessKey, false))
 	p.eventually("an active key", 200, get(dev))
 }

@@ -64,7 +64,7 @@ var changes = []change{
 		must(w.t, err)
 	}},
 	{"a bucket", false, nil, func(w *world, g *gateway) {
-		_, err := g.CreateBucket(w.t.Context(), "another", "", g.Root().ID)
+		_, err := g.CreateBucket(w.t.Context(), "another", "", g.Accounts().Root().ID)
 		must(w.t, err)
 	}},
 	{"versioning", false, nil, func(w *world, g *gateway) {
@@ -75,7 +75,7 @@ var changes = []change{
 		w.delete(g, "old")
 	}},
 	{"a tenant", false, nil, func(w *world, g *gateway) {
-		_, err := g.CreateTenant(w.t.Context(), "another", "", "", "")
+		_, err := g.Accounts().CreateTenant(w.t.Context(), "another", "", "", "")
 		must(w.t, err)
 	}},
 	{"moves", false, nil, func(w *world, g *gateway) { w.drain(g) }},
@@ -160,7 +160,7 @@ func testRestored(t *testing.T, on ground, c change, actor int, end func(*world,
 	g := w.mustOpen(later, false)
 	running := []*gateway{g}
 	var err error
-	w.bucket, err = g.CreateBucket(t.Context(), "shared", "", g.Root().ID)
+	w.bucket, err = g.CreateBucket(t.Context(), "shared", "", g.Accounts().Root().ID)
 	must(t, err)
 	w.put(g, "old", "older")
 	if c.before != nil {
@@ -265,7 +265,7 @@ func testRolledBack(t *testing.T, on ground, c change) {
 	later := w.newStore()
 	a := w.mustOpen(later, false)
 	var err error
-	w.bucket, err = a.CreateBucket(t.Context(), "shared", "", a.Root().ID)
+	w.bucket, err = a.CreateBucket(t.Context(), "shared", "", a.Accounts().Root().ID)
 	must(t, err)
 	w.put(a, "old", "older")
 	if c.before != nil {

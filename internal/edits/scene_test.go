@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/iam"
@@ -37,7 +38,7 @@ func Open(ctx context.Context, c engine.Config) (*Gateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{e, api.New(api.Config{Engine: e, IAM: &iam.Handler{Engine: e, Now: c.Now}, Now: c.Now})}, nil
+	return &Gateway{e, api.New(api.Config{Engine: e, IAM: &iam.Handler{Accounts: e.Accounts(), Now: c.Now}, Now: c.Now})}, nil
 }
 
 // Who sends a request. The zero value is nobody.
@@ -164,41 +165,41 @@ const allowAll = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action
 func (b *builder) people() {
 	e := b.g.Engine
 	tenant := func(name string) meta.ID {
-		c, err := e.CreateTenant(b.ctx, name, name+"-key", strings.Repeat(name, 8)[:16], "")
+		c, err := e.Accounts().CreateTenant(b.ctx, name, name+"-key", strings.Repeat(name, 8)[:16], "")
 		b.keep(err)
 		b.s.People[name] = Who{c.AccessKey, c.SecretKey}
 		return c.Tenant.ID
 	}
 	alice, bob := tenant("alice"), tenant("robert")
-	identity := func(t meta.ID, i engine.Identity) engine.Identity {
+	identity := func(t meta.ID, i accounts.Identity) accounts.Identity {
 		i.Tenant = t
-		made, err := e.CreateIdentity(b.ctx, i)
+		made, err := e.Accounts().CreateIdentity(b.ctx, i)
 		b.keep(err)
 		return made
 	}
 	policy := func(t meta.ID, name, text string) meta.ID {
-		return identity(t, engine.Identity{Kind: meta.IdentityPolicy, Name: name,
-			Policy: &engine.PolicyFacts{Versions: []engine.PolicyVersion{{Number: 1, Document: text, Created: Now}}, Default: 1, Next: 2, Updated: Now}}).ID
+		return identity(t, accounts.Identity{Kind: meta.IdentityPolicy, Name: name,
+			Policy: &accounts.PolicyFacts{Versions: []accounts.PolicyVersion{{Number: 1, Document: text, Created: Now}}, Default: 1, Next: 2, Updated: Now}}).ID
 	}
 	all := policy(alice, "everything", allowAll)
 	read := policy(alice, "reading", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":"*"}]}`)
-	staff := identity(alice, engine.Identity{Kind: meta.IdentityGroup, Name: "staff", Attached: []meta.ID{read}})
-	user := func(t meta.ID, name string, i engine.Identity) meta.ID {
+	staff := identity(alice, accounts.Identity{Kind: meta.IdentityGroup, Name: "staff", Attached: []meta.ID{read}})
+	user := func(t meta.ID, name string, i accounts.Identity) meta.ID {
 		i.Kind, i.Name = meta.IdentityUser, name
 		made := identity(t, i)
-		c, err := e.CreateAccessKey(b.ctx, meta.Tenant{ID: t}, made.ID, name+"-key", strings.Repeat(name, 8)[:16])
+		c, err := e.Accounts().CreateAccessKey(b.ctx, meta.Tenant{ID: t}, made.ID, name+"-key", strings.Repeat(name, 8)[:16])
 		b.keep(err)
 		b.s.People[name] = Who{c.AccessKey, c.SecretKey}
 		return made.ID
 	}
-	user(alice, "annika", engine.Identity{Groups: []meta.ID{staff.ID}})
-	user(alice, "newbie", engine.Identity{})
-	user(alice, "closed", engine.Identity{Attached: []meta.ID{all}, Boundary: read})
-	user(alice, "retired", engine.Identity{Attached: []meta.ID{all}})
-	user(bob, "robin", engine.Identity{})
-	identity(alice, engine.Identity{Kind: meta.IdentityRole, Name: "helper", Attached: []meta.ID{read},
-		Role: &engine.RoleFacts{Trust: `{"Version":"2012-10-17","Statement":[]}`, MaxSession: time.Hour}})
-	b.keep(e.SetTenantLimits(b.ctx, alice, engine.Limits{Bytes: 1 << 30}))
+	user(alice, "annika", accounts.Identity{Groups: []meta.ID{staff.ID}})
+	user(alice, "newbie", accounts.Identity{})
+	user(alice, "closed", accounts.Identity{Attached: []meta.ID{all}, Boundary: read})
+	user(alice, "retired", accounts.Identity{Attached: []meta.ID{all}})
+	user(bob, "robin", accounts.Identity{})
+	identity(alice, accounts.Identity{Kind: meta.IdentityRole, Name: "helper", Attached: []meta.ID{read},
+		Role: &accounts.RoleFacts{Trust: `{"Version":"2012-10-17","Statement":[]}`, MaxSession: time.Hour}})
+	b.keep(e.Accounts().SetLimits(b.ctx, alice, meta.Limits{Bytes: 1 << 30}))
 }
 
 const (
@@ -285,12 +286,12 @@ func (b *builder) changes() {
 	b.do("alice", "PUT", "/shared?versioning", `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`)
 	b.do("alice", "PUT", "/shared?lifecycle", `<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter><Prefix>logs/</Prefix></Filter><Expiration><Days>9</Days></Expiration></Rule></LifecycleConfiguration>`)
 	b.do("robert", "PUT", "/roberts?versioning", `<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>`)
-	b.keep(e.SetAccessKeyInactive(b.ctx, b.s.People["retired"].AccessKey, true))
-	alice, err := e.TenantByName(b.ctx, "alice")
+	b.keep(e.Accounts().SetAccessKeyInactive(b.ctx, b.s.People["retired"].AccessKey, true))
+	alice, err := e.Accounts().TenantByName(b.ctx, "alice")
 	b.keep(err)
-	b.keep(e.SetTenantLimits(b.ctx, alice.ID, engine.Limits{Bytes: 200_000}))
-	_, err = e.ChangeIdentity(b.ctx, alice.ID, meta.IdentityPolicy, "reading", func(i *engine.Identity) error {
-		i.Policy.Versions = append(i.Policy.Versions, engine.PolicyVersion{Number: 2, Created: Now, Document: `{"Version":"2012-10-17","Statement":[
+	b.keep(e.Accounts().SetLimits(b.ctx, alice.ID, meta.Limits{Bytes: 200_000}))
+	_, err = e.Accounts().ChangeIdentity(b.ctx, alice.ID, meta.IdentityPolicy, "reading", func(i *accounts.Identity) error {
+		i.Policy.Versions = append(i.Policy.Versions, accounts.PolicyVersion{Number: 2, Created: Now, Document: `{"Version":"2012-10-17","Statement":[
 			{"Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":"*"},{"Effect":"Deny","Action":"s3:GetObject","Resource":"arn:aws:s3:::plain/two"}]}`})
 		i.Policy.Default, i.Policy.Next = 2, 3
 		return nil

@@ -18,6 +18,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 const lastUnsealed = "../../testdata/store/v8"
@@ -217,11 +218,11 @@ func TestSealingCannotBeTakenBack(t *testing.T) {
 			g := o.open()
 			o.reseal(g, meta.SealingWhole)
 			o.edit(edit)
-			if err := g.Engine.Beat(t.Context()); !errors.Is(err, engine.ErrEdited) {
+			if err := g.Engine.Beat(t.Context()); !errors.Is(err, records.ErrEdited) {
 				t.Errorf("a gateway that runs takes it: %v", err)
 			}
 			_, err := Open(t.Context(), o.config)
-			if !errors.Is(err, engine.ErrEdited) && !errors.Is(err, engine.ErrStoreRolledBack) {
+			if !errors.Is(err, records.ErrEdited) && !errors.Is(err, engine.ErrStoreRolledBack) {
 				t.Errorf("a gateway starts: %v", err)
 			}
 		})
@@ -238,7 +239,7 @@ func TestSealingCannotBeTakenBackWhileBackendsAreAway(t *testing.T) {
 	o.config.Backends[0].Backend = faults.Backend(o.config.Backends[0].Backend, away)
 	e, err := engine.Open(t.Context(), o.config)
 	if err == nil {
-		t.Fatalf("a gateway starts, whose operator is %s", e.Root().Name)
+		t.Fatalf("a gateway starts, whose operator is %s", e.Accounts().Root().Name)
 	}
 	if !errors.Is(err, backends.ErrUnavailable) {
 		t.Error(err)
@@ -314,7 +315,7 @@ func TestUpgradeWaitsForOldGateways(t *testing.T) {
 	step(meta.SealingRenewed, false)
 
 	// The other has not seen it yet, and writes no records.
-	if _, err := other.Engine.CreateBucket(ctx, "late-bucket", "", other.Engine.Root().ID); err != nil {
+	if _, err := other.Engine.CreateBucket(ctx, "late-bucket", "", other.Engine.Accounts().Root().ID); err != nil {
 		t.Fatal(err)
 	}
 	beats(g)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
@@ -76,7 +77,7 @@ type Gateway struct {
 	path    string           // of the store's file, if it was made here
 	Backend backends.Backend // the first, where there are several
 	Keys    encrypt.Provider
-	Root    engine.Credential
+	Root    accounts.Credential
 	Client  *http.Client // follows no redirects
 	Server  *httptest.Server
 	Now     func() time.Time // by which requests are signed
@@ -110,11 +111,11 @@ func Start(t testing.TB, o Options) *Gateway {
 			t.Errorf("close the engine: %v", err)
 		}
 	})
-	if g.Root, _, err = g.Engine.EnsureRootCredential(ctx); err != nil {
+	if g.Root, _, err = g.Engine.Accounts().EnsureRootCredential(ctx); err != nil {
 		t.Fatalf("root credential: %v", err)
 	}
 	g.API = api.New(api.Config{
-		Engine: g.Engine, IAM: &iam.Handler{Engine: g.Engine, Now: o.Now, Keys: o.ProviderKeys}, Region: o.Region, Domains: o.Domains, Websites: o.Websites, Now: o.Now, Wait: o.Wait, Log: o.Log,
+		Engine: g.Engine, IAM: &iam.Handler{Accounts: g.Engine.Accounts(), Now: o.Now, Keys: o.ProviderKeys}, Region: o.Region, Domains: o.Domains, Websites: o.Websites, Now: o.Now, Wait: o.Wait, Log: o.Log,
 		Observe: o.Observe, Limits: o.Limits, Proxies: o.Proxies, BlockPublicAccess: o.BlockPublicAccess,
 		Ownership: o.Ownership, Regions: o.Regions, AnyRegion: o.AnyRegion, SignatureV2: o.SignatureV2,
 	})
@@ -164,9 +165,9 @@ func (g *Gateway) parts(t testing.TB, several []engine.Backend) {
 }
 
 // User makes a user with a credential.
-func (g *Gateway) User(t testing.TB, name string) engine.Credential {
+func (g *Gateway) User(t testing.TB, name string) accounts.Credential {
 	t.Helper()
-	c, err := g.Engine.CreateTenant(context.Background(), name, "", "", "")
+	c, err := g.Engine.Accounts().CreateTenant(context.Background(), name, "", "", "")
 	if err != nil {
 		t.Fatalf("create user %s: %v", name, err)
 	}
@@ -185,7 +186,7 @@ func (g *Gateway) Request(t testing.TB, method, target string, body []byte) *htt
 }
 
 // Sign signs a request with the hash of body, which must be what it sends.
-func (g *Gateway) Sign(t testing.TB, r *http.Request, c engine.Credential, body []byte) {
+func (g *Gateway) Sign(t testing.TB, r *http.Request, c accounts.Credential, body []byte) {
 	t.Helper()
 	if err := sigv4.Sign(r, c.AccessKey, c.SecretKey, g.Region, "s3", sigv4.PayloadHash(body), g.Now()); err != nil {
 		t.Fatalf("sign %s %s: %v", r.Method, r.URL, err)
@@ -216,7 +217,7 @@ func (g *Gateway) Send(t testing.TB, r *http.Request) Response {
 
 // Do sends a signed request and returns its answer. headers are names and
 // values in turn.
-func (g *Gateway) Do(t testing.TB, c engine.Credential, method, target string, body []byte, headers ...string) Response {
+func (g *Gateway) Do(t testing.TB, c accounts.Credential, method, target string, body []byte, headers ...string) Response {
 	t.Helper()
 	r := g.Request(t, method, target, body)
 	for i := 0; i+1 < len(headers); i += 2 {

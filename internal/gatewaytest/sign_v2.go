@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/accounts"
 )
 
 // unsignedByV2 are parameters that a signer of Signature Version 2 leaves out: those
@@ -25,7 +25,7 @@ var unsignedByV2 = strings.Fields(`prefix delimiter marker max-keys list-type co
 
 // SignV2 signs a request in its header with Signature Version 2, at a time, with the
 // session token of the credential.
-func SignV2(r *http.Request, c engine.Credential, when time.Time) {
+func SignV2(r *http.Request, c accounts.Credential, when time.Time) {
 	if c.Token != "" {
 		r.Header.Set("X-Amz-Security-Token", c.Token)
 	}
@@ -36,7 +36,7 @@ func SignV2(r *http.Request, c engine.Credential, when time.Time) {
 
 // PresignV2 puts a signature of Version 2 that ends at a time into a request's URL,
 // with its x-amz- headers and the session token of the credential.
-func PresignV2(t testing.TB, r *http.Request, c engine.Credential, end time.Time) {
+func PresignV2(t testing.TB, r *http.Request, c accounts.Credential, end time.Time) {
 	t.Helper()
 	if c.Token != "" {
 		r.Header.Set("X-Amz-Security-Token", c.Token)

@@ -42,17 +42,17 @@ func newBeside(t *testing.T) *beside {
 	b.g = gatewaytest.Start(t, gatewaytest.Options{Default: "bad", Backends: []engine.Backend{
 		{Name: "good", Backend: mem.New(), Jurisdiction: "XX"}, {Name: "bad", Backend: guarded}}})
 	var err error
-	if b.good, err = b.g.Engine.CreateBucket(t.Context(), "in-good", "XX", b.g.Engine.Root().ID); err != nil {
+	if b.good, err = b.g.Engine.CreateBucket(t.Context(), "in-good", "XX", b.g.Engine.Accounts().Root().ID); err != nil {
 		t.Fatal(err)
 	}
-	if b.bad, err = b.g.Engine.CreateBucket(t.Context(), "in-bad", "", b.g.Engine.Root().ID); err != nil {
+	if b.bad, err = b.g.Engine.CreateBucket(t.Context(), "in-bad", "", b.g.Engine.Accounts().Root().ID); err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
 
 func (b *beside) put(bucket meta.Bucket, key string, body []byte) error {
-	_, err := b.g.Engine.PutObject(b.t.Context(), engine.PutObject{Bucket: bucket, Key: key, Owner: b.g.Engine.Root().ID,
+	_, err := b.g.Engine.PutObject(b.t.Context(), engine.PutObject{Bucket: bucket, Key: key, Owner: b.g.Engine.Accounts().Root().ID,
 		Body: engine.Body{Reader: bytes.NewReader(body), Size: int64(len(body))}})
 	return err
 }

@@ -80,7 +80,7 @@ func fill(t *testing.T, passphrase string) *data {
 	}
 	d.multipart(first, "parts", []int{1, 2, 7}, [][]byte{pattern(minPart), pattern(minPart + 1), pattern(100)})
 	d.copyPart(first, second, "from parts")
-	_, err := d.e.CopyObject(t.Context(), engine.CopyObject{SourceBucket: first, SourceKey: "parts", Bucket: second, Key: "copied parts", Owner: d.e.Root().ID})
+	_, err := d.e.CopyObject(t.Context(), engine.CopyObject{SourceBucket: first, SourceKey: "parts", Bucket: second, Key: "copied parts", Owner: d.e.Accounts().Root().ID})
 	d.must(err)
 	d.bodies["second/copied parts"] = d.bodies["first/parts"]
 	return d
@@ -94,7 +94,7 @@ func (d *data) must(err error) {
 }
 
 func (d *data) bucket(name string) meta.Bucket {
-	b, err := d.e.CreateBucket(d.t.Context(), name, "", d.e.Root().ID)
+	b, err := d.e.CreateBucket(d.t.Context(), name, "", d.e.Accounts().Root().ID)
 	d.must(err)
 	return b
 }
@@ -104,13 +104,13 @@ func body(b []byte) engine.Body {
 }
 
 func (d *data) put(b meta.Bucket, key string, plain []byte) {
-	_, err := d.e.PutObject(d.t.Context(), engine.PutObject{Bucket: b, Key: key, Owner: d.e.Root().ID, Body: body(plain)})
+	_, err := d.e.PutObject(d.t.Context(), engine.PutObject{Bucket: b, Key: key, Owner: d.e.Accounts().Root().ID, Body: body(plain)})
 	d.must(err)
 	d.bodies[b.Name+"/"+key] = plain
 }
 
 func (d *data) multipart(b meta.Bucket, key string, numbers []int, pieces [][]byte) {
-	u, err := d.e.CreateUpload(d.t.Context(), engine.CreateUpload{Bucket: b, Key: key, Owner: d.e.Root().ID})
+	u, err := d.e.CreateUpload(d.t.Context(), engine.CreateUpload{Bucket: b, Key: key, Owner: d.e.Accounts().Root().ID})
 	d.must(err)
 	in := engine.CompleteUpload{Bucket: b, Key: key, Upload: u.ID, Size: -1}
 	for i, piece := range pieces {
@@ -134,7 +134,7 @@ func (d *data) multipart(b meta.Bucket, key string, numbers []int, pieces [][]by
 // copyPart makes an object from a range of another one.
 func (d *data) copyPart(from, to meta.Bucket, key string) {
 	ctx := d.t.Context()
-	u, err := d.e.CreateUpload(ctx, engine.CreateUpload{Bucket: to, Key: key, Owner: d.e.Root().ID})
+	u, err := d.e.CreateUpload(ctx, engine.CreateUpload{Bucket: to, Key: key, Owner: d.e.Accounts().Root().ID})
 	d.must(err)
 	in := engine.CompleteUpload{Bucket: to, Key: key, Upload: u.ID, Size: -1}
 	for i, r := range []*engine.Range{nil, {First: 70_000, Last: 70_099}} {
@@ -322,13 +322,13 @@ func TestCustomerKey(t *testing.T) {
 	key := engine.CustomerKey([]byte("a customer's key, of 32 bytes..."))
 	for name, plain := range map[string][]byte{"secret": pattern(100_000), "none": nil} {
 		_, err := d.e.PutObject(t.Context(), engine.PutObject{
-			Bucket: b, Key: name, Owner: d.e.Root().ID, Body: body(plain), Encryption: meta.EncryptionCustomer, Customer: &key,
+			Bucket: b, Key: name, Owner: d.e.Accounts().Root().ID, Body: body(plain), Encryption: meta.EncryptionCustomer, Customer: &key,
 		})
 		d.must(err)
 		d.bodies["first/"+name] = plain
 	}
 	for name, last := range map[string]*engine.CustomerKey{"parts": &key, "completed": nil} {
-		u, err := d.e.CreateUpload(t.Context(), engine.CreateUpload{Bucket: b, Key: name, Owner: d.e.Root().ID, Encryption: meta.EncryptionCustomer, Customer: &key})
+		u, err := d.e.CreateUpload(t.Context(), engine.CreateUpload{Bucket: b, Key: name, Owner: d.e.Accounts().Root().ID, Encryption: meta.EncryptionCustomer, Customer: &key})
 		d.must(err)
 		p, err := d.e.UploadPart(t.Context(), engine.UploadPart{Bucket: b, Key: name, Upload: u.ID, Number: 1, Body: body(pattern(70_000)), Customer: &key})
 		d.must(err)

@@ -1,4 +1,4 @@
-package engine
+package accounts
 
 import (
 	"context"
@@ -6,11 +6,12 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
 // Principal is what is known of who holds a credential, besides the tenant:
-// everything that decides about rights, as texts. It is shared and never changes.
+// everything that decides about rights. It is shared and never changes.
 type Principal struct {
 	Kind       meta.IdentityKind // 0: the tenant's root; IdentityUser; IdentityRole
 	ID         meta.ID           // the user's or role's; the tenant's for root
@@ -18,28 +19,16 @@ type Principal struct {
 	Policies   []PolicyText
 	Boundary   *PolicyText
 	Tags       map[string]string
-	Limits     Limits // of a user
+	Limits     meta.Limits // of a user
 	// Broken says which policy is missing or cannot be read: nothing is allowed.
 	Broken error
 
-	once
+	once sync.Once
+	made *access.Principal // see compiled
 }
 
 // PolicyText is a policy with its name for reasons.
 type PolicyText struct{ Name, Document string }
-
-// once is what another package makes of a value that never changes. engine does not know
-// what it is.
-type once struct {
-	make sync.Once
-	made any
-}
-
-// Compiled is what compile returned when it was called first.
-func (o *once) Compiled(compile func() any) any {
-	o.make.Do(func() { o.made = compile() })
-	return o.made
-}
 
 // all are the policies, the boundary among them.
 func (p *Principal) all() []PolicyText {
@@ -71,12 +60,12 @@ func rootPrincipal(t meta.Tenant) *Principal { return &Principal{ID: t.ID, Name:
 
 // principalOf reads the policies of a user or role. Those that are missing or
 // cannot be read make the principal broken.
-func (e *Engine) principalOf(ctx context.Context, i Identity) (*Principal, error) {
+func (a *Accounts) principalOf(ctx context.Context, i Identity) (*Principal, error) {
 	p := &Principal{Kind: i.Kind, ID: i.ID, Name: i.Name, Path: i.Path, Limits: i.Limits, Tags: make(map[string]string, len(i.Tags))}
 	for _, t := range i.Tags {
 		p.Tags[t.Key] = t.Value
 	}
-	groups, err := e.references(ctx, p, i.Tenant, meta.IdentityGroup, i.Groups)
+	groups, err := a.references(ctx, p, i.Tenant, meta.IdentityGroup, i.Groups)
 	if err != nil {
 		return nil, err
 	}
@@ -86,21 +75,21 @@ func (e *Engine) principalOf(ctx context.Context, i Identity) (*Principal, error
 		p.inline(&groups[n])
 		attached = append(attached, groups[n].Attached...)
 	}
-	if p.Policies, err = e.policyTexts(ctx, p, i.Tenant, attached, p.Policies); err != nil {
+	if p.Policies, err = a.policyTexts(ctx, p, i.Tenant, attached, p.Policies); err != nil {
 		return nil, err
 	}
 	if !i.Boundary.IsZero() {
-		boundary, err := e.policyTexts(ctx, p, i.Tenant, []meta.ID{i.Boundary}, nil)
+		boundary, err := a.policyTexts(ctx, p, i.Tenant, []meta.ID{i.Boundary}, nil)
 		if err != nil {
 			return nil, err
 		}
 		if len(boundary) == 1 {
 			p.Boundary = &boundary[0]
-			p.Boundary.Document = e.holders.Shared(p.Boundary.Document)
+			p.Boundary.Document = a.holders.Shared(p.Boundary.Document)
 		}
 	}
 	for i := range p.Policies {
-		p.Policies[i].Document = e.holders.Shared(p.Policies[i].Document)
+		p.Policies[i].Document = a.holders.Shared(p.Policies[i].Document)
 	}
 	return p, nil
 }
@@ -113,9 +102,9 @@ func (p *Principal) inline(of *Identity) {
 
 // references reads identities of a tenant and kind in the order of their ids'
 // list. What cannot be had breaks the principal.
-func (e *Engine) references(ctx context.Context, p *Principal, tenant meta.ID, kind meta.IdentityKind, ids []meta.ID) (all []Identity, err error) {
+func (a *Accounts) references(ctx context.Context, p *Principal, tenant meta.ID, kind meta.IdentityKind, ids []meta.ID) (all []Identity, err error) {
 	ids = unique(ids)
-	found, broken, err := e.IdentitiesByID(ctx, ids)
+	found, broken, err := a.IdentitiesByID(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -134,8 +123,8 @@ func (e *Engine) references(ctx context.Context, p *Principal, tenant meta.ID, k
 }
 
 // policyTexts adds the texts that count of managed policies.
-func (e *Engine) policyTexts(ctx context.Context, p *Principal, tenant meta.ID, ids []meta.ID, to []PolicyText) ([]PolicyText, error) {
-	policies, err := e.references(ctx, p, tenant, meta.IdentityPolicy, ids)
+func (a *Accounts) policyTexts(ctx context.Context, p *Principal, tenant meta.ID, ids []meta.ID, to []PolicyText) ([]PolicyText, error) {
+	policies, err := a.references(ctx, p, tenant, meta.IdentityPolicy, ids)
 	if err != nil {
 		return nil, err
 	}

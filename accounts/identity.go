@@ -1,4 +1,4 @@
-package engine
+package accounts
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 // Identity is a user, group, role, policy or identity provider of a tenant. It
@@ -31,7 +32,7 @@ type Identity struct {
 	Inline   []InlinePolicy
 	Boundary meta.ID // a policy; zero: none; not of groups
 	Groups   []meta.ID
-	Limits   Limits // of a user; rates only
+	Limits   meta.Limits // of a user; rates only
 
 	Role     *RoleFacts     // of a role
 	Policy   *PolicyFacts   // of a policy
@@ -101,7 +102,7 @@ type identityDocument struct {
 	Inline      []InlinePolicy `json:"inline,omitempty"`
 	Boundary    meta.ID        `json:"boundary,omitzero"`
 	Groups      []meta.ID      `json:"groups,omitempty"`
-	Limits      Limits         `json:"limits,omitzero"`
+	Limits      meta.Limits    `json:"limits,omitzero"`
 	Role        *RoleFacts     `json:"role,omitempty"`
 	Policy      *PolicyFacts   `json:"policy,omitempty"`
 	Provider    *ProviderFacts `json:"provider,omitempty"`
@@ -117,8 +118,11 @@ var kindLabels = map[meta.IdentityKind]string{
 	meta.IdentityPolicy: "policy", meta.IdentityProvider: "oidc-provider",
 }
 
+// KindLabel is how ARNs call a kind, such as "oidc-provider".
+func KindLabel(kind meta.IdentityKind) string { return kindLabels[kind] }
+
 // sealIdentity makes the row of an identity that is to have the revision given.
-func (e *Engine) sealIdentity(i Identity, revision int64) (meta.Identity, error) {
+func (a *Accounts) sealIdentity(i Identity, revision int64) (meta.Identity, error) {
 	text, err := json.Marshal(identityDocument{
 		i.Tenant, i.Name, i.Path, i.Description, i.Tags, i.Attached, i.Inline, i.Boundary, i.Groups, i.Limits, i.Role, i.Policy, i.Provider,
 		i.Created.UnixMicro(), revision,
@@ -128,16 +132,16 @@ func (e *Engine) sealIdentity(i Identity, revision int64) (meta.Identity, error)
 	}
 	return meta.Identity{
 		ID: i.ID, Tenant: i.Tenant, Kind: i.Kind, Name: i.Name, Created: i.Created, Revision: i.revision,
-		Document: e.system.SealDocument(kindLabels[i.Kind], i.ID[:], text),
+		Document: a.Records.SealDocument(kindLabels[i.Kind], i.ID[:], text),
 	}, nil
 }
 
-func (e *Engine) openIdentity(row meta.Identity) (Identity, error) {
+func (a *Accounts) openIdentity(row meta.Identity) (Identity, error) {
 	label, ok := kindLabels[row.Kind]
 	if !ok {
 		return Identity{}, fmt.Errorf("identity %s is of unknown kind %d", row.ID, row.Kind)
 	}
-	text, err := e.system.OpenDocument(label, row.ID[:], row.Document)
+	text, err := a.Records.OpenDocument(label, row.ID[:], row.Document)
 	if err != nil {
 		return Identity{}, fmt.Errorf("open %s %s: %w", label, row.ID, err)
 	}
@@ -154,9 +158,9 @@ func (e *Engine) openIdentity(row meta.Identity) (Identity, error) {
 	switch {
 	case d.Tenant != row.Tenant || d.Name != row.Name:
 		err = errors.New("its row is another's")
-	case d.Revision == 0 && e.sealing() < meta.SealingWhole: // of the release before
+	case d.Revision == 0 && a.Records.Sealing() < meta.SealingWhole: // of the release before
 	case d.Created != row.Created.UnixMicro() || d.Revision != row.Revision:
-		err = edited("its row", errors.New("it is not what its document says"))
+		err = records.Edited("its row", errors.New("it is not what its document says"))
 	}
 	switch {
 	case err != nil:

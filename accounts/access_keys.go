@@ -1,4 +1,4 @@
-package engine
+package accounts
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -53,33 +52,33 @@ type credentialSlot struct {
 
 // SetRootCredential makes a credential from the environment root's. It is not
 // stored.
-func (e *Engine) SetRootCredential(accessKey, secretKey string) error {
+func (a *Accounts) SetRootCredential(accessKey, secretKey string) error {
 	if err := checkCredential(accessKey, secretKey); err != nil {
 		return err
 	}
-	e.rootCred.mu.Lock()
-	e.rootCred.c = &Credential{Tenant: e.root, AccessKey: accessKey, SecretKey: secretKey, Principal: rootPrincipal(e.root)}
-	e.rootCred.mu.Unlock()
+	a.rootCred.mu.Lock()
+	a.rootCred.c = &Credential{Tenant: a.root, AccessKey: accessKey, SecretKey: secretKey, Principal: rootPrincipal(a.root)}
+	a.rootCred.mu.Unlock()
 	return nil
 }
 
 // EnsureRootCredential makes a root credential when the store has none, and
 // says whether it did. One that exists is not returned.
-func (e *Engine) EnsureRootCredential(ctx context.Context) (c Credential, created bool, err error) {
-	keys, err := e.store.ListAccessKeys(ctx, e.root.ID)
+func (a *Accounts) EnsureRootCredential(ctx context.Context) (c Credential, created bool, err error) {
+	keys, err := a.Store.ListAccessKeys(ctx, a.root.ID)
 	if err != nil || len(keys) > 0 {
-		return c, false, storeError(err)
+		return c, false, meta.Coded(err)
 	}
-	c, row, err := e.newCredential(e.root, e.root.ID, "", "")
+	c, row, err := a.newCredential(a.root, a.root.ID, "", "")
 	if err != nil {
 		return c, false, err
 	}
-	return c, true, storeError(e.createAccessKey(ctx, row))
+	return c, true, meta.Coded(a.createAccessKey(ctx, row))
 }
 
 // newCredential makes a credential of a tenant's root or user, and its sealed
 // row; what is empty is generated.
-func (e *Engine) newCredential(t meta.Tenant, user meta.ID, accessKey, secretKey string) (Credential, meta.AccessKey, error) {
+func (a *Accounts) newCredential(t meta.Tenant, user meta.ID, accessKey, secretKey string) (Credential, meta.AccessKey, error) {
 	if accessKey == "" {
 		accessKey = "SG" + rand.Text()[:16]
 	}
@@ -91,8 +90,8 @@ func (e *Engine) newCredential(t meta.Tenant, user meta.ID, accessKey, secretKey
 		return c, meta.AccessKey{}, err
 	}
 	return c, meta.AccessKey{ // its record is made with what it is written by
-		ID: accessKey, User: user, Created: e.now(),
-		Secret: e.system.WrapSecret(accessKey, user.String(), []byte(secretKey)),
+		ID: accessKey, User: user, Created: a.Now(),
+		Secret: a.Records.WrapSecret(accessKey, user.String(), []byte(secretKey)),
 	}, nil
 }
 
@@ -114,17 +113,17 @@ func newSecret() string { return rand.Text() + rand.Text()[:14] }
 // session token that came with it; empty: none did. The answer may be
 // CredentialTTL old. Errors: InvalidAccessKeyId when there is none, or an
 // inactive one; InvalidToken for a token that is not the key's; ExpiredToken.
-func (e *Engine) Credential(ctx context.Context, accessKey, token string) (Credential, error) {
-	e.rootCred.mu.RLock()
-	root := e.rootCred.c
-	e.rootCred.mu.RUnlock()
+func (a *Accounts) Credential(ctx context.Context, accessKey, token string) (Credential, error) {
+	a.rootCred.mu.RLock()
+	root := a.rootCred.c
+	a.rootCred.mu.RUnlock()
 	if root != nil && root.AccessKey == accessKey && token == "" {
 		return *root, nil
 	}
 	if token != "" {
-		return e.sessionCredential(ctx, accessKey, token)
+		return a.sessionCredential(ctx, accessKey, token)
 	}
-	return e.keyCredential(ctx, accessKey)
+	return a.keyCredential(ctx, accessKey)
 }
 
 // accessKey is what an access key's row proves.
@@ -134,38 +133,38 @@ type accessKey struct {
 }
 
 // keyCredential is the credential of an access key that lasts.
-func (e *Engine) keyCredential(ctx context.Context, id string) (Credential, error) {
-	k, ok := e.accessKeys.Get(id)
+func (a *Accounts) keyCredential(ctx context.Context, id string) (Credential, error) {
+	k, ok := a.accessKeys.Get(id)
 	if !ok {
 		var err error
-		if k, err = e.readAccessKey(ctx, id); err != nil {
+		if k, err = a.readAccessKey(ctx, id); err != nil {
 			return Credential{}, err
 		}
-		e.accessKeys.Put(id, k)
+		a.accessKeys.Put(id, k)
 	}
-	h, err := e.holderOf(ctx, k.user, meta.IdentityUser)
+	h, err := a.holderOf(ctx, k.user, meta.IdentityUser)
 	if err != nil {
 		return Credential{}, err
 	}
 	return Credential{Tenant: h.tenant, AccessKey: id, SecretKey: k.secret, Principal: h.principal}, nil
 }
 
-func (e *Engine) readAccessKey(ctx context.Context, id string) (k accessKey, err error) {
-	row, err := e.store.AccessKey(ctx, id)
+func (a *Accounts) readAccessKey(ctx context.Context, id string) (k accessKey, err error) {
+	row, err := a.Store.AccessKey(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
 		return k, s3err.InvalidAccessKeyID
 	} else if err != nil {
-		return k, storeError(err)
+		return k, meta.Coded(err)
 	}
-	if err := e.proveAccessKey(&row); err != nil {
+	if err := a.proveAccessKey(&row); err != nil {
 		return k, err
 	}
 	if row.Inactive {
 		return k, s3err.InvalidAccessKeyID
 	}
-	secret, err := e.system.UnwrapSecret(row.ID, row.User.String(), row.Secret)
+	secret, err := a.Records.UnwrapSecret(row.ID, row.User.String(), row.Secret)
 	if err != nil {
-		return k, internal("open a secret key", err)
+		return k, fmt.Errorf("open a secret key: %w", err)
 	}
 	return accessKey{string(secret), row.User}, nil
 }
@@ -177,11 +176,11 @@ type holder struct {
 }
 
 // holderOf is credentialHolder, as it was up to CredentialTTL ago.
-func (e *Engine) holderOf(ctx context.Context, id meta.ID, kind meta.IdentityKind) (holder, error) {
-	h, ok := e.holders.Get(id)
+func (a *Accounts) holderOf(ctx context.Context, id meta.ID, kind meta.IdentityKind) (holder, error) {
+	h, ok := a.holders.Get(id)
 	if !ok {
 		var err error
-		if h, err = e.readHolder(ctx, id, kind); err != nil {
+		if h, err = a.readHolder(ctx, id, kind); err != nil {
 			return h, err
 		}
 	}
@@ -193,73 +192,64 @@ func (e *Engine) holderOf(ctx context.Context, id meta.ID, kind meta.IdentityKin
 
 // readHolder is credentialHolder, remembered. Of requests that come at once one reads,
 // and the others wait for it.
-func (e *Engine) readHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (holder, error) {
-	leave, err := waitTurn(ctx, e.readingHolders, id)
+func (a *Accounts) readHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (holder, error) {
+	within, done := meta.Patiently(ctx) // others wait for as long as for a call of the store
+	leave, err := a.readingHolders.Enter(within, id)
+	done()
 	if err != nil {
-		return holder{}, storeError(err)
+		return holder{}, meta.Coded(err)
 	}
 	defer leave()
-	if h, ok := e.holders.Get(id); ok {
+	if h, ok := a.holders.Get(id); ok {
 		return h, nil
 	}
-	h, err := e.credentialHolder(ctx, id, kind)
+	h, err := a.credentialHolder(ctx, id, kind)
 	if err == nil {
-		e.holders.Put(id, h)
+		a.holders.Put(id, h)
 	}
 	return h, err
 }
 
-// waitTurn waits for a turn for no longer than for a call of the store, which is what
-// the others do with theirs.
-func waitTurn(ctx context.Context, turns *fair.Turns[meta.ID], of meta.ID) (leave func(), err error) {
-	within, done := meta.Patiently(ctx)
-	defer done()
-	if leave, err = turns.Enter(within, of); err != nil {
-		return nil, context.Cause(within)
-	}
-	return leave, nil
-}
-
 // forgetHolders has the users and roles of a tenant read anew.
-func (e *Engine) forgetHolders(tenant meta.ID) {
-	e.holders.DropIf(func(_ meta.ID, h holder) bool { return h.tenant.ID == tenant })
+func (a *Accounts) forgetHolders(tenant meta.ID) {
+	a.holders.DropIf(func(_ meta.ID, h holder) bool { return h.tenant.ID == tenant })
 }
 
 // credentialHolder finds a tenant's root, or a user or role, and its tenant. Whoever is
 // gone was removed after the credential was found: InvalidAccessKeyId.
-func (e *Engine) credentialHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (h holder, err error) {
-	t, err := e.tenant(ctx, id)
+func (a *Accounts) credentialHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (h holder, err error) {
+	t, err := a.Existing(ctx, id)
 	if err == nil {
 		return holder{t, rootPrincipal(t)}, nil
 	}
 	if !errors.Is(err, meta.ErrNotFound) {
-		return h, storeError(err)
+		return h, meta.Coded(err)
 	}
-	found, broken, err := e.IdentitiesByID(ctx, []meta.ID{id})
+	found, broken, err := a.IdentitiesByID(ctx, []meta.ID{id})
 	if err != nil {
 		return h, err
 	}
 	if err := broken[id]; err != nil {
-		return h, internal("read whose a credential is", err)
+		return h, fmt.Errorf("read whose a credential is: %w", err)
 	}
 	i, ok := found[id]
 	if !ok || i.Kind != kind {
 		return h, s3err.InvalidAccessKeyID
 	}
-	if h.tenant, err = e.tenant(ctx, i.Tenant); errors.Is(err, meta.ErrNotFound) {
+	if h.tenant, err = a.Existing(ctx, i.Tenant); errors.Is(err, meta.ErrNotFound) {
 		return h, s3err.InvalidAccessKeyID
 	} else if err != nil {
-		return h, storeError(err)
+		return h, meta.Coded(err)
 	}
-	h.principal, err = e.principalOf(ctx, i)
+	h.principal, err = a.principalOf(ctx, i)
 	return h, err
 }
 
 // refuseRootKey keeps a stored access key from being shadowed by root's.
-func (e *Engine) refuseRootKey(accessKey string) error {
-	e.rootCred.mu.RLock()
-	defer e.rootCred.mu.RUnlock()
-	if e.rootCred.c != nil && e.rootCred.c.AccessKey == accessKey {
+func (a *Accounts) refuseRootKey(accessKey string) error {
+	a.rootCred.mu.RLock()
+	defer a.rootCred.mu.RUnlock()
+	if a.rootCred.c != nil && a.rootCred.c.AccessKey == accessKey {
 		return s3err.New(s3err.EntityAlreadyExists, "The access key is taken.")
 	}
 	return nil
@@ -268,10 +258,10 @@ func (e *Engine) refuseRootKey(accessKey string) error {
 // CreateAccessKey gives a tenant's root, whose id is the tenant's, or a user
 // another credential. Errors: InvalidArgument, LimitExceeded,
 // EntityAlreadyExists, NoSuchEntity.
-func (e *Engine) CreateAccessKey(ctx context.Context, t meta.Tenant, user meta.ID, accessKey, secretKey string) (Credential, error) {
-	have, err := e.store.ListAccessKeys(ctx, user)
+func (a *Accounts) CreateAccessKey(ctx context.Context, t meta.Tenant, user meta.ID, accessKey, secretKey string) (Credential, error) {
+	have, err := a.Store.ListAccessKeys(ctx, user)
 	if err != nil {
-		return Credential{}, storeError(err)
+		return Credential{}, meta.Coded(err)
 	}
 	most := MaxUserKeys
 	if user == t.ID {
@@ -280,60 +270,60 @@ func (e *Engine) CreateAccessKey(ctx context.Context, t meta.Tenant, user meta.I
 	if len(have) >= most {
 		return Credential{}, s3err.New(s3err.LimitExceeded, "Cannot exceed quota for AccessKeysPerUser: %d", most)
 	}
-	c, row, err := e.newCredential(t, user, accessKey, secretKey)
+	c, row, err := a.newCredential(t, user, accessKey, secretKey)
 	if err != nil {
 		return Credential{}, err
 	}
-	if err := e.refuseRootKey(accessKey); err != nil {
+	if err := a.refuseRootKey(accessKey); err != nil {
 		return Credential{}, err
 	}
-	err = e.createAccessKey(ctx, row)
+	err = a.createAccessKey(ctx, row)
 	switch {
 	case errors.Is(err, meta.ErrExists):
 		return Credential{}, s3err.New(s3err.EntityAlreadyExists, "The access key is taken.")
 	case errors.Is(err, meta.ErrNotFound):
 		return Credential{}, s3err.New(s3err.NoSuchEntity, "The user cannot be found.")
 	}
-	return c, storeError(err)
+	return c, meta.Coded(err)
 }
 
 // createAccessKey writes a new credential's row with its record.
-func (e *Engine) createAccessKey(ctx context.Context, row meta.AccessKey) error {
-	ctx, sealing, done, err := e.sealAs(ctx)
+func (a *Accounts) createAccessKey(ctx context.Context, row meta.AccessKey) error {
+	ctx, sealing, done, err := a.SealAs(ctx)
 	if err != nil {
 		return err
 	}
 	defer done()
-	if err := e.sealAccessKey(sealing, &row); err != nil {
+	if err := a.sealAccessKey(sealing, &row); err != nil {
 		return err
 	}
-	return e.store.CreateAccessKey(ctx, row)
+	return a.Store.CreateAccessKey(ctx, row)
 }
 
 // AccessKeys lists the credentials of a user, or with a tenant's id of its root,
 // without their secrets.
-func (e *Engine) AccessKeys(ctx context.Context, user meta.ID) ([]meta.AccessKey, error) {
-	keys, err := e.store.ListAccessKeys(ctx, user)
+func (a *Accounts) AccessKeys(ctx context.Context, user meta.ID) ([]meta.AccessKey, error) {
+	keys, err := a.Store.ListAccessKeys(ctx, user)
 	for i := range keys {
-		if err := e.proveAccessKey(&keys[i]); err != nil {
+		if err := a.proveAccessKey(&keys[i]); err != nil {
 			return nil, err
 		}
 		keys[i].Secret = nil
 	}
-	return keys, storeError(err)
+	return keys, meta.Coded(err)
 }
 
 // AccessKeyHolder is the user, or the tenant for its root, that a credential
 // belongs to; NoSuchEntity.
-func (e *Engine) AccessKeyHolder(ctx context.Context, accessKey string) (meta.ID, error) {
-	row, err := e.store.AccessKey(ctx, accessKey)
+func (a *Accounts) AccessKeyHolder(ctx context.Context, accessKey string) (meta.ID, error) {
+	row, err := a.Store.AccessKey(ctx, accessKey)
 	if errors.Is(err, meta.ErrNotFound) {
 		return meta.ID{}, noSuchAccessKey(accessKey)
 	}
 	if err == nil {
-		err = e.proveAccessKey(&row)
+		err = a.proveAccessKey(&row)
 	}
-	return row.User, storeError(err)
+	return row.User, meta.Coded(err)
 }
 
 func noSuchAccessKey(accessKey string) error {
@@ -342,38 +332,38 @@ func noSuchAccessKey(accessKey string) error {
 
 // SetAccessKeyInactive turns a credential off or on; NoSuchEntity. Other gateways
 // see it within CredentialTTL.
-func (e *Engine) SetAccessKeyInactive(ctx context.Context, accessKey string, inactive bool) error {
-	err := e.updateAccessKey(ctx, accessKey, inactive)
+func (a *Accounts) SetAccessKeyInactive(ctx context.Context, accessKey string, inactive bool) error {
+	err := a.updateAccessKey(ctx, accessKey, inactive)
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchAccessKey(accessKey)
 	}
-	e.accessKeys.Drop(accessKey)
-	return storeError(err)
+	a.accessKeys.Drop(accessKey)
+	return meta.Coded(err)
 }
 
-func (e *Engine) updateAccessKey(ctx context.Context, accessKey string, inactive bool) error {
-	for c := (contest{}); ; {
-		was, err := e.store.AccessKey(ctx, accessKey)
+func (a *Accounts) updateAccessKey(ctx context.Context, accessKey string, inactive bool) error {
+	for c := (meta.Contest{}); ; {
+		was, err := a.Store.AccessKey(ctx, accessKey)
 		if err == nil {
-			err = e.proveAccessKey(&was)
+			err = a.proveAccessKey(&was)
 		}
 		if err != nil {
 			return err
 		}
 		now := was
 		now.Inactive = inactive
-		once, sealing, done, err := e.sealAs(ctx)
+		once, sealing, done, err := a.SealAs(ctx)
 		if err != nil {
 			return err
 		}
-		if err = e.sealAccessKey(sealing, &now); err == nil {
-			err = e.store.UpdateAccessKey(once, was, now)
+		if err = a.sealAccessKey(sealing, &now); err == nil {
+			err = a.Store.UpdateAccessKey(once, was, now)
 		}
 		done()
 		if !errors.Is(err, meta.ErrConflict) {
 			return err
 		}
-		if err := c.again(ctx); err != nil {
+		if err := c.Again(ctx); err != nil {
 			return concurrently(err)
 		}
 	}
@@ -381,11 +371,11 @@ func (e *Engine) updateAccessKey(ctx context.Context, accessKey string, inactive
 
 // DeleteAccessKey removes a credential, or NoSuchEntity. Other gateways may
 // accept it for another CredentialTTL.
-func (e *Engine) DeleteAccessKey(ctx context.Context, accessKey string) error {
-	err := e.store.DeleteAccessKey(ctx, accessKey)
+func (a *Accounts) DeleteAccessKey(ctx context.Context, accessKey string) error {
+	err := a.Store.DeleteAccessKey(ctx, accessKey)
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchAccessKey(accessKey)
 	}
-	e.accessKeys.Drop(accessKey)
-	return storeError(err)
+	a.accessKeys.Drop(accessKey)
+	return meta.Coded(err)
 }

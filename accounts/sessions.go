@@ -1,4 +1,4 @@
-package engine
+package accounts
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -63,9 +64,9 @@ type sessionDocument struct {
 
 // NewSession makes a temporary credential. Whether its maker may is for the
 // caller to decide. PackedPolicyTooLarge when it does not fit into a token.
-func (e *Engine) NewSession(s Session) (Credential, error) {
+func (a *Accounts) NewSession(s Session) (Credential, error) {
 	c := Credential{AccessKey: sessionPrefix + rand.Text()[:16], SecretKey: newSecret(),
-		Issued: e.now().UTC().Truncate(time.Second), Expires: s.Expires.UTC().Truncate(time.Second)}
+		Issued: a.Now().UTC().Truncate(time.Second), Expires: s.Expires.UTC().Truncate(time.Second)}
 	text, err := json.Marshal(sessionDocument{
 		Secret: c.SecretKey, Tenant: s.Tenant, Holder: s.Holder, Kind: s.Kind, Name: s.Name,
 		Narrowed: s.Policies != nil, Policies: s.Policies, Tags: s.Tags, Transitive: s.Transitive, Source: s.SourceIdentity, Issued: c.Issued.Unix(), Expires: c.Expires.Unix(),
@@ -73,7 +74,7 @@ func (e *Engine) NewSession(s Session) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
-	c.Token = base64.StdEncoding.EncodeToString(e.system.SealDocument(sessionLabel, []byte(c.AccessKey), text))
+	c.Token = base64.StdEncoding.EncodeToString(a.Records.SealDocument(sessionLabel, []byte(c.AccessKey), text))
 	if len(c.Token) > maxToken {
 		return Credential{}, s3err.New(s3err.PackedPolicyTooLarge, "")
 	}
@@ -92,7 +93,8 @@ type SessionFacts struct {
 	Transitive     []string          // keys of Tags
 	SourceIdentity string
 
-	once
+	once sync.Once
+	made *narrowing // see compiled
 }
 
 // openedSession is a session token, opened.
@@ -106,21 +108,21 @@ type openedSession struct {
 
 // sessionCredential is the credential of a session token that came with an access key,
 // of its holder as it is now.
-func (e *Engine) sessionCredential(ctx context.Context, accessKey, token string) (Credential, error) {
+func (a *Accounts) sessionCredential(ctx context.Context, accessKey, token string) (Credential, error) {
 	sum := tokenSum(sha256.Sum256([]byte(accessKey + "/" + token))) // no access key has a slash
-	s, ok := e.sessions.Get(sum)
+	s, ok := a.sessions.Get(sum)
 	if !ok {
-		d, err := e.readToken(accessKey, token)
+		d, err := a.readToken(accessKey, token)
 		if err != nil {
 			return Credential{}, s3err.Wrap(s3err.InvalidToken, err)
 		}
-		s = e.openedSession(&d)
-		e.sessions.Put(sum, s)
+		s = a.openedSession(&d)
+		a.sessions.Put(sum, s)
 	}
-	if !e.now().Before(s.expires) {
+	if !a.Now().Before(s.expires) {
 		return Credential{}, s3err.ExpiredToken
 	}
-	h, err := e.holderOf(ctx, s.holder, s.kind)
+	h, err := a.holderOf(ctx, s.holder, s.kind)
 	if err != nil {
 		if errors.Is(err, s3err.InvalidAccessKeyID) {
 			return Credential{}, s3err.InvalidToken
@@ -134,7 +136,7 @@ func (e *Engine) sessionCredential(ctx context.Context, accessKey, token string)
 		Principal: h.principal, Session: s.facts}, nil
 }
 
-func (e *Engine) openedSession(d *sessionDocument) *openedSession {
+func (a *Accounts) openedSession(d *sessionDocument) *openedSession {
 	s := &openedSession{
 		facts:  &SessionFacts{Name: d.Name, Policies: d.Policies, Tags: d.Tags, Transitive: d.Transitive, SourceIdentity: d.Source},
 		secret: d.Secret, tenant: d.Tenant, holder: d.Holder, kind: d.Kind,
@@ -148,7 +150,7 @@ func (e *Engine) openedSession(d *sessionDocument) *openedSession {
 	}
 	for i := range s.facts.Policies {
 		p := &s.facts.Policies[i]
-		p.Document = e.sessions.Shared(p.Document)
+		p.Document = a.sessions.Shared(p.Document)
 	}
 	return s
 }
@@ -166,7 +168,7 @@ func (s *openedSession) size() int {
 // it.
 const sessionBytes = 512
 
-func (e *Engine) readToken(accessKey, token string) (d sessionDocument, err error) {
+func (a *Accounts) readToken(accessKey, token string) (d sessionDocument, err error) {
 	if len(token) > maxToken {
 		return d, fmt.Errorf("a token of %d bytes", len(token))
 	}
@@ -174,7 +176,7 @@ func (e *Engine) readToken(accessKey, token string) (d sessionDocument, err erro
 	if err != nil {
 		return d, errors.New("not base64")
 	}
-	text, err := e.system.OpenDocument(sessionLabel, []byte(accessKey), sealed)
+	text, err := a.Records.OpenDocument(sessionLabel, []byte(accessKey), sealed)
 	if err != nil {
 		return d, err
 	}

@@ -1,4 +1,4 @@
-package engine
+package accounts
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -51,26 +52,26 @@ func checkIdentity(i *Identity) error {
 // returns it with its id. A new user, group or role has no rights but what is
 // in i. Errors: ValidationError, EntityAlreadyExists, LimitExceeded,
 // NoSuchEntity for the tenant.
-func (e *Engine) CreateIdentity(ctx context.Context, i Identity) (Identity, error) {
+func (a *Accounts) CreateIdentity(ctx context.Context, i Identity) (Identity, error) {
 	if i.Path == "" {
 		i.Path = "/"
 	}
 	if err := checkIdentity(&i); err != nil {
 		return Identity{}, err
 	}
-	have, err := e.CountIdentities(ctx, i.Tenant, i.Kind)
+	have, err := a.CountIdentities(ctx, i.Tenant, i.Kind)
 	if err != nil {
 		return Identity{}, err
 	}
 	if most := maxIdentities[i.Kind]; have >= most {
 		return Identity{}, s3err.New(s3err.LimitExceeded, "Cannot exceed quota of %d %ss in an account.", most, kindLabels[i.Kind])
 	}
-	i.ID, i.Created, i.revision = meta.NewID(), e.now(), 1
-	row, err := e.sealIdentity(i, 1)
+	i.ID, i.Created, i.revision = meta.NewID(), a.Now(), 1
+	row, err := a.sealIdentity(i, 1)
 	if err != nil {
 		return Identity{}, err
 	}
-	err = e.store.CreateIdentity(ctx, row)
+	err = a.Store.CreateIdentity(ctx, row)
 	switch {
 	case errors.Is(err, meta.ErrExists):
 		return Identity{}, identityExists(i.Kind, i.Name)
@@ -84,7 +85,7 @@ func identityError(err error) error {
 	if errors.Is(err, meta.ErrLimit) {
 		return s3err.New(s3err.LimitExceeded, "The identity takes up too much.")
 	}
-	return storeError(err)
+	return meta.Coded(err)
 }
 
 func identityExists(kind meta.IdentityKind, name string) error {
@@ -96,19 +97,19 @@ func noSuchIdentity(kind meta.IdentityKind, name string) error {
 }
 
 // Identity finds one by its name, in any case; NoSuchEntity.
-func (e *Engine) Identity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string) (Identity, error) {
+func (a *Accounts) Identity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string) (Identity, error) {
 	if name == "" || len(name) > meta.MaxIdentityName {
 		return Identity{}, noSuchIdentity(kind, name)
 	}
-	row, err := e.store.Identity(ctx, tenant, kind, name)
+	row, err := a.Store.Identity(ctx, tenant, kind, name)
 	if errors.Is(err, meta.ErrNotFound) {
 		return Identity{}, noSuchIdentity(kind, name)
 	} else if err != nil {
-		return Identity{}, storeError(err)
+		return Identity{}, meta.Coded(err)
 	}
-	i, err := e.openIdentity(row)
+	i, err := a.openIdentity(row)
 	if err == nil && !sameName(i.Name, name) {
-		err = edited("the row of "+kindLabels[kind]+" "+row.ID.String(), errors.New("it is found by another name"))
+		err = records.Edited("the row of "+kindLabels[kind]+" "+row.ID.String(), errors.New("it is found by another name"))
 	}
 	return i, err
 }
@@ -128,17 +129,17 @@ func sameName(a, b string) bool {
 
 // IdentitiesByID returns those of the ids that exist and can be read, ManagedPolicies
 // among them. Those that cannot are in broken, with why.
-func (e *Engine) IdentitiesByID(ctx context.Context, ids []meta.ID) (all map[meta.ID]Identity, broken map[meta.ID]error, err error) {
+func (a *Accounts) IdentitiesByID(ctx context.Context, ids []meta.ID) (all map[meta.ID]Identity, broken map[meta.ID]error, err error) {
 	all, broken = make(map[meta.ID]Identity, len(ids)), make(map[meta.ID]error)
 	ids = takeManaged(ids, all)
 	for len(ids) > 0 {
 		n := min(len(ids), meta.MaxBatch)
-		rows, err := e.store.IdentitiesByID(ctx, ids[:n])
+		rows, err := a.Store.IdentitiesByID(ctx, ids[:n])
 		if err != nil {
-			return nil, nil, storeError(err)
+			return nil, nil, meta.Coded(err)
 		}
 		for _, row := range rows {
-			if i, err := e.openIdentity(row); err != nil {
+			if i, err := a.openIdentity(row); err != nil {
 				broken[row.ID] = err
 			} else {
 				all[row.ID] = i
@@ -151,14 +152,14 @@ func (e *Engine) IdentitiesByID(ctx context.Context, ids []meta.ID) (all map[met
 
 // ListIdentities returns those of a kind in the order of their names without
 // case, at most limit.
-func (e *Engine) ListIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, after string, limit int) ([]Identity, error) {
-	rows, err := e.store.ListIdentities(ctx, tenant, kind, after, limit)
+func (a *Accounts) ListIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, after string, limit int) ([]Identity, error) {
+	rows, err := a.Store.ListIdentities(ctx, tenant, kind, after, limit)
 	if err != nil {
-		return nil, storeError(err)
+		return nil, meta.Coded(err)
 	}
 	all := make([]Identity, 0, len(rows))
 	for _, row := range rows {
-		i, err := e.openIdentity(row)
+		i, err := a.openIdentity(row)
 		if err != nil {
 			return nil, err
 		}
@@ -168,11 +169,11 @@ func (e *Engine) ListIdentities(ctx context.Context, tenant meta.ID, kind meta.I
 }
 
 // eachRow calls do with every identity of a kind until it returns false.
-func (e *Engine) eachRow(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, do func(meta.Identity) (bool, error)) error {
+func (a *Accounts) eachRow(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, do func(meta.Identity) (bool, error)) error {
 	for after := ""; ; {
-		rows, err := e.store.ListIdentities(ctx, tenant, kind, after, meta.MaxPage)
+		rows, err := a.Store.ListIdentities(ctx, tenant, kind, after, meta.MaxPage)
 		if err != nil {
-			return storeError(err)
+			return meta.Coded(err)
 		}
 		for _, row := range rows {
 			after = row.Name
@@ -187,17 +188,17 @@ func (e *Engine) eachRow(ctx context.Context, tenant meta.ID, kind meta.Identity
 }
 
 // CountIdentities counts those of a kind.
-func (e *Engine) CountIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind) (n int, err error) {
-	err = e.eachRow(ctx, tenant, kind, func(meta.Identity) (bool, error) { n++; return true, nil })
+func (a *Accounts) CountIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind) (n int, err error) {
+	err = a.eachRow(ctx, tenant, kind, func(meta.Identity) (bool, error) { n++; return true, nil })
 	return n, err
 }
 
 // Holders are the users, groups and roles of a tenant for which holds is true:
 // who is in a group, or has a policy. It reads all of the kinds given.
-func (e *Engine) Holders(ctx context.Context, tenant meta.ID, holds func(*Identity) bool, kinds ...meta.IdentityKind) (all []Identity, err error) {
+func (a *Accounts) Holders(ctx context.Context, tenant meta.ID, holds func(*Identity) bool, kinds ...meta.IdentityKind) (all []Identity, err error) {
 	for _, kind := range kinds {
-		err := e.eachRow(ctx, tenant, kind, func(row meta.Identity) (bool, error) {
-			i, err := e.openIdentity(row)
+		err := a.eachRow(ctx, tenant, kind, func(row meta.Identity) (bool, error) {
+			i, err := a.openIdentity(row)
 			if err == nil && holds(&i) {
 				all = append(all, i)
 			}
@@ -213,9 +214,9 @@ func (e *Engine) Holders(ctx context.Context, tenant meta.ID, holds func(*Identi
 // ChangeIdentity changes what change changes, and returns the identity as it is
 // then. change is called again when the identity changed meanwhile; its error is
 // the result. Other gateways see the change within CredentialTTL.
-func (e *Engine) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string, change func(*Identity) error) (Identity, error) {
-	for c := (contest{}); ; {
-		i, err := e.Identity(ctx, tenant, kind, name)
+func (a *Accounts) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string, change func(*Identity) error) (Identity, error) {
+	for c := (meta.Contest{}); ; {
+		i, err := a.Identity(ctx, tenant, kind, name)
 		if err != nil {
 			return i, err
 		}
@@ -225,14 +226,14 @@ func (e *Engine) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.I
 		if err := checkIdentity(&i); err != nil {
 			return i, err
 		}
-		row, err := e.sealIdentity(i, i.revision+1)
+		row, err := a.sealIdentity(i, i.revision+1)
 		if err != nil {
 			return i, err
 		}
-		err = e.store.UpdateIdentity(ctx, row)
+		err = a.Store.UpdateIdentity(ctx, row)
 		switch {
 		case errors.Is(err, meta.ErrConflict):
-			if err := c.again(ctx); err != nil {
+			if err := c.Again(ctx); err != nil {
 				return i, concurrently(err)
 			}
 			continue
@@ -241,7 +242,7 @@ func (e *Engine) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.I
 		case errors.Is(err, meta.ErrNotFound):
 			return i, noSuchIdentity(kind, name)
 		}
-		e.forgetHolders(tenant)
+		a.forgetHolders(tenant)
 		return i, identityError(err)
 	}
 }
@@ -251,13 +252,13 @@ func concurrently(err error) error {
 	if errors.Is(err, s3err.OperationAborted) {
 		return s3err.ConcurrentModification
 	}
-	return storeError(err)
+	return meta.Coded(err)
 }
 
 // DeleteIdentity removes an identity as it was read: ConcurrentModification when
 // it has changed since, DeleteConflict while it has access keys.
-func (e *Engine) DeleteIdentity(ctx context.Context, i Identity) error {
-	err := e.store.DeleteIdentity(ctx, i.ID, i.revision)
+func (a *Accounts) DeleteIdentity(ctx context.Context, i Identity) error {
+	err := a.Store.DeleteIdentity(ctx, i.ID, i.revision)
 	switch {
 	case errors.Is(err, meta.ErrConflict):
 		return s3err.New(s3err.ConcurrentModification, "")
@@ -266,21 +267,6 @@ func (e *Engine) DeleteIdentity(ctx context.Context, i Identity) error {
 	case errors.Is(err, meta.ErrNotEmpty):
 		return s3err.New(s3err.DeleteConflict, "Cannot delete entity, must delete access keys first.")
 	}
-	e.forgetHolders(i.Tenant)
-	return storeError(err)
-}
-
-// CutARN takes the account and the path with the name out of an ARN of IAM of a
-// kind, such as "role"; false for anything else.
-func CutARN(arn, kind string) (account, name string, ok bool) {
-	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
-	if !ok {
-		return "", "", false
-	}
-	account, rest, ok = strings.Cut(rest, ":")
-	if !ok || len(account) != accountDigits {
-		return "", "", false
-	}
-	name, ok = strings.CutPrefix(rest, kind+"/")
-	return account, name, ok && name != ""
+	a.forgetHolders(i.Tenant)
+	return meta.Coded(err)
 }

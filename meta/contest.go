@@ -1,4 +1,4 @@
-package engine
+package meta
 
 import (
 	"context"
@@ -18,13 +18,13 @@ const (
 	maxContestPause   = 200 * time.Millisecond
 )
 
-// contest is a change of a row that others change at the same time, each made anew
+// Contest is a change of a row that others change at the same time, each made anew
 // until nobody changed the row in between. The zero value begins one.
-type contest struct{ lost int }
+type Contest struct{ lost int }
 
-// again waits until a change that came too late may be made anew. OperationAborted: it
+// Again waits until a change that came too late may be made anew. OperationAborted: it
 // was made often enough; else the error is the context's.
-func (c *contest) again(ctx context.Context) error {
+func (c *Contest) Again(ctx context.Context) error {
 	longest := min(firstContestPause<<min(c.lost, 16), maxContestPause)
 	if c.lost++; c.lost == maxContests {
 		return s3err.OperationAborted

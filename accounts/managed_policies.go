@@ -1,4 +1,4 @@
-package engine
+package accounts
 
 import (
 	"crypto/sha256"

@@ -1,4 +1,4 @@
-package engine
+package accounts
 
 import (
 	"context"
@@ -22,65 +22,65 @@ const maxDeleteTries = 4
 // CreateTenant makes a tenant with a first credential of its root. Residency is what it demands
 // of the backends of its buckets, as SetResidency has it. Errors:
 // InvalidArgument, EntityAlreadyExists.
-func (e *Engine) CreateTenant(ctx context.Context, name, accessKey, secretKey, residency string) (Credential, error) {
+func (a *Accounts) CreateTenant(ctx context.Context, name, accessKey, secretKey, residency string) (Credential, error) {
 	if !tenantNamePattern.MatchString(name) {
 		return Credential{}, s3err.New(s3err.InvalidArgument, "The name of a tenant has 1 to 64 letters, digits and + = . @ _ - and begins with a letter or digit.")
 	}
-	if err := e.checkResidency(residency); err != nil {
+	if err := a.checkResidency(residency); err != nil {
 		return Credential{}, err
 	}
-	u := meta.Tenant{ID: meta.NewID(), Name: name, Created: e.now(), Residency: residency}
+	u := meta.Tenant{ID: meta.NewID(), Name: name, Created: a.Now(), Residency: residency}
 	// Two tenants of one number could not be told apart in policies.
-	if other, err := e.TenantByAccount(ctx, Account(u.ID)); err != nil {
+	if other, err := a.TenantByAccount(ctx, Account(u.ID)); err != nil {
 		return Credential{}, err
 	} else if !other.ID.IsZero() || Account(u.ID) == noAccount {
 		return Credential{}, s3err.OperationAborted
 	}
-	c, row, err := e.newCredential(u, u.ID, accessKey, secretKey)
+	c, row, err := a.newCredential(u, u.ID, accessKey, secretKey)
 	if err != nil {
 		return Credential{}, err
 	}
-	if err := e.refuseRootKey(accessKey); err != nil {
+	if err := a.refuseRootKey(accessKey); err != nil {
 		return Credential{}, err
 	}
-	ctx, sealing, done, err := e.sealAs(ctx)
+	ctx, sealing, done, err := a.SealAs(ctx)
 	if err != nil {
 		return Credential{}, err
 	}
 	defer done()
-	if err := errors.Join(e.sealTenant(sealing, &u), e.sealAccessKey(sealing, &row)); err != nil {
+	if err := errors.Join(a.SealTenant(sealing, &u), a.sealAccessKey(sealing, &row)); err != nil {
 		return Credential{}, err
 	}
-	err = e.store.CreateTenant(ctx, u, row)
-	e.forgetDirectory()
+	err = a.Store.CreateTenant(ctx, u, row)
+	a.forgetDirectory()
 	if errors.Is(err, meta.ErrExists) {
 		return Credential{}, s3err.New(s3err.EntityAlreadyExists, "The tenant %q or its access key is taken already.", name)
 	}
-	return c, storeError(err)
+	return c, meta.Coded(err)
 }
 
 // SetResidency changes what a tenant demands of the backends of the buckets that
 // it makes from now on: the name, region or jurisdiction of a configured
 // backend, or nothing. Errors: InvalidArgument, NoSuchEntity.
-func (e *Engine) SetResidency(ctx context.Context, name, residency string) error {
-	if err := e.checkResidency(residency); err != nil {
+func (a *Accounts) SetResidency(ctx context.Context, name, residency string) error {
+	if err := a.checkResidency(residency); err != nil {
 		return err
 	}
-	u, err := e.TenantByName(ctx, name)
+	u, err := a.TenantByName(ctx, name)
 	if err != nil {
 		return err
 	}
-	err = e.updateTenant(ctx, u.ID, func(t *meta.Tenant) error { t.Residency = residency; return nil })
+	err = a.updateTenant(ctx, u.ID, func(t *meta.Tenant) error { t.Residency = residency; return nil })
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchTenant(name)
 	}
-	return storeError(err)
+	return meta.Coded(err)
 }
 
 // updateTenant changes what may be changed of a tenant, as it is now; meta.ErrNotFound.
-func (e *Engine) updateTenant(ctx context.Context, id meta.ID, change func(*meta.Tenant) error) error {
-	for c := (contest{}); ; {
-		was, err := e.tenant(ctx, id)
+func (a *Accounts) updateTenant(ctx context.Context, id meta.ID, change func(*meta.Tenant) error) error {
+	for c := (meta.Contest{}); ; {
+		was, err := a.Existing(ctx, id)
 		if err != nil {
 			return err
 		}
@@ -88,34 +88,34 @@ func (e *Engine) updateTenant(ctx context.Context, id meta.ID, change func(*meta
 		if err := change(&now); err != nil {
 			return err
 		}
-		once, sealing, done, err := e.sealAs(ctx)
+		once, sealing, done, err := a.SealAs(ctx)
 		if err != nil {
 			return err
 		}
-		if err = e.sealTenant(sealing, &now); err == nil {
-			err = e.store.UpdateTenant(once, was, now)
+		if err = a.SealTenant(sealing, &now); err == nil {
+			err = a.Store.UpdateTenant(once, was, now)
 		}
 		done()
 		if !errors.Is(err, meta.ErrConflict) {
 			return err
 		}
-		if err := c.again(ctx); err != nil {
+		if err := c.Again(ctx); err != nil {
 			return concurrently(err)
 		}
 	}
 }
 
-// tenant reads a tenant's row and proves it; errors as of meta.Principals.Tenant.
-func (e *Engine) tenant(ctx context.Context, id meta.ID) (meta.Tenant, error) {
-	t, err := e.store.Tenant(ctx, id)
+// Existing reads a tenant's row and proves it; errors as of meta.Principals.Tenant.
+func (a *Accounts) Existing(ctx context.Context, id meta.ID) (meta.Tenant, error) {
+	t, err := a.Store.Tenant(ctx, id)
 	if err == nil {
-		err = e.proveTenant(&t)
+		err = a.proveTenant(&t)
 	}
 	return t, err
 }
 
-func (e *Engine) checkResidency(residency string) error {
-	if residency == "" || e.HasPlace(residency) {
+func (a *Accounts) checkResidency(residency string) error {
+	if residency == "" || a.HasPlace(residency) {
 		return nil
 	}
 	return s3err.New(s3err.InvalidArgument, "No backend has the name, region or jurisdiction %q.", residency).
@@ -123,26 +123,26 @@ func (e *Engine) checkResidency(residency string) error {
 }
 
 // Tenants lists tenants in the order of their names.
-func (e *Engine) Tenants(ctx context.Context, after string, limit int) ([]meta.Tenant, error) {
-	us, err := e.store.ListTenants(ctx, after, limit)
+func (a *Accounts) Tenants(ctx context.Context, after string, limit int) ([]meta.Tenant, error) {
+	us, err := a.Store.ListTenants(ctx, after, limit)
 	for i := range us {
-		if err := e.proveTenant(&us[i]); err != nil {
+		if err := a.proveTenant(&us[i]); err != nil {
 			return nil, err
 		}
 	}
-	return us, storeError(err)
+	return us, meta.Coded(err)
 }
 
 // TenantByName finds a tenant, or NoSuchEntity.
-func (e *Engine) TenantByName(ctx context.Context, name string) (meta.Tenant, error) {
-	u, err := e.store.TenantByName(ctx, name)
+func (a *Accounts) TenantByName(ctx context.Context, name string) (meta.Tenant, error) {
+	u, err := a.Store.TenantByName(ctx, name)
 	if errors.Is(err, meta.ErrNotFound) {
 		return u, noSuchTenant(name)
 	}
 	if err == nil {
-		err = e.proveTenant(&u)
+		err = a.proveTenant(&u)
 	}
-	return u, storeError(err)
+	return u, meta.Coded(err)
 }
 
 func noSuchTenant(name string) error {
@@ -151,34 +151,34 @@ func noSuchTenant(name string) error {
 
 // DeleteTenant removes a tenant that owns no bucket, with its identities and all
 // credentials. Other gateways may accept those for another CredentialTTL.
-func (e *Engine) DeleteTenant(ctx context.Context, name string) error {
-	u, err := e.TenantByName(ctx, name)
+func (a *Accounts) DeleteTenant(ctx context.Context, name string) error {
+	u, err := a.TenantByName(ctx, name)
 	if err != nil {
 		return err
 	}
-	if u.ID == e.root.ID {
+	if u.ID == a.root.ID {
 		return s3err.New(s3err.InvalidArgument, "The root tenant cannot be removed.")
 	}
-	defer e.forgetHolders(u.ID)
+	defer a.forgetHolders(u.ID)
 	for range maxDeleteTries {
-		err := e.store.DeleteTenant(ctx, u.ID)
+		err := a.Store.DeleteTenant(ctx, u.ID)
 		switch {
 		case errors.Is(err, meta.ErrNotEmpty):
 			return s3err.New(s3err.DeleteConflict, "The tenant %s still owns buckets.", name)
 		case errors.Is(err, meta.ErrNotFound):
 			return noSuchTenant(name)
 		case !errors.Is(err, meta.ErrLimit):
-			return storeError(err)
+			return meta.Coded(err)
 		}
 		// More than go at once. A tenant that owns buckets keeps all.
-		owned, err := e.store.ListBuckets(ctx, meta.BucketQuery{Owner: u.ID, Limit: 1})
+		owned, err := a.Store.ListBuckets(ctx, meta.BucketQuery{Owner: u.ID, Limit: 1})
 		if err != nil {
-			return storeError(err)
+			return meta.Coded(err)
 		}
 		if len(owned) > 0 {
 			return s3err.New(s3err.DeleteConflict, "The tenant %s still owns buckets.", name)
 		}
-		if err := e.deleteIdentities(ctx, u.ID); err != nil {
+		if err := a.deleteIdentities(ctx, u.ID); err != nil {
 			return err
 		}
 	}
@@ -186,23 +186,23 @@ func (e *Engine) DeleteTenant(ctx context.Context, name string) error {
 }
 
 // deleteIdentities removes all identities of a tenant, one by one.
-func (e *Engine) deleteIdentities(ctx context.Context, tenant meta.ID) error {
+func (a *Accounts) deleteIdentities(ctx context.Context, tenant meta.ID) error {
 	for kind := range kindLabels {
-		err := e.eachRow(ctx, tenant, kind, func(row meta.Identity) (bool, error) {
-			keys, err := e.store.ListAccessKeys(ctx, row.ID)
+		err := a.eachRow(ctx, tenant, kind, func(row meta.Identity) (bool, error) {
+			keys, err := a.Store.ListAccessKeys(ctx, row.ID)
 			if err != nil {
-				return false, storeError(err)
+				return false, meta.Coded(err)
 			}
 			for _, k := range keys {
-				if err := e.store.DeleteAccessKey(ctx, k.ID); err != nil && !errors.Is(err, meta.ErrNotFound) {
-					return false, storeError(err)
+				if err := a.Store.DeleteAccessKey(ctx, k.ID); err != nil && !errors.Is(err, meta.ErrNotFound) {
+					return false, meta.Coded(err)
 				}
 			}
-			err = e.store.DeleteIdentity(ctx, row.ID, row.Revision)
+			err = a.Store.DeleteIdentity(ctx, row.ID, row.Revision)
 			if errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrNotEmpty) {
 				return true, nil // it is looked at again
 			}
-			return err == nil, storeError(err)
+			return err == nil, meta.Coded(err)
 		})
 		if err != nil {
 			return err

@@ -1,4 +1,4 @@
-package engine
+package accounts
 
 import (
 	"context"
@@ -24,13 +24,13 @@ type directory struct {
 
 // find looks a name up, and reads all tenants when it is not there and the last
 // reading is old. A tenant that was found must still be there.
-func (e *Engine) find(ctx context.Context, name string, names func(*directory) map[string]meta.Tenant) (meta.Tenant, error) {
-	d := &e.directory
+func (a *Accounts) find(ctx context.Context, name string, names func(*directory) map[string]meta.Tenant) (meta.Tenant, error) {
+	d := &a.directory
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t, ok := names(d)[name]
-	if now := e.elapsed(); !ok && (d.canonical == nil || now-d.read > directoryTTL) {
-		if err := e.readDirectory(ctx); err != nil {
+	if now := a.Elapsed(); !ok && (d.canonical == nil || now-d.read > directoryTTL) {
+		if err := a.readDirectory(ctx); err != nil {
 			return meta.Tenant{}, err
 		}
 		d.read = now
@@ -39,19 +39,19 @@ func (e *Engine) find(ctx context.Context, name string, names func(*directory) m
 	if !ok {
 		return meta.Tenant{}, nil
 	}
-	t, err := e.tenant(ctx, t.ID)
+	t, err := a.Existing(ctx, t.ID)
 	if errors.Is(err, meta.ErrNotFound) {
 		return meta.Tenant{}, nil
 	}
-	return t, storeError(err)
+	return t, meta.Coded(err)
 }
 
-func (e *Engine) readDirectory(ctx context.Context) error {
+func (a *Accounts) readDirectory(ctx context.Context) error {
 	canonical, account := make(map[string]meta.Tenant), make(map[string]meta.Tenant)
 	for after := ""; ; {
-		page, err := e.store.ListTenants(ctx, after, meta.MaxPage)
+		page, err := a.Store.ListTenants(ctx, after, meta.MaxPage)
 		if err != nil {
-			return storeError(err)
+			return meta.Coded(err)
 		}
 		for _, t := range page {
 			canonical[t.ID.Canonical()], account[Account(t.ID)] = t, t
@@ -61,36 +61,36 @@ func (e *Engine) readDirectory(ctx context.Context) error {
 			break
 		}
 	}
-	e.directory.canonical, e.directory.account = canonical, account
+	a.directory.canonical, a.directory.account = canonical, account
 	return nil
 }
 
 // forgetDirectory makes a tenant that this process made known at once.
-func (e *Engine) forgetDirectory() {
-	e.directory.mu.Lock()
-	e.directory.canonical, e.directory.account = nil, nil
-	e.directory.mu.Unlock()
+func (a *Accounts) forgetDirectory() {
+	a.directory.mu.Lock()
+	a.directory.canonical, a.directory.account = nil, nil
+	a.directory.mu.Unlock()
 }
 
 // TenantByCanonical finds a tenant by its canonical user id, as ACLs name it; the
 // zero Tenant when there is none.
-func (e *Engine) TenantByCanonical(ctx context.Context, id string) (meta.Tenant, error) {
-	return e.find(ctx, id, func(d *directory) map[string]meta.Tenant { return d.canonical })
+func (a *Accounts) TenantByCanonical(ctx context.Context, id string) (meta.Tenant, error) {
+	return a.find(ctx, id, func(d *directory) map[string]meta.Tenant { return d.canonical })
 }
 
 // TenantByAccount finds a tenant by its account number; the zero Tenant when
 // there is none.
-func (e *Engine) TenantByAccount(ctx context.Context, number string) (meta.Tenant, error) {
-	return e.find(ctx, number, func(d *directory) map[string]meta.Tenant { return d.account })
+func (a *Accounts) TenantByAccount(ctx context.Context, number string) (meta.Tenant, error) {
+	return a.find(ctx, number, func(d *directory) map[string]meta.Tenant { return d.account })
 }
 
 // Tenant finds a tenant by its id; the zero Tenant, with the id, when it is gone.
-func (e *Engine) Tenant(ctx context.Context, id meta.ID) (meta.Tenant, error) {
-	t, err := e.tenant(ctx, id)
+func (a *Accounts) Tenant(ctx context.Context, id meta.ID) (meta.Tenant, error) {
+	t, err := a.Existing(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
 		return meta.Tenant{ID: id}, nil
 	}
-	return t, storeError(err)
+	return t, meta.Coded(err)
 }
 
 // NamedPrincipal is whom a policy names.
@@ -104,14 +104,14 @@ type NamedPrincipal struct {
 	Session string
 }
 
-// Principal finds whom a policy names: an account number, a canonical id, or an ARN of
+// FindPrincipal finds whom a policy names: an account number, a canonical id, or an ARN of
 // a root, user, role, assumed role or provider, which must be the very one that the
 // principal has: with its path, and in its case.
-func (e *Engine) Principal(ctx context.Context, name string) (p NamedPrincipal, err error) {
+func (a *Accounts) FindPrincipal(ctx context.Context, name string) (p NamedPrincipal, err error) {
 	if !strings.HasPrefix(name, "arn:") {
-		find := e.TenantByCanonical
+		find := a.TenantByCanonical
 		if len(name) == accountDigits {
-			find = e.TenantByAccount
+			find = a.TenantByAccount
 		}
 		t, err := find(ctx, name)
 		return NamedPrincipal{Exists: !t.ID.IsZero()}, err
@@ -120,7 +120,7 @@ func (e *Engine) Principal(ctx context.Context, name string) (p NamedPrincipal, 
 	if len(parts) != 6 {
 		return p, nil
 	}
-	t, err := e.TenantByAccount(ctx, parts[4])
+	t, err := a.TenantByAccount(ctx, parts[4])
 	if err != nil || t.ID.IsZero() {
 		return p, err
 	}
@@ -141,7 +141,7 @@ func (e *Engine) Principal(ctx context.Context, name string) (p NamedPrincipal, 
 	default:
 		return NamedPrincipal{}, nil
 	}
-	i, err := e.Identity(ctx, t.ID, of, name)
+	i, err := a.Identity(ctx, t.ID, of, name)
 	if errors.Is(err, s3err.NoSuchEntity) {
 		return NamedPrincipal{}, nil
 	} else if err != nil {
@@ -155,6 +155,3 @@ func (e *Engine) Principal(ctx context.Context, name string) (p NamedPrincipal, 
 	}
 	return p, nil
 }
-
-// accountDigits is the length of an account number.
-const accountDigits = 12

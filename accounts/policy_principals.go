@@ -1,11 +1,10 @@
-package iam
+package accounts
 
 import (
 	"context"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -13,14 +12,14 @@ import (
 // ids has the access.UniqueID of every user, role and session by its ARN, for
 // Policy.WithIDs; nobody is the first name that means nothing now, and would mean
 // whoever is made under it later. Identity providers that are no ARNs, such as
-// accounts.google.com, are taken as they are. Values of conditions are text, and not
+// google.com, are taken as they are. Values of conditions are text, and not
 // looked at: aws:PrincipalArn means a name, as on AWS.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
-func PrincipalIDs(ctx context.Context, e *engine.Engine, p *access.Policy) (ids map[string]string, nobody string, err error) {
+func (a *Accounts) PrincipalIDs(ctx context.Context, p *access.Policy) (ids map[string]string, nobody string, err error) {
 	ids = make(map[string]string)
 	for _, name := range p.Principals() {
 		if u, ok := access.ParseUniqueID(name); ok {
-			there, err := exists(ctx, e, u)
+			there, err := a.exists(ctx, u)
 			if err != nil || !there {
 				return nil, name, err
 			}
@@ -29,7 +28,7 @@ func PrincipalIDs(ctx context.Context, e *engine.Engine, p *access.Policy) (ids 
 		if strings.Contains(name, ".") && !strings.Contains(name, ":") {
 			continue
 		}
-		who, err := e.Principal(ctx, name)
+		who, err := a.FindPrincipal(ctx, name)
 		if err != nil || !who.Exists {
 			return nil, name, err
 		}
@@ -42,20 +41,20 @@ func PrincipalIDs(ctx context.Context, e *engine.Engine, p *access.Policy) (ids 
 
 // PrincipalID is the access.UniqueID of the user, role or session that an ARN names
 // now; empty where it is nobody's.
-func PrincipalID(ctx context.Context, e *engine.Engine, arn string) (string, error) {
-	who, err := e.Principal(ctx, arn)
+func (a *Accounts) PrincipalID(ctx context.Context, arn string) (string, error) {
+	who, err := a.FindPrincipal(ctx, arn)
 	if err != nil || who.ID.IsZero() {
 		return "", err
 	}
 	return idOf(who), nil
 }
 
-func idOf(who engine.NamedPrincipal) string {
+func idOf(who NamedPrincipal) string {
 	return access.UniqueID{ID: access.ID(who.ID), Role: who.Kind == meta.IdentityRole, Session: who.Session}.String()
 }
 
-func exists(ctx context.Context, e *engine.Engine, u access.UniqueID) (bool, error) {
-	found, broken, err := e.IdentitiesByID(ctx, []meta.ID{meta.ID(u.ID)})
+func (a *Accounts) exists(ctx context.Context, u access.UniqueID) (bool, error) {
+	found, broken, err := a.IdentitiesByID(ctx, []meta.ID{meta.ID(u.ID)})
 	if err != nil {
 		return false, err
 	}
@@ -66,7 +65,7 @@ func exists(ctx context.Context, e *engine.Engine, u access.UniqueID) (bool, err
 }
 
 // isOf reports whether the identity is the one that the unique id names.
-func isOf(i engine.Identity, u access.UniqueID) bool {
+func isOf(i Identity, u access.UniqueID) bool {
 	kind := meta.IdentityUser
 	if u.Role {
 		kind = meta.IdentityRole
@@ -77,7 +76,7 @@ func isOf(i engine.Identity, u access.UniqueID) bool {
 // ARNs are those that the unique ids in policies stand for now, by the ids; ids of
 // what is gone are not in it, and are shown as they are.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
-func ARNs(ctx context.Context, e *engine.Engine, policies ...*access.Policy) (map[string]string, error) {
+func (a *Accounts) ARNs(ctx context.Context, policies ...*access.Policy) (map[string]string, error) {
 	named := make(map[string]access.UniqueID)
 	var ids []meta.ID
 	for _, p := range policies {
@@ -87,7 +86,7 @@ func ARNs(ctx context.Context, e *engine.Engine, policies ...*access.Policy) (ma
 			}
 		}
 	}
-	found, _, err := e.IdentitiesByID(ctx, ids)
+	found, _, err := a.IdentitiesByID(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -97,15 +96,10 @@ func ARNs(ctx context.Context, e *engine.Engine, policies ...*access.Policy) (ma
 		switch {
 		case !isOf(i, u):
 		case u.Session != "":
-			arns[name] = sessionARN(&i, u.Session)
+			arns[name] = i.SessionARN(u.Session)
 		default:
-			arns[name] = ARN(&i)
+			arns[name] = i.ARN()
 		}
 	}
 	return arns, nil
-}
-
-// sessionARN names a session of a role.
-func sessionARN(role *engine.Identity, session string) string {
-	return "arn:aws:sts::" + engine.Account(role.Tenant) + ":assumed-role/" + role.Name + "/" + session
 }

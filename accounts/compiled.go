@@ -1,4 +1,4 @@
-package iam
+package accounts
 
 import (
 	"crypto/sha256"
@@ -6,7 +6,6 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/bounded"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -21,7 +20,7 @@ var policies = bounded.New(bounded.Options[[sha256.Size]byte, *access.Policy]{
 })
 
 // identityPolicy compiles a policy, if nobody has one of the same text.
-func identityPolicy(t engine.PolicyText) (*access.Policy, error) {
+func identityPolicy(t PolicyText) (*access.Policy, error) {
 	sum := sha256.Sum256([]byte(t.Document))
 	p, ok := policies.Get(sum)
 	if !ok {
@@ -37,19 +36,25 @@ func identityPolicy(t engine.PolicyText) (*access.Policy, error) {
 // PrincipalOf is who a credential proves, with its policies compiled. They are
 // compiled once for each text. root is the deployment's root tenant, whose root is the
 // operator: with a credential that lasts, not with a temporary one.
-func PrincipalOf(c *engine.Credential, root meta.ID) access.Principal {
-	p := *c.Principal.Compiled(func() any { return compile(c.Principal) }).(*access.Principal)
+func PrincipalOf(c *Credential, root meta.ID) access.Principal {
+	p := *c.Principal.compiled()
 	if c.Session != nil {
-		c.Session.Compiled(func() any { return compileSession(c.Session) }).(*session).narrow(&p)
+		c.Session.compiled().narrow(&p)
 	}
-	p.Tenant, p.Account = access.ID(c.Tenant.ID), engine.Account(c.Tenant.ID)
+	p.Tenant, p.Account = access.ID(c.Tenant.ID), Account(c.Tenant.ID)
 	p.Issued = c.Issued
 	p.Operator = p.Kind == access.Root && c.Tenant.ID == root && !c.Temporary()
 	return p
 }
 
+// compiled is the principal as decisions need it, made when it is first asked for.
+func (p *Principal) compiled() *access.Principal {
+	p.once.Do(func() { p.made = compile(p) })
+	return p.made
+}
+
 // compile leaves what cannot be read to deny everything.
-func compile(p *engine.Principal) *access.Principal {
+func compile(p *Principal) *access.Principal {
 	out := &access.Principal{Kind: access.Root, ID: access.ID(p.ID), Name: p.Name, Path: p.Path, Tags: p.Tags, Broken: p.Broken}
 	switch p.Kind {
 	case meta.IdentityUser:
@@ -70,7 +75,7 @@ func compile(p *engine.Principal) *access.Principal {
 }
 
 // compileAll compiles policies; the error is that of the first that cannot be read.
-func compileAll(texts []engine.PolicyText) (all []*access.Policy, broken error) {
+func compileAll(texts []PolicyText) (all []*access.Policy, broken error) {
 	all = make([]*access.Policy, 0, len(texts))
 	for _, t := range texts {
 		p, err := identityPolicy(t)
@@ -85,8 +90,8 @@ func compileAll(texts []engine.PolicyText) (all []*access.Policy, broken error) 
 	return all, broken
 }
 
-// session is what a session adds to its holder.
-type session struct {
+// narrowing is what a session adds to its holder.
+type narrowing struct {
 	name     string
 	policies []*access.Policy // nil: none
 	tags     map[string]string
@@ -94,15 +99,21 @@ type session struct {
 	broken   error
 }
 
-func compileSession(f *engine.SessionFacts) *session {
-	s := &session{name: f.Name, tags: f.Tags, source: f.SourceIdentity}
+// compiled is what the session adds, made when it is first asked for.
+func (f *SessionFacts) compiled() *narrowing {
+	f.once.Do(func() { f.made = compileSession(f) })
+	return f.made
+}
+
+func compileSession(f *SessionFacts) *narrowing {
+	s := &narrowing{name: f.Name, tags: f.Tags, source: f.SourceIdentity}
 	if f.Policies != nil {
 		s.policies, s.broken = compileAll(f.Policies)
 	}
 	return s
 }
 
-func (s *session) narrow(p *access.Principal) {
+func (s *narrowing) narrow(p *access.Principal) {
 	p.SessionName, p.Session, p.SourceIdentity = s.name, s.policies, s.source
 	if p.Broken == nil {
 		p.Broken = s.broken
@@ -119,7 +130,7 @@ func (s *session) narrow(p *access.Principal) {
 // overrides reports whether the session has a tag that takes the place of its holder's,
 // whose keys may differ in case.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
-func (s *session) overrides(key string) bool {
+func (s *narrowing) overrides(key string) bool {
 	for k := range s.tags {
 		if access.FoldCase(k) == access.FoldCase(key) {
 			return true

@@ -1,0 +1,63 @@
+package accounts
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// accountDigits is the length of an account number.
+const accountDigits = 12
+
+// noAccount is the number of no tenant: access takes it for one without.
+const noAccount = "000000000000"
+
+// Account is the 12-digit account number of a tenant, which ARNs show. It is
+// derived from the id one way.
+func Account(tenant meta.ID) string {
+	h := sha256.Sum256(append([]byte("sanctum account number\x00"), tenant[:]...))
+	return fmt.Sprintf("%012d", binary.BigEndian.Uint64(h[:])%1_000_000_000_000)
+}
+
+// ManagedPrefix begins the ARNs of ManagedPolicies.
+const ManagedPrefix = "arn:aws:iam::aws:policy/"
+
+// ARN names the identity.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html
+func (i *Identity) ARN() string {
+	if i.Managed() {
+		return ManagedPrefix + i.Name
+	}
+	return ARN(Account(i.Tenant), i.Kind, i.Path, i.Name)
+}
+
+// ARN is what an identity of an account would be called. An empty path is the root's.
+func ARN(account string, kind meta.IdentityKind, path, name string) string {
+	if path == "" || kind == meta.IdentityProvider {
+		path = "/"
+	}
+	return "arn:aws:iam::" + account + ":" + kindLabels[kind] + path + name
+}
+
+// SessionARN names a session of the identity, which is a role.
+func (i *Identity) SessionARN(session string) string {
+	return "arn:aws:sts::" + Account(i.Tenant) + ":assumed-role/" + i.Name + "/" + session
+}
+
+// CutARN takes the account and the path with the name out of an ARN of IAM of a
+// kind, such as "role"; false for anything else.
+func CutARN(arn, kind string) (account, name string, ok bool) {
+	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
+	if !ok {
+		return "", "", false
+	}
+	account, rest, ok = strings.Cut(rest, ":")
+	if !ok || len(account) != accountDigits {
+		return "", "", false
+	}
+	name, ok = strings.CutPrefix(rest, kind+"/")
+	return account, name, ok && name != ""
+}

@@ -1,0 +1,86 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// documentLimits is what a tenant's limits are sealed as.
+const documentLimits = "limits"
+
+// Limits are the limits of a tenant; none for one that is gone. The answer
+// may be CredentialTTL old.
+func (a *Accounts) Limits(ctx context.Context, id meta.ID) (meta.Limits, error) {
+	if l, ok := a.limits.Get(id); ok {
+		return l, nil
+	}
+	t, err := a.Existing(ctx, id)
+	if errors.Is(err, meta.ErrNotFound) {
+		return meta.Limits{}, nil
+	} else if err != nil {
+		return meta.Limits{}, meta.Coded(err)
+	}
+	l, err := a.limitsOf(&t)
+	if err != nil {
+		return meta.Limits{}, err
+	}
+	a.limits.Put(id, l)
+	return l, nil
+}
+
+// limitsOf opens the limits in a tenant's row.
+func (a *Accounts) limitsOf(t *meta.Tenant) (l meta.Limits, err error) {
+	if len(t.Limits) == 0 {
+		return l, nil
+	}
+	doc, err := a.Records.OpenDocument(documentLimits, t.ID[:], t.Limits)
+	if err == nil {
+		l, err = meta.ParseLimits(doc)
+	}
+	if err != nil {
+		return meta.Limits{}, fmt.Errorf("open a tenant's limits: %w", err)
+	}
+	return l, nil
+}
+
+// SetLimits replaces the limits of a tenant, also those that cannot be read;
+// errors as of ChangeLimits.
+func (a *Accounts) SetLimits(ctx context.Context, id meta.ID, l meta.Limits) error {
+	return a.updateLimits(ctx, id, func(*meta.Tenant) (meta.Limits, error) { return l, nil })
+}
+
+// ChangeLimits changes the limits of a tenant from what they are;
+// NoSuchEntity. It calls change again when the tenant changed meanwhile. Other
+// gateways see the new ones within CredentialTTL.
+func (a *Accounts) ChangeLimits(ctx context.Context, id meta.ID, change func(*meta.Limits) error) error {
+	return a.updateLimits(ctx, id, func(t *meta.Tenant) (meta.Limits, error) {
+		l, err := a.limitsOf(t)
+		if err != nil {
+			return l, err
+		}
+		err = change(&l)
+		return l, err
+	})
+}
+
+func (a *Accounts) updateLimits(ctx context.Context, id meta.ID, next func(*meta.Tenant) (meta.Limits, error)) error {
+	err := a.updateTenant(ctx, id, func(t *meta.Tenant) error {
+		l, err := next(t)
+		if err != nil {
+			return err
+		}
+		if t.Limits, err = l.Document(); t.Limits != nil {
+			t.Limits = a.Records.SealDocument(documentLimits, id[:], t.Limits)
+		}
+		return err
+	})
+	if errors.Is(err, meta.ErrNotFound) {
+		return s3err.New(s3err.NoSuchEntity, "The tenant cannot be found.")
+	}
+	a.limits.Drop(id)
+	return meta.Coded(err)
+}

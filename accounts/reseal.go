@@ -1,0 +1,102 @@
+package accounts
+
+import (
+	"context"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
+)
+
+// Rows that an early release wrote are given their records in pages. Each function takes
+// after, which is nil or what an earlier call returned as next, and looks at no more than
+// limit rows; next is nil after the last. An error is of something else than a row, and
+// the page is looked at again.
+
+// Passed says what becomes of a row that was resealed, or not: nil, and the next row is
+// looked at, or an error that ends the page.
+type Passed func(row string, err error) error
+
+// ResealTenants does so with tenants.
+func (a *Accounts) ResealTenants(ctx context.Context, after []byte, limit int, passed Passed) (next []byte, seen int, err error) {
+	page, err := a.Store.ListTenants(ctx, string(after), min(limit, meta.MaxPage))
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range page {
+		was := page[i]
+		next = []byte(was.Name)
+		if len(was.Record) > 0 {
+			continue
+		}
+		now := was
+		if err := a.SealTenant(a.Records.Sealing(), &now); err != nil {
+			return nil, 0, err
+		}
+		if err := passed("tenant "+was.ID.String(), a.Store.UpdateTenant(ctx, was, now)); err != nil {
+			return nil, 0, err
+		}
+	}
+	return unlessLast(next, len(page), limit), len(page), nil
+}
+
+// unlessLast is the place after a page, nil after the last.
+func unlessLast(next []byte, rows, limit int) []byte {
+	if rows < min(limit, meta.MaxPage) {
+		return nil
+	}
+	return next
+}
+
+// ResealAccessKeys does so with access keys.
+func (a *Accounts) ResealAccessKeys(ctx context.Context, after []byte, limit int, passed Passed) (next []byte, seen int, err error) {
+	page, err := a.Store.ScanAccessKeys(ctx, string(after), min(limit, meta.MaxPage))
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range page {
+		was := page[i]
+		next = []byte(was.ID)
+		if len(was.Record) > 0 {
+			continue
+		}
+		now := was
+		if err := a.sealAccessKey(a.Records.Sealing(), &now); err != nil {
+			return nil, 0, err
+		}
+		if err := passed("access key "+was.ID, a.Store.UpdateAccessKey(ctx, was, now)); err != nil {
+			return nil, 0, err
+		}
+	}
+	return unlessLast(next, len(page), limit), len(page), nil
+}
+
+// ResealIdentities does so with users, groups, roles, policies and providers.
+func (a *Accounts) ResealIdentities(ctx context.Context, after []byte, limit int, passed Passed) (next []byte, seen int, err error) {
+	var from meta.ID
+	copy(from[:], after)
+	page, err := a.Store.ScanIdentities(ctx, from, min(limit, meta.MaxPage))
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, row := range page {
+		next = row.ID[:]
+		if err := passed("identity "+row.ID.String(), a.resealIdentity(ctx, row)); err != nil {
+			return nil, 0, err
+		}
+	}
+	return unlessLast(next, len(page), limit), len(page), nil
+}
+
+func (a *Accounts) resealIdentity(ctx context.Context, row meta.Identity) error {
+	i, err := a.openIdentity(row)
+	if err != nil {
+		return records.Edited("identity "+row.ID.String(), err)
+	}
+	if i.bound {
+		return nil
+	}
+	if row, err = a.sealIdentity(i, i.revision+1); err != nil {
+		return err
+	}
+	return a.Store.UpdateIdentity(ctx, row)
+}
