@@ -7,7 +7,7 @@
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, iproute2, Helm, mc, Litestream,
 #            docker-registry and distribution with skopeo, VictoriaMetrics, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, clients for Node,
-#            the tests of libraries for Go
+#            tusd, the tests of libraries for Go
 #   clients-more
 #            make test-clients-more: test, FUSE and rclone of today
 #   race     make test-race: test, and a C compiler
@@ -140,7 +140,7 @@ clients)
 	need_for_clients
 	install_missing
 	install_node_modules internal/clienttest/jsmore/package-lock.json
-	install_servers versitygw fake-gcs-server helm mc litestream registry s3-aws.test \
+	install_servers versitygw fake-gcs-server helm mc litestream tusd registry s3-aws.test \
 		victoria-metrics vmbackup vmrestore
 	compile_suites
 	;;

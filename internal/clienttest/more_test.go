@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/minio/minio-go/v7"
+
+	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
 // Clients for Node beside the AWS SDK.
@@ -16,14 +18,30 @@ func TestMinioJS(t *testing.T)      { onEach(t, moreNode("minio.js")) }
 func TestSDKForJS2(t *testing.T)    { onEach(t, moreNode("sdk2.cjs")) }
 func TestS3SyncClient(t *testing.T) { onEach(t, moreNode("sync.js")) }
 
+// Servers of resumable uploads, which are killed in the middle of some.
+func TestTusS3Store(t *testing.T) { onFirst(t, moreNode("tus.js")) }
+
+func TestTusd(t *testing.T) {
+	onEach(t, func(t *testing.T, g *gateway) {
+		t.Parallel()
+		tusd := installed(t, g, servers.Tusd)
+		testScript(t, g, requireMoreNode(t, g).with("TUSD="+tusd.path), script(t, "jsmore/tus.js"))
+	})
+}
+
 func moreNode(name string) func(*testing.T, *gateway) {
 	return func(t *testing.T, g *gateway) {
 		t.Parallel()
-		if _, err := os.Stat("jsmore/node_modules/minio"); err != nil {
-			t.Fatal("clients for Node are missing: run scripts/setup.sh clients, or apt-get install npm and npm ci in internal/clienttest/jsmore")
-		}
-		testScript(t, g, require(t, g, node(t), "nodejs"), script(t, "jsmore/"+name))
+		testScript(t, g, requireMoreNode(t, g), script(t, "jsmore/"+name))
 	}
+}
+
+func requireMoreNode(t *testing.T, g *gateway) *program {
+	t.Helper()
+	if _, err := os.Stat("jsmore/node_modules/tus-js-client"); err != nil {
+		t.Fatal("clients for Node are missing: run scripts/setup.sh clients, or apt-get install npm and npm ci in internal/clienttest/jsmore")
+	}
+	return require(t, g, node(t), "nodejs")
 }
 
 // Clients in Python, of Debian.

@@ -7,6 +7,7 @@ package servers
 var (
 	MC         = GoProgram{Package: "github.com/minio/mc", Version: "v0.0.0-20250313080218-cf909e1063a9"}
 	Litestream = GoProgram{Package: "github.com/benbjohnson/litestream/cmd/litestream", Version: "v0.5.18"}
+	Tusd       = GoProgram{Package: "github.com/tus/tusd/v2/cmd/tusd", Version: "v2.9.1"}
 	Registry   = GoProgram{Package: distribution + "/cmd/registry", Version: "v3.1.2"}
 	// RegistryDriver is the tests that the registry's developers have of its S3 driver.
 	RegistryDriver = GoProgram{Package: distribution + "/registry/storage/driver/s3-aws", Version: "v3.1.2", Module: distribution, Tests: true}
