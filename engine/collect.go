@@ -36,8 +36,8 @@ type CollectReport struct {
 // Collect does one bounded pass over what is left behind: uploads that are too
 // old, reservations of processes that are gone, rows of ended uploads, and
 // blobs that nobody refers to. Everything is condemned in the ledger before a
-// byte of it is deleted. A store that is older than a backend knows it is left alone. One gateway at a time does it. A backend that fails
-// does not keep the others from being collected; its error is returned.
+// byte of it is deleted. A store that is older than a backend knows it is left alone. One gateway at a time does it. A backend that fails, or a
+// row that was edited, does not keep the rest from being collected; the error is returned.
 // Concurrent calls wait for one another.
 func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	e.collecting.Lock()
@@ -57,19 +57,20 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	if !mine {
 		return CollectReport{Skipped: true}, nil
 	}
+	var errs []error
 	now := e.now()
 	if r.Expired, err = e.store.ExpireUploads(ctx, now.Add(-e.expiry), collectRows); err != nil {
-		return r, fmt.Errorf("expire uploads: %w", err)
+		errs = append(errs, fmt.Errorf("expire uploads: %w", err))
 	}
-	errs := e.inheritAbandoned(ctx, s, &r)
+	errs = append(errs, e.inheritAbandoned(ctx, s, &r)...)
 	if r.Swept, err = e.store.Sweep(ctx, collectRows, e.deletable(now), now); err != nil {
-		return r, fmt.Errorf("sweep: %w", err)
+		errs = append(errs, fmt.Errorf("sweep: %w", err))
 	}
 	if r.Folded, err = e.store.FoldUsage(ctx, foldRows); err != nil {
-		return r, fmt.Errorf("fold usage: %w", err)
+		errs = append(errs, fmt.Errorf("fold usage: %w", err))
 	}
 	if r.Forgotten, err = e.store.ForgetRenames(ctx, now.Add(-renameTokenLife), collectRows); err != nil {
-		return r, fmt.Errorf("forget renames: %w", err)
+		errs = append(errs, fmt.Errorf("forget renames: %w", err))
 	}
 	r.More = r.Folded == foldRows || r.Forgotten == collectRows || r.Expired == collectRows || r.Condemned+r.Doubtful >= collectRows || r.Swept == collectRows
 	for _, row := range s.rows {
@@ -123,12 +124,14 @@ func (e *Engine) deleteDead(ctx context.Context, s *places, row meta.Backend) (i
 
 // withoutNeeded takes from the dead copies at a backend those that may still be
 // needed: of a blob that lives elsewhere, the copy that was left is deleted only
-// once the other has been seen. One that is not there is made again from it.
+// once the other has been seen. One that is not there is made again from it. A blob
+// that is also live or reserved here was called dead by an edit alone, and stays.
 func (e *Engine) withoutNeeded(ctx context.Context, s *places, d *deletion, ids []meta.BlobID) (dead []meta.BlobID) {
-	if s.only != nil {
-		return ids
-	}
 	err := e.eachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
+		if at == d.at.id {
+			d.errs = append(d.errs, e.notDead(ctx, d.at, id))
+			return nil
+		}
 		if at != 0 {
 			if err := e.ensureCopy(ctx, s, id, d.at, at); err != nil {
 				d.leave(id, err)
@@ -145,14 +148,19 @@ func (e *Engine) withoutNeeded(ctx context.Context, s *places, d *deletion, ids 
 	return dead
 }
 
+// notDead ends what an edit has begun: the ledger calls a blob dead and says that it
+// lives at the same backend. It goes on as one that lives. At worst nothing needs it,
+// which fsck finds.
+func (e *Engine) notDead(ctx context.Context, p *place, id meta.BlobID) error {
+	err := fmt.Errorf("%w: blob %v was called dead where it lives, and is kept", ErrEdited, backends.BlobID(id))
+	return errors.Join(err, e.store.Forget(ctx, p.id, []meta.BlobID{id}))
+}
+
 // ensureCopy returns nil when the blob is at the backend where it lives.
 func (e *Engine) ensureCopy(ctx context.Context, s *places, id meta.BlobID, from *place, at meta.BackendID) error {
 	to, err := s.at(at)
 	if err != nil {
 		return err
-	}
-	if to == from {
-		return fmt.Errorf("blob %v is live and dead at backend %s", backends.BlobID(id), to.Name)
 	}
 	if err := e.prove(ctx, to); err != nil {
 		return err

@@ -275,6 +275,7 @@ type check struct {
 	low, high meta.BlobID
 	first     bool // round
 	blobs     map[meta.BlobID]*blobCheck
+	uploads   map[meta.ID]int64 // refs by versions, of uploads with ids in the same range
 }
 
 // blobCheck is a blob by its row that is reserved or live, or else dead.
@@ -324,7 +325,7 @@ func (e *Engine) fsckOnce(ctx context.Context, o FsckOptions) (*check, error) {
 
 // round checks the blobs from c.low on, as many as fit, and moves c.low on.
 func (c *check) round(ctx context.Context) (done bool, err error) {
-	c.blobs = make(map[meta.BlobID]*blobCheck)
+	c.blobs, c.uploads = make(map[meta.BlobID]*blobCheck), make(map[meta.ID]int64)
 	if done, err = c.readLedger(ctx); err != nil {
 		return false, err
 	}
@@ -407,6 +408,15 @@ func (c *check) inRound(id meta.BlobID) bool {
 	return bytes.Compare(id[:], c.low[:]) > 0 && bytes.Compare(id[:], c.high[:]) <= 0
 }
 
+// countedNow reports whether this round counts an upload's references. Its id is
+// drawn as those of blobs are, and a completed upload has some: so there are no more
+// of them in a round.
+func (c *check) countedNow(upload meta.ID) bool {
+	var id meta.BlobID
+	copy(id[:], upload[:])
+	return c.inRound(id) || c.first && id == c.low
+}
+
 // refer counts a reference to a blob. size is the plaintext length, -1 where it
 // is not known.
 func (c *check) refer(id meta.BlobID, size int64, at Finding) {
@@ -429,6 +439,9 @@ func (c *check) refer(id meta.BlobID, size int64, at Finding) {
 func (c *check) object(ctx context.Context, r meta.Version) error {
 	if r.Marker {
 		return c.marker(ctx, r)
+	}
+	if r.Body.Kind == meta.BodyUpload && c.countedNow(r.Body.Upload) {
+		c.uploads[r.Body.Upload]++
 	}
 	if c.first {
 		c.Objects++
@@ -564,6 +577,9 @@ func (c *check) readHeader(ctx context.Context, x *encrypt.Extent) (*place, erro
 
 func (c *check) readUploads(ctx context.Context) error {
 	return c.e.scanUploads(ctx, func(u meta.UploadRef) error {
+		if c.countedNow(u.ID) {
+			c.countUpload(u)
+		}
 		if c.first {
 			c.Uploads++
 			if err := c.upload(ctx, u); err != nil {

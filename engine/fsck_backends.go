@@ -128,6 +128,8 @@ func (c *check) judge() {
 		switch {
 		case b.refs > 0 && b.state != meta.BlobLive:
 			at.Kind, at.Severity, at.Detail = "blob-condemned", SeverityLost, "a blob that is referred to is not live in the ledger"
+		case slices.Contains(b.dead, b.at):
+			at.Kind, at.Severity, at.Detail = "blob-condemned", SeverityLost, "the ledger has a blob that lives, or may yet, as dead or in the making at the same backend"
 		case b.state == meta.BlobLive && !b.present:
 			at.Kind, at.Severity, at.Detail = "blob-missing", SeverityLost, "the backend does not have a live blob"
 		case b.state == meta.BlobLive && b.refs > b.counted:

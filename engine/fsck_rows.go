@@ -109,6 +109,28 @@ func checkPart(key encrypt.ObjectKey, name encrypt.PartName, row *meta.Part) err
 	return nil
 }
 
+// countUpload holds what the store counts of an upload against the versions that
+// refer to it, whose parts it keeps.
+func (c *check) countUpload(u meta.UploadRef) {
+	at := Finding{Bucket: u.Bucket.String(), Key: u.Key, Upload: u.ID.String()}
+	refs := c.uploads[u.ID]
+	switch {
+	case refs > 0 && u.State != meta.UploadCompleted:
+		at.Kind, at.Severity, at.Detail = "upload-not-completed", SeverityLost, "objects are made of its parts, and the store has it as open or dying"
+	case refs == 0 && u.State == meta.UploadCompleted:
+		at.Kind, at.Severity, at.Detail = "upload-unneeded", SeverityLeak, "the store has it as completed, and no object is made of its parts"
+	case refs > u.Refs:
+		at.Kind, at.Severity = "upload-undercounted", SeverityLost
+		at.Detail = fmt.Sprintf("the store counts %d references, there are %d", u.Refs, refs)
+	case refs < u.Refs:
+		at.Kind, at.Severity = "upload-overcounted", SeverityLeak
+		at.Detail = fmt.Sprintf("the store counts %d references, there are %d", u.Refs, refs)
+	default:
+		return
+	}
+	c.report(at)
+}
+
 // upload proves that what an upload was begun with opens and agrees with its row, and
 // the same of its parts while it is open. Of a completed one the versions' manifests
 // say which parts there have to be. The parts of SSE-C cannot be opened.

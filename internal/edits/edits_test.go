@@ -41,6 +41,7 @@ type play struct {
 	db     *DB
 	was    map[string][]Row
 	honest []Answer
+	stored backends.Backend // of the gateway that was opened last
 }
 
 // perTable are rows of each table that are edited, at most. A scene's first rows of a
@@ -339,6 +340,7 @@ func (p *play) open(ctx context.Context) (*Gateway, error) {
 			return nil, err
 		}
 	}
+	p.stored = again
 	c.Backends = []engine.Backend{{Name: of.Name, Backend: again}}
 	return Open(ctx, c)
 }

@@ -33,7 +33,9 @@ func shareBlob(tx Tx, id meta.BlobID, at meta.BackendID) error {
 }
 
 // dropBlob takes a reference away and condemns the blob with the last one. The
-// lock keeps the blob from being moved before its row goes.
+// lock keeps the blob from being moved before its row goes. Where the ledger was
+// edited and does not count the reference, there is nothing to take away: the bytes
+// stay, as those of a blob that nothing needs, and whatever referred to them goes.
 func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
 	lost := fmt.Errorf("drop a reference to blob %x: %w", id, ErrRetry)
 	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
@@ -44,7 +46,19 @@ func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
 	if n == 1 {
 		return soon(tx, lost, "DELETE FROM blobs WHERE id = ?"+InAnyOrder, id[:])
 	}
-	return soon(tx, lost, "UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1"+InAnyOrder, id[:])
+	if n, err = tx.Exec("UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:]); err != nil || n == 1 {
+		return err
+	}
+	return unlessCounted(tx, lost, "SELECT 1 FROM blobs WHERE id = ? AND refs > 0"+forUpdate, id[:])
+}
+
+// unlessCounted returns nil where a reference is not counted, and lost where it is by now.
+func unlessCounted(tx Tx, lost error, counted string, id []byte) error {
+	there, err := exists(tx, counted, id)
+	if err == nil && there {
+		err = lost
+	}
+	return err
 }
 
 // addBody counts a version that is about to refer to the body.
@@ -76,13 +90,17 @@ func dropBody(tx Tx, b meta.Body, now time.Time) error {
 	return nil
 }
 
-// dropUpload takes a reference away and hands the upload to Sweep with the last.
+// dropUpload takes a reference away and hands the upload to Sweep with the last, in
+// whatever state an edit has put it. One that is not counted is passed over, as by
+// dropBlob.
 func dropUpload(tx Tx, id meta.ID, now time.Time) error {
-	n, err := tx.Exec("UPDATE uploads SET refs = 0, state = ?, since = ? WHERE id = ? AND refs = 1 AND state IN (?, ?)",
-		uploadDying, micros(now), id[:], uploadCompleted, uploadTrimming)
+	n, err := tx.Exec("UPDATE uploads SET refs = 0, state = ?, since = ? WHERE id = ? AND refs = 1", uploadDying, micros(now), id[:])
 	if err != nil || n == 1 {
 		return err
 	}
-	return changed(tx, fmt.Errorf("drop a reference to upload %s: %w", id, ErrRetry),
-		"UPDATE uploads SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:])
+	if n, err = tx.Exec("UPDATE uploads SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:]); err != nil || n == 1 {
+		return err
+	}
+	return unlessCounted(tx, fmt.Errorf("drop a reference to upload %s: %w", id, ErrRetry),
+		"SELECT 1 FROM uploads WHERE id = ? AND refs > 0"+forUpdate, id[:])
 }

@@ -66,10 +66,11 @@ func (w *sweep) dateEnded() (more bool, err error) {
 	return false, nil
 }
 
-// dyingUpload removes parts of one dying upload, and then the upload.
+// dyingUpload removes parts of one dying upload, and then the upload. One that
+// versions refer to dies by an edit alone, and its parts stay theirs.
 func (w *sweep) dyingUpload() (more bool, err error) {
 	var id meta.ID
-	err = w.tx.QueryRow("SELECT id FROM uploads WHERE state = ? AND since < ? ORDER BY since LIMIT 1"+forUpdate,
+	err = w.tx.QueryRow("SELECT id FROM uploads WHERE state = ? AND since < ? AND refs = 0 ORDER BY since LIMIT 1"+forUpdate,
 		uploadDying, micros(w.ended)).
 		Scan((*idColumn)(&id))
 	if errors.Is(err, sql.ErrNoRows) {
@@ -113,13 +114,12 @@ func (w *sweep) trimUpload() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	runs, err := splitRuns(chosen)
-	if err != nil {
-		return false, err
-	}
-	left, err := w.dropParts(id, runs)
-	if err != nil || left {
-		return false, err
+	// Where an edit has left no telling which parts were chosen, all of them stay.
+	if runs, err := splitRuns(chosen); err == nil && len(runs) > 0 {
+		left, err := w.dropParts(id, runs)
+		if err != nil || left {
+			return false, err
+		}
 	}
 	w.done++
 	return true, changed(w.tx, ErrRetry, "UPDATE uploads SET state = ? WHERE id = ?", uploadCompleted, id[:])

@@ -105,9 +105,10 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 }
 
 // lockOpen returns an upload's bucket and what it is counted with, or ErrNotFound
-// unless the upload is open, and keeps it so until the transaction ends.
+// unless the upload is open, and keeps it so until the transaction ends. One that
+// versions refer to was completed, whatever an edit says, and its parts are theirs.
 func lockOpen(tx Tx, id meta.ID) (bucket meta.ID, counted usageChange, err error) {
-	err = tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ?"+forUpdate,
+	err = tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ? AND refs = 0"+forUpdate,
 		id[:], uploadOpen).Scan((*idColumn)(&bucket), &counted.Uploads, &counted.Parts, &counted.PartBytes)
 	return bucket, counted, found(err, meta.ErrNotFound)
 }
@@ -199,7 +200,7 @@ func (s *Store) ExpireUploads(ctx context.Context, t time.Time, limit int) (n in
 	}
 	err = s.run.Write(ctx, func(tx Tx) error {
 		ids, err := collect(tx, scanID,
-			"SELECT id FROM uploads WHERE state = ? AND since < ? ORDER BY since LIMIT ?", uploadOpen, micros(t), limit)
+			"SELECT id FROM uploads WHERE state = ? AND since < ? AND refs = 0 ORDER BY since LIMIT ?", uploadOpen, micros(t), limit)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,164 @@
+package edits
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/encrypt/keyring"
+	"github.com/sanctum-storage/gateway/engine"
+)
+
+// ledgerTables say what of the bytes is needed.
+var ledgerTables = []string{"backends", "blobs", "condemned", "copies", "deployment", "holders", "leases", "reservations", "uploads"}
+
+// An edit of the ledger alone, however it is made, has no bytes deleted that an object
+// is made of, keeps none of them from being replaced or deleted by its owner, and
+// keeps no collection from its work.
+func TestEditsOfTheLedgerDeleteNothing(t *testing.T) {
+	ctx := t.Context()
+	dir := t.TempDir()
+	keys, err := keyring.Create(filepath.Join(dir, "keyring"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer keys.Close()
+	backend := mem.New()
+	defer backend.Close()
+	s := stage{path: filepath.Join(dir, "meta.db"), config: engine.Config{
+		Backends: []engine.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true, Grace: -1,
+	}}
+	scene, before := s.build(t, ctx)
+	p, done := s.play(t, ctx, scene, s.path)
+	if p == nil {
+		return
+	}
+	defer done()
+	blobs := p.table("blobs")
+	honest, _ := p.background(ctx, Edit{Table: blobs})
+	var needed []backends.BlobID
+	for _, row := range p.was[blobs.Name] {
+		if id := backends.BlobID(row[slices.Index(blobs.Columns, "id")].([]byte)); honest[id] {
+			needed = append(needed, id)
+		}
+	}
+	if len(needed) < 5 {
+		t.Fatalf("of the honest store's blobs %d are left", len(needed))
+	}
+	tried := 0
+	for _, table := range p.db.Tables {
+		if !slices.Contains(ledgerTables, table.Name) {
+			continue
+		}
+		called := p.called(table)
+		edits := append(called, Edits(table, choose(table, p.was[table.Name], before[table.Name]), before[table.Name])...)
+		for i, e := range edits {
+			left, found := p.background(ctx, e)
+			if left == nil {
+				continue
+			}
+			if i < len(called) && !found {
+				t.Errorf("%s: fsck finds nothing", e)
+			}
+			tried++
+			for _, id := range needed {
+				if !left[id] {
+					t.Errorf("%s: %v is gone, of which an object is made", e, id)
+				}
+			}
+		}
+	}
+	if tried < 200 {
+		t.Errorf("only %d edits were tried", tried)
+	}
+}
+
+func (p *play) table(name string) Table {
+	return p.db.Tables[slices.IndexFunc(p.db.Tables, func(t Table) bool { return t.Name == name })]
+}
+
+// called are edits by which a blob that lives is also dead, reserved or about to be
+// copied where it is.
+func (p *play) called(t Table) []Edit {
+	if !slices.Contains([]string{"condemned", "copies", "reservations"}, t.Name) {
+		return nil
+	}
+	blobs := p.table("blobs")
+	var rows []Row
+	for _, blob := range p.was[blobs.Name] {
+		row := make(Row, len(t.Columns))
+		for i, column := range t.Columns {
+			switch column {
+			case "id", "backend":
+				row[i] = blob[slices.Index(blobs.Columns, column)]
+			case "holder":
+				row[i] = []byte("nobody's holder!")
+			case "changed":
+				row[i] = int64(0)
+			}
+		}
+		rows = append(rows, row)
+	}
+	return []Edit{{t, "", Forged, nil, rows}}
+}
+
+// background makes an edit, lets a new gateway do all that it does in the background,
+// and returns which blobs are there then, nil where the schema forbids the edit, and
+// whether fsck found something before. Where the gateway serves, objects can still be
+// replaced and deleted. It puts everything back.
+func (p *play) background(ctx context.Context, e Edit) (left map[backends.BlobID]bool, found bool) {
+	if err := p.db.Replace(ctx, e.Table, e.Old, e.New); err != nil {
+		return nil, false
+	}
+	defer func() {
+		if err := p.db.Restore(ctx, p.was); err != nil {
+			p.t.Errorf("%s: %v", e, err)
+		}
+	}()
+	left = make(map[backends.BlobID]bool)
+	g, err := p.open(ctx)
+	if err == nil {
+		defer g.Engine.Close()
+		r, failed := g.Engine.Fsck(ctx, engine.FsckOptions{})
+		found = failed != nil || !r.Clean()
+		var last error
+		for range 3 {
+			_, last = g.Engine.Collect(ctx)
+			for _, step := range []func() error{
+				func() error { return g.Engine.Beat(ctx) },
+				func() error { _, err := g.Engine.Move(ctx); return err },
+				func() error { _, err := g.Engine.Expire(ctx); return err },
+				func() error { _, err := g.Engine.Inventory(ctx); return err },
+			} {
+				_ = step() // its errors are told to operators
+			}
+		}
+		if last != nil {
+			p.t.Errorf("%s: the third collection: %v", e, last)
+		}
+	}
+	for info, err := range p.stored.List(ctx, backends.BlobID{}) {
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		left[info.ID] = true
+	}
+	if err == nil && !(e.Table.Name == "backends" && e.Column == "state") { // one that is not active takes nothing
+		p.mend(e, g)
+	}
+	return left, found
+}
+
+// mend replaces and deletes objects.
+func (p *play) mend(e Edit, g *Gateway) {
+	for _, d := range []struct{ who, method, target string }{
+		{"alice", "PUT", "/plain/one"}, {"alice", "PUT", "/plain/multi"}, {"alice", "DELETE", "/plain/two"}, {"alice", "DELETE", "/plain/multi"}, {"robert", "DELETE", "/roberts/one"},
+	} {
+		if a, _ := g.Ask(p.scene.People[d.who], d.method, d.target, []byte("anew")); a.Status/100 != 2 {
+			p.t.Errorf("%s: %s %s: %d %.300s", e, d.method, d.target, a.Status, a.Text)
+		}
+	}
+}
