@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
@@ -42,6 +43,7 @@ type play struct {
 	was    map[string][]Row
 	honest []Answer
 	stored backends.Backend // of the gateway that was opened last
+	late   time.Duration    // how late after Now it is, where time goes on
 }
 
 // perTable are rows of each table that are edited, at most. A scene's first rows of a

@@ -31,9 +31,12 @@ type Gateway struct {
 	api    *api.Server
 }
 
-// Open begins a gateway over the parts of a configuration, at the time Now.
+// Open begins a gateway over the parts of a configuration, at the time Now unless that
+// has a clock of its own.
 func Open(ctx context.Context, c engine.Config) (*Gateway, error) {
-	c.Now = func() time.Time { return Now }
+	if c.Now == nil {
+		c.Now = func() time.Time { return Now }
+	}
 	e, err := engine.Open(ctx, c)
 	if err != nil {
 		return nil, err
@@ -259,6 +262,7 @@ func (b *builder) multipart() {
 	part("multi", done, 5, "a part that is not chosen")
 	b.do("alice", "POST", "/plain/multi?uploadId="+done, fmt.Sprintf(
 		`<CompleteMultipartUpload><Part><PartNumber>2</PartNumber><ETag>%s</ETag></Part></CompleteMultipartUpload>`, chosen))
+	b.s.People["done"] = Who{AccessKey: done}
 	open := begin("open")
 	part("open", open, 1, "a part")
 	part("open", open, 3, "another part")
