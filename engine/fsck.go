@@ -408,15 +408,6 @@ func (c *check) inRound(id meta.BlobID) bool {
 	return bytes.Compare(id[:], c.low[:]) > 0 && bytes.Compare(id[:], c.high[:]) <= 0
 }
 
-// countedNow reports whether this round counts an upload's references. Its id is
-// drawn as those of blobs are, and a completed upload has some: so there are no more
-// of them in a round.
-func (c *check) countedNow(upload meta.ID) bool {
-	var id meta.BlobID
-	copy(id[:], upload[:])
-	return c.inRound(id) || c.first && id == c.low
-}
-
 // refer counts a reference to a blob. size is the plaintext length, -1 where it
 // is not known.
 func (c *check) refer(id meta.BlobID, size int64, at Finding) {

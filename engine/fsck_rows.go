@@ -109,6 +109,15 @@ func checkPart(key encrypt.ObjectKey, name encrypt.PartName, row *meta.Part) err
 	return nil
 }
 
+// countedNow reports whether this round counts an upload's references. Its id is
+// drawn as those of blobs are, and a completed upload has some: so there are no more
+// of them in a round.
+func (c *check) countedNow(upload meta.ID) bool {
+	var id meta.BlobID
+	copy(id[:], upload[:])
+	return c.inRound(id) || c.first && id == c.low
+}
+
 // countUpload holds what the store counts of an upload against the versions that
 // refer to it, whose parts it keeps.
 func (c *check) countUpload(u meta.UploadRef) {
