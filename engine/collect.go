@@ -8,6 +8,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
 
 // Bounds of one pass of Collect.
@@ -152,7 +153,7 @@ func (e *Engine) withoutNeeded(ctx context.Context, s *places, d *deletion, ids 
 // lives at the same backend. It goes on as one that lives. At worst nothing needs it,
 // which fsck finds.
 func (e *Engine) notDead(ctx context.Context, p *place, id meta.BlobID) error {
-	err := fmt.Errorf("%w: blob %v was called dead where it lives, and is kept", ErrEdited, backends.BlobID(id))
+	err := fmt.Errorf("%w: blob %v was called dead where it lives, and is kept", records.ErrEdited, backends.BlobID(id))
 	return errors.Join(err, e.store.Forget(ctx, p.id, []meta.BlobID{id}))
 }
 
