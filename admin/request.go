@@ -15,7 +15,6 @@ import (
 	"github.com/go-chi/chi/v5"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -96,33 +95,20 @@ func (s *Server) act(r *http.Request, action string, h handler, l *requestlog.Li
 // identify proves who signed. The payload must be covered by the signature: the
 // body says whose rights change.
 func (s *Server) identify(r *http.Request, target sigv4.Target, l *requestlog.Line) (*sigv4.Identity, access.Principal, error) {
-	var cred accounts.Credential
-	v := s.verifier
-	// The signer is known from the same look-up as the secret: between two look-ups the
-	// access key could change hands.
-	v.Lookup = func(ctx context.Context, accessKey, token string) (secret string, err error) {
-		if token != "" { // temporary credentials are of nobody who operates
-			return "", s3err.InvalidToken
-		}
-		cred, err = s.accounts.Credential(ctx, accessKey, "")
-		l.AccessKey = cred.AccessKey // of nobody else: it may be a secret in the wrong field
-		return cred.SecretKey, err
-	}
-	identity, err := v.Verify(r, target)
-	if errors.Is(err, sigv4.ErrAnonymous) {
+	signer, err := s.accounts.Authenticate(s.verifier, func(v *sigv4.Verifier) (*sigv4.Identity, error) { return v.Verify(r, target) })
+	l.AccessKey = signer.Credential.AccessKey // of nobody else: it may be a secret in the wrong field
+	switch {
+	case errors.Is(err, sigv4.ErrAnonymous):
 		return nil, access.Principal{}, s3err.AccessDenied
-	}
-	if err != nil {
+	case err != nil:
 		l.Unproven = true
 		return nil, access.Principal{}, err
-	}
-	if identity.Presigned || identity.Payload != sigv4.Signed {
+	case signer.Credential.Temporary(): // of nobody who operates
+		return nil, access.Principal{}, s3err.InvalidToken
+	case signer.Identity.Presigned || signer.Identity.Payload != sigv4.Signed:
 		return nil, access.Principal{}, s3err.New(s3err.AccessDenied, "The signature must be in the Authorization header and cover the body.")
 	}
-	if cred.AccessKey != identity.AccessKey || cred.Tenant.ID.IsZero() {
-		return nil, access.Principal{}, errors.New("the credential looked up is not the one that signed")
-	}
-	return identity, accounts.PrincipalOf(&cred, s.accounts.Root().ID), nil
+	return signer.Identity, signer.Principal, nil
 }
 
 func readBody(r *http.Request, identity *sigv4.Identity) ([]byte, error) {

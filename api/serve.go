@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -183,19 +181,11 @@ func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 
 // verify has check verify a signature, wherever it is, and sets the principal.
 func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity, error)) (*sigv4.Identity, error) {
-	var cred accounts.Credential
 	v := s.verifier
 	if r.Op.Scope == ControlScope { // no client signs for it with Version 2, nor does AWS take that
 		v.Version2, v.Refusal2 = sigv4.Version2Off, ""
 	}
-	// The user comes from the same look-up as the secret: between two look-ups
-	// the access key could change hands.
-	v.Lookup = func(ctx context.Context, accessKey, token string) (string, error) {
-		c, err := s.accounts.Credential(ctx, accessKey, token)
-		cred = c
-		return c.SecretKey, err
-	}
-	id, err := check(&v)
+	signer, err := s.accounts.Authenticate(v, check)
 	if errors.Is(err, sigv4.ErrAnonymous) {
 		r.Principal = access.Principal{}
 		if r.identity, r.badPayload = sigv4.Anonymous(r.HTTP); r.badPayload != nil {
@@ -213,15 +203,11 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	}
 	if err != nil {
 		// A name that is not an access key of ours may be somebody's secret in the wrong field.
-		r.unproven, r.claimed = true, cred.AccessKey
+		r.unproven, r.claimed = true, signer.Credential.AccessKey
 		return nil, err
 	}
-	if cred.AccessKey != id.AccessKey || cred.Tenant.ID.IsZero() {
-		return nil, errors.New("the credential looked up is not the one that signed")
-	}
-	r.Principal = accounts.PrincipalOf(&cred, s.accounts.Root().ID)
-	r.identity, r.limits = id, cred.Principal.Limits
-	return id, nil
+	r.Principal, r.identity, r.limits = signer.Principal, signer.Identity, signer.Credential.Principal.Limits
+	return signer.Identity, nil
 }
 
 // mergeHoisted replaces the request, now that it was verified as it arrived, by

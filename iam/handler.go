@@ -167,21 +167,17 @@ func clip(s string) string { return s[:min(len(s), 128)] }
 // covers the form.
 func (c *call) authenticate() error {
 	v := sigv4.Verifier{AnyRegion: true, Service: c.action.service, Now: c.Now}
-	v.Lookup = func(ctx context.Context, accessKey, token string) (secret string, err error) {
-		c.cred, err = c.Accounts.Credential(ctx, accessKey, token)
-		return c.cred.SecretKey, err
-	}
-	id, err := v.VerifyForm(c.request.HTTP, c.request.Target, c.request.Body)
+	signer, err := c.Accounts.Authenticate(v, func(v *sigv4.Verifier) (*sigv4.Identity, error) {
+		return v.VerifyForm(c.request.HTTP, c.request.Target, c.request.Body)
+	})
+	c.cred, c.principal = signer.Credential, signer.Principal
 	switch {
 	case errors.Is(err, sigv4.ErrAnonymous):
 		return s3err.MissingAuthenticationToken
 	case err != nil:
 		c.unproven = true
 		return signatureError(err)
-	case c.cred.AccessKey != id.AccessKey || c.cred.Tenant.ID.IsZero():
-		return errors.New("the credential looked up is not the one that signed")
 	}
-	c.principal = accounts.PrincipalOf(&c.cred, c.Accounts.Root().ID)
 	return nil
 }
 

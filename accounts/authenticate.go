@@ -1,0 +1,41 @@
+package accounts
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// Signer is who signed a request: the signature, the credential, and the principal for
+// decisions.
+type Signer struct {
+	Identity   *sigv4.Identity
+	Credential Credential
+	Principal  access.Principal
+}
+
+// Authenticate has check verify a signature, wherever it is, and returns who made it. It
+// is the only way from a signature to a principal. Its errors are check's, among them
+// sigv4.ErrAnonymous for a request without credentials, and those of Credential. Then the
+// signer's credential is that which the request claims, if there is such a one, and
+// nothing else is set.
+//
+// The signer is known from the same look-up as the secret: between two look-ups the
+// access key could change hands.
+func (a *Accounts) Authenticate(v sigv4.Verifier, check func(*sigv4.Verifier) (*sigv4.Identity, error)) (s Signer, err error) {
+	v.Lookup = func(ctx context.Context, accessKey, token string) (secret string, err error) {
+		s.Credential, err = a.Credential(ctx, accessKey, token)
+		return s.Credential.SecretKey, err
+	}
+	id, err := check(&v)
+	if err != nil {
+		return s, err
+	}
+	if s.Credential.AccessKey != id.AccessKey || s.Credential.Tenant.ID.IsZero() {
+		return Signer{}, errors.New("the credential looked up is not the one that signed")
+	}
+	s.Identity, s.Principal = id, PrincipalOf(&s.Credential, a.root.ID)
+	return s, nil
+}
