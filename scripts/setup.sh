@@ -6,7 +6,7 @@
 #            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, iproute2, Helm, mc, Litestream,
 #            docker-registry and distribution with skopeo, VictoriaMetrics, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
-#            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, clients for Node,
+#            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, Hugo, clients for Node,
 #            tusd, the tests of libraries for Go
 #   clients-more
 #            make test-clients-more: test, FUSE and rclone of today
@@ -77,8 +77,10 @@ need_for_clients() {
 	need gdal-bin command -v gdal_translate
 	need python3-gdal python_has osgeo.gdal
 	need duplicity test -x /usr/bin/duplicity
+	need hugo test -x /usr/bin/hugo
 	need ruby test -x /usr/bin/ruby
 	need ruby-aws-sdk-s3 /usr/bin/ruby -e 'require "aws-sdk-s3"'
+	need ruby-activestorage /usr/bin/ruby -e 'require "active_storage"'
 	need s4cmd test -x /usr/bin/s4cmd
 	need python3-smart-open python_has smart_open
 	need python3-libcloud python_has libcloud
