@@ -64,6 +64,9 @@ const (
 	maxLinger = 64 << 20
 	// lingerTimeout bounds that as a whole.
 	lingerTimeout = 30 * time.Second
+	// beginTimeout is how much of that passes until the first byte of one that announced
+	// its body.
+	beginTimeout = 2 * time.Second
 	// maxLingering is how many connections are read on so at once; others are closed.
 	maxLingering = 64
 	// writeUnit is the most that is written at once. A client has Limits.Pause to take

@@ -13,8 +13,7 @@ import (
 // reset, and so is one that comes when there are many. What is read goes nowhere.
 func (x *exchange) linger() {
 	r := x.req.HTTP
-	waits := r.Header.Get("Expect") != "" && x.in.read == 0 // it has not begun, and will not
-	if !x.unread || waits || x.in.failed || r.ProtoMajor != 1 {
+	if !x.unread || x.in.failed || r.ProtoMajor != 1 {
 		return
 	}
 	who := x.sender()
@@ -22,8 +21,22 @@ func (x *exchange) linger() {
 		return
 	}
 	defer x.server.lingering.Give(who)
-	if x.conn.Flush() != nil || x.conn.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
+	if x.conn.Flush() != nil {
+		return
+	}
+	if x.expects() {
+		// Most wait for 100 Continue, and now end the connection. But nobody has to wait
+		// (RFC 9110, section 10.1.1), and AWS's SDK for Go does not.
+		x.conn.SetReadDeadline(time.Now().Add(beginTimeout))
+		if _, err := io.CopyN(io.Discard, x.in.body, 1); err != nil {
+			return
+		}
+	}
+	if x.conn.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
 		return
 	}
 	io.CopyN(io.Discard, x.in.body, maxLinger) // however it ends, the connection does
 }
+
+// expects reports whether the client announced a body and was not told to send it.
+func (x *exchange) expects() bool { return x.req.HTTP.Header.Get("Expect") != "" && x.in.read == 0 }

@@ -67,6 +67,48 @@ func TestRefusedSendersReadWhy(t *testing.T) {
 	}
 }
 
+// One that announces its body and does not wait to be told to send it finds out as well,
+// whatever the size: nobody has to wait (RFC 9110, section 10.1.1), and AWS's SDK for Go
+// does not. One that waits has its answer, and the connection ends with its own end.
+func TestRefusedSendersMayNotWait(t *testing.T) {
+	g := start(t)
+	for _, n := range []int{1, 100 << 10, 256 << 10, 1 << 20, 30 << 20} {
+		for path, want := range map[string]int{"/bkt/k": 403, "/none/k": 404} {
+			r := g.Request(t, "PUT", path, nil)
+			r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
+			header := fmt.Sprintf("PUT %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\nExpect: 100-continue", path, r.Host, n)
+			if want == 404 {
+				sign(t, g, r, g.Root, "UNSIGNED-PAYLOAD", time.Now())
+				for name, values := range r.Header {
+					header += "\r\n" + name + ": " + values[0]
+				}
+			}
+			for range 5 { // a reset is a matter of who is first
+				if status, err := sendAll(t, g, header, n); err != nil || status != want {
+					t.Errorf("%s, %d bytes at once: %d %v, want %d", path, n, status, err, want)
+				}
+			}
+			c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.SetDeadline(time.Now().Add(time.Minute))
+			io.WriteString(c, header+"\r\n\r\n")
+			in := bufio.NewReader(c)
+			if res, err := http.ReadResponse(in, nil); err != nil || res.StatusCode != want || !res.Close {
+				t.Errorf("%s, %d bytes awaited: %v %v, want %d and the connection's end", path, n, res, err, want)
+			} else if _, err := io.Copy(io.Discard, res.Body); err != nil {
+				t.Error(err)
+			}
+			c.(*net.TCPConn).CloseWrite()
+			if rest, err := io.ReadAll(in); err != nil || len(rest) > 0 {
+				t.Errorf("%s, %d bytes awaited: the answer is followed by %q, %v", path, n, rest, err)
+			}
+			c.Close()
+		}
+	}
+}
+
 // One who has many refused uploads go on leaves it to others to read why they are refused.
 func TestRefusedSendersLeaveOthers(t *testing.T) {
 	g := start(t)
