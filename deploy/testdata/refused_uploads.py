@@ -19,7 +19,8 @@ from urllib3.util import connection
 BUCKET, ROUNDS = sys.argv[1], int(sys.argv[2])
 # This client's own address, which is not the balancers'.
 ADDRESS = os.environ["ADDRESS"]
-BODY = os.urandom(200_000)
+# What a gateway reads of a refused body by itself, and more.
+BODIES = os.urandom(200_000), os.urandom(1 << 20)
 
 connect = connection.create_connection
 connection.create_connection = lambda *args, **kwargs: connect(*args, **{**kwargs, "source_address": (ADDRESS, 0)})
@@ -62,6 +63,7 @@ creator = client()
 creator.meta.events.register("before-call.s3.PutObject", lambda params, **_: params["headers"].update({"If-None-Match": "*"}))
 
 for i in range(ROUNDS):
+    BODY = BODIES[i % 2]
     refused("PreconditionFailed", creator.put_object, Bucket=BUCKET, Key="there", Body=BODY)
     same(creator)
     refused("SignatureDoesNotMatch", wrong.put_object, Bucket=BUCKET, Key="k", Body=BODY)

@@ -40,7 +40,7 @@ func newClient(base, access, secret string, config *tls.Config) *client {
 		Timeout: requestTimeout,
 		Transport: &http.Transport{
 			MaxIdleConns: maxClients, MaxIdleConnsPerHost: maxClients,
-			DisableCompression: true, TLSClientConfig: config,
+			DisableCompression: true, TLSClientConfig: config, ExpectContinueTimeout: requestTimeout,
 		},
 	}}
 }

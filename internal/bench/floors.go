@@ -46,6 +46,10 @@ const (
 	// logged.
 	floorLogging = 0.95
 
+	// floorBalanced is how much longer an upload that is refused may take behind a
+	// balancer.
+	floorBalanced = 1.2
+
 	floorOverS3 = 0.6 // of the speed of the S3 server itself
 	// floorStream is what one more stream may add to the resident memory, in
 	// MiB: the buffers of a request, twice, since the heap may grow to double of
@@ -70,6 +74,7 @@ func (r *report) judge() {
 	r.judgeLifecycle()
 	r.judgeTenants()
 	r.judgeLogs()
+	r.judgeBalancers()
 	r.judgeS3(s3Group, overS3, directS3)
 	r.judgeS3(s3TLSGroup, overTLS, directTLS)
 }

@@ -84,6 +84,7 @@ func sampleReport() *report {
 		{Group: lifecycleGroup, Pair: passPair, Row: heapRow, Unit: mebibytes, Lanes: []laneResult{{Lane: heapRow, Rate: floorHeap - 1}}},
 		{Group: tenantsGroup, Pair: costsPair, Row: refusedGetRow, Unit: perSecond, Lanes: []laneResult{{Lane: refusedLane, CPU: 1, Requests: 2}, {Lane: servedLane, CPU: 1, Requests: 1}}},
 		{Group: logsGroup, Pair: [2]string{loggingLane, silentLane}, Row: headRow, Unit: perSecond, Lanes: pair([2]string{loggingLane, silentLane}, 9, 10)},
+		{Group: balancersGroup, Pair: [2]string{haproxyLane, directLane}, Row: refusedUploadRow, Unit: milliseconds, Lanes: pair([2]string{haproxyLane, directLane}, 13, 10)},
 		{Group: s3Group, Pair: remote, Row: getLargeRow, Unit: megabytes, Size: large, Clients: 1, Lanes: pair(remote, 5.9, 10)},
 		{Group: s3Group, Pair: remote, Row: getLargeMoreRow, Unit: megabytes, Size: large, Clients: 4, Lanes: more},
 	}}
@@ -105,6 +106,7 @@ func TestJudge(t *testing.T) {
 		false, true, // lifecycles
 		true,              // tenants
 		false,             // logs
+		false,             // balancers
 		false, true, true, // S3: one stream, four, and their memory
 	}
 	if !slices.Equal(met, want) {
@@ -131,6 +133,7 @@ func TestTables(t *testing.T) {
 		{getSmallRow},
 		{refusedGetRow},
 		{headRow},
+		{refusedUploadRow},
 		{getLargeRow, getLargeMoreRow},
 		{diskName, manyLane, fewLane, pgbenchName, heapRow},
 	}
