@@ -1,7 +1,8 @@
 // Package api speaks the S3 protocol: it takes requests apart, has them
 // authenticated and authorized, and renders what the engine answers. It never
-// touches a backend or a key, keeps no state between requests, and lets no
-// header of a client name internal state.
+// touches a backend or a key, and lets no header of a client name internal state.
+// Between requests it keeps rates and places by tenant, and records for access logs
+// that are still to be delivered.
 //
 // The road of a request is the function serve; what S3 has is the table
 // Operations.

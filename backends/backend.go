@@ -4,8 +4,8 @@
 // A backend is not trusted and not asked for meaning. It never sees plaintext,
 // object names, users or keys, and nothing here decides whether an object
 // exists: the store's ledger does. The package imports nothing of ours; its
-// adapters (fs, mem, s3) never import one another, and all of them
-// pass backendtest.Run.
+// adapters (fs, gcs, mem, s3) never import one another, and all of them pass
+// backendtest.Run.
 package backends
 
 import (
