@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/backends"
@@ -78,7 +77,7 @@ func (b *Backend) fetch(ctx context.Context, name string, off, n int64) (io.Read
 	}
 	if resp.StatusCode == http.StatusRequestedRangeNotSatisfiable {
 		defer resp.Body.Close()
-		return b.beyond(ctx, name, resp.Header.Get("Content-Range"), off, n)
+		return b.beyond(ctx, name, off, n)
 	}
 	r, err := newReader(ctx, resp, off, n)
 	if err != nil {
@@ -95,20 +94,19 @@ func rangeHeader(off, n int64) string {
 	return fmt.Sprintf("bytes=%d-%d", off, off+n-1)
 }
 
-// beyond is the answer to a range that begins at or after the object's end.
-func (b *Backend) beyond(ctx context.Context, name, contentRange string, off, n int64) (io.ReadCloser, error) {
-	size, err := strconv.ParseInt(strings.TrimPrefix(contentRange, "bytes */"), 10, 64)
-	if err != nil { // the service need not say (RFC 9110 section 15.5.17)
-		o, err := b.describe(ctx, name)
-		if err != nil {
-			return nil, err
-		}
-		size = o.Size
+// beyond is the answer to a range that is said to begin at or after the object's end,
+// which the object's length has to confirm.
+func (b *Backend) beyond(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	o, err := b.describe(ctx, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case off < o.Size:
+		return nil, fmt.Errorf("%w: it has no bytes from %d of an object of %d", backends.ErrUnavailable, off, o.Size)
+	case n > 0:
+		return nil, fmt.Errorf("%d bytes from %d of %d: %w", n, off, o.Size, io.ErrUnexpectedEOF)
 	}
-	if n > 0 {
-		return nil, fmt.Errorf("%d bytes from %d of %d: %w", n, off, size, io.ErrUnexpectedEOF)
-	}
-	return empty(off, size)
+	return empty(off, o.Size)
 }
 
 // reader is the body of an answer. It tells a blob that is too short for the

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/minio/minio-go/v7"
@@ -42,10 +43,7 @@ func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io
 	content, _, header, err := b.core.GetObject(rctx, b.opts.Bucket, key, opts)
 	if err != nil {
 		if _, status := code(err); status == http.StatusRequestedRangeNotSatisfiable {
-			if n > 0 {
-				return nil, fmt.Errorf("%d bytes from %d: %w", n, off, io.ErrUnexpectedEOF)
-			}
-			return b.empty(ctx, key, off)
+			return b.beyond(ctx, key, off, n)
 		}
 		return nil, b.failed(ctx, x, err)
 	}
@@ -85,6 +83,21 @@ func (b *Backend) empty(ctx context.Context, key string, off int64) (io.ReadClos
 	return http.NoBody, nil
 }
 
+// beyond is the answer to a range that is said to begin at or after the end of a blob,
+// which the blob's length has to confirm.
+func (b *Backend) beyond(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
+	info, err := b.head(ctx, key)
+	switch {
+	case err != nil:
+		return nil, err
+	case off < info.Size || off == 0 && n < 0:
+		return nil, fmt.Errorf("%w: it has no bytes from %d of an object of %d", backends.ErrUnavailable, off, info.Size)
+	case n > 0 || off > info.Size:
+		return nil, fmt.Errorf("%d bytes from %d of %d: %w", n, off, info.Size, io.ErrUnexpectedEOF)
+	}
+	return http.NoBody, nil
+}
+
 // reader is the body of an answer.
 type reader struct {
 	ctx  context.Context
@@ -94,6 +107,9 @@ type reader struct {
 	want string
 }
 
+// plainCodings change no byte. Some servers repeat how an upload was framed.
+var plainCodings = []string{"identity", "aws-chunked"}
+
 // begin compares the answer with the question.
 func (r *reader) begin(x *exchange, header http.Header, off, n int64, ranged bool) error {
 	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
@@ -101,6 +117,9 @@ func (r *reader) begin(x *exchange, header http.Header, off, n int64, ranged boo
 		return fmt.Errorf("%w: it does not say how long its answer is", backends.ErrUnavailable)
 	}
 	r.left = length
+	if coding := header.Get("Content-Encoding"); coding != "" && !slices.Contains(plainCodings, coding) {
+		return fmt.Errorf("%w: it came compressed as %.20q, and was not stored so", backends.ErrCorrupt, coding)
+	}
 	switch {
 	case ranged && x.status == http.StatusPartialContent:
 		first, last, size, err := outbound.ParseContentRange(header.Get("Content-Range"))

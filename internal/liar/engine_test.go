@@ -73,9 +73,10 @@ func (b *beside) get(bucket meta.Bucket, key string) ([]byte, error) {
 // and checking end.
 func TestBesideALiar(t *testing.T) {
 	for call, names := range map[string][]string{
-		Put:    {"an error in a success", "stored something else", "an endless body", "more cookies than fit", "a slow error", "a redirect"},
-		Get:    {"half the answer", "a slow body", "longer", "other bytes", "many cookies", "an endless body", "endless headers"},
-		Stat:   {"an endless body", "a huge object", "silence"},
+		Put: {"an error in a success", "stored something else", "an endless body", "more cookies than fit", "a slow error", "a redirect"},
+		Get: {"half the answer", "a slow body", "longer", "other bytes", "many cookies", "an endless body", "endless headers",
+			"no such range", "all for a part", "another range, told as the right one", "gzip by the name of it"},
+		Stat:   {"an endless body", "a huge object", "silence", "another size"},
 		List:   {"empty pages for ever", "endless contents", "endless depth", "the same page for ever", "twice"},
 		Bulk:   {"endless errors of keys", "says nothing of keys", "deleted, and not", "an error of another's", "a slow body"},
 		Delete: {"deleted, and not", "endless headers", "hanging up"},

@@ -130,6 +130,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		lie.Before(s, w, q)
 		return
 	}
+	if tells && lie.Whole {
+		r.Header.Del("Range")
+	}
 	kept := s.snapshot(q.key)
 	a := s.honest(q)
 	if tells {

@@ -2,8 +2,10 @@ package liar
 
 import (
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -23,6 +25,8 @@ type Lie struct {
 	After func(w http.ResponseWriter, a answer)
 	// Forget undoes what was done.
 	Forget bool
+	// Whole has a part that was asked for answered as if all was.
+	Whole bool
 	// Loses says that the lie may cost what the call was about: what it stored, or
 	// what it asks for. No proof could show it.
 	Loses bool
@@ -80,6 +84,22 @@ func slow(head string) func(*Server, http.ResponseWriter, *request) {
 			_, err = io.WriteString(c, "a")
 		}
 	})
+}
+
+// oneMore sends the whole answer and one byte that its length does not count, on a
+// connection that it keeps.
+func oneMore(w http.ResponseWriter, a answer) {
+	raw(func(c net.Conn) {
+		fmt.Fprintf(c, "HTTP/1.1 %d X\r\n", a.status)
+		for name := range a.header {
+			if name != "Content-Length" {
+				fmt.Fprintf(c, "%s: %s\r\n", name, a.header.Get(name))
+			}
+		}
+		fmt.Fprintf(c, "Content-Length: %d\r\n\r\n", max(len(a.body)-1, 0))
+		c.Write(a.body)
+		time.Sleep(10 * pause)
+	})(nil, w, nil)
 }
 
 // says answers with a status and a text.
@@ -187,6 +207,13 @@ func writeLies() []Lie {
 			a.body = bytes.ReplaceAll(a.body, []byte("&quot;0123-2&quot;"), nil)
 		}},
 		{Name: "an ETag that is none", Only: []string{Put, Part}, Twist: func(_ *request, a *answer) { a.set("Etag", strings.Repeat("e", 5000)); a.body = nil }},
+		{Name: "an ETag of another encoding", Only: []string{Put, Part, Complete}, Twist: func(_ *request, a *answer) {
+			a.set("Etag", `W/"`+strings.ToUpper(strings.Trim(a.header.Get("Etag"), `"`))+`"`)
+		}},
+		{Name: "an error after the head of a success", Only: []string{Complete, Put, Part}, Before: says(200, `<?xml version="1.0"?>`+strings.Repeat("\n", 500)+"<Error><Code>InternalError</Code></Error>")},
+		{Name: "an answer before the body", Only: writes, Before: raw(func(c net.Conn) {
+			io.WriteString(c, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 417 Expectation Failed\r\nContent-Length: 0\r\n\r\n")
+		})},
 		{Name: "completed, and not", Only: []string{Complete}, Forget: true},
 		{Name: "another's answer", Only: []string{Complete, Begin}, Before: says(200, "<ListBucketResult/>")},
 		{Name: "no upload", Only: []string{Begin}, Before: says(200, "<InitiateMultipartUploadResult><UploadId></UploadId></InitiateMultipartUploadResult>")},
@@ -217,6 +244,52 @@ func readLies() []Lie {
 		{Name: "a huge length", Only: reads, Before: endless(ok+"Last-Modified: Mon, 02 Jan 2006 15:04:05 GMT\r\nContent-Length: 9223372036854775807\r\n\r\n", "a"), Loses: true},
 		{Name: "a huge object", Only: stats, Loses: true, Before: says(200, `{"name":"x","size":"9223372036854775807","timeCreated":"2031-01-01T00:00:00Z"}`, "Content-Length", "9223372036854775807")},
 		{Name: "a negative size", Only: stats, Before: says(200, `{"name":"NAME","size":"-1"}`, "X-A", "b")},
+		{Name: "another range, told as the right one", Only: reads, Loses: true, Twist: func(_ *request, a *answer) {
+			if a.status < 300 {
+				a.body = append(slices.Clone(a.body[1:]), 'x')
+			}
+		}},
+		{Name: "all for a part", Only: reads, Loses: true, Whole: true},
+		{Name: "all for a part, told as a part", Only: reads, Loses: true, Whole: true, Twist: func(_ *request, a *answer) { a.status = 206 }},
+		{Name: "a part for all", Only: reads, Loses: true, Twist: func(_ *request, a *answer) {
+			a.body = a.body[:len(a.body)/2]
+			a.status = 206
+			a.set("Content-Range", fmt.Sprintf("bytes 0-%d/%d", len(a.body)-1, 2*len(a.body)))
+			a.set("Content-Length", strconv.Itoa(len(a.body)))
+		}},
+		{Name: "no such range", Only: reads, Before: says(416, "<Error><Code>InvalidRange</Code></Error>")},
+		{Name: "no such range of so few", Only: reads, Before: says(416, "", "Content-Range", "bytes */10")},
+		{Name: "not modified", Only: []string{Get, Stat}, Before: says(304, "", "Etag", `"a"`)},
+		{Name: "one byte more than it says", Only: reads, Loses: true, After: oneMore},
+		{Name: "gzip by the name of it", Only: reads, Twist: func(_ *request, a *answer) {
+			var packed bytes.Buffer
+			z := gzip.NewWriter(&packed)
+			_, _ = z.Write(a.body)
+			_ = z.Close()
+			a.body = packed.Bytes()
+			a.set("Content-Encoding", "gzip")
+			a.set("Content-Length", strconv.Itoa(len(a.body)))
+		}},
+		{Name: "a part of no known size", Only: reads, Twist: func(_ *request, a *answer) {
+			span, _, _ := strings.Cut(a.header.Get("Content-Range"), "/")
+			a.set("Content-Range", span+"/*")
+		}},
+		{Name: "chunks and a trailer", Only: reads, Loses: true, After: func(w http.ResponseWriter, a answer) {
+			a.header.Del("Content-Length")
+			maps.Copy(w.Header(), a.header)
+			w.Header().Set("Trailer", "Content-Length, "+checksum)
+			w.WriteHeader(a.status)
+			_, _ = w.Write(a.body)
+			w.Header().Set("Content-Length", "1")
+			w.Header().Set(checksum, "AAAAAA==")
+		}},
+		{Name: "another size", Only: stats, Loses: true, Twist: func(_ *request, a *answer) {
+			a.set("Content-Length", "7")
+			a.body = bytes.ReplaceAll(a.body, []byte(`"size":"`), []byte(`"size":"7`))
+			if a.header.Get("Etag") != "" {
+				a.body = nil
+			}
+		}},
 		{Name: "a time that is none", Only: []string{Get, Stat}, Twist: func(_ *request, a *answer) { a.set("Last-Modified", "then") }},
 	}
 }
@@ -243,6 +316,22 @@ func listLies() []Lie {
 			`{"nextPageToken":"N","items":[{"name":"zN","size":"1"}]}`)},
 		{Name: "one blob for ever", Only: lists, Before: pages(head+"<NextContinuationToken>N</NextContinuationToken><Contents><Key>gateway/"+strings.Repeat("1", 32)+"</Key></Contents></ListBucketResult>",
 			`{"nextPageToken":"N","items":[{"name":"gateway/`+strings.Repeat("1", 32)+`","size":"1"}]}`)},
+		{Name: "pages in a circle", Only: lists, Before: func() func(*Server, http.ResponseWriter, *request) {
+			var n atomic.Int64
+			return func(_ *Server, w http.ResponseWriter, q *request) {
+				text := head + "<NextContinuationToken>N</NextContinuationToken></ListBucketResult>"
+				if q.google {
+					text = `{"nextPageToken":"N"}`
+				}
+				_, _ = io.WriteString(w, strings.ReplaceAll(text, "N", fmt.Sprint(n.Add(1)%2)))
+			}
+		}()},
+		{Name: "no more, in the middle", Only: lists, Loses: true, Twist: func(_ *request, a *answer) {
+			a.body = bytes.ReplaceAll(a.body, between(a.body, "<Contents>", "</Contents>"), nil)
+			if i := bytes.Index(a.body, []byte(`},{`)); i > 0 {
+				a.body = append([]byte(`{"items":[`), a.body[i+2:]...)
+			}
+		}},
 		{Name: "more without a token", Only: lists, Before: says(200, head+"</ListBucketResult>")},
 		{Name: "a negative length", Only: lists, Twist: func(_ *request, a *answer) {
 			a.body = bytes.ReplaceAll(bytes.ReplaceAll(a.body, []byte("<Size>"), []byte("<Size>-")), []byte(`"size":"`), []byte(`"size":"-`))

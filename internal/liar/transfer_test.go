@@ -31,7 +31,11 @@ func TestTransferWithALiar(t *testing.T) {
 		{false, Put, []string{"stored something else", "stored, and not, nor an ETag", "an endless body", "nothing", "no content", "another protocol", "endless contents"}},
 		{false, List, []string{"the same page for ever", "empty pages for ever", "endless contents", "endless depth", "an endless body"}},
 		{true, List, []string{"the same page for ever", "empty pages for ever", "endless contents", "endless depth", "more without a token", "twice"}},
-		{true, Get, []string{"longer", "shorter", "an endless body with a length", "a huge length", "another protocol"}},
+		{true, Get, []string{"longer", "shorter", "an endless body with a length", "a huge length", "another protocol",
+			"another range, told as the right one", "a part for all", "no such range", "not modified", "one byte more than it says", "gzip by the name of it"}},
+		{true, Stat, []string{"another size", "not modified"}},
+		{false, Stat, []string{"another size", "not modified", "not found"}},
+		{false, Put, []string{"an ETag of another encoding", "an answer before the body"}},
 	} {
 		for _, name := range c.names {
 			role := map[bool]string{true: "source", false: "target"}[c.source]
