@@ -36,27 +36,27 @@ var requestHeaders = []string{"Content-Length", "Expect", "Origin", "Referer", "
 // authenticateForm reads the fields of a form, verifies its signature, if it has
 // one, and holds it against its policy. From there on the request is as a
 // PutObject would be: its key and its header are those that the form says.
-func (x *exchange) authenticateForm() (*sigv4.Identity, error) {
+func (x *exchange) authenticateForm() error {
 	s, r := x.server, x.req
 	f, err := readForm(r.Header("Content-Type"), x.in, r.HTTP.ContentLength)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	r.form = f
 	if err := f.expand(); err != nil {
-		return nil, err
+		return err
 	}
 	if err := f.checkKey(); err != nil {
-		return nil, err
+		return err
 	}
 	if policy, ok := f.fields["policy"]; ok && policy == "" {
-		return nil, badPolicy("Expecting '{' but found End-of-Input")
+		return badPolicy("Expecting '{' but found End-of-Input")
 	}
 	id, err := s.verify(r, func(v *sigv4.Verifier) (*sigv4.Identity, error) {
 		return v.VerifyPolicy(r.Context(), f.signature())
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if id.AccessKey != "" {
 		p, err := parsePostPolicy(f.fields["policy"])
@@ -64,7 +64,7 @@ func (x *exchange) authenticateForm() (*sigv4.Identity, error) {
 			err = p.check(f.fields, f.names, r.Target.Bucket, r.Now)
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if f.min = p.min; p.max >= 0 {
 			f.max = min(f.max, p.max)
@@ -72,12 +72,12 @@ func (x *exchange) authenticateForm() (*sigv4.Identity, error) {
 	}
 	header, err := f.header(r.HTTP.Header)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	replaced := *r.HTTP
 	replaced.Header = header
 	r.HTTP, r.Target.Key = &replaced, f.fields["key"]
-	return id, nil
+	return nil
 }
 
 // fileNameVariable stands for the file's name in the fields of a form.

@@ -6,10 +6,8 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
-	"strings"
 	"time"
 
-	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -66,105 +64,169 @@ func (x *exchange) run() (err error) {
 	return x.refusal
 }
 
-// serve is the road of every request: take it apart, find out what it means and
-// who sent it, decide, and only then look at its body and act.
+// stage is one step of a request's road. A reply or an error ends the road.
+type stage struct {
+	name string
+	do   func(*exchange) (*Reply, error)
+}
+
+// road is what every request goes through, from the first stage to the last: it is taken
+// apart, it is found out what it means and who sent it, it is decided, and only then its
+// body is looked at and it is carried out. The order is the security of the gateway:
+// what a stage relies on was found by those above it, and what it refuses has cost
+// nothing of those below.
+var road = []stage{
+	{"bound the header", checks((*exchange).boundHeader)},
+	{"answer websites", (*exchange).answerWebsite},
+	{"cut the target", checks((*exchange).cutTarget)},
+	{"answer IAM and STS", (*exchange).answerIAM},
+	{"resolve the operation", checks((*exchange).resolveOperation)},
+	{"answer preflights", (*exchange).answerPreflight},
+	{"verify the signature", checks((*exchange).verifySignature)},
+	{"verify a form", checks((*exchange).verifyForm)},
+	{"take a place", checks((*exchange).sit)},
+	{"read what is asked", checks((*exchange).readAsked)},
+	{"hold the tenant and user against their limits", checks((*exchange).limitKnown)},
+	{"find the bucket and object", checks((*exchange).resolveBucket)},
+	{"decide", checks((*exchange).authorize)},
+	{"refuse a body that cannot be taken", checks((*exchange).refuseBody)},
+	{"hold the bucket against its limits", checks((*exchange).limitBucket)},
+	{"refuse what is not implemented or malformed", checks((*exchange).checkForms)},
+	{"take places for a document", checks((*exchange).reserveDocument)},
+	{"open the body", checks((*exchange).openBody)},
+	{"decide about the document", checks((*exchange).decideDocument)},
+	{"carry it out", (*exchange).carryOut},
+}
+
+// checks is a stage that never ends the road with a reply.
+func checks(do func(*exchange) error) func(*exchange) (*Reply, error) {
+	return func(x *exchange) (*Reply, error) { return nil, do(x) }
+}
+
+// serve takes a request along its road.
 func (x *exchange) serve() (*Reply, error) {
-	s, r := x.server, x.req
-	var err error
-	if err = checkHeaderSize(r.HTTP.Header); err != nil {
-		return nil, err
-	}
-	if bucket := hostBucket(r.HTTP.Host, s.websites); bucket != "" {
-		if err = x.sit(); err != nil {
-			return nil, err
+	for _, stage := range road {
+		if reply, err := stage.do(x); reply != nil || err != nil {
+			return reply, err
 		}
-		return x.serveWebsite(bucket)
 	}
-	if r.Target, err = ParseTarget(r.HTTP.RequestURI, r.HTTP.Host, s.domains); err != nil {
+	return nil, errors.New("the road has no end")
+}
+
+func (x *exchange) boundHeader() error { return checkHeaderSize(x.req.HTTP.Header) }
+
+// answerWebsite answers where the host is that of a website: nobody asks there, whatever
+// the request is signed with.
+func (x *exchange) answerWebsite() (*Reply, error) {
+	bucket := hostBucket(x.req.HTTP.Host, x.server.websites)
+	if bucket == "" {
+		return nil, nil
+	}
+	if err := x.sit(); err != nil {
 		return nil, err
 	}
-	r.Target = r.Target.ofControl(r.HTTP.Header)
-	if s.iam != nil && r.Target.Scope() == Service && len(r.Target.Query) == 0 && iam.IsForm(r.HTTP) {
-		return x.serveForm()
+	return x.serveWebsite(bucket)
+}
+
+func (x *exchange) cutTarget() (err error) {
+	r := x.req
+	if r.Target, err = ParseTarget(r.HTTP.RequestURI, r.HTTP.Host, x.server.domains); err == nil {
+		r.Target = r.Target.ofControl(r.HTTP.Header)
 	}
+	return err
+}
+
+func (x *exchange) answerIAM() (*Reply, error) {
+	r := x.req
+	if x.server.iam == nil || r.Target.Scope() != Service || len(r.Target.Query) > 0 || !iam.IsForm(r.HTTP) {
+		return nil, nil
+	}
+	return x.serveForm()
+}
+
+func (x *exchange) resolveOperation() (err error) {
+	r := x.req
 	if err = checkCopyHeader(r.HTTP.Method, r.HTTP.Header); err != nil {
-		return nil, err
+		return err
 	}
 	if r.Op, err = r.Target.resolve(r.HTTP.Method, r.HTTP.Header); err != nil {
+		return err
+	}
+	return checkClimb(r.HTTP.Method, r.Target.Key)
+}
+
+// answerPreflight answers a browser that asks what it may: its question is not signed.
+func (x *exchange) answerPreflight() (*Reply, error) {
+	if !x.req.Op.Preflight {
+		return nil, nil
+	}
+	if err := x.sit(); err != nil {
 		return nil, err
 	}
-	if err = checkClimb(r.HTTP.Method, r.Target.Key); err != nil {
+	if err := x.resolveBucket(); err != nil {
 		return nil, err
 	}
-	if r.Op.Preflight {
-		if err = x.sit(); err != nil {
-			return nil, err
-		}
-		if err = s.resolveBucket(r); err != nil {
-			return nil, err
-		}
-		return r.Op.Handle(s, r)
-	}
-	identity, err := s.authenticate(r)
+	return x.req.Op.Handle(x.server, x.req)
+}
+
+func (x *exchange) verifySignature() error {
+	identity, err := x.server.authenticate(x.req)
 	if err == nil && identity.Version == sigv4.Version2 {
-		err = checkOpenParameters(r.Target.Query)
+		err = checkOpenParameters(x.req.Target.Query)
 	}
-	if err == nil && r.Op.Body == FormBody && identity.AccessKey == "" {
-		if err = x.reserveForm(); err != nil {
-			return nil, err
-		}
-		identity, err = x.authenticateForm()
-		x.release()
-		x.in.until = time.Time{}
+	return err
+}
+
+// verifyForm reads the fields of an upload form, up to the file, and verifies them in
+// the place of a header.
+func (x *exchange) verifyForm() error {
+	if x.req.Op.Body != FormBody || x.req.identity.AccessKey != "" {
+		return nil
 	}
-	if err != nil {
-		return nil, err
+	if err := x.reserveForm(); err != nil {
+		return err
 	}
-	if err = x.sit(); err != nil {
-		return nil, err
+	err := x.authenticateForm()
+	x.release()
+	x.in.until = time.Time{}
+	return err
+}
+
+func (x *exchange) readAsked() error {
+	if err := x.req.mergeHoisted(); err != nil {
+		return err
 	}
-	if err = r.mergeHoisted(); err != nil {
-		return nil, err
-	}
-	r.readAsked()
-	if err = x.limitKnown(); err != nil {
-		return nil, err
-	}
-	if err = s.resolveBucket(r); err != nil {
-		return nil, err
-	}
-	if err = x.authorize(); err != nil {
-		return nil, err
-	}
-	if r.badPayload != nil {
-		return nil, r.badPayload
-	}
-	if err = x.limitBucket(); err != nil {
-		return nil, err
-	}
-	x.in.rates, x.in.ctx = x.rates, r.Context()
+	x.req.readAsked()
+	return nil
+}
+
+// refuseBody refuses what a request without credentials says of its body, now that it may
+// be told so.
+func (x *exchange) refuseBody() error { return x.req.badPayload }
+
+func (x *exchange) checkForms() error {
+	r := x.req
 	if r.Op.Handle == nil {
-		return nil, s3err.NotImplemented
+		return s3err.NotImplemented
 	}
-	if err = r.checkRepeated(); err != nil {
-		return nil, err
+	if err := r.checkRepeated(); err != nil {
+		return err
 	}
-	if err = checkHeaderRules(r.Op, r.HTTP.Header); err != nil {
-		return nil, err
+	if err := checkHeaderRules(r.Op, r.HTTP.Header); err != nil {
+		return err
 	}
-	if err = r.checkForms(); err != nil {
-		return nil, err
-	}
-	if err = x.reserveDocument(); err != nil {
-		return nil, err
-	}
-	if err = r.prepareBody(identity, x.in); err != nil {
-		return nil, err
-	}
-	if err = x.decideDocument(); err != nil {
-		return nil, err
-	}
-	reply, err := r.Op.Handle(s, r)
+	return r.checkForms()
+}
+
+// openBody makes the body readable, at the pace that the limits allow.
+func (x *exchange) openBody() error {
+	x.in.rates, x.in.ctx = x.rates, x.req.Context()
+	return x.req.prepareBody(x.req.identity, x.in)
+}
+
+func (x *exchange) carryOut() (*Reply, error) {
+	r := x.req
+	reply, err := r.Op.Handle(x.server, r)
 	if err != nil && r.Op.Scope == ObjectScope {
 		if hidden := r.hide(err); hidden != err {
 			x.reason, err = "there is no such object, which only who may list the bucket is told", hidden
@@ -173,62 +235,10 @@ func (x *exchange) serve() (*Reply, error) {
 	return reply, err
 }
 
-// authenticate verifies the signature and sets the principal. A request without
-// credentials goes on as nobody's.
-func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
-	return s.verify(r, func(v *sigv4.Verifier) (*sigv4.Identity, error) { return v.Verify(r.HTTP, r.Target.Signed) })
-}
-
-// verify has check verify a signature, wherever it is, and sets the principal.
-func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity, error)) (*sigv4.Identity, error) {
-	v := s.verifier
-	if r.Op.Scope == ControlScope { // no client signs for it with Version 2, nor does AWS take that
-		v.Version2, v.Refusal2 = sigv4.Version2Off, ""
-	}
-	signer, err := s.accounts.Authenticate(v, check)
-	if errors.Is(err, sigv4.ErrAnonymous) {
-		r.Principal = access.Principal{}
-		if r.identity, r.badPayload = sigv4.Anonymous(r.HTTP); r.badPayload != nil {
-			r.identity = &sigv4.Identity{} // nobody's, of whose body nothing is known
-		}
-		if sha := r.Header("X-Amz-Content-Sha256"); r.badPayload != nil && !strings.HasPrefix(sha, "STREAMING-") {
-			// What is no digest is not that of the body.
-			mismatch := s3err.New(s3err.ContentSHA256Mismatch, "").With("ClientComputedContentSHA256", sha)
-			if r.HTTP.ContentLength == 0 {
-				mismatch = mismatch.With("S3ComputedContentSHA256", sigv4.PayloadHash(nil))
-			}
-			r.badPayload = mismatch
-		}
-		return r.identity, nil
-	}
-	if err != nil {
-		// A name that is not an access key of ours may be somebody's secret in the wrong field.
-		r.unproven, r.claimed = true, signer.Credential.AccessKey
-		return nil, err
-	}
-	r.Principal, r.identity, r.limits = signer.Principal, signer.Identity, signer.Credential.Principal.Limits
-	return signer.Identity, nil
-}
-
-// mergeHoisted replaces the request, now that it was verified as it arrived, by
-// one whose header has what the URL carried of it.
-func (r *Request) mergeHoisted() error {
-	if r.form != nil {
-		return nil // the URL is not what the form's signature covers
-	}
-	h, err := hoist(r.HTTP.Header, r.Target)
-	if err != nil {
-		return err
-	}
-	merged := *r.HTTP
-	merged.Header = h
-	r.HTTP = &merged
-	return nil
-}
-
 // resolveBucket finds the target's bucket, and what the key holds for an
 // operation that reads it. CreateBucket alone goes without.
-func (s *Server) resolveBucket(r *Request) error {
+func (x *exchange) resolveBucket() error {
+	s, r := x.server, x.req
 	if r.Target.Bucket == "" || r.Op.CreatesBucket {
 		return nil
 	}

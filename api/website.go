@@ -149,7 +149,7 @@ func (v *visit) object(key string) (*Reply, error) {
 	var err error
 	r.Target.Key = key
 	r.readAsked()
-	if err = s.resolveBucket(r); err != nil {
+	if err = v.resolveBucket(); err != nil {
 		return nil, err
 	}
 	if err := v.authorize(); err != nil {

@@ -1,0 +1,63 @@
+package api
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
+)
+
+// authenticate verifies the signature and sets the principal. A request without
+// credentials goes on as nobody's.
+func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
+	return s.verify(r, func(v *sigv4.Verifier) (*sigv4.Identity, error) { return v.Verify(r.HTTP, r.Target.Signed) })
+}
+
+// verify has check verify a signature, wherever it is, and sets the principal.
+func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity, error)) (*sigv4.Identity, error) {
+	v := s.verifier
+	if r.Op.Scope == ControlScope { // no client signs for it with Version 2, nor does AWS take that
+		v.Version2, v.Refusal2 = sigv4.Version2Off, ""
+	}
+	signer, err := s.accounts.Authenticate(v, check)
+	if errors.Is(err, sigv4.ErrAnonymous) {
+		r.Principal = access.Principal{}
+		if r.identity, r.badPayload = sigv4.Anonymous(r.HTTP); r.badPayload != nil {
+			r.identity = &sigv4.Identity{} // nobody's, of whose body nothing is known
+		}
+		if sha := r.Header("X-Amz-Content-Sha256"); r.badPayload != nil && !strings.HasPrefix(sha, "STREAMING-") {
+			// What is no digest is not that of the body.
+			mismatch := s3err.New(s3err.ContentSHA256Mismatch, "").With("ClientComputedContentSHA256", sha)
+			if r.HTTP.ContentLength == 0 {
+				mismatch = mismatch.With("S3ComputedContentSHA256", sigv4.PayloadHash(nil))
+			}
+			r.badPayload = mismatch
+		}
+		return r.identity, nil
+	}
+	if err != nil {
+		// A name that is not an access key of ours may be somebody's secret in the wrong field.
+		r.unproven, r.claimed = true, signer.Credential.AccessKey
+		return nil, err
+	}
+	r.Principal, r.identity, r.limits = signer.Principal, signer.Identity, signer.Credential.Principal.Limits
+	return signer.Identity, nil
+}
+
+// mergeHoisted replaces the request, now that it was verified as it arrived, by
+// one whose header has what the URL carried of it.
+func (r *Request) mergeHoisted() error {
+	if r.form != nil {
+		return nil // the URL is not what the form's signature covers
+	}
+	h, err := hoist(r.HTTP.Header, r.Target)
+	if err != nil {
+		return err
+	}
+	merged := *r.HTTP
+	merged.Header = h
+	r.HTTP = &merged
+	return nil
+}
