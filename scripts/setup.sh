@@ -7,7 +7,7 @@
 #   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, iproute2, Helm, mc, Litestream,
 #            docker-registry and distribution with skopeo, VictoriaMetrics, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, Hugo, clients for Node,
-#            tusd, the tests of libraries for Go
+#            tusd, the tests of libraries for Go, git-annex, aptly, s3backer, nbdkit, django-storages
 #   clients-more
 #            make test-clients-more: test, FUSE and rclone of today
 #   race     make test-race: test, and a C compiler
@@ -84,6 +84,15 @@ need_for_clients() {
 	need s4cmd test -x /usr/bin/s4cmd
 	need python3-smart-open python_has smart_open
 	need python3-libcloud python_has libcloud
+	need python3-django-storages-boto3 test -e /usr/lib/python3/dist-packages/storages/backends/s3boto3.py
+	need git command -v git
+	need git-annex command -v git-annex
+	need aptly command -v aptly
+	need gnupg command -v gpg
+	need s3backer command -v s3backer
+	need nbdkit-plugin-python compgen -G '/usr/lib/*/nbdkit/plugins/nbdkit-S3-plugin'
+	need libnbd-bin command -v nbdcopy
+	need python3-libnbd command -v nbdsh
 	need libamazon-s3-perl /usr/bin/perl -MAmazon::S3 -e 1
 	need libnet-amazon-s3-perl /usr/bin/perl -MNet::Amazon::S3 -e 1
 }

@@ -53,6 +53,10 @@ func TestLibcloud(t *testing.T) {
 	onEach(t, morePython("python3-libcloud", "testdata/libcloud_client.py"))
 }
 
+func TestDjangoStorages(t *testing.T) {
+	onEach(t, morePython("python3-django-storages-boto3", "testdata/django_storages_client.py"))
+}
+
 func morePython(debian, name string) func(*testing.T, *gateway) {
 	return func(t *testing.T, g *gateway) {
 		t.Parallel()

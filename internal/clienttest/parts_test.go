@@ -63,9 +63,10 @@ func onSome(t *testing.T, combinations []parts, test func(*testing.T, *gateway))
 	}
 }
 
-// launch starts a gateway of these parts, whose data has the name.
-func (p parts) launch(name string) (*gateway, error) {
-	var env []string
+// launch starts a gateway of these parts, whose data has the name. extra are further
+// environment variables.
+func (p parts) launch(name string, extra ...string) (*gateway, error) {
+	env := extra
 	if p.store == "postgres" {
 		url, err := newDatabase(name)
 		if err != nil {
