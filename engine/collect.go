@@ -85,6 +85,7 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 		r.Deleted += n
 		r.More = r.More || n == collectBlobs
 	}
+	e.sweepBackends(ctx, s)
 	return r, errors.Join(errs...)
 }
 

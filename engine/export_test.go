@@ -40,3 +40,9 @@ func SettingTurns(e *Engine) *fair.Turns[meta.ID] { return e.readingSettings }
 
 // LastInventory is the bucket of the list that was begun last.
 func LastInventory(e *Engine) string { return e.inventorying.after }
+
+// LeftoverAge is leftoverAge, LeftoverInterval leftoverInterval.
+const (
+	LeftoverAge      = leftoverAge
+	LeftoverInterval = leftoverInterval
+)

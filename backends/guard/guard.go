@@ -99,7 +99,10 @@ type Guard struct {
 	stats   counters
 }
 
-var _ backends.Backend = (*Guard)(nil)
+var (
+	_ backends.Backend = (*Guard)(nil)
+	_ backends.Sweeper = (*Guard)(nil)
+)
 
 // New guards b, which is the Guard's from now on: Close closes it.
 func New(b backends.Backend, o Options) *Guard {
@@ -129,6 +132,17 @@ func (g *Guard) Delete(ctx context.Context, ids ...backends.BlobID) error {
 	return g.call(ctx, Delete, idempotent, func(ctx context.Context) error {
 		return atMost(ctx, g.opts.DeleteTimeout, func(ctx context.Context) error { return g.b.Delete(ctx, ids...) })
 	})
+}
+
+// Sweep implements backends.Sweeper. It is never repeated, and counted as a Delete.
+func (g *Guard) Sweep(ctx context.Context, before time.Time) (removed int, err error) {
+	err = g.call(ctx, Delete, never, func(ctx context.Context) error {
+		return atMost(ctx, g.opts.DeleteTimeout, func(ctx context.Context) (err error) {
+			removed, err = backends.Sweep(ctx, g.b, before)
+			return err
+		})
+	})
+	return removed, err
 }
 
 // Check implements backends.Backend. It is never repeated: it asks how the

@@ -40,7 +40,10 @@ type Backend struct {
 	closed bool
 }
 
-var _ backends.Backend = (*Backend)(nil)
+var (
+	_ backends.Backend = (*Backend)(nil)
+	_ backends.Sweeper = (*Backend)(nil)
+)
 
 // New returns the backend that open opens, which has just failed with cause.
 func New(open func(context.Context) (backends.Backend, error), cause error) *Backend {
@@ -142,6 +145,15 @@ func (b *Backend) Delete(ctx context.Context, ids ...backends.BlobID) error {
 		return err
 	}
 	return at.Delete(ctx, ids...)
+}
+
+// Sweep implements backends.Sweeper.
+func (b *Backend) Sweep(ctx context.Context, before time.Time) (removed int, err error) {
+	at, err := b.get(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return backends.Sweep(ctx, at, before)
 }
 
 // List implements backends.Backend.

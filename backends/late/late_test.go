@@ -29,6 +29,11 @@ func TestContract(t *testing.T) {
 	})
 }
 
+// swept is a backend that always has something to sweep.
+type swept struct{ backends.Backend }
+
+func (swept) Sweep(context.Context, time.Time) (int, error) { return 3, nil }
+
 // While it is away each call fails at once with the reason, one try is under way at a
 // time, and what has come back is used without anybody being told.
 func TestComesBack(t *testing.T) {
@@ -43,12 +48,13 @@ func TestComesBack(t *testing.T) {
 			if fails != nil {
 				return nil, fails
 			}
-			return mem.New(), nil
+			return swept{mem.New()}, nil
 		}, errAway)
 		id := backends.NewBlobID()
 		all := func(want error) {
 			t.Helper()
 			_, stat := b.Stat(t.Context(), id)
+			_, sweep := b.Sweep(t.Context(), time.Now())
 			_, get := b.Get(t.Context(), id, 0, -1)
 			var list error
 			for _, err := range b.List(t.Context(), backends.BlobID{}) {
@@ -57,6 +63,7 @@ func TestComesBack(t *testing.T) {
 			for call, err := range map[string]error{
 				"put": b.Put(t.Context(), id, bytes.NewReader(nil), 0), "get": get, "stat": stat,
 				"delete": b.Delete(t.Context(), id), "list": list, "check": b.Check(t.Context()),
+				"sweep": sweep,
 			} {
 				if !errors.Is(err, want) || !errors.Is(err, fails) {
 					t.Errorf("%s: %v, want %v for %v", call, err, want, fails)
@@ -107,6 +114,9 @@ func TestComesBack(t *testing.T) {
 		}
 		if got, err := io.ReadAll(r); string(got) != "body" || err != nil {
 			t.Errorf("%q, %v", got, err)
+		}
+		if n, err := b.Sweep(t.Context(), time.Now()); n != 3 || err != nil {
+			t.Errorf("swept %d, %v", n, err)
 		}
 		if err := b.Close(); err != nil || !errors.Is(b.Check(t.Context()), backends.ErrClosed) {
 			t.Errorf("closed: %v", err)

@@ -251,15 +251,15 @@ func (b *Backend) abort(ctx context.Context, key, uploadID string) error {
 	return fmt.Errorf("abort upload: %w", b.failed(ctx, x, err))
 }
 
-// AbortUploads removes what is left of uploads that began before the given time
-// and were never completed, by gateways that died. It looks at blobs' names
-// only. An upload under way that is older fails, and nothing is lost: choose a
-// time that no upload takes, such as a day. It returns how many it removed. A
-// lifecycle rule of the bucket (AbortIncompleteMultipartUpload) does the same.
-func (b *Backend) AbortUploads(ctx context.Context, before time.Time) (removed int, err error) {
+// Sweep implements backends.Sweeper: it aborts uploads that began before the given time
+// and were never completed, by gateways that died or could not abort them. It looks at
+// blobs' names only. A lifecycle rule of the bucket (AbortIncompleteMultipartUpload) does
+// the same.
+func (b *Backend) Sweep(ctx context.Context, before time.Time) (removed int, err error) {
 	if err := b.writable(ctx); err != nil {
 		return 0, fmt.Errorf("abort uploads: %w", err)
 	}
+	var failed error // the first
 	query := url.Values{"uploads": {""}, "encoding-type": {"url"}, "prefix": {b.opts.Prefix}, "max-uploads": {strconv.Itoa(pageSize)}}
 	for pages := 0; ; pages++ {
 		var p uploads
@@ -271,13 +271,17 @@ func (b *Backend) AbortUploads(ctx context.Context, before time.Time) (removed i
 			if _, ours := b.blob(key); err != nil || !ours || !u.Initiated.Before(before) {
 				continue
 			}
-			if err := b.abort(ctx, key, u.UploadID); err != nil {
+			switch err := b.abort(ctx, key, u.UploadID); {
+			case err == nil:
+				removed++
+			case errors.Is(err, backends.ErrUnavailable) || ended(ctx) != nil:
 				return removed, err
+			case failed == nil:
+				failed = err
 			}
-			removed++
 		}
 		if !p.IsTruncated {
-			return removed, nil
+			return removed, failed
 		}
 		next, err := p.name(p.NextKey)
 		same := next == query.Get("key-marker") && p.NextUpload == query.Get("upload-id-marker")

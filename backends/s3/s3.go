@@ -57,7 +57,10 @@ type Backend struct {
 	closed    atomic.Bool
 }
 
-var _ backends.Backend = (*Backend)(nil)
+var (
+	_ backends.Backend = (*Backend)(nil)
+	_ backends.Sweeper = (*Backend)(nil)
+)
 
 // Open reaches the bucket: it finds out region and dialect where they are not
 // given, and fails where bucket, key, rights or clock are wrong. Errors name

@@ -338,7 +338,7 @@ func wantNoUploads(t *testing.T, b *Backend) {
 }
 
 // A failed upload leaves no parts; those of a gateway that died are swept.
-func TestAbortUploads(t *testing.T) {
+func TestSweep(t *testing.T) {
 	o := optionsFor(plainServer)
 	o.SingleLimit, o.PartSize = 5<<20, 5<<20
 	b := mustOpen(t, o, nil)
@@ -362,8 +362,8 @@ func TestAbortUploads(t *testing.T) {
 		before time.Time
 		want   int
 	}{{time.Now().Add(-time.Hour), 0}, {time.Now().Add(time.Hour), 1}, {time.Now().Add(time.Hour), 0}} {
-		if n, err := b.AbortUploads(t.Context(), c.before); n != c.want || err != nil {
-			t.Errorf("AbortUploads removed %d, %v; want %d", n, err, c.want)
+		if n, err := b.Sweep(t.Context(), c.before); n != c.want || err != nil {
+			t.Errorf("Sweep removed %d, %v; want %d", n, err, c.want)
 		}
 	}
 }
