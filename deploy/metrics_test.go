@@ -242,3 +242,20 @@ func TestMetricsExist(t *testing.T) {
 		}
 	}
 }
+
+// What an alert is about can be looked at: each metric of one is on the dashboard.
+func TestAlertsAreShown(t *testing.T) {
+	shown := map[string]bool{}
+	for _, e := range dashboardExpressions(t) {
+		for _, m := range metricName.FindAllStringSubmatch(e.text, -1) {
+			shown[m[1]] = true
+		}
+	}
+	for _, e := range alertExpressions(t) {
+		for _, m := range metricName.FindAllStringSubmatch(e.text, -1) {
+			if !shown[m[1]] && m[1] != "process_max_fds" { // a limit, beside what is shown of it
+				t.Errorf("%s is about %s, which the dashboard does not show", e.place, m[1])
+			}
+		}
+	}
+}
