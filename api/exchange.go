@@ -92,7 +92,7 @@ func (x *exchange) start(status int) {
 	x.conn.SetWriteDeadline(now.Add(x.server.limits.Idle + drainTimeout))
 	if !x.in.ended {
 		x.conn.SetReadDeadline(now.Add(drainTimeout))
-		if n := x.req.HTTP.ContentLength; x.expects() || x.in.failed || n < 0 || n-x.in.read > maxDrain {
+		if n := x.req.HTTP.ContentLength; x.expects() || x.in.failed || n < 0 || x.drainProxied(n-x.in.read) > maxDrain {
 			x.w.Header().Set("Connection", "close")
 			x.unread = true
 		}

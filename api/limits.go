@@ -56,6 +56,8 @@ const (
 	// connection can be used again; beyond it the connection is closed. It is
 	// what net/http reads by itself.
 	maxDrain = 256 << 10
+	// maxProxiedDrain is how much of one is read that a proxy sends.
+	maxProxiedDrain = 8 << 20
 	// drainTimeout bounds the wait for it.
 	drainTimeout = 5 * time.Second
 	// maxLinger is how much more of a refused request's body is read once it was

@@ -2,6 +2,7 @@ package api
 
 import (
 	"io"
+	"net"
 	"time"
 )
 
@@ -40,3 +41,22 @@ func (x *exchange) linger() {
 
 // expects reports whether the client announced a body and was not told to send it.
 func (x *exchange) expects() bool { return x.req.HTTP.Header.Get("Expect") != "" && x.in.read == 0 }
+
+// drainProxied reads what a proxy still sends of a refused body, before it is answered,
+// where that is more than net/http reads by itself, and returns how much is left. nginx
+// announces that it keeps the client's connection, whatever the gateway does with its own, and
+// then ends it where a body was cut short; the client's next request would be lost. It
+// is bounded in bytes, by the read deadline, and like linger in how many do so at once.
+func (x *exchange) drainProxied(left int64) int64 {
+	host, _, err := net.SplitHostPort(x.req.HTTP.RemoteAddr)
+	if err != nil || left <= maxDrain || left > maxProxiedDrain || !x.server.trusts(host) {
+		return left
+	}
+	who := x.sender()
+	if !x.server.lingering.Take(who) {
+		return left
+	}
+	defer x.server.lingering.Give(who)
+	n, _ := io.CopyN(io.Discard, x.in.body, left) // an error leaves the rest, and the connection ends
+	return left - n
+}

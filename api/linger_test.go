@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -103,6 +104,39 @@ func TestRefusedSendersMayNotWait(t *testing.T) {
 			c.(*net.TCPConn).CloseWrite()
 			if rest, err := io.ReadAll(in); err != nil || len(rest) > 0 {
 				t.Errorf("%s, %d bytes awaited: the answer is followed by %q, %v", path, n, rest, err)
+			}
+			c.Close()
+		}
+	}
+}
+
+// A proxy's connection is kept after a refused body of some size, for it tells its
+// client that the client's is kept; that of anybody else ends.
+func TestRefusedThroughAProxy(t *testing.T) {
+	for proxied, proxies := range map[bool][]netip.Prefix{true: {netip.MustParsePrefix("127.0.0.0/8")}, false: nil} {
+		g := gatewaytest.Start(t, gatewaytest.Options{Proxies: proxies})
+		for _, n := range []int{100, 257 << 10, 1 << 20, 8 << 20, 9 << 20} {
+			c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.SetDeadline(time.Now().Add(time.Minute))
+			in := bufio.NewReader(c)
+			kept := n < 256<<10 || proxied && n <= 8<<20
+			for _, path := range []string{"/bkt/k", "/bkt/next"} {
+				fmt.Fprintf(c, "PUT %s HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 192.0.2.1\r\nContent-Length: %d\r\n\r\n", path, n)
+				c.Write(bytesOf(n))
+				res, err := http.ReadResponse(in, nil)
+				if err != nil {
+					t.Fatalf("proxied %v, %d bytes, %s: %v", proxied, n, path, err)
+				}
+				body, err := io.ReadAll(res.Body)
+				if err != nil || res.StatusCode != 404 || !strings.Contains(string(body), path) || res.Close == kept {
+					t.Errorf("proxied %v, %d bytes: %d, ends %v, %v: %s", proxied, n, res.StatusCode, res.Close, err, body)
+				}
+				if !kept {
+					break
+				}
 			}
 			c.Close()
 		}
