@@ -129,7 +129,8 @@ type clients struct {
 	wg   sync.WaitGroup
 	mu   sync.Mutex
 	errs []error
-	done int // exchanges
+	done int           // exchanges
+	slow time.Duration // the slowest
 }
 
 func (d *deployment) startClients(t *testing.T, bucket string) *clients {
@@ -146,8 +147,10 @@ func (d *deployment) startClients(t *testing.T, bucket string) *clients {
 						return
 					case <-time.After(20 * time.Millisecond):
 					}
+					began := time.Now()
 					err := exchange(t.Context(), s3, bucket, fmt.Sprintf("%d/%d/%d", i, j, n), []byte(rand.Text()))
 					c.mu.Lock()
+					c.slow = max(c.slow, time.Since(began))
 					if c.done++; err != nil {
 						c.errs = append(c.errs, fmt.Errorf("%s, %d: %w", r.name, n, err))
 					}
@@ -170,6 +173,7 @@ func (c *clients) end(t *testing.T) {
 	if err := errors.Join(c.errs...); err != nil || c.done == 0 {
 		t.Errorf("%d exchanges: %v", c.done, err)
 	}
+	t.Logf("%d exchanges without a failure, the slowest took %v", c.done, c.slow.Round(time.Millisecond))
 }
 
 // exchange writes an object and reads it back.
@@ -250,10 +254,12 @@ func (d *deployment) backendAway(t *testing.T) {
 	}
 	for _, r := range d.roads {
 		c := d.client(t, r)
-		back := time.Now().Add(time.Minute)
+		began := time.Now()
+		back := began.Add(time.Minute)
 		for {
 			err := exchange(t.Context(), c, bucket, r.name+"/again", body)
 			if err == nil {
+				t.Logf("%s: served again %v after the backend came back", r.name, time.Since(began).Round(time.Millisecond))
 				break
 			}
 			if time.Now().After(back) {

@@ -302,6 +302,41 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+var namedTest = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]*)`")
+
+// Tests that the documents for operators name exist.
+func TestNamedTests(t *testing.T) {
+	declared := map[string]bool{}
+	eachGoFile(t, func(name string) {
+		b, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(b)) {
+			if rest, ok := strings.CutPrefix(line, "func Test"); ok {
+				name, _, _ := strings.Cut(rest, "(")
+				declared["Test"+name] = true
+			}
+		}
+	})
+	checked := 0
+	err := filepath.WalkDir(filepath.Join(root, "docs", "operating"), func(doc string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(doc)
+		for _, m := range namedTest.FindAllStringSubmatch(string(text), -1) {
+			if checked++; !declared[m[1]] {
+				t.Errorf("%s names %s, which is not there", doc, m[1])
+			}
+		}
+		return err
+	})
+	if err != nil || checked == 0 {
+		t.Errorf("%d tests are named: %v", checked, err)
+	}
+}
+
 // A module within this one is for tests alone, has the name of its folder and pins
 // what it requires, and the gateway requires none of it.
 func TestNestedModules(t *testing.T) {
