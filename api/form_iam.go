@@ -39,6 +39,7 @@ func (x *exchange) serveForm() (*Reply, error) {
 	}
 	a := x.server.iam.Serve(iam.Request{
 		HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID, Secure: r.secure(), Source: r.sourceIP(), Admit: x.admit,
+		Turn: func(tenant meta.ID) (func(), error) { return x.turn(r.Context(), tenant, readingTurn) },
 	})
 	if a.Action != "" {
 		r.Op = &Operation{Name: a.Action}

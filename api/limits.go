@@ -25,9 +25,10 @@ type Limits struct {
 	Unknown time.Duration
 	// Store is how long one call of the store may take.
 	Store time.Duration
-	// Listings is how many listings with a delimiter one tenant has under way at the
-	// store; more wait for their turn.
-	Listings int
+	// Turns is how many requests that ask the store for much one tenant has under way
+	// there, of each kind; all tenants together have three times as many. More wait for
+	// their turn.
+	Turns int
 	// Backends is how many requests a backend takes at once, by its name; 0 or absent:
 	// all that there are.
 	Backends map[string]int
@@ -40,7 +41,7 @@ const (
 	DefaultPause      = 5 * time.Minute
 	DefaultUnknown    = 15 * time.Second
 	DefaultStore      = 5 * time.Second
-	DefaultListings   = 4
+	DefaultTurns      = 4
 )
 
 // Limits of every request.
@@ -74,6 +75,9 @@ const (
 	// writeUnit is the most that is written at once. A client has Limits.Pause to take
 	// it.
 	writeUnit = 512 << 10
+	// maxTurnWait is how long a request waits for its turn. Many clients wait for an
+	// answer as long.
+	maxTurnWait = time.Minute
 	// rateBurst is the least that a limit of bandwidth lets through at once.
 	rateBurst = 512 << 10
 	// retryAfter is the least Retry-After of a 503, in seconds.
@@ -93,8 +97,8 @@ func (l Limits) withDefaults() Limits {
 	if l.Store <= 0 {
 		l.Store = DefaultStore
 	}
-	if l.Listings <= 0 {
-		l.Listings = DefaultListings
+	if l.Turns <= 0 {
+		l.Turns = DefaultTurns
 	}
 	if l.Unknown <= 0 {
 		l.Unknown = DefaultUnknown

@@ -56,11 +56,6 @@ func listMultipartUploads(s *Server, r *Request) (*Reply, error) {
 	if q.Limit == 0 {
 		return &Reply{XML: result}, nil
 	}
-	leave, err := s.listingTurn(r, q.Delimiter)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
 	page, err := s.engine.ListUploads(r.Context(), q)
 	if err != nil {
 		return nil, err

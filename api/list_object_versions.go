@@ -28,11 +28,6 @@ func listObjectVersions(s *Server, r *Request) (*Reply, error) {
 	if err != nil || l.maxKeys == 0 {
 		return &Reply{XML: l}, err
 	}
-	leave, err := s.listingTurn(r, l.delimiter)
-	if err != nil {
-		return nil, err
-	}
-	defer leave()
 	l.versions, err = s.engine.ListVersions(r.Context(), meta.VersionQuery{
 		Bucket: r.Bucket.ID, Prefix: l.prefix, Delimiter: l.delimiter,
 		AfterKey: l.keyMarker, AfterVersion: after, Limit: l.maxKeys,

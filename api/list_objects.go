@@ -114,11 +114,7 @@ func pageOf(size said[int]) (int, error) {
 
 func (s *Server) list(r *Request, l *listing, after string) (*Reply, error) {
 	if l.maxKeys > 0 {
-		leave, err := s.listingTurn(r, l.delimiter)
-		if err != nil {
-			return nil, err
-		}
-		defer leave()
+		var err error
 		l.page, err = s.engine.ListObjects(r.Context(), meta.ListQuery{
 			Bucket: r.Bucket.ID, Prefix: l.prefix, Delimiter: l.delimiter, After: after, Limit: l.maxKeys,
 		})

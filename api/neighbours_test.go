@@ -271,6 +271,14 @@ var deeds = []deed{
 		doc := []byte("<Delete><Quiet>true</Quiet>" + strings.Repeat("<Object><Key>"+strings.Repeat("ab", 100)+"</Key></Object>", 1000) + "</Delete>")
 		s.again(1, func() { s.quietly(user, "POST", "/bad?delete", doc) })
 	}, false, slowerBusy},
+	{"a thousand short keys, many times at once", func(t *testing.T, s *street) {
+		doc := []byte("<Delete><Quiet>true</Quiet>" + strings.Repeat("<Object><Key>k</Key></Object>", 10))
+		for i := range 990 {
+			doc = fmt.Appendf(doc, "<Object><Key>%d</Key></Object>", i)
+		}
+		doc = append(doc, "</Delete>"...)
+		s.again(24, func() { s.quietly(s.bad, "POST", "/bad?delete", doc) })
+	}, false, slowerBusy},
 	{"hammering at a limit", func(t *testing.T, s *street) {
 		if err := s.Engine.Accounts().SetLimits(t.Context(), s.bad.Tenant.ID, meta.Limits{Requests: 1}); err != nil {
 			t.Fatal(err)

@@ -74,6 +74,8 @@ type Operation struct {
 	// WritesObject: whether the target's key is without an object is looked up
 	// together with its bucket.
 	WritesObject bool
+	// Turn is whether its requests ask the store for much, which a tenant's do in turns.
+	Turn turnKind
 	// Preflight: asked by browsers, never signed, whatever the query of the request
 	// that is to follow. It learns of the bucket's CORS rules and of nothing else.
 	Preflight bool

@@ -12,7 +12,7 @@ const neverConfigured = "reads only: never configured"
 
 // serviceOperations are the rows whose path names nothing.
 var serviceOperations = []Operation{
-	{Name: "ListBuckets", Method: "GET", Scope: Service, Needs: needs(access.ListAllMyBuckets), Handle: listBuckets},
+	{Name: "ListBuckets", Method: "GET", Scope: Service, Needs: needs(access.ListAllMyBuckets), Turn: readingTurn, Handle: listBuckets},
 	// On AWS this one has a host of its own; here only x-id tells it apart.
 	{Name: "ListDirectoryBuckets", Method: "GET", Scope: Service, Query: []string{"x-id=ListDirectoryBuckets"}, Needs: needs("s3express:ListAllMyDirectoryBuckets")},
 }
@@ -26,9 +26,9 @@ var bucketOperations = []Operation{
 	{Name: "HeadBucket", Method: "HEAD", Scope: BucketScope, Needs: needs("s3:ListBucket"), Handle: headBucket},
 	{Name: "DeleteBucket", Method: "DELETE", Scope: BucketScope, Needs: needs("s3:DeleteBucket"), Handle: deleteBucket},
 	{Name: "GetBucketLocation", Method: "GET", Scope: BucketScope, Query: []string{"location"}, Needs: needs("s3:GetBucketLocation"), Handle: getBucketLocation},
-	{Name: "ListObjects", Method: "GET", Scope: BucketScope, Needs: needs("s3:ListBucket"), Handle: listObjects},
-	{Name: "ListObjectsV2", Method: "GET", Scope: BucketScope, Query: []string{"list-type=2"}, Needs: needs("s3:ListBucket"), Handle: listObjectsV2},
-	{Name: "ListObjectVersions", Method: "GET", Scope: BucketScope, Query: []string{"versions"}, Needs: needs("s3:ListBucketVersions"), Handle: listObjectVersions},
+	{Name: "ListObjects", Method: "GET", Scope: BucketScope, Needs: needs("s3:ListBucket"), Turn: delimiterTurn, Handle: listObjects},
+	{Name: "ListObjectsV2", Method: "GET", Scope: BucketScope, Query: []string{"list-type=2"}, Needs: needs("s3:ListBucket"), Turn: delimiterTurn, Handle: listObjectsV2},
+	{Name: "ListObjectVersions", Method: "GET", Scope: BucketScope, Query: []string{"versions"}, Needs: needs("s3:ListBucketVersions"), Turn: delimiterTurn, Handle: listObjectVersions},
 	{Name: "PostObject", Method: "POST", Scope: BucketScope, Needs: writeNeeds, Body: FormBody, MaxBody: MaxObjectBytes, Handle: postObject},
 	{Name: "CreateSession", Method: "GET", Scope: BucketScope, Query: []string{"session"}, Needs: needs("s3:CreateSession")},
 	{Name: "OptionsBucket", Method: "OPTIONS", Scope: BucketScope, Needs: needs("s3:ListBucket"), Preflight: true, Handle: preflight, Note: "CORS preflight"},

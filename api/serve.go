@@ -226,7 +226,7 @@ func (x *exchange) openBody() error {
 
 func (x *exchange) carryOut() (*Reply, error) {
 	r := x.req
-	reply, err := r.Op.Handle(x.server, r)
+	reply, err := x.handle()
 	if err != nil && r.Op.Scope == ObjectScope {
 		if hidden := r.hide(err); hidden != err {
 			x.reason, err = "there is no such object, which only who may list the bucket is told", hidden

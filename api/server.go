@@ -94,9 +94,9 @@ type Server struct {
 	verifier          sigv4.Verifier
 	rates             rates
 	logs              logBuffer
-	seats             *seats               // of requests in progress
-	lingering         *fair.Pool[party]    // of connections in linger
-	listings          *fair.Turns[meta.ID] // of tenants at the store, see listingTurn
+	seats             *seats              // of requests in progress
+	lingering         *fair.Pool[party]   // of connections in linger
+	turns             *fair.Turns[turnOf] // of tenants at the store
 	// documents and strangerDocuments are the bytes of large documents in memory, forms
 	// and strangerForms are taken by those whose form is read before it is verified.
 	documents         *fair.Pool[meta.ID]
@@ -132,7 +132,7 @@ func New(c Config) *Server {
 		s.rates.wait = sleep
 	}
 	s.seats, s.lingering = newSeats(&s.limits), fair.New[party](maxLingering)
-	s.listings = fair.NewTurns[meta.ID](s.limits.Listings)
+	s.turns = fair.NewSharedTurns[turnOf](s.limits.Turns, tenantsAtTurns*s.limits.Turns)
 	s.documents, s.strangerDocuments = fair.New[meta.ID](maxDocuments), fair.New[stranger](maxStrangerDocuments)
 	forms := min(maxForms, s.limits.Concurrent/2)
 	s.forms, s.strangerForms = fair.New[meta.ID](forms), fair.New[stranger](forms)

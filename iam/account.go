@@ -40,7 +40,7 @@ func getAccountSummary(c *call) (any, error) {
 		kind meta.IdentityKind
 		name string
 	}{{meta.IdentityUser, "Users"}, {meta.IdentityGroup, "Groups"}, {meta.IdentityRole, "Roles"}, {meta.IdentityPolicy, "Policies"}, {meta.IdentityProvider, "Providers"}} {
-		n, err := c.Accounts.CountIdentities(c.ctx, c.tenant(), k.kind)
+		n, err := c.count(k.kind)
 		if err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func getAccountSummary(c *call) (any, error) {
 		}
 	}
 	versions := 0
-	_, err := c.Accounts.Holders(c.ctx, c.tenant(), func(p *accounts.Identity) bool {
+	_, err := c.holders(func(p *accounts.Identity) bool {
 		versions += len(p.Policy.Versions)
 		return false
 	}, meta.IdentityPolicy)

@@ -32,7 +32,7 @@ func createGroup(c *call) (any, error) {
 
 // inGroup are the users of a group.
 func (c *call) inGroup(g accounts.Identity) ([]accounts.Identity, error) {
-	return c.Accounts.Holders(c.ctx, c.tenant(), func(u *accounts.Identity) bool { return slices.Contains(u.Groups, g.ID) }, meta.IdentityUser)
+	return c.holders(func(u *accounts.Identity) bool { return slices.Contains(u.Groups, g.ID) }, meta.IdentityUser)
 }
 
 func getGroup(c *call) (any, error) {

@@ -38,6 +38,9 @@ type Request struct {
 	// Admit counts the request with a tenant and a user of it that has limits, once
 	// it is proven to be theirs, or refuses it; nil: there are no limits.
 	Admit func(tenant, user meta.ID, limits meta.Limits) error
+	// Turn waits for a turn of the tenant's to read much of the store, which lasts until
+	// leave is called; nil: nobody waits.
+	Turn func(tenant meta.ID) (leave func(), err error)
 }
 
 // Answer is an answer, and what the log is told.
@@ -158,6 +161,40 @@ func (c *call) admit(tenant, user meta.ID, limits meta.Limits) error {
 		return s3err.Wrap(s3err.Throttling, err)
 	}
 	return err
+}
+
+// turn waits for a turn of the tenant's to read all of its users, groups, roles or
+// policies.
+func (c *call) turn() (leave func(), err error) {
+	if c.request.Turn == nil {
+		return func() {}, nil
+	}
+	leave, err = c.request.Turn(c.tenant())
+	if errors.Is(err, s3err.SlowDown) {
+		c.reason = "the account reads too much at once"
+		err = s3err.Wrap(s3err.Throttling, err)
+	}
+	return leave, err
+}
+
+// holders are accounts.Holders of the tenant, in a turn.
+func (c *call) holders(holds func(*accounts.Identity) bool, kinds ...meta.IdentityKind) ([]accounts.Identity, error) {
+	leave, err := c.turn()
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
+	return c.Accounts.Holders(c.ctx, c.tenant(), holds, kinds...)
+}
+
+// count is accounts.CountIdentities of the tenant, in a turn.
+func (c *call) count(kind meta.IdentityKind) (int, error) {
+	leave, err := c.turn()
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	return c.Accounts.CountIdentities(c.ctx, c.tenant(), kind)
 }
 
 // clip keeps a client's word short enough for a message.

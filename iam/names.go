@@ -75,6 +75,11 @@ func (c *call) listedWhere(kind meta.IdentityKind, asked func(*accounts.Identity
 
 // listedAfter is listedWhere of at most limit, one or more, behind a name.
 func (c *call) listedAfter(kind meta.IdentityKind, after string, limit int, asked func(*accounts.Identity) bool) ([]accounts.Identity, paging, error) {
+	leave, err := c.turn()
+	if err != nil {
+		return nil, paging{}, err
+	}
+	defer leave()
 	var all []accounts.Identity
 	for {
 		found, err := c.Accounts.ListIdentities(c.ctx, c.tenant(), kind, after, meta.MaxPage)

@@ -71,7 +71,7 @@ var usageFilters = []string{usedAsPolicy, usedAsBoundary}
 // usages counts for all policies of the tenant.
 func (c *call) usages() (map[meta.ID]usage, error) {
 	all := make(map[meta.ID]usage)
-	_, err := c.Accounts.Holders(c.ctx, c.tenant(), func(i *accounts.Identity) bool {
+	_, err := c.holders(func(i *accounts.Identity) bool {
 		for _, id := range i.Attached {
 			u := all[id]
 			u.attached++
@@ -327,7 +327,7 @@ func listEntitiesForPolicy(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	holders, err := c.Accounts.Holders(c.ctx, c.tenant(), func(i *accounts.Identity) bool {
+	holders, err := c.holders(func(i *accounts.Identity) bool {
 		held := i.Boundary == p.ID
 		if use != usedAsBoundary {
 			held = slices.Contains(i.Attached, p.ID)

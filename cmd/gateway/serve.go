@@ -195,7 +195,7 @@ func (p *process) start(d *deployment) {
 		Region: region, Regions: regions, AnyRegion: anyRegion, SignatureV2: p.signatureV2(), Ownership: access.Ownership(p.S3ObjectOwnership),
 		Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
 		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout, Pause: p.LimitsPauseTimeout, Store: p.LimitsStoreTimeout,
-			Listings: max(1, p.StoreMaxConnections/listingShare), Backends: p.concurrencies()},
+			Turns: max(1, p.StoreMaxConnections/turnShare), Backends: p.concurrencies()},
 	})
 	p.s3 = newServer(p.configuration, occupied(p.metrics.inFlight.wrap(p.api)), p.log)
 	p.s3.ConnContext = remember

@@ -114,9 +114,9 @@ const (
 
 	minStoreConnections = 2
 	maxStoreConnections = 1024
-	// listingShare is the part of the store's connections that listings of one tenant may
-	// take at once.
-	listingShare = 4
+	// turnShare is the part of the store's connections that one tenant may take at once
+	// with requests of a kind that ask it for much.
+	turnShare = 4
 
 	minInterval       = time.Second
 	maxInterval       = 366 * 24 * time.Hour
