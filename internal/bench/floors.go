@@ -50,6 +50,10 @@ const (
 	// balancer.
 	floorBalanced = 1.2
 
+	// floorFrozen is how much longer a request may take while others ask for what is on a
+	// backend that says nothing.
+	floorFrozen = 1.1
+
 	floorOverS3 = 0.6 // of the speed of the S3 server itself
 	// floorStream is what one more stream may add to the resident memory, in
 	// MiB: the buffers of a request, twice, since the heap may grow to double of
@@ -75,6 +79,7 @@ func (r *report) judge() {
 	r.judgeTenants()
 	r.judgeLogs()
 	r.judgeBalancers()
+	r.judgeFrozen()
 	r.judgeS3(s3Group, overS3, directS3)
 	r.judgeS3(s3TLSGroup, overTLS, directTLS)
 }

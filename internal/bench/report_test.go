@@ -85,6 +85,7 @@ func sampleReport() *report {
 		{Group: tenantsGroup, Pair: costsPair, Row: refusedGetRow, Unit: perSecond, Lanes: []laneResult{{Lane: refusedLane, CPU: 1, Requests: 2}, {Lane: servedLane, CPU: 1, Requests: 1}}},
 		{Group: logsGroup, Pair: [2]string{loggingLane, silentLane}, Row: headRow, Unit: perSecond, Lanes: pair([2]string{loggingLane, silentLane}, 9, 10)},
 		{Group: balancersGroup, Pair: [2]string{haproxyLane, directLane}, Row: refusedUploadRow, Unit: milliseconds, Lanes: pair([2]string{haproxyLane, directLane}, 13, 10)},
+		{Group: frozenGroup, Pair: [2]string{besideFrozen, besideAnswering}, Row: frozenRow, Unit: milliseconds, Lanes: pair([2]string{besideFrozen, besideAnswering}, 10, 10)},
 		{Group: s3Group, Pair: remote, Row: getLargeRow, Unit: megabytes, Size: large, Clients: 1, Lanes: pair(remote, 5.9, 10)},
 		{Group: s3Group, Pair: remote, Row: getLargeMoreRow, Unit: megabytes, Size: large, Clients: 4, Lanes: more},
 	}}
@@ -107,6 +108,7 @@ func TestJudge(t *testing.T) {
 		true,              // tenants
 		false,             // logs
 		false,             // balancers
+		true,              // a frozen backend
 		false, true, true, // S3: one stream, four, and their memory
 	}
 	if !slices.Equal(met, want) {
@@ -134,6 +136,7 @@ func TestTables(t *testing.T) {
 		{refusedGetRow},
 		{headRow},
 		{refusedUploadRow},
+		{frozenRow},
 		{getLargeRow, getLargeMoreRow},
 		{diskName, manyLane, fewLane, pgbenchName, heapRow},
 	}
