@@ -2,8 +2,10 @@ package edits
 
 import (
 	"context"
+	"math"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 )
 
 // ledgerTables say what of the bytes is needed.
-var ledgerTables = []string{"backends", "blobs", "condemned", "copies", "deployment", "holders", "leases", "reservations", "uploads"}
+var ledgerTables = []string{"backends", "blobs", "condemned", "copies", "deployment", "dying_buckets", "entry_changes", "holders", "leases", "renames", "reservations", "uploads", "usage", "usage_changes"}
 
 // An edit of the ledger alone, however it is made, has no bytes deleted that an object
 // is made of, keeps none of them from being replaced or deleted by its owner, and
@@ -50,7 +52,8 @@ func TestEditsOfTheLedgerDeleteNothing(t *testing.T) {
 			continue
 		}
 		called := p.called(table)
-		edits := append(called, Edits(table, choose(table, p.was[table.Name], before[table.Name]), before[table.Name])...)
+		edits := append(called, extremes(table, p.was[table.Name])...)
+		edits = append(edits, Edits(table, choose(table, p.was[table.Name], before[table.Name]), before[table.Name])...)
 		for i, e := range edits {
 			left, found := p.background(ctx, e)
 			if left == nil {
@@ -118,22 +121,45 @@ func (p *play) called(t Table) (all []Edit) {
 		return nil
 	}
 	blobs := p.table("blobs")
-	var rows []Row
-	for _, blob := range p.was[blobs.Name] {
-		row := make(Row, len(t.Columns))
-		for i, column := range t.Columns {
-			switch column {
-			case "id", "backend":
-				row[i] = blob[slices.Index(blobs.Columns, column)]
-			case "holder":
-				row[i] = []byte("nobody's holder!")
-			case "changed":
-				row[i] = int64(0)
+	for _, changed := range []int64{0, math.MaxInt64} {
+		var rows []Row
+		for _, blob := range p.was[blobs.Name] {
+			row := make(Row, len(t.Columns))
+			for i, column := range t.Columns {
+				switch column {
+				case "id", "backend":
+					row[i] = blob[slices.Index(blobs.Columns, column)]
+				case "holder":
+					row[i] = []byte("nobody's holder!")
+				case "changed":
+					row[i] = changed
+				}
+			}
+			rows = append(rows, row)
+		}
+		all = append(all, Edit{t, "", Forged, nil, rows})
+	}
+	return all
+}
+
+// extremes are edits that set a number of every row to the least or most there is.
+func extremes(t Table, rows []Row) (all []Edit) {
+	for i, column := range t.Columns {
+		for _, n := range []int64{math.MinInt64, math.MaxInt64} {
+			e := Edit{Table: t, Column: column, Kind: Another}
+			for _, was := range rows {
+				if _, ok := was[i].(int64); ok {
+					now := slices.Clone(was)
+					now[i] = n
+					e.Old, e.New = append(e.Old, was), append(e.New, now)
+				}
+			}
+			if len(e.Old) > 0 {
+				all = append(all, e)
 			}
 		}
-		rows = append(rows, row)
 	}
-	return []Edit{{t, "", Forged, nil, rows}}
+	return all
 }
 
 // background makes an edit, lets a new gateway do all that it does in the background,
@@ -179,7 +205,8 @@ func (p *play) background(ctx context.Context, e Edit) (left map[backends.BlobID
 		}
 		left[info.ID] = true
 	}
-	if err == nil && !(e.Table.Name == "backends" && e.Column == "state") { // one that is not active takes nothing
+	counts := strings.Contains(e.Table.Name, "usage") || e.Table.Name == "entry_changes" // with which the quota is exceeded
+	if err == nil && !counts && !(e.Table.Name == "backends" && e.Column == "state") {   // one that is not active takes nothing
 		p.mend(e, g)
 	}
 	return left, found

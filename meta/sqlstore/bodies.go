@@ -1,6 +1,8 @@
 package sqlstore
 
 import (
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -32,34 +34,33 @@ func shareBlob(tx Tx, id meta.BlobID, at meta.BackendID) error {
 	return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ? AND backend = ?"+InAnyOrder, id[:], int64(at))
 }
 
-// dropBlob takes a reference away and condemns the blob with the last one. The
-// lock keeps the blob from being moved before its row goes. Where the ledger was
+// dropBlob takes a reference away and condemns the blob with the last one. The lock
+// keeps the blob from being moved or shared before its row goes. Where the ledger was
 // edited and does not count the reference, there is nothing to take away: the bytes
 // stay, as those of a blob that nothing needs, and whatever referred to them goes.
 func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
+	var refs, at int64
+	err := tx.QueryRow("SELECT refs, backend FROM blobs WHERE id = ?"+forUpdate, id[:]).Scan(&refs, &at)
 	lost := fmt.Errorf("drop a reference to blob %x: %w", id, ErrRetry)
-	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
-		SELECT id, backend, ? FROM blobs WHERE id = ? AND refs = 1`+forUpdate, micros(now), id[:])
-	if err != nil {
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
+		return err
+	case refs > 1:
+		return soon(tx, lost, "UPDATE blobs SET refs = refs - 1 WHERE id = ?"+InAnyOrder, id[:])
+	case refs < 1:
+		return nil
+	}
+	if err := soon(tx, lost, "INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?)"+orAnew+InAnyOrder, id[:], at, micros(now)); err != nil {
 		return err
 	}
-	if n == 1 {
-		return soon(tx, lost, "DELETE FROM blobs WHERE id = ?"+InAnyOrder, id[:])
-	}
-	if n, err = tx.Exec("UPDATE blobs SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:]); err != nil || n == 1 {
-		return err
-	}
-	return unlessCounted(tx, lost, "SELECT 1 FROM blobs WHERE id = ? AND refs > 0"+forUpdate, id[:])
+	return soon(tx, lost, "DELETE FROM blobs WHERE id = ?"+InAnyOrder, id[:])
 }
 
-// unlessCounted returns nil where a reference is not counted, and lost where it is by now.
-func unlessCounted(tx Tx, lost error, counted string, id []byte) error {
-	there, err := exists(tx, counted, id)
-	if err == nil && there {
-		err = lost
-	}
-	return err
-}
+// orAnew ends an INSERT into condemned: where an edit has called the blob dead before
+// it died, it is dead from now on, and its grace begins.
+const orAnew = " ON CONFLICT (id, backend) DO UPDATE SET changed = excluded.changed"
 
 // addBody counts a version that is about to refer to the body.
 func addBody(tx Tx, c meta.Commit) error {
@@ -94,13 +95,18 @@ func dropBody(tx Tx, b meta.Body, now time.Time) error {
 // whatever state an edit has put it. One that is not counted is passed over, as by
 // dropBlob.
 func dropUpload(tx Tx, id meta.ID, now time.Time) error {
-	n, err := tx.Exec("UPDATE uploads SET refs = 0, state = ?, since = ? WHERE id = ? AND refs = 1", uploadDying, micros(now), id[:])
-	if err != nil || n == 1 {
+	var refs int64
+	err := tx.QueryRow("SELECT refs FROM uploads WHERE id = ?"+forUpdate, id[:]).Scan(&refs)
+	lost := fmt.Errorf("drop a reference to upload %s: %w", id, ErrRetry)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return nil
+	case err != nil:
 		return err
+	case refs > 1:
+		return soon(tx, lost, "UPDATE uploads SET refs = refs - 1 WHERE id = ?"+InAnyOrder, id[:])
+	case refs < 1:
+		return nil
 	}
-	if n, err = tx.Exec("UPDATE uploads SET refs = refs - 1 WHERE id = ? AND refs > 1", id[:]); err != nil || n == 1 {
-		return err
-	}
-	return unlessCounted(tx, fmt.Errorf("drop a reference to upload %s: %w", id, ErrRetry),
-		"SELECT 1 FROM uploads WHERE id = ? AND refs > 0"+forUpdate, id[:])
+	return soon(tx, lost, "UPDATE uploads SET refs = 0, state = ?, since = ? WHERE id = ?"+InAnyOrder, uploadDying, micros(now), id[:])
 }

@@ -24,7 +24,7 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 			return err
 		}
 		if len(b.Residency) > 0 { // who moves a blob meanwhile has to judge again
-			if _, err := tx.Exec("UPDATE deployment SET demands = demands + 1"); err != nil {
+			if _, err := tx.Exec("UPDATE deployment SET demands = " + oneMore("demands")); err != nil {
 				return err
 			}
 		}

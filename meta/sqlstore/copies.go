@@ -55,7 +55,7 @@ func (s *Store) ReleaseCopy(ctx context.Context, holder meta.ID, id meta.BlobID,
 // condemnCopy condemns the place of a copy if it is the holder's.
 func condemnCopy(tx Tx, holder meta.ID, id meta.BlobID, at meta.BackendID, now time.Time) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
-		SELECT id, backend, ? FROM copies WHERE id = ? AND backend = ? AND holder = ?`+forUpdate, micros(now), id[:], int64(at), holder[:])
+		SELECT id, backend, ? FROM copies WHERE id = ? AND backend = ? AND holder = ?`+forUpdate+orAnew, micros(now), id[:], int64(at), holder[:])
 	if err != nil || n == 0 {
 		return false, err
 	}

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -32,7 +33,8 @@ func checkLease(name string) error {
 	return checkCount("bytes of a lease's name", len(name), meta.MaxLeaseName)
 }
 
-// TakeLease compares the fence alone: it grows with every change, a drop too.
+// TakeLease compares the fence alone: it grows with every change, a drop too. One of
+// 0 is an edit's where there is a row.
 func (s *Store) TakeLease(ctx context.Context, seen meta.Lease, holder meta.ID) (meta.Lease, error) {
 	if err := checkLease(seen.Name); err != nil {
 		return meta.Lease{}, err
@@ -43,20 +45,25 @@ func (s *Store) TakeLease(ctx context.Context, seen meta.Lease, holder meta.ID) 
 	err := s.run.Write(ctx, func(tx Tx) error {
 		if seen.Fence == 0 {
 			return inserted(tx, meta.ErrConflict,
-				"INSERT INTO leases (name, holder, fence) VALUES (?, ?, 1) ON CONFLICT DO NOTHING", text(seen.Name), holder[:])
+				`INSERT INTO leases (name, holder, fence) VALUES (?, ?, 1)
+					ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, fence = 1 WHERE leases.fence = 0`, text(seen.Name), holder[:])
 		}
 		return changed(tx, meta.ErrConflict,
-			"UPDATE leases SET holder = ?, fence = fence + 1 WHERE name = ? AND fence = ?", holder[:], text(seen.Name), seen.Fence)
+			"UPDATE leases SET holder = ?, fence = "+oneMore("fence")+" WHERE name = ? AND fence = ?", holder[:], text(seen.Name), seen.Fence)
 	})
 	if err != nil {
 		return meta.Lease{}, err
 	}
-	return meta.Lease{Name: seen.Name, Holder: holder, Fence: seen.Fence + 1}, nil
+	fence := int64(1)
+	if seen.Fence < math.MaxInt64 {
+		fence = seen.Fence + 1
+	}
+	return meta.Lease{Name: seen.Name, Holder: holder, Fence: fence}, nil
 }
 
 func (s *Store) DropLease(ctx context.Context, l meta.Lease) error {
 	return s.run.Write(ctx, func(tx Tx) error {
-		_, err := tx.Exec("UPDATE leases SET holder = NULL, fence = fence + 1 WHERE name = ? AND holder = ? AND fence = ?",
+		_, err := tx.Exec("UPDATE leases SET holder = NULL, fence = "+oneMore("fence")+" WHERE name = ? AND holder = ? AND fence = ?",
 			text(l.Name), l.Holder[:], l.Fence)
 		return err
 	})

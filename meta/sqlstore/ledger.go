@@ -92,7 +92,7 @@ func (s *Store) Release(ctx context.Context, holder meta.ID, ids []meta.BlobID, 
 // decides, not what was read before: a commit may have made the blob live.
 func condemnReserved(tx Tx, holder meta.ID, id meta.BlobID, now time.Time) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
-		SELECT id, backend, ? FROM reservations WHERE id = ? AND holder = ?`+forUpdate, micros(now), id[:], holder[:])
+		SELECT id, backend, ? FROM reservations WHERE id = ? AND holder = ?`+forUpdate+orAnew, micros(now), id[:], holder[:])
 	if err != nil || n == 0 {
 		return false, err
 	}
@@ -109,7 +109,7 @@ func (s *Store) Beat(ctx context.Context, holder meta.ID, writes meta.Sealing) e
 			}
 		}
 		_, err := tx.Exec("INSERT INTO holders (id, beat, sealing) VALUES (?, 1, ?)"+
-			" ON CONFLICT (id) DO UPDATE SET beat = holders.beat + 1, sealing = excluded.sealing", holder[:], int64(writes))
+			" ON CONFLICT (id) DO UPDATE SET beat = "+oneMore("holders.beat")+", sealing = excluded.sealing", holder[:], int64(writes))
 		return err
 	})
 }

@@ -70,7 +70,7 @@ func (s *Store) MoveBlob(ctx context.Context, m meta.Move) error {
 		if left {
 			return fmt.Errorf("a dead copy is left at backend %d: %w", m.To, meta.ErrConflict)
 		}
-		_, err = tx.Exec("INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?)", m.ID[:], int64(m.From), micros(m.Now))
+		_, err = tx.Exec("INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?)"+orAnew, m.ID[:], int64(m.From), micros(m.Now))
 		return err
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -119,7 +120,7 @@ func (s *Store) Close() error { return s.run.Close() }
 // it only opens and commits a transaction.
 func (s *Store) Check(ctx context.Context) error {
 	return s.run.Write(ctx, func(tx Tx) error {
-		_, err := tx.Exec("UPDATE deployment SET checks = checks + 1")
+		_, err := tx.Exec("UPDATE deployment SET checks = " + oneMore("checks"))
 		return err
 	})
 }
@@ -207,6 +208,12 @@ func AtOnce(tx Tx, check func(rows int64) error, query string, args ...any) erro
 		return err
 	}
 	return check(n)
+}
+
+// oneMore is a counter's next value, in SQL. One that an edit has set to the greatest
+// number begins anew.
+func oneMore(counter string) string {
+	return fmt.Sprintf("CASE WHEN %s < %d THEN %[1]s + 1 ELSE 1 END", counter, math.MaxInt64)
 }
 
 // collect scans all rows of a query.

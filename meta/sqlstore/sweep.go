@@ -129,20 +129,21 @@ func (w *sweep) trimUpload() (more bool, err error) {
 // had to leave some.
 func (w *sweep) dropParts(upload meta.ID, keep []meta.PartRun) (left bool, err error) {
 	for after := 0; ; {
-		parts, err := scanParts(w.tx, upload, after, sweepBatch)
+		parts, err := collect(w.tx, scanHeld, "SELECT number, blobs FROM parts WHERE upload_id = ? AND number > ? ORDER BY number LIMIT ?",
+			upload[:], after, sweepBatch)
 		if err != nil {
 			return false, err
 		}
 		for _, p := range parts {
-			after = p.Number
-			if isChosen(keep, p.Number) {
+			after = p.number
+			if isChosen(keep, p.number) {
 				continue
 			}
-			if w.done > 0 && w.done+1+len(p.Blobs) > w.limit {
+			if w.done > 0 && w.done+1+p.blobs() > w.limit {
 				w.full = true
 				return true, nil
 			}
-			if err := w.dropPart(p); err != nil {
+			if err := w.dropPart(upload, p); err != nil {
 				return false, err
 			}
 		}
@@ -153,22 +154,31 @@ func (w *sweep) dropParts(upload meta.ID, keep []meta.PartRun) (left bool, err e
 	}
 }
 
-func (w *sweep) dropPart(p meta.Part) error {
-	err := changed(w.tx, ErrRetry, "DELETE FROM parts WHERE upload_id = ? AND number = ?", p.Upload[:], p.Number)
+// heldPart is a part's row as far as a sweep needs it.
+type heldPart struct {
+	number int
+	joined []byte
+}
+
+func scanHeld(r Row) (p heldPart, err error) {
+	err = r.Scan(&p.number, &p.joined)
+	return p, err
+}
+
+func (p *heldPart) blobs() int { return len(p.joined) / len(meta.BlobID{}) }
+
+func (w *sweep) dropPart(upload meta.ID, p heldPart) error {
+	err := changed(w.tx, ErrRetry, "DELETE FROM parts WHERE upload_id = ? AND number = ?", upload[:], p.number)
 	if err != nil {
 		return err
 	}
-	for _, id := range p.Blobs {
-		if err := dropBlob(w.tx, id, w.now); err != nil {
-			return err
-		}
-	}
-	w.done += 1 + len(p.Blobs)
-	return nil
+	w.done += 1 + p.blobs()
+	return dropBlobs(w.tx, p.joined, w.now)
 }
 
 // dyingBucket ends the open uploads of one deleted bucket, or, when it has none,
-// removes its settings, its seeds and the trace of it.
+// removes its settings, its seeds and the trace of it. An upload that only an edit has
+// open while versions refer to it does not end, and does not keep the bucket.
 func (w *sweep) dyingBucket() (more bool, err error) {
 	var id meta.ID
 	err = w.tx.QueryRow("SELECT id FROM dying_buckets ORDER BY id LIMIT 1" + forUpdate).Scan((*idColumn)(&id))
@@ -178,7 +188,7 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	uploads, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE bucket_id = ? AND state = ? ORDER BY key LIMIT ?",
+	uploads, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE bucket_id = ? AND state = ? AND refs = 0 ORDER BY key LIMIT ?",
 		id[:], uploadOpen, w.limit-w.done)
 	if err != nil {
 		return false, err

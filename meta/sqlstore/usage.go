@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -166,10 +167,13 @@ func scanUsageRow(r Row) (u usageRow, err error) {
 	return u, err
 }
 
+// addUsage leaves figures that an edit has made too large to be added up as they are:
+// one bucket keeps none of the others from being folded.
 var addUsage = func() string {
 	var sums []string
 	for _, c := range strings.Split(usageColumns, ", ") {
-		sums = append(sums, c+" = usage."+c+" + excluded."+c)
+		sums = append(sums, fmt.Sprintf("%s = CASE WHEN usage.%[1]s BETWEEN -%[2]d AND %[2]d AND excluded.%[1]s BETWEEN -%[2]d AND %[2]d "+
+			"THEN usage.%[1]s + excluded.%[1]s ELSE usage.%[1]s END", c, int64(math.MaxInt64/2)))
 	}
 	return "INSERT INTO usage (bucket_id, " + usageColumns + ") VALUES " + marks(7) +
 		" ON CONFLICT (bucket_id) DO UPDATE SET " + strings.Join(sums, ", ")
