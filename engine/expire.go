@@ -18,6 +18,7 @@ const (
 	expireBuckets  = 100          // buckets whose rules are read
 	expireBytes    = 256 << 20    // sealed bytes moved; the version that exceeds them is the last
 	maxExpireTries = 3            // steps that fail until a bucket's turn is over
+	maxTurns       = 32           // of tenants under way at once
 	// expireAgain is when a bucket has another turn in which something failed.
 	expireAgain = time.Hour
 	// maxExpireErrors of single versions are named in the log; all are counted.
@@ -58,9 +59,27 @@ func (r *ExpireReport) Add(s ExpireReport) {
 // against the state that it was decided on.
 type expiring struct {
 	after string // buckets up to this name were looked at in this round
-	turn  *turn  // the bucket whose turn it is; nil between turns
+	turns rotation[*turn]
 	seen  map[meta.ID]lastTurn
-	round map[meta.ID]lastTurn // what becomes of seen at the end of the round
+	round map[meta.ID]lastTurn // what becomes of seen at the end of the round; nil between rounds
+	idle  time.Time            // when the last round ended, unless a turn has ended since
+}
+
+// looks reports whether it is time to look for another turn.
+func (x *expiring) looks(now time.Time) bool {
+	n := len(x.turns.turns)
+	return n == 0 || n < maxTurns && (x.round != nil || now.Sub(x.idle) >= lookAgain)
+}
+
+// note remembers a bucket's turn.
+func (x *expiring) note(bucket meta.ID, last lastTurn) {
+	if x.round != nil {
+		x.round[bucket] = last
+	}
+	if x.seen == nil {
+		x.seen = make(map[meta.ID]lastTurn)
+	}
+	x.seen[bucket] = last
 }
 
 // lastTurn is which rules a bucket had at its last turn, and when the next is due.
@@ -72,7 +91,8 @@ type lastTurn struct {
 // Expire does one bounded step of carrying out the lifecycle rules of buckets: it
 // looks at one page of versions or uploads of one bucket. A bucket has its turn
 // once a day, after midnight UTC, for that is when rules fall due; and when its
-// settings have changed. One gateway at a time does it. Concurrent calls wait for
+// settings have changed. The turns of several tenants are under way at once, one of
+// each. One gateway at a time does it. Concurrent calls wait for
 // one another. What fails in one bucket, or with one version, does not keep others
 // from their turn.
 func (e *Engine) Expire(ctx context.Context) (r ExpireReport, err error) {
@@ -87,13 +107,16 @@ func (e *Engine) Expire(ctx context.Context) (r ExpireReport, err error) {
 		*x = expiring{}
 		return ExpireReport{Skipped: true}, nil
 	}
-	if x.turn == nil {
-		if r.More, err = e.nextTurn(ctx); err != nil || x.turn == nil {
+	if x.looks(e.now()) {
+		if r.More, err = e.nextTurn(ctx); err != nil {
 			return r, err
 		}
 	}
-	r.More = true
-	t := x.turn
+	at := x.turns.next(e.now())
+	if at == nil {
+		return r, nil
+	}
+	t := at.turn
 	err = t.step(ctx, &r)
 	if errors.Is(err, s3err.NoSuchBucket) {
 		t.over, err = true, nil
@@ -102,14 +125,18 @@ func (e *Engine) Expire(ctx context.Context) (r ExpireReport, err error) {
 		if t.tries++; t.tries == maxExpireTries {
 			t.over, t.failed = true, true
 		}
+		at.resumes = e.now().Add(time.Duration(t.tries) * resumeAfter)
 		err = fmt.Errorf("lifecycle of bucket %s: %w", t.b.Name, err)
 	} else {
 		t.tries = 0
 	}
 	if t.over {
 		r.Buckets++
-		x.turn, x.round[t.b.ID] = nil, t.last()
+		x.turns.end(at)
+		x.note(t.b.ID, t.last())
+		x.idle = time.Time{} // another of the tenant's may be due
 	}
+	r.More = r.More || t.over || x.turns.ready(e.now())
 	return r, err
 }
 
@@ -135,11 +162,15 @@ func (e *Engine) nextTurn(ctx context.Context) (more bool, err error) {
 				x.round[b.ID], x.after = last, b.Name
 				continue
 			}
+			if x.turns.has(b.Owner) { // it is looked at again when that turn has ended
+				x.after = b.Name
+				continue
+			}
 			if read++; read > expireBuckets {
 				return true, nil
 			}
 			x.after = b.Name
-			if err := e.beginTurn(ctx, b); err != nil || x.turn != nil {
+			if begun, err := e.beginTurn(ctx, b); err != nil || begun {
 				return true, err
 			}
 		}
@@ -148,26 +179,26 @@ func (e *Engine) nextTurn(ctx context.Context) (more bool, err error) {
 	if len(page) == meta.MaxPage {
 		return true, nil
 	}
-	x.after, x.seen, x.round = "", x.round, nil // buckets that are gone are forgotten
+	x.after, x.seen, x.round, x.idle = "", x.round, nil, e.now() // buckets that are gone are forgotten
 	return false, nil
 }
 
 // beginTurn begins a bucket's turn, if it has rules.
-func (e *Engine) beginTurn(ctx context.Context, b meta.Bucket) error {
+func (e *Engine) beginTurn(ctx context.Context, b meta.Bucket) (begun bool, err error) {
 	x, now := &e.expiring, e.now()
 	l, err := e.lifecycle(ctx, b)
 	switch {
 	case errors.Is(err, s3err.NoSuchBucket):
-		return nil
+		return false, nil
 	case err != nil:
-		x.round[b.ID] = lastTurn{b.Revision, now.Add(expireAgain)}
-		return fmt.Errorf("read the lifecycle of bucket %s: %w", b.Name, err)
+		x.note(b.ID, lastTurn{b.Revision, now.Add(expireAgain)})
+		return false, fmt.Errorf("read the lifecycle of bucket %s: %w", b.Name, err)
 	case l == nil:
-		x.round[b.ID] = lastTurn{b.Revision, never}
-		return nil
+		x.note(b.ID, lastTurn{b.Revision, never})
+		return false, nil
 	}
-	x.turn = &turn{e: e, b: b, l: l, began: now, uploads: l.prefixes(ofUploads), versions: l.prefixes(ofVersions)}
-	return nil
+	x.turns.begin(b.Owner, &turn{e: e, b: b, l: l, began: now, uploads: l.prefixes(ofUploads), versions: l.prefixes(ofVersions)})
+	return true, nil
 }
 
 // turn is the turn of one bucket.

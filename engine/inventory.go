@@ -19,6 +19,8 @@ const (
 	// and inventoryAgain when it is tried again.
 	maxInventoryTries = 3
 	inventoryAgain    = time.Hour
+	// maxLists of tenants are under way at once, each of which may hold inventoryFile.
+	maxLists = 4
 )
 
 // InventoryReport is what one step did.
@@ -34,9 +36,35 @@ type InventoryReport struct {
 // had written stay, named by no manifest.
 type inventorying struct {
 	after string // buckets up to this name were looked at in this round
-	list  *inventoryList
+	begun bool   // the round
+	lists rotation[*inventoryList]
 	next  map[listName]nextList
+	idle  time.Time // when the last round ended, unless a list has ended since
+	wrote string    // the bucket of the list that was written last
 	inventoryTurns
+}
+
+// looks reports whether it is time to look for another list.
+func (x *inventorying) looks(now time.Time) bool {
+	n := len(x.lists.turns)
+	return n == 0 || n < maxLists && (x.begun || now.Sub(x.idle) >= lookAgain)
+}
+
+// mayHave reports whether it is the turn of a bucket.
+func (x *inventorying) mayHave(b *meta.Bucket) bool {
+	may := !x.lists.has(b.Owner) && !x.had[b.Owner] && b.Name > x.last[b.Owner]
+	x.passed = x.passed || !may
+	return may
+}
+
+// endRound reports whether there may be a list in another round at once. A tenant that
+// had none, and has none under way, begins with its first bucket again.
+func (x *inventorying) endRound(now time.Time) (more bool) {
+	more = len(x.lists.turns) == 0 && (x.passed || len(x.had) > 0)
+	maps.DeleteFunc(x.last, func(tenant meta.ID, _ string) bool { return !x.had[tenant] && !x.lists.has(tenant) })
+	clear(x.had)
+	x.passed, x.begun, x.after, x.idle = false, false, "", now
+	return more
 }
 
 // inventoryTurns see to it that lists are written of one tenant after another, and of one
@@ -48,29 +76,12 @@ type inventoryTurns struct {
 	passed bool               // over a bucket whose turn it was not
 }
 
-// mayHave reports whether it is the turn of a bucket.
-func (x *inventoryTurns) mayHave(b *meta.Bucket) bool {
-	may := !x.had[b.Owner] && b.Name > x.last[b.Owner]
-	x.passed = x.passed || !may
-	return may
-}
-
 // took notes that a list of the bucket was begun.
 func (x *inventoryTurns) took(b *meta.Bucket) {
 	if x.had == nil {
 		x.had, x.last = make(map[meta.ID]bool), make(map[meta.ID]string)
 	}
 	x.had[b.Owner], x.last[b.Owner] = true, b.Name
-}
-
-// endRound reports whether there may be a list in another round at once. A tenant that
-// had none begins with its first bucket again.
-func (x *inventoryTurns) endRound() (more bool) {
-	more = x.passed || len(x.had) > 0
-	maps.DeleteFunc(x.last, func(tenant meta.ID, _ string) bool { return !x.had[tenant] })
-	clear(x.had)
-	x.passed = false
-	return more
 }
 
 // listName names a configuration, and nextList when it is looked at again.
@@ -86,8 +97,8 @@ type nextList struct {
 
 // Inventory does one bounded step of writing the lists that buckets' inventory
 // configurations ask for: once a day, or once a week, on Sunday, by UTC. A list
-// whose manifest is there is not written again, whoever wrote it. One gateway at a
-// time does it. Concurrent calls wait for one another.
+// whose manifest is there is not written again, whoever wrote it. Lists of several
+// tenants are under way at once, one of each. One gateway at a time does it. Concurrent calls wait for one another.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
 func (e *Engine) Inventory(ctx context.Context) (r InventoryReport, err error) {
 	e.inventoryMu.Lock()
@@ -104,30 +115,39 @@ func (e *Engine) Inventory(ctx context.Context) (r InventoryReport, err error) {
 	if x.next == nil {
 		x.next = make(map[listName]nextList)
 	}
-	if x.list == nil {
-		if r.More, err = e.nextList(ctx); err != nil || x.list == nil {
+	if x.looks(e.now()) {
+		if r.More, err = e.nextList(ctx); err != nil {
 			return r, err
 		}
 	}
-	r.More = true
-	l := x.list
+	at := x.lists.next(e.now())
+	if at == nil {
+		return r, nil
+	}
+	l, over := at.turn, false
 	if err = l.step(ctx, &r); err != nil {
 		err = fmt.Errorf("inventory %s of bucket %s: %w", l.c.ID, l.b.Name, err)
-		if l.tries++; l.tries == maxInventoryTries || errors.Is(err, errListObsolete) {
-			x.list, x.next[l.name()] = nil, nextList{l.b.Revision, e.now().Add(inventoryAgain)}
+		l.tries++
+		at.resumes = e.now().Add(time.Duration(l.tries) * resumeAfter)
+		if over = l.tries == maxInventoryTries || errors.Is(err, errListObsolete); over {
+			x.next[l.name()] = nextList{l.b.Revision, e.now().Add(inventoryAgain)}
 		}
-		return r, err
-	}
-	if l.tries = 0; l.done {
+	} else if l.tries, over = 0, l.done; over {
 		r.Lists++
-		x.list, x.next[l.name()] = nil, nextList{l.b.Revision, l.c.nextDay(l.day)}
+		x.wrote, x.next[l.name()] = l.b.Name, nextList{l.b.Revision, l.c.nextDay(l.day)}
 	}
-	return r, nil
+	if over {
+		x.lists.end(at)
+		x.idle = time.Time{} // another of the tenant's may be due
+	}
+	r.More = r.More || over || x.lists.ready(e.now())
+	return r, err
 }
 
 // nextList looks for a list that is due. More: there may be one further on.
 func (e *Engine) nextList(ctx context.Context) (more bool, err error) {
 	x := &e.inventorying
+	x.begun = true
 	page, err := e.store.ListBuckets(ctx, meta.BucketQuery{After: x.after, Limit: meta.MaxPage})
 	if err != nil {
 		return false, err
@@ -142,8 +162,8 @@ func (e *Engine) nextList(ctx context.Context) (more bool, err error) {
 			if read++; read > inventoryBuckets {
 				return true, nil
 			}
-			err := e.nextListOf(ctx, b)
-			if x.list != nil {
+			begun, err := e.nextListOf(ctx, b)
+			if begun {
 				x.after = b.Name // the same bucket may have another, in the next round
 				x.took(&b)
 				return true, nil
@@ -158,26 +178,25 @@ func (e *Engine) nextList(ctx context.Context) (more bool, err error) {
 	if len(page) == meta.MaxPage {
 		return true, nil
 	}
-	x.after = ""
 	// What is still due was not met in the round: it is gone.
 	maps.DeleteFunc(x.next, func(_ listName, n nextList) bool { return n.due.Before(e.now()) })
-	return x.endRound(), nil
+	return x.endRound(e.now()), nil
 }
 
 // nextListOf begins the first of a bucket's lists that is due.
-func (e *Engine) nextListOf(ctx context.Context, b meta.Bucket) error {
+func (e *Engine) nextListOf(ctx context.Context, b meta.Bucket) (begun bool, err error) {
 	s, err := e.Settings(ctx, b)
 	if errors.Is(err, s3err.NoSuchBucket) {
-		return nil
+		return false, nil
 	} else if err != nil {
-		return err
+		return false, err
 	}
 	names := s.Names(InventorySetting)
 	slices.Sort(names)
 	for _, name := range names {
 		c, _, err := Parsed(s, name, ParseInventory)
 		if err != nil {
-			return err
+			return false, err
 		}
 		at := listName{b.ID, c.ID}
 		if next, ok := e.inventorying.next[at]; !c.Enabled || ok && next.revision == b.Revision && e.now().Before(next.due) {
@@ -188,15 +207,15 @@ func (e *Engine) nextListOf(ctx context.Context, b meta.Bucket) error {
 		switch {
 		case err != nil:
 			e.inventorying.next[at] = nextList{b.Revision, e.now().Add(inventoryAgain)}
-			return err
+			return false, err
 		case written:
 			e.inventorying.next[at] = nextList{b.Revision, c.nextDay(l.day)}
 			continue
 		}
-		e.inventorying.list = l
-		return nil
+		e.inventorying.lists.begin(b.Owner, l)
+		return true, nil
 	}
-	return nil
+	return false, nil
 }
 
 // dayOf is the day whose list is due at a time: that day, or the last Sunday.

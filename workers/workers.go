@@ -283,10 +283,7 @@ func (c *Config) lifecycle() step {
 			sum = engine.ExpireReport{}
 			return 0, err
 		}
-		if err != nil {
-			return 0, err
-		}
-		return c.rest(start, r.Rows+changeRows*r.Changed()), nil
+		return c.rest(start, r.Rows+changeRows*r.Changed()), err // the turns of others go on
 	}
 }
 
@@ -302,10 +299,10 @@ func (c *Config) inventory(ctx context.Context) (time.Duration, error) {
 	if r.Lists > 0 {
 		c.Log.Info("inventory written", "lists", r.Lists)
 	}
-	if !r.More || err != nil {
+	if !r.More {
 		return 0, err
 	}
-	return c.rest(start, r.Rows), nil
+	return c.rest(start, r.Rows), err // the lists of others go on
 }
 
 func (c *Config) deliverLogs(ctx context.Context) (time.Duration, error) {

@@ -24,6 +24,7 @@ type script struct {
 	checked  map[string]int // calls of CheckBackend
 	// expires are answers of Expire, and expiredAt when it was asked.
 	expires   []engine.ExpireReport
+	expireErr error // of each of these
 	expiredAt []time.Duration
 	start     time.Time
 }
@@ -56,7 +57,7 @@ func (s *script) Expire(context.Context) (engine.ExpireReport, error) {
 	}
 	r := s.expires[0]
 	s.expires = s.expires[1:]
-	return r, nil
+	return r, s.expireErr
 }
 
 func (s *script) Reseal(context.Context) (engine.ResealReport, error) {
@@ -285,6 +286,20 @@ func (b *blocking) Reseal(context.Context) (engine.ResealReport, error) {
 	return engine.ResealReport{}, nil
 }
 func (b *blocking) Beat(context.Context) error { return nil }
+
+// A step that failed with one tenant's turn does not keep others' waiting.
+func TestLifecycleGoesOnBesideFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{expireErr: errors.New("a bucket's rules cannot be read")}
+		for range 10 {
+			s.expires = append(s.expires, engine.ExpireReport{More: true})
+		}
+		runFor(t, time.Minute, s)
+		if n := len(s.expiredAt); n != 11 {
+			t.Errorf("%d steps in a minute, want 11", n)
+		}
+	})
+}
 
 // Lifecycles cost no more rows a second than they may, and a removal counts for
 // twenty.
