@@ -68,7 +68,7 @@ type expiring struct {
 // looks reports whether it is time to look for another turn.
 func (x *expiring) looks(now time.Time) bool {
 	n := len(x.turns.turns)
-	return n == 0 || n < maxTurns && (x.round != nil || now.Sub(x.idle) >= lookAgain)
+	return n == 0 || n < maxTurns && (x.round != nil || !within(now, x.idle, x.idle.Add(lookAgain)))
 }
 
 // note remembers a bucket's turn.
@@ -85,6 +85,7 @@ func (x *expiring) note(bucket meta.ID, last lastTurn) {
 // lastTurn is which rules a bucket had at its last turn, and when the next is due.
 type lastTurn struct {
 	revision int64
+	began    time.Time // a turn of the time to come was by a clock that was wrong
 	due      time.Time
 }
 
@@ -125,7 +126,8 @@ func (e *Engine) Expire(ctx context.Context) (r ExpireReport, err error) {
 		if t.tries++; t.tries == maxExpireTries {
 			t.over, t.failed = true, true
 		}
-		at.resumes = e.now().Add(time.Duration(t.tries) * resumeAfter)
+		at.failed = e.now()
+		at.resumes = at.failed.Add(time.Duration(t.tries) * resumeAfter)
 		err = fmt.Errorf("lifecycle of bucket %s: %w", t.b.Name, err)
 	} else {
 		t.tries = 0
@@ -158,7 +160,7 @@ func (e *Engine) nextTurn(ctx context.Context) (more bool, err error) {
 				return true, err
 			}
 			last, ok := x.seen[b.ID]
-			if ok && last.revision == b.Revision && e.now().Before(last.due) {
+			if ok && last.revision == b.Revision && within(e.now(), last.began, last.due) {
 				x.round[b.ID], x.after = last, b.Name
 				continue
 			}
@@ -191,10 +193,10 @@ func (e *Engine) beginTurn(ctx context.Context, b meta.Bucket) (begun bool, err 
 	case errors.Is(err, s3err.NoSuchBucket):
 		return false, nil
 	case err != nil:
-		x.note(b.ID, lastTurn{b.Revision, now.Add(expireAgain)})
+		x.note(b.ID, lastTurn{b.Revision, now, now.Add(expireAgain)})
 		return false, fmt.Errorf("read the lifecycle of bucket %s: %w", b.Name, err)
 	case l == nil:
-		x.note(b.ID, lastTurn{b.Revision, never})
+		x.note(b.ID, lastTurn{b.Revision, now, never})
 		return false, nil
 	}
 	x.turns.begin(b.Owner, &turn{e: e, b: b, l: l, began: now, uploads: l.prefixes(ofUploads), versions: l.prefixes(ofVersions)})
@@ -226,7 +228,7 @@ func (t *turn) last() lastTurn {
 	if again := t.e.now().Add(expireAgain); t.failed && again.Before(due) {
 		due = again
 	}
-	return lastTurn{t.b.Revision, due}
+	return lastTurn{t.b.Revision, t.began, due}
 }
 
 // step looks at one page. The turn ends early when the bucket's rules have changed:

@@ -468,3 +468,22 @@ func TestExpireWhileSettingsChange(t *testing.T) {
 		}
 	}
 }
+
+// A turn at a time that has yet to come was by a clock that was wrong, and once that is
+// right does not keep a bucket from its turns; what was condemned then is deleted.
+func TestExpireAfterAWrongClock(t *testing.T) {
+	l := newLifecycleRig(t, meta.VersioningOff)
+	right := l.now
+	l.mustPut("other", body(1, 1000))
+	l.rules(expireAfter1)
+	l.now = right.AddDate(50, 0, 0)
+	l.expire()
+	l.delete("other")
+	l.now = right
+	l.mustPut("logs/a", body(2, 1000))
+	l.now = right.Add(3 * oneDay)
+	if r := l.expire(); r.Expired != 1 {
+		t.Errorf("after the clock was set right: %+v", r)
+	}
+	l.wantClean(0)
+}

@@ -47,7 +47,7 @@ type inventorying struct {
 // looks reports whether it is time to look for another list.
 func (x *inventorying) looks(now time.Time) bool {
 	n := len(x.lists.turns)
-	return n == 0 || n < maxLists && (x.begun || now.Sub(x.idle) >= lookAgain)
+	return n == 0 || n < maxLists && (x.begun || !within(now, x.idle, x.idle.Add(lookAgain)))
 }
 
 // mayHave reports whether it is the turn of a bucket.
@@ -92,6 +92,7 @@ type listName struct {
 
 type nextList struct {
 	revision int64
+	since    time.Time // it was said; of the time to come, by a clock that was wrong
 	due      time.Time
 }
 
@@ -128,13 +129,14 @@ func (e *Engine) Inventory(ctx context.Context) (r InventoryReport, err error) {
 	if err = l.step(ctx, &r); err != nil {
 		err = fmt.Errorf("inventory %s of bucket %s: %w", l.c.ID, l.b.Name, err)
 		l.tries++
-		at.resumes = e.now().Add(time.Duration(l.tries) * resumeAfter)
+		at.failed = e.now()
+		at.resumes = at.failed.Add(time.Duration(l.tries) * resumeAfter)
 		if over = l.tries == maxInventoryTries || errors.Is(err, errListObsolete); over {
-			x.next[l.name()] = nextList{l.b.Revision, e.now().Add(inventoryAgain)}
+			x.next[l.name()] = nextList{l.b.Revision, e.now(), e.now().Add(inventoryAgain)}
 		}
 	} else if l.tries, over = 0, l.done; over {
 		r.Lists++
-		x.wrote, x.next[l.name()] = l.b.Name, nextList{l.b.Revision, l.c.nextDay(l.day)}
+		x.wrote, x.next[l.name()] = l.b.Name, nextList{l.b.Revision, e.now(), l.c.nextDay(l.day)}
 	}
 	if over {
 		x.lists.end(at)
@@ -199,17 +201,17 @@ func (e *Engine) nextListOf(ctx context.Context, b meta.Bucket) (begun bool, err
 			return false, err
 		}
 		at := listName{b.ID, c.ID}
-		if next, ok := e.inventorying.next[at]; !c.Enabled || ok && next.revision == b.Revision && e.now().Before(next.due) {
+		if next, ok := e.inventorying.next[at]; !c.Enabled || ok && next.revision == b.Revision && within(e.now(), next.since, next.due) {
 			continue
 		}
 		l := &inventoryList{e: e, b: b, c: c, day: c.dayOf(e.now()), files: []inventoryData{}}
 		written, err := l.written(ctx)
 		switch {
 		case err != nil:
-			e.inventorying.next[at] = nextList{b.Revision, e.now().Add(inventoryAgain)}
+			e.inventorying.next[at] = nextList{b.Revision, e.now(), e.now().Add(inventoryAgain)}
 			return false, err
 		case written:
-			e.inventorying.next[at] = nextList{b.Revision, c.nextDay(l.day)}
+			e.inventorying.next[at] = nextList{b.Revision, e.now(), c.nextDay(l.day)}
 			continue
 		}
 		e.inventorying.lists.begin(b.Owner, l)

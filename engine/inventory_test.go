@@ -142,6 +142,13 @@ func TestInventoryCurrent(t *testing.T) {
 	if got := rows[1]; got[1] != "k" || got[2] != "6" || got[7] != "2030-01-25T00:00:00.000Z" {
 		t.Errorf("%q", got)
 	}
+	// A clock that was years ahead for a while keeps none from being written.
+	i.now = i.now.AddDate(50, 0, 0)
+	i.write()
+	i.now = i.now.AddDate(-50, 0, 1)
+	if lists, _ := i.write(); lists != 1 {
+		t.Errorf("%d lists on the day after a clock was wrong", lists)
+	}
 	// It is written once a day, whoever looks.
 	for range 2 {
 		if lists, rows := i.write(); lists+rows != 0 {

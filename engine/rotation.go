@@ -27,8 +27,16 @@ type rotation[T any] struct {
 type rotating[T any] struct {
 	tenant  meta.ID
 	turn    T
+	failed  time.Time // its last step, if that did
 	resumes time.Time // not before
 }
+
+// waits reports whether the turn does not go on yet. A failure of the time to come was by
+// a clock that was wrong.
+func (t *rotating[T]) waits(now time.Time) bool { return within(now, t.failed, t.resumes) }
+
+// within reports whether it is time t from a time to another, the first included.
+func within(t, from, to time.Time) bool { return !t.Before(from) && t.Before(to) }
 
 // has reports whether a turn of the tenant's is under way.
 func (r *rotation[T]) has(tenant meta.ID) bool {
@@ -43,7 +51,7 @@ func (r *rotation[T]) begin(tenant meta.ID, turn T) {
 // next returns the turn that goes on now, which becomes the last; nil: there is none.
 func (r *rotation[T]) next(now time.Time) *rotating[T] {
 	for i, t := range r.turns {
-		if !now.Before(t.resumes) {
+		if !t.waits(now) {
 			r.turns = append(slices.Delete(r.turns, i, i+1), t)
 			return t
 		}
@@ -53,7 +61,7 @@ func (r *rotation[T]) next(now time.Time) *rotating[T] {
 
 // ready reports whether a turn may go on now.
 func (r *rotation[T]) ready(now time.Time) bool {
-	return slices.ContainsFunc(r.turns, func(t *rotating[T]) bool { return !now.Before(t.resumes) })
+	return slices.ContainsFunc(r.turns, func(t *rotating[T]) bool { return !t.waits(now) })
 }
 
 // end ends a turn.

@@ -53,6 +53,9 @@ type PutPart struct {
 	At []BackendID
 }
 
+// MaxClockSkew is how far apart the clocks of gateways are believed to be at the most.
+const MaxClockSkew = time.Hour
+
 // PartRun is a run of consecutive part numbers.
 type PartRun struct{ First, Count int }
 
@@ -128,7 +131,9 @@ type Uploads interface {
 	// at most limit rows. It leaves alone uploads that ended (were aborted,
 	// expired, or lost their last reference) at or after ended, so that readers
 	// who began before still find the part rows; the blobs it condemns are dead
-	// since now. It returns how many rows it removed; 0 means nothing is left.
+	// since now. What ended or was condemned later than MaxClockSkew after now, as far as
+	// the ledger says, did so now: a clock was wrong. It returns how many rows it
+	// removed or dated; 0 means nothing is left.
 	Sweep(ctx context.Context, limit int, ended, now time.Time) (int, error)
 }
 

@@ -209,6 +209,30 @@ func testDeadBlobs(f *fixture) {
 	same(f, got, []meta.BlobID{ids[0], ids[1]})
 }
 
+// What was condemned, or ended, by a clock that was years ahead is dated anew, so that it
+// does not stay until then.
+func testAheadOfTime(f *fixture) {
+	years := f.now.AddDate(50, 0, 0)
+	ids := f.reserve(3)
+	f.ok(f.s.Release(f.ctx, f.holder, ids[:1], years))
+	f.ok(f.s.Release(f.ctx, f.holder, ids[1:2], f.now.Add(meta.MaxClockSkew)))
+	f.ok(f.s.Release(f.ctx, f.holder, ids[2:], f.now.Add(-time.Second)))
+	u := f.upload(f.bucket("b"), "k")
+	part := f.putPart(u.ID, 1)
+	f.ok(f.s.AbortUpload(f.ctx, u.ID))
+	_, err := f.s.Sweep(f.ctx, 100, years.Add(-time.Hour), years) // dates it, and removes it later
+	f.ok(err)
+	f.sweepAll()
+	got, err := f.s.DeadBlobs(f.ctx, here, f.now.Add(time.Second), 10)
+	f.ok(err)
+	same(f, got, append([]meta.BlobID{ids[2]}, slices.SortedFunc(slices.Values([]meta.BlobID{ids[0], part.Blobs[0]}),
+		func(a, b meta.BlobID) int { return bytes.Compare(a[:], b[:]) })...))
+	if refs, err := f.s.ScanUploads(f.ctx, meta.ID{}, 10); err != nil || len(refs) > 0 {
+		f.Errorf("%d uploads are left, %v", len(refs), err)
+	}
+	f.checkLedger()
+}
+
 func testScanBlobs(f *fixture) {
 	want := f.reserve(7)
 	f.ok(f.s.Release(f.ctx, f.holder, want[:3], f.now))

@@ -83,6 +83,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"holders", testHolders},
 		{"what a holder leaves", testInherit},
 		{"dead blobs", testDeadBlobs},
+		{"ahead of time", testAheadOfTime},
 		{"scan blobs", testScanBlobs},
 		{"scan objects", testScanObjects},
 		{"reseal an upload", testResealUpload},

@@ -22,7 +22,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, ended, now time.Time) (don
 	err = s.run.Write(ctx, func(tx Tx) error {
 		w := &sweep{tx: tx, limit: limit, ended: ended, now: now}
 		defer func() { done = w.done }()
-		for _, step := range []func() (bool, error){w.dateEnded, w.dyingUpload, w.trimUpload, w.dyingBucket} {
+		for _, step := range []func() (bool, error){w.dateEnded, w.redateUploads, w.redateBlobs, w.dyingUpload, w.trimUpload, w.dyingBucket} {
 			for more := true; more; {
 				var err error
 				if more, err = step(); err != nil {
@@ -64,6 +64,54 @@ func (w *sweep) dateEnded() (more bool, err error) {
 		w.done++
 	}
 	return false, nil
+}
+
+// ahead is after what time what has ended or was condemned cannot be: a clock was wrong
+// that said so, and without a right time it would stay until then.
+func (w *sweep) ahead() int64 { return micros(w.now.Add(meta.MaxClockSkew)) }
+
+// redateUploads gives uploads that ended in the time to come the time of this sweep.
+func (w *sweep) redateUploads() (more bool, err error) {
+	ids, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE state = ? AND since > ? LIMIT ?", uploadDying, w.ahead(), w.limit-w.done)
+	if err != nil {
+		return false, err
+	}
+	for _, id := range ids {
+		if err := changed(w.tx, ErrRetry, "UPDATE uploads SET since = ? WHERE id = ?", micros(w.now), id[:]); err != nil {
+			return false, err
+		}
+		w.done++
+	}
+	return false, nil
+}
+
+// redateBlobs does so with blobs that were condemned then. The few backends are gone
+// through first, each of which has its blobs in the order of that time.
+func (w *sweep) redateBlobs() (more bool, err error) {
+	dead, err := collect(w.tx, scanPlaced, "SELECT condemned.id, backend FROM backends CROSS JOIN condemned WHERE backend = backends.id AND changed > ? LIMIT ?",
+		w.ahead(), w.limit-w.done)
+	if err != nil {
+		return false, err
+	}
+	for _, b := range dead {
+		err := w.tx.Later(anyRows, "UPDATE condemned SET changed = ? WHERE id = ? AND backend = ?", micros(w.now), b.id[:], b.backend)
+		if err != nil {
+			return false, err
+		}
+		w.done++
+	}
+	return false, nil
+}
+
+// placed is a blob at a backend.
+type placed struct {
+	id      meta.BlobID
+	backend int64
+}
+
+func scanPlaced(r Row) (p placed, err error) {
+	err = r.Scan((*blobIDColumn)(&p.id), &p.backend)
+	return p, err
 }
 
 // dyingUpload removes parts of one dying upload, and then the upload. One that
