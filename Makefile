@@ -9,9 +9,9 @@ LDFLAGS  := -X main.version=$(VERSION)
 ARGS     ?=
 SLOW     := ./internal/clienttest ./internal/clustertest ./transfer ./deploy
 FUZZTIME ?= 30s
-RACED    ?= ./engine ./api ./meta/... ./backends/... ./access ./iam ./fair ./bounded
+RACED    ?= ./engine ./api ./accounts ./meta/... ./backends/... ./access ./iam ./fair ./bounded
 # What continuous integration runs of it: under the detector the others take far longer.
-RACED_CI := ./meta/sqlite ./backends/... ./access ./iam ./fair ./bounded
+RACED_CI := ./accounts ./meta/sqlite ./backends/... ./access ./iam ./fair ./bounded
 
 # Linters, built from their sources and in no other way part of the project.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2

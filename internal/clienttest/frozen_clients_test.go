@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -24,6 +25,8 @@ import (
 const (
 	// crowd is how many wait for the frozen backend: more than there are places.
 	crowd = 1100
+	// crowdPause is between the requests of one of them, at least.
+	crowdPause = 2 * time.Second
 	// healthyWorkers work at the other backend meanwhile, and have so much to do.
 	healthyWorkers = 16
 	healthyRounds  = 40
@@ -185,6 +188,9 @@ func TestFrozenBackend(t *testing.T) {
 	var asked, slowest, odd atomic.Int64
 	for range crowd {
 		readers.Go(func() {
+			// More than there are places in the same millisecond would be refused before it
+			// is known what they ask for, and others among them.
+			time.Sleep(rand.N(crowdPause))
 			for {
 				status, _, took, err := a.ask("GET", "/away/kept", nil)
 				asked.Add(1)
@@ -196,7 +202,7 @@ func TestFrozenBackend(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				case <-time.After(3 * time.Second): // as a client that was told to slow down
+				case <-time.After(crowdPause + rand.N(crowdPause)): // as a client that was told to slow down
 				}
 			}
 		})
