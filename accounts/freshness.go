@@ -2,7 +2,7 @@ package accounts
 
 import "time"
 
-// What a gateway remembers of accounts may be so old. A change by the gateway itself
+// A gateway may remember accounts as they were so long ago. A change by the gateway itself
 // holds there at once.
 const (
 	// CredentialTTL: of credentials, of who holds them with their policies, and of a

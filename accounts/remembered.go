@@ -5,8 +5,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// What Accounts remember takes up no more bytes than these. What an entry takes is
-// counted so that it is rather too much than too little.
+// The memory of Accounts takes up no more bytes than these. Each entry is counted so that
+// it is rather too much than too little.
 const (
 	MaxAccessKeyBytes  = 4 << 20  // access keys with their secrets
 	MaxSessionBytes    = 24 << 20 // opened session tokens
@@ -44,7 +44,7 @@ func newRemembered() remembered {
 	}
 }
 
-// Caches are what Accounts remember, for who sweeps and measures it.
+// Caches are the memory of Accounts, to be swept and measured.
 func (a *Accounts) Caches() []bounded.Swept {
 	return []bounded.Swept{a.accessKeys, a.sessions, a.holders, a.limits}
 }

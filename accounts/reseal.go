@@ -36,15 +36,7 @@ func (a *Accounts) ResealTenants(ctx context.Context, after []byte, limit int, p
 			return nil, 0, err
 		}
 	}
-	return unlessLast(next, len(page), limit), len(page), nil
-}
-
-// unlessLast is the place after a page, nil after the last.
-func unlessLast(next []byte, rows, limit int) []byte {
-	if rows < min(limit, meta.MaxPage) {
-		return nil
-	}
-	return next
+	return meta.UnlessLast(next, len(page), limit), len(page), nil
 }
 
 // ResealAccessKeys does so with access keys.
@@ -67,7 +59,7 @@ func (a *Accounts) ResealAccessKeys(ctx context.Context, after []byte, limit int
 			return nil, 0, err
 		}
 	}
-	return unlessLast(next, len(page), limit), len(page), nil
+	return meta.UnlessLast(next, len(page), limit), len(page), nil
 }
 
 // ResealIdentities does so with users, groups, roles, policies and providers.
@@ -84,7 +76,7 @@ func (a *Accounts) ResealIdentities(ctx context.Context, after []byte, limit int
 			return nil, 0, err
 		}
 	}
-	return unlessLast(next, len(page), limit), len(page), nil
+	return meta.UnlessLast(next, len(page), limit), len(page), nil
 }
 
 func (a *Accounts) resealIdentity(ctx context.Context, row meta.Identity) error {

@@ -28,7 +28,7 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 			r.identity = &sigv4.Identity{} // nobody's, of whose body nothing is known
 		}
 		if sha := r.Header("X-Amz-Content-Sha256"); r.badPayload != nil && !strings.HasPrefix(sha, "STREAMING-") {
-			// What is no digest is not that of the body.
+			// A value that is no digest is not that of the body.
 			mismatch := s3err.New(s3err.ContentSHA256Mismatch, "").With("ClientComputedContentSHA256", sha)
 			if r.HTTP.ContentLength == 0 {
 				mismatch = mismatch.With("S3ComputedContentSHA256", sigv4.PayloadHash(nil))

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// The order of the stages is the security of the gateway: who changes it changes this,
-// and says why.
+// The order of the stages is the security of the gateway: a change of it changes this
+// list too, and says why.
 func TestRoad(t *testing.T) {
 	want := []string{
 		"bound the header",

@@ -72,9 +72,9 @@ type stage struct {
 
 // road is what every request goes through, from the first stage to the last: it is taken
 // apart, it is found out what it means and who sent it, it is decided, and only then its
-// body is looked at and it is carried out. The order is the security of the gateway:
-// what a stage relies on was found by those above it, and what it refuses has cost
-// nothing of those below.
+// body is looked at and it is carried out. The order is the security of the gateway: a
+// stage relies only on facts that those above it have found, and a request that it
+// refuses has cost nothing of those below.
 var road = []stage{
 	{"bound the header", checks((*exchange).boundHeader)},
 	{"answer websites", (*exchange).answerWebsite},

@@ -235,15 +235,7 @@ func (e *Engine) resealBuckets(ctx context.Context, after []byte, limit int) (ne
 			return nil, 0, failed, err
 		}
 	}
-	return more(next, len(page), limit), len(page), failed, nil
-}
-
-// more is the place after a page, nil after the last.
-func more(next []byte, rows, limit int) []byte {
-	if rows < min(limit, meta.MaxPage) {
-		return nil
-	}
-	return next
+	return meta.UnlessLast(next, len(page), limit), len(page), failed, nil
 }
 
 // resealBucket takes the settings that there are for those that there should be: of

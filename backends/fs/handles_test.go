@@ -232,7 +232,7 @@ func TestRightsTakenAway(t *testing.T) {
 	}
 }
 
-// What was put back in the place of a folder that was removed while it was served is found,
+// A folder that was put back, after its removal while it was served, is found,
 // by whatever asks first.
 func TestFolderOfBlobsReplaced(t *testing.T) {
 	removed := func(t *testing.T, dir string) { // and restored
