@@ -4,7 +4,7 @@
 // Between requests it keeps rates and places by tenant, and records for access logs
 // that are still to be delivered.
 //
-// The road of a request is the function serve; what S3 has is the table
+// The stages of every request are the list road; what S3 has is the table
 // Operations.
 package api
 

@@ -4,7 +4,6 @@
 package tidy
 
 import (
-	"bufio"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -83,7 +82,13 @@ func allowed(dir string) []string {
 // eachGoFile calls f with every Go file's path from the root.
 func eachGoFile(t *testing.T, f func(name string)) {
 	t.Helper()
-	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+	if err := walkGoFiles(func(name string) error { f(name); return nil }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func walkGoFiles(f func(name string) error) error {
+	return filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -92,13 +97,10 @@ func eachGoFile(t *testing.T, f func(name string)) {
 			return fs.SkipDir
 		}
 		if !d.IsDir() && strings.HasSuffix(name, ".go") {
-			f(name)
+			return f(name)
 		}
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 }
 
 func imports(t *testing.T, name string) (paths []string) {
@@ -268,72 +270,6 @@ func TestNoLargeFiles(t *testing.T) {
 		if err == nil && info.Size() > maxTracked {
 			t.Errorf("%s has %d bytes", name, info.Size())
 		}
-	}
-}
-
-var link = regexp.MustCompile(`\]\(([^)#\s]+)(#[^)]*)?\)`)
-
-// Documents link to files that exist.
-func TestLinks(t *testing.T) {
-	out, err := exec.Command("git", "-C", root, "ls-files", "-co", "--exclude-standard", "*.md").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	checked := 0
-	s := bufio.NewScanner(strings.NewReader(string(out)))
-	for s.Scan() {
-		doc := s.Text()
-		text, err := os.ReadFile(filepath.Join(root, doc))
-		if err != nil {
-			continue // deleted, not yet committed
-		}
-		for _, m := range link.FindAllStringSubmatch(string(text), -1) {
-			if strings.Contains(m[1], "://") || strings.HasPrefix(m[1], "mailto:") {
-				continue
-			}
-			checked++
-			if _, err := os.Stat(filepath.Join(root, filepath.Dir(doc), m[1])); err != nil {
-				t.Errorf("%s links to %s, which is not there", doc, m[1])
-			}
-		}
-	}
-	if checked == 0 {
-		t.Error("no links were found")
-	}
-}
-
-var namedTest = regexp.MustCompile("`(Test[A-Z][A-Za-z0-9]*)`")
-
-// Tests that the documents for operators name exist.
-func TestNamedTests(t *testing.T) {
-	declared := map[string]bool{}
-	eachGoFile(t, func(name string) {
-		b, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range strings.Lines(string(b)) {
-			if rest, ok := strings.CutPrefix(line, "func Test"); ok {
-				name, _, _ := strings.Cut(rest, "(")
-				declared["Test"+name] = true
-			}
-		}
-	})
-	checked := 0
-	err := filepath.WalkDir(filepath.Join(root, "docs", "operating"), func(doc string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		text, err := os.ReadFile(doc)
-		for _, m := range namedTest.FindAllStringSubmatch(string(text), -1) {
-			if checked++; !declared[m[1]] {
-				t.Errorf("%s names %s, which is not there", doc, m[1])
-			}
-		}
-		return err
-	})
-	if err != nil || checked == 0 {
-		t.Errorf("%d tests are named: %v", checked, err)
 	}
 }
 

@@ -57,7 +57,7 @@ type Options struct {
 // for one goroutine, those of Gateway for one goroutine per gateway.
 type Topology struct {
 	URL       string // of the S3 endpoint, through the balancer
-	AccessKey string // of the root user, the same on all gateways
+	AccessKey string // the operator's, the same on all gateways
 	SecretKey string
 	Keyring   string // path of the key file that the gateways share
 	Binary    string // of the gateway
