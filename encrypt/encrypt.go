@@ -25,6 +25,10 @@ import (
 	"fmt"
 )
 
+// Format is the version of the sealed format that this release writes, which is also the
+// newest folder in testdata/sealed. A release opens all earlier versions.
+const Format = "1.3"
+
 // ErrCorrupt says that bytes failed authentication or are not of a format that
 // this release reads. Nothing of them was, or may be, used.
 var ErrCorrupt = errors.New("encrypt: sealed data is damaged or not of a known format")

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -28,10 +29,10 @@ var freeze = flag.String("freeze", "", "make a new set of vectors in this new fo
 
 const (
 	frozen = "../testdata/sealed/v1"
-	added  = "../testdata/sealed/v1.1" // version 1 with what was added to it
-	locked = "../testdata/sealed/v1.2" // and since
-	latest = "../testdata/sealed/v1.3" // and since
-	python = "/usr/bin/python3"        // with Debian's python3-cryptography and python3-argon2
+	added  = "../testdata/sealed/v1.1"               // version 1 with what was added to it
+	locked = "../testdata/sealed/v1.2"               // and since
+	latest = "../testdata/sealed/v" + encrypt.Format // and since
+	python = "/usr/bin/python3"                      // with Debian's python3-cryptography and python3-argon2
 	script = "../scripts/decrypt/vectors.py"
 )
 
@@ -199,6 +200,27 @@ func readVectors(t *testing.T, folder string) *vectors {
 		t.Fatal(err)
 	}
 	return v
+}
+
+// The format that a release says it writes has the newest folder of vectors.
+func TestFormatIsTheNewest(t *testing.T) {
+	folders, err := filepath.Glob("../testdata/sealed/v*")
+	if err != nil || !slices.Contains(folders, latest) {
+		t.Fatalf("no folder is for format %s: %q, %v", encrypt.Format, folders, err)
+	}
+	parts := func(folder string) (major, minor int) {
+		// The second number is missing in the first folder, and stays 0.
+		if n, err := fmt.Sscanf(filepath.Base(folder), "v%d.%d", &major, &minor); n == 0 {
+			t.Errorf("%s is no version: %v", folder, err)
+		}
+		return major, minor
+	}
+	major, minor := parts(latest)
+	for _, folder := range folders {
+		if x, y := parts(folder); x > major || x == major && y > minor {
+			t.Errorf("%s is newer than format %s", folder, encrypt.Format)
+		}
+	}
 }
 
 func TestFrozenVectors(t *testing.T) {

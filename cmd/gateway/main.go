@@ -108,7 +108,7 @@ func rootCommand() *cobra.Command {
 		manCommand(),
 	)
 	root.InitDefaultCompletionCmd()
-	root.SetVersionTemplate(thisBuild().line())
+	root.SetVersionTemplate(thisBuild().text())
 	worded(root)
 	completing(root)
 	return root

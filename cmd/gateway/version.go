@@ -1,27 +1,35 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/sanctum-storage/gateway/encrypt"
 )
 
 // version is set by the linker for releases.
 var version = "dev"
 
-// buildInfo is what is known of this binary.
+// buildInfo is what is known of this binary. Format is the sealed format that it writes,
+// Schema the version of the store's schema that it brings each database to, by engine:
+// CHANGELOG.md says what they mean for an upgrade.
 type buildInfo struct {
-	Version  string `json:"version"`
-	Revision string `json:"revision,omitempty"`
-	Modified bool   `json:"modified,omitempty"`
-	Go       string `json:"go"`
-	Platform string `json:"platform"`
+	Version  string           `json:"version"`
+	Revision string           `json:"revision,omitempty"`
+	Modified bool             `json:"modified,omitempty"`
+	Go       string           `json:"go"`
+	Platform string           `json:"platform"`
+	Format   string           `json:"format"`
+	Schema   map[string]int64 `json:"schema"`
 }
 
 func thisBuild() buildInfo {
-	b := buildInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	b := buildInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Format: encrypt.Format, Schema: releaseSchemas()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -38,7 +46,7 @@ func thisBuild() buildInfo {
 }
 
 func versionCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "version", Short: "Print the version of this binary", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "version", Short: "Print the version of this binary, and the format and schema that it writes", Args: cobra.NoArgs}
 	output := addOutputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(*output); err != nil {
@@ -48,20 +56,18 @@ func versionCommand() *cobra.Command {
 		if *output == "json" {
 			return failed(writeJSON(cmd.OutOrStdout(), b))
 		}
-		_, err := fmt.Fprint(cmd.OutOrStdout(), b.line())
+		_, err := fmt.Fprint(cmd.OutOrStdout(), b.text())
 		return failed(err)
 	}
 	return cmd
 }
 
-// line is what a person reads of it.
-func (b buildInfo) line() string {
-	revision := b.Revision
+// text is what a person reads of it, a fact on each line.
+func (b buildInfo) text() string {
+	revision := cmp.Or(b.Revision, "unknown")
 	if b.Modified {
 		revision += " with changes"
 	}
-	if revision != "" {
-		revision = " (" + revision + ")"
-	}
-	return fmt.Sprintf("gateway %s%s %s %s\n", b.Version, revision, b.Go, b.Platform)
+	return fmt.Sprintf("gateway %s\ncommit  %s\nbuilt   %s %s\nformat  %s\nschema  %d on SQLite, %d on PostgreSQL\n",
+		b.Version, revision, b.Go, b.Platform, b.Format, b.Schema["sqlite"], b.Schema["postgres"])
 }

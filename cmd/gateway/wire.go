@@ -164,6 +164,12 @@ func schemaOf(ctx context.Context, c *configuration) (has, knows int64, err erro
 	return has, knows, storeURL(err)
 }
 
+// releaseSchemas returns the version of the schema that this release brings a database
+// to, by the names that nameStore gives the engines.
+func releaseSchemas() map[string]int64 {
+	return map[string]int64{"sqlite": sqlite.SchemaVersion, "postgres": postgres.SchemaVersion}
+}
+
 // migrateStore brings the schema of the store up to date.
 func migrateStore(ctx context.Context, c *configuration) error {
 	if c.StoreURL == "" {

@@ -52,7 +52,7 @@ func TestSchemaVersions(t *testing.T) {
 	name := files15.create(t, "")
 	url := files15.server.URL(name)
 	for range 2 {
-		if has, knows, err := Status(t.Context(), url, Options{}); err != nil || has != 0 || knows < 3 {
+		if has, knows, err := Status(t.Context(), url, Options{}); err != nil || has != 0 || knows != SchemaVersion {
 			t.Fatalf("version %d of %d, %v", has, knows, err)
 		}
 	}

@@ -18,6 +18,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
+// SchemaVersion is the number of the last migration that this release has for PostgreSQL.
+const SchemaVersion = 13
+
 //go:embed migrations/*.sql
 var files embed.FS
 

@@ -71,6 +71,9 @@ type Options struct {
 	MinFree int64
 }
 
+// SchemaVersion is the number of the last migration that this release has for SQLite.
+const SchemaVersion = 13
+
 // schema is the migrations as they are written.
 var schema = sqlstore.Schema{Dialect: goose.DialectSQLite3}
 
