@@ -15,6 +15,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
@@ -324,18 +325,18 @@ func (d *damageRig) wantLine(v meta.Version, blob meta.BlobID, kind string) {
 	if blob != (meta.BlobID{}) && (line["blob"] != backends.BlobID(blob).String() || line["backend"] != gatewaytest.BackendName) {
 		t.Errorf("%v", line)
 	}
-	sought := map[string]engine.Sought{
+	sought := map[string]fsck.Sought{
 		"key_hash":   {Bucket: "bkt", KeyHash: fmt.Sprint(line["key_hash"])},
 		"version_id": {Version: fmt.Sprint(line["version_id"])},
 		"key":        {Bucket: "bkt", Key: damagedKey},
 	}
 	if blob != (meta.BlobID{}) {
-		sought["blob"] = engine.Sought{Blob: fmt.Sprint(line["blob"])}
+		sought["blob"] = fsck.Sought{Blob: fmt.Sprint(line["blob"])}
 	}
 	for by, s := range sought {
-		var found []engine.FoundObject
-		err := d.Engine.FindObjects(context.Background(), s, func(o engine.FoundObject) error { found = append(found, o); return nil })
-		i := slices.IndexFunc(found, func(o engine.FoundObject) bool {
+		var found []fsck.FoundObject
+		err := fsck.Find(context.Background(), d.Engine, s, func(o fsck.FoundObject) error { found = append(found, o); return nil })
+		i := slices.IndexFunc(found, func(o fsck.FoundObject) bool {
 			return o.Bucket == "bkt" && o.Key == damagedKey && o.ID == v.ID.String() && o.KeyHash == line["key_hash"]
 		})
 		if err != nil || i < 0 || len(found) != 1 {

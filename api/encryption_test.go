@@ -12,6 +12,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -267,7 +268,7 @@ func TestFsckCountsCustomers(t *testing.T) {
 	g.Must(t, 200, "PUT", "/bkt/empty", nil, customer('a')...)
 	g.Must(t, 200, "PUT", "/bkt/plain", bytesOf(10))
 	for _, deep := range []bool{false, true} {
-		report, err := g.Engine.Fsck(t.Context(), engine.FsckOptions{Deep: deep})
+		report, err := fsck.Run(t.Context(), g.Engine, fsck.Options{Deep: deep})
 		if err != nil || !report.Clean() || report.Objects != 3 || report.Customer != 2 {
 			t.Errorf("deep %v: %+v, %v", deep, report, err)
 		}

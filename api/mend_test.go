@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/accounts"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -72,7 +72,7 @@ func TestMendSettings(t *testing.T) {
 				if res := anonymously(t, g, c.mends[0], c.mends[1], nil); res.Status != 403 {
 					t.Errorf("nobody: %d %s", res.Status, res.Body)
 				}
-				if r, err := g.Engine.Fsck(t.Context(), engine.FsckOptions{}); err != nil || len(r.Findings) != 1 ||
+				if r, err := fsck.Run(t.Context(), g.Engine, fsck.Options{}); err != nil || len(r.Findings) != 1 ||
 					r.Findings[0].Kind != "setting-unreadable" || !strings.Contains(r.Findings[0].Detail, c.broken) {
 					t.Errorf("fsck: %+v, %v", r.Findings, err)
 				}
@@ -82,7 +82,7 @@ func TestMendSettings(t *testing.T) {
 				expect(t, "open again", g.Do(t, alice, "GET", "/bucket/open", nil), 200, "")
 				expect(t, "as ever", g.Do(t, bob, "GET", "/bucket/closed", nil), 403, "AccessDenied")
 			}
-			if r, err := g.Engine.Fsck(t.Context(), engine.FsckOptions{}); err != nil || !r.Clean() {
+			if r, err := fsck.Run(t.Context(), g.Engine, fsck.Options{}); err != nil || !r.Clean() {
 				t.Errorf("fsck: %+v, %v", r.Findings, err)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 )
 
 // cloned is another storage with the same blobs.
@@ -72,7 +73,7 @@ func TestWordsOfDisagreement(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		report, err := e.Fsck(t.Context(), engine.FsckOptions{})
+		report, err := fsck.Run(t.Context(), e, fsck.Options{})
 		if err != nil || (report.Lost == 0) != (c.want == nil) {
 			t.Errorf("%s: fsck: %+v, %v", name, report, err)
 		}

@@ -40,7 +40,7 @@ type Config struct {
 	Store meta.Store
 	// Backends are the places for blobs. Each that the store knows and that is
 	// not retired must be among them; one that the store does not know is
-	// registered. Opening for Fsck may do with fewer.
+	// registered. Opening for package fsck may do with fewer.
 	Backends []Backend
 	// Default names the backend of buckets that demand nothing. With one backend
 	// it may be empty.
@@ -58,7 +58,7 @@ type Config struct {
 	// Sole says that this process is the store's only gateway, so that
 	// reservations of earlier processes are abandoned for certain.
 	Sole bool
-	// ReadOnly opens an existing deployment for Fsck and changes nothing.
+	// ReadOnly opens an existing deployment for package fsck and changes nothing.
 	ReadOnly bool
 	// MaxBuckets is how many buckets a tenant may have whose limits do not say; 0:
 	// DefaultMaxBuckets.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"time"
 
 	"github.com/sanctum-storage/gateway/bounded"
@@ -46,3 +47,9 @@ const (
 	LeftoverAge      = leftoverAge
 	LeftoverInterval = leftoverInterval
 )
+
+// Finding is a fsck.Finding, and Findings are those of fsck.Run. Tests of this package
+// cannot import that, which imports the engine; the harness sets Findings.
+type Finding struct{ Kind, Bucket, Key, Version, Upload, Detail string }
+
+var Findings func(context.Context, *Engine) ([]Finding, error)

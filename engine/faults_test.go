@@ -12,6 +12,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -171,70 +172,6 @@ func TestEvilBackend(t *testing.T) {
 	r.wantClean(2 * len(sizes))
 }
 
-func TestFsckFinds(t *testing.T) {
-	r := newRig(t)
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	evil := faults.NewEvil(r.backend, seed)
-	r.config.Backends = local(evil)
-	r.reopen()
-	r.mustPut("k", body(1, 100_000))
-	find := func(kind string, deep bool) {
-		t.Helper()
-		report, err := r.e.Fsck(t.Context(), engine.FsckOptions{Deep: deep})
-		if err != nil || len(report.Findings) != 1 || report.Findings[0].Kind != kind {
-			t.Errorf("want %s: %+v, %v", kind, report.Findings, err)
-		}
-	}
-	evil.Set(faults.FlipByte, 90_000)
-	find("object-unreadable", true)
-	evil.Set(faults.DropWrite, -1)
-	r.mustPut("dropped", body(2, 10))
-	evil.Set(faults.Honest, -1)
-	find("blob-missing", false)
-	find("object-unreadable", true) // once, with the object's name
-	r.delete("dropped")
-	r.collect()
-	stray := backends.NewBlobID()
-	if err := r.backend.Put(t.Context(), stray, bytes.NewReader([]byte("x")), 1); err != nil {
-		t.Fatal(err)
-	}
-	find("unknown-blob", false)
-}
-
-// With several backends each is held against its own part of the ledger.
-func TestFsckOfSeveralFinds(t *testing.T) {
-	s := newSeveralRig(t)
-	s.mustPut("k", body(1, 1000))
-	var id backends.BlobID
-	for info, err := range s.at[east].List(t.Context(), id) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.Size > 0 {
-			id = info.ID
-		}
-	}
-	find := func(kind, backend string) {
-		t.Helper()
-		report, err := s.e.Fsck(t.Context(), engine.FsckOptions{})
-		if err != nil || len(report.Findings) != 1 || report.Findings[0].Kind != kind || report.Findings[0].Backend != backend {
-			t.Errorf("want %s at %s: %+v, %v", kind, backend, report.Findings, err)
-		}
-	}
-	if err := s.at[west].Put(t.Context(), id, bytes.NewReader([]byte("x")), 1); err != nil {
-		t.Fatal(err)
-	}
-	find("stray-copy", west)
-	if err := s.at[west].Delete(t.Context(), id); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.at[east].Delete(t.Context(), id); err != nil {
-		t.Fatal(err)
-	}
-	find("blob-missing", east)
-}
-
 // A storage that is not the store's is not taken at a start, and one that comes late
 // loses nothing.
 func TestStorageOfNobody(t *testing.T) {
@@ -287,7 +224,7 @@ func TestAbandonedReservations(t *testing.T) {
 	}
 	r.wantAbsent("k")
 	r.mustPut("k", data)
-	report, err := r.e.Fsck(t.Context(), engine.FsckOptions{})
+	report, err := fsck.Run(t.Context(), r.e, fsck.Options{})
 	if err != nil || report.Lost != 0 {
 		t.Fatalf("%+v, %v", report, err)
 	}

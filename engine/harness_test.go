@@ -17,10 +17,21 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 	"github.com/sanctum-storage/gateway/s3err"
 )
+
+func init() {
+	engine.Findings = func(ctx context.Context, e *engine.Engine) (fs []engine.Finding, err error) {
+		report, err := fsck.Run(ctx, e, fsck.Options{})
+		for _, f := range report.Findings {
+			fs = append(fs, engine.Finding{Kind: f.Kind, Bucket: f.Bucket, Key: f.Key, Version: f.Version, Upload: f.Upload, Detail: f.Detail})
+		}
+		return fs, err
+	}
+}
 
 // rig is an engine on a real SQLite store, a real keyring and a backend in
 // memory, any of which a test may put something in front of.
@@ -162,7 +173,7 @@ func (r *rig) collect() {
 func (r *rig) wantClean(blobs int) {
 	r.t.Helper()
 	r.collect()
-	report, err := r.e.Fsck(r.t.Context(), engine.FsckOptions{Deep: true})
+	report, err := fsck.Run(r.t.Context(), r.e, fsck.Options{Deep: true})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -182,7 +193,7 @@ func (r *rig) wantClean(blobs int) {
 func (r *rig) wantDoubtful(n int) {
 	r.t.Helper()
 	r.collect()
-	report, err := r.e.Fsck(r.t.Context(), engine.FsckOptions{Deep: true})
+	report, err := fsck.Run(r.t.Context(), r.e, fsck.Options{Deep: true})
 	if err != nil || !report.Clean() || report.DoubtfulBlob != int64(n) || len(report.Findings) != n {
 		r.t.Fatalf("fsck: %d blobs in doubt, want %d: %+v, %v", report.DoubtfulBlob, n, report.Findings, err)
 	}

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/backends"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/faults"
 )
 
@@ -50,7 +50,7 @@ func TestMarkerWrittenLate(t *testing.T) {
 		t.Fatal(err)
 	}
 	plan.Clear()
-	report, err := r.e.Fsck(t.Context(), engine.FsckOptions{})
+	report, err := fsck.Run(t.Context(), r.e, fsck.Options{})
 	if err != nil || len(report.Findings) != 1 || report.Findings[0].Kind != "unknown-blob" {
 		t.Fatalf("the late marker is not there: %+v, %v", report.Findings, err)
 	}

@@ -192,7 +192,7 @@ func TestResealRows(t *testing.T) {
 					t.Errorf("%s %s, put back: %s: %v", was.Key, was.Ref(), name, err)
 				}
 			}
-			if fs := r.findings(); !slices.ContainsFunc(fs, func(f Finding) bool { return f.Kind == versionEdited && f.Version == was.Ref().String() }) {
+			if fs := r.findings(); !slices.ContainsFunc(fs, func(f Finding) bool { return f.Kind == "version-edited" && f.Version == was.Ref().String() }) {
 				t.Errorf("%s %s, put back: findings %+v", was.Key, was.Ref(), fs)
 			}
 			restore()
@@ -231,7 +231,7 @@ func TestResealUploads(t *testing.T) {
 		if _, err := look(); !errors.Is(err, errUpload) {
 			t.Errorf("an upload that says nothing of its beginning, when all do: %v", err)
 		}
-		if fs := r.findings(); len(fs) != 1 || fs[0].Kind != uploadEdited {
+		if fs := r.findings(); len(fs) != 1 || fs[0].Kind != "upload-edited" {
 			t.Errorf("findings %+v", fs)
 		}
 		r.setSealing(meta.SealingRenewed)

@@ -19,8 +19,6 @@ var (
 	errRow = fmt.Errorf("%w: an object's row is not what its list record vouches for", records.ErrEdited)
 	// errOldRow: every row was resealed, so this one was put back.
 	errOldRow = fmt.Errorf("%w: an object's row has a list record that vouches for nothing, though all were resealed", records.ErrEdited)
-	// errOtherVersion: a row is found by the name of another version.
-	errOtherVersion = fmt.Errorf("%w: the row that is named as one version of an object is that of another", records.ErrEdited)
 )
 
 // shownOf is what listings read of a row.

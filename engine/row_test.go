@@ -164,9 +164,9 @@ func (r *rowRig) inventory(b meta.Bucket, key string, columns ...string) (any, e
 // findings are what fsck says, which is not asked to read a byte of any body.
 func (r *rowRig) findings() []Finding {
 	r.t.Helper()
-	report, err := r.e.Fsck(r.t.Context(), FsckOptions{})
+	fs, err := Findings(r.t.Context(), r.e)
 	r.ok(err)
-	return report.Findings
+	return fs
 }
 
 // columnEdits change each column that may be edited of a version without that the store
@@ -259,7 +259,7 @@ func TestSwappedNames(t *testing.T) {
 	}
 	var left int
 	r.ok(r.db.QueryRow("SELECT count(*) FROM versions").Scan(&left))
-	if fs := r.findings(); left != 2 || len(fs) != 2 || fs[0].Kind != versionEdited || fs[0].Version == fs[1].Version {
+	if fs := r.findings(); left != 2 || len(fs) != 2 || fs[0].Kind != "version-edited" || fs[0].Version == fs[1].Version {
 		t.Errorf("%d versions left, findings %+v", left, fs)
 	}
 	// A name that none has hides its version, and fsck finds it.

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -57,7 +58,7 @@ func TestKilledBeforeTheLedgerKnows(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if r, err := l.e.Fsck(t.Context(), engine.FsckOptions{}); err != nil || !r.Clean() {
+			if r, err := fsck.Run(t.Context(), l.e, fsck.Options{}); err != nil || !r.Clean() {
 				t.Fatalf("draining %t: fsck: %+v, %v", draining, r.Findings, err)
 			}
 			l.wantDoubtful(1)

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 )
 
 // maxShownFound are shown of what is found; a blob may be part of any number of copies.
@@ -25,7 +25,7 @@ of all buckets, beside a running gateway or without one, and changes nothing. Wi
 		Args: cobra.NoArgs,
 	}
 	output := addOutputFlag(cmd)
-	var s engine.Sought
+	var s fsck.Sought
 	cmd.Flags().StringVar(&s.Bucket, "bucket", "", "name of the bucket; without it, all are looked through")
 	cmd.Flags().StringVar(&s.Key, "key", "", "key of the object")
 	cmd.Flags().StringVar(&s.KeyHash, "key-hash", "", "hash of its key, key_hash in the log")
@@ -48,9 +48,9 @@ of all buckets, beside a running gateway or without one, and changes nothing. Wi
 		if err != nil {
 			return failed(err)
 		}
-		found := []engine.FoundObject{}
+		found := []fsck.FoundObject{}
 		more := 0
-		err = d.engine.FindObjects(ctx, s, func(o engine.FoundObject) error {
+		err = fsck.Find(ctx, d.engine, s, func(o fsck.FoundObject) error {
 			if len(found) < maxShownFound {
 				found = append(found, o)
 			} else {
@@ -76,7 +76,7 @@ of all buckets, beside a running gateway or without one, and changes nothing. Wi
 }
 
 // printFound shows what was found. Keys are quoted: they may hold anything.
-func printFound(cmd *cobra.Command, output string, found []engine.FoundObject, more int) error {
+func printFound(cmd *cobra.Command, output string, found []fsck.FoundObject, more int) error {
 	w := cmd.OutOrStdout()
 	if output == "json" {
 		return writeJSON(w, found)

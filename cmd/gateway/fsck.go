@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -63,21 +63,21 @@ not be run; 3 nothing is lost, but there are bytes or rows that nothing needs.`,
 }
 
 // checkFolder runs the check, with its progress on stderr if that is a terminal.
-func checkFolder(ctx context.Context, c *configuration, stderr io.Writer, deep bool) (engine.FsckReport, error) {
+func checkFolder(ctx context.Context, c *configuration, stderr io.Writer, deep bool) (fsck.Report, error) {
 	var level slog.LevelVar
 	level.Set(c.LogLevel)
 	d, err := openForReading(ctx, c, newLogger(stderr, c.LogFormat, &level))
 	if err != nil {
-		return engine.FsckReport{}, err
+		return fsck.Report{}, err
 	}
-	options := engine.FsckOptions{Deep: deep}
+	options := fsck.Options{Deep: deep}
 	if isTerminal(stderr) {
-		options.Progress = func(r engine.FsckReport) {
+		options.Progress = func(r fsck.Report) {
 			fmt.Fprintf(bare(stderr), "\r%d objects, %d uploads, %d blobs checked ", r.Objects, r.Uploads, r.Blobs)
 		}
 		defer fmt.Fprintln(stderr)
 	}
-	report, err := d.engine.Fsck(ctx, options)
+	report, err := fsck.Run(ctx, d.engine, options)
 	if closing := d.close(); err == nil {
 		err = closing
 	}
@@ -85,7 +85,7 @@ func checkFolder(ctx context.Context, c *configuration, stderr io.Writer, deep b
 }
 
 // verdict is the exit status of a report, whose text has been printed.
-func verdict(r engine.FsckReport) error {
+func verdict(r fsck.Report) error {
 	switch {
 	case r.Lost > 0:
 		return withStatus(exitLost, fmt.Errorf("%d lost or damaged", r.Lost))
@@ -95,11 +95,11 @@ func verdict(r engine.FsckReport) error {
 	return nil
 }
 
-func printReport(w io.Writer, output string, r engine.FsckReport) error {
+func printReport(w io.Writer, output string, r fsck.Report) error {
 	if output == "json" {
 		return writeJSON(w, struct {
 			Clean bool `json:"clean"`
-			engine.FsckReport
+			fsck.Report
 		}{r.Clean(), r})
 	}
 	how := "names, sizes and manifests"
@@ -141,7 +141,7 @@ func printReport(w io.Writer, output string, r engine.FsckReport) error {
 }
 
 // place names what a finding is about. Keys are quoted: they may hold anything.
-func place(f engine.Finding) string {
+func place(f fsck.Finding) string {
 	var words []string
 	switch {
 	case f.BucketName != "":

@@ -17,6 +17,7 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/servers"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/metatest"
@@ -236,9 +237,9 @@ func (c *cluster) finish(e *engine.Engine) {
 	}
 }
 
-func (c *cluster) fsck(e *engine.Engine) engine.FsckReport {
+func (c *cluster) fsck(e *engine.Engine) fsck.Report {
 	c.t.Helper()
-	r, err := e.Fsck(c.t.Context(), engine.FsckOptions{Deep: true})
+	r, err := fsck.Run(c.t.Context(), e, fsck.Options{Deep: true})
 	must(c.t, err)
 	if !r.Clean() {
 		c.t.Errorf("fsck: %+v", r.Findings)

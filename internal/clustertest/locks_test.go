@@ -14,6 +14,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -265,7 +266,7 @@ func TestComplianceOutlivesEverything(t *testing.T) {
 				}
 			}
 			v.collect()
-			if r, err := v.a.Engine.Fsck(t.Context(), engine.FsckOptions{Deep: true}); err != nil || !r.Clean() {
+			if r, err := fsck.Run(t.Context(), v.a.Engine, fsck.Options{Deep: true}); err != nil || !r.Clean() {
 				t.Errorf("fsck: %+v, %v", r.Findings, err)
 			}
 		})

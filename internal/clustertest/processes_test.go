@@ -72,7 +72,7 @@ func TestProcesses(t *testing.T) {
 		}
 		noPanic(t, g)
 	}
-	fsck(t, top)
+	wantClean(t, top)
 }
 
 // round is one fault under load. do returns when it is over and mended.
@@ -224,8 +224,8 @@ func noPanic(t *testing.T, g *topology.Gateway) {
 	}
 }
 
-// fsck reads everything once all gateways have ended.
-func fsck(t *testing.T, top *topology.Topology) {
+// wantClean reads everything once all gateways have ended.
+func wantClean(t *testing.T, top *topology.Topology) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), top.Binary, "fsck", "--deep", "-o", "json")
 	cmd.Env = append(top.Env(), "SANCTUM_DATA="+filepath.Join(t.TempDir(), "data"))

@@ -25,6 +25,7 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/servers"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/postgres"
@@ -358,7 +359,7 @@ func (w *world) wantAll(g *gateway) {
 			w.t.Errorf("%s: %d bytes, %v; want %d bytes exactly", key, len(got), err, len(want))
 		}
 	}
-	r, err := g.Fsck(w.t.Context(), engine.FsckOptions{Deep: true})
+	r, err := fsck.Run(w.t.Context(), g.Engine, fsck.Options{Deep: true})
 	must(w.t, err)
 	if r.Lost != 0 {
 		w.t.Errorf("fsck: %+v", r.Findings)

@@ -13,6 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -179,7 +180,7 @@ func (p *play) background(ctx context.Context, e Edit) (left map[backends.BlobID
 	g, err := p.open(ctx)
 	if err == nil {
 		defer g.Engine.Close()
-		r, failed := g.Engine.Fsck(ctx, engine.FsckOptions{})
+		r, failed := fsck.Run(ctx, g.Engine, fsck.Options{})
 		found = failed != nil || !r.Clean()
 		g.Ask(p.scene.People["alice"], "PUT", "/plain/multi?partNumber=2&uploadId="+p.scene.People["done"].AccessKey, []byte("a part of an upload that has ended"))
 		var last error

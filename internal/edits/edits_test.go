@@ -18,6 +18,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 )
 
@@ -318,7 +319,7 @@ func (p *play) look(ctx context.Context) error {
 		return err
 	}
 	p.honest = p.scene.Answers(g)
-	r, err := g.Engine.Fsck(ctx, engine.FsckOptions{})
+	r, err := fsck.Run(ctx, g.Engine, fsck.Options{})
 	if err == nil && !r.Clean() {
 		err = fmt.Errorf("fsck of the honest store: %+v", r.Findings)
 	}
@@ -397,7 +398,7 @@ func (p *play) try(ctx context.Context, e Edit) (v verdict) {
 		return verdict{refused: true}
 	}
 	defer g.Engine.Close()
-	r, err := g.Engine.Fsck(ctx, engine.FsckOptions{})
+	r, err := fsck.Run(ctx, g.Engine, fsck.Options{})
 	v.found = err != nil || !r.Clean()
 	for i, now := range p.scene.Answers(g) {
 		q, was := p.scene.Questions[i], p.honest[i]

@@ -15,6 +15,7 @@ import (
 	fsbackend "github.com/sanctum-storage/gateway/backends/fs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
@@ -119,7 +120,7 @@ func (o *old) same(g *Gateway, when string) {
 			o.t.Errorf("%s: %s: %d %s\nwas %d %s", when, o.scene.Questions[i], now.Status, now.Text, was.Status, was.Text)
 		}
 	}
-	r, err := g.Engine.Fsck(o.t.Context(), engine.FsckOptions{Deep: true})
+	r, err := fsck.Run(o.t.Context(), g.Engine, fsck.Options{Deep: true})
 	if err != nil || !r.Clean() {
 		o.t.Errorf("%s: fsck: %v, %+v", when, err, r.Findings)
 	}
@@ -338,7 +339,7 @@ func TestUpgradeWaitsForOldGateways(t *testing.T) {
 	}
 	o.config.Sole = true
 	third := o.open()
-	if r, err := third.Engine.Fsck(ctx, engine.FsckOptions{}); err != nil || !r.Clean() || r.Sealing != meta.SealingWhole {
+	if r, err := fsck.Run(ctx, third.Engine, fsck.Options{}); err != nil || !r.Clean() || r.Sealing != meta.SealingWhole {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
@@ -354,7 +355,7 @@ func TestFsckFindsSealingUndone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := e.Fsck(t.Context(), engine.FsckOptions{})
+	r, err := fsck.Run(t.Context(), e, fsck.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

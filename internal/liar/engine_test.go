@@ -9,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends/guard"
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -104,7 +105,7 @@ func TestBesideALiar(t *testing.T) {
 						t.Errorf("%s after the lies: %d bytes, %v", key, len(got), err)
 					}
 				}
-				if r, err := b.g.Engine.Fsck(t.Context(), engine.FsckOptions{Deep: true}); err != nil || r.Lost > 0 {
+				if r, err := fsck.Run(t.Context(), b.g.Engine, fsck.Options{Deep: true}); err != nil || r.Lost > 0 {
 					t.Errorf("fsck after the lies: %+v, %v", r, err)
 				}
 				if b.s.Cookies.Load() > 0 || b.s.Stolen.Load() > 0 {
@@ -154,7 +155,7 @@ func (b *beside) live() {
 	}
 	// What these say of the liar is theirs; that they end is what counts.
 	_, _ = e.Collect(t.Context())
-	_, _ = e.Fsck(t.Context(), engine.FsckOptions{Deep: true})
+	_, _ = fsck.Run(t.Context(), e, fsck.Options{Deep: true})
 }
 
 // drain moves what the liar has to the honest backend, as far as that can be.

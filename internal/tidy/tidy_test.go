@@ -30,6 +30,7 @@ var layers = map[string][]string{
 	"api":             {"sigv4", "access", "accounts", "engine", "iam", "meta", "requestlog", "s3err", "strict", "fair"},
 	"admin":           {"sigv4", "access", "accounts", "engine", "iam", "meta", "requestlog", "s3err", "strict"},
 	"iam":             {"sigv4", "access", "accounts", "bounded", "meta", "s3err", "strict", "fair"},
+	"fsck":            {"backends", "encrypt", "engine", "meta", "records", "s3err"},
 	"accounts":        {"access", "bounded", "fair", "meta", "records", "s3err", "sigv4"},
 	"records":         {"encrypt", "meta"},
 	"workers":         {"engine", "meta"},

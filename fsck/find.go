@@ -1,19 +1,20 @@
-package engine
+package fsck
 
 import (
 	"context"
 	"errors"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Sought is what is known of an object, from a line of a log or a finding. What is empty
+// Sought is all that is known of an object, from a line of a log or a finding. What is empty
 // says nothing; all else must be so.
 type Sought struct {
 	Bucket  string // name
 	Key     string
-	KeyHash string // see KeyHash
+	KeyHash string // see engine.Engine.KeyHash
 	Version string // as clients name it, or as logs do
 	Blob    string // one that holds bytes of it
 }
@@ -33,13 +34,18 @@ type FoundObject struct {
 // errNothingSought: every object would be found.
 var errNothingSought = errors.New("a key, its hash, a version or a blob has to be said")
 
-// FindObjects calls found with every version that is sought, in the order of buckets and
-// keys. Without a key it reads the rows of the bucket, or of all buckets.
-func (e *Engine) FindObjects(ctx context.Context, s Sought, found func(FoundObject) error) error {
+// Find calls found with every version that is sought, in the order of buckets and
+// keys. Without a key it reads the rows of the bucket, or of all buckets. Errors:
+// NoSuchBucket, and that of found.
+func Find(ctx context.Context, e *engine.Engine, s Sought, found func(FoundObject) error) error {
 	if s.Key+s.KeyHash+s.Version+s.Blob == "" {
 		return errNothingSought
 	}
-	f := finder{e: e, s: s, found: found, names: make(map[meta.ID]string)}
+	in, err := e.Inspect(ctx)
+	if err != nil {
+		return err
+	}
+	f := finder{e: e, in: in, rows: in.Rows(), s: s, found: found, names: make(map[meta.ID]string)}
 	if s.Blob != "" {
 		if err := f.seekBlob(ctx); err != nil {
 			return err
@@ -53,27 +59,17 @@ func (e *Engine) FindObjects(ctx context.Context, s Sought, found func(FoundObje
 		f.names[b.ID] = b.Name
 		return f.scan(ctx, b.ID)
 	}
-	for q := (meta.BucketQuery{Limit: meta.MaxPage}); ; {
-		page, err := e.store.ListBuckets(ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, b := range page {
-			q.After = b.Name
-			f.names[b.ID] = b.Name
-			if err := f.scan(ctx, b.ID); err != nil {
-				return err
-			}
-		}
-		if len(page) < meta.MaxPage {
-			return nil
-		}
-	}
+	return scanBuckets(ctx, f.rows, func(b meta.Bucket) error {
+		f.names[b.ID] = b.Name
+		return f.scan(ctx, b.ID)
+	})
 }
 
 // finder looks for objects.
 type finder struct {
-	e       *Engine
+	e       *engine.Engine
+	in      *engine.Inspection
+	rows    engine.Rows
 	s       Sought
 	found   func(FoundObject) error
 	names   map[meta.ID]string
@@ -89,21 +85,21 @@ func (f *finder) seekBlob(ctx context.Context) error {
 		return err
 	}
 	f.blob, f.uploads = meta.BlobID(id), make(map[meta.ID]bool)
-	s, err := f.e.refresh(ctx)
+	rows, err := f.rows.ScanBlobs(ctx, meta.BlobPosition{ID: f.blob}, meta.MaxPage)
 	if err != nil {
 		return err
 	}
-	rows, err := f.e.store.ScanBlobs(ctx, meta.BlobPosition{ID: f.blob}, meta.MaxPage)
-	if err != nil {
-		return err
+	names := make(map[meta.BackendID]string)
+	for _, b := range f.in.Backends() {
+		names[b.ID] = b.Name
 	}
 	for _, row := range rows {
 		if row.ID == f.blob {
-			f.at = append(f.at, s.states[row.Backend].Name)
+			f.at = append(f.at, names[row.Backend])
 		}
 	}
-	return f.e.scanUploads(ctx, func(u meta.UploadRef) error {
-		return f.e.scanParts(ctx, u.ID, func(p meta.Part) {
+	return scanUploads(ctx, f.rows, func(u meta.UploadRef) error {
+		return scanParts(ctx, f.rows, u.ID, func(p meta.Part) {
 			for _, blob := range p.Blobs {
 				if blob == f.blob {
 					f.uploads[u.ID] = true
@@ -117,7 +113,7 @@ func (f *finder) seekBlob(ctx context.Context) error {
 func (f *finder) scan(ctx context.Context, bucket meta.ID) error {
 	after := meta.ObjectPosition{Bucket: bucket, Key: f.s.Key}
 	for {
-		page, err := f.e.store.ScanObjects(ctx, after, meta.MaxPage)
+		page, err := f.rows.ScanObjects(ctx, after, meta.MaxPage)
 		if err != nil {
 			return err
 		}

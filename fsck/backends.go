@@ -1,4 +1,4 @@
-package engine
+package fsck
 
 import (
 	"context"
@@ -8,23 +8,20 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// epochs holds each backend's marker against the store.
-func (c *check) epochs(ctx context.Context) error {
-	for _, row := range c.s.rows {
+// storages holds each backend's markers against the store.
+func (c *check) storages(ctx context.Context) error {
+	for _, row := range c.in.Backends() {
 		if row.State == meta.BackendRetired {
 			continue
 		}
-		p, err := c.s.at(row.ID)
-		if err != nil {
-			return err
-		}
-		if _, err := c.e.checkEpoch(ctx, p); Disagrees(err) {
-			c.report(Finding{Kind: kindOf(err), Severity: SeverityLost, Backend: p.Name, Detail: err.Error()})
+		if err := c.in.CheckStorage(ctx, row.ID); engine.Disagrees(err) {
+			c.report(Finding{Kind: kindOf(err), Severity: SeverityLost, Backend: row.Name, Detail: err.Error()})
 		} else if err != nil {
-			return fmt.Errorf("backend %s: %w", p.Name, err)
+			return err
 		}
 	}
 	return nil
@@ -33,13 +30,13 @@ func (c *check) epochs(ctx context.Context) error {
 // kindOf names a disagreement.
 func kindOf(err error) string {
 	switch {
-	case errors.Is(err, ErrStorageRolledBack):
+	case errors.Is(err, engine.ErrStorageRolledBack):
 		return "storage-rolled-back"
-	case errors.Is(err, ErrFarApart):
+	case errors.Is(err, engine.ErrFarApart):
 		return "store-or-storage-rolled-back"
-	case errors.Is(err, ErrUnknownStorage):
+	case errors.Is(err, engine.ErrUnknownStorage):
 		return "unknown-storage"
-	case errors.Is(err, ErrWrongBackend):
+	case errors.Is(err, engine.ErrWrongBackend):
 		return "wrong-storage"
 	}
 	return "store-rolled-back"
@@ -47,34 +44,26 @@ func kindOf(err error) string {
 
 // readBackends lists the round's range of every backend.
 func (c *check) readBackends(ctx context.Context) error {
-	for _, row := range c.s.rows {
-		if p := c.s.configured[row.ID]; p != nil {
-			if err := c.readBackend(ctx, p); err != nil {
-				return fmt.Errorf("backend %s: %w", p.Name, err)
+	for _, row := range c.in.Backends() {
+		if c.in.IsConfigured(row.ID) {
+			if err := c.readBackend(ctx, row); err != nil {
+				return fmt.Errorf("backend %s: %w", row.Name, err)
 			}
 		}
 	}
 	return nil
 }
 
-func (c *check) readBackend(ctx context.Context, p *place) error {
-	rows, err := c.e.store.ListBackends(ctx) // the epochs move on
-	if err != nil {
-		return err
-	}
-	markers := c.e.markers(rows)
-	for info, err := range p.List(ctx, backends.BlobID(c.low)) {
+func (c *check) readBackend(ctx context.Context, b meta.Backend) error {
+	for info, err := range c.in.Stored(ctx, b.ID, c.low) {
 		if err != nil {
-			return fmt.Errorf("list: %w", err)
+			return err
 		}
 		if !c.inRound(meta.BlobID(info.ID)) {
 			return nil
 		}
-		if markers[info.ID] {
-			continue
-		}
 		c.BackendBlobs++
-		if err := c.stored(ctx, p, info); err != nil {
+		if err := c.stored(ctx, b, info); err != nil {
 			return err
 		}
 	}
@@ -82,13 +71,13 @@ func (c *check) readBackend(ctx context.Context, p *place) error {
 }
 
 // stored judges one blob that a backend has.
-func (c *check) stored(ctx context.Context, p *place, info backends.Info) error {
+func (c *check) stored(ctx context.Context, backend meta.Backend, info backends.Info) error {
 	id := meta.BlobID(info.ID)
-	at := Finding{Backend: p.Name, Blob: info.ID.String()}
+	at := Finding{Backend: backend.Name, Blob: info.ID.String()}
 	b := c.blobs[id]
 	switch {
 	case b == nil:
-		if _, err := c.e.store.Blob(ctx, id); err == nil {
+		if _, err := c.rows.Blob(ctx, id); err == nil {
 			return nil // reserved since the ledger was read
 		} else if !errors.Is(err, meta.ErrNotFound) {
 			return err
@@ -96,35 +85,35 @@ func (c *check) stored(ctx context.Context, p *place, info backends.Info) error 
 		at.Kind, at.Severity = "unknown-blob", SeverityLeak
 		at.Detail = fmt.Sprintf("the backend has %d bytes that the ledger does not know", info.Size)
 		c.report(at)
-	case b.at == p.id:
+	case b.at == backend.ID:
 		b.present = true
 		if b.state == meta.BlobLive && b.size >= 0 && info.Size != encrypt.SealedSize(b.size) {
 			at.Kind, at.Severity = "blob-size", SeverityLost
 			at.Detail = fmt.Sprintf("the backend has %d bytes instead of %d", info.Size, encrypt.SealedSize(b.size))
 			c.report(at)
 		}
-	case slices.Contains(b.dead, p.id):
+	case slices.Contains(b.dead, backend.ID):
 	default:
-		if known, err := c.placed(ctx, id, p); known || err != nil { // copied since the ledger was read
+		if known, err := c.placed(ctx, id, backend.ID); known || err != nil { // copied since the ledger was read
 			return err
 		}
 		at.Kind, at.Severity = "stray-copy", SeverityLeak
-		at.Detail = fmt.Sprintf("the backend has %d bytes of a blob that the ledger knows at backend %s", info.Size, c.s.states[b.at].Name)
+		at.Detail = fmt.Sprintf("the backend has %d bytes of a blob that the ledger knows at backend %s", info.Size, c.backends[b.at])
 		c.report(at)
 	}
 	return nil
 }
 
 // placed reports whether the ledger has a row of a blob at a backend by now.
-func (c *check) placed(ctx context.Context, id meta.BlobID, p *place) (bool, error) {
-	rows, err := c.e.store.ScanBlobs(ctx, meta.BlobPosition{ID: id, Backend: p.id - 1}, 1)
-	return len(rows) == 1 && rows[0].ID == id && rows[0].Backend == p.id, err
+func (c *check) placed(ctx context.Context, id meta.BlobID, at meta.BackendID) (bool, error) {
+	rows, err := c.rows.ScanBlobs(ctx, meta.BlobPosition{ID: id, Backend: at - 1}, 1)
+	return len(rows) == 1 && rows[0].ID == id && rows[0].Backend == at, err
 }
 
 // judge draws the conclusions of a round.
 func (c *check) judge() {
 	for id, b := range c.blobs {
-		at := Finding{Backend: c.s.states[b.at].Name, Blob: backends.BlobID(id).String()}
+		at := Finding{Backend: c.backends[b.at], Blob: backends.BlobID(id).String()}
 		switch {
 		case b.refs > 0 && b.state != meta.BlobLive:
 			at.Kind, at.Severity, at.Detail = "blob-condemned", SeverityLost, "a blob that is referred to is not live in the ledger"

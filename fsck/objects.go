@@ -1,0 +1,144 @@
+package fsck
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// object checks a version, or a delete marker, and counts its reference to a body.
+func (c *check) object(ctx context.Context, r meta.Version) error {
+	if r.Marker {
+		return c.marker(ctx, r)
+	}
+	if r.Body.Kind == meta.BodyUpload && c.countedNow(r.Body.Upload) {
+		c.uploads[r.Body.Upload]++
+	}
+	if c.first {
+		c.Objects++
+		c.Bytes += r.Size
+	} else if r.Body.Kind != meta.BodyBlob || !c.inRound(r.Body.Blob) {
+		return nil
+	}
+	at := Finding{Bucket: r.Bucket.String(), Key: r.Key, Version: r.Ref().String()}
+	size := int64(-1)
+	if c.first || c.inRound(r.Body.Blob) {
+		var err error
+		if size, err = c.openObject(ctx, r); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			c.report(at.of("object-unreadable", versionEdited, err))
+			size = -1
+		}
+	}
+	if r.Body.Kind == meta.BodyBlob {
+		c.refer(r.Body.Blob, size, at)
+	}
+	return nil
+}
+
+// openObject proves that a version's row is what was sealed, that its manifest opens
+// and agrees with it, and when deep that its bytes do. It returns the plaintext length
+// of its blob.
+func (c *check) openObject(ctx context.Context, r meta.Version) (blobSize int64, err error) {
+	v, err := c.in.Version(ctx, r.Bucket, r.Key, r.ID)
+	if errors.Is(err, meta.ErrNotFound) {
+		return -1, c.gone(ctx, r)
+	} else if err != nil {
+		return -1, err
+	}
+	if err := c.in.ProveVersion(ctx, v); err != nil {
+		return -1, err
+	}
+	if v.Encryption == meta.EncryptionCustomer {
+		return c.customerObject(v), nil
+	}
+	opened, err := c.in.OpenVersion(ctx, v)
+	if err != nil {
+		return -1, err
+	}
+	blobSize, err = opened.CheckBody(r.Body)
+	if err != nil || r.Body.Kind == meta.BodyUpload && !c.first {
+		return -1, err
+	}
+	if err := opened.CheckParts(ctx); err != nil {
+		return -1, err
+	}
+	if c.o.Deep && c.first {
+		return blobSize, c.readAll(ctx, v, opened)
+	}
+	return blobSize, nil
+}
+
+// customerObject checks an SSE-C object as far as that goes without its customer's key,
+// after its row was checked: by the size in it, that its blob is whole.
+// That its manifest opens and that every byte is authentic cannot be; it is counted.
+func (c *check) customerObject(v meta.Version) (blobSize int64) {
+	if c.first {
+		c.Customer++
+	}
+	if v.Body.Kind == meta.BodyBlob {
+		return v.Size
+	}
+	return -1
+}
+
+// readAll reads every byte of a version. One that was removed while it was read is no
+// finding.
+func (c *check) readAll(ctx context.Context, v meta.Version, opened *engine.OpenedVersion) error {
+	err := opened.ReadAll(ctx)
+	if err != nil {
+		if _, again := c.in.Version(ctx, v.Bucket, v.Key, v.ID); again != nil {
+			return nil
+		}
+	}
+	return err
+}
+
+// marker holds a delete marker against what was sealed, which is its row alone.
+func (c *check) marker(ctx context.Context, r meta.Version) error {
+	if !c.first {
+		return nil
+	}
+	v, err := c.in.VersionNamed(ctx, r.Bucket, r.Key, r.Ref())
+	switch {
+	case errors.Is(err, meta.ErrNotFound), err == nil && v.ID != r.ID:
+		err = c.gone(ctx, r)
+	case err == nil:
+		err = c.in.ProveVersion(ctx, v)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		c.report(Finding{Bucket: r.Bucket.String(), Key: r.Key, Version: r.Ref().String()}.of("marker-unreadable", versionEdited, err))
+	}
+	return nil
+}
+
+// gone is nil where a version that was scanned, and not found by its name since, is not
+// among its key's versions any more either.
+func (c *check) gone(ctx context.Context, r meta.Version) error {
+	after := meta.ObjectPosition{Bucket: r.Bucket, Key: r.Key}
+	for {
+		page, err := c.rows.ScanObjects(ctx, after, meta.MaxPage)
+		if err != nil {
+			return err
+		}
+		for i := range page {
+			switch v := &page[i]; {
+			case v.Bucket != r.Bucket || v.Key != r.Key:
+				return nil
+			case v.ID == r.ID:
+				return engine.ErrOtherVersion
+			}
+			after.Version = page[i].ID
+		}
+		if len(page) < meta.MaxPage {
+			return nil
+		}
+	}
+}
