@@ -7,7 +7,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// abortMultipartUpload ends an upload and gives up its parts.
+// abortMultipartUpload ends an upload and discards its parts.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
 func abortMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	for _, name := range []string{"If-Match", "If-None-Match"} {
@@ -22,11 +22,12 @@ func abortMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	var initiated time.Time
 	if r.HasHeader("X-Amz-If-Match-Initiated-Time") {
 		if initiated = conditionDate(r.Header("X-Amz-If-Match-Initiated-Time")); initiated.IsZero() {
-			return nil, s3err.New(s3err.InvalidArgument, "The date is none.").With("ArgumentName", "x-amz-if-match-initiated-time")
+			return nil, s3err.New(s3err.InvalidArgument, "The value is not a valid date.").With("ArgumentName", "x-amz-if-match-initiated-time")
 		}
 	}
 	if initiated.After(r.Now) {
-		initiated = time.Time{} // as RFC 9110 has it of conditions on times to come
+		// RFC 9110 ignores conditions on future times.
+		initiated = time.Time{}
 	}
 	if err := s.engine.AbortUpload(r.Context(), r.Bucket, r.Target.Key, id, initiated); err != nil {
 		return nil, err

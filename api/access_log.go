@@ -17,15 +17,15 @@ import (
 )
 
 const (
-	// maxLogField is how much of what a client sent stands in one field.
+	// maxLogField bounds the bytes of client text in one field.
 	maxLogField = 8 << 10
-	// logLookUp bounds the search for what a record needs when it is not in memory.
+	// logLookUp bounds the lookup of the bucket's settings after the request.
 	logLookUp = time.Second
 )
 
-// logAccess puts a record of the finished request into the buffer, if its bucket
-// has logging. The request does not wait for its delivery. The settings were read
-// when it was authorized; only who failed to sign makes the bucket be looked up.
+// logAccess buffers a record of the finished request if its bucket has logging.
+// The request does not wait for the delivery. Its authorization has read the
+// settings; only after a failed signature is the bucket looked up here.
 func (x *exchange) logAccess(e *s3err.Error) {
 	r, s := x.req, x.server
 	if r.Op == nil || r.Target.Bucket == "" || r.Op.CreatesBucket {
@@ -37,7 +37,7 @@ func (x *exchange) logAccess(e *s3err.Error) {
 	var err error
 	if b.ID.IsZero() {
 		if b, err = s.engine.Bucket(ctx, r.Target.Bucket); err != nil {
-			return // there is none whose log it could be
+			return // no such bucket, so no log
 		}
 	}
 	if b.Revision == 0 {
@@ -53,14 +53,14 @@ func (x *exchange) logAccess(e *s3err.Error) {
 	})
 }
 
-// logRecords puts records about a bucket into the buffer, if it has logging. Where
-// that cannot be learnt, so many are counted as dropped. known are its settings as they
-// were read before, which hold once the bucket is gone; nil: they were not.
+// logRecords buffers records about a bucket if it has logging. When that cannot
+// be found out, n records count as dropped. known are the bucket's settings as
+// read before, or nil; they apply when the bucket was deleted meanwhile.
 func (s *Server) logRecords(ctx context.Context, b meta.Bucket, known *engine.Settings, at time.Time, n int, records func() [][]byte) {
 	settings, err := s.engine.ReadableSettings(ctx, b)
 	if errors.Is(err, s3err.NoSuchBucket) {
 		if settings, err = known, nil; known == nil {
-			return // there is none whose log it could be
+			return // deleted, and unknown whether it had a log
 		}
 	}
 	if err != nil {
@@ -79,11 +79,11 @@ func (s *Server) logRecords(ctx context.Context, b meta.Bucket, known *engine.Se
 	}
 }
 
-// accessFields are the fields of a line of a server access log, empty for none.
+// accessFields are the fields of a line of a server access log; "" means none.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
 type accessFields [26]string
 
-// Places of fields.
+// Indexes of accessFields.
 const (
 	logOwner = iota
 	logBucket
@@ -111,7 +111,7 @@ const (
 	logTLS
 )
 
-// record is the line.
+// record renders the line. An empty field is a hyphen.
 func (f accessFields) record() []byte {
 	line := make([]byte, 0, 512)
 	for i, field := range f {
@@ -128,11 +128,11 @@ func (f accessFields) record() []byte {
 
 func logStamp(t time.Time) string { return "[" + t.UTC().Format("02/Jan/2006:15:04:05 -0700") + "]" }
 
-// loggedKey is a key as a field: URL-encoded twice, as S3 does.
+// loggedKey renders a key as a field: URL-encoded twice, as S3 does.
 func loggedKey(key string) string { return logKey(logKey(key)) }
 
-// accessFields are those of the request. They have neither its Authorization nor the
-// signature or session token of a presigned URL.
+// accessFields fills the fields of this request. The Authorization header, and
+// the signature and session token of a presigned URL, are left out.
 func (x *exchange) accessFields(b meta.Bucket, e *s3err.Error) (f accessFields) {
 	r, h := x.req, x.w.Header()
 	f[logOwner], f[logBucket], f[logTime] = b.Owner.Canonical(), b.Name, logStamp(r.Now)
@@ -153,8 +153,8 @@ func (x *exchange) accessFields(b meta.Bucket, e *s3err.Error) (f accessFields) 
 	return f
 }
 
-// requester is the canonical user id of an account, the ARN of a user or role, or
-// empty for nobody.
+// requester returns an account's canonical user id, or the ARN of a user or
+// role; "" for nobody.
 func (r *Request) requester() string {
 	p := &r.Principal
 	if p.Anonymous() || r.Owner().IsZero() {
@@ -166,6 +166,7 @@ func (r *Request) requester() string {
 	return bareField(p.ARN())
 }
 
+// signedAs returns the signature's version and place; both "" without one.
 func (r *Request) signedAs() (version, kind string) {
 	id := r.identity
 	if id == nil || id.AccessKey == "" {
@@ -187,7 +188,7 @@ func tlsFields(c *tls.ConnectionState) (version, suite string) {
 	return strings.ReplaceAll(tls.VersionName(c.Version), "TLS ", "TLSv"), tls.CipherSuiteName(c.CipherSuite)
 }
 
-// objectSize is the size of the object that was read or written.
+// objectSize returns the size of the object that was read or written.
 func (x *exchange) objectSize() string {
 	r, h := x.req, x.w.Header()
 	switch {
@@ -204,7 +205,8 @@ func (x *exchange) objectSize() string {
 	return h.Get("Content-Length")
 }
 
-// turnAround is how long a request without a body took until its answer began.
+// turnAround returns the milliseconds until the answer began, for a request
+// without a body.
 func (x *exchange) turnAround() string {
 	if x.answered.IsZero() || x.in.read > 0 {
 		return ""
@@ -212,15 +214,15 @@ func (x *exchange) turnAround() string {
 	return strconv.FormatInt(x.answered.Sub(x.began).Milliseconds(), 10)
 }
 
-// logKey is a key, URL-encoded once; slashes stay as they are.
+// logKey URL-encodes a key once; slashes stay.
 func logKey(key string) string {
 	return strings.ReplaceAll(url.QueryEscape(key), "%2F", "/")
 }
 
-// secretParameters are those of a URL that prove who sent it.
+// secretParameters of a URL prove the sender.
 var secretParameters = []string{"x-amz-signature", "x-amz-security-token", "signature"}
 
-// withoutSecrets hides them in a request target.
+// withoutSecrets replaces their values in a request target.
 func withoutSecrets(target string) string {
 	path, query, ok := strings.Cut(target, "?")
 	if !ok {
@@ -236,13 +238,13 @@ func withoutSecrets(target string) string {
 				}
 			}
 		} else {
-			parameters[i] = "hidden" // who knows what it is called
+			parameters[i] = "hidden" // its name is unreadable, so it could be any
 		}
 	}
 	return path + "?" + strings.Join(parameters, "&")
 }
 
-// positive is a number, or empty for zero.
+// positive renders a number; "" for zero.
 func positive(n int64) string {
 	if n == 0 {
 		return ""
@@ -250,7 +252,8 @@ func positive(n int64) string {
 	return strconv.FormatInt(n, 10)
 }
 
-// quotedField is what a client sent as a field in quotes, which it does not end.
+// quotedField renders client text as a quoted field. Quotes in it are escaped,
+// so that it cannot end the field.
 func quotedField(s string) string {
 	if s == "" {
 		s = "-"
@@ -258,11 +261,13 @@ func quotedField(s string) string {
 	return `"` + escaped(s, func(c byte) bool { return c < ' ' || c == 0x7f || c == '"' }) + `"`
 }
 
-// bareField is what a client sent as a field that ends at a space.
+// bareField renders client text as an unquoted field, which cannot hold spaces.
 func bareField(s string) string {
 	return escaped(s, func(c byte) bool { return c <= ' ' || c == 0x7f || c == '"' })
 }
 
+// escaped cuts s to maxLogField bytes and percent-encodes the bytes that escape
+// selects.
 func escaped(s string, escape func(byte) bool) string {
 	var b strings.Builder
 	for _, c := range []byte(s[:min(len(s), maxLogField)]) {

@@ -9,18 +9,20 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// loggedDeletion is what became of one key of a DeleteObjects.
+// loggedDeletion is the result for one key of a DeleteObjects.
 type loggedDeletion struct {
 	key, version string
 	size         int64
 	err          *s3err.Error // nil: it was deleted
 }
 
-// noteDeletions keeps what the log is to say of each key.
+// noteDeletions keeps the result of each key for the log.
 func (r *Request) noteDeletions(entries []deleteEntry, outcomes []engine.Deleted) {
 	r.deletions = make([]loggedDeletion, len(entries))
 	for i, e := range entries {
-		d := loggedDeletion{key: *e.Key, version: outcomes[i].Version.String(), size: outcomes[i].Size, err: s3err.From(outcomes[i].Err)}
+		d := loggedDeletion{
+			key: *e.Key, version: outcomes[i].Version.String(), size: outcomes[i].Size, err: s3err.From(outcomes[i].Err),
+		}
 		if e.VersionID != nil && d.err != nil {
 			d.version = bareField(*e.VersionID)
 		}
@@ -28,8 +30,8 @@ func (r *Request) noteDeletions(entries []deleteEntry, outcomes []engine.Deleted
 	}
 }
 
-// fields are those of the key's own record: the request's, but for what is the key's
-// and what only a request has.
+// fields returns the fields of the key's own record: those of the request,
+// except the fields about the key and those that only a whole request has.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
 func (d *loggedDeletion) fields(request accessFields) accessFields {
 	f := request
@@ -43,11 +45,11 @@ func (d *loggedDeletion) fields(request accessFields) accessFields {
 	return f
 }
 
-// lifecycleSender is who carries out lifecycles, as records have it.
+// lifecycleSender is the requester of lifecycle records.
 const lifecycleSender = "AmazonS3"
 
-// logLifecycle puts a record of what a lifecycle did into the buffer, if its bucket
-// has logging.
+// logLifecycle buffers a record of a lifecycle action if the bucket has
+// logging.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-and-other-bucket-config.html
 func (s *Server) logLifecycle(e engine.LifecycleEvent) {
 	ctx, cancel := context.WithTimeout(context.Background(), logLookUp)
@@ -65,13 +67,13 @@ func (s *Server) logLifecycle(e engine.LifecycleEvent) {
 	})
 }
 
-// transitionNames are the transitions to S3's classes; one to any other class is the
-// one without a name.
+// transitionNames name the transitions to S3's classes. A transition to another
+// class has the bare name.
 var transitionNames = map[string]string{
 	"STANDARD_IA": "_SIA", "ONEZONE_IA": "_ZIA", "INTELLIGENT_TIERING": "_INT", "GLACIER_IR": "_GIR",
 }
 
-// lifecycleOperation is how a server access log names what a lifecycle did.
+// lifecycleOperation names a lifecycle action as server access logs do.
 func lifecycleOperation(e engine.LifecycleEvent) string {
 	switch e.Act {
 	case engine.LifecycleMarked:

@@ -2,8 +2,8 @@ package api
 
 import "strings"
 
-// logResources are the resources of operations whose names in a server access log
-// do not follow from their query.
+// logResources are the resources of operations whose log name does not follow
+// from their query.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
 var logResources = map[string]string{
 	"ListObjectsV2": "BUCKET", "ListObjectVersions": "BUCKETVERSIONS", "PostObject": "OBJECT",
@@ -18,12 +18,14 @@ var logResources = map[string]string{
 	"GetObjectAttributes": "OBJECT_ATTRIBUTES", "DeleteObjects": "MULTI_OBJECT_DELETE",
 	"UploadPart": "PART", "CreateMultipartUpload": "UPLOADS", "ListMultipartUploads": "UPLOADS",
 	"CompleteMultipartUpload": "UPLOAD", "AbortMultipartUpload": "UPLOAD", "ListParts": "UPLOAD",
-	"GetPublicAccessBlock": "PUBLIC_ACCESS_BLOCK", "PutPublicAccessBlock": "PUBLIC_ACCESS_BLOCK", "DeletePublicAccessBlock": "PUBLIC_ACCESS_BLOCK",
-	"GetBucketOwnershipControls": "OWNERSHIP_CONTROLS", "PutBucketOwnershipControls": "OWNERSHIP_CONTROLS", "DeleteBucketOwnershipControls": "OWNERSHIP_CONTROLS",
-	"GetBucketRequestPayment": "REQUEST_PAYMENT", "PutBucketRequestPayment": "REQUEST_PAYMENT",
+	"GetPublicAccessBlock": "PUBLIC_ACCESS_BLOCK", "PutPublicAccessBlock": "PUBLIC_ACCESS_BLOCK",
+	"DeletePublicAccessBlock":    "PUBLIC_ACCESS_BLOCK",
+	"GetBucketOwnershipControls": "OWNERSHIP_CONTROLS", "PutBucketOwnershipControls": "OWNERSHIP_CONTROLS",
+	"DeleteBucketOwnershipControls": "OWNERSHIP_CONTROLS",
+	"GetBucketRequestPayment":       "REQUEST_PAYMENT", "PutBucketRequestPayment": "REQUEST_PAYMENT",
 }
 
-// logOperation is how a server access log names what the request asked for.
+// logOperation names the request's operation as server access logs do.
 func (x *exchange) logOperation() string {
 	op := x.req.Op
 	method, resource := op.Method, logResources[op.Name]

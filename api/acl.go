@@ -12,21 +12,22 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// xsi is the namespace of the attribute that says what kind of grantee one is.
+// xsi is the namespace of the attribute with a grantee's type.
 const xsi = "http://www.w3.org/2001/XMLSchema-instance"
 
-// granteeType is the attribute that says what kind of grantee one is. What a grantee
-// holds says it too. A kind that there is not, and a grantee that holds what is of another
-// kind than it says, or of two, are refused: it would be open who was meant.
+// granteeType matches the attribute with a grantee's type. The grantee's
+// elements tell the type too. Unknown types, and elements of another type or of
+// two types, are refused: it would be ambiguous who was meant.
 var (
 	granteeType  = regexp.MustCompile(`:type\s*=\s*["']([^"']*)["']`)
 	granteeTypes = map[string]granteeKind{"CanonicalUser": granteeID, "Group": granteeURI, "AmazonCustomerByEmail": granteeEmail}
 )
 
+// maxGranteeTypes suffices to notice one grantee too many.
 const maxGranteeTypes = access.MaxGrants + 1
 
-// aclDocument is an AccessControlPolicy as clients send it. The kind of a grantee
-// follows from what it holds.
+// aclDocument is an AccessControlPolicy as clients send it. The element within
+// a grantee tells its kind.
 type aclDocument struct {
 	Owner *struct {
 		ID          string `xml:"ID"`
@@ -46,7 +47,7 @@ type aclDocument struct {
 	} `xml:"AccessControlList"`
 }
 
-// grantHeaders give one permission each.
+// grantHeaders are the headers that grant, with the permission of each.
 var grantHeaders = []struct {
 	name       string
 	permission access.Permission
@@ -58,20 +59,19 @@ var grantHeaders = []struct {
 	{"X-Amz-Grant-Write-Acp", access.WriteACP},
 }
 
-// hasACLHeaders reports whether the request's header asks for an ACL.
+// hasACLHeaders reports whether the header asks for an ACL.
 func (r *Request) hasACLHeaders() bool {
 	return r.asked.canned.given || r.asked.grants.given
 }
 
-// askedGrant is a grant as it was asked for: nobody has looked yet whether there is whom
-// it names.
+// askedGrant is a grant as requested. Its grantee may not exist.
 type askedGrant struct {
 	permission access.Permission
 	kind       granteeKind
 	grantee    string
 }
 
-// granteeKind is how a grantee is named, as headers spell it.
+// granteeKind is the way a grantee is named, as headers spell it.
 type granteeKind string
 
 const (
@@ -80,11 +80,11 @@ const (
 	granteeEmail granteeKind = "emailAddress"
 )
 
-// String is the grant in the one form that condition keys have: without quotes and
-// white space, whatever the header or document looked like.
+// String is the grant in the normal form of condition keys: without quotes and
+// white space, however it was given.
 func (g askedGrant) String() string { return string(g.kind) + "=" + g.grantee }
 
-// conditionKey is the key of the header that gives the permission.
+// conditionKey returns the key of the header that grants the permission.
 func (g askedGrant) conditionKey() string {
 	for _, h := range grantHeaders {
 		if h.permission == g.permission {
@@ -94,7 +94,7 @@ func (g askedGrant) conditionKey() string {
 	return ""
 }
 
-// sayGrants reads the headers that grant.
+// sayGrants parses the headers that grant.
 func (r *Request) sayGrants() (s said[[]askedGrant]) {
 	for _, h := range grantHeaders {
 		if !r.HasHeader(h.name) {
@@ -113,7 +113,7 @@ func (r *Request) sayGrants() (s said[[]askedGrant]) {
 	return s
 }
 
-// parseGrant reads one `id="…"`, `uri="…"` or `emailAddress="…"` of a header.
+// parseGrant parses one `id="…"`, `uri="…"` or `emailAddress="…"` of a header.
 func parseGrant(header, item string) (g askedGrant, err error) {
 	kind, value, ok := strings.Cut(strings.TrimSpace(item), "=")
 	g.grantee = strings.Trim(strings.TrimSpace(value), `"`)
@@ -129,14 +129,14 @@ func parseGrant(header, item string) (g askedGrant, err error) {
 	return g, nil
 }
 
-// askedACL is an AccessControlPolicy document, read.
+// askedACL is a parsed AccessControlPolicy document.
 type askedACL struct {
 	owner  string // the canonical id
 	grants []askedGrant
 }
 
-// headerACL is the ACL that the request's header asks for, for something that
-// owner owns; nil when it asks for none. bucketOwner is zero for a bucket's ACL.
+// headerACL returns the ACL that the request's header asks for, for a resource
+// of owner; nil when it asks for none. bucketOwner is zero for a bucket's ACL.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
 func (r *Request) headerACL(owner, bucketOwner meta.ID) (*access.ACL, error) {
 	switch canned, grants := &r.asked.canned, &r.asked.grants; {
@@ -152,7 +152,7 @@ func (r *Request) headerACL(owner, bucketOwner meta.ID) (*access.ACL, error) {
 	return r.server.granting(r.Context(), owner, r.asked.grants.value)
 }
 
-// granting is the ACL of what owner owns that makes the grants.
+// granting returns the ACL with these grants for a resource of owner.
 func (s *Server) granting(ctx context.Context, owner meta.ID, grants []askedGrant) (*access.ACL, error) {
 	a := &access.ACL{Owner: access.ID(owner)}
 	for _, g := range grants {
@@ -165,8 +165,8 @@ func (s *Server) granting(ctx context.Context, owner meta.ID, grants []askedGran
 	return a, checkGrants(a)
 }
 
-// grantee finds whom a grant names. An account must exist; there are no e-mail
-// addresses.
+// grantee resolves the grantee of a grant. An account must exist. No account
+// has an e-mail address.
 func (s *Server) grantee(ctx context.Context, g askedGrant) (access.Grantee, error) {
 	switch {
 	case g.kind == granteeEmail:
@@ -188,8 +188,8 @@ func (s *Server) grantee(ctx context.Context, g askedGrant) (access.Grantee, err
 	return access.Grantee{ID: access.ID(t.ID)}, nil
 }
 
-// requestedACL is the ACL that a PutBucketAcl or PutObjectAcl asks for: by its
-// header or by its document, and not by both.
+// requestedACL returns the ACL that a PutBucketAcl or PutObjectAcl asks for, in
+// its header or its document, but not in both.
 func (r *Request) requestedACL(owner, bucketOwner meta.ID) (*access.ACL, error) {
 	if r.hasACLHeaders() {
 		if len(r.XML) > 0 {
@@ -206,14 +206,18 @@ func (r *Request) requestedACL(owner, bucketOwner meta.ID) (*access.ACL, error) 
 	}
 	a, err := r.server.granting(r.Context(), owner, d.grants)
 	if err == nil && d.owner != owner.Canonical() {
-		err = s3err.AccessDenied // an ACL does not give anything away as a whole
+		err = s3err.AccessDenied // an ACL cannot change the owner
 	}
 	return a, err
 }
 
-// aclOfDocument reads an AccessControlPolicy document, unless the header says it all.
+// aclOfDocument reads an AccessControlPolicy document. With an ACL in the
+// header there is none.
 var aclOfDocument = documentFacts{
-	keys: openKeys("s3:x-amz-grant-full-control", "s3:x-amz-grant-read", "s3:x-amz-grant-read-acp", "s3:x-amz-grant-write", "s3:x-amz-grant-write-acp"),
+	keys: openKeys(
+		"s3:x-amz-grant-full-control", "s3:x-amz-grant-read", "s3:x-amz-grant-read-acp",
+		"s3:x-amz-grant-write", "s3:x-amz-grant-write-acp",
+	),
 	read: func(r *Request) {
 		if len(r.XML) > 0 {
 			r.asked.granted = saying(parseACLDocument(r.XML))
@@ -221,6 +225,9 @@ var aclOfDocument = documentFacts{
 	},
 }
 
+// parseACLDocument parses an AccessControlPolicy. decodeXML ignores attributes,
+// so that the grantees' types are matched in the text. They can be assigned to
+// grants only if there is one for each.
 func parseACLDocument(document []byte) (a askedACL, err error) {
 	var types []string
 	for _, m := range granteeType.FindAllSubmatch(document, maxGranteeTypes) {
@@ -264,9 +271,9 @@ func checkGrants(a *access.ACL) error {
 	return nil
 }
 
-// admitACL refuses an ACL where the bucket has ACLs disabled, but for such as
-// leave everything to the bucket's owner, and a public one where those are
-// blocked.
+// admitACL refuses ACLs that the bucket does not take: with ACLs disabled all
+// that give something to others than the bucket's owner, and public ones where
+// those are blocked.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 func (r *Request) admitACL(a *access.ACL, f *access.Bucket) error {
 	if f.Broken != nil {
@@ -281,7 +288,8 @@ func (r *Request) admitACL(a *access.ACL, f *access.Bucket) error {
 	return nil
 }
 
-// noACLs is what is said where ACLs are disabled; to nobody not even that.
+// noACLs is the error where ACLs are disabled. Unsigned requests are not even
+// told that.
 func (r *Request) noACLs() error {
 	if r.Principal.Kind == access.Nobody {
 		return s3err.AccessDenied
@@ -295,7 +303,7 @@ type shownACL struct {
 	names map[access.ID]string
 }
 
-// showACL renders an ACL; nil is that of something private.
+// showACL renders an ACL. nil stands for a private resource.
 func (s *Server) showACL(ctx context.Context, a *access.ACL, owner meta.ID) (*Reply, error) {
 	if a == nil {
 		a = &access.ACL{Owner: access.ID(owner), Grants: []access.Grant{{Grantee: access.Grantee{ID: access.ID(owner)}, Permission: access.FullControl}}}
@@ -341,9 +349,10 @@ func (a shownACL) AppendXML(b []byte) []byte {
 	return closeTag(closeTag(b, "AccessControlList"), "AccessControlPolicy")
 }
 
-// objectOwner is the tenant that owns an object which the request makes in a
-// bucket: the bucket's owner where ACLs are disabled, or where it is given full
-// control and preferred; nobody's object is the bucket owner's, too.
+// objectOwner returns the tenant that owns an object which the request creates.
+// The bucket's owner owns it where ACLs are disabled, where the bucket prefers
+// its owner and the request gives it full control, and when the request is
+// unsigned.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 func (r *Request) objectOwner() meta.ID {
 	f := r.bucketFacts(r.Bucket)
@@ -356,8 +365,8 @@ func (r *Request) objectOwner() meta.ID {
 	return r.Owner()
 }
 
-// objectACL is the ACL, as it is stored, that the header asks for the object that
-// the request makes; nil: private.
+// objectACL returns the stored form of the ACL that the header asks for, for
+// the object that the request creates; nil: private.
 func (r *Request) objectACL() ([]byte, error) {
 	owner := r.objectOwner()
 	a, err := r.headerACL(owner, r.Bucket.Owner)
@@ -368,14 +377,16 @@ func (r *Request) objectACL() ([]byte, error) {
 	if err := r.admitACL(a, f); err != nil {
 		return nil, err
 	}
+	// Such an ACL changes nothing; it would come into effect if the bucket
+	// enabled ACLs later.
 	if !f.Ownership.ACLsEnabled() {
 		return nil, nil
 	}
 	return json.Marshal(a)
 }
 
-// writeNeeds are the rights that it takes to make an object the way the request's
-// header asks for.
+// writeNeeds returns the rights that the object needs with all that the header
+// sets on it.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 func writeNeeds(r *Request) ([]access.Need, error) {
 	needs := append(r.compareNeeds(), r.need("s3:PutObject"))
@@ -385,7 +396,7 @@ func writeNeeds(r *Request) ([]access.Need, error) {
 	return append(needs, markNeeds(r)...), nil
 }
 
-// parseACL reads an ACL as it is stored.
+// parseACL parses the stored form of an ACL.
 func parseACL(doc []byte) (*access.ACL, error) {
 	a := new(access.ACL)
 	if err := json.Unmarshal(doc, a); err != nil {

@@ -9,36 +9,39 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// said is one thing that a request may say. What was given and cannot be taken has no
-// value: access is decided without it, and whoever acts on it gets the error.
+// said is one parameter that a request may give. A parameter that is invalid
+// has an error and no value: access is decided without it, and its handler
+// refuses it.
 type said[T any] struct {
 	given bool
 	value T
 	err   error
 }
 
-// get is the value, or the zero value where nothing was given.
+// get returns the value, or the zero value when none was given.
 func (s said[T]) get() (T, error) { return s.value, s.err }
 
 // known reports whether there is a value.
 func (s said[T]) known() bool { return s.given && s.err == nil }
 
+// saying is a parameter that was given.
 func saying[T any](value T, err error) said[T] { return said[T]{given: true, value: value, err: err} }
 
-// asked is all that a request says of which a policy can speak: in its query, in its
-// header, or in the form or URL that became its header, and in its document once that
-// was read. Each thing is read once. The values of condition keys come from here
-// (condition_keys.go), and so does what handlers act on: what is decided on is what is
-// done. Names are S3's own: parameters are told by their case, headers are not.
+// asked holds all parameters that policies can test: from the query, the
+// header, the form or URL that became the header, and later the document. Each
+// is parsed once. Condition keys (condition_keys.go) and handlers take their
+// values from here, so that the operation carried out is the one decided on.
+// Names are S3's: the case of query parameters matters, that of headers does
+// not.
 type asked struct {
 	prefix, delimiter said[string]
-	maxKeys           said[int] // as asked for, not as it is cut
+	maxKeys           said[int] // as given, before it is cut to a page
 	version           said[meta.VersionRef]
 	source            said[sourceName] // of a copy
 
-	tags          said[[]engine.Pair] // to be set on an object
-	bucketTags    said[[]engine.Pair] // to be set on a bucket
-	untag         said[[]string]      // to be removed from a bucket
+	tags          said[[]engine.Pair] // to set on an object
+	bucketTags    said[[]engine.Pair] // to set on a bucket
+	untag         said[[]string]      // to remove from a bucket
 	lockMode      said[meta.LockMode]
 	lockUntil     said[time.Time]
 	hold          said[bool]
@@ -59,14 +62,14 @@ type asked struct {
 	unkept        unkept // of the document
 }
 
-// Headers that more than one file speaks of.
+// Headers that several files use.
 const (
 	taggingHeader   = "X-Amz-Tagging"
 	ownershipHeader = "X-Amz-Object-Ownership"
 	namespaceHeader = "X-Amz-Bucket-Namespace"
 )
 
-// readAsked reads what the query and the header say.
+// readAsked parses the query and the header.
 func (r *Request) readAsked() {
 	a := &r.asked
 	a.prefix, a.delimiter = r.sayQuery("prefix"), r.sayQuery("delimiter")
@@ -83,7 +86,7 @@ func (r *Request) readAsked() {
 		a.tags = saying(parseTagHeader(r.Header(taggingHeader)))
 	}
 	if r.Op.Name == "CopyObject" && !a.replaceTags.value {
-		a.tags = said[[]engine.Pair]{err: a.tags.err} // the copy keeps those of its source
+		a.tags = said[[]engine.Pair]{err: a.tags.err} // the copy keeps its source's tags
 	}
 	r.sayLock(a)
 	a.canned = r.sayHeader("X-Amz-Acl")
@@ -93,7 +96,7 @@ func (r *Request) readAsked() {
 	a.algorithm = r.sayHeader(customerPrefix + "Algorithm")
 	a.match, a.none = r.sayHeader("If-Match"), r.sayHeader("If-None-Match")
 	if writes := r.Op.Method != "GET" && r.Op.Method != "HEAD"; writes && strings.Trim(a.none.value, `"`) == "*" {
-		a.none.value = "*" // some clients quote it
+		a.none.value = "*" // some clients quote the star
 	}
 	if r.HasHeader(ownershipHeader) {
 		a.ownership = saying(parseOwnershipHeader(r.Header(ownershipHeader)))
@@ -101,6 +104,7 @@ func (r *Request) readAsked() {
 	if r.Op.Name == "UntagResource" {
 		a.untag = r.sayTagKeys()
 	}
+	// The document fills these keys when it is read.
 	if r.Op.Document != nil {
 		r.open = r.Op.Document.keys
 	}

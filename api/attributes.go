@@ -15,21 +15,21 @@ import (
 
 const (
 	metadataPrefix = "x-amz-meta-"
-	// maxMetadata bounds the user metadata of an object: the bytes of all names,
-	// without the prefix, and values.
+	// maxMetadata bounds the user metadata of an object, in bytes: the names,
+	// without the prefix, and the values.
 	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 	maxMetadata = 2 << 10
-	// maxRedirect bounds x-amz-website-redirect-location.
+	// maxRedirect bounds x-amz-website-redirect-location, in bytes.
 	maxRedirect = 2 << 10
 
 	defaultContentType = "binary/octet-stream"
 	standardClass      = "STANDARD"
-	// folderType is what mounts and consoles give to the empty objects that stand
+	// folderType is the type of the empty objects that mounts and consoles make
 	// for folders.
 	folderType = "application/x-directory"
 )
 
-// objectAttributes reads what a request says of the object that it creates.
+// objectAttributes reads the attributes of the object that a request creates.
 func (r *Request) objectAttributes() (engine.Attributes, error) {
 	a := engine.Attributes{
 		ContentType:        r.Header("Content-Type"),
@@ -40,6 +40,8 @@ func (r *Request) objectAttributes() (engine.Attributes, error) {
 		Expires:            r.Header("Expires"),
 		WebsiteRedirect:    r.asked.redirect.value,
 	}
+	// A client that sent no type would get back one that mounts take for a
+	// file.
 	if a.ContentType == "" && r.HTTP.ContentLength == 0 && strings.HasSuffix(r.Target.Key, "/") {
 		a.ContentType = folderType
 	}
@@ -54,8 +56,8 @@ func (r *Request) objectAttributes() (engine.Attributes, error) {
 	return a, err
 }
 
-// storageClass reads x-amz-storage-class; STANDARD is the empty string. The
-// engine refuses what is no class.
+// storageClass reads x-amz-storage-class. STANDARD is the empty string; the
+// engine refuses unknown classes.
 func (r *Request) storageClass() (string, error) {
 	class := r.asked.class.value
 	if !r.asked.class.given || class == standardClass {
@@ -67,6 +69,7 @@ func (r *Request) storageClass() (string, error) {
 	return class, nil
 }
 
+// checkRedirect accepts a path within the bucket or an http URL.
 func checkRedirect(location string) error {
 	if len(location) > maxRedirect {
 		return s3err.New(s3err.InvalidArgument, "The length of website redirect location cannot exceed 2,048 characters.").
@@ -78,8 +81,8 @@ func checkRedirect(location string) error {
 	return s3err.InvalidRedirectLocation
 }
 
-// userMetadata collects x-amz-meta-* headers, sorted by name; repeated ones are
-// joined by commas. Values are kept byte for byte.
+// userMetadata collects the x-amz-meta-* headers, sorted by name. Repeated
+// headers are joined by commas; values are kept byte for byte.
 func userMetadata(h http.Header) ([]engine.Pair, error) {
 	joined := make(map[string]string)
 	for name, values := range h {
@@ -104,9 +107,9 @@ func userMetadata(h http.Header) ([]engine.Pair, error) {
 	return pairs, nil
 }
 
-// encodeMetadata makes a metadata value fit for a header: printable US-ASCII as
-// it is, everything else as one RFC 2047 encoded word. Bytes that are not UTF-8
-// are taken for ISO 8859-1, which is what HTTP says of header values.
+// encodeMetadata makes a metadata value fit for a header. Printable US-ASCII
+// stays as it is; everything else becomes one RFC 2047 encoded word. Bytes that
+// are not UTF-8 are taken for ISO 8859-1, as HTTP defines header values.
 func encodeMetadata(value string) string {
 	plain := true
 	for _, c := range []byte(value) {
@@ -125,7 +128,7 @@ func encodeMetadata(value string) string {
 	return "=?UTF-8?B?" + base64.StdEncoding.EncodeToString([]byte(value)) + "?="
 }
 
-// setObject shows an object in the header of a GET or HEAD.
+// setObject sets the headers of a GET or HEAD that describe the object.
 func setObject(h http.Header, o engine.Object) {
 	setETag(h, o.ETag)
 	h.Set("Last-Modified", httpTime(o.Modified))
@@ -149,7 +152,8 @@ func setObject(h http.Header, o engine.Object) {
 		}
 	}
 	for _, p := range o.Metadata {
-		// Lowercase, past net/http's spelling: clients hand on the name as it comes.
+		// Lowercase, unlike net/http's form: clients pass the name on as it
+		// comes.
 		h[metadataPrefix+p.Name] = []string{encodeMetadata(p.Value)}
 	}
 }
@@ -165,14 +169,14 @@ func shownClass(class string) string {
 // quote is an entity tag as headers and documents show it.
 func quote(etag string) string { return `"` + etag + `"` }
 
-// setETag sets the header in S3's spelling: net/http would send Etag, which not
-// all clients take for the same.
+// setETag sets the header in S3's spelling. net/http would send Etag, which
+// some clients do not recognize.
 func setETag(h http.Header, etag string) { h["ETag"] = []string{quote(etag)} }
 
 // httpTime is a time as headers show it.
 func httpTime(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
 
-// responseOverrides are the query parameters that replace headers of the answer.
+// responseOverrides are query parameters that replace headers of the answer.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 var responseOverrides = map[string]string{
 	"response-cache-control":       "Cache-Control",
@@ -183,9 +187,9 @@ var responseOverrides = map[string]string{
 	"response-expires":             "Expires",
 }
 
-// setOverrides applies response-* parameters. Only who signed the request may
-// say how an object presents itself, and nothing that ends a header line gets
-// into one.
+// setOverrides applies response-* parameters. Only a signed request may change
+// how an object is presented. Control characters are refused, so that a value
+// cannot end its header line.
 func (r *Request) setOverrides(h http.Header) error {
 	for parameter, name := range responseOverrides {
 		if !r.HasQuery(parameter) {

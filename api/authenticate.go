@@ -10,25 +10,27 @@ import (
 )
 
 // authenticate verifies the signature and sets the principal. A request without
-// credentials goes on as nobody's.
+// credentials continues as nobody's.
 func (s *Server) authenticate(r *Request) (*sigv4.Identity, error) {
 	return s.verify(r, func(v *sigv4.Verifier) (*sigv4.Identity, error) { return v.Verify(r.HTTP, r.Target.Signed) })
 }
 
-// verify has check verify a signature, wherever it is, and sets the principal.
+// verify runs check on a signature, in the header or in a form, and sets the
+// principal.
 func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity, error)) (*sigv4.Identity, error) {
 	v := s.verifier
-	if r.Op.Scope == ControlScope { // no client signs for it with Version 2, nor does AWS take that
+	// No client signs S3 Control with Version 2, and AWS refuses it.
+	if r.Op.Scope == ControlScope {
 		v.Version2, v.Refusal2 = sigv4.Version2Off, ""
 	}
 	signer, err := s.accounts.Authenticate(v, check)
 	if errors.Is(err, sigv4.ErrAnonymous) {
 		r.Principal = access.Principal{}
 		if r.identity, r.badPayload = sigv4.Anonymous(r.HTTP); r.badPayload != nil {
-			r.identity = &sigv4.Identity{} // nobody's, of whose body nothing is known
+			r.identity = &sigv4.Identity{} // nobody's, with a body of unknown form
 		}
 		if sha := r.Header("X-Amz-Content-Sha256"); r.badPayload != nil && !strings.HasPrefix(sha, "STREAMING-") {
-			// A value that is no digest is not that of the body.
+			// A value that is not a digest cannot match the body.
 			mismatch := s3err.New(s3err.ContentSHA256Mismatch, "").With("ClientComputedContentSHA256", sha)
 			if r.HTTP.ContentLength == 0 {
 				mismatch = mismatch.With("S3ComputedContentSHA256", sigv4.PayloadHash(nil))
@@ -38,7 +40,8 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 		return r.identity, nil
 	}
 	if err != nil {
-		// A name that is not an access key of ours may be somebody's secret in the wrong field.
+		// A name that is not one of our access keys may be a secret in the
+		// wrong field, so that only known ones are kept for the log.
 		r.unproven, r.claimed = true, signer.Credential.AccessKey
 		return nil, err
 	}
@@ -46,11 +49,11 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	return signer.Identity, nil
 }
 
-// mergeHoisted replaces the request, now that it was verified as it arrived, by
-// one whose header has what the URL carried of it.
+// mergeHoisted moves the headers that the URL carries into the request's
+// header. The signature was verified before, over the request as it arrived.
 func (r *Request) mergeHoisted() error {
 	if r.form != nil {
-		return nil // the URL is not what the form's signature covers
+		return nil // a form's signature does not cover the URL
 	}
 	h, err := hoist(r.HTTP.Header, r.Target)
 	if err != nil {

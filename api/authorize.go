@@ -22,23 +22,23 @@ const (
 	settingPublicAccessBlock = "public-access-block"
 )
 
-// neverAnonymous are operations that no policy opens to requests without
-// credentials: they decide who owns what.
+// neverAnonymous lists operations that no policy opens to requests without
+// credentials, because they decide who owns what.
 var neverAnonymous = map[string]bool{
 	"PutBucketAcl": true, "GetBucketOwnershipControls": true, "PutBucketOwnershipControls": true, "DeleteBucketOwnershipControls": true,
 }
 
-// authorize decides what the request needs, and that the bucket is whose the
-// client believes it is.
+// authorize decides the request's needs and checks the bucket owner that the
+// client expects.
 func (x *exchange) authorize() error {
 	r := x.req
 	if r.Principal.Kind == access.Nobody && (neverAnonymous[r.Op.Name] || r.Op.Scope == ControlScope) {
-		x.reason = "it takes a signature, whatever a policy allows"
+		x.reason = "the operation takes a signature, whatever a policy allows"
 		return s3err.AccessDenied
 	}
 	needs, err := r.Op.Needs(r)
 	if err != nil {
-		if errors.Is(err, s3err.AccessDenied) { // the others' texts may have keys
+		if errors.Is(err, s3err.AccessDenied) { // texts of other errors may hold keys
 			x.reason = s3err.From(err).Message
 		}
 		return err
@@ -56,25 +56,25 @@ func (x *exchange) authorize() error {
 		x.decision, x.reason = "", "decided for each key"
 	}
 	if err := r.expectAccount(); err != nil {
-		x.reason = "the account is another than expected"
+		x.reason = "the account is not the expected one"
 		return err
 	}
 	if r.Bucket.ID.IsZero() {
 		return nil
 	}
 	if err := r.mayReplace(d, needs); err != nil {
-		x.reason = "the bucket's ACL gives nothing over what is another's"
+		x.reason = "the bucket's ACL does not allow to replace an object of another owner"
 		return err
 	}
 	if err := r.expectOwner("X-Amz-Expected-Bucket-Owner", r.Bucket); err != nil {
-		x.reason = "the bucket has another owner than expected"
+		x.reason = "the bucket's owner is not the expected one"
 		return err
 	}
 	return nil
 }
 
-// authorizeAgain decides once more, because an object that the decision rests on is
-// another by now.
+// authorizeAgain repeats the decision after an object that it depends on was
+// replaced.
 func (r *Request) authorizeAgain() error {
 	needs, err := r.Op.Needs(r)
 	if err == nil && !r.decide(needs...).Allow {
@@ -83,7 +83,8 @@ func (r *Request) authorizeAgain() error {
 	return err
 }
 
-// decide asks access about needs of this request.
+// decide asks access about needs of this request. All decisions of a request
+// share one evaluation and its budget.
 func (r *Request) decide(needs ...access.Need) access.Decision {
 	if c := r.conditions(); r.evaluation == nil {
 		r.evaluation = access.NewEvaluation(r.Context(), &r.Principal, c)
@@ -93,8 +94,9 @@ func (r *Request) decide(needs ...access.Need) access.Decision {
 	return r.evaluation.Decide(needs...)
 }
 
-// undecidable is why nothing more is decided for this request, and so all denied: its
-// client has gone, or its decisions took too much work. Nil: it is decided.
+// undecidable tells why no further decision is made, so that all are denials:
+// the client left, or the decisions took too much work. nil: decisions are
+// made.
 func (r *Request) undecidable() error {
 	if r.evaluation == nil {
 		return nil
@@ -102,24 +104,26 @@ func (r *Request) undecidable() error {
 	return r.evaluation.Err()
 }
 
-// allows decides needs that there may be none of.
+// allows decides needs, of which there may be none.
 func (r *Request) allows(needs []access.Need) bool {
 	return len(needs) == 0 || r.decide(needs...).Allow
 }
 
-// may reports whether the request's sender may do one more thing to its target,
-// which the answer depends on.
+// may reports whether the sender may also do action on the target, when the
+// answer depends on it.
 func (r *Request) may(action string) bool { return r.decide(r.need(action)).Allow }
 
-// keysDiffer reports whether something may tell the keys of the bucket apart, so
-// that a request which names several in its body is decided for each of them.
+// keysDiffer reports whether a policy or an ACL may tell the bucket's keys
+// apart. Then a request that names several keys in its body is decided for
+// each.
 func (r *Request) keysDiffer() bool {
 	f := r.bucketFacts(r.Bucket)
 	return f.Broken == nil && (r.hasPolicies() || f.Ownership.ACLsEnabled())
 }
 
-// absence is how a denial is told: what was to be read and is not there is told of to
-// those who may list the bucket, for a listing would tell as much; all others are denied.
+// absence is the error for a denied request. A sender who may list the bucket
+// is told that the object is absent, because a listing would tell as much.
+// Everybody else gets AccessDenied.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 func (r *Request) absence() error {
 	o := r.source
@@ -136,15 +140,15 @@ func (r *Request) absence() error {
 	return s3err.New(s3err.NoSuchKey, "").With("Key", o.key)
 }
 
-// hide turns the absence of an object into a denial for whoever may not list the
-// bucket and so must not learn what is in it.
+// hide turns an object's absence into AccessDenied for senders who may not list
+// the bucket, and so must not learn what is in it.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 func (r *Request) hide(err error) error {
 	if !errors.Is(err, s3err.NoSuchKey) && !errors.Is(err, s3err.NoSuchVersion) || r.Bucket.ID.IsZero() {
 		return err
 	}
 	needs := []access.Need{r.bucketNeed("s3:ListBucket")}
-	if r.source != nil { // or it is the source that is absent
+	if r.source != nil { // the source may be the absent object
 		needs = append(needs, r.needOn("s3:ListBucket", &object{bucket: r.source.bucket}))
 	}
 	if r.decide(needs...).Allow {
@@ -153,8 +157,8 @@ func (r *Request) hide(err error) error {
 	return s3err.AccessDenied
 }
 
-// bucketFacts is what access is to know of a bucket; nil for one that was not
-// resolved. What cannot be read denies everything.
+// bucketFacts returns access's view of a bucket; nil for a bucket that was not
+// resolved. Unreadable settings deny everything.
 func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 	if b.ID.IsZero() {
 		return nil
@@ -171,7 +175,7 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 		f.Mending = b.ID == r.Bucket.ID && r.mends(broken, s)
 	} else if len(f.Policy.Unknown()) > 0 {
 		if f.Policy, err = r.server.identified(r.Context(), b, f.Policy); err != nil {
-			f.Broken = fmt.Errorf("who the policy of bucket %s names cannot be looked up: %w", b.Name, err)
+			f.Broken = fmt.Errorf("the principals in the policy of bucket %s cannot be looked up: %w", b.Name, err)
 		}
 	}
 	if b.ID == r.Bucket.ID {
@@ -180,8 +184,8 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 	return f
 }
 
-// readAccess fills in the settings that decide access, and names those that cannot be
-// read, whatever they are of.
+// readAccess fills in the settings that decide access. It returns the names of
+// all settings that cannot be read, including those that do not decide access.
 func (s *Server) readAccess(f *access.Bucket, settings *engine.Settings) (broken []string) {
 	broken = settings.Broken()
 	note := func(name string, err error) {

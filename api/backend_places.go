@@ -6,26 +6,28 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Requests that wait for a backend's first answer leave the last eighth of all seats to
-// those who wait for others, or for none, unless one of 32 waits there at most; and those
-// of one party at one backend leave the last seven of 32. So those who wait for a backend
-// that is frozen keep neither other backends' requests out nor those that need the store
-// alone. Whoever sends or takes a body does not wait for the backend.
+// Requests that wait for a backend's first answer leave seats to others. The
+// last eighth of all seats is for requests that wait for other backends or for
+// none, except that one seat of 32 may always wait at this backend. Requests of
+// one party at one backend leave the last seven seats of 32. So requests at a
+// frozen backend do not keep out requests for other backends, nor those that
+// need only the store. A request that sends or takes a body does not wait for
+// the backend in this sense.
 //
-// A backend that takes so many requests at once and no more (Limits.Backends) has three
-// quarters of them shared among parties besides, until a request ends: its own queue does
-// not know whose a slow reader's request is.
+// A backend with a limit of its own (Limits.Backends) has three quarters of it
+// shared among parties, from the first answer until the request ends: the
+// backend's own queue cannot tell whose request a slow reader holds.
 
-// party is whom a request counts with.
+// party is the tenant or stranger that a request counts with.
 type party struct {
 	tenant   meta.ID
 	stranger stranger
 }
 
+// party returns the party to which the seat is assigned.
 func (x *seat) party() party { return party{x.tenant, x.stranger} }
 
-// sender is the party of a request whose seat was given back: its tenant, or the address
-// of one that nobody signed.
+// sender returns the party of a request that has no seat any more.
 func (x *exchange) sender() party {
 	if owner := x.req.Owner(); !owner.IsZero() {
 		return party{tenant: owner}
@@ -33,11 +35,11 @@ func (x *exchange) sender() party {
 	return party{stranger: x.req.stranger()}
 }
 
-// backendSeats are the requests at one backend.
+// backendSeats counts the requests at one backend.
 type backendSeats struct {
 	waiting int
-	of      map[party]int     // of them
-	few     *fair.Pool[party] // of a backend that takes few requests; nil: it takes all
+	of      map[party]int     // of waiting, by party
+	few     *fair.Pool[party] // nil: the backend has no limit of its own
 }
 
 func newBackendSeats(most int) *backendSeats {
@@ -48,7 +50,8 @@ func newBackendSeats(most int) *backendSeats {
 	return b
 }
 
-// awaitBackend counts a request with those that wait for a backend.
+// awaitBackend counts a request that starts to wait for a backend. It returns
+// false when the request must not wait there.
 func (s *seats) awaitBackend(x *seat, name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,6 +65,8 @@ func (s *seats) awaitBackend(x *seat, name string) bool {
 	switch {
 	case left < s.size/8 && b.waiting >= share, left < s.size*7/32 && b.of[who] >= share:
 		return false
+	// The place lasts until the request ends, also when it asks the backend
+	// again.
 	case b.few != nil && !x.few[b]:
 		if !b.few.Take(who) {
 			return false
@@ -76,7 +81,7 @@ func (s *seats) awaitBackend(x *seat, name string) bool {
 	return true
 }
 
-// answered ends what awaitBackend has begun.
+// answered ends the wait that awaitBackend began.
 func (s *seats) answered(x *seat, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,15 +92,15 @@ func (s *seats) answered(x *seat, name string) {
 	}
 }
 
-// leaveBackends is for a seat that is given back; with the lock held.
+// leaveBackends gives back the places of a seat. The lock is held.
 func (s *seats) leaveBackends(x *seat) {
 	for b := range x.few {
 		b.few.Give(x.party())
 	}
 }
 
-// admitAt is asked by the engine before it uses a backend for the request. An answer that
-// has begun is finished.
+// admitAt is called by the engine before the request uses a backend. A request
+// whose answer has begun is always admitted.
 func (x *exchange) admitAt(backend string) (answered func(), err error) {
 	if !x.server.seats.awaitBackend(&x.seat, backend) {
 		if x.status != 0 {

@@ -19,28 +19,29 @@ import (
 )
 
 // wire is a request's body as it arrives. It extends the connection's read
-// deadline while bytes come, cuts clients that send none, and remembers what
-// became of the connection. Its first Read is what answers Expect: 100-continue.
+// deadline while bytes come, cuts clients that send none, and keeps the state
+// of the connection. Its first Read makes net/http answer Expect: 100-continue.
 type wire struct {
 	body   io.ReadCloser
 	conn   *http.ResponseController
 	limits Limits
 	read   int64
 	ended  bool            // io.EOF was seen
-	failed bool            // anything else ended it
-	rates  []*rateOf       // whose limits hold the body back
+	failed bool            // another error ended it
+	rates  []*rateOf       // whose limits slow the body down
 	ctx    context.Context // of the request
 	gone   bool            // the client cut the connection
-	until  time.Time       // by when the body has to be here; zero: while it moves
+	until  time.Time       // deadline of the whole body; zero: none while bytes come
 }
 
 func (w *wire) Read(p []byte) (int, error) {
-	// Deadlines are the kernel's business: they need the real time.
+	// Deadlines are the kernel's and need the real time, not the Server's
+	// clock.
 	deadline := time.Now().Add(w.limits.Idle)
 	if !w.until.IsZero() && w.until.Before(deadline) {
 		deadline = w.until
 	}
-	w.conn.SetReadDeadline(deadline) // not supported: the server's own timeouts hold
+	w.conn.SetReadDeadline(deadline) // if it is not supported, the server's own timeouts apply
 	n, err := w.body.Read(p)
 	w.read += int64(n)
 	if err == nil && !w.until.IsZero() && time.Now().After(w.until) {
@@ -52,7 +53,7 @@ func (w *wire) Read(p []byte) (int, error) {
 			err = held
 		}
 		if !w.until.IsZero() {
-			w.until = w.until.Add(time.Since(paced)) // what its limits hold back is not late
+			w.until = w.until.Add(time.Since(paced)) // time spent on limits is not the client's delay
 		}
 	}
 	w.failed = err != nil && err != io.EOF
@@ -69,15 +70,15 @@ func (w *wire) Read(p []byte) (int, error) {
 		err = s3err.Wrap(s3err.IncompleteBody, err)
 	}
 	// An old deadline would look like a client that went away while the engine
-	// still works on what it sent.
+	// still works.
 	w.conn.SetReadDeadline(time.Time{})
 	return n, err
 }
 
 func (w *wire) Close() error { return w.body.Close() }
 
-// prepareBody does with the body what the operation's kind asks for. Only
-// authorized requests come here: until then nothing was read.
+// prepareBody prepares the body as the operation's kind demands. It is called
+// for authorized requests only: nothing was read before.
 func (r *Request) prepareBody(id *sigv4.Identity, in *wire) error {
 	if r.Op.Body == FormBody {
 		return r.prepareForm()
@@ -110,16 +111,16 @@ func (r *Request) prepareBody(id *sigv4.Identity, in *wire) error {
 	case XMLBody:
 		return r.readDocument(decoded, sum)
 	}
-	// No body came: its claimed digest has to be that of nothing.
+	// No body came: the digest that it claims must be that of nothing.
 	_, err = io.Copy(io.Discard, decoded)
 	return err
 }
 
-// prepareForm makes the form's file the body.
+// prepareForm makes the form's file the request's body.
 func (r *Request) prepareForm() error {
 	f := r.form
 	if f == nil {
-		return s3err.New(s3err.InvalidRequest, "The signature of a form upload belongs in the form.")
+		return s3err.New(s3err.InvalidRequest, "The signature of a form upload must be in the form's fields.")
 	}
 	r.Body = &Body{Reader: f, Size: f.most, Open: true, Trailers: func() http.Header { return http.Header{} }}
 	return nil
@@ -144,7 +145,7 @@ func (r *Request) readDocument(body *sigv4.Body, sum []byte) error {
 	return r.checkDocumentSum(body)
 }
 
-// checkDocumentSum checks the checksum that a document came with.
+// checkDocumentSum checks the x-amz-checksum-* of a document.
 func (r *Request) checkDocumentSum(body *sigv4.Body) error {
 	claimed, err := r.claimedSum(announced(r.HTTP.Header), body.Trailers)
 	if err != nil || claimed.algorithm == "" {
@@ -177,7 +178,7 @@ func contentMD5(h http.Header) ([]byte, error) {
 	return sum, nil
 }
 
-// announced are the names in x-amz-trailer, lowercase.
+// announced returns the names in x-amz-trailer, in lower case.
 func announced(h http.Header) []string {
 	var names []string
 	for _, v := range h.Values("X-Amz-Trailer") {

@@ -10,8 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// bucketConfiguration is the document of a CreateBucket request. What the
-// gateway cannot give is known all the same, so that it can be refused.
+// bucketConfiguration is the document of a CreateBucket request. Settings that
+// the gateway does not support are parsed too, so that they can be refused.
 type bucketConfiguration struct {
 	LocationConstraint string `xml:"LocationConstraint"`
 	Location           *struct {
@@ -27,8 +27,8 @@ type bucketConfiguration struct {
 	} `xml:"Tags"`
 }
 
-// createBucket makes a bucket in the gateway's region, on a backend that the
-// LocationConstraint asks for if it names one, or its region or jurisdiction.
+// createBucket creates a bucket in the gateway's region, on the backend whose
+// name, region or jurisdiction the LocationConstraint names.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func createBucket(s *Server, r *Request) (*Reply, error) {
 	c, err := r.asked.configuration.get()
@@ -54,7 +54,7 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	b, err := create(r.Context(), r.Target.Bucket, region, r.Owner())
-	// In us-east-1, and only there, S3 lets an owner create its bucket again.
+	// Only in us-east-1 does S3 let an owner create an existing bucket again.
 	again := errors.Is(err, s3err.BucketAlreadyOwnedByYou) && s.region == DefaultRegion
 	if err != nil && !again {
 		return nil, err
@@ -79,8 +79,13 @@ func setBucketARN(h http.Header, r *Request) {
 	h.Set("X-Amz-Bucket-Arn", "arn:aws:s3:::"+r.Target.Bucket)
 }
 
-// bucketDocument reads a CreateBucketConfiguration document, which there need not be.
-var bucketDocument = documentFacts{keys: openKeys("s3:locationconstraint", "aws:requesttag/", "aws:tagkeys"), read: func(r *Request) {
+// bucketDocument reads a CreateBucketConfiguration document, which is optional.
+var bucketDocument = documentFacts{
+	keys: openKeys("s3:locationconstraint", "aws:requesttag/", "aws:tagkeys"),
+	read: readBucketDocument,
+}
+
+func readBucketDocument(r *Request) {
 	var c bucketConfiguration
 	var err error
 	if len(r.XML) > 0 {
@@ -92,15 +97,16 @@ var bucketDocument = documentFacts{keys: openKeys("s3:locationconstraint", "aws:
 	if err == nil && c.Tags != nil && len(c.Tags.Tag) > 0 {
 		r.asked.bucketTags = saying(tagPairs(c.Tags.Tag, maxBucketTags))
 	}
-}}
+}
 
-// createNeeds are the rights to make a bucket and, where the request sets something of
-// the new bucket that has a right of its own, that one as well.
+// createNeeds returns the right to create a bucket and the rights to the
+// settings that the request makes for it.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func createNeeds(r *Request) ([]access.Need, error) {
 	needs := []access.Need{r.need("s3:CreateBucket")}
 	also := func(action string) {
 		n := r.need(action)
+		// The bucket does not exist yet; its future owner decides.
 		n.Bucket = &access.Bucket{Name: r.Target.Bucket, Owner: r.Principal.Tenant, Account: r.Principal.Account}
 		needs = append(needs, n)
 	}
@@ -114,16 +120,16 @@ func createNeeds(r *Request) ([]access.Need, error) {
 	if a.ownership.given {
 		also("s3:PutBucketOwnershipControls")
 	}
-	if locks, err := r.locksBucket(); locks || err != nil { // the operation refuses what is no switch
+	if locks, err := r.locksBucket(); locks || err != nil { // the operation refuses an invalid switch
 		also("s3:PutBucketObjectLockConfiguration")
 		also("s3:PutBucketVersioning")
 	}
 	return needs, nil
 }
 
-// locations are what s3:LocationConstraint says of a new bucket: where it is going to be,
-// under the name that was asked for as well. Nothing asked is the gateway's region. It is
-// nil while the document was not read, and where that cannot be taken.
+// locations returns the values of s3:LocationConstraint for a new bucket, both
+// names where the region has two. Without a constraint it is the gateway's
+// region; nil while the document is unread or invalid.
 func (s *Server) locations(c said[bucketConfiguration]) []string {
 	switch asked := c.value.LocationConstraint; {
 	case !c.known():
@@ -143,8 +149,8 @@ const (
 	newEU = "eu-west-1"
 )
 
-// region is the one that the client signed for, or the gateway's first: clients that
-// find out where a bucket is believe it to be where they looked for it.
+// region is the region that the client signed for, else the gateway's. Clients
+// that look for a bucket's region assume it to be where they asked.
 func (r *Request) region() string {
 	if id := r.identity; id != nil && id.Scope.Region != "" {
 		return id.Scope.Region
@@ -152,12 +158,13 @@ func (r *Request) region() string {
 	return r.server.region
 }
 
-// newBucketRegion is the LocationConstraint to store with a bucket: empty for the
-// default region. All regions that are taken are one place, the gateway's; of names
-// that nobody configured, the one that the client signed for is such.
+// newBucketRegion returns the LocationConstraint to store with a bucket; empty
+// for the default region. All regions that the gateway accepts are one place,
+// its own. Among unconfigured names that holds for the region that the client
+// signed for.
 func (s *Server) newBucketRegion(c *bucketConfiguration, signedFor string) (string, error) {
 	if c.Location != nil || c.Bucket != nil {
-		return "", s3err.New(s3err.NotImplemented, "Directory buckets are not implemented.")
+		return "", s3err.New(s3err.NotImplemented, "Directory buckets are not implemented; leave out Location and Bucket.")
 	}
 	asked := c.LocationConstraint
 	if asked != s.region && s.engine.HasPlace(asked) {
@@ -175,7 +182,7 @@ func (s *Server) newBucketRegion(c *bucketConfiguration, signedFor string) (stri
 	return "", s3err.New(s3err.InvalidLocationConstraint, "").With("LocationConstraint", c.LocationConstraint)
 }
 
-// headBucket says that the bucket exists and may be listed.
+// headBucket tells that the bucket exists and that the client may list it.
 func headBucket(s *Server, r *Request) (*Reply, error) {
 	h := http.Header{}
 	h.Set(bucketRegionHeader, r.region())
@@ -192,10 +199,10 @@ func deleteBucket(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
-// location is the answer to GetBucketLocation: a root element that is text.
+// location is the answer to GetBucketLocation: a root element with text.
 type location string
 
-// getBucketLocation shows the default region as nothing, as S3 does.
+// getBucketLocation shows the default region as an empty element, as S3 does.
 func getBucketLocation(_ *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: location(r.Bucket.Region)}, nil
 }

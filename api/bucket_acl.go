@@ -10,7 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// getBucketACL shows a bucket's ACL.
+// getBucketACL shows a bucket's ACL. While ACLs are disabled it shows that of a
+// private bucket, not the stored one.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAcl.html
 func getBucketACL(s *Server, r *Request) (*Reply, error) {
 	f := r.bucketFacts(r.Bucket)
@@ -24,7 +25,8 @@ func getBucketACL(s *Server, r *Request) (*Reply, error) {
 	return s.showACL(r.Context(), a, r.Bucket.Owner)
 }
 
-// putBucketACL replaces a bucket's ACL.
+// putBucketACL replaces a bucket's ACL. The ACL is held against the settings of
+// the moment of the change, not those of the decision.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
 func putBucketACL(s *Server, r *Request) (*Reply, error) {
 	if f := r.bucketFacts(r.Bucket); f.Broken == nil && !f.Ownership.ACLsEnabled() {
@@ -38,10 +40,10 @@ func putBucketACL(s *Server, r *Request) (*Reply, error) {
 		f := &access.Bucket{Owner: access.ID(r.Bucket.Owner)}
 		broken := s.readAccess(f, now)
 		if slices.Contains(broken, settingOwnership) || slices.Contains(broken, settingPublicAccessBlock) {
-			return nil, errors.New("a setting of the bucket that decides about its ACL cannot be read")
+			return nil, errors.New("the bucket's ownership controls or public access block cannot be read")
 		}
-		// Where ACLs are disabled, one that gives nothing away may still take the
-		// place of one that cannot be read.
+		// Where ACLs are disabled, a private ACL may still replace an
+		// unreadable one.
 		if !f.Ownership.ACLsEnabled() && !slices.Contains(broken, settingACL) {
 			return nil, s3err.AccessControlListNotSupported
 		}
@@ -53,15 +55,14 @@ func putBucketACL(s *Server, r *Request) (*Reply, error) {
 	return &Reply{}, err
 }
 
-// newBucketAccess are the settings with which a bucket is made: its ownership and
-// its ACL.
+// newBucketAccess are the access settings that a bucket is created with.
 type newBucketAccess struct {
 	ownership access.Ownership
 	acl       *access.ACL
 }
 
-// readNewBucketAccess reads what a CreateBucket asks for. ACLs that give something
-// to others need an ownership under which ACLs count.
+// readNewBucketAccess reads the access settings of a CreateBucket. An ACL that
+// gives something to others needs an ownership with ACLs in effect.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func (s *Server) readNewBucketAccess(r *Request) (n newBucketAccess, err error) {
 	if n.ownership, err = r.asked.ownership.get(); err != nil {
@@ -81,13 +82,14 @@ func (s *Server) readNewBucketAccess(r *Request) (n newBucketAccess, err error) 
 		return n, s3err.InvalidBucketACLWithObjectOwnership
 	}
 	if s.blockPublicAccess && n.acl.Public() {
-		return n, s3err.New(s3err.AccessDenied, "Public ACLs are blocked by the BlockPublicAcls setting in the block public access settings.")
+		return n, s3err.New(s3err.AccessDenied,
+			"Public ACLs are blocked by the BlockPublicAcls setting in the block public access settings.")
 	}
 	return n, nil
 }
 
-// store keeps the settings of a bucket that was just made. Until it is done the
-// bucket is private.
+// store saves the settings of a bucket that was just created. Until it is done,
+// the bucket is private.
 func (n newBucketAccess) store(s *Server, r *Request) error {
 	if n.ownership != "" {
 		if err := s.engine.SetSetting(r.Context(), r.Bucket, settingOwnership, []byte(n.ownership)); err != nil {
@@ -101,6 +103,7 @@ func (n newBucketAccess) store(s *Server, r *Request) error {
 	if err != nil {
 		return err
 	}
+	// The first setting has changed the bucket's revision.
 	b, err := s.engine.Bucket(r.Context(), r.Bucket.Name)
 	if err != nil {
 		return err

@@ -16,32 +16,32 @@ const (
 	maxRuleID    = 255
 )
 
-// corsRules is a bucket's CORS configuration, as clients send it, as it is stored
-// and as it is shown.
+// corsRules is a bucket's CORS configuration, as sent, stored and shown.
 type corsRules struct {
 	XMLName xml.Name   `xml:"CORSConfiguration" json:"-"`
 	Rules   []corsRule `xml:"CORSRule" max:"100" json:"rules"`
 }
 
-// corsRule allows origins to send some methods with some headers. An origin and an
-// allowed header may hold one *.
+// corsRule allows origins to send some methods with some headers. An origin and
+// an allowed header may contain one *.
 type corsRule struct {
 	ID      string   `xml:"ID,omitempty" json:"id,omitempty"`
 	Headers []string `xml:"AllowedHeader" max:"1000" json:"headers,omitempty"`
 	Methods []string `xml:"AllowedMethod" max:"100" json:"methods"`
 	Origins []string `xml:"AllowedOrigin" max:"1000" json:"origins"`
 	Expose  []string `xml:"ExposeHeader" max:"1000" json:"expose,omitempty"`
-	MaxAge  *int     `xml:"MaxAgeSeconds" json:"max_age,omitempty"` // seconds; S3 takes negative ones
+	MaxAge  *int     `xml:"MaxAgeSeconds" json:"max_age,omitempty"` // seconds; S3 accepts negative ones
 }
 
 var corsMethods = []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodHead}
 
-// putBucketCORS replaces the CORS configuration of a bucket, getBucketCORS shows it.
+// putBucketCORS replaces the CORS configuration of a bucket.
 var putBucketCORS = replaceSetting(settingCORS, parseCORS)
 
+// getBucketCORS shows it.
 var getBucketCORS = showSetting(settingCORS, s3err.NoSuchCORSConfiguration, func(c corsRules) any { return c })
 
-// parseCORS reads a CORSConfiguration.
+// parseCORS parses a CORSConfiguration.
 func parseCORS(document []byte) (corsRules, error) {
 	var c corsRules
 	switch err := decodeXML(document, "CORSConfiguration", &c); {
@@ -62,6 +62,7 @@ func parseCORS(document []byte) (corsRules, error) {
 
 func (rule *corsRule) sound() bool { return len(rule.Methods) > 0 && len(rule.Origins) > 0 }
 
+// check refuses rules that S3 refuses, with S3's messages.
 func (rule *corsRule) check() error {
 	if len(rule.ID) > maxRuleID {
 		return ruleIDTooLong()
@@ -75,7 +76,7 @@ func (rule *corsRule) check() error {
 		if strings.Count(o, "*") > 1 {
 			return s3err.New(s3err.InvalidRequest, `AllowedOrigin "%s" can not have more than one wildcard.`, o)
 		}
-		// It is sent back in a header.
+		// The origin is sent back in a header.
 		if o == "" || strings.ContainsFunc(o, func(c rune) bool { return c < ' ' || c >= 0x7f }) {
 			return s3err.New(s3err.InvalidRequest, `AllowedOrigin "%s" contains invalid character.`, o)
 		}
@@ -99,13 +100,13 @@ func (rule *corsRule) check() error {
 	return nil
 }
 
-// ruleIDTooLong is the refusal of the id of a rule, of whatever configuration.
+// ruleIDTooLong refuses the id of a rule, in any configuration.
 func ruleIDTooLong() error {
 	return s3err.New(s3err.InvalidArgument, "ID length should not exceed allowed limit of %d", maxRuleID)
 }
 
-// find is the first rule that allows a request, and the origin of it that matched;
-// nil when there is none.
+// find returns the first rule that allows a request, and its matching origin;
+// nil when no rule does.
 func (c *corsRules) find(origin, method string, headers []string) (*corsRule, string) {
 	for i := range c.Rules {
 		rule := &c.Rules[i]
@@ -117,8 +118,8 @@ func (c *corsRules) find(origin, method string, headers []string) (*corsRule, st
 	return nil, ""
 }
 
-// allowsHeaders reports whether a page may send all of the headers; names of
-// headers ignore case.
+// allowsHeaders reports whether a page may send all of the headers. Case does
+// not matter.
 func (rule *corsRule) allowsHeaders(headers []string) bool {
 	for _, h := range headers {
 		h = strings.ToLower(h)
@@ -129,7 +130,7 @@ func (rule *corsRule) allowsHeaders(headers []string) bool {
 	return true
 }
 
-// starMatch compares with a pattern that holds one * at most.
+// starMatch matches s with a pattern that contains at most one *.
 func starMatch(pattern, s string) bool {
 	before, after, star := strings.Cut(pattern, "*")
 	if !star {

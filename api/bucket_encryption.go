@@ -14,7 +14,9 @@ const (
 	blockCustomer = "SSE-C"
 )
 
-// bucketEncryption is a ServerSideEncryptionConfiguration.
+// bucketEncryption is a ServerSideEncryptionConfiguration, as sent and as
+// shown.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ServerSideEncryptionConfiguration.html
 type bucketEncryption struct {
 	XMLName xml.Name         `xml:"ServerSideEncryptionConfiguration"`
 	Rules   []encryptionRule `xml:"Rule" max:"1"`
@@ -31,12 +33,14 @@ type encryptionDefault struct {
 	KMSKey    string `xml:"KMSMasterKeyID,omitempty"`
 }
 
+// blockedEncryption lists the kinds of encryption that new objects must not
+// have.
 type blockedEncryption struct {
 	Types []string `xml:"EncryptionType" max:"10"`
 }
 
-// getBucketEncryption shows how new objects of a bucket are encrypted: one that
-// nobody configured says AES256, as S3 does.
+// getBucketEncryption shows the encryption of new objects. A bucket without a
+// configuration shows AES256, as S3 does.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketEncryption.html
 func getBucketEncryption(s *Server, r *Request) (*Reply, error) {
 	e, err := s.engine.BucketEncryption(r.Context(), r.Bucket)
@@ -56,7 +60,8 @@ func getBucketEncryption(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: bucketEncryption{Rules: []encryptionRule{rule}}}, nil
 }
 
-// putBucketEncryption changes it.
+// putBucketEncryption replaces the encryption of new objects. Existing objects
+// stay as they are.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketEncryption.html
 func putBucketEncryption(s *Server, r *Request) (*Reply, error) {
 	var doc bucketEncryption
@@ -73,7 +78,7 @@ func putBucketEncryption(s *Server, r *Request) (*Reply, error) {
 	return &Reply{}, s.engine.SetBucketEncryption(r.Context(), r.Bucket, e)
 }
 
-// deleteBucketEncryption makes a bucket say what a new one says.
+// deleteBucketEncryption restores the encryption of a new bucket.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketEncryption.html
 func deleteBucketEncryption(s *Server, r *Request) (*Reply, error) {
 	if err := s.engine.SetBucketEncryption(r.Context(), r.Bucket, engine.BucketEncryption{}); err != nil {
@@ -82,7 +87,7 @@ func deleteBucketEncryption(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
-// encryptionRule checks a rule and gives what it says.
+// encryptionRule validates a rule and returns its settings.
 func (r *Request) encryptionRule(rule *encryptionRule) (e engine.BucketEncryption, err error) {
 	var u unkept
 	e.BucketKey = rule.BucketKey

@@ -11,19 +11,20 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Limits of the configurations of which a bucket may have many.
+// Limits of the kinds of configuration that a bucket may have many of.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfiguration.html
 const (
 	maxConfigurations  = 1000
 	configurationsPage = 100
 	maxConfigurationID = 64
-	// maxAccountID is the longest name of an account, a canonical id.
+	// maxAccountID is the length of a canonical id, the longest name of an
+	// account.
 	maxAccountID = 64
 	bucketARN    = "arn:aws:s3:::"
 )
 
-// inventoryFields are the columns that a configuration may ask for besides bucket
-// and key.
+// inventoryFields are the columns that a configuration may add to bucket and
+// key.
 var inventoryFields = []string{
 	"Size", "LastModifiedDate", "StorageClass", "ETag", "IsMultipartUploaded", "ReplicationStatus", "EncryptionStatus",
 	"ObjectLockRetainUntilDate", "ObjectLockMode", "ObjectLockLegalHoldStatus", "IntelligentTieringAccessTier",
@@ -60,7 +61,8 @@ type inventoryDocument struct {
 	} `xml:"Schedule"`
 }
 
-// putBucketInventory adds or replaces the configuration of the id.
+// putBucketInventory adds the configuration of the id or replaces it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketInventoryConfiguration.html
 func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 	id, err := r.configurationID()
 	if err != nil {
@@ -71,7 +73,7 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	if c.ID != id {
-		return nil, s3err.New(s3err.InvalidArgument, "The id of the document is not the one of the request.").With("ArgumentName", "id")
+		return nil, s3err.New(s3err.InvalidArgument, "The Id in the document must equal the id in the query.").With("ArgumentName", "id")
 	}
 	target, byPolicy, err := s.reportTarget(r, inventoryReporter, c.Target, c.SampleKeys(r.Bucket.Name, r.Now)...)
 	if err != nil {
@@ -83,9 +85,13 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 	if err := r.asked.unkept.err; err != nil {
 		return nil, err
 	}
+	// The target is stored by its id: a bucket that gets its name later is not
+	// meant.
 	c.TargetID, c.ByPolicy = target.ID.String(), byPolicy
 	name := engine.InventorySetting + id
 	err = s.engine.UpdateSetting(r.Context(), r.Bucket, name, func(now *engine.Settings) ([]byte, error) {
+		// Counted within the update, so that concurrent requests cannot exceed
+		// the limit.
 		if _, ok := now.Document(name); !ok && len(now.Names(engine.InventorySetting)) >= maxConfigurations {
 			return nil, s3err.TooManyConfigurations
 		}
@@ -95,11 +101,12 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 }
 
 // inventoryOfBucket reads an InventoryConfiguration document.
-var inventoryOfBucket = documentFacts{keys: openKeys("s3:inventoryaccessibleoptionalfields"), read: func(r *Request) {
-	r.asked.inventory = saying(parseInventory(r.XML, &r.asked.unkept))
-}}
+var inventoryOfBucket = documentFacts{
+	keys: openKeys("s3:inventoryaccessibleoptionalfields"),
+	read: func(r *Request) { r.asked.inventory = saying(parseInventory(r.XML, &r.asked.unkept)) },
+}
 
-// configurationID is the id parameter.
+// configurationID returns the id parameter, validated.
 func (r *Request) configurationID() (string, error) {
 	id := r.QueryValue("id")
 	if id == "" || len(id) > maxConfigurationID ||
@@ -110,7 +117,8 @@ func (r *Request) configurationID() (string, error) {
 	return id, nil
 }
 
-// parseInventory reads an InventoryConfiguration, and notes what of it there is not.
+// parseInventory parses an InventoryConfiguration. It notes settings that the
+// gateway does not support in u.
 func parseInventory(document []byte, u *unkept) (*engine.Inventory, error) {
 	var d inventoryDocument
 	if err := decodeXML(document, "InventoryConfiguration", &d); err != nil {
@@ -131,7 +139,7 @@ func parseInventory(document []byte, u *unkept) (*engine.Inventory, error) {
 	case c.Target == to.ARN || c.Target == "":
 		return nil, s3err.New(s3err.InvalidS3DestinationBucket, "").With("Bucket", to.ARN)
 	case to.Format != "CSV":
-		u.note("Inventories are written as CSV; %s is not implemented.", to.Format)
+		u.note("Inventories are written as CSV only; %s is not implemented.", to.Format)
 	}
 	c.Enabled = *d.Enabled
 	if d.Filter != nil {
@@ -142,7 +150,7 @@ func parseInventory(document []byte, u *unkept) (*engine.Inventory, error) {
 			return nil, s3err.MalformedXML
 		}
 		if e.KMS != nil {
-			u.note("Inventories under a key of their own are not implemented; all objects are sealed.")
+			u.note("SSE-KMS for inventories is not implemented; use SSE-S3. All objects are encrypted.")
 		}
 		c.Sealed = true
 	}
@@ -152,7 +160,7 @@ func parseInventory(document []byte, u *unkept) (*engine.Inventory, error) {
 				return nil, s3err.MalformedXML
 			}
 			if f == "ObjectAccessControlList" {
-				u.note("Inventories of access control lists are not implemented.")
+				u.note("The field ObjectAccessControlList is not implemented for inventories.")
 			}
 			c.Fields = append(c.Fields, f)
 		}
@@ -171,6 +179,7 @@ func parseInventory(document []byte, u *unkept) (*engine.Inventory, error) {
 }
 
 // getBucketInventory shows the configuration of the id.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketInventoryConfiguration.html
 func getBucketInventory(s *Server, r *Request) (*Reply, error) {
 	id, err := r.configurationID()
 	if err != nil {
@@ -187,7 +196,8 @@ func getBucketInventory(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: inventoryConfiguration(c)}, err
 }
 
-// deleteBucketInventory removes it.
+// deleteBucketInventory removes the configuration of the id.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketInventoryConfiguration.html
 func deleteBucketInventory(s *Server, r *Request) (*Reply, error) {
 	id, err := r.configurationID()
 	if err != nil {
@@ -209,7 +219,8 @@ type inventoryList struct {
 	page        []engine.Inventory
 }
 
-// listBucketInventories shows the configurations in the order of their ids.
+// listBucketInventories shows the configurations, ordered by id.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBucketInventoryConfigurations.html
 func listBucketInventories(s *Server, r *Request) (*Reply, error) {
 	settings, err := s.engine.Settings(r.Context(), r.Bucket)
 	if err != nil {
@@ -250,7 +261,7 @@ func (l inventoryList) AppendXML(b []byte) []byte {
 	return appendListEnd(b, "ListInventoryConfigurationsResult", l.token, l.next)
 }
 
-// appendListEnd writes what ends every list of configurations.
+// appendListEnd writes the end of every list of configurations.
 func appendListEnd(b []byte, root, token, next string) []byte {
 	b = appendBool(b, "IsTruncated", next != "")
 	if token != "" {
@@ -262,7 +273,7 @@ func appendListEnd(b []byte, root, token, next string) []byte {
 	return closeTag(b, root)
 }
 
-// inventoryConfiguration is the answer that shows one.
+// inventoryConfiguration is the answer that shows one configuration.
 type inventoryConfiguration engine.Inventory
 
 // AppendXML writes InventoryConfiguration.
@@ -270,6 +281,8 @@ func (c inventoryConfiguration) AppendXML(b []byte) []byte {
 	return closeTag(c.append(openRoot(b, "InventoryConfiguration")), "InventoryConfiguration")
 }
 
+// append writes the elements within the root, which lists of configurations
+// write as well.
 func (c inventoryConfiguration) append(b []byte) []byte {
 	b = openTag(openTag(b, "Destination"), "S3BucketDestination")
 	if c.Account != "" {

@@ -8,17 +8,19 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// minimumSizeHeader says which small objects transitions leave where they are. It
-// is no part of the document.
+// minimumSizeHeader tells which small objects transitions skip. It is not part
+// of the document.
 const minimumSizeHeader = "X-Amz-Transition-Default-Minimum-Object-Size"
 
-// lifecycleDocument is a LifecycleConfiguration, as clients send it and as it is
-// shown. Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
+// lifecycleDocument is a LifecycleConfiguration, as clients send it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
 type lifecycleDocument struct {
 	XMLName xml.Name        `xml:"LifecycleConfiguration"`
 	Rules   []lifecycleRule `xml:"Rule" max:"1000"`
 }
 
+// lifecycleRule has pointers where S3 tells an absent element from an empty
+// one.
 type lifecycleRule struct {
 	ID         string           `xml:"ID"`
 	Status     string           `xml:"Status"`
@@ -47,12 +49,15 @@ type lifecycleRule struct {
 		Days *int `xml:"DaysAfterInitiation"`
 	} `xml:"AbortIncompleteMultipartUpload"`
 
+	// Set by parseLifecycle, for the rule's validation.
 	place  func(class string) bool
 	unkept *unkept
 }
 
 func (r *lifecycleRule) sound() bool { return r.Status != "" }
 
+// lifecycleFilter selects objects by exactly one of its elements; And combines
+// several.
 type lifecycleFilter struct {
 	Prefix *string     `xml:"Prefix"`
 	Tag    *tagElement `xml:"Tag"`
@@ -66,7 +71,10 @@ type lifecycleFilter struct {
 	} `xml:"And"`
 }
 
-// putBucketLifecycle replaces the lifecycle configuration of a bucket.
+// putBucketLifecycle replaces the lifecycle configuration of a bucket. A
+// transition to a class that the bucket cannot use is refused now, and not when
+// it is due.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLifecycleConfiguration.html
 func putBucketLifecycle(s *Server, r *Request) (*Reply, error) {
 	l, err := parseLifecycle(r.XML, s.engine.PlaceClass)
 	if err != nil {
@@ -91,6 +99,7 @@ func putBucketLifecycle(s *Server, r *Request) (*Reply, error) {
 }
 
 // getBucketLifecycle shows it.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html
 func getBucketLifecycle(s *Server, r *Request) (*Reply, error) {
 	settings, err := s.engine.Settings(r.Context(), r.Bucket)
 	if err != nil {
@@ -109,7 +118,8 @@ func getBucketLifecycle(s *Server, r *Request) (*Reply, error) {
 // lifecycleRules is the answer that shows the rules.
 type lifecycleRules []engine.LifecycleRule
 
-// AppendXML writes LifecycleConfiguration, each filter in the form it came in.
+// AppendXML writes LifecycleConfiguration, each filter in the form in which it
+// was sent: clients compare the document with theirs.
 func (rules lifecycleRules) AppendXML(b []byte) []byte {
 	b = openRoot(b, "LifecycleConfiguration")
 	for i := range rules {
@@ -118,8 +128,10 @@ func (rules lifecycleRules) AppendXML(b []byte) []byte {
 	return closeTag(b, "LifecycleConfiguration")
 }
 
+// appendLifecycleRule writes one Rule.
 func appendLifecycleRule(b []byte, r *engine.LifecycleRule) []byte {
 	b = appendElement(openTag(b, "Rule"), "ID", r.ID)
+	// The form before filters: a Prefix of the rule itself.
 	if r.Filter.Old {
 		b = appendElement(b, "Prefix", *r.Filter.Prefix)
 	} else {

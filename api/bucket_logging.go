@@ -9,7 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// maxLogPrefix leaves room in a key for what is added to the prefix.
+// maxLogPrefix is in bytes. It leaves room in a key for the generated rest.
 const maxLogPrefix = 800
 
 // loggingDocument is a BucketLoggingStatus as clients send it.
@@ -38,8 +38,9 @@ type loggingDocument struct {
 	} `xml:"LoggingEnabled"`
 }
 
-// putBucketLogging says where records of requests to the bucket go, or with an
-// empty document that there are none.
+// putBucketLogging sets the target of the bucket's access logs. An empty
+// document turns logging off.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketLogging.html
 func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 	l, err := parseLogging(r.XML)
 	if err != nil {
@@ -60,10 +61,11 @@ func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 	return &Reply{}, storeSetting(s, r, engine.LoggingSetting, l)
 }
 
-// reportTarget is the bucket of the name, if it belongs to whom the request's bucket
-// belongs to, and if the sender may write there what is to be delivered, of which keys
-// are samples; or else, byPolicy, if the target's policy lets the service write them.
-// Another bucket is as good as none, so that nothing is learnt of it.
+// reportTarget returns the bucket with the name if the owner of the request's
+// bucket owns it and either the sender may write there, or, byPolicy, its
+// policy lets the service write. keys are samples of the keys to be written.
+// Any other bucket is reported like an absent one, the zero Bucket, so that the
+// sender learns nothing.
 func (s *Server) reportTarget(r *Request, service reporter, name string, keys ...string) (b meta.Bucket, byPolicy bool, err error) {
 	b, err = s.engine.Bucket(r.Context(), name)
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && b.Owner != r.Bucket.Owner {
@@ -85,7 +87,7 @@ func (s *Server) reportTarget(r *Request, service reporter, name string, keys ..
 	return meta.Bucket{}, false, nil
 }
 
-// parseLogging reads a BucketLoggingStatus; nil when it turns logging off.
+// parseLogging parses a BucketLoggingStatus; nil when it turns logging off.
 func parseLogging(document []byte) (*engine.Logging, error) {
 	var d loggingDocument
 	if err := decodeXML(document, "BucketLoggingStatus", &d); err != nil {
@@ -99,9 +101,9 @@ func parseLogging(document []byte) (*engine.Logging, error) {
 	case e.Target == nil || *e.Target == "" || e.Prefix == nil:
 		return nil, s3err.MalformedXML
 	case len(*e.Prefix) > maxLogPrefix:
-		return nil, s3err.New(s3err.InvalidArgument, "The target prefix is longer than %d bytes.", maxLogPrefix).With("ArgumentName", "TargetPrefix")
+		return nil, s3err.New(s3err.InvalidArgument, "The target prefix must not be longer than %d bytes.", maxLogPrefix).With("ArgumentName", "TargetPrefix")
 	case e.Grants != nil && len(e.Grants.Grant) > 0:
-		return nil, s3err.New(s3err.AccessControlListNotSupported, "Log objects have no grants: they belong to the owner of the target bucket.")
+		return nil, s3err.New(s3err.AccessControlListNotSupported, "Leave out TargetGrants: log objects belong to the owner of the target bucket.")
 	}
 	l := &engine.Logging{Target: *e.Target, Prefix: *e.Prefix}
 	f := e.KeyFormat
@@ -121,7 +123,8 @@ func parseLogging(document []byte) (*engine.Logging, error) {
 	return l, checkPrefix(l.Prefix)
 }
 
-// getBucketLogging shows it; an empty document where there is none.
+// getBucketLogging shows the target; an empty document when there is none.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLogging.html
 func getBucketLogging(s *Server, r *Request) (*Reply, error) {
 	settings, err := s.engine.Settings(r.Context(), r.Bucket)
 	if err != nil {

@@ -18,20 +18,22 @@ type objectLockConfiguration struct {
 	Rule    *lockRule `xml:"Rule"`
 }
 
+// lockRule holds nothing but the default retention.
 type lockRule struct {
 	Default *defaultRetention `xml:"DefaultRetention"`
 }
 
+// defaultRetention is a period in days or in years, never both.
 type defaultRetention struct {
 	Mode  string `xml:"Mode"`
 	Days  *int   `xml:"Days"`
 	Years *int   `xml:"Years"`
-	// EventHold is never shown.
+	// EventHold is parsed to be refused, and never shown.
 	EventHold *eventHoldDuration `xml:"DefaultEventHold"`
 }
 
-// getObjectLockConfiguration shows whether versions of a bucket can be locked, and
-// how new ones are.
+// getObjectLockConfiguration tells whether versions in a bucket can be locked,
+// and the default retention of new ones.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLockConfiguration.html
 func getObjectLockConfiguration(s *Server, r *Request) (*Reply, error) {
 	if !r.Bucket.Lock {
@@ -52,8 +54,8 @@ func getObjectLockConfiguration(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: doc}, nil
 }
 
-// putObjectLockConfiguration lets versions of a bucket be locked, for good, and says
-// how new ones are.
+// putObjectLockConfiguration enables locks in a bucket, which cannot be undone,
+// and sets the default retention of new versions.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLockConfiguration.html
 func putObjectLockConfiguration(s *Server, r *Request) (*Reply, error) {
 	var doc objectLockConfiguration
@@ -73,7 +75,7 @@ func putObjectLockConfiguration(s *Server, r *Request) (*Reply, error) {
 	return &Reply{}, s.engine.LockBucket(r.Context(), r.Bucket, d)
 }
 
-// retention checks the rule and gives what it says.
+// retention validates the rule and returns its default retention.
 func (rule *lockRule) retention() (d engine.DefaultRetention, err error) {
 	doc := rule.Default
 	if doc != nil && doc.EventHold != nil {
@@ -93,6 +95,7 @@ func (rule *lockRule) retention() (d engine.DefaultRetention, err error) {
 	return d, err
 }
 
+// period refuses a default retention of less than 1 or more than most units.
 func period(name string, n, most int) (int, error) {
 	refuse := func(message string) (int, error) {
 		return 0, s3err.New(s3err.InvalidArgument, "%s", message).With("ArgumentName", name).With("ArgumentValue", decimal(n))
@@ -106,7 +109,7 @@ func period(name string, n, most int) (int, error) {
 	return n, nil
 }
 
-// locksBucket reads whether a new bucket is to have locks.
+// locksBucket reads whether a new bucket gets locks.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func (r *Request) locksBucket() (bool, error) {
 	const name = "X-Amz-Bucket-Object-Lock-Enabled"

@@ -11,7 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// parseOwnership reads an Object Ownership setting.
+// parseOwnership parses an Object Ownership setting.
 func parseOwnership(name string) (access.Ownership, error) {
 	switch o := access.Ownership(name); o {
 	case access.BucketOwnerEnforced, access.BucketOwnerPreferred, access.ObjectWriter:
@@ -20,11 +20,13 @@ func parseOwnership(name string) (access.Ownership, error) {
 	return "", s3err.MalformedXML
 }
 
-// noControls is the setting of a bucket whose ownership controls were deleted.
+// noControls is stored for a bucket whose ownership controls were deleted. An
+// absent setting would mean the default of a new bucket.
 const noControls = "none"
 
-// ownership is what holds for a bucket, and whether that is shown. A new one has
-// ACLs disabled; where the controls were deleted they count again.
+// ownership returns the Object Ownership in effect, and whether clients are
+// shown it. A new bucket has ACLs disabled. After its controls were deleted,
+// ACLs are in effect again.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 func ownership(settings *engine.Settings) (o access.Ownership, shown bool, err error) {
 	doc, ok := settings.Document(settingOwnership)
@@ -40,8 +42,8 @@ func ownership(settings *engine.Settings) (o access.Ownership, shown bool, err e
 	return o, true, err
 }
 
-// SetOwnership gives a bucket that was just made, and not by a request, the Object
-// Ownership that new ones get: see Config.
+// SetOwnership stores the Object Ownership of a bucket that was just created,
+// but not by a request: see Config.
 func SetOwnership(ctx context.Context, e *engine.Engine, b meta.Bucket, o access.Ownership) error {
 	if o == "" || o == access.BucketOwnerEnforced {
 		return nil
@@ -49,8 +51,8 @@ func SetOwnership(ctx context.Context, e *engine.Engine, b meta.Bucket, o access
 	return e.SetSetting(ctx, b, settingOwnership, []byte(o))
 }
 
-// putBucketOwnershipControls enables or disables ACLs. Disabling them needs a
-// bucket ACL that gives nothing to others.
+// putBucketOwnershipControls enables or disables ACLs. To disable them, the
+// bucket's ACL must give nothing to others.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketOwnershipControls.html
 func putBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
 	to, err := r.asked.ownership.get()
@@ -74,10 +76,13 @@ func putBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
 }
 
 // ownershipDocument reads an OwnershipControls document.
-var ownershipDocument = documentFacts{keys: openKeys("s3:x-amz-object-ownership"), read: func(r *Request) {
-	r.asked.ownership = saying(parseOwnershipControls(r.XML))
-}}
+var ownershipDocument = documentFacts{
+	keys: openKeys("s3:x-amz-object-ownership"),
+	read: func(r *Request) { r.asked.ownership = saying(parseOwnershipControls(r.XML)) },
+}
 
+// parseOwnershipControls parses an OwnershipControls document, which has one
+// rule.
 func parseOwnershipControls(document []byte) (access.Ownership, error) {
 	var d struct {
 		Rule []struct {
@@ -93,7 +98,7 @@ func parseOwnershipControls(document []byte) (access.Ownership, error) {
 	return parseOwnership(d.Rule[0].ObjectOwnership)
 }
 
-// parseOwnershipHeader reads the setting of a bucket that is to be made.
+// parseOwnershipHeader parses the setting of a bucket that is being created.
 func parseOwnershipHeader(value string) (access.Ownership, error) {
 	o, err := parseOwnership(value)
 	if err != nil {
@@ -118,6 +123,9 @@ func sharedACL(a *access.ACL, owner access.ID) bool {
 // ownershipControls is the answer to GetBucketOwnershipControls.
 type ownershipControls access.Ownership
 
+// getBucketOwnershipControls shows the controls, the default of a new bucket
+// included.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketOwnershipControls.html
 func getBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
 	settings, err := s.engine.Settings(r.Context(), r.Bucket)
 	if err != nil {
@@ -140,6 +148,8 @@ func (o ownershipControls) AppendXML(b []byte) []byte {
 	return closeTag(closeTag(b, "Rule"), "OwnershipControls")
 }
 
+// deleteBucketOwnershipControls brings ACLs back into effect, as on S3.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketOwnershipControls.html
 func deleteBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
 	if err := s.engine.SetSetting(r.Context(), r.Bucket, settingOwnership, []byte(noControls)); err != nil {
 		return nil, err

@@ -12,17 +12,19 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// bucketPolicy is the setting: the document as it was sent, and the unique ids of
-// the users, roles and sessions that it named then. Who is made again under an old
-// name is not meant.
+// bucketPolicy is the stored setting: the document as it was sent, and the
+// unique ids of the users, roles and sessions that it named then. A principal
+// that is created later under an old name is another principal and not meant.
 type bucketPolicy struct {
 	Document string            `json:"document"`
 	IDs      map[string]string `json:"ids,omitempty"`
-	// Whole: IDs has everybody who was there. Earlier releases left sessions out.
+	// Whole: IDs has all principals that existed. Earlier releases left out
+	// sessions.
 	Whole bool `json:"whole,omitempty"`
 }
 
-// parseBucketPolicy compiles a stored policy. Whom it names without an id is nobody.
+// parseBucketPolicy compiles a stored policy. A principal without an id matches
+// nobody.
 func parseBucketPolicy(bucket string, doc []byte) (*access.Policy, error) {
 	var stored bucketPolicy
 	if err := json.Unmarshal(doc, &stored); err != nil {
@@ -38,9 +40,9 @@ func parseBucketPolicy(bucket string, doc []byte) (*access.Policy, error) {
 	}).Closed(), nil
 }
 
-// identified is the bucket's policy where an earlier release stored it and named some by
-// ARNs alone: they are whoever has the names now, once and for all, for the ids are
-// stored with it. Who has none stays nobody.
+// identified completes a policy that an earlier release stored with ARNs alone.
+// The principals that have the names now get their ids stored, once and for
+// all. A name without a principal keeps matching nobody.
 func (s *Server) identified(ctx context.Context, b meta.Bucket, p *access.Policy) (*access.Policy, error) {
 	var doc []byte
 	update := func(now *engine.Settings) ([]byte, error) {
@@ -77,19 +79,19 @@ func (s *Server) identified(ctx context.Context, b meta.Bucket, p *access.Policy
 		return nil, err
 	}
 	if len(doc) == 0 {
-		return nil, nil // it was removed meanwhile
+		return nil, nil // removed meanwhile
 	}
 	return parseBucketPolicy(b.Name, doc)
 }
 
-// isWhole reports whether a stored policy needs no more ids.
+// isWhole reports whether a stored policy has all its ids.
 func isWhole(doc []byte) bool {
 	var stored bucketPolicy
 	return json.Unmarshal(doc, &stored) == nil && stored.Whole
 }
 
-// putBucketPolicy stores a policy. Whom it names must exist, and it must not be
-// public where that is blocked.
+// putBucketPolicy stores a policy. Its principals must exist, and it must not
+// be public where that is blocked.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html
 func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	p, err := access.ParseBucketPolicy("bucket policy", r.Bucket.Name, r.XML)
@@ -117,7 +119,8 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 			return nil, err
 		}
 		if block.BlockPublicPolicy && p.Public() {
-			return nil, s3err.New(s3err.AccessDenied, "Public policies are blocked by the BlockPublicPolicy setting in the block public access settings.")
+			return nil, s3err.New(s3err.AccessDenied,
+				"Public policies are blocked by the BlockPublicPolicy setting in the block public access settings.")
 		}
 		return doc, nil
 	})
@@ -127,8 +130,9 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
-// getBucketPolicy gives back the document as it was sent, as long as its principals
-// are called what they were called then.
+// getBucketPolicy returns the document as it was sent, byte for byte, while its
+// principals keep their names.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicy.html
 func getBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	doc, err := s.storedPolicy(r)
 	if err != nil {
@@ -147,12 +151,12 @@ func getBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	}, nil
 }
 
-// showPrincipals writes principals of the document anew where a principal of it is gone, which is
-// shown by its unique id from then on, or has another name.
+// showPrincipals rewrites the document when a principal in it was renamed or
+// deleted. Deleted principals are shown by their unique id, as on AWS.
 func (s *Server) showPrincipals(r *Request, stored *bucketPolicy, doc []byte) error {
 	p, err := parseBucketPolicy(r.Bucket.Name, doc)
 	if err != nil || len(stored.IDs) == 0 {
-		return nil // what cannot be read is shown as it is
+		return nil // an unreadable policy is shown as it is
 	}
 	arns, err := s.accounts.ARNs(r.Context(), p)
 	if err != nil {
@@ -169,6 +173,8 @@ func (s *Server) showPrincipals(r *Request, stored *bucketPolicy, doc []byte) er
 	return err
 }
 
+// deleteBucketPolicy removes the policy; it succeeds without one.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketPolicy.html
 func deleteBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	if err := s.engine.SetSetting(r.Context(), r.Bucket, settingPolicy, nil); err != nil {
 		return nil, err
@@ -176,7 +182,8 @@ func deleteBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
-// storedPolicy is the setting of the request's bucket; NoSuchBucketPolicy.
+// storedPolicy returns the stored setting of the request's bucket, or
+// NoSuchBucketPolicy.
 func (s *Server) storedPolicy(r *Request) ([]byte, error) {
 	settings, err := s.engine.Settings(r.Context(), r.Bucket)
 	if err != nil {
@@ -192,7 +199,7 @@ func (s *Server) storedPolicy(r *Request) ([]byte, error) {
 // policyStatus is the answer to GetBucketPolicyStatus.
 type policyStatus struct{ public bool }
 
-// getBucketPolicyStatus says whether the policy gives something to everybody.
+// getBucketPolicyStatus tells whether the policy gives something to everybody.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketPolicyStatus.html
 func getBucketPolicyStatus(s *Server, r *Request) (*Reply, error) {
 	doc, err := s.storedPolicy(r)

@@ -10,14 +10,14 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// accessBlock is the setting. A bucket without one has the gateway's default, so
-// that one that was deleted has to be remembered.
+// accessBlock is the stored setting. Without one the gateway's default applies,
+// so that a deleted block has to be stored as such.
 type accessBlock struct {
 	access.PublicAccessBlock
 	Deleted bool `json:",omitempty"`
 }
 
-// accessBlockDocument is a PublicAccessBlockConfiguration.
+// accessBlockDocument is a PublicAccessBlockConfiguration as it is shown.
 type accessBlockDocument struct {
 	XMLName               xml.Name `xml:"PublicAccessBlockConfiguration"`
 	BlockPublicACLs       bool     `xml:"BlockPublicAcls"`
@@ -26,8 +26,8 @@ type accessBlockDocument struct {
 	RestrictPublicBuckets bool     `xml:"RestrictPublicBuckets"`
 }
 
-// publicAccessBlock is what holds for a bucket: its own setting, or that of new
-// buckets.
+// publicAccessBlock returns the block in effect: the bucket's own, or the
+// default.
 func (s *Server) publicAccessBlock(settings *engine.Settings) (accessBlock, error) {
 	block, ok, err := engine.Parsed(settings, settingPublicAccessBlock, func(doc []byte) (b accessBlock, err error) {
 		return b, json.Unmarshal(doc, &b)
@@ -38,11 +38,13 @@ func (s *Server) publicAccessBlock(settings *engine.Settings) (accessBlock, erro
 	on := s.blockPublicAccess
 	return accessBlock{
 		PublicAccessBlock: access.PublicAccessBlock{BlockPublicACLs: on, IgnorePublicACLs: on, BlockPublicPolicy: on, RestrictPublicBuckets: on},
-		Deleted:           !on,
+		// Where the default blocks nothing, clients see no configuration, as on
+		// S3.
+		Deleted: !on,
 	}, nil
 }
 
-// putPublicAccessBlock stores the four switches.
+// putPublicAccessBlock stores the four switches. An absent one is off.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutPublicAccessBlock.html
 func putPublicAccessBlock(s *Server, r *Request) (*Reply, error) {
 	var d struct {
@@ -65,6 +67,8 @@ func putPublicAccessBlock(s *Server, r *Request) (*Reply, error) {
 	return &Reply{}, s.engine.SetSetting(r.Context(), r.Bucket, settingPublicAccessBlock, doc)
 }
 
+// getPublicAccessBlock shows the block in effect, the default included.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetPublicAccessBlock.html
 func getPublicAccessBlock(s *Server, r *Request) (*Reply, error) {
 	settings, err := s.engine.Settings(r.Context(), r.Bucket)
 	if err != nil {
@@ -83,6 +87,8 @@ func getPublicAccessBlock(s *Server, r *Request) (*Reply, error) {
 	}}, nil
 }
 
+// deletePublicAccessBlock turns the block off, even where the default is on.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeletePublicAccessBlock.html
 func deletePublicAccessBlock(s *Server, r *Request) (*Reply, error) {
 	doc, err := json.Marshal(accessBlock{Deleted: true})
 	if err != nil {

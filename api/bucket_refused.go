@@ -7,11 +7,11 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Sub-resources that the gateway cannot do anything with. Documents that ask for
-// what holds anyway are accepted, and all others are refused: a configuration that
-// is stored and has no effect would be a lie.
+// Sub-resources that the gateway does not implement. Documents that ask for its
+// fixed behaviour are accepted; all others are refused. A configuration that is
+// stored without effect would deceive the client.
 
-// putBucketRequestPayment accepts that the owner pays.
+// putBucketRequestPayment accepts only that the owner pays.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketRequestPayment.html
 func putBucketRequestPayment(_ *Server, r *Request) (*Reply, error) {
 	var d requestPayment
@@ -22,7 +22,7 @@ func putBucketRequestPayment(_ *Server, r *Request) (*Reply, error) {
 	case "BucketOwner":
 		return &Reply{}, nil
 	case "Requester":
-		return nil, s3err.New(s3err.NotImplemented, "Nobody is charged for requests: requester pays is not implemented.")
+		return nil, s3err.New(s3err.NotImplemented, "Requester pays is not implemented: nobody is charged for requests.")
 	}
 	return nil, s3err.MalformedXML
 }
@@ -33,7 +33,7 @@ type acceleration struct {
 	Status  string   `xml:"Status,omitempty" json:"status"`
 }
 
-// putBucketAccelerate accepts that nothing is accelerated.
+// putBucketAccelerate accepts only that acceleration is off.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAccelerateConfiguration.html
 func putBucketAccelerate(s *Server, r *Request) (*Reply, error) {
 	var d acceleration
@@ -49,12 +49,15 @@ func putBucketAccelerate(s *Server, r *Request) (*Reply, error) {
 	return nil, s3err.MalformedXML
 }
 
+// getBucketAccelerate shows the stored status; none at first, as on S3.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketAccelerateConfiguration.html
 func getBucketAccelerate(s *Server, r *Request) (*Reply, error) {
 	a, _, err := setting[acceleration](s, r, settingAccelerate)
 	return &Reply{XML: a}, err
 }
 
-// notificationDocument is a NotificationConfiguration.
+// notificationDocument is a NotificationConfiguration. Its rules are parsed so
+// that a malformed document is called malformed.
 type notificationDocument struct {
 	Topics []struct {
 		notificationRule
@@ -71,6 +74,7 @@ type notificationDocument struct {
 	EventBridge *struct{} `xml:"EventBridgeConfiguration"`
 }
 
+// notificationRule is the part that all kinds of destination share.
 type notificationRule struct {
 	ID     string   `xml:"Id"`
 	Events []string `xml:"Event" max:"100"`
@@ -84,7 +88,8 @@ type notificationRule struct {
 	} `xml:"Filter"`
 }
 
-// putBucketNotification accepts that nobody is told, which clears what was.
+// putBucketNotification accepts a document without destinations, with which
+// clients turn notifications off.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
 func putBucketNotification(_ *Server, r *Request) (*Reply, error) {
 	var d notificationDocument
@@ -107,17 +112,19 @@ func putBucketNotification(_ *Server, r *Request) (*Reply, error) {
 	if len(destinations) == 0 {
 		return &Reply{}, nil
 	}
+	// S3's words for a destination that it cannot reach.
 	return nil, s3err.New(s3err.InvalidArgument, "Unable to validate the following destination configurations: delivery is not configured.").
 		With("ArgumentName", destinations[0]).With("ArgumentValue", "null")
 }
 
-// alreadyAbsent answers the DELETE of a configuration that no bucket can have, and
-// whose absence S3 does not mind.
+// alreadyAbsent answers the DELETE of a configuration that no bucket can have,
+// where S3 succeeds without one.
 func alreadyAbsent(*Server, *Request) (*Reply, error) {
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
-// noConfigurations is an empty list of configurations of one kind.
+// noConfigurations is an empty list of configurations of one kind, the name of
+// its root element.
 type noConfigurations string
 
 // AppendXML writes the list.
@@ -125,12 +132,12 @@ func (root noConfigurations) AppendXML(b []byte) []byte {
 	return appendListEnd(openRoot(b, string(root)), string(root), "", "")
 }
 
-// listsNone answers the list of configurations that no bucket can have.
+// listsNone answers a list of configurations that no bucket can have.
 func listsNone(root string) Handler {
 	return func(*Server, *Request) (*Reply, error) { return &Reply{XML: noConfigurations(root)}, nil }
 }
 
-// noneOfID answers for one of them.
+// noneOfID answers a request for one of them by id.
 func noneOfID(_ *Server, r *Request) (*Reply, error) {
 	if _, err := r.configurationID(); err != nil {
 		return nil, err

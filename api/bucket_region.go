@@ -9,9 +9,9 @@ import (
 
 const bucketRegionHeader = "X-Amz-Bucket-Region"
 
-// showRegion says in a refusal where the bucket is: in that of a HeadBucket, which has
-// no body that could say it, and where the region is what was wrong. Clients find out so
-// for which region they are to sign. Of a bucket that there is not it says nothing.
+// showRegion adds the bucket's region to an error: to that of a HeadBucket,
+// which has no body to tell it, and where the region was the error. From it
+// clients learn the region to sign for. For an absent bucket nothing is added.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
 func (x *exchange) showRegion(e *s3err.Error) {
 	if e.Code.Status() >= http.StatusInternalServerError {
@@ -24,8 +24,8 @@ func (x *exchange) showRegion(e *s3err.Error) {
 	}
 }
 
-// knowsBucket reports whether the target's bucket is there; it looks it up where the
-// request was refused before anybody did.
+// knowsBucket reports whether the target's bucket exists. It looks the bucket
+// up if the request was refused before that.
 func (x *exchange) knowsBucket() bool {
 	r := x.req
 	if r.Target.Bucket == "" {

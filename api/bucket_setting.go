@@ -11,9 +11,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Names of the settings that hold bucket sub-resources: what was parsed and
-// validated, as JSON of a Go type. Names may be added to the types, and never
-// change.
+// Names of the settings that hold bucket sub-resources, as JSON of a validated
+// Go type. Fields may be added to the types; their names never change.
 const (
 	settingCORS       = "cors"
 	settingTags       = "tags"
@@ -21,8 +20,8 @@ const (
 	settingAccelerate = "accelerate"
 )
 
-// setting reads a setting of the request's bucket; false when there is none. One
-// that cannot be read is an error without a code: 500.
+// setting returns a setting of the request's bucket; false when there is none.
+// An unreadable one is an error without a code: 500.
 func setting[T any](s *Server, r *Request, name string) (v T, ok bool, err error) {
 	settings, err := s.engine.Settings(r.Context(), r.Bucket)
 	if err != nil {
@@ -31,8 +30,8 @@ func setting[T any](s *Server, r *Request, name string) (v T, ok bool, err error
 	return engine.Parsed(settings, name, readSetting[T])
 }
 
-// readSetting reads a stored document. A name that this release does not know is
-// an error: a rule that is half understood must not be applied.
+// readSetting decodes a stored document. An unknown field is an error: a rule
+// that is understood in part must not be applied.
 func readSetting[T any](document []byte) (v T, err error) {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.DisallowUnknownFields()
@@ -40,7 +39,7 @@ func readSetting[T any](document []byte) (v T, err error) {
 		return v, err
 	}
 	if _, err = d.Token(); err != io.EOF {
-		return v, errors.New("something follows the document")
+		return v, errors.New("the setting has data after its document")
 	}
 	return v, nil
 }
@@ -54,8 +53,8 @@ func storeSetting(s *Server, r *Request, name string, v any) error {
 	return s.engine.SetSetting(r.Context(), r.Bucket, name, document)
 }
 
-// replaceSetting handles the PUT of a sub-resource: parse reads the document that
-// clients send.
+// replaceSetting handles the PUT of a sub-resource. parse validates the
+// client's document.
 func replaceSetting[T any](name string, parse func(document []byte) (T, error)) Handler {
 	return func(s *Server, r *Request) (*Reply, error) {
 		v, err := parse(r.XML)
@@ -66,8 +65,7 @@ func replaceSetting[T any](name string, parse func(document []byte) (T, error)) 
 	}
 }
 
-// removeSetting handles the DELETE of a sub-resource: it succeeds whether or not
-// there was one.
+// removeSetting handles the DELETE of a sub-resource. It succeeds without one.
 func removeSetting(name string) Handler {
 	return func(s *Server, r *Request) (*Reply, error) {
 		if err := s.engine.SetSetting(r.Context(), r.Bucket, name, nil); err != nil {
@@ -77,8 +75,8 @@ func removeSetting(name string) Handler {
 	}
 }
 
-// showSetting handles the GET of a sub-resource: render turns what is stored into
-// the document.
+// showSetting handles the GET of a sub-resource. render makes the document of
+// the stored value; absent is the error without one.
 func showSetting[T any](name string, absent s3err.Code, render func(T) any) Handler {
 	return func(s *Server, r *Request) (*Reply, error) {
 		v, ok, err := setting[T](s, r, name)

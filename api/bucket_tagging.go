@@ -20,10 +20,12 @@ func putBucketTagging(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
-// taggingOfBucket reads its Tagging document.
-var taggingOfBucket = documentFacts{keys: openKeys("aws:requesttag/", "aws:tagkeys"), read: func(r *Request) {
-	r.asked.bucketTags = saying(parseTagging(r.XML, maxBucketTags))
-}}
+// taggingOfBucket reads a bucket's Tagging document.
+var taggingOfBucket = documentFacts{
+	keys: openKeys("aws:requesttag/", "aws:tagkeys"),
+	read: func(r *Request) { r.asked.bucketTags = saying(parseTagging(r.XML, maxBucketTags)) },
+}
 
-// getBucketTagging shows them.
+// getBucketTagging shows the tags.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketTagging.html
 var getBucketTagging = showSetting(settingTags, s3err.NoSuchTagSet, func(tags []engine.Pair) any { return tagging(tags) })

@@ -15,14 +15,14 @@ const (
 )
 
 // versioningDocument is the body of PutBucketVersioning and of the answer to
-// GetBucketVersioning. A bucket whose versioning was never on has no Status.
+// GetBucketVersioning. A bucket that never had versioning shows no Status.
 type versioningDocument struct {
 	XMLName   xml.Name `xml:"VersioningConfiguration"`
 	Status    string   `xml:"Status,omitempty"`
 	MFADelete string   `xml:"MfaDelete,omitempty"`
 }
 
-// getBucketVersioning says whether the bucket keeps versions.
+// getBucketVersioning tells whether the bucket keeps versions.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html
 func getBucketVersioning(_ *Server, r *Request) (*Reply, error) {
 	doc := versioningDocument{}
@@ -35,8 +35,8 @@ func getBucketVersioning(_ *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: doc}, nil
 }
 
-// putBucketVersioning enables or suspends versioning. MFA delete is refused: there
-// is nobody here who could tell whose the device is.
+// putBucketVersioning enables or suspends versioning. MFA delete is refused,
+// because the gateway knows no MFA devices.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html
 func putBucketVersioning(s *Server, r *Request) (*Reply, error) {
 	var doc versioningDocument
@@ -47,7 +47,7 @@ func putBucketVersioning(s *Server, r *Request) (*Reply, error) {
 	switch doc.MFADelete {
 	case "", statusDisabled:
 	case statusEnabled:
-		u.note("MFA delete is not supported.")
+		u.note("MFA delete is not supported; leave out MfaDelete or set it to Disabled.")
 	default:
 		return nil, s3err.MalformedXML
 	}

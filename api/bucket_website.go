@@ -16,8 +16,7 @@ const (
 	maxRoutingRules = 50
 )
 
-// website is a bucket's website configuration, as clients send it, as it is stored
-// and as it is shown.
+// website is a bucket's website configuration, as sent, stored and shown.
 type website struct {
 	XMLName     xml.Name      `xml:"WebsiteConfiguration" json:"-"`
 	RedirectAll *redirectAll  `xml:"RedirectAllRequestsTo" json:"redirect_all,omitempty"`
@@ -26,13 +25,14 @@ type website struct {
 	Routing     *routingRules `xml:"RoutingRules" json:"routing,omitempty"`
 }
 
+// redirectAll sends every request to another host.
 type redirectAll struct {
 	Host     string `xml:"HostName" json:"host"`
-	Protocol string `xml:"Protocol,omitempty" json:"protocol,omitempty"` // empty: that of the request
+	Protocol string `xml:"Protocol,omitempty" json:"protocol,omitempty"` // empty: the protocol of the request
 }
 
 type websiteIndex struct {
-	Suffix string `xml:"Suffix" json:"suffix"` // is added to keys that are empty or end in a slash
+	Suffix string `xml:"Suffix" json:"suffix"` // is appended to keys that are empty or end in a slash
 }
 
 type websiteError struct {
@@ -43,17 +43,21 @@ type routingRules struct {
 	Rules []routingRule `xml:"RoutingRule" max:"50" json:"rules"`
 }
 
-// routingRule redirects the requests that meet its condition; all, without one.
+// routingRule redirects requests that meet its condition. Without a condition
+// it redirects all.
 type routingRule struct {
 	Condition *routingCondition `xml:"Condition" json:"condition,omitempty"`
 	Redirect  *routingRedirect  `xml:"Redirect" json:"redirect"`
 }
 
+// routingCondition needs all of its parts. A rule with a Code applies after an
+// error, any other before the object is looked up.
 type routingCondition struct {
 	Code   *int    `xml:"HttpErrorCodeReturnedEquals" json:"code,omitempty"`
 	Prefix *string `xml:"KeyPrefixEquals" json:"prefix,omitempty"`
 }
 
+// routingRedirect changes parts of the request's URL and keeps the others.
 type routingRedirect struct {
 	Host     string  `xml:"HostName,omitempty" json:"host,omitempty"`
 	Code     *int    `xml:"HttpRedirectCode" json:"code,omitempty"` // nil: 301
@@ -62,22 +66,25 @@ type routingRedirect struct {
 	Key      *string `xml:"ReplaceKeyWith" json:"key,omitempty"`
 }
 
-// redirectCodes are the statuses that a rule may answer with, and errorStatuses
-// those that it may wait for.
+// redirectCodes are the statuses that a rule may answer with.
 var redirectCodes = []int{301, 302, 303, 304, 305, 307, 308}
 
+// isErrorStatus reports whether a rule may have the status as its condition.
 func isErrorStatus(code int) bool { return code >= 400 && code <= 417 || code >= 500 && code <= 505 }
 
-// putBucketWebsite makes the bucket a website, getBucketWebsite shows how.
+// putBucketWebsite makes the bucket a website.
 var putBucketWebsite = replaceSetting(settingWebsite, parseWebsite)
 
+// getBucketWebsite shows the configuration.
 var getBucketWebsite = showSetting(settingWebsite, s3err.NoSuchWebsiteConfiguration, func(w website) any { return w })
 
-// parseWebsite reads a WebsiteConfiguration.
+// parseWebsite parses a WebsiteConfiguration. Its errors have S3's words.
 func parseWebsite(document []byte) (website, error) {
 	var w website
 	if err := decodeXML(document, "WebsiteConfiguration", &w); tooMany(err, "RoutingRule") {
-		return w, s3err.New(s3err.InvalidRequest, "More than %[1]d routing rules provided, the number of routing rules in a website configuration is limited to %[1]d.", maxRoutingRules)
+		return w, s3err.New(s3err.InvalidRequest,
+			"More than %[1]d routing rules provided, the number of routing rules in a website configuration is limited to %[1]d.",
+			maxRoutingRules)
 	} else if err != nil {
 		return w, err
 	}
@@ -112,6 +119,7 @@ func parseWebsite(document []byte) (website, error) {
 
 func (rule *routingRule) sound() bool { return rule.Redirect != nil }
 
+// check refuses rules that redirect nothing, or by codes that S3 does not take.
 func (rule *routingRule) check() error {
 	c, to := rule.Condition, rule.Redirect
 	switch {
@@ -127,10 +135,11 @@ func (rule *routingRule) check() error {
 	return checkPlace(to.Host, to.Protocol)
 }
 
-// checkPlace checks where a redirect leads; both parts may be empty.
+// checkPlace checks the target of a redirect. Both parts may be empty.
 func checkPlace(host, protocol string) error {
 	if protocol != "" && protocol != "http" && protocol != "https" {
-		return s3err.New(s3err.InvalidRequest, "Invalid protocol, protocol can be http or https. If not defined the protocol will be selected automatically.")
+		return s3err.New(s3err.InvalidRequest,
+			"Invalid protocol, protocol can be http or https. If not defined the protocol will be selected automatically.")
 	}
 	if strings.Trim(strings.ToLower(host), "abcdefghijklmnopqrstuvwxyz0123456789.-:[]_") != "" {
 		return s3err.New(s3err.InvalidRequest, "The host name of the redirect is not valid.")
@@ -138,8 +147,8 @@ func checkPlace(host, protocol string) error {
 	return nil
 }
 
-// meets reports whether a rule without a wanted error redirects the key, before
-// anything is looked up, or with status set one that waits for it.
+// meets reports whether the rule redirects the key. status is 0 before the
+// object is looked up, and the error's status afterwards.
 func (rule *routingRule) meets(key string, status int) bool {
 	c := rule.Condition
 	if c == nil {
@@ -151,7 +160,7 @@ func (rule *routingRule) meets(key string, status int) bool {
 	return c.Prefix == nil || strings.HasPrefix(key, *c.Prefix)
 }
 
-// target is the key to which a rule leads.
+// target returns the key that the rule redirects to.
 func (rule *routingRule) target(key string) string {
 	switch to := rule.Redirect; {
 	case to.Key != nil:
@@ -165,7 +174,7 @@ func (rule *routingRule) target(key string) string {
 	return key
 }
 
-// status is the one that a rule answers with.
+// status returns the status that the rule answers with.
 func (rule *routingRule) status() int {
 	if rule.Redirect.Code != nil {
 		return *rule.Redirect.Code

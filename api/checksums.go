@@ -11,29 +11,30 @@ import (
 
 const checksumPrefix = "x-amz-checksum-"
 
-// checksumSettings are the headers that begin like a checksum and are none.
+// checksumSettings are the rest of headers that look like a checksum's.
 var checksumSettings = map[string]bool{"algorithm": true, "type": true, "mode": true}
 
-// checksumHeader is the header that carries a checksum of the algorithm.
+// checksumHeader returns the header with a checksum of the algorithm.
 func checksumHeader(algorithm string) string { return checksumPrefix + strings.ToLower(algorithm) }
 
-// checksumAlgorithm reads the name of an algorithm from the header, in any
-// case; it is empty when the header was not sent.
+// checksumAlgorithm reads the name of an algorithm from a header, in any case;
+// "" when the header was not sent.
 func (r *Request) checksumAlgorithm(header string) (string, error) {
 	if !r.HasHeader(header) {
 		return "", nil
 	}
 	algorithm := strings.ToUpper(r.Header(header))
 	if engine.ChecksumSize(algorithm) == 0 {
-		return "", s3err.New(s3err.InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [%s]",
+		return "", s3err.New(s3err.InvalidRequest,
+			"Checksum algorithm provided is unsupported. Please try again with any of the valid types: [%s]",
 			strings.Join(engine.ChecksumAlgorithms, ", "))
 	}
 	return algorithm, nil
 }
 
-// claimedChecksum finds the one x-amz-checksum-* header that carries a value.
-// algorithm is empty when there is none. An algorithm that the gateway cannot
-// compute is refused, for what was claimed could not be checked.
+// claimedChecksum returns the one x-amz-checksum-* header with a value.
+// algorithm is empty when there is none. An algorithm that the gateway does not
+// implement is refused, because the claim could not be checked.
 func claimedChecksum(h http.Header) (algorithm, value string, err error) {
 	for name, values := range h {
 		suffix, ok := strings.CutPrefix(strings.ToLower(name), checksumPrefix)
@@ -52,14 +53,14 @@ func claimedChecksum(h http.Header) (algorithm, value string, err error) {
 	return algorithm, value, nil
 }
 
-// decodeChecksum reads a checksum's base64 value; ok is false when it is
-// malformed or has not the algorithm's size.
+// decodeChecksum decodes a checksum's base64 value. ok is false when it is
+// malformed or does not have the algorithm's size.
 func decodeChecksum(algorithm, value string) (sum []byte, ok bool) {
 	sum, err := base64.StdEncoding.Strict().DecodeString(value)
 	return sum, err == nil && len(sum) == engine.ChecksumSize(algorithm)
 }
 
-// announcedChecksum is the algorithm that x-amz-trailer promises, or "".
+// announcedChecksum returns the algorithm that x-amz-trailer promises, or "".
 func announcedChecksum(names []string) (string, error) {
 	algorithm := ""
 	for _, name := range names {
@@ -75,14 +76,14 @@ func announcedChecksum(names []string) (string, error) {
 	return algorithm, nil
 }
 
-// engineBody turns the request's body into the engine's, with the checksum that
-// the client claims in a header or has announced as a trailer.
+// engineBody makes the engine's body of the request's, with the checksum that
+// the client claims in a header or announced as a trailer.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 func (r *Request) engineBody() (engine.Body, error) {
 	body := engine.Body{Reader: r.Body.Reader, Size: r.Body.Size, Open: r.Body.Open, MD5: r.Body.MD5}
 	if r.HTTP.ProtoMajor == 1 && r.HTTP.ContentLength == 0 && !r.HasHeader("Content-Length") {
-		// HTTP takes this for an empty body. S3 wants it said: a client that
-		// forgot its body must not empty an object.
+		// HTTP takes this for an empty body, but S3 requires the length: a
+		// client that forgot its body must not empty an object.
 		return body, s3err.MissingContentLength
 	}
 	claimed, err := r.claimedSum(r.Body.Announced, r.Body.Trailers)
@@ -90,15 +91,15 @@ func (r *Request) engineBody() (engine.Body, error) {
 	return body, err
 }
 
-// claimedSum is the checksum that a body comes with.
+// claimedSum is the checksum that a client claims for its body.
 type claimedSum struct {
-	algorithm string                 // empty: none
+	algorithm string                 // empty: no claim
 	value     []byte                 // of a header
-	late      func() ([]byte, error) // of a trailer, to be called once the body is over
+	late      func() ([]byte, error) // of a trailer, to be called at the end of the body
 }
 
-// claimedSum reads which checksum the request claims of its body, in a header or, as it
-// announces, in a trailer.
+// claimedSum reads the request's claim, from a header or, if it is announced,
+// from a trailer.
 func (r *Request) claimedSum(announced []string, trailers func() http.Header) (c claimedSum, err error) {
 	claimed, value, err := claimedChecksum(r.HTTP.Header)
 	if err != nil {
@@ -127,21 +128,22 @@ func (r *Request) claimedSum(announced []string, trailers func() http.Header) (c
 	return c, nil
 }
 
-// checkNamedAlgorithm holds x-amz-sdk-checksum-algorithm against the checksum
-// that came; sent is empty when none did.
+// checkNamedAlgorithm compares x-amz-sdk-checksum-algorithm with the algorithm
+// of the claim; sent is "" without a claim.
 func (r *Request) checkNamedAlgorithm(sent string) error {
 	named, err := r.checksumAlgorithm("X-Amz-Sdk-Checksum-Algorithm")
 	switch {
 	case err != nil || named == "" || named == sent:
 		return err
 	case sent == "":
-		return s3err.New(s3err.InvalidRequest, "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
+		return s3err.New(s3err.InvalidRequest, "x-amz-sdk-checksum-algorithm specified, "+
+			"but no corresponding x-amz-checksum-* or x-amz-trailer headers were found.")
 	}
 	return s3err.New(s3err.InvalidRequest, "Value for x-amz-sdk-checksum-algorithm header is invalid.")
 }
 
-// trailingChecksum returns what reads the promised checksum once the body is
-// over. One that did not come or cannot be read fails the upload.
+// trailingChecksum returns a function that reads the announced checksum at the
+// end of the body. A missing or malformed one fails the upload.
 func trailingChecksum(algorithm string, trailers func() http.Header) func() ([]byte, error) {
 	return func() ([]byte, error) {
 		name := checksumHeader(algorithm)
@@ -157,8 +159,8 @@ func trailingChecksum(algorithm string, trailers func() http.Header) func() ([]b
 	}
 }
 
-// uploadChecksum reads what CreateMultipartUpload says of checksums: which
-// algorithm and of which type. Both are empty when nothing is said.
+// uploadChecksum reads the checksum algorithm and type of a
+// CreateMultipartUpload. Both are empty when none is given.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
 func (r *Request) uploadChecksum() (algorithm, kind string, err error) {
 	if algorithm, err = r.checksumAlgorithm("X-Amz-Checksum-Algorithm"); err != nil {
@@ -169,18 +171,20 @@ func (r *Request) uploadChecksum() (algorithm, kind string, err error) {
 	}
 	switch {
 	case algorithm == "" && kind != "":
-		return "", "", s3err.New(s3err.InvalidRequest, "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+		return "", "", s3err.New(s3err.InvalidRequest,
+			"The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
 	case algorithm == "":
 		return "", "", nil
 	case kind == "":
 		return algorithm, defaultChecksumType(algorithm), nil
 	case !checksumTypeFits(algorithm, kind):
-		return "", "", s3err.New(s3err.InvalidRequest, "The %s checksum type cannot be used with the %s checksum algorithm.", kind, strings.ToLower(algorithm))
+		return "", "", s3err.New(s3err.InvalidRequest,
+			"The %s checksum type cannot be used with the %s checksum algorithm.", kind, strings.ToLower(algorithm))
 	}
 	return algorithm, kind, nil
 }
 
-// checksumType reads x-amz-checksum-type, in any case; empty when not sent.
+// checksumType reads x-amz-checksum-type, in any case; "" when it was not sent.
 func (r *Request) checksumType() (string, error) {
 	if !r.HasHeader("X-Amz-Checksum-Type") {
 		return "", nil
@@ -192,8 +196,8 @@ func (r *Request) checksumType() (string, error) {
 	return kind, nil
 }
 
-// checksumTypeFits says which types an algorithm can have in a multipart
-// upload: only CRCs can be combined from those of the parts.
+// checksumTypeFits tells which types an algorithm can have in a multipart
+// upload: only CRCs of parts can be combined to that of the whole.
 func checksumTypeFits(algorithm, kind string) bool {
 	switch algorithm {
 	case engine.CRC32, engine.CRC32C:
@@ -204,6 +208,7 @@ func checksumTypeFits(algorithm, kind string) bool {
 	return kind == engine.Composite
 }
 
+// defaultChecksumType is S3's choice when the client names none.
 func defaultChecksumType(algorithm string) string {
 	if algorithm == engine.CRC64NVME {
 		return engine.FullObject
@@ -220,8 +225,8 @@ func setChecksum(h http.Header, c *engine.Checksum) {
 	h.Set("x-amz-checksum-type", c.Type)
 }
 
-// checksumElements are a checksum's elements in an S3 document. At most one of
-// the values is set.
+// checksumElements are the elements of an S3 document for a checksum. At most
+// one has a value.
 type checksumElements struct {
 	CRC32     string `xml:"ChecksumCRC32,omitempty"`
 	CRC32C    string `xml:"ChecksumCRC32C,omitempty"`
@@ -235,7 +240,7 @@ type checksumElements struct {
 	XXHASH128 string `xml:"ChecksumXXHASH128,omitempty"`
 }
 
-// field is the element for the algorithm; nil if it is unknown.
+// field returns the element of the algorithm; nil for an unknown one.
 func (e *checksumElements) field(algorithm string) *string {
 	switch algorithm {
 	case engine.CRC32:
@@ -262,7 +267,7 @@ func (e *checksumElements) field(algorithm string) *string {
 	return nil
 }
 
-// elementsOf are the elements that show c; none when it is nil.
+// elementsOf returns the elements that show c; none for nil.
 func elementsOf(c *engine.Checksum) (e checksumElements) {
 	if c != nil {
 		if f := e.field(c.Algorithm); f != nil {

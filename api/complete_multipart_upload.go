@@ -16,6 +16,8 @@ type completeDocument struct {
 	Parts []completedPart `xml:"Part" max:"10000"`
 }
 
+// completedPart is one part that the object consists of, in the order of the
+// list.
 type completedPart struct {
 	PartNumber string `xml:"PartNumber"`
 	ETag       string `xml:"ETag"`
@@ -34,8 +36,9 @@ type completeResult struct {
 	ChecksumType string `xml:"ChecksumType,omitempty"`
 }
 
-// completeMultipartUpload makes an object of an upload's parts. It costs as much
-// as there are parts, whatever their size, so no answer has to be kept alive.
+// completeMultipartUpload makes an object of an upload's parts. Its time
+// depends on the number of parts and not on their size, so that the answer need
+// not be kept alive by blanks as on S3.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	in, err := r.completeInput()
@@ -60,7 +63,7 @@ func completeMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Header: h, XML: result}, nil
 }
 
-// completeInput reads all that a CompleteMultipartUpload says.
+// completeInput reads all parameters and the document of the request.
 func (r *Request) completeInput() (in engine.CompleteUpload, err error) {
 	in = engine.CompleteUpload{Bucket: r.Bucket, Key: r.Target.Key}
 	if in.Upload, err = r.upload(); err != nil {
@@ -82,7 +85,7 @@ func (r *Request) completeInput() (in engine.CompleteUpload, err error) {
 		return in, err
 	}
 	if len(bytes.TrimSpace(r.XML)) == 0 {
-		return in, s3err.MalformedXML // as S3 has it, of this operation
+		return in, s3err.MalformedXML // S3's code for this operation alone
 	}
 	var doc completeDocument
 	if err := decodeXML(r.XML, "CompleteMultipartUpload", &doc); err != nil {
@@ -102,7 +105,7 @@ func (r *Request) completeInput() (in engine.CompleteUpload, err error) {
 	return in, nil
 }
 
-// completed is the part as the engine takes it.
+// completed converts the part for the engine.
 func (p completedPart) completed() (engine.CompletedPart, error) {
 	number, ok := strict.Integer(strict.InElement(p.PartNumber))
 	if !ok {
@@ -128,8 +131,8 @@ func (p completedPart) completed() (engine.CompletedPart, error) {
 	return part, nil
 }
 
-// objectChecksum is what the request claims of the whole object, or nil. A
-// composite value may end in a dash and the number of parts.
+// objectChecksum returns the checksum that the request claims for the whole
+// object, or nil. A composite value may end in a dash and the number of parts.
 func (r *Request) objectChecksum(kind string) (*engine.Checksum, error) {
 	algorithm, value, err := claimedChecksum(r.HTTP.Header)
 	if algorithm == "" || err != nil {
@@ -151,7 +154,8 @@ func (r *Request) objectChecksum(kind string) (*engine.Checksum, error) {
 	return c, nil
 }
 
-// claimedObjectSize reads x-amz-mp-object-size; -1 when it was not sent.
+// claimedObjectSize reads x-amz-mp-object-size in bytes; -1 when it was not
+// sent.
 func (r *Request) claimedObjectSize() (int64, error) {
 	if !r.HasHeader("X-Amz-Mp-Object-Size") {
 		return -1, nil

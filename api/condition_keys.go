@@ -12,8 +12,8 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// conditions are the values of the condition keys that the request itself has.
-// They are gathered only where a policy may ask.
+// conditions returns the request's values of condition keys. They are gathered
+// only when a policy may ask for one.
 func (r *Request) conditions() access.Context {
 	if r.context == nil && r.hasPolicies() {
 		r.context = r.gatherConditions()
@@ -21,9 +21,11 @@ func (r *Request) conditions() access.Context {
 	return r.context
 }
 
-// hasPolicies reports whether any policy takes part in deciding the request.
+// hasPolicies reports whether any policy takes part in the decision.
 func (r *Request) hasPolicies() bool {
 	p := &r.Principal
+	// The source of a copy, or another bucket named in the document, may have
+	// one.
 	if len(p.Identity) > 0 || len(p.Session) > 0 || p.Boundary != nil || r.Op.Header == copySourceHeader || r.Op.Elsewhere {
 		return true
 	}
@@ -31,9 +33,10 @@ func (r *Request) hasPolicies() bool {
 	return f != nil && f.Policy != nil
 }
 
-// gatherConditions fills the keys of AWS as a whole, then those of S3 that any request
-// may have, and then those of the operation. No header or parameter is looked at here but
-// those three that are about the sender: all others come from what was asked.
+// gatherConditions fills the global keys of AWS, then the keys that every S3
+// request has, then those of the operation. Of the headers, only the two about
+// the client are read here; all other values come from asked, so that policies
+// and handlers see the same.
 func (r *Request) gatherConditions() access.Context {
 	now := r.Now.UTC()
 	c := access.Context{
@@ -62,7 +65,7 @@ func (r *Request) gatherConditions() access.Context {
 	return c
 }
 
-// signatureConditions tell how the request was signed.
+// signatureConditions fills the keys about the signature.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html
 func (r *Request) signatureConditions(c access.Context) {
 	id := r.identity
@@ -70,7 +73,7 @@ func (r *Request) signatureConditions(c access.Context) {
 		return
 	}
 	if r.form != nil {
-		c["s3:x-amz-content-sha256"] = []string{unsignedPayload} // nothing signs the file
+		c["s3:x-amz-content-sha256"] = []string{unsignedPayload} // the signature does not cover the file
 	} else if text := id.ContentSHA256(); text != "" {
 		c["s3:x-amz-content-sha256"] = []string{text}
 	}
@@ -79,7 +82,7 @@ func (r *Request) signatureConditions(c access.Context) {
 	}
 	age := strconv.FormatInt(max(0, r.Now.Sub(id.Date).Milliseconds()), 10)
 	if c["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}; id.Version == sigv4.Version2 {
-		c["s3:signatureversion"], age = []string{"AWS"}, "0" // always, says the source
+		c["s3:signatureversion"], age = []string{"AWS"}, "0" // the source documents 0 for Version 2
 	}
 	c["s3:authtype"] = []string{"REST-HEADER"}
 	switch {
@@ -91,10 +94,10 @@ func (r *Request) signatureConditions(c access.Context) {
 	c["s3:signatureage"] = []string{age}
 }
 
-// unsignedPayload is what s3:x-amz-content-sha256 says of a body that nothing signs.
+// unsignedPayload is the value of s3:x-amz-content-sha256 for an unsigned body.
 const unsignedPayload = "UNSIGNED-PAYLOAD"
 
-// The operations that have the same keys.
+// Operations that share condition keys.
 var (
 	listings = []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}
 	makings  = []string{"PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"}
@@ -104,9 +107,9 @@ var (
 	copyings    = []string{"CopyObject", "UploadPartCopy"}
 )
 
-// operationKeys are the condition keys that some operations have, with those that are
-// about a key's parameters: an operation that does not act on a parameter does not show
-// it to policies either. Which of an operation's actions have a key is in access.
+// operationKeys are the condition keys of particular operations. An operation
+// that ignores a parameter does not show it to policies. Package access knows
+// which of an operation's actions have a key.
 // Sources:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
@@ -193,21 +196,22 @@ var operationKeys = []struct {
 	}},
 }
 
-// text fills a key with what was said, word for word, if it was.
+// text fills a key with a value as given, if it was given.
 func text(c access.Context, key string, s said[string]) {
 	if s.known() {
 		c[key] = []string{s.value}
 	}
 }
 
-// tagKeys are the tags that an object is to get.
+// tagKeys fills the keys of the tags that an object is about to get.
 func (a *asked) tagKeys(c access.Context) {
 	for key, values := range requestTags(a.tags.value) {
 		c[key] = values
 	}
 }
 
-// requestTags are the condition keys of tags that an object is to get.
+// requestTags returns the condition keys of tags that an object is about to
+// get.
 func requestTags(tags []engine.Pair) access.Context {
 	c := access.Context{}
 	for _, t := range tags {
@@ -219,8 +223,8 @@ func requestTags(tags []engine.Pair) access.Context {
 
 const day = 24 * 60 * 60 // seconds
 
-// lockKeys are the lock that an object is to get. The retention that a bucket gives by
-// default is not among them.
+// lockKeys fills the keys of the lock that an object is about to get. The
+// bucket's default retention is not shown, as on AWS.
 func (a *asked) lockKeys(r *Request, c access.Context) {
 	if a.lockMode.known() {
 		c["s3:object-lock-mode"] = []string{lockModeName(a.lockMode.value)}

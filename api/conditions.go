@@ -10,12 +10,12 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// copySourcePrefix turns the name of a conditional header into the one that
-// speaks of a copy's source.
+// copySourcePrefix makes the name of a conditional header the one for a copy's
+// source.
 const copySourcePrefix = "X-Amz-Copy-Source-"
 
-// readConditions are the If-* headers of a GET or HEAD. Dates that are none are
-// ignored, as RFC 9110 section 13.1.3 demands.
+// readConditions returns the If-* headers of a GET or HEAD. Invalid dates are
+// ignored, as RFC 9110, section 13.1.3 demands.
 func (r *Request) readConditions() engine.Conditions {
 	return engine.Conditions{
 		IfMatch:           r.asked.match.value,
@@ -25,14 +25,14 @@ func (r *Request) readConditions() engine.Conditions {
 	}
 }
 
-// sourceConditions are the x-amz-copy-source-if-* headers.
+// sourceConditions returns the x-amz-copy-source-if-* headers.
 func (r *Request) sourceConditions() (engine.Conditions, error) {
 	return r.strictConditions(copySourcePrefix)
 }
 
-// strictConditions are the If-* headers with a prefix. A date that cannot be read is
-// refused, and so is an entity tag that is empty: to leave it out would copy or rename what
-// must not be.
+// strictConditions returns the If-* headers with a prefix. Unreadable dates and
+// empty entity tags are refused: ignoring them would copy or rename an object
+// against the client's condition.
 func (r *Request) strictConditions(prefix string) (engine.Conditions, error) {
 	for _, name := range []string{prefix + "If-Match", prefix + "If-None-Match"} {
 		if r.HasHeader(name) && strings.TrimSpace(r.Header(name)) == "" {
@@ -51,9 +51,9 @@ func (r *Request) strictConditions(prefix string) (engine.Conditions, error) {
 	return c, err
 }
 
-// writeConditions are the conditions on the key that a request writes. S3 knows
-// If-Match with an entity tag and If-None-Match with *, one at a time; whatever
-// else is asked is refused, so that no condition is passed over in silence.
+// writeConditions returns the conditions on the key that a request writes. S3
+// takes If-Match with an entity tag or If-None-Match with *. All others are
+// refused, so that no condition is ignored.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 func (r *Request) writeConditions() (engine.Conditions, error) {
 	for _, name := range []string{"If-Modified-Since", "If-Unmodified-Since"} {
@@ -71,10 +71,13 @@ func (r *Request) writeConditions() (engine.Conditions, error) {
 	case match.given && strings.TrimSpace(match.value) == "":
 		return engine.Conditions{}, unsupportedCondition("If-Match")
 	}
-	return engine.Conditions{IfMatch: match.value, IfNoneMatch: none.value, Replaces: r.replacesBy("s3:PutObject", &r.object), Judged: r.judged()}, nil
+	return engine.Conditions{
+		IfMatch: match.value, IfNoneMatch: none.value,
+		Replaces: r.replacesBy("s3:PutObject", &r.object), Judged: r.judged(),
+	}, nil
 }
 
-// deleteConditions are those of a DeleteObject.
+// deleteConditions returns the conditions of a DeleteObject.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 func (r *Request) deleteConditions() (d engine.DeleteObject, err error) {
 	for _, name := range []string{"If-None-Match", "If-Modified-Since", "If-Unmodified-Since"} {
@@ -96,7 +99,7 @@ func (r *Request) deleteConditions() (d engine.DeleteObject, err error) {
 	return d, err
 }
 
-// strictDate reads a header that must hold a date when it is sent.
+// strictDate reads a header that must hold a valid date if it is sent.
 func (r *Request) strictDate(name string) (time.Time, error) {
 	if !r.HasHeader(name) {
 		return time.Time{}, nil
@@ -108,8 +111,8 @@ func (r *Request) strictDate(name string) (time.Time, error) {
 	return t, nil
 }
 
-// conditionDate reads the date of a condition: an HTTP date, or the ISO 8601
-// form that S3 takes as well. It returns the zero time for anything else.
+// conditionDate parses the date of a condition, an HTTP date or S3's ISO 8601
+// form. Anything else gives the zero time.
 func conditionDate(s string) time.Time {
 	if t, ok := strict.HTTPDate(s); ok {
 		return t
@@ -118,13 +121,14 @@ func conditionDate(s string) time.Time {
 	return t
 }
 
+// unsupportedCondition refuses a condition in S3's words.
 func unsupportedCondition(header string) error {
 	return s3err.New(s3err.NotImplemented, "A header you provided implies functionality that is not implemented").
 		With("Header", header).
 		With("AdditionalMessage", "We don't accept the provided value of "+header+" header for this API")
 }
 
-// invalidHeader is the refusal of a header whose value cannot be read.
+// invalidHeader refuses a header with an unreadable value.
 func invalidHeader(name, value string) error {
 	return s3err.New(s3err.InvalidArgument, "The value of the %s header is not valid.", name).
 		With("ArgumentName", name).With("ArgumentValue", value)

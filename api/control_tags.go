@@ -16,8 +16,13 @@ type tagResourceRequest struct {
 	} `xml:"Tags"`
 }
 
-// tagsOfResource reads its document.
-var tagsOfResource = documentFacts{keys: openKeys("aws:requesttag/", "aws:tagkeys"), read: func(r *Request) {
+// tagsOfResource reads a TagResourceRequest.
+var tagsOfResource = documentFacts{
+	keys: openKeys("aws:requesttag/", "aws:tagkeys"),
+	read: readTagsOfResource,
+}
+
+func readTagsOfResource(r *Request) {
 	var d tagResourceRequest
 	err := decodeXML(r.XML, "TagResourceRequest", &d)
 	switch {
@@ -31,10 +36,10 @@ var tagsOfResource = documentFacts{keys: openKeys("aws:requesttag/", "aws:tagkey
 		tags, err = tagPairs(d.Tags.Tag, maxBucketTags)
 	}
 	r.asked.bucketTags = saying(tags, err)
-}}
+}
 
-// tagResource adds tags to those of a bucket, and takes the place of those whose keys
-// it has. PutBucketTagging replaces all of them.
+// tagResource adds tags to those of a bucket; a tag with the same key is
+// replaced. PutBucketTagging replaces all tags.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_TagResource.html
 func tagResource(s *Server, r *Request) (*Reply, error) {
 	more, err := r.asked.bucketTags.get()
@@ -53,7 +58,7 @@ func tagResource(s *Server, r *Request) (*Reply, error) {
 	})
 }
 
-// sayTagKeys reads the parameters tagKeys of UntagResource, one a tag.
+// sayTagKeys reads the tagKeys parameters of UntagResource, one for each tag.
 func (r *Request) sayTagKeys() (s said[[]string]) {
 	for _, p := range r.Target.Query {
 		if p.Name == "tagKeys" {
@@ -69,7 +74,7 @@ func (r *Request) sayTagKeys() (s said[[]string]) {
 	return s
 }
 
-// untagResource removes tags of a bucket. Those that it does not have are no error.
+// untagResource removes tags of a bucket. Unknown keys are no error.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_UntagResource.html
 func untagResource(s *Server, r *Request) (*Reply, error) {
 	keys, err := r.asked.untag.get()
@@ -81,8 +86,8 @@ func untagResource(s *Server, r *Request) (*Reply, error) {
 	})
 }
 
-// changeTags stores what change makes of the bucket's tags, which it may write over.
-// Those that another request sets meanwhile are not lost.
+// changeTags replaces the bucket's tags by the result of change, which may
+// modify its argument. Concurrent changes are not lost.
 func changeTags(s *Server, r *Request, change func([]engine.Pair) []engine.Pair) error {
 	return s.engine.UpdateSetting(r.Context(), r.Bucket, settingTags, func(settings *engine.Settings) ([]byte, error) {
 		tags, _, err := engine.Parsed(settings, settingTags, readSetting[[]engine.Pair])
@@ -91,7 +96,7 @@ func changeTags(s *Server, r *Request, change func([]engine.Pair) []engine.Pair)
 		}
 		tags = change(slices.Clone(tags))
 		if len(tags) == 0 {
-			return nil, nil // as DeleteBucketTagging leaves it
+			return nil, nil // the same as DeleteBucketTagging
 		}
 		if err := checkTags(tags, maxBucketTags); err != nil {
 			return nil, err
@@ -100,7 +105,7 @@ func changeTags(s *Server, r *Request, change func([]engine.Pair) []engine.Pair)
 	})
 }
 
-// listTagsForResource shows the tags of a bucket, which may have none.
+// listTagsForResource shows the tags of a bucket, if any.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_ListTagsForResource.html
 func listTagsForResource(s *Server, r *Request) (*Reply, error) {
 	tags, _, err := setting[[]engine.Pair](s, r, settingTags)
@@ -110,13 +115,13 @@ func listTagsForResource(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: controlDocument{"ListTagsForResourceResult", "Tags", tags}}, nil
 }
 
-// controlDocument is a document of S3 Control: a list, of tags where it has any.
+// controlDocument is an answer of S3 Control: a list, empty or of tags.
 type controlDocument struct {
 	root, list string
 	tags       []engine.Pair
 }
 
-// controlNamespace is the namespace of every document of S3 Control but errors.
+// controlNamespace is the namespace of S3 Control's documents, except errors.
 const controlNamespace = "http://awss3control.amazonaws.com/doc/2018-08-20/"
 
 // AppendXML writes the document.

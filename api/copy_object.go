@@ -25,8 +25,8 @@ type copyObjectResult struct {
 	ChecksumType string `xml:"ChecksumType,omitempty"`
 }
 
-// copyObject makes an object from another one, whatever its size: bytes are
-// shared, not copied.
+// copyObject creates an object from another one. Its time does not depend on
+// the size, because the bytes are shared and not copied.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 func copyObject(s *Server, r *Request) (*Reply, error) {
 	in, err := r.copyInput()
@@ -52,7 +52,7 @@ func copyObject(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Header: h, XML: result}, nil
 }
 
-// copyInput reads all that a CopyObject says.
+// copyInput reads all parameters of a CopyObject.
 func (r *Request) copyInput() (in engine.CopyObject, err error) {
 	in = engine.CopyObject{Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner()}
 	made, err := r.newObject()
@@ -82,15 +82,16 @@ func (r *Request) copyInput() (in engine.CopyObject, err error) {
 	if in.Replace, err = r.asked.replaceMeta.get(); err != nil {
 		return in, err
 	}
-	// Without Replace the engine takes storage class and redirect from these,
-	// for S3 copies neither, and the rest from the source.
+	// Without Replace the engine takes only storage class and redirect from
+	// these, which S3 never copies, and the rest from the source.
 	if in.Attributes, err = r.objectAttributes(); err != nil {
 		return in, err
 	}
 	return in, r.refuseSelfCopy(in)
 }
 
-// sayDirective reads whether a directive says to replace; an empty one says nothing.
+// sayDirective reads whether a directive asks to replace. An empty one counts
+// as absent.
 func (r *Request) sayDirective(header, unknown string) said[bool] {
 	switch value := r.Header(header); value {
 	case "":
@@ -110,21 +111,24 @@ func directiveName(replace bool) string {
 	return directiveCopy
 }
 
-// setSourceVersion names the version that was copied, if it has a name.
+// setSourceVersion shows the version that was copied, if it has an id.
 func setSourceVersion(h http.Header, ref meta.VersionRef) {
 	if !ref.IsZero() {
 		h.Set("X-Amz-Copy-Source-Version-Id", ref.String())
 	}
 }
 
-// refuseSelfCopy refuses to copy an object to itself when nothing would change. A
-// version that is named becomes current again where versions are kept.
+// refuseSelfCopy refuses a copy of an object to itself that would change
+// nothing. In a bucket with versions, copying a named version makes it current
+// again.
 func (r *Request) refuseSelfCopy(in engine.CopyObject) error {
 	restores := !in.SourceVersion.IsZero() && in.Bucket.Versioning != meta.VersioningOff
-	changes := restores || in.Replace || in.ChecksumAlgorithm != "" || r.asked.encryption.given || in.Customer != nil || in.SourceCustomer != nil ||
+	changes := restores || in.Replace || in.ChecksumAlgorithm != "" ||
+		r.asked.encryption.given || in.Customer != nil || in.SourceCustomer != nil ||
 		r.asked.class.given || r.asked.redirect.given
 	if changes || in.SourceBucket.ID != in.Bucket.ID || in.SourceKey != in.Key {
 		return nil
 	}
-	return s3err.New(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	return s3err.New(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself "+
+		"without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 }

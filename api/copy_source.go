@@ -12,17 +12,17 @@ import (
 
 const copySourceHeader = "X-Amz-Copy-Source"
 
-// sourceName is what x-amz-copy-source says, decoded.
+// sourceName is the decoded value of x-amz-copy-source.
 type sourceName struct {
 	bucket, key string
 	version     said[meta.VersionRef]
 }
 
-// String is the source without its version, in the one form that the condition key
-// s3:x-amz-copy-source has: bucket/key.
+// String is the source without its version, in the form of the condition key
+// s3:x-amz-copy-source: bucket/key.
 func (n sourceName) String() string { return n.bucket + "/" + n.key }
 
-// parseCopySource takes apart x-amz-copy-source: [/]bucket/key[?versionId=id],
+// parseCopySource parses x-amz-copy-source: [/]bucket/key[?versionId=id],
 // percent-encoded once, with + for a space. The version is cut off before the
 // rest is decoded, so that an encoded question mark stays part of the key.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
@@ -39,7 +39,7 @@ func parseCopySource(value string) (n sourceName, err error) {
 	}
 	path = strings.TrimPrefix(path, "/")
 	if strings.HasPrefix(path, "arn:") {
-		return n, s3err.New(s3err.NotImplemented, "Copy sources cannot be named by an ARN.")
+		return n, s3err.New(s3err.NotImplemented, "Copy sources cannot be given as an ARN; use bucket/key.")
 	}
 	n.bucket, n.key, _ = strings.Cut(path, "/")
 	if engine.CheckBucketName(n.bucket) != nil {
@@ -56,10 +56,11 @@ func badCopySource(message, value string) error {
 		With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", value)
 }
 
-// findSource finds the object that the request copies from: its bucket, which must
-// exist and belong to whom the client expects, and what its key holds. It is looked up
-// once, so that what is read is what was authorized, even if the object is replaced, or
-// the bucket is deleted and its name taken by somebody else in between.
+// findSource looks up the object that the request copies from. Its bucket must
+// exist and have the owner that the client expects. It is looked up once, so
+// that the object that is read is the one that was authorized, even if
+// meanwhile the object is replaced, or the bucket is deleted and its name taken
+// by somebody else.
 func (r *Request) findSource() error {
 	if r.source != nil {
 		return nil
@@ -84,18 +85,19 @@ func (r *Request) findSource() error {
 	return nil
 }
 
-// permitSource decides again where the source of a copy is another than the one that was
-// decided about.
+// permitSource decides again when the engine finds another source than the one
+// decided on.
 func (r *Request) permitSource(f *engine.Found) error {
 	r.source.found = f
 	return r.authorizeAgain()
 }
 
-// keptTags are the row keys of what a copy may bring along from its source.
+// keptTags are the condition keys of tags that a copy may keep from its source.
 var keptTags = map[string]bool{"s3:requestobjecttag/": true, "s3:requestobjecttagkeys": true}
 
-// copyNeeds asks for both ends of a copy: to read the source and to write the
-// target. The tags that a copy keeps are read at the source and set at the target.
+// copyNeeds demands to read the source and to write the target. If the copy
+// keeps tags, it demands also to read them at the source and to set them at the
+// target.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
 func copyNeeds(r *Request) ([]access.Need, error) {
 	if r.Principal.Kind == access.Nobody {
@@ -108,7 +110,7 @@ func copyNeeds(r *Request) ([]access.Need, error) {
 		}
 		needs, err := writeNeeds(r)
 		if r.object.open = nil; err != nil || !r.decide(needs...).Allow {
-			return needs, err // who may not write learns nothing of the source
+			return needs, err // without the right to write, nothing is told of the source
 		}
 	}
 	if r.HasQuery("partNumber") {
@@ -138,7 +140,7 @@ func copyNeeds(r *Request) ([]access.Need, error) {
 	return needs, nil
 }
 
-// tagsOf are the tags of an object; none where there is no object.
+// tagsOf returns the tags of an object; none for an absent one.
 func (r *Request) tagsOf(o *object) ([]engine.Pair, error) {
 	was, err := r.marksOf(o)
 	if isAbsent(err) {

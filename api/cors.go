@@ -8,13 +8,13 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// corsVary are the request headers on which an answer depends where a bucket has
+// corsVary lists the request headers that an answer depends on in a bucket with
 // CORS rules.
 const corsVary = "Origin, Access-Control-Request-Headers, Access-Control-Request-Method"
 
 // preflight answers the question that a browser asks before it sends a page's
-// request to another origin. It is never signed, tells of the bucket's CORS rules
-// and nothing else, and allows nothing by itself.
+// request to another origin. It is never signed, depends on the bucket's CORS
+// rules alone, and allows nothing by itself.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTOPTIONSobject.html
 func preflight(s *Server, r *Request) (*Reply, error) {
 	origin, method := r.Header("Origin"), r.Header("Access-Control-Request-Method")
@@ -40,14 +40,17 @@ func preflight(s *Server, r *Request) (*Reply, error) {
 	}
 	rule, matched := rules.find(origin, method, headers)
 	if rule == nil {
-		return nil, r.corsForbidden(method, "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
+		// The spelling is S3's.
+		return nil, r.corsForbidden(method, "CORSResponse: This CORS request is not allowed. "+
+			"This is usually because the evalution of Origin, request method / Access-Control-Request-Method "+
+			"or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.")
 	}
 	h := http.Header{}
 	rule.set(h, origin, matched, headers)
 	return &Reply{Header: h}, nil
 }
 
-// requestedHeaders reads Access-Control-Request-Headers.
+// requestedHeaders parses Access-Control-Request-Headers.
 func requestedHeaders(list string) ([]string, error) {
 	if list == "" {
 		return nil, nil
@@ -68,10 +71,11 @@ func (r *Request) corsForbidden(method, message string) error {
 		With("ResourceType", strings.ToUpper(r.Target.Scope().String()))
 }
 
-// set writes what a rule allows to the origin, which one of its origins matched,
-// and to the headers that were asked about. Credentials are allowed as on S3, to
-// every origin but a bare *: none are of use here that a browser would send by
-// itself, for nothing is authorized by a cookie.
+// set writes what a rule allows: the origin, of which matched is the rule's
+// pattern, and the headers. As on S3, credentials are allowed to every origin
+// that the rule names by more than a bare *. That is safe because the gateway
+// authorizes nothing by cookies, the only credentials that a browser adds by
+// itself.
 func (rule *corsRule) set(h http.Header, origin, matched string, headers []string) {
 	if matched == "*" {
 		h.Set("Access-Control-Allow-Origin", "*")
@@ -92,10 +96,10 @@ func (rule *corsRule) set(h http.Header, origin, matched string, headers []strin
 	h.Set("Vary", corsVary)
 }
 
-// addCORS lets the page that sent a request read the answer, be it an error, where
-// the bucket's rules allow it. Without it a script would not even learn of what
-// was wrong. A request that says what a preflight would, of whatever method, is
-// judged by that, as on S3; browsers send none.
+// addCORS lets the page that sent a request read the answer, errors included,
+// where the bucket's rules allow it. Otherwise a script would not learn what
+// was wrong. A request with the headers of a preflight is judged by them, as on
+// S3; browsers send none.
 func (x *exchange) addCORS() {
 	r := x.req
 	origin := r.Header("Origin")
@@ -104,7 +108,7 @@ func (x *exchange) addCORS() {
 	}
 	rules, ok, err := setting[corsRules](x.server, r, settingCORS)
 	if err != nil || !ok {
-		return // closed: rules that cannot be read allow nothing
+		return // unreadable rules allow nothing
 	}
 	h := x.w.Header()
 	h.Set("Vary", corsVary)

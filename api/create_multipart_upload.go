@@ -17,7 +17,8 @@ type createUploadResult struct {
 	UploadID string   `xml:"UploadId"`
 }
 
-// createMultipartUpload opens an upload that parts can be sent to.
+// createMultipartUpload starts an upload. The attributes, ACL, tags, lock and
+// encryption of the later object are fixed now.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
 func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	if r.Principal.Kind == access.Nobody {
@@ -36,7 +37,8 @@ func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	u, err := s.engine.CreateUpload(r.Context(), engine.CreateUpload{
-		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), By: r.initiator(), Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
+		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), By: r.initiator(),
+		Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
 		Attributes: attributes, ChecksumAlgorithm: algorithm, ChecksumType: kind,
 	})
 	if err != nil {
@@ -53,7 +55,7 @@ func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
 	}}, nil
 }
 
-// initiator is the sender as one who begins an upload.
+// initiator is the sender as the initiator of an upload.
 func (r *Request) initiator() engine.Initiator {
 	p := &r.Principal
 	by := engine.Initiator{Tenant: r.Owner(), Principal: meta.ID(p.ID), Session: p.SessionName}
@@ -63,8 +65,8 @@ func (r *Request) initiator() engine.Initiator {
 	return by
 }
 
-// began reports whether the sender began the upload that the request names, or is the
-// root of the account whose user did.
+// began reports whether the sender is the initiator of the request's upload, or
+// the root of the initiator's account.
 func (r *Request) began() bool {
 	id, err := r.upload()
 	if err != nil || r.Owner().IsZero() {
@@ -78,8 +80,8 @@ func (r *Request) began() bool {
 	return p.Kind == access.Root || by.Principal == meta.ID(p.ID) && by.Session == p.SessionName
 }
 
-// initiatorNeeds states an action on an upload that its initiator may take as well; who
-// that is is looked up only where nothing else allows it.
+// initiatorNeeds demands an action on an upload that its initiator may take
+// too. The initiator is looked up only where nothing else allows the action.
 func initiatorNeeds(action string) func(*Request) ([]access.Need, error) {
 	return func(r *Request) ([]access.Need, error) {
 		n := r.need(action)
@@ -88,7 +90,8 @@ func initiatorNeeds(action string) func(*Request) ([]access.Need, error) {
 	}
 }
 
-// upload is the id of the upload that the request speaks of.
+// upload returns the id of the request's upload. A malformed id is that of no
+// upload.
 func (r *Request) upload() (meta.ID, error) {
 	id, err := meta.ParseID(r.QueryValue("uploadId"))
 	if err != nil {

@@ -10,26 +10,28 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// The headers of SSE-C: an algorithm, a key, and the MD5 of the key. Those of a
-// copy's source have a prefix. No value of theirs but the MD5 is ever told to
-// anybody, not in an error either.
+// The headers of SSE-C: an algorithm, a key, and the MD5 of the key. Those for
+// a copy's source have another prefix. Of their values only the MD5 may appear
+// in an answer, an error or a log.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html
 const (
 	customerPrefix       = "X-Amz-Server-Side-Encryption-Customer-"
 	sourceCustomerPrefix = "X-Amz-Copy-Source-Server-Side-Encryption-Customer-"
 )
 
-// customerKey reads the key that the client brings for the object; nil when it
-// brings none.
+// customerKey reads the key that the client sends for the object; nil without
+// one.
 func (r *Request) customerKey() (*engine.CustomerKey, error) {
 	return r.readCustomerKey(customerPrefix)
 }
 
-// sourceCustomerKey reads the key of a copy's source.
+// sourceCustomerKey reads the key of a copy's source; nil without one.
 func (r *Request) sourceCustomerKey() (*engine.CustomerKey, error) {
 	return r.readCustomerKey(sourceCustomerPrefix)
 }
 
+// readCustomerKey demands TLS even for a malformed key, because the key may
+// already be exposed.
 func (r *Request) readCustomerKey(prefix string) (*engine.CustomerKey, error) {
 	algorithm, key, sum := prefix+"Algorithm", prefix+"Key", prefix+"Key-Md5"
 	if !r.HasHeader(algorithm) && !r.HasHeader(key) && !r.HasHeader(sum) {
@@ -60,6 +62,7 @@ func (r *Request) readCustomerKey(prefix string) (*engine.CustomerKey, error) {
 	return &k, nil
 }
 
+// badCustomerKey names the header and never its value.
 func badCustomerKey(header, message string) error {
 	return s3err.New(s3err.InvalidArgument, "%s", message).With("ArgumentName", http.CanonicalHeaderKey(header))
 }

@@ -2,8 +2,8 @@ package api
 
 import "net/http"
 
-// deleteObject deletes a key, or removes one version of it for good. It succeeds
-// when there was nothing to remove.
+// deleteObject deletes a key, or one version of it permanently. It succeeds
+// when there is nothing to delete.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html
 func deleteObject(s *Server, r *Request) (*Reply, error) {
 	if err := r.checkBypass(); err != nil {
@@ -28,7 +28,8 @@ func deleteObject(s *Server, r *Request) (*Reply, error) {
 	h := http.Header{}
 	setDeleted(h, done)
 	if !d.Version.IsZero() && !done.Version.IsZero() {
-		h.Set("X-Amz-Version-Id", r.QueryValue("versionId")) // as it was asked for, if nothing has that name
+		// In the client's form, of which a version id may have several.
+		h.Set("X-Amz-Version-Id", r.QueryValue("versionId"))
 	}
 	return &Reply{Status: http.StatusNoContent, Header: h}, nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// maxDeletes is how many keys one DeleteObjects may name.
+// maxDeletes is the number of keys that one DeleteObjects may name.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 const maxDeletes = 1000
 
@@ -21,8 +21,8 @@ type deleteDocument struct {
 	Quiet   bool          `xml:"Quiet"`
 }
 
-// deleteEntry names one object and the state it must be in. Pointers tell an
-// element that is absent from one that is empty.
+// deleteEntry names one object and conditions on its state. Pointers
+// distinguish absent elements from empty ones.
 type deleteEntry struct {
 	Key              *string `xml:"Key"`
 	VersionID        *string `xml:"VersionId"`
@@ -39,8 +39,9 @@ type deleteResult struct {
 	Failed  []deleteFailure `xml:"Error"`
 }
 
-// deletedKey says what was removed for good, or in the last two elements that a
-// delete marker was made or removed.
+// deletedKey reports a deletion. VersionID is that of a version deleted
+// permanently; the last two elements tell that a delete marker was created or
+// removed.
 type deletedKey struct {
 	Key             string `xml:"Key"`
 	VersionID       string `xml:"VersionId,omitempty"`
@@ -55,7 +56,7 @@ type deleteFailure struct {
 	Message   string `xml:"Message"`
 }
 
-// deleteObjects removes many keys and says of each how it went.
+// deleteObjects deletes up to maxDeletes keys and reports the result of each.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 func deleteObjects(s *Server, r *Request) (*Reply, error) {
 	if err := r.demandDigest(); err != nil {
@@ -88,10 +89,10 @@ func deleteObjects(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: result}, nil
 }
 
-// deletedAs is a line of the answer; version is as it was asked for.
+// deletedAs makes a line of the answer. version is the entry's, as sent.
 func deletedAs(key, version string, d engine.Deleted) deletedKey {
 	line := deletedKey{Key: key, VersionID: version}
-	if d.Marker || version != "" { // of a version that was named it is said either way
+	if d.Marker || version != "" { // for a named version S3 always tells
 		line.DeleteMarker = &d.Marker
 	}
 	if d.Marker {
@@ -100,9 +101,9 @@ func deletedAs(key, version string, d engine.Deleted) deletedKey {
 	return line
 }
 
-// deleteEach removes what may be removed and returns one outcome per entry. Each
-// key is authorized by itself, for the request was only as a whole. It fails
-// for a document that says something impossible.
+// deleteEach deletes the allowed entries and returns one outcome for each
+// entry. Every key is authorized by itself. An error means that the document as
+// a whole is invalid and nothing was deleted.
 func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted, error) {
 	outcomes := make([]engine.Deleted, len(entries))
 	var deletions []engine.DeleteObject
@@ -145,6 +146,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 		}
 	}
 	if err := r.undecidable(); err != nil {
+		// Such keys were denied, and the client is not told why.
 		s.log.LogAttrs(r.Context(), slog.LevelWarn, "delete objects", slog.String("request_id", r.ID), slog.String("reason", err.Error()))
 	}
 	if len(deletions) == 0 {
@@ -161,14 +163,15 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 		}
 	}
 	if internal != nil {
-		// The request as a whole succeeds, so nobody else logs this.
+		// The request as a whole succeeds, so that only this line tells of the
+		// error.
 		s.log.LogAttrs(r.Context(), slog.LevelError, "delete objects", slog.String("request_id", r.ID), slog.String("error", internal.Error()))
 	}
 	return outcomes, nil
 }
 
-// permitDeletion decides again about a key of the document that holds another object by
-// now.
+// permitDeletion decides again when the engine finds another object under the
+// key.
 func (r *Request) permitDeletion(o *object, e *deleteEntry) engine.Permit {
 	return func(f *engine.Found) error {
 		o.found = f
@@ -179,8 +182,9 @@ func (r *Request) permitDeletion(o *object, e *deleteEntry) engine.Permit {
 	}
 }
 
-// deletion is the entry as the engine takes it. A condition that cannot be read
-// makes the document malformed: it must not become no condition.
+// deletion converts the entry for the engine. An unreadable condition makes the
+// document malformed, because ignoring it would delete against the client's
+// condition.
 func (e deleteEntry) deletion() (engine.DeleteObject, error) {
 	var d engine.DeleteObject
 	d.Key = *e.Key
@@ -204,7 +208,7 @@ func (e deleteEntry) deletion() (engine.DeleteObject, error) {
 	return d, nil
 }
 
-// messageOf is what the client is told of an error.
+// messageOf returns the error's message for the client.
 func messageOf(e *s3err.Error) string {
 	if e.Message != "" {
 		return e.Message
@@ -212,7 +216,8 @@ func messageOf(e *s3err.Error) string {
 	return e.Code.Message()
 }
 
-// demandDigest refuses a body that nothing but its signature protects.
+// demandDigest refuses a body without a digest: a document that was corrupted
+// on the way could delete other keys.
 func (r *Request) demandDigest() error {
 	claimed, _, err := claimedChecksum(r.HTTP.Header)
 	if err != nil {

@@ -13,8 +13,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// reporter is the service as which reports are delivered, as policies name it.
-// Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+// reporter is a service that delivers reports, by the name that policies use.
+// Sources:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/configure-inventory.html
 type reporter string
 
@@ -27,8 +28,8 @@ func (service reporter) principal() *access.Principal {
 	return &access.Principal{Kind: access.Service, Name: string(service)}
 }
 
-// serviceContext is what conditions may ask of the delivery of a report on a bucket. It
-// comes from no address.
+// serviceContext returns the condition keys of a delivery of a report on a
+// bucket. There is no source address.
 func (s *Server) serviceContext(from meta.Bucket) access.Context {
 	now := s.now().UTC()
 	return access.Context{
@@ -38,13 +39,14 @@ func (s *Server) serviceContext(from meta.Bucket) access.Context {
 	}
 }
 
-// errNotDelivered: what the target's settings say keeps a report away.
-var errNotDelivered = errors.New("the target bucket's settings keep the report away")
+// errNotDelivered: the target bucket's settings forbid the report.
+var errNotDelivered = errors.New("the target bucket's settings do not allow the report")
 
-// mayDeliver decides, each time that an object of a report is written, whether the
-// target's policy lets the service: it may always deny, and has to allow where nobody
-// with the right to write there configured the report. That right was asked for when
-// the configuration was put: users come and go, and reports are the owner's.
+// mayDeliver decides for each object of a report whether the target's policy
+// lets the service write it. The policy can always deny. It has to allow only
+// if the report was configured by a user without the right to write there. That
+// right was checked when the configuration was put, and not again: users come
+// and go, and reports belong to the owner.
 func (s *Server) mayDeliver(ctx context.Context, service reporter, d engine.Delivery) error {
 	f := &access.Bucket{Name: d.To.Name, Owner: access.ID(d.To.Owner), Account: accounts.Account(d.To.Owner)}
 	settings, err := s.engine.ReadableSettings(ctx, d.To)

@@ -1,16 +1,17 @@
 package api
 
-// documentFacts is how a policy gets to see what the body of an XMLBody operation says: the
-// request is decided before the body is read, as one whose condition keys are still open,
-// and once more afterwards. So whoever has no right, whatever the document says, is
-// refused unread.
+// documentFacts shows policies what the body of an XMLBody operation says. The
+// request is decided before the body is read, with the document's condition
+// keys open, and again afterwards. So a sender whom no document would be
+// allowed is refused before the body is read.
 type documentFacts struct {
 	// keys are the rows of access.ConditionKeys that the document fills.
 	keys map[string]bool
-	// read puts what Request.XML says into Request.asked, errors included.
+	// read parses Request.XML into Request.asked, errors included.
 	read func(*Request)
 }
 
+// openKeys makes a documentFacts.keys.
 func openKeys(names ...string) map[string]bool {
 	m := make(map[string]bool, len(names))
 	for _, name := range names {
@@ -19,14 +20,15 @@ func openKeys(names ...string) map[string]bool {
 	return m
 }
 
-// decideDocument reads what the document says, and decides with that. What cannot be
-// read has no value, and the handler refuses it.
+// decideDocument reads the document's facts and decides again. An unreadable
+// fact has no value; the handler refuses it.
 func (x *exchange) decideDocument() error {
 	r := x.req
 	if r.Op.Document == nil {
 		return nil
 	}
 	r.Op.Document.read(r)
+	// The context is gathered anew, now with the document's values.
 	r.open, r.context = nil, nil
 	return x.authorize()
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// The headers that name a kind of server-side encryption, and its kinds.
+// The headers that choose server-side encryption, and its kinds.
 const (
 	encryptionHeader = "X-Amz-Server-Side-Encryption"
 	kmsKeyHeader     = encryptionHeader + "-Aws-Kms-Key-Id"
@@ -23,19 +23,20 @@ const (
 	encryptionKMS = "aws:kms"
 )
 
-// maxEncryptionContext bounds what x-amz-server-side-encryption-context decodes to.
+// maxEncryptionContext bounds the decoded x-amz-server-side-encryption-context,
+// in bytes.
 const maxEncryptionContext = 8 << 10
 
-// sealing is how an object is, or is to be, encrypted.
+// sealing is the encryption of an object, existing or about to be created.
 type sealing struct {
 	kind      meta.Encryption
-	kmsKey    string // the name of the key of SSE-KMS
+	kmsKey    string // the id of the SSE-KMS key
 	bucketKey bool
 	customer  *engine.CustomerKey // of SSE-C
 }
 
-// encryption reads how the request wants its new object encrypted; what it leaves
-// open is as the bucket has it.
+// encryption reads the encryption that the request wants for its new object.
+// The bucket's settings fill in the rest.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 func (r *Request) encryption() (e sealing, err error) {
 	if e.customer, err = r.customerKey(); err != nil {
@@ -54,17 +55,20 @@ func (r *Request) encryption() (e sealing, err error) {
 	case asked == encryptionKMS || asked == "" && preset.KMS:
 		return r.kms(asked, preset)
 	case r.asked.kmsKey.given || r.HasHeader(kmsContextHeader):
-		return e, s3err.New(s3err.InvalidArgument, "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms").
+		return e, s3err.New(s3err.InvalidArgument,
+			"Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms").
 			With("ArgumentName", strings.ToLower(encryptionHeader)).With("ArgumentValue", asked)
 	}
 	return e, nil
 }
 
-// checkCustomer refuses SSE-C where the request or the bucket rules it out.
+// checkCustomer refuses SSE-C together with another encryption, and where the
+// bucket blocks it.
 func (r *Request) checkCustomer(preset engine.BucketEncryption) error {
 	for _, name := range []string{encryptionHeader, kmsKeyHeader, kmsContextHeader} {
 		if r.HasHeader(name) {
-			return s3err.New(s3err.InvalidArgument, "Server Side Encryption with Customer provided key is incompatible with the encryption method specified").
+			return s3err.New(s3err.InvalidArgument,
+				"Server Side Encryption with Customer provided key is incompatible with the encryption method specified").
 				With("ArgumentName", strings.ToLower(name)).With("ArgumentValue", r.Header(name))
 		}
 	}
@@ -74,8 +78,8 @@ func (r *Request) checkCustomer(preset engine.BucketEncryption) error {
 	return nil
 }
 
-// kms reads what a request says of SSE-KMS. The bucket's key is meant only where
-// the request does not ask for SSE-KMS itself, or names no other key.
+// kms reads the SSE-KMS headers. The bucket's key applies unless the request
+// names another one, for which it must ask for SSE-KMS itself.
 func (r *Request) kms(asked string, preset engine.BucketEncryption) (e sealing, err error) {
 	e.kind = meta.EncryptionKMS
 	e.kmsKey, e.bucketKey = r.server.engine.KeyName(), preset.BucketKey
@@ -83,7 +87,8 @@ func (r *Request) kms(asked string, preset engine.BucketEncryption) (e sealing, 
 		e.kmsKey = preset.KMSKey
 	}
 	if asked == "" && r.asked.kmsKey.given {
-		return e, s3err.New(s3err.InvalidArgument, "Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms").
+		return e, s3err.New(s3err.InvalidArgument,
+			"Server Side Encryption with AWS KMS managed key requires HTTP header x-amz-server-side-encryption : aws:kms").
 			With("ArgumentName", strings.ToLower(encryptionHeader)).With("ArgumentValue", "")
 	}
 	if r.asked.kmsKey.given {
@@ -99,7 +104,7 @@ func (r *Request) kms(asked string, preset engine.BucketEncryption) (e sealing, 
 	return e, r.checkEncryptionContext()
 }
 
-// parseSwitch reads a header that says true or false.
+// parseSwitch parses true or false, in any case.
 func parseSwitch(name, value string) (bool, error) {
 	switch strings.ToLower(value) {
 	case "true":
@@ -110,8 +115,9 @@ func parseSwitch(name, value string) (bool, error) {
 	return false, s3err.New(s3err.InvalidArgument, "").With("ArgumentName", strings.ToLower(name)).With("ArgumentValue", value)
 }
 
-// checkEncryptionContext holds the header to its form: base64 of a JSON object of
-// strings. It is bound to nothing here: an object is sealed for its own place.
+// checkEncryptionContext checks the header's form: base64 of a JSON object of
+// strings. Its value is not used, because every object is bound to its bucket,
+// key and version by the gateway.
 func (r *Request) checkEncryptionContext() error {
 	if !r.HasHeader(kmsContextHeader) {
 		return nil
@@ -121,21 +127,22 @@ func (r *Request) checkEncryptionContext() error {
 	if err == nil && len(raw) <= maxEncryptionContext {
 		err = json.Unmarshal(raw, &pairs)
 	}
-	if err != nil || len(raw) > maxEncryptionContext || pairs == nil { // of JSON's null
-		return s3err.New(s3err.InvalidArgument, "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map").
+	if err != nil || len(raw) > maxEncryptionContext || pairs == nil { // JSON's null gives nil
+		return s3err.New(s3err.InvalidArgument, "The header 'x-amz-server-side-encryption-context' shall be "+
+			"Base64-encoded UTF-8 string holding JSON which represents a string-string map").
 			With("ArgumentName", strings.ToLower(kmsContextHeader))
 	}
 	return nil
 }
 
-// kmsKeyARN is how the key of a name is shown for the target's bucket.
+// kmsKeyARN is the ARN of a key, as it is shown for the target's bucket.
 func (r *Request) kmsKeyARN(name string) string {
 	return kmsKeyARN(r.server.region, accounts.Account(r.Bucket.Owner), name)
 }
 
-// kmsKey finds the key that a client names: by its ARN or id, by an alias that is
-// the id again, or by the alias that AWS has for the key of S3. The bucket owner's
-// account is the key's.
+// kmsKey resolves the key that a client names: by ARN or id, by an alias equal
+// to the id, or by AWS's alias of the S3 key. The key belongs to the bucket
+// owner's account.
 func (r *Request) kmsKey(asked string) (name string, err error) {
 	id := asked
 	if rest, ok := strings.CutPrefix(asked, "arn:aws:kms:"+r.server.region+":"+accounts.Account(r.Bucket.Owner)+":"); ok {
@@ -153,8 +160,8 @@ func (r *Request) kmsKey(asked string) (name string, err error) {
 	return "", s3err.New(s3err.KMSNotFound, "Key '%s' does not exist", asked)
 }
 
-// namedKey is the key that a client names as a policy has it: by its ARN. What names no
-// key stays as it is, and is refused by the operation.
+// namedKey is the ARN of the key that a client names, for policies. An unknown
+// name stays as it is; the operation refuses it.
 func (r *Request) namedKey(asked string) string {
 	name, err := r.kmsKey(asked)
 	if err != nil {
@@ -163,7 +170,7 @@ func (r *Request) namedKey(asked string) string {
 	return r.kmsKeyARN(name)
 }
 
-// set shows in an answer how the object is encrypted.
+// set shows the encryption in an answer's header.
 func (e sealing) set(h http.Header, r *Request) {
 	switch e.kind {
 	case meta.EncryptionCustomer:
@@ -182,18 +189,18 @@ func (e sealing) set(h http.Header, r *Request) {
 	}
 }
 
-// setEncryption shows how an object is encrypted.
+// setEncryption shows an object's encryption.
 func (r *Request) setEncryption(h http.Header, o *engine.Object) {
 	sealing{kind: o.Encryption, kmsKey: o.Marks.KMSKey, bucketKey: o.Marks.BucketKey}.set(h, r)
 }
 
-// setPartEncryption shows how a part is, which is as its upload was begun.
+// setPartEncryption shows a part's encryption, which is that of its upload.
 func setPartEncryption(h http.Header, r *Request, p *engine.Part) {
 	sealing{kind: p.Encryption, kmsKey: p.KMSKey, bucketKey: p.BucketKey}.set(h, r)
 }
 
-// refuseEncryption refuses headers that choose an encryption in requests that
-// create no object.
+// refuseEncryption refuses headers that choose an encryption in a request that
+// creates no object.
 func (r *Request) refuseEncryption() error {
 	for _, name := range []string{encryptionHeader, kmsKeyHeader, kmsContextHeader, bucketKeyHeader} {
 		if r.HasHeader(name) {

@@ -15,22 +15,22 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// statusClientGone is what the log shows for a request whose client left
-// before it was answered, codeClientGone its code. They are never sent.
+// statusClientGone and codeClientGone are logged for a request whose client
+// left before the answer. They are never sent.
 const (
 	statusClientGone = 499
 	codeClientGone   = "ClientClosedRequest"
 )
 
-// instance tells the gateways of one deployment apart, as x-amz-id-2.
+// instance identifies this gateway within a deployment, as x-amz-id-2.
 var instance = func() string {
 	var b [12]byte
 	rand.Read(b[:])
 	return base64.StdEncoding.EncodeToString(b[:])
 }()
 
-// exchange is one request with its answer: what has been sent of it, and what
-// the log and the metrics will be told.
+// exchange is one request with its answer: the state of what was sent, and the
+// facts for the log and the metrics.
 type exchange struct {
 	server *Server
 	w      http.ResponseWriter
@@ -39,22 +39,23 @@ type exchange struct {
 	in     *wire
 	began  time.Time
 	seat   seat
-	held   func() // gives back the place of a document or form; nil: none is taken
-	html   bool   // errors are shown to people: see serveWebsite
+	held   func() // releases the place of a document or form; nil: none is held
+	html   bool   // show errors to people: see serveWebsite
 
-	// rates are who has limits and counts this request.
+	// rates belong to the tenant, user and bucket whose limits count this
+	// request.
 	rates []*rateOf
 
-	status   int       // 0: the header is not out
-	answered time.Time // when it was sent
-	sent     int64
+	status   int         // 0: the header is not out
+	answered time.Time   // when the header was sent
+	sent     int64       // bytes of the body
 	sendErr  error       // of the connection
 	abort    bool        // the answer cannot be finished
-	decision string      // requestlog.Allow or Deny; empty: nothing was decided
+	decision string      // requestlog.Allow or Deny; empty before a decision
 	reason   string      // of the decision or of a refusal, for the log
-	refusal  error       // what a form was refused with, in its answer already
-	answer   *iam.Answer // of a form; nil: it was none
-	unread   bool        // the connection ends because of a body that was not read
+	refusal  error       // why a form was refused; its answer is already rendered
+	answer   *iam.Answer // of an IAM or STS form; nil: it was none
+	unread   bool        // the connection closes because of an unread body
 }
 
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
@@ -64,6 +65,8 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		server: s, w: w, conn: http.NewResponseController(w), began: time.Now(),
 		req: &Request{HTTP: r, ID: upperHex(id[:]), Now: s.now(), server: s},
 	}
+	// The engine calls back with the tenant of each further bucket that the
+	// request reaches, such as a copy's source.
 	ctx := engine.WithAdmission(meta.WithPatience(r.Context(), s.limits.Store), x.admitAt)
 	x.req.HTTP = r.WithContext(ctx)
 	x.in = &wire{body: r.Body, conn: x.conn, limits: s.limits, ended: r.ContentLength == 0}
@@ -74,6 +77,7 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	return x
 }
 
+// upperHex is hex as S3 writes request ids.
 func upperHex(b []byte) string {
 	out := []byte(hex.EncodeToString(b))
 	for i, c := range out {
@@ -84,8 +88,8 @@ func upperHex(b []byte) string {
 	return string(out)
 }
 
-// start sends the header. A body that was not read to its end is let go: small
-// ones within drainTimeout, others with the connection, see linger.
+// start sends the header. An unread rest of the body is drained within
+// drainTimeout when it is small; otherwise the connection closes, see linger.
 func (x *exchange) start(status int) {
 	x.addCORS()
 	now := time.Now()
@@ -97,9 +101,9 @@ func (x *exchange) start(status int) {
 			x.unread = true
 		}
 	}
-	// net/http answers 100 to no empty body. botocore asks for it all the same,
-	// and takes the final status it got instead for that of the connection's
-	// next request, then waits for ever.
+	// net/http sends no 100 for an empty body. botocore asks for it all the
+	// same. It would take the final status for that of the connection's next
+	// request, and then wait for ever.
 	if x.req.HTTP.ContentLength == 0 && x.req.HTTP.Header.Get("Expect") != "" {
 		x.w.Header().Set("Connection", "close")
 	}
@@ -107,7 +111,8 @@ func (x *exchange) start(status int) {
 	x.w.WriteHeader(status)
 }
 
-// Write sends bytes of a body in units of which even a slow client takes one in time.
+// Write sends bytes of a body in units that even a slow client can take within
+// Limits.Pause.
 func (x *exchange) Write(p []byte) (n int, err error) {
 	for len(p) > 0 && err == nil {
 		unit := p[:min(len(p), writeUnit)]
@@ -126,14 +131,15 @@ func (x *exchange) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
-// gone reports whether the client left, so that what failed is no fault of ours.
+// gone reports whether the client left, so that the failure is not the
+// gateway's.
 func (x *exchange) gone() bool {
 	return x.in.gone || x.req.Context().Err() != nil ||
 		x.sendErr != nil && !errors.Is(x.sendErr, http.ErrContentLength) && !errors.Is(x.sendErr, os.ErrDeadlineExceeded)
 }
 
-// finish writes the one log line of the request and tells the metrics. The status of an
-// answer that was cut is that of the error, whatever was sent when all was still well.
+// finish writes the request's one log line and updates the metrics. For a cut
+// answer they have the status of the error, although another was sent.
 func (x *exchange) finish(err error) {
 	e := s3err.From(err)
 	o := Observation{Status: x.status, Duration: time.Since(x.began), BytesIn: x.in.read, BytesOut: x.sent}

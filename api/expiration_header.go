@@ -8,14 +8,14 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 )
 
-// setExpiration shows when a lifecycle rule ends an object that is current. Rules
-// that cannot be read are no reason to keep the object from its reader: then the
-// header is absent, as it is where no rule ends the object.
+// setExpiration shows when a lifecycle rule will expire a current object.
+// Unreadable rules must not keep the object from its reader: then the header is
+// absent, as it is when no rule applies.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 func (r *Request) setExpiration(h http.Header, o engine.Object) {
 	x, ok, err := r.server.engine.ExpirationOf(r.Context(), r.Bucket, o)
 	if err != nil {
-		r.server.log.LogAttrs(r.Context(), slog.LevelWarn, "an object's expiration cannot be told",
+		r.server.log.LogAttrs(r.Context(), slog.LevelWarn, "the lifecycle rules of an object cannot be read",
 			slog.String("request_id", r.ID), slog.String("bucket", r.Bucket.Name), slog.String("error", err.Error()))
 	}
 	if ok {

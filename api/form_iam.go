@@ -10,7 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// admit counts a request whose form was verified with its tenant.
+// admit counts a request with the tenant of its verified form.
 func (x *exchange) admit(tenant, user meta.ID, limits meta.Limits) error {
 	if !x.server.seats.asTenant(&x.seat, tenant) {
 		return x.crowded()
@@ -18,9 +18,10 @@ func (x *exchange) admit(tenant, user meta.ID, limits meta.Limits) error {
 	return x.limitSender(tenant, user, limits)
 }
 
-// serveForm hands a request of the IAM or STS API over, which authenticates and
-// authorizes it: its signature is of another service than S3. The body is read
-// before, for the signature may cover it without saying so.
+// serveForm passes a request to the IAM and STS APIs. They authenticate and
+// authorize it themselves, because its signature is for another service than
+// S3. The body is read first: the signature may cover its digest without a
+// header that states it.
 func (x *exchange) serveForm() (*Reply, error) {
 	r := x.req
 	switch n := r.HTTP.ContentLength; {
@@ -38,9 +39,11 @@ func (x *exchange) serveForm() (*Reply, error) {
 		return nil, err
 	}
 	a := x.server.iam.Serve(iam.Request{
-		HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID, Secure: r.secure(), Source: r.sourceIP(), Admit: x.admit,
+		HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID,
+		Secure: r.secure(), Source: r.sourceIP(), Admit: x.admit,
 		Turn: func(tenant meta.ID) (func(), error) { return x.turn(r.Context(), tenant, readingTurn) },
 	})
+	// For the log and the metrics.
 	if a.Action != "" {
 		r.Op = &Operation{Name: a.Action}
 	}

@@ -21,7 +21,7 @@ func getObject(s *Server, r *Request) (*Reply, error) {
 	})
 }
 
-// read answers a GET or HEAD; only open differs between them.
+// read answers a GET or HEAD. Only open differs between them.
 func read(s *Server, r *Request, open opener) (*Reply, error) {
 	in, err := r.readInput()
 	if err != nil {
@@ -48,7 +48,7 @@ func read(s *Server, r *Request, open opener) (*Reply, error) {
 	return reply, nil
 }
 
-// readInput is what a GET or HEAD asks of the engine.
+// readInput reads the parameters of a GET or HEAD.
 func (r *Request) readInput() (engine.GetObject, error) {
 	in := engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key, Found: r.object.found, Conditions: r.readConditions()}
 	var err error
@@ -73,8 +73,8 @@ func (r *Request) readInput() (engine.GetObject, error) {
 }
 
 // settleIfRange drops the range when If-Range names another state of the object
-// than the present one, and otherwise pins that state, lest the range be cut
-// from an object that was written in between.
+// than the present one. Otherwise it pins the present state by If-Match, so
+// that the range cannot come from an object that was written in between.
 // Source: RFC 9110 section 13.1.5.
 func (r *Request) settleIfRange(s *Server, in *engine.GetObject) error {
 	whole := *in
@@ -84,7 +84,7 @@ func (r *Request) settleIfRange(s *Server, in *engine.GetObject) error {
 		defer reading.Close()
 	}
 	if errors.Is(err, s3err.NotModified) {
-		return nil // reading the object comes to the same answer
+		return nil // the read that follows has the same result
 	}
 	if err != nil {
 		return onMarker(reading, err)
@@ -99,7 +99,7 @@ func (r *Request) settleIfRange(s *Server, in *engine.GetObject) error {
 	return nil
 }
 
-// readHeader describes what a reading yields.
+// readHeader makes the header for a reading.
 func (r *Request) readHeader(reading *engine.Reading, partNumber int) (http.Header, error) {
 	h := http.Header{}
 	o := reading.Object
@@ -118,16 +118,15 @@ func (r *Request) readHeader(reading *engine.Reading, partNumber int) (http.Head
 		h.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", reading.Offset, reading.Offset+reading.Length-1, o.Size))
 	}
 	if (!reading.Partial || partNumber > 0) && strings.EqualFold(r.Header("X-Amz-Checksum-Mode"), "ENABLED") {
-		// A range would not match the checksum of the whole; for a part, the
-		// engine gives the part's own.
+		// A range would not match the checksum of the whole. For a part, the
+		// engine returns the part's own checksum.
 		setChecksum(h, o.Checksum)
 	}
 	return h, nil
 }
 
-// notModified turns the engine's answer that a reader has the object already
-// into a 304 with the headers that RFC 9110 section 15.4.5 asks for. Any other
-// error is passed on.
+// notModified turns NotModified into a 304 with the headers that RFC 9110
+// section 15.4.5 asks for. Other errors are returned.
 func notModified(reading *engine.Reading, err error) (*Reply, error) {
 	if reading == nil {
 		return nil, err

@@ -35,8 +35,8 @@ type checksumOf struct {
 	ChecksumType string `xml:"ChecksumType"`
 }
 
-// objectParts is a page of an object's parts. The total's element has another
-// name than in the documentation: this is the one that S3 sends and SDKs read.
+// objectParts is a page of an object's parts. The documentation has another
+// name for PartsCount; this is the name that S3 sends and SDKs read.
 type objectParts struct {
 	Total                int          `xml:"PartsCount"`
 	PartNumberMarker     int          `xml:"PartNumberMarker"`
@@ -52,7 +52,8 @@ type objectPart struct {
 	checksumElements
 }
 
-// getObjectAttributes answers with those facts of an object that were asked for.
+// getObjectAttributes answers with the facts of an object that the client
+// selects.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
 	in := engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key, Found: r.object.found}
@@ -73,13 +74,13 @@ func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
 	}
 	limit, ok := number(r.Header("X-Amz-Max-Parts"))
 	if !ok || limit > meta.MaxPage {
-		limit = meta.MaxPage // what is no number is ignored, as by S3
+		limit = meta.MaxPage // S3 ignores an invalid number
 	}
 	reading, err := s.engine.HeadObject(r.Context(), in)
 	if err != nil {
 		err = onMarker(reading, err)
 		if errors.Is(err, s3err.MethodNotAllowed) {
-			err = s3err.NoSuchKey // a marker has no attributes, named or not
+			err = s3err.NoSuchKey // a delete marker has no attributes, even if it is named
 		}
 		return nil, err
 	}
@@ -97,11 +98,13 @@ func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Header: h, XML: result}, nil
 }
 
-// askedAttributes reads x-amz-object-attributes, a list in one header or several.
+// askedAttributes parses x-amz-object-attributes, a list in one header or
+// several.
 func (r *Request) askedAttributes() ([]string, error) {
 	list := r.Header("X-Amz-Object-Attributes")
 	if strings.TrimSpace(list) == "" {
-		return nil, s3err.New(s3err.InvalidRequest, "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+		return nil, s3err.New(s3err.InvalidRequest,
+			"The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
 	var asked []string
 	for name := range strings.SplitSeq(list, ",") {
@@ -117,6 +120,7 @@ func (r *Request) askedAttributes() ([]string, error) {
 	return asked, nil
 }
 
+// describeObject fills in the selected facts.
 func describeObject(o engine.Object, asked []string) attributesResult {
 	var result attributesResult
 	for _, name := range asked {
@@ -125,7 +129,7 @@ func describeObject(o engine.Object, asked []string) attributesResult {
 			result.ETag = o.ETag
 		case attributeChecksum:
 			if o.Checksum != nil {
-				bare := *o.Checksum // S3 shows the number of parts everywhere but here
+				bare := *o.Checksum // only here S3 leaves out the number of parts
 				bare.Parts = 0
 				result.Checksum = &checksumOf{elementsOf(&bare), o.Checksum.Type}
 			}
@@ -138,7 +142,8 @@ func describeObject(o engine.Object, asked []string) attributesResult {
 	return result
 }
 
-// objectParts reads a page of the parts of exactly the version that o describes.
+// objectParts reads a page of the parts of exactly the version that o
+// describes.
 func (s *Server) objectParts(r *Request, in engine.GetObject, o engine.Object, marker, limit int) (*objectParts, error) {
 	page, err := s.engine.ObjectParts(r.Context(), in, o.ID, marker, max(limit, 1))
 	if err != nil {

@@ -9,42 +9,45 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// headerRule holds what an x-amz- header may say. Handlers read the headers
-// that they know, and no header reaches anything else; these rules are for
-// headers that would do harm if they were ignored: who asks for a lock, another
-// key or another owner must not get success without it.
+// headerRule restricts the values of an x-amz- header. Handlers read the
+// headers that they know; all others have no effect. These rules refuse headers
+// that must not be ignored: a client that asks for a lock, another key or
+// another owner must not get success without it.
 type headerRule struct {
 	name   string // lowercase; ends in "-": a prefix
 	accept []string
-	// refusal answers values that S3 knows and the gateway does not keep.
+	// refusal answers values that S3 knows and the gateway does not support.
 	refusal s3err.Code
-	// known are those values; nil: all.
+	// known lists those values; nil: every value is one.
 	known []string
-	// words are S3's for a value that it does not know; empty: it has none.
+	// words is S3's message for a value that S3 does not know; empty: none.
 	words string
 	// of is the operation that takes the header; empty: none does.
 	of string
 }
 
-// headerRules are tried in order; the first that names the header decides.
-// Source: the request parameters of PutObject, CopyObject, CreateMultipartUpload,
-// CreateBucket and others in https://docs.aws.amazon.com/AmazonS3/latest/API/
+// headerRules are tried in order; the first rule for the header decides.
+// Source: the request parameters of PutObject, CopyObject,
+// CreateMultipartUpload, CreateBucket and others in
+// https://docs.aws.amazon.com/AmazonS3/latest/API/
 var headerRules = []headerRule{
 	{name: "x-amz-server-side-encryption", accept: []string{encryptionAES, encryptionKMS}, refusal: s3err.NotImplemented,
 		known: []string{"aws:kms:dsse", "aws:fsx"}, words: "The encryption method specified is not supported"},
 	{name: "x-amz-mfa", refusal: s3err.NotImplemented},
 	{name: "x-amz-write-offset-bytes", refusal: s3err.NotImplemented},
 	{name: "x-amz-rename-source", refusal: s3err.NotImplemented, of: "RenameObject"},
-	{name: "x-amz-copy-source-range", refusal: s3err.InvalidArgument, of: "UploadPartCopy"}, // CopyObject copies all
+	{name: "x-amz-copy-source-range", refusal: s3err.InvalidArgument, of: "UploadPartCopy"}, // CopyObject copies the whole
 	{name: "x-amz-bucket-namespace", accept: []string{"global"}, refusal: s3err.NotImplemented, known: []string{"account-regional"}},
 	{name: "x-amz-object-lock-event-hold", accept: []string{holdOff}, refusal: s3err.NotImplemented, known: []string{holdOn}},
 	{name: "x-amz-object-lock-event-hold-duration-", refusal: s3err.NotImplemented},
 }
 
+// names reports whether the rule is about the header, given in lower case.
 func (rule *headerRule) names(header string) bool {
 	return header == rule.name || strings.HasSuffix(rule.name, "-") && strings.HasPrefix(header, rule.name)
 }
 
+// check refuses a value that the rule does not accept.
 func (rule *headerRule) check(header, value string) error {
 	if slices.Contains(rule.accept, value) {
 		return nil
@@ -75,19 +78,20 @@ func checkHeaderRules(op *Operation, h http.Header) error {
 	return nil
 }
 
-// singletons are the headers besides x-amz-* that a handler reads: repeated,
-// it would be open which of them was meant.
+// singletons are headers besides x-amz-* that a handler reads. If one is
+// repeated, it is ambiguous which value counts.
 var singletons = []string{
 	"Authorization", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language",
 	"Content-Md5", "Content-Type", "Date", "Expires", "If-Match", "If-Modified-Since",
 	"If-None-Match", "If-Unmodified-Since", "Range",
 }
 
-// mayRepeat are x-amz- headers that S3 joins by commas, as they are signed.
+// mayRepeat lists prefixes of x-amz- headers that S3 joins by commas, as they
+// are signed.
 var mayRepeat = []string{"x-amz-meta-", "x-amz-object-attributes", "x-amz-optional-object-attributes", "x-amz-trailer"}
 
-// checkRepeated refuses headers and query parameters that were given twice
-// although they have one value, the latter also in two cases.
+// checkRepeated refuses headers and query parameters with a single value that
+// were given twice. Query names that differ in case only count as the same.
 func (r *Request) checkRepeated() error {
 	for name, values := range r.HTTP.Header {
 		lower := strings.ToLower(name)
@@ -107,9 +111,9 @@ func (r *Request) checkRepeated() error {
 	return nil
 }
 
-// knownQuery are the parameters that a handler reads, or that select one, by their names
-// in lower case. One in another case says nothing, but beside the right one it would be
-// open to whoever reads the request which of them was meant.
+// knownQuery holds the parameters that a handler reads or that select a row, by
+// lower-case name. A parameter in another case has no effect, but beside the
+// right one it would be ambiguous to whoever reads the request.
 var knownQuery = func() map[string]string {
 	names := []string{
 		"bucket-region", "continuation-token", "delimiter", "encoding-type", "fetch-owner", "id",

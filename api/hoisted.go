@@ -9,20 +9,21 @@ import (
 )
 
 // Presigned URLs may carry x-amz- headers as query parameters: SDKs "hoist"
-// them, and S3 honours ACLs and metadata so given. Ignoring them would drop what
-// the signer asked for; so they become headers, and every rule for headers holds.
+// them there, and S3 honours ACLs and metadata given so. Ignoring them would
+// drop settings that the signer asked for. So they become headers, and all
+// rules for headers apply.
 
-// neverHoisted are parameters of the signature and of the transfer, which the
-// verifier reads by itself.
+// neverHoisted are parameters of the signature and of the transfer. The
+// verifier reads them itself.
 var neverHoisted = []string{
 	"x-amz-algorithm", "x-amz-content-sha256", "x-amz-credential", "x-amz-date", "x-amz-decoded-content-length",
 	"x-amz-expires", "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders", "x-amz-trailer",
 }
 
-// hoist returns the header with the query's x-amz- parameters in it: h itself
-// when there is none. Checksums are left out, as S3 does: SDKs put the checksum
-// of an empty body into the URLs of uploads that are yet to come. What decides
-// which operation is meant must be a header.
+// hoist returns the header with the query's x-amz- parameters added; h itself
+// when there are none. Checksums are left out, as on S3: SDKs put the checksum
+// of an empty body into URLs for later uploads. A parameter that would select
+// another operation is refused; it must be a header.
 func hoist(h http.Header, t Target) (http.Header, error) {
 	merged := h
 	for _, p := range t.Query {
@@ -32,9 +33,9 @@ func hoist(h http.Header, t Target) (http.Header, error) {
 			continue
 		}
 		refuse := func() (http.Header, error) {
-			return nil, s3err.New(s3err.InvalidArgument, "The header cannot be given in the query like this.").With("ArgumentName", name)
+			return nil, s3err.New(s3err.InvalidArgument, "This header cannot be given in the query; send it as a header, once.").With("ArgumentName", name)
 		}
-		// A customer's key has no place in a URL, which others get to see.
+		// A customer's key must not be in a URL, which others can see.
 		if !isToken(name) || strings.HasPrefix(name, "x-amz-copy-source") || strings.HasSuffix(name, "-customer-key") {
 			return refuse()
 		}
@@ -55,7 +56,7 @@ func hoist(h http.Header, t Target) (http.Header, error) {
 	return merged, checkHeaderSize(merged)
 }
 
-// isToken reports whether a lowercase name can be a header's.
+// isToken reports whether a lowercase name is valid for a header.
 // Source: RFC 9110, section 5.6.2.
 func isToken(name string) bool {
 	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") == ""

@@ -8,24 +8,25 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// The uses that SSE-KMS makes of a key.
+// The uses of a key by SSE-KMS.
 const (
 	useDecrypt  = "kms:Decrypt"
 	useGenerate = "kms:GenerateDataKey"
 )
 
-// readingActions open what is sealed.
+// readingActions decrypt an object.
 var readingActions = []string{"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"}
 
-// keyUse is what a need on an object does with a key of SSE-KMS, which policies of the
-// principal may deny: reading decrypts, making an object generates a data key. Of an
-// upload it is asked when that is begun, and of a rename as of the read that it is also.
+// keyUse returns the use of an SSE-KMS key by a need, which the principal's
+// policies may deny. Reading decrypts; creating an object generates a data key.
+// For an upload it is asked when the upload starts, and for a rename when it
+// reads the source.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 func (r *Request) keyUse(action string, o *object) (*access.KeyUse, error) {
 	p := &r.Principal
 	switch {
 	case len(p.Identity) == 0 && len(p.Session) == 0 && p.Boundary == nil:
-		return nil, nil // no policy to deny it
+		return nil, nil // no policy that could deny
 	case slices.Contains(readingActions, action):
 		if o.found == nil || !o.found.NeedsKMS() {
 			return nil, nil
@@ -40,14 +41,14 @@ func (r *Request) keyUse(action string, o *object) (*access.KeyUse, error) {
 	case action == "s3:PutObject" && slices.Contains(makings, r.Op.Name) && o == &r.object:
 		e, err := r.encryption()
 		if err != nil || e.kind != meta.EncryptionKMS {
-			return nil, nil // the handler refuses what cannot be read
+			return nil, nil // the handler refuses malformed headers
 		}
 		return r.useKey(useGenerate, o, e.kmsKey, e.bucketKey), nil
 	}
 	return nil, nil
 }
 
-// useKey is the use of the key of a name for an object, as AWS KMS sees it.
+// useKey describes the use of a key for an object as AWS KMS would see it.
 // Source: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html
 func (r *Request) useKey(action string, o *object, name string, bucketKey bool) *access.KeyUse {
 	of := "arn:aws:s3:::" + o.bucket.Name
@@ -64,7 +65,7 @@ func (r *Request) useKey(action string, o *object, name string, bucketKey bool) 
 	return &access.KeyUse{Action: action, ARN: kmsKeyARN(r.server.region, accounts.Account(o.bucket.Owner), name), Context: c}
 }
 
-// kmsKeyARN is how the key of a name is shown. The gateway has one: that of its key
+// kmsKeyARN makes the ARN of a key. The gateway has one key, that of its key
 // provider, whose name is the key's id.
 func kmsKeyARN(region, account, name string) string {
 	return "arn:aws:kms:" + region + ":" + account + ":key/" + name

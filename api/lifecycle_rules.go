@@ -18,23 +18,24 @@ const (
 	maxNewerNoncurrent = 100
 	// maxLifecycleXML fits 1,000 rules of common length.
 	maxLifecycleXML = 1 << 20
-	// coolDays is the least age of an object that becomes infrequently accessed.
+	// coolDays is the least age of objects in coolClasses.
 	coolDays = 30
 )
 
-// transitionClasses are those to which S3 lets objects go, the colder ones later;
-// here they may go to those that name a backend as well.
+// transitionClasses are the targets of transitions on S3, the colder ones
+// later. Here the names of backends are targets as well.
 var transitionClasses = []string{"STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"}
 
-// coolClasses take objects of at least coolDays.
+// coolClasses take only objects that are at least coolDays old.
 var coolClasses = []string{"STANDARD_IA", "ONEZONE_IA"}
 
-// parseLifecycle reads a LifecycleConfiguration. A rule without an id gets one, as
-// from S3. Errors: MalformedXML for what the schema forbids, InvalidArgument and
-// InvalidRequest for what makes no sense; where all makes sense, NotImplemented for
-// classes whose objects would have to be restored before they can be read.
+// parseLifecycle parses a LifecycleConfiguration. As on S3, a rule without an
+// id gets one. Errors: MalformedXML for violations of the schema,
+// InvalidArgument and InvalidRequest for contradictions. A valid document with
+// a class whose objects would have to be restored before reading is
+// NotImplemented.
 //
-// place says which storage classes are the names of backends.
+// place reports whether a storage class is the name of a backend.
 func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lifecycle, error) {
 	var d lifecycleDocument
 	if err := decodeXML(document, "LifecycleConfiguration", &d); tooMany(err, "Tag") {
@@ -66,6 +67,7 @@ func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lif
 	return l, nil
 }
 
+// rule validates one rule and converts it.
 func (r *lifecycleRule) rule() (out engine.LifecycleRule, err error) {
 	switch {
 	case len(r.ID) > maxRuleID:
@@ -84,7 +86,9 @@ func (r *lifecycleRule) rule() (out engine.LifecycleRule, err error) {
 	if out.Filter, err = r.filter(); err != nil {
 		return out, err
 	}
-	for _, read := range []func(*engine.LifecycleRule) error{r.expiration, r.noncurrent, r.abort, r.transitions, r.noncurrentTransitions} {
+	for _, read := range []func(*engine.LifecycleRule) error{
+		r.expiration, r.noncurrent, r.abort, r.transitions, r.noncurrentTransitions,
+	} {
 		if err := read(&out); err != nil {
 			return out, err
 		}
@@ -96,7 +100,7 @@ func (r *lifecycleRule) rule() (out engine.LifecycleRule, err error) {
 	return out, checkOrder(&out)
 }
 
-// filter reads the filter, or the prefix that older clients send in its place.
+// filter reads the filter, or the prefix that older clients send instead.
 func (r *lifecycleRule) filter() (out engine.LifecycleFilter, err error) {
 	var tags []tagElement
 	switch f := r.Filter; {
@@ -122,6 +126,8 @@ func (r *lifecycleRule) filter() (out engine.LifecycleFilter, err error) {
 			n++
 		}
 	}
+	// S3's schema: And combines several conditions, and there is no other way
+	// to.
 	if out.And && n < 2 || !out.And && n > 1 {
 		return out, s3err.MalformedXML
 	}
@@ -142,6 +148,7 @@ func checkFilter(f *engine.LifecycleFilter) error {
 	return nil
 }
 
+// expiration has exactly one of its three elements.
 func (r *lifecycleRule) expiration(out *engine.LifecycleRule) (err error) {
 	x := r.Expiration
 	if x == nil {
@@ -246,8 +253,8 @@ func (r *lifecycleRule) noncurrentTransitions(out *engine.LifecycleRule) error {
 	return nil
 }
 
-// class checks the storage class of a transition, and returns the least number of
-// days after which objects may go there.
+// class validates the storage class of a transition. It returns the least age,
+// in days, of objects in that class.
 func (r *lifecycleRule) class(class, action string, taken func(string) bool) (least int, err error) {
 	switch {
 	case !slices.Contains(transitionClasses, class) && !r.place(class):
@@ -255,14 +262,14 @@ func (r *lifecycleRule) class(class, action string, taken func(string) bool) (le
 	case taken(class):
 		return 0, s3err.New(s3err.InvalidRequest, "'StorageClass' must be different for '%s' actions in same 'Rule'", action)
 	case !engine.LabelClass(class) && !r.place(class):
-		r.unkept.note("Transitions to %s are not implemented: its objects would have to be restored before they can be read.", class)
+		r.unkept.note("Transitions to %s are not implemented, because there is no restore from it.", class)
 	case slices.Contains(coolClasses, class):
 		return coolDays, nil
 	}
 	return 0, nil
 }
 
-// days reads a number of days of at least least; 0 where none is given.
+// days reads a number of days, at least least; 0 when it is absent.
 func days(n *int, least int, element, action string) (int, error) {
 	switch {
 	case n == nil:
@@ -274,10 +281,11 @@ func days(n *int, least int, element, action string) (int, error) {
 	case least == 0:
 		return 0, s3err.New(s3err.InvalidArgument, "'%s' in %s action must be nonnegative", element, action)
 	}
-	return 0, s3err.New(s3err.InvalidArgument, "'%s' in %s action must be greater than or equal to %d for storageClass of infrequent access", element, action, least)
+	return 0, s3err.New(s3err.InvalidArgument,
+		"'%s' in %s action must be greater than or equal to %d for storageClass of infrequent access", element, action, least)
 }
 
-// newer reads how many noncurrent versions are kept whatever their age.
+// newer reads the number of noncurrent versions that are kept at any age.
 func newer(n *int, out *engine.LifecycleRule) (int, error) {
 	switch {
 	case n == nil:
@@ -290,7 +298,7 @@ func newer(n *int, out *engine.LifecycleRule) (int, error) {
 	return *n, nil
 }
 
-// midnight reads a date, or the time of a midnight in UTC; nil where none is given.
+// midnight parses a date, or a time at midnight in UTC; nil when it is absent.
 func midnight(date *string) (*time.Time, error) {
 	if date == nil {
 		return nil, nil
@@ -308,25 +316,28 @@ func midnight(date *string) (*time.Time, error) {
 	return &t, nil
 }
 
-// checkOrder refuses dates beside days, and an expiration that leaves no time for
-// a transition.
+// checkOrder refuses dates mixed with days, and an expiration that is not later
+// than a transition.
 func checkOrder(r *engine.LifecycleRule) error {
 	for _, t := range r.Transitions {
 		dated := t.Date != nil
 		if dated != (r.Transitions[0].Date != nil) ||
 			r.Expiration != nil && r.Expiration.DeleteMarker == nil && dated != (r.Expiration.Date != nil) {
-			return s3err.New(s3err.InvalidRequest, "Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule")
+			return s3err.New(s3err.InvalidRequest,
+				"Found mixed 'Date' and 'Days' based Expiration and Transition actions in lifecycle rule")
 		}
 		if r.Expiration == nil || r.Expiration.DeleteMarker != nil {
 			continue
 		}
 		if dated && !r.Expiration.Date.After(*t.Date) || !dated && r.Expiration.Days <= *t.Days {
-			return s3err.New(s3err.InvalidArgument, "'Days' or 'Date' in the Expiration action must be greater than in the Transition action")
+			return s3err.New(s3err.InvalidArgument,
+				"'Days' or 'Date' in the Expiration action must be greater than in the Transition action")
 		}
 	}
 	for _, t := range r.NoncurrentTransitions {
 		if r.NoncurrentExpiration != nil && r.NoncurrentExpiration.Days <= t.Days {
-			return s3err.New(s3err.InvalidArgument, "'NoncurrentDays' in the NoncurrentVersionExpiration action must be greater than in the NoncurrentVersionTransition action")
+			return s3err.New(s3err.InvalidArgument, "'NoncurrentDays' in the NoncurrentVersionExpiration action "+
+				"must be greater than in the NoncurrentVersionTransition action")
 		}
 	}
 	return nil

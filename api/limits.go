@@ -8,29 +8,30 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Limits bound what clients may make the gateway hold at once. The zero value
-// of each field means its default.
+// Limits bound the requests and time that clients can take from the gateway. A
+// field's zero value means its default.
 type Limits struct {
-	// Concurrent is the number of requests served at once; beyond it they are
-	// told to slow down. Strangers and tenants have shares of them, see seats.
+	// Concurrent is the number of requests served at once; more are told
+	// SlowDown. Strangers and tenants have shares of them, see seats.
 	Concurrent int
-	// Idle is how long a client may send no byte of a body. One that goes on sending is
-	// waited for, however slowly it does.
+	// Idle is how long a client may send no byte of a body. A client that keeps
+	// sending is waited for, however slow it is.
 	Idle time.Duration
-	// Pause is how long a client may take no byte of an answer: programs that read while
-	// they work on what they have read stop for minutes.
+	// Pause is how long a client may take no byte of an answer. It is long
+	// because programs that work on each piece of an answer stop reading for
+	// minutes.
 	Pause time.Duration
-	// Unknown is how long a form may take to come whose sender is not known before it
-	// is here, as a whole.
+	// Unknown is the time in which a form must arrive whole while its sender is
+	// unknown.
 	Unknown time.Duration
-	// Store is how long one call of the store may take.
+	// Store is the time limit of one call of the store.
 	Store time.Duration
-	// Turns is how many requests that ask the store for much one tenant has under way
-	// there, of each kind; all tenants together have three times as many. More wait for
-	// their turn.
+	// Turns is the number of requests of each turnKind that one tenant may have
+	// at the store at once. All tenants together have three times as many; more
+	// requests wait.
 	Turns int
-	// Backends is how many requests a backend takes at once, by its name; 0 or absent:
-	// all that there are.
+	// Backends is the number of concurrent requests to a backend, by its name.
+	// 0 or absent: no limit of its own.
 	Backends map[string]int
 }
 
@@ -44,41 +45,44 @@ const (
 	DefaultTurns      = 4
 )
 
-// Limits of every request.
+// Limits of every request, with their reasons.
 const (
-	// MaxHeaderFields bounds the lines of a header.
+	// MaxHeaderFields bounds the number of header lines.
 	MaxHeaderFields = 256
-	// MaxHeaderBytes bounds their names and values, but for those of longHeaders.
+	// MaxHeaderBytes bounds the names and values of a header, without
+	// longHeaders.
 	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html
 	MaxHeaderBytes = 8 << 10
-	// MaxLongHeaderBytes bounds those of longHeaders.
+	// MaxLongHeaderBytes bounds the names and values of longHeaders.
 	MaxLongHeaderBytes = 16 << 10
-	// maxDrain is how much of a refused request's body is read, so that the
-	// connection can be used again; beyond it the connection is closed. It is
-	// what net/http reads by itself.
+	// maxDrain is the part of a refused body that is read so that the
+	// connection can be used again; beyond it the connection closes. net/http
+	// reads as much by itself.
 	maxDrain = 256 << 10
-	// maxProxiedDrain is how much of one is read that a proxy sends.
+	// maxProxiedDrain is the same for a body that a proxy sends.
 	maxProxiedDrain = 8 << 20
-	// drainTimeout bounds the wait for it.
+	// drainTimeout bounds the time of either.
 	drainTimeout = 5 * time.Second
-	// maxLinger is how much more of a refused request's body is read once it was
-	// answered, while its connection is being closed: a sender that looks for an answer
-	// only when it has sent all finds the refusal, and no connection that was reset.
+	// maxLinger is how much of a refused body is read after the answer, while
+	// the connection closes: a sender that looks for an answer only after the
+	// whole body then finds the refusal, and not a reset connection.
 	maxLinger = 64 << 20
-	// lingerTimeout bounds that as a whole.
+	// lingerTimeout bounds the time of that.
 	lingerTimeout = 30 * time.Second
-	// beginTimeout is how much of that passes until the first byte of one that announced
-	// its body.
+	// beginTimeout bounds the wait for the first byte of an announced body in
+	// linger.
 	beginTimeout = 2 * time.Second
-	// maxLingering is how many connections are read on so at once; others are closed.
+	// maxLingering is the number of connections in linger; further ones are
+	// closed.
 	maxLingering = 64
-	// writeUnit is the most that is written at once. A client has Limits.Pause to take
-	// it.
+	// writeUnit is the most that is written at once, in bytes. A client has
+	// Limits.Pause to take it.
 	writeUnit = 512 << 10
-	// maxTurnWait is how long a request waits for its turn. Many clients wait for an
-	// answer as long.
+	// maxTurnWait is how long a request waits for its turn. Many clients wait
+	// as long for an answer.
 	maxTurnWait = time.Minute
-	// rateBurst is the least that a limit of bandwidth lets through at once.
+	// rateBurst is the least number of bytes that a bandwidth limit passes at
+	// once.
 	rateBurst = 512 << 10
 	// retryAfter is the least Retry-After of a 503, in seconds.
 	retryAfter = 5
@@ -106,8 +110,8 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// hasControl reports whether a text has a character that has no place in a header. What
-// comes in a URL or a form may hold any, and what is kept of it is shown in headers.
+// hasControl reports whether a text has a character that a header cannot hold.
+// Values from URLs and forms may have any, and are shown in headers later.
 // Source: RFC 9110, section 5.5
 func hasControl(s string) bool {
 	for i := range len(s) {
@@ -118,12 +122,12 @@ func hasControl(s string) bool {
 	return false
 }
 
-// longHeaders come on top of S3's limit: an escaped key takes three bytes for one,
-// and a token holds the policies of its session.
+// longHeaders do not count towards S3's limit: escaping makes three bytes of
+// one byte of a key, and a session token holds the session's policies.
 var longHeaders = []string{"X-Amz-Copy-Source", "X-Amz-Security-Token", "Authorization"}
 
-// checkHeaderSize refuses headers that are too many, too long, or hold what
-// no header can have where they are repeated.
+// checkHeaderSize refuses headers that are too many or too long, or that have a
+// control character.
 func checkHeaderSize(h http.Header) error {
 	fields, size, long := 0, 0, 0
 	for name, values := range h {

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// linger reads on what a client still sends of a body that was refused, once it was
-// answered and its place is another's. A connection that is closed with bytes of its
-// sender's unread is reset, and a reset takes the answer with it before the sender, which
-// mostly looks for one when it has sent all, has read it. It is bounded in bytes and
-// time, and so is how many are read on at once, which parties share: a sender of more is
-// reset, and so is one that comes when there are many. What is read goes nowhere.
+// linger reads more of a refused body after the answer, when the request's
+// place is free again. Closing a connection with unread bytes resets it, and
+// the reset can destroy the answer before the sender reads it; most senders
+// look for an answer only after they have sent everything. The number of
+// connections in linger, their time and their bytes are bounded, and parties
+// share them. A sender beyond the bounds is reset. The bytes are discarded.
 func (x *exchange) linger() {
 	r := x.req.HTTP
+	// An answer over HTTP/2 is not lost this way: a stream ends by itself.
 	if !x.unread || x.in.failed || r.ProtoMajor != 1 {
 		return
 	}
@@ -26,8 +27,9 @@ func (x *exchange) linger() {
 		return
 	}
 	if x.expects() {
-		// Most wait for 100 Continue, and now end the connection. But nobody has to wait
-		// (RFC 9110, section 10.1.1), and AWS's SDK for Go does not.
+		// Most clients wait for 100 Continue and close the connection now. They
+		// need not wait (RFC 9110, section 10.1.1), and AWS's SDK for Go does
+		// not.
 		x.conn.SetReadDeadline(time.Now().Add(beginTimeout))
 		if _, err := io.CopyN(io.Discard, x.in.body, 1); err != nil {
 			return
@@ -36,17 +38,19 @@ func (x *exchange) linger() {
 	if x.conn.SetReadDeadline(time.Now().Add(lingerTimeout)) != nil {
 		return
 	}
-	io.CopyN(io.Discard, x.in.body, maxLinger) // however it ends, the connection does
+	io.CopyN(io.Discard, x.in.body, maxLinger) // the connection closes, whatever the result
 }
 
-// expects reports whether the client announced a body and was not told to send it.
+// expects reports whether the client announced a body and was not yet told to
+// send it.
 func (x *exchange) expects() bool { return x.req.HTTP.Header.Get("Expect") != "" && x.in.read == 0 }
 
-// drainProxied reads what a proxy still sends of a refused body, before it is answered,
-// where that is more than net/http reads by itself, and returns how much is left. nginx
-// announces that it keeps the client's connection, whatever the gateway does with its own, and
-// then ends it where a body was cut short; the client's next request would be lost. It
-// is bounded in bytes, by the read deadline, and like linger in how many do so at once.
+// drainProxied reads the rest of a refused body from a proxy before the answer,
+// if it is more than net/http reads by itself. It returns the number of bytes
+// left. nginx promises its client to keep the connection, whatever the gateway
+// does with its own, and then ends it when a body was cut short; the client's
+// next request would be lost. The bytes, the time (by the read deadline) and
+// the number of connections are bounded, as in linger.
 func (x *exchange) drainProxied(left int64) int64 {
 	host, _, err := net.SplitHostPort(x.req.HTTP.RemoteAddr)
 	if err != nil || left <= maxDrain || left > maxProxiedDrain || !x.server.trusts(host) {
@@ -57,6 +61,6 @@ func (x *exchange) drainProxied(left int64) int64 {
 		return left
 	}
 	defer x.server.lingering.Give(who)
-	n, _ := io.CopyN(io.Discard, x.in.body, left) // an error leaves the rest, and the connection ends
+	n, _ := io.CopyN(io.Discard, x.in.body, left) // after an error the rest is left and the connection closes
 	return left - n
 }

@@ -23,7 +23,9 @@ type bucketList struct {
 	next    string
 }
 
-// listBuckets shows a user its own buckets, and root all of them.
+// listBuckets shows the buckets of the sender's tenant, and to the operator
+// those of all tenants.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html
 func listBuckets(s *Server, r *Request) (*Reply, error) {
 	limit := maxBuckets
 	if r.HasQuery("max-buckets") {
@@ -46,7 +48,7 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 	}
 	list := &bucketList{owner: r.Owner(), name: r.Principal.Name, prefix: q.Prefix, region: s.region}
 	if region := r.QueryValue("bucket-region"); region != "" && region != s.region {
-		return &Reply{XML: list}, nil // this gateway has one region
+		return &Reply{XML: list}, nil // all buckets are in the gateway's region
 	}
 	for len(list.buckets) < limit {
 		q.Limit = min(limit-len(list.buckets), meta.MaxPage)
@@ -68,10 +70,11 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: list}, err
 }
 
-// bucketTokens are the names that buckets have.
+// bucketTokens matches bucket names.
 var bucketTokens = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
-// bucketToken reads where a listing of buckets goes on: after a name.
+// bucketToken parses a continuation token, which is the last name of the page
+// before.
 func bucketToken(s string) (string, error) {
 	if !bucketTokens.MatchString(s) {
 		return "", s3err.New(s3err.InvalidArgument, "The continuation token provided is incorrect").
@@ -102,7 +105,7 @@ func (l *bucketList) AppendXML(b []byte) []byte {
 	return closeTag(b, "ListAllMyBucketsResult")
 }
 
-// appendOwner writes a user; the name only where it is known.
+// appendOwner writes an owner, with the name if it is known.
 func appendOwner(b []byte, element string, id meta.ID, name string) []byte {
 	b = openTag(b, element)
 	b = appendElement(b, "ID", id.Canonical())
@@ -112,8 +115,8 @@ func appendOwner(b []byte, element string, id meta.ID, name string) []byte {
 	return closeTag(b, element)
 }
 
-// number reads a number of decimal digits up to 2,147,483,647, the largest that
-// S3 takes: some clients send just that for "all".
+// number parses decimal digits up to 2,147,483,647, the largest number that S3
+// takes. Some clients send it to ask for everything.
 func number(s string) (int, bool) {
 	n, ok := strict.Number(s, math.MaxInt32)
 	return int(n), ok

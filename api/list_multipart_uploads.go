@@ -36,8 +36,8 @@ type listedUpload struct {
 	ChecksumType      string       `xml:"ChecksumType,omitempty"`
 }
 
-// listMultipartUploads shows a bucket's uploads in progress, in the order of
-// keys and upload ids.
+// listMultipartUploads lists a bucket's uploads in progress, ordered by key and
+// upload id.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
 func listMultipartUploads(s *Server, r *Request) (*Reply, error) {
 	q, err := r.uploadQuery()
@@ -85,8 +85,8 @@ func (r *Request) listedUpload(u engine.Upload, encode func(string) string) list
 	}
 }
 
-// uploadQuery reads which uploads are asked for. upload-id-marker means nothing
-// without key-marker, as in S3.
+// uploadQuery reads the parameters. As on S3, upload-id-marker is ignored
+// without key-marker.
 func (r *Request) uploadQuery() (q meta.UploadQuery, err error) {
 	q = meta.UploadQuery{
 		Bucket: r.Bucket.ID, Prefix: r.asked.prefix.value, Delimiter: r.asked.delimiter.value,
@@ -106,7 +106,7 @@ func (r *Request) uploadQuery() (q meta.UploadQuery, err error) {
 	return q, nil
 }
 
-// keyEncoding is how encoding-type wants keys to be written.
+// keyEncoding returns the encoding of keys that encoding-type asks for.
 func (r *Request) keyEncoding() (func(string) string, error) {
 	encode, err := r.encodingType()
 	if err != nil || encode {
@@ -115,15 +115,15 @@ func (r *Request) keyEncoding() (func(string) string, error) {
 	return func(s string) string { return s }, nil
 }
 
-// ownerElement names a user by the id that listings show.
+// ownerElement names an account by its canonical id.
 type ownerElement struct {
 	ID string `xml:"ID"`
 }
 
 func ownerOf(id meta.ID) ownerElement { return ownerElement{id.Canonical()} }
 
-// initiatorOf names who began an upload: a user or session by its ARN, an account by
-// its id.
+// initiatorOf names the initiator of an upload: a user or session by its ARN,
+// an account by its id.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Initiator.html
 func initiatorOf(u engine.Upload) ownerElement {
 	switch {

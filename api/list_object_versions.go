@@ -6,8 +6,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// versionListing is a ListObjectVersions and its answer, which writes itself as
-// that of ListObjects does.
+// versionListing is a ListObjectVersions with its answer. It writes its own
+// XML, like listing.
 type versionListing struct {
 	listing
 	keyMarker     string
@@ -15,8 +15,8 @@ type versionListing struct {
 	versions      engine.VersionPage
 }
 
-// listObjectVersions lists all versions and delete markers: keys in the order of
-// their bytes, and of a key the newest first.
+// listObjectVersions lists all versions and delete markers, ordered by the
+// bytes of the key and, within a key, newest first.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
 func listObjectVersions(s *Server, r *Request) (*Reply, error) {
 	common, err := s.readListing(r)
@@ -35,7 +35,7 @@ func listObjectVersions(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: l}, err
 }
 
-// versionMarker reads version-id-marker, which says nothing without a key.
+// versionMarker parses version-id-marker, which needs a key-marker.
 func (r *Request) versionMarker(key string) (meta.VersionRef, error) {
 	if !r.HasQuery("version-id-marker") {
 		return meta.VersionRef{}, nil
@@ -93,6 +93,7 @@ func (l *versionListing) AppendXML(b []byte) []byte {
 	return closeTag(b, "ListVersionsResult")
 }
 
+// appendVersion writes a Version or a DeleteMarker, which has no content.
 func (l *versionListing) appendVersion(b []byte, e *engine.VersionEntry) []byte {
 	element := "Version"
 	if e.Marker {

@@ -10,9 +10,9 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// listing is what ListObjects and ListObjectsV2 have in common: the request and
-// its answer, which writes itself, for a page of 1,000 keys is the largest
-// document that is asked for often.
+// listing is the common part of ListObjects and ListObjectsV2: the request with
+// its answer. It writes its own XML, because a page of 1,000 keys is the
+// largest document that is often requested.
 type listing struct {
 	v2         bool
 	bucket     string
@@ -26,8 +26,8 @@ type listing struct {
 	encode     bool // encoding-type=url
 	owners     bool
 	ownerNames map[meta.ID]string
-	owner      meta.ID // whose element was written last
-	ownerXML   []byte  // that element
+	owner      meta.ID // the last owner written
+	ownerXML   []byte  // and its element
 	page       engine.ObjectPage
 }
 
@@ -59,12 +59,12 @@ func listObjectsV2(s *Server, r *Request) (*Reply, error) {
 		if err != nil {
 			return nil, err
 		}
-		after = max(after, position) // paginators repeat start-after with each token
+		after = max(after, position) // clients repeat start-after with each token
 	}
 	return s.list(r, l, after)
 }
 
-// readListing reads the parameters that both forms have.
+// readListing reads the parameters of both forms.
 func (s *Server) readListing(r *Request) (*listing, error) {
 	l := &listing{bucket: r.Bucket.Name, prefix: r.asked.prefix.value, delimiter: r.asked.delimiter.value}
 	root := s.accounts.Root()
@@ -90,7 +90,8 @@ func (r *Request) encodingType() (bool, error) {
 	}
 }
 
-// sayPageSize reads a parameter that bounds a page: 0 and more. An empty one says nothing.
+// sayPageSize reads a parameter that bounds a page: 0 and more. An empty one
+// counts as absent.
 func (r *Request) sayPageSize(name string) said[int] {
 	v := r.QueryValue(name)
 	if v == "" {
@@ -104,7 +105,8 @@ func (r *Request) sayPageSize(name string) said[int] {
 	return saying[int](n, nil)
 }
 
-// pageOf is how many entries a page has at most: meta.MaxPage where nothing less is asked.
+// pageOf is the maximal number of entries of a page: meta.MaxPage unless less
+// is asked for.
 func pageOf(size said[int]) (int, error) {
 	if !size.given {
 		return meta.MaxPage, nil
@@ -112,6 +114,7 @@ func pageOf(size said[int]) (int, error) {
 	return min(size.value, meta.MaxPage), size.err
 }
 
+// list fetches the page. A page of no keys asks the store nothing.
 func (s *Server) list(r *Request, l *listing, after string) (*Reply, error) {
 	if l.maxKeys > 0 {
 		var err error
@@ -125,8 +128,8 @@ func (s *Server) list(r *Request, l *listing, after string) (*Reply, error) {
 	return &Reply{XML: l}, nil
 }
 
-// AppendXML writes ListBucketResult. Prefix and Marker are there when they are empty, as
-// AWS has them: parsers with a schema count on them.
+// AppendXML writes ListBucketResult. Empty elements Prefix and Marker are
+// written, as by AWS, because parsers with a schema rely on them.
 func (l *listing) AppendXML(b []byte) []byte {
 	b = openRoot(b, "ListBucketResult")
 	b = appendElement(b, "Name", l.bucket)
@@ -143,8 +146,8 @@ func (l *listing) AppendXML(b []byte) []byte {
 		b = l.appendV2(b)
 	} else {
 		b = l.appendName(b, "Marker", l.marker)
-		// AWS leaves it out without a delimiter, where it is the last key; saying so
-		// harms nobody, and some clients look for nothing else.
+		// AWS omits it without a delimiter, where it equals the last key. Some
+		// clients look for nothing else.
 		if l.page.More {
 			b = l.appendName(b, "NextMarker", l.page.Next)
 		}
@@ -162,6 +165,7 @@ func (l *listing) AppendXML(b []byte) []byte {
 	return closeTag(b, "ListBucketResult")
 }
 
+// appendV2 writes the elements that only the newer form has.
 func (l *listing) appendV2(b []byte) []byte {
 	b = appendInt(b, "KeyCount", int64(len(l.page.Entries)))
 	if l.startAfter != "" {
@@ -196,7 +200,7 @@ func (l *listing) appendOwner(b []byte, owner meta.ID) []byte {
 	return append(b, l.ownerXML...)
 }
 
-// appendContent writes what a listing shows of an object's bytes.
+// appendContent writes the facts about an object's bytes.
 func appendContent(b []byte, e *engine.ObjectEntry) []byte {
 	b = append(b, "<ETag>&quot;"...)
 	b = appendText(b, e.ETag)
@@ -214,7 +218,8 @@ func (l *listing) appendPrefix(b []byte, prefix string) []byte {
 	return closeTag(b, "CommonPrefixes")
 }
 
-// appendName writes a key, or part of one, encoded as the client asked.
+// appendName writes a key, or a part of one, in the encoding that the client
+// asked for.
 func (l *listing) appendName(b []byte, element, name string) []byte {
 	if l.encode {
 		name = encodeKey(name)
@@ -222,9 +227,9 @@ func (l *listing) appendName(b []byte, element, name string) []byte {
 	return appendElement(b, element, name)
 }
 
-// A continuation token is the position itself where that is plain, else "~" and
-// the position in the URL form of base64. It says no more than the page that it
-// came with, and grants nothing.
+// A continuation token is the position itself if that is plain, or else "~" and
+// the position in the URL form of base64. It tells no more than the page that
+// it came with, and grants nothing.
 const (
 	tokenEscape = "~"
 	maxToken    = 4 << 10

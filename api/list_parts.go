@@ -34,10 +34,10 @@ type listedPart struct {
 	checksumElements
 }
 
-// noChecksum is what S3 says of an upload that names no checksum.
+// noChecksum is S3's value for an upload without a checksum.
 const noChecksum = "null"
 
-// listParts shows what has been sent of an upload. With SSE-C the customer's key is
+// listParts lists the parts of an upload. With SSE-C the customer's key is
 // needed for the checksums only.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html
 func listParts(s *Server, r *Request) (*Reply, error) {
@@ -68,7 +68,8 @@ func listParts(s *Server, r *Request) (*Reply, error) {
 		Initiator: initiatorOf(page.Upload), Owner: ownerOf(r.Bucket.Owner),
 		StorageClass:     shownClass(page.Upload.StorageClass),
 		PartNumberMarker: marker, NextPartNumberMarker: page.Next, MaxParts: limit, IsTruncated: page.More,
-		ChecksumAlgorithm: cmp.Or(page.Upload.ChecksumAlgorithm, noChecksum), ChecksumType: cmp.Or(page.Upload.ChecksumType, noChecksum),
+		ChecksumAlgorithm: cmp.Or(page.Upload.ChecksumAlgorithm, noChecksum),
+		ChecksumType:      cmp.Or(page.Upload.ChecksumType, noChecksum),
 	}
 	for _, p := range page.Parts {
 		result.Parts = append(result.Parts, listedPart{p.Number, p.Modified, quote(p.ETag), p.Size, elementsOf(p.Checksum)})
@@ -76,7 +77,7 @@ func listParts(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: result}, nil
 }
 
-// pageNumber reads a number after which a listing goes on; an empty value is none.
+// pageNumber parses the number after which a listing continues; "" is 0.
 func pageNumber(name, value string) (int, error) {
 	if value == "" {
 		return 0, nil

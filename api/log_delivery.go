@@ -19,45 +19,46 @@ import (
 )
 
 const (
-	// LogInterval is how long records of requests wait for their delivery at most,
-	// unless the buffer fills.
+	// LogInterval is the longest time that records of requests wait for
+	// delivery. A full buffer is delivered earlier.
 	LogInterval = 5 * time.Minute
-	// maxLogBuffer bounds the records that wait, in bytes; more are dropped.
+	// maxLogBuffer bounds the waiting records, in bytes; further ones are
+	// dropped.
 	maxLogBuffer = 32 << 20
 	// maxLogGroups bounds the log objects that they would become.
 	maxLogGroups = 10_000
-	// logGroupBytes is what one of these takes beside its records and names.
+	// logGroupBytes is the memory of a group besides its records and names.
 	logGroupBytes = 512
 )
 
-// logGroup is what goes into one log object.
+// logGroup identifies the records that go into one log object.
 type logGroup struct {
 	source meta.ID
 	name   string // of the source bucket
 	owner  meta.ID
 	to     engine.Logging
-	day    string // of the events, where the key has it
+	day    string // of the events, if the key has it; else ""
 }
 
-// size is how many bytes the group takes without its records.
+// size is the memory of the group without its records, in bytes.
 func (g *logGroup) size() int {
 	return logGroupBytes + len(g.name) + len(g.to.Target) + len(g.to.TargetID) + len(g.to.Prefix)
 }
 
-// logBuffer holds records of requests until their delivery. Its bytes and groups are
-// shared among the owners of the buckets, so that nobody makes another's be dropped.
+// logBuffer holds records until their delivery. The owners of the buckets share
+// its bytes and groups, so that nobody's records crowd out another's.
 type logBuffer struct {
 	mu      sync.Mutex
 	groups  map[logGroup][]byte
 	size    int
-	oldest  time.Time // when the first of the records came
+	oldest  time.Time // arrival of the first record
 	dropped int       // since the last delivery
-	// bytes and places are what owners have of maxLogBuffer and maxLogGroups.
+	// bytes and places share maxLogBuffer and maxLogGroups among owners.
 	bytes, places *fair.Pool[meta.ID]
 }
 
-// hold takes so many bytes more, or a new group of them, and reports whether there was
-// room for the group's owner.
+// hold takes bytes more, and a group if it is fresh. It reports whether the
+// group's owner had room left.
 func (b *logBuffer) hold(g *logGroup, bytes int, fresh bool) bool {
 	if b.groups == nil {
 		b.groups, b.oldest = make(map[logGroup][]byte), time.Now()
@@ -73,7 +74,7 @@ func (b *logBuffer) hold(g *logGroup, bytes int, fresh bool) bool {
 	return true
 }
 
-// logGroup is where the record of a request that came at a time belongs.
+// logGroup returns the group of a record of a request that arrived at a time.
 func (s *Server) logGroup(b meta.Bucket, l engine.Logging, at time.Time) logGroup {
 	g := logGroup{source: b.ID, name: b.Name, owner: b.Owner, to: l}
 	if l.Dates == engine.LogEventTime {
@@ -82,6 +83,7 @@ func (s *Server) logGroup(b meta.Bucket, l engine.Logging, at time.Time) logGrou
 	return g
 }
 
+// add buffers a record, or counts it as dropped.
 func (b *logBuffer) add(g logGroup, record []byte) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -97,13 +99,14 @@ func (b *logBuffer) add(g logGroup, record []byte) {
 	b.groups[g], b.size = append(held, record...), b.size+more
 }
 
+// drop counts records that were never buffered.
 func (b *logBuffer) drop(records int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.dropped += records
 }
 
-// take empties the buffer, if that is due.
+// take empties the buffer if a delivery is due, or if all is set.
 func (b *logBuffer) take(all bool) (groups map[logGroup][]byte, dropped int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -115,17 +118,17 @@ func (b *logBuffer) take(all bool) (groups map[logGroup][]byte, dropped int) {
 	return groups, dropped
 }
 
-// LogReport says what became of records of requests.
+// LogReport is the result of a delivery.
 type LogReport struct {
 	Delivered int // records
 	Objects   int
-	Dropped   int // records for which there was no room, or no bucket
+	Dropped   int // records without room or without a target
 }
 
-// DeliverLogs writes the records of requests that wait to the buckets that they are
-// meant for, as their owner, when they are old enough or many; with all, at once.
-// Those that cannot be written wait for the next call, as far as there is room.
-// The error is why. It is safe for concurrent use.
+// DeliverLogs writes the waiting records into their target buckets, owned by
+// the buckets' owners. It does so when they are old or many enough, or with all
+// at once. Records that cannot be written wait for the next call while there is
+// room; the error says why. It is safe for concurrent use.
 func (s *Server) DeliverLogs(ctx context.Context, all bool) (r LogReport, err error) {
 	groups, dropped := s.logs.take(all)
 	r.Dropped = dropped
@@ -137,6 +140,7 @@ func (s *Server) DeliverLogs(ctx context.Context, all bool) (r LogReport, err er
 		case err == nil:
 			r.Delivered, r.Objects = r.Delivered+n, r.Objects+1
 			continue
+		// Another try would not help.
 		case errors.Is(err, errNoTarget), errors.Is(err, errNotDelivered):
 			r.Dropped += n
 		default:
@@ -149,10 +153,12 @@ func (s *Server) DeliverLogs(ctx context.Context, all bool) (r LogReport, err er
 	return r, errors.Join(errs...)
 }
 
-// maxLogErrors are named when many logs cannot be delivered.
+// maxLogErrors bounds the errors that are named when many logs cannot be
+// delivered.
 const maxLogErrors = 5
 
-// giveBack keeps records for another try, and returns how many it could not.
+// giveBack keeps records for another try, in front of newer ones. It returns
+// the number of those without room.
 func (b *logBuffer) giveBack(g logGroup, records []byte) (dropped int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -168,10 +174,12 @@ func (b *logBuffer) giveBack(g logGroup, records []byte) (dropped int) {
 	return 0
 }
 
-// errNoTarget: the bucket that a log is meant for is gone, or another's by now.
-var errNoTarget = errors.New("the target bucket is not there any more")
+// errNoTarget: the target bucket was deleted, or its name has another owner
+// now.
+var errNoTarget = errors.New("the target bucket does not exist any more")
 
-// deliver writes one log object.
+// deliver writes one log object. The settings of the target are read now: they
+// may have changed since the records were buffered.
 func (s *Server) deliver(ctx context.Context, g logGroup, records []byte) error {
 	target, err := s.engine.Bucket(ctx, g.to.Target)
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && (target.ID.String() != g.to.TargetID || target.Owner != g.owner) {
@@ -192,7 +200,7 @@ func (s *Server) deliver(ctx context.Context, g logGroup, records []byte) error 
 	return err
 }
 
-// logObjectKey names a new log object, as S3 does.
+// logObjectKey returns a new name, as S3 builds it.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerLogs.html
 func (s *Server) logObjectKey(g logGroup) string {
 	var unique [8]byte
@@ -200,6 +208,7 @@ func (s *Server) logObjectKey(g logGroup) string {
 	stamp, folder := s.now().UTC().Format("2006-01-02-15-04-05"), ""
 	if g.to.Dates != "" {
 		day := stamp[:len(time.DateOnly)]
+		// All objects of a day sort together, whenever they are delivered.
 		if g.day != "" {
 			day, stamp = g.day, g.day+"-00-00-00"
 		}

@@ -6,11 +6,11 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 )
 
-// mended are the operations that replace a setting whatever it was, each with what
-// it replaces. So a setting that cannot be read, because its row was damaged or
-// edited, can be put right by the root of the bucket's owner. Those that would open
-// a bucket further by taking away a public access block, ownership controls or a
-// default retention are not among them: there another has to take its place.
+// mended maps the operations that replace a setting, whatever it was, to that
+// setting. By them the root of the bucket's owner can repair a setting whose
+// row was damaged or edited and cannot be read. Deleting a public access block,
+// ownership controls or a default retention is not among them, because it would
+// open the bucket further: those must be replaced by a new value.
 var mended = map[string]string{
 	"PutBucketPolicy":                    settingPolicy,
 	"DeleteBucketPolicy":                 settingPolicy,
@@ -34,8 +34,9 @@ var mended = map[string]string{
 	"DeleteBucketInventoryConfiguration": engine.InventorySetting,
 }
 
-// mends reports whether the request replaces one of the settings that cannot be
-// read. While the policy is among them, that is the first: it may deny the others.
+// mends reports whether the request replaces one of the unreadable settings. An
+// unreadable policy must be replaced before all others, because it may deny
+// them.
 func (r *Request) mends(broken []string, settings *engine.Settings) bool {
 	name, ok := mended[r.Op.Name]
 	if name == engine.InventorySetting {

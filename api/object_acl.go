@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 )
 
-// getObjectACL shows a version's ACL. Where ACLs are disabled everything belongs
-// to the bucket's owner.
+// getObjectACL shows a version's ACL. Where ACLs are disabled it shows the
+// bucket's owner as the owner of everything.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html
 func getObjectACL(s *Server, r *Request) (*Reply, error) {
 	version, err := r.version()
@@ -40,7 +40,8 @@ func putObjectACL(s *Server, r *Request) (*Reply, error) {
 	f := r.bucketFacts(r.Bucket)
 	enabled := f.Ownership.ACLsEnabled()
 	if !enabled {
-		// s3cmd writes back, after a copy, the ACL that it read: it changes nothing.
+		// After a copy, s3cmd writes back the ACL that it read. That is
+		// allowed, because it changes nothing.
 		if a, err := r.requestedACL(r.Bucket.Owner, r.Bucket.Owner); err != nil || r.hasACLHeaders() || sharedACL(a, f.Owner) {
 			return nil, r.noACLs()
 		}
@@ -56,6 +57,7 @@ func putObjectACL(s *Server, r *Request) (*Reply, error) {
 		}
 		return &Reply{Header: versionHeader(o.Version)}, nil
 	}
+	// The owner is known only now, from the version that is changed.
 	o, err := s.engine.Amend(r.Context(), r.target(version), func(m *engine.Marks) error {
 		a, err := r.requestedACL(r.object.found.Owner(), r.Bucket.Owner)
 		if err != nil {
@@ -73,7 +75,7 @@ func putObjectACL(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Header: versionHeader(o.Version)}, nil
 }
 
-// storedACL is an object's ACL; nil: private.
+// storedACL returns an object's ACL; nil: private.
 func storedACL(o engine.Object) (*access.ACL, error) {
 	if len(o.Marks.ACL) == 0 {
 		return nil, nil

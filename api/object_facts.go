@@ -12,22 +12,24 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// object is what needs are about: the request's target, the source of a copy, or a key
-// of a document.
+// object is the subject of a need: the request's target, the source of a copy,
+// or a key of a document.
 type object struct {
 	bucket  meta.Bucket
 	key     string
 	version said[meta.VersionRef]
-	// found is what was there when somebody first had to know, on which the decision and
-	// the answer rest both; nil: nobody had to.
+	// found is the state of the object when it was first looked at; nil: not
+	// yet. The decision and the answer both rest on it, so that they cannot
+	// disagree.
 	found *engine.Found
-	// context are values of condition keys that the request has for this object alone;
-	// open are those that it does not know yet.
+	// context holds condition keys for this object alone; open are the keys
+	// whose values are not known yet.
 	context access.Context
 	open    map[string]bool
 }
 
-// look finds what the object's key, or the version that is named, holds. It does so once.
+// look returns what the object's key, or its named version, holds. It asks the
+// engine once.
 func (r *Request) look(o *object) (*engine.Found, error) {
 	if o.found == nil {
 		f, err := r.server.engine.Look(r.Context(), o.bucket, o.key, o.version.value)
@@ -39,7 +41,7 @@ func (r *Request) look(o *object) (*engine.Found, error) {
 	return o.found, nil
 }
 
-// marksOf are the marks of an object, of what look finds.
+// marksOf returns the marks of the object that look found.
 func (r *Request) marksOf(o *object) (engine.Object, error) {
 	f, err := r.look(o)
 	if err != nil {
@@ -48,19 +50,20 @@ func (r *Request) marksOf(o *object) (engine.Object, error) {
 	return r.server.engine.MarksOf(r.Context(), engine.Subject{Bucket: o.bucket, Key: o.key, Version: o.version.value, Found: f})
 }
 
-// target is the request's target as the engine takes it: what was decided on, or any
-// other about which it is decided again.
+// target names the request's target for the engine. If the engine finds another
+// object than the one decided on, it asks permitTarget.
 func (r *Request) target(version meta.VersionRef) engine.Subject {
 	return engine.Subject{Bucket: r.Bucket, Key: r.Target.Key, Version: version, Found: r.object.found, Permit: r.permitTarget}
 }
 
+// permitTarget decides again, for the object that the engine found.
 func (r *Request) permitTarget(f *engine.Found) error {
 	r.object.found = f
 	return r.authorizeAgain()
 }
 
-// judged is what of the target was decided about, for the engine to hold to; nil: it did
-// not matter what there is.
+// judged gives the engine the object that the decision rests on; nil: the
+// decision does not depend on one.
 func (r *Request) judged() *engine.Judged {
 	if r.object.found == nil {
 		return nil
@@ -68,15 +71,17 @@ func (r *Request) judged() *engine.Judged {
 	return &engine.Judged{Found: r.object.found, Permit: r.permitTarget}
 }
 
-// isAbsent reports whether an object has no marks because there is none.
+// isAbsent reports whether there are no marks because there is no object, or
+// only a delete marker.
 func isAbsent(err error) bool {
 	return errors.Is(err, s3err.NoSuchKey) || errors.Is(err, s3err.NoSuchVersion) || errors.Is(err, s3err.MethodNotAllowed)
 }
 
-// need is a need on the target's own bucket and key.
+// need is a need for the target's own bucket and key.
 func (r *Request) need(action string) access.Need { return r.needOn(action, &r.object) }
 
-// needVersion is a need on an object, or the other one where a version of it is named.
+// needVersion is a need for action on an object, or for ofVersion where the
+// request names a version.
 func (r *Request) needVersion(action, ofVersion string, o *object) access.Need {
 	if o.version.given {
 		action = ofVersion
@@ -84,15 +89,20 @@ func (r *Request) needVersion(action, ofVersion string, o *object) access.Need {
 	return r.needOn(action, o)
 }
 
-// bucketNeed is a need on the target's bucket itself, whatever the scope.
+// bucketNeed is a need for the target's bucket itself, whatever the scope.
 func (r *Request) bucketNeed(action string) access.Need {
 	return r.needOn(action, &object{bucket: r.Bucket})
 }
 
-// needOn is a need on an object, with what access is to know of it: the version that is
-// named, and, where they may decide, its ACL and its tags.
+// needOn is a need for an object with the facts that may decide it: the named
+// version, its ACL and its tags. They are read only where a policy or an ACL
+// can ask.
 func (r *Request) needOn(action string, o *object) access.Need {
-	n := access.Need{Action: action, Bucket: r.bucketFacts(o.bucket), BucketName: cmp.Or(o.bucket.Name, r.Target.Bucket), Key: o.key, Open: o.open}
+	n := access.Need{
+		Action: action, Bucket: r.bucketFacts(o.bucket),
+		BucketName: cmp.Or(o.bucket.Name, r.Target.Bucket), // CreateBucket has no bucket yet, only its name
+		Key:        o.key, Open: o.open,
+	}
 	if n.Open == nil {
 		n.Open = r.open
 	}
@@ -112,15 +122,15 @@ func (r *Request) needOn(action string, o *object) access.Need {
 	return n
 }
 
-// broken is a bucket in which nothing is allowed, because what decides about an object
-// cannot be read.
+// broken is a copy of f in which nothing is allowed: facts about an object that
+// may decide are unreadable.
 func broken(f *access.Bucket, err error) *access.Bucket {
 	b := *f
 	b.Broken = fmt.Errorf("the object's access cannot be read: %w", err)
 	return &b
 }
 
-// with is a copy of a context with one more value.
+// with returns a copy of c with one more key.
 func with(c access.Context, key string, values ...string) access.Context {
 	more := make(access.Context, len(c)+1)
 	for k, v := range c {
@@ -130,16 +140,16 @@ func with(c access.Context, key string, values ...string) access.Context {
 	return more
 }
 
-// aboutExisting reports actions on an object that is there, which its ACL and its
-// tags may decide.
+// aboutExisting reports whether an action is on an existing object, whose ACL
+// and tags may decide it.
 func aboutExisting(action string) bool {
 	name := strings.TrimPrefix(action, "s3:")
 	return strings.HasPrefix(name, "GetObject") || strings.HasPrefix(name, "DeleteObject") ||
 		strings.HasPrefix(name, "PutObject") && name != "PutObject" || name == "RestoreObject"
 }
 
-// withMarks adds to a need what the object's marks say, where that may decide: its ACL
-// where ACLs count, its tags where a policy asks for them.
+// withMarks adds the object's owner, ACL and tags to a need, where ACLs are in
+// effect or a policy asks for tags. Unreadable marks deny.
 func (r *Request) withMarks(n access.Need, o *object) access.Need {
 	f := n.Bucket
 	if n.Key == "" || f == nil || f.Broken != nil || !aboutExisting(n.Action) {
@@ -174,8 +184,8 @@ func (r *Request) withMarks(n access.Need, o *object) access.Need {
 	return n
 }
 
-// asksObjectTags reports whether any policy that takes part asks for the tags of
-// an object.
+// asksObjectTags reports whether any policy that takes part tests an object's
+// tags.
 func (r *Request) asksObjectTags(f *access.Bucket) bool {
 	p := &r.Principal
 	for _, list := range [][]*access.Policy{p.Identity, p.Session, {p.Boundary, f.Policy}} {

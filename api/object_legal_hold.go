@@ -12,7 +12,8 @@ type legalHold struct {
 	Status  string   `xml:"Status"`
 }
 
-// getObjectLegalHold shows whether there is a legal hold on a version.
+// getObjectLegalHold shows a version's legal hold. A version that never had one
+// has no configuration, as on S3; HoldLifted remembers that it had.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectLegalHold.html
 func getObjectLegalHold(s *Server, r *Request) (*Reply, error) {
 	o, err := s.lockOf(r)
@@ -25,7 +26,7 @@ func getObjectLegalHold(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: legalHold{Status: holdName(o.Marks.Lock.Hold)}}, nil
 }
 
-// putObjectLegalHold places or lifts the legal hold on a version.
+// putObjectLegalHold sets or lifts the legal hold of a version.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectLegalHold.html
 func putObjectLegalHold(s *Server, r *Request) (*Reply, error) {
 	ref, err := r.lockedVersion()
@@ -44,11 +45,16 @@ func putObjectLegalHold(s *Server, r *Request) (*Reply, error) {
 }
 
 // holdDocument reads a LegalHold document.
-var holdDocument = documentFacts{keys: openKeys("s3:object-lock-legal-hold"), read: func(r *Request) {
+var holdDocument = documentFacts{
+	keys: openKeys("s3:object-lock-legal-hold"),
+	read: readHoldDocument,
+}
+
+func readHoldDocument(r *Request) {
 	var doc legalHold
 	err := decodeXML(r.XML, "LegalHold", &doc)
 	if len(r.XML) == 0 || err == nil && doc.Status != holdOn && doc.Status != holdOff {
 		err = s3err.MalformedXML
 	}
 	r.asked.hold = saying(doc.Status == holdOn, err)
-}}
+}

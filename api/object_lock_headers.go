@@ -11,7 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// The headers that lock a new object, and show a lock.
+// The headers that lock a new object and show a lock.
 const (
 	lockModeHeader  = "X-Amz-Object-Lock-Mode"
 	lockUntilHeader = "X-Amz-Object-Lock-Retain-Until-Date"
@@ -22,10 +22,10 @@ const (
 	holdOff = "OFF"
 )
 
-// lockModes are the kinds of a retention as S3 names them.
+// lockModes are S3's names of retention modes.
 var lockModes = map[string]meta.LockMode{"GOVERNANCE": meta.LockGovernance, "COMPLIANCE": meta.LockCompliance}
 
-// lockModeName is the name of a kind of retention.
+// lockModeName returns S3's name of a retention mode.
 func lockModeName(m meta.LockMode) string {
 	for name, mode := range lockModes {
 		if mode == m {
@@ -56,8 +56,8 @@ func (r *Request) sayLock(a *asked) {
 	}
 }
 
-// newLock is the lock that a new object is to have; lifted says that a legal hold was
-// named that is off.
+// newLock returns the lock of the new object. lifted tells that a legal hold
+// was given as off.
 func (r *Request) newLock() (lock meta.Lock, lifted bool, err error) {
 	mode, until, hold := &r.asked.lockMode, &r.asked.lockUntil, &r.asked.hold
 	switch {
@@ -79,6 +79,7 @@ func (r *Request) newLock() (lock meta.Lock, lifted bool, err error) {
 	return meta.Lock{Mode: mode.value, Until: until.value, Hold: hold.value}, hold.given && !hold.value, nil
 }
 
+// halfLock refuses a mode without a date, or a date without a mode.
 func halfLock(missing string) error {
 	return badLock(missing, "", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.")
 }
@@ -88,7 +89,7 @@ func badLock(header, value, message string) error {
 		With("ArgumentName", strings.ToLower(header)).With("ArgumentValue", value)
 }
 
-// retainUntil reads the end of a retention, which must be in the future.
+// retainUntil parses the end of a retention, which must be in the future.
 func (r *Request) retainUntil(value string) (time.Time, error) {
 	t, ok := strict.DateTime(value)
 	if !ok {
@@ -100,8 +101,8 @@ func (r *Request) retainUntil(value string) (time.Time, error) {
 	return t.UTC(), nil
 }
 
-// requireDigest refuses the upload of an object that will be locked without a
-// digest of its body: a damaged one could not be removed again.
+// requireDigest refuses an object that will be locked if its upload has no
+// digest: a damaged object could not be removed.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 func (r *Request) requireDigest(lock meta.Lock, body *engine.Body) error {
 	if !r.Bucket.Lock || body.MD5 != nil || body.ChecksumAlgorithm != "" {
@@ -113,14 +114,15 @@ func (r *Request) requireDigest(lock meta.Lock, body *engine.Body) error {
 			return err
 		}
 	}
-	return s3err.New(s3err.InvalidRequest, "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters")
+	return s3err.New(s3err.InvalidRequest,
+		"Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters")
 }
 
-// bypasses reports whether the request asks to override a governance retention,
-// which takes a right of its own.
+// bypasses reports whether the request asks to override a governance retention.
+// That needs a right of its own, see bypass.
 func (r *Request) bypasses() bool { return strings.EqualFold(r.Header(bypassHeader), "true") }
 
-// setLock shows the lock of an object to those who may see it.
+// setLock shows the object's lock, as far as the sender may see it.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 func (r *Request) setLock(h http.Header, m *engine.Marks) {
 	if m.Lock.Mode != meta.LockNone && r.may("s3:GetObjectRetention") {

@@ -7,14 +7,14 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 )
 
-// newObject is what the header of a request says of the object that it makes,
-// besides its attributes: ACL, tags, lock and encryption.
+// newObject holds the settings in a request's header for the object that it
+// creates, besides the attributes: ACL, tags, lock and encryption.
 type newObject struct {
 	engine.Marks
 	sealing
 }
 
-// newObject reads it.
+// newObject reads them.
 func (r *Request) newObject() (n newObject, err error) {
 	if n.Marks.ACL, err = r.objectACL(); err != nil {
 		return n, err
@@ -32,8 +32,8 @@ func (r *Request) newObject() (n newObject, err error) {
 	return n, nil
 }
 
-// markNeeds are the rights that it takes, besides that to write, to set what the
-// header sets of a new object.
+// markNeeds returns the rights that these settings need, besides the right to
+// write.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 func markNeeds(r *Request) []access.Need {
 	var needs []access.Need
@@ -49,8 +49,8 @@ func markNeeds(r *Request) []access.Need {
 	return needs
 }
 
-// setMarks shows in the answer to a GET or HEAD what the sender may see of the
-// object's marks.
+// setMarks shows the object's marks in the answer to a GET or HEAD, as far as
+// the sender may see them.
 func (r *Request) setMarks(h http.Header, o *engine.Object) {
 	r.setEncryption(h, o)
 	if n := len(o.Marks.Tags); n > 0 && r.may("s3:GetObjectTagging") {

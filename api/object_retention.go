@@ -32,8 +32,8 @@ func getObjectRetention(s *Server, r *Request) (*Reply, error) {
 	return &Reply{XML: retention{Mode: lockModeName(lock.Mode), RetainUntilDate: lock.Until.UTC().Format(timeForm)}}, nil
 }
 
-// putObjectRetention sets or lengthens the retention of a version; an empty
-// document removes one that is over or may be overridden.
+// putObjectRetention sets or extends the retention of a version. An empty
+// document removes one that has expired or that the sender may override.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectRetention.html
 func putObjectRetention(s *Server, r *Request) (*Reply, error) {
 	ref, err := r.lockedVersion()
@@ -59,7 +59,8 @@ func putObjectRetention(s *Server, r *Request) (*Reply, error) {
 var retentionDocument = documentFacts{
 	keys: openKeys("s3:object-lock-mode", "s3:object-lock-retain-until-date", "s3:object-lock-remaining-retention-days"),
 	read: func(r *Request) {
-		// The headers that lock a new object say nothing of one that is there.
+		// The headers that lock a new object have no meaning for an existing
+		// one.
 		r.asked.lockMode, r.asked.lockUntil = said[meta.LockMode]{}, said[time.Time]{}
 		var doc struct {
 			retention
@@ -85,7 +86,7 @@ var retentionDocument = documentFacts{
 	},
 }
 
-// eventHold is what a Retention document says of a hold that lasts until an event.
+// eventHold is the part of a Retention document about a hold until an event.
 type eventHold struct {
 	Status   string             `xml:"EventHold"`
 	Duration *eventHoldDuration `xml:"EventHoldDuration"`
@@ -96,7 +97,7 @@ type eventHoldDuration struct {
 	Years *int `xml:"Years"`
 }
 
-// check refuses a hold: a client must not believe that one holds.
+// check refuses event holds. A client must not think that one is in effect.
 func (h *eventHold) check() error {
 	if h.Status != "" && h.Status != holdOn && h.Status != holdOff {
 		return s3err.MalformedXML
@@ -107,9 +108,9 @@ func (h *eventHold) check() error {
 	return nil
 }
 
-var errNoEventHolds = s3err.New(s3err.NotImplemented, "Holds that last until an event are not implemented.")
+var errNoEventHolds = s3err.New(s3err.NotImplemented, "Event holds are not implemented; use a legal hold or a retention.")
 
-// lockOf is the version that a request asks for the locks of.
+// lockOf returns the version whose lock is requested.
 func (s *Server) lockOf(r *Request) (engine.Object, error) {
 	ref, err := r.lockedVersion()
 	if err != nil {
@@ -118,7 +119,7 @@ func (s *Server) lockOf(r *Request) (engine.Object, error) {
 	return s.engine.LockOf(r.Context(), r.target(ref))
 }
 
-// lockedVersion is version for operations on locks, where S3 takes an empty
+// lockedVersion is version for operations on locks. For them S3 takes an empty
 // versionId for none.
 func (r *Request) lockedVersion() (meta.VersionRef, error) {
 	if r.QueryValue("versionId") == "" {
@@ -127,8 +128,8 @@ func (r *Request) lockedVersion() (meta.VersionRef, error) {
 	return r.version()
 }
 
-// retentionNeeds are the right to set a retention and, where one is to be
-// overridden, the right to do so.
+// retentionNeeds are the right to set a retention and, if the request asks to
+// override one, the right to do so.
 func retentionNeeds(r *Request) ([]access.Need, error) {
 	needs := []access.Need{r.need("s3:PutObjectRetention")}
 	if r.bypasses() {

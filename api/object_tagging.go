@@ -33,10 +33,11 @@ func putObjectTagging(s *Server, r *Request) (*Reply, error) {
 	})
 }
 
-// taggingOfObject reads its Tagging document.
-var taggingOfObject = documentFacts{keys: openKeys("s3:requestobjecttag/", "s3:requestobjecttagkeys"), read: func(r *Request) {
-	r.asked.tags = saying(parseTagging(r.XML, maxObjectTags))
-}}
+// taggingOfObject reads an object's Tagging document.
+var taggingOfObject = documentFacts{
+	keys: openKeys("s3:requestobjecttag/", "s3:requestobjecttagkeys"),
+	read: func(r *Request) { r.asked.tags = saying(parseTagging(r.XML, maxObjectTags)) },
+}
 
 // deleteObjectTagging removes the tags of a version.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjectTagging.html

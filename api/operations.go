@@ -10,7 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// Scope is what a request's path names.
+// Scope is the kind of resource that a request's path names.
 type Scope int
 
 const (
@@ -22,11 +22,11 @@ const (
 
 func (s Scope) String() string { return [...]string{"service", "bucket", "object", "S3 Control"}[s] }
 
-// BodyKind says what the core does with a request's body before the handler.
+// BodyKind tells how a request's body is prepared for the handler.
 type BodyKind int
 
 const (
-	NoBody   BodyKind = iota // must be empty or is ignored unread
+	NoBody   BodyKind = iota // must be empty, or is ignored unread
 	XMLBody                  // read whole, up to MaxBody, into Request.XML
 	DataBody                 // handed on as Request.Body
 	FormBody                 // a form, which carries the signature; its file is Request.Body
@@ -35,70 +35,74 @@ const (
 // Handler carries out an operation.
 type Handler func(*Server, *Request) (*Reply, error)
 
-// Operation is one row of the S3 API. A row without a handler answers 501; it
-// exists so that its requests reach no other row.
+// Operation is one row of the S3 API. A row without a handler answers 501. It
+// exists so that its requests cannot match another row: without it PUT ?acl
+// would overwrite the object.
 type Operation struct {
 	Name   string // as AWS names it
 	Method string
 	Scope  Scope
-	// Path is what follows controlPath, of a row of S3 Control; see meansPath.
+	// Path follows controlPath in a row of S3 Control; see meansPath.
 	Path string
-	// Query are parameters that must be present: "name", or "name=value".
+	// Query lists parameters that must be present: "name", or "name=value".
 	Query []string
-	// Accept are selecting parameters that may be present besides Query. Any
+	// Accept lists selecting parameters that may be present besides Query. Any
 	// other selecting parameter makes the request match no row.
 	Accept []string
-	// Header must be present, if not empty.
+	// Header must be present, unless it is empty.
 	Header string
-	// Needs says what must be allowed. It runs after the bucket was resolved.
+	// Needs returns the actions that must be allowed. It is called after the
+	// bucket was resolved.
 	Needs func(*Request) ([]access.Need, error)
 	Body  BodyKind
-	// MaxBody is the limit of an XMLBody in bytes, or of a DataBody's decoded
+	// MaxBody is in bytes: the limit of an XMLBody, of a DataBody's decoded
 	// length, or of a FormBody's file.
 	MaxBody int64
-	// Document reads what an XMLBody says of which a policy can speak; nil: nothing.
+	// Document reads the facts in an XMLBody that policies can test; nil: there
+	// are none.
 	Document *documentFacts
-	// ObjectChecksum: x-amz-checksum-* headers speak of the object, not of the
-	// XML body that carries them.
+	// ObjectChecksum: x-amz-checksum-* headers describe the object, not the XML
+	// body that they come with.
 	ObjectChecksum bool
-	// ByKey: the request is decided for each key that its document names, where a
-	// policy or an ACL may tell them apart; Needs is for where none does.
+	// ByKey: where a policy or an ACL may tell keys apart, each key in the
+	// document is decided by itself. Needs is for buckets where none does.
 	ByKey bool
 	// Elsewhere: the document names another bucket, whose policy takes part.
 	Elsewhere bool
 	// CreatesBucket: the target's bucket does not exist yet.
 	CreatesBucket bool
-	// ReadsObject: the target's object is looked up together with its bucket, as the
-	// version that the request names.
+	// ReadsObject: the version that the request names is looked up together
+	// with the bucket.
 	ReadsObject bool
-	// WritesObject: whether the target's key is without an object is looked up
-	// together with its bucket.
+	// WritesObject: the lookup of the bucket also finds out whether the key is
+	// vacant.
 	WritesObject bool
-	// Turn is whether its requests ask the store for much, which a tenant's do in turns.
+	// Turn classifies requests that cost the store much. A tenant's take turns.
 	Turn turnKind
-	// Preflight: asked by browsers, never signed, whatever the query of the request
-	// that is to follow. It learns of the bucket's CORS rules and of nothing else.
+	// Preflight: browsers ask, unsigned, with the query of the request that is
+	// to follow. The answer depends on the bucket's CORS rules and on nothing
+	// else.
 	Preflight bool
 	Handle    Handler
 	// Note qualifies the row in docs/s3-coverage.md.
 	Note string
 }
 
-// Operations are all rows, those of AWS that the gateway does not carry out
-// included. Source of names, methods and parameters:
+// Operations holds all rows, including the AWS operations that the gateway does
+// not implement. Source of names, methods and parameters:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html
 var Operations = slices.Concat(serviceOperations, bucketOperations, objectOperations, controlOperations)
 
-// ignoredQuery is sent by SDKs to name the operation; it must decide nothing,
-// for it is not what the signature's other parts describe.
+// ignoredQuery is sent by SDKs to name the operation. It decides nothing,
+// because the rest of the request may mean another operation.
 const ignoredQuery = "x-id"
 
-// refining parameters distinguish rows of one sub-resource, and mean nothing
-// without it: elsewhere they are ignored like any unknown parameter.
+// refining parameters distinguish rows of one sub-resource and mean nothing
+// without it. Elsewhere they are ignored like any unknown parameter.
 var refining = map[string]bool{"id": true, "list-type": true, "annotationName": true, ignoredQuery: true}
 
-// selecting are the parameters that choose an operation. A row that neither
-// demands nor accepts one that is present is not meant.
+// selecting holds the parameters that choose an operation. A request with such
+// a parameter matches only rows that demand or accept it.
 var selecting = func() map[string]bool {
 	m := map[string]bool{"versionId": true}
 	for _, op := range Operations {
@@ -112,7 +116,7 @@ var selecting = func() map[string]bool {
 }()
 
 // Resolve finds the operation that a request means: of the rows whose method,
-// scope, query and header it satisfies, the one that demands most.
+// scope, query and header it satisfies, the row that demands most.
 func Resolve(method string, scope Scope, q sigv4.Query, h http.Header) (*Operation, error) {
 	var best *Operation
 	for i := range Operations {
@@ -127,6 +131,8 @@ func Resolve(method string, scope Scope, q sigv4.Query, h http.Header) (*Operati
 	return best, nil
 }
 
+// matches reports whether the request has all that the row demands and no
+// selecting parameter beside it.
 func (op *Operation) matches(q sigv4.Query, h http.Header) bool {
 	for _, want := range op.Query {
 		name, value, exact := strings.Cut(want, "=")
@@ -138,6 +144,7 @@ func (op *Operation) matches(q sigv4.Query, h http.Header) bool {
 	if op.Header != "" && len(h.Values(op.Header)) == 0 {
 		return false
 	}
+	// A preflight carries the query of the request that will follow.
 	if op.Preflight {
 		return true
 	}
@@ -149,6 +156,8 @@ func (op *Operation) matches(q sigv4.Query, h http.Header) bool {
 	return true
 }
 
+// weight counts the demands of the row. TestEachRowResolvesToItself shows that
+// they suffice to choose one row.
 func (op *Operation) weight() int {
 	n := len(op.Query)
 	if op.Header != "" {
@@ -157,8 +166,8 @@ func (op *Operation) weight() int {
 	return n
 }
 
-// explainUnresolved says why no row is meant: parameters that exclude each
-// other or lack a companion, or a method that the resource does not have.
+// explainUnresolved says why no row matches: parameters exclude each other, one
+// lacks its companion, or the resource does not have the method.
 func explainUnresolved(method string, scope Scope, q sigv4.Query) error {
 	var names []string
 	for _, p := range q {
@@ -181,18 +190,19 @@ func explainUnresolved(method string, scope Scope, q sigv4.Query) error {
 	case !some:
 		resource := strings.ToUpper(scope.String())
 		if method == http.MethodPost && scope == ObjectScope {
-			resource = "SERVICE" // forms are posted to buckets
+			// Forms are posted to buckets; S3 speaks of the service here.
+			resource = "SERVICE"
 		}
 		return methodNotAllowed(method, resource)
 	case len(names) == 1:
-		return s3err.New(s3err.InvalidArgument, "The query parameter %s lacks the parameter that goes with it.", names[0]).
+		return s3err.New(s3err.InvalidArgument, "The query parameter %s requires another parameter that is missing.", names[0]).
 			With("ArgumentName", names[0]).With("ArgumentValue", names[0])
 	}
 	return s3err.New(s3err.InvalidArgument, "Conflicting query string parameters: %s", strings.Join(names, ", ")).With("ArgumentName", "ResourceType")
 }
 
-// explainLone is what S3 says of a key's only parameter that means nothing by
-// itself; nil where it says nothing particular. known: the method has rows with it.
+// explainLone returns S3's own words for a key's only selecting parameter, or
+// nil where S3 has none. known: the method has rows with the parameter.
 func explainLone(method string, q sigv4.Query, name string, known bool) error {
 	value, _ := q.Get(name)
 	switch {
@@ -215,8 +225,8 @@ func methodNotAllowed(method, resource string) error {
 	return s3err.New(s3err.MethodNotAllowed, "").With("Method", method).With("ResourceType", resource)
 }
 
-// checkCopyHeader refuses a copy source of a request that cannot copy: a client
-// that believes to copy must not believe that it did.
+// checkCopyHeader refuses a copy source on a request that cannot copy. Ignoring
+// it would let the client think that it copied.
 func checkCopyHeader(method string, h http.Header) error {
 	source := h.Values(copySourceHeader)
 	if len(source) == 0 || method == http.MethodPut || method == http.MethodOptions {
@@ -226,7 +236,7 @@ func checkCopyHeader(method string, h http.Header) error {
 		With("ArgumentName", "x-amz-copy-source").With("ArgumentValue", strings.Join(source, ","))
 }
 
-// needs states one action on the request's own target.
+// needs requires one action on the request's own target.
 func needs(action string) func(*Request) ([]access.Need, error) {
 	return func(r *Request) ([]access.Need, error) { return []access.Need{r.need(action)}, nil }
 }

@@ -7,21 +7,30 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// neverSet marks the rows of an account's public access block: s3.block_public_access
-// is the whole deployment's, and no account has one of its own.
+// neverSet marks the rows of an account's public access block. Only the whole
+// deployment has one, s3.block_public_access.
 const neverSet = "no account has one"
 
-// controlOperations are rows of S3 Control: those that manage buckets, and those with
-// which clients ask what an account has. Requests for all others are NotImplemented.
+// controlOperations are rows of S3 Control: those that manage buckets, and
+// those that clients use to look at an account. All other requests are
+// NotImplemented.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_AWS_S3_Control.html
 var controlOperations = []Operation{
-	{Name: "ListTagsForResource", Method: "GET", Scope: ControlScope, Path: bucketTagsPath, Needs: needs("s3:ListTagsForResource"), Handle: listTagsForResource, Note: ofBuckets},
-	{Name: "TagResource", Method: "POST", Scope: ControlScope, Path: bucketTagsPath, Needs: needs("s3:TagResource"), Body: XMLBody, MaxBody: maxSubresourceXML, Document: &tagsOfResource, Handle: tagResource, Note: ofBuckets},
-	{Name: "UntagResource", Method: "DELETE", Scope: ControlScope, Path: bucketTagsPath, Needs: needs("s3:UntagResource"), Handle: untagResource, Note: ofBuckets},
-	{Name: "GetAccountPublicAccessBlock", Method: "GET", Scope: ControlScope, Path: accountBlockPath, Needs: needs("s3:GetAccountPublicAccessBlock"), Handle: getAccountBlock, Note: neverSet},
-	{Name: "PutAccountPublicAccessBlock", Method: "PUT", Scope: ControlScope, Path: accountBlockPath, Needs: needs("s3:PutAccountPublicAccessBlock")},
-	{Name: "DeleteAccountPublicAccessBlock", Method: "DELETE", Scope: ControlScope, Path: accountBlockPath, Needs: needs("s3:PutAccountPublicAccessBlock"), Handle: deleteAccountBlock, Note: neverSet},
-	{Name: "ListAccessPoints", Method: "GET", Scope: ControlScope, Path: "accesspoint", Needs: needs("s3:ListAccessPoints"), Handle: listAccessPoints, Note: "there are none"},
+	{Name: "ListTagsForResource", Method: "GET", Scope: ControlScope, Path: bucketTagsPath,
+		Needs: needs("s3:ListTagsForResource"), Handle: listTagsForResource, Note: ofBuckets},
+	{Name: "TagResource", Method: "POST", Scope: ControlScope, Path: bucketTagsPath,
+		Needs: needs("s3:TagResource"), Body: XMLBody, MaxBody: maxSubresourceXML, Document: &tagsOfResource,
+		Handle: tagResource, Note: ofBuckets},
+	{Name: "UntagResource", Method: "DELETE", Scope: ControlScope, Path: bucketTagsPath,
+		Needs: needs("s3:UntagResource"), Handle: untagResource, Note: ofBuckets},
+	{Name: "GetAccountPublicAccessBlock", Method: "GET", Scope: ControlScope, Path: accountBlockPath,
+		Needs: needs("s3:GetAccountPublicAccessBlock"), Handle: getAccountBlock, Note: neverSet},
+	{Name: "PutAccountPublicAccessBlock", Method: "PUT", Scope: ControlScope, Path: accountBlockPath,
+		Needs: needs("s3:PutAccountPublicAccessBlock")},
+	{Name: "DeleteAccountPublicAccessBlock", Method: "DELETE", Scope: ControlScope, Path: accountBlockPath,
+		Needs: needs("s3:PutAccountPublicAccessBlock"), Handle: deleteAccountBlock, Note: neverSet},
+	{Name: "ListAccessPoints", Method: "GET", Scope: ControlScope, Path: "accesspoint",
+		Needs: needs("s3:ListAccessPoints"), Handle: listAccessPoints, Note: "there are none"},
 }
 
 const (
@@ -31,8 +40,8 @@ const (
 	ofBuckets        = "of buckets"
 )
 
-// meansPath reports whether a row of S3 Control is meant by a path below controlPath. A
-// path that ends in * stands for all that begin so.
+// meansPath reports whether the row means a path below controlPath. A row's
+// path that ends in * stands for all paths with that prefix.
 func (op *Operation) meansPath(path string) bool {
 	if prefix, ok := strings.CutSuffix(op.Path, "*"); ok {
 		return strings.HasPrefix(path, prefix)
@@ -40,7 +49,7 @@ func (op *Operation) meansPath(path string) bool {
 	return path == op.Path
 }
 
-// resolveControl finds the operation of S3 Control that a request means.
+// resolveControl finds the S3 Control operation that a request means.
 func resolveControl(method, path string) (*Operation, error) {
 	for i := range Operations {
 		if op := &Operations[i]; op.Scope == ControlScope && op.Method == method && op.meansPath(path) {
@@ -48,7 +57,7 @@ func resolveControl(method, path string) (*Operation, error) {
 		}
 	}
 	if arn, ok := strings.CutPrefix(path, "tags/"); ok && !strings.HasPrefix(arn, "arn:") {
-		return nil, s3err.New(s3err.InvalidRequest, "The resource is not named by an ARN.")
+		return nil, s3err.New(s3err.InvalidRequest, "The resource must be given as an ARN.")
 	}
 	return nil, s3err.NotImplemented
 }
@@ -56,8 +65,9 @@ func resolveControl(method, path string) (*Operation, error) {
 // accountHeader names the account that a request of S3 Control is about.
 const accountHeader = "X-Amz-Account-Id"
 
-// expectAccount holds a request of S3 Control to the account that it names: the owner
-// of its bucket, or without one the sender's own; the operator may ask about every one.
+// expectAccount checks the account that a request of S3 Control names. It must
+// be the owner of the request's bucket, or without a bucket the sender's own
+// account. The operator may ask about every account.
 func (r *Request) expectAccount() error {
 	if r.Op.Scope != ControlScope {
 		return nil
@@ -71,14 +81,18 @@ func (r *Request) expectAccount() error {
 	return nil
 }
 
+// getAccountBlock says that the account has no public access block: see
+// neverSet.
 func getAccountBlock(_ *Server, r *Request) (*Reply, error) {
 	return nil, s3err.New(s3err.NoSuchPublicAccessBlock, "").With("AccountId", r.Principal.Account)
 }
 
+// deleteAccountBlock succeeds, as S3 does where nothing is configured.
 func deleteAccountBlock(*Server, *Request) (*Reply, error) {
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
+// listAccessPoints lists none; there are no access points.
 func listAccessPoints(*Server, *Request) (*Reply, error) {
 	return &Reply{XML: controlDocument{"ListAccessPointsResult", "AccessPointList", nil}}, nil
 }

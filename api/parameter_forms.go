@@ -9,12 +9,12 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// parameterForm holds a parameter that has no effect here, or none most of the time, to
-// its form: whoever misspells what has an effect on S3, or has one in another case, must
-// not take it for done. Parameters that a handler acts on are read where it does.
+// parameterForm checks the form of a parameter that mostly has no effect here.
+// A client that misspells a parameter with an effect on S3 must not take it for
+// done. Parameters with an effect are checked by their handlers.
 type parameterForm struct {
-	name  string   // a header as net/http spells it; or a query parameter, after "?"
-	of    []string // operations; others do not have it
+	name  string   // a header as net/http spells it; or "?" and a query parameter
+	of    []string // operations that have it
 	check func(r *Request, name, value string) error
 }
 
@@ -23,14 +23,14 @@ var (
 	objectLists  = []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}
 )
 
-// parameterForms is by operation, once it was turned around.
+// parameterForms holds the checks by operation.
 var parameterForms = byOperation([]parameterForm{
 	{"X-Amz-Bypass-Governance-Retention", []string{"DeleteObject", "DeleteObjects", "PutObjectRetention"}, isSwitch},
 	{"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", objectMakers, isSwitch},
 	{"X-Amz-Confirm-Remove-Self-Bucket-Access", []string{"PutBucketPolicy"}, isSwitch},
 	{"X-Amz-Skip-Destination-Validation", []string{"PutBucketNotificationConfiguration"}, isSwitch},
 	{"X-Amz-Checksum-Mode", []string{"GetObject", "HeadObject"}, isChecksumMode},
-	{"X-Amz-Object-Annotation-Directive", []string{"CopyObject"}, isOneOf("COPY", "EXCLUDE")}, // there are no annotations
+	{"X-Amz-Object-Annotation-Directive", []string{"CopyObject"}, isOneOf("COPY", "EXCLUDE")}, // annotations do not exist here
 	{"X-Amz-Optional-Object-Attributes", objectLists, isRestoreStatus},
 	{"?fetch-owner", []string{"ListObjectsV2"}, isOptionalSwitch},
 	{"?list-type", []string{"ListObjects"}, isOneOf("", "1")},
@@ -43,9 +43,10 @@ var parameterForms = byOperation([]parameterForm{
 	{"?key-marker", []string{"ListObjectVersions", "ListMultipartUploads"}, isUTF8},
 })
 
-// listsOfNone are the lists of configurations of which there are none.
+// listsOfNone are lists of configurations that are always empty.
 var listsOfNone = []string{"ListBucketAnalyticsConfigurations", "ListBucketIntelligentTieringConfigurations", "ListBucketMetricsConfigurations"}
 
+// byOperation indexes the checks, which the table names by parameter.
 func byOperation(forms []parameterForm) map[string][]parameterForm {
 	m := make(map[string][]parameterForm)
 	for _, f := range forms {
@@ -82,11 +83,12 @@ func (r *Request) checkForms() error {
 	return nil
 }
 
-// badParameter is the refusal of a value that is not of its parameter's form.
+// badParameter refuses a value that its parameter cannot have.
 func badParameter(name, value, message string, args ...any) error {
 	return s3err.New(s3err.InvalidArgument, message, args...).With("ArgumentName", name).With("ArgumentValue", value)
 }
 
+// isSwitch demands true or false.
 func isSwitch(_ *Request, name, value string) error {
 	_, err := parseSwitch(name, value)
 	return err
@@ -108,6 +110,7 @@ func isOneOf(words ...string) func(*Request, string, string) error {
 	}
 }
 
+// isChecksumMode demands ENABLED; SDKs send it in several cases.
 func isChecksumMode(_ *Request, name, value string) error {
 	if value == "" || strings.EqualFold(value, "ENABLED") {
 		return nil
@@ -115,8 +118,8 @@ func isChecksumMode(_ *Request, name, value string) error {
 	return s3err.New(s3err.InvalidRequest, "Value for %s header is invalid.", name)
 }
 
-// isRestoreStatus checks which optional attributes of objects are asked for. There is
-// one, and no object here has it: none has to be restored.
+// isRestoreStatus checks the optional attributes of a listing. S3 has one,
+// RestoreStatus; no object here has it, because none is archived.
 func isRestoreStatus(_ *Request, name, value string) error {
 	for attribute := range strings.SplitSeq(value, ",") {
 		if strings.TrimSpace(attribute) != "RestoreStatus" && value != "" {
@@ -126,10 +129,11 @@ func isRestoreStatus(_ *Request, name, value string) error {
 	return nil
 }
 
-// regions are the names that regions of AWS have.
+// regions matches the form of AWS's region names.
 var regions = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]{2,16}){1,3}-[0-9]{1,2}$`)
 
-// isRegion checks the name of a region: one of AWS's, or of those that are signed for here.
+// isRegion accepts the form of AWS's region names and the regions that clients
+// may sign for here.
 func isRegion(r *Request, name, value string) error {
 	s := r.server
 	if value == "" || value == s.region || s.verifier.AnyRegion || slices.Contains(s.verifier.Regions, value) || regions.MatchString(value) {
@@ -138,7 +142,7 @@ func isRegion(r *Request, name, value string) error {
 	return badParameter(name, value, "Argument value %s is not a valid AWS Region", value)
 }
 
-// isNoToken refuses every token: of these lists none goes on.
+// isNoToken refuses every token: these lists have one page.
 func isNoToken(_ *Request, name, value string) error {
 	return badParameter(name, value, "The continuation token provided is incorrect")
 }
@@ -150,7 +154,7 @@ func isUTF8(_ *Request, name, value string) error {
 	return s3err.New(s3err.InvalidArgument, "The value is not valid UTF-8.").With("ArgumentName", name)
 }
 
-// checkOverrides refuses response- parameters that override nothing.
+// checkOverrides refuses response- parameters that override no header.
 func (r *Request) checkOverrides() error {
 	for _, p := range r.Target.Query {
 		if _, known := responseOverrides[p.Name]; !known && strings.HasPrefix(p.Name, "response-") {

@@ -11,32 +11,34 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// Places of requests whose bodies are held in memory. Whoever is known shares with
-// other tenants, whoever is not with other addresses: neither waits for the other.
+// Bounds of requests whose bodies are held in memory. Known senders share with
+// other tenants, unknown senders with other addresses; neither group waits for
+// the other.
 const (
-	// maxDocuments bounds, in bytes, the documents at once that are longer than
+	// maxDocuments bounds the bytes of all concurrent documents longer than
 	// smallDocument.
 	maxDocuments  = 128 << 20
 	smallDocument = 64 << 10
-	// maxStrangerDocuments bounds those of nobody in particular.
+	// maxStrangerDocuments is the same bound for documents of unsigned
+	// requests.
 	maxStrangerDocuments = 16 << 20
-	// maxForms bounds the forms at once that are read before their signature can be
-	// verified, of those who name an access key that exists, and of others each. No
-	// more than half of all requests are such.
+	// maxForms bounds the forms that are read at once before their signature is
+	// verified: those that name an existing access key, and separately all
+	// others. At most half of all requests are such forms.
 	maxForms = 128
-	// maxStrangerForm bounds the form of one who names none: it holds the token of an
-	// identity provider and a session policy.
+	// maxStrangerForm bounds a form that names no existing access key. It holds
+	// the token of an identity provider and a session policy.
 	maxStrangerForm = 64 << 10
-	// documentRate is the number of bytes per second at which a document has to come
-	// once Limits.Idle has passed.
+	// documentRate is the least rate of a document, in bytes per second, after
+	// Limits.Idle has passed.
 	documentRate = 32 << 10
 )
 
-// stranger is who a request counts as that nobody signed: its address, or the network
-// of one host where it is of IPv6. The zero value is all whose address is unknown.
+// stranger is the party of an unsigned request: its IPv4 address, or the IPv6
+// network of its host. The zero value stands for all unknown addresses.
 type stranger = netip.Prefix
 
-// stranger is who sent the request, if nobody signed it.
+// stranger returns the party of the request as if it is unsigned.
 func (r *Request) stranger() stranger {
 	a, err := netip.ParseAddr(r.sourceIP())
 	if err != nil {
@@ -45,14 +47,15 @@ func (r *Request) stranger() stranger {
 	return fair.Host(a)
 }
 
-// seats are the places of requests in progress. A request takes one when it comes,
-// which then becomes that of its tenant or of a stranger. Strangers have half of the
-// seats at most, and never the last sixteenth; a tenant that holds its share, which is
-// one of 32, does not take of the last three. So neither strangers nor one tenant keep
-// others out, and one that is alone has nearly all.
+// seats counts the requests in progress. A request takes a seat when it
+// arrives; later the seat is assigned to its tenant or to a stranger. Strangers
+// together hold at most half of the seats and never the last sixteenth. A
+// tenant that holds its share, one seat of 32, gets none of the last three of
+// 32. So neither strangers nor one tenant keep others out, but a party that is
+// alone has nearly all seats.
 type seats struct {
 	mu        sync.Mutex
-	size      int
+	size      int // in total
 	taken     int
 	tenants   map[meta.ID]int
 	strangers *fair.Pool[stranger]
@@ -60,13 +63,13 @@ type seats struct {
 	most      map[string]int // Limits.Backends
 }
 
-// seat is one of them. The zero value is none.
+// seat is the seat of one request. The zero value is none.
 type seat struct {
 	taken    bool
 	tenant   meta.ID
 	strange  bool
 	stranger stranger
-	few      map[*backendSeats]bool // where it has one of few places
+	few      map[*backendSeats]bool // backends where it holds one of few places
 }
 
 func newSeats(l *Limits) *seats {
@@ -76,7 +79,7 @@ func newSeats(l *Limits) *seats {
 	}
 }
 
-// enter takes a seat for a request of whom nothing is known yet.
+// enter takes a seat for a request of unknown sender.
 func (s *seats) enter(x *seat) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -88,13 +91,15 @@ func (s *seats) enter(x *seat) bool {
 	return true
 }
 
-// asTenant makes a seat that of a tenant.
+// asTenant assigns a seat to a tenant. It returns false when the tenant's share
+// is used up.
 func (s *seats) asTenant(x *seat, tenant meta.ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !x.tenant.IsZero() {
 		return true
 	}
+	// Rounded up, so that small gateways reserve a seat too.
 	if s.size-s.taken < (3*s.size+31)/32 && s.tenants[tenant] >= max(s.size/32, 1) {
 		return false
 	}
@@ -104,7 +109,8 @@ func (s *seats) asTenant(x *seat, tenant meta.ID) bool {
 	return true
 }
 
-// asStranger makes a seat that of somebody unknown.
+// asStranger assigns a seat to an unknown sender. It returns false when
+// strangers have too many.
 func (s *seats) asStranger(x *seat, who stranger) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -118,6 +124,8 @@ func (s *seats) asStranger(x *seat, who stranger) bool {
 	return true
 }
 
+// noStranger takes a seat back from its stranger: a form's sender is unknown
+// until its signature was read.
 func (s *seats) noStranger(x *seat) {
 	if x.strange {
 		s.strangers.Give(x.stranger)
@@ -125,7 +133,7 @@ func (s *seats) noStranger(x *seat) {
 	}
 }
 
-// leave gives a seat back.
+// leave gives a seat back. A seat that was never taken is ignored.
 func (s *seats) leave(x *seat) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +151,8 @@ func (s *seats) leave(x *seat) {
 	*x = seat{}
 }
 
-// sit says whose the request's seat is, once it is known or known to be nobody's.
+// sit assigns the request's seat to its tenant, or to a stranger when it has
+// none.
 func (x *exchange) sit() error {
 	ok := false
 	if owner := x.req.Owner(); owner.IsZero() {
@@ -157,14 +166,15 @@ func (x *exchange) sit() error {
 	return nil
 }
 
+// crowded is the refusal of a request whose party has no seat left.
 func (x *exchange) crowded() error {
 	x.reason = "the tenant or address has too many requests at once"
 	return s3err.SlowDown
 }
 
-// reserveDocument takes places for a large document, which is held in memory whole, as
-// many as it has bytes, and says by when the document has to be here. One whose length
-// is not stated counts as the longest that there may be.
+// reserveDocument takes as many places as a large document has bytes, because
+// it is held in memory whole, and sets the deadline of its arrival. A document
+// of unknown length counts as the longest allowed.
 func (x *exchange) reserveDocument() error {
 	if x.req.Op.Body != XMLBody {
 		return nil
@@ -183,12 +193,12 @@ func (x *exchange) reserveDocument() error {
 	return hold(x, x.server.strangerDocuments, x.req.stranger(), int(length))
 }
 
-// documentDeadline is when a document has to be here that begins to come now.
+// documentDeadline is the deadline of a document that begins to arrive now.
 func (x *exchange) documentDeadline(length int64) time.Time {
 	return time.Now().Add(x.server.limits.Idle + time.Duration(length)*time.Second/documentRate)
 }
 
-// hold takes n places of a pool until the request ends, or x.release is called.
+// hold takes n places of a pool until the request ends or x.release is called.
 func hold[K comparable](x *exchange, pool *fair.Pool[K], party K, n int) error {
 	if !pool.TakeMany(party, n) {
 		x.reason = "too many large documents or forms at once"
@@ -198,7 +208,7 @@ func hold[K comparable](x *exchange, pool *fair.Pool[K], party K, n int) error {
 	return nil
 }
 
-// release gives back the place of a document or form.
+// release gives back the places of a document or form.
 func (x *exchange) release() {
 	if x.held != nil {
 		x.held()
@@ -206,7 +216,7 @@ func (x *exchange) release() {
 	}
 }
 
-// reserveForm takes a place for a form that is read before it is known whose it is.
+// reserveForm takes a place for a form whose sender is not known yet.
 func (x *exchange) reserveForm() error {
 	if err := x.sit(); err != nil {
 		return err
@@ -215,9 +225,10 @@ func (x *exchange) reserveForm() error {
 	return hold(x, x.server.strangerForms, x.req.stranger(), 1)
 }
 
-// reserveSigned takes a place for a form of length bytes whose header names an access
-// key. Where that exists the form counts with its tenant, so that strangers do not keep
-// it out: only who knows an access key's name can, and its own tenant alone.
+// reserveSigned takes a place for a form of length bytes whose header names an
+// access key. If the key exists, the form counts with its tenant and strangers
+// cannot crowd it out: only somebody who knows the access key can, and only for
+// its own tenant.
 func (x *exchange) reserveSigned(length int64) error {
 	key, token, ok := sigv4.Claimed(x.req.HTTP.Header, x.req.Target.Query)
 	if ok {

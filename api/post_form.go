@@ -13,34 +13,35 @@ import (
 // Limits of a browser's upload form.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html
 const (
-	maxFormBytes  = 20 << 10 // names and values of the fields before the file
+	maxFormBytes  = 20 << 10 // names and values of the fields before the file, in bytes
 	maxFormFields = 128
-	// maxFormRaw bounds those with the headers and boundaries around them, and what
-	// follows the file.
+	// maxFormRaw bounds the fields with their headers and boundaries, and the
+	// rest after the file.
 	maxFormRaw = 64 << 10
-	// formUnit is how much is read at once before the file, so that it is known
-	// to a few bytes where the file begins.
+	// formUnit is how much is read at once before the file. It is small, so
+	// that the beginning of the file is known to a few bytes.
 	formUnit = 512
 )
 
-// form is a browser's upload form: its fields, and then its file as a stream. It
-// never holds more of the file than a buffer.
+// form is a browser's upload form: its fields, and then its file as a stream.
+// It buffers only a small part of the file.
 type form struct {
 	fields   map[string]string // by name in lower case
 	names    []string          // in the order sent
-	filename string            // as the browser says, without a path
-	most     int64             // bytes that the file can have
+	filename string            // as the browser sent it, without a path
+	most     int64             // upper bound of the file's bytes
 
 	in    *formSource
 	parts *multipart.Reader
 	file  *multipart.Part
-	min   int64 // bytes that the file must have
-	max   int64
-	size  int64 // bytes of the file so far
-	err   error // of Read, for good
+	min   int64 // least size of the file, in bytes
+	max   int64 // largest size of the file, in bytes
+	size  int64 // bytes of the file read so far
+	err   error // of Read; final
 }
 
-// formSource counts what is read of a body of length bytes, and fails at a limit.
+// formSource counts the bytes read of a body of length bytes. It fails at a
+// limit.
 type formSource struct {
 	from   io.Reader
 	length int64
@@ -90,7 +91,7 @@ func readForm(contentType string, body io.Reader, length int64) (*form, error) {
 			return nil, f.malformed(err)
 		}
 		name := strings.ToLower(part.FormName())
-		if name == "" { // RFC 7578, section 4.2: every part has one
+		if name == "" { // RFC 7578, section 4.2: every part has a name
 			return nil, s3err.MalformedPOSTRequest
 		}
 		if name == "file" {
@@ -101,17 +102,19 @@ func readForm(contentType string, body io.Reader, length int64) (*form, error) {
 			return nil, err
 		}
 	}
-	// Twice the unit: what was read of the file already lies in a buffer.
+	// Twice the unit: a part of the file is already in buffers.
 	f.most = min(length, length-f.in.read+2*formUnit)
 	f.in.limit, f.in.unit = length, length
 	return f, nil
 }
 
-// noFile is the refusal of a form that has not exactly one file.
+// noFile refuses a form that does not have exactly one file.
 func noFile() error {
 	return s3err.New(s3err.InvalidArgument, "POST requires exactly one file upload per request.").With("ArgumentName", "file")
 }
 
+// readField reads one field before the file. size counts the bytes of all
+// fields.
 func (f *form) readField(name string, part *multipart.Part, size *int) error {
 	value, err := io.ReadAll(io.LimitReader(part, maxFormBytes+1))
 	if err != nil {
@@ -122,7 +125,7 @@ func (f *form) readField(name string, part *multipart.Part, size *int) error {
 	switch {
 	case *size > maxFormBytes || len(f.names) == maxFormFields:
 		return tooMuchForm()
-	case repeated: // it would be open which of the two was meant
+	case repeated: // it is ambiguous which one counts
 		return s3err.New(s3err.InvalidArgument, "A form field was given more than once.").With("ArgumentName", name)
 	}
 	f.fields[name] = string(value)
@@ -130,12 +133,13 @@ func (f *form) readField(name string, part *multipart.Part, size *int) error {
 	return nil
 }
 
+// tooMuchForm refuses fields beyond maxFormBytes or maxFormFields.
 func tooMuchForm() error {
 	return s3err.New(s3err.MaxPostPreDataLengthExceeded, "").With("MaxSizeAllowed", decimal(maxFormBytes))
 }
 
-// malformed tells what is wrong with the form from what is wrong with the
-// connection, which package multipart does not always say.
+// malformed distinguishes a malformed form from a broken connection, which
+// package multipart does not always report.
 func (f *form) malformed(err error) error {
 	switch {
 	case errors.Is(f.in.err, s3err.RequestTimeout):
@@ -148,15 +152,16 @@ func (f *form) malformed(err error) error {
 	return s3err.Wrap(s3err.MalformedPOSTRequest, err)
 }
 
-// baseName is the file's name in a Content-Disposition: some browsers send a path.
+// baseName returns the file's name in a Content-Disposition. Some browsers send
+// a path.
 func baseName(disposition string) string {
 	_, parameters, _ := mime.ParseMediaType(disposition)
 	name := parameters["filename"]
 	return name[strings.LastIndexAny(name, `/\`)+1:]
 }
 
-// Read yields the file, and io.EOF only when the form ended as it should and the
-// file's length is within what was signed for.
+// Read yields the file. It returns io.EOF only when the form ended correctly
+// and the file's length is within the bounds that were signed.
 func (f *form) Read(p []byte) (int, error) {
 	if f.err != nil {
 		return 0, f.err
@@ -179,7 +184,8 @@ func (f *form) Read(p []byte) (int, error) {
 	return 0, f.err
 }
 
-// end reads what follows the file, which counts for nothing, and judges the length.
+// end reads the rest after the file, which has no effect, and checks the file's
+// length.
 func (f *form) end() error {
 	if f.size < f.min {
 		return s3err.New(s3err.EntityTooSmall, "").With("ProposedSize", decimal(f.size)).With("MinSizeAllowed", decimal(f.min))

@@ -12,8 +12,8 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// formHeaders are the fields of a form that say of the object what a header of
-// PutObject says, and that header. No other field has any effect.
+// formHeaders maps form fields to the header of PutObject with the same
+// meaning. Other fields have no effect, except those of formPrefixes.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 var formHeaders = map[string]string{
 	"acl": "X-Amz-Acl", "cache-control": "Cache-Control", "content-type": "Content-Type",
@@ -23,19 +23,21 @@ var formHeaders = map[string]string{
 	"x-amz-website-redirect-location": "X-Amz-Website-Redirect-Location",
 }
 
-// formPrefixes begin the names of fields that are such headers themselves.
-var formPrefixes = []string{metadataPrefix, "x-amz-server-side-encryption", "x-amz-checksum-", "x-amz-grant-", "x-amz-object-lock-"}
+// formPrefixes begin fields that are named like the header.
+var formPrefixes = []string{
+	metadataPrefix, "x-amz-server-side-encryption", "x-amz-checksum-", "x-amz-grant-", "x-amz-object-lock-",
+}
 
 // formCredentials are the fields of the signature.
 var formCredentials = []string{"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "x-amz-security-token"}
 
-// requestHeaders are those of the request that a form keeps. All others say
-// something of the object, and nobody signed them.
+// requestHeaders are the request's own headers that stay in effect. All others
+// would describe the object, and the form's signature does not cover them.
 var requestHeaders = []string{"Content-Length", "Expect", "Origin", "Referer", "User-Agent", "X-Amz-Expected-Bucket-Owner"}
 
-// authenticateForm reads the fields of a form, verifies its signature, if it has
-// one, and holds it against its policy. From there on the request is as a
-// PutObject would be: its key and its header are those that the form says.
+// authenticateForm reads the fields of a form, verifies its signature, if any,
+// and checks it against its policy. Afterwards the request is like a PutObject:
+// key and header come from the form.
 func (x *exchange) authenticateForm() error {
 	s, r := x.server, x.req
 	f, err := readForm(r.Header("Content-Type"), x.in, r.HTTP.ContentLength)
@@ -80,11 +82,11 @@ func (x *exchange) authenticateForm() error {
 	return nil
 }
 
-// fileNameVariable stands for the file's name in the fields of a form.
+// fileNameVariable stands for the file's name in fields.
 const fileNameVariable = "${filename}"
 
-// expand puts the file's name where a field asks for it, before anything looks at the
-// field, the form's policy included. What was signed stays as it is.
+// expand replaces the variable in fields before they are used, by the form's
+// policy as well. The signed fields stay as they are.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html
 func (f *form) expand() error {
 	size := 0
@@ -105,11 +107,12 @@ func (f *form) expand() error {
 	return nil
 }
 
-// checkKey refuses a form whose key is none.
+// checkKey refuses a form without a valid key.
 func (f *form) checkKey() error {
 	key, ok := f.fields["key"]
 	if !ok {
-		return s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.").
+		return s3err.New(s3err.InvalidArgument,
+			"Bucket POST must contain a field named 'key'.  If it is specified, please check the order of the fields.").
 			With("ArgumentName", "key")
 	}
 	if key == "" {
@@ -121,7 +124,7 @@ func (f *form) checkKey() error {
 	return CheckKey(key)
 }
 
-// signature are the fields that carry it.
+// signature returns the fields with the form's signature.
 func (f *form) signature() sigv4.Policy {
 	_, key2 := f.fields["awsaccesskeyid"]
 	_, signature2 := f.fields["signature"]
@@ -132,7 +135,7 @@ func (f *form) signature() sigv4.Policy {
 	}
 }
 
-// header is the one of the PutObject that the form stands for.
+// header makes the header of the PutObject that the form is equal to.
 func (f *form) header(arrived http.Header) (http.Header, error) {
 	h := http.Header{}
 	for _, name := range requestHeaders {
@@ -154,19 +157,19 @@ func (f *form) header(arrived http.Header) (http.Header, error) {
 		case slices.ContainsFunc(formPrefixes, func(p string) bool { return strings.HasPrefix(name, p) }) && isToken(name):
 			target = name
 		case strings.HasPrefix(name, "x-amz-") && !slices.Contains(formCredentials, name):
-			return nil, s3err.New(s3err.InvalidArgument, "The form field is not supported.").With("ArgumentName", name)
+			return nil, s3err.New(s3err.InvalidArgument, "This form field is not supported.").With("ArgumentName", name)
 		default:
 			continue
 		}
 		if h.Get(target) != "" {
-			return nil, s3err.New(s3err.InvalidArgument, "Two form fields say the same.").With("ArgumentName", name)
+			return nil, s3err.New(s3err.InvalidArgument, "Two form fields set the same header; send one of them.").With("ArgumentName", name)
 		}
 		h.Set(target, value)
 	}
 	return h, checkHeaderSize(h)
 }
 
-// tagHeader is the value of x-amz-tagging for the tags.
+// tagHeader returns the value of x-amz-tagging for the tags.
 func tagHeader(tags []engine.Pair) string {
 	var b strings.Builder
 	for i, t := range tags {
@@ -178,7 +181,8 @@ func tagHeader(tags []engine.Pair) string {
 	return b.String()
 }
 
-// postObject stores the file of a form.
+// postObject stores the file of a form. The form selects the kind of answer.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html
 func postObject(s *Server, r *Request) (*Reply, error) {
 	reply, err := putObject(s, r)
 	if err != nil {
@@ -205,7 +209,7 @@ func postObject(s *Server, r *Request) (*Reply, error) {
 	return reply, nil
 }
 
-// redirect is where the form sends the browser after the upload, or "".
+// redirect returns the page that the form sends the browser to, or "".
 func (f *form) redirect(bucket, etag string) string {
 	target := f.fields["success_action_redirect"]
 	if target == "" {
@@ -213,7 +217,7 @@ func (f *form) redirect(bucket, etag string) string {
 	}
 	u, err := url.Parse(target)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return "" // as S3 has it: as if it were not there
+		return "" // S3 ignores an invalid page
 	}
 	added := "bucket=" + url.QueryEscape(bucket) + "&key=" + url.QueryEscape(f.fields["key"]) + "&etag=" + url.QueryEscape(etag)
 	if u.RawQuery != "" {
@@ -223,7 +227,7 @@ func (f *form) redirect(bucket, etag string) string {
 	return u.String()
 }
 
-// postResponse is the answer to a form that asked for status 201.
+// postResponse is the answer to a form that asks for status 201.
 type postResponse struct {
 	XMLName  xml.Name `xml:"PostResponse"`
 	Location string   `xml:"Location"`

@@ -14,15 +14,15 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// postPolicy is what the signer of a form allows.
+// postPolicy is the signed policy of a form.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
 type postPolicy struct {
 	expires    time.Time
 	conditions []postCondition
-	min, max   int64 // of the file; max -1: not given
+	min, max   int64 // size of the file in bytes; max -1: unlimited
 }
 
-// postCondition is about one field.
+// postCondition tests one field.
 type postCondition struct {
 	field  string // in lower case, without the $
 	value  string
@@ -30,25 +30,27 @@ type postCondition struct {
 	text   string // as errors show it
 }
 
-// Bounds of a policy's JSON: conditions are lists in a list in an object, and every one
-// of a form's fields may have a few.
+// Bounds of a policy's JSON. Conditions are lists in a list in an object; every
+// field of a form may have several.
 const (
 	maxPolicyDepth  = 4
 	maxPolicyValues = 8 * maxFormFields
 )
 
-// uncovered are the fields that no condition has to name, besides x-ignore-*.
+// uncovered are fields that need no condition, besides x-ignore-*.
 var uncovered = []string{"policy", "x-amz-signature", "awsaccesskeyid", "signature", "file"}
 
+// badPolicy refuses a malformed policy, with S3's words.
 func badPolicy(format string, args ...any) error {
 	return s3err.New(s3err.InvalidPolicyDocument, "Invalid Policy: "+format, args...)
 }
 
+// denied refuses a form that its policy does not allow.
 func denied(format string, args ...any) error {
 	return s3err.New(s3err.AccessDenied, "Invalid according to Policy: "+format, args...)
 }
 
-// parsePostPolicy reads the policy of a form, in base64 as it was signed.
+// parsePostPolicy parses the policy of a form, in base64 as it was signed.
 func parsePostPolicy(encoded string) (*postPolicy, error) {
 	document, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
@@ -89,7 +91,7 @@ func parsePostPolicy(encoded string) (*postPolicy, error) {
 	return p, nil
 }
 
-// decodeJSON reads one value and nothing after it.
+// decodeJSON decodes one value and refuses data after it.
 func decodeJSON(document []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(document))
 	if err := d.Decode(v); err != nil {
@@ -126,7 +128,7 @@ func (p *postPolicy) addCondition(raw json.RawMessage) error {
 	return badPolicy("Invalid condition test: must be a List or Object.")
 }
 
-// addSimple reads {"field": "value"}.
+// addSimple parses {"field": "value"}.
 func (p *postPolicy) addSimple(raw json.RawMessage) error {
 	var members map[string]any
 	if json.Unmarshal(raw, &members) != nil {
@@ -147,7 +149,7 @@ func (p *postPolicy) addSimple(raw json.RawMessage) error {
 	return nil
 }
 
-// addTest reads ["eq", "$field", "value"] and its like.
+// addTest parses ["eq", "$field", "value"] and the other operations.
 func (p *postPolicy) addTest(raw json.RawMessage) error {
 	var elements []json.RawMessage
 	if json.Unmarshal(raw, &elements) != nil {
@@ -178,12 +180,13 @@ func (p *postPolicy) addTest(raw json.RawMessage) error {
 	c := postCondition{value: value, prefix: strings.EqualFold(operation, "starts-with"),
 		text: fmt.Sprintf("[%s, %s, %s]", elements[0], elements[1], elements[2])}
 	if name, ok := strings.CutPrefix(field, "$"); ok {
-		c.field = strings.ToLower(name) // without the $ it names no field, and fails
+		c.field = strings.ToLower(name) // without the $ it names no field and fails
 	}
 	p.conditions = append(p.conditions, c)
 	return nil
 }
 
+// addRange narrows the allowed size. Several ranges must all hold.
 func (p *postPolicy) addRange(low, high json.RawMessage) error {
 	from, okFrom := policyNumber(low)
 	to, okTo := policyNumber(high)
@@ -197,10 +200,10 @@ func (p *postPolicy) addRange(low, high json.RawMessage) error {
 	return nil
 }
 
-// maxPolicyNumber is the largest number of a policy; larger than any form.
+// maxPolicyNumber is the largest number in a policy; no form is that large.
 const maxPolicyNumber = 1<<62 - 1
 
-// policyNumber reads a whole number that is not negative, bare or in quotes.
+// policyNumber parses a whole number of 0 or more, bare or in quotes.
 func policyNumber(raw json.RawMessage) (int64, bool) {
 	text := string(raw)
 	if strings.HasPrefix(text, `"`) {
@@ -211,8 +214,8 @@ func policyNumber(raw json.RawMessage) (int64, bool) {
 	return strict.Number(text, maxPolicyNumber)
 }
 
-// check holds a form against the policy, in both directions: every condition is
-// met, and every field is named by one.
+// check compares a form with its policy in both directions: every condition
+// must be met, and every field must have a condition.
 func (p *postPolicy) check(fields map[string]string, names []string, bucket string, now time.Time) error {
 	if !now.Before(p.expires) {
 		return denied("Policy expired.")
@@ -220,14 +223,14 @@ func (p *postPolicy) check(fields map[string]string, names []string, bucket stri
 	for _, c := range p.conditions {
 		value, ok := fields[c.field]
 		if c.field == "bucket" {
-			value, ok = bucket, true // whatever a field says: it is the one written to
+			value, ok = bucket, true // the bucket written to, whatever a field says
 		}
 		if !ok || !c.met(value) {
 			return denied("Policy Condition failed: %s", c.text)
 		}
 	}
-	// A form names its bucket in the URL. A policy that says nothing of it would
-	// hold for every bucket of the signer.
+	// A form names its bucket in the URL. A policy without a condition on it
+	// would be valid for every bucket of the signer.
 	for _, name := range append([]string{"bucket"}, names...) {
 		if slices.Contains(uncovered, name) || strings.HasPrefix(name, "x-ignore-") {
 			continue
@@ -243,7 +246,7 @@ func (c *postCondition) met(value string) bool {
 	switch {
 	case !c.prefix:
 		return value == c.value
-	case c.field == "content-type": // a list, each of which has to begin so
+	case c.field == "content-type": // a list; each entry must have the prefix
 		for part := range strings.SplitSeq(value, ",") {
 			if !strings.HasPrefix(strings.TrimSpace(part), c.value) {
 				return false

@@ -34,7 +34,8 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 		}
 	}
 	o, err := s.engine.PutObject(r.Context(), engine.PutObject{
-		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(), Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
+		Bucket: r.Bucket, Key: r.Target.Key, Owner: r.objectOwner(),
+		Marks: made.Marks, Encryption: made.kind, Customer: made.customer,
 		Attributes: attributes, Body: body, Conditions: conditions, Vacant: r.vacant,
 	})
 	if err != nil {
@@ -50,10 +51,11 @@ func putObject(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Header: h}, nil
 }
 
-// defaultChecksum is the algorithm of the checksum over all of an object that was
-// sent without any, for every object has one: CRC64NVME, as on S3. A client may name
-// another in x-amz-checksum-algorithm, which S3 knows of multipart uploads and copies
-// only: minio-go sends it with every object, and looks for that checksum in the answer.
+// defaultChecksum returns the checksum algorithm for an object that is sent
+// without one, because every object has one: CRC64NVME, as on S3. A client may
+// name another in x-amz-checksum-algorithm. S3 takes that header for multipart
+// uploads and copies only, but minio-go sends it with every object and expects
+// that checksum in the answer.
 func (r *Request) defaultChecksum() (string, error) {
 	named, err := r.checksumAlgorithm("X-Amz-Checksum-Algorithm")
 	if named == "" {

@@ -8,14 +8,14 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// unsatisfiable is a position that no object reaches: numbers beyond it are as
-// far out of range as this one, and one may still be added without overflow.
+// unsatisfiable is beyond the end of every object. Larger numbers become this
+// one, and adding 1 to it does not overflow.
 const unsatisfiable = math.MaxInt64 - 1
 
-// parseRange reads a Range header. It returns nil for what S3 ignores: no
-// header, another unit, several ranges, or anything malformed; the answer is
-// then the whole object. A range that is well formed but lies outside every
-// object is returned, for the engine to refuse.
+// parseRange parses a Range header. It returns nil for headers that S3 ignores:
+// none, another unit, several ranges, or a malformed one; then the answer is
+// the whole object. A well-formed range outside of every object is returned,
+// and the engine refuses it.
 // Source: RFC 9110 section 14.1.2 and the GetObject page of the S3 API.
 func parseRange(value string) *engine.Range {
 	first, last, ok := cutRange(value)
@@ -47,9 +47,9 @@ func parseRange(value string) *engine.Range {
 	return &engine.Range{First: a, Last: b}
 }
 
-// parseCopyRange reads x-amz-copy-source-range, of which S3 accepts only
-// bytes=first-last, both given. Whether the object is that long is for the
-// engine to say. It returns nil for an empty value.
+// parseCopyRange parses x-amz-copy-source-range, of which S3 accepts only
+// bytes=first-last with both numbers. The engine checks it against the object's
+// length. nil: the value is empty.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
 func parseCopyRange(value string) (*engine.Range, error) {
 	if value == "" {
@@ -59,13 +59,14 @@ func parseCopyRange(value string) (*engine.Range, error) {
 	a, okA := position(first)
 	b, okB := position(last)
 	if !okA || !okB || a > b {
-		return nil, s3err.New(s3err.InvalidArgument, "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy").
+		return nil, s3err.New(s3err.InvalidArgument, "The x-amz-copy-source-range value must be of the form bytes=first-last "+
+			"where first and last are the zero-based offsets of the first and last bytes to copy").
 			With("ArgumentName", "x-amz-copy-source-range").With("ArgumentValue", value)
 	}
 	return &engine.Range{First: a, Last: b}, nil
 }
 
-// cutRange splits bytes=first-last into its two numbers, still as text.
+// cutRange splits bytes=first-last into its numbers, as text.
 func cutRange(value string) (first, last string, ok bool) {
 	unit, spec, ok := strings.Cut(strings.TrimSpace(value), "=")
 	if !ok || !strings.EqualFold(unit, "bytes") {
@@ -75,7 +76,7 @@ func cutRange(value string) (first, last string, ok bool) {
 	return first, last, ok
 }
 
-// position reads a run of decimal digits; numbers too large to hold become
+// position parses decimal digits. Numbers too large for an int64 become
 // unsatisfiable.
 func position(s string) (n int64, ok bool) {
 	if s == "" {

@@ -12,29 +12,30 @@ import (
 )
 
 const (
-	// MaxRateBytes is what the counts of tenants, users and buckets with limits take up at
-	// most. One that has no request in progress makes way for another.
+	// MaxRateBytes bounds the memory of the counts of tenants, users and
+	// buckets with limits. When it is full, one without a request in progress
+	// is dropped; its next request starts afresh.
 	MaxRateBytes = 16 << 20
-	// rateBytes is what one of them takes.
+	// rateBytes is the memory of one count.
 	rateBytes = 640
 	maxRates  = MaxRateBytes / rateBytes
 )
 
-// rates count the requests of tenants, users and buckets that have limits. Who
-// has none costs a look at its limits, which are cached.
+// rates counts the requests of tenants, users and buckets that have limits.
+// Those without limits cost one look at cached limits.
 type rates struct {
 	clock
 	mu sync.Mutex
 	of map[meta.ID]*rateOf
 }
 
-// clock is the time by which rates are kept, and how it is waited for.
+// clock is the time by which rates are kept, and the way to wait for it.
 type clock struct {
 	now  func() time.Time
 	wait func(context.Context, time.Duration) error
 }
 
-// sleep waits for a time to pass, or for the end of the context, which is an error.
+// sleep waits for a duration, or returns an error when the context ends.
 func sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -46,17 +47,18 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// rateOf is one that has limits. A tenant's root has its tenant's id, so their
-// requests are counted together.
+// rateOf is the count of one party with limits. A tenant's root has the
+// tenant's id, so that both are counted together.
 type rateOf struct {
 	clock
 	limits   meta.Limits
 	requests *rate.Limiter // nil: any number
 	upload   *rate.Limiter
 	download *rate.Limiter
-	active   *int64 // requests in progress, by whatever limits they began; under rates.mu
+	active   *int64 // requests in progress, also under former limits; guarded by rates.mu
 }
 
+// newRateOf makes the limiters of l. A limit of zero is none.
 func newRateOf(c clock, l meta.Limits) *rateOf {
 	limiter := func(perSecond, burst int64) *rate.Limiter {
 		if perSecond <= 0 {
@@ -64,10 +66,16 @@ func newRateOf(c clock, l meta.Limits) *rateOf {
 		}
 		return rate.NewLimiter(rate.Limit(perSecond), int(max(perSecond, burst)))
 	}
-	return &rateOf{clock: c, limits: l, active: new(int64), requests: limiter(l.Requests, 1), upload: limiter(l.Upload, rateBurst), download: limiter(l.Download, rateBurst)}
+	return &rateOf{
+		clock: c, limits: l, active: new(int64),
+		requests: limiter(l.Requests, 1),
+		upload:   limiter(l.Upload, rateBurst),
+		download: limiter(l.Download, rateBurst),
+	}
 }
 
-// begin counts a request that is about to be carried out, or refuses it.
+// begin counts a request that is about to be carried out, or refuses it with
+// SlowDown. It returns nil for a party without limits.
 func (rs *rates) begin(id meta.ID, l meta.Limits) (*rateOf, error) {
 	if l.Requests == 0 && l.Concurrent == 0 && l.Upload == 0 && l.Download == 0 {
 		return nil, nil
@@ -79,6 +87,8 @@ func (rs *rates) begin(id meta.ID, l meta.Limits) (*rateOf, error) {
 		fresh := newRateOf(rs.clock, l)
 		if r != nil {
 			fresh.active = r.active
+			// Changed limits keep the number of requests in progress, which will
+			// still be counted out.
 		} else if len(rs.of) >= maxRates {
 			rs.evict()
 		}
@@ -95,7 +105,7 @@ func (rs *rates) begin(id meta.ID, l meta.Limits) (*rateOf, error) {
 	return r, nil
 }
 
-// evict makes room for one more.
+// evict drops one party that has no request in progress.
 func (rs *rates) evict() {
 	for id, r := range rs.of {
 		if *r.active == 0 {
@@ -105,15 +115,16 @@ func (rs *rates) evict() {
 	}
 }
 
+// end counts a request out.
 func (rs *rates) end(r *rateOf) {
 	rs.mu.Lock()
 	*r.active--
 	rs.mu.Unlock()
 }
 
-// limitKnown counts the request with whoever is known to have sent it, before the
-// store is asked for anything but their limits, which are cached: what is refused
-// here costs the others next to nothing.
+// limitKnown counts the request with its signer's tenant and user. Before it
+// the store was asked for nothing but cached limits, so that a refused request
+// costs other tenants next to nothing.
 func (x *exchange) limitKnown() error {
 	r := x.req
 	if r.Owner().IsZero() {
@@ -122,8 +133,8 @@ func (x *exchange) limitKnown() error {
 	return x.limitSender(r.Owner(), meta.ID(r.Principal.ID), r.limits)
 }
 
-// limitBucket counts the request with the bucket, and with the bucket's owner where
-// nobody is known to have sent it.
+// limitBucket counts the request with the bucket. An unsigned request counts
+// with the bucket's owner as well.
 func (x *exchange) limitBucket() error {
 	r := x.req
 	if r.Bucket.ID.IsZero() {
@@ -141,7 +152,8 @@ func (x *exchange) limitBucket() error {
 	return x.countWith(r.Bucket.ID, l, "the bucket is at its limit")
 }
 
-// limitSender counts the request with a tenant, and with a user that has limits.
+// limitSender counts the request with a tenant, and with a user that has limits
+// of its own.
 func (x *exchange) limitSender(tenant, user meta.ID, own meta.Limits) error {
 	l, err := x.server.accounts.Limits(x.req.Context(), tenant)
 	if err != nil {
@@ -153,6 +165,7 @@ func (x *exchange) limitSender(tenant, user meta.ID, own meta.Limits) error {
 	return x.countWith(user, own, "the user is at its limit")
 }
 
+// countWith counts the request with one party, until endRates.
 func (x *exchange) countWith(id meta.ID, l meta.Limits, reason string) error {
 	counted, err := x.server.rates.begin(id, l)
 	if err != nil {
@@ -165,14 +178,15 @@ func (x *exchange) countWith(id meta.ID, l meta.Limits, reason string) error {
 	return nil
 }
 
-// endRates gives back what limit took.
+// endRates counts the request out of every limit that counted it.
 func (x *exchange) endRates() {
 	for _, r := range x.rates {
 		x.server.rates.end(r)
 	}
 }
 
-// pace waits until n bytes more may pass by everybody's limit.
+// pace waits until n more bytes may pass by every limit. A limit lets through
+// at most one burst at a time, so that longer pieces wait several times.
 func pace(ctx context.Context, rates []*rateOf, way func(*rateOf) *rate.Limiter, n int) error {
 	for _, r := range rates {
 		l := way(r)

@@ -13,13 +13,14 @@ import (
 const (
 	renameSourceHeader = "X-Amz-Rename-Source"
 	clientTokenHeader  = "X-Amz-Client-Token"
-	// maxClientToken is in characters, all of them printable ASCII.
+	// maxClientToken is in characters, all of printable ASCII.
 	maxClientToken = 64
 )
 
-// renameObject gives an object another key of its bucket, atomically and without
-// moving a byte. On AWS directory buckets alone have this; here every bucket has it
-// that never had versions. An object of SSE-C takes its key, in the headers of a GET.
+// renameObject gives an object another key in its bucket, atomically and
+// without copying bytes. AWS has this operation for directory buckets only;
+// here every bucket has it that never had versions. An object with SSE-C needs
+// its key, in the headers of a GET.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_RenameObject.html
 func renameObject(s *Server, r *Request) (*Reply, error) {
 	in := engine.RenameObject{
@@ -47,9 +48,10 @@ func renameObject(s *Server, r *Request) (*Reply, error) {
 	return &Reply{}, nil
 }
 
-// renameNeeds asks to write the new key, and to read the old one and delete it: who
-// lacks any of these could not do the same by a copy. AWS asks for a session of a
-// directory bucket instead, which nobody has without credentials.
+// renameNeeds demands to write the new key, and to read and delete the old one:
+// without one of these rights the sender could not do the same by copying. AWS
+// demands a session of a directory bucket instead, for which anonymous senders
+// have no credentials.
 func renameNeeds(r *Request) ([]access.Need, error) {
 	if r.Principal.Kind == access.Nobody {
 		return nil, s3err.New(s3err.AccessDenied, "Anonymous users cannot rename objects. Please authenticate.")
@@ -58,7 +60,7 @@ func renameNeeds(r *Request) ([]access.Need, error) {
 		r.object.open = renamedKeys
 		write := r.need("s3:PutObject")
 		if r.object.open = nil; !r.decide(write).Allow {
-			return []access.Need{write}, nil // who may not write learns nothing of the source
+			return []access.Need{write}, nil // without the right to write, nothing is told of the source
 		}
 		key, err := r.renameSource()
 		if err != nil {
@@ -69,13 +71,15 @@ func renameNeeds(r *Request) ([]access.Need, error) {
 	return r.renamingNeeds()
 }
 
-// renamedKeys are the condition keys of what a rename puts under the new key, which is
-// known once the source was found. A rename is, to policies, the copy that it replaces.
-var renamedKeys = map[string]bool{"s3:x-amz-copy-source": true, "s3:requestobjecttag/": true, "s3:requestobjecttagkeys": true}
+// renamedKeys are condition keys about the source, unknown until it is found.
+// To policies a rename is the copy that it replaces.
+var renamedKeys = map[string]bool{
+	"s3:x-amz-copy-source": true, "s3:requestobjecttag/": true, "s3:requestobjecttagkeys": true,
+}
 
-// renamingNeeds are the needs of a rename whose source was found. Who may not read the
-// object's tags, or may not put them or an ACL under the new key, must not bring them
-// there.
+// renamingNeeds returns the needs once the source is found. Without the right
+// to read the object's tags, or to set them or an ACL at the new key, the
+// sender must not bring them there.
 func (r *Request) renamingNeeds() ([]access.Need, error) {
 	was, err := r.marksOf(r.source)
 	if err != nil && !isAbsent(err) {
@@ -93,21 +97,22 @@ func (r *Request) renamingNeeds() ([]access.Need, error) {
 	return needs, nil
 }
 
-// takeNeeds are what a rename asks of its source.
+// takeNeeds are the rights that a rename needs at its source.
 func (r *Request) takeNeeds(o *object) []access.Need {
 	return []access.Need{r.needOn("s3:GetObject", o), r.needOn("s3:DeleteObject", o)}
 }
 
-// renameSource reads the key to be renamed: /bucket/key, bucket/key, or the key
-// alone, as AWS's own examples and clients have it, percent-encoded. The bucket is
-// that of the request. What begins with its name and no slash is taken for whichever
-// of the two keys there is, and refused where there are both.
+// renameSource parses the key to rename, percent-encoded: /bucket/key,
+// bucket/key, or the key alone, as in AWS's examples and clients. The bucket is
+// the request's. A value that begins with the bucket's name but without a slash
+// is ambiguous: it means whichever of the two keys exists, and is refused when
+// both do.
 func (r *Request) renameSource() (string, error) {
 	value := r.Header(renameSourceHeader)
 	if value == "" {
 		return "", s3err.New(s3err.MissingSecurityHeader, "").With("MissingHeaderName", strings.ToLower(renameSourceHeader))
 	}
-	path, err := url.PathUnescape(value) // a plus is a plus: keys come as they are from some clients
+	path, err := url.PathUnescape(value) // a plus stays: some clients do not encode keys
 	if err != nil {
 		return "", badRenameSource("Invalid rename source encoding", value)
 	}
@@ -127,8 +132,9 @@ func (r *Request) renameSource() (string, error) {
 	return r.eitherSource(key, path, value)
 }
 
-// eitherSource decides between a key that may have been named with its bucket and one
-// that begins with the bucket's name. What the sender may not rename was not meant.
+// eitherSource decides whether a value means key within the bucket or whole, a
+// key that begins with the bucket's name. A key that the sender may not rename
+// is not meant.
 func (r *Request) eitherSource(key, whole, value string) (string, error) {
 	there := func(key string) (bool, error) {
 		o := &object{bucket: r.Bucket, key: key}
@@ -156,7 +162,7 @@ func badRenameSource(message, value string) error {
 		With("ArgumentName", strings.ToLower(renameSourceHeader)).With("ArgumentValue", value)
 }
 
-// clientToken reads the token of a request that is to be carried out once.
+// clientToken reads the token of a request that must take effect once only.
 func (r *Request) clientToken() (string, error) {
 	token := r.Header(clientTokenHeader)
 	odd := strings.ContainsFunc(token, func(c rune) bool { return c < '!' || c > '~' })

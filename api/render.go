@@ -23,7 +23,7 @@ func (x *exchange) render(reply *Reply) error {
 	h := x.w.Header()
 	for name, values := range reply.Header {
 		for _, v := range values {
-			// net/http would put a blank in the place of a line end.
+			// net/http would replace a line end by a blank.
 			if strings.ContainsAny(v, "\r\n\x00") {
 				return x.renderError(fmt.Errorf("reply header %s holds a control character", name))
 			}
@@ -40,6 +40,7 @@ func (x *exchange) render(reply *Reply) error {
 	return nil
 }
 
+// sendXML sends a document, which is built whole so that its length is known.
 func (x *exchange) sendXML(status int, doc any) error {
 	b := appendDocument(make([]byte, 0, 4096), doc)
 	h := x.w.Header()
@@ -49,7 +50,7 @@ func (x *exchange) sendXML(status int, doc any) error {
 	return x.sendBody(b)
 }
 
-// sendBody sends a small body whole; HEAD requests get none.
+// sendBody sends a small body whole. HEAD requests get none.
 func (x *exchange) sendBody(b []byte) error {
 	if x.req.HTTP.Method == http.MethodHead {
 		return nil
@@ -87,7 +88,7 @@ func (x *exchange) sendStream(status int, reply *Reply) error {
 }
 
 // renderError answers with an error document and returns err for the log. Of an
-// error without a code the client learns nothing but that there was one.
+// error without a code the client learns only that there was one.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 func (x *exchange) renderError(err error) error {
 	e := s3err.From(err)
@@ -113,10 +114,11 @@ func (x *exchange) renderError(err error) error {
 	}
 	h.Set("Content-Length", decimal(len(b)))
 	x.start(status)
-	x.sendBody(b) // what failed before it is what is reported
+	x.sendBody(b) // the error reported is the first one
 	return err
 }
 
+// appendError writes an error document as S3 has it.
 func (x *exchange) appendError(b []byte, e *s3err.Error) []byte {
 	message := e.Message
 	if message == "" {
@@ -155,9 +157,9 @@ func (x *exchange) appendControlError(b []byte, e *s3err.Error, message string) 
 	return closeTag(b, "ErrorResponse")
 }
 
-// defaultMessage is what an error says that has no words of its own. AWS has none at all
-// for many a wrong argument; people at a terminal see nothing but these words, so that
-// they name the argument.
+// defaultMessage is the message of an error without one of its own. AWS has
+// none for many invalid arguments. People at a terminal see only the message,
+// so that it names the argument here.
 func defaultMessage(e *s3err.Error) string {
 	if e.Code != s3err.InvalidArgument {
 		return e.Code.Message()
@@ -173,8 +175,8 @@ func defaultMessage(e *s3err.Error) string {
 	return "The value '" + value + "' of " + name + " is not valid."
 }
 
-// appendErrorElement writes an element of an error document, in which S3 leaves
-// quotation marks as they are: clients look for them in messages.
+// appendErrorElement writes an element of an error document. Quotation marks
+// are not escaped, as on S3: clients look for them in messages.
 func appendErrorElement(b []byte, name, text string) []byte {
 	return closeTag(appendEscaped(openTag(b, name), text, `"`), name)
 }

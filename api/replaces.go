@@ -5,9 +5,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// mayReplace looks, where a request may write by the bucket's ACL alone, whether it
-// would take the place of an object that is another's, before its body is read. The
-// commit looks again: see replacesBy.
+// mayReplace checks, before the body is read, that a request allowed by the
+// bucket's ACL alone does not replace another owner's object. The commit checks
+// again: see replacesBy.
 func (r *Request) mayReplace(d access.Decision, needs []access.Need) error {
 	if !d.OwnOnly || r.Target.Key == "" {
 		return nil
@@ -23,9 +23,9 @@ func (r *Request) mayReplace(d access.Decision, needs []access.Need) error {
 	return nil
 }
 
-// replaces is whose objects alone what was decided may take the place of, for the
-// engine; nil: anybody's. A denial, which another handler would have met before, is
-// nobody's.
+// replaces returns the owner whose objects the decided action may replace, for
+// the engine; nil: anybody's. After a denial, which the handler would have met
+// before, it is nobody's but the sender's.
 func (r *Request) replaces(d access.Decision) *meta.ID {
 	if d.Allow && !d.OwnOnly {
 		return nil
@@ -34,8 +34,8 @@ func (r *Request) replaces(d access.Decision) *meta.ID {
 	return &owner
 }
 
-// replacesBy decides an action that is allowed on an object of the target's bucket once
-// more, where ACLs count, for what it may take the place of.
+// replacesBy decides an allowed action once more for the objects that it may
+// replace. It does so only where ACLs are in effect.
 func (r *Request) replacesBy(action string, o *object) *meta.ID {
 	f := r.bucketFacts(r.Bucket)
 	if f == nil || !f.Ownership.ACLsEnabled() {

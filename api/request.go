@@ -16,8 +16,8 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// Request is one S3 request on its way through the gateway. Handlers get it
-// authenticated, authorized and with its body prepared.
+// Request is one S3 request on its way through the gateway. When a handler gets
+// it, it is authenticated and authorized, and its body is prepared.
 type Request struct {
 	HTTP      *http.Request
 	ID        string // 16 uppercase hexadecimal digits
@@ -27,56 +27,58 @@ type Request struct {
 	// Bucket is the target's bucket, resolved for every operation of bucket and
 	// object scope except CreateBucket.
 	Bucket meta.Bucket
-	// vacant: the key was seen without an object, for an operation that
-	// WritesObject.
+	// vacant: the key held no object when the bucket was looked up, for an
+	// operation that WritesObject.
 	vacant bool
 	// Body is the body of a DataBody operation; nil for all others.
 	Body *Body
 	// form is the form of a FormBody operation, read up to its file; nil for all
 	// others.
 	form *form
-	// XML is the whole body of an XMLBody operation, its digests checked.
+	// XML is the whole body of an XMLBody operation. Its digests are checked.
 	XML []byte
 	// Now is the time at which the request arrived.
 	Now time.Time
 
 	server   *Server
 	limits   meta.Limits     // of the user who signed
-	identity *sigv4.Identity // who signed; of nobody for an anonymous request
-	// unproven: a signature does not prove its sender. claimed is the access key that it
-	// names, if there is one.
+	identity *sigv4.Identity // of the signature; of nobody for an anonymous request
+	// unproven: no signature proves the sender. claimed is the access key that
+	// the request names, if it names one of ours.
 	unproven bool
 	claimed  string
-	// badPayload is why the body of a request without credentials cannot be taken.
+	// badPayload says why the body of a request without credentials is
+	// unusable.
 	badPayload error
-	context    access.Context     // see conditions; nil until they were gathered
+	context    access.Context     // see conditions; nil until it was asked for
 	evaluation *access.Evaluation // see decide; nil until the first need was decided
 	facts      *access.Bucket     // see bucketFacts; of the bucket with the id factsOf
 	factsOf    meta.ID
-	settings   *engine.Settings // of the same bucket, as they were read; nil: they could not be
+	settings   *engine.Settings // of the same bucket; nil: they could not be read
 	asked      asked
-	open       map[string]bool // condition keys whose values the document will say; nil once it was read
+	open       map[string]bool // condition keys whose values are in the document; nil once it was read
 	object     object          // the target
 	source     *object         // of a copy or rename; nil until it was resolved
-	// deletions are what became of the keys that the request names in its body, for
-	// the server access log.
+	// deletions records the result of each key that the body names, for the
+	// server access log.
 	deletions []loggedDeletion
 }
 
-// Body is the payload of an upload: decoded from aws-chunked where it was, and
-// authenticated as its payload mode demands.
+// Body is the payload of an upload, decoded from aws-chunked and authenticated
+// as its payload mode demands.
 type Body struct {
-	// Reader yields exactly Size bytes and then io.EOF; any other error at the
-	// end means that the bytes must not become an object.
+	// Reader yields exactly Size bytes and then io.EOF. After any other error
+	// the bytes must not become an object.
 	Reader io.Reader
 	Size   int64
-	// Open: Size is the most that Reader yields; see engine.Body.
+	// Open: Size is only the upper bound of what Reader yields; see
+	// engine.Body.
 	Open bool
 	MD5  []byte // Content-MD5 as given, 16 bytes; nil when not given
 	// Announced are the names in x-amz-trailer, lowercase.
 	Announced []string
-	// Trailers are the authenticated trailers, complete once Reader returned
-	// io.EOF. Never nil.
+	// Trailers returns the authenticated trailers. They are complete once
+	// Reader returned io.EOF. Never nil.
 	Trailers func() http.Header
 }
 
@@ -85,28 +87,29 @@ type Reply struct {
 	Status int // 0: 200 OK
 	Header http.Header
 	// XML is a document: a struct with an XMLName whose tag is the element's
-	// name, or a value with AppendXML. It gets the S3 namespace and the XML header.
+	// name, or a value with AppendXML. It gets the S3 namespace and the XML
+	// header.
 	XML any
-	// Stream writes exactly Length bytes. An error aborts the connection, for
-	// the header is out by then. It is closed when it is an io.Closer, also
-	// when it was never written (HEAD).
+	// Stream writes exactly Length bytes. An error aborts the connection,
+	// because the header is out by then. An io.Closer is closed, even when it
+	// was never written (HEAD).
 	Stream io.WriterTo
 	Length int64
 }
 
-// close gives up a reply that is not sent.
+// close discards a reply that is not sent.
 func (reply *Reply) close() {
 	if c, ok := reply.Stream.(io.Closer); ok {
 		c.Close()
 	}
 }
 
-// Context is the request's context: it ends when the client is gone.
+// Context ends when the client is gone.
 func (r *Request) Context() context.Context { return r.HTTP.Context() }
 
-// Header is the value of a request header, or "". Repeated x-amz-meta-* headers
-// are joined by commas, as they are signed; all others that S3 knows have been
-// refused if they were repeated.
+// Header returns the value of a request header, or "". Repeated x-amz-meta-*
+// headers are joined by commas, as they are signed. Other headers that S3 knows
+// have been refused if they were repeated.
 func (r *Request) Header(name string) string {
 	return strings.Join(r.HTTP.Header.Values(name), ",")
 }
@@ -114,8 +117,8 @@ func (r *Request) Header(name string) string {
 // HasHeader reports whether the header was sent, even empty.
 func (r *Request) HasHeader(name string) bool { return len(r.HTTP.Header.Values(name)) > 0 }
 
-// QueryValue is the value of a query parameter, or "". Parameters that S3 knows
-// have been refused if they were repeated.
+// QueryValue returns the value of a query parameter, or "". Parameters that S3
+// knows have been refused if they were repeated.
 func (r *Request) QueryValue(name string) string {
 	v, _ := r.Target.Query.Get(name)
 	return v
@@ -124,12 +127,12 @@ func (r *Request) QueryValue(name string) string {
 // HasQuery reports whether the query parameter was sent, even empty.
 func (r *Request) HasQuery(name string) bool { return r.Target.Query.Has(name) }
 
-// Owner is the tenant to which what the request creates belongs.
+// Owner is the tenant that owns whatever the request creates.
 func (r *Request) Owner() meta.ID { return meta.ID(r.Principal.Tenant) }
 
 // expectOwner enforces x-amz-expected-bucket-owner, or its x-amz-source- twin,
-// against the bucket it speaks of: the value is the owner's account number, or its
-// canonical id. What is neither is no account's.
+// for a bucket. The value is the owner's account number or canonical id; S3
+// refuses anything else as no account id.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html
 func (r *Request) expectOwner(header string, b meta.Bucket) error {
 	if !r.HasHeader(header) {
@@ -145,5 +148,5 @@ func (r *Request) expectOwner(header string, b meta.Bucket) error {
 	return nil
 }
 
-// accountNames are the names that accounts have: twelve digits, or a canonical id.
+// accountNames matches the names of accounts: twelve digits, or a canonical id.
 var accountNames = regexp.MustCompile(`^([0-9]{12}|[0-9a-f]{64})$`)

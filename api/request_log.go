@@ -11,9 +11,10 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// logRequest writes the request's line, if anyone wants to read it. Keys are names that
-// clients may want kept, so the line has the bucket and a hash of the key; nothing of
-// the query, and of the header but the user agent, is logged.
+// logRequest writes the request's log line, unless its level is off. Clients
+// may want the names of keys kept secret, so that the line has the bucket and a
+// hash of the key. Of the query nothing is logged, and of the header only the
+// user agent.
 func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 	l := requestlog.Line{API: requestlog.S3}
 	if e != nil && o.Status != statusClientGone && e.Code.Status() >= 500 && e.Code != s3err.NotImplemented {
@@ -28,7 +29,7 @@ func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 	l.Decision, l.Reason, l.Signature = x.decision, x.reason, o.Signature
 	l.Principal, l.Unproven, l.AccessKey = &r.Principal, r.unproven, r.claimed
 	switch {
-	case r.identity == nil: // nobody looked: it was refused before
+	case r.identity == nil: // refused before authentication
 		l.Unproven = l.Unproven || signed(r.HTTP)
 	case r.identity.AccessKey != "":
 		l.AccessKey = r.identity.AccessKey
@@ -54,17 +55,17 @@ func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 	l.Write(r.Context(), x.server.log)
 }
 
-// signed reports whether a request says that it is signed.
+// signed reports whether a request claims to be signed.
 func signed(r *http.Request) bool {
 	q := r.URL.RawQuery
 	return r.Header.Get("Authorization") != "" || strings.Contains(q, "X-Amz-Credential=") || strings.Contains(q, "AWSAccessKeyId=")
 }
 
-// nameForm says what a form of the IAM or STS API asked for.
+// nameForm adds the facts about a form of the IAM or STS API.
 func (x *exchange) nameForm(l *requestlog.Line) {
 	a := x.answer
 	if l.API, _, _ = strings.Cut(a.Action, ":"); l.API == "" {
-		l.API = requestlog.IAM // it named no action
+		l.API = requestlog.IAM // the form names no action
 	}
 	l.Action, l.Resource, l.AccessKey, l.Subject, l.Session, l.Unproven = a.Action, a.Resource, a.AccessKey, a.Subject, a.Session, a.Unproven
 	if l.Decision = requestlog.Allow; !a.Decided {
@@ -72,7 +73,7 @@ func (x *exchange) nameForm(l *requestlog.Line) {
 	}
 }
 
-// damageAttrs say which stored data an error found damaged.
+// damageAttrs describe the stored data that an error found damaged.
 func damageAttrs(err error) (attrs []slog.Attr) {
 	d, ok := errors.AsType[*engine.Damage](err)
 	if !ok {

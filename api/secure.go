@@ -9,7 +9,7 @@ import (
 )
 
 // secure reports whether the request came over TLS: to this gateway, or to a
-// proxy in front of it that the configuration names and that says so.
+// configured proxy that says so.
 func (r *Request) secure() bool {
 	if r.HTTP.TLS != nil {
 		return true
@@ -20,16 +20,16 @@ func (r *Request) secure() bool {
 	}
 	said := r.Header("X-Forwarded-Proto")
 	if i := strings.LastIndexByte(said, ','); i >= 0 {
-		said = said[i+1:] // what the nearest proxy added
+		said = said[i+1:] // added by the nearest proxy
 	}
 	return strings.EqualFold(strings.TrimSpace(said), "https")
 }
 
-// sourceIP is the address of the client: that of the connection or, where that is a
-// proxy which the configuration names, the last one in X-Forwarded-For that is not.
-// Each proxy adds whom it was asked by at the end; what stands before was sent, and
-// may be invented. It is empty, and meets no condition, where the proxy names no
-// address.
+// sourceIP returns the client's address: the connection's or, behind configured
+// proxies, the last address in X-Forwarded-For that is not a proxy. Each proxy
+// appends the address that it was asked from; earlier entries come from the
+// client and may be invented. If a proxy names no address, the result is empty,
+// which meets no condition.
 func (r *Request) sourceIP() string {
 	host, _, err := net.SplitHostPort(r.HTTP.RemoteAddr)
 	if err != nil {
@@ -41,7 +41,7 @@ func (r *Request) sourceIP() string {
 	said := strings.Split(strings.Join(r.HTTP.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, name := range slices.Backward(said) {
 		if name = strings.TrimSpace(name); name == "" {
-			return host // nobody but proxies
+			return host // only proxies
 		}
 		a, err := netip.ParseAddr(name)
 		if err != nil {
@@ -54,7 +54,7 @@ func (r *Request) sourceIP() string {
 	return host
 }
 
-// scheme is the one that the client used.
+// scheme is the scheme that the client used.
 func (r *Request) scheme() string {
 	if r.secure() {
 		return "https"
@@ -62,7 +62,7 @@ func (r *Request) scheme() string {
 	return "http"
 }
 
-// objectURL is where the target is, as the client reached it.
+// objectURL is the target's URL as the client reached it.
 func (r *Request) objectURL() string {
 	path := "/" + r.Target.Key
 	if !r.Target.VirtualHost {
@@ -72,7 +72,7 @@ func (r *Request) objectURL() string {
 	return u.String()
 }
 
-// trusts reports whether an address is that of a proxy which the configuration names.
+// trusts reports whether an address belongs to a configured proxy.
 func (s *Server) trusts(host string) bool {
 	if len(s.proxies) == 0 {
 		return false

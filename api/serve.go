@@ -13,9 +13,9 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// ServeHTTP answers one S3 request. It aborts the connection, by panicking with
-// http.ErrAbortHandler, when an answer fails after its header was sent: a
-// client must never take half an object for a whole one.
+// ServeHTTP answers one S3 request. When an answer fails after its header was
+// sent, ServeHTTP aborts the connection by panicking with http.ErrAbortHandler:
+// a client must never take half an object for a whole one.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := s.newExchange(w, r)
 	err := x.run()
@@ -23,10 +23,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x.abort {
 		panic(http.ErrAbortHandler)
 	}
+	// Only after the log line: lingering holds the goroutine for seconds.
 	x.linger()
 }
 
-// run serves and renders, and turns a panic into an InternalError.
+// run serves and renders the request. A panic becomes an InternalError, or an
+// aborted connection when the header is already out.
 func (x *exchange) run() (err error) {
 	defer func() {
 		v := recover()
@@ -45,6 +47,8 @@ func (x *exchange) run() (err error) {
 			x.abort = true
 		}
 	}()
+	// The seat comes first: a gateway at its limit spends nothing on a request
+	// that it refuses.
 	if !x.server.seats.enter(&x.seat) {
 		x.reason = "too many requests at once"
 		return x.renderError(s3err.SlowDown)
@@ -61,6 +65,7 @@ func (x *exchange) run() (err error) {
 	if err := x.render(reply); err != nil {
 		return err
 	}
+	// A refused form has its answer already; the error is for the log.
 	return x.refusal
 }
 
@@ -70,11 +75,11 @@ type stage struct {
 	do   func(*exchange) (*Reply, error)
 }
 
-// road is what every request goes through, from the first stage to the last: it is taken
-// apart, it is found out what it means and who sent it, it is decided, and only then its
-// body is looked at and it is carried out. The order is the security of the gateway: a
-// stage relies only on facts that those above it have found, and a request that it
-// refuses has cost nothing of those below.
+// road lists the stages that every request passes, from first to last: parse
+// it, find its meaning and its sender, decide, and only then read the body and
+// carry it out. The order is the gateway's security. A stage relies only on
+// facts that earlier stages established, and a request that it refuses has cost
+// nothing of the later ones. TestRoad asserts the order.
 var road = []stage{
 	{"bound the header", checks((*exchange).boundHeader)},
 	{"answer websites", (*exchange).answerWebsite},
@@ -98,12 +103,12 @@ var road = []stage{
 	{"carry it out", (*exchange).carryOut},
 }
 
-// checks is a stage that never ends the road with a reply.
+// checks makes a stage that never ends the road with a reply.
 func checks(do func(*exchange) error) func(*exchange) (*Reply, error) {
 	return func(x *exchange) (*Reply, error) { return nil, do(x) }
 }
 
-// serve takes a request along its road.
+// serve takes a request along the road.
 func (x *exchange) serve() (*Reply, error) {
 	for _, stage := range road {
 		if reply, err := stage.do(x); reply != nil || err != nil {
@@ -115,8 +120,8 @@ func (x *exchange) serve() (*Reply, error) {
 
 func (x *exchange) boundHeader() error { return checkHeaderSize(x.req.HTTP.Header) }
 
-// answerWebsite answers where the host is that of a website: nobody asks there, whatever
-// the request is signed with.
+// answerWebsite answers requests whose host belongs to a website. They are
+// anonymous, even when they are signed.
 func (x *exchange) answerWebsite() (*Reply, error) {
 	bucket := hostBucket(x.req.HTTP.Host, x.server.websites)
 	if bucket == "" {
@@ -128,6 +133,8 @@ func (x *exchange) answerWebsite() (*Reply, error) {
 	return x.serveWebsite(bucket)
 }
 
+// cutTarget reads bucket, key and query from the request line, once for all
+// stages.
 func (x *exchange) cutTarget() (err error) {
 	r := x.req
 	if r.Target, err = ParseTarget(r.HTTP.RequestURI, r.HTTP.Host, x.server.domains); err == nil {
@@ -136,6 +143,8 @@ func (x *exchange) cutTarget() (err error) {
 	return err
 }
 
+// answerIAM passes forms posted to the service's root to the IAM and STS APIs.
+// They share the address because SDKs can be given a single endpoint.
 func (x *exchange) answerIAM() (*Reply, error) {
 	r := x.req
 	if x.server.iam == nil || r.Target.Scope() != Service || len(r.Target.Query) > 0 || !iam.IsForm(r.HTTP) {
@@ -144,6 +153,9 @@ func (x *exchange) answerIAM() (*Reply, error) {
 	return x.serveForm()
 }
 
+// resolveOperation chooses the row of the operation table. It refuses a copy
+// source on other methods and keys that climb out of their bucket here, before
+// anything acts on them.
 func (x *exchange) resolveOperation() (err error) {
 	r := x.req
 	if err = checkCopyHeader(r.HTTP.Method, r.HTTP.Header); err != nil {
@@ -155,7 +167,7 @@ func (x *exchange) resolveOperation() (err error) {
 	return checkClimb(r.HTTP.Method, r.Target.Key)
 }
 
-// answerPreflight answers a browser that asks what it may: its question is not signed.
+// answerPreflight answers a browser's CORS question, which is never signed.
 func (x *exchange) answerPreflight() (*Reply, error) {
 	if !x.req.Op.Preflight {
 		return nil, nil
@@ -169,6 +181,8 @@ func (x *exchange) answerPreflight() (*Reply, error) {
 	return x.req.Op.Handle(x.server, x.req)
 }
 
+// verifySignature authenticates the sender. A Version 2 signature does not
+// cover the whole query, so that parameters outside of it are refused.
 func (x *exchange) verifySignature() error {
 	identity, err := x.server.authenticate(x.req)
 	if err == nil && identity.Version == sigv4.Version2 {
@@ -177,8 +191,8 @@ func (x *exchange) verifySignature() error {
 	return err
 }
 
-// verifyForm reads the fields of an upload form, up to the file, and verifies them in
-// the place of a header.
+// verifyForm reads the fields of an upload form, up to the file, and verifies
+// the signature among them. It does nothing when a header was signed.
 func (x *exchange) verifyForm() error {
 	if x.req.Op.Body != FormBody || x.req.identity.AccessKey != "" {
 		return nil
@@ -187,11 +201,15 @@ func (x *exchange) verifyForm() error {
 		return err
 	}
 	err := x.authenticateForm()
+	// The place was for the unverified form; the file counts as the sender's.
 	x.release()
 	x.in.until = time.Time{}
 	return err
 }
 
+// readAsked reads the request's parameters. Those that the URL carries instead
+// of the header join the header first, after its signature was verified as it
+// arrived.
 func (x *exchange) readAsked() error {
 	if err := x.req.mergeHoisted(); err != nil {
 		return err
@@ -200,10 +218,13 @@ func (x *exchange) readAsked() error {
 	return nil
 }
 
-// refuseBody refuses what a request without credentials says of its body, now that it may
-// be told so.
+// refuseBody reports what is wrong with the body of a request without
+// credentials. It waits until access was decided, so that a stranger who is
+// denied learns only that.
 func (x *exchange) refuseBody() error { return x.req.badPayload }
 
+// checkForms refuses operations without a handler and malformed parameters. It
+// comes after the decision: a denied client does not learn which of them exist.
 func (x *exchange) checkForms() error {
 	r := x.req
 	if r.Op.Handle == nil {
@@ -224,19 +245,21 @@ func (x *exchange) openBody() error {
 	return x.req.prepareBody(x.req.identity, x.in)
 }
 
+// carryOut runs the handler. An absent object is told only to senders who may
+// list the bucket.
 func (x *exchange) carryOut() (*Reply, error) {
 	r := x.req
 	reply, err := x.handle()
 	if err != nil && r.Op.Scope == ObjectScope {
 		if hidden := r.hide(err); hidden != err {
-			x.reason, err = "there is no such object, which only who may list the bucket is told", hidden
+			x.reason, err = "there is no such object; the client, which may not list the bucket, is told AccessDenied", hidden
 		}
 	}
 	return reply, err
 }
 
-// resolveBucket finds the target's bucket, and what the key holds for an
-// operation that reads it. CreateBucket alone goes without.
+// resolveBucket finds the target's bucket and, in the same look at the store,
+// the object for an operation that reads it. CreateBucket has no bucket yet.
 func (x *exchange) resolveBucket() error {
 	s, r := x.server, x.req
 	if r.Target.Bucket == "" || r.Op.CreatesBucket {

@@ -1,11 +1,11 @@
-// Package api speaks the S3 protocol: it takes requests apart, has them
-// authenticated and authorized, and renders what the engine answers. It never
-// touches a backend or a key, and lets no header of a client name internal state.
-// Between requests it keeps rates and places by tenant, and records for access logs
-// that are still to be delivered.
+// Package api speaks the S3 protocol. It parses requests, has them
+// authenticated and authorized, and renders the engine's answers. It never
+// touches a backend or a key, and no client header names internal state.
+// Between requests it keeps rates and places by tenant, and records of access
+// logs that are not yet delivered.
 //
-// The stages of every request are the list road; what S3 has is the table
-// Operations.
+// The stages of every request are the list road; the S3 operations are the
+// table Operations.
 package api
 
 import (
@@ -23,50 +23,54 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// DefaultRegion is the region of a gateway that was given none.
+// DefaultRegion is the region of a gateway that is configured with none.
 const DefaultRegion = "us-east-1"
 
-// Config is what a Server works with.
+// Config is all that a Server needs.
 type Config struct {
 	Engine *engine.Engine
 	Region string // empty: DefaultRegion
-	// Regions are others that clients may sign for; AnyRegion: they may sign for any, also
-	// for none.
+	// Regions are further regions that clients may sign for. With AnyRegion
+	// they may sign for every region, or for none.
 	Regions   []string
 	AnyRegion bool
 	Domains   []string // base domains of virtual-hosted requests
-	// Websites are base domains below which buckets are served as websites. None may
-	// be one of Domains.
+	// Websites are base domains below which buckets are served as websites.
+	// None may be one of Domains.
 	Websites []string
-	// BlockPublicAccess is what holds for a bucket without a public access block
-	// of its own: nobody is given anything by being everybody.
+	// BlockPublicAccess applies to a bucket without a public access block of
+	// its own: no grant to everybody has an effect there.
 	BlockPublicAccess bool
-	// Ownership is the Object Ownership of new buckets whose makers ask for none; empty:
-	// BucketOwnerEnforced. It is a setting of theirs from then on.
+	// Ownership is the Object Ownership that a new bucket gets when its creator
+	// asks for none; empty: BucketOwnerEnforced. It is stored with the bucket,
+	// so that a later change of this setting leaves existing buckets as they
+	// are.
 	Ownership access.Ownership
-	// SignatureV2 says where Signature Version 2 is taken.
+	// SignatureV2 says where Signature Version 2 is accepted.
 	SignatureV2 sigv4.Version2Use
-	// Proxies are the addresses whose X-Forwarded-Proto and X-Forwarded-For are believed.
+	// Proxies are the addresses whose X-Forwarded-Proto and X-Forwarded-For
+	// headers are trusted.
 	Proxies []netip.Prefix
 	Now     func() time.Time // nil: time.Now
-	// Wait lets a time of Now's pass, where a limit of bandwidth asks for it; it ends
-	// early, with an error, when the context does. nil: it takes that long.
+	// Wait sleeps for a duration of Now's time, to keep a bandwidth limit. It
+	// returns early with an error when the context ends. nil: sleep in real
+	// time.
 	Wait func(context.Context, time.Duration) error
 	Log  *slog.Logger // nil: nothing is logged
 	// IAM answers the forms of the IAM and STS APIs; nil: they are refused.
 	IAM *iam.Handler
-	// Observe is told of every finished request; nil: nobody is. It must be
-	// safe for concurrent use and quick.
+	// Observe is called after every finished request; nil: no calls. It must be
+	// safe for concurrent use and return quickly.
 	Observe func(Observation)
 	Limits  Limits
 }
 
-// Observation is what metrics learn of one request.
+// Observation is the metrics' view of one request.
 type Observation struct {
 	Operation string // "" when none was resolved
 	Signature string // SigV2 or SigV4; "" when none was verified
-	// Status is what was sent; 499 when the client was gone, and where an answer was cut
-	// that of the error.
+	// Status is the status that was sent; 499 when the client was gone; for an
+	// answer that was cut, the status of the error.
 	Status   int
 	Cut      bool   // the answer's body was cut
 	Code     string // of the error; "" for success
@@ -94,22 +98,28 @@ type Server struct {
 	verifier          sigv4.Verifier
 	rates             rates
 	logs              logBuffer
-	seats             *seats              // of requests in progress
-	lingering         *fair.Pool[party]   // of connections in linger
-	turns             *fair.Turns[turnOf] // of tenants at the store
-	// documents and strangerDocuments are the bytes of large documents in memory, forms
-	// and strangerForms are taken by those whose form is read before it is verified.
+	// Requests in progress, connections in linger, and the turns that tenants
+	// take at the store.
+	seats     *seats
+	lingering *fair.Pool[party]
+	turns     *fair.Turns[turnOf]
+	// documents and strangerDocuments bound the bytes of large documents in
+	// memory; forms and strangerForms bound the forms that are read before they
+	// are verified. Senders whose claimed access key does not exist count by
+	// address, as strangers.
 	documents         *fair.Pool[meta.ID]
 	strangerDocuments *fair.Pool[stranger]
 	forms             *fair.Pool[meta.ID]
 	strangerForms     *fair.Pool[stranger]
 }
 
-// New returns a Server. It starts nothing.
+// New returns a Server. It starts no goroutine.
 func New(c Config) *Server {
 	s := &Server{
-		engine: c.Engine, iam: c.IAM, region: c.Region, domains: c.Domains, websites: c.Websites, blockPublicAccess: c.BlockPublicAccess, proxies: c.Proxies,
-		now: c.Now, log: c.Log, observe: c.Observe, limits: c.Limits.withDefaults(),
+		engine: c.Engine, iam: c.IAM,
+		region: c.Region, domains: c.Domains, websites: c.Websites, proxies: c.Proxies,
+		blockPublicAccess: c.BlockPublicAccess,
+		now:               c.Now, log: c.Log, observe: c.Observe, limits: c.Limits.withDefaults(),
 	}
 	if s.region == "" {
 		s.region = DefaultRegion
@@ -123,7 +133,10 @@ func New(c Config) *Server {
 	if s.observe == nil {
 		s.observe = func(Observation) {}
 	}
-	s.verifier = sigv4.Verifier{Region: s.region, Regions: c.Regions, AnyRegion: c.AnyRegion, Version2: c.SignatureV2, Refusal2: refusal2(c.SignatureV2), Now: s.now}
+	s.verifier = sigv4.Verifier{
+		Region: s.region, Regions: c.Regions, AnyRegion: c.AnyRegion,
+		Version2: c.SignatureV2, Refusal2: refusal2(c.SignatureV2), Now: s.now,
+	}
 	if c.Ownership != access.BucketOwnerEnforced {
 		s.ownership = c.Ownership
 	}
@@ -134,11 +147,14 @@ func New(c Config) *Server {
 	s.seats, s.lingering = newSeats(&s.limits), fair.New[party](maxLingering)
 	s.turns = fair.NewSharedTurns[turnOf](s.limits.Turns, tenantsAtTurns*s.limits.Turns)
 	s.documents, s.strangerDocuments = fair.New[meta.ID](maxDocuments), fair.New[stranger](maxStrangerDocuments)
+	// Half of the seats at most: forms must not keep out all other requests.
 	forms := min(maxForms, s.limits.Concurrent/2)
 	s.forms, s.strangerForms = fair.New[meta.ID](forms), fair.New[stranger](forms)
 	if s.engine != nil {
 		s.accounts = s.engine.Accounts()
-		s.engine.PermitDeliveries(func(ctx context.Context, d engine.Delivery) error { return s.mayDeliver(ctx, inventoryReporter, d) })
+		s.engine.PermitDeliveries(func(ctx context.Context, d engine.Delivery) error {
+			return s.mayDeliver(ctx, inventoryReporter, d)
+		})
 		s.engine.OnLifecycle(s.logLifecycle)
 	}
 	return s

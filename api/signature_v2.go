@@ -5,8 +5,8 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// refusal2 is said to clients that sign with Version 2 where it is not taken: what
-// they can do, and what their operator can.
+// refusal2 tells clients that sign with Version 2, where it is not accepted,
+// what they or their operator can change.
 func refusal2(use sigv4.Version2Use) string {
 	where := "presigned, for URLs and forms, or all"
 	if use == sigv4.Version2Presigned {
@@ -15,8 +15,8 @@ func refusal2(use sigv4.Version2Use) string {
 	return `This is Signature Version 2: set the client to version 4, in boto3 by Config(signature_version="s3v4"), or the gateway's s3.signature_v2 to ` + where + `.`
 }
 
-// checkOpenParameters refuses parameters that choose what a request does and that
-// Signature Version 2 does not sign: the holder of a URL could have added one.
+// checkOpenParameters refuses parameters that select the operation but are not
+// signed by Signature Version 2: the holder of a URL could have added one.
 func checkOpenParameters(q sigv4.Query) error {
 	for _, p := range q {
 		if (selecting[p.Name] || p.Name == "id") && !sigv4.SignedByVersion2(p.Name) {

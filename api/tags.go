@@ -11,18 +11,19 @@ import (
 )
 
 // Limits of tags.
-// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
-// and https://docs.aws.amazon.com/AmazonS3/latest/userguide/CostAllocTagging.html
+// Sources:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/CostAllocTagging.html
 const (
 	maxObjectTags = 10
 	maxBucketTags = 50
 	maxTagKey     = 128 // UTF-16 code units
 	maxTagValue   = 256
-	// systemTags is the prefix of the keys that AWS keeps for itself, in any case.
+	// systemTags is the prefix that AWS reserves for its own keys, in any case.
 	systemTags = "aws:"
 )
 
-// tagElement is one Tag of a document. Both elements have to be there; the value
+// tagElement is one Tag of a document. Both elements are required; the value
 // may be empty.
 type tagElement struct {
 	Key   *string `xml:"Key"`
@@ -38,8 +39,8 @@ type taggingDocument struct {
 	} `xml:"TagSet"`
 }
 
-// parseTagging reads a Tagging document of at most max tags, in the order given.
-// Errors: MalformedXML, InvalidTag, BadRequest for too many.
+// parseTagging parses a Tagging document of at most max tags, in the order
+// given. Errors: MalformedXML, InvalidTag, BadRequest for too many.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Tagging.html
 func parseTagging(document []byte, max int) ([]engine.Pair, error) {
 	var d taggingDocument
@@ -54,7 +55,7 @@ func parseTagging(document []byte, max int) ([]engine.Pair, error) {
 	return tagPairs(d.TagSet.Tag, max)
 }
 
-// tagPairs checks the tags of a document.
+// tagPairs validates the tags of a document.
 func tagPairs(elements []tagElement, max int) ([]engine.Pair, error) {
 	tags := make([]engine.Pair, 0, len(elements))
 	for _, t := range elements {
@@ -63,8 +64,8 @@ func tagPairs(elements []tagElement, max int) ([]engine.Pair, error) {
 	return tags, checkTags(tags, max)
 }
 
-// parseTagHeader reads x-amz-tagging, in a header or a form: the query parameters
-// of a URL. An empty value is no tags.
+// parseTagHeader parses x-amz-tagging, of a header or form: query parameters of
+// a URL. An empty value means no tags.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 func parseTagHeader(value string) ([]engine.Pair, error) {
 	if value == "" {
@@ -80,7 +81,8 @@ func parseTagHeader(value string) ([]engine.Pair, error) {
 		key, errKey := url.QueryUnescape(k)
 		text, errValue := url.QueryUnescape(v)
 		if errKey != nil || errValue != nil || key == "" || seen[key] {
-			return nil, s3err.New(s3err.InvalidArgument, "The header 'x-amz-tagging' shall be encoded as UTF-8 then URLEncoded URL query parameters without tag name duplicates.").
+			return nil, s3err.New(s3err.InvalidArgument, "The header 'x-amz-tagging' shall be encoded as UTF-8 "+
+				"then URLEncoded URL query parameters without tag name duplicates.").
 				With("ArgumentName", "x-amz-tagging").With("ArgumentValue", value)
 		}
 		seen[key] = true
@@ -89,7 +91,7 @@ func parseTagHeader(value string) ([]engine.Pair, error) {
 	return tags, checkTags(tags, maxObjectTags)
 }
 
-// checkTags holds tags against what S3 allows.
+// checkTags refuses tags that S3 does not allow.
 func checkTags(tags []engine.Pair, max int) error {
 	if len(tags) > max {
 		return tooManyTags(max)
@@ -119,8 +121,9 @@ func tooManyTags(max int) error {
 	return s3err.New(s3err.BadRequest, "Bucket tag count cannot be greater than %d", max)
 }
 
-// tagText reports whether a key or value is short enough and of the characters
-// that tags may have: letters, numbers and spaces of any script, and + - = . _ : / @
+// tagText reports whether a key or value is short enough and has only
+// characters that S3 allows in tags: letters, numbers and spaces of any script,
+// and + - = . _ : / @
 func tagText(s string, max int) bool {
 	if !utf8.ValidString(s) {
 		return false

@@ -14,25 +14,25 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// Target is what a request line and its Host name, decoded exactly once: access
-// and engine see the same value that was signed.
+// Target is what a request line and its Host name. It is decoded exactly once,
+// so that access and engine see the value that was signed.
 type Target struct {
 	Bucket string // empty: the service
 	Key    string // empty: the bucket. Bytes as sent, "//", "." and ".." included
 	Query  sigv4.Query
 	// VirtualHost: the bucket came from the Host header.
 	VirtualHost bool
-	// Control is what follows controlPath in a request of S3 Control. The bucket is
-	// then the one that it names, if it names one.
+	// Control is the path after controlPath in a request of S3 Control. Bucket
+	// is then the bucket that this path names, if any.
 	Control string
 	// Signed is the target as it arrived, for the signature and for <Resource>.
 	Signed sigv4.Target
 }
 
-// ParseTarget takes apart a request target (http.Request.RequestURI) and a Host
-// (http.Request.Host). Below one of the domains, the label before it is the bucket;
-// otherwise the first segment of the path is. Errors: BadRequest for a Host that is
-// none, InvalidURI, URITooLong, KeyTooLong, InvalidBucketName.
+// ParseTarget parses a request target (http.Request.RequestURI) and a Host
+// (http.Request.Host). Below one of the domains, the label before it is the
+// bucket; otherwise the first segment of the path is. Errors: BadRequest for a
+// malformed Host, InvalidURI, URITooLong, KeyTooLong, InvalidBucketName.
 func ParseTarget(requestURI, host string, domains []string) (Target, error) {
 	if !isHost(host) {
 		return Target{}, s3err.New(s3err.BadRequest, "An error occurred when parsing the HTTP request.")
@@ -49,13 +49,15 @@ func ParseTarget(requestURI, host string, domains []string) (Target, error) {
 	} else {
 		t.Bucket, t.Key, _ = strings.Cut(path, "/")
 		if t.Bucket == "" && path != "" {
-			// "//key": an empty bucket name is not the service.
+			// "//key": an empty bucket name does not mean the service.
 			return Target{}, s3err.InvalidBucketName
 		}
 	}
 	return t, checkTarget(t)
 }
 
+// checkTarget checks bytes and lengths only. A bucket name that S3 does not
+// allow names no bucket; CreateBucket alone refuses it.
 func checkTarget(t Target) error {
 	if !utf8.ValidString(t.Bucket) {
 		return s3err.InvalidBucketName
@@ -66,10 +68,10 @@ func checkTarget(t Target) error {
 // controlPath begins the paths of S3 Control, version 2018-08-20.
 const controlPath = "/v20180820/"
 
-// ofControl is the target as one of S3 Control, if the request is one: its path begins
-// with controlPath and its header names an account, which no request of S3 does. So a
-// bucket named v20180820 is one like others. The host is the gateway's own, or, as SDKs
-// put it together, has the account before that.
+// ofControl returns the target as one of S3 Control if its path begins with
+// controlPath and the header names an account. No S3 request has that header,
+// so that a bucket may be named v20180820. The host is the gateway's own, or
+// begins with the account, as SDKs build it.
 func (t Target) ofControl(h http.Header) Target {
 	account := h.Get(accountHeader)
 	path, ok := strings.CutPrefix(t.Signed.Path, controlPath)
@@ -91,8 +93,8 @@ func (t Target) resolve(method string, h http.Header) (*Operation, error) {
 	return Resolve(method, t.Scope(), t.Query, h)
 }
 
-// CheckKey refuses names that no object can have: more than meta.MaxKeyBytes,
-// or not UTF-8. The empty key is left to the caller.
+// CheckKey refuses names that no object can have: longer than meta.MaxKeyBytes
+// bytes, or not UTF-8. The caller handles the empty key.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 func CheckKey(key string) error {
 	if len(key) > meta.MaxKeyBytes {
@@ -105,9 +107,9 @@ func CheckKey(key string) error {
 	return nil
 }
 
-// checkClimb refuses keys that as a path would lead above their bucket: clients that
-// restore objects as files would write outside of the folder they were given. What takes
-// something away is let through, so that such keys of earlier releases can be deleted.
+// checkClimb refuses keys that, as a path, would lead above their bucket. A
+// client that restores objects as files would write outside of its folder.
+// DELETE is allowed, so that such keys of earlier releases can be removed.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 func checkClimb(method, key string) error {
 	if method == http.MethodDelete || !climbs(key) {
@@ -116,8 +118,8 @@ func checkClimb(method, key string) error {
 	return s3err.New(s3err.InvalidURI, "Couldn't parse the specified URI.")
 }
 
-// climbs reports whether at any place of a key there are more segments ".." before than
-// segments that are names.
+// climbs reports whether some prefix of the key has more ".." segments than
+// named segments.
 func climbs(key string) bool {
 	depth := 0
 	for segment := range strings.SplitSeq(key, "/") {
@@ -134,8 +136,8 @@ func climbs(key string) bool {
 	return false
 }
 
-// checkPrefix refuses prefixes with which the gateway itself would make keys that nobody
-// else could.
+// checkPrefix refuses prefixes that would make the gateway itself write keys
+// that checkClimb denies to clients.
 func checkPrefix(prefix string) error {
 	if climbs(prefix + "name") {
 		return s3err.New(s3err.InvalidArgument, "The prefix leads above its bucket.").With("ArgumentName", "Prefix").With("ArgumentValue", prefix)
@@ -143,7 +145,7 @@ func checkPrefix(prefix string) error {
 	return CheckKey(prefix)
 }
 
-// Scope is what the target names.
+// Scope is the kind of resource that the target names.
 func (t Target) Scope() Scope {
 	switch {
 	case t.Control != "":
@@ -156,7 +158,7 @@ func (t Target) Scope() Scope {
 	return ObjectScope
 }
 
-// Resource is the path as error documents show it: decoded, with the bucket.
+// Resource is the decoded path with the bucket, as error documents show it.
 func (t Target) Resource() string {
 	if t.VirtualHost {
 		return "/" + t.Bucket + t.Signed.Path
@@ -164,9 +166,10 @@ func (t Target) Resource() string {
 	return t.Signed.Path
 }
 
-// isHost reports whether a Host can name a host, with or without a port. Characters are
-// net/http's business, but for those that end a host elsewhere; names may be of any kind,
-// for those within a deployment often are none of the DNS. An empty one is of HTTP/1.0.
+// isHost reports whether a Host header can name a host, with or without a port.
+// net/http has checked the characters; those that would end a host elsewhere
+// are refused here. Names need not be valid in DNS: names within a deployment
+// often are not. HTTP/1.0 may send none.
 // Source: RFC 9110, section 7.2
 func isHost(host string) bool {
 	name, port := host, ""
@@ -187,8 +190,8 @@ func isHost(host string) bool {
 	return host == "" || name != "" && name[0] != '.' && !strings.Contains(name, "..")
 }
 
-// hostBucket is the bucket that a virtual-hosted Host names: all labels before
-// one of the domains. Ports are ignored; host names ignore case.
+// hostBucket returns the bucket of a virtual-hosted Host: all labels before the
+// longest matching domain. Ports are ignored; case does not matter.
 func hostBucket(host string, domains []string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		host = h

@@ -8,34 +8,36 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Requests that ask the store for much, in many statements over one connection or again
-// and again, hold connections of which there are few. Those of one tenant take turns, so
-// that they leave connections to everybody else, and so do those of all tenants, so that
-// some are always left to requests that ask for little.
+// Some requests ask much of the store, by many statements over one connection
+// or again and again, and connections are few. Such requests of one tenant take
+// turns, so that connections are left for other tenants. All tenants' together
+// take turns as well, so that some are always left for small requests.
 
-// turnKind is whether an operation's requests take turns, and with which others.
+// turnKind says whether an operation's requests take turns, and with which
+// others.
 type turnKind int
 
 const (
 	noTurn      turnKind = iota
-	readingTurn          // with others that read much
-	// delimiterTurn is readingTurn where the request has a delimiter: it asks as often as
-	// there are common prefixes.
+	readingTurn          // with other requests that read much
+	// delimiterTurn is readingTurn when the request has a delimiter: the store
+	// is asked once for each common prefix.
 	delimiterTurn
-	changingTurn // with others that change much; no listing waits for these
+	changingTurn // with other requests that change much; listings do not wait for them
 )
 
-// tenantsAtTurns is for how many tenants there are turns, if each has all of its own.
+// tenantsAtTurns is the number of tenants that can have all of their turns at
+// the same time.
 const tenantsAtTurns = 3
 
-// turnOf is a party that has turns.
+// turnOf is the party that takes a turn.
 type turnOf struct {
 	tenant meta.ID
 	kind   turnKind
 }
 
-// handle carries the request out, in its turn. That ends before the answer is sent: no
-// slow client holds one.
+// handle runs the handler, in its turn if it needs one. The turn ends before
+// the answer is sent, so that no slow client holds one.
 func (x *exchange) handle() (*Reply, error) {
 	r := x.req
 	kind := r.Op.Turn
@@ -47,7 +49,8 @@ func (x *exchange) handle() (*Reply, error) {
 	if kind != noTurn {
 		payer := r.Owner()
 		if payer.IsZero() {
-			payer = r.Bucket.Owner // of what nobody asks for
+			// An anonymous request counts with the bucket's owner.
+			payer = r.Bucket.Owner
 		}
 		leave, err := x.turn(r.Context(), payer, kind)
 		if err != nil {
@@ -58,11 +61,11 @@ func (x *exchange) handle() (*Reply, error) {
 	return r.Op.Handle(x.server, r)
 }
 
-// errTurn: others of the tenant took all turns for too long.
+// errTurn: other requests of the tenant held all turns for too long.
 var errTurn = errors.New("the tenant has too much under way at the store")
 
-// turn waits for a turn of the tenant's, which lasts until leave is called. SlowDown when
-// there is none within maxTurnWait.
+// turn waits for a turn of the tenant. The turn lasts until leave is called.
+// The error is SlowDown when none is free within maxTurnWait.
 func (x *exchange) turn(ctx context.Context, tenant meta.ID, kind turnKind) (leave func(), err error) {
 	within, cancel := context.WithTimeoutCause(ctx, maxTurnWait, errTurn)
 	defer cancel()

@@ -2,12 +2,13 @@ package api
 
 import "github.com/sanctum-storage/gateway/s3err"
 
-// unkept is the first thing that a document asks for which S3 knows and the gateway does
-// not have. It is told when the whole document was read: what is malformed is told first,
-// as by S3, which has no such thing to tell.
+// unkept is the first setting in a document that S3 supports and the gateway
+// does not. It is reported after the whole document was read: S3 reports a
+// malformed document first, and never reports this.
 type unkept struct{ err error }
 
-// note takes note of one, in words for the client.
+// note records the refusal, with a message for the client. Later calls are
+// ignored.
 func (u *unkept) note(format string, args ...any) {
 	if u.err == nil {
 		u.err = s3err.New(s3err.NotImplemented, format, args...)

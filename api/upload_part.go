@@ -8,12 +8,13 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// maxPartNumber is the highest number of a part, and so how many an upload has.
+// maxPartNumber is the highest part number, and so the number of parts of an
+// upload.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 const maxPartNumber = 10_000
 
-// uploadPart stores one part of an upload, in place of an earlier one with its
-// number.
+// uploadPart stores one part of an upload. It replaces an earlier part with the
+// same number.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html
 func uploadPart(s *Server, r *Request) (*Reply, error) {
 	number, err := r.partNumber()
@@ -50,7 +51,7 @@ func uploadPart(s *Server, r *Request) (*Reply, error) {
 	return &Reply{Header: h}, nil
 }
 
-// partNumber reads the query parameter of that name.
+// partNumber reads the query parameter partNumber.
 func (r *Request) partNumber() (int, error) {
 	value := r.QueryValue("partNumber")
 	n, ok := strict.Number(value, maxPartNumber)

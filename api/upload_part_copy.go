@@ -16,7 +16,7 @@ type copyPartResult struct {
 	checksumElements
 }
 
-// uploadPartCopy makes a part from an object or a range of one.
+// uploadPartCopy makes a part of an object, or of a range of it.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html
 func uploadPartCopy(s *Server, r *Request) (*Reply, error) {
 	in := engine.CopyPart{Bucket: r.Bucket, Key: r.Target.Key}
@@ -29,7 +29,7 @@ func uploadPartCopy(s *Server, r *Request) (*Reply, error) {
 	}
 	in.SourceBucket, in.SourceKey, in.SourceVersion = r.source.bucket, r.source.key, r.source.version.value
 	in.SourceFound, in.SourcePermit = r.source.found, r.permitSource
-	// Clients repeat this of the upload, and it is true of every part.
+	// Clients repeat the upload's AES256, which is true of every part.
 	if r.Header(encryptionHeader) != encryptionAES {
 		if err = r.refuseEncryption(); err != nil {
 			return nil, err

@@ -11,8 +11,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// version is the version that the request names; zero: none, and the current one
-// is meant. An empty versionId is refused like any other that cannot be, as in S3.
+// version returns the version that the request names; zero: none, so the
+// current one. An empty versionId is refused like other invalid ones, as on S3.
 func (r *Request) version() (meta.VersionRef, error) {
 	return r.asked.version.get()
 }
@@ -25,9 +25,8 @@ func parseVersion(id string) (meta.VersionRef, error) {
 	return engine.ParseVersion(id)
 }
 
-// versioned states the action on the target, or the other one where the request
-// names a version: who may read what is current may not for that read what
-// was replaced.
+// versioned demands action on the target, or ofVersion where the request names
+// a version: permission to read the current version does not cover old ones.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
 func versioned(action, ofVersion string) func(*Request) ([]access.Need, error) {
 	return func(r *Request) ([]access.Need, error) {
@@ -44,29 +43,30 @@ func attributesNeeds(r *Request) ([]access.Need, error) {
 	return []access.Need{r.need("s3:GetObject"), r.need("s3:GetObjectAttributes")}, nil
 }
 
-// setVersion names the version that an answer is about, if it has a name.
+// setVersion shows the id of a version, if it has one.
 func setVersion(h http.Header, ref meta.VersionRef) {
 	if !ref.IsZero() {
 		h.Set("X-Amz-Version-Id", ref.String())
 	}
 }
 
-// versionHeader is the header of an answer that has nothing else to say of a version.
+// versionHeader is a header with a version's id alone.
 func versionHeader(ref meta.VersionRef) http.Header {
 	h := http.Header{}
 	setVersion(h, ref)
 	return h
 }
 
-// setMade names the version that a write made. The null version goes unnamed, as
-// in S3: it is what a write makes where versions are not kept.
+// setMade shows the id of the version that a write created. S3 does not show
+// the null version, which a write creates where versioning is not enabled.
 func setMade(h http.Header, ref meta.VersionRef) {
 	if !ref.Null {
 		setVersion(h, ref)
 	}
 }
 
-// setDeleted shows what a deletion made or removed for good.
+// setDeleted shows the version or delete marker that a deletion removed or
+// created.
 func setDeleted(h http.Header, d engine.Deleted) {
 	setVersion(h, d.Version)
 	if d.Marker {
@@ -74,7 +74,7 @@ func setDeleted(h http.Header, d engine.Deleted) {
 	}
 }
 
-// headed is an error whose answer has more header than its code says.
+// headed is an error whose answer has headers of its own.
 type headed struct {
 	error
 	header http.Header
@@ -82,7 +82,7 @@ type headed struct {
 
 func (e *headed) Unwrap() error { return e.error }
 
-// setErrorHeader shows what an error has to say in the header.
+// setErrorHeader adds an error's own headers.
 func setErrorHeader(h http.Header, err error) {
 	var e *headed
 	if errors.As(err, &e) {
@@ -92,8 +92,8 @@ func setErrorHeader(h http.Header, err error) {
 	}
 }
 
-// onMarker adds to the error of a read that met a delete marker what the reading
-// tells of it.
+// onMarker adds the facts about a delete marker to the error of a read that
+// found one.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
 func onMarker(reading *engine.Reading, err error) error {
 	if reading == nil || !reading.Object.Marker {
@@ -110,7 +110,7 @@ func onMarker(reading *engine.Reading, err error) error {
 	return &headed{err, h}
 }
 
-// checkBypass refuses to override retentions where there can be none.
+// checkBypass refuses to override retentions in a bucket that cannot have any.
 func (r *Request) checkBypass() error {
 	if !r.bypasses() || r.Bucket.Lock {
 		return nil
@@ -119,9 +119,10 @@ func (r *Request) checkBypass() error {
 		With("ArgumentName", strings.ToLower(bypassHeader)).With("ArgumentValue", r.Header(bypassHeader))
 }
 
-// bypass reports whether a deletion may override a governance retention: it says
-// so, and its sender may. Who says so without the right is not refused here: only
-// a lock makes a difference, and then the deletion is.
+// bypass reports whether a deletion may override a governance retention: the
+// sender asks for it and has the right. Asking without the right is no error by
+// itself, because it matters only for a locked version, whose deletion is then
+// refused.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
 func (r *Request) bypass(o *object) bool {
 	return r.bypasses() && r.decide(r.needOn("s3:BypassGovernanceRetention", o)).Allow

@@ -12,9 +12,10 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// serveWebsite answers a request whose Host is below a website domain. Whoever
-// sends it is nobody, whatever it is signed with; its query says nothing; and
-// nothing but objects and what the bucket's website configuration says is shown.
+// serveWebsite answers a request whose Host is below a website domain. Its
+// sender is anonymous, even if the request is signed, and its query has no
+// effect. It shows only objects and the pages and redirects of the bucket's
+// website configuration.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/WebsiteEndpoints.html
 func (x *exchange) serveWebsite(bucket string) (*Reply, error) {
 	s, r := x.server, x.req
@@ -55,10 +56,12 @@ func (x *exchange) serveWebsite(bucket string) (*Reply, error) {
 	return v.answer()
 }
 
-// websiteOperation is the row of what a method does at a website; nil when it
-// does nothing.
+// websiteOperation returns the row of the operation that a method means at a
+// website; nil when it means none.
 func websiteOperation(method string) *Operation {
-	name := map[string]string{http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodOptions: "OptionsObject"}[method]
+	name := map[string]string{
+		http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodOptions: "OptionsObject",
+	}[method]
 	i := slices.IndexFunc(Operations, func(op Operation) bool { return op.Name == name })
 	if i < 0 {
 		return nil
@@ -70,9 +73,11 @@ func websiteOperation(method string) *Operation {
 type visit struct {
 	*exchange
 	site       website
-	key, query string // as asked for
+	key, query string // as requested
 }
 
+// answer tries redirects without a condition on errors, then the object, then
+// redirects for its error, then the error document.
 func (v *visit) answer() (*Reply, error) {
 	if all := v.site.RedirectAll; all != nil {
 		return v.redirect(http.StatusMovedPermanently, all.Protocol, all.Host, v.key), nil
@@ -85,7 +90,8 @@ func (v *visit) answer() (*Reply, error) {
 		return reply, nil
 	}
 	e := s3err.From(err)
-	if e.Code.Status() >= 500 || errors.Is(err, s3err.NotModified) || errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.InvalidRange) {
+	if e.Code.Status() >= 500 || errors.Is(err, s3err.NotModified) ||
+		errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.InvalidRange) {
 		return nil, err
 	}
 	if reply := v.route(e.Code.Status()); reply != nil {
@@ -94,7 +100,8 @@ func (v *visit) answer() (*Reply, error) {
 	return v.errorPage(err)
 }
 
-// route is the redirect of the first rule that the request meets; nil when none.
+// route returns the redirect of the first rule that applies; nil when none
+// does.
 func (v *visit) route(status int) *Reply {
 	if v.site.Routing == nil {
 		return nil
@@ -107,8 +114,7 @@ func (v *visit) route(status int) *Reply {
 	return nil
 }
 
-// redirect leads to a key, at the host and protocol of the request where none are
-// given.
+// redirect leads to a key. An empty host or protocol is the request's.
 func (v *visit) redirect(status int, protocol, host, key string) *Reply {
 	u := url.URL{Scheme: protocol, Host: host, Path: "/" + key, RawQuery: v.query}
 	if u.Host == "" {
@@ -120,7 +126,7 @@ func (v *visit) redirect(status int, protocol, host, key string) *Reply {
 	return &Reply{Status: status, Header: http.Header{"Location": {u.String()}}}
 }
 
-// page is the object of the key, or the index document of what looks like a folder.
+// page returns the object of the key, or the index document of a folder.
 func (v *visit) page() (*Reply, error) {
 	suffix := v.site.Index.Suffix
 	if v.key == "" || strings.HasSuffix(v.key, "/") {
@@ -134,13 +140,15 @@ func (v *visit) page() (*Reply, error) {
 	if indexErr != nil {
 		return nil, err
 	}
+	// Only its existence matters: browsers must be at the folder's URL, or
+	// relative links on the page would be wrong.
 	index.close()
-	// A path of its own host: "//host" would lead elsewhere.
+	// A path of the same host: "//host" would lead to another.
 	u := url.URL{Path: "/" + strings.TrimLeft(v.key, "/") + "/", RawQuery: v.query}
 	return &Reply{Status: http.StatusFound, Header: http.Header{"Location": {u.String()}}}, nil
 }
 
-// object is what an anonymous GetObject of the key is answered with.
+// object answers as an anonymous GetObject of the key.
 func (v *visit) object(key string) (*Reply, error) {
 	s, r := v.server, v.req
 	if err := CheckKey(key); err != nil {
@@ -166,8 +174,8 @@ func (v *visit) object(key string) (*Reply, error) {
 	return reply, nil
 }
 
-// errorPage is the bucket's error document with the status of the error, or the
-// error itself.
+// errorPage returns the bucket's error document with the status of the error,
+// or the error itself.
 func (v *visit) errorPage(cause error) (*Reply, error) {
 	if v.site.Error == nil {
 		return nil, cause
@@ -176,7 +184,7 @@ func (v *visit) errorPage(cause error) (*Reply, error) {
 	plain := *r.HTTP
 	plain.Header = r.HTTP.Header.Clone()
 	for _, name := range []string{"If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since", "If-Range", "Range"} {
-		plain.Header.Del(name) // they are about the page that is not there
+		plain.Header.Del(name) // they were about the requested page
 	}
 	r.HTTP = &plain
 	reply, err := v.object(v.site.Error.Key)
@@ -191,7 +199,7 @@ func (v *visit) errorPage(cause error) (*Reply, error) {
 	return reply, nil
 }
 
-// showError names an error in the header, where websites have it for programs.
+// showError names an error in the header, as websites do for programs.
 func showError(h http.Header, e *s3err.Error) {
 	h.Set("X-Amz-Error-Code", string(e.Code))
 	h.Set("X-Amz-Error-Message", e.Code.Message())

@@ -18,17 +18,17 @@ import (
 
 // decodeXML reads a request's document into v, a pointer to a struct whose
 // fields are named by `xml:"Name"` tags: strings, integers, booleans, structs,
-// embedded structs, and pointers to and slices of those. An int has 32 bits, as the
-// Integer of S3's schema. A slice says in a tag `max`
-// how many of the element there may be. root is the name of the outermost element;
-// namespaces and attributes are ignored.
+// embedded structs, and pointers to and slices of those. An int has 32 bits, as
+// the Integer of S3's schema. A slice's tag `max` bounds the number of its
+// elements. root is the name of the outermost element; namespaces and
+// attributes are ignored.
 //
-// It is stricter than encoding/xml: an element that is unknown, or repeated
-// where v holds one, a DOCTYPE, a processing instruction, text between elements
-// and anything after the end are MalformedXML. Nothing that a client asked for
-// is dropped in silence. It reads no further than the first thing that is wrong, of
-// which one element too many is one, see tooMany. Time grows with len(data) alone,
-// memory with what v takes of it.
+// It is stricter than encoding/xml, so that nothing in a client's document is
+// ignored: an unknown element, a repeated one where v holds one, a DOCTYPE, a
+// processing instruction, text between elements and anything after the end are
+// MalformedXML. It stops at the first error. One element too many is such an
+// error, see tooMany. The time depends on len(data) alone, the memory on the
+// size of v.
 func decodeXML(data []byte, root string, v any) error {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return s3err.MissingRequestBody
@@ -44,24 +44,26 @@ func decodeXML(data []byte, root string, v any) error {
 	return nil
 }
 
-// tooManyError is that of a document with more of an element than there may be.
+// tooManyError: a document has more of an element than allowed.
 type tooManyError struct{ element string }
 
 func (e *tooManyError) Error() string { return "too many elements " + e.element }
 
-// tooMany reports whether a document was refused for how many of the element it has.
+// tooMany reports whether a document was refused for the number of an element.
 func tooMany(err error, element string) bool {
 	var e *tooManyError
 	return errors.As(err, &e) && e.element == element
 }
 
-// sound is of an element that cannot do without some of its own: it is asked at the
-// element's end, so that a document of nothing but empty ones is not read further.
+// sound is implemented by elements with required children. It is called at the
+// element's end, so that a document of nothing but empty elements is refused at
+// the first.
 type sound interface{ sound() bool }
 
 type decoder struct {
 	*scanner
-	scratch []byte // text of the element that is read
+	// Text of the element being read.
+	scratch []byte
 }
 
 func (d *decoder) document(root string, v reflect.Value) error {
@@ -120,7 +122,7 @@ func (d *decoder) children(p *plan, v reflect.Value, tag []byte) error {
 	}
 }
 
-// field reads the element of a field, whose start tag was read, into v.
+// field reads the element of a field into v. Its start tag was read.
 func (d *decoder) field(f *planField, v reflect.Value, tag []byte, empty bool) error {
 	if f.max > 0 {
 		n := v.Len()
@@ -154,11 +156,12 @@ func (d *decoder) field(f *planField, v reflect.Value, tag []byte, empty bool) e
 		}
 	}
 	if s, ok := v.Addr().Interface().(sound); ok && !s.sound() {
-		return errors.New("an element lacks what it cannot do without")
+		return errors.New("a required element is missing")
 	}
 	return nil
 }
 
+// setScalar parses the text of an element without children.
 func setScalar(f reflect.Value, text string) error {
 	switch f.Kind() {
 	case reflect.String:
@@ -184,9 +187,10 @@ func setScalar(f reflect.Value, text string) error {
 	return nil
 }
 
-// more is for how many elements besides the n that were read room is made: some at
-// first, then an eighth more than the rest of the document holds if it goes on like
-// this: a list that grows again and again costs several times what it holds.
+// more returns how many elements to make room for besides the n that were read:
+// a few at first, then an eighth more than the rest of the document holds if it
+// goes on like this. A list that grows again and again would cost several times
+// its size.
 func (d *decoder) more(n, most int) int {
 	if n < fewElements {
 		return min(max(1, n), most-n)
@@ -194,25 +198,29 @@ func (d *decoder) more(n, most int) int {
 	return min(n*(len(d.data)-d.at)/d.at*9/8+fewElements, most-n)
 }
 
-// fewElements is how many of a list say how long the others will be.
+// fewElements is the number of elements from which the length of the others is
+// estimated.
 const fewElements = 32
 
-// plan is how the elements of a struct are read.
+// plan tells how to read the elements of a struct. It is made once for each
+// type, because reflection is slow.
 type plan struct{ fields []planField }
 
 type planField struct {
 	name     string
 	index    []int // of reflect.Value.FieldByIndex
-	max      int   // how many there may be; 0: one, and the field is no slice
+	max      int   // the allowed number; 0: one, and the field is no slice
 	children *plan // nil: text
 }
 
-// maxPlanFields is how many elements of different names one may hold.
+// maxPlanFields bounds the children of different names of one element, which
+// decoder.children counts in a uint64.
 const maxPlanFields = 64
 
 var plans sync.Map // of reflect.Type: *plan
 
-// planOf is the plan of a type. It panics for one that cannot be read.
+// planOf returns the plan of a type. It panics for an unsupported type, which
+// every test of its operation would show.
 func planOf(t reflect.Type) *plan {
 	if p, ok := plans.Load(t); ok {
 		return p.(*plan)
@@ -244,7 +252,7 @@ func (p *plan) add(t reflect.Type, at []int) {
 			of = of.Elem()
 			most, _ := strict.Number(f.Tag.Get("max"), math.MaxInt32)
 			if one.max = int(most); most == 0 {
-				panic("decodeXML: " + t.String() + "." + f.Name + " does not say how many there may be")
+				panic("decodeXML: " + t.String() + "." + f.Name + " has no max tag")
 			}
 		}
 		if of.Kind() == reflect.Pointer {
@@ -257,7 +265,7 @@ func (p *plan) add(t reflect.Type, at []int) {
 	}
 }
 
-// find is the position of the field for an element, -1 if there is none.
+// find returns the index of the field for an element, or -1.
 func (p *plan) find(name []byte) int {
 	for i := range p.fields {
 		if p.fields[i].name == string(name) {
@@ -267,27 +275,27 @@ func (p *plan) find(name []byte) int {
 	return -1
 }
 
-// tagOf is the element name of a field, empty when the field is none.
+// tagOf returns the element name of a field; "" when the field is no element.
 func tagOf(f reflect.StructField) (name string, omitEmpty bool) {
 	name, options, _ := strings.Cut(f.Tag.Get("xml"), ",")
 	if f.Name == "XMLName" || name == "-" {
 		return "", false
 	}
 	if strings.Contains(name, ">") || options != "" && options != "omitempty" {
-		panic("xml: the tag " + f.Tag.Get("xml") + " is not known here")
+		panic("xml: the tag " + f.Tag.Get("xml") + " is not supported")
 	}
 	return name, options == "omitempty"
 }
 
 const hexDigits = "0123456789ABCDEF"
 
-// appendText writes s as character data. What XML 1.0 cannot carry, such as
-// most control characters, is written as a character reference all the same:
-// that is what S3 does, and the reason for encoding-type=url.
+// appendText writes s as character data. Characters that XML 1.0 does not
+// allow, such as most control characters, become character references
+// nevertheless. S3 does the same, which is why encoding-type=url exists.
 func appendText(b []byte, s string) []byte { return appendEscaped(b, s, "&quot;") }
 
-// appendEscaped does that with quotation marks written as quote. XML needs them
-// escaped in attributes only.
+// appendEscaped does the same with quotation marks replaced by quote. XML
+// requires their escaping in attributes only.
 func appendEscaped(b []byte, s, quote string) []byte {
 	last := 0
 	for i := 0; i < len(s); {

@@ -10,36 +10,39 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// Limits of a document's parts. What a document may hold of each element is said
-// where its element is declared, see decodeXML.
+// Limits of a document's parts. The number of each element is bounded where the
+// element is declared, see decodeXML.
 const (
-	// maxAttributes bounds those of one tag; S3's documents need three.
+	// maxAttributes bounds the attributes of one tag; S3's documents need
+	// three.
 	maxAttributes = 16
-	// maxText bounds the text of one element in bytes, of which the longest that has
-	// a meaning is a key.
+	// maxText bounds the text of one element, in bytes. The longest meaningful
+	// text is a key.
 	maxText = 8 << 10
-	// maxReference bounds a character reference, such as &#x10FFFF; with some zeros.
+	// maxReference bounds a character reference, such as &#x10FFFF; with
+	// leading zeros.
 	maxReference = 32
 )
 
 var (
 	errUnexpected = errors.New("unexpected markup")
 	errUnclosed   = errors.New("the document ends too early")
-	errAttribute  = errors.New("attributes that are malformed, repeated or too many")
-	errReference  = errors.New("a reference to what is not known")
-	errCharacter  = errors.New("characters that XML does not have")
+	errAttribute  = errors.New("malformed, repeated or too many attributes")
+	errReference  = errors.New("unknown entity or character reference")
+	errCharacter  = errors.New("characters that XML does not allow")
 )
 
-// scanner reads the markup of XML 1.0 off a document, without copying any of it.
-// Names are ASCII, as all that S3 knows are. It knows no DOCTYPE and so no entities
-// but the five that are predefined. Time grows with the document's length alone.
+// scanner reads the markup of an XML 1.0 document without copying it. Names are
+// ASCII, like all names of S3. It refuses a DOCTYPE and so knows only the five
+// predefined entities. The time depends on the document's length alone.
 // Source: https://www.w3.org/TR/xml/
 type scanner struct {
 	data []byte
 	at   int
 }
 
-// newScanner refuses what is not UTF-8, or holds characters that XML does not have.
+// newScanner refuses text that is not UTF-8 or has characters that XML does not
+// allow.
 func newScanner(data []byte) (*scanner, error) {
 	if !utf8.Valid(data) {
 		return nil, errCharacter
@@ -57,7 +60,7 @@ func newScanner(data []byte) (*scanner, error) {
 
 func (s *scanner) ended() bool { return s.at >= len(s.data) }
 
-// skip takes a prefix away and reports whether it was there.
+// skip removes a prefix and reports whether it was there.
 func (s *scanner) skip(prefix string) bool {
 	if !bytes.HasPrefix(s.data[s.at:], []byte(prefix)) {
 		return false
@@ -66,7 +69,7 @@ func (s *scanner) skip(prefix string) bool {
 	return true
 }
 
-// spaces reports whether there were any.
+// spaces removes blanks and reports whether there were any.
 func (s *scanner) spaces() bool {
 	from := s.at
 	for !s.ended() && isBlank(s.data[s.at]) {
@@ -77,7 +80,7 @@ func (s *scanner) spaces() bool {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// between takes blanks and comments away.
+// between removes blanks and comments.
 func (s *scanner) between() error {
 	for {
 		s.spaces()
@@ -90,7 +93,8 @@ func (s *scanner) between() error {
 	}
 }
 
-// comment takes the rest of one away, which holds no two dashes but those at its end.
+// comment removes the rest of a comment. Two dashes are allowed only at its
+// end.
 func (s *scanner) comment() error {
 	i := bytes.Index(s.data[s.at:], []byte("--"))
 	if i < 0 {
@@ -103,7 +107,7 @@ func (s *scanner) comment() error {
 	return nil
 }
 
-// declaration takes away what a document may begin with.
+// declaration removes an XML declaration.
 func (s *scanner) declaration() error {
 	if !s.skip("<?xml") {
 		return nil
@@ -124,8 +128,8 @@ func (s *scanner) declaration() error {
 	return err
 }
 
-// open reads a start tag: its name as it is written, that name without a prefix, and
-// whether the element ends with it.
+// open reads a start tag. It returns the name as written, the name without
+// prefix, and whether the tag also ends the element.
 func (s *scanner) open() (tag, local []byte, empty bool, err error) {
 	if !s.skip("<") {
 		if s.ended() {
@@ -152,7 +156,7 @@ func (s *scanner) open() (tag, local []byte, empty bool, err error) {
 	return nil, nil, false, errUnexpected
 }
 
-// close reads the rest of an end tag, which has to be that of the tag.
+// close reads the rest of an end tag, which must match tag.
 func (s *scanner) close(tag []byte) error {
 	if !bytes.Equal(s.name(), tag) {
 		return fmt.Errorf("element %.64q is not closed", tag)
@@ -164,7 +168,7 @@ func (s *scanner) close(tag []byte) error {
 	return nil
 }
 
-// name is the name that is next, nil if there is none.
+// name reads a name; nil if there is none.
 func (s *scanner) name() []byte {
 	from := s.at
 	for ; !s.ended(); s.at++ {
@@ -180,7 +184,7 @@ func (s *scanner) name() []byte {
 	return s.data[from:s.at]
 }
 
-// attributes reads those of a tag, and the blanks behind them.
+// attributes reads the attributes of a tag and the blanks after them.
 func (s *scanner) attributes(each func(name, value []byte) error) error {
 	var seen [maxAttributes][]byte
 	for n := 0; ; n++ {
@@ -213,7 +217,7 @@ func (s *scanner) attributes(each func(name, value []byte) error) error {
 	}
 }
 
-// quoted is the value of an attribute as it is written.
+// quoted returns the value of an attribute as it is written.
 func (s *scanner) quoted() ([]byte, error) {
 	if s.ended() || s.data[s.at] != '"' && s.data[s.at] != '\'' {
 		return nil, errAttribute
@@ -242,8 +246,8 @@ func (s *scanner) quoted() ([]byte, error) {
 	return value, nil
 }
 
-// text appends the text of an element that holds nothing else, up to and with the
-// end tag, to b. Ends of lines become \n, as XML has it.
+// text appends the text of an element without children to b, up to and
+// including the end tag. Line ends become \n, as XML demands.
 func (s *scanner) text(b, tag []byte) ([]byte, error) {
 	for {
 		if s.ended() {
@@ -286,7 +290,7 @@ func (s *scanner) text(b, tag []byte) ([]byte, error) {
 	}
 }
 
-// appendLines appends text with its ends of lines made \n.
+// appendLines appends text with all line ends as \n.
 func appendLines(b, text []byte) []byte {
 	for {
 		i := bytes.IndexByte(text, '\r')
@@ -298,7 +302,8 @@ func appendLines(b, text []byte) []byte {
 	}
 }
 
-// reference reads the character reference that b begins with, and its length.
+// reference parses the character reference at the start of b and returns its
+// length.
 func reference(b []byte) (character rune, length int, err error) {
 	end := bytes.IndexByte(b[:min(len(b), maxReference)], ';')
 	if end < 0 {
@@ -323,8 +328,8 @@ func reference(b []byte) (character rune, length int, err error) {
 	return character, end + 1, nil
 }
 
-// numbered is the character of a reference by its number, such as #65 or #x41; an
-// invalid one where there is no such number.
+// numbered returns the character of a numeric reference, such as #65 or #x41;
+// an invalid character for an invalid number.
 func numbered(name string) rune {
 	digits, ok := strings.CutPrefix(name, "#")
 	if !ok {
@@ -348,8 +353,9 @@ func numbered(name string) rune {
 	return n
 }
 
-// isCharacter reports whether XML has the character.
+// isCharacter reports whether XML allows the character.
 // Source: https://www.w3.org/TR/xml/#charsets
 func isCharacter(n rune) bool {
-	return n == '\t' || n == '\n' || n == '\r' || n >= ' ' && n < 0xD800 || n >= 0xE000 && n <= 0xFFFD || n >= 0x10000 && n <= utf8.MaxRune
+	return n == '\t' || n == '\n' || n == '\r' || n >= ' ' && n < 0xD800 ||
+		n >= 0xE000 && n <= 0xFFFD || n >= 0x10000 && n <= utf8.MaxRune
 }

@@ -9,14 +9,15 @@ import (
 
 const (
 	xmlHeader = `<?xml version="1.0" encoding="UTF-8"?>` + "\n"
-	// xmlNamespace is the namespace of every S3 document but errors.
+	// xmlNamespace is the namespace of every S3 document except errors.
 	xmlNamespace = "http://s3.amazonaws.com/doc/2006-03-01/"
-	// timeForm is how documents show times, in UTC. What happened is shown to the second,
-	// see appendTime.
+	// timeForm is the format of times in documents, in UTC. Times of events
+	// have whole seconds, see appendTime.
 	timeForm = "2006-01-02T15:04:05.000Z"
 )
 
-// document is a reply that writes itself, without reflection.
+// document is a reply that writes itself. Large documents do, because
+// reflection is slow.
 type document interface {
 	// AppendXML appends the root element with its namespace, without the header.
 	AppendXML(b []byte) []byte
@@ -55,24 +56,24 @@ func closeTag(b []byte, name string) []byte {
 	return append(append(append(b, "</"...), name...), '>')
 }
 
-// appendElement writes an element that holds text.
+// appendElement writes an element with text.
 func appendElement(b []byte, name, text string) []byte {
 	return closeTag(appendText(openTag(b, name), text), name)
 }
 
-// appendTime writes an element that says when something happened, in whole seconds, as
-// S3 does and as headers do: clients that compare a listing's time with that of a HEAD
-// must not take the object for another.
+// appendTime writes an element with the time of an event in whole seconds, as
+// S3 does and as headers have it. Clients that compare a listing's time with
+// that of a HEAD would otherwise take the object for another.
 func appendTime(b []byte, name string, t time.Time) []byte {
 	return closeTag(t.UTC().Truncate(time.Second).AppendFormat(openTag(b, name), timeForm), name)
 }
 
-// appendInt writes an element that holds a number.
+// appendInt writes an element with a number.
 func appendInt(b []byte, name string, n int64) []byte {
 	return closeTag(strconv.AppendInt(openTag(b, name), n, 10), name)
 }
 
-// appendBool writes an element that holds a truth value.
+// appendBool writes an element with a truth value.
 func appendBool(b []byte, name string, v bool) []byte {
 	return closeTag(strconv.AppendBool(openTag(b, name), v), name)
 }
@@ -122,8 +123,8 @@ func appendValue(b []byte, name string, v reflect.Value) []byte {
 // decimal is n as text, for fields of errors.
 func decimal[N int | int64](n N) string { return strconv.FormatInt(int64(n), 10) }
 
-// encodeKey encodes a key or prefix as encoding-type=url asks: like a form,
-// with the slashes and asterisks kept.
+// encodeKey encodes a key or prefix for encoding-type=url: like a form, but
+// with slashes and asterisks kept.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 func encodeKey(s string) string {
 	b := make([]byte, 0, len(s)+16)
