@@ -7,7 +7,6 @@ package requestlog
 import (
 	"context"
 	"log/slog"
-	"sync"
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
@@ -81,62 +80,91 @@ func (l *Line) Level() slog.Level {
 	return slog.LevelInfo
 }
 
+// Write writes the line.
+func (l *Line) Write(ctx context.Context, log *slog.Logger) {
+	if log.Enabled(ctx, l.Level()) {
+		l.writeAt(ctx, time.Now(), log.Handler())
+	}
+}
+
+// writeAt writes the line straight as bytes where the handler is a Handler, and as
+// attributes else.
+func (l *Line) writeAt(ctx context.Context, now time.Time, h slog.Handler) {
+	if ours, ok := h.(*Handler); ok && ours.writeLine(now, l) {
+		return
+	}
+	attrs := make(attributes, 0, room)
+	l.fields(&attrs)
+	// Straight to the handler: LogAttrs would look for the line of source first.
+	rec := slog.NewRecord(now, l.Level(), Message, 0)
+	rec.AddAttrs(attrs...)
+	_ = h.Handle(ctx, rec) // as by LogAttrs, nobody is told
+}
+
+// fields is what takes the fields of a line, in their order.
+type fields interface {
+	text(name, value string)
+	number(name string, value int64)
+	float(name string, value float64)
+	yes(name string)
+	attr(slog.Attr)
+}
+
+// fields hands the fields of the line on. Those that are empty have none, but for those that
+// every line has.
+func (l *Line) fields(to fields) {
+	some := func(name, value string) {
+		if value != "" {
+			to.text(name, value)
+		}
+	}
+	to.text("request_id", l.ID)
+	to.text("api", l.API)
+	some("action", l.Action)
+	some("method", Printable(l.Method))
+	some("bucket", Printable(l.Bucket))
+	some("key_hash", l.KeyHash)
+	some("resource", Printable(l.Resource))
+	to.text("principal", l.who())
+	some("access_key", l.AccessKey)
+	some("signature", l.Signature)
+	some("subject", Printable(l.Subject))
+	some("session", Printable(l.session()))
+	if l.Principal != nil && !l.Principal.Issued.IsZero() {
+		to.text("session_issued", l.Principal.Issued.UTC().Format(time.RFC3339))
+	}
+	some("source", l.Source)
+	to.text("remote", l.Remote)
+	some("user_agent", Printable(l.Agent))
+	some("decision", l.Decision)
+	some("reason", l.Reason)
+	to.number("status", int64(l.Status))
+	if l.Cut {
+		to.yes("cut")
+	}
+	some("code", l.Code)
+	to.number("bytes_in", max(l.BytesIn, 0))
+	to.number("bytes_out", max(l.BytesOut, 0))
+	to.float("seconds", l.Took.Seconds())
+	for _, a := range l.More {
+		to.attr(a)
+	}
+	if l.Err != nil {
+		to.text("error", l.Err.Error())
+	}
+}
+
 // room is how many fields a line has at most, beside More.
 const room = 27
 
-// buffers are the fields of lines, for the next line when one is written.
-var buffers = sync.Pool{New: func() any { attrs := make([]slog.Attr, 0, room); return &attrs }}
+// attributes are fields for a handler that knows no lines.
+type attributes []slog.Attr
 
-// Write writes the line.
-func (l *Line) Write(ctx context.Context, log *slog.Logger) {
-	if !log.Enabled(ctx, l.Level()) {
-		return
-	}
-	buffer := buffers.Get().(*[]slog.Attr)
-	attrs := (*buffer)[:0]
-	text := func(name, value string) {
-		if value != "" {
-			attrs = append(attrs, slog.String(name, value))
-		}
-	}
-	attrs = append(attrs, slog.String("request_id", l.ID), slog.String("api", l.API))
-	text("action", l.Action)
-	text("method", Printable(l.Method))
-	text("bucket", Printable(l.Bucket))
-	text("key_hash", l.KeyHash)
-	text("resource", Printable(l.Resource))
-	attrs = append(attrs, slog.String("principal", l.who()))
-	text("access_key", l.AccessKey)
-	text("signature", l.Signature)
-	text("subject", Printable(l.Subject))
-	text("session", Printable(l.session()))
-	if l.Principal != nil && !l.Principal.Issued.IsZero() {
-		attrs = append(attrs, slog.String("session_issued", l.Principal.Issued.UTC().Format(time.RFC3339)))
-	}
-	text("source", l.Source)
-	attrs = append(attrs, slog.String("remote", l.Remote))
-	text("user_agent", Printable(l.Agent))
-	text("decision", l.Decision)
-	text("reason", l.Reason)
-	attrs = append(attrs, slog.Int("status", l.Status))
-	if l.Cut {
-		attrs = append(attrs, slog.Bool("cut", true))
-	}
-	text("code", l.Code)
-	attrs = append(attrs, slog.Int64("bytes_in", max(l.BytesIn, 0)), slog.Int64("bytes_out", max(l.BytesOut, 0)), slog.Float64("seconds", l.Took.Seconds()))
-	attrs = append(attrs, l.More...)
-	if l.Err != nil {
-		attrs = append(attrs, slog.String("error", l.Err.Error()))
-	}
-	// Straight to the handler: LogAttrs would look for the line of source first. A group
-	// without a name is written as its fields, which a record need not copy then.
-	rec := slog.NewRecord(time.Now(), l.Level(), Message, 0)
-	rec.AddAttrs(slog.Attr{Value: slog.GroupValue(attrs...)})
-	_ = log.Handler().Handle(ctx, rec) // as by LogAttrs, nobody is told
-	clear(attrs)
-	*buffer = attrs
-	buffers.Put(buffer)
-}
+func (a *attributes) text(name, value string)          { *a = append(*a, slog.String(name, value)) }
+func (a *attributes) number(name string, value int64)  { *a = append(*a, slog.Int64(name, value)) }
+func (a *attributes) float(name string, value float64) { *a = append(*a, slog.Float64(name, value)) }
+func (a *attributes) yes(name string)                  { *a = append(*a, slog.Bool(name, true)) }
+func (a *attributes) attr(attr slog.Attr)              { *a = append(*a, attr) }
 
 func (l *Line) who() string {
 	switch {

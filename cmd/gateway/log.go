@@ -7,16 +7,17 @@ import (
 	"os"
 
 	"golang.org/x/term"
+
+	"github.com/sanctum-storage/gateway/requestlog"
 )
 
 // newLogger writes to w in the configured format: by default text on a terminal
 // and JSON in a pipe. level may change later.
 func newLogger(w io.Writer, format string, level *slog.LevelVar) *slog.Logger {
-	opts := &slog.HandlerOptions{Level: level}
 	if format == "text" || format == "auto" && isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, opts))
+		return slog.New(requestlog.NewTextHandler(w, level))
 	}
-	return slog.New(slog.NewJSONHandler(w, opts))
+	return slog.New(requestlog.NewJSONHandler(w, level))
 }
 
 // newQueuedLogger is newLogger for a process that must not wait for whoever reads its

@@ -15,7 +15,7 @@ const (
 	keptLogBuffer = 256 << 10
 	// logGather is how long lines are gathered before they are written: one by one they
 	// would cost a busy gateway a system call and a wake-up each.
-	logGather = 2 * time.Millisecond
+	logGather = 10 * time.Millisecond
 	// logFlush is how long the end of the process waits for the log's reader.
 	logFlush = 2 * time.Second
 )
