@@ -67,7 +67,7 @@ func (s *Server) logRecords(ctx context.Context, b meta.Bucket, known *engine.Se
 		s.logs.drop(n)
 		return
 	}
-	l, ok, err := engine.Parsed(settings, engine.LoggingSetting, engine.ParseLogging)
+	l, ok, err := engine.Parsed(settings, loggingSetting, readLogging)
 	switch {
 	case err != nil:
 		s.logs.drop(n)

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -48,10 +49,10 @@ func (d *loggedDeletion) fields(request accessFields) accessFields {
 // lifecycleSender is the requester of lifecycle records.
 const lifecycleSender = "AmazonS3"
 
-// logLifecycle buffers a record of a lifecycle action if the bucket has
+// LogLifecycle buffers a record of a lifecycle action if the bucket has
 // logging.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-and-other-bucket-config.html
-func (s *Server) logLifecycle(e engine.LifecycleEvent) {
+func (s *Server) LogLifecycle(e lifecycle.Event) {
 	ctx, cancel := context.WithTimeout(context.Background(), logLookUp)
 	defer cancel()
 	s.logRecords(ctx, e.Bucket, nil, e.Time, 1, func() [][]byte {
@@ -74,13 +75,13 @@ var transitionNames = map[string]string{
 }
 
 // lifecycleOperation names a lifecycle action as server access logs do.
-func lifecycleOperation(e engine.LifecycleEvent) string {
+func lifecycleOperation(e lifecycle.Event) string {
 	switch e.Act {
-	case engine.LifecycleMarked:
+	case lifecycle.Marked:
 		return "S3.CREATE.DELETEMARKER"
-	case engine.LifecycleAborted:
+	case lifecycle.Aborted:
 		return "S3.DELETE.UPLOAD"
-	case engine.LifecycleMoved:
+	case lifecycle.Moved:
 		return "S3.TRANSITION" + transitionNames[e.Class] + ".OBJECT"
 	}
 	return "S3.EXPIRE.OBJECT"

@@ -11,7 +11,6 @@ import (
 
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/backends/mem"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
@@ -224,7 +223,7 @@ func TestAccessLogOfLifecycles(t *testing.T) {
 		t.Helper()
 		l.now = l.now.Add(time.Duration(days) * 24 * time.Hour)
 		for range 20 {
-			r, err := l.Engine.Expire(t.Context())
+			r, err := l.Lifecycles.Step(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -290,7 +289,7 @@ func TestAccessLogHidesSignatures(t *testing.T) {
 
 // Keys with a partition have the day of the requests or of the delivery.
 func TestAccessLogPartitions(t *testing.T) {
-	for source, days := range map[string]string{engine.LogEventTime: "2030/01/15 2030/01/16", engine.LogDeliveryTime: "2030/01/16"} {
+	for source, days := range map[string]string{"EventTime": "2030/01/15 2030/01/16", "DeliveryTime": "2030/01/16"} {
 		l := newLogRig(t)
 		l.enable("<TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>" + source + "</PartitionDateSource></PartitionedPrefix></TargetObjectKeyFormat>")
 		l.Must(t, 200, "GET", "/bkt?list-type=2", nil)

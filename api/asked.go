@@ -6,6 +6,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -58,7 +59,7 @@ type asked struct {
 	match, none   said[string] // If-Match and If-None-Match
 	ownership     said[access.Ownership]
 	configuration said[bucketConfiguration]
-	inventory     said[*engine.Inventory]
+	inventory     said[*inventory.Configuration]
 	unkept        unkept // of the document
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -88,11 +89,11 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 	// The target is stored by its id: a bucket that gets its name later is not
 	// meant.
 	c.TargetID, c.ByPolicy = target.ID.String(), byPolicy
-	name := engine.InventorySetting + id
+	name := inventory.Setting + id
 	err = s.engine.UpdateSetting(r.Context(), r.Bucket, name, func(now *engine.Settings) ([]byte, error) {
 		// Counted within the update, so that concurrent requests cannot exceed
 		// the limit.
-		if _, ok := now.Document(name); !ok && len(now.Names(engine.InventorySetting)) >= maxConfigurations {
+		if _, ok := now.Document(name); !ok && len(now.Names(inventory.Setting)) >= maxConfigurations {
 			return nil, s3err.TooManyConfigurations
 		}
 		return json.Marshal(c)
@@ -119,13 +120,13 @@ func (r *Request) configurationID() (string, error) {
 
 // parseInventory parses an InventoryConfiguration. It notes settings that the
 // gateway does not support in u.
-func parseInventory(document []byte, u *unkept) (*engine.Inventory, error) {
+func parseInventory(document []byte, u *unkept) (*inventory.Configuration, error) {
 	var d inventoryDocument
 	if err := decodeXML(document, "InventoryConfiguration", &d); err != nil {
 		return nil, err
 	}
 	to := d.Destination.Bucket
-	c := &engine.Inventory{
+	c := &inventory.Configuration{
 		ID: d.ID, Versions: d.Versions == "All", Weekly: d.Schedule.Frequency == "Weekly",
 		Target: strings.TrimPrefix(to.ARN, bucketARN), TargetPrefix: to.Prefix, Account: to.AccountID, Format: to.Format,
 	}
@@ -189,7 +190,7 @@ func getBucketInventory(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, ok, err := engine.Parsed(settings, engine.InventorySetting+id, engine.ParseInventory)
+	c, ok, err := engine.Parsed(settings, inventory.Setting+id, inventory.Parse)
 	if err == nil && !ok {
 		err = s3err.NoSuchConfiguration
 	}
@@ -203,7 +204,7 @@ func deleteBucketInventory(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := engine.InventorySetting + id
+	name := inventory.Setting + id
 	err = s.engine.UpdateSetting(r.Context(), r.Bucket, name, func(now *engine.Settings) ([]byte, error) {
 		if _, ok := now.Document(name); !ok {
 			return nil, s3err.NoSuchConfiguration
@@ -216,7 +217,7 @@ func deleteBucketInventory(s *Server, r *Request) (*Reply, error) {
 // inventoryList is one page of ListBucketInventoryConfigurations.
 type inventoryList struct {
 	token, next string
-	page        []engine.Inventory
+	page        []inventory.Configuration
 }
 
 // listBucketInventories shows the configurations, ordered by id.
@@ -233,17 +234,17 @@ func listBucketInventories(s *Server, r *Request) (*Reply, error) {
 			return nil, err
 		}
 	}
-	names := settings.Names(engine.InventorySetting)
+	names := settings.Names(inventory.Setting)
 	slices.SortFunc(names, cmp.Compare[string])
 	for _, name := range names {
 		if name <= after {
 			continue
 		}
 		if len(list.page) == configurationsPage {
-			list.next = token(engine.InventorySetting + list.page[configurationsPage-1].ID)
+			list.next = token(inventory.Setting + list.page[configurationsPage-1].ID)
 			break
 		}
-		c, _, err := engine.Parsed(settings, name, engine.ParseInventory)
+		c, _, err := engine.Parsed(settings, name, inventory.Parse)
 		if err != nil {
 			return nil, err
 		}
@@ -274,7 +275,7 @@ func appendListEnd(b []byte, root, token, next string) []byte {
 }
 
 // inventoryConfiguration is the answer that shows one configuration.
-type inventoryConfiguration engine.Inventory
+type inventoryConfiguration inventory.Configuration
 
 // AppendXML writes InventoryConfiguration.
 func (c inventoryConfiguration) AppendXML(b []byte) []byte {

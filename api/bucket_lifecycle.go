@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -80,15 +81,15 @@ func putBucketLifecycle(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	for class := range l.Classes() {
+	for _, class := range l.Classes() {
 		if err := s.engine.CheckClass(r.Bucket, class); err != nil {
 			return nil, err
 		}
 	}
 	switch l.MinimumSize = r.Header(minimumSizeHeader); l.MinimumSize {
 	case "":
-		l.MinimumSize = engine.MinimumSizeAll
-	case engine.MinimumSizeAll, engine.MinimumSizeVaries:
+		l.MinimumSize = lifecycle.MinimumSizeAll
+	case lifecycle.MinimumSizeAll, lifecycle.MinimumSizeVaries:
 	default:
 		return nil, invalidHeader("x-amz-transition-default-minimum-object-size", l.MinimumSize)
 	}
@@ -105,7 +106,7 @@ func getBucketLifecycle(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, ok, err := engine.Parsed(settings, engine.LifecycleSetting, engine.ParseLifecycle)
+	l, ok, err := engine.Parsed(settings, engine.LifecycleSetting, lifecycle.Parse)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +117,7 @@ func getBucketLifecycle(s *Server, r *Request) (*Reply, error) {
 }
 
 // lifecycleRules is the answer that shows the rules.
-type lifecycleRules []engine.LifecycleRule
+type lifecycleRules []lifecycle.Rule
 
 // AppendXML writes LifecycleConfiguration, each filter in the form in which it
 // was sent: clients compare the document with theirs.
@@ -129,7 +130,7 @@ func (rules lifecycleRules) AppendXML(b []byte) []byte {
 }
 
 // appendLifecycleRule writes one Rule.
-func appendLifecycleRule(b []byte, r *engine.LifecycleRule) []byte {
+func appendLifecycleRule(b []byte, r *lifecycle.Rule) []byte {
 	b = appendElement(openTag(b, "Rule"), "ID", r.ID)
 	// The form before filters: a Prefix of the rule itself.
 	if r.Filter.Old {
@@ -186,7 +187,7 @@ func appendNoncurrent(b []byte, days, newer int) []byte {
 	return b
 }
 
-func appendLifecycleFilter(b []byte, f *engine.LifecycleFilter) []byte {
+func appendLifecycleFilter(b []byte, f *lifecycle.Filter) []byte {
 	if f.And {
 		b = openTag(b, "And")
 	}

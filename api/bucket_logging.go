@@ -47,7 +47,7 @@ func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	if l == nil {
-		return &Reply{}, s.engine.SetSetting(r.Context(), r.Bucket, engine.LoggingSetting, nil)
+		return &Reply{}, s.engine.SetSetting(r.Context(), r.Bucket, loggingSetting, nil)
 	}
 	g := s.logGroup(r.Bucket, *l, r.Now)
 	target, byPolicy, err := s.reportTarget(r, logReporter, l.Target, s.logObjectKey(g))
@@ -58,7 +58,7 @@ func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 		return nil, s3err.New(s3err.InvalidTargetBucketForLogging, "").With("TargetBucket", l.Target)
 	}
 	l.TargetID, l.ByPolicy = target.ID.String(), byPolicy
-	return &Reply{}, storeSetting(s, r, engine.LoggingSetting, l)
+	return &Reply{}, storeSetting(s, r, loggingSetting, l)
 }
 
 // reportTarget returns the bucket with the name if the owner of the request's
@@ -88,7 +88,7 @@ func (s *Server) reportTarget(r *Request, service reporter, name string, keys ..
 }
 
 // parseLogging parses a BucketLoggingStatus; nil when it turns logging off.
-func parseLogging(document []byte) (*engine.Logging, error) {
+func parseLogging(document []byte) (*logging, error) {
 	var d loggingDocument
 	if err := decodeXML(document, "BucketLoggingStatus", &d); err != nil {
 		return nil, err
@@ -105,7 +105,7 @@ func parseLogging(document []byte) (*engine.Logging, error) {
 	case e.Grants != nil && len(e.Grants.Grant) > 0:
 		return nil, s3err.New(s3err.AccessControlListNotSupported, "Leave out TargetGrants: log objects belong to the owner of the target bucket.")
 	}
-	l := &engine.Logging{Target: *e.Target, Prefix: *e.Prefix}
+	l := &logging{Target: *e.Target, Prefix: *e.Prefix}
 	f := e.KeyFormat
 	if f == nil {
 		return l, checkPrefix(l.Prefix)
@@ -115,7 +115,7 @@ func parseLogging(document []byte) (*engine.Logging, error) {
 	}
 	if l.Simple = f.Simple != nil; !l.Simple {
 		switch l.Dates = f.Partitioned.Dates; l.Dates {
-		case engine.LogEventTime, engine.LogDeliveryTime:
+		case logEventTime, logDeliveryTime:
 		default:
 			return nil, s3err.MalformedXML
 		}
@@ -130,7 +130,7 @@ func getBucketLogging(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, ok, err := engine.Parsed(settings, engine.LoggingSetting, engine.ParseLogging)
+	l, ok, err := engine.Parsed(settings, loggingSetting, readLogging)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func getBucketLogging(s *Server, r *Request) (*Reply, error) {
 }
 
 // loggingStatus is the answer that shows a configuration.
-type loggingStatus engine.Logging
+type loggingStatus logging
 
 // AppendXML writes BucketLoggingStatus.
 func (l loggingStatus) AppendXML(b []byte) []byte {

@@ -38,7 +38,7 @@ func TestExpirationHeader(t *testing.T) {
 
 	now = now.AddDate(0, 0, 20)
 	for {
-		r, err := g.Engine.Expire(t.Context())
+		r, err := g.Lifecycles.Step(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/strict"
@@ -36,7 +37,7 @@ var coolClasses = []string{"STANDARD_IA", "ONEZONE_IA"}
 // NotImplemented.
 //
 // place reports whether a storage class is the name of a backend.
-func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lifecycle, error) {
+func parseLifecycle(document []byte, place func(class string) bool) (*lifecycle.Configuration, error) {
 	var d lifecycleDocument
 	if err := decodeXML(document, "LifecycleConfiguration", &d); tooMany(err, "Tag") {
 		return nil, tooManyTags(maxBucketTags)
@@ -46,7 +47,7 @@ func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lif
 	if len(d.Rules) == 0 {
 		return nil, s3err.MalformedXML
 	}
-	l := &engine.Lifecycle{MinimumSize: engine.MinimumSizeAll}
+	l := &lifecycle.Configuration{MinimumSize: lifecycle.MinimumSizeAll}
 	seen := make(map[string]bool)
 	var u unkept
 	for i := range d.Rules {
@@ -68,7 +69,7 @@ func parseLifecycle(document []byte, place func(class string) bool) (*engine.Lif
 }
 
 // rule validates one rule and converts it.
-func (r *lifecycleRule) rule() (out engine.LifecycleRule, err error) {
+func (r *lifecycleRule) rule() (out lifecycle.Rule, err error) {
 	switch {
 	case len(r.ID) > maxRuleID:
 		return out, ruleIDTooLong()
@@ -86,7 +87,7 @@ func (r *lifecycleRule) rule() (out engine.LifecycleRule, err error) {
 	if out.Filter, err = r.filter(); err != nil {
 		return out, err
 	}
-	for _, read := range []func(*engine.LifecycleRule) error{
+	for _, read := range []func(*lifecycle.Rule) error{
 		r.expiration, r.noncurrent, r.abort, r.transitions, r.noncurrentTransitions,
 	} {
 		if err := read(&out); err != nil {
@@ -101,7 +102,7 @@ func (r *lifecycleRule) rule() (out engine.LifecycleRule, err error) {
 }
 
 // filter reads the filter, or the prefix that older clients send instead.
-func (r *lifecycleRule) filter() (out engine.LifecycleFilter, err error) {
+func (r *lifecycleRule) filter() (out lifecycle.Filter, err error) {
 	var tags []tagElement
 	switch f := r.Filter; {
 	case f == nil:
@@ -134,7 +135,7 @@ func (r *lifecycleRule) filter() (out engine.LifecycleFilter, err error) {
 	return out, checkFilter(&out)
 }
 
-func checkFilter(f *engine.LifecycleFilter) error {
+func checkFilter(f *lifecycle.Filter) error {
 	switch {
 	case f.Prefix != nil && len(*f.Prefix) > meta.MaxKeyBytes:
 		return s3err.New(s3err.InvalidRequest, "The maximum size of a prefix is %d.", meta.MaxKeyBytes)
@@ -149,12 +150,12 @@ func checkFilter(f *engine.LifecycleFilter) error {
 }
 
 // expiration has exactly one of its three elements.
-func (r *lifecycleRule) expiration(out *engine.LifecycleRule) (err error) {
+func (r *lifecycleRule) expiration(out *lifecycle.Rule) (err error) {
 	x := r.Expiration
 	if x == nil {
 		return nil
 	}
-	e := &engine.LifecycleExpiration{DeleteMarker: x.DeleteMarker}
+	e := &lifecycle.Expiration{DeleteMarker: x.DeleteMarker}
 	n := 0
 	for _, set := range []bool{x.Days != nil, x.Date != nil, x.DeleteMarker != nil} {
 		if set {
@@ -175,14 +176,14 @@ func (r *lifecycleRule) expiration(out *engine.LifecycleRule) (err error) {
 	return err
 }
 
-func (r *lifecycleRule) noncurrent(out *engine.LifecycleRule) (err error) {
+func (r *lifecycleRule) noncurrent(out *lifecycle.Rule) (err error) {
 	if r.Noncurrent == nil {
 		return nil
 	}
 	if r.Noncurrent.Days == nil {
 		return s3err.MalformedXML
 	}
-	x := &engine.NoncurrentExpiration{}
+	x := &lifecycle.NoncurrentExpiration{}
 	if x.Days, err = days(r.Noncurrent.Days, 1, "NoncurrentDays", "NoncurrentVersionExpiration"); err != nil {
 		return err
 	}
@@ -191,7 +192,7 @@ func (r *lifecycleRule) noncurrent(out *engine.LifecycleRule) (err error) {
 	return err
 }
 
-func (r *lifecycleRule) abort(out *engine.LifecycleRule) (err error) {
+func (r *lifecycleRule) abort(out *lifecycle.Rule) (err error) {
 	switch {
 	case r.Abort == nil:
 		return nil
@@ -206,13 +207,13 @@ func (r *lifecycleRule) abort(out *engine.LifecycleRule) (err error) {
 	return err
 }
 
-func (r *lifecycleRule) transitions(out *engine.LifecycleRule) error {
+func (r *lifecycleRule) transitions(out *lifecycle.Rule) error {
 	for _, t := range r.Transitions {
 		if (t.Days == nil) == (t.Date == nil) {
 			return s3err.MalformedXML
 		}
 		least, err := r.class(t.Class, "Transition", func(class string) bool {
-			return slices.ContainsFunc(out.Transitions, func(o engine.LifecycleTransition) bool { return o.Class == class })
+			return slices.ContainsFunc(out.Transitions, func(o lifecycle.Transition) bool { return o.Class == class })
 		})
 		if err != nil {
 			return err
@@ -224,18 +225,18 @@ func (r *lifecycleRule) transitions(out *engine.LifecycleRule) error {
 		if err != nil {
 			return err
 		}
-		out.Transitions = append(out.Transitions, engine.LifecycleTransition{Days: t.Days, Date: date, Class: t.Class})
+		out.Transitions = append(out.Transitions, lifecycle.Transition{Days: t.Days, Date: date, Class: t.Class})
 	}
 	return nil
 }
 
-func (r *lifecycleRule) noncurrentTransitions(out *engine.LifecycleRule) error {
+func (r *lifecycleRule) noncurrentTransitions(out *lifecycle.Rule) error {
 	for _, t := range r.NoncurrentTransitions {
 		if t.Days == nil {
 			return s3err.MalformedXML
 		}
 		least, err := r.class(t.Class, "NoncurrentVersionTransition", func(class string) bool {
-			return slices.ContainsFunc(out.NoncurrentTransitions, func(o engine.NoncurrentTransition) bool { return o.Class == class })
+			return slices.ContainsFunc(out.NoncurrentTransitions, func(o lifecycle.NoncurrentTransition) bool { return o.Class == class })
 		})
 		if err != nil {
 			return err
@@ -248,7 +249,7 @@ func (r *lifecycleRule) noncurrentTransitions(out *engine.LifecycleRule) error {
 		if err != nil {
 			return err
 		}
-		out.NoncurrentTransitions = append(out.NoncurrentTransitions, engine.NoncurrentTransition{Days: n, Newer: kept, Class: t.Class})
+		out.NoncurrentTransitions = append(out.NoncurrentTransitions, lifecycle.NoncurrentTransition{Days: n, Newer: kept, Class: t.Class})
 	}
 	return nil
 }
@@ -286,7 +287,7 @@ func days(n *int, least int, element, action string) (int, error) {
 }
 
 // newer reads the number of noncurrent versions that are kept at any age.
-func newer(n *int, out *engine.LifecycleRule) (int, error) {
+func newer(n *int, out *lifecycle.Rule) (int, error) {
 	switch {
 	case n == nil:
 		return 0, nil
@@ -318,7 +319,7 @@ func midnight(date *string) (*time.Time, error) {
 
 // checkOrder refuses dates mixed with days, and an expiration that is not later
 // than a transition.
-func checkOrder(r *engine.LifecycleRule) error {
+func checkOrder(r *lifecycle.Rule) error {
 	for _, t := range r.Transitions {
 		dated := t.Date != nil
 		if dated != (r.Transitions[0].Date != nil) ||

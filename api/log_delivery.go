@@ -36,7 +36,7 @@ type logGroup struct {
 	source meta.ID
 	name   string // of the source bucket
 	owner  meta.ID
-	to     engine.Logging
+	to     logging
 	day    string // of the events, if the key has it; else ""
 }
 
@@ -75,9 +75,9 @@ func (b *logBuffer) hold(g *logGroup, bytes int, fresh bool) bool {
 }
 
 // logGroup returns the group of a record of a request that arrived at a time.
-func (s *Server) logGroup(b meta.Bucket, l engine.Logging, at time.Time) logGroup {
+func (s *Server) logGroup(b meta.Bucket, l logging, at time.Time) logGroup {
 	g := logGroup{source: b.ID, name: b.Name, owner: b.Owner, to: l}
-	if l.Dates == engine.LogEventTime {
+	if l.Dates == logEventTime {
 		g.day = at.UTC().Format(time.DateOnly)
 	}
 	return g
@@ -189,7 +189,7 @@ func (s *Server) deliver(ctx context.Context, g logGroup, records []byte) error 
 	}
 	key := s.logObjectKey(g)
 	from := meta.Bucket{ID: g.source, Name: g.name, Owner: g.owner}
-	if err := s.mayDeliver(ctx, logReporter, engine.Delivery{From: from, To: target, Key: key, ByPolicy: g.to.ByPolicy}); err != nil {
+	if err := s.mayDeliver(ctx, logReporter, delivery{from: from, to: target, key: key, byPolicy: g.to.ByPolicy}); err != nil {
 		return err
 	}
 	_, err = s.engine.PutObject(ctx, engine.PutObject{

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/inventory"
 )
 
 // mended maps the operations that replace a setting, whatever it was, to that
@@ -28,10 +29,10 @@ var mended = map[string]string{
 	"DeleteBucketTagging":                settingTags,
 	"PutBucketLifecycleConfiguration":    engine.LifecycleSetting,
 	"DeleteBucketLifecycle":              engine.LifecycleSetting,
-	"PutBucketLogging":                   engine.LoggingSetting,
+	"PutBucketLogging":                   loggingSetting,
 	"PutBucketAccelerateConfiguration":   settingAccelerate,
-	"PutBucketInventoryConfiguration":    engine.InventorySetting,
-	"DeleteBucketInventoryConfiguration": engine.InventorySetting,
+	"PutBucketInventoryConfiguration":    inventory.Setting,
+	"DeleteBucketInventoryConfiguration": inventory.Setting,
 }
 
 // mends reports whether the request replaces one of the unreadable settings. An
@@ -39,7 +40,7 @@ var mended = map[string]string{
 // them.
 func (r *Request) mends(broken []string, settings *engine.Settings) bool {
 	name, ok := mended[r.Op.Name]
-	if name == engine.InventorySetting {
+	if name == inventory.Setting {
 		name += r.QueryValue("id")
 	}
 	isBroken := func(name string) bool { return slices.Contains(broken, name) || settings.IsBroken(name) }

@@ -41,7 +41,7 @@ func deliver(t *testing.T, g *gatewaytest.Gateway, alice accounts.Credential) (k
 		n = r.Delivered + r.Dropped
 	}
 	for range 100 {
-		r, failed := g.Engine.Inventory(t.Context())
+		r, failed := g.Inventories.Step(t.Context())
 		if failed != nil {
 			err = failed
 		}

@@ -152,10 +152,6 @@ func New(c Config) *Server {
 	s.forms, s.strangerForms = fair.New[meta.ID](forms), fair.New[stranger](forms)
 	if s.engine != nil {
 		s.accounts = s.engine.Accounts()
-		s.engine.PermitDeliveries(func(ctx context.Context, d engine.Delivery) error {
-			return s.mayDeliver(ctx, inventoryReporter, d)
-		})
-		s.engine.OnLifecycle(s.logLifecycle)
 	}
 	return s
 }

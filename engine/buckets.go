@@ -18,7 +18,7 @@ func (e *Engine) Bucket(ctx context.Context, name string) (meta.Bucket, error) {
 		return b, noSuchBucket(name)
 	}
 	if err == nil {
-		err = e.proveBucket(&b)
+		err = e.ProveBucket(&b)
 	}
 	return b, meta.Coded(err)
 }
@@ -31,7 +31,7 @@ func (e *Engine) Vacant(ctx context.Context, bucket, key string) (meta.Bucket, b
 		return b, false, noSuchBucket(bucket)
 	}
 	if err == nil {
-		err = e.proveBucket(&b)
+		err = e.ProveBucket(&b)
 	}
 	return b, vacant, meta.Coded(err)
 }
@@ -43,7 +43,7 @@ func (e *Engine) ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bu
 		return nil, meta.Coded(err)
 	}
 	for i := range bs {
-		if err := e.proveBucket(&bs[i]); err != nil {
+		if err := e.ProveBucket(&bs[i]); err != nil {
 			return nil, err
 		}
 	}

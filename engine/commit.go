@@ -115,7 +115,7 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 		if err := c.Again(ctx); err != nil {
 			return meta.Coded(err)
 		}
-		now, err := e.sameBucket(ctx, *b)
+		now, err := e.SameBucket(ctx, *b)
 		if err != nil {
 			return err
 		}

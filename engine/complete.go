@@ -141,7 +141,7 @@ func (e *Engine) completed(ctx context.Context, in CompleteUpload, u *openUpload
 				return Object{}, err
 			}
 		}
-		marks, err := e.openMarks(ctx, v)
+		marks, err := e.OpenMarks(ctx, v)
 		if err != nil {
 			return Object{}, err
 		}

@@ -76,7 +76,7 @@ func TestDamageMetByMoves(t *testing.T) {
 			if draining {
 				l.e.Move(t.Context())
 			} else {
-				l.e.Expire(t.Context())
+				l.step()
 			}
 			if len(*met) != 1 {
 				t.Errorf("%s, draining %t: %+v", c.name, draining, *met)

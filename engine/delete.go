@@ -103,7 +103,7 @@ func (e *Engine) proveLock(ctx context.Context, b meta.Bucket, d DeleteObject) e
 	} else if err != nil {
 		return meta.Coded(err)
 	}
-	_, err = e.openMarks(ctx, v)
+	_, err = e.OpenMarks(ctx, v)
 	return err
 }
 
@@ -145,7 +145,7 @@ func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject,
 			return err
 		}
 		if err = c.Again(ctx); err == nil {
-			b, err = e.sameBucket(ctx, b)
+			b, err = e.SameBucket(ctx, b)
 		}
 		if err != nil {
 			return err

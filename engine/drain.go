@@ -153,7 +153,7 @@ func (e *Engine) heldBy(ctx context.Context, from, to *place) (names []string, e
 		}
 		for _, b := range page {
 			q.After = b.Name
-			if err := e.proveBucket(&b); err != nil {
+			if err := e.ProveBucket(&b); err != nil {
 				return nil, err
 			}
 			if (b.Backend == from.id || from.meets(b.Residency)) && !to.meets(b.Residency) {

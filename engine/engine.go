@@ -66,6 +66,11 @@ type Config struct {
 	// AcceptStore is AcceptStore before the backends are held against the store:
 	// for a store that was restored from an older copy, and knowingly.
 	AcceptStore bool
+	// TransitionClasses returns the storage classes to which the rules of a document of
+	// LifecycleSetting lead. A bucket whose rules lead to a backend shares no bytes with
+	// one that demands another place. nil: a bucket with rules is taken for one whose
+	// rules lead anywhere, so that its bytes are copied where they might be shared.
+	TransitionClasses func(document []byte) ([]string, error)
 	// Grace is how long a condemned blob is kept for readers that began
 	// before; 0 means DefaultGrace, negative none. It is also how long a blob
 	// that was moved stays where it was.
@@ -103,13 +108,13 @@ type Engine struct {
 	sealed      sealingState
 	registry    registry
 	late        lateBackends
-	answers     map[string]*answer                                    // by name of the configured backend; never changed
-	permit      atomic.Pointer[func(context.Context, Delivery) error] // see PermitDeliveries
+	answers     map[string]*answer // by name of the configured backend; never changed
 	unreleased  unreleased
 	copies      keptCopies
 
-	onLifecycle atomic.Pointer[func(LifecycleEvent)]
-	onDamage    atomic.Pointer[func(*Damage)] // see OnDamage
+	transitionClasses func([]byte) ([]string, error) // Config.TransitionClasses
+
+	onDamage atomic.Pointer[func(*Damage)] // see OnDamage
 
 	overtaken overtakenMarkers
 	suspected atomic.Bool // others may have taken this process for dead before
@@ -126,11 +131,6 @@ type Engine struct {
 	reading         readings
 	moving          sync.Mutex
 	provenMoves     map[meta.BackendID]*provenMoves // of backends that drain; under moving
-	expireMu        sync.Mutex
-	expiring        expiring // guarded by expireMu
-
-	inventoryMu  sync.Mutex
-	inventorying inventorying // guarded by inventoryMu
 }
 
 // Open opens the deployment in the store, or begins a new one when the store is
@@ -168,7 +168,7 @@ func newEngine(c *Config) *Engine {
 	e := &Engine{
 		store: &watchedStore{c.Store, ch}, changes: ch, backends: c.Backends, fallback: c.Default, region: c.Region, provider: c.Keys,
 		now: c.Now, elapsed: c.Elapsed, log: c.Log, sole: c.Sole, readOnly: c.ReadOnly,
-		grace: c.Grace, expiry: c.UploadExpiry,
+		transitionClasses: c.TransitionClasses, grace: c.Grace, expiry: c.UploadExpiry,
 		holder:     meta.NewID(),
 		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads),
 	}

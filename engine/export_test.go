@@ -39,9 +39,6 @@ func ForgetSettings(e *Engine, b meta.Bucket) { e.settings.Drop(b.ID) }
 // SettingTurns are those who read settings.
 func SettingTurns(e *Engine) *fair.Turns[meta.ID] { return e.readingSettings }
 
-// LastInventory is the bucket of the list that was written last.
-func LastInventory(e *Engine) string { return e.inventorying.wrote }
-
 // LeftoverAge is leftoverAge, LeftoverInterval leftoverInterval.
 const (
 	LeftoverAge      = leftoverAge

@@ -30,7 +30,7 @@ func (e *Engine) Find(ctx context.Context, bucket, key string, ref meta.VersionR
 	} else if err != nil {
 		return b, nil, meta.Coded(err)
 	}
-	if err := e.proveBucket(&b); err != nil {
+	if err := e.ProveBucket(&b); err != nil {
 		return b, nil, err
 	}
 	if ref.IsZero() || !v.ID.IsZero() && v.Ref() == ref {
@@ -101,7 +101,7 @@ func (e *Engine) lookAgain(ctx context.Context, s *Subject) (*Found, error) {
 // marksOf opens the marks of what was found, once.
 func (e *Engine) marksOf(ctx context.Context, f *Found) (Marks, error) {
 	if f.marks == nil {
-		m, err := e.openMarks(ctx, f.version)
+		m, err := e.OpenMarks(ctx, f.version)
 		if err != nil {
 			return m, err
 		}

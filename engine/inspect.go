@@ -56,7 +56,7 @@ func (i *Inspection) ProveDeployment(d *meta.Deployment) error { return i.e.vouc
 
 // ProveBucket holds a bucket's row against its record, but for the backend, which a
 // draining changes. The error wraps records.ErrEdited.
-func (i *Inspection) ProveBucket(b *meta.Bucket) error { return i.e.proveBucket(b) }
+func (i *Inspection) ProveBucket(b *meta.Bucket) error { return i.e.ProveBucket(b) }
 
 // Version finds a version of a key by its id, whatever clients call it. Errors:
 // meta.ErrNotFound, ErrOtherVersion.
@@ -77,7 +77,7 @@ func (i *Inspection) ProveVersion(ctx context.Context, v meta.Version) error {
 		_, err := i.e.openRow(ctx, &v)
 		return err
 	}
-	_, err := i.e.openMarks(ctx, v)
+	_, err := i.e.OpenMarks(ctx, v)
 	return err
 }
 

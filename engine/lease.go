@@ -15,8 +15,6 @@ import (
 const (
 	collectorLease = "collector"
 	moverLease     = "mover"
-	lifecycleLease = "lifecycle"
-	inventoryLease = "inventory"
 	sealingLease   = "sealing"
 )
 
@@ -55,6 +53,14 @@ func (e *Engine) hold(ctx context.Context, name string) (meta.Lease, bool, error
 	}
 	e.keepLease(l)
 	return l, true, nil
+}
+
+// HoldLease makes the lease of a name this process's, if it is free or its holder shows no
+// sign of life, and reports whether it is. It stays so until Close. A lease keeps gateways
+// from doing the same work at the same time, and nothing more.
+func (e *Engine) HoldLease(ctx context.Context, name string) (mine bool, err error) {
+	_, mine, err = e.hold(ctx, name)
+	return mine, err
 }
 
 func (e *Engine) keepLease(l meta.Lease) {

@@ -31,6 +31,17 @@ func (e *Engine) ListVersions(ctx context.Context, q meta.VersionQuery) (Version
 	return out, nil
 }
 
+// OpenVersion holds a version's row against what was sealed, and returns what listings
+// show of it. An error says nothing of the client: the row was damaged or edited, and
+// nothing may be decided by it.
+func (e *Engine) OpenVersion(ctx context.Context, v *meta.Version) (VersionEntry, error) {
+	r, err := e.openRow(ctx, v)
+	if err != nil {
+		return VersionEntry{}, err
+	}
+	return versionEntry(v, &r), nil
+}
+
 // versionEntry is a line of a listing: a version's row and what its record says.
 func versionEntry(v *meta.Version, r *encrypt.WholeRecord) VersionEntry {
 	return VersionEntry{

@@ -61,11 +61,11 @@ func (e *Engine) sealMarks(keys *encrypt.BucketKeys, v *meta.Version, m Marks) (
 	return keys.SealMarks(e.name(v.Bucket, v.Key, v.ID), plain), nil
 }
 
-// openMarks opens the marks of a version, after its whole row was held against what
+// OpenMarks opens the marks of a version, after its whole row was held against what
 // was sealed: that there are none is vouched for, too. It needs no manifest, and so
 // no customer's key. An error says nothing of the client: the row was damaged or
 // edited, and whoever asked for the lock must take it for one that forbids.
-func (e *Engine) openMarks(ctx context.Context, v meta.Version) (m Marks, err error) {
+func (e *Engine) OpenMarks(ctx context.Context, v meta.Version) (m Marks, err error) {
 	defer func() { err = e.damagedRow(&v, err) }()
 	if _, err := e.openRow(ctx, &v); err != nil {
 		return m, err

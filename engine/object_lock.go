@@ -94,7 +94,7 @@ func (e *Engine) LockBucket(ctx context.Context, b meta.Bucket, d DefaultRetenti
 	if b.Lock {
 		return nil
 	}
-	if b, err = e.sameBucket(ctx, b); err != nil {
+	if b, err = e.SameBucket(ctx, b); err != nil {
 		return err
 	}
 	return e.setVersioning(ctx, b, meta.VersioningEnabled, true)

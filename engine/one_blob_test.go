@@ -247,7 +247,7 @@ func TestTransitionPastUnreadableBlob(t *testing.T) {
 			l.rules(toWest)
 			l.now = l.now.Add(3 * oneDay)
 			bad.set("Read", fails)
-			r, err := l.e.Expire(t.Context())
+			r, err := l.step()
 			if err != nil || r.Moved != 5 || r.Failed != 1 {
 				t.Errorf("%+v, %v", r, err)
 			}

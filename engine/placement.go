@@ -97,7 +97,7 @@ func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bu
 	defer cancel()
 	now, again := e.store.Bucket(ctx, b.Name)
 	if again == nil {
-		again = e.proveBucket(&now)
+		again = e.ProveBucket(&now)
 	}
 	switch {
 	case again == nil && now.ID == b.ID:

@@ -9,18 +9,28 @@ import (
 )
 
 var (
-	// errChanged: a version is no longer what it was judged by.
-	errChanged = errors.New("the version was changed meanwhile")
+	// ErrVersionChanged: a version is no longer what it was judged by.
+	ErrVersionChanged = errors.New("the version was changed meanwhile")
 	// errResidency: a bucket whose object these bytes are demands another place.
 	errResidency = errors.New("a bucket demands that the bytes stay where they are")
 	// errNoPlace: no active backend that this gateway has is named like the class.
 	errNoPlace = errors.New("no active backend has the storage class's name")
 )
 
-// reclass gives a version another storage class, and returns how many sealed bytes
-// were moved for it. Where the class names a backend, the bytes are there before
-// the version says so; they are moved for every version that shares them.
-func (e *Engine) reclass(ctx context.Context, b meta.Bucket, v *meta.Version, class string) (moved int64, err error) {
+// OfVersionAlone reports whether an error of Reclass is one of the version alone, so that
+// others may still be moved: a bucket's demand, a class that names no backend, or what
+// ails one of its blobs.
+func OfVersionAlone(err error) bool {
+	return errors.Is(err, errResidency) || errors.Is(err, errNoPlace) || ownFault(err)
+}
+
+// Reclass gives a version, whose row was proven, another storage class, and returns how
+// many sealed bytes were moved for it, also with an error. Where the class names a
+// backend, the bytes are there before the version says so; they are moved for every
+// version that shares them, and not at all where a bucket of theirs demands otherwise.
+// Errors: ErrVersionChanged, those of OfVersionAlone, and faults of the store or of a
+// backend.
+func (e *Engine) Reclass(ctx context.Context, b meta.Bucket, v *meta.Version, class string) (moved int64, err error) {
 	if !LabelClass(class) {
 		if moved, err = e.moveBody(ctx, b, v, class); err != nil {
 			return moved, err
@@ -37,7 +47,7 @@ func (e *Engine) reclass(ctx context.Context, b meta.Bucket, v *meta.Version, cl
 	}
 	err = e.store.AmendVersion(ctx, b.ID, a)
 	if errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrNotFound) {
-		return moved, errChanged
+		return moved, ErrVersionChanged
 	}
 	return moved, err
 }
@@ -61,7 +71,7 @@ func (e *Engine) moveBody(ctx context.Context, b meta.Bucket, v *meta.Version, c
 	}
 	whole, err := e.versionByID(ctx, b.ID, v.Key, v.ID) // with its keys, which a listed row has not
 	if errors.Is(err, meta.ErrNotFound) {
-		return 0, errChanged
+		return 0, ErrVersionChanged
 	} else if err != nil {
 		return 0, err
 	}

@@ -194,16 +194,16 @@ func (p *provenBucket) same(b *meta.Bucket) bool {
 		slices.Equal(r.Residency, b.Residency) && bytes.Equal(r.Record, b.Record)
 }
 
-// proveBucket holds a bucket's row against its record, which costs next to nothing
+// ProveBucket holds a bucket's row against its record, which costs next to nothing
 // when the same row was proven a while ago. Backend is not in it: a draining changes
 // it for many at once, and what a bucket demands of the place of its bytes is held
 // against the backend itself.
-func (e *Engine) proveBucket(b *meta.Bucket) error {
+func (e *Engine) ProveBucket(b *meta.Bucket) error {
 	_, err := e.provenSums(b)
 	return err
 }
 
-// provenSums is proveBucket, and returns the encoded sums of the record; nil for a
+// provenSums is ProveBucket, and returns the encoded sums of the record; nil for a
 // row that has none, which is told from one without settings by the record.
 func (e *Engine) provenSums(b *meta.Bucket) ([]byte, error) {
 	sealing := e.sealing()

@@ -126,7 +126,7 @@ func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.Ren
 	case errors.Is(err, meta.ErrLocked):
 		return errLocked
 	case errors.Is(err, meta.ErrVersioning):
-		if _, err := e.sameBucket(ctx, in.Bucket); err != nil {
+		if _, err := e.SameBucket(ctx, in.Bucket); err != nil {
 			return err
 		}
 		return errRenameVersions

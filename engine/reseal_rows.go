@@ -66,7 +66,7 @@ func (e *Engine) resealVersions(ctx context.Context, after []byte, limit int) (n
 // wholeRow seals a record for a version as it is, after what can be told of it was
 // held against what was sealed.
 func (e *Engine) wholeRow(ctx context.Context, v *meta.Version) (r meta.Reseal, err error) {
-	if _, err := e.openMarks(ctx, *v); err != nil {
+	if _, err := e.OpenMarks(ctx, *v); err != nil {
 		return r, err
 	}
 	next := *v

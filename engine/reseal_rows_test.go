@@ -39,7 +39,7 @@ func (r *rowRig) inUse(off meta.Bucket) (refs []namedVersion) {
 	reclassed := r.put(r.b, "reclassed", "text", Marks{})
 	v, err := r.e.store.Version(ctx, r.b.ID, "reclassed", reclassed.Version)
 	r.ok(err)
-	_, err = r.e.reclass(ctx, r.b, &v, "GLACIER_IR")
+	_, err = r.e.Reclass(ctx, r.b, &v, "GLACIER_IR")
 	r.ok(err)
 	add(r.b, "reclassed", reclassed.Version)
 	r.put(off, "from", "text", Marks{Tags: []Pair{{"c", "d"}}})

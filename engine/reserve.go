@@ -102,14 +102,14 @@ func (e *Engine) reserve(ctx context.Context, b meta.Bucket, class string) (*pla
 		if s, err = e.refresh(ctx); err != nil {
 			return nil, meta.BlobID{}, meta.Coded(err)
 		}
-		if b, err = e.sameBucket(ctx, b); err != nil {
+		if b, err = e.SameBucket(ctx, b); err != nil {
 			return nil, meta.BlobID{}, err
 		}
 	}
 }
 
-// sameBucket reads a bucket's row anew; one of the same name is another.
-func (e *Engine) sameBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
+// SameBucket reads a bucket's row anew; one of the same name is another.
+func (e *Engine) SameBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
 	now, err := e.Bucket(ctx, b.Name)
 	if err == nil && now.ID != b.ID {
 		return now, noSuchBucket(b.Name)

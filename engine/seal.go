@@ -122,9 +122,9 @@ func describe(b meta.Bucket, v meta.Version, m *encrypt.Manifest, marks Marks) O
 	return o
 }
 
-// standardClass is what an amendment writes over another class. Of a version that
-// had no other it is the empty string.
-const standardClass = "STANDARD"
+// StandardClass is the storage class of an object that has no other. A version that never
+// had another has the empty string; an amendment writes this over another class.
+const StandardClass = "STANDARD"
 
 // class is a version's storage class: that of its row, where lifecycles change
 // it. Rows of the first release have none, and there the manifest's holds.
@@ -132,7 +132,7 @@ func class(row, manifest string) string {
 	switch row {
 	case "":
 		return manifest
-	case standardClass:
+	case StandardClass:
 		return ""
 	}
 	return row

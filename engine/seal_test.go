@@ -56,7 +56,7 @@ func TestMarks(t *testing.T) {
 	if !v.Null || v.Class != "STANDARD_IA" || v.Encryption != meta.EncryptionKMS || v.Lock.Mode != meta.LockGovernance || v.Lock.Until.Nanosecond() != 678_901_000 {
 		t.Errorf("the row: null %v, class %q, encryption %d, lock %+v", v.Null, v.Class, v.Encryption, v.Lock)
 	}
-	got, err := e.openMarks(t.Context(), v)
+	got, err := e.OpenMarks(t.Context(), v)
 	m.Lock = v.Lock
 	if err != nil || !reflect.DeepEqual(got, m) {
 		t.Errorf("opened %+v, error %v; want %+v", got, err, m)
@@ -82,7 +82,7 @@ func TestMarks(t *testing.T) {
 		edited := v
 		edited.Marks = append([]byte(nil), v.Marks...)
 		edit(&edited)
-		if got, err := e.openMarks(t.Context(), edited); err == nil {
+		if got, err := e.OpenMarks(t.Context(), edited); err == nil {
 			t.Errorf("%s: opened %+v", name, got)
 		}
 	}
@@ -95,7 +95,7 @@ func TestNoMarks(t *testing.T) {
 	if err != nil || v.Marks != nil {
 		t.Errorf("marks of %d bytes, error %v", len(v.Marks), err)
 	}
-	if m, err := e.openMarks(t.Context(), v); err != nil || !m.empty() {
+	if m, err := e.OpenMarks(t.Context(), v); err != nil || !m.empty() {
 		t.Errorf("opened %+v, error %v", m, err)
 	}
 	b.Versioning = meta.VersioningEnabled

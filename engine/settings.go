@@ -250,7 +250,7 @@ func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, 
 			return meta.Coded(err)
 		}
 		if err = c.Again(ctx); err == nil {
-			b, err = e.sameBucket(ctx, b)
+			b, err = e.SameBucket(ctx, b)
 		}
 		if err != nil {
 			return meta.Coded(err)

@@ -26,22 +26,22 @@ func TestSettingsOfABucketAreBounded(t *testing.T) {
 	}
 	const one = engine.MaxSettingsText / 8
 	for i := range 8 {
-		if err := put(fmt.Sprint(engine.InventorySetting, i), one); err != nil {
+		if err := put(fmt.Sprint("inventory/", i), one); err != nil {
 			t.Fatalf("%d: %v", i, err)
 		}
 	}
-	if err := put(engine.InventorySetting+"more", 1); !errors.Is(err, s3err.TooManyConfigurations) {
+	if err := put("inventory/more", 1); !errors.Is(err, s3err.TooManyConfigurations) {
 		t.Errorf("more than there may be: %v", err)
 	}
-	if err := put(engine.InventorySetting+"1", one+1); !errors.Is(err, s3err.TooManyConfigurations) {
+	if err := put("inventory/1", one+1); !errors.Is(err, s3err.TooManyConfigurations) {
 		t.Errorf("a longer one: %v", err)
 	}
 	for _, n := range []int{one, one - 1, 0} {
-		if err := put(engine.InventorySetting+"1", n); err != nil {
+		if err := put("inventory/1", n); err != nil {
 			t.Errorf("one of %d bytes: %v", n, err)
 		}
 	}
-	if err := put(engine.InventorySetting+"more", one); err != nil {
+	if err := put("inventory/more", one); err != nil {
 		t.Errorf("there is room again: %v", err)
 	}
 	b, err := h.e.Bucket(t.Context(), h.b.Name)

@@ -9,6 +9,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// LifecycleSetting is the name of the bucket setting that holds its lifecycle rules.
+const LifecycleSetting = "lifecycle"
+
 // errElsewhere ends the look at a body's blobs.
 var errElsewhere = errors.New("a blob is where the bucket's demands are not met")
 
@@ -59,11 +62,19 @@ func (e *Engine) strays(ctx context.Context, s *places, from, b *meta.Bucket) (b
 	if from.ID == b.ID || from.Revision == 0 {
 		return false, nil
 	}
-	l, err := e.lifecycle(ctx, *from)
-	if err != nil || l == nil {
+	settings, err := e.Settings(ctx, *from)
+	if err != nil {
 		return false, err
 	}
-	for class := range l.Classes() {
+	if e.transitionClasses == nil {
+		_, ok := settings.Document(LifecycleSetting)
+		return ok, nil
+	}
+	classes, _, err := Parsed(settings, LifecycleSetting, e.transitionClasses)
+	if err != nil {
+		return false, err
+	}
+	for _, class := range classes {
 		if row, ok := s.classed(class); ok {
 			if p := s.configured[row.ID]; p == nil || !p.meets(b.Residency) {
 				return true, nil

@@ -46,7 +46,7 @@ func TestKilledBeforeTheLedgerKnows(t *testing.T) {
 				l.drain(east, west)
 				l.e.Move(t.Context())
 			} else {
-				l.e.Expire(t.Context())
+				l.step()
 			}
 			if !killed {
 				t.Fatal("nothing was copied")
@@ -99,7 +99,7 @@ func TestFailedMoveOfWhatIsDeleted(t *testing.T) {
 	plan := faults.NewPlan(1)
 	l.faulty(plan)
 	plan.Add(faults.Rule{Op: "MoveBlob"})
-	l.e.Expire(t.Context())
+	l.step()
 	s.wantBlobs(map[string]int{east: 1, west: 1})
 	plan.Clear()
 	l.delete("old/a")
@@ -135,7 +135,7 @@ func TestTransitionMeetsCopy(t *testing.T) {
 				plan.Add(faults.Rule{Op: "MoveBlob", N: 1, Hook: func() { close(moving); copyErr = <-copied }})
 				want = map[string]int{east: 1}
 			}
-			r, err := l.e.Expire(t.Context())
+			r, err := l.step()
 			if err != nil {
 				t.Error(err)
 			}
@@ -170,7 +170,7 @@ func TestTransitionMeetsCopiedPart(t *testing.T) {
 	plan.Add(faults.Rule{Op: "PutPart", N: 1, Hook: func() {
 		l.rules(toWest)
 		l.now = l.now.Add(3 * oneDay)
-		if r, err := l.e.Expire(t.Context()); err != nil || r.Moved != 1 {
+		if r, err := l.step(); err != nil || r.Moved != 1 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	}})

@@ -74,7 +74,7 @@ func TestPausedWhileSealed(t *testing.T) {
 		{"class", func() error {
 			v, err := r.e.store.Version(ctx, r.b.ID, "kept", kept.Version)
 			if err == nil {
-				_, err = r.e.reclass(ctx, r.b, &v, "GLACIER_IR")
+				_, err = r.e.Reclass(ctx, r.b, &v, "GLACIER_IR")
 			}
 			return err
 		}},

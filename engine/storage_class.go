@@ -15,11 +15,15 @@ import (
 // lifecycle may lead from one to another; those of which S3 demands a restore
 // before a read are not among them.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
-var labelClasses = []string{standardClass, "REDUCED_REDUNDANCY", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR"}
+var labelClasses = []string{StandardClass, "REDUCED_REDUNDANCY", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR"}
 
 // LabelClass reports whether a storage class is one of S3's that the gateway
 // keeps as a label.
 func LabelClass(class string) bool { return slices.Contains(labelClasses, class) }
+
+// ClassRank is a label's place in the order in which a lifecycle may lead from one to
+// another, the coldest last; -1 for a class that is no label.
+func ClassRank(class string) int { return slices.Index(labelClasses, class) }
 
 // PlaceClass reports whether a storage class names a configured backend: objects
 // of that class are there, and transitions to it move them.

@@ -175,6 +175,13 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 	return o, nil
 }
 
+// ProveUpload holds an upload's row against what was sealed. An error says nothing of the
+// client: the row was damaged or edited, and nothing may be decided by it.
+func (e *Engine) ProveUpload(ctx context.Context, u meta.Upload) error {
+	_, err := e.openUpload(ctx, u)
+	return err
+}
+
 // UploadBy is who began an upload in progress. Errors: NoSuchUpload.
 func (e *Engine) UploadBy(ctx context.Context, b meta.Bucket, key string, id meta.ID) (Initiator, error) {
 	u, err := e.inProgress(ctx, b, key, id)

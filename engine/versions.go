@@ -107,7 +107,7 @@ func (e *Engine) setVersioning(ctx context.Context, b meta.Bucket, v meta.Versio
 			return meta.Coded(err)
 		}
 		if err = c.Again(ctx); err == nil {
-			b, err = e.sameBucket(ctx, b)
+			b, err = e.SameBucket(ctx, b)
 		}
 		if err != nil {
 			return meta.Coded(err)

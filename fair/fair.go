@@ -1,5 +1,5 @@
-// Package fair shares places among parties that do not know each other, so that none
-// of them can take all: the next one who comes with nothing still finds a place.
+// Package fair shares places and turns among parties that do not know each other, so that
+// none of them can take all: the next one who comes with nothing still finds a place.
 package fair
 
 import (

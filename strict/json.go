@@ -31,6 +31,23 @@ func JSON(document []byte, depth, values int) error {
 	return nil
 }
 
+var errTrailing = errors.New("something follows the document")
+
+// Decode reads one JSON value. A name that this release does not know is an error: a
+// document that is half understood must not be acted upon.
+func Decode[T any](document []byte) (v T, err error) {
+	d := json.NewDecoder(bytes.NewReader(document))
+	d.DisallowUnknownFields()
+	if err = d.Decode(&v); err == nil {
+		if _, err = d.Token(); err == io.EOF {
+			return v, nil
+		} else if err == nil {
+			err = errTrailing
+		}
+	}
+	return v, err
+}
+
 // jsonReader reads values, of which it takes so many more.
 type jsonReader struct {
 	*json.Decoder

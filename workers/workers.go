@@ -1,5 +1,5 @@
-// Package workers paces the engine's background steps: it decides when, the
-// engine decides what. It holds no logic of storage, and no goroutine of it
+// Package workers paces the background steps of the engine, of lifecycles and of
+// inventories: it decides when, these decide what. It holds no logic of storage, and no goroutine of it
 // outlives Stop.
 package workers
 
@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/inventory"
+	"github.com/sanctum-storage/gateway/lifecycle"
 )
 
 const (
@@ -71,12 +73,20 @@ const (
 type Steps interface {
 	Collect(ctx context.Context) (engine.CollectReport, error)
 	Move(ctx context.Context) (engine.MoveReport, error)
-	Expire(ctx context.Context) (engine.ExpireReport, error)
-	Inventory(ctx context.Context) (engine.InventoryReport, error)
 	Reseal(ctx context.Context) (engine.ResealReport, error)
 	Beat(ctx context.Context) error
 	BackendNames() []string
 	CheckBackend(ctx context.Context, name string) error
+}
+
+// Lifecycles are the bounded steps of lifecycles; *lifecycle.Steps has them.
+type Lifecycles interface {
+	Step(ctx context.Context) (lifecycle.Report, error)
+}
+
+// Inventories are the bounded steps of inventories; *inventory.Steps has them.
+type Inventories interface {
+	Step(ctx context.Context) (inventory.Report, error)
 }
 
 // LogDelivery writes the records of requests that wait, if it is time to, and says
@@ -86,6 +96,8 @@ type LogDelivery func(ctx context.Context) (delivered, dropped int, err error)
 // Config says what to run and whom to tell.
 type Config struct {
 	Steps           Steps
+	Lifecycles      Lifecycles    // nil: there are none
+	Inventories     Inventories   // nil: there are none
 	CollectInterval time.Duration // 0: DefaultCollectInterval
 	BeatInterval    time.Duration // 0: BeatInterval
 	MoveInterval    time.Duration // 0: DefaultMoveInterval
@@ -110,11 +122,11 @@ type Observer interface {
 	// failed; Step follows.
 	Collected(r engine.CollectReport)
 	// Expired is the same for lifecycles.
-	Expired(r engine.ExpireReport)
+	Expired(r lifecycle.Report)
 	// Logged is called after every delivery of records of requests.
 	Logged(delivered, dropped int)
 	// Listed is called after every step of inventories.
-	Listed(r engine.InventoryReport)
+	Listed(r inventory.Report)
 	// Resealed is called after every step of sealing an old store whole.
 	Resealed(r engine.ResealReport)
 }
@@ -160,8 +172,12 @@ func Start(ctx context.Context, c Config) *Workers {
 	}
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
 	w.done.Go(func() { c.pace(ctx, Resealer, c.ResealInterval, c.reseal) })
-	w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
-	w.done.Go(func() { c.pace(ctx, Inventory, c.LifecycleInterval, c.inventory) })
+	if c.Lifecycles != nil {
+		w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
+	}
+	if c.Inventories != nil {
+		w.done.Go(func() { c.pace(ctx, Inventory, c.LifecycleInterval, c.inventory) })
+	}
 	if c.DeliverLogs != nil {
 		w.done.Go(func() { c.pace(ctx, Logs, logInterval, c.deliverLogs) })
 	}
@@ -268,10 +284,10 @@ func (c *Config) reseal(ctx context.Context) (time.Duration, error) {
 // lifecycle is the step of lifecycles, which sums up for one line of the log what
 // was done until nothing was left to do.
 func (c *Config) lifecycle() step {
-	var sum engine.ExpireReport
+	var sum lifecycle.Report
 	return func(ctx context.Context) (time.Duration, error) {
 		start := time.Now()
-		r, err := c.Steps.Expire(ctx)
+		r, err := c.Lifecycles.Step(ctx)
 		c.Observe.Expired(r)
 		sum.Add(r)
 		if !r.More {
@@ -280,7 +296,7 @@ func (c *Config) lifecycle() step {
 					"removed", sum.Removed, "markers", sum.Markers, "aborted_uploads", sum.Aborted, "moved", sum.Moved,
 					"moved_bytes", sum.MovedBytes, "locked", sum.Locked, "failed", sum.Failed)
 			}
-			sum = engine.ExpireReport{}
+			sum = lifecycle.Report{}
 			return 0, err
 		}
 		return c.rest(start, r.Rows+changeRows*r.Changed()), err // the turns of others go on
@@ -294,7 +310,7 @@ func (c *Config) rest(start time.Time, rows int) time.Duration {
 
 func (c *Config) inventory(ctx context.Context) (time.Duration, error) {
 	start := time.Now()
-	r, err := c.Steps.Inventory(ctx)
+	r, err := c.Inventories.Step(ctx)
 	c.Observe.Listed(r)
 	if r.Lists > 0 {
 		c.Log.Info("inventory written", "lists", r.Lists)
@@ -348,7 +364,7 @@ type nobody struct{}
 func (nobody) Step(string, time.Duration, error) {}
 func (nobody) Panic(string)                      {}
 func (nobody) Collected(engine.CollectReport)    {}
-func (nobody) Expired(engine.ExpireReport)       {}
+func (nobody) Expired(lifecycle.Report)          {}
 func (nobody) Logged(int, int)                   {}
-func (nobody) Listed(engine.InventoryReport)     {}
+func (nobody) Listed(inventory.Report)           {}
 func (nobody) Resealed(engine.ResealReport)      {}

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/inventory"
+	"github.com/sanctum-storage/gateway/lifecycle"
 )
 
 // script is Steps that answer from a list, then with zero values.
@@ -22,8 +24,8 @@ type script struct {
 	beats    int
 	moves    int
 	checked  map[string]int // calls of CheckBackend
-	// expires are answers of Expire, and expiredAt when it was asked.
-	expires   []engine.ExpireReport
+	// expires are answers of lifecycles, and expiredAt when they were asked.
+	expires   []lifecycle.Report
 	expireErr error // of each of these
 	expiredAt []time.Duration
 	start     time.Time
@@ -48,12 +50,15 @@ func (s *script) Move(context.Context) (engine.MoveReport, error) {
 	return engine.MoveReport{}, nil
 }
 
-func (s *script) Expire(context.Context) (engine.ExpireReport, error) {
+// lifecycles are those of a script.
+type lifecycles struct{ *script }
+
+func (s lifecycles) Step(context.Context) (lifecycle.Report, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.expiredAt = append(s.expiredAt, time.Since(s.start))
 	if len(s.expires) == 0 {
-		return engine.ExpireReport{}, nil
+		return lifecycle.Report{}, nil
 	}
 	r := s.expires[0]
 	s.expires = s.expires[1:]
@@ -64,9 +69,10 @@ func (s *script) Reseal(context.Context) (engine.ResealReport, error) {
 	return engine.ResealReport{}, nil
 }
 
-func (s *script) Inventory(context.Context) (engine.InventoryReport, error) {
-	return engine.InventoryReport{}, nil
-}
+// inventories has none that is due.
+type inventories struct{}
+
+func (inventories) Step(context.Context) (inventory.Report, error) { return inventory.Report{}, nil }
 
 func (s *script) BackendNames() []string { return []string{"far", "near"} }
 
@@ -108,11 +114,11 @@ func (c *tally) Step(worker string, _ time.Duration, err error) {
 		c.failed++
 	}
 }
-func (c *tally) Panic(string)                  { c.mu.Lock(); c.panics++; c.mu.Unlock() }
-func (c *tally) Expired(r engine.ExpireReport) { c.mu.Lock(); c.expired += r.Expired; c.mu.Unlock() }
-func (c *tally) Logged(int, int)               {}
-func (c *tally) Listed(engine.InventoryReport) {}
-func (c *tally) Resealed(engine.ResealReport)  {}
+func (c *tally) Panic(string)                 { c.mu.Lock(); c.panics++; c.mu.Unlock() }
+func (c *tally) Expired(r lifecycle.Report)   { c.mu.Lock(); c.expired += r.Expired; c.mu.Unlock() }
+func (c *tally) Logged(int, int)              {}
+func (c *tally) Listed(inventory.Report)      {}
+func (c *tally) Resealed(engine.ResealReport) {}
 func (c *tally) Collected(engine.CollectReport) {
 	c.mu.Lock()
 	c.passes++
@@ -124,7 +130,7 @@ func runFor(t *testing.T, d time.Duration, s *script) *tally {
 	t.Helper()
 	counted := &tally{}
 	s.start = time.Now()
-	w := Start(t.Context(), Config{Steps: s, CollectInterval: time.Minute, Observe: counted})
+	w := Start(t.Context(), Config{Steps: s, Lifecycles: lifecycles{s}, Inventories: inventories{}, CollectInterval: time.Minute, Observe: counted})
 	time.Sleep(d)
 	w.Stop()
 	return counted
@@ -276,12 +282,6 @@ func (b *blocking) Collect(ctx context.Context) (engine.CollectReport, error) {
 	return engine.CollectReport{}, ctx.Err()
 }
 func (b *blocking) Move(context.Context) (engine.MoveReport, error) { return engine.MoveReport{}, nil }
-func (b *blocking) Expire(context.Context) (engine.ExpireReport, error) {
-	return engine.ExpireReport{}, nil
-}
-func (b *blocking) Inventory(context.Context) (engine.InventoryReport, error) {
-	return engine.InventoryReport{}, nil
-}
 func (b *blocking) Reseal(context.Context) (engine.ResealReport, error) {
 	return engine.ResealReport{}, nil
 }
@@ -292,7 +292,7 @@ func TestLifecycleGoesOnBesideFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{expireErr: errors.New("a bucket's rules cannot be read")}
 		for range 10 {
-			s.expires = append(s.expires, engine.ExpireReport{More: true})
+			s.expires = append(s.expires, lifecycle.Report{More: true})
 		}
 		runFor(t, time.Minute, s)
 		if n := len(s.expiredAt); n != 11 {
@@ -307,7 +307,7 @@ func TestLifecycleRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{}
 		for range 10 {
-			s.expires = append(s.expires, engine.ExpireReport{Rows: 1000, Expired: 200, More: true})
+			s.expires = append(s.expires, lifecycle.Report{Rows: 1000, Expired: 200, More: true})
 		}
 		c := runFor(t, 4*time.Minute, s)
 		// 10 steps of 5,000 rows at 2,500 a second, and one that found nothing more.

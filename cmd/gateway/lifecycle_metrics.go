@@ -3,7 +3,8 @@ package main
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/inventory"
+	"github.com/sanctum-storage/gateway/lifecycle"
 )
 
 // lifecycleMetrics count what lifecycle rules and inventories did. None is of one bucket: their
@@ -30,7 +31,7 @@ func (m *lifecycleMetrics) begin(r prometheus.Registerer) {
 }
 
 // Expired makes metrics a workers.Observer.
-func (m *metrics) Expired(r engine.ExpireReport) {
+func (m *metrics) Expired(r lifecycle.Report) {
 	l := &m.lifecycle
 	l.rows.Add(float64(r.Rows))
 	l.bytes.Add(float64(r.MovedBytes))
@@ -42,7 +43,7 @@ func (m *metrics) Expired(r engine.ExpireReport) {
 }
 
 // Listed makes metrics a workers.Observer.
-func (m *metrics) Listed(r engine.InventoryReport) {
+func (m *metrics) Listed(r inventory.Report) {
 	m.lifecycle.listed.Add(float64(r.Rows))
 	m.lifecycle.lists.Add(float64(r.Lists))
 }

@@ -19,6 +19,8 @@ import (
 	"github.com/sanctum-storage/gateway/admin"
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/iam"
+	"github.com/sanctum-storage/gateway/inventory"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/workers"
 )
@@ -132,7 +134,10 @@ func (p *process) run(ctx context.Context) (err error) {
 	}
 	p.start(d)
 	running := workers.Start(ctx, workers.Config{
-		Steps: d.engine, CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,
+		Steps:           d.engine,
+		Lifecycles:      lifecycle.New(lifecycle.Config{Engine: d.engine, Store: d.store, Log: p.log, Tell: p.api.LogLifecycle}),
+		Inventories:     inventory.New(inventory.Config{Engine: d.engine, Store: d.store, Permit: p.api.PermitInventory}),
+		CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,
 		DeliverLogs: func(ctx context.Context) (int, int, error) { return p.deliverLogs(ctx, false) }, Log: p.log, Observe: p.metrics,
 	})
 	defer p.lastLogs(ctx)

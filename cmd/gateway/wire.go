@@ -21,6 +21,7 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/postgres"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
@@ -78,7 +79,7 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 	d.engine, err = engine.Open(ctx, engine.Config{
 		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log,
 		Sole: c.StoreURL == "", Region: c.region(), AcceptStore: acceptStore, MaxBuckets: c.LimitsBuckets,
-		Grace: c.CollectorGrace, UploadExpiry: c.CollectorUploadExpiry,
+		TransitionClasses: lifecycle.TransitionClasses, Grace: c.CollectorGrace, UploadExpiry: c.CollectorUploadExpiry,
 	})
 	if err != nil {
 		return nil, err

@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/lifecycle"
+	"github.com/sanctum-storage/gateway/meta"
 )
 
 const lifecycleGroup = "lifecycle"
@@ -145,15 +147,20 @@ func loadAged(ctx context.Context, dir string, many int) error {
 }
 
 // lifecycleOf is a rule that objects under a prefix expire after some days.
-func lifecycleOf(prefix string, days int) engine.Lifecycle {
-	return engine.Lifecycle{MinimumSize: engine.MinimumSizeAll, Rules: []engine.LifecycleRule{{
-		ID: "expire", Enabled: true, Filter: engine.LifecycleFilter{Prefix: &prefix}, Expiration: &engine.LifecycleExpiration{Days: days},
+func lifecycleOf(prefix string, days int) lifecycle.Configuration {
+	return lifecycle.Configuration{MinimumSize: lifecycle.MinimumSizeAll, Rules: []lifecycle.Rule{{
+		ID: "expire", Enabled: true, Filter: lifecycle.Filter{Prefix: &prefix}, Expiration: &lifecycle.Expiration{Days: days},
 	}}}
 }
 
 // passOver takes a lifecycle through the whole bucket, one step after the other.
 func passOver(ctx context.Context, dir string) (p pass, err error) {
-	err = inEngine(ctx, dir, openSQLite(dir), func(e *engine.Engine) error {
+	var store meta.Store
+	open := func() (_ meta.Store, err error) {
+		store, err = openSQLite(dir)()
+		return store, err
+	}
+	err = inEngine(ctx, dir, open, func(e *engine.Engine) error {
 		bucket, err := e.Bucket(ctx, manyBucket)
 		if err != nil {
 			return err
@@ -165,10 +172,11 @@ func passOver(ctx context.Context, dir string) (p pass, err error) {
 		if err := e.SetSetting(ctx, bucket, engine.LifecycleSetting, doc); err != nil {
 			return err
 		}
+		steps := lifecycle.New(lifecycle.Config{Engine: e, Store: store})
 		var early uint64 // memory in use
 		for more := true; more; {
 			began := time.Now()
-			r, err := e.Expire(ctx)
+			r, err := steps.Step(ctx)
 			if err != nil {
 				return err
 			}

@@ -19,6 +19,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/servers"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/metatest"
 	"github.com/sanctum-storage/gateway/meta/postgres"
@@ -158,7 +159,7 @@ func (c *cluster) open(url string, grace time.Duration, around func(i int, confi
 			if c.stores[i], errs[i] = c.openStore(url); errs[i] != nil {
 				return
 			}
-			config := engine.Config{Store: c.stores[i], Backends: c.backends, Default: first, Keys: c.keys, Grace: grace}
+			config := engine.Config{Store: c.stores[i], Backends: c.backends, Default: first, Keys: c.keys, Grace: grace, TransitionClasses: lifecycle.TransitionClasses}
 			around(i, &config)
 			c.engines[i], errs[i] = engine.Open(context.Background(), config)
 		})

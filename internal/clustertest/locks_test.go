@@ -16,6 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -194,11 +195,11 @@ func (v *vault) expire() {
 	doc := []byte(`<LifecycleConfiguration><Rule><ID>all</ID><Status>Enabled</Status><Filter/><Expiration><Days>1</Days></Expiration>` +
 		`<NoncurrentVersionExpiration><NoncurrentDays>1</NoncurrentDays></NoncurrentVersionExpiration></Rule></LifecycleConfiguration>`)
 	v.do(v.b, 200, "PUT", "/vault?lifecycle", doc, digested(doc)...)
-	var sum engine.ExpireReport
+	var sum lifecycle.Report
 	for range 5 { // what is current becomes noncurrent first
 		v.advance(3 * 24 * time.Hour)
 		for more := true; more; {
-			r, err := v.a.Engine.Expire(v.t.Context())
+			r, err := v.a.Lifecycles.Step(v.t.Context())
 			must(v.t, err)
 			sum.Add(r)
 			more = r.More

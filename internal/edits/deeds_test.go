@@ -190,8 +190,8 @@ func (p *play) background(ctx context.Context, e Edit) (left map[backends.BlobID
 			for _, step := range []func() error{
 				func() error { return g.Engine.Beat(ctx) },
 				func() error { _, err := g.Engine.Move(ctx); return err },
-				func() error { _, err := g.Engine.Expire(ctx); return err },
-				func() error { _, err := g.Engine.Inventory(ctx); return err },
+				func() error { _, err := g.Lifecycles.Step(ctx); return err },
+				func() error { _, err := g.Inventories.Step(ctx); return err },
 			} {
 				_ = step() // its errors are told to operators
 			}

@@ -18,6 +18,8 @@ import (
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/iam"
+	"github.com/sanctum-storage/gateway/inventory"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -27,8 +29,10 @@ var Now = time.Date(2026, 11, 30, 12, 0, 0, 0, time.UTC)
 
 // Gateway is one in this process, without a network.
 type Gateway struct {
-	Engine *engine.Engine
-	api    *api.Server
+	Engine      *engine.Engine
+	Lifecycles  *lifecycle.Steps
+	Inventories *inventory.Steps
+	api         *api.Server
 }
 
 // Open begins a gateway over the parts of a configuration, at the time Now unless that
@@ -37,11 +41,16 @@ func Open(ctx context.Context, c engine.Config) (*Gateway, error) {
 	if c.Now == nil {
 		c.Now = func() time.Time { return Now }
 	}
+	c.TransitionClasses = lifecycle.TransitionClasses
 	e, err := engine.Open(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	return &Gateway{e, api.New(api.Config{Engine: e, IAM: &iam.Handler{Accounts: e.Accounts(), Now: c.Now}, Now: c.Now})}, nil
+	s := api.New(api.Config{Engine: e, IAM: &iam.Handler{Accounts: e.Accounts(), Now: c.Now}, Now: c.Now})
+	return &Gateway{
+		e, lifecycle.New(lifecycle.Config{Engine: e, Store: c.Store, Now: c.Now, Tell: s.LogLifecycle}),
+		inventory.New(inventory.Config{Engine: e, Store: c.Store, Now: c.Now, Permit: s.PermitInventory}), s,
+	}, nil
 }
 
 // Who sends a request. The zero value is nobody.

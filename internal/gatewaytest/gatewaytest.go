@@ -25,6 +25,8 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/iam"
+	"github.com/sanctum-storage/gateway/inventory"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -69,18 +71,22 @@ const BackendName = "local"
 
 // Gateway is a running gateway. It stops when its test ends.
 type Gateway struct {
-	URL     string // http://127.0.0.1:port, without a slash at the end
-	Region  string
-	API     *api.Server
-	Engine  *engine.Engine
-	Store   meta.Store
-	path    string           // of the store's file, if it was made here
-	Backend backends.Backend // the first, where there are several
-	Keys    encrypt.Provider
-	Root    accounts.Credential
-	Client  *http.Client // follows no redirects
-	Server  *httptest.Server
-	Now     func() time.Time // by which requests are signed
+	URL    string // http://127.0.0.1:port, without a slash at the end
+	Region string
+	API    *api.Server
+	Engine *engine.Engine
+	// Lifecycles and Inventories are the background steps of rules and lists, which
+	// nobody paces.
+	Lifecycles  *lifecycle.Steps
+	Inventories *inventory.Steps
+	Store       meta.Store
+	path        string           // of the store's file, if it was made here
+	Backend     backends.Backend // the first, where there are several
+	Keys        encrypt.Provider
+	Root        accounts.Credential
+	Client      *http.Client // follows no redirects
+	Server      *httptest.Server
+	Now         func() time.Time // by which requests are signed
 }
 
 // Start runs a gateway until the test ends.
@@ -101,7 +107,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	var err error
 	g.Engine, err = engine.Open(ctx, engine.Config{
 		Store: g.Store, Backends: o.Backends, Default: o.Default, Region: g.Region, Keys: g.Keys,
-		Now: o.Now, Log: o.Log, Sole: !o.Several, Grace: o.Grace,
+		Now: o.Now, Log: o.Log, Sole: !o.Several, Grace: o.Grace, TransitionClasses: lifecycle.TransitionClasses,
 	})
 	if err != nil {
 		t.Fatalf("open the engine: %v", err)
@@ -119,6 +125,8 @@ func Start(t testing.TB, o Options) *Gateway {
 		Observe: o.Observe, Limits: o.Limits, Proxies: o.Proxies, BlockPublicAccess: o.BlockPublicAccess,
 		Ownership: o.Ownership, Regions: o.Regions, AnyRegion: o.AnyRegion, SignatureV2: o.SignatureV2,
 	})
+	g.Lifecycles = lifecycle.New(lifecycle.Config{Engine: g.Engine, Store: g.Store, Now: o.Now, Log: o.Log, Tell: g.API.LogLifecycle})
+	g.Inventories = inventory.New(inventory.Config{Engine: g.Engine, Store: g.Store, Now: o.Now, Permit: g.API.PermitInventory})
 	g.Server = httptest.NewUnstartedServer(g.API)
 	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // aborted connections are what some tests want
 	if o.TLS {

@@ -27,13 +27,15 @@ const root = "../.."
 // A folder that is not here may import nothing of ours; "X/…" stands for all
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
-	"api":             {"sigv4", "access", "accounts", "engine", "iam", "meta", "requestlog", "s3err", "strict", "fair"},
+	"api":             {"sigv4", "access", "accounts", "engine", "iam", "inventory", "lifecycle", "meta", "requestlog", "s3err", "strict", "fair"},
 	"admin":           {"sigv4", "access", "accounts", "engine", "iam", "meta", "requestlog", "s3err", "strict"},
 	"iam":             {"sigv4", "access", "accounts", "bounded", "meta", "s3err", "strict", "fair"},
 	"fsck":            {"backends", "encrypt", "engine", "meta", "records", "s3err"},
 	"accounts":        {"access", "bounded", "fair", "meta", "records", "s3err", "sigv4"},
 	"records":         {"encrypt", "meta"},
-	"workers":         {"engine", "meta"},
+	"workers":         {"engine", "inventory", "lifecycle", "meta"},
+	"lifecycle":       {"engine", "fair", "meta", "s3err", "strict"},
+	"inventory":       {"engine", "fair", "lifecycle", "meta", "s3err", "strict"},
 	"engine":          {"accounts", "bounded", "fair", "meta", "backends", "encrypt", "records", "s3err"},
 	"meta":            {"s3err"},
 	"sigv4":           {"s3err", "strict"},

@@ -1,15 +1,17 @@
-package engine
+package lifecycle
 
 import (
 	"errors"
 	"testing"
 	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
 )
 
 // rules reads a stored document of rules; minimum sizes are S3's.
-func rules(t *testing.T, document string) *Lifecycle {
+func rules(t *testing.T, document string) *Configuration {
 	t.Helper()
-	l, err := ParseLifecycle([]byte(`{"minimum_size":"all_storage_classes_128K","rules":[` + document + `]}`))
+	l, err := Parse([]byte(`{"minimum_size":"all_storage_classes_128K","rules":[` + document + `]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +71,12 @@ func TestJudge(t *testing.T) {
 		{"of the prefix", `{"id":"a","enabled":true,"filter":{"prefix":"logs/"},"expiration":{"days":1}}`, obj, "2015-01-01 00:00:00", fateDelete, ""},
 		{"too small", `{"id":"a","enabled":true,"filter":{"above":1048576},"expiration":{"days":1}}`, obj, "2015-01-01 00:00:00", fateStay, ""},
 		{"large enough", `{"id":"a","enabled":true,"filter":{"above":1048575},"expiration":{"days":1}}`, obj, "2015-01-01 00:00:00", fateDelete, ""},
-		{"tagged otherwise", tagged, with(func(s *subject) { s.tags = func() ([]Pair, error) { return []Pair{{"k", "w"}}, nil } }), "2015-01-01 00:00:00", fateStay, ""},
-		{"tagged", tagged, with(func(s *subject) { s.tags = func() ([]Pair, error) { return []Pair{{"k", "v"}}, nil } }), "2015-01-01 00:00:00", fateDelete, ""},
+		{"tagged otherwise", tagged, with(func(s *subject) {
+			s.tags = func() ([]engine.Pair, error) { return []engine.Pair{{Name: "k", Value: "w"}}, nil }
+		}), "2015-01-01 00:00:00", fateStay, ""},
+		{"tagged", tagged, with(func(s *subject) {
+			s.tags = func() ([]engine.Pair, error) { return []engine.Pair{{Name: "k", Value: "v"}}, nil }
+		}), "2015-01-01 00:00:00", fateDelete, ""},
 
 		{"noncurrent since not long enough", noncurrent, old, "2014-01-18 23:59:59", fateStay, ""},
 		{"noncurrent long enough", noncurrent, old, "2014-01-19 00:00:00", fateRemove, ""},
@@ -116,7 +122,7 @@ func TestJudge(t *testing.T) {
 	} {
 		s := test.s
 		if s.tags == nil {
-			s.tags = func() ([]Pair, error) { t.Errorf("%s: tags were asked for", test.name); return nil, nil }
+			s.tags = func() ([]engine.Pair, error) { t.Errorf("%s: tags were asked for", test.name); return nil, nil }
 		}
 		got, class, err := rules(t, test.rules).judge(&s, day(t, test.now))
 		if err != nil || got != test.want || class != test.class {
@@ -128,7 +134,7 @@ func TestJudge(t *testing.T) {
 // Tags that cannot be read name nothing, and are an error only where a rule asks.
 func TestJudgeUnreadableTags(t *testing.T) {
 	broken := errors.New("broken")
-	s := subject{key: "k", size: 1, tags: func() ([]Pair, error) { return nil, broken }}
+	s := subject{key: "k", size: 1, tags: func() ([]engine.Pair, error) { return nil, broken }}
 	late := day(t, "2030-01-01 00:00:00")
 	l := rules(t, `{"id":"a","enabled":true,"filter":{"tags":[{"Name":"k","Value":"v"}]},"expiration":{"days":1}}`)
 	if f, _, err := l.judge(&s, late); f != fateStay || !errors.Is(err, broken) {

@@ -1,60 +1,60 @@
-package engine
+package lifecycle
 
 import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/strict"
 )
 
-// LifecycleSetting is the name of the bucket setting that holds a Lifecycle.
-const LifecycleSetting = "lifecycle"
-
-// Lifecycle is a bucket's lifecycle configuration, validated before it was
-// stored. Its JSON is what is stored: names may be added, and never change.
+// Configuration is a bucket's lifecycle configuration, the document of
+// engine.LifecycleSetting, validated before it was stored. Its JSON is what is stored: names may be added, and never change.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html
-type Lifecycle struct {
-	Rules []LifecycleRule `json:"rules"` // 1..1000, the disabled ones included
+type Configuration struct {
+	Rules []Rule `json:"rules"` // 1..1000, the disabled ones included
 	// MinimumSize is all_storage_classes_128K or varies_by_storage_class: which
 	// small objects no transition moves where the rule has no size of its own.
 	MinimumSize string `json:"minimum_size"`
 }
 
-// The values of Lifecycle.MinimumSize.
+// The values of Configuration.MinimumSize.
 const (
 	MinimumSizeAll    = "all_storage_classes_128K"
 	MinimumSizeVaries = "varies_by_storage_class"
 )
 
-// LifecycleRule says what becomes of the objects that its filter names. At least
+// Rule says what becomes of the objects that its filter names. At least
 // one action is set.
-type LifecycleRule struct {
-	ID      string          `json:"id"`
-	Enabled bool            `json:"enabled"`
-	Filter  LifecycleFilter `json:"filter"`
+type Rule struct {
+	ID      string `json:"id"`
+	Enabled bool   `json:"enabled"`
+	Filter  Filter `json:"filter"`
 
-	Expiration            *LifecycleExpiration   `json:"expiration,omitempty"`
+	Expiration            *Expiration            `json:"expiration,omitempty"`
 	NoncurrentExpiration  *NoncurrentExpiration  `json:"noncurrent_expiration,omitempty"`
-	Transitions           []LifecycleTransition  `json:"transitions,omitempty"`
+	Transitions           []Transition           `json:"transitions,omitempty"`
 	NoncurrentTransitions []NoncurrentTransition `json:"noncurrent_transitions,omitempty"`
 	// AbortUploadDays after its start an unfinished upload is aborted; 0: never.
 	AbortUploadDays int `json:"abort_upload_days,omitempty"`
 }
 
-// LifecycleFilter names the objects of a rule: those for which everything that is
+// Filter names the objects of a rule: those for which everything that is
 // set holds. The zero value names all.
-type LifecycleFilter struct {
-	Prefix *string `json:"prefix,omitempty"` // nil and "": any
-	Tags   []Pair  `json:"tags,omitempty"`   // all of them, with these values
-	Above  *int64  `json:"above,omitempty"`  // bytes, exclusive
-	Below  *int64  `json:"below,omitempty"`  // bytes, exclusive
+type Filter struct {
+	Prefix *string       `json:"prefix,omitempty"` // nil and "": any
+	Tags   []engine.Pair `json:"tags,omitempty"`   // all of them, with these values
+	Above  *int64        `json:"above,omitempty"`  // bytes, exclusive
+	Below  *int64        `json:"below,omitempty"`  // bytes, exclusive
 	// Old and And are forms of the document that say the same: a Prefix of the
 	// rule itself, and an And around what is set.
 	Old bool `json:"old,omitempty"`
 	And bool `json:"and,omitempty"`
 }
 
-// LifecycleExpiration is about current versions. Exactly one field is set.
-type LifecycleExpiration struct {
+// Expiration is about current versions. Exactly one field is set.
+type Expiration struct {
 	Days int        `json:"days,omitempty"` // 1 or more after the object was made
 	Date *time.Time `json:"date,omitempty"` // a midnight, UTC
 	// DeleteMarker: a delete marker that hides no version is removed.
@@ -67,9 +67,9 @@ type NoncurrentExpiration struct {
 	Newer int `json:"newer,omitempty"` // this many of the newest noncurrent versions are kept: 0..100
 }
 
-// LifecycleTransition gives current versions another storage class. One of Days
+// Transition gives current versions another storage class. One of Days
 // and Date is set.
-type LifecycleTransition struct {
+type Transition struct {
 	Days  *int       `json:"days,omitempty"` // 0 or more
 	Date  *time.Time `json:"date,omitempty"`
 	Class string     `json:"class"`
@@ -82,11 +82,11 @@ type NoncurrentTransition struct {
 	Class string `json:"class"`
 }
 
-// ParseLifecycle reads the document of the setting; see Parsed. An error means
+// Parse reads the document of the setting; see engine.Parsed. An error means
 // that the rules are not known, and nothing may be done by them. What a later
 // release has added is such an error: a filter less would name more objects.
-func ParseLifecycle(document []byte) (*Lifecycle, error) {
-	l, err := strictJSON[Lifecycle](document)
+func Parse(document []byte) (*Configuration, error) {
+	l, err := strict.Decode[Configuration](document)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func ParseLifecycle(document []byte) (*Lifecycle, error) {
 
 // Matches reports whether the filter names an object of the key, the plaintext
 // size and the tags.
-func (f *LifecycleFilter) Matches(key string, size int64, tags []Pair) bool {
+func (f *Filter) Matches(key string, size int64, tags []engine.Pair) bool {
 	if f.Prefix != nil && !strings.HasPrefix(key, *f.Prefix) ||
 		f.Above != nil && size <= *f.Above || f.Below != nil && size >= *f.Below {
 		return false

@@ -1,10 +1,11 @@
-package engine
+package lifecycle
 
 import (
-	"iter"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
 )
 
 // smallObject is the size from which transitions move objects, unless the rule
@@ -34,7 +35,7 @@ type subject struct {
 	class     string // empty: STANDARD
 	kept      bool   // the bucket keeps what is deleted
 	// tags are asked for only where a rule needs them.
-	tags func() ([]Pair, error)
+	tags func() ([]engine.Pair, error)
 }
 
 // endOf is when something has been so for a number of days: the midnight, in UTC,
@@ -47,7 +48,7 @@ func endOf(since time.Time, days int) time.Time {
 
 // concerns reports whether an enabled rule names the version. Tags are looked at
 // last.
-func (r *LifecycleRule) concerns(s *subject) (bool, error) {
+func (r *Rule) concerns(s *subject) (bool, error) {
 	f := r.Filter
 	f.Tags = nil
 	if !r.Enabled || !f.Matches(s.key, s.size, nil) {
@@ -68,7 +69,7 @@ func (r *LifecycleRule) concerns(s *subject) (bool, error) {
 // transition, and that before a delete marker; of several transitions the one
 // that leads furthest is taken.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
-func (l *Lifecycle) judge(s *subject, now time.Time) (fate, string, error) {
+func (l *Configuration) judge(s *subject, now time.Time) (fate, string, error) {
 	worst := fateStay
 	var next *transition
 	for i := range l.Rules {
@@ -99,7 +100,7 @@ func (l *Lifecycle) judge(s *subject, now time.Time) (fate, string, error) {
 }
 
 // ends says whether a rule's expirations are over for the version.
-func (r *LifecycleRule) ends(s *subject, now time.Time) fate {
+func (r *Rule) ends(s *subject, now time.Time) fate {
 	if !s.displaced.IsZero() {
 		x := r.NoncurrentExpiration
 		if x != nil && s.newer >= x.Newer && !now.Before(endOf(s.displaced, x.Days)) {
@@ -124,7 +125,7 @@ func (r *LifecycleRule) ends(s *subject, now time.Time) fate {
 
 // at is when an object made at a time expires; false where the expiration is not
 // of objects.
-func (x *LifecycleExpiration) at(modified time.Time) (time.Time, bool) {
+func (x *Expiration) at(modified time.Time) (time.Time, bool) {
 	switch {
 	case x.Date != nil:
 		return *x.Date, true
@@ -142,8 +143,8 @@ type transition struct {
 
 // further compares two that are due: labels by their order, else by time.
 func (t *transition) further(than *transition) bool {
-	if LabelClass(t.class) && LabelClass(than.class) {
-		return slices.Index(labelClasses, t.class) > slices.Index(labelClasses, than.class)
+	if engine.LabelClass(t.class) && engine.LabelClass(than.class) {
+		return engine.ClassRank(t.class) > engine.ClassRank(than.class)
 	}
 	return !t.since.Before(than.since)
 }
@@ -155,19 +156,19 @@ func (t *transition) leads(from string) bool {
 	switch {
 	case from == "":
 		return true
-	case !LabelClass(t.class):
+	case !engine.LabelClass(t.class):
 		return t.class != from
 	}
-	return LabelClass(from) && slices.Index(labelClasses, t.class) > slices.Index(labelClasses, from)
+	return engine.LabelClass(from) && engine.ClassRank(t.class) > engine.ClassRank(from)
 }
 
 // due lists a rule's transitions whose time has come for the version.
-func (l *Lifecycle) due(r *LifecycleRule, s *subject, now time.Time) (due []transition) {
+func (l *Configuration) due(r *Rule, s *subject, now time.Time) (due []transition) {
 	if s.marker {
 		return nil
 	}
 	add := func(class string, since time.Time) {
-		sized := r.Filter.Above != nil || r.Filter.Below != nil || l.MinimumSize == MinimumSizeVaries && !LabelClass(class)
+		sized := r.Filter.Above != nil || r.Filter.Below != nil || l.MinimumSize == MinimumSizeVaries && !engine.LabelClass(class)
 		if !now.Before(since) && (sized || s.size >= smallObject) {
 			due = append(due, transition{class, since})
 		}
@@ -191,7 +192,7 @@ func (l *Lifecycle) due(r *LifecycleRule, s *subject, now time.Time) (due []tran
 }
 
 // aborts reports whether an upload of the key that was begun then is to be aborted.
-func (l *Lifecycle) aborts(key string, begun, now time.Time) bool {
+func (l *Configuration) aborts(key string, begun, now time.Time) bool {
 	for i := range l.Rules {
 		r := &l.Rules[i]
 		if r.Enabled && r.AbortUploadDays > 0 && (r.Filter.Prefix == nil || strings.HasPrefix(key, *r.Filter.Prefix)) &&
@@ -204,7 +205,7 @@ func (l *Lifecycle) aborts(key string, begun, now time.Time) bool {
 
 // prefixes are those under which enabled rules that the function picks have
 // something to look for, none of them under another, in order.
-func (l *Lifecycle) prefixes(pick func(*LifecycleRule) bool) (out []string) {
+func (l *Configuration) prefixes(pick func(*Rule) bool) (out []string) {
 	var all []string
 	for i := range l.Rules {
 		if r := &l.Rules[i]; r.Enabled && pick(r) {
@@ -225,27 +226,36 @@ func (l *Lifecycle) prefixes(pick func(*LifecycleRule) bool) (out []string) {
 }
 
 // Classes are the storage classes to which enabled rules lead.
-func (l *Lifecycle) Classes() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for i := range l.Rules {
-			r := &l.Rules[i]
-			for _, t := range r.Transitions {
-				if r.Enabled && !yield(t.Class) {
-					return
-				}
-			}
-			for _, t := range r.NoncurrentTransitions {
-				if r.Enabled && !yield(t.Class) {
-					return
-				}
-			}
+func (l *Configuration) Classes() []string {
+	var classes []string
+	for i := range l.Rules {
+		r := &l.Rules[i]
+		if !r.Enabled {
+			continue
+		}
+		for _, t := range r.Transitions {
+			classes = append(classes, t.Class)
+		}
+		for _, t := range r.NoncurrentTransitions {
+			classes = append(classes, t.Class)
 		}
 	}
+	return classes
+}
+
+// TransitionClasses are the classes of a document, for engine.Config. An error means that
+// the rules are not known.
+func TransitionClasses(document []byte) ([]string, error) {
+	l, err := Parse(document)
+	if err != nil {
+		return nil, err
+	}
+	return l.Classes(), nil
 }
 
 // ofUploads and ofVersions say what a rule has something to do with.
-func ofUploads(r *LifecycleRule) bool { return r.AbortUploadDays > 0 }
+func ofUploads(r *Rule) bool { return r.AbortUploadDays > 0 }
 
-func ofVersions(r *LifecycleRule) bool {
+func ofVersions(r *Rule) bool {
 	return r.Expiration != nil || r.NoncurrentExpiration != nil || len(r.Transitions) > 0 || len(r.NoncurrentTransitions) > 0
 }

@@ -1,4 +1,4 @@
-package engine
+package inventory
 
 import (
 	"context"
@@ -8,26 +8,28 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// inventoryColumns are the optional ones in the order in which files have them.
-var inventoryColumns = []string{
+// optionalColumns are those that a configuration may ask for, in the order in which files have them.
+var optionalColumns = []string{
 	"Size", "LastModifiedDate", "ETag", "StorageClass", "IsMultipartUploaded", "ReplicationStatus", "EncryptionStatus",
 	"ObjectLockRetainUntilDate", "ObjectLockMode", "ObjectLockLegalHoldStatus", "IntelligentTieringAccessTier",
 	"BucketKeyStatus", "ChecksumAlgorithm", "ObjectOwner", "LifecycleExpirationDate",
 }
 
-// inventoryTime is how files show times.
-const inventoryTime = "2006-01-02T15:04:05.000Z"
+// timeFormat is how files show times.
+const timeFormat = "2006-01-02T15:04:05.000Z"
 
 // columns name the columns of the configuration's files.
-func (c *Inventory) columns() []string {
+func (c *Configuration) columns() []string {
 	out := []string{"Bucket", "Key"}
 	if c.Versions {
 		out = append(out, "VersionId", "IsLatest", "IsDeleteMarker")
 	}
-	for _, column := range inventoryColumns {
+	for _, column := range optionalColumns {
 		if slices.Contains(c.Fields, column) {
 			out = append(out, column)
 		}
@@ -36,14 +38,14 @@ func (c *Inventory) columns() []string {
 }
 
 // row appends a version's line. Keys are URL-encoded, as in S3's files.
-func (l *inventoryList) row(ctx context.Context, b []byte, v *meta.Version) ([]byte, error) {
-	record, err := l.e.openRow(ctx, v)
+func (l *list) row(ctx context.Context, b []byte, v *meta.Version) ([]byte, error) {
+	entry, err := l.s.engine.OpenVersion(ctx, v)
 	if err != nil {
 		return b, err
 	}
-	row := inventoryRow{l: l, v: *v, entry: versionEntry(v, &record)}
+	line := line{l: l, v: *v, entry: entry}
 	for i, column := range l.c.columns() {
-		value, err := row.value(ctx, column)
+		value, err := line.value(ctx, column)
 		if err != nil {
 			return b, err
 		}
@@ -57,15 +59,15 @@ func (l *inventoryList) row(ctx context.Context, b []byte, v *meta.Version) ([]b
 	return append(b, '\n'), nil
 }
 
-// inventoryRow is a version with what listings show of it.
-type inventoryRow struct {
-	l     *inventoryList
+// line is a version with what listings show of it.
+type line struct {
+	l     *list
 	v     meta.Version
-	entry VersionEntry
+	entry engine.VersionEntry
 }
 
 // value is what stands in a column; empty where the version has nothing of it.
-func (r *inventoryRow) value(ctx context.Context, column string) (string, error) {
+func (r *line) value(ctx context.Context, column string) (string, error) {
 	v := &r.v
 	switch column {
 	case "Bucket":
@@ -79,7 +81,7 @@ func (r *inventoryRow) value(ctx context.Context, column string) (string, error)
 	case "IsDeleteMarker":
 		return strconv.FormatBool(v.Marker), nil
 	case "LastModifiedDate":
-		return v.Modified.UTC().Truncate(time.Second).Format(inventoryTime), nil
+		return v.Modified.UTC().Truncate(time.Second).Format(timeFormat), nil
 	case "ObjectOwner":
 		return v.Owner.Canonical(), nil
 	}
@@ -93,7 +95,7 @@ func (r *inventoryRow) value(ctx context.Context, column string) (string, error)
 		return r.entry.ETag, nil
 	case "StorageClass":
 		if r.entry.StorageClass == "" {
-			return standardClass, nil
+			return engine.StandardClass, nil
 		}
 		return r.entry.StorageClass, nil
 	case "IsMultipartUploaded":
@@ -103,7 +105,7 @@ func (r *inventoryRow) value(ctx context.Context, column string) (string, error)
 	case "ChecksumAlgorithm":
 		return r.entry.ChecksumAlgorithm, nil
 	case "BucketKeyStatus":
-		m, err := r.l.e.openMarks(ctx, *v)
+		m, err := r.l.s.engine.OpenMarks(ctx, *v)
 		if m.BucketKey {
 			return "ENABLED", err
 		}
@@ -115,7 +117,7 @@ func (r *inventoryRow) value(ctx context.Context, column string) (string, error)
 }
 
 // lock is what stands in the columns of a version's lock.
-func (r *inventoryRow) lock(column string) string {
+func (r *line) lock(column string) string {
 	lock := r.v.Lock
 	switch {
 	case column == "ObjectLockLegalHoldStatus" && lock.Hold:
@@ -125,7 +127,7 @@ func (r *inventoryRow) lock(column string) string {
 	case lock.Mode == meta.LockNone:
 		return ""
 	case column == "ObjectLockRetainUntilDate":
-		return lock.Until.UTC().Format(inventoryTime)
+		return lock.Until.UTC().Format(timeFormat)
 	case column == "ObjectLockMode" && lock.Mode == meta.LockGovernance:
 		return "GOVERNANCE"
 	case column == "ObjectLockMode":
@@ -135,20 +137,20 @@ func (r *inventoryRow) lock(column string) string {
 }
 
 // expiration is when a rule ends the current version.
-func (r *inventoryRow) expiration(ctx context.Context) (string, error) {
+func (r *line) expiration(ctx context.Context) (string, error) {
 	if !r.v.Latest {
 		return "", nil
 	}
-	lifecycle, err := r.l.e.lifecycle(ctx, r.l.b)
-	if err != nil || lifecycle == nil {
+	rules, err := lifecycle.Read(ctx, r.l.s.engine, r.l.b)
+	if err != nil || rules == nil {
 		return "", err
 	}
-	x, ok, err := lifecycle.expiration(&subject{
-		key: r.v.Key, size: r.v.Size, modified: r.v.Modified,
-		tags: func() ([]Pair, error) { m, err := r.l.e.openMarks(ctx, r.v); return m.Tags, err },
+	x, ok, err := rules.ExpiryOf(r.v.Key, r.v.Size, r.v.Modified, func() ([]engine.Pair, error) {
+		m, err := r.l.s.engine.OpenMarks(ctx, r.v)
+		return m.Tags, err
 	})
 	if err != nil || !ok {
 		return "", err
 	}
-	return x.At.UTC().Format(inventoryTime), nil
+	return x.At.UTC().Format(timeFormat), nil
 }

@@ -1,4 +1,4 @@
-package engine
+package inventory
 
 import (
 	"bytes"
@@ -13,29 +13,30 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// inventoryFile is the size from which a data file is written and another begun,
+// fileSize is the size from which a data file is written and another begun,
 // in bytes as compressed: what a list holds in memory.
-const inventoryFile = 8 << 20
+const fileSize = 8 << 20
 
 // errListObsolete: the configuration, or a bucket, has changed under the list.
 var errListObsolete = errors.New("the configuration or a bucket has changed")
 
-// inventoryList is a list that is being written.
-type inventoryList struct {
-	e     *Engine
+// list is a list that is being written.
+type list struct {
+	s     *Steps
 	b     meta.Bucket // whose objects are listed
-	c     Inventory
+	c     Configuration
 	day   time.Time
 	after string
 	newer meta.VersionRef // the version to continue after
 	ended bool            // all versions were looked at
 	held  bytes.Buffer    // the data file under way, compressed
 	zip   *gzip.Writer    // nil: none is under way
-	files []inventoryData
+	files []dataFile
 	tries int
 	done  bool
 	// stamp is the time in the names of the list's folders: the day, and a minute of
@@ -46,29 +47,29 @@ type inventoryList struct {
 	ends     int
 }
 
-// inventoryData is a data file as the manifest names it.
-type inventoryData struct {
+// dataFile is a data file as the manifest names it.
+type dataFile struct {
 	Key  string `json:"key"`
 	Size int    `json:"size"`
 	MD5  string `json:"MD5checksum"`
 }
 
-// inventoryManifest is manifest.json.
+// manifestFile is manifest.json.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
-type inventoryManifest struct {
-	Source      string          `json:"sourceBucket"`
-	Destination string          `json:"destinationBucket"`
-	Version     string          `json:"version"`
-	Created     string          `json:"creationTimestamp"` // milliseconds
-	Format      string          `json:"fileFormat"`
-	Schema      string          `json:"fileSchema"`
-	Files       []inventoryData `json:"files"`
+type manifestFile struct {
+	Source      string     `json:"sourceBucket"`
+	Destination string     `json:"destinationBucket"`
+	Version     string     `json:"version"`
+	Created     string     `json:"creationTimestamp"` // milliseconds
+	Format      string     `json:"fileFormat"`
+	Schema      string     `json:"fileSchema"`
+	Files       []dataFile `json:"files"`
 }
 
-func (l *inventoryList) name() listName { return listName{l.b.ID, l.c.ID} }
+func (l *list) name() listName { return listName{l.b.ID, l.c.ID} }
 
 // folder is where all lists of the configuration are.
-func (l *inventoryList) folder() string {
+func (l *list) folder() string {
 	prefix := ""
 	if l.c.TargetPrefix != nil && *l.c.TargetPrefix != "" {
 		prefix = strings.TrimSuffix(*l.c.TargetPrefix, "/") + "/"
@@ -77,54 +78,54 @@ func (l *inventoryList) folder() string {
 }
 
 // endKeys are the objects that end the list, in the order in which they are written.
-func (l *inventoryList) endKeys() (links, manifest, checksum string) {
+func (l *list) endKeys() (links, manifest, checksum string) {
 	at := l.folder() + l.stamp.Format("2006-01-02T15-04Z")
 	return l.folder() + "hive/dt=" + l.stamp.Format("2006-01-02-15-04") + "/symlink.txt", at + "/manifest.json", at + "/manifest.checksum"
 }
 
 // SampleKeys are keys like those of all objects that lists of the configuration are
 // written as.
-func (c *Inventory) SampleKeys(bucket string, now time.Time) []string {
-	l := inventoryList{b: meta.Bucket{Name: bucket}, c: *c, stamp: c.dayOf(now)}
+func (c *Configuration) SampleKeys(bucket string, now time.Time) []string {
+	l := list{b: meta.Bucket{Name: bucket}, c: *c, stamp: c.dayOf(now)}
 	links, manifest, checksum := l.endKeys()
 	return []string{l.dataKey(), links, manifest, checksum}
 }
 
 // dataKey is a new key for a data file.
-func (l *inventoryList) dataKey() string {
+func (l *list) dataKey() string {
 	return l.folder() + "data/" + meta.NewID().String() + ".csv.gz"
 }
 
 // target finds the bucket that takes the list. It must be the one that was named
 // when the configuration was made, and still belong to the same owner.
-func (l *inventoryList) target(ctx context.Context) (meta.Bucket, error) {
-	b, err := l.e.Bucket(ctx, l.c.Target)
+func (l *list) target(ctx context.Context) (meta.Bucket, error) {
+	b, err := l.s.engine.Bucket(ctx, l.c.Target)
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && (b.ID.String() != l.c.TargetID || b.Owner != l.b.Owner) {
 		return b, errListObsolete
 	}
 	return b, err
 }
 
-// maxInventoryStamps is how many names a list may have: as often it may have been
+// maxStamps is how many names a list may have: as often it may have been
 // begun and not ended, or found its names taken.
-const maxInventoryStamps = 10
+const maxStamps = 10
 
 // errNamesTaken: other objects, or lists that were never ended, have all names.
 var errNamesTaken = errors.New("the names of the list are taken")
 
 // written reports whether the list is there; otherwise it finds names for it that
 // nothing has. What is there is never written over: it may be anybody's.
-func (l *inventoryList) written(ctx context.Context) (bool, error) {
+func (l *list) written(ctx context.Context) (bool, error) {
 	to, err := l.target(ctx)
 	if err != nil {
 		return false, err
 	}
-	for minute := range maxInventoryStamps {
+	for minute := range maxStamps {
 		l.stamp = l.day.Add(time.Duration(minute) * time.Minute)
 		links, manifest, checksum := l.endKeys()
 		taken := false
 		for _, key := range []string{checksum, manifest, links} {
-			_, err := l.e.store.Object(ctx, to.ID, key)
+			_, err := l.s.store.Object(ctx, to.ID, key)
 			if err == nil && key == checksum {
 				return true, nil
 			}
@@ -141,19 +142,19 @@ func (l *inventoryList) written(ctx context.Context) (bool, error) {
 }
 
 // step lists one page, or ends the list.
-func (l *inventoryList) step(ctx context.Context, r *InventoryReport) error {
-	now, err := l.e.sameBucket(ctx, l.b)
+func (l *list) step(ctx context.Context, r *Report) error {
+	now, err := l.s.engine.SameBucket(ctx, l.b)
 	if errors.Is(err, s3err.NoSuchBucket) {
 		return errListObsolete
 	} else if err != nil {
 		return err
 	}
 	if now.Revision != l.b.Revision {
-		s, err := l.e.Settings(ctx, now)
+		settings, err := l.s.engine.Settings(ctx, now)
 		if err != nil {
 			return err
 		}
-		if c, _, err := Parsed(s, InventorySetting+l.c.ID, ParseInventory); err != nil || !reflect.DeepEqual(c, l.c) {
+		if c, _, err := engine.Parsed(settings, Setting+l.c.ID, Parse); err != nil || !reflect.DeepEqual(c, l.c) {
 			return errListObsolete
 		}
 	}
@@ -162,17 +163,17 @@ func (l *inventoryList) step(ctx context.Context, r *InventoryReport) error {
 	if err != nil {
 		return err
 	}
-	if l.held.Len() >= inventoryFile || l.ended && l.zip != nil {
+	if l.held.Len() >= fileSize || l.ended && l.zip != nil {
 		return l.flush(ctx, to)
 	}
 	if l.ended {
 		return l.finish(ctx, to)
 	}
-	q := meta.VersionQuery{Bucket: l.b.ID, AfterKey: l.after, AfterVersion: l.newer, Limit: inventoryRows}
+	q := meta.VersionQuery{Bucket: l.b.ID, AfterKey: l.after, AfterVersion: l.newer, Limit: stepRows}
 	if l.c.Prefix != nil {
 		q.Prefix = *l.c.Prefix
 	}
-	page, err := l.e.store.ListVersions(ctx, q)
+	page, err := l.s.store.ListVersions(ctx, q)
 	if err != nil {
 		return err
 	}
@@ -199,7 +200,7 @@ func (l *inventoryList) step(ctx context.Context, r *InventoryReport) error {
 }
 
 // flush writes the data file under way.
-func (l *inventoryList) flush(ctx context.Context, to meta.Bucket) error {
+func (l *list) flush(ctx context.Context, to meta.Bucket) error {
 	if err := l.zip.Close(); err != nil {
 		return err
 	}
@@ -209,18 +210,18 @@ func (l *inventoryList) flush(ctx context.Context, to meta.Bucket) error {
 		return err
 	}
 	sum := md5.Sum(data)
-	l.files = append(l.files, inventoryData{Key: key, Size: len(data), MD5: hex.EncodeToString(sum[:])})
+	l.files = append(l.files, dataFile{Key: key, Size: len(data), MD5: hex.EncodeToString(sum[:])})
 	l.zip = nil
 	l.held.Reset()
 	return nil
 }
 
 // finish writes the manifest, and last its checksum, which says that all is there.
-func (l *inventoryList) finish(ctx context.Context, to meta.Bucket) error {
+func (l *list) finish(ctx context.Context, to meta.Bucket) error {
 	if l.manifest == nil {
-		manifest, err := json.MarshalIndent(inventoryManifest{
+		manifest, err := json.MarshalIndent(manifestFile{
 			Source: l.b.Name, Destination: "arn:aws:s3:::" + l.c.Target, Version: "2016-11-30",
-			Created: fmt.Sprint(l.e.now().UnixMilli()), Format: "CSV", Schema: strings.Join(l.c.columns(), ", "), Files: l.files,
+			Created: fmt.Sprint(l.s.now().UnixMilli()), Format: "CSV", Schema: strings.Join(l.c.columns(), ", "), Files: l.files,
 		}, "", "  ")
 		if err != nil {
 			return err
@@ -256,15 +257,13 @@ func (l *inventoryList) finish(ctx context.Context, to meta.Bucket) error {
 // put writes an object of the list as the target's owner, where nothing is. Something
 // that came there since the names were found ends the list, which is begun anew under
 // others.
-func (l *inventoryList) put(ctx context.Context, to meta.Bucket, key, kind string, data []byte) error {
-	if permit := l.e.permit.Load(); permit != nil {
-		if err := (*permit)(ctx, Delivery{From: l.b, To: to, Key: key, ByPolicy: l.c.ByPolicy}); err != nil {
-			return err
-		}
+func (l *list) put(ctx context.Context, to meta.Bucket, key, kind string, data []byte) error {
+	if err := l.s.permit(ctx, Delivery{From: l.b, To: to, Key: key, ByPolicy: l.c.ByPolicy}); err != nil {
+		return err
 	}
-	_, err := l.e.PutObject(ctx, PutObject{
-		Bucket: to, Key: key, Owner: to.Owner, Attributes: Attributes{ContentType: kind}, Conditions: Conditions{IfNoneMatch: "*"},
-		Body: Body{Reader: bytes.NewReader(data), Size: int64(len(data)), ChecksumAlgorithm: CRC64NVME},
+	_, err := l.s.engine.PutObject(ctx, engine.PutObject{
+		Bucket: to, Key: key, Owner: to.Owner, Attributes: engine.Attributes{ContentType: kind}, Conditions: engine.Conditions{IfNoneMatch: "*"},
+		Body: engine.Body{Reader: bytes.NewReader(data), Size: int64(len(data)), ChecksumAlgorithm: engine.CRC64NVME},
 	})
 	if errors.Is(err, s3err.PreconditionFailed) {
 		return fmt.Errorf("%w: %s", errListObsolete, key)

@@ -1,4 +1,4 @@
-package engine
+package lifecycle
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -34,9 +35,9 @@ type judged struct {
 // version that is gone nobody knows where it stood. Versions of a key that were
 // written meanwhile are passed over, so that fewer are counted as newer than
 // there are, never more.
-func (t *turn) lookAtVersions(ctx context.Context, r *ExpireReport) error {
-	page, err := t.e.store.ListVersions(ctx, meta.VersionQuery{
-		Bucket: t.b.ID, Prefix: t.versions[0], AfterKey: t.at.key, AfterVersion: t.at.version, Limit: expireRows,
+func (t *turn) lookAtVersions(ctx context.Context, r *Report) error {
+	page, err := t.s.store.ListVersions(ctx, meta.VersionQuery{
+		Bucket: t.b.ID, Prefix: t.versions[0], AfterKey: t.at.key, AfterVersion: t.at.version, Limit: stepRows,
 	})
 	if err != nil {
 		return err
@@ -62,9 +63,9 @@ func (t *turn) lookAtVersions(ctx context.Context, r *ExpireReport) error {
 
 // judgeAll judges the versions of a page in their order. A delete marker at the
 // page's end is left for the next one, which tells whether it hides something.
-func (t *turn) judgeAll(ctx context.Context, page meta.VersionPage, r *ExpireReport) []judged {
+func (t *turn) judgeAll(ctx context.Context, page meta.VersionPage, r *Report) []judged {
 	out := make([]judged, 0, len(page.Entries))
-	now, at := t.e.now(), t.at
+	now, at := t.s.now(), t.at
 	for i := range page.Entries {
 		v := &page.Entries[i].Version
 		last := i == len(page.Entries)-1
@@ -94,19 +95,20 @@ func (t *turn) judgeAll(ctx context.Context, page meta.VersionPage, r *ExpireRep
 
 // judge judges one version, by a row that is what was sealed. What is locked is not
 // removed: the store refuses it, too.
-func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, now time.Time, r *ExpireReport) (fate, string, error) {
+func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, now time.Time, r *Report) (fate, string, error) {
 	// Not known: its key's newest version was not seen, or since when it is not that.
 	if at.current.IsZero() || !v.Latest && v.Displaced.IsZero() {
 		return fateStay, "", nil
 	}
-	if _, err := t.e.openRow(ctx, v); err != nil {
+	shown, err := t.s.engine.OpenVersion(ctx, v)
+	if err != nil {
 		return fateStay, "", err
 	}
 	s := &subject{
 		key: v.Key, size: v.Size, modified: v.Modified, displaced: v.Displaced, marker: v.Marker, sole: sole,
-		newer: at.stay, class: class(v.Class, ""), kept: t.b.Versioning != meta.VersioningOff,
-		tags: func() ([]Pair, error) {
-			m, err := t.e.openMarks(ctx, *v)
+		newer: at.stay, class: shown.StorageClass, kept: t.b.Versioning != meta.VersioningOff,
+		tags: func() ([]engine.Pair, error) {
+			m, err := t.s.engine.OpenMarks(ctx, *v)
 			return m.Tags, err
 		},
 	}
@@ -127,7 +129,7 @@ func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, n
 		return fateStay, "", nil
 	}
 	if t.b.Lock {
-		if _, err := t.e.openMarks(ctx, *v); err != nil {
+		if _, err := t.s.engine.OpenMarks(ctx, *v); err != nil {
 			return fateStay, "", err
 		}
 	}
@@ -136,8 +138,8 @@ func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, n
 
 // remove has the store remove what was judged so, on the condition that each key's
 // current version still is the one that was seen, and the version as it was. Of a key the current version
-// comes last, lest its deletion is what changes that.
-func (t *turn) remove(ctx context.Context, todo []judged, r *ExpireReport) error {
+// comes last, because deleting it would break that condition.
+func (t *turn) remove(ctx context.Context, todo []judged, r *Report) error {
 	var batch []*judged
 	for i := range slices.Backward(todo) {
 		if f := todo[i].fate; f == fateDelete || f == fateRemove {
@@ -153,33 +155,14 @@ func (t *turn) remove(ctx context.Context, todo []judged, r *ExpireReport) error
 	return nil
 }
 
-func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *ExpireReport) error {
-	ctx, how, sealed, err := t.e.sealAs(ctx)
+func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *Report) error {
+	as := make([]engine.RemoveVersion, len(batch))
+	for i, j := range batch {
+		as[i] = engine.RemoveVersion{Version: j.v, Current: j.spot.current, ForGood: j.fate == fateRemove}
+	}
+	removed, err := t.s.engine.RemoveVersions(ctx, t.b, as)
 	if err != nil {
 		return err
-	}
-	defer sealed()
-	rs := make([]meta.Removal, len(batch))
-	for i, j := range batch {
-		d := DeleteObject{Key: j.v.Key, Owner: t.b.Owner}
-		if j.fate == fateRemove {
-			d.Version = j.v.Ref()
-		}
-		var err error
-		if rs[i], err = t.e.removal(ctx, t.b, d, meta.Expect{Kind: meta.ExpectVersion, Version: j.spot.current}, how); err != nil {
-			return fmt.Errorf("seal a delete marker: %w", err)
-		}
-		// A tag that it has by now may be what keeps it.
-		row := meta.Expect{Kind: meta.ExpectRow, Version: j.v.ID, Revision: j.v.Revision}
-		if d.Version.IsZero() {
-			rs[i].Expect = row
-		} else {
-			rs[i].Named = row
-		}
-	}
-	removed, err := t.e.store.RemoveObjects(ctx, t.b.ID, t.b.Versioning, rs, t.e.now())
-	if err != nil {
-		return fmt.Errorf("remove versions: %w", err)
 	}
 	for i, j := range batch {
 		switch err := removed[i].Err; {
@@ -192,14 +175,14 @@ func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *ExpireReport
 		case j.fate == fateDelete:
 			r.Expired++
 			if removed[i].Marked {
-				t.tell(LifecycleMarked, j.v.Key, shown(t.b, rs[i].Marker), j.v.Size, "")
+				t.tell(Marked, j.v.Key, removed[i].Marker, j.v.Size, "")
 			} else {
-				t.tell(LifecycleRemoved, j.v.Key, j.v.Ref(), j.v.Size, "")
+				t.tell(Removed, j.v.Key, j.v.Ref(), j.v.Size, "")
 			}
 			j.gone = t.b.Versioning == meta.VersioningOff || j.v.Null && t.b.Versioning == meta.VersioningSuspended
 		default:
 			j.gone = true
-			t.tell(LifecycleRemoved, j.v.Key, j.v.Ref(), j.v.Size, "")
+			t.tell(Removed, j.v.Key, j.v.Ref(), j.v.Size, "")
 			if j.v.Marker && j.v.Latest {
 				r.Markers++
 			} else {
@@ -215,29 +198,29 @@ var errStuck = errors.New("nothing is moved for the rest of the bucket's turn")
 
 // moveAll gives versions their other class, until the step's bound is reached, and
 // returns how many of the page are done.
-func (t *turn) moveAll(ctx context.Context, todo []judged, r *ExpireReport) (done int, err error) {
+func (t *turn) moveAll(ctx context.Context, todo []judged, r *Report) (done int, err error) {
 	for i := range todo {
 		if todo[i].fate != fateMove {
 			continue
 		}
-		if r.MovedBytes >= expireBytes {
+		if r.MovedBytes >= stepBytes {
 			return i, nil
 		}
 		if t.stuck {
 			t.fail(r, errStuck)
 			continue
 		}
-		n, err := t.e.reclass(ctx, t.b, todo[i].v, todo[i].class)
+		n, err := t.s.engine.Reclass(ctx, t.b, todo[i].v, todo[i].class)
 		r.MovedBytes += n
 		switch {
 		case err == nil:
 			r.Moved++
-			t.tell(LifecycleMoved, todo[i].v.Key, todo[i].v.Ref(), todo[i].v.Size, todo[i].class)
-		case errors.Is(err, errChanged):
+			t.tell(Moved, todo[i].v.Key, todo[i].v.Ref(), todo[i].v.Size, todo[i].class)
+		case errors.Is(err, engine.ErrVersionChanged):
 			t.failed = true
-		case errors.Is(err, errResidency), errors.Is(err, errNoPlace), ownFault(err):
+		case engine.OfVersionAlone(err):
 			t.fail(r, fmt.Errorf("move a version to %s: %w", todo[i].class, err))
-		case t.tries+1 >= maxExpireTries && ctx.Err() == nil:
+		case t.tries+1 >= maxTries && ctx.Err() == nil:
 			t.stuck = true // what is only to be removed need not wait
 			t.fail(r, fmt.Errorf("move a version to %s: %w", todo[i].class, err))
 		default:

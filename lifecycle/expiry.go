@@ -1,0 +1,64 @@
+package lifecycle
+
+import (
+	"context"
+	"time"
+
+	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// Expiry is when a lifecycle rule ends an object that is current.
+type Expiry struct {
+	At   time.Time
+	Rule string // the rule's id
+}
+
+// ExpiryOf returns when the object, taken for the current version of its key,
+// expires by the rules that the bucket has now: the earliest where several do.
+// False: by none. A rule that removes expired delete markers is none of these.
+func ExpiryOf(ctx context.Context, e *engine.Engine, b meta.Bucket, o engine.Object) (Expiry, bool, error) {
+	if b.Revision == 0 || o.Marker {
+		return Expiry{}, false, nil
+	}
+	l, err := Read(ctx, e, b)
+	if err != nil || l == nil {
+		return Expiry{}, false, err
+	}
+	return l.ExpiryOf(o.Key, o.Size, o.Modified, func() ([]engine.Pair, error) { return o.Marks.Tags, nil })
+}
+
+// ExpiryOf is the first of a current version, made at a time, by the rules; false: there
+// is none. tags is called only where a rule asks for tags.
+func (l *Configuration) ExpiryOf(key string, size int64, modified time.Time, tags func() ([]engine.Pair, error)) (first Expiry, found bool, err error) {
+	s := &subject{key: key, size: size, modified: modified, tags: tags}
+	for i := range l.Rules {
+		r := &l.Rules[i]
+		if r.Expiration == nil {
+			continue
+		}
+		if ok, err := r.concerns(s); err != nil {
+			return first, false, err
+		} else if !ok {
+			continue
+		}
+		if at, ok := r.Expiration.at(s.modified); ok && (!found || at.Before(first.At)) {
+			first, found = Expiry{At: at, Rule: r.ID}, true
+		}
+	}
+	return first, found, nil
+}
+
+// Read reads a bucket's rules, which are shared and must not be changed; nil when it has
+// none. An error means that they are not known, and nothing may be done by them.
+func Read(ctx context.Context, e *engine.Engine, b meta.Bucket) (*Configuration, error) {
+	s, err := e.Settings(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	l, ok, err := engine.Parsed(s, engine.LifecycleSetting, Parse)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return l, nil
+}

@@ -1,0 +1,177 @@
+package lifecycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/sanctum-storage/gateway/fair"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// lease keeps gateways from carrying out rules at the same time. Two that did would do
+// nothing twice.
+const lease = "lifecycle"
+
+// Bounds of one step.
+const (
+	stepRows    = meta.MaxPage // versions or uploads looked at; at least 2
+	stepBuckets = 100          // buckets whose rules are read
+	stepBytes   = 256 << 20    // sealed bytes moved; the version that exceeds them is the last
+	maxTries    = 3            // steps that fail until a bucket's turn is over
+	maxTurns    = 32           // of tenants under way at once
+	// turnAgain is when a bucket has another turn in which something failed.
+	turnAgain = time.Hour
+	// maxErrors of single versions are named in the log; all are counted.
+	maxErrors = 5
+)
+
+// never is when the next turn of a bucket without rules is.
+var never = time.Unix(math.MaxInt32, 0)
+
+// round is what this process remembers of carrying out lifecycle rules. A process that
+// has to begin anew, because it is lost, does nothing twice: every action is held
+// against the state that it was decided on.
+type round struct {
+	after string // buckets up to this name were looked at in this round
+	turns fair.Rotation[meta.ID, *turn]
+	seen  map[meta.ID]lastTurn
+	next  map[meta.ID]lastTurn // what becomes of seen at the end of the round; nil between rounds
+}
+
+// looks reports whether it is time to look for another turn.
+func (x *round) looks(now time.Time) bool { return x.turns.Looks(now, maxTurns, x.next != nil) }
+
+// note remembers a bucket's turn.
+func (x *round) note(bucket meta.ID, last lastTurn) {
+	if x.next != nil {
+		x.next[bucket] = last
+	}
+	if x.seen == nil {
+		x.seen = make(map[meta.ID]lastTurn)
+	}
+	x.seen[bucket] = last
+}
+
+// lastTurn is which rules a bucket had at its last turn, and when the next is due.
+type lastTurn struct {
+	revision int64
+	began    time.Time // a turn of the time to come was by a clock that was wrong
+	due      time.Time
+}
+
+// Step does one bounded step of carrying out the lifecycle rules of buckets: it
+// looks at one page of versions or uploads of one bucket. A bucket has its turn
+// once a day, after midnight UTC, for that is when rules fall due; and when its
+// settings have changed. The turns of several tenants are under way at once, one of
+// each. One gateway at a time does it. Concurrent calls wait for
+// one another. What fails in one bucket, or with one version, does not keep others
+// from their turn.
+func (s *Steps) Step(ctx context.Context) (r Report, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := &s.round
+	mine, err := s.engine.HoldLease(ctx, lease)
+	if err != nil {
+		return r, fmt.Errorf("take the lifecycle's lease: %w", err)
+	}
+	if !mine {
+		*x = round{}
+		return Report{Skipped: true}, nil
+	}
+	if x.looks(s.now()) {
+		if r.More, err = s.nextTurn(ctx); err != nil {
+			return r, err
+		}
+	}
+	at := x.turns.Next(s.now())
+	if at == nil {
+		return r, nil
+	}
+	t := at.Turn
+	err = t.step(ctx, &r)
+	if errors.Is(err, s3err.NoSuchBucket) {
+		t.over, err = true, nil
+	}
+	if err != nil {
+		if t.tries++; t.tries == maxTries {
+			t.over, t.failed = true, true
+		}
+		at.Fail(s.now(), t.tries)
+		err = fmt.Errorf("lifecycle of bucket %s: %w", t.b.Name, err)
+	} else {
+		t.tries = 0
+	}
+	if t.over {
+		r.Buckets++
+		x.turns.End(at)
+		x.note(t.b.ID, t.last())
+	}
+	r.More = r.More || t.over || x.turns.Ready(s.now())
+	return r, err
+}
+
+// nextTurn looks for a bucket whose turn it is. More: there may be one further on.
+func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
+	x := &s.round
+	if x.next == nil {
+		x.next = make(map[meta.ID]lastTurn)
+	}
+	page, err := s.store.ListBuckets(ctx, meta.BucketQuery{After: x.after, Limit: meta.MaxPage})
+	if err != nil {
+		return false, err
+	}
+	read := 0
+	for _, b := range page {
+		if b.Revision > 0 {
+			if err := s.engine.ProveBucket(&b); err != nil { // the others have their turn all the same
+				x.after = b.Name
+				return true, err
+			}
+			last, ok := x.seen[b.ID]
+			if ok && last.revision == b.Revision && fair.Within(s.now(), last.began, last.due) {
+				x.next[b.ID], x.after = last, b.Name
+				continue
+			}
+			if x.turns.Has(b.Owner) { // it is looked at again when that turn has ended
+				x.after = b.Name
+				continue
+			}
+			if read++; read > stepBuckets {
+				return true, nil
+			}
+			x.after = b.Name
+			if begun, err := s.beginTurn(ctx, b); err != nil || begun {
+				return true, err
+			}
+		}
+		x.after = b.Name
+	}
+	if len(page) == meta.MaxPage {
+		return true, nil
+	}
+	x.after, x.seen, x.next = "", x.next, nil // buckets that are gone are forgotten
+	x.turns.FoundNone(s.now())
+	return false, nil
+}
+
+// beginTurn begins a bucket's turn, if it has rules.
+func (s *Steps) beginTurn(ctx context.Context, b meta.Bucket) (begun bool, err error) {
+	x, now := &s.round, s.now()
+	l, err := Read(ctx, s.engine, b)
+	switch {
+	case errors.Is(err, s3err.NoSuchBucket):
+		return false, nil
+	case err != nil:
+		x.note(b.ID, lastTurn{b.Revision, now, now.Add(turnAgain)})
+		return false, fmt.Errorf("read the lifecycle of bucket %s: %w", b.Name, err)
+	case l == nil:
+		x.note(b.ID, lastTurn{b.Revision, now, never})
+		return false, nil
+	}
+	x.turns.Begin(b.Owner, &turn{s: s, b: b, l: l, began: now, uploads: l.prefixes(ofUploads), versions: l.prefixes(ofVersions)})
+	return true, nil
+}
