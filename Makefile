@@ -35,7 +35,7 @@ build: ## Build bin/gateway
 run: build ## Build and serve; ARGS="--s3 127.0.0.1:9100" and the like are passed on
 	exec bin/gateway serve $(ARGS)
 
-lint: ## Check formatting and each go.mod, run go vet and staticcheck, and look for dead code
+lint: ## Check formatting and each go.mod, run go vet and staticcheck, look for dead code, and build for arm64
 	@scripts/setup.sh go
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \
 	if [[ -n $$unformatted ]]; then echo "not formatted by gofmt:" $$unformatted >&2; exit 1; fi
@@ -45,6 +45,7 @@ lint: ## Check formatting and each go.mod, run go vet and staticcheck, and look 
 	go run $(STATICCHECK) -tags clients,more,peers ./...
 	@dead=$$(go run $(DEADCODE) -test -tags clients,more,peers ./...); \
 	if [[ -n $$dead ]]; then printf 'nothing calls:\n%s\n' "$$dead" >&2; exit 1; fi
+	GOARCH=arm64 CGO_ENABLED=0 go build -o /dev/null ./cmd/gateway
 	@for file in $$(git ls-files -co --exclude-standard '*/go.mod'); do \
 		( cd "$$(dirname "$$file")" && echo "lint $$(dirname "$$file")" && go mod tidy -diff && go vet ./... && go run $(STATICCHECK) ./... ) || exit 1; \
 	done
