@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -19,7 +20,12 @@ type declared struct {
 	any      map[string]bool            // every name, methods and fields included
 	tests    map[string]map[string]bool // functions of test files, by folder
 	anyTest  map[string]bool
+	places   map[string][]place // of functions of test files
 }
+
+// place is where a function of a test is: its folder, and the word of the build tags
+// that a make target gives, if the file has one.
+type place struct{ dir, tag string }
 
 var declarations = sync.OnceValues(readDeclarations)
 
@@ -35,9 +41,9 @@ func declarationsOf(t *testing.T) *declared {
 
 func readDeclarations() (*declared, error) {
 	d := &declared{packages: map[string]bool{}, names: map[string]bool{}, members: map[string]map[string]bool{},
-		any: map[string]bool{}, tests: map[string]map[string]bool{}, anyTest: map[string]bool{}}
+		any: map[string]bool{}, tests: map[string]map[string]bool{}, anyTest: map[string]bool{}, places: map[string][]place{}}
 	return d, walkGoFiles(func(name string) error {
-		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution)
+		file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, name), nil, parser.SkipObjectResolution|parser.ParseComments)
 		if err != nil {
 			return err
 		}
@@ -55,13 +61,23 @@ func readDeclarations() (*declared, error) {
 	})
 }
 
+// ofTargets are build tags that targets of the Makefile give.
+var ofTargets = regexp.MustCompile(`^//go:build .*\b(clients|more|peers)\b`)
+
 func (d *declared) addTests(dir string, file *ast.File) {
+	tag := ""
+	for _, group := range file.Comments {
+		if m := ofTargets.FindStringSubmatch(group.List[0].Text); m != nil && group.Pos() < file.Package {
+			tag = m[1]
+		}
+	}
 	for _, decl := range file.Decls {
 		if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil {
 			if d.tests[dir] == nil {
 				d.tests[dir] = map[string]bool{}
 			}
 			d.tests[dir][f.Name.Name], d.anyTest[f.Name.Name] = true, true
+			d.places[f.Name.Name] = append(d.places[f.Name.Name], place{dir, tag})
 		}
 	}
 }

@@ -39,8 +39,8 @@ var (
 	testPrefix = regexp.MustCompile(`^((?:Test|Fuzz|Benchmark|test)[A-Z]\w*)…$`)
 )
 
-// Tests that documents name exist, and in the folder that stands before them where one
-// does: `api`: `TestKMS`, `TestCORS` · `engine`: …
+// Tests that documents name exist, in the folder that stands before them, and are run by
+// the target that stands before them, where one does: `api`: `TestKMS`, `TestPreflight` · …
 func TestNamedTests(t *testing.T) {
 	have := declarationsOf(t)
 	checked, placed := 0, 0
@@ -62,11 +62,16 @@ func TestNamedTests(t *testing.T) {
 			t.Errorf("%s names %s, which is not there", d.At(c.Line), c.Text)
 			return
 		}
-		if dir := folderBefore(c.Before); dir != "" {
+		if dir := listBefore(folderOfList, c.Before); dir != "" {
 			placed++
 			if !have.tests[dir][c.Text] {
 				t.Errorf("%s: %s is not in %s", d.At(c.Line), c.Text, dir)
 			}
+		}
+		if target := listBefore(targetOfList, c.Before); target != "" && !slices.ContainsFunc(have.places[c.Text], func(p place) bool {
+			return isRunBy(target, p)
+		}) {
+			t.Errorf("%s: make %s does not run %s", d.At(c.Line), target, c.Text)
 		}
 	})
 	if checked < 50 || placed < 30 {
@@ -74,14 +79,37 @@ func TestNamedTests(t *testing.T) {
 	}
 }
 
-// folderBefore is the folder that a list of tests belongs to: the last one with a colon
-// in the same cell or sentence.
-func folderBefore(before string) string {
-	list := regexp.MustCompile("`([a-z][a-z0-9/]*)`: (?:`[^`]*`(?:, | and )?)*$")
-	if m := list.FindStringSubmatch(before); m != nil {
+// What stands before a list of tests: the folder that they are in, or the target of the
+// Makefile that runs them.
+var (
+	folderOfList = regexp.MustCompile("`([a-z][a-z0-9/]*)`: (?:`[^`]*`(?:, | and )?)*$")
+	targetOfList = regexp.MustCompile("`make (test[a-z-]*)`: (?:`[^`]*`(?:, | and )?)*$")
+)
+
+// listBefore is the head of the list that a span belongs to; empty: it is in none.
+func listBefore(head *regexp.Regexp, before string) string {
+	if m := head.FindStringSubmatch(before); m != nil {
 		return m[1]
 	}
 	return ""
+}
+
+// slow are the folders of make test-clients.
+var slow = []string{"internal/clienttest", "internal/clustertest", "transfer", "deploy"}
+
+// isRunBy reports whether a target runs a test that is in a place.
+func isRunBy(target string, p place) bool {
+	switch target {
+	case "test":
+		return p.tag == ""
+	case "test-clients":
+		return (p.tag == "" || p.tag == "clients") && slices.Contains(slow, p.dir)
+	case "test-clients-more":
+		return p.tag == "more" && p.dir == "internal/clienttest"
+	case "test-peers":
+		return p.tag != "clients" && p.tag != "more" && p.dir == "backends/s3"
+	}
+	return false
 }
 
 var (
