@@ -144,6 +144,12 @@ func (s *watchedStore) Sweep(ctx context.Context, limit int, ended, now time.Tim
 	return s.Store.Sweep(ctx, limit, ended, now)
 }
 
+func (s *watchedStore) TrimUploads(ctx context.Context, uploads []meta.Trim, limit int, now time.Time) (n int, err error) {
+	n = -1
+	defer s.changes.countSome(&n, &err)
+	return s.Store.TrimUploads(ctx, uploads, limit, now)
+}
+
 func (s *watchedStore) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
 	defer s.changes.count()
 	return s.Store.Reserve(ctx, holder, at, ids, now)

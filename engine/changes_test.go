@@ -14,7 +14,7 @@ var uncounted = []string{
 	"Check", "Close", "Deployment", "InitDeployment", "ListBackends", "AdvanceEpoch", "NoteDrain", "Demands", "BlobBackends",
 	"Lease", "TakeLease", "DropLease", "Bucket", "ListBuckets", "CountBuckets", "BucketSettings", "BucketSeeds",
 	"Object", "Version", "Find", "Vacant", "Renamed", "ForgetRenames", "ListObjects", "ListVersions", "ScanObjects",
-	"BucketUsage", "OwnerUsage", "FoldUsage", "Upload", "Parts", "ListUploads", "ScanUploads", "ScanParts",
+	"BucketUsage", "OwnerUsage", "FoldUsage", "Upload", "Parts", "ListUploads", "ScanUploads", "ScanParts", "Untrimmed",
 	"Beat", "Holders", "Held", "DeadBlobs", "Defer", "Forget", "Blob", "ScanBlobs",
 	"Tenant", "TenantByName", "ListTenants", "AccessKey", "ListAccessKeys", "Identity", "IdentitiesByID", "ListIdentities",
 	"NoteResealed", "ScanAccessKeys", "ScanIdentities",

@@ -67,13 +67,18 @@ func (e *Engine) Collect(ctx context.Context) (r CollectReport, err error) {
 	if r.Swept, err = e.store.Sweep(ctx, collectRows, e.deletable(now), now); err != nil {
 		errs = append(errs, fmt.Errorf("sweep: %w", err))
 	}
+	trimmed, more, err := e.trim(ctx, now)
+	if err != nil {
+		errs = append(errs, fmt.Errorf("remove surplus parts: %w", err))
+	}
 	if r.Folded, err = e.store.FoldUsage(ctx, foldRows); err != nil {
 		errs = append(errs, fmt.Errorf("fold usage: %w", err))
 	}
 	if r.Forgotten, err = e.store.ForgetRenames(ctx, now.Add(-renameTokenLife), collectRows); err != nil {
 		errs = append(errs, fmt.Errorf("forget renames: %w", err))
 	}
-	r.More = r.Folded == foldRows || r.Forgotten == collectRows || r.Expired == collectRows || r.Condemned+r.Doubtful >= collectRows || r.Swept == collectRows
+	r.More = more || r.Folded == foldRows || r.Forgotten == collectRows || r.Expired == collectRows || r.Condemned+r.Doubtful >= collectRows || r.Swept == collectRows
+	r.Swept += trimmed
 	for _, row := range s.rows {
 		if row.State == meta.BackendRetired {
 			continue

@@ -93,13 +93,18 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if err != nil {
 		return Object{}, err
 	}
+	chosen := chosenRuns(m.Parts)
+	settings, err := e.sealCompleted(u, chosen, how)
+	if err != nil {
+		return Object{}, err
+	}
 	err = e.versioned(ctx, &in.Bucket, &v, func() error {
 		expect, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions)
 		if err != nil {
 			return err
 		}
 		return e.store.CompleteUpload(ctx, meta.Complete{
-			Upload: u.ID, Revision: u.Revision, Chosen: chosenRuns(m.Parts), Version: v, Expect: expect,
+			Upload: u.ID, Revision: u.Revision, Chosen: chosen, Settings: settings, Version: v, Expect: expect,
 			Versioning: in.Bucket.Versioning,
 		})
 	})

@@ -126,6 +126,7 @@ type Engine struct {
 	beating         sync.Mutex
 	beaten          atomic.Int64 // when the store last saw a sign of life, by elapsed
 	collecting      sync.Mutex
+	trimFrom        time.Time                        // see trim; under collecting
 	sweptAt         map[meta.BackendID]time.Duration // by elapsed; see sweepBackends; under collecting
 	resealing       sync.Mutex
 	reading         readings

@@ -203,6 +203,15 @@ func (i *Inspection) OpenUpload(ctx context.Context, row meta.Upload) (*OpenedUp
 // IsLocked reports that only its customer's key (SSE-C) opens the upload's parts.
 func (o *OpenedUpload) IsLocked() bool { return o.u.locked() }
 
+// CheckChosen holds the parts that the row of a completed upload has as chosen against
+// those that were sealed, as far as they can be known.
+func (o *OpenedUpload) CheckChosen(ctx context.Context) error {
+	if _, err := o.e.proveChosen(ctx, o.u); errors.Is(err, errChosen) {
+		return err
+	}
+	return nil // another error is one of the version, and found with that
+}
+
 // CheckPart holds a row of one of the upload's parts against its sealed record, if the
 // upload is not locked.
 func (o *OpenedUpload) CheckPart(p *meta.Part) error {

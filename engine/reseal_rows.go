@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -127,11 +126,7 @@ func (e *Engine) resealUpload(ctx context.Context, ref meta.UploadRef) error {
 		return nil
 	}
 	u.promised.Begun = begunAs(&row)
-	settings := *u.settings
-	if settings.Marks, err = json.Marshal(u.promised); err != nil {
-		return err
-	}
-	sealed, err := encrypt.SealManifest(u.settingsKey, encrypt.PurposeUpload, e.name(row.Bucket, row.Key, row.ID), &settings)
+	sealed, err := e.sealSettings(u, u.promised)
 	if err != nil {
 		return err
 	}

@@ -100,6 +100,9 @@ type promise struct {
 	Encryption meta.Encryption `json:"encryption,omitzero"`
 	Begun      begun           `json:"begun,omitzero"` // zero: by a release that did not say
 	By         initiator       `json:"by,omitzero"`    // the same
+	// Chosen is chosenSum of the parts of which the object was made: nil while open, and
+	// of an upload that was completed by a release that did not say.
+	Chosen []byte `json:"chosen,omitempty"`
 }
 
 // initiator is Initiator as it is stored.

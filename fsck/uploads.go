@@ -68,7 +68,8 @@ func (c *check) countUpload(u meta.UploadRef) {
 }
 
 // upload proves that what an upload was begun with opens and agrees with its row, and
-// the same of its parts while it is open. Of a completed one the versions' manifests
+// the same of its parts while it is open. The row of a completed one has the parts as chosen
+// that were sealed. Of a completed one the versions' manifests
 // say which parts there have to be. The parts of SSE-C cannot be opened.
 func (c *check) upload(ctx context.Context, ref meta.UploadRef) error {
 	if ref.State == meta.UploadDying {
@@ -90,6 +91,11 @@ func (c *check) upload(ctx context.Context, ref meta.UploadRef) error {
 	case err != nil:
 		c.report(at.of("upload-unreadable", uploadEdited, err))
 		return nil
+	case row.State == meta.UploadCompleted:
+		if err := u.CheckChosen(ctx); err != nil {
+			c.report(at.of("upload-unreadable", uploadEdited, err))
+		}
+		return ctx.Err()
 	case row.State != meta.UploadOpen || u.IsLocked():
 		return nil
 	}

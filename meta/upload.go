@@ -30,6 +30,9 @@ type Upload struct {
 	// compare-and-swap on it, so that what was checked is what is completed.
 	Revision int64
 	Version  ID // the version that Complete made; zero while open
+	// Chosen are the parts that Complete named, as the ledger has them: nil while open,
+	// and where the ledger was edited so that they cannot be told.
+	Chosen []PartRun
 }
 
 // Part is one piece of an upload. Storing a number again replaces the piece.
@@ -63,11 +66,19 @@ type PartRun struct{ First, Count int }
 type Complete struct {
 	Upload   ID
 	Revision int64     // of the upload whose parts were checked
-	Chosen   []PartRun // ascending; parts outside are dropped by Sweep
+	Chosen   []PartRun // ascending; parts outside are dropped by TrimUploads
+	Settings []byte    // replace those of the upload
 	Version  Version   // Body is {BodyUpload, Upload}
 	Expect   Expect
 	// Versioning is as in Commit.
 	Versioning Versioning
+}
+
+// Trim ends the wait of a completed upload for its surplus parts to be removed.
+type Trim struct {
+	Upload ID
+	// Chosen are the parts that stay, ascending; nil: all of them.
+	Chosen []PartRun
 }
 
 // UploadQuery asks for open uploads in the order of (key, upload id).
@@ -106,7 +117,7 @@ type Uploads interface {
 	PutPart(ctx context.Context, p PutPart) error
 	// Parts returns at most limit parts with numbers above after, ascending,
 	// of an upload that is open or was completed, until Sweep removes them.
-	// Parts that Complete did not choose may be among them for a while.
+	// Parts that Complete did not choose may be among them until TrimUploads.
 	Parts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
 	// CompleteUpload commits the version. ErrNotFound when the upload is not
 	// open, ErrConflict when its revision or the expectation does not hold,
@@ -127,6 +138,16 @@ type Uploads interface {
 	ScanUploads(ctx context.Context, after ID, limit int) ([]UploadRef, error)
 	// ScanParts returns the parts of an upload in any state.
 	ScanParts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
+	// Untrimmed returns at most limit completed uploads that have parts which Complete did
+	// not choose, in the order in which they were created, from that time on, inclusive. Of
+	// a row that was edited so that it cannot be read, only the ID and the state are set.
+	Untrimmed(ctx context.Context, from time.Time, limit int) ([]Upload, error)
+	// TrimUploads removes the parts of completed uploads that the caller has found not to
+	// be chosen, at most limit rows in all; a part goes with its blobs, which are dead
+	// since now. An upload of which all are removed is no longer returned by Untrimmed. One
+	// that is not among those is passed over. At most MaxBatch uploads. It counts as Sweep
+	// does, and a limit below 1+MaxPartBlobs may be passed by the first part.
+	TrimUploads(ctx context.Context, uploads []Trim, limit int, now time.Time) (int, error)
 	// Sweep does a bounded piece of what ended uploads and deleted buckets left:
 	// at most limit rows. It leaves alone uploads that ended (were aborted,
 	// expired, or lost their last reference) at or after ended, so that readers

@@ -103,8 +103,12 @@ func (p *play) table(name string) Table {
 	return p.db.Tables[slices.IndexFunc(p.db.Tables, func(t Table) bool { return t.Name == name })]
 }
 
+// trimming is the state of a completed upload whose surplus parts are to be removed.
+const trimming = int64(4)
+
 // called are edits by which a blob that lives is also dead, reserved or about to be
-// copied where it is, and an upload of which an object is made open or dying, since long.
+// copied where it is, and an upload of which an object is made open or dying, since long,
+// or completed with other parts.
 func (p *play) called(t Table) (all []Edit) {
 	if t.Name == "uploads" {
 		for _, was := range p.was[t.Name] {
@@ -113,6 +117,13 @@ func (p *play) called(t Table) (all []Edit) {
 				now[slices.Index(t.Columns, "state")], now[slices.Index(t.Columns, "since")] = state, int64(0)
 				if was[slices.Index(t.Columns, "refs")] != int64(0) {
 					all = append(all, Edit{t, "state", Another, []Row{was}, []Row{now}})
+				}
+			}
+			for _, chosen := range [][]byte{{1, 1}, {5, 1}, {2, 2}, {1, 1, 5, 1}, {3, 100}} { // of parts 2 and 5 it was 2
+				now := slices.Clone(was)
+				now[slices.Index(t.Columns, "state")], now[slices.Index(t.Columns, "chosen")] = trimming, chosen
+				if was[slices.Index(t.Columns, "refs")] != int64(0) {
+					all = append(all, Edit{t, "chosen", Another, []Row{was}, []Row{now}})
 				}
 			}
 		}

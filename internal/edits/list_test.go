@@ -53,7 +53,7 @@ var List = []Unbound{
 	{"reservations", "", nil, Nothing, "the same"},
 	{"uploads", "id bucket_id key", nil, Hides, "the upload is not found by its name; under another it is an error"},
 	{"uploads", "state", nil, Changes, "whether it is open, completed or dying: an ended one is shown as open, or an open one ends"},
-	{"uploads", "chosen", nil, Nothing, "which parts of a completed upload stay: an edit before the others are removed has parts removed that the object is made of, and reading it is an error"},
+	{"uploads", "chosen", []Kind{Another}, Nothing, "of an upload that is open, for which it says nothing"},
 	{"uploads", "since revision parts version_id counted counted_bytes counted_parts", nil, Nothing, "bookkeeping of the store: an edit keeps or ends an upload, or fails its completion"},
 	{"uploads", "", []Kind{Removed, Exchange}, Hides, "who may write to the store can delete"},
 	{"usage", "*", nil, Changes, "counters for quotas and usage reports, kept by the store for speed"},

@@ -167,6 +167,14 @@ func (f *faultyStore) Sweep(ctx context.Context, limit int, ended, now time.Time
 	return change(f, "Sweep", func() (int, error) { return f.s.Sweep(ctx, limit, ended, now) })
 }
 
+func (f *faultyStore) Untrimmed(ctx context.Context, from time.Time, limit int) ([]meta.Upload, error) {
+	return question(f, "Untrimmed", func() ([]meta.Upload, error) { return f.s.Untrimmed(ctx, from, limit) })
+}
+
+func (f *faultyStore) TrimUploads(ctx context.Context, uploads []meta.Trim, limit int, now time.Time) (int, error) {
+	return change(f, "TrimUploads", func() (int, error) { return f.s.TrimUploads(ctx, uploads, limit, now) })
+}
+
 func (f *faultyStore) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
 	return f.do("Reserve", func() error { return f.s.Reserve(ctx, holder, at, ids, now) })
 }

@@ -307,7 +307,7 @@ func (a *actor) complete() error {
 	}
 	v := a.versioning(u.Bucket)
 	return a.s.CompleteUpload(a.ctx, meta.Complete{
-		Upload: u.ID, Revision: u.Revision, Chosen: chosen, Expect: a.expect(u.Bucket, u.Key), Versioning: v,
+		Upload: u.ID, Revision: u.Revision, Chosen: chosen, Settings: u.Settings, Expect: a.expect(u.Bucket, u.Key), Versioning: v,
 		Version: a.versionIn(u.Bucket, u.Key, v, meta.Body{Kind: meta.BodyUpload, Upload: u.ID}),
 	})
 }
@@ -382,7 +382,10 @@ func (a *actor) drain() error {
 }
 
 func (a *actor) sweep() error {
-	_, err := a.s.Sweep(a.ctx, 1+a.r.IntN(20), a.later(), a.now)
+	if _, err := a.s.Sweep(a.ctx, 1+a.r.IntN(20), a.later(), a.now); err != nil {
+		return err
+	}
+	_, err := TrimAll(a.ctx, a.s, 1+a.r.IntN(20), a.now)
 	return err
 }
 

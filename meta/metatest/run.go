@@ -94,6 +94,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"complete", testComplete},
 		{"complete once", testCompleteOnce},
 		{"unchosen parts", testUnchosen},
+		{"trim", testTrim},
 		{"shared upload", testSharedUpload},
 		{"abort", testAbort},
 		{"expire", testExpire},
@@ -272,11 +273,26 @@ func (f *fixture) sweepAll() {
 	for range 1000 {
 		n, err := f.s.Sweep(f.ctx, 100, f.later(), f.now)
 		f.ok(err)
-		if n == 0 {
+		m, err := TrimAll(f.ctx, f.s, 100, f.now)
+		f.ok(err)
+		if n+m == 0 {
 			return
 		}
 	}
 	f.Fatal("sweep finds no end")
+}
+
+// TrimAll removes surplus parts as the ledger has the choice, as one that was proven.
+func TrimAll(ctx context.Context, s meta.Store, limit int, now time.Time) (int, error) {
+	us, err := s.Untrimmed(ctx, time.Time{}, meta.MaxBatch)
+	if err != nil {
+		return 0, err
+	}
+	var all []meta.Trim
+	for i := range us {
+		all = append(all, meta.Trim{Upload: us[i].ID, Chosen: us[i].Chosen})
+	}
+	return s.TrimUploads(ctx, all, limit, now)
 }
 
 // checkLedger fails the test unless the ledger adds up.

@@ -42,7 +42,7 @@ func (f *fixture) completion(id meta.ID, chosen ...meta.PartRun) meta.Complete {
 	u, err := f.s.Upload(f.ctx, id)
 	f.ok(err)
 	return meta.Complete{
-		Upload: id, Revision: u.Revision, Chosen: chosen,
+		Upload: id, Revision: u.Revision, Chosen: chosen, Settings: []byte("completed"),
 		Version: f.version(u.Bucket, u.Key, meta.Body{Kind: meta.BodyUpload, Upload: id}),
 	}
 }
@@ -267,6 +267,9 @@ func testUnchosen(f *fixture) {
 		f.wantBlob(p.Blobs[0], meta.BlobLive, 1)
 	}
 	f.checkLedger()
+	_, err := f.s.Sweep(f.ctx, 100, f.later(), f.now)
+	f.ok(err)
+	same(f, len(f.numbers(u.ID)), 9)
 	f.sweepAll()
 	same(f, f.numbers(u.ID), []int{2, 3, 6})
 	for n, p := range parts {
@@ -281,6 +284,60 @@ func testUnchosen(f *fixture) {
 	more := f.upload(f.bucket("c"), "k")
 	f.putPart(more.ID, 1)
 	f.is(f.s.CompleteUpload(f.ctx, f.completion(more.ID, meta.PartRun{First: 1, Count: 2})), meta.ErrConflict)
+}
+
+// The parts that the caller names stay, whatever the ledger has as chosen.
+func testTrim(f *fixture) {
+	b := f.bucket("b")
+	var ids []meta.ID
+	blobs, start := make(map[meta.ID][]meta.BlobID), f.now
+	for i := range 4 {
+		f.now = start.Add(time.Duration(i) * time.Second)
+		u := f.upload(b, fmt.Sprint("k", i))
+		for n := 1; n <= 3; n++ {
+			blobs[u.ID] = append(blobs[u.ID], f.putPart(u.ID, n).Blobs...)
+		}
+		ids = append(ids, u.ID)
+	}
+	chosen := []meta.PartRun{{First: 1, Count: 1}, {First: 3, Count: 1}}
+	for _, id := range ids[:3] {
+		f.ok(f.s.CompleteUpload(f.ctx, f.completion(id, chosen...)))
+	}
+	first, err := f.s.Untrimmed(f.ctx, time.Time{}, 2)
+	f.ok(err)
+	rest, err := f.s.Untrimmed(f.ctx, start.Add(2*time.Second), 2)
+	f.ok(err)
+	for i, u := range append(first, rest...) {
+		got, err := f.s.Upload(f.ctx, ids[i])
+		f.ok(err)
+		same(f, u, got)
+		same(f, u.Chosen, chosen)
+		same(f, u.Settings, []byte("completed"))
+	}
+	same(f, len(first)+len(rest), 3)
+
+	two := []meta.PartRun{{First: 1, Count: 2}}
+	trim := func(limit int, all ...meta.Trim) int {
+		f.Helper()
+		n, err := f.s.TrimUploads(f.ctx, all, limit, f.now)
+		f.ok(err)
+		return n
+	}
+	same(f, trim(10, meta.Trim{Upload: ids[3], Chosen: two}, meta.Trim{Upload: meta.NewID(), Chosen: two}), 0) // open, not there
+	same(f, trim(2, meta.Trim{Upload: ids[0], Chosen: two}), 2)                                                // the part and its blob
+	same(f, trim(10, meta.Trim{Upload: ids[0], Chosen: two}, meta.Trim{Upload: ids[1]}), 2)
+	same(f, trim(10, meta.Trim{Upload: ids[0], Chosen: two[:0]}, meta.Trim{Upload: ids[1], Chosen: two}), 0)
+	for i, want := range [][]int{{1, 2}, {1, 2, 3}, {1, 2, 3}, {1, 2, 3}} {
+		same(f, f.numbers(ids[i]), want)
+	}
+	f.wantBlob(blobs[ids[0]][2], meta.BlobDead, 0)
+	f.wantBlob(blobs[ids[0]][1], meta.BlobLive, 1)
+	left, err := f.s.Untrimmed(f.ctx, time.Time{}, 10)
+	f.ok(err)
+	if len(left) != 1 || left[0].ID != ids[2] {
+		f.Fatalf("untrimmed are %+v", left)
+	}
+	f.checkLedger()
 }
 
 func testSharedUpload(f *fixture) {

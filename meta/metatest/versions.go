@@ -88,7 +88,7 @@ func testCompleteVersion(f *fixture) {
 	old := f.putVersion(b, "k", meta.VersioningEnabled)
 	u := f.upload(b, "k")
 	v := f.version(b, "k", meta.Body{Kind: meta.BodyUpload, Upload: u.ID})
-	c := meta.Complete{Upload: u.ID, Version: v}
+	c := meta.Complete{Upload: u.ID, Settings: u.Settings, Version: v}
 	f.is(f.s.CompleteUpload(f.ctx, c), meta.ErrVersioning)
 	c.Versioning, c.Version.Null, v.Null = meta.VersioningEnabled, false, false
 	f.ok(f.s.CompleteUpload(f.ctx, c))

@@ -26,8 +26,8 @@ func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 			return err
 		}
 		return replace(tx, c.Version, c.Versioning, c.Expect, func() error {
-			err := soon(tx, ErrRetry, "UPDATE uploads SET state = ?, refs = 1, version_id = ?, chosen = ?, "+uncounted+" WHERE id = ?",
-				state, c.Version.ID[:], joinRuns(c.Chosen), c.Upload[:])
+			err := soon(tx, ErrRetry, "UPDATE uploads SET state = ?, refs = 1, version_id = ?, chosen = ?, settings = ?, "+uncounted+" WHERE id = ?",
+				state, c.Version.ID[:], blob(joinRuns(c.Chosen)), blob(c.Settings), c.Upload[:])
 			if err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/metatest"
 	"github.com/sanctum-storage/gateway/meta/postgres"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
@@ -22,6 +23,9 @@ var ledgerEdits = []struct{ name, sql string }{
 	{"open uploads referred to", "UPDATE uploads SET refs = 1 WHERE state = 1"},
 	{"open uploads referred to less than not at all", "UPDATE uploads SET refs = -1 WHERE state = 1"},
 	{"ended uploads referred to", "UPDATE uploads SET refs = 1 WHERE state = 3"},
+	{"uploads' keys for ids", "UPDATE uploads SET bucket_id = wrapped_key WHERE state = 4"},
+	{"uploads' generations at their most", fmt.Sprint("UPDATE uploads SET generation = ", math.MaxInt64, " WHERE state = 4")},
+	{"chosen parts cut", "UPDATE uploads SET chosen = record FROM parts WHERE state = 4"},
 	{"parts' blobs cut", "UPDATE parts SET blobs = record"},
 	{"parts' attempts cut", "UPDATE parts SET attempt = record"},
 	{"live blobs dead in a far future", fmt.Sprint("INSERT INTO condemned (id, backend, changed) SELECT id, backend, ", math.MaxInt64, " FROM blobs")},
@@ -103,6 +107,7 @@ func work(t *testing.T, s *sqlstore.Store, db *sql.DB) {
 		}
 	}
 	untilNone(t, "sweep", func() (int, error) { return s.Sweep(ctx, meta.MaxPage, now, now) })
+	untilNone(t, "trim", func() (int, error) { return metatest.TrimAll(ctx, s, meta.MaxPage, now) })
 	none("SELECT COUNT(*) FROM dying_buckets")
 	none("SELECT COUNT(*) FROM uploads WHERE state = 4")
 	untilNone(t, "fold", func() (int, error) { return s.FoldUsage(ctx, meta.MaxPage) })

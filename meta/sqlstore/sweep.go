@@ -22,7 +22,7 @@ func (s *Store) Sweep(ctx context.Context, limit int, ended, now time.Time) (don
 	err = s.run.Write(ctx, func(tx Tx) error {
 		w := &sweep{tx: tx, limit: limit, ended: ended, now: now}
 		defer func() { done = w.done }()
-		for _, step := range []func() (bool, error){w.dateEnded, w.redateUploads, w.redateBlobs, w.dyingUpload, w.trimUpload, w.dyingBucket} {
+		for _, step := range []func() (bool, error){w.dateEnded, w.redateUploads, w.redateBlobs, w.dyingUpload, w.dyingBucket} {
 			for more := true; more; {
 				var err error
 				if more, err = step(); err != nil {
@@ -148,29 +148,6 @@ func (w *sweep) takeBack(id meta.ID) error {
 		return err
 	}
 	return counted.takeBack(w.tx, bucket)
-}
-
-// trimUpload removes the parts of one completed upload that were not chosen.
-func (w *sweep) trimUpload() (more bool, err error) {
-	var id meta.ID
-	var chosen []byte
-	err = w.tx.QueryRow("SELECT id, chosen FROM uploads WHERE state = ? LIMIT 1"+forUpdate, uploadTrimming).
-		Scan((*idColumn)(&id), &chosen)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	// Where an edit has left no telling which parts were chosen, all of them stay.
-	if runs, err := splitRuns(chosen); err == nil && len(runs) > 0 {
-		left, err := w.dropParts(id, runs)
-		if err != nil || left {
-			return false, err
-		}
-	}
-	w.done++
-	return true, changed(w.tx, ErrRetry, "UPDATE uploads SET state = ? WHERE id = ?", uploadCompleted, id[:])
 }
 
 // dropParts removes the upload's parts outside the runs, and reports whether it

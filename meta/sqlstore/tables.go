@@ -2,8 +2,10 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -127,6 +129,40 @@ func scanRow(n int) func(Row) (row, error) {
 		}
 		return r, nil
 	}
+}
+
+// Scan implements Row for values that were read before.
+func (r row) Scan(dest ...any) error {
+	for i, d := range dest {
+		var err error
+		switch d := d.(type) {
+		case sql.Scanner:
+			err = d.Scan(r[i])
+		case *[]byte:
+			*d, _ = r[i].([]byte)
+		case *int64:
+			*d, err = within(r[i], math.MinInt64, math.MaxInt64)
+		case *uint32:
+			var n int64
+			n, err = within(r[i], 0, math.MaxUint32)
+			*d = uint32(n)
+		default:
+			err = fmt.Errorf("it is read into a %T", d)
+		}
+		if err != nil {
+			return fmt.Errorf("column %d: %w", i+1, err)
+		}
+	}
+	return nil
+}
+
+// within reads a number between least and most.
+func within(v any, least, most int64) (int64, error) {
+	n, ok := v.(int64)
+	if !ok || n < least || n > most {
+		return 0, fmt.Errorf("%v is no number from %d to %d", v, least, most)
+	}
+	return n, nil
 }
 
 // size is about what the row takes in memory.

@@ -11,7 +11,7 @@ import (
 )
 
 // States of an upload's row. Trimming is a completed upload with parts that
-// were not chosen and that Sweep has yet to drop.
+// were not chosen and that TrimUploads has yet to drop.
 const (
 	uploadOpen      = int64(meta.UploadOpen)
 	uploadCompleted = int64(meta.UploadCompleted)
@@ -50,20 +50,26 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 }
 
 func (s *Store) Upload(ctx context.Context, id meta.ID) (u meta.Upload, err error) {
-	err = s.run.Read(ctx, func(tx Tx) error {
-		var state int64
-		u = meta.Upload{ID: id}
-		err := tx.QueryRow(`SELECT bucket_id, key, owner, created, generation, state, revision, version_id,
-			wrapped_key, settings FROM uploads WHERE id = ? AND state <> ?`, id[:], uploadDying).
-			Scan((*idColumn)(&u.Bucket), (*textColumn)(&u.Key), (*idColumn)(&u.Owner), (*timeColumn)(&u.Created),
-				&u.Generation, &state, &u.Revision, (*idColumn)(&u.Version), &u.WrappedKey, &u.Settings)
-		u.State = outwardState(state)
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		u, err = scanUpload(tx.QueryRow("SELECT "+uploadColumns+" FROM uploads WHERE id = ? AND state <> ?", id[:], uploadDying))
 		return found(err, meta.ErrNotFound)
 	})
 	if err != nil {
 		return meta.Upload{}, err
 	}
 	return u, nil
+}
+
+const uploadColumns = "id, bucket_id, key, owner, created, generation, state, revision, version_id, wrapped_key, settings, chosen"
+
+func scanUpload(r Row) (u meta.Upload, err error) {
+	var state int64
+	var chosen []byte
+	err = r.Scan((*idColumn)(&u.ID), (*idColumn)(&u.Bucket), (*textColumn)(&u.Key), (*idColumn)(&u.Owner), (*timeColumn)(&u.Created),
+		&u.Generation, &state, &u.Revision, (*idColumn)(&u.Version), &u.WrappedKey, &u.Settings, &chosen)
+	u.State = outwardState(state)
+	u.Chosen, _ = splitRuns(chosen) // nil with an error
+	return u, err
 }
 
 func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
