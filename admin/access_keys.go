@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -10,22 +9,22 @@ import (
 
 // AccessKey is a credential without its secret.
 type AccessKey struct {
-	AccessKey string    `json:"access_key"`
-	Created   time.Time `json:"created"`
-	Inactive  bool      `json:"inactive,omitempty"`
+	AccessKey string    `json:"access_key"`         // its id
+	Created   time.Time `json:"created"`            // when it was made
+	Inactive  bool      `json:"inactive,omitempty"` // it was turned off with the IAM API
 }
 
 // AccessKeys are all credentials of a tenant's root or of a user.
 type AccessKeys struct {
-	AccessKeys []AccessKey `json:"access_keys"`
+	AccessKeys []AccessKey `json:"access_keys"` // all of them: there are no pages
 }
 
 // CreateAccessKey is the body of POST /v1/tenants/{tenant}/access-keys, and of
-// POST /v1/tenants/{tenant}/users/{user}/access-keys. What is empty is generated;
-// the answer is a NewTenant or a NewUser.
+// POST /v1/tenants/{tenant}/users/{user}/access-keys. The answer is a NewTenant or a
+// NewUser.
 type CreateAccessKey struct {
-	AccessKey string `json:"access_key,omitempty"`
-	SecretKey string `json:"secret_key,omitempty"`
+	AccessKey string `json:"access_key,omitempty"` // as of CreateTenant
+	SecretKey string `json:"secret_key,omitempty"` // as of CreateTenant
 }
 
 // holder is whose access keys a request is about: a user where the path has
@@ -50,51 +49,48 @@ func (s *Server) tenantOf(ctx context.Context, r *request) (meta.Tenant, error) 
 	return s.accounts.TenantByName(ctx, name)
 }
 
-func (s *Server) createAccessKey(ctx context.Context, r *request) (reply, error) {
+func (s *Server) createAccessKey(ctx context.Context, r *request) (any, error) {
 	var in CreateAccessKey
 	if err := r.decode(&in); err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	t, id, user, err := s.holder(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	cred, err := s.accounts.CreateAccessKey(ctx, t, id, in.AccessKey, in.SecretKey)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	if user != "" {
-		return reply{http.StatusCreated, NewUser{User{Name: user, Tenant: t.Name}, cred.AccessKey, cred.SecretKey}}, nil
+		return NewUser{User{Name: user, Tenant: t.Name}, cred.AccessKey, cred.SecretKey}, nil
 	}
-	return reply{http.StatusCreated, s.newTenant(cred)}, nil
+	return s.newTenant(cred), nil
 }
 
-func (s *Server) listAccessKeys(ctx context.Context, r *request) (reply, error) {
+func (s *Server) listAccessKeys(ctx context.Context, r *request) (any, error) {
 	_, id, _, err := s.holder(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	keys, err := s.accounts.AccessKeys(ctx, id)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	all := AccessKeys{AccessKeys: []AccessKey{}}
 	for _, k := range keys {
 		all.AccessKeys = append(all.AccessKeys, AccessKey{k.ID, shown(k.Created), k.Inactive})
 	}
-	return reply{http.StatusOK, all}, nil
+	return all, nil
 }
 
-func (s *Server) deleteAccessKey(ctx context.Context, r *request) (reply, error) {
+func (s *Server) deleteAccessKey(ctx context.Context, r *request) (any, error) {
 	key, err := r.parameter("key")
 	if err != nil {
-		return reply{}, err
-	}
-	if err := r.empty(); err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	if err := s.accounts.DeleteAccessKey(ctx, key); err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return reply{status: http.StatusNoContent}, nil
+	return nil, nil
 }

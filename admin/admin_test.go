@@ -94,7 +94,9 @@ func send(t *testing.T, r *http.Request) answer {
 			t.Errorf("%s %s: answers with %s", r.Method, r.URL, name)
 		}
 	}
-	return answer{resp.StatusCode, resp.Header, string(body)}
+	a := answer{resp.StatusCode, resp.Header, string(body)}
+	hold(t, r, a)
+	return a
 }
 
 // call is a well signed request of root.

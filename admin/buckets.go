@@ -2,41 +2,39 @@ package admin
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Bucket is a bucket as this interface shows it. ID is what logs and fsck may name it
-// by, Owner a canonical user id, Tenant the owner's name.
+// Bucket is a bucket as this interface shows it.
 type Bucket struct {
-	Name   string `json:"name"`
-	ID     string `json:"id"`
-	Owner  string `json:"owner"`
-	Tenant string `json:"tenant,omitempty"`
-	Region string `json:"region,omitempty"`
-	// Residency is what every backend that holds bytes of its objects must be:
-	// each entry a backend's name, region or jurisdiction.
+	Name   string `json:"name"`             // unique among all tenants
+	ID     string `json:"id"`               // what logs and `gateway fsck` may name it by
+	Owner  string `json:"owner"`            // the id of its tenant
+	Tenant string `json:"tenant,omitempty"` // the name of its tenant
+	Region string `json:"region,omitempty"` // its LocationConstraint
+	// What every backend that holds bytes of its objects must be: each entry is a
+	// backend's name, region or jurisdiction.
 	Residency []string  `json:"residency,omitempty"`
-	Created   time.Time `json:"created"`
+	Created   time.Time `json:"created"` // when it was made
 }
 
-// Buckets is one page; Next, when not empty, is what after must be to go on.
+// Buckets is one page of them.
 type Buckets struct {
-	Buckets []Bucket `json:"buckets"`
-	Next    string   `json:"next,omitempty"`
+	Buckets []Bucket `json:"buckets"`        // in the order of their names
+	Next    string   `json:"next,omitempty"` // the value of `after` for the next page; absent on the last one
 }
 
-func (s *Server) listBuckets(ctx context.Context, r *request) (reply, error) {
-	after, limit, err := r.page("prefix")
+func (s *Server) listBuckets(ctx context.Context, r *request) (any, error) {
+	after, limit, err := r.page()
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	prefix, _ := r.query.Get("prefix")
 	found, err := s.engine.ListBuckets(ctx, meta.BucketQuery{Prefix: prefix, After: after, Limit: limit})
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	page := Buckets{Buckets: []Bucket{}}
 	tenants := map[meta.ID]string{}
@@ -45,7 +43,7 @@ func (s *Server) listBuckets(ctx context.Context, r *request) (reply, error) {
 		if !known {
 			t, err := s.accounts.Tenant(ctx, b.Owner)
 			if err != nil {
-				return reply{}, err
+				return nil, err
 			}
 			name, tenants[b.Owner] = t.Name, t.Name
 		}
@@ -54,5 +52,5 @@ func (s *Server) listBuckets(ctx context.Context, r *request) (reply, error) {
 	if len(found) == limit {
 		page.Next = found[limit-1].Name
 	}
-	return reply{http.StatusOK, page}, nil
+	return page, nil
 }

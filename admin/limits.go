@@ -8,47 +8,50 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Limits are what something may take up, as this interface shows and takes it; 0:
-// no limit. Usage is what a tenant or bucket takes up now.
+// Limits are what a tenant, user or bucket may take up. A limit that is absent is none.
 type Limits struct {
 	meta.Limits
-	Usage *Usage `json:"usage,omitempty"`
+	Usage *Usage `json:"usage,omitempty"` // what a tenant or bucket takes up now
 }
+
+// SetLimits are limits as they shall be; 0 takes one away.
+type SetLimits struct{ meta.Limits }
 
 // Usage is what is stored: see meta.Usage.
 type Usage struct {
-	Bytes     int64 `json:"bytes"`
-	Versions  int64 `json:"versions"`
-	Markers   int64 `json:"markers"`
-	Uploads   int64 `json:"uploads"`
-	Parts     int64 `json:"parts"`
-	PartBytes int64 `json:"part_bytes"`
+	Bytes     int64 `json:"bytes"`      // of all versions of all objects, before sealing
+	Versions  int64 `json:"versions"`   // of objects, delete markers not counted
+	Markers   int64 `json:"markers"`    // delete markers
+	Uploads   int64 `json:"uploads"`    // open multipart uploads
+	Parts     int64 `json:"parts"`      // of open uploads
+	PartBytes int64 `json:"part_bytes"` // of parts of open uploads
 }
 
-func limitsReply(l meta.Limits, u meta.Usage) (reply, error) {
-	return reply{http.StatusOK, Limits{l, (*Usage)(&u)}}, nil
+func limitsReply(l meta.Limits, u meta.Usage) (any, error) {
+	return Limits{l, (*Usage)(&u)}, nil
 }
 
 // newLimits changes limits by the body of a request.
 func (r *request) newLimits(l *meta.Limits) error {
-	if err := r.decode(l); err != nil {
+	in := SetLimits{*l}
+	if err := r.decode(&in); err != nil {
 		return err
 	}
+	*l = in.Limits
 	return l.Check()
 }
 
 // changeLimits does what a request asks: a PUT replaces all limits, also those that
 // cannot be read, a PATCH those that its body names.
-func (r *request) changeLimits(set func(meta.Limits) error, change func(func(*meta.Limits) error) error) (reply, error) {
-	done := reply{status: http.StatusNoContent}
+func (r *request) changeLimits(set func(meta.Limits) error, change func(func(*meta.Limits) error) error) (any, error) {
 	if r.http.Method == http.MethodPatch {
-		return done, change(r.newLimits)
+		return nil, change(r.newLimits)
 	}
 	var l meta.Limits
 	if err := r.newLimits(&l); err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return done, set(l)
+	return nil, set(l)
 }
 
 func (s *Server) tenantNamed(ctx context.Context, r *request) (meta.Tenant, error) {
@@ -59,26 +62,26 @@ func (s *Server) tenantNamed(ctx context.Context, r *request) (meta.Tenant, erro
 	return s.accounts.TenantByName(ctx, name)
 }
 
-func (s *Server) getTenantLimits(ctx context.Context, r *request) (reply, error) {
+func (s *Server) getTenantLimits(ctx context.Context, r *request) (any, error) {
 	t, err := s.tenantNamed(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	l, err := s.accounts.Limits(ctx, t.ID)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	u, err := s.engine.TenantUsage(ctx, t.ID)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	return limitsReply(l, u)
 }
 
-func (s *Server) setTenantLimits(ctx context.Context, r *request) (reply, error) {
+func (s *Server) setTenantLimits(ctx context.Context, r *request) (any, error) {
 	t, err := s.tenantNamed(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	return r.changeLimits(
 		func(l meta.Limits) error { return s.accounts.SetLimits(ctx, t.ID, l) },
@@ -93,48 +96,48 @@ func (s *Server) bucketNamed(ctx context.Context, r *request) (meta.Bucket, erro
 	return s.engine.Bucket(ctx, name)
 }
 
-func (s *Server) getBucketLimits(ctx context.Context, r *request) (reply, error) {
+func (s *Server) getBucketLimits(ctx context.Context, r *request) (any, error) {
 	b, err := s.bucketNamed(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	l, err := s.engine.BucketLimits(ctx, b)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	u, err := s.engine.BucketUsage(ctx, b)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	return limitsReply(l, u)
 }
 
-func (s *Server) setBucketLimits(ctx context.Context, r *request) (reply, error) {
+func (s *Server) setBucketLimits(ctx context.Context, r *request) (any, error) {
 	b, err := s.bucketNamed(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	return r.changeLimits(
 		func(l meta.Limits) error { return s.engine.SetBucketLimits(ctx, b, l) },
 		func(change func(*meta.Limits) error) error { return s.engine.ChangeBucketLimits(ctx, b, change) })
 }
 
-func (s *Server) getUserLimits(ctx context.Context, r *request) (reply, error) {
+func (s *Server) getUserLimits(ctx context.Context, r *request) (any, error) {
 	t, name, err := s.userNamed(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	i, err := s.accounts.Identity(ctx, t.ID, meta.IdentityUser, name)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return reply{http.StatusOK, Limits{Limits: i.Limits}}, nil
+	return Limits{Limits: i.Limits}, nil
 }
 
-func (s *Server) setUserLimits(ctx context.Context, r *request) (reply, error) {
+func (s *Server) setUserLimits(ctx context.Context, r *request) (any, error) {
 	t, name, err := s.userNamed(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	change := func(change func(*meta.Limits) error) error {
 		_, err := s.accounts.ChangeIdentity(ctx, t.ID, meta.IdentityUser, name, func(i *accounts.Identity) error {

@@ -9,7 +9,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -29,17 +28,12 @@ type request struct {
 	body  []byte
 }
 
-// reply is what a handler answers: a status and a value to encode, or no body.
-type reply struct {
-	status int
-	value  any
-}
+// handler does what a route is for and returns the value to answer with; nil: no body.
+type handler func(s *Server, ctx context.Context, r *request) (any, error)
 
-type handler func(ctx context.Context, r *request) (reply, error)
-
-// handle is the road of every request: identify, decide, read the body, act,
-// render, log. An action is allowed to root alone so far.
-func (s *Server) handle(action string, h handler) http.HandlerFunc {
+// serve is the road of every request: identify, decide, read the body, act,
+// render, log. An action is allowed to the operator alone.
+func (s *Server) serve(rt *route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start, id := s.now(), meta.NewID().String()
 		w.Header().Set("X-Request-Id", id)
@@ -51,14 +45,14 @@ func (s *Server) handle(action string, h handler) http.HandlerFunc {
 			s.log.Warn("admin: deadline", "error", err)
 		}
 		l := requestlog.Line{ID: id, API: requestlog.Admin, Method: r.Method, Resource: r.URL.EscapedPath(), Remote: r.RemoteAddr, Agent: r.UserAgent()}
-		if action != "" {
-			l.Action = service + action
+		if rt.action != "" {
+			l.Action = service + rt.action
 		}
-		rep, err := s.act(r, action, h, &l)
-		if l.Status = rep.status; err != nil {
+		value, err := s.act(r, rt, &l)
+		if l.Status = rt.status; err != nil {
 			l.Status = writeError(w, id, err)
 		} else {
-			writeReply(w, rep)
+			writeReply(w, rt.status, value)
 		}
 		l.BytesIn, l.Took = r.ContentLength, s.now().Sub(start)
 		s.logRequest(r.Context(), &l, err)
@@ -70,26 +64,31 @@ const service = Service + ":"
 
 // act runs the handler for a signer who may take the action, and tells the line who
 // that is.
-func (s *Server) act(r *http.Request, action string, h handler, l *requestlog.Line) (rep reply, err error) {
+func (s *Server) act(r *http.Request, rt *route, l *requestlog.Line) (any, error) {
 	target, err := sigv4.ReceivedTarget(r.RequestURI, r.Host)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	identity, principal, err := s.identify(r, target, l)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	l.Principal = &principal
-	d := access.Decide(&principal, nil, access.Need{Action: service + action})
+	d := access.Decide(&principal, nil, access.Need{Action: service + rt.action})
 	if l.Decision, l.Reason = requestlog.Allow, d.Reason; !d.Allow {
 		l.Decision = requestlog.Deny
-		return reply{}, s3err.Wrap(s3err.AccessDenied, errors.New(d.Reason))
+		return nil, s3err.Wrap(s3err.AccessDenied, errors.New(d.Reason))
 	}
 	req := &request{http: r, query: target.Query}
 	if req.body, err = readBody(r, identity); err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return h(r.Context(), req)
+	if rt.path != "" {
+		if err := rt.fits(req); err != nil {
+			return nil, err
+		}
+	}
+	return rt.handle(s, r.Context(), req)
 }
 
 // identify proves who signed. The payload must be covered by the signature: the
@@ -142,14 +141,6 @@ func (r *request) decode(v any) error {
 	return nil
 }
 
-// empty refuses a body where none has a meaning.
-func (r *request) empty() error {
-	if len(r.body) > 0 {
-		return s3err.New(s3err.InvalidRequest, "This call takes no body.")
-	}
-	return nil
-}
-
 // parameter is the decoded text of a path segment. chi cuts the escaped path
 // when there is one, so that a%2Fb stays one segment.
 func (r *request) parameter(name string) (string, error) {
@@ -167,46 +158,44 @@ func (r *request) parameter(name string) (string, error) {
 // has reports whether the request's path has the parameter.
 func (r *request) has(name string) bool { return chi.URLParam(r.http, name) != "" }
 
-// page reads after and limit, and refuses any other parameter not in also.
-func (r *request) page(also ...string) (after string, limit int, err error) {
+// page reads after and limit.
+func (r *request) page() (after string, limit int, err error) {
 	limit = DefaultPage
 	for _, p := range r.query {
-		switch {
-		case p.Name == "after":
+		switch p.Name {
+		case "after":
 			after = p.Value
-		case p.Name == "limit":
+		case "limit":
 			n, ok := strict.Number(p.Value, MaxPage)
 			if !ok || n < 1 {
 				return "", 0, s3err.New(s3err.InvalidArgument, "limit must be a number from 1 to %d.", MaxPage)
 			}
 			limit = int(n)
-		case !slices.Contains(also, p.Name):
-			return "", 0, s3err.New(s3err.InvalidArgument, "The parameter %q is not known.", p.Name)
 		}
 	}
 	return after, limit, nil
 }
 
-// writeReply sends a value as JSON.
-func writeReply(w http.ResponseWriter, rep reply) {
-	if rep.value == nil {
-		w.WriteHeader(rep.status)
+// writeReply sends a value as JSON; nil: no body.
+func writeReply(w http.ResponseWriter, status int, value any) {
+	if value == nil {
+		w.WriteHeader(status)
 		return
 	}
-	data, err := json.Marshal(rep.value)
+	data, err := json.Marshal(value)
 	if err != nil { // only for types that this package does not use
 		panic(fmt.Errorf("admin: encode a reply: %w", err))
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(rep.status)
+	w.WriteHeader(status)
 	w.Write(append(data, '\n'))
 }
 
-// problem is the body of every error.
-type problem struct {
-	Code      string `json:"code"`
-	Message   string `json:"message"`
-	RequestID string `json:"request_id"`
+// Problem is the body of every error.
+type Problem struct {
+	Code      string `json:"code"`       // one of the codes on this page
+	Message   string `json:"message"`    // for people
+	RequestID string `json:"request_id"` // also in the header `X-Request-Id`, and in the log
 }
 
 func writeError(w http.ResponseWriter, id string, err error) int {
@@ -215,7 +204,7 @@ func writeError(w http.ResponseWriter, id string, err error) int {
 	if message == "" {
 		message = e.Code.Message()
 	}
-	writeReply(w, reply{e.Code.Status(), problem{string(e.Code), message, id}})
+	writeReply(w, e.Code.Status(), Problem{string(e.Code), message, id})
 	return e.Code.Status()
 }
 
@@ -236,10 +225,10 @@ func (s *Server) logRequest(ctx context.Context, l *requestlog.Line, err error) 
 	}
 }
 
-func notFound(context.Context, *request) (reply, error) {
-	return reply{}, s3err.NoSuchEntity
+func notFound(*Server, context.Context, *request) (any, error) {
+	return nil, s3err.NoSuchEntity
 }
 
-func methodNotAllowed(context.Context, *request) (reply, error) {
-	return reply{}, s3err.MethodNotAllowed
+func methodNotAllowed(*Server, context.Context, *request) (any, error) {
+	return nil, s3err.MethodNotAllowed
 }

@@ -2,51 +2,49 @@ package admin
 
 import (
 	"context"
-	"net/http"
 	"time"
 
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Tenant is a tenant as this interface shows it. ID is the canonical owner id that
-// S3 listings and ACLs show.
+// Tenant is a tenant as this interface shows it.
 type Tenant struct {
-	Name    string    `json:"name"`
-	ID      string    `json:"id"`
-	Account string    `json:"account"` // the number in its ARNs
-	Created time.Time `json:"created"`
-	Root    bool      `json:"root,omitempty"`
-	// Residency is the name, region or jurisdiction of a backend that every
-	// bucket of the tenant must be on; empty: any.
+	Name    string    `json:"name"`           // 1 to 64 letters, digits and `+ = . @ _ -`, the first a letter or digit
+	ID      string    `json:"id"`             // the canonical owner id that S3 listings and ACLs show
+	Account string    `json:"account"`        // the number in its ARNs
+	Created time.Time `json:"created"`        // when it was made
+	Root    bool      `json:"root,omitempty"` // it is the operator's
+	// The name, region or jurisdiction of a backend that every bucket of the tenant
+	// must be on; absent: any.
 	Residency string `json:"residency,omitempty"`
 }
 
 // NewTenant is a tenant with its first credential; the only answer with its secret.
 type NewTenant struct {
 	Tenant
-	AccessKey string `json:"access_key"`
-	SecretKey string `json:"secret_key"`
+	AccessKey string `json:"access_key"` // of its root
+	SecretKey string `json:"secret_key"` // shown in this answer alone
 }
 
-// Tenants is one page; Next, when not empty, is what after must be to go on.
+// Tenants is one page of them.
 type Tenants struct {
-	Tenants []Tenant `json:"tenants"`
-	Next    string   `json:"next,omitempty"`
+	Tenants []Tenant `json:"tenants"`        // in the order of their names
+	Next    string   `json:"next,omitempty"` // the value of `after` for the next page; absent on the last one
 }
 
 // CreateTenant is the body of POST /v1/tenants. What is empty is generated.
 type CreateTenant struct {
-	Name      string `json:"name"`
-	AccessKey string `json:"access_key,omitempty"`
-	SecretKey string `json:"secret_key,omitempty"`
-	Residency string `json:"residency,omitempty"`
+	Name      string `json:"name"`                 // as of a Tenant
+	AccessKey string `json:"access_key,omitempty"` // of its root: 3 to 128 letters, digits, dots, dashes and underscores; generated where it is absent
+	SecretKey string `json:"secret_key,omitempty"` // 8 to 128 printable ASCII characters; generated where it is absent
+	Residency string `json:"residency,omitempty"`  // as of SetResidency
 }
 
 // SetResidency is the body of PUT /v1/tenants/{tenant}/residency. Buckets that the
 // tenant has stay where they are.
 type SetResidency struct {
-	Residency string `json:"residency"`
+	Residency string `json:"residency"` // the name, region or jurisdiction of a configured backend, or empty: any
 }
 
 // shown is a time as answers have it, the same however it was stored.
@@ -56,30 +54,30 @@ func (s *Server) tenant(u meta.Tenant) Tenant {
 	return Tenant{Name: u.Name, ID: u.ID.Canonical(), Account: accounts.Account(u.ID), Created: shown(u.Created), Root: u.ID == s.accounts.Root().ID, Residency: u.Residency}
 }
 
-func (s *Server) createTenant(ctx context.Context, r *request) (reply, error) {
+func (s *Server) createTenant(ctx context.Context, r *request) (any, error) {
 	var in CreateTenant
 	if err := r.decode(&in); err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	cred, err := s.accounts.CreateTenant(ctx, in.Name, in.AccessKey, in.SecretKey, in.Residency)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return reply{http.StatusCreated, s.newTenant(cred)}, nil
+	return s.newTenant(cred), nil
 }
 
 func (s *Server) newTenant(c accounts.Credential) NewTenant {
 	return NewTenant{Tenant: s.tenant(c.Tenant), AccessKey: c.AccessKey, SecretKey: c.SecretKey}
 }
 
-func (s *Server) listTenants(ctx context.Context, r *request) (reply, error) {
+func (s *Server) listTenants(ctx context.Context, r *request) (any, error) {
 	after, limit, err := r.page()
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	found, err := s.accounts.Tenants(ctx, after, limit)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	page := Tenants{Tenants: []Tenant{}}
 	for _, u := range found {
@@ -88,46 +86,43 @@ func (s *Server) listTenants(ctx context.Context, r *request) (reply, error) {
 	if len(found) == limit {
 		page.Next = found[limit-1].Name
 	}
-	return reply{http.StatusOK, page}, nil
+	return page, nil
 }
 
-func (s *Server) getTenant(ctx context.Context, r *request) (reply, error) {
+func (s *Server) getTenant(ctx context.Context, r *request) (any, error) {
 	name, err := r.parameter("tenant")
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	u, err := s.accounts.TenantByName(ctx, name)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return reply{http.StatusOK, s.tenant(u)}, nil
+	return s.tenant(u), nil
 }
 
-func (s *Server) setResidency(ctx context.Context, r *request) (reply, error) {
+func (s *Server) setResidency(ctx context.Context, r *request) (any, error) {
 	name, err := r.parameter("tenant")
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	var in SetResidency
 	if err := r.decode(&in); err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	if err := s.accounts.SetResidency(ctx, name, in.Residency); err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return reply{status: http.StatusNoContent}, nil
+	return nil, nil
 }
 
-func (s *Server) deleteTenant(ctx context.Context, r *request) (reply, error) {
+func (s *Server) deleteTenant(ctx context.Context, r *request) (any, error) {
 	name, err := r.parameter("tenant")
 	if err != nil {
-		return reply{}, err
-	}
-	if err := r.empty(); err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	if err := s.accounts.DeleteTenant(ctx, name); err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return reply{status: http.StatusNoContent}, nil
+	return nil, nil
 }

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/accounts"
@@ -11,76 +10,74 @@ import (
 
 // User is a user of a tenant.
 type User struct {
-	Name   string `json:"name"`
-	Tenant string `json:"tenant"`
+	Name   string `json:"name"`   // 1 to 64 letters, digits and `+ = , . @ _ -`
+	Tenant string `json:"tenant"` // the name of its tenant
 }
 
 // NewUser is a user with its first credential; the only answer with its secret.
 type NewUser struct {
 	User
-	AccessKey string `json:"access_key"`
-	SecretKey string `json:"secret_key"`
+	AccessKey string `json:"access_key"` // of the new credential
+	SecretKey string `json:"secret_key"` // shown in this answer alone
 }
 
-// Users is one page; Next, when not empty, is what after must be to go on.
+// Users is one page of them.
 type Users struct {
-	Users []User `json:"users"`
-	Next  string `json:"next,omitempty"`
+	Users []User `json:"users"`          // in the order of their names
+	Next  string `json:"next,omitempty"` // the value of `after` for the next page; absent on the last one
 }
 
-// CreateUser is the body of POST /v1/tenants/{tenant}/users. Policy is the text of
-// a policy that the user gets as its own, of the name "policy"; empty: the user has
-// no rights. What else is empty is generated.
+// CreateUser is the body of POST /v1/tenants/{tenant}/users.
 type CreateUser struct {
-	Name      string `json:"name"`
-	Policy    string `json:"policy,omitempty"`
-	AccessKey string `json:"access_key,omitempty"`
-	SecretKey string `json:"secret_key,omitempty"`
+	Name      string `json:"name"`                 // as of a User
+	Policy    string `json:"policy,omitempty"`     // the text of an inline policy, which gets the name `policy`; absent: the user has no rights
+	AccessKey string `json:"access_key,omitempty"` // as of CreateTenant
+	SecretKey string `json:"secret_key,omitempty"` // as of CreateTenant
 }
 
 // createUser makes the user before its credential. Where that fails, the user
 // goes again.
-func (s *Server) createUser(ctx context.Context, r *request) (reply, error) {
+func (s *Server) createUser(ctx context.Context, r *request) (any, error) {
 	var in CreateUser
 	if err := r.decode(&in); err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	t, err := s.tenantOf(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	u := accounts.Identity{Tenant: t.ID, Kind: meta.IdentityUser, Name: in.Name}
 	if in.Policy != "" {
 		if _, err := access.ParseIdentityPolicy("policy", []byte(in.Policy)); err != nil {
-			return reply{}, err
+			return nil, err
 		}
 		u.Inline = []accounts.InlinePolicy{{Name: "policy", Document: in.Policy}}
 	}
 	if u, err = s.accounts.CreateIdentity(ctx, u); err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	cred, err := s.accounts.CreateAccessKey(ctx, t, u.ID, in.AccessKey, in.SecretKey)
 	if err != nil {
 		if undone := s.accounts.DeleteIdentity(ctx, u); undone != nil {
 			s.log.Warn("a user without a credential is left", "tenant", t.Name, "user", u.Name, "error", undone)
 		}
-		return reply{}, err
+		return nil, err
 	}
-	return reply{http.StatusCreated, NewUser{User{u.Name, t.Name}, cred.AccessKey, cred.SecretKey}}, nil
+	return NewUser{User{u.Name, t.Name}, cred.AccessKey, cred.SecretKey}, nil
 }
 
-func (s *Server) listUsers(ctx context.Context, r *request) (reply, error) {
+func (s *Server) listUsers(ctx context.Context, r *request) (any, error) {
 	after, limit, err := r.page()
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	t, err := s.tenantOf(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	found, err := s.accounts.ListIdentities(ctx, t.ID, meta.IdentityUser, after, limit)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	page := Users{Users: []User{}}
 	for _, u := range found {
@@ -89,37 +86,34 @@ func (s *Server) listUsers(ctx context.Context, r *request) (reply, error) {
 	if len(found) == limit {
 		page.Next = found[limit-1].Name
 	}
-	return reply{http.StatusOK, page}, nil
+	return page, nil
 }
 
 // deleteUser removes a user with its credentials, whatever rights it has.
-func (s *Server) deleteUser(ctx context.Context, r *request) (reply, error) {
+func (s *Server) deleteUser(ctx context.Context, r *request) (any, error) {
 	name, err := r.parameter("user")
 	if err != nil {
-		return reply{}, err
-	}
-	if err := r.empty(); err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	t, err := s.tenantOf(ctx, r)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	u, err := s.accounts.Identity(ctx, t.ID, meta.IdentityUser, name)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	keys, err := s.accounts.AccessKeys(ctx, u.ID)
 	if err != nil {
-		return reply{}, err
+		return nil, err
 	}
 	for _, k := range keys {
 		if err := s.accounts.DeleteAccessKey(ctx, k.ID); err != nil {
-			return reply{}, err
+			return nil, err
 		}
 	}
 	if err := s.accounts.DeleteIdentity(ctx, u); err != nil {
-		return reply{}, err
+		return nil, err
 	}
-	return reply{status: http.StatusNoContent}, nil
+	return nil, nil
 }

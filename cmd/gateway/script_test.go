@@ -77,6 +77,7 @@ func scripts(dir string) testscript.Params {
 			"hide":       cmdHide,
 			"mode":       cmdMode,
 			"snapshot":   cmdSnapshot,
+			"page":       cmdPage,
 		},
 	}
 }

@@ -31,8 +31,9 @@ type Link struct {
 
 // Code is a code span, or a line of a fenced block.
 type Code struct {
-	Line int
-	Text string
+	Line    int
+	Text    string
+	Heading string // the nearest above, or that it is in, without its #; empty: none
 	// Fence is the word behind the opening ```, such as sh. Fenced is false for a span.
 	Fence  string
 	Fenced bool
@@ -76,7 +77,7 @@ var (
 // Parse takes the text of a document apart.
 func Parse(name, text string) *Document {
 	d := &Document{Name: name, Anchors: map[string]bool{}}
-	number, fenced, fence := 0, false, ""
+	number, fenced, fence, under := 0, false, "", ""
 	for line := range strings.Lines(text) {
 		number++
 		line = strings.TrimRight(line, "\n")
@@ -85,14 +86,15 @@ func Parse(name, text string) *Document {
 			continue
 		}
 		if fenced {
-			d.Code = append(d.Code, Code{Line: number, Text: line, Fence: fence, Fenced: true})
+			d.Code = append(d.Code, Code{Line: number, Text: line, Heading: under, Fence: fence, Fenced: true})
 			continue
 		}
 		if heading, ok := strings.CutPrefix(strings.TrimLeft(line, "#"), " "); ok && strings.HasPrefix(line, "#") {
+			under = strings.TrimSpace(heading)
 			d.addAnchor(heading)
 		}
 		for _, m := range span.FindAllStringSubmatchIndex(line, -1) {
-			d.Code = append(d.Code, Code{Line: number, Text: line[m[2]:m[3]], Before: line[:m[0]], After: line[m[1]:]})
+			d.Code = append(d.Code, Code{Line: number, Text: line[m[2]:m[3]], Heading: under, Before: line[:m[0]], After: line[m[1]:]})
 		}
 		bare := span.ReplaceAllString(line, "``") // what a span shows is no link
 		for _, form := range []*regexp.Regexp{link, tag} {

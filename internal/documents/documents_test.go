@@ -19,10 +19,10 @@ func TestParse(t *testing.T) {
 		t.Errorf("links %v, want %v", d.Links, wantLinks)
 	}
 	wantCode := []Code{
-		{Line: 1, Text: "key", Before: "# The ", After: " & its [use](b.md)"},
-		{Line: 3, Text: "[no](link.md)", Before: "See [b](b.md#x-y), [below](#twice) and ", After: `; <img src="c.svg">.`},
-		{Line: 7, Text: "make test # [no](link)", Fence: "sh", Fenced: true},
-		{Line: 9, Text: "make lint", Before: "Run ", After: ": now."},
+		{Line: 1, Text: "key", Heading: "The `key` & its [use](b.md)", Before: "# The ", After: " & its [use](b.md)"},
+		{Line: 3, Text: "[no](link.md)", Heading: "The `key` & its [use](b.md)", Before: "See [b](b.md#x-y), [below](#twice) and ", After: `; <img src="c.svg">.`},
+		{Line: 7, Text: "make test # [no](link)", Heading: "Twice", Fence: "sh", Fenced: true},
+		{Line: 9, Text: "make lint", Heading: "Twice", Before: "Run ", After: ": now."},
 	}
 	if !reflect.DeepEqual(d.Code, wantCode) {
 		t.Errorf("code %+v,\nwant %+v", d.Code, wantCode)

@@ -1,0 +1,181 @@
+package admin
+
+import (
+	"slices"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// route is one call: how it is reached, and all that goes in and comes out. The server
+// refuses a body or parameter that the row does not have, answers with its status, and
+// docs/admin-api.md is made of the rows.
+type route struct {
+	method, path string // the path as chi has it, below /v1
+	action       string // in policies, after "sanctum:"
+	does         string
+	query        []string // the parameters that it takes
+	takes        any      // the body, as a zero value; nil: none
+	status       int      // of success
+	answers      any      // the body of success, as a zero value; nil: none
+	faults       []fault  // besides those that any call may have
+	handle       handler
+}
+
+// fault is an error that a call may have, and when.
+type fault struct {
+	code s3err.Code
+	when string
+}
+
+// paging are the parameters of a listing in pages: see request.page.
+var paging = []string{"after", "limit"}
+
+// Faults of several calls.
+var (
+	noTenant   = fault{s3err.NoSuchEntity, "there is no such tenant"}
+	noUser     = fault{s3err.NoSuchEntity, "there is no such tenant or user"}
+	noBackend  = fault{s3err.NoSuchEntity, "there is no such backend"}
+	noBucket   = fault{s3err.NoSuchBucket, "there is no such bucket"}
+	badPage    = fault{s3err.InvalidArgument, "`limit` is not a number from 1 to 1000"}
+	badKey     = fault{s3err.InvalidArgument, "the access key or secret key has a form that is not allowed"}
+	keyTaken   = fault{s3err.EntityAlreadyExists, "the access key exists already"}
+	badLimit   = fault{s3err.InvalidArgument, "a limit is below zero"}
+	userLimits = fault{s3err.InvalidArgument, "a limit is below zero, or one that users cannot have"}
+)
+
+// table has every call, in the order of docs/admin-api.md.
+var table = []route{
+	{"POST", "/tenants", "CreateTenant", "Makes a tenant with the first credential of its root.",
+		nil, CreateTenant{}, 201, NewTenant{}, []fault{
+			{s3err.InvalidArgument, "the name, access key or secret key has a form that is not allowed, or no backend has the residency"},
+			{s3err.EntityAlreadyExists, "the name or the access key exists already"},
+		}, (*Server).createTenant},
+	{"GET", "/tenants", "ListTenants", "Lists tenants in the order of their names.",
+		paging, nil, 200, Tenants{}, []fault{badPage}, (*Server).listTenants},
+	{"GET", "/tenants/{tenant}", "GetTenant", "Shows a tenant.",
+		nil, nil, 200, Tenant{}, []fault{noTenant}, (*Server).getTenant},
+	{"DELETE", "/tenants/{tenant}", "DeleteTenant", "Removes a tenant that owns no bucket, with its users, roles, policies and credentials.",
+		nil, nil, 204, nil, []fault{noTenant,
+			{s3err.InvalidArgument, "it is the tenant `root`"},
+			{s3err.DeleteConflict, "the tenant owns a bucket"},
+		}, (*Server).deleteTenant},
+	{"PUT", "/tenants/{tenant}/residency", "SetResidency", "Sets the residency of the buckets that the tenant makes from now on.",
+		nil, SetResidency{}, 204, nil, []fault{noTenant,
+			{s3err.InvalidArgument, "no backend has the name, region or jurisdiction"},
+		}, (*Server).setResidency},
+
+	{"POST", "/tenants/{tenant}/users", "CreateUser", "Makes a user of the tenant with its first credential.",
+		nil, CreateUser{}, 201, NewUser{}, []fault{noTenant, badKey, keyTaken,
+			{s3err.ValidationError, "the name has a form that is not allowed"},
+			{s3err.EntityAlreadyExists, "the tenant has a user of this name, in whatever case"},
+			{s3err.MalformedPolicyDocument, "the policy is not one"},
+			{s3err.LimitExceeded, "the policy is too long, or the tenant has 5000 users"},
+		}, (*Server).createUser},
+	{"GET", "/tenants/{tenant}/users", "ListUsers", "Lists the tenant's users in the order of their names.",
+		paging, nil, 200, Users{}, []fault{noTenant, badPage}, (*Server).listUsers},
+	{"DELETE", "/tenants/{tenant}/users/{user}", "DeleteUser", "Removes a user with its credentials, whatever rights it has.",
+		nil, nil, 204, nil, []fault{noUser}, (*Server).deleteUser},
+
+	{"POST", "/tenants/{tenant}/access-keys", "CreateAccessKey", "Gives the tenant's root another credential.",
+		nil, CreateAccessKey{}, 201, NewTenant{}, []fault{noTenant, badKey, keyTaken,
+			{s3err.LimitExceeded, "the root has 10 credentials"},
+		}, (*Server).createAccessKey},
+	{"GET", "/tenants/{tenant}/access-keys", "ListAccessKeys", "Lists the credentials of the tenant's root, without their secrets.",
+		nil, nil, 200, AccessKeys{}, []fault{noTenant}, (*Server).listAccessKeys},
+	{"POST", "/tenants/{tenant}/users/{user}/access-keys", "CreateAccessKey", "Gives a user another credential.",
+		nil, CreateAccessKey{}, 201, NewUser{}, []fault{noUser, badKey, keyTaken,
+			{s3err.LimitExceeded, "the user has 2 credentials"},
+		}, (*Server).createAccessKey},
+	{"GET", "/tenants/{tenant}/users/{user}/access-keys", "ListAccessKeys", "Lists a user's credentials, without their secrets.",
+		nil, nil, 200, AccessKeys{}, []fault{noUser}, (*Server).listAccessKeys},
+	{"DELETE", "/access-keys/{key}", "DeleteAccessKey", "Removes a credential, whoever has it. Gateways may accept it for another 2 seconds.",
+		nil, nil, 204, nil, []fault{{s3err.NoSuchEntity, "there is no such access key"}}, (*Server).deleteAccessKey},
+
+	{"GET", "/tenants/{tenant}/limits", "GetLimits", "Shows a tenant's limits and usage.",
+		nil, nil, 200, Limits{}, []fault{noTenant}, (*Server).getTenantLimits},
+	{"PUT", "/tenants/{tenant}/limits", "SetLimits", "Replaces all limits of a tenant.",
+		nil, SetLimits{}, 204, nil, []fault{noTenant, badLimit}, (*Server).setTenantLimits},
+	{"PATCH", "/tenants/{tenant}/limits", "SetLimits", "Changes those limits of a tenant that the body names.",
+		nil, SetLimits{}, 204, nil, []fault{noTenant, badLimit}, (*Server).setTenantLimits},
+	{"GET", "/tenants/{tenant}/users/{user}/limits", "GetLimits", "Shows a user's limits.",
+		nil, nil, 200, Limits{}, []fault{noUser}, (*Server).getUserLimits},
+	{"PUT", "/tenants/{tenant}/users/{user}/limits", "SetLimits", "Replaces all limits of a user.",
+		nil, SetLimits{}, 204, nil, []fault{noUser, userLimits}, (*Server).setUserLimits},
+	{"PATCH", "/tenants/{tenant}/users/{user}/limits", "SetLimits", "Changes those limits of a user that the body names.",
+		nil, SetLimits{}, 204, nil, []fault{noUser, userLimits}, (*Server).setUserLimits},
+	{"GET", "/buckets/{bucket}/limits", "GetLimits", "Shows a bucket's limits and usage.",
+		nil, nil, 200, Limits{}, []fault{noBucket}, (*Server).getBucketLimits},
+	{"PUT", "/buckets/{bucket}/limits", "SetLimits", "Replaces all limits of a bucket.",
+		nil, SetLimits{}, 204, nil, []fault{noBucket, badLimit}, (*Server).setBucketLimits},
+	{"PATCH", "/buckets/{bucket}/limits", "SetLimits", "Changes those limits of a bucket that the body names.",
+		nil, SetLimits{}, 204, nil, []fault{noBucket, badLimit}, (*Server).setBucketLimits},
+
+	{"GET", "/buckets", "ListBuckets", "Lists the buckets of all tenants in the order of their names, or those whose names begin with `prefix`.",
+		[]string{"after", "limit", "prefix"}, nil, 200, Buckets{}, []fault{badPage}, (*Server).listBuckets},
+
+	{"GET", "/backends", "ListBackends", "Lists all backends, the retired ones too.",
+		nil, nil, 200, Backends{}, nil, (*Server).listBackends},
+	{"POST", "/backends/{backend}/drain", "DrainBackend", "Begins to move all blobs of a backend to another one, or changes the other one.",
+		nil, DrainBackend{}, 204, nil, []fault{noBackend,
+			{s3err.InvalidArgument, "the target is the backend itself, is not configured or not active, or is not where a bucket demands to be"},
+			{s3err.ServiceUnavailable, "the target is away"},
+		}, (*Server).drainBackend},
+	{"DELETE", "/backends/{backend}/drain", "CancelDrain", "Ends draining. Blobs that have moved stay where they are.",
+		nil, nil, 204, nil, []fault{noBackend, {s3err.InvalidArgument, "the backend is not draining"}}, (*Server).cancelDrain},
+	{"DELETE", "/backends/{backend}/doubtful", "DiscardDoubtful", "Has the blobs in doubt of a backend deleted.",
+		nil, nil, 200, Discarded{}, []fault{noBackend}, (*Server).discardDoubtful},
+}
+
+// everywhere are the faults that any call may have, after those of its row.
+var everywhere = []fault{
+	{s3err.AccessDenied, "the request is not signed, not in its `Authorization` header or without its body, or the signer is not the operator"},
+	{s3err.InvalidAccessKeyID, "the access key of the signature does not exist, or is inactive"},
+	{s3err.SignatureDoesNotMatch, "the secret key is another one, or the request is not the one that was signed"},
+	{s3err.AuthorizationHeaderMalformed, "the `Authorization` header is malformed, or for another region or service"},
+	{s3err.AuthorizationQueryParametersError, "the signature is in the URL, and malformed"},
+	{s3err.RequestTimeTooSkewed, "the clocks of client and gateway are more than 15 minutes apart"},
+	{s3err.InvalidToken, "the credential is temporary"},
+	{s3err.ContentSHA256Mismatch, "the body is not the one that was signed"},
+	{s3err.InvalidRequest, "the body is not one JSON object of the fields below, has one of them twice, or is one where none is taken; or `x-amz-content-sha256` is missing"},
+	{s3err.InvalidArgument, "a parameter is not one that the call takes, or `x-amz-content-sha256` is malformed"},
+	{s3err.MaxMessageLengthExceeded, "the body is longer than 64 KiB"},
+	{s3err.IncompleteBody, "the body ended early"},
+	{s3err.InvalidURI, "the path or a parameter is not well escaped"},
+	{s3err.URITooLong, "the path or the parameters are too long"},
+	{s3err.NoSuchEntity, "there is no such path"},
+	{s3err.MethodNotAllowed, "the path has no such method"},
+	{s3err.ConcurrentModification, "others kept changing the same thing. Try again"},
+	{s3err.OperationAborted, "likewise"},
+	{s3err.InsufficientStorage, "the store's disk is full"},
+	{s3err.ServiceUnavailable, "the store does not answer. Try again"},
+	{s3err.InternalError, "something else went wrong. The log says what, under the request id"},
+}
+
+// routes makes the router of the table; serve refuses a request before its handler
+// runs unless the signer may take the action.
+func (s *Server) routes() chi.Router {
+	r := chi.NewRouter()
+	r.Route("/v1", func(r chi.Router) {
+		for i := range table {
+			r.Method(table[i].method, table[i].path, s.serve(&table[i]))
+		}
+	})
+	r.NotFound(s.serve(&route{handle: notFound}))
+	r.MethodNotAllowed(s.serve(&route{handle: methodNotAllowed}))
+	return r
+}
+
+// fits refuses what the row does not take. It looks at names only.
+func (rt *route) fits(r *request) error {
+	if rt.takes == nil && len(r.body) > 0 {
+		return s3err.New(s3err.InvalidRequest, "This call takes no body.")
+	}
+	for _, p := range r.query {
+		if !slices.Contains(rt.query, p.Name) {
+			return s3err.New(s3err.InvalidArgument, "The parameter %q is not known.", p.Name)
+		}
+	}
+	return nil
+}

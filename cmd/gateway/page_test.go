@@ -1,0 +1,46 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sanctum-storage/gateway/internal/documents"
+)
+
+// page FILE HEADING: run the shell commands that stand below a heading of a document, as
+// they are typed. The variable REPLACE holds pairs of words, such as a port of the
+// document and the one that the script has in its place.
+func cmdPage(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: page FILE HEADING")
+	}
+	commands, err := pageCommands(args[0], args[1])
+	ts.Check(err)
+	typed := strings.NewReplacer(strings.Fields(ts.Getenv("REPLACE"))...).Replace(commands)
+	err = ts.Exec("bash", "-euo", "pipefail", "-c", typed)
+	if neg != (err != nil) {
+		ts.Fatalf("%s, %q: %v\n%s", args[0], args[1], err, typed)
+	}
+}
+
+// pageCommands are the lines of shell below a heading of a document of the repository.
+func pageCommands(name, heading string) (string, error) {
+	text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(name)))
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	for _, c := range documents.Parse(name, string(text)).Code {
+		if c.Fence == "sh" && c.Heading == heading {
+			fmt.Fprintln(&b, c.Text)
+		}
+	}
+	if b.Len() == 0 {
+		return "", fmt.Errorf("%s has no shell commands below %q", name, heading)
+	}
+	return b.String(), nil
+}
