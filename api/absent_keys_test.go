@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// askAs sends a request of somebody, be it nobody.
+// askAs sends a request of somebody; nil sends it unsigned.
 func (h *household) askAs(t *testing.T, c *accounts.Credential, method, target string, headers ...string) gatewaytest.Response {
 	t.Helper()
 	if c != nil {
@@ -31,8 +31,8 @@ func (h *household) mustAsAlice(t *testing.T, method, target, document string, h
 	return res
 }
 
-// That an object is not there is told to those who may list its bucket, by whatever gives
-// them that; all others are denied, as they are where it is there.
+// Senders who may list a bucket, by whatever right, are told that an object is
+// absent. All others are denied, as they are for an existing one.
 func TestAbsentKeys(t *testing.T) {
 	const (
 		mayList = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"arn:aws:s3:::bucket"},{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}]}`
@@ -75,7 +75,8 @@ func TestAbsentKeys(t *testing.T) {
 	}
 }
 
-// readsAbsent tries every road that reads an object by somebody who may read none.
+// readsAbsent reads an absent object in every way, by a sender without the
+// right to read.
 func (h *household) readsAbsent(t *testing.T, who *accounts.Credential, lists bool) {
 	t.Helper()
 	name := "nobody"
@@ -109,10 +110,10 @@ func (h *household) readsAbsent(t *testing.T, who *accounts.Credential, lists bo
 			ask(method, "/bucket/key?versionId="+h.version+"&"+query, false, "", "X-Amz-Object-Attributes", "ETag")
 		}
 	}
-	// Nothing is told to one who expects another owner.
+	// A sender who expects another owner is told nothing.
 	res := h.askAs(t, who, "GET", "/bucket/absent", "X-Amz-Expected-Bucket-Owner", strings.Repeat("1", 12))
 	expect(t, name+" who expects another owner", res, 403, "AccessDenied")
-	if who == nil || who.Tenant.ID != h.alice.Tenant.ID { // who may not write is denied before the source is looked for
+	if who == nil || who.Tenant.ID != h.alice.Tenant.ID { // without the right to write, the source is not looked for
 		return
 	}
 	for source, absent := range map[string]bool{"absent": true, "absent?versionId=" + none: true, "key": false, "key?versionId=" + h.version: false} {
@@ -125,8 +126,8 @@ func (h *household) readsAbsent(t *testing.T, who *accounts.Credential, lists bo
 	}
 }
 
-// The initiator of an upload lists its parts and aborts it, as the root of its account
-// does; nobody else who may only write.
+// The initiator of an upload may list its parts and abort it, and so may the
+// root of its account. Nobody else may who can only write.
 func TestInitiators(t *testing.T) {
 	const writes = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"}]}`
 	h := newHousehold(t)
@@ -180,7 +181,7 @@ func TestInitiators(t *testing.T) {
 			}
 		}
 	}
-	// A bucket's policy that denies it denies it to the initiator.
+	// A Deny in the bucket's policy applies to the initiator too.
 	h.mustAsAlice(t, "PUT", "/bucket?policy", string(policyOf(`{"Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::bucket/*"}`,
 		`{"Effect":"Deny","Principal":"*","Action":["s3:AbortMultipartUpload","s3:ListMultipartUploadParts"],"Resource":"arn:aws:s3:::bucket/*"}`)))
 	target := "/bucket/began?uploadId=" + h.g.Do(t, narrow, "POST", "/bucket/began?uploads", nil).Element("UploadId")

@@ -13,7 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// sendLine sends a signed request with a request target and a Host of its own choice.
+// sendLine sends a signed request with its own request target and Host.
 func sendLine(t *testing.T, g *gatewaytest.Gateway, r *http.Request, target, host string) gatewaytest.Response {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
@@ -42,8 +42,8 @@ func sendLine(t *testing.T, g *gatewaytest.Gateway, r *http.Request, target, hos
 	return gatewaytest.Response{Status: res.StatusCode, Header: res.Header, Body: body}
 }
 
-// A request line may name the host, as those that a proxy gets do. Then that host counts
-// for the bucket and for the signature, and Host does not.
+// A request line may name the host, as in requests to a proxy. Then that host
+// decides the bucket and the signature, and the Host header does not.
 func TestAbsoluteForm(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Domains: []string{"s3.test"}, Websites: []string{"web.test"}})
 	g.Must(t, 200, "PUT", "/bkt", nil)
@@ -57,10 +57,10 @@ func TestAbsoluteForm(t *testing.T) {
 	}{
 		{"here", "http://here/bkt/k", "here", 200, "path"},
 		{"here", "HTTP://here/bkt/k", "here", 200, "path"},
-		{"here", "https://here/bkt/k", "here", 200, "path"}, // as a proxy that ends TLS hands it on
+		{"here", "https://here/bkt/k", "here", 200, "path"}, // as forwarded by a proxy that terminates TLS
 		{"here", "http://here/bkt/k", "there", 200, "path"},
 		{"bkt.s3.test", "http://bkt.s3.test/k", "other.s3.test", 200, "path"},
-		{"other.s3.test", "http://bkt.s3.test/k", "other.s3.test", 403, ""}, // Host is not what was asked
+		{"other.s3.test", "http://bkt.s3.test/k", "other.s3.test", 403, ""}, // Host is not the requested host
 		{"here", "http://there/bkt/k", "here", 403, ""},
 		{"bkt.s3.test", "http://other.s3.test/k", "bkt.s3.test", 403, ""},
 		{"here", "http://u:p@here/bkt/k", "here", 400, ""},
@@ -82,7 +82,7 @@ func TestAbsoluteForm(t *testing.T) {
 	}
 }
 
-// A Host that is none is told as such, whatever was asked.
+// A malformed Host is refused as such, for every request.
 func TestMalformedHost(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Domains: []string{"s3.test"}})
 	g.Must(t, 200, "PUT", "/bkt", nil)

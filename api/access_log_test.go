@@ -16,7 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// logFields takes a line apart as readers of S3's logs do.
+// logFields parses a line as readers of S3's logs do.
 var logFields = regexp.MustCompile(`\[[^\]]*\]|"[^"]*"|\S+`)
 
 // Positions in a record.
@@ -69,7 +69,8 @@ func (l *logRig) unsigned(target string) gatewaytest.Response {
 	return l.Send(l.t, l.Request(l.t, "GET", target, nil))
 }
 
-// delivered is what is in log objects by now: their keys, and records by operation.
+// delivered returns the delivered log objects: their keys, and the records by
+// operation.
 func (l *logRig) delivered() (keys []string, records map[string][]string, text string) {
 	l.t.Helper()
 	b, err := l.Engine.Bucket(l.t.Context(), "logs")
@@ -160,7 +161,7 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// records are the fields of all records of an operation, in the order of their keys.
+// records returns the fields of all records of an operation, ordered by key.
 func (l *logRig) records(operation string) (all [][]string) {
 	l.t.Helper()
 	_, _, text := l.delivered()
@@ -182,7 +183,7 @@ func (l *logRig) wantRecord(got []string, want map[int]string) {
 	}
 }
 
-// Each key of a DeleteObjects has a record beside that of the request.
+// Each key of a DeleteObjects has a record besides the request's.
 func TestAccessLogOfDeletedKeys(t *testing.T) {
 	l := newLogRig(t)
 	l.Must(t, 200, "PUT", "/bkt/a", []byte("seven b"))
@@ -204,12 +205,12 @@ func TestAccessLogOfDeletedKeys(t *testing.T) {
 		l.wantRecord(all[i], want)
 		l.wantRecord(all[i], ofRequest)
 	}
-	// One that is refused as a whole has one.
+	// A request that is refused as a whole has one record.
 	expect(t, "malformed", l.Do(t, l.Root, "POST", "/bkt?delete", []byte("<Delete>"), "X-Amz-Checksum-Crc32", sum("CRC32", []byte("<Delete>"))), 400, "MalformedXML")
 	l.deliver(1)
 }
 
-// What lifecycles do has records of S3 itself.
+// Actions of lifecycles have records, by the sender that S3 gives them.
 func TestAccessLogOfLifecycles(t *testing.T) {
 	l := newLogRig(t)
 	rules := `<LifecycleConfiguration><Rule><ID>a</ID><Status>Enabled</Status><Filter><Prefix>tmp/</Prefix></Filter><Expiration><Days>1</Days></Expiration>` +
@@ -233,7 +234,7 @@ func TestAccessLogOfLifecycles(t *testing.T) {
 		}
 		l.deliver(records)
 	}
-	expired(3, 0) // nobody asked for a log
+	expired(3, 0) // logging is off
 	l.Must(t, 200, "PUT", "/bkt/tmp/a%20b", []byte("free"))
 	l.Must(t, 200, "POST", "/bkt/tmp/upload?uploads", nil)
 	l.enable("")
@@ -268,7 +269,7 @@ func TestAccessLogOfLifecycles(t *testing.T) {
 	find("S3.TRANSITION_SIA.OBJECT", "old/moved", "204800")
 }
 
-// A presigned URL is no longer one in the log.
+// A presigned URL in the log can no longer be used.
 func TestAccessLogHidesSignatures(t *testing.T) {
 	l := newLogRig(t)
 	l.enable("")
@@ -287,7 +288,7 @@ func TestAccessLogHidesSignatures(t *testing.T) {
 	}
 }
 
-// Keys with a partition have the day of the requests or of the delivery.
+// Partitioned keys have the day of the requests or of the delivery.
 func TestAccessLogPartitions(t *testing.T) {
 	for source, days := range map[string]string{"EventTime": "2030/01/15 2030/01/16", "DeliveryTime": "2030/01/16"} {
 		l := newLogRig(t)
@@ -308,7 +309,7 @@ func TestAccessLogPartitions(t *testing.T) {
 	}
 }
 
-// A log whose bucket is gone is dropped, and one that cannot be written waits.
+// A log whose target is gone is dropped; a log that cannot be written waits.
 func TestAccessLogTargets(t *testing.T) {
 	l := newLogRig(t)
 	l.enable("")
@@ -324,7 +325,7 @@ func TestAccessLogTargets(t *testing.T) {
 	}
 	l.Must(t, http.StatusNoContent, "DELETE", "/logs/"+keys[0], nil)
 	l.Must(t, http.StatusNoContent, "DELETE", "/logs", nil)
-	l.Must(t, 200, "PUT", "/logs", nil) // another of its name
+	l.Must(t, 200, "PUT", "/logs", nil) // another bucket with its name
 	if r, err := l.API.DeliverLogs(t.Context(), true); err == nil || r.Dropped != 1 || r.Delivered != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
@@ -333,7 +334,8 @@ func TestAccessLogTargets(t *testing.T) {
 	}
 }
 
-// A log that cannot be written now is written later, with what came meanwhile.
+// A log that cannot be written now is written later, together with newer
+// records.
 func TestAccessLogWaits(t *testing.T) {
 	plan := faults.NewPlan(1)
 	l := &logRig{t: t, now: time.Date(2030, 1, 15, 0, 0, 0, 0, time.UTC)}
@@ -354,8 +356,8 @@ func TestAccessLogWaits(t *testing.T) {
 	}
 }
 
-// What people asked a website for is a record of its own kind, and so is a page
-// that was not found.
+// Requests to a website have records of their own kind, also for a page that
+// was not found.
 func TestAccessLogOfWebsite(t *testing.T) {
 	l := &logRig{t: t, Gateway: startSite(t, "<IndexDocument><Suffix>index.html</Suffix></IndexDocument>")}
 	l.Must(t, 200, "PUT", "/logs", nil)
@@ -376,8 +378,7 @@ func TestAccessLogOfWebsite(t *testing.T) {
 	}
 }
 
-// A bucket's deletion has its record where the bucket had a log, and nothing is lost
-// where it had none.
+// The deletion of a bucket has a record if the bucket had a log.
 func TestAccessLogOfDeletedBucket(t *testing.T) {
 	l := newLogRig(t)
 	tags := []byte("<Tagging><TagSet><Tag><Key>k</Key><Value>v</Value></Tag></TagSet></Tagging>")
@@ -393,7 +394,7 @@ func TestAccessLogOfDeletedBucket(t *testing.T) {
 		t.Fatalf("%q", all)
 	}
 	l.wantRecord(all[0], map[int]string{fieldBucket: "bkt", fieldStatus: "204", fieldRequest: res.Header.Get("X-Amz-Request-Id"), fieldRequester: l.Root.Tenant.ID.Canonical()})
-	// The next of its name begins without.
+	// The next bucket with its name starts without a log.
 	l.Must(t, 200, "PUT", "/bkt", nil)
 	l.Must(t, 404, "GET", "/bkt/none", nil)
 	l.deliver(0)

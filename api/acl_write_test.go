@@ -14,7 +14,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 )
 
-// aclWriter writes to alice's bucket by its ACL alone.
+// aclWriter may write to alice's bucket by its ACL alone.
 type aclWriter struct {
 	g    *gatewaytest.Gateway
 	cred accounts.Credential // zero: anonymous
@@ -37,12 +37,13 @@ func md5Of(s string) string {
 	return base64.StdEncoding.EncodeToString(digest[:])
 }
 
-// writeRoads are all ways to take the place of what /bucket/k holds. Each returns the
-// answer that decides; signed says that it is not for anonymous requests.
+// writeRoads are all ways to replace the object at /bucket/k. Each returns the
+// answer that decides. signed: not possible for anonymous requests.
 var writeRoads = []struct {
 	name   string
 	signed bool
-	// unversioned: in a bucket that never had versions; removes: the key's object goes.
+	// unversioned: only in a bucket that never had versions; removes: the
+	// object is deleted.
 	unversioned, removes bool
 	take                 func(t *testing.T, w aclWriter) gatewaytest.Response
 }{
@@ -91,9 +92,10 @@ var writeRoads = []struct {
 	}},
 }
 
-// TestWriteByACL takes every road to a key's object by WRITE of the bucket's ACL alone,
-// under every versioning and from everybody who may have it: over what is another's it
-// leads nowhere, over what is one's own, and where nothing is, it leads on.
+// TestWriteByACL tries every way to replace an object with WRITE of the
+// bucket's ACL alone, under every versioning and by every kind of sender.
+// Another owner's object cannot be replaced; one's own object and a vacant key
+// can.
 func TestWriteByACL(t *testing.T) {
 	cases := 0
 	for _, versioning := range []string{"", "Enabled", "Suspended"} {
@@ -134,7 +136,7 @@ func TestWriteByACL(t *testing.T) {
 					if got := must(alice, "GET", "/bucket/k", "").Body; string(got) != "hers" {
 						t.Errorf("it holds %q", got)
 					}
-					// Not over a null version that is not current, either.
+					// Nor over a null version that is not current.
 					if versioning == "Suspended" && !road.removes && !strings.Contains(road.name, "promise") {
 						must(alice, "PUT", "/bucket?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
 						must(alice, "DELETE", "/bucket/k", "")
@@ -171,8 +173,8 @@ func TestWriteByACL(t *testing.T) {
 	}
 }
 
-// TestWriteByACLTooLate puts another's object under the key just before each road's
-// commit: what was looked at before does not count any more.
+// TestWriteByACLTooLate puts another owner's object under the key just before
+// the commit of each request. The earlier check does not count any more.
 func TestWriteByACLTooLate(t *testing.T) {
 	for _, road := range writeRoads {
 		t.Run(road.name, func(t *testing.T) {
@@ -191,7 +193,7 @@ func TestWriteByACLTooLate(t *testing.T) {
 			}
 			n := 1
 			if road.name == "RenameObject" {
-				n = 2 // the road begins with a PUT of the source
+				n = 2 // the first PUT is that of the source
 			}
 			fired := false
 			for _, op := range []faults.Op{"CommitObject", "CompleteUpload", "RenameObject", "RemoveObjects"} {
@@ -216,8 +218,8 @@ func TestWriteByACLTooLate(t *testing.T) {
 	}
 }
 
-// TestUploadsByACL: an upload that was begun by WRITE of the bucket's ACL where nothing
-// was takes no place of what was put there since.
+// TestUploadsByACL: an upload that was started on a vacant key by WRITE of the
+// bucket's ACL does not replace an object that was put there since.
 func TestUploadsByACL(t *testing.T) {
 	g, alice, bob := shared(t, gatewaytest.Options{})
 	g.Do(t, alice, "PUT", "/bucket?ownershipControls", []byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"))
@@ -232,8 +234,8 @@ func TestUploadsByACL(t *testing.T) {
 	}
 }
 
-// TestPolicyBesideACL: to whom a policy gives the right to write, an ACL that gives it
-// as well takes nothing away.
+// TestPolicyBesideACL: an ACL takes nothing away from a sender whom a policy
+// allows to write.
 func TestPolicyBesideACL(t *testing.T) {
 	for name, policy := range map[string]string{
 		"a named account": `{"Effect":"Allow","Principal":{"AWS":"%s"},"Action":["s3:PutObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::bucket/*"}`,

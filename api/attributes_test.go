@@ -135,7 +135,7 @@ func TestSetOverrides(t *testing.T) {
 	}
 }
 
-// Clients take the names of metadata from the header as it is written.
+// Clients use metadata names as they are spelled in the header.
 func TestSetObjectSpelling(t *testing.T) {
 	h := http.Header{}
 	setObject(h, engine.Object{ETag: "x", Attributes: engine.Attributes{Metadata: []engine.Pair{{Name: "some-name", Value: "v"}}}})

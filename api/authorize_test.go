@@ -13,8 +13,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// shared is a gateway with a bucket of alice's that holds the object "open" and
-// "closed", and with bob, who has an account of his own.
+// shared runs a gateway where alice's bucket holds the objects "open" and
+// "closed", and bob has an account of his own.
 func shared(t *testing.T, o gatewaytest.Options) (g *gatewaytest.Gateway, alice, bob accounts.Credential) {
 	t.Helper()
 	g = gatewaytest.Start(t, o)
@@ -81,7 +81,7 @@ func TestBucketPolicyDecides(t *testing.T) {
 	digest := md5.Sum(two)
 	res := g.Do(t, bob, "POST", "/bucket?delete", two, "Content-Md5", base64.StdEncoding.EncodeToString(digest[:]))
 	if res.Status != 200 || strings.Count(string(res.Body), "<Deleted>") != 1 || res.Code() != "AccessDenied" {
-		t.Errorf("bob deletes two keys, of which he may one: %d %s", res.Status, res.Body)
+		t.Errorf("bob deletes two keys but may delete one: %d %s", res.Status, res.Body)
 	}
 
 	lockedOut := policyOf(`{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::bucket","arn:aws:s3:::bucket/*"]}`)
@@ -92,8 +92,8 @@ func TestBucketPolicyDecides(t *testing.T) {
 	expect(t, "bob is a stranger again", g.Do(t, bob, "GET", "/bucket/open", nil), 403, "AccessDenied")
 }
 
-// Behind a proxy that the configuration names, its word is the client's address: the
-// last one in the list that is no proxy's, for all before that may be invented.
+// Behind a configured proxy, the client's address is the last one in the list
+// that is not a proxy's. Earlier ones may be invented.
 func TestAddressBehindProxies(t *testing.T) {
 	for _, c := range []struct {
 		proxies string
@@ -139,7 +139,7 @@ func TestConditionsOfRequests(t *testing.T) {
 		allowed   bool
 		headers   []string
 		signed    bool
-		forbidden string // the same with another target
+		forbidden string // the same request to a target that is denied
 	}{
 		{name: "source address", policy: allow("s3:GetObject", "/*", `{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}`), target: "/bucket/open", allowed: true},
 		{name: "another address", policy: allow("s3:GetObject", "/*", `{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`), target: "/bucket/open"},
@@ -189,7 +189,7 @@ func TestBadBucketPolicies(t *testing.T) {
 	expect(t, "nothing is stored", g.Do(t, alice, "GET", "/bucket?policy", nil), 404, "NoSuchBucketPolicy")
 }
 
-// A setting that somebody edited or took from another bucket closes the bucket.
+// A setting that was edited or copied from another bucket closes the bucket.
 func TestEditedPolicyDeniesEverything(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	expect(t, "put", g.Do(t, alice, "PUT", "/bucket?policy", policyOf(readOpen)), 204, "")

@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// arrive has requests of a tenant come, as many as find a seat, up to most. Those that
-// need a backend wait for it; "" is none.
+// arrive sends requests of a tenant, as many as find a seat, up to most. They
+// wait for the backend; "" means that they need none.
 func arrive(s *seats, tenant byte, backend string, most int) (in []*seat) {
 	for range most {
 		x := &seat{}
@@ -24,9 +24,9 @@ func arrive(s *seats, tenant byte, backend string, most int) (in []*seat) {
 	return in
 }
 
-// Those who wait for a backend that does not answer leave seats to whoever needs another,
-// or none, whether they are of one tenant or of many, and whether one or more do not
-// answer.
+// Requests that wait for a frozen backend leave seats to requests for other
+// backends or for none, whether they are of one tenant or of many, and whether
+// one backend is frozen or several.
 func TestFrozenBackendLeavesSeats(t *testing.T) {
 	const size = 1024
 	type crowd struct {
@@ -49,11 +49,11 @@ func TestFrozenBackendLeavesSeats(t *testing.T) {
 			}
 		}
 		if n := len(waiting); n < size*3/4 || n > size*15/16 {
-			t.Errorf("%s: %d of %d seats are taken by those who wait", name, n, size)
+			t.Errorf("%s: %d of %d seats are taken by waiting requests", name, n, size)
 		}
-		for _, tenant := range []byte{0, 200} { // of the crowd, and another
+		for _, tenant := range []byte{0, 200} { // a tenant of the crowd, and another one
 			if tenant == 0 && name == "many everywhere" {
-				continue // it has its share
+				continue // it holds its share
 			}
 			for _, backend := range []string{"healthy", ""} {
 				in := arrive(s, tenant, backend, size/32)
@@ -80,7 +80,8 @@ func TestFrozenBackendLeavesSeats(t *testing.T) {
 	}
 }
 
-// A client that is sent a body does not wait for the backend: its seat is one like others.
+// A client that is being sent a body does not wait for the backend. Its seat
+// counts like any other.
 func TestBodiesDoNotWait(t *testing.T) {
 	const size, most = 1024, 1024 * 29 / 32
 	s := newSeats(&Limits{Concurrent: size})
@@ -96,14 +97,14 @@ func TestBodiesDoNotWait(t *testing.T) {
 	}
 }
 
-// A backend that takes few requests has places for all parties, however many one of
-// them has under way, until each ends.
+// A backend that takes few requests has places for all parties, however many
+// one of them has in progress, and a request keeps its place until it ends.
 func TestFewPlacesAreShared(t *testing.T) {
 	s := newSeats(&Limits{Concurrent: 1024, Backends: map[string]int{"small": 64}})
 	readers := arrive(s, 1, "small", 1024)
 	for _, x := range readers {
 		s.answered(x, "small")
-		if !s.awaitBackend(x, "small") { // its next part
+		if !s.awaitBackend(x, "small") { // the request's next part
 			t.Fatal("a reader is refused in the middle")
 		}
 		s.answered(x, "small")
@@ -127,7 +128,7 @@ func TestFewPlacesAreShared(t *testing.T) {
 	}
 }
 
-// Forms of one tenant are one party's, whatever addresses they come from.
+// Forms of one tenant count as one party, whatever addresses they come from.
 func TestFormsAreTheirTenants(t *testing.T) {
 	s := newSeats(&Limits{Concurrent: 1024, Backends: map[string]int{"small": 64}})
 	n := 0

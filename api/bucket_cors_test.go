@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// corsDocument is a CORSConfiguration of the rules' contents.
+// corsDocument makes a CORSConfiguration of the contents of its rules.
 func corsDocument(rules ...string) string {
 	var b strings.Builder
 	for _, r := range rules {
@@ -75,8 +75,8 @@ func TestStarMatch(t *testing.T) {
 	}
 }
 
-// What was accepted is shown so that it is accepted again, and no rule lets a
-// header end early.
+// An accepted configuration is accepted again in the form in which it is shown,
+// and no rule can end a header early.
 func FuzzParseCORS(f *testing.F) {
 	f.Add([]byte(corsDocument(corsBase("https://*.example", "GET") + "<ID>a</ID><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>5</MaxAgeSeconds>")))
 	for _, test := range badCORS {
@@ -103,7 +103,7 @@ func FuzzParseCORS(f *testing.F) {
 	})
 }
 
-// show is the configuration with pointers followed.
+// show prints the configuration with pointers followed.
 func (c *corsRules) show() (lines []string) {
 	for _, r := range c.Rules {
 		age := "none"

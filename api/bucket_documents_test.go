@@ -6,9 +6,9 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// FuzzBucketDocuments holds that the documents of bucket sub-resources are refused
-// as the client's fault or accepted, and that one which is accepted is accepted as
-// it is shown.
+// FuzzBucketDocuments checks that documents of bucket sub-resources are either
+// refused as the client's fault or accepted, and that an accepted document is
+// accepted again as it is shown.
 func FuzzBucketDocuments(f *testing.F) {
 	parsers := []func([]byte) (any, error){
 		func(b []byte) (any, error) { w, err := parseWebsite(b); return w, err },

@@ -22,7 +22,8 @@ func logTo(inner string) string {
 	return "<BucketLoggingStatus><LoggingEnabled>" + inner + "</LoggingEnabled></BucketLoggingStatus>"
 }
 
-// inventoryTo is an InventoryConfiguration with some of its elements replaced.
+// inventoryTo makes an InventoryConfiguration with some of its elements
+// replaced.
 func inventoryTo(replace ...string) string {
 	return strings.NewReplacer(replace...).Replace(`<InventoryConfiguration><Destination><S3BucketDestination><AccountId>1</AccountId>` +
 		`<Bucket>arn:aws:s3:::target</Bucket><Encryption><SSE-S3></SSE-S3></Encryption><Format>CSV</Format><Prefix>inv/</Prefix></S3BucketDestination></Destination>` +
@@ -30,10 +31,10 @@ func inventoryTo(replace ...string) string {
 		`<OptionalFields><Field>Size</Field><Field>ETag</Field></OptionalFields><Schedule><Frequency>Daily</Frequency></Schedule></InventoryConfiguration>`)
 }
 
-// subresources are bucket sub-resources with a document that is accepted and shown
-// as it came, and those that are refused, each with its code.
+// subresources are bucket sub-resources with a document that is accepted and
+// shown as it was sent, and documents that are refused, each with its code.
 var subresources = []struct {
-	query, absent string // absent is the code of a GET where there is none; empty: a document without content
+	query, absent string // absent is the code of a GET without a configuration; empty: a document without content
 	put           int
 	good          string // without the namespace
 	bad           map[string]string
@@ -84,7 +85,7 @@ var subresources = []struct {
 	}},
 }
 
-// shown is a document as it is answered: without header and namespace.
+// shown makes a document as it is answered: without header and namespace.
 func shown(res gatewaytest.Response) string {
 	_, rest, _ := strings.Cut(string(res.Body), "\n")
 	return strings.Replace(rest, ` xmlns="http://s3.amazonaws.com/doc/2006-03-01/"`, "", 1)
@@ -123,10 +124,10 @@ func TestBucketSubresources(t *testing.T) {
 			g.Do(t, g.Root, "PUT", target, []byte(document))
 		}
 		if got := shown(g.Must(t, 200, "GET", target, nil)); got != sub.good {
-			t.Errorf("%s: what was refused changed it to %s", sub.query, got)
+			t.Errorf("%s: a refused document changed it to %s", sub.query, got)
 		}
 		if sub.absent == "" {
-			continue // there is no DELETE
+			continue // it has no DELETE
 		}
 		g.Must(t, 204, "DELETE", target, nil)
 		absent("after it was deleted")
@@ -151,7 +152,8 @@ func TestBucketMadeWithTags(t *testing.T) {
 	expect(t, "the bucket", g.Do(t, g.Root, "HEAD", "/spoilt", nil), 404, "")
 }
 
-// Every bucket has its own, and one made again under the name has none.
+// Every bucket has its own settings; a bucket created again under its name has
+// none.
 func TestSubresourcesStayWithTheirBucket(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/other", nil)
@@ -185,7 +187,8 @@ func TestInventoryList(t *testing.T) {
 	expect(t, "deleted twice", g.Do(t, g.Root, "DELETE", "/bkt?inventory&id=none", nil), 404, "NoSuchConfiguration")
 }
 
-// What cannot be carried out is refused by name, and what holds anyway accepted.
+// Unsupported settings are refused by name; settings that ask for the fixed
+// behaviour are accepted.
 func TestConfigurationsWithoutEffect(t *testing.T) {
 	g := start(t)
 	put := func(query, document string, status int, code string) {

@@ -32,7 +32,7 @@ func TestBucketLife(t *testing.T) {
 	expect(t, "delete again", g.Do(t, g.Root, "DELETE", "/bucket", nil), 404, "NoSuchBucket")
 }
 
-// tagged is a configuration with tags.
+// tagged makes a configuration with tags.
 func tagged(pairs ...string) []byte {
 	b := []byte("<CreateBucketConfiguration><Tags>")
 	for i := 0; i < len(pairs); i += 2 {
@@ -140,7 +140,7 @@ func TestBucketsOfOthers(t *testing.T) {
 	}
 }
 
-// elements are the texts of all elements of that name, as written.
+// elements returns the texts of all elements with that name, as written.
 func elements(doc []byte, name string) (all []string) {
 	for _, rest := range strings.Split(string(doc), "<"+name+">")[1:] {
 		text, _, _ := strings.Cut(rest, "</"+name+">")
@@ -190,7 +190,7 @@ func TestListBucketsInPages(t *testing.T) {
 		t.Errorf("another region has buckets: %s", res.Body)
 	}
 	if res := g.Must(t, 200, "GET", "/?bucket-region=us-east-1", nil); res.Element("BucketRegion") != "us-east-1" {
-		t.Errorf("this region has none: %s", res.Body)
+		t.Errorf("another region's listing has buckets: %s", res.Body)
 	}
 }
 

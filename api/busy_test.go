@@ -6,9 +6,10 @@ import (
 	"github.com/sanctum-storage/gateway/api"
 )
 
-// TestBusyTenantIsNotRefused has one tenant do much at once, from one address, as
-// behind a balancer that is not named: with limits as they are by default nothing of it
-// is refused. Its bodies are under way all the time, as slow clients send them.
+// TestBusyTenantIsNotRefused has one tenant do much at once from one address,
+// as behind a balancer that is not configured. With the default limits nothing
+// is refused. Its bodies are in progress all the time, as slow clients send
+// them.
 func TestBusyTenantIsNotRefused(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -31,12 +32,12 @@ func TestBusyTenantIsNotRefused(t *testing.T) {
 		if n := s.refused.Load(); n > 0 {
 			t.Errorf("%s at once: refused after %d", c.name, len(s.conns)-1)
 		}
-		s.work(t, c.name, 1) // and others are not refused either
+		s.work(t, c.name, 1) // and other tenants are not refused either
 		s.calm()
 	}
 }
 
-// A document that says nothing of its length has places as the longest has.
+// A document of unknown length takes as many places as the longest.
 func TestDocumentsWithoutLengthHavePlaces(t *testing.T) {
 	s := newStreet(t, api.Limits{})
 	defer s.calm()

@@ -7,10 +7,10 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// What listings show is what policies and ACLs name.
+// Listings show the ids that policies and ACLs use.
 func TestCanonicalIDsAgree(t *testing.T) {
 	id := meta.NewID()
 	if got, want := access.ID(id).Canonical(), id.Canonical(); got != want {
-		t.Errorf("access says %s, the store %s", got, want)
+		t.Errorf("package access has %s, the store %s", got, want)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// sumOf is the base64 checksum of data.
+// sumOf returns the base64 checksum of data.
 func sumOf(algorithm, data string) string {
 	h := engine.NewChecksumHash(algorithm)
 	io.WriteString(h, data)

@@ -15,13 +15,13 @@ var (
 	staying  = []string{"a/..", "a/../b", "a/b/../..", "a/b/../../c", "...", "a/...", "..a", "a..", "..%2Fb", ".", "./a", "a//..", "a/../b/../c"}
 )
 
-// escaped is a key as a path of a request, in full or only where it has to be.
+// escaped escapes a key for a request's path, in full or only where it must be.
 func escaped(key string) []string {
 	plain := (&url.URL{Path: "/" + key}).EscapedPath()[1:]
 	return []string{plain, strings.ReplaceAll(strings.ReplaceAll(url.QueryEscape(key), "+", "%20"), ".", "%2E")}
 }
 
-// A key that as a path leads above its bucket is made by no road, and found by none.
+// No request creates or finds a key that, as a path, leads above its bucket.
 func TestClimbingKeys(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt/k", []byte("x"))
@@ -75,7 +75,8 @@ func TestClimbingKeys(t *testing.T) {
 	}
 }
 
-// An object that an earlier release took under such a key is not lost: it can be moved and deleted.
+// An object that an earlier release accepted under such a key is not lost: it
+// can be moved and deleted.
 func TestClimbingKeysOfEarlierReleases(t *testing.T) {
 	g := start(t)
 	b, err := g.Engine.Bucket(t.Context(), "bkt")
@@ -104,7 +105,7 @@ func TestClimbingKeysOfEarlierReleases(t *testing.T) {
 	}
 }
 
-// A key that is no UTF-8 is none, whatever is asked about it.
+// A key that is not UTF-8 is refused in every request.
 func TestKeysThatAreNoText(t *testing.T) {
 	g := start(t)
 	for _, key := range []string{"k%ff", "%C3%28", "%ED%A0%80", "a/%FE/b"} {

@@ -10,8 +10,9 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// A principal that may write and delete but not read learns nothing of what there is by comparing it:
-// right guesses and wrong ones are refused alike, and so is a guess at what is absent.
+// A principal that may write and delete but not read cannot find out anything
+// about objects by conditions: right and wrong guesses are refused alike, and
+// so are guesses about absent objects.
 func TestConditionsTellNothing(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	h := &household{g: g, alice: alice}
@@ -54,7 +55,7 @@ func TestConditionsTellNothing(t *testing.T) {
 		ask          func(c accounts.Credential, key, value string) string
 		by           accounts.Credential
 		right, wrong string
-		refused      string // of a wrong guess by who may read
+		refused      string // of a wrong guess by a principal that may read
 	}{
 		"PUT":                 {plain, writer, etag, `"0"`, "PreconditionFailed"},
 		"complete":            {complete, writer, etag, `"0"`, "PreconditionFailed"},
@@ -79,14 +80,14 @@ func TestConditionsTellNothing(t *testing.T) {
 			put()
 		}
 		if code := c.ask(reader, "k", c.wrong); code != c.refused {
-			t.Errorf("%s by who may read: %q", name, code)
+			t.Errorf("%s by a reader: %q", name, code)
 		}
 		if name == "DELETE by time" || name == "several by time" {
 			modified = g.Do(t, alice, "HEAD", "/bucket/k", nil).Header.Get("Last-Modified")
 			c.right = modified
 		}
 		if code := c.ask(reader, "k", c.right); code != "" {
-			t.Errorf("%s by who may read, rightly: %q", name, code)
+			t.Errorf("%s by a reader who guesses right: %q", name, code)
 		}
 		put()
 	}

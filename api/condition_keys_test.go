@@ -16,13 +16,13 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// keyRow says which operations have a condition key, and with which values, when a
-// request says all that it can (loaded).
+// keyRow tells which operations have a condition key, and with which values,
+// when a request has all possible parameters (loaded).
 type keyRow struct {
 	of     []string // operations; nil: every one
-	but    []string // operations that do not have it all the same
-	values []string // nil: not asked
-	absent string   // why no request of a user has it
+	but    []string // operations that do not have it nevertheless
+	values []string // nil: not checked
+	absent string   // why no user's request has it
 }
 
 const (
@@ -100,11 +100,12 @@ func keyRows(h *household, user access.Principal) map[string]keyRow {
 		"aws:requesttag/":                                    {of: []string{"CreateBucket", "PutBucketTagging", "TagResource"}, values: []string{"b"}},
 		"aws:tagkeys":                                        {of: []string{"CreateBucket", "PutBucketTagging", "TagResource", "UntagResource"}, values: []string{"a"}},
 		"s3:inventoryaccessibleoptionalfields":               {of: []string{"PutBucketInventoryConfiguration"}, values: []string{"Size"}},
-		// A version that is named, where an action is about versions.
+		// A named version, where an action is about versions.
 		"s3:versionid": {of: []string{"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject", "DeleteObjects", "GetObjectAcl", "PutObjectAcl",
 			"GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "CopyObject", "UploadPartCopy"}},
-		// More than on AWS, where deleting does not have it, nor overwriting with other tags. Who completes an upload on
-		// a condition has to be able to read what is compared.
+		// More than on AWS, where neither deleting nor overwriting with other
+		// tags has it. To complete an upload on a condition, one must be able
+		// to read the object that is compared.
 		"s3:existingobjecttag/": {values: []string{"b"}, of: []string{"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject", "DeleteObjects",
 			"GetObjectAcl", "PutObjectAcl", "GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "GetObjectRetention", "PutObjectRetention",
 			"GetObjectLegalHold", "PutObjectLegalHold", "CopyObject", "UploadPartCopy", "RenameObject", "PutObject", "CompleteMultipartUpload", "CreateMultipartUpload", "GetObjectTorrent", "RestoreObject", "SelectObjectContent",
@@ -133,7 +134,7 @@ func keyRows(h *household, user access.Principal) map[string]keyRow {
 // until is in 99 days and some hours, whenever the test runs.
 var until = time.Now().Add(99*24*time.Hour + 12*time.Hour).UTC().Truncate(time.Second)
 
-// has reports whether the row gives an operation its key.
+// has reports whether the row gives the key to an operation.
 func (row *keyRow) has(op string) bool {
 	return row.absent == "" && !slices.Contains(row.but, op) && (row.of == nil || slices.Contains(row.of, op))
 }
@@ -141,7 +142,7 @@ func (row *keyRow) has(op string) bool {
 const inventory = `<InventoryConfiguration><Id>i</Id><IsEnabled>true</IsEnabled><IncludedObjectVersions>All</IncludedObjectVersions><Schedule><Frequency>Daily</Frequency></Schedule>` +
 	`<Destination><S3BucketDestination><Bucket>arn:aws:s3:::none-such</Bucket><Format>CSV</Format></S3BucketDestination></Destination><OptionalFields><Field>Size</Field></OptionalFields></InventoryConfiguration>`
 
-// documents are what operations send of which policies can speak.
+// documents are bodies of operations with facts that policies can test.
 func (h *household) documents() map[string]string {
 	const tags = "<TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet>"
 	return map[string]string{
@@ -157,8 +158,8 @@ func (h *household) documents() map[string]string {
 	}
 }
 
-// loaded is a request of an operation that says everything at once: what the operation
-// does not act on must not be seen by policies either.
+// loaded makes a request of an operation with all parameters at once. Policies
+// must not see parameters that the operation does not act on.
 func (h *household) loaded(t *testing.T, op *api.Operation) *http.Request {
 	t.Helper()
 	target, header := h.example(op, true)
@@ -191,7 +192,7 @@ func (h *household) loaded(t *testing.T, op *api.Operation) *http.Request {
 	return r
 }
 
-// restore puts the tags and settings back that loaded requests take away.
+// restore puts back the tags and settings that loaded requests remove.
 func (h *household) restore(t *testing.T) {
 	t.Helper()
 	const tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
@@ -210,7 +211,7 @@ func denied(res gatewaytest.Response) bool {
 	return res.Status == 403 && (res.Code() == "AccessDenied" || len(res.Body) == 0) || strings.Contains(string(res.Body), "<Code>AccessDenied</Code>")
 }
 
-// unless is a user who may do everything but what meets the condition.
+// unless makes a user who may do everything except when the condition holds.
 func (h *household) unless(t *testing.T, name string, condition map[string]any) accounts.Credential {
 	t.Helper()
 	doc, err := json.Marshal(condition)
@@ -221,8 +222,8 @@ func (h *household) unless(t *testing.T, name string, condition map[string]any) 
 	return c
 }
 
-// Each condition key that policies may use is tried with each operation that there is: it
-// is there with its value where the table says so, and nowhere else.
+// Each condition key that policies may use is tried with each operation. It
+// must have its value where the table says so, and be absent everywhere else.
 func TestConditionKeys(t *testing.T) {
 	h := newHousehold(t)
 	h.restore(t)

@@ -13,7 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// road is one way to do what a policy denies.
+// road is one way to do an act that a policy denies.
 type road struct {
 	name           string
 	method, target string
@@ -21,12 +21,13 @@ type road struct {
 	headers        []string
 	presigned      bool
 	form           []string // fields of a form instead
-	status         int      // of a refusal that is not AccessDenied: the request is ambiguous
-	harmless       string   // what the answer must not have in it: the road leads elsewhere
+	status         int      // of a refusal other than AccessDenied: the request is ambiguous
+	harmless       string   // must not be in the answer: the request does something else
 }
 
-// denials are conditions of a Deny on everything, each with the roads to the same act: by
-// header, query, URL, form, document, copy, multipart and batch, and in odd spellings.
+// denials are conditions of a Deny on everything, each with the ways to do the
+// denied act: by header, query, URL, form, document, copy, multipart and batch,
+// and in odd spellings.
 var denials = []struct {
 	condition string
 	roads     []road
@@ -190,8 +191,8 @@ var denials = []struct {
 
 const readByAll = `<AccessControlPolicy><Owner><ID>{alice}</ID></Owner><AccessControlList><Grant><Grantee><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee><Permission>READ</Permission></Grant></AccessControlList></AccessControlPolicy>`
 
-// No road leads around a Deny; and each road is open to who may do everything, or else it
-// would prove nothing.
+// No request gets around a Deny. A user who may do everything succeeds with
+// each of them; otherwise it would prove nothing.
 func TestNoRoadAroundADenial(t *testing.T) {
 	h := newHousehold(t)
 	tagged := h.g.Do(t, h.alice, "PUT", "/bucket/tagged", []byte("one"), "x-amz-tagging", "Team=red").Header.Get("X-Amz-Version-Id")
@@ -236,7 +237,7 @@ func TestNoRoadAroundADenial(t *testing.T) {
 	for _, d := range denials {
 		for _, way := range d.roads {
 			if res := way.take(t, h.g, friend, fill); denied(res) && way.body != readByAll {
-				t.Errorf("%s, %s by who may do everything: %d %s", d.condition, way.name, res.Status, res.Body)
+				t.Errorf("%s, %s by a user who may do everything: %d %s", d.condition, way.name, res.Status, res.Body)
 			}
 		}
 	}
@@ -268,8 +269,8 @@ func (w *road) take(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential,
 	return g.Send(t, r)
 }
 
-// A request that says parts of what multipart uploads do has the right value of
-// s3:ObjectCreationOperation in each of its steps, so that AWS's own policy which enforces
+// Each step of a multipart upload has the right value of
+// s3:ObjectCreationOperation, so that AWS's own policy for enforcing
 // conditional writes lets uploads be prepared.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
 func TestObjectCreationOperation(t *testing.T) {
@@ -289,7 +290,7 @@ func TestObjectCreationOperation(t *testing.T) {
 	expect(t, "put on a condition", h.g.Do(t, user, "PUT", "/bucket/new2", []byte("x"), "If-None-Match", "*"), 200, "")
 }
 
-// Keys of temporary credentials, which users do not have.
+// Condition keys of temporary credentials, which users do not have.
 func TestKeysOfSessions(t *testing.T) {
 	h := newHousehold(t)
 	allow := func(condition string) accounts.PolicyText {
@@ -329,8 +330,8 @@ func TestKeysOfTLS(t *testing.T) {
 	}
 }
 
-// A request that a policy allows for its document is allowed, though it is decided before
-// the document is read as well.
+// A request that a policy allows because of its document is allowed, although
+// it is also decided before the document is read.
 func TestDocumentsAllow(t *testing.T) {
 	h := newHousehold(t)
 	_, user := h.user(t, h.alice, "user", `{"Version":"2012-10-17","Statement":[
@@ -363,8 +364,8 @@ func TestDocumentsAllow(t *testing.T) {
 	}
 }
 
-// A copy or a rename brings tags along only for who may read them where they are, in the
-// version that is named.
+// A copy or a rename keeps tags only for a sender who may read them at the
+// source, in the version that is named.
 func TestTagsThatMayNotBeRead(t *testing.T) {
 	h := newHousehold(t)
 	version := h.g.Do(t, h.alice, "PUT", "/bucket/tagged", []byte("x"), "x-amz-tagging", "pw=hunter2").Header.Get("X-Amz-Version-Id")

@@ -10,7 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// requestWith is a request that has nothing but headers: name, value, ...
+// requestWith makes a request with nothing but headers: name, value, ...
 func requestWith(pairs ...string) *Request {
 	h := http.Header{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -29,7 +29,7 @@ func TestReadConditions(t *testing.T) {
 	got := requestWith("If-Match", `"a"`, "If-None-Match", "*", "If-Modified-Since", someDate, "If-Unmodified-Since", "yesterday").readConditions()
 	want := engine.Conditions{IfMatch: `"a"`, IfNoneMatch: "*", IfModifiedSince: someTime}
 	if got != want {
-		t.Errorf("got %+v, want %+v: a date that is none is ignored", got, want)
+		t.Errorf("got %+v, want %+v: an invalid date is ignored", got, want)
 	}
 }
 
@@ -92,8 +92,8 @@ func TestDeleteConditions(t *testing.T) {
 	}
 }
 
-// FuzzWriteConditions holds that a condition that was sent is applied or
-// refused, never dropped.
+// FuzzWriteConditions checks that every condition is applied or refused, never
+// ignored.
 func FuzzWriteConditions(f *testing.F) {
 	for _, name := range []string{"If-Match", "If-None-Match", "If-Unmodified-Since", "X-Amz-If-Match-Size"} {
 		f.Add(name, "*")

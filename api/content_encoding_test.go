@@ -2,8 +2,8 @@ package api_test
 
 import "testing"
 
-// aws-chunked is about the transfer; what else an object is encoded with is shown as it
-// was sent, by every road that makes an object.
+// aws-chunked is about the transfer. Other encodings of an object are shown as
+// they were sent, for every way to create an object.
 func TestContentEncodingAsSent(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt/source", nil)

@@ -38,7 +38,7 @@ func tagXML(pairs ...string) (b string) {
 	return b
 }
 
-// The tags of S3 Control are those of the bucket's own sub-resource.
+// The tags of S3 Control are those of the bucket's sub-resource.
 func TestControlTags(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	g.Must(t, 200, "PUT", "/bucket", nil)
@@ -95,7 +95,7 @@ func TestControlTags(t *testing.T) {
 	shows(many...)
 }
 
-// Tags that are set at once are all set.
+// Tags that are set concurrently are all set.
 func TestControlTagsAtOnce(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	g.Must(t, 200, "PUT", "/bucket", nil)
@@ -120,7 +120,8 @@ func TestControlTagsAtOnce(t *testing.T) {
 	}
 }
 
-// A bucket of another account than the one named is refused, and a caller without the right is.
+// A bucket of another account than the named one is refused, and so is a sender
+// without the right.
 func TestControlRefusals(t *testing.T) {
 	h := newHousehold(t)
 	g := h.g
@@ -156,30 +157,30 @@ func TestControlRefusals(t *testing.T) {
 		}
 	}
 	if res := control(t, g, reader, account, "POST", tagsPath("bucket"), tagRequest("a", "b")); res.Code() != "AccessDenied" {
-		t.Errorf("who may read the tags sets them: %d %s", res.Status, res.Body)
+		t.Errorf("a sender who may only read tags set them: %d %s", res.Status, res.Body)
 	}
-	// A bucket's policy lets others in, and nobody without a signature.
+	// A bucket's policy can allow others, but nobody without a signature.
 	g.Do(t, h.alice, "DELETE", "/bucket?publicAccessBlock", nil)
 	if res := g.Do(t, h.alice, "PUT", "/bucket?policy", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:ListTagsForResource","Resource":"arn:aws:s3:::bucket"}]}`)); res.Status != 204 {
 		t.Fatalf("%d %s", res.Status, res.Body)
 	}
 	if res := control(t, g, h.mallory, account, "GET", tagsPath("bucket"), ""); res.Status != 200 {
-		t.Errorf("whom the policy lets in: %d %s", res.Status, res.Body)
+		t.Errorf("a sender whom the policy allows: %d %s", res.Status, res.Body)
 	}
 	if res := control(t, g, accounts.Credential{}, account, "GET", tagsPath("bucket"), ""); res.Code() != "AccessDenied" {
 		t.Errorf("without a signature: %d %s", res.Status, res.Body)
 	}
-	// The account is signed for, as all that begins with x-amz- is.
+	// The account header is signed, like all x-amz- headers.
 	r := g.Request(t, "GET", "/v20180820/"+tagsPath("bucket"), nil)
 	g.Sign(t, r, h.alice, nil)
 	r.Header.Set("X-Amz-Account-Id", account)
 	if res := g.Send(t, r); res.Code() != "AccessDenied" {
-		t.Errorf("an account that nobody signed for: %d %s", res.Status, res.Body)
+		t.Errorf("with an unsigned account header: %d %s", res.Status, res.Body)
 	}
 }
 
-// A bucket whose name is the first segment of S3 Control's paths, or of digits as an
-// account is, is one like others.
+// A bucket that has the first path segment of S3 Control as its name, or digits
+// like an account's, works like any other.
 func TestControlShadowsNoBucket(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Domains: []string{"s3.example.com"}})
 	account := accounts.Account(g.Root.Tenant.ID)

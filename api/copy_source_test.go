@@ -69,8 +69,8 @@ func TestParseCopySourceVersion(t *testing.T) {
 	}
 }
 
-// FuzzParseCopySource holds that a source that was accepted is one that a
-// request line could name as well, and that a key survives being encoded.
+// FuzzParseCopySource checks that an accepted source could also be named by a
+// request line, and that a key survives being encoded.
 func FuzzParseCopySource(f *testing.F) {
 	for _, seed := range []string{"bucket/key", "/b/k?versionId=null", "b%2Fk", "b/%3F", "arn:x/y", "b/a+b", "b/%00", "//"} {
 		f.Add(seed)
@@ -83,7 +83,7 @@ func FuzzParseCopySource(f *testing.F) {
 			}
 			again, err := parseCopySource("/" + url.QueryEscape(n.bucket) + "/" + url.QueryEscape(n.key))
 			if err != nil || again.bucket != n.bucket || again.key != n.key {
-				t.Fatalf("%q: encoded anew, %q became %q, %v", value, n, again, err)
+				t.Fatalf("%q: encoded again, %q became %q, %v", value, n, again, err)
 			}
 		}
 		if CheckKey(value) == nil && value != "" {

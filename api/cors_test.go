@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// sharedWith are CORS rules: one origin for much, its subdomains for reads, and
-// everybody for HEAD.
+// sharedWith are CORS rules: one origin may do much, its subdomains may read,
+// and everybody may HEAD.
 const sharedWith = `<CORSConfiguration>` +
 	`<CORSRule><AllowedOrigin>https://app.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod><AllowedMethod>DELETE</AllowedMethod>` +
 	`<AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><ExposeHeader>x-amz-request-id</ExposeHeader><MaxAgeSeconds>3000</MaxAgeSeconds></CORSRule>` +
@@ -73,8 +73,8 @@ func TestPreflight(t *testing.T) {
 	expect(t, "no rules any more", ask(t, g, "/bkt", "Origin", "https://app.example", wantMethod, "GET"), 403, "AccessForbidden")
 }
 
-// A page uploads and reads with URLs that were signed for it, and can read every
-// answer, errors included; a page of elsewhere can read none.
+// A page uploads and reads with presigned URLs and can read every answer,
+// errors included. A page of another origin can read none.
 func TestBrowserPage(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt?cors", []byte(sharedWith))
@@ -123,9 +123,9 @@ func TestBrowserPage(t *testing.T) {
 	expectHeaders(t, "no bucket", other, "Access-Control-Allow-Origin", "", "Vary", "")
 }
 
-// Credentials are allowed to whatever origin a pattern matches but a bare *; a
-// request that names another method as a preflight does is judged by that; exposed
-// headers keep the rule's order.
+// Credentials are allowed to every origin that matches a pattern other than a
+// bare *. A request that names another method, as a preflight does, is judged
+// by that method. Exposed headers keep the rule's order.
 func TestCORSOfRequests(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt?cors", []byte(corsRulesOf(
@@ -152,7 +152,7 @@ func TestCORSOfRequests(t *testing.T) {
 	}
 }
 
-// corsRulesOf is a CORSConfiguration of the rules' contents.
+// corsRulesOf makes a CORSConfiguration of the contents of its rules.
 func corsRulesOf(rules ...string) string {
 	return "<CORSConfiguration><CORSRule>" + strings.Join(rules, "</CORSRule><CORSRule>") + "</CORSRule></CORSConfiguration>"
 }

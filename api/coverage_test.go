@@ -12,7 +12,7 @@ var update = flag.Bool("update", false, "write docs/s3-coverage.md anew")
 
 const coverageFile = "../docs/s3-coverage.md"
 
-// coverage is docs/s3-coverage.md as the operation table has it.
+// coverage generates docs/s3-coverage.md from the operation table.
 func coverage() []byte {
 	var b bytes.Buffer
 	done := 0
@@ -73,6 +73,6 @@ func TestCoverageIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("docs/s3-coverage.md is not what the operation table says: run go test ./api -run TestCoverage -update")
+		t.Error("docs/s3-coverage.md differs from the operation table: run go test ./api -run TestCoverage -update")
 	}
 }

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// A setting of a new bucket takes the same right as that setting of an existing one.
+// A setting of a new bucket needs the same right as that setting of an existing
+// one.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html
 func TestNewBucketsTakeTheRightsOfTheirSettings(t *testing.T) {
 	h := newHousehold(t)
@@ -18,7 +19,7 @@ func TestNewBucketsTakeTheRightsOfTheirSettings(t *testing.T) {
 	}
 	const tags = "<CreateBucketConfiguration><Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags></CreateBucketConfiguration>"
 	for i, c := range []struct {
-		rights string // beside CreateBucket; empty: none are needed
+		rights string // besides CreateBucket; empty: none needed
 		body   string
 		header []string
 	}{

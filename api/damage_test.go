@@ -32,7 +32,7 @@ type damageRig struct {
 	seen []api.Observation
 }
 
-// damagedKey is long enough that it is in no log by chance.
+// damagedKey is so long that it appears in no log by chance.
 const damagedKey = "a-key-that-no-log-may-have/größe"
 
 const damagedPath = "/bkt/a-key-that-no-log-may-have/gr%C3%B6%C3%9Fe"
@@ -67,9 +67,10 @@ var damageRoads = []struct {
 	{"a copy with another checksum", "PUT", "/bkt/copy", []string{"X-Amz-Copy-Source", damagedPath, "X-Amz-Checksum-Algorithm", "SHA256"}},
 }
 
-// Whatever a backend sends in place of an object's bytes, on whatever road: the client
-// gets an InternalError that does not ask to try again, and the operator one line that
-// names all but the key, by which the object is found.
+// Whatever a backend sends instead of an object's bytes, and whatever request
+// reads them: the client gets an InternalError that does not ask to try again,
+// and the operator gets one line with everything but the key, from which the
+// object can be found.
 func TestDamageIsFound(t *testing.T) {
 	body := bytesOf(300_000)
 	for _, mode := range faults.ReadModes() {
@@ -113,7 +114,7 @@ func TestDamageIsFound(t *testing.T) {
 	}
 }
 
-// An answer that is cut is no 200, in the log or in the metrics.
+// An answer that was cut is not logged or counted as 200.
 func TestDamageCutsAnswer(t *testing.T) {
 	d := newDamageRig(t)
 	d.Must(t, 200, "PUT", damagedPath, bytesOf(4<<20))
@@ -147,7 +148,8 @@ func TestDamageCutsAnswer(t *testing.T) {
 	}
 }
 
-// A blob that is gone is missing; one whose object was deleted under its reader is not.
+// A blob that is gone counts as missing, unless its object was deleted under
+// the reader.
 func TestDamageMissing(t *testing.T) {
 	d := newDamageRig(t)
 	d.Must(t, 200, "PUT", damagedPath, bytesOf(70_000))
@@ -164,8 +166,8 @@ func TestDamageMissing(t *testing.T) {
 	d.wantLine(version, blob, engine.DamageMissing)
 }
 
-// A body that is known to be missing is copied by no road, until it is there again. HEAD
-// and listings are of the store, which has the object.
+// No request copies a body that is known to be missing, until it is back. HEAD
+// and listings work, because the store has the object.
 func TestMissingIsNotCopied(t *testing.T) {
 	d := newDamageRig(t)
 	d.Must(t, 200, "PUT", "/other", nil)
@@ -236,8 +238,8 @@ func (d *damageRig) blob(id backends.BlobID) string {
 	return string(b)
 }
 
-// A row that was edited is damage of the store, whoever reads it, and on every road the
-// same.
+// An edited row is damage of the store, and is reported the same way for every
+// kind of request.
 func TestDamageOfRows(t *testing.T) {
 	for column, edit := range map[string]string{
 		"size": "size = size + 1", "record": "list_record = zeroblob(60)", "manifest": "manifest = zeroblob(200)", "key": "wrapped_key = zeroblob(60)",
@@ -255,7 +257,7 @@ func TestDamageOfRows(t *testing.T) {
 			res := d.Do(t, d.Root, road.method, road.path, nil, headers...)
 			d.settle()
 			met, _ := d.take()
-			shown := column == "manifest" || column == "key" // which neither lists nor tags read; their digest is in none
+			shown := column == "manifest" || column == "key" // lists and tags read neither of these
 			if res.Status == 200 && shown && strings.Contains(road.path, "?") {
 				continue
 			}
@@ -309,8 +311,8 @@ func (d *damageRig) line(msg, action string) (last map[string]any) {
 	return last
 }
 
-// wantLine demands exactly one line about the damage, that the log has no key, and that
-// what the line says finds the object.
+// wantLine demands exactly one line about the damage, without a key, from which
+// the object can be found.
 func (d *damageRig) wantLine(v meta.Version, blob meta.BlobID, kind string) {
 	t := d.t
 	t.Helper()

@@ -11,8 +11,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Many keys are neither looked at nor deleted for a client that has gone; nor is any
-// deleted, or read of the store, once no more is decided. There is no engine here that
+// After its client has gone, a DeleteObjects neither looks at nor deletes keys.
+// The same holds once nothing more is decided. There is no engine here that
 // could be asked.
 func TestDeleteObjectsForNobody(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())

@@ -57,7 +57,7 @@ func deleteMany(t *testing.T, g *gatewaytest.Gateway, document string, headers .
 
 func TestDeleteObjects(t *testing.T) {
 	g := start(t)
-	keys := map[string]string{ // in a URL, in XML
+	keys := map[string]string{ // the key in a URL, and in XML
 		"plain": "plain", "a%26b": "a&amp;b", "a%3Cb": "a&lt;b", "%20x%20": " x ", "a%0Db": "a&#xD;b", "%E2%82%AC": "€", "a/../b": "a/../b",
 	}
 	document := ""
@@ -152,7 +152,7 @@ func TestDeleteObjectsFullPage(t *testing.T) {
 	}
 }
 
-// Nobody deletes what belongs to another user.
+// Nobody can delete an object of another user.
 func TestDeleteObjectsOfOthers(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt/k", []byte("x"))

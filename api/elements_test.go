@@ -25,16 +25,16 @@ type elementRow struct {
 	Element  string // its path, from the root
 	Of       string // operations; empty: all whose documents have the root
 	In       string // a document of its own; empty: the operation's sample
-	With     string // what it holds where the document does not have it
-	Absent   string // the code of a document without it; empty: it is carried out
-	Empty    string // of one in which it is empty; empty: malformed
-	Repeated string // of one in which it is there twice; empty: malformed
+	With     string // content for it where the document lacks it
+	Absent   string // the code of a document without it; empty: it succeeds
+	Empty    string // the code of a document where it is empty; empty: malformed
+	Repeated string // the code of a document where it is repeated; empty: malformed
 	Form     string // of its text, see formOf; empty: it has elements
-	Code     string // of what is not of the form; empty: malformed
+	Code     string // the code of a text not of the form; empty: malformed
 	Good     []string
 	Bad      map[string]string
-	Most     int    // how many there may be; 0: not tried
-	Many     string // the code of one more
+	Most     int    // the largest number of them; 0: not tried
+	Many     string // the code of one too many
 }
 
 // node is an element of a document.
@@ -99,8 +99,8 @@ func (n *node) child(name string) *node {
 // elementCase is one document and the code of its answer.
 type elementCase struct{ what, document, code string }
 
-// at finds the row's element in a new copy of the document, and its parent; it makes what
-// is not there as the rows say.
+// at finds the row's element in a new copy of the document, and its parent.
+// Missing elements are made as the rows say.
 func (table *elementTable) at(t *testing.T, document, path string) (root, parent, element *node) {
 	t.Helper()
 	root = parseNode(t, document)
@@ -124,7 +124,7 @@ func (table *elementTable) at(t *testing.T, document, path string) (root, parent
 	return root, parent, element
 }
 
-// cases are the documents in which the row's element is as it should be, or not.
+// cases makes the documents with a valid, or an invalid, element of the row.
 func (table *elementTable) cases(t *testing.T, row *elementRow, document string) (all []elementCase) {
 	t.Helper()
 	add := func(what, code string, change func(parent, element *node)) {
@@ -160,7 +160,7 @@ func (table *elementTable) cases(t *testing.T, row *elementRow, document string)
 	good, bad := formOf(t, row.Form)
 	values := make(map[string]string)
 	for _, v := range bad {
-		if !hasControl(v) { // which no document has
+		if !hasControl(v) { // no document can have it
 			values[v] = cmp.Or(row.Code, malformed)
 		}
 	}
@@ -181,7 +181,7 @@ func (table *elementTable) cases(t *testing.T, row *elementRow, document string)
 	return all
 }
 
-// fill makes the node hold n of the element, each with a number where there is one.
+// fill puts n of the element into the node, numbered where it has a number.
 func (n *node) fill(element *node, count int) {
 	n.children = slices.DeleteFunc(n.children, func(c *node) bool { return c.name == element.name })
 	for i := range count {
@@ -197,7 +197,7 @@ func parseNumbered(element *node, i int) *node {
 	return c
 }
 
-// operations are those whose documents have the row's element.
+// operations returns the operations whose documents have the row's element.
 func (row *elementRow) operations(model []member) []string {
 	if row.Of != "" {
 		return strings.Fields(row.Of)
@@ -211,7 +211,8 @@ func (row *elementRow) operations(model []member) []string {
 	return all
 }
 
-// settingsOf is the bucket in which documents are tried that another sample would miss.
+// settingsOf is a separate bucket for documents whose sample other operations
+// would miss.
 func settingsOf(operation string) string {
 	i := slices.IndexFunc(api.Operations, func(op api.Operation) bool { return op.Name == operation })
 	if api.Operations[i].Scope == api.BucketScope && operation != "PutBucketAcl" && operation != "PutObjectLockConfiguration" && operation != "DeleteObjects" {
@@ -220,7 +221,7 @@ func settingsOf(operation string) string {
 	return ""
 }
 
-// tryElement sends the documents that are carried out, or those that are not.
+// tryElement sends the documents that succeed, or those that fail.
 func (w *parameterWorld) tryElement(table *elementTable, row *elementRow, operation string, accepted bool) (cases int) {
 	w.t.Helper()
 	document := cmp.Or(row.In, w.sample(operation, "").body)
@@ -231,7 +232,7 @@ func (w *parameterWorld) tryElement(table *elementTable, row *elementRow, operat
 		r := w.sample(operation, settingsOf(operation))
 		r.body = w.fill(c.document)
 		switch operation {
-		case "PutObjectRetention": // which may be shortened so
+		case "PutObjectRetention": // it may be shortened this way
 			r.setHeader("x-amz-bypass-governance-retention", "true")
 		case "DeleteObjects":
 			r.setHeader("content-md5", "{bodymd5}")
@@ -242,12 +243,13 @@ func (w *parameterWorld) tryElement(table *elementTable, row *elementRow, operat
 	return cases
 }
 
-// Each element of each document is left out, emptied, repeated and filled with what it
-// may hold and what it may not: what AWS refuses is refused, and changes nothing.
+// Each element of each document is left out, emptied, repeated, and filled with
+// allowed and forbidden values. All that AWS refuses is refused, and changes
+// nothing.
 func TestElements(t *testing.T) {
 	table, w := readTable[elementTable](t, "elements.json"), newParameterWorld(t)
 	cases, before := 0, w.shot()
-	for _, accepted := range []bool{false, true} { // which change something
+	for _, accepted := range []bool{false, true} { // accepted ones change something, so they come last
 		for i := range table.Elements {
 			row := &table.Elements[i]
 			for _, operation := range row.operations(w.model) {
@@ -264,8 +266,8 @@ func TestElements(t *testing.T) {
 	}
 }
 
-// Every element that AWS's model has of a document that the gateway takes is in the table,
-// or set aside with a reason.
+// The table has every element that AWS's model has for documents that the
+// gateway accepts, unless it is set aside with a reason.
 func TestElementsAreComplete(t *testing.T) {
 	table, model := readTable[elementTable](t, "elements.json"), readModel(t)
 	seen := make(map[string]bool)

@@ -11,8 +11,8 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// emptyAnswers are the documents that show nothing, or what holds where nothing was said,
-// with the elements that AWS sends then and no others. OWNER and UPLOAD stand for ids.
+// emptyAnswers are the documents without configuration, with exactly the
+// elements that AWS sends then. OWNER and UPLOAD stand for ids.
 var emptyAnswers = []struct{ target, answer string }{
 	{"/", "<ListAllMyBucketsResult><Owner><ID>OWNER</ID><DisplayName>empty</DisplayName></Owner><Buckets></Buckets></ListAllMyBucketsResult>"},
 	{"/?prefix=a", "<ListAllMyBucketsResult><Owner><ID>OWNER</ID><DisplayName>empty</DisplayName></Owner><Buckets></Buckets><Prefix>a</Prefix></ListAllMyBucketsResult>"},
@@ -86,7 +86,7 @@ func TestEmptyAnswers(t *testing.T) {
 	}
 }
 
-// Answers without a document have no body either.
+// Answers without a document have no body.
 func TestAnswersWithoutDocument(t *testing.T) {
 	g := start(t)
 	for _, c := range []struct {
@@ -108,8 +108,8 @@ func TestAnswersWithoutDocument(t *testing.T) {
 // anyTime finds the times of a document, with the fraction of their second.
 var anyTime = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`)
 
-// Times of events are shown to the second, in every document as in every header: clients
-// compare the one with the other, and copy what differs again.
+// Times of events have whole seconds, in every document as in every header.
+// Clients compare the two, and copy an object again if they differ.
 func TestTimesAreWholeSeconds(t *testing.T) {
 	now := time.Date(2026, 5, 4, 3, 2, 1, 987_654_321, time.UTC)
 	g := gatewaytest.Start(t, gatewaytest.Options{Now: func() time.Time { return now }})
@@ -174,7 +174,7 @@ func TestTimesAreWholeSeconds(t *testing.T) {
 	if listed != "2026-05-04T03:02:01.000Z" || head != "Mon, 04 May 2026 03:02:01 GMT" {
 		t.Errorf("listed as of %s, by HEAD as of %s", listed, head)
 	}
-	// The same moments decide conditions, in either form.
+	// The same times decide conditions, in either form.
 	for _, shown := range []string{listed, head} {
 		for header, status := range map[string]int{"If-Modified-Since": 304, "If-Unmodified-Since": 200} {
 			if res := g.Do(t, g.Root, "GET", "/bkt/k", nil, header, shown); res.Status != status {
@@ -190,7 +190,8 @@ func TestTimesAreWholeSeconds(t *testing.T) {
 	}
 }
 
-// Where a bucket is, those hear who may not have it, and who signed for elsewhere.
+// The region of a bucket is told to senders without access to it, and to those
+// who signed for another region.
 func TestRegionOfRefusals(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Region: "eu-test-1", Domains: []string{"s3.test"}})
 	g.Must(t, 200, "PUT", "/bkt", nil)

@@ -22,7 +22,7 @@ const (
 	sse        = "X-Amz-Server-Side-Encryption"
 )
 
-// customer are the headers of SSE-C with a key made of one byte.
+// customer returns the headers of SSE-C with a key of one repeated byte.
 func customer(b byte, prefix ...string) []string {
 	p := sseC
 	if len(prefix) > 0 {
@@ -49,7 +49,7 @@ func TestCustomerKeyReads(t *testing.T) {
 	shown := []string{sseC + "Algorithm", "AES256", sseC + "Key-Md5", customer('a')[5], sse, "", sseC + "Key", ""}
 	expectHeaders(t, "PUT", res, shown...)
 	if tag := res.Header.Get("ETag"); tag == fmt.Sprintf(`"%x"`, md5.Sum(body)) || !strings.HasSuffix(tag, `-1"`) {
-		t.Errorf("the ETag %s tells what the bytes are", tag)
+		t.Errorf("the ETag %s is the bytes' MD5", tag)
 	}
 	g.Must(t, 200, "PUT", "/bkt/plain", body)
 	for _, method := range []string{"GET", "HEAD"} {
@@ -82,7 +82,7 @@ func TestCustomerKeyReads(t *testing.T) {
 	g.Must(t, 200, "GET", "/bkt/k?attributes", nil, append(customer('a'), "X-Amz-Object-Attributes", "ETag,ObjectSize")...)
 	expect(t, "attributes", g.Do(t, g.Root, "GET", "/bkt/k?attributes", nil, "X-Amz-Object-Attributes", "ETag"), 400, "InvalidRequest")
 
-	// What needs no key works without.
+	// Requests that need no key work without one.
 	g.Must(t, 200, "PUT", "/bkt/k?tagging", tagDocument("a", "1"))
 	if got := tagsOf(t, g, "/bkt/k"); got != "a=1" {
 		t.Errorf("tags %q", got)
@@ -135,7 +135,7 @@ func TestCustomerKeyRefusals(t *testing.T) {
 	}
 }
 
-// A proxy that the configuration names may say that its client came over TLS.
+// A configured proxy may say that its client came over TLS.
 func TestForwardedProtocol(t *testing.T) {
 	for from, allowed := range map[string]bool{"127.0.0.0/8": true, "::1/128": false} {
 		g := gatewaytest.Start(t, gatewaytest.Options{Proxies: []netip.Prefix{netip.MustParsePrefix(from)}})
@@ -188,7 +188,7 @@ func TestCustomerKeyCopies(t *testing.T) {
 	expect(t, "without", copyOf("/bkt/a"), 400, "InvalidRequest")
 	expect(t, "wrong", copyOf("/bkt/a", customer('b', sourceSSEC)...), 403, "AccessDenied")
 	expect(t, "not asked", copyOf("/bkt/plain", customer('b', sourceSSEC)...), 400, "InvalidRequest")
-	// The key of an object changes by a copy onto itself.
+	// The key of an object changes when it is copied to itself.
 	g.Must(t, 200, "PUT", "/bkt/a", nil, append(append(customer('a', sourceSSEC), customer('c')...), "X-Amz-Copy-Source", "/bkt/a")...)
 	expect(t, "old key", g.Do(t, g.Root, "GET", "/bkt/a", nil, customer('a')...), 403, "AccessDenied")
 	g.Must(t, 200, "GET", "/bkt/a", nil, customer('c')...)
@@ -230,7 +230,7 @@ func TestCustomerKeyUploads(t *testing.T) {
 	doc := completeDocument(part(1, one), part(2, two))
 	expect(t, "without", g.Do(t, g.Root, "POST", "/bkt/k?uploadId="+id, doc, "X-Amz-Checksum-Type", "FULL_OBJECT"), 400, "InvalidRequest")
 	expect(t, "another", g.Do(t, g.Root, "POST", "/bkt/k?uploadId="+id, doc, customer('b')...), 400, "InvalidRequest")
-	for range 2 { // again, as a client that lost the answer
+	for range 2 { // again, like a client that lost the answer
 		res := g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, doc, key...)
 		expectHeaders(t, "complete", res, sseC+"Algorithm", "AES256", sse, "")
 	}
@@ -241,7 +241,8 @@ func TestCustomerKeyUploads(t *testing.T) {
 	g.Must(t, 206, "GET", "/bkt/k?partNumber=2", nil, key...)
 	expect(t, "no key", g.Do(t, g.Root, "GET", "/bkt/k", nil), 400, "InvalidRequest")
 
-	// What no checksum is asked of is completed without the key, and is as well kept.
+	// Without a checksum, an upload is completed without the key; the object is
+	// still sealed with it.
 	id = g.Must(t, 200, "POST", "/bkt/completed?uploads", nil, key...).Element("UploadId")
 	doc = completeDocument(part(1, sendPart(t, g, "/bkt/completed", id, 1, first, key...)))
 	for range 2 {
@@ -261,7 +262,8 @@ func TestCustomerKeyUploads(t *testing.T) {
 	expect(t, "not asked", g.Do(t, g.Root, "PUT", "/bkt/plain?partNumber=1&uploadId="+id, second, key...), 400, "InvalidRequest")
 }
 
-// Without the customers' keys fsck says what it could not check, and no more.
+// Without the customers' keys, fsck reports only that it could not check these
+// objects.
 func TestFsckCountsCustomers(t *testing.T) {
 	g := secured(t)
 	g.Must(t, 200, "PUT", "/bkt/a", bytesOf(100_000), customer('a')...)
@@ -314,7 +316,7 @@ func TestKMS(t *testing.T) {
 	}
 	expect(t, "two layers", g.Do(t, g.Root, "PUT", "/bkt/k", []byte("y"), sse, "aws:kms:dsse"), 501, "NotImplemented")
 
-	// A copy is encrypted as it says, not as its source.
+	// A copy has the encryption that the request asks for, not its source's.
 	g.Must(t, 200, "PUT", "/bkt/copy", nil, "X-Amz-Copy-Source", "/bkt/k")
 	expectHeaders(t, "copy", g.Must(t, 200, "HEAD", "/bkt/copy", nil), sse, "AES256", sse+"-Aws-Kms-Key-Id", "")
 	id := newUpload(t, g, "/bkt/up", sse, "aws:kms")

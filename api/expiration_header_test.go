@@ -10,8 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// Answers tell when a rule ends the object, the earliest where several do, and say
-// nothing where none does.
+// Answers tell when the earliest rule expires the object, and nothing when no
+// rule does.
 func TestExpirationHeader(t *testing.T) {
 	now := time.Date(2030, 1, 15, 10, 30, 0, 0, time.UTC)
 	g := gatewaytest.Start(t, gatewaytest.Options{Now: func() time.Time { return now }})
@@ -50,8 +50,8 @@ func TestExpirationHeader(t *testing.T) {
 	g.Must(t, 200, "GET", "/bkt/logs/b", nil)
 }
 
-// A storage class may name a backend, of objects and in transitions; one that is
-// neither a label nor a backend's name is refused.
+// A storage class may be a backend's name, for objects and in transitions.
+// Anything that is neither a label nor a backend is refused.
 func TestClassesThatNameBackends(t *testing.T) {
 	near, far := mem.New(), mem.New()
 	g := gatewaytest.Start(t, gatewaytest.Options{Default: "near", Backends: []engine.Backend{

@@ -16,7 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// start runs a gateway with one bucket, bkt. What is condemned is deleted at the
+// start runs a gateway with one bucket, bkt. Condemned blobs are deleted at the
 // next collection.
 func start(t testing.TB) *gatewaytest.Gateway {
 	t.Helper()
@@ -25,7 +25,7 @@ func start(t testing.TB) *gatewaytest.Gateway {
 	return g
 }
 
-// bytesOf is a body of n bytes without a short period.
+// bytesOf returns a body of n bytes without a short period.
 func bytesOf(n int) []byte {
 	b := make([]byte, n)
 	x := uint32(n) + 1
@@ -36,7 +36,7 @@ func bytesOf(n int) []byte {
 	return b
 }
 
-// sum is the base64 checksum of data.
+// sum returns the base64 checksum of data.
 func sum(algorithm string, data []byte) string {
 	h := engine.NewChecksumHash(algorithm)
 	h.Write(data)
@@ -62,7 +62,7 @@ func expectHeaders(t testing.TB, what string, res gatewaytest.Response, pairs ..
 	}
 }
 
-// blobs counts what the backend holds after everything dead was collected.
+// blobs counts the blobs in the backend after everything dead was collected.
 func blobs(t testing.TB, g *gatewaytest.Gateway) int {
 	t.Helper()
 	for {
@@ -86,7 +86,7 @@ func blobs(t testing.TB, g *gatewaytest.Gateway) int {
 	return n
 }
 
-// sendChunked sends body in an aws-chunked encoding with trailers.
+// sendChunked sends body in aws-chunked encoding with trailers.
 func sendChunked(t testing.TB, g *gatewaytest.Gateway, mode sigv4.PayloadMode, target string, body []byte, trailer http.Header, headers ...string) gatewaytest.Response {
 	t.Helper()
 	r := g.Request(t, "PUT", target, nil)
@@ -108,7 +108,7 @@ func content(t testing.TB, g *gatewaytest.Gateway, target string) []byte {
 	return g.Must(t, 200, "GET", target, nil).Body
 }
 
-// part is one line of a CompleteMultipartUpload document.
+// part returns one line of a CompleteMultipartUpload document.
 func part(number int, etag string, more ...string) string {
 	return fmt.Sprintf("<Part><PartNumber>%d</PartNumber><ETag>%s</ETag>%s</Part>", number, etag, strings.Join(more, ""))
 }
@@ -117,7 +117,7 @@ func completeDocument(parts ...string) []byte {
 	return []byte("<CompleteMultipartUpload>" + strings.Join(parts, "") + "</CompleteMultipartUpload>")
 }
 
-// newUpload opens an upload and returns its id.
+// newUpload starts an upload and returns its id.
 func newUpload(t testing.TB, g *gatewaytest.Gateway, target string, headers ...string) string {
 	t.Helper()
 	return g.Must(t, 200, "POST", target+"?uploads", nil, headers...).Element("UploadId")

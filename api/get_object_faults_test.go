@@ -66,8 +66,8 @@ func startWatched(t *testing.T) (*gatewaytest.Gateway, *watched, chan api.Observ
 	return g, w, finished
 }
 
-// A flipped bit is an error before the first byte, or a connection that breaks
-// before the byte in question: never a clean end, never a wrong byte.
+// A flipped bit is an error before the first byte, or breaks the connection
+// before the bad byte. There is never a clean end and never a wrong byte.
 func TestGetObjectTampered(t *testing.T) {
 	g, w, finished := startWatched(t)
 	for _, size := range []int{70_000, 1 << 20, 2 << 20} {
@@ -87,7 +87,7 @@ func TestGetObjectTampered(t *testing.T) {
 			switch {
 			case res.StatusCode == 500:
 				if bytes.Contains(got, []byte("blob")) {
-					t.Errorf("the error tells of the inside: %s", got)
+					t.Errorf("the error shows internal details: %s", got)
 				}
 			case size <= 1<<20:
 				t.Errorf("%d bytes, flipped at %d: %d before all was verified", size, at, res.StatusCode)
@@ -108,7 +108,7 @@ func TestGetObjectTampered(t *testing.T) {
 	}
 }
 
-// Whatever becomes of a request, the blob's reader is closed.
+// A blob's reader is closed, however a request ends.
 func TestGetObjectClosesReaders(t *testing.T) {
 	g, w, finished := startWatched(t)
 	etag := g.Must(t, 200, "PUT", "/bkt/k", bytesOf(8<<20)).Header.Get("ETag")

@@ -12,7 +12,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// bothMethods sends a GET and a HEAD and checks that they say the same.
+// bothMethods sends a GET and a HEAD and checks that their headers agree.
 func bothMethods(t *testing.T, g *gatewaytest.Gateway, target string, headers ...string) gatewaytest.Response {
 	t.Helper()
 	get := g.Do(t, g.Root, "GET", target, nil, headers...)
@@ -191,7 +191,7 @@ func TestGetObjectChecksumMode(t *testing.T) {
 	}
 }
 
-// Keys are bytes: none of these may be taken for another.
+// Keys are bytes: all of these are different.
 func TestKeysStayApart(t *testing.T) {
 	g := start(t)
 	targets := []string{"a", "a/", "a//", "a/.", "a/..", "a/b/../..", "a%2Fb%2F", "a%252Fb", "a+b", "a%2Bb%20", "a%3Fb", "a%00", "%E2%82%AC", "A", "%20", "a&b;c", "a%0Ab"}

@@ -13,12 +13,12 @@ func TestHoist(t *testing.T) {
 	given := http.Header{"X-Amz-Acl": {"private"}, "Range": {"bytes=0-1"}}
 	for _, c := range []struct {
 		name, value string
-		header      string // what becomes of it
+		header      string // the header that it becomes
 		err         error
 	}{
 		{"X-Amz-Meta-A", "v", "X-Amz-Meta-A", nil},
 		{"x-amz-storage-class", "GLACIER_IR", "X-Amz-Storage-Class", nil},
-		{"x-amz-server-side-encryption-customer-key", "k", "", s3err.InvalidArgument}, // and is then refused
+		{"x-amz-server-side-encryption-customer-key", "k", "", s3err.InvalidArgument}, // and then refused
 		{"X-Amz-Acl", "private", "X-Amz-Acl", nil},
 		{"X-Amz-Acl", "public-read", "", s3err.InvalidArgument},
 		{"x-amz-copy-source", "b/k", "", s3err.InvalidArgument},

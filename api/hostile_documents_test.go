@@ -15,18 +15,18 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// documentShape is what the documents of an operation look like.
+// documentShape describes the documents of an operation.
 type documentShape struct {
 	root string
-	open string // the tags below root that lead to what repeats, or to text
-	one  string // what repeats there; empty: nothing does, and leaf is in open
-	most int    // of one; 0: nothing repeats
+	open string // the tags below root that lead to the repeated element, or to text
+	one  string // the repeated element; empty: nothing repeats, and leaf is in open
+	most int    // the largest number of one; 0: nothing repeats
 	leaf string // an element of text within open, or within one
 	code string // of a malformed document; empty: MalformedXML
 	many string // of too many of one; empty: code
 }
 
-// shapes has every operation that takes XML. Those whose document is JSON have no root.
+// shapes has every operation that takes XML. Operations with JSON have no root.
 var shapes = map[string]documentShape{
 	"CreateBucket":                       {root: "CreateBucketConfiguration", open: "Tags", one: "<Tag><Key>a</Key><Value>b</Value></Tag>", most: 50, leaf: "Tag/Key", many: "BadRequest"},
 	"PutBucketAccelerateConfiguration":   {root: "AccelerateConfiguration", leaf: "Status"},
@@ -74,7 +74,7 @@ func (s documentShape) begin() string {
 	return b
 }
 
-// hostile are documents of about size bytes that are refused, by what is wrong.
+// hostile returns refused documents of about size bytes, by their defect.
 func (s documentShape) hostile(size int) map[string]string {
 	fill := func(before, unit string) string {
 		return before + strings.Repeat(unit, max(1, (size-len(before))/len(unit)))
@@ -121,7 +121,7 @@ func (s documentShape) hostile(size int) map[string]string {
 		"zero bytes":              fill(s.begin(), "\x00"),
 		"unclosed":                s.begin(),
 	}
-	if room > 128<<10 { // else it is no longer than a text may be
+	if room > 128<<10 { // otherwise it is not longer than a text may be
 		docs["character data sections"] = text(strings.Repeat("<![CDATA[a]]>", room/13))
 		docs["text between comments"] = text(strings.Repeat("a<!---->", room/8))
 	}
@@ -131,7 +131,7 @@ func (s documentShape) hostile(size int) map[string]string {
 	return docs
 }
 
-// different are about size bytes of units that have a number each.
+// different returns about size bytes of units, each with its own number.
 func different(size int, unit string) string {
 	var b strings.Builder
 	for i := 0; b.Len() < size; i++ {
@@ -140,7 +140,7 @@ func different(size int, unit string) string {
 	return b.String()
 }
 
-// units are UTF-16 with the byte first that is shifted.
+// units are UTF-16, in the byte order that has the shifted byte first.
 func units(u []uint16, shift int) (b []byte) {
 	for _, c := range u {
 		b = append(b, byte(c>>shift), byte(c>>(8-shift)))
@@ -148,7 +148,8 @@ func units(u []uint16, shift int) (b []byte) {
 	return b
 }
 
-// allocated runs f and returns how many bytes were allocated meanwhile.
+// allocated runs f and returns the number of bytes that were allocated
+// meanwhile.
 func allocated(f func()) uint64 {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -157,22 +158,22 @@ func allocated(f func()) uint64 {
 	return after.TotalAlloc - before.TotalAlloc
 }
 
-// Bytes that a request with a document may allocate, client and server together: so
-// many for each of the document, and on top what any request does.
+// The bytes that a request with a document may allocate, client and server
+// together: so many for each byte of the document, plus those of any request.
 const (
 	documentFactor  = 8
 	documentAllowed = 1 << 20
-	// A policy has no more than 20 KB, of which each value takes some 80 bytes.
+	// A policy has at most 20 KB; each of its values takes about 80 bytes.
 	policyAllowed = 3 << 20
 )
 
-// settingsShown are the sub-resources that hostile documents must not change.
+// settingsShown are sub-resources that hostile documents must not change.
 var settingsShown = []string{"acl", "cors", "encryption", "lifecycle", "logging", "notification", "object-lock", "ownershipControls",
 	"policy", "publicAccessBlock", "requestPayment", "tagging", "versioning", "website", "inventory&id=i", "accelerate"}
 
-// TestHostileDocuments sends every operation that takes a document those that are made
-// to be costly: each is refused with the code of a malformed one, allocates no more than
-// its length allows, and changes nothing.
+// TestHostileDocuments sends costly documents to every operation that takes
+// one. Each is refused as malformed, allocates no more than its length allows,
+// and changes nothing.
 func TestHostileDocuments(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Grace: -1})
 	g.Must(t, 200, "PUT", "/bkt", nil, "x-amz-bucket-object-lock-enabled", "true", "x-amz-object-ownership", "ObjectWriter")
@@ -285,7 +286,7 @@ func TestHostileDocuments(t *testing.T) {
 	t.Logf("%d documents", cases)
 }
 
-// hostileJSON are policies of about size bytes that are refused.
+// hostileJSON returns refused policies of about size bytes.
 func hostileJSON(size int) map[string]string {
 	fill := func(before, unit string) string { return before + strings.Repeat(unit, (size-len(before))/len(unit)) }
 	return map[string]string{

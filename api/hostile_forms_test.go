@@ -7,14 +7,14 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// Policies of upload forms that are made to be costly, or to be read in two ways, are
-// refused though they are well signed, at a cost that their length bounds, and nothing is
-// stored.
+// Policies of upload forms that are costly, or that can be read in two ways,
+// are refused although they are correctly signed. The cost is bounded by their
+// length, and nothing is stored.
 func TestHostileFormPolicies(t *testing.T) {
 	g := start(t)
 	const later = `"expiration":"2100-01-01T00:00:00.000Z"`
 	const all = `{"bucket":"bkt"},["starts-with","$key",""],["starts-with","$x-amz-algorithm",""],["starts-with","$x-amz-credential",""],["starts-with","$x-amz-date",""]`
-	docs := gatewaytest.HostileJSON(12 << 10) // all fields have 20 KiB, in base64
+	docs := gatewaytest.HostileJSON(12 << 10) // all fields together have 20 KiB, in base64
 	fill := func(unit string) string {
 		return `{` + later + `,"conditions":[` + all + strings.Repeat(","+unit, (12<<10)/(len(unit)+1)) + `]}`
 	}

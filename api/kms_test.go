@@ -8,8 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// keyUses is each way to use the key of SSE-KMS, by what it does with that: "d" decrypts
-// the object "sealed", "g" generates a data key.
+// keyUses are all ways to use the SSE-KMS key: "d" decrypts the object
+// "sealed", "g" generates a data key.
 var keyUses = map[string]struct {
 	uses string
 	ask  func(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response
@@ -45,7 +45,8 @@ func askOf(method, target string, header ...string) func(*testing.T, *gatewaytes
 	}
 }
 
-// A key has no rights of its own, but whom a policy denies its use is denied what needs it.
+// A key grants no rights of its own, but a Deny of its use denies the requests
+// that need it.
 func TestKeysThatAreDenied(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	h := &household{g: g, alice: alice}
@@ -80,7 +81,7 @@ func TestKeysThatAreDenied(t *testing.T) {
 			}
 		}
 	}
-	for way, w := range keyUses { // nobody has to allow it
+	for way, w := range keyUses { // no policy has to allow it
 		_, user := h.user(t, alice, "plain-"+strings.Map(func(c rune) rune {
 			if c == ' ' || c == ',' {
 				return '-'

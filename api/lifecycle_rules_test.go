@@ -10,8 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// lifecycleOf is a LifecycleConfiguration of rules, each of which has a filter for
-// everything unless it has its own.
+// lifecycleOf makes a LifecycleConfiguration of rules. A rule without a filter
+// gets one that selects everything.
 func lifecycleOf(rules ...string) string {
 	var b strings.Builder
 	for _, r := range rules {
@@ -107,7 +107,8 @@ var lifecycles = map[string]struct {
 	"nothing":                 {"", s3err.MissingRequestBody},
 }
 
-// Whatever is accepted is shown in the form in which it came, and accepted again.
+// Every accepted configuration is shown in the form in which it was sent, and
+// accepted again.
 func TestParseLifecycle(t *testing.T) {
 	for name, test := range lifecycles {
 		l, err := parseLifecycle([]byte(test.document), noPlaces)
@@ -120,7 +121,7 @@ func TestParseLifecycle(t *testing.T) {
 		first, _ := json.Marshal(l)
 		again, err := parseLifecycle(appendDocument(nil, lifecycleRules(l.Rules)), noPlaces)
 		if err != nil {
-			t.Errorf("%s: shown as what is refused: %v", name, err)
+			t.Errorf("%s: shown in a form that is refused: %v", name, err)
 			continue
 		}
 		if second, _ := json.Marshal(again); string(first) != string(second) {

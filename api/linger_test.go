@@ -15,8 +15,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// sendAll sends a request's header and n bytes, whatever the gateway says meanwhile, and
-// only then looks for the answer, as many clients do.
+// sendAll sends a request's header and n bytes, whatever the gateway answers
+// meanwhile, and only then reads the answer, as many clients do.
 func sendAll(t *testing.T, g *gatewaytest.Gateway, header string, n int) (int, error) {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
@@ -41,7 +41,7 @@ func sendAll(t *testing.T, g *gatewaytest.Gateway, header string, n int) (int, e
 	return res.StatusCode, nil
 }
 
-// A sender that is refused finds out, also if it sends all of its body first.
+// A refused sender gets the answer, even if it sends all of its body first.
 func TestRefusedSendersReadWhy(t *testing.T) {
 	g := start(t)
 	const large = 30 << 20
@@ -68,9 +68,10 @@ func TestRefusedSendersReadWhy(t *testing.T) {
 	}
 }
 
-// One that announces its body and does not wait to be told to send it finds out as well,
-// whatever the size: nobody has to wait (RFC 9110, section 10.1.1), and AWS's SDK for Go
-// does not. One that waits has its answer, and the connection ends with its own end.
+// A sender that announces its body but does not wait for 100 Continue gets the
+// answer too, whatever the size. It need not wait (RFC 9110, section 10.1.1),
+// and AWS's SDK for Go does not. A sender that waits gets the answer, and the
+// connection ends when the sender closes it.
 func TestRefusedSendersMayNotWait(t *testing.T) {
 	g := start(t)
 	for _, n := range []int{1, 100 << 10, 256 << 10, 1 << 20, 30 << 20} {
@@ -84,7 +85,7 @@ func TestRefusedSendersMayNotWait(t *testing.T) {
 					header += "\r\n" + name + ": " + values[0]
 				}
 			}
-			for range 5 { // a reset is a matter of who is first
+			for range 5 { // a reset depends on timing
 				if status, err := sendAll(t, g, header, n); err != nil || status != want {
 					t.Errorf("%s, %d bytes at once: %d %v, want %d", path, n, status, err, want)
 				}
@@ -110,8 +111,9 @@ func TestRefusedSendersMayNotWait(t *testing.T) {
 	}
 }
 
-// A proxy's connection is kept after a refused body of some size, for it tells its
-// client that the client's is kept; that of anybody else ends.
+// A proxy's connection survives a refused body up to some size, because the
+// proxy promises its client that the client's connection survives. Anybody
+// else's connection ends.
 func TestRefusedThroughAProxy(t *testing.T) {
 	for proxied, proxies := range map[bool][]netip.Prefix{true: {netip.MustParsePrefix("127.0.0.0/8")}, false: nil} {
 		g := gatewaytest.Start(t, gatewaytest.Options{Proxies: proxies})
@@ -143,11 +145,12 @@ func TestRefusedThroughAProxy(t *testing.T) {
 	}
 }
 
-// One who has many refused uploads go on leaves it to others to read why they are refused.
+// A party with many refused uploads leaves places for others to read their
+// refusals.
 func TestRefusedSendersLeaveOthers(t *testing.T) {
 	g := start(t)
 	const large = 30 << 20
-	for range 64 { // as many as are read on at once
+	for range 64 { // as many as linger at once
 		c, err := net.Dial("tcp", strings.TrimPrefix(g.URL, "http://"))
 		if err != nil {
 			t.Fatal(err)
@@ -170,7 +173,7 @@ func TestRefusedSendersLeaveOthers(t *testing.T) {
 	}
 }
 
-// The bytes thrown away for a sender have an end.
+// The bytes that are discarded for a sender are bounded.
 func TestRefusedSendersAreCut(t *testing.T) {
 	g := start(t)
 	status, err := sendAll(t, g, "PUT /bkt/k HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000", 1_000_000_000)
@@ -179,7 +182,7 @@ func TestRefusedSendersAreCut(t *testing.T) {
 	}
 }
 
-// slowly is a body that comes byte by byte, with pauses.
+// slowly is a body that arrives byte by byte, with pauses.
 type slowly struct {
 	left  int
 	pause time.Duration
@@ -195,7 +198,8 @@ func (s *slowly) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-// A sender that goes on sending is waited for, however slow it is; one that stops is not.
+// A sender that keeps sending is waited for, however slow it is. A sender that
+// stops is not.
 func TestOnlyStallsEndUploads(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Limits: api.Limits{Idle: time.Second}})
 	g.Must(t, 200, "PUT", "/bkt", nil)
@@ -219,11 +223,11 @@ func TestOnlyStallsEndUploads(t *testing.T) {
 	}
 }
 
-// A reader that stops for longer than a sender may reads to the end.
+// A reader that pauses for longer than a sender may still reads to the end.
 func TestReadersMayPause(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Limits: api.Limits{Idle: 300 * time.Millisecond}})
 	g.Must(t, 200, "PUT", "/bkt", nil)
-	const size = 24 << 20 // more than connections hold
+	const size = 24 << 20 // more than connections buffer
 	g.Must(t, 200, "PUT", "/bkt/k", bytesOf(size))
 	r := g.Request(t, "GET", "/bkt/k", nil)
 	g.Sign(t, r, g.Root, nil)

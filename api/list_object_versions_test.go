@@ -10,7 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// versionPage is a ListVersionsResult, its versions and markers as they stand.
+// versionPage is a ListVersionsResult with its versions and markers in order.
 type versionPage struct {
 	Lines []struct {
 		XMLName           xml.Name
@@ -26,8 +26,8 @@ type versionPage struct {
 	} `xml:",any"`
 }
 
-// listVersions returns the lines of a page, each as "key version", with what is
-// worth noting of it, and the elements that hold but a value.
+// listVersions returns the lines of a page, each as "key version" with remarks,
+// and the elements with a single value.
 func listVersions(t *testing.T, g *gatewaytest.Gateway, query string) (lines []string, values map[string]string) {
 	t.Helper()
 	res := g.Must(t, 200, "GET", "/bkt?versions&"+query, nil)
@@ -86,7 +86,7 @@ func TestListObjectVersions(t *testing.T) {
 			t.Errorf("%q: %q, truncated %s; want %q", query, lines, values["IsTruncated"], want)
 		}
 	}
-	// Pages of any size put together are the whole.
+	// Pages of any size, put together, are the whole listing.
 	for _, size := range []string{"1", "2", "3", "5"} {
 		for _, more := range []string{"", "&delimiter=%2F"} {
 			want, _ := listVersions(t, g, more)
@@ -120,7 +120,7 @@ func TestListObjectVersions(t *testing.T) {
 	}
 }
 
-// Listings show the storage class that an object was given.
+// Listings show an object's storage class.
 func TestListedStorageClass(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt/ia", nil, "X-Amz-Storage-Class", "STANDARD_IA")

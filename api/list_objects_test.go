@@ -110,8 +110,8 @@ func TestListObjectsFields(t *testing.T) {
 	}
 }
 
-// TestListObjectsInPages walks a bucket with every page size and in each form,
-// and has to see everything once and in order.
+// TestListObjectsInPages lists a bucket with every page size and in each form.
+// It must see every entry once and in order.
 func TestListObjectsInPages(t *testing.T) {
 	var keys []string
 	for _, dir := range []string{"", "x/", "x/y/", "z/"} {
@@ -143,7 +143,7 @@ func TestListObjectsInPages(t *testing.T) {
 				"&list-type=2": func(p page) string {
 					return "&continuation-token=" + url.QueryEscape(p.NextContinuationToken)
 				},
-				"&list-type=2&start-after=a": func(p page) string { // the token outranks it
+				"&list-type=2&start-after=a": func(p page) string { // the token wins
 					return "&continuation-token=" + url.QueryEscape(p.NextContinuationToken)
 				},
 			} {

@@ -8,7 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// The buffer never holds more than it may, and what it could not take is counted.
+// The buffer never exceeds its bound, and counts the records that it could not
+// take.
 func TestLogBufferBound(t *testing.T) {
 	var b logBuffer
 	g := logGroup{name: "a"}
@@ -18,7 +19,7 @@ func TestLogBufferBound(t *testing.T) {
 	}
 	other := logGroup{name: "b", owner: meta.ID{2}}
 	b.add(other, record)
-	groups, dropped := b.take(false)      // it is full, and so need not be old
+	groups, dropped := b.take(false)      // it is full, so its age does not matter
 	const room = maxLogBuffer*3/4>>20 - 1 // records of one owner; the group itself takes the rest
 	if len(groups[g]) != room<<20 || dropped != maxLogBuffer>>20+3-room || len(groups[other]) != 1<<20 {
 		t.Fatalf("%d bytes are held, %d records dropped", len(groups[g]), dropped)

@@ -11,7 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// edit replaces the rows of settings by what nobody sealed.
+// edit replaces the rows of settings by data that was never sealed.
 func edit(t *testing.T, g *gatewaytest.Gateway, bucket string, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -27,8 +27,8 @@ const (
 	allowEveryone = `{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::bucket","arn:aws:s3:::bucket/*"]}`
 )
 
-// A setting that cannot be opened closes the bucket to everybody and everything but
-// its replacement, by the root of the owner or by the operator.
+// A setting that cannot be opened closes the bucket to every request, except to
+// its replacement by the owner's root or the operator.
 func TestMendSettings(t *testing.T) {
 	for _, c := range []struct {
 		broken string
@@ -70,7 +70,7 @@ func TestMendSettings(t *testing.T) {
 					t.Errorf("another tenant: %d %s", res.Status, res.Body)
 				}
 				if res := anonymously(t, g, c.mends[0], c.mends[1], nil); res.Status != 403 {
-					t.Errorf("nobody: %d %s", res.Status, res.Body)
+					t.Errorf("unsigned: %d %s", res.Status, res.Body)
 				}
 				if r, err := fsck.Run(t.Context(), g.Engine, fsck.Options{}); err != nil || len(r.Findings) != 1 ||
 					r.Findings[0].Kind != "setting-unreadable" || !strings.Contains(r.Findings[0].Detail, c.broken) {
@@ -89,7 +89,8 @@ func TestMendSettings(t *testing.T) {
 	}
 }
 
-// Limits are the operator's: they are set anew by what sets them.
+// Limits belong to the operator, and are replaced by the operator's own
+// interface.
 func TestMendLimits(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	edit(t, g, "bucket", "limits")
@@ -110,7 +111,7 @@ func TestMendLimits(t *testing.T) {
 	expect(t, "open again", g.Do(t, alice, "GET", "/bucket/open", nil), 200, "")
 }
 
-// The policy goes first where it cannot be read either, and holds where it can.
+// An unreadable policy is replaced first; a readable one applies.
 func TestMendUnderPolicy(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	cors := func() gatewaytest.Response { return g.Do(t, alice, "PUT", "/bucket?cors", []byte(corsDoc)) }
@@ -124,7 +125,7 @@ func TestMendUnderPolicy(t *testing.T) {
 	expect(t, "then the rest", cors(), 200, "")
 	expect(t, "open", g.Do(t, alice, "GET", "/bucket/open", nil), 200, "")
 
-	// All that decides access at once.
+	// All settings that decide access are unreadable at once.
 	edit(t, g, "bucket", "policy", "acl", "ownership", "public-access-block")
 	expect(t, "a policy without the block", g.Do(t, alice, "PUT", "/bucket?policy", policyOf(readOpen)), 500, "InternalError")
 	expect(t, "delete the policy", g.Do(t, alice, "DELETE", "/bucket?policy", nil), 204, "")
@@ -134,8 +135,8 @@ func TestMendUnderPolicy(t *testing.T) {
 	expect(t, "open again", g.Do(t, alice, "GET", "/bucket/open", nil), 200, "")
 }
 
-// A default retention that cannot be read is replaced by another, not by none, and
-// the locks of versions are what they were.
+// An unreadable default retention can be replaced by another one, but not
+// removed. The locks of versions stay.
 func TestMendObjectLock(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	lock := func(rule string) gatewaytest.Response {

@@ -15,7 +15,7 @@ import (
 
 const partSize = engine.MinPartSize
 
-// etagOf is the quoted entity tag of an object made of the parts.
+// etagOf returns the quoted entity tag of an object made of the parts.
 func etagOf(parts ...[]byte) string {
 	var all []byte
 	for _, p := range parts {
@@ -207,7 +207,7 @@ func TestMultipartRefusals(t *testing.T) {
 	}
 }
 
-// Of an upload with a composite checksum, every part says its own, twice.
+// With a composite checksum, every part's checksum is sent twice.
 func TestCompositeNeedsEveryChecksum(t *testing.T) {
 	g := start(t)
 	id := newUpload(t, g, "/bkt/k", "X-Amz-Checksum-Algorithm", "SHA512")
@@ -221,8 +221,8 @@ func TestCompositeNeedsEveryChecksum(t *testing.T) {
 	g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, completeDocument(part(1, tag, "<ChecksumSHA512>"+sum(engine.SHA512, body)+"</ChecksumSHA512>")))
 }
 
-// Where the upload names no algorithm, what the parts are sent with is checked,
-// and the object has S3's default all the same.
+// If the upload names no algorithm, the parts' own checksums are checked, and
+// the object has S3's default.
 func TestPartsWithChecksumsOfTheirOwn(t *testing.T) {
 	g := start(t)
 	id := newUpload(t, g, "/bkt/k")
@@ -267,7 +267,7 @@ func TestUploadPartCopy(t *testing.T) {
 	g.Must(t, 200, "PUT", "/bkt/s", body)
 	bare := g.Must(t, 200, "PUT", "/bkt/k?partNumber=1&uploadId="+newUpload(t, g, "/bkt/k"), nil, "X-Amz-Copy-Source", "/bkt/s")
 	if bytes.Contains(bare.Body, []byte("Checksum")) {
-		t.Errorf("a checksum that nobody asked for: %s", bare.Body)
+		t.Errorf("an unrequested checksum: %s", bare.Body)
 	}
 	id := newUpload(t, g, "/bkt/k", "X-Amz-Checksum-Algorithm", "CRC64NVME")
 	target := "/bkt/k?uploadId=" + id + "&partNumber="

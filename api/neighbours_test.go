@@ -27,19 +27,20 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// street is a gateway with two tenants: one that does its work, and one at its worst.
+// street is a gateway with two tenants: one that works normally, and one that
+// misbehaves.
 type street struct {
 	*gatewaytest.Gateway
 	good, bad accounts.Credential
-	provider  *httptest.Server // of bad; answers nothing before release is closed
+	provider  *httptest.Server // of bad; does not answer before release is closed
 	release   chan struct{}
 	conns     []net.Conn
-	refused   atomic.Int64 // requests of bad, or of nobody, that were told to slow down
+	refused   atomic.Int64 // requests of bad, or unsigned ones, that were told to slow down
 	stop      chan struct{}
 	busy      sync.WaitGroup
 }
 
-// How much of the gateway there is, so that its limits are soon reached.
+// A small gateway, so that its limits are soon reached.
 const streetRequests = 128
 
 func newStreet(t *testing.T, limits api.Limits) *street {
@@ -64,8 +65,8 @@ func newStreet(t *testing.T, limits api.Limits) *street {
 	return s
 }
 
-// nuisance are requests that hang, made of a head as it goes over the wire. They are
-// sent from so many addresses until each is refused, or holds most.
+// nuisance are hanging requests, each given by its head on the wire. They are
+// sent from several addresses until each is refused, or holds most.
 func (s *street) nuisance(t *testing.T, addresses, most int, head func() string, body string) {
 	t.Helper()
 	for a := range addresses {
@@ -95,7 +96,7 @@ func (s *street) nuisance(t *testing.T, addresses, most int, head func() string,
 	}
 }
 
-// signed is the head of a request that c signs and whose body hangs.
+// signed returns the head of a request that c signs and whose body hangs.
 func (s *street) signed(t *testing.T, c accounts.Credential, method, target string, length int, headers ...string) func() string {
 	return func() string {
 		r := s.Request(t, method, target, nil)
@@ -116,8 +117,8 @@ func (s *street) signed(t *testing.T, c accounts.Credential, method, target stri
 	}
 }
 
-// signedChunked is the head of a request that c signs, whose document comes in chunks of
-// HTTP: only what is decoded has a length.
+// signedChunked returns the head of a request that c signs, with a document in
+// HTTP chunks. Only the decoded document has a length.
 func (s *street) signedChunked(t *testing.T, c accounts.Credential, target, decoded string) func() string {
 	return func() string {
 		r := s.Request(t, "POST", target, nil)
@@ -133,14 +134,14 @@ func (s *street) signedChunked(t *testing.T, c accounts.Credential, target, deco
 	}
 }
 
-// nobody is the head of a request without a signature whose body hangs.
+// nobody returns the head of an unsigned request whose body hangs.
 func nobody(target, mime, more string) func() string {
 	return func() string {
 		return "POST " + target + " HTTP/1.1\r\nHost: h\r\nContent-Length: 60000\r\nExpect: 100-continue\r\nContent-Type: " + mime + "\r\n" + more + "\r\n"
 	}
 }
 
-// again does something on n goroutines until the deed ends.
+// again runs f on n goroutines until the deed ends.
 func (s *street) again(n int, f func()) {
 	for range n {
 		s.busy.Go(func() {
@@ -168,15 +169,16 @@ func (s *street) calm() {
 
 const formMIME = "application/x-www-form-urlencoded"
 
-// deed is what one tenant, or nobody in particular, does at its worst. It returns once
-// it is under way, and goes on until the street is calm.
+// deed is a misbehaviour of one tenant, or of unsigned senders. It returns once
+// it is in progress, and continues until the street is calm.
 type deed struct {
 	name string
 	do   func(*testing.T, *street)
-	// refused: the deed meets its limit, which the test has to see.
+	// refused: the deed must meet its limit.
 	refused bool
-	// slower is how many times longer the other's median request may take beside it
-	// than alone: idle nuisances cost nothing, busy ones their part of two cores.
+	// slower bounds the other tenant's median request time, as a multiple of
+	// the time alone. Idle nuisances cost nothing; busy ones take their share
+	// of two cores.
 	slower float64
 }
 
@@ -244,7 +246,7 @@ var deeds = []deed{
 				began <- struct{}{}
 			})
 		}
-		for len(began) == 0 { // the first is throttled when the others wait
+		for len(began) == 0 { // the first is throttled while the others wait
 			time.Sleep(time.Millisecond)
 		}
 	}, true, slowerIdle},
@@ -300,7 +302,7 @@ var deeds = []deed{
 	}, false, slowerBusy},
 }
 
-// quietly sends a request whose answer matters to nobody.
+// quietly sends a request whose answer does not matter.
 func (s *street) quietly(c accounts.Credential, method, target string, body []byte) {
 	r, err := http.NewRequest(method, s.URL+target, bytes.NewReader(body))
 	if err != nil {
@@ -324,7 +326,7 @@ func (s *street) quietly(c accounts.Credential, method, target string, body []by
 	}
 }
 
-// iamCall calls an action of IAM, with names and values in turn.
+// iamCall calls an action of IAM, with alternating names and values.
 func iamCall(t testing.TB, g *gatewaytest.Gateway, c accounts.Credential, pairs ...string) gatewaytest.Response {
 	t.Helper()
 	v := url.Values{}
@@ -344,8 +346,8 @@ func iamCall(t testing.TB, g *gatewaytest.Gateway, c accounts.Credential, pairs 
 	return res
 }
 
-// work is the other tenant's: one of everything that has places, so many times. It
-// returns how long the median request took, and the most bytes that the heap held.
+// work does the other tenant's work n times, one request of every kind that has
+// places. It returns the median request time and the highest heap size.
 func (s *street) work(t *testing.T, beside string, times int) (median time.Duration, heap uint64) {
 	t.Helper()
 	var took []time.Duration
@@ -374,8 +376,9 @@ func (s *street) work(t *testing.T, beside string, times int) (median time.Durat
 	return took[len(took)/2], heap
 }
 
-// TestDrippingBodiesEnd has bodies come byte by byte: what is not known to be anybody's
-// has limits.unknown, a document its idle time and what its length takes.
+// TestDrippingBodiesEnd sends bodies byte by byte. An unverified form has
+// limits.unknown to arrive, a document its idle time and the time that its
+// length takes.
 func TestDrippingBodiesEnd(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -409,11 +412,11 @@ func TestDrippingBodiesEnd(t *testing.T) {
 				ended <- err.Error()
 				return
 			}
-			text, _ := io.ReadAll(res.Body) // it has a length
+			text, _ := io.ReadAll(res.Body) // its length is given
 			ended <- string(text)
 		}()
 		text := ""
-		for n := 0; text == "" && n < 1000; n++ { // ten seconds
+		for n := 0; text == "" && n < 1000; n++ { // at most ten seconds
 			io.WriteString(conn, "x")
 			select {
 			case text = <-ended:
@@ -433,12 +436,13 @@ func heapObjects() uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// The most that a deed may add to the heap, the attacker's own part of this process included.
+// The most that a deed may add to the heap, including the attacker's part of
+// this process.
 const neighbourMemory = 256 << 20
 
-// TestNeighbours does one tenant's normal work alone and beside each bad deed of
-// another, in turn: none of its requests is refused, its median request takes no more
-// than so many times longer, and the process holds no more than so much memory more.
+// TestNeighbours does one tenant's normal work alone, and then beside each deed
+// of another. None of its requests is refused, its median request time and the
+// process's memory stay within bounds.
 func TestNeighbours(t *testing.T) {
 	for _, d := range deeds {
 		t.Run(d.name, func(t *testing.T) {

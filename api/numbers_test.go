@@ -10,10 +10,11 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// oddNumbers are spellings of 1 that some reader takes and the protocol does not have.
+// oddNumbers are spellings of 1 that some parser accepts and the protocol does
+// not allow.
 var oddNumbers = []string{"+1", "-+1", "0x1", "1_0", "1e0", "1.0", "1,0", "\u0661", "\uff11", "99999999999999999999"}
 
-// TestOddNumbers sends every number that a request may have in odd spellings: each is
+// TestOddNumbers sends every numeric parameter in odd spellings. Each is
 // refused, and none is taken for the number.
 func TestOddNumbers(t *testing.T) {
 	g := start(t)
@@ -61,7 +62,7 @@ func TestOddNumbers(t *testing.T) {
 	} {
 		for _, n := range oddNumbers {
 			if !asciiOnly(n) && (name == "object size" || name == "if-match-size") {
-				continue // no value of a header
+				continue // impossible in a header
 			}
 			if res := send(t, n); res.Status != http.StatusBadRequest {
 				t.Errorf("%s %q: %d %s", name, n, res.Status, res.Body)

@@ -66,7 +66,7 @@ func TestLockedBuckets(t *testing.T) {
 		t.Errorf("the default was taken away: %s", res.Body)
 	}
 
-	// A bucket gets locks later only once it keeps versions.
+	// Locks can be enabled later only in a bucket with versioning.
 	g.Must(t, 200, "PUT", "/plain", nil)
 	expect(t, "plain", g.Do(t, g.Root, "GET", "/plain?object-lock", nil), 404, "ObjectLockConfigurationNotFoundError")
 	expect(t, "plain", g.Do(t, g.Root, "PUT", "/plain?object-lock", lockConfiguration("GOVERNANCE", "<Days>1</Days>")), 409, "InvalidBucketState")
@@ -129,11 +129,11 @@ func TestDefaultRetention(t *testing.T) {
 	}
 	put(t, g, "/bkt/own", "X-Amz-Object-Lock-Mode", "COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date", "2030-01-02T00:00:00Z")
 	if res := g.Must(t, 200, "GET", "/bkt/own?retention", nil); res.Element("RetainUntilDate") != "2030-01-02T00:00:00.000Z" {
-		t.Errorf("its own: %s", res.Body)
+		t.Errorf("the copy's own lock: %s", res.Body)
 	}
 }
 
-// A retention is never shortened, but for governance with bypass.
+// A retention cannot be shortened, except for governance with bypass.
 func TestRetention(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	g := locked(t, func() time.Time { return now })
@@ -174,13 +174,13 @@ func TestRetention(t *testing.T) {
 			t.Errorf("%s, then %s %v: %d %s", c.had, c.doc, c.head, res.Status, res.Body)
 		}
 	}
-	// The headers that lock a new object say nothing of one that is there.
+	// The headers that lock a new object have no meaning for an existing one.
 	v := put(t, g, "/bkt/k")
 	g.Must(t, 200, "PUT", "/bkt/k?retention&versionId="+v, []byte("<Retention/>"), "X-Amz-Object-Lock-Mode", "COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date", day(3).Format(time.RFC3339))
 	if res := g.Do(t, g.Root, "GET", "/bkt/k?retention&versionId="+v, nil); res.Code() != "NoSuchObjectLockConfiguration" {
 		t.Errorf("locked by headers: %d %s", res.Status, res.Body)
 	}
-	// Over is over, also for compliance.
+	// Once expired, a retention can be replaced, also for compliance.
 	v = put(t, g, "/bkt/k")
 	g.Must(t, 200, "PUT", "/bkt/k?retention&versionId="+v, retentionDocument("COMPLIANCE", day(2)))
 	now = day(2)
@@ -221,7 +221,7 @@ func TestLegalHold(t *testing.T) {
 	expect(t, "hold", g.Do(t, g.Root, "PUT", "/plain/k?legal-hold", hold("ON")), 400, "InvalidRequest")
 }
 
-// What is locked cannot be removed, while the key can be deleted and written.
+// A locked version cannot be removed, but its key can be deleted and written.
 func TestLockedVersionsStay(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	g := locked(t, func() time.Time { return now })

@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// tagDocument is a Tagging of keys and values in turn.
+// tagDocument makes a Tagging of alternating keys and values.
 func tagDocument(pairs ...string) []byte {
 	var b strings.Builder
 	for i := 0; i < len(pairs); i += 2 {
@@ -17,7 +17,7 @@ func tagDocument(pairs ...string) []byte {
 	return []byte("<Tagging><TagSet>" + b.String() + "</TagSet></Tagging>")
 }
 
-// tagsOf are the tags of an object as GetObjectTagging shows them.
+// tagsOf returns the tags of an object as GetObjectTagging shows them.
 func tagsOf(t testing.TB, g *gatewaytest.Gateway, target string) string {
 	t.Helper()
 	join := "?"
@@ -51,7 +51,7 @@ func TestObjectTagging(t *testing.T) {
 	}
 	expectHeaders(t, "HEAD", g.Must(t, 200, "HEAD", "/bkt/k", nil), "X-Amz-Tagging-Count", "")
 
-	// A new object begins anew.
+	// A new object starts without tags.
 	g.Must(t, 200, "PUT", "/bkt/k?tagging", tagDocument("a", "1"))
 	g.Must(t, 200, "PUT", "/bkt/k", []byte("y"))
 	if got := tagsOf(t, g, "/bkt/k"); got != "" {
@@ -120,7 +120,7 @@ func TestTagsOfCopiesAndUploads(t *testing.T) {
 	}
 }
 
-// Each version has tags of its own, and a marker has none.
+// Each version has its own tags; a delete marker has none.
 func TestTagsOfVersions(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt?versioning", []byte("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"))

@@ -11,7 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// example is a request that means the row and nothing more.
+// example makes a request that means the row and has no other parameters.
 func (op *Operation) example() (target string, h http.Header) {
 	target = map[Scope]string{Service: "/", BucketScope: "/bucket", ObjectScope: "/bucket/key", ControlScope: op.controlPath()}[op.Scope]
 	h = http.Header{}
@@ -27,7 +27,8 @@ func (op *Operation) example() (target string, h http.Header) {
 	return target, h
 }
 
-// controlPath is the path of a row of S3 Control, about a bucket if it is about any.
+// controlPath returns the path for a row of S3 Control, about a bucket if the
+// row is.
 func (op *Operation) controlPath() string {
 	return controlPath + strings.Replace(op.Path, "*", "bucket", 1)
 }
@@ -85,10 +86,10 @@ func TestRowsAreWellFormed(t *testing.T) {
 	}
 }
 
-// objectRows are the operations that a bare object path means.
+// objectRows are the operations of a bare object path.
 var objectRows = []string{"GetObject", "HeadObject", "PutObject", "CopyObject", "DeleteObject"}
 
-// TestSubresourcesNeverReachPlainObjects holds that a sub-resource, with any
+// TestSubresourcesNeverReachPlainObjects checks that a sub-resource, with any
 // method and on any path, never means the object, bucket or service itself.
 func TestSubresourcesNeverReachPlainObjects(t *testing.T) {
 	copying := http.Header{"X-Amz-Copy-Source": {"b/k"}}
@@ -107,7 +108,7 @@ func TestSubresourcesNeverReachPlainObjects(t *testing.T) {
 							continue
 						}
 						if op.Preflight {
-							continue // asks about the request that it describes, whatever that is
+							continue // asks about the described request, whatever it is
 						}
 						if !slices.Contains(op.Query, name) && !slices.Contains(op.Accept, name) {
 							t.Errorf("%s %s?%s means %s", method, path, query, op.Name)
@@ -186,8 +187,8 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// FuzzResolve holds that no query reaches a row of another method or scope, and
-// that a selecting parameter is never overlooked.
+// FuzzResolve checks that no query reaches a row of another method or scope,
+// and that no selecting parameter is overlooked.
 func FuzzResolve(f *testing.F) {
 	for _, q := range []string{"", "acl", "uploadId=x&partNumber=1", "%61cl", "acl;tagging", "&&acl", "Acl", "list-type=2&acl"} {
 		f.Add("PUT", 2, q, false)

@@ -8,10 +8,11 @@ import (
 	"time"
 )
 
-// formOf gives values that are of a form and such as are not: "number LEAST..MOST",
-// "word A B", "switch" (true or false), "time" (ISO 8601), "date" (of HTTP or ISO 8601),
-// "owner" (an account's number or canonical id), "grant", "base64 BYTES", "utf-8", "override" (of a
-// header in the answer), "text".
+// formOf returns values that have a form and values that do not: "number
+// LEAST..MOST", "word A B", "switch" (true or false), "time" (ISO 8601), "date"
+// (of HTTP or ISO 8601), "owner" (an account's number or canonical id),
+// "grant", "base64 BYTES", "utf-8", "override" (of a header in the answer),
+// "text".
 func formOf(t *testing.T, form string) (good, bad []string) {
 	t.Helper()
 	kind, rest, _ := strings.Cut(form, " ")
@@ -62,7 +63,7 @@ func formOf(t *testing.T, form string) (good, bad []string) {
 	case "text":
 		return []string{"text"}, nil
 	}
-	t.Fatalf("there is no form %q", form)
+	t.Fatalf("unknown form %q", form)
 	return nil, nil
 }
 

@@ -8,14 +8,14 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// sampleRequest is a request that is carried out as it is.
+// sampleRequest is a request that succeeds as it is.
 type sampleRequest struct {
 	operation    string
 	method, path string
 	query        [][2]string
 	header       [][2]string
 	body         string
-	form         bool // header and body become a form
+	form         bool // send header and body as a form
 	anonymous    bool
 }
 
@@ -95,7 +95,7 @@ func (w *parameterWorld) send(r *sampleRequest) gatewaytest.Response {
 	return w.g.Do(w.t, w.g.Root, r.method, r.target(), []byte(r.body), flat...)
 }
 
-// parameterRoad is a way in which a parameter may come.
+// parameterRoad is a way to send a parameter.
 type parameterRoad struct {
 	name       string
 	put, again func(r *sampleRequest, name, value string)
@@ -115,7 +115,7 @@ func hasControl(s string) bool {
 	return strings.ContainsFunc(s, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f })
 }
 
-// roads are the ways in which the value of a row can come.
+// roads returns the ways to send a value of the row.
 func (row *parameterRow) roads(operation, value string) []parameterRoad {
 	if row.Query != "" {
 		return []parameterRoad{inQuery}

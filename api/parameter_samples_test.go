@@ -15,20 +15,20 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// parameterWorld is a gateway with what requests need that are carried out.
+// parameterWorld is a gateway with everything that successful requests need.
 type parameterWorld struct {
 	t        *testing.T
 	g        *gatewaytest.Gateway
 	fillings map[string]string
 	model    []member
-	spoiled  map[string]bool // operations after which something is to be made again
+	spoiled  map[string]bool // operations after which the world must be repaired
 }
 
 const sampleBody = "what is sent"
 
-// newParameterWorld makes buckets bkt, where ACLs count, locked, where locks do as well,
-// and plain, as new ones are; in each of them objects key and source and an upload of
-// the key up.
+// newParameterWorld makes buckets bkt, with ACLs in effect, locked, with locks
+// as well, and plain, with the settings of new ones. Each has the objects key
+// and source, and the upload up of the key.
 func newParameterWorld(t *testing.T) *parameterWorld {
 	t.Helper()
 	g := gatewaytest.Start(t, gatewaytest.Options{Grace: -1, TLS: true})
@@ -82,7 +82,7 @@ func (w *parameterWorld) customerHeaders() []string {
 	return []string{prefix + "algorithm", "AES256", prefix + "key", w.fillings["{customer}"], prefix + "key-md5", w.fillings["{customermd5}"]}
 }
 
-// upload begins an upload of one part.
+// upload starts an upload with one part.
 func (w *parameterWorld) upload(bucket string) {
 	id := newUpload(w.t, w.g, bucket+"/up")
 	w.fillings[bucket] = id
@@ -92,7 +92,7 @@ func (w *parameterWorld) upload(bucket string) {
 	w.fillings["{part}"] = sendPart(w.t, w.g, bucket+"/up", id, 1, []byte(sampleBody))
 }
 
-// fill puts what the world has in the place of names in braces.
+// fill replaces names in braces by the world's values.
 func (w *parameterWorld) fill(value string) string {
 	if !strings.Contains(value, "{") {
 		return value
@@ -105,8 +105,8 @@ func (w *parameterWorld) fill(value string) string {
 	return value
 }
 
-// sampleDocuments are carried out by the operations that take them, and leave the other
-// samples as they are.
+// sampleDocuments succeed with their operations, and leave the other samples as
+// they are.
 var sampleDocuments = map[string]string{
 	"PutBucketAccelerateConfiguration":   "<AccelerateConfiguration><Status>Suspended</Status></AccelerateConfiguration>",
 	"PutBucketCors":                      "<CORSConfiguration><CORSRule><ID>r</ID><AllowedHeader>a</AllowedHeader><AllowedMethod>GET</AllowedMethod><AllowedOrigin>http://a.example</AllowedOrigin><ExposeHeader>b</ExposeHeader><MaxAgeSeconds>5</MaxAgeSeconds></CORSRule></CORSConfiguration>",
@@ -136,14 +136,14 @@ const sampleACL = "<AccessControlPolicy><Owner><ID>{canonical}</ID></Owner><Acce
 // needsLocks are operations of the bucket with locks.
 var needsLocks = []string{"PutObjectRetention", "PutObjectLegalHold", "GetObjectRetention", "GetObjectLegalHold", "PutObjectLockConfiguration", "GetObjectLockConfiguration"}
 
-// sample is a request of an operation that is carried out, in the bucket in, or the one
-// that suits it.
+// sample returns a request of an operation that succeeds, in the bucket in, or
+// in a suitable one.
 func (w *parameterWorld) sample(operation, in string) *sampleRequest {
 	w.t.Helper()
 	w.mend()
 	i := slices.IndexFunc(api.Operations, func(op api.Operation) bool { return op.Name == operation })
 	if i < 0 {
-		w.t.Fatalf("there is no operation %s", operation)
+		w.t.Fatalf("unknown operation %s", operation)
 	}
 	op := &api.Operations[i]
 	bucket := "/bkt"
@@ -203,7 +203,7 @@ func (w *parameterWorld) sample(operation, in string) *sampleRequest {
 	return r
 }
 
-// absences are the codes of samples that ask for what there is not.
+// absences are the codes of samples that ask for something absent.
 var absences = map[string][]string{
 	"GetBucketTagging": {"NoSuchTagSet"}, "GetBucketPolicy": {"NoSuchBucketPolicy"}, "GetBucketPolicyStatus": {"NoSuchBucketPolicy"}, "GetBucketCors": {"NoSuchCORSConfiguration"},
 	"GetBucketLifecycleConfiguration": {"NoSuchLifecycleConfiguration"}, "GetBucketWebsite": {"NoSuchWebsiteConfiguration"}, "GetBucketReplication": {"ReplicationConfigurationNotFoundError"},
@@ -213,7 +213,7 @@ var absences = map[string][]string{
 	"DeleteBucketAnalyticsConfiguration": {"NoSuchConfiguration"}, "DeleteBucketIntelligentTieringConfiguration": {"NoSuchConfiguration"}, "DeleteBucketMetricsConfiguration": {"NoSuchConfiguration"}, "DeleteBucketInventoryConfiguration": {"NoSuchConfiguration"},
 }
 
-// spoil notes what an operation that was carried out has changed, for mend.
+// spoil notes the changes of a successful operation, for mend.
 func (w *parameterWorld) spoil(r *sampleRequest, res gatewaytest.Response) {
 	if r.method == "GET" || r.method == "HEAD" {
 		return
@@ -224,7 +224,7 @@ func (w *parameterWorld) spoil(r *sampleRequest, res gatewaytest.Response) {
 	}
 }
 
-// mend makes again what samples need.
+// mend repairs what samples need.
 func (w *parameterWorld) mend() {
 	for operation := range w.spoiled {
 		switch operation {

@@ -27,26 +27,26 @@ type parameterRow struct {
 	Header, Query string
 	Of            string // operations; "*": all of the model that have it
 	Form          string // see formOf
-	Code          string // of what is not of the form
-	Empty         string // of an empty value; empty: as Code
+	Code          string // of a value not of the form
+	Empty         string // of an empty value; empty: the same as Code
 	Twice         string // of one given twice; empty: InvalidArgument
 	Absent        string // of a request without it; empty: it is optional
 	Repeats       bool   // may be given twice
-	In            string // a bucket other than the first
+	In            string // a bucket other than the default
 	With          map[string]string
 	Good          []string
-	Bad           map[string]string // with codes of their own
+	Bad           map[string]string // values with codes of their own
 }
 
-// parameterCase is what parameters say together.
+// parameterCase is a combination of parameters.
 type parameterCase struct {
 	Of   string
 	In   string
 	With map[string]string
-	Code string // "ok": it is carried out
+	Code string // "ok": it succeeds
 }
 
-// name is the parameter's, of a prefix that of one header.
+// name is the parameter's name; for a prefix, the name of one header.
 func (r *parameterRow) name() string {
 	if strings.HasSuffix(r.Header, "-") {
 		return r.Header + "a"
@@ -57,10 +57,11 @@ func (r *parameterRow) name() string {
 // is reports whether the row is about a member of the model.
 func (r *parameterRow) is(m member) bool { return m.kind != "element" && m.name == r.Header+r.Query }
 
-// fine is the code of what is carried out.
+// fine is the code of a successful request.
 const fine = "ok"
 
-// member is a line of testdata/parameters/model.txt: what an operation's input has.
+// member is a line of testdata/parameters/model.txt: one member of an
+// operation's input.
 type member struct{ operation, kind, name, of, need, many string }
 
 func readModel(t *testing.T) []member {
@@ -83,7 +84,7 @@ func readModel(t *testing.T) []member {
 	return all
 }
 
-// carriedOut reports whether the gateway has the operation.
+// carriedOut reports whether the gateway implements the operation.
 func carriedOut(operation string) bool {
 	i := slices.IndexFunc(api.Operations, func(op api.Operation) bool { return op.Name == operation })
 	return i >= 0 && api.Operations[i].Handle != nil
@@ -103,7 +104,7 @@ func readTable[T any](t *testing.T, name string) (table T) {
 	return table
 }
 
-// operations are those of a row.
+// operations returns the operations of a row.
 func (r *parameterRow) operations(model []member) []string {
 	named := strings.Fields(r.Of)
 	all := slices.DeleteFunc(named, func(o string) bool { return o == "*" })
@@ -118,12 +119,13 @@ func (r *parameterRow) operations(model []member) []string {
 	return all
 }
 
-// Each header and query parameter of each operation is sent with values of its form and
-// with such as are not: what AWS refuses is refused, with its code, and changes nothing.
+// Each header and query parameter of each operation is sent with valid and
+// invalid values. All that AWS refuses is refused with AWS's code, and changes
+// nothing.
 func TestParameters(t *testing.T) {
 	table, w := readTable[parameterTable](t, "parameters.json"), newParameterWorld(t)
 	cases, before := 0, w.shot()
-	for _, accepted := range []bool{false, true} { // which change something
+	for _, accepted := range []bool{false, true} { // accepted ones change something, so they come last
 		for i := range table.Parameters {
 			row := &table.Parameters[i]
 			for _, operation := range row.operations(w.model) {
@@ -154,7 +156,7 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// The region of a deployment may have a name that none of AWS has.
+// The region of a deployment may have a name that AWS does not use.
 func TestRegionOfAnotherName(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Region: "cellar"})
 	g.Must(t, 200, "PUT", "/bkt", nil)
@@ -164,8 +166,8 @@ func TestRegionOfAnotherName(t *testing.T) {
 	expect(t, "another", g.Do(t, g.Root, "GET", "/?bucket-region=attic", nil), 400, "InvalidArgument")
 }
 
-// Every header and query parameter that AWS's model has of an operation that the gateway
-// carries out is in the table, or set aside with a reason.
+// The table has every header and query parameter that AWS's model has for an
+// implemented operation, unless it is set aside with a reason.
 func TestParametersAreComplete(t *testing.T) {
 	table, model := readTable[parameterTable](t, "parameters.json"), readModel(t)
 	seen := make(map[string]bool)
@@ -200,7 +202,7 @@ func TestParametersAreComplete(t *testing.T) {
 	}
 }
 
-// values are the codes of the row's values, and which of them are carried out.
+// values returns the codes of the row's values, and the values that succeed.
 func (row *parameterRow) values(t *testing.T) (codes map[string]string, accepted []string) {
 	good, bad := formOf(t, row.Form)
 	codes = map[string]string{"": cmp.Or(row.Empty, row.Code)}
@@ -213,7 +215,7 @@ func (row *parameterRow) values(t *testing.T) (codes map[string]string, accepted
 	maps.Copy(codes, row.Bad)
 	for _, v := range slices.Sorted(maps.Keys(codes)) {
 		if row.Header != "" && hasControl(v) {
-			codes[v] = "InvalidArgument" // no header has it, whatever it came in
+			codes[v] = "InvalidArgument" // impossible in a header, however it is sent
 		}
 		if codes[v] == fine {
 			accepted = append(accepted, v)
@@ -223,8 +225,8 @@ func (row *parameterRow) values(t *testing.T) (codes map[string]string, accepted
 	return codes, accepted
 }
 
-// tryRefused sends what an operation refuses of a parameter in all ways, and returns in
-// how many.
+// tryRefused sends the refused values of a parameter in all ways, and returns
+// the number of ways.
 func (w *parameterWorld) tryRefused(row *parameterRow, operation string) (cases int) {
 	w.t.Helper()
 	refused, accepted := row.values(w.t)
@@ -237,7 +239,7 @@ func (w *parameterWorld) tryRefused(row *parameterRow, operation string) (cases 
 		}
 	}
 	if !row.Repeats && len(accepted) > 0 && operation != "PostObject" {
-		v := accepted[len(accepted)-1] // none that begins with a blank
+		v := accepted[len(accepted)-1] // not one that begins with a blank
 		road := row.roads(operation, v)[0]
 		r := w.base(row, operation)
 		road.put(r, row.name(), w.fill(v))
@@ -254,7 +256,7 @@ func (w *parameterWorld) tryRefused(row *parameterRow, operation string) (cases 
 	return cases
 }
 
-// tryAccepted sends what an operation carries out.
+// tryAccepted sends the values that succeed.
 func (w *parameterWorld) tryAccepted(row *parameterRow, operation string) (cases int) {
 	w.t.Helper()
 	_, accepted := row.values(w.t)
@@ -269,7 +271,7 @@ func (w *parameterWorld) tryAccepted(row *parameterRow, operation string) (cases
 	return cases
 }
 
-// tryCase sends what parameters say together.
+// tryCase sends a combination of parameters.
 func (w *parameterWorld) tryCase(i int, c *parameterCase) (cases int) {
 	w.t.Helper()
 	for operation := range strings.FieldsSeq(c.Of) {
@@ -283,8 +285,7 @@ func (w *parameterWorld) tryCase(i int, c *parameterCase) (cases int) {
 	return cases
 }
 
-// base is the request of an operation in which nothing but the row's parameter is to be
-// said.
+// base returns a request of an operation without any parameter but the row's.
 func (w *parameterWorld) base(row *parameterRow, operation string) *sampleRequest {
 	r := w.sample(operation, row.In)
 	for name, value := range row.With {
@@ -293,7 +294,7 @@ func (w *parameterWorld) base(row *parameterRow, operation string) *sampleReques
 	return r
 }
 
-// expect sends a request that is answered with the code.
+// expect sends a request that must be answered with the code.
 func (w *parameterWorld) expect(what string, r *sampleRequest, code string) {
 	w.t.Helper()
 	res := w.send(r)
@@ -312,21 +313,21 @@ func (w *parameterWorld) expect(what string, r *sampleRequest, code string) {
 	}
 }
 
-// shot is the state before requests that must not change it. What the ledger has of
-// bodies that were refused is for the collector.
+// shot is the state before requests that must not change it. Reservations of
+// refused bodies are left out, because the collector removes them.
 func (w *parameterWorld) shot() map[string]string {
 	state := snapshot(w.t, w.g)
 	delete(state, "ledger")
 	return state
 }
 
-// unchanged demands that the state is as it was before, and returns what it is.
+// unchanged demands that the state is as before, and returns it.
 func (w *parameterWorld) unchanged(before map[string]string, what string) map[string]string {
 	w.t.Helper()
 	now := w.shot()
 	for name, is := range now {
 		if is != before[name] {
-			w.t.Errorf("%s: what was refused has changed %s from\n%s\nto\n%s", what, name, before[name], is)
+			w.t.Errorf("%s: a refused request has changed %s from\n%s\nto\n%s", what, name, before[name], is)
 		}
 	}
 	return now

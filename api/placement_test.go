@@ -12,8 +12,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// A LocationConstraint may name a backend, its region or its jurisdiction, and
-// the bucket's blobs are there.
+// A LocationConstraint may name a backend, its region or its jurisdiction; the
+// bucket's blobs are there.
 func TestLocationConstraintOfBackends(t *testing.T) {
 	near, far := mem.New(), mem.New()
 	g := gatewaytest.Start(t, gatewaytest.Options{Default: "near", Backends: []engine.Backend{
@@ -52,7 +52,7 @@ func TestLocationConstraintOfBackends(t *testing.T) {
 	expect(t, "nowhere", g.Do(t, g.Root, "PUT", "/nowhere", configuration("ap-south-1")), 400, "InvalidLocationConstraint")
 }
 
-// A backend that asks to slow down is passed on with the time it asks for.
+// A backend's request to slow down is passed on, with its delay.
 func TestThrottledBackend(t *testing.T) {
 	plan := faults.NewPlan(1)
 	g := gatewaytest.Start(t, gatewaytest.Options{Backend: faults.Backend(mem.New(), plan)})

@@ -19,7 +19,7 @@ func TestStranger(t *testing.T) {
 		{"[::ffff:192.0.2.1]:99", "", "192.0.2.1/32"},
 		{"[2001:db8:1:2:3:4:5:6]:99", "", "2001:db8:1:2::/64"},
 		{"[fe80::1%eth0]:99", "", "fe80::/64"},
-		{"192.0.2.1:99", "198.51.100.7", "192.0.2.1/32"}, // it is no proxy, and may say anything
+		{"192.0.2.1:99", "198.51.100.7", "192.0.2.1/32"}, // it is not a proxy and may invent addresses
 		{"10.0.0.1:99", "203.0.113.5, 198.51.100.7", "198.51.100.7/32"},
 		{"10.0.0.1:99", "2001:db8:1:2::9", "2001:db8:1:2::/64"},
 		{"10.0.0.1:99", "unknown", "invalid Prefix"},
@@ -37,7 +37,7 @@ func TestStranger(t *testing.T) {
 	}
 }
 
-// fill takes seats until there is none for the party.
+// fill takes seats until none is left for the party.
 func fill(s *seats, as func(*seat) bool) (all []*seat) {
 	for {
 		x := &seat{}
@@ -67,7 +67,7 @@ func TestSeats(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name    string
-		parties []func(*seats) func(*seat) bool // each takes what it gets, one after another
+		parties []func(*seats) func(*seat) bool // each takes as many as it can, one after another
 		want    []int
 	}{
 		{"one tenant, then another", []func(*seats) func(*seat) bool{tenant(1), tenant(2)}, []int{size * 29 / 32, size / 32}},
@@ -79,7 +79,7 @@ func TestSeats(t *testing.T) {
 		var all []*seat
 		for i, party := range c.parties {
 			took := fill(s, party(s))
-			// One more or less is a matter of rounding.
+			// One more or less is due to rounding.
 			if n := len(took); n < c.want[i]-1 || n > c.want[i]+1 {
 				t.Errorf("%s: party %d takes %d, want %d", c.name, i, n, c.want[i])
 			}
@@ -87,13 +87,13 @@ func TestSeats(t *testing.T) {
 		}
 		for _, x := range all {
 			s.leave(x)
-			s.leave(x) // once is enough
+			s.leave(x) // giving back twice has no effect
 		}
 		if s.taken != 0 || len(s.tenants) != 0 || len(fill(s, from(1)(s))) != size/2*3/4 {
 			t.Errorf("%s: not all was given back: %+v", c.name, s)
 		}
 	}
-	// One who was a stranger until its form was read is none any more.
+	// A stranger whose form was read is a stranger no more.
 	s := newSeats(&Limits{Concurrent: size})
 	var one seat
 	if !s.enter(&one) || !s.asStranger(&one, stranger{}) || !s.asTenant(&one, meta.ID{1}) || !s.asTenant(&one, meta.ID{2}) {
@@ -108,8 +108,8 @@ func TestSeats(t *testing.T) {
 	}
 }
 
-// Documents of one tenant, of another and of strangers have places apart, by their
-// bytes: those whose length is not stated count as the longest.
+// Documents of a tenant, of another one and of strangers have separate places,
+// by their bytes. Documents of unknown length count as the longest.
 func TestLargeDocumentsHavePlaces(t *testing.T) {
 	const most = 2 << 20
 	reserve := func(s *Server, owner byte, remote string, kind BodyKind, length int64) error {
@@ -151,7 +151,8 @@ func TestLargeDocumentsHavePlaces(t *testing.T) {
 	}
 }
 
-// However few requests there are, forms of whoever names an access key leave half.
+// However small the gateway is, forms that name an access key leave half of the
+// seats.
 func TestFormsLeaveHalf(t *testing.T) {
 	for _, concurrent := range []int{16, 100, 1024} {
 		s := New(Config{Limits: Limits{Concurrent: concurrent}})

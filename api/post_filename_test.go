@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// ${filename} is the file's name in every field of a form, before anybody looks at the
-// field, be it the form's policy.
+// ${filename} becomes the file's name in every field of a form before the field
+// is used, by the form's policy as well.
 func TestFilenameInEveryField(t *testing.T) {
 	g := start(t)
 	const name = "cat 1.png"
@@ -29,7 +29,7 @@ func TestFilenameInEveryField(t *testing.T) {
 		{"x-amz-storage-class", "${filename}", "PAPER", "InvalidStorageClass"},
 		{"tagging", "<Tagging><TagSet><Tag><Key>file</Key><Value>${filename}</Value></Tag></TagSet></Tagging>", name, ""},
 		{"x-amz-server-side-encryption", "${filename}", "AES256", ""},
-		{"x-amz-checksum-crc32", "${filename}", "jNxfVg==", "BadDigest"}, // of another file
+		{"x-amz-checksum-crc32", "${filename}", "jNxfVg==", "BadDigest"}, // the checksum of another file
 	} {
 		u := good(g, []byte("x"), "key", "k", c.field, c.value)
 		u.filename = c.filename
@@ -80,7 +80,7 @@ func TestFilenameBeforeConditions(t *testing.T) {
 	}
 }
 
-// A name that is said many times takes as little as any form.
+// A file name that is repeated many times is bounded like any form.
 func TestFilenameIsBounded(t *testing.T) {
 	g := start(t)
 	for _, field := range []string{"key", "x-amz-meta-name", "note"} {

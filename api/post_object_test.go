@@ -17,9 +17,9 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// browserForm is a form as a page would have it.
+// browserForm is a form as a page has it.
 type browserForm struct {
-	conditions []any // besides those of fields, bucket and signature
+	conditions []any // besides those for fields, bucket and signature
 	fields     []string
 	file       []byte
 	filename   string
@@ -28,10 +28,10 @@ type browserForm struct {
 	bucket     string // of the policy
 	uncovered  bool   // no conditions for the fields
 	edit       func(fields *[]string)
-	after      string // what follows the form
+	after      string // data after the form
 	unsigned   bool
 	version2   bool   // the signature is of Version 2
-	document   string // the policy, as it is; empty: made of the above
+	document   string // the policy verbatim; empty: made of the above
 }
 
 // build makes the form's body and content type.
@@ -93,7 +93,7 @@ func (u browserForm) post(t testing.TB, g *gatewaytest.Gateway, target string, h
 	return g.Send(t, r)
 }
 
-// good is a form that is accepted.
+// good returns a form that is accepted.
 func good(g *gatewaytest.Gateway, file []byte, fields ...string) browserForm {
 	return browserForm{fields: fields, file: file, filename: "photo.jpg", expires: time.Hour, cred: g.Root, bucket: "bkt"}
 }
@@ -140,7 +140,7 @@ func TestPostObjectAnswers(t *testing.T) {
 			t.Errorf("%s: %s", filename, res.Body)
 		}
 	}
-	// What follows the form, and fields of no meaning, count for nothing.
+	// Data after the form, and fields without meaning, have no effect.
 	u := good(g, []byte("x"), "key", "k", "note", "n")
 	u.after = "and more"
 	body, kind := u.build(t, g)
@@ -261,7 +261,7 @@ func TestPostObjectRefused(t *testing.T) {
 		r.Header.Set("Content-Type", send.kind)
 		expect(t, name, g.Send(t, r), send.status, send.code)
 	}
-	// Signed in its header a form says nothing of who may send it.
+	// A signature in the header does not authorize a form.
 	body, kind := good(g, file, "key", "k").build(t, g)
 	expect(t, "signed header", g.Do(t, g.Root, "POST", "/bkt", body, "Content-Type", kind), 400, "InvalidRequest")
 	for _, bucket := range []string{"/bkt", "/other"} {
@@ -271,7 +271,7 @@ func TestPostObjectRefused(t *testing.T) {
 	}
 }
 
-// A form that ends early, or a second file, leaves no object.
+// A form that ends early, or has a second file, leaves no object.
 func TestPostObjectCutShort(t *testing.T) {
 	g := start(t)
 	body, kind := good(g, bytesOf(200000), "key", "k").build(t, g)

@@ -11,8 +11,8 @@ import (
 
 const later = `"expiration":"2100-01-01T00:00:00.000Z"`
 
-// postPolicies are documents with the refusal's code and text; both are empty for
-// those that are accepted.
+// postPolicies are documents with the code and text of their refusal; both
+// empty for accepted ones.
 var postPolicies = map[string]struct{ document, text string }{
 	"least":                  {`{` + later + `,"conditions":[]}`, ""},
 	"all forms":              {`{` + later + `,"conditions":[{"bucket":"b"},["eq","$key","k"],["starts-with","$x",""],["content-length-range",1,10]]}`, ""},
@@ -60,8 +60,8 @@ func TestParsePostPolicy(t *testing.T) {
 	}
 }
 
-// FuzzPostPolicy holds that whatever is signed for, no form passes that the policy
-// does not name in both directions.
+// FuzzPostPolicy checks that a form passes only if the policy names it in both
+// directions.
 func FuzzPostPolicy(f *testing.F) {
 	for _, test := range postPolicies {
 		f.Add(test.document, "key", "k")
@@ -95,8 +95,8 @@ func FuzzPostPolicy(f *testing.F) {
 	})
 }
 
-// FuzzForm holds that no form yields more than its limits, and that a file ends
-// well only where a boundary follows it.
+// FuzzForm checks that a form yields no more than its limits, and that a file
+// ends well only at a boundary.
 func FuzzForm(f *testing.F) {
 	f.Add("--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nk\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a/b\"\r\n\r\nbody\r\n--b--\r\n")
 	f.Add("--b\nContent-Disposition: form-data; name=\"file\"\n\nbody\n--b--")

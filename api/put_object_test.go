@@ -52,7 +52,7 @@ func TestPutObjectKeepsAttributes(t *testing.T) {
 	want := append(sent, "X-Amz-Meta-Umlaut", "=?UTF-8?B?w4Q=?=", "X-Amz-Server-Side-Encryption", "AES256", "Accept-Ranges", "bytes")
 	for _, method := range []string{"GET", "HEAD"} {
 		r := g.Request(t, method, "/bkt/k", nil)
-		r.Header.Set("Accept-Encoding", "identity") // lest the client undo gzip
+		r.Header.Set("Accept-Encoding", "identity") // or the client would undo gzip
 		g.Sign(t, r, g.Root, nil)
 		expectHeaders(t, method, g.Send(t, r), want...)
 	}
@@ -119,8 +119,8 @@ func TestPutObjectConditions(t *testing.T) {
 	}
 }
 
-// A wrong digest, in whatever place and of whatever algorithm, leaves neither an
-// object nor a blob.
+// A wrong digest, in any place and of any algorithm, leaves neither an object
+// nor a blob.
 func TestPutObjectWrongDigests(t *testing.T) {
 	g := start(t)
 	body := bytesOf(300_000)
@@ -158,7 +158,7 @@ func TestPutObjectWrongDigests(t *testing.T) {
 	}
 }
 
-// A client that goes away at any byte leaves what was there before.
+// A client that disconnects at any byte leaves the earlier object in place.
 func TestPutObjectClientGone(t *testing.T) {
 	finished := make(chan api.Observation, 16)
 	g := gatewaytest.Start(t, gatewaytest.Options{Grace: -1, Observe: func(o api.Observation) {

@@ -61,8 +61,8 @@ func TestParseCopyRange(t *testing.T) {
 	}
 }
 
-// FuzzParseRange holds that whatever is accepted is a range that the engine
-// can calculate with, in exactly one form.
+// FuzzParseRange checks that every accepted range is one that the engine can
+// calculate with, in exactly one form.
 func FuzzParseRange(f *testing.F) {
 	for _, seed := range []string{"bytes=1-4", "bytes=-4", "bytes=4-", "bytes=-0", "bytes=1-2,3-4", "bytes=99999999999999999999-"} {
 		f.Add(seed)

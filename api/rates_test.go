@@ -19,7 +19,7 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// A tenant at its limit is told to slow down; nobody else is.
+// A tenant at its limit is told to slow down; others are not.
 func TestRequestRate(t *testing.T) {
 	g, alice, bob := shared(t, gatewaytest.Options{})
 	if err := g.Engine.Accounts().SetLimits(t.Context(), alice.Tenant.ID, meta.Limits{Requests: 1}); err != nil {
@@ -42,8 +42,8 @@ func TestRequestRate(t *testing.T) {
 	}
 }
 
-// Who is at its limit is refused before anything is looked up: what it asks for need
-// not exist.
+// A tenant at its limit is refused before anything is looked up: the requested
+// object need not exist.
 func TestRefusedFirst(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	if err := g.Engine.Accounts().SetLimits(t.Context(), alice.Tenant.ID, meta.Limits{Requests: 1}); err != nil {
@@ -58,7 +58,7 @@ func TestRefusedFirst(t *testing.T) {
 	}
 }
 
-// putSlowly begins a PUT of four bytes, which goes on until end sends the last of them and
+// putSlowly begins a PUT of four bytes. It lasts until end sends the rest and
 // returns the status.
 func putSlowly(t *testing.T, g *gatewaytest.Gateway, by accounts.Credential, path string) (end func() int) {
 	t.Helper()
@@ -68,7 +68,8 @@ func putSlowly(t *testing.T, g *gatewaytest.Gateway, by accounts.Credential, pat
 		t.Fatal(err)
 	}
 	r.ContentLength = 4
-	// The body is asked for once the request is carried out, and only then sent.
+	// The body is requested when the request is carried out, and sent only
+	// then.
 	g.Client.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute
 	r.Header.Set("Expect", "100-continue")
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
@@ -97,7 +98,7 @@ func putSlowly(t *testing.T, g *gatewaytest.Gateway, by accounts.Credential, pat
 	}
 }
 
-// While as many requests as are allowed are in progress, the next is refused.
+// While the allowed number of requests is in progress, the next one is refused.
 func TestConcurrentRequests(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	b, err := g.Engine.Bucket(t.Context(), "bucket")
@@ -117,8 +118,8 @@ func TestConcurrentRequests(t *testing.T) {
 	}
 }
 
-// A request that is in progress while limits change counts until it ends, and no longer,
-// with whomever they are of.
+// A request that is in progress while limits change counts until it ends, and
+// no longer, for every party.
 func TestLimitsChangeMeanwhile(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	b, err := g.Engine.Bucket(t.Context(), "bucket")
@@ -174,7 +175,7 @@ func TestLimitsChangeMeanwhile(t *testing.T) {
 	}
 }
 
-// settable is a clock that only waiting moves.
+// settable is a clock that moves only by waiting.
 type settable struct {
 	mu     sync.Mutex
 	t      time.Time
@@ -200,8 +201,8 @@ func (c *settable) total() time.Duration {
 	return c.waited
 }
 
-// Bodies pass no faster than a limit lets them, nor slower, and whole. After as long
-// as they took, they may begin as fast again.
+// Bodies pass neither faster nor slower than a limit allows, and whole. After
+// the time that they took, the next may start at the same speed.
 func TestBandwidth(t *testing.T) {
 	c := &settable{t: time.Now()}
 	g, alice, bob := shared(t, gatewaytest.Options{Now: c.now, Wait: c.wait})
@@ -232,12 +233,12 @@ func TestBandwidth(t *testing.T) {
 	}
 	before := c.total()
 	if res := g.Do(t, bob, "GET", "/", nil); res.Status != 200 || c.total() != before {
-		t.Errorf("who has no limit: %d, waited %s", res.Status, c.total()-before)
+		t.Errorf("a tenant without limits: %d, waited %s", res.Status, c.total()-before)
 	}
 }
 
-// Who goes away while a limit holds a body back is not waited for, and what was
-// counted for bytes that never passed is given back.
+// When a client leaves while a limit holds its body back, the gateway does not
+// wait on, and gives back what was counted for bytes that never passed.
 func TestBandwidthGivenUp(t *testing.T) {
 	c := &settable{t: time.Now()}
 	held, ended := make(chan struct{}, 1), make(chan api.Observation, 100)

@@ -16,7 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// payloads are all ways in which a request may say how its body is protected.
+// payloads are all ways to declare the protection of a body.
 var payloads = []struct{ name, hash string }{
 	{"signed", sigv4.PayloadHash([]byte(forbiddenBody))},
 	{"unsigned", sigv4.Unsigned.String()},
@@ -27,8 +27,8 @@ var payloads = []struct{ name, hash string }{
 
 const forbiddenBody = "must not be read"
 
-// untouchable is a body that must not be asked for: the request says Expect:
-// 100-continue, so that only a gateway which reads it makes the client send it.
+// untouchable is a body that must not be requested. The request has Expect:
+// 100-continue, so that the client sends it only if the gateway reads it.
 type untouchable struct{ touched bool }
 
 func (u *untouchable) Read(p []byte) (int, error) {
@@ -36,8 +36,9 @@ func (u *untouchable) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// open are the rows that somebody may use whom every other row refuses, with the
-// reason. What is listed is tried, and must be answered without a refusal.
+// open are the exceptions: rows that a sender may use whom all other rows
+// refuse, with the reason. Each is tried and must be answered without a
+// refusal.
 var open = []struct {
 	row, why string
 	to       func(*refusal) bool
@@ -66,8 +67,8 @@ func isOpen(op *api.Operation, why *refusal) bool {
 	return false
 }
 
-// Whoever has no right to something is told so before a byte of the body is asked
-// for, and changes nothing.
+// A sender without a right is refused before a byte of the body is requested,
+// and changes nothing.
 func TestEveryOperationRefusesStrangers(t *testing.T) {
 	h := newHousehold(t)
 	h.g.Client.Transport.(*http.Transport).ExpectContinueTimeout = time.Minute
@@ -103,7 +104,7 @@ func TestEveryOperationRefusesStrangers(t *testing.T) {
 	wantUnchanged(t, h.g, before)
 }
 
-// Each entry of open still is: nobody of those for whom it was made is refused.
+// Each exception in open is still needed: none of its senders is refused.
 func TestOpenRowsAreOpen(t *testing.T) {
 	h := newHousehold(t)
 	refusals := h.refusals(t)
@@ -114,7 +115,7 @@ func TestOpenRowsAreOpen(t *testing.T) {
 	for _, o := range open {
 		i := slices.IndexFunc(api.Operations, func(op api.Operation) bool { return op.Name == o.row })
 		if i < 0 {
-			t.Errorf("%s: there is no such row (%s)", o.row, o.why)
+			t.Errorf("%s: unknown row (%s)", o.row, o.why)
 			continue
 		}
 		op, tried := &api.Operations[i], 0
@@ -137,19 +138,19 @@ func TestOpenRowsAreOpen(t *testing.T) {
 			}
 		}
 		if tried == 0 {
-			t.Errorf("%s is open to nobody", o.row)
+			t.Errorf("nobody may use %s", o.row)
 		}
 	}
 }
 
-// The same requests by those who may get further: or else the tests of refusals
-// would pass for reasons of their own.
+// The same requests by senders with the rights. Otherwise the tests of refusals
+// could pass for other reasons.
 func TestEveryOperationAcceptsFriends(t *testing.T) {
 	h := newHousehold(t)
 	for name, cred := range h.friends(t) {
 		for i := range api.Operations {
 			op := &api.Operations[i]
-			if op.Preflight || op.Name == "ListDirectoryBuckets" && name != "root" { // which only the operator may ask for
+			if op.Preflight || op.Name == "ListDirectoryBuckets" && name != "root" { // only the operator may use it
 				continue
 			}
 			for _, versioned := range []bool{false, true} {
@@ -162,7 +163,7 @@ func TestEveryOperationAcceptsFriends(t *testing.T) {
 				}
 				for _, place := range []int{headerV2, urlV2} {
 					if op.Scope == api.ControlScope {
-						continue // never takes it: TestVersion2IsForS3Alone
+						continue // is never accepted there: TestVersion2IsForS3Alone
 					}
 					h.befriend2(t, op, name, cred, versioned, place)
 				}
@@ -171,7 +172,7 @@ func TestEveryOperationAcceptsFriends(t *testing.T) {
 	}
 }
 
-// befriend2 sends such a request signed with Version 2. It reaches what it names unless a
+// befriend2 sends such a request signed with Version 2. It succeeds unless a
 // parameter that Version 2 does not sign chooses the operation.
 func (h *household) befriend2(t *testing.T, op *api.Operation, name string, cred accounts.Credential, versioned bool, place int) {
 	t.Helper()
@@ -197,7 +198,7 @@ func (h *household) befriend2(t *testing.T, op *api.Operation, name string, cred
 	}
 }
 
-// A document of several keys is answered key by key, and each is refused.
+// A document with several keys is answered key by key; each is refused.
 func TestStrangersDeleteNothing(t *testing.T) {
 	h := newHousehold(t)
 	refusals := h.refusals(t)
@@ -220,8 +221,8 @@ func TestStrangersDeleteNothing(t *testing.T) {
 	wantUnchanged(t, h.g, before)
 }
 
-// A form's signature counts as one in the header does, whatever headers come
-// along with it.
+// A form's signature counts like one in the header, whatever headers come with
+// it.
 func TestFormsOfStrangers(t *testing.T) {
 	h := newHousehold(t)
 	refusals := h.refusals(t)
@@ -231,7 +232,7 @@ func TestFormsOfStrangers(t *testing.T) {
 		want := why.code
 		switch {
 		case why.at > 0:
-			continue // its policy says when it ends, and the test of that is the one before
+			continue // its policy has the expiration; the test above covers it
 		case why.at < 0:
 			want = "AccessDenied"
 		}
@@ -269,8 +270,8 @@ func TestFormsOfStrangers(t *testing.T) {
 	}
 }
 
-// example is a request that means the operation and nothing more; versioned: of the
-// key's older version, where the row has versions.
+// example makes a request that means the operation and has no other parameters;
+// versioned: for the key's older version, where the row has versions.
 func (h *household) example(op *api.Operation, versioned bool) (target string, header http.Header) {
 	target = []string{"/", "/bucket", "/bucket/key", "/v20180820/" + strings.Replace(op.Path, "*", "bucket", 1)}[op.Scope]
 	values := map[string]string{"uploadId": h.upload, "partNumber": "1"}
@@ -376,12 +377,12 @@ const (
 	urlV2
 )
 
-// refuse2 is refuse with a signature of Version 2, which is taken in this household. A
-// URL that began in the future cannot be told from one that begins now.
+// refuse2 is refuse with a signature of Version 2, which this gateway accepts.
+// A URL that began in the future cannot be told from one that begins now.
 func (h *household) refuse2(t *testing.T, op *api.Operation, why *refusal, hash string, place int) {
 	t.Helper()
 	if place == urlV2 && (why.inURL == "" || why.at > 0) || op.Scope == api.ControlScope {
-		return // S3 Control never takes it: TestVersion2IsForS3Alone
+		return // S3 Control never accepts it: TestVersion2IsForS3Alone
 	}
 	what := fmt.Sprintf("%s, %s, version 2, %q, place %d", op.Name, why.name, hash, place)
 	target, header := h.example(op, false)

@@ -31,8 +31,8 @@ func signedFor(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, regi
 	return g.Send(t, r)
 }
 
-// A client is told that the bucket is in the region that it signed for; the location is
-// that of the first region, for all clients.
+// A client is told that the bucket is in the region that it signed for. The
+// location is the first region, for all clients.
 func TestSignedRegions(t *testing.T) {
 	for _, test := range []struct {
 		name     string
@@ -72,7 +72,7 @@ func TestSignedRegions(t *testing.T) {
 					}
 				}
 				if res := g.Send(t, g.Request(t, "HEAD", bucket, nil)); res.Header.Get("X-Amz-Bucket-Region") != g.Region {
-					t.Errorf("HEAD of nobody: %d, region %q", res.Status, res.Header.Get("X-Amz-Bucket-Region"))
+					t.Errorf("unsigned HEAD: %d, region %q", res.Status, res.Header.Get("X-Amz-Bucket-Region"))
 				}
 				res := signedFor(t, g, g.Root, region, "GET", bucket+"?location", nil, false)
 				if want := `<LocationConstraint xmlns="http://s3.amazonaws.com/doc/2006-03-01/">` + test.location + `</LocationConstraint>`; !strings.HasSuffix(string(res.Body), want) {
@@ -81,7 +81,8 @@ func TestSignedRegions(t *testing.T) {
 				if res := signedFor(t, g, g.Root, region, "PUT", bucket+"/key", []byte("x"), false); res.Status != 200 {
 					t.Errorf("put, signed for %q: %d %s", region, res.Status, res.Body)
 				}
-				// A name that nobody configured and that this client did not sign for is none.
+				// A name that is not configured and that this client did not
+				// sign for is refused.
 				if res := signedFor(t, g, g.Root, region, "PUT", "/elsewhere", configuration("ap-moon-1"), false); res.Code() != "InvalidLocationConstraint" {
 					t.Errorf("a bucket elsewhere: %d %s", res.Status, res.Body)
 				}
@@ -96,8 +97,8 @@ func TestSignedRegions(t *testing.T) {
 	}
 }
 
-// New buckets get the deployment's ownership unless their makers ask for another, and
-// keep it.
+// New buckets get the deployment's ownership unless their creators ask for
+// another, and keep it.
 func TestDefaultOwnership(t *testing.T) {
 	for _, def := range []access.Ownership{"", access.BucketOwnerEnforced, access.BucketOwnerPreferred, access.ObjectWriter} {
 		t.Run(string(def), func(t *testing.T) {

@@ -13,7 +13,7 @@ func from(source string, more ...string) []string {
 	return append([]string{"X-Amz-Rename-Source", source}, more...)
 }
 
-// A renamed object answers under its new name as it did under its old.
+// A renamed object answers under its new name as it did under the old one.
 func TestRenameObject(t *testing.T) {
 	g := start(t)
 	body := bytesOf(300_000)
@@ -55,7 +55,8 @@ func TestRenameObject(t *testing.T) {
 	expect(t, "the old name", g.Do(t, g.Root, "GET", "/bkt/s", nil), 404, "NoSuchKey")
 	expect(t, "again", g.Do(t, g.Root, "PUT", "/bkt/d?renameObject", nil, from("/bkt/s")...), 404, "NoSuchKey")
 
-	// In place of another, whose bytes go; by a presigned URL as SDKs make them.
+	// It replaces another object, whose bytes are released; also by a presigned
+	// URL as SDKs make it.
 	g.Must(t, 200, "PUT", "/bkt/d", bytesOf(100_000))
 	r := g.Request(t, "PUT", "/bkt/d?renameObject&X-Amz-Rename-Source="+url.QueryEscape("d%20e"), nil)
 	presign(t, g, r, g.Root, g.Now())
@@ -85,20 +86,20 @@ func TestRenameSources(t *testing.T) {
 	g.Must(t, 200, "PUT", "/bkt/a", []byte("a"))
 	g.Must(t, 200, "PUT", "/bkt/bkt%2Fa", []byte("bkt/a"))
 	expect(t, "two of them", g.Do(t, g.Root, "PUT", "/bkt/to?renameObject", nil, from("bkt/a")...), 400, "InvalidArgument")
-	// Who may touch but one of them means that.
+	// A sender who may touch only one of the keys means that one.
 	h := &household{g: g}
 	for i, c := range []struct{ may, renamed string }{{"a", "a"}, {"bkt/a", "bkt/a"}} {
 		_, user := h.user(t, g.Root, fmt.Sprint("user", i), policyFor(map[string]string{"s3:PutObject": "*", "s3:GetObject": c.may, "s3:DeleteObject": c.may}))
 		if res := g.Do(t, user, "PUT", fmt.Sprint("/bkt/to", i, "?renameObject"), nil, from("bkt/a")...); res.Status != 200 {
-			t.Errorf("who may rename %s: %d %s", c.may, res.Status, res.Body)
+			t.Errorf("a user who may rename %s: %d %s", c.may, res.Status, res.Body)
 		}
 		if got := content(t, g, fmt.Sprint("/bkt/to", i)); string(got) != c.renamed {
-			t.Errorf("who may rename %s renamed %s", c.may, got)
+			t.Errorf("a user who may rename %s renamed %s", c.may, got)
 		}
 	}
 }
 
-// policyFor allows actions on one key of the bucket each; *: on all.
+// policyFor allows actions, each on one key of the bucket; *: on all.
 func policyFor(may map[string]string) string {
 	var statements []string
 	for action, key := range may {
@@ -168,10 +169,10 @@ func TestRenameRefusals(t *testing.T) {
 			t.Errorf("%s: condition %q, want %q", c.what, got, c.condition)
 		}
 	}
-	// Without its query it is no rename, and no PUT of nothing either.
+	// Without its query parameter it is neither a rename nor an empty PUT.
 	expect(t, "no query", g.Do(t, g.Root, "PUT", "/bkt/d", nil, from("s")...), 501, "NotImplemented")
 	if got := content(t, g, "/bkt/d"); string(got) != "old" {
-		t.Errorf("what was refused left %q", got)
+		t.Errorf("a refused request left %q", got)
 	}
 	g.Must(t, 200, "PUT", "/bkt/d?renameObject", nil, from("bkt/s", "X-Amz-Rename-Source-If-Match", etag, "If-Match", target, "If-None-Match", etag,
 		"X-Amz-Rename-Source-If-Modified-Since", past, "X-Amz-Rename-Source-If-Unmodified-Since", past)...)
@@ -180,7 +181,7 @@ func TestRenameRefusals(t *testing.T) {
 	}
 }
 
-// A bucket that has versions, or had, does not rename.
+// A bucket that has or had versions does not rename.
 func TestRenameWithVersions(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/locked", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true")
@@ -194,7 +195,7 @@ func TestRenameWithVersions(t *testing.T) {
 	}
 }
 
-// The same token means the same request, once.
+// A repeated token means the same request, which takes effect once.
 func TestRenameTokensOfClients(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt/s", []byte("first"))
@@ -209,7 +210,8 @@ func TestRenameTokensOfClients(t *testing.T) {
 	}
 	expect(t, "another target", g.Do(t, g.Root, "PUT", "/bkt/e?renameObject", nil, once...), 400, "IdempotencyParameterMismatch")
 	expect(t, "another condition", g.Do(t, g.Root, "PUT", "/bkt/d?renameObject", nil, append(once, "If-None-Match", "*")...), 400, "IdempotencyParameterMismatch")
-	// A bucket of that name later is another, and so is the same token there.
+	// A bucket created later with that name is another one, and so is the token
+	// there.
 	for _, key := range []string{"s", "d"} {
 		g.Must(t, 204, "DELETE", "/bkt/"+key, nil)
 	}
@@ -218,8 +220,8 @@ func TestRenameTokensOfClients(t *testing.T) {
 	expect(t, "another bucket", g.Do(t, g.Root, "PUT", "/bkt/d?renameObject", nil, once...), 404, "NoSuchKey")
 }
 
-// It takes the right to write the new name, and to read and delete the old one; and
-// to put what tags and ACL the object brings along.
+// A rename needs the rights to write the new name, to read and delete the old
+// one, and to set the object's tags and ACL.
 func TestRenameRights(t *testing.T) {
 	g := start(t)
 	h := &household{g: g}
@@ -259,11 +261,11 @@ func TestRenameRights(t *testing.T) {
 	if code := without(14, ""); code != "" {
 		t.Errorf("with tags that it may read and put: %q", code)
 	}
-	// Who may not list must not learn what is there.
+	// A sender who may not list must not learn which keys exist.
 	if code := without(13, ""); code != "AccessDenied" {
-		t.Errorf("what is not there: %q", code)
+		t.Errorf("an absent source: %q", code)
 	}
-	// Everybody may: not without a name.
+	// Everybody may, but not without credentials.
 	g.Must(t, 204, "DELETE", "/bkt?publicAccessBlock", nil)
 	g.Must(t, 204, "PUT", "/bkt?policy", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::bkt/*"}]}`))
 	r := g.Request(t, "PUT", "/bkt/e?renameObject", nil)
@@ -271,7 +273,7 @@ func TestRenameRights(t *testing.T) {
 	expect(t, "anonymous, where everybody may do everything", g.Send(t, r), 403, "AccessDenied")
 }
 
-// An ACL goes where the object goes, if who renames may put it there.
+// An ACL goes along with the object if the sender may set it there.
 func TestRenameWithACL(t *testing.T) {
 	g := start(t)
 	g.Must(t, 204, "DELETE", "/bkt?publicAccessBlock", nil)
@@ -286,7 +288,7 @@ func TestRenameWithACL(t *testing.T) {
 	}
 }
 
-// An object of SSE-C is renamed with its key and not without.
+// An object with SSE-C is renamed only with its key.
 func TestRenameCustomer(t *testing.T) {
 	g := secured(t)
 	key := customer('k')

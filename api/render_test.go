@@ -14,7 +14,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// writes is a stream of pieces that may end in an error.
+// writes is a stream of pieces that may end with an error.
 type writes struct {
 	pieces []string
 	err    error
@@ -44,7 +44,7 @@ func answer(t *testing.T, method string, reply *Reply, err error) (*http.Respons
 	return res, body, readErr
 }
 
-// answerAndAbort also says whether the gateway itself gave the answer up.
+// answerAndAbort also tells whether the gateway itself aborted the answer.
 func answerAndAbort(t *testing.T, method string, reply *Reply, err error) (_ *http.Response, _ []byte, aborted bool, _ error) {
 	t.Helper()
 	s := New(Config{Engine: new(engine.Engine)})
@@ -100,8 +100,8 @@ func TestStreamsEndExactlyOrAbort(t *testing.T) {
 			t.Errorf("%s: aborted %v", c.name, aborted)
 		}
 		if (err != nil) != c.fails || !c.fails && string(body) != c.want {
-			// What had left the gateway in full before it failed cannot be
-			// called back.
+			// An answer that was sent in full before the failure cannot be
+			// revoked.
 			if c.name != "fails after all was sent" && c.name != "too long" {
 				t.Errorf("%s: %d bytes, error %v", c.name, len(body), err)
 			}

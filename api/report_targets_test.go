@@ -19,7 +19,7 @@ func inventoryInto(bucket, prefix string) []byte {
 		"</Prefix></S3BucketDestination></Destination><IsEnabled>true</IsEnabled><Id>i</Id><IncludedObjectVersions>All</IncludedObjectVersions><Schedule><Frequency>Daily</Frequency></Schedule></InventoryConfiguration>")
 }
 
-// reports are the settings that name a bucket to be written to.
+// reports are the settings that name a bucket to write to.
 var reports = []struct {
 	name, query, service, refused string
 	document                      func(bucket, prefix string) []byte
@@ -28,14 +28,15 @@ var reports = []struct {
 	{"inventory", "/bucket?inventory&id=i", "s3.amazonaws.com", "InvalidS3DestinationBucket", inventoryInto},
 }
 
-// configuring gives the right to configure alice's bucket, and no right elsewhere.
+// configuring gives the right to configure alice's bucket, and no right
+// elsewhere.
 const configuring = `{"Effect":"Allow","Action":["s3:PutBucketLogging","s3:PutInventoryConfiguration"],"Resource":"arn:aws:s3:::bucket"}`
 
-// deliver has everything delivered that is due, and returns the keys of the target.
+// deliver delivers everything that is due, and returns the keys of the target.
 func deliver(t *testing.T, g *gatewaytest.Gateway, alice accounts.Credential) (keys string, err error) {
 	t.Helper()
 	logged := strings.Contains(string(g.Do(t, alice, "GET", "/bucket?logging", nil).Body), "LoggingEnabled")
-	for n := 0; logged && n == 0 && err == nil; { // the request is logged after it was answered
+	for n := 0; logged && n == 0 && err == nil; { // the request is logged after its answer
 		var r api.LogReport
 		r, err = g.API.DeliverLogs(t.Context(), true)
 		n = r.Delivered + r.Dropped
@@ -52,8 +53,9 @@ func deliver(t *testing.T, g *gatewaytest.Gateway, alice accounts.Credential) (k
 	return string(g.Do(t, alice, "GET", "/target?list-type=2", nil).Body), err
 }
 
-// TestReportsGoWhereTheirMakerMayWrite configures each report by many: it is taken from
-// those who may write where it goes, or where the target lets the service.
+// TestReportsGoWhereTheirMakerMayWrite configures each report by several users.
+// It is accepted from users who may write to the target, or if the target's
+// policy lets the service write.
 func TestReportsGoWhereTheirMakerMayWrite(t *testing.T) {
 	put := func(resource string) string {
 		return configuring + `,{"Effect":"Allow","Action":"s3:PutObject","Resource":"arn:aws:s3:::` + resource + `"}`
@@ -63,7 +65,7 @@ func TestReportsGoWhereTheirMakerMayWrite(t *testing.T) {
 			source + `"},"StringEquals":{"aws:SourceAccount":"` + account + `"}}}`
 	}
 	for _, c := range []struct {
-		name, own, target string // the user's own policy, and that of the target
+		name, own, target string // the user's own policy and the target's
 		allow             bool
 	}{
 		{"no right there", configuring, "", false},
@@ -112,8 +114,8 @@ func TestReportsGoWhereTheirMakerMayWrite(t *testing.T) {
 	}
 }
 
-// TestReportsOfStrangers: a stranger with every right to a bucket points its reports
-// nowhere else.
+// TestReportsOfStrangers: a stranger with every right to a bucket can direct
+// its reports to no other bucket.
 func TestReportsOfStrangers(t *testing.T) {
 	h := newHousehold(t)
 	expect(t, "target", h.g.Do(t, h.alice, "PUT", "/target", nil), 200, "")
@@ -144,8 +146,8 @@ func TestDenialStopsDelivery(t *testing.T) {
 	}
 }
 
-// TestInventoryWritesOverNothing: whatever has a name of the list stays, and the list
-// gets others.
+// TestInventoryWritesOverNothing: objects with the names of a list stay, and
+// the list gets other names.
 func TestInventoryWritesOverNothing(t *testing.T) {
 	day := time.Now().UTC().Format("2006-01-02")
 	for _, taken := range []string{"x/bucket/i/" + day + "T00-00Z/manifest.json", "x/bucket/i/hive/dt=" + day + "-00-00/symlink.txt"} {
@@ -167,8 +169,8 @@ func TestInventoryWritesOverNothing(t *testing.T) {
 	}
 }
 
-// TestConditionsOfTargets: the target's policy takes part in full, though the bucket that
-// reports has none, and its maker has no policies either.
+// TestConditionsOfTargets: the target's policy takes part in full, although
+// neither the source bucket nor its creator has a policy.
 func TestConditionsOfTargets(t *testing.T) {
 	for _, report := range reports {
 		h := newHousehold(t)

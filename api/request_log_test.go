@@ -20,7 +20,7 @@ import (
 // always are the fields of every line.
 var always = []string{"time", "level", "msg", "request_id", "api", "principal", "remote", "status", "bytes_in", "bytes_out", "seconds"}
 
-// documentedFields are those that docs/operating/logs.md explains.
+// documentedFields are the fields that docs/operating/logs.md explains.
 func documentedFields(t *testing.T) map[string]bool {
 	t.Helper()
 	text, err := os.ReadFile("../docs/operating/logs.md")
@@ -38,7 +38,7 @@ func documentedFields(t *testing.T) map[string]bool {
 	return all
 }
 
-// requestLines are the lines about requests, by id.
+// requestLines returns the lines about requests, by id.
 func requestLines(t *testing.T, text string) map[string]map[string]any {
 	t.Helper()
 	all := make(map[string]map[string]any)
@@ -54,7 +54,8 @@ func requestLines(t *testing.T, text string) map[string]map[string]any {
 	return all
 }
 
-// sender is who sends requests, and what the log is to say of it.
+// sender is a sender of requests, and the facts that the log must have about
+// it.
 type sender struct {
 	name, principal string
 	cred            accounts.Credential
@@ -97,8 +98,9 @@ func (h *household) senders(t *testing.T) []sender {
 	}
 }
 
-// Every operation by everybody: its line says who did what to which object from where,
-// what was decided and why, in fields that are documented, and nothing else.
+// Every operation is sent by everybody. Its line tells who did what to which
+// object from where, the decision and the reason, in documented fields, and
+// nothing else.
 func TestRequestLog(t *testing.T) {
 	h := newHousehold(t)
 	documented := documentedFields(t)
@@ -151,7 +153,7 @@ func TestRequestLog(t *testing.T) {
 		want := map[string]any{"api": "s3", "action": "s3:" + s.op.Name, "method": s.op.Method, "status": float64(s.res), "source": "127.0.0.1",
 			"user_agent": "gr??" + strings.Repeat("?", 2) + "e/1.0 " + strings.Repeat("x", requestlog.MaxText-len("größe/1.0 ")), "principal": s.principal}
 		if s.op.Preflight || s.op.Name == "PostObject" {
-			want["principal"] = line["principal"] // it is not signed like the others
+			want["principal"] = line["principal"] // it is signed differently
 		} else {
 			want["access_key"], want["session"] = s.accessKey, s.session
 			if (line["session_issued"] != nil) != s.temporary {
@@ -190,13 +192,14 @@ func TestRequestLog(t *testing.T) {
 			}
 		}
 	}), func(name string) bool { return seen[name] })
-	// These are in lines of other tests.
+	// These appear in lines of other tests.
 	if others := []string{"backend", "blob", "cut", "damage", "error", "resource", "subject", "version_id"}; !slices.Equal(missing, others) {
 		t.Errorf("documented, and in no line: %q, want %q", missing, others)
 	}
 }
 
-// Strangers make no line longer than its fields may be, nor write in it what they like.
+// Strangers can neither make a line longer than its fields may be nor write
+// what they like into it.
 func TestRequestLogIsBounded(t *testing.T) {
 	h := newHousehold(t)
 	r := h.g.Request(t, "GET", "/"+strings.Repeat("b", 2*requestlog.MaxText)+"%0A%1Bkey", nil)
@@ -216,8 +219,8 @@ func TestRequestLogIsBounded(t *testing.T) {
 	}
 }
 
-// A request that says that it is signed is nobody's until that is proven, also where nobody
-// looked: by each of the ways to say so.
+// A request that claims to be signed is unproven until it is verified, also if
+// nothing verified it: for each form of the claim.
 func TestRequestLogUnproven(t *testing.T) {
 	h := newHousehold(t)
 	want := make(map[string]string)

@@ -57,7 +57,7 @@ func TestRawTargets(t *testing.T) {
 		{"PATCH /b/k HTTP/1.1", "h", "MethodNotAllowed", 405},
 		{"PUT /b/k?acl&tagging HTTP/1.1", "h", "InvalidArgument", 400},
 		{"GET /b/../c HTTP/1.1", "h", "InvalidURI", 400},
-		{"GET /b/a/../c HTTP/1.1", "h", "NoSuchBucket", 404}, // a key like others
+		{"GET /b/a/../c HTTP/1.1", "h", "NoSuchBucket", 404}, // an ordinary key
 		{"GET / HTTP/1.1", "b.s3.example.com", "NoSuchBucket", 404},
 		{"GET / HTTP/1.1", "h\r\nX-Amz-Date: a", "AccessDenied", 403},
 	} {
@@ -76,7 +76,7 @@ func TestRawTargets(t *testing.T) {
 	}
 }
 
-// signedHead is the head of a signed PUT that expects 100 Continue.
+// signedHead returns the head of a signed PUT that expects 100 Continue.
 func signedHead(t *testing.T, g *gatewaytest.Gateway, target string, body []byte) string {
 	t.Helper()
 	r := g.Request(t, "PUT", target, body)
@@ -89,7 +89,7 @@ func signedHead(t *testing.T, g *gatewaytest.Gateway, target string, body []byte
 	return head.String()
 }
 
-// A client that expected 100 and got a final status does not know where the
+// A client that expects 100 and gets a final status does not know where the
 // next answer on the connection begins.
 func TestFinalAnswersInsteadOfContinueCloseTheConnection(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
@@ -252,7 +252,7 @@ func TestTooManyRequestsAtOnce(t *testing.T) {
 			res.Body.Close()
 		}
 	}()
-	<-hold.begun // the gateway asked for the body: it is busy
+	<-hold.begun // the gateway has requested the body: it is busy
 	res := g.Do(t, g.Root, "GET", "/bucket", nil)
 	if res.Status != 503 || res.Code() != "SlowDown" || res.Header.Get("Retry-After") == "" {
 		t.Errorf("a second request: %d %v %s", res.Status, res.Header, res.Body)
@@ -366,7 +366,8 @@ func TestPresignedURLsCarryHeaders(t *testing.T) {
 		}
 		g.Must(t, 404, "HEAD", "/bucket/key", nil)
 	}
-	// What the SDK for JavaScript signs by default: the checksum is of nothing.
+	// The SDK for JavaScript signs this by default: the checksum is that of
+	// nothing.
 	if res := put("x-amz-meta-color=blue&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32&x-id=PutObject"); res.Status != 200 {
 		t.Fatalf("%d %s", res.Status, res.Body)
 	}

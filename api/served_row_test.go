@@ -14,11 +14,11 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 )
 
-// rowReads are the calls of the store that read versions' rows.
+// rowReads are the calls of the store that read rows of versions.
 var rowReads = []faults.Op{"Find", "Object", "Version"}
 
-// counted is a gateway whose calls of the store are counted, with alice's bucket: ACLs
-// count in it, and a policy asks for tags.
+// counted is a gateway whose calls of the store are counted, with alice's
+// bucket. ACLs are in effect there, and a policy tests tags.
 func counted(t *testing.T) (g *gatewaytest.Gateway, alice, bob accounts.Credential, plan *faults.Plan) {
 	t.Helper()
 	plan = faults.NewPlan(1)
@@ -33,7 +33,7 @@ func counted(t *testing.T) (g *gatewaytest.Gateway, alice, bob accounts.Credenti
 	return g, alice, bob, plan
 }
 
-// Deciding about an object and answering about it read its row once.
+// Deciding about an object and answering about it reads its row once.
 func TestRowsAreReadOnce(t *testing.T) {
 	g, alice, _, plan := counted(t)
 	expect(t, "put", g.Do(t, alice, "PUT", "/bucket/k", []byte("x"), "x-amz-tagging", "a=b"), 200, "")
@@ -49,7 +49,7 @@ func TestRowsAreReadOnce(t *testing.T) {
 		"tags":          {method: "GET", target: "/bucket/k?tagging"},
 		"to set tags":   {method: "PUT", target: "/bucket/k?tagging", body: "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"},
 		"to set an ACL": {method: "PUT", target: "/bucket/k?acl", headers: []string{"x-amz-acl", "private"}},
-		"copy":          {method: "PUT", target: "/bucket/copy", headers: []string{"x-amz-copy-source", "/bucket/k"}, rows: 2}, // and what the new key holds, whose tags are replaced
+		"copy":          {method: "PUT", target: "/bucket/copy", headers: []string{"x-amz-copy-source", "/bucket/k"}, rows: 2}, // the row of the new key too, whose tags are replaced
 	} {
 		count := func() (n int) {
 			for _, op := range rowReads {
@@ -67,9 +67,9 @@ func TestRowsAreReadOnce(t *testing.T) {
 	}
 }
 
-// An object that everybody may read takes the place of a private one, or the other way
-// round, between any two calls of the store: whoever may not read the private one never
-// gets anything of it.
+// Between any two calls of the store, a public object is replaced by a private
+// one, or the other way round. A sender who may not read the private one never
+// gets any of it.
 func TestRowJudgedIsRowServed(t *testing.T) {
 	const private, public = "private bytes", "public"
 	for _, by := range []string{"ACL", "tags", "ACL, private last", "tags, private last"} {
@@ -134,7 +134,7 @@ func TestRowJudgedIsRowServed(t *testing.T) {
 	}
 }
 
-// A change is decided about the object that is changed.
+// A change is decided for the object that is changed.
 func TestRowJudgedIsRowChanged(t *testing.T) {
 	for name, change := range map[string]func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response{
 		"set tags": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
@@ -166,16 +166,16 @@ func TestRowJudgedIsRowChanged(t *testing.T) {
 	}
 }
 
-// steady keeps everybody from what is tagged as locked.
+// steady denies everything on objects that are tagged as locked.
 const steady = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},
 	{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"locked"}}}]}`
 
 const lockedTags = "<Tagging><TagSet><Tag><Key>class</Key><Value>locked</Value></Tag></TagSet></Tagging>"
 
-// lateLock is what happens between the decision about bucket/k and the act.
+// lateLock is an event between the decision about bucket/k and the act.
 type lateLock struct {
 	name string
-	was  string // the tags that the object has before; empty: there is none
+	was  string // the object's tags before; empty: no object
 	hide func(t *testing.T, g *gatewaytest.Gateway, alice accounts.Credential)
 }
 
@@ -191,7 +191,7 @@ func putLocked(t *testing.T, g *gatewaytest.Gateway, alice accounts.Credential) 
 	expect(t, "put", g.Do(t, alice, "PUT", "/bucket/k", []byte("x"), "x-amz-tagging", "class=locked"), 200, "")
 }
 
-// versionings are what a bucket may be.
+// versionings are the versioning states of a bucket.
 var versionings = []string{"", "Enabled", "Suspended"}
 
 func setVersioning(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, status string) {
@@ -203,8 +203,8 @@ func setVersioning(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, 
 	}
 }
 
-// The row deleted is the row decided about, as it was then: by itself or with others, by its key or by a
-// version's name, on a condition or on none.
+// The deleted row is the row decided on, as it was then: singly or with others,
+// by key or by version, with a condition or without.
 func TestRowJudgedIsRowDeleted(t *testing.T) {
 	several := func(g *gatewaytest.Gateway, c accounts.Credential, entry string) gatewaytest.Response {
 		document := "<Delete><Object><Key>other</Key></Object><Object><Key>k</Key>" + entry + "</Object></Delete>"
@@ -236,10 +236,10 @@ func TestRowJudgedIsRowDeleted(t *testing.T) {
 			for _, late := range lateLocks {
 				version := strings.HasPrefix(name, "a version")
 				if version && status == "Enabled" && late.name != "other tags of the same" {
-					continue // the version that is named is another than the one that comes
+					continue // the named version is not the one that arrives
 				}
 				if late.was == "" && name == "a version on a condition" {
-					continue // it is not met where nothing is
+					continue // the condition fails on a vacant key
 				}
 				t.Run(name+", "+status+", "+late.name, func(t *testing.T) {
 					g, alice, _, plan := counted(t)
@@ -258,14 +258,14 @@ func TestRowJudgedIsRowDeleted(t *testing.T) {
 						late.hide(t, g, alice)
 					}
 					plan.Add(faults.Rule{Op: "RemoveObjects", N: 1, When: faults.Before, Hook: hide})
-					if late.was == "" { // a condition finds nothing, and asks the store for no removal
+					if late.was == "" { // a condition finds no object, so the store is not asked to remove one
 						plan.Add(faults.Rule{Op: "Object", N: 2, When: faults.Before, Hook: hide})
 					}
 					if res := remove(g, user, id); !strings.Contains(string(res.Body), "AccessDenied") {
 						t.Errorf("%d %s", res.Status, res.Body)
 					}
 					if res := g.Do(t, alice, "GET", "/bucket/k?tagging", nil); res.Element("Value") != "locked" {
-						t.Errorf("what nobody may delete is gone: %d %s", res.Status, res.Body)
+						t.Errorf("an object that nobody may delete is gone: %d %s", res.Status, res.Body)
 					}
 				})
 			}
@@ -273,8 +273,9 @@ func TestRowJudgedIsRowDeleted(t *testing.T) {
 	}
 }
 
-// The row compared is the row decided about, too: a user who may delete it but not read it
-// learns nothing of another that came in between, by itself or with others.
+// The compared row is the row decided on, too. A user who may delete but not
+// read learns nothing about another object that arrives in between, singly or
+// with others.
 func TestRowJudgedIsRowCompared(t *testing.T) {
 	const hidden = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},
 		{"Effect":"Deny","Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"locked"}}}]}`
@@ -302,7 +303,7 @@ func TestRowJudgedIsRowCompared(t *testing.T) {
 	}
 }
 
-// The row written over is the row decided about, as it was then.
+// The replaced row is the row decided on, as it was then.
 func TestRowJudgedIsRowReplaced(t *testing.T) {
 	for name, write := range map[string]func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response{
 		"put": func(g *gatewaytest.Gateway, c accounts.Credential) gatewaytest.Response {
@@ -347,7 +348,7 @@ func TestRowJudgedIsRowReplaced(t *testing.T) {
 						t.Errorf("%d %s", res.Status, res.Body)
 					}
 					if res := g.Do(t, alice, "GET", "/bucket/k?tagging", nil); res.Element("Value") != "locked" {
-						t.Errorf("what nobody may tag anew was replaced: %d %s", res.Status, res.Body)
+						t.Errorf("an object that nobody may tag again was replaced: %d %s", res.Status, res.Body)
 					}
 				})
 			}

@@ -19,7 +19,8 @@ type change struct {
 
 func (c change) String() string { return c.method + " " + c.target }
 
-// bucketChanges are all requests that change the row of a bucket or a setting of it.
+// bucketChanges are all requests that change the row of a bucket or a setting
+// of it.
 func bucketChanges() []change {
 	changes := []change{
 		{"PUT", "/bkt?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", nil},
@@ -44,7 +45,8 @@ func bucketChanges() []change {
 	return changes
 }
 
-// objectChanges are all requests that change the object k without making another.
+// objectChanges are all requests that change the object k without creating
+// another.
 func objectChanges() []change {
 	return []change{
 		{"PUT", "/bkt/k?tagging", someTags(2), nil},
@@ -55,8 +57,8 @@ func objectChanges() []change {
 	}
 }
 
-// twins are two gateways of one deployment, with a bucket whose every setting may be
-// changed, and an object in it.
+// twins are two gateways of one deployment, with a bucket and an object for all
+// these changes.
 func twins(t *testing.T) []*gatewaytest.Gateway {
 	a := gatewaytest.Start(t, gatewaytest.Options{Several: true})
 	b := gatewaytest.Start(t, gatewaytest.Options{Several: true, Store: a.Store, Backend: a.Backend, Keys: a.Keys})
@@ -67,8 +69,8 @@ func twins(t *testing.T) []*gatewaytest.Gateway {
 	return []*gatewaytest.Gateway{a, b}
 }
 
-// atOnce sends the requests at the same time, each to one gateway and then the other.
-// None may be refused, for nobody asked for anything but to be served.
+// atOnce sends the requests concurrently, alternating between the gateways.
+// None may be refused.
 func atOnce(t *testing.T, gateways []*gatewaytest.Gateway, changes ...change) {
 	t.Helper()
 	var wg sync.WaitGroup
@@ -97,7 +99,7 @@ func TestSettingsWrittenAtOnce(t *testing.T) {
 			for range 4 {
 				atOnce(t, g, changes...)
 			}
-			for _, s := range subresources { // what is written while others are is there
+			for _, s := range subresources { // concurrent writes are there
 				atOnce(t, g[:1], change{"PUT", "/bkt?" + s.query, s.good, nil}, change{"PUT", "/bkt?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", nil})
 				if got := shown(g[1].Must(t, 200, "GET", "/bkt?"+s.query, nil)); got != s.good {
 					t.Errorf("%s is shown as %s", s.query, got)
@@ -107,7 +109,7 @@ func TestSettingsWrittenAtOnce(t *testing.T) {
 	}
 }
 
-// A crowd at one gateway is served in turn.
+// Many requests at one gateway are served in turn.
 func TestCrowdAtOneBucket(t *testing.T) {
 	crowd := make([]change, 300)
 	for i := range crowd {
@@ -116,9 +118,10 @@ func TestCrowdAtOneBucket(t *testing.T) {
 	atOnce(t, twins(t)[:1], crowd...)
 }
 
-// Clients decide by these words: Terraform's provider tries again what says so in these words.
+// Clients decide by this message: Terraform's provider retries on exactly these
+// words.
 func TestConflictsSayToTryAgain(t *testing.T) {
 	if m := s3err.OperationAborted.Message(); !strings.HasSuffix(m, "Please try again.") {
-		t.Errorf("OperationAborted says %q", m)
+		t.Errorf("the message of OperationAborted is %q", m)
 	}
 }

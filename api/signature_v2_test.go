@@ -32,8 +32,8 @@ func doV2(t testing.TB, g *gatewaytest.Gateway, c accounts.Credential, place int
 	return g.Send(t, r)
 }
 
-// Each operation refuses Version 2 until the setting takes it, and says which setting,
-// and what the client can do.
+// Each operation refuses Version 2 until the setting accepts it. The error
+// names the setting and the client's remedy.
 func TestVersion2IsOff(t *testing.T) {
 	for use, taken := range map[sigv4.Version2Use][]bool{
 		sigv4.Version2Off: {headerV2: false, urlV2: false}, sigv4.Version2Presigned: {headerV2: false, urlV2: true},
@@ -90,7 +90,8 @@ func startV2(t testing.TB, o gatewaytest.Options) *gatewaytest.Gateway {
 	return g
 }
 
-// Signed requests are done as they say: bodies, headers that SDKs put into URLs, overrides, parts.
+// Signed requests take effect in full: bodies, headers that SDKs put into URLs,
+// overrides, parts.
 func TestVersion2Requests(t *testing.T) {
 	g := startV2(t, gatewaytest.Options{Domains: []string{"s3.example.com"}})
 	for _, place := range []int{headerV2, urlV2} {
@@ -140,7 +141,7 @@ func TestVersion2Requests(t *testing.T) {
 	}
 }
 
-// A URL is good for what it was signed for, and for nothing else.
+// A URL works for the signed request and for no other.
 func TestVersion2URLsAreNarrow(t *testing.T) {
 	g := startV2(t, gatewaytest.Options{Domains: []string{"s3.example.com"}})
 	g.Must(t, 200, "PUT", "/bkt/key", []byte("body"), "X-Amz-Tagging", "a=b")
@@ -188,7 +189,7 @@ func TestVersion2URLsAreNarrow(t *testing.T) {
 			for i := range api.Operations {
 				for _, q := range api.Operations[i].Query {
 					if q == "list-type=2" || strings.HasPrefix(q, "x-id") || q == "annotationName" {
-						continue // they only tell listings apart, or mean nothing alone
+						continue // they only distinguish listings, or mean nothing alone
 					}
 					r := edited(signed(method, target), func(r *http.Request) { r.URL.RawQuery += "&" + q })
 					if res := g.Send(t, r); res.Status < 400 || res.Status >= 500 {
@@ -206,7 +207,7 @@ func edited(r *http.Request, edit func(r *http.Request)) *http.Request {
 	return r
 }
 
-// A policy can tell the versions and places of signatures.
+// A policy can distinguish versions and places of signatures.
 func TestVersion2Conditions(t *testing.T) {
 	g, places := startV2(t, gatewaytest.Options{}), map[string]int{"REST-HEADER": headerV2, "REST-QUERY-STRING": urlV2}
 	g.Must(t, 200, "PUT", "/bkt/key", []byte("x"))
@@ -251,7 +252,7 @@ func TestVersion2Conditions(t *testing.T) {
 	}
 }
 
-// Forms of Version 2 are held against their policy as others are.
+// Forms of Version 2 are checked against their policy like others.
 func TestVersion2Forms(t *testing.T) {
 	g := startV2(t, gatewaytest.Options{})
 	form := func() browserForm {
@@ -294,7 +295,8 @@ func TestVersion2Forms(t *testing.T) {
 	}
 }
 
-// The APIs of IAM, STS and S3 Control take Version 2 nowhere, and do not speak of a setting.
+// IAM, STS and S3 Control accept Version 2 nowhere, and do not mention a
+// setting.
 func TestVersion2IsForS3Alone(t *testing.T) {
 	g := startV2(t, gatewaytest.Options{})
 	h := &household{g: g, alice: g.Root}
@@ -322,7 +324,8 @@ func TestVersion2IsForS3Alone(t *testing.T) {
 	}
 }
 
-// The log, the metrics and the bucket's access log tell who signs how.
+// The log, the metrics and the bucket's access log tell the version of each
+// signature.
 func TestVersion2IsSeen(t *testing.T) {
 	var log bytes.Buffer
 	var seen []string
@@ -336,7 +339,7 @@ func TestVersion2IsSeen(t *testing.T) {
 	form := good(g, []byte("file"), "key", "k")
 	form.version2 = true
 	form.post(t, g, "/bkt")
-	g.Server.Close() // whatever is observed was
+	g.Server.Close() // afterwards everything was observed
 	want := "[SigV2 SigV2 SigV4  SigV2]"
 	if got := fmt.Sprint(seen); got != want {
 		t.Errorf("observed %s, want %s", got, want)

@@ -11,10 +11,10 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// identityKinds are all kinds of identities that a tenant may have.
+// identityKinds are all kinds of identities of a tenant.
 var identityKinds = []meta.IdentityKind{meta.IdentityUser, meta.IdentityGroup, meta.IdentityRole, meta.IdentityPolicy, meta.IdentityProvider}
 
-// picture is everything that a request could change, by names.
+// picture is all state that a request could change, by name.
 type picture struct {
 	t   *testing.T
 	all map[string]string
@@ -28,9 +28,9 @@ func (p picture) keep(name string, v any, err error) {
 	p.all[name] = fmt.Sprintf("%+v", v)
 }
 
-// snapshot is what store and backend hold: buckets with their settings, versions
-// and usage, uploads with their parts, the ledger, and tenants with their
-// identities and access keys. Each list must fit into one page.
+// snapshot is the state of store and backend: buckets with their settings,
+// versions and usage, uploads with their parts, the ledger, and tenants with
+// their identities and access keys. Each list must fit into one page.
 func snapshot(t *testing.T, g *gatewaytest.Gateway) map[string]string {
 	t.Helper()
 	ctx, p := context.Background(), picture{t: t, all: make(map[string]string)}
@@ -84,7 +84,7 @@ func (p picture) tenants(ctx context.Context, store meta.Store) {
 	}
 }
 
-// wantUnchanged demands that nothing is other than in the snapshot.
+// wantUnchanged demands that nothing differs from the snapshot.
 func wantUnchanged(t *testing.T, g *gatewaytest.Gateway, before map[string]string) {
 	t.Helper()
 	after := snapshot(t, g)
@@ -95,6 +95,6 @@ func wantUnchanged(t *testing.T, g *gatewaytest.Gateway, before map[string]strin
 		delete(after, name)
 	}
 	if !reflect.DeepEqual(after, map[string]string{}) {
-		t.Errorf("there is more than before: %v", after)
+		t.Errorf("more than before: %v", after)
 	}
 }

@@ -18,18 +18,19 @@ const (
 	elsewhere = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":["arn:aws:s3:::elsewhere","arn:aws:s3:::elsewhere/*"]}]}`
 )
 
-// household is alice's bucket, who may use it and who may not.
+// household is alice's bucket, with senders who may use it and senders who may
+// not.
 type household struct {
 	g              *gatewaytest.Gateway
 	log            *lines
 	alice, mallory accounts.Credential // roots of two tenants
-	upload         string              // under way, of the key
+	upload         string              // in progress, of the key
 	version        string              // of the key, not its newest
 	sourceVersion  string              // of source
 }
 
-// newHousehold gives alice the bucket, versions, upload and settings that example
-// requests name.
+// newHousehold gives alice the bucket, versions, upload and settings that
+// example requests name.
 func newHousehold(t *testing.T) *household {
 	t.Helper()
 	h := &household{log: &lines{}}
@@ -52,7 +53,7 @@ func newHousehold(t *testing.T) *household {
 	return h
 }
 
-// user makes a user of a tenant with a policy of its own; empty: none.
+// user creates a user of a tenant with its own policy; empty: none.
 func (h *household) user(t *testing.T, of accounts.Credential, name, policy string) (accounts.Identity, accounts.Credential) {
 	t.Helper()
 	i := accounts.Identity{Tenant: of.Tenant.ID, Kind: meta.IdentityUser, Name: name}
@@ -70,7 +71,7 @@ func (h *household) user(t *testing.T, of accounts.Credential, name, policy stri
 	return i, c
 }
 
-// session makes a temporary credential of alice's root.
+// session creates a temporary credential of alice's root.
 func (h *household) session(t *testing.T, lives time.Duration, policies ...accounts.PolicyText) accounts.Credential {
 	t.Helper()
 	return h.sessionOf(t, accounts.Session{Tenant: h.alice.Tenant.ID, Holder: h.alice.Tenant.ID, Policies: policies, Expires: time.Now().Add(lives)})
@@ -85,7 +86,7 @@ func (h *household) sessionOf(t *testing.T, s accounts.Session) accounts.Credent
 	return c
 }
 
-// friends may do to alice's bucket what they like.
+// friends may do everything to alice's bucket.
 func (h *household) friends(t *testing.T) map[string]accounts.Credential {
 	t.Helper()
 	user, friend := h.user(t, h.alice, "friend", allowAll)
@@ -100,16 +101,16 @@ type refusal struct {
 	name   string
 	cred   accounts.Credential
 	at     time.Duration // from now
-	spoil  bool          // the signature
+	spoil  bool          // break the signature
 	code   string        // in the header, or in a form
-	inURL  string        // presigned; empty: not asked
-	chunks string        // presigned, with a chunked payload: refused as such first
-	// policies take part in the decision, so that a request which names several
-	// keys is decided for each.
+	inURL  string        // code of a presigned request; empty: not tried
+	chunks string        // code of a presigned, chunked request, which is refused as such first
+	// policies: policies take part, so that a request with several keys is
+	// decided for each.
 	policies bool
 }
 
-// refusals are all reasons for which nobody may do anything to alice's bucket.
+// refusals are all reasons to refuse a sender everything in alice's bucket.
 func (h *household) refusals(t *testing.T) []refusal {
 	t.Helper()
 	const invalid, denied = "InvalidRequest", "AccessDenied"

@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// tagged is a Tagging document of keys and values in turn.
+// tagged makes a Tagging document of alternating keys and values.
 func tagged(pairs ...string) string {
 	var b strings.Builder
 	b.WriteString("<Tagging><TagSet>")
@@ -112,7 +112,7 @@ func manyHeaderTags(n int) string {
 
 func longText(n int) string { return strings.Repeat("x", n) }
 
-// codeOf is the code that a client would be shown; empty for no error.
+// codeOf returns the code that a client is shown; empty for no error.
 func codeOf(err error) s3err.Code {
 	if err == nil {
 		return ""
@@ -120,7 +120,7 @@ func codeOf(err error) s3err.Code {
 	return s3err.From(err).Code
 }
 
-// What was accepted is shown as it was given, and is accepted again.
+// Accepted tags are shown as they were given, and are accepted again.
 func FuzzParseTagging(f *testing.F) {
 	f.Add([]byte(tagged("a", "b", "c", "")))
 	f.Add([]byte(tagged("a", "b", "a", "c")))

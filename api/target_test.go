@@ -99,8 +99,8 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// FuzzParseTarget holds that whatever is accepted is one bucket and one key
-// that put together are the path as it was signed.
+// FuzzParseTarget checks that an accepted target has one bucket and one key
+// that together are the path as it was signed.
 func FuzzParseTarget(f *testing.F) {
 	for _, uri := range []string{"/", "/b/k", "/b/a%2Fb?acl", "//", "/b/%00?x=%", "http://h/b", "/b/%FF", "/b/k?a;b&c=d"} {
 		f.Add(uri, "h:1")

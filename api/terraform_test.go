@@ -16,8 +16,8 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// terraformRequest is a request of testdata/terraform, whose README says how they are
-// written.
+// terraformRequest is a request of testdata/terraform. Its README describes the
+// format.
 type terraformRequest struct {
 	line           int
 	method, target string // of IAM and STS: the service, and the action
@@ -28,7 +28,7 @@ type terraformRequest struct {
 	holds          []string
 }
 
-// readTerraform reads a file of testdata/terraform by its parts.
+// readTerraform parses a file of testdata/terraform.
 func readTerraform(t *testing.T, file, account string) map[string][]terraformRequest {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -96,11 +96,11 @@ func (q *terraformRequest) send(t *testing.T, g *gatewaytest.Gateway, c accounts
 	return g.Send(t, r)
 }
 
-// passing is what differs between two answers to one request.
+// passing matches the parts that differ between two answers to one request.
 var passing = regexp.MustCompile(`<(RequestId|HostId)>[^<]*</`)
 
-// Terraform makes what is in a configuration, finds nothing to change when it looks
-// again, and destroys it; so does a user who has AdministratorAccess alone.
+// Terraform creates a configuration, finds nothing to change when it looks
+// again, and destroys it. So does a user with AdministratorAccess alone.
 func TestTerraform(t *testing.T) {
 	files, err := filepath.Glob("../testdata/terraform/*.txt")
 	if err != nil || len(files) == 0 {

@@ -17,15 +17,15 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// heldStore is a store in which what asks for much of one tenant goes on until it is let
-// go.
+// heldStore is a store in which one tenant's costly calls last until they are
+// released.
 type heldStore struct {
 	meta.Store
 	mu     sync.Mutex
 	held   map[meta.ID]bool // tenants and buckets
-	begun  chan struct{}    // a value for each call that is held
+	begun  chan struct{}    // one value for each held call
 	letGo  chan struct{}    // closed
-	active int              // of those that are held
+	active int              // held calls
 	most   int
 }
 
@@ -82,13 +82,13 @@ func (s *heldStore) CompleteUpload(ctx context.Context, c meta.Complete) error {
 	return s.Store.CompleteUpload(ctx, c)
 }
 
-// asked is a request that asks the store for much.
+// asked is a request that costs the store much.
 type asked struct {
 	name string
 	send func(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, bucket string) gatewaytest.Response
 }
 
-// askedFor are all that do.
+// askedFor are all such requests.
 func askedFor() (all []asked) {
 	for _, query := range []string{"?delimiter=/", "?list-type=2&delimiter=/", "?versions&delimiter=/", "?uploads&delimiter=/"} {
 		all = append(all, asked{"a listing " + query, func(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, bucket string) gatewaytest.Response {
@@ -115,9 +115,9 @@ func askedFor() (all []asked) {
 		}})
 }
 
-// Requests that ask the store for much take turns with those of the same tenant, whatever
-// bucket they are of, and end all the same. Those of another tenant do not wait for them,
-// nor do those that ask for little.
+// Costly requests take turns with those of the same tenant, in whatever bucket,
+// and all succeed. Costly requests of another tenant do not wait for them, nor
+// do small requests.
 func TestMuchTakesTurns(t *testing.T) {
 	store, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
 	if err != nil {
@@ -168,8 +168,8 @@ func TestMuchTakesTurns(t *testing.T) {
 	}
 }
 
-// A request that waits for its turn when its client leaves, or fails in its turn, leaves
-// the turn to others.
+// A request whose client leaves while it waits for its turn, or that fails in
+// its turn, leaves the turn to others.
 func TestTurnsAreGivenBack(t *testing.T) {
 	store, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
 	if err != nil {
@@ -209,11 +209,12 @@ func TestTurnsAreGivenBack(t *testing.T) {
 	expect(t, "after clients that left", g.Do(t, alice, "GET", "/bucket?delimiter=/", nil), 200, "")
 }
 
-// panickyStore is a store whose listings panic, or hang until their client leaves.
+// panickyStore is a store whose listings panic, or hang until their client
+// leaves.
 type panickyStore struct {
 	meta.Store
 	panics atomic.Bool
-	hang   atomic.Pointer[chan struct{}] // a value for each that hangs
+	hang   atomic.Pointer[chan struct{}] // one value for each hanging listing
 }
 
 func (s *panickyStore) ListObjects(ctx context.Context, q meta.ListQuery) (meta.ListPage, error) {

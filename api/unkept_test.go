@@ -2,8 +2,9 @@ package api_test
 
 import "testing"
 
-// A malformed or senseless element is told before what S3 has and the gateway has
-// not, wherever in the document either stands; and without it the latter is told.
+// A malformed or contradictory element is reported before an unsupported one,
+// wherever in the document they are; without it, the unsupported one is
+// reported.
 func TestMalformedIsToldFirst(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/target", nil)

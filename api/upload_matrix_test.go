@@ -17,10 +17,10 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// Every way to upload that the protocol has is one element of the product of
-// these lists, and is tried: {payload} × {address} × {scheme} × {checksum, and
-// where it stands} × {operation}. What the product has and the protocol has not
-// is told by uploadWay.impossible, and must be refused.
+// Every way to upload is one element of the product of these lists, and is
+// tried: {payload} × {address} × {scheme} × {checksum and its place} ×
+// {operation}. Combinations that the protocol does not have are named by
+// uploadWay.impossible, and must be refused.
 var (
 	uploadModes     = []sigv4.PayloadMode{sigv4.Signed, sigv4.Unsigned, sigv4.StreamingSigned, sigv4.StreamingSignedTrailer, sigv4.StreamingUnsignedTrailer}
 	uploadChecksums = append([]string{"", contentMD5}, engine.ChecksumAlgorithms...)
@@ -32,7 +32,7 @@ const (
 	uploadDomain  = "s3.example"
 	uploadChunk   = sigv4.MinChunkSize
 	uploadSize    = 2*uploadChunk + 1001 // three chunks
-	uploadsAtMost = 2 * 5 * 12 * 2       // of one gateway: operations, modes, checksums, places
+	uploadsAtMost = 2 * 5 * 12 * 2       // in one gateway: operations, modes, checksums, places
 )
 
 // uploadWay is one way to upload.
@@ -42,7 +42,7 @@ type uploadWay struct {
 	part     bool // UploadPart, else PutObject
 	mode     sigv4.PayloadMode
 	checksum string // empty: none
-	trailing bool   // the checksum follows the body
+	trailing bool   // the checksum is a trailer
 }
 
 func (w uploadWay) String() string {
@@ -62,9 +62,9 @@ func (w uploadWay) String() string {
 	return fmt.Sprintf("%s, %s, %s, %s in the %s", operation, address, w.mode, w.checksum, place)
 }
 
-// impossible is why the protocol does not have this way, with the code of its
-// refusal; empty when it has. Unsigned bodies over http are not among them: SDKs
-// send them over https alone, but S3 takes them over both, as every presigned
+// impossible tells why the protocol does not have this way, with the code of
+// its refusal; empty when it has. Unsigned bodies over http are possible: SDKs
+// send them over https alone, but S3 accepts them over both, as every presigned
 // URL shows.
 func (w uploadWay) impossible() (why, code string) {
 	switch {
@@ -76,8 +76,8 @@ func (w uploadWay) impossible() (why, code string) {
 	return "", ""
 }
 
-// TestUploadMatrix sends a right body and wrong ones in every way. The right one
-// is stored and read back; of the wrong ones nothing is.
+// TestUploadMatrix sends a correct body and wrong ones in every way. The
+// correct one is stored and read back; of the wrong ones nothing is stored.
 func TestUploadMatrix(t *testing.T) {
 	t.Parallel()
 	for _, scheme := range []string{"http", "https"} {
@@ -118,7 +118,7 @@ func TestUploadMatrix(t *testing.T) {
 func (w uploadWay) test(t *testing.T, bucket, key string) {
 	t.Helper()
 	object := "/" + bucket + "/" + key
-	body := bytesOf(uploadSize + len(key)) // not the same length for all
+	body := bytesOf(uploadSize + len(key)) // a different length for each
 	id := ""
 	if w.part {
 		var headers []string
@@ -164,7 +164,7 @@ func (w uploadWay) test(t *testing.T, bucket, key string) {
 	}
 }
 
-// answered demands that the answer names the body that was sent.
+// answered demands that the answer has the digests of the body that was sent.
 func (w uploadWay) answered(t *testing.T, res gatewaytest.Response, body []byte) {
 	t.Helper()
 	expectHeaders(t, w.String(), res, "ETag", fmt.Sprintf(`"%x"`, md5.Sum(body)))
@@ -187,21 +187,22 @@ func (w uploadWay) nothing(t *testing.T, object, id string) {
 	}
 }
 
-// upload is a body on its way.
+// upload is a body that is being sent.
 type upload struct {
 	name   string
 	body   []byte
-	sum    []byte              // whose checksum is sent along; nil: body
-	spoil  func([]byte) []byte // what happens to it between signature and gateway
+	sum    []byte              // the body of the checksum that is sent; nil: body
+	spoil  func([]byte) []byte // changes the body between signature and gateway
 	status int
 	code   string
 }
 
-// wrong are the wrong bodies that this way can tell from right ones.
+// wrong returns the wrong bodies that this way can detect.
 func (w uploadWay) wrong(body []byte) (list []upload) {
 	flip := func(at int) func([]byte) []byte {
 		return func(wire []byte) []byte {
-			// Found by what follows it: there are lines between the chunks.
+			// Detected by the data after it: there are lines between the
+			// chunks.
 			wire[bytes.Index(wire, body[at:at+16])] ^= 1
 			return wire
 		}
@@ -213,7 +214,8 @@ func (w uploadWay) wrong(body []byte) (list []upload) {
 	case w.mode == sigv4.StreamingSigned || w.mode == sigv4.StreamingSignedTrailer:
 		flipped.status, flipped.code = 403, "SignatureDoesNotMatch"
 	}
-	// Nothing covers an unsigned body without a checksum, so no flip shows.
+	// Nothing covers an unsigned body without a checksum, so that a flipped bit
+	// cannot be detected.
 	if covered := w.checksum != "" || flipped.code != "BadDigest"; covered {
 		for _, at := range []int{0, 2*uploadChunk + 5} {
 			u := flipped
@@ -267,7 +269,7 @@ func checksumOf(name string, data []byte) string {
 	return sum(name, data)
 }
 
-// send uploads u in this way: signed, and then changed as u says.
+// send uploads u in this way: signed, and then changed as u tells.
 func (w uploadWay) send(t *testing.T, bucket, key, id string, u upload) gatewaytest.Response {
 	t.Helper()
 	target := "/" + bucket + "/" + key

@@ -15,7 +15,7 @@ const (
 	noVersion           = "0123456789abcdef0123456789abcdef"
 )
 
-// versioned runs a gateway whose bucket bkt keeps versions.
+// versioned runs a gateway whose bucket bkt has versioning.
 func versioned(t testing.TB) *gatewaytest.Gateway {
 	t.Helper()
 	g := start(t)
@@ -101,7 +101,7 @@ func TestVersionHeaders(t *testing.T) {
 		res = g.Do(t, g.Root, method, "/bkt/k", nil)
 		expectHeaders(t, method+" of what is deleted", res, "X-Amz-Delete-Marker", "true", "X-Amz-Version-Id", marker, "Allow", "")
 		if res.Status != 404 {
-			t.Errorf("%s of what is deleted: %d", method, res.Status)
+			t.Errorf("%s of a deleted key: %d", method, res.Status)
 		}
 		res = g.Do(t, g.Root, method, "/bkt/k?versionId="+marker, nil)
 		expectHeaders(t, method+" of the marker", res, "X-Amz-Delete-Marker", "true", "X-Amz-Version-Id", marker, "Allow", "DELETE")
@@ -233,7 +233,7 @@ func TestDeleteManyVersions(t *testing.T) {
 		}
 	}
 	if got := content(t, g, "/bkt/k"); string(got) != "two" {
-		t.Errorf("what is left: %q", got)
+		t.Errorf("the rest: %q", got)
 	}
 	expect(t, "the removed version", g.Do(t, g.Root, "GET", "/bkt/k?versionId="+one, nil), 404, "NoSuchVersion")
 	send(object("k", two), object("new", made[1][2]))

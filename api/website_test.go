@@ -13,7 +13,7 @@ import (
 
 const everybodyReads = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bkt/*"}]}`
 
-// visit asks a bucket's website for a page as a browser does.
+// visit requests a page of a bucket's website as a browser does.
 func visit(t testing.TB, g *gatewaytest.Gateway, method, host, target string, headers ...string) gatewaytest.Response {
 	t.Helper()
 	r := g.Request(t, method, target, nil)
@@ -24,7 +24,7 @@ func visit(t testing.TB, g *gatewaytest.Gateway, method, host, target string, he
 	return g.Send(t, r)
 }
 
-// startSite runs a gateway whose bucket bkt everybody may read and is the website.
+// startSite runs a gateway whose bucket bkt is public and is the website.
 func startSite(t testing.TB, configuration string) *gatewaytest.Gateway {
 	t.Helper()
 	g := gatewaytest.Start(t, gatewaytest.Options{Grace: -1, Domains: []string{"s3.test"}, Websites: []string{"web.test"}})
@@ -42,7 +42,8 @@ func startSite(t testing.TB, configuration string) *gatewaytest.Gateway {
 
 const site = "bkt.web.test"
 
-// A page that a browser has over TLS, which ends at a proxy, leads to no plain one.
+// A page that a browser has over TLS, which a proxy terminates, is not
+// redirected to plain HTTP.
 func TestWebsiteBehindProxy(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{Websites: []string{"web.test"}, Proxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
 	g.Must(t, 200, "PUT", "/bkt", nil)
@@ -78,7 +79,7 @@ func TestWebsite(t *testing.T) {
 		{"/moved", 301, "", "/page.html"},
 		{"/old/x?a=b", 301, "", "http://bkt.web.test/new/x?a=b"},
 		{"/lost/x", 302, "", "https://else.test/found"},
-		{"/none", 403, "so sorry", ""}, // nobody may list the bucket, nor learn what is not in it
+		{"/none", 403, "so sorry", ""}, // nobody may list the bucket or learn which keys are absent
 		{"/none/", 403, "so sorry", ""},
 	} {
 		res := visit(t, g, "GET", site, c.target)
@@ -100,7 +101,7 @@ func TestWebsite(t *testing.T) {
 	if res := visit(t, g, "GET", site, "/none", "Range", "bytes=0-1"); res.Status != 403 || string(res.Body) != "so sorry" || res.Header.Get("X-Amz-Error-Code") != "AccessDenied" {
 		t.Errorf("a range of nothing: %d %q", res.Status, res.Body)
 	}
-	// Who may list the bucket learns that there is no such page.
+	// A sender who may list the bucket learns that the page is absent.
 	g.Must(t, 204, "PUT", "/bkt?policy", []byte(strings.NewReplacer(`"s3:GetObject"`, `["s3:GetObject","s3:ListBucket"]`, `"arn:aws:s3:::bkt/*"`, `["arn:aws:s3:::bkt","arn:aws:s3:::bkt/*"]`).Replace(everybodyReads)))
 	if res := visit(t, g, "GET", site, "/none"); res.Status != 404 || string(res.Body) != "so sorry" {
 		t.Errorf("absent: %d %q", res.Status, res.Body)
@@ -137,7 +138,7 @@ func TestWebsiteErrors(t *testing.T) {
 			t.Errorf("%s %s%s: %d %s", c.method, c.host, c.target, res.Status, res.Body)
 		}
 	}
-	// A signature is worth nothing at a website.
+	// A website ignores signatures.
 	r := g.Request(t, "GET", "/i", nil)
 	r.Host = "secret.web.test"
 	g.Sign(t, r, g.Root, nil)

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A refused argument is named with its value, for programs in elements of their own, and
-// for people in the message, which is all that a terminal shows.
+// A refused argument is named with its value: for programs in elements of their
+// own, and for people in the message, which is all that a terminal shows.
 func TestWrongArgumentsAreNamed(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt?ownershipControls", []byte(ownedBy))
@@ -15,7 +15,7 @@ func TestWrongArgumentsAreNamed(t *testing.T) {
 		method, target string
 		headers        []string
 		name, value    string
-		message        string // empty: of our own, with name and value
+		message        string // empty: the gateway's own message, with name and value
 	}{
 		{"PUT", "/bkt?acl", []string{"X-Amz-Acl", "privat"}, "x-amz-acl", "privat", ""},
 		{"PUT", "/bkt/new", []string{"X-Amz-Acl", "privat"}, "x-amz-acl", "privat", ""},
@@ -43,7 +43,8 @@ func TestWrongArgumentsAreNamed(t *testing.T) {
 	}
 }
 
-// No byte of an empty object can be named, but the last ones of it are there: none.
+// No byte of an empty object can be selected, except its last ones, of which
+// there are none.
 func TestRangesOfNothing(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt/k", nil)
@@ -61,7 +62,7 @@ func TestRangesOfNothing(t *testing.T) {
 	}
 }
 
-// Parts keep the numbers that they were sent under, also where these leave gaps.
+// Parts keep their numbers, also with gaps.
 func TestPartsWithGaps(t *testing.T) {
 	g := start(t)
 	id := newUpload(t, g, "/bkt/k")

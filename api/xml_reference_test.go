@@ -12,8 +12,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// standardReader reads a document with the parser of the standard library: what decodeXML
-// takes it has to take, and to understand alike.
+// standardReader parses a document with the standard library. It must accept
+// whatever decodeXML accepts, with the same result.
 type standardReader struct{ *xml.Decoder }
 
 func decodeByReference(data []byte, root string, v any) error {
@@ -90,9 +90,9 @@ func (d standardReader) element(f reflect.Value) error {
 	}
 }
 
-// FuzzDecodeXML holds that nothing is accepted that encoding/xml refuses or reads
-// otherwise, that accepted documents survive being written, and that every refusal
-// has a code.
+// FuzzDecodeXML checks that decodeXML accepts nothing that encoding/xml refuses
+// or reads differently, that accepted documents survive being written, and that
+// every refusal has a code.
 func FuzzDecodeXML(f *testing.F) {
 	for _, s := range []string{
 		`<Doc><Name>a</Name></Doc>`, `<!DOCTYPE a><Doc/>`, `<Doc><Item><Key>a</Key></Item><Count>1</Count></Doc>`, `<Doc/>x`,

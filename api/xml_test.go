@@ -115,7 +115,7 @@ func TestDecodeXML(t *testing.T) {
 	}
 }
 
-// attributes are n of a tag.
+// attributes returns n attributes of a tag.
 func attributes(n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -124,8 +124,8 @@ func attributes(n int) string {
 	return b.String()
 }
 
-// The most that a document may hold is what the limits say that handlers and messages
-// name.
+// A document's largest numbers of elements are the limits that handlers and
+// messages name.
 func TestDocumentLimits(t *testing.T) {
 	for _, c := range []struct {
 		document any
@@ -192,8 +192,8 @@ func TestAppendText(t *testing.T) {
 	}
 }
 
-// FuzzAppendText holds that what XML can carry comes back unchanged, and that
-// nothing gets out of its element.
+// FuzzAppendText checks that text which XML can represent comes back unchanged,
+// and that nothing escapes from its element.
 func FuzzAppendText(f *testing.F) {
 	for _, s := range []string{"a", "<b>", "&#x1;", "\x01", "]]>", "\xff", "\r\n", "\uFFFE"} {
 		f.Add(s)
