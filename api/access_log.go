@@ -181,6 +181,7 @@ func (r *Request) signedAs() (version, kind string) {
 	return version, "AuthHeader"
 }
 
+// tlsFields returns version and cipher suite in the log's spelling.
 func tlsFields(c *tls.ConnectionState) (version, suite string) {
 	if c == nil {
 		return "", ""

@@ -264,6 +264,7 @@ func parseACLDocument(document []byte) (a askedACL, err error) {
 	return a, nil
 }
 
+// checkGrants bounds the grants of an ACL, as S3 does.
 func checkGrants(a *access.ACL) error {
 	if len(a.Grants) > access.MaxGrants {
 		return s3err.MalformedACL

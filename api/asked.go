@@ -111,10 +111,12 @@ func (r *Request) readAsked() {
 	}
 }
 
+// sayHeader reads a header that needs no parsing.
 func (r *Request) sayHeader(name string) said[string] {
 	return said[string]{given: r.HasHeader(name), value: r.Header(name)}
 }
 
+// sayQuery reads a query parameter that needs no parsing.
 func (r *Request) sayQuery(name string) said[string] {
 	return said[string]{given: r.HasQuery(name), value: r.QueryValue(name)}
 }

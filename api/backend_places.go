@@ -42,6 +42,7 @@ type backendSeats struct {
 	few     *fair.Pool[party] // nil: the backend has no limit of its own
 }
 
+// newBackendSeats makes the counts of a backend; most is its limit, 0 for none.
 func newBackendSeats(most int) *backendSeats {
 	b := &backendSeats{of: make(map[party]int)}
 	if most > 0 {

@@ -34,6 +34,8 @@ type wire struct {
 	until  time.Time       // deadline of the whole body; zero: none while bytes come
 }
 
+// Read extends the deadline, reads, and waits as the limits of bandwidth
+// demand.
 func (w *wire) Read(p []byte) (int, error) {
 	// Deadlines are the kernel's and need the real time, not the Server's
 	// clock.

@@ -85,6 +85,7 @@ var bucketDocument = documentFacts{
 	read: readBucketDocument,
 }
 
+// readBucketDocument parses the document of a CreateBucket into asked.
 func readBucketDocument(r *Request) {
 	var c bucketConfiguration
 	var err error
@@ -218,6 +219,7 @@ type requestPayment struct {
 	Payer   string   `xml:"Payer"`
 }
 
+// getBucketRequestPayment answers that the owner pays, which cannot be changed.
 func getBucketRequestPayment(*Server, *Request) (*Reply, error) {
 	return &Reply{XML: requestPayment{Payer: "BucketOwner"}}, nil
 }

@@ -33,6 +33,7 @@ type corsRule struct {
 	MaxAge  *int     `xml:"MaxAgeSeconds" json:"max_age,omitempty"` // seconds; S3 accepts negative ones
 }
 
+// corsMethods are the methods that a rule may allow.
 var corsMethods = []string{http.MethodGet, http.MethodPut, http.MethodPost, http.MethodDelete, http.MethodHead}
 
 // putBucketCORS replaces the CORS configuration of a bucket.

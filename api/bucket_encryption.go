@@ -22,12 +22,15 @@ type bucketEncryption struct {
 	Rules   []encryptionRule `xml:"Rule" max:"1"`
 }
 
+// encryptionRule is the one rule of a configuration. Either part may be absent,
+// but not both.
 type encryptionRule struct {
 	Default   *encryptionDefault `xml:"ApplyServerSideEncryptionByDefault"`
 	Blocked   *blockedEncryption `xml:"BlockedEncryptionTypes"`
 	BucketKey bool               `xml:"BucketKeyEnabled"`
 }
 
+// encryptionDefault is the encryption of objects whose request asks for none.
 type encryptionDefault struct {
 	Algorithm string `xml:"SSEAlgorithm"`
 	KMSKey    string `xml:"KMSMasterKeyID,omitempty"`

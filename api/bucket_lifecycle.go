@@ -187,6 +187,7 @@ func appendNoncurrent(b []byte, days, newer int) []byte {
 	return b
 }
 
+// appendLifecycleFilter writes the content of a Filter.
 func appendLifecycleFilter(b []byte, f *lifecycle.Filter) []byte {
 	if f.And {
 		b = openTag(b, "And")

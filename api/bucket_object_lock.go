@@ -9,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// lockEnabled is the only value of ObjectLockEnabled.
 const lockEnabled = "Enabled"
 
 // objectLockConfiguration is an ObjectLockConfiguration document.

@@ -7,6 +7,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// bucketRegionHeader tells clients the region to sign for.
 const bucketRegionHeader = "X-Amz-Bucket-Region"
 
 // showRegion adds the bucket's region to an error: to that of a HeadBucket,

@@ -39,6 +39,7 @@ type websiteError struct {
 	Key string `xml:"Key" json:"key"`
 }
 
+// routingRules are tried in order; the first that applies wins.
 type routingRules struct {
 	Rules []routingRule `xml:"RoutingRule" max:"50" json:"rules"`
 }

@@ -26,6 +26,7 @@ type completedPart struct {
 
 func (p *completedPart) sound() bool { return p.PartNumber != "" && p.ETag != "" }
 
+// completeResult is the answer to CompleteMultipartUpload.
 type completeResult struct {
 	XMLName  xml.Name `xml:"CompleteMultipartUploadResult"`
 	Location string   `xml:"Location"`

@@ -22,6 +22,7 @@ var tagsOfResource = documentFacts{
 	read: readTagsOfResource,
 }
 
+// readTagsOfResource parses the document of a TagResource into asked.
 func readTagsOfResource(r *Request) {
 	var d tagResourceRequest
 	err := decodeXML(r.XML, "TagResourceRequest", &d)

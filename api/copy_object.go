@@ -104,6 +104,7 @@ func (r *Request) sayDirective(header, unknown string) said[bool] {
 	}
 }
 
+// directiveName is the directive in the form that condition keys have.
 func directiveName(replace bool) string {
 	if replace {
 		return directiveReplace

@@ -10,6 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// copySourceHeader makes a PUT a copy.
 const copySourceHeader = "X-Amz-Copy-Source"
 
 // sourceName is the decoded value of x-amz-copy-source.

@@ -66,6 +66,7 @@ func requestedHeaders(list string) ([]string, error) {
 	return names, nil
 }
 
+// corsForbidden refuses a preflight in S3's words.
 func (r *Request) corsForbidden(method, message string) error {
 	return s3err.New(s3err.AccessForbidden, "%s", message).With("Method", method).
 		With("ResourceType", strings.ToUpper(r.Target.Scope().String()))

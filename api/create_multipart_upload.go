@@ -10,6 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// createUploadResult is the answer to CreateMultipartUpload.
 type createUploadResult struct {
 	XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
 	Bucket   string   `xml:"Bucket"`

@@ -33,6 +33,8 @@ type deleteEntry struct {
 
 func (e *deleteEntry) sound() bool { return e.Key != nil && *e.Key != "" }
 
+// deleteResult is the answer to DeleteObjects. It has status 200 even if every
+// key failed.
 type deleteResult struct {
 	XMLName xml.Name        `xml:"DeleteResult"`
 	Deleted []deletedKey    `xml:"Deleted"`
@@ -49,6 +51,7 @@ type deletedKey struct {
 	MarkerVersionID string `xml:"DeleteMarkerVersionId,omitempty"`
 }
 
+// deleteFailure reports a key that was not deleted.
 type deleteFailure struct {
 	Key       string `xml:"Key"`
 	VersionID string `xml:"VersionId,omitempty"`

@@ -24,6 +24,8 @@ const (
 	inventoryReporter reporter = access.InventoryService
 )
 
+// principal is the service as policies see it: in no account, with no policies
+// of its own.
 func (service reporter) principal() *access.Principal {
 	return &access.Principal{Kind: access.Service, Name: string(service)}
 }

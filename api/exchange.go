@@ -58,6 +58,8 @@ type exchange struct {
 	unread   bool        // the connection closes because of an unread body
 }
 
+// newExchange prepares a request. Only the clock of the log is real; the
+// request's time is the Server's.
 func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	var id [8]byte
 	rand.Read(id[:])

@@ -21,6 +21,7 @@ const (
 	attributeSize     = "ObjectSize"
 )
 
+// attributesResult has the elements that the client asked for.
 type attributesResult struct {
 	XMLName      xml.Name     `xml:"GetObjectAttributesResponse"`
 	ETag         string       `xml:"ETag,omitempty"`
@@ -30,6 +31,7 @@ type attributesResult struct {
 	ObjectSize   *int64       `xml:"ObjectSize"`
 }
 
+// checksumOf is the checksum of a whole object.
 type checksumOf struct {
 	checksumElements
 	ChecksumType string `xml:"ChecksumType"`
@@ -46,6 +48,7 @@ type objectParts struct {
 	Parts                []objectPart `xml:"Part"`
 }
 
+// objectPart is one part of an object, with its own checksum.
 type objectPart struct {
 	PartNumber int   `xml:"PartNumber"`
 	Size       int64 `xml:"Size"`

@@ -135,6 +135,7 @@ func (r *lifecycleRule) filter() (out lifecycle.Filter, err error) {
 	return out, checkFilter(&out)
 }
 
+// checkFilter validates the values of a filter.
 func checkFilter(f *lifecycle.Filter) error {
 	switch {
 	case f.Prefix != nil && len(*f.Prefix) > meta.MaxKeyBytes:
@@ -176,6 +177,7 @@ func (r *lifecycleRule) expiration(out *lifecycle.Rule) (err error) {
 	return err
 }
 
+// noncurrent reads the expiration of noncurrent versions.
 func (r *lifecycleRule) noncurrent(out *lifecycle.Rule) (err error) {
 	if r.Noncurrent == nil {
 		return nil
@@ -192,6 +194,8 @@ func (r *lifecycleRule) noncurrent(out *lifecycle.Rule) (err error) {
 	return err
 }
 
+// abort reads the rule for unfinished uploads, which have neither tags nor a
+// size.
 func (r *lifecycleRule) abort(out *lifecycle.Rule) (err error) {
 	switch {
 	case r.Abort == nil:
@@ -207,6 +211,7 @@ func (r *lifecycleRule) abort(out *lifecycle.Rule) (err error) {
 	return err
 }
 
+// transitions reads the transitions of current versions, each to another class.
 func (r *lifecycleRule) transitions(out *lifecycle.Rule) error {
 	for _, t := range r.Transitions {
 		if (t.Days == nil) == (t.Date == nil) {
@@ -230,6 +235,7 @@ func (r *lifecycleRule) transitions(out *lifecycle.Rule) error {
 	return nil
 }
 
+// noncurrentTransitions reads the transitions of noncurrent versions.
 func (r *lifecycleRule) noncurrentTransitions(out *lifecycle.Rule) error {
 	for _, t := range r.NoncurrentTransitions {
 		if t.Days == nil {

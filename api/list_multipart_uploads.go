@@ -9,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// listUploadsResult is the answer to ListMultipartUploads.
 type listUploadsResult struct {
 	XMLName            xml.Name        `xml:"ListMultipartUploadsResult"`
 	Bucket             string          `xml:"Bucket"`
@@ -25,6 +26,7 @@ type listUploadsResult struct {
 	CommonPrefixes     []prefixElement `xml:"CommonPrefixes"`
 }
 
+// listedUpload is one upload in progress.
 type listedUpload struct {
 	Key               string       `xml:"Key"`
 	UploadID          string       `xml:"UploadId"`
@@ -135,6 +137,7 @@ func initiatorOf(u engine.Upload) ownerElement {
 	return ownerOf(u.By.Tenant)
 }
 
+// prefixElement is one common prefix.
 type prefixElement struct {
 	Prefix string `xml:"Prefix"`
 }

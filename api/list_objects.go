@@ -180,6 +180,7 @@ func (l *listing) appendV2(b []byte) []byte {
 	return b
 }
 
+// appendContents writes one object.
 func (l *listing) appendContents(b []byte, e *engine.ObjectEntry) []byte {
 	b = openTag(b, "Contents")
 	b = l.appendName(b, "Key", e.Key)
@@ -212,6 +213,7 @@ func appendContent(b []byte, e *engine.ObjectEntry) []byte {
 	return appendInt(b, "Size", e.Size)
 }
 
+// appendPrefix writes one common prefix.
 func (l *listing) appendPrefix(b []byte, prefix string) []byte {
 	b = openTag(b, "CommonPrefixes")
 	b = l.appendName(b, "Prefix", prefix)
@@ -235,8 +237,10 @@ const (
 	maxToken    = 4 << 10
 )
 
+// plainToken matches positions that need no escaping in a URL or in XML.
 var plainToken = regexp.MustCompile(`^[A-Za-z0-9._/-]+$`)
 
+// token makes the continuation token of a position.
 func token(position string) string {
 	if plainToken.MatchString(position) {
 		return position
@@ -244,6 +248,7 @@ func token(position string) string {
 	return tokenEscape + base64.RawURLEncoding.EncodeToString([]byte(position))
 }
 
+// parseToken returns the position of a continuation token.
 func parseToken(s string) (string, error) {
 	if plainToken.MatchString(s) && len(s) <= maxToken {
 		return s, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// listPartsResult is the answer to ListParts.
 type listPartsResult struct {
 	XMLName              xml.Name     `xml:"ListPartsResult"`
 	Bucket               string       `xml:"Bucket"`
@@ -26,6 +27,7 @@ type listPartsResult struct {
 	Parts                []listedPart `xml:"Part"`
 }
 
+// listedPart is one part of an upload.
 type listedPart struct {
 	PartNumber   int       `xml:"PartNumber"`
 	LastModified time.Time `xml:"LastModified"`

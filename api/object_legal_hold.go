@@ -50,6 +50,7 @@ var holdDocument = documentFacts{
 	read: readHoldDocument,
 }
 
+// readHoldDocument parses a LegalHold into asked.
 func readHoldDocument(r *Request) {
 	var doc legalHold
 	err := decodeXML(r.XML, "LegalHold", &doc)

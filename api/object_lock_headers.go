@@ -84,6 +84,7 @@ func halfLock(missing string) error {
 	return badLock(missing, "", "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must both be supplied.")
 }
 
+// badLock refuses a header of a lock.
 func badLock(header, value, message string) error {
 	return s3err.New(s3err.InvalidArgument, "%s", message).
 		With("ArgumentName", strings.ToLower(header)).With("ArgumentValue", value)

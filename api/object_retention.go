@@ -108,6 +108,7 @@ func (h *eventHold) check() error {
 	return nil
 }
 
+// errNoEventHolds refuses a hold that S3 has and the gateway does not support.
 var errNoEventHolds = s3err.New(s3err.NotImplemented, "Event holds are not implemented; use a legal hold or a retention.")
 
 // lockOf returns the version whose lock is requested.

@@ -221,6 +221,7 @@ func explainLone(method string, q sigv4.Query, name string, known bool) error {
 	return nil
 }
 
+// methodNotAllowed refuses a method that the resource does not have.
 func methodNotAllowed(method, resource string) error {
 	return s3err.New(s3err.MethodNotAllowed, "").With("Method", method).With("ResourceType", resource)
 }

@@ -94,6 +94,7 @@ func isSwitch(_ *Request, name, value string) error {
 	return err
 }
 
+// isOptionalSwitch also accepts an empty value.
 func isOptionalSwitch(r *Request, name, value string) error {
 	if value == "" {
 		return nil
@@ -101,6 +102,7 @@ func isOptionalSwitch(r *Request, name, value string) error {
 	return isSwitch(r, name, value)
 }
 
+// isOneOf accepts the words, in exactly this spelling.
 func isOneOf(words ...string) func(*Request, string, string) error {
 	return func(_ *Request, name, value string) error {
 		if slices.Contains(words, value) {
@@ -147,6 +149,7 @@ func isNoToken(_ *Request, name, value string) error {
 	return badParameter(name, value, "The continuation token provided is incorrect")
 }
 
+// isUTF8 does not repeat the value in its error, which XML could not show.
 func isUTF8(_ *Request, name, value string) error {
 	if utf8.ValidString(value) {
 		return nil

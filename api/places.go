@@ -72,6 +72,7 @@ type seat struct {
 	few      map[*backendSeats]bool // backends where it holds one of few places
 }
 
+// newSeats makes the seats of a server with the limits.
 func newSeats(l *Limits) *seats {
 	return &seats{
 		size: l.Concurrent, tenants: make(map[meta.ID]int), strangers: fair.New[stranger](l.Concurrent / 2),

@@ -51,8 +51,10 @@ type formSource struct {
 	err    error // of the connection
 }
 
+// errFormLimit ends the reading of a form; malformed translates it.
 var errFormLimit = errors.New("the form is longer than its limit")
 
+// Read reads small units before the file, see formUnit.
 func (s *formSource) Read(p []byte) (int, error) {
 	switch {
 	case s.read >= s.length:

@@ -103,6 +103,7 @@ func decodeJSON(document []byte, v any) error {
 	return nil
 }
 
+// parseExpiration parses the end of a policy's validity.
 func parseExpiration(raw json.RawMessage) (time.Time, error) {
 	if raw == nil {
 		return time.Time{}, badPolicy("Policy missing expiration.")
@@ -118,6 +119,7 @@ func parseExpiration(raw json.RawMessage) (time.Time, error) {
 	return t, nil
 }
 
+// addCondition parses either form of a condition.
 func (p *postPolicy) addCondition(raw json.RawMessage) error {
 	switch raw[0] {
 	case '{':
@@ -242,6 +244,7 @@ func (p *postPolicy) check(fields map[string]string, names []string, bucket stri
 	return nil
 }
 
+// met reports whether the field's value satisfies the condition.
 func (c *postCondition) met(value string) bool {
 	switch {
 	case !c.prefix:

@@ -157,6 +157,7 @@ func (r *Request) eitherSource(key, whole, value string) (string, error) {
 	return whole, err
 }
 
+// badRenameSource refuses a value of x-amz-rename-source.
 func badRenameSource(message, value string) error {
 	return s3err.New(s3err.InvalidArgument, "%s", message).
 		With("ArgumentName", strings.ToLower(renameSourceHeader)).With("ArgumentValue", value)

@@ -114,6 +114,7 @@ func checkTags(tags []engine.Pair, max int) error {
 	return nil
 }
 
+// tooManyTags has S3's words, which differ for objects and buckets.
 func tooManyTags(max int) error {
 	if max == maxObjectTags {
 		return s3err.New(s3err.BadRequest, "Object tags cannot be greater than %d", max)
@@ -150,6 +151,7 @@ func (tags tagging) AppendXML(b []byte) []byte {
 	return closeTag(closeTag(b, "TagSet"), "Tagging")
 }
 
+// appendTags writes the Tag elements.
 func appendTags(b []byte, tags []engine.Pair) []byte {
 	for _, t := range tags {
 		b = openTag(b, "Tag")

@@ -17,6 +17,7 @@ func (r *Request) version() (meta.VersionRef, error) {
 	return r.asked.version.get()
 }
 
+// parseVersion parses a version id. The id of the null version is "null".
 func parseVersion(id string) (meta.VersionRef, error) {
 	if id == "" {
 		return meta.VersionRef{}, s3err.New(s3err.InvalidArgument, "Version id cannot be the empty string").

@@ -60,12 +60,14 @@ func tooMany(err error, element string) bool {
 // the first.
 type sound interface{ sound() bool }
 
+// decoder fills Go values from a scanner's markup.
 type decoder struct {
 	*scanner
 	// Text of the element being read.
 	scratch []byte
 }
 
+// document reads the root element and demands that nothing follows.
 func (d *decoder) document(root string, v reflect.Value) error {
 	if err := d.declaration(); err != nil {
 		return err
@@ -206,6 +208,7 @@ const fewElements = 32
 // type, because reflection is slow.
 type plan struct{ fields []planField }
 
+// planField tells how to read one field.
 type planField struct {
 	name     string
 	index    []int // of reflect.Value.FieldByIndex
@@ -234,6 +237,8 @@ func planOf(t reflect.Type) *plan {
 	return p
 }
 
+// add adds the fields of t, which is at the index at. Fields of embedded
+// structs count as the struct's own.
 func (p *plan) add(t reflect.Type, at []int) {
 	for i := range t.NumField() {
 		f := t.Field(i)

@@ -44,6 +44,7 @@ func appendDocument(b []byte, v any) []byte {
 	return closeTag(b, root)
 }
 
+// openRoot writes the start tag of a document's root.
 func openRoot(b []byte, name string) []byte {
 	return append(append(append(b, '<'), name...), ` xmlns="`+xmlNamespace+`">`...)
 }
@@ -78,6 +79,7 @@ func appendBool(b []byte, name string, v bool) []byte {
 	return closeTag(strconv.AppendBool(openTag(b, name), v), name)
 }
 
+// appendFields writes the fields of a struct in their order.
 func appendFields(b []byte, v reflect.Value) []byte {
 	t := v.Type()
 	for i := range t.NumField() {
@@ -93,6 +95,7 @@ func appendFields(b []byte, v reflect.Value) []byte {
 	return b
 }
 
+// appendValue writes one element; a slice is an element for each of its values.
 func appendValue(b []byte, name string, v reflect.Value) []byte {
 	switch v.Kind() {
 	case reflect.Slice:

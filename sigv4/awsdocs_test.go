@@ -43,7 +43,7 @@ func exampleVerifier() *Verifier {
 	}
 }
 
-// arrived makes a request as a server sees it. Headers are "name: value".
+// arrived makes a request as a server receives it. Headers are "name: value".
 func arrived(method, host, target string, headers ...string) *http.Request {
 	r := (&http.Request{Method: method, Host: host, RequestURI: target, Header: http.Header{}, Body: http.NoBody}).
 		WithContext(context.Background())

@@ -16,13 +16,13 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// Body is a request body, decoded and checked while it is read. Its last byte
-// is handed out only when the whole body was verified: length, digest, every
-// signature, the trailers, and nothing behind them. A reader that stops short
-// of that has verified nothing it may rely on.
+// Body is a request body that is decoded and checked while it is read. Its last
+// byte is returned only after the whole body was verified: length, digest,
+// every signature, the trailers, and the absence of further bytes. A caller
+// that stops reading earlier must not rely on any of it.
 //
 // After an error, or io.EOF, every Read returns the same. It is not safe for
-// concurrent use and never closes what it reads from.
+// concurrent use and never closes its source.
 type Body struct {
 	src interface {
 		read(p []byte) (int, error)
@@ -33,17 +33,17 @@ type Body struct {
 }
 
 // Body returns the decoded body of the request that id signed. r is the body as
-// it arrives; contentLength is its length; decodedLength that of the object
-// in an aws-chunked body (x-amz-decoded-content-length), -1 if unstated;
+// it arrives and contentLength its length. decodedLength is the length of the
+// object in an aws-chunked body (x-amz-decoded-content-length), -1 if unstated.
 // declaredTrailers are the names in x-amz-trailer.
 //
 // A length that is needed and missing is a MissingContentLength. Reading fails
 // with IncompleteBody for more or fewer bytes than stated or broken framing,
 // XAmzContentSHA256Mismatch, SignatureDoesNotMatch, InvalidChunkSizeError or
-// MalformedTrailerError; errors of r itself come through wrapped.
+// MalformedTrailerError. Errors of r itself are wrapped.
 func (id *Identity) Body(r io.Reader, contentLength, decodedLength int64, declaredTrailers []string) (*Body, error) {
 	if len(declaredTrailers) > 0 && !id.Payload.Trailing() {
-		return nil, s3err.New(s3err.MalformedTrailer, "x-amz-trailer needs an x-amz-content-sha256 that ends in -TRAILER.")
+		return nil, s3err.New(s3err.MalformedTrailer, "x-amz-trailer requires an x-amz-content-sha256 that ends in -TRAILER.")
 	}
 	if !id.Payload.Chunked() {
 		if contentLength < 0 {
@@ -71,8 +71,8 @@ func (id *Identity) Body(r io.Reader, contentLength, decodedLength int64, declar
 	return b, nil
 }
 
-// RequestBody is Body for r, with the lengths and trailers that its headers
-// state. A length that is not a number is none: MissingContentLength.
+// RequestBody is Body for r, with the lengths and trailers in its headers. A
+// length that is not a number counts as missing: MissingContentLength.
 func (id *Identity) RequestBody(r *http.Request) (*Body, error) {
 	decoded := int64(-1)
 	if values := r.Header["X-Amz-Decoded-Content-Length"]; len(values) > 0 {
@@ -89,8 +89,9 @@ func (id *Identity) RequestBody(r *http.Request) (*Body, error) {
 	return id.Body(r.Body, r.ContentLength, decoded, trailers)
 }
 
-// StripChunked removes aws-chunked from a Content-Encoding: it describes the
-// transfer and is not stored with the object. The rest stays as it was sent.
+// StripChunked removes aws-chunked from a Content-Encoding, because it
+// describes the transfer and is not stored with the object. The rest stays as
+// it was sent.
 func StripChunked(contentEncoding string) string {
 	if contentEncoding == "" {
 		return ""
@@ -105,14 +106,14 @@ func StripChunked(contentEncoding string) string {
 	return strings.Trim(strings.Join(kept, ","), ", \t")
 }
 
-// Length is the number of decoded bytes, as stated.
+// Length is the stated number of decoded bytes.
 func (b *Body) Length() int64 { return b.length }
 
-// Trailers are the trailing headers, in canonical form. They are complete after
-// Read returned io.EOF and not to be used before.
+// Trailers are the trailing headers, in canonical form. They are complete only
+// after Read returned io.EOF.
 func (b *Body) Trailers() http.Header { return b.trailer }
 
-// Read returns decoded bytes; see Body for when.
+// Read returns decoded bytes. See Body for the moment of verification.
 func (b *Body) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
@@ -123,12 +124,12 @@ func (b *Body) Read(p []byte) (int, error) {
 	n, err := b.src.read(p)
 	b.err = err
 	if n > 0 && err == io.EOF {
-		err = nil // returned by the next call
+		err = nil // the next call returns it
 	}
 	return n, err
 }
 
-// plain is a body that is not chunked.
+// plain is a body without chunks.
 type plain struct {
 	r      io.Reader
 	left   int64
@@ -137,6 +138,8 @@ type plain struct {
 	one    [1]byte
 }
 
+// plainBody reads exactly length bytes and verifies their digest, if it is
+// signed.
 func (id *Identity) plainBody(r io.Reader, length int64) (*Body, error) {
 	p := &plain{r: r, left: length, digest: id.digest}
 	switch id.Payload {
@@ -152,6 +155,7 @@ func (id *Identity) plainBody(r io.Reader, length int64) (*Body, error) {
 	return &Body{src: p, length: length, trailer: http.Header{}}, nil
 }
 
+// read holds back the last bytes until finish has verified the whole.
 func (p *plain) read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, p.finish()
@@ -173,7 +177,7 @@ func (p *plain) read(b []byte) (int, error) {
 	return n, io.EOF
 }
 
-// finish is io.EOF when the digest is right and nothing follows.
+// finish returns io.EOF when the digest is right and no byte follows.
 func (p *plain) finish() error {
 	if p.sum != nil {
 		if got := hex.EncodeToString(p.sum.Sum(nil)); got != p.digest {
@@ -196,7 +200,7 @@ func atEnd(n int, err error) error {
 	return early(err)
 }
 
-// early is the error for a body that ends, or fails, where more was due.
+// early is the error for a body that ends or fails too early.
 func early(err error) error {
 	switch {
 	case err == nil:

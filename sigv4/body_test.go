@@ -15,7 +15,7 @@ import (
 
 var allModes = []PayloadMode{Signed, Unsigned, StreamingSigned, StreamingSignedTrailer, StreamingUnsignedTrailer}
 
-// wireOf signs u and returns what goes over the wire for its body.
+// wireOf signs u and returns the bytes of its body on the wire.
 func wireOf(t testing.TB, u upload) (*Identity, []byte) {
 	t.Helper()
 	if u.mode.Trailing() && u.trailer == nil {
@@ -62,7 +62,7 @@ func TestBodies(t *testing.T) {
 				for name, wrap := range readers {
 					for _, callers := range []string{"plain", "one"} {
 						if size > MaxBufferedChunk && (name == "one" || callers == "one") {
-							continue // takes long and shows nothing that smaller ones do not
+							continue // slow, and not more revealing than smaller ones
 						}
 						body, err := id.Body(wrap(bytes.NewReader(wire)), int64(len(wire)), int64(size), declaredFor(mode))
 						if err != nil {
@@ -104,8 +104,8 @@ func (s *splitReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// TestEverySplit cuts the wire at every offset: once the rest follows in
-// another piece, and once it never comes.
+// TestEverySplit cuts the wire at every offset. Once the rest follows in
+// another piece, and once it never arrives.
 func TestEverySplit(t *testing.T) {
 	for _, mode := range allModes {
 		data := pattern(MinChunkSize + 40)
@@ -133,8 +133,8 @@ func TestEverySplit(t *testing.T) {
 	}
 }
 
-// TestEveryByte changes each byte on the wire. Nothing that differs from the
-// original may be handed out to its end, nor, in buffered chunks, at all.
+// TestEveryByte changes each byte on the wire. Bytes that differ from the
+// original are never returned to the end and, in buffered chunks, not at all.
 func TestEveryByte(t *testing.T) {
 	for _, mode := range []PayloadMode{Signed, StreamingSigned, StreamingSignedTrailer} {
 		data := pattern(MinChunkSize + 50)
@@ -157,7 +157,7 @@ func TestEveryByte(t *testing.T) {
 	}
 }
 
-// TestChunkOrder moves whole, well-signed chunks about.
+// TestChunkOrder moves whole, correctly signed chunks around.
 func TestChunkOrder(t *testing.T) {
 	data := pattern(3*MinChunkSize + 10)
 	id, wire := wireOf(t, upload{mode: StreamingSigned, data: data, chunkSize: MinChunkSize})
@@ -292,7 +292,7 @@ func TestChunkRefusals(t *testing.T) {
 	}
 }
 
-// TestSignedTrailerRefusals changes what follows the empty chunk.
+// TestSignedTrailerRefusals changes the part after the empty chunk.
 func TestSignedTrailerRefusals(t *testing.T) {
 	id, wire := wireOf(t, upload{mode: StreamingSignedTrailer, data: pattern(10)})
 	at := bytes.Index(wire, []byte("x-amz-checksum"))

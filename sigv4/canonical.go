@@ -11,18 +11,18 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// MaxSignedHeaders bounds the names in SignedHeaders. User metadata of 2 KB is
-// the reason for there being many.
+// MaxSignedHeaders bounds the names in SignedHeaders. User metadata of 2 KB can
+// consist of many.
 const MaxSignedHeaders = 256
 
-// splitSignedHeaders checks the list of names for what a canonical request can
-// hold. The order is the client's, as old versions of curl do not sort it.
+// splitSignedHeaders splits the list of names and checks each. The order is the
+// client's, because old versions of curl do not sort it.
 func splitSignedHeaders(c *claim) ([]string, error) {
 	malformed := func() error {
 		if c.place == inQuery {
-			return s3err.New(s3err.AuthorizationQueryParametersError, "X-Amz-SignedHeaders is not a list of header names in lower case.")
+			return s3err.New(s3err.AuthorizationQueryParametersError, "X-Amz-SignedHeaders must be a list of header names in lower case.")
 		}
-		return c.place.malformed("SignedHeaders is not a list of header names in lower case.")
+		return c.place.malformed("SignedHeaders must be a list of header names in lower case.")
 	}
 	if strings.Count(c.signedHeaders, ";") >= MaxSignedHeaders {
 		return nil, malformed()
@@ -36,6 +36,8 @@ func splitSignedHeaders(c *claim) ([]string, error) {
 	return names, nil
 }
 
+// isLowerToken reports whether s is a header name in lower case. Anything else,
+// such as a line feed, could forge lines of the canonical request.
 func isLowerToken(s string) bool {
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -47,14 +49,14 @@ func isLowerToken(s string) bool {
 	return true
 }
 
-// checkCovered returns the signed names sorted, or refuses when host or an
-// x-amz-* header of the request is not among them: what is not signed could
-// have been added to a presigned URL by whoever holds it.
+// checkCovered returns the signed names in order. It refuses requests where
+// host or an x-amz-* header is not signed: whoever holds a presigned URL could
+// have added it.
 func checkCovered(h http.Header, signed []string) ([]string, error) {
 	sorted := slices.Clone(signed)
 	slices.Sort(sorted)
 	if len(slices.Compact(sorted)) != len(signed) {
-		return nil, s3err.New(s3err.InvalidArgument, "A header is named twice among the signed headers.").
+		return nil, s3err.New(s3err.InvalidArgument, "A header is listed twice in the signed headers.").
 			With("ArgumentName", "SignedHeaders")
 	}
 	var missing []string
@@ -78,8 +80,8 @@ func checkCovered(h http.Header, signed []string) ([]string, error) {
 	return sorted, nil
 }
 
-// canonicalRequest is what the client must have signed. S3 differs from other
-// services in that the path is neither normalised nor encoded twice.
+// canonicalRequest returns the text that the client must have signed. Unlike
+// other services, S3 neither normalises the path nor encodes it twice.
 func canonicalRequest(r *http.Request, t Target, c *claim, signed []string, payload string) []byte {
 	b := make([]byte, 0, 1024)
 	b = append(b, r.Method...)
@@ -105,8 +107,8 @@ func canonicalRequest(r *http.Request, t Target, c *claim, signed []string, payl
 }
 
 // appendHeader writes the canonical value of a header: its values trimmed,
-// their inner blanks folded, joined by commas. An absent header is empty.
-// net/http moves some headers to fields of the request.
+// inner blanks folded, joined by commas. An absent header is empty. net/http
+// moves some headers to fields of the request.
 func appendHeader(b []byte, r *http.Request, name string) []byte {
 	if name == "host" {
 		return appendFolded(b, r.Host)
@@ -133,6 +135,7 @@ func appendHeader(b []byte, r *http.Request, name string) []byte {
 	return b
 }
 
+// appendFolded trims s and folds its inner blanks to one.
 func appendFolded(b []byte, s string) []byte {
 	start, blank := len(b), false
 	for i := 0; i < len(s); i++ {
@@ -149,12 +152,12 @@ func appendFolded(b []byte, s string) []byte {
 	return b
 }
 
-// maxEchoed bounds the canonical request that a refusal repeats to its client.
+// maxEchoed bounds the canonical request that an error repeats to the client.
 const maxEchoed = 16 << 10
 
-// mismatch tells the client what was computed, so that it can be compared. It
-// repeats neither the signature of a presigned URL, which others may have sent,
-// nor a canonical request that holds a customer's encryption key.
+// mismatch shows the client the text that the gateway signed, for comparison.
+// It leaves out the signature of a presigned URL, whose sender need not be its
+// owner, and a canonical request with a customer's encryption key.
 func mismatch(c *claim, toSign, canonical []byte, signed []string) error {
 	e := s3err.New(s3err.SignatureDoesNotMatch, "").
 		With("AWSAccessKeyId", c.accessKey).

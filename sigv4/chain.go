@@ -14,7 +14,7 @@ const (
 	trailerAlgorithm = algorithm + "-TRAILER"
 )
 
-// chain computes the signatures of chunks, each of which covers the one before:
+// chain computes the signatures of chunks. Each covers the one before:
 //
 //	AWS4-HMAC-SHA256-PAYLOAD          AWS4-HMAC-SHA256-TRAILER
 //	date                              date
@@ -23,7 +23,7 @@ const (
 //	SHA-256 of nothing                SHA-256 of the trailers
 //	SHA-256 of the chunk
 //
-// Its memory is reused, so that a chunk costs no allocation.
+// Its buffers are reused, so that a chunk costs no allocation.
 type chain struct {
 	mac     hash.Hash
 	context []byte // date, scope and their line ends
@@ -42,25 +42,27 @@ func newChain(s *seed, scope Scope) *chain {
 	return c
 }
 
-// chunk moves on to the signature of a chunk whose bytes were written to sum.
+// chunk advances to the signature of a chunk whose bytes were written to sum.
 func (c *chain) chunk(sum hash.Hash) {
 	c.begin(chunkAlgorithm)
 	c.text = append(c.text, emptySHA256+"\n"...)
 	c.end(sum)
 }
 
-// trailers moves on to the signature of the trailers that were written to sum.
+// trailers advances to the signature of the trailers that were written to sum.
 func (c *chain) trailers(sum hash.Hash) {
 	c.begin(trailerAlgorithm)
 	c.end(sum)
 }
 
+// begin writes the lines in front of the digests.
 func (c *chain) begin(name string) {
 	c.text = append(append(c.text[:0], name...), '\n')
 	c.text = append(c.text, c.context...)
 	c.text = append(append(c.text, c.prev[:]...), '\n')
 }
 
+// end adds the digest in sum and computes the signature.
 func (c *chain) end(sum hash.Hash) {
 	c.text = hex.AppendEncode(c.text, sum.Sum(c.sum[:0]))
 	c.mac.Reset()
@@ -68,5 +70,5 @@ func (c *chain) end(sum hash.Hash) {
 	hex.Encode(c.prev[:], c.mac.Sum(c.sum[:0]))
 }
 
-// equals compares the current signature with one that arrived.
+// equals compares the current signature with a given one, in constant time.
 func (c *chain) equals(given []byte) bool { return hmac.Equal(c.prev[:], given) }

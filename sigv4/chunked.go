@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// MinChunkSize is the least size of every chunk but the last.
+	// MinChunkSize is the least size of every chunk except the last, in bytes.
 	MinChunkSize = 8 << 10
 	// MaxBufferedChunk is the size up to which a signed chunk is held back
-	// whole until its signature was checked. SDKs send 64 KiB.
+	// until its signature was checked. SDKs send 64 KiB.
 	//
-	// A larger one is passed on while it is hashed, and only its last piece is
-	// held back: memory stays bounded, and a wrong signature still surfaces
-	// before the chunk, and so the body, has been read completely.
+	// A larger chunk is passed on while it is hashed, and only its last piece
+	// is held back. So memory stays bounded, and a wrong signature is still
+	// reported before the chunk, and the body, was read completely.
 	MaxBufferedChunk = 256 << 10
 
 	maxChunkLine = 128 // hexadecimal size, extension with its signature, CRLF
@@ -29,8 +29,8 @@ const (
 	chunkExtension = "chunk-signature="
 )
 
-// chunked decodes the aws-chunked encoding. How much may come is bounded by the
-// stated length before anything is read:
+// chunked decodes the aws-chunked encoding. The stated length bounds the body
+// before anything is read:
 //
 //	size in hex [";chunk-signature=" 64 hex] CRLF  bytes CRLF   … repeated
 //	"0"         [";chunk-signature=" 64 hex] CRLF  [trailers] CRLF
@@ -42,20 +42,22 @@ type chunked struct {
 	chain *chain    // nil: unsigned
 	sum   hash.Hash // of the current chunk; nil: unsigned
 
-	left   int64 // decoded bytes still to come out of chunks
-	rest   int64 // of those, in the chunk that is being passed on
+	left   int64 // decoded bytes that are still due
+	rest   int64 // of those, the bytes of the chunk that is being passed on
 	number int   // of the current chunk, from 1
 	size   int64 // of the current chunk
 	given  [signatureLength]byte
 
 	buffer  []byte // a verified chunk
-	pending []byte // what of it is still to be handed out
+	pending []byte // its bytes that are still to be returned
 	done    bool   // the end was verified
 
 	declared []string
 	trailer  http.Header
 }
 
+// newChunked decodes length bytes from r. The caller sets chain and sum for
+// signed modes.
 func newChunked(r io.Reader, mode PayloadMode, length int64, declared []string, trailer http.Header) *chunked {
 	if r == nil {
 		r = http.NoBody
@@ -63,6 +65,7 @@ func newChunked(r io.Reader, mode PayloadMode, length int64, declared []string, 
 	return &chunked{in: bufio.NewReaderSize(r, readAhead), mode: mode, left: length, declared: declared, trailer: trailer}
 }
 
+// read returns verified bytes of a buffered chunk, or passes a large one on.
 func (c *chunked) read(p []byte) (int, error) {
 	if len(c.pending) == 0 && c.rest == 0 {
 		if err := c.next(); err != nil {
@@ -80,8 +83,8 @@ func (c *chunked) read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next begins a chunk: it is buffered and verified, or left to be passed on.
-// It returns io.EOF when the body has no bytes at all.
+// next starts a chunk: it buffers and verifies it, or leaves it to pass. It
+// returns io.EOF for an empty body.
 func (c *chunked) next() error {
 	if c.left == 0 {
 		if err := c.finish(); err != nil {
@@ -93,7 +96,7 @@ func (c *chunked) next() error {
 		return err
 	}
 	if c.size == 0 || c.size > c.left {
-		return broken("the chunks have another length than was stated")
+		return broken("the chunks do not add up to the stated length")
 	}
 	if c.chain == nil || c.size > MaxBufferedChunk {
 		c.rest = c.size
@@ -115,7 +118,8 @@ func (c *chunked) next() error {
 	return nil
 }
 
-// pass hands on bytes of a chunk, the last of them after it was verified.
+// pass returns bytes of a large chunk. It returns the last ones after
+// verification.
 func (c *chunked) pass(p []byte) (int, error) {
 	n, err := c.in.Read(p[:min(int64(len(p)), c.rest)])
 	if c.sum != nil {
@@ -135,7 +139,7 @@ func (c *chunked) pass(p []byte) (int, error) {
 	return n, nil
 }
 
-// endChunk checks the end of a chunk and, behind the last one, of the body.
+// endChunk checks the end of a chunk and, after the last one, of the body.
 func (c *chunked) endChunk() error {
 	if err := c.crlf(); err != nil {
 		return err
@@ -149,14 +153,14 @@ func (c *chunked) endChunk() error {
 	return c.finish()
 }
 
-// finish checks everything behind the last byte: the empty chunk, the trailers
-// and that nothing follows.
+// finish checks everything after the last byte: the empty chunk, the trailers
+// and the absence of further bytes.
 func (c *chunked) finish() error {
 	if err := c.header(); err != nil {
 		return err
 	}
 	if c.size != 0 {
-		return broken("the chunks have another length than was stated")
+		return broken("the chunks do not add up to the stated length")
 	}
 	if err := c.verifyChunk(); err != nil {
 		return err
@@ -178,7 +182,7 @@ func (c *chunked) finish() error {
 	return nil
 }
 
-// header reads the line that begins a chunk.
+// header reads the first line of a chunk.
 func (c *chunked) header() error {
 	line, err := c.line(maxChunkLine)
 	if err != nil {
@@ -194,12 +198,12 @@ func (c *chunked) header() error {
 		return broken("a chunk's size is not a number")
 	}
 	if extended != (c.chain != nil) {
-		return broken("a chunk is signed where it should not be, or the other way round")
+		return broken("a chunk has a signature although the mode is unsigned, or has none although it is signed")
 	}
 	if extended {
 		given, ok := bytes.CutPrefix(extension, []byte(chunkExtension))
 		if !ok || len(given) != signatureLength {
-			return broken("a chunk's signature is not one")
+			return broken("a chunk's signature is malformed")
 		}
 		copy(c.given[:], given)
 	}
@@ -224,7 +228,8 @@ func (c *chunked) verifyChunk() error {
 	return nil
 }
 
-// line reads up to a line feed. What it returns is valid until the next read.
+// line reads up to and including a line feed. The result is valid until the
+// next read.
 func (c *chunked) line(limit int) ([]byte, error) {
 	line, err := c.in.ReadSlice('\n')
 	switch {
@@ -236,6 +241,7 @@ func (c *chunked) line(limit int) ([]byte, error) {
 	return line, nil
 }
 
+// crlf demands a line end.
 func (c *chunked) crlf() error {
 	for _, want := range [...]byte{'\r', '\n'} {
 		got, err := c.in.ReadByte()
@@ -249,6 +255,8 @@ func (c *chunked) crlf() error {
 	return nil
 }
 
+// parseSize parses a hexadecimal size. It accepts no sign, no prefix and no
+// overflow.
 func parseSize(digits []byte) (int64, bool) {
 	if len(digits) == 0 || len(digits) > maxSizeHex {
 		return 0, false
@@ -264,5 +272,5 @@ func parseSize(digits []byte) (int64, bool) {
 	return int64(n), n>>63 == 0
 }
 
-// broken is the refusal of a malformed encoding, which S3 calls incomplete.
+// broken refuses a malformed encoding. S3 calls it incomplete.
 func broken(why string) error { return s3err.Wrap(s3err.IncompleteBody, errors.New(why)) }

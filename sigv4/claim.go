@@ -13,15 +13,19 @@ const (
 	maxAuthorizationBytes = 16 << 10
 	maxAccessKeyBytes     = 128
 
+	// S3's messages.
 	messageUnsupported = "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
-	messageOnlyOne     = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"
-	messageIncomplete  = "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
-	messageFields      = "the authorization header requires three components: Credential, SignedHeaders, and Signature."
-	messageNoDate      = "AWS authentication requires a valid Date or x-amz-date header"
-	messageExpected    = `the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`
+	messageOnlyOne     = "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, " +
+		"Signature query string parameter or the Authorization header should be specified"
+	messageIncomplete = "Query-string authentication version 4 requires the X-Amz-Algorithm, X-Amz-Credential, " +
+		"X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and X-Amz-Expires parameters."
+	messageFields   = "the authorization header requires three components: Credential, SignedHeaders, and Signature."
+	messageNoDate   = "AWS authentication requires a valid Date or x-amz-date header"
+	messageExpected = `the Credential is mal-formed; expecting "<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request".`
 )
 
-// place is where a request carries its credentials; it decides how S3 words a refusal.
+// place is where a request carries its credentials. S3 words errors differently
+// for each.
 type place int
 
 const (
@@ -31,23 +35,25 @@ const (
 	inForm
 )
 
-// claim is what a request says of itself, before any of it is believed.
+// claim holds the statements of a request about itself, before they are
+// verified.
 type claim struct {
-	place         place
-	version       Version
+	place   place
+	version Version
+	// must be terminator
 	accessKey     string
 	scope         Scope
 	terminal      string
 	signedHeaders string
 	signature     string
-	token         string // empty: none
-	stamp         string // the date as it is signed
+	token         string // "" means none
+	stamp         string // the date as signed
 	date          time.Time
 	expires       time.Duration // Version4 inQuery only
 	end           time.Time     // Version2 inQuery only
 }
 
-// malformed is the refusal of a credential, in the words of its place.
+// malformed refuses a credential in S3's words for its place.
 func (p place) malformed(format string, args ...any) *s3err.Error {
 	switch p {
 	case inQuery:
@@ -59,8 +65,8 @@ func (p place) malformed(format string, args ...any) *s3err.Error {
 	return s3err.New(s3err.AuthorizationHeaderMalformed, "The authorization header is malformed; "+format, args...)
 }
 
-// readClaim finds the one place that carries credentials and parses them. A session
-// token goes with either version's.
+// readClaim finds the one place with credentials and parses them. A session
+// token may go with both versions.
 func (v *Verifier) readClaim(h http.Header, q Query) (*claim, error) {
 	auth, inAuth := h["Authorization"]
 	v4, v2, token := false, false, false
@@ -83,7 +89,7 @@ func (v *Verifier) readClaim(h http.Header, q Query) (*claim, error) {
 	case inAuth:
 		return v.headerClaim(h, auth[0])
 	case v4:
-		if h[tokenHeader] != nil { // of which credentials?
+		if h[tokenHeader] != nil { // ambiguous: it may belong to other credentials
 			return nil, s3err.InvalidToken
 		}
 		return queryClaim(q)
@@ -91,9 +97,9 @@ func (v *Verifier) readClaim(h http.Header, q Query) (*claim, error) {
 	return nil, ErrAnonymous
 }
 
-// Claimed is the access key that a request names, with its session token if it has
-// one. It reports false for a request that names none, or that is malformed. Nothing of
-// it is verified, and Version 2 names none.
+// Claimed returns the access key that a request names, and its session token,
+// if any. It reports false for a request that names none or is malformed.
+// Nothing is verified, and for Version 2 it reports none.
 func Claimed(h http.Header, q Query) (accessKey, token string, ok bool) {
 	c, err := new(Verifier).readClaim(h, q)
 	if err != nil || len(c.accessKey) > maxAccessKeyBytes {
@@ -102,8 +108,8 @@ func Claimed(h http.Header, q Query) (accessKey, token string, ok bool) {
 	return c.accessKey, c.token, true
 }
 
-// isQueryAuth ignores case, so that a misspelt credential is refused as one
-// instead of passing for an anonymous request.
+// isQueryAuth ignores case, so that a misspelt credential is refused as such
+// and does not make the request anonymous.
 func isQueryAuth(name string) bool {
 	for _, p := range [...]string{"X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature",
 		"X-Amz-SignedHeaders", "X-Amz-Expires", "X-Amz-Date"} {
@@ -117,6 +123,7 @@ func isQueryAuth(name string) bool {
 // tokenHeader carries a session token, in the header or in the query.
 const tokenHeader = "X-Amz-Security-Token"
 
+// headerClaim parses an Authorization header of either version.
 func (v *Verifier) headerClaim(h http.Header, auth string) (*claim, error) {
 	scheme, rest, ok := strings.Cut(strings.TrimSpace(auth), " ")
 	switch {
@@ -148,7 +155,7 @@ func (v *Verifier) headerClaim(h http.Header, auth string) (*claim, error) {
 	return c, nil
 }
 
-// readToken takes the session token from the header.
+// readToken reads the session token in the header.
 func (c *claim) readToken(h http.Header) error {
 	tokens := h[tokenHeader]
 	if tokens == nil {
@@ -161,10 +168,10 @@ func (c *claim) readToken(h http.Header) error {
 	return nil
 }
 
-// shortValue is a value as a refusal repeats it.
+// shortValue bounds a value that an error repeats.
 func shortValue(s string) string { return s[:min(len(s), maxAccessKeyBytes)] }
 
-// parseComponents reads "Credential=…, SignedHeaders=…, Signature=…" in any
+// parseComponents parses "Credential=…, SignedHeaders=…, Signature=…" in any
 // order, each exactly once, and returns the credential.
 func (c *claim) parseComponents(s string) (credential string, err error) {
 	for part := range strings.SplitSeq(s, ",") {
@@ -194,8 +201,8 @@ func (c *claim) parseComponents(s string) (credential string, err error) {
 	return credential, nil
 }
 
-// readDate takes the time from x-amz-date or, without one, from Date. More than
-// one value leaves open which of them was meant.
+// readDate reads the time in x-amz-date or, without one, in Date. Several
+// values are ambiguous.
 func (c *claim) readDate(h http.Header) bool {
 	values, ok := h["X-Amz-Date"]
 	if !ok {
@@ -217,6 +224,8 @@ func (c *claim) readDate(h http.Header) bool {
 	return true
 }
 
+// queryClaim parses the parameters of a presigned URL of Version 4. Each is
+// required exactly once.
 func queryClaim(q Query) (*claim, error) {
 	refuse := func(format string, args ...any) (*claim, error) {
 		return nil, s3err.New(s3err.AuthorizationQueryParametersError, format, args...)
@@ -256,7 +265,8 @@ func queryClaim(q Query) (*claim, error) {
 	case seconds == 0:
 		return refuse("X-Amz-Expires must be at least 1 second")
 	case seconds > int64(MaxPresignExpiry/time.Second):
-		return refuse("X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds")
+		return refuse("X-Amz-Expires must be less than a week (in seconds); " +
+			"that is, the given X-Amz-Expires must be less than 604800 seconds")
 	}
 	c.expires = time.Duration(seconds) * time.Second
 	if n := q.Count(tokenHeader); n > 0 {
@@ -267,7 +277,7 @@ func queryClaim(q Query) (*claim, error) {
 	return c, nil
 }
 
-// parseCredential reads "accessKey/date/region/service/aws4_request".
+// parseCredential parses "accessKey/date/region/service/aws4_request".
 func (c *claim) parseCredential(s string) error {
 	parts := strings.Split(s, "/")
 	if len(parts) != 5 {

@@ -20,7 +20,7 @@ import (
 	miniocredentials "github.com/minio/minio-go/v7/pkg/credentials"
 )
 
-// receiver verifies what arrives and remembers the decoded bodies of PUTs.
+// receiver verifies requests and keeps the decoded bodies of PUTs.
 type receiver struct {
 	mu     sync.Mutex
 	bodies [][]byte

@@ -24,7 +24,7 @@ import (
 var credentials = aws.Credentials{AccessKeyID: exampleKey, SecretAccessKey: exampleSecret}
 
 // randomRequest makes a request with a path, a query and headers that are hard
-// to get right.
+// to sign correctly.
 func randomRequest(t *testing.T, rng *rand.Rand) *http.Request {
 	t.Helper()
 	alphabet := []rune("abcXYZ019-._~ +%/()'!*&=;:@,$?#äሴ😀\"<>|\\^`{}[]")
@@ -59,7 +59,8 @@ func randomRequest(t *testing.T, rng *rand.Rand) *http.Request {
 	return r
 }
 
-// TestOtherSigners verifies what the signers of AWS, MinIO and this package make.
+// TestOtherSigners verifies signatures made by the signers of AWS, MinIO and
+// this package.
 func TestOtherSigners(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -127,7 +128,8 @@ func TestOtherSigners(t *testing.T) {
 	}
 }
 
-// TestSignerAgainstAWS compares our signer's signatures with those of AWS's.
+// TestSignerAgainstAWS compares our signer's signatures with those of AWS's
+// signer.
 func TestSignerAgainstAWS(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -148,12 +150,12 @@ func TestSignerAgainstAWS(t *testing.T) {
 	}
 }
 
-// sha is the hasher that minio-go's streaming signer asks for.
+// sha is the hasher that minio-go's streaming signer takes.
 type sha struct{ hash.Hash }
 
 func (sha) Close() {}
 
-// TestMinioStreams decodes the bodies that minio-go's streaming signers make.
+// TestMinioStreams decodes the bodies of minio-go's streaming signers.
 func TestMinioStreams(t *testing.T) {
 	checksum := func() http.Header { return http.Header{"X-Amz-Checksum-Crc32c": {"sOO8/Q=="}} }
 	for name, sign := range map[string]func(r *http.Request, size int64) *http.Request{

@@ -15,21 +15,21 @@ import (
 	"time"
 )
 
-// DefaultChunkSize is the size of the chunks that SignChunked makes.
+// DefaultChunkSize is the size of SignChunked's chunks, in bytes.
 const DefaultChunkSize = 64 << 10
 
 // Chunked is a body to be sent in the aws-chunked encoding.
 type Chunked struct {
 	Mode      PayloadMode // one of the streaming modes
 	Body      io.Reader
-	Length    int64       // of Body; another one makes sending fail
+	Length    int64       // of Body; sending fails for another length
 	ChunkSize int         // at least MinChunkSize; 0: DefaultChunkSize
 	Trailer   http.Header // one value each; only in the trailing modes
 }
 
 // SignChunked signs a client's request like Sign and replaces its body by the
-// encoding of c. Values in c.Trailer are read when c.Body has ended, and may be
-// replaced until then by others of the same length.
+// encoding of c. The values of c.Trailer are read at the end of c.Body. Until
+// then they may be replaced by values of the same length.
 func SignChunked(r *http.Request, accessKey, secret, region, service string, c Chunked, t time.Time) error {
 	if !c.Mode.Chunked() || len(c.Trailer) > 0 && !c.Mode.Trailing() {
 		return fmt.Errorf("sigv4: mode %v cannot carry this body", c.Mode)
@@ -93,6 +93,7 @@ func (e *encoder) Read(p []byte) (int, error) {
 	return e.out.Read(p)
 }
 
+// next encodes one chunk, or the end of the body.
 func (e *encoder) next() error {
 	data := e.chunk[:min(int64(len(e.chunk)), e.left)]
 	if _, err := io.ReadFull(e.in, data); err != nil && len(data) > 0 {
@@ -116,6 +117,7 @@ func (e *encoder) next() error {
 	return nil
 }
 
+// line writes the first line of a chunk, with its signature in signed modes.
 func (e *encoder) line(data []byte) {
 	e.out.WriteString(strconv.FormatInt(int64(len(data)), 16))
 	if e.chain != nil {
@@ -128,6 +130,8 @@ func (e *encoder) line(data []byte) {
 	e.out.WriteString("\r\n")
 }
 
+// writeTrailers writes the trailers in the order of x-amz-trailer, and their
+// signature.
 func (e *encoder) writeTrailers() {
 	e.sum.Reset()
 	for _, name := range e.names {

@@ -17,8 +17,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// FuzzSignedChunks feeds arbitrary bytes to the decoder of signed chunks. What
-// comes out must be a prefix of what was signed, and all of it only without error.
+// FuzzSignedChunks decodes arbitrary bytes as signed chunks. The result must be
+// a prefix of the signed data, and the whole only without an error.
 func FuzzSignedChunks(f *testing.F) {
 	data := pattern(40) // short, so that the fuzzer's changes hit the framing
 	ids := map[bool]*Identity{}
@@ -37,7 +37,7 @@ func FuzzSignedChunks(f *testing.F) {
 		}
 		got, err := io.ReadAll(body)
 		if !bytes.HasPrefix(data, got) {
-			t.Fatal("bytes came out that nobody signed")
+			t.Fatal("unsigned bytes were returned")
 		}
 		if (err == nil) != (len(got) == len(data)) {
 			t.Fatalf("%d of %d bytes, %v", len(got), len(data), err)
@@ -48,7 +48,7 @@ func FuzzSignedChunks(f *testing.F) {
 	})
 }
 
-// FuzzUnsignedChunks decodes arbitrary bytes and, if that works, encodes the
+// FuzzUnsignedChunks decodes arbitrary bytes and, if that succeeds, encodes the
 // result again and expects the same.
 func FuzzUnsignedChunks(f *testing.F) {
 	f.Add([]byte("a\r\n0123456789\r\n0\r\nx-amz-checksum-crc32c:sOO8/Q==\r\n\r\n"), int64(10))
@@ -86,7 +86,8 @@ func FuzzUnsignedChunks(f *testing.F) {
 	})
 }
 
-// FuzzParseQuery compares with net/url where that keeps every pair.
+// FuzzParseQuery compares with net/url, for queries where that keeps every
+// pair.
 func FuzzParseQuery(f *testing.F) {
 	for _, seed := range []string{"", "acl", "a=b&c=d", "a=%20+&=&&;=%", "a;b=c", "%61=%C3%A4"} {
 		f.Add(seed)
@@ -120,8 +121,8 @@ func FuzzParseQuery(f *testing.F) {
 	})
 }
 
-// FuzzVerify sends arbitrary credentials: none may verify, and every refusal
-// must be one that a client can be told.
+// FuzzVerify sends arbitrary credentials. None may verify, and every refusal
+// must be one that clients may see.
 func FuzzVerify(f *testing.F) {
 	header := signedGet(f, "us-east-1", "s3", exampleTime, nil)
 	query := presignedGet(f, "us-east-1", "s3", exampleTime, MaxPresignExpiry)
@@ -146,8 +147,8 @@ func FuzzVerify(f *testing.F) {
 		id, err := verifyArrived(exampleVerifier(), r)
 		switch {
 		case err == nil:
-			// The fuzzer cannot sign, so what verifies is one of the two seeds,
-			// perhaps spelt differently.
+			// The fuzzer cannot sign, so that a verified request is one of the
+			// two seeds, perhaps spelt differently.
 			if !slices.Contains(known, id.seed.signature) {
 				t.Fatalf("verified: %q %q", auth, target)
 			}
@@ -195,8 +196,8 @@ func FuzzVerify2(f *testing.F) {
 	})
 }
 
-// FuzzOneReading2 has two presigned requests of one text mean the same: path, signed
-// parameters and headers.
+// FuzzOneReading2 checks that two presigned requests with one signed text mean
+// the same: path, signed parameters and headers.
 func FuzzOneReading2(f *testing.F) {
 	f.Add("/b/k?response-expires=a%26versionId%3D1", "/b/k?response-expires=a&versionId=1", "a", "a")
 	f.Add("/b/k?x-amz-meta-a=1%0Ax-amz-meta-b:2", "/b/k?x-amz-meta-a=1&x-amz-meta-b=2", "", "")
@@ -204,7 +205,7 @@ func FuzzOneReading2(f *testing.F) {
 	f.Add("/b/k?partNumber=1&uploadId=2", "/b/k?uploadId=2&partNumber=1", "text/plain", "text/plain")
 	meaning := func(target, kind string) (text string, means []any, ok bool) {
 		parsed, err := ParseTarget(target)
-		if err != nil || strings.ContainsAny(kind, "\r\n\x00") { // which no header holds
+		if err != nil || strings.ContainsAny(kind, "\r\n\x00") { // impossible in a header
 			return "", nil, false
 		}
 		r := arrived("GET", "gateway.test", target)

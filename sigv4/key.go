@@ -13,11 +13,11 @@ import (
 
 // dummySecret stands in for the secret of an unknown access key, so that the
 // answer takes as long as that to a wrong signature. Nothing signed with it is
-// ever accepted.
+// accepted.
 const dummySecret = "0000000000000000000000000000000000000000"
 
-// signingKey looks the claim's secret up and returns the key derived from it
-// when check accepts that key.
+// signingKey looks up the claim's secret and returns the key derived from it if
+// check accepts that key.
 func (v *Verifier) signingKey(ctx context.Context, c *claim, check func(key *[32]byte) error) (key [32]byte, err error) {
 	err = v.prove(ctx, c, func(secret string) error {
 		key = deriveKey(secret, c.scope)
@@ -29,8 +29,8 @@ func (v *Verifier) signingKey(ctx context.Context, c *claim, check func(key *[32
 	return key, nil
 }
 
-// prove looks the claim's secret up and has check judge it. Of an unknown access
-// key it judges dummySecret, and is not believed.
+// prove looks up the claim's secret and passes it to check. For an unknown
+// access key it passes dummySecret, and fails whatever the result.
 func (v *Verifier) prove(ctx context.Context, c *claim, check func(secret string) error) error {
 	unknown := len(c.accessKey) > maxAccessKeyBytes
 	secret := dummySecret
@@ -53,9 +53,9 @@ func (v *Verifier) prove(ctx context.Context, c *claim, check func(secret string
 	return err
 }
 
-// deriveKey is the key that signs one day, region and service. It is derived
-// anew for each request: that takes about 2 µs of Verify's 7, too little to
-// keep keys in a cache that would have to forget them when a secret changes.
+// deriveKey derives the key for one day, region and service. It does so for
+// each request: a cache would save little, see docs/performance.md, and would
+// have to forget keys when a secret changes.
 func deriveKey(secret string, s Scope) (key [32]byte) {
 	b := make([]byte, 0, 128)
 	b = append(append(b, "AWS4"...), secret...)
@@ -68,7 +68,7 @@ func deriveKey(secret string, s Scope) (key [32]byte) {
 	return key
 }
 
-// stringToSign is what the signature is a MAC of.
+// stringToSign is the text that is signed.
 func stringToSign(c *claim, canonical []byte) []byte {
 	sum := sha256.Sum256(canonical)
 	b := make([]byte, 0, 256)
@@ -88,6 +88,7 @@ func signature(key *[32]byte, text []byte) []byte {
 	return hex.AppendEncode(make([]byte, 0, 2*sha256.Size), m.Sum(sum[:0]))
 }
 
+// validSignature compares in constant time.
 func validSignature(key *[32]byte, text []byte, given string) bool {
 	return hmac.Equal(signature(key, text), []byte(given))
 }

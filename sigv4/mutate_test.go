@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// mutations calls f with s once for each of its bytes, that byte changed.
+// mutations calls f once for each byte of s, with that byte changed.
 func mutations(s string, f func(mutated string)) {
 	for i := range len(s) {
 		b := []byte(s)

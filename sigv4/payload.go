@@ -7,19 +7,20 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// PayloadMode is how the body of a request is covered by its signature.
+// PayloadMode tells how the signature covers a request's body.
 type PayloadMode int
 
 const (
-	// Signed bodies have the SHA-256 that the signature covers.
+	// Signed: the signature covers the body's SHA-256.
 	Signed PayloadMode = iota + 1
-	// Unsigned bodies are not covered.
+	// Unsigned: the body is not covered.
 	Unsigned
-	// StreamingSigned bodies are aws-chunked, and every chunk is signed.
+	// StreamingSigned: the body is aws-chunked, and every chunk is signed.
 	StreamingSigned
 	// StreamingSignedTrailer is StreamingSigned with signed trailing headers.
 	StreamingSignedTrailer
-	// StreamingUnsignedTrailer bodies are aws-chunked, with trailing headers; nothing is signed.
+	// StreamingUnsignedTrailer: the body is aws-chunked with trailing headers;
+	// nothing is signed.
 	StreamingUnsignedTrailer
 )
 
@@ -27,9 +28,11 @@ const (
 	unsignedPayload = "UNSIGNED-PAYLOAD"
 	emptySHA256     = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-	messagePayload = "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value."
+	messagePayload = "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, " +
+		"STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value."
 )
 
+// payloadNames are the values of x-amz-content-sha256 that are not digests.
 var payloadNames = map[PayloadMode]string{
 	Unsigned:                 unsignedPayload,
 	StreamingSigned:          "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
@@ -37,8 +40,8 @@ var payloadNames = map[PayloadMode]string{
 	StreamingUnsignedTrailer: "STREAMING-UNSIGNED-PAYLOAD-TRAILER",
 }
 
-// String is the mode as x-amz-content-sha256 names it; "SIGNED-PAYLOAD" for a
-// hash, which S3 has no name for.
+// String is the mode's name in x-amz-content-sha256. Signed, for which S3 has
+// no name, is "SIGNED-PAYLOAD".
 func (m PayloadMode) String() string {
 	if m == Signed {
 		return "SIGNED-PAYLOAD"
@@ -54,15 +57,15 @@ func (m PayloadMode) Trailing() bool {
 	return m == StreamingSignedTrailer || m == StreamingUnsignedTrailer
 }
 
-// payload is what a request claims of its body.
+// payload is a request's claim about its body.
 type payload struct {
 	mode   PayloadMode
-	text   string // as it is signed
+	text   string // as signed
 	digest string // Signed only
 }
 
 // claimedPayload reads x-amz-content-sha256. A presigned URL may have it as a
-// parameter, and without it leaves the body unsigned; the header form requires it.
+// parameter; without it, the body is unsigned. A signed header requires it.
 func claimedPayload(h http.Header, q Query, at place, implied string) (payload, error) {
 	values := h["X-Amz-Content-Sha256"]
 	if len(values) == 0 && at == inQuery {
@@ -91,11 +94,14 @@ func claimedPayload(h http.Header, q Query, at place, implied string) (payload, 
 	case at == inQuery && p.mode.Chunked():
 		return payload{}, s3err.New(s3err.InvalidRequest, "The value of x-amz-content-sha256 header is invalid.")
 	case at == nowhere && (p.mode == StreamingSigned || p.mode == StreamingSignedTrailer):
-		return payload{}, s3err.New(s3err.InvalidRequest, "Anonymous requests don't support this x-amz-content-sha256 value. Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.")
+		return payload{}, s3err.New(s3err.InvalidRequest, "Anonymous requests don't support this x-amz-content-sha256 value. "+
+			"Please use UNSIGNED-PAYLOAD or STREAMING-UNSIGNED-PAYLOAD-TRAILER.")
 	}
 	return p, nil
 }
 
+// parsePayload parses a value of x-amz-content-sha256. The digest may be in
+// capitals.
 func parsePayload(text string) (payload, bool) {
 	for mode, name := range payloadNames {
 		if text == name {
@@ -113,6 +119,7 @@ func parsePayload(text string) (payload, bool) {
 	return payload{mode: Signed, text: text, digest: strings.ToLower(text)}, true
 }
 
+// invalidPayload refuses a value of x-amz-content-sha256.
 func invalidPayload(text string) error {
 	return s3err.New(s3err.InvalidArgument, messagePayload).
 		With("ArgumentName", "x-amz-content-sha256").With("ArgumentValue", shortValue(text))

@@ -9,14 +9,15 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// Policy is the fields of a browser's POST form that carry its signature,
-// as they arrived. A field that was absent is empty.
+// Policy holds the fields of a POST form that carry its signature, as they
+// arrived. An absent field is empty.
 type Policy struct {
-	// Version2: the form has a field AWSAccessKeyId or signature, even empty.
+	// Version2: the form has a field AWSAccessKeyId or signature, even an empty
+	// one.
 	Version2      bool
 	AccessKey2    string // AWSAccessKeyId
 	Signature2    string // signature
-	Policy        string // base64; its contents are for the caller to check
+	Policy        string // base64; the caller checks its contents
 	Algorithm     string
 	Credential    string
 	Date          string
@@ -24,9 +25,9 @@ type Policy struct {
 	SecurityToken string
 }
 
-// VerifyPolicy checks the signature of a POST policy. ErrAnonymous is for a form
-// without any of the fields; a form with some of them is an InvalidArgument.
-// The policy's conditions and its expiration are not looked at.
+// VerifyPolicy checks the signature of a POST policy. A form without any of the
+// fields is ErrAnonymous, a form with some of them InvalidArgument. The caller
+// must check the policy's conditions and expiration.
 //
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html
 func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error) {
@@ -78,11 +79,13 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error
 	return &Identity{AccessKey: c.accessKey, Version: Version4, Payload: Unsigned, Date: c.date, Scope: c.scope}, nil
 }
 
+// missingField refuses a form, in S3's words.
 func missingField(name string) error {
 	return s3err.New(s3err.InvalidArgument, "Bucket POST must contain a field named '%s'.  If it is specified, please check the order of the fields.", name).
 		With("ArgumentName", name)
 }
 
+// policyMismatch shows the client the policy that the gateway verified.
 func policyMismatch(accessKey, policy, given string) error {
 	return s3err.New(s3err.SignatureDoesNotMatch, "").
 		With("AWSAccessKeyId", accessKey).

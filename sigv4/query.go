@@ -8,26 +8,25 @@ import (
 )
 
 const (
-	// MaxQueryBytes bounds a query as it arrives: a listing may carry a prefix,
-	// a marker and a token of some 3 KB each beside a presigned credential.
+	// MaxQueryBytes bounds a query as it arrives. A listing may have a prefix,
+	// a marker and a token of about 3 KB each, and a presigned credential.
 	MaxQueryBytes = 16 << 10
 	// MaxQueryParams bounds the number of parameters in a query.
 	MaxQueryParams = 128
 )
 
-// Param is one parameter of a query, decoded. A name without "=" has the empty
+// Param is one decoded parameter of a query. A name without "=" has an empty
 // value, as in "?acl".
 type Param struct{ Name, Value string }
 
-// Query is the parameters of a query in the order of arrival, duplicates
-// included. Names are case-sensitive.
+// Query holds the parameters of a query in their order, including duplicates.
+// Names are case-sensitive.
 type Query []Param
 
 // ParseQuery decodes a raw query, without its "?". Unlike url.ParseQuery it
-// drops nothing: a ";" is a byte like others, and what it cannot decode it
-// refuses with InvalidURI. Empty parameters ("&&") are skipped, "+" is a space.
-// Beyond MaxQueryBytes the error is URITooLong, beyond MaxQueryParams
-// InvalidArgument.
+// drops nothing: ";" is an ordinary byte, and malformed escapes are an
+// InvalidURI. Empty parameters ("&&") are skipped, "+" is a space. Beyond
+// MaxQueryBytes the error is URITooLong, beyond MaxQueryParams InvalidArgument.
 func ParseQuery(raw string) (Query, error) {
 	if raw == "" {
 		return nil, nil
@@ -56,7 +55,7 @@ func ParseQuery(raw string) (Query, error) {
 	return q, nil
 }
 
-// Get returns the first value of name, and whether there is one.
+// Get returns the first value of name and whether there is one.
 func (q Query) Get(name string) (string, bool) {
 	for i := range q {
 		if q[i].Name == name {
@@ -66,13 +65,13 @@ func (q Query) Get(name string) (string, bool) {
 	return "", false
 }
 
-// Has reports whether name is there, with or without a value.
+// Has reports whether name is present, with or without a value.
 func (q Query) Has(name string) bool {
 	_, ok := q.Get(name)
 	return ok
 }
 
-// Count is how often name is there.
+// Count is the number of parameters with the name.
 func (q Query) Count(name string) int {
 	n := 0
 	for i := range q {
@@ -109,6 +108,7 @@ func (q Query) appendCanonical(b []byte, skip string) []byte {
 	return b
 }
 
+// encodeParam encodes a name or value as the canonical query has it.
 func encodeParam(s string) string {
 	for i := 0; i < len(s); i++ {
 		if !unreserved[s[i]] {

@@ -10,7 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// checkScope holds the credential's scope against the request and the verifier.
+// checkScope compares the credential's scope with the request and the verifier.
 func (v *Verifier) checkScope(c *claim) error {
 	if _, ok := strict.Time(dayForm, c.scope.Date); !ok {
 		return c.place.malformed(`incorrect date format %q. This date in the credential must be in the format "yyyyMMdd".`, c.scope.Date)
@@ -34,11 +34,12 @@ func (v *Verifier) checkScope(c *claim) error {
 	return nil
 }
 
-// maxRegionBytes bounds the name of a region that nobody configured: that of a host.
+// maxRegionBytes bounds the name of a region that is not configured: the length
+// of a host name.
 const maxRegionBytes = 255
 
-// takesRegion reports whether a scope may name the region. The names that clients
-// make up are empty, or those of hosts.
+// takesRegion reports whether a scope may name the region. Names that clients
+// invent are empty or host names.
 func (v *Verifier) takesRegion(region string) bool {
 	if region == v.Region && region != "" || slices.Contains(v.Regions, region) {
 		return true
@@ -47,8 +48,8 @@ func (v *Verifier) takesRegion(region string) bool {
 	return v.AnyRegion && len(region) <= maxRegionBytes && strings.IndexFunc(region, outside) < 0
 }
 
-// checkTime refuses requests from too far away in time, and presigned URLs
-// outside their life.
+// checkTime refuses requests that were signed too long ago or in the future,
+// and presigned URLs outside their validity.
 func (v *Verifier) checkTime(c *claim) error {
 	const form = time.RFC3339
 	if now := v.now(); c.place == inQuery {
@@ -67,7 +68,7 @@ func (v *Verifier) checkTime(c *claim) error {
 	return v.checkSkew(c)
 }
 
-// checkSkew refuses requests that were signed too long ago, or in the future.
+// checkSkew refuses requests that were signed too long ago or in the future.
 func (v *Verifier) checkSkew(c *claim) error {
 	now, skew := v.now(), v.maxSkew()
 	if c.date.Sub(now).Abs() > skew {

@@ -12,25 +12,26 @@ import (
 	"time"
 )
 
-// unsigned are the headers that something between client and server may change.
+// unsigned are headers that proxies between client and server may change.
 var unsigned = []string{"authorization", "user-agent", "accept-encoding", "connection", "expect",
 	"transfer-encoding", "x-amzn-trace-id", "content-length", "te", "trailer", "upgrade"}
 
-// PayloadHash is the payload hash of a body that is at hand.
+// PayloadHash is the payload hash of a body in memory.
 func PayloadHash(body []byte) string {
 	sum := sha256.Sum256(body)
 	return hex.EncodeToString(sum[:])
 }
 
-// Sign signs a client's request in its Authorization header, with the time t.
-// payloadHash is what goes into x-amz-content-sha256: a PayloadHash or the name
-// of a PayloadMode. All of r's headers are signed that travel unchanged, so
-// they must be set before. It fails when r's URL cannot be a request target.
+// Sign signs a client's request in its Authorization header, at time t.
+// payloadHash is the value of x-amz-content-sha256: a PayloadHash or the name
+// of a PayloadMode. It signs all headers of r that arrive unchanged, so that
+// they must be set before. It fails if r's URL cannot be a request target.
 func Sign(r *http.Request, accessKey, secret, region, service, payloadHash string, t time.Time) error {
 	_, err := sign(r, accessKey, secret, region, service, payloadHash, t)
 	return err
 }
 
+// sign is Sign, and returns the seed for the signatures of chunks.
 func sign(r *http.Request, accessKey, secret, region, service, payloadHash string, t time.Time) (*seed, error) {
 	c := newClaim(inHeader, accessKey, region, service, t)
 	r.Header.Set("X-Amz-Date", c.stamp)
@@ -45,12 +46,13 @@ func sign(r *http.Request, accessKey, secret, region, service, payloadHash strin
 }
 
 // Presign returns the URL of a client's request with its signature in the
-// query, valid from t for expires, a whole number of seconds up to
-// MaxPresignExpiry. The body stays unsigned; the headers of r are signed and
-// must be sent with it. r itself is not changed.
+// query. It is valid from t for expires, a whole number of seconds up to
+// MaxPresignExpiry. The body is not signed. The headers of r are signed and
+// must be sent with the URL. r is not changed. The gateway makes no URLs
+// itself; Presign completes the signer for its clients.
 func Presign(r *http.Request, accessKey, secret, region, service string, expires time.Duration, t time.Time) (string, error) {
 	if expires < time.Second || expires > MaxPresignExpiry {
-		return "", fmt.Errorf("sigv4: a presigned URL cannot live for %s", expires)
+		return "", fmt.Errorf("sigv4: a presigned URL cannot be valid for %s", expires)
 	}
 	c := newClaim(inQuery, accessKey, region, service, t)
 	presigned := *r
@@ -80,6 +82,7 @@ func Presign(r *http.Request, accessKey, secret, region, service string, expires
 	return u.String(), nil
 }
 
+// newClaim is the claim of a client's request.
 func newClaim(at place, accessKey, region, service string, t time.Time) *claim {
 	t = t.UTC()
 	return &claim{place: at, version: Version4, accessKey: accessKey, stamp: t.Format(stampForm), date: t,
@@ -103,7 +106,7 @@ func (c *claim) sign(r *http.Request, secret, payloadHash string) (*seed, error)
 	return &seed{key: key, stamp: c.stamp, signature: string(signature(&key, toSign))}, nil
 }
 
-// signable are the names of the headers to sign, sorted.
+// signable returns the names of the headers to sign, sorted.
 func signable(r *http.Request) []string {
 	names := []string{"host"}
 	for name := range r.Header {

@@ -1,11 +1,11 @@
 // Package sigv4 verifies AWS Signature Version 4 as Amazon S3 applies it: in
 // the Authorization header, in a presigned URL and in a POST policy. It decodes
-// the bodies that go with it, signed or not, and holds a small signer. Where it is
-// told to, it verifies Signature Version 2 in the same places.
+// the bodies of such requests, signed or not, and has a small signer. If it is
+// configured so, it verifies Signature Version 2 in the same places.
 //
 // It never reads a body while it verifies a request, never decides what an
-// identity may do, and never trusts a header that the signature leaves out.
-// Secrets appear in none of its errors.
+// identity may do, and never trusts a header that is not signed. Its errors
+// contain no secrets.
 //
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 package sigv4
@@ -20,39 +20,40 @@ import (
 )
 
 const (
-	// DefaultMaxSkew is how far a request's time may be from the server's, as in S3.
+	// DefaultMaxSkew is the largest difference between a request's time and the
+	// server's, as on S3.
 	DefaultMaxSkew = 15 * time.Minute
-	// MaxPresignExpiry is the longest life of a presigned URL: seven days.
+	// MaxPresignExpiry is the longest validity of a presigned URL: seven days.
 	MaxPresignExpiry = 7 * 24 * time.Hour
 
 	algorithm  = "AWS4-HMAC-SHA256"
-	algorithmA = "AWS4-ECDSA-P256-SHA256" // Signature Version 4A, which needs asymmetric keys
+	algorithmA = "AWS4-ECDSA-P256-SHA256" // Signature Version 4A, with asymmetric keys; not supported
 	terminator = "aws4_request"
 	stampForm  = "20060102T150405Z"
 	dayForm    = "20060102"
 )
 
-// ErrAnonymous says that a request carries no credentials at all. Whether it
-// may go on is for the caller to decide; see Anonymous for its body.
+// ErrAnonymous says that a request carries no credentials. The caller decides
+// whether it may continue; see Anonymous for its body.
 var ErrAnonymous = errors.New("sigv4: the request carries no credentials")
 
-// Verifier checks signatures for one service.
-// It is safe for concurrent use as long as its fields are not changed.
+// Verifier checks signatures for one service. It is safe for concurrent use
+// while its fields do not change.
 type Verifier struct {
-	Region    string           // what a credential's scope must name, and refusals do
-	Regions   []string         // others that it may name
-	AnyRegion bool             // it may name any, also none
-	Version2  Version2Use      // where Version 2 is taken
-	Refusal2  string           // what a refusal of Version 2 adds to S3's words
+	Region    string           // the region that scopes must name, and errors mention
+	Regions   []string         // further regions that scopes may name
+	AnyRegion bool             // scopes may name any region, or none
+	Version2  Version2Use      // where Version 2 is accepted
+	Refusal2  string           // is added to S3's message that refuses Version 2
 	Service   string           // empty: "s3"
 	Now       func() time.Time // nil: time.Now
 	MaxSkew   time.Duration    // 0: DefaultMaxSkew
 
 	// Lookup returns the secret of an access key, or an error that wraps
-	// s3err.InvalidAccessKeyID when there is none. token is the session token
-	// that came with it, empty when none did; it is for Lookup to refuse one that
-	// is not the key's, or is missing. Any other error is passed on, so that a
-	// store that is down does not look like a wrong password.
+	// s3err.InvalidAccessKeyID when there is no such key. token is the session
+	// token that came with it, or "". Lookup must refuse a token that is
+	// missing or not the key's. Any other error is passed on, so that an
+	// unavailable store does not look like a wrong password.
 	Lookup func(ctx context.Context, accessKey, token string) (secret string, err error)
 }
 
@@ -68,24 +69,25 @@ func (s Scope) String() string {
 	return s.Date + "/" + s.Region + "/" + s.Service + "/" + terminator
 }
 
-// Identity is who signed a request, and what the signature covers.
-// It holds the day's signing key, unexported, to check the chunks of its body.
+// Identity tells who signed a request and what the signature covers. It holds
+// the day's signing key, unexported, to check the chunks of the body.
 type Identity struct {
 	AccessKey     string // empty for a request without credentials
 	Version       Version
 	Presigned     bool
 	Payload       PayloadMode
-	Date          time.Time // when it was signed, as the client says; zero for URLs and forms of Version 2
+	Date          time.Time // the client's signing time; zero for URLs and forms of Version 2
 	Scope         Scope     // Version 4 only
 	SignedHeaders []string  // lower case, sorted; Version 4 only
 
-	digest string // what the body's SHA-256 must be, lower-case hex; Signed only
+	digest string // the required SHA-256 of the body, lower-case hex; Signed only
 	// A pointer, so that printing an Identity does not print the key.
 	seed *seed
 }
 
-// ContentSHA256 is what the request says of its body, in the one form that policies see:
-// the digest in lower case, or the name of the payload mode; empty for the zero Identity.
+// ContentSHA256 is the request's claim about its body, in the form that
+// policies see: the digest in lower case, or the name of the payload mode; ""
+// for the zero Identity.
 func (id *Identity) ContentSHA256() string {
 	if id.Payload == Signed {
 		return id.digest
@@ -93,29 +95,29 @@ func (id *Identity) ContentSHA256() string {
 	return payloadNames[id.Payload]
 }
 
-// seed is what the chain of chunk signatures starts from.
+// seed is the start of the chain of chunk signatures.
 type seed struct {
 	key       [32]byte
 	stamp     string
 	signature string
 }
 
-// Verify checks the signature of r, whose target as it arrived is t (see
-// ParseTarget), and returns who signed it. Nothing of the body is read: the
-// caller must read it through Identity.Body, to its end, before it relies on it.
+// Verify checks the signature of r and returns its signer. t is the request's
+// target as it arrived, see ParseTarget. The body is not read: the caller must
+// read it through Identity.Body, to its end, before relying on it.
 //
-// It returns ErrAnonymous for a request without credentials, and otherwise
-// errors that carry the codes, messages and fields of S3. Every x-amz-* header
-// of r, and host, must be signed; one that arrived twice is signed with all its
-// values, so whoever acts on it must not look at the first alone. A session
-// token is signed too: in x-amz-security-token, or in the query that has the
-// signature.
+// A request without credentials is ErrAnonymous. Other errors have S3's codes,
+// messages and fields. Every x-amz-* header of r, and host, must be signed. A
+// repeated header is signed with all its values, so that a caller must not look
+// at the first alone. A session token must be signed too: in
+// x-amz-security-token, or in the query with the signature.
 func (v *Verifier) Verify(r *http.Request, t Target) (*Identity, error) {
 	return v.verify(r, t, "")
 }
 
-// VerifyForm is Verify for a request to a service other than S3 whose body is at
-// hand: without x-amz-content-sha256 the signature is over the body's hash.
+// VerifyForm is Verify for a request to another service than S3 whose body is
+// in memory. Without x-amz-content-sha256, the signature covers the body's
+// hash.
 func (v *Verifier) VerifyForm(r *http.Request, t Target, body []byte) (*Identity, error) {
 	id, err := v.verify(r, t, PayloadHash(body))
 	if err != nil {
@@ -127,8 +129,8 @@ func (v *Verifier) VerifyForm(r *http.Request, t Target, body []byte) (*Identity
 	return id, nil
 }
 
-// verify is Verify where a request that names no payload hash is taken to have
-// the one in implied, as services other than S3 have it.
+// verify is Verify with the payload hash of a request that names none, as
+// services other than S3 have it.
 func (v *Verifier) verify(r *http.Request, t Target, implied string) (*Identity, error) {
 	c, err := v.readClaim(r.Header, t.Query)
 	if err != nil {
@@ -173,8 +175,8 @@ func (v *Verifier) verify(r *http.Request, t Target, implied string) (*Identity,
 }
 
 // Anonymous is the identity of a request for which Verify returned
-// ErrAnonymous: it has no access key, and serves to read the body. Payloads
-// whose chunks would have to be signed are refused.
+// ErrAnonymous. It has no access key, and is for reading the body. Payloads
+// whose chunks must be signed are refused.
 func Anonymous(r *http.Request) (*Identity, error) {
 	payload, err := claimedPayload(r.Header, nil, nowhere, unsignedPayload)
 	if err != nil {

@@ -7,25 +7,26 @@ import (
 )
 
 // MaxPathBytes bounds the path of a request target as it arrives. A key of
-// 1,024 bytes takes three times that when every byte is percent-encoded.
+// 1,024 bytes takes three times as many when every byte is percent-encoded.
 const MaxPathBytes = 8 << 10
 
-// Target is a request target, taken apart once, so that what is signed and what
-// is acted on are the same value.
+// Target is a parsed request target. It is parsed once, so that the signed
+// value and the value acted on are the same.
 type Target struct {
-	RawPath string // as it arrived, begins with "/"
-	Path    string // RawPath with its percent-encoding undone, once
+	RawPath string // as it arrived; begins with "/"
+	Path    string // RawPath, percent-decoded once
 	Query   Query
-	// HostBucket is the bucket that the Host header names, which Version 2 signs before
-	// the path; empty where the path names it. ParseTarget leaves it to its caller.
+	// HostBucket is the bucket that the Host header names, which Version 2
+	// signs in front of the path; "" where the path names it. ParseTarget
+	// leaves it to its caller.
 	HostBucket string
 }
 
-// ParseTarget takes apart the request target of a request line, which is
-// http.Request.RequestURI on a server. Nothing is cleaned: "//", "." and ".."
-// are bytes like others. A path that is too long is a URITooLong; broken
-// percent-encoding, control bytes and any form but the origin form of RFC 9112
-// are an InvalidURI.
+// ParseTarget parses the request target of a request line,
+// http.Request.RequestURI on a server. It cleans nothing: "//", "." and ".."
+// are ordinary bytes. A path that is too long is a URITooLong. Malformed
+// percent-encoding, control bytes and all forms other than the origin form of
+// RFC 9112 are an InvalidURI.
 func ParseTarget(requestURI string) (Target, error) {
 	path, rawQuery, _ := strings.Cut(requestURI, "?")
 	if len(path) > MaxPathBytes {
@@ -45,10 +46,11 @@ func ParseTarget(requestURI string) (Target, error) {
 	return Target{RawPath: path, Path: decoded, Query: q}, nil
 }
 
-// ReceivedTarget is ParseTarget for a server, which has to take the absolute form as
-// well: http://host/path. The host that is named there is the request's, whatever its
-// Host says, and is the one that is signed; net/http has put it into http.Request.Host,
-// which is host. Errors as ParseTarget; InvalidURI where the two differ.
+// ReceivedTarget is ParseTarget for a server, which must also accept the
+// absolute form: http://host/path. Then the named host is the request's,
+// whatever its Host header says, and is the signed one. net/http has put it
+// into http.Request.Host, which is host. Errors are those of ParseTarget;
+// InvalidURI if the two differ.
 // Source: RFC 9112, sections 3.2.2 and 3.3
 func ReceivedTarget(requestURI, host string) (Target, error) {
 	scheme, rest, absolute := strings.Cut(requestURI, "://")
@@ -64,13 +66,13 @@ func ReceivedTarget(requestURI, host string) (Target, error) {
 	}
 	rest = rest[len(authority):]
 	if !strings.HasPrefix(rest, "/") {
-		rest = "/" + rest // a path that is empty stands for it
+		rest = "/" + rest // an empty path means the same
 	}
 	return ParseTarget(rest)
 }
 
-// decode undoes percent-encoding, and "+" for a space in queries. It reports
-// false for an incomplete escape or a control byte that is not escaped.
+// decode reverts percent-encoding, and "+" for a space in queries. It reports
+// false for an incomplete escape or an unescaped control byte.
 func decode(s string, plus bool) (string, bool) {
 	plain := true
 	for i := 0; i < len(s); i++ {
@@ -106,8 +108,8 @@ func decode(s string, plus bool) (string, bool) {
 	return string(b), true
 }
 
-// appendEncoded percent-encodes every byte but the unreserved ones of RFC 3986,
-// with capital digits, as signatures have it; slashes stay in paths.
+// appendEncoded percent-encodes every byte except the unreserved ones of RFC
+// 3986, with capital digits, as signatures demand. Slashes stay in paths.
 func appendEncoded(b []byte, s string, keepSlash bool) []byte {
 	const digits = "0123456789ABCDEF"
 	for i := 0; i < len(s); i++ {
@@ -121,6 +123,7 @@ func appendEncoded(b []byte, s string, keepSlash bool) []byte {
 	return b
 }
 
+// unreserved are the unreserved characters of RFC 3986, section 2.3.
 var unreserved = func() (t [256]bool) {
 	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~" {
 		t[c] = true

@@ -11,15 +11,15 @@ import (
 )
 
 const (
-	// MaxTrailers bounds the trailing headers of a body; S3 clients send one.
+	// MaxTrailers bounds the trailing headers of a body. S3 clients send one.
 	MaxTrailers = 16
-	// MaxTrailerLine bounds one of them, its line end included.
+	// MaxTrailerLine bounds one trailing header with its line end, in bytes.
 	MaxTrailerLine = 1 << 10
 
 	trailerSignature = "x-amz-trailer-signature"
 )
 
-// declared checks the names of x-amz-trailer and returns them in lower case.
+// declared checks the names in x-amz-trailer and returns them in lower case.
 func declared(names []string) ([]string, error) {
 	if len(names) > MaxTrailers {
 		return nil, s3err.MalformedTrailer
@@ -35,14 +35,14 @@ func declared(names []string) ([]string, error) {
 	return lower, nil
 }
 
-// readTrailers reads what follows the empty chunk, up to its blank line:
+// readTrailers reads the part after the empty chunk, up to its blank line:
 //
 //	name ":" value [CR] LF                            for each declared name
 //	[CR LF] "x-amz-trailer-signature:" 64 hex CR LF   when signed
 //	CR LF
 //
-// Some clients, minio-go among them, end a trailer with a line feed alone and
-// write one blank line more, as AWS's documentation shows it.
+// Some clients, such as minio-go, end a trailer with a line feed alone and
+// write one more blank line, as AWS's documentation shows it.
 func (c *chunked) readTrailers() error {
 	spare := false
 	for {
@@ -70,8 +70,8 @@ func (c *chunked) readTrailers() error {
 	}
 }
 
-// trailerLine returns the next name, in lower case, and its value; an empty
-// name is a blank line.
+// trailerLine returns the next name, in lower case, and its value. A blank line
+// has an empty name.
 func (c *chunked) trailerLine() (name, value string, err error) {
 	line, err := c.line(MaxTrailerLine)
 	if err != nil {
@@ -94,6 +94,7 @@ func (c *chunked) trailerLine() (name, value string, err error) {
 	return name, value, nil
 }
 
+// addTrailer accepts only declared trailers, each once.
 func (c *chunked) addTrailer(name, value string) error {
 	key := http.CanonicalHeaderKey(name)
 	if !slices.Contains(c.declared, name) || c.trailer[key] != nil {
@@ -106,7 +107,7 @@ func (c *chunked) addTrailer(name, value string) error {
 	return nil
 }
 
-// allTrailers refuses a body without one of the trailers that it announced.
+// allTrailers refuses a body that lacks a declared trailer.
 func (c *chunked) allTrailers() error {
 	if len(c.trailer) != len(c.declared) {
 		return s3err.MalformedTrailer
@@ -114,6 +115,7 @@ func (c *chunked) allTrailers() error {
 	return nil
 }
 
+// verifyTrailers checks the signature of the trailers, which ends the body.
 func (c *chunked) verifyTrailers(given string) error {
 	c.chain.trailers(c.sum)
 	if !c.chain.equals([]byte(given)) {
@@ -122,13 +124,14 @@ func (c *chunked) verifyTrailers(given string) error {
 	return c.crlf()
 }
 
-// skipBlank passes over one more blank line.
+// skipBlank skips one more blank line.
 func (c *chunked) skipBlank() {
 	if next, err := c.in.Peek(2); err == nil && string(next) == "\r\n" {
 		c.in.Discard(2)
 	}
 }
 
+// tooSmall refuses a chunk below MinChunkSize, as S3 does.
 func tooSmall(number int, size int64) error {
 	return s3err.New(s3err.InvalidChunkSize, "").
 		With("Chunk", strconv.Itoa(number)).

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// upload describes a PUT to be signed by this package's own signer.
+// upload describes a PUT that this package's own signer signs.
 type upload struct {
 	mode      PayloadMode
 	data      []byte
@@ -16,7 +16,7 @@ type upload struct {
 	trailer   http.Header
 }
 
-// signedUpload signs u and returns it as it arrives, with who signed it.
+// signedUpload signs u and returns it as it arrives, with its identity.
 func signedUpload(t testing.TB, u upload) (*http.Request, *Identity) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), "PUT", "http://gateway.test:9000/bucket/key", bytes.NewReader(u.data))
@@ -48,7 +48,7 @@ func signedUpload(t testing.TB, u upload) (*http.Request, *Identity) {
 	return r, id
 }
 
-// overWire is what a server makes of a client's request, its body included.
+// overWire returns a client's request as a server receives it, body included.
 func overWire(t testing.TB, r *http.Request) *http.Request {
 	t.Helper()
 	var wire bytes.Buffer

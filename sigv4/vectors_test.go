@@ -37,7 +37,8 @@ func (v *vector) read(t *testing.T, name string) string {
 	return strings.ReplaceAll(string(b), "\r\n", "\n")
 }
 
-// request parses a request by hand: net/http refuses the blank in some targets.
+// request parses a request without net/http, which refuses the blank in some
+// targets.
 func (v *vector) request(t *testing.T, name string) (*http.Request, Target) {
 	t.Helper()
 	head, _, _ := strings.Cut(v.read(t, name), "\n\n")
@@ -106,7 +107,7 @@ func TestVectors(t *testing.T) {
 				payloadHash := canonical[strings.LastIndexByte(canonical, '\n')+1:]
 
 				id, err := v.verifier().verify(r, target, payloadHash)
-				// Only where the client added the token after it had signed.
+				// Only where the client added the token after signing.
 				outside := v.context.Credentials.Token != "" && !strings.Contains(strings.ToLower(canonical), "x-amz-security-token")
 				if outside {
 					if !errors.Is(err, s3err.SignatureDoesNotMatch) && !errors.Is(err, s3err.AccessDenied) {
@@ -137,8 +138,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// claim reads what the request claims without refusing session tokens. A token
-// that was added after signing is taken out of the query.
+// claim reads the request's claim without refusing session tokens. A token that
+// was added after signing is removed from the query.
 func (v *vector) claim(t *testing.T, form string, r *http.Request, target *Target, canonical string) *claim {
 	t.Helper()
 	c := newClaim(inHeader, v.context.Credentials.AccessKey, v.context.Region, v.context.Service, v.context.Timestamp)

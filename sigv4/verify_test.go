@@ -13,7 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// signedGet is a GET as it arrives, signed in its header after edit.
+// signedGet returns a GET as it arrives, signed in its header after edit.
 func signedGet(t testing.TB, region, service string, at time.Time, edit func(r *http.Request)) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), "GET", "http://gateway.test:9000/bucket/key?versionId=null", nil)
@@ -29,7 +29,7 @@ func signedGet(t testing.TB, region, service string, at time.Time, edit func(r *
 	return overWire(t, r)
 }
 
-// presignedGet is a GET as it arrives, signed in its query.
+// presignedGet returns a GET as it arrives, signed in its query.
 func presignedGet(t testing.TB, region, service string, at time.Time, expires time.Duration) *http.Request {
 	t.Helper()
 	r, err := http.NewRequestWithContext(context.Background(), "GET", "http://gateway.test:9000/bucket/key?versionId=null", nil)
@@ -271,7 +271,8 @@ func TestDateHeader(t *testing.T) {
 	}
 }
 
-// TestOddDates refuses dates that are of no accepted form, rightly signed.
+// TestOddDates refuses dates in other forms, although they are correctly
+// signed.
 func TestOddDates(t *testing.T) {
 	for _, stamp := range []string{
 		"20130524T000000.0Z", "20130524T000000,0Z", "20130524T000000Z ", "20130524t000000Z", "2013-05-24T00:00:00Z", "20130524T0000Z",
@@ -306,7 +307,7 @@ func TestLookupFailures(t *testing.T) {
 		t.Errorf("empty secret: %v", err)
 	}
 
-	// A request signed with the stand-in for unknown secrets stays refused.
+	// A request signed with the stand-in for unknown secrets is still refused.
 	forged, _ := http.NewRequest("GET", "http://gateway.test/", nil)
 	if err := Sign(forged, "AKIAUNKNOWN", dummySecret, "us-east-1", "s3", emptySHA256, exampleTime); err != nil {
 		t.Fatal(err)

@@ -14,11 +14,11 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// Version tells signatures apart.
+// Version distinguishes signatures.
 type Version int
 
 const (
-	// Version2 is HMAC-SHA1 over a short string, which S3 calls AWS.
+	// Version2 is HMAC-SHA1 over a short string. S3 calls it AWS.
 	Version2 Version = 2
 	// Version4 is AWS4-HMAC-SHA256.
 	Version4 Version = 4
@@ -26,27 +26,28 @@ const (
 	algorithm2 = "AWS"
 )
 
-// Version2Use says where signatures of Version 2 are taken.
+// Version2Use tells where signatures of Version 2 are accepted.
 type Version2Use int
 
 const (
-	// Version2Off takes none.
+	// Version2Off: nowhere.
 	Version2Off Version2Use = iota
-	// Version2Presigned takes those of URLs and forms, which are signed for others to use.
+	// Version2Presigned: in URLs and forms, which are signed for others to use.
 	Version2Presigned
-	// Version2All takes those of the Authorization header too.
+	// Version2All: in the Authorization header too.
 	Version2All
 )
 
 const (
-	// maxEpoch is the last second of the year 9999: what Expires may say.
+	// maxEpoch is the last second of the year 9999, the largest value of
+	// Expires.
 	maxEpoch = 253402300799
 
 	messageParts2  = "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
 	messageHeader2 = "AWS authorization header is invalid.  Expected AwsAccessKeyId:signature"
 )
 
-// takes2 is nil where Version 2 is taken at a place.
+// takes2 returns nil if Version 2 is accepted at the place.
 func (v *Verifier) takes2(at place) error {
 	if v.Version2 == Version2All || v.Version2 == Version2Presigned && at != inHeader {
 		return nil
@@ -58,7 +59,7 @@ func (v *Verifier) takes2(at place) error {
 	return s3err.New(s3err.InvalidRequest, "%s", message)
 }
 
-// headerClaim2 reads "AWS accessKey:signature".
+// headerClaim2 parses "AWS accessKey:signature".
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html
 func (v *Verifier) headerClaim2(h http.Header, rest string) (*claim, error) {
 	if err := v.takes2(inHeader); err != nil {
@@ -78,7 +79,7 @@ func (v *Verifier) headerClaim2(h http.Header, rest string) (*claim, error) {
 		return nil, s3err.New(s3err.AccessDenied, messageNoDate)
 	}
 	if h["X-Amz-Date"] != nil {
-		c.stamp = "" // it is signed among the x-amz- headers
+		c.stamp = "" // it is signed as one of the x-amz- headers
 	} else {
 		c.stamp = h.Get("Date")
 	}
@@ -111,7 +112,7 @@ func (v *Verifier) queryClaim2(h http.Header, q Query) (*claim, error) {
 		if !strings.EqualFold(p.Name, tokenHeader) {
 			continue
 		}
-		if c.token != "" || p.Value == "" { // of which credentials?
+		if c.token != "" || p.Value == "" { // ambiguous: it may belong to other credentials
 			return nil, s3err.InvalidToken
 		}
 		c.token = p.Value
@@ -119,9 +120,9 @@ func (v *Verifier) queryClaim2(h http.Header, q Query) (*claim, error) {
 	return c, nil
 }
 
-// checkTime2 refuses requests from too far away in time, and URLs that have ended
-// or would live too long. Version 2 does not say when a URL was signed: it may
-// live for MaxPresignExpiry from now on.
+// checkTime2 refuses requests that were signed too long ago or in the future,
+// and URLs that have expired or are valid for too long. A URL of Version 2 does
+// not tell when it was signed: it may be valid for MaxPresignExpiry from now.
 func (v *Verifier) checkTime2(c *claim) error {
 	if c.place != inQuery {
 		return v.checkSkew(c)
@@ -133,14 +134,14 @@ func (v *Verifier) checkTime2(c *claim) error {
 		return s3err.New(s3err.AccessDenied, "Request has expired").
 			With("Expires", c.end.Format(form)).With("ServerTime", now.Format(form))
 	case c.end.Sub(now) > MaxPresignExpiry+v.maxSkew():
-		return s3err.New(s3err.AccessDenied, "Expires must be less than a week away: longer-lived URLs are not accepted.").
+		return s3err.New(s3err.AccessDenied, "Expires must be less than a week away; URLs with a longer validity are not accepted.").
 			With("Expires", c.end.Format(form)).With("ServerTime", now.Format(form))
 	}
 	return nil
 }
 
-// verify2 is verify for a claim of Version 2. The body is not signed, unless an
-// x-amz-content-sha256 that is signed says what it is.
+// verify2 is verify for a claim of Version 2. The signature covers the body
+// only through a signed x-amz-content-sha256.
 func (v *Verifier) verify2(r *http.Request, t Target, c *claim) (*Identity, error) {
 	if err := v.checkTime2(c); err != nil {
 		return nil, err
@@ -150,14 +151,14 @@ func (v *Verifier) verify2(r *http.Request, t Target, c *claim) (*Identity, erro
 		return nil, err
 	}
 	if payload.mode.Chunked() {
-		return nil, s3err.New(s3err.InvalidRequest, "Bodies in the aws-chunked encoding need a signature of AWS4-HMAC-SHA256.")
+		return nil, s3err.New(s3err.InvalidRequest, "Bodies in the aws-chunked encoding require a signature of AWS4-HMAC-SHA256.")
 	}
 	text, err := stringToSign2(r, t, c)
 	if err != nil {
 		return nil, err
 	}
-	// SDKs ask for /bucket and sign /bucket/, which is the same to S3. A slash that is
-	// percent-encoded ends a bucket's name as well: what follows is a key.
+	// SDKs request /bucket and sign /bucket/, which is the same to S3. A
+	// percent-encoded slash ends a bucket's name too: the rest is a key.
 	var slashed []byte
 	if path := t.Path[1:]; t.HostBucket == "" && path != "" && !strings.Contains(path, "/") {
 		t.RawPath += "/"
@@ -187,7 +188,9 @@ func (v *Verifier) verifyPolicy2(ctx context.Context, p Policy) (*Identity, erro
 	if p.Algorithm != "" || p.Credential != "" || p.Date != "" || p.Signature != "" {
 		return nil, s3err.New(s3err.InvalidArgument, messageOnlyOne).With("ArgumentName", "signature")
 	}
-	for _, field := range []struct{ name, value string }{{"policy", p.Policy}, {"AWSAccessKeyId", p.AccessKey2}, {"signature", p.Signature2}} {
+	for _, field := range []struct{ name, value string }{
+		{"policy", p.Policy}, {"AWSAccessKeyId", p.AccessKey2}, {"signature", p.Signature2},
+	} {
 		if field.value == "" {
 			return nil, missingField(field.name)
 		}
@@ -214,8 +217,8 @@ func validSignature2(secret string, text []byte, given string) bool {
 	return hmac.Equal(want, []byte(given))
 }
 
-// mismatch2 tells the client what was signed here, as mismatch does, and with the
-// same exceptions.
+// mismatch2 shows the client the text that the gateway signed, with the same
+// exceptions as mismatch.
 func mismatch2(c *claim, h http.Header, text []byte) error {
 	e := s3err.New(s3err.SignatureDoesNotMatch, "").With("AWSAccessKeyId", c.accessKey)
 	if c.place == inHeader {

@@ -8,10 +8,11 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// signed2 are the parameters of a query that Version 2 signs; all others it leaves
-// open. Those of overrides are values of headers, and hold any text.
+// signed2 are the query parameters that Version 2 signs. It does not cover any
+// others. The values of overrides2 are headers and can be any text.
 // Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html,
-// which ends at website; what came later, in Amazon's SDKs for Java and Python.
+// which ends at website; the later ones are in Amazon's SDKs for Java and
+// Python.
 var (
 	signed2 = []string{
 		"accelerate", "acl", "analytics", "cors", "delete", "inventory", "lifecycle", "location", "logging",
@@ -25,13 +26,13 @@ var (
 	}
 )
 
-// SignedByVersion2 reports whether Version 2 signs a parameter of the query. Another
-// must not be taken for the signer's.
+// SignedByVersion2 reports whether Version 2 signs a query parameter. Any other
+// parameter may have been added by somebody else than the signer.
 func SignedByVersion2(name string) bool {
 	return slices.Contains(signed2, name) || slices.Contains(overrides2, name)
 }
 
-// stringToSign2 is what the signature is a MAC of:
+// stringToSign2 is the text that is signed:
 //
 //	method
 //	Content-MD5
@@ -40,9 +41,9 @@ func SignedByVersion2(name string) bool {
 //	x-amz- headers, a line each: name:value,value
 //	/bucket/path?signed=parameter&another
 //
-// It is not one-to-one by itself, since values stand in it as they are. A request
-// that could be read as another is refused, so that no two requests that are accepted
-// share a string.
+// By itself the text is ambiguous, because values are not escaped. Requests
+// that could be read as another one are refused, so that no two accepted
+// requests share a text.
 func stringToSign2(r *http.Request, t Target, c *claim) ([]byte, error) {
 	b := make([]byte, 0, 512)
 	b = append(b, r.Method...)
@@ -60,9 +61,10 @@ func stringToSign2(r *http.Request, t Target, c *claim) ([]byte, error) {
 	return appendResource2(b, t, c.place)
 }
 
-// appendAmzHeaders2 writes the x-amz- headers. Those in the query of a presigned URL
-// are headers too: SDKs put them there, and the signer signed them as such. Beside
-// a URL x-amz-date means nothing, and is not signed.
+// appendAmzHeaders2 writes the x-amz- headers. Parameters in the query of a
+// presigned URL count as headers too: SDKs put them there, and the signer
+// signed them so. In a URL's request, the header x-amz-date has no meaning and
+// is not signed.
 func appendAmzHeaders2(b []byte, h http.Header, q Query, at place) ([]byte, error) {
 	var lines []Param
 	for name, values := range h {
@@ -83,7 +85,7 @@ func appendAmzHeaders2(b []byte, h http.Header, q Query, at place) ([]byte, erro
 		case i >= 0 && lines[i].Value == p.Value:
 			continue
 		case i >= 0 || !isLowerToken(lower) || hasControl(p.Value):
-			return nil, s3err.New(s3err.InvalidArgument, "The header cannot be given in the query like this.").
+			return nil, s3err.New(s3err.InvalidArgument, "This header cannot be given in the query; send it as a header, once.").
 				With("ArgumentName", shortValue(lower))
 		}
 		lines = append(lines, Param{lower, p.Value})
@@ -120,8 +122,10 @@ func appendResource2(b []byte, t Target, at place) ([]byte, error) {
 		case i > 0 && signed[i-1].Name == p.Name:
 			return nil, s3err.New(s3err.InvalidArgument, "A query parameter was given more than once.").With("ArgumentName", p.Name)
 		case holdsParameter(p.Value), overridden && !override && at == inQuery:
-			// The same string is signed where one parameter's value ends in the other.
-			return nil, s3err.New(s3err.InvalidArgument, "Signature Version 2 leaves open where the value of a parameter ends. Please use AWS4-HMAC-SHA256.").
+			// The same text is signed if one parameter's value ends with the
+			// other parameter.
+			return nil, s3err.New(s3err.InvalidArgument, "Signature Version 2 does not tell where the value of a parameter ends. "+
+				"Please use AWS4-HMAC-SHA256.").
 				With("ArgumentName", p.Name)
 		}
 		overridden = overridden || override
@@ -133,8 +137,8 @@ func appendResource2(b []byte, t Target, at place) ([]byte, error) {
 	return b, nil
 }
 
-// holdsParameter reports whether a value could be read as its beginning and further
-// signed parameters.
+// holdsParameter reports whether a value could also be read as a shorter value
+// and further signed parameters.
 func holdsParameter(value string) bool {
 	_, rest, more := strings.Cut(value, "&")
 	for more {

@@ -48,9 +48,10 @@ func signature2(text string) string {
 
 func auth2(signature string) string { return "Authorization: AWS " + exampleKey + ":" + signature }
 
-// TestDocumentedExamples2 has the signatures of the page that describes Version 2. Its
-// examples were made with a bucket called johnsmith, which the page has renamed since;
-// that of x-amz-date is signed as the page's text says, and not as its example shows.
+// TestDocumentedExamples2 has the signatures of the page that describes Version
+// 2. Its examples were made with a bucket johnsmith, which the page has renamed
+// since. The example with x-amz-date is signed as the page's text says, not as
+// the example shows.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html
 func TestDocumentedExamples2(t *testing.T) {
 	const host, date = "johnsmith.s3.amazonaws.com", "Date: Tue, 27 Mar 2007 "
@@ -92,7 +93,7 @@ func TestDocumentedExamples2(t *testing.T) {
 	}
 }
 
-// TestOtherSigner2 verifies what minio-go makes of random requests.
+// TestOtherSigner2 verifies minio-go's signatures of random requests.
 func TestOtherSigner2(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
@@ -102,7 +103,7 @@ func TestOtherSigner2(t *testing.T) {
 		r.URL.RawPath = strings.ReplaceAll(r.URL.EscapedPath(), "%7E", "~")
 		r.URL.RawQuery = parameters[rng.IntN(len(parameters))]
 		r.URL.Path, _ = url.PathUnescape(r.URL.RawPath)
-		for name, values := range r.Header { // net/http trims what it sends
+		for name, values := range r.Header { // net/http trims the values that it sends
 			for i := range values {
 				r.Header[name][i] = strings.TrimSpace(values[i])
 			}
@@ -123,7 +124,7 @@ func TestOtherSigner2(t *testing.T) {
 	}
 }
 
-// signed2Request is a request as it arrives, whose text was signed.
+// signed2Request is a request as it arrives, with its signed text.
 func signed2Request(method, target, text string, headers ...string) *http.Request {
 	return arrived(method, "gateway.test:9000", target, append(headers, auth2(signature2(text)))...)
 }
@@ -139,8 +140,8 @@ func presigned2(method, target, text string, expires time.Time, headers ...strin
 
 const day2 = "Fri, 24 May 2013 00:00:00 GMT"
 
-// TestMutations2 changes every byte of signed requests, one at a time. TestOpen2 has
-// what Version 2 does not sign.
+// TestMutations2 changes every byte of signed requests, one at a time.
+// TestOpen2 has the parts that Version 2 does not sign.
 func TestMutations2(t *testing.T) {
 	expires := exampleTime.Add(time.Hour)
 	epoch := strconv.FormatInt(expires.Unix(), 10)
@@ -220,7 +221,8 @@ func TestMutations2(t *testing.T) {
 	}
 }
 
-// TestOpen2 tells what Version 2 leaves open, so that it is known to those who act on it.
+// TestOpen2 lists the parts that Version 2 does not sign, so that their users
+// know.
 func TestOpen2(t *testing.T) {
 	expires := exampleTime.Add(time.Hour)
 	for _, more := range []string{"&prefix=x", "&ACL", "&max-keys=1", "&list-type=2", "&x-id=PutObject"} {
@@ -235,8 +237,8 @@ func TestOpen2(t *testing.T) {
 	}
 }
 
-// TestBucketPath2: a bucket is the same with and without the slash behind it, in the
-// request and in what is signed.
+// TestBucketPath2: a bucket with and without a slash at the end is the same, in
+// the request and in the signed text.
 func TestBucketPath2(t *testing.T) {
 	for target, want := range map[string]map[string]bool{
 		"/b":        {"/b": true, "/b/": true, "/": false, "/b//": false, "/b/k": false},
@@ -256,7 +258,7 @@ func TestBucketPath2(t *testing.T) {
 	}
 }
 
-// TestOneReading2: no two requests that are accepted are signed by the same text.
+// TestOneReading2: no two accepted requests have the same signed text.
 func TestOneReading2(t *testing.T) {
 	expires := exampleTime.Add(time.Hour)
 	epoch := strconv.FormatInt(expires.Unix(), 10)
@@ -301,7 +303,7 @@ func TestOneReading2(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// A request that is signed in its header is given to nobody.
+	// A request with its signature in the header is not passed on to others.
 	r := signed2Request("GET", "/b/k?response-content-disposition=a&versionId=1", "GET\n\n\n"+day2+"\n/b/k?response-content-disposition=a&versionId=1", "Date: "+day2)
 	if _, err := verifyArrived(verifier2(exampleTime), r); err != nil {
 		t.Error(err)
@@ -380,7 +382,7 @@ func TestRefused2(t *testing.T) {
 		{"header twice", query, func(r *http.Request) {
 			r.RequestURI += "&x-amz-acl=private"
 			r.Header.Set("X-Amz-Acl", "public-read")
-		}, s3err.InvalidArgument, "cannot be given in the query like this"},
+		}, s3err.InvalidArgument, "cannot be given in the query"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := test.request()
@@ -403,7 +405,8 @@ func TestRefused2(t *testing.T) {
 	}
 }
 
-// TestPlaces2: each value of the setting takes what it says.
+// TestPlaces2: each value of the setting accepts Version 2 in exactly its
+// places.
 func TestPlaces2(t *testing.T) {
 	expires := exampleTime.Add(time.Hour)
 	header := signed2Request("GET", "/b/k", "GET\n\n\n"+day2+"\n/b/k", "Date: "+day2)
@@ -481,7 +484,7 @@ func TestVerifyPolicy2(t *testing.T) {
 	})
 }
 
-// TestPayload2: the body is not signed, but what is said of it in a signed header counts.
+// TestPayload2: the body is not signed, but a signed header about it counts.
 func TestPayload2(t *testing.T) {
 	r := signed2Request("PUT", "/b/k", "PUT\n\n\n"+day2+"\nx-amz-content-sha256:"+emptySHA256+"\n/b/k", "Date: "+day2, "x-amz-content-sha256: "+emptySHA256)
 	id, err := verifyArrived(verifier2(exampleTime), r)
