@@ -2,8 +2,8 @@ package access
 
 import "testing"
 
-// Without any policy: roots do as they like with what is theirs, and nobody
-// else does anything.
+// Without policies, roots may do everything with their own resources, and
+// nobody else may do anything.
 func TestDecideWithoutPolicies(t *testing.T) {
 	alice, bob := ID{1}, ID{2}
 	root := func(id ID) *Principal { return &Principal{Kind: Root, Tenant: id, ID: id, Account: "000000000000"} }

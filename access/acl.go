@@ -13,7 +13,8 @@ type Grant struct {
 	Permission Permission
 }
 
-// Grantee is a tenant or one of the predefined groups: exactly one is set.
+// Grantee is a tenant or one of the predefined groups: exactly one field is
+// set.
 type Grantee struct {
 	ID    ID
 	Group string
@@ -26,14 +27,14 @@ const (
 	LogDelivery        = "http://acs.amazonaws.com/groups/s3/LogDelivery"
 )
 
-// LoggingService delivers server access logs, and is the member of LogDelivery;
+// LoggingService delivers server access logs and is the member of LogDelivery.
 // InventoryService delivers inventories.
 const (
 	LoggingService   = "logging.s3.amazonaws.com"
 	InventoryService = "s3.amazonaws.com"
 )
 
-// Permission is what a grant gives, as ACL documents spell it.
+// Permission is the right that a grant gives, as ACL documents spell it.
 type Permission string
 
 const (
@@ -44,12 +45,12 @@ const (
 	FullControl Permission = "FULL_CONTROL"
 )
 
-// MaxGrants is the most grants that an ACL holds.
+// MaxGrants is the largest number of grants in an ACL.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html
 const MaxGrants = 100
 
 // Public reports whether the ACL grants anything to everybody, or to everybody
-// who has an account.
+// with an account.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
 func (a *ACL) Public() bool {
 	if a == nil {
@@ -65,8 +66,9 @@ func (a *ACL) Public() bool {
 
 func (g Grantee) public() bool { return g.Group == AllUsers || g.Group == AuthenticatedUsers }
 
-// bucketPermission and objectPermission are what an ACL must grant for an
-// action. Source: "Mapping of ACL permissions and access policy permissions",
+// bucketPermission and objectPermission are the permissions that an ACL must
+// grant for an action. Source: "Mapping of ACL permissions and access policy
+// permissions",
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#acl-access-policy-permission-mapping
 var bucketPermission = map[string]Permission{
 	"s3:ListBucket":                 Read,
@@ -79,6 +81,7 @@ var bucketPermission = map[string]Permission{
 	"s3:PutBucketAcl":               WriteACP,
 }
 
+// An action is in at most one of the two maps.
 var objectPermission = map[string]Permission{
 	"s3:GetObject":                  Read,
 	"s3:GetObjectVersion":           Read,
@@ -92,11 +95,12 @@ var objectPermission = map[string]Permission{
 	"s3:PutObjectVersionAcl":        WriteACP,
 }
 
-// aclGrants are what an ACL gives a principal as an account, which the account's
-// own policies hand on, and as a member of a group, which is everybody in it.
+// aclGrants are the grants of an ACL to a principal: as an account, which the
+// account's own policies pass on to its users, and as a member of a group,
+// which reaches everybody in it.
 type aclGrants struct{ account, group grant }
 
-// any is the grant to the account, or else the one to a group.
+// any returns the grant to the account, or else the one to a group.
 func (g aclGrants) any() grant {
 	if g.account.how != noMatch {
 		return g.account
@@ -104,7 +108,7 @@ func (g aclGrants) any() grant {
 	return g.group
 }
 
-// byACL is what the ACL of the bucket or the object gives.
+// byACL returns the grants of the bucket's or object's ACL.
 func (r *bucketRequest) byACL() aclGrants {
 	n, b := r.need, r.need.Bucket
 	if r.startedUpload() {
@@ -125,7 +129,8 @@ func (r *bucketRequest) byACL() aclGrants {
 	return aclGrants{}
 }
 
-// startedUpload: whoever began a multipart upload may list its parts and abort it.
+// startedUpload: the initiator of a multipart upload may list its parts and
+// abort it.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
 func (r *bucketRequest) startedUpload() bool {
 	n := r.need
@@ -133,23 +138,23 @@ func (r *bucketRequest) startedUpload() bool {
 		(n.Action == "s3:AbortMultipartUpload" || n.Action == "s3:ListMultipartUploadParts")
 }
 
-// mayReplace: to who does not own it, WRITE on the bucket gives no right to
-// overwrite or delete an object that is there. Where the object is not known, the
-// decision says so: see Decision.OwnOnly.
+// mayReplace: WRITE on the bucket does not allow to overwrite or delete an
+// object of another owner. If the object is not known, the decision says so:
+// see Decision.OwnOnly.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#permissions
 func (r *bucketRequest) mayReplace() bool {
 	n := r.need
 	switch {
 	case n.Action == "s3:DeleteObjectVersion":
-		return false // for the bucket's owner only, who needs no ACL
+		return false // only for the bucket's owner, who needs no ACL
 	case n.Object == nil:
 		return n.Action == "s3:PutObject"
 	}
 	return r.p.Kind != Nobody && n.Object.Owner == r.p.Tenant
 }
 
-// granted looks for the permission in an ACL, which is nil where the owner alone
-// has any. An owner always reads and writes the ACL of what is its own.
+// granted finds the permission in an ACL. nil is the ACL that gives only the
+// owner rights. An owner can always read and write the ACL of its own resource.
 func (r *bucketRequest) granted(a *ACL, owner ID, want Permission, of string) (all aclGrants) {
 	if r.isTenant(owner) && (a == nil || want == ReadACP || want == WriteACP) {
 		all.account = grant{how: byAccount, reason: "owner of the " + of}
@@ -172,8 +177,8 @@ func (r *bucketRequest) granted(a *ACL, owner ID, want Permission, of string) (a
 	return all
 }
 
-// inGroup reports whether the grantee is a group that the principal is in and
-// that counts for the bucket.
+// inGroup reports whether the grantee is a group of the principal that has an
+// effect in the bucket.
 func (r *bucketRequest) inGroup(g Grantee) bool {
 	if r.p.Kind == Service {
 		return g.Group == LogDelivery && r.p.Name == LoggingService
@@ -181,8 +186,8 @@ func (r *bucketRequest) inGroup(g Grantee) bool {
 	return g.public() && !r.need.Bucket.Block.IgnorePublicACLs && (g.Group == AllUsers || r.p.Kind != Nobody)
 }
 
-// isTenant reports whether the principal is of the account, or acts for it: the
-// operator is the owner of every bucket.
+// isTenant reports whether the principal belongs to the account or acts for it.
+// The operator acts for the owner of every bucket.
 func (r *bucketRequest) isTenant(id ID) bool {
 	if r.p.Kind == Nobody || id.IsZero() {
 		return false

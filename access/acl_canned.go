@@ -2,9 +2,9 @@ package access
 
 import "github.com/sanctum-storage/gateway/s3err"
 
-// CannedACL is the ACL that x-amz-acl names. owner owns the bucket or object
-// that gets it; bucketOwner, the owner of the bucket, matters to objects only
-// and is zero for the ACL of a bucket. InvalidArgument for an unknown name.
+// CannedACL returns the ACL that x-amz-acl names. owner owns the bucket or
+// object that gets it. bucketOwner owns the object's bucket, and is zero for
+// the ACL of a bucket. An unknown name is an InvalidArgument.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl
 func CannedACL(name string, owner, bucketOwner ID) (*ACL, error) {
 	a := &ACL{Owner: owner, Grants: []Grant{{Grantee{ID: owner}, FullControl}}}
@@ -14,7 +14,7 @@ func CannedACL(name string, owner, bucketOwner ID) (*ACL, error) {
 		}
 	}
 	switch name {
-	case "private", "aws-exec-read": // the reader of the latter is Amazon EC2, which is not here
+	case "private", "aws-exec-read": // aws-exec-read grants to Amazon EC2, which does not exist here
 	case "public-read":
 		add(Grantee{Group: AllUsers}, Read)
 	case "public-read-write":

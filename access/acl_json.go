@@ -10,11 +10,13 @@ import (
 // errACL is the cause of every failure to write or read an ACL.
 var errACL = errors.New("not an ACL")
 
+// storedACL is the stored form. Its field names never change.
 type storedACL struct {
 	Owner  string        `json:"owner"`
 	Grants []storedGrant `json:"grants"`
 }
 
+// storedGrant has an id or a group, as MarshalJSON writes it.
 type storedGrant struct {
 	ID         string     `json:"id,omitempty"`
 	Group      string     `json:"group,omitempty"`
@@ -22,7 +24,7 @@ type storedGrant struct {
 }
 
 // MarshalJSON writes the ACL for the store. Equal ACLs give equal bytes. It
-// fails for one that UnmarshalJSON would refuse.
+// fails for an ACL that UnmarshalJSON would refuse.
 func (a *ACL) MarshalJSON() ([]byte, error) {
 	if err := a.check(); err != nil {
 		return nil, err
@@ -38,7 +40,7 @@ func (a *ACL) MarshalJSON() ([]byte, error) {
 }
 
 // check refuses an ACL without an owner, with too many grants, or with a grant
-// to nobody or of nothing.
+// to nobody or of an unknown permission.
 func (a *ACL) check() error {
 	if a.Owner.IsZero() || len(a.Grants) > MaxGrants {
 		return fmt.Errorf("%w: owner %s, %d grants", errACL, a.Owner.String(), len(a.Grants))
@@ -64,8 +66,9 @@ func (p Permission) Valid() bool {
 	return slices.Contains([]Permission{Read, Write, ReadACP, WriteACP, FullControl}, p)
 }
 
-// UnmarshalJSON reads what MarshalJSON wrote, and nothing else: unknown and
-// repeated members, null, and what is missing are errors.
+// UnmarshalJSON reads exactly the form of MarshalJSON. Unknown, repeated and
+// missing members and null are errors, because an ACL that is understood in
+// part could give too much.
 func (a *ACL) UnmarshalJSON(b []byte) error {
 	v, err := parseJSON(b)
 	if err != nil {
@@ -75,7 +78,7 @@ func (a *ACL) UnmarshalJSON(b []byte) error {
 	grants, ok2 := v.member("grants")
 	id, ok3 := ParseID(owner.text)
 	if !ok1 || !ok2 || !ok3 || owner.kind != 's' || grants.kind != 'l' || len(v.members) != 2 {
-		return fmt.Errorf("%w: want an owner and grants", errACL)
+		return fmt.Errorf("%w: it must have an owner and grants", errACL)
 	}
 	read := ACL{Owner: id}
 	for _, item := range grants.items {
@@ -92,6 +95,7 @@ func (a *ACL) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// readGrant reads one grant with exactly one kind of grantee.
 func readGrant(v value) (g Grant, ok bool) {
 	permission, ok := v.member("permission")
 	if !ok || permission.kind != 's' || len(v.members) != 2 {
@@ -110,7 +114,7 @@ func readGrant(v value) (g Grant, ok bool) {
 	return g, ok
 }
 
-// member finds an object's value.
+// member returns an object's member by name.
 func (v value) member(name string) (value, bool) {
 	if i := slices.Index(v.members, name); v.kind == 'o' && i >= 0 {
 		return v.items[i], true

@@ -2,15 +2,15 @@ package access
 
 import "strings"
 
-// ResourceType is what an S3 action is about, which decides the ARN that
-// policies are matched against.
+// ResourceType is the kind of resource of an S3 action. It decides the ARN that
+// policies are matched with.
 type ResourceType uint8
 
 const (
-	AccountResource ResourceType = iota // nothing in particular: only "*" covers it
+	AccountResource ResourceType = iota // no particular resource: only "*" covers it
 	BucketResource                      // arn:aws:s3:::bucket
 	ObjectResource                      // arn:aws:s3:::bucket/key
-	OtherResource                       // access points, jobs and the like, which the gateway does not have
+	OtherResource                       // access points, jobs and others, which the gateway does not have
 )
 
 // Action is an action of S3.
@@ -19,8 +19,8 @@ type Action struct {
 	Resource ResourceType
 }
 
-// Actions are all actions of S3, with what they are about. A bucket policy names
-// no others, and Decide allows no others.
+// Actions lists all actions of S3 with their kinds of resource. A bucket policy
+// can name no others, and Decide allows no others.
 // Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 var Actions = func() (all []Action) {
 	for _, group := range []struct {
@@ -91,7 +91,7 @@ const otherActions = `
 	SubmitMultiRegionAccessPointRoutes UpdateAccessGrantsLocation
 	UpdateJobPriority UpdateJobStatus UpdateStorageLensGroup`
 
-// actionIndex finds an action's place in Actions by its name.
+// actionIndex maps names to indexes in Actions.
 var actionIndex = func() map[string]int {
 	m := make(map[string]int, len(Actions))
 	for i, a := range Actions {
@@ -100,7 +100,7 @@ var actionIndex = func() map[string]int {
 	return m
 }()
 
-// loweredActions are the names of Actions in lower case: patterns of actions
+// loweredActions are the names of Actions in lower case, because patterns
 // ignore case.
 var loweredActions = func() []string {
 	names := make([]string, len(Actions))
@@ -110,7 +110,7 @@ var loweredActions = func() []string {
 	return names
 }()
 
-// loweredIndex finds an action's place in Actions by its name in lower case.
+// loweredIndex maps names in lower case to indexes in Actions.
 var loweredIndex = func() map[string]int {
 	m := make(map[string]int, len(Actions))
 	for i, name := range loweredActions {
@@ -119,7 +119,7 @@ var loweredIndex = func() map[string]int {
 	return m
 }()
 
-// maxActions is how many actions an actionBits has room for.
+// maxActions is the capacity of actionBits.
 const maxActions = 256
 
 // actionBits is a set of Actions by their index.
@@ -128,12 +128,13 @@ type actionBits [maxActions / 64]uint64
 func (b *actionBits) add(i int)      { b[i/64] |= 1 << (i % 64) }
 func (b *actionBits) has(i int) bool { return b[i/64]&(1<<(i%64)) != 0 }
 
-// asked is an action that is asked for.
+// asked is the action of a need.
 type asked struct {
-	index   int    // in Actions; -1 for another service's
-	lowered string // only for another service's
+	index   int    // in Actions; -1 for another service
+	lowered string // set only for another service
 }
 
+// newAsked looks up the action of a need.
 func newAsked(action string) asked {
 	if i, ok := actionIndex[action]; ok {
 		return asked{index: i}
@@ -141,13 +142,17 @@ func newAsked(action string) asked {
 	return asked{index: -1, lowered: strings.ToLower(action)}
 }
 
-// actionSet is the Action or NotAction of a statement.
+// actionSet is the Action or NotAction of a statement. S3's actions are
+// expanded when the policy is compiled; patterns are for those of other
+// services.
 type actionSet struct {
 	not      bool
 	patterns []string // in lower case
 	s3       actionBits
 }
 
+// newActionSet compiles patterns. Each S3 pattern is matched with all of
+// Actions once.
 func newActionSet(patterns []string, not bool) actionSet {
 	s := actionSet{not: not, patterns: make([]string, 0, len(patterns))}
 	seen := make(map[string]bool, len(patterns))
@@ -171,6 +176,7 @@ func newActionSet(patterns []string, not bool) actionSet {
 	return s
 }
 
+// has reports whether the set has the action.
 func (s *actionSet) has(a asked) bool {
 	if a.index >= 0 {
 		return s.s3.has(a.index) != s.not

@@ -2,12 +2,12 @@ package access
 
 import "strings"
 
-// arn is an Amazon Resource Name taken apart. Its partition is of no account.
+// arn is a parsed Amazon Resource Name. Its partition does not matter.
 type arn struct {
 	service, region, account, resource string
 }
 
-// parseARN reads "arn:partition:service:region:account:resource".
+// parseARN parses "arn:partition:service:region:account:resource".
 func parseARN(s string) (arn, bool) {
 	f, ok := cutARN(s)
 	if !ok || !isPartition(f[1]) {
@@ -16,7 +16,7 @@ func parseARN(s string) (arn, bool) {
 	return arn{f[2], f[3], f[4], f[5]}, true
 }
 
-// cutARN cuts at the first five colons, those inside of ${ } not counted.
+// cutARN splits at the first five colons, except those within ${ }.
 func cutARN(s string) (fields [6]string, ok bool) {
 	n, start, inside := 0, 0, false
 	for i := 0; i < len(s) && n < 5; i++ {
@@ -35,23 +35,24 @@ func cutARN(s string) (fields [6]string, ok bool) {
 	return fields, n == 5 && fields[0] == "arn"
 }
 
-// isPartition accepts aws, aws-cn, aws-us-gov and whatever else there may be.
+// isPartition accepts aws, aws-cn, aws-us-gov and similar names.
 func isPartition(s string) bool { return s == "aws" || strings.HasPrefix(s, "aws-") }
 
-// arnPattern matches ARNs field by field, so that a wildcard never reaches
-// beyond a colon of the first five.
+// arnPattern matches ARNs field by field, so that a wildcard never extends
+// beyond one of the first five colons.
 type arnPattern struct {
 	any      bool // "*"
-	whole    bool // a variable stands for the whole ARN, which is resource
+	whole    bool // one variable is the whole ARN, in resource
 	fields   *[3]template
 	resource template
 }
 
 // plainS3 are the fields of S3's resources: service s3, no region, no account.
+// Nearly all patterns share this value.
 var plainS3 = &[3]template{{text: "s3", first: uint32(len("s3"))}}
 
-// newARNPattern compiles a pattern; it reports false for one that is neither
-// "*" nor of an ARN's form.
+// newARNPattern compiles a pattern. It reports false if that is neither "*" nor
+// an ARN.
 func newARNPattern(s string, variables, wildcards bool) (a arnPattern, ok bool) {
 	if s == "*" && wildcards {
 		return arnPattern{any: true}, true
@@ -72,6 +73,7 @@ func newARNPattern(s string, variables, wildcards bool) (a arnPattern, ok bool) 
 	return a, ok
 }
 
+// match reports whether the ARN matches, and whether all variables had a value.
 func (a *arnPattern) match(r *arn, e *env) (matched, resolved bool) {
 	if a.any {
 		return true, true
@@ -90,7 +92,7 @@ func (a *arnPattern) match(r *arn, e *env) (matched, resolved bool) {
 	return a.resource.match(r.resource, e)
 }
 
-// isFixed reports that the pattern has neither a wildcard nor a variable.
+// isFixed reports that the pattern has no wildcards and no variables.
 func (a *arnPattern) isFixed() bool {
 	if a.any || a.whole {
 		return false
@@ -115,7 +117,7 @@ func (a *arnPattern) has(keys map[string]bool) bool {
 
 var arnPatternSize = sizeOf[arnPattern]()
 
-// size is how many bytes the pattern takes.
+// size is the pattern's memory, in bytes.
 func (a *arnPattern) size() int {
 	n := arnPatternSize + stringSize(a.resource.text)
 	if a.fields != nil && a.fields != plainS3 {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// largePolicy is a bucket policy of nearly the size that is allowed, of which
-// only the last statement speaks of who asks.
+// largePolicy is a bucket policy of nearly the allowed size. Only its last
+// statement is about the principal.
 func largePolicy(tb testing.TB, statement func(i int) string) *Policy {
 	tb.Helper()
 	var b strings.Builder
@@ -27,7 +27,7 @@ func largePolicy(tb testing.TB, statement func(i int) string) *Policy {
 	return p
 }
 
-// BenchmarkParse measures reading a bucket policy of 20 KB.
+// BenchmarkParse measures parsing a bucket policy of 20 KB.
 func BenchmarkParse(b *testing.B) {
 	text, err := largePolicy(b, func(i int) string {
 		return fmt.Sprintf(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::222222222222:user/u%d"},"Action":["s3:Get*","s3:PutObject"],"Resource":"arn:aws:s3:::b/*"}`, i)
@@ -44,8 +44,8 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkDecide measures a decision under bucket policies of 20 KB; the
-// budget is 50 µs.
+// BenchmarkDecide measures a decision under bucket policies of 20 KB;
+// docs/performance.md has the budget.
 func BenchmarkDecide(b *testing.B) {
 	for name, statement := range map[string]func(i int) string{
 		"principals": func(i int) string {

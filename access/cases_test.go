@@ -16,12 +16,12 @@ import (
 
 const casesDir = "../testdata/policies"
 
-// minCases is how many cases the files hold together at least, so that a file
-// that is no longer read does not go unnoticed.
+// minCases is the least number of cases in the files together, so that a file
+// that is not read any more is noticed.
 const minCases = 300
 
-// caseFile is one of the files of cases. testdata/policies/README.md says what
-// its fields mean.
+// caseFile is one of the files of cases. testdata/policies/README.md explains
+// its fields.
 type caseFile struct {
 	About      string
 	Policies   map[string]json.RawMessage
@@ -66,11 +66,11 @@ type conditionCase struct {
 	Tags    map[string]string
 	Context map[string]any
 	Holds   bool
-	Denies  *bool  // when a statement that denies takes it otherwise
+	Denies  *bool  // when a statement that denies decides differently
 	Version string // empty: 2012-10-17
 }
 
-// resourceCase is one Resource of an identity policy against one key.
+// resourceCase is one Resource of an identity policy, tried with one key.
 type resourceCase struct {
 	Resource string
 	Key      string // of the bucket "photos"
@@ -84,7 +84,7 @@ type resourceCase struct {
 type documentCase struct {
 	Kind  string // "bucket" (named photos), "identity" or "trust"
 	Doc   json.RawMessage
-	Text  string // instead of Doc, for what is not JSON
+	Text  string // instead of Doc, for a text that is not JSON
 	Error string // a part of the message; empty: accepted
 }
 
@@ -142,7 +142,7 @@ func TestCases(t *testing.T) {
 	}
 }
 
-// tenant is the account of a digit: "1" is 111111111111.
+// tenant returns the account of a digit: "1" is 111111111111.
 func tenant(digit string) (ID, string) {
 	if digit == "" {
 		digit = "1"
@@ -154,7 +154,7 @@ func tenant(digit string) (ID, string) {
 	return id, strings.Repeat(digit, accountDigits)
 }
 
-// who reads "anonymous", "operator", "root:1", "user:1/path/name",
+// who parses "anonymous", "operator", "root:1", "user:1/path/name",
 // "role:1/path/name/session" and "federated:name".
 func who(t testing.TB, s string) *Principal {
 	t.Helper()
@@ -184,7 +184,7 @@ func who(t testing.TB, s string) *Principal {
 		p.SessionName = parts[len(parts)-1]
 		parts = parts[:len(parts)-1]
 	default:
-		t.Fatalf("who is %q?", s)
+		t.Fatalf("unknown principal %q", s)
 	}
 	p.Name = parts[len(parts)-1]
 	if p.Path = "/" + strings.Join(parts[:len(parts)-1], "/"); p.Path != "/" {
@@ -193,14 +193,15 @@ func who(t testing.TB, s string) *Principal {
 	return p
 }
 
-// document is a policy by its name in the file, whole, or as its statements.
+// document returns a policy by its name in the file, whole, or as its
+// statements.
 func (f *caseFile) document(t testing.TB, raw json.RawMessage) []byte {
 	t.Helper()
 	raw = bytes.TrimSpace(raw)
 	var name string
 	if json.Unmarshal(raw, &name) == nil {
 		if f.Policies[name] == nil {
-			t.Fatalf("there is no policy %s", name)
+			t.Fatalf("unknown policy %s", name)
 		}
 		return f.document(t, f.Policies[name])
 	}
@@ -223,7 +224,8 @@ func (f *caseFile) identities(t testing.TB, raw []json.RawMessage) (all []*Polic
 	return all
 }
 
-// acl reads a canned ACL's name, or a list such as ["2:READ", "AllUsers:READ"].
+// acl parses the name of a canned ACL, or a list such as ["2:READ",
+// "AllUsers:READ"].
 func acl(t testing.TB, raw json.RawMessage, owner, bucketOwner ID) *ACL {
 	t.Helper()
 	if raw == nil {
@@ -278,7 +280,8 @@ func contextOf(values map[string]any) Context {
 	return c
 }
 
-// actionWith is an action that has the keys of a condition and of a context.
+// actionWith returns an action that has the keys of a condition and of a
+// context.
 func actionWith(t testing.TB, condition json.RawMessage, values map[string]any) string {
 	t.Helper()
 	var operators map[string]map[string]any
@@ -301,7 +304,7 @@ func actionWith(t testing.TB, condition json.RawMessage, values map[string]any) 
 	return ""
 }
 
-// ask builds what a case asks Decide.
+// ask builds the question of a case for Decide.
 func (f *caseFile) ask(t testing.TB, c *decisionCase) (*Principal, Context, Need) {
 	t.Helper()
 	p := who(t, c.Who)
@@ -359,7 +362,7 @@ func (f *caseFile) bucket(t testing.TB, c *decisionCase, name string) *Bucket {
 		case "RestrictPublicBuckets":
 			b.Block.RestrictPublicBuckets = true
 		default:
-			t.Fatalf("no such block: %s", s)
+			t.Fatalf("unknown block: %s", s)
 		}
 	}
 	return b
@@ -384,8 +387,8 @@ func (f *caseFile) decision(t *testing.T, i int, c decisionCase) {
 	}
 }
 
-// tryCondition tries the condition in a statement that allows everybody and, for
-// who is allowed otherwise, in one that denies.
+// tryCondition tries the condition in a statement that allows everybody and,
+// for a principal who is allowed otherwise, in one that denies.
 func tryCondition(t *testing.T, i int, c conditionCase) {
 	t.Helper()
 	version := c.Version

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// quantifier says how a condition takes the several values of a key.
+// quantifier tells how a condition treats several values of a key.
 type quantifier uint8
 
 const (
@@ -22,12 +22,12 @@ type condition struct {
 	key      string // see normalKey
 	folded   string // see foldedTag
 	operands operands
-	// variables: an operand has some.
+	// variables: some operand has variables.
 	variables bool
 }
 
-// newConditions compiles the Condition of a statement, in an order that does
-// not depend on the document's.
+// newConditions compiles the Condition of a statement. Their order does not
+// depend on the document's.
 func (d *dialect) newConditions(raw rawConditions, variables bool) (all []condition, err error) {
 	for _, name := range sortedKeys(raw) {
 		keys := raw[name]
@@ -46,7 +46,9 @@ func (d *dialect) newConditions(raw rawConditions, variables bool) (all []condit
 				return nil, d.fail("Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc.")
 			}
 			if d == &bucketDialect && c.op.null && c.key == "aws:sourceip" {
-				return nil, d.fail("Invalid IP address in Conditions") // every request has one
+				// Every request has an address, so that the condition would be
+				// without effect.
+				return nil, d.fail("Invalid IP address in Conditions")
 			}
 			values, bad := sortedOnce(keys[key]), 0
 			if c.operands, bad = c.op.compile(values, variables); bad >= 0 {
@@ -59,13 +61,14 @@ func (d *dialect) newConditions(raw rawConditions, variables bool) (all []condit
 	return exactly(all), nil
 }
 
-// sortedOnce is the texts in order, each once.
+// sortedOnce returns the texts in order, without duplicates.
 func sortedOnce(t []string) []string {
 	all := slices.Clone(t)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
+// sortedKeys returns the keys of a map in order.
 func sortedKeys[V any](m map[string]V) []string {
 	keys := make([]string, 0, len(m))
 	for k := range m {
@@ -75,7 +78,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// newOperator takes "ForAllValues:StringLikeIfExists" apart.
+// newOperator parses a name such as "ForAllValues:StringLikeIfExists".
 func newOperator(name string) (c condition, ok bool) {
 	if rest, cut := strings.CutPrefix(name, "ForAllValues:"); cut {
 		name, c.quantity = rest, forAllValues
@@ -87,8 +90,8 @@ func newOperator(name string) (c condition, ok bool) {
 	return c, c.op != nil && !(c.op.null && (c.ifExists || c.quantity != single))
 }
 
-// holds reports whether the condition is met. deny says that the statement
-// denies: what is in doubt never makes a statement allow.
+// holds reports whether the condition is met. deny: the statement denies. A
+// doubtful condition never makes a statement allow.
 func (c *condition) holds(e *env, deny bool) bool {
 	if e.open != nil && e.open[familyOf(c.key)] {
 		return !deny
@@ -100,21 +103,21 @@ func (c *condition) holds(e *env, deny bool) bool {
 	return held
 }
 
-// met is holds for the values of one reading of the key.
+// met is holds for one reading of the key.
 func (c *condition) met(values []string, e *env, deny bool) bool {
 	if c.op.null {
 		absent := len(values) == 0
 		return c.operands.(truths).holds(absent)
 	}
 	if c.quantity != single && !slices.ContainsFunc(values, func(v string) bool { return v != "" }) {
-		// AWS takes nothing but empty values for no values at all.
+		// AWS treats a list of only empty values as no values.
 		return c.quantity == forAllValues || c.ifExists && len(values) == 0
 	}
 	if len(values) == 0 {
 		return c.ifExists || c.op.negated
 	}
-	// A key with several values and no qualifier is undefined on AWS. Here a
-	// denial applies if any value meets it, and an allowance if all do.
+	// On AWS, a key with several values is undefined without a qualifier. Here
+	// a denial applies if any value meets it, and an allowance if all do.
 	every := c.quantity == forAllValues || c.quantity == single && !deny
 	for _, v := range values {
 		met := c.compare(v, e)

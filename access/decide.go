@@ -5,18 +5,18 @@ import (
 	"strings"
 )
 
-// Decide allows the principal's request when every need is allowed. A request
-// without needs is denied: authorization cannot be forgotten by leaving it out.
+// Decide allows the principal's request if every need is allowed. A request
+// without needs is denied, so that forgotten needs do not allow it.
 //
-// The rules are AWS's. An explicit denial wins. Within an account the policies
+// The rules are AWS's. An explicit denial wins. Within an account, the policies
 // of the identity or the policy of the resource must allow; between accounts
-// both must, where an ACL does for the latter. A boundary and session policies
-// narrow what the identity's policies allow, and what a bucket policy allows to
-// a role; what it allows to a user, a session or everybody they do not narrow.
+// both must, where an ACL can stand in for the latter. A boundary and session
+// policies narrow the identity's policies, and a bucket policy's allowance to a
+// role. They do not narrow its allowance to a user, a session or everybody.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 //
-// A request that is decided in several steps, or one that may be abandoned, is for an
-// Evaluation.
+// A request that is decided in several steps, or that may be abandoned, needs
+// an Evaluation.
 func Decide(p *Principal, request Context, needs ...Need) Decision {
 	return NewEvaluation(context.Background(), p, request).Decide(needs...)
 }
@@ -24,13 +24,14 @@ func Decide(p *Principal, request Context, needs ...Need) Decision {
 func deny(reason string) Decision  { return Decision{Reason: reason} }
 func allow(reason string) Decision { return Decision{Allow: true, Reason: reason} }
 
+// decide decides one need. Needs and principals that are incomplete are denied.
 func (v *Evaluation) decide(n *Need) Decision {
 	p := v.p
 	if p == nil || n.Action == "" {
 		return deny("a need without a principal or an action")
 	}
 	if p.Broken != nil {
-		return deny("a policy of the principal can not be read: " + p.Broken.Error())
+		return deny("a policy of the principal cannot be read: " + p.Broken.Error())
 	}
 	switch p.Kind {
 	case Root, User, Session:
@@ -51,12 +52,12 @@ func (v *Evaluation) decide(n *Need) Decision {
 	if p.isOperator() {
 		return allow("operator")
 	}
-	return deny(n.Action + " is for the operator")
+	return deny(n.Action + " is reserved to the operator")
 }
 
 func (p *Principal) isOperator() bool { return p.Operator && p.Kind == Root }
 
-// newEnv gathers what policies are evaluated against.
+// newEnv collects the facts that policies are evaluated with.
 func (v *Evaluation) newEnv(n *Need, target arn) env {
 	v.about(n.Bucket)
 	return env{
@@ -65,10 +66,12 @@ func (v *Evaluation) newEnv(n *Need, target arn) env {
 	}
 }
 
+// decideS3 decides about the account's buckets, about one bucket, or about an
+// object.
 func (v *Evaluation) decideS3(n *Need) Decision {
 	i, known := actionIndex[n.Action]
 	if !known {
-		return deny("there is no action " + n.Action)
+		return deny("unknown action " + n.Action)
 	}
 	on := Actions[i].Resource
 	switch {
@@ -81,7 +84,7 @@ func (v *Evaluation) decideS3(n *Need) Decision {
 	case n.BucketName != "" && n.BucketName != n.Bucket.Name:
 		return deny("a need that names one bucket and holds another")
 	case n.Bucket.Broken != nil && !mends(v.p, n.Bucket):
-		return deny("a setting of the bucket can not be read: " + n.Bucket.Broken.Error())
+		return deny("a setting of the bucket cannot be read: " + n.Bucket.Broken.Error())
 	}
 	target := arn{service: "s3", resource: n.Bucket.Name}
 	if on == ObjectResource {
@@ -98,8 +101,8 @@ func (v *Evaluation) decideS3(n *Need) Decision {
 	return d
 }
 
-// deniedKey looks for a statement of the principal's own policies that denies the use of
-// the key that a need takes.
+// deniedKey looks for a statement in the principal's own policies that denies
+// the need's use of a key.
 func (v *Evaluation) deniedKey(n *Need) (Decision, bool) {
 	target, ok := parseARN(n.KMS.ARN)
 	if !ok {
@@ -109,8 +112,8 @@ func (v *Evaluation) deniedKey(n *Need) (Decision, bool) {
 	return v.p.explicitDeny(&e)
 }
 
-// mends reports whether the request replaces a setting that cannot be read, and is
-// the bucket owner's root's.
+// mends reports whether the request replaces an unreadable setting and comes
+// from the root of the bucket's owner.
 func mends(p *Principal, b *Bucket) bool {
 	return b.Mending && p.Kind == Root && p.Session == nil && (p.Tenant == b.Owner || p.isOperator())
 }
@@ -135,8 +138,8 @@ func (v *Evaluation) decideIAM(n *Need) Decision {
 	return v.decideOwn(n, target)
 }
 
-// decideOwn decides about what belongs to the principal's own account: no policy
-// of a resource has a say.
+// decideOwn decides about resources of the principal's own account, which have
+// no policies.
 func (v *Evaluation) decideOwn(n *Need, target arn) Decision {
 	p := v.p
 	if p.Kind == Nobody || p.Kind == Federated || p.Kind == Service {
@@ -153,12 +156,12 @@ func (v *Evaluation) decideOwn(n *Need, target arn) Decision {
 }
 
 // decideTrust decides whether the principal may assume a role. The role's trust
-// policy must allow it; one that names only the account leaves it to the
-// account's own policies.
+// policy must allow it. If it names only the account, the account's own
+// policies must allow it too.
 func (v *Evaluation) decideTrust(n *Need, target arn) Decision {
 	p := v.p
 	if p.Kind == Nobody || p.Kind == Service || n.Owner.IsZero() {
-		return deny("nobody, or a role of nobody")
+		return deny("nobody and services cannot assume roles, and a role needs an owner")
 	}
 	e := v.newEnv(n, target)
 	i := v.named
@@ -196,7 +199,8 @@ func (v *Evaluation) decideTrust(n *Need, target arn) Decision {
 	return allow(reason)
 }
 
-// explicitDeny looks for a statement of the principal's own policies that denies.
+// explicitDeny looks for a statement in the principal's own policies that
+// denies.
 func (p *Principal) explicitDeny(e *env) (Decision, bool) {
 	for _, list := range [...][]*Policy{p.Identity, {p.Boundary}, p.Session} {
 		for _, policy := range list {
@@ -224,8 +228,8 @@ func (p *Principal) identitySide(e *env) Decision {
 	return allow(reason)
 }
 
-// narrowed reports whether the boundary and the session policies, where there
-// are any, allow.
+// narrowed reports whether the boundary and the session policies allow, if
+// there are any.
 func (p *Principal) narrowed(e *env) Decision {
 	if p.Boundary != nil {
 		if s, _ := p.Boundary.allowed(e, &unnamed); s == nil {
@@ -240,6 +244,7 @@ func (p *Principal) narrowed(e *env) Decision {
 	return allow("")
 }
 
+// firstAllow returns the first policy that allows, with its statement.
 func firstAllow(policies []*Policy, e *env) (*Policy, *statement) {
 	for _, policy := range policies {
 		if s, _ := policy.allowed(e, &unnamed); s != nil {

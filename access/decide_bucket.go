@@ -1,6 +1,6 @@
 package access
 
-// bucketRequest is one need on an existing bucket or on an object in it.
+// bucketRequest is one need for an existing bucket or an object in it.
 type bucketRequest struct {
 	env
 	need     *Need
@@ -8,24 +8,24 @@ type bucketRequest struct {
 	onObject bool
 }
 
-// policyActions are those that the root of the bucket's owner may always take,
-// so that no policy locks everybody out, and that no other account ever may.
+// policyActions are always allowed to the root of the bucket's owner, so that
+// no policy can lock everybody out, and never to another account.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketPolicy.html
 var policyActions = map[string]bool{
 	"s3:GetBucketPolicy": true, "s3:PutBucketPolicy": true, "s3:DeleteBucketPolicy": true,
 }
 
-// uploadActions are about a new object, so that whose the present one is does
-// not matter to them.
+// uploadActions are about a new object, so that the owner of the present one
+// does not matter.
 var uploadActions = map[string]bool{
 	"s3:PutObject": true, "s3:AbortMultipartUpload": true, "s3:ListMultipartUploadParts": true,
 }
 
-// initiatorActions are those on an upload that are its initiator's by default.
+// initiatorActions are allowed by default to the initiator of an upload.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
 var initiatorActions = map[string]bool{"s3:AbortMultipartUpload": true, "s3:ListMultipartUploadParts": true}
 
-// grant is what the resource's side gives: by the bucket policy or by an ACL.
+// grant is an allowance by the resource: by the bucket policy or by an ACL.
 type grant struct {
 	how     grade
 	reason  string
@@ -37,6 +37,8 @@ func (g grant) allow() Decision {
 	return Decision{Allow: true, Reason: g.reason, Public: g.public, OwnOnly: g.ownOnly}
 }
 
+// decide applies the rules in AWS's order: the owner's root, denials, the
+// initiator, and then the rules within or between accounts.
 func (r *bucketRequest) decide() Decision {
 	p, b := r.p, r.need.Bucket
 	owner := r.ownAccount()
@@ -52,7 +54,7 @@ func (r *bucketRequest) decide() Decision {
 		return d
 	}
 	if p.Kind == Federated {
-		return deny("a token of an identity provider is for sts alone")
+		return deny("a token of an identity provider can be used with sts only")
 	}
 	if r.need.Began && initiatorActions[r.need.Action] && p.Kind != Nobody && p.narrowed(&r.env).Allow {
 		return allow("began the upload")
@@ -63,7 +65,8 @@ func (r *bucketRequest) decide() Decision {
 	return r.fromOutside()
 }
 
-// ownAccount reports whether the principal is of the account that owns the bucket.
+// ownAccount reports whether the principal belongs to the account that owns the
+// bucket.
 func (r *bucketRequest) ownAccount() bool {
 	switch r.p.Kind {
 	case Root, User, Session:
@@ -102,16 +105,16 @@ func (r *bucketRequest) withinAccount() Decision {
 	return d
 }
 
-// fromOutside decides for anonymous requests and for other accounts.
+// fromOutside decides for anonymous requests and other accounts.
 func (r *bucketRequest) fromOutside() Decision {
 	b := r.need.Bucket
 	if policyActions[r.need.Action] {
-		d := deny("the policy of a bucket is for its owner's account")
+		d := deny("the policy of a bucket is reserved to its owner's account")
 		d.OwnerOnly = r.byPolicy().how > noMatch
 		return d
 	}
 	if b.Block.RestrictPublicBuckets && b.Policy.Public() && r.p.Kind != Service {
-		return deny("the bucket's policy is public, and RestrictPublicBuckets keeps others out")
+		return deny("the bucket's policy is public, and RestrictPublicBuckets excludes other accounts")
 	}
 	g := r.byPolicy()
 	if g.how == noMatch || g.public {
@@ -131,9 +134,9 @@ func (r *bucketRequest) fromOutside() Decision {
 	return g.allow()
 }
 
-// foreign reports whether the object is another account's than the bucket. Then
-// the bucket's policy may deny but not grant, and the bucket's owner reads it
-// only by its ACL.
+// foreign reports whether another account than the bucket's owns the object.
+// Then the bucket's policy can deny but not allow, and the bucket's owner can
+// read the object only by its ACL.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
 func (r *bucketRequest) foreign() bool {
 	n := r.need
@@ -141,6 +144,7 @@ func (r *bucketRequest) foreign() bool {
 		n.Object.Owner != n.Bucket.Owner && !uploadActions[n.Action]
 }
 
+// onlyByACL decides about a foreign object.
 func (r *bucketRequest) onlyByACL() Decision {
 	g := r.byACL().any()
 	if g.how == noMatch {
@@ -152,6 +156,8 @@ func (r *bucketRequest) onlyByACL() Decision {
 	return allow(g.reason)
 }
 
+// byPolicy returns the allowance of the bucket's policy. To anonymous requests
+// it counts only if it is for everybody.
 func (r *bucketRequest) byPolicy() grant {
 	policy := r.need.Bucket.Policy
 	if r.foreign() {

@@ -9,27 +9,27 @@ import (
 
 // Limits of policy documents.
 const (
-	// MaxBucketPolicyBytes is the size of a bucket policy as it is sent.
+	// MaxBucketPolicyBytes bounds a bucket policy as it is sent.
 	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html
 	MaxBucketPolicyBytes = 20 << 10
-	// MaxIdentityPolicyBytes is the size of one policy of a user, group or role,
-	// white space not counted: the most that IAM gives any of them.
+	// MaxIdentityPolicyBytes bounds one policy of a user, group or role,
+	// without white space: the largest of IAM's quotas for them.
 	// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 	MaxIdentityPolicyBytes = 10240
-	// MaxTrustPolicyBytes is the size of a trust policy, white space not counted.
+	// MaxTrustPolicyBytes bounds a trust policy, without white space.
 	MaxTrustPolicyBytes = 4096
 	// maxDocumentBytes bounds a document of IAM with its white space.
 	maxDocumentBytes = 128 << 10
 )
 
-// dialect is what a kind of policy demands and how it complains.
+// dialect has the rules and error texts of a kind of policy.
 type dialect struct {
 	code      s3err.Code
-	syntax    string // the message for what is not JSON, or not of a policy's form
+	syntax    string // the message for a document that is not JSON or not a policy
 	max       int    // bytes
 	compact   bool   // white space does not count
-	principal bool   // Principal is required; otherwise it is forbidden
-	resource  bool   // Resource is required; otherwise it is forbidden
+	principal bool   // Principal is required; if false, forbidden
+	resource  bool   // Resource is required; if false, forbidden
 }
 
 var (
@@ -49,16 +49,18 @@ var (
 
 func (d *dialect) fail(format string, args ...any) error { return s3err.New(d.code, format, args...) }
 
-// texts are strings, of which one alone may be written without a list.
+// texts are strings. A single one may be written without a list.
 type texts []string
 
-// document is a policy as it is written.
+// document is a policy as written.
 type document struct {
 	Version    string
 	ID         string
 	Statements []rawStatement
 }
 
+// rawStatement is a statement as written. An absent field is nil, so that it
+// differs from an empty one.
 type rawStatement struct {
 	Sid          string
 	Effect       string
@@ -71,19 +73,21 @@ type rawStatement struct {
 	Condition    rawConditions
 }
 
-// rawPrincipals are names by their type: AWS, CanonicalUser, Federated, Service.
+// rawPrincipals are names by their type: AWS, CanonicalUser, Federated,
+// Service.
 type rawPrincipals map[string]texts
 
 // rawConditions are values by operator and key.
 type rawConditions map[string]map[string]texts
 
-// versions are those of the policy language; variables came with the second.
+// The versions of the policy language. Variables came with the second.
 const (
 	version2008 = "2008-10-17"
 	version2012 = "2012-10-17"
 )
 
-// read turns bytes into a document of the right form, its parts not looked into.
+// read parses a document and checks its form, but not the contents of its
+// parts.
 func (d *dialect) read(doc []byte) (*document, error) {
 	size := len(doc)
 	if d.compact && size <= maxDocumentBytes {
@@ -111,6 +115,7 @@ func (d *dialect) read(doc []byte) (*document, error) {
 	return d.document(v)
 }
 
+// document reads the top-level fields.
 func (d *dialect) document(v value) (*document, error) {
 	p := &document{}
 	for i, name := range v.members {
@@ -140,9 +145,10 @@ func (d *dialect) document(v value) (*document, error) {
 	return p, nil
 }
 
-// maxQuoted is how much of a document an error message repeats.
+// maxQuoted bounds the part of a document that an error repeats, in bytes.
 const maxQuoted = 100
 
+// clip cuts s to maxQuoted bytes of valid UTF-8.
 func clip(s string) string {
 	if len(s) > maxQuoted {
 		s = s[:maxQuoted]
@@ -157,6 +163,7 @@ func (d *dialect) wantString(name string, v value) error {
 	return nil
 }
 
+// statements reads one statement or a list of them.
 func (d *dialect) statements(v value) (all []rawStatement, err error) {
 	items := []value{v}
 	if v.kind == 'l' {
@@ -180,9 +187,11 @@ func (d *dialect) statements(v value) (all []rawStatement, err error) {
 	return all, nil
 }
 
-// iamSid is what IAM takes for a Sid; S3 takes any string.
+// iamSid matches IAM's statement ids; S3 accepts any string.
 var iamSid = regexp.MustCompile(`^[0-9A-Za-z]*$`)
 
+// statement reads one statement. Unknown fields are errors, because ignoring
+// one could allow too much.
 func (d *dialect) statement(v value) (s rawStatement, err error) {
 	for i, name := range v.members {
 		item := v.items[i]
@@ -190,8 +199,10 @@ func (d *dialect) statement(v value) (s rawStatement, err error) {
 		switch name {
 		case "Sid":
 			s.Sid = item.text
-			if err = d.wantString(name, item); err == nil && d.code == s3err.MalformedPolicyDocument && !iamSid.MatchString(s.Sid) {
-				err = d.fail("Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*")
+			err = d.wantString(name, item)
+			if err == nil && d.code == s3err.MalformedPolicyDocument && !iamSid.MatchString(s.Sid) {
+				err = d.fail("Statement IDs (SID) must be alpha-numeric. " +
+					"Check that your input satisfies the regular expression [0-9A-Za-z]*")
 			}
 		case "Effect":
 			s.Effect = item.text
@@ -225,7 +236,8 @@ func (d *dialect) statement(v value) (s rawStatement, err error) {
 	return s, d.complete(&s)
 }
 
-// complete checks that a statement has the fields that it must have, once.
+// complete checks that a statement has all required fields, each in one form
+// only.
 func (d *dialect) complete(s *rawStatement) error {
 	switch {
 	case s.Effect == "":
@@ -260,7 +272,7 @@ func (d *dialect) principals(v value) (rawPrincipals, error) {
 		return rawPrincipals{everyone: nil}, nil
 	}
 	if names, ok := v.texts(); ok && len(names) > 0 && d == &bucketDialect {
-		return rawPrincipals{"AWS": names}, nil // policies of other S3 servers leave the type out
+		return rawPrincipals{"AWS": names}, nil // policies of other S3 servers leave out the type
 	}
 	if v.kind != 'o' || len(v.members) == 0 {
 		return nil, d.fail("Invalid principal in policy")
@@ -276,9 +288,10 @@ func (d *dialect) principals(v value) (rawPrincipals, error) {
 	return p, nil
 }
 
-// everyone is the type under which a rawPrincipals holds the principal "*".
+// everyone is the type that rawPrincipals uses for the principal "*".
 const everyone = "*"
 
+// conditions reads values by operator and key.
 func (d *dialect) conditions(v value) (rawConditions, error) {
 	if v.kind != 'o' {
 		return nil, d.fail("Field Condition must be an object")

@@ -5,73 +5,72 @@ import (
 	"reflect"
 )
 
-// Evaluation decides the needs of one request. What does not differ between them is
-// looked up once: which statements may apply to an action, whether their conditions
-// hold, what their variables stand for. All of its decisions together have one budget,
-// MaxSteps, beyond which it denies. Once they have taken much, each waits until others of
-// its tenant have left a processor to it. It is for one goroutine, and is worth nothing
-// once the request has ended.
+// Evaluation decides the needs of one request. It computes results that they
+// share once: the statements that may apply to an action, whether conditions
+// hold, and the values of variables. All decisions together have one budget,
+// MaxSteps, beyond which it denies. After much work, each further decision
+// waits until other requests of the tenant leave a processor free. It is for
+// one goroutine and one request.
 type Evaluation struct {
 	p       *Principal
 	request Context
 	meter   meter
-	asked   int // needs
+	asked   int // number of needs so far
 	derived derived
 	named   identity
-	of      subject // what derived and named are of; of no action
+	of      subject // subject of derived and named; its action is not set
 	kept    int     // bytes that are remembered
 	settled map[subject]*settled
 }
 
-// Bounds of what an Evaluation remembers.
+// Bounds of an Evaluation's memory.
 const (
-	// keepAfter is how many needs are decided without remembering anything: so few
-	// cost more to remember than to decide.
+	// keepAfter is the number of needs that are decided before anything is
+	// remembered. For so few, remembering costs more than deciding.
 	keepAfter = 3
-	// maxKept is how many bytes one request may have remembered.
+	// maxKept bounds the remembered bytes of one request.
 	maxKept = 4 << 20
-	// keptEntry is what a thing that is remembered takes beside its text.
+	// keptEntry is the size of a remembered entry besides its text, in bytes.
 	keptEntry = 192
 )
 
-// subject is what needs have in common for which the same is settled.
+// subject is the part of a need that decides which results it can share.
 type subject struct {
 	action  string
 	owner   ID // of the bucket
 	account string
 }
 
-// settled is what all needs of one subject have in common.
+// settled are the results that all needs of one subject share.
 type settled struct {
-	fitting    map[*statement][]fitting // by the first of the statements
+	fitting    map[*statement][]fitting // by the address of the list's first statement
 	conditions map[*condition]bool
 	expansions map[*template]*expansion
 }
 
-// fitting is a statement that is about the action and the principal.
+// fitting is a statement about the action and the principal.
 type fitting struct {
 	*statement
 	how grade
 }
 
-// NewEvaluation begins to decide about a principal's request. The principal and the
-// values of the request's condition keys must not change while it is used. When ctx
-// ends, nobody waits for an answer: everything is denied from then on.
+// NewEvaluation starts deciding about a principal's request. The principal and
+// the request's condition keys must not change while it is used. When ctx ends,
+// everything is denied, because nobody waits for an answer.
 func NewEvaluation(ctx context.Context, p *Principal, request Context) *Evaluation {
 	return &Evaluation{p: p, request: request, meter: meter{ctx: ctx}}
 }
 
-// Ask says that the values of the request's condition keys are these from now on: more
-// of them are known, in another map. What the evaluation has spent stays spent.
+// Ask replaces the values of the request's condition keys, in another map, when
+// more of them are known. The spent budget stays spent.
 func (v *Evaluation) Ask(request Context) {
 	if reflect.ValueOf(v.request).Pointer() != reflect.ValueOf(request).Pointer() {
 		v.request, v.settled, v.kept = request, nil, 0
 	}
 }
 
-// Decide allows when every need is allowed. Needs of one request may come one after
-// another: each is decided as the function of this name decides it, as long as Err is
-// nil.
+// Decide allows if every need is allowed. It may be called several times; each
+// need is decided as the function Decide would, while Err is nil.
 func (v *Evaluation) Decide(needs ...Need) Decision {
 	if len(needs) == 0 {
 		return deny("no need was stated")
@@ -97,8 +96,8 @@ func (v *Evaluation) Decide(needs ...Need) Decision {
 	return all
 }
 
-// payer is the tenant whose time it is that a decision takes: the principal's, or that of
-// the bucket where nobody is known.
+// payer is the tenant whose turns a decision takes: the principal's, or the
+// bucket owner's for an anonymous principal.
 func payer(p *Principal, n *Need) ID {
 	switch {
 	case p != nil && !p.Tenant.IsZero():
@@ -109,12 +108,12 @@ func payer(p *Principal, n *Need) ID {
 	return ID{}
 }
 
-// Err is why the evaluation denies everything from now on: its context has ended, or
-// its budget is used up. Nil: it does not.
+// Err tells why the evaluation denies everything from now on: its context has
+// ended, or its budget is used up. nil: it decides.
 func (v *Evaluation) Err() error { return v.meter.err }
 
-// settle returns what is settled about needs such as this one; nil as long as nothing
-// is remembered.
+// settle returns the shared results for needs like n; nil while nothing is
+// remembered.
 func (v *Evaluation) settle(n *Need) *settled {
 	if v.asked <= keepAfter || n.Open != nil {
 		return nil
@@ -134,7 +133,7 @@ func (v *Evaluation) settle(n *Need) *settled {
 	return known
 }
 
-// keep reports whether so many bytes more may be remembered.
+// keep reports whether so many more bytes may be remembered, and counts them.
 func (v *Evaluation) keep(bytes int) bool {
 	if v.kept+bytes > maxKept {
 		return false
@@ -143,7 +142,7 @@ func (v *Evaluation) keep(bytes int) bool {
 	return true
 }
 
-// candidates are the statements that are about the action and the principal.
+// candidates returns the statements about the action and the principal.
 func (e *env) candidates(statements []statement, i *identity) []fitting {
 	all, ok := e.settled.fitting[&statements[0]]
 	if ok {
@@ -160,8 +159,8 @@ func (e *env) candidates(statements []statement, i *identity) []fitting {
 	return all
 }
 
-// holds reports whether a condition is met. One that nothing of the need itself decides
-// is looked at once.
+// holds reports whether a condition is met. A condition that does not depend on
+// the need's own values is evaluated once.
 func (e *env) holds(c *condition, deny bool) bool {
 	if e.settled == nil || e.ownOf(c) {
 		return c.holds(e, deny)
@@ -176,7 +175,7 @@ func (e *env) holds(c *condition, deny bool) bool {
 	return held
 }
 
-// ownOf reports whether the need itself may decide about a condition.
+// ownOf reports whether the need's own values may decide about a condition.
 func (e *env) ownOf(c *condition) bool {
 	if len(e.need) == 0 {
 		return false
@@ -186,9 +185,9 @@ func (e *env) ownOf(c *condition) bool {
 	return own || ownFolded || c.variables
 }
 
-// remembered is what a template with variables stands for, put together unless that
-// is longer than most; nil where it is not remembered, because the need's own values are
-// in it or there is no room.
+// remembered returns the expansion of a template with variables. It is put
+// together unless it is longer than most. nil: it depends on the need's own
+// values, or there is no room.
 func (e *env) remembered(t *template, most int) *expansion {
 	if e.settled == nil {
 		return nil
@@ -218,7 +217,7 @@ func (e *env) remembered(t *template, most int) *expansion {
 	return x
 }
 
-// ownAny reports whether one of the keys has a value that is the need's own.
+// ownAny reports whether the need itself has a value for one of the keys.
 func (e *env) ownAny(keys []string) bool {
 	if len(e.need) == 0 {
 		return false
@@ -232,7 +231,8 @@ func (e *env) ownAny(keys []string) bool {
 	return false
 }
 
-// about fills in what is derived of the principal and a bucket, which may be nil.
+// about computes the keys and names that depend on the principal and a bucket,
+// which may be nil.
 func (v *Evaluation) about(b *Bucket) {
 	of := subject{action: "none"}
 	if b != nil {

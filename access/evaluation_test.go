@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// again decides as Decide does, and holds against it what an evaluation answers that
-// decides the same need many times, among others.
+// again decides as Decide does, and compares with an evaluation that decides
+// the same need many times, among others.
 func again(t testing.TB, p *Principal, request Context, n Need) Decision {
 	t.Helper()
 	d := Decide(p, request, n)
@@ -40,8 +40,8 @@ func again(t testing.TB, p *Principal, request Context, n Need) Decision {
 	return d
 }
 
-// Needs that come one after another, in any order, are decided as each alone: what is
-// remembered between them is never another need's.
+// Needs that are decided one after another, in any order, are decided like each
+// alone: remembered results never belong to another need.
 func TestEvaluationOfManyNeeds(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -83,7 +83,7 @@ func TestEvaluationOfManyNeeds(t *testing.T) {
 	}
 }
 
-// worstPolicy is a policy of the size that one may have, full of the patterns of pattern.
+// worstPolicy is a policy of the largest size, full of the patterns of pattern.
 func worstPolicy(tb testing.TB, most int, effect string, pattern func(i int) string) *Policy {
 	tb.Helper()
 	var b strings.Builder
@@ -102,8 +102,8 @@ func worstPolicy(tb testing.TB, most int, effect string, pattern func(i int) str
 	return p
 }
 
-// worst are patterns that cost most to match with keys of their kind, and the key of a
-// number.
+// worst are the patterns that are costliest to match with keys of their kind,
+// and the key for a number.
 var worst = []struct {
 	name    string
 	pattern func(i int) string
@@ -137,8 +137,8 @@ func deletion(p *Principal, key string, i int) Need {
 	return n
 }
 
-// A thousand keys of usual length are decided within the budget whatever the policies.
-// One is as much work as another, so that a few tell.
+// A thousand keys of usual length are decided within the budget under all
+// policies. Each key is the same work, so that a few suffice.
 func TestBudgetIsEnough(t *testing.T) {
 	for _, w := range worst {
 		p := heavyUser(t, w.pattern)
@@ -161,15 +161,15 @@ func TestBudgetIsEnough(t *testing.T) {
 	}
 }
 
-// A decision that takes too much work ends as a denial, soon after the budget's end, and stays one,
-// though every statement that was looked at allows.
+// A decision that takes too much work ends as a denial soon after the budget's
+// end, and stays one, although every statement so far allows.
 func TestBudgetEnds(t *testing.T) {
 	for _, w := range worst {
 		p := heavyUser(t, w.pattern)
 		v := NewEvaluation(t.Context(), p, nil)
 		v.Decide(deletion(p, w.key(0, 1000), 0))
 		one := v.meter.spent
-		v.meter.spent = MaxSteps - 3*one/2 // spent by needs before
+		v.meter.spent = MaxSteps - 3*one/2 // spent by earlier needs
 		allowed := 0
 		for i := range 4 {
 			d := v.Decide(deletion(p, w.key(i, 1000), i))
@@ -190,7 +190,8 @@ func TestBudgetEnds(t *testing.T) {
 	}
 }
 
-// Nothing is decided for a client that has gone, not even what is under way.
+// Nothing is decided for a client that has left, including the decision in
+// progress.
 func TestEvaluationEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p := heavyUser(t, worst[5].pattern)
@@ -208,7 +209,7 @@ func TestEvaluationEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// One request remembers no more than it may, and allocates little more.
+// One request remembers no more than the bound, and allocates little more.
 func TestEvaluationRemembersLittle(t *testing.T) {
 	long := worst[0]
 	long.name, long.pattern = "long values", func(i int) string { return fmt.Sprintf("*${aws:Referer}%dz*", i) }
@@ -232,7 +233,7 @@ func TestEvaluationRemembersLittle(t *testing.T) {
 	}
 }
 
-// Values of condition keys that are replaced by others count from then on.
+// Replaced values of condition keys count from then on.
 func TestAsk(t *testing.T) {
 	policy, err := ParseIdentityPolicy("p", []byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"s3:prefix":"a"}}}}`))
 	if err != nil {

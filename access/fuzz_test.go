@@ -28,7 +28,7 @@ func seedDocuments(f *testing.F, kind string) {
 	})
 }
 
-// probes are requests that a policy is tried with.
+// probes are requests to try a policy with.
 func probes(t testing.TB) (principals []*Principal, needs []Need, contexts []Context) {
 	for _, s := range []string{
 		"anonymous", "root:1", "root:2", "user:1/alice", "user:2/team/bob", "role:1/app/s1", "operator",
@@ -54,7 +54,7 @@ func probes(t testing.TB) (principals []*Principal, needs []Need, contexts []Con
 	return principals, needs, contexts
 }
 
-// decisions of all probes under one policy, put where its kind belongs.
+// decisions returns the decisions of all probes under one policy.
 func decisions(t testing.TB, kind string, policy *Policy, extra ...*Policy) (all []Decision) {
 	principals, needs, contexts := probes(t)
 	for _, p := range principals {
@@ -86,9 +86,9 @@ func fuzzParser(f *testing.F, kind string) {
 			return
 		}
 		if !json.Valid(doc) {
-			t.Fatal("accepted what is not JSON")
+			t.Fatal("accepted a document that is not JSON")
 		}
-		roots := make(map[string]string) // another way to write the same
+		roots := make(map[string]string) // the same in another form
 		for _, name := range p.Principals() {
 			if IsAccount(name) {
 				roots[name] = "arn:aws:iam::" + name + ":root"
@@ -102,7 +102,7 @@ func fuzzParser(f *testing.F, kind string) {
 		q, err := parseKind(kind, written)
 		if err != nil {
 			if len(written) > len(doc) {
-				return // grew over the limit
+				return // it grew beyond the limit
 			}
 			t.Fatalf("%s was written as %s: %v", doc, written, err)
 		}
@@ -122,7 +122,8 @@ func FuzzParseBucketPolicy(f *testing.F)   { fuzzParser(f, "bucket") }
 func FuzzParseIdentityPolicy(f *testing.F) { fuzzParser(f, "identity") }
 func FuzzParseTrustPolicy(f *testing.F)    { fuzzParser(f, "trust") }
 
-// A statement that denies, added to a policy, never makes a denial an allowance.
+// A denying statement that is added to a policy never turns a denial into an
+// allowance.
 func FuzzDenyNeverAllows(f *testing.F) {
 	eachCaseFile(f, func(_ string, c *caseFile) {
 		for _, p := range c.Policies {
@@ -155,15 +156,15 @@ func FuzzDenyNeverAllows(f *testing.F) {
 	})
 }
 
-// naive reports whether tokens, of which star and any are wildcards and the others
-// characters, match a text: by what the words say, and slowly.
+// naive reports whether tokens match a text, where star and any are wildcards
+// and the others characters. It follows the definition, slowly.
 func naive(tokens []rune, text string) bool {
 	var chars []rune
 	for text != "" {
 		r, n := decodeRune(text)
 		chars, text = append(chars, r), text[n:]
 	}
-	may := make([]bool, len(chars)+1) // that the tokens so far match the first of the characters
+	may := make([]bool, len(chars)+1) // whether the tokens so far match so many characters
 	may[0] = true
 	for _, t := range tokens {
 		next := make([]bool, len(chars)+1)
@@ -182,7 +183,7 @@ func naive(tokens []rune, text string) bool {
 
 const naiveStar, naiveAny rune = -1, -2
 
-// tokens reads a pattern, or what stands for itself.
+// tokens parses a pattern, or a literal text.
 func tokens(pattern string, literal bool) (all []rune) {
 	for pattern != "" {
 		r, n := decodeRune(pattern)
@@ -197,7 +198,7 @@ func tokens(pattern string, literal bool) (all []rune) {
 	return all
 }
 
-// A glob matches what its words say, whatever the text.
+// A glob matches as defined, for every text.
 func FuzzGlob(f *testing.F) {
 	for _, s := range [][2]string{
 		{"a*b?c", "axxbyc"}, {"*ab*ab*", "abab"}, {"?", "ü"}, {"**", ""}, {"*a?a?b*", "aacaab"}, {"", ""}, {"*??", "€"},
@@ -208,7 +209,7 @@ func FuzzGlob(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
 		if len(pattern) > 300 || len(text) > 1000 || !utf8.ValidString(pattern) {
-			return // a policy's text is UTF-8
+			return // the text of a policy is UTF-8
 		}
 		g := newGlob(pattern)
 		if got, want := g.match(text, nil), naive(tokens(pattern, false), text); got != want {
@@ -217,8 +218,8 @@ func FuzzGlob(f *testing.F) {
 	})
 }
 
-// A template matches what its words say with the variables' values in their places,
-// whether or not what was put together before is remembered.
+// A template matches as defined with its variables' values, whether or not its
+// expansion was remembered.
 func FuzzTemplate(f *testing.F) {
 	for _, s := range [][3]string{
 		{"home/${aws:username}/*", "alice", "home/alice/x"}, {"*${aws:username}*x*", "a*b", "a*ba*bx"}, {"${aws:username}", "alice", "alice"},

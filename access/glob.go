@@ -7,9 +7,10 @@ import (
 )
 
 // invalidByte is added to a byte that is not UTF-8, so that each such byte is a
-// character of its own and equals itself alone.
+// character of its own, equal only to itself.
 const invalidByte rune = -1024
 
+// decodeRune returns the first character of s and its length.
 func decodeRune(s string) (rune, int) {
 	r, n := utf8.DecodeRuneInString(s)
 	if r == utf8.RuneError && n == 1 {
@@ -18,27 +19,27 @@ func decodeRune(s string) (rune, int) {
 	return r, n
 }
 
-// glob is a pattern with wildcards, kept as it is written, so that it takes up no
-// more than its text. Its stars cut it into runs: the first starts what matches, the
-// last ends it, and the others come in order between them.
+// glob is a pattern with wildcards, kept as written so that it needs no more
+// memory than its text. Its stars split it into runs. A matching text starts
+// with the first run, ends with the last one, and has the others in order
+// between them.
 //
-// Matching takes the leftmost place of each run and never goes back, so that its time
-// is that of searching the text once; a run with question marks costs a machine word
-// per 64 of its characters on top.
+// Matching takes the leftmost place of each run and never backtracks, so that
+// its time is that of searching the text once. A run with question marks costs
+// one machine word for each 64 of its characters in addition.
 type glob struct {
 	text string
-	// plain are the places in text of stars and question marks that stand for
-	// themselves, in order.
+	// plain are the positions of literal stars and question marks, in order.
 	plain []int32
-	first int // the place of the first wildcard; len(text) where there is none
+	first int // position of the first wildcard; len(text) without one
 }
 
-// newGlob compiles a pattern in which * and ? are wildcards and nothing else is
-// special.
+// newGlob compiles a pattern in which only * and ? are special.
 func newGlob(pattern string) glob {
 	return glob{text: pattern, first: firstWildcard(pattern)}
 }
 
+// firstWildcard is the position of the first * or ?; len(s) without one.
 func firstWildcard(s string) int {
 	if i := strings.IndexAny(s, "*?"); i >= 0 {
 		return i
@@ -46,13 +47,14 @@ func firstWildcard(s string) int {
 	return len(s)
 }
 
-// globWriter builds a glob from pieces, of which some are to be taken literally.
+// globWriter builds a glob from patterns and literal texts.
 type globWriter struct {
 	text  strings.Builder
 	plain []int32
 	first int // -1: no wildcard yet
 }
 
+// pattern appends text whose * and ? are wildcards.
 func (w *globWriter) pattern(s string) {
 	if i := firstWildcard(s); w.first < 0 && i < len(s) {
 		w.first = w.text.Len() + i
@@ -60,6 +62,7 @@ func (w *globWriter) pattern(s string) {
 	w.text.WriteString(s)
 }
 
+// literal appends text whose * and ? stand for themselves.
 func (w *globWriter) literal(s string) {
 	for i := 0; i < len(s); i++ {
 		if s[i] == '*' || s[i] == '?' {
@@ -77,13 +80,14 @@ func (w *globWriter) glob() glob {
 	return g
 }
 
+// isPlain reports whether the * or ? at position i stands for itself.
 func (g *glob) isPlain(i int) bool {
 	_, found := slices.BinarySearch(g.plain, int32(i))
 	return found
 }
 
-// star is the place of the first star at or after a place; len(text) where there is
-// none.
+// star returns the position of the first star at or after from; len(text)
+// without one.
 func (g *glob) star(from int) int {
 	for {
 		i := strings.IndexByte(g.text[from:], '*')
@@ -97,7 +101,7 @@ func (g *glob) star(from int) int {
 	}
 }
 
-// lastStar is the place of the last star; -1 where there is none.
+// lastStar returns the position of the last star; -1 without one.
 func (g *glob) lastStar() int {
 	for end := len(g.text); ; {
 		if end = strings.LastIndexByte(g.text[:end], '*'); end < 0 || !g.isPlain(end) {
@@ -106,7 +110,7 @@ func (g *glob) lastStar() int {
 	}
 }
 
-// match reports whether s matches, and counts with m what that took.
+// match reports whether s matches, and counts its work with m.
 func (g *glob) match(s string, m *meter) bool {
 	m.spend(stepsMatch)
 	if !strings.HasPrefix(s, g.text[:g.first]) {
@@ -142,14 +146,15 @@ func (g *glob) match(s string, m *meter) bool {
 	return true
 }
 
-// run is what is between two stars.
+// run is the part between two stars.
 type run struct {
 	g    *glob
 	from int
 	text string
-	wild bool // it has question marks
+	wild bool // has question marks
 }
 
+// run returns the part between two positions of the text.
 func (g *glob) run(from, to int) run {
 	r := run{g: g, from: from, text: g.text[from:to]}
 	for i := 0; i < len(r.text); i++ {
@@ -165,10 +170,11 @@ func (g *glob) run(from, to int) run {
 	return r
 }
 
-// any reports whether a question mark that stands for any character is at a place.
+// any reports whether position i has a question mark that stands for any
+// character.
 func (r *run) any(i int) bool { return r.text[i] == '?' && !r.g.isPlain(r.from+i) }
 
-// prefix is how many bytes at the start of s the run takes.
+// prefix returns the number of bytes at the start of s that the run matches.
 func (r run) prefix(s string, m *meter) (int, bool) {
 	if !r.wild {
 		return len(r.text), strings.HasPrefix(s, r.text)
@@ -194,7 +200,7 @@ func (r run) prefix(s string, m *meter) (int, bool) {
 	return taken, true
 }
 
-// suffix is how many bytes at the end of s the run takes.
+// suffix returns the number of bytes at the end of s that the run matches.
 func (r run) suffix(s string, m *meter) (int, bool) {
 	if !r.wild {
 		return len(r.text), strings.HasSuffix(s, r.text)
@@ -212,7 +218,7 @@ func (r run) suffix(s string, m *meter) (int, bool) {
 	return n, ok && start+n == len(s)
 }
 
-// find is where the first place of the run in s ends; -1 if there is none.
+// find returns the end of the run's first place in s; -1 if there is none.
 func (r run) find(s string, m *meter) int {
 	if r.wild {
 		return r.findWild(s, m)
@@ -226,7 +232,7 @@ func (r run) find(s string, m *meter) int {
 	return i + len(r.text)
 }
 
-// longest is the longest text of the run between two question marks.
+// longest returns the run's longest text between two question marks.
 func (r *run) longest() (text string) {
 	from := 0
 	for i := 0; i <= len(r.text); i++ {
@@ -240,12 +246,12 @@ func (r *run) longest() (text string) {
 	return text
 }
 
-// lanes is into how many sets the characters are put for searching. Two of one set are
-// told apart where a place seems to match.
+// lanes is the number of sets that characters are grouped into for searching.
+// Characters of one set are told apart when a place seems to match.
 const lanes = utf8.RuneSelf
 
-// findWild is find for a run with question marks. Bit i of state says that the
-// characters read last may match the first i+1 of the run (Baeza-Yates and Gonnet's
+// findWild is find for a run with question marks. Bit i of state tells that the
+// last characters may match the first i+1 of the run (Baeza-Yates and Gonnet's
 // shift-and).
 func (r run) findWild(s string, m *meter) int {
 	length := utf8.RuneCountInString(r.text)
@@ -267,7 +273,8 @@ func (r run) findWild(s string, m *meter) int {
 		i += size
 	}
 	final := uint64(1) << ((length - 1) % 64)
-	start, read := 0, 0 // the characters from start to at are length, once so many were read
+	// The last characters read, at most length, are those from start to at.
+	start, read := 0, 0
 	for at := 0; at < len(s); {
 		c, n := rune(s[at]), 1
 		if c >= utf8.RuneSelf {

@@ -6,18 +6,20 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// keyActions are the condition keys that few actions have, with those actions; both
-// in lower case, actions without their prefix. Keys that are not here are not checked:
-// those of AWS as a whole, which every request has, and those that most of S3 has.
-// For an action that is not among them such a key is absent, whatever the request says.
+// keyActions lists the condition keys that only some actions have, with these
+// actions; both in lower case, actions without their prefix. Other keys are not
+// checked: the global keys of AWS, which every request has, and those that most
+// actions of S3 have. For any other action such a key is absent, even if the
+// request has a value.
 // Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 var keyActions = func() map[string]map[string]bool {
 	m := make(map[string]map[string]bool)
 	for _, group := range []struct{ keys, actions string }{
 		{"prefix delimiter max-keys", "ListBucket ListBucketVersions"},
-		{"versionid", `DeleteObjectVersion DeleteObjectVersionAnnotation DeleteObjectVersionTagging GetObjectVersion GetObjectVersionAcl
-			GetObjectVersionAnnotation GetObjectVersionAttributes GetObjectVersionTagging GetObjectVersionTorrent
-			ListObjectVersionAnnotations PutObjectVersionAcl PutObjectVersionAnnotation PutObjectVersionTagging`},
+		{"versionid", `DeleteObjectVersion DeleteObjectVersionAnnotation DeleteObjectVersionTagging
+			GetObjectVersion GetObjectVersionAcl GetObjectVersionAnnotation GetObjectVersionAttributes
+			GetObjectVersionTagging GetObjectVersionTorrent ListObjectVersionAnnotations
+			PutObjectVersionAcl PutObjectVersionAnnotation PutObjectVersionTagging`},
 		{"x-amz-acl", "BypassGovernanceRetention CreateAccessPoint CreateBucket PutBucketAcl PutObject PutObjectAcl PutObjectVersionAcl"},
 		{"x-amz-grant-full-control x-amz-grant-read x-amz-grant-read-acp x-amz-grant-write x-amz-grant-write-acp",
 			"BypassGovernanceRetention CreateBucket PutBucketAcl PutObject PutObjectAcl PutObjectVersionAcl"},
@@ -26,7 +28,8 @@ var keyActions = func() map[string]map[string]bool {
 		{"x-amz-server-side-encryption x-amz-server-side-encryption-aws-kms-key-id",
 			"BypassGovernanceRetention PutObject ReplicateObject UpdateObjectEncryption"},
 		{"x-amz-server-side-encryption-customer-algorithm", "BypassGovernanceRetention PutObject ReplicateObject"},
-		// AWS has it of CreateBucket alone; the other is the way to the same afterwards.
+		// AWS has it for CreateBucket alone; the other action does the same
+		// later.
 		{"x-amz-object-ownership", "CreateBucket PutBucketOwnershipControls"},
 		{"locationconstraint x-amz-bucket-namespace", "CreateBucket"},
 		{"if-none-match objectcreationoperation", "PutObject"},
@@ -47,7 +50,7 @@ var keyActions = func() map[string]map[string]bool {
 	return m
 }()
 
-// keyBits are keyActions by the actions' places in Actions.
+// keyBits has keyActions by indexes in Actions.
 var keyBits = func() map[string]*actionBits {
 	m := make(map[string]*actionBits, len(keyActions))
 	for key, actions := range keyActions {
@@ -60,19 +63,19 @@ var keyBits = func() map[string]*actionBits {
 	return m
 }()
 
-// hasKey reports whether the action can have a key.
+// hasKey reports whether the action can have the key.
 func (a *asked) hasKey(key string) bool {
 	if strings.HasPrefix(key, "aws:") {
-		return true // no row of keyActions, and what most conditions are on
+		return true // not in keyActions, and most conditions test these
 	}
 	only := keyBits[familyOf(strings.TrimPrefix(key, folded))]
 	return only == nil || a.index >= 0 && only.has(a.index)
 }
 
-// CheckConditions refuses, as MalformedPolicy, a statement one of whose conditions is on
-// a key that one of its actions never has: allowing, it would allow nothing, and denying,
-// it would deny nothing. Actions that are patterns are not checked. It is for policies
-// that are about to be stored; how one is decided does not depend on it.
+// CheckConditions refuses, as MalformedPolicy, a statement with a condition on
+// a key that one of its actions never has: such a statement would allow, or
+// deny, nothing. Actions with wildcards are not checked. It is for policies
+// that are about to be stored; decisions do not depend on it.
 func (p *Policy) CheckConditions() error {
 	source, err := p.dialect.read([]byte(p.text))
 	if err != nil {
@@ -90,6 +93,7 @@ func (p *Policy) CheckConditions() error {
 	return nil
 }
 
+// mayHave reports whether all actions of the statement can have the key.
 func (s *rawStatement) mayHave(key string) bool {
 	actions := keyActions[familyOf(normalKey(key))]
 	if actions == nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Every key and action of the table is one that there is.
+// Every key and action of the table exists.
 func TestKeyActionsExist(t *testing.T) {
 	for key, actions := range keyActions {
 		if !knownKeys[key] {

@@ -6,7 +6,7 @@ import (
 )
 
 // ConditionKeys are the condition keys that bucket policies may use, in lower
-// case. One that ends with a slash stands for all keys that begin with it, such
+// case. A key that ends with a slash stands for all keys with that prefix, such
 // as "s3:existingobjecttag/".
 // Sources:
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html#amazons3-policy-keys
@@ -48,7 +48,7 @@ var knownKeys = func() map[string]bool {
 	return m
 }()
 
-// knownKey reports whether a key, as normalKey has it, is one of ConditionKeys.
+// knownKey reports whether a normalKey is one of ConditionKeys.
 func knownKey(key string) bool {
 	if knownKeys[key] {
 		return !strings.HasSuffix(key, "/")
@@ -56,8 +56,8 @@ func knownKey(key string) bool {
 	return knownKeys[familyOf(key)]
 }
 
-// familyOf is the row of ConditionKeys that a key, as normalKey has it, belongs to:
-// the key itself, or what it begins with, slash included.
+// familyOf returns the row of ConditionKeys for a normalKey: the key itself, or
+// its part up to and including the slash.
 func familyOf(key string) string {
 	if i := strings.IndexByte(key, '/'); i >= 0 {
 		return key[:i+1]
@@ -65,18 +65,19 @@ func familyOf(key string) string {
 	return key
 }
 
-// noAccount is the account number of tenants that have none of their own. It
-// names nobody in a policy, for many would answer to it.
+// noAccount is the account number of tenants that have none of their own.
+// Policies cannot name it, because it would match many tenants.
 const noAccount = "000000000000"
 
-// derived are the values of keys that speak of the principal or the resource.
-// One that the request does not have is empty.
+// derived are the values of keys about the principal or the resource. An absent
+// one is empty.
 type derived struct {
 	arn, account, kind, userID, username []string
 	resourceAccount                      []string
 	issued, factor                       []string // of a temporary credential
 }
 
+// one is a list of s alone; nil for an absent value.
 func one(s string) []string {
 	if s == "" {
 		return nil
@@ -84,14 +85,14 @@ func one(s string) []string {
 	return []string{s}
 }
 
-// derive fills the keys as AWS's table of principals says.
+// derive fills the keys as AWS's table of principals defines.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
 func derive(p *Principal, resourceAccount string) (d derived) {
 	if resourceAccount != noAccount {
 		d.resourceAccount = one(resourceAccount)
 	}
 	if !p.Issued.IsZero() {
-		d.issued, d.factor = one(p.Issued.UTC().Format(time.RFC3339)), one("false") // nobody brings a second factor
+		d.issued, d.factor = one(p.Issued.UTC().Format(time.RFC3339)), one("false") // there is no MFA here
 	}
 	switch p.Kind {
 	case Nobody:
@@ -116,9 +117,9 @@ func derive(p *Principal, resourceAccount string) (d derived) {
 	return d
 }
 
-// env is what a statement is evaluated against.
+// env holds the facts that a statement is evaluated with.
 type env struct {
-	v       *Evaluation // nil: one of no request
+	v       *Evaluation // nil: not part of a request
 	settled *settled    // nil: nothing is remembered
 	p       *Principal
 	action  asked
@@ -129,6 +130,8 @@ type env struct {
 	derived *derived
 }
 
+// meter is nil for an env that is not part of a request, and then counts
+// nothing.
 func (e *env) meter() *meter {
 	if e.v == nil {
 		return nil
@@ -138,8 +141,8 @@ func (e *env) meter() *meter {
 
 const principalTag = "aws:principaltag/"
 
-// lookup returns the values of a key, as normalKey or foldedTag has it; none when
-// it is absent, as one is that the action does not have on AWS.
+// lookup returns the values of a normalKey or foldedTag; none when it is
+// absent, or when the action does not have it on AWS.
 func (e *env) lookup(key string) []string {
 	if !e.action.hasKey(key) {
 		return nil
@@ -171,7 +174,7 @@ func (e *env) lookup(key string) []string {
 		return nil
 	case "aws:viaawsservice":
 		if strings.HasPrefix(e.action.lowered, "kms:") {
-			return isAService // S3 uses keys for whom it acts
+			return isAService // S3 uses keys on behalf of its caller
 		}
 		return notAService
 	case "aws:sourceidentity":
@@ -188,10 +191,10 @@ func (e *env) lookup(key string) []string {
 	return e.request[key]
 }
 
-// No service asks here, neither for itself nor for somebody, but S3 for keys.
+// No service makes requests here, except S3 when it uses keys.
 var isAService, notAService = []string{"true"}, []string{"false"}
 
-// tags finds the principal's tags of a name, as normalKey has it.
+// tags returns the values of the principal's tags with the name, a normalKey.
 func (e *env) tags(name string) (values []string) {
 	for k, v := range e.p.Tags {
 		if FoldCase(k) == name {

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// While keys are open a need is denied only where no values of theirs could allow it.
+// While keys are open, a need is denied only if no values of theirs could allow
+// it.
 func TestOpenKeys(t *testing.T) {
 	open := map[string]bool{"s3:requestobjecttag/": true, "s3:requestobjecttagkeys": true}
 	statement := func(effect, condition, resource string) string {
@@ -62,7 +63,7 @@ func TestOpenKeys(t *testing.T) {
 	}
 }
 
-// A key that an action does not have is absent for it, whatever the request says.
+// A key that an action does not have is absent, whatever the request has.
 func TestKeysOfOtherActions(t *testing.T) {
 	for key, actions := range keyActions {
 		name := key

@@ -13,18 +13,20 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// operands are the values of a condition, compiled for its operator, and of one kind.
+// operands are the values of a condition, all of one kind, compiled for its
+// operator.
 type operands interface {
-	// compare holds a value of the request against each: matches where one does, else
-	// unknown where that cannot be told of one.
+	// compare compares a value of the request with each: matches if one
+	// matches, or else unknown if a comparison was undecided.
 	compare(op *operator, s string, e *env) verdict
-	// has reports whether a variable of theirs has one of the keys.
+	// has reports whether one of their variables has one of the keys.
 	has(keys map[string]bool) bool
-	// size is how many bytes they take.
+	// size is their memory, in bytes.
 	size() int
 }
 
-// compiled are values as parse has them; bad is the place of one that it refuses, -1: none.
+// compiled parses all values. bad is the index of the first one that parse
+// refuses, or -1.
 func compiled[T any](values []string, parse func(s string) (T, bool)) (all []T, bad int) {
 	all = make([]T, len(values))
 	for i, s := range values {
@@ -36,7 +38,8 @@ func compiled[T any](values []string, parse func(s string) (T, bool)) (all []T, 
 	return all, -1
 }
 
-// joined are the same texts as parts of one, which takes less room than each for itself.
+// joined returns the same texts as parts of one string, which needs less memory
+// than one string each.
 func joined(values []string) []string {
 	all := strings.Join(values, "")
 	parts := make([]string, len(values))
@@ -46,7 +49,7 @@ func joined(values []string) []string {
 	return parts
 }
 
-// anyOf is compare for those that hold is true of.
+// anyOf is compare for operands for which hold is decisive.
 func anyOf[T any](all []T, e *env, hold func(T) bool) verdict {
 	e.meter().spend(stepsOperand * len(all))
 	for _, o := range all {
@@ -57,7 +60,7 @@ func anyOf[T any](all []T, e *env, hold func(T) bool) verdict {
 	return differs
 }
 
-// constant is part of operands that have no variables.
+// constant is embedded in operands without variables.
 type constant struct{}
 
 func (constant) has(map[string]bool) bool { return false }
@@ -65,16 +68,20 @@ func (constant) has(map[string]bool) bool { return false }
 // templates are texts or patterns.
 type templates []template
 
+// compileExact compiles texts in which * and ? are literal.
 func compileExact(values []string, variables bool) (operands, int) {
 	all, bad := compiled(joined(values), func(s string) (template, bool) { return newTemplate(s, variables, false) })
 	return templates(all), bad
 }
 
+// compilePatterns compiles texts in which * and ? are wildcards.
 func compilePatterns(values []string, variables bool) (operands, int) {
 	all, bad := compiled(joined(values), func(s string) (template, bool) { return newTemplate(s, variables, true) })
 	return templates(all), bad
 }
 
+// compare stops at the first match. A text whose variables have no value leaves
+// a doubt.
 func (all templates) compare(op *operator, s string, e *env) verdict {
 	doubt := differs
 	for i := range all {
@@ -110,10 +117,11 @@ func (all templates) size() (n int) {
 	return n
 }
 
-// foldGrowth is how much longer a text may be than one that it equals but for case.
+// foldGrowth bounds how much longer a text may be than one that differs from it
+// in case only.
 const foldGrowth = utf8.UTFMax
 
-// matchFolded is match for a text without wildcards, whatever its case.
+// matchFolded is match for a text without wildcards, ignoring case.
 func (t *template) matchFolded(s string, e *env) (matched, resolved bool) {
 	e.meter().spend(stepsMatch + len(s))
 	if !t.variables {
@@ -130,9 +138,11 @@ func (t *template) matchFolded(s string, e *env) (matched, resolved bool) {
 	return strings.EqualFold(x.glob.text, s), true
 }
 
-// arnPatterns are ARNs: ArnEquals and ArnLike are the same.
+// arnPatterns are ARNs. ArnEquals and ArnLike are the same.
 type arnPatterns []arnPattern
 
+// compileARNs compiles patterns of ARNs. A single variable may stand for a
+// whole ARN.
 func compileARNs(values []string, variables bool) (operands, int) {
 	all, bad := compiled(values, func(s string) (a arnPattern, ok bool) {
 		if !variables || !strings.HasPrefix(s, "${") || !strings.HasSuffix(s, "}") {
@@ -145,6 +155,8 @@ func compileARNs(values []string, variables bool) (operands, int) {
 	return arnPatterns(all), bad
 }
 
+// compare treats a value that is not an ARN as different from every pattern
+// except * and variables for a whole ARN.
 func (all arnPatterns) compare(_ *operator, s string, e *env) verdict {
 	parsed, isARN := parseARN(s)
 	doubt := differs
@@ -187,7 +199,7 @@ func (all arnPatterns) size() (n int) {
 	return n
 }
 
-// networks are networks, of which an address is one of its own.
+// networks are networks. A single address is a network of one.
 type networks struct {
 	constant
 	all []netip.Prefix
@@ -198,6 +210,7 @@ func compileNetworks(values []string, _ bool) (operands, int) {
 	return networks{all: all}, bad
 }
 
+// parseNetwork parses an address or a prefix.
 func parseNetwork(s string) (netip.Prefix, bool) {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
 		a = a.Unmap()
@@ -227,6 +240,7 @@ type numbers struct {
 	all []float64
 }
 
+// compileNumbers compiles decimal numbers.
 func compileNumbers(values []string, _ bool) (operands, int) {
 	all, bad := compiled(values, parseNumber)
 	return numbers{all: all}, bad
@@ -242,7 +256,7 @@ func (n numbers) compare(op *operator, s string, e *env) verdict {
 
 func (n numbers) size() int { return 8 * len(n.all) }
 
-// parseNumber reads a decimal number, and none of the other forms that Go knows.
+// parseNumber parses a decimal number, in none of Go's other forms.
 func parseNumber(s string) (float64, bool) {
 	if s == "" || strings.Trim(s, "+-.eE0123456789") != "" {
 		return 0, false
@@ -251,12 +265,13 @@ func parseNumber(s string) (float64, bool) {
 	return n, err == nil
 }
 
-// times are moments.
+// times are points in time.
 type times struct {
 	constant
 	all []time.Time
 }
 
+// compileTimes compiles points in time.
 func compileTimes(values []string, _ bool) (operands, int) {
 	all, bad := compiled(values, parseTime)
 	return times{all: all}, bad
@@ -272,11 +287,11 @@ func (n times) compare(op *operator, s string, e *env) verdict {
 
 func (n times) size() int { return sizeOf[time.Time]() * len(n.all) }
 
-// yearDigits is the length up to which a number is a year; a longer one counts
-// seconds since 1970.
+// yearDigits is the length up to which a number is a year. A longer number
+// counts seconds since 1970.
 const yearDigits = 4
 
-// parseTime reads the W3C's forms of ISO 8601, and seconds since 1970.
+// parseTime parses the W3C's forms of ISO 8601, and seconds since 1970.
 func parseTime(s string) (time.Time, bool) {
 	if len(s) > yearDigits && strings.Trim(s, "0123456789") == "" {
 		n, ok := strict.Number(s, math.MaxInt64)
@@ -293,7 +308,7 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// truths say which of the two are among the values.
+// truths tell which of the two values are listed.
 type truths struct {
 	constant
 	no, yes bool

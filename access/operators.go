@@ -1,13 +1,14 @@
 package access
 
-// verdict is what comparing a value of the request with one of the policy gives.
+// verdict is the result of comparing a value of the request with one of the
+// policy.
 type verdict uint8
 
 const (
 	differs verdict = iota
 	matches
-	// unknown: a variable of the policy has no value, or the request's value is
-	// not of the operator's type. It never helps to allow anything.
+	// unknown: a variable of the policy has no value, or the request's value
+	// does not have the operator's type. It never helps to allow anything.
 	unknown
 )
 
@@ -23,15 +24,16 @@ func verdictOf(ok bool) verdict {
 type operator struct {
 	name    string
 	negated bool
-	null    bool // asks only whether the key is there
-	// compile takes the values of a condition; bad is the place of one that is not of the
-	// operator's type, -1: none.
+	null    bool // tests only whether the key is present
+	// compile compiles the values of a condition. bad is the index of a value
+	// that does not have the operator's type, or -1.
 	compile func(values []string, variables bool) (all operands, bad int)
-	folded  bool // case does not matter
+	folded  bool // ignore case
 	number  func(a, b float64) bool
 	time    func(c int) bool
 }
 
+// operators holds all operators by name.
 var operators = func() map[string]*operator {
 	m := make(map[string]*operator)
 	add := func(o operator) { m[o.name] = &o }

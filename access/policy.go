@@ -6,14 +6,15 @@ import (
 	"strconv"
 )
 
-// Policy is a policy document, compiled. It is immutable, and safe to use from
-// several goroutines. A nil Policy says nothing.
+// Policy is a compiled policy document. It is immutable and safe for concurrent
+// use. A nil Policy neither allows nor denies anything.
 type Policy struct {
-	// Name is for reasons: the bucket's, or the ARN or name of an attached policy.
+	// Name is for reasons: the bucket's, or the ARN or name of an attached
+	// policy.
 	Name    string
-	text    string // as it was read
+	text    string // as parsed
 	dialect *dialect
-	rename  func(name string) string // of principals, before the policy is written; nil: none
+	rename  func(name string) string // of principals, for Text; nil: none
 	kind    string                   // for reasons: "bucket policy", "identity policy", "trust policy"
 	size    int                      // bytes
 	denies  []statement
@@ -23,41 +24,42 @@ type Policy struct {
 	unknown []string // see Closed
 }
 
-// statement is a Statement, compiled.
+// statement is a compiled Statement.
 type statement struct {
-	sid         string // for reasons, as index, the place in the policy
+	sid         string // sid is for reasons
 	index       int32
 	deny        bool
-	principals  *principalSet // nil: of whom the policy is attached to
+	principals  *principalSet // nil: the principal that the policy is attached to
 	actions     actionSet
 	resources   []arnPattern
 	notResource bool
-	anyResource bool // has no Resource: that of a trust policy
+	anyResource bool // there is no Resource, as in a trust policy
 	conditions  []condition
 	public      bool
 }
 
-// ParseBucketPolicy reads the policy of a bucket, of which its resources must
-// be; name is for reasons. Errors are MalformedPolicy with AWS's text.
+// ParseBucketPolicy parses the policy of a bucket. Its resources must be of
+// that bucket. name is for reasons. Errors are MalformedPolicy with AWS's text.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-policy-language-overview.html
 func ParseBucketPolicy(name, bucket string, doc []byte) (*Policy, error) {
 	return bucketDialect.parse(name, "bucket policy", bucket, doc)
 }
 
-// ParseIdentityPolicy reads a policy of a user, group or role, a boundary, or a
-// session policy. Errors are MalformedPolicyDocument, or LimitExceeded.
+// ParseIdentityPolicy parses a policy of a user, group or role, a boundary, or
+// a session policy. Errors are MalformedPolicyDocument, or LimitExceeded.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_grammar.html
 func ParseIdentityPolicy(name string, doc []byte) (*Policy, error) {
 	return identityDialect.parse(name, "identity policy", "", doc)
 }
 
-// ParseTrustPolicy reads the policy that says who may assume a role. Errors are
-// MalformedPolicyDocument, or LimitExceeded.
+// ParseTrustPolicy parses the policy that says who may assume a role. Errors
+// are MalformedPolicyDocument, or LimitExceeded.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_terms-and-concepts.html#term_trust-policy
 func ParseTrustPolicy(name string, doc []byte) (*Policy, error) {
 	return trustDialect.parse(name, "trust policy", "", doc)
 }
 
+// parse reads a document of the dialect and compiles all of its statements.
 func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) {
 	source, err := d.read(doc)
 	if err != nil {
@@ -83,9 +85,10 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 	return p, nil
 }
 
-// exactly is a list without the room that it grew into.
+// exactly copies a list without spare capacity.
 func exactly[T any](list []T) []T { return append(make([]T, 0, len(list)), list...) }
 
+// compile validates and compiles one statement, the i-th of the document.
 func (d *dialect) compile(raw rawStatement, i int, bucket string, variables bool) (s statement, err error) {
 	s.sid, s.index = raw.Sid, int32(i)
 	s.deny = raw.Effect == "Deny"
@@ -129,15 +132,15 @@ func (d *dialect) newPrincipals(raw rawStatement) (*principalSet, error) {
 	return &s, nil
 }
 
-// objectTagKey begins the names of the condition keys that are an object's tags.
+// objectTagKey begins the condition keys of an object's tags.
 const objectTagKey = "s3:existingobjecttag/"
 
-// AsksObjectTags reports whether a decision may depend on the tags of the object
-// that is asked for, so that they have to be in the need's Context.
+// AsksObjectTags reports whether a decision may depend on the tags of the
+// object, so that they must be in the need's Context.
 func (p *Policy) AsksObjectTags() bool { return p != nil && p.tags }
 
-// find returns the statement, of those that deny or of those that allow, that
-// fits best, and how it fits. A statement of an identity's policy fits directly.
+// find returns the statement that fits best, and how it fits. A statement of an
+// identity's policy fits directly.
 func find(statements []statement, e *env, i *identity) (best *statement, how grade) {
 	consider := func(s *statement, fits grade) {
 		e.meter().spend(stepsStatement)
@@ -161,7 +164,7 @@ func find(statements []statement, e *env, i *identity) (best *statement, how gra
 	return best, how
 }
 
-// fits is how a statement fits who asks, if it is about the action.
+// fits tells how a statement about the action fits the principal.
 func (s *statement) fits(e *env, i *identity) grade {
 	switch {
 	case !s.actions.has(e.action):
@@ -174,7 +177,7 @@ func (s *statement) fits(e *env, i *identity) grade {
 	return s.principals.match(i)
 }
 
-// denied returns the statement of the policy that denies, if there is one.
+// denied returns a statement of the policy that denies, or nil.
 func (p *Policy) denied(e *env, i *identity) *statement {
 	if p == nil {
 		return nil
@@ -183,6 +186,7 @@ func (p *Policy) denied(e *env, i *identity) *statement {
 	return s
 }
 
+// allowed returns the statement of the policy that allows best, or nil.
 func (p *Policy) allowed(e *env, i *identity) (*statement, grade) {
 	if p == nil {
 		return nil, noMatch
@@ -190,8 +194,8 @@ func (p *Policy) allowed(e *env, i *identity) (*statement, grade) {
 	return find(p.allows, e, i)
 }
 
-// covers reports whether the statement is about the resource. A pattern whose
-// variables have no value matches nothing, and makes no statement allow.
+// covers reports whether the statement is about the resource. A pattern with an
+// unresolved variable matches nothing, and does not make a statement allow.
 func (s *statement) covers(e *env) bool {
 	if s.anyResource || e.open != nil && s.undecided(e.open) {
 		return true
@@ -215,8 +219,8 @@ func (s *statement) covers(e *env) bool {
 	return s.notResource
 }
 
-// undecided reports whether a variable of the statement has one of the keys: then it
-// may cover and meet anything.
+// undecided reports whether a variable of the statement has one of the keys.
+// Then it may cover and meet anything.
 func (s *statement) undecided(open map[string]bool) bool {
 	for n := range s.resources {
 		if s.resources[n].has(open) {
@@ -231,6 +235,7 @@ func (s *statement) undecided(open map[string]bool) bool {
 	return false
 }
 
+// met reports whether all conditions hold.
 func (s *statement) met(e *env) bool {
 	if e.open != nil && s.undecided(e.open) {
 		return true
@@ -243,7 +248,7 @@ func (s *statement) met(e *env) bool {
 	return true
 }
 
-// because names a statement for a reason.
+// because describes a statement for a reason.
 func (p *Policy) because(verb string, s *statement) string {
 	id := strconv.Itoa(int(s.index) + 1)
 	if s.sid != "" {
@@ -252,23 +257,23 @@ func (p *Policy) because(verb string, s *statement) string {
 	return verb + " by statement " + id + " of " + p.kind + " " + p.Name
 }
 
-// Named is the policy under another name, for reasons. It takes up next to nothing
-// beside the policy itself.
+// Named returns the policy under another name, for reasons. It shares the
+// policy's memory.
 func (p *Policy) Named(name string) *Policy {
 	q := *p
 	q.Name = name
 	return &q
 }
 
-// Public reports whether the policy is public as AWS means it: some statement
+// Public reports whether the policy is public in AWS's sense: a statement
 // allows something to everybody, and no condition holds it to fixed values.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
 func (p *Policy) Public() bool { return p != nil && p.public }
 
-// Principals are the principals that the policy names, in order and once each:
-// ARNs in partition aws, account numbers, canonical ids, unique ids of users and
-// roles, identity providers and services. The root of an account is given by the
-// account's number.
+// Principals returns the principals that the policy names, in order and without
+// duplicates: ARNs in partition aws, account numbers, canonical ids, unique ids
+// of users and roles, identity providers and services. The root of an account
+// is given by the account's number.
 func (p *Policy) Principals() []string {
 	if p == nil {
 		return nil

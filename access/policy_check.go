@@ -6,8 +6,9 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// checkActions refuses actions that there are not, for S3, or that are not of
-// the form service:name, for IAM, which knows only its services.
+// checkActions refuses actions that cannot be in the kind of policy: for S3,
+// unknown actions; for IAM, those without a service, because it accepts actions
+// of all services.
 func (d *dialect) checkActions(actions []string) error {
 	for _, a := range actions {
 		service, name, prefixed := strings.Cut(strings.ToLower(a), ":")
@@ -30,7 +31,7 @@ func (d *dialect) checkActions(actions []string) error {
 	return nil
 }
 
-// trustAction reports whether a pattern stands for an action of trust policies.
+// trustAction reports whether a pattern matches an action of trust policies.
 func trustAction(pattern string) bool {
 	g := newGlob(pattern)
 	for _, name := range []string{
@@ -43,6 +44,7 @@ func trustAction(pattern string) bool {
 	return false
 }
 
+// badResource refuses a Resource, in the words of S3 or of IAM.
 func (d *dialect) badResource(text string) error {
 	if d.code == s3err.MalformedPolicy {
 		return d.fail("Policy has invalid resource")
@@ -51,7 +53,7 @@ func (d *dialect) badResource(text string) error {
 }
 
 // within reports whether the pattern can match the bucket or an object in it. A
-// pattern with variables in the place of the bucket's name can not be told.
+// variable in place of the bucket's name cannot be decided and fails.
 func (a *arnPattern) within(bucket string) bool {
 	if a.any {
 		return true
@@ -73,8 +75,8 @@ func (a *arnPattern) within(bucket string) bool {
 // nowhere is an env in which no key has a value.
 var nowhere = &env{p: &Principal{}, derived: &derived{}}
 
-// applicable reports whether each action, or one at least of those that a
-// pattern stands for, is about something that a resource can be.
+// applicable reports whether each action, or at least one of those that a
+// pattern matches, applies to a kind of resource in the statement.
 func (s *statement) applicable(actions []string) bool {
 	bucket, object := false, false
 	for i := range s.resources {

@@ -5,10 +5,11 @@ import (
 	"strings"
 )
 
-// Closed returns a policy that was stored, as it is to be decided by: a principal that is
-// still the ARN of a user, role or session, and not an id, is nobody's. Who has the name
-// by now may be another than was meant; so it allows such nothing, and denies all that
-// it denied the name. Unknown of the result are those names.
+// Closed returns the form of a stored policy that decisions use. A principal
+// that is still the ARN of a user, role or session, and not an id, matches
+// nobody: whoever has the name now may be another than was meant. So the policy
+// allows nothing to such names, and still denies what it denied them. Unknown
+// of the result returns those names.
 func (p *Policy) Closed() *Policy {
 	unknown := make(map[string]bool)
 	close := func(statements []statement) []statement {
@@ -43,7 +44,7 @@ func (p *Policy) Closed() *Policy {
 	return &q
 }
 
-// Unknown are the principals that Closed found to be nobody's, in order.
+// Unknown returns the principals that Closed matched to nobody, in order.
 func (p *Policy) Unknown() []string {
 	if p == nil {
 		return nil
@@ -51,7 +52,8 @@ func (p *Policy) Unknown() []string {
 	return p.unknown
 }
 
-// isNamedIdentity reports whether a principal is the ARN of a user, role or session.
+// isNamedIdentity reports whether a principal is the ARN of a user, role or
+// session.
 func isNamedIdentity(name string) bool {
 	parts := strings.SplitN(name, ":", 6)
 	if len(parts) != 6 || parts[0] != "arn" {

@@ -2,15 +2,15 @@ package access
 
 import "strings"
 
-// UniqueID is what stands in a policy for a user, a role or a session of a role, so
-// that one made again under the same name does not inherit.
+// UniqueID stands in a policy for a user, a role or a session of a role, so
+// that one created later under the same name does not inherit.
 type UniqueID struct {
 	ID      ID
 	Role    bool   // otherwise a user
-	Session string // of a role's session; empty: none
+	Session string // of a session; empty: none
 }
 
-// ParseUniqueID reads what UniqueID.String writes, and nothing else.
+// ParseUniqueID parses exactly the form of UniqueID.String.
 func ParseUniqueID(s string) (u UniqueID, ok bool) {
 	rest, user := strings.CutPrefix(s, userPrefix)
 	if !user {
@@ -28,7 +28,7 @@ func ParseUniqueID(s string) (u UniqueID, ok bool) {
 	return u, true
 }
 
-// String is AIDA or AROA with the id, and for a session with its name behind a colon,
+// String is AIDA or AROA with the id, and for a session a colon and its name,
 // as aws:userid has it.
 func (u UniqueID) String() string {
 	switch {
@@ -40,7 +40,7 @@ func (u UniqueID) String() string {
 	return RoleUniqueID(u.ID)
 }
 
-// isSessionName accepts the names that sessions of roles have.
+// isSessionName accepts valid names of sessions.
 // Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 func isSessionName(s string) bool {
 	ok := len(s) >= 2 && len(s) <= 64
@@ -51,9 +51,10 @@ func isSessionName(s string) bool {
 }
 
 // WithIDs returns the policy with the ARNs of users, roles and sessions in its
-// principals replaced by their UniqueIDs, as AWS stores it: a user made again under an
-// old name inherits nothing. id says what stands for an ARN, and false for one that is
-// to stay. The policy itself is not changed; Text of the result has the ids.
+// principals replaced by their UniqueIDs, as AWS stores it: a user created
+// again under an old name inherits nothing. id returns the UniqueID for an ARN,
+// or false for an ARN that stays. The policy itself is not changed; Text of the
+// result has the ids.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
 func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
 	q := *p
@@ -63,8 +64,8 @@ func (p *Policy) WithIDs(id func(arn string) (string, bool)) *Policy {
 	return &q
 }
 
-// WithARNs returns a policy to be shown by its Text: names in its principals, such as
-// UniqueIDs, are replaced by the ARNs given for them. What it decides is not changed.
+// WithARNs returns a policy to show by its Text: names in its principals, such
+// as UniqueIDs, are replaced by the given ARNs. Its decisions do not change.
 func (p *Policy) WithARNs(arns map[string]string) *Policy {
 	q := *p
 	q.rename = p.renamedBy(func(id string) string {
@@ -76,7 +77,8 @@ func (p *Policy) WithARNs(arns map[string]string) *Policy {
 	return &q
 }
 
-// uniqueID is what stands for a principal; itself where nothing does.
+// uniqueID returns the UniqueID of a principal, or the name itself if it has
+// none.
 func uniqueID(name string, id func(arn string) (string, bool)) string {
 	known, ok := principalName(name)
 	if !ok || !strings.HasPrefix(known, "arn:aws:") {
@@ -90,7 +92,7 @@ func uniqueID(name string, id func(arn string) (string, bool)) string {
 	return name
 }
 
-// renamedBy is what the policy renames already, and then to.
+// renamedBy applies the policy's renaming and then to.
 func (p *Policy) renamedBy(to func(name string) string) func(name string) string {
 	before := p.rename
 	if before == nil {
@@ -99,6 +101,7 @@ func (p *Policy) renamedBy(to func(name string) string) func(name string) string
 	return func(name string) string { return to(before(name)) }
 }
 
+// withIDs copies statements and replaces the names in their principals.
 func withIDs(statements []statement, id func(arn string) (string, bool)) []statement {
 	all := append([]statement(nil), statements...)
 	for i := range all {

@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// Text is the document as it was read, letter for letter, but for the names of
-// principals that WithIDs and WithARNs replaced. Parsing it gives the same decisions. It
-// may be longer than what was parsed, and than what a parser takes.
+// Text returns the document as it was parsed, letter for letter, except for the
+// principals' names that WithIDs and WithARNs replaced. Parsing it gives the
+// same decisions. It may be longer than the parsed document, and than a parser
+// accepts.
 func (p *Policy) Text() (string, error) {
 	if p.rename == nil {
 		return p.text, nil
@@ -22,17 +23,17 @@ func (p *Policy) Text() (string, error) {
 	return w.out.String(), nil
 }
 
-// place is where in a document a value is.
+// place is the position of a value in a document.
 type place uint8
 
 const (
 	inOther      place = iota
 	inDocument         // the document itself
-	inStatements       // Statement, or one of its list
-	inPrincipals       // Principal or NotPrincipal, or the names of type AWS in it
+	inStatements       // Statement, or an element of its list
+	inPrincipals       // Principal or NotPrincipal, or its names of type AWS
 )
 
-// of is the place of an object's member.
+// of returns the place of an object's member.
 func (at place) of(key string) place {
 	switch {
 	case at == inDocument && key == "Statement":
@@ -46,12 +47,13 @@ func (at place) of(key string) place {
 // textWriter copies a document that was parsed before.
 type textWriter struct {
 	text    string
-	copied  int // how much of text is in out
+	copied  int // bytes of text that are in out
 	out     strings.Builder
 	decoder *json.Decoder
 	rename  func(string) string
 }
 
+// value copies one value, of which it writes only changed names.
 func (w *textWriter) value(at place) error {
 	before := int(w.decoder.InputOffset())
 	token, err := w.decoder.Token()
@@ -85,8 +87,8 @@ func (w *textWriter) value(at place) error {
 	return err
 }
 
-// name writes what stands for a principal whose string was read last, and begins behind
-// before.
+// name writes the replacement of a principal. Its string was read last and
+// begins after before.
 func (w *textWriter) name(name string, before int) error {
 	now := w.rename(name)
 	if now == name {
@@ -98,7 +100,7 @@ func (w *textWriter) name(name string, before int) error {
 	}
 	start := strings.IndexByte(w.text[before:], '"')
 	if start < 0 {
-		return errors.New("no string where one was read")
+		return errors.New("the policy's text does not match its tokens")
 	}
 	w.out.WriteString(w.text[w.copied : before+start])
 	w.out.Write(quoted)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A policy's text is the one that was read, but for the names of its principals.
+// A policy's text is the parsed one, except for the names of its principals.
 func TestText(t *testing.T) {
 	const account = "111111111111"
 	for _, doc := range []string{

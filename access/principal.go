@@ -2,46 +2,45 @@ package access
 
 import "time"
 
-// Kind is what sort of principal signed a request.
+// Kind is the kind of principal that signed a request.
 type Kind uint8
 
 const (
-	Nobody    Kind = iota // anonymous: no signature was given
+	Nobody    Kind = iota // anonymous: no signature
 	Root                  // a tenant's root
 	User                  // an IAM user of a tenant
-	Session               // an assumed role
-	Federated             // a token of an identity provider that asks sts: for a role
-	Service               // of S3 itself, that delivers a report for a bucket's owner
+	Session               // an assumed role's session
+	Federated             // a token of an identity provider that asks sts for a role
+	Service               // of S3 itself, to deliver a report for a bucket's owner
 )
 
-// Principal is who a request comes from, as its signature proved.
+// Principal is the sender of a request, as its signature proved.
 type Principal struct {
 	Kind    Kind
 	Tenant  ID     // the account
 	Account string // its 12 digits
 	ID      ID     // the user's or role's; the tenant's for Root
-	// Name and Path are the user's or role's, Path with a slash at both ends or
-	// empty. For Federated, Name is the provider: an ARN or a host's name; for Service
-	// it is the service's, such as logging.s3.amazonaws.com.
+	// Name and Path are the user's or role's; Path has a slash at both ends or
+	// is empty. For Federated, Name is the provider: an ARN or a host name. For
+	// Service it is the service's, such as logging.s3.amazonaws.com.
 	Name, Path  string
 	SessionName string
-	Issued      time.Time // when a temporary credential was made; zero: it lasts
-	// Operator: the deployment's own root, which acts as the root of the owner
-	// of every bucket and may alone take actions of services other than S3, IAM
-	// and STS. It counts for Kind Root only.
+	Issued      time.Time // creation of a temporary credential; zero: it is permanent
+	// Operator: the deployment's own root. It acts as the root of the owner of
+	// every bucket, and only it may take actions of services other than S3, IAM
+	// and STS. It has an effect for Kind Root only.
 	Operator bool
 
-	Identity []*Policy // everything attached to the user, its groups, the role
+	Identity []*Policy // all policies attached to the user, its groups, or the role
 	Boundary *Policy   // nil: none
-	// Session are session policies; nil: none. A session may do what these and
-	// the identity's policies allow, so that an empty list allows nothing.
+	// Session are session policies; nil: none. A session may do what both these
+	// and the identity's policies allow, so that an empty list allows nothing.
 	Session []*Policy
 	Tags    map[string]string // aws:PrincipalTag/x
-	// SourceIdentity is who began the chain of sessions that this is of, as who did said;
-	// empty: nobody said.
+	// SourceIdentity is the name that the first caller of a chain of sessions declared; empty: none.
 	SourceIdentity string
-	// Broken is set when a policy of the principal could not be read. Everything
-	// is denied, and this is the reason.
+	// Broken is set when a policy of the principal could not be read. Then
+	// everything is denied, with this reason.
 	Broken error
 }
 
@@ -62,7 +61,7 @@ func (p *Principal) ARN() string {
 	return ""
 }
 
-// RoleARN names the role of a Session; empty for others.
+// RoleARN names the role of a Session; empty for other kinds.
 func (p *Principal) RoleARN() string {
 	if p.Kind != Session {
 		return ""
@@ -89,8 +88,8 @@ const (
 func UserUniqueID(id ID) string { return userPrefix + id.String() }
 func RoleUniqueID(id ID) string { return rolePrefix + id.String() }
 
-// UserID is aws:userid: what GetCallerIdentity shows as UserId. It is empty for
-// Nobody and Federated.
+// UserID is aws:userid, which GetCallerIdentity shows as UserId. It is empty
+// for Nobody and Federated.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#principaltable
 func (p *Principal) UserID() string {
 	switch p.Kind {
@@ -104,5 +103,5 @@ func (p *Principal) UserID() string {
 	return ""
 }
 
-// Anonymous reports whether no signature was given.
+// Anonymous reports whether the request was not signed.
 func (p *Principal) Anonymous() bool { return p.Kind == Nobody }

@@ -30,7 +30,8 @@ func TestPrincipalNames(t *testing.T) {
 	}
 }
 
-// Whatever can not be read denies, also to whom nothing else would deny it.
+// An unreadable setting or policy denies, also to a principal whom nothing else
+// would deny.
 func TestBrokenDenies(t *testing.T) {
 	id, account := tenant("1")
 	bucket := &Bucket{Name: "b", Owner: id, Account: account}
@@ -53,8 +54,8 @@ func TestBrokenDenies(t *testing.T) {
 	}
 }
 
-// What cannot be read may be replaced, by the root of the bucket's owner and the
-// operator alone, and as far as what can be read allows.
+// An unreadable setting may be replaced by the root of the bucket's owner and
+// by the operator only, and only as far as the readable settings allow.
 func TestMending(t *testing.T) {
 	id, account := tenant("1")
 	other, _ := tenant("2")
@@ -116,7 +117,7 @@ func TestIncompleteNeedsAreDenied(t *testing.T) {
 		"an unknown S3 thing": {Action: "s3:*", Bucket: &Bucket{Name: "b", Owner: id}},
 	} {
 		if name == "another spelling" || name == "a service's prefix" {
-			p.Operator = false // to the operator, other services are open
+			p.Operator = false // other services are open to the operator
 		} else {
 			p.Operator = true
 		}
@@ -125,12 +126,12 @@ func TestIncompleteNeedsAreDenied(t *testing.T) {
 		}
 	}
 	if Decide(nil, nil, Need{Action: "s3:GetObject"}).Allow || Decide(&Principal{Kind: 77, ID: id, Tenant: id}, nil, Need{Action: "s3:ListAllMyBuckets"}).Allow {
-		t.Error("a principal that is none")
+		t.Error("an invalid principal")
 	}
 }
 
-// Tenants without an account number of their own do not answer to the one that
-// they share.
+// Tenants without an account number of their own are not matched by the number
+// that they share.
 func TestNoAccount(t *testing.T) {
 	alice, bob := ID{1}, ID{2}
 	p := &Principal{Kind: Root, Tenant: bob, ID: bob, Account: noAccount}
@@ -164,8 +165,8 @@ func TestPrincipalsOfAPolicy(t *testing.T) {
 	}
 }
 
-// Of several needs every one must be allowed, and one that only everybody may
-// makes the whole so.
+// Every one of several needs must be allowed. One that is public makes the
+// whole public.
 func TestSeveralNeeds(t *testing.T) {
 	one, _ := tenant("1")
 	two, account := tenant("2")
@@ -188,7 +189,8 @@ func TestSeveralNeeds(t *testing.T) {
 	}
 }
 
-// A need's own context wins over the request's, and neither speaks for the principal.
+// A need's own context overrides the request's, and neither can set keys about
+// the principal.
 func TestContextOfNeed(t *testing.T) {
 	id, account := tenant("1")
 	p := &Principal{Kind: User, Tenant: id, ID: ID{5}, Account: account, Name: "alice"}

@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// grade is how a statement's Principal fits who asks, the weakest first. What a
-// statement allows depends on it: to an account it only hands on the right to
-// allow, and what it gives to a role is narrowed by the session.
+// grade tells how a statement's Principal fits the principal, the weakest
+// first. It decides the effect of an allowance: an account only gets the right
+// to allow its users, and an allowance to a role is narrowed by the session.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic_policy-eval-basics-id-rdp.html
 type grade uint8
 
 const (
 	noMatch   grade = iota
 	byAccount       // the principal's account
-	byRole          // the role of a session
+	byRole          // the session's role
 	byAll           // "*"
 	direct          // the user, the session, or the root of an account itself
 )
@@ -27,8 +27,8 @@ type principalSet struct {
 	names map[string]bool // ARNs in partition aws, account numbers, canonical ids, unique ids
 }
 
-// newPrincipalSet compiles the principals of a statement; it reports false when
-// one is not a principal. Trust policies name no canonical users.
+// newPrincipalSet compiles the principals of a statement. It reports false if
+// one is invalid. Trust policies cannot name canonical users.
 func newPrincipalSet(raw rawPrincipals, not, trust bool) (principalSet, bool) {
 	s := principalSet{not: not, names: make(map[string]bool)}
 	for kind, names := range raw {
@@ -40,7 +40,7 @@ func newPrincipalSet(raw rawPrincipals, not, trust bool) (principalSet, bool) {
 			case name == "*" && kind == "AWS":
 				s.all = true
 			case kind == "AWS" && !trust && isCanonical(name):
-				s.names[name] = true // AWS has a kind of its own for it; it means the same account
+				s.names[name] = true // AWS has the kind CanonicalUser for it; it means the same account
 			case kind == "AWS":
 				n, ok := principalName(name)
 				if !ok {
@@ -61,7 +61,7 @@ func newPrincipalSet(raw rawPrincipals, not, trust bool) (principalSet, bool) {
 	return s, true
 }
 
-// principalName is the form under which a principal of type AWS is looked up.
+// principalName returns the form in which a principal of type AWS is looked up.
 func principalName(name string) (string, bool) {
 	if _, unique := ParseUniqueID(name); unique || IsAccount(name) {
 		return name, name != noAccount
@@ -88,7 +88,7 @@ func principalName(name string) (string, bool) {
 // accountDigits is the length of an account number.
 const accountDigits = 12
 
-// IsAccount reports whether a name is the number of an account.
+// IsAccount reports whether a name is an account number.
 func IsAccount(s string) bool {
 	return len(s) == accountDigits && strings.Trim(s, "0123456789") == ""
 }
@@ -99,6 +99,7 @@ func isHex(s string, size int) bool {
 	return len(s) == 2*size && strings.Trim(s, "0123456789abcdef") == ""
 }
 
+// isProvider accepts the ARN or the host name of an identity provider.
 func isProvider(s string) bool {
 	if strings.HasPrefix(s, "arn:") {
 		a, ok := parseARN(s)
@@ -108,7 +109,7 @@ func isProvider(s string) bool {
 	return isHost(s)
 }
 
-// servicePrefix tells the names of services from all others.
+// servicePrefix distinguishes the names of services from all others.
 const servicePrefix = "service:"
 
 func isService(s string) bool { return isHost(s) }
@@ -122,18 +123,18 @@ func isHost(s string) bool {
 	return ok
 }
 
-// identity is the names under which a principal is found in policies.
+// identity holds the names by which policies can name a principal.
 type identity struct {
-	self     []string // its own: ARN and unique id; an account's number for a root
+	self     []string // its own ARN and unique id; the account's names for a root
 	role     []string
-	accounts []string // account number and canonical id of its tenant
+	accounts []string // account number and canonical id of the tenant
 }
 
-// unnamed is for policies that are attached to who asks and name nobody.
+// unnamed is for attached policies, which name nobody.
 var unnamed identity
 
-// newIdentity names the principal. The operator also answers to the names of
-// owner, the root of a bucket's owner.
+// newIdentity returns the names of the principal. The operator also has the
+// names of the bucket owner's root.
 func newIdentity(p *Principal, bucket *Bucket) (i identity) {
 	if p.Kind == Nobody {
 		return i
@@ -164,6 +165,7 @@ func newIdentity(p *Principal, bucket *Bucket) (i identity) {
 	return i
 }
 
+// accountNames returns the names of an account.
 func accountNames(account string, tenant ID) []string {
 	names := make([]string, 0, 4)
 	if account != "" && account != noAccount {
@@ -172,6 +174,7 @@ func accountNames(account string, tenant ID) []string {
 	return append(names, tenant.Canonical())
 }
 
+// named reports whether the set has one of the names.
 func (s *principalSet) named(names []string) bool {
 	for _, n := range names {
 		if s.names[n] {
@@ -181,9 +184,9 @@ func (s *principalSet) named(names []string) bool {
 	return false
 }
 
-// match grades how the set fits. NotPrincipal fits everybody but those of whom
-// every name is listed: a user together with its account, a session together
-// with its role and account.
+// match grades how the set fits. NotPrincipal fits everybody except principals
+// with all their names listed: a user together with its account, a session
+// together with its role and account.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_notprincipal.html
 func (s *principalSet) match(i *identity) grade {
 	if s.not {
@@ -205,6 +208,7 @@ func (s *principalSet) match(i *identity) grade {
 	return noMatch
 }
 
+// excepts reports whether NotPrincipal lists all names of the principal.
 func (s *principalSet) excepts(i *identity) bool {
 	return s.named(i.self) && (len(i.accounts) == 0 || s.named(i.accounts)) && (len(i.role) == 0 || s.named(i.role))
 }

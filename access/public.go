@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// fixedKeys are the condition keys that keep a policy from being public when they
-// are held to fixed values. None is a value that an anonymous caller may choose, so
-// that s3:x-amz-server-side-encryption-aws-kms-key-id, a header, is not among them
-// though AWS counts it.
+// fixedKeys are condition keys that keep a policy from being public if they are
+// held to fixed values. An anonymous caller cannot choose the value of any of
+// them. So s3:x-amz-server-side-encryption-aws-kms-key-id, a header, is not
+// among them, although AWS counts it.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/access-control-block-public-access.html#access-control-block-public-access-policy-status
 var fixedKeys = map[string]bool{
 	"aws:principalarn": true, "aws:principalaccount": true, "aws:principalorgid": true,
@@ -20,20 +20,20 @@ var fixedKeys = map[string]bool{
 
 const (
 	userIDKey = "aws:userid"
-	// anonymousID is the aws:userid of requests without a signature.
+	// anonymousID is the aws:userid of unsigned requests.
 	anonymousID = "anonymous"
 )
 
-// reach says whom a statement for everybody lets in: everybody, those from some
-// networks, or by a fixed value nobody who is not known.
+// reach tells whom a statement for everybody reaches: everybody, or some
+// networks. The zero value is nobody beyond fixed values.
 type reach struct {
 	everybody bool
 	networks  []netip.Prefix
 }
 
-// reaches is the reach of a statement; zero of one that is not for everybody. Of its
-// conditions it takes one that bounds it, and leaves the others out of account: they
-// may bound it further.
+// reaches returns the reach of a statement; zero if it is not for everybody. It
+// uses one condition that bounds it and ignores the others, which can only
+// bound it further.
 func (s *statement) reaches() reach {
 	if s.deny || s.principals == nil || !(s.principals.all || s.principals.not) {
 		return reach{}
@@ -55,9 +55,9 @@ func (s *statement) reaches() reach {
 	return r
 }
 
-// fixes reports whether the condition holds only for fixed values of a key that
-// counts, which a request has to have: values without a wildcard or a variable, and
-// not those that every anonymous request has; or for networks.
+// fixes reports whether the condition holds only for networks or for fixed
+// values of one of fixedKeys that the request must have: values without a
+// wildcard or a variable, and not those that every anonymous request has.
 func (c *condition) fixes() bool {
 	if !fixedKeys[c.key] || c.op.negated || c.ifExists || c.quantity == forAllValues {
 		return false
@@ -75,11 +75,12 @@ func (c *condition) fixes() bool {
 	return false
 }
 
-// Bounds of the networks that a policy may open without being public. The shortest
-// prefixes are AWS's. AWS judges each network by itself; here all networks of a policy together
-// have to be within a bound too, for 256 of one 256th are as good as everybody. It is
-// one network of the shortest prefix for IPv4, and for IPv6 a /29, the most that
-// registries give to a provider who gives no reasons.
+// Bounds of the networks that a policy may open without being public. The
+// shortest prefixes are AWS's. AWS judges each network by itself. Here all
+// networks of a policy together have a bound too, because 256 networks of one
+// 256th each are everybody. The bound is one network of the shortest prefix for
+// IPv4. For IPv6 it is a /29, the most that registries give to a provider
+// without a justification.
 const (
 	broadIPv4 = 8
 	broadIPv6 = 32
@@ -88,16 +89,18 @@ const (
 	maxIPv6 = 1 << (64 - 29)
 )
 
-// privateNetworks are those of RFC 1918, which nobody has on the internet.
+// privateNetworks are the networks of RFC 1918, which nobody has on the
+// internet.
 var privateNetworks = []netip.Prefix{
 	netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("172.16.0.0/12"), netip.MustParsePrefix("192.168.0.0/16"),
 }
 
-// broad reports whether networks together are so large that they are as good as
+// broad reports whether networks together are so large that they amount to
 // everybody.
 func broad(all []netip.Prefix) bool {
 	all = slices.Clone(all)
-	// A network that holds another comes before it, and none comes between that is not held too.
+	// A network sorts before those that it contains, and only contained
+	// networks come between.
 	slices.SortFunc(all, func(a, b netip.Prefix) int {
 		if c := a.Addr().Compare(b.Addr()); c != 0 {
 			return c
@@ -127,9 +130,9 @@ func broad(all []netip.Prefix) bool {
 	return v4 > maxIPv4 || v6 > maxIPv6
 }
 
-// judge says of the policy, and of each statement of it, whether it is public: a
-// statement that is bounded by networks is when those of all statements together are
-// broad. Statements that deny are left out of account, as on AWS.
+// judge finds out whether the policy, and each statement of it, is public. A
+// statement that is bounded by networks is public if the networks of all
+// statements together are broad. As on AWS, statements that deny are ignored.
 func (p *Policy) judge() {
 	var all []netip.Prefix
 	for i := range p.allows {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// forAll is a bucket policy whose statements allow everybody to read under a condition
-// each.
+// forAll is a bucket policy whose statements allow everybody to read, each
+// under a condition.
 func forAll(t testing.TB, conditions ...any) *Policy {
 	t.Helper()
 	var statements []any
@@ -38,7 +38,7 @@ type object = map[string]any
 
 func from(networks ...string) object { return object{"IpAddress": object{"aws:SourceIp": networks}} }
 
-// blocks are networks of some length: n of them, beginning with the first.
+// blocks are n networks of some length, starting with the first.
 func blocks(first string, n int) (all []string) {
 	p := netip.MustParsePrefix(first)
 	a := p.Addr().AsSlice()
@@ -59,8 +59,8 @@ func blocks(first string, n int) (all []string) {
 	return all
 }
 
-// TestPublicByMeaning: a policy is public by what it gives to anonymous requests from
-// anywhere, whatever the form of words.
+// TestPublicByMeaning: a policy is public by its effect on anonymous requests
+// from anywhere, whatever its wording.
 func TestPublicByMeaning(t *testing.T) {
 	org := object{"StringEquals": object{"aws:PrincipalOrgID": "o-1"}}
 	for _, c := range []struct {
@@ -147,8 +147,8 @@ func TestPublicByMeaning(t *testing.T) {
 	}
 }
 
-// drawnConditions are conditions from a grammar that has everything a policy may say
-// to bound everybody, and to seem to.
+// drawnConditions are conditions from a grammar with everything that bounds
+// everybody, or seems to.
 func drawnConditions(rng *rand.Rand) object {
 	pick := func(all ...string) string { return all[rng.IntN(len(all))] }
 	c := object{}
@@ -180,9 +180,9 @@ func drawnConditions(rng *rand.Rand) object {
 	return c
 }
 
-// leaks looks for an anonymous request from a public address that the policy lets
-// through although it is judged not public: more addresses of those drawn than the
-// bound lets any policy have.
+// leaks looks for anonymous requests from public addresses that the policy
+// allows although it is judged not public: from more of the drawn addresses
+// than the bound lets any policy have.
 func leaks(rng *rand.Rand, p *Policy) (through int, last string) {
 	bucket := &Bucket{Name: "b", Owner: ID{1}, Account: "111111111111", Policy: p}
 	values := func() []string {
@@ -199,15 +199,16 @@ func leaks(rng *rand.Rand, p *Policy) (through int, last string) {
 	return through, last
 }
 
-// drawnAddresses are drawn from 116 of the 256 networks of /8; of those, one such
-// network at most may be open, so that more than leastLeaks of them never are by chance.
+// drawnAddresses are from 116 of the 256 networks of /8. At most one such
+// network may be open, so that more than leastLeaks of them are never open by
+// chance.
 const (
 	drawnAddresses = 100
 	leastLeaks     = 15
 )
 
-// TestNotPublicIsNotPublic draws policies: none that is judged not public lets
-// anonymous requests from everywhere through, whatever their headers.
+// TestNotPublicIsNotPublic generates policies. None that is judged not public
+// allows anonymous requests from everywhere, whatever their headers.
 func TestNotPublicIsNotPublic(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 5))
@@ -237,7 +238,8 @@ func TestNotPublicIsNotPublic(t *testing.T) {
 	}
 }
 
-// TestUnionOfNetworks draws networks and counts their union by hand, in networks of /16.
+// TestUnionOfNetworks generates networks and counts their union independently,
+// in networks of /16.
 func TestUnionOfNetworks(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 6))

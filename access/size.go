@@ -2,20 +2,20 @@ package access
 
 import "reflect"
 
-// sizeOf is how many bytes a value takes, without what it refers to.
+// sizeOf is the size of a value in bytes, without what it points to.
 func sizeOf[T any]() int { return int(reflect.TypeFor[T]().Size()) }
 
-// stringSize is how many bytes the text of a string takes where it is a value of its own.
+// stringSize is the memory of a separately allocated string's text, in bytes.
 func stringSize(s string) int {
-	const short, unit = 8, 16 // in which memory is given out
+	const short, unit = 8, 16 // allocation units
 	if len(s) <= short {
 		return short
 	}
 	return (len(s) + unit - 1) / unit * unit
 }
 
-// Size is about how many bytes the policy takes in memory: for caches, which are bounded
-// by bytes.
+// Size is the approximate memory of the policy in bytes, for caches that are
+// bounded by bytes.
 func (p *Policy) Size() int {
 	if p == nil {
 		return 0
@@ -25,6 +25,7 @@ func (p *Policy) Size() int {
 
 var policySize = sizeOf[Policy]()
 
+// measure adds up the policy's memory.
 func (p *Policy) measure() int {
 	n := policySize + stringSize(p.Name) + stringSize(p.text)
 	for _, list := range [...][]statement{p.denies, p.allows} {
@@ -35,7 +36,7 @@ func (p *Policy) measure() int {
 	return n + n/roundedUp
 }
 
-// roundedUp is what part more than it asks for is given to a long list.
+// roundedUp: the allocator rounds a long list up by at most this fraction.
 const roundedUp = 8
 
 var statementSize, conditionSize = sizeOf[statement](), sizeOf[condition]()
@@ -55,8 +56,8 @@ func (s *statement) size() int {
 	return n
 }
 
-// principalSize and principalsSize are what a name of a principalSet takes beside its
-// text, and the set beside its names.
+// principalSize is the memory of a name in a principalSet besides its text,
+// principalsSize that of the set besides its names.
 const (
 	principalSize  = 48
 	principalsSize = 320

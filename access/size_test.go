@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// fill is a document of the size that is allowed, of as many items as fit.
+// fill is a document of the allowed size with as many items as fit.
 func fill(most int, before string, item func(i int) string, after string) []byte {
 	var b strings.Builder
 	b.WriteString(before)
@@ -21,10 +21,10 @@ func fill(most int, before string, item func(i int) string, after string) []byte
 	return []byte(strings.TrimSuffix(b.String(), ",") + after)
 }
 
-// Policies take up no more memory than a few times their text, whatever is in them, and
-// no more than they say.
+// Policies need no more memory than a few times their text, whatever they
+// contain, and no more than Size says.
 func TestPolicySize(t *testing.T) {
-	const most = 8 // bytes of memory for one of text
+	const most = 8 // bytes of memory for a byte of text
 	condition := func(begin string, item func(i int) string, end string) []byte {
 		return fill(MaxIdentityPolicyBytes, `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{`+begin, item, end+`}}}`)
 	}

@@ -9,17 +9,19 @@ import (
 	"unicode/utf8"
 )
 
-// maxDepth is how deep a document of this package may nest; a policy's
-// condition, the deepest there is, is six levels down.
+// maxDepth bounds the nesting of this package's documents. A policy's
+// conditions are the deepest, six levels down.
 const maxDepth = 10
 
-// fewMembers is how many keys are looked through one by one.
+// fewMembers is the number of keys up to which duplicates are found by looking
+// at each.
 const fewMembers = 16
 
+// errJSON is the cause of every refused document.
 var errJSON = errors.New("not strict JSON")
 
-// value is a JSON value. Objects keep the order of their keys, of which none
-// occurs twice.
+// value is a JSON value. Objects keep the order of their keys, which have no
+// duplicates.
 type value struct {
 	kind    byte // 's' string, 'n' number, 'b' boolean, 'z' null, 'l' list, 'o' object
 	text    string
@@ -27,8 +29,9 @@ type value struct {
 	members []string // an object's keys
 }
 
-// parseJSON reads one value and nothing after it. It is stricter than
-// encoding/json: duplicate keys and bytes that are not UTF-8 are errors.
+// parseJSON parses one value and refuses data after it. It is stricter than
+// encoding/json: duplicate keys and bytes that are not UTF-8 are errors,
+// because two readers could understand them differently.
 func parseJSON(doc []byte) (value, error) {
 	if !utf8.Valid(doc) || !json.Valid(doc) {
 		return value{}, fmt.Errorf("%w: not JSON in UTF-8", errJSON)
@@ -38,6 +41,7 @@ func parseJSON(doc []byte) (value, error) {
 	return parseValue(d, 0)
 }
 
+// parseValue reads one value at a depth.
 func parseValue(d *json.Decoder, depth int) (value, error) {
 	if depth > maxDepth {
 		return value{}, fmt.Errorf("%w: nested too deep", errJSON)
@@ -76,9 +80,10 @@ func parseList(d *json.Decoder, depth int) (value, error) {
 	return v, closeValue(d)
 }
 
+// parseObject reads the rest of an object and refuses keys that occur twice.
 func parseObject(d *json.Decoder, depth int) (value, error) {
 	v := value{kind: 'o'}
-	var seen map[string]bool // of objects with many members
+	var seen map[string]bool // for objects with many members
 	for d.More() {
 		key, err := parseValue(d, depth+1)
 		if err != nil {
@@ -113,8 +118,8 @@ func closeValue(d *json.Decoder) error {
 	return nil
 }
 
-// texts are a string, or the strings of a list. It reports false for anything
-// else, and for a list that is empty.
+// texts returns a string, or the strings of a list. It reports false for
+// anything else, and for an empty list.
 func (v value) texts() ([]string, bool) {
 	if v.kind == 's' {
 		return []string{v.text}, true

@@ -2,20 +2,21 @@ package access
 
 import "strings"
 
-// Some condition keys end in the key of a tag: s3:ExistingObjectTag/team. The name
-// before the slash ignores case, as all names of condition keys do. With aws: the tag's
-// key ignores case as well. With s3: it does not, for an object may have tags team and
-// Team; but whoever wrote a policy may have meant either. So a statement that denies
-// applies if it does with the tag of exactly that key, or with all that differ from it in
-// case alone; one that allows has to in both readings.
+// Some condition keys end in a tag's key: s3:ExistingObjectTag/team. The part
+// before the slash ignores case, like all condition keys. With aws: the tag's
+// key ignores case too. With s3: it does not, because an object may have tags
+// team and Team; but the policy's author may have meant either. So a statement
+// that denies applies if it does with the tag of exactly that key, or with all
+// tags that differ in case only. A statement that allows must apply in both
+// readings.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 
-// folded begins the names under which a Context has the tags once more, without regard
-// to the case of their keys. No condition key begins so.
+// folded begins the names under which a Context has the tags a second time,
+// regardless of case. No condition key begins with it.
 const folded = "~"
 
-// normalKey is the name of a condition key as a Context has it: in lower case, but for
-// the key of a tag after s3:.
+// normalKey is the name of a condition key in a Context: in lower case, except
+// for a tag's key after s3:.
 func normalKey(key string) string {
 	family, tag, found := strings.Cut(key, "/")
 	if family = strings.ToLower(family); !found {
@@ -27,8 +28,8 @@ func normalKey(key string) string {
 	return family + "/" + tag
 }
 
-// foldedTag is the name under which a Context has the tags of a normal key whatever
-// their case; empty for a key whose normal name says that already.
+// foldedTag is the name under which a Context has the tags of a normal key
+// regardless of case; empty for a key that already ignores case.
 func foldedTag(key string) string {
 	family := familyOf(key)
 	if family == key || !strings.HasPrefix(family, "s3:") {
@@ -37,13 +38,15 @@ func foldedTag(key string) string {
 	return folded + family + FoldCase(key[len(family):])
 }
 
-// FoldCase makes texts equal that differ in case alone, in any script.
+// FoldCase maps texts that differ in case only, in any script, to the same
+// text.
 func FoldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }
 
 // AddTag adds a tag under a family of keys, such as "s3:ExistingObjectTag/".
 func (c Context) AddTag(family, key, value string) { c.Add(family+key, value) }
 
-// Add adds values of a condition key as a policy may write it, such as aws:TagKeys.
+// Add adds values of a condition key, spelled as in a policy, such as
+// aws:TagKeys.
 func (c Context) Add(key string, values ...string) {
 	name := normalKey(key)
 	c[name] = append(c[name], values...)

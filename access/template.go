@@ -3,28 +3,28 @@ package access
 import "strings"
 
 // template is a pattern that may have policy variables: ${aws:username},
-// ${aws:PrincipalTag/team, 'none'}. What a variable stands for is taken
-// literally, its own * and ? included. ${*}, ${?} and ${$} are those characters.
-// It is kept as it is written, so that it takes up little more than its text.
+// ${aws:PrincipalTag/team, 'none'}. A variable's value is literal, including
+// its * and ?. ${*}, ${?} and ${$} are those characters. The pattern is kept as
+// written, so that it needs little more memory than its text.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 type template struct {
 	text      string
-	first     uint32 // how much of text stands for itself, up to the first wildcard or variable
+	first     uint32 // length of the literal part of text before the first wildcard or variable
 	wildcards bool
 	variables bool
 }
 
-// piece is a run of a pattern, or a variable.
+// piece is a part of a pattern, or a variable.
 type piece struct {
-	text     string // the pattern's run, or the variable's default
+	text     string // the part of the pattern, or the variable's default
 	literal  bool   // text has no wildcards
-	variable string // the condition key, see normalKey; empty: none
+	variable string // the condition key, see normalKey; empty: not a variable
 	fallback bool   // the variable has a default
 }
 
-// newTemplate compiles a pattern. Without variables (before Version 2012-10-17)
-// ${ is nothing special; wildcards are taken literally where they are none.
-// It reports false for a variable that is not well formed.
+// newTemplate compiles a pattern. Without variables (before Version
+// 2012-10-17), ${ is not special. Without wildcards, * and ? are literal. It
+// reports false for a malformed variable.
 func newTemplate(s string, variables, wildcards bool) (template, bool) {
 	t := template{wildcards: wildcards, variables: variables && strings.Contains(s, "${")}
 	var b strings.Builder
@@ -39,9 +39,9 @@ func newTemplate(s string, variables, wildcards bool) (template, bool) {
 	}
 	switch t.text = b.String(); {
 	case t.text == s:
-		t.text = s // which may be a part of a longer text
+		t.text = s // it may share a longer string
 	case len(t.text) < len(s):
-		t.text = strings.Clone(t.text) // what is left over is given back
+		t.text = strings.Clone(t.text) // release the unused rest
 	}
 	t.first = uint32(len(t.text))
 	if i := strings.Index(t.text, "${"); t.variables {
@@ -53,8 +53,8 @@ func newTemplate(s string, variables, wildcards bool) (template, bool) {
 	return t, true
 }
 
-// source is the piece as a template keeps it: stars that follow one another are one,
-// and the names of variables are as they are looked up.
+// source is the piece as a template keeps it: repeated stars become one, and
+// names of variables are normal keys.
 func (p *piece) source(written string) string {
 	switch {
 	case p.variable != "" && p.fallback:
@@ -73,8 +73,8 @@ func (p *piece) source(written string) string {
 	return b.String()
 }
 
-// cut takes the first piece off a text, in which read reads what is within ${ };
-// false where a variable is not well formed.
+// cut splits the first piece off a text. read parses the content of ${ }. It
+// reports false for a malformed variable.
 func (t *template) cut(s string, read func(inside string) (piece, bool)) (p piece, after string, ok bool) {
 	end := len(s)
 	if t.variables {
@@ -93,13 +93,13 @@ func (t *template) cut(s string, read func(inside string) (piece, bool)) (p piec
 	return p, after, ok
 }
 
-// next takes the first piece off what is left of the template's text.
+// next splits the first piece off the rest of the template's text.
 func (t *template) next(left string) (p piece, after string) {
 	p, after, _ = t.cut(left, keptVariable)
 	return p, after
 }
 
-// keptVariable reads a variable as piece.source writes it.
+// keptVariable parses a variable as piece.source writes it.
 func keptVariable(inside string) (piece, bool) {
 	if len(inside) == 1 {
 		return piece{text: inside, literal: true}, true
@@ -108,6 +108,7 @@ func keptVariable(inside string) (piece, bool) {
 	return piece{variable: key, literal: true, fallback: has, text: strings.TrimSuffix(fallback, "'")}, true
 }
 
+// newVariable parses a variable as policies write it.
 func newVariable(inside string) (piece, bool) {
 	if inside == "*" || inside == "?" || inside == "$" {
 		return piece{text: inside, literal: true}, true
@@ -124,11 +125,11 @@ func newVariable(inside string) (piece, bool) {
 	return p, strings.Contains(p.variable, ":") && !strings.ContainsAny(p.variable, "${ ")
 }
 
-// possible reports whether s may match: it begins as every match does.
+// possible reports whether s may match: it begins like every match.
 func (t *template) possible(s string) bool { return strings.HasPrefix(s, t.text[:t.first]) }
 
-// match reports whether s matches, and whether every variable was resolved. What
-// is not resolved matches nothing.
+// match reports whether s matches, and whether every variable was resolved. An
+// unresolved template matches nothing.
 func (t *template) match(s string, e *env) (matched, resolved bool) {
 	if !t.variables {
 		g := t.fixed()
@@ -148,24 +149,25 @@ func (t *template) match(s string, e *env) (matched, resolved bool) {
 // fixed is the pattern of a template without variables.
 func (t *template) fixed() glob { return glob{text: t.text, first: int(t.first)} }
 
-// isFixed reports that the template has neither a wildcard nor a variable.
+// isFixed reports that the template has no wildcards and no variables.
 func (t *template) isFixed() bool { return int(t.first) == len(t.text) }
 
 // expansion is a template with its variables replaced.
 type expansion struct {
 	measured bool
 	resolved bool // every variable has a value or a default
-	least    int  // the fewest bytes that a match has
-	possible bool // the text that it was measured for may match
-	made     bool // glob is there
+	least    int  // least number of bytes of a match
+	possible bool // the text that was measured may match
+	made     bool // glob is set
 	glob     glob
-	// variables are those that the template has, once each.
+	// variables are the template's variables, without duplicates.
 	variables []string
 }
 
-// measure looks the variables up, before the pattern is put together. It finds what a
-// match needs at least, and if asked whether s may be one: it is long enough, begins
-// and ends as every match does, and has what is between two stars.
+// measure looks up the variables before the pattern is put together. It
+// computes the least length of a match and, if asked, whether s may match: it
+// is long enough, begins and ends like every match, and contains the parts
+// between stars.
 func (t *template) measure(e *env, s string, asked bool) expansion {
 	x := expansion{measured: true, resolved: true, possible: true}
 	c := check{s: s, left: s, begins: true}
@@ -190,12 +192,13 @@ func (t *template) measure(e *env, s string, asked bool) expansion {
 	return x
 }
 
-// check holds a text against a pattern piece by piece.
+// check compares a text with a pattern piece by piece.
 type check struct {
 	s, left string
-	begins  bool // the pieces so far had no wildcard, and left is what follows them
+	begins  bool // no wildcard in the pieces so far; left is the rest after them
 }
 
+// next compares the next piece. It may only refuse texts that cannot match.
 func (c *check) next(text string, literal bool) bool {
 	if !literal && !within(text, c.s) {
 		return false
@@ -213,7 +216,8 @@ func (c *check) next(text string, literal bool) bool {
 	return true
 }
 
-// within reports whether s has what is between two stars of the pattern, in any order.
+// within reports whether s contains the parts between stars of the pattern, in
+// any order.
 func within(pattern, s string) bool {
 	from := strings.IndexByte(pattern, '*') + 1
 	for from > 0 {
@@ -246,8 +250,8 @@ func (x *expansion) make(t *template, e *env) {
 	e.meter().spend(stepsMake + (len(t.text)+len(x.glob.text))/bytesPerStep)
 }
 
-// value is what the piece stands for; false for a variable that has neither a value
-// nor a default.
+// value returns the text of the piece; false for a variable without a value and
+// a default.
 func (p *piece) value(e *env) (string, bool) {
 	if p.variable == "" {
 		return p.text, true
@@ -259,7 +263,7 @@ func (p *piece) value(e *env) (string, bool) {
 	return p.text, p.fallback
 }
 
-// names are the variables of the template, once each.
+// names returns the variables of the template, without duplicates.
 func (t *template) names() (all []string) {
 	seen := make(map[string]bool)
 	for rest := t.text; t.variables && rest != ""; {
@@ -285,5 +289,5 @@ func (t *template) has(keys map[string]bool) bool {
 
 var templateSize = sizeOf[template]()
 
-// size is how many bytes the template takes.
+// size is the template's memory, in bytes.
 func (t *template) size() int { return templateSize + stringSize(t.text) }

@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// costlyEvaluation has spent so much that it takes turns with others of its tenant.
+// costlyEvaluation has spent so much that it takes turns with others of its
+// tenant.
 func costlyEvaluation(ctx context.Context, t *testing.T, p *Principal) *Evaluation {
 	t.Helper()
 	v := NewEvaluation(ctx, p, nil)
@@ -15,8 +16,8 @@ func costlyEvaluation(ctx context.Context, t *testing.T, p *Principal) *Evaluati
 	return v
 }
 
-// Costly decisions of one tenant leave processors to those of another: whoever of a
-// tenant comes beyond its places waits, until a place is given back or its client goes.
+// Costly decisions of one tenant leave processors for another tenant. Further
+// ones of the same tenant wait until a place is free or their client leaves.
 func TestCostlyDecisionsTakeTurns(t *testing.T) {
 	id, account := tenant("2")
 	bucket := &Bucket{Name: "b", Owner: id, Account: account}
@@ -42,7 +43,7 @@ func TestCostlyDecisionsTakeTurns(t *testing.T) {
 	go func() { goneDone <- gone.Decide(need) }()
 
 	if d := NewEvaluation(t.Context(), bob, nil).Decide(need); !d.Allow {
-		t.Errorf("one that costs little waits for nobody: %s", d.Reason)
+		t.Errorf("a cheap decision had to wait: %s", d.Reason)
 	}
 	if costlyEvaluation(t.Context(), t, other).Decide(need); costly.Users(other.Tenant) != 0 {
 		t.Error("another tenant's place was not given back")
@@ -60,7 +61,7 @@ func TestCostlyDecisionsTakeTurns(t *testing.T) {
 	}
 	cancel()
 	if d := <-goneDone; d.Allow || gone.Err() == nil {
-		t.Errorf("one whose client has gone is decided: %+v", d)
+		t.Errorf("decided although the client has left: %+v", d)
 	}
 	leave[0]()
 	if d := <-done; !d.Allow {
@@ -74,7 +75,7 @@ func TestCostlyDecisionsTakeTurns(t *testing.T) {
 	}
 }
 
-// Even a hundred keys under policies of the worst kind get into the lane.
+// Even a hundred keys under policies of the worst kind have to take turns.
 func TestManyKeysAreCostly(t *testing.T) {
 	id, account := tenant("2")
 	bob := who(t, "user:2/bob")
