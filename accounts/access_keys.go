@@ -17,40 +17,41 @@ const (
 	maxAccessKeys = 10 // of a tenant's root
 )
 
-// What access keys and secrets may look like. Access keys stand in a credential
-// scope and so must not hold a slash or a comma.
+// The forms of access keys and secrets. An access key is part of a credential
+// scope, so that it cannot have a slash or a comma.
 var (
 	accessKeyPattern = regexp.MustCompile(`^[A-Za-z0-9._-]{3,128}$`)
 	secretPattern    = regexp.MustCompile(`^[\x21-\x7e]{8,128}$`)
 )
 
-// Credential is an access key with its secret in the clear, and whose it is.
+// Credential is an access key with its secret in the clear, and its holder.
 type Credential struct {
 	Tenant    meta.Tenant
 	AccessKey string
 	SecretKey string
-	Token     string    // of a temporary credential that was just made
-	Issued    time.Time // of a temporary credential, when it was made
-	Expires   time.Time // of a temporary credential; zero: never
-	// Principal is whose it is within the tenant.
+	Token     string    // of a new temporary credential
+	Issued    time.Time // when a temporary credential was created
+	Expires   time.Time // when a temporary credential expires; zero: never
+	// Principal is the holder within the tenant.
 	Principal *Principal
-	// Session is what a temporary credential has of its own; nil: it is none.
+	// Session has the facts of a temporary credential's session; nil for a
+	// permanent one.
 	Session *SessionFacts
 }
 
-// Temporary reports whether the credential ends by itself.
+// Temporary reports whether the credential expires.
 func (c *Credential) Temporary() bool { return !c.Expires.IsZero() }
 
 // Format hides the secret from every fmt verb.
 func (c Credential) Format(f fmt.State, _ rune) { fmt.Fprintf(f, "credential %s", c.AccessKey) }
 
-// credentialSlot holds the root credential that the environment gave.
+// credentialSlot holds the root credential from the environment.
 type credentialSlot struct {
 	mu sync.RWMutex
 	c  *Credential
 }
 
-// SetRootCredential makes a credential from the environment root's. It is not
+// SetRootCredential adds a credential from the environment to root's. It is not
 // stored.
 func (a *Accounts) SetRootCredential(accessKey, secretKey string) error {
 	if err := checkCredential(accessKey, secretKey); err != nil {
@@ -62,8 +63,8 @@ func (a *Accounts) SetRootCredential(accessKey, secretKey string) error {
 	return nil
 }
 
-// EnsureRootCredential makes a root credential when the store has none, and
-// says whether it did. One that exists is not returned.
+// EnsureRootCredential creates a root credential if the store has none, and
+// reports whether it did. An existing one is not returned.
 func (a *Accounts) EnsureRootCredential(ctx context.Context) (c Credential, created bool, err error) {
 	keys, err := a.Store.ListAccessKeys(ctx, a.root.ID)
 	if err != nil || len(keys) > 0 {
@@ -76,8 +77,8 @@ func (a *Accounts) EnsureRootCredential(ctx context.Context) (c Credential, crea
 	return c, true, meta.Coded(a.createAccessKey(ctx, row))
 }
 
-// newCredential makes a credential of a tenant's root or user, and its sealed
-// row; what is empty is generated.
+// newCredential makes a credential of a tenant's root or user, with its sealed
+// row. Empty values are generated.
 func (a *Accounts) newCredential(t meta.Tenant, user meta.ID, accessKey, secretKey string) (Credential, meta.AccessKey, error) {
 	if accessKey == "" {
 		accessKey = "SG" + rand.Text()[:16]
@@ -89,7 +90,7 @@ func (a *Accounts) newCredential(t meta.Tenant, user meta.ID, accessKey, secretK
 	if err := checkCredential(accessKey, secretKey); err != nil {
 		return c, meta.AccessKey{}, err
 	}
-	return c, meta.AccessKey{ // its record is made with what it is written by
+	return c, meta.AccessKey{ // the record is made when the row is written
 		ID: accessKey, User: user, Created: a.Now(),
 		Secret: a.Records.WrapSecret(accessKey, user.String(), []byte(secretKey)),
 	}, nil
@@ -97,22 +98,22 @@ func (a *Accounts) newCredential(t meta.Tenant, user meta.ID, accessKey, secretK
 
 func checkCredential(accessKey, secretKey string) error {
 	if !accessKeyPattern.MatchString(accessKey) {
-		return s3err.New(s3err.InvalidArgument, "An access key has 3 to 128 letters, digits, dots, dashes and underscores.")
+		return s3err.New(s3err.InvalidArgument, "An access key must have 3 to 128 letters, digits, dots, dashes and underscores.")
 	}
 	if !secretPattern.MatchString(secretKey) {
-		return s3err.New(s3err.InvalidArgument, "A secret key has 8 to 128 printable ASCII characters without spaces.")
+		return s3err.New(s3err.InvalidArgument, "A secret key must have 8 to 128 printable ASCII characters without spaces.")
 	}
 	return nil
 }
 
-// newSecret is 40 letters and digits, as clients expect: nothing that a shell or
-// a URL would take for its own.
+// newSecret returns 40 letters and digits, the length that clients expect,
+// without characters that are special in a shell or a URL.
 func newSecret() string { return rand.Text() + rand.Text()[:14] }
 
-// Credential finds the secret of an access key and whose it is. token is the
-// session token that came with it; empty: none did. The answer may be
-// CredentialTTL old. Errors: InvalidAccessKeyId when there is none, or an
-// inactive one; InvalidToken for a token that is not the key's; ExpiredToken.
+// Credential returns the secret of an access key and its holder. token is the
+// session token of the request, or "". The answer may be CredentialTTL old.
+// Errors: InvalidAccessKeyId when the key does not exist or is inactive;
+// InvalidToken for a token that is not the key's; ExpiredToken.
 func (a *Accounts) Credential(ctx context.Context, accessKey, token string) (Credential, error) {
 	a.rootCred.mu.RLock()
 	root := a.rootCred.c
@@ -126,13 +127,13 @@ func (a *Accounts) Credential(ctx context.Context, accessKey, token string) (Cre
 	return a.keyCredential(ctx, accessKey)
 }
 
-// accessKey is what an access key's row proves.
+// accessKey is the proven content of an access key's row.
 type accessKey struct {
 	secret string
-	user   meta.ID // or the tenant, for its root
+	user   meta.ID // the user; for root the tenant
 }
 
-// keyCredential is the credential of an access key that lasts.
+// keyCredential returns the credential of a permanent access key.
 func (a *Accounts) keyCredential(ctx context.Context, id string) (Credential, error) {
 	k, ok := a.accessKeys.Get(id)
 	if !ok {
@@ -149,6 +150,7 @@ func (a *Accounts) keyCredential(ctx context.Context, id string) (Credential, er
 	return Credential{Tenant: h.tenant, AccessKey: id, SecretKey: k.secret, Principal: h.principal}, nil
 }
 
+// readAccessKey reads, proves and opens the row of an active access key.
 func (a *Accounts) readAccessKey(ctx context.Context, id string) (k accessKey, err error) {
 	row, err := a.Store.AccessKey(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
@@ -169,13 +171,13 @@ func (a *Accounts) readAccessKey(ctx context.Context, id string) (k accessKey, e
 	return accessKey{string(secret), row.User}, nil
 }
 
-// holder is whom credentials are of.
+// holder is the holder of credentials.
 type holder struct {
 	tenant    meta.Tenant
 	principal *Principal
 }
 
-// holderOf is credentialHolder, as it was up to CredentialTTL ago.
+// holderOf is credentialHolder, up to CredentialTTL old.
 func (a *Accounts) holderOf(ctx context.Context, id meta.ID, kind meta.IdentityKind) (holder, error) {
 	h, ok := a.holders.Get(id)
 	if !ok {
@@ -190,10 +192,10 @@ func (a *Accounts) holderOf(ctx context.Context, id meta.ID, kind meta.IdentityK
 	return h, nil
 }
 
-// readHolder is credentialHolder, remembered. Of requests that come at once one reads,
+// readHolder is credentialHolder, remembered. Of concurrent requests one reads
 // and the others wait for it.
 func (a *Accounts) readHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (holder, error) {
-	within, done := meta.Patiently(ctx) // others wait for as long as for a call of the store
+	within, done := meta.Patiently(ctx) // wait no longer than for a call of the store
 	leave, err := a.readingHolders.Enter(within, id)
 	done()
 	if err != nil {
@@ -210,13 +212,15 @@ func (a *Accounts) readHolder(ctx context.Context, id meta.ID, kind meta.Identit
 	return h, err
 }
 
-// forgetHolders has the users and roles of a tenant read anew.
+// forgetHolders makes the next requests read the users and roles of a tenant
+// again.
 func (a *Accounts) forgetHolders(tenant meta.ID) {
 	a.holders.DropIf(func(_ meta.ID, h holder) bool { return h.tenant.ID == tenant })
 }
 
-// credentialHolder finds a tenant's root, or a user or role, and its tenant. Whoever is
-// gone was removed after the credential was found: InvalidAccessKeyId.
+// credentialHolder reads a tenant's root, or a user or role, and its tenant. A
+// holder that does not exist was removed after the credential was read:
+// InvalidAccessKeyId.
 func (a *Accounts) credentialHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (h holder, err error) {
 	t, err := a.Existing(ctx, id)
 	if err == nil {
@@ -230,7 +234,7 @@ func (a *Accounts) credentialHolder(ctx context.Context, id meta.ID, kind meta.I
 		return h, err
 	}
 	if err := broken[id]; err != nil {
-		return h, fmt.Errorf("read whose a credential is: %w", err)
+		return h, fmt.Errorf("read the holder of a credential: %w", err)
 	}
 	i, ok := found[id]
 	if !ok || i.Kind != kind {
@@ -245,7 +249,8 @@ func (a *Accounts) credentialHolder(ctx context.Context, id meta.ID, kind meta.I
 	return h, err
 }
 
-// refuseRootKey keeps a stored access key from being shadowed by root's.
+// refuseRootKey refuses an access key that root's credential from the
+// environment would hide.
 func (a *Accounts) refuseRootKey(accessKey string) error {
 	a.rootCred.mu.RLock()
 	defer a.rootCred.mu.RUnlock()
@@ -255,8 +260,8 @@ func (a *Accounts) refuseRootKey(accessKey string) error {
 	return nil
 }
 
-// CreateAccessKey gives a tenant's root, whose id is the tenant's, or a user
-// another credential. Errors: InvalidArgument, LimitExceeded,
+// CreateAccessKey creates a credential for a user, or for a tenant's root,
+// whose id is the tenant's. Errors: InvalidArgument, LimitExceeded,
 // EntityAlreadyExists, NoSuchEntity.
 func (a *Accounts) CreateAccessKey(ctx context.Context, t meta.Tenant, user meta.ID, accessKey, secretKey string) (Credential, error) {
 	have, err := a.Store.ListAccessKeys(ctx, user)
@@ -300,8 +305,8 @@ func (a *Accounts) createAccessKey(ctx context.Context, row meta.AccessKey) erro
 	return a.Store.CreateAccessKey(ctx, row)
 }
 
-// AccessKeys lists the credentials of a user, or with a tenant's id of its root,
-// without their secrets.
+// AccessKeys lists the credentials of a user, or of a tenant's root, without
+// secrets.
 func (a *Accounts) AccessKeys(ctx context.Context, user meta.ID) ([]meta.AccessKey, error) {
 	keys, err := a.Store.ListAccessKeys(ctx, user)
 	for i := range keys {
@@ -313,7 +318,7 @@ func (a *Accounts) AccessKeys(ctx context.Context, user meta.ID) ([]meta.AccessK
 	return keys, meta.Coded(err)
 }
 
-// AccessKeyHolder is the user, or the tenant for its root, that a credential
+// AccessKeyHolder returns the user, or for root the tenant, that a credential
 // belongs to; NoSuchEntity.
 func (a *Accounts) AccessKeyHolder(ctx context.Context, accessKey string) (meta.ID, error) {
 	row, err := a.Store.AccessKey(ctx, accessKey)
@@ -330,8 +335,8 @@ func noSuchAccessKey(accessKey string) error {
 	return s3err.New(s3err.NoSuchEntity, "The Access Key with id %s cannot be found.", accessKey)
 }
 
-// SetAccessKeyInactive turns a credential off or on; NoSuchEntity. Other gateways
-// see it within CredentialTTL.
+// SetAccessKeyInactive disables or enables a credential; NoSuchEntity. Other
+// gateways see it within CredentialTTL.
 func (a *Accounts) SetAccessKeyInactive(ctx context.Context, accessKey string, inactive bool) error {
 	err := a.updateAccessKey(ctx, accessKey, inactive)
 	if errors.Is(err, meta.ErrNotFound) {
@@ -341,6 +346,7 @@ func (a *Accounts) SetAccessKeyInactive(ctx context.Context, accessKey string, i
 	return meta.Coded(err)
 }
 
+// updateAccessKey repeats the change while others change the row.
 func (a *Accounts) updateAccessKey(ctx context.Context, accessKey string, inactive bool) error {
 	for c := (meta.Contest{}); ; {
 		was, err := a.Store.AccessKey(ctx, accessKey)
@@ -369,8 +375,8 @@ func (a *Accounts) updateAccessKey(ctx context.Context, accessKey string, inacti
 	}
 }
 
-// DeleteAccessKey removes a credential, or NoSuchEntity. Other gateways may
-// accept it for another CredentialTTL.
+// DeleteAccessKey removes a credential; NoSuchEntity. Other gateways may accept
+// it for another CredentialTTL.
 func (a *Accounts) DeleteAccessKey(ctx context.Context, accessKey string) error {
 	err := a.Store.DeleteAccessKey(ctx, accessKey)
 	if errors.Is(err, meta.ErrNotFound) {

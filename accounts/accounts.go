@@ -1,10 +1,11 @@
-// Package accounts is whose a request can be: tenants, their users, groups, roles and
-// policies, the credentials and sessions that prove them, and what follows from these for
-// a decision. It keeps them in the store, sealed, and remembers them for a moment.
-// It decides nothing, knows no HTTP, and knows no object.
+// Package accounts knows who can send requests: tenants, their users, groups,
+// roles and policies, and the credentials and sessions that prove them. From
+// these it makes the principal for decisions. It stores them sealed, and
+// remembers them for a moment. It decides nothing, and knows neither HTTP nor
+// objects.
 //
-// Errors that the client is to be told of carry an s3err.Code. Everything else is an
-// internal fault.
+// Errors for the client carry an s3err.Code. All other errors are internal
+// faults.
 package accounts
 
 import (
@@ -17,7 +18,7 @@ import (
 	"github.com/sanctum-storage/gateway/records"
 )
 
-// Store is what accounts are kept in.
+// Store is the part of the store that holds accounts.
 type Store interface {
 	meta.Principals
 	meta.Identities
@@ -26,21 +27,21 @@ type Store interface {
 	ScanIdentities(ctx context.Context, after meta.ID, limit int) ([]meta.Identity, error)
 }
 
-// Config is what Accounts work with. The caller keeps ownership of the store.
+// Config is all that Accounts need. The caller keeps ownership of the store.
 type Config struct {
 	Store   Store
 	Records *records.Records
-	// SealAs is the sealing that a write goes by, from when it makes its row until the
-	// store has answered. The caller calls done then, which is never nil, and writes
-	// under the context that it returns.
+	// SealAs returns the sealing of a write. It must stay in effect from the
+	// making of the row until the store has answered: the caller writes under
+	// the returned context, and calls done afterwards, which is never nil.
 	SealAs func(context.Context) (ctx context.Context, s meta.Sealing, done func(), err error)
-	// HasPlace reports whether a backend has a name, region or jurisdiction.
+	// HasPlace reports whether a backend has this name, region or jurisdiction.
 	HasPlace func(string) bool
 	Now      func() time.Time
-	Elapsed  func() time.Duration // since some moment, by a clock that never steps
+	Elapsed  func() time.Duration // by a clock that never steps
 }
 
-// Accounts serve any number of goroutines at once.
+// Accounts are safe for concurrent use.
 type Accounts struct {
 	Config
 	root      meta.Tenant
@@ -50,12 +51,13 @@ type Accounts struct {
 	readingHolders *fair.Turns[meta.ID] // by user or role
 }
 
-// New returns the accounts of a deployment. Before their use, Adopt has to succeed.
+// New returns the accounts of a deployment. Adopt must succeed before their
+// use.
 func New(c Config) *Accounts {
 	return &Accounts{Config: c, remembered: newRemembered(), readingHolders: fair.NewTurns[meta.ID](1)}
 }
 
-// Adopt reads the tenant that may do everything.
+// Adopt reads the root tenant, which may do everything.
 func (a *Accounts) Adopt(ctx context.Context, root meta.ID) (err error) {
 	if a.root, err = a.Existing(ctx, root); err != nil {
 		return fmt.Errorf("read the root tenant: %w", err)

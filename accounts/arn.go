@@ -12,11 +12,12 @@ import (
 // accountDigits is the length of an account number.
 const accountDigits = 12
 
-// noAccount is the number of no tenant: access takes it for one without.
+// noAccount is no tenant's number: package access uses it for tenants without
+// one.
 const noAccount = "000000000000"
 
-// Account is the 12-digit account number of a tenant, which ARNs show. It is
-// derived from the id one way.
+// Account is the 12-digit account number of a tenant, as in ARNs. It is derived
+// from the id by a hash.
 func Account(tenant meta.ID) string {
 	h := sha256.Sum256(append([]byte("sanctum account number\x00"), tenant[:]...))
 	return fmt.Sprintf("%012d", binary.BigEndian.Uint64(h[:])%1_000_000_000_000)
@@ -34,7 +35,7 @@ func (i *Identity) ARN() string {
 	return ARN(Account(i.Tenant), i.Kind, i.Path, i.Name)
 }
 
-// ARN is what an identity of an account would be called. An empty path is the root's.
+// ARN makes the ARN of an identity of an account. An empty path counts as "/".
 func ARN(account string, kind meta.IdentityKind, path, name string) string {
 	if path == "" || kind == meta.IdentityProvider {
 		path = "/"
@@ -47,8 +48,8 @@ func (i *Identity) SessionARN(session string) string {
 	return "arn:aws:sts::" + Account(i.Tenant) + ":assumed-role/" + i.Name + "/" + session
 }
 
-// CutARN takes the account and the path with the name out of an ARN of IAM of a
-// kind, such as "role"; false for anything else.
+// CutARN returns the account, and the path with the name, of an ARN of IAM of a
+// kind such as "role". It reports false for anything else.
 func CutARN(arn, kind string) (account, name string, ok bool) {
 	rest, ok := strings.CutPrefix(arn, "arn:aws:iam::")
 	if !ok {

@@ -8,22 +8,22 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// Signer is who signed a request: the signature, the credential, and the principal for
-// decisions.
+// Signer is the proven sender of a request: the signature, the credential, and
+// the principal for decisions.
 type Signer struct {
 	Identity   *sigv4.Identity
 	Credential Credential
 	Principal  access.Principal
 }
 
-// Authenticate has check verify a signature, wherever it is, and returns who made it. It
-// is the only way from a signature to a principal. Its errors are check's, among them
-// sigv4.ErrAnonymous for a request without credentials, and those of Credential. Then the
-// signer's credential is that which the request claims, if there is such a one, and
-// nothing else is set.
+// Authenticate runs check on a signature, wherever in the request it is, and
+// returns the signer. It is the only way from a signature to a principal. Its
+// errors are those of check, among them sigv4.ErrAnonymous for a request
+// without credentials, and those of Credential. With an error, the signer has
+// at most the credential that the request claims, if that exists.
 //
-// The signer is known from the same look-up as the secret: between two look-ups the
-// access key could change hands.
+// The principal comes from the same look-up as the secret: between two look-ups
+// the access key could change hands.
 func (a *Accounts) Authenticate(v sigv4.Verifier, check func(*sigv4.Verifier) (*sigv4.Identity, error)) (s Signer, err error) {
 	v.Lookup = func(ctx context.Context, accessKey, token string) (secret string, err error) {
 		s.Credential, err = a.Credential(ctx, accessKey, token)

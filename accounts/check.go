@@ -7,8 +7,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Check proves every row of tenants, access keys and identities, and reports what became
-// of each; nil: it is whole. The error is one of the store.
+// Check proves every row of tenants, access keys and identities, and reports
+// the result for each; nil: the row is intact. It returns an error only if the
+// store fails.
 func (a *Accounts) Check(ctx context.Context, report func(row string, err error)) error {
 	for _, scan := range []func(context.Context, func(string, error)) error{a.checkTenants, a.checkAccessKeys, a.checkIdentities} {
 		if err := scan(ctx, report); err != nil {
@@ -18,6 +19,7 @@ func (a *Accounts) Check(ctx context.Context, report func(row string, err error)
 	return nil
 }
 
+// checkTenants also opens the limits of each tenant.
 func (a *Accounts) checkTenants(ctx context.Context, report func(string, error)) error {
 	for after := ""; ; {
 		page, err := a.Store.ListTenants(ctx, after, meta.MaxPage)
@@ -39,6 +41,7 @@ func (a *Accounts) checkTenants(ctx context.Context, report func(string, error))
 	}
 }
 
+// checkAccessKeys also opens the secret of each key, but does not return it.
 func (a *Accounts) checkAccessKeys(ctx context.Context, report func(string, error)) error {
 	for after := ""; ; {
 		page, err := a.Store.ScanAccessKeys(ctx, after, meta.MaxPage)
@@ -70,12 +73,13 @@ func (a *Accounts) checkIdentities(ctx context.Context, report func(string, erro
 			after = row.ID
 			i, err := a.openIdentity(row)
 			if err == nil {
-				// By the name that it is looked up by, which the store derives.
+				// Also by its name, because the store derives the column that
+				// names are looked up by.
 				if _, err = a.Identity(ctx, i.Tenant, i.Kind, i.Name); errors.Is(err, meta.ErrUnavailable) {
 					return err
 				}
 			}
-			report("identity "+row.ID.String(), err) // one that was changed meanwhile is right the second time
+			report("identity "+row.ID.String(), err) // a row that was changed meanwhile is fine the second time
 		}
 		if len(page) < meta.MaxPage {
 			return nil

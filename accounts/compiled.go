@@ -9,17 +9,17 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// MaxPolicyBytes is the most that compiled policies of users, groups, roles and sessions
-// take up, beside those that who asks at the moment has.
+// MaxPolicyBytes bounds the memory of compiled policies of users, groups, roles
+// and sessions, besides those that current requests use.
 const MaxPolicyBytes = 32 << 20
 
-// policies are compiled policies by their text, whoever has them. A policy is a
-// function of its text, so that one cache does for the process.
+// policies holds compiled policies by their text. A policy depends on its text
+// alone, so that one cache serves the process.
 var policies = bounded.New(bounded.Options[[sha256.Size]byte, *access.Policy]{
 	Bytes: MaxPolicyBytes, Size: func(_ [sha256.Size]byte, p *access.Policy) int { return p.Size() },
 })
 
-// identityPolicy compiles a policy, if nobody has one of the same text.
+// identityPolicy compiles a policy unless one with the same text is cached.
 func identityPolicy(t PolicyText) (*access.Policy, error) {
 	sum := sha256.Sum256([]byte(t.Document))
 	p, ok := policies.Get(sum)
@@ -33,9 +33,9 @@ func identityPolicy(t PolicyText) (*access.Policy, error) {
 	return p.Named(t.Name), nil
 }
 
-// PrincipalOf is who a credential proves, with its policies compiled. They are
-// compiled once for each text. root is the deployment's root tenant, whose root is the
-// operator: with a credential that lasts, not with a temporary one.
+// PrincipalOf returns the principal that a credential proves, with its policies
+// compiled, once for each text. root is the deployment's root tenant. Its root
+// is the operator, but not with a temporary credential.
 func PrincipalOf(c *Credential, root meta.ID) access.Principal {
 	p := *c.Principal.compiled()
 	if c.Session != nil {
@@ -47,13 +47,14 @@ func PrincipalOf(c *Credential, root meta.ID) access.Principal {
 	return p
 }
 
-// compiled is the principal as decisions need it, made when it is first asked for.
+// compiled returns the principal for decisions. It is made on first use.
 func (p *Principal) compiled() *access.Principal {
 	p.once.Do(func() { p.made = compile(p) })
 	return p.made
 }
 
-// compile leaves what cannot be read to deny everything.
+// compile marks a principal with an unreadable policy as broken, which denies
+// everything.
 func compile(p *Principal) *access.Principal {
 	out := &access.Principal{Kind: access.Root, ID: access.ID(p.ID), Name: p.Name, Path: p.Path, Tags: p.Tags, Broken: p.Broken}
 	switch p.Kind {
@@ -74,7 +75,7 @@ func compile(p *Principal) *access.Principal {
 	return out
 }
 
-// compileAll compiles policies; the error is that of the first that cannot be read.
+// compileAll compiles policies. The error is that of the first unreadable one.
 func compileAll(texts []PolicyText) (all []*access.Policy, broken error) {
 	all = make([]*access.Policy, 0, len(texts))
 	for _, t := range texts {
@@ -90,7 +91,7 @@ func compileAll(texts []PolicyText) (all []*access.Policy, broken error) {
 	return all, broken
 }
 
-// narrowing is what a session adds to its holder.
+// narrowing is the effect of a session on its holder.
 type narrowing struct {
 	name     string
 	policies []*access.Policy // nil: none
@@ -99,7 +100,7 @@ type narrowing struct {
 	broken   error
 }
 
-// compiled is what the session adds, made when it is first asked for.
+// compiled returns the session's effect. It is made on first use.
 func (f *SessionFacts) compiled() *narrowing {
 	f.once.Do(func() { f.made = compileSession(f) })
 	return f.made
@@ -113,6 +114,7 @@ func compileSession(f *SessionFacts) *narrowing {
 	return s
 }
 
+// narrow applies the session to its holder's principal.
 func (s *narrowing) narrow(p *access.Principal) {
 	p.SessionName, p.Session, p.SourceIdentity = s.name, s.policies, s.source
 	if p.Broken == nil {
@@ -127,8 +129,8 @@ func (s *narrowing) narrow(p *access.Principal) {
 	}
 }
 
-// overrides reports whether the session has a tag that takes the place of its holder's,
-// whose keys may differ in case.
+// overrides reports whether the session has a tag that replaces one of its
+// holder's, whose key may differ in case.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 func (s *narrowing) overrides(key string) bool {
 	for k := range s.tags {

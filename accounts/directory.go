@@ -11,19 +11,20 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// directoryTTL is how old the directory may be when somebody is not found in it.
+// directoryTTL is the age of the directory from which it is read again for an
+// unknown name.
 const directoryTTL = 2 * time.Second
 
-// directory finds tenants by the names that are derived from their ids.
+// directory maps the names that are derived from tenants' ids to the tenants.
 type directory struct {
 	mu        sync.Mutex
-	read      time.Duration // by elapsed; zero: never
+	read      time.Duration // by Elapsed
 	canonical map[string]meta.Tenant
 	account   map[string]meta.Tenant
 }
 
-// find looks a name up, and reads all tenants when it is not there and the last
-// reading is old. A tenant that was found must still be there.
+// find looks up a name. If it is unknown and the directory is old, it reads all
+// tenants. A tenant that it returns exists now.
 func (a *Accounts) find(ctx context.Context, name string, names func(*directory) map[string]meta.Tenant) (meta.Tenant, error) {
 	d := &a.directory
 	d.mu.Lock()
@@ -46,6 +47,7 @@ func (a *Accounts) find(ctx context.Context, name string, names func(*directory)
 	return t, meta.Coded(err)
 }
 
+// readDirectory reads all tenants. The lock is held.
 func (a *Accounts) readDirectory(ctx context.Context) error {
 	canonical, account := make(map[string]meta.Tenant), make(map[string]meta.Tenant)
 	for after := ""; ; {
@@ -65,26 +67,26 @@ func (a *Accounts) readDirectory(ctx context.Context) error {
 	return nil
 }
 
-// forgetDirectory makes a tenant that this process made known at once.
+// forgetDirectory makes a tenant that this process created known at once.
 func (a *Accounts) forgetDirectory() {
 	a.directory.mu.Lock()
 	a.directory.canonical, a.directory.account = nil, nil
 	a.directory.mu.Unlock()
 }
 
-// TenantByCanonical finds a tenant by its canonical user id, as ACLs name it; the
-// zero Tenant when there is none.
+// TenantByCanonical returns the tenant with a canonical user id, as in ACLs;
+// the zero Tenant when there is none.
 func (a *Accounts) TenantByCanonical(ctx context.Context, id string) (meta.Tenant, error) {
 	return a.find(ctx, id, func(d *directory) map[string]meta.Tenant { return d.canonical })
 }
 
-// TenantByAccount finds a tenant by its account number; the zero Tenant when
-// there is none.
+// TenantByAccount returns the tenant with an account number; the zero Tenant
+// when there is none.
 func (a *Accounts) TenantByAccount(ctx context.Context, number string) (meta.Tenant, error) {
 	return a.find(ctx, number, func(d *directory) map[string]meta.Tenant { return d.account })
 }
 
-// Tenant finds a tenant by its id; the zero Tenant, with the id, when it is gone.
+// Tenant returns a tenant by its id. For one that is gone, only the id is set.
 func (a *Accounts) Tenant(ctx context.Context, id meta.ID) (meta.Tenant, error) {
 	t, err := a.Existing(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
@@ -93,20 +95,21 @@ func (a *Accounts) Tenant(ctx context.Context, id meta.ID) (meta.Tenant, error) 
 	return t, meta.Coded(err)
 }
 
-// NamedPrincipal is whom a policy names.
+// NamedPrincipal is the principal that a policy's name means.
 type NamedPrincipal struct {
 	Exists bool
-	// Kind and ID are of a user or role that exists by that name now: the policy
-	// means that one, not whoever has the name later. Zero for others.
+	// Kind and ID are those of the user or role that has the name now. The
+	// policy means that one, and not a later one with the name. Zero for
+	// others.
 	Kind meta.IdentityKind
 	ID   meta.ID
-	// Session is the name of a session, which is the role's that Kind and ID are of.
+	// Session is the name of a session of the role in Kind and ID.
 	Session string
 }
 
-// FindPrincipal finds whom a policy names: an account number, a canonical id, or an ARN of
-// a root, user, role, assumed role or provider, which must be the very one that the
-// principal has: with its path, and in its case.
+// FindPrincipal finds the principal that a policy names: by an account number,
+// a canonical id, or an ARN of a root, user, role, assumed role or provider. An
+// ARN must be exactly the principal's own, including its path and case.
 func (a *Accounts) FindPrincipal(ctx context.Context, name string) (p NamedPrincipal, err error) {
 	if !strings.HasPrefix(name, "arn:") {
 		find := a.TenantByCanonical
@@ -134,7 +137,7 @@ func (a *Accounts) FindPrincipal(ctx context.Context, name string) (p NamedPrinc
 	case "user":
 		of = meta.IdentityUser
 	case "assumed-role":
-		path = "" // it is not said
+		path = "" // the ARN does not have it
 		name, p.Session, _ = strings.Cut(rest, "/")
 	case "oidc-provider":
 		path, name, of = "", rest, meta.IdentityProvider

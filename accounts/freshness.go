@@ -2,13 +2,13 @@ package accounts
 
 import "time"
 
-// A gateway may remember accounts as they were so long ago. A change by the gateway itself
-// holds there at once.
+// Ages up to which a gateway may remember accounts. It sees its own changes at
+// once.
 const (
-	// CredentialTTL: of credentials, of who holds them with their policies, and of a
-	// tenant's limits.
+	// CredentialTTL: credentials, their holders with policies, and tenants'
+	// limits.
 	CredentialTTL = 2 * time.Second
-	// SessionTTL: of opened session tokens. One says the same for ever, and is opened
-	// anew only so that a token that is not used any more is not held.
+	// SessionTTL: opened session tokens. A token never changes. The limit only
+	// serves to forget tokens that are no longer used.
 	SessionTTL = time.Minute
 )

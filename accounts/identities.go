@@ -20,38 +20,40 @@ const (
 	MaxUserKeys       = 2  // access keys of one user
 )
 
-// maxIdentities is how many of a kind a tenant has: AWS's quotas.
+// maxIdentities bounds the identities of each kind in a tenant: AWS's quotas.
 var maxIdentities = map[meta.IdentityKind]int{
-	meta.IdentityUser: 5000, meta.IdentityGroup: 300, meta.IdentityRole: 1000, meta.IdentityPolicy: 1500, meta.IdentityProvider: 100,
+	meta.IdentityUser: 5000, meta.IdentityGroup: 300, meta.IdentityRole: 1000,
+	meta.IdentityPolicy: 1500, meta.IdentityProvider: 100,
 }
 
-// MaxIdentities is how many of a kind a tenant has at most.
+// MaxIdentities is the largest number of identities of a kind in a tenant.
 func MaxIdentities(kind meta.IdentityKind) int { return maxIdentities[kind] }
 
 var (
 	identityNamePattern = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{1,128}$`)
 	identityPathPattern = regexp.MustCompile(`^/([\x21-\x7e]{0,510}/)?$`)
-	// maxNames are the lengths of names; a provider's is part of a URL.
+	// maxNames bounds the lengths of names. A provider's name is part of a URL.
 	maxNames = map[meta.IdentityKind]int{
-		meta.IdentityUser: 64, meta.IdentityGroup: 128, meta.IdentityRole: 64, meta.IdentityPolicy: 128, meta.IdentityProvider: meta.MaxIdentityName,
+		meta.IdentityUser: 64, meta.IdentityGroup: 128, meta.IdentityRole: 64,
+		meta.IdentityPolicy: 128, meta.IdentityProvider: meta.MaxIdentityName,
 	}
 )
 
 func checkIdentity(i *Identity) error {
 	if len(i.Name) > maxNames[i.Kind] || i.Kind != meta.IdentityProvider && !identityNamePattern.MatchString(i.Name) {
 		return s3err.New(s3err.ValidationError,
-			"The name of a %s has 1 to %d letters, digits and + = , . @ _ -", kindLabels[i.Kind], maxNames[i.Kind])
+			"The name of a %s must have 1 to %d letters, digits and + = , . @ _ -", kindLabels[i.Kind], maxNames[i.Kind])
 	}
 	if i.Kind != meta.IdentityProvider && !identityPathPattern.MatchString(i.Path) {
-		return s3err.New(s3err.ValidationError, "A path begins and ends with a slash and has up to 512 printable ASCII characters.")
+		return s3err.New(s3err.ValidationError, "A path must begin and end with a slash and have at most 512 printable ASCII characters.")
 	}
 	return nil
 }
 
-// CreateIdentity makes an identity of the kind, name and contents given, and
-// returns it with its id. A new user, group or role has no rights but what is
-// in i. Errors: ValidationError, EntityAlreadyExists, LimitExceeded,
-// NoSuchEntity for the tenant.
+// CreateIdentity stores an identity of the given kind, name and contents, and
+// returns it with its id. A new user, group or role has only the rights in i.
+// Errors: ValidationError, EntityAlreadyExists, LimitExceeded, NoSuchEntity for
+// the tenant.
 func (a *Accounts) CreateIdentity(ctx context.Context, i Identity) (Identity, error) {
 	if i.Path == "" {
 		i.Path = "/"
@@ -83,7 +85,7 @@ func (a *Accounts) CreateIdentity(ctx context.Context, i Identity) (Identity, er
 
 func identityError(err error) error {
 	if errors.Is(err, meta.ErrLimit) {
-		return s3err.New(s3err.LimitExceeded, "The identity takes up too much.")
+		return s3err.New(s3err.LimitExceeded, "The identity is too large: remove policies, tags or groups.")
 	}
 	return meta.Coded(err)
 }
@@ -96,7 +98,7 @@ func noSuchIdentity(kind meta.IdentityKind, name string) error {
 	return s3err.New(s3err.NoSuchEntity, "The %s with name %s cannot be found.", kindLabels[kind], name)
 }
 
-// Identity finds one by its name, in any case; NoSuchEntity.
+// Identity returns the identity with a name, in any case; NoSuchEntity.
 func (a *Accounts) Identity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string) (Identity, error) {
 	if name == "" || len(name) > meta.MaxIdentityName {
 		return Identity{}, noSuchIdentity(kind, name)
@@ -114,7 +116,8 @@ func (a *Accounts) Identity(ctx context.Context, tenant meta.ID, kind meta.Ident
 	return i, err
 }
 
-// sameName reports whether two names of identities are one without the case of ASCII.
+// sameName reports whether two names of identities differ in the case of ASCII
+// letters only.
 func sameName(a, b string) bool {
 	fold := func(s string) string {
 		return strings.Map(func(r rune) rune {
@@ -127,8 +130,9 @@ func sameName(a, b string) bool {
 	return fold(a) == fold(b)
 }
 
-// IdentitiesByID returns those of the ids that exist and can be read, ManagedPolicies
-// among them. Those that cannot are in broken, with why.
+// IdentitiesByID returns the identities with the ids that exist and can be
+// read, including ManagedPolicies. broken has the errors of those that cannot
+// be read.
 func (a *Accounts) IdentitiesByID(ctx context.Context, ids []meta.ID) (all map[meta.ID]Identity, broken map[meta.ID]error, err error) {
 	all, broken = make(map[meta.ID]Identity, len(ids)), make(map[meta.ID]error)
 	ids = takeManaged(ids, all)
@@ -150,8 +154,8 @@ func (a *Accounts) IdentitiesByID(ctx context.Context, ids []meta.ID) (all map[m
 	return all, broken, nil
 }
 
-// ListIdentities returns those of a kind in the order of their names without
-// case, at most limit.
+// ListIdentities returns at most limit identities of a kind after a name,
+// ordered by name without regard to case.
 func (a *Accounts) ListIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, after string, limit int) ([]Identity, error) {
 	rows, err := a.Store.ListIdentities(ctx, tenant, kind, after, limit)
 	if err != nil {
@@ -187,14 +191,15 @@ func (a *Accounts) eachRow(ctx context.Context, tenant meta.ID, kind meta.Identi
 	}
 }
 
-// CountIdentities counts those of a kind.
+// CountIdentities counts the identities of a kind.
 func (a *Accounts) CountIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind) (n int, err error) {
 	err = a.eachRow(ctx, tenant, kind, func(meta.Identity) (bool, error) { n++; return true, nil })
 	return n, err
 }
 
-// Holders are the users, groups and roles of a tenant for which holds is true:
-// who is in a group, or has a policy. It reads all of the kinds given.
+// Holders returns the identities of the kinds for which holds is true, such as
+// the members of a group or the holders of a policy. It reads all identities of
+// these kinds.
 func (a *Accounts) Holders(ctx context.Context, tenant meta.ID, holds func(*Identity) bool, kinds ...meta.IdentityKind) (all []Identity, err error) {
 	for _, kind := range kinds {
 		err := a.eachRow(ctx, tenant, kind, func(row meta.Identity) (bool, error) {
@@ -211,9 +216,9 @@ func (a *Accounts) Holders(ctx context.Context, tenant meta.ID, holds func(*Iden
 	return all, nil
 }
 
-// ChangeIdentity changes what change changes, and returns the identity as it is
-// then. change is called again when the identity changed meanwhile; its error is
-// the result. Other gateways see the change within CredentialTTL.
+// ChangeIdentity applies change to an identity and returns the result. It calls
+// change again when the identity was changed meanwhile. It returns the error of
+// change. Other gateways see the result within CredentialTTL.
 func (a *Accounts) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string, change func(*Identity) error) (Identity, error) {
 	for c := (meta.Contest{}); ; {
 		i, err := a.Identity(ctx, tenant, kind, name)
@@ -247,7 +252,7 @@ func (a *Accounts) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta
 	}
 }
 
-// concurrently is an error of contest.again as IAM tells it.
+// concurrently translates the error of meta.Contest.Again for IAM.
 func concurrently(err error) error {
 	if errors.Is(err, s3err.OperationAborted) {
 		return s3err.ConcurrentModification
@@ -255,7 +260,7 @@ func concurrently(err error) error {
 	return meta.Coded(err)
 }
 
-// DeleteIdentity removes an identity as it was read: ConcurrentModification when
+// DeleteIdentity removes an identity as it was read: ConcurrentModification if
 // it has changed since, DeleteConflict while it has access keys.
 func (a *Accounts) DeleteIdentity(ctx context.Context, i Identity) error {
 	err := a.Store.DeleteIdentity(ctx, i.ID, i.revision)

@@ -12,8 +12,8 @@ import (
 )
 
 // Identity is a user, group, role, policy or identity provider of a tenant. It
-// refers to others by their ids, so that one made again under a name inherits
-// nothing of the one before.
+// refers to others by their ids, so that one created later under a name
+// inherits nothing from an earlier one.
 type Identity struct {
 	ID       meta.ID
 	Tenant   meta.ID
@@ -21,16 +21,16 @@ type Identity struct {
 	Name     string
 	Created  time.Time
 	revision int64
-	bound    bool // its document says when it was made and its revision
+	bound    bool // its document has its creation time and revision
 
 	Path        string // begins and ends with a slash
 	Description string
 	Tags        []Tag
 
-	// Of users, groups and roles.
+	// For users, groups and roles.
 	Attached []meta.ID // policies
 	Inline   []InlinePolicy
-	Boundary meta.ID // a policy; zero: none; not of groups
+	Boundary meta.ID // a policy; zero: none; not for groups
 	Groups   []meta.ID
 	Limits   meta.Limits // of a user; rates only
 
@@ -39,29 +39,29 @@ type Identity struct {
 	Provider *ProviderFacts // of a provider
 }
 
-// Tag is a tag of an identity. Keys are unique without regard to case.
+// Tag is a tag of an identity. Keys are unique regardless of case.
 type Tag struct {
 	Key   string
 	Value string
 }
 
-// InlinePolicy is a policy that belongs to one identity alone.
+// InlinePolicy is a policy that belongs to one identity.
 type InlinePolicy struct {
 	Name     string
 	Document string
 }
 
-// RoleFacts is what only a role has.
+// RoleFacts are the facts that only roles have.
 type RoleFacts struct {
 	Trust      string // the policy that says who may assume it
 	MaxSession time.Duration
 }
 
-// PolicyFacts is what only a policy has.
+// PolicyFacts are the facts that only policies have.
 type PolicyFacts struct {
 	Versions []PolicyVersion // 1..MaxPolicyVersions, the oldest first
-	Default  int             // the number of the version that counts
-	Next     int             // numbers are not given twice
+	Default  int             // number of the version in effect
+	Next     int             // numbers are never used again
 	Updated  time.Time
 }
 
@@ -72,7 +72,7 @@ type PolicyVersion struct {
 	Created  time.Time
 }
 
-// Document is the text that counts; false when there is none.
+// Document is the text in effect; false when there is none.
 func (p *PolicyFacts) Document() (string, bool) {
 	for _, v := range p.Versions {
 		if v.Number == p.Default {
@@ -82,16 +82,17 @@ func (p *PolicyFacts) Document() (string, bool) {
 	return "", false
 }
 
-// ProviderFacts is what only an OpenID Connect provider has. Its identity's name
-// is its URL without the scheme.
+// ProviderFacts are the facts that only OpenID Connect providers have. The
+// identity's name is the URL without the scheme.
 type ProviderFacts struct {
 	URL         string // https://…, without a slash at the end
 	ClientIDs   []string
 	Thumbprints []string
 }
 
-// identityDocument is what is sealed of an identity. Tenant and name are in it,
-// so that a row that was moved to another tenant or name opens as nothing.
+// identityDocument is the sealed content of an identity. It has tenant and
+// name, so that a row that was moved to another tenant or name cannot be
+// opened.
 type identityDocument struct {
 	Tenant      meta.ID        `json:"tenant"`
 	Name        string         `json:"name"`
@@ -106,26 +107,27 @@ type identityDocument struct {
 	Role        *RoleFacts     `json:"role,omitempty"`
 	Policy      *PolicyFacts   `json:"policy,omitempty"`
 	Provider    *ProviderFacts `json:"provider,omitempty"`
-	// Created, in microseconds since 1970, and Revision are the row's. Documents of
-	// the release before lack them.
+	// Created, in microseconds since 1970, and Revision repeat the row's.
+	// Documents of the release before do not have them.
 	Created  int64 `json:"created,omitempty"`
 	Revision int64 `json:"revision,omitempty"`
 }
 
-// kindLabels are what documents are bound to, besides their id.
+// kindLabels are part of the context that documents are sealed for, and of
+// ARNs. They never change.
 var kindLabels = map[meta.IdentityKind]string{
 	meta.IdentityUser: "user", meta.IdentityGroup: "group", meta.IdentityRole: "role",
 	meta.IdentityPolicy: "policy", meta.IdentityProvider: "oidc-provider",
 }
 
-// KindLabel is how ARNs call a kind, such as "oidc-provider".
+// KindLabel is the kind's name in ARNs, such as "oidc-provider".
 func KindLabel(kind meta.IdentityKind) string { return kindLabels[kind] }
 
-// sealIdentity makes the row of an identity that is to have the revision given.
+// sealIdentity makes the row of an identity that is about to get the revision.
 func (a *Accounts) sealIdentity(i Identity, revision int64) (meta.Identity, error) {
 	text, err := json.Marshal(identityDocument{
-		i.Tenant, i.Name, i.Path, i.Description, i.Tags, i.Attached, i.Inline, i.Boundary, i.Groups, i.Limits, i.Role, i.Policy, i.Provider,
-		i.Created.UnixMicro(), revision,
+		i.Tenant, i.Name, i.Path, i.Description, i.Tags, i.Attached, i.Inline, i.Boundary, i.Groups, i.Limits,
+		i.Role, i.Policy, i.Provider, i.Created.UnixMicro(), revision,
 	})
 	if err != nil {
 		return meta.Identity{}, err
@@ -136,6 +138,7 @@ func (a *Accounts) sealIdentity(i Identity, revision int64) (meta.Identity, erro
 	}, nil
 }
 
+// openIdentity opens the document of a row, and compares it with the row.
 func (a *Accounts) openIdentity(row meta.Identity) (Identity, error) {
 	label, ok := kindLabels[row.Kind]
 	if !ok {
@@ -157,16 +160,16 @@ func (a *Accounts) openIdentity(row meta.Identity) (Identity, error) {
 	}
 	switch {
 	case d.Tenant != row.Tenant || d.Name != row.Name:
-		err = errors.New("its row is another's")
-	case d.Revision == 0 && a.Records.Sealing() < meta.SealingWhole: // of the release before
+		err = errors.New("its row has another tenant or name than its document")
+	case d.Revision == 0 && a.Records.Sealing() < meta.SealingWhole: // a row of the release before
 	case d.Created != row.Created.UnixMicro() || d.Revision != row.Revision:
-		err = records.Edited("its row", errors.New("it is not what its document says"))
+		err = records.Edited("its row", errors.New("it differs from its document"))
 	}
 	switch {
 	case err != nil:
 	case (i.Kind == meta.IdentityRole) != (i.Role != nil), (i.Kind == meta.IdentityPolicy) != (i.Policy != nil),
 		(i.Kind == meta.IdentityProvider) != (i.Provider != nil):
-		err = errors.New("it is not what its kind says")
+		err = errors.New("its document is of another kind")
 	}
 	if err != nil {
 		return Identity{}, fmt.Errorf("read %s %s: %w", label, row.ID, err)
@@ -174,7 +177,7 @@ func (a *Accounts) openIdentity(row meta.Identity) (Identity, error) {
 	return i, nil
 }
 
-// Inlined is the place of an inline policy, or -1.
+// Inlined is the index of an inline policy, or -1.
 func (i *Identity) Inlined(name string) int {
 	return slices.IndexFunc(i.Inline, func(p InlinePolicy) bool { return p.Name == name })
 }

@@ -9,11 +9,11 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// documentLimits is what a tenant's limits are sealed as.
+// documentLimits is the label that a tenant's limits are sealed for.
 const documentLimits = "limits"
 
-// Limits are the limits of a tenant; none for one that is gone. The answer
-// may be CredentialTTL old.
+// Limits returns the limits of a tenant; none for a tenant that is gone. The
+// answer may be CredentialTTL old.
 func (a *Accounts) Limits(ctx context.Context, id meta.ID) (meta.Limits, error) {
 	if l, ok := a.limits.Get(id); ok {
 		return l, nil
@@ -47,15 +47,15 @@ func (a *Accounts) limitsOf(t *meta.Tenant) (l meta.Limits, err error) {
 	return l, nil
 }
 
-// SetLimits replaces the limits of a tenant, also those that cannot be read;
-// errors as of ChangeLimits.
+// SetLimits replaces the limits of a tenant, including unreadable ones. Errors
+// are those of ChangeLimits.
 func (a *Accounts) SetLimits(ctx context.Context, id meta.ID, l meta.Limits) error {
 	return a.updateLimits(ctx, id, func(*meta.Tenant) (meta.Limits, error) { return l, nil })
 }
 
-// ChangeLimits changes the limits of a tenant from what they are;
-// NoSuchEntity. It calls change again when the tenant changed meanwhile. Other
-// gateways see the new ones within CredentialTTL.
+// ChangeLimits applies change to the limits of a tenant; NoSuchEntity. It calls
+// change again when the tenant was changed meanwhile. Other gateways see the
+// result within CredentialTTL.
 func (a *Accounts) ChangeLimits(ctx context.Context, id meta.ID, change func(*meta.Limits) error) error {
 	return a.updateLimits(ctx, id, func(t *meta.Tenant) (meta.Limits, error) {
 		l, err := a.limitsOf(t)

@@ -8,9 +8,10 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// managedPolicies are those that every tenant has and none can change, under the names
-// that AWS gives its own. The texts are the gateway's, for what it has. Their ids are
-// made of their names, so that all gateways have the same ones.
+// managedPolicies are policies that every tenant has and none can change, under
+// the names of AWS's own. Their texts are the gateway's, for the actions that
+// it has. Their ids are derived from their names, so that they are the same on
+// all gateways.
 // Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
 var managedPolicies = []Identity{
 	managedPolicy("AdministratorAccess", "Everything that an account can do.",
@@ -26,16 +27,19 @@ var managedPolicies = []Identity{
 	managedPolicy("IAMUserChangePassword", "Lets a user change its own password.",
 		`{"Effect":"Allow","Action":"iam:ChangePassword","Resource":"arn:aws:iam::*:user/${aws:username}"},`+
 			`{"Effect":"Allow","Action":"iam:GetAccountPasswordPolicy","Resource":"*"}`),
-	managedPolicy("PowerUserAccess", "Everything but users, groups and policies.",
+	managedPolicy("PowerUserAccess", "Everything except users, groups and policies.",
 		`{"Effect":"Allow","NotAction":["iam:*","account:*","organizations:*"],"Resource":"*"},`+
-			`{"Effect":"Allow","Action":["iam:ListRoles","account:GetAccountInformation","account:ListRegions","organizations:DescribeOrganization"],"Resource":"*"}`),
+			`{"Effect":"Allow","Action":["iam:ListRoles","account:GetAccountInformation","account:ListRegions",`+
+			`"organizations:DescribeOrganization"],"Resource":"*"}`),
 	managedPolicy("ReadOnlyAccess", "Reads and lists everything.",
-		`{"Effect":"Allow","Action":["s3:Get*","s3:List*","iam:Get*","iam:List*","sts:GetCallerIdentity","sts:GetSessionToken"],"Resource":"*"}`),
+		`{"Effect":"Allow","Action":["s3:Get*","s3:List*","iam:Get*","iam:List*",`+
+			`"sts:GetCallerIdentity","sts:GetSessionToken"],"Resource":"*"}`),
 }
 
-// managedSince is when they are said to have been made.
+// managedSince is their shown creation time.
 var managedSince = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
+// managedPolicy makes one with a single version.
 func managedPolicy(name, description, statements string) Identity {
 	sum := sha256.Sum256([]byte("sanctum managed policy\x00" + name))
 	p := Identity{Kind: meta.IdentityPolicy, Name: name, Path: "/", Description: description, Created: managedSince, Policy: &PolicyFacts{
@@ -46,14 +50,15 @@ func managedPolicy(name, description, statements string) Identity {
 	return p
 }
 
-// Managed reports whether it is a policy that every tenant has and none can change.
+// Managed reports whether it is a policy that every tenant has and none can
+// change.
 func (i *Identity) Managed() bool { return i.Kind == meta.IdentityPolicy && i.Tenant.IsZero() }
 
-// ManagedPolicies are those that every tenant has, in the order of their names. They
-// belong to nobody, and are shared: they must not be changed.
+// ManagedPolicies returns these policies, ordered by name. They belong to no
+// tenant and are shared: they must not be changed.
 func ManagedPolicies() []Identity { return slices.Clone(managedPolicies) }
 
-// ManagedPolicy finds one of them by its name, or is false.
+// ManagedPolicy finds one of them by its name.
 func ManagedPolicy(name string) (Identity, bool) {
 	return findManaged(func(p *Identity) bool { return p.Name == name })
 }
@@ -67,7 +72,8 @@ func findManaged(is func(*Identity) bool) (Identity, bool) {
 	return Identity{}, false
 }
 
-// takeManaged moves the managed ones of the ids to all, and returns the others.
+// takeManaged moves the managed ones of the ids to all, and returns the other
+// ids.
 func takeManaged(ids []meta.ID, all map[meta.ID]Identity) (others []meta.ID) {
 	for _, id := range ids {
 		if p, ok := findManaged(func(p *Identity) bool { return p.ID == id }); ok {

@@ -8,12 +8,13 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// PrincipalIDs finds whom a policy that is about to be stored names. Each must exist:
-// ids has the access.UniqueID of every user, role and session by its ARN, for
-// Policy.WithIDs; nobody is the first name that means nothing now, and would mean
-// whoever is made under it later. Identity providers that are no ARNs, such as
-// google.com, are taken as they are. Values of conditions are text, and not
-// looked at: aws:PrincipalArn means a name, as on AWS.
+// PrincipalIDs looks up the principals of a policy that is about to be stored.
+// Each must exist. ids has the access.UniqueID of every user, role and session
+// by its ARN, for Policy.WithIDs. nobody is the first name without a principal;
+// a principal created later must not get the rights. Names of identity
+// providers that are not ARNs, such as google.com, are accepted unchecked.
+// Values of conditions are text and not looked at: aws:PrincipalArn means a
+// name, as on AWS.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
 func (a *Accounts) PrincipalIDs(ctx context.Context, p *access.Policy) (ids map[string]string, nobody string, err error) {
 	ids = make(map[string]string)
@@ -39,8 +40,8 @@ func (a *Accounts) PrincipalIDs(ctx context.Context, p *access.Policy) (ids map[
 	return ids, "", nil
 }
 
-// PrincipalID is the access.UniqueID of the user, role or session that an ARN names
-// now; empty where it is nobody's.
+// PrincipalID is the access.UniqueID of the user, role or session that has the
+// ARN now; "" when none has.
 func (a *Accounts) PrincipalID(ctx context.Context, arn string) (string, error) {
 	who, err := a.FindPrincipal(ctx, arn)
 	if err != nil || who.ID.IsZero() {
@@ -49,10 +50,12 @@ func (a *Accounts) PrincipalID(ctx context.Context, arn string) (string, error) 
 	return idOf(who), nil
 }
 
+// idOf is the unique id that a policy is stored with.
 func idOf(who NamedPrincipal) string {
 	return access.UniqueID{ID: access.ID(who.ID), Role: who.Kind == meta.IdentityRole, Session: who.Session}.String()
 }
 
+// exists reports whether there still is an identity with the unique id.
 func (a *Accounts) exists(ctx context.Context, u access.UniqueID) (bool, error) {
 	found, broken, err := a.IdentitiesByID(ctx, []meta.ID{meta.ID(u.ID)})
 	if err != nil {
@@ -64,7 +67,7 @@ func (a *Accounts) exists(ctx context.Context, u access.UniqueID) (bool, error) 
 	return isOf(found[meta.ID(u.ID)], u), nil
 }
 
-// isOf reports whether the identity is the one that the unique id names.
+// isOf reports whether the identity has the unique id.
 func isOf(i Identity, u access.UniqueID) bool {
 	kind := meta.IdentityUser
 	if u.Role {
@@ -73,8 +76,8 @@ func isOf(i Identity, u access.UniqueID) bool {
 	return i.ID == meta.ID(u.ID) && i.Kind == kind
 }
 
-// ARNs are those that the unique ids in policies stand for now, by the ids; ids of
-// what is gone are not in it, and are shown as they are.
+// ARNs returns the present ARNs of the unique ids in policies, by the ids. Ids
+// of deleted identities are missing; they are shown as they are.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html#principal-users
 func (a *Accounts) ARNs(ctx context.Context, policies ...*access.Policy) (map[string]string, error) {
 	named := make(map[string]access.UniqueID)

@@ -10,8 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Principal is what is known of who holds a credential, besides the tenant:
-// everything that decides about rights. It is shared and never changes.
+// Principal holds the facts about a credential's holder within its tenant that
+// decisions need. It is shared and never changes.
 type Principal struct {
 	Kind       meta.IdentityKind // 0: the tenant's root; IdentityUser; IdentityRole
 	ID         meta.ID           // the user's or role's; the tenant's for root
@@ -20,7 +20,8 @@ type Principal struct {
 	Boundary   *PolicyText
 	Tags       map[string]string
 	Limits     meta.Limits // of a user
-	// Broken says which policy is missing or cannot be read: nothing is allowed.
+	// Broken is set if a policy is missing or unreadable. Then nothing is
+	// allowed.
 	Broken error
 
 	once sync.Once
@@ -30,7 +31,7 @@ type Principal struct {
 // PolicyText is a policy with its name for reasons.
 type PolicyText struct{ Name, Document string }
 
-// all are the policies, the boundary among them.
+// all returns the policies and the boundary.
 func (p *Principal) all() []PolicyText {
 	if p.Boundary == nil {
 		return p.Policies
@@ -38,12 +39,12 @@ func (p *Principal) all() []PolicyText {
 	return append(slices.Clip(p.Policies), *p.Boundary)
 }
 
-// size is how many bytes the principal takes without the texts of its policies.
+// size is the principal's memory in bytes, without the texts of its policies.
 func (p *Principal) size() int {
 	return identityBytes + len(p.Name) + len(p.Path) + tagsSize(p.Tags) + policiesSize(p.all())
 }
 
-// policiesSize is how many bytes policies take without their texts.
+// policiesSize is the memory of policies in bytes, without their texts.
 func policiesSize(all []PolicyText) (n int) {
 	for _, p := range all {
 		n += policyTextBytes + 2*len(p.Name)
@@ -51,17 +52,19 @@ func policiesSize(all []PolicyText) (n int) {
 	return n
 }
 
-// policyTextBytes is what a PolicyText takes beside its texts, and what is made of it
-// beside what others share.
+// policyTextBytes is the memory of a PolicyText besides its texts, and of its
+// compiled form besides the shared part.
 const policyTextBytes = 320
 
-// rootPrincipal is the tenant itself.
+// rootPrincipal is the principal of a tenant's root.
 func rootPrincipal(t meta.Tenant) *Principal { return &Principal{ID: t.ID, Name: t.Name} }
 
-// principalOf reads the policies of a user or role. Those that are missing or
-// cannot be read make the principal broken.
+// principalOf reads the policies of a user or role. A missing or unreadable one
+// makes the principal broken.
 func (a *Accounts) principalOf(ctx context.Context, i Identity) (*Principal, error) {
-	p := &Principal{Kind: i.Kind, ID: i.ID, Name: i.Name, Path: i.Path, Limits: i.Limits, Tags: make(map[string]string, len(i.Tags))}
+	p := &Principal{
+		Kind: i.Kind, ID: i.ID, Name: i.Name, Path: i.Path, Limits: i.Limits, Tags: make(map[string]string, len(i.Tags)),
+	}
 	for _, t := range i.Tags {
 		p.Tags[t.Key] = t.Value
 	}
@@ -94,14 +97,16 @@ func (a *Accounts) principalOf(ctx context.Context, i Identity) (*Principal, err
 	return p, nil
 }
 
+// inline adds the inline policies of an identity, under names that tell where
+// they are.
 func (p *Principal) inline(of *Identity) {
 	for _, policy := range of.Inline {
 		p.Policies = append(p.Policies, PolicyText{kindLabels[of.Kind] + " " + of.Name + ", " + policy.Name, policy.Document})
 	}
 }
 
-// references reads identities of a tenant and kind in the order of their ids'
-// list. What cannot be had breaks the principal.
+// references reads identities of a tenant and kind in the order of ids. A
+// missing or unreadable one makes the principal broken.
 func (a *Accounts) references(ctx context.Context, p *Principal, tenant meta.ID, kind meta.IdentityKind, ids []meta.ID) (all []Identity, err error) {
 	ids = unique(ids)
 	found, broken, err := a.IdentitiesByID(ctx, ids)
@@ -114,7 +119,7 @@ func (a *Accounts) references(ctx context.Context, p *Principal, tenant meta.ID,
 		case broken[id] != nil:
 			p.Broken = broken[id]
 		case !ok || i.Tenant != tenant && !i.Managed() || i.Kind != kind:
-			p.Broken = fmt.Errorf("%s %s is not there", kindLabels[kind], id)
+			p.Broken = fmt.Errorf("%s %s does not exist", kindLabels[kind], id)
 		default:
 			all = append(all, i)
 		}
@@ -122,7 +127,7 @@ func (a *Accounts) references(ctx context.Context, p *Principal, tenant meta.ID,
 	return all, nil
 }
 
-// policyTexts adds the texts that count of managed policies.
+// policyTexts appends the texts in effect of policies.
 func (a *Accounts) policyTexts(ctx context.Context, p *Principal, tenant meta.ID, ids []meta.ID, to []PolicyText) ([]PolicyText, error) {
 	policies, err := a.references(ctx, p, tenant, meta.IdentityPolicy, ids)
 	if err != nil {
@@ -131,7 +136,7 @@ func (a *Accounts) policyTexts(ctx context.Context, p *Principal, tenant meta.ID
 	for _, policy := range policies {
 		text, ok := policy.Policy.Document()
 		if !ok {
-			p.Broken = fmt.Errorf("policy %s has no version that counts", policy.Name)
+			p.Broken = fmt.Errorf("policy %s has no version in effect", policy.Name)
 			continue
 		}
 		to = append(to, PolicyText{policy.Name, text})
@@ -139,6 +144,7 @@ func (a *Accounts) policyTexts(ctx context.Context, p *Principal, tenant meta.ID
 	return to, nil
 }
 
+// unique removes duplicates and keeps the order.
 func unique(ids []meta.ID) []meta.ID {
 	seen := make(map[meta.ID]bool, len(ids))
 	var out []meta.ID

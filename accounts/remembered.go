@@ -5,18 +5,18 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// The memory of Accounts takes up no more bytes than these. Each entry is counted so that
-// it is rather too much than too little.
+// Bounds of the memory of Accounts, in bytes. The size of an entry is estimated
+// upwards.
 const (
 	MaxAccessKeyBytes  = 4 << 20  // access keys with their secrets
 	MaxSessionBytes    = 24 << 20 // opened session tokens
 	MaxHolderBytes     = 64 << 20 // users and roles with their policies
 	MaxLimitsBytes     = 4 << 20  // tenants' limits
 	identityBytes      = 1 << 10  // a user or role without its policies and tags
-	bytesOfTagAndEntry = 48       // a tag beside its texts
+	bytesOfTagAndEntry = 48       // a tag besides its texts
 )
 
-// remembered is what Accounts remember of the store for a moment.
+// remembered holds facts from the store for a moment.
 type remembered struct {
 	accessKeys *bounded.Cache[string, accessKey]
 	sessions   *bounded.Cache[tokenSum, *openedSession]
@@ -44,12 +44,12 @@ func newRemembered() remembered {
 	}
 }
 
-// Caches are the memory of Accounts, to be swept and measured.
+// Caches returns the memory of Accounts, for sweeping and measuring.
 func (a *Accounts) Caches() []bounded.Swept {
 	return []bounded.Swept{a.accessKeys, a.sessions, a.holders, a.limits}
 }
 
-// policyParts are the texts of policies, which many may share.
+// policyParts are the texts of policies, which several entries may share.
 func policyParts(policies []PolicyText) []bounded.Part {
 	parts := make([]bounded.Part, len(policies))
 	for i, p := range policies {
@@ -58,7 +58,7 @@ func policyParts(policies []PolicyText) []bounded.Part {
 	return parts
 }
 
-// tagsSize is how many bytes tags take.
+// tagsSize is the memory of tags in bytes.
 func tagsSize(tags map[string]string) (n int) {
 	for k, v := range tags {
 		n += bytesOfTagAndEntry + len(k) + len(v)

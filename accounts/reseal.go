@@ -7,16 +7,16 @@ import (
 	"github.com/sanctum-storage/gateway/records"
 )
 
-// Rows that an early release wrote are given their records in pages. Each function takes
-// after, which is nil or what an earlier call returned as next, and looks at no more than
-// limit rows; next is nil after the last. An error is of something else than a row, and
-// the page is looked at again.
+// Rows that an early release wrote get their records in pages. Each function
+// takes after, which is nil or the next of an earlier call, and looks at no
+// more than limit rows. next is nil after the last row. An error is not about a
+// row, and the page is looked at again.
 
-// Passed says what becomes of a row that was resealed, or not: nil, and the next row is
-// looked at, or an error that ends the page.
+// Passed is told of each row that was resealed, or could not be. It returns nil
+// to continue, or an error that ends the page.
 type Passed func(row string, err error) error
 
-// ResealTenants does so with tenants.
+// ResealTenants reseals tenants.
 func (a *Accounts) ResealTenants(ctx context.Context, after []byte, limit int, passed Passed) (next []byte, seen int, err error) {
 	page, err := a.Store.ListTenants(ctx, string(after), min(limit, meta.MaxPage))
 	if err != nil {
@@ -39,7 +39,7 @@ func (a *Accounts) ResealTenants(ctx context.Context, after []byte, limit int, p
 	return meta.UnlessLast(next, len(page), limit), len(page), nil
 }
 
-// ResealAccessKeys does so with access keys.
+// ResealAccessKeys reseals access keys.
 func (a *Accounts) ResealAccessKeys(ctx context.Context, after []byte, limit int, passed Passed) (next []byte, seen int, err error) {
 	page, err := a.Store.ScanAccessKeys(ctx, string(after), min(limit, meta.MaxPage))
 	if err != nil {
@@ -62,7 +62,7 @@ func (a *Accounts) ResealAccessKeys(ctx context.Context, after []byte, limit int
 	return meta.UnlessLast(next, len(page), limit), len(page), nil
 }
 
-// ResealIdentities does so with users, groups, roles, policies and providers.
+// ResealIdentities reseals users, groups, roles, policies and providers.
 func (a *Accounts) ResealIdentities(ctx context.Context, after []byte, limit int, passed Passed) (next []byte, seen int, err error) {
 	var from meta.ID
 	copy(from[:], after)
@@ -79,6 +79,7 @@ func (a *Accounts) ResealIdentities(ctx context.Context, after []byte, limit int
 	return meta.UnlessLast(next, len(page), limit), len(page), nil
 }
 
+// resealIdentity rewrites a document that lacks creation time and revision.
 func (a *Accounts) resealIdentity(ctx context.Context, row meta.Identity) error {
 	i, err := a.openIdentity(row)
 	if err != nil {

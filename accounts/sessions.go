@@ -16,60 +16,64 @@ import (
 )
 
 const (
-	// sessionPrefix begins the access keys of temporary credentials, as in AWS.
+	// sessionPrefix begins the access keys of temporary credentials, as on AWS.
 	sessionPrefix = "ASIA"
-	// sessionLabel is what session tokens are sealed for, with the access key.
+	// sessionLabel is the label that session tokens are sealed for, together
+	// with the access key.
 	sessionLabel = "session"
-	// maxToken bounds a session token as it arrives.
+	// maxToken bounds a session token as it arrives, in bytes.
 	maxToken = 8 << 10
-	// longestSession is how long any session lasts at most. One of a release that
-	// did not note when it began is taken to have begun so long before its end: who
-	// ends sessions that are older than some time ends it.
+	// longestSession is the longest duration of a session. A session of a
+	// release that did not store its creation time counts as created so long
+	// before its end, so that an operator who ends all sessions above some age
+	// ends it too.
 	longestSession = 36 * time.Hour
 )
 
-// Session is what a temporary credential is to be.
+// Session describes a temporary credential to be created.
 type Session struct {
 	Tenant   meta.ID
-	Holder   meta.ID           // a user or role; the tenant for its root
+	Holder   meta.ID           // a user or role; for root the tenant
 	Kind     meta.IdentityKind // of Holder; 0 for root
 	Name     string            // of a role's session
-	Policies []PolicyText      // nil: none; else what the session is narrowed to
-	Tags     map[string]string // in place of the holder's of the same name
-	// Transitive are the keys of those tags that sessions which this one makes inherit,
-	// and SourceIdentity who began the chain of sessions; empty: nobody said.
+	Policies []PolicyText      // nil: none; otherwise the session is narrowed to them
+	Tags     map[string]string // override the holder's tags of the same name
+	// Transitive are the keys of tags that sessions made by this one inherit.
+	// SourceIdentity is the name that the first caller of the chain of sessions
+	// declared; empty: none.
 	Transitive     []string
 	SourceIdentity string
 	Expires        time.Time
 }
 
-// sessionDocument is what a session token is, sealed. There is no row of it: it
-// is worth what its holder is worth when it is used.
+// sessionDocument is the sealed content of a session token. No row is stored:
+// the session has the rights that its holder has at the time of use.
 type sessionDocument struct {
 	Secret   string            `json:"secret"`
 	Tenant   meta.ID           `json:"tenant"`
 	Holder   meta.ID           `json:"holder"`
 	Kind     meta.IdentityKind `json:"kind,omitempty"`
 	Name     string            `json:"name,omitempty"`
-	Narrowed bool              `json:"narrowed,omitempty"` // policies are there, though none may be left
+	Narrowed bool              `json:"narrowed,omitempty"` // there are policies, even if the list is empty
 	Policies []PolicyText      `json:"policies,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
-	// Transitive and Source are unknown to the release before, to which such a session
-	// is one without.
+	// Transitive and Source are unknown to the release before, which ignores
+	// them.
 	Transitive []string `json:"transitive,omitempty"`
 	Source     string   `json:"source,omitempty"`
 	Issued     int64    `json:"issued,omitempty"` // Unix seconds, as Expires
 	Expires    int64    `json:"expires"`
 }
 
-// NewSession makes a temporary credential. Whether its maker may is for the
-// caller to decide. PackedPolicyTooLarge when it does not fit into a token.
+// NewSession makes a temporary credential. The caller decides whether its maker
+// may. PackedPolicyTooLarge when it does not fit into a token.
 func (a *Accounts) NewSession(s Session) (Credential, error) {
 	c := Credential{AccessKey: sessionPrefix + rand.Text()[:16], SecretKey: newSecret(),
 		Issued: a.Now().UTC().Truncate(time.Second), Expires: s.Expires.UTC().Truncate(time.Second)}
 	text, err := json.Marshal(sessionDocument{
 		Secret: c.SecretKey, Tenant: s.Tenant, Holder: s.Holder, Kind: s.Kind, Name: s.Name,
-		Narrowed: s.Policies != nil, Policies: s.Policies, Tags: s.Tags, Transitive: s.Transitive, Source: s.SourceIdentity, Issued: c.Issued.Unix(), Expires: c.Expires.Unix(),
+		Narrowed: s.Policies != nil, Policies: s.Policies, Tags: s.Tags, Transitive: s.Transitive, Source: s.SourceIdentity,
+		Issued: c.Issued.Unix(), Expires: c.Expires.Unix(),
 	})
 	if err != nil {
 		return Credential{}, err
@@ -81,15 +85,15 @@ func (a *Accounts) NewSession(s Session) (Credential, error) {
 	return c, nil
 }
 
-// tokenSum names a session token and the access key that it came with.
+// tokenSum identifies a session token with the access key that it came with.
 type tokenSum [sha256.Size]byte
 
-// SessionFacts is what a session has of its own. It is shared and never changes.
+// SessionFacts holds a session's own facts. It is shared and never changes.
 type SessionFacts struct {
 	Name string // of a role's session
-	// Policies narrow the session; nil: none do.
+	// Policies narrow the session; nil: it is not narrowed.
 	Policies       []PolicyText
-	Tags           map[string]string // in place of the holder's of the same name
+	Tags           map[string]string // override the holder's tags of the same name
 	Transitive     []string          // keys of Tags
 	SourceIdentity string
 
@@ -97,7 +101,7 @@ type SessionFacts struct {
 	made *narrowing // see compiled
 }
 
-// openedSession is a session token, opened.
+// openedSession is an opened session token.
 type openedSession struct {
 	facts           *SessionFacts
 	secret          string
@@ -106,10 +110,10 @@ type openedSession struct {
 	issued, expires time.Time
 }
 
-// sessionCredential is the credential of a session token that came with an access key,
-// of its holder as it is now.
+// sessionCredential returns the credential of a session token that came with an
+// access key. The holder is read as it is now.
 func (a *Accounts) sessionCredential(ctx context.Context, accessKey, token string) (Credential, error) {
-	sum := tokenSum(sha256.Sum256([]byte(accessKey + "/" + token))) // no access key has a slash
+	sum := tokenSum(sha256.Sum256([]byte(accessKey + "/" + token))) // access keys have no slash
 	s, ok := a.sessions.Get(sum)
 	if !ok {
 		d, err := a.readToken(accessKey, token)
@@ -130,7 +134,7 @@ func (a *Accounts) sessionCredential(ctx context.Context, accessKey, token strin
 		return Credential{}, err
 	}
 	if h.tenant.ID != s.tenant || h.principal.Kind != s.kind {
-		return Credential{}, s3err.Wrap(s3err.InvalidToken, errors.New("the session's holder is another"))
+		return Credential{}, s3err.Wrap(s3err.InvalidToken, errors.New("the session's holder has another tenant or kind"))
 	}
 	return Credential{Tenant: h.tenant, AccessKey: accessKey, SecretKey: s.secret, Issued: s.issued, Expires: s.expires,
 		Principal: h.principal, Session: s.facts}, nil
@@ -155,19 +159,22 @@ func (a *Accounts) openedSession(d *sessionDocument) *openedSession {
 	return s
 }
 
-// size is how many bytes the session takes without the texts of its policies.
+// size is the session's memory in bytes, without the texts of its policies.
 func (s *openedSession) size() int {
-	n := sessionBytes + len(s.secret) + len(s.facts.Name) + len(s.facts.SourceIdentity) + 2*tagsSize(s.facts.Tags) + policiesSize(s.facts.Policies)
+	n := sessionBytes + len(s.secret) + len(s.facts.Name) + len(s.facts.SourceIdentity) +
+		2*tagsSize(s.facts.Tags) + policiesSize(s.facts.Policies)
 	for _, key := range s.facts.Transitive {
 		n += bytesOfTagAndEntry + len(key)
 	}
 	return n
 }
 
-// sessionBytes is what an openedSession takes beside what is in it, and what is made of
-// it.
+// sessionBytes is the memory of an openedSession besides its content, and of
+// its compiled form.
 const sessionBytes = 512
 
+// readToken opens a session token. It opens only with the access key that it
+// was made for.
 func (a *Accounts) readToken(accessKey, token string) (d sessionDocument, err error) {
 	if len(token) > maxToken {
 		return d, fmt.Errorf("a token of %d bytes", len(token))
@@ -184,7 +191,7 @@ func (a *Accounts) readToken(accessKey, token string) (d sessionDocument, err er
 		return d, err
 	}
 	if d.Secret == "" || d.Holder.IsZero() {
-		return d, errors.New("a session of nobody")
+		return d, errors.New("the session has no holder or no secret")
 	}
 	return d, nil
 }

@@ -9,28 +9,30 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// RootName is the name of the tenant that may do everything and cannot be removed.
+// RootName is the name of the tenant that may do everything and cannot be
+// removed.
 const RootName = "root"
 
-// tenantNamePattern is what names of tenants look like.
+// tenantNamePattern matches valid names of tenants.
 var tenantNamePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9+=.@_-]{0,63}$`)
 
-// maxDeleteTries bounds how often what remains of a tenant's identities is read
-// before the tenant goes.
+// maxDeleteTries bounds how often the identities of a tenant are read again
+// before the tenant is removed.
 const maxDeleteTries = 4
 
-// CreateTenant makes a tenant with a first credential of its root. Residency is what it demands
-// of the backends of its buckets, as SetResidency has it. Errors:
+// CreateTenant creates a tenant with a first credential of its root. Residency
+// is its demand on the backends of its buckets, see SetResidency. Errors:
 // InvalidArgument, EntityAlreadyExists.
 func (a *Accounts) CreateTenant(ctx context.Context, name, accessKey, secretKey, residency string) (Credential, error) {
 	if !tenantNamePattern.MatchString(name) {
-		return Credential{}, s3err.New(s3err.InvalidArgument, "The name of a tenant has 1 to 64 letters, digits and + = . @ _ - and begins with a letter or digit.")
+		return Credential{}, s3err.New(s3err.InvalidArgument, "The name of a tenant must have 1 to 64 letters, digits "+
+			"and + = . @ _ - and begin with a letter or digit.")
 	}
 	if err := a.checkResidency(residency); err != nil {
 		return Credential{}, err
 	}
 	u := meta.Tenant{ID: meta.NewID(), Name: name, Created: a.Now(), Residency: residency}
-	// Two tenants of one number could not be told apart in policies.
+	// Policies could not distinguish two tenants with one number.
 	if other, err := a.TenantByAccount(ctx, Account(u.ID)); err != nil {
 		return Credential{}, err
 	} else if !other.ID.IsZero() || Account(u.ID) == noAccount {
@@ -54,14 +56,14 @@ func (a *Accounts) CreateTenant(ctx context.Context, name, accessKey, secretKey,
 	err = a.Store.CreateTenant(ctx, u, row)
 	a.forgetDirectory()
 	if errors.Is(err, meta.ErrExists) {
-		return Credential{}, s3err.New(s3err.EntityAlreadyExists, "The tenant %q or its access key is taken already.", name)
+		return Credential{}, s3err.New(s3err.EntityAlreadyExists, "The name %q or the access key is already in use.", name)
 	}
 	return c, meta.Coded(err)
 }
 
-// SetResidency changes what a tenant demands of the backends of the buckets that
-// it makes from now on: the name, region or jurisdiction of a configured
-// backend, or nothing. Errors: InvalidArgument, NoSuchEntity.
+// SetResidency changes a tenant's demand on the backends of buckets that it
+// creates from now on: the name, region or jurisdiction of a configured
+// backend, or "" for none. Errors: InvalidArgument, NoSuchEntity.
 func (a *Accounts) SetResidency(ctx context.Context, name, residency string) error {
 	if err := a.checkResidency(residency); err != nil {
 		return err
@@ -77,7 +79,8 @@ func (a *Accounts) SetResidency(ctx context.Context, name, residency string) err
 	return meta.Coded(err)
 }
 
-// updateTenant changes what may be changed of a tenant, as it is now; meta.ErrNotFound.
+// updateTenant applies change to a tenant; meta.ErrNotFound. It repeats the
+// change while others change the row.
 func (a *Accounts) updateTenant(ctx context.Context, id meta.ID, change func(*meta.Tenant) error) error {
 	for c := (meta.Contest{}); ; {
 		was, err := a.Existing(ctx, id)
@@ -105,7 +108,8 @@ func (a *Accounts) updateTenant(ctx context.Context, id meta.ID, change func(*me
 	}
 }
 
-// Existing reads a tenant's row and proves it; errors as of meta.Principals.Tenant.
+// Existing reads a tenant's row and proves it. Errors are those of
+// meta.Principals.Tenant.
 func (a *Accounts) Existing(ctx context.Context, id meta.ID) (meta.Tenant, error) {
 	t, err := a.Store.Tenant(ctx, id)
 	if err == nil {
@@ -122,7 +126,7 @@ func (a *Accounts) checkResidency(residency string) error {
 		With("ArgumentName", "residency").With("ArgumentValue", residency)
 }
 
-// Tenants lists tenants in the order of their names.
+// Tenants lists tenants after a name, ordered by name.
 func (a *Accounts) Tenants(ctx context.Context, after string, limit int) ([]meta.Tenant, error) {
 	us, err := a.Store.ListTenants(ctx, after, limit)
 	for i := range us {
@@ -133,7 +137,7 @@ func (a *Accounts) Tenants(ctx context.Context, after string, limit int) ([]meta
 	return us, meta.Coded(err)
 }
 
-// TenantByName finds a tenant, or NoSuchEntity.
+// TenantByName returns the tenant with a name; NoSuchEntity.
 func (a *Accounts) TenantByName(ctx context.Context, name string) (meta.Tenant, error) {
 	u, err := a.Store.TenantByName(ctx, name)
 	if errors.Is(err, meta.ErrNotFound) {
@@ -149,8 +153,8 @@ func noSuchTenant(name string) error {
 	return s3err.New(s3err.NoSuchEntity, "The tenant with name %s cannot be found.", name)
 }
 
-// DeleteTenant removes a tenant that owns no bucket, with its identities and all
-// credentials. Other gateways may accept those for another CredentialTTL.
+// DeleteTenant removes a tenant that owns no bucket, with its identities and
+// all credentials. Other gateways may accept those for another CredentialTTL.
 func (a *Accounts) DeleteTenant(ctx context.Context, name string) error {
 	u, err := a.TenantByName(ctx, name)
 	if err != nil {
@@ -164,19 +168,20 @@ func (a *Accounts) DeleteTenant(ctx context.Context, name string) error {
 		err := a.Store.DeleteTenant(ctx, u.ID)
 		switch {
 		case errors.Is(err, meta.ErrNotEmpty):
-			return s3err.New(s3err.DeleteConflict, "The tenant %s still owns buckets.", name)
+			return s3err.New(s3err.DeleteConflict, "The tenant %s still owns buckets; delete them first.", name)
 		case errors.Is(err, meta.ErrNotFound):
 			return noSuchTenant(name)
 		case !errors.Is(err, meta.ErrLimit):
 			return meta.Coded(err)
 		}
-		// More than go at once. A tenant that owns buckets keeps all.
+		// The store removes only so many identities at once. A tenant that owns
+		// buckets loses none.
 		owned, err := a.Store.ListBuckets(ctx, meta.BucketQuery{Owner: u.ID, Limit: 1})
 		if err != nil {
 			return meta.Coded(err)
 		}
 		if len(owned) > 0 {
-			return s3err.New(s3err.DeleteConflict, "The tenant %s still owns buckets.", name)
+			return s3err.New(s3err.DeleteConflict, "The tenant %s still owns buckets; delete them first.", name)
 		}
 		if err := a.deleteIdentities(ctx, u.ID); err != nil {
 			return err
@@ -200,7 +205,7 @@ func (a *Accounts) deleteIdentities(ctx context.Context, tenant meta.ID) error {
 			}
 			err = a.Store.DeleteIdentity(ctx, row.ID, row.Revision)
 			if errors.Is(err, meta.ErrNotFound) || errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrNotEmpty) {
-				return true, nil // it is looked at again
+				return true, nil // the next try looks at it again
 			}
 			return err == nil, meta.Coded(err)
 		})
