@@ -122,9 +122,10 @@ func (e *Engine) moveBlobs(ctx context.Context, s *places, to *place, judges map
 	return moved, err
 }
 
-// judgeVersion refuses to move what may be part of another bucket's objects, where a
-// bucket demands a place that the target is not. Of a body of one blob it is known
-// when nobody shares it; who shares an upload's parts is not counted by blob.
+// judgeVersion refuses to move blobs that may be part of another bucket's object if a
+// bucket demands a place that the target is not. For a body of one blob, the ledger's count
+// of references shows that no other version shares it. The parts of an upload have no such
+// count by blob.
 func (e *Engine) judgeVersion(v *meta.Version, from, to *place) judge {
 	var had *verdict
 	return func(ctx context.Context, anew bool) (verdict, error) {

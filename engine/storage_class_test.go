@@ -73,3 +73,35 @@ func TestClassOfTheOnlyBackend(t *testing.T) {
 	}
 	r.wantClean(1)
 }
+
+// Rules that the engine cannot read may lead anywhere: a bucket that has some shares no
+// bytes with one that demands a place.
+func TestNothingIsSharedByUnknownRules(t *testing.T) {
+	s := newSeveralRig(t)
+	strict := s.bucket("strict-bucket", "eu-east-1")
+	s.mustPut("k", body(1, 10_000))
+	copies := 0
+	share := func(key string, want int) {
+		t.Helper()
+		b, err := s.e.Bucket(t.Context(), s.b.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.e.CopyObject(t.Context(), engine.CopyObject{SourceBucket: b, SourceKey: "k", Bucket: strict, Key: key, Owner: strict.Owner}); err != nil {
+			t.Fatal(err)
+		}
+		copies += want
+		s.wantBlobs(map[string]int{east: 1 + copies})
+	}
+	share("without rules", 0)
+	if err := s.e.SetSetting(t.Context(), s.b, engine.LifecycleSetting, []byte(`{"rules":[]}`)); err != nil {
+		t.Fatal(err)
+	}
+	share("unknown rules", 1)
+	s.config.TransitionClasses = func([]byte) ([]string, error) { return []string{"STANDARD_IA", east}, nil }
+	s.reopen()
+	share("rules that lead to the same place", 0)
+	s.config.TransitionClasses = func([]byte) ([]string, error) { return []string{west}, nil }
+	s.reopen()
+	share("rules that lead elsewhere", 1)
+}

@@ -1,7 +1,7 @@
-// Package inventory writes the lists of their objects that buckets ask for: the stored
-// configurations, and the bounded steps that write a list as objects of another bucket.
-// It lists by rows that the engine has proven, writes through the engine alone, writes
-// over nothing, and starts nothing: workers pace its steps.
+// Package inventory writes lists of a bucket's objects into another bucket: the stored
+// configurations, and the bounded steps that write the lists. It lists rows that the engine
+// has proven and writes objects only through the engine. It never overwrites an object, and
+// starts no goroutine: package workers paces its steps.
 package inventory
 
 import (
@@ -24,8 +24,8 @@ type Store interface {
 type Delivery struct {
 	From, To meta.Bucket
 	Key      string
-	// ByPolicy: the right to write there is not of the one who made the configuration,
-	// but of the target's policy for the service, and lasts as long as that says so.
+	// ByPolicy: the maker of the configuration had no right to write to the target. The
+	// target's policy allows the service to, and must still do so.
 	ByPolicy bool
 }
 
@@ -35,8 +35,8 @@ type Config struct {
 	Engine *engine.Engine
 	Store  Store            // the engine's
 	Now    func() time.Time // nil: time.Now
-	// Permit decides, before each object of a list is written, whether the target's owner
-	// still lets it; an error keeps it away. It must not be nil.
+	// Permit is called before each object of a list is written and decides whether the
+	// target's settings still allow that; an error prevents it. It must not be nil.
 	Permit func(context.Context, Delivery) error
 }
 

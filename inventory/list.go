@@ -18,11 +18,11 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// fileSize is the size from which a data file is written and another begun,
-// in bytes as compressed: what a list holds in memory.
+// fileSize is the size in compressed bytes at which a data file is written and the next
+// one begins. A list holds that much in memory.
 const fileSize = 8 << 20
 
-// errListObsolete: the configuration, or a bucket, has changed under the list.
+// errListObsolete: the configuration, or a bucket, has changed while the list was written.
 var errListObsolete = errors.New("the configuration or a bucket has changed")
 
 // list is a list that is being written.
@@ -39,15 +39,15 @@ type list struct {
 	files []dataFile
 	tries int
 	done  bool
-	// stamp is the time in the names of the list's folders: the day, and a minute of
-	// it where those of the minutes before hold something.
+	// stamp is the time in the names of the list's folders: the day, or a later minute of
+	// it if the names of the minutes before are taken.
 	stamp time.Time
-	// manifest is made once; of the objects that end the list, so many are written.
+	// manifest is made once. ends is the number of closing objects that are written.
 	manifest []byte
 	ends     int
 }
 
-// dataFile is a data file as the manifest names it.
+// dataFile is the manifest's entry of a data file.
 type dataFile struct {
 	Key  string `json:"key"`
 	Size int    `json:"size"`
@@ -68,7 +68,7 @@ type manifestFile struct {
 
 func (l *list) name() listName { return listName{l.b.ID, l.c.ID} }
 
-// folder is where all lists of the configuration are.
+// folder is the prefix of all lists of the configuration.
 func (l *list) folder() string {
 	prefix := ""
 	if l.c.TargetPrefix != nil && *l.c.TargetPrefix != "" {
@@ -77,14 +77,14 @@ func (l *list) folder() string {
 	return prefix + l.b.Name + "/" + l.c.ID + "/"
 }
 
-// endKeys are the objects that end the list, in the order in which they are written.
+// endKeys are the keys of the objects that close the list, in the order of writing.
 func (l *list) endKeys() (links, manifest, checksum string) {
 	at := l.folder() + l.stamp.Format("2006-01-02T15-04Z")
 	return l.folder() + "hive/dt=" + l.stamp.Format("2006-01-02-15-04") + "/symlink.txt", at + "/manifest.json", at + "/manifest.checksum"
 }
 
-// SampleKeys are keys like those of all objects that lists of the configuration are
-// written as.
+// SampleKeys has an example of each kind of key that lists of the configuration are written
+// under.
 func (c *Configuration) SampleKeys(bucket string, now time.Time) []string {
 	l := list{b: meta.Bucket{Name: bucket}, c: *c, stamp: c.dayOf(now)}
 	links, manifest, checksum := l.endKeys()
@@ -96,8 +96,8 @@ func (l *list) dataKey() string {
 	return l.folder() + "data/" + meta.NewID().String() + ".csv.gz"
 }
 
-// target finds the bucket that takes the list. It must be the one that was named
-// when the configuration was made, and still belong to the same owner.
+// target finds the destination bucket. It must be the bucket that had the name when the
+// configuration was stored, and still have the same owner.
 func (l *list) target(ctx context.Context) (meta.Bucket, error) {
 	b, err := l.s.engine.Bucket(ctx, l.c.Target)
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && (b.ID.String() != l.c.TargetID || b.Owner != l.b.Owner) {
@@ -106,15 +106,15 @@ func (l *list) target(ctx context.Context) (meta.Bucket, error) {
 	return b, err
 }
 
-// maxStamps is how many names a list may have: as often it may have been
-// begun and not ended, or found its names taken.
+// maxStamps is the number of names that are tried for a list. Each list that was begun and
+// not completed, and each foreign object under a name, takes one.
 const maxStamps = 10
 
-// errNamesTaken: other objects, or lists that were never ended, have all names.
+// errNamesTaken: other objects, or lists that were never completed, have all names.
 var errNamesTaken = errors.New("the names of the list are taken")
 
-// written reports whether the list is there; otherwise it finds names for it that
-// nothing has. What is there is never written over: it may be anybody's.
+// written reports whether the list is complete. If not, it chooses names that are free. An
+// existing object is never written over, because it may belong to a client.
 func (l *list) written(ctx context.Context) (bool, error) {
 	to, err := l.target(ctx)
 	if err != nil {
@@ -141,7 +141,7 @@ func (l *list) written(ctx context.Context) (bool, error) {
 	return false, errNamesTaken
 }
 
-// step lists one page, or ends the list.
+// step lists one page, writes a data file, or closes the list.
 func (l *list) step(ctx context.Context, r *Report) error {
 	now, err := l.s.engine.SameBucket(ctx, l.b)
 	if errors.Is(err, s3err.NoSuchBucket) {
@@ -199,7 +199,7 @@ func (l *list) step(ctx context.Context, r *Report) error {
 	return nil
 }
 
-// flush writes the data file under way.
+// flush writes the data file in memory.
 func (l *list) flush(ctx context.Context, to meta.Bucket) error {
 	if err := l.zip.Close(); err != nil {
 		return err
@@ -216,7 +216,7 @@ func (l *list) flush(ctx context.Context, to meta.Bucket) error {
 	return nil
 }
 
-// finish writes the manifest, and last its checksum, which says that all is there.
+// finish writes the closing objects. The checksum comes last and marks the list complete.
 func (l *list) finish(ctx context.Context, to meta.Bucket) error {
 	if l.manifest == nil {
 		manifest, err := json.MarshalIndent(manifestFile{
@@ -254,9 +254,9 @@ func (l *list) finish(ctx context.Context, to meta.Bucket) error {
 	return nil
 }
 
-// put writes an object of the list as the target's owner, where nothing is. Something
-// that came there since the names were found ends the list, which is begun anew under
-// others.
+// put writes an object of the list as the target's owner, if the key holds nothing. If a
+// client has written there since the names were chosen, the list ends and is begun again
+// under other names.
 func (l *list) put(ctx context.Context, to meta.Bucket, key, kind string, data []byte) error {
 	if err := l.s.permit(ctx, Delivery{From: l.b, To: to, Key: key, ByPolicy: l.c.ByPolicy}); err != nil {
 		return err

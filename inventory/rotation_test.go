@@ -53,7 +53,7 @@ func TestInventoryBesideLongList(t *testing.T) {
 	}
 }
 
-// What fails of one tenant waits for its next try, while another's goes on.
+// A failing list of one tenant waits for its next try, while another tenant's goes on.
 func TestInventoryBesideFailures(t *testing.T) {
 	x := newTwoTenants(t)
 	refused := errors.New("refused")

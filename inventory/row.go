@@ -13,17 +13,17 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// optionalColumns are those that a configuration may ask for, in the order in which files have them.
+// optionalColumns are the columns that a configuration may ask for, in the order of files.
 var optionalColumns = []string{
 	"Size", "LastModifiedDate", "ETag", "StorageClass", "IsMultipartUploaded", "ReplicationStatus", "EncryptionStatus",
 	"ObjectLockRetainUntilDate", "ObjectLockMode", "ObjectLockLegalHoldStatus", "IntelligentTieringAccessTier",
 	"BucketKeyStatus", "ChecksumAlgorithm", "ObjectOwner", "LifecycleExpirationDate",
 }
 
-// timeFormat is how files show times.
+// timeFormat is the format of times in data files.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
-// columns name the columns of the configuration's files.
+// columns are the columns of the configuration's data files.
 func (c *Configuration) columns() []string {
 	out := []string{"Bucket", "Key"}
 	if c.Versions {
@@ -59,14 +59,14 @@ func (l *list) row(ctx context.Context, b []byte, v *meta.Version) ([]byte, erro
 	return append(b, '\n'), nil
 }
 
-// line is a version with what listings show of it.
+// line is a version and its entry in listings.
 type line struct {
 	l     *list
 	v     meta.Version
 	entry engine.VersionEntry
 }
 
-// value is what stands in a column; empty where the version has nothing of it.
+// value is the text of a column; empty if the version has no such value.
 func (r *line) value(ctx context.Context, column string) (string, error) {
 	v := &r.v
 	switch column {
@@ -116,7 +116,7 @@ func (r *line) value(ctx context.Context, column string) (string, error) {
 	return r.lock(column), nil
 }
 
-// lock is what stands in the columns of a version's lock.
+// lock is the text of the columns about a version's lock.
 func (r *line) lock(column string) string {
 	lock := r.v.Lock
 	switch {
@@ -136,7 +136,7 @@ func (r *line) lock(column string) string {
 	return ""
 }
 
-// expiration is when a rule ends the current version.
+// expiration is the time at which a rule ends the current version.
 func (r *line) expiration(ctx context.Context) (string, error) {
 	if !r.v.Latest {
 		return "", nil

@@ -14,53 +14,53 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// lease keeps gateways from writing lists at the same time.
+// lease keeps two gateways from writing lists at the same time.
 const lease = "inventory"
 
 // Bounds of one step, and of its rounds.
 const (
 	stepRows    = meta.MaxPage // versions listed by one step
 	stepBuckets = 100          // buckets whose configurations are read by one step
-	// maxTries is how many steps of a list may fail until it is given up,
-	// and listAgain when it is tried again.
+	// maxTries failures in succession end a list, which is tried again after listAgain.
 	maxTries  = 3
 	listAgain = time.Hour
-	// maxLists of tenants are under way at once, each of which may hold fileSize.
+	// maxLists of different tenants are under way at once; each may hold fileSize.
 	maxLists = 4
 )
 
-// Report is what one step did.
+// Report counts the work of one step.
 type Report struct {
-	Skipped bool `json:"skipped"` // another gateway does it
-	Rows    int  `json:"rows"`    // versions looked at
-	Lists   int  `json:"lists"`   // that are complete
-	More    bool `json:"more"`    // another step has work at once
+	Skipped bool `json:"skipped"` // another gateway has the lease
+	Rows    int  `json:"rows"`    // versions listed
+	Lists   int  `json:"lists"`   // completed
+	More    bool `json:"more"`    // there is work for another step now
 }
 
-// round is what this process remembers of writing inventories. A list that
-// is under way when the process ends is begun anew by another; the files that it
-// had written stay, named by no manifest.
+// round is the progress of this process through all buckets. If a process ends while it
+// writes a list, another one begins the list again. The data files of the first stay, and
+// no manifest names them.
 type round struct {
-	after string // buckets up to this name were looked at in this round
-	begun bool   // the round
+	after string // buckets up to this name are done with in this round
+	begun bool   // a round is under way
 	lists fair.Rotation[meta.ID, *list]
 	next  map[listName]nextList
-	wrote string // the bucket of the list that was written last
+	wrote string // source bucket of the last completed list
 	tenantTurns
 }
 
 // looks reports whether it is time to look for another list.
 func (x *round) looks(now time.Time) bool { return x.lists.Looks(now, maxLists, x.begun) }
 
-// mayHave reports whether it is the turn of a bucket.
+// mayHave reports whether a bucket may have a list in this round.
 func (x *round) mayHave(b *meta.Bucket) bool {
 	may := !x.lists.Has(b.Owner) && !x.had[b.Owner] && b.Name > x.last[b.Owner]
 	x.passed = x.passed || !may
 	return may
 }
 
-// endRound reports whether there may be a list in another round at once. A tenant that
-// had none, and has none under way, begins with its first bucket again.
+// endRound ends the round and reports whether the next one may find a list now. A tenant
+// that had no list in the round, and has none under way, begins with its first bucket
+// again.
 func (x *round) endRound(now time.Time) (more bool) {
 	more = x.lists.Empty() && (x.passed || len(x.had) > 0)
 	maps.DeleteFunc(x.last, func(tenant meta.ID, _ string) bool { return !x.had[tenant] && !x.lists.Has(tenant) })
@@ -70,13 +70,13 @@ func (x *round) endRound(now time.Time) (more bool) {
 	return more
 }
 
-// tenantTurns see to it that lists are written of one tenant after another, and of one
-// bucket of it after another, so that one who has many or long ones leaves turns to all:
-// a tenant has one list in each round, of the first bucket behind that of its last one.
+// tenantTurns gives each tenant one list a round, of the first due bucket after that of its
+// last list. So a tenant with many or long lists does not delay those of others, nor one of
+// its buckets those of another.
 type tenantTurns struct {
 	had    map[meta.ID]bool   // tenants that had a list in this round
 	last   map[meta.ID]string // the bucket of a tenant's last list
-	passed bool               // over a bucket whose turn it was not
+	passed bool               // a bucket was passed over
 }
 
 // took notes that a list of the bucket was begun.
@@ -87,7 +87,7 @@ func (x *tenantTurns) took(b *meta.Bucket) {
 	x.had[b.Owner], x.last[b.Owner] = true, b.Name
 }
 
-// listName names a configuration, and nextList when it is looked at again.
+// listName names a configuration, and nextList is the time of its next list.
 type listName struct {
 	bucket meta.ID
 	id     string
@@ -95,14 +95,14 @@ type listName struct {
 
 type nextList struct {
 	revision int64
-	since    time.Time // it was said; of the time to come, by a clock that was wrong
+	since    time.Time // a time in the future comes from a clock that was wrong
 	due      time.Time
 }
 
-// Step does one bounded step of writing the lists that buckets' inventory
-// configurations ask for: once a day, or once a week, on Sunday, by UTC. A list
-// whose manifest is there is not written again, whoever wrote it. Lists of several
-// tenants are under way at once, one of each. One gateway at a time does it. Concurrent calls wait
+// Step does one bounded step of writing the lists that inventory configurations ask for:
+// once a day, or once a week on Sunday, by UTC. A completed list is not written again, even
+// if another gateway wrote it. Several tenants have a list under way at once, one each, and
+// take steps by rotation. One gateway at a time does this, by lease. Concurrent calls wait
 // for one another.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-inventory-location.html
 func (s *Steps) Step(ctx context.Context) (r Report, err error) {
@@ -148,7 +148,8 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 	return r, err
 }
 
-// nextList looks for a list that is due. More: there may be one further on.
+// nextList searches a page of buckets for a list that is due and begins it. more means that
+// there may be another one further on.
 func (s *Steps) nextList(ctx context.Context) (more bool, err error) {
 	x := &s.round
 	x.begun = true
@@ -159,7 +160,7 @@ func (s *Steps) nextList(ctx context.Context) (more bool, err error) {
 	read := 0
 	for _, b := range page {
 		if b.Revision > 0 && x.mayHave(&b) {
-			if err := s.engine.ProveBucket(&b); err != nil { // the others have their turn all the same
+			if err := s.engine.ProveBucket(&b); err != nil { // the round goes on after this bucket
 				x.after = b.Name
 				return true, err
 			}
@@ -168,7 +169,7 @@ func (s *Steps) nextList(ctx context.Context) (more bool, err error) {
 			}
 			begun, err := s.nextListOf(ctx, b)
 			if begun {
-				x.after = b.Name // the same bucket may have another, in the next round
+				x.after = b.Name // the next round finds another list of the same bucket
 				x.took(&b)
 				return true, nil
 			}
@@ -182,7 +183,7 @@ func (s *Steps) nextList(ctx context.Context) (more bool, err error) {
 	if len(page) == meta.MaxPage {
 		return true, nil
 	}
-	// What is still due was not met in the round: it is gone.
+	// A list that is still due was not met in the round, so its configuration is gone.
 	maps.DeleteFunc(x.next, func(_ listName, n nextList) bool { return n.due.Before(s.now()) })
 	return x.endRound(s.now()), nil
 }
@@ -222,7 +223,7 @@ func (s *Steps) nextListOf(ctx context.Context, b meta.Bucket) (begun bool, err 
 	return false, nil
 }
 
-// dayOf is the day whose list is due at a time: that day, or the last Sunday.
+// dayOf is the day of the list that is due at a time: that day, or the last Sunday.
 func (c *Configuration) dayOf(now time.Time) time.Time {
 	day := now.UTC().Truncate(24 * time.Hour)
 	if c.Weekly {
@@ -231,7 +232,7 @@ func (c *Configuration) dayOf(now time.Time) time.Time {
 	return day
 }
 
-// nextDay is the day of the list after that of a day.
+// nextDay is the day of the list that follows the one of a day.
 func (c *Configuration) nextDay(day time.Time) time.Time {
 	if c.Weekly {
 		return day.AddDate(0, 0, 7)

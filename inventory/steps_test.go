@@ -170,7 +170,7 @@ func TestInventoryCurrent(t *testing.T) {
 	if lists, _ := i.write(); lists != 1 {
 		t.Errorf("%d lists on the day after a clock was wrong", lists)
 	}
-	// It is written once a day, whoever looks.
+	// It is written once a day, even by several processes.
 	for range 2 {
 		if lists, rows := i.write(); lists+rows != 0 {
 			t.Errorf("again on the same day: %d lists, %d rows", lists, rows)
@@ -249,8 +249,8 @@ func TestInventoryToNobody(t *testing.T) {
 	}
 }
 
-// Whoever has many lists leaves turns to others: to other tenants, and to its own other
-// buckets. Each list is written once.
+// A bucket with many lists leaves turns to other tenants, and to other buckets of its own
+// tenant. Each list is written once.
 func TestInventoryTurns(t *testing.T) {
 	i := newInventoryRig(t, meta.VersioningOff)
 	other, err := i.E.Accounts().CreateTenant(t.Context(), "other", "", "", "")

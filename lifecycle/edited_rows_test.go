@@ -10,8 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Lifecycles go by rows as anybody does: what was edited is not removed, and a time
-// since when a version is not current counts from when it was made at the earliest.
+// A lifecycle removes no version and no upload whose row was edited. The time since which a
+// version is noncurrent counts from the time when it was made at the earliest.
 func TestLifecycleOfEditedRows(t *testing.T) {
 	l := newLifecycleRig(t, meta.VersioningEnabled)
 	db, err := sql.Open("sqlite", "file:"+l.Path+"?_pragma=busy_timeout(10000)")

@@ -6,7 +6,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Act is what a lifecycle did.
+// Act is a kind of act of a lifecycle.
 type Act uint8
 
 const (
@@ -16,20 +16,20 @@ const (
 	Moved                  // a version to another storage class
 )
 
-// Event is one thing that a lifecycle did.
+// Event is one act of a lifecycle.
 type Event struct {
 	Act    Act
 	Bucket meta.Bucket
 	Key    string
-	// Version is the one that was removed or moved, or the marker that was made;
-	// zero where the bucket never had versions, and of an upload.
+	// Version is the version that was removed or moved, or the delete marker that was
+	// made. It is zero if the bucket never had versioning, and for an upload.
 	Version meta.VersionRef
 	Size    int64
-	Class   string // that a transition led to
+	Class   string // the new storage class after a transition
 	Time    time.Time
 }
 
-// tell tells of what was done to a version, or to a key by a marker.
+// tell reports an act to Config.Tell.
 func (t *turn) tell(act Act, key string, version meta.VersionRef, size int64, class string) {
 	if t.s.tell == nil {
 		return

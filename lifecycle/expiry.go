@@ -8,15 +8,15 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Expiry is when a lifecycle rule ends an object that is current.
+// Expiry is the time at which a lifecycle rule ends a current version.
 type Expiry struct {
 	At   time.Time
 	Rule string // the rule's id
 }
 
-// ExpiryOf returns when the object, taken for the current version of its key,
-// expires by the rules that the bucket has now: the earliest where several do.
-// False: by none. A rule that removes expired delete markers is none of these.
+// ExpiryOf returns the earliest time at which the present rules of the bucket end the
+// object, which is taken for the current version of its key; false if no rule does. Rules
+// that remove delete markers do not count.
 func ExpiryOf(ctx context.Context, e *engine.Engine, b meta.Bucket, o engine.Object) (Expiry, bool, error) {
 	if b.Revision == 0 || o.Marker {
 		return Expiry{}, false, nil
@@ -28,8 +28,8 @@ func ExpiryOf(ctx context.Context, e *engine.Engine, b meta.Bucket, o engine.Obj
 	return l.ExpiryOf(o.Key, o.Size, o.Modified, func() ([]engine.Pair, error) { return o.Marks.Tags, nil })
 }
 
-// ExpiryOf is the first of a current version, made at a time, by the rules; false: there
-// is none. tags is called only where a rule asks for tags.
+// ExpiryOf returns the earliest time at which the rules end a current version that was
+// made at a time; false if no rule does. tags is called only if a rule has a tag filter.
 func (l *Configuration) ExpiryOf(key string, size int64, modified time.Time, tags func() ([]engine.Pair, error)) (first Expiry, found bool, err error) {
 	s := &subject{key: key, size: size, modified: modified, tags: tags}
 	for i := range l.Rules {
@@ -49,8 +49,8 @@ func (l *Configuration) ExpiryOf(key string, size int64, modified time.Time, tag
 	return first, found, nil
 }
 
-// Read reads a bucket's rules, which are shared and must not be changed; nil when it has
-// none. An error means that they are not known, and nothing may be done by them.
+// Read reads a bucket's rules, which are shared and must not be changed; nil if it has
+// none. An error means that the rules are not known, and that nothing may be done by them.
 func Read(ctx context.Context, e *engine.Engine, b meta.Bucket) (*Configuration, error) {
 	s, err := e.Settings(ctx, b)
 	if err != nil {

@@ -8,46 +8,46 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 )
 
-// smallObject is the size from which transitions move objects, unless the rule
-// has a size of its own.
+// smallObject is the size in bytes below which transitions move no object, unless the
+// rule has a size filter.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
 const smallObject = 128 << 10
 
-// fate is what lifecycle rules make of a version.
+// fate is the verdict of the rules on a version.
 type fate uint8
 
 const (
 	fateStay   fate = iota
-	fateDelete      // the key is deleted, as its bucket's versioning has it
+	fateDelete      // the key is deleted in the way of the bucket's versioning
 	fateRemove      // the version is removed for good
 	fateMove        // the version gets another storage class
 )
 
-// subject is a version as rules are held against it.
+// subject is the part of a version that rules judge.
 type subject struct {
 	key       string
 	size      int64
 	modified  time.Time
 	displaced time.Time // zero: current
 	marker    bool
-	sole      bool   // of a marker: the key has no other version
-	newer     int    // of a noncurrent version: how many of those stay that are newer
+	sole      bool   // a marker whose key has no other version
+	newer     int    // number of newer noncurrent versions of the key that stay
 	class     string // empty: STANDARD
-	kept      bool   // the bucket keeps what is deleted
-	// tags are asked for only where a rule needs them.
+	kept      bool   // the bucket keeps deleted versions
+	// tags is called only if a rule has a tag filter.
 	tags func() ([]engine.Pair, error)
 }
 
-// endOf is when something has been so for a number of days: the midnight, in UTC,
-// that follows.
+// endOf is the first midnight, in UTC, after a number of days since a moment. Rules fall
+// due only then.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
 func endOf(since time.Time, days int) time.Time {
 	y, m, d := since.UTC().AddDate(0, 0, days).Date()
 	return time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
 }
 
-// concerns reports whether an enabled rule names the version. Tags are looked at
-// last.
+// concerns reports whether the rule is enabled and its filter names the version. It reads
+// tags only if everything else matches.
 func (r *Rule) concerns(s *subject) (bool, error) {
 	f := r.Filter
 	f.Tags = nil
@@ -64,10 +64,9 @@ func (r *Rule) concerns(s *subject) (bool, error) {
 	return err == nil && r.Filter.Matches(s.key, s.size, tags), err
 }
 
-// judge says what becomes of a version at the time now, and in which class it
-// goes with fateMove. Where rules disagree, removing for good comes before a
-// transition, and that before a delete marker; of several transitions the one
-// that leads furthest is taken.
+// judge returns the verdict on a version at the time now, and with fateMove its new
+// storage class. If rules disagree, permanent removal wins over a transition, and a
+// transition over a delete marker. Of several transitions the furthest wins.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
 func (l *Configuration) judge(s *subject, now time.Time) (fate, string, error) {
 	worst := fateStay
@@ -99,7 +98,7 @@ func (l *Configuration) judge(s *subject, now time.Time) (fate, string, error) {
 	return worst, "", nil
 }
 
-// ends says whether a rule's expirations are over for the version.
+// ends is the verdict of a rule's expirations on the version.
 func (r *Rule) ends(s *subject, now time.Time) fate {
 	if !s.displaced.IsZero() {
 		x := r.NoncurrentExpiration
@@ -123,8 +122,8 @@ func (r *Rule) ends(s *subject, now time.Time) fate {
 	return fateStay
 }
 
-// at is when an object made at a time expires; false where the expiration is not
-// of objects.
+// at is the time at which an object expires that was made at another; false if the
+// expiration is about delete markers only.
 func (x *Expiration) at(modified time.Time) (time.Time, bool) {
 	switch {
 	case x.Date != nil:
@@ -135,13 +134,13 @@ func (x *Expiration) at(modified time.Time) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// transition is one that is due, since when.
+// transition is a transition that has been due since a time.
 type transition struct {
 	class string
 	since time.Time
 }
 
-// further compares two that are due: labels by their order, else by time.
+// further compares two due transitions: labels by their order, others by time.
 func (t *transition) further(than *transition) bool {
 	if engine.LabelClass(t.class) && engine.LabelClass(than.class) {
 		return engine.ClassRank(t.class) > engine.ClassRank(than.class)
@@ -149,9 +148,9 @@ func (t *transition) further(than *transition) bool {
 	return !t.since.Before(than.since)
 }
 
-// leads reports whether the transition goes on from a class: labels lead only to
-// later ones, and an object that a class has placed at a backend stays there until
-// another backend is named.
+// leads reports whether the transition applies to an object of the class from. A label
+// leads only to a later label. An object that its class has placed at a backend stays
+// there until a transition names another backend.
 func (t *transition) leads(from string) bool {
 	switch {
 	case from == "":
@@ -162,7 +161,7 @@ func (t *transition) leads(from string) bool {
 	return engine.LabelClass(from) && engine.ClassRank(t.class) > engine.ClassRank(from)
 }
 
-// due lists a rule's transitions whose time has come for the version.
+// due lists the transitions of a rule that are due for the version.
 func (l *Configuration) due(r *Rule, s *subject, now time.Time) (due []transition) {
 	if s.marker {
 		return nil
@@ -191,7 +190,7 @@ func (l *Configuration) due(r *Rule, s *subject, now time.Time) (due []transitio
 	return due
 }
 
-// aborts reports whether an upload of the key that was begun then is to be aborted.
+// aborts reports whether a rule aborts an upload of the key that began at a time.
 func (l *Configuration) aborts(key string, begun, now time.Time) bool {
 	for i := range l.Rules {
 		r := &l.Rules[i]
@@ -203,8 +202,8 @@ func (l *Configuration) aborts(key string, begun, now time.Time) bool {
 	return false
 }
 
-// prefixes are those under which enabled rules that the function picks have
-// something to look for, none of them under another, in order.
+// prefixes returns the prefixes of the enabled rules that pick selects, in order. A prefix
+// below another one is left out.
 func (l *Configuration) prefixes(pick func(*Rule) bool) (out []string) {
 	var all []string
 	for i := range l.Rules {
@@ -225,7 +224,7 @@ func (l *Configuration) prefixes(pick func(*Rule) bool) (out []string) {
 	return out
 }
 
-// Classes are the storage classes to which enabled rules lead.
+// Classes are the storage classes that enabled rules give to objects.
 func (l *Configuration) Classes() []string {
 	var classes []string
 	for i := range l.Rules {
@@ -243,8 +242,8 @@ func (l *Configuration) Classes() []string {
 	return classes
 }
 
-// TransitionClasses are the classes of a document, for engine.Config. An error means that
-// the rules are not known.
+// TransitionClasses returns the Classes of a document; it is for engine.Config. An error
+// means that the rules are not known.
 func TransitionClasses(document []byte) ([]string, error) {
 	l, err := Parse(document)
 	if err != nil {
@@ -253,7 +252,7 @@ func TransitionClasses(document []byte) ([]string, error) {
 	return l.Classes(), nil
 }
 
-// ofUploads and ofVersions say what a rule has something to do with.
+// ofUploads and ofVersions report whether a rule is about uploads, or about versions.
 func ofUploads(r *Rule) bool { return r.AbortUploadDays > 0 }
 
 func ofVersions(r *Rule) bool {

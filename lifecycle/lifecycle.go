@@ -1,8 +1,9 @@
-// Package lifecycle is the lifecycle rules of buckets: their stored document, the
-// judgement which version and which upload a rule takes and when, and the bounded steps
-// that carry rules out. It decides by rows that the engine has proven, and acts through
-// the engine alone, on the condition that nothing has changed since the judgement.
-// It reads no XML, writes to no store, and starts nothing: workers pace its steps.
+// Package lifecycle has the lifecycle rules of buckets: the stored document, the judgement
+// which versions and uploads a rule applies to and when, and the bounded steps that carry
+// rules out. It decides by rows that the engine has proven. It acts only through the
+// engine, on the condition that nothing has changed since the judgement. It reads no XML,
+// never writes to the store itself, and starts no goroutine: package workers paces its
+// steps.
 package lifecycle
 
 import (
@@ -30,9 +31,9 @@ type Config struct {
 	Store  Store            // the engine's
 	Now    func() time.Time // nil: time.Now
 	Log    *slog.Logger     // nil: nothing is logged
-	// Tell is told of everything that lifecycles do on this gateway, once it is done. It
-	// is called in the step and must not wait for anything. Of an act of a gateway that
-	// is killed in that moment nobody is told. nil: nobody is told of any.
+	// Tell is called after each act of a lifecycle on this gateway. It runs within the step
+	// and must not block. An act is not reported if the gateway is killed right after it.
+	// nil: no act is reported.
 	Tell func(Event)
 }
 

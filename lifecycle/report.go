@@ -1,9 +1,9 @@
 package lifecycle
 
-// Report is what one step did.
+// Report counts the acts of one step.
 type Report struct {
-	Skipped    bool  `json:"skipped"`     // another gateway does it
-	Buckets    int   `json:"buckets"`     // whose turn has ended
+	Skipped    bool  `json:"skipped"`     // another gateway has the lease
+	Buckets    int   `json:"buckets"`     // with a turn that ended
 	Rows       int   `json:"rows"`        // versions and uploads looked at
 	Expired    int   `json:"expired"`     // current objects that were deleted
 	Removed    int   `json:"removed"`     // noncurrent versions that were removed for good
@@ -12,14 +12,14 @@ type Report struct {
 	Moved      int   `json:"moved"`       // versions that have another storage class
 	MovedBytes int64 `json:"moved_bytes"` // sealed
 	Locked     int   `json:"locked"`      // versions that stay because of their lock
-	Failed     int   `json:"failed"`      // versions with which something failed; they are tried again
-	More       bool  `json:"more"`        // another step has work at once
+	Failed     int   `json:"failed"`      // versions with a failure; they are tried again
+	More       bool  `json:"more"`        // there is work for another step now
 }
 
-// Changed is how many versions and uploads are no longer what they were.
+// Changed is the number of versions and uploads that were changed.
 func (r *Report) Changed() int { return r.Expired + r.Removed + r.Markers + r.Aborted + r.Moved }
 
-// Add sums up steps; Skipped and More are those of the last.
+// Add adds the counts of a later step, and takes its Skipped and More.
 func (r *Report) Add(s Report) {
 	r.Skipped, r.More = s.Skipped, s.More
 	r.Buckets, r.Rows, r.Expired, r.Removed, r.Markers = r.Buckets+s.Buckets, r.Rows+s.Rows, r.Expired+s.Expired, r.Removed+s.Removed, r.Markers+s.Markers

@@ -10,12 +10,13 @@ import (
 )
 
 // Configuration is a bucket's lifecycle configuration, the document of
-// engine.LifecycleSetting, validated before it was stored. Its JSON is what is stored: names may be added, and never change.
+// engine.LifecycleSetting. It was validated before it was stored. Its JSON is the stored
+// form: names may be added and never change.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_LifecycleRule.html
 type Configuration struct {
 	Rules []Rule `json:"rules"` // 1..1000, the disabled ones included
-	// MinimumSize is all_storage_classes_128K or varies_by_storage_class: which
-	// small objects no transition moves where the rule has no size of its own.
+	// MinimumSize is all_storage_classes_128K or varies_by_storage_class: whether rules
+	// without a size filter move small objects to no class, or to some.
 	MinimumSize string `json:"minimum_size"`
 }
 
@@ -25,8 +26,7 @@ const (
 	MinimumSizeVaries = "varies_by_storage_class"
 )
 
-// Rule says what becomes of the objects that its filter names. At least
-// one action is set.
+// Rule has actions for the objects that its filter names. At least one action is set.
 type Rule struct {
 	ID      string `json:"id"`
 	Enabled bool   `json:"enabled"`
@@ -36,19 +36,19 @@ type Rule struct {
 	NoncurrentExpiration  *NoncurrentExpiration  `json:"noncurrent_expiration,omitempty"`
 	Transitions           []Transition           `json:"transitions,omitempty"`
 	NoncurrentTransitions []NoncurrentTransition `json:"noncurrent_transitions,omitempty"`
-	// AbortUploadDays after its start an unfinished upload is aborted; 0: never.
+	// AbortUploadDays is the age in days at which an unfinished upload is aborted; 0: never.
 	AbortUploadDays int `json:"abort_upload_days,omitempty"`
 }
 
-// Filter names the objects of a rule: those for which everything that is
-// set holds. The zero value names all.
+// Filter names the objects of a rule: those that match every field that is set. The zero
+// value names all.
 type Filter struct {
 	Prefix *string       `json:"prefix,omitempty"` // nil and "": any
 	Tags   []engine.Pair `json:"tags,omitempty"`   // all of them, with these values
 	Above  *int64        `json:"above,omitempty"`  // bytes, exclusive
 	Below  *int64        `json:"below,omitempty"`  // bytes, exclusive
-	// Old and And are forms of the document that say the same: a Prefix of the
-	// rule itself, and an And around what is set.
+	// Old and And keep the form of the client's document, so that it is shown as it was
+	// sent: a Prefix outside of a filter, and an And around the conditions.
 	Old bool `json:"old,omitempty"`
 	And bool `json:"and,omitempty"`
 }
@@ -64,7 +64,7 @@ type Expiration struct {
 // NoncurrentExpiration is about versions that ceased to be current.
 type NoncurrentExpiration struct {
 	Days  int `json:"days"`            // 1 or more since then
-	Newer int `json:"newer,omitempty"` // this many of the newest noncurrent versions are kept: 0..100
+	Newer int `json:"newer,omitempty"` // number of the newest noncurrent versions that are kept: 0..100
 }
 
 // Transition gives current versions another storage class. One of Days
@@ -82,9 +82,9 @@ type NoncurrentTransition struct {
 	Class string `json:"class"`
 }
 
-// Parse reads the document of the setting; see engine.Parsed. An error means
-// that the rules are not known, and nothing may be done by them. What a later
-// release has added is such an error: a filter less would name more objects.
+// Parse reads the document of the setting; see engine.Parsed. An error means that the
+// rules are not known, and that nothing may be done by them. A field that a later release
+// has added is such an error: a filter that is not understood would name more objects.
 func Parse(document []byte) (*Configuration, error) {
 	l, err := strict.Decode[Configuration](document)
 	if err != nil {
@@ -93,8 +93,8 @@ func Parse(document []byte) (*Configuration, error) {
 	return &l, nil
 }
 
-// Matches reports whether the filter names an object of the key, the plaintext
-// size and the tags.
+// Matches reports whether the filter names an object with the key, the plaintext size in
+// bytes and the tags.
 func (f *Filter) Matches(key string, size int64, tags []engine.Pair) bool {
 	if f.Prefix != nil && !strings.HasPrefix(key, *f.Prefix) ||
 		f.Above != nil && size <= *f.Above || f.Below != nil && size >= *f.Below {

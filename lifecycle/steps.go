@@ -12,34 +12,35 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// lease keeps gateways from carrying out rules at the same time. Two that did would do
-// nothing twice.
+// lease keeps two gateways from carrying out rules at the same time. It only saves work:
+// every act is conditional.
 const lease = "lifecycle"
 
 // Bounds of one step.
 const (
-	stepRows    = meta.MaxPage // versions or uploads looked at; at least 2
-	stepBuckets = 100          // buckets whose rules are read
-	stepBytes   = 256 << 20    // sealed bytes moved; the version that exceeds them is the last
-	maxTries    = 3            // steps that fail until a bucket's turn is over
-	maxTurns    = 32           // of tenants under way at once
-	// turnAgain is when a bucket has another turn in which something failed.
+	stepRows    = meta.MaxPage // versions or uploads in a page; at least 2
+	stepBuckets = 100          // buckets whose rules are read in search of a turn
+	stepBytes   = 256 << 20    // sealed bytes moved; the version that reaches it is the last
+	maxTries    = 3            // failures in succession that end a bucket's turn
+	maxTurns    = 32           // of different tenants under way at once
+	// turnAgain is the time until a bucket's next turn after one with a failure.
 	turnAgain = time.Hour
-	// maxErrors of single versions are named in the log; all are counted.
+	// maxErrors is the number of failures with single versions that the log names in one
+	// line; all are counted.
 	maxErrors = 5
 )
 
-// never is when the next turn of a bucket without rules is.
+// never is the time of the next turn of a bucket without rules.
 var never = time.Unix(math.MaxInt32, 0)
 
-// round is what this process remembers of carrying out lifecycle rules. A process that
-// has to begin anew, because it is lost, does nothing twice: every action is held
-// against the state that it was decided on.
+// round is the progress of this process through all buckets. If it is lost, the next
+// process begins again and does nothing twice, because every act is conditional on the
+// state that was judged.
 type round struct {
-	after string // buckets up to this name were looked at in this round
+	after string // buckets up to this name are done with in this round
 	turns fair.Rotation[meta.ID, *turn]
 	seen  map[meta.ID]lastTurn
-	next  map[meta.ID]lastTurn // what becomes of seen at the end of the round; nil between rounds
+	next  map[meta.ID]lastTurn // replaces seen at the end of the round; nil between rounds
 }
 
 // looks reports whether it is time to look for another turn.
@@ -56,20 +57,19 @@ func (x *round) note(bucket meta.ID, last lastTurn) {
 	x.seen[bucket] = last
 }
 
-// lastTurn is which rules a bucket had at its last turn, and when the next is due.
+// lastTurn is the revision of a bucket's settings at its last turn, and the time of the next.
 type lastTurn struct {
 	revision int64
-	began    time.Time // a turn of the time to come was by a clock that was wrong
+	began    time.Time // a time in the future comes from a clock that was wrong
 	due      time.Time
 }
 
-// Step does one bounded step of carrying out the lifecycle rules of buckets: it
-// looks at one page of versions or uploads of one bucket. A bucket has its turn
-// once a day, after midnight UTC, for that is when rules fall due; and when its
-// settings have changed. The turns of several tenants are under way at once, one of
-// each. One gateway at a time does it. Concurrent calls wait for
-// one another. What fails in one bucket, or with one version, does not keep others
-// from their turn.
+// Step carries out lifecycle rules for one page of versions or uploads of one bucket. A
+// bucket has a turn once a day, after midnight UTC, when rules fall due, and another one
+// after its settings changed. Several tenants have a turn under way at once, one each, and
+// take steps by rotation. One gateway at a time does this, by lease. Concurrent calls wait
+// for one another. A failure in one bucket, or with one version, does not keep others from
+// their turn.
 func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,7 +114,8 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 	return r, err
 }
 
-// nextTurn looks for a bucket whose turn it is. More: there may be one further on.
+// nextTurn searches a page of buckets for one that is due and begins its turn. more means
+// that there may be another one further on.
 func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
 	x := &s.round
 	if x.next == nil {
@@ -127,7 +128,7 @@ func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
 	read := 0
 	for _, b := range page {
 		if b.Revision > 0 {
-			if err := s.engine.ProveBucket(&b); err != nil { // the others have their turn all the same
+			if err := s.engine.ProveBucket(&b); err != nil { // the round goes on after this bucket
 				x.after = b.Name
 				return true, err
 			}
@@ -136,7 +137,7 @@ func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
 				x.next[b.ID], x.after = last, b.Name
 				continue
 			}
-			if x.turns.Has(b.Owner) { // it is looked at again when that turn has ended
+			if x.turns.Has(b.Owner) { // the next round comes back to it
 				x.after = b.Name
 				continue
 			}
@@ -158,7 +159,7 @@ func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
 	return false, nil
 }
 
-// beginTurn begins a bucket's turn, if it has rules.
+// beginTurn begins a bucket's turn if it has rules.
 func (s *Steps) beginTurn(ctx context.Context, b meta.Bucket) (begun bool, err error) {
 	x, now := &s.round, s.now()
 	l, err := Read(ctx, s.engine, b)

@@ -143,7 +143,7 @@ func TestExpireFiveThousand(t *testing.T) {
 	l.WantClean(0)
 }
 
-// Who writes while a rule is carried out loses nothing.
+// A client that writes while a rule is carried out loses nothing.
 func TestExpireRaces(t *testing.T) {
 	type race struct {
 		name, rules string
@@ -219,7 +219,7 @@ func TestExpireRaces(t *testing.T) {
 			l.Now = l.Now.Add(time.Hour) // it has another turn, and finds what it may do
 			l.expire()
 			if got := l.Versions()["k"]; len(got) == 0 || got[0] != r.want[0] && r.name != "a deletion is taken back" {
-				t.Errorf("an time.Hour later: %v", got)
+				t.Errorf("an hour later: %v", got)
 			}
 			l.WantClean(-1)
 		})

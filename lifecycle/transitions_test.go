@@ -66,8 +66,8 @@ func TestTransitionToBackend(t *testing.T) {
 	}
 }
 
-// Bytes that are shared move for all who share them, unless a bucket demands that
-// they stay.
+// Shared bytes move for all versions that share them, unless a bucket demands that they
+// stay.
 func TestTransitionOfShared(t *testing.T) {
 	for _, demand := range []string{"", "eu-east-1"} {
 		l, s := newSeveralLifecycleRig(t)

@@ -17,20 +17,20 @@ type turn struct {
 	b     meta.Bucket
 	l     *Configuration
 	began time.Time
-	// uploads and versions are the prefixes that are left to be looked at, and at
-	// is the place under the first of them.
+	// uploads and versions are the prefixes that are left. The position under the first
+	// one is uploadKey and upload, and at.
 	uploads, versions []string
 	uploadKey         string
 	upload            meta.ID
 	at                spot
 	tries             int
-	failed            bool // with something; there is another turn soon
+	failed            bool // something failed; the next turn is soon
 	stuck             bool // nothing more is moved in this turn
 	over              bool
 	errs              []error // of single versions in this step
 }
 
-// last is what is remembered of a turn.
+// last is the record of a turn for the rounds to come.
 func (t *turn) last() lastTurn {
 	due := endOf(t.began, 0)
 	if again := t.s.now().Add(turnAgain); t.failed && again.Before(due) {
@@ -39,8 +39,8 @@ func (t *turn) last() lastTurn {
 	return lastTurn{t.b.Revision, t.began, due}
 }
 
-// step looks at one page. The turn ends early when the bucket's rules have changed:
-// it has another with those.
+// step processes one page. The turn ends early if the bucket's rules have changed; the
+// bucket then has another turn with the new rules.
 func (t *turn) step(ctx context.Context, r *Report) (err error) {
 	now, err := t.s.engine.SameBucket(ctx, t.b)
 	if err != nil {
@@ -71,7 +71,7 @@ func (t *turn) step(ctx context.Context, r *Report) (err error) {
 	return err
 }
 
-// fail counts what failed with one version, so that others go on.
+// fail counts a failure with one version, so that the others go on.
 func (t *turn) fail(r *Report, err error) {
 	t.failed = true
 	if r.Failed++; len(t.errs) < maxErrors {
@@ -79,8 +79,8 @@ func (t *turn) fail(r *Report, err error) {
 	}
 }
 
-// abortUploads looks at one page of the uploads in progress. One that is completed
-// meanwhile was completed.
+// abortUploads processes one page of the uploads in progress. An upload that a client
+// completes meanwhile stays completed.
 func (t *turn) abortUploads(ctx context.Context, r *Report) error {
 	page, err := t.s.store.ListUploads(ctx, meta.UploadQuery{
 		Bucket: t.b.ID, Prefix: t.uploads[0], AfterKey: t.uploadKey, AfterUpload: t.upload, Limit: stepRows,

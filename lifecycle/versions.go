@@ -11,16 +11,16 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// spot is a place among the versions under a prefix: after one that stays, with
-// what has to be known of the versions of its key that came before.
+// spot is a position among the versions under a prefix, right after a version that stays,
+// with the facts about earlier versions of its key that later judgements need.
 type spot struct {
 	key     string
 	version meta.VersionRef
-	current meta.ID // of the key; zero: not known
-	stay    int     // noncurrent versions of the key that stay
+	current meta.ID // current version of the key; zero: not known
+	stay    int     // number of noncurrent versions of the key that stay
 }
 
-// judged is a version with what is to become of it.
+// judged is a version with the verdict on it.
 type judged struct {
 	v     *meta.Version
 	fate  fate
@@ -29,12 +29,12 @@ type judged struct {
 	spot  spot // after it
 }
 
-// lookAtVersions judges one page of versions and carries out what comes of it.
+// lookAtVersions judges one page of versions and carries out the verdicts.
 //
-// The next page begins after the last version of this one that stays, for of a
-// version that is gone nobody knows where it stood. Versions of a key that were
-// written meanwhile are passed over, so that fewer are counted as newer than
-// there are, never more.
+// The next page begins after the last version of this page that stays, because the store
+// cannot find the position of a version that is gone. Versions of a key that were written
+// meanwhile are skipped, so the number of newer versions may come out too small and never
+// too large.
 func (t *turn) lookAtVersions(ctx context.Context, r *Report) error {
 	page, err := t.s.store.ListVersions(ctx, meta.VersionQuery{
 		Bucket: t.b.ID, Prefix: t.versions[0], AfterKey: t.at.key, AfterVersion: t.at.version, Limit: stepRows,
@@ -44,7 +44,7 @@ func (t *turn) lookAtVersions(ctx context.Context, r *Report) error {
 	}
 	todo := t.judgeAll(ctx, page, r)
 	if err := t.remove(ctx, todo, r); errors.Is(err, meta.ErrVersioning) {
-		return nil // by the next step, which reads the bucket again
+		return nil // the next step reads the bucket again
 	} else if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ func (t *turn) lookAtVersions(ctx context.Context, r *Report) error {
 	return err
 }
 
-// judgeAll judges the versions of a page in their order. A delete marker at the
-// page's end is left for the next one, which tells whether it hides something.
+// judgeAll judges the versions of a page in order. A delete marker at the end of the page
+// is left for the next page, which shows whether the marker hides a version.
 func (t *turn) judgeAll(ctx context.Context, page meta.VersionPage, r *Report) []judged {
 	out := make([]judged, 0, len(page.Entries))
 	now, at := t.s.now(), t.at
@@ -93,10 +93,11 @@ func (t *turn) judgeAll(ctx context.Context, page meta.VersionPage, r *Report) [
 	return out
 }
 
-// judge judges one version, by a row that is what was sealed. What is locked is not
-// removed: the store refuses it, too.
+// judge judges one version after proving its row. A locked version is never removed; the
+// store refuses that as well.
 func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, now time.Time, r *Report) (fate, string, error) {
-	// Not known: its key's newest version was not seen, or since when it is not that.
+	// The key's current version was not seen, or the time since which v is noncurrent is
+	// not known.
 	if at.current.IsZero() || !v.Latest && v.Displaced.IsZero() {
 		return fateStay, "", nil
 	}
@@ -112,8 +113,8 @@ func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, n
 			return m.Tags, err
 		},
 	}
-	// No version ceased to be current before it was made; an earlier time would have it
-	// removed too soon.
+	// No version became noncurrent before it was made. An earlier time in an edited row
+	// would remove it too soon.
 	if s.displaced.Before(v.Modified) {
 		s.displaced = v.Modified
 	}
@@ -136,9 +137,9 @@ func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, n
 	return f, class, nil
 }
 
-// remove has the store remove what was judged so, on the condition that each key's
-// current version still is the one that was seen, and the version as it was. Of a key the current version
-// comes last, because deleting it would break that condition.
+// remove removes the versions with such a verdict, on the condition that neither the
+// version nor its key's current version has changed. The current version of a key comes
+// last, because deleting it would break that condition.
 func (t *turn) remove(ctx context.Context, todo []judged, r *Report) error {
 	var batch []*judged
 	for i := range slices.Backward(todo) {
@@ -168,7 +169,7 @@ func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *Report) erro
 		switch err := removed[i].Err; {
 		case errors.Is(err, meta.ErrLocked):
 			r.Locked++
-		case errors.Is(err, meta.ErrConflict): // somebody was faster: it is judged anew
+		case errors.Is(err, meta.ErrConflict): // a client was faster; the next turn judges it again
 			t.failed = true
 		case err != nil:
 			t.fail(r, fmt.Errorf("remove a version: %w", err))
@@ -196,8 +197,8 @@ func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *Report) erro
 // errStuck: a backend failed over and over.
 var errStuck = errors.New("nothing is moved for the rest of the bucket's turn")
 
-// moveAll gives versions their other class, until the step's bound is reached, and
-// returns how many of the page are done.
+// moveAll gives versions their new storage class until the step's bound is reached. It
+// returns how many versions of the page are done.
 func (t *turn) moveAll(ctx context.Context, todo []judged, r *Report) (done int, err error) {
 	for i := range todo {
 		if todo[i].fate != fateMove {
@@ -221,7 +222,7 @@ func (t *turn) moveAll(ctx context.Context, todo []judged, r *Report) (done int,
 		case engine.OfVersionAlone(err):
 			t.fail(r, fmt.Errorf("move a version to %s: %w", todo[i].class, err))
 		case t.tries+1 >= maxTries && ctx.Err() == nil:
-			t.stuck = true // what is only to be removed need not wait
+			t.stuck = true // removals need not wait
 			t.fail(r, fmt.Errorf("move a version to %s: %w", todo[i].class, err))
 		default:
 			return i, fmt.Errorf("move a version to %s: %w", todo[i].class, err)
