@@ -21,20 +21,20 @@ import (
 var ledgerTables = []string{"backends", "blobs", "condemned", "copies", "deployment", "dying_buckets", "entry_changes", "holders", "leases", "renames", "reservations", "uploads", "usage", "usage_changes"}
 
 // An edit of the ledger alone, however it is made, has no bytes deleted that an object
-// is made of, keeps none of them from being replaced or deleted by its owner, and
-// keeps no collection from its work.
+// is made of and no key of a bucket, keeps none of them from being replaced or deleted by
+// its owner, and keeps no collection from its work.
 func TestEditsOfTheLedgerDeleteNothing(t *testing.T) {
 	ctx := t.Context()
 	dir := t.TempDir()
-	keys, err := keyring.Create(filepath.Join(dir, "keyring"), nil)
+	ring, err := keyring.Create(filepath.Join(dir, "keyring"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer keys.Close()
+	defer ring.Close()
 	backend := mem.New()
 	defer backend.Close()
 	s := stage{path: filepath.Join(dir, "meta.db"), config: engine.Config{
-		Backends: []engine.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true, Grace: -1,
+		Backends: []engine.Backend{{Name: "local", Backend: backend}}, Keys: ring, Sole: true, Grace: -1,
 	}}
 	scene, before := s.build(t, ctx)
 	p, done := s.play(t, ctx, scene, s.path)
@@ -47,7 +47,7 @@ func TestEditsOfTheLedgerDeleteNothing(t *testing.T) {
 	if len(needed) < 5 {
 		t.Fatalf("objects are made of only %d blobs", len(needed))
 	}
-	tried := 0
+	keys, tried := p.seeds, 0 // of the background without an edit
 	for _, table := range p.db.Tables {
 		if !slices.Contains(ledgerTables, table.Name) {
 			continue
@@ -60,7 +60,10 @@ func TestEditsOfTheLedgerDeleteNothing(t *testing.T) {
 			if left == nil {
 				continue
 			}
-			if i < len(called) && !found {
+			if p.seeds < keys {
+				t.Errorf("%s: %d of %d keys of buckets are left", e, p.seeds, keys)
+			}
+			if i < len(called) && !found && table.Name != "dying_buckets" {
 				t.Errorf("%s: fsck finds nothing", e)
 			}
 			tried++
@@ -108,7 +111,7 @@ const trimming = int64(4)
 
 // called are edits by which a blob that lives is also dead, reserved or about to be
 // copied where it is, and an upload of which an object is made open or dying, since long,
-// or completed with other parts.
+// or completed with other parts. A bucket that is there is also deleted.
 func (p *play) called(t Table) (all []Edit) {
 	if t.Name == "uploads" {
 		for _, was := range p.was[t.Name] {
@@ -128,6 +131,14 @@ func (p *play) called(t Table) (all []Edit) {
 			}
 		}
 		return all
+	}
+	if t.Name == "dying_buckets" {
+		var rows []Row
+		buckets := p.table("buckets")
+		for _, bucket := range p.was[buckets.Name] {
+			rows = append(rows, Row{bucket[slices.Index(buckets.Columns, "id")]})
+		}
+		return []Edit{{t, "", Forged, nil, rows}}
 	}
 	if !slices.Contains([]string{"condemned", "copies", "reservations"}, t.Name) {
 		return nil
@@ -210,6 +221,10 @@ func (p *play) background(ctx context.Context, e Edit) (left map[backends.BlobID
 		if last != nil {
 			p.t.Errorf("%s: the third collection: %v", e, last)
 		}
+	}
+	seeds, failed := p.db.Rows(ctx, p.table("bucket_seeds"))
+	if p.seeds = len(seeds); failed != nil {
+		p.t.Fatal(failed)
 	}
 	for info, err := range p.stored.List(ctx, backends.BlobID{}) {
 		if err != nil {

@@ -45,6 +45,7 @@ type play struct {
 	honest []Answer
 	stored backends.Backend // of the gateway that was opened last
 	late   time.Duration    // how late after Now it is, where time goes on
+	seeds  int              // keys of buckets that the last background left
 }
 
 // perTable are rows of each table that are edited, at most. A scene's first rows of a

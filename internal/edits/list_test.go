@@ -27,7 +27,7 @@ var List = []Unbound{
 	{"copies", "*", nil, Nothing, "places of copies under way, for the collector alone"},
 	{"copies", "", nil, Nothing, "the same"},
 	{"deployment", "checks demands", nil, Nothing, "counters: of health checks, and of buckets that were made while a draining was judged"},
-	{"dying_buckets", "*", nil, Nothing, "deleted buckets whose rest is swept away"},
+	{"dying_buckets", "*", nil, Nothing, "deleted buckets whose rest is swept away; one that is there or holds something is left alone"},
 	{"dying_buckets", "", nil, Nothing, "the same"},
 	{"holders", "*", nil, Nothing, "signs of life of gateways: an edit has reservations condemned too soon or too late, which fails or delays writes"},
 	{"holders", "", nil, Nothing, "the same"},

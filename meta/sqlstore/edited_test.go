@@ -25,6 +25,7 @@ var ledgerEdits = []struct{ name, sql string }{
 	{"ended uploads referred to", "UPDATE uploads SET refs = 1 WHERE state = 3"},
 	{"uploads' keys for ids", "UPDATE uploads SET bucket_id = wrapped_key WHERE state = 4"},
 	{"uploads' generations at their most", fmt.Sprint("UPDATE uploads SET generation = ", math.MaxInt64, " WHERE state = 4")},
+	{"buckets deleted that are there", "INSERT INTO dying_buckets (id) SELECT id FROM buckets"},
 	{"chosen parts cut", "UPDATE uploads SET chosen = record FROM parts WHERE state = 4"},
 	{"parts' blobs cut", "UPDATE parts SET blobs = record"},
 	{"parts' attempts cut", "UPDATE parts SET attempt = record"},
@@ -108,7 +109,8 @@ func work(t *testing.T, s *sqlstore.Store, db *sql.DB) {
 	}
 	untilNone(t, "sweep", func() (int, error) { return s.Sweep(ctx, meta.MaxPage, now, now) })
 	untilNone(t, "trim", func() (int, error) { return metatest.TrimAll(ctx, s, meta.MaxPage, now) })
-	none("SELECT COUNT(*) FROM dying_buckets")
+	none("SELECT COUNT(*) FROM dying_buckets WHERE id NOT IN (SELECT id FROM buckets)")
+	none("SELECT COUNT(*) FROM buckets WHERE id NOT IN (SELECT bucket_id FROM bucket_seeds)")
 	none("SELECT COUNT(*) FROM uploads WHERE state = 4")
 	untilNone(t, "fold", func() (int, error) { return s.FoldUsage(ctx, meta.MaxPage) })
 	none("SELECT COUNT(*) FROM usage_changes")

@@ -203,10 +203,15 @@ func (w *sweep) dropPart(upload meta.ID, p heldPart) error {
 
 // dyingBucket ends the open uploads of one deleted bucket, or, when it has none,
 // removes its settings, its seeds and the trace of it. An upload that only an edit has
-// open while versions refer to it does not end, and does not keep the bucket.
+// open while versions refer to it does not end, and does not keep the bucket. A bucket that
+// is there, or that holds something, was called deleted by an edit: its keys stay.
 func (w *sweep) dyingBucket() (more bool, err error) {
 	var id meta.ID
-	err = w.tx.QueryRow("SELECT id FROM dying_buckets ORDER BY id LIMIT 1" + forUpdate).Scan((*idColumn)(&id))
+	err = w.tx.QueryRow(`SELECT id FROM dying_buckets
+		WHERE NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.id = dying_buckets.id)
+		AND NOT EXISTS (SELECT 1 FROM objects WHERE bucket_id = dying_buckets.id)
+		AND NOT EXISTS (SELECT 1 FROM versions WHERE bucket_id = dying_buckets.id)
+		ORDER BY id LIMIT 1` + forUpdate).Scan((*idColumn)(&id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
