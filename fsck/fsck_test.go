@@ -2,11 +2,13 @@ package fsck_test
 
 import (
 	"bytes"
+	"math"
 	"math/rand/v2"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/faults"
@@ -163,5 +165,25 @@ func TestNamesDamage(t *testing.T) {
 	want.Kind = "blob-missing"
 	if got.Detail = ""; got != want {
 		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
+// The size of a part that was edited is found, whatever it is.
+func TestFindsEditedSizeOfPart(t *testing.T) {
+	r := newRig(t, gatewaytest.Options{})
+	u, err := r.Engine.CreateUpload(t.Context(), engine.CreateUpload{Bucket: r.b, Key: "k", Owner: r.b.Owner})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.Engine.UploadPart(t.Context(), engine.UploadPart{Bucket: r.b, Key: "k", Upload: u.ID, Number: 1,
+		Body: engine.Body{Reader: bytes.NewReader(body(10)), Size: 10}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int64{math.MinInt64, -1, math.MaxInt64, encrypt.MaxBlobSize + 1} {
+		r.EditStore(t, "UPDATE parts SET size = ?", size)
+		if f := r.one(false); f.Kind != "upload-edited" {
+			t.Errorf("of %d bytes: %+v", size, f)
+		}
 	}
 }

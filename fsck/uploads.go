@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -26,7 +27,7 @@ func (c *check) readUploads(ctx context.Context) error {
 				c.Parts++
 			}
 			size := int64(-1)
-			if len(p.Blobs) == 1 {
+			if len(p.Blobs) == 1 && p.Size <= encrypt.MaxBlobSize { // a larger one was edited, and no blob has it
 				size = p.Size
 			}
 			for _, id := range p.Blobs {
