@@ -8,11 +8,12 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Things that users, roles and accounts of AWS have and those here do not: passwords, devices,
-// certificates, keys for other services, instance profiles. Clients ask whether there is
-// any, above all before they delete a user or role.
+// Things that users, roles and accounts have on AWS but not here: passwords,
+// MFA devices, certificates, keys for other services, instance profiles.
+// Clients ask whether any exist, above all before they delete a user or role.
 
-// absentLists are the actions that list such, each with the element of its list.
+// absentLists are the actions that list such things, each with the element of
+// its list.
 // Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html
 var absentLists = map[meta.IdentityKind]map[string]string{
 	meta.IdentityUser: {
@@ -26,28 +27,38 @@ var absentLists = map[meta.IdentityKind]map[string]string{
 	},
 }
 
-// absentEntities are the actions about one of them, which there is not, each with the
-// parameter that names it and what it is called.
+// absentEntities are the actions about one such thing, each with the parameter
+// that names it and its label in AWS's message.
 var absentEntities = map[meta.IdentityKind]map[string]struct{ parameter, label string }{
 	meta.IdentityUser: {
-		"GetLoginProfile": {"UserName", "Login Profile for User"}, "UpdateLoginProfile": {"UserName", "Login Profile for User"},
+		"GetLoginProfile":     {"UserName", "Login Profile for User"},
+		"UpdateLoginProfile":  {"UserName", "Login Profile for User"},
 		"DeleteLoginProfile":  {"UserName", "Login Profile for User"},
-		"DeactivateMFADevice": {"SerialNumber", "MFA Device with serial number"}, "GetMFADevice": {"SerialNumber", "MFA Device with serial number"},
-		"GetSSHPublicKey": {"SSHPublicKeyId", "Public Key with id"}, "DeleteSSHPublicKey": {"SSHPublicKeyId", "Public Key with id"},
+		"DeactivateMFADevice": {"SerialNumber", "MFA Device with serial number"},
+		"GetMFADevice":        {"SerialNumber", "MFA Device with serial number"},
+		"GetSSHPublicKey":     {"SSHPublicKeyId", "Public Key with id"},
+		"DeleteSSHPublicKey":  {"SSHPublicKeyId", "Public Key with id"},
+
 		"DeleteSigningCertificate":        {"CertificateId", "Certificate with id"},
 		"DeleteServiceSpecificCredential": {"ServiceSpecificCredentialId", "Service Specific Credential with id"},
 	},
 	0: {
-		"GetInstanceProfile": {"InstanceProfileName", "Instance Profile"}, "DeleteInstanceProfile": {"InstanceProfileName", "Instance Profile"},
-		"RemoveRoleFromInstanceProfile": {"InstanceProfileName", "Instance Profile"}, "ListInstanceProfileTags": {"InstanceProfileName", "Instance Profile"},
-		"DeleteVirtualMFADevice": {"SerialNumber", "VirtualMFADevice with serial number"},
-		"GetServerCertificate":   {"ServerCertificateName", "Server Certificate with name"}, "DeleteServerCertificate": {"ServerCertificateName", "Server Certificate with name"},
-		"GetSAMLProvider": {"SAMLProviderArn", "SAML Provider"}, "DeleteSAMLProvider": {"SAMLProviderArn", "SAML Provider"},
-		"GetAccountPasswordPolicy": {"", "Password Policy with domain name"}, "DeleteAccountPasswordPolicy": {"", "Password Policy with domain name"},
+		"GetInstanceProfile":            {"InstanceProfileName", "Instance Profile"},
+		"DeleteInstanceProfile":         {"InstanceProfileName", "Instance Profile"},
+		"RemoveRoleFromInstanceProfile": {"InstanceProfileName", "Instance Profile"},
+		"ListInstanceProfileTags":       {"InstanceProfileName", "Instance Profile"},
+		"DeleteVirtualMFADevice":        {"SerialNumber", "VirtualMFADevice with serial number"},
+		"GetServerCertificate":          {"ServerCertificateName", "Server Certificate with name"},
+		"DeleteServerCertificate":       {"ServerCertificateName", "Server Certificate with name"},
+		"GetSAMLProvider":               {"SAMLProviderArn", "SAML Provider"},
+		"DeleteSAMLProvider":            {"SAMLProviderArn", "SAML Provider"},
+		"GetAccountPasswordPolicy":      {"", "Password Policy with domain name"},
+		"DeleteAccountPasswordPolicy":   {"", "Password Policy with domain name"},
 	},
 }
 
-// absentActions are all of both.
+// absentActions adds all of them. They answer like AWS's for an account that
+// has none.
 func absentActions(add func(service string, kind meta.IdentityKind, handlers map[string]func(*call) (any, error))) {
 	for kind, lists := range absentLists {
 		for name, element := range lists {
@@ -76,8 +87,8 @@ func absentActions(add func(service string, kind meta.IdentityKind, handlers map
 	}
 }
 
-// allowAbsent asks for the right to what the action is about: a user, who may be the
-// caller or its account's root, a role that is named, or nothing in particular.
+// allowAbsent asks for the right to the action's subject: a user, who may be
+// the caller or its account's root, a named role, or none.
 func (c *call) allowAbsent() error {
 	switch c.action.kind {
 	case meta.IdentityRole:
@@ -93,7 +104,7 @@ func (c *call) allowAbsent() error {
 	return c.allow("*")
 }
 
-// emptyList is a result whose list, of that name, has nothing in it.
+// emptyList is a result with an empty list of that name.
 type emptyList string
 
 // MarshalXML writes the list within the result's element.

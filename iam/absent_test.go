@@ -10,8 +10,9 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// absent are the actions about what nobody has here: those that list it, with the
-// element of the list, and those about one, which are told that it is not there.
+// absent are the actions about things that nobody has here: those that list
+// them, with the element of the list, and those about one, which is reported as
+// absent.
 var absent = []struct {
 	of    string // User, Role, or empty: the account
 	list  string
@@ -27,7 +28,8 @@ var absent = []struct {
 		DeleteServerCertificate GetSAMLProvider DeleteSAMLProvider GetAccountPasswordPolicy DeleteAccountPasswordPolicy`},
 }
 
-// Terraform and AWS's own tools ask for all of it before they delete a user or a role.
+// Terraform and AWS's own tools ask for all of them before they delete a user
+// or a role.
 func TestAbsent(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
@@ -38,7 +40,7 @@ func TestAbsent(t *testing.T) {
 	for _, a := range absent {
 		for _, name := range strings.Fields(a.names) {
 			if !known[name] {
-				t.Errorf("there is no action %s", name)
+				t.Errorf("unknown action %s", name)
 				continue
 			}
 			code, want := "NoSuchEntity", ""
@@ -74,8 +76,8 @@ func TestAbsent(t *testing.T) {
 	}
 }
 
-// A trust policy is shown as it was given, letter for letter, but that its principals
-// are ARNs.
+// A trust policy is shown as it was given, letter for letter, except that its
+// principals are ARNs.
 func TestTrustAsGiven(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)

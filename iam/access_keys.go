@@ -8,6 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// accessKeyXML has the secret only in the answer that created it.
 type accessKeyXML struct {
 	UserName        string `xml:",omitempty"`
 	AccessKeyId     string
@@ -23,8 +24,8 @@ func status(inactive bool) string {
 	return "Active"
 }
 
-// keyHolder is whose access keys an action is about: the user that is named, or
-// the caller, who may be the tenant's root.
+// keyHolder returns the holder of the access keys that an action is about: the
+// named user, or the caller, who may be the tenant's root.
 func (c *call) keyHolder() (id meta.ID, name string, err error) {
 	if c.form["UserName"] == "" && c.principal.Kind == access.Root {
 		if err := c.allow(c.principal.ARN()); err != nil {
@@ -36,6 +37,8 @@ func (c *call) keyHolder() (id meta.ID, name string, err error) {
 	return u.ID, u.Name, err
 }
 
+// createAccessKey shows the new secret, for the only time.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateAccessKey.html
 func createAccessKey(c *call) (any, error) {
 	id, name, err := c.keyHolder()
 	if err != nil {
@@ -45,9 +48,13 @@ func createAccessKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return struct{ AccessKey accessKeyXML }{accessKeyXML{name, made.AccessKey, status(false), made.SecretKey, stamp(c.now())}}, nil
+	return struct{ AccessKey accessKeyXML }{
+		accessKeyXML{name, made.AccessKey, status(false), made.SecretKey, stamp(c.now())},
+	}, nil
 }
 
+// listAccessKeys shows no secrets.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccessKeys.html
 func listAccessKeys(c *call) (any, error) {
 	id, name, err := c.keyHolder()
 	if err != nil {
@@ -66,7 +73,7 @@ func listAccessKeys(c *call) (any, error) {
 	}), end}, err
 }
 
-// ownKey returns the parameter AccessKeyId if it is a key of the holder.
+// ownKey returns the parameter AccessKeyId if the holder has such a key.
 func (c *call) ownKey() (string, error) {
 	key, err := c.form.need("AccessKeyId")
 	if err != nil {
@@ -86,6 +93,8 @@ func (c *call) ownKey() (string, error) {
 	return key, nil
 }
 
+// updateAccessKey disables or enables a key.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAccessKey.html
 func updateAccessKey(c *call) (any, error) {
 	want := c.form["Status"]
 	if want != status(true) && want != status(false) {
@@ -98,6 +107,8 @@ func updateAccessKey(c *call) (any, error) {
 	return nil, c.Accounts.SetAccessKeyInactive(c.ctx, key, want == status(true))
 }
 
+// deleteAccessKey removes a key of the holder.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteAccessKey.html
 func deleteAccessKey(c *call) (any, error) {
 	key, err := c.ownKey()
 	if err != nil {
@@ -106,13 +117,14 @@ func deleteAccessKey(c *call) (any, error) {
 	return nil, c.Accounts.DeleteAccessKey(c.ctx, key)
 }
 
-// getAccessKeyLastUsed knows whose key it is. When it was used is not kept.
+// getAccessKeyLastUsed shows the holder of a key. The last use is not recorded.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html
 func getAccessKeyLastUsed(c *call) (any, error) {
 	key, err := c.form.need("AccessKeyId")
 	if err != nil {
 		return nil, err
 	}
-	gone := s3err.New(s3err.AccessDenied, "The access key %s is none of the account.", clip(key))
+	gone := s3err.New(s3err.AccessDenied, "The access key %s does not belong to the account.", clip(key))
 	id, err := c.Accounts.AccessKeyHolder(c.ctx, key)
 	if err != nil {
 		if s3err.From(err).Code == s3err.NoSuchEntity {

@@ -7,7 +7,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// entries is a map as these APIs write it.
+// entries is a map in the form of these APIs.
 type entries []struct {
 	Key   string `xml:"key"`
 	Value int    `xml:"value"`
@@ -23,7 +23,7 @@ func (e entries) MarshalXML(enc *xml.Encoder, start xml.StartElement) error {
 	}(e)}, start)
 }
 
-// getAccountSummary has AWS's keys, those of what there is not at zero.
+// getAccountSummary has all of AWS's keys. Those of absent features are zero.
 // Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
 func getAccountSummary(c *call) (any, error) {
 	if err := c.allow("*"); err != nil {
@@ -39,13 +39,16 @@ func getAccountSummary(c *call) (any, error) {
 	for _, k := range []struct {
 		kind meta.IdentityKind
 		name string
-	}{{meta.IdentityUser, "Users"}, {meta.IdentityGroup, "Groups"}, {meta.IdentityRole, "Roles"}, {meta.IdentityPolicy, "Policies"}, {meta.IdentityProvider, "Providers"}} {
+	}{
+		{meta.IdentityUser, "Users"}, {meta.IdentityGroup, "Groups"}, {meta.IdentityRole, "Roles"},
+		{meta.IdentityPolicy, "Policies"}, {meta.IdentityProvider, "Providers"},
+	} {
 		n, err := c.count(k.kind)
 		if err != nil {
 			return nil, err
 		}
 		add(k.name, n)
-		if k.kind != meta.IdentityProvider { // AWS has no quota of them here
+		if k.kind != meta.IdentityProvider { // AWS shows no quota for them here
 			add(k.name+"Quota", accounts.MaxIdentities(k.kind))
 		}
 	}
@@ -64,8 +67,11 @@ func getAccountSummary(c *call) (any, error) {
 	add("AccountAccessKeysPresent", min(len(keys), 1))
 	add("PolicyVersionsInUse", versions)
 	add("PolicyVersionsInUseQuota", accounts.MaxIdentities(meta.IdentityPolicy)*accounts.MaxPolicyVersions)
-	for _, absent := range []string{"AccountMFAEnabled", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "MFADevices", "MFADevicesInUse",
-		"InstanceProfiles", "InstanceProfilesQuota", "ServerCertificates", "ServerCertificatesQuota", "SigningCertificatesPerUserQuota"} {
+	for _, absent := range []string{
+		"AccountMFAEnabled", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "MFADevices", "MFADevicesInUse",
+		"InstanceProfiles", "InstanceProfilesQuota", "ServerCertificates", "ServerCertificatesQuota",
+		"SigningCertificatesPerUserQuota",
+	} {
 		add(absent, 0)
 	}
 	add("AccessKeysPerUserQuota", accounts.MaxUserKeys)
@@ -79,11 +85,12 @@ func getAccountSummary(c *call) (any, error) {
 	add("GroupPolicySizeQuota", maxInline[meta.IdentityGroup])
 	add("RolePolicySizeQuota", maxInline[meta.IdentityRole])
 	add("AssumeRolePolicySizeQuota", maxTrust)
-	add("GlobalEndpointTokenVersion", 2) // tokens are good in every region
+	add("GlobalEndpointTokenVersion", 2) // tokens are valid in every region
 	return struct{ SummaryMap entries }{all}, nil
 }
 
-// listAccountAliases knows one: the tenant's name.
+// listAccountAliases shows one alias, the tenant's name.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListAccountAliases.html
 func listAccountAliases(c *call) (any, error) {
 	if err := c.allow("*"); err != nil {
 		return nil, err

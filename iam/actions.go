@@ -2,7 +2,8 @@ package iam
 
 import "github.com/sanctum-storage/gateway/meta"
 
-// actions is every action of both APIs that is here.
+// actions holds all implemented actions of both APIs by name. Actions that
+// exist for several kinds of identity share a handler.
 var actions = func() map[string]action {
 	all := make(map[string]action)
 	add := func(service string, kind meta.IdentityKind, handlers map[string]func(*call) (any, error)) {
@@ -20,7 +21,8 @@ var actions = func() map[string]action {
 		"ListEntitiesForPolicy": listEntitiesForPolicy,
 		"CreateGroup":           createGroup, "GetGroup": getGroup, "ListGroups": listGroups, "DeleteGroup": deleteGroup,
 		"AddUserToGroup": addUserToGroup, "RemoveUserFromGroup": removeUserFromGroup, "ListGroupsForUser": listGroupsForUser,
-		"CreateRole": createRole, "GetRole": getRole, "ListRoles": listRoles, "UpdateRole": updateRole, "UpdateRoleDescription": updateRoleDescription, "DeleteRole": deleteRole,
+		"CreateRole": createRole, "GetRole": getRole, "ListRoles": listRoles, "UpdateRole": updateRole,
+		"UpdateRoleDescription": updateRoleDescription, "DeleteRole": deleteRole,
 		"UpdateAssumeRolePolicy":      updateAssumeRolePolicy,
 		"CreateOpenIDConnectProvider": createProvider, "GetOpenIDConnectProvider": getProvider,
 		"ListOpenIDConnectProviders": listProviders, "DeleteOpenIDConnectProvider": deleteProvider,
@@ -28,7 +30,10 @@ var actions = func() map[string]action {
 		"AddClientIDToOpenIDConnectProvider":    addClientID, "RemoveClientIDFromOpenIDConnectProvider": removeClientID,
 		"GetAccountSummary": getAccountSummary, "ListAccountAliases": listAccountAliases,
 	})
-	for kind, name := range map[meta.IdentityKind]string{meta.IdentityUser: "User", meta.IdentityGroup: "Group", meta.IdentityRole: "Role"} {
+	holders := map[meta.IdentityKind]string{
+		meta.IdentityUser: "User", meta.IdentityGroup: "Group", meta.IdentityRole: "Role",
+	}
+	for kind, name := range holders {
 		add(serviceIAM, kind, map[string]func(*call) (any, error){
 			"Attach" + name + "Policy": attach, "Detach" + name + "Policy": detach, "ListAttached" + name + "Policies": listAttached,
 			"Put" + name + "Policy": putInline, "Get" + name + "Policy": getInline, "Delete" + name + "Policy": deleteInline,
@@ -40,8 +45,13 @@ var actions = func() map[string]action {
 			"Put" + name + "PermissionsBoundary": setBoundary, "Delete" + name + "PermissionsBoundary": dropBoundary,
 		})
 	}
-	for kind, name := range map[meta.IdentityKind]string{meta.IdentityUser: "User", meta.IdentityRole: "Role", meta.IdentityPolicy: "Policy"} {
-		add(serviceIAM, kind, map[string]func(*call) (any, error){"Tag" + name: tag, "Untag" + name: untag, "List" + name + "Tags": listTags})
+	tagged := map[meta.IdentityKind]string{
+		meta.IdentityUser: "User", meta.IdentityRole: "Role", meta.IdentityPolicy: "Policy",
+	}
+	for kind, name := range tagged {
+		add(serviceIAM, kind, map[string]func(*call) (any, error){
+			"Tag" + name: tag, "Untag" + name: untag, "List" + name + "Tags": listTags,
+		})
 	}
 	add(serviceIAM, meta.IdentityProvider, map[string]func(*call) (any, error){
 		"TagOpenIDConnectProvider": tag, "UntagOpenIDConnectProvider": untag, "ListOpenIDConnectProviderTags": listTags,

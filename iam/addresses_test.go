@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// special are first and last addresses of networks that are no place on the internet,
-// with what lies beside them where that is public.
+// special are the first and last addresses of networks that are not on the
+// internet, with the neighbouring addresses where those are public.
 var special = []struct{ first, last, before, after string }{
 	{"0.0.0.0", "0.255.255.255", "", "1.0.0.0"},
 	{"10.0.0.0", "10.255.255.255", "9.255.255.255", "11.0.0.0"},
@@ -87,8 +87,9 @@ func TestPublicAddresses(t *testing.T) {
 	}
 }
 
-// TestNoSpecialAddressPasses draws addresses: none that the library knows for private,
-// local or multicast is public, in any form of IPv6 that holds it.
+// TestNoSpecialAddressPasses generates addresses. None that the library
+// considers private, local or multicast is public, in any form of IPv6 that
+// contains it.
 func TestNoSpecialAddressPasses(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 2))
@@ -128,8 +129,8 @@ func (c *counted) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// TestDialledAddress: a provider is held to the address that is connected to, by
-// whatever name; it is not even connected to.
+// TestDialledAddress: the address of the connection decides, whatever the name,
+// and no connection is made.
 func TestDialledAddress(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.NotFoundHandler())
 	accepted := &counted{Listener: s.Listener}
@@ -143,14 +144,14 @@ func TestDialledAddress(t *testing.T) {
 		if err == nil || accepted.n.Load() != 0 {
 			t.Errorf("%s: %v, reached %d times", host, err, accepted.n.Load())
 		}
-		if strings.Contains(host, "0.0.1") && !strings.Contains(err.Error(), "no public address") {
+		if strings.Contains(host, "0.0.1") && !strings.Contains(err.Error(), "not a public address") {
 			t.Errorf("%s: %v", host, err)
 		}
 	}
 }
 
-// TestNoRedirects: a provider that points elsewhere is not followed, neither by its
-// discovery document's address nor by that of its keys.
+// TestNoRedirects: redirects of a provider are not followed, neither for its
+// discovery document nor for its keys.
 func TestNoRedirects(t *testing.T) {
 	asked := 0
 	elsewhere := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { asked++ }))

@@ -10,17 +10,17 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// assumption is what AssumeRole and AssumeRoleWithWebIdentity have in common.
+// assumption is the common part of AssumeRole and AssumeRoleWithWebIdentity.
 type assumption struct {
 	arn, session string
-	tenant       meta.ID // whose role it is; zero: there is no such account
+	tenant       meta.ID // the role's tenant; zero: there is no such account
 	role         accounts.Identity
 	trust        *access.Policy
 	passed
 }
 
-// passed is what a session is given besides its role's rights, and what of it the
-// sessions have that it makes.
+// passed is the data that a session gets besides its role's rights, and the
+// part of it that its own sessions inherit.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html
 type passed struct {
 	tags       []accounts.Tag
@@ -28,8 +28,8 @@ type passed struct {
 	source     string   // the source identity; empty: none
 }
 
-// check refuses what cannot be passed. Transitive keys become those of the tags, whose
-// case may be another.
+// check refuses data that cannot be passed. Transitive keys get the case of the
+// tags' keys.
 func (p *passed) check() error {
 	for n, key := range p.transitive {
 		i := tagIndex(p.tags, key)
@@ -39,18 +39,19 @@ func (p *passed) check() error {
 		p.transitive[n] = p.tags[i].Key
 	}
 	if s := p.source; s != "" && (!sessionNamePattern.MatchString(s) || strings.HasPrefix(strings.ToLower(s), "aws:")) {
-		return s3err.New(s3err.ValidationError, "SourceIdentity has 2 to 64 letters, digits and + = , . @ _ -")
+		return s3err.New(s3err.ValidationError, "SourceIdentity must have 2 to 64 letters, digits and + = , . @ _ -")
 	}
 	return nil
 }
 
-// tagIndex is the place of the tag with a key, or -1.
+// tagIndex is the index of the tag with a key, or -1.
 func tagIndex(tags []accounts.Tag, key string) int {
 	return slices.IndexFunc(tags, func(t accounts.Tag) bool { return access.FoldCase(t.Key) == access.FoldCase(key) })
 }
 
-// inherit adds what the session that asks hands on. A tag of the same key cannot be
-// passed again, nor another source identity: the chain would lose who began it.
+// inherit adds the data that the calling session passes on. A tag with the same
+// key, or another source identity, cannot be passed: it would hide who started
+// the chain.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
 func (c *call) inherit(a *assumption) error {
 	from := c.cred.Session
@@ -71,13 +72,13 @@ func (c *call) inherit(a *assumption) error {
 		a.transitive = append(a.transitive, key)
 	}
 	if len(a.tags) > maxTags {
-		return s3err.New(s3err.ValidationError, "A session has at most %d tags.", maxTags)
+		return s3err.New(s3err.ValidationError, "A session can have at most %d tags.", maxTags)
 	}
 	return nil
 }
 
-// assume decides, and makes the session. The rights to pass tags and a source identity
-// are asked for where there are any, inherited ones too.
+// assume decides, and creates the session. Tags and a source identity,
+// including inherited ones, need rights of their own.
 func (c *call) assume(a *assumption, extra access.Context) (accounts.Credential, error) {
 	need := access.Need{Resource: a.arn, Owner: access.ID(a.role.Tenant), Trust: a.trust, Context: a.conditions(extra)}
 	actions := []string{c.name}
@@ -109,11 +110,13 @@ func (c *call) assume(a *assumption, extra access.Context) (accounts.Credential,
 	for _, t := range a.tags {
 		tags[t.Key] = t.Value
 	}
-	return c.Accounts.NewSession(accounts.Session{Tenant: a.role.Tenant, Holder: a.role.ID, Kind: meta.IdentityRole, Name: a.session,
-		Policies: policies, Tags: tags, Transitive: a.transitive, SourceIdentity: a.source, Expires: c.now().Add(d)})
+	return c.Accounts.NewSession(accounts.Session{
+		Tenant: a.role.Tenant, Holder: a.role.ID, Kind: meta.IdentityRole, Name: a.session,
+		Policies: policies, Tags: tags, Transitive: a.transitive, SourceIdentity: a.source, Expires: c.now().Add(d),
+	})
 }
 
-// conditions are the condition keys of an assumption.
+// conditions returns the condition keys of an assumption.
 func (a *assumption) conditions(extra access.Context) access.Context {
 	context := access.Context{"sts:rolesessionname": {a.session}}
 	for k, v := range extra {
@@ -135,12 +138,15 @@ func (a *assumption) conditions(extra access.Context) access.Context {
 	return context
 }
 
+// roleUserXML names a session: its id and its ARN.
 type roleUserXML struct{ AssumedRoleId, Arn string }
 
+// user names the session as the answer shows it.
 func (a *assumption) user() roleUserXML {
 	return roleUserXML{uniqueID(&a.role) + ":" + a.session, a.role.SessionARN(a.session)}
 }
 
+// assumeRole makes a session of a role for a signed caller.
 // Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 func assumeRole(c *call) (any, error) {
 	a, found, err := c.assumed()
@@ -154,7 +160,8 @@ func assumeRole(c *call) (any, error) {
 	if err := a.check(); err != nil {
 		return nil, err
 	}
-	if err := c.inherit(&a); err != nil { // the same whether there is such a role or not
+	// Before the role's existence matters: an error must not reveal it.
+	if err := c.inherit(&a); err != nil {
 		return nil, err
 	}
 	if !found {

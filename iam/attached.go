@@ -9,21 +9,24 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// attach is AttachUserPolicy, AttachGroupPolicy and AttachRolePolicy; the other
-// actions here are of all three kinds as well.
+// attach is AttachUserPolicy, AttachGroupPolicy and AttachRolePolicy. The other
+// handlers in this file serve all three kinds as well.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AttachUserPolicy.html
 func attach(c *call) (any, error) {
 	return nil, c.changeAttached(func(i *accounts.Identity, p accounts.Identity) error {
 		if slices.Contains(i.Attached, p.ID) {
 			return nil
 		}
 		if len(i.Attached) >= accounts.MaxAttached {
-			return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d", strings.TrimSuffix(nameParameters[i.Kind], "Name"), accounts.MaxAttached)
+			return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d",
+				strings.TrimSuffix(nameParameters[i.Kind], "Name"), accounts.MaxAttached)
 		}
 		i.Attached = append(i.Attached, p.ID)
 		return nil
 	})
 }
 
+// detach removes an attached policy; the policy itself stays.
 func detach(c *call) (any, error) {
 	return nil, c.changeAttached(func(i *accounts.Identity, p accounts.Identity) error {
 		n := slices.Index(i.Attached, p.ID)
@@ -35,7 +38,7 @@ func detach(c *call) (any, error) {
 	})
 }
 
-// changeAttached carries out a change of the identity and the policy that the
+// changeAttached applies a change of the identity and the policy that the
 // request names.
 func (c *call) changeAttached(change func(i *accounts.Identity, p accounts.Identity) error) error {
 	arn, err := c.form.need("PolicyArn")
@@ -54,6 +57,7 @@ func (c *call) changeAttached(change func(i *accounts.Identity, p accounts.Ident
 	return err
 }
 
+// listAttached lists the attached policies, ordered by name.
 func listAttached(c *call) (any, error) {
 	i, err := c.named(c.action.kind)
 	if err != nil {
@@ -69,7 +73,7 @@ func listAttached(c *call) (any, error) {
 			policies = append(policies, p)
 		}
 	}
-	// One of the account's may be called as one that every account has.
+	// The account may have a policy with the name of a managed one.
 	at := func(p accounts.Identity) string { return p.Name + " " + p.ARN() }
 	slices.SortFunc(policies, func(a, b accounts.Identity) int { return strings.Compare(at(a), at(b)) })
 	type attached struct{ PolicyName, PolicyArn string }
@@ -80,6 +84,8 @@ func listAttached(c *call) (any, error) {
 	}{membersOf(page, func(p accounts.Identity) attached { return attached{p.Name, p.ARN()} }), end}, err
 }
 
+// putInline stores a policy that belongs to the identity alone.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPolicy.html
 func putInline(c *call) (any, error) {
 	name, err := c.form.need("PolicyName")
 	if err != nil {
@@ -94,7 +100,7 @@ func putInline(c *call) (any, error) {
 		return nil, err
 	}
 	if !inlineName(name) {
-		return nil, s3err.New(s3err.ValidationError, "The name of a policy has 1 to 128 letters, digits and + = , . @ _ -")
+		return nil, s3err.New(s3err.ValidationError, "The name of a policy must have 1 to 128 letters, digits and + = , . @ _ -")
 	}
 	most := maxInline[i.Kind]
 	if err := checkPolicy(document, most); err != nil {
@@ -106,23 +112,26 @@ func putInline(c *call) (any, error) {
 		} else {
 			i.Inline = append(i.Inline, accounts.InlinePolicy{Name: name, Document: document})
 		}
+		// The quota is for all inline policies of the identity together.
 		total := 0
 		for _, p := range i.Inline {
 			total += characters(p.Document)
 		}
 		if total > most {
-			return s3err.New(s3err.LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s", most, accounts.KindLabel(i.Kind), i.Name)
+			return s3err.New(s3err.LimitExceeded, "Maximum policy size of %d bytes exceeded for %s %s",
+				most, accounts.KindLabel(i.Kind), i.Name)
 		}
 		return nil
 	})
 	return nil, err
 }
 
+// inlineName reports whether a name is valid for an inline policy.
 func inlineName(name string) bool {
 	return len(name) <= 128 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+=,.@_-") == ""
 }
 
-// inlined finds the inline policy that PolicyName names.
+// inlined returns the index of the inline policy that PolicyName names.
 func (c *call) inlined(i *accounts.Identity) (int, error) {
 	name, err := c.form.need("PolicyName")
 	if err != nil {
@@ -135,6 +144,7 @@ func (c *call) inlined(i *accounts.Identity) (int, error) {
 	return n, nil
 }
 
+// getInline shows an inline policy, with the parameter that named its holder.
 func getInline(c *call) (any, error) {
 	i, err := c.named(c.action.kind)
 	if err != nil {
@@ -159,6 +169,7 @@ func getInline(c *call) (any, error) {
 	return x, nil
 }
 
+// deleteInline removes an inline policy.
 func deleteInline(c *call) (any, error) {
 	i, err := c.named(c.action.kind)
 	if err != nil {
@@ -175,6 +186,7 @@ func deleteInline(c *call) (any, error) {
 	return nil, err
 }
 
+// listInline lists the names of inline policies.
 func listInline(c *call) (any, error) {
 	i, err := c.named(c.action.kind)
 	if err != nil {

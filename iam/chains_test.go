@@ -29,7 +29,7 @@ func newChain(t *testing.T, o gatewaytest.Options, roles ...string) *chain {
 	return c
 }
 
-// trust lets everybody of the account take some actions, where a condition is met.
+// trust allows everybody in the account some actions, under a condition.
 func (c *chain) trust(actions string, condition ...string) string {
 	more := ""
 	if len(condition) > 0 {
@@ -43,15 +43,15 @@ func (c *chain) assume(t *testing.T, by accounts.Credential, code, role string, 
 	return credentialOf(c.call(t, by, code, "AssumeRole", append([]string{"RoleArn", "arn:aws:iam::" + c.account + ":role/" + role, "RoleSessionName", "some"}, more...)...))
 }
 
-// onlyIf lets the role list users where a condition holds.
+// onlyIf allows the role to list users under a condition.
 func (c *chain) onlyIf(t *testing.T, role, condition string) {
 	t.Helper()
 	c.root(t, "", "PutRolePolicy", "RoleName", role, "PolicyName", "p", "PolicyDocument",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:*","Resource":"*"},{"Effect":"Allow","Action":"iam:ListUsers","Resource":"*","Condition":`+condition+`}]}`)
 }
 
-// A source identity is of the whole chain: it takes a right of its own, is seen by policies, and cannot be
-// changed or left behind.
+// A source identity belongs to the whole chain. It needs a right of its own,
+// policies see it, and it can be neither changed nor dropped.
 func TestSourceIdentity(t *testing.T) {
 	c := newChain(t, gatewaytest.Options{}, "one", "two")
 	for _, bad := range []string{"a", "a b", "aws:ann", strings.Repeat("a", 65), "a/b"} {
@@ -82,7 +82,7 @@ func TestSourceIdentity(t *testing.T) {
 	c.assume(t, c.cred, "AccessDenied", "two")
 }
 
-// Tags are handed on where they are said to be, and then to the end of the chain.
+// Transitive tags are passed on to the end of the chain, others are not.
 func TestTransitiveTags(t *testing.T) {
 	c := newChain(t, gatewaytest.Options{}, "one", "two", "three")
 	tags := []string{"Tags.member.1.Key", "Team", "Tags.member.1.Value", "red", "Tags.member.2.Key", "k", "Tags.member.2.Value", "v"}
@@ -96,10 +96,10 @@ func TestTransitiveTags(t *testing.T) {
 	c.call(t, two, "", "ListUsers")
 	c.call(t, c.assume(t, two, "", "three", "Tags.member.1.Key", "other", "Tags.member.1.Value", "x"), "", "ListUsers")
 	c.call(t, c.assume(t, c.assume(t, c.cred, "", "one", tags...), "", "two"), "AccessDenied", "ListUsers")
-	for _, role := range []string{"three", "none"} { // the answer does not tell whether there is such a role
+	for _, role := range []string{"three", "none"} { // the answer does not reveal whether the role exists
 		c.assume(t, two, "ValidationError", role, "Tags.member.1.Key", "TEAM", "Tags.member.1.Value", "blue")
 	}
-	for n, code := range map[int]string{49: "", 50: "ValidationError"} { // 50 with what is inherited
+	for n, code := range map[int]string{49: "", 50: "ValidationError"} { // 50 with the inherited ones
 		var many []string
 		for i := range n {
 			many = append(many, fmt.Sprintf("Tags.member.%d.Key", i+1), fmt.Sprint("t", i), fmt.Sprintf("Tags.member.%d.Value", i+1), "v")
@@ -110,7 +110,7 @@ func TestTransitiveTags(t *testing.T) {
 		}
 	}
 
-	// A role that trusts may look at what is handed on, and has to let it be.
+	// A trusting role may test what is passed on, and has to allow it.
 	c.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "three", "PolicyDocument", c.trust("sts:AssumeRole sts:SetSourceIdentity"))
 	c.assume(t, two, "AccessDenied", "three")
 	c.assume(t, c.cred, "", "three")
@@ -121,7 +121,8 @@ func TestTransitiveTags(t *testing.T) {
 	c.assume(t, c.cred, "AccessDenied", "three")
 }
 
-// A provider passes tags and a source identity by claims, in either form, and no others of AWS's.
+// A provider passes tags and a source identity by claims, in either form, and
+// nothing else of AWS's.
 func TestPassedByProvider(t *testing.T) {
 	idp := newProvider(t)
 	c := newChain(t, gatewaytest.Options{ProviderKeys: iam.NewKeys(iam.KeysOptions{Client: idp.Client()})}, "two")
@@ -181,7 +182,7 @@ func TestPassedByProvider(t *testing.T) {
 	assume("AccessDenied", tags, nested)
 }
 
-// A caller that may make but not tag makes nothing that has tags.
+// A caller that may create but not tag creates nothing with tags.
 func TestTagsAtCreation(t *testing.T) {
 	c := newChain(t, gatewaytest.Options{})
 	c.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"},

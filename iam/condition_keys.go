@@ -14,10 +14,12 @@ const (
 	iamResourceTag = "iam:ResourceTag/"
 )
 
+// boundaryKey is the ARN of a boundary: the present one, or the one that is
+// being set.
 const boundaryKey = "iam:PermissionsBoundary"
 
-// resourceTags are the condition keys of the tags that an identity has, by turns with
-// their values.
+// resourceTags returns the condition keys of an identity's tags, alternating
+// with their values.
 // Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsidentityandaccessmanagementiam.html
 func resourceTags(i *accounts.Identity) (keys []string) {
 	for _, t := range i.Tags {
@@ -29,16 +31,17 @@ func resourceTags(i *accounts.Identity) (keys []string) {
 	return keys
 }
 
-// boundedActions are those for which the boundary of the user or role that they change
-// is a condition key, so that one administrator may be bound to change only those who
-// are bound. Those that set a boundary show the one that is set.
+// boundedActions are the actions with the boundary of the user or role that
+// they change as a condition key. So an administrator can be limited to users
+// with a boundary. Actions that set a boundary show the new one.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html#access_policies_boundaries-delegate
 var boundedActions = []string{
 	"AttachUserPolicy", "AttachRolePolicy", "DetachUserPolicy", "DetachRolePolicy", "PutUserPolicy", "PutRolePolicy",
 	"DeleteUserPolicy", "DeleteRolePolicy", "DeleteUserPermissionsBoundary", "DeleteRolePermissionsBoundary",
 }
 
-// ofResource are the condition keys that an identity has which an action is about.
+// ofResource returns the condition keys of the identity that an action is
+// about.
 func (c *call) ofResource(i *accounts.Identity) ([]string, error) {
 	keys := resourceTags(i)
 	if !slices.Contains(boundedActions, c.name) {

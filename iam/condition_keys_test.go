@@ -8,8 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// Tags of users, roles and requests are condition keys in every script, whatever the
-// case that policy and tag are written in.
+// Tags of users, roles and requests are condition keys in every script,
+// regardless of the case in policy and tag.
 func TestTagsInConditions(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
@@ -56,7 +56,7 @@ func TestTagsInConditions(t *testing.T) {
 	}
 }
 
-// Who may not take a tag away may not, and the policies of identities have tags too.
+// The right to remove a tag is checked, and policies have tags too.
 func TestTagKeysThatAreTakenAway(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	arn := g.root(t, "", "CreatePolicy", "PolicyName", "some", "PolicyDocument", readOnly, "Tags.member.1.Key", "owner", "Tags.member.1.Value", "ops").one("Arn")
@@ -77,7 +77,7 @@ func TestTagKeysThatAreTakenAway(t *testing.T) {
 	g.call(t, admin, "", "DeletePolicy", "PolicyArn", arn)
 }
 
-// An administrator may be bound to change none but those who have a boundary.
+// An administrator may be limited to users and roles that have a boundary.
 func TestBoundaryOfWhoIsChanged(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	boundary := g.root(t, "", "CreatePolicy", "PolicyName", "boundary", "PolicyDocument", readOnly).one("Arn")
@@ -96,7 +96,7 @@ func TestBoundaryOfWhoIsChanged(t *testing.T) {
 	g.call(t, admin, "AccessDenied", "PutUserPermissionsBoundary", "UserName", "bound", "PermissionsBoundary", boundary+"2")
 }
 
-// A tag of a session takes the place of its role's, whatever the case of either.
+// A session's tag replaces its role's, regardless of case.
 func TestTagsOfSessions(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)

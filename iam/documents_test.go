@@ -18,8 +18,8 @@ func trusting(principal string) string {
 
 func aws(name string) string { return `{"AWS":"` + name + `"}` }
 
-// TestPrincipalsExist puts names of those who are there, and of nobody, into every
-// document that has principals.
+// TestPrincipalsExist puts existing and unknown names into every document that
+// has principals.
 func TestPrincipalsExist(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
@@ -51,7 +51,7 @@ func TestPrincipalsExist(t *testing.T) {
 	}
 	type document struct {
 		name string
-		put  func(principal string) string // the code of the answer
+		put  func(principal string) string // returns the code of the answer
 	}
 	inPolicy := func(form string) func(string) string {
 		return func(principal string) string {
@@ -102,8 +102,9 @@ func TestPrincipalsExist(t *testing.T) {
 	}
 }
 
-// TestNamesMadeAgain deletes each kind of principal that a document named, and makes
-// another under its name, which gets nothing; the document shows the id of the first.
+// TestNamesMadeAgain deletes each kind of principal that a document names, and
+// creates another with its name. It gets no rights, and the document shows the
+// id of the first.
 func TestNamesMadeAgain(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
@@ -171,8 +172,8 @@ func TestNamesMadeAgain(t *testing.T) {
 	}
 }
 
-// TestTrustOfNobody: a trust policy that an earlier release stored with a name that was
-// nobody's trusts nobody who gets the name.
+// TestTrustOfNobody: a trust policy that an earlier release stored with an
+// unknown name does not trust a principal that gets the name later.
 func TestTrustOfNobody(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
@@ -189,8 +190,9 @@ func TestTrustOfNobody(t *testing.T) {
 	g.call(t, c, "AccessDenied", "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/target", "RoleSessionName", "me")
 }
 
-// A policy that an earlier release stored named sessions by their ARNs. It means those who have
-// the names when it is read first, and nobody afterwards; what it denies a name stays denied.
+// An earlier release stored sessions in policies by their ARNs. Such a policy
+// means the sessions that have the names when it is first read, and nobody
+// later. A Deny for a name stays in effect.
 func TestPoliciesWithoutIDs(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
@@ -243,7 +245,8 @@ func TestPoliciesWithoutIDs(t *testing.T) {
 	g.want(t, some, "GET", "/bucket/key", "AccessDenied")
 }
 
-// A trust policy of an earlier release that names a session by its ARN trusts nobody's.
+// A trust policy of an earlier release that names a session by its ARN trusts
+// nobody's session.
 func TestTrustOfSessionsWithoutIDs(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)

@@ -1,6 +1,6 @@
 package iam
 
-// Actions are the names of all actions.
+// Actions returns the names of all actions.
 func Actions() map[string]bool {
 	all := make(map[string]bool)
 	for name := range actions {
@@ -9,10 +9,11 @@ func Actions() map[string]bool {
 	return all
 }
 
-// Honours are the parameters of an action, N for the numbers of a list.
+// Honours returns the parameters of an action, with N for the numbers of a
+// list.
 func Honours(action string) []string { return parameters[action] }
 
-// ParseForm and ParseToken are the parsers of what strangers send.
+// ParseForm and ParseToken parse data from strangers.
 func ParseForm(body []byte) (map[string]string, error) { return parseForm(body) }
 
 func ParseToken(text string) error {

@@ -21,16 +21,16 @@ const (
 	maxTagValue   = 256
 	defaultItems  = 100
 	maxItems      = 1000
-	maxMarker     = 1 << 10 // bytes of the name that a marker is
-	// maxDescription is of a role or policy, in characters.
+	maxMarker     = 1 << 10 // bytes of the name in a marker
+	// maxDescription bounds the description of a role or policy, in characters.
 	maxDescription = 1000
 )
 
-// form is the parameters of a request, each given once.
+// form holds the parameters of a request, each given once.
 type form map[string]string
 
-// parseForm reads application/x-www-form-urlencoded. What it cannot read, or
-// finds twice, it refuses.
+// parseForm parses application/x-www-form-urlencoded. Malformed and repeated
+// parameters are refused.
 func parseForm(body []byte) (form, error) {
 	if len(body) > MaxBody {
 		return nil, s3err.MaxMessageLengthExceeded
@@ -40,7 +40,7 @@ func parseForm(body []byte) (form, error) {
 	}
 	values, err := url.ParseQuery(string(body))
 	if err != nil {
-		return nil, s3err.New(s3err.ValidationError, "The parameters cannot be read.")
+		return nil, s3err.New(s3err.ValidationError, "The parameters are not valid application/x-www-form-urlencoded.")
 	}
 	f := make(form, len(values))
 	for name, v := range values {
@@ -52,7 +52,7 @@ func parseForm(body []byte) (form, error) {
 	return f, nil
 }
 
-// need returns parameters that must be there.
+// need returns a required parameter.
 func (f form) need(name string) (string, error) {
 	if v := f[name]; v != "" {
 		return v, nil
@@ -60,7 +60,7 @@ func (f form) need(name string) (string, error) {
 	return "", s3err.New(s3err.ValidationError, "The request must contain the parameter %s.", name)
 }
 
-// list reads name.member.1, name.member.2 and so on.
+// list returns name.member.1, name.member.2 and so on.
 func (f form) list(name string) (all []string) {
 	for i := 1; ; i++ {
 		v, ok := f[name+".member."+strconv.Itoa(i)]
@@ -74,12 +74,13 @@ func (f form) list(name string) (all []string) {
 // checkDescription refuses a Description that is too long.
 func (f form) checkDescription() error {
 	if utf8.RuneCountInString(f["Description"]) > maxDescription {
-		return s3err.New(s3err.ValidationError, "A description has up to %d characters.", maxDescription)
+		return s3err.New(s3err.ValidationError, "A description can have at most %d characters.", maxDescription)
 	}
 	return nil
 }
 
-// tagText is what the keys and values of tags are made of.
+// tagText reports whether a tag's key or value is short enough and has only
+// valid characters.
 // Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Tag.html
 func tagText(s string, most int) bool {
 	n := 0
@@ -92,7 +93,7 @@ func tagText(s string, most int) bool {
 	return n <= most
 }
 
-// tags reads Tags.member.N.Key and .Value.
+// tags returns Tags.member.N.Key and .Value.
 func (f form) tags() (all []accounts.Tag, err error) {
 	for i := 1; ; i++ {
 		at := "Tags.member." + strconv.Itoa(i)
@@ -112,21 +113,22 @@ func checkTags(all []accounts.Tag) error {
 		folded := access.FoldCase(t.Key)
 		switch {
 		case t.Key == "" || !tagText(t.Key, maxTagKey) || !tagText(t.Value, maxTagValue):
-			return s3err.New(s3err.ValidationError, "A tag has a key of 1 to %d letters, digits, spaces and _ . : / = + - @, and a value of up to %d.", maxTagKey, maxTagValue)
+			return s3err.New(s3err.ValidationError, "A tag must have a key of 1 to %d letters, digits, spaces and _ . : / = + - @, "+
+				"and a value of at most %d.", maxTagKey, maxTagValue)
 		case strings.HasPrefix(folded, "aws:"):
 			return s3err.New(s3err.InvalidInput, "Tag keys that begin with aws: are reserved.")
 		case seen[folded]:
 			return s3err.New(s3err.InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 		case n == maxTags:
-			return s3err.New(s3err.LimitExceeded, "An identity has at most %d tags.", maxTags)
+			return s3err.New(s3err.LimitExceeded, "An identity can have at most %d tags.", maxTags)
 		}
 		seen[folded] = true
 	}
 	return nil
 }
 
-// page reads MaxItems and Marker. A marker is the name of the last entry of the
-// page before.
+// page returns MaxItems and Marker. A marker is the name of the last entry of
+// the page before.
 func (f form) page() (after string, limit int, err error) {
 	limit = defaultItems
 	if v, ok := f["MaxItems"]; ok {
@@ -154,8 +156,7 @@ type paging struct {
 
 func marker(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
 
-// cut takes one page of entries that are all at hand, in the order of their
-// names.
+// cut returns one page of a complete list that is ordered by name.
 func cut[T any](f form, all []T, name func(T) string) ([]T, paging, error) {
 	after, limit, err := f.page()
 	if err != nil {

@@ -14,6 +14,8 @@ func groupShown(g accounts.Identity) groupXML {
 	return groupXML{g.Path, g.Name, uniqueID(&g), g.ARN(), stamp(g.Created)}
 }
 
+// createGroup creates a group without members or rights.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateGroup.html
 func createGroup(c *call) (any, error) {
 	name, err := c.form.need("GroupName")
 	if err != nil {
@@ -30,11 +32,13 @@ func createGroup(c *call) (any, error) {
 	return struct{ Group groupXML }{groupShown(g)}, nil
 }
 
-// inGroup are the users of a group.
+// inGroup returns the users of a group.
 func (c *call) inGroup(g accounts.Identity) ([]accounts.Identity, error) {
 	return c.holders(func(u *accounts.Identity) bool { return slices.Contains(u.Groups, g.ID) }, meta.IdentityUser)
 }
 
+// getGroup shows a group with its users.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetGroup.html
 func getGroup(c *call) (any, error) {
 	g, err := c.named(meta.IdentityGroup)
 	if err != nil {
@@ -53,6 +57,7 @@ func getGroup(c *call) (any, error) {
 	}{groupShown(g), membersOf(page, userShown), end}, err
 }
 
+// byName orders by bytes, so that markers of pages work.
 func byName(a, b accounts.Identity) int {
 	switch {
 	case a.Name < b.Name:
@@ -63,6 +68,8 @@ func byName(a, b accounts.Identity) int {
 	return 0
 }
 
+// listGroups lists the tenant's groups.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListGroups.html
 func listGroups(c *call) (any, error) {
 	if err := c.allow(c.arn(meta.IdentityGroup, "/", "")); err != nil {
 		return nil, err
@@ -74,6 +81,8 @@ func listGroups(c *call) (any, error) {
 	}{membersOf(found, groupShown), end}, err
 }
 
+// deleteGroup refuses a group with users or policies, as AWS does.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteGroup.html
 func deleteGroup(c *call) (any, error) {
 	g, err := c.named(meta.IdentityGroup)
 	if err != nil {
@@ -93,6 +102,8 @@ func deleteGroup(c *call) (any, error) {
 	return nil, c.Accounts.DeleteIdentity(c.ctx, g)
 }
 
+// addUserToGroup succeeds if the user is already in the group.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddUserToGroup.html
 func addUserToGroup(c *call) (any, error) {
 	return c.changeGroups(func(u *accounts.Identity, group meta.ID) error {
 		if slices.Contains(u.Groups, group) {
@@ -106,6 +117,8 @@ func addUserToGroup(c *call) (any, error) {
 	})
 }
 
+// removeUserFromGroup succeeds if the user is not in the group.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_RemoveUserFromGroup.html
 func removeUserFromGroup(c *call) (any, error) {
 	return c.changeGroups(func(u *accounts.Identity, group meta.ID) error {
 		u.Groups = slices.DeleteFunc(u.Groups, func(id meta.ID) bool { return id == group })
@@ -113,7 +126,8 @@ func removeUserFromGroup(c *call) (any, error) {
 	})
 }
 
-// changeGroups asks for the right to the group, as AWS does.
+// changeGroups changes a user's groups. As on AWS, it needs the right to the
+// group, not to the user.
 func (c *call) changeGroups(change func(*accounts.Identity, meta.ID) error) (any, error) {
 	user, err := c.form.need("UserName")
 	if err != nil {
@@ -127,6 +141,8 @@ func (c *call) changeGroups(change func(*accounts.Identity, meta.ID) error) (any
 	return nil, err
 }
 
+// listGroupsForUser lists the groups of a user, ordered by name.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListGroupsForUser.html
 func listGroupsForUser(c *call) (any, error) {
 	u, err := c.named(meta.IdentityUser)
 	if err != nil {

@@ -15,46 +15,46 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// MaxBody is the most bytes of a request's form.
+// MaxBody bounds a request's form, in bytes.
 const MaxBody = 256 << 10
 
-// Handler answers the requests of both APIs. It serves any number of goroutines.
+// Handler answers the requests of both APIs. It is safe for concurrent use.
 type Handler struct {
 	Accounts *accounts.Accounts
 	Now      func() time.Time // nil: time.Now
-	// Keys are where the keys of identity providers come from; nil: no token of
-	// one is accepted.
+	// Keys holds the keys of identity providers; nil: none of their tokens is
+	// accepted.
 	Keys *Keys
 }
 
-// Request is one request, its body read.
+// Request is one request with its body.
 type Request struct {
 	HTTP   *http.Request
 	Target sigv4.Target
 	Body   []byte
 	ID     string // for the answer
-	Secure bool   // it came over TLS, here or at a proxy that is trusted
-	Source string // the address that it is from, as S3's conditions have it; empty: unknown
-	// Admit counts the request with a tenant and a user of it that has limits, once
-	// it is proven to be theirs, or refuses it; nil: there are no limits.
+	Secure bool   // it came over TLS, here or at a trusted proxy
+	Source string // the client's address, as S3's conditions have it; empty: unknown
+	// Admit counts the request with its proven tenant, and with a user that has
+	// limits, or refuses it; nil: no limits.
 	Admit func(tenant, user meta.ID, limits meta.Limits) error
-	// Turn waits for a turn of the tenant's to read much of the store, which lasts until
-	// leave is called; nil: nobody waits.
+	// Turn waits for the tenant's turn to read much of the store. The turn
+	// lasts until leave is called; nil: no waiting.
 	Turn func(tenant meta.ID) (leave func(), err error)
 }
 
-// Answer is an answer, and what the log is told.
+// Answer is an answer with the facts for the log.
 type Answer struct {
 	Status    int
 	Body      []byte
-	Action    string // such as "iam:CreateUser"; empty when it is none
+	Action    string // such as "iam:CreateUser"; empty: unknown
 	Principal access.Principal
-	Unproven  bool   // a signature or token was there that does not prove its sender
-	AccessKey string // of the credential that signed, or was to; empty: none that there is
-	Subject   string // of the token that proved who it is
-	Session   string // that is asked for
-	Resource  string // what the action is about: the last that was decided about
-	Decided   bool   // a policy was asked
+	Unproven  bool   // a signature or token was sent that does not prove its sender
+	AccessKey string // of the credential that signed or claims to have signed; empty: it does not exist
+	Subject   string // of the token that proved the sender
+	Session   string // the requested one
+	Resource  string // of the last decision
+	Decided   bool   // a decision was made
 	Reason    string // of a denial
 	Err       error
 }
@@ -62,19 +62,22 @@ type Answer struct {
 // action is one action of the APIs.
 type action struct {
 	service  string
-	kind     meta.IdentityKind // of those that exist for several kinds alike
+	kind     meta.IdentityKind // of an action that exists for several kinds
 	handle   func(*call) (any, error)
-	unsigned bool // it brings a proof of its own
+	unsigned bool // it has a proof of its own instead of a signature
 }
 
-// The services, their versions and namespaces.
+// The two services.
 const (
 	serviceIAM = "iam"
 	serviceSTS = "sts"
 )
 
+// versions are the only versions of the APIs, which clients may name.
 var versions = map[string]string{serviceIAM: "2010-05-08", serviceSTS: "2011-06-15"}
 
+// namespaces are those of the answers, which SDKs ignore and other clients
+// check.
 var namespaces = map[string]string{
 	serviceIAM: "https://iam.amazonaws.com/doc/2010-05-08/",
 	serviceSTS: "https://sts.amazonaws.com/doc/2011-06-15/",
@@ -93,22 +96,25 @@ type call struct {
 	reason    string
 	unproven  bool
 	subject   string
-	resource  string // that was decided about last
+	resource  string // of the last decision
 }
 
-// IsForm reports whether a request is one for these APIs: a form that is posted
-// to the root.
+// IsForm reports whether a request is for these APIs: a form posted to the
+// root.
 func IsForm(r *http.Request) bool {
 	mime, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
 	return r.Method == http.MethodPost && strings.EqualFold(strings.TrimSpace(mime), "application/x-www-form-urlencoded")
 }
 
-// Serve answers a request.
+// Serve answers a request. It never fails: errors are answers.
 func (h *Handler) Serve(r Request) Answer {
 	c := &call{Handler: h, ctx: r.HTTP.Context(), request: r}
 	result, err := c.run()
-	a := Answer{Principal: c.principal, Unproven: c.unproven, AccessKey: c.cred.AccessKey, Subject: c.subject, Session: c.form["RoleSessionName"],
-		Resource: c.resource, Decided: c.resource != "", Reason: c.reason, Err: err}
+	a := Answer{
+		Principal: c.principal, Unproven: c.unproven, AccessKey: c.cred.AccessKey,
+		Subject: c.subject, Session: c.form["RoleSessionName"],
+		Resource: c.resource, Decided: c.resource != "", Reason: c.reason, Err: err,
+	}
 	if c.action.handle != nil {
 		a.Action = c.action.service + ":" + c.name
 	}
@@ -120,6 +126,8 @@ func (h *Handler) Serve(r Request) Answer {
 	return a
 }
 
+// run parses, authenticates and counts the request before it looks at
+// parameters, so that strangers cost little.
 func (c *call) run() (any, error) {
 	var err error
 	if c.form, err = parseForm(c.request.Body); err != nil {
@@ -148,8 +156,8 @@ func (c *call) run() (any, error) {
 	return known.handle(c)
 }
 
-// admit counts the request with whose it is. These APIs have a code of their own for
-// who is at a limit.
+// admit counts the request with its tenant and user. These APIs have their own
+// code for a limit.
 // Source: https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
 func (c *call) admit(tenant, user meta.ID, limits meta.Limits) error {
 	if c.request.Admit == nil {
@@ -163,7 +171,7 @@ func (c *call) admit(tenant, user meta.ID, limits meta.Limits) error {
 	return err
 }
 
-// turn waits for a turn of the tenant's to read all of its users, groups, roles or
+// turn waits for the tenant's turn to read all of its users, groups, roles or
 // policies.
 func (c *call) turn() (leave func(), err error) {
 	if c.request.Turn == nil {
@@ -177,7 +185,7 @@ func (c *call) turn() (leave func(), err error) {
 	return leave, err
 }
 
-// holders are accounts.Holders of the tenant, in a turn.
+// holders is accounts.Holders of the tenant, in a turn.
 func (c *call) holders(holds func(*accounts.Identity) bool, kinds ...meta.IdentityKind) ([]accounts.Identity, error) {
 	leave, err := c.turn()
 	if err != nil {
@@ -197,7 +205,7 @@ func (c *call) count(kind meta.IdentityKind) (int, error) {
 	return c.Accounts.CountIdentities(c.ctx, c.tenant(), kind)
 }
 
-// clip keeps a client's word short enough for a message.
+// clip shortens a client's text for a message.
 func clip(s string) string { return s[:min(len(s), 128)] }
 
 // authenticate verifies the signature, which is for the action's service and
@@ -218,7 +226,7 @@ func (c *call) authenticate() error {
 	return nil
 }
 
-// signatureError gives refusals the codes of these services.
+// signatureError translates refusals to the codes of these services.
 // Source: https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html
 func signatureError(err error) error {
 	e := s3err.From(err)
@@ -236,12 +244,13 @@ func signatureError(err error) error {
 }
 
 // allow returns AccessDenied unless the principal may take the action on the
-// resource of its own tenant. extra are condition keys and their values.
+// resource of its own tenant. extra alternates condition keys and values.
 func (c *call) allow(resource string, extra ...string) error {
 	return c.allowAs(c.name, resource, extra...)
 }
 
-// allowWithTags is allow for what is made with tags, which takes the right to tag besides.
+// allowWithTags is allow for creating something with tags, which also needs the
+// right to tag.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_examples_iam-new-user-tag.html
 func (c *call) allowWithTags(tagAction, resource string, tags []accounts.Tag, extra ...string) error {
 	extra = append(extra, tagContext(tags)...)
@@ -251,10 +260,12 @@ func (c *call) allowWithTags(tagAction, resource string, tags []accounts.Tag, ex
 	return c.allowAs(tagAction, resource, extra...)
 }
 
+// allowAs is allow for another action than the request's own.
 func (c *call) allowAs(action, resource string, extra ...string) error {
 	if c.action.service == serviceIAM && c.cred.Temporary() && c.principal.Kind != access.Session {
-		// A session of a user that could make access keys would outlive itself.
-		c.reason = "a session token of a user takes no action of IAM"
+		// A session of a user that could create access keys would outlive
+		// itself.
+		c.reason = "a session token of a user cannot be used for IAM"
 		return s3err.InvalidClientTokenID
 	}
 	need := access.Need{Action: c.action.service + ":" + action, Resource: resource, Owner: c.principal.Tenant}
@@ -267,6 +278,7 @@ func (c *call) allowAs(action, resource string, extra ...string) error {
 	return c.decide(need)
 }
 
+// decide asks access about a need and keeps the facts for the log.
 func (c *call) decide(need access.Need) error {
 	c.resource = need.Resource
 	d := access.NewEvaluation(c.ctx, &c.principal, c.conditions()).Decide(need)
@@ -277,15 +289,17 @@ func (c *call) decide(need access.Need) error {
 	return c.denial(need.Action, need.Resource)
 }
 
-// denial says who may not do what. Those without an account are told no more than the action.
+// denial names principal, action and resource. Senders without an account are
+// told the action only.
 func (c *call) denial(action, resource string) error {
 	if c.principal.Kind == access.Nobody || c.principal.Kind == access.Federated {
 		return s3err.New(s3err.AccessDenied, "Not authorized to perform %s", action)
 	}
-	return s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: %s on resource: %s", c.principal.ARN(), action, clip(resource))
+	return s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: %s on resource: %s",
+		c.principal.ARN(), action, clip(resource))
 }
 
-// conditions are the values of the condition keys that every request has.
+// conditions returns the condition keys that every request has.
 func (c *call) conditions() access.Context {
 	r, now := c.request.HTTP, c.now().UTC()
 	k := access.Context{
@@ -309,5 +323,6 @@ func (h *Handler) now() time.Time {
 	return time.Now()
 }
 
-// tenant is whose identities the caller sees.
+// tenant is the caller's tenant. All its actions are about this tenant's
+// identities.
 func (c *call) tenant() meta.ID { return meta.ID(c.principal.Tenant) }

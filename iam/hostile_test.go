@@ -14,16 +14,16 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// The memory that a request may take, client and server together: so many bytes for each of
-// its form, and on top what any request does.
+// The memory that a request may need, client and server together: so many bytes
+// for each byte of its form, and those of any request.
 const (
 	formFactor  = 40
 	formAllowed = 4 << 20
 )
 
-// Every parameter of every action is sent texts that are too long or of no sense, and
-// lists that are too long: each is refused or means what it says, at a cost that the
-// form's length bounds, and nothing is changed.
+// Every parameter of every action is sent texts that are too long or
+// meaningless, and lists that are too long. Each is refused or taken literally,
+// at a cost bounded by the form's length, and changes nothing.
 func TestHostileParameters(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
@@ -65,7 +65,7 @@ func TestHostileParameters(t *testing.T) {
 			}
 		}
 		if strings.HasPrefix(action, "Delete") && !strings.HasSuffix(action, "Boundary") {
-			base = form("Action", action) // it must not find what it names
+			base = form("Action", action) // it must not find the named thing
 		}
 		send := func(what, name, value string) {
 			t.Helper()
@@ -87,7 +87,7 @@ func TestHostileParameters(t *testing.T) {
 			}
 			now := picture()
 			if a.status != 200 && now != last {
-				t.Errorf("%s, %s %s: what was refused changed something", action, name, what)
+				t.Errorf("%s, %s %s: a refused request changed something", action, name, what)
 			}
 			last = now
 			if len(value) > 1<<10 && a.status == 200 && !reads(name) {
@@ -119,7 +119,7 @@ func TestHostileParameters(t *testing.T) {
 	}
 }
 
-// reads are parameters by which something is only looked for, whatever they say.
+// reads are parameters that are only looked up, whatever their value.
 func reads(name string) bool {
 	return name == "PathPrefix" || name == "ExternalId" || strings.HasPrefix(name, "TagKeys")
 }

@@ -1,7 +1,7 @@
-// Package iam is the IAM and STS query APIs: users, groups, roles, policies and
-// providers of a tenant, and temporary credentials, in AWS's words. It decides
-// every action by package access, keeps nothing itself, and shows a secret in
-// the answer that created it and never again.
+// Package iam serves the IAM and STS query APIs: users, groups, roles, policies
+// and providers of a tenant, and temporary credentials. Package access decides
+// every action. Package iam stores nothing itself. It shows a secret only in
+// the answer that created it.
 //
 // Sources:
 // https://docs.aws.amazon.com/IAM/latest/APIReference/welcome.html

@@ -17,13 +17,13 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// answer is a document with its elements' texts in order.
+// answer is a document with the texts of its elements in order.
 type answer struct {
 	status int
 	body   string
 }
 
-// all are the texts of the elements of a name.
+// all returns the texts of the elements with a name.
 func (a answer) all(name string) (texts []string) {
 	d := xml.NewDecoder(strings.NewReader(a.body))
 	for {
@@ -55,7 +55,7 @@ func form(parameters ...string) url.Values {
 	return v
 }
 
-// post sends a form for a service, signed as SDKs sign: without the payload's
+// post sends a form to a service, signed like SDKs do: without the payload's
 // hash in a header.
 func post(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, service string, v url.Values) answer {
 	t.Helper()
@@ -74,7 +74,8 @@ func post(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, service s
 	return answer{resp.Status, string(resp.Body)}
 }
 
-// call takes an action, whose error's code must be the one given; empty: none.
+// call sends an action. The code of its error must be the given one; empty:
+// success.
 func (g *rig) call(t *testing.T, c accounts.Credential, code, action string, parameters ...string) answer {
 	t.Helper()
 	service := "iam"
@@ -183,14 +184,14 @@ func TestAccessKeys(t *testing.T) {
 	g.root(t, "NoSuchEntity", "DeleteAccessKey", "UserName", "dev", "AccessKeyId", g.Root.AccessKey)
 	g.root(t, "", "DeleteAccessKey", "UserName", "dev", "AccessKeyId", second.AccessKey)
 	g.want(t, second, "GET", "/bucket/key", "InvalidAccessKeyId")
-	// The tenant's root has its own.
+	// The tenant's root has its own keys.
 	if a := g.root(t, "", "ListAccessKeys"); a.one("AccessKeyId") != g.tenant.AccessKey {
 		t.Error(a.body)
 	}
 }
 
-// Nobody takes an action that no policy allows, and a policy allows no more than
-// it says.
+// No action succeeds without a policy that allows it, and a policy allows no
+// more than it says.
 func TestRightsToIAM(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	other := g.User(t, "other")
@@ -224,7 +225,8 @@ func TestRightsToIAM(t *testing.T) {
 	g.root(t, "", "CreateUser", "UserName", "ops")
 	g.call(t, mine, "AccessDenied", "CreateAccessKey", "UserName", "ops")
 	g.call(t, mine, "AccessDenied", "ListUsers")
-	// A session of the user would outlive the key that made it: no IAM by it.
+	// A session of the user would outlive the key that made it, so it cannot
+	// use IAM.
 	session := credentialOf(g.call(t, mine, "", "GetSessionToken"))
 	g.call(t, session, "InvalidClientTokenId", "CreateAccessKey")
 	g.call(t, session, "AccessDenied", "GetSessionToken")
@@ -359,11 +361,11 @@ func TestRoles(t *testing.T) {
 	assume(g.cred, "AccessDenied")
 	assume(g.cred, "AccessDenied", "ExternalId", "guess")
 	assume(g.cred, "", "ExternalId", "secret")
-	// A policy of the role counts for sessions that are there.
+	// A role's policy applies to existing sessions.
 	g.root(t, "", "DeleteRolePolicy", "RoleName", "reader", "PolicyName", "read")
 	g.want(t, s, "GET", "/bucket/key", "AccessDenied")
 
-	// From another account both sides must allow.
+	// From another account, both sides must allow.
 	other := g.User(t, "other")
 	theirs := credentialOf(func() answer {
 		g.call(t, other, "", "CreateUser", "UserName", "them")
@@ -376,7 +378,8 @@ func TestRoles(t *testing.T) {
 	assume(theirs, "")
 	assume(g.cred, "AccessDenied")
 
-	// Who was trusted by name is trusted by id, and shown by name while there.
+	// A principal that was trusted by name is trusted by id, and shown by name
+	// while it exists.
 	g.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "reader", "PolicyDocument", trust(dev, ""))
 	assume(g.cred, "")
 	shown := func(want string) {
@@ -402,8 +405,8 @@ func TestRoles(t *testing.T) {
 	g.want(t, s, "GET", "/bucket/key", "InvalidToken")
 }
 
-// A role denies the sessions that are older than some time, as AWS's console has it;
-// so does a user.
+// A role can deny sessions that are older than some time, as AWS's console
+// does; so can a user.
 func TestRevokeOlderSessions(t *testing.T) {
 	now := time.Now().Truncate(time.Second)
 	g := newRig(t, gatewaytest.Options{Now: func() time.Time { return now }})
@@ -429,13 +432,13 @@ func TestRevokeOlderSessions(t *testing.T) {
 	for _, s := range old {
 		g.want(t, s, "GET", "/bucket/key", "AccessDenied")
 	}
-	g.want(t, g.cred, "GET", "/bucket/key", "") // no session
+	g.want(t, g.cred, "GET", "/bucket/key", "") // not a session
 	for _, s := range []accounts.Credential{ofRole(), ofUser()} {
 		g.want(t, s, "GET", "/bucket/key", "")
 	}
 }
 
-// summaryKeys are those of AWS's own answer.
+// summaryKeys are the keys of AWS's answer.
 // Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
 var summaryKeys = strings.Fields(`AccessKeysPerUserQuota AccountAccessKeysPresent AccountMFAEnabled AccountSigningCertificatesPresent
 	AssumeRolePolicySizeQuota AttachedPoliciesPerGroupQuota AttachedPoliciesPerRoleQuota AttachedPoliciesPerUserQuota GlobalEndpointTokenVersion
@@ -471,7 +474,7 @@ func TestAccount(t *testing.T) {
 	}
 }
 
-// No secret that an answer shows is in the log.
+// Secrets in answers never appear in the log.
 func TestNoSecretInLog(t *testing.T) {
 	var log strings.Builder
 	g := newRig(t, gatewaytest.Options{Log: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})

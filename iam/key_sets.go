@@ -18,7 +18,7 @@ import (
 	"strings"
 )
 
-// Limits of what a provider answers.
+// Limits of a provider's answers.
 const (
 	maxKeys       = 64        // of one issuer
 	maxDocument   = 256 << 10 // bytes
@@ -27,7 +27,7 @@ const (
 	discoveryPath = "/.well-known/openid-configuration"
 )
 
-// fetch reads an issuer's keys.
+// fetch reads an issuer's keys. Keys of unsupported types are left out.
 func (k *Keys) fetch(ctx context.Context, issuer string) (map[string]crypto.PublicKey, error) {
 	var discovery struct {
 		Issuer string `json:"issuer"`
@@ -37,7 +37,7 @@ func (k *Keys) fetch(ctx context.Context, issuer string) (map[string]crypto.Publ
 		return nil, err
 	}
 	if strings.TrimSuffix(discovery.Issuer, "/") != issuer {
-		return nil, errors.New("the discovery document is of another issuer")
+		return nil, errors.New("the discovery document belongs to another issuer")
 	}
 	var set struct {
 		Keys keySet `json:"keys"`
@@ -84,7 +84,7 @@ func (k *Keys) get(ctx context.Context, from string, into any) error {
 
 var errRepeatedKeys = errors.New("the set has two lists of keys")
 
-// keySet are the first maxKeys of a set: of what follows no key is read.
+// keySet holds the first maxKeys of a set. Further ones are not read.
 type keySet []webKey
 
 // UnmarshalJSON reads a list of keys.
@@ -95,7 +95,7 @@ func (s *keySet) UnmarshalJSON(b []byte) error {
 	*s = keySet{}
 	d := json.NewDecoder(bytes.NewReader(b))
 	if start, err := d.Token(); err != nil || start != json.Delim('[') {
-		return errors.New("the keys are no list")
+		return errors.New("the keys are not a list")
 	}
 	for d.More() && len(*s) < maxKeys {
 		var w webKey
@@ -121,7 +121,8 @@ type webKey struct {
 	Y         string `json:"y"`
 }
 
-// public is the key, nil for one that is not for signatures by RS256 or ES256.
+// public returns the key; nil unless it is for signatures by RS256 or ES256.
+// The bounds of RSA keys keep out weak ones and those that are slow to use.
 func (w *webKey) public() crypto.PublicKey {
 	if w.Use != "" && w.Use != "sig" {
 		return nil

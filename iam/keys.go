@@ -18,35 +18,37 @@ import (
 )
 
 const (
-	// MaxProviderWaits bounds the tokens at once that wait for a provider, of all
-	// tenants; see fair.New for what one tenant's may take of it.
+	// MaxProviderWaits bounds the tokens of all tenants that wait for a
+	// provider at once. fair.New has the share of one tenant.
 	MaxProviderWaits = 256
-	// MaxIssuerWaits bounds those that wait for one provider of one tenant.
+	// MaxIssuerWaits bounds the tokens that wait for one provider of one
+	// tenant.
 	MaxIssuerWaits = 64
 
-	maxIssuers       = 256 // whose keys are remembered
+	maxIssuers       = 256 // remembered issuers
 	maxTenantIssuers = 32  // of one tenant
 	keysTTL          = time.Hour
-	keysRetry        = 10 * time.Second // between two readings of one issuer's keys
-	// keysTimeout is for one reading: the discovery document and the keys.
+	keysRetry        = 10 * time.Second // between two reads of one issuer's keys
+	// keysTimeout bounds one read: the discovery document and the keys.
 	keysTimeout = 5 * time.Second
 )
 
-// KeysOptions of NewKeys.
+// KeysOptions configure NewKeys.
 type KeysOptions struct {
-	// AllowPrivate permits providers in private networks, and on this machine.
+	// AllowPrivate permits providers in private networks and on this machine.
 	AllowPrivate bool
-	// Client asks the providers; nil: one that follows no redirects, uses no
-	// proxy and connects to no private address unless AllowPrivate. For tests.
+	// Client sends the requests to providers, for tests. nil: a client that
+	// follows no redirects, uses no proxy and connects to no private address
+	// unless AllowPrivate.
 	Client *http.Client
 }
 
-// Keys are the public keys of identity providers, as their discovery documents
-// say. They are remembered for an hour, and read again for a key that is not
-// known, though not more often than every ten seconds, whether that went well or not.
-// Each tenant's providers are remembered and asked for themselves: a provider that
-// answers slowly holds up tokens of its own tenant, and of those only such as name a
-// key that is not known yet. It is safe for concurrent use.
+// Keys are the public keys of identity providers, from their discovery
+// documents. They are remembered for an hour. For an unknown key they are read
+// again, but not more often than every ten seconds, whatever the result. Each
+// tenant's providers are remembered and read separately: a slow provider delays
+// only tokens of its own tenant, and of those only tokens with an unknown key.
+// Keys are safe for concurrent use.
 // Source: OpenID Connect Discovery 1.0; RFC 7517
 type Keys struct {
 	client *http.Client
@@ -54,7 +56,7 @@ type Keys struct {
 
 	mu    sync.Mutex
 	of    map[issuer]*issuerKeys
-	count map[meta.ID]int // of a tenant's issuers in of
+	count map[meta.ID]int // of issuers in of, by tenant
 }
 
 // issuer is a provider of a tenant, by its URL.
@@ -63,17 +65,17 @@ type issuer struct {
 	url    string
 }
 
-// issuerKeys are all under Keys.mu.
+// issuerKeys are guarded by Keys.mu.
 type issuerKeys struct {
-	read    time.Time // when it was asked the last time; zero: never
+	read    time.Time // time of the last read; zero: never
 	used    time.Time
 	keys    map[string]crypto.PublicKey // by kid
-	err     error                       // of the last reading
-	reading chan struct{}               // closed when the reading ends; nil: there is none
-	waiting int                         // for it, the one that reads included
+	err     error                       // of the last read
+	reading chan struct{}               // closed when the current read ends; nil: none
+	waiting int                         // requests that wait for it, including the one that reads
 }
 
-// NewKeys returns keys of nobody yet.
+// NewKeys returns Keys that know no issuer yet.
 func NewKeys(o KeysOptions) *Keys {
 	k := &Keys{
 		client: o.Client, waits: fair.New[meta.ID](MaxProviderWaits),
@@ -93,9 +95,9 @@ func NewKeys(o KeysOptions) *Keys {
 	return k
 }
 
-// verify checks the token's signature by a key of the issuer. Errors are those of key
-// and InvalidIdentityToken. The key says which
-// algorithm it is for; the token's word only has to agree.
+// verify checks the token's signature with a key of the issuer. The key
+// determines the algorithm; the token's must only agree, so that a token cannot
+// choose a weaker one. Errors are those of key, and InvalidIdentityToken.
 func (k *Keys) verify(ctx context.Context, of issuer, t *token) error {
 	key, err := k.key(ctx, of, t.key)
 	if err != nil {
@@ -118,10 +120,11 @@ func (k *Keys) verify(ctx context.Context, of issuer, t *token) error {
 	return nil
 }
 
-// key finds a key by its id; an empty id is that of an issuer's only key. The first who
-// needs the issuer's answer asks for it, for at most keysTimeout and even when its own
-// request has ended meanwhile, so that hanging up makes nobody ask again; others wait
-// for that answer, until their context ends. Errors: Throttling when too many wait;
+// key returns a key by its id. An empty id means an issuer's only key. The
+// first request that needs the issuer's answer asks for it, for at most
+// keysTimeout. It continues after the request has ended, so that hanging up
+// does not make others ask again. Other requests wait for that answer until
+// their context ends. Errors: Throttling when too many wait;
 // IDPCommunicationError; InvalidIdentityToken when there is no such key.
 func (k *Keys) key(ctx context.Context, of issuer, id string) (crypto.PublicKey, error) {
 	k.mu.Lock()
@@ -135,7 +138,7 @@ func (k *Keys) key(ctx context.Context, of issuer, id string) (crypto.PublicKey,
 	switch {
 	case !i.read.IsZero() && (ok && age <= keysTTL || !ok && age <= keysRetry):
 		return i.answer(id)
-	case ok && i.reading != nil: // until it is known better
+	case ok && i.reading != nil: // the old key is valid until the read ends
 		return key, nil
 	case i.waiting >= MaxIssuerWaits || !k.waits.Take(of.tenant):
 		return nil, s3err.Throttling
@@ -161,7 +164,8 @@ func (k *Keys) key(ctx context.Context, of issuer, id string) (crypto.PublicKey,
 	return i.answer(id)
 }
 
-// read asks the issuer. Keys.mu is held, but not meanwhile.
+// read asks the issuer. The caller holds Keys.mu, which is released during the
+// request.
 func (k *Keys) read(ctx context.Context, of issuer, i *issuerKeys) {
 	i.reading = make(chan struct{})
 	k.mu.Unlock()
@@ -179,7 +183,7 @@ func (k *Keys) read(ctx context.Context, of issuer, i *issuerKeys) {
 	i.reading = nil
 }
 
-// answer is what is known of a key.
+// answer returns the known state of a key.
 func (i *issuerKeys) answer(id string) (crypto.PublicKey, error) {
 	key, ok := i.find(id)
 	switch {
@@ -188,9 +192,10 @@ func (i *issuerKeys) answer(id string) (crypto.PublicKey, error) {
 	case i.err != nil:
 		return nil, s3err.Wrap(s3err.IDPCommunicationError, i.err)
 	}
-	return nil, badToken("The ID Token is signed by a key that the provider does not show.")
+	return nil, badToken("The ID Token is signed by a key that the provider does not publish.")
 }
 
+// find returns a key by its id.
 func (i *issuerKeys) find(id string) (crypto.PublicKey, bool) {
 	if id == "" && len(i.keys) == 1 {
 		for _, key := range i.keys {
@@ -201,9 +206,9 @@ func (i *issuerKeys) find(id string) (crypto.PublicKey, bool) {
 	return key, ok
 }
 
-// remembered is what is known of an issuer, under Keys.mu. Where there is no room for
-// a new one another is forgotten that its tenant has, or the tenant that has most; nil
-// when each of those is being asked.
+// remembered returns the entry of an issuer, and creates it if necessary.
+// Without room it drops an issuer of the same tenant, or of the tenant that has
+// most. nil: all of those are being read. The caller holds Keys.mu.
 func (k *Keys) remembered(of issuer) *issuerKeys {
 	i, ok := k.of[of]
 	if !ok {
@@ -218,7 +223,7 @@ func (k *Keys) remembered(of issuer) *issuerKeys {
 	return i
 }
 
-// forget forgets the issuer of a tenant that was not used for the longest time.
+// forget drops the tenant's issuer that was unused for the longest time.
 func (k *Keys) forget(tenant meta.ID) bool {
 	var oldest issuer
 	for of, i := range k.of {
@@ -236,6 +241,7 @@ func (k *Keys) forget(tenant meta.ID) bool {
 	return true
 }
 
+// mostIssuers returns the tenant with the most issuers.
 func (k *Keys) mostIssuers() (tenant meta.ID) {
 	most := 0
 	for t, n := range k.count {

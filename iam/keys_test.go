@@ -20,11 +20,11 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// providers are answers by host. One of a host that begins with "slow" comes when
-// open is closed.
+// providers are answers by host. Those of hosts that begin with "slow" arrive
+// when open is closed.
 type providers struct {
 	open  chan struct{}
-	asked atomic.Int64 // readings begun
+	asked atomic.Int64 // reads begun
 	key   string       // a JSON Web Key with the id "k"
 }
 
@@ -59,7 +59,7 @@ func newProviders(t *testing.T) (*providers, *Keys) {
 	return p, NewKeys(KeysOptions{Client: &http.Client{Transport: p}})
 }
 
-// waiting waits until so many do, of a provider.
+// waiting waits until n requests wait for a provider.
 func waiting(k *Keys, of issuer, n int) {
 	for {
 		k.mu.Lock()
@@ -75,8 +75,9 @@ func waiting(k *Keys, of issuer, n int) {
 	}
 }
 
-// Slow providers of one tenant take what is its own of the places, and hold up neither
-// its other providers nor another tenant's, not even such as have the same address.
+// Slow providers of one tenant use up that tenant's share of the places. They
+// delay neither its other providers nor another tenant's, even those with the
+// same address.
 func TestSlowProviders(t *testing.T) {
 	p, k := newProviders(t)
 	bad, good := meta.ID{1}, meta.ID{2}
@@ -114,7 +115,7 @@ func TestSlowProviders(t *testing.T) {
 	waiting(k, issuer{good, "https://slow0"}, 2)
 	cancel()
 	if err := <-gone; !errors.Is(err, context.Canceled) {
-		t.Errorf("one whose client has gone waits for the provider: %v", err)
+		t.Errorf("a request whose client has left waits for the provider: %v", err)
 	}
 	want := int64(6*(MaxIssuerWaits+10) - MaxProviderWaits*3/4)
 	for throttled.Load() < want { // the others wait
@@ -122,13 +123,14 @@ func TestSlowProviders(t *testing.T) {
 	}
 	close(p.open)
 	if err := <-gone; err != nil {
-		t.Errorf("the one who asks: %v", err)
+		t.Errorf("the request that asks: %v", err)
 	}
 	all.Wait()
 	if got := throttled.Load(); got != want {
 		t.Errorf("%d tokens were throttled, want %d", got, want)
 	}
-	// Three slow ones of the first tenant, five fast and one slow of the other.
+	// Three slow ones of the first tenant, five fast ones and a slow one of the
+	// other.
 	if got := p.asked.Load(); got != 9 {
 		t.Errorf("providers were asked %d times, want 9: once each", got)
 	}
@@ -139,8 +141,8 @@ func TestSlowProviders(t *testing.T) {
 	}
 }
 
-// A key that is known waits for nothing, though the provider is being asked for
-// another; what failed is not asked again at once.
+// A known key waits for nothing, even while the provider is asked for another
+// one. A failed request is not repeated at once.
 func TestKnownKeysDoNotWait(t *testing.T) {
 	p, k := newProviders(t)
 	of := issuer{meta.ID{1}, "https://slow"}
@@ -151,7 +153,7 @@ func TestKnownKeysDoNotWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.mu.Lock()
-	i.keys = k.of[issuer{meta.ID{1}, "https://fast"}].keys // old ones, which are read again
+	i.keys = k.of[issuer{meta.ID{1}, "https://fast"}].keys // old keys, which are read again
 	k.mu.Unlock()
 	if key, err := k.key(t.Context(), of, "k"); err != nil || key != other {
 		t.Errorf("a known key: %v", err)
@@ -174,7 +176,7 @@ func TestKnownKeysDoNotWait(t *testing.T) {
 	}
 }
 
-// One tenant's many providers push out its own, not another's.
+// One tenant's many providers drive out its own, not another's.
 func TestIssuersAreForgotten(t *testing.T) {
 	_, k := newProviders(t)
 	read := func(tenant byte, n int) {
@@ -204,7 +206,7 @@ func TestIssuersAreForgotten(t *testing.T) {
 	}
 }
 
-// What a provider answers, and a token says, costs no more than it is long.
+// A provider's answer and a token's content cost no more than their length.
 func TestProviderAnswersAreBounded(t *testing.T) {
 	const factor, allowed = 8, 256 << 10
 	cost := func(f func()) uint64 {
@@ -269,7 +271,7 @@ func TestProviderAnswersAreBounded(t *testing.T) {
 	}
 }
 
-// A token has so many claims and no more.
+// The number of a token's claims is bounded.
 func TestTokenMembers(t *testing.T) {
 	for more, taken := range map[int]bool{maxMembers - 3: true, maxMembers - 2: false} {
 		claims := `{"iss":"a","sub":"b","aud":"c"`
@@ -283,7 +285,7 @@ func TestTokenMembers(t *testing.T) {
 	}
 }
 
-// numbered are units with a number each.
+// numbered returns units with a number each.
 func numbered(size int, unit string) string {
 	var b strings.Builder
 	for i := 0; b.Len() < size; i++ {

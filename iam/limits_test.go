@@ -12,8 +12,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// A tenant, or a user, at its limit is told to slow down in these APIs' own words;
-// nobody else is, and who proves nothing uses nothing up.
+// A tenant or a user at its limit is told to slow down, in these APIs' own
+// words. Others are not, and unproven requests use nothing up.
 func TestRates(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	other := g.User(t, "other")
@@ -51,7 +51,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// So many tokens wait at once for the keys of one provider and no more.
+// The number of tokens that wait for the keys of one provider is bounded.
 func TestProviderWaits(t *testing.T) {
 	idp := newProvider(t)
 	keys := idp.Config.Handler
@@ -76,7 +76,7 @@ func TestProviderWaits(t *testing.T) {
 		all.Go(func() {
 			a := assume()
 			if a.status != 200 {
-				once.Do(func() { close(refused) }) // until then nobody is answered
+				once.Do(func() { close(refused) }) // nobody is answered before
 			}
 			answers <- a
 		})
@@ -97,7 +97,7 @@ func TestProviderWaits(t *testing.T) {
 	if a := assume(); a.status != 200 {
 		t.Errorf("afterwards: %d %s", a.status, a.body)
 	}
-	// Who is let in counts with the role's tenant.
+	// An accepted token counts with the role's tenant.
 	if err := g.Engine.Accounts().SetLimits(t.Context(), g.tenant.Tenant.ID, meta.Limits{Requests: 1}); err != nil {
 		t.Fatal(err)
 	}

@@ -8,12 +8,13 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// managedMarker begins the markers of pages that end among accounts.ManagedPolicies, which
-// are listed first: no name of an identity has a colon.
+// managedMarker begins markers of pages that end among
+// accounts.ManagedPolicies, which are listed first. It cannot be a name,
+// because no name of an identity has a colon.
 const managedMarker = "managed:"
 
-// policyOf finds a policy of a tenant, or one that all tenants have, without asking for
-// rights.
+// policyOf returns a policy of a tenant, or one that all tenants have, without
+// asking for rights.
 func (c *call) policyOf(tenant meta.ID, arn string) (p accounts.Identity, err error) {
 	none := s3err.New(s3err.NoSuchEntity, "Policy %s does not exist or is not attachable.", clip(arn))
 	if name, ok := strings.CutPrefix(arn, accounts.ManagedPrefix); ok {
@@ -36,19 +37,20 @@ func (c *call) policyOf(tenant meta.ID, arn string) (p accounts.Identity, err er
 	return p, err
 }
 
-// ownPolicy is managed for an action that changes the policy, which nobody may of those
-// that every tenant has.
+// ownPolicy is managed for an action that changes the policy. Nobody may change
+// a policy that every tenant has.
 func (c *call) ownPolicy(extra ...string) (accounts.Identity, error) {
 	p, err := c.managed(extra...)
 	if err == nil && p.Managed() {
-		c.reason = "the policy is every account's"
-		return accounts.Identity{}, s3err.New(s3err.AccessDenied, "User: %s is not authorized to perform: iam:%s on resource: policy %s", c.principal.ARN(), c.name, p.ARN())
+		c.reason = "the policy belongs to all accounts"
+		return accounts.Identity{}, s3err.New(s3err.AccessDenied,
+			"User: %s is not authorized to perform: iam:%s on resource: policy %s", c.principal.ARN(), c.name, p.ARN())
 	}
 	return p, err
 }
 
-// policies returns a page of those that every tenant has and then of the caller's, of
-// those alone that are asked for.
+// policies returns a page of the selected policies: first those that every
+// tenant has, then the caller's.
 func (c *call) policies(scope string, asked func(*accounts.Identity) bool) (found []accounts.Identity, end paging, err error) {
 	after, limit, err := c.form.page()
 	if err != nil {
@@ -70,7 +72,7 @@ func (c *call) policies(scope string, asked func(*accounts.Identity) bool) (foun
 	switch {
 	case scope == "AWS":
 		return found, end, nil
-	case len(found) == limit: // whether more follow is seen then
+	case len(found) == limit: // the next page shows whether more follow
 		return found, paging{true, marker(managedMarker + found[limit-1].Name)}, nil
 	}
 	own, end, err := c.listedAfter(meta.IdentityPolicy, after, limit-len(found), asked)

@@ -12,9 +12,9 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// managedNames are the policies of AWS that every account has here, each with what it
-// gives a user who has it alone: to read and to write an object, to list users, to make
-// a user, and what belongs to the operator.
+// managedNames are the policies of AWS that every account has, each with its
+// effect for a user who has it alone: to read and to write an object, to list
+// users, to create a user, and actions of the operator.
 var managedNames = []struct {
 	name                        string
 	read, write, users, newUser bool
@@ -75,7 +75,7 @@ func TestManagedByAWS(t *testing.T) {
 			g.root(t, "NoSuchEntity", "Detach"+kind+"Policy", kind+"Name", "dev", "PolicyArn", arn)
 			g.want(t, g.cred, "GET", "/bucket/key", "AccessDenied")
 		}
-		// As a boundary and as what narrows a session it gives nothing more.
+		// As a boundary or a session policy it gives nothing more.
 		g.root(t, "", "AttachRolePolicy", "RoleName", "dev", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
 		g.root(t, "", "PutUserPermissionsBoundary", "UserName", "dev", "PermissionsBoundary", arn)
 		g.root(t, "", "AttachUserPolicy", "UserName", "dev", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
@@ -89,7 +89,7 @@ func TestManagedByAWS(t *testing.T) {
 		g.want(t, session, "PUT", "/bucket/key", code(m.write))
 		g.root(t, "", "DetachUserPolicy", "UserName", "dev", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
 		g.root(t, "", "DetachRolePolicy", "RoleName", "dev", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
-		// Nobody changes it.
+		// Nobody can change it.
 		for _, who := range []accounts.Credential{g.tenant, g.Root} {
 			for _, action := range []string{"DeletePolicy", "CreatePolicyVersion", "SetDefaultPolicyVersion", "DeletePolicyVersion", "TagPolicy", "UntagPolicy"} {
 				parameters := honoured(action, "PolicyArn", arn, "VersionId", "v1", "PolicyDocument", readOnly)
@@ -112,7 +112,7 @@ func TestManagedByAWS(t *testing.T) {
 	}
 }
 
-// Policies are listed by scope, and page by page, in every list that has them.
+// Policies are listed by scope and page by page, in every list that has them.
 func TestPolicyLists(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	var all, managed []string

@@ -13,7 +13,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// largest is a policy of the most characters, of patterns that take most memory.
+// largest is a policy of the largest size, with the patterns that need most
+// memory.
 func largest(most, number int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::%d"`, number)
@@ -23,7 +24,7 @@ func largest(most, number int) string {
 	return b.String() + "]}}"
 }
 
-// heldBy is what stays in memory of what do does.
+// heldBy returns the memory that do leaves in use.
 func heldBy(do func()) int64 {
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -34,9 +35,9 @@ func heldBy(do func()) int64 {
 	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
 }
 
-// Session tokens of users with the largest policies take little memory, however many
-// there are and however many users they are of: after so many as here the caches are
-// full, and 10,000 take as much.
+// Session tokens of users with the largest policies need little memory,
+// whatever their number and that of the users. After this many, the caches are
+// full, and 10,000 need as much.
 func TestMemoryOfSessionTokens(t *testing.T) {
 	const tokens, users, most = 2_000, 40, 150 << 20
 	g := newRig(t, gatewaytest.Options{})
@@ -83,7 +84,7 @@ func TestMemoryOfSessionTokens(t *testing.T) {
 	if held > most {
 		t.Errorf("%d tokens take %d bytes, at most %d", tokens, held, most)
 	}
-	// Two sessions of a user have the very same policies.
+	// Two sessions of a user share the same policies.
 	a, b := session(0), session(users)
 	p, q := accounts.PrincipalOf(&a, meta.ID{}), accounts.PrincipalOf(&b, meta.ID{})
 	for i := range p.Identity {
@@ -93,8 +94,8 @@ func TestMemoryOfSessionTokens(t *testing.T) {
 	}
 }
 
-// Users whose policies have the same text have what was made of it, whoever was first:
-// the second costs next to nothing.
+// Users with policies of the same text share the compiled form: the second user
+// costs next to nothing.
 func TestCompiledPoliciesAreShared(t *testing.T) {
 	made := func(text string) int64 {
 		c := &accounts.Credential{Principal: &accounts.Principal{Kind: meta.IdentityUser, Policies: []accounts.PolicyText{{Name: "p", Document: text}},

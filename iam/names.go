@@ -13,12 +13,13 @@ var nameParameters = map[meta.IdentityKind]string{
 	meta.IdentityUser: "UserName", meta.IdentityGroup: "GroupName", meta.IdentityRole: "RoleName", meta.IdentityPolicy: "PolicyName",
 }
 
-// arn is what an identity of the caller's tenant would be called.
+// arn is the ARN of an identity of the caller's tenant, whether or not it
+// exists.
 func (c *call) arn(kind meta.IdentityKind, path, name string) string {
 	return accounts.ARN(c.principal.Account, kind, path, name)
 }
 
-// uniqueID is what answers show as an identity's id.
+// uniqueID is an identity's id as answers show it.
 func uniqueID(i *accounts.Identity) string {
 	switch i.Kind {
 	case meta.IdentityUser:
@@ -31,9 +32,8 @@ func uniqueID(i *accounts.Identity) string {
 	return "ANPA" + i.ID.String()
 }
 
-// named finds an identity by the parameter with its name and asks whether the
-// caller may take the action on it. A caller that may not learns nothing of
-// whether it exists.
+// named returns the identity that a parameter names, if the caller may take the
+// action on it. A caller without the right does not learn whether it exists.
 func (c *call) named(kind meta.IdentityKind, extra ...string) (accounts.Identity, error) {
 	name, err := c.form.need(nameParameters[kind])
 	if err != nil {
@@ -42,6 +42,8 @@ func (c *call) named(kind meta.IdentityKind, extra ...string) (accounts.Identity
 	return c.find(kind, name, extra...)
 }
 
+// find is named for a name that is at hand. The decision comes first, also for
+// an absent identity.
 func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (accounts.Identity, error) {
 	i, err := c.Accounts.Identity(c.ctx, c.tenant(), kind, name)
 	resource := c.arn(kind, "/", name)
@@ -59,12 +61,12 @@ func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (accou
 	return i, err
 }
 
-// listed returns one page of identities whose path begins with PathPrefix.
+// listed returns one page of identities with the requested PathPrefix.
 func (c *call) listed(kind meta.IdentityKind) ([]accounts.Identity, paging, error) {
 	return c.listedWhere(kind, func(*accounts.Identity) bool { return true })
 }
 
-// listedWhere is listed of those alone that are asked for.
+// listedWhere is listed for the selected identities.
 func (c *call) listedWhere(kind meta.IdentityKind, asked func(*accounts.Identity) bool) ([]accounts.Identity, paging, error) {
 	after, limit, err := c.form.page()
 	if err != nil {
@@ -73,7 +75,8 @@ func (c *call) listedWhere(kind meta.IdentityKind, asked func(*accounts.Identity
 	return c.listedAfter(kind, after, limit, asked)
 }
 
-// listedAfter is listedWhere of at most limit, one or more, behind a name.
+// listedAfter is listedWhere for at most limit identities after a name. limit
+// is at least one.
 func (c *call) listedAfter(kind meta.IdentityKind, after string, limit int, asked func(*accounts.Identity) bool) ([]accounts.Identity, paging, error) {
 	leave, err := c.turn()
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// Parameters that several actions have.
+// Parameters of several actions.
 const (
 	pageParameters = " Marker MaxItems"
 	listParameters = pageParameters + " PathPrefix"
@@ -17,11 +17,11 @@ const (
 	narrowing      = " Policy PolicyArns.member.N.arn DurationSeconds"
 )
 
-// parameters are those that each action honours; N stands for the numbers of a list. A
-// request with any other is refused: one that is passed over in silence may be the one
-// that narrows what is done. Actions that are not here find nothing and do nothing,
-// whatever is asked: see absentActions.
-// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html,
+// parameters are the supported parameters of each action; N stands for the
+// numbers of a list. A request with any other is refused, because an ignored
+// parameter may be one that restricts the effect. Actions that are not listed
+// find and do nothing in any case: see absentActions.
+// Sources: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html,
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
 var parameters = func() map[string][]string {
 	all := make(map[string][]string)
@@ -71,7 +71,10 @@ var parameters = func() map[string][]string {
 	add("PutUserPermissionsBoundary", "UserName PermissionsBoundary")
 	add("PutRolePermissionsBoundary", "RoleName PermissionsBoundary")
 	add("UpdateOpenIDConnectProviderThumbprint", "OpenIDConnectProviderArn ThumbprintList.member.N")
-	for kind, named := range map[string]string{"User": "UserName", "Role": "RoleName", "Policy": "PolicyArn", "OpenIDConnectProvider": "OpenIDConnectProviderArn"} {
+	tagged := map[string]string{
+		"User": "UserName", "Role": "RoleName", "Policy": "PolicyArn", "OpenIDConnectProvider": "OpenIDConnectProviderArn",
+	}
+	for kind, named := range tagged {
 		add("Tag"+kind, named+tagParameters)
 		add("Untag"+kind, named+" TagKeys.member.N")
 		add("List"+kind+"Tags", named+pageParameters)
@@ -82,17 +85,18 @@ var parameters = func() map[string][]string {
 	return all
 }()
 
-// notHonoured are parameters of AWS that nothing here can honour, with the reason.
+// notHonoured are AWS's parameters that are never supported, with the reason.
 var notHonoured = map[string]string{
-	"SerialNumber":     "there are no devices of a second factor",
-	"TokenCode":        "there are no devices of a second factor",
-	"ProviderId":       "providers of OAuth 2.0 are not supported, those of OpenID Connect are",
+	"SerialNumber":     "MFA devices are not supported",
+	"TokenCode":        "MFA devices are not supported",
+	"ProviderId":       "OAuth 2.0 providers are not supported; use OpenID Connect",
 	"ProvidedContexts": "contexts of other providers are not supported",
 }
 
 const memberInfix = ".member."
 
-// listEntry takes the number out of the name of a list's entry; n is 0 for any other name.
+// listEntry splits the number off the name of a list's entry. n is 0 for any
+// other name.
 func listEntry(name string) (pattern string, n int) {
 	list, rest, found := strings.Cut(name, memberInfix)
 	number, field, more := strings.Cut(rest, ".")
@@ -106,8 +110,8 @@ func listEntry(name string) (pattern string, n int) {
 	return list + memberInfix + "N" + field, n
 }
 
-// checkParameters refuses what the action does not honour, and lists with gaps, of which
-// nobody would read what is behind the first.
+// checkParameters refuses unsupported parameters and lists with gaps, whose
+// later entries would be ignored.
 func (f form) checkParameters(action string) error {
 	honoured, acts := parameters[action]
 	if !acts {
@@ -118,7 +122,7 @@ func (f form) checkParameters(action string) error {
 		pattern, n := listEntry(name)
 		empty := value == "" && slices.ContainsFunc(honoured, func(p string) bool { return strings.HasPrefix(p, name+memberInfix) })
 		if empty {
-			continue // SDKs write an empty list so
+			continue // SDKs send empty lists in this form
 		}
 		if !slices.Contains(honoured, pattern) {
 			return unhonoured(action, name)
@@ -144,25 +148,27 @@ func (f form) checkParameters(action string) error {
 // maxPathPrefix is in characters.
 const maxPathPrefix = 512
 
-// checkPathPrefix refuses what no path begins with, of which a list would have nothing.
+// checkPathPrefix refuses a prefix that no path can have, because the list
+// would be empty.
 // Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html
 func (f form) checkPathPrefix() error {
 	p := f["PathPrefix"]
 	if p != "" && (p[0] != '/' || len(p) > maxPathPrefix || strings.ContainsFunc(p, func(r rune) bool { return r < '!' || r > '~' })) {
-		return s3err.New(s3err.ValidationError, "PathPrefix begins with a slash and has up to %d printable ASCII characters.", maxPathPrefix)
+		return s3err.New(s3err.ValidationError, "PathPrefix must begin with a slash and have at most %d printable ASCII characters.", maxPathPrefix)
 	}
 	return nil
 }
 
+// unhonoured refuses a parameter, with the reason if there is one.
 func unhonoured(action, name string) error {
 	first, _, _ := strings.Cut(name, ".")
 	if why := notHonoured[first]; why != "" {
 		return s3err.New(s3err.ValidationError, "The parameter %s is not supported: %s.", clip(name), why)
 	}
-	return s3err.New(s3err.ValidationError, "%s has no parameter %s.", action, clip(name))
+	return s3err.New(s3err.ValidationError, "%s does not support the parameter %s.", action, clip(name))
 }
 
-// choice reads a parameter that has one of a few values; empty: it is absent.
+// choice returns a parameter with one of a few values; "" when it is absent.
 func (f form) choice(name string, values ...string) (string, error) {
 	v := f[name]
 	if v != "" && !slices.Contains(values, v) {

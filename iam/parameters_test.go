@@ -11,7 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// honoured are those of the parameters that an action has.
+// honoured returns the supported ones of the parameters.
 func honoured(action string, parameters ...string) (kept []string) {
 	if iam.Honours(action) == nil {
 		return parameters
@@ -29,9 +29,9 @@ const (
 	tags = " Tags.member.N.Key Tags.member.N.Value"
 )
 
-// documented are the parameters that AWS documents of each action. Those behind a bar are
-// refused, the others honoured.
-// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html,
+// documented are the parameters that AWS documents for each action. Those after
+// a bar are refused, the others supported.
+// Sources: https://docs.aws.amazon.com/IAM/latest/APIReference/API_Operations.html,
 // https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html
 var documented = map[string]string{
 	"AddClientIDToOpenIDConnectProvider":      "ClientID OpenIDConnectProviderArn",
@@ -121,8 +121,9 @@ var documented = map[string]string{
 	"ListOpenIDConnectProviderTags":           "OpenIDConnectProviderArn" + page,
 }
 
-// Every parameter that AWS documents is honoured, or refused by its name before anything
-// is done; so is one that nobody documents, and a list with a gap.
+// Every parameter that AWS documents is supported, or refused by its name
+// before anything is done. Undocumented ones and lists with gaps are refused
+// too.
 func TestParametersAreHonouredOrRefused(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	refused := func(action, name string) {
@@ -141,7 +142,7 @@ func TestParametersAreHonouredOrRefused(t *testing.T) {
 	for action := range does {
 		text, ok := documented[action]
 		if !ok {
-			t.Errorf("what AWS documents of %s is not in the table", action)
+			t.Errorf("a documented parameter of %s is not in the table", action)
 			continue
 		}
 		kept, not, _ := strings.Cut(text, "|")
@@ -170,8 +171,8 @@ func TestParametersAreHonouredOrRefused(t *testing.T) {
 	}
 }
 
-// Lists are taken apart into pages that leave nothing out and say nothing twice, and
-// filters let through what they say.
+// Lists are split into pages without gaps and repetitions, and filters select
+// what they say.
 func TestListsAreFiltered(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := strings.Split(g.root(t, "", "GetUser").one("Arn"), ":")[4]

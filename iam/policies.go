@@ -13,13 +13,14 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Sizes of policies in characters, white space left out.
+// Sizes of policies in characters, without white space.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 const maxManaged = 6144
 
+// maxInline bounds the inline policies of one identity together.
 var maxInline = map[meta.IdentityKind]int{meta.IdentityUser: 2048, meta.IdentityGroup: 5120, meta.IdentityRole: 10240}
 
-// characters counts what counts of a policy.
+// characters counts the characters of a policy that count for quotas.
 func characters(document string) (n int) {
 	for _, r := range document {
 		if !unicode.IsSpace(r) {
@@ -29,7 +30,8 @@ func characters(document string) (n int) {
 	return n
 }
 
-// checkPolicy returns why a document cannot be a policy of an identity.
+// checkPolicy tells why a document cannot be a policy of an identity; nil: it
+// can.
 func checkPolicy(document string, most int) error {
 	if n := characters(document); n > most {
 		return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for PolicySize: %d", most)
@@ -38,6 +40,7 @@ func checkPolicy(document string, most int) error {
 	return err
 }
 
+// policyXML describes a managed policy.
 type policyXML struct {
 	PolicyName, PolicyId, Arn, Path, DefaultVersionId string
 	AttachmentCount, PermissionsBoundaryUsageCount    int
@@ -49,6 +52,7 @@ type policyXML struct {
 
 func versionID(n int) string { return "v" + strconv.Itoa(n) }
 
+// policyShown leaves out the tags, which only GetPolicy shows.
 func policyShown(p accounts.Identity, use usage) policyXML {
 	return policyXML{PolicyName: p.Name, PolicyId: uniqueID(&p), Arn: p.ARN(), Path: p.Path,
 		DefaultVersionId: versionID(p.Policy.Default), IsAttachable: true, Description: p.Description,
@@ -56,11 +60,11 @@ func policyShown(p accounts.Identity, use usage) policyXML {
 		CreateDate: stamp(p.Created), UpdateDate: stamp(p.Policy.Updated)}
 }
 
-// usage is how often a policy is used.
+// usage counts the uses of a policy.
 type usage struct{ attached, boundary int }
 
-// The uses of a policy, as PolicyUsageFilter names them. One that nobody has is
-// taken for one of permissions.
+// The uses of a policy, as PolicyUsageFilter names them. An unused policy
+// counts as one for permissions.
 const (
 	usedAsPolicy   = "PermissionsPolicy"
 	usedAsBoundary = "PermissionsBoundary"
@@ -68,7 +72,7 @@ const (
 
 var usageFilters = []string{usedAsPolicy, usedAsBoundary}
 
-// usages counts for all policies of the tenant.
+// usages counts the uses of all policies of the tenant.
 func (c *call) usages() (map[meta.ID]usage, error) {
 	all := make(map[meta.ID]usage)
 	_, err := c.holders(func(i *accounts.Identity) bool {
@@ -85,6 +89,8 @@ func (c *call) usages() (map[meta.ID]usage, error) {
 	return all, err
 }
 
+// createPolicy creates a managed policy with one version.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicy.html
 func createPolicy(c *call) (any, error) {
 	name, err := c.form.need("PolicyName")
 	if err != nil {
@@ -109,16 +115,21 @@ func createPolicy(c *call) (any, error) {
 		return nil, err
 	}
 	now := c.now()
-	p, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{Tenant: c.tenant(), Kind: meta.IdentityPolicy, Name: name, Path: path, Tags: tags,
-		Description: c.form["Description"], Policy: &accounts.PolicyFacts{
-			Versions: []accounts.PolicyVersion{{Number: 1, Document: document, Created: now}}, Default: 1, Next: 2, Updated: now}})
+	p, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{
+		Tenant: c.tenant(), Kind: meta.IdentityPolicy, Name: name, Path: path, Tags: tags, Description: c.form["Description"],
+		Policy: &accounts.PolicyFacts{
+			Versions: []accounts.PolicyVersion{{Number: 1, Document: document, Created: now}},
+			Default:  1, Next: 2, Updated: now,
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
 	return struct{ Policy policyXML }{policyShown(p, usage{})}, nil
 }
 
-// managed finds the policy that PolicyArn names, and asks for the right to it.
+// managed returns the policy that PolicyArn names, if the caller has the right
+// to it.
 func (c *call) managed(extra ...string) (accounts.Identity, error) {
 	arn, err := c.form.need("PolicyArn")
 	if err != nil {
@@ -131,6 +142,8 @@ func (c *call) managed(extra ...string) (accounts.Identity, error) {
 	return p, err
 }
 
+// getPolicy shows a policy without its document.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetPolicy.html
 func getPolicy(c *call) (any, error) {
 	p, err := c.managed()
 	if err != nil {
@@ -142,6 +155,8 @@ func getPolicy(c *call) (any, error) {
 	return struct{ Policy policyXML }{x}, err
 }
 
+// listPolicies lists AWS's managed policies and the tenant's own.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListPolicies.html
 func listPolicies(c *call) (any, error) {
 	if err := c.allow("*"); err != nil {
 		return nil, err
@@ -164,18 +179,21 @@ func listPolicies(c *call) (any, error) {
 	}
 	found, end, err := c.policies(scope, func(p *accounts.Identity) bool {
 		u := uses[p.ID]
-		return (attached != "true" || u.attached > 0) && (use != usedAsBoundary || u.boundary > 0) && (use != usedAsPolicy || u.attached > 0 || u.boundary == 0)
+		return (attached != "true" || u.attached > 0) &&
+			(use != usedAsBoundary || u.boundary > 0) && (use != usedAsPolicy || u.attached > 0 || u.boundary == 0)
 	})
 	return struct {
 		Policies members[policyXML]
 		paging
 	}{membersOf(found, func(p accounts.Identity) policyXML {
 		x := policyShown(p, uses[p.ID])
-		x.Description = "" // GetPolicy alone shows it
+		x.Description = "" // only GetPolicy shows it
 		return x
 	}), end}, err
 }
 
+// deletePolicy refuses a policy in use or with several versions, as AWS does.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicy.html
 func deletePolicy(c *call) (any, error) {
 	p, err := c.ownPolicy()
 	if err != nil {
@@ -188,11 +206,13 @@ func deletePolicy(c *call) (any, error) {
 	case uses[p.ID] != usage{}:
 		return nil, s3err.New(s3err.DeleteConflict, "Cannot delete a policy attached to entities.")
 	case len(p.Policy.Versions) > 1:
-		return nil, s3err.New(s3err.DeleteConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.")
+		return nil, s3err.New(s3err.DeleteConflict, "This policy has more than one version. Before you delete a policy, "+
+			"you must delete the policy's versions. The default version is deleted with the policy.")
 	}
 	return nil, c.Accounts.DeleteIdentity(c.ctx, p)
 }
 
+// versionXML describes a version; the document only where it was asked for.
 type versionXML struct {
 	Document         string `xml:",omitempty"`
 	VersionId        string
@@ -204,6 +224,9 @@ func versionShown(p *accounts.PolicyFacts, v accounts.PolicyVersion, document st
 	return versionXML{document, versionID(v.Number), v.Number == p.Default, stamp(v.Created)}
 }
 
+// createPolicyVersion adds a version, and puts it into effect if SetAsDefault
+// asks for it.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreatePolicyVersion.html
 func createPolicyVersion(c *call) (any, error) {
 	document, err := c.form.need("PolicyDocument")
 	if err != nil {
@@ -223,7 +246,8 @@ func createPolicyVersion(c *call) (any, error) {
 	p, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityPolicy, p.Name, func(p *accounts.Identity) error {
 		f := p.Policy
 		if len(f.Versions) >= accounts.MaxPolicyVersions {
-			return s3err.New(s3err.LimitExceeded, "A managed policy can have up to %d versions. Before you create a new version, you must delete an existing version.", accounts.MaxPolicyVersions)
+			return s3err.New(s3err.LimitExceeded, "A managed policy can have up to %d versions. "+
+				"Before you create a new version, you must delete an existing version.", accounts.MaxPolicyVersions)
 		}
 		f.Versions = append(f.Versions, accounts.PolicyVersion{Number: f.Next, Document: document, Created: c.now()})
 		if asDefault == "true" {
@@ -239,7 +263,7 @@ func createPolicyVersion(c *call) (any, error) {
 	return struct{ PolicyVersion versionXML }{versionShown(p.Policy, p.Policy.Versions[len(p.Policy.Versions)-1], "")}, nil
 }
 
-// version finds the version that VersionId names.
+// version returns the index of the version that VersionId names.
 func (c *call) version(p *accounts.PolicyFacts) (int, error) {
 	id, err := c.form.need("VersionId")
 	if err != nil {
@@ -252,6 +276,8 @@ func (c *call) version(p *accounts.PolicyFacts) (int, error) {
 	return i, nil
 }
 
+// getPolicyVersion shows the document of a version.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetPolicyVersion.html
 func getPolicyVersion(c *call) (any, error) {
 	p, err := c.managed()
 	if err != nil {
@@ -265,6 +291,8 @@ func getPolicyVersion(c *call) (any, error) {
 	return struct{ PolicyVersion versionXML }{versionShown(p.Policy, v, encoded(v.Document))}, nil
 }
 
+// listPolicyVersions lists the versions, newest first.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListPolicyVersions.html
 func listPolicyVersions(c *call) (any, error) {
 	p, err := c.managed()
 	if err != nil {
@@ -273,7 +301,7 @@ func listPolicyVersions(c *call) (any, error) {
 	newest := slices.Clone(p.Policy.Versions)
 	slices.Reverse(newest)
 	page, end, err := cut(c.form, newest, func(v accounts.PolicyVersion) string {
-		return strconv.Itoa(math.MaxInt32 - v.Number) // of one length, and falling as numbers rise
+		return strconv.Itoa(math.MaxInt32 - v.Number) // all of one length, and falling as numbers rise
 	})
 	return struct {
 		Versions members[versionXML]
@@ -281,6 +309,8 @@ func listPolicyVersions(c *call) (any, error) {
 	}{membersOf(page, func(v accounts.PolicyVersion) versionXML { return versionShown(p.Policy, v, "") }), end}, err
 }
 
+// setDefaultPolicyVersion puts a version into effect.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_SetDefaultPolicyVersion.html
 func setDefaultPolicyVersion(c *call) (any, error) {
 	return c.changeVersion(func(f *accounts.PolicyFacts, i int) error {
 		f.Default = f.Versions[i].Number
@@ -288,6 +318,8 @@ func setDefaultPolicyVersion(c *call) (any, error) {
 	})
 }
 
+// deletePolicyVersion removes a version that is not in effect.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicyVersion.html
 func deletePolicyVersion(c *call) (any, error) {
 	return c.changeVersion(func(f *accounts.PolicyFacts, i int) error {
 		if f.Versions[i].Number == f.Default {
@@ -298,6 +330,7 @@ func deletePolicyVersion(c *call) (any, error) {
 	})
 }
 
+// changeVersion applies a change to the version that VersionId names.
 func (c *call) changeVersion(change func(*accounts.PolicyFacts, int) error) (any, error) {
 	p, err := c.ownPolicy()
 	if err != nil {
@@ -314,6 +347,8 @@ func (c *call) changeVersion(change func(*accounts.PolicyFacts, int) error) (any
 	return nil, err
 }
 
+// listEntitiesForPolicy lists the users, groups and roles that have a policy.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListEntitiesForPolicy.html
 func listEntitiesForPolicy(c *call) (any, error) {
 	p, err := c.managed()
 	if err != nil {
@@ -332,7 +367,8 @@ func listEntitiesForPolicy(c *call) (any, error) {
 		if use != usedAsBoundary {
 			held = slices.Contains(i.Attached, p.ID)
 		}
-		return held && strings.HasPrefix(i.Path, c.form["PathPrefix"]) && (kind == "" || kind+"Name" == nameParameters[i.Kind])
+		return held && strings.HasPrefix(i.Path, c.form["PathPrefix"]) &&
+			(kind == "" || kind+"Name" == nameParameters[i.Kind])
 	}, meta.IdentityUser, meta.IdentityGroup, meta.IdentityRole)
 	if err != nil {
 		return nil, err

@@ -41,7 +41,7 @@ func newRig(t *testing.T, o gatewaytest.Options) *rig {
 	return g
 }
 
-// try sends an empty request and returns the error's code; empty for success.
+// try sends an empty request and returns the error's code; "" for success.
 func try(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, method, target string) string {
 	t.Helper()
 	r := g.Request(t, method, target, nil)
@@ -110,7 +110,7 @@ func TestUserHasItsPolicies(t *testing.T) {
 	g.change(t, meta.IdentityUser, "dev", func(i *accounts.Identity) { i.Boundary = b.ID })
 	g.want(t, g.cred, "GET", "/bucket/key", "AccessDenied")
 	g.want(t, g.cred, "GET", "/bucket", "")
-	// What a policy of it cannot be had, nothing is allowed.
+	// If one of its policies is unavailable, nothing is allowed.
 	b, err := g.Engine.Accounts().Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityPolicy, "boundary")
 	if err != nil {
 		t.Fatal(err)
@@ -119,7 +119,7 @@ func TestUserHasItsPolicies(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.want(t, g.cred, "GET", "/bucket", "AccessDenied")
-	g.create(t, policy("boundary", readOnly)) // another of the same name
+	g.create(t, policy("boundary", readOnly)) // another one with the same name
 	g.want(t, g.cred, "GET", "/bucket", "AccessDenied")
 	g.change(t, meta.IdentityUser, "dev", func(i *accounts.Identity) { i.Boundary = meta.ID{} })
 	g.want(t, g.cred, "GET", "/bucket", "")
@@ -170,7 +170,7 @@ func TestSessions(t *testing.T) {
 	}
 	g.want(t, nothing, "GET", "/bucket/key", "AccessDenied")
 
-	// The role made again is another.
+	// The role created again is another one.
 	role, err = g.Engine.Accounts().Identity(t.Context(), g.tenant.Tenant.ID, meta.IdentityRole, "reader")
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +198,8 @@ func tokenRequest(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential) *
 	return r
 }
 
-// What one gateway takes back, the other refuses within CredentialTTL.
+// A credential that one gateway revokes is refused by the other within
+// CredentialTTL.
 func TestRevocationOnAnotherGateway(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{Several: true})
 	other := gatewaytest.Start(t, gatewaytest.Options{Store: g.Store, Backend: g.Backend, Keys: g.Keys, Several: true})
@@ -219,7 +220,7 @@ func TestRevocationOnAnotherGateway(t *testing.T) {
 		began := time.Now()
 		for try(t, other, g.cred, "GET", "/bucket/key") != "" {
 			if time.Since(began) > accounts.CredentialTTL+10*time.Second {
-				t.Fatal("what was given does not count")
+				t.Fatal("a granted right has no effect")
 			}
 		}
 	}
@@ -260,7 +261,7 @@ func TestRevocationOnAnotherGateway(t *testing.T) {
 	gone("a session of a removed user", "InvalidToken", session)
 }
 
-// A credential and an identity that are damaged or moved in the store deny.
+// Damaged or moved rows of a credential or an identity deny.
 func TestMovedRows(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	other := g.User(t, "other")
@@ -286,7 +287,7 @@ func TestMovedRows(t *testing.T) {
 		t.Errorf("a document under another id: %v", err)
 	}
 	if code := try(t, g.Gateway, g.cred, "GET", "/bucket/key"); code != "InternalError" {
-		t.Errorf("a user whose row was moved: %q", code)
+		t.Errorf("a user with a moved row: %q", code)
 	}
 }
 

@@ -17,30 +17,37 @@ const (
 	thumbprint     = 40 // characters
 )
 
-// providerURL checks the URL of a provider, whose identity's name is the URL
-// without its scheme.
+// providerURL validates the URL of a provider and returns it without the
+// scheme, which is the name of its identity.
 func providerURL(text string) (name string, err error) {
 	u, err := url.Parse(text)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(text) > 255 {
-		return "", s3err.New(s3err.InvalidInput, "Invalid Open ID Connect Provider URL: it is https://host/path without a query.")
+	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil ||
+		u.RawQuery != "" || u.Fragment != "" || len(text) > 255 {
+		return "", s3err.New(s3err.InvalidInput,
+			"Invalid Open ID Connect Provider URL: it must be https://host/path, without a query.")
 	}
 	return strings.TrimSuffix(strings.TrimPrefix(text, "https://"), "/"), nil
 }
 
+// checkClientIDs refuses more or longer client ids than AWS allows.
 func checkClientIDs(ids []string) error {
 	if len(ids) > maxClientIDs || slices.ContainsFunc(ids, func(id string) bool { return id == "" || len(id) > maxClientID }) {
-		return s3err.New(s3err.InvalidInput, "A provider has up to %d client ids of 1 to %d characters.", maxClientIDs, maxClientID)
+		return s3err.New(s3err.InvalidInput, "A provider can have at most %d client ids of 1 to %d characters.", maxClientIDs, maxClientID)
 	}
 	return nil
 }
 
+// checkThumbprints refuses more thumbprints than AWS allows, or malformed ones.
 func checkThumbprints(all []string) error {
 	if len(all) > maxThumbprints || slices.ContainsFunc(all, func(t string) bool { return len(t) != thumbprint }) {
-		return s3err.New(s3err.InvalidInput, "A provider has up to %d thumbprints of %d characters.", maxThumbprints, thumbprint)
+		return s3err.New(s3err.InvalidInput, "A provider can have at most %d thumbprints, each of %d characters.", maxThumbprints, thumbprint)
 	}
 	return nil
 }
 
+// createProvider registers an OpenID Connect provider. The provider is not
+// asked yet.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateOpenIDConnectProvider.html
 func createProvider(c *call) (any, error) {
 	text, err := c.form.need("Url")
 	if err != nil {
@@ -57,14 +64,18 @@ func createProvider(c *call) (any, error) {
 	if err := c.allowWithTags("TagOpenIDConnectProvider", c.arn(meta.IdentityProvider, "/", name), tags); err != nil {
 		return nil, err
 	}
-	facts := &accounts.ProviderFacts{URL: "https://" + name, ClientIDs: c.form.list("ClientIDList"), Thumbprints: c.form.list("ThumbprintList")}
+	facts := &accounts.ProviderFacts{
+		URL: "https://" + name, ClientIDs: c.form.list("ClientIDList"), Thumbprints: c.form.list("ThumbprintList"),
+	}
 	if err := checkClientIDs(facts.ClientIDs); err != nil {
 		return nil, err
 	}
 	if err := checkThumbprints(facts.Thumbprints); err != nil {
 		return nil, err
 	}
-	p, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{Tenant: c.tenant(), Kind: meta.IdentityProvider, Name: name, Tags: tags, Provider: facts})
+	p, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{
+		Tenant: c.tenant(), Kind: meta.IdentityProvider, Name: name, Tags: tags, Provider: facts,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +85,7 @@ func createProvider(c *call) (any, error) {
 	}{p.ARN(), tagsXML(p.Tags)}, nil
 }
 
-// provider finds the one that OpenIDConnectProviderArn names.
+// provider returns the provider that OpenIDConnectProviderArn names.
 func (c *call) provider(extra ...string) (accounts.Identity, error) {
 	arn, err := c.form.need("OpenIDConnectProviderArn")
 	if err != nil {
@@ -87,6 +98,8 @@ func (c *call) provider(extra ...string) (accounts.Identity, error) {
 	return c.find(meta.IdentityProvider, name, extra...)
 }
 
+// getProvider shows a provider.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetOpenIDConnectProvider.html
 func getProvider(c *call) (any, error) {
 	p, err := c.provider()
 	if err != nil {
@@ -98,18 +111,27 @@ func getProvider(c *call) (any, error) {
 		ThumbprintList members[string]
 		CreateDate     string
 		Tags           members[tagXML]
-	}{p.Name, members[string]{p.Provider.ClientIDs}, members[string]{p.Provider.Thumbprints}, stamp(p.Created), tagsXML(p.Tags)}, nil
+	}{
+		p.Name, members[string]{p.Provider.ClientIDs}, members[string]{p.Provider.Thumbprints},
+		stamp(p.Created), tagsXML(p.Tags),
+	}, nil
 }
 
+// listProviders lists all of the tenant's providers; their number is bounded.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListOpenIDConnectProviders.html
 func listProviders(c *call) (any, error) {
 	if err := c.allow("*"); err != nil {
 		return nil, err
 	}
 	found, err := c.Accounts.ListIdentities(c.ctx, c.tenant(), meta.IdentityProvider, "", meta.MaxPage)
 	type entry struct{ Arn string }
-	return struct{ OpenIDConnectProviderList members[entry] }{membersOf(found, func(p accounts.Identity) entry { return entry{p.ARN()} })}, err
+	entryOf := func(p accounts.Identity) entry { return entry{p.ARN()} }
+	return struct{ OpenIDConnectProviderList members[entry] }{membersOf(found, entryOf)}, err
 }
 
+// deleteProvider removes a provider. Roles that trust it stay, and nobody can
+// assume them by it.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteOpenIDConnectProvider.html
 func deleteProvider(c *call) (any, error) {
 	p, err := c.provider()
 	if err != nil {
@@ -118,6 +140,8 @@ func deleteProvider(c *call) (any, error) {
 	return nil, c.Accounts.DeleteIdentity(c.ctx, p)
 }
 
+// addClientID succeeds if the id is already there.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_AddClientIDToOpenIDConnectProvider.html
 func addClientID(c *call) (any, error) {
 	return c.changeClientIDs(func(ids []string, id string) []string {
 		if slices.Contains(ids, id) {
@@ -127,12 +151,15 @@ func addClientID(c *call) (any, error) {
 	})
 }
 
+// removeClientID succeeds if the id is not there.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_RemoveClientIDFromOpenIDConnectProvider.html
 func removeClientID(c *call) (any, error) {
 	return c.changeClientIDs(func(ids []string, id string) []string {
 		return slices.DeleteFunc(ids, func(have string) bool { return have == id })
 	})
 }
 
+// changeClientIDs replaces the provider's client ids by the result of change.
 func (c *call) changeClientIDs(change func([]string, string) []string) (any, error) {
 	id, err := c.form.need("ClientID")
 	if err != nil {
@@ -152,7 +179,9 @@ func (c *call) changeClientIDs(change func([]string, string) []string) (any, err
 	return nil, err
 }
 
-// updateThumbprints replaces the list.
+// updateThumbprints replaces the list. Thumbprints are stored and shown, but
+// not used: the system's certificate authorities decide.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateOpenIDConnectProviderThumbprint.html
 func updateThumbprints(c *call) (any, error) {
 	p, err := c.provider()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // unsigned are the actions that need no credential, with the reason.
 var unsigned = map[string]string{"AssumeRoleWithWebIdentity": "its token is the proof"}
 
-// Whoever proves nothing takes no action, and changes no identity.
+// An unproven sender can take no action and change no identity.
 func TestEveryActionRefusesStrangers(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	other := g.User(t, "other")
@@ -93,7 +93,7 @@ func TestEveryActionRefusesStrangers(t *testing.T) {
 	}
 	for action, why := range unsigned {
 		if !iam.Actions()[action] {
-			t.Errorf("%s (%s): there is no such action", action, why)
+			t.Errorf("%s (%s): unknown action", action, why)
 		} else if a := post(t, g.Gateway, accounts.Credential{}, "sts", form("Action", action)); a.one("Code") == "MissingAuthenticationToken" {
 			t.Errorf("%s is not open any more", action)
 		}

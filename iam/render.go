@@ -10,11 +10,13 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// members is a list as these APIs write it, also when it is empty.
+// members is a list in the form of these APIs, which is written even if it is
+// empty.
 type members[T any] struct {
 	Member []T `xml:"member"`
 }
 
+// membersOf converts each entry of a list.
 func membersOf[F, T any](from []F, to func(F) T) (m members[T]) {
 	for _, f := range from {
 		m.Member = append(m.Member, to(f))
@@ -26,10 +28,11 @@ func membersOf[F, T any](from []F, to func(F) T) (m members[T]) {
 type response struct {
 	XMLName   xml.Name
 	Namespace string  `xml:"xmlns,attr"`
-	Result    *result // nil: the action has none
+	Result    *result // nil: the action has no result
 	RequestID string  `xml:"ResponseMetadata>RequestId"`
 }
 
+// result has the element's name, which depends on the action.
 type result struct {
 	XMLName xml.Name
 	Content any
@@ -40,19 +43,23 @@ func (r *result) MarshalXML(e *xml.Encoder, _ xml.StartElement) error {
 	return e.EncodeElement(r.Content, xml.StartElement{Name: r.XMLName})
 }
 
+// render writes the answer of a successful action.
 func (c *call) render(content any) []byte {
-	doc := response{XMLName: xml.Name{Local: c.name + "Response"}, Namespace: namespaces[c.action.service], RequestID: c.request.ID}
+	doc := response{
+		XMLName:   xml.Name{Local: c.name + "Response"},
+		Namespace: namespaces[c.action.service], RequestID: c.request.ID,
+	}
 	if content != nil {
 		doc.Result = &result{xml.Name{Local: c.name + "Result"}, content}
 	}
 	b, err := xml.Marshal(doc)
-	if err != nil { // only for types that no action answers with
+	if err != nil { // only for types that no action returns
 		panic(err)
 	}
 	return b
 }
 
-// errorResponse is what an action that failed answers.
+// errorResponse is the answer of a failed action.
 type errorResponse struct {
 	XMLName   xml.Name `xml:"ErrorResponse"`
 	Namespace string   `xml:"xmlns,attr"`
@@ -62,10 +69,14 @@ type errorResponse struct {
 	RequestID string   `xml:"RequestId"`
 }
 
-// renderError shows nothing of an error without a code but that there was one.
+// renderError reveals nothing about an error without a code except that there
+// was one.
 func (c *call) renderError(err error) (status int, body []byte) {
 	e := s3err.From(err)
-	doc := errorResponse{Namespace: namespaces[serviceIAM], Type: "Sender", Code: string(e.Code), Message: e.Message, RequestID: c.request.ID}
+	doc := errorResponse{
+		Namespace: namespaces[serviceIAM], Type: "Sender",
+		Code: string(e.Code), Message: e.Message, RequestID: c.request.ID,
+	}
 	if c.action.service != "" {
 		doc.Namespace = namespaces[c.action.service]
 	}
@@ -89,10 +100,10 @@ func (c *call) renderError(err error) (status int, body []byte) {
 	return status, body
 }
 
-// stamp is a time as answers have it.
+// stamp is a time in the form of answers.
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05Z") }
 
-// encoded is a policy as answers have it: by RFC 3986.
+// encoded is a policy in the form of answers: percent-encoded as in RFC 3986.
 func encoded(document string) string {
 	return strings.ReplaceAll(url.QueryEscape(document), "+", "%20")
 }

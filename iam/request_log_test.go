@@ -28,8 +28,8 @@ func (l *logged) Write(p []byte) (int, error) {
 
 func (l *logged) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
 
-// want demands a line of a request, which is written after its answer, with such
-// fields; an empty value means that there is no such field.
+// want demands a line of a request, which is written after its answer, with
+// these fields. An empty value means that the field is absent.
 func (l *logged) want(t *testing.T, id string, fields map[string]any) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(time.Millisecond) {
@@ -55,7 +55,8 @@ func (l *logged) want(t *testing.T, id string, fields map[string]any) {
 	t.Fatalf("no line of the request %s", id)
 }
 
-// Each action by everybody: its line has the fields of S3's, and says who it was.
+// Each action by each kind of sender has a line with the fields of S3's lines
+// and the right sender.
 func TestRequestLog(t *testing.T) {
 	var log logged
 	g := newRig(t, gatewaytest.Options{Log: log.logger()})

@@ -11,11 +11,12 @@ import (
 )
 
 const (
-	maxTrust        = 2048 // characters of a trust policy
+	maxTrust        = 2048 // of a trust policy, in characters
 	leastMaxSession = time.Hour
 	mostMaxSession  = 12 * time.Hour
 )
 
+// roleXML describes a role.
 type roleXML struct {
 	Path, RoleName, RoleId, Arn, CreateDate string
 	AssumeRolePolicyDocument                string
@@ -25,12 +26,14 @@ type roleXML struct {
 	Tags                                    *members[tagXML] `xml:",omitempty"`
 }
 
+// roleShown leaves out tags and boundary; trust is the policy with ARNs.
 func roleShown(r accounts.Identity, trust string) roleXML {
 	return roleXML{Path: r.Path, RoleName: r.Name, RoleId: uniqueID(&r), Arn: r.ARN(), CreateDate: stamp(r.Created),
 		AssumeRolePolicyDocument: encoded(trust), Description: r.Description,
 		MaxSessionDuration: int(r.Role.MaxSession / time.Second)}
 }
 
+// roleInFull shows a role with tags and boundary, as GetRole does.
 func (c *call) roleInFull(r accounts.Identity) (roleXML, error) {
 	trusts, err := c.trustsShown([]accounts.Identity{r})
 	if err != nil {
@@ -42,9 +45,9 @@ func (c *call) roleInFull(r accounts.Identity) (roleXML, error) {
 	return x, err
 }
 
-// trust checks a trust policy and returns it as it is stored: users and roles in
-// it are named by their unique ids, so that who is made again under a name is
-// not trusted.
+// trust validates a trust policy and returns its stored form. Users and roles
+// in it are named by their unique ids, so that one created later under the same
+// name is not trusted.
 func (c *call) trust(document string) (string, error) {
 	if characters(document) > maxTrust {
 		return "", s3err.New(s3err.LimitExceeded, "Cannot exceed quota for ACLSizePerRole: %d", maxTrust)
@@ -80,6 +83,8 @@ func (c *call) maxSession(otherwise time.Duration) (time.Duration, error) {
 	return d, nil
 }
 
+// createRole creates a role with its trust policy.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html
 func createRole(c *call) (any, error) {
 	name, err := c.form.need("RoleName")
 	if err != nil {
@@ -101,7 +106,9 @@ func createRole(c *call) (any, error) {
 		return nil, err
 	}
 	path := c.pathOrRoot()
-	if err := c.allowWithTags("TagRole", c.arn(meta.IdentityRole, path, name), tags, boundaryContext(c.form["PermissionsBoundary"])...); err != nil {
+	err = c.allowWithTags("TagRole", c.arn(meta.IdentityRole, path, name), tags,
+		boundaryContext(c.form["PermissionsBoundary"])...)
+	if err != nil {
 		return nil, err
 	}
 	if document, err = c.trust(document); err != nil {
@@ -111,8 +118,10 @@ func createRole(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{Tenant: c.tenant(), Kind: meta.IdentityRole, Name: name, Path: path, Tags: tags,
-		Description: c.form["Description"], Boundary: boundary, Role: &accounts.RoleFacts{Trust: document, MaxSession: session}})
+	r, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{
+		Tenant: c.tenant(), Kind: meta.IdentityRole, Name: name, Path: path, Tags: tags, Boundary: boundary,
+		Description: c.form["Description"], Role: &accounts.RoleFacts{Trust: document, MaxSession: session},
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +129,8 @@ func createRole(c *call) (any, error) {
 	return struct{ Role roleXML }{x}, err
 }
 
+// getRole shows a role.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetRole.html
 func getRole(c *call) (any, error) {
 	r, err := c.named(meta.IdentityRole)
 	if err != nil {
@@ -129,6 +140,8 @@ func getRole(c *call) (any, error) {
 	return struct{ Role roleXML }{x}, err
 }
 
+// listRoles lists the tenant's roles, without tags and boundaries, as AWS does.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListRoles.html
 func listRoles(c *call) (any, error) {
 	if err := c.allow(c.arn(meta.IdentityRole, "/", "")); err != nil {
 		return nil, err
@@ -151,8 +164,9 @@ func listRoles(c *call) (any, error) {
 	}{roles, end}, nil
 }
 
-// updateRoleDescription is UpdateRole of the description alone, with the role for an
-// answer.
+// updateRoleDescription is UpdateRole for the description alone. It answers
+// with the role.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRoleDescription.html
 func updateRoleDescription(c *call) (any, error) {
 	r, err := c.named(meta.IdentityRole)
 	if err != nil {
@@ -172,6 +186,8 @@ func updateRoleDescription(c *call) (any, error) {
 	return struct{ Role roleXML }{x}, err
 }
 
+// updateRole changes the given parameters. Present sessions keep their end.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateRole.html
 func updateRole(c *call) (any, error) {
 	r, err := c.named(meta.IdentityRole)
 	if err != nil {
@@ -194,6 +210,9 @@ func updateRole(c *call) (any, error) {
 	return struct{}{}, err
 }
 
+// updateAssumeRolePolicy replaces the trust policy. Present sessions stay
+// valid.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateAssumeRolePolicy.html
 func updateAssumeRolePolicy(c *call) (any, error) {
 	document, err := c.form.need("PolicyDocument")
 	if err != nil {
@@ -213,6 +232,9 @@ func updateAssumeRolePolicy(c *call) (any, error) {
 	return nil, err
 }
 
+// deleteRole refuses a role with policies, as AWS does. Its sessions become
+// invalid.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteRole.html
 func deleteRole(c *call) (any, error) {
 	r, err := c.named(meta.IdentityRole)
 	switch {

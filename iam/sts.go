@@ -18,7 +18,7 @@ import (
 const (
 	leastSession       = 15 * time.Minute
 	defaultRoleSession = time.Hour
-	chainedSession     = time.Hour // a role assumed by a session
+	chainedSession     = time.Hour // of a role that a session assumes
 	rootSession        = time.Hour
 	defaultUserSession = 12 * time.Hour
 	mostUserSession    = 36 * time.Hour
@@ -27,8 +27,11 @@ const (
 	maxSessionPolicies = 10
 )
 
+// sessionNamePattern matches names of sessions and source identities.
 var sessionNamePattern = regexp.MustCompile(`^[A-Za-z0-9+=,.@_-]{2,64}$`)
 
+// getCallerIdentity shows the caller. A Deny does not apply, as on AWS.
+// Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 func getCallerIdentity(c *call) (any, error) {
 	if err := c.decide(access.Need{Action: "sts:GetCallerIdentity"}); err != nil {
 		return nil, err
@@ -36,6 +39,7 @@ func getCallerIdentity(c *call) (any, error) {
 	return struct{ UserId, Account, Arn string }{c.principal.UserID(), c.principal.Account, c.principal.ARN()}, nil
 }
 
+// credentialsXML is a temporary credential. Its secret is shown once.
 type credentialsXML struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
 
 func credentialsShown(c accounts.Credential) credentialsXML {
@@ -52,10 +56,13 @@ func (c *call) duration(otherwise, most time.Duration) (time.Duration, error) {
 	if d := time.Duration(n) * time.Second; ok && d >= leastSession {
 		return d, nil
 	}
-	return 0, s3err.New(s3err.ValidationError, "The requested DurationSeconds must be %d to %d for this session.", int(leastSession/time.Second), int(most/time.Second))
+	return 0, s3err.New(s3err.ValidationError, "The requested DurationSeconds must be %d to %d for this session.",
+		int(leastSession/time.Second), int(most/time.Second))
 }
 
-// getSessionToken needs no right: the session has no more than its maker.
+// getSessionToken needs no permission, because the session has no more rights
+// than its maker.
+// Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
 func getSessionToken(c *call) (any, error) {
 	if c.cred.Temporary() {
 		c.reason = "a session asks for a session token"
@@ -69,15 +76,17 @@ func getSessionToken(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	made, err := c.Accounts.NewSession(accounts.Session{Tenant: c.tenant(), Holder: c.cred.Principal.ID, Kind: c.cred.Principal.Kind, Expires: c.now().Add(d)})
+	made, err := c.Accounts.NewSession(accounts.Session{
+		Tenant: c.tenant(), Holder: c.cred.Principal.ID, Kind: c.cred.Principal.Kind, Expires: c.now().Add(d),
+	})
 	if err != nil {
 		return nil, err
 	}
 	return struct{ Credentials credentialsXML }{credentialsShown(made)}, nil
 }
 
-// sessionPolicies reads Policy and PolicyArns, which are policies of the tenant;
-// nil: there are none.
+// sessionPolicies reads Policy and PolicyArns, which are policies of the
+// tenant; nil: none.
 func (c *call) sessionPolicies(tenant meta.ID) ([]accounts.PolicyText, error) {
 	var all []accounts.PolicyText
 	if document, ok := c.form["Policy"]; ok {
@@ -95,7 +104,7 @@ func (c *call) sessionPolicies(tenant meta.ID) ([]accounts.PolicyText, error) {
 			return all, nil
 		}
 		if i > maxSessionPolicies {
-			return nil, s3err.New(s3err.ValidationError, "A session has up to %d managed policies.", maxSessionPolicies)
+			return nil, s3err.New(s3err.ValidationError, "A session can have at most %d managed policies.", maxSessionPolicies)
 		}
 		p, err := c.policyOf(tenant, arn)
 		if err != nil {
@@ -103,14 +112,14 @@ func (c *call) sessionPolicies(tenant meta.ID) ([]accounts.PolicyText, error) {
 		}
 		text, ok := p.Policy.Document()
 		if !ok {
-			return nil, s3err.New(s3err.NoSuchEntity, "Policy %s has no version that counts.", clip(arn))
+			return nil, s3err.New(s3err.NoSuchEntity, "Policy %s has no default version.", clip(arn))
 		}
 		all = append(all, accounts.PolicyText{Name: p.Name, Document: text})
 	}
 }
 
-// assumed finds the role. found is false when there is none that can be assumed,
-// which the caller is told as a denial.
+// assumed returns the role to assume. found is false when no such role can be
+// assumed, which the caller is told as a denial.
 func (c *call) assumed() (a assumption, found bool, err error) {
 	if a.arn, err = c.form.need("RoleArn"); err != nil {
 		return a, false, err
@@ -120,7 +129,7 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 		return a, false, err
 	}
 	if !sessionNamePattern.MatchString(a.session) {
-		return a, false, s3err.New(s3err.ValidationError, "RoleSessionName has 2 to 64 letters, digits and + = , . @ _ -")
+		return a, false, s3err.New(s3err.ValidationError, "RoleSessionName must have 2 to 64 letters, digits and + = , . @ _ -")
 	}
 	account, name, ok := accounts.CutARN(a.arn, "role")
 	if !ok {
@@ -144,6 +153,8 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 	return a, err == nil, err
 }
 
+// denyRole is the denial for a role that may not exist. It looks like any
+// other.
 func (c *call) denyRole(a assumption, reason string) error {
 	c.reason = reason
 	return c.denial(serviceSTS+":"+c.name, a.arn)

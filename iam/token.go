@@ -15,20 +15,21 @@ import (
 )
 
 const (
-	maxWebToken = 20_000 // bytes, as in AWS
+	maxWebToken = 20_000 // bytes, as on AWS
 	maxMembers  = 256    // of its header and of its claims
-	// maxTokenAge is how long ago a token may have been issued.
+	// maxTokenAge is the age at which a token is refused.
 	maxTokenAge = 24 * time.Hour
-	// clockSkew is what the provider's clock may be ahead.
+	// clockSkew is how far the provider's clock may be ahead.
 	clockSkew = time.Minute
-	// maxTime bounds the numbers that are times: the year 9999.
+	// maxTime bounds numbers that are times: the year 9999.
 	maxTime = 253402300799
 )
 
-// token is a JSON Web Token of OpenID Connect, taken apart and not yet believed.
+// token is a parsed JSON Web Token of OpenID Connect. Nothing in it is verified
+// yet.
 // Source: RFC 7515, section 7.1; RFC 7519; OpenID Connect Core 1.0, section 2
 type token struct {
-	signed    string // what the signature is over
+	signed    string // the signed text
 	signature []byte
 	algorithm string
 	key       string // its id
@@ -42,10 +43,11 @@ type token struct {
 	claims    map[string]json.RawMessage // all, by name
 }
 
-// audience is a string or a list of strings, as other claims may be too.
+// audience is a string or a list of strings; other claims may have this form
+// too.
 type audience []string
 
-// UnmarshalJSON reads either.
+// UnmarshalJSON accepts either.
 func (a *audience) UnmarshalJSON(b []byte) error {
 	var one string
 	if json.Unmarshal(b, &one) == nil {
@@ -55,9 +57,9 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(a))
 }
 
-// object takes the JSON object of a part apart. In a token names are told apart by
-// case, which neither struct fields in encoding/json nor condition keys are: a
-// claim that users may choose must not pass for one that the provider vouches for.
+// object parses the JSON object of a part. Names in a token are case-sensitive,
+// but neither struct fields in encoding/json nor condition keys are. A claim
+// that users may choose must not pass for one that the provider vouches for.
 // Source: RFC 7515, section 4; RFC 7519, section 10.1.1
 func object(part string) (map[string]json.RawMessage, error) {
 	b, err := base64.RawURLEncoding.Strict().DecodeString(part)
@@ -66,7 +68,7 @@ func object(part string) (map[string]json.RawMessage, error) {
 	}
 	d := json.NewDecoder(bytes.NewReader(b))
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
-		return nil, errors.New("no JSON object")
+		return nil, errors.New("not a JSON object")
 	}
 	all, lower := make(map[string]json.RawMessage), make(map[string]bool)
 	for d.More() {
@@ -81,7 +83,7 @@ func object(part string) (map[string]json.RawMessage, error) {
 		folded := strings.ToLower(name.(string))
 		switch {
 		case lower[folded]:
-			return nil, errors.New("two members differ by case alone, or not at all")
+			return nil, errors.New("two members have the same name or differ in case only")
 		case len(all) == maxMembers:
 			return nil, fmt.Errorf("more than %d members", maxMembers)
 		}
@@ -91,12 +93,13 @@ func object(part string) (map[string]json.RawMessage, error) {
 		return nil, err
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("something follows the object")
+		return nil, errors.New("there is data after the object")
 	}
 	return all, nil
 }
 
-// fill reads members of an object by their exact names; absent ones stay as they are.
+// fill reads members of an object by their exact names. Absent ones stay
+// unchanged.
 func fill(all map[string]json.RawMessage, into map[string]any) error {
 	for name, v := range into {
 		if raw, ok := all[name]; ok {
@@ -108,10 +111,13 @@ func fill(all map[string]json.RawMessage, into map[string]any) error {
 	return nil
 }
 
+// badToken refuses a token, in AWS's words where it has some.
 func badToken(format string, args ...any) error {
 	return s3err.New(s3err.InvalidIdentityToken, format, args...)
 }
 
+// parseToken parses a token without verifying it. A critical header is refused,
+// because none is implemented.
 func parseToken(text string) (*token, error) {
 	malformed := badToken("The ID Token provided is not a valid JWT.")
 	if len(text) > maxWebToken {
@@ -143,8 +149,8 @@ func parseToken(text string) (*token, error) {
 	return t, nil
 }
 
-// check holds the claims of a token whose signature was verified against its
-// provider and the time.
+// check compares the claims of a token with its provider and the time. The
+// signature was verified before.
 func (t *token) check(p *accounts.ProviderFacts, now time.Time) error {
 	expires, ok := timeOf(t.expires)
 	issued, also := timeOf(t.issued)
@@ -170,6 +176,7 @@ func (t *token) check(p *accounts.ProviderFacts, now time.Time) error {
 	return nil
 }
 
+// timeOf converts a claim; false when it is absent or out of range.
 func timeOf(seconds *float64) (time.Time, bool) {
 	if seconds == nil || !(*seconds >= 0 && *seconds <= maxTime) {
 		return time.Time{}, false
@@ -177,7 +184,8 @@ func timeOf(seconds *float64) (time.Time, bool) {
 	return time.Unix(int64(*seconds), 0), true
 }
 
-// strings are the claims that are strings or lists of them: condition keys.
+// strings returns the claims that are strings or lists of strings, for
+// condition keys.
 func (t *token) strings() map[string][]string {
 	all := make(map[string][]string)
 	for name, raw := range t.claims {
@@ -197,7 +205,7 @@ func (t *token) strings() map[string][]string {
 		}
 	}
 	if all["aud"] = t.audience; t.party != "" {
-		all["aud"] = []string{t.party} // as AWS has it
+		all["aud"] = []string{t.party} // as on AWS
 	}
 	return all
 }

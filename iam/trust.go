@@ -5,8 +5,9 @@ import (
 	"github.com/sanctum-storage/gateway/accounts"
 )
 
-// storedTrust reads the trust policy of a role. Whom it named when it was put is in it
-// by id; an ARN of a user, role or session, which earlier releases let pass, means nobody.
+// storedTrust parses the stored trust policy of a role. It has the ids of its
+// principals. An ARN of a user, role or session, which earlier releases
+// accepted, matches nobody.
 func storedTrust(r *accounts.Identity) (*access.Policy, error) {
 	p, err := access.ParseTrustPolicy(r.Name, []byte(r.Role.Trust))
 	if err != nil {
@@ -15,14 +16,14 @@ func storedTrust(r *accounts.Identity) (*access.Policy, error) {
 	return p.Closed(), nil
 }
 
-// trustsShown are the trust policies of roles as they were given, but that their
-// principals are ARNs: those of users, roles and sessions as they are called now, and of
-// accounts.
+// trustsShown returns the trust policies of roles as they were given, except
+// that their principals are ARNs: the present ones of users, roles and
+// sessions, and those of accounts.
 func (c *call) trustsShown(roles []accounts.Identity) (shown []string, err error) {
 	policies := make([]*access.Policy, len(roles))
 	for i, r := range roles {
 		if policies[i], err = access.ParseTrustPolicy(r.Name, []byte(r.Role.Trust)); err != nil {
-			policies[i] = nil // it trusts nobody, and is shown as it is
+			policies[i] = nil // an unreadable policy trusts nobody and is shown as it is
 		}
 	}
 	arns, err := c.Accounts.ARNs(c.ctx, policies...)

@@ -16,7 +16,7 @@ func tagsXML(tags []accounts.Tag) members[tagXML] {
 	return membersOf(tags, func(t accounts.Tag) tagXML { return tagXML(t) })
 }
 
-// tagsShown are tags where they are left out if there are none.
+// tagsShown returns nil without tags, so that the element is left out.
 func tagsShown(tags []accounts.Tag) *members[tagXML] {
 	if len(tags) == 0 {
 		return nil
@@ -25,22 +25,25 @@ func tagsShown(tags []accounts.Tag) *members[tagXML] {
 	return &t
 }
 
+// boundaryXML describes a boundary.
 type boundaryXML struct {
 	PermissionsBoundaryType string
 	PermissionsBoundaryArn  string
 }
 
+// userXML describes a user.
 type userXML struct {
 	Path, UserName, UserId, Arn, CreateDate string
 	PermissionsBoundary                     *boundaryXML     `xml:",omitempty"`
 	Tags                                    *members[tagXML] `xml:",omitempty"`
 }
 
+// userShown leaves out tags and boundary.
 func userShown(u accounts.Identity) userXML {
 	return userXML{Path: u.Path, UserName: u.Name, UserId: uniqueID(&u), Arn: u.ARN(), CreateDate: stamp(u.Created)}
 }
 
-// userInFull is a user as GetUser shows it.
+// userInFull shows a user with tags and boundary, as GetUser does.
 func (c *call) userInFull(u accounts.Identity) (userXML, error) {
 	x := userShown(u)
 	x.Tags = tagsShown(u.Tags)
@@ -49,6 +52,7 @@ func (c *call) userInFull(u accounts.Identity) (userXML, error) {
 	return x, err
 }
 
+// boundaryShown returns the identity's boundary, or nil.
 func (c *call) boundaryShown(i accounts.Identity) (*boundaryXML, error) {
 	if i.Boundary.IsZero() {
 		return nil, nil
@@ -59,12 +63,12 @@ func (c *call) boundaryShown(i accounts.Identity) (*boundaryXML, error) {
 	}
 	p, ok := found[i.Boundary]
 	if !ok {
-		return &boundaryXML{"Policy", ""}, nil // it is gone, and nothing is allowed
+		return &boundaryXML{"Policy", ""}, nil // it was deleted, so nothing is allowed
 	}
 	return &boundaryXML{"Policy", p.ARN()}, nil
 }
 
-// boundary is the policy that the parameter PermissionsBoundary names.
+// boundary returns the policy that the parameter PermissionsBoundary names.
 func (c *call) boundary() (id meta.ID, arn string, err error) {
 	arn = c.form["PermissionsBoundary"]
 	if arn == "" {
@@ -82,7 +86,7 @@ func boundaryContext(arn string) []string {
 	return []string{boundaryKey, arn}
 }
 
-// tagContext are the condition keys of tags that are being set.
+// tagContext returns the condition keys of tags that are being set.
 func tagContext(tags []accounts.Tag) (extra []string) {
 	for _, t := range tags {
 		extra = append(extra, requestTag+t.Key, t.Value, "aws:tagkeys", t.Key)
@@ -90,6 +94,7 @@ func tagContext(tags []accounts.Tag) (extra []string) {
 	return extra
 }
 
+// pathOrRoot returns the parameter Path, or the default.
 func (c *call) pathOrRoot() string {
 	if p := c.form["Path"]; p != "" {
 		return p
@@ -97,6 +102,8 @@ func (c *call) pathOrRoot() string {
 	return "/"
 }
 
+// createUser creates a user without policies or access keys.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html
 func createUser(c *call) (any, error) {
 	name, err := c.form.need("UserName")
 	if err != nil {
@@ -107,14 +114,18 @@ func createUser(c *call) (any, error) {
 		return nil, err
 	}
 	path := c.pathOrRoot()
-	if err := c.allowWithTags("TagUser", c.arn(meta.IdentityUser, path, name), tags, boundaryContext(c.form["PermissionsBoundary"])...); err != nil {
+	err = c.allowWithTags("TagUser", c.arn(meta.IdentityUser, path, name), tags,
+		boundaryContext(c.form["PermissionsBoundary"])...)
+	if err != nil {
 		return nil, err
 	}
 	boundary, _, err := c.boundary()
 	if err != nil {
 		return nil, err
 	}
-	u, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{Tenant: c.tenant(), Kind: meta.IdentityUser, Name: name, Path: path, Tags: tags, Boundary: boundary})
+	u, err := c.Accounts.CreateIdentity(c.ctx, accounts.Identity{
+		Tenant: c.tenant(), Kind: meta.IdentityUser, Name: name, Path: path, Tags: tags, Boundary: boundary,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +133,7 @@ func createUser(c *call) (any, error) {
 	return struct{ User userXML }{x}, err
 }
 
-// self is the user that an action without UserName is about.
+// self returns the named user, or without UserName the caller.
 func (c *call) self() (accounts.Identity, error) {
 	if c.form["UserName"] != "" {
 		return c.named(meta.IdentityUser)
@@ -133,10 +144,13 @@ func (c *call) self() (accounts.Identity, error) {
 	return c.find(meta.IdentityUser, c.principal.Name)
 }
 
+// getUser shows a user. For root it shows the account, as AWS does.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetUser.html
 func getUser(c *call) (any, error) {
 	if c.form["UserName"] == "" && c.principal.Kind == access.Root {
 		t := c.cred.Tenant
-		return struct{ User any }{struct{ UserName, UserId, Arn, CreateDate string }{t.Name, c.principal.Account, c.principal.ARN(), stamp(t.Created)}}, nil
+		type rootXML struct{ UserName, UserId, Arn, CreateDate string }
+		return struct{ User any }{rootXML{t.Name, c.principal.Account, c.principal.ARN(), stamp(t.Created)}}, nil
 	}
 	u, err := c.self()
 	if err != nil {
@@ -146,6 +160,8 @@ func getUser(c *call) (any, error) {
 	return struct{ User userXML }{x}, err
 }
 
+// listUsers lists the tenant's users, without tags and boundaries, as AWS does.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html
 func listUsers(c *call) (any, error) {
 	if err := c.allow(c.arn(meta.IdentityUser, "/", "")); err != nil {
 		return nil, err
@@ -157,7 +173,9 @@ func listUsers(c *call) (any, error) {
 	}{membersOf(found, userShown), end}, err
 }
 
-// rename is UpdateUser and UpdateGroup.
+// rename is UpdateUser and UpdateGroup. It needs the right to the old and to
+// the new ARN.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_UpdateUser.html
 func rename(c *call) (any, error) {
 	kind := c.action.kind
 	i, err := c.named(kind)
@@ -181,6 +199,8 @@ func rename(c *call) (any, error) {
 	return nil, err
 }
 
+// deleteUser refuses a user with policies, groups or access keys, as AWS does.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeleteUser.html
 func deleteUser(c *call) (any, error) {
 	u, err := c.named(meta.IdentityUser)
 	if err != nil {
@@ -198,6 +218,7 @@ func deleteUser(c *call) (any, error) {
 }
 
 // tag is TagUser, TagRole, TagPolicy and TagOpenIDConnectProvider.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_TagUser.html
 func tag(c *call) (any, error) {
 	tags, err := c.form.tags()
 	if err != nil {
@@ -212,14 +233,14 @@ func tag(c *call) (any, error) {
 			i.Tags = append(without(i.Tags, t.Key), t)
 		}
 		if len(i.Tags) > maxTags {
-			return s3err.New(s3err.LimitExceeded, "An identity has at most %d tags.", maxTags)
+			return s3err.New(s3err.LimitExceeded, "An identity can have at most %d tags.", maxTags)
 		}
 		return nil
 	})
 	return nil, err
 }
 
-// tagged is whose tags an action is about.
+// tagged returns the identity whose tags an action is about.
 func (c *call) tagged(extra ...string) (accounts.Identity, error) {
 	switch c.action.kind {
 	case meta.IdentityPolicy:
@@ -233,6 +254,7 @@ func (c *call) tagged(extra ...string) (accounts.Identity, error) {
 	return c.named(c.action.kind, extra...)
 }
 
+// without returns the tags except the one with the key, in any case.
 func without(tags []accounts.Tag, key string) (kept []accounts.Tag) {
 	for _, t := range tags {
 		if access.FoldCase(t.Key) != access.FoldCase(key) {
@@ -242,6 +264,7 @@ func without(tags []accounts.Tag, key string) (kept []accounts.Tag) {
 	return kept
 }
 
+// untag removes tags; unknown keys are no error.
 func untag(c *call) (any, error) {
 	keys := c.form.list("TagKeys")
 	var extra []string
@@ -261,6 +284,7 @@ func untag(c *call) (any, error) {
 	return nil, err
 }
 
+// listTags lists the tags, ordered by key.
 func listTags(c *call) (any, error) {
 	i, err := c.tagged()
 	if err != nil {
@@ -275,8 +299,8 @@ func listTags(c *call) (any, error) {
 	}{tagsXML(page), end}, err
 }
 
-// setBoundary is PutUserPermissionsBoundary and PutRolePermissionsBoundary;
-// dropBoundary deletes.
+// setBoundary is PutUserPermissionsBoundary and PutRolePermissionsBoundary.
+// Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_PutUserPermissionsBoundary.html
 func setBoundary(c *call) (any, error) {
 	arn, err := c.form.need("PermissionsBoundary")
 	if err != nil {
@@ -285,11 +309,14 @@ func setBoundary(c *call) (any, error) {
 	return c.changeBoundary(boundaryContext(arn)...)
 }
 
+// dropBoundary removes the boundary.
 func dropBoundary(c *call) (any, error) {
 	delete(c.form, "PermissionsBoundary")
 	return c.changeBoundary()
 }
 
+// changeBoundary sets the boundary that the form has, or removes it without
+// one.
 func (c *call) changeBoundary(extra ...string) (any, error) {
 	i, err := c.named(c.action.kind, extra...)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// assumeRoleWithWebIdentity is for who has a token of an OpenID Connect provider
-// that the role's tenant has registered, and nothing else: the request is not
-// signed.
+// assumeRoleWithWebIdentity makes a session of a role for the holder of a token
+// of an OpenID Connect provider that the role's tenant has registered. The
+// request is not signed.
 // Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRoleWithWebIdentity.html
 func assumeRoleWithWebIdentity(c *call) (any, error) {
 	text, err := c.form.need("WebIdentityToken")
@@ -33,9 +33,10 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 		return nil, err
 	}
 	if c.Keys == nil {
-		return nil, c.denyRole(a, "providers are not asked")
+		return nil, c.denyRole(a, "identity providers are disabled")
 	}
-	// Whether there is such a role, or such an account, is told to nobody without a token.
+	// Without a valid token, the answer must not reveal whether the role or the
+	// account exists.
 	provider, err := c.providerOf(a.tenant, token)
 	if err != nil {
 		return nil, err
@@ -80,7 +81,7 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 }
 
 // The claims by which a provider passes tags and a source identity.
-// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp,
+// Sources: https://docs.aws.amazon.com/IAM/latest/UserGuide/id_session-tags.html#id_session-tags_adding-assume-role-idp,
 // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_temp_control-access_monitor.html
 const (
 	tagsClaim   = "https://aws.amazon.com/tags"
@@ -90,8 +91,8 @@ const (
 	transitiveKeys = "transitive_tag_keys"
 )
 
-// passed is what the provider gives the session. The claim of tags may also be flat, with
-// a claim for each tag.
+// passed returns the data that the provider gives the session. The tags may
+// also be in flat claims, one for each tag.
 func (t *token) passed() (p passed, err error) {
 	malformed := badToken("The claims of the ID Token for tags and the source identity cannot be read.")
 	if raw := t.claims[sourceClaim]; raw != nil {
@@ -139,8 +140,8 @@ func (t *token) passed() (p passed, err error) {
 	return p, p.check()
 }
 
-// providerOf is the tenant's provider whose URL is the token's issuer, byte for
-// byte. The zero tenant has none.
+// providerOf returns the tenant's provider whose URL is exactly the token's
+// issuer. The zero tenant has none.
 func (c *call) providerOf(tenant meta.ID, t *token) (accounts.Identity, error) {
 	refused := s3err.New(s3err.InvalidIdentityToken, "No OpenIDConnect provider found in your account for %s", clip(t.issuer))
 	name, err := providerURL(t.issuer)

@@ -61,7 +61,7 @@ func newProvider(t *testing.T) *provider {
 	return p
 }
 
-// sign makes a token by the algorithm, whatever the key is called.
+// sign makes a token by the algorithm, whatever the key's name.
 func (p *provider) sign(t *testing.T, algorithm, kid string, claims map[string]any) string {
 	t.Helper()
 	header, _ := json.Marshal(map[string]string{"alg": algorithm, "kid": kid, "typ": "JWT"})
@@ -79,7 +79,7 @@ func (p *provider) sign(t *testing.T, algorithm, kid string, claims map[string]a
 		var r, s *big.Int
 		r, s, err = ecdsa.Sign(rand.Reader, p.ec, sum[:])
 		signature = append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
-	case "HS256": // by the public key, which everybody has
+	case "HS256": // by the public key, which is known to everybody
 		m := hmac.New(sha256.New, p.rsa.N.Bytes())
 		m.Write([]byte(text))
 		signature = m.Sum(nil)
@@ -175,8 +175,8 @@ func TestWebIdentity(t *testing.T) {
 	assume("a provider that was removed", "InvalidIdentityToken", good)
 }
 
-// Whether there is a role, or an account, is told to nobody: not to those without a token
-// that counts, and not to those with one that the role's trust policy does not take.
+// The existence of a role or account is revealed to nobody: neither without a
+// valid token nor with one that the role's trust policy does not accept.
 func TestWebIdentityTellsNoRoles(t *testing.T) {
 	idp, other := newProvider(t), newProvider(t)
 	g := newRig(t, gatewaytest.Options{ProviderKeys: iam.NewKeys(iam.KeysOptions{Client: idp.Client()})})
@@ -226,8 +226,8 @@ func TestWebIdentityTellsNoRoles(t *testing.T) {
 	}
 }
 
-// Without leave, a provider at a private address is not asked, whatever its name
-// says.
+// A provider at a private address is asked only if that is allowed, whatever
+// its name.
 func TestPrivateProviders(t *testing.T) {
 	idp := newProvider(t)
 	asked := false
