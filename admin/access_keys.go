@@ -20,15 +20,15 @@ type AccessKeys struct {
 }
 
 // CreateAccessKey is the body of POST /v1/tenants/{tenant}/access-keys, and of
-// POST /v1/tenants/{tenant}/users/{user}/access-keys. The answer is a NewTenant or a
-// NewUser.
+// POST /v1/tenants/{tenant}/users/{user}/access-keys. The answer is a NewTenant
+// or a NewUser.
 type CreateAccessKey struct {
 	AccessKey string `json:"access_key,omitempty"` // as of CreateTenant
 	SecretKey string `json:"secret_key,omitempty"` // as of CreateTenant
 }
 
-// holder is whose access keys a request is about: a user where the path has
-// one, else the tenant's root. name is the user's.
+// holder returns the holder of the access keys that a request is about: the
+// user in the path, or the tenant's root. name is the user's.
 func (s *Server) holder(ctx context.Context, r *request) (t meta.Tenant, id meta.ID, name string, err error) {
 	if t, err = s.tenantOf(ctx, r); err != nil || !r.has("user") {
 		return t, t.ID, "", err
@@ -40,7 +40,7 @@ func (s *Server) holder(ctx context.Context, r *request) (t meta.Tenant, id meta
 	return t, u.ID, u.Name, err
 }
 
-// tenantOf is the tenant that the path names.
+// tenantOf returns the tenant that the path names.
 func (s *Server) tenantOf(ctx context.Context, r *request) (meta.Tenant, error) {
 	name, err := r.parameter("tenant")
 	if err != nil {
@@ -49,6 +49,7 @@ func (s *Server) tenantOf(ctx context.Context, r *request) (meta.Tenant, error) 
 	return s.accounts.TenantByName(ctx, name)
 }
 
+// createAccessKey answers with the secret, for the only time.
 func (s *Server) createAccessKey(ctx context.Context, r *request) (any, error) {
 	var in CreateAccessKey
 	if err := r.decode(&in); err != nil {
@@ -68,6 +69,7 @@ func (s *Server) createAccessKey(ctx context.Context, r *request) (any, error) {
 	return s.newTenant(cred), nil
 }
 
+// listAccessKeys has no pages, because the keys of a holder are few.
 func (s *Server) listAccessKeys(ctx context.Context, r *request) (any, error) {
 	_, id, _, err := s.holder(ctx, r)
 	if err != nil {
@@ -84,6 +86,7 @@ func (s *Server) listAccessKeys(ctx context.Context, r *request) (any, error) {
 	return all, nil
 }
 
+// deleteAccessKey needs no holder: an access key is unique in the deployment.
 func (s *Server) deleteAccessKey(ctx context.Context, r *request) (any, error) {
 	key, err := r.parameter("key")
 	if err != nil {

@@ -1,8 +1,9 @@
-// Package admin is the REST interface for operators: tenants, their users, access keys,
-// buckets, backends, one file for each noun. Requests are JSON and signed with AWS
-// Signature Version 4 for the service "sanctum". It never shows a secret after
-// the answer that created it, never touches a backend or a key, and sends no
-// headers that would let a browser's page of another origin in.
+// Package admin is the REST interface for operators: tenants, their users,
+// access keys, buckets, backends, one file for each noun. Requests are JSON and
+// signed with AWS Signature Version 4 for the service "sanctum". It shows a
+// secret only in the answer that created it, and never touches a backend or a
+// key. It sends no headers that would give pages of other origins access by a
+// browser.
 package admin
 
 import (
@@ -17,8 +18,8 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// Service is what admin requests are signed for, so that a signature for S3 is
-// of no use here, nor the other way round.
+// Service is the service that admin requests are signed for. So a signature for
+// S3 cannot be used here, and the other way round.
 const Service = "sanctum"
 
 // Limits of a request.
@@ -31,7 +32,7 @@ const (
 	bodyDeadline = 10 * time.Second // for a body to arrive and its answer to leave
 )
 
-// Config is what a Server works with.
+// Config is all that a Server needs.
 type Config struct {
 	Engine *engine.Engine
 	Region string           // of the signatures
@@ -49,7 +50,7 @@ type Server struct {
 	router   chi.Router
 }
 
-// New returns a Server. It starts nothing.
+// New returns a Server. It starts no goroutine.
 func New(c Config) *Server {
 	s := &Server{engine: c.Engine, log: c.Log, now: c.Now}
 	if s.log == nil {

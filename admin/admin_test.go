@@ -58,7 +58,7 @@ func (a answer) code(t *testing.T) string {
 	return p.Code
 }
 
-// request is unsigned.
+// request sends an unsigned request.
 func (s *server) request(t *testing.T, method, target, body string) *http.Request {
 	t.Helper()
 	r, err := http.NewRequest(method, s.url+target, strings.NewReader(body))
@@ -99,7 +99,7 @@ func send(t *testing.T, r *http.Request) answer {
 	return a
 }
 
-// call is a well signed request of root.
+// call sends a correctly signed request of root.
 func (s *server) call(t *testing.T, method, target, body string) answer {
 	t.Helper()
 	r := s.request(t, method, target, body)
@@ -107,7 +107,7 @@ func (s *server) call(t *testing.T, method, target, body string) answer {
 	return send(t, r)
 }
 
-// routes is every action with a request that reaches it.
+// routes has every action with a request that reaches it.
 var routes = []struct{ method, target, body string }{
 	{"POST", "/v1/tenants", `{"name":"bob"}`},
 	{"GET", "/v1/tenants", ""},
@@ -188,7 +188,7 @@ func TestEveryRouteRefusesWhoIsNotRoot(t *testing.T) {
 	}
 }
 
-// TestRoutesAreComplete keeps a new route from escaping the test above.
+// TestRoutesAreComplete makes sure that the test above has every route.
 func TestRoutesAreComplete(t *testing.T) {
 	r := admin.New(admin.Config{}).Routes()
 	covered := map[string]bool{}
@@ -327,7 +327,7 @@ func TestListingsArePaged(t *testing.T) {
 	}
 }
 
-// mustUser is the id of a user.
+// mustUser returns the id of a user.
 func (s *server) mustUser(t *testing.T, name string) interface{ Canonical() string } {
 	t.Helper()
 	u, err := s.Engine.Accounts().TenantByName(t.Context(), name)

@@ -25,14 +25,14 @@ type Backend struct {
 	Drain    *Drain `json:"drain,omitempty"` // of a draining backend
 }
 
-// Drain is how far a draining has come.
+// Drain is the progress of draining.
 type Drain struct {
 	Target string `json:"target"`      // the backend that takes the blobs
 	Blobs  int64  `json:"moved_blobs"` // so far
 	Bytes  int64  `json:"moved_bytes"` // so far, sealed
 }
 
-// Backends are all backends, the retired ones too.
+// Backends are all backends, including retired ones.
 type Backends struct {
 	Backends []Backend `json:"backends"` // all of them: there are no pages
 }
@@ -47,6 +47,7 @@ type DrainBackend struct {
 	Target string `json:"target"` // the name of another active backend
 }
 
+// listBackends has no pages, because a deployment has few backends.
 func (s *Server) listBackends(ctx context.Context, r *request) (any, error) {
 	found, err := s.engine.BackendStatus(ctx)
 	if err != nil {
@@ -59,6 +60,7 @@ func (s *Server) listBackends(ctx context.Context, r *request) (any, error) {
 	return all, nil
 }
 
+// showBackend shows a draining backend's progress only while it drains.
 func showBackend(b engine.BackendStatus) Backend {
 	v := Backend{
 		Name: b.Row.Name, State: b.State, Created: shown(b.Row.Created), Configured: b.Configured,
@@ -70,6 +72,7 @@ func showBackend(b engine.BackendStatus) Backend {
 	return v
 }
 
+// drainBackend only records the wish; the mover drains in steps.
 func (s *Server) drainBackend(ctx context.Context, r *request) (any, error) {
 	name, err := r.parameter("backend")
 	if err != nil {
@@ -85,6 +88,7 @@ func (s *Server) drainBackend(ctx context.Context, r *request) (any, error) {
 	return nil, nil
 }
 
+// cancelDrain stops the mover at its next step.
 func (s *Server) cancelDrain(ctx context.Context, r *request) (any, error) {
 	name, err := r.parameter("backend")
 	if err != nil {
@@ -96,6 +100,7 @@ func (s *Server) cancelDrain(ctx context.Context, r *request) (any, error) {
 	return nil, nil
 }
 
+// discardDoubtful is the only way in which blobs in doubt are deleted.
 func (s *Server) discardDoubtful(ctx context.Context, r *request) (any, error) {
 	name, err := r.parameter("backend")
 	if err != nil {

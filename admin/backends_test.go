@@ -33,7 +33,7 @@ func TestBackendsAreDrained(t *testing.T) {
 		t.Errorf("buckets: %+v", buckets)
 	}
 
-	// What the bucket demands is in the way of one target and not of the other.
+	// The bucket's residency excludes one target and not the other.
 	if a := s.call(t, "POST", "/v1/backends/old/drain", `{"target":"far"}`); a.status != 400 || a.code(t) != "InvalidArgument" {
 		t.Errorf("drained out of the jurisdiction: %d %s", a.status, a.body)
 	}

@@ -20,12 +20,13 @@ type Bucket struct {
 	Created   time.Time `json:"created"` // when it was made
 }
 
-// Buckets is one page of them.
+// Buckets is one page of buckets.
 type Buckets struct {
 	Buckets []Bucket `json:"buckets"`        // in the order of their names
 	Next    string   `json:"next,omitempty"` // the value of `after` for the next page; absent on the last one
 }
 
+// listBuckets lists the buckets of all tenants. Each owner is looked up once.
 func (s *Server) listBuckets(ctx context.Context, r *request) (any, error) {
 	after, limit, err := r.page()
 	if err != nil {
@@ -47,7 +48,9 @@ func (s *Server) listBuckets(ctx context.Context, r *request) (any, error) {
 			}
 			name, tenants[b.Owner] = t.Name, t.Name
 		}
-		page.Buckets = append(page.Buckets, Bucket{b.Name, b.ID.String(), b.Owner.Canonical(), name, b.Region, b.Residency, shown(b.Created)})
+		page.Buckets = append(page.Buckets, Bucket{
+			b.Name, b.ID.String(), b.Owner.Canonical(), name, b.Region, b.Residency, shown(b.Created),
+		})
 	}
 	if len(found) == limit {
 		page.Next = found[limit-1].Name

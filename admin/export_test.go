@@ -8,10 +8,10 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Routes lets the tests prove that they know every route.
+// Routes lets the tests check that they have every route.
 func (s *Server) Routes() chi.Routes { return s.router }
 
-// Row is what the table says of a route's answers.
+// Row is the part of the table about a route's answers.
 type Row struct {
 	Name    string // method and path
 	Status  int
@@ -19,7 +19,7 @@ type Row struct {
 	Codes   []s3err.Code // of the row itself
 }
 
-// Rows are those of the table.
+// Rows returns the rows of the table.
 func Rows() (all []Row) {
 	for _, rt := range table {
 		r := Row{Name: rt.method + " /v1" + rt.path, Status: rt.status, Answers: rt.answers}
@@ -31,7 +31,7 @@ func Rows() (all []Row) {
 	return all
 }
 
-// Everywhere are the codes that any call may answer with.
+// Everywhere returns the codes that any call may answer with.
 func Everywhere() (codes []s3err.Code) {
 	for _, f := range everywhere {
 		codes = append(codes, f.code)
@@ -39,7 +39,7 @@ func Everywhere() (codes []s3err.Code) {
 	return codes
 }
 
-// RowOf is the row of the route that a request reaches; nil: none.
+// RowOf returns the row of the route that a request reaches; nil: none.
 func RowOf(method string, u *url.URL) *Row {
 	c := chi.NewRouteContext()
 	if !New(Config{}).router.Match(c, method, u.EscapedPath()) {

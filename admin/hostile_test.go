@@ -9,15 +9,15 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// The memory that a request may take, client and server together: so many bytes for each of
-// its document, and on top what any request does.
+// The memory that a request may need, client and server together: so many bytes
+// for each byte of its document, and those of any request.
 const (
 	documentFactor  = 40
 	documentAllowed = 2 << 20
 )
 
-// Every call that takes a body refuses documents that are made to be costly, or to be
-// read in two ways, at a cost that their length bounds, and changes nothing.
+// Every call with a body refuses documents that are costly or can be read in
+// two ways, at a cost bounded by their length, and changes nothing.
 func TestHostileBodies(t *testing.T) {
 	s := start(t)
 	for _, setup := range [][2]string{{"/v1/tenants", `{"name":"alice"}`}, {"/v1/tenants/alice/users", `{"name":"carol"}`}} {
@@ -56,7 +56,7 @@ func TestHostileBodies(t *testing.T) {
 			runtime.ReadMemStats(&was)
 			a = s.call(t, route.method, route.target, doc)
 			runtime.ReadMemStats(&is)
-			if a.status != 400 && !(a.status == 404 && what == "a long text") { // there is nothing of that name
+			if a.status != 400 && !(a.status == 404 && what == "a long text") { // there is nothing with that name
 				t.Errorf("%s %s, %s: %d %.200s", route.method, route.target, what, a.status, a.body)
 			}
 			if used, most := is.TotalAlloc-was.TotalAlloc, uint64(documentFactor*len(doc)+documentAllowed); used > most {

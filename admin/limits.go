@@ -8,16 +8,16 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Limits are what a tenant, user or bucket may take up. A limit that is absent is none.
+// Limits are the limits of a tenant, user or bucket. An absent one is no limit.
 type Limits struct {
 	meta.Limits
 	Usage *Usage `json:"usage,omitempty"` // what a tenant or bucket takes up now
 }
 
-// SetLimits are limits as they shall be; 0 takes one away.
+// SetLimits are new limits; 0 removes a limit.
 type SetLimits struct{ meta.Limits }
 
-// Usage is what is stored: see meta.Usage.
+// Usage is the stored amount: see meta.Usage.
 type Usage struct {
 	Bytes     int64 `json:"bytes"`      // of all versions of all objects, before sealing
 	Versions  int64 `json:"versions"`   // of objects, delete markers not counted
@@ -41,8 +41,8 @@ func (r *request) newLimits(l *meta.Limits) error {
 	return l.Check()
 }
 
-// changeLimits does what a request asks: a PUT replaces all limits, also those that
-// cannot be read, a PATCH those that its body names.
+// changeLimits carries out a request: a PUT replaces all limits, including
+// unreadable ones; a PATCH changes the limits in its body.
 func (r *request) changeLimits(set func(meta.Limits) error, change func(func(*meta.Limits) error) error) (any, error) {
 	if r.http.Method == http.MethodPatch {
 		return nil, change(r.newLimits)
@@ -54,6 +54,7 @@ func (r *request) changeLimits(set func(meta.Limits) error, change func(func(*me
 	return nil, set(l)
 }
 
+// tenantNamed returns the tenant that the path names.
 func (s *Server) tenantNamed(ctx context.Context, r *request) (meta.Tenant, error) {
 	name, err := r.parameter("tenant")
 	if err != nil {
@@ -62,6 +63,7 @@ func (s *Server) tenantNamed(ctx context.Context, r *request) (meta.Tenant, erro
 	return s.accounts.TenantByName(ctx, name)
 }
 
+// getTenantLimits also shows the usage that the limits are compared with.
 func (s *Server) getTenantLimits(ctx context.Context, r *request) (any, error) {
 	t, err := s.tenantNamed(ctx, r)
 	if err != nil {
@@ -78,6 +80,7 @@ func (s *Server) getTenantLimits(ctx context.Context, r *request) (any, error) {
 	return limitsReply(l, u)
 }
 
+// setTenantLimits replaces or changes a tenant's limits.
 func (s *Server) setTenantLimits(ctx context.Context, r *request) (any, error) {
 	t, err := s.tenantNamed(ctx, r)
 	if err != nil {
@@ -88,6 +91,7 @@ func (s *Server) setTenantLimits(ctx context.Context, r *request) (any, error) {
 		func(change func(*meta.Limits) error) error { return s.accounts.ChangeLimits(ctx, t.ID, change) })
 }
 
+// bucketNamed returns the bucket that the path names.
 func (s *Server) bucketNamed(ctx context.Context, r *request) (meta.Bucket, error) {
 	name, err := r.parameter("bucket")
 	if err != nil {
@@ -96,6 +100,7 @@ func (s *Server) bucketNamed(ctx context.Context, r *request) (meta.Bucket, erro
 	return s.engine.Bucket(ctx, name)
 }
 
+// getBucketLimits also shows the usage that the limits are compared with.
 func (s *Server) getBucketLimits(ctx context.Context, r *request) (any, error) {
 	b, err := s.bucketNamed(ctx, r)
 	if err != nil {
@@ -112,6 +117,7 @@ func (s *Server) getBucketLimits(ctx context.Context, r *request) (any, error) {
 	return limitsReply(l, u)
 }
 
+// setBucketLimits replaces or changes a bucket's limits.
 func (s *Server) setBucketLimits(ctx context.Context, r *request) (any, error) {
 	b, err := s.bucketNamed(ctx, r)
 	if err != nil {
@@ -122,6 +128,8 @@ func (s *Server) setBucketLimits(ctx context.Context, r *request) (any, error) {
 		func(change func(*meta.Limits) error) error { return s.engine.ChangeBucketLimits(ctx, b, change) })
 }
 
+// getUserLimits shows no usage, because stored bytes count for the tenant and
+// the bucket.
 func (s *Server) getUserLimits(ctx context.Context, r *request) (any, error) {
 	t, name, err := s.userNamed(ctx, r)
 	if err != nil {
@@ -134,6 +142,8 @@ func (s *Server) getUserLimits(ctx context.Context, r *request) (any, error) {
 	return Limits{Limits: i.Limits}, nil
 }
 
+// setUserLimits changes a user's limits within its identity, which is sealed as
+// a whole.
 func (s *Server) setUserLimits(ctx context.Context, r *request) (any, error) {
 	t, name, err := s.userNamed(ctx, r)
 	if err != nil {

@@ -43,7 +43,8 @@ func TestLimits(t *testing.T) {
 				}
 			}
 		}
-		// A PATCH changes what it names: a limit in place, one that was not there, none.
+		// A PATCH changes the limits in its body: a present one, an absent one,
+		// none.
 		decode(t, s.call(t, "PATCH", c.target, `{"requests":9}`), 204, nil)
 		c.want.Requests = 9
 		for range 2 {

@@ -58,7 +58,7 @@ Every error has the body [Problem](#problem). These come from any call:
 
 `
 
-// page is docs/admin-api.md as the table has it.
+// page generates docs/admin-api.md from the table.
 func page(t *testing.T) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, strings.NewReplacer("§", "`").Replace(pageHead), MaxBody>>10, MaxPage, DefaultPage)
@@ -100,7 +100,7 @@ func writeFaults(b *bytes.Buffer, faults []fault) {
 	}
 }
 
-// noun is what a call is about: its path's last name, or the one that owns it.
+// noun is the subject of a call: its path's last name, or the owner's.
 func (rt *route) noun() string {
 	names := regexp.MustCompile(`/([a-z-]+)`).FindAllStringSubmatch(rt.path, -1)
 	last := names[len(names)-1][1]
@@ -108,7 +108,8 @@ func (rt *route) noun() string {
 	return cmp.Or(of[last], last)
 }
 
-// linkTo is a link to what the page says of a body, which it adds to all with those within.
+// linkTo returns a link to the section about a body, and adds the body and
+// those within it to all.
 func linkTo(body any, all *[]reflect.Type) string {
 	if body == nil {
 		return ""
@@ -139,7 +140,7 @@ func writeFields(t *testing.T, b *bytes.Buffer, body reflect.Type, said map[stri
 			continue
 		}
 		owner := body
-		if len(f.Index) > 1 { // of what is embedded
+		if len(f.Index) > 1 { // of an embedded struct
 			owner = body.FieldByIndex(f.Index[:len(f.Index)-1]).Type
 		}
 		name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -155,7 +156,7 @@ func writeFields(t *testing.T, b *bytes.Buffer, body reflect.Type, said map[stri
 	}
 }
 
-// kindOf is the JSON that a field is.
+// kindOf is the JSON type of a field.
 func kindOf(of reflect.Type) string {
 	switch {
 	case of == reflect.TypeFor[time.Time]():
@@ -174,7 +175,8 @@ func kindOf(of reflect.Type) string {
 	return "number"
 }
 
-// comments are those of all fields of structs, by package, type and field.
+// comments returns the comments of all fields of structs, by package, type and
+// field.
 func comments(t *testing.T) map[string]string {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -221,6 +223,6 @@ func TestPageIsCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("docs/admin-api.md is not what the table of routes says: run go test ./admin -run TestPage -update")
+		t.Error("docs/admin-api.md differs from the table of routes: run go test ./admin -run TestPage -update")
 	}
 }

@@ -28,11 +28,12 @@ type request struct {
 	body  []byte
 }
 
-// handler does what a route is for and returns the value to answer with; nil: no body.
+// handler carries out a route and returns the value to answer with; nil: no
+// body.
 type handler func(s *Server, ctx context.Context, r *request) (any, error)
 
-// serve is the road of every request: identify, decide, read the body, act,
-// render, log. An action is allowed to the operator alone.
+// serve takes a request along its road: identify, decide, read the body, act,
+// render, log. Only the operator may take any action.
 func (s *Server) serve(rt *route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start, id := s.now(), meta.NewID().String()
@@ -41,10 +42,14 @@ func (s *Server) serve(rt *route) http.HandlerFunc {
 		w.Header().Set("Cache-Control", "no-store")
 		deadline := time.Now().Add(bodyDeadline) // the kernel knows no other clock
 		control := http.NewResponseController(w)
-		if err := errors.Join(control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		err := errors.Join(control.SetReadDeadline(deadline), control.SetWriteDeadline(deadline))
+		if err != nil && !errors.Is(err, http.ErrNotSupported) {
 			s.log.Warn("admin: deadline", "error", err)
 		}
-		l := requestlog.Line{ID: id, API: requestlog.Admin, Method: r.Method, Resource: r.URL.EscapedPath(), Remote: r.RemoteAddr, Agent: r.UserAgent()}
+		l := requestlog.Line{
+			ID: id, API: requestlog.Admin, Method: r.Method, Resource: r.URL.EscapedPath(),
+			Remote: r.RemoteAddr, Agent: r.UserAgent(),
+		}
 		if rt.action != "" {
 			l.Action = service + rt.action
 		}
@@ -59,11 +64,11 @@ func (s *Server) serve(rt *route) http.HandlerFunc {
 	}
 }
 
-// service is what the names of actions begin with in policies.
+// service is the prefix of the actions' names in policies.
 const service = Service + ":"
 
-// act runs the handler for a signer who may take the action, and tells the line who
-// that is.
+// act runs the handler for a signer who may take the action, and adds the
+// signer to the log line.
 func (s *Server) act(r *http.Request, rt *route, l *requestlog.Line) (any, error) {
 	target, err := sigv4.ReceivedTarget(r.RequestURI, r.Host)
 	if err != nil {
@@ -91,25 +96,29 @@ func (s *Server) act(r *http.Request, rt *route, l *requestlog.Line) (any, error
 	return rt.handle(s, r.Context(), req)
 }
 
-// identify proves who signed. The payload must be covered by the signature: the
-// body says whose rights change.
+// identify authenticates the signer. The signature must cover the payload,
+// because the body says whose rights change.
 func (s *Server) identify(r *http.Request, target sigv4.Target, l *requestlog.Line) (*sigv4.Identity, access.Principal, error) {
-	signer, err := s.accounts.Authenticate(s.verifier, func(v *sigv4.Verifier) (*sigv4.Identity, error) { return v.Verify(r, target) })
-	l.AccessKey = signer.Credential.AccessKey // of nobody else: it may be a secret in the wrong field
+	signer, err := s.accounts.Authenticate(s.verifier, func(v *sigv4.Verifier) (*sigv4.Identity, error) {
+		return v.Verify(r, target)
+	})
+	l.AccessKey = signer.Credential.AccessKey // set only if the key exists: another name may be a secret in the wrong field
 	switch {
 	case errors.Is(err, sigv4.ErrAnonymous):
 		return nil, access.Principal{}, s3err.AccessDenied
 	case err != nil:
 		l.Unproven = true
 		return nil, access.Principal{}, err
-	case signer.Credential.Temporary(): // of nobody who operates
+	case signer.Credential.Temporary(): // operators do not use temporary credentials
 		return nil, access.Principal{}, s3err.InvalidToken
 	case signer.Identity.Presigned || signer.Identity.Payload != sigv4.Signed:
-		return nil, access.Principal{}, s3err.New(s3err.AccessDenied, "The signature must be in the Authorization header and cover the body.")
+		return nil, access.Principal{}, s3err.New(s3err.AccessDenied,
+			"The signature must be in the Authorization header and cover the body.")
 	}
 	return signer.Identity, signer.Principal, nil
 }
 
+// readBody reads a bounded body, whose digest the signature covers.
 func readBody(r *http.Request, identity *sigv4.Identity) ([]byte, error) {
 	if r.ContentLength > MaxBody {
 		return nil, s3err.MaxMessageLengthExceeded
@@ -125,24 +134,25 @@ func readBody(r *http.Request, identity *sigv4.Identity) ([]byte, error) {
 	return data, err
 }
 
-// decode reads the body into v: one JSON value, no unknown fields, nothing behind.
+// decode decodes the body into v: one JSON value without unknown fields and
+// without data after it.
 func (r *request) decode(v any) error {
 	if err := strict.JSON(r.body, maxDepth, maxValues); err != nil {
-		return s3err.New(s3err.InvalidRequest, "The body is not one JSON object whose names differ.")
+		return s3err.New(s3err.InvalidRequest, "The body must be one JSON object without repeated names.")
 	}
 	dec := json.NewDecoder(bytes.NewReader(r.body))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(v); err != nil {
-		return s3err.New(s3err.InvalidRequest, "The body is not the JSON that this call takes: %s", err)
+		return s3err.New(s3err.InvalidRequest, "The body does not have the fields of this call: %s", err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
-		return s3err.New(s3err.InvalidRequest, "The body goes on after its JSON value.")
+		return s3err.New(s3err.InvalidRequest, "The body has data after its JSON value.")
 	}
 	return nil
 }
 
-// parameter is the decoded text of a path segment. chi cuts the escaped path
-// when there is one, so that a%2Fb stays one segment.
+// parameter returns the decoded text of a path segment. chi splits the escaped
+// path if there is one, so that a%2Fb stays one segment.
 func (r *request) parameter(name string) (string, error) {
 	raw := chi.URLParam(r.http, name)
 	if r.http.URL.RawPath == "" {
@@ -150,7 +160,7 @@ func (r *request) parameter(name string) (string, error) {
 	}
 	text, err := url.PathUnescape(raw)
 	if err != nil {
-		return "", s3err.New(s3err.InvalidURI, "The path segment %q is not well escaped.", raw)
+		return "", s3err.New(s3err.InvalidURI, "The path segment %q has a malformed escape.", raw)
 	}
 	return text, nil
 }
@@ -198,6 +208,8 @@ type Problem struct {
 	RequestID string `json:"request_id"` // also in the header `X-Request-Id`, and in the log
 }
 
+// writeError answers with a Problem and returns its status. An error without a
+// code shows nothing but that.
 func writeError(w http.ResponseWriter, id string, err error) int {
 	e := s3err.From(err)
 	message := e.Message
@@ -208,8 +220,8 @@ func writeError(w http.ResponseWriter, id string, err error) int {
 	return e.Code.Status()
 }
 
-// logRequest writes one line. The path is that of the route: it names users and
-// keys, which are no secrets; queries and bodies are left out.
+// logRequest writes one line. It has the path, whose names of users and keys
+// are no secrets, but not the query or the body.
 func (s *Server) logRequest(ctx context.Context, l *requestlog.Line, err error) {
 	if err != nil {
 		if l.Code = string(s3err.From(err).Code); l.Status >= http.StatusInternalServerError {
@@ -225,10 +237,13 @@ func (s *Server) logRequest(ctx context.Context, l *requestlog.Line, err error) 
 	}
 }
 
+// notFound answers for unknown paths, but only to the operator, like every
+// other call.
 func notFound(*Server, context.Context, *request) (any, error) {
 	return nil, s3err.NoSuchEntity
 }
 
+// methodNotAllowed answers for unknown methods of known paths.
 func methodNotAllowed(*Server, context.Context, *request) (any, error) {
 	return nil, s3err.MethodNotAllowed
 }

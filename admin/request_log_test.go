@@ -50,7 +50,8 @@ func (l *logged) wait(t *testing.T, id string) map[string]any {
 	return nil
 }
 
-// Each action by everybody: its line has the fields of S3's, and says who it was.
+// Each action by each kind of sender has a line with the fields of S3's lines
+// and the right sender.
 func TestRequestLog(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	log := &logged{}

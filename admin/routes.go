@@ -23,7 +23,7 @@ type route struct {
 	handle       handler
 }
 
-// fault is an error that a call may have, and when.
+// fault is an error of a call, and when it occurs.
 type fault struct {
 	code s3err.Code
 	when string
@@ -47,12 +47,12 @@ var (
 
 // table has every call, in the order of docs/admin-api.md.
 var table = []route{
-	{"POST", "/tenants", "CreateTenant", "Makes a tenant with the first credential of its root.",
+	{"POST", "/tenants", "CreateTenant", "Creates a tenant with the first credential of its root.",
 		nil, CreateTenant{}, 201, NewTenant{}, []fault{
 			{s3err.InvalidArgument, "the name, access key or secret key has a form that is not allowed, or no backend has the residency"},
 			{s3err.EntityAlreadyExists, "the name or the access key exists already"},
 		}, (*Server).createTenant},
-	{"GET", "/tenants", "ListTenants", "Lists tenants in the order of their names.",
+	{"GET", "/tenants", "ListTenants", "Lists tenants, ordered by name.",
 		paging, nil, 200, Tenants{}, []fault{badPage}, (*Server).listTenants},
 	{"GET", "/tenants/{tenant}", "GetTenant", "Shows a tenant.",
 		nil, nil, 200, Tenant{}, []fault{noTenant}, (*Server).getTenant},
@@ -61,19 +61,19 @@ var table = []route{
 			{s3err.InvalidArgument, "it is the tenant `root`"},
 			{s3err.DeleteConflict, "the tenant owns a bucket"},
 		}, (*Server).deleteTenant},
-	{"PUT", "/tenants/{tenant}/residency", "SetResidency", "Sets the residency of the buckets that the tenant makes from now on.",
+	{"PUT", "/tenants/{tenant}/residency", "SetResidency", "Sets the residency of the buckets that the tenant creates from now on.",
 		nil, SetResidency{}, 204, nil, []fault{noTenant,
 			{s3err.InvalidArgument, "no backend has the name, region or jurisdiction"},
 		}, (*Server).setResidency},
 
-	{"POST", "/tenants/{tenant}/users", "CreateUser", "Makes a user of the tenant with its first credential.",
+	{"POST", "/tenants/{tenant}/users", "CreateUser", "Creates a user of the tenant with its first credential.",
 		nil, CreateUser{}, 201, NewUser{}, []fault{noTenant, badKey, keyTaken,
 			{s3err.ValidationError, "the name has a form that is not allowed"},
-			{s3err.EntityAlreadyExists, "the tenant has a user of this name, in whatever case"},
-			{s3err.MalformedPolicyDocument, "the policy is not one"},
+			{s3err.EntityAlreadyExists, "the tenant has a user with this name, regardless of case"},
+			{s3err.MalformedPolicyDocument, "the policy is malformed"},
 			{s3err.LimitExceeded, "the policy is too long, or the tenant has 5000 users"},
 		}, (*Server).createUser},
-	{"GET", "/tenants/{tenant}/users", "ListUsers", "Lists the tenant's users in the order of their names.",
+	{"GET", "/tenants/{tenant}/users", "ListUsers", "Lists the tenant's users, ordered by name.",
 		paging, nil, 200, Users{}, []fault{noTenant, badPage}, (*Server).listUsers},
 	{"DELETE", "/tenants/{tenant}/users/{user}", "DeleteUser", "Removes a user with its credentials, whatever rights it has.",
 		nil, nil, 204, nil, []fault{noUser}, (*Server).deleteUser},
@@ -90,71 +90,76 @@ var table = []route{
 		}, (*Server).createAccessKey},
 	{"GET", "/tenants/{tenant}/users/{user}/access-keys", "ListAccessKeys", "Lists a user's credentials, without their secrets.",
 		nil, nil, 200, AccessKeys{}, []fault{noUser}, (*Server).listAccessKeys},
-	{"DELETE", "/access-keys/{key}", "DeleteAccessKey", "Removes a credential, whoever has it. Gateways may accept it for another 2 seconds.",
+	{"DELETE", "/access-keys/{key}", "DeleteAccessKey", "Removes a credential of any holder. Gateways may accept it for another 2 seconds.",
 		nil, nil, 204, nil, []fault{{s3err.NoSuchEntity, "there is no such access key"}}, (*Server).deleteAccessKey},
 
 	{"GET", "/tenants/{tenant}/limits", "GetLimits", "Shows a tenant's limits and usage.",
 		nil, nil, 200, Limits{}, []fault{noTenant}, (*Server).getTenantLimits},
 	{"PUT", "/tenants/{tenant}/limits", "SetLimits", "Replaces all limits of a tenant.",
 		nil, SetLimits{}, 204, nil, []fault{noTenant, badLimit}, (*Server).setTenantLimits},
-	{"PATCH", "/tenants/{tenant}/limits", "SetLimits", "Changes those limits of a tenant that the body names.",
+	{"PATCH", "/tenants/{tenant}/limits", "SetLimits", "Changes the limits of a tenant that are in the body.",
 		nil, SetLimits{}, 204, nil, []fault{noTenant, badLimit}, (*Server).setTenantLimits},
 	{"GET", "/tenants/{tenant}/users/{user}/limits", "GetLimits", "Shows a user's limits.",
 		nil, nil, 200, Limits{}, []fault{noUser}, (*Server).getUserLimits},
 	{"PUT", "/tenants/{tenant}/users/{user}/limits", "SetLimits", "Replaces all limits of a user.",
 		nil, SetLimits{}, 204, nil, []fault{noUser, userLimits}, (*Server).setUserLimits},
-	{"PATCH", "/tenants/{tenant}/users/{user}/limits", "SetLimits", "Changes those limits of a user that the body names.",
+	{"PATCH", "/tenants/{tenant}/users/{user}/limits", "SetLimits", "Changes the limits of a user that are in the body.",
 		nil, SetLimits{}, 204, nil, []fault{noUser, userLimits}, (*Server).setUserLimits},
 	{"GET", "/buckets/{bucket}/limits", "GetLimits", "Shows a bucket's limits and usage.",
 		nil, nil, 200, Limits{}, []fault{noBucket}, (*Server).getBucketLimits},
 	{"PUT", "/buckets/{bucket}/limits", "SetLimits", "Replaces all limits of a bucket.",
 		nil, SetLimits{}, 204, nil, []fault{noBucket, badLimit}, (*Server).setBucketLimits},
-	{"PATCH", "/buckets/{bucket}/limits", "SetLimits", "Changes those limits of a bucket that the body names.",
+	{"PATCH", "/buckets/{bucket}/limits", "SetLimits", "Changes the limits of a bucket that are in the body.",
 		nil, SetLimits{}, 204, nil, []fault{noBucket, badLimit}, (*Server).setBucketLimits},
 
-	{"GET", "/buckets", "ListBuckets", "Lists the buckets of all tenants in the order of their names, or those whose names begin with `prefix`.",
+	{"GET", "/buckets", "ListBuckets",
+		"Lists the buckets of all tenants, ordered by name, or those whose names begin with `prefix`.",
 		[]string{"after", "limit", "prefix"}, nil, 200, Buckets{}, []fault{badPage}, (*Server).listBuckets},
 
-	{"GET", "/backends", "ListBackends", "Lists all backends, the retired ones too.",
+	{"GET", "/backends", "ListBackends", "Lists all backends, including retired ones.",
 		nil, nil, 200, Backends{}, nil, (*Server).listBackends},
-	{"POST", "/backends/{backend}/drain", "DrainBackend", "Begins to move all blobs of a backend to another one, or changes the other one.",
+	{"POST", "/backends/{backend}/drain", "DrainBackend",
+		"Starts moving all blobs of a backend to another one, or changes the target.",
 		nil, DrainBackend{}, 204, nil, []fault{noBackend,
-			{s3err.InvalidArgument, "the target is the backend itself, is not configured or not active, or is not where a bucket demands to be"},
+			{s3err.InvalidArgument, "the target is the backend itself, is not configured or not active, " +
+				"or does not meet a bucket's residency"},
 			{s3err.ServiceUnavailable, "the target is away"},
 		}, (*Server).drainBackend},
-	{"DELETE", "/backends/{backend}/drain", "CancelDrain", "Ends draining. Blobs that have moved stay where they are.",
+	{"DELETE", "/backends/{backend}/drain", "CancelDrain", "Ends draining. Moved blobs stay at the target.",
 		nil, nil, 204, nil, []fault{noBackend, {s3err.InvalidArgument, "the backend is not draining"}}, (*Server).cancelDrain},
-	{"DELETE", "/backends/{backend}/doubtful", "DiscardDoubtful", "Has the blobs in doubt of a backend deleted.",
+	{"DELETE", "/backends/{backend}/doubtful", "DiscardDoubtful", "Deletes the blobs in doubt of a backend.",
 		nil, nil, 200, Discarded{}, []fault{noBackend}, (*Server).discardDoubtful},
 }
 
-// everywhere are the faults that any call may have, after those of its row.
+// everywhere are the errors that any call may have, after those of its row.
 var everywhere = []fault{
-	{s3err.AccessDenied, "the request is not signed, not in its `Authorization` header or without its body, or the signer is not the operator"},
-	{s3err.InvalidAccessKeyID, "the access key of the signature does not exist, or is inactive"},
-	{s3err.SignatureDoesNotMatch, "the secret key is another one, or the request is not the one that was signed"},
+	{s3err.AccessDenied, "the request is unsigned, is not signed in its `Authorization` header including its body, " +
+		"or the signer is not the operator"},
+	{s3err.InvalidAccessKeyID, "the access key of the signature does not exist or is inactive"},
+	{s3err.SignatureDoesNotMatch, "the secret key is wrong, or the request was changed after signing"},
 	{s3err.AuthorizationHeaderMalformed, "the `Authorization` header is malformed, or for another region or service"},
 	{s3err.AuthorizationQueryParametersError, "the signature is in the URL, and malformed"},
 	{s3err.RequestTimeTooSkewed, "the clocks of client and gateway are more than 15 minutes apart"},
 	{s3err.InvalidToken, "the credential is temporary"},
-	{s3err.ContentSHA256Mismatch, "the body is not the one that was signed"},
-	{s3err.InvalidRequest, "the body is not one JSON object of the fields below, has one of them twice, or is one where none is taken; or `x-amz-content-sha256` is missing"},
-	{s3err.InvalidArgument, "a parameter is not one that the call takes, or `x-amz-content-sha256` is malformed"},
+	{s3err.ContentSHA256Mismatch, "the body was changed after signing"},
+	{s3err.InvalidRequest, "the body is not one JSON object of the fields below, repeats one of them, or is sent with a call " +
+		"that takes none; or `x-amz-content-sha256` is missing"},
+	{s3err.InvalidArgument, "the call does not have the parameter, or `x-amz-content-sha256` is malformed"},
 	{s3err.MaxMessageLengthExceeded, "the body is longer than 64 KiB"},
 	{s3err.IncompleteBody, "the body ended early"},
-	{s3err.InvalidURI, "the path or a parameter is not well escaped"},
+	{s3err.InvalidURI, "the path or a parameter has a malformed escape"},
 	{s3err.URITooLong, "the path or the parameters are too long"},
 	{s3err.NoSuchEntity, "there is no such path"},
 	{s3err.MethodNotAllowed, "the path has no such method"},
-	{s3err.ConcurrentModification, "others kept changing the same thing. Try again"},
-	{s3err.OperationAborted, "likewise"},
+	{s3err.ConcurrentModification, "others changed the same thing again and again. Try again"},
+	{s3err.OperationAborted, "the same"},
 	{s3err.InsufficientStorage, "the store's disk is full"},
 	{s3err.ServiceUnavailable, "the store does not answer. Try again"},
-	{s3err.InternalError, "something else went wrong. The log says what, under the request id"},
+	{s3err.InternalError, "another error. The log has it under the request id"},
 }
 
-// routes makes the router of the table; serve refuses a request before its handler
-// runs unless the signer may take the action.
+// routes makes the router of the table. serve refuses a request before its
+// handler unless the signer may take the action.
 func (s *Server) routes() chi.Router {
 	r := chi.NewRouter()
 	r.Route("/v1", func(r chi.Router) {
@@ -167,14 +172,15 @@ func (s *Server) routes() chi.Router {
 	return r
 }
 
-// fits refuses what the row does not take. It looks at names only.
+// fits refuses a body or parameters that the row does not have. It checks names
+// only.
 func (rt *route) fits(r *request) error {
 	if rt.takes == nil && len(r.body) > 0 {
 		return s3err.New(s3err.InvalidRequest, "This call takes no body.")
 	}
 	for _, p := range r.query {
 		if !slices.Contains(rt.query, p.Name) {
-			return s3err.New(s3err.InvalidArgument, "The parameter %q is not known.", p.Name)
+			return s3err.New(s3err.InvalidArgument, "This call has no parameter %q.", p.Name)
 		}
 	}
 	return nil

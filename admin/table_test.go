@@ -24,8 +24,8 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// hold compares an answer with what the table of routes says of its call: every test that
-// sends a request is one of the table.
+// hold compares an answer with the table's row of its call. So every test that
+// sends a request tests the table.
 func hold(t *testing.T, r *http.Request, a answer) {
 	t.Helper()
 	row := admin.RowOf(r.Method, r.URL)
@@ -57,8 +57,8 @@ func hold(t *testing.T, r *http.Request, a answer) {
 	}
 }
 
-// startBesideAbsent starts a gateway with a second backend that another gateway has used,
-// and that this one cannot reach.
+// startBesideAbsent starts a gateway with a second backend that another gateway
+// has used and that this one cannot reach.
 func startBesideAbsent(t *testing.T, absent string) *server {
 	t.Helper()
 	local, other := mem.New(), mem.New()
@@ -67,11 +67,11 @@ func startBesideAbsent(t *testing.T, absent string) *server {
 	silent := faults.NewPlan(1, faults.Rule{Err: backends.ErrUnavailable})
 	s := startWith(t, gatewaytest.Options{Several: true, Store: first.Store, Keys: first.Keys, Default: "local", Backends: []engine.Backend{
 		{Name: "local", Backend: local}, {Name: absent, Backend: faults.Backend(other, silent)}}})
-	s.Root = first.Root // the first start made it
+	s.Root = first.Root // the first start created it
 	return s
 }
 
-// Each error that the table gives a route is the answer to some request.
+// Each error in a route's row is the answer to some request.
 func TestEveryErrorOfTheTable(t *testing.T) {
 	s := startBesideAbsent(t, "gone")
 	alice := s.User(t, "alice")
@@ -152,7 +152,7 @@ func TestEveryErrorOfTheTable(t *testing.T) {
 			try(s3err.InvalidArgument, method, "/v1/"+of.there+"/limits", `{"requests":-1}`)
 		}
 	}
-	for of, most := range map[string]int{"/v1/tenants/alice": 10, "/v1/tenants/alice/users/carol": 2} { // as the table says
+	for of, most := range map[string]int{"/v1/tenants/alice": 10, "/v1/tenants/alice/users/carol": 2} { // as in the table
 		for have := 1; have < most; have++ {
 			decode(t, s.call(t, "POST", of+"/access-keys", `{}`), 201, nil)
 		}
@@ -168,7 +168,7 @@ func TestEveryErrorOfTheTable(t *testing.T) {
 	}
 }
 
-// Each error of any call that a client can bring about is the answer to some request.
+// Each error of any call that a client can cause is the answer to some request.
 func TestEveryErrorOfAnyCall(t *testing.T) {
 	s := start(t)
 	temporary, err := s.Engine.Accounts().NewSession(accounts.Session{Tenant: s.Root.Tenant.ID, Holder: s.Root.Tenant.ID, Expires: time.Now().Add(time.Hour)})
@@ -228,7 +228,8 @@ func TestEveryErrorOfAnyCall(t *testing.T) {
 		}
 		met[c.code] = true
 	}
-	// A body that ends early has nobody left to be answered; the others are the store's.
+	// A body that ends early leaves nobody to answer; the others come from the
+	// store.
 	others := []s3err.Code{s3err.IncompleteBody, s3err.ConcurrentModification, s3err.OperationAborted,
 		s3err.InsufficientStorage, s3err.ServiceUnavailable, s3err.InternalError}
 	for _, code := range admin.Everywhere() {

@@ -20,20 +20,21 @@ type Tenant struct {
 	Residency string `json:"residency,omitempty"`
 }
 
-// NewTenant is a tenant with its first credential; the only answer with its secret.
+// NewTenant is a tenant with its first credential; the only answer with its
+// secret.
 type NewTenant struct {
 	Tenant
 	AccessKey string `json:"access_key"` // of its root
 	SecretKey string `json:"secret_key"` // shown in this answer alone
 }
 
-// Tenants is one page of them.
+// Tenants is one page of tenants.
 type Tenants struct {
 	Tenants []Tenant `json:"tenants"`        // in the order of their names
 	Next    string   `json:"next,omitempty"` // the value of `after` for the next page; absent on the last one
 }
 
-// CreateTenant is the body of POST /v1/tenants. What is empty is generated.
+// CreateTenant is the body of POST /v1/tenants. Absent values are generated.
 type CreateTenant struct {
 	Name      string `json:"name"`                 // as of a Tenant
 	AccessKey string `json:"access_key,omitempty"` // of its root: 3 to 128 letters, digits, dots, dashes and underscores; generated where it is absent
@@ -47,11 +48,14 @@ type SetResidency struct {
 	Residency string `json:"residency"` // the name, region or jurisdiction of a configured backend, or empty: any
 }
 
-// shown is a time as answers have it, the same however it was stored.
+// shown is a time in the form of answers, whatever the store's precision.
 func shown(t time.Time) time.Time { return t.UTC().Truncate(time.Millisecond) }
 
 func (s *Server) tenant(u meta.Tenant) Tenant {
-	return Tenant{Name: u.Name, ID: u.ID.Canonical(), Account: accounts.Account(u.ID), Created: shown(u.Created), Root: u.ID == s.accounts.Root().ID, Residency: u.Residency}
+	return Tenant{
+		Name: u.Name, ID: u.ID.Canonical(), Account: accounts.Account(u.ID), Created: shown(u.Created),
+		Root: u.ID == s.accounts.Root().ID, Residency: u.Residency,
+	}
 }
 
 func (s *Server) createTenant(ctx context.Context, r *request) (any, error) {
@@ -70,6 +74,7 @@ func (s *Server) newTenant(c accounts.Credential) NewTenant {
 	return NewTenant{Tenant: s.tenant(c.Tenant), AccessKey: c.AccessKey, SecretKey: c.SecretKey}
 }
 
+// listTenants lists tenants page by page.
 func (s *Server) listTenants(ctx context.Context, r *request) (any, error) {
 	after, limit, err := r.page()
 	if err != nil {
@@ -101,6 +106,7 @@ func (s *Server) getTenant(ctx context.Context, r *request) (any, error) {
 	return s.tenant(u), nil
 }
 
+// setResidency does not move the tenant's present buckets.
 func (s *Server) setResidency(ctx context.Context, r *request) (any, error) {
 	name, err := r.parameter("tenant")
 	if err != nil {
@@ -116,6 +122,7 @@ func (s *Server) setResidency(ctx context.Context, r *request) (any, error) {
 	return nil, nil
 }
 
+// deleteTenant removes a tenant without buckets.
 func (s *Server) deleteTenant(ctx context.Context, r *request) (any, error) {
 	name, err := r.parameter("tenant")
 	if err != nil {

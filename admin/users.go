@@ -21,7 +21,7 @@ type NewUser struct {
 	SecretKey string `json:"secret_key"` // shown in this answer alone
 }
 
-// Users is one page of them.
+// Users is one page of users.
 type Users struct {
 	Users []User `json:"users"`          // in the order of their names
 	Next  string `json:"next,omitempty"` // the value of `after` for the next page; absent on the last one
@@ -35,8 +35,8 @@ type CreateUser struct {
 	SecretKey string `json:"secret_key,omitempty"` // as of CreateTenant
 }
 
-// createUser makes the user before its credential. Where that fails, the user
-// goes again.
+// createUser creates the user before its credential. If that fails, it removes
+// the user again.
 func (s *Server) createUser(ctx context.Context, r *request) (any, error) {
 	var in CreateUser
 	if err := r.decode(&in); err != nil {
@@ -59,13 +59,14 @@ func (s *Server) createUser(ctx context.Context, r *request) (any, error) {
 	cred, err := s.accounts.CreateAccessKey(ctx, t, u.ID, in.AccessKey, in.SecretKey)
 	if err != nil {
 		if undone := s.accounts.DeleteIdentity(ctx, u); undone != nil {
-			s.log.Warn("a user without a credential is left", "tenant", t.Name, "user", u.Name, "error", undone)
+			s.log.Warn("a user was left without a credential; delete it or create an access key", "tenant", t.Name, "user", u.Name, "error", undone)
 		}
 		return nil, err
 	}
 	return NewUser{User{u.Name, t.Name}, cred.AccessKey, cred.SecretKey}, nil
 }
 
+// listUsers lists the users of a tenant page by page.
 func (s *Server) listUsers(ctx context.Context, r *request) (any, error) {
 	after, limit, err := r.page()
 	if err != nil {

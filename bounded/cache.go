@@ -1,6 +1,5 @@
-// Package bounded has maps that forget: they take up no more bytes than they may, and
-// hold nothing longer than they should. Whatever one caller can make large is kept in
-// one of them.
+// Package bounded has maps with a bound in bytes and a maximal age. All state
+// that a caller could make large is kept in one of them.
 package bounded
 
 import (
@@ -8,50 +7,52 @@ import (
 	"time"
 )
 
-// EntryBytes is what an entry takes beside its key and value: it is counted for each.
+// EntryBytes is the memory that is counted for each entry besides its key and
+// value.
 const EntryBytes = 192
 
-// sweptByPut is how many of the entries that were not used for longest are looked at
-// whenever one is put, so that what has expired makes way without anybody's call.
+// sweptByPut is the number of least recently used entries that each Put checks,
+// so that expired ones are dropped without further calls.
 const sweptByPut = 2
 
 // Options of a Cache.
 type Options[K comparable, V any] struct {
-	// Bytes is the most that all entries take together. An entry that takes more
-	// alone is not kept.
+	// Bytes bounds the memory of all entries. A single entry that needs more is
+	// not kept.
 	Bytes int
-	// TTL is how long an entry is held; 0: until it has to make way.
+	// TTL is the age at which an entry is dropped; 0: none.
 	TTL time.Duration
-	// Size is how many bytes an entry takes beside EntryBytes, without its Parts; nil:
-	// none. It must be the same for an entry as long as that is held.
+	// Size is the memory of an entry besides EntryBytes and its Parts, in
+	// bytes; nil: none. It must not change while the entry is held.
 	Size func(K, V) int
-	// Parts are texts that several entries may share. What each takes is counted once,
-	// as long as an entry has it; nil: there are none. They must be the same for an entry
-	// as long as that is held.
+	// Parts are texts that several entries may share. Each is counted once
+	// while an entry has it; nil: none. They must not change while the entry is
+	// held.
 	Parts func(V) []Part
 	// Now is a clock that never steps back; nil: this process's.
 	Now func() time.Duration
 }
 
-// Part is a text that entries may share, and how many bytes it takes with all that
-// depends on it.
+// Part is a text that entries may share, with the memory of the text and of
+// everything derived from it, in bytes.
 type Part struct {
 	Text  string
 	Bytes int
 }
 
-// Cache is a map that forgets. The entries that were not used for longest make way
-// first. It is safe for concurrent use.
+// Cache is a map that drops the least recently used entries first. It is safe
+// for concurrent use.
 type Cache[K comparable, V any] struct {
 	o     Options[K, V]
 	mu    sync.Mutex
 	m     map[K]*entry[K, V]
 	parts map[string]*part
 	bytes int
-	// newest and oldest are the ends of the entries in the order of their use.
+	// newest and oldest are the ends of the list of entries, ordered by use.
 	newest, oldest *entry[K, V]
 }
 
+// entry is an element of the list of entries.
 type entry[K comparable, V any] struct {
 	key          K
 	value        V
@@ -60,9 +61,10 @@ type entry[K comparable, V any] struct {
 	newer, older *entry[K, V]
 }
 
+// part is a Part with the number of its entries.
 type part struct {
 	Part
-	held int // by entries
+	held int // number of entries that have it
 }
 
 // New returns an empty cache.
@@ -74,7 +76,7 @@ func New[K comparable, V any](o Options[K, V]) *Cache[K, V] {
 	return &Cache[K, V]{o: o, m: make(map[K]*entry[K, V]), parts: make(map[string]*part)}
 }
 
-// Get returns what was put under the key, if it is still held.
+// Get returns the value of the key if it is still held.
 func (c *Cache[K, V]) Get(k K) (v V, ok bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -91,7 +93,7 @@ func (c *Cache[K, V]) Get(k K) (v V, ok bool) {
 	return e.value, true
 }
 
-// Put holds a value under the key from now on, in place of another.
+// Put sets the value of the key.
 func (c *Cache[K, V]) Put(k K, v V) {
 	e := &entry[K, V]{key: k, value: v, bytes: EntryBytes}
 	if c.o.Size != nil {
@@ -131,7 +133,7 @@ func (c *Cache[K, V]) Put(k K, v V) {
 	}
 }
 
-// Drop forgets what is under the key.
+// Drop removes the key.
 func (c *Cache[K, V]) Drop(k K) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -140,7 +142,7 @@ func (c *Cache[K, V]) Drop(k K) {
 	}
 }
 
-// DropIf forgets the entries for which drop is true.
+// DropIf removes the entries for which drop is true.
 func (c *Cache[K, V]) DropIf(drop func(K, V) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -153,7 +155,7 @@ func (c *Cache[K, V]) DropIf(drop func(K, V) bool) {
 	}
 }
 
-// Sweep forgets all that has expired.
+// Sweep removes all expired entries.
 func (c *Cache[K, V]) Sweep() {
 	now := c.now()
 	c.mu.Lock()
@@ -167,8 +169,8 @@ func (c *Cache[K, V]) Sweep() {
 	}
 }
 
-// Shared returns a text that is equal to s: the one that entries have as a part, if any
-// has, so that equal texts are in memory once.
+// Shared returns a text equal to s: the one that entries have as a part, if
+// any, so that equal texts are in memory once.
 func (c *Cache[K, V]) Shared(s string) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -178,14 +180,14 @@ func (c *Cache[K, V]) Shared(s string) string {
 	return s
 }
 
-// Bytes is what all entries take by their own count; Len is how many there are.
+// Bytes is the counted memory of all entries.
 func (c *Cache[K, V]) Bytes() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.bytes
 }
 
-// Len is how many entries there are, expired ones that nobody has met included.
+// Len is the number of entries, including expired ones that are still held.
 func (c *Cache[K, V]) Len() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -198,6 +200,7 @@ func (c *Cache[K, V]) expired(e *entry[K, V], now time.Duration) bool {
 	return c.o.TTL > 0 && now > e.until
 }
 
+// hold counts one more entry with the part.
 func (c *Cache[K, V]) hold(p Part) {
 	known := c.parts[p.Text]
 	if known == nil {
@@ -208,6 +211,7 @@ func (c *Cache[K, V]) hold(p Part) {
 	known.held++
 }
 
+// letGo counts one entry less with the part.
 func (c *Cache[K, V]) letGo(p Part) {
 	known := c.parts[p.Text]
 	if known.held--; known.held == 0 {
@@ -216,6 +220,7 @@ func (c *Cache[K, V]) letGo(p Part) {
 	}
 }
 
+// remove drops an entry and its parts.
 func (c *Cache[K, V]) remove(e *entry[K, V]) {
 	delete(c.m, e.key)
 	c.unlink(e)
@@ -227,6 +232,7 @@ func (c *Cache[K, V]) remove(e *entry[K, V]) {
 	}
 }
 
+// link makes e the newest entry.
 func (c *Cache[K, V]) link(e *entry[K, V]) {
 	e.older, e.newer = c.newest, nil
 	if c.newest != nil {
@@ -237,6 +243,7 @@ func (c *Cache[K, V]) link(e *entry[K, V]) {
 	c.newest = e
 }
 
+// unlink takes e out of the order.
 func (c *Cache[K, V]) unlink(e *entry[K, V]) {
 	if e.newer != nil {
 		e.newer.older = e.older

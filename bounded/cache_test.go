@@ -31,7 +31,7 @@ func newCache(bytes int, c *clock) *Cache[string, value] {
 	})
 }
 
-// check counts again what the cache counts.
+// check counts again and compares with the cache's count.
 func (c *Cache[K, V]) check(t *testing.T) {
 	t.Helper()
 	want, held := 0, make(map[string]int)
@@ -53,8 +53,8 @@ func (c *Cache[K, V]) check(t *testing.T) {
 	}
 }
 
-// Whatever is put and asked for: what is held is what was put last, no older than it
-// may be, and takes no more than it may.
+// Whatever is put and asked for: the cache holds the last value of a key, not
+// older and not larger than allowed.
 func TestCache(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -110,7 +110,8 @@ func TestCache(t *testing.T) {
 	}
 }
 
-// Those used last stay, and one that is larger than all may be leaves nothing behind.
+// The last used entries stay. An entry that is larger than the bound leaves
+// nothing behind.
 func TestCacheMakesWay(t *testing.T) {
 	c := newCache(10*(EntryBytes+100), &clock{})
 	for i := range 100 {
@@ -127,7 +128,7 @@ func TestCacheMakesWay(t *testing.T) {
 	}
 }
 
-// Entries that expired make way as others come, without a sweep.
+// Expired entries make way for new ones without a sweep.
 func TestPutSweeps(t *testing.T) {
 	at := &clock{}
 	c := newCache(1<<30, at)
@@ -139,11 +140,11 @@ func TestPutSweeps(t *testing.T) {
 		c.Put(fmt.Sprint("new", i), value{})
 	}
 	if n := c.Len(); n != 500 {
-		t.Errorf("%d entries, of which 500 have not expired", n)
+		t.Errorf("%d entries; 500 have not expired", n)
 	}
 }
 
-// Texts that entries share are in memory once, and counted once.
+// Shared texts are in memory once and counted once.
 func TestShared(t *testing.T) {
 	c := newCache(1<<30, &clock{})
 	for i := range 100 {

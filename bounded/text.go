@@ -1,21 +1,21 @@
 package bounded
 
 const (
-	compiledPerByte = 8   // what is made of a text takes, for a byte of it
-	fixedPart       = 512 // what is made of the shortest takes
+	compiledPerByte = 8   // memory of the compiled form for each byte of text
+	fixedPart       = 512 // memory of the shortest compiled form
 )
 
-// CompiledText is a text which entries may share, and of which each makes the same
-// value. What will be made of it counts from the beginning.
+// CompiledText is a text that entries may share and compile to the same value.
+// The memory of that value is counted from the beginning.
 func CompiledText(text string) Part {
 	return Part{Text: text, Bytes: len(text) + CompiledBytes(len(text))}
 }
 
-// CompiledBytes is how many bytes is made of a text of n bytes, at most.
+// CompiledBytes bounds the memory of the compiled form of n bytes of text.
 func CompiledBytes(n int) int { return fixedPart + n*compiledPerByte }
 
-// Swept is what all caches have in common.
+// Swept is the common interface of all caches.
 type Swept interface {
-	Sweep()     // forgets what has expired
-	Bytes() int // what is held takes
+	Sweep()     // removes expired entries
+	Bytes() int // the counted memory
 }

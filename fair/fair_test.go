@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// greedy takes as much as there is for a party.
+// greedy takes as much as possible for a party.
 func greedy(p *Pool[string], party string) (n int) {
 	for p.Take(party) {
 		n++
@@ -15,7 +15,7 @@ func greedy(p *Pool[string], party string) (n int) {
 
 func TestPool(t *testing.T) {
 	for _, c := range []struct {
-		size, alone, second int // what a greedy party takes alone, and another after it
+		size, alone, second int // the share of a greedy party alone, and of another one after it
 	}{
 		{0, 1, 0}, {1, 1, 0}, {4, 3, 1}, {32, 24, 2}, {128, 96, 8},
 	} {
@@ -41,7 +41,8 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// Whatever three greedy parties did before, one that has nothing finds a place.
+// Whatever three greedy parties did before, a party that holds nothing gets a
+// place.
 func TestPoolLeavesRoom(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))
@@ -73,8 +74,9 @@ func TestGiveWithoutTake(t *testing.T) {
 	New[string](2).Give("a")
 }
 
-// One party that takes by many at once leaves as much to others as one that takes one
-// by one, and who holds nothing gets what there is even if it is more than a share.
+// A party that takes many at once leaves as much to others as one that takes
+// them singly. A party that holds nothing gets what is free, even if it is more
+// than a share.
 func TestTakeMany(t *testing.T) {
 	p := New[string](64 << 20)
 	const unit = 5 << 20 // more than a share
@@ -92,7 +94,7 @@ func TestTakeMany(t *testing.T) {
 		t.Error("small ones go up to a share")
 	}
 	if p.TakeMany("d", 64<<20) {
-		t.Error("more than there is was taken")
+		t.Error("took more than there is")
 	}
 	p.GiveMany("a", n*unit)
 	p.GiveMany("b", unit)

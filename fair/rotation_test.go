@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Turns take their steps one after another, the one that began last first, and one whose
-// step failed waits while others go on.
+// Turns take their steps one after another, the latest first. A turn whose step
+// failed waits while the others continue.
 func TestRotation(t *testing.T) {
 	now := time.Date(2030, 1, 15, 10, 30, 0, 0, time.UTC)
 	var r Rotation[string, string]
 	if r.Next(now) != nil || r.Ready(now) || !r.Empty() || !r.Looks(now, 3, false) {
-		t.Error("there is a turn before one began")
+		t.Error("got a turn before one began")
 	}
 	for _, party := range []string{"a", "b", "c"} {
 		r.Begin(party, "turn of "+party)
@@ -57,8 +57,8 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// While turns are under way and a look found no other, the next look is a minute later,
-// or when a turn has ended.
+// While turns are in progress and a look found no other one, the next look is a
+// minute later, or when a turn has ended.
 func TestRotationLooks(t *testing.T) {
 	now := time.Date(2030, 1, 15, 10, 30, 0, 0, time.UTC)
 	var r Rotation[int, int]
@@ -70,6 +70,6 @@ func TestRotationLooks(t *testing.T) {
 	}
 	r.End(r.Next(now))
 	if !r.Looks(now, 9, false) {
-		t.Error("nobody looks once a turn has ended")
+		t.Error("no look after a turn has ended")
 	}
 }

@@ -7,39 +7,41 @@ import (
 	"sync"
 )
 
-// Turns let each party do so much at once, and have the rest of it wait: work that costs
-// much, of which others are to have their part however much one party asks for. Where all
-// parties together may do no more than so much, a turn that ends goes to the parties that
-// wait by rotation, and within a party to who came first. It is safe for concurrent use,
-// and costs memory for the parties that are at it.
+// Turns bound the concurrent work of each party, and make the rest of it wait.
+// They are for expensive work, so that all parties get a part of the capacity,
+// however much one asks for. If the work of all parties together is bounded, a
+// free turn goes to the waiting parties in rotation, and within a party in
+// order of arrival. Turns are safe for concurrent use, and need memory only for
+// parties with a turn or a wait.
 type Turns[K comparable] struct {
 	width, most int
 
 	mu      sync.Mutex
 	taken   int
 	of      map[K]*queue
-	waiting []K // those with someone who waits; the first is asked first
+	waiting []K // parties that wait; the first is asked first
 }
 
-// queue is of one party; all of it is under Turns.mu.
+// queue holds the turns of one party. It is guarded by Turns.mu.
 type queue struct {
 	taken   int
 	waiting []chan struct{} // each is closed when its turn begins
 }
 
-// NewTurns returns turns of which each party has width at once, at least one, whatever
-// others have.
+// NewTurns returns turns. Each party can have width at once, at least one,
+// independently of others.
 func NewTurns[K comparable](width int) *Turns[K] { return NewSharedTurns[K](width, math.MaxInt) }
 
-// NewSharedTurns returns turns of which each party has width at once, at least one, and
-// all parties together most, at least width.
+// NewSharedTurns returns turns. Each party can have width at once, at least
+// one, and all parties together most, at least width.
 func NewSharedTurns[K comparable](width, most int) *Turns[K] {
 	width = max(width, 1)
 	return &Turns[K]{width: width, most: max(most, width), of: make(map[K]*queue)}
 }
 
-// Enter waits for a turn of the party's until the context ends, whose cause is the error.
-// The turn lasts until leave is called, once. A holder of a turn must not ask for another.
+// Enter waits for a turn of the party. When the context ends first, the error
+// is its cause. The turn lasts until leave is called, once. The holder of a
+// turn must not ask for another.
 func (t *Turns[K]) Enter(ctx context.Context, party K) (leave func(), err error) {
 	turn := t.ask(party)
 	select {
@@ -52,7 +54,8 @@ func (t *Turns[K]) Enter(ctx context.Context, party K) (leave func(), err error)
 	return func() { t.leave(party) }, nil
 }
 
-// ask returns what is closed when the turn begins, at once if it may.
+// ask returns a channel that is closed when the turn begins, which may be at
+// once.
 func (t *Turns[K]) ask(party K) chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,7 +73,7 @@ func (t *Turns[K]) ask(party K) chan struct{} {
 	return turn
 }
 
-// begin has turns begin as long as there is one, and a party that may have it.
+// begin starts turns while one is free and a waiting party may have it.
 func (t *Turns[K]) begin() {
 	for i := 0; t.taken < t.most && i < len(t.waiting); {
 		party := t.waiting[i]
@@ -90,7 +93,7 @@ func (t *Turns[K]) begin() {
 	}
 }
 
-// giveUp ends the wait for a turn. It is false when that has begun.
+// giveUp ends the wait for a turn. It returns false if the turn has begun.
 func (t *Turns[K]) giveUp(party K, turn chan struct{}) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -116,7 +119,7 @@ func (t *Turns[K]) leave(party K) {
 	defer t.mu.Unlock()
 	q := t.of[party]
 	if q == nil || q.taken == 0 {
-		panic("fair: a turn is left that was not taken")
+		panic("fair: left a turn that was not taken")
 	}
 	q.taken--
 	t.taken--
@@ -124,16 +127,17 @@ func (t *Turns[K]) leave(party K) {
 	t.forget(party, q)
 }
 
+// forget drops a party without turns and waits.
 func (t *Turns[K]) forget(party K, q *queue) {
 	if q.taken == 0 && len(q.waiting) == 0 {
 		delete(t.of, party)
 	}
 }
 
-// Width is how many turns a party has at once.
+// Width is the number of turns that a party can have at once.
 func (t *Turns[K]) Width() int { return t.width }
 
-// Users is how many of a party have a turn or wait for one.
+// Users is the number of turns and waits of a party.
 func (t *Turns[K]) Users(party K) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

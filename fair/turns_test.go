@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Of turns that are shared, one that ends goes to the next party, however many of another
+// A free shared turn goes to the next party, however many requests of another
 // came before, and no party has more than its width.
 func TestSharedTurnsRotate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -40,7 +40,7 @@ func TestSharedTurnsRotate(t *testing.T) {
 			leaves[n]()
 			synctest.Wait()
 		}
-		if order != "aababcda" { // the last of a, though it came fourth
+		if order != "aababcda" { // the last of a, although it came fourth
 			t.Errorf("turns were had in the order %q", order)
 		}
 		if turns.taken != 0 || len(turns.of) != 0 || len(turns.waiting) != 0 {
@@ -49,9 +49,9 @@ func TestSharedTurnsRotate(t *testing.T) {
 	})
 }
 
-// Whoever comes, waits, gives up or leaves in whatever order: nobody has more than the
-// width, all together no more than there are, nobody waits while there is a turn for it,
-// and nothing is left.
+// Whoever comes, waits, gives up or leaves in any order: no party has more than
+// its width, all together have no more than the total, nobody waits while a
+// turn is free for it, and nothing is left at the end.
 func TestSharedTurnsAreNotLost(t *testing.T) {
 	seed := rand.Uint64()
 	synctest.Test(t, func(t *testing.T) {

@@ -9,36 +9,37 @@ import (
 	"time"
 )
 
-// Budget is the time that answers have.
+// Budget is the time that answers may take.
 type Budget struct {
 	Idle   time.Duration // how far a stream may fall behind MinPace
 	Answer time.Duration // from the headers of any other answer to its end
 }
 
+// wantedKey is the context key of wanted.
 type wantedKey struct{}
 
-// wanted is what a caller has asked for beyond a small answer.
+// wanted is the kind of answer that a caller expects, if it is not a small one.
 type wanted struct {
 	page   bool
 	stream bool
 	most   int64
 }
 
-// Page is for requests that are answered by a list.
+// Page marks a request that is answered by a list.
 func Page(ctx context.Context) context.Context {
 	return context.WithValue(ctx, wantedKey{}, wanted{page: true})
 }
 
-// Stream is for a request whose body is handed on as it comes if its status is
-// 200 or 206: at most so many bytes of it, or -1 for as many as it announces.
-// Whatever has another status is an answer like all others.
+// Stream marks a request whose body is passed on as it comes if its status is
+// 200 or 206: at most most bytes of it, or with -1 as many as it announces.
+// With any other status it is an ordinary answer.
 func Stream(ctx context.Context, most int64) context.Context {
 	return context.WithValue(ctx, wantedKey{}, wanted{stream: true, most: most})
 }
 
-// Bound holds the answers of next to the limits of this package. Bodies of
-// answers that are no streams are in memory when RoundTrip returns. Of an error,
-// a document that is beyond the limits is left out: its status says enough.
+// Bound holds the answers of next to the limits of this package. Except for
+// streams, bodies are in memory when RoundTrip returns. The body of an error
+// beyond the limits is dropped, because the status suffices.
 func Bound(next http.RoundTripper, b Budget) http.RoundTripper { return &bound{next, b} }
 
 type bound struct {
@@ -67,6 +68,8 @@ func (b *bound) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// stream returns the body to be read by the caller. It needs an announced end,
+// because a broken connection would look like one.
 func (b *bound) stream(ctx context.Context, cancel context.CancelCauseFunc, resp *http.Response, most int64) (*http.Response, error) {
 	chunked := len(resp.TransferEncoding) > 0
 	if resp.ContentLength < 0 && !chunked {
@@ -78,7 +81,7 @@ func (b *bound) stream(ctx context.Context, cancel context.CancelCauseFunc, resp
 	return resp, nil
 }
 
-// answer reads the body and puts what may be used in its place.
+// answer reads the body and replaces it by the accepted part.
 func (b *bound) answer(ctx context.Context, cancel context.CancelCauseFunc, resp *http.Response, want wanted, method string) error {
 	defer resp.Body.Close()
 	if resp.StatusCode < http.StatusOK {
@@ -108,7 +111,7 @@ func (b *bound) answer(ctx context.Context, cancel context.CancelCauseFunc, resp
 	if len(document) > 0 {
 		resp.Body = io.NopCloser(bytes.NewReader(document))
 	}
-	if method != http.MethodHead { // which tells the length of something else
+	if method != http.MethodHead { // there it is the length of the object
 		resp.ContentLength = int64(len(document))
 	}
 	return nil
@@ -125,17 +128,17 @@ func (b *bound) read(ctx context.Context, cancel context.CancelCauseFunc, body i
 	return document, err
 }
 
-// stream is a body that yields at most so many bytes, and is given up when it
-// falls behind MinPace by more than idle. Time between two Reads does not count:
-// it is the caller's.
+// stream is a body of bounded length. It is given up when it falls behind
+// MinPace by more than idle. Time between two Reads does not count, because it
+// is the caller's.
 type stream struct {
 	io.ReadCloser
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 	idle   time.Duration
-	left   int64         // -1: as many as come
-	behind time.Duration // time waited beyond what the bytes that came are worth
-	timer  *time.Timer   // runs while a Read does; nil before the first
+	left   int64         // -1: no bound
+	behind time.Duration // time waited beyond what MinPace allows for the bytes so far
+	timer  *time.Timer   // runs during a Read; nil before the first
 }
 
 // Read implements io.Reader.

@@ -19,8 +19,8 @@ import (
 	"time"
 )
 
-// raw is a server that answers each connection's first request by what it is
-// told, and closes.
+// raw is a server that answers each connection's first request as told, and
+// closes.
 func raw(t *testing.T, answer func(w io.Writer)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -46,7 +46,7 @@ func raw(t *testing.T, answer func(w io.Writer)) string {
 	return "http://" + l.Addr().String()
 }
 
-// endless writes until the client has had enough, or 256 MiB are gone.
+// endless writes until the client gives up, or 256 MiB are sent.
 func endless(w io.Writer, head, fill string) {
 	if _, err := io.WriteString(w, head); err != nil {
 		return
@@ -59,7 +59,7 @@ func endless(w io.Writer, head, fill string) {
 	}
 }
 
-// drip writes a byte now and then until the client has had enough.
+// drip writes a byte now and then until the client gives up.
 func drip(w io.Writer, head string) {
 	_, err := io.WriteString(w, head)
 	for err == nil {
@@ -70,7 +70,7 @@ func drip(w io.Writer, head string) {
 
 const budget = 150 * time.Millisecond
 
-// newClient has a jar of cookies, as minio-go's has.
+// newClient has a cookie jar, as minio-go's has.
 func newClient(t *testing.T) *http.Client {
 	t.Helper()
 	transport := NewTransport(Sockets{Connect: 5 * time.Second, Header: budget, Idle: budget, Kept: 4, KeptFor: time.Minute})
@@ -90,7 +90,7 @@ var (
 	streamed = asked(func(ctx context.Context) context.Context { return Stream(ctx, 1<<20) })
 )
 
-// get reads an answer to its end, and tells how much memory that took.
+// get reads an answer to its end, and returns the memory that it needed.
 func get(t *testing.T, c *http.Client, url string, want asked) (status int, body []byte, cost uint64, err error) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(want(t.Context()), http.MethodGet, url, nil)
@@ -109,10 +109,10 @@ func get(t *testing.T, c *http.Client, url string, want asked) (status int, body
 	return status, body, after.TotalAlloc - before.TotalAlloc, err
 }
 
-// Each way in which an answer may be too much ends in an error, in time, and
-// costs no more than its bounds.
+// Each kind of excess in an answer ends with an error, in time, and costs no
+// more than its bounds.
 func TestExcesses(t *testing.T) {
-	const few, many = 4 << 20, 64 << 20 // bytes, the server's own among them
+	const few, many = 4 << 20, 64 << 20 // bytes, including the server's
 	const ok, closed = "HTTP/1.1 200 OK\r\n", "Connection: close\r\n\r\n"
 	cases := []struct {
 		name   string
@@ -182,7 +182,7 @@ func TestExcesses(t *testing.T) {
 	}
 }
 
-// A stream yields as much as was asked for, however much comes.
+// A stream yields as much as was asked for, however much arrives.
 func TestStreamIsBounded(t *testing.T) {
 	at := raw(t, func(w io.Writer) {
 		endless(w, "HTTP/1.1 206 Partial Content\r\nContent-Length: 99999999999\r\n\r\n", "a")
@@ -193,7 +193,7 @@ func TestStreamIsBounded(t *testing.T) {
 	}
 }
 
-// Of errors and of successes that are none, the status speaks.
+// For errors, and for successes that are errors, the status counts.
 func TestStatusSpeaks(t *testing.T) {
 	for _, c := range []struct {
 		answer string
@@ -217,7 +217,7 @@ func TestStatusSpeaks(t *testing.T) {
 	}
 }
 
-// No cookie is kept, and the next request is as light as the first.
+// No cookie is kept, and the next request is as small as the first.
 func TestCookies(t *testing.T) {
 	var sent []string
 	var mu sync.Mutex
@@ -247,7 +247,7 @@ func TestCookies(t *testing.T) {
 	}
 }
 
-// What is modest costs a decoder no more elements than were counted.
+// A modest document costs a decoder no more elements than were counted.
 func FuzzModest(f *testing.F) {
 	for _, seed := range []string{
 		"", "<a/>", `<a b="c>" d='"'><!-- <x> --><![CDATA[<y>]]><?pi <z> ?></a>`, `[{"a":"\"[{"},[[]]]`, "<a><b></a>", "\ufeff<a/>", "<a b=c>", "<a / b='>'/>",

@@ -6,10 +6,10 @@ import (
 	"strings"
 )
 
-// ParseContentRange reads "bytes first-last/size" (RFC 9110 section 14.4), whose
-// numbers are then in that order.
+// ParseContentRange parses "bytes first-last/size" (RFC 9110 section 14.4). On
+// success first <= last < size.
 func ParseContentRange(s string) (first, last, size int64, err error) {
-	bad := fmt.Errorf("bad Content-Range %.80q", s)
+	bad := fmt.Errorf("malformed Content-Range %.80q", s)
 	span, total, ok := strings.Cut(strings.TrimPrefix(s, "bytes "), "/")
 	from, to, ok2 := strings.Cut(span, "-")
 	if !ok || !ok2 || !strings.HasPrefix(s, "bytes ") {

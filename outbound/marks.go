@@ -2,9 +2,9 @@ package outbound
 
 import "bytes"
 
-// modest reports whether decoding the document costs no more than its bytes
-// suggest: decoders make a value of each element, and a few bytes are enough for
-// one. What is neither XML nor JSON is modest.
+// modest reports whether decoding the document costs no more than its length
+// suggests. Decoders make a value for each element, which needs only a few
+// bytes of text. Documents that are neither XML nor JSON are modest.
 func modest(document []byte) bool {
 	switch text := bytes.TrimLeft(document, " \t\r\n\ufeff"); {
 	case len(text) == 0:
@@ -18,7 +18,7 @@ func modest(document []byte) bool {
 }
 
 // modestXML counts at least as many elements and attributes as a decoder would
-// see before it meets a fault. A document type is no part of any answer.
+// see before an error. No answer has a document type.
 func modestXML(text []byte) bool {
 	marks, depth := 0, 0
 	for {
@@ -61,7 +61,7 @@ func modestXML(text []byte) bool {
 	}
 }
 
-// tag passes over the rest of a start tag, and counts its attributes.
+// tag skips the rest of a start tag and counts its attributes.
 func tag(text []byte) (rest []byte, attributes int, empty bool) {
 	var quote byte
 	for i, c := range text {

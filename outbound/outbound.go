@@ -1,15 +1,14 @@
-// Package outbound is HTTP to servers that are not trusted: the backends, and
-// both sides of an import or export. Such a server may lose what it was given
-// and say what is not so. It may not cost more than that, and the limits of what
-// an answer may cost are here, below every client, so that no call can forget
-// them:
+// Package outbound is HTTP to untrusted servers: the backends, and both sides
+// of an import or export. Such a server may lose data and lie, but it must not
+// cost more than that. The limits of an answer's cost are here, below every
+// client, so that no call can forget them:
 //
-//	headers   MaxHeader bytes, informational answers included; no cookie is kept
-//	answers   read whole within a budget of time: MaxAnswer bytes, or MaxPage
+//	headers   MaxHeader bytes, including informational answers; no cookie is kept
+//	answers   read whole within a time budget: MaxAnswer bytes, or MaxPage
 //	          where Page asked for a list; MaxMarks elements, MaxDepth deep
 //	streams   where Stream asked for one: as many bytes as were asked for, at
 //	          MinPace or faster
-//	success   an error document under a status of success is an error
+//	success   an error document with a status of success is an error
 //
 // The package follows no redirect, decompresses nothing and repeats nothing. It
 // imports nothing of ours.
@@ -25,55 +24,57 @@ import (
 	"time"
 )
 
-// What an answer may cost.
+// Bounds of an answer's cost.
 const (
-	// MaxHeader bounds the headers of an answer and of all informational answers
-	// before it, in bytes.
+	// MaxHeader bounds the headers of an answer and of all informational
+	// answers before it, in bytes.
 	MaxHeader = 64 << 10
 	// MaxAnswer bounds an answer that is neither a list nor a stream, in bytes.
 	MaxAnswer = 64 << 10
-	// MaxPage bounds a page of a list, in bytes: 1,000 keys of 1,024 bytes, each
-	// escaped threefold, with what is said of each.
+	// MaxPage bounds a page of a list, in bytes: 1,000 keys of 1,024 bytes,
+	// each escaped threefold, with their attributes.
 	MaxPage = 8 << 20
 	// MaxMarks bounds the elements and attributes of an XML answer, and the
-	// values of a JSON answer: a page has 1,000 entries of up to 30.
+	// values of a JSON answer. A page has 1,000 entries of up to 30.
 	MaxMarks = 64 << 10
-	// MaxDepth bounds how deep they are nested.
+	// MaxDepth bounds their nesting.
 	MaxDepth = 32
-	// MinPace is the least that a stream yields in bytes a second, measured while
-	// somebody waits for it.
+	// MinPace is the least speed of a stream in bytes per second, measured
+	// while somebody waits for it.
 	MinPace = 1 << 10
 )
 
-// Reasons why an answer was not taken.
+// Reasons to reject an answer.
 var (
-	// ErrExcessive: the answer is longer, larger or deeper than any true one.
-	ErrExcessive = errors.New("the answer is beyond all bounds")
-	// ErrSlow: the answer, or a stream's next bytes, did not come in time.
-	ErrSlow = errors.New("the answer did not come in time")
-	// ErrNoLength: the answer to a Stream does not say where it ends, so that a
-	// broken connection would pass for the end.
-	ErrNoLength = errors.New("the answer does not say where it ends")
-	// ErrStatus: a status that is no answer to any request of ours.
+	// ErrExcessive: the answer is longer, larger or deeper than any correct
+	// one.
+	ErrExcessive = errors.New("the answer exceeds the bounds of a valid answer")
+	// ErrSlow: the answer, or a stream's next bytes, did not arrive in time.
+	ErrSlow = errors.New("the answer did not arrive in time")
+	// ErrNoLength: the answer to a Stream does not announce its end, so that a
+	// broken connection would look like the end.
+	ErrNoLength = errors.New("the answer does not announce its end")
+	// ErrStatus: a status that cannot answer any request.
 	ErrStatus = errors.New("the answer has an impossible status")
 )
 
-// Sockets says how connections are made.
+// Sockets configure connections.
 type Sockets struct {
-	Connect time.Duration // bounds dialling, and the TLS handshake once more
+	Connect time.Duration // bounds dialling, and the TLS handshake separately
 	Header  time.Duration // bounds the wait for an answer's headers once a request is sent
 	Idle    time.Duration // bounds each write
-	// Kept is how many idle connections are kept, and KeptFor how long.
+	// Kept is the number of idle connections that are kept, and KeptFor their
+	// age.
 	Kept    int
 	KeptFor time.Duration
 	Roots   *x509.CertPool // nil: the system's
-	Buffer  int            // of each direction of a connection, in bytes; 0: net/http's
+	Buffer  int            // per direction of a connection, in bytes; 0: net/http's
 }
 
-// NewTransport makes connections of HTTP/1.1: streams of megabytes that share one
-// connection of HTTP/2 share its flow control as well, and one that breaks would
-// take all with it. The caller wraps it by Bound, and closes its idle
-// connections.
+// NewTransport makes connections of HTTP/1.1. Streams of megabytes on one
+// connection of HTTP/2 would share its flow control, and a broken connection
+// would end all of them. The caller wraps the transport by Bound, and closes
+// its idle connections.
 func NewTransport(s Sockets) *http.Transport {
 	dialer := &net.Dialer{Timeout: s.Connect}
 	var protocols http.Protocols
@@ -96,18 +97,19 @@ func NewTransport(s Sockets) *http.Transport {
 		IdleConnTimeout:        s.KeptFor,
 		ReadBufferSize:         s.Buffer,
 		WriteBufferSize:        s.Buffer,
-		DisableCompression:     true, // bytes are what they are
+		DisableCompression:     true, // the bytes must arrive unchanged
 		Protocols:              &protocols,
 	}
 }
 
-// conn gives up a write that stands still: net/http bounds the wait for an
-// answer, not the sending of a body to a server that has stopped reading.
+// conn gives up a write that makes no progress. net/http bounds the wait for an
+// answer, but not the sending of a body to a server that has stopped reading.
 type conn struct {
 	net.Conn
 	idle time.Duration
 }
 
+// Write renews the deadline for each piece.
 func (c *conn) Write(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(c.idle)); err != nil {
 		return 0, err
@@ -115,6 +117,6 @@ func (c *conn) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// Stay is for http.Client.CheckRedirect: it hands out a redirect as the answer
-// it is. A redirect would carry a request that is signed for another place.
+// Stay is for http.Client.CheckRedirect. It returns a redirect as the answer,
+// because following it would send a request that is signed for another place.
 func Stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -16,7 +16,7 @@ import (
 // patience is enough for a handshake on a busy machine.
 const patience = 2 * time.Second
 
-// certificate is one for 127.0.0.1 with the authority that signed it.
+// certificate returns one for 127.0.0.1 with the authority that signed it.
 func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	s := httptest.NewTLSServer(http.NotFoundHandler())
@@ -26,7 +26,7 @@ func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	return s.TLS.Certificates[0], pool
 }
 
-// behindTLS is a server that speaks as it is told with each connection.
+// behindTLS is a server that treats each connection as told.
 func behindTLS(t *testing.T, speak func(c net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -47,8 +47,8 @@ func behindTLS(t *testing.T, speak func(c net.Conn)) string {
 	return "https://" + l.Addr().String()
 }
 
-// Each fault of TLS ends in an error, in time, and nothing passes for the whole that
-// is a part.
+// Each fault of TLS ends with an error, in time, and a part never passes for
+// the whole.
 func TestFaultsOfTLS(t *testing.T) {
 	pair, pool := certificate(t)
 	nobody := x509.NewCertPool()
@@ -66,7 +66,7 @@ func TestFaultsOfTLS(t *testing.T) {
 		return func(c *tls.Conn) {
 			hear(c)
 			io.WriteString(c, text)
-			c.NetConn().Close() // without the alert that closes
+			c.NetConn().Close() // without the closing alert
 		}
 	}
 	const ok = "HTTP/1.1 200 OK\r\n"
@@ -92,7 +92,7 @@ func TestFaultsOfTLS(t *testing.T) {
 		"an old version":       {over(&tls.Config{Certificates: good.Certificates, MaxVersion: tls.VersionTLS11}, hear), pool, small, "protocol version"},
 		"renegotiation": {over(&tls.Config{Certificates: good.Certificates, MaxVersion: tls.VersionTLS12}, func(c *tls.Conn) {
 			hear(c)
-			c.NetConn().Write([]byte{22, 3, 3, 0, 4, 0, 0, 0, 0}) // asks for it in the clear
+			c.NetConn().Write([]byte{22, 3, 3, 0, 4, 0, 0, 0, 0}) // asks for it without encryption
 			time.Sleep(budget)
 		}), pool, small, "tls"},
 		"cut in the headers":            {over(good, says(ok+"X-A: ")), pool, small, "EOF"},

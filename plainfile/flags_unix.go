@@ -8,12 +8,13 @@ import (
 )
 
 const (
-	// noWait keeps the opening of a pipe from waiting for its other end, and of a
-	// terminal from becoming the process's own.
+	// noWait makes opening not wait for the other end of a pipe, and not make a
+	// terminal the process's own.
 	noWait   = syscall.O_NONBLOCK | syscall.O_NOCTTY
 	noFollow = syscall.O_NOFOLLOW
 )
 
-// isLink reports what comes of opening a symbolic link with noFollow: ELOOP, but
-// EMLINK on FreeBSD and EFTYPE on NetBSD, which are not told apart from others.
+// isLink reports the error of opening a symbolic link with noFollow: ELOOP,
+// except EMLINK on FreeBSD and EFTYPE on NetBSD, which cannot be told from
+// other errors.
 func isLink(err error) bool { return errors.Is(err, syscall.ELOOP) }

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// odd makes one of each thing that a path may lead to, and says what comes of
-// reading and of writing there; nil: it opens.
+// odd creates each kind of thing that a path may lead to, with the results of
+// reading and writing there; nil: it opens.
 func odd(t *testing.T) map[string]struct{ reading, writing error } {
 	t.Helper()
 	dir := t.TempDir()
@@ -50,7 +50,7 @@ func odd(t *testing.T) map[string]struct{ reading, writing error } {
 	}
 }
 
-// Opening what is no plain file is an error, and never waits.
+// Opening anything but a plain file is an error and never waits.
 func TestOdd(t *testing.T) {
 	for path, want := range odd(t) {
 		f, err := Open(path)
@@ -103,8 +103,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// What was checked is what is read: a file put in the place of the open one
-// counts for nothing.
+// The checked file is the one that is read: replacing it on disk has no effect.
 func TestReplacedMeanwhile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, mode := range map[string]os.FileMode{"open": 0o600, "other": 0o644} {

@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
-// Handler is a handler of package slog that also writes lines of requests, byte for byte as
-// slog's would, at a fraction of the cost: nothing is boxed, and nothing is allocated.
-// One that With or WithGroup makes of it is slog's.
+// Handler is a handler of package slog that also writes lines of requests. They
+// are byte for byte those of slog, but cost a fraction: nothing is boxed and
+// nothing is allocated. Handlers that With or WithGroup derive from it are
+// slog's.
 type Handler struct {
 	slog.Handler
 	out  io.Writer
 	json bool
 }
 
-// NewJSONHandler writes JSON to out, a whole line at a time, from level on. out must be safe
-// for concurrent use and keep nothing of what it is given.
+// NewJSONHandler writes JSON to out, a whole line in each call, from level on.
+// out must be safe for concurrent use and must not keep the bytes.
 func NewJSONHandler(out io.Writer, level slog.Leveler) *Handler {
 	return &Handler{slog.NewJSONHandler(out, &slog.HandlerOptions{Level: level}), out, true}
 }
@@ -28,8 +29,8 @@ func NewTextHandler(out io.Writer, level slog.Leveler) *Handler {
 	return &Handler{slog.NewTextHandler(out, &slog.HandlerOptions{Level: level}), out, false}
 }
 
-// writeLine writes a line, or reports that it has something in it that must be escaped,
-// which is left to slog.
+// writeLine writes a line. It returns false if some text must be escaped, which
+// is left to slog.
 func (h *Handler) writeLine(now time.Time, l *Line) bool {
 	e := encoders.Get().(*encoder)
 	defer encoders.Put(e)
@@ -39,22 +40,24 @@ func (h *Handler) writeLine(now time.Time, l *Line) bool {
 		return false
 	}
 	e.end()
-	_, _ = h.out.Write(e.line) // as by slog, nobody is told
+	_, _ = h.out.Write(e.line) // like slog, which reports no errors of out
 	return true
 }
 
+// encoders are reused, so that a line allocates nothing.
 var encoders = sync.Pool{New: func() any { return &encoder{line: make([]byte, 0, usualLine)} }}
 
-// usualLine is more than most lines have, in bytes.
+// usualLine is more than the length of most lines, in bytes.
 const usualLine = 1 << 10
 
-// encoder makes one line as slog's handlers do.
+// encoder makes one line in the form of slog's handlers.
 type encoder struct {
 	line []byte
 	json bool
-	odd  bool // something does not stand in a line as it is
+	odd  bool // some text must be escaped
 }
 
+// begin starts a line with slog's own fields.
 func (e *encoder) begin(json bool, now time.Time, level slog.Level) {
 	e.line, e.json, e.odd = e.line[:0], json, false
 	if json {
@@ -76,7 +79,7 @@ func (e *encoder) end() {
 	e.line = append(e.line, '\n')
 }
 
-// named is the line with the beginning of one more field.
+// named returns the line with the beginning of one more field.
 func (e *encoder) named(name string) []byte {
 	if e.json {
 		line := append(e.line, `,"`...)
@@ -88,6 +91,7 @@ func (e *encoder) named(name string) []byte {
 	return append(line, '=')
 }
 
+// text adds a text, in quotes where slog has them.
 func (e *encoder) text(name, value string) {
 	quoted := e.json || value == ""
 	for i := range len(value) {
@@ -113,6 +117,7 @@ func (e *encoder) number(name string, value int64) {
 	e.line = strconv.AppendInt(e.named(name), value, 10)
 }
 
+// float adds a number if slog would write it without an exponent.
 func (e *encoder) float(name string, value float64) {
 	format := byte('g')
 	if e.json {
@@ -132,6 +137,7 @@ const (
 
 func (e *encoder) yes(name string) { e.line = append(e.named(name), "true"...) }
 
+// attr adds a string attribute; other kinds are left to slog.
 func (e *encoder) attr(a slog.Attr) {
 	if a.Value.Kind() != slog.KindString {
 		e.odd = true
@@ -140,13 +146,14 @@ func (e *encoder) attr(a slog.Attr) {
 	e.text(a.Key, a.Value.String())
 }
 
-// How a byte stands in a line.
+// The treatment of a byte in a line.
 const (
 	plain   = iota
-	spacing // text is in quotes for its sake
+	spacing // the text needs quotes
 	escaped
 )
 
+// standing has the treatment of each byte.
 var standing = func() (all [256]byte) {
 	for i := range all {
 		switch c := byte(i); {

@@ -1,7 +1,7 @@
-// Package requestlog is the line that the log has of each request, of S3, IAM, STS and the
-// admin API alike: one set of names, so that one search finds a person's deeds on all of
-// them. It knows no request; a line never holds a key, a query, a header but the user
-// agent, or a secret. docs/operating/logs.md says what each field means.
+// Package requestlog is the log line of a request, the same for S3, IAM, STS
+// and the admin API. One set of names makes one search find everything that a
+// person did. A line never has a key, a query, a secret, or any header but the
+// user agent. docs/operating/logs.md explains the fields.
 package requestlog
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/sanctum-storage/gateway/access"
 )
 
-// The APIs, as lines name them.
+// The APIs by their names in lines.
 const (
 	S3      = "s3"
 	Website = "website"
@@ -21,58 +21,58 @@ const (
 	Admin   = "admin"
 )
 
-// The decision.
+// The values of the decision.
 const (
 	Allow = "allow"
 	Deny  = "deny"
 )
 
-// Words in the place of a principal's ARN.
+// Words in place of a principal's ARN.
 const (
-	anonymous = "anonymous" // nothing was signed
-	unproven  = "unproven"  // what was to prove who it is does not
+	anonymous = "anonymous" // the request was not signed
+	unproven  = "unproven"  // the sender's proof was not valid
 )
 
-// Message is that of every line.
+// Message is the message of every line.
 const Message = "request"
 
-// MaxText is how much of what a client sent stands in one field, in bytes.
+// MaxText bounds a field of client text, in bytes.
 const MaxText = 256
 
-// Line is what is known of one request. What is empty has no field, but for those that
-// every line has.
+// Line holds the facts about one request. Empty ones have no field, except
+// those that every line has.
 type Line struct {
 	ID      string
 	API     string
-	Action  string // empty: it was none
+	Action  string // empty: unknown
 	Method  string
-	Bucket  string // name, as asked for
+	Bucket  string // name, as requested
 	KeyHash string // see engine.KeyHash
-	// Resource is what the action is about where that is no bucket or object.
+	// Resource is the action's resource if that is not a bucket or object.
 	Resource  string
 	Principal *access.Principal
-	// Unproven: a signature or token was there that does not prove its sender.
+	// Unproven: a signature or token was sent that does not prove its sender.
 	Unproven  bool
-	AccessKey string // one that exists, though it may have proved nothing
-	Signature string // its version, where one was verified
+	AccessKey string // an existing one, even if nothing proved its use
+	Signature string // its version, if one was verified
 	Subject   string // of a token of an identity provider
-	Session   string // that a role is assumed with
+	Session   string // of the session of a role
 	Source    string // address of the client
 	Remote    string // address and port of the connection
 	Agent     string
 	Decision  string
 	Reason    string
 	Status    int
-	Cut       bool // the answer had begun as another, and was cut
+	Cut       bool // the answer had started with another status and was cut
 	Code      string
 	BytesIn   int64
 	BytesOut  int64
 	Took      time.Duration
-	Err       error       // of the gateway's own; nil where the client was at fault
-	More      []slog.Attr // of damage
+	Err       error       // an error of the gateway; nil if the client caused it
+	More      []slog.Attr // about damage
 }
 
-// Level is that of the line: error where the gateway failed.
+// Level is the line's level: error if the gateway failed.
 func (l *Line) Level() slog.Level {
 	if l.Err != nil {
 		return slog.LevelError
@@ -87,21 +87,22 @@ func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// writeAt writes the line straight as bytes where the handler is a Handler, and as
-// attributes else.
+// writeAt writes the line as bytes if the handler is a Handler, or else as
+// attributes.
 func (l *Line) writeAt(ctx context.Context, now time.Time, h slog.Handler) {
 	if ours, ok := h.(*Handler); ok && ours.writeLine(now, l) {
 		return
 	}
 	attrs := make(attributes, 0, room)
 	l.fields(&attrs)
-	// Straight to the handler: LogAttrs would look for the line of source first.
+	// Directly to the handler, because LogAttrs would look up the line of
+	// source first.
 	rec := slog.NewRecord(now, l.Level(), Message, 0)
 	rec.AddAttrs(attrs...)
-	_ = h.Handle(ctx, rec) // as by LogAttrs, nobody is told
+	_ = h.Handle(ctx, rec) // like LogAttrs, which reports no errors
 }
 
-// fields is what takes the fields of a line, in their order.
+// fields receives the fields of a line, in their order.
 type fields interface {
 	text(name, value string)
 	number(name string, value int64)
@@ -110,8 +111,8 @@ type fields interface {
 	attr(slog.Attr)
 }
 
-// fields hands the fields of the line on. Those that are empty have none, but for those that
-// every line has.
+// fields passes on the fields of the line. Empty ones are left out, except
+// those that every line has.
 func (l *Line) fields(to fields) {
 	some := func(name, value string) {
 		if value != "" {
@@ -154,10 +155,10 @@ func (l *Line) fields(to fields) {
 	}
 }
 
-// room is how many fields a line has at most, beside More.
+// room is the largest number of a line's fields, besides More.
 const room = 27
 
-// attributes are fields for a handler that knows no lines.
+// attributes are fields for other handlers.
 type attributes []slog.Attr
 
 func (a *attributes) text(name, value string)          { *a = append(*a, slog.String(name, value)) }
@@ -166,6 +167,7 @@ func (a *attributes) float(name string, value float64) { *a = append(*a, slog.Fl
 func (a *attributes) yes(name string)                  { *a = append(*a, slog.Bool(name, true)) }
 func (a *attributes) attr(attr slog.Attr)              { *a = append(*a, attr) }
 
+// who is the principal's ARN, or a word in its place.
 func (l *Line) who() string {
 	switch {
 	case l.Unproven:
@@ -176,6 +178,7 @@ func (l *Line) who() string {
 	return Printable(l.Principal.ARN())
 }
 
+// session is the requested session, or the one that signed.
 func (l *Line) session() string {
 	if l.Session == "" && l.Principal != nil {
 		return l.Principal.SessionName
@@ -183,8 +186,8 @@ func (l *Line) session() string {
 	return l.Session
 }
 
-// Printable is the beginning of what a client sent, without characters that a log has no
-// use for.
+// Printable is the beginning of client text, with a question mark for each byte
+// that is not printable ASCII.
 func Printable(s string) string {
 	s = s[:min(len(s), MaxText)]
 	for i := range len(s) {
@@ -195,8 +198,11 @@ func Printable(s string) string {
 	return s
 }
 
+// odd reports whether a byte must not be in a line, because it could forge
+// another line or a terminal's control sequence.
 func odd(c byte) bool { return c < ' ' || c > '~' }
 
+// replaced replaces the odd bytes of s.
 func replaced(s string) string {
 	b := []byte(s)
 	for i, c := range b {

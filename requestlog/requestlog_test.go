@@ -13,12 +13,12 @@ import (
 	"github.com/sanctum-storage/gateway/access"
 )
 
-// draw makes values of lines.
+// draw generates values of lines.
 type draw struct{ *rand.Rand }
 
 func (d draw) pick(of ...string) string { return of[d.IntN(len(of))] }
 
-// text is of any kind that may stand in a field.
+// text is any text that may be in a field.
 func (d draw) text() string {
 	return d.pick("", "", "plain", "with spaces", "a=b", `"quoted"`, `back\slash`, "line\nbreak", "\x1b[31m", "größe", "\xff\xfe", "\u2028", "<html>&", strings.Repeat("x", 2*MaxText), "~", "\x7f")
 }
@@ -45,7 +45,7 @@ func (d draw) line() *Line {
 	return l
 }
 
-// common is a line as most are: nothing in it is escaped.
+// common is a usual line: nothing in it is escaped.
 func common() *Line {
 	return &Line{
 		ID: "9F0C6A1D2B3E4F50", API: S3, Action: "s3:HeadObject", Method: "HEAD", Bucket: "photos", KeyHash: "5b0c9f3e1a7d2c4b6e8f0a1b",
@@ -55,7 +55,7 @@ func common() *Line {
 	}
 }
 
-// Lines are those that slog's own handlers write, whatever is in them.
+// Lines equal those of slog's own handlers, whatever their content.
 func TestLinesAreThoseOfSlog(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -82,7 +82,7 @@ func TestLinesAreThoseOfSlog(t *testing.T) {
 	}
 }
 
-// A line that is not asked for is not written, by either road.
+// A line below the level is not written, in either way.
 func TestLevel(t *testing.T) {
 	var out bytes.Buffer
 	log := slog.New(NewJSONHandler(&out, slog.LevelWarn))
@@ -98,7 +98,7 @@ func TestLevel(t *testing.T) {
 	}
 }
 
-// A logger made with attributes of its own has them in the lines of requests.
+// A logger with attributes of its own has them in the lines of requests.
 func TestAttributesOfTheLogger(t *testing.T) {
 	var out bytes.Buffer
 	common().Write(t.Context(), slog.New(NewJSONHandler(&out, slog.LevelInfo)).With("gateway", "one"))
@@ -107,7 +107,7 @@ func TestAttributesOfTheLogger(t *testing.T) {
 	}
 }
 
-// An ordinary line costs no memory.
+// A usual line allocates no memory.
 func TestLineAllocates(t *testing.T) {
 	var out nothing
 	for name, h := range map[string]slog.Handler{"json": NewJSONHandler(out, slog.LevelInfo), "text": NewTextHandler(out, slog.LevelInfo)} {
@@ -122,7 +122,7 @@ type nothing struct{}
 
 func (nothing) Write(p []byte) (int, error) { return len(p), nil }
 
-// BenchmarkLine is one ordinary line, beside the same by slog.
+// BenchmarkLine measures one usual line, beside slog's.
 func BenchmarkLine(b *testing.B) {
 	var out nothing
 	for _, c := range []struct {

@@ -9,12 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// errJSON is why a document is refused.
-var errJSON = errors.New("not one JSON value of the form that is taken")
+// errJSON is the error of every refused document.
+var errJSON = errors.New("not a single JSON value of the allowed form")
 
-// JSON refuses a document that is not one JSON value in UTF-8 with nothing behind it, that
-// is nested deeper than depth or has more than values values, or that has two members in
-// one object whose names differ in case at most: of those, readers take different ones.
+// JSON refuses a document that is not one JSON value in UTF-8, or has data
+// after it. It refuses nesting deeper than depth, more than values values, and
+// two members of one object whose names differ at most in case: readers
+// disagree about which of them counts.
 func JSON(document []byte, depth, values int) error {
 	if !utf8.Valid(document) {
 		return errJSON
@@ -31,10 +32,11 @@ func JSON(document []byte, depth, values int) error {
 	return nil
 }
 
-var errTrailing = errors.New("something follows the document")
+// errTrailing: a second value could be read by another reader.
+var errTrailing = errors.New("there is data after the document")
 
-// Decode reads one JSON value. A name that this release does not know is an error: a
-// document that is half understood must not be acted upon.
+// Decode decodes one JSON value. An unknown field is an error: a document that
+// is understood in part must not be acted upon.
 func Decode[T any](document []byte) (v T, err error) {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.DisallowUnknownFields()
@@ -48,12 +50,13 @@ func Decode[T any](document []byte) (v T, err error) {
 	return v, err
 }
 
-// jsonReader reads values, of which it takes so many more.
+// jsonReader reads values and counts them down.
 type jsonReader struct {
 	*json.Decoder
 	left int
 }
 
+// value reads one value, with everything in it.
 func (r *jsonReader) value(depth int) error {
 	token, err := r.Token()
 	if r.left--; err != nil || r.left < 0 {

@@ -1,8 +1,8 @@
-// Package strict reads the numbers, times and JSON of requests and documents, in the
-// forms that their specifications give and in no other. The standard library
-// takes more: a plus sign, an hour of one digit, a comma before a fraction, a
-// weekday that is not the date's. Where two readers of one text differ in such
-// things, one decides about another value than the other acts upon.
+// Package strict parses the numbers, times and JSON of requests and documents
+// in exactly the forms of their specifications. The standard library accepts
+// more: a plus sign, an hour of one digit, a comma before a fraction, a weekday
+// that does not match the date. If two readers of one text differ in such
+// details, one decides about another value than the other acts on.
 package strict
 
 import (
@@ -14,7 +14,8 @@ import (
 // maxDigits is the length of the largest number, 2^63-1.
 const maxDigits = 19
 
-// Number reads a decimal number from 0 to most: digits alone, at most 19 of them.
+// Number parses a decimal number from 0 to most: digits only, at most 19 of
+// them.
 func Number(s string, most int64) (int64, bool) {
 	if s == "" || len(s) > maxDigits {
 		return 0, false
@@ -29,8 +30,8 @@ func Number(s string, most int64) (int64, bool) {
 	return int64(n), n <= math.MaxInt64 && int64(n) <= most
 }
 
-// Integer reads a Number up to 2^63-1 that may have a minus sign: for those who
-// tell a negative number from what is no number.
+// Integer parses a Number up to 2^63-1 with an optional minus sign, for callers
+// that distinguish a negative number from a malformed one.
 func Integer(s string) (int64, bool) {
 	digits, negative := strings.CutPrefix(s, "-")
 	n, ok := Number(digits, math.MaxInt64)
@@ -40,13 +41,13 @@ func Integer(s string) (int64, bool) {
 	return n, ok
 }
 
-// InElement is the text of an XML element whose type is no string: the white
-// space around it does not count.
+// InElement returns the text of an XML element whose type is not a string:
+// white space around it is not significant.
 // Source: XML Schema Part 2, whiteSpace collapse
 func InElement(s string) string { return strings.Trim(s, " \t\r\n") }
 
-// Time reads a time of the layout, as package time writes it, whose parts all have
-// fixed widths: each digit of the layout is a digit of s.
+// Time parses a time of the layout, as package time writes it, if all parts of
+// the layout have fixed widths: each digit of the layout is a digit of s.
 func Time(layout, s string) (time.Time, bool) {
 	if len(s) != len(layout) {
 		return time.Time{}, false
@@ -60,11 +61,12 @@ func Time(layout, s string) (time.Time, bool) {
 	return t, err == nil
 }
 
-// maxFraction is how many digits of a second count.
+// maxFraction is the largest number of digits of a second's fraction.
 const maxFraction = 9
 
-// DateTime reads a date and time with its offset, as "2006-01-02T15:04:05.999Z"
-// or "2006-01-02T15:04:05+01:00", with at most nine digits of a fraction.
+// DateTime parses a date and time with its offset, such as
+// "2006-01-02T15:04:05.999Z" or "2006-01-02T15:04:05+01:00", with at most nine
+// digits of a fraction.
 // Source: RFC 3339, section 5.6
 func DateTime(s string) (time.Time, bool) {
 	const seconds = len("2006-01-02T15:04:05")
@@ -93,7 +95,8 @@ func DateTime(s string) (time.Time, bool) {
 	return t, err == nil
 }
 
-// HTTPDate reads a date of HTTP, in its three forms; the weekday must be the date's.
+// HTTPDate parses a date of HTTP, in its three forms. The weekday must match
+// the date.
 // Source: RFC 9110, section 5.6.7
 func HTTPDate(s string) (time.Time, bool) {
 	for _, layout := range []string{"Mon, 02 Jan 2006 15:04:05 GMT", "Monday, 02-Jan-06 15:04:05 GMT", time.ANSIC} {
@@ -104,8 +107,9 @@ func HTTPDate(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// MailDate reads a date of mail with a numeric offset, as "Mon, 02 Jan 2006 15:04:05
-// -0700". Source: RFC 5322, section 3.3
+// MailDate parses a date of mail with a numeric offset, such as "Mon, 02 Jan
+// 2006 15:04:05 -0700".
+// Source: RFC 5322, section 3.3
 func MailDate(s string) (time.Time, bool) {
 	t, ok := Time(time.RFC1123Z, s)
 	const day = len("Mon, 02 Jan 2006")

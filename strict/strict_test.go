@@ -13,7 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
-// odd are texts that one reader or another takes for a number, and that are none.
+// odd are texts that some parser takes for a number and that are not valid.
 var odd = []string{
 	"", " ", "+", "-", "+1", "+0", "-+1", "--1", " 1", "1 ", "\t1", "1\n", "1_0", "_1", "0x10", "0b1", "0o7", "1e3", "1.0", "1.", ".1",
 	"1,000", "½", "١", "１", "1\x00", "1\u00a0", "\u200b1", "NaN", "Inf", "99999999999999999999", "00000000000000000001",
@@ -93,8 +93,9 @@ func TestDates(t *testing.T) {
 	}
 }
 
-// TestAgainstForms holds every reader, over mutations of good texts, to a regular
-// expression of its form; what it takes, the standard library reads alike.
+// TestAgainstForms compares every parser, over mutations of good texts, with a
+// regular expression of its form. The standard library parses every accepted
+// text the same way.
 func TestAgainstForms(t *testing.T) {
 	number := regexp.MustCompile(`^[0-9]{1,19}$`)
 	date := regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)$`)

@@ -1,6 +1,6 @@
-// Package workers paces the background steps of the engine, of lifecycles and of
-// inventories: it decides when, these decide what. It holds no logic of storage, and no goroutine of it
-// outlives Stop.
+// Package workers paces the background steps of the engine, of lifecycles and
+// of inventories. It decides when they run, and they decide what to do. It has
+// no logic of storage, and none of its goroutines outlives Stop.
 package workers
 
 import (
@@ -21,43 +21,41 @@ const (
 	// DefaultCollectInterval is the pause between two passes of collection.
 	DefaultCollectInterval = time.Minute
 	// BeatInterval is the pause between two signs of life of this process.
-	// Another gateway may take reservations from a process that stays silent
-	// for many of these.
+	// Another gateway may take over the reservations of a process that is
+	// silent for many of these.
 	BeatInterval = engine.BeatInterval
-	// DefaultMoveInterval is the pause between two looks for a backend to drain.
+	// DefaultMoveInterval is the pause between two looks for a backend to
+	// drain.
 	DefaultMoveInterval = 15 * time.Second
 
-	// DefaultResealInterval is the pause between two looks whether an old store can be
-	// sealed further. A look costs nothing once it is sealed whole.
+	// DefaultResealInterval is the pause between two looks for rows of an old
+	// store to seal. A look costs nothing after the last one.
 	DefaultResealInterval = 15 * time.Second
 
 	// DefaultLifecycleInterval is the pause between two looks for buckets whose
 	// rules are due. A look costs one page of buckets.
 	DefaultLifecycleInterval = 5 * time.Minute
-	// DefaultLifecycleRate is how many rows a second lifecycles cost at most. On
-	// SQLite a version that is looked at takes about 4 µs of a processor, and one that
-	// is removed 80: so this is 1 % of one, and what requests lose beside it is a few
-	// percent, for removals hold the store's one writer, too (make bench, group
-	// lifecycle); at 5,000 PUTs lost 12 percent of their speed. 10 million versions are
-	// looked at in 67 minutes.
+	// DefaultLifecycleRate bounds the cost of lifecycles, in rows per second.
+	// It leaves requests nearly all of their speed: removals hold the one
+	// writer of a SQLite store. docs/performance.md has the measurements.
 	DefaultLifecycleRate = 2500
-	// logInterval is the pause between two looks whether records of requests are to
-	// be delivered, which the deliverer decides.
+	// logInterval is the pause between two calls of the deliverer, which
+	// decides whether records are due.
 	logInterval = 10 * time.Second
-	// changeRows is how many rows' worth a version is that is removed or changed.
+	// changeRows is the cost of removing or changing a version, in rows.
 	changeRows = 20
 
-	// backlogPause is the pause between bounded passes while there is more to do,
-	// so that a long backlog leaves room for requests.
+	// backlogPause is the pause between bounded passes while there is more to
+	// do, so that a long backlog leaves room for requests.
 	backlogPause = 50 * time.Millisecond
-	// jitter spreads pauses by up to this part of them to either side, so that
+	// jitter is the fraction by which pauses vary to either side, so that
 	// several gateways over one store do not step at the same moment.
 	jitter = 0.1
-	// maxBackoff is how many intervals the pause grows to while a step fails.
+	// maxBackoff bounds the pause while a step fails, in intervals.
 	maxBackoff = 8
 )
 
-// Names of the workers, as metrics and logs show them.
+// Names of the workers in metrics and logs.
 const (
 	Collector = "collector"
 	Heartbeat = "heartbeat"
@@ -69,7 +67,7 @@ const (
 	Resealer  = "resealer"
 )
 
-// Steps are the engine's bounded steps; *engine.Engine has them.
+// Steps are the engine's bounded steps; *engine.Engine implements them.
 type Steps interface {
 	Collect(ctx context.Context) (engine.CollectReport, error)
 	Move(ctx context.Context) (engine.MoveReport, error)
@@ -79,21 +77,23 @@ type Steps interface {
 	CheckBackend(ctx context.Context, name string) error
 }
 
-// Lifecycles are the bounded steps of lifecycles; *lifecycle.Steps has them.
+// Lifecycles are the bounded steps of lifecycles; *lifecycle.Steps implements
+// them.
 type Lifecycles interface {
 	Step(ctx context.Context) (lifecycle.Report, error)
 }
 
-// Inventories are the bounded steps of inventories; *inventory.Steps has them.
+// Inventories are the bounded steps of inventories; *inventory.Steps implements
+// them.
 type Inventories interface {
 	Step(ctx context.Context) (inventory.Report, error)
 }
 
-// LogDelivery writes the records of requests that wait, if it is time to, and says
+// LogDelivery writes waiting records of requests if they are due, and returns
 // how many it delivered and how many were lost.
 type LogDelivery func(ctx context.Context) (delivered, dropped int, err error)
 
-// Config says what to run and whom to tell.
+// Config says which steps to run and whom to tell.
 type Config struct {
 	Steps           Steps
 	Lifecycles      Lifecycles    // nil: there are none
@@ -102,9 +102,9 @@ type Config struct {
 	BeatInterval    time.Duration // 0: BeatInterval
 	MoveInterval    time.Duration // 0: DefaultMoveInterval
 	ResealInterval  time.Duration // 0: DefaultResealInterval
-	// LifecycleInterval is the pause between two looks for rules and inventories that
-	// are due; 0: DefaultLifecycleInterval. LifecycleRate bounds what each of both
-	// costs, in rows a second; 0: DefaultLifecycleRate.
+	// LifecycleInterval is the pause between two looks for due rules and
+	// inventories; 0: DefaultLifecycleInterval. LifecycleRate bounds the cost
+	// of each, in rows per second; 0: DefaultLifecycleRate.
 	LifecycleInterval time.Duration
 	LifecycleRate     int
 	DeliverLogs       LogDelivery  // nil: there are none
@@ -112,16 +112,16 @@ type Config struct {
 	Observe           Observer     // nil: nobody is told
 }
 
-// Observer is told of what happened. It must be safe for concurrent use.
+// Observer is told of results. It must be safe for concurrent use.
 type Observer interface {
 	// Step is called after every step, with its error or nil.
 	Step(worker string, took time.Duration, err error)
 	// Panic is called when a step panicked; Step follows with an error.
 	Panic(worker string)
-	// Collected is called after every pass, with what it did until it ended or
-	// failed; Step follows.
+	// Collected is called after every pass of collection, complete or not. Step
+	// follows.
 	Collected(r engine.CollectReport)
-	// Expired is the same for lifecycles.
+	// Expired is called after every step of lifecycles. Step follows.
 	Expired(r lifecycle.Report)
 	// Logged is called after every delivery of records of requests.
 	Logged(delivered, dropped int)
@@ -167,7 +167,7 @@ func Start(ctx context.Context, c Config) *Workers {
 	w := &Workers{cancel: cancel}
 	w.done.Go(func() { c.pace(ctx, Collector, c.CollectInterval, c.collect) })
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
-	for _, name := range c.Steps.BackendNames() { // each by itself: one that hangs is one
+	for _, name := range c.Steps.BackendNames() { // each by itself, so that one that hangs delays no other
 		w.done.Go(func() { c.pace(ctx, Checker, engine.BackendCheckInterval, c.check(name)) })
 	}
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
@@ -184,16 +184,16 @@ func Start(ctx context.Context, c Config) *Workers {
 	return w
 }
 
-// Stop ends the workers and waits for steps under way, which end soon, because
-// their context does. It may be called more than once.
+// Stop ends the workers and waits for the steps in progress, which end soon
+// because their context does. It may be called more than once.
 func (w *Workers) Stop() {
 	w.cancel()
 	w.done.Wait()
 }
 
-// step does one bounded piece of work and says after which pause there is more to
-// do; 0: there is not. With an error it is a pause only where the step got on all the same
-// and the next will: what fails does not keep the rest waiting.
+// step does one bounded piece of work. It returns the pause until the next if
+// there is more to do, or 0. With an error, a pause means that the step still
+// made progress and the next one will: a failing item does not delay the rest.
 type step func(ctx context.Context) (next time.Duration, err error)
 
 // backlog is the pause before more work.
@@ -204,16 +204,16 @@ func backlog(more bool) time.Duration {
 	return 0
 }
 
-// pace runs a step over and over: soon while there is a backlog, after the
-// interval else, and ever more rarely while it fails.
+// pace repeats a step: soon while there is a backlog, else after the interval,
+// and more and more rarely while it fails.
 func (c *Config) pace(ctx context.Context, name string, interval time.Duration, do step) {
 	failures := 0
-	var told time.Time // when a failure was last logged of a step that got on
+	var told time.Time // time of the last log line about a partial failure
 	for ctx.Err() == nil {
 		start := time.Now()
 		next, err := c.guarded(ctx, name, do)
 		if err != nil && ctx.Err() != nil {
-			return // it was interrupted, and did not fail
+			return // interrupted, which is no failure
 		}
 		c.Observe.Step(name, time.Since(start), err)
 		pause := interval
@@ -241,7 +241,7 @@ func (c *Config) pace(ctx context.Context, name string, interval time.Duration, 
 }
 
 // guarded turns a panic into an error: a defect in a background step must not
-// take the requests down.
+// stop the requests.
 func (c *Config) guarded(ctx context.Context, name string, do step) (next time.Duration, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -253,6 +253,7 @@ func (c *Config) guarded(ctx context.Context, name string, do step) (next time.D
 	return do(ctx)
 }
 
+// collect reports a pass of collection, at debug because it is frequent.
 func (c *Config) collect(ctx context.Context) (time.Duration, error) {
 	r, err := c.Steps.Collect(ctx)
 	c.Observe.Collected(r)
@@ -263,6 +264,7 @@ func (c *Config) collect(ctx context.Context) (time.Duration, error) {
 	return backlog(r.More), err
 }
 
+// move reports draining, which an operator waits for, at info.
 func (c *Config) move(ctx context.Context) (time.Duration, error) {
 	r, err := c.Steps.Move(ctx)
 	if r.Buckets+r.Blobs+r.Stuck+r.Retired > 0 {
@@ -272,6 +274,7 @@ func (c *Config) move(ctx context.Context) (time.Duration, error) {
 	return backlog(r.More), err
 }
 
+// reseal reports the upgrade of an old store, at info.
 func (c *Config) reseal(ctx context.Context) (time.Duration, error) {
 	r, err := c.Steps.Reseal(ctx)
 	c.Observe.Resealed(r)
@@ -281,8 +284,8 @@ func (c *Config) reseal(ctx context.Context) (time.Duration, error) {
 	return backlog(r.More && err == nil), err
 }
 
-// lifecycle is the step of lifecycles, which sums up for one line of the log what
-// was done until nothing was left to do.
+// lifecycle is the step of lifecycles. It sums up for one log line all that was
+// done until nothing was left.
 func (c *Config) lifecycle() step {
 	var sum lifecycle.Report
 	return func(ctx context.Context) (time.Duration, error) {
@@ -299,15 +302,16 @@ func (c *Config) lifecycle() step {
 			sum = lifecycle.Report{}
 			return 0, err
 		}
-		return c.rest(start, r.Rows+changeRows*r.Changed()), err // the turns of others go on
+		return c.rest(start, r.Rows+changeRows*r.Changed()), err // the turns of others continue
 	}
 }
 
-// rest is the pause after a step that began then and cost so many rows.
+// rest is the pause after a step that started at start and cost so many rows.
 func (c *Config) rest(start time.Time, rows int) time.Duration {
 	return max(time.Duration(rows)*time.Second/time.Duration(c.LifecycleRate)-time.Since(start), backlogPause)
 }
 
+// inventory takes a step of one tenant's list.
 func (c *Config) inventory(ctx context.Context) (time.Duration, error) {
 	start := time.Now()
 	r, err := c.Inventories.Step(ctx)
@@ -318,9 +322,10 @@ func (c *Config) inventory(ctx context.Context) (time.Duration, error) {
 	if !r.More {
 		return 0, err
 	}
-	return c.rest(start, r.Rows), err // the lists of others go on
+	return c.rest(start, r.Rows), err // the lists of others continue
 }
 
+// deliverLogs warns when records were lost, because they cannot be recovered.
 func (c *Config) deliverLogs(ctx context.Context) (time.Duration, error) {
 	delivered, dropped, err := c.DeliverLogs(ctx)
 	c.Observe.Logged(delivered, dropped)
@@ -330,23 +335,23 @@ func (c *Config) deliverLogs(ctx context.Context) (time.Duration, error) {
 	return 0, err
 }
 
-// check asks one backend whether it is there. One that is away is no failure of the
-// step, which goes on at its pace: the engine tells of it.
+// check asks one backend whether it works. An unavailable one is not a failure
+// of the step, which keeps its pace: the engine reports it.
 func (c *Config) check(backend string) step {
 	return func(ctx context.Context) (time.Duration, error) {
-		_ = c.Steps.CheckBackend(ctx, backend) // which it has logged
+		_ = c.Steps.CheckBackend(ctx, backend) // it has logged the error
 		return 0, nil
 	}
 }
 
 func (c *Config) beat(ctx context.Context) (time.Duration, error) { return 0, c.Steps.Beat(ctx) }
 
-// spread moves a pause at random within the jitter.
+// spread varies a pause at random within the jitter.
 func spread(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (1 - jitter + 2*jitter*rand.Float64()))
 }
 
-// sleep waits for d and reports whether ctx is still alive then.
+// sleep waits for d and reports whether ctx is still active.
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -358,7 +363,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// nobody observes nothing.
+// nobody ignores everything.
 type nobody struct{}
 
 func (nobody) Step(string, time.Duration, error) {}

@@ -16,7 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/lifecycle"
 )
 
-// script is Steps that answer from a list, then with zero values.
+// script is a Steps that answers from a list, and then with zero values.
 type script struct {
 	mu       sync.Mutex
 	collects []func() (engine.CollectReport, error)
@@ -24,7 +24,7 @@ type script struct {
 	beats    int
 	moves    int
 	checked  map[string]int // calls of CheckBackend
-	// expires are answers of lifecycles, and expiredAt when they were asked.
+	// expires are answers of lifecycles, and expiredAt the times of the calls.
 	expires   []lifecycle.Report
 	expireErr error // of each of these
 	expiredAt []time.Duration
@@ -50,7 +50,7 @@ func (s *script) Move(context.Context) (engine.MoveReport, error) {
 	return engine.MoveReport{}, nil
 }
 
-// lifecycles are those of a script.
+// lifecycles are the steps of a script.
 type lifecycles struct{ *script }
 
 func (s lifecycles) Step(context.Context) (lifecycle.Report, error) {
@@ -69,7 +69,7 @@ func (s *script) Reseal(context.Context) (engine.ResealReport, error) {
 	return engine.ResealReport{}, nil
 }
 
-// inventories has none that is due.
+// inventories has no due list.
 type inventories struct{}
 
 func (inventories) Step(context.Context) (inventory.Report, error) { return inventory.Report{}, nil }
@@ -96,7 +96,7 @@ func (s *script) Beat(context.Context) error {
 	return nil
 }
 
-// tally counts what an Observer is told.
+// tally counts the calls of an Observer.
 type tally struct {
 	mu                            sync.Mutex
 	steps, failed, panics, passes int
@@ -187,13 +187,13 @@ func TestFailureIsNotABacklog(t *testing.T) {
 			t.Errorf("%d passes within 10 s of a refusal, want 1", len(s.at))
 		}
 		if c.passes != 1 || c.failed != 1 {
-			t.Errorf("observed %d passes, %d failures; want what was done and its error", c.passes, c.failed)
+			t.Errorf("observed %d passes, %d failures; want the pass and its error", c.passes, c.failed)
 		}
 	})
 }
 
-// A backend that is away, or one blob that cannot be deleted, does not keep the rest of a
-// backlog waiting.
+// An unavailable backend, or a blob that cannot be deleted, does not delay the
+// rest of a backlog.
 func TestBacklogBesideAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		more := func() (engine.CollectReport, error) {
@@ -264,7 +264,7 @@ func TestStopInterruptsAndWaits(t *testing.T) {
 	})
 }
 
-// blocking is Steps whose Collect lasts until it is interrupted.
+// blocking is a Steps whose Collect lasts until it is interrupted.
 type blocking struct {
 	entered chan struct{}
 	left    bool
@@ -287,7 +287,7 @@ func (b *blocking) Reseal(context.Context) (engine.ResealReport, error) {
 }
 func (b *blocking) Beat(context.Context) error { return nil }
 
-// A step that failed with one tenant's turn does not keep others' waiting.
+// A failed step of one tenant's turn does not delay other tenants' turns.
 func TestLifecycleGoesOnBesideFailures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{expireErr: errors.New("a bucket's rules cannot be read")}
@@ -301,8 +301,8 @@ func TestLifecycleGoesOnBesideFailures(t *testing.T) {
 	})
 }
 
-// Lifecycles cost no more rows a second than they may, and a removal counts for
-// twenty.
+// Lifecycles keep their rate of rows per second, and a removal counts as twenty
+// rows.
 func TestLifecycleRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &script{}
@@ -315,7 +315,7 @@ func TestLifecycleRate(t *testing.T) {
 			t.Errorf("%d steps, the last after %v", n, last)
 		}
 		if c.expired != 2000 {
-			t.Errorf("the observer was told of %d", c.expired)
+			t.Errorf("the observer saw %d", c.expired)
 		}
 	})
 }
