@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxAccessKeys = 10 // of a tenant's root
+	maxAccessKeys = 10 // of a tenant's root; users have a limit of their own
 )
 
 // The forms of access keys and secrets. An access key is part of a credential
@@ -96,6 +96,8 @@ func (a *Accounts) newCredential(t meta.Tenant, user meta.ID, accessKey, secretK
 	}, nil
 }
 
+// checkCredential checks the form of a credential that an operator chose.
+// Generated ones always pass. Errors: InvalidArgument.
 func checkCredential(accessKey, secretKey string) error {
 	if !accessKeyPattern.MatchString(accessKey) {
 		return s3err.New(s3err.InvalidArgument, "An access key must have 3 to 128 letters, digits, dots, dashes and underscores.")
@@ -331,6 +333,8 @@ func (a *Accounts) AccessKeyHolder(ctx context.Context, accessKey string) (meta.
 	return row.User, meta.Coded(err)
 }
 
+// noSuchAccessKey is the error that clients of IAM decide by: its code and text
+// are those of AWS.
 func noSuchAccessKey(accessKey string) error {
 	return s3err.New(s3err.NoSuchEntity, "The Access Key with id %s cannot be found.", accessKey)
 }

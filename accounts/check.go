@@ -63,6 +63,8 @@ func (a *Accounts) checkAccessKeys(ctx context.Context, report func(string, erro
 	}
 }
 
+// checkIdentities opens every identity and reports each result by the
+// identity's id. It returns an error only when the store does not answer.
 func (a *Accounts) checkIdentities(ctx context.Context, report func(string, error)) error {
 	for after := (meta.ID{}); ; {
 		page, err := a.Store.ScanIdentities(ctx, after, meta.MaxPage)

@@ -106,6 +106,8 @@ func (f *SessionFacts) compiled() *narrowing {
 	return f.made
 }
 
+// compileSession compiles the policies of a session. A policy that cannot be
+// compiled marks the session as broken, so that it may do nothing.
 func compileSession(f *SessionFacts) *narrowing {
 	s := &narrowing{name: f.Name, tags: f.Tags, source: f.SourceIdentity}
 	if f.Policies != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 )
 
-// open returns the accounts of a new deployment, on a store that a plan disturbs.
+// open returns the accounts of a new deployment. The plan can make its store
+// fail.
 func open(t *testing.T) (*accounts.Accounts, *faults.Plan) {
 	t.Helper()
 	dir := t.TempDir()
@@ -40,7 +41,8 @@ func open(t *testing.T) (*accounts.Accounts, *faults.Plan) {
 	return e.Accounts(), plan
 }
 
-// Of requests of one user that come at once, one reads who that is.
+// TestHolderIsReadOnce sends many requests of one user at once. Only one of
+// them may read the user from the store.
 func TestHolderIsReadOnce(t *testing.T) {
 	const atOnce = 100
 	a, plan := open(t)

@@ -39,6 +39,9 @@ var (
 	}
 )
 
+// checkIdentity checks the name and the path of a new or renamed identity. A
+// provider's name is a URL, which its caller has checked. Errors:
+// ValidationError.
 func checkIdentity(i *Identity) error {
 	if len(i.Name) > maxNames[i.Kind] || i.Kind != meta.IdentityProvider && !identityNamePattern.MatchString(i.Name) {
 		return s3err.New(s3err.ValidationError,
@@ -83,6 +86,7 @@ func (a *Accounts) CreateIdentity(ctx context.Context, i Identity) (Identity, er
 	return i, identityError(err)
 }
 
+// identityError gives the store's errors about an identity the codes of IAM.
 func identityError(err error) error {
 	if errors.Is(err, meta.ErrLimit) {
 		return s3err.New(s3err.LimitExceeded, "The identity is too large: remove policies, tags or groups.")
@@ -90,10 +94,13 @@ func identityError(err error) error {
 	return meta.Coded(err)
 }
 
+// identityExists is the error for a name that another identity of the kind has.
 func identityExists(kind meta.IdentityKind, name string) error {
 	return s3err.New(s3err.EntityAlreadyExists, "The %s with name %s already exists.", kindLabels[kind], name)
 }
 
+// noSuchIdentity is the error for a name that no identity of the kind has.
+// Clients look for its code and text, which are those of AWS.
 func noSuchIdentity(kind meta.IdentityKind, name string) error {
 	return s3err.New(s3err.NoSuchEntity, "The %s with name %s cannot be found.", kindLabels[kind], name)
 }

@@ -67,6 +67,10 @@ func (a *Accounts) ChangeLimits(ctx context.Context, id meta.ID, change func(*me
 	})
 }
 
+// updateLimits replaces a tenant's limits by those that next computes from its
+// row, and seals them. next may run more than once, since another gateway can
+// change the row in between. Errors: NoSuchEntity for the tenant, and those of
+// next.
 func (a *Accounts) updateLimits(ctx context.Context, id meta.ID, next func(*meta.Tenant) (meta.Limits, error)) error {
 	err := a.updateTenant(ctx, id, func(t *meta.Tenant) error {
 		l, err := next(t)

@@ -63,6 +63,8 @@ func ManagedPolicy(name string) (Identity, bool) {
 	return findManaged(func(p *Identity) bool { return p.Name == name })
 }
 
+// findManaged returns the first managed policy for which is holds. The list is
+// short, so it needs no index.
 func findManaged(is func(*Identity) bool) (Identity, bool) {
 	for i := range managedPolicies {
 		if is(&managedPolicies[i]) {

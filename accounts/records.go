@@ -28,6 +28,7 @@ type accessKeyFacts struct {
 	Inactive bool    `json:"inactive,omitempty"`
 }
 
+// tenantFactsOf returns the facts of a row that the tenant's record proves.
 func tenantFactsOf(t *meta.Tenant) tenantFacts {
 	return tenantFacts{t.Name, t.Created.UnixMicro(), t.Residency, sha256.Sum256(t.Limits)}
 }
@@ -47,6 +48,8 @@ func (a *Accounts) proveTenant(t *meta.Tenant) error {
 		records.Prove(a.Records, recordTenant, t.ID[:], t.Record, tenantFactsOf(t)))
 }
 
+// accessKeyFactsOf returns the facts of a row that the access key's record
+// proves.
 func accessKeyFactsOf(k *meta.AccessKey) accessKeyFacts {
 	return accessKeyFacts{k.User, k.Created.UnixMicro(), k.Inactive}
 }

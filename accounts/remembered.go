@@ -24,6 +24,8 @@ type remembered struct {
 	limits     *bounded.Cache[meta.ID, meta.Limits]
 }
 
+// newRemembered returns empty caches. Policies are shared by several entries,
+// so Parts counts each text once.
 func newRemembered() remembered {
 	return remembered{
 		accessKeys: bounded.New(bounded.Options[string, accessKey]{

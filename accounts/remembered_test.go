@@ -25,8 +25,8 @@ func (a *Accounts) fillAll(n int) (bounds map[string]int) {
 	}
 }
 
-// Each thing that accounts remember has a bound in bytes, which many entries of the
-// largest kind reach and do not exceed; and each is swept.
+// TestRemembered fills each cache with more entries of the largest kind than
+// its bound allows. No cache may exceed its bound, and each must be swept.
 func TestRemembered(t *testing.T) {
 	a := New(Config{})
 	bounds := a.fillAll(5_000)

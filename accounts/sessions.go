@@ -140,15 +140,22 @@ func (a *Accounts) sessionCredential(ctx context.Context, accessKey, token strin
 		Principal: h.principal, Session: s.facts}, nil
 }
 
+// openedSession returns the session of an opened token. Its policies' texts are
+// shared with other sessions, since thousands of sessions of one role carry the
+// same text.
 func (a *Accounts) openedSession(d *sessionDocument) *openedSession {
 	s := &openedSession{
 		facts:  &SessionFacts{Name: d.Name, Policies: d.Policies, Tags: d.Tags, Transitive: d.Transitive, SourceIdentity: d.Source},
 		secret: d.Secret, tenant: d.Tenant, holder: d.Holder, kind: d.Kind,
 		issued: time.Unix(d.Issued, 0).UTC(), expires: time.Unix(d.Expires, 0).UTC(),
 	}
+	// Tokens of an early version have no time of issue. The earliest possible
+	// one makes revocations apply to them.
 	if d.Issued == 0 {
 		s.issued = s.expires.Add(-longestSession)
 	}
+	// A session policy that allows nothing must stay different from no session
+	// policy.
 	if d.Narrowed && s.facts.Policies == nil {
 		s.facts.Policies = []PolicyText{}
 	}

@@ -118,6 +118,8 @@ func (a *Accounts) Existing(ctx context.Context, id meta.ID) (meta.Tenant, error
 	return t, err
 }
 
+// checkResidency refuses a residency that no backend can serve: each write of
+// the tenant would fail later. Errors: InvalidArgument.
 func (a *Accounts) checkResidency(residency string) error {
 	if residency == "" || a.HasPlace(residency) {
 		return nil
@@ -149,6 +151,7 @@ func (a *Accounts) TenantByName(ctx context.Context, name string) (meta.Tenant, 
 	return u, meta.Coded(err)
 }
 
+// noSuchTenant is the error for a name that no tenant has.
 func noSuchTenant(name string) error {
 	return s3err.New(s3err.NoSuchEntity, "The tenant with name %s cannot be found.", name)
 }
