@@ -1,7 +1,6 @@
 package access
 
 import (
-	"bytes"
 	"slices"
 	"strconv"
 )
@@ -65,12 +64,13 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 	if err != nil {
 		return nil, err
 	}
-	p := &Policy{Name: name, text: string(doc), dialect: d, kind: kind, tags: bytes.Contains(bytes.ToLower(doc), []byte(objectTagKey))}
+	p := &Policy{Name: name, text: string(doc), dialect: d, kind: kind}
 	for i, raw := range source.Statements {
 		s, err := d.compile(raw, i, bucket, source.Version == version2012)
 		if err != nil {
 			return nil, err
 		}
+		p.tags = p.tags || s.asks(objectTags)
 		if s.deny {
 			p.denies = append(p.denies, s)
 		} else {
@@ -132,8 +132,14 @@ func (d *dialect) newPrincipals(raw rawStatement) (*principalSet, error) {
 	return &s, nil
 }
 
-// objectTagKey begins the condition keys of an object's tags.
-const objectTagKey = "s3:existingobjecttag/"
+// objectTags is the family of the condition keys that are an object's tags.
+var objectTags = map[string]bool{"s3:existingobjecttag/": true}
+
+// asks reports whether a condition or a variable of the statement has one of the keys.
+// It looks at what was compiled: JSON can spell a key in many ways.
+func (s *statement) asks(keys map[string]bool) bool {
+	return s.undecided(keys) || slices.ContainsFunc(s.conditions, func(c condition) bool { return keys[familyOf(c.key)] })
+}
 
 // AsksObjectTags reports whether a decision may depend on the tags of the
 // object, so that they must be in the need's Context.

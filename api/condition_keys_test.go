@@ -218,7 +218,35 @@ func (h *household) unless(t *testing.T, name string, condition map[string]any) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, c := h.user(t, h.alice, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":`+string(doc)+`}]}`)
+	return h.denied(t, name, string(doc))
+}
+
+// unlessSpelled is unless by a policy whose condition is written with JSON's escapes.
+func (h *household) unlessSpelled(t *testing.T, name string, condition map[string]any) accounts.Credential {
+	t.Helper()
+	doc, err := json.Marshal(condition)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	inside := false
+	for _, r := range string(doc) {
+		if r == '"' {
+			inside = !inside
+		}
+		if inside && r != '"' {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return h.denied(t, name, b.String())
+}
+
+// denied is a user who may do everything but what meets the condition, a document.
+func (h *household) denied(t *testing.T, name, condition string) accounts.Credential {
+	t.Helper()
+	_, c := h.user(t, h.alice, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":`+condition+`}]}`)
 	return c
 }
 

@@ -212,9 +212,13 @@ func TestNoRoadAroundADenial(t *testing.T) {
 			t.Fatalf("%s: %v", d.condition, err)
 		}
 		user := h.unless(t, fmt.Sprint("denied-", n), condition)
+		respelled := h.unlessSpelled(t, fmt.Sprint("respelled-", n), condition)
 		for _, way := range d.roads {
 			cases++
 			res := way.take(t, h.g, user, fill)
+			if other := way.take(t, h.g, respelled, fill); denied(other) != denied(res) {
+				t.Errorf("%s, %s, by a policy with escapes: %d %s", d.condition, way.name, other.Status, other.Body)
+			}
 			switch {
 			case way.harmless != "":
 				if strings.Contains(string(res.Body), way.harmless) {
