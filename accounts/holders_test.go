@@ -7,6 +7,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
@@ -28,7 +29,7 @@ func open(t *testing.T) (*accounts.Accounts, *faults.Plan) {
 	}
 	plan := faults.NewPlan(1)
 	e, err := engine.Open(t.Context(), engine.Config{
-		Store: faults.Store(store, plan), Backends: []engine.Backend{{Name: "local", Backend: mem.New()}}, Keys: keys, Sole: true,
+		Store: faults.Store(store, plan), Backends: []blobs.Backend{{Name: "local", Backend: mem.New()}}, Keys: keys, Sole: true,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 )
 
 // Backend is a backend as this interface shows it. What is configured is this
@@ -49,7 +49,7 @@ type DrainBackend struct {
 
 // listBackends has no pages, because a deployment has few backends.
 func (s *Server) listBackends(ctx context.Context, r *request) (any, error) {
-	found, err := s.engine.BackendStatus(ctx)
+	found, err := s.engine.Blobs().BackendStatus(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +61,7 @@ func (s *Server) listBackends(ctx context.Context, r *request) (any, error) {
 }
 
 // showBackend shows a draining backend's progress only while it drains.
-func showBackend(b engine.BackendStatus) Backend {
+func showBackend(b blobs.BackendStatus) Backend {
 	v := Backend{
 		Name: b.Row.Name, State: b.State, Created: shown(b.Row.Created), Configured: b.Configured,
 		Away: b.Away, Type: b.Type, Default: b.Default, Region: b.Region, Jurisdiction: b.Jurisdiction, Doubtful: b.Doubtful,
@@ -82,7 +82,7 @@ func (s *Server) drainBackend(ctx context.Context, r *request) (any, error) {
 	if err := r.decode(&in); err != nil {
 		return nil, err
 	}
-	if err := s.engine.DrainBackend(ctx, name, in.Target); err != nil {
+	if err := s.engine.Blobs().DrainBackend(ctx, name, in.Target); err != nil {
 		return nil, err
 	}
 	return nil, nil
@@ -94,7 +94,7 @@ func (s *Server) cancelDrain(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.engine.CancelDrain(ctx, name); err != nil {
+	if err := s.engine.Blobs().CancelDrain(ctx, name); err != nil {
 		return nil, err
 	}
 	return nil, nil
@@ -106,7 +106,7 @@ func (s *Server) discardDoubtful(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := s.engine.DiscardDoubtful(ctx, name)
+	n, err := s.engine.Blobs().DiscardDoubtful(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -5,12 +5,12 @@ import (
 
 	"github.com/sanctum-storage/gateway/admin"
 	"github.com/sanctum-storage/gateway/backends/mem"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
 func TestBackendsAreDrained(t *testing.T) {
-	s := startWith(t, gatewaytest.Options{Default: "old", Backends: []engine.Backend{
+	s := startWith(t, gatewaytest.Options{Default: "old", Backends: []blobs.Backend{
 		{Name: "old", Backend: mem.New(), Region: "eu-west", Jurisdiction: "EU"},
 		{Name: "new", Backend: mem.New(), Jurisdiction: "EU"},
 		{Name: "far", Backend: mem.New(), Jurisdiction: "US"},

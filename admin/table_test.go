@@ -17,7 +17,7 @@ import (
 	"github.com/sanctum-storage/gateway/admin"
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -62,10 +62,10 @@ func hold(t *testing.T, r *http.Request, a answer) {
 func startBesideAbsent(t *testing.T, absent string) *server {
 	t.Helper()
 	local, other := mem.New(), mem.New()
-	first := gatewaytest.Start(t, gatewaytest.Options{Several: true, Default: "local", Backends: []engine.Backend{
+	first := gatewaytest.Start(t, gatewaytest.Options{Several: true, Default: "local", Backends: []blobs.Backend{
 		{Name: "local", Backend: local}, {Name: absent, Backend: other}}})
 	silent := faults.NewPlan(1, faults.Rule{Err: backends.ErrUnavailable})
-	s := startWith(t, gatewaytest.Options{Several: true, Store: first.Store, Keys: first.Keys, Default: "local", Backends: []engine.Backend{
+	s := startWith(t, gatewaytest.Options{Several: true, Store: first.Store, Keys: first.Keys, Default: "local", Backends: []blobs.Backend{
 		{Name: "local", Backend: local}, {Name: absent, Backend: faults.Backend(other, silent)}}})
 	s.Root = first.Root // the first start created it
 	return s

@@ -100,7 +100,7 @@ func (s *seats) leaveBackends(x *seat) {
 	}
 }
 
-// admitAt is called by the engine before the request uses a backend. A request
+// admitAt is called by package blobs before the request uses a backend. A request
 // whose answer has begun is always admitted.
 func (x *exchange) admitAt(backend string) (answered func(), err error) {
 	if !x.server.seats.awaitBackend(&x.seat, backend) {

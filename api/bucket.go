@@ -168,7 +168,7 @@ func (s *Server) newBucketRegion(c *bucketConfiguration, signedFor string) (stri
 		return "", s3err.New(s3err.NotImplemented, "Directory buckets are not implemented; leave out Location and Bucket.")
 	}
 	asked := c.LocationConstraint
-	if asked != s.region && s.engine.HasPlace(asked) {
+	if asked != s.region && s.engine.Blobs().HasPlace(asked) {
 		return asked, nil
 	}
 	if asked == oldEU {

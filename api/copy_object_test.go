@@ -15,7 +15,7 @@ func TestCopyObject(t *testing.T) {
 	body := bytesOf(300_000)
 	put := g.Must(t, 200, "PUT", "/bkt/s", body, "Content-Type", "text/plain", "X-Amz-Meta-A", "1", "Cache-Control", "no-store",
 		"X-Amz-Storage-Class", "STANDARD_IA", "X-Amz-Website-Redirect-Location", "/x")
-	before := blobs(t, g)
+	before := liveBlobs(t, g)
 
 	res := g.Must(t, 200, "PUT", "/other/d%20e", nil, "X-Amz-Copy-Source", "/bkt/s")
 	if "&quot;"+strings.Trim(put.Header.Get("ETag"), `"`)+"&quot;" != res.Element("ETag") || res.Element("ChecksumCRC64NVME") != sum(engine.CRC64NVME, body) ||
@@ -29,7 +29,7 @@ func TestCopyObject(t *testing.T) {
 	if !bytes.Equal(get.Body, body) {
 		t.Error("the copy has another content")
 	}
-	if after := blobs(t, g); after != before {
+	if after := liveBlobs(t, g); after != before {
 		t.Errorf("a copy made %d blobs", after-before)
 	}
 
@@ -42,7 +42,7 @@ func TestCopyObject(t *testing.T) {
 	}
 
 	g.Must(t, 204, "DELETE", "/bkt/s", nil)
-	blobs(t, g)
+	liveBlobs(t, g)
 	if !bytes.Equal(content(t, g, "/other/d%20e"), body) {
 		t.Error("the copy did not survive its source")
 	}

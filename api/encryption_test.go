@@ -92,7 +92,7 @@ func TestCustomerKeyReads(t *testing.T) {
 		t.Errorf("list: %s", list.Body)
 	}
 	g.Must(t, 204, "DELETE", "/bkt/k", nil)
-	if n := blobs(t, g); n != 1 { // plain
+	if n := liveBlobs(t, g); n != 1 { // plain
 		t.Errorf("%d blobs are left", n)
 	}
 }
@@ -157,7 +157,7 @@ func TestCustomerKeyCopies(t *testing.T) {
 	body := bytesOf(100_000)
 	g.Must(t, 200, "PUT", "/bkt/a", body, customer('a')...)
 	g.Must(t, 200, "PUT", "/bkt/plain", body)
-	before := blobs(t, g)
+	before := liveBlobs(t, g)
 	for target, c := range map[string]struct {
 		source  string
 		headers []string
@@ -179,7 +179,7 @@ func TestCustomerKeyCopies(t *testing.T) {
 			expect(t, target, g.Do(t, g.Root, "GET", target, nil, customer('a')...), 403, "AccessDenied")
 		}
 	}
-	if after := blobs(t, g); after != before {
+	if after := liveBlobs(t, g); after != before {
 		t.Errorf("copies moved bytes: %d blobs, then %d", before, after)
 	}
 	copyOf := func(source string, headers ...string) gatewaytest.Response {

@@ -9,7 +9,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -67,9 +67,8 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		server: s, w: w, conn: http.NewResponseController(w), began: time.Now(),
 		req: &Request{HTTP: r, ID: upperHex(id[:]), Now: s.now(), server: s},
 	}
-	// The engine calls back with the tenant of each further bucket that the
-	// request reaches, such as a copy's source.
-	ctx := engine.WithAdmission(meta.WithPatience(r.Context(), s.limits.Store), x.admitAt)
+	// Package blobs calls admitAt with the name of each backend that the request waits for.
+	ctx := blobs.WithAdmission(meta.WithPatience(r.Context(), s.limits.Store), x.admitAt)
 	x.req.HTTP = r.WithContext(ctx)
 	x.in = &wire{body: r.Body, conn: x.conn, limits: s.limits, ended: r.ContentLength == 0}
 	h := w.Header()

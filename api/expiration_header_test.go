@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends/mem"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
@@ -54,7 +54,7 @@ func TestExpirationHeader(t *testing.T) {
 // Anything that is neither a label nor a backend is refused.
 func TestClassesThatNameBackends(t *testing.T) {
 	near, far := mem.New(), mem.New()
-	g := gatewaytest.Start(t, gatewaytest.Options{Default: "near", Backends: []engine.Backend{
+	g := gatewaytest.Start(t, gatewaytest.Options{Default: "near", Backends: []blobs.Backend{
 		{Name: "near", Backend: near}, {Name: "far", Backend: far, Region: "eu-north-1"},
 	}})
 	g.Must(t, 200, "PUT", "/bkt", nil)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -62,15 +63,15 @@ func expectHeaders(t testing.TB, what string, res gatewaytest.Response, pairs ..
 	}
 }
 
-// blobs counts the blobs in the backend after everything dead was collected.
-func blobs(t testing.TB, g *gatewaytest.Gateway) int {
+// liveBlobs counts the blobs in the backend after everything dead was collected.
+func liveBlobs(t testing.TB, g *gatewaytest.Gateway) int {
 	t.Helper()
 	for {
-		report, err := g.Engine.Collect(context.Background())
+		report, err := g.Engine.Blobs().Collect(context.Background())
 		if err != nil {
 			t.Fatalf("collect: %v", err)
 		}
-		if report == (engine.CollectReport{}) {
+		if report == (blobs.CollectReport{}) {
 			break
 		}
 	}

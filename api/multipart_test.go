@@ -247,7 +247,7 @@ func TestPartsWithChecksumsOfTheirOwn(t *testing.T) {
 
 func TestAbortMultipartUpload(t *testing.T) {
 	g := start(t)
-	before := blobs(t, g)
+	before := liveBlobs(t, g)
 	id := newUpload(t, g, "/bkt/k")
 	sendPart(t, g, "/bkt/k", id, 1, bytesOf(100_000))
 	expect(t, "condition", g.Do(t, g.Root, "DELETE", "/bkt/k?uploadId="+id, nil, "X-Amz-If-Match-Initiated-Time", "Wed, 21 Oct 2015 07:28:00 GMT"), 412, "PreconditionFailed")
@@ -256,7 +256,7 @@ func TestAbortMultipartUpload(t *testing.T) {
 		expect(t, method, g.Do(t, g.Root, method, "/bkt/k?uploadId="+id, completeDocument(part(1, "x"))), 404, "NoSuchUpload")
 	}
 	expect(t, "PUT", g.Do(t, g.Root, "PUT", "/bkt/k?partNumber=1&uploadId="+id, []byte("x")), 404, "NoSuchUpload")
-	if after := blobs(t, g); after != before {
+	if after := liveBlobs(t, g); after != before {
 		t.Errorf("%d blobs, before there were %d", after, before)
 	}
 }
@@ -293,7 +293,7 @@ func TestUploadPartCopy(t *testing.T) {
 	}
 	g.Must(t, 204, "DELETE", "/bkt/s", nil)
 	g.Must(t, 200, "POST", "/bkt/k?uploadId="+id, completeDocument(part(1, whole.Element("ETag")), part(2, piece.Element("ETag"))))
-	blobs(t, g)
+	liveBlobs(t, g)
 	if got := content(t, g, "/bkt/k"); !bytes.Equal(got, append(bytes.Clone(body), body[10:70_001]...)) {
 		t.Error("another content")
 	}
@@ -390,7 +390,7 @@ func TestUploadPartClientGone(t *testing.T) {
 	}})
 	g.Must(t, 200, "PUT", "/bkt", nil)
 	id := newUpload(t, g, "/bkt/k")
-	before := blobs(t, g)
+	before := liveBlobs(t, g)
 	body := bytesOf(200_000)
 	for _, sent := range []int{0, 65_536, len(body) - 1} {
 		r := g.Request(t, "PUT", "/bkt/k?partNumber=1&uploadId="+id, body)
@@ -403,7 +403,7 @@ func TestUploadPartClientGone(t *testing.T) {
 	if res := g.Must(t, 200, "GET", "/bkt/k?uploadId="+id, nil); res.Element("Part") != "" {
 		t.Errorf("a part is left: %s", res.Body)
 	}
-	if after := blobs(t, g); after != before {
+	if after := liveBlobs(t, g); after != before {
 		t.Errorf("%d blobs, before there were %d", after, before)
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
@@ -16,7 +16,7 @@ import (
 // bucket's blobs are there.
 func TestLocationConstraintOfBackends(t *testing.T) {
 	near, far := mem.New(), mem.New()
-	g := gatewaytest.Start(t, gatewaytest.Options{Default: "near", Backends: []engine.Backend{
+	g := gatewaytest.Start(t, gatewaytest.Options{Default: "near", Backends: []blobs.Backend{
 		{Name: "near", Backend: near}, {Name: "far", Backend: far, Region: "eu-north-1", Jurisdiction: "EU"},
 	}})
 	count := func(b backends.Backend) (n int) {

@@ -72,7 +72,7 @@ func TestPutObjectKeepsAttributes(t *testing.T) {
 func TestPutObjectRefusals(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt/old", []byte("old"))
-	before := blobs(t, g)
+	before := liveBlobs(t, g)
 	for _, c := range []struct {
 		what    string
 		status  int
@@ -103,7 +103,7 @@ func TestPutObjectRefusals(t *testing.T) {
 	if got := content(t, g, "/bkt/old"); string(got) != "old" {
 		t.Errorf("a refused PUT left %q", got)
 	}
-	if after := blobs(t, g); after != before {
+	if after := liveBlobs(t, g); after != before {
 		t.Errorf("refused PUTs left %d blobs, before there were %d", after, before)
 	}
 }
@@ -125,7 +125,7 @@ func TestPutObjectWrongDigests(t *testing.T) {
 	g := start(t)
 	body := bytesOf(300_000)
 	wrong := append([]byte{^body[0]}, body[1:]...)
-	before := blobs(t, g)
+	before := liveBlobs(t, g)
 	for _, algorithm := range engine.ChecksumAlgorithms {
 		name := http.CanonicalHeaderKey("X-Amz-Checksum-" + algorithm)
 		claims := map[string]string{"wrong": sum(algorithm, wrong), "right": sum(algorithm, body)}
@@ -153,7 +153,7 @@ func TestPutObjectWrongDigests(t *testing.T) {
 	}
 	expect(t, "malformed trailer", sendChunked(t, g, sigv4.StreamingUnsignedTrailer, "/bkt/k", body, http.Header{"X-Amz-Checksum-Crc32": {"AAA="}}), 400, "InvalidRequest")
 	expect(t, "malformed trailer", g.Do(t, g.Root, "GET", "/bkt/k", nil), 404, "NoSuchKey")
-	if after := blobs(t, g); after != before {
+	if after := liveBlobs(t, g); after != before {
 		t.Errorf("%d blobs, before there were %d", after, before)
 	}
 }
@@ -169,7 +169,7 @@ func TestPutObjectClientGone(t *testing.T) {
 	g.Must(t, 200, "PUT", "/bkt", nil)
 	g.Must(t, 200, "PUT", "/bkt/k", []byte("old"))
 	<-finished
-	before := blobs(t, g)
+	before := liveBlobs(t, g)
 	body := bytesOf(200_000)
 	for _, sent := range []int{0, 1, 65_535, 65_536, 100_000, len(body) - 1} {
 		r := g.Request(t, "PUT", "/bkt/k", body)
@@ -182,7 +182,7 @@ func TestPutObjectClientGone(t *testing.T) {
 			t.Fatalf("after %d bytes the object has %d", sent, len(got))
 		}
 	}
-	if after := blobs(t, g); after != before {
+	if after := liveBlobs(t, g); after != before {
 		t.Errorf("%d blobs, before there were %d", after, before)
 	}
 }

@@ -27,7 +27,7 @@ func TestRenameObject(t *testing.T) {
 		}
 		return strings.Replace(page, "<Key>"+key+"</Key>", "<Key/>", 1)
 	}
-	before, listed := blobs(t, g), list("s")
+	before, listed := liveBlobs(t, g), list("s")
 	res := g.Must(t, 200, "PUT", "/bkt/d%20e?renameObject", nil, from("/bkt/s")...)
 	if len(res.Body) != 0 {
 		t.Errorf("answer: %s", res.Body)
@@ -49,7 +49,7 @@ func TestRenameObject(t *testing.T) {
 	if tags := g.Must(t, 200, "GET", "/bkt/d%20e?tagging", nil); !strings.Contains(string(tags.Body), "<Value>v</Value>") {
 		t.Errorf("tags: %s", tags.Body)
 	}
-	if after := blobs(t, g); after != before {
+	if after := liveBlobs(t, g); after != before {
 		t.Errorf("a rename made %d blobs", after-before)
 	}
 	expect(t, "the old name", g.Do(t, g.Root, "GET", "/bkt/s", nil), 404, "NoSuchKey")
@@ -63,7 +63,7 @@ func TestRenameObject(t *testing.T) {
 	if res := g.Send(t, r); res.Status != 200 {
 		t.Fatalf("presigned: %d %s", res.Status, res.Body)
 	}
-	if !bytes.Equal(content(t, g, "/bkt/d"), body) || blobs(t, g) != before {
+	if !bytes.Equal(content(t, g, "/bkt/d"), body) || liveBlobs(t, g) != before {
 		t.Error("it did not take the place of the other")
 	}
 }

@@ -84,7 +84,7 @@ func TestUploadMatrix(t *testing.T) {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			g := gatewaytest.Start(t, gatewaytest.Options{Grace: -1, Domains: []string{uploadDomain}, TLS: scheme == "https"})
-			before := blobs(t, g)
+			before := liveBlobs(t, g)
 			for _, host := range []bool{false, true} {
 				bucket := map[bool]string{false: "path", true: "host"}[host]
 				g.Must(t, 200, "PUT", "/"+bucket, nil)
@@ -108,7 +108,7 @@ func TestUploadMatrix(t *testing.T) {
 				}
 			}
 			held := strings.Count(string(g.Must(t, 200, "GET", "/path", nil).Body)+string(g.Must(t, 200, "GET", "/host", nil).Body), "<Key>")
-			if n := blobs(t, g) - before; n != held {
+			if n := liveBlobs(t, g) - before; n != held {
 				t.Errorf("%d blobs are held for %d objects", n, held)
 			}
 		})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
@@ -24,7 +25,7 @@ func TestRestoredFromBeforeABackendWasAdded(t *testing.T) {
 	}
 	plan := faults.NewPlan(1)
 	r.config.Store, r.store = store, store
-	both := []engine.Backend{{Name: east, Backend: faults.Backend(r.backend, plan)}, {Name: west, Backend: mem.New()}}
+	both := []blobs.Backend{{Name: east, Backend: faults.Backend(r.backend, plan)}, {Name: west, Backend: mem.New()}}
 	r.config.Backends, r.config.Default = both[:1], east
 	r.reopen()
 	r.b = r.bucket("first-bucket", "")
@@ -54,11 +55,11 @@ func TestRestoredFromBeforeABackendWasAdded(t *testing.T) {
 	t.Cleanup(func() { store.Close() })
 	r.config.Store = store
 	plan.Add(faults.Rule{Err: backends.ErrUnavailable})
-	if _, err := engine.Open(t.Context(), r.config); !errors.Is(err, engine.ErrStoreRolledBack) {
+	if _, err := engine.Open(t.Context(), r.config); !errors.Is(err, blobs.ErrStoreRolledBack) {
 		t.Errorf("the older store is let in: %v", err)
 	}
 	plan.Clear()
-	if _, err := engine.Open(t.Context(), r.config); !errors.Is(err, engine.ErrStoreRolledBack) {
+	if _, err := engine.Open(t.Context(), r.config); !errors.Is(err, blobs.ErrStoreRolledBack) {
 		t.Errorf("with all backends: %v", err)
 	}
 	r.config.AcceptStore = true

@@ -50,6 +50,15 @@ func (e *Engine) ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bu
 	return bs, nil
 }
 
+// SameBucket reads a bucket's row anew; one of the same name is another.
+func (e *Engine) SameBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
+	now, err := e.Bucket(ctx, b.Name)
+	if err == nil && now.ID != b.ID {
+		return now, noSuchBucket(b.Name)
+	}
+	return now, err
+}
+
 // DeleteBucket removes a bucket without versions and delete markers; its uploads in
 // progress end with it.
 func (e *Engine) DeleteBucket(ctx context.Context, b meta.Bucket) error {

@@ -91,7 +91,7 @@ func (e *Engine) commitAs(ctx context.Context, b *meta.Bucket, v *meta.Version, 
 	return e.versioned(ctx, b, v, func() error {
 		return e.conditionally(ctx, *b, v.Key, c, func(expect meta.Expect) error {
 			err := e.store.CommitObject(ctx, meta.Commit{
-				Version: *v, Expect: expect, Versioning: b.Versioning, Share: how.Share, At: how.At, Vacant: how.Vacant, Holder: e.holder,
+				Version: *v, Expect: expect, Versioning: b.Versioning, Share: how.Share, At: how.At, Vacant: how.Vacant, Holder: e.blobs.Holder(),
 			})
 			if errors.Is(err, meta.ErrUnknown) {
 				return e.settle(ctx, *b, *v, how.Share, err)
@@ -170,8 +170,8 @@ func (e *Engine) settle(ctx context.Context, b meta.Bucket, v meta.Version, shar
 	case blob.State == meta.BlobLive:
 		return nil // committed, and copied before it was replaced
 	case blob.State == meta.BlobReserved:
-		if blob.Holder != e.holder { // this process was taken for dead
-			e.suspected.Store(true)
+		if blob.Holder != e.blobs.Holder() { // this process was taken for dead
+			e.blobs.Suspect()
 		}
 		return s3err.Wrap(s3err.ServiceUnavailable, unknown) // it did not happen
 	}

@@ -81,8 +81,8 @@ func TestDrainUnderLies(t *testing.T) {
 				retired := false
 				for i := 0; i < 100 && !retired; i++ {
 					// Their answers to the lie are tested elsewhere.
-					_, _ = s.e.Move(t.Context())
-					_, _ = s.e.Collect(t.Context())
+					_, _ = s.e.Blobs().Move(t.Context())
+					_, _ = s.e.Blobs().Collect(t.Context())
 					retired = s.status(east).Row.State == meta.BackendRetired
 				}
 				if !from.told.Load() && !to.told.Load() {
@@ -111,7 +111,7 @@ func TestImpossibleLengths(t *testing.T) {
 			s.mustPut("k", body(1, 3000))
 			s.drain(east, west)
 			before := to.begun.Load()
-			r, err := s.e.Move(t.Context())
+			r, err := s.e.Blobs().Move(t.Context())
 			if err == nil || r.Stuck != 1 || r.Blobs != 0 || to.begun.Load() != before {
 				t.Errorf("%+v, %v, %d writes to the target", r, err, to.begun.Load()-before)
 			}
@@ -178,11 +178,11 @@ func TestMovesUnderTheSameLie(t *testing.T) {
 			}
 			s.drain(east, west)
 			for range 5 {
-				r, err := s.e.Move(t.Context())
+				r, err := s.e.Blobs().Move(t.Context())
 				if r.Blobs > 0 {
 					t.Fatalf("%d blobs were moved that are not there: %v", r.Blobs, err)
 				}
-				_, _ = s.e.Collect(t.Context())
+				_, _ = s.e.Blobs().Collect(t.Context())
 			}
 			if st := s.status(east); st.Row.State != meta.BackendDraining {
 				t.Errorf("%+v", st)
@@ -193,8 +193,8 @@ func TestMovesUnderTheSameLie(t *testing.T) {
 				s.wantBody(key, data)
 			}
 			for i := 0; i < 100 && s.status(east).Row.State != meta.BackendRetired; i++ {
-				_, _ = s.e.Move(t.Context())
-				_, _ = s.e.Collect(t.Context())
+				_, _ = s.e.Blobs().Move(t.Context())
+				_, _ = s.e.Blobs().Collect(t.Context())
 			}
 			if st := s.status(east); st.Row.State != meta.BackendRetired {
 				t.Errorf("not retired when all are honest: %+v", st)

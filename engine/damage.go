@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
@@ -23,11 +24,11 @@ import (
 // Kinds of damage.
 const (
 	// DamageBytes: a backend has, or sends, other bytes than were written, or fewer.
-	DamageBytes = "bytes"
+	DamageBytes = blobs.DamageBytes
 	// DamageMissing: a backend does not have a blob that the ledger says is there.
-	DamageMissing = "missing"
+	DamageMissing = blobs.DamageMissing
 	// DamageCopy: a copy of a blob is not what it was made of.
-	DamageCopy = "copy"
+	DamageCopy = blobs.DamageCopy
 	// DamageRow: a row of the store is not what was sealed of it.
 	DamageRow = "row"
 )
@@ -142,7 +143,7 @@ func (e *Engine) report(d *Damage) {
 func (e *Engine) KeyHash(bucket meta.ID, key string) string {
 	h, made := e.nameHashes.Get().(hash.Hash)
 	if !made {
-		h = hmac.New(sha256.New, e.markerKeys.names)
+		h = hmac.New(sha256.New, e.nameKey)
 	}
 	defer e.nameHashes.Put(h)
 	h.Reset()
@@ -193,14 +194,11 @@ func IsUnreported(err error) bool { return errors.Is(err, records.ErrEdited) && 
 // damagedBlob is err, reported as damage if that is what it says of a version's blob.
 // The ledger is asked whether one that is not there ought to be: a reader may be slower
 // than the deletion of what it reads.
-func (e *Engine) damagedBlob(ctx context.Context, v *meta.Version, blob meta.BlobID, at *place, err error) error {
+func (e *Engine) damagedBlob(ctx context.Context, v *meta.Version, blob meta.BlobID, at blobs.Place, err error) error {
 	if err == nil || err == io.EOF || ctx.Err() != nil || isDamage(err) {
 		return err
 	}
-	d := &Damage{BucketID: v.Bucket, Key: v.Key, Version: v.ID, Blob: blob, cause: err}
-	if at != nil {
-		d.Backend = at.Name
-	}
+	d := &Damage{BucketID: v.Bucket, Key: v.Key, Version: v.ID, Blob: blob, Backend: at.Name(), cause: err}
 	switch {
 	case errors.Is(err, encrypt.ErrCorrupt), errors.Is(err, backends.ErrCorrupt), errors.Is(err, io.ErrUnexpectedEOF):
 		d.Kind = DamageBytes
@@ -208,7 +206,7 @@ func (e *Engine) damagedBlob(ctx context.Context, v *meta.Version, blob meta.Blo
 		d.Kind = DamageMissing
 		e.lose(v, blob)
 	default:
-		return at.fail(err)
+		return at.Fail(err)
 	}
 	return e.damaged(d)
 }
@@ -218,31 +216,15 @@ func (e *Engine) isLive(ctx context.Context, blob meta.BlobID) bool {
 	return err == nil && row.State == meta.BlobLive
 }
 
-// damagedMove is err, reported as damage if that is what it says of a blob that was to
-// be moved. v is whose blob it is, nil where that is not known.
-func (e *Engine) damagedMove(v *meta.Version, blob meta.BlobID, from, to *place, err error) error {
-	if err == nil || isDamage(err) {
-		return err
-	}
-	d := &Damage{Blob: blob, Backend: from.Name, cause: err}
-	if v != nil {
+// damagedMove reports what a move of a blob met, and returns it as the error that the
+// move ends with.
+func (e *Engine) damagedMove(of blobs.Damage) error {
+	d := &Damage{Kind: of.Kind, Blob: of.Blob, Backend: of.Backend, cause: of.Cause}
+	if v := of.Of; v != nil {
 		d.BucketID, d.Key, d.Version = v.Bucket, v.Key, v.ID
-	}
-	missing := errors.Is(err, backends.ErrNotFound)
-	other := errors.Is(err, backends.ErrCorrupt) || errors.Is(err, backends.ErrSize) || errors.Is(err, io.ErrUnexpectedEOF)
-	switch {
-	case errors.Is(err, errBadSource):
-		d.Kind = DamageBytes
-	case errors.Is(err, errOtherBytes), errors.Is(err, errBadCopy), errors.Is(err, errTarget) && (missing || other):
-		d.Kind, d.Backend = DamageCopy, to.Name
-	case missing:
-		if d.Kind = DamageMissing; v != nil {
-			e.lose(v, blob)
+		if d.Kind == DamageMissing {
+			e.lose(v, of.Blob)
 		}
-	case other:
-		d.Kind = DamageBytes
-	default:
-		return err
 	}
 	return e.damaged(d)
 }

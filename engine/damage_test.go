@@ -61,7 +61,7 @@ func TestDamageMetByMoves(t *testing.T) {
 			}
 			met := damageMet(l.e)
 			if draining {
-				if err := l.e.DrainBackend(t.Context(), east, west); err != nil {
+				if err := l.e.Blobs().DrainBackend(t.Context(), east, west); err != nil {
 					t.Fatal(err)
 				}
 			} else {
@@ -74,7 +74,7 @@ func TestDamageMetByMoves(t *testing.T) {
 				target.Set(faults.DropWrite, -1)
 			}
 			if draining {
-				l.e.Move(t.Context())
+				l.e.Blobs().Move(t.Context())
 			} else {
 				l.step()
 			}

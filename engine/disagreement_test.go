@@ -6,6 +6,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
 )
@@ -61,11 +62,11 @@ func TestWordsOfDisagreement(t *testing.T) {
 		want    error
 	}{
 		"the latest":           {latest, nil},
-		"an older storage":     {older, engine.ErrFarApart},
-		"one less old":         {far, engine.ErrFarApart},
-		"one hardly older":     {near, engine.ErrStorageRolledBack},
-		"an empty one":         {mem.New(), engine.ErrUnknownStorage},
-		"another deployment's": {another.backend, engine.ErrUnknownStorage},
+		"an older storage":     {older, blobs.ErrFarApart},
+		"one less old":         {far, blobs.ErrFarApart},
+		"one hardly older":     {near, blobs.ErrStorageRolledBack},
+		"an empty one":         {mem.New(), blobs.ErrUnknownStorage},
+		"another deployment's": {another.backend, blobs.ErrUnknownStorage},
 	} {
 		config := r.config
 		config.Backends, config.ReadOnly = local(c.storage), true
@@ -79,7 +80,7 @@ func TestWordsOfDisagreement(t *testing.T) {
 		}
 		config.ReadOnly = false
 		e, err = engine.Open(t.Context(), config)
-		if !errors.Is(err, c.want) || engine.Disagrees(err) != (c.want != nil) {
+		if !errors.Is(err, c.want) || blobs.Disagrees(err) != (c.want != nil) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 		if err == nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
@@ -23,17 +24,17 @@ import (
 func (r *rig) drained(name string) {
 	r.t.Helper()
 	for range 100 {
-		if _, err := r.e.Move(r.t.Context()); err != nil {
+		if _, err := r.e.Blobs().Move(r.t.Context()); err != nil {
 			r.t.Fatalf("move: %v", err)
 		}
-		if _, err := r.e.Collect(r.t.Context()); err != nil {
+		if _, err := r.e.Blobs().Collect(r.t.Context()); err != nil {
 			r.t.Fatalf("collect: %v", err)
 		}
-		all, err := r.e.BackendStatus(r.t.Context())
+		all, err := r.e.Blobs().BackendStatus(r.t.Context())
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if slices.ContainsFunc(all, func(b engine.BackendStatus) bool { return b.Row.Name == name && b.Row.State == meta.BackendRetired }) {
+		if slices.ContainsFunc(all, func(b blobs.BackendStatus) bool { return b.Row.Name == name && b.Row.State == meta.BackendRetired }) {
 			return
 		}
 	}
@@ -42,7 +43,7 @@ func (r *rig) drained(name string) {
 
 func (r *rig) drain(name, to string) {
 	r.t.Helper()
-	if err := r.e.DrainBackend(r.t.Context(), name, to); err != nil {
+	if err := r.e.Blobs().DrainBackend(r.t.Context(), name, to); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -62,30 +63,30 @@ func TestDrain(t *testing.T) {
 	s.mustPut("deleted", body(9, 1000))
 	s.delete("deleted")
 	for what, err := range map[string]error{
-		"unknown":     s.e.DrainBackend(t.Context(), "nowhere", west),
-		"to unknown":  s.e.DrainBackend(t.Context(), east, "nowhere"),
-		"to itself":   s.e.DrainBackend(t.Context(), east, east),
-		"not started": s.e.CancelDrain(t.Context(), east),
+		"unknown":     s.e.Blobs().DrainBackend(t.Context(), "nowhere", west),
+		"to unknown":  s.e.Blobs().DrainBackend(t.Context(), east, "nowhere"),
+		"to itself":   s.e.Blobs().DrainBackend(t.Context(), east, east),
+		"not started": s.e.Blobs().CancelDrain(t.Context(), east),
 	} {
 		if !errors.Is(err, s3err.NoSuchEntity) && !errors.Is(err, s3err.InvalidArgument) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	s.drain(east, west)
-	if err := s.e.DrainBackend(t.Context(), west, swiss); !errors.Is(err, s3err.InvalidArgument) {
+	if err := s.e.Blobs().DrainBackend(t.Context(), west, swiss); !errors.Is(err, s3err.InvalidArgument) {
 		t.Errorf("draining what another drains to: %v", err)
 	}
 	// New blobs go to the target at once, and while the rest moves.
 	bodies["new"] = body(20, 1000)
-	before := blobs(t, s.at[west])
+	before := blobsAt(t, s.at[west])
 	s.mustPut("new", bodies["new"])
-	if n := blobs(t, s.at[west]); n != before+1 {
+	if n := blobsAt(t, s.at[west]); n != before+1 {
 		t.Errorf("%d new blobs at the target, want 1", n-before)
 	}
 	if got := s.status(east); got.State != "draining" || got.Target != west {
 		t.Errorf("%+v", got)
 	}
-	if _, err := s.e.Move(t.Context()); err != nil {
+	if _, err := s.e.Blobs().Move(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := s.status(east).Row.Drain; got.Blobs != 5 || got.Bytes < 4<<20 {
@@ -95,7 +96,7 @@ func TestDrain(t *testing.T) {
 	for key, data := range bodies {
 		s.wantBody(key, data)
 	}
-	if n := blobs(t, s.at[east]); n != 0 {
+	if n := blobsAt(t, s.at[east]); n != 0 {
 		t.Errorf("%d blobs are left", n)
 	}
 	s.wantClean(6)
@@ -124,10 +125,10 @@ func TestDrainAndBack(t *testing.T) {
 		s.mustPut(fmt.Sprint("k", i), body(uint64(i), 1000))
 	}
 	s.drain(east, west)
-	if r, err := s.e.Move(t.Context()); err != nil || r.Blobs != 20 || r.Buckets != 1 {
+	if r, err := s.e.Blobs().Move(t.Context()); err != nil || r.Blobs != 20 || r.Buckets != 1 {
 		t.Fatalf("%+v, %v", r, err)
 	}
-	if err := s.e.CancelDrain(t.Context(), east); err != nil {
+	if err := s.e.Blobs().CancelDrain(t.Context(), east); err != nil {
 		t.Fatal(err)
 	}
 	s.drain(west, east) // the copies that were left have to go first
@@ -145,7 +146,7 @@ func (s *severalRig) wantBlobs2(want map[string]int) {
 	for name, n := range want {
 		got := sealed(s.t, s.at[name])
 		if n < 0 {
-			got = blobs(s.t, s.at[name]) + n
+			got = blobsAt(s.t, s.at[name]) + n
 		}
 		if got != n {
 			s.t.Errorf("%d blobs on %s, want %d", got, name, n)
@@ -160,7 +161,7 @@ func TestMovedBlobThatVanished(t *testing.T) {
 	data := body(1, 100_000)
 	s.mustPut("k", data)
 	s.drain(east, west)
-	if _, err := s.e.Move(t.Context()); err != nil {
+	if _, err := s.e.Blobs().Move(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for info, err := range s.at[west].List(t.Context(), backends.BlobID{}) {
@@ -173,7 +174,7 @@ func TestMovedBlobThatVanished(t *testing.T) {
 			}
 		}
 	}
-	if _, err := s.e.Collect(t.Context()); err == nil {
+	if _, err := s.e.Blobs().Collect(t.Context()); err == nil {
 		t.Error("nobody hears of a blob that vanished")
 	}
 	s.wantBody("k", data)
@@ -206,11 +207,11 @@ func TestMoveMeetsOtherBytes(t *testing.T) {
 		}
 		s.mustPut("other", body(2, 1000))
 		s.drain(east, west)
-		r, err := s.e.Move(t.Context())
+		r, err := s.e.Blobs().Move(t.Context())
 		if customer == nil {
 			for range 3 {
-				_, _ = s.e.Collect(t.Context())
-				_, _ = s.e.Move(t.Context())
+				_, _ = s.e.Blobs().Collect(t.Context())
+				_, _ = s.e.Blobs().Move(t.Context())
 			}
 			s.drained(east)
 			s.wantBody("k", body(1, 1000))
@@ -229,7 +230,7 @@ func newSweepRig(t *testing.T) *severalRig {
 	t.Helper()
 	r := newBareRig(t)
 	s := &severalRig{rig: r, at: map[string]backends.Backend{east: mem.New(), west: mem.New()}}
-	r.config.Backends = []engine.Backend{{Name: east, Backend: s.at[east]}, {Name: west, Backend: s.at[west]}}
+	r.config.Backends = []blobs.Backend{{Name: east, Backend: s.at[east]}, {Name: west, Backend: s.at[west]}}
 	r.config.Default = east
 	r.reopen()
 	r.b = r.bucket("first-bucket", "")
@@ -261,10 +262,10 @@ func TestDrainIsCutShortEverywhere(t *testing.T) {
 				}
 				s.reopen()
 				plan.Add(rule)
-				s.e.DrainBackend(t.Context(), east, west) // may fail: then it is asked for again
+				s.e.Blobs().DrainBackend(t.Context(), east, west) // may fail: then it is asked for again
 				for range 3 {
-					s.e.Move(t.Context())
-					s.e.Collect(t.Context())
+					s.e.Blobs().Move(t.Context())
+					s.e.Blobs().Collect(t.Context())
 				}
 				plan.Clear()
 				at := fmt.Sprintf("seed %d: %v", seed, rule)
@@ -327,8 +328,8 @@ func TestDrainUnderLoad(t *testing.T) {
 	for _, e := range []*engine.Engine{first, second} {
 		background.Go(func() {
 			for ctx.Err() == nil {
-				e.Move(ctx)
-				e.Collect(ctx)
+				e.Blobs().Move(ctx)
+				e.Blobs().Collect(ctx)
 				e.Beat(ctx)
 			}
 		})

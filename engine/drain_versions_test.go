@@ -177,7 +177,7 @@ func TestDrainVersions(t *testing.T) {
 	m := newMuseum(t)
 	before := m.catalogue()
 	m.drain(east, west)
-	if r, err := m.e.Move(t.Context()); err != nil || r.Blobs == 0 {
+	if r, err := m.e.Blobs().Move(t.Context()); err != nil || r.Blobs == 0 {
 		t.Fatalf("%+v, %v", r, err)
 	}
 	m.wantAll("moved, copies left")
@@ -185,14 +185,14 @@ func TestDrainVersions(t *testing.T) {
 	m.wantAll("drained")
 	m.wantCatalogue("drained", before)
 	m.wantClean(-1)
-	if n := blobs(t, m.at[east]); n != 0 {
+	if n := blobsAt(t, m.at[east]); n != 0 {
 		t.Errorf("%d blobs are left", n)
 	}
 
 	m.reopen() // the backend's name and storage are free again
 	m.wantAll("opened anew")
 	m.drain(west, east)
-	if _, err := m.e.Move(t.Context()); err != nil {
+	if _, err := m.e.Blobs().Move(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	m.forget(func(x exhibit) bool { return x.key == "sealed" || x.key == "copy" }) // whose bytes are at both
@@ -252,7 +252,7 @@ func TestCopyVersionsAcrossResidency(t *testing.T) {
 			t.Errorf("copy of %q: %d bytes, error %v; want %d bytes exactly", x.key, len(got), err, len(x.data))
 		}
 	}
-	if err := m.e.DrainBackend(t.Context(), swiss, east); !errors.Is(err, s3err.InvalidArgument) {
+	if err := m.e.Blobs().DrainBackend(t.Context(), swiss, east); !errors.Is(err, s3err.InvalidArgument) {
 		t.Errorf("draining what the bucket demands: %v", err)
 	}
 }

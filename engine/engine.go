@@ -9,11 +9,13 @@
 // One PUT: reserve a blob in the ledger, stream sealed bytes to the backend,
 // commit. Put deletes nothing, because a commit that reported failure may have
 // happened; what is left over is condemned in the ledger first and removed from
-// the backend later, by Collect.
+// the backend later, by blobs.Collect.
 package engine
 
 import (
 	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,6 +24,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/accounts"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
@@ -41,7 +44,7 @@ type Config struct {
 	// Backends are the places for blobs. Each that the store knows and that is
 	// not retired must be among them; one that the store does not know is
 	// registered. Opening for package fsck may do with fewer.
-	Backends []Backend
+	Backends []blobs.Backend
 	// Default names the backend of buckets that demand nothing. With one backend
 	// it may be empty.
 	Default string
@@ -82,69 +85,48 @@ type Config struct {
 
 // Engine serves any number of goroutines at once.
 type Engine struct {
-	store      meta.Store
-	changes    *changes
-	backends   []Backend // as configured
-	fallback   string    // Config.Default
+	store      *blobs.CountedStore
 	maxBuckets int
 	region     string
 	provider   encrypt.Provider
 	now        func() time.Time
-	elapsed    func() time.Duration
 	log        *slog.Logger
-	sole       bool
 	readOnly   bool
-	grace      time.Duration
 	expiry     time.Duration
 	deployment encrypt.Deployment
+	blobs      *blobs.Blobs
 	accounts   *accounts.Accounts
 	records    *records.Records
 	system     *encrypt.SystemKeys
 	// wrappedSeed is what the system keys come from, as the provider wrapped it.
 	wrappedSeed []byte
-	markerKeys  markerKeys
-	nameHashes  sync.Pool // of hash.Hash, keyed by markerKeys.names, for KeyHash
-	holder      meta.ID   // names this process's reservations
+	nameKey     []byte    // of KeyHash
+	nameHashes  sync.Pool // of hash.Hash, keyed by nameKey
 	sealed      sealingState
-	registry    registry
-	late        lateBackends
-	answers     map[string]*answer // by name of the configured backend; never changed
-	unreleased  unreleased
-	copies      keptCopies
 
 	transitionClasses func([]byte) ([]string, error) // Config.TransitionClasses
 
 	onDamage atomic.Pointer[func(*Damage)] // see OnDamage
 
-	overtaken overtakenMarkers
-	suspected atomic.Bool // others may have taken this process for dead before
-	doubtful  atomic.Pointer[map[meta.BackendID]int64]
 	remembered
 	readingSettings *fair.Turns[meta.ID] // by owner
-	watch           holderWatch
-	leases          heldLeases
-	beating         sync.Mutex
-	beaten          atomic.Int64 // when the store last saw a sign of life, by elapsed
-	collecting      sync.Mutex
-	trimFrom        time.Time                        // see trim; under collecting
-	sweptAt         map[meta.BackendID]time.Duration // by elapsed; see sweepBackends; under collecting
 	resealing       sync.Mutex
-	reading         readings
-	moving          sync.Mutex
-	provenMoves     map[meta.BackendID]*provenMoves // of backends that drain; under moving
+	trimFrom        time.Time // see trim; passes of the collector wait for one another
 }
 
 // Open opens the deployment in the store, or begins a new one when the store is
 // empty. The error contains encrypt.ErrWrongKey when the provider holds another
 // key than the one the deployment was begun with.
 func Open(ctx context.Context, c Config) (*Engine, error) {
-	if err := checkBackends(&c); err != nil {
+	fallback, err := blobs.DefaultBackend(c.Backends, c.Default, c.ReadOnly)
+	if err != nil {
 		return nil, err
 	}
+	c.Default = fallback
 	e := newEngine(&c)
 	d, err := c.Store.Deployment(ctx)
 	if errors.Is(err, meta.ErrNotFound) && !c.ReadOnly {
-		if err := e.begin(ctx); err != nil {
+		if err := e.begin(ctx, &c); err != nil {
 			return nil, fmt.Errorf("begin a new deployment: %w", err)
 		}
 		d, err = c.Store.Deployment(ctx)
@@ -152,72 +134,46 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the deployment: %w", err)
 	}
-	if err := e.adopt(ctx, d); err != nil {
+	if err := e.adopt(ctx, &c, d); err != nil {
 		return nil, err
 	}
 	if err := e.enlist(ctx); err != nil {
 		return nil, fmt.Errorf("read the deployment: %w", err)
 	}
-	if err := e.attach(ctx, c.AcceptStore); err != nil {
+	if err := e.blobs.Attach(ctx, c.AcceptStore); err != nil {
 		return nil, err
 	}
 	return e, nil
 }
 
 func newEngine(c *Config) *Engine {
-	ch := new(changes)
-	e := &Engine{
-		store: &watchedStore{c.Store, ch}, changes: ch, backends: c.Backends, fallback: c.Default, region: c.Region, provider: c.Keys,
-		now: c.Now, elapsed: c.Elapsed, log: c.Log, sole: c.Sole, readOnly: c.ReadOnly,
-		transitionClasses: c.TransitionClasses, grace: c.Grace, expiry: c.UploadExpiry,
-		holder:     meta.NewID(),
-		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads),
+	if c.Now == nil {
+		c.Now = time.Now
 	}
-	e.answers = make(map[string]*answer, len(c.Backends))
-	for _, b := range c.Backends {
-		e.answers[b.Name] = &answer{began: -1}
-	}
-	if e.now == nil {
-		e.now = time.Now
-	}
-	if e.elapsed == nil {
+	if c.Elapsed == nil {
 		start := time.Now()
-		e.elapsed = func() time.Duration { return time.Since(start) }
+		c.Elapsed = func() time.Duration { return time.Since(start) }
 	}
-	e.beaten.Store(int64(e.elapsed()))
-	if e.log == nil {
-		e.log = slog.New(slog.DiscardHandler)
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if e.maxBuckets = c.MaxBuckets; e.maxBuckets <= 0 {
-		e.maxBuckets = DefaultMaxBuckets
+	if c.MaxBuckets <= 0 {
+		c.MaxBuckets = DefaultMaxBuckets
 	}
 	switch {
-	case e.grace == 0:
-		e.grace = DefaultGrace
-	case e.grace < 0:
-		e.grace = 0
+	case c.Grace == 0:
+		c.Grace = DefaultGrace
+	case c.Grace < 0:
+		c.Grace = 0
 	}
-	if e.expiry == 0 {
-		e.expiry = DefaultUploadExpiry
+	if c.UploadExpiry == 0 {
+		c.UploadExpiry = DefaultUploadExpiry
 	}
-	return e
-}
-
-// attach makes the configured backends usable.
-func (e *Engine) attach(ctx context.Context, accept bool) error {
-	if e.readOnly {
-		_, err := e.refresh(ctx)
-		return err
+	return &Engine{
+		store: blobs.Count(c.Store), maxBuckets: c.MaxBuckets, region: c.Region, provider: c.Keys,
+		now: c.Now, log: c.Log, readOnly: c.ReadOnly, expiry: c.UploadExpiry, transitionClasses: c.TransitionClasses,
+		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads),
 	}
-	if err := e.reconcile(ctx, accept); err != nil {
-		return err
-	}
-	if accept {
-		if err := e.AcceptStore(ctx); err != nil {
-			return fmt.Errorf("accept the restored store: %w", err)
-		}
-	}
-	return e.proveAll(ctx)
 }
 
 // systemGeneration is the only generation of the system seed so far.
@@ -225,7 +181,7 @@ const systemGeneration = 1
 
 // begin writes the deployment's row. The epoch's markers go first: a row without
 // them would look like a store that was rolled back.
-func (e *Engine) begin(ctx context.Context) error {
+func (e *Engine) begin(ctx context.Context, c *Config) error {
 	d := meta.Deployment{ID: meta.NewID(), Created: e.now(), Sealing: meta.SealingWhole}
 	root := meta.Tenant{ID: meta.NewID(), Name: accounts.RootName, Created: d.Created}
 	d.Root = root.ID
@@ -234,14 +190,13 @@ func (e *Engine) begin(ctx context.Context) error {
 	if d.Seed, err = e.provider.Wrap(ctx, systemContext(d.ID), seed[:]); err != nil {
 		return err
 	}
-	e.know(d.ID, seed)
+	e.know(c, d.ID, seed)
 	if err := errors.Join(e.sealDeployment(&d), e.accounts.SealTenant(d.Sealing, &root)); err != nil {
 		return err
 	}
-	b := e.configuredAs(e.fallback)
-	first := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: d.Created, Epoch: firstEpoch}
-	if err := e.putMarkers(ctx, b, first, first.Epoch); err != nil {
-		return fmt.Errorf("backend %s: %w", b.Name, err)
+	first, err := e.blobs.Begin(ctx, d.Created)
+	if err != nil {
+		return err
 	}
 	err = e.store.InitDeployment(ctx, d, root, first)
 	if errors.Is(err, meta.ErrUnknown) {
@@ -254,7 +209,7 @@ func (e *Engine) begin(ctx context.Context) error {
 		return nil
 	}
 	if errors.Is(err, meta.ErrExists) { // another gateway was first, and its markers are others
-		return b.Delete(ctx, e.markersOf(first, first.Epoch)...)
+		return e.blobs.Unbegin(ctx, first)
 	}
 	return err
 }
@@ -264,12 +219,12 @@ func systemContext(deployment meta.ID) encrypt.Context {
 }
 
 // adopt proves that the provider's key is the deployment's.
-func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
+func (e *Engine) adopt(ctx context.Context, c *Config, d meta.Deployment) error {
 	raw, err := e.provider.Unwrap(ctx, systemContext(d.ID), d.Seed)
 	if err != nil {
 		return fmt.Errorf("the key provider %q does not open this deployment: %w", e.provider.Name(), err)
 	}
-	e.know(d.ID, encrypt.Seed(raw))
+	e.know(c, d.ID, encrypt.Seed(raw))
 	e.wrappedSeed = d.Seed
 	if err := e.observe(d, e.sealing()); err != nil {
 		return err
@@ -278,18 +233,31 @@ func (e *Engine) adopt(ctx context.Context, d meta.Deployment) error {
 }
 
 // know takes what is derived from the system's seed.
-func (e *Engine) know(deployment meta.ID, seed encrypt.Seed) {
+func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.deployment = encrypt.Deployment(deployment)
 	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
-	e.markerKeys = newMarkerKeys(seed)
+	e.nameKey = derived(seed, "sanctum/1/key-hash")
 	e.records = records.New(e.system, e.sealing)
+	e.blobs = e.newBlobs(c, seed)
 	e.accounts = accounts.New(accounts.Config{
-		Store: e.store, Records: e.records, SealAs: e.sealAs, HasPlace: e.HasPlace, Now: e.now, Elapsed: e.elapsed,
+		Store: e.store, Records: e.records, SealAs: e.sealAs, HasPlace: e.blobs.HasPlace, Now: e.now, Elapsed: c.Elapsed,
 	})
+}
+
+// derived is a key for one use of the system's seed.
+func derived(seed encrypt.Seed, use string) []byte {
+	k, err := hkdf.Key(sha256.New, seed[:], nil, use, sha256.Size)
+	if err != nil { // only for impossible lengths
+		panic(err)
+	}
+	return k
 }
 
 // Accounts are those of the deployment, for as long as the Engine is open.
 func (e *Engine) Accounts() *accounts.Accounts { return e.accounts }
+
+// Blobs are those of the deployment, for as long as the Engine is open.
+func (e *Engine) Blobs() *blobs.Blobs { return e.blobs }
 
 // Deployment is the id of the deployment.
 func (e *Engine) Deployment() meta.ID { return meta.ID(e.deployment) }
@@ -303,7 +271,12 @@ func (e *Engine) Close() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
-	err := errors.Join(e.releaseAll(ctx), e.releaseKept(ctx), e.dropLeases(ctx))
-	e.cover(ctx, e.registry.now.Load())
-	return err
+	return e.blobs.Close(ctx)
+}
+
+// Beat is that of Blobs, and forgets what has expired, though nobody asks for it. It is
+// called every blobs.BeatInterval.
+func (e *Engine) Beat(ctx context.Context) error {
+	e.sweep()
+	return e.blobs.Beat(ctx)
 }

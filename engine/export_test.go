@@ -39,12 +39,6 @@ func ForgetSettings(e *Engine, b meta.Bucket) { e.settings.Drop(b.ID) }
 // SettingTurns are those who read settings.
 func SettingTurns(e *Engine) *fair.Turns[meta.ID] { return e.readingSettings }
 
-// LeftoverAge is leftoverAge, LeftoverInterval leftoverInterval.
-const (
-	LeftoverAge      = leftoverAge
-	LeftoverInterval = leftoverInterval
-)
-
 // Finding is a fsck.Finding, and Findings are those of fsck.Run. Tests of this package
 // cannot import that, which imports the engine; the harness sets Findings.
 type Finding struct{ Kind, Bucket, Key, Version, Upload, Detail string }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/faults"
@@ -61,7 +62,7 @@ func (r *rig) scenario(seed uint64) map[string][][]byte {
 		}
 	}
 	write("multi", large, err)
-	r.e.Collect(r.t.Context()) // may fail: then it is done later
+	r.e.Blobs().Collect(r.t.Context()) // may fail: then it is done later
 	return may
 }
 
@@ -183,7 +184,7 @@ func TestStorageOfNobody(t *testing.T) {
 	c := r.config
 	other := mem.New()
 	c.Backends = local(other)
-	if _, err := engine.Open(t.Context(), c); !errors.Is(err, engine.ErrUnknownStorage) {
+	if _, err := engine.Open(t.Context(), c); !errors.Is(err, blobs.ErrUnknownStorage) {
 		t.Fatalf("%v, want ErrUnknownStorage", err)
 	}
 	c.Backends = local(faults.Backend(other, away))
@@ -192,7 +193,7 @@ func TestStorageOfNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	away.Clear()
-	if _, err := e.Collect(t.Context()); !engine.Disagrees(err) {
+	if _, err := e.Blobs().Collect(t.Context()); !blobs.Disagrees(err) {
 		t.Fatalf("%v, want a disagreement", err)
 	}
 	if n, err := r.store.DeadBlobs(t.Context(), meta.FirstBackend, r.e.Accounts().Root().Created.Add(100*hour), 10); err != nil || len(n) == 0 {
@@ -202,7 +203,7 @@ func TestStorageOfNobody(t *testing.T) {
 	if e, err = engine.Open(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := e.Collect(t.Context()); err != nil {
+	if _, err := e.Blobs().Collect(t.Context()); err != nil {
 		t.Errorf("after it was accepted: %v", err)
 	}
 }

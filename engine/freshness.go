@@ -10,13 +10,8 @@ import "time"
 //   - accounts.CredentialTTL: a removed access key or user, whose requests are refused
 //     after it;
 //   - BucketKeysTTL: a bucket's keys, should they be destroyed or renewed;
-//   - BeatInterval: backends that were added, are draining or were retired,
+//   - blobs.BeatInterval: backends that were added, are draining or were retired,
 //     and earlier where a request meets the change.
 //
-// Where a blob is may be remembered for PlaceTTL. A blob that moved leaves its copy for
-// Config.Grace, and a reader that does not find it looks again.
-const (
-	BucketKeysTTL = time.Minute
-	BeatInterval  = 5 * time.Second
-	PlaceTTL      = time.Minute
-)
+// Where a blob is may be remembered for blobs.PlaceTTL.
+const BucketKeysTTL = time.Minute

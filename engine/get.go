@@ -7,6 +7,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -29,6 +30,7 @@ type Reading struct {
 	src      *source
 	head     []byte // verified, served first
 	giveBack func() // returns head's buffer
+	keeps    blobs.Reading
 }
 
 // GetObject opens an object, or a range or part of it. Two errors come with a
@@ -198,7 +200,7 @@ var wholePool = sync.Pool{New: func() any { return new([VerifyWhole]byte) }}
 func (e *Engine) open(ctx context.Context, r *Reading) error {
 	r.src = e.newSource(ctx, &r.version, r.manifest, r.Offset, r.Length)
 	if r.manifest.Parts != nil || len(r.manifest.Extents) > 1 {
-		e.reading.begin(r, e.now())
+		e.blobs.BeginReading(&r.keeps)
 	}
 	if r.Length <= VerifyWhole && r.Length > encrypt.SegmentSize {
 		buf := wholePool.Get().(*[VerifyWhole]byte)
@@ -249,7 +251,7 @@ func (r *Reading) Close() error {
 		r.giveBack, r.head = nil, nil
 	}
 	if r.src != nil {
-		r.src.e.reading.end(r)
+		r.src.e.blobs.EndReading(&r.keeps)
 		return r.src.Close()
 	}
 	return nil

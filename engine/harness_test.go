@@ -14,6 +14,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
@@ -77,7 +78,7 @@ func newBareRig(t *testing.T) *rig {
 }
 
 // local is the only backend of a configuration.
-func local(b backends.Backend) []engine.Backend { return []engine.Backend{{Name: "local", Backend: b}} }
+func local(b backends.Backend) []blobs.Backend { return []blobs.Backend{{Name: "local", Backend: b}} }
 
 // reopen starts another engine on the same parts, as a new process would.
 func (r *rig) reopen() {
@@ -157,11 +158,11 @@ func (r *rig) delete(key string) {
 func (r *rig) collect() {
 	r.t.Helper()
 	for range 1000 {
-		c, err := r.e.Collect(r.t.Context())
+		c, err := r.e.Blobs().Collect(r.t.Context())
 		if err != nil {
 			r.t.Fatalf("collect: %v", err)
 		}
-		if c == (engine.CollectReport{}) {
+		if c == (blobs.CollectReport{}) {
 			return
 		}
 	}
@@ -198,7 +199,7 @@ func (r *rig) wantDoubtful(n int) {
 		r.t.Fatalf("fsck: %d blobs in doubt, want %d: %+v, %v", report.DoubtfulBlob, n, report.Findings, err)
 	}
 	var seen int64
-	for _, h := range r.e.BackendHealth() {
+	for _, h := range r.e.Blobs().BackendHealth() {
 		seen += h.Doubtful
 	}
 	if seen != int64(n) {
@@ -209,7 +210,7 @@ func (r *rig) wantDoubtful(n int) {
 // discard discards what is in doubt at a backend, n blobs.
 func (r *rig) discard(backend string, n int) {
 	r.t.Helper()
-	if got, err := r.e.DiscardDoubtful(r.t.Context(), backend); err != nil || got != n {
+	if got, err := r.e.Blobs().DiscardDoubtful(r.t.Context(), backend); err != nil || got != n {
 		r.t.Fatalf("%d blobs discarded, %v; want %d", got, err, n)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -30,7 +30,7 @@ const maxFilling = 1 << 20
 // stored is a body that lies in a backend under a reserved blob, checked but
 // not yet referred to. An empty body has no blob.
 type stored struct {
-	at     *place
+	blob   blobs.Reserved // zero for an empty body
 	extent encrypt.Extent // zero for an empty body
 	size   int64
 	digests
@@ -48,6 +48,13 @@ func (s *stored) extents() []encrypt.Extent {
 		return nil
 	}
 	return []encrypt.Extent{s.extent}
+}
+
+// giveUp is for a body that could not be committed, and why.
+func (e *Engine) giveUp(ctx context.Context, s *stored, why error) {
+	if s.size > 0 {
+		e.blobs.GiveUp(ctx, s.blob, why)
+	}
 }
 
 // ingest seals a body into a new blob of the bucket, which becomes what entry counts,
@@ -72,12 +79,12 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry 
 		found, err := d.verify(b)
 		return &stored{digests: found}, err
 	}
-	at, id, err := e.reserve(ctx, bucket, b.class)
+	blob, err := e.blobs.Reserve(ctx, bucket, classPlace(b.class))
 	if err != nil {
 		return nil, err
 	}
-	s := &stored{at: at, size: b.Size, extent: encrypt.Extent{
-		Blob: id, Key: encrypt.NewDataKey(), BlobSize: b.Size, Length: b.Size,
+	s := &stored{blob: blob, size: b.Size, extent: encrypt.Extent{
+		Blob: blob.ID, Key: encrypt.NewDataKey(), BlobSize: b.Size, Length: b.Size,
 	}}
 	if b.Size <= encrypt.SegmentSize {
 		err = e.ingestSmall(ctx, b, d, s)
@@ -88,11 +95,11 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry 
 		err = bodyTooLarge(s.size)
 	}
 	if err != nil {
-		e.abandon(ctx, s)
+		e.blobs.Abandon(ctx, blob)
 		return nil, err
 	}
 	if s.size == 0 { // an open body that held nothing
-		e.abandon(ctx, s)
+		e.blobs.Abandon(ctx, blob)
 		s.extent = encrypt.Extent{}
 	}
 	return s, nil
@@ -137,7 +144,7 @@ func (e *Engine) send(ctx context.Context, src encrypt.Segments, s *stored) erro
 	}
 	defer sealer.Close()
 	s.extent.Seal = sealer.Seal()
-	return s.at.fail(s.at.Put(ctx, backends.BlobID(s.extent.Blob), sealer, encrypt.SealedSize(s.extent.BlobSize)))
+	return s.blob.Put(ctx, sealer, encrypt.SealedSize(s.extent.BlobSize))
 }
 
 // oneSegment is a body that was read and checked before it is sealed.
@@ -161,7 +168,7 @@ func (e *Engine) ingestSmall(ctx context.Context, b *Body, d *digester, s *store
 	if s.digests, err = d.verify(b); err != nil {
 		return err
 	}
-	answered, err := admitted(ctx, s.at)
+	answered, err := s.blob.At.Admitted(ctx)
 	if err != nil {
 		return err
 	}

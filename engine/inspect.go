@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
@@ -34,17 +35,17 @@ type Rows interface {
 // changes nothing and hands out no key. It serves any number of goroutines at once, for
 // as long as the Engine is open.
 type Inspection struct {
+	*blobs.Inspection
 	e *Engine
-	s *places
 }
 
 // Inspect reads which backends are registered.
 func (e *Engine) Inspect(ctx context.Context) (*Inspection, error) {
-	s, err := e.refresh(ctx)
+	of, err := e.blobs.Inspect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return &Inspection{e, s}, nil
+	return &Inspection{of, e}, nil
 }
 
 // Rows are those of the store.
@@ -167,19 +168,19 @@ func (o *OpenedVersion) readHeaders(ctx context.Context) error {
 	}
 }
 
-func (o *OpenedVersion) readHeader(ctx context.Context, x *encrypt.Extent) (*place, error) {
+func (o *OpenedVersion) readHeader(ctx context.Context, x *encrypt.Extent) (blobs.Place, error) {
 	opener, err := encrypt.NewOpener(x.Key, encrypt.BlobAAD(o.e.deployment, x.Blob), x.Seal, x.BlobSize)
 	if err != nil {
-		return nil, err
+		return blobs.Place{}, err
 	}
-	r, at, err := o.e.read(ctx, x.Blob, 0, encrypt.HeaderSize)
+	r, at, err := o.e.blobs.Read(ctx, x.Blob, 0, encrypt.HeaderSize)
 	if err != nil {
 		return at, err
 	}
 	var h [encrypt.HeaderSize]byte
 	_, err = io.ReadFull(r, h[:])
 	if err := errors.Join(err, r.Close()); err != nil {
-		return at, backendError(err)
+		return at, blobs.Coded(err)
 	}
 	return at, opener.CheckHeader(h[:])
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
@@ -26,7 +27,7 @@ func TestNewBackendAwayAtStart(t *testing.T) {
 	plan := faults.NewPlan(1, faults.Rule{Err: backends.ErrUnavailable})
 	const north = "north"
 	s.at[north] = mem.New()
-	s.config.Backends = append(slices.Clone(s.config.Backends), engine.Backend{Name: north, Backend: faults.Backend(s.at[north], plan), Jurisdiction: "NO"})
+	s.config.Backends = append(slices.Clone(s.config.Backends), blobs.Backend{Name: north, Backend: faults.Backend(s.at[north], plan), Jurisdiction: "NO"})
 	s.config.Default = north
 	s.reopen()
 	s.wantAway(north)
@@ -52,7 +53,7 @@ func TestNewBackendAwayAtStart(t *testing.T) {
 			t.Errorf("a beat: %v", err)
 		}
 	}
-	if n := blobs(t, s.at[north]); n != 0 {
+	if n := blobsAt(t, s.at[north]); n != 0 {
 		t.Errorf("%d blobs at a backend that was away", n)
 	}
 	plan.Clear()
@@ -211,7 +212,7 @@ func TestComesBackAsAnother(t *testing.T) {
 		if err := s.e.Beat(t.Context()); err != nil {
 			t.Errorf("%s: a beat: %v", state, err)
 		}
-		if _, err := s.e.Collect(t.Context()); err == nil {
+		if _, err := s.e.Blobs().Collect(t.Context()); err == nil {
 			t.Errorf("%s: collected without a word", state)
 		}
 		s.wantAway(swiss)
@@ -224,10 +225,10 @@ func TestComesBackAsAnother(t *testing.T) {
 	refused("away")
 	c.set(mem.New())
 	refused("another storage")
-	if err := read(); !engine.Disagrees(err) {
+	if err := read(); !blobs.Disagrees(err) {
 		t.Errorf("a read at another storage: %v", err)
 	}
-	if _, err := engine.Open(t.Context(), s.config); !errors.Is(err, engine.ErrUnknownStorage) {
+	if _, err := engine.Open(t.Context(), s.config); !errors.Is(err, blobs.ErrUnknownStorage) {
 		t.Errorf("a start with another storage: %v", err)
 	}
 	c.set(s.at[swiss])

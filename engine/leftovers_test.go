@@ -8,7 +8,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/guard"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 )
 
 // littered is a backend that has to be swept.
@@ -41,7 +41,7 @@ func TestBackendsAreSwept(t *testing.T) {
 			r.b = r.bucket("first-bucket", "")
 			collect := func(want int) {
 				t.Helper()
-				if _, err := r.e.Collect(t.Context()); err != nil {
+				if _, err := r.e.Blobs().Collect(t.Context()); err != nil {
 					t.Error(err)
 				}
 				if len(l.swept) != want {
@@ -49,15 +49,15 @@ func TestBackendsAreSwept(t *testing.T) {
 				}
 			}
 			collect(1)
-			if age := now.Sub(l.swept[0]); age != engine.LeftoverAge {
+			if age := now.Sub(l.swept[0]); age != blobs.LeftoverAge {
 				t.Errorf("what is %v old is swept", age)
 			}
 			collect(1)
-			clock.advance(engine.LeftoverInterval)
+			clock.advance(blobs.LeftoverInterval)
 			l.err = errors.Join(backends.ErrDenied, errors.New("no right to list uploads"))
 			collect(2)
 			collect(2)
-			clock.advance(engine.LeftoverInterval)
+			clock.advance(blobs.LeftoverInterval)
 			collect(3)
 		})
 	}

@@ -17,7 +17,7 @@ func (e *Engine) refuseLost(ctx context.Context, v *meta.Version) error {
 	if !lost {
 		return nil
 	}
-	r, at, err := e.read(ctx, blob, 0, 1)
+	r, at, err := e.blobs.Read(ctx, blob, 0, 1)
 	if err != nil {
 		return e.damagedBlob(ctx, v, blob, at, err)
 	}

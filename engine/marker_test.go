@@ -19,7 +19,7 @@ func TestMarkersOfEarlierEpochs(t *testing.T) {
 		r.delete("k")
 		plan.Add(faults.Rule{Op: faults.OpDelete, When: faults.Before, Err: backends.ErrUnavailable})
 		for range 3 {
-			if _, err := r.e.Collect(t.Context()); err == nil {
+			if _, err := r.e.Blobs().Collect(t.Context()); err == nil {
 				t.Error("a collection that could not delete reports no error")
 			}
 		}
@@ -46,7 +46,7 @@ func TestMarkerWrittenLate(t *testing.T) {
 		}
 		plan.Add(faults.Rule{Op: faults.OpDelete, When: faults.Before, Err: backends.ErrUnavailable})
 	}})
-	if _, err := paused.Collect(t.Context()); !errors.Is(err, backends.ErrUnavailable) {
+	if _, err := paused.Blobs().Collect(t.Context()); !errors.Is(err, backends.ErrUnavailable) {
 		t.Fatal(err)
 	}
 	plan.Clear()

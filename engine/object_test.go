@@ -269,7 +269,7 @@ func TestCopyRacesDelete(t *testing.T) {
 			_, copied = r.e.CopyObject(t.Context(), engine.CopyObject{SourceBucket: r.b, SourceKey: "src", Bucket: r.b, Key: dst, Owner: r.b.Owner})
 		})
 		wg.Go(func() { r.e.DeleteObject(t.Context(), r.b, engine.DeleteObject{Key: "src"}) })
-		wg.Go(func() { r.e.Collect(t.Context()) })
+		wg.Go(func() { r.e.Blobs().Collect(t.Context()) })
 		wg.Wait()
 		switch {
 		case copied == nil:

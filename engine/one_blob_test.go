@@ -126,7 +126,7 @@ func TestUndeletableBlobs(t *testing.T) {
 			}
 			s.set("Delete", fails)
 			for pass := range 3 {
-				c, err := r.e.Collect(t.Context())
+				c, err := r.e.Blobs().Collect(t.Context())
 				if err == nil || !errors.Is(err, why) {
 					t.Errorf("pass %d: %+v, %v", pass, c, err)
 				}
@@ -157,7 +157,7 @@ func TestNothingIsDeletedWhileAway(t *testing.T) {
 			fails[id] = why
 		}
 		s.set("Delete", fails)
-		if c, err := r.e.Collect(t.Context()); !errors.Is(err, why) || c.Deleted != 0 || s.deletes > 4 { // markers, and once
+		if c, err := r.e.Blobs().Collect(t.Context()); !errors.Is(err, why) || c.Deleted != 0 || s.deletes > 4 { // markers, and once
 			t.Errorf("%v: %+v, %v, %d calls", why, c, err, s.deletes)
 		}
 		s.set("", nil)
@@ -208,10 +208,10 @@ func TestDrainPastUnreadableBlob(t *testing.T) {
 					bad.set(op, fails)
 					s.drain(east, west)
 					for range 4 {
-						if _, err := s.e.Move(t.Context()); err == nil {
+						if _, err := s.e.Blobs().Move(t.Context()); err == nil {
 							t.Error("nobody is told of what cannot be moved")
 						}
-						s.e.Collect(t.Context())
+						s.e.Blobs().Collect(t.Context())
 					}
 					if there, here := len(bodies(t, s.at[west])), len(bodies(t, s.at[east])); there != n-2 || here != 2 {
 						t.Errorf("%d blobs were moved and %d stayed, want %d and 2", there, here, n-2)

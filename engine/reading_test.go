@@ -44,7 +44,7 @@ func TestDeletedUnderAReader(t *testing.T) {
 				t.Helper()
 				for range 3 { // rows, blobs, markers
 					now = now.Add(c.later)
-					if _, err := r.e.Collect(t.Context()); err != nil {
+					if _, err := r.e.Blobs().Collect(t.Context()); err != nil {
 						t.Fatal(err)
 					}
 					c.later = 2 * time.Minute
@@ -57,7 +57,7 @@ func TestDeletedUnderAReader(t *testing.T) {
 			}
 			reading.Close()
 			collect()
-			if n := blobs(t, r.backend) - markers; n != 0 {
+			if n := blobsAt(t, r.backend) - markers; n != 0 {
 				t.Errorf("%d blobs are left when nobody reads", n)
 			}
 		})

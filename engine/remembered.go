@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"github.com/sanctum-storage/gateway/bounded"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
@@ -14,7 +16,6 @@ const (
 	MaxBucketKeyBytes = 16 << 20 // buckets' unwrapped keys
 	MaxProvenBytes    = 8 << 20  // buckets' rows that stood the proof
 	MaxUsageBytes     = 4 << 20  // buckets' and tenants' usages
-	MaxPlaceBytes     = 12 << 20 // blobs' backends
 	MaxDamageBytes    = 1 << 20  // damage that was logged of late
 	MaxLostBytes      = 1 << 20  // blobs that were missing
 	bucketKeysBytes   = 2 << 10  // one generation of a bucket's keys
@@ -23,12 +24,11 @@ const (
 
 // remembered is what an Engine remembers of the store for a moment.
 type remembered struct {
-	blobPlaces *bounded.Cache[meta.BlobID, meta.BackendID]
-	keys       *bounded.Cache[meta.ID, map[uint32]*encrypt.BucketKeys]
-	proven     *bounded.Cache[meta.ID, *provenBucket] // by id of the bucket
-	settings   *bounded.Cache[meta.ID, *Settings]
-	parsed     *bounded.Cache[parsedKey, any]
-	usages     *bounded.Cache[meta.ID, *usageSeen]
+	keys     *bounded.Cache[meta.ID, map[uint32]*encrypt.BucketKeys]
+	proven   *bounded.Cache[meta.ID, *provenBucket] // by id of the bucket
+	settings *bounded.Cache[meta.ID, *Settings]
+	parsed   *bounded.Cache[parsedKey, any]
+	usages   *bounded.Cache[meta.ID, *usageSeen]
 	// loggedDamage is what was logged of late.
 	loggedDamage *bounded.Cache[string, struct{}]
 	// lostBlobs are one of each body that had some missing, until it is there again.
@@ -37,7 +37,6 @@ type remembered struct {
 
 func newRemembered() remembered {
 	return remembered{
-		blobPlaces: bounded.New(bounded.Options[meta.BlobID, meta.BackendID]{Bytes: MaxPlaceBytes, TTL: PlaceTTL}),
 		keys: bounded.New(bounded.Options[meta.ID, map[uint32]*encrypt.BucketKeys]{
 			Bytes: MaxBucketKeyBytes, TTL: BucketKeysTTL,
 			Size: func(_ meta.ID, all map[uint32]*encrypt.BucketKeys) int { return bucketKeysBytes * len(all) },
@@ -62,12 +61,12 @@ func newRemembered() remembered {
 }
 
 func (r *remembered) caches() []bounded.Swept {
-	return []bounded.Swept{r.blobPlaces, r.keys, r.proven, r.settings, r.parsed, r.usages, r.loggedDamage, r.lostBlobs}
+	return []bounded.Swept{r.keys, r.proven, r.settings, r.parsed, r.usages, r.loggedDamage, r.lostBlobs}
 }
 
 // sweep forgets what has expired, though nobody asks for it or for anything else.
 func (e *Engine) sweep() {
-	for _, c := range append(e.caches(), e.accounts.Caches()...) {
+	for _, c := range slices.Concat(e.caches(), e.accounts.Caches(), e.blobs.Caches()) {
 		c.Sweep()
 	}
 }

@@ -15,7 +15,6 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 	for i := range n {
 		id := meta.NewID()
 		text := fmt.Sprint(i, strings.Repeat("x", 10<<10))
-		r.blobPlaces.Put(meta.BlobID{byte(i), byte(i >> 8), byte(i >> 16)}, 1)
 		r.keys.Put(id, map[uint32]*encrypt.BucketKeys{1: nil, 2: nil})
 		r.proven.Put(id, &provenBucket{sums: []byte(text)})
 		r.settings.Put(id, &Settings{documents: map[string]string{"policy": text}})
@@ -25,7 +24,7 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 		r.lostBlobs.Put(meta.Body{Kind: meta.BodyUpload, Upload: id}, meta.BlobID{})
 	}
 	return map[string]int{
-		"blobPlaces": MaxPlaceBytes, "keys": MaxBucketKeyBytes, "proven": MaxProvenBytes,
+		"keys": MaxBucketKeyBytes, "proven": MaxProvenBytes,
 		"settings": MaxSettingsBytes, "parsed": MaxParsedBytes, "usages": MaxUsageBytes, "loggedDamage": MaxDamageBytes,
 		"lostBlobs": MaxLostBytes,
 	}
@@ -50,7 +49,7 @@ func TestRemembered(t *testing.T) {
 			t.Errorf("%s: %d bytes, at most %d", name, c.Bytes(), bounds[name])
 		}
 	}
-	if most := 144 << 20; total > most {
+	if most := 132 << 20; total > most {
 		t.Errorf("all together may take %d bytes", total)
 	}
 }

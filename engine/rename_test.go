@@ -283,7 +283,7 @@ func TestRenameTokens(t *testing.T) {
 	r.mustRename("new", "from", other)
 	// A day later nobody sends it again.
 	late = late.Add(25 * hour)
-	if c, err := r.e.Collect(t.Context()); err != nil || c.Forgotten != 3 {
+	if c, err := r.e.Blobs().Collect(t.Context()); err != nil || c.Forgotten != 3 {
 		t.Errorf("%+v, %v", c, err)
 	}
 	r.mustRename("from", "new", token)

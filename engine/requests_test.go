@@ -87,12 +87,12 @@ func TestPausedGatewayReservesAnew(t *testing.T) {
 	paused := r.e
 	r.mustPut("k", body(1, 1000))
 	r.reopen()
-	if _, err := r.e.Collect(t.Context()); err != nil {
+	if _, err := r.e.Blobs().Collect(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	clock.advance(2 * 60e9)
 	for range 3 {
-		if _, err := r.e.Collect(t.Context()); err != nil {
+		if _, err := r.e.Blobs().Collect(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

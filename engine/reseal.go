@@ -87,12 +87,12 @@ func (e *Engine) Reseal(ctx context.Context) (r ResealReport, err error) {
 	}
 	e.resealing.Lock()
 	defer e.resealing.Unlock()
-	l, mine, err := e.hold(ctx, sealingLease)
+	l, mine, err := e.blobs.Hold(ctx, sealingLease)
 	if err != nil || !mine {
 		r.Skipped = err == nil
 		return r, err
 	}
-	if err := e.beat(ctx); err != nil {
+	if err := e.blobs.ShowLife(ctx); err != nil {
 		return r, err
 	}
 	known := e.sealing()
@@ -126,7 +126,7 @@ func (e *Engine) Reseal(ctx context.Context) (r ResealReport, err error) {
 // behind reports whether a gateway that lives writes by an earlier sealing than the
 // present, and which gateways are gone.
 func (e *Engine) behind(ctx context.Context) (gone []meta.Holder, waiting bool, err error) {
-	if gone, _, err = e.look(ctx); err != nil {
+	if gone, _, err = e.blobs.Gone(ctx); err != nil {
 		return nil, false, err
 	}
 	dead := make(map[meta.ID]int64, len(gone))
@@ -168,11 +168,7 @@ func (e *Engine) raise(ctx context.Context, d meta.Deployment, gone []meta.Holde
 		return nil
 	}
 	e.log.Info("every row of the store has its sealed record")
-	s, err := e.refresh(ctx)
-	if err == nil {
-		e.proveLate(ctx, s)
-	}
-	return err
+	return e.blobs.ProveLate(ctx)
 }
 
 // resealOn looks at the next rows and notes how far that was.
@@ -257,3 +253,6 @@ func (e *Engine) resealBucket(ctx context.Context, b meta.Bucket) error {
 	}
 	return e.store.SetBucketRecord(ctx, b.ID, meta.Change{Revision: b.Revision, Record: b.Record})
 }
+
+// sealingLease keeps gateways from resealing at the same time.
+const sealingLease = "sealing"

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
@@ -25,6 +26,8 @@ type rowRig struct {
 	e  *Engine
 	b  meta.Bucket // with locks, and so with versions
 	db *sql.DB
+	// paused is for how long this process is held to have stood still.
+	paused time.Duration
 }
 
 func newRowRig(t *testing.T) *rowRig {
@@ -39,7 +42,11 @@ func newRowRig(t *testing.T) *rowRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Open(t.Context(), Config{Store: store, Backends: []Backend{{Name: "local", Backend: mem.New()}}, Keys: keys, Sole: true, Grace: -1})
+	r, start := &rowRig{t: t}, time.Now()
+	elapsed := func() time.Duration { return time.Since(start) + r.paused }
+	e, err := Open(t.Context(), Config{
+		Store: store, Backends: []blobs.Backend{{Name: "local", Backend: mem.New()}}, Keys: keys, Sole: true, Grace: -1, Elapsed: elapsed,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +55,7 @@ func newRowRig(t *testing.T) *rowRig {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { errors.Join(db.Close(), e.Close(), store.Close(), keys.Close()) })
-	r := &rowRig{t: t, e: e, db: db}
+	r.e, r.db = e, db
 	r.b = r.bucket("with-locks")
 	r.ok(e.SetVersioning(t.Context(), r.b, meta.VersioningEnabled))
 	r.b, err = e.Bucket(t.Context(), "with-locks")
@@ -448,9 +455,7 @@ func (r *rowRig) setSealing(s meta.Sealing) {
 	r.ok(r.e.sealDeployment(&d))
 	r.edit("UPDATE deployment SET sealing = ?, record = ?", int64(s), d.Record)
 	r.e.sealed.now.Store(uint32(s))
-	rows, err := r.e.store.ListBackends(r.t.Context())
-	r.ok(err)
-	r.ok(r.e.acceptSealing(r.t.Context(), r.e.backends[0].Backend, rows[0]))
+	r.ok(r.e.blobs.AcceptStore(r.t.Context()))
 }
 
 // Whose a null version is that a write would replace is not for the row to say, nor

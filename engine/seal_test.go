@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/meta"
@@ -27,7 +28,7 @@ func sealer(t *testing.T) (*Engine, meta.Bucket) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := Open(t.Context(), Config{Store: store, Backends: []Backend{{Name: "local", Backend: mem.New()}}, Keys: keys})
+	e, err := Open(t.Context(), Config{Store: store, Backends: []blobs.Backend{{Name: "local", Backend: mem.New()}}, Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}

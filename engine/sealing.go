@@ -1,16 +1,10 @@
 package engine
 
 import (
-	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"sync/atomic"
 
-	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
 )
@@ -42,7 +36,7 @@ func (e *Engine) sealAs(ctx context.Context) (_ context.Context, s meta.Sealing,
 		if s == meta.SealingWhole || e.readOnly {
 			return ctx, s, none, nil
 		}
-		left := e.quiet()
+		left := e.blobs.Quiet()
 		if left <= 0 {
 			if err := e.enlist(ctx); err != nil {
 				return ctx, s, none, meta.Coded(err)
@@ -106,7 +100,7 @@ func (e *Engine) enlist(ctx context.Context) error {
 	if e.readOnly || e.sealing() == meta.SealingWhole {
 		return nil
 	}
-	return e.beat(ctx)
+	return e.blobs.ShowLife(ctx)
 }
 
 // reread reads the deployment's row anew.
@@ -117,68 +111,4 @@ func (e *Engine) reread(ctx context.Context) error {
 		return err
 	}
 	return e.observe(d, known)
-}
-
-// sealingMarker is the blob that says that every row of the deployment has its record.
-// Its name looks like any other, and it is empty. A store that says otherwise is an
-// older one, or was edited.
-func (e *Engine) sealingMarker(b meta.Backend) backends.BlobID {
-	mac := hmac.New(sha256.New, e.markerKeys.epoch)
-	mac.Write(append(binary.BigEndian.AppendUint32([]byte("sanctum/1/sealing-marker"), uint32(b.ID)), b.Name...))
-	return backends.BlobID(mac.Sum(nil)[:len(backends.BlobID{})])
-}
-
-// proveSealing holds the sealing against a backend's marker, and puts that where it
-// belongs and is missing.
-func (e *Engine) proveSealing(ctx context.Context, p *place, b meta.Backend) error {
-	sealing := e.sealing() // before the look: a marker may come with a higher one
-	found, err := holds(ctx, p.Backend, e.sealingMarker(b))
-	switch {
-	case err != nil:
-		return err
-	case found == (sealing == meta.SealingWhole):
-		p.sealed.Store(found)
-		return nil
-	case found:
-		if err := e.reread(ctx); err != nil || e.sealing() == meta.SealingWhole {
-			return err
-		}
-		return fmt.Errorf("%w (the backend has seen every row sealed, and the store says that some are not)", ErrStoreRolledBack)
-	case e.readOnly:
-		return nil
-	}
-	if err := e.putSealingMarker(ctx, p.Backend, b); err != nil {
-		return fmt.Errorf("write the sealing's marker: %w", err)
-	}
-	p.sealed.Store(true)
-	return nil
-}
-
-// sealLate puts the marker at a backend that was proved before every row had its
-// record. A failure is tried again with the next beat.
-func (e *Engine) sealLate(ctx context.Context, s *places, p *place) {
-	if e.readOnly || e.sealing() < meta.SealingWhole || p.sealed.Load() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
-	defer cancel()
-	if err := e.proveSealing(ctx, p, s.states[p.id]); err != nil {
-		e.log.Warn("the marker that every row is sealed could not be written and will be tried again", "backend", p.Name, "error", err)
-	}
-}
-
-func (e *Engine) putSealingMarker(ctx context.Context, at backends.Backend, b meta.Backend) error {
-	err := at.Put(ctx, e.sealingMarker(b), bytes.NewReader(nil), 0)
-	if errors.Is(err, backends.ErrExists) {
-		return nil
-	}
-	return err
-}
-
-// acceptSealing makes a backend's marker what the store says.
-func (e *Engine) acceptSealing(ctx context.Context, at backends.Backend, b meta.Backend) error {
-	if e.sealing() == meta.SealingWhole {
-		return e.putSealingMarker(ctx, at, b)
-	}
-	return at.Delete(ctx, e.sealingMarker(b))
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
@@ -36,7 +37,7 @@ func newSeveralRig(t *testing.T) *severalRig {
 	t.Helper()
 	r := newBareRig(t)
 	s := &severalRig{rig: r, at: map[string]backends.Backend{east: mem.New(), west: mem.New(), swiss: mem.New()}}
-	r.config.Backends = []engine.Backend{
+	r.config.Backends = []blobs.Backend{
 		{Name: swiss, Backend: s.at[swiss], Region: "zurich", Jurisdiction: "CH"},
 		{Name: east, Backend: s.at[east], Region: "eu-east-1", Jurisdiction: "EU"},
 		{Name: west, Backend: s.at[west], Region: "eu-west-1", Jurisdiction: "EU"},
@@ -57,8 +58,8 @@ func (r *rig) bucket(name, constraint string) meta.Bucket {
 	return b
 }
 
-// blobs counts what a backend holds, markers included.
-func blobs(t *testing.T, b backends.Backend) (n int) {
+// blobsAt counts what a backend holds, markers included.
+func blobsAt(t *testing.T, b backends.Backend) (n int) {
 	t.Helper()
 	for _, err := range b.List(t.Context(), backends.BlobID{}) {
 		if err != nil {
@@ -83,13 +84,13 @@ func (s *severalRig) wantBlobs(want map[string]int) {
 	}
 }
 
-func (s *severalRig) status(name string) engine.BackendStatus {
+func (s *severalRig) status(name string) blobs.BackendStatus {
 	s.t.Helper()
-	all, err := s.e.BackendStatus(s.t.Context())
+	all, err := s.e.Blobs().BackendStatus(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	i := slices.IndexFunc(all, func(b engine.BackendStatus) bool { return b.Row.Name == name })
+	i := slices.IndexFunc(all, func(b blobs.BackendStatus) bool { return b.Row.Name == name })
 	if i < 0 {
 		s.t.Fatalf("no backend %s", name)
 	}
@@ -99,13 +100,13 @@ func (s *severalRig) status(name string) engine.BackendStatus {
 // wantAway asks each backend, and wants these, and no others, to show as away.
 func (s *severalRig) wantAway(want ...string) {
 	s.t.Helper()
-	for _, name := range s.e.BackendNames() {
-		if err := s.e.CheckBackend(s.t.Context(), name); (err != nil) != slices.Contains(want, name) {
+	for _, name := range s.e.Blobs().BackendNames() {
+		if err := s.e.Blobs().CheckBackend(s.t.Context(), name); (err != nil) != slices.Contains(want, name) {
 			s.t.Errorf("backend %s: %v", name, err)
 		}
 	}
 	var got []string
-	for _, h := range s.e.BackendHealth() {
+	for _, h := range s.e.Blobs().BackendHealth() {
 		if h.Away {
 			got = append(got, h.Name)
 		}
@@ -157,12 +158,12 @@ func TestPlacement(t *testing.T) {
 		if err != nil || b.Backend != s.status(c.want).Row.ID {
 			t.Errorf("%s at %q: on backend %d, %v; want %s", c.user, c.constraint, b.Backend, err, c.want)
 		}
-		before := blobs(t, s.at[c.want])
+		before := blobsAt(t, s.at[c.want])
 		if _, err := s.e.PutObject(t.Context(), engine.PutObject{Bucket: b, Key: "k", Owner: u.ID,
 			Body: engine.Body{Reader: bytes.NewReader(body(1, 1000)), Size: 1000}}); err != nil {
 			t.Fatal(err)
 		}
-		if blobs(t, s.at[c.want]) != before+1 {
+		if blobsAt(t, s.at[c.want]) != before+1 {
 			t.Errorf("%s at %q: the blob is not on %s", c.user, c.constraint, c.want)
 		}
 	}
@@ -174,7 +175,7 @@ func TestPlacement(t *testing.T) {
 		t.Fatalf("%+v, %v", u, err)
 	}
 	// Nobody meets it once the only one that does takes no more.
-	if err := s.e.DrainBackend(t.Context(), swiss, east); !errors.Is(err, s3err.InvalidArgument) || !strings.Contains(err.Error(), "bucket-4") {
+	if err := s.e.Blobs().DrainBackend(t.Context(), swiss, east); !errors.Is(err, s3err.InvalidArgument) || !strings.Contains(err.Error(), "bucket-4") {
 		t.Errorf("draining against buckets' demands: %v", err)
 	}
 	s.wantClean(-1)
@@ -236,7 +237,7 @@ func TestCopyAcrossResidency(t *testing.T) {
 	}
 	// A part of which the whole blob could be shared.
 	for b, want := range map[string]int{"european": 0, "helvetian": 1} {
-		before := blobs(t, s.at[swiss])
+		before := blobsAt(t, s.at[swiss])
 		dst, err := s.e.Bucket(t.Context(), b)
 		if err != nil {
 			t.Fatal(err)
@@ -248,7 +249,7 @@ func TestCopyAcrossResidency(t *testing.T) {
 		if _, err := s.e.CopyPart(t.Context(), engine.CopyPart{SourceBucket: s.b, SourceKey: "k", Bucket: dst, Key: "part", Upload: u.ID, Number: 1}); err != nil {
 			t.Fatal(err)
 		}
-		if n := blobs(t, s.at[swiss]) - before; n != want {
+		if n := blobsAt(t, s.at[swiss]) - before; n != want {
 			t.Errorf("a part copied into %s: %d new blobs on %s, want %d", b, n, swiss, want)
 		}
 	}
@@ -264,7 +265,7 @@ func TestCopyAcrossResidency(t *testing.T) {
 func TestBackendsAtOpen(t *testing.T) {
 	s := newSeveralRig(t)
 	three := s.config.Backends
-	open := func(bs ...engine.Backend) error {
+	open := func(bs ...blobs.Backend) error {
 		c := s.config
 		c.Backends, c.Default = bs, bs[0].Name
 		e, err := engine.Open(t.Context(), c)
@@ -273,16 +274,16 @@ func TestBackendsAtOpen(t *testing.T) {
 		}
 		return err
 	}
-	named := func(b engine.Backend, name string) engine.Backend { b.Name = name; return b }
+	named := func(b blobs.Backend, name string) blobs.Backend { b.Name = name; return b }
 	for what, c := range map[string]struct {
-		bs   []engine.Backend
+		bs   []blobs.Backend
 		want string
 	}{
 		"missing":      {three[:2], `backend "west" is active and may hold objects, but is not configured`},
 		"twice":        {append(slices.Clone(three), three[0]), "configured twice"},
 		"shared":       {append(slices.Clone(three), named(three[1], "new")), "it is that of east"},
-		"exchanged":    {[]engine.Backend{named(three[0], east), named(three[1], swiss), three[2]}, engine.ErrWrongBackend.Error()},
-		"empty":        {[]engine.Backend{three[0], three[1], {Name: west, Backend: mem.New()}}, engine.ErrUnknownStorage.Error()},
+		"exchanged":    {[]blobs.Backend{named(three[0], east), named(three[1], swiss), three[2]}, blobs.ErrWrongBackend.Error()},
+		"empty":        {[]blobs.Backend{three[0], three[1], {Name: west, Backend: mem.New()}}, blobs.ErrUnknownStorage.Error()},
 		"without name": {append(slices.Clone(three), named(three[1], "")), "a name at least one"},
 	} {
 		if err := open(c.bs...); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -291,15 +292,15 @@ func TestBackendsAtOpen(t *testing.T) {
 	}
 	// A storage under two names, both of them new.
 	one := mem.New()
-	if err := open(append(slices.Clone(three), engine.Backend{Name: "n1", Backend: one}, engine.Backend{Name: "n2", Backend: one})...); !errors.Is(err, engine.ErrWrongBackend) {
+	if err := open(append(slices.Clone(three), blobs.Backend{Name: "n1", Backend: one}, blobs.Backend{Name: "n2", Backend: one})...); !errors.Is(err, blobs.ErrWrongBackend) {
 		t.Errorf("one storage under two new names: %v", err)
 	}
-	if n := blobs(t, one); n != markers-1 { // nothing is sealed there before it is proved
+	if n := blobsAt(t, one); n != markers-1 { // nothing is sealed there before it is proved
 		t.Errorf("%d markers are left in it, want the first's", n)
 	}
 	r := newRig(t)
 	c := r.config
-	c.Backends = []engine.Backend{{Name: "renamed", Backend: r.backend}}
+	c.Backends = []blobs.Backend{{Name: "renamed", Backend: r.backend}}
 	if _, err := engine.Open(t.Context(), c); err == nil || !strings.Contains(err.Error(), `call it "local"`) {
 		t.Errorf("the only backend renamed: %v", err)
 	}
@@ -345,7 +346,7 @@ func TestBackendAway(t *testing.T) {
 	}
 	s.delete("k")
 	plan.Add(faults.Rule{Err: backends.ErrUnavailable})
-	if r, err := s.e.Collect(t.Context()); err == nil || !strings.Contains(err.Error(), swiss) || r.Deleted != 1 {
+	if r, err := s.e.Blobs().Collect(t.Context()); err == nil || !strings.Contains(err.Error(), swiss) || r.Deleted != 1 {
 		t.Errorf("collected %+v, %v; want one deleted, and an error of %s", r, err, swiss)
 	}
 	plan.Clear()
@@ -371,7 +372,7 @@ func TestBackendOfAnotherGateway(t *testing.T) {
 	r.b = r.bucket("first-bucket", "")
 	older := r.e
 	t.Cleanup(func() { older.Close() })
-	r.config.Backends = append(slices.Clone(r.config.Backends), engine.Backend{Name: west, Backend: mem.New()})
+	r.config.Backends = append(slices.Clone(r.config.Backends), blobs.Backend{Name: west, Backend: mem.New()})
 	r.config.Default = "local"
 	r.reopen()
 	far, data := r.bucket("far-bucket", west), body(1, 1000)
@@ -420,9 +421,9 @@ func TestTwoGateways(t *testing.T) {
 	r.reopen()
 	second := r.e
 	t.Cleanup(func() { first.Close(); second.Close() })
-	collect := func(e *engine.Engine, skipped bool) engine.CollectReport {
+	collect := func(e *engine.Engine, skipped bool) blobs.CollectReport {
 		t.Helper()
-		report, err := e.Collect(t.Context())
+		report, err := e.Blobs().Collect(t.Context())
 		if err != nil || report.Skipped != skipped {
 			t.Fatalf("collect: %+v, %v; want skipped %v", report, err, skipped)
 		}
@@ -486,7 +487,7 @@ func TestCollectWhileAnotherWrites(t *testing.T) {
 	done := make(chan error)
 	go func() {
 		for ctx.Err() == nil {
-			if _, err := collector.Collect(ctx); err != nil && ctx.Err() == nil {
+			if _, err := collector.Blobs().Collect(ctx); err != nil && ctx.Err() == nil {
 				done <- err
 				return
 			}

@@ -2,8 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
-	"slices"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
@@ -12,53 +10,22 @@ import (
 // LifecycleSetting is the name of the bucket setting that holds its lifecycle rules.
 const LifecycleSetting = "lifecycle"
 
-// errElsewhere ends the look at a body's blobs.
-var errElsewhere = errors.New("a blob is where the bucket's demands are not met")
-
 // mayShare reports whether blobs may become part of an object of the bucket
 // where they are, in which case the bucket that they come from must have no
 // lifecycle that moves them where they must not be. at says where each has to be
 // found still when they become that, nil where it is all the same.
-//
-// The backends are read anew, and where one drains, its target has to satisfy
-// the bucket too. Together with the movers, whose last step finds that a bucket
-// was made or a blob shared since they looked, no order of events brings a bucket's
-// bytes where they must not be.
 func (e *Engine) mayShare(ctx context.Context, from, b *meta.Bucket, ids []meta.BlobID) (may bool, at []meta.BackendID, err error) {
 	if len(b.Residency) == 0 || len(ids) == 0 {
 		return true, nil, nil
 	}
-	s, err := e.refresh(ctx)
-	if err != nil {
-		return false, nil, meta.Coded(err)
-	}
-	if s.only != nil {
-		return s.only.meets(b.Residency), slices.Repeat([]meta.BackendID{s.only.id}, len(ids)), nil
-	}
-	if strays, err := e.strays(ctx, s, from, b); err != nil || strays {
-		return false, nil, err
-	}
-	err = e.eachPlace(ctx, ids, func(_ meta.BlobID, home meta.BackendID) error {
-		if home == 0 {
-			return meta.ErrBodyGone
-		}
-		at = append(at, home)
-		for id := home; id != 0; id = s.states[id].Drain.Target {
-			if p := s.configured[id]; p == nil || !p.meets(b.Residency) {
-				return errElsewhere
-			}
-		}
-		return nil
+	return e.blobs.MayShare(ctx, b.Residency, ids, func(ctx context.Context, bears func(string) bool) (bool, error) {
+		return e.strays(ctx, from, b, bears)
 	})
-	if errors.Is(err, errElsewhere) {
-		return false, nil, nil
-	}
-	return err == nil, at, err
 }
 
-// strays reports whether transitions of one bucket lead where another's demands
-// are not met.
-func (e *Engine) strays(ctx context.Context, s *places, from, b *meta.Bucket) (bool, error) {
+// strays reports whether transitions of one bucket lead where another's demands are not
+// met. bears reports whether the backend of a name, if it is one's, meets them.
+func (e *Engine) strays(ctx context.Context, from, b *meta.Bucket, bears func(string) bool) (bool, error) {
 	if from.ID == b.ID || from.Revision == 0 {
 		return false, nil
 	}
@@ -75,10 +42,8 @@ func (e *Engine) strays(ctx context.Context, s *places, from, b *meta.Bucket) (b
 		return false, err
 	}
 	for _, class := range classes {
-		if row, ok := s.classed(class); ok {
-			if p := s.configured[row.ID]; p == nil || !p.meets(b.Residency) {
-				return true, nil
-			}
+		if !bears(classPlace(class)) {
+			return true, nil
 		}
 	}
 	return false, nil

@@ -44,7 +44,7 @@ func TestKilledBeforeTheLedgerKnows(t *testing.T) {
 			}})
 			if draining {
 				l.drain(east, west)
-				l.e.Move(t.Context())
+				l.e.Blobs().Move(t.Context())
 			} else {
 				l.step()
 			}
@@ -54,7 +54,7 @@ func TestKilledBeforeTheLedgerKnows(t *testing.T) {
 			l.config.Store = l.store
 			l.reopen()
 			if draining {
-				if err := l.e.CancelDrain(t.Context(), east); err != nil {
+				if err := l.e.Blobs().CancelDrain(t.Context(), east); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -73,7 +73,7 @@ func TestKilledBeforeTheLedgerKnows(t *testing.T) {
 			l.now = l.now.Add(2 * hour)
 			if draining {
 				l.drain(east, west)
-				if r, err := l.e.Move(t.Context()); err != nil || r.Blobs != 1 {
+				if r, err := l.e.Blobs().Move(t.Context()); err != nil || r.Blobs != 1 {
 					t.Fatalf("%+v, %v", r, err)
 				}
 				l.now = l.now.Add(hour)
@@ -198,7 +198,7 @@ func TestMoverMeetsNewBucket(t *testing.T) {
 	s.drain(east, west)
 	var strict meta.Bucket
 	plan.Add(faults.Rule{Op: "MoveBlob", N: 1, Hook: func() {
-		if err := s.e.CancelDrain(t.Context(), east); err != nil {
+		if err := s.e.Blobs().CancelDrain(t.Context(), east); err != nil {
 			t.Error(err)
 		}
 		strict = s.bucket("strict-bucket", "eu-east-1")
@@ -206,7 +206,7 @@ func TestMoverMeetsNewBucket(t *testing.T) {
 			t.Error(err)
 		}
 	}})
-	if r, err := s.e.Move(t.Context()); err == nil || r.Blobs != 0 {
+	if r, err := s.e.Blobs().Move(t.Context()); err == nil || r.Blobs != 0 {
 		t.Errorf("%+v, %v", r, err)
 	}
 	s.wantBody("k", data)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
@@ -29,10 +30,8 @@ func TestPausedWhileSealed(t *testing.T) {
 	r.ok(err)
 	// pause is until the others take the process for gone, and it knows what it knew.
 	var knows meta.Sealing
-	elapsed, later := r.e.elapsed, time.Duration(0)
-	r.e.elapsed = func() time.Duration { return elapsed() + later }
 	pause := func() {
-		later += abandonAfter
+		r.paused += blobs.AbandonAfter
 		r.e.sealed.now.Store(uint32(knows))
 	}
 	n := 0
@@ -118,7 +117,7 @@ func TestWriteEndsBeforeSilence(t *testing.T) {
 			t.Errorf("by %d: %d, %v", s, as, err)
 		}
 		end, ok := ctx.Deadline()
-		if ok != limited || ok && time.Until(end) > abandonAfter/2 {
+		if ok != limited || ok && time.Until(end) > blobs.AbandonAfter/2 {
 			t.Errorf("by %d: a deadline %t, in %v", s, ok, time.Until(end))
 		}
 		done()

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -27,7 +28,7 @@ type source struct {
 	of   *meta.Version         // whose bytes they are
 	next func() (piece, error) // io.EOF after the last
 	at   piece                 // the present one
-	from *place                // where its blob is
+	from blobs.Place           // where its blob is
 	blob io.ReadCloser         // nil between pieces
 	open *encrypt.OpenReader
 	stop atomic.Bool // nobody takes what is read ahead any more
@@ -61,7 +62,7 @@ func (s *source) advance() error {
 	}
 	s.at = p
 	from, length := opener.SealedRange(x.Offset+p.off, p.n)
-	blob, at, err := s.e.read(s.ctx, x.Blob, from, length)
+	blob, at, err := s.e.blobs.Read(s.ctx, x.Blob, from, length)
 	if err != nil {
 		return s.damaged(at, err)
 	}
@@ -89,7 +90,7 @@ func (s *source) Read(p []byte) (int, error) {
 }
 
 // damaged is an error of the present blob, reported if it is damage.
-func (s *source) damaged(at *place, err error) error {
+func (s *source) damaged(at blobs.Place, err error) error {
 	return s.e.damagedBlob(s.ctx, s.of, s.at.extent.Blob, at, err)
 }
 
@@ -161,7 +162,7 @@ func (w *partWalk) next() (piece, error) {
 			return piece{}, err
 		}
 		if before == nil || &before[0] != &w.rows[0] { // another group
-			if err := w.e.foresee(w.ctx, w.rows); err != nil {
+			if err := w.e.blobs.Foresee(w.ctx, w.rows); err != nil {
 				return piece{}, err
 			}
 		}

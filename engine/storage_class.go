@@ -28,36 +28,15 @@ func ClassRank(class string) int { return slices.Index(labelClasses, class) }
 // PlaceClass reports whether a storage class names a configured backend: objects
 // of that class are there, and transitions to it move them.
 func (e *Engine) PlaceClass(class string) bool {
-	return !LabelClass(class) && e.configuredAs(class) != nil
+	return !LabelClass(class) && e.blobs.Has(class)
 }
 
-// classed is the backend that a storage class names; false for a label.
-func (s *places) classed(class string) (meta.Backend, bool) {
-	if class == "" || LabelClass(class) {
-		return meta.Backend{}, false
+// classPlace is the name of the backend that a storage class may be: empty for a label.
+func classPlace(class string) string {
+	if LabelClass(class) {
+		return ""
 	}
-	return s.named(class)
-}
-
-// homeOf is where a new blob of an object of the class goes: the backend that the
-// class names, or while that is draining, where it drains to; else the bucket's.
-// InvalidStorageClass where the bucket demands another place than the class's.
-func (s *places) homeOf(b *meta.Bucket, class string) (*place, error) {
-	row, ok := s.classed(class)
-	if !ok {
-		return s.home(b)
-	}
-	if row.State == meta.BackendDraining {
-		row.ID = row.Drain.Target
-	}
-	p, err := s.at(row.ID)
-	if err != nil {
-		return nil, err
-	}
-	if !p.meets(b.Residency) {
-		return nil, invalidClass(class)
-	}
-	return p, nil
+	return class
 }
 
 func invalidClass(class string) error {
@@ -73,18 +52,20 @@ func (e *Engine) CheckClass(b meta.Bucket, class string) error {
 	if !e.PlaceClass(class) {
 		return invalidClass(class)
 	}
-	_, err := e.registry.now.Load().homeOf(&b, class)
+	_, _, err := e.blobs.Home(&b, class)
 	return err
 }
+
+// errElsewhere ends the look at a body's blobs.
+var errElsewhere = errors.New("a blob is elsewhere than at the place of its storage class")
 
 // mayStay reports whether an object of these blobs can have the class without that
 // they are copied.
 func (e *Engine) mayStay(ctx context.Context, b *meta.Bucket, m *encrypt.Manifest) (bool, error) {
-	s := e.registry.now.Load()
-	if _, ok := s.classed(m.StorageClass); !ok || s.only != nil {
+	home, bound, err := e.blobs.Home(b, classPlace(m.StorageClass))
+	if !bound {
 		return true, nil
 	}
-	home, err := s.homeOf(b, m.StorageClass)
 	if err != nil {
 		return false, err
 	}
@@ -92,11 +73,11 @@ func (e *Engine) mayStay(ctx context.Context, b *meta.Bucket, m *encrypt.Manifes
 	if err != nil {
 		return false, err
 	}
-	err = e.eachPlace(ctx, ids, func(_ meta.BlobID, at meta.BackendID) error {
+	err = e.blobs.EachPlace(ctx, ids, func(_ meta.BlobID, at meta.BackendID) error {
 		switch at {
 		case 0:
 			return meta.ErrBodyGone
-		case home.id:
+		case home:
 			return nil
 		}
 		return errElsewhere

@@ -195,7 +195,7 @@ func condemnOthers(r *rig, forget bool) {
 		r.t.Fatal(err)
 	}
 	defer e.Close()
-	if _, err := e.Collect(context.Background()); err != nil {
+	if _, err := e.Blobs().Collect(context.Background()); err != nil {
 		r.t.Fatal(err)
 	}
 }

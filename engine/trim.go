@@ -29,7 +29,8 @@ var errChosen = fmt.Errorf("%w: an upload's row has other parts as chosen than t
 // trim removes surplus parts of completed uploads, collectRows rows at the most, and
 // reports whether another pass has work at once. An upload whose choice was edited
 // keeps all its parts, and its error is returned. An upload whose choice cannot be known
-// now keeps them and does not hold up the others. The caller has collecting.
+// now keeps them and does not hold up the others. It is a step of the collector, which does
+// one at a time.
 func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, err error) {
 	page, err := e.store.Untrimmed(ctx, e.trimFrom, trimUploads)
 	if err != nil {

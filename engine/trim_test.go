@@ -69,8 +69,8 @@ func (r *rowRig) parts(u Upload) (n int) {
 // the first time. The second has none.
 func (r *rowRig) collectTwice() error {
 	r.t.Helper()
-	_, err := r.e.Collect(context.Background())
-	_, again := r.e.Collect(context.Background())
+	_, err := r.e.Blobs().Collect(context.Background())
+	_, again := r.e.Blobs().Collect(context.Background())
 	r.ok(again)
 	return err
 }
@@ -232,7 +232,7 @@ func TestTrimGoesOnWhileKeysAreAway(t *testing.T) {
 	keys.bucket = r.b.ID
 	r.e.keys.Drop(r.b.ID)
 	for range 3 {
-		if _, err := r.e.Collect(t.Context()); err == nil || errors.Is(err, records.ErrEdited) {
+		if _, err := r.e.Blobs().Collect(t.Context()); err == nil || errors.Is(err, records.ErrEdited) {
 			t.Errorf("the collection says %v", err)
 		}
 	}
@@ -241,7 +241,7 @@ func TestTrimGoesOnWhileKeysAreAway(t *testing.T) {
 	}
 	keys.bucket = meta.ID{}
 	for range 3 {
-		_, err := r.e.Collect(t.Context())
+		_, err := r.e.Blobs().Collect(t.Context())
 		r.ok(err)
 	}
 	for _, u := range stuck {

@@ -297,7 +297,7 @@ func (e *Engine) commitPart(ctx context.Context, b meta.Bucket, u *openUpload, n
 	if row.Record, err = encrypt.SealPart(u.key, u.partName(e.deployment, number, row.Attempt), record); err != nil {
 		return Part{}, err
 	}
-	err = e.store.PutPart(ctx, meta.PutPart{Part: row, Share: how.Share, At: how.At, Holder: e.holder})
+	err = e.store.PutPart(ctx, meta.PutPart{Part: row, Share: how.Share, At: how.At, Holder: e.blobs.Holder()})
 	switch {
 	case errors.Is(err, meta.ErrUnknown):
 		err = e.settlePart(ctx, row, err)

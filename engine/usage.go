@@ -8,12 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-const (
-	// usageTTL is how old the usage may be that a quota is held against.
-	usageTTL = 2 * time.Second
-	// foldRows is how many changes of usage one pass of Collect adds up.
-	foldRows = 1000
-)
+// usageTTL is how old the usage may be that a quota is held against.
+const usageTTL = 2 * time.Second
 
 // usageSeen is a usage as the store had it, and what this process stored since.
 type usageSeen struct {

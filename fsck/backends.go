@@ -7,8 +7,8 @@ import (
 	"slices"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -18,7 +18,7 @@ func (c *check) storages(ctx context.Context) error {
 		if row.State == meta.BackendRetired {
 			continue
 		}
-		if err := c.in.CheckStorage(ctx, row.ID); engine.Disagrees(err) {
+		if err := c.in.CheckStorage(ctx, row.ID); blobs.Disagrees(err) {
 			c.report(Finding{Kind: kindOf(err), Severity: SeverityLost, Backend: row.Name, Detail: err.Error()})
 		} else if err != nil {
 			return err
@@ -30,13 +30,13 @@ func (c *check) storages(ctx context.Context) error {
 // kindOf names a disagreement.
 func kindOf(err error) string {
 	switch {
-	case errors.Is(err, engine.ErrStorageRolledBack):
+	case errors.Is(err, blobs.ErrStorageRolledBack):
 		return "storage-rolled-back"
-	case errors.Is(err, engine.ErrFarApart):
+	case errors.Is(err, blobs.ErrFarApart):
 		return "store-or-storage-rolled-back"
-	case errors.Is(err, engine.ErrUnknownStorage):
+	case errors.Is(err, blobs.ErrUnknownStorage):
 		return "unknown-storage"
-	case errors.Is(err, engine.ErrWrongBackend):
+	case errors.Is(err, blobs.ErrWrongBackend):
 		return "wrong-storage"
 	}
 	return "store-rolled-back"

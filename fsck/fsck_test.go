@@ -8,6 +8,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
@@ -57,11 +58,11 @@ func (r *rig) remove(key string) {
 		r.t.Fatal(err)
 	}
 	for range 1000 {
-		c, err := r.Engine.Collect(r.t.Context())
+		c, err := r.Engine.Blobs().Collect(r.t.Context())
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if c == (engine.CollectReport{}) {
+		if c == (blobs.CollectReport{}) {
 			return
 		}
 	}
@@ -108,7 +109,7 @@ func TestFinds(t *testing.T) {
 // With several backends each is held against its own part of the ledger.
 func TestFindsAtSeveral(t *testing.T) {
 	east, west := mem.New(), mem.New()
-	r := newRig(t, gatewaytest.Options{Default: "east", Backends: []engine.Backend{{Name: "east", Backend: east}, {Name: "west", Backend: west}}})
+	r := newRig(t, gatewaytest.Options{Default: "east", Backends: []blobs.Backend{{Name: "east", Backend: east}, {Name: "west", Backend: west}}})
 	r.put("k", body(1000))
 	var id backends.BlobID
 	for info, err := range east.List(t.Context(), id) {

@@ -74,7 +74,7 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x := &s.round
-	mine, err := s.engine.HoldLease(ctx, lease)
+	_, mine, err := s.engine.Blobs().Hold(ctx, lease)
 	if err != nil {
 		return r, fmt.Errorf("take the lifecycle's lease: %w", err)
 	}

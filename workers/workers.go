@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/lifecycle"
@@ -23,7 +24,7 @@ const (
 	// BeatInterval is the pause between two signs of life of this process.
 	// Another gateway may take over the reservations of a process that is
 	// silent for many of these.
-	BeatInterval = engine.BeatInterval
+	BeatInterval = blobs.BeatInterval
 	// DefaultMoveInterval is the pause between two looks for a backend to
 	// drain.
 	DefaultMoveInterval = 15 * time.Second
@@ -69,10 +70,14 @@ const (
 
 // Steps are the engine's bounded steps; *engine.Engine implements them.
 type Steps interface {
-	Collect(ctx context.Context) (engine.CollectReport, error)
-	Move(ctx context.Context) (engine.MoveReport, error)
 	Reseal(ctx context.Context) (engine.ResealReport, error)
 	Beat(ctx context.Context) error
+}
+
+// Blobs are the bounded steps of the ledger and its backends; *blobs.Blobs has them.
+type Blobs interface {
+	Collect(ctx context.Context) (blobs.CollectReport, error)
+	Move(ctx context.Context) (blobs.MoveReport, error)
 	BackendNames() []string
 	CheckBackend(ctx context.Context, name string) error
 }
@@ -96,6 +101,7 @@ type LogDelivery func(ctx context.Context) (delivered, dropped int, err error)
 // Config says which steps to run and whom to tell.
 type Config struct {
 	Steps           Steps
+	Blobs           Blobs
 	Lifecycles      Lifecycles    // nil: there are none
 	Inventories     Inventories   // nil: there are none
 	CollectInterval time.Duration // 0: DefaultCollectInterval
@@ -120,7 +126,7 @@ type Observer interface {
 	Panic(worker string)
 	// Collected is called after every pass of collection, complete or not. Step
 	// follows.
-	Collected(r engine.CollectReport)
+	Collected(r blobs.CollectReport)
 	// Expired is called after every step of lifecycles. Step follows.
 	Expired(r lifecycle.Report)
 	// Logged is called after every delivery of records of requests.
@@ -167,8 +173,8 @@ func Start(ctx context.Context, c Config) *Workers {
 	w := &Workers{cancel: cancel}
 	w.done.Go(func() { c.pace(ctx, Collector, c.CollectInterval, c.collect) })
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
-	for _, name := range c.Steps.BackendNames() { // each by itself, so that one that hangs delays no other
-		w.done.Go(func() { c.pace(ctx, Checker, engine.BackendCheckInterval, c.check(name)) })
+	for _, name := range c.Blobs.BackendNames() { // each by itself, so that one that hangs delays no other
+		w.done.Go(func() { c.pace(ctx, Checker, blobs.BackendCheckInterval, c.check(name)) })
 	}
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
 	w.done.Go(func() { c.pace(ctx, Resealer, c.ResealInterval, c.reseal) })
@@ -255,7 +261,7 @@ func (c *Config) guarded(ctx context.Context, name string, do step) (next time.D
 
 // collect reports a pass of collection, at debug because it is frequent.
 func (c *Config) collect(ctx context.Context) (time.Duration, error) {
-	r, err := c.Steps.Collect(ctx)
+	r, err := c.Blobs.Collect(ctx)
 	c.Observe.Collected(r)
 	if n := r.Condemned + r.Doubtful + r.Deleted + r.Swept + r.Expired; n > 0 {
 		c.Log.Debug("collected", "condemned", r.Condemned, "doubtful", r.Doubtful, "deleted", r.Deleted,
@@ -266,7 +272,7 @@ func (c *Config) collect(ctx context.Context) (time.Duration, error) {
 
 // move reports draining, which an operator waits for, at info.
 func (c *Config) move(ctx context.Context) (time.Duration, error) {
-	r, err := c.Steps.Move(ctx)
+	r, err := c.Blobs.Move(ctx)
 	if r.Buckets+r.Blobs+r.Stuck+r.Retired > 0 {
 		c.Log.Info("draining", "buckets", r.Buckets, "moved_blobs", r.Blobs, "moved_bytes", r.Bytes,
 			"stuck_blobs", r.Stuck, "retired_backends", r.Retired, "more", r.More)
@@ -339,7 +345,7 @@ func (c *Config) deliverLogs(ctx context.Context) (time.Duration, error) {
 // of the step, which keeps its pace: the engine reports it.
 func (c *Config) check(backend string) step {
 	return func(ctx context.Context) (time.Duration, error) {
-		_ = c.Steps.CheckBackend(ctx, backend) // it has logged the error
+		_ = c.Blobs.CheckBackend(ctx, backend) // it has logged the error
 		return 0, nil
 	}
 }
@@ -368,7 +374,7 @@ type nobody struct{}
 
 func (nobody) Step(string, time.Duration, error) {}
 func (nobody) Panic(string)                      {}
-func (nobody) Collected(engine.CollectReport)    {}
+func (nobody) Collected(blobs.CollectReport)     {}
 func (nobody) Expired(lifecycle.Report)          {}
 func (nobody) Logged(int, int)                   {}
 func (nobody) Listed(inventory.Report)           {}

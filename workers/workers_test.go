@@ -11,6 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/lifecycle"
@@ -19,7 +20,7 @@ import (
 // script is a Steps that answers from a list, and then with zero values.
 type script struct {
 	mu       sync.Mutex
-	collects []func() (engine.CollectReport, error)
+	collects []func() (blobs.CollectReport, error)
 	at       []time.Duration // when Collect was called, since the start
 	beats    int
 	moves    int
@@ -31,23 +32,23 @@ type script struct {
 	start     time.Time
 }
 
-func (s *script) Collect(context.Context) (engine.CollectReport, error) {
+func (s *script) Collect(context.Context) (blobs.CollectReport, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.at = append(s.at, time.Since(s.start))
 	if len(s.collects) == 0 {
-		return engine.CollectReport{}, nil
+		return blobs.CollectReport{}, nil
 	}
 	f := s.collects[0]
 	s.collects = s.collects[1:]
 	return f()
 }
 
-func (s *script) Move(context.Context) (engine.MoveReport, error) {
+func (s *script) Move(context.Context) (blobs.MoveReport, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.moves++
-	return engine.MoveReport{}, nil
+	return blobs.MoveReport{}, nil
 }
 
 // lifecycles are the steps of a script.
@@ -119,7 +120,7 @@ func (c *tally) Expired(r lifecycle.Report)   { c.mu.Lock(); c.expired += r.Expi
 func (c *tally) Logged(int, int)              {}
 func (c *tally) Listed(inventory.Report)      {}
 func (c *tally) Resealed(engine.ResealReport) {}
-func (c *tally) Collected(engine.CollectReport) {
+func (c *tally) Collected(blobs.CollectReport) {
 	c.mu.Lock()
 	c.passes++
 	c.mu.Unlock()
@@ -130,7 +131,7 @@ func runFor(t *testing.T, d time.Duration, s *script) *tally {
 	t.Helper()
 	counted := &tally{}
 	s.start = time.Now()
-	w := Start(t.Context(), Config{Steps: s, Lifecycles: lifecycles{s}, Inventories: inventories{}, CollectInterval: time.Minute, Observe: counted})
+	w := Start(t.Context(), Config{Steps: s, Blobs: s, Lifecycles: lifecycles{s}, Inventories: inventories{}, CollectInterval: time.Minute, Observe: counted})
 	time.Sleep(d)
 	w.Stop()
 	return counted
@@ -167,8 +168,8 @@ func TestPaceAndBeat(t *testing.T) {
 
 func TestBacklogIsWorkedOffAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		more := func() (engine.CollectReport, error) { return engine.CollectReport{Deleted: 1, More: true}, nil }
-		s := &script{collects: []func() (engine.CollectReport, error){more, more, more, more}}
+		more := func() (blobs.CollectReport, error) { return blobs.CollectReport{Deleted: 1, More: true}, nil }
+		s := &script{collects: []func() (blobs.CollectReport, error){more, more, more, more}}
 		runFor(t, 10*time.Second, s)
 		if len(s.at) != 5 {
 			t.Errorf("%d passes within 10 s, want 4 with a backlog and one without", len(s.at))
@@ -178,10 +179,10 @@ func TestBacklogIsWorkedOffAtOnce(t *testing.T) {
 
 func TestFailureIsNotABacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		refused := func() (engine.CollectReport, error) {
-			return engine.CollectReport{Deleted: 1}, engine.ErrStoreRolledBack
+		refused := func() (blobs.CollectReport, error) {
+			return blobs.CollectReport{Deleted: 1}, blobs.ErrStoreRolledBack
 		}
-		s := &script{collects: []func() (engine.CollectReport, error){refused, refused, refused}}
+		s := &script{collects: []func() (blobs.CollectReport, error){refused, refused, refused}}
 		c := runFor(t, 10*time.Second, s)
 		if len(s.at) != 1 {
 			t.Errorf("%d passes within 10 s of a refusal, want 1", len(s.at))
@@ -196,13 +197,13 @@ func TestFailureIsNotABacklog(t *testing.T) {
 // rest of a backlog.
 func TestBacklogBesideAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		more := func() (engine.CollectReport, error) {
-			return engine.CollectReport{Deleted: 1, More: true}, errors.New("a backend is away")
+		more := func() (blobs.CollectReport, error) {
+			return blobs.CollectReport{Deleted: 1, More: true}, errors.New("a backend is away")
 		}
-		s := &script{collects: []func() (engine.CollectReport, error){more, more, more, more}}
+		s := &script{collects: []func() (blobs.CollectReport, error){more, more, more, more}}
 		var lines bytes.Buffer
 		s.start = time.Now()
-		w := Start(t.Context(), Config{Steps: s, CollectInterval: time.Minute, Log: slog.New(slog.NewTextHandler(&lines, nil))})
+		w := Start(t.Context(), Config{Steps: s, Blobs: s, CollectInterval: time.Minute, Log: slog.New(slog.NewTextHandler(&lines, nil))})
 		time.Sleep(10 * time.Second)
 		w.Stop()
 		if len(s.at) != 5 {
@@ -216,7 +217,7 @@ func TestBacklogBesideAFailure(t *testing.T) {
 
 func TestFailuresBackOffAndRecover(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		fail := func() (engine.CollectReport, error) { return engine.CollectReport{}, errors.New("disk on fire") }
+		fail := func() (blobs.CollectReport, error) { return blobs.CollectReport{}, errors.New("disk on fire") }
 		s := &script{}
 		for range 5 {
 			s.collects = append(s.collects, fail)
@@ -236,7 +237,7 @@ func TestFailuresBackOffAndRecover(t *testing.T) {
 
 func TestPanicIsCountedAndSurvived(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := &script{collects: []func() (engine.CollectReport, error){func() (engine.CollectReport, error) { panic("a defect") }}}
+		s := &script{collects: []func() (blobs.CollectReport, error){func() (blobs.CollectReport, error) { panic("a defect") }}}
 		c := runFor(t, 10*time.Minute, s)
 		if c.panics != 1 || c.failed != 1 {
 			t.Errorf("observed %d panics, %d failures; want 1, 1", c.panics, c.failed)
@@ -251,7 +252,7 @@ func TestStopInterruptsAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &blocking{entered: make(chan struct{})}
 		counted := &tally{}
-		w := Start(t.Context(), Config{Steps: s, Observe: counted})
+		w := Start(t.Context(), Config{Steps: s, Blobs: s, Observe: counted})
 		<-s.entered
 		w.Stop()
 		if !s.left {
@@ -274,14 +275,14 @@ func (b *blocking) BackendNames() []string { return nil }
 
 func (b *blocking) CheckBackend(context.Context, string) error { return nil }
 
-func (b *blocking) Collect(ctx context.Context) (engine.CollectReport, error) {
+func (b *blocking) Collect(ctx context.Context) (blobs.CollectReport, error) {
 	close(b.entered)
 	<-ctx.Done()
 	time.Sleep(time.Second)
 	b.left = true
-	return engine.CollectReport{}, ctx.Err()
+	return blobs.CollectReport{}, ctx.Err()
 }
-func (b *blocking) Move(context.Context) (engine.MoveReport, error) { return engine.MoveReport{}, nil }
+func (b *blocking) Move(context.Context) (blobs.MoveReport, error) { return blobs.MoveReport{}, nil }
 func (b *blocking) Reseal(context.Context) (engine.ResealReport, error) {
 	return engine.ResealReport{}, nil
 }

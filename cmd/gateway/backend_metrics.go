@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sanctum-storage/gateway/backends/guard"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 )
 
 // backendCollector shows the counts of guards. Its labels take values from
@@ -32,13 +32,13 @@ func (m *metrics) watchBackends(backends map[string]*guard.Guard) {
 
 // healthCollector shows what the engine knows of its backends.
 type healthCollector struct {
-	health func() []engine.Health
+	health func() []blobs.Health
 
 	up, disagrees, doubtful *prometheus.Desc
 }
 
 // watchHealth shows what a gateway knows of its backends among the metrics.
-func (m *metrics) watchHealth(health func() []engine.Health) {
+func (m *metrics) watchHealth(health func() []blobs.Health) {
 	m.registry.MustRegister(&healthCollector{
 		health: health,
 		up: prometheus.NewDesc("sanctum_backend_up",

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/sanctum-storage/gateway/backends/guard"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/internal/documents"
 )
 
@@ -216,7 +216,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	m := newMetrics()
 	m.watchLog(func() uint64 { return 0 })
 	m.watchBackends(map[string]*guard.Guard{})
-	m.watchHealth(func() []engine.Health { return nil })
+	m.watchHealth(func() []blobs.Health { return nil })
 	described := make(chan *prometheus.Desc)
 	go func() { defer close(described); m.registry.Describe(described) }()
 	quoted := regexp.MustCompile(`fqName: "([^"]+)"`)

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/spf13/cobra"
 
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 )
 
@@ -39,7 +40,7 @@ type readiness struct {
 
 	mu      sync.Mutex
 	checks  []engine.Check // none while starting
-	health  func() []engine.Health
+	health  func() []blobs.Health
 	running map[string]*atomic.Bool // checks that have not ended, by name
 	last    []result
 	checked time.Time
@@ -60,7 +61,7 @@ func outcome(name string, err error) result {
 
 // begin makes the process ready as far as the checks are. What health says of backends
 // is told to those who ask for it, and is no condition.
-func (h *readiness) begin(checks []engine.Check, health func() []engine.Health) {
+func (h *readiness) begin(checks []engine.Check, health func() []blobs.Health) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.checks, h.health, h.running = checks, health, make(map[string]*atomic.Bool)

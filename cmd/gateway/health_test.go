@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/workers"
 )
@@ -33,7 +34,7 @@ func TestReadiness(t *testing.T) {
 		}
 		var broken error
 		asked := 0
-		backend := engine.Health{Name: "far"}
+		backend := blobs.Health{Name: "far"}
 		h.begin([]engine.Check{
 			{Name: "store", Do: func(context.Context) error { asked++; return nil }},
 			{Name: "keys", Do: func(ctx context.Context) error {
@@ -42,7 +43,7 @@ func TestReadiness(t *testing.T) {
 				}
 				return broken
 			}},
-		}, func() []engine.Health { return []engine.Health{backend} })
+		}, func() []blobs.Health { return []blobs.Health{backend} })
 		if code, body := askReady(h, "/readyz"); code != 200 || body != "ready\n" {
 			t.Errorf("ready: %d %q", code, body)
 		}
@@ -64,7 +65,7 @@ func TestReadiness(t *testing.T) {
 			t.Errorf("mended: %d", code)
 		}
 		// A backend that is away is told, and takes nothing else away.
-		for state, health := range map[string]engine.Health{
+		for state, health := range map[string]blobs.Health{
 			"away": {Name: "far", Away: true}, "disagrees with the store": {Name: "far", Away: true, Disagrees: true},
 		} {
 			backend = health
@@ -102,7 +103,7 @@ func TestReadinessOfWhatHangs(t *testing.T) {
 				{Name: "store", Do: func(ctx context.Context) error { begun++; return frozen(ctx) }},
 				{Name: "another", Do: frozen},
 				{Name: "keys", Do: func(context.Context) error { return nil }},
-			}, func() []engine.Health { return nil })
+			}, func() []blobs.Health { return nil })
 			for range 3 {
 				began := time.Now()
 				code, body := askReady(h, "/readyz?verbose")
@@ -127,11 +128,11 @@ func TestOperatorHandler(t *testing.T) {
 	m := newMetrics()
 	m.Request(api.Observation{Operation: "PutObject", Status: 200, Duration: time.Second, BytesIn: 7, BytesOut: -1})
 	m.Request(api.Observation{Status: 403, Code: "AccessDenied"})
-	m.Step(workers.Collector, time.Second, engine.ErrStoreRolledBack)
+	m.Step(workers.Collector, time.Second, blobs.ErrStoreRolledBack)
 	m.Panic(workers.Heartbeat)
-	m.Collected(engine.CollectReport{Condemned: 1, Deleted: 2, Swept: 3, Expired: 4, Doubtful: 5})
-	m.watchHealth(func() []engine.Health {
-		return []engine.Health{{Name: "east", Away: true, Disagrees: true, Doubtful: 6}, {Name: "west"}}
+	m.Collected(blobs.CollectReport{Condemned: 1, Deleted: 2, Swept: 3, Expired: 4, Doubtful: 5})
+	m.watchHealth(func() []blobs.Health {
+		return []blobs.Health{{Name: "east", Away: true, Disagrees: true, Doubtful: 6}, {Name: "west"}}
 	})
 	h := operatorHandler(m, &readiness{log: slog.New(slog.DiscardHandler)})
 	get := func(method, target string) (int, string) {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sanctum-storage/gateway/api"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/workers"
 )
@@ -136,7 +137,7 @@ func (m *metrics) Step(worker string, took time.Duration, err error) {
 	}
 	if worker == workers.Collector {
 		m.refused.Set(0)
-		if engine.Disagrees(err) {
+		if blobs.Disagrees(err) {
 			m.refused.Set(1)
 		}
 	}
@@ -144,7 +145,7 @@ func (m *metrics) Step(worker string, took time.Duration, err error) {
 
 // watchDamage counts damage of the store and the backends, from zero on: of a count that
 // begins with the first no rate is known.
-func (m *metrics) watchDamage(e *engine.Engine, backends []engine.Backend) {
+func (m *metrics) watchDamage(e *engine.Engine, backends []blobs.Backend) {
 	m.damage.WithLabelValues("", engine.DamageRow)
 	for _, b := range backends {
 		for _, kind := range []string{engine.DamageBytes, engine.DamageMissing, engine.DamageCopy} {
@@ -164,7 +165,7 @@ func (m *metrics) Logged(delivered, dropped int) {
 }
 
 // Collected counts what a pass did.
-func (m *metrics) Collected(r engine.CollectReport) {
+func (m *metrics) Collected(r blobs.CollectReport) {
 	m.condemned.Add(float64(r.Condemned))
 	m.doubtful.Add(float64(r.Doubtful))
 	m.deleted.Add(float64(r.Deleted))

@@ -127,7 +127,7 @@ func (p *process) run(ctx context.Context) (err error) {
 		p.log.Warn("the store is accepted as it is")
 	}
 	p.metrics.watchBackends(d.guards)
-	p.metrics.watchHealth(d.engine.BackendHealth)
+	p.metrics.watchHealth(d.engine.Blobs().BackendHealth)
 	p.metrics.watchDamage(d.engine, d.backends)
 	if err := p.prepare(ctx, d); err != nil {
 		return err
@@ -135,6 +135,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	p.start(d)
 	running := workers.Start(ctx, workers.Config{
 		Steps:           d.engine,
+		Blobs:           d.engine.Blobs(),
 		Lifecycles:      lifecycle.New(lifecycle.Config{Engine: d.engine, Store: d.store, Log: p.log, Tell: p.api.LogLifecycle}),
 		Inventories:     inventory.New(inventory.Config{Engine: d.engine, Store: d.store, Permit: p.api.PermitInventory}),
 		CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,
@@ -146,7 +147,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	go func() { defer close(watched); p.certs.watch(ctx, p.log) }()
 	defer func() { cut(); <-watched }()
 
-	p.ready.begin(d.engine.Checks(), d.engine.BackendHealth)
+	p.ready.begin(d.engine.Checks(), d.engine.Blobs().BackendHealth)
 	p.notify("READY=1")
 	err = p.wait(signals)
 	p.stop(ctx, signals)

@@ -18,6 +18,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends/guard"
 	"github.com/sanctum-storage/gateway/backends/late"
 	"github.com/sanctum-storage/gateway/backends/s3"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
@@ -41,7 +42,7 @@ const storeMinFree = minFree / 2
 type deployment struct {
 	engine   *engine.Engine
 	keys     encrypt.Provider
-	backends []engine.Backend
+	backends []blobs.Backend
 	guards   map[string]*guard.Guard // of remote backends, by name
 	store    meta.Store
 }
@@ -224,7 +225,7 @@ func (d *deployment) openBackends(ctx context.Context, c *configuration, log *sl
 			})
 			d.guards[b.Name], opened[i] = g, g
 		}
-		d.backends = append(d.backends, engine.Backend{Name: b.Name, Backend: opened[i], Type: b.Type, Region: b.Region, Jurisdiction: b.Jurisdiction})
+		d.backends = append(d.backends, blobs.Backend{Name: b.Name, Backend: opened[i], Type: b.Type, Region: b.Region, Jurisdiction: b.Jurisdiction})
 	}
 	return errors.Join(errs...)
 }
@@ -397,13 +398,13 @@ func explain(c *configuration, err error) error {
 		return fmt.Errorf("key file %s does not open %s: bring back the key file that belongs to it, and set keyring.passphrase if it has one (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey):
 		return fmt.Errorf("key file %s with this passphrase does not open %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
-	case errors.Is(err, engine.ErrFarApart):
+	case errors.Is(err, blobs.ErrFarApart):
 		return fmt.Errorf("%w: find out which of the two was restored, and put its latest state back if there is one; else start once with --accept-restored-store, and `gateway fsck` names what is missing", err)
-	case errors.Is(err, engine.ErrStoreRolledBack):
+	case errors.Is(err, blobs.ErrStoreRolledBack):
 		return fmt.Errorf("%w: put the latest store back if there is one; if this one was restored on purpose, start once with --accept-restored-store", err)
-	case errors.Is(err, engine.ErrStorageRolledBack):
+	case errors.Is(err, blobs.ErrStorageRolledBack):
 		return fmt.Errorf("%w: put the latest storage back if there is one; if it is gone, start once with --accept-restored-store, and `gateway fsck` names what is missing", err)
-	case errors.Is(err, engine.ErrUnknownStorage):
+	case errors.Is(err, blobs.ErrUnknownStorage):
 		return fmt.Errorf("%w: check where the settings of this backend lead; only if its storage is gone for good, start once with --accept-restored-store, and `gateway fsck` names what is missing", err)
 	case errors.Is(err, plainfile.ErrExposed):
 		return err

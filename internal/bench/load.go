@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends/fs"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
@@ -148,13 +149,13 @@ func inEngine(ctx context.Context, dir string, open func() (meta.Store, error), 
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
 	// An empty body has no blob, so all that the backend keeps is its marker.
-	blobs, err := fs.Open(filepath.Join(dir, "blobs"), fs.Options{})
+	backend, err := fs.Open(filepath.Join(dir, "blobs"), fs.Options{})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, blobs.Close()) }()
+	defer func() { err = errors.Join(err, backend.Close()) }()
 	e, err := engine.Open(ctx, engine.Config{
-		Store: store, Backends: []engine.Backend{{Name: localBackend, Backend: blobs}}, Keys: keys, Sole: true,
+		Store: store, Backends: []blobs.Backend{{Name: localBackend, Backend: backend}}, Keys: keys, Sole: true,
 	})
 	if err != nil {
 		return err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
@@ -104,7 +105,7 @@ func must(t *testing.T, err error) {
 type cluster struct {
 	t        *testing.T
 	database string
-	backends []engine.Backend
+	backends []blobs.Backend
 	keys     encrypt.Provider
 	engines  []*engine.Engine
 	stores   []meta.Store // of the engines, without what a test put around them
@@ -122,7 +123,7 @@ func newCluster(t *testing.T) *cluster {
 	for _, name := range []string{first, second} {
 		b := mem.New()
 		t.Cleanup(func() { b.Close() })
-		c.backends = append(c.backends, engine.Backend{Name: name, Backend: b})
+		c.backends = append(c.backends, blobs.Backend{Name: name, Backend: b})
 	}
 	var err error
 	c.keys, err = keyring.Create(filepath.Join(t.TempDir(), "keyring"), nil)
@@ -221,15 +222,15 @@ func (c *cluster) wantClean() {
 func (c *cluster) finish(e *engine.Engine) {
 	c.t.Helper()
 	for quiet := 0; quiet < 2; { // a draining needs a last look at nothing
-		moved, err := e.Move(c.t.Context())
+		moved, err := e.Blobs().Move(c.t.Context())
 		must(c.t, err)
-		collected, err := e.Collect(c.t.Context())
+		collected, err := e.Blobs().Collect(c.t.Context())
 		must(c.t, err)
-		if quiet++; moved != (engine.MoveReport{}) || collected != (engine.CollectReport{}) {
+		if quiet++; moved != (blobs.MoveReport{}) || collected != (blobs.CollectReport{}) {
 			quiet = 0
 		}
 	}
-	all, err := e.BackendStatus(c.t.Context())
+	all, err := e.Blobs().BackendStatus(c.t.Context())
 	must(c.t, err)
 	for _, b := range all {
 		if b.Row.State == meta.BackendDraining {

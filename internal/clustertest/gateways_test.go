@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/postgres"
@@ -56,7 +56,7 @@ func newPair(t *testing.T, onPostgres bool) *pair {
 	t.Cleanup(func() { keys.Close() })
 	o := gatewaytest.Options{Keys: keys, Now: p.now, Several: true, Grace: -1, Default: first}
 	for _, name := range []string{first, second} {
-		o.Backends = append(o.Backends, engine.Backend{Name: name, Backend: mem.New()})
+		o.Backends = append(o.Backends, blobs.Backend{Name: name, Backend: mem.New()})
 	}
 	p.store = open()
 	o.Store = p.store

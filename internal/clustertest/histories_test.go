@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/history"
@@ -227,7 +228,7 @@ func (l *load) drain() {
 		time.Sleep(time.Millisecond)
 	}
 	for {
-		err := l.c.engines[1].DrainBackend(l.c.t.Context(), first, second)
+		err := l.c.engines[1].Blobs().DrainBackend(l.c.t.Context(), first, second)
 		if err == nil || errors.Is(err, s3err.InvalidArgument) { // it drains already: an answer was lost
 			return
 		}
@@ -252,12 +253,12 @@ func (l *load) steps(ctx context.Context, i int, r *rand.Rand) (done background)
 		case 0:
 			err = e.Beat(ctx)
 		case 1:
-			var c engine.CollectReport
-			c, err = e.Collect(ctx)
+			var c blobs.CollectReport
+			c, err = e.Blobs().Collect(ctx)
 			done.deleted += c.Deleted
 		case 2:
-			var m engine.MoveReport
-			m, err = e.Move(ctx)
+			var m blobs.MoveReport
+			m, err = e.Blobs().Move(ctx)
 			done.moved += m.Blobs
 		}
 		if err != nil && ctx.Err() == nil && !l.excused(err) {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/accounts"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/lifecycle"
@@ -214,9 +214,9 @@ func (v *vault) collect() {
 	v.t.Helper()
 	v.advance(time.Second)
 	for {
-		r, err := v.a.Engine.Collect(v.t.Context())
+		r, err := v.a.Engine.Blobs().Collect(v.t.Context())
 		must(v.t, err)
-		if r == (engine.CollectReport{}) {
+		if r == (blobs.CollectReport{}) {
 			return
 		}
 	}
@@ -224,15 +224,15 @@ func (v *vault) collect() {
 
 func (v *vault) drain(from, to string) {
 	v.t.Helper()
-	must(v.t, v.b.Engine.DrainBackend(v.t.Context(), from, to))
+	must(v.t, v.b.Engine.Blobs().DrainBackend(v.t.Context(), from, to))
 	for range 100 {
 		v.advance(time.Second)
 		must(v.t, v.b.Engine.Beat(v.t.Context()))
-		_, err := v.a.Engine.Move(v.t.Context())
+		_, err := v.a.Engine.Blobs().Move(v.t.Context())
 		must(v.t, err)
-		_, err = v.a.Engine.Collect(v.t.Context())
+		_, err = v.a.Engine.Blobs().Collect(v.t.Context())
 		must(v.t, err)
-		all, err := v.a.Engine.BackendStatus(v.t.Context())
+		all, err := v.a.Engine.Blobs().BackendStatus(v.t.Context())
 		must(v.t, err)
 		for _, b := range all {
 			if b.Row.Name == from && b.Row.State == meta.BackendRetired {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
@@ -38,7 +39,7 @@ func newPausable(t *testing.T) *pausable {
 	p.open(p.url(), -1, func(i int, c *engine.Config) {
 		c.Elapsed = func() time.Duration { return time.Duration(p.clock.Load()) }
 		if i == 0 {
-			c.Backends = append([]engine.Backend{}, p.backends...)
+			c.Backends = append([]blobs.Backend{}, p.backends...)
 			c.Backends[0].Backend = faults.Backend(c.Backends[0].Backend, p.plan)
 		}
 	})
@@ -59,7 +60,7 @@ func (p *pausable) pause() {
 					p.t.Error(err)
 				}
 				for more := true; more; {
-					r, err := e.Collect(p.t.Context())
+					r, err := e.Blobs().Collect(p.t.Context())
 					if err != nil {
 						p.t.Error(err)
 					}

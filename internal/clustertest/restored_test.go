@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -94,7 +95,7 @@ var changes = []change{
 func (w *world) drained(g *gateway) {
 	w.t.Helper()
 	for range 3 {
-		_, err := g.Move(w.t.Context())
+		_, err := g.Blobs().Move(w.t.Context())
 		must(w.t, err)
 		w.collect(g)
 	}
@@ -205,8 +206,8 @@ func testRestored(t *testing.T, on ground, c change, actor int, end func(*world,
 	w.write(g, "old", data("old, in another history"))
 	w.collect(g)
 	w.stop(g)
-	if g, err := w.open(later, false); !errors.Is(err, engine.ErrStoreRolledBack) {
-		t.Errorf("the later store, after an older one was accepted and went on: %v, want %v", err, engine.ErrStoreRolledBack)
+	if g, err := w.open(later, false); !errors.Is(err, blobs.ErrStoreRolledBack) {
+		t.Errorf("the later store, after an older one was accepted and went on: %v, want %v", err, blobs.ErrStoreRolledBack)
 		if err == nil {
 			w.stop(g)
 		}
@@ -232,7 +233,7 @@ func (w *world) tryOlder(name string, noticed bool) {
 	case err == nil && noticed:
 		w.t.Error("the older store went unnoticed")
 	case err == nil:
-	case errors.Is(err, engine.ErrStoreRolledBack), errors.Is(err, engine.ErrUnknownStorage): // of a backend that was retired since
+	case errors.Is(err, blobs.ErrStoreRolledBack), errors.Is(err, blobs.ErrUnknownStorage): // of a backend that was retired since
 		return
 	default:
 		w.t.Fatal(err)
@@ -289,18 +290,18 @@ func testRolledBack(t *testing.T, on ground, c change) {
 		w.beat(g)
 		w.clock.Add(int64(2 * time.Minute))
 		w.beat(g)
-		if _, err := g.Collect(t.Context()); !engine.Disagrees(err) {
+		if _, err := g.Blobs().Collect(t.Context()); !blobs.Disagrees(err) {
 			t.Errorf("collected on a store that was rolled back: %v", err)
 		}
 		_, err := g.PutObject(t.Context(), putOf(w, "refused"))
-		if !errors.Is(err, s3err.ServiceUnavailable) || !engine.Disagrees(err) {
+		if !errors.Is(err, s3err.ServiceUnavailable) || !blobs.Disagrees(err) {
 			t.Errorf("a write on a store that was rolled back: %v", err)
 		}
-		if err := g.CheckBackend(t.Context(), g.BackendNames()[0]); !engine.Disagrees(err) {
+		if err := g.Blobs().CheckBackend(t.Context(), g.Blobs().BackendNames()[0]); !blobs.Disagrees(err) {
 			t.Errorf("a backend of a store that was rolled back: %v", err)
 		}
 		disagree := 0
-		for _, h := range g.BackendHealth() {
+		for _, h := range g.Blobs().BackendHealth() {
 			if h.Disagrees {
 				disagree++
 			}

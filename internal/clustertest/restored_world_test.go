@@ -22,6 +22,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends/fs"
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/backends/s3"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
@@ -73,7 +74,7 @@ type world struct {
 	ground   ground
 	dir      string
 	keys     encrypt.Provider
-	backends []engine.Backend
+	backends []blobs.Backend
 	clock    atomic.Int64
 	copies   int
 	bucket   meta.Bucket
@@ -93,7 +94,7 @@ func newWorld(t *testing.T, g ground) *world {
 		b, err := w.openBackend(name)
 		must(t, err)
 		t.Cleanup(func() { b.Close() })
-		w.backends = append(w.backends, engine.Backend{Name: name, Backend: b})
+		w.backends = append(w.backends, blobs.Backend{Name: name, Backend: b})
 	}
 	return w
 }
@@ -230,14 +231,14 @@ func (w *world) beat(g *gateway) {
 
 // collect lets a gateway do all background work, after it has taken all others for
 // dead.
-func (w *world) collect(g *gateway) (r engine.CollectReport) {
+func (w *world) collect(g *gateway) (r blobs.CollectReport) {
 	w.t.Helper()
 	for range 3 {
 		w.beat(g)
 		for more := true; more; {
-			one, err := g.Collect(w.t.Context())
+			one, err := g.Blobs().Collect(w.t.Context())
 			must(w.t, err)
-			r.Condemned, r.Doubtful, r.Deleted, more = r.Condemned+one.Condemned, r.Doubtful+one.Doubtful, r.Deleted+one.Deleted, !one.Skipped && one != (engine.CollectReport{})
+			r.Condemned, r.Doubtful, r.Deleted, more = r.Condemned+one.Condemned, r.Doubtful+one.Doubtful, r.Deleted+one.Deleted, !one.Skipped && one != (blobs.CollectReport{})
 		}
 		w.clock.Add(int64(2 * time.Minute))
 		w.beat(g)
@@ -325,9 +326,9 @@ func (w *world) complete(g *gateway) {
 // drain moves everything from the first backend to the second.
 func (w *world) drain(g *gateway) {
 	w.t.Helper()
-	must(w.t, g.DrainBackend(w.t.Context(), first, second))
+	must(w.t, g.Blobs().DrainBackend(w.t.Context(), first, second))
 	for more := true; more; {
-		r, err := g.Move(w.t.Context())
+		r, err := g.Blobs().Move(w.t.Context())
 		must(w.t, err)
 		more = r.More
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
@@ -34,7 +35,7 @@ func TestEditsOfTheLedgerDeleteNothing(t *testing.T) {
 	backend := mem.New()
 	defer backend.Close()
 	s := stage{path: filepath.Join(dir, "meta.db"), config: engine.Config{
-		Backends: []engine.Backend{{Name: "local", Backend: backend}}, Keys: ring, Sole: true, Grace: -1,
+		Backends: []blobs.Backend{{Name: "local", Backend: backend}}, Keys: ring, Sole: true, Grace: -1,
 	}}
 	scene, before := s.build(t, ctx)
 	p, done := s.play(t, ctx, scene, s.path)
@@ -208,10 +209,10 @@ func (p *play) background(ctx context.Context, e Edit) (left map[backends.BlobID
 		var last error
 		for range 3 {
 			p.late += time.Second // what is condemned now is deleted in the next round
-			_, last = g.Engine.Collect(ctx)
+			_, last = g.Engine.Blobs().Collect(ctx)
 			for _, step := range []func() error{
 				func() error { return g.Engine.Beat(ctx) },
-				func() error { _, err := g.Engine.Move(ctx); return err },
+				func() error { _, err := g.Engine.Blobs().Move(ctx); return err },
 				func() error { _, err := g.Lifecycles.Step(ctx); return err },
 				func() error { _, err := g.Inventories.Step(ctx); return err },
 			} {

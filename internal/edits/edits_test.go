@@ -16,6 +16,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
@@ -63,7 +64,7 @@ func TestEveryEditIsNoticedOrListed(t *testing.T) {
 	backend := mem.New()
 	defer backend.Close()
 	s := stage{path: filepath.Join(dir, "meta.db"), config: engine.Config{
-		Backends: []engine.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true, Grace: -1,
+		Backends: []blobs.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true, Grace: -1,
 	}}
 	scene, before := s.build(t, ctx)
 
@@ -345,7 +346,7 @@ func (p *play) open(ctx context.Context) (*Gateway, error) {
 		}
 	}
 	p.stored = again
-	c.Backends = []engine.Backend{{Name: of.Name, Backend: again}}
+	c.Backends = []blobs.Backend{{Name: of.Name, Backend: again}}
 	return Open(ctx, c)
 }
 

@@ -9,6 +9,7 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/servers"
@@ -46,7 +47,7 @@ func TestEditsOfPostgres(t *testing.T) {
 	defer keys.Close()
 	backend := mem.New()
 	defer backend.Close()
-	c := engine.Config{Store: store, Backends: []engine.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true, Grace: -1}
+	c := engine.Config{Store: store, Backends: []blobs.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true, Grace: -1}
 	raw, err := sql.Open("pgx", server.URL("edits"))
 	if err != nil {
 		t.Fatal(err)

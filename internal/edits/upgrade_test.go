@@ -13,6 +13,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	fsbackend "github.com/sanctum-storage/gateway/backends/fs"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
@@ -58,7 +59,7 @@ func openOld(t *testing.T) *old {
 	if err != nil {
 		t.Fatal(err)
 	}
-	blobs, err := fsbackend.Open(filepath.Join(dir, "blobs"), fsbackend.Options{})
+	backend, err := fsbackend.Open(filepath.Join(dir, "blobs"), fsbackend.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,11 +69,11 @@ func openOld(t *testing.T) *old {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := errors.Join(store.Close(), blobs.Close(), keys.Close()); err != nil {
+		if err := errors.Join(store.Close(), backend.Close(), keys.Close()); err != nil {
 			t.Error(err)
 		}
 	})
-	o.config = engine.Config{Store: store, Backends: []engine.Backend{{Name: "local", Backend: blobs}}, Keys: keys, Sole: true}
+	o.config = engine.Config{Store: store, Backends: []blobs.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true}
 	return o
 }
 
@@ -223,7 +224,7 @@ func TestSealingCannotBeTakenBack(t *testing.T) {
 				t.Errorf("a gateway that runs takes it: %v", err)
 			}
 			_, err := Open(t.Context(), o.config)
-			if !errors.Is(err, records.ErrEdited) && !errors.Is(err, engine.ErrStoreRolledBack) {
+			if !errors.Is(err, records.ErrEdited) && !errors.Is(err, blobs.ErrStoreRolledBack) {
 				t.Errorf("a gateway starts: %v", err)
 			}
 		})
@@ -246,7 +247,7 @@ func TestSealingCannotBeTakenBackWhileBackendsAreAway(t *testing.T) {
 		t.Error(err)
 	}
 	away.Clear()
-	if _, err := engine.Open(t.Context(), o.config); !errors.Is(err, engine.ErrStoreRolledBack) {
+	if _, err := engine.Open(t.Context(), o.config); !errors.Is(err, blobs.ErrStoreRolledBack) {
 		t.Errorf("once it is back: %v", err)
 	}
 }
@@ -261,7 +262,7 @@ func TestRestoredFromBeforeTheUpgrade(t *testing.T) {
 	for _, table := range []string{"users", "access_keys", "buckets"} {
 		o.edit("UPDATE " + table + " SET record = NULL")
 	}
-	if _, err := Open(t.Context(), o.config); !errors.Is(err, engine.ErrStoreRolledBack) {
+	if _, err := Open(t.Context(), o.config); !errors.Is(err, blobs.ErrStoreRolledBack) {
 		t.Fatalf("it is not noticed: %v", err)
 	}
 	o.config.AcceptStore = true

@@ -14,6 +14,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
@@ -63,7 +64,7 @@ func NewBare(t *testing.T) *Rig {
 }
 
 // Local is the only backend of a configuration.
-func Local(b backends.Backend) []engine.Backend { return []engine.Backend{{Name: "local", Backend: b}} }
+func Local(b backends.Backend) []blobs.Backend { return []blobs.Backend{{Name: "local", Backend: b}} }
 
 // Reopen starts another engine on the same parts, as a new process would.
 func (r *Rig) Reopen() {
@@ -191,11 +192,11 @@ func (r *Rig) Complete(u engine.Upload, parts ...engine.CompletedPart) (engine.O
 func (r *Rig) Collect() {
 	r.T.Helper()
 	for range 1000 {
-		c, err := r.E.Collect(r.T.Context())
+		c, err := r.E.Blobs().Collect(r.T.Context())
 		if err != nil {
 			r.T.Fatalf("collect: %v", err)
 		}
-		if c == (engine.CollectReport{}) {
+		if c == (blobs.CollectReport{}) {
 			return
 		}
 	}

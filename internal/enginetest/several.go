@@ -5,7 +5,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/blobs"
 )
 
 // East, West and Swiss are three backends of a configuration, East the default.
@@ -28,7 +28,7 @@ func NewSeveral(t *testing.T) *Several {
 		Clocked: clocked(NewBare(t)),
 		At:      map[string]backends.Backend{East: mem.New(), West: mem.New(), Swiss: mem.New()},
 	}
-	s.Config.Backends = []engine.Backend{
+	s.Config.Backends = []blobs.Backend{
 		{Name: Swiss, Backend: s.At[Swiss], Region: "zurich", Jurisdiction: "CH"},
 		{Name: East, Backend: s.At[East], Region: "eu-east-1", Jurisdiction: "EU"},
 		{Name: West, Backend: s.At[West], Region: "eu-west-1", Jurisdiction: "EU"},

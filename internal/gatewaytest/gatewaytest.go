@@ -21,6 +21,7 @@ import (
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
@@ -38,7 +39,7 @@ type Options struct {
 	Store   meta.Store       // closed by the caller; nil: SQLite in t.TempDir()
 	Backend backends.Backend // closed by the caller; nil: in memory; called BackendName
 	// Backends replace Backend where there are several; closed by the caller.
-	Backends []engine.Backend
+	Backends []blobs.Backend
 	Default  string           // of Backends; see engine.Config
 	Keys     encrypt.Provider // closed by the caller; nil: a key file in t.TempDir()
 	Now      func() time.Time // nil: time.Now
@@ -101,7 +102,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	}
 	g.parts(t, o.Backends)
 	if o.Backends == nil {
-		o.Backends = []engine.Backend{{Name: BackendName, Backend: g.Backend}}
+		o.Backends = []blobs.Backend{{Name: BackendName, Backend: g.Backend}}
 	}
 	ctx := context.Background()
 	var err error
@@ -141,7 +142,7 @@ func Start(t testing.TB, o Options) *Gateway {
 }
 
 // parts makes those that were not given.
-func (g *Gateway) parts(t testing.TB, several []engine.Backend) {
+func (g *Gateway) parts(t testing.TB, several []blobs.Backend) {
 	t.Helper()
 	if g.Store == nil {
 		g.path = filepath.Join(t.TempDir(), "store.db")

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends/guard"
 	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
@@ -40,7 +41,7 @@ func newBeside(t *testing.T) *beside {
 	// The engine also calls the server where it does not lie, beside other tests.
 	guarded := guard.New(openMinIO(t, b.s, 5*patience), guard.Options{Timeout: time.Second, DeleteTimeout: time.Second,
 		StallTimeout: time.Second})
-	b.g = gatewaytest.Start(t, gatewaytest.Options{Default: "bad", Backends: []engine.Backend{
+	b.g = gatewaytest.Start(t, gatewaytest.Options{Default: "bad", Backends: []blobs.Backend{
 		{Name: "good", Backend: mem.New(), Jurisdiction: "XX"}, {Name: "bad", Backend: guarded}}})
 	var err error
 	if b.good, err = b.g.Engine.CreateBucket(t.Context(), "in-good", "XX", b.g.Engine.Accounts().Root().ID); err != nil {
@@ -154,19 +155,19 @@ func (b *beside) live() {
 		t.Errorf("a write to the honest backend: %v", err)
 	}
 	// What these say of the liar is theirs; that they end is what counts.
-	_, _ = e.Collect(t.Context())
+	_, _ = e.Blobs().Collect(t.Context())
 	_, _ = fsck.Run(t.Context(), e, fsck.Options{Deep: true})
 }
 
 // drain moves what the liar has to the honest backend, as far as that can be.
 func (b *beside) drain() {
 	t, e := b.t, b.g.Engine
-	if err := e.DrainBackend(t.Context(), "bad", "good"); err != nil {
+	if err := e.Blobs().DrainBackend(t.Context(), "bad", "good"); err != nil {
 		t.Errorf("the liar is not drained: %v", err)
 	}
 	for range 2 {
-		_, _ = e.Move(t.Context())
-		_, _ = e.Collect(t.Context())
+		_, _ = e.Blobs().Move(t.Context())
+		_, _ = e.Blobs().Collect(t.Context())
 	}
-	_ = e.CancelDrain(t.Context(), "bad") // it may be empty by now, and retired
+	_ = e.Blobs().CancelDrain(t.Context(), "bad") // it may be empty by now, and retired
 }

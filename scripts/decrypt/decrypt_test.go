@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	blobfs "github.com/sanctum-storage/gateway/backends/fs"
+	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
@@ -54,7 +55,7 @@ func start(t *testing.T, passphrase string) *data {
 	d.must(err)
 	backend, err := blobfs.Open(filepath.Join(d.dir, "blobs"), blobfs.Options{})
 	d.must(err)
-	d.e, err = engine.Open(t.Context(), engine.Config{Store: store, Backends: []engine.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true})
+	d.e, err = engine.Open(t.Context(), engine.Config{Store: store, Backends: []blobs.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true})
 	d.must(err)
 	d.stop = []func() error{d.e.Close, store.Close, backend.Close, keys.Close}
 	return d

@@ -1,0 +1,165 @@
+package blobs
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/sanctum-storage/gateway/backends"
+)
+
+var (
+	// errBadCopy: a copy that was just made is not what it was made of.
+	errBadCopy = errors.New("the copy differs from what it was made of")
+	// errBadSource: what a copy was made of is not what was sealed.
+	errBadSource = errors.New("there are other bytes than were sealed")
+	// errSource: what a copy is to be made of cannot be read.
+	errSource = errors.New("what is to be copied")
+	// errTarget: it was the target that failed.
+	errTarget = errors.New("where the copy is to be")
+)
+
+// copyBlob copies sealed bytes under the same id and returns how many. What the
+// copy is made of is deleted later, and neither backend is trusted: so the copy is
+// read back and opened, or where nothing proves it, compared with a second reading. A
+// copy that is there already, from a step that was cut short, is judged alike.
+func (bs *Blobs) copyBlob(ctx context.Context, proves Proof, from, to *place) (int64, error) {
+	id := backends.BlobID(proves.ID)
+	info, err := from.Stat(ctx, id)
+	if err != nil {
+		return 0, unread(from, err)
+	}
+	if proves.Bytes != nil {
+		if want, err := proves.Bytes.Size(); err != nil || info.Size != want {
+			return 0, fmt.Errorf("backend %s: %w: it has %d bytes of %d", from.Name, backends.ErrCorrupt, info.Size, want)
+		}
+	}
+	// No more is written to the target than a blob may have.
+	if !bs.c.Possible(info.Size) {
+		return 0, fmt.Errorf("backend %s: %w: no blob has %d bytes", from.Name, backends.ErrCorrupt, info.Size)
+	}
+	body, err := from.Get(ctx, id, 0, -1) // all of it, which some backends check by what they know of the whole
+	if err != nil {
+		return 0, unread(from, err)
+	}
+	source := &watchedSource{Reader: body}
+	err = to.Put(ctx, id, source, info.Size)
+	closed := body.Close()
+	switch {
+	case errors.Is(err, backends.ErrExists):
+		return info.Size, bs.judgeCopy(ctx, proves, info.Size, from, to)
+	case err != nil && source.err == nil && !errors.Is(err, backends.ErrSize):
+		return 0, fmt.Errorf("copy from backend %s to %s: %w: %w", from.Name, to.Name, errTarget, err)
+	case err != nil && source.err != nil:
+		return 0, fmt.Errorf("copy to backend %s: %w", to.Name, unread(from, source.err))
+	case err != nil:
+		return 0, fmt.Errorf("copy from backend %s to %s: %w", from.Name, to.Name, err)
+	case closed != nil:
+		return 0, unread(from, closed)
+	}
+	err = bs.judgeCopy(ctx, proves, info.Size, from, to)
+	if errors.Is(err, ErrOtherBytes) {
+		err = errBadCopy
+	}
+	return info.Size, err
+}
+
+// judgeCopy returns nil for a copy that may take the place of what it was made of,
+// ErrOtherBytes where the two differ, errBadCopy where it is proved to be bad.
+func (bs *Blobs) judgeCopy(ctx context.Context, proves Proof, size int64, from, to *place) error {
+	if proves.Bytes == nil {
+		return compareBlob(ctx, backends.BlobID(proves.ID), size, from, to)
+	}
+	err := proves.check(ctx, to)
+	if err == nil {
+		return nil
+	} else if !errors.Is(err, ErrOtherBytes) {
+		return fmt.Errorf("%w: %w", errTarget, err)
+	}
+	if source := proves.check(ctx, from); errors.Is(source, ErrOtherBytes) {
+		return fmt.Errorf("%w: %w: backend %s", errBadCopy, errBadSource, from.Name)
+	}
+	return errBadCopy
+}
+
+// unread is an error of reading what a copy is to be made of.
+func unread(from *place, err error) error {
+	return fmt.Errorf("%w: backend %s: %w", errSource, from.Name, err)
+}
+
+// watchedSource remembers that reading failed, for which no target is to blame.
+type watchedSource struct {
+	io.Reader
+	err error
+}
+
+func (w *watchedSource) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		w.err = err
+	}
+	return n, err
+}
+
+// compareBlob fails with ErrOtherBytes where two backends do not hold the same bytes,
+// so many of them.
+func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *place) (err error) {
+	info, err := to.Stat(ctx, id)
+	if err != nil {
+		return fmt.Errorf("%w: backend %s: %w", errTarget, to.Name, err)
+	}
+	if info.Size != size {
+		return ErrOtherBytes
+	}
+	var open [2]io.ReadCloser
+	for i, p := range []*place{from, to} {
+		if open[i], err = p.Get(ctx, id, 0, -1); err != nil && p == to {
+			return fmt.Errorf("%w: backend %s: %w", errTarget, p.Name, err)
+		} else if err != nil {
+			return unread(p, err)
+		}
+		defer func() { err = errors.Join(err, open[i].Close()) }()
+	}
+	a, b := comparePool.Get().(*compareBuffer), comparePool.Get().(*compareBuffer)
+	defer comparePool.Put(a)
+	defer comparePool.Put(b)
+	for left := size + 1; left > 0; left -= int64(len(a)) {
+		n := min(left, int64(len(a))) // with the last goes the byte that must not be there
+		these, err := fullOrEnd(open[0], a[:n])
+		if err != nil {
+			return unread(from, err)
+		}
+		those, err := fullOrEnd(open[1], b[:n])
+		if err != nil {
+			return fmt.Errorf("backend %s: %w", to.Name, err)
+		}
+		if want := min(n, left-1); int64(len(these)) != want || !bytes.Equal(these, those) {
+			return ErrOtherBytes
+		}
+	}
+	return nil
+}
+
+// compareBuffer takes what is compared at a time.
+type compareBuffer [64 << 10]byte
+
+var comparePool = sync.Pool{New: func() any { return new(compareBuffer) }}
+
+// fullOrEnd reads until p is full or r ends, which is no error. Unlike io.ReadFull it
+// does not take r's own io.ErrUnexpectedEOF, a connection that broke, for its end.
+func fullOrEnd(r io.Reader, p []byte) ([]byte, error) {
+	for n := 0; n < len(p); {
+		m, err := r.Read(p[n:])
+		n += m
+		if err == io.EOF {
+			return p[:n], nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,107 @@
+package blobs
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// prove sees to it that the configured name leads to the storage that the store
+// means, before anything is written there.
+func (bs *Blobs) prove(ctx context.Context, p *place) error {
+	if p.proved.Load() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, proveTimeout)
+	defer cancel()
+	row, err := bs.checkEpoch(ctx, p)
+	if err == nil {
+		err = bs.proveSealing(ctx, p, row)
+	}
+	if err == nil {
+		p.disagrees.Store(false)
+		p.proved.Store(true)
+		p.met.Store(true)
+		return nil
+	}
+	if Disagrees(err) {
+		p.disagrees.Store(true)
+	}
+	return fmt.Errorf("backend %s: %w", p.Name, err)
+}
+
+// agree is prove for what must not rely on what was seen before.
+func (bs *Blobs) agree(ctx context.Context, p *place) error {
+	_, err := bs.checkEpoch(ctx, p)
+	bs.noteDisagreement(p, err)
+	if err != nil {
+		return fmt.Errorf("backend %s: %w", p.Name, err)
+	}
+	return nil
+}
+
+// proveAll proves every backend at start. One that is out of reach is left for
+// later, and nothing is written there until then.
+//
+// A store that says that not every row is sealed is refused when none can be reached:
+// whether it was edited to say so, only they can tell.
+func (bs *Blobs) proveAll(ctx context.Context) error {
+	asked := false
+	var away error
+	for _, p := range bs.registry.now.Load().configured {
+		err := bs.prove(ctx, p)
+		switch {
+		case err == nil:
+			asked = true
+		case unreached(ctx, err):
+			p.noted, away = err.Error(), err
+			bs.c.Log.Warn("a backend cannot be reached; requests for what is there are refused until it can", "error", err)
+		default:
+			return err
+		}
+	}
+	if !asked && away != nil && bs.c.Sealing.Now() < meta.SealingWhole {
+		return fmt.Errorf("the store is not sealed whole, and no backend can be asked whether it ever was: %w", away)
+	}
+	return nil
+}
+
+// ProveLate has every backend proved, and marked with the sealing, that is not yet.
+func (bs *Blobs) ProveLate(ctx context.Context) error {
+	s, err := bs.refresh(ctx)
+	if err == nil {
+		bs.proveLate(ctx, s)
+	}
+	return err
+}
+
+// proveLate tries again what Open left, all at once: a beat must not take as long as
+// several backends that are frozen. A failure is logged when it is new.
+func (bs *Blobs) proveLate(ctx context.Context, s *places) {
+	var proving sync.WaitGroup
+	for _, p := range s.configured {
+		if p.proved.Load() && p.sealed.Load() {
+			continue
+		}
+		proving.Go(func() { bs.proveOneLate(ctx, s, p) })
+	}
+	proving.Wait()
+}
+
+func (bs *Blobs) proveOneLate(ctx context.Context, s *places, p *place) {
+	if p.proved.Load() {
+		bs.sealLate(ctx, s, p)
+		return
+	}
+	err := bs.prove(ctx, p)
+	switch {
+	case err == nil:
+		bs.c.Log.Info("the backend is in use", "backend", p.Name)
+		p.noted = ""
+	case err.Error() != p.noted:
+		p.noted = err.Error()
+		bs.c.Log.Warn("a backend cannot be used; requests for what is there are refused", "error", err)
+	}
+}

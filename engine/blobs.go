@@ -1,0 +1,53 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// settleTimeout bounds what is done for a request after it has failed.
+const settleTimeout = 10 * time.Second
+
+// newBlobs makes the ledger and places of the deployment.
+func (e *Engine) newBlobs(c *Config, seed encrypt.Seed) *blobs.Blobs {
+	return blobs.New(blobs.Config{
+		Store: e.store, Deployment: meta.ID(e.deployment), Backends: c.Backends, Default: c.Default,
+		Keys: blobs.DeriveMarkerKeys(func(use string) []byte { return derived(seed, use) }),
+		Now:  e.now, Elapsed: c.Elapsed, Log: e.log, Sole: c.Sole, ReadOnly: c.ReadOnly, Grace: c.Grace,
+		Sealing: sealingOf{e}, Buckets: bucketRows{e}, Prover: prover{e}, Damaged: e.damagedMove, Possible: possibleBlob,
+		Before: e.beforeSweep(), After: e.afterSweep(),
+	})
+}
+
+// possibleBlob reports whether a blob can have so many sealed bytes.
+func possibleBlob(sealed int64) bool {
+	plain, err := encrypt.PlainSize(sealed)
+	return err == nil && plain <= MaxBodySize+maxFilling
+}
+
+// sealingOf tells blobs how much of the deployment is sealed.
+type sealingOf struct{ e *Engine }
+
+// Now implements blobs.Sealing.
+func (s sealingOf) Now() meta.Sealing { return s.e.sealing() }
+
+// Writing implements blobs.Sealing.
+func (s sealingOf) Writing() meta.Sealing { return s.e.writesBy() }
+
+// Reread implements blobs.Sealing.
+func (s sealingOf) Reread(ctx context.Context) error { return s.e.reread(ctx) }
+
+// bucketRows tells blobs what buckets demand.
+type bucketRows struct{ e *Engine }
+
+// Again implements blobs.Buckets.
+func (b bucketRows) Again(ctx context.Context, was meta.Bucket) (meta.Bucket, error) {
+	return b.e.SameBucket(ctx, was)
+}
+
+// Prove implements blobs.Buckets.
+func (b bucketRows) Prove(row *meta.Bucket) error { return b.e.ProveBucket(row) }

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// CreateBucket makes a bucket with a seed of its own, on a backend that
+// satisfies what its owner demands and what its LocationConstraint does: where
+// that names a configured backend, region or jurisdiction, it is a demand that
+// stays with the bucket. Errors: InvalidBucketName, InvalidLocationConstraint,
+// AccessDenied where the owner's demand cannot be met, BucketAlreadyOwnedByYou,
+// BucketAlreadyExists.
+func (e *Engine) CreateBucket(ctx context.Context, name, constraint string, owner meta.ID) (meta.Bucket, error) {
+	return e.createBucket(ctx, meta.Bucket{Name: name, Owner: owner, Region: constraint})
+}
+
+// CreateLockedBucket is CreateBucket for a bucket whose versions can be locked, with
+// versioning enabled.
+func (e *Engine) CreateLockedBucket(ctx context.Context, name, constraint string, owner meta.ID) (meta.Bucket, error) {
+	return e.createBucket(ctx, meta.Bucket{Name: name, Owner: owner, Region: constraint, Versioning: meta.VersioningEnabled, Lock: true})
+}
+
+// maxPlaceTries is how often a new bucket looks for a place because the backends
+// changed meanwhile.
+const maxPlaceTries = 4
+
+func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
+	if err := CheckBucketName(b.Name); err != nil {
+		return meta.Bucket{}, err
+	}
+	b.ID, b.Created = meta.NewID(), e.now()
+	if err := e.refuseMoreBuckets(ctx, b.Owner); errors.Is(err, s3err.TooManyBuckets) {
+		return e.unlessThere(ctx, &b, err)
+	} else if err != nil {
+		return meta.Bucket{}, err
+	}
+	own, err := e.demands(ctx, &b)
+	if err != nil {
+		return meta.Bucket{}, err
+	}
+	seed := encrypt.NewSeed()
+	const generation = 1
+	wrapped, err := e.provider.Wrap(ctx, e.bucketContext(b.ID, generation), seed[:])
+	if err != nil {
+		return meta.Bucket{}, internal("wrap a bucket seed", err)
+	}
+	ctx, sealing, done, err := e.sealAs(ctx)
+	if err != nil {
+		return meta.Bucket{}, err
+	}
+	defer done()
+	if err := e.sealBucket(sealing, &b, nil); err != nil {
+		return meta.Bucket{}, err
+	}
+	for try := 1; ; try++ {
+		if b.Backend, err = e.blobs.Pick(&b, own); err == nil {
+			err = e.store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped})
+			if !errors.Is(err, meta.ErrConflict) {
+				return e.created(ctx, b, err)
+			}
+		}
+		if try == maxPlaceTries && blobs.IsUnregistered(err) {
+			return e.unlessThere(ctx, &b, err)
+		} else if try == maxPlaceTries {
+			return meta.Bucket{}, meta.Coded(err)
+		}
+		if err = e.blobs.Refresh(ctx); err != nil {
+			return meta.Bucket{}, meta.Coded(err)
+		}
+	}
+}
+
+// unlessThere is why no bucket can be made now, unless it is there: it would be none more,
+// and clients make sure of theirs at each start.
+func (e *Engine) unlessThere(ctx context.Context, b *meta.Bucket, why error) (meta.Bucket, error) {
+	now, err := e.Bucket(ctx, b.Name)
+	switch {
+	case errors.Is(err, s3err.NoSuchBucket):
+		return meta.Bucket{}, why
+	case err != nil:
+		return meta.Bucket{}, err
+	}
+	return taken(b, now)
+}
+
+// created says what became of a new bucket.
+func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bucket, error) {
+	unknown := errors.Is(err, meta.ErrUnknown)
+	if !unknown && !errors.Is(err, meta.ErrExists) {
+		return b, meta.Coded(err)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
+	defer cancel()
+	now, again := e.store.Bucket(ctx, b.Name)
+	if again == nil {
+		again = e.ProveBucket(&now)
+	}
+	switch {
+	case again == nil && now.ID == b.ID:
+		return b, nil
+	case unknown && errors.Is(again, meta.ErrNoBucket): // which is no proof that it stays so
+		return meta.Bucket{}, meta.Coded(err)
+	case unknown && again != nil:
+		return meta.Bucket{}, meta.Coded(errors.Join(err, again))
+	case again != nil:
+		now = meta.Bucket{} // whose it is is not proven
+	}
+	return taken(&b, now)
+}
+
+// taken is what is said of a new bucket whose name is now's already.
+func taken(b *meta.Bucket, now meta.Bucket) (meta.Bucket, error) {
+	if now.Owner == b.Owner {
+		return now, s3err.New(s3err.BucketAlreadyOwnedByYou, "").With("BucketName", b.Name)
+	}
+	return meta.Bucket{}, s3err.New(s3err.BucketAlreadyExists, "").With("BucketName", b.Name)
+}
+
+// demands fills in the bucket's residency and returns that of its owner.
+func (e *Engine) demands(ctx context.Context, b *meta.Bucket) (own string, err error) {
+	u, err := e.accounts.Existing(ctx, b.Owner)
+	if errors.Is(err, meta.ErrNotFound) {
+		return "", s3err.InvalidAccessKeyID // removed since the request was signed
+	} else if err != nil {
+		return "", meta.Coded(err)
+	}
+	if u.Residency != "" {
+		b.Residency = append(b.Residency, u.Residency)
+	}
+	switch {
+	case b.Region == "" || b.Region == e.region:
+	case e.blobs.HasPlace(b.Region):
+		if b.Region != u.Residency {
+			b.Residency = append(b.Residency, b.Region)
+		}
+	case e.blobs.Placed():
+		return "", invalidLocation(b.Region, "")
+	}
+	return u.Residency, nil
+}
+
+func invalidLocation(constraint, message string) error {
+	return s3err.New(s3err.InvalidLocationConstraint, "%s", message).With("LocationConstraint", constraint)
+}

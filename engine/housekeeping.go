@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/sanctum-storage/gateway/blobs"
+)
+
+const (
+	// collectRows uploads are expired, rows of parts removed, or renames forgotten in one
+	// pass of the collector.
+	collectRows = 500
+	// foldRows is how many changes of usage one pass of the collector adds up.
+	foldRows = 1000
+)
+
+// beforeSweep are the collector's steps that make rows ready to be swept.
+func (e *Engine) beforeSweep() []blobs.Step {
+	return []blobs.Step{{
+		Doing: "expire uploads",
+		Do: func(ctx context.Context, now time.Time) (int, bool, error) {
+			n, err := e.store.ExpireUploads(ctx, now.Add(-e.expiry), collectRows)
+			return n, n == collectRows, err
+		},
+		Note: func(r *blobs.CollectReport, n int) { r.Expired = n },
+	}}
+}
+
+// afterSweep are those that remove surplus parts, add up usage and forget renames.
+func (e *Engine) afterSweep() []blobs.Step {
+	return []blobs.Step{{
+		Doing: "remove surplus parts",
+		Do:    e.trim,
+		Note:  func(r *blobs.CollectReport, n int) { r.Swept += n },
+	}, {
+		Doing: "fold usage",
+		Do: func(ctx context.Context, _ time.Time) (int, bool, error) {
+			n, err := e.store.FoldUsage(ctx, foldRows)
+			return n, n == foldRows, err
+		},
+		Note: func(r *blobs.CollectReport, n int) { r.Folded = n },
+	}, {
+		Doing: "forget renames",
+		Do: func(ctx context.Context, now time.Time) (int, bool, error) {
+			n, err := e.store.ForgetRenames(ctx, now.Add(-renameTokenLife), collectRows)
+			return n, n == collectRows, err
+		},
+		Note: func(r *blobs.CollectReport, n int) { r.Forgotten = n },
+	}}
+}
