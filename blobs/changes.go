@@ -68,9 +68,9 @@ func (s *CountedStore) MoveBlob(ctx context.Context, m meta.Move) error {
 	return s.Store.MoveBlob(ctx, m)
 }
 
-func (s *CountedStore) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed) error {
+func (s *CountedStore) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed, most int) error {
 	defer s.changes.count()
-	return s.Store.CreateBucket(ctx, b, seed)
+	return s.Store.CreateBucket(ctx, b, seed, most)
 }
 
 func (s *CountedStore) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v meta.Versioning, lock bool) error {

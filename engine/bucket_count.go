@@ -11,23 +11,24 @@ import (
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/BucketRestrictions.html
 const DefaultMaxBuckets = 10_000
 
-// refuseMoreBuckets fails with TooManyBuckets where a tenant has as many buckets as it
-// may. Requests at the same moment may each make one beyond that.
-func (e *Engine) refuseMoreBuckets(ctx context.Context, owner meta.ID) error {
+// mayHaveMore returns how many buckets a tenant may have, or TooManyBuckets where it has
+// them. The store counts again when it adds one: this spares a request that will be refused
+// a wrapped seed and a transaction.
+func (e *Engine) mayHaveMore(ctx context.Context, owner meta.ID) (most int, err error) {
 	l, err := e.accounts.Limits(ctx, owner)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	most := e.maxBuckets
+	most = e.maxBuckets
 	if l.Buckets > 0 {
 		most = int(min(l.Buckets, meta.MaxBucketCount))
 	}
 	has, err := e.store.CountBuckets(ctx, owner, most)
 	if err != nil {
-		return meta.Coded(err)
+		return 0, meta.Coded(err)
 	}
 	if has >= most {
-		return s3err.TooManyBuckets
+		return 0, s3err.TooManyBuckets
 	}
-	return nil
+	return most, nil
 }

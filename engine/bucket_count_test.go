@@ -2,11 +2,41 @@ package engine_test
 
 import (
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
+
+// Requests at the same moment make no more buckets than a tenant may have.
+func TestBucketsOfATenantAtOnce(t *testing.T) {
+	r := newRig(t)
+	r.config.MaxBuckets = 3
+	r.reopen()
+	tenant, err := r.e.Accounts().CreateTenant(t.Context(), "many", "", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := make([]error, 12)
+	var all sync.WaitGroup
+	for i := range made {
+		all.Go(func() { _, made[i] = r.e.CreateBucket(t.Context(), fmt.Sprint("many-", i), "", tenant.Tenant.ID) })
+	}
+	all.Wait()
+	n := 0
+	for i, err := range made {
+		if err == nil {
+			n++
+		} else if !errors.Is(err, s3err.TooManyBuckets) {
+			t.Errorf("bucket %d: %v", i, err)
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d buckets, of 3 at most", n)
+	}
+}
 
 // A tenant has so many buckets and no more, unless its own limits say otherwise, and
 // what others have does not count.

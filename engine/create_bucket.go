@@ -35,7 +35,8 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 		return meta.Bucket{}, err
 	}
 	b.ID, b.Created = meta.NewID(), e.now()
-	if err := e.refuseMoreBuckets(ctx, b.Owner); errors.Is(err, s3err.TooManyBuckets) {
+	most, err := e.mayHaveMore(ctx, b.Owner)
+	if errors.Is(err, s3err.TooManyBuckets) {
 		return e.unlessThere(ctx, &b, err)
 	} else if err != nil {
 		return meta.Bucket{}, err
@@ -60,7 +61,7 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 	}
 	for try := 1; ; try++ {
 		if b.Backend, err = e.blobs.Pick(&b, own); err == nil {
-			err = e.store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped})
+			err = e.store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped}, most)
 			if !errors.Is(err, meta.ErrConflict) {
 				return e.created(ctx, b, err)
 			}
@@ -91,6 +92,12 @@ func (e *Engine) unlessThere(ctx context.Context, b *meta.Bucket, why error) (me
 
 // created says what became of a new bucket.
 func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bucket, error) {
+	switch {
+	case errors.Is(err, meta.ErrTooMany):
+		return meta.Bucket{}, s3err.TooManyBuckets
+	case errors.Is(err, meta.ErrNotFound):
+		return meta.Bucket{}, s3err.InvalidAccessKeyID // removed since the request was signed
+	}
 	unknown := errors.Is(err, meta.ErrUnknown)
 	if !unknown && !errors.Is(err, meta.ErrExists) {
 		return b, meta.Coded(err)

@@ -58,14 +58,16 @@ type BucketQuery struct {
 	Limit  int    // 1..MaxPage
 }
 
-// MaxBucketCount is how far CountBuckets counts.
+// MaxBucketCount is how far buckets of an owner are counted.
 const MaxBucketCount = 1_000_000
 
 // Buckets keeps buckets and their wrapped seeds.
 type Buckets interface {
-	// CreateBucket adds the bucket with its first seed. ErrExists when the name is
-	// taken; ErrConflict when its backend is not active.
-	CreateBucket(ctx context.Context, b Bucket, seed BucketSeed) error
+	// CreateBucket adds the bucket with its first seed, unless its owner has most buckets
+	// or more: ErrTooMany, however many are created at once. ErrExists when the name is
+	// taken; ErrNotFound when the owner is no tenant; ErrConflict when its backend is not
+	// active; ErrLimit unless most is 1 to MaxBucketCount.
+	CreateBucket(ctx context.Context, b Bucket, seed BucketSeed, most int) error
 	// Bucket finds a bucket by name, or ErrNoBucket.
 	Bucket(ctx context.Context, name string) (Bucket, error)
 	// ListBuckets returns at most q.Limit buckets.

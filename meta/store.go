@@ -55,6 +55,8 @@ var (
 	ErrFull = fmt.Errorf("%w: it has no room", ErrUnavailable)
 	// ErrUnknown: the commit's outcome could not be learnt.
 	ErrUnknown = errors.New("meta: outcome unknown")
+	// ErrTooMany: the owner has as many of them as the caller allows it.
+	ErrTooMany = errors.New("meta: too many")
 	// ErrLimit: the intent asks for more than the contract's limits allow.
 	ErrLimit = errors.New("meta: limit exceeded")
 	// ErrUnfinished: the store is the copy of another, and not all is there yet.

@@ -63,8 +63,8 @@ func (f *faultyStore) InitDeployment(ctx context.Context, d meta.Deployment, roo
 	return f.do("InitDeployment", func() error { return f.s.InitDeployment(ctx, d, root, first) })
 }
 
-func (f *faultyStore) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed) error {
-	return f.do("CreateBucket", func() error { return f.s.CreateBucket(ctx, b, seed) })
+func (f *faultyStore) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed, most int) error {
+	return f.do("CreateBucket", func() error { return f.s.CreateBucket(ctx, b, seed, most) })
 }
 
 func (f *faultyStore) Bucket(ctx context.Context, name string) (meta.Bucket, error) {

@@ -70,7 +70,8 @@ func TestStoreAfter(t *testing.T) {
 	inner := openStore(t)
 	s := Store(inner, NewPlan(1, Rule{When: After}))
 	const at = meta.FirstBackend
-	b := meta.Bucket{ID: meta.NewID(), Name: "b", Backend: at, Created: time.Now()}
+	owner := meta.Tenant{ID: meta.NewID(), Name: "owner"}
+	b := meta.Bucket{ID: meta.NewID(), Name: "b", Owner: owner.ID, Backend: at, Created: time.Now()}
 	holder, blob := meta.NewID(), meta.BlobID{1}
 	v := meta.Version{Bucket: b.ID, Key: "k", ID: meta.NewID(), Null: true, Modified: time.Now(), Body: meta.Body{Kind: meta.BodyBlob, Blob: blob}}
 	unknown := func(what string, err error) {
@@ -80,7 +81,8 @@ func TestStoreAfter(t *testing.T) {
 		}
 	}
 	unknown("AddBackend", s.AddBackend(ctx, meta.Backend{ID: at, Name: "local", Created: time.Now()}))
-	unknown("CreateBucket", s.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1}))
+	unknown("CreateTenant", s.CreateTenant(ctx, owner, meta.AccessKey{ID: "key", User: owner.ID}))
+	unknown("CreateBucket", s.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1}, meta.MaxBucketCount))
 	unknown("Reserve", s.Reserve(ctx, holder, at, []meta.BlobID{blob}, time.Now()))
 	unknown("CommitObject", s.CommitObject(ctx, meta.Commit{Version: v, Holder: holder}))
 	if got, err := inner.Object(ctx, b.ID, "k"); err != nil || got.ID != v.ID {

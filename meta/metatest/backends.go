@@ -32,8 +32,8 @@ func (f *fixture) wantState(id meta.BackendID, want meta.BackendState) {
 // place creates a bucket on a backend.
 func (f *fixture) place(at meta.BackendID) (meta.Bucket, error) {
 	id := meta.NewID()
-	b := meta.Bucket{ID: id, Name: id.String(), Owner: meta.NewID(), Backend: at, Created: f.now}
-	return b, f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: id, Generation: 1})
+	b := meta.Bucket{ID: id, Name: id.String(), Owner: f.root, Backend: at, Created: f.now}
+	return b, f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: id, Generation: 1}, meta.MaxBucketCount)
 }
 
 func (f *fixture) reserveAt(at meta.BackendID) (meta.BlobID, error) {

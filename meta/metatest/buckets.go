@@ -2,6 +2,7 @@ package metatest
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -9,9 +10,9 @@ import (
 func testBuckets(f *fixture) {
 	_, err := f.s.Bucket(f.ctx, "photos")
 	f.is(err, meta.ErrNoBucket)
-	b := meta.Bucket{ID: meta.NewID(), Name: "photos", Owner: meta.NewID(), Region: "eu-west-1", Residency: []string{"eu", "here"}, Backend: here, Created: f.now}
+	b := meta.Bucket{ID: meta.NewID(), Name: "photos", Owner: f.root, Region: "eu-west-1", Residency: []string{"eu", "here"}, Backend: here, Created: f.now}
 	seed := meta.BucketSeed{Bucket: b.ID, Generation: 3, Wrapped: []byte("wrapped")}
-	f.ok(f.s.CreateBucket(f.ctx, b, seed))
+	f.ok(f.s.CreateBucket(f.ctx, b, seed, meta.MaxBucketCount))
 	got, err := f.s.Bucket(f.ctx, "photos")
 	f.ok(err)
 	same(f, got, b)
@@ -23,7 +24,7 @@ func testBuckets(f *fixture) {
 
 	taken := b
 	taken.ID = meta.NewID()
-	f.is(f.s.CreateBucket(f.ctx, taken, meta.BucketSeed{Bucket: taken.ID}), meta.ErrExists)
+	f.is(f.s.CreateBucket(f.ctx, taken, meta.BucketSeed{Bucket: taken.ID}, meta.MaxBucketCount), meta.ErrExists)
 	_, err = f.s.BucketSeeds(f.ctx, taken.ID)
 	f.is(err, meta.ErrNoBucket)
 
@@ -36,22 +37,80 @@ func testBuckets(f *fixture) {
 	f.is(err, meta.ErrNoBucket)
 	f.is(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b.ID, "k", meta.Body{})}), meta.ErrNoBucket)
 	f.is(f.s.CreateUpload(f.ctx, meta.Upload{ID: meta.NewID(), Bucket: b.ID, Key: "k"}), meta.ErrNoBucket)
-	f.is(f.s.CreateBucket(f.ctx, b, seed), meta.ErrExists) // its id is taken while Sweep has yet to come
+	f.is(f.s.CreateBucket(f.ctx, b, seed, meta.MaxBucketCount), meta.ErrExists) // its id is taken while Sweep has yet to come
 
 	f.sweepAll()
 	_, err = f.s.BucketSeeds(f.ctx, b.ID)
 	f.is(err, meta.ErrNoBucket)
 }
 
+// However many buckets are created at once, their owner has no more than it may. One whose
+// name is taken is none more.
+func testMostBuckets(f *fixture) {
+	const most, at = 3, 12
+	tenant, _ := f.tenant("bob")
+	create := func(owner meta.ID, name string, most int) error {
+		id := meta.NewID()
+		return f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: owner, Backend: here, Created: f.now}, meta.BucketSeed{Bucket: id}, most)
+	}
+	f.ok(create(f.root, "another's", most))
+	made := make([]error, at)
+	var all sync.WaitGroup
+	for i := range made {
+		all.Go(func() { made[i] = create(tenant.ID, fmt.Sprint("bob-", i), most) })
+	}
+	all.Wait()
+	var name string
+	for i, err := range made {
+		if err == nil {
+			name = fmt.Sprint("bob-", i)
+		} else {
+			f.is(err, meta.ErrTooMany)
+		}
+	}
+	list, err := f.s.ListBuckets(f.ctx, meta.BucketQuery{Owner: tenant.ID, Limit: at})
+	if f.ok(err); len(list) != most {
+		f.Fatalf("%d buckets, want %d", len(list), most)
+	}
+	f.is(create(tenant.ID, name, most), meta.ErrExists)
+	f.is(create(tenant.ID, "one more", most), meta.ErrTooMany)
+	f.is(create(tenant.ID, "fewer than there are", 1), meta.ErrTooMany)
+	f.ok(create(tenant.ID, "allowed", most+1))
+	for _, most := range []int{0, -1, meta.MaxBucketCount + 1} {
+		f.is(create(tenant.ID, "out of bounds", most), meta.ErrLimit)
+	}
+}
+
+// A bucket has an owner: of a tenant that is removed and one of its buckets that is created
+// at once, both are there or neither.
+func testBucketsOfRemovedTenants(f *fixture) {
+	for i := range 20 {
+		tenant, _ := f.tenant(fmt.Sprint("tenant-", i))
+		b := meta.Bucket{ID: meta.NewID(), Name: fmt.Sprint("bucket-", i), Owner: tenant.ID, Backend: here, Created: f.now}
+		var created, removed error
+		var both sync.WaitGroup
+		both.Go(func() { created = f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: b.ID}, 1) })
+		both.Go(func() { removed = f.s.DeleteTenant(f.ctx, tenant.ID) })
+		both.Wait()
+		if created == nil {
+			f.is(removed, meta.ErrNotEmpty)
+		} else {
+			f.is(created, meta.ErrNotFound)
+			f.ok(removed)
+		}
+	}
+}
+
 func testListBuckets(f *fixture) {
-	ann, bob := meta.NewID(), meta.NewID()
+	tenant, _ := f.tenant("bob")
+	ann, bob := f.root, tenant.ID
 	for i, name := range []string{"b", "a-1", "a.1", "a", "c", "ab", "z"} {
 		owner := ann
 		if i%2 == 1 {
 			owner = bob
 		}
 		id := meta.NewID()
-		f.ok(f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: owner, Backend: here, Created: f.now}, meta.BucketSeed{Bucket: id}))
+		f.ok(f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: owner, Backend: here, Created: f.now}, meta.BucketSeed{Bucket: id}, meta.MaxBucketCount))
 	}
 	for most, want := range map[int]int{1: 1, 3: 3, 4: 4, 5: 4, meta.MaxBucketCount: 4} {
 		n, err := f.s.CountBuckets(f.ctx, ann, most)

@@ -11,8 +11,8 @@ import (
 func (f *fixture) demanding(name string) meta.ID {
 	f.Helper()
 	id := meta.NewID()
-	f.ok(f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: meta.NewID(), Residency: []string{"eu"}, Backend: here, Created: f.now},
-		meta.BucketSeed{Bucket: id, Generation: 1}))
+	f.ok(f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: f.root, Residency: []string{"eu"}, Backend: here, Created: f.now},
+		meta.BucketSeed{Bucket: id, Generation: 1}, meta.MaxBucketCount))
 	return id
 }
 

@@ -436,7 +436,7 @@ func (a *actor) recreate() error {
 		return err
 	}
 	id := meta.NewID()
-	err := a.s.CreateBucket(a.ctx, meta.Bucket{ID: id, Name: id.String(), Backend: here, Created: a.now}, meta.BucketSeed{Bucket: id, Generation: 1})
+	err := a.s.CreateBucket(a.ctx, meta.Bucket{ID: id, Name: id.String(), Owner: a.root, Backend: here, Created: a.now}, meta.BucketSeed{Bucket: id, Generation: 1}, meta.MaxBucketCount)
 	if err == nil {
 		a.mu.Lock()
 		defer a.mu.Unlock()

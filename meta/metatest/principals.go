@@ -89,7 +89,7 @@ func testTenants(f *fixture) {
 	same(f, names, []string{"Zoe", "ann", "fixture's root", "\xff"})
 
 	b := meta.Bucket{ID: meta.NewID(), Name: "anns", Owner: u.ID, Backend: here, Created: f.now}
-	f.ok(f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1}))
+	f.ok(f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1}, meta.MaxBucketCount))
 	f.is(f.s.DeleteTenant(f.ctx, u.ID), meta.ErrNotEmpty)
 	f.ok(f.s.DeleteBucket(f.ctx, b.ID))
 	f.ok(f.s.DeleteTenant(f.ctx, u.ID))

@@ -99,6 +99,8 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"abort", testAbort},
 		{"expire", testExpire},
 		{"ended uploads wait", testEndedWait},
+		{"most buckets of a tenant", testMostBuckets},
+		{"buckets of removed tenants", testBucketsOfRemovedTenants},
 		{"sweep a deleted bucket", testSweepBucket},
 		{"sweep is bounded", testSweepBounded},
 		{"listing", testListing},
@@ -124,8 +126,8 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t, open(t))
-			f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: meta.NewID(), Created: f.now, Sealing: meta.SealingWhole},
-				meta.Tenant{ID: meta.NewID(), Name: "fixture's root", Created: f.now}, f.backend(here, "here")))
+			f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: f.root, Created: f.now, Sealing: meta.SealingWhole},
+				meta.Tenant{ID: f.root, Name: "fixture's root", Created: f.now}, f.backend(here, "here")))
 			c.test(f)
 		})
 	}
@@ -155,11 +157,12 @@ type fixture struct {
 	s      meta.Store
 	now    time.Time
 	holder meta.ID
+	root   meta.ID // the tenant that owns the buckets
 }
 
 func newFixture(t *testing.T, s meta.Store) *fixture {
 	return &fixture{
-		T: t, ctx: t.Context(), s: s, holder: meta.NewID(),
+		T: t, ctx: t.Context(), s: s, holder: meta.NewID(), root: meta.NewID(),
 		now: time.Date(2026, 2, 3, 4, 5, 6, 789000, time.UTC),
 	}
 }
@@ -197,8 +200,8 @@ func (f *fixture) bucket(name string) meta.ID {
 	f.Helper()
 	id := meta.NewID()
 	f.ok(f.s.CreateBucket(f.ctx,
-		meta.Bucket{ID: id, Name: name, Owner: meta.NewID(), Backend: here, Created: f.now},
-		meta.BucketSeed{Bucket: id, Generation: 1, Wrapped: []byte("seed")}))
+		meta.Bucket{ID: id, Name: name, Owner: f.root, Backend: here, Created: f.now},
+		meta.BucketSeed{Bucket: id, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount))
 	return id
 }
 

@@ -68,7 +68,7 @@ func testRecords(f *fixture) {
 	same(f, kept, k)
 
 	b := meta.Bucket{ID: meta.NewID(), Name: "b", Owner: u.ID, Backend: here, Created: f.now}
-	f.ok(f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}))
+	f.ok(f.s.CreateBucket(f.ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount))
 	f.is(f.s.SetBucketRecord(f.ctx, b.ID, meta.Change{Revision: 1, Record: []byte("r")}), meta.ErrConflict)
 	f.is(f.s.SetBucketRecord(f.ctx, meta.NewID(), meta.Change{Record: []byte("r")}), meta.ErrNoBucket)
 	f.ok(f.s.SetBucketRecord(f.ctx, b.ID, meta.Change{Record: []byte("r0")}))

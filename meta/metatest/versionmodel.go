@@ -29,8 +29,9 @@ const modelSteps = 300
 // says, and shows what the model holds.
 func testVersionModel(f *fixture) {
 	m := &versionModel{fixture: f, r: f.random(), keys: make(map[string][]meta.Version)}
-	m.bucket = meta.Bucket{ID: meta.NewID(), Name: "modelled", Owner: meta.NewID(), Backend: here, Created: f.now}
-	f.ok(f.s.CreateBucket(f.ctx, m.bucket, meta.BucketSeed{Bucket: m.bucket.ID, Generation: 1, Wrapped: []byte("seed")}))
+	owner, _ := f.tenant("owner")
+	m.bucket = meta.Bucket{ID: meta.NewID(), Name: "modelled", Owner: owner.ID, Backend: here, Created: f.now}
+	f.ok(f.s.CreateBucket(f.ctx, m.bucket, meta.BucketSeed{Bucket: m.bucket.ID, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount))
 	f.putInline(f.bucket("another"), "a")
 	for step := range modelSteps {
 		switch n := m.r.IntN(21); {

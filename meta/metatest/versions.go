@@ -149,11 +149,11 @@ func testSetVersioning(f *fixture) {
 	f.checkLedger()
 
 	// A bucket is made with what it is to have.
-	locked := meta.Bucket{ID: meta.NewID(), Name: "locked", Owner: meta.NewID(), Backend: here, Created: f.now, Lock: true}
+	locked := meta.Bucket{ID: meta.NewID(), Name: "locked", Owner: f.root, Backend: here, Created: f.now, Lock: true}
 	seed := meta.BucketSeed{Bucket: locked.ID, Generation: 1, Wrapped: []byte("seed")}
-	f.is(f.s.CreateBucket(f.ctx, locked, seed), meta.ErrConflict)
+	f.is(f.s.CreateBucket(f.ctx, locked, seed, meta.MaxBucketCount), meta.ErrConflict)
 	locked.Versioning = meta.VersioningEnabled
-	f.ok(f.s.CreateBucket(f.ctx, locked, seed))
+	f.ok(f.s.CreateBucket(f.ctx, locked, seed, meta.MaxBucketCount))
 	got, err = f.s.Bucket(f.ctx, "locked")
 	f.ok(err)
 	same(f, got, locked)
@@ -368,11 +368,12 @@ func testDeleteVersioned(f *fixture) {
 }
 
 func testUsage(f *fixture) {
-	owner := meta.NewID()
+	tenant, _ := f.tenant("owner")
+	owner := tenant.ID
 	make := func(name string) meta.ID {
 		id := meta.NewID()
 		f.ok(f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: owner, Backend: here, Created: f.now},
-			meta.BucketSeed{Bucket: id, Generation: 1}))
+			meta.BucketSeed{Bucket: id, Generation: 1}, meta.MaxBucketCount))
 		return id
 	}
 	b, c := make("b"), make("c")

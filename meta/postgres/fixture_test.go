@@ -186,18 +186,29 @@ func openRunner(t testing.TB, url string, o Options) *runner {
 // blobs are.
 func addBucket(t testing.TB, s meta.Store) meta.ID {
 	t.Helper()
-	err := s.InitDeployment(context.Background(), meta.Deployment{ID: meta.NewID(), Root: meta.NewID(), Created: time.Now(), Sealing: meta.SealingWhole},
-		meta.Tenant{ID: meta.NewID(), Name: "root", Created: time.Now()},
+	root := meta.NewID()
+	err := s.InitDeployment(context.Background(), meta.Deployment{ID: meta.NewID(), Root: root, Created: time.Now(), Sealing: meta.SealingWhole},
+		meta.Tenant{ID: root, Name: "root", Created: time.Now()},
 		meta.Backend{ID: meta.FirstBackend, Name: "local", Created: time.Now(), Epoch: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := meta.Bucket{ID: meta.NewID(), Owner: meta.NewID(), Backend: meta.FirstBackend, Created: time.Now()}
+	b := meta.Bucket{ID: meta.NewID(), Owner: root, Backend: meta.FirstBackend, Created: time.Now()}
 	b.Name = b.ID.String()
-	if err := s.CreateBucket(context.Background(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}); err != nil {
+	if err := s.CreateBucket(context.Background(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount); err != nil {
 		t.Fatal(err)
 	}
 	return b.ID
+}
+
+// rootOf is the tenant that addBucket made.
+func rootOf(t testing.TB, s meta.Store) meta.ID {
+	t.Helper()
+	d, err := s.Deployment(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Root
 }
 
 func newVersion(bucket meta.ID, key string) meta.Version {

@@ -91,8 +91,8 @@ func TestGuardsHold(t *testing.T) {
 	s, conn := sqlstore.New(r), files15.conn(t, name)
 	first := addBucket(t, s)
 	for round := range 60 {
-		b := meta.Bucket{ID: meta.NewID(), Owner: meta.NewID(), Backend: meta.FirstBackend, Name: fmt.Sprint("bucket-", round)}
-		if err := s.CreateBucket(t.Context(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}); err != nil {
+		b := meta.Bucket{ID: meta.NewID(), Owner: rootOf(t, s), Backend: meta.FirstBackend, Name: fmt.Sprint("bucket-", round)}
+		if err := s.CreateBucket(t.Context(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount); err != nil {
 			t.Fatal(err)
 		}
 		if guards := count(t, conn, "bucket_guards", b.ID); guards != sqlstore.Guards {
@@ -184,11 +184,11 @@ func TestGuardBuckets(t *testing.T) {
 	s, conn := sqlstore.New(r), files15.conn(t, name)
 	addBucket(t, s)
 	for n := range 4 {
-		b := meta.Bucket{ID: meta.NewID(), Owner: meta.NewID(), Backend: meta.FirstBackend, Name: fmt.Sprint("bucket-", n)}
+		b := meta.Bucket{ID: meta.NewID(), Owner: rootOf(t, s), Backend: meta.FirstBackend, Name: fmt.Sprint("bucket-", n)}
 		if n%2 == 0 {
 			b.Versioning = meta.VersioningEnabled
 		}
-		if err := s.CreateBucket(t.Context(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}); err != nil {
+		if err := s.CreateBucket(t.Context(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount); err != nil {
 			t.Fatal(err)
 		}
 	}

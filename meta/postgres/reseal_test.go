@@ -16,8 +16,8 @@ func TestResealMeetsPromotion(t *testing.T) {
 	name := files15.database(t)
 	s, conn := openStore(t, files15.server.URL(name), Options{}), files15.conn(t, name)
 	addBucket(t, s)
-	b := meta.Bucket{ID: meta.NewID(), Owner: meta.NewID(), Backend: meta.FirstBackend, Name: "versioned", Versioning: meta.VersioningEnabled}
-	if err := s.CreateBucket(t.Context(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}); err != nil {
+	b := meta.Bucket{ID: meta.NewID(), Owner: rootOf(t, s), Backend: meta.FirstBackend, Name: "versioned", Versioning: meta.VersioningEnabled}
+	if err := s.CreateBucket(t.Context(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount); err != nil {
 		t.Fatal(err)
 	}
 	var kept [2]meta.Version

@@ -15,8 +15,8 @@ func TestUsageBesideTheReleaseBefore(t *testing.T) {
 	name := files15.database(t)
 	s, conn := openStore(t, files15.server.URL(name), Options{}), files15.conn(t, name)
 	addBucket(t, s)
-	b := meta.Bucket{ID: meta.NewID(), Owner: meta.NewID(), Backend: meta.FirstBackend, Name: "versioned", Versioning: meta.VersioningEnabled}
-	if err := s.CreateBucket(t.Context(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}); err != nil {
+	b := meta.Bucket{ID: meta.NewID(), Owner: rootOf(t, s), Backend: meta.FirstBackend, Name: "versioned", Versioning: meta.VersioningEnabled}
+	if err := s.CreateBucket(t.Context(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount); err != nil {
 		t.Fatal(err)
 	}
 	want := meta.Usage{Bytes: 1 << 20, Versions: 1, Markers: 2, Uploads: 1, Parts: 1, PartBytes: 500}

@@ -73,8 +73,12 @@ func addBackend(t testing.TB, s meta.Store) {
 func addBucket(t testing.TB, s meta.Store) meta.ID {
 	t.Helper()
 	addBackend(t, s)
-	b := meta.Bucket{ID: meta.NewID(), Name: "bench", Owner: meta.NewID(), Backend: meta.FirstBackend, Created: time.Now()}
-	if err := s.CreateBucket(context.Background(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}); err != nil {
+	owner := meta.Tenant{ID: meta.NewID(), Name: "owner", Created: time.Now()}
+	if err := s.CreateTenant(context.Background(), owner, meta.AccessKey{ID: "key", User: owner.ID}); err != nil {
+		t.Fatal(err)
+	}
+	b := meta.Bucket{ID: meta.NewID(), Name: "bench", Owner: owner.ID, Backend: meta.FirstBackend, Created: time.Now()}
+	if err := s.CreateBucket(context.Background(), b, meta.BucketSeed{Bucket: b.ID, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount); err != nil {
 		t.Fatal(err)
 	}
 	return b.ID

@@ -9,7 +9,10 @@ import (
 
 const bucketColumns = "id, name, owner, region, residency, backend, created, versioning, locks, revision, record"
 
-func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed) error {
+func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed, most int) error {
+	if err := checkCount("buckets", most, meta.MaxBucketCount); err != nil {
+		return err
+	}
 	if err := checkResidency(b.Residency); err != nil {
 		return err
 	}
@@ -20,6 +23,11 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 		return fmt.Errorf("%w: a bucket with locks keeps versions", meta.ErrConflict)
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
+		// Transactions that add buckets of one tenant follow one another: each counts those
+		// of the ones before it.
+		if err := touchTenant(tx, b.Owner); err != nil {
+			return err
+		}
 		if err := holdBackend(tx, b.Backend); err != nil {
 			return err
 		}
@@ -45,6 +53,13 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 		}
 		if err := addGuards(tx, b.ID, b.Versioning); err != nil {
 			return err
+		}
+		has, err := countBuckets(tx, b.Owner, most+1)
+		if err != nil {
+			return err
+		}
+		if has > most {
+			return meta.ErrTooMany
 		}
 		_, err = tx.Exec("INSERT INTO bucket_seeds (bucket_id, generation, wrapped) VALUES (?, ?, ?)",
 			b.ID[:], int64(seed.Generation), blob(seed.Wrapped))
@@ -94,9 +109,15 @@ func (s *Store) CountBuckets(ctx context.Context, owner meta.ID, most int) (n in
 	if err := checkCount("buckets", most, meta.MaxBucketCount); err != nil {
 		return 0, err
 	}
-	err = s.run.Read(ctx, func(tx Tx) error {
-		return tx.QueryRow("SELECT count(*) FROM (SELECT 1 FROM buckets WHERE owner = ? LIMIT ?) AS held", owner[:], most).Scan(&n)
+	err = s.run.Read(ctx, func(tx Tx) (err error) {
+		n, err = countBuckets(tx, owner, most)
+		return err
 	})
+	return n, err
+}
+
+func countBuckets(tx Tx, owner meta.ID, most int) (n int, err error) {
+	err = tx.QueryRow("SELECT count(*) FROM (SELECT 1 FROM buckets WHERE owner = ? LIMIT ?) AS held", owner[:], most).Scan(&n)
 	return n, err
 }
 

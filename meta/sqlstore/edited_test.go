@@ -140,7 +140,7 @@ func work(t *testing.T, s *sqlstore.Store, db *sql.DB) {
 	b, err := s.Bucket(ctx, "bucket")
 	ok("bucket", err)
 	ok("create a bucket with demands", s.CreateBucket(ctx, meta.Bucket{ID: meta.NewID(), Name: "another", Owner: b.Owner, Residency: []string{"EU"}, Backend: 1, Created: now},
-		meta.BucketSeed{Generation: 1, Wrapped: []byte("seed")}))
+		meta.BucketSeed{Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount))
 	v, err := s.Object(ctx, b.ID, "blob 0")
 	ok("object", err)
 	for _, key := range []string{"blob 0", "blob 1", "shares blob 1", "completed 2", "copy of completed 2"} {

@@ -230,7 +230,7 @@ func (f *filler) churn(stop chan struct{}) {
 func (f *filler) bucket(name string, owner meta.ID) meta.ID {
 	id := meta.NewID()
 	f.ok(f.s.CreateBucket(f.ctx, meta.Bucket{ID: id, Name: name, Owner: owner, Residency: []string{"EU", "one"}, Backend: 1, Created: f.now},
-		meta.BucketSeed{Bucket: id, Generation: 1, Wrapped: []byte("seed")}))
+		meta.BucketSeed{Bucket: id, Generation: 1, Wrapped: []byte("seed")}, meta.MaxBucketCount))
 	return id
 }
 
