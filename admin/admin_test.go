@@ -124,6 +124,7 @@ var routes = []struct{ method, target, body string }{
 	{"GET", "/v1/tenants/alice/users/carol/access-keys", ""},
 	{"GET", "/v1/buckets", ""},
 	{"GET", "/v1/backends", ""},
+	{"GET", "/v1/backends/local/stored", ""},
 	{"POST", "/v1/backends/local/drain", `{"target":"other"}`},
 	{"DELETE", "/v1/backends/local/drain", ""},
 	{"DELETE", "/v1/backends/local/doubtful", ""},

@@ -37,6 +37,13 @@ type Backends struct {
 	Backends []Backend `json:"backends"` // all of them: there are no pages
 }
 
+// Stored is the answer to GET /v1/backends/{backend}/stored.
+type Stored struct {
+	Blobs int64  `json:"blobs"`          // of this run
+	Bytes int64  `json:"bytes"`          // of this run, sealed
+	Next  string `json:"next,omitempty"` // `after` of the next run; absent: there are no more blobs
+}
+
 // Discarded is the answer to DELETE /v1/backends/{backend}/doubtful.
 type Discarded struct {
 	Blobs int `json:"discarded_blobs"` // that were in doubt
@@ -70,6 +77,23 @@ func showBackend(b blobs.BackendStatus) Backend {
 		v.Drain = &Drain{Target: b.Target, Blobs: b.Row.Drain.Blobs, Bytes: b.Row.Drain.Bytes}
 	}
 	return v
+}
+
+// countStored asks the backend itself and not the store.
+func (s *Server) countStored(ctx context.Context, r *request) (any, error) {
+	name, err := r.parameter("backend")
+	if err != nil {
+		return nil, err
+	}
+	after, _, err := r.page()
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.engine.Blobs().CountStored(ctx, name, after)
+	if err != nil {
+		return nil, err
+	}
+	return Stored{Blobs: n.Blobs, Bytes: n.Bytes, Next: n.Next}, nil
 }
 
 // drainBackend only records the wish; the mover drains in steps.

@@ -1,9 +1,11 @@
 package admin_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sanctum-storage/gateway/admin"
+	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
@@ -50,6 +52,40 @@ func TestBackendsAreDrained(t *testing.T) {
 	var moved admin.Tenant
 	if decode(t, s.call(t, "GET", "/v1/tenants/alice", ""), 200, &moved); moved.Residency != "" {
 		t.Errorf("alice still resides in %q", moved.Residency)
+	}
+}
+
+// A backend's blobs are counted run by run, each of them once, and the deployment's markers
+// are none.
+func TestStoredIsCounted(t *testing.T) {
+	local := mem.New()
+	s := startWith(t, gatewaytest.Options{Backend: local})
+	s.Must(t, 200, "PUT", "/records", nil)
+	s.Must(t, 200, "PUT", "/records/a", make([]byte, 1000))
+	s.Must(t, 200, "PUT", "/records/b", make([]byte, 2000))
+	count := func() (sum admin.Stored, runs int) {
+		for after := ""; ; {
+			var run admin.Stored
+			decode(t, s.call(t, "GET", "/v1/backends/local/stored"+after, ""), 200, &run)
+			sum.Blobs, sum.Bytes, runs = sum.Blobs+run.Blobs, sum.Bytes+run.Bytes, runs+1
+			if run.Next == "" {
+				return sum, runs
+			}
+			after = "?after=" + run.Next
+		}
+	}
+	few, runs := count()
+	if few.Blobs != 2 || few.Bytes < 3000 || few.Bytes > 4000 || runs != 1 {
+		t.Errorf("%+v in %d runs", few, runs)
+	}
+	const more = 10_001 // than one run has
+	for range more {
+		if err := local.Put(t.Context(), backends.NewBlobID(), strings.NewReader("left"), 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if many, runs := count(); many.Blobs != few.Blobs+more || many.Bytes != few.Bytes+4*more || runs != 2 {
+		t.Errorf("%+v in %d runs, and %+v before", many, runs, few)
 	}
 }
 

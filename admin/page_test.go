@@ -104,7 +104,7 @@ func writeFaults(b *bytes.Buffer, faults []fault) {
 func (rt *route) noun() string {
 	names := regexp.MustCompile(`/([a-z-]+)`).FindAllStringSubmatch(rt.path, -1)
 	last := names[len(names)-1][1]
-	of := map[string]string{"residency": "tenants", "drain": "backends", "doubtful": "backends"}
+	of := map[string]string{"residency": "tenants", "drain": "backends", "doubtful": "backends", "stored": "backends"}
 	return cmp.Or(of[last], last)
 }
 

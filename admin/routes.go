@@ -118,6 +118,13 @@ var table = []route{
 
 	{"GET", "/backends", "ListBackends", "Lists all backends, including retired ones.",
 		nil, nil, 200, Backends{}, nil, (*Server).listBackends},
+	{"GET", "/backends/{backend}/stored", "CountStored",
+		"Counts a run of the blobs that a backend says it has, starting after `after` or with the first one. " +
+			"Blobs that wait to be deleted count.",
+		[]string{"after"}, nil, 200, Stored{}, []fault{noBackend,
+			{s3err.InvalidArgument, "`after` is not a blob's name, or the backend is not configured on this gateway"},
+			{s3err.ServiceUnavailable, "the backend is away"},
+		}, (*Server).countStored},
 	{"POST", "/backends/{backend}/drain", "DrainBackend",
 		"Starts moving all blobs of a backend to another one, or changes the target.",
 		nil, DrainBackend{}, 204, nil, []fault{noBackend,

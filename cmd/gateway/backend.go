@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -15,22 +17,82 @@ func backendCommand() *cobra.Command {
 		backendListCommand(), backendDrainCommand(), backendCancelCommand(), backendDiscardCommand())
 }
 
+// sizedBackend is a backend with how much it has, where that was asked for and found out.
+type sizedBackend struct {
+	admin.Backend
+	Stored *admin.Stored `json:"stored,omitempty"`
+}
+
 func backendListCommand() *cobra.Command {
-	return adminCommand("list", "List all backends, with how far draining has come", cobra.NoArgs,
+	var size bool
+	cmd := adminCommand("list", "List all backends, with how far draining has come", cobra.NoArgs,
 		func(cmd *cobra.Command, a *adminClient, output string, _ []string) error {
 			var all admin.Backends
 			if err := a.call(cmd.Context(), http.MethodGet, "/v1/backends", nil, &all); err != nil {
 				return err
 			}
+			list := make([]sizedBackend, len(all.Backends))
+			for i, b := range all.Backends {
+				if list[i].Backend = b; size && b.Configured && !b.Away {
+					var err error
+					if list[i].Stored, err = a.stored(cmd.Context(), b.Name); err != nil {
+						return fmt.Errorf("backend %s: %w", b.Name, err)
+					}
+				}
+			}
 			if output == "json" {
-				return writeJSON(cmd.OutOrStdout(), all.Backends)
+				return writeJSON(cmd.OutOrStdout(), list)
+			}
+			head := []string{"name", "type", "state", "health", "default", "region", "jurisdiction", "draining", "in doubt"}
+			if size {
+				head = append(head, "blobs", "bytes")
 			}
 			var rows [][]string
-			for _, b := range all.Backends {
-				rows = append(rows, []string{b.Name, b.Type, b.State, healthText(b), defaultMark(b), b.Region, b.Jurisdiction, drainText(b.Drain), doubtText(b.Doubtful)})
+			for _, b := range list {
+				row := []string{b.Name, b.Type, b.State, healthText(b.Backend), defaultMark(b.Backend), b.Region, b.Jurisdiction, drainText(b.Drain), doubtText(b.Doubtful)}
+				if size {
+					row = append(row, storedTexts(b.Stored)...)
+				}
+				rows = append(rows, row)
 			}
-			return writeTable(cmd.OutOrStdout(), []string{"name", "type", "state", "health", "default", "region", "jurisdiction", "draining", "in doubt"}, rows)
+			return writeTable(cmd.OutOrStdout(), head, rows)
 		})
+	cmd.Long = `List all backends, with how far draining has come.
+
+With --size the gateway lists all blobs of each backend that is there, which takes
+one request to a provider for each thousand of them. Bytes are sealed ones, as the
+provider counts them, and include blobs that wait to be deleted.`
+	cmd.Flags().BoolVar(&size, "size", false, "count the blobs of each backend and their bytes")
+	return cmd
+}
+
+// stored counts what a backend has, run by run.
+func (a *adminClient) stored(ctx context.Context, name string) (*admin.Stored, error) {
+	var sum admin.Stored
+	for after := ""; ; {
+		target := backendPath(name) + "/stored"
+		if after != "" {
+			target += "?after=" + url.QueryEscape(after)
+		}
+		var run admin.Stored
+		if err := a.call(ctx, http.MethodGet, target, nil, &run); err != nil {
+			return nil, err
+		}
+		sum.Blobs += run.Blobs
+		sum.Bytes += run.Bytes
+		if run.Next <= after {
+			return &sum, nil
+		}
+		after = run.Next
+	}
+}
+
+// storedTexts are the cells of how much a backend has.
+func storedTexts(s *admin.Stored) []string {
+	if s == nil {
+		return []string{"", ""}
+	}
+	return []string{strconv.FormatInt(s.Blobs, 10), strconv.FormatInt(s.Bytes, 10)}
 }
 
 // healthText is what the gateway that answers knows of a backend.
