@@ -3,8 +3,8 @@
 #
 #   go       build and run: Go alone
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
-#            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server
-#   clients  make test-clients: test, and rclone, s3cmd, restic, s3fs, curl, nginx, iproute2, Helm, mc, Litestream,
+#            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server, SQLite's shell, rsync, rclone
+#   clients  make test-clients: test, and s3cmd, restic, s3fs, curl, nginx, iproute2, Helm, mc, Litestream,
 #            docker-registry and distribution with skopeo, VictoriaMetrics, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, Hugo, clients for Node,
 #            tusd, the tests of libraries for Go, git-annex, aptly, s3backer, nbdkit, django-storages
@@ -48,6 +48,9 @@ need_for_test() {
 	need haproxy test -x /usr/sbin/haproxy
 	need redis-server command -v redis-server
 	need systemd command -v systemd-analyze
+	need sqlite3 command -v sqlite3
+	need rsync command -v rsync
+	need rclone command -v rclone
 }
 
 # The tests start servers of their own; Debian's packages only bring the programs.
@@ -62,7 +65,6 @@ need_fuse() {
 need_for_clients() {
 	need_for_test
 	need prometheus command -v promtool
-	need rclone command -v rclone
 	need s3cmd command -v s3cmd
 	need restic command -v restic
 	need s3fs command -v s3fs

@@ -62,7 +62,7 @@ func TestDocumentedCommands(t *testing.T) {
 					continue
 				}
 				flags++
-				name, _, _ = strings.Cut(name, "=")
+				name, _, _ = strings.Cut(strings.TrimRight(name, `'"`), "=") // of a quoted line
 				if cmd.Flags().Lookup(name) == nil && cmd.InheritedFlags().Lookup(name) == nil {
 					t.Errorf("%s: %q has no flag --%s", place, cmd.CommandPath(), name)
 				}

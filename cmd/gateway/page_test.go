@@ -11,19 +11,23 @@ import (
 	"github.com/sanctum-storage/gateway/internal/documents"
 )
 
-// page FILE HEADING: run the shell commands that stand below a heading of a document, as
-// they are typed. The variable REPLACE holds pairs of words, such as a port of the
+// page FILE HEADING...: run the shell commands that stand below headings of a document in
+// one shell, as they are typed. The variable REPLACE holds pairs of words, such as a port of the
 // document and the one that the script has in its place.
 func cmdPage(ts *testscript.TestScript, neg bool, args []string) {
-	if len(args) != 2 {
-		ts.Fatalf("usage: page FILE HEADING")
+	if len(args) < 2 {
+		ts.Fatalf("usage: page FILE HEADING...")
 	}
-	commands, err := pageCommands(args[0], args[1])
-	ts.Check(err)
+	commands := ""
+	for _, heading := range args[1:] {
+		more, err := pageCommands(args[0], heading)
+		ts.Check(err)
+		commands += more
+	}
 	typed := strings.NewReplacer(strings.Fields(ts.Getenv("REPLACE"))...).Replace(commands)
-	err = ts.Exec("bash", "-euo", "pipefail", "-c", typed)
+	err := ts.Exec("bash", "-euo", "pipefail", "-c", typed)
 	if neg != (err != nil) {
-		ts.Fatalf("%s, %q: %v\n%s", args[0], args[1], err, typed)
+		ts.Fatalf("%s, %q: %v\n%s", args[0], args[1:], err, typed)
 	}
 }
 
