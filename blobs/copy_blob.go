@@ -25,10 +25,16 @@ var (
 // copyBlob copies sealed bytes under the same id and returns how many. What the
 // copy is made of is deleted later, and neither backend is trusted: so the copy is
 // read back and opened, or where nothing proves it, compared with a second reading. A
-// copy that is there already, from a step that was cut short, is judged alike.
+// copy that is there already, from a step that was cut short, is judged alike; one that is
+// proved needs nothing to be made of.
 func (bs *Blobs) copyBlob(ctx context.Context, proves Proof, from, to *place) (int64, error) {
 	id := backends.BlobID(proves.ID)
 	info, err := from.Stat(ctx, id)
+	if errors.Is(err, backends.ErrNotFound) {
+		if n, moved := isMoved(ctx, proves, to); moved {
+			return n, nil
+		}
+	}
 	if err != nil {
 		return 0, unread(from, err)
 	}
@@ -65,6 +71,17 @@ func (bs *Blobs) copyBlob(ctx context.Context, proves Proof, from, to *place) (i
 		err = errBadCopy
 	}
 	return info.Size, err
+}
+
+// isMoved reports whether the target has, proved by the version's keys, a blob that is to
+// be moved and is not where the store has it, and how many bytes. A store is like that
+// which was restored from before the move.
+func isMoved(ctx context.Context, proves Proof, to *place) (int64, bool) {
+	if proves.Bytes == nil {
+		return 0, false
+	}
+	n, err := proves.Bytes.Size()
+	return n, err == nil && proves.check(ctx, to) == nil
 }
 
 // judgeCopy returns nil for a copy that may take the place of what it was made of,

@@ -206,3 +206,63 @@ func TestMovesUnderTheSameLie(t *testing.T) {
 		})
 	}
 }
+
+// A store that was restored from before a move looks for blobs where they are no more. A
+// draining finds those that are at its target, and takes none for one that is not it.
+func TestDrainFindsWhatMovedBefore(t *testing.T) {
+	s := newSeveralRig(t)
+	s.mustPut("moved", body(1, 70_000))
+	s.mustPut("stays", body(2, 3000))
+	s.mustPut("false", body(3, 3000))
+	at := s.at[east]
+	for key, lie := range map[string]bool{"moved": false, "false": true} {
+		v, err := s.store.Object(t.Context(), s.b.ID, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := backends.BlobID(v.Body.Blob)
+		r, err := at.Get(t.Context(), id, 0, -1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sealed, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lie {
+			sealed[len(sealed)/2] ^= 1
+		}
+		if err := s.at[west].Put(t.Context(), id, bytes.NewReader(sealed), int64(len(sealed))); err != nil {
+			t.Fatal(err)
+		}
+		if err := at.Delete(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.drain(east, west)
+	for range 3 {
+		_, _ = s.e.Blobs().Move(t.Context()) // that one cannot be moved is looked at below
+		if _, err := s.e.Blobs().Collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.wantBody("moved", body(1, 70_000))
+	s.wantBody("stays", body(2, 3000))
+	if got, err := s.get("false", nil); err == nil {
+		t.Errorf("%d false bytes are given", len(got))
+	}
+	if got := s.status(east); got.State != "draining" {
+		t.Errorf("with a blob that is nowhere the backend is %s", got.State)
+	}
+	s.delete("false")
+	s.drained(east)
+	if err := s.e.Blobs().Beat(t.Context()); err != nil { // the place of the copy that was not made is given up
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := s.e.Blobs().Collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.wantClean(2)
+}
