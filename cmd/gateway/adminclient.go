@@ -15,6 +15,7 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
+// Bounds of one call of the admin API.
 const (
 	adminTimeout   = 30 * time.Second
 	maxAdminAnswer = 8 << 20
@@ -27,21 +28,24 @@ type adminClient struct {
 	http                 *http.Client
 }
 
-// newAdminClient takes address and credential from the settings.
+// newAdminClient takes the address and the credential from the settings. It
+// fails without a credential, because the admin API has no anonymous calls.
 func newAdminClient(c *configuration) (*adminClient, error) {
 	if c.AccessKey == "" {
-		return nil, errors.New("the root credential is missing: set SANCTUM_ACCESS_KEY and SANCTUM_SECRET_KEY to what the server printed at its first start or was started with")
+		return nil, errors.New("the root credential is missing: set SANCTUM_ACCESS_KEY and SANCTUM_SECRET_KEY " +
+			"to the values that the server showed at its first start or was started with")
 	}
 	return &adminClient{
 		url: strings.TrimRight(c.AdminURL, "/"), region: c.region(),
 		accessKey: c.AccessKey, secretKey: c.SecretKey,
-		// A redirect would carry a request signed for another place.
+		// A redirect would send the signed request to another server.
 		http: &http.Client{Timeout: adminTimeout, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }},
 	}, nil
 }
 
 // call sends in as JSON, unless it is nil, and decodes the answer into out,
-// unless that is nil. path is escaped and may have a query.
+// unless that is nil. path is escaped and may have a query. An error of the
+// server is returned with its code and message.
 func (a *adminClient) call(ctx context.Context, method, path string, in, out any) error {
 	var body []byte
 	if in != nil {
@@ -63,25 +67,26 @@ func (a *adminClient) call(ctx context.Context, method, path string, in, out any
 	}
 	resp, err := a.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("no answer from the admin API; is the server running, and is this its --admin-url? %w", err)
+		return fmt.Errorf("no answer from the admin API: check that the server is running and that --admin-url is right (%w)", err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
 	switch {
 	case err != nil:
-		return fmt.Errorf("the answer of the admin API broke off: %w", err)
+		return fmt.Errorf("the answer of the admin API is incomplete: %w", err)
 	case resp.StatusCode >= 300:
 		return adminError(resp, data)
 	case out == nil:
 		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("the admin API answered something else than JSON; is --admin-url right? %w", err)
+		return fmt.Errorf("the answer is not JSON: check that --admin-url leads to the admin API (%w)", err)
 	}
 	return nil
 }
 
-// adminError is what the server said was wrong.
+// adminError is the error that an answer describes. It ends with the request's
+// id, which the server's log has as well.
 func adminError(resp *http.Response, data []byte) error {
 	var p struct {
 		Code      string `json:"code"`
@@ -89,7 +94,7 @@ func adminError(resp *http.Response, data []byte) error {
 		RequestID string `json:"request_id"`
 	}
 	if json.Unmarshal(data, &p) != nil || p.Code == "" {
-		return fmt.Errorf("the admin API answered %s; is --admin-url right?", resp.Status)
+		return fmt.Errorf("the server answered %s: check that --admin-url leads to the admin API", resp.Status)
 	}
 	return fmt.Errorf("%s: %s (request %s)", p.Code, p.Message, p.RequestID)
 }

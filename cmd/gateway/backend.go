@@ -12,20 +12,24 @@ import (
 	"github.com/sanctum-storage/gateway/admin"
 )
 
+// backendCommand holds the commands about backends of a running server.
 func backendCommand() *cobra.Command {
-	return group("backend", "Look at the backends of a running server, and empty them",
+	return group("backend", "Show and empty the backends of a running server",
 		backendListCommand(), backendDrainCommand(), backendCancelCommand(), backendDiscardCommand())
 }
 
-// sizedBackend is a backend with how much it has, where that was asked for and found out.
+// sizedBackend is a backend with the size of its contents. Stored is nil if the
+// size was not requested or is not known.
 type sizedBackend struct {
 	admin.Backend
 	Stored *admin.Stored `json:"stored,omitempty"`
 }
 
+// backendListCommand shows all backends, including retired ones that are no
+// longer in the configuration.
 func backendListCommand() *cobra.Command {
 	var size bool
-	cmd := adminCommand("list", "List all backends, with how far draining has come", cobra.NoArgs,
+	cmd := adminCommand("list", "List all backends, with the progress of draining", cobra.NoArgs,
 		func(cmd *cobra.Command, a *adminClient, output string, _ []string) error {
 			var all admin.Backends
 			if err := a.call(cmd.Context(), http.MethodGet, "/v1/backends", nil, &all); err != nil {
@@ -49,7 +53,8 @@ func backendListCommand() *cobra.Command {
 			}
 			var rows [][]string
 			for _, b := range list {
-				row := []string{b.Name, b.Type, b.State, healthText(b.Backend), defaultMark(b.Backend), b.Region, b.Jurisdiction, drainText(b.Drain), doubtText(b.Doubtful)}
+				row := []string{b.Name, b.Type, b.State, healthText(b.Backend), defaultMark(b.Backend), b.Region, b.Jurisdiction,
+					drainText(b.Drain), doubtText(b.Doubtful)}
 				if size {
 					row = append(row, storedTexts(b.Stored)...)
 				}
@@ -57,16 +62,17 @@ func backendListCommand() *cobra.Command {
 			}
 			return writeTable(cmd.OutOrStdout(), head, rows)
 		})
-	cmd.Long = `List all backends, with how far draining has come.
+	cmd.Long = `List all backends, with the progress of draining.
 
-With --size the gateway lists all blobs of each backend that is there, which takes
-one request to a provider for each thousand of them. Bytes are sealed ones, as the
-provider counts them, and include blobs that wait to be deleted.`
+With --size the gateway lists all blobs of each available backend, which takes one
+request to the provider for each thousand of them. It counts sealed bytes, as the
+provider does, including blobs that wait for deletion.`
 	cmd.Flags().BoolVar(&size, "size", false, "count the blobs of each backend and their bytes")
 	return cmd
 }
 
-// stored counts what a backend has, run by run.
+// stored counts the blobs of a backend. Each call of the admin API counts a
+// bounded number of them.
 func (a *adminClient) stored(ctx context.Context, name string) (*admin.Stored, error) {
 	var sum admin.Stored
 	for after := ""; ; {
@@ -87,7 +93,7 @@ func (a *adminClient) stored(ctx context.Context, name string) (*admin.Stored, e
 	}
 }
 
-// storedTexts are the cells of how much a backend has.
+// storedTexts are the cells with the size of a backend's contents.
 func storedTexts(s *admin.Stored) []string {
 	if s == nil {
 		return []string{"", ""}
@@ -95,7 +101,8 @@ func storedTexts(s *admin.Stored) []string {
 	return []string{strconv.FormatInt(s.Blobs, 10), strconv.FormatInt(s.Bytes, 10)}
 }
 
-// healthText is what the gateway that answers knows of a backend.
+// healthText is the health of a backend as the answering gateway sees it. Other
+// gateways may see it differently.
 func healthText(b admin.Backend) string {
 	switch {
 	case !b.Configured:
@@ -106,6 +113,7 @@ func healthText(b admin.Backend) string {
 	return "there"
 }
 
+// defaultMark tells whether new buckets are placed on the backend.
 func defaultMark(b admin.Backend) string {
 	if b.Default {
 		return "yes"
@@ -113,6 +121,7 @@ func defaultMark(b admin.Backend) string {
 	return "no"
 }
 
+// drainText is the progress of draining, or "" if the backend is not drained.
 func drainText(d *admin.Drain) string {
 	if d == nil {
 		return ""
@@ -120,6 +129,7 @@ func drainText(d *admin.Drain) string {
 	return fmt.Sprintf("to %s, %d blobs with %d bytes moved", d.Target, d.Blobs, d.Bytes)
 }
 
+// doubtText is the number of blobs in doubt, or "" if there are none.
 func doubtText(blobs int64) string {
 	if blobs == 0 {
 		return ""
@@ -127,33 +137,39 @@ func doubtText(blobs int64) string {
 	return fmt.Sprintf("%d blobs", blobs)
 }
 
+// backendDrainCommand starts draining. The gateways do the work in the
+// background, so the command returns at once.
 func backendDrainCommand() *cobra.Command {
 	var to string
-	cmd := adminCommand("drain NAME --to OTHER", "Move all blobs of a backend to another, sealed as they are", cobra.ExactArgs(1),
+	cmd := adminCommand("drain NAME --to OTHER", "Move all blobs of a backend to another backend, still sealed", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
 			return a.call(cmd.Context(), http.MethodPost, backendPath(args[0])+"/drain", admin.DrainBackend{Target: to}, nil)
 		})
-	cmd.Long = `Move all blobs of a backend to another, sealed as they are.
+	cmd.Long = `Move all blobs of a backend to another backend. They stay sealed on the way.
 
-New blobs go to the other from now on. The gateways move the rest in the
-background, one of them at a time, going on after a restart; "backend list" shows
-how far they are. When nothing is left the backend is retired and may be taken out
-of the configuration. A bucket that demands a region or jurisdiction which the other
-does not have is a reason to refuse.`
-	cmd.Flags().StringVar(&to, "to", "", "the backend that takes the blobs")
+New blobs are written to the other backend from now on. The gateways move the rest
+in the background, one gateway at a time, and continue after a restart; "backend list"
+shows the progress. When nothing is left, the backend is retired and can be removed
+from the configuration. The command is refused if a bucket demands a region or
+jurisdiction that the other backend does not have.`
+	cmd.Flags().StringVar(&to, "to", "", "backend that the blobs move to")
 	cmd.MarkFlagRequired("to")
 	return cmd
 }
 
+// backendCancelCommand ends draining. Blobs stay on the backend that holds them
+// now, so no work is lost or repeated.
 func backendCancelCommand() *cobra.Command {
-	return adminCommand("cancel NAME", "Stop draining a backend; what has moved stays moved", cobra.ExactArgs(1),
+	return adminCommand("cancel NAME", "Stop draining a backend; blobs that moved stay where they are", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
 			return a.call(cmd.Context(), http.MethodDelete, backendPath(args[0])+"/drain", nil, nil)
 		})
 }
 
+// backendDiscardCommand deletes blobs in doubt. Only the operator can decide
+// this: the store cannot tell whether a later state of itself exists.
 func backendDiscardCommand() *cobra.Command {
-	cmd := adminCommand("discard NAME", "Delete the blobs in doubt that killed gateways have left at a backend", cobra.ExactArgs(1),
+	cmd := adminCommand("discard NAME", "Delete the blobs in doubt that killed gateways left at a backend", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
 			var done admin.Discarded
 			if err := a.call(cmd.Context(), http.MethodDelete, backendPath(args[0])+"/doubtful", nil, &done); err != nil {
@@ -162,16 +178,18 @@ func backendDiscardCommand() *cobra.Command {
 			if output == "json" {
 				return writeJSON(cmd.OutOrStdout(), done)
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d blobs will be deleted when the collector's grace is over\n", done.Blobs)
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%d blobs will be deleted after the collector's grace period\n", done.Blobs)
 			return err
 		})
-	cmd.Long = `Delete the blobs in doubt that killed gateways have left at a backend.
+	cmd.Long = `Delete the blobs in doubt that killed gateways left at a backend.
 
-A blob is in doubt when a gateway was killed between writing it and committing it,
-as far as the store knows. If the store was restored from a copy, the blob may be
-that of an object which was written after the copy: so it is kept until you say
-that no later state of the store will be put back. "gateway fsck" names the blobs.`
+A blob is in doubt when a gateway was killed after writing it and, as far as the
+store knows, before committing it. If the store was restored from a copy, the blob
+may belong to an object that was written after the copy. So it is kept until you
+confirm, with this command, that no later state of the store will be put back.
+"gateway fsck" names the blobs.`
 	return cmd
 }
 
+// backendPath is the path of a backend in the admin API.
 func backendPath(name string) string { return "/v1/backends/" + url.PathEscape(name) }

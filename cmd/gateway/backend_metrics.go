@@ -7,7 +7,7 @@ import (
 	"github.com/sanctum-storage/gateway/blobs"
 )
 
-// backendCollector shows the counts of guards. Its labels take values from
+// backendCollector exports the counts of guards. Its labels take values from
 // closed sets: configured names, operations and results.
 type backendCollector struct {
 	backends map[string]*guard.Guard
@@ -15,38 +15,44 @@ type backendCollector struct {
 	requests, retries, refused, inFlight, breaker *prometheus.Desc
 }
 
-// watchBackends shows the counts of remote backends among the metrics.
+// watchBackends adds the counts of remote backends to the metrics.
 func (m *metrics) watchBackends(backends map[string]*guard.Guard) {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("sanctum_backend_"+name, help, append([]string{"backend"}, labels...), nil)
 	}
 	m.registry.MustRegister(&backendCollector{
 		backends: backends,
-		requests: desc("requests_total", "Calls of a remote backend that ended, by operation and result; retries are not counted.", "operation", "result"),
-		retries:  desc("retries_total", "Calls of a remote backend that were tried again, and bodies taken up again."),
-		refused:  desc("refused_total", "Calls that were refused at once because the backend has been failing."),
-		inFlight: desc("requests_in_flight", "Calls of a remote backend under way."),
-		breaker:  desc("breaker_state", "0 while calls go to the backend, 1 while it is left alone after failures, 2 while it is tried again."),
+		requests: desc("requests_total",
+			"Finished calls to a remote backend, by operation and result. Retries are not counted.", "operation", "result"),
+		retries:  desc("retries_total", "Calls to a remote backend that were retried, and bodies that were resumed."),
+		refused:  desc("refused_total", "Calls that were refused at once because the backend is failing."),
+		inFlight: desc("requests_in_flight", "Calls to a remote backend in progress."),
+		breaker: desc("breaker_state",
+			"0 while calls go to the backend, 1 while none do after failures, 2 while it is tried again."),
 	})
 }
 
-// healthCollector shows what the engine knows of its backends.
+// healthCollector exports the health of the backends as this gateway sees it.
 type healthCollector struct {
 	health func() []blobs.Health
 
 	up, disagrees, doubtful *prometheus.Desc
 }
 
-// watchHealth shows what a gateway knows of its backends among the metrics.
+// watchHealth adds the health of the backends to the metrics. health is called
+// at each scrape.
 func (m *metrics) watchHealth(health func() []blobs.Health) {
 	m.registry.MustRegister(&healthCollector{
 		health: health,
 		up: prometheus.NewDesc("sanctum_backend_up",
-			"1 while the backend answers: it is the right storage, and can be written to and read from. Asked every 10 seconds.", []string{"backend"}, nil),
+			"1 while the backend is the right storage and can be written and read. Checked every 10 seconds.",
+			[]string{"backend"}, nil),
 		disagrees: prometheus.NewDesc("sanctum_backend_disagrees",
-			"1 while the backend and the store do not agree, as when the store was restored from an older copy: nothing is written there, and nothing is collected.", []string{"backend"}, nil),
+			"1 while the backend and the store contradict each other, as after a restore of an older copy of the store. "+
+				"Meanwhile nothing is written or collected there.", []string{"backend"}, nil),
 		doubtful: prometheus.NewDesc("sanctum_backend_doubtful_blobs",
-			"Blobs that killed gateways wrote and did not commit as far as the store knows; kept until they are discarded.", []string{"backend"}, nil),
+			"Blobs that killed gateways wrote and, as far as the store knows, did not commit. They are kept until discarded.",
+			[]string{"backend"}, nil),
 	})
 }
 

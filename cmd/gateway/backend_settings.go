@@ -11,35 +11,38 @@ import (
 	"time"
 )
 
-// Backends are configured by name: backends.NAME.type and so on in the file,
-// SANCTUM_BACKENDS_NAME_TYPE in the environment, where - of the name is _. They
-// are no flags.
+// Backends are configured by name: in the file as backends.NAME.type and so on,
+// in the environment as SANCTUM_BACKENDS_NAME_TYPE, with _ for each - of the
+// name. They have no flags, because their number is open.
 
-// Kinds of backends.
+// Types of backends.
 const (
 	typeFS  = "fs"
 	typeS3  = "s3"
 	typeGCS = "gcs"
 )
 
-// localBackend is the name of the backend that there is when none is configured:
+// localBackend is the name of the backend that exists when none is configured:
 // a folder beside the store.
 const localBackend = "local"
 
 const (
 	backendsSection = "backends"
-	// maxBackends is how many may be configured at once.
+	// maxBackends bounds the number of configured backends.
 	maxBackends = 32
-	// maxConcurrency bounds backends.NAME.concurrency.
+	// maxConcurrency is the upper bound of backends.NAME.concurrency.
 	maxConcurrency = 1 << 16
-	// ownConcurrency is for the gateway's own work at a backend.
+	// ownConcurrency is the part of the default concurrency that the gateway
+	// needs for its own work at a backend, such as collecting.
 	ownConcurrency = 256
 )
 
-// backendName is short and survives in file names, labels and variables.
+// backendName matches names that can be part of file names, metric labels and
+// environment variables.
 var backendName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}[a-z0-9]$|^[a-z]$`)
 
-// BackendSettings are the settings of one named backend.
+// BackendSettings are the settings of one backend. A comment in the list names
+// the types that the settings below it apply to.
 type BackendSettings struct {
 	Name         string
 	Type         string
@@ -67,7 +70,7 @@ type BackendSettings struct {
 	Profile      string
 }
 
-// rows are the settings of a backend, as table has the others.
+// rows lists the settings of a backend, as table lists the others.
 func (b *BackendSettings) rows() []setting {
 	word := func(name, doc string, p *string) setting {
 		return setting{key: name, value: (*text)(p), doc: doc}
@@ -76,23 +79,31 @@ func (b *BackendSettings) rows() []setting {
 		return setting{key: name, value: (*text)(p), doc: doc, secret: true}
 	}
 	all := []setting{
-		{key: "type", value: &choice{&b.Type, []string{typeFS, typeS3, typeGCS}}, doc: "what keeps the sealed blobs: fs, s3 or gcs"},
-		word("region", "where the storage is; for s3 also what requests are signed for, found out when empty", &b.Region),
-		word("jurisdiction", "whose law the storage is under, such as EU; buckets and users may demand one", &b.Jurisdiction),
-		word("path", "fs: the folder; empty for the backend local: blobs in the data folder", &b.Path),
+		{key: "type", value: &choice{&b.Type, []string{typeFS, typeS3, typeGCS}},
+			doc: "kind of storage for the sealed blobs: fs, s3 or gcs"},
+		word("region", "region of the storage; for s3 also the region that requests are signed for, detected when empty", &b.Region),
+		word("jurisdiction", "jurisdiction of the storage, such as EU; buckets and tenants may demand one", &b.Jurisdiction),
+		word("path", "fs: folder of the blobs; empty for the backend local: blobs in the data folder", &b.Path),
 		word("endpoint", "s3, gcs: URL of the service; empty: AWS or Google", &b.Endpoint),
 		word("bucket", "s3, gcs: the bucket, which must exist", &b.Bucket),
-		word("prefix", "s3, gcs: what the names of all blobs begin with", &b.Prefix),
-		word("ca_file", "s3, gcs: certificates in PEM to trust beside the system's", &b.CAFile),
+		word("prefix", "s3, gcs: prefix of the names of all blobs", &b.Prefix),
+		word("ca_file", "s3, gcs: PEM file of certificates to trust in addition to the system's", &b.CAFile),
 		word("storage_class", "s3, gcs: storage class of new blobs; empty: the bucket's", &b.StorageClass),
 		word("credentials_file", "s3: shared credentials file; gcs: service account or other credentials in JSON", &b.CredentialsFile),
-		{key: "credentials", def: "auto", value: &choice{&b.Credentials, []string{"auto", "static", "env", "file", "imds", "web_identity", "none"}},
-			doc: "s3: where the credential comes from: auto, static, env, file, imds or web_identity; gcs: auto or none"},
-		{key: "concurrency", def: "0", value: &count{&b.Concurrency, 0, maxConcurrency}, doc: "s3, gcs: requests under way at once; more wait, and are told to slow down after a while; 0: more than limits.requests can need. Three quarters are for requests, which tenants share"},
-		{key: "timeout", def: "5s", value: &span{&b.Timeout, minInterval, maxInterval}, doc: "s3, gcs: time for the first byte of an answer; a call that is tried again ends within twice that, and a body that was sent is answered within that and a second for each 16 MiB"},
-		{key: "stall_timeout", def: "15s", value: &span{&b.StallTimeout, minInterval, maxInterval}, doc: "s3, gcs: time that the backend may neither give nor take a byte of a body"},
-		{key: "addressing", def: "auto", value: &choice{&b.Addressing, []string{"auto", "path", "virtual"}}, doc: "s3: auto, path or virtual"},
-		word("dialect", "s3: what the provider can do, see docs/backends.md; empty: found out", &b.Dialect),
+		{key: "credentials", def: "auto",
+			value: &choice{&b.Credentials, []string{"auto", "static", "env", "file", "imds", "web_identity", "none"}},
+			doc:   "s3: source of the credential: auto, static, env, file, imds or web_identity; gcs: auto or none"},
+		{key: "concurrency", def: "0", value: &count{&b.Concurrency, 0, maxConcurrency},
+			doc: "s3, gcs: maximum of requests in progress, three quarters of it for clients, shared among tenants; " +
+				"further requests wait, and are told to slow down after a while; 0: more than limits.requests can need"},
+		{key: "timeout", def: "5s", value: &span{&b.Timeout, minInterval, maxInterval},
+			doc: "s3, gcs: maximum wait for the first byte of an answer; a call with its retries ends within twice this time; " +
+				"the answer to a body may take another second for each 16 MiB sent"},
+		{key: "stall_timeout", def: "15s", value: &span{&b.StallTimeout, minInterval, maxInterval},
+			doc: "s3, gcs: maximum time without a byte of a body sent or received"},
+		{key: "addressing", def: "auto", value: &choice{&b.Addressing, []string{"auto", "path", "virtual"}},
+			doc: "s3: place of the bucket in URLs: auto, path or virtual (in the host name)"},
+		word("dialect", "s3: abilities of the provider, see docs/backends.md; empty: detected", &b.Dialect),
 		secret("access_key", "s3: access key", &b.AccessKey),
 		secret("secret_key", "s3: secret key", &b.SecretKey),
 		secret("session_token", "s3: session token", &b.SessionToken),
@@ -105,8 +116,8 @@ func (b *BackendSettings) rows() []setting {
 	return all
 }
 
-// backendRows makes sure that the backend's settings are among the rows, and
-// returns them.
+// backendRows returns the rows of a backend's settings. The first mention of a
+// name, in any source, adds the backend.
 func (c *configuration) backendRows(name string) ([]setting, error) {
 	if !backendName.MatchString(name) {
 		return nil, fmt.Errorf("backend name %q: want lower-case letters, digits and -, at most 32, beginning with a letter", name)
@@ -132,9 +143,10 @@ func (c *configuration) backendRows(name string) ([]setting, error) {
 	return rows, nil
 }
 
-// backendInEnv finds the backend that a variable is about: SANCTUM_BACKENDS_, the
-// name, and one of the settings. Of the names that could be meant, the one with
-// the longest setting is.
+// backendInEnv finds the backend that an environment variable configures:
+// SANCTUM_BACKENDS_, the name, and one of the settings. The longest setting
+// wins, so SANCTUM_BACKENDS_A_STALL_TIMEOUT is stall_timeout of a, and not
+// timeout of a-stall.
 func backendInEnv(variable string) (name string, ok bool) {
 	rest, ok := strings.CutPrefix(variable, envPrefix+strings.ToUpper(backendsSection)+"_")
 	if !ok {
@@ -154,8 +166,8 @@ func backendInEnv(variable string) (name string, ok bool) {
 	return name, longest > 0
 }
 
-// settleBackends completes and checks what was said of backends; none said is
-// one folder beside the store.
+// settleBackends completes and checks the settings of the backends. If none is
+// configured, blobs are kept in a folder beside the store.
 func (c *configuration) settleBackends() error {
 	if len(c.Backends) == 0 {
 		c.Backends = []*BackendSettings{{Name: localBackend, Type: typeFS}}
@@ -178,18 +190,19 @@ func (c *configuration) settleBackends() error {
 	case c.PlacementDefault == "":
 		return fmt.Errorf("placement.default must name one of the backends: %s", strings.Join(names, ", "))
 	case !slices.Contains(names, c.PlacementDefault):
-		return fmt.Errorf("placement.default: there is no backend %q; there is %s", c.PlacementDefault, strings.Join(names, ", "))
+		return fmt.Errorf("placement.default: no backend is named %q; the backends are %s", c.PlacementDefault, strings.Join(names, ", "))
 	}
 	return nil
 }
 
-// configured reports whether store or backends are others than the data folder's.
+// configured reports whether the store or the blobs are elsewhere than in the
+// data folder.
 func (c *configuration) configured() bool {
 	return c.StoreURL != "" || len(c.Backends) > 1 || c.Backends[0].Name != localBackend || c.Backends[0].Type != typeFS
 }
 
-// check finds settings that do not belong to the backend's type or contradict
-// one another. Errors begin with the setting's name.
+// check refuses settings that do not apply to the backend's type or contradict
+// each other. Errors begin with the setting's name.
 func (b *BackendSettings) check() error {
 	remote := map[string]string{"endpoint": b.Endpoint, "bucket": b.Bucket, "prefix": b.Prefix, "ca_file": b.CAFile,
 		"storage_class": b.StorageClass, "credentials_file": b.CredentialsFile}
@@ -208,10 +221,10 @@ func (b *BackendSettings) check() error {
 	case b.Path != "":
 		return fmt.Errorf("path belongs to type fs, not to %s", b.Type)
 	case b.Bucket == "":
-		return errors.New("bucket must name the bucket that keeps the blobs")
+		return errors.New("bucket must name the bucket for the blobs")
 	case b.Type == typeGCS:
 		if b.Credentials != "auto" && b.Credentials != "none" {
-			return fmt.Errorf("credentials %q is for type s3; for gcs auto or none", b.Credentials)
+			return fmt.Errorf("credentials %q is for type s3; type gcs takes auto or none", b.Credentials)
 		}
 		return foreign(b.Type, s3only)
 	case b.Credentials == "none":
@@ -224,7 +237,8 @@ func (b *BackendSettings) check() error {
 	return nil
 }
 
-// foreign refuses the first setting that another type of backend would want.
+// foreign refuses a setting that applies to other types of backends only. Names
+// are sorted, so that the error is always about the same one.
 func foreign(kind string, groups ...map[string]string) error {
 	for _, g := range groups {
 		for _, name := range slices.Sorted(maps.Keys(g)) {
@@ -236,10 +250,10 @@ func foreign(kind string, groups ...map[string]string) error {
 	return nil
 }
 
-// concurrency is how many requests to a backend are under way at once. A download
-// counts for as long as its client takes, and a backend does not know whose it is. So
-// unless it is set, the seats of requests run out first, of which one tenant never has
-// all: two for each, as a copy reads and writes.
+// concurrency is the maximum of calls in progress at the backend. A download
+// holds one for as long as its client takes, and a backend does not know
+// tenants. So by default the limit is above that of requests, which one tenant
+// never exhausts: two calls for each request, because a copy reads and writes.
 func (b *BackendSettings) concurrency(requests int) int {
 	if b.Concurrency > 0 {
 		return b.Concurrency
@@ -247,7 +261,8 @@ func (b *BackendSettings) concurrency(requests int) int {
 	return 2*requests + ownConcurrency
 }
 
-// concurrencies are what backends take at once that say so, by name.
+// concurrencies maps the names of backends to their concurrency, if that is
+// configured. The API shares these places among tenants.
 func (c *configuration) concurrencies() map[string]int {
 	all := make(map[string]int)
 	for _, b := range c.Backends {

@@ -39,7 +39,8 @@ backends:
 		t.Errorf("backends %s", got)
 	}
 	eu := c.Backends[1]
-	if eu.Bucket != "from-environment" || eu.Endpoint != "https://s3.example.com" || eu.Credentials != "auto" || eu.Concurrency != 0 || eu.SecretKey != "canary-secret" {
+	if eu.Bucket != "from-environment" || eu.Endpoint != "https://s3.example.com" || eu.Credentials != "auto" ||
+		eu.Concurrency != 0 || eu.SecretKey != "canary-secret" {
 		t.Errorf("eu-west is %+v", eu)
 	}
 	if c.origins["backends.eu-west.jurisdiction"] != "gateway.yaml:9" || c.origins["backends.archive.bucket"] != "environment SANCTUM_BACKENDS_ARCHIVE_BUCKET" {
@@ -63,25 +64,26 @@ func TestBackendSettingsErrors(t *testing.T) {
 		env  []string
 		want string
 	}{
-		"no mapping":            {file: "backends: [a]\n", want: "gateway.yaml:1: want names of backends"},
-		"bad name":              {file: "backends: {Eu: {type: fs}}\n", want: `gateway.yaml:1: backend name "Eu": want lower-case`},
-		"twice":                 {file: "backends:\n  a: {type: fs, path: x}\n  a: {type: fs, path: y}\n", want: "gateway.yaml:3: backend a is given twice"},
-		"unknown setting":       {file: "backends:\n  a:\n    kind: s3\n", want: "gateway.yaml:3: unknown key backends.a.kind"},
-		"unknown type":          {file: "backends: {a: {type: ftp}}\n", want: `gateway.yaml:1: backends.a.type: "ftp" is none of fs, s3, gcs`},
-		"no type":               {file: "backends: {a: {path: x}}\n", want: "backends.a.type is missing"},
-		"no path":               {file: "backends: {a: {type: fs}}\n", want: "backends.a.path must name a folder"},
-		"no bucket":             {file: "backends: {a: {type: s3}}\n", want: "backends.a.bucket must name"},
-		"path for s3":           {file: "backends: {a: {type: s3, bucket: b, path: x}}\n", want: "backends.a.path belongs to type fs"},
-		"bucket for fs":         {file: "backends: {a: {type: fs, path: x, bucket: b}}\n", want: "backends.a.bucket does not belong to type fs"},
-		"key for gcs":           {file: "backends: {a: {type: gcs, bucket: b, access_key: k}}\n", want: "backends.a.access_key does not belong to type gcs"},
-		"half a credential":     {file: "backends: {a: {type: s3, bucket: b, access_key: k}}\n", want: "backends.a.access_key and secret_key belong together"},
-		"static of nothing":     {file: "backends: {a: {type: s3, bucket: b, credentials: static}}\n", want: `backends.a.credentials "static" needs`},
-		"imds for gcs":          {file: "backends: {a: {type: gcs, bucket: b, credentials: imds}}\n", want: `backends.a.credentials "imds" is for type s3`},
-		"default missing":       {file: "backends: " + two + "\n", want: "placement.default must name one of the backends: a, b"},
-		"default unknown":       {file: "backends: " + two + "\nplacement: {default: c}\n", want: `placement.default: there is no backend "c"; there is a, b`},
-		"unknown in variable":   {env: []string{"SANCTUM_BACKENDS_A_KIND=s3"}, want: "environment SANCTUM_BACKENDS_A_KIND: no setting has this name"},
-		"bad name in variable":  {env: []string{"SANCTUM_BACKENDS__TYPE=s3"}, want: "environment SANCTUM_BACKENDS__TYPE: no setting has this name"},
-		"secret file is absent": {env: []string{"SANCTUM_BACKENDS_A_SECRET_KEY_FILE=absent"}, want: "environment SANCTUM_BACKENDS_A_SECRET_KEY_FILE: backends.a.secret_key_file: open absent"},
+		"no mapping":           {file: "backends: [a]\n", want: "gateway.yaml:1: want names of backends"},
+		"bad name":             {file: "backends: {Eu: {type: fs}}\n", want: `gateway.yaml:1: backend name "Eu": want lower-case`},
+		"twice":                {file: "backends:\n  a: {type: fs, path: x}\n  a: {type: fs, path: y}\n", want: "gateway.yaml:3: backend a is given twice"},
+		"unknown setting":      {file: "backends:\n  a:\n    kind: s3\n", want: "gateway.yaml:3: unknown key backends.a.kind"},
+		"unknown type":         {file: "backends: {a: {type: ftp}}\n", want: `gateway.yaml:1: backends.a.type: "ftp" is none of fs, s3, gcs`},
+		"no type":              {file: "backends: {a: {path: x}}\n", want: "backends.a.type is missing"},
+		"no path":              {file: "backends: {a: {type: fs}}\n", want: "backends.a.path must name a folder"},
+		"no bucket":            {file: "backends: {a: {type: s3}}\n", want: "backends.a.bucket must name"},
+		"path for s3":          {file: "backends: {a: {type: s3, bucket: b, path: x}}\n", want: "backends.a.path belongs to type fs"},
+		"bucket for fs":        {file: "backends: {a: {type: fs, path: x, bucket: b}}\n", want: "backends.a.bucket does not belong to type fs"},
+		"key for gcs":          {file: "backends: {a: {type: gcs, bucket: b, access_key: k}}\n", want: "backends.a.access_key does not belong to type gcs"},
+		"half a credential":    {file: "backends: {a: {type: s3, bucket: b, access_key: k}}\n", want: "backends.a.access_key and secret_key belong together"},
+		"static of nothing":    {file: "backends: {a: {type: s3, bucket: b, credentials: static}}\n", want: `backends.a.credentials "static" needs`},
+		"imds for gcs":         {file: "backends: {a: {type: gcs, bucket: b, credentials: imds}}\n", want: `backends.a.credentials "imds" is for type s3`},
+		"default missing":      {file: "backends: " + two + "\n", want: "placement.default must name one of the backends: a, b"},
+		"default unknown":      {file: "backends: " + two + "\nplacement: {default: c}\n", want: `placement.default: no backend is named "c"; the backends are a, b`},
+		"unknown in variable":  {env: []string{"SANCTUM_BACKENDS_A_KIND=s3"}, want: "environment SANCTUM_BACKENDS_A_KIND: no setting has this name"},
+		"bad name in variable": {env: []string{"SANCTUM_BACKENDS__TYPE=s3"}, want: "environment SANCTUM_BACKENDS__TYPE: no setting has this name"},
+		"secret file is absent": {env: []string{"SANCTUM_BACKENDS_A_SECRET_KEY_FILE=absent"},
+			want: "environment SANCTUM_BACKENDS_A_SECRET_KEY_FILE: backends.a.secret_key_file: open absent"},
 		"store of another kind": {env: []string{"SANCTUM_STORE_URL=mysql://canary@host/db"}, want: "store.url: want a URL such as postgres://"},
 		"exec mode":             {file: "store: {exec_mode: fast}\n", want: `gateway.yaml:1: store.exec_mode: "fast" is none of`},
 	} {
@@ -94,8 +96,9 @@ func TestBackendSettingsErrors(t *testing.T) {
 	}
 }
 
-// Requests have a place at a backend whenever they have a seat, so that slow readers of
-// one tenant, who never have all the seats, do not keep others from a backend.
+// By default each request with a seat also gets a place at a backend. So slow
+// readers of one tenant, who never have all seats, cannot keep others from a
+// backend.
 func TestBackendConcurrency(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const file = "backends: {a: {type: s3, bucket: b}, c: {type: s3, bucket: b, concurrency: 7}}\nplacement: {default: a}\n"

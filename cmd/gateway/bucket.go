@@ -11,12 +11,15 @@ import (
 	"github.com/sanctum-storage/gateway/admin"
 )
 
+// bucketCommand holds the commands about buckets.
 func bucketCommand() *cobra.Command {
-	return group("bucket", "Look at the buckets of a running server", bucketListCommand())
+	return group("bucket", "Show the buckets of a running server", bucketListCommand())
 }
 
+// bucketListCommand lists the buckets of the whole deployment, which no S3
+// request does.
 func bucketListCommand() *cobra.Command {
-	return adminCommand("list", "List the buckets of all users", cobra.NoArgs,
+	return adminCommand("list", "List the buckets of all tenants", cobra.NoArgs,
 		func(cmd *cobra.Command, a *adminClient, output string, _ []string) error {
 			all, err := a.buckets(cmd.Context())
 			if err != nil {
@@ -33,7 +36,8 @@ func bucketListCommand() *cobra.Command {
 		})
 }
 
-// buckets reads all pages.
+// buckets reads all pages. It stops at a page that does not advance, so that a
+// faulty server cannot keep it in a loop.
 func (a *adminClient) buckets(ctx context.Context) ([]admin.Bucket, error) {
 	all := []admin.Bucket{}
 	for after := ""; ; {

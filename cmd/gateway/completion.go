@@ -10,21 +10,21 @@ import (
 	"github.com/sanctum-storage/gateway/admin"
 )
 
-// completionTimeout bounds what a person waits for who pressed the tab key.
+// completionTimeout bounds the wait after the tab key.
 const completionTimeout = 2 * time.Second
 
-// completedArguments are the commands whose first argument is the name of something
-// that a running server knows, by the kind of thing.
+// completedArguments maps commands to the names that their first argument can
+// have. A running server knows the names.
 var completedArguments = map[string]func(context.Context, *adminClient) ([]string, error){
 	"gateway tenant show": tenantNames, "gateway tenant delete": tenantNames, "gateway tenant residency": tenantNames,
 	"gateway accesskey add": tenantNames, "gateway accesskey list": tenantNames,
 	"gateway backend drain": backendNames, "gateway backend cancel": backendNames, "gateway backend discard": backendNames,
 }
 
-// completedFlags are the flags of any command whose value is such a name.
+// completedFlags are flags that take such names, in every command.
 var completedFlags = map[string]func(context.Context, *adminClient) ([]string, error){"tenant": tenantNames, "to": backendNames}
 
-// completing lets shells complete names of what a running server knows.
+// completing adds completion of names to a command and its subcommands.
 func completing(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		completing(c)
@@ -37,14 +37,14 @@ func completing(cmd *cobra.Command) {
 	}
 	for flag, names := range completedFlags {
 		if cmd.Flags().Lookup(flag) != nil {
-			_ = cmd.RegisterFlagCompletionFunc(flag, completed(names, -1)) // fails for a flag that has one
+			_ = cmd.RegisterFlagCompletionFunc(flag, completed(names, -1)) // fails for a flag that has completion already
 		}
 	}
 }
 
-// completed asks the server for names, where there are fewer than most arguments
-// before the one to complete; -1: always. It completes nothing when there is no
-// answer, as a shell has no place for an error.
+// completed returns a completion that asks the server for names, as long as
+// fewer than most arguments precede; -1: always. It completes nothing without
+// an answer, because a shell has no place for an error.
 func completed(names func(context.Context, *adminClient) ([]string, error), most int) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if most >= 0 && len(args) >= most {
@@ -68,6 +68,9 @@ func completed(names func(context.Context, *adminClient) ([]string, error), most
 	}
 }
 
+// completedLimits completes the arguments of the limits commands: a kind, then
+// a name of that kind. Names of users are not completed, as they need their
+// tenant.
 func completedLimits(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	if len(args) == 0 {
 		return []string{"tenant", "user", "bucket"}, cobra.ShellCompDirectiveNoFileComp
@@ -81,6 +84,7 @@ func completedLimits(cmd *cobra.Command, args []string, typed string) ([]string,
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
+// tenantNames asks the server for the names of all tenants.
 func tenantNames(ctx context.Context, a *adminClient) (names []string, err error) {
 	all, err := a.tenants(ctx)
 	for _, t := range all {
@@ -89,6 +93,7 @@ func tenantNames(ctx context.Context, a *adminClient) (names []string, err error
 	return names, err
 }
 
+// bucketNames asks the server for the names of all buckets.
 func bucketNames(ctx context.Context, a *adminClient) (names []string, err error) {
 	all, err := a.buckets(ctx)
 	for _, b := range all {
@@ -97,6 +102,8 @@ func bucketNames(ctx context.Context, a *adminClient) (names []string, err error
 	return names, err
 }
 
+// backendNames asks the server for the names of all backends, retired ones
+// included.
 func backendNames(ctx context.Context, a *adminClient) (names []string, err error) {
 	var all admin.Backends
 	err = a.call(ctx, http.MethodGet, "/v1/backends", nil, &all)

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Names that are not settings but steer where settings come from.
+// Names that are no settings themselves but control where settings come from.
 const (
 	envPrefix    = "SANCTUM_"
 	envConfig    = "SANCTUM_CONFIG"
@@ -22,24 +22,27 @@ const (
 	storeURLKey  = "store.url"
 )
 
-// configuration is the settings of this process with where each came from.
+// configuration is the settings of this process together with the source of
+// each.
 type configuration struct {
 	Settings
 	rows    []setting
-	origins map[string]string // by key; "default" for what nobody set
+	origins map[string]string // by key; "default" for settings that no source gives
 }
 
-// assignment is one value that one source gives to a key.
+// assignment is a value that a source gives to a key.
 type assignment struct {
 	text     string
-	fromFile bool   // text is the path of a file that holds the value
-	origin   string // for people: flag --data, environment SANCTUM_DATA, a file and line
+	fromFile bool   // text is the path of a file with the value
+	origin   string // shown to people: flag --data, environment SANCTUM_DATA, a file with a line
 }
 
-// layer is all that one source says. Sources are asked in rising rank.
+// layer is everything that one source gives. Sources are read from the lowest
+// rank to the highest.
 type layer map[string]assignment
 
-// add refuses what contradicts itself within one source.
+// add adds a value. It refuses a key that the same source gives twice, since
+// neither of the two takes precedence.
 func (l layer) add(key string, a assignment) error {
 	if old, ok := l[key]; ok {
 		return fmt.Errorf("%s: %s is already given by %s; give it once", a.origin, key, old.origin)
@@ -48,13 +51,14 @@ func (l layer) add(key string, a assignment) error {
 	return nil
 }
 
-// env is the environment variable of the setting.
+// env is the name of the setting's environment variable.
 func (s setting) env() string {
 	return envPrefix + strings.ToUpper(strings.NewReplacer(".", "_", "-", "_").Replace(s.key))
 }
 
-// discloses reports whether the value is of use to somebody who must not have
-// it. The name of an access key, or a URL without a password, is not.
+// discloses reports whether the value must be kept from other users of the
+// machine. An access key is a name, and a URL without a password is an address:
+// both may be seen.
 func (s setting) discloses(value string) bool {
 	switch {
 	case !s.secret || value == "" || strings.HasSuffix(s.key, "access_key"):
@@ -70,7 +74,8 @@ func (s setting) discloses(value string) bool {
 	return password || u.Query().Has("password") || u.Query().Has("sslpassword")
 }
 
-// rawFlag holds what a flag was given; it is parsed with the other sources.
+// rawFlag holds the text of a flag. It is parsed later, together with the
+// values of the other sources.
 type rawFlag struct {
 	text string
 	row  setting
@@ -80,8 +85,8 @@ func (r *rawFlag) Set(s string) error { r.text = s; return nil }
 func (r *rawFlag) String() string     { return r.text }
 func (r *rawFlag) Type() string       { return r.row.value.kind() }
 
-// addSettingFlags gives cmd the flags of every setting in one of the scopes, and
-// --config.
+// addSettingFlags gives cmd the flags of every setting in one of the scopes,
+// and --config.
 func addSettingFlags(cmd *cobra.Command, scopes scope) {
 	cmd.Flags().String(configFlag, "", "configuration file in YAML (environment "+envConfig+")")
 	var s Settings
@@ -134,7 +139,8 @@ func loadConfig(cmd *cobra.Command, environ []string) (*configuration, error) {
 	return c, c.checkPairs()
 }
 
-// settle gives a setting the value of the highest source that has one.
+// settle gives a setting the value of the highest source that has one. layers
+// go from the highest rank to the lowest.
 func (c *configuration) settle(row setting, layers ...layer) error {
 	a := assignment{text: row.def, origin: "default"}
 	for _, l := range layers {
@@ -157,6 +163,8 @@ func (c *configuration) settle(row setting, layers ...layer) error {
 	return nil
 }
 
+// flagLayer reads the flags that were given. A flag must not give an empty
+// value to a setting with a default.
 func (c *configuration) flagLayer(flags *pflag.FlagSet) (layer, error) {
 	l := layer{}
 	var err error
@@ -174,12 +182,13 @@ func (c *configuration) flagLayer(flags *pflag.FlagSet) (layer, error) {
 	return l, err
 }
 
-// kubernetesService matches the variables that Kubernetes puts into every
-// container for a service whose name begins with sanctum. They are not settings.
+// kubernetesService matches the variables that Kubernetes sets in every
+// container for a service whose name begins with sanctum. They are no settings.
 var kubernetesService = regexp.MustCompile(`^SANCTUM_([A-Z0-9_]+_)?(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_\d+_(TCP|UDP)(_(PROTO|PORT|ADDR))?)?)$`)
 
-// envLayer reads the environment. An empty variable counts as absent, because
-// container tools pass on variables that nobody set.
+// envLayer reads the environment, and returns the path of the configuration
+// file if a variable names one. An empty variable counts as absent, because
+// container tools pass on variables that nobody has set.
 func (c *configuration) envLayer(environ []string) (l layer, config string, err error) {
 	l = layer{}
 	known := map[string]setting{}
@@ -224,11 +233,11 @@ func (c *configuration) envLayer(environ []string) (l layer, config string, err 
 	return l, config, nil
 }
 
-// ofCommand reports whether a variable belongs to one command and is no setting:
-// the credential of import and export, and where db copy copies to.
+// ofCommand reports whether a variable is read by one command and is no
+// setting: the credentials of import and export, and the target of db copy.
 func ofCommand(name string) bool {
 	return strings.HasPrefix(name, providerPrefix) || name == envCopyTo || name == envCopyTo+strings.ToUpper(fileSuffix)
 }
 
-// environment is the process's own, apart from tests.
+// environment is the environment of this process.
 func environment() []string { return os.Environ() }

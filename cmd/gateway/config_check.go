@@ -10,8 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/plainfile"
 )
 
-// checkPairs finds settings that contradict one another. The messages name the
-// keys and what to do.
+// checkPairs refuses settings that contradict each other. Errors name the keys
+// and the remedy.
 func (c *configuration) checkPairs() error {
 	acme := len(c.TLSACMEDomains) > 0
 	switch {
@@ -26,7 +26,8 @@ func (c *configuration) checkPairs() error {
 	case c.AdminTLS && !c.hasTLS():
 		return errors.New("admin.tls needs tls.cert_file and tls.key_file, or tls.acme_domains")
 	case c.StoreURL != "" && !strings.HasPrefix(c.StoreURL, "postgres://") && !strings.HasPrefix(c.StoreURL, "postgresql://"):
-		return errors.New("store.url: want a URL such as postgres://user:password@host:5432/database") // and not what it is: it holds a password
+		// The value is left out of the error, because it contains a password.
+		return errors.New("store.url: want a URL such as postgres://user:password@host:5432/database")
 	case c.Data == "":
 		return errors.New("data must name a folder")
 	case len(c.S3Regions) == 0 || slices.ContainsFunc(c.S3Regions, func(r string) bool { return strings.ContainsAny(r, " /\t\r\n") }):
@@ -44,12 +45,12 @@ func (c *configuration) checkPairs() error {
 	return nil
 }
 
-// checkStoreFiles refuses a database URL that names something else than plain
-// files, which its driver would wait for.
+// checkStoreFiles refuses a database URL with a path that is no plain file. The
+// database driver would open it and, if it is a pipe, wait forever.
 func checkStoreFiles(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil // the driver says it, without the password
+		return nil // the driver reports it, without the password
 	}
 	for _, name := range []string{"sslrootcert", "sslcert", "sslkey", "passfile", "servicefile"} {
 		path := u.Query().Get(name)
@@ -63,10 +64,11 @@ func checkStoreFiles(raw string) error {
 	return nil
 }
 
+// hasTLS reports whether a certificate is configured, by files or ACME.
 func (c *configuration) hasTLS() bool { return c.TLSCertFile != "" || len(c.TLSACMEDomains) > 0 }
 
-// checkListeners refuses listeners that collide, and those that would offer
-// themselves to a network in the clear without being asked to.
+// checkListeners refuses listeners that collide, and listeners that accept
+// plain text from other machines without explicit permission.
 func (c *configuration) checkListeners() error {
 	listeners := []struct {
 		name, addr string
@@ -95,6 +97,7 @@ func (c *configuration) checkListeners() error {
 	return nil
 }
 
+// remedy tells how to make a listener safe, or how to permit it as it is.
 func remedy(listener string) string {
 	allow := "--allow-insecure-public=" + listener
 	switch listener {

@@ -6,11 +6,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// configCommand holds the commands about the configuration.
 func configCommand() *cobra.Command {
-	return group("config", "Look at the configuration without starting anything",
+	return group("config", "Check or show the configuration without starting anything",
 		configCheckCommand(), configShowCommand())
 }
 
+// configCheckCommand checks the configuration in the way of serve, certificates
+// included, so that a mistake is found before a restart.
 func configCheckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
@@ -28,7 +31,7 @@ func configCheckCommand() *cobra.Command {
 			if err != nil {
 				return usage(err)
 			}
-			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is sound")
+			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
 			return nil
 		},
 	}
@@ -43,6 +46,7 @@ type shownSetting struct {
 	Source string `json:"source"`
 }
 
+// configShowCommand prints the settings that apply, with their sources.
 func configShowCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show",
@@ -71,7 +75,7 @@ func configShowCommand() *cobra.Command {
 	return cmd
 }
 
-// shown is what config show prints: secrets only as set or not.
+// shown is the output of config show. Of a secret it tells only that it is set.
 func (c *configuration) shown() []shownSetting {
 	var all []shownSetting
 	for _, row := range c.rows {

@@ -12,15 +12,15 @@ import (
 	"github.com/sanctum-storage/gateway/plainfile"
 )
 
-// Limits of the files that are read at start.
+// Bounds of the files that are read at the start.
 const (
 	maxConfigBytes = 1 << 20
 	maxSecretBytes = 16 << 10
 )
 
 // fileLayer reads the YAML file. It walks the document instead of decoding it
-// into a struct, so that every error has a line, a repeated key is one, and a
-// value is parsed as it is from flags and environment.
+// into a struct. So every error has a line, a repeated key is an error, and
+// values are parsed like those of flags and the environment.
 func (c *configuration) fileLayer(path string) (layer, error) {
 	data, exposed, err := readConfig(path)
 	if err != nil {
@@ -37,7 +37,10 @@ func (c *configuration) fileLayer(path string) (layer, error) {
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("configuration file %s: holds more than one document", path)
 	}
-	f := fileReader{path: path, exposed: exposed, rows: map[string]setting{}, sections: map[string]bool{}, into: layer{}, backendRows: c.backendRows}
+	f := fileReader{
+		path: path, exposed: exposed, rows: map[string]setting{}, sections: map[string]bool{}, into: layer{},
+		backendRows: c.backendRows,
+	}
 	f.know(c.rows)
 	for _, row := range c.rows {
 		if section, _, ok := strings.Cut(row.key, "."); ok {
@@ -47,7 +50,8 @@ func (c *configuration) fileLayer(path string) (layer, error) {
 	return f.into, f.mapping("", doc.Content[0])
 }
 
-// readConfig reads the file. exposed is why it may hold no secret; nil: it may.
+// readConfig reads the file. exposed tells why the file must not contain
+// secrets; nil: it may.
 func readConfig(path string) (data []byte, exposed, err error) {
 	f, err := plainfile.Open(path)
 	if err != nil {
@@ -61,14 +65,15 @@ func readConfig(path string) (data []byte, exposed, err error) {
 // fileReader turns a YAML document into assignments.
 type fileReader struct {
 	path     string
-	exposed  error              // why the file may hold no secret; nil: it may
-	rows     map[string]setting // by key, and by key_file where a file may hold the value
+	exposed  error              // why the file must not contain secrets; nil: it may
+	rows     map[string]setting // by key, and by key_file if a file can hold the value
 	sections map[string]bool
 	into     layer
 
 	backendRows func(name string) ([]setting, error)
 }
 
+// origin is the place of a node, for errors and config show.
 func (f *fileReader) origin(n *yaml.Node) string { return fmt.Sprintf("%s:%d", f.path, n.Line) }
 
 // mapping reads the keys of the document (section empty) or of one section.
@@ -94,6 +99,7 @@ func (f *fileReader) mapping(section string, n *yaml.Node) error {
 	return nil
 }
 
+// entry reads one key with its value: a section, the backends or a setting.
 func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
 	row, ok := f.rows[key]
 	switch {
@@ -111,7 +117,8 @@ func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
 		return err
 	}
 	if f.exposed != nil && key == row.key && row.discloses(text) {
-		return fmt.Errorf("%s: %s is a secret, and %w, or put the secret into a file of its own and name that with %s%s", f.origin(name), key, f.exposed, key, fileSuffix)
+		return fmt.Errorf("%s: %s is a secret, and %w, or put the secret into a file of its own and name that with %s%s",
+			f.origin(name), key, f.exposed, key, fileSuffix)
 	}
 	return f.into.add(row.key, assignment{text: text, fromFile: key != row.key, origin: f.origin(name)})
 }
@@ -143,7 +150,7 @@ func (f *fileReader) backends(n *yaml.Node) error {
 	return nil
 }
 
-// know adds settings that the document may give.
+// know adds rows that the document may set.
 func (f *fileReader) know(rows []setting) {
 	for _, row := range rows {
 		f.rows[row.key] = row
@@ -153,7 +160,7 @@ func (f *fileReader) know(rows []setting) {
 	}
 }
 
-// scalar is the text of a value; a sequence reads as a list.
+// scalar is the text of a value. A sequence becomes a list with commas.
 func (f *fileReader) scalar(row setting, key string, v *yaml.Node) (string, error) {
 	switch {
 	case v.Kind == yaml.ScalarNode && v.Tag != "!!null":
@@ -171,8 +178,8 @@ func (f *fileReader) scalar(row setting, key string, v *yaml.Node) (string, erro
 	return "", fmt.Errorf("%s: %s has no plain value; remove the key or give it one", f.origin(v), key)
 }
 
-// readSecretFile reads a secret without its final line end. It refuses files
-// that anybody but the owner may read or change (see plainfile.Private).
+// readSecretFile reads a secret and removes one line end. It refuses files that
+// others than their owner can read or change (see plainfile.Private).
 func readSecretFile(path string) (string, error) {
 	data, err := plainfile.ReadSecret(path, maxSecretBytes)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// load parses flags, environment and the text of a file as serve would. The file
-// is gateway.yaml in a folder that becomes the current one.
+// load parses flags, environment and the text of a file in the way of serve.
+// The file is gateway.yaml in a new folder, which becomes the current one.
 func load(t testing.TB, file string, env []string, args ...string) (*configuration, error) {
 	t.Helper()
 	if file != "" {
@@ -79,36 +79,37 @@ func TestConfigurationErrors(t *testing.T) {
 		file string
 		env  []string
 		args []string
-		want string // what the error begins with
+		want string // the beginning of the error
 	}{
-		"unknown key":         {file: "s3:\n  adress: 1\n", want: "gateway.yaml:2: unknown key s3.adress"},
-		"unknown section":     {file: "tenant: {a: 1}\n", want: "gateway.yaml:1: unknown key tenant"},
-		"dotted key":          {file: "s3.region: x\n", want: "gateway.yaml:1: unknown key s3.region"},
-		"key twice":           {file: "s3:\n  region: a\n  region: b\n", want: "gateway.yaml:3: key s3.region is given twice"},
-		"section twice":       {file: "s3: {region: a}\ns3: {region: b}\n", want: "gateway.yaml:2: key s3 is given twice"},
-		"value and file":      {file: "access_key: a\nsecret_key: b\nsecret_key_file: c\n", want: "gateway.yaml:3: secret_key is already given by gateway.yaml:2"},
-		"no value":            {file: "s3:\n  region:\n", want: "gateway.yaml:2: s3.region has no plain value"},
-		"mapping for value":   {file: "s3: {region: {a: 1}}\n", want: "gateway.yaml:1: s3.region has no plain value"},
-		"list for value":      {file: "log: {level: [a]}\n", want: "gateway.yaml:1: log.level has no plain value"},
-		"alias":               {file: "data: &a x\ns3: {region: *a}\n", want: "gateway.yaml:2: s3.region has no plain value"},
-		"nested list":         {file: "buckets: [[a]]\n", want: "gateway.yaml:1: buckets: want a list of words"},
-		"comma in list":       {file: "buckets: ['a,b']\n", want: "gateway.yaml:1: buckets: want a list of words"},
-		"not a mapping":       {file: "- a\n", want: "gateway.yaml:1: want keys with values"},
-		"scalar for section":  {file: "s3: x\n", want: "gateway.yaml:1: want keys with values"},
-		"two documents":       {file: "data: a\n---\ndata: b\n", want: "configuration file gateway.yaml: holds more than one document"},
-		"no YAML":             {file: "\tdata", want: "configuration file gateway.yaml: "},
-		"bad duration":        {file: "collector: {interval: 5}\n", want: `gateway.yaml:1: collector.interval: "5" is not a duration`},
-		"short duration":      {file: "collector: {interval: 1ms}\n", want: "gateway.yaml:1: collector.interval: 1ms is not within"},
-		"bad bool":            {file: "admin: {tls: yes}\n", want: `gateway.yaml:1: admin.tls: "yes" is neither true nor false`},
-		"bad count":           {file: "limits: {connections: 1}\n", want: "gateway.yaml:1: limits.connections: 1 is not within"},
-		"bad address":         {args: []string{"--s3=9000"}, want: `flag --s3: s3.address: "9000" is not host:port`},
-		"bad port":            {args: []string{"--s3=127.0.0.1:http"}, want: `flag --s3: s3.address: "127.0.0.1:http": port "http" is not a number`},
-		"port too large":      {args: []string{"--s3=127.0.0.1:65536"}, want: `flag --s3: s3.address: "127.0.0.1:65536": port`},
-		"bad level":           {env: []string{"SANCTUM_LOG_LEVEL=loud"}, want: `environment SANCTUM_LOG_LEVEL: log.level: "loud" is none of`},
-		"bad format":          {env: []string{"SANCTUM_LOG_FORMAT=xml"}, want: `environment SANCTUM_LOG_FORMAT: log.format: "xml" is none of`},
-		"unknown variable":    {env: []string{"SANCTUM_DATABASE=x"}, want: "environment SANCTUM_DATABASE: no setting has this name"},
-		"file of no secret":   {env: []string{"SANCTUM_DATA_FILE=x"}, want: "environment SANCTUM_DATA_FILE: no setting has this name"},
-		"variable and file":   {env: []string{"SANCTUM_SECRET_KEY=a", "SANCTUM_SECRET_KEY_FILE=private"}, want: "environment SANCTUM_SECRET_KEY_FILE: secret_key is already given by environment SANCTUM_SECRET_KEY"},
+		"unknown key":        {file: "s3:\n  adress: 1\n", want: "gateway.yaml:2: unknown key s3.adress"},
+		"unknown section":    {file: "tenant: {a: 1}\n", want: "gateway.yaml:1: unknown key tenant"},
+		"dotted key":         {file: "s3.region: x\n", want: "gateway.yaml:1: unknown key s3.region"},
+		"key twice":          {file: "s3:\n  region: a\n  region: b\n", want: "gateway.yaml:3: key s3.region is given twice"},
+		"section twice":      {file: "s3: {region: a}\ns3: {region: b}\n", want: "gateway.yaml:2: key s3 is given twice"},
+		"value and file":     {file: "access_key: a\nsecret_key: b\nsecret_key_file: c\n", want: "gateway.yaml:3: secret_key is already given by gateway.yaml:2"},
+		"no value":           {file: "s3:\n  region:\n", want: "gateway.yaml:2: s3.region has no plain value"},
+		"mapping for value":  {file: "s3: {region: {a: 1}}\n", want: "gateway.yaml:1: s3.region has no plain value"},
+		"list for value":     {file: "log: {level: [a]}\n", want: "gateway.yaml:1: log.level has no plain value"},
+		"alias":              {file: "data: &a x\ns3: {region: *a}\n", want: "gateway.yaml:2: s3.region has no plain value"},
+		"nested list":        {file: "buckets: [[a]]\n", want: "gateway.yaml:1: buckets: want a list of words"},
+		"comma in list":      {file: "buckets: ['a,b']\n", want: "gateway.yaml:1: buckets: want a list of words"},
+		"not a mapping":      {file: "- a\n", want: "gateway.yaml:1: want keys with values"},
+		"scalar for section": {file: "s3: x\n", want: "gateway.yaml:1: want keys with values"},
+		"two documents":      {file: "data: a\n---\ndata: b\n", want: "configuration file gateway.yaml: holds more than one document"},
+		"no YAML":            {file: "\tdata", want: "configuration file gateway.yaml: "},
+		"bad duration":       {file: "collector: {interval: 5}\n", want: `gateway.yaml:1: collector.interval: "5" is not a duration`},
+		"short duration":     {file: "collector: {interval: 1ms}\n", want: "gateway.yaml:1: collector.interval: 1ms is not within"},
+		"bad bool":           {file: "admin: {tls: yes}\n", want: `gateway.yaml:1: admin.tls: "yes" is neither true nor false`},
+		"bad count":          {file: "limits: {connections: 1}\n", want: "gateway.yaml:1: limits.connections: 1 is not within"},
+		"bad address":        {args: []string{"--s3=9000"}, want: `flag --s3: s3.address: "9000" is not host:port`},
+		"bad port":           {args: []string{"--s3=127.0.0.1:http"}, want: `flag --s3: s3.address: "127.0.0.1:http": port "http" is not a number`},
+		"port too large":     {args: []string{"--s3=127.0.0.1:65536"}, want: `flag --s3: s3.address: "127.0.0.1:65536": port`},
+		"bad level":          {env: []string{"SANCTUM_LOG_LEVEL=loud"}, want: `environment SANCTUM_LOG_LEVEL: log.level: "loud" is none of`},
+		"bad format":         {env: []string{"SANCTUM_LOG_FORMAT=xml"}, want: `environment SANCTUM_LOG_FORMAT: log.format: "xml" is none of`},
+		"unknown variable":   {env: []string{"SANCTUM_DATABASE=x"}, want: "environment SANCTUM_DATABASE: no setting has this name"},
+		"file of no secret":  {env: []string{"SANCTUM_DATA_FILE=x"}, want: "environment SANCTUM_DATA_FILE: no setting has this name"},
+		"variable and file": {env: []string{"SANCTUM_SECRET_KEY=a", "SANCTUM_SECRET_KEY_FILE=private"},
+			want: "environment SANCTUM_SECRET_KEY_FILE: secret_key is already given by environment SANCTUM_SECRET_KEY"},
 		"readable by group":   {env: []string{"SANCTUM_SECRET_KEY_FILE=group"}, want: "environment SANCTUM_SECRET_KEY_FILE: secret_key_file: group has mode 0640"},
 		"readable by all":     {env: []string{"SANCTUM_SECRET_KEY_FILE=world"}, want: "environment SANCTUM_SECRET_KEY_FILE: secret_key_file: world has mode 0604"},
 		"empty secret":        {env: []string{"SANCTUM_SECRET_KEY_FILE=empty"}, want: "environment SANCTUM_SECRET_KEY_FILE: secret_key_file: empty is empty"},
@@ -160,8 +161,8 @@ func TestPublicAddressesThatAreAllowed(t *testing.T) {
 	}
 }
 
-// TestSystemdCredentials: what systemd hands over is readable by the group, for
-// its access list shows so.
+// TestSystemdCredentials reads a secret in the way that systemd provides it:
+// the file seems readable by its group, because its access list shows so.
 func TestSystemdCredentials(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("CREDENTIALS_DIRECTORY", dir)
@@ -200,7 +201,7 @@ func TestShownHidesSecrets(t *testing.T) {
 	}
 }
 
-// TestTableIsSound: names are unique, defaults parse, and no secret is a flag.
+// TestTableIsSound: names are unique, defaults parse, and no secret has a flag.
 func TestTableIsSound(t *testing.T) {
 	var s Settings
 	names := map[string]string{}
@@ -227,7 +228,10 @@ func TestTableIsSound(t *testing.T) {
 }
 
 func FuzzConfigurationFile(f *testing.F) {
-	for _, seed := range []string{"", "s3: {region: a}\n", "buckets: [a, b]\n", "data: &a x\nlog: {level: *a}\n", "<<: {a: 1}\n", "? [a]\n: b\n", "s3:\n", "--- \n--- \n", "!!null x: y\n"} {
+	for _, seed := range []string{
+		"", "s3: {region: a}\n", "buckets: [a, b]\n", "data: &a x\nlog: {level: *a}\n", "<<: {a: 1}\n",
+		"? [a]\n: b\n", "s3:\n", "--- \n--- \n", "!!null x: y\n",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -242,7 +246,7 @@ func FuzzConfigurationFile(f *testing.F) {
 			}
 			return
 		}
-		// What was accepted is shown with the place it came from, and reads the same.
+		// An accepted value has its place as source, and is read back the same.
 		for _, s := range c.shown() {
 			if s.Source != "default" && !strings.HasPrefix(s.Source, "gateway.yaml:") {
 				t.Errorf("%s comes from %q", s.Key, s.Source)

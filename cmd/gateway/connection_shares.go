@@ -14,15 +14,18 @@ import (
 	"github.com/sanctum-storage/gateway/fair"
 )
 
-// idleGrace is how long a connection that serves no request is left alone: a client that
-// has just connected, or was just answered, may be about to send one.
+// idleGrace is how long a connection without a request is left alone. A client
+// that has just connected, or has just got an answer, may be about to send a
+// request.
 const idleGrace = time.Second
 
-// shared is a listener whose connections are shared among addresses. When they are all
-// taken, or an address has its share, the one that has served no request for longest
-// makes way: of that address, or of the one that has most. Where all serve requests, an
-// address that has its share is turned away at once, and others wait in the system's queue.
-// Proxies have no share: their connections are many clients'.
+// shared is a listener that shares its connections among client addresses. When
+// all places are taken, or an address has its full share, the connection that
+// has been idle longest is closed: one of the same address, or one of the
+// address with the most connections. If none is idle, a connection of an
+// address with a full share is refused at once. Other connections wait in the
+// system's queue. Proxies have no share, because their connections belong to
+// many clients.
 type shared struct {
 	net.Listener
 	limit   int
@@ -30,26 +33,30 @@ type shared struct {
 	proxies []netip.Prefix
 
 	mu    sync.Mutex
-	given sync.Cond // a place was given back, or it is time to look again
+	given sync.Cond // a place became free, or it is time to look again
 	taken int
 	hosts map[netip.Prefix]*connHost
 	ended bool
 }
 
-// connHost are the connections of one address, or of all proxies: the zero Prefix.
+// connHost holds the connections of one address, or of all proxies under the
+// zero Prefix.
 type connHost struct {
 	taken int
-	idle  linked.List // of *sharedConn; idle for longest first
+	idle  linked.List // of *sharedConn, the one that has been idle longest first
 }
 
-// share shares limit connections.
+// share returns a listener that shares limit connections.
 func share(l net.Listener, limit int, proxies []netip.Prefix) *shared {
-	s := &shared{Listener: l, limit: limit, places: fair.New[netip.Prefix](limit), proxies: proxies, hosts: make(map[netip.Prefix]*connHost)}
+	s := &shared{
+		Listener: l, limit: limit, places: fair.New[netip.Prefix](limit), proxies: proxies,
+		hosts: make(map[netip.Prefix]*connHost),
+	}
 	s.given.L = &s.mu
 	return s
 }
 
-// Accept waits for a connection that finds a place.
+// Accept waits for a connection that gets a place.
 func (l *shared) Accept() (net.Conn, error) {
 	for {
 		l.awaitRoom()
@@ -64,7 +71,7 @@ func (l *shared) Accept() (net.Conn, error) {
 	}
 }
 
-// Close ends Accept, too.
+// Close closes the listener and ends a waiting Accept.
 func (l *shared) Close() error {
 	l.mu.Lock()
 	l.ended = true
@@ -73,19 +80,19 @@ func (l *shared) Close() error {
 	return l.Listener.Close()
 }
 
-// awaitRoom waits until there is a place, or a connection that may make way.
+// awaitRoom waits until a place is free or a connection can be closed for it.
 func (l *shared) awaitRoom() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for !l.ended && l.taken >= l.limit && l.oldest() == nil {
-		// Those that are idle now may make way by then.
+		// Connections that are idle now may be closed after idleGrace.
 		wake := time.AfterFunc(idleGrace, l.given.Broadcast)
 		l.given.Wait()
 		wake.Stop()
 	}
 }
 
-// admit finds a place for a connection, or returns nil.
+// admit gives the connection a place, or returns nil.
 func (l *shared) admit(conn net.Conn) net.Conn {
 	c := &sharedConn{Conn: conn, from: l}
 	from, err := netip.ParseAddrPort(conn.RemoteAddr().String())
@@ -97,7 +104,7 @@ func (l *shared) admit(conn net.Conn) net.Conn {
 	victim, ok := l.place(c)
 	l.mu.Unlock()
 	if victim != nil {
-		victim.Conn.Close() // the server notices
+		victim.Conn.Close() // the server notices that, and calls Close
 	}
 	if !ok {
 		return nil
@@ -105,14 +112,15 @@ func (l *shared) admit(conn net.Conn) net.Conn {
 	return c
 }
 
-// place takes a place for c, if need be that of another, which is to be closed then.
+// place gives c a place. If that is the place of another connection, it returns
+// that one, which the caller closes. The caller holds the lock.
 func (l *shared) place(c *sharedConn) (victim *sharedConn, ok bool) {
 	if l.taken < l.limit && l.take(c) {
 		return nil, l.add(c)
 	}
 	of := l.hosts[c.host]
 	if victim = l.oldestOf(of); victim != nil && !c.proxy {
-		l.drop(victim) // its place in the share stays the address's
+		l.drop(victim) // the address keeps the place in its share
 		return victim, l.add(c)
 	}
 	if !c.proxy && of != nil && of.taken >= max(l.limit/16, 1) {
@@ -126,7 +134,8 @@ func (l *shared) place(c *sharedConn) (victim *sharedConn, ok bool) {
 	return victim, l.take(c) && l.add(c)
 }
 
-// take and give are for the share of an address.
+// take and give count the connection in the share of its address. Proxies are
+// not counted.
 func (l *shared) take(c *sharedConn) bool { return c.proxy || l.places.Take(c.host) }
 
 func (l *shared) give(c *sharedConn) {
@@ -135,6 +144,8 @@ func (l *shared) give(c *sharedConn) {
 	}
 }
 
+// add records a connection that has got a place. It always returns true, for
+// the callers' convenience.
 func (l *shared) add(c *sharedConn) bool {
 	of := l.hosts[c.host]
 	if of == nil {
@@ -147,7 +158,8 @@ func (l *shared) add(c *sharedConn) bool {
 	return true
 }
 
-// drop takes a connection off the books.
+// drop removes a connection from the lists. Its place in the share is the
+// caller's matter.
 func (l *shared) drop(c *sharedConn) {
 	of := l.hosts[c.host]
 	l.taken--
@@ -161,7 +173,8 @@ func (l *shared) drop(c *sharedConn) {
 	c.gone = true
 }
 
-// oldestOf is the connection of an address that may make way, or nil.
+// oldestOf is the connection of an address that may be closed, or nil. That is
+// the one that has been idle longest, if it has been so for idleGrace.
 func (l *shared) oldestOf(of *connHost) *sharedConn {
 	if of == nil || of.idle.Front() == nil {
 		return nil
@@ -172,7 +185,8 @@ func (l *shared) oldestOf(of *connHost) *sharedConn {
 	return nil
 }
 
-// oldest is that of the address which has most connections among those that have one.
+// oldest is the connection that may be closed of the address that has the most
+// connections; nil if no connection may be.
 func (l *shared) oldest() (c *sharedConn) {
 	most := 0
 	for _, of := range l.hosts {
@@ -185,19 +199,21 @@ func (l *shared) oldest() (c *sharedConn) {
 	return c
 }
 
-// sharedConn gives its place back when it is closed. All below from is under its mu.
+// sharedConn is a connection that gives its place back on Close. The fields
+// below from are guarded by its mu.
 type sharedConn struct {
 	net.Conn
 	from  *shared
 	host  netip.Prefix
 	proxy bool
 
-	requests int             // that it serves now
-	idle     *linked.Element // of its address's list; nil: it serves requests
-	since    time.Time       // it has been idle
-	gone     bool            // it has no place any more
+	requests int             // requests that it serves now
+	idle     *linked.Element // its element in the list of its address; nil while it serves requests
+	since    time.Time       // the time since which it is idle
+	gone     bool            // it has lost its place
 }
 
+// rest puts the connection at the end of the idle ones.
 func (c *sharedConn) rest(of *connHost) {
 	c.since = time.Now()
 	c.idle = of.idle.PushBack(c)
@@ -216,7 +232,8 @@ func (c *sharedConn) Close() error {
 	return err
 }
 
-// serves counts a request that the connection begins or, by -1, ends to serve.
+// serves counts a request that begins (1) or ends (-1) on the connection. With
+// HTTP/2 there can be several at once.
 func (c *sharedConn) serves(n int) {
 	c.from.mu.Lock()
 	defer c.from.mu.Unlock()
@@ -234,9 +251,11 @@ func (c *sharedConn) serves(n int) {
 	}
 }
 
+// connKey is the key of a request's connection in its context.
 type connKey struct{}
 
-// remember makes a connection known to its requests: it is http.Server.ConnContext.
+// remember puts a connection into the context of its requests. It is
+// http.Server.ConnContext.
 func remember(ctx context.Context, conn net.Conn) context.Context {
 	if t, ok := conn.(*tls.Conn); ok {
 		conn = t.NetConn()
@@ -244,7 +263,7 @@ func remember(ctx context.Context, conn net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, conn)
 }
 
-// occupied has connections count as busy while the handler is at work.
+// occupied marks the connection of a request as busy while the handler runs.
 func occupied(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if c, ok := r.Context().Value(connKey{}).(*sharedConn); ok {

@@ -14,8 +14,9 @@ import (
 	"time"
 )
 
-// One address takes no more than its part of the connections, whatever it opens;
-// another, and one of a proxy, get theirs.
+// One address gets no more than its share of the connections, however many it
+// opens. Another address gets its own share, and a connection of a proxy needs
+// none.
 func TestConnectionsAreShared(t *testing.T) {
 	const limit = 16
 	plain, err := bind("s3", "127.0.0.1:0", 0)
@@ -35,7 +36,7 @@ func TestConnectionsAreShared(t *testing.T) {
 			accepted <- conn
 		}
 	}()
-	// open reports whether a connection from an address is kept.
+	// open reports whether the listener keeps a connection from an address.
 	open := func(from byte) bool {
 		t.Helper()
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, from)}}
@@ -62,18 +63,19 @@ func TestConnectionsAreShared(t *testing.T) {
 	if first, second := open(9), open(9); !first || !second {
 		t.Error("a proxy has a share")
 	}
-	(<-accepted).Close() // of the first address, which stays beyond its part
+	(<-accepted).Close() // of the first address, which still has more than its share
 	if open(1) || !open(3) {
 		t.Error("a place that was given back is not for another address")
 	}
 }
 
-// idleCrowd is a server over so many connections, all of which five addresses hold
-// without a request: connected and silent, with half a header, or kept after an answer.
+// idleCrowd is a server whose connections are all taken by five addresses
+// without a request: they are connected and silent, have sent half a header, or
+// are kept open after an answer.
 type idleCrowd struct {
 	*httptest.Server
 	t       *testing.T
-	release chan struct{} // ends requests for /slow
+	release chan struct{} // ends the requests for /slow
 }
 
 func newIdleCrowd(t *testing.T, limit int, encrypted bool) *idleCrowd {
@@ -103,7 +105,7 @@ func newIdleCrowd(t *testing.T, limit int, encrypted bool) *idleCrowd {
 	return c
 }
 
-// connect opens a connection from an address, and sends something.
+// connect opens a connection from an address and sends text.
 func (c *idleCrowd) connect(from byte, text string) net.Conn {
 	c.t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, from)}}
@@ -116,8 +118,8 @@ func (c *idleCrowd) connect(from byte, text string) net.Conn {
 	return conn
 }
 
-// Connections that serve nobody do not keep a newcomer out, whatever they wait for; one
-// that serves a request is not closed for another.
+// Connections without a request do not keep out a new one, whatever they wait
+// for. A connection with a request is not closed for another.
 func TestIdleConnectionsMakeWay(t *testing.T) {
 	const limit = 32
 	for name, text := range map[string]string{
@@ -163,7 +165,7 @@ func TestIdleConnectionsMakeWay(t *testing.T) {
 	}
 }
 
-// Requests over HTTP/2 keep their connection, too.
+// Requests over HTTP/2 protect their connection as well.
 func TestStreamsOccupyConnections(t *testing.T) {
 	c := newIdleCrowd(t, 16, true)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}

@@ -15,12 +15,13 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
+// dbCommand holds the commands about the store.
 func dbCommand() *cobra.Command {
-	return group("db", "Look after the store: its schema, its rows, and moving it to PostgreSQL",
+	return group("db", "Check and migrate the store, and move it to PostgreSQL",
 		dbStatusCommand(), dbMigrateCommand(), dbVerifyCommand(), dbCopyCommand())
 }
 
-// What state a store is in, for db status.
+// States of a store, as db status shows them.
 const (
 	stateEmpty      = "empty"
 	stateOlder      = "older"
@@ -30,38 +31,43 @@ const (
 	stateMoved      = "moved"
 )
 
-// storeStatus is what db status shows.
+// storeStatus is the output of db status. The field names are part of the
+// interface.
 type storeStatus struct {
 	Engine string `json:"engine"`
 	Store  string `json:"store"`
 	Has    int64  `json:"schema"`
 	Knows  int64  `json:"release_schema"`
 	State  string `json:"state"`
-	// Sealing says how much of the rows is sealed; empty where that cannot be told.
+	// Sealing tells which part of the rows is sealed; empty if it cannot be
+	// told.
 	Sealing string `json:"sealing,omitempty"`
 }
 
+// dbStatusCommand describes the store. It exists for deployment tools, so its
+// exit status tells whether serve can start without a migration.
 func dbStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
-		Short: "Show which store is configured and whether its schema is this release's",
-		Long: `Show the store that the settings name, the version of its schema and the one that
-this release knows. It changes nothing, takes no lock, and may run beside gateways.
+		Short: "Show the configured store, and whether its schema is that of this release",
+		Long: `Show the store that the settings name, the version of its schema and the version that
+this release needs. The command changes nothing and takes no lock, so it may run beside
+gateways.
 
 The state is one of:
-  current          this release can serve it
-  empty            there is no store yet; gateway serve makes one
-  older            run gateway db migrate; or gateway serve does at its start
-  newer            a later release has migrated it; run that one
-  unfinished copy  gateway db copy has not ended; run it again
-  moved            gateway db copy has taken it elsewhere
+  current          this release can serve the store
+  empty            there is no store yet; gateway serve creates one
+  older            run gateway db migrate, or start gateway serve, which migrates it
+  newer            a later release has migrated the store; run that release
+  unfinished copy  gateway db copy was interrupted; run it again
+  moved            gateway db copy has moved the store to a database
 
-The sealing says how far a store of an older release is sealed:
+The sealing tells how much of a store of an older release is sealed:
   whole            every row has its sealed record
-  renewed: ROWS    rows without are given theirs; ROWS is what is looked at now
-  legacy           gateways of the release before may still be at work
+  renewed: ROWS    missing records are being added; ROWS names the rows in work
+  legacy           gateways of the release before may still be running
 
-Exit status: 0 current; 1 another state, or it cannot be told; 2 usage.`,
+Exit status: 0 current; 1 another state, or the state is unknown; 2 usage.`,
 		Args: cobra.NoArgs,
 	}
 	output := addOutputFlag(cmd)
@@ -87,18 +93,19 @@ Exit status: 0 current; 1 another state, or it cannot be told; 2 usage.`,
 	return cmd
 }
 
-// withStore runs the rest of a command with the settings, until it is interrupted.
+// withStore loads the settings and runs do until it ends or a signal arrives.
 func withStore(cmd *cobra.Command, do func(context.Context, *configuration) error) error {
 	c, err := loadConfig(cmd, withoutCopyTo(environment()))
 	if err != nil {
 		return usage(err)
 	}
-	syscall.Umask(0o077) // the store's lock is made where there is none
+	syscall.Umask(0o077) // The store's lock file is created if it is missing.
 	ctx, stop := untilSignal(cmd.Context())
 	defer stop()
 	return do(ctx, c)
 }
 
+// statusOf finds out the state of the store without changing it.
 func statusOf(ctx context.Context, c *configuration) (s storeStatus, err error) {
 	if s.Engine, s.Store, err = nameStore(c); err != nil {
 		return s, err
@@ -119,8 +126,8 @@ func statusOf(ctx context.Context, c *configuration) (s storeStatus, err error) 
 	return s, err
 }
 
-// served tells whether a store with this release's schema may be served, and how far
-// it is sealed.
+// served tells whether a store with the schema of this release can be served,
+// and how much of it is sealed.
 func served(ctx context.Context, c *configuration) (state, sealing string, err error) {
 	store, err := openStoreReadOnly(ctx, c)
 	if err != nil {
@@ -129,7 +136,7 @@ func served(ctx context.Context, c *configuration) (state, sealing string, err e
 	d, err := store.Deployment(ctx)
 	switch {
 	case errors.Is(err, meta.ErrNotFound):
-		state, err = stateCurrent, nil // nobody has begun a deployment
+		state, err = stateCurrent, nil // no gateway has begun a deployment
 	case errors.Is(err, meta.ErrUnfinished):
 		state, err = stateUnfinished, nil
 	case errors.Is(err, meta.ErrMoved):
@@ -140,6 +147,7 @@ func served(ctx context.Context, c *configuration) (state, sealing string, err e
 	return state, sealing, errors.Join(err, store.Close())
 }
 
+// printStatus prints the status of the store as one row or as JSON.
 func printStatus(w io.Writer, output string, s storeStatus) error {
 	if output == "json" {
 		return writeJSON(w, s)
@@ -148,15 +156,18 @@ func printStatus(w io.Writer, output string, s storeStatus) error {
 		[][]string{{s.Engine, s.Store, fmt.Sprint(s.Has), fmt.Sprint(s.Knows), s.State, cmp.Or(s.Sealing, "-")}})
 }
 
+// dbMigrateCommand migrates the schema, for operators who do not let gateways
+// do it at their start.
 func dbMigrateCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "migrate",
 		Short: "Bring the store's schema up to date",
-		Long: `Bring the schema of the store up to date. Where it is already, nothing happens.
+		Long: `Bring the schema of the store up to date. If it is already, nothing happens.
 
-A SQLite store must not be served meanwhile. A PostgreSQL database may be, by this
-release and the one before, and several may migrate it at once: one does it, the
-others wait. Make a backup first: there is no way back to an older schema.`,
+A SQLite store must not be served meanwhile. A PostgreSQL database may be served by
+this release and the one before. Several processes may migrate it at once: one does,
+and the others wait. Make a backup first, because there is no way back to an older
+schema.`,
 		Args: cobra.NoArgs,
 	}
 	addSettingFlags(cmd, forFolder)
@@ -168,6 +179,7 @@ others wait. Make a backup first: there is no way back to an older schema.`,
 	return cmd
 }
 
+// migrate migrates the store and prints the versions before and after.
 func migrate(ctx context.Context, c *configuration, w io.Writer) error {
 	_, name, err := nameStore(c)
 	if err != nil {
@@ -178,7 +190,7 @@ func migrate(ctx context.Context, c *configuration, w io.Writer) error {
 		return explain(c, err)
 	}
 	if was == 0 && c.StoreURL == "" {
-		return fmt.Errorf("%s holds no store: gateway serve makes one", c.Data)
+		return fmt.Errorf("%s contains no store: gateway serve creates one", c.Data)
 	}
 	if err := migrateStore(ctx, c); err != nil {
 		return explain(c, err)
@@ -195,18 +207,19 @@ func migrate(ctx context.Context, c *configuration, w io.Writer) error {
 	return err
 }
 
+// dbVerifyCommand checks the store on its own, without keys and backends.
 func dbVerifyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
-		Short: "Check that the store's schema is whole and its rows agree",
-		Long: `Read the whole store and check that every table and column of this release is
-there, and that rows agree with one another: references are counted right and lead
-somewhere, parts make up their objects, no blob is in two states, and what belongs
-to a user, bucket, backend or gateway has one. It opens no key and asks no backend
-(gateway fsck does), changes nothing, and may run beside working gateways.
+		Short: "Check that the store's schema is complete and its rows are consistent",
+		Long: `Read the whole store and check that every table and column of this release exists
+and that the rows are consistent: reference counts are right and references lead to
+rows, parts make up their objects, no blob has two states, and rows that belong to a
+user, bucket, backend or gateway have one. The command opens no key and asks no backend
+(gateway fsck does). It changes nothing and may run beside working gateways.
 
-Exit status: 0 nothing found; 1 something contradicts something else; 2 the check
-could not be run.`,
+Exit status: 0 nothing found; 1 rows contradict each other; 2 the check could not be
+run.`,
 		Args: cobra.NoArgs,
 	}
 	output := addOutputFlag(cmd)
@@ -224,7 +237,7 @@ could not be run.`,
 				return withStatus(exitNotRun, explain(c, err))
 			}
 			if !report.Clean() {
-				return withStatus(exitLost, fmt.Errorf("%d found in the store", report.Found))
+				return withStatus(exitLost, fmt.Errorf("contradictions in the store: %d", report.Found))
 			}
 			return nil
 		})
@@ -232,6 +245,7 @@ could not be run.`,
 	return cmd
 }
 
+// verifyStore checks the rows of the store.
 func verifyStore(ctx context.Context, c *configuration) (sqlstore.VerifyReport, error) {
 	store, err := openStoreReadOnly(ctx, c)
 	if err != nil {
@@ -241,6 +255,8 @@ func verifyStore(ctx context.Context, c *configuration) (sqlstore.VerifyReport, 
 	return report, errors.Join(err, store.Close())
 }
 
+// printFaults prints the result of db verify. The list of faults is bounded,
+// and the number of the others is printed below it.
 func printFaults(w io.Writer, output string, r sqlstore.VerifyReport) error {
 	if output == "json" {
 		return writeJSON(w, struct {
@@ -253,7 +269,7 @@ func printFaults(w io.Writer, output string, r sqlstore.VerifyReport) error {
 		return err
 	}
 	if r.Clean() {
-		_, err := fmt.Fprintln(w, "clean: the schema is whole and all rows agree")
+		_, err := fmt.Fprintln(w, "clean: the schema is complete and all rows are consistent")
 		return err
 	}
 	var rows [][]string

@@ -16,25 +16,25 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// envCopyTo names the target of db copy. It is no setting, for it is not what is
-// served.
+// envCopyTo names the target of db copy. It is no setting, because gateways
+// serve the settings' store and never this one.
 const envCopyTo = "SANCTUM_DB_COPY_TO"
 
+// dbCopyCommand moves the store to PostgreSQL.
 func dbCopyCommand() *cobra.Command {
 	var file string
 	cmd := &cobra.Command{
 		Use:   "copy",
 		Short: "Move the store from SQLite in the data folder to PostgreSQL",
-		Long: `Copy the store of the data folder, which no gateway may serve meanwhile, into an
-empty PostgreSQL database, which then takes its place. Its URL comes from
-` + envCopyTo + ` or from a file with mode 0600 named by --to-file, for it
-holds a password.
+		Long: `Copy the store in the data folder into an empty PostgreSQL database, which takes its
+place. No gateway may serve the store meanwhile. The URL of the database contains a
+password, so it comes from ` + envCopyTo + ` or from a file with mode 0600 that
+--to-file names.
 
-Objects stay where they are: sealed bytes and the key file are not touched. What
-is interrupted goes on when the command is run again. At the end every row is
-read on both sides and compared. Only then may the database be served, and the
-old store no longer is: gateway serve refuses it, as it refused the database until
-then. The old store is left in the data folder otherwise.`,
+Objects stay where they are: sealed blobs and the key file are not touched. An
+interrupted copy continues when the command is run again. At the end every row is read
+on both sides and compared. Until then gateway serve refuses the database, and from
+then on it refuses the old store, which is left in the data folder.`,
 		Args: cobra.NoArgs,
 	}
 	addSettingFlags(cmd, forFolder)
@@ -46,7 +46,8 @@ then. The old store is left in the data folder otherwise.`,
 		}
 		return withStore(cmd, func(ctx context.Context, c *configuration) error {
 			if c.StoreURL != "" {
-				return usage(errors.New("store.url is set, and db copy moves a store out of the data folder: unset it; a database is moved with PostgreSQL's own tools"))
+				return usage(errors.New("store.url is set, but db copy moves the store in the data folder: unset it; " +
+					"to move a database, use PostgreSQL's own tools"))
 			}
 			copied, err := copyStore(ctx, c, url, cmd.ErrOrStderr())
 			if err != nil {
@@ -58,7 +59,8 @@ then. The old store is left in the data folder otherwise.`,
 	return cmd
 }
 
-// copyTarget finds the URL of the database to copy to.
+// copyTarget returns the URL of the database to copy to. Exactly one of its two
+// sources must be given.
 func copyTarget(env, file string) (string, error) {
 	switch {
 	case env != "" && file != "":
@@ -72,10 +74,12 @@ func copyTarget(env, file string) (string, error) {
 		}
 		return url, nil
 	}
-	return "", fmt.Errorf("where to? set %s to the URL of an empty PostgreSQL database, or name a file that holds it with --to-file", envCopyTo)
+	return "", fmt.Errorf("the target is missing: set %s to the URL of an empty PostgreSQL database, "+
+		"or name a file that contains it with --to-file", envCopyTo)
 }
 
-// withoutCopyTo is the environment of the settings.
+// withoutCopyTo removes the target of the copy from the environment, because it
+// is not a setting.
 func withoutCopyTo(environ []string) (kept []string) {
 	for _, e := range environ {
 		if !strings.HasPrefix(e, envCopyTo+"=") {
@@ -85,14 +89,14 @@ func withoutCopyTo(environ []string) (kept []string) {
 	return kept
 }
 
-// copyStore takes the lock of the data folder's store, and copies it.
+// copyStore locks the store in the data folder and copies it.
 func copyStore(ctx context.Context, c *configuration, url string, stderr io.Writer) (_ sqlstore.Copied, err error) {
 	status, err := statusOf(ctx, c)
 	switch {
 	case err != nil:
 		return sqlstore.Copied{}, explain(c, err)
 	case status.State == stateEmpty:
-		return sqlstore.Copied{}, fmt.Errorf("%s holds no store", c.Data)
+		return sqlstore.Copied{}, fmt.Errorf("%s contains no store", c.Data)
 	case status.State == stateOlder:
 		return sqlstore.Copied{}, explainCopy(c, sqlstore.ErrOlderSchema)
 	}
@@ -115,12 +119,12 @@ func copyStore(ctx context.Context, c *configuration, url string, stderr io.Writ
 	}
 	copied, err := sqlstore.Copy(ctx, from, to, o)
 	if err != nil && ctx.Err() != nil {
-		return copied, fmt.Errorf("interrupted: run the command again to go on (%w)", err)
+		return copied, fmt.Errorf("interrupted: run the command again to continue (%w)", err)
 	}
 	return copied, explainCopy(c, err)
 }
 
-// explainCopy says what to do about a copy that could not be made.
+// explainCopy adds the remedy to errors of a copy.
 func explainCopy(c *configuration, err error) error {
 	switch {
 	case err == nil:
@@ -128,21 +132,24 @@ func explainCopy(c *configuration, err error) error {
 	case errors.Is(err, sqlstore.ErrOlderSchema):
 		return fmt.Errorf("%s was written by an older release: run `gateway db migrate` first (%w)", storeOf(c), err)
 	case errors.Is(err, sqlstore.ErrTargetInUse):
-		return fmt.Errorf("the database to copy to is not empty, nor an unfinished copy of %s: make a new one (%w)", storeOf(c), err)
+		return fmt.Errorf("the database to copy to is neither empty nor an unfinished copy of %s: create a new one (%w)", storeOf(c), err)
 	case errors.Is(err, sqlstore.ErrSourceChanged), errors.Is(err, sqlstore.ErrCopyDiffers):
-		return fmt.Errorf("%s was used after the copy was begun: drop the database that it was copied to, make it anew, and copy again (%w)", storeOf(c), err)
+		return fmt.Errorf("%s was used after the copy had begun: drop the target database, create it again, and restart the copy (%w)",
+			storeOf(c), err)
 	case errors.Is(err, meta.ErrMoved):
-		return fmt.Errorf("%s was copied to another database before, which has taken its place (%w)", storeOf(c), err)
+		return fmt.Errorf("%s was copied to another database, which has taken its place (%w)", storeOf(c), err)
 	}
 	return err
 }
 
+// printCopied prints the result and the next steps. The database is served only
+// after the operator has changed store.url.
 func printCopied(w io.Writer, c *configuration, copied sqlstore.Copied) error {
 	_, err := fmt.Fprintf(w, `copied and compared: %d objects, %d uploads, %d blobs of deployment %s
 
 The database has taken the store's place. Next:
   1. give every gateway its URL as store.url (SANCTUM_STORE_URL or SANCTUM_STORE_URL_FILE,
-     and no longer `+envCopyTo+`), the key file %s, and the same backends as before
+     without `+envCopyTo+`), the key file %s, and the same backends as before
   2. gateway db status && gateway serve && gateway fsck
   3. keep %s until you are sure; gateway serve refuses it from now on
 `, copied.Rows["objects"], copied.Rows["uploads"], copied.Rows["blobs"], copied.Deployment.ID, c.KeyringPath, filepath.Join(c.Data, storeName))

@@ -12,8 +12,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
-// TestScriptsWithPostgres runs testdata/postgres/*.txtar beside a PostgreSQL
-// server. V1 is a data folder of the first released schema.
+// TestScriptsWithPostgres runs testdata/postgres/*.txtar with a PostgreSQL
+// server. V1 is a data folder with the first released schema.
 func TestScriptsWithPostgres(t *testing.T) {
 	dir, err := os.MkdirTemp("", "gateway-postgres-")
 	if err != nil {
@@ -44,14 +44,15 @@ func TestScriptsWithPostgres(t *testing.T) {
 		return setup(env)
 	}
 	var n atomic.Int64
-	// database VAR: make an empty database and set VAR to its URL, VAR_NAME to its name.
+	// database VAR: create an empty database and set VAR to its URL, VAR_NAME
+	// to its name.
 	p.Cmds["database"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		name := fmt.Sprint("d", n.Add(1))
 		ts.Check(server.Exec(t.Context(), "postgres", "CREATE DATABASE "+name))
 		ts.Setenv(args[0], server.URL(name))
 		ts.Setenv(args[0]+"_NAME", name)
 	}
-	// pgsql NAME STATEMENT: change a database behind the gateway's back.
+	// pgsql NAME STATEMENT: change a database without the gateway.
 	p.Cmds["pgsql"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(server.Exec(t.Context(), args[0], args[1]))
 	}

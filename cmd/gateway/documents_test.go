@@ -15,8 +15,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/documents"
 )
 
-// eachDocumentCode calls f with every code span and line of code of the documents,
-// but for the history of releases.
+// eachDocumentCode calls f with every code span and line of code of the
+// documents, apart from the history of releases.
 func eachDocumentCode(t *testing.T, f func(place string, c documents.Code)) {
 	t.Helper()
 	all, err := documents.All("../..")
@@ -32,11 +32,11 @@ func eachDocumentCode(t *testing.T, f func(place string, c documents.Code)) {
 	}
 }
 
-// commandLine finds the gateway's command in a line of shell: up to a comment, a pipe
-// or the next command.
+// commandLine finds a command of the gateway in a line of shell, up to a
+// comment, a pipe or the next command.
 var commandLine = regexp.MustCompile(`(?:^|[\s$(])(?:\S*/)?gateway +([a-z][^|;&#<>()]*)`)
 
-// Commands that documents show exist, with the flags that they are given.
+// The commands in documents exist, and have the flags that are used there.
 func TestDocumentedCommands(t *testing.T) {
 	checked, flags := 0, 0
 	eachDocumentCode(t, func(place string, c documents.Code) {
@@ -74,8 +74,8 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// documentedCommand is the command that words begin with, and what follows its name. nil: the
-// first word is no command.
+// documentedCommand is the command at the beginning of words, and the words
+// after its name; nil if the first word is no command.
 func documentedCommand(words []string) (*cobra.Command, []string) {
 	cmd := rootCommand()
 	for i, word := range words {
@@ -91,12 +91,12 @@ func documentedCommand(words []string) (*cobra.Command, []string) {
 	return cmd, nil
 }
 
-// foreignFlags are flags of other programs that stand alone in a document.
+// foreignFlags are flags of other programs that appear alone in a document.
 var foreignFlags = []string{"aws-sigv4", "bypass-governance-retention", "customer-key-file", "endpoint-url", "profile"}
 
 var loneFlag = regexp.MustCompile(`^--([a-z0-9][a-z0-9-]*)`)
 
-// A flag that a document names alone is one of some command.
+// A flag that appears alone in a document is one of some command.
 func TestDocumentedFlags(t *testing.T) {
 	have := map[string]bool{}
 	everyCommand(func(_ []string, cmd *cobra.Command) {
@@ -117,7 +117,8 @@ func TestDocumentedFlags(t *testing.T) {
 	}
 }
 
-// documentedRows are all settings, those of a backend under each of the names given.
+// documentedRows are all settings, with those of a backend for each of the
+// names.
 func documentedRows(names ...string) []setting {
 	var s Settings
 	rows := s.table()
@@ -132,7 +133,8 @@ var (
 	variableName = regexp.MustCompile(`\bSANCTUM_[A-Z0-9_]+`)
 )
 
-// Settings that documents name exist, in the file's form and in that of the environment.
+// The settings in documents exist, in the form of the file and of the
+// environment.
 func TestDocumentedSettings(t *testing.T) {
 	keys, sections, variables := map[string]bool{}, map[string]bool{}, map[string]bool{
 		envConfig: true, envCopyTo: true, providerPrefix + "ACCESS_KEY": true, providerPrefix + "SECRET_KEY": true, providerPrefix + "SECRET_KEY_FILE": true,
@@ -169,12 +171,12 @@ func TestDocumentedSettings(t *testing.T) {
 	}
 }
 
-// chartValues are named like settings, and are values of the Helm chart.
+// chartValues look like settings but are values of the Helm chart.
 var chartValues = []string{"store.existingSecret", "keyring.existingSecret"}
 
 var yamlKey = regexp.MustCompile(`^( *)([a-z][a-z0-9_-]*):`)
 
-// Configuration files that documents show have keys that exist.
+// The configuration files in documents have keys that exist.
 func TestDocumentedConfiguration(t *testing.T) {
 	keys := map[string]bool{}
 	for _, row := range documentedRows("NAME") {
@@ -210,8 +212,8 @@ func TestDocumentedConfiguration(t *testing.T) {
 
 var metricInText = regexp.MustCompile(`^(sanctum)?_[a-z_]+(?:\{|$)`)
 
-// Metrics that documents name are those of a gateway. One that begins with _ is the end
-// of a name whose beginning was said before.
+// The metrics in documents exist. A name that begins with _ is the end of a
+// metric's name, after another one with the same beginning.
 func TestDocumentedMetrics(t *testing.T) {
 	m := newMetrics()
 	m.watchLog(func() uint64 { return 0 })

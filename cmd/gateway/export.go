@@ -10,6 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/transfer"
 )
 
+// exportCommand copies a bucket out of a gateway. --plaintext is required, so
+// that nobody gives up the encryption by mistake.
 func exportCommand() *cobra.Command {
 	var provider providerFlags
 	var gateway gatewayFlags
@@ -18,17 +20,18 @@ func exportCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "export --bucket NAME --to URL --to-bucket NAME --plaintext",
 		Short: "Copy a bucket of a running gateway to an S3 provider, in plaintext",
-		Long: `Copies every object of a gateway's bucket into a bucket of an S3 provider, where
-it is in plaintext: whoever runs that storage can read it. ETags, metadata and
-part boundaries stay. It can be interrupted and run again.
+		Long: `Copies every object of a gateway's bucket into a bucket of an S3 provider. There it
+is in plaintext: the operator of that storage can read it. ETags, metadata and part
+boundaries are kept. The command can be interrupted and run again.
 
 ` + providerKeyHelp + `
 
-Exit status: 0 everything is there and exact; 1 it is not, or not yet; 2 usage.`,
+Exit status: 0 everything is copied and exact; 1 it is not, or not yet; 2 usage.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !plaintext {
-				return usage(errors.New("the provider will hold the objects in plaintext, readable by whoever runs it: say that this is meant with --plaintext"))
+				return usage(errors.New("the provider will hold the objects in plaintext, readable by its operator: " +
+					"confirm this with --plaintext"))
 			}
 			from, err := gateway.endpoint(cmd, flags.requests())
 			if err != nil {
@@ -50,6 +53,6 @@ Exit status: 0 everything is there and exact; 1 it is not, or not yet; 2 usage.`
 	provider.add(cmd, "to")
 	gateway.add(cmd, "from")
 	flags.add(cmd)
-	cmd.Flags().BoolVar(&plaintext, "plaintext", false, "agree that the objects are in plaintext at the provider")
+	cmd.Flags().BoolVar(&plaintext, "plaintext", false, "confirm that the objects will be in plaintext at the provider")
 	return cmd
 }

@@ -11,26 +11,29 @@ import (
 	"github.com/sanctum-storage/gateway/fsck"
 )
 
-// maxShownFound are shown of what is found; a blob may be part of any number of copies.
+// maxShownFound bounds the objects that are shown. A blob may be part of any
+// number of copies.
 const maxShownFound = 1000
 
+// findCommand finds objects by the identifiers of the log, which does not
+// contain keys.
 func findCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "find",
-		Short: "Find the object that a line of the log, a finding of fsck or a blob is about",
-		Long: `Find objects by what the log says of them, which has no keys: the hash of the key
-(key_hash), the version's id (version_id) or a blob. It reads the rows of the bucket, or
-of all buckets, beside a running gateway or without one, and changes nothing. With
---bucket and --key it says which key_hash to look for in the log.`,
+		Short: "Find the object of a line of the log, of a finding of fsck or of a blob",
+		Long: `Find objects by the identifiers that the log has in place of keys: the hash of the key
+(key_hash), the id of the version (version_id) or a blob. The command reads the rows of
+the bucket, or of all buckets. It needs no running gateway, may run beside one, and
+changes nothing. With --bucket and --key it shows the key_hash to look for in the log.`,
 		Args: cobra.NoArgs,
 	}
 	output := addOutputFlag(cmd)
 	var s fsck.Sought
-	cmd.Flags().StringVar(&s.Bucket, "bucket", "", "name of the bucket; without it, all are looked through")
+	cmd.Flags().StringVar(&s.Bucket, "bucket", "", "name of the bucket; without it, all buckets are searched")
 	cmd.Flags().StringVar(&s.Key, "key", "", "key of the object")
-	cmd.Flags().StringVar(&s.KeyHash, "key-hash", "", "hash of its key, key_hash in the log")
-	cmd.Flags().StringVar(&s.Version, "version", "", "its version, version_id in the log")
-	cmd.Flags().StringVar(&s.Blob, "blob", "", "a blob that holds bytes of it")
+	cmd.Flags().StringVar(&s.KeyHash, "key-hash", "", "hash of the key, key_hash in the log")
+	cmd.Flags().StringVar(&s.Version, "version", "", "id of the version, version_id in the log")
+	cmd.Flags().StringVar(&s.Blob, "blob", "", "a blob with bytes of the object")
 	addSettingFlags(cmd, forFolder)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if err := checkOutput(*output); err != nil {
@@ -75,7 +78,8 @@ of all buckets, beside a running gateway or without one, and changes nothing. Wi
 	return cmd
 }
 
-// printFound shows what was found. Keys are quoted: they may hold anything.
+// printFound prints the objects. Keys are quoted, because they may contain any
+// character.
 func printFound(cmd *cobra.Command, output string, found []fsck.FoundObject, more int) error {
 	w := cmd.OutOrStdout()
 	if output == "json" {
@@ -86,7 +90,8 @@ func printFound(cmd *cobra.Command, output string, found []fsck.FoundObject, mor
 	}
 	var rows [][]string
 	for _, o := range found {
-		rows = append(rows, []string{o.Bucket, strconv.Quote(o.Key), o.Version, strconv.FormatInt(o.Size, 10), o.KeyHash, o.ID, strings.Join(o.Backends, ",")})
+		rows = append(rows, []string{o.Bucket, strconv.Quote(o.Key), o.Version, strconv.FormatInt(o.Size, 10),
+			o.KeyHash, o.ID, strings.Join(o.Backends, ",")})
 	}
 	if err := writeTable(w, []string{"bucket", "key", "version", "size", "key_hash", "version_id", "backend"}, rows); err != nil {
 		return err

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// firstName is the file of the root credential in the data folder, where the first
-	// start had no terminal to show it on.
+	// firstName is the file of the root credential in the data folder, if the
+	// first start had no terminal to show it on.
 	firstName    = "root-credential"
 	maxFirstFile = 4 << 10 // bytes
 )
 
-// reveal shows a root credential that was just generated, this once: on a terminal, for
-// what is written anywhere else ends in journals and logs that others read and nobody
-// clears. Without one it is left in a file that only this user can read, and the log
-// says where.
+// reveal shows a generated root credential, this one time. It prints it to a
+// terminal only: other output ends in journals and logs, which others can read
+// and nobody clears. Without a terminal it writes the credential to a file that
+// only this user can read, and logs the path.
 func (p *process) reveal(cred accounts.Credential) error {
 	if isTerminal(p.stdout) {
 		return welcome(p.stdout, cred, p.s3URL(), &p.Settings)
@@ -36,22 +36,22 @@ func (p *process) reveal(cred accounts.Credential) error {
 	if err := leaveCredential(path, cred); err != nil {
 		return err
 	}
-	p.log.Warn("a root credential was made; take it from the file and remove that", "access_key", cred.AccessKey, "file", path)
+	p.log.Warn("the root credential was generated; copy it from the file and remove the file", "access_key", cred.AccessKey, "file", path)
 	return nil
 }
 
-// leaveCredential writes a credential into a new file, as lines that a shell reads.
+// leaveCredential writes a credential into a new file, as lines for a shell.
 func leaveCredential(path string, cred accounts.Credential) error {
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		return err
 	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s is there already, from another deployment: move it away", path)
+		return fmt.Errorf("%s exists already, from another deployment: move it away", path)
 	} else if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(f, `# The root credential of Sanctum Gateway, which is nowhere else. Keep it, and remove this file.
+	_, err = fmt.Fprintf(f, `# The root credential of Sanctum Gateway. It is stored nowhere else: keep it, and remove this file.
 export AWS_ACCESS_KEY_ID=%[1]s AWS_SECRET_ACCESS_KEY=%[2]s
 export SANCTUM_ACCESS_KEY=%[1]s SANCTUM_SECRET_KEY=%[2]s
 `, cred.AccessKey, cred.SecretKey)
@@ -61,18 +61,18 @@ export SANCTUM_ACCESS_KEY=%[1]s SANCTUM_SECRET_KEY=%[2]s
 	return nil
 }
 
-// accessKeyFirstCommand shows the file where there is no other program to do it, as in
-// the image.
+// accessKeyFirstCommand prints the file of the root credential. The image needs
+// it, because it contains no other program that could.
 func accessKeyFirstCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "first",
 		Short: "Print the root credential that the first start left in the data folder",
-		Long: `Print the root credential that the first start left in the data folder, because it
-had no terminal to show it on: lines that a shell reads. With --remove the file is
-removed afterwards, and the credential is nowhere else.`,
+		Long: `Print the root credential that the first start left in the data folder because it had
+no terminal. The output is lines for a shell. With --remove the file is removed
+afterwards, and the output is the only copy.`,
 		Args: cobra.NoArgs,
 	}
-	remove := cmd.Flags().Bool("remove", false, "remove the file once it is printed")
+	remove := cmd.Flags().Bool("remove", false, "remove the file after printing it")
 	addSettingFlags(cmd, forFolder)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		c, err := loadConfig(cmd, environment())
@@ -82,7 +82,8 @@ removed afterwards, and the credential is nowhere else.`,
 		path := filepath.Join(c.Data, firstName)
 		text, err := plainfile.ReadSecret(path, maxFirstFile)
 		if errors.Is(err, fs.ErrNotExist) {
-			return failed(fmt.Errorf("there is no %s: it was shown on a terminal, or removed, or access_key was set", path))
+			return failed(fmt.Errorf("%s does not exist: the credential was shown on a terminal, "+
+				"or the file was removed, or access_key was set", path))
 		} else if err != nil {
 			return failed(err)
 		}
@@ -97,15 +98,15 @@ removed afterwards, and the credential is nowhere else.`,
 	return cmd
 }
 
-// welcome prints a root credential that was just generated, with lines to paste.
-// It is the only time that the secret is shown.
+// welcome prints a generated root credential with commands to paste. The secret
+// is shown this one time.
 func welcome(w io.Writer, cred accounts.Credential, url string, s *Settings) error {
 	_, err := fmt.Fprintf(w, `Sanctum Gateway serves S3 at %[1]s
 
   access key  %[3]s
   secret key  %[4]s
 
-The secret is shown this once and cannot be shown again: keep it.
+The secret is shown only this once: keep it.
 
 aws-cli:
   export AWS_ACCESS_KEY_ID=%[3]s AWS_SECRET_ACCESS_KEY=%[4]s AWS_DEFAULT_REGION=%[2]s
@@ -113,7 +114,7 @@ aws-cli:
   aws --endpoint-url %[1]s s3 cp README.md s3://first-bucket/
   aws --endpoint-url %[1]s s3 ls s3://first-bucket
 
-boto3, which signs URLs by an old method unless told otherwise (s3.signature_v2 is %[5]s here):
+boto3 (without this signature_version it signs URLs by an old method; s3.signature_v2 is %[5]s here):
   boto3.client("s3", endpoint_url="%[1]s", region_name="%[2]s", config=botocore.config.Config(signature_version="s3v4"))
 
 rclone:

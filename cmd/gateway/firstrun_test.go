@@ -18,7 +18,7 @@ import (
 	"github.com/sanctum-storage/gateway/accounts"
 )
 
-// terminal opens a pseudo-terminal: what is written to screen is read from host.
+// terminal opens a pseudo-terminal. Output to screen is read from host.
 func terminal(t *testing.T) (host, screen *os.File) {
 	t.Helper()
 	host, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -38,8 +38,8 @@ func terminal(t *testing.T) (host, screen *os.File) {
 	return host, screen
 }
 
-// On a terminal the first start shows the credential, with lines to paste, and leaves
-// no file.
+// On a terminal the first start shows the credential with commands to paste,
+// and leaves no file.
 func TestFirstCredentialOnTerminal(t *testing.T) {
 	t.Parallel()
 	host, screen := terminal(t)
@@ -62,7 +62,10 @@ func TestFirstCredentialOnTerminal(t *testing.T) {
 			t.Fatalf("%v after\n%s", err, shown.String())
 		}
 	}
-	for _, want := range []string{"serves S3 at http://127.0.0.1:", "  access key  ", "  secret key  ", "aws --endpoint-url http://", "rclone config create sanctum s3 ", "mc alias set sanctum http://"} {
+	for _, want := range []string{
+		"serves S3 at http://127.0.0.1:", "  access key  ", "  secret key  ",
+		"aws --endpoint-url http://", "rclone config create sanctum s3 ", "mc alias set sanctum http://",
+	} {
 		if !strings.Contains(shown.String(), want) {
 			t.Errorf("no %q in\n%s", want, shown.String())
 		}
@@ -75,7 +78,7 @@ func TestFirstCredentialOnTerminal(t *testing.T) {
 	}
 }
 
-// A file that is there already is another deployment's, and is not overwritten.
+// An existing file belongs to another deployment and is not overwritten.
 func TestLeaveCredential(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", firstName)
 	if err := leaveCredential(path, accounts.Credential{AccessKey: "first", SecretKey: "of the first"}); err != nil {

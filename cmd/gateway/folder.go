@@ -17,7 +17,7 @@ import (
 //	DIR/meta.db   the store, in SQLite; -wal, -shm and .lock beside it
 //	DIR/blobs/    the sealed bytes
 //	DIR/acme/     account and certificates of ACME, if in use
-//	DIR/root-credential  mode 0600, if the first start had no terminal to show it on
+//	DIR/root-credential  mode 0600, if the first start had no terminal
 const (
 	keyringName = "keyring"
 	storeName   = "meta.db"
@@ -25,14 +25,16 @@ const (
 	folderMode  = 0o700
 )
 
+// keyringIn is the default path of the key file.
 func keyringIn(dir string) string { return filepath.Join(dir, keyringName) }
 
-// foreignAllowed are entries that a new data folder may already hold.
+// foreignAllowed are entries that a new data folder may contain already.
 var foreignAllowed = map[string]bool{keyringName: true, blobsName: true, acmeFolder: true, "lost+found": true}
 
-// inspectFolder looks at the data folder without changing it, and reports
-// whether a deployment is to be begun in it. It refuses every state in which
-// going on would put a new key or a new store beside what belongs to another.
+// inspectFolder examines the data folder without changing it, and reports
+// whether it is a new one, in which a deployment can begin. It refuses every
+// state in which a new key or a new store would be placed beside those of
+// another deployment.
 func inspectFolder(c *configuration) (fresh bool, err error) {
 	fi, err := os.Stat(c.Data)
 	switch {
@@ -61,18 +63,23 @@ func inspectFolder(c *configuration) (fresh bool, err error) {
 	case err != nil:
 		return false, fmt.Errorf("store: %w", err)
 	case hasStore && !hasKey:
-		return false, fmt.Errorf("key file %s is missing, and without it nothing in %s can be opened: bring it back from its backup", c.KeyringPath, c.Data)
+		return false, fmt.Errorf("key file %s is missing, and nothing in %s can be opened without it: restore it from its backup",
+			c.KeyringPath, c.Data)
 	case hasStore:
 		return false, nil
 	}
 	for _, e := range entries {
-		if !foreignAllowed[e.Name()] && !strings.HasPrefix(e.Name(), ".") && !strings.HasPrefix(e.Name(), storeName) && filepath.Join(c.Data, e.Name()) != filepath.Clean(c.KeyringPath) {
-			return false, fmt.Errorf("data folder %s holds %s and no store: choose an empty or new folder with --data", c.Data, e.Name())
+		name := e.Name()
+		ours := foreignAllowed[name] || strings.HasPrefix(name, ".") || strings.HasPrefix(name, storeName) ||
+			filepath.Join(c.Data, name) == filepath.Clean(c.KeyringPath)
+		if !ours {
+			return false, fmt.Errorf("data folder %s contains %s but no store: choose an empty or new folder with --data", c.Data, name)
 		}
 	}
 	if found, err := holdsFile(filepath.Join(c.Data, blobsName, "blobs")); err != nil || found {
 		if err == nil {
-			err = fmt.Errorf("%s holds sealed blobs, but its store %s is missing: bring it back from its backup, or choose a new folder with --data", c.Data, storeName)
+			err = fmt.Errorf("%s contains sealed blobs, but its store %s is missing: "+
+				"restore it from its backup, or choose a new folder with --data", c.Data, storeName)
 		}
 		return false, err
 	}
@@ -83,11 +90,12 @@ func inspectFolder(c *configuration) (fresh bool, err error) {
 func requireFolder(c *configuration) error {
 	fresh, err := inspectFolder(c)
 	if err == nil && fresh {
-		err = fmt.Errorf("%s holds no deployment: choose the folder of one with --data", c.Data)
+		err = fmt.Errorf("%s contains no deployment: choose the folder of one with --data", c.Data)
 	}
 	return err
 }
 
+// exists reports whether a path exists, be it a broken link.
 func exists(path string) (bool, error) {
 	_, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -96,8 +104,8 @@ func exists(path string) (bool, error) {
 	return err == nil, err
 }
 
-// plainOrAbsent refuses a path that leads to what cannot be a database's file,
-// which SQLite would wait for.
+// plainOrAbsent refuses a path that exists and is no plain file. SQLite would
+// open a pipe and wait for its other end.
 func plainOrAbsent(path string) error {
 	f, err := plainfile.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -108,7 +116,8 @@ func plainOrAbsent(path string) error {
 	return f.Close()
 }
 
-// holdsFile reports whether there is any file below a folder that may be absent.
+// holdsFile reports whether a folder contains a file at any depth. An absent
+// folder contains none.
 func holdsFile(dir string) (bool, error) {
 	found := false
 	err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {

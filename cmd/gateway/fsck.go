@@ -13,25 +13,27 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Exit statuses of fsck besides 0; they are told by its help.
+// Exit statuses of fsck besides 0. Its help documents them.
 const (
 	exitLost     = 1
 	exitNotRun   = 2
 	exitOnlyLeak = 3
 )
 
+// fsckCommand checks a deployment. Operators run it from scripts, so the exit
+// status distinguishes loss from leftovers.
 func fsckCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fsck",
-		Short: "Check the store against the sealed blobs of a data folder",
-		Long: `Check a data folder: every object and part opens and its blobs are there, every
-blob is counted right, and nothing else lies in the backend. It changes nothing,
-takes no lock, and may run beside a working gateway. What waits for collection
-is counted and is no fault. A blob in doubt, which a killed gateway wrote and did
-not commit as far as the store knows, is named and is no fault either.
+		Short: "Check that the store and the sealed blobs belong together",
+		Long: `Check a deployment: every object and part opens and its blobs exist, reference counts
+are right, and the backend contains nothing else. The command changes nothing, takes no
+lock, and may run beside a working gateway. Blobs that wait for collection are counted
+and are no fault. A blob in doubt, which a killed gateway wrote and, as far as the store
+knows, did not commit, is named and is no fault either.
 
-With --deep every byte is read and authenticated; without, only names, sizes and
-manifests.
+With --deep every byte is read and authenticated. Without it, the check covers names,
+sizes and manifests.
 
 Exit status: 0 nothing found; 1 something is lost or damaged; 2 the check could
 not be run; 3 nothing is lost, but there are bytes or rows that nothing needs.`,
@@ -62,7 +64,7 @@ not be run; 3 nothing is lost, but there are bytes or rows that nothing needs.`,
 	return cmd
 }
 
-// checkFolder runs the check, with its progress on stderr if that is a terminal.
+// checkFolder runs the check. Progress is shown if stderr is a terminal.
 func checkFolder(ctx context.Context, c *configuration, stderr io.Writer, deep bool) (fsck.Report, error) {
 	var level slog.LevelVar
 	level.Set(c.LogLevel)
@@ -84,17 +86,20 @@ func checkFolder(ctx context.Context, c *configuration, stderr io.Writer, deep b
 	return report, err
 }
 
-// verdict is the exit status of a report, whose text has been printed.
+// verdict turns a report into an exit status. The report has been printed
+// before.
 func verdict(r fsck.Report) error {
 	switch {
 	case r.Lost > 0:
 		return withStatus(exitLost, fmt.Errorf("%d lost or damaged", r.Lost))
 	case r.Leaked > 0:
-		return withStatus(exitOnlyLeak, fmt.Errorf("%d not needed by anything; nothing is lost", r.Leaked))
+		return withStatus(exitOnlyLeak, fmt.Errorf("%d that nothing needs; nothing is lost", r.Leaked))
 	}
 	return nil
 }
 
+// printReport prints a report. The list of findings is bounded, and the number
+// of the others is printed below it.
 func printReport(w io.Writer, output string, r fsck.Report) error {
 	if output == "json" {
 		return writeJSON(w, struct {
@@ -112,13 +117,14 @@ func printReport(w io.Writer, output string, r fsck.Report) error {
 	fmt.Fprintf(&b, "in the backend: %d blobs; reserved for coming writes: %d; waiting for collection: %d\n",
 		r.BackendBlobs, r.ReservedBlob, r.PendingBlobs)
 	if r.DoubtfulBlob > 0 {
-		fmt.Fprintf(&b, "in doubt, and kept until `gateway backend discard`: %d blobs that a killed gateway did not commit\n", r.DoubtfulBlob)
+		fmt.Fprintf(&b, "in doubt, and kept until `gateway backend discard`: %d blobs that killed gateways did not commit\n",
+			r.DoubtfulBlob)
 	}
 	if r.Customer > 0 {
-		fmt.Fprintf(&b, "not checked beyond their rows and the lengths of blobs, for want of their customers' keys: %d objects (SSE-C)\n", r.Customer)
+		fmt.Fprintf(&b, "without the keys of customers, only rows and lengths of blobs were checked of %d objects (SSE-C)\n", r.Customer)
 	}
 	if r.Sealing < meta.SealingWhole {
-		b.WriteString("the store is of an older release, and not sealed whole yet: a running gateway does it (sanctum_store_sealing)\n")
+		b.WriteString("some rows of an older release are not sealed yet: a running gateway seals them (sanctum_store_sealing)\n")
 	}
 	if r.Clean() {
 		b.WriteString("clean: nothing is lost and nothing is left over\n")
@@ -140,7 +146,8 @@ func printReport(w io.Writer, output string, r fsck.Report) error {
 	return nil
 }
 
-// place names what a finding is about. Keys are quoted: they may hold anything.
+// place names the subject of a finding. Keys are quoted, because they may
+// contain any character.
 func place(f fsck.Finding) string {
 	var words []string
 	switch {

@@ -22,13 +22,14 @@ import (
 )
 
 const (
-	// readyTimeout bounds each check, all of which run at once. Balancers give up after
-	// 3 seconds, and would call a gateway dead that wants to say what is wrong.
+	// readyTimeout bounds each check. All checks run at once, so this bounds
+	// the answer as well: balancers give up after 3 seconds, and would see a
+	// timeout in place of the reason.
 	readyTimeout = 2 * time.Second
-	// readyFor is how long an answer is reused: the checks write to the disk,
-	// and probes must not become a load.
+	// readyFor is how long an answer is reused. The checks write to the disk,
+	// and frequent probes must not become a load.
 	readyFor = 2 * time.Second
-	// healthTimeout is for the health command.
+	// healthTimeout bounds the health command.
 	healthTimeout = 10 * time.Second
 	maxHealthBody = 64 << 10
 )
@@ -49,9 +50,11 @@ type readiness struct {
 // result is one line of an answer.
 type result struct {
 	name, state string
-	ok          bool // or of no matter: the gateway is ready all the same
+	ok          bool // true also for results that do not affect readiness
 }
 
+// outcome is the result of a check. The cause of a failure is not part of it,
+// because anyone may ask for it.
 func outcome(name string, err error) result {
 	if err != nil {
 		return result{name, "failed", false}
@@ -59,8 +62,10 @@ func outcome(name string, err error) result {
 	return result{name, "ok", true}
 }
 
-// begin makes the process ready as far as the checks are. What health says of backends
-// is told to those who ask for it, and is no condition.
+// begin ends the state of starting. From now on the checks decide whether the
+// process is ready. health is shown to those who ask for it, but a backend that
+// is away does not make the gateway unready: requests for other backends still
+// work.
 func (h *readiness) begin(checks []engine.Check, health func() []blobs.Health) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -70,11 +75,11 @@ func (h *readiness) begin(checks []engine.Check, health func() []blobs.Health) {
 	}
 }
 
-// drain makes the process not ready for good.
+// drain makes the process unready for good.
 func (h *readiness) drain() { h.draining.Store(true) }
 
-// results runs the checks, or repeats an answer that is fresh enough. A cause
-// goes to the log and not to whoever asks.
+// results runs the checks, or repeats an answer that is fresh enough. The cause
+// of a failure goes to the log only.
 func (h *readiness) results(ctx context.Context) []result {
 	if h.draining.Load() {
 		return []result{{"draining", "failed", false}}
@@ -102,8 +107,9 @@ func (h *readiness) results(ctx context.Context) []result {
 	return all
 }
 
-// check runs all checks at once, each for readyTimeout at most. One that does not end
-// has failed, and is not begun again before it has.
+// check runs all checks at once, each for readyTimeout at most. A check that
+// does not end has failed, and is not started again before it ends. So a
+// hanging disk costs one goroutine, not one for each probe.
 func (h *readiness) check(ctx context.Context) []result {
 	all := make([]result, len(h.checks))
 	var checking sync.WaitGroup
@@ -119,9 +125,12 @@ func (h *readiness) check(ctx context.Context) []result {
 	return all
 }
 
-// errHangs: a check of before has not ended.
+// errHangs is the result of a check that is still running since an earlier
+// probe.
 var errHangs = errors.New("it does not answer")
 
+// checkOne runs one check in a goroutine of its own, because a check that waits
+// for a disk does not notice the end of ctx.
 func (h *readiness) checkOne(ctx context.Context, c engine.Check, running *atomic.Bool) result {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
@@ -143,7 +152,8 @@ func (h *readiness) checkOne(ctx context.Context, c engine.Check, running *atomi
 	return outcome(c.Name, err)
 }
 
-// ServeHTTP answers 200 or 503; with ?verbose one line for each check and each backend.
+// ServeHTTP answers 200 or 503. With ?verbose it writes one line for each check
+// and each backend.
 func (h *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	var lines strings.Builder
 	ready := true
@@ -166,8 +176,8 @@ func (h *readiness) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	io.WriteString(w, lines.String())
 }
 
-// operatorHandler serves metrics and health on a listener of its own, where no
-// bucket can be in the way.
+// operatorHandler serves metrics and health. They have a listener of their own,
+// where no bucket can have their names.
 func operatorHandler(m *metrics, h *readiness) http.Handler {
 	scrape := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -182,11 +192,13 @@ func operatorHandler(m *metrics, h *readiness) http.Handler {
 		case r.URL.Path == "/readyz":
 			h.ServeHTTP(w, r)
 		default:
-			http.Error(w, "there is /metrics, /livez and /readyz", http.StatusNotFound)
+			http.Error(w, "the paths are /metrics, /livez and /readyz", http.StatusNotFound)
 		}
 	})
 }
 
+// healthCommand is for images without a shell, whose health check must be a
+// command.
 func healthCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "health",
@@ -204,7 +216,8 @@ func healthCommand() *cobra.Command {
 	return cmd
 }
 
-// askHealth prints what /readyz says.
+// askHealth prints the answer of /readyz. It returns an error unless the server
+// is ready.
 func askHealth(ctx context.Context, w io.Writer, addr string) error {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -221,7 +234,7 @@ func askHealth(ctx context.Context, w io.Writer, addr string) error {
 	}
 	resp, err := (&http.Transport{}).RoundTrip(req)
 	if err != nil {
-		return fmt.Errorf("no answer from %s; is the server running, and is this its --metrics address? %w", addr, err)
+		return fmt.Errorf("no answer from %s: check that the server is running and that this is its --metrics address (%w)", addr, err)
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(w, io.LimitReader(resp.Body, maxHealthBody)); err != nil {

@@ -64,7 +64,8 @@ func TestReadiness(t *testing.T) {
 		if code, _ := askReady(h, "/readyz"); code != 200 {
 			t.Errorf("mended: %d", code)
 		}
-		// A backend that is away is told, and takes nothing else away.
+		// A backend that is away is shown, but does not make the gateway
+		// unready.
 		for state, health := range map[string]blobs.Health{
 			"away": {Name: "far", Away: true}, "disagrees with the store": {Name: "far", Away: true, Disagrees: true},
 		} {
@@ -80,8 +81,9 @@ func TestReadiness(t *testing.T) {
 	})
 }
 
-// Checks run at once, each with its own deadline: one that hangs, whatever it is told,
-// is the one that fails, within what a balancer waits, and is not begun over and over.
+// Checks run at once, each with its own deadline. A check that hangs and
+// ignores its deadline fails alone, within the wait of a balancer, and is not
+// started again and again.
 func TestReadinessOfWhatHangs(t *testing.T) {
 	const balancer = 3 * time.Second // timeout check of deploy/haproxy
 	for _, deaf := range []bool{false, true} {

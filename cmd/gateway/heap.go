@@ -5,16 +5,16 @@ import (
 	"runtime"
 )
 
-// heapFloor is memory that the heap holds and nothing ever touches, so that it
-// takes up addresses alone. The heap of a gateway that serves small objects holds
-// a few MiB and would be collected whenever that has doubled, many times a second.
-// With the floor it may grow by as much more before, whatever it holds; a greater
-// percentage would let the heap of a busy gateway grow by a multiple of what its
-// requests need.
+// heapFloor is the size of memory that the heap contains and nothing ever
+// touches, so it occupies addresses but no pages. The heap of a gateway that
+// serves small objects is a few MiB, and would be collected many times a
+// second, each time it has doubled. With the floor it can grow by that much
+// more in between. A greater GOGC would do the same, but would also let the
+// heap of a busy gateway grow to a multiple of what its requests need.
 const heapFloor = 32 << 20
 
-// holdHeap raises the heap until the function that it returns is called, unless
-// whoever starts the gateway has something to say about the heap: a memory limit
+// holdHeap raises the heap until release is called. It does nothing if GOGC or
+// GOMEMLIMIT is set: then the operator controls the heap, and a memory limit
 // would count the floor.
 func holdHeap() (release func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {

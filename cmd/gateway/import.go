@@ -9,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/transfer"
 )
 
+// importCommand copies a bucket into a gateway.
 func importCommand() *cobra.Command {
 	var provider providerFlags
 	var gateway gatewayFlags
@@ -18,13 +19,13 @@ func importCommand() *cobra.Command {
 		Use:   "import --from URL --from-bucket NAME --bucket NAME",
 		Short: "Encrypt an existing bucket of an S3 provider into a running gateway",
 		Long: `Copies every object of a provider's bucket into a bucket of a running gateway,
-which seals it. ETags, metadata and part boundaries stay. It can be interrupted
-and run again: what is there already is skipped. The source is not changed
-unless --delete-source says so; the report tells what is left there in plaintext.
+which seals it. ETags, metadata and part boundaries are kept. The command can be
+interrupted and run again: it skips objects that are copied already. It changes the
+source only with --delete-source. The report tells what is left there in plaintext.
 
 ` + providerKeyHelp + `
 
-Exit status: 0 everything is there and exact; 1 it is not, or not yet; 2 usage.`,
+Exit status: 0 everything is copied and exact; 1 it is not, or not yet; 2 usage.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			from, err := provider.endpoint(flags.requests())
@@ -46,16 +47,19 @@ Exit status: 0 everything is there and exact; 1 it is not, or not yet; 2 usage.`
 	provider.add(cmd, "from")
 	gateway.add(cmd, "to")
 	flags.add(cmd)
-	cmd.Flags().BoolVar(&deleteSource, "delete-source", false, "delete each object at the provider once it was read back from the gateway and compared; implies --verify=read")
-	cmd.Flags().BoolVar(&oldVersions, "old-versions-stay", false, "with --delete-source, agree that a source with versioning keeps what is deleted as old versions, in plaintext")
+	cmd.Flags().BoolVar(&deleteSource, "delete-source", false,
+		"delete each object at the provider after reading it back from the gateway and comparing it; implies --verify=read")
+	cmd.Flags().BoolVar(&oldVersions, "old-versions-stay", false,
+		"with --delete-source: accept that a source with versioning keeps deleted objects as old versions, in plaintext")
 	return cmd
 }
 
-// printLeft says what the source still holds.
+// printLeft tells what the source still contains. Whoever imports to get rid of
+// plaintext must not overlook it.
 func printLeft(w io.Writer, r *transfer.Report) {
 	left := r.Left
 	if left == nil {
-		fmt.Fprintln(w, "The source was not looked at again: what it holds is still in plaintext.")
+		fmt.Fprintln(w, "The source was not examined again: everything in it is still in plaintext.")
 		return
 	}
 	if left.Current.Objects+left.Noncurrent.Objects+left.Uploads == 0 && left.VersionsUnknown+left.UploadsUnknown == "" {
@@ -65,9 +69,9 @@ func printLeft(w io.Writer, r *transfer.Report) {
 	fmt.Fprintf(w, "LEFT IN PLAINTEXT at the source: %d objects (%s), %d old versions (%s), %d incomplete uploads.\n",
 		left.Current.Objects, size(left.Current.Bytes), left.Noncurrent.Objects, size(left.Noncurrent.Bytes), left.Uploads)
 	if left.VersionsUnknown != "" {
-		fmt.Fprintf(w, "Whether it keeps old versions is not known: %s\n", left.VersionsUnknown)
+		fmt.Fprintf(w, "It is not known whether the source keeps old versions: %s\n", left.VersionsUnknown)
 	}
 	if left.UploadsUnknown != "" {
-		fmt.Fprintf(w, "Whether it holds incomplete uploads is not known: %s\n", left.UploadsUnknown)
+		fmt.Fprintf(w, "It is not known whether the source contains incomplete uploads: %s\n", left.UploadsUnknown)
 	}
 }

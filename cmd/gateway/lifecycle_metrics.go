@@ -7,25 +7,26 @@ import (
 	"github.com/sanctum-storage/gateway/lifecycle"
 )
 
-// lifecycleMetrics count what lifecycle rules and inventories did. None is of one bucket: their
-// names are clients'.
+// lifecycleMetrics count the work of lifecycle rules and inventories. They have
+// no label for the bucket, because clients choose the names of buckets.
 type lifecycleMetrics struct {
 	rows, bytes, locked, failed prometheus.Counter
 	actions                     *prometheus.CounterVec
 	listed, lists               prometheus.Counter // of inventories
 }
 
+// begin creates and registers the metrics.
 func (m *lifecycleMetrics) begin(r prometheus.Registerer) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "sanctum_lifecycle_" + name, Help: help})
 	}
-	m.rows = counter("rows_total", "Versions and uploads that lifecycle rules were held against.")
+	m.rows = counter("rows_total", "Versions and uploads that were checked against lifecycle rules.")
 	m.bytes = counter("moved_bytes_total", "Sealed bytes that transitions moved to another backend.")
-	m.locked = counter("locked_total", "Versions that a rule would have removed but for their lock, each time they were met.")
-	m.failed = counter("failed_total", "Versions with which a rule could not do as it says; it is tried again.")
+	m.locked = counter("locked_total", "Versions that a rule did not remove because of their lock, counted at each pass.")
+	m.failed = counter("failed_total", "Versions to which a rule could not be applied; it is tried again.")
 	m.actions = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sanctum_lifecycle_actions_total",
-		Help: "What lifecycle rules did: expire, remove (noncurrent), marker, abort (uploads) or transition."}, []string{"action"})
-	m.listed = prometheus.NewCounter(prometheus.CounterOpts{Name: "sanctum_inventory_rows_total", Help: "Versions that inventories looked at."})
+		Help: "Actions of lifecycle rules: expire, remove (noncurrent), marker, abort (uploads) or transition."}, []string{"action"})
+	m.listed = prometheus.NewCounter(prometheus.CounterOpts{Name: "sanctum_inventory_rows_total", Help: "Versions that inventories read."})
 	m.lists = prometheus.NewCounter(prometheus.CounterOpts{Name: "sanctum_inventory_lists_total", Help: "Inventories that were written."})
 	r.MustRegister(m.listed, m.lists, m.rows, m.bytes, m.locked, m.failed, m.actions)
 }

@@ -14,12 +14,13 @@ import (
 	"github.com/sanctum-storage/gateway/strict"
 )
 
+// limitsCommand holds the commands about quotas and rates.
 func limitsCommand() *cobra.Command {
 	return group("limits", "Quotas and rates of tenants, users and buckets", limitsShowCommand(), limitsSetCommand(), limitsUnsetCommand())
 }
 
-// limitsPath is where the limits of `tenant NAME`, `user TENANT/NAME` or
-// `bucket NAME` are.
+// limitsPath is the path of limits in the admin API, for `tenant NAME`, `user
+// TENANT/NAME` or `bucket NAME`.
 func limitsPath(kind, name string) (string, error) {
 	switch kind {
 	case "tenant", "bucket":
@@ -31,9 +32,11 @@ func limitsPath(kind, name string) (string, error) {
 		}
 		return "/v1/tenants/" + url.PathEscape(tenant) + "/users/" + url.PathEscape(user) + "/limits", nil
 	}
-	return "", usage(fmt.Errorf("limits are those of a tenant, user or bucket, not of a %q", kind))
+	return "", usage(fmt.Errorf("a tenant, user or bucket has limits, not a %q", kind))
 }
 
+// limitsShowCommand shows limits, and beside the quotas for bytes and versions
+// the present use.
 func limitsShowCommand() *cobra.Command {
 	return adminCommand("show tenant|user|bucket NAME", "Show limits and what is used (a user is named TENANT/NAME)", cobra.ExactArgs(2),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
@@ -70,6 +73,7 @@ func limitsShowCommand() *cobra.Command {
 		})
 }
 
+// shownLimit prints a limit; 0 is none.
 func shownLimit(n int64) string {
 	if n == 0 {
 		return "none"
@@ -77,7 +81,8 @@ func shownLimit(n int64) string {
 	return fmt.Sprint(n)
 }
 
-// limitFlags are the limits as the command line and the admin API name them.
+// limitFlags are the limits, by the names that the command line and the admin
+// API use.
 var limitFlags = []struct{ name, doc string }{
 	{"bytes", "stored bytes of all versions, such as 1TB or 500GiB (tenants and buckets)"},
 	{"versions", "stored versions of objects (tenants and buckets)"},
@@ -88,8 +93,10 @@ var limitFlags = []struct{ name, doc string }{
 	{"buckets", "buckets, instead of limits.buckets (tenants)"},
 }
 
+// limitsSetCommand changes only the limits that are given, so that two
+// operators do not overwrite each other's limits.
 func limitsSetCommand() *cobra.Command {
-	cmd := adminCommand("set tenant|user|bucket NAME", "Set the limits that are given, and leave the others (a user is named TENANT/NAME)", cobra.ExactArgs(2),
+	cmd := adminCommand("set tenant|user|bucket NAME", "Set the given limits and keep the others (a user is named TENANT/NAME)", cobra.ExactArgs(2),
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
 			path, err := limitsPath(args[0], args[1])
 			if err != nil {
@@ -112,8 +119,9 @@ func limitsSetCommand() *cobra.Command {
 	return cmd
 }
 
+// limitsUnsetCommand removes limits.
 func limitsUnsetCommand() *cobra.Command {
-	return adminCommand("unset tenant|user|bucket NAME [LIMIT…]", "Take away the limits that are named, or all", cobra.MinimumNArgs(2),
+	return adminCommand("unset tenant|user|bucket NAME [LIMIT…]", "Remove the named limits, or all limits", cobra.MinimumNArgs(2),
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
 			path, err := limitsPath(args[0], args[1])
 			if err != nil {
@@ -133,10 +141,11 @@ func limitsUnsetCommand() *cobra.Command {
 		})
 }
 
-// amount is a number on the command line, which may have a unit: 500, 1TB, 10GiB.
+// amount is a number on the command line, with or without a unit: 500, 1TB,
+// 10GiB.
 type amount int64
 
-// units are those of amount, powers of 1000 and of 1024.
+// units are the units of amount: powers of 1000 and of 1024.
 var units = map[string]int64{
 	"": 1, "B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12, "PB": 1e15,
 	"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40, "PIB": 1 << 50,
@@ -148,12 +157,13 @@ func (a *amount) Set(s string) error {
 	unit, known := units[strings.ToUpper(s[len(digits):])]
 	n, ok := strict.Number(digits, math.MaxInt64)
 	if !known || !ok || n > math.MaxInt64/unit {
-		return fmt.Errorf("%q is no amount, which is a number such as 500, or with a unit 1TB or 10GiB", s)
+		return fmt.Errorf("%q is no amount: want a number such as 500, or with a unit 1TB or 10GiB", s)
 	}
 	*a = amount(n * unit)
 	return nil
 }
 
+// String implements pflag.Value.
 func (a *amount) String() string { return fmt.Sprint(int64(*a)) }
 
 // Type implements pflag.Value.

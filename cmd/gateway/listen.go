@@ -20,24 +20,27 @@ import (
 
 // Limits of the listeners that are no settings.
 const (
-	// maxHeaderBytes is the request line and header together: what the S3
-	// handler and sigv4 allow for path, query and headers, and room for them to
-	// refuse more with an S3 error before net/http cuts the connection.
+	// maxHeaderBytes bounds the request line and the header together. It is the
+	// limit of the S3 handler and sigv4 for path, query and headers, and some
+	// room: they refuse longer ones with an S3 error, whereas net/http cuts the
+	// connection.
 	maxHeaderBytes = 48 << 10
-	// operatorConnections bounds the admin and the metrics listener each.
+	// operatorConnections bounds the connections of the admin listener and of
+	// the metrics listener.
 	operatorConnections = 256
-	// operatorTimeout is for a whole request on the metrics listener.
+	// operatorTimeout bounds a whole request on the metrics listener.
 	operatorTimeout = 30 * time.Second
-	// maxStreams is how many requests one HTTP/2 connection may have under way.
+	// maxStreams bounds the concurrent requests of one HTTP/2 connection.
 	maxStreams = 128
-	// cutWait is how long requests whose connections were cut have to notice.
+	// cutWait bounds the wait for handlers after their connections were cut.
 	cutWait = 5 * time.Second
 )
 
-// listeners are bound before anything else is done, so that an occupied port is
+// listeners are bound before anything else happens. So an occupied port is
 // found while there is nothing to undo.
 type listeners struct{ s3, admin, metrics net.Listener }
 
+// bindListeners binds all listeners or none.
 func bindListeners(c *configuration) (_ *listeners, err error) {
 	l := &listeners{}
 	defer func() {
@@ -58,16 +61,17 @@ func bindListeners(c *configuration) (_ *listeners, err error) {
 	return l, nil
 }
 
-// bind listens, with at most limit connections at once; 0: any number.
+// bind listens on an address, with at most limit connections at once; 0: no
+// limit.
 func bind(name, addr string, limit int) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s.address %s is in use by another program: stop it or choose another address with --%s", name, addr, name)
+		return nil, fmt.Errorf("%s.address %s is in use by another program: stop that or choose another address with --%s", name, addr, name)
 	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s.address %s needs rights that this user lacks: choose a port above 1023 with --%s", name, addr, name)
+		return nil, fmt.Errorf("%s.address %s needs rights that this user does not have: choose a port above 1023 with --%s", name, addr, name)
 	case err != nil:
-		return nil, fmt.Errorf("%s.address %s cannot be listened on: %w", name, addr, err)
+		return nil, fmt.Errorf("%s.address %s cannot be used: %w", name, addr, err)
 	}
 	if limit > 0 {
 		l = netutil.LimitListener(l, limit)
@@ -75,6 +79,7 @@ func bind(name, addr string, limit int) (net.Listener, error) {
 	return l, nil
 }
 
+// close closes the listeners that are bound.
 func (l *listeners) close() {
 	for _, ln := range []net.Listener{l.s3, l.admin, l.metrics} {
 		if ln != nil {
@@ -83,9 +88,9 @@ func (l *listeners) close() {
 	}
 }
 
-// newServer makes an HTTP server with the limits that all listeners share. There
-// is no ServeMux between it and the S3 handler: that would redirect paths that
-// it considers unclean, which are keys like others.
+// newServer returns an HTTP server with the limits that all listeners have. The
+// handler must not be a ServeMux for S3: that redirects paths which it
+// considers unclean, but such paths are valid keys.
 func newServer(c *configuration, h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:                      h,
@@ -98,8 +103,8 @@ func newServer(c *configuration, h http.Handler, log *slog.Logger) *http.Server 
 	}
 }
 
-// serve runs a server until it is shut down, over TLS when conf is not nil; http2 is
-// then offered to clients as well.
+// serve runs a server until it is shut down. It uses TLS if conf is not nil,
+// and then offers HTTP/2 if http2 is true.
 func serve(s *http.Server, l net.Listener, conf *tls.Config, http2 bool) error {
 	var err error
 	if conf == nil {
@@ -116,6 +121,7 @@ func serve(s *http.Server, l net.Listener, conf *tls.Config, http2 bool) error {
 	return err
 }
 
+// protocols is HTTP/1.1, with HTTP/2 if wanted.
 func protocols(http2 bool) *http.Protocols {
 	p := new(http.Protocols)
 	p.SetHTTP1(true)
@@ -123,16 +129,17 @@ func protocols(http2 bool) *http.Protocols {
 	return p
 }
 
-// patiently has a handler wait so long for each answer of the store.
+// patiently limits the time that a handler waits for each answer of the store.
 func patiently(each time.Duration, h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h.ServeHTTP(w, r.WithContext(meta.WithPatience(r.Context(), each)))
 	})
 }
 
-// gate counts the requests of a handler that are under way.
+// gate counts the requests that a handler serves.
 type gate struct{ under atomic.Int64 }
 
+// wrap returns a handler that counts its requests.
 func (g *gate) wrap(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		g.under.Add(1)
@@ -141,16 +148,16 @@ func (g *gate) wrap(h http.Handler) http.Handler {
 	})
 }
 
-// settle waits until no request is under way, for cutWait at most: closing a
-// server cuts connections, but does not wait for handlers.
+// settle waits until no request is served, for cutWait at most. Closing a
+// server cuts connections but does not wait for handlers.
 func (g *gate) settle() {
 	for end := time.Now().Add(cutWait); g.under.Load() > 0 && time.Now().Before(end); {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
 
-// shutdown lets requests under way end until ctx does, and then cuts them. It
-// reports whether all could end.
+// shutdown lets requests finish until ctx ends, and then cuts them. It reports
+// whether all finished.
 func shutdown(ctx context.Context, s *http.Server) bool {
 	if s.Shutdown(ctx) == nil {
 		return true
@@ -159,8 +166,8 @@ func shutdown(ctx context.Context, s *http.Server) bool {
 	return false
 }
 
-// endpoint is the URL at which clients reach a listener. An address of every
-// interface is shown as this machine's loopback.
+// endpoint is the URL of a listener for clients on this machine. If it listens
+// on every interface, the URL has the loopback address.
 func endpoint(l net.Listener, encrypted bool, domains []string) string {
 	host, port, err := net.SplitHostPort(l.Addr().String())
 	if err != nil {

@@ -38,14 +38,14 @@ func TestEndpoint(t *testing.T) {
 	}
 }
 
-// fakeListener has an address and nothing else.
+// fakeListener has only an address.
 type fakeListener struct{ addr net.Addr }
 
 func (l fakeListener) Addr() net.Addr            { return l.addr }
 func (l fakeListener) Accept() (net.Conn, error) { return nil, net.ErrClosed }
 func (l fakeListener) Close() error              { return nil }
 
-// startServer serves h with a configuration of small limits.
+// startServer serves h with small limits.
 func startServer(t *testing.T, h http.Handler, limit int, conf *tls.Config) string {
 	t.Helper()
 	return startServerWith(t, h, limit, conf, true)
@@ -79,11 +79,11 @@ func TestServerLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		io.WriteString(conn, request) // the server may hang up meanwhile
+		io.WriteString(conn, request) // the server may close the connection meanwhile
 		answer, _ := io.ReadAll(conn)
 		return string(answer)
 	}
-	// No path is cleaned or redirected, and OPTIONS * is the handler's.
+	// No path is cleaned or redirected, and OPTIONS * reaches the handler.
 	for _, target := range []string{"GET /a/../b//c", "GET //", "OPTIONS *"} {
 		if got := talk(target + " HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"); !strings.HasPrefix(got, "HTTP/1.1 200") {
 			t.Errorf("%s: %q", target, got)
@@ -168,8 +168,8 @@ func TestTLSVersionsAndProtocols(t *testing.T) {
 	}
 }
 
-// TestACME: certificates come for the configured domains only, by tls-alpn-01,
-// and are kept in the data folder.
+// TestACME: certificates are requested for the configured domains only, by
+// tls-alpn-01, and are stored in the data folder.
 func TestACME(t *testing.T) {
 	dir := t.TempDir()
 	c, err := newCertificates(&configuration{Settings: Settings{

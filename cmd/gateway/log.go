@@ -11,8 +11,8 @@ import (
 	"github.com/sanctum-storage/gateway/requestlog"
 )
 
-// newLogger writes to w in the configured format: by default text on a terminal
-// and JSON in a pipe. level may change later.
+// newLogger writes to w in the configured format: with auto, text to a terminal
+// and JSON elsewhere. level may change later.
 func newLogger(w io.Writer, format string, level *slog.LevelVar) *slog.Logger {
 	if format == "text" || format == "auto" && isTerminal(w) {
 		return slog.New(requestlog.NewTextHandler(w, level))
@@ -20,20 +20,21 @@ func newLogger(w io.Writer, format string, level *slog.LevelVar) *slog.Logger {
 	return slog.New(requestlog.NewJSONHandler(w, level))
 }
 
-// newQueuedLogger is newLogger for a process that must not wait for whoever reads its
-// log. The queue is to be closed at the end.
+// newQueuedLogger is newLogger for serve, which must not wait for the reader of
+// its log. The caller closes the queue at the end.
 func newQueuedLogger(w io.Writer, format string, level *slog.LevelVar) (*slog.Logger, *logQueue) {
 	if format == "auto" && isTerminal(w) {
 		format = "text"
 	}
 	q := newLogQueue(w, func(dropped uint64) []byte {
 		var line bytes.Buffer
-		newLogger(&line, format, new(slog.LevelVar)).Warn("lines of the log were dropped, for nobody took them", "lines", dropped)
+		newLogger(&line, format, new(slog.LevelVar)).Warn("lines of the log were dropped because its reader is too slow", "lines", dropped)
 		return line.Bytes()
 	})
 	return newLogger(q, format, level), q
 }
 
+// isTerminal reports whether an output is a terminal, also behind shown.
 func isTerminal(w any) bool {
 	if s, ok := w.(shown); ok {
 		w = s.w

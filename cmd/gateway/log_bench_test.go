@@ -13,8 +13,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// BenchmarkHead is a signed HEAD of an object without the network: with a line in the
-// log for each, which goes into a file, and without.
+// BenchmarkHead is a signed HEAD of an object without the network, with a line
+// of the log written to a file for each, and without.
 func BenchmarkHead(b *testing.B) {
 	for _, level := range []slog.Level{slog.LevelWarn, slog.LevelInfo} {
 		b.Run(level.String(), func(b *testing.B) {
@@ -49,8 +49,8 @@ func BenchmarkHead(b *testing.B) {
 	}
 }
 
-// processorTime is what the process has used of all processors, which neighbours on the
-// machine change less than the time that passes.
+// processorTime is the processor time that the process has used. Other load on
+// the machine changes it less than the elapsed time.
 func processorTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

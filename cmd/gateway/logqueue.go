@@ -8,37 +8,39 @@ import (
 )
 
 const (
-	// maxLogQueue is how many bytes of lines wait for the log's reader; as many more
-	// may be on their way to it. Lines beyond are dropped.
+	// maxLogQueue bounds the bytes of lines that wait for the log's reader. As
+	// many again may be on their way to it. Further lines are dropped.
 	maxLogQueue = 4 << 20
-	// keptLogBuffer is how large a buffer is used again.
+	// keptLogBuffer is the largest buffer that is used again.
 	keptLogBuffer = 256 << 10
-	// logGather is how long lines are gathered before they are written: one by one they
-	// would cost a busy gateway a system call and a wake-up each.
+	// logGather is how long lines are gathered before they are written. Written
+	// one by one, they would cost a busy gateway a system call and a wake-up
+	// each.
 	logGather = 10 * time.Millisecond
-	// logFlush is how long the end of the process waits for the log's reader.
+	// logFlush bounds the wait for the log's reader at the end of the process.
 	logFlush = 2 * time.Second
 )
 
-// logQueue takes lines and writes them to a reader that may be slow, stalled or gone:
-// nobody who logs ever waits for it. Lines for which there is no room, or that it does
-// not take, are dropped and counted; once it takes lines again, a line says how many.
-// It is safe for concurrent use. Lines in it are lost with a process that is killed.
+// logQueue takes lines and writes them to a reader that may be slow, stalled or
+// gone. Nobody who logs waits for it. Lines without room, or that the reader
+// does not take, are dropped and counted. When the reader takes lines again, a
+// line tells how many were dropped. It is safe for concurrent use. A killed
+// process loses the lines in its queue.
 type logQueue struct {
 	out    io.Writer
-	notice func(dropped uint64) []byte // makes the line about those that were dropped
-	total  atomic.Uint64               // lines dropped ever
+	notice func(dropped uint64) []byte // makes the line about dropped lines
+	total  atomic.Uint64               // lines dropped since the start
 
 	mu      sync.Mutex
 	filled  sync.Cond
 	pending []byte // whole lines
-	lines   uint64 // in pending
-	untold  uint64 // dropped, and no line said so
+	lines   uint64 // number of lines in pending
+	untold  uint64 // dropped lines that no line has told yet
 	closed  bool
-	done    chan struct{} // closed when the writer ended
+	done    chan struct{} // closed when the writer has ended
 }
 
-// newLogQueue begins to write to out.
+// newLogQueue returns a queue that writes to out.
 func newLogQueue(out io.Writer, notice func(dropped uint64) []byte) *logQueue {
 	q := &logQueue{out: out, notice: notice, done: make(chan struct{})}
 	q.filled.L = &q.mu
@@ -46,7 +48,8 @@ func newLogQueue(out io.Writer, notice func(dropped uint64) []byte) *logQueue {
 	return q
 }
 
-// Write takes one line, or drops it. It never fails.
+// Write takes one line, or drops it. It always reports success, because a
+// logger cannot do anything about a failure.
 func (q *logQueue) Write(line []byte) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -62,14 +65,14 @@ func (q *logQueue) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
-// drop counts lines that are lost. The caller holds the lock.
+// drop counts lost lines. The caller holds the lock.
 func (q *logQueue) drop(lines uint64) {
 	q.untold += lines
 	q.total.Add(lines)
 }
 
-// run writes what waits, as many lines at once as there are, until the queue is closed
-// and empty.
+// run writes the waiting lines, as many at once as there are, until the queue
+// is closed and empty.
 func (q *logQueue) run() {
 	defer close(q.done)
 	var batch []byte
@@ -99,7 +102,8 @@ func (q *logQueue) run() {
 	}
 }
 
-// tell drops the lines that were not taken, or says how many were lost before.
+// tell counts lines that the reader did not take. Otherwise it writes how many
+// were lost before.
 func (q *logQueue) tell(lines uint64, err error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -120,11 +124,11 @@ func (q *logQueue) tell(lines uint64, err error) {
 	}
 }
 
-// dropped is how many lines were lost since the beginning.
+// dropped is the number of lines that were lost since the start.
 func (q *logQueue) dropped() uint64 { return q.total.Load() }
 
-// close writes what waits, for so long at most, and takes no more. It reports whether
-// all was written.
+// close stops taking lines and waits for those in the queue, for the limit at
+// most. It reports whether all were written.
 func (q *logQueue) close(limit time.Duration) bool {
 	q.mu.Lock()
 	q.closed = true
@@ -133,8 +137,9 @@ func (q *logQueue) close(limit time.Duration) bool {
 	return within(limit, func() { <-q.done })
 }
 
-// within waits until f ends, for so long at most, and reports whether it did: whoever
-// reads a last line may have stalled, and must not keep the process.
+// within runs f and waits for its end, for the limit at most. It reports
+// whether f ended. The reader of a last line may have stalled, and must not
+// keep the process alive.
 func within(limit time.Duration, f func()) bool {
 	done := make(chan struct{})
 	go func() { defer close(done); f() }()

@@ -20,10 +20,10 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// reader takes what is written once it is let, or refuses it.
+// reader accepts output, or stalls, or refuses it.
 type reader struct {
 	mu   sync.Mutex
-	gate sync.Mutex // held while it stalls
+	gate sync.Mutex // held while the reader stalls
 	text bytes.Buffer
 	err  error
 }
@@ -45,7 +45,7 @@ func (r *reader) fail(err error) {
 	r.err = err
 }
 
-// eventuallyTrue waits for what a queue does by itself.
+// eventuallyTrue waits for an effect of the queue's own goroutine.
 func eventuallyTrue(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(startWait); !ok(); time.Sleep(time.Millisecond) {
@@ -72,8 +72,9 @@ func linesOf(t *testing.T, text string) (all []line) {
 	return all
 }
 
-// A writer of the log never waits for a reader that stalls. A line that does not fit is dropped and
-// counted, and told when the reader goes on; what fits arrives whole and in order.
+// A writer of the log never waits for a stalled reader. A line without room is
+// dropped and counted, and reported when the reader continues. The other lines
+// arrive whole and in order.
 func TestLogQueueStalledReader(t *testing.T) {
 	r := &reader{}
 	log, q := newQueuedLogger(r, "json", new(slog.LevelVar))
@@ -115,7 +116,7 @@ func TestLogQueueStalledReader(t *testing.T) {
 	}
 }
 
-// A reader that is gone costs lines, each counted, and nothing else.
+// A reader that is gone costs counted lines and nothing else.
 func TestLogQueueFailedReader(t *testing.T) {
 	r := &reader{err: syscall.EPIPE}
 	log, q := newQueuedLogger(r, "json", new(slog.LevelVar))
@@ -134,10 +135,10 @@ func TestLogQueueFailedReader(t *testing.T) {
 	}
 }
 
-// piped is a gateway whose log goes into a pipe.
+// piped is a gateway with a pipe for its log.
 type piped struct {
 	cmd *exec.Cmd
-	log *os.File // the pipe's reading end
+	log *os.File // the reading end of the pipe
 	s3  string
 }
 
@@ -152,7 +153,8 @@ func serveInto(t *testing.T) *piped {
 		t.Fatal(err)
 	}
 	s := &piped{cmd: exec.Command(program), log: r}
-	s.cmd.Args = []string{"gateway", "serve", "--data", filepath.Join(t.TempDir(), "data"), "--s3", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0"}
+	s.cmd.Args = []string{"gateway", "serve", "--data", filepath.Join(t.TempDir(), "data"),
+		"--s3", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--metrics", "127.0.0.1:0"}
 	s.cmd.Env = []string{"SANCTUM_ACCESS_KEY=LOGTESTACCESSKEY0000", "SANCTUM_SECRET_KEY=log-test-secret-key-0123456789abcdefgh"}
 	s.cmd.Stderr = w
 	if err := errors.Join(s.cmd.Start(), w.Close()); err != nil {
@@ -172,7 +174,7 @@ func serveInto(t *testing.T) *piped {
 	return s
 }
 
-// requests sends requests that are logged with a long line each.
+// requests sends requests, each with a long line in the log.
 func (s *piped) requests(t *testing.T, n int) {
 	t.Helper()
 	client := &http.Client{Timeout: startWait}
@@ -182,7 +184,9 @@ func (s *piped) requests(t *testing.T, n int) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := sigv4.Sign(req, "LOGTESTACCESSKEY0000", "log-test-secret-key-0123456789abcdefgh", defaultRegion, "s3", sigv4.PayloadHash(nil), time.Now()); err != nil {
+		err = sigv4.Sign(req, "LOGTESTACCESSKEY0000", "log-test-secret-key-0123456789abcdefgh", defaultRegion, "s3",
+			sigv4.PayloadHash(nil), time.Now())
+		if err != nil {
 			t.Fatal(err)
 		}
 		resp, err := client.Do(req)
@@ -197,7 +201,7 @@ func (s *piped) requests(t *testing.T, n int) {
 	}
 }
 
-// end asks the process to end and demands that it does so well.
+// end sends SIGTERM and expects a clean end.
 func (s *piped) end(t *testing.T) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -215,7 +219,8 @@ func (s *piped) end(t *testing.T) {
 	}
 }
 
-// A reader of the log that stalls, as a full journal does, hangs no request, and no end.
+// A stalled reader of the log, such as a full journal, blocks neither requests
+// nor the end.
 func TestServeWithStalledLog(t *testing.T) {
 	t.Parallel()
 	s := serveInto(t)
@@ -223,7 +228,7 @@ func TestServeWithStalledLog(t *testing.T) {
 	s.end(t)
 }
 
-// One that is gone kills nothing.
+// A reader that is gone does not kill the gateway.
 func TestServeWithDeadLog(t *testing.T) {
 	t.Parallel()
 	s := serveInto(t)

@@ -1,11 +1,11 @@
-// Command gateway is Sanctum Gateway: it serves S3 over storage that sees only
-// sealed bytes under random names, and manages a running server.
+// Command gateway is Sanctum Gateway. It serves S3 over storage that sees only
+// sealed bytes under random names, and it manages a running server.
 //
-// This package reads the configuration, opens adapters (in wire.go alone), and
-// starts and ends listeners and workers. It holds no S3 and no storage logic.
+// This package reads the configuration, opens adapters (only in wire.go), and
+// starts and ends listeners and workers. It contains no logic of S3 or storage.
 //
-// Exit status: 0 done, 1 it failed while running, 2 usage or configuration;
-// fsck and db verify have their own, told by their help.
+// Exit status: 0 done, 1 it failed while running, 2 usage or configuration.
+// fsck and db verify have their own, which their help documents.
 package main
 
 import (
@@ -24,8 +24,8 @@ const (
 	exitUsage   = 2
 )
 
-// failure is an error with the exit status that it leads to. An error without
-// one came from cobra and means that the command line was wrong.
+// failure is an error with its exit status. An error without a status comes
+// from cobra and means that the command line is wrong.
 type failure struct {
 	status int
 	err    error
@@ -34,10 +34,12 @@ type failure struct {
 func (f *failure) Error() string { return f.err.Error() }
 func (f *failure) Unwrap() error { return f.err }
 
-// failed marks an error of running; usage marks one of configuration.
+// failed marks an error at run time, usage an error of the configuration or
+// command line.
 func failed(err error) error { return withStatus(exitFailure, err) }
 func usage(err error) error  { return withStatus(exitUsage, err) }
 
+// withStatus gives err an exit status, unless it has one already.
 func withStatus(status int, err error) error {
 	if err == nil {
 		return nil
@@ -50,8 +52,8 @@ func withStatus(status int, err error) error {
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-// run executes one command line and returns the exit status. Whatever goes
-// wrong ends as one line on stderr.
+// run executes a command line and returns the exit status. Each failure ends as
+// one line on stderr.
 func run(args []string, stdout, stderr io.Writer) int {
 	stdout, stderr = shown{stdout}, shown{stderr}
 	root := rootCommand()
@@ -74,11 +76,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	return exitUsage
 }
 
-// oneLine renders an error without line ends, some libraries' texts having them.
+// oneLine is the text of an error on one line. Errors of some libraries contain
+// line ends.
 func oneLine(err error) string {
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
 }
 
+// rootCommand builds all commands anew, so that tests can run several in one
+// process.
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "gateway",
@@ -114,7 +119,8 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
-// group is a noun: a command that only holds others.
+// group returns a command that only contains others. Used alone, it is an error
+// that lists them.
 func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -124,6 +130,7 @@ func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
+// verbNames lists commands for an error message.
 func verbNames(verbs []*cobra.Command) string {
 	var names []string
 	for _, v := range verbs {

@@ -7,7 +7,8 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// manCommand is for those who make packages, and hidden from everybody else.
+// manCommand writes manual pages. It is hidden, because only makers of packages
+// need it.
 func manCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "man DIR", Short: "Write a manual page for each command into a folder", Args: cobra.ExactArgs(1), Hidden: true,

@@ -13,8 +13,9 @@ import (
 	"github.com/sanctum-storage/gateway/workers"
 )
 
-// metrics are the process's, in a registry of their own. Labels take values from
-// closed sets only: operations and error codes are tables in the source.
+// metrics are the metrics of the process, in a registry of their own. Labels
+// take values from closed sets only: operations and error codes are tables in
+// the source.
 type metrics struct {
 	registry *prometheus.Registry
 
@@ -41,10 +42,12 @@ type metrics struct {
 	damage    *prometheus.CounterVec
 }
 
-// durationBuckets reach from a small HEAD to a 5 GiB upload over a slow line, in
-// seconds.
+// durationBuckets are in seconds, from a small HEAD to an upload of 5 GiB over
+// a slow line.
 var durationBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800}
 
+// newMetrics creates and registers the metrics that need nothing else.
+// watchLog, watchBackends, watchHealth and watchDamage add the others.
 func newMetrics() *metrics {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "sanctum_" + name, Help: help})
@@ -58,34 +61,41 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 
-		requests: counters("requests_total", "S3 requests that ended, by operation, HTTP status and error code.", "operation", "status", "code"),
+		requests: counters("requests_total", "Finished S3 requests, by operation, HTTP status and error code.", "operation", "status", "code"),
 		durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "sanctum_request_duration_seconds",
-			Help: "Time from a request's header to the end of its answer.", Buckets: durationBuckets}, []string{"operation"}),
+			Help: "Time from the header of a request to the end of its answer.", Buckets: durationBuckets}, []string{"operation"}),
 		signed:   counters("requests_by_signature_total", "S3 requests whose signature was verified, by its version: SigV2 or SigV4.", "version"),
-		received: counters("request_body_bytes_total", "Bytes of request bodies that arrived.", "operation"),
-		sent:     counters("response_body_bytes_total", "Bytes of response bodies that left.", "operation"),
+		received: counters("request_body_bytes_total", "Bytes of request bodies that were received.", "operation"),
+		sent:     counters("response_body_bytes_total", "Bytes of response bodies that were sent.", "operation"),
 
 		steps:     counters("worker_steps_total", "Background steps, by worker and result (ok or error).", "worker", "result"),
 		stepTime:  counters("worker_step_seconds_total", "Time spent in background steps.", "worker"),
 		panics:    counters("worker_panics_total", "Background steps that ended in a panic.", "worker"),
 		condemned: counter("collector_condemned_blobs_total", "Abandoned reservations that the collector condemned."),
-		doubtful:  counter("collector_doubtful_blobs_total", "Blobs of processes that are gone, written and not committed as far as the store knows, that the collector has kept."),
-		deleted:   counter("collector_deleted_blobs_total", "Blobs that the collector deleted from the backend."),
-		swept:     counter("collector_swept_rows_total", "Rows of ended uploads and deleted buckets that were removed."),
-		expired:   counter("collector_expired_uploads_total", "Open uploads that were aborted for their age."),
-		refused:   gauge("collector_refused", "1 while the collector refuses to delete, because the store and a backend do not agree: one of them looks older than the other, or does not belong to it."),
+		doubtful: counter("collector_doubtful_blobs_total",
+			"Blobs that the collector kept although their process is gone: as far as the store knows, it did not commit them."),
+		deleted: counter("collector_deleted_blobs_total", "Blobs that the collector deleted from the backend."),
+		swept:   counter("collector_swept_rows_total", "Rows of ended uploads and deleted buckets that were removed."),
+		expired: counter("collector_expired_uploads_total", "Open uploads that were aborted because of their age."),
+		refused: gauge("collector_refused", "1 while the collector refuses to delete because the store and a backend contradict each other: "+
+			"one of them seems older than the other, or does not belong to it."),
 	}
-	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sanctum_requests_in_flight", Help: "S3 requests under way."},
+	inFlight := prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sanctum_requests_in_flight", Help: "S3 requests in progress."},
 		func() float64 { return float64(m.inFlight.under.Load()) })
 	b := thisBuild()
 	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "sanctum_build_info", Help: "Always 1; the labels describe the binary.",
 		ConstLabels: prometheus.Labels{"version": b.Version, "revision": b.Revision, "go": b.Go}})
 	build.Set(1)
 	m.lifecycle.begin(m.registry)
-	m.logs = counters("access_log_records_total", "Records of requests for server access logs: delivered, or dropped for want of room or of their target.", "result")
-	m.sealing = gauge("store_sealing", "How much of the store's rows is sealed: 1 as by an older release, whose gateways are waited for; 2 old rows are being sealed; 3 all are.")
-	m.resealed = counters("store_resealed_rows_total", "Rows of an older release that were looked at to be sealed: ok, or failed, which cannot be opened.", "rows", "result")
-	m.damage = counters("integrity_failures_total", "Times that stored data was met which is not what was written, by backend, empty for the store, and kind: bytes, missing, copy or row.", "backend", "kind")
+	m.logs = counters("access_log_records_total",
+		"Records of requests for server access logs: delivered, or dropped for lack of room or because their target is gone.", "result")
+	m.sealing = gauge("store_sealing",
+		"How much of the store is sealed: 1 as by an older release, whose gateways may still run; 2 old rows are being sealed; 3 all rows.")
+	m.resealed = counters("store_resealed_rows_total",
+		"Rows of an older release that were examined for sealing: ok, or failed if they cannot be opened.", "rows", "result")
+	m.damage = counters("integrity_failures_total",
+		"Stored data that differs from the data written, by backend (empty: the store) and kind (bytes, missing, copy or row).",
+		"backend", "kind")
 	m.registry.MustRegister(m.logs, m.sealing, m.resealed, m.damage)
 	m.registry.MustRegister(m.requests, m.durations, m.signed, m.received, m.sent, inFlight,
 		m.steps, m.stepTime, m.panics, m.condemned, m.doubtful, m.deleted, m.swept, m.expired, m.refused, build,
@@ -93,14 +103,14 @@ func newMetrics() *metrics {
 	return m
 }
 
-// watchLog shows how many lines of the log were lost.
+// watchLog adds the number of dropped lines of the log.
 func (m *metrics) watchLog(dropped func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "sanctum_log_dropped_lines_total",
-		Help: "Lines of the process's log that were dropped, because their reader was slow, stalled or gone."},
+		Help: "Lines of the process's log that were dropped because their reader was slow, stalled or gone."},
 		func() float64 { return float64(dropped()) }))
 }
 
-// Request is api.Config.Observe.
+// Request counts a finished request. It is api.Config.Observe.
 func (m *metrics) Request(o api.Observation) {
 	op := o.Operation
 	if op == "" {
@@ -115,7 +125,7 @@ func (m *metrics) Request(o api.Observation) {
 	m.sent.WithLabelValues(op).Add(float64(max(o.BytesOut, 0)))
 }
 
-// Resealed makes metrics a workers.Observer.
+// Resealed is part of workers.Observer.
 func (m *metrics) Resealed(r engine.ResealReport) {
 	m.sealing.Set(float64(r.Sealing))
 	if r.Stage != "" {
@@ -124,7 +134,8 @@ func (m *metrics) Resealed(r engine.ResealReport) {
 	}
 }
 
-// Step, Panic and Collected make metrics a workers.Observer.
+// Step is part of workers.Observer. A step that met damage which no request
+// reports is counted as damage here.
 func (m *metrics) Step(worker string, took time.Duration, err error) {
 	result := "ok"
 	if err != nil {
@@ -143,8 +154,9 @@ func (m *metrics) Step(worker string, took time.Duration, err error) {
 	}
 }
 
-// watchDamage counts damage of the store and the backends, from zero on: of a count that
-// begins with the first no rate is known.
+// watchDamage counts damage of the store and the backends. All counters start
+// at zero, because a rate cannot be computed from a counter that appears with
+// its first event.
 func (m *metrics) watchDamage(e *engine.Engine, backends []blobs.Backend) {
 	m.damage.WithLabelValues("", engine.DamageRow)
 	for _, b := range backends {
@@ -155,16 +167,16 @@ func (m *metrics) watchDamage(e *engine.Engine, backends []blobs.Backend) {
 	e.OnDamage(func(d *engine.Damage) { m.damage.WithLabelValues(d.Backend, d.Kind).Inc() })
 }
 
-// Panic counts a defect.
+// Panic is part of workers.Observer.
 func (m *metrics) Panic(worker string) { m.panics.WithLabelValues(worker).Inc() }
 
-// Logged counts records of requests.
+// Logged is part of workers.Observer.
 func (m *metrics) Logged(delivered, dropped int) {
 	m.logs.WithLabelValues("delivered").Add(float64(delivered))
 	m.logs.WithLabelValues("dropped").Add(float64(dropped))
 }
 
-// Collected counts what a pass did.
+// Collected is part of workers.Observer.
 func (m *metrics) Collected(r blobs.CollectReport) {
 	m.condemned.Add(float64(r.Condemned))
 	m.doubtful.Add(float64(r.Doubtful))

@@ -15,7 +15,8 @@ func addOutputFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().StringP("output", "o", "table", "output: table or json")
 }
 
-// checkOutput is for the start of a command, before it has an effect.
+// checkOutput refuses an unknown format. Commands call it before they have an
+// effect.
 func checkOutput(format string) error {
 	if format != "table" && format != "json" {
 		return usage(fmt.Errorf("output %q is neither table nor json", format))
@@ -23,7 +24,7 @@ func checkOutput(format string) error {
 	return nil
 }
 
-// writeJSON writes v, indented, with a line end.
+// writeJSON writes v indented, with a line end.
 func writeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -31,7 +32,7 @@ func writeJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// writeTable writes rows below a header of capitals.
+// writeTable writes rows below a header in capitals.
 func writeTable(w io.Writer, header []string, rows [][]string) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(tw, strings.ToUpper(strings.Join(header, "\t")))

@@ -11,9 +11,9 @@ import (
 	"github.com/sanctum-storage/gateway/internal/documents"
 )
 
-// page FILE HEADING...: run the shell commands that stand below headings of a document in
-// one shell, as they are typed. The variable REPLACE holds pairs of words, such as a port of the
-// document and the one that the script has in its place.
+// page FILE HEADING...: run the shell commands below headings of a document in
+// one shell, as they are written. The variable REPLACE has pairs of words, such
+// as a port in the document and the port to use in its place.
 func cmdPage(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: page FILE HEADING...")
@@ -31,7 +31,8 @@ func cmdPage(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// pageCommands are the lines of shell below a heading of a document of the repository.
+// pageCommands are the lines of shell below a heading of a document of the
+// repository.
 func pageCommands(name, heading string) (string, error) {
 	text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(name)))
 	if err != nil {

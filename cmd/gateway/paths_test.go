@@ -10,14 +10,17 @@ import (
 	"github.com/sanctum-storage/gateway/transfer"
 )
 
-// Each path that a person gives: where it leads to a pipe that nobody writes to,
-// a folder or a device, the command says so and waits for nothing. Every setting
-// and flag that names a path is in the table.
+// Every path that an operator can give is tried with a pipe without a writer, a
+// folder and a device. The command must refuse it and not wait. Every setting
+// and flag with a path is in the table.
 func TestOddPaths(t *testing.T) {
-	mask := syscall.Umask(0) // which serve sets
+	mask := syscall.Umask(0) // serve sets it
 	syscall.Umask(mask)
 	t.Cleanup(func() { syscall.Umask(mask) })
-	backend := map[string]string{"SANCTUM_BACKENDS_MAIN_TYPE": "s3", "SANCTUM_BACKENDS_MAIN_BUCKET": "sealed", "SANCTUM_BACKENDS_MAIN_ENDPOINT": "https://127.0.0.1:1"}
+	backend := map[string]string{
+		"SANCTUM_BACKENDS_MAIN_TYPE": "s3", "SANCTUM_BACKENDS_MAIN_BUCKET": "sealed",
+		"SANCTUM_BACKENDS_MAIN_ENDPOINT": "https://127.0.0.1:1",
+	}
 	with := func(more ...string) map[string]string {
 		all := map[string]string{}
 		for name, value := range backend {
@@ -29,9 +32,17 @@ func TestOddPaths(t *testing.T) {
 		return all
 	}
 	const provider = "import --from http://127.0.0.1:1 --from-bucket b --bucket b"
-	key := map[string]string{"SANCTUM_ACCESS_KEY": "an-access-key", "SANCTUM_SECRET_KEY": "a-secret-key", "SANCTUM_IMPORT_ACCESS_KEY": "a", "SANCTUM_IMPORT_SECRET_KEY": "b"}
+	key := map[string]string{
+		"SANCTUM_ACCESS_KEY": "an-access-key", "SANCTUM_SECRET_KEY": "a-secret-key",
+		"SANCTUM_IMPORT_ACCESS_KEY": "a", "SANCTUM_IMPORT_SECRET_KEY": "b",
+	}
+	google := func(variable string) map[string]string {
+		return map[string]string{
+			"SANCTUM_BACKENDS_MAIN_TYPE": "gcs", "SANCTUM_BACKENDS_MAIN_BUCKET": "sealed", variable: "ODD",
+		}
+	}
 	cases := []struct {
-		names string // settings and flags that this covers
+		names string // the settings and flags that the case covers
 		args  string // ODD is the path
 		env   map[string]string
 	}{
@@ -59,10 +70,11 @@ func TestOddPaths(t *testing.T) {
 		{"backends.main.ca_file", "serve --data new", with("SANCTUM_BACKENDS_MAIN_CA_FILE", "ODD")},
 		{"backends.main.credentials_file", "serve --data new", with("SANCTUM_BACKENDS_MAIN_CREDENTIALS", "file", "SANCTUM_BACKENDS_MAIN_CREDENTIALS_FILE", "ODD")},
 		{"", "serve --data new", with("SANCTUM_BACKENDS_MAIN_CREDENTIALS", "file", "AWS_SHARED_CREDENTIALS_FILE", "ODD")},
-		{"", "serve --data new", with("SANCTUM_BACKENDS_MAIN_CREDENTIALS", "web_identity", "AWS_WEB_IDENTITY_TOKEN_FILE", "ODD", "AWS_ROLE_ARN", "arn:aws:iam::1:role/r")},
-		{"", "serve --data new", map[string]string{"SANCTUM_BACKENDS_MAIN_TYPE": "gcs", "SANCTUM_BACKENDS_MAIN_BUCKET": "sealed", "SANCTUM_BACKENDS_MAIN_CREDENTIALS_FILE": "ODD"}},
-		{"", "serve --data new", map[string]string{"SANCTUM_BACKENDS_MAIN_TYPE": "gcs", "SANCTUM_BACKENDS_MAIN_BUCKET": "sealed", "GOOGLE_APPLICATION_CREDENTIALS": "ODD"}},
-		{"", "serve --data new", map[string]string{"SANCTUM_BACKENDS_MAIN_TYPE": "gcs", "SANCTUM_BACKENDS_MAIN_BUCKET": "sealed", "SANCTUM_BACKENDS_MAIN_CA_FILE": "ODD"}},
+		{"", "serve --data new", with("SANCTUM_BACKENDS_MAIN_CREDENTIALS", "web_identity",
+			"AWS_WEB_IDENTITY_TOKEN_FILE", "ODD", "AWS_ROLE_ARN", "arn:aws:iam::1:role/r")},
+		{"", "serve --data new", google("SANCTUM_BACKENDS_MAIN_CREDENTIALS_FILE")},
+		{"", "serve --data new", google("GOOGLE_APPLICATION_CREDENTIALS")},
+		{"", "serve --data new", google("SANCTUM_BACKENDS_MAIN_CA_FILE")},
 		{"secret-key-file", "accesskey add alice --access-key abc --secret-key-file ODD", key},
 		{"policy", "user create carol --tenant alice --policy ODD", key},
 		{"to-file", "db copy --to-file ODD --data whole", nil},
@@ -77,7 +89,7 @@ func TestOddPaths(t *testing.T) {
 	for _, c := range cases {
 		for _, odd := range []string{"pipe", "folder", "/dev/zero", "link-to-pipe"} {
 			if odd == "folder" && (strings.Contains(c.args, "--data ODD") || strings.HasSuffix(c.names, ".path") && c.names != "keyring.path") {
-				continue // which is what it should be
+				continue // the path is to be a folder here
 			}
 			ran++
 			t.Run(c.args+" "+c.names+" "+odd, func(t *testing.T) {
@@ -108,7 +120,7 @@ func TestOddPaths(t *testing.T) {
 	}
 }
 
-// layOut makes what the cases lead to.
+// layOut creates the files of the cases.
 func layOut(t *testing.T, odd string) {
 	t.Helper()
 	for _, err := range []error{
@@ -130,8 +142,8 @@ func layOut(t *testing.T, odd string) {
 	}
 }
 
-// pathNames are the settings and flags that name a path, by their names and
-// texts.
+// pathNames are the settings and flags with a path, recognised by their names
+// and help texts.
 func pathNames(t *testing.T) (names []string) {
 	t.Helper()
 	c := configuration{origins: map[string]string{}}
@@ -147,15 +159,17 @@ func pathNames(t *testing.T) (names []string) {
 	return append(names, "config", "journal", "report", "policy", "secret-key-file", "to-file", "from-ca-file", "to-ca-file", "gateway-ca-file")
 }
 
-// A report replaces the file that was named, and nothing else: no link is
-// followed, and no pipe waited for.
+// A report replaces the named file and nothing else: no link is followed, and
+// no pipe is waited for.
 func TestReportFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	layOut(t, "pipe")
 	if err := os.Symlink("secret", "link"); err != nil {
 		t.Fatal(err)
 	}
-	for path, ok := range map[string]bool{"new": true, "new-and-again": true, "pipe": false, "folder": false, "link": false, "link-to-pipe": false, "/dev/full": false} {
+	for path, ok := range map[string]bool{
+		"new": true, "new-and-again": true, "pipe": false, "folder": false, "link": false, "link-to-pipe": false, "/dev/full": false,
+	} {
 		var out bytes.Buffer
 		flags := transferFlags{report: path, output: "json"}
 		for range 2 {
@@ -175,8 +189,8 @@ func TestReportFile(t *testing.T) {
 	}
 }
 
-// A secret stands in a file that others can read: it is refused as one in a file
-// of its own is.
+// A secret in a configuration file that others can read is refused, like one in
+// a file of its own.
 func TestSecretsInTheConfigurationFile(t *testing.T) {
 	t.Chdir(t.TempDir())
 	const backend = "backends: {main: {type: s3, bucket: sealed, access_key: a, "

@@ -10,13 +10,13 @@ import (
 	"unicode/utf8"
 )
 
-// shown is an output that people look at. Names, texts of other servers and
-// values of settings may hold what steers a terminal or reorders a line; on their
-// way through here it becomes visible. All output of commands passes through it,
-// so that no line can be forgotten. What comes out of JSON means the same JSON.
+// shown is an output for people. Names, texts of other servers and values of
+// settings may contain characters that control a terminal or reorder a line;
+// shown writes them in a visible form. All output of commands passes through
+// it, so no line is forgotten. JSON keeps its meaning.
 type shown struct{ w io.Writer }
 
-// Write implements io.Writer. Each call brings whole characters.
+// Write implements io.Writer. Each call must bring whole characters.
 func (s shown) Write(p []byte) (int, error) {
 	if _, err := s.w.Write(printable(p)); err != nil {
 		return 0, err
@@ -24,8 +24,8 @@ func (s shown) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// bare is the output itself, for lines that are rewritten on a terminal and hold
-// nothing but our own words and numbers.
+// bare is the output itself, for lines that are rewritten on a terminal and
+// contain only our own words and numbers.
 func bare(w io.Writer) io.Writer {
 	if s, ok := w.(shown); ok {
 		return s.w
@@ -33,9 +33,10 @@ func bare(w io.Writer) io.Writer {
 	return w
 }
 
-// printable writes out what has no shape of its own but for line ends and
-// tabulators: control characters, those of C1 and of formatting, which turn the
-// direction of text, other line ends, and bytes that are no UTF-8.
+// printable escapes characters that have no shape of their own, apart from line
+// ends and tabs: control characters including those of C1, formatting
+// characters, which can reverse text, other line ends, and bytes that are not
+// UTF-8.
 func printable(p []byte) []byte {
 	if i := slices.IndexFunc(p, unusual); i < 0 || !bytes.ContainsFunc(p[i:], invisible) {
 		return p
@@ -58,10 +59,11 @@ func printable(p []byte) []byte {
 	return out
 }
 
-// unusual is a byte that only a look at Unicode's tables can judge. Most lines have
-// none, and each line of the request log passes here.
+// unusual reports whether a byte needs a look at the tables of Unicode. Most
+// lines have no such byte, and each line of the request log passes here.
 func unusual(c byte) bool { return c-' ' > '~'-' ' && c != '\n' && c != '\t' }
 
+// invisible reports whether a character must be escaped.
 func invisible(r rune) bool {
 	return r != '\n' && r != '\t' && (r == utf8.RuneError || unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/transfer"
 )
 
-// steering are characters that a terminal obeys or that turn its text around.
+// steering are characters that control a terminal or reverse text.
 func steering() (all []rune) {
 	for r := rune(1); r <= unicode.MaxRune; r++ {
 		if r != '\n' && r != '\t' && r != '\r' && unicode.In(r, unicode.Cc, unicode.Cf, unicode.Zl, unicode.Zp) {
@@ -28,8 +28,8 @@ func wantVisible(t *testing.T, what string, out []byte) {
 	}
 }
 
-// Whatever a command prints of a value, an argument or an error is visible, and
-// its JSON still means the value.
+// Every value, argument or error in the output of a command is visible, and in
+// JSON it keeps its value.
 func TestOutputIsVisible(t *testing.T) {
 	t.Chdir(t.TempDir())
 	all := steering()
@@ -63,7 +63,7 @@ func TestOutputIsVisible(t *testing.T) {
 	}
 }
 
-// Keys, and the words of servers, in the reports of import and export.
+// Keys, and texts of servers, in the reports of import and export.
 func TestReportIsVisible(t *testing.T) {
 	for _, r := range append(steering(), '\r') {
 		text := "a" + string(r) + "\xff\x9b31m" + "z"
@@ -83,7 +83,8 @@ func TestReportIsVisible(t *testing.T) {
 		}
 		wantVisible(t, "JSON", out.Bytes())
 		var again transfer.Report
-		if err := json.Unmarshal(out.Bytes(), &again); err != nil || again.Failures[0].Key != strings.ToValidUTF8("a"+string(r)+"\xff", "\ufffd")+strings.ToValidUTF8("\x9b31mz", "\ufffd") {
+		key := strings.ToValidUTF8("a"+string(r)+"\xff", "\ufffd") + strings.ToValidUTF8("\x9b31mz", "\ufffd")
+		if err := json.Unmarshal(out.Bytes(), &again); err != nil || again.Failures[0].Key != key {
 			t.Errorf("%q: %v, %+v", text, err, again.Failures)
 		}
 	}

@@ -30,19 +30,22 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// startWait is how long a server may take to be ready; far more than it needs.
+// startWait bounds the wait for a server to be ready. It is far more than a
+// server needs.
 const startWait = 30 * time.Second
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"gateway": main})
 }
 
-// TestScripts runs testdata/script/*.txtar: the real binary, processes and ports.
+// TestScripts runs testdata/script/*.txtar with the real binary, processes and
+// ports.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, scripts("testdata/script"))
 }
 
-// scripts are those in a folder, with what all of them may use.
+// scripts are the parameters for the scripts of a folder, with the commands and
+// variables that all of them may use.
 func scripts(dir string) testscript.Params {
 	return testscript.Params{
 		Dir: dir,
@@ -54,7 +57,7 @@ func scripts(dir string) testscript.Params {
 				}
 				env.Setenv(name, addr)
 			}
-			// A server of a script is configured by the environment.
+			// The servers of a script are configured by the environment.
 			env.Setenv("SANCTUM_S3_ADDRESS", env.Getenv("S3"))
 			env.Setenv("SANCTUM_ADMIN_ADDRESS", env.Getenv("ADMIN"))
 			env.Setenv("SANCTUM_METRICS_ADDRESS", env.Getenv("METRICS"))
@@ -121,7 +124,7 @@ func cmdReady(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// refused ADDR: wait until nobody listens there.
+// refused ADDR: wait until the address refuses connections.
 func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
 	eventually(ts, "refused", func() error {
 		conn, err := net.Dial("tcp", args[0])
@@ -143,7 +146,7 @@ func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
 	fmt.Fprintf(ts.Stdout(), "%s\n%s", resp.Status, body)
 }
 
-// signed makes a request to the S3 address with the credential in the
+// signed sends a request to the S3 address, with the credential in the
 // variables AK and SK.
 func signed(ts *testscript.TestScript, method, path string, body io.Reader, size int64) *http.Request {
 	req, err := http.NewRequest(method, "http://"+ts.Getenv("S3")+path, body)
@@ -154,7 +157,7 @@ func signed(ts *testscript.TestScript, method, path string, body io.Reader, size
 	return req
 }
 
-// s3 METHOD PATH STATUS [FILE]: one signed request, FILE being its body.
+// s3 METHOD PATH STATUS [FILE]: send a signed request, with FILE as its body.
 func cmdS3(ts *testscript.TestScript, neg bool, args []string) {
 	var body []byte
 	if len(args) > 3 {
@@ -171,7 +174,8 @@ func cmdS3(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// credential FILE: set AK and SK to those that the first start left in FILE.
+// credential FILE: set AK and SK to the credential that the first start left in
+// FILE.
 func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
 	for line := range strings.Lines(ts.ReadFile(args[0])) {
 		for _, word := range strings.Fields(line) {
@@ -188,7 +192,7 @@ func cmdCredential(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// hide FILE: fail if FILE holds the secret key SK.
+// hide FILE: fail if FILE contains the secret key SK.
 func cmdHide(ts *testscript.TestScript, neg bool, args []string) {
 	if strings.Contains(ts.ReadFile(args[0]), ts.Getenv("SK")) {
 		ts.Fatalf("%s holds the secret key", args[0])
@@ -204,8 +208,8 @@ func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// snapshot DIR FILE: write names and digests of the files below DIR into FILE. The
-// texts of lock files, which are the last process's number, are left out.
+// snapshot DIR FILE: write names and digests of the files below DIR into FILE.
+// The contents of lock files are left out, because they are process numbers.
 func cmdSnapshot(ts *testscript.TestScript, neg bool, args []string) {
 	var b strings.Builder
 	dir := os.DirFS(ts.MkAbs(args[0]))
@@ -220,7 +224,7 @@ func cmdSnapshot(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }
 
-// sql FILE STATEMENT: change a SQLite file behind the gateway's back.
+// sql FILE STATEMENT: change a SQLite file without the gateway.
 func cmdSQL(ts *testscript.TestScript, neg bool, args []string) {
 	db, err := sql.Open("sqlite", ts.MkAbs(args[0]))
 	ts.Check(err)
@@ -236,7 +240,7 @@ func cmdOccupy(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { l.Close() })
 }
 
-// cert NAME CERT KEY: make a self-signed certificate.
+// cert NAME CERT KEY: create a self-signed certificate.
 func cmdCert(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(saveCertificate(args[0], ts.MkAbs(args[1]), ts.MkAbs(args[2])))
 }
@@ -279,7 +283,8 @@ func selfSigned(name string) (certPEM, keyPEM []byte, err error) {
 		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// servedcert ADDR NAME: wait until the listener at ADDR shows NAME's certificate.
+// servedcert ADDR NAME: wait until the listener at ADDR uses the certificate of
+// NAME.
 func cmdServedCert(ts *testscript.TestScript, neg bool, args []string) {
 	eventually(ts, "certificate", func() error {
 		dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}}
@@ -295,7 +300,8 @@ func cmdServedCert(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// uploadKey finds the upload that beginput leaves under way.
+// uploadKey is the name under which a script stores the unfinished upload of
+// beginput.
 type uploadKey struct{}
 
 type upload struct {
@@ -303,8 +309,8 @@ type upload struct {
 	answer chan error
 }
 
-// beginput PATH: send the first half of an object and leave it at that, once the
-// server has begun with it.
+// beginput PATH: send the first half of an object, and wait until the server
+// works on it.
 func cmdBeginPut(ts *testscript.TestScript, neg bool, args []string) {
 	u := ts.Value(uploadKey{}).(*upload)
 	r, w := io.Pipe()
@@ -337,7 +343,7 @@ func cmdBeginPut(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// endput: send the second half; the answer must be 200.
+// endput: send the second half. The status must be 200.
 func cmdEndPut(ts *testscript.TestScript, neg bool, args []string) {
 	u := ts.Value(uploadKey{}).(*upload)
 	_, err := u.pipe.Write([]byte("other"))

@@ -25,6 +25,7 @@ import (
 	"github.com/sanctum-storage/gateway/workers"
 )
 
+// serveCommand runs the server.
 func serveCommand() *cobra.Command {
 	var accept bool
 	cmd := &cobra.Command{
@@ -34,12 +35,12 @@ func serveCommand() *cobra.Command {
 
 Without configuration, data is kept in ./sanctum-data, S3 is at 127.0.0.1:9000,
 the admin API at 127.0.0.1:9001, metrics and health at 127.0.0.1:9002. The first
-start makes a key file and a root credential. It prints the credential once, if that
-is to a terminal, and else leaves it in DATA/root-credential, mode 0600.
+start creates a key file and a root credential. It prints the credential once if it has
+a terminal, and otherwise leaves it in DATA/root-credential, mode 0600.
 
-SIGHUP reads certificates and the log level again. SIGTERM makes /readyz say no,
-refuses new requests after shutdown.delay, lets those under way end within
-shutdown.timeout, and exits with status 0; a second SIGTERM cuts them short.`,
+SIGHUP reads certificates and the log level again. SIGTERM makes /readyz fail, refuses
+new requests after shutdown.delay, gives running requests shutdown.timeout to finish,
+and exits with status 0. A second SIGTERM cuts them short.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			load := func() (*configuration, error) {
@@ -53,9 +54,11 @@ shutdown.timeout, and exits with status 0; a second SIGTERM cuts them short.`,
 			if err != nil {
 				return usage(err)
 			}
-			s := &process{configuration: c, reread: load, stdout: cmd.OutOrStdout(), metrics: newMetrics(), acceptStore: accept}
+			s := &process{
+				configuration: c, reread: load, stdout: cmd.OutOrStdout(), metrics: newMetrics(), acceptStore: accept,
+			}
 			s.level.Set(c.LogLevel)
-			// The reader of the log is gone: that ends no requests.
+			// Losing the reader of the log must not end requests.
 			signal.Ignore(syscall.SIGPIPE)
 			var lines *logQueue
 			s.log, lines = newQueuedLogger(cmd.ErrOrStderr(), c.LogFormat, &s.level)
@@ -67,7 +70,8 @@ shutdown.timeout, and exits with status 0; a second SIGTERM cuts them short.`,
 	}
 	addSettingFlags(cmd, forServe)
 	cmd.Flags().BoolVar(&accept, "accept-restored-store", false,
-		"the store was restored from an older copy on purpose: it takes the place of the later one, which is refused from then on (not a setting: for one start)")
+		"accept a store that was restored from an older copy on purpose; the later one is refused from then on "+
+			"(no setting, because it is for one start)")
 	return cmd
 }
 
@@ -87,12 +91,13 @@ type process struct {
 	api                *api.Server
 	s3, admin, metricz *http.Server
 	adminGate          gate
-	failed             chan error // a listener that ended by itself
+	failed             chan error // receives the error of a listener that ended by itself
 }
 
-// run starts everything, waits for a signal, and ends everything.
+// run starts everything, waits for a signal, and ends everything in the reverse
+// order.
 func (p *process) run(ctx context.Context) (err error) {
-	// Whatever is created is for this user alone, the store's files included.
+	// All created files are for this user only, those of the store included.
 	syscall.Umask(0o077)
 	defer holdHeap()()
 	ctx, cut := context.WithCancel(ctx)
@@ -154,7 +159,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	return failed(err)
 }
 
-// prepare makes the root credential and the buckets that the settings ask for.
+// prepare creates the root credential and the buckets of the settings.
 func (p *process) prepare(ctx context.Context, d *deployment) error {
 	if p.AccessKey != "" {
 		if err := d.engine.Accounts().SetRootCredential(p.AccessKey, p.SecretKey); err != nil {
@@ -167,7 +172,8 @@ func (p *process) prepare(ctx context.Context, d *deployment) error {
 		}
 		if created {
 			if err := p.reveal(cred); err != nil {
-				// Nobody has seen it: without it, the next start makes another.
+				// Nobody has seen the secret. The next start generates another
+				// one.
 				return failed(errors.Join(fmt.Errorf("the generated root credential could not be shown: %w", err),
 					d.engine.Accounts().DeleteAccessKey(ctx, cred.AccessKey)))
 			}
@@ -180,8 +186,8 @@ func (p *process) prepare(ctx context.Context, d *deployment) error {
 		}
 		switch {
 		case err == nil, errors.Is(err, s3err.BucketAlreadyOwnedByYou), errors.Is(err, s3err.BucketAlreadyExists):
-		case errors.Is(err, s3err.ServiceUnavailable): // where it would be placed is away
-			p.log.Warn("a bucket of the settings cannot be made now; the next start tries again", "bucket", name, "error", err)
+		case errors.Is(err, s3err.ServiceUnavailable): // the backend that it would be placed on is away
+			p.log.Warn("a bucket of the settings cannot be created now; the next start tries again", "bucket", name, "error", err)
 		default:
 			return failed(fmt.Errorf("bucket %q cannot be created: %w", name, err))
 		}
@@ -189,23 +195,32 @@ func (p *process) prepare(ctx context.Context, d *deployment) error {
 	return nil
 }
 
+// s3URL is the URL of the S3 listener, for the log and the first commands.
 func (p *process) s3URL() string {
 	return endpoint(p.listeners.s3, p.hasTLS(), p.TLSACMEDomains)
 }
 
-// start begins to answer on all listeners.
+// start answers requests on all listeners from now on.
 func (p *process) start(d *deployment) {
 	region, regions, anyRegion := p.regions()
 	p.api = api.New(api.Config{
-		Engine: d.engine, IAM: &iam.Handler{Accounts: d.engine.Accounts(), Keys: iam.NewKeys(iam.KeysOptions{AllowPrivate: p.STSAllowPrivateProviders})},
-		Region: region, Regions: regions, AnyRegion: anyRegion, SignatureV2: p.signatureV2(), Ownership: access.Ownership(p.S3ObjectOwnership),
-		Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies, Log: p.log, Observe: p.metrics.Request,
-		Limits: api.Limits{Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout, Pause: p.LimitsPauseTimeout, Store: p.LimitsStoreTimeout,
-			Turns: max(1, p.StoreMaxConnections/turnShare), Backends: p.concurrencies()},
+		Engine: d.engine,
+		IAM: &iam.Handler{
+			Accounts: d.engine.Accounts(), Keys: iam.NewKeys(iam.KeysOptions{AllowPrivate: p.STSAllowPrivateProviders}),
+		},
+		Region: region, Regions: regions, AnyRegion: anyRegion,
+		SignatureV2: p.signatureV2(), Ownership: access.Ownership(p.S3ObjectOwnership),
+		Domains: p.S3Domains, Websites: p.S3WebsiteDomains, BlockPublicAccess: p.S3BlockPublicAccess, Proxies: p.S3Proxies,
+		Log: p.log, Observe: p.metrics.Request,
+		Limits: api.Limits{
+			Concurrent: p.LimitsRequests, Idle: p.LimitsStallTimeout, Pause: p.LimitsPauseTimeout, Store: p.LimitsStoreTimeout,
+			Turns: max(1, p.StoreMaxConnections/turnShare), Backends: p.concurrencies(),
+		},
 	})
 	p.s3 = newServer(p.configuration, occupied(p.metrics.inFlight.wrap(p.api)), p.log)
 	p.s3.ConnContext = remember
-	p.admin = newServer(p.configuration, p.adminGate.wrap(patiently(p.LimitsStoreTimeout, admin.New(admin.Config{Engine: d.engine, Region: region, Log: p.log}))), p.log)
+	operator := admin.New(admin.Config{Engine: d.engine, Region: region, Log: p.log})
+	p.admin = newServer(p.configuration, p.adminGate.wrap(patiently(p.LimitsStoreTimeout, operator)), p.log)
 	p.metricz = newServer(p.configuration, operatorHandler(p.metrics, p.ready), p.log)
 	p.metricz.ReadTimeout, p.metricz.WriteTimeout = operatorTimeout, operatorTimeout
 
@@ -228,7 +243,8 @@ func (p *process) start(d *deployment) {
 		"metrics", endpoint(p.listeners.metrics, false, nil), "data", p.Data, "signature_v2", p.S3SignatureV2, "version", version)
 }
 
-// wait returns when the process is to end: nil for a signal, else why.
+// wait returns when the process must end: nil after a signal, otherwise the
+// error of a listener.
 func (p *process) wait(signals <-chan os.Signal) error {
 	for {
 		select {
@@ -244,7 +260,8 @@ func (p *process) wait(signals <-chan os.Signal) error {
 	}
 }
 
-// reload applies what may change while serving: certificates and the log level.
+// reload applies settings that may change at run time: certificates and the log
+// level. If they are wrong, the old ones stay in force.
 func (p *process) reload() {
 	if err := p.certs.reload(); err != nil {
 		p.log.Warn("the certificate cannot be reloaded; the old one stays", "error", err)
@@ -258,8 +275,8 @@ func (p *process) reload() {
 	p.log.Info("reloaded", "log_level", c.LogLevel)
 }
 
-// stop ends the listeners: not ready first, then S3 and admin, whose requests
-// may end, and metrics last. Another signal cuts the wait short.
+// stop ends the listeners. First /readyz fails, then S3 and admin finish their
+// requests, and metrics ends last. Another signal cuts the wait short.
 func (p *process) stop(ctx context.Context, signals <-chan os.Signal) {
 	p.ready.drain()
 	p.notify("STOPPING=1")
@@ -291,17 +308,17 @@ func (p *process) stop(ctx context.Context, signals <-chan os.Signal) {
 	p.log.Info("ended")
 }
 
-// lastLogTimeout is how long the end may wait for the last server access logs.
+// lastLogTimeout bounds the wait for the last server access logs at the end.
 const lastLogTimeout = 10 * time.Second
 
-// deliverLogs delivers server access logs that are due, or all of them.
+// deliverLogs delivers the server access logs that are due, or all of them.
 func (p *process) deliverLogs(ctx context.Context, all bool) (delivered, dropped int, err error) {
 	r, err := p.api.DeliverLogs(ctx, all)
 	return r.Delivered, r.Dropped, err
 }
 
-// lastLogs delivers what waits when no request is under way any more. What cannot
-// be delivered is lost.
+// lastLogs delivers the remaining records when no request is served any more.
+// Records that cannot be delivered are lost.
 func (p *process) lastLogs(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLogTimeout)
 	defer cancel()
@@ -310,9 +327,9 @@ func (p *process) lastLogs(ctx context.Context) {
 	}
 }
 
-// linger serves on for a while although /readyz says no, so that a load balancer
-// sends new connections elsewhere before they are refused. Another signal to end
-// cuts it short.
+// linger continues to serve while /readyz fails. So a load balancer sends new
+// connections elsewhere before they are refused. Another signal to end cuts it
+// short.
 func (p *process) linger(signals <-chan os.Signal) {
 	noticed := time.After(p.ShutdownDelay)
 	for {
@@ -327,6 +344,8 @@ func (p *process) linger(signals <-chan os.Signal) {
 	}
 }
 
+// notify tells the service manager of a state. A failure is logged only,
+// because serving does not depend on it.
 func (p *process) notify(state string) {
 	if err := notifySystemd(state); err != nil {
 		p.log.Warn("the service manager could not be told", "state", state, "error", err)

@@ -46,7 +46,9 @@ func TestRegionSetting(t *testing.T) {
 }
 
 func TestSignatureSetting(t *testing.T) {
-	for text, want := range map[string]sigv4.Version2Use{"": sigv4.Version2Off, "off": sigv4.Version2Off, "presigned": sigv4.Version2Presigned, "all": sigv4.Version2All} {
+	for text, want := range map[string]sigv4.Version2Use{
+		"": sigv4.Version2Off, "off": sigv4.Version2Off, "presigned": sigv4.Version2Presigned, "all": sigv4.Version2All,
+	} {
 		var args []string
 		if text != "" {
 			args = append(args, "--s3-signature-v2="+text)
@@ -55,7 +57,7 @@ func TestSignatureSetting(t *testing.T) {
 		if err != nil || c.signatureV2() != want {
 			t.Fatalf("%q: %v, %v", text, c, err)
 		}
-		// The first thing that somebody reads says how it is set.
+		// The first text that an operator reads tells the value of the setting.
 		var b bytes.Buffer
 		if err := welcome(&b, accounts.Credential{AccessKey: "A", SecretKey: "S"}, "http://x", &c.Settings); err != nil {
 			t.Fatal(err)

@@ -11,7 +11,7 @@ func TestOpening(t *testing.T) {
 		signal os.Signal
 		asked  bool
 	}{{syscall.SIGTERM, true}, {syscall.SIGINT, true}, {syscall.SIGHUP, false}, {nil, false}} {
-		signals := make(chan os.Signal) // a signal that was sent has been taken
+		signals := make(chan os.Signal) // unbuffered, so that a signal was received once it is sent
 		ctx, done := opening(t.Context(), signals)
 		if c.signal != nil {
 			signals <- c.signal

@@ -5,8 +5,9 @@ import (
 	"os"
 )
 
-// notifySystemd tells a service manager of a state such as READY=1, if there is
-// one that wants to know (Type=notify). See sd_notify(3).
+// notifySystemd tells the service manager of a state such as READY=1. It does
+// nothing if the manager does not ask for it (Type=notify).
+// Source: sd_notify(3).
 func notifySystemd(state string) error {
 	path := os.Getenv("NOTIFY_SOCKET")
 	if path == "" {

@@ -13,7 +13,8 @@ import (
 	"github.com/sanctum-storage/gateway/admin"
 )
 
-// adminCommand makes a command that talks to a running server.
+// adminCommand returns a command that calls the admin API of a running server.
+// do gets the client and the output format.
 func adminCommand(use, short string, args cobra.PositionalArgs,
 	do func(cmd *cobra.Command, a *adminClient, output string, args []string) error) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short, Args: args}
@@ -39,14 +40,17 @@ func adminCommand(use, short string, args cobra.PositionalArgs,
 // credentialFlags are the flags of commands that create a credential.
 type credentialFlags struct{ accessKey, secretKey, secretKeyFile string }
 
+// add adds the flags. A secret on the command line is possible for tests, and
+// the help names the risk.
 func (f *credentialFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.accessKey, "access-key", "", "access key; generated when absent")
-	cmd.Flags().StringVar(&f.secretKey, "secret-key", "", "secret key; generated when absent; other users of this machine can see it while the command runs")
+	cmd.Flags().StringVar(&f.secretKey, "secret-key", "",
+		"secret key; generated when absent; other users of this machine can see it while the command runs")
 	cmd.Flags().StringVar(&f.secretKeyFile, "secret-key-file", "", "file that holds the secret key")
 	cmd.MarkFlagsMutuallyExclusive("secret-key", "secret-key-file")
 }
 
-// secret is the secret key to set, empty to have one generated.
+// secret is the secret key to set; empty if the server shall generate one.
 func (f *credentialFlags) secret() (string, error) {
 	secret := f.secretKey
 	if f.secretKeyFile != "" {
@@ -61,14 +65,18 @@ func (f *credentialFlags) secret() (string, error) {
 	return secret, nil
 }
 
+// tenantCommand holds the commands about tenants.
 func tenantCommand() *cobra.Command {
-	return group("tenant", "Manage the tenants of a running server", tenantCreateCommand(), tenantListCommand(), tenantShowCommand(), tenantResidencyCommand(), tenantDeleteCommand())
+	return group("tenant", "Manage the tenants of a running server",
+		tenantCreateCommand(), tenantListCommand(), tenantShowCommand(), tenantResidencyCommand(), tenantDeleteCommand())
 }
 
+// tenantCreateCommand creates a tenant together with a credential, without
+// which the tenant could not be used.
 func tenantCreateCommand() *cobra.Command {
 	var flags credentialFlags
 	var residency string
-	cmd := adminCommand("create NAME", "Create a tenant with a credential of its root, which is shown this once", cobra.ExactArgs(1),
+	cmd := adminCommand("create NAME", "Create a tenant with a credential of its root; its secret is shown only this once", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
 			secret, err := flags.secret()
 			if err != nil {
@@ -82,17 +90,23 @@ func tenantCreateCommand() *cobra.Command {
 			return printNewTenant(cmd, output, made)
 		})
 	flags.add(cmd)
-	cmd.Flags().StringVar(&residency, "residency", "", "name, region or jurisdiction of a backend that all buckets of the tenant must be on")
+	cmd.Flags().StringVar(&residency, "residency", "",
+		"name, region or jurisdiction of a backend that all buckets of the tenant must be on")
 	return cmd
 }
 
+// tenantResidencyCommand sets the residency of future buckets. Existing buckets
+// stay where they are.
 func tenantResidencyCommand() *cobra.Command {
-	return adminCommand("residency NAME PLACE", `Say which backends the buckets that a tenant makes from now on must be on; PLACE is a name, region or jurisdiction, or ""`, cobra.ExactArgs(2),
+	return adminCommand("residency NAME PLACE",
+		`Set the place of the buckets that a tenant creates from now on: a backend's name, region or jurisdiction, or ""`, cobra.ExactArgs(2),
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {
-			return a.call(cmd.Context(), http.MethodPut, "/v1/tenants/"+url.PathEscape(args[0])+"/residency", admin.SetResidency{Residency: args[1]}, nil)
+			path := "/v1/tenants/" + url.PathEscape(args[0]) + "/residency"
+			return a.call(cmd.Context(), http.MethodPut, path, admin.SetResidency{Residency: args[1]}, nil)
 		})
 }
 
+// printNewTenant prints a new credential of a tenant's root.
 func printNewTenant(cmd *cobra.Command, output string, u admin.NewTenant) error {
 	if output == "json" {
 		return writeJSON(cmd.OutOrStdout(), u)
@@ -101,6 +115,7 @@ func printNewTenant(cmd *cobra.Command, output string, u admin.NewTenant) error 
 		[][]string{{u.Name, u.ID, u.AccessKey, u.SecretKey}})
 }
 
+// tenantListCommand lists all tenants.
 func tenantListCommand() *cobra.Command {
 	return adminCommand("list", "List all tenants", cobra.NoArgs,
 		func(cmd *cobra.Command, a *adminClient, output string, _ []string) error {
@@ -119,7 +134,8 @@ func tenantListCommand() *cobra.Command {
 		})
 }
 
-// tenants reads all pages.
+// tenants reads all pages. It stops at a page that does not advance, so that a
+// faulty server cannot keep it in a loop.
 func (a *adminClient) tenants(ctx context.Context) ([]admin.Tenant, error) {
 	all := []admin.Tenant{}
 	for after := ""; ; {
@@ -135,6 +151,7 @@ func (a *adminClient) tenants(ctx context.Context) ([]admin.Tenant, error) {
 	}
 }
 
+// pageQuery is the query for the page after a name.
 func pageQuery(after string) string {
 	q := url.Values{"limit": {fmt.Sprint(admin.MaxPage)}}
 	if after != "" {
@@ -143,8 +160,10 @@ func pageQuery(after string) string {
 	return q.Encode()
 }
 
+// tenantShowCommand shows a tenant. Policies name tenants by the number of the
+// account, which no S3 request shows.
 func tenantShowCommand() *cobra.Command {
-	return adminCommand("show NAME", "Show a tenant with the number of its account, which ARNs have", cobra.ExactArgs(1),
+	return adminCommand("show NAME", "Show a tenant, with the number of its account in ARNs", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
 			var t admin.Tenant
 			if err := a.call(cmd.Context(), http.MethodGet, "/v1/tenants/"+url.PathEscape(args[0]), nil, &t); err != nil {
@@ -158,6 +177,8 @@ func tenantShowCommand() *cobra.Command {
 		})
 }
 
+// tenantDeleteCommand deletes a tenant. The server refuses that while the
+// tenant owns buckets.
 func tenantDeleteCommand() *cobra.Command {
 	return adminCommand("delete NAME", "Delete a tenant that owns no bucket, with its users, groups, roles and credentials", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, _ string, args []string) error {

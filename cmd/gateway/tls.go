@@ -17,21 +17,22 @@ import (
 	"github.com/sanctum-storage/gateway/plainfile"
 )
 
+// How files of certificates are watched and where ACME keeps its own.
 const (
 	certificatePoll = 5 * time.Second // how soon a changed file is noticed
 	maxPEMBytes     = 1 << 20
 	acmeFolder      = "acme" // in the data folder: account key and certificates
 )
 
-// certificates is where the TLS listeners get theirs from: files, ACME, or
-// nowhere, when TLS is off.
+// certificates is the source of the TLS listeners' certificates: files, ACME,
+// or neither when TLS is off.
 type certificates struct {
 	files *certificateFiles
 	acme  *autocert.Manager
 }
 
-// newCertificates reads the certificate files, if any. It does not talk to an
-// ACME authority, which happens at the first handshake for a domain.
+// newCertificates reads the certificate files, if any. It does not contact the
+// ACME authority: that happens at the first handshake for a domain.
 func newCertificates(c *configuration) (*certificates, error) {
 	switch {
 	case c.TLSCertFile != "":
@@ -65,7 +66,7 @@ func (c *certificates) config() *tls.Config {
 	return nil
 }
 
-// reload reads the files again, if certificates come from files.
+// reload reads certificate files again. Without files it does nothing.
 func (c *certificates) reload() error {
 	if c.files == nil {
 		return nil
@@ -74,8 +75,8 @@ func (c *certificates) reload() error {
 }
 
 // watch reloads the files when they change, until ctx ends. It polls, because
-// files that are swapped through symbolic links, as Kubernetes does, raise no
-// event on the name that is watched.
+// Kubernetes swaps files through symbolic links, and that raises no event for
+// the path itself.
 func (c *certificates) watch(ctx context.Context, log *slog.Logger) {
 	if c.files == nil {
 		return
@@ -108,11 +109,13 @@ type certificateFiles struct {
 	current   atomic.Pointer[tls.Certificate]
 }
 
+// get is tls.Config.GetCertificate.
 func (f *certificateFiles) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return f.current.Load(), nil
 }
 
-// reload puts the files in use, or leaves the old certificate if it cannot.
+// reload reads the files and uses them. If they are faulty, the old certificate
+// stays in use.
 func (f *certificateFiles) reload() error {
 	cert, err := plainfile.Read(f.cert, maxPEMBytes)
 	if err != nil {
@@ -130,13 +133,15 @@ func (f *certificateFiles) reload() error {
 	return nil
 }
 
-// fileState tells one content of a file from another by what stat shows.
+// fileState tells versions of a file apart by the results of stat.
 type fileState struct {
 	size     int64
 	modified time.Time
 	absent   bool
 }
 
+// state returns the present states of both files. A missing file is a state as
+// well, so that its return is noticed.
 func (f *certificateFiles) state() []fileState {
 	var all []fileState
 	for _, path := range []string{f.cert, f.key} {

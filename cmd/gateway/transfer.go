@@ -21,16 +21,19 @@ import (
 	"github.com/sanctum-storage/gateway/transfer"
 )
 
-// The credential of the provider in the environment of import and export. The
-// names end in those of its two halves, each also with _FILE.
+// providerPrefix begins the names of the variables with the provider's
+// credential, for import and export. The names end in ACCESS_KEY and
+// SECRET_KEY, each also with _FILE.
 const providerPrefix = "SANCTUM_IMPORT_"
 
+// providerKeyHelp is part of the help of import and export.
 const providerKeyHelp = `The provider's credential comes from SANCTUM_IMPORT_ACCESS_KEY and
-SANCTUM_IMPORT_SECRET_KEY (or _FILE), else from the profile that was named, else
-from where AWS's own tools look: environment, shared file, instance or pod role.
-The gateway's comes from SANCTUM_ACCESS_KEY and SANCTUM_SECRET_KEY (or _FILE).`
+SANCTUM_IMPORT_SECRET_KEY (or _FILE), or else from the profile given by a flag, or else
+from the places where AWS's own tools look: environment, shared file, instance or pod
+role. The gateway's credential comes from SANCTUM_ACCESS_KEY and SANCTUM_SECRET_KEY
+(or _FILE).`
 
-// providerFlags say how to speak with the S3 server that is not the gateway.
+// providerFlags describe the S3 server that is not the gateway.
 type providerFlags struct {
 	side                       string // "from" or "to"
 	url, bucket, profile       string
@@ -39,6 +42,7 @@ type providerFlags struct {
 	plain, noChecksums         bool
 }
 
+// add adds the flags. Their names begin with the side, from or to.
 func (p *providerFlags) add(cmd *cobra.Command, side string) {
 	p.side = side
 	f := cmd.Flags()
@@ -48,19 +52,19 @@ func (p *providerFlags) add(cmd *cobra.Command, side string) {
 	f.StringVar(&p.region, side+"-region", defaultRegion, "region of the provider's bucket")
 	f.StringVar(&p.addressing, side+"-addressing", "path", "path: the bucket is in the path; virtual: in the host name")
 	f.StringVar(&p.caFile, side+"-ca-file", "", "PEM file of authorities to trust for the provider, instead of the system's")
-	f.BoolVar(&p.plain, side+"-insecure-http", false, "speak plain HTTP with a provider that is not on this machine: bodies can be read on the way")
-	f.StringVar(&p.etags, side+"-etags", "md5", "md5, or opaque for a provider whose ETags are no MD5 though they look like one")
+	f.BoolVar(&p.plain, side+"-insecure-http", false, "use plain HTTP to a provider on another machine, where others can read bodies on the way")
+	f.StringVar(&p.etags, side+"-etags", "md5", "md5, or opaque for a provider whose ETags look like MD5 but are not")
 	if side == "to" {
 		f.BoolVar(&p.noChecksums, side+"-no-checksums", false, "the provider does not take x-amz-checksum-*")
 	}
 }
 
-// endpoint makes the provider's side.
+// endpoint returns the provider's side of the copy.
 func (p *providerFlags) endpoint(requests int) (transfer.Side, error) {
 	side := transfer.Side{Bucket: p.bucket}
 	switch {
 	case p.url == "" || p.bucket == "":
-		return side, fmt.Errorf("--%s and --%s-bucket are needed", p.side, p.side)
+		return side, fmt.Errorf("--%s and --%s-bucket are required", p.side, p.side)
 	case p.addressing != "path" && p.addressing != "virtual":
 		return side, fmt.Errorf("--%s-addressing %q is neither path nor virtual", p.side, p.addressing)
 	case p.etags != "md5" && p.etags != "opaque":
@@ -82,7 +86,8 @@ func (p *providerFlags) endpoint(requests int) (transfer.Side, error) {
 	return side, nil
 }
 
-// credentials finds the provider's credential.
+// credentials returns the source of the provider's credential. A credential of
+// an instance role expires, so the source is asked again during a long copy.
 func (p *providerFlags) credentials() (func(context.Context) (transfer.Credential, error), error) {
 	accessKey, err := providerSecret("ACCESS_KEY")
 	if err != nil {
@@ -116,19 +121,21 @@ func (p *providerFlags) credentials() (func(context.Context) (transfer.Credentia
 	return func(context.Context) (transfer.Credential, error) {
 		v, err := found.GetWithContext(ask)
 		if err == nil && v.AccessKeyID == "" {
-			err = fmt.Errorf("none was found; set %sACCESS_KEY and %sSECRET_KEY", providerPrefix, providerPrefix)
+			err = fmt.Errorf("no credential was found; set %sACCESS_KEY and %sSECRET_KEY", providerPrefix, providerPrefix)
 		}
 		return transfer.Credential{AccessKey: v.AccessKeyID, SecretKey: v.SecretAccessKey, SessionToken: v.SessionToken}, err
 	}, nil
 }
 
+// static is a source of a credential that does not change.
 func static(accessKey, secretKey string) func(context.Context) (transfer.Credential, error) {
 	return func(context.Context) (transfer.Credential, error) {
 		return transfer.Credential{AccessKey: accessKey, SecretKey: secretKey}, nil
 	}
 }
 
-// providerSecret reads one half of the provider's credential; empty: not set.
+// providerSecret reads one half of the provider's credential; empty if it is
+// not set.
 func providerSecret(half string) (string, error) {
 	name := providerPrefix + half
 	value, file := os.Getenv(name), os.Getenv(name+"_FILE")
@@ -145,7 +152,8 @@ func providerSecret(half string) (string, error) {
 	return value, nil
 }
 
-// withoutProvider is the environment of the gateway's own settings.
+// withoutProvider removes the provider's credential from the environment,
+// because it is not a setting.
 func withoutProvider(environ []string) (kept []string) {
 	for _, e := range environ {
 		if len(e) < len(providerPrefix) || e[:len(providerPrefix)] != providerPrefix {
@@ -155,33 +163,37 @@ func withoutProvider(environ []string) (kept []string) {
 	return kept
 }
 
-// gatewayFlags say how to speak with the gateway.
+// gatewayFlags describe the gateway's side.
 type gatewayFlags struct {
 	side, url, bucket, caFile string
 	plain                     bool
 }
 
+// add adds the flags. The URL's flag is named after the side, from or to.
 func (g *gatewayFlags) add(cmd *cobra.Command, side string) {
 	g.side = side
 	f := cmd.Flags()
 	f.StringVar(&g.url, side, "http://127.0.0.1:9000", "URL of the gateway's S3 API")
 	f.StringVar(&g.bucket, "bucket", "", "bucket at the gateway")
 	f.StringVar(&g.caFile, "gateway-ca-file", "", "PEM file of authorities to trust for the gateway, instead of the system's")
-	f.BoolVar(&g.plain, "gateway-insecure-http", false, "speak plain HTTP with a gateway that is not on this machine: bodies can be read on the way")
+	f.BoolVar(&g.plain, "gateway-insecure-http", false, "use plain HTTP to a gateway on another machine, where others can read bodies on the way")
 	f.String(configFlag, "", "configuration file in YAML (environment "+envConfig+")")
 }
 
+// endpoint returns the gateway's side of the copy. The credential is read from
+// the settings.
 func (g *gatewayFlags) endpoint(cmd *cobra.Command, requests int) (transfer.Side, error) {
 	side := transfer.Side{Bucket: g.bucket}
 	if g.bucket == "" {
-		return side, errors.New("--bucket is needed")
+		return side, errors.New("--bucket is required")
 	}
 	c, err := loadConfig(cmd, withoutProvider(environment()))
 	if err != nil {
 		return side, err
 	}
 	if c.AccessKey == "" || c.SecretKey == "" {
-		return side, errors.New("the gateway's credential is missing: set SANCTUM_ACCESS_KEY and SANCTUM_SECRET_KEY to one that may use the bucket")
+		return side, errors.New("the gateway's credential is missing: set SANCTUM_ACCESS_KEY and SANCTUM_SECRET_KEY " +
+			"to one that may use the bucket")
 	}
 	if err := checkPlain(g.url, g.plain, "--"+g.side, "--gateway-insecure-http"); err != nil {
 		return side, err
@@ -195,7 +207,7 @@ func (g *gatewayFlags) endpoint(cmd *cobra.Command, requests int) (transfer.Side
 	return side, nil
 }
 
-// checkPlain refuses to send bodies over a network in the clear unasked.
+// checkPlain refuses plain HTTP to another machine unless it is permitted.
 func checkPlain(raw string, allowed bool, flag, allow string) error {
 	u, err := url.Parse(raw)
 	if err != nil {
@@ -205,9 +217,12 @@ func checkPlain(raw string, allowed bool, flag, allow string) error {
 	if u.Scheme == "https" || allowed || u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
 		return nil
 	}
-	return fmt.Errorf("%s %s is plain HTTP to another machine, where bodies can be read on the way: use https, or agree with %s", flag, raw, allow)
+	return fmt.Errorf("%s %s is plain HTTP to another machine, where others can read bodies on the way: "+
+		"use https, or permit this with %s", flag, raw, allow)
 }
 
+// transportOf returns a transport that trusts the authorities of a file, or
+// those of the system.
 func transportOf(caFile string, requests int) (*http.Transport, error) {
 	if caFile == "" {
 		return transfer.NewTransport(requests, nil), nil
@@ -223,26 +238,31 @@ func transportOf(caFile string, requests int) (*http.Transport, error) {
 	return transfer.NewTransport(requests, &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: pool}), nil
 }
 
-// transferFlags are what import and export have in common.
+// transferFlags are the flags that import and export share.
 type transferFlags struct {
 	toPrefix, fromPrefix, verify, journal, report, output string
 	stripPrefix, overwrite                                bool
 	jobs                                                  int
 }
 
+// add adds the flags.
 func (t *transferFlags) add(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&t.fromPrefix, "from-prefix", "", "copy only keys that begin with this; they stay as they are")
-	f.StringVar(&t.toPrefix, "to-prefix", "", "put this before each key")
-	f.BoolVar(&t.stripPrefix, "strip-prefix", false, "take --from-prefix off each key")
-	f.StringVar(&t.verify, "verify", "answer", "answer: hold the target's ETag and checksum against what was read; read: also read each object back")
-	f.StringVar(&t.journal, "journal", "", "file that remembers what was proven, for the next run; needed by none, saves work where ETags are no MD5")
+	f.StringVar(&t.fromPrefix, "from-prefix", "", "copy only keys with this prefix, which is kept")
+	f.StringVar(&t.toPrefix, "to-prefix", "", "add this before each key")
+	f.BoolVar(&t.stripPrefix, "strip-prefix", false, "remove --from-prefix from each key")
+	f.StringVar(&t.verify, "verify", "answer",
+		"answer: compare the target's ETag and checksum with the bytes that were read; read: also read each object back")
+	f.StringVar(&t.journal, "journal", "",
+		"file that records which copies are proven; the next run skips them even if ETags are no MD5")
 	f.StringVar(&t.report, "report", "", "file for the report in JSON")
 	f.BoolVar(&t.overwrite, "overwrite", false, "replace objects at the target that differ from their source")
 	f.IntVar(&t.jobs, "jobs", transfer.DefaultJobs, "objects copied at once")
-	f.StringVarP(&t.output, "output", "o", "table", "output: table, with a line of progress on a terminal, or json, a line for each message")
+	f.StringVarP(&t.output, "output", "o", "table",
+		"output: table, with a line of progress on a terminal; or json, one line for each message")
 }
 
+// options checks the flags and returns the options of the copy.
 func (t *transferFlags) options(from, to transfer.Side) (transfer.Options, error) {
 	o := transfer.Options{From: from, To: to, StripPrefix: t.stripPrefix, Jobs: t.jobs, Overwrite: t.overwrite, Journal: t.journal}
 	o.From.Prefix, o.To.Prefix = t.fromPrefix, t.toPrefix
@@ -259,11 +279,11 @@ func (t *transferFlags) options(from, to transfer.Side) (transfer.Options, error
 	return o, checkOutput(t.output)
 }
 
-// requests is the number of connections that the jobs need to one server.
+// requests is the number of connections that the jobs need to each server.
 func (t *transferFlags) requests() int { return t.jobs*transfer.PartsAtOnce + 1 }
 
-// run copies, shows progress and writes the report. closing says what the
-// report means, for people.
+// run copies, shows progress and writes the report. closing adds the meaning of
+// the report for people.
 func (t *transferFlags) run(cmd *cobra.Command, o transfer.Options, closing func(io.Writer, *transfer.Report)) error {
 	o.Log = slog.New(slog.DiscardHandler) // failures are in the report
 	copier, err := transfer.New(o)
@@ -279,15 +299,15 @@ func (t *transferFlags) run(cmd *cobra.Command, o transfer.Options, closing func
 		err = errors.Join(err, writeErr)
 	}
 	if err == nil && !report.Exact() {
-		err = fmt.Errorf("not everything is there: %d failed, %d differ at the target", report.Failed, report.Conflicts)
+		err = fmt.Errorf("the copy is not complete: %d failed, %d differ at the target", report.Failed, report.Conflicts)
 	}
 	return failed(err)
 }
 
-// write gives the report to the terminal or pipe, and to its file.
+// write writes the report to the output and to its file.
 func (t *transferFlags) write(w io.Writer, r *transfer.Report, closing func(io.Writer, *transfer.Report)) error {
 	if t.report != "" {
-		f, err := plainfile.OpenWritten(t.report, 0o600) // keys are in it
+		f, err := plainfile.OpenWritten(t.report, 0o600) // the report contains keys
 		if err != nil {
 			return err
 		}

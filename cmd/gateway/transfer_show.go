@@ -12,14 +12,16 @@ import (
 	"github.com/sanctum-storage/gateway/transfer"
 )
 
-// Times between two signs of progress.
+// Pauses between two reports of progress.
 const (
 	terminalEvery = 500 * time.Millisecond
 	pipeEvery     = 5 * time.Second
 )
 
-// showProgress shows where a run stands until the returned function is called:
-// one line on a terminal, and JSON lines in a pipe where JSON was asked for.
+// showProgress shows the progress of a run until ended is called: one line on a
+// terminal, or lines of JSON on stdout if JSON is wanted. It shows nothing in a
+// pipe otherwise, where it would end up in logs, and no JSON where it would mix
+// with the report on a terminal.
 func showProgress(stdout, stderr io.Writer, output string, progress func() transfer.Progress) (ended func()) {
 	same := stdout == stderr
 	line := bare(stderr)
@@ -50,7 +52,7 @@ func showProgress(stdout, stderr io.Writer, output string, progress func() trans
 			rate := float64(p.Moved-last.Moved) / every.Seconds()
 			last = p
 			if output == "json" {
-				// A reader that has gone away is noticed by the report.
+				// The report notices that the reader is gone.
 				_ = writeLine(stdout, map[string]any{"type": "progress", "progress": p, "bytes_per_second": int64(rate)})
 				continue
 			}
@@ -63,16 +65,19 @@ func showProgress(stdout, stderr io.Writer, output string, progress func() trans
 	}
 }
 
+// progressLine describes the progress for people. The total grows until the
+// source is listed.
 func progressLine(p transfer.Progress, rate float64) string {
 	of := "of at least"
 	if p.ListedAll {
 		of = "of"
 	}
 	return fmt.Sprintf("%d objects %s %d (%s of %s), %d of them there already, %d failed, %s/s",
-		p.Copied.Objects+p.Skipped.Objects, of, p.Listed.Objects, size(p.Copied.Bytes+p.Skipped.Bytes), size(p.Listed.Bytes), p.Skipped.Objects, p.Failed, size(int64(rate)))
+		p.Copied.Objects+p.Skipped.Objects, of, p.Listed.Objects,
+		size(p.Copied.Bytes+p.Skipped.Bytes), size(p.Listed.Bytes), p.Skipped.Objects, p.Failed, size(int64(rate)))
 }
 
-// size is a number of bytes for people.
+// size formats a number of bytes for people.
 func size(n int64) string {
 	unit, value := "B", float64(n)
 	for _, next := range []string{"KiB", "MiB", "GiB", "TiB", "PiB"} {
@@ -94,7 +99,8 @@ func writeLine(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
-// printTransfer writes a report for people.
+// printTransfer prints a report for people. Counts of zero are left out, apart
+// from the totals.
 func printTransfer(w io.Writer, r *transfer.Report) {
 	line := func(what string, c transfer.Count) {
 		fmt.Fprintf(w, "%-28s %d objects, %s\n", what, c.Objects, size(c.Bytes))

@@ -10,8 +10,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// worded gives root and all its commands one way to say that a command line is
-// wrong: one line with what is wrong and what to type.
+// worded gives root and all its commands the same kind of usage errors: one
+// line that tells what is wrong and what to type.
 func worded(root *cobra.Command) {
 	root.SetFlagErrorFunc(flagError)
 	var each func(*cobra.Command)
@@ -27,11 +27,11 @@ func worded(root *cobra.Command) {
 	each(root)
 }
 
-// helpOf is where a command is explained.
+// helpOf refers to the help of a command.
 func helpOf(cmd *cobra.Command) string { return "see " + cmd.CommandPath() + " --help" }
 
-// argumentError says which arguments a command takes, if check does not want the
-// given ones, and which flags it cannot do without.
+// argumentError checks arguments and required flags. Its errors name the
+// arguments that the command takes.
 func argumentError(cmd *cobra.Command, args []string, check cobra.PositionalArgs) error {
 	if cmd.HasSubCommands() && len(args) > 0 {
 		return noCommand(cmd, args[0])
@@ -49,11 +49,11 @@ func argumentError(cmd *cobra.Command, args []string, check cobra.PositionalArgs
 	return flagsTogether(cmd)
 }
 
-// exclusive is the annotation of flags that MarkFlagsMutuallyExclusive has put into a
-// group, which holds their names with blanks between.
+// exclusive is the annotation that MarkFlagsMutuallyExclusive adds to the flags
+// of a group. Its value is the names of the group, separated by blanks.
 const exclusive = "cobra_annotation_mutually_exclusive"
 
-// flagsTogether says which flags are missing, and which exclude each other.
+// flagsTogether reports missing flags, and flags that exclude each other.
 func flagsTogether(cmd *cobra.Command) error {
 	var missing []string
 	given := map[string][]string{} // by group
@@ -78,7 +78,7 @@ func flagsTogether(cmd *cobra.Command) error {
 	return nil
 }
 
-// noCommand says that a noun has no such verb, or the program no such noun.
+// noCommand is the error for an unknown subcommand. It suggests similar names.
 func noCommand(cmd *cobra.Command, name string) error {
 	near := cmd.SuggestionsFor(name)
 	if len(near) == 0 {
@@ -87,8 +87,8 @@ func noCommand(cmd *cobra.Command, name string) error {
 	return usage(fmt.Errorf("%s has no command %q; did you mean %s?", cmd.CommandPath(), name, strings.Join(near, " or ")))
 }
 
-// unknownCommand finds a command that does not exist where cobra would print help
-// instead: before --help, and behind help.
+// unknownCommand finds an unknown command in the cases where cobra would print
+// help instead: before --help, and after help.
 func unknownCommand(root *cobra.Command, args []string) error {
 	if len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
 		return nil
@@ -108,7 +108,7 @@ func unknownCommand(root *cobra.Command, args []string) error {
 	return nil
 }
 
-// flagError puts what pflag found wrong into words.
+// flagError rewords an error of pflag.
 func flagError(cmd *cobra.Command, err error) error {
 	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
 		name := unknown.GetSpecifiedName()
@@ -126,6 +126,7 @@ func flagError(cmd *cobra.Command, err error) error {
 	return usage(fmt.Errorf("%w; %s", err, helpOf(cmd)))
 }
 
+// dashed is a flag as it is typed.
 func dashed(name string) string {
 	if len(name) == 1 {
 		return "-" + name
@@ -133,6 +134,8 @@ func dashed(name string) string {
 	return "--" + name
 }
 
+// valueText tells what is wrong with a flag's value. pflag's own text names
+// functions of strconv.
 func valueText(wrong *pflag.InvalidValueError) string {
 	if _, ok := errors.AsType[*strconv.NumError](wrong); !ok {
 		return wrong.Unwrap().Error()
@@ -143,7 +146,8 @@ func valueText(wrong *pflag.InvalidValueError) string {
 	return fmt.Sprintf("%q is no whole number in range", wrong.GetValue())
 }
 
-// flagsNear are the flags of a command that somebody who typed name may have meant.
+// flagsNear lists flags that may be meant by a mistyped name. More than three
+// are no help.
 func flagsNear(cmd *cobra.Command, name string) (near []string) {
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if len(name) > 1 && !f.Hidden && (strings.Contains(f.Name, name) || edits(f.Name, name) <= 2) {
@@ -156,7 +160,7 @@ func flagsNear(cmd *cobra.Command, name string) (near []string) {
 	return near
 }
 
-// edits is how many bytes must be changed, added or taken away to make b of a.
+// edits is the number of bytes to change, insert or delete to get from a to b.
 func edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

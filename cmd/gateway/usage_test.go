@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// everyCommand calls do with each command that a person can type.
+// everyCommand calls do with each command that can be typed.
 func everyCommand(do func(path []string, cmd *cobra.Command)) {
 	var each func(path []string, cmd *cobra.Command)
 	each = func(path []string, cmd *cobra.Command) {
@@ -24,13 +24,13 @@ func everyCommand(do func(path []string, cmd *cobra.Command)) {
 	each(nil, rootCommand())
 }
 
-// Every command says in one line what is wrong with a command line, in no words of a
-// library, and does nothing.
+// Every command reports a wrong command line in one line, without the words of
+// a library, and does nothing.
 func TestWrongUses(t *testing.T) {
 	for _, name := range []string{"SANCTUM_ACCESS_KEY", "SANCTUM_SECRET_KEY"} {
 		t.Setenv(name, "wrong-uses")
 	}
-	t.Setenv("SANCTUM_ADMIN_URL", "http://127.0.0.1:1") // what would act finds nobody
+	t.Setenv("SANCTUM_ADMIN_URL", "http://127.0.0.1:1") // a command that acted would find no server
 	cases := 0
 	wrong := func(args ...string) {
 		t.Helper()

@@ -11,17 +11,18 @@ import (
 	"github.com/sanctum-storage/gateway/plainfile"
 )
 
-// policies are those that have a name of their own on the command line.
+// policies are the policies that --policy knows by name.
 var policies = map[string]string{
 	"readonly": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:Get*","s3:List*"],"Resource":"*"}]}`,
 	"readwrite": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"*",
 		"Action":["s3:Get*","s3:List*","s3:PutObject","s3:DeleteObject","s3:AbortMultipartUpload"]}]}`,
 }
 
-// maxPolicyFile is the most bytes of a policy's file.
+// maxPolicyFile bounds the file of a policy, in bytes.
 const maxPolicyFile = 32 << 10
 
-// policyText is the policy that a flag names, or what the file of that name holds.
+// policyText is the policy of that name, or the content of the file of that
+// name.
 func policyText(name string) (string, error) {
 	if text, ok := policies[name]; ok || name == "" {
 		return text, nil
@@ -33,25 +34,29 @@ func policyText(name string) (string, error) {
 	return string(text), nil
 }
 
+// userCommand holds the commands about users.
 func userCommand() *cobra.Command {
-	return group("user", "Manage the users within a tenant of a running server", userCreateCommand(), userListCommand(), userDeleteCommand())
+	return group("user", "Manage the users within a tenant of a running server",
+		userCreateCommand(), userListCommand(), userDeleteCommand())
 }
 
+// usersOf is the path of a tenant's users in the admin API.
 func usersOf(tenant string) string { return "/v1/tenants/" + url.PathEscape(tenant) + "/users" }
 
-// ofTenant gives a command the flag that it cannot do without.
+// ofTenant adds the required flag --tenant to a command.
 func ofTenant(cmd *cobra.Command, tenant *string) *cobra.Command {
 	cmd.Flags().StringVar(tenant, "tenant", "", "tenant of the user")
-	if err := cmd.MarkFlagRequired("tenant"); err != nil { // only for a flag that is not there
+	if err := cmd.MarkFlagRequired("tenant"); err != nil { // only if the flag does not exist
 		panic(err)
 	}
 	return cmd
 }
 
+// userCreateCommand creates a user together with a credential.
 func userCreateCommand() *cobra.Command {
 	var flags credentialFlags
 	var tenant, policy string
-	cmd := adminCommand("create NAME", "Create a user with a credential, which is shown this once", cobra.ExactArgs(1),
+	cmd := adminCommand("create NAME", "Create a user with a credential; its secret is shown only this once", cobra.ExactArgs(1),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
 			secret, err := flags.secret()
 			if err != nil {
@@ -69,10 +74,12 @@ func userCreateCommand() *cobra.Command {
 			return printNewUser(cmd, output, made)
 		})
 	flags.add(cmd)
-	cmd.Flags().StringVar(&policy, "policy", "", "readonly, readwrite, or the file of a policy in JSON; without it, the user has no rights")
+	cmd.Flags().StringVar(&policy, "policy", "",
+		"readonly, readwrite, or the file of a policy in JSON; without a policy the user has no rights")
 	return ofTenant(cmd, &tenant)
 }
 
+// printNewUser prints a new credential of a user.
 func printNewUser(cmd *cobra.Command, output string, u admin.NewUser) error {
 	if output == "json" {
 		return writeJSON(cmd.OutOrStdout(), u)
@@ -81,6 +88,7 @@ func printNewUser(cmd *cobra.Command, output string, u admin.NewUser) error {
 		[][]string{{u.Name, u.Tenant, u.AccessKey, u.SecretKey}})
 }
 
+// userListCommand lists the users of a tenant.
 func userListCommand() *cobra.Command {
 	var tenant string
 	cmd := adminCommand("list", "List the users of a tenant", cobra.NoArgs,
@@ -108,6 +116,7 @@ func userListCommand() *cobra.Command {
 	return ofTenant(cmd, &tenant)
 }
 
+// userDeleteCommand deletes a user.
 func userDeleteCommand() *cobra.Command {
 	var tenant string
 	cmd := adminCommand("delete NAME", "Delete a user, with its credentials", cobra.ExactArgs(1),

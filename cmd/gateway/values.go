@@ -11,20 +11,23 @@ import (
 	"time"
 )
 
-// value is the place of a setting. set replaces what is there, so that a source
-// of higher rank hides lower ones entirely; String reads as set would take it.
+// value is the place of a setting. set replaces the present value, so that the
+// source with the highest rank wins as a whole. String returns a text that set
+// accepts.
 type value interface {
 	set(string) error
 	String() string
 	kind() string // for the help text
 }
 
+// text is any text.
 type text string
 
 func (t *text) set(s string) error { *t = text(s); return nil }
 func (t *text) String() string     { return string(*t) }
 func (t *text) kind() string       { return "string" }
 
+// flag is true or false. Other words, such as yes or 1, are refused.
 type flag bool
 
 func (f *flag) set(s string) error {
@@ -41,7 +44,7 @@ func (f *flag) set(s string) error {
 func (f *flag) String() string { return strconv.FormatBool(bool(*f)) }
 func (f *flag) kind() string   { return "bool" }
 
-// list is written a,b,c. Empty items are passed over.
+// list is written a,b,c. Empty and repeated items are dropped.
 type list []string
 
 func (l *list) set(s string) error {
@@ -56,9 +59,11 @@ func (l *list) set(s string) error {
 func (l *list) String() string { return strings.Join(*l, ",") }
 func (l *list) kind() string   { return "list" }
 
-// prefixes is a list of networks, or of addresses.
+// prefixes is a list of networks or addresses.
 type prefixes []netip.Prefix
 
+// set accepts a mixture of networks and addresses. An address is a network of
+// its own.
 func (p *prefixes) set(s string) error {
 	var l list
 	if err := l.set(s); err != nil {
@@ -92,7 +97,7 @@ func (p *prefixes) String() string {
 }
 func (p *prefixes) kind() string { return "list" }
 
-// choices is a list of which every item is one of a few.
+// choices is a list whose items are all from a few words.
 type choices struct {
 	p  *[]string
 	of []string
@@ -130,7 +135,8 @@ func (c *choice) set(s string) error {
 func (c *choice) String() string { return *c.p }
 func (c *choice) kind() string   { return "string" }
 
-// address is a TCP address to listen on; no host means every interface.
+// address is a TCP address to listen on. Without a host, it means every
+// interface.
 type address string
 
 func (a *address) set(s string) error {
@@ -149,8 +155,8 @@ func (a *address) set(s string) error {
 func (a *address) String() string { return string(*a) }
 func (a *address) kind() string   { return "host:port" }
 
-// isLoopback reports whether only this machine can reach a listen address. A
-// name other than localhost is not asked for: what it means may change.
+// isLoopback reports whether only this machine can reach an address. Names
+// other than localhost are not resolved, because their meaning may change.
 func isLoopback(addr string) bool {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -160,7 +166,7 @@ func isLoopback(addr string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// span is a duration within bounds.
+// span is a duration within bounds, both inclusive.
 type span struct {
 	p        *time.Duration
 	min, max time.Duration
@@ -180,7 +186,7 @@ func (d *span) set(s string) error {
 func (d *span) String() string { return d.p.String() }
 func (d *span) kind() string   { return "duration" }
 
-// count is a whole number within bounds.
+// count is a whole number within bounds, both inclusive.
 type count struct {
 	p        *int
 	min, max int
@@ -200,7 +206,7 @@ func (c *count) set(s string) error {
 func (c *count) String() string { return strconv.Itoa(*c.p) }
 func (c *count) kind() string   { return "int" }
 
-// level is a log level by name.
+// level is the name of a log level.
 type level slog.Level
 
 func (l *level) set(s string) error {

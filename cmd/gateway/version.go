@@ -14,9 +14,9 @@ import (
 // version is set by the linker for releases.
 var version = "dev"
 
-// buildInfo is what is known of this binary. Format is the sealed format that it writes,
-// Schema the version of the store's schema that it brings each database to, by engine:
-// CHANGELOG.md says what they mean for an upgrade.
+// buildInfo describes this binary. Format is the sealed format that it writes.
+// Schema is the version of the store's schema that it migrates to, by engine.
+// CHANGELOG.md tells what they mean for an upgrade.
 type buildInfo struct {
 	Version  string           `json:"version"`
 	Revision string           `json:"revision,omitempty"`
@@ -27,6 +27,8 @@ type buildInfo struct {
 	Schema   map[string]int64 `json:"schema"`
 }
 
+// thisBuild reads the description from the binary. The version control data is
+// missing in builds without a repository.
 func thisBuild() buildInfo {
 	b := buildInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Format: encrypt.Format, Schema: releaseSchemas()}
@@ -45,6 +47,7 @@ func thisBuild() buildInfo {
 	return b
 }
 
+// versionCommand prints the description of this binary, for people or as JSON.
 func versionCommand() *cobra.Command {
 	cmd := &cobra.Command{Use: "version", Short: "Print the version of this binary, and the format and schema that it writes", Args: cobra.NoArgs}
 	output := addOutputFlag(cmd)
@@ -62,7 +65,7 @@ func versionCommand() *cobra.Command {
 	return cmd
 }
 
-// text is what a person reads of it, a fact on each line.
+// text is the description for people, with one fact on each line.
 func (b buildInfo) text() string {
 	revision := cmp.Or(b.Revision, "unknown")
 	if b.Modified {

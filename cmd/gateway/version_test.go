@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// The newest section of CHANGELOG.md names the format and the schema of this source,
-// because they decide which releases can serve beside it or go back.
+// The newest section of CHANGELOG.md names the format and the schema of this
+// source, because they decide which releases can serve beside it or follow it
+// backwards.
 func TestChangelogNamesFormatAndSchema(t *testing.T) {
 	text, err := os.ReadFile("../../CHANGELOG.md")
 	if err != nil {

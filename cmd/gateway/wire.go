@@ -30,15 +30,16 @@ import (
 	"github.com/sanctum-storage/gateway/plainfile"
 )
 
-// minFree is what blobs leave of the file system, in bytes, so that the store
-// beside them can still record deletions.
+// minFree is the number of bytes that blobs leave free on the file system, so
+// that the store beside them can still record deletions.
 const minFree = 64 << 20
 
-// storeMinFree is what new objects leave of it for deletions, in bytes: less, so that
-// blobs are refused before.
+// storeMinFree is the number of bytes that new objects leave free in the
+// store's file system, for deletions. It is less than minFree, so that blobs
+// are refused first.
 const storeMinFree = minFree / 2
 
-// deployment is an engine with the adapters below it.
+// deployment is an engine with the adapters below it. close ends all of them.
 type deployment struct {
 	engine   *engine.Engine
 	keys     encrypt.Provider
@@ -47,9 +48,9 @@ type deployment struct {
 	store    meta.Store
 }
 
-// openDeployment opens a deployment for serving, and begins one where there is
-// none. A local backend comes first: its lock keeps a second process out before
-// that has looked at anything else.
+// openDeployment opens a deployment for serving, or begins one if there is
+// none. It opens local backends first: their lock keeps out a second process
+// before that has changed anything.
 func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acceptStore bool) (_ *deployment, err error) {
 	fresh, err := inspect(ctx, c)
 	if err != nil {
@@ -88,7 +89,7 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 	return d, nil
 }
 
-// inspect reports whether a deployment is to be begun. It changes nothing.
+// inspect reports whether a new deployment must begin. It changes nothing.
 func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
 	if c.StoreURL == "" {
 		return inspectFolder(c)
@@ -118,7 +119,7 @@ func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
 	return fresh, errors.Join(err, store.Close())
 }
 
-// openStore opens the store for serving, migrating it where that is wanted.
+// openStore opens the store for serving, and migrates it if that is wanted.
 func openStore(ctx context.Context, c *configuration, log *slog.Logger) (*sqlstore.Store, error) {
 	report := func(err error) { log.Warn("store upkeep failed", "error", err) }
 	if c.StoreURL == "" {
@@ -130,7 +131,8 @@ func openStore(ctx context.Context, c *configuration, log *slog.Logger) (*sqlsto
 	return s, storeURL(err)
 }
 
-// openStoreReadOnly opens a store whose schema is this release's, to look at.
+// openStoreReadOnly opens a store for reading. Its schema must be that of this
+// release.
 func openStoreReadOnly(ctx context.Context, c *configuration) (*sqlstore.Store, error) {
 	if c.StoreURL == "" {
 		return sqlite.OpenReadOnly(filepath.Join(c.Data, storeName))
@@ -139,7 +141,7 @@ func openStoreReadOnly(ctx context.Context, c *configuration) (*sqlstore.Store, 
 	return s, storeURL(err)
 }
 
-// storeURL names the setting that an error of Postgres is about.
+// storeURL adds the setting's name to an error of Postgres.
 func storeURL(err error) error {
 	if err == nil {
 		return nil
@@ -147,7 +149,8 @@ func storeURL(err error) error {
 	return fmt.Errorf("store.url: %w", err)
 }
 
-// nameStore names the store for people, without a password.
+// nameStore returns the engine and the name of the store, for people. The name
+// contains no password.
 func nameStore(c *configuration) (engine, name string, err error) {
 	if c.StoreURL == "" {
 		return "sqlite", filepath.Join(c.Data, storeName), nil
@@ -156,8 +159,8 @@ func nameStore(c *configuration) (engine, name string, err error) {
 	return "postgres", name, storeURL(err)
 }
 
-// schemaOf returns the version of the store's schema, 0 where there is none, and
-// the one that this release knows. It changes nothing.
+// schemaOf returns the version of the store's schema, 0 if there is none, and
+// the version of this release. It changes nothing.
 func schemaOf(ctx context.Context, c *configuration) (has, knows int64, err error) {
 	if c.StoreURL == "" {
 		return sqlite.Status(ctx, filepath.Join(c.Data, storeName))
@@ -180,24 +183,25 @@ func migrateStore(ctx context.Context, c *configuration) error {
 	return storeURL(postgres.Migrate(ctx, c.StoreURL, postgresOptions(c)))
 }
 
-// openCopy opens the database that a store is copied to, and brings its schema
-// up to date.
+// openCopy opens the target of a copy, and creates or migrates its schema.
 func openCopy(ctx context.Context, c *configuration, url string) (*sqlstore.Store, error) {
 	o := postgresOptions(c)
 	o.Migrate = true
 	return postgres.Open(ctx, url, o)
 }
 
+// postgresOptions are the options that all uses of the database share.
 func postgresOptions(c *configuration) postgres.Options {
 	return postgres.Options{ExecMode: c.StoreExecMode, MaxConnections: c.StoreMaxConnections}
 }
 
-// openTimeout bounds the opening of one backend at the start.
+// openTimeout bounds the opening of each backend at the start.
 const openTimeout = 15 * time.Second
 
-// openBackends opens every configured backend, all at once, the remote ones behind a
-// guard. For serving, a remote one that is out of reach is opened later: a setting that is
-// wrong is an error, a provider that is away is none.
+// openBackends opens all configured backends at once, and puts a guard before
+// each remote one. For serving, a remote backend that cannot be reached is
+// opened later: a wrong setting is an error of the operator, but an absent
+// provider is not.
 func (d *deployment) openBackends(ctx context.Context, c *configuration, log *slog.Logger, readOnly bool) error {
 	opened, errs := make([]backends.Backend, len(c.Backends)), make([]error, len(c.Backends))
 	var opening sync.WaitGroup
@@ -230,9 +234,9 @@ func (d *deployment) openBackends(ctx context.Context, c *configuration, log *sl
 	return errors.Join(errs...)
 }
 
-// away reports whether a backend could not be opened because it is out of reach. One
-// that answers, but with a certificate that is not trusted or not its name's, has a
-// wrong ca_file or endpoint.
+// away reports whether a backend could not be opened because it cannot be
+// reached. A certificate that is not trusted, or is for another name, does not
+// count: then ca_file or endpoint is wrong.
 func away(err error) bool {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
@@ -242,6 +246,7 @@ func away(err error) bool {
 	return errors.Is(err, backends.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// openBackend opens one backend by its type.
 func openBackend(ctx context.Context, b *BackendSettings, readOnly bool) (backends.Backend, error) {
 	switch {
 	case b.Type == typeS3:
@@ -264,9 +269,10 @@ func openBackend(ctx context.Context, b *BackendSettings, readOnly bool) (backen
 	return fsbackend.Open(b.Path, fsbackend.Options{MinFree: minFree})
 }
 
-// proveKey refuses a key file that does not open the store, by reading alone:
-// opening for serving clears leftovers and migrates. A first start that was cut
-// short, and a store that needs a migration to be read, prove nothing yet.
+// proveKey refuses a key file that does not open the store. It only reads,
+// whereas opening for serving removes leftovers and migrates. After a first
+// start that was interrupted, and before a migration, it can prove nothing and
+// returns nil.
 func proveKey(ctx context.Context, c *configuration) error {
 	keys, err := keyring.Open(c.KeyringPath, []byte(c.KeyringPassphrase))
 	if err != nil {
@@ -292,8 +298,8 @@ func proveKey(ctx context.Context, c *configuration) error {
 	return err
 }
 
-// openForReading opens the deployment of a stopped or running gateway without a
-// lock and without changing anything.
+// openForReading opens the deployment of a stopped or running gateway. It takes
+// no lock and changes nothing.
 func openForReading(ctx context.Context, c *configuration, log *slog.Logger) (_ *deployment, err error) {
 	if c.StoreURL == "" {
 		if err := requireFolder(c); err != nil {
@@ -326,8 +332,8 @@ func openForReading(ctx context.Context, c *configuration, log *slog.Logger) (_ 
 	return d, nil
 }
 
-// openKeys opens the key file. It makes one only where there is none and nothing
-// that an earlier one has sealed.
+// openKeys opens the key file. It creates one only for a fresh deployment: a
+// new key beside existing data could open none of it.
 func (d *deployment) openKeys(c *configuration, fresh bool) error {
 	passphrase := []byte(c.KeyringPassphrase)
 	k, err := keyring.Open(c.KeyringPath, passphrase)
@@ -344,21 +350,21 @@ func (d *deployment) openKeys(c *configuration, fresh bool) error {
 	return nil
 }
 
-// createKeys makes a new key file.
+// createKeys creates a key file. It does not replace one.
 func createKeys(c *configuration) error {
 	if err := os.MkdirAll(filepath.Dir(c.KeyringPath), folderMode); err != nil {
 		return err
 	}
 	k, err := keyring.Create(c.KeyringPath, []byte(c.KeyringPassphrase))
 	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("key file %s exists already; it is left as it is", c.KeyringPath)
+		return fmt.Errorf("key file %s exists already and was not changed", c.KeyringPath)
 	} else if err != nil {
 		return err
 	}
 	return k.Close()
 }
 
-// close closes what is open, the engine first, in the order of dependence.
+// close closes everything, each thing before the things that it needs.
 func (d *deployment) close() error {
 	var errs []error
 	if d.engine != nil {
@@ -376,8 +382,8 @@ func (d *deployment) close() error {
 	return errors.Join(errs...)
 }
 
-// explain says what to do about the failures that an operator can mend. Errors
-// name settings, and hold no credential.
+// explain adds the remedy to failures that an operator can mend. Errors name
+// settings and contain no credential.
 func explain(c *configuration, err error) error {
 	bringUp := "start `gateway serve` of this release once"
 	if c.StoreURL != "" {
@@ -385,9 +391,11 @@ func explain(c *configuration, err error) error {
 	}
 	switch {
 	case errors.Is(err, fsbackend.ErrInUse), errors.Is(err, sqlite.ErrInUse):
-		return fmt.Errorf("data folder %s is served by another gateway: stop that one, or choose another folder with --data (%w)", c.Data, err)
+		return fmt.Errorf("data folder %s is served by another gateway: stop that one, or choose another folder with --data (%w)",
+			c.Data, err)
 	case errors.Is(err, sqlstore.ErrNewerSchema):
-		return fmt.Errorf("%s was written by a newer release: start that release, or restore a backup made before the upgrade (%w)", storeOf(c), err)
+		return fmt.Errorf("%s was written by a newer release: start that release, or restore a backup made before the upgrade (%w)",
+			storeOf(c), err)
 	case errors.Is(err, sqlstore.ErrOlderSchema):
 		return fmt.Errorf("%s was written by an older release: %s to bring it up to date (%w)", storeOf(c), bringUp, err)
 	case errors.Is(err, meta.ErrMoved):
@@ -395,30 +403,39 @@ func explain(c *configuration, err error) error {
 	case errors.Is(err, meta.ErrUnfinished):
 		return fmt.Errorf("%s is an unfinished copy: run `gateway db copy` again until it ends (%w)", storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey) && c.KeyringPassphrase == "":
-		return fmt.Errorf("key file %s does not open %s: bring back the key file that belongs to it, and set keyring.passphrase if it has one (%w)", c.KeyringPath, storeOf(c), err)
+		return fmt.Errorf("key file %s does not open %s: restore the key file that belongs to it, "+
+			"and set keyring.passphrase if that has one (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey):
-		return fmt.Errorf("key file %s with this passphrase does not open %s: check the passphrase, or bring back the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
+		return fmt.Errorf("key file %s with this passphrase does not open %s: check the passphrase, "+
+			"or restore the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, blobs.ErrFarApart):
-		return fmt.Errorf("%w: find out which of the two was restored, and put its latest state back if there is one; else start once with --accept-restored-store, and `gateway fsck` names what is missing", err)
+		return fmt.Errorf("%w: find out which of the two was restored, and put its latest state back if there is one; "+
+			"otherwise "+lastRemedy, err)
 	case errors.Is(err, blobs.ErrStoreRolledBack):
-		return fmt.Errorf("%w: put the latest store back if there is one; if this one was restored on purpose, start once with --accept-restored-store", err)
+		return fmt.Errorf("%w: put the latest store back if there is one; "+
+			"if this one was restored on purpose, start once with --accept-restored-store", err)
 	case errors.Is(err, blobs.ErrStorageRolledBack):
-		return fmt.Errorf("%w: put the latest storage back if there is one; if it is gone, start once with --accept-restored-store, and `gateway fsck` names what is missing", err)
+		return fmt.Errorf("%w: put the latest storage back if there is one; if it is gone, "+lastRemedy, err)
 	case errors.Is(err, blobs.ErrUnknownStorage):
-		return fmt.Errorf("%w: check where the settings of this backend lead; only if its storage is gone for good, start once with --accept-restored-store, and `gateway fsck` names what is missing", err)
+		return fmt.Errorf("%w: check where the settings of this backend lead; only if its storage is gone for good, "+lastRemedy, err)
 	case errors.Is(err, plainfile.ErrExposed):
 		return err
 	case c.StoreURL != "" && errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("key file %s is missing, and without it nothing in %s can be opened: give this gateway the same key file as the others (%w)", c.KeyringPath, storeOf(c), err)
+		return fmt.Errorf("key file %s is missing, and nothing in %s can be opened without it: "+
+			"give this gateway the same key file as the others (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("data folder %s cannot be used: %w; start as its owner, or choose another with --data", c.Data, err)
 	case c.configured():
-		return err // it names the setting
+		return err // the error names the setting
 	}
 	return fmt.Errorf("data folder %s: %w", c.Data, err)
 }
 
-// storeOf names the store in a message.
+// lastRemedy is the last remedy for a store and storage that contradict each
+// other.
+const lastRemedy = "start once with --accept-restored-store, and run `gateway fsck` to see which objects are missing"
+
+// storeOf names the store in messages.
 func storeOf(c *configuration) string {
 	if c.StoreURL != "" {
 		return "the store of store.url"
