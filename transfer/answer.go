@@ -13,25 +13,28 @@ import (
 	"time"
 )
 
-// Limits of retries, for each request that changes nothing, each object and
-// each part.
+// Limits of retries. They apply to each request that changes nothing, each
+// object and each part.
 const (
-	// maxAttempts is how often something is tried before it counts as failed.
+	// maxAttempts is the number of attempts before something counts as failed.
 	maxAttempts = 6
-	// firstPause doubles with each attempt up to lastPause; the wait is a random
-	// time below it (full jitter), so that many clients do not come back at once.
+	// firstPause doubles with each attempt, up to lastPause. The wait is a
+	// random time below it (full jitter), so that many clients do not return at
+	// once.
 	// Source: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 	firstPause = 250 * time.Millisecond
 	lastPause  = 20 * time.Second
-	// maxRetryAfter bounds the wait that a server may ask for.
+	// maxRetryAfter bounds the wait that a server can demand.
 	maxRetryAfter = time.Minute
-	// maxWords bounds what is repeated of each field of a refusal, in bytes.
+	// maxWords bounds the text that is repeated from each field of a refusal,
+	// in bytes.
 	maxWords = 300
-	// maxChanges is how often an object may change under the copy.
+	// maxChanges is the number of times that an object may change during its
+	// copy.
 	maxChanges = 5
 )
 
-// answerError is an answer that says no.
+// answerError is an answer that refuses a request.
 type answerError struct {
 	role          string
 	Status        int
@@ -40,6 +43,7 @@ type answerError struct {
 	after         time.Duration // Retry-After
 }
 
+// Error ends with the request's id, which the server's operator can look up.
 func (e *answerError) Error() string {
 	text := fmt.Sprintf("%s: %d %s", e.role, e.Status, e.Code)
 	if e.Message != "" {
@@ -51,7 +55,8 @@ func (e *answerError) Error() string {
 	return text
 }
 
-// refusal reads an error document. HEAD has none: then the status speaks.
+// refusal reads an error document. The answer to HEAD has none, so only the
+// status is known.
 func (c *client) refusal(resp *http.Response, text []byte) *answerError {
 	var doc struct {
 		XMLName   xml.Name `xml:"Error"`
@@ -75,9 +80,9 @@ func (c *client) refusal(resp *http.Response, text []byte) *answerError {
 		}
 	}
 	if region := resp.Header.Get("X-Amz-Bucket-Region"); resp.StatusCode/100 == 3 || e.Code == "AuthorizationHeaderMalformed" {
-		e.Message += "; the bucket is elsewhere"
+		e.Message += "; the bucket is in another region"
 		if region != "" {
-			e.Message += ": its region is " + strconv.Quote(region)
+			e.Message += ": " + strconv.Quote(region)
 		}
 	}
 	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
@@ -86,7 +91,7 @@ func (c *client) refusal(resp *http.Response, text []byte) *answerError {
 	return e
 }
 
-// refused finds the answer of one side in an error: its status, or 0.
+// refused returns the status of an answer of one side that err contains, or 0.
 func refused(err error, role string) int {
 	if e, ok := errors.AsType[*answerError](err); ok && e.role == role {
 		return e.Status
@@ -94,13 +99,14 @@ func refused(err error, role string) int {
 	return 0
 }
 
-// final is an error that another attempt would not heal.
+// final is an error that another attempt would not cure.
 type final struct{ error }
 
 func (f final) Unwrap() error { return f.error }
 
-// temporary says whether another attempt is worth it. What is no answer at all
-// is a broken connection, a stall, or bytes that came out wrong.
+// temporary reports whether another attempt may succeed. Errors that are no
+// answer of a server are broken connections, stalls and damaged bytes: they may
+// pass.
 func temporary(err error) bool {
 	if _, ok := errors.AsType[final](err); ok {
 		return false
@@ -119,7 +125,8 @@ func temporary(err error) bool {
 	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout
 }
 
-// again runs f until it succeeds, fails for good, or has been tried often enough.
+// again calls f until it succeeds, fails permanently, or has been tried
+// maxAttempts times.
 func (c *client) again(ctx context.Context, f func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := f()
@@ -132,7 +139,8 @@ func (c *client) again(ctx context.Context, f func() error) error {
 	}
 }
 
-// wait pauses before the next attempt.
+// wait pauses before the next attempt. A server's Retry-After is added to the
+// random time.
 func (c *client) wait(ctx context.Context, attempt int, err error) error {
 	most := min(c.pause<<(attempt-1), lastPause)
 	n, randErr := rand.Int(rand.Reader, big.NewInt(int64(most)))

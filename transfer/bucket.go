@@ -8,10 +8,11 @@ import (
 	"net/url"
 )
 
-// defaultRegion is the one that a bucket is in when its creation names none.
+// defaultRegion is the region of a bucket whose creation names none.
 const defaultRegion = "us-east-1"
 
-// exists asks for the bucket. Its absence is an *answerError with status 404.
+// exists asks for the bucket. If it does not exist, the error is an
+// *answerError with status 404.
 func (p place) exists(ctx context.Context) error {
 	return p.again(ctx, func() error {
 		_, _, err := p.document(ctx, p.call(http.MethodHead, ""))
@@ -19,6 +20,7 @@ func (p place) exists(ctx context.Context) error {
 	})
 }
 
+// create creates the bucket. An existing bucket of the same owner is no error.
 func (p place) create(ctx context.Context) error {
 	in := p.call(http.MethodPut, "")
 	if p.Region != defaultRegion {
@@ -34,13 +36,13 @@ func (p place) create(ctx context.Context) error {
 	return p.again(ctx, func() error {
 		_, _, err := p.document(ctx, in)
 		if e := refused(err, p.role); e == http.StatusConflict {
-			return p.exists(ctx) // created by a try whose answer was lost, or by somebody else
+			return p.exists(ctx) // created by an attempt whose answer was lost, or by another client
 		}
 		return err
 	})
 }
 
-// versioned reports whether the bucket keeps, or ever kept, old versions.
+// versioned reports whether the bucket keeps old versions or ever kept them.
 func (p place) versioned(ctx context.Context) (bool, error) {
 	in := p.call(http.MethodGet, "")
 	in.query = url.Values{"versioning": {""}}
@@ -61,16 +63,17 @@ func (p place) versioned(ctx context.Context) (bool, error) {
 	return doc.Status != "", err
 }
 
-// remove deletes an object in the state that etag names. A server that does not
-// know the condition refuses, and the object stays; one that passes over it
-// deletes whatever is there, which the look just before makes unlikely.
+// remove deletes an object if it is still in the state of etag. A server that
+// does not support the condition refuses the request, and the object stays. A
+// server that ignores the condition deletes whatever is there; the check just
+// before makes another state unlikely.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
 func (p place) remove(ctx context.Context, key, etag string) error {
 	if _, err := p.head(ctx, key, etag, 0); err != nil {
 		if refused(err, p.role) == http.StatusNotFound {
-			return nil // deleted by a try whose answer was lost, or by somebody else
+			return nil // deleted by an attempt whose answer was lost, or by another client
 		}
-		return fmt.Errorf("look before deleting: %w", err)
+		return fmt.Errorf("check before deleting: %w", err)
 	}
 	in := p.call(http.MethodDelete, key)
 	in.header.Set("If-Match", `"`+etag+`"`)

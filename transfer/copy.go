@@ -1,11 +1,11 @@
-// Package transfer copies the objects of one S3 bucket into another, by S3 on
-// both sides, so that it works with any store and any number of gateways. It
-// streams, keeps entity tags, holds every byte against a digest, and can be
+// Package transfer copies the objects of one S3 bucket into another. It uses S3
+// on both sides, so it works with any store and any number of gateways. It
+// streams, keeps entity tags, compares every byte with a digest, and can be
 // interrupted at any time and run again.
 //
-// It never overwrites what it was not told to overwrite or what somebody else
-// writes meanwhile, never deletes from the target, never writes objects to the
-// disk, and never aborts a multipart upload that it did not begin.
+// It never overwrites objects without permission or objects that another client
+// writes meanwhile. It never deletes from the target, never writes objects to
+// the disk, and never aborts a multipart upload of another client.
 package transfer
 
 import (
@@ -22,63 +22,66 @@ import (
 const (
 	DefaultJobs = 8
 	MaxJobs     = 256
-	// PartsAtOnce is how many parts of one object are under way.
+	// PartsAtOnce is the number of parts of one object that are copied at once.
 	PartsAtOnce = 4
-	// MaxKey is the longest key of S3 in bytes.
+	// MaxKey is the length of the longest key of S3, in bytes.
 	MaxKey = 1024
-	// stallTimeout is how long neither side may move a byte or answer.
+	// stallTimeout is how long both sides may neither move a byte nor answer.
 	stallTimeout = 2 * time.Minute
-	// abortTimeout bounds the abortion of an upload after an interruption.
+	// abortTimeout bounds the request that aborts an upload after an
+	// interruption.
 	abortTimeout = 20 * time.Second
 )
 
-// Verify says how a copied object is held against its source.
+// Verify is the way in which a copied object is compared with its source.
 type Verify int
 
 const (
-	// VerifyAnswer holds the target's answer, its ETag and checksum, against
-	// what passed by, which was held against the source's.
+	// VerifyAnswer compares ETag and checksum in the target's answer with the
+	// bytes that passed. Those were compared with the ETag and checksum of the
+	// source.
 	VerifyAnswer Verify = iota
-	// VerifyRead also reads each object back and compares SHA-256 and attributes.
+	// VerifyRead also reads each object back and compares its SHA-256 and
+	// attributes.
 	VerifyRead
 )
 
-// Side is one end of a copy.
+// Side is the source or the target of a copy.
 type Side struct {
 	Endpoint
 	Bucket string
 	Prefix string
 }
 
-// Options say what to copy.
+// Options describe a copy.
 type Options struct {
 	// From is read. Only keys with its Prefix are copied.
 	From Side
-	// To is written. Its bucket is created if it is absent. Its Prefix is put
-	// before each key.
+	// To is written. Its bucket is created if it does not exist. Its Prefix is
+	// added before each key.
 	To Side
-	// StripPrefix takes From.Prefix off each key before To.Prefix is put there.
+	// StripPrefix removes From.Prefix from each key before To.Prefix is added.
 	StripPrefix bool
 	Jobs        int // objects at once; 0: DefaultJobs
 	Verify      Verify
 	// Overwrite replaces objects at the target that differ from their source.
 	Overwrite bool
-	// DeleteSource deletes each object of the source once it was read back from
-	// the target. It implies VerifyRead.
+	// DeleteSource deletes each object of the source after it was read back
+	// from the target. It implies VerifyRead.
 	DeleteSource bool
-	// KeepOldVersions agrees that DeleteSource leaves old versions behind where
-	// the source keeps them; without it such a source is refused.
+	// KeepOldVersions accepts that DeleteSource leaves old versions behind if
+	// the source keeps them. Without it, such a source is refused.
 	KeepOldVersions bool
-	// Journal is a file that remembers what was proven; empty: none. Only one
-	// run at a time may use it.
+	// Journal is a file that records which copies are proven; empty: none. Only
+	// one run at a time may use it.
 	Journal string
-	// Survey counts at the end what the source still holds.
+	// Survey counts at the end the objects that the source still contains.
 	Survey bool
 	Log    *slog.Logger     // nil: nothing is logged
 	Now    func() time.Time // nil: time.Now
 }
 
-// Copier is one run. Use it once.
+// Copier is one run. It must be used once only.
 type Copier struct {
 	Options
 	from, to place
@@ -88,16 +91,16 @@ type Copier struct {
 	stall    time.Duration
 }
 
-// ErrInterrupted is the end of a run whose context ended first.
-var ErrInterrupted = errors.New("interrupted; run it again to go on")
+// ErrInterrupted is the error of a run whose context ended first.
+var ErrInterrupted = errors.New("interrupted; run it again to continue")
 
-// New checks the options and asks nothing of the servers.
+// New checks the options. It sends no request.
 func New(o Options) (*Copier, error) {
 	if o.Jobs == 0 {
 		o.Jobs = DefaultJobs
 	}
 	if o.Jobs < 1 || o.Jobs > MaxJobs {
-		return nil, fmt.Errorf("%d jobs: between 1 and %d", o.Jobs, MaxJobs)
+		return nil, fmt.Errorf("%d jobs: want 1 to %d", o.Jobs, MaxJobs)
 	}
 	if o.DeleteSource {
 		o.Verify = VerifyRead
@@ -132,14 +135,14 @@ func New(o Options) (*Copier, error) {
 	return c, nil
 }
 
-// name is the key at the target of one at the source.
+// name is the key at the target for a key at the source.
 func (c *Copier) name(key string) string {
 	return c.to.prefix + strings.TrimPrefix(key, c.from.prefix)
 }
 
-// Run copies until everything was tried. The report is never nil. The error says
-// why the run could not go on, ErrInterrupted when ctx ended; failures of single
-// objects are in the report alone.
+// Run copies until every object was tried. The report is never nil. The error
+// tells why the run had to stop; it is ErrInterrupted when ctx ended. Failures
+// of single objects are only in the report.
 func (c *Copier) Run(ctx context.Context) (*Report, error) {
 	started := c.Now()
 	err := c.run(ctx)
@@ -155,6 +158,7 @@ func (c *Copier) Run(ctx context.Context) (*Report, error) {
 	return r, err
 }
 
+// run copies everything. Its error is one of the whole run.
 func (c *Copier) run(ctx context.Context) (err error) {
 	if err := c.prepare(ctx); err != nil {
 		return err
@@ -174,7 +178,7 @@ func (c *Copier) run(ctx context.Context) (err error) {
 		workers.Go(func() {
 			for t := range tasks {
 				if err := c.work(ctx, t); err != nil {
-					cancel(err) // the run itself cannot go on
+					cancel(err) // the whole run cannot continue
 				}
 			}
 		})
@@ -188,7 +192,7 @@ func (c *Copier) run(ctx context.Context) (err error) {
 	return err
 }
 
-// prepare looks at both buckets before anything is copied.
+// prepare checks both buckets before anything is copied.
 func (c *Copier) prepare(ctx context.Context) error {
 	if err := c.from.exists(ctx); err != nil {
 		return fmt.Errorf("bucket %s: %w", c.from.bucket, err)
@@ -196,9 +200,9 @@ func (c *Copier) prepare(ctx context.Context) error {
 	if c.DeleteSource {
 		switch kept, err := c.from.versioned(ctx); {
 		case err != nil:
-			return fmt.Errorf("whether the source keeps old versions cannot be told, so nothing may be deleted there: %w", err)
+			return fmt.Errorf("it is not known whether the source keeps old versions, so nothing may be deleted there: %w", err)
 		case kept && !c.KeepOldVersions:
-			return errors.New("the source keeps old versions: what is deleted there stays readable as a noncurrent version; agree to that, or do not delete")
+			return errors.New("the source keeps deleted objects readable as old versions: accept that, or do not delete")
 		}
 	}
 	err := c.to.exists(ctx)

@@ -20,7 +20,7 @@ import (
 	"github.com/zeebo/xxh3"
 )
 
-// The checksums of S3 that both sides of a gateway know.
+// algorithms are the checksums of S3 that both sides of a gateway support.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 var algorithms = map[string]func() hash.Hash{
 	"CRC32":     func() hash.Hash { return crc32.NewIEEE() },
@@ -35,7 +35,7 @@ var algorithms = map[string]func() hash.Hash{
 	"XXHASH128": func() hash.Hash { return xxh3.New128() },
 }
 
-// ownAlgorithm is computed where the source has no checksum.
+// ownAlgorithm is used if the source has no checksum.
 const ownAlgorithm = "CRC64NVME"
 
 // Types of a multipart object's checksum.
@@ -44,26 +44,29 @@ const (
 	composite  = "COMPOSITE"
 )
 
+// checksumHeader is the header with a checksum of the algorithm.
 func checksumHeader(algorithm string) string { return "x-amz-checksum-" + strings.ToLower(algorithm) }
 
-// encodedZero has the length of a checksum of the algorithm.
+// encodedZero has the length of a checksum of the algorithm. It reserves the
+// place of a trailer whose value is not known yet.
 func encodedZero(algorithm string) string {
 	return base64.StdEncoding.EncodeToString(make([]byte, algorithms[algorithm]().Size()))
 }
 
-// checksum is what a server says of bytes. The zero value is none.
+// checksum is a server's statement about bytes. The zero value is none.
 type checksum struct {
 	algorithm string
-	value     string // base64; with -N behind it, of the parts' checksums
-	kind      string // FULL_OBJECT, COMPOSITE, or empty where the server does not say
+	value     string // base64; with -N at the end, a checksum of the parts' checksums
+	kind      string // FULL_OBJECT, COMPOSITE, or empty if the server does not say
 }
 
-// whole reports whether the checksum is of the bytes themselves.
+// whole reports whether the checksum covers the bytes themselves, not the
+// parts' checksums.
 func (c checksum) whole() bool {
 	return c.algorithm != "" && c.kind != composite && !strings.Contains(c.value, "-")
 }
 
-// shownChecksum reads the checksum in a header: the first of those we know.
+// shownChecksum returns the first known checksum in a header.
 func shownChecksum(h http.Header) checksum {
 	for _, a := range []string{"CRC64NVME", "SHA256", "CRC32C", "CRC32", "SHA1", "SHA512", "XXHASH128", "XXHASH3", "XXHASH64", "MD5"} {
 		if v := h.Get(checksumHeader(a)); v != "" {
@@ -73,7 +76,7 @@ func shownChecksum(h http.Header) checksum {
 	return checksum{}
 }
 
-// digests are computed over bytes as they pass.
+// digests are computed while bytes pass.
 type digests struct {
 	md5       hash.Hash
 	sha       hash.Hash // for reading back; nil: none
@@ -81,8 +84,8 @@ type digests struct {
 	algorithm string
 }
 
-// newDigests includes a checksum unless algorithm is empty, and a SHA-256 to
-// hold what is read back against.
+// newDigests returns digests with a checksum, unless algorithm is empty, and
+// with a SHA-256 if the bytes will be read back.
 func newDigests(algorithm string, readBack bool) *digests {
 	d := &digests{md5: md5.New(), algorithm: algorithm}
 	if readBack {
@@ -94,6 +97,7 @@ func newDigests(algorithm string, readBack bool) *digests {
 	return d
 }
 
+// Write never fails.
 func (d *digests) Write(p []byte) (int, error) {
 	d.md5.Write(p)
 	if d.sha != nil {
@@ -105,7 +109,7 @@ func (d *digests) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// etag is what S3 makes of the bytes of one PUT.
+// etag is the entity tag that S3 gives to the bytes of one PUT.
 func (d *digests) etag() string { return hex.EncodeToString(d.md5.Sum(nil)) }
 
 // value is the checksum in base64; empty if there is none.
@@ -116,7 +120,8 @@ func (d *digests) value() string {
 	return base64.StdEncoding.EncodeToString(d.sum.Sum(nil))
 }
 
-// etagOfParts is what S3 makes of the parts of an upload, from their MD5s.
+// etagOfParts is the entity tag that S3 gives to an upload, from the MD5s of
+// its parts.
 func etagOfParts(sums [][]byte) string {
 	h := md5.New()
 	for _, s := range sums {
@@ -130,7 +135,8 @@ var (
 	partsETag = regexp.MustCompile(`^[0-9a-f]{32}-([1-9][0-9]{0,4})$`)
 )
 
-// partsOf is the number of parts that an entity tag tells of; 0 for none.
+// partsOf is the number of parts in an entity tag; 0 if it is not that of an
+// upload.
 func partsOf(etag string) int {
 	m := partsETag.FindStringSubmatch(etag)
 	if m == nil {
@@ -143,26 +149,27 @@ func partsOf(etag string) int {
 	return n
 }
 
-// foreignKey reports whether the answer tells of an encryption under which an
-// entity tag is no MD5.
+// foreignKey reports whether the object has an encryption whose entity tags are
+// no MD5.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
 func foreignKey(h http.Header) bool {
 	sse := h.Get("X-Amz-Server-Side-Encryption")
 	return strings.HasPrefix(sse, "aws:kms") || h.Get("X-Amz-Server-Side-Encryption-Customer-Algorithm") != ""
 }
 
-// held hands on exactly size bytes of r, digested, and keeps back the last one
-// until check has approved of them all: a server cannot keep an object whose
-// last byte it never saw.
+// held passes on exactly size bytes of r and digests them. It holds back the
+// last byte until check has approved all of them: a server cannot keep an
+// object whose last byte it never got.
 type held struct {
 	r     io.Reader
 	to    io.Writer
-	left  int64 // bytes not yet handed on
+	left  int64 // bytes not yet passed on
 	check func() error
 	last  [1]byte
 	err   error
 }
 
+// Read implements io.Reader.
 func (h *held) Read(p []byte) (int, error) {
 	switch {
 	case h.err != nil:
@@ -192,7 +199,7 @@ func (h *held) Read(p []byte) (int, error) {
 	return 1, nil
 }
 
-// finish reads the last byte and has everything checked.
+// finish reads the last byte and checks everything.
 func (h *held) finish() error {
 	if h.left == 1 {
 		if _, err := io.ReadFull(h.r, h.last[:]); err != nil {
@@ -203,7 +210,7 @@ func (h *held) finish() error {
 	return h.check()
 }
 
-// short makes of a body's early end an error.
+// short turns the early end of a body into an error.
 func short(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

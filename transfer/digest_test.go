@@ -10,7 +10,8 @@ import (
 	"testing/iotest"
 )
 
-// The last byte is not given before the check, and never after it failed.
+// The last byte is not given before the check, and not at all if the check
+// fails.
 func TestHeld(t *testing.T) {
 	refuse := errors.New("refused")
 	for name, c := range map[string]struct {
@@ -90,7 +91,7 @@ func TestGuessPartSize(t *testing.T) {
 	}
 }
 
-// A key reaches the wire byte for byte, whatever is in it.
+// A key reaches the server byte for byte, whatever it contains.
 func FuzzTarget(f *testing.F) {
 	for _, key := range []string{"a", "/", "//", "..", "a/../b", "%2F", "+ ", "\x00\xff", "ü", "?#"} {
 		f.Add(key)

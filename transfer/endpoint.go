@@ -17,46 +17,47 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// Limits of what is asked of a server.
+// Limits of requests and answers.
 const (
 	connectTimeout  = 20 * time.Second
 	idleTimeout     = 90 * time.Second
 	continueTimeout = 2 * time.Second
-	// headerTimeout bounds the wait for an answer once a request is sent, and
-	// answerTimeout all of an answer that is no object: some servers send blanks
-	// until a large upload is completed.
+	// headerTimeout bounds the wait for an answer after a request is sent, and
+	// answerTimeout the whole of an answer without an object. Some servers send
+	// blanks until a large upload is completed.
 	headerTimeout = 2 * time.Minute
 	answerTimeout = 5 * time.Minute
-	// continueFrom is the body size from which a server is asked first, so that
-	// a refusal does not cost the transfer.
+	// continueFrom is the size of a body from which the server is asked for
+	// permission first, so that a refusal does not cost the transfer.
 	continueFrom = 1 << 20
 )
 
-// Credential proves who asks. SessionToken is empty for lasting credentials.
+// Credential signs requests. SessionToken is empty for lasting credentials.
 type Credential struct{ AccessKey, SecretKey, SessionToken string }
 
-// Endpoint is an S3 server and how to speak with it.
+// Endpoint is an S3 server and the way to talk to it.
 type Endpoint struct {
 	URL         string // http or https, host and port, no path
 	Region      string
 	VirtualHost bool // the bucket is part of the host name instead of the path
-	// Credentials is asked for each request, from several goroutines; it keeps
-	// and renews what it hands out.
+	// Credentials is called for each request, from several goroutines. It
+	// caches and renews the credential.
 	Credentials func(context.Context) (Credential, error)
-	// Transport must not decompress bodies; NewTransport makes one. Its answers are
-	// held to the limits of package outbound. The caller closes its idle
+	// Transport must not decompress bodies; NewTransport returns one. Its
+	// answers are bounded by package outbound. The caller closes its idle
 	// connections.
 	Transport http.RoundTripper
-	// Checksums says that the server takes x-amz-checksum-*, also behind a body.
+	// Checksums tells that the server accepts x-amz-checksum-*, also as
+	// trailers.
 	Checksums bool
-	// OpaqueETags says that the server's entity tags are no MD5, even where they
+	// OpaqueETags tells that the server's entity tags are no MD5, even if they
 	// look like one.
 	OpaqueETags bool
-	Now         func() time.Time // by which requests are signed; nil: time.Now
+	Now         func() time.Time // time for signatures; nil: time.Now
 }
 
-// NewTransport makes the transport of an Endpoint for so many requests at once.
-// A nil config trusts the system's authorities.
+// NewTransport returns a transport for an Endpoint with that many requests at
+// once. A nil config trusts the system's authorities.
 func NewTransport(requests int, config *tls.Config) *http.Transport {
 	t := outbound.NewTransport(outbound.Sockets{
 		Connect: connectTimeout, Header: headerTimeout, Idle: stallTimeout,
@@ -69,24 +70,25 @@ func NewTransport(requests int, config *tls.Config) *http.Transport {
 	return t
 }
 
-// client speaks with one endpoint. It may be used by several goroutines.
+// client sends requests to one endpoint. It is safe for concurrent use.
 type client struct {
 	Endpoint
 	role  string // "source" or "target", for messages
 	base  *url.URL
 	http  *http.Client
-	pause time.Duration // the first one between two tries
+	pause time.Duration // the first pause between two attempts
 }
 
+// newClient checks the endpoint. role is the name of the side in messages.
 func newClient(role string, e Endpoint) (*client, error) {
 	u, err := url.Parse(e.URL)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", role, err)
 	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.User != nil:
-		return nil, fmt.Errorf("%s: %q is not the URL of a server: http or https and a host", role, e.URL)
+		return nil, fmt.Errorf("%s: %q is not the URL of a server: want http or https and a host", role, e.URL)
 	case e.Credentials == nil || e.Transport == nil || e.Region == "":
-		return nil, fmt.Errorf("%s: credentials, transport and region are needed", role)
+		return nil, fmt.Errorf("%s: credentials, transport and region are required", role)
 	}
 	if e.Now == nil {
 		e.Now = time.Now
@@ -105,14 +107,14 @@ type call struct {
 	document            []byte
 	body                io.Reader
 	size                int64 // of body; if 0, body is not read
-	// algorithm is that of the checksum sent behind the body; empty: none. sum
-	// is asked for its value when body has ended.
+	// algorithm is that of the checksum in the trailer; empty: none. sum is
+	// called for its value at the end of body.
 	algorithm string
 	sum       func() string
 }
 
-// do sends a call. Every answer but 2xx is an *answerError. The caller closes
-// the body of the answer.
+// do sends a call. Every status other than 2xx is an *answerError. The caller
+// closes the body of the answer.
 func (c *client) do(ctx context.Context, in call) (*http.Response, error) {
 	if in.body != nil {
 		g := &gate{r: in.body}
@@ -125,7 +127,7 @@ func (c *client) do(ctx context.Context, in call) (*http.Response, error) {
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		// Not the *url.Error: its text repeats the URL, with the key in it.
+		// The text of a *url.Error repeats the URL with the key in it.
 		if u, ok := errors.AsType[*url.Error](err); ok {
 			err = u.Err
 		}
@@ -137,13 +139,13 @@ func (c *client) do(ctx context.Context, in call) (*http.Response, error) {
 	}
 	if resp.StatusCode/100 != 2 {
 		defer resp.Body.Close()
-		text, _ := io.ReadAll(resp.Body) // it is in memory
+		text, _ := io.ReadAll(resp.Body) // it is in memory already
 		return nil, c.refusal(resp, text)
 	}
 	return resp, nil
 }
 
-// document is do for an answer that is read whole.
+// document is do for an answer that is read into memory.
 func (c *client) document(ctx context.Context, in call) ([]byte, http.Header, error) {
 	resp, err := c.do(ctx, in)
 	if err != nil {
@@ -154,7 +156,7 @@ func (c *client) document(ctx context.Context, in call) ([]byte, http.Header, er
 	return text, resp.Header, err
 }
 
-// request builds and signs.
+// request builds and signs a request.
 func (c *client) request(ctx context.Context, in call) (*http.Request, error) {
 	who, err := c.Credentials(ctx)
 	if err != nil {
@@ -180,7 +182,7 @@ func (c *client) request(ctx context.Context, in call) (*http.Request, error) {
 	case in.body == nil:
 		err = sigv4.Sign(r, who.AccessKey, who.SecretKey, c.Region, "s3", sigv4.PayloadHash(in.document), c.Now())
 	case in.size == 0:
-		// Some servers stumble over an encoding without a chunk.
+		// Some servers fail on a chunked encoding without a chunk.
 		if in.algorithm != "" {
 			r.Header.Set(checksumHeader(in.algorithm), in.sum())
 		}
@@ -191,8 +193,8 @@ func (c *client) request(ctx context.Context, in call) (*http.Request, error) {
 	return r, err
 }
 
-// signBody signs a request whose body is not at hand yet. Over TLS it needs no
-// signature; over plain HTTP each chunk has its own.
+// signBody signs a request whose body is not known yet. Over TLS the body needs
+// no signature. Over plain HTTP each chunk has its own.
 func (c *client) signBody(r *http.Request, who Credential, in call) error {
 	if in.size >= continueFrom {
 		r.Header.Set("Expect", "100-continue")
@@ -217,8 +219,8 @@ func (c *client) signBody(r *http.Request, who Credential, in call) error {
 	return sigv4.SignChunked(r, who.AccessKey, who.SecretKey, c.Region, "s3", chunked, c.Now())
 }
 
-// target is where a call goes. The key is escaped here, byte for byte, so that
-// no segment of it is ever taken for . or .. or lost beside another slash.
+// target is the URL of a call. It escapes the key byte for byte, so that no
+// segment of it is taken for . or .. and no slash gets lost.
 func (c *client) target(in call) *url.URL {
 	u := *c.base
 	u.Path, u.RawPath = "/", "/"
@@ -231,12 +233,12 @@ func (c *client) target(in call) *url.URL {
 		}
 	}
 	u.Path, u.RawPath = u.Path+in.key, u.RawPath+escapeKey(in.key)
-	// Signatures know no + for a blank.
+	// Signatures use %20 for a blank, not +.
 	u.RawQuery = strings.ReplaceAll(in.query.Encode(), "+", "%20")
 	return &u
 }
 
-// escapeKey escapes all bytes but slashes and those that SigV4 leaves alone.
+// escapeKey escapes all bytes but slashes and those that SigV4 does not escape.
 func escapeKey(key string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder
@@ -261,6 +263,7 @@ type atEnd struct {
 	do   func()
 }
 
+// Read implements io.Reader.
 func (a *atEnd) Read(p []byte) (int, error) {
 	n, err := a.r.Read(p)
 	if a.left > 0 && int64(n) >= a.left {
@@ -270,14 +273,16 @@ func (a *atEnd) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// gate is a body that nobody reads any more once it was shut. The transport may
-// still be at it when an answer came early or not at all.
+// gate is a body that can be closed to its reader. After an early or missing
+// answer the transport may still read it, while the next attempt uses the
+// source already.
 type gate struct {
 	mu   sync.Mutex
 	r    io.Reader
 	gone bool
 }
 
+// Read implements io.Reader. After shut it fails.
 func (g *gate) Read(p []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -287,6 +292,7 @@ func (g *gate) Read(p []byte) (int, error) {
 	return g.r.Read(p)
 }
 
+// shut ends all reads. It waits for one in progress.
 func (g *gate) shut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

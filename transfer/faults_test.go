@@ -19,8 +19,8 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// behind puts a proxy in front of a server. before sees each request on its way
-// in and may answer it by itself, which it tells by true; after sees the answer.
+// behind puts a proxy in front of a server. before sees each request first; if
+// it answers the request itself, it returns true. after sees the answer.
 func behind(t testing.TB, s *server, before func(http.ResponseWriter, *http.Request) bool, after func(*http.Response) error) *server {
 	t.Helper()
 	u, err := url.Parse(s.URL)
@@ -31,7 +31,7 @@ func behind(t testing.TB, s *server, before func(http.ResponseWriter, *http.Requ
 		Transport:      s.Transport,
 		Rewrite:        func(r *httputil.ProxyRequest) { r.Out.URL.Scheme, r.Out.URL.Host = u.Scheme, u.Host },
 		ModifyResponse: after,
-		FlushInterval:  -1, // what came before a fault reaches the client
+		FlushInterval:  -1, // bytes before a fault reach the client
 		ErrorLog:       log.New(io.Discard, "", 0),
 		ErrorHandler:   func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
@@ -46,7 +46,7 @@ func behind(t testing.TB, s *server, before func(http.ResponseWriter, *http.Requ
 	return &faulty
 }
 
-// reads reports whether a request reads the object's bytes.
+// reads reports whether a request reads the bytes of an object.
 func reads(r *http.Request, key string) bool {
 	return r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/"+key)
 }
@@ -66,8 +66,8 @@ func quick(t testing.TB, o Options) *Copier {
 	return c
 }
 
-// A source that misbehaves for one object: that one is reported or, where the
-// fault passes, copied; all others are copied.
+// The source is faulty for one object. That object is reported or, if the fault
+// passes, copied. All others are copied.
 func TestFaultsOfSource(t *testing.T) {
 	real, to := startVersitygw(t), startVersitygw(t)
 	flip := func(resp *http.Response) { resp.Body = flipping{resp.Body} }
@@ -175,7 +175,7 @@ func (f flipping) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cut ends a body after half of what a first read gives.
+// cut ends a body after half of its first bytes.
 func cut(body io.ReadCloser) io.ReadCloser {
 	b, _ := io.ReadAll(body)
 	return struct {
@@ -188,7 +188,7 @@ type errorReader struct{}
 
 func (errorReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// stalling gives one byte and then nothing until the reader is gone.
+// stalling gives one byte and then nothing until the reader ends.
 type stalling struct {
 	io.ReadCloser
 	ctx   context.Context
@@ -204,7 +204,7 @@ func (s *stalling) Read(p []byte) (int, error) {
 	return 0, io.ErrUnexpectedEOF
 }
 
-// A target that misbehaves.
+// The target is faulty.
 func TestFaultsOfTarget(t *testing.T) {
 	from, real := startVersitygw(t), startVersitygw(t)
 	for name, c := range map[string]struct {
@@ -213,7 +213,7 @@ func TestFaultsOfTarget(t *testing.T) {
 		reason   string
 		conflict bool
 	}{
-		// The object is there, and nobody knows.
+		// The object was written, but the answer is lost.
 		"lost-answer": {after: func(n int64, _ *http.Response) error {
 			if n == 1 {
 				return io.ErrUnexpectedEOF
@@ -223,7 +223,7 @@ func TestFaultsOfTarget(t *testing.T) {
 		"other-writer": {before: func(n int64, _ http.ResponseWriter, r *http.Request) bool {
 			real.put(t, "other-writer", "bad", []byte("another's"), minio.PutObjectOptions{})
 			return false
-		}, reason: "somebody else wrote it", conflict: true},
+		}, reason: "another client wrote it", conflict: true},
 		"busy": {before: func(_ int64, w http.ResponseWriter, _ *http.Request) bool { return busy(w) }, reason: "target: 503 SlowDown"},
 		"wrong-etag": {after: func(_ int64, resp *http.Response) error {
 			resp.Header.Set("ETag", `"00000000000000000000000000000000"`)
@@ -260,7 +260,8 @@ func TestFaultsOfTarget(t *testing.T) {
 				sameStates(t, from.states(t, name), real.states(t, name))
 				return
 			}
-			if len(r.Failures) != 1 || r.Failures[0].Conflict != c.conflict || !strings.Contains(r.Failures[0].Reason, c.reason) || r.Exact() || r.Copied.Objects != 2 {
+			if len(r.Failures) != 1 || r.Failures[0].Conflict != c.conflict || r.Exact() || r.Copied.Objects != 2 ||
+				!strings.Contains(r.Failures[0].Reason, c.reason) {
 				t.Errorf("report: %+v", r)
 			}
 		})
@@ -270,7 +271,7 @@ func TestFaultsOfTarget(t *testing.T) {
 	}
 }
 
-// What is read back otherwise than it was written is found by --verify=read.
+// A written object that differs when read back is found by --verify=read.
 func TestReadBackFindsDamage(t *testing.T) {
 	from, real := startVersitygw(t), startVersitygw(t)
 	from.bucket(t, "bucket")
@@ -292,7 +293,9 @@ func TestReadBackFindsDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if all := strings.Join(reasons(r), "\n"); r.Failed != 3 || strings.Count(all, "read back otherwise") != 2 || !strings.Contains(all, "typed false written, but the target has another Content-Type") {
+	all := strings.Join(reasons(r), "\n")
+	if r.Failed != 3 || strings.Count(all, "differ when read back") != 2 ||
+		!strings.Contains(all, "typed false written, but the target has another Content-Type") {
 		t.Errorf("%+v", r)
 	}
 	if left := from.states(t, "bucket"); len(left) != 3 || r.Deleted.Objects != 0 || r.Left.Current.Objects != 3 {

@@ -19,11 +19,11 @@ import (
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 )
 
-// childEnv holds the options of a copy that this test binary runs as a process
-// of its own, so that it can be killed.
+// childEnv contains the options of a copy that this test binary runs as another
+// process, so that it can be killed.
 const childEnv = "TRANSFER_TEST_CHILD"
 
-// childCopy is what a child is told.
+// childCopy are the options of a child.
 type childCopy struct {
 	From, To         string // URLs
 	Bucket, Journal  string
@@ -68,7 +68,7 @@ func startGateway(t testing.TB) *server {
 }
 
 // An import that is cancelled once and killed once ends exact when it is run
-// again, and an export gives everything back.
+// again. An export returns everything.
 func TestImportInterruptedAndExport(t *testing.T) {
 	provider, gateway := startVersitygw(t), startGateway(t)
 	provider.fill(t, "photos", importObjects, oddKeys)
@@ -77,7 +77,7 @@ func TestImportInterruptedAndExport(t *testing.T) {
 	o := between(provider, "photos", gateway, "photos")
 	o.Journal = journal
 
-	// Interrupted once in order.
+	// One orderly interruption.
 	ctx, cancel := context.WithCancel(t.Context())
 	c, err := New(o)
 	if err != nil {
@@ -94,7 +94,7 @@ func TestImportInterruptedAndExport(t *testing.T) {
 		t.Fatalf("interrupted: %v, %+v", err, first)
 	}
 
-	// And once killed.
+	// One kill.
 	killAt(t, provider, gateway, "photos", journal, importObjects/2)
 
 	r := must(t, o)
@@ -128,8 +128,8 @@ func mustClient(t testing.TB, s *server) *client {
 	return c
 }
 
-// killAt runs the copy as a process of its own and kills it when the target has
-// so many objects.
+// killAt runs the copy as another process, and kills it when the target has
+// that many objects.
 func killAt(t testing.TB, from, to *server, bucket, journal string, objects int) {
 	t.Helper()
 	in := childCopy{From: from.URL, To: to.URL, Bucket: bucket, Journal: journal}
@@ -169,7 +169,7 @@ func killAt(t testing.TB, from, to *server, bucket, journal string, objects int)
 	}
 }
 
-// Keys that no path-like server holds go from gateway to gateway.
+// Keys that path-like servers cannot store are copied between gateways.
 func TestKeysBetweenGateways(t *testing.T) {
 	a, b := startGateway(t), startGateway(t)
 	a.bucket(t, "keys")

@@ -5,21 +5,23 @@ import (
 	"iter"
 )
 
-// task is one object of the source, with what the target has under its key.
+// task is an object of the source, with the object that the target has under
+// its key.
 type task struct {
 	entry
-	at *entry // nil: nothing
+	at *entry // nil: none
 
-	sent    *copied // what the last try sent; nil: none came so far
-	fixed   bool    // parts of our own size, the source's being no use
+	sent    *copied // what the last attempt sent; nil: no attempt got so far
+	fixed   bool    // use parts of our own size, because those of the source cannot be used
 	settled bool
 }
 
-// join walks both listings at once, as both ascend by key, and hands each object
-// of the source to the workers. Nothing is remembered but a page of each.
+// join walks both listings at once, since both are ordered by key, and passes
+// each object of the source to the workers. It holds only one page of each
+// listing.
 //
-// What is written meanwhile never comes up in the target's listing: its next
-// page begins behind a key that is not below any that was handed out.
+// Objects that are written meanwhile do not appear in the target's listing: its
+// next page begins after a key that is not below any key passed so far.
 func (c *Copier) join(ctx context.Context, tasks chan<- task) error {
 	next, stop := iter.Pull2(c.to.objects(ctx))
 	defer stop()

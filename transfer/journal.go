@@ -18,15 +18,15 @@ import (
 )
 
 const (
-	// syncLines is how many lines of a journal may be lost to a crash of the
-	// machine; they only cost work.
+	// syncLines is the number of lines that a crash of the machine may lose. A
+	// lost line costs work only.
 	syncLines = 64
-	// maxLine bounds a line: a key of which each byte may be escaped.
+	// maxLine bounds a line. Each byte of a key may be escaped.
 	maxLine = 16 << 10
 )
 
-// journalLine is one line of the file. The first has For; each other is a proof,
-// the begin or the end of an upload, whichever fields are set.
+// journalLine is one line of the file. The first line has For. The others are
+// proofs, or the begin or the end of an upload, as the fields tell.
 type journalLine struct {
 	For        string    `json:"for,omitempty"` // source and target
 	Key        string    `json:"key,omitempty"`
@@ -34,14 +34,16 @@ type journalLine struct {
 	Size       int64     `json:"size,omitempty"`
 	Modified   time.Time `json:"modified,omitzero"`
 	TargetETag string    `json:"target_etag,omitempty"`
-	Read       bool      `json:"read,omitempty"`   // its bytes were read back and compared
-	Upload     string    `json:"upload,omitempty"` // began, for Key at the target
-	Ended      string    `json:"ended,omitempty"`  // an Upload
+	Read       bool      `json:"read,omitempty"`   // the bytes were read back and compared
+	Upload     string    `json:"upload,omitempty"` // begun, for Key at the target
+	Ended      string    `json:"ended,omitempty"`  // id of an upload
 }
 
-// fact is a digest of what was proven: some forty bytes of memory for each line.
+// fact is a digest of a proof. It takes some forty bytes of memory for each
+// line.
 type fact [16]byte
 
+// factOf is the digest of one proof.
 func factOf(key, etag string, size int64, targetETag string, read bool) (f fact) {
 	text := fmt.Sprintf("%q %q %d %q %t", key, etag, size, targetETag, read)
 	sum := sha256.Sum256([]byte(text))
@@ -49,26 +51,26 @@ func factOf(key, etag string, size int64, targetETag string, read bool) (f fact)
 	return f
 }
 
-// journal remembers across runs. A nil journal remembers nothing. Its methods
-// may be called from several goroutines.
+// journal records proofs across runs. A nil journal records nothing. It is safe
+// for concurrent use.
 type journal struct {
 	mu    sync.Mutex
 	file  *os.File
-	facts map[fact]struct{} // as the file was when it was opened
-	open  map[string]string // uploads without an end then, and their keys
+	facts map[fact]struct{} // the facts in the file when it was opened
+	open  map[string]string // uploads without an end then, with their keys
 	dirty int
 }
 
-// journalError is a journal that cannot be written: the run must not go on as if
-// it would be remembered.
+// journalError means that the journal cannot be written. The run stops, because
+// it would not be recorded.
 type journalError struct{ error }
 
 func (e journalError) Unwrap() error { return e.error }
 
-// openJournal opens or makes the file and takes it for this process alone. A
-// last line that was torn by a crash is cut off. The journal of another purpose
-// is refused, for it would claim what is not so, and so is whatever is no
-// journal: it stays as it is.
+// openJournal opens or creates the file and locks it for this process. A last
+// line that a crash has cut is removed. A file that is no journal, or the
+// journal of another copy, is refused and not changed: its proofs would be
+// wrong here.
 func openJournal(path, purpose string) (*journal, error) {
 	f, err := plainfile.OpenWritten(path, 0o600)
 	if err != nil {
@@ -82,6 +84,8 @@ func openJournal(path, purpose string) (*journal, error) {
 	return j, nil
 }
 
+// load locks and reads the file. It changes it only after it has been found to
+// be a journal for this purpose.
 func (j *journal) load(purpose string) error {
 	if err := lockFile(j.file); err != nil {
 		return err
@@ -95,10 +99,10 @@ func (j *journal) load(purpose string) error {
 	for number := 1; ; number++ {
 		text, err := in.ReadSlice('\n')
 		if err == io.EOF && number == 1 && !bytes.HasPrefix(first, text) {
-			return errors.New("it is no journal, and is left as it is")
+			return errors.New("it is no journal, and was not changed")
 		}
 		if err == io.EOF {
-			break // what is left has no end: it was never wholly written
+			break // the rest has no line end: it was not written completely
 		}
 		if err != nil {
 			return fmt.Errorf("line %d: %w", number, err)
@@ -107,11 +111,11 @@ func (j *journal) load(purpose string) error {
 		d := json.NewDecoder(bytes.NewReader(text))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&line); err != nil {
-			return fmt.Errorf("line %d is none of a journal, and the file is left as it is: %w", number, err)
+			return fmt.Errorf("line %d is not that of a journal, and the file was not changed: %w", number, err)
 		}
 		switch {
 		case number == 1 && line.For == "":
-			return errors.New("it is no journal, and is left as it is")
+			return errors.New("it is no journal, and was not changed")
 		case number == 1 && line.For != purpose:
 			return fmt.Errorf("it belongs to another copy: %s", line.For)
 		}
@@ -127,6 +131,7 @@ func (j *journal) load(purpose string) error {
 	return j.append(journalLine{For: purpose})
 }
 
+// learn adds a line to the facts and open uploads.
 func (j *journal) learn(line journalLine) {
 	switch {
 	case line.For != "":
@@ -139,8 +144,8 @@ func (j *journal) learn(line journalLine) {
 	}
 }
 
-// knows reports whether an earlier run proved that what the target has is what
-// the source has, and whether by reading it back.
+// knows reports whether an earlier run proved that the objects of both sides
+// are the same, and whether it did so by reading.
 func (j *journal) knows(t *task) (known, read bool) {
 	if j == nil {
 		return false, false
@@ -150,16 +155,19 @@ func (j *journal) knows(t *task) (known, read bool) {
 	return known || read, read
 }
 
+// proven records a proof.
 func (j *journal) proven(t *task, targetETag string, read bool) error {
 	return j.append(journalLine{Key: t.key, ETag: t.etag, Size: t.size, Modified: t.modified, TargetETag: targetETag, Read: read})
 }
 
+// began and ended record an open upload, so that the next run can abort it.
 func (j *journal) began(id, key string) error { return j.append(journalLine{Upload: id, Key: key}) }
 func (j *journal) ended(id string) error      { return j.append(journalLine{Ended: id}) }
 
+// append writes a line. Every syncLines lines it waits for the disk.
 func (j *journal) append(line journalLine) error {
 	if j == nil || !utf8.ValidString(line.Key) {
-		return nil // JSON would name another key
+		return nil // JSON would change the key
 	}
 	text, err := lineOf(line)
 	if err != nil {
@@ -180,17 +188,18 @@ func (j *journal) append(line journalLine) error {
 	return nil
 }
 
-// lineOf is a line with its end.
+// lineOf is a line with its line end.
 func lineOf(line journalLine) ([]byte, error) {
 	text, err := json.Marshal(line)
 	return append(text, '\n'), err
 }
 
+// close writes the lines to the disk and unlocks the file.
 func (j *journal) close() error {
 	return errors.Join(j.file.Sync(), j.file.Close())
 }
 
-// purpose is what distinguishes journals.
+// purpose identifies the copy that a journal belongs to.
 func (c *Copier) purpose() string {
 	return strings.Join([]string{c.from.base.String(), c.from.bucket, c.to.base.String(), c.to.bucket, c.to.prefix}, " ")
 }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A journal is a plain file, and no link leads from it to another.
+// A journal is a plain file, and no link is followed to another one.
 func TestOddJournals(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, err := range []error{
@@ -74,11 +74,11 @@ func TestJournalFile(t *testing.T) {
 		"no first line": {text: strings.SplitAfterN(string(whole), "\n", 2)[1], fails: "it is no journal"},
 		"an object":     {text: "{}\n", fails: "it is no journal"},
 		"half foreign":  {text: strings.Replace(header, "this", "that", 1)[:len(header)-3], fails: "it is no journal"},
-		"binary":        {text: "\x00\x01\n\x02", fails: "line 1 is none of a journal"},
+		"binary":        {text: "\x00\x01\n\x02", fails: "line 1 is not that of a journal"},
 		"torn":          {text: string(whole) + `{"key":"b","etag":"9`},
 		"foreign":       {text: strings.Replace(string(whole), "this", "that", 1), fails: "it belongs to another copy: that"},
-		"another file":  {text: "something\n", fails: "line 1 is none of a journal"},
-		"damaged":       {text: strings.Replace(string(whole), `"key"`, `"kay"`, 1), fails: "line 2 is none of a journal"},
+		"another file":  {text: "something\n", fails: "line 1 is not that of a journal"},
+		"damaged":       {text: strings.Replace(string(whole), `"key"`, `"kay"`, 1), fails: "line 2 is not that of a journal"},
 		"long":          {text: string(whole) + strings.Repeat("x", maxLine+1) + "\n", fails: "buffer full"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -20,10 +20,10 @@ import (
 	"github.com/sanctum-storage/gateway/outbound"
 )
 
-// patience is what a liar is waited for.
+// patience bounds the wait for a liar.
 const patience = 200 * time.Millisecond
 
-// at is an endpoint without signatures that are looked at.
+// at is an endpoint whose signatures nobody checks.
 func at(t testing.TB, url string) *server {
 	t.Helper()
 	transport := outbound.NewTransport(outbound.Sockets{Connect: 5 * time.Second, Header: patience, Idle: patience, Kept: 8, KeptFor: time.Minute})
@@ -32,7 +32,7 @@ func at(t testing.TB, url string) *server {
 		Credentials: func(context.Context) (Credential, error) { return Credential{AccessKey: "a", SecretKey: "b"}, nil }}}
 }
 
-// impatient is quick with short budgets for the target's answers.
+// impatient is quick with small time limits for the target's answers.
 func impatient(t testing.TB, o Options) *Copier {
 	t.Helper()
 	c := quick(t, o)
@@ -41,7 +41,7 @@ func impatient(t testing.TB, o Options) *Copier {
 	return c
 }
 
-// stored is what a liar holds under a key when it is honest.
+// stored is the object that a liar has under a key when it is honest.
 func stored(t testing.TB, s *liar.Server, key string) []byte {
 	t.Helper()
 	resp, err := http.Get(s.URL + "/" + liar.Bucket + "/" + key)
@@ -56,8 +56,9 @@ func stored(t testing.TB, s *liar.Server, key string) []byte {
 	return data
 }
 
-// An export to a server that lies about one call ends, within a bounded memory. What
-// it calls exact is there, and its journal serves the next run.
+// An export to a server that lies about one call ends, with bounded memory.
+// Objects that it reports as exact are there, and its journal is valid for the
+// next run.
 func TestExportToALiar(t *testing.T) {
 	body := random(20_000)
 	told := 0
@@ -94,7 +95,8 @@ func TestExportToALiar(t *testing.T) {
 				if target.Cookies.Load() > 0 || target.Stolen.Load() > 0 {
 					t.Errorf("%d cookies came back, %d redirects were followed", target.Cookies.Load(), target.Stolen.Load())
 				}
-				// With an honest target the same journal serves to the end.
+				// With an honest target the same journal is sufficient to
+				// finish.
 				if r, err := impatient(t, o).Run(t.Context()); err != nil || !r.Exact() && r.Conflicts == 0 {
 					t.Errorf("run again with an honest target: %+v, %v", r, err)
 				}
@@ -106,7 +108,7 @@ func TestExportToALiar(t *testing.T) {
 	}
 }
 
-// answering is a server of one bucket whose answers the test makes.
+// answering is a server with one bucket whose answers come from the test.
 func answering(t testing.TB, answer func(w http.ResponseWriter, r *http.Request)) *server {
 	t.Helper()
 	front := httptest.NewServer(http.HandlerFunc(answer))
@@ -114,7 +116,7 @@ func answering(t testing.TB, answer func(w http.ResponseWriter, r *http.Request)
 	return at(t, front.URL)
 }
 
-// page is a listing of one page.
+// page is a listing with one page.
 func page(entries ...string) string {
 	return "<ListBucketResult>" + strings.Join(entries, "") + "</ListBucketResult>"
 }
@@ -123,11 +125,11 @@ func line(key, etag string, size int) string {
 	return fmt.Sprintf("<Contents><Key>%s</Key><ETag>%s</ETag><Size>%d</Size></Contents>", key, etag, size)
 }
 
-// No object without a key is asked for or written: that would be the bucket. A
-// listing of nothing else ends.
+// An object without a key is neither read nor written, because the request
+// would be for the bucket. A listing of only such objects ends.
 func TestNoKey(t *testing.T) {
 	var writes []string
-	pages := 0 // of the endless listing, which has an end for the test's sake
+	pages := 0 // of the endless listing, which ends for the sake of the test
 	target := func() *server {
 		return answering(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.Method == http.MethodPut {
@@ -156,7 +158,7 @@ func TestNoKey(t *testing.T) {
 	}
 	o := between(source("photos/", false), "from", target(), "to")
 	o.From.Prefix, o.StripPrefix, o.Survey = "photos/", true, false
-	if r, err := quick(t, o).Run(t.Context()); err != nil || r.Failed != 1 || !strings.Contains(r.Failures[0].Reason, "nothing of its key") {
+	if r, err := quick(t, o).Run(t.Context()); err != nil || r.Failed != 1 || !strings.Contains(r.Failures[0].Reason, "its key at the target would be empty") {
 		t.Errorf("a key that is its prefix: %+v, %v", r, err)
 	}
 	if len(writes) > 0 {
@@ -164,8 +166,8 @@ func TestNoKey(t *testing.T) {
 	}
 }
 
-// Entity tags that are none are not kept: neither in memory, for each part, nor in
-// the journal, whose lines the next run has to read.
+// Entity tags that are invalid are not kept: neither in memory, for each part,
+// nor in the journal, whose lines the next run must read.
 func TestLongETags(t *testing.T) {
 	long, data := strings.Repeat("e", 20_000), []byte("data")
 	sums := digestOf(data)
@@ -218,7 +220,7 @@ func digestOf(data []byte) string {
 	return d.etag()
 }
 
-// What is read to be compared is not read when its length is another already.
+// An object with another length is not read for comparison.
 func TestLongerThanWritten(t *testing.T) {
 	data, sent := random(1000), int64(0)
 	etag := digestOf(data)

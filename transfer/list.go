@@ -15,32 +15,35 @@ import (
 	"github.com/sanctum-storage/gateway/outbound"
 )
 
-// pageSize is the number of keys asked for at once, S3's own limit.
+// pageSize is the number of keys in a page, which is the limit of S3.
 const pageSize = 1000
 
-// errDisorder means that a listing does not ascend by the bytes of its keys, as
-// S3 has it except for directory buckets. Two such listings cannot be joined.
+// errDisorder means that a listing is not ordered by the bytes of its keys. S3
+// orders all but those of directory buckets. Listings in another order cannot
+// be joined.
 var errDisorder = errors.New("the listing is not in the order of the keys' bytes")
 
 // entry is one object of a listing.
 type entry struct {
-	key      string // as on its own side, with its prefix
+	key      string // on its own side, with its prefix
 	etag     string // without quotes
 	size     int64
 	modified time.Time
 }
 
-// place is a bucket, or what begins with prefix in it, on one side.
+// place is a bucket on one side, or the keys with prefix in it.
 type place struct {
 	*client
 	bucket, prefix string
 }
 
+// call returns a request for a key of the bucket, or for the bucket if key is
+// empty.
 func (p place) call(method, key string) call {
 	return call{method: method, bucket: p.bucket, key: key, query: url.Values{}, header: http.Header{}}
 }
 
-// page asks for one page of a listing, again if need be.
+// page asks for one page of a listing, with retries.
 func (p place) page(ctx context.Context, query url.Values, into any) error {
 	in := p.call(http.MethodGet, "")
 	in.query = query
@@ -58,7 +61,7 @@ func (p place) page(ctx context.Context, query url.Values, into any) error {
 	})
 }
 
-// decoder undoes encoding-type=url, where the server says that it applied it.
+// decoder undoes encoding-type=url if the server says that it applied it.
 func decoder(encodingType string) func(string) (string, error) {
 	if encodingType != "url" {
 		return func(s string) (string, error) { return s, nil }
@@ -66,9 +69,9 @@ func decoder(encodingType string) func(string) (string, error) {
 	return url.QueryUnescape
 }
 
-// objects lists the place in the order of the keys' bytes, a page in memory. An
-// error ends it. Each page is asked for by the last key, not by a token of the
-// server's, which might not live as long as a page takes to be worked on.
+// objects lists the place in the order of the keys' bytes, with one page in
+// memory. An error ends the listing. Each page is requested by the last key and
+// not by the server's token, which may expire while the page is worked on.
 func (p place) objects(ctx context.Context) iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
 		last, more := "", true
@@ -80,7 +83,7 @@ func (p place) objects(ctx context.Context) iter.Seq2[entry, error] {
 			}
 			more = truncated
 			for _, e := range page {
-				if e.key <= last { // an empty key, too: it would be the bucket
+				if e.key <= last { // This covers the empty key, which would be the bucket.
 					yield(entry{}, fmt.Errorf("%s: %w: %q comes after %q", p.role, errDisorder, e.key, last))
 					return
 				}
@@ -97,6 +100,7 @@ func (p place) objects(ctx context.Context) iter.Seq2[entry, error] {
 	}
 }
 
+// objectPage reads the page after a key.
 func (p place) objectPage(ctx context.Context, after string) (page []entry, more bool, err error) {
 	var doc struct {
 		XMLName      xml.Name `xml:"ListBucketResult"`
@@ -120,25 +124,26 @@ func (p place) objectPage(ctx context.Context, after string) (page []entry, more
 	for _, o := range doc.Contents {
 		key, err := decode(o.Key)
 		if err != nil || !strings.HasPrefix(key, p.prefix) {
-			return nil, false, fmt.Errorf("%s: the listing holds %q, which is not below the prefix", p.role, o.Key)
+			return nil, false, fmt.Errorf("%s: the listing contains %q, which is outside the prefix", p.role, o.Key)
 		}
 		page = append(page, entry{key, strings.Trim(o.ETag, `"`), o.Size, o.LastModified})
 	}
 	return page, doc.IsTruncated, nil
 }
 
-// maxSameKey is how many pages of a listing may end at one key: so many thousand
-// versions or uploads of one object.
+// maxSameKey bounds the pages of a listing that end at the same key, each with
+// a thousand versions or uploads.
 const maxSameKey = 10_000
 
-// advance watches where the pages of a listing end, which must lead on.
+// advance checks that the ends of a listing's pages advance, so that a faulty
+// server cannot keep the copier in a loop.
 type advance struct {
 	key, id string
 	same    int // pages in a row that ended at key
 }
 
 // to reports whether a page that ends at key and id, of a version or an upload,
-// comes after the one before.
+// comes after the page before.
 func (a *advance) to(key, id string) bool {
 	switch {
 	case key < a.key || key == a.key && id == a.id:
@@ -167,7 +172,7 @@ func (p place) versions(ctx context.Context) iter.Seq2[version, error] {
 		IsLatest bool   `xml:"IsLatest"`
 	}
 	return func(yield func(version, error) bool) {
-		var prior line // where the page before ended
+		var prior line // the end of the page before
 		var on advance
 		q := url.Values{"versions": {""}, "max-keys": {strconv.Itoa(pageSize)}}
 		for {
@@ -184,7 +189,8 @@ func (p place) versions(ctx context.Context) iter.Seq2[version, error] {
 				yield(version{}, err)
 				return
 			}
-			// Some servers begin a page with what ended the one before.
+			// Some servers repeat the last line of a page at the beginning of
+			// the next.
 			again := func(l line) bool {
 				return prior != line{} && l.Key == prior.Key && (prior.ID == "" || l.ID == prior.ID)
 			}
@@ -204,7 +210,7 @@ func (p place) versions(ctx context.Context) iter.Seq2[version, error] {
 			}
 			next, err := decoder(doc.EncodingType)(doc.NextKey)
 			if err != nil || next == "" || !on.to(next, doc.NextVersion) {
-				yield(version{}, fmt.Errorf("%s: the listing of versions does not go on after %q", p.role, doc.NextKey))
+				yield(version{}, fmt.Errorf("%s: the listing of versions does not advance after %q", p.role, doc.NextKey))
 				return
 			}
 			q.Set("key-marker", next)
@@ -215,7 +221,7 @@ func (p place) versions(ctx context.Context) iter.Seq2[version, error] {
 	}
 }
 
-// uploads counts the multipart uploads that were begun and not ended.
+// uploads counts the open multipart uploads.
 func (p place) uploads(ctx context.Context) (n int64, err error) {
 	var on advance
 	q := url.Values{"uploads": {""}, "max-uploads": {strconv.Itoa(pageSize)}}
@@ -239,7 +245,7 @@ func (p place) uploads(ctx context.Context) (n int64, err error) {
 		}
 		next, err := decoder(doc.EncodingType)(doc.NextKey)
 		if err != nil || next == "" || !on.to(next, doc.NextUpload) {
-			return 0, fmt.Errorf("%s: the listing of uploads does not go on after %q", p.role, doc.NextKey)
+			return 0, fmt.Errorf("%s: the listing of uploads does not advance after %q", p.role, doc.NextKey)
 		}
 		q.Set("key-marker", next)
 		q.Set("upload-id-marker", doc.NextUpload)

@@ -7,7 +7,8 @@ import (
 	"os"
 )
 
-// lockFile refuses: without a lock two runs could abort each other's uploads.
+// lockFile fails, because without a lock two runs could abort each other's
+// uploads.
 func lockFile(*os.File) error {
 	return errors.New("journals cannot be locked on this system; run without one")
 }

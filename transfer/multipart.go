@@ -22,15 +22,15 @@ const (
 
 const (
 	mebibyte = 1 << 20
-	// maxUploadID bounds an upload's id, in bytes: it goes into URLs and lines of
-	// the journal.
+	// maxUploadID bounds the id of an upload, in bytes, because it is part of
+	// URLs and of lines in the journal.
 	maxUploadID = 2 << 10
-	// ownPartSize is that of objects whose parts cannot be made as at the
-	// source; more where there would be too many.
+	// ownPartSize is the size of parts that do not follow the source. It is
+	// larger if there would be too many parts.
 	ownPartSize = 64 * mebibyte
 )
 
-// upload is a multipart upload under way.
+// upload is an open multipart upload.
 type upload struct {
 	c      *Copier
 	t      *task
@@ -38,12 +38,13 @@ type upload struct {
 	id     string
 	source *object
 	plan   plan
-	sum    checksum // what to compute: its algorithm and kind; value: the source's, if it can be compared
+	sum    checksum // the checksum to compute: algorithm and kind; and the source's value, if it can be compared
 	pieces []proven
 	etags  []string
 }
 
-// multipart copies an object in parts, with the source's boundaries.
+// multipart copies an object in parts, with the boundaries of the source if
+// they are known.
 func (c *Copier) multipart(ctx context.Context, t *task) (_ *copied, err error) {
 	o, err := c.from.head(ctx, t.key, t.etag, 0)
 	if err != nil {
@@ -84,15 +85,15 @@ func (c *Copier) multipart(ctx context.Context, t *task) (_ *copied, err error) 
 	}
 	algorithm, value := u.sum.algorithm, u.combined()
 	if value == "" {
-		algorithm = "" // that of the whole is not known here; those of the parts were compared
+		algorithm = "" // the checksum of the whole is not known here; those of the parts were compared
 	}
 	sure, err := c.answered(ans, t.sent.etag, algorithm, value)
 	t.sent.etag, t.sent.mustRead = ans.etag, !sure
 	return t.sent, err
 }
 
-// checksum chooses what the upload computes: what the source has, so that the
-// target keeps it too, or our own.
+// checksum chooses the checksum of the upload: that of the source, so that the
+// target keeps it as well, or our own.
 func (u *upload) checksum() checksum {
 	have := u.source.checksum
 	switch {
@@ -105,17 +106,18 @@ func (u *upload) checksum() checksum {
 	case u.plan.exact:
 		return checksum{have.algorithm, have.value, composite}
 	}
-	return checksum{algorithm: have.algorithm, kind: composite} // of other parts
+	return checksum{algorithm: have.algorithm, kind: composite} // the source's value is for other parts
 }
 
-// provenBySource reports whether something that the source says covers the bytes.
+// provenBySource reports whether the source has a digest of all bytes.
 func (u *upload) provenBySource() bool { return u.promised() || u.sum.value != "" }
 
-// promised reports whether the source's ETag must come out again.
+// promised reports whether the target's ETag must be the same as the source's.
 func (u *upload) promised() bool {
 	return u.plan.exact && partsOf(u.t.etag) > 0 && !u.source.foreignKey && !u.c.from.OpaqueETags
 }
 
+// etag is the entity tag that the target must give to the upload.
 func (u *upload) etag() string {
 	var sums [][]byte
 	for _, p := range u.pieces {
@@ -124,8 +126,8 @@ func (u *upload) etag() string {
 	return etagOfParts(sums)
 }
 
-// combined is the checksum of the whole, where it can be told before the target
-// tells it.
+// combined is the checksum of the whole object; empty if it cannot be computed
+// from the parts.
 func (u *upload) combined() string {
 	if u.sum.kind != composite {
 		return u.sum.value
@@ -137,8 +139,8 @@ func (u *upload) combined() string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil)) + "-" + strconv.Itoa(len(u.pieces))
 }
 
-// whole checks, before the object comes to be, that the parts are all of it and
-// what the source says they are.
+// whole checks, before the object is created, that the parts are complete and
+// have the digests of the source.
 func (u *upload) whole() error {
 	var n int64
 	for i := range u.pieces {
@@ -146,7 +148,7 @@ func (u *upload) whole() error {
 		n += u.pieces[i].n
 	}
 	if n != u.t.size {
-		return final{fmt.Errorf("the source's parts have %d bytes in all, the object %d", n, u.t.size)}
+		return final{fmt.Errorf("the parts of the source have %d bytes in total, the object %d", n, u.t.size)}
 	}
 	if u.promised() && u.etag() != u.t.etag || u.sum.kind == composite && u.sum.value != "" && u.combined() != u.sum.value {
 		return errWrong
@@ -154,6 +156,7 @@ func (u *upload) whole() error {
 	return nil
 }
 
+// create begins the upload at the target and records it in the journal.
 func (u *upload) create(ctx context.Context) error {
 	in := u.c.to.call(http.MethodPost, u.key)
 	in.query = url.Values{"uploads": {""}}
@@ -177,17 +180,18 @@ func (u *upload) create(ctx context.Context) error {
 		return err
 	}
 	if doc.UploadID == "" || len(doc.UploadID) > maxUploadID {
-		return final{fmt.Errorf("target: it begins an upload with an id of %d bytes", len(doc.UploadID))}
+		return final{fmt.Errorf("target: it began an upload with an id of %d bytes", len(doc.UploadID))}
 	}
 	u.id = doc.UploadID
 	return u.c.journal.began(u.id, u.key)
 }
 
-// part copies part i, counted from 0, again if need be.
+// part copies part i, counted from 0, with retries.
 func (u *upload) part(ctx context.Context, i int) error {
 	return u.c.to.again(ctx, func() error { return u.tryPart(ctx, i) })
 }
 
+// tryPart copies part i once.
 func (u *upload) tryPart(ctx context.Context, i int) (err error) {
 	ctx, w, stop := u.c.watched(ctx)
 	defer stop()
@@ -221,23 +225,27 @@ func (u *upload) tryPart(ctx context.Context, i int) (err error) {
 	return nil
 }
 
-// completion is the document that ends an upload.
+// completion is the document that completes an upload.
 type completion struct {
 	XMLName xml.Name        `xml:"http://s3.amazonaws.com/doc/2006-03-01/ CompleteMultipartUpload"`
 	Parts   []completedPart `xml:"Part"`
 }
 
+// completedPart is a part in that document. Its checksums have the algorithm in
+// the element's name.
 type completedPart struct {
 	ETag      string `xml:"ETag"`
 	Number    int    `xml:"PartNumber"`
 	Checksums []element
 }
 
+// element is an element of any name with text.
 type element struct {
 	XMLName xml.Name
 	Value   string `xml:",chardata"`
 }
 
+// complete creates the object from the parts.
 func (u *upload) complete(ctx context.Context) (written, error) {
 	var doc completion
 	for i, p := range u.pieces {
@@ -270,7 +278,8 @@ func (u *upload) complete(ctx context.Context) (written, error) {
 	return ans, err
 }
 
-// completed reads the answer to CompleteMultipartUpload.
+// completed reads the answer to CompleteMultipartUpload. Its status may be 200
+// for an error, which has another root element.
 func (p place) completed(text []byte, h http.Header, algorithm string) (written, error) {
 	var doc struct {
 		XMLName xml.Name  `xml:"CompleteMultipartUploadResult"`
@@ -289,7 +298,8 @@ func (p place) completed(text []byte, h http.Header, algorithm string) (written,
 	return ans, nil
 }
 
-// abort ends the upload without an object, also when ctx has ended.
+// abort ends the upload without an object, even if ctx has ended. A failure is
+// logged only, because the target removes old uploads itself.
 func (u *upload) abort(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
@@ -300,6 +310,7 @@ func (u *upload) abort(ctx context.Context) error {
 	return u.c.journal.ended(u.id)
 }
 
+// abort aborts an upload. An absent upload is no error.
 func (p place) abort(ctx context.Context, key, id string) error {
 	in := p.call(http.MethodDelete, key)
 	in.query = url.Values{"uploadId": {id}}
@@ -312,8 +323,8 @@ func (p place) abort(ctx context.Context, key, id string) error {
 	})
 }
 
-// abortLeftovers ends the uploads that an earlier run with this journal began
-// and, being killed, could not end.
+// abortLeftovers aborts the uploads that an earlier run with this journal could
+// not end because it was killed.
 func (c *Copier) abortLeftovers(ctx context.Context) {
 	for id, key := range c.journal.open {
 		u := &upload{c: c, key: key, id: id}

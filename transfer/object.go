@@ -18,32 +18,35 @@ import (
 
 const (
 	metadataPrefix = "x-amz-meta-"
-	// maxETag bounds an entity tag, in bytes: those of parts are kept until an
-	// upload ends, and lines of the journal hold two.
+	// maxETag bounds an entity tag, in bytes. The tags of parts are kept until
+	// an upload ends, and lines of the journal have two.
 	maxETag = 1 << 10
-	// Content types that mean that nobody gave one.
+	// The content types of objects that were written without one.
 	awsDefaultType  = "binary/octet-stream"
 	httpDefaultType = "application/octet-stream"
 )
 
-// carried are the headers of an object that go with it, beside user metadata.
+// carried are the headers that are copied with an object, besides user
+// metadata.
 var carried = []string{"Content-Type", "Content-Encoding", "Content-Language", "Content-Disposition",
 	"Cache-Control", "Expires", "X-Amz-Website-Redirect-Location"}
 
-// object is what a HEAD or GET tells of an object.
+// object is the description of an object in the answer to HEAD or GET.
 type object struct {
 	etag       string // without quotes
-	size       int64  // of the body that comes; of the whole, without part or range
-	parts      int    // x-amz-mp-parts-count; 0: not told
-	offset     int64  // of the body in the whole, from Content-Range; -1: not told
+	size       int64  // of the body that follows; of the whole object without part or range
+	parts      int    // x-amz-mp-parts-count; 0: unknown
+	offset     int64  // of the body in the object, from Content-Range; -1: unknown
 	attributes http.Header
 	checksum   checksum
 	foreignKey bool // see foreignKey
 	tags       bool
 	class      string
-	body       io.ReadCloser // of a GET, to be closed
+	body       io.ReadCloser // of a GET; the caller closes it
 }
 
+// describe reads the description from an answer. It refuses answers without a
+// length or an entity tag, which cannot be proven.
 func (p place) describe(resp *http.Response) (*object, error) {
 	o := &object{
 		etag:       strings.Trim(resp.Header.Get("ETag"), `"`),
@@ -75,16 +78,16 @@ func (p place) describe(resp *http.Response) (*object, error) {
 	return o, nil
 }
 
-// piece narrows a reading: to a part, or to a range of bytes. The zero value is
-// the whole.
+// piece is the part or the range of an object to read. The zero value is the
+// whole object.
 type piece struct {
 	part   int
 	ranged bool
 	off, n int64
 }
 
-// get opens an object, or a piece of it, in the state that etag names. The
-// caller closes its body.
+// get opens an object, or a piece of it, if it is in the state of etag. The
+// caller closes the body.
 func (p place) get(ctx context.Context, key, etag string, at piece) (*object, error) {
 	in := p.call(http.MethodGet, key)
 	in.header.Set("If-Match", `"`+etag+`"`)
@@ -105,11 +108,11 @@ func (p place) get(ctx context.Context, key, etag string, at piece) (*object, er
 	}
 	o, err := p.describe(resp)
 	if err == nil && o.etag != etag {
-		// A server that does not know If-Match.
+		// The server does not support If-Match.
 		err = &answerError{role: p.role, Status: http.StatusPreconditionFailed, Code: "PreconditionFailed"}
 	}
 	if err == nil && at.ranged && (o.offset != at.off || o.size != at.n) {
-		err = final{fmt.Errorf("%s: it was asked for %d bytes at %d and gave %d at %d", p.role, at.n, at.off, o.size, o.offset)}
+		err = final{fmt.Errorf("%s: it was asked for %d bytes at %d, but sent %d at %d", p.role, at.n, at.off, o.size, o.offset)}
 	}
 	if err != nil {
 		resp.Body.Close()
@@ -118,7 +121,7 @@ func (p place) get(ctx context.Context, key, etag string, at piece) (*object, er
 	return o, nil
 }
 
-// head asks for an object's state; etag may be empty, part 0.
+// head asks for the state of an object. etag may be empty, and part may be 0.
 func (p place) head(ctx context.Context, key, etag string, part int) (o *object, err error) {
 	in := p.call(http.MethodHead, key)
 	if etag != "" {
@@ -140,7 +143,7 @@ func (p place) head(ctx context.Context, key, etag string, part int) (o *object,
 	return o, err
 }
 
-// attributes are the headers that an object keeps.
+// attributes are the headers that are part of an object.
 func attributes(h http.Header) http.Header {
 	kept := http.Header{}
 	for name, values := range h {
@@ -153,7 +156,7 @@ func attributes(h http.Header) http.Header {
 			kept.Set(name, v)
 		}
 	}
-	// Some servers keep what describes only the transfer.
+	// Some servers store the encoding of the transfer as well.
 	if e := sigv4.StripChunked(kept.Get("Content-Encoding")); e == "" {
 		kept.Del("Content-Encoding")
 	} else {
@@ -162,7 +165,8 @@ func attributes(h http.Header) http.Header {
 	return kept
 }
 
-// differing names the attributes in which two sides differ, sorted.
+// differing returns the names of the attributes that differ between two sides,
+// sorted.
 func differing(source, target http.Header) (names []string) {
 	for name := range source {
 		if plain(name, source.Get(name)) != plain(name, target.Get(name)) {
@@ -178,8 +182,8 @@ func differing(source, target http.Header) (names []string) {
 	return names
 }
 
-// plain is a header's value apart from what servers write differently: the
-// default of the content type, and the encoding of text that is not ASCII.
+// plain is the value of a header without differences between servers: the
+// default content type, and the encoding of text that is not ASCII.
 func plain(name, value string) string {
 	if name == "Content-Type" && (value == awsDefaultType || value == httpDefaultType) {
 		return ""
@@ -191,7 +195,7 @@ func plain(name, value string) string {
 	return strings.TrimSpace(decoded)
 }
 
-// condition restricts a write: to an absent key, or to a state that was seen.
+// condition restricts a write to an absent key, or to the state that was seen.
 func condition(h http.Header, seen *entry) {
 	if seen == nil {
 		h.Set("If-None-Match", "*")
@@ -200,13 +204,14 @@ func condition(h http.Header, seen *entry) {
 	h.Set("If-Match", `"`+seen.etag+`"`)
 }
 
-// written is what a server answers to a write.
+// written is a server's answer to a write.
 type written struct {
 	etag       string
 	checksum   checksum
 	foreignKey bool
 }
 
+// wrote reads the answer to a write from its header.
 func wrote(h http.Header) written {
 	return written{strings.Trim(h.Get("ETag"), `"`), shownChecksum(h), foreignKey(h)}
 }
@@ -220,11 +225,11 @@ func (p place) put(ctx context.Context, in call) (written, error) {
 	return wrote(h), nil
 }
 
-// contentMD5 is an MD5 in hex as Content-MD5 has it.
+// contentMD5 is an MD5 in hex in the form of Content-MD5.
 func contentMD5(etag string) string {
 	sum, err := hex.DecodeString(etag)
 	if err != nil {
-		return "" // the caller looked at its form
+		return "" // the caller has checked the form
 	}
 	return base64.StdEncoding.EncodeToString(sum)
 }

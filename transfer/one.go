@@ -11,19 +11,20 @@ import (
 )
 
 var (
-	errStalled  = errors.New("nothing moved for too long")
+	errStalled  = errors.New("no byte moved for too long")
 	errVanished = errors.New("it was deleted from the source")
-	// errWrong is temporary: bytes may break on the way.
-	errWrong = errors.New("the bytes that came do not match the source's own digest")
+	// errWrong is temporary, because bytes can be damaged on the way.
+	errWrong = errors.New("the bytes received do not match the digest of the source")
 )
 
-// conflict is an object that the target has otherwise than the source.
+// conflict means that the target has another object than the source under the
+// key.
 type conflict struct{ why string }
 
 func (c conflict) Error() string { return c.why }
 
-// work does one task to its end and counts it, unless ctx ended first. Its error
-// is one of the run.
+// work does one task and counts it, unless ctx ended first. It returns only
+// errors that end the whole run.
 func (c *Copier) work(ctx context.Context, t task) error {
 	err := c.one(ctx, &t)
 	if err != nil && ctx.Err() != nil {
@@ -50,11 +51,11 @@ func (c *Copier) work(ctx context.Context, t task) error {
 	return nil
 }
 
-// one deals with an object until it is settled in one state of the source.
+// one copies an object until the target has one state of the source.
 func (c *Copier) one(ctx context.Context, t *task) error {
 	switch name := c.name(t.key); {
-	case name == "": // a request for it would be one for the bucket
-		return final{errors.New("nothing of its key is left at the target without the prefix")}
+	case name == "": // a request without a key would be for the bucket
+		return final{errors.New("its key at the target would be empty without the prefix")}
 	case len(name) > MaxKey:
 		return final{fmt.Errorf("its key would have %d bytes at the target", len(name))}
 	case len(t.etag) > maxETag || t.at != nil && len(t.at.etag) > maxETag:
@@ -72,7 +73,7 @@ func (c *Copier) one(ctx context.Context, t *task) error {
 		}
 		if refused(err, "source") == http.StatusNotFound {
 			if gone := c.from.exists(ctx); gone != nil {
-				return gone // not the object alone
+				return gone // the bucket is gone, not only the object
 			}
 			return errVanished
 		}
@@ -82,7 +83,7 @@ func (c *Copier) one(ctx context.Context, t *task) error {
 	}
 }
 
-// refresh takes the source's present state for what is to be copied.
+// refresh sets the task to the present state of the source.
 func (c *Copier) refresh(ctx context.Context, t *task) error {
 	o, err := c.from.head(ctx, t.key, "", 0)
 	if err != nil {
@@ -92,7 +93,7 @@ func (c *Copier) refresh(ctx context.Context, t *task) error {
 	return nil
 }
 
-// settle skips, refuses or copies the object in the state that t names.
+// settle skips, refuses or copies the object in the state of t.
 func (c *Copier) settle(ctx context.Context, t *task) error {
 	if t.at != nil {
 		why, err := c.compare(ctx, t)
@@ -128,12 +129,13 @@ func (c *Copier) settle(ctx context.Context, t *task) error {
 	return c.finish(ctx, t)
 }
 
-// finish is for an object that the target has.
+// finish ends the task of an object that the target has, and deletes it from
+// the source if wanted.
 func (c *Copier) finish(ctx context.Context, t *task) error {
 	if c.DeleteSource {
 		err := c.from.remove(ctx, t.key, t.etag)
 		if refused(err, "source") == http.StatusPreconditionFailed {
-			return final{errors.New("copied, but it changed at the source before it could be deleted there; the new state was not copied")}
+			return final{errors.New("copied, but it changed at the source before it could be deleted; the new state was not copied")}
 		}
 		if err != nil {
 			return final{fmt.Errorf("copied, but not deleted: %v", err)}
@@ -146,20 +148,20 @@ func (c *Copier) finish(ctx context.Context, t *task) error {
 
 // copied is an object that was written to the target.
 type copied struct {
-	source   *object // its description, without body
+	source   *object // its description, without the body
 	etag     string  // at the target
 	pieces   []proven
-	unproven bool // the source had no digest
+	unproven bool // the source has no digest
 	mustRead bool // the target's answer proves nothing
 }
 
-// proven is a run of bytes that went by.
+// proven is a range of bytes with its digests.
 type proven struct {
 	off, n int64
 	*digests
 }
 
-// copy writes the object, trying again where that may help.
+// copy writes the object, with retries.
 func (c *Copier) copy(ctx context.Context, t *task) (*copied, error) {
 	for attempt := 1; ; attempt++ {
 		try, what := c.single, refusedCode
@@ -174,7 +176,7 @@ func (c *Copier) copy(ctx context.Context, t *task) (*copied, error) {
 		case refused(err, "target") == http.StatusPreconditionFailed || code == "NoSuchUpload":
 			return c.claim(ctx, t, err)
 		case code == "EntityTooSmall" && !t.fixed:
-			t.fixed = true // the source's part sizes are not allowed there
+			t.fixed = true // the target does not accept parts of the source's sizes
 		case attempt == maxAttempts || !temporary(err) || ctx.Err() != nil:
 			return nil, err
 		}
@@ -185,6 +187,7 @@ func (c *Copier) copy(ctx context.Context, t *task) (*copied, error) {
 	}
 }
 
+// refusedCode is the error code of an answer of one side, or "".
 func refusedCode(err error, role string) string {
 	if e, ok := errors.AsType[*answerError](err); ok && e.role == role {
 		return e.Code
@@ -192,8 +195,8 @@ func refusedCode(err error, role string) string {
 	return ""
 }
 
-// claim finds out whose object is in the way: that of an earlier try, whose
-// answer got lost, or somebody else's.
+// claim finds out which client wrote the object that is in the way: an earlier
+// attempt of this copy, whose answer was lost, or another client.
 func (c *Copier) claim(ctx context.Context, t *task, cause error) (*copied, error) {
 	o, err := c.to.head(ctx, c.name(t.key), "", 0)
 	if refused(err, "target") == http.StatusNotFound {
@@ -203,21 +206,21 @@ func (c *Copier) claim(ctx context.Context, t *task, cause error) (*copied, erro
 		return nil, err
 	}
 	if t.sent != nil && o.etag == t.sent.etag && o.size == t.size {
-		t.sent.mustRead = true // lest it be another's with the same bytes and other attributes
+		t.sent.mustRead = true // another client may have written the same bytes with other attributes
 		return t.sent, nil
 	}
-	return nil, conflict{"somebody else wrote it to the target meanwhile"}
+	return nil, conflict{"another client wrote it to the target meanwhile"}
 }
 
-// watch ends what it watches when nothing moves.
+// watch cancels a context when no byte moves.
 type watch struct {
 	timer *time.Timer
 	after time.Duration
 	moved *atomic.Int64
 }
 
-// watched derives a context that ends after c.stall without a call of Write.
-// The caller calls stop.
+// watched derives a context that is cancelled after c.stall without a call of
+// Write. The caller calls stop.
 func (c *Copier) watched(ctx context.Context) (_ context.Context, w *watch, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	w = &watch{time.AfterFunc(c.stall, func() { cancel(errStalled) }), c.stall, &c.counters.moved}
@@ -227,20 +230,21 @@ func (c *Copier) watched(ctx context.Context) (_ context.Context, w *watch, stop
 	}
 }
 
+// Write counts bytes and restarts the time.
 func (w *watch) Write(p []byte) (int, error) {
 	w.timer.Reset(w.after)
 	w.moved.Add(int64(len(p)))
 	return len(p), nil
 }
 
-// proof is how the bytes of one request are held against both sides.
+// proof compares the bytes of one request with both sides.
 type proof struct {
 	*digests
-	etag string   // that the source promises for the bytes; empty: none
-	sum  checksum // that it promises for them; zero: none
+	etag string   // that the source has for the bytes; empty: none
+	sum  checksum // that the source has for the bytes; zero: none
 }
 
-// check is asked when all bytes have passed.
+// check is called after all bytes have passed.
 func (p *proof) check() error {
 	if p.etag != "" && p.digests.etag() != p.etag || p.sum.algorithm != "" && p.value() != p.sum.value {
 		return errWrong
@@ -248,7 +252,7 @@ func (p *proof) check() error {
 	return nil
 }
 
-// single copies an object by one PUT.
+// single copies an object with one PUT.
 func (c *Copier) single(ctx context.Context, t *task) (_ *copied, err error) {
 	ctx, w, stop := c.watched(ctx)
 	defer stop()
@@ -259,7 +263,7 @@ func (c *Copier) single(ctx context.Context, t *task) (_ *copied, err error) {
 	}
 	defer o.body.Close()
 	if o.size != t.size {
-		return nil, final{fmt.Errorf("the source lists %d bytes and sends %d", t.size, o.size)}
+		return nil, final{fmt.Errorf("the source lists %d bytes but sends %d", t.size, o.size)}
 	}
 	in := c.to.call(http.MethodPut, c.name(t.key))
 	in.header = o.attributes.Clone()
@@ -267,7 +271,7 @@ func (c *Copier) single(ctx context.Context, t *task) (_ *copied, err error) {
 	p := c.prove(t, o, &in)
 	body := &held{r: o.body, to: io.MultiWriter(p, w), left: o.size, check: p.check}
 	if in.body, in.size = body, o.size; in.size == 0 {
-		if err := body.finish(); err != nil { // nothing would ask for it
+		if err := body.finish(); err != nil { // an empty body is never read, so nothing else checks it
 			return nil, err
 		}
 	}
@@ -282,8 +286,8 @@ func (c *Copier) single(ctx context.Context, t *task) (_ *copied, err error) {
 	return t.sent, err
 }
 
-// prove chooses how a PUT is proven: by the checksum that the source has, so that
-// the target keeps it too, by our own, or by the MD5.
+// prove chooses the proof of a PUT: the checksum of the source, so that the
+// target keeps it as well, or our own, or the MD5.
 func (c *Copier) prove(t *task, o *object, in *call) *proof {
 	p := &proof{}
 	if md5ETag.MatchString(t.etag) && !o.foreignKey && !c.from.OpaqueETags {
@@ -297,8 +301,8 @@ func (c *Copier) prove(t *task, o *object, in *call) *proof {
 	case algorithm != "" && c.to.Checksums:
 		in.header.Set(checksumHeader(algorithm), p.sum.value)
 	case algorithm == "" && c.to.Checksums && in.header.Get("Content-Encoding") == "":
-		// With an encoding, the one of the transfer would stand beside it, which
-		// not all servers tell apart.
+		// The encoding of the transfer would be added to the object's encoding,
+		// and some servers store both.
 		algorithm, in.algorithm = ownAlgorithm, ownAlgorithm
 	case p.etag != "":
 		in.header.Set("Content-MD5", contentMD5(p.etag))
@@ -308,8 +312,8 @@ func (c *Copier) prove(t *task, o *object, in *call) *proof {
 	return p
 }
 
-// answered holds the target's answer against what was sent. It is sure when one
-// of ETag and checksum proves the bytes.
+// answered compares the target's answer with the bytes that were sent. It is
+// sure if the ETag or the checksum proves them.
 func (c *Copier) answered(ans written, etag, algorithm, value string) (sure bool, err error) {
 	opaque := ans.foreignKey || c.to.OpaqueETags
 	switch {
@@ -325,7 +329,7 @@ func (c *Copier) answered(ans written, etag, algorithm, value string) (sure bool
 	return false, nil
 }
 
-// cause prefers why a context ended over the fact.
+// cause replies with errStalled if that is why the context ended.
 func cause(ctx context.Context, err error) error {
 	if err != nil && context.Cause(ctx) == errStalled {
 		return errStalled

@@ -5,13 +5,13 @@ import (
 	"net/http"
 )
 
-// plan is how an object is cut into parts.
+// plan is the division of an object into parts.
 type plan struct {
 	count int
-	// size is that of each part but the last; 0: the source is asked for its
-	// parts by their numbers.
+	// size is the size of each part but the last; 0: the source is asked for
+	// its parts by number.
 	size int64
-	// exact says that these are the source's own boundaries.
+	// exact tells that these are the boundaries of the source.
 	exact bool
 }
 
@@ -27,8 +27,8 @@ func (p plan) piece(i int, total int64) piece {
 	return piece{ranged: true, off: off, n: min(p.size, total-off)}
 }
 
-// plan finds the source's boundaries: by asking for a part, which tells how many
-// there are, by guessing, or else makes its own.
+// plan finds the boundaries of the source. It asks for a part, whose answer
+// tells the number of parts; it guesses a size; or it uses parts of its own.
 func (c *Copier) plan(ctx context.Context, t *task) (plan, error) {
 	n := partsOf(t.etag)
 	if n == 0 || t.fixed {
@@ -47,7 +47,7 @@ func (c *Copier) plan(ctx context.Context, t *task) (plan, error) {
 	return ownPlan(t.size), nil
 }
 
-// ownPlan cuts into parts of ownPartSize, or larger ones of whole mebibytes.
+// ownPlan uses parts of ownPartSize, or larger ones of whole mebibytes.
 func ownPlan(total int64) plan {
 	size := int64(ownPartSize)
 	if total > size*maxParts {
@@ -56,13 +56,13 @@ func ownPlan(total int64) plan {
 	return plan{count: max(1, int((total+size-1)/size)), size: size}
 }
 
-// usualPartSizes are those of clients in wide use, in MiB: 5 (the least that S3
-// allows, rclone, minio-go's floor), 8 (aws-cli, boto3), 15 (s3cmd), 16 (minio
-// client), and what people configure.
+// usualPartSizes are the part sizes of common clients, in MiB: 5 (the minimum
+// of S3, rclone, the minimum of minio-go), 8 (aws-cli, boto3), 15 (s3cmd), 16
+// (minio client), and usual configurations.
 var usualPartSizes = []int64{8, 5, 16, 15, 64, 10, 20, 25, 32, 50, 100, 128, 256, 512, 1024}
 
-// guessPartSize finds a part size that makes n parts of total bytes; 0: none. A
-// wrong guess costs the ETag, nothing else.
+// guessPartSize returns a part size that divides total bytes into n parts; 0:
+// none. A wrong guess costs the ETag and nothing else.
 func guessPartSize(total int64, n int) int64 {
 	fits := func(size int64) bool { return (total+size-1)/size == int64(n) }
 	for _, m := range usualPartSizes {
@@ -78,7 +78,7 @@ func guessPartSize(total int64, n int) int64 {
 	return 0
 }
 
-// roundUp is total/n rounded up to whole mebibytes.
+// roundUp is total/n, rounded up to whole mebibytes.
 func roundUp(total int64, n int) int64 {
 	each := (total + int64(n) - 1) / int64(n)
 	return (each + mebibyte - 1) / mebibyte * mebibyte

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// MaxFailures is how many failed objects a report names; all are counted.
+// MaxFailures bounds the failed objects that a report names. All of them are
+// counted.
 const MaxFailures = 100
 
 // Count is a number of objects and the sum of their bytes.
@@ -15,34 +16,34 @@ type Count struct {
 	Bytes   int64 `json:"bytes"`
 }
 
-// Failure is an object that is not at the target as it is at the source, or,
-// with Conflict, one that the target has otherwise.
+// Failure is an object that the target does not have in the source's state.
+// With Conflict, the target has another object.
 type Failure struct {
 	Key      string `json:"key"`
 	Conflict bool   `json:"conflict,omitempty"`
 	Reason   string `json:"reason"`
 }
 
-// NotCarried counts copied objects of which something stayed behind.
+// NotCarried counts copied objects that lost something.
 type NotCarried struct {
 	Tags         int64 `json:"tags"`          // objects with tags
 	StorageClass int64 `json:"storage_class"` // objects outside the standard class
-	ETag         int64 `json:"etag"`          // objects whose ETag is another at the target
-	Unproven     int64 `json:"unproven"`      // objects whose source had no digest to hold the bytes against
+	ETag         int64 `json:"etag"`          // objects with another ETag at the target
+	Unproven     int64 `json:"unproven"`      // objects without a digest at the source to compare the bytes with
 }
 
-// Plaintext is what a source holds readable.
+// Plaintext counts the readable objects of a source.
 type Plaintext struct {
 	Current    Count `json:"current"`
 	Noncurrent Count `json:"noncurrent_versions"`
 	Markers    int64 `json:"delete_markers"`
 	Uploads    int64 `json:"incomplete_uploads"`
-	// VersionsUnknown and UploadsUnknown say that the source would not list them.
+	// VersionsUnknown and UploadsUnknown tell why the source did not list them.
 	VersionsUnknown string `json:"versions_unknown,omitempty"`
 	UploadsUnknown  string `json:"uploads_unknown,omitempty"`
 }
 
-// Report is what a run did.
+// Report is the result of a run.
 type Report struct {
 	Started     time.Time  `json:"started"`
 	Ended       time.Time  `json:"ended"`
@@ -50,37 +51,39 @@ type Report struct {
 	Complete    bool       `json:"complete"` // the whole source was listed and tried
 	Listed      Count      `json:"listed"`
 	Copied      Count      `json:"copied"`
-	Skipped     Count      `json:"skipped"` // were there already
+	Skipped     Count      `json:"skipped"` // the target has them already
 	Deleted     Count      `json:"deleted"` // from the source
 	Failed      int64      `json:"failed"`
 	Conflicts   int64      `json:"conflicts"`
-	Vanished    int64      `json:"vanished"` // gone from the source before they could be read
-	Extra       int64      `json:"extra"`    // at the target and not at the source; left alone
+	Vanished    int64      `json:"vanished"` // deleted from the source before they were read
+	Extra       int64      `json:"extra"`    // at the target but not at the source; not changed
 	Retries     int64      `json:"retries"`
 	NotCarried  NotCarried `json:"not_carried"`
 	Failures    []Failure  `json:"failures"`
-	// Left is what the source still holds; nil if nobody looked.
+	// Left counts the objects that the source still contains; nil if it was not
+	// examined.
 	Left *Plaintext `json:"left_in_plaintext,omitempty"`
 }
 
-// Exact reports whether the target has everything that the source was found to
-// have, byte for byte.
+// Exact reports whether the target has every listed object of the source, byte
+// for byte.
 func (r *Report) Exact() bool {
 	return r.Complete && !r.Interrupted && r.Failed == 0 && r.Conflicts == 0
 }
 
-// Progress is where a run stands.
+// Progress is the state of a run.
 type Progress struct {
 	Listed    Count `json:"listed"`
-	ListedAll bool  `json:"listed_all"` // Listed will not grow any more
+	ListedAll bool  `json:"listed_all"` // Listed is final
 	Copied    Count `json:"copied"`
 	Skipped   Count `json:"skipped"`
-	Failed    int64 `json:"failed"` // conflicts among them
-	// Moved are the bytes that went through, of objects under way and of tries
-	// that failed too.
+	Failed    int64 `json:"failed"` // includes conflicts
+	// Moved counts the bytes that passed, including those of unfinished objects
+	// and failed attempts.
 	Moved int64 `json:"moved_bytes"`
 }
 
+// tally is a Count that several goroutines add to.
 type tally struct{ objects, bytes atomic.Int64 }
 
 func (t *tally) add(size int64) {
@@ -98,12 +101,14 @@ type counters struct {
 	retries, moved, tags, class, etag, unproven atomic.Int64
 }
 
-// failures are the first MaxFailures that came up.
+// failures are the first MaxFailures failures.
 type failures struct {
 	mu  sync.Mutex
 	all []Failure
 }
 
+// add records a failure. The list is bounded, because a broken target can fail
+// every object.
 func (f *failures) add(one Failure) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -112,13 +117,16 @@ func (f *failures) add(one Failure) {
 	}
 }
 
-// Progress may be called at any time, from any goroutine.
+// Progress returns the state of the run. It may be called at any time, from any
+// goroutine.
 func (c *Copier) Progress() Progress {
 	n := &c.counters
 	return Progress{Listed: n.listed.count(), ListedAll: n.listedAll.Load(), Copied: n.copied.count(),
 		Skipped: n.skipped.count(), Failed: n.failed.Load() + n.conflicts.Load(), Moved: n.moved.Load()}
 }
 
+// report is the result so far. Complete also holds after failures: every listed
+// object was tried.
 func (c *Copier) report(started time.Time) *Report {
 	n := &c.counters
 	return &Report{
@@ -128,6 +136,6 @@ func (c *Copier) report(started time.Time) *Report {
 		Failed: n.failed.Load(), Conflicts: n.conflicts.Load(), Vanished: n.vanished.Load(), Extra: n.extra.Load(),
 		Retries:    n.retries.Load(),
 		NotCarried: NotCarried{Tags: n.tags.Load(), StorageClass: n.class.Load(), ETag: n.etag.Load(), Unproven: n.unproven.Load()},
-		Failures:   append([]Failure{}, c.failures.all...), // in JSON a list, also of none
+		Failures:   append([]Failure{}, c.failures.all...), // a list in JSON even if it is empty
 	}
 }

@@ -12,15 +12,15 @@ import (
 	"github.com/minio/minio-go/v7"
 )
 
-// Where ETags prove nothing, sameness is found by reading, unless a journal
-// remembers it.
+// Where ETags prove nothing, equality is found by reading, unless a journal has
+// recorded it.
 func TestOpaqueETags(t *testing.T) {
 	from, to := startVersitygw(t), startVersitygw(t)
 	from.bucket(t, "bucket")
 	from.put(t, "bucket", "small", random(100), minio.PutObjectOptions{})
 	from.putParts(t, "bucket", "parts", minio.PutObjectOptions{}, 5<<20, 5<<20, 100)
-	// A source that knows neither checksums nor part numbers, so that their sizes, not those
-	// that most clients use, are guessed wrong.
+	// The source supports neither checksums nor part numbers. So part sizes
+	// other than those of common clients are guessed wrongly.
 	from.putParts(t, "bucket", "uneven", minio.PutObjectOptions{}, 6<<20, 5<<20, 100)
 	source := behind(t, from, func(w http.ResponseWriter, r *http.Request) bool {
 		if r.URL.Query().Has("partNumber") {
@@ -58,7 +58,7 @@ func TestOpaqueETags(t *testing.T) {
 	if r = must(t, o); r.Skipped.Objects != 3 || reads.Load() != 0 {
 		t.Errorf("with a journal: %+v, %d reads", r, reads.Load())
 	}
-	// The same length and another content under such an ETag is found.
+	// Another content of the same length under such an ETag is found.
 	to.putParts(t, "bucket", "uneven", minio.PutObjectOptions{}, 8<<20, 3<<20+100)
 	r = run(t, t.Context(), o)
 	if r.Conflicts != 1 || !strings.Contains(strings.Join(reasons(r), ""), "SHA-256 differs") {
@@ -66,8 +66,8 @@ func TestOpaqueETags(t *testing.T) {
 	}
 }
 
-// What differs at the target is left alone unless it may be overwritten, and
-// what only the target has is left alone always.
+// Objects that differ at the target are not changed without permission. Objects
+// that only the target has are never changed.
 func TestConflicts(t *testing.T) {
 	from, to := startVersitygw(t), startVersitygw(t)
 	from.bucket(t, "bucket")
@@ -83,7 +83,9 @@ func TestConflicts(t *testing.T) {
 	o := between(from, "bucket", to, "bucket")
 	r := run(t, t.Context(), o)
 	want := []string{"content true the target has other bytes: their MD5 differs", "length true the target has 5 bytes, the source 17"}
-	if got := reasons(r); r.Exact() || r.Conflicts != 2 || r.Extra != 2 || r.Copied.Objects != 1 || r.Skipped.Objects != 1 || strings.Join(got, "|") != strings.Join(want, "|") {
+	got := strings.Join(reasons(r), "|")
+	if r.Exact() || r.Conflicts != 2 || r.Extra != 2 || r.Copied.Objects != 1 || r.Skipped.Objects != 1 ||
+		got != strings.Join(want, "|") {
 		t.Errorf("%+v", r)
 	}
 	o.Overwrite = true
@@ -139,8 +141,8 @@ func TestPrefixes(t *testing.T) {
 	}
 }
 
-// An upload that a killed run left open is aborted by the next one with the same
-// journal, and nobody else's is.
+// An upload that a killed run left open is aborted by the next run with the
+// same journal. Uploads of others are not.
 func TestLeftoverUploads(t *testing.T) {
 	from, to := startVersitygw(t), startGateway(t)
 	from.bucket(t, "bucket")
@@ -176,8 +178,8 @@ func TestLeftoverUploads(t *testing.T) {
 	}
 }
 
-// The source is emptied only of what was read back, and one that keeps old
-// versions only after that was agreed to.
+// Only objects that were read back are deleted from the source. A source that
+// keeps old versions needs permission first.
 func TestDeleteSource(t *testing.T) {
 	from, to := startVersitygw(t), startGateway(t)
 	from.fill(t, "bucket", 20, oddKeys)
@@ -185,7 +187,7 @@ func TestDeleteSource(t *testing.T) {
 	to.bucket(t, "bucket")
 	to.put(t, "bucket", "nothing", []byte("something"), minio.PutObjectOptions{})
 	o := between(from, "bucket", to, "bucket")
-	must(t, Options{From: Side{Endpoint: from.Endpoint, Bucket: "bucket", Prefix: "many/"}, To: o.To}) // some are there already
+	must(t, Options{From: Side{Endpoint: from.Endpoint, Bucket: "bucket", Prefix: "many/"}, To: o.To}) // some are copied already
 	o.DeleteSource = true
 	r := run(t, t.Context(), o)
 	if r.Conflicts != 1 || r.Deleted.Objects != int64(len(want)-1) || r.Left.Current.Objects != 1 {
@@ -211,7 +213,7 @@ func TestDeleteSource(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "keeps old versions") {
+	if _, err := c.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "as old versions") {
 		t.Errorf("a source with old versions: %v", err)
 	}
 }

@@ -21,13 +21,13 @@ import (
 	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
-// server is an S3 server of a test: what the copier needs and, apart from our
-// own client, minio-go to fill it and look into it.
+// server is an S3 server of a test: an endpoint for the copier, and minio-go, a
+// client other than ours, to fill and examine it.
 type server struct {
 	Endpoint
 	core *minio.Core
-	// once opens a connection for each request: versitygw answers the end of an
-	// empty chunked body as if it were another request.
+	// once opens a connection for each request, because versitygw takes the end
+	// of an empty chunked body for another request.
 	once *minio.Core
 }
 
@@ -51,7 +51,7 @@ func newServer(t testing.TB, endpoint, host, accessKey, secretKey string) *serve
 		}}}
 }
 
-// startVersitygw runs a real S3 server until the test ends.
+// startVersitygw runs an S3 server until the test ends.
 func startVersitygw(t testing.TB) *server {
 	t.Helper()
 	s, err := servers.StartVersitygw(t.Context(), t.TempDir(), filepath.Join(t.TempDir(), "log"))
@@ -87,7 +87,7 @@ func (s *server) put(t testing.TB, bucket, key string, body []byte, o minio.PutO
 	return info.ETag
 }
 
-// putParts makes a multipart object with parts of the sizes.
+// putParts creates a multipart object with parts of the given sizes.
 func (s *server) putParts(t testing.TB, bucket, key string, o minio.PutObjectOptions, sizes ...int) string {
 	t.Helper()
 	id, err := s.core.NewMultipartUpload(t.Context(), bucket, key, o)
@@ -115,14 +115,14 @@ func random(n int) []byte {
 	return b
 }
 
-// state is what a client sees of an object.
+// state is an object as a client sees it.
 type state struct {
 	etag, sha  string
 	size       int64
 	attributes http.Header
 }
 
-// states reads everything in a bucket, by minio-go.
+// states reads everything in a bucket, with minio-go.
 func (s *server) states(t testing.TB, bucket string) map[string]state {
 	t.Helper()
 	all := map[string]state{}
@@ -165,7 +165,7 @@ func (s *server) state(ctx context.Context, bucket, key string) (state, error) {
 	return state{info.ETag, fmt.Sprintf("%x", d.sha.Sum(nil)), n, attributes(h)}, err
 }
 
-// sameStates compares two buckets whole.
+// sameStates compares two buckets completely.
 func sameStates(t testing.TB, want, got map[string]state) {
 	t.Helper()
 	for key, w := range want {
@@ -186,8 +186,9 @@ func sameStates(t testing.TB, want, got map[string]state) {
 	}
 }
 
-// fill makes a bucket with objects of all kinds: n small ones, some with
-// metadata, odd keys that this server can hold, and a few of several parts.
+// fill creates a bucket with objects of all kinds: n small ones, some with
+// metadata, unusual keys that this server can store, and a few with several
+// parts.
 func (s *server) fill(t testing.TB, bucket string, n int, odd []string) {
 	t.Helper()
 	s.bucket(t, bucket)
@@ -221,19 +222,25 @@ func (s *server) fill(t testing.TB, bucket string, n int, odd []string) {
 	s.putParts(t, bucket, "parts/one", minio.PutObjectOptions{}, 1000)
 }
 
-// Keys that need care; path-like servers cannot hold the second list.
+// Unusual keys. Path-like servers cannot store the second list.
 var (
-	oddKeys = []string{"a b/c+d%2Fe&f=g?h#i", "ünï/cödé 日本語 \U0001F600", "a.b", "a-b", "a/b", "it's \"quoted\" <&>;", "tilde~star*(brackets)[]{}|^`", "back\\slash",
-		strings.Repeat("k", 200) + "/" + strings.Repeat("l/", 300) + strings.Repeat("m", 223)}
-	nonPathKeys = []string{"a", "a//b", "/leading", "trailing/", "x/..", "x/../y/..", "x/./y", "x/../y", "//", strings.Repeat("n", 1024), "\t\x01\x7f", "*", "%", "%zz", "+"}
+	oddKeys = []string{
+		"a b/c+d%2Fe&f=g?h#i", "ünï/cödé 日本語 \U0001F600", "a.b", "a-b", "a/b", "it's \"quoted\" <&>;",
+		"tilde~star*(brackets)[]{}|^`", "back\\slash",
+		strings.Repeat("k", 200) + "/" + strings.Repeat("l/", 300) + strings.Repeat("m", 223),
+	}
+	nonPathKeys = []string{
+		"a", "a//b", "/leading", "trailing/", "x/..", "x/../y/..", "x/./y", "x/../y", "//",
+		strings.Repeat("n", 1024), "\t\x01\x7f", "*", "%", "%zz", "+",
+	}
 )
 
-// options for a copy between two servers of a test.
+// options are those of a copy between two servers of a test.
 func between(from *server, source string, to *server, target string) Options {
 	return Options{From: Side{Endpoint: from.Endpoint, Bucket: source}, To: Side{Endpoint: to.Endpoint, Bucket: target}, Survey: true}
 }
 
-// must runs a copy that has to end exact.
+// must runs a copy that must end exact.
 func must(t testing.TB, o Options) *Report {
 	t.Helper()
 	r := run(t, t.Context(), o)
@@ -256,7 +263,7 @@ func run(t testing.TB, ctx context.Context, o Options) *Report {
 	return r
 }
 
-// reasons are what a report says of the keys that failed.
+// reasons are the reasons that a report gives for the failed keys.
 func reasons(r *Report) (all []string) {
 	for _, f := range r.Failures {
 		all = append(all, fmt.Sprintf("%s %t %s", f.Key, f.Conflict, f.Reason))

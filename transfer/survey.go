@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// survey counts what the source holds: all of it is readable by whoever runs it,
-// what was copied included, until it is deleted there.
+// survey counts the objects of the source. Its operator can read all of them,
+// copied ones included, until they are deleted.
 func (c *Copier) survey(ctx context.Context) (*Plaintext, error) {
 	left := &Plaintext{}
 	var err error
@@ -43,7 +43,8 @@ func (c *Copier) survey(ctx context.Context) (*Plaintext, error) {
 	return left, err
 }
 
-// unsupported reports that the source does not offer, or not allow, a listing.
+// unsupported reports whether the source does not offer, or does not permit, a
+// listing.
 func unsupported(err error) bool {
 	switch refused(err, "source") {
 	case http.StatusNotImplemented, http.StatusMethodNotAllowed, http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound:
@@ -52,6 +53,7 @@ func unsupported(err error) bool {
 	return false
 }
 
+// add counts one object.
 func (c *Count) add(size int64) {
 	c.Objects++
 	c.Bytes += size

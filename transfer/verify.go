@@ -11,8 +11,8 @@ import (
 	"sync"
 )
 
-// compare says how the target's object differs from the source's; empty: not at
-// all, as far as was asked for.
+// compare tells how the target's object differs from the source's; empty: as
+// far as the options demand, it does not.
 func (c *Copier) compare(ctx context.Context, t *task) (why string, err error) {
 	if t.size != t.at.size {
 		return fmt.Sprintf("the target has %d bytes, the source %d", t.at.size, t.size), nil
@@ -36,8 +36,8 @@ func (c *Copier) compare(ctx context.Context, t *task) (why string, err error) {
 	return why, err
 }
 
-// etagsTell reports whether the two entity tags, which differ, prove that the
-// bytes do: both must be the MD5 of them.
+// etagsTell reports whether two different entity tags prove different bytes.
+// Both must be MD5s.
 func (c *Copier) etagsTell(ctx context.Context, t *task) (bool, error) {
 	if !md5ETag.MatchString(t.etag) || !md5ETag.MatchString(t.at.etag) || c.from.OpaqueETags || c.to.OpaqueETags {
 		return false, nil
@@ -53,7 +53,7 @@ func (c *Copier) etagsTell(ctx context.Context, t *task) (bool, error) {
 	return !s.foreignKey && !d.foreignKey, nil
 }
 
-// compareBytes reads both sides to their ends.
+// compareBytes reads the objects of both sides.
 func (c *Copier) compareBytes(ctx context.Context, t *task) (why string, err error) {
 	ctx, w, stop := c.watched(ctx)
 	defer stop()
@@ -69,15 +69,15 @@ func (c *Copier) compareBytes(ctx context.Context, t *task) (why string, err err
 			return "", err
 		}
 		h, n := sha256.New(), int64(0)
-		if o.size == t.size { // else it may be endless
+		if o.size == t.size { // a body of another length may be endless
 			n, err = io.Copy(io.MultiWriter(h, w), o.body)
 		}
 		o.body.Close()
 		if err == nil && n != t.size {
-			err = fmt.Errorf("%d bytes came of %d: %w", o.size, t.size, io.ErrUnexpectedEOF)
+			err = fmt.Errorf("%d bytes were received of %d: %w", o.size, t.size, io.ErrUnexpectedEOF)
 		}
 		if err != nil {
-			return "", fmt.Errorf("%s: read to compare: %w", from.role, err)
+			return "", fmt.Errorf("%s: reading for comparison: %w", from.role, err)
 		}
 		sums[i], sides[i] = h.Sum(nil), o
 	}
@@ -87,7 +87,7 @@ func (c *Copier) compareBytes(ctx context.Context, t *task) (why string, err err
 	return unlike(sides[0].attributes, sides[1].attributes), nil
 }
 
-// unlike says in which attributes two sides differ; empty: in none.
+// unlike names the attributes that differ; empty: none.
 func unlike(source, target http.Header) string {
 	if names := differing(source, target); len(names) > 0 {
 		return "the target has another " + strings.Join(names, ", ")
@@ -95,13 +95,15 @@ func unlike(source, target http.Header) string {
 	return ""
 }
 
-// readBack reads what was written and holds it against what was sent.
+// readBack reads the written object and compares it with the bytes that were
+// sent.
 func (c *Copier) readBack(ctx context.Context, t *task, got *copied) error {
 	return eachOf(ctx, len(got.pieces), func(ctx context.Context, i int) error {
 		return c.to.again(ctx, func() error { return c.readPiece(ctx, t, got, i) })
 	})
 }
 
+// readPiece reads one range back.
 func (c *Copier) readPiece(ctx context.Context, t *task, got *copied, i int) (err error) {
 	ctx, w, stop := c.watched(ctx)
 	defer stop()
@@ -116,19 +118,19 @@ func (c *Copier) readPiece(ctx context.Context, t *task, got *copied, i int) (er
 		return final{fmt.Errorf("written, but %s", why)}
 	}
 	d, n := newDigests("", p.sha != nil), int64(-1)
-	if o.size == p.n { // else it may be endless
+	if o.size == p.n { // a body of another length may be endless
 		n, err = io.Copy(io.MultiWriter(d, w), o.body)
 	}
 	switch {
 	case err != nil:
 		return fmt.Errorf("target: read back: %w", err)
 	case n != p.n || d.etag() != p.etag() || d.sha != nil && !bytes.Equal(d.sha.Sum(nil), p.sha.Sum(nil)):
-		return final{fmt.Errorf("written, but the %d bytes at %d read back otherwise", p.n, p.off)}
+		return final{fmt.Errorf("written, but the %d bytes at %d differ when read back", p.n, p.off)}
 	}
 	return nil
 }
 
-// eachOf calls f for 0 to n-1, PartsAtOnce at a time, until one fails.
+// eachOf calls f for 0 to n-1, PartsAtOnce at a time, until one call fails.
 func eachOf(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
