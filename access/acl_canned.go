@@ -1,6 +1,10 @@
 package access
 
-import "github.com/sanctum-storage/gateway/s3err"
+import (
+	"slices"
+
+	"github.com/sanctum-storage/gateway/s3err"
+)
 
 // CannedACL returns the ACL that x-amz-acl names. owner owns the bucket or
 // object that gets it. bucketOwner owns the object's bucket, and is zero for
@@ -35,4 +39,20 @@ func CannedACL(name string, owner, bucketOwner ID) (*ACL, error) {
 		return nil, s3err.New(s3err.InvalidArgument, "").With("ArgumentName", "x-amz-acl").With("ArgumentValue", name)
 	}
 	return a, nil
+}
+
+// cannedNames are the names of canned ACLs of which no two mean the same.
+var cannedNames = []string{
+	"private", "public-read", "public-read-write", "authenticated-read", "log-delivery-write", "bucket-owner-read", "bucket-owner-full-control",
+}
+
+// CannedName is the canned ACL that gives the same, to an object in a bucket of
+// bucketOwner; empty when there is none.
+func (a *ACL) CannedName(bucketOwner ID) string {
+	for _, name := range cannedNames {
+		if c, err := CannedACL(name, a.Owner, bucketOwner); err == nil && slices.Equal(c.Grants, a.Grants) {
+			return name
+		}
+	}
+	return ""
 }

@@ -71,12 +71,6 @@ func renameNeeds(r *Request) ([]access.Need, error) {
 	return r.renamingNeeds()
 }
 
-// renamedKeys are condition keys about the source, unknown until it is found.
-// To policies a rename is the copy that it replaces.
-var renamedKeys = map[string]bool{
-	"s3:x-amz-copy-source": true, "s3:requestobjecttag/": true, "s3:requestobjecttagkeys": true,
-}
-
 // renamingNeeds returns the needs once the source is found. Without the right
 // to read the object's tags, or to set them or an ACL at the new key, the
 // sender must not bring them there.
@@ -85,7 +79,9 @@ func (r *Request) renamingNeeds() ([]access.Need, error) {
 	if err != nil && !isAbsent(err) {
 		return nil, err
 	}
-	r.object.context = with(requestTags(was.Marks.Tags), "s3:x-amz-copy-source", sourceName{bucket: r.Bucket.Name, key: r.source.key}.String())
+	if r.object.context, err = r.brings(&was); err != nil {
+		return nil, err
+	}
 	needs := append(r.takeNeeds(r.source), r.need("s3:PutObject"))
 	if len(was.Marks.Tags) > 0 {
 		needs = append(needs, r.need("s3:PutObjectTagging"), r.needOn("s3:GetObjectTagging", r.source))

@@ -295,6 +295,18 @@ func TestRenameCustomer(t *testing.T) {
 	g.Must(t, 200, "PUT", "/bkt/s", []byte("secret"), key...)
 	expect(t, "no key", g.Do(t, g.Root, "PUT", "/bkt/d?renameObject", nil, from("s")...), 400, "InvalidRequest")
 	expect(t, "another key", g.Do(t, g.Root, "PUT", "/bkt/d?renameObject", nil, from("s", customer('x')...)...), 403, "AccessDenied")
+	// To policies a rename says what the request would that makes the object there.
+	h := &household{g: g}
+	for name, condition := range map[string]string{
+		"sealed":      `{"Null":{"s3:x-amz-server-side-encryption-customer-algorithm":"false"}}`,
+		"redirecting": `{"StringEquals":{"s3:x-amz-website-redirect-location":"/to"}}`,
+	} {
+		_, user := h.user(t, g.Root, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},
+			{"Effect":"Deny","Action":"s3:PutObject","Resource":"arn:aws:s3:::bkt/d","Condition":`+condition+`}]}`)
+		g.Must(t, 200, "PUT", "/bkt/r", []byte("x"), append(key, "X-Amz-Website-Redirect-Location", "/to")...)
+		expect(t, name, g.Do(t, user, "PUT", "/bkt/d?renameObject", nil, from("r", key...)...), 403, "AccessDenied")
+		expect(t, name+", elsewhere", g.Do(t, user, "PUT", "/bkt/e?renameObject", nil, from("r", key...)...), 200, "")
+	}
 	g.Must(t, 200, "PUT", "/bkt/d?renameObject", nil, from("s", key...)...)
 	if res := g.Must(t, 200, "GET", "/bkt/d", nil, key...); string(res.Body) != "secret" {
 		t.Errorf("%s", res.Body)
