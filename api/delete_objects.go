@@ -160,6 +160,7 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 	}
 	var internal error
 	for j, done := range s.engine.DeleteObjects(r.Context(), r.Bucket, deletions) {
+		done.Err = r.hide(done.Err) // a condition on a key that holds nothing
 		outcomes[positions[j]] = done
 		if e := s3err.From(done.Err); e != nil && e.Code.Status() >= 500 {
 			internal = e
