@@ -177,6 +177,11 @@ func (a *Accounts) openIdentity(row meta.Identity) (Identity, error) {
 	return i, nil
 }
 
+// SameAs reports whether both are one identity that was not changed in between.
+func (i *Identity) SameAs(other *Identity) bool {
+	return i.ID == other.ID && i.revision == other.revision
+}
+
 // Inlined is the index of an inline policy, or -1.
 func (i *Identity) Inlined(name string) int {
 	return slices.IndexFunc(i.Inline, func(p InlinePolicy) bool { return p.Name == name })

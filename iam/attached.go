@@ -53,7 +53,7 @@ func (c *call) changeAttached(change func(i *accounts.Identity, p accounts.Ident
 	if err != nil {
 		return err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error { return change(i, p) })
+	_, err = c.change(i, func(i *accounts.Identity) error { return change(i, p) })
 	return err
 }
 
@@ -106,7 +106,7 @@ func putInline(c *call) (any, error) {
 	if err := checkPolicy(document, most); err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
+	_, err = c.change(i, func(i *accounts.Identity) error {
 		if n := i.Inlined(name); n >= 0 {
 			i.Inline[n].Document = document
 		} else {
@@ -175,7 +175,7 @@ func deleteInline(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
+	_, err = c.change(i, func(i *accounts.Identity) error {
 		n, err := c.inlined(i)
 		if err != nil {
 			return err

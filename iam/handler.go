@@ -96,7 +96,8 @@ type call struct {
 	reason    string
 	unproven  bool
 	subject   string
-	resource  string // of the last decision
+	resource  string   // of the last decision
+	extra     []string // condition keys that it was decided with, beside the identity's own
 }
 
 // IsForm reports whether a request is for these APIs: a form posted to the

@@ -297,3 +297,15 @@ func numbered(size int, unit string) string {
 type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// No claim passes for another whose name differs from it in case alone, in any script:
+// to a condition key whose issuer has a path the long s is an s.
+func TestClaimsThatDifferInCase(t *testing.T) {
+	for _, name := range []string{"sub", "SUB", "\u017fub", "group\u017f", "ema\u0131l", "\u212aey"} {
+		claims := `{"iss":"a","sub":"b","aud":"c","groups":"d","email":"e","key":"f","` + name + `":"x"}`
+		text := base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"RS256"}`)) + "." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".AAAA"
+		if _, err := parseToken(text); !errors.Is(err, s3err.InvalidIdentityToken) {
+			t.Errorf("a claim %q beside: %v", name, err)
+		}
+	}
+}

@@ -46,19 +46,13 @@ func (c *call) named(kind meta.IdentityKind, extra ...string) (accounts.Identity
 // an absent identity.
 func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (accounts.Identity, error) {
 	i, err := c.Accounts.Identity(c.ctx, c.tenant(), kind, name)
-	resource := c.arn(kind, "/", name)
-	if err == nil {
-		resource = i.ARN()
-		of, failed := c.ofResource(&i)
-		if failed != nil {
-			return i, failed
+	if err != nil {
+		if denied := c.allow(c.arn(kind, "/", name), extra...); denied != nil {
+			return i, denied
 		}
-		extra = append(of, extra...)
+		return i, err
 	}
-	if denied := c.allow(resource, extra...); denied != nil {
-		return i, denied
-	}
-	return i, err
+	return i, c.judge(&i, extra)
 }
 
 // listed returns one page of identities with the requested PathPrefix.

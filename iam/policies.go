@@ -136,10 +136,16 @@ func (c *call) managed(extra ...string) (accounts.Identity, error) {
 		return accounts.Identity{}, err
 	}
 	p, err := c.policyOf(c.tenant(), arn)
-	if denied := c.allow(arn, append(resourceTags(&p), extra...)...); denied != nil {
-		return accounts.Identity{}, denied
+	if err != nil {
+		if denied := c.allow(arn, extra...); denied != nil {
+			return accounts.Identity{}, denied
+		}
+		return p, err
 	}
-	return p, err
+	if err := c.judge(&p, extra); err != nil {
+		return accounts.Identity{}, err
+	}
+	return p, nil
 }
 
 // getPolicy shows a policy without its document.
@@ -243,7 +249,7 @@ func createPolicyVersion(c *call) (any, error) {
 	if err := checkPolicy(document, maxManaged); err != nil {
 		return nil, err
 	}
-	p, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityPolicy, p.Name, func(p *accounts.Identity) error {
+	p, err = c.change(p, func(p *accounts.Identity) error {
 		f := p.Policy
 		if len(f.Versions) >= accounts.MaxPolicyVersions {
 			return s3err.New(s3err.LimitExceeded, "A managed policy can have up to %d versions. "+
@@ -336,7 +342,7 @@ func (c *call) changeVersion(change func(*accounts.PolicyFacts, int) error) (any
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityPolicy, p.Name, func(p *accounts.Identity) error {
+	_, err = c.change(p, func(p *accounts.Identity) error {
 		i, err := c.version(p.Policy)
 		if err != nil {
 			return err

@@ -172,7 +172,7 @@ func (c *call) changeClientIDs(change func([]string, string) []string) (any, err
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityProvider, p.Name, func(p *accounts.Identity) error {
+	_, err = c.change(p, func(p *accounts.Identity) error {
 		p.Provider.ClientIDs = change(p.Provider.ClientIDs, id)
 		return checkClientIDs(p.Provider.ClientIDs)
 	})
@@ -191,7 +191,7 @@ func updateThumbprints(c *call) (any, error) {
 	if err := checkThumbprints(all); err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityProvider, p.Name, func(p *accounts.Identity) error {
+	_, err = c.change(p, func(p *accounts.Identity) error {
 		p.Provider.Thumbprints = all
 		return nil
 	})

@@ -175,7 +175,7 @@ func updateRoleDescription(c *call) (any, error) {
 	if err := c.form.checkDescription(); err != nil {
 		return nil, err
 	}
-	r, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *accounts.Identity) error {
+	r, err = c.change(r, func(r *accounts.Identity) error {
 		r.Description = c.form["Description"]
 		return nil
 	})
@@ -200,7 +200,7 @@ func updateRole(c *call) (any, error) {
 	if err := c.form.checkDescription(); err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *accounts.Identity) error {
+	_, err = c.change(r, func(r *accounts.Identity) error {
 		r.Role.MaxSession = session
 		if d, ok := c.form["Description"]; ok {
 			r.Description = d
@@ -225,7 +225,7 @@ func updateAssumeRolePolicy(c *call) (any, error) {
 	if document, err = c.trust(document); err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityRole, r.Name, func(r *accounts.Identity) error {
+	_, err = c.change(r, func(r *accounts.Identity) error {
 		r.Role.Trust = document
 		return nil
 	})

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -70,7 +71,7 @@ func object(part string) (map[string]json.RawMessage, error) {
 	if start, err := d.Token(); err != nil || start != json.Delim('{') {
 		return nil, errors.New("not a JSON object")
 	}
-	all, lower := make(map[string]json.RawMessage), make(map[string]bool)
+	all, seen := make(map[string]json.RawMessage), make(map[string]bool)
 	for d.More() {
 		name, err := d.Token()
 		if err != nil {
@@ -80,14 +81,14 @@ func object(part string) (map[string]json.RawMessage, error) {
 		if err := d.Decode(&value); err != nil {
 			return nil, err
 		}
-		folded := strings.ToLower(name.(string))
+		folded := access.FoldCase(name.(string))
 		switch {
-		case lower[folded]:
+		case seen[folded]:
 			return nil, errors.New("two members have the same name or differ in case only")
 		case len(all) == maxMembers:
 			return nil, fmt.Errorf("more than %d members", maxMembers)
 		}
-		all[name.(string)], lower[folded] = value, true
+		all[name.(string)], seen[folded] = value, true
 	}
 	if _, err := d.Token(); err != nil {
 		return nil, err

@@ -192,7 +192,7 @@ func rename(c *call) (any, error) {
 	if err := c.allow(c.arn(kind, path, to)); err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), kind, i.Name, func(i *accounts.Identity) error {
+	_, err = c.change(i, func(i *accounts.Identity) error {
 		i.Name, i.Path = to, path
 		return nil
 	})
@@ -228,7 +228,7 @@ func tag(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
+	_, err = c.change(i, func(i *accounts.Identity) error {
 		for _, t := range tags {
 			i.Tags = append(without(i.Tags, t.Key), t)
 		}
@@ -275,7 +275,7 @@ func untag(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
+	_, err = c.change(i, func(i *accounts.Identity) error {
 		for _, k := range keys {
 			i.Tags = without(i.Tags, k)
 		}
@@ -326,7 +326,7 @@ func (c *call) changeBoundary(extra ...string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), i.Kind, i.Name, func(i *accounts.Identity) error {
+	_, err = c.change(i, func(i *accounts.Identity) error {
 		i.Boundary = id
 		return nil
 	})
