@@ -11,27 +11,27 @@ type Bucket struct {
 	Name   string
 	Owner  ID
 	Region string // the LocationConstraint given at creation; empty for the default
-	// Residency is what the bucket demands of every backend that holds bytes of
-	// its objects: each entry is the name, the region or the jurisdiction of
-	// the backend. At most MaxResidency entries; none demands nothing.
+	// Residency is the bucket's demand on every backend that holds bytes of its
+	// objects: each entry is the name, the region or the jurisdiction of the
+	// backend. At most MaxResidency entries; none demands nothing.
 	Residency  []string
 	Backend    BackendID // where new blobs of its objects go
 	Created    time.Time
 	Versioning Versioning
-	// Lock says that versions may be locked. It is never taken back, and keeps
+	// Lock says that versions may be locked. It is never reset, and keeps
 	// versioning enabled.
 	Lock bool
-	// Revision grows with every change of the bucket's settings, so that what was
-	// read of them under a revision holds for as long as the bucket has it.
+	// Revision grows with every change of the bucket's settings, so that settings
+	// read under a revision are valid as long as the bucket has it.
 	Revision int64
-	// Record seals what the row says, Backend excepted, and which settings belong to
-	// the revision, under the system keys; nil while rows have none. At most
-	// MaxRecord bytes.
+	// Record seals the row, except Backend, and the list of settings of the
+	// revision, under the system keys; nil while rows have none. At most MaxRecord
+	// bytes.
 	Record []byte
 }
 
-// Setting is one sub-resource of a bucket: its policy, say. The store does not look
-// into it.
+// Setting is one sub-resource of a bucket, for example its policy. The store does
+// not interpret it.
 type Setting struct {
 	Name     string // 1..MaxSettingName bytes
 	Document []byte // sealed under the bucket's keys; 1..MaxSetting bytes
@@ -40,7 +40,7 @@ type Setting struct {
 // BucketSettings are a bucket and all its settings at one moment.
 type BucketSettings struct {
 	Bucket   Bucket
-	Settings []Setting // in the order of their names
+	Settings []Setting // in the order of names
 }
 
 // BucketSeed is one generation of a bucket's seed, wrapped by the key provider.
@@ -58,7 +58,7 @@ type BucketQuery struct {
 	Limit  int    // 1..MaxPage
 }
 
-// MaxBucketCount is how far buckets of an owner are counted.
+// MaxBucketCount is the highest number up to which an owner's buckets are counted.
 const MaxBucketCount = 1_000_000
 
 // Buckets keeps buckets and their wrapped seeds.
@@ -72,18 +72,18 @@ type Buckets interface {
 	Bucket(ctx context.Context, name string) (Bucket, error)
 	// ListBuckets returns at most q.Limit buckets.
 	ListBuckets(ctx context.Context, q BucketQuery) ([]Bucket, error)
-	// CountBuckets returns how many buckets an owner has, and most where it has more:
-	// it looks at no more than that. ErrLimit unless most is 1 to MaxBucketCount.
+	// CountBuckets returns how many buckets an owner has, but at most most: it
+	// counts no further. ErrLimit unless most is 1 to MaxBucketCount.
 	CountBuckets(ctx context.Context, owner ID, most int) (int, error)
-	// SetVersioning changes the bucket's versioning, and with lock gives it the right
-	// to locks. VersioningOff is no state to return to. ErrNoBucket; ErrConflict
-	// when the bucket has locks and v is not VersioningEnabled, or the revision is not
-	// c's.
+	// SetVersioning changes the bucket's versioning; with lock, it also permits
+	// locks in the bucket. VersioningOff cannot be set. ErrNoBucket; ErrConflict
+	// when the bucket has locks and v is not VersioningEnabled, or the revision is
+	// not c's.
 	SetVersioning(ctx context.Context, id ID, c Change, v Versioning, lock bool) error
 	// BucketSettings reads all settings of one revision; ErrNoBucket.
 	BucketSettings(ctx context.Context, id ID) (BucketSettings, error)
-	// SetSetting stores a setting, or with an empty Document removes it. The bucket's
-	// revision must still be the one given: ErrConflict, ErrNoBucket, ErrUnknown,
+	// SetSetting stores a setting, or removes it when Document is empty. The
+	// bucket's revision must still be c's: ErrConflict, ErrNoBucket, ErrUnknown,
 	// ErrLimit.
 	SetSetting(ctx context.Context, id ID, c Change, s Setting) error
 	// DeleteBucket removes a bucket that holds no version: ErrNotEmpty, ErrNoBucket.

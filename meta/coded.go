@@ -8,8 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Coded gives an error of the store the code that the client is told.
-// Errors with a meaning of their own in an operation are handled before.
+// Coded gives an error of the store the code for the client. The caller first
+// handles the errors that have a meaning in its operation.
 func Coded(err error) error {
 	switch {
 	case err == nil, errors.As(err, new(s3err.Code)):
@@ -21,11 +21,11 @@ func Coded(err error) error {
 	case errors.Is(err, ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
 	case errors.Is(err, ErrUnknown):
-		// It may have happened. The client is told no more than that it was not
-		// acknowledged, and tries again.
+		// The change may have happened. The client only learns that it was not
+		// acknowledged, and retries.
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
 	case errors.Is(err, ErrReservationLost):
-		// The collector took this process for dead: the client may try again.
+		// The collector took this process for dead: the client may retry.
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
 	}
 	return fmt.Errorf("store: %w", err)

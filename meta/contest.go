@@ -9,21 +9,21 @@ import (
 )
 
 const (
-	// maxContests is how often a change is made anew because others changed the same row
-	// in between. With the pauses it goes on for some seconds.
+	// maxContests is how often a change is tried while others change the same row.
+	// With the pauses, that takes some seconds.
 	maxContests = 64
-	// The pauses before a change is made anew are random, up to a length that doubles
-	// from the first to the last of these.
+	// Pauses between tries are random, up to a length that doubles from the first
+	// to the last of these.
 	firstContestPause = time.Millisecond
 	maxContestPause   = 200 * time.Millisecond
 )
 
-// Contest is a change of a row that others change at the same time, each made anew
-// until nobody changed the row in between. The zero value begins one.
+// Contest is the retry loop of a change to a row that others change at the same
+// time. The zero value is ready.
 type Contest struct{ lost int }
 
-// Again waits until a change that came too late may be made anew. OperationAborted: it
-// was made often enough; else the error is the context's.
+// Again waits before the next try. It returns OperationAborted after maxContests
+// tries, or the context's error.
 func (c *Contest) Again(ctx context.Context) error {
 	longest := min(firstContestPause<<min(c.lost, 16), maxContestPause)
 	if c.lost++; c.lost == maxContests {

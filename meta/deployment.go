@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// Deployment is the one row that says whose store this is.
+// Deployment is the one row that identifies the store.
 type Deployment struct {
 	ID      ID
 	Root    ID     // the root tenant
-	Seed    []byte // the system seed, wrapped by the key provider; opening it proves the right key
+	Seed    []byte // the system seed, wrapped by the key provider; only the right key can open it
 	Created time.Time
 	Sealing Sealing
-	// Record seals what the row says under the system keys; nil while Sealing is
+	// Record seals the row under the system keys; nil while Sealing is
 	// SealingLegacy.
 	Record []byte
-	// Resealed is how far the rows are resealed; see NoteResealed. InitDeployment
+	// Resealed is the progress of resealing rows; see NoteResealed. InitDeployment
 	// ignores it.
 	Resealed []byte
 }
@@ -23,7 +23,7 @@ type Deployment struct {
 // Deployments keeps the deployment's row.
 type Deployments interface {
 	// Deployment returns the row, or ErrNotFound in a new store. ErrUnfinished and
-	// ErrMoved tell of a store that nobody may serve.
+	// ErrMoved mean that no gateway may serve the store.
 	Deployment(ctx context.Context) (Deployment, error)
 	// InitDeployment writes the row, the root tenant and the first backend, whose
 	// id is FirstBackend, once; ErrExists after that.

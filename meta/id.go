@@ -10,8 +10,7 @@ import (
 )
 
 // ID names a bucket, version, upload, attempt, tenant, identity or holder: 128
-// bits, never used again for something else, so that a name made anew inherits
-// nothing.
+// bits, never reused, so that something new under an old name inherits nothing.
 type ID [16]byte
 
 // BlobID names sealed bytes in a backend: 160 random bits.
@@ -40,7 +39,7 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 // IsZero reports whether the id was never set.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// ParseID reads what String wrote, and nothing else.
+// ParseID reads the form that String writes, and no other.
 func ParseID(s string) (id ID, err error) {
 	if len(s) != 2*len(id) {
 		return id, fmt.Errorf("id %q: want %d hexadecimal digits", s, 2*len(id))
@@ -54,7 +53,7 @@ func ParseID(s string) (id ID, err error) {
 }
 
 // Canonical is the 64-digit owner id that S3 listings and ACLs show for a tenant.
-// It is derived one way, so that it says nothing of the id itself.
+// It is a hash of the id and does not reveal it.
 func (id ID) Canonical() string {
 	h := sha256.New()
 	h.Write([]byte("sanctum canonical user id\x00"))

@@ -1,7 +1,7 @@
 package meta
 
-// UnlessLast is the place to go on after a page that was asked for with the limit, which
-// counts as MaxPage where it is more; nil after the last page, which has fewer rows.
+// UnlessLast returns next unless the page was the last one, which has fewer rows
+// than asked for: then it returns nil. A limit above MaxPage counts as MaxPage.
 func UnlessLast(next []byte, rows, limit int) []byte {
 	if rows < min(limit, MaxPage) {
 		return nil

@@ -7,11 +7,12 @@ import (
 	"time"
 )
 
-// ErrSlow: a call of the store was given up because its caller has no more patience.
+// ErrSlow: a call of the store was abandoned because its caller's time limit
+// passed.
 var ErrSlow = fmt.Errorf("%w: the store did not answer in time", ErrUnavailable)
 
-// spentPart is what part of its patience a caller has left for each further call, once
-// one has used it up: what follows such a call is clearing up.
+// spentPart divides the time limit for further calls after one call has used it up:
+// such calls only clean up.
 const spentPart = 5
 
 type patienceKey struct{}
@@ -21,15 +22,16 @@ type patience struct {
 	spent atomic.Bool
 }
 
-// WithPatience has each call of a store that is made with the context, or with one that
-// comes from it, whether that ends with it or not, give up after a while with ErrSlow.
-// It is for requests, whose clients wait and can try again. A call that changes
-// something and is given up may have happened, and then says ErrUnknown.
+// WithPatience limits the time of each store call that uses the context or one
+// derived from it. The call then fails with ErrSlow. The limit survives
+// context.WithoutCancel. It is for requests, whose clients wait and can retry. An
+// abandoned call that changes something may have happened, and returns ErrUnknown.
 func WithPatience(ctx context.Context, each time.Duration) context.Context {
 	return context.WithValue(ctx, patienceKey{}, &patience{each: each})
 }
 
-// Patience is how long the next call may take at most, given what it may without.
+// Patience returns the time limit of the next call: most, or less where the context
+// has a lower one.
 func Patience(ctx context.Context, most time.Duration) time.Duration {
 	p, ok := ctx.Value(patienceKey{}).(*patience)
 	switch {
@@ -41,9 +43,9 @@ func Patience(ctx context.Context, most time.Duration) time.Duration {
 	return min(most, p.each)
 }
 
-// Patiently begins a call, or a wait for somebody else's: it returns a context that
-// ends with ErrSlow when the caller's patience does. The caller calls done when the
-// call has ended.
+// Patiently begins a store call, or a wait for another caller's: it returns a
+// context that ends with ErrSlow when the time limit of the caller passes. The
+// caller calls done when the call has ended.
 func Patiently(ctx context.Context) (_ context.Context, done func()) {
 	p, ok := ctx.Value(patienceKey{}).(*patience)
 	if !ok {

@@ -5,30 +5,30 @@ import (
 	"time"
 )
 
-// Tenant is an account: it owns buckets and objects, and has a root of its own. Its
-// ID is never used again; its name may be.
+// Tenant is an account: it owns buckets and objects, and has its own root. Its ID
+// is never reused; its name may be.
 type Tenant struct {
 	ID      ID
-	Name    string // unique among the living
+	Name    string // unique among existing tenants
 	Created time.Time
-	// Residency is what the tenant demands of the backends of every bucket that it
-	// makes, one entry of Bucket.Residency; empty: nothing.
+	// Residency is the tenant's demand on the backends of every bucket that it
+	// creates, one entry of Bucket.Residency; empty: none.
 	Residency string
 	// Limits are the tenant's quotas and rates, sealed; nil: none.
 	Limits []byte
-	// Record seals what the row says under the system keys; nil while rows have none.
+	// Record seals the row under the system keys; nil while rows have none.
 	Record []byte
 }
 
 // AccessKey is a credential. Secret is sealed under the system keys.
 type AccessKey struct {
 	ID       string // the access key id, as clients send it
-	User     ID     // an identity of IdentityUser; a tenant's ID: its root
+	User     ID     // an identity of IdentityUser; for a root the tenant's ID
 	Secret   []byte
 	Created  time.Time
-	Inactive bool // proves nothing until it is active again
-	// Record seals what the row says, Secret excepted, under the system keys; nil
-	// while rows have none.
+	Inactive bool // refused until it is active again
+	// Record seals the row, except Secret, under the system keys; nil while rows
+	// have none.
 	Record []byte
 }
 
@@ -42,29 +42,29 @@ type Principals interface {
 	TenantByName(ctx context.Context, name string) (Tenant, error)
 	// ListTenants returns at most limit tenants in the order of their names.
 	ListTenants(ctx context.Context, after string, limit int) ([]Tenant, error)
-	// UpdateTenant changes a tenant's residency, limits and record to those of now,
-	// whose ID it has: ErrConflict when they are not was's by now, ErrNotFound.
+	// UpdateTenant replaces the residency, limits and record of the tenant with
+	// now's ID: ErrConflict when they are no longer was's, ErrNotFound.
 	UpdateTenant(ctx context.Context, was, now Tenant) error
 	// DeleteTenant removes a tenant, its identities and all their access keys;
 	// ErrNotEmpty while it owns a bucket. ErrLimit while it has more than MaxBatch
-	// identities: they are to be removed first.
+	// identities: the caller removes these first.
 	DeleteTenant(ctx context.Context, id ID) error
-	// CreateAccessKey adds a credential; ErrExists, ErrNotFound (k.User is neither a
-	// tenant nor a user of one).
+	// CreateAccessKey adds a credential; ErrExists; ErrNotFound when k.User is
+	// neither a tenant nor a user.
 	CreateAccessKey(ctx context.Context, k AccessKey) error
 	// AccessKey finds a credential, or ErrNotFound.
 	AccessKey(ctx context.Context, id string) (AccessKey, error)
 	// ListAccessKeys returns the credentials of a user, or of a tenant's root, in the
 	// order of their ids.
 	ListAccessKeys(ctx context.Context, user ID) ([]AccessKey, error)
-	// UpdateAccessKey changes whether a credential is inactive, and its record, to what
-	// now says, whose ID it has: ErrConflict when they are not was's by now, ErrNotFound.
+	// UpdateAccessKey replaces Inactive and Record of the credential with now's ID:
+	// ErrConflict when they are no longer was's, ErrNotFound.
 	UpdateAccessKey(ctx context.Context, was, now AccessKey) error
 	// DeleteAccessKey removes a credential; ErrNotFound.
 	DeleteAccessKey(ctx context.Context, id string) error
 }
 
-// IdentityKind says what an identity is. The numbers are stored.
+// IdentityKind is the kind of an identity. The numbers are stored.
 type IdentityKind uint8
 
 const (
@@ -75,14 +75,13 @@ const (
 	IdentityProvider IdentityKind = 5 // an OpenID Connect provider
 )
 
-// Identity is something of IAM that a tenant has. Its ID is never used again;
-// its name may be. What it may do is in the document, which the store does not look
-// into.
+// Identity is an IAM entity of a tenant. Its ID is never reused; its name may be.
+// Its permissions are in the document, which the store does not interpret.
 type Identity struct {
 	ID       ID
 	Tenant   ID
 	Kind     IdentityKind
-	Name     string // unique in tenant and kind, without regard to ASCII case; 1..MaxIdentityName
+	Name     string // unique within tenant and kind, ignoring ASCII case; 1..MaxIdentityName
 	Created  time.Time
 	Revision int64  // counts changes of Document and Name
 	Document []byte // sealed under the system keys; 1..MaxIdentity bytes
@@ -95,13 +94,14 @@ type Identities interface {
 	CreateIdentity(ctx context.Context, i Identity) error
 	// Identity finds one by name, in any ASCII case; ErrNotFound.
 	Identity(ctx context.Context, tenant ID, kind IdentityKind, name string) (Identity, error)
-	// IdentitiesByID returns those of at most MaxBatch ids that exist, in no order.
+	// IdentitiesByID returns the identities of at most MaxBatch ids that exist, in
+	// any order.
 	IdentitiesByID(ctx context.Context, ids []ID) ([]Identity, error)
 	// ListIdentities returns at most limit in the order of their names, lower case,
 	// above after.
 	ListIdentities(ctx context.Context, tenant ID, kind IdentityKind, after string, limit int) ([]Identity, error)
 	// UpdateIdentity changes the name and document of the identity with i.ID if its
-	// revision is i.Revision: ErrConflict, ErrNotFound, ErrExists.
+	// revision is still i.Revision: ErrConflict, ErrNotFound, ErrExists.
 	UpdateIdentity(ctx context.Context, i Identity) error
 	// DeleteIdentity removes an identity if its revision is the one given:
 	// ErrConflict, ErrNotFound; ErrNotEmpty for a user that has access keys.

@@ -9,9 +9,9 @@ import (
 type UploadState uint8
 
 const (
-	UploadOpen      UploadState = iota + 1 // parts may come
+	UploadOpen      UploadState = iota + 1 // accepts parts
 	UploadCompleted                        // it is the body of one or more versions
-	UploadDying                            // aborted, expired or no longer referred to: Sweep removes it
+	UploadDying                            // aborted, expired or without references: Sweep removes it
 )
 
 // Upload is a multipart upload in progress and, once completed, the shared body
@@ -24,18 +24,18 @@ type Upload struct {
 	Created    time.Time
 	Generation uint32
 	WrappedKey []byte // the parts key, wrapped under the bucket key
-	Settings   []byte // sealed: headers, metadata and checksum of the object to be
+	Settings   []byte // sealed: headers, metadata and checksum of the future object
 	State      UploadState
-	// Revision grows with every part stored or replaced: Complete is a
-	// compare-and-swap on it, so that what was checked is what is completed.
+	// Revision grows with every stored or replaced part. Complete compares it, so
+	// that exactly the checked parts are completed.
 	Revision int64
 	Version  ID // the version that Complete made; zero while open
-	// Chosen are the parts that Complete named, as the ledger has them: nil while open,
-	// and where the ledger was edited so that they cannot be told.
+	// Chosen are the parts that Complete named, as the ledger has them: nil while
+	// open, and where edits of the ledger made them unreadable.
 	Chosen []PartRun
 }
 
-// Part is one piece of an upload. Storing a number again replaces the piece.
+// Part is one piece of an upload. Storing the same number again replaces the piece.
 type Part struct {
 	Upload   ID
 	Number   int // 1..10000
@@ -47,16 +47,16 @@ type Part struct {
 }
 
 // PutPart stores a part. With Share its blobs are live and each gets one more
-// reference (copy of whole extents); otherwise they are reserved for Holder.
+// reference (a copy of whole extents); otherwise they are reserved for Holder.
 type PutPart struct {
 	Part   Part
 	Share  bool
 	Holder ID
-	// At, if set, is where each of the blobs that are shared has to be, as Commit.At.
+	// At, if set, is the required place of each shared blob, as in Commit.At.
 	At []BackendID
 }
 
-// MaxClockSkew is how far apart the clocks of gateways are believed to be at the most.
+// MaxClockSkew is the largest difference assumed between the clocks of gateways.
 const MaxClockSkew = time.Hour
 
 // PartRun is a run of consecutive part numbers.
@@ -65,8 +65,8 @@ type PartRun struct{ First, Count int }
 // Complete turns an open upload into a version.
 type Complete struct {
 	Upload   ID
-	Revision int64     // of the upload whose parts were checked
-	Chosen   []PartRun // ascending; parts outside are dropped by TrimUploads
+	Revision int64     // of the upload when its parts were checked
+	Chosen   []PartRun // ascending; TrimUploads removes all others
 	Settings []byte    // replace those of the upload
 	Version  Version   // Body is {BodyUpload, Upload}
 	Expect   Expect
@@ -74,7 +74,7 @@ type Complete struct {
 	Versioning Versioning
 }
 
-// Trim ends the wait of a completed upload for its surplus parts to be removed.
+// Trim removes the surplus parts of a completed upload.
 type Trim struct {
 	Upload ID
 	// Chosen are the parts that stay, ascending; nil: all of them.
@@ -87,7 +87,7 @@ type UploadQuery struct {
 	Prefix      string
 	Delimiter   string
 	AfterKey    string // exclusive when AfterUpload is zero
-	AfterUpload ID     // with AfterKey: exclusive position within that key
+	AfterUpload ID     // exclusive position within AfterKey
 	Limit       int
 }
 
@@ -109,22 +109,22 @@ type UploadPage struct {
 type Uploads interface {
 	// CreateUpload adds an open upload; ErrNoBucket.
 	CreateUpload(ctx context.Context, u Upload) error
-	// Upload returns an upload in any state but UploadDying; ErrNotFound.
+	// Upload returns an upload in any state except UploadDying; ErrNotFound.
 	Upload(ctx context.Context, id ID) (Upload, error)
-	// PutPart stores or replaces a part of an open upload, condemning the blobs
-	// of the attempt it replaces. ErrNotFound when the upload is not open;
+	// PutPart stores or replaces a part of an open upload, and condemns the blobs
+	// of the replaced attempt. ErrNotFound when the upload is not open;
 	// ErrReservationLost, ErrBodyGone, ErrUnknown.
 	PutPart(ctx context.Context, p PutPart) error
 	// Parts returns at most limit parts with numbers above after, ascending,
 	// of an upload that is open or was completed, until Sweep removes them.
 	// Parts that Complete did not choose may be among them until TrimUploads.
 	Parts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
-	// CompleteUpload commits the version. ErrNotFound when the upload is not
-	// open, ErrConflict when its revision or the expectation does not hold,
-	// ErrNoBucket, ErrVersioning, ErrUnknown.
+	// CompleteUpload commits the version. ErrNotFound when the upload is not open,
+	// ErrConflict when its revision or the expectation does not match, ErrNoBucket,
+	// ErrVersioning, ErrUnknown.
 	CompleteUpload(ctx context.Context, c Complete) error
-	// ResealUpload replaces an upload's sealed settings if they still are those given
-	// as old; ErrConflict otherwise.
+	// ResealUpload replaces an upload's sealed settings if they are still equal to
+	// old; ErrConflict otherwise.
 	ResealUpload(ctx context.Context, id ID, old, settings []byte) error
 	// AbortUpload ends an open upload; ErrNotFound.
 	AbortUpload(ctx context.Context, id ID) error
@@ -133,32 +133,33 @@ type Uploads interface {
 	// ExpireUploads aborts at most limit open uploads created before t and
 	// returns how many.
 	ExpireUploads(ctx context.Context, t time.Time, limit int) (int, error)
-	// ScanUploads returns at most limit uploads in any state with ids above
-	// after, for consistency checks, each with how many versions refer to it.
+	// ScanUploads returns at most limit uploads in any state with ids above after,
+	// for consistency checks, each with the number of versions that refer to it.
 	ScanUploads(ctx context.Context, after ID, limit int) ([]UploadRef, error)
 	// ScanParts returns the parts of an upload in any state.
 	ScanParts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
-	// Untrimmed returns at most limit completed uploads that have parts which Complete did
-	// not choose, in the order in which they were created, from that time on, inclusive. Of
-	// a row that was edited so that it cannot be read, only the ID and the state are set.
+	// Untrimmed returns at most limit completed uploads with parts that Complete
+	// did not choose, in order of creation, from the time from on, inclusive. For
+	// an edited row that cannot be read, only the ID and the state are set.
 	Untrimmed(ctx context.Context, from time.Time, limit int) ([]Upload, error)
-	// TrimUploads removes the parts of completed uploads that the caller has found not to
-	// be chosen, at most limit rows in all; a part goes with its blobs, which are dead
-	// since now. An upload of which all are removed is no longer returned by Untrimmed. One
-	// that is not among those is passed over. At most MaxBatch uploads. It counts as Sweep
-	// does, and a limit below 1+MaxPartBlobs may be passed by the first part.
+	// TrimUploads removes the parts of completed uploads that the caller has found
+	// not to be chosen, at most limit rows in all; the blobs of a removed part are
+	// dead since now. Untrimmed no longer returns an upload after the last of its
+	// surplus parts. Uploads that Untrimmed would not return are skipped. At most
+	// MaxBatch uploads. It counts as Sweep does; a limit below 1+MaxPartBlobs may
+	// be exceeded by the first part.
 	TrimUploads(ctx context.Context, uploads []Trim, limit int, now time.Time) (int, error)
-	// Sweep does a bounded piece of what ended uploads and deleted buckets left:
-	// at most limit rows. It leaves alone uploads that ended (were aborted,
-	// expired, or lost their last reference) at or after ended, so that readers
-	// who began before still find the part rows; the blobs it condemns are dead
-	// since now. What ended or was condemned later than MaxClockSkew after now, as far as
-	// the ledger says, did so now: a clock was wrong. It returns how many rows it
-	// removed or dated; 0 means nothing is left.
+	// Sweep removes a bounded piece of the remains of ended uploads and deleted
+	// buckets: at most limit rows. It leaves alone uploads that ended (were
+	// aborted, expired, or lost their last reference) at or after ended, so that
+	// readers that began earlier still find the part rows; the blobs it condemns
+	// are dead since now. A row that ended or was condemned more than MaxClockSkew
+	// after now, by its own date, is dated now: a clock was wrong. It returns how
+	// many rows it removed or dated; 0 means that none is left.
 	Sweep(ctx context.Context, limit int, ended, now time.Time) (int, error)
 }
 
-// UploadRef is what a consistency check needs of an upload.
+// UploadRef is the part of an upload that consistency checks need.
 type UploadRef struct {
 	ID     ID
 	Bucket ID
