@@ -28,8 +28,8 @@ func (s *Store) AmendVersion(ctx context.Context, bucket meta.ID, a meta.Amendme
 	})
 }
 
-// unamended says why a version could not be changed. It is in one of the tables at
-// any time, and this one statement finds it.
+// unamended returns the reason why a version could not be changed. The version is
+// always in one of the two tables, so this one statement finds it.
 func unamended(tx Tx, bucket meta.ID, a meta.Amendment) error {
 	var revision int64
 	err := tx.QueryRow(`SELECT revision FROM objects WHERE bucket_id = ? AND key = ? AND version_id = ?
@@ -39,7 +39,7 @@ func unamended(tx Tx, bucket meta.ID, a meta.Amendment) error {
 		return found(err, meta.ErrNotFound)
 	}
 	if revision == a.Revision {
-		return ErrRetry // it went from one table to the other between the looks
+		return ErrRetry // it moved from one table to the other between the statements
 	}
 	return fmt.Errorf("%w: the version has revision %d", meta.ErrConflict, revision)
 }

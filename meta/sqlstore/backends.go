@@ -7,14 +7,15 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// How backends are locked. Whoever puts something on a backend (a reservation, a
-// bucket, a moved blob) holds its row for reading, so that it stays active until
-// the transaction ends; whoever changes a state waits for them and keeps out
-// later ones. Rows are locked in the order lease, backends by id, the rest.
+// How backends are locked. A transaction that puts something on a backend (a
+// reservation, a bucket, a moved blob) locks its row for reading, so that the
+// backend stays active until the transaction ends. A transaction that changes the
+// state waits for these and holds back later ones. The order of locks is: lease,
+// backends by id, all others.
 
 const backendColumns = `id, name, state, created, epoch, drain_target, drain_round, drain_after, drain_left, drain_blobs, drain_bytes`
 
-// clearDrain begins the columns of a draining anew.
+// clearDrain resets the columns of a draining.
 const clearDrain = "drain_after = NULL, drain_left = 0, drain_blobs = 0, drain_bytes = 0"
 
 const (
@@ -43,7 +44,7 @@ func (s *Store) ListBackends(ctx context.Context) (bs []meta.Backend, err error)
 	return bs, err
 }
 
-// AddBackend keeps to MaxBackends by the number: none is given twice.
+// AddBackend enforces MaxBackends by the number, because no number is given twice.
 func (s *Store) AddBackend(ctx context.Context, b meta.Backend) error {
 	if err := checkBackend(b); err != nil {
 		return err
@@ -73,7 +74,7 @@ func (s *Store) AdvanceEpoch(ctx context.Context, id meta.BackendID, from, to in
 	})
 }
 
-// holdBackend returns ErrConflict unless the backend is active, and keeps it so
+// holdBackend returns ErrConflict unless the backend is active, and keeps it active
 // until the transaction ends.
 func holdBackend(tx Tx, id meta.BackendID) error {
 	active, err := exists(tx, "SELECT 1 FROM backends WHERE id = ? AND state = ?"+forRead, int64(id), backendActive)
@@ -83,7 +84,7 @@ func holdBackend(tx Tx, id meta.BackendID) error {
 	return err
 }
 
-// DrainBackend locks all backends, for what it demands is of more than two:
+// DrainBackend locks all backends, because its condition concerns more than two:
 // otherwise A could begin to drain into B while B begins to drain into C.
 func (s *Store) DrainBackend(ctx context.Context, id, target meta.BackendID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
@@ -99,7 +100,7 @@ func (s *Store) DrainBackend(ctx context.Context, id, target meta.BackendID) err
 	})
 }
 
-// mayDrain returns what speaks against draining id into target.
+// mayDrain returns the reason not to drain id into target, or nil.
 func mayDrain(all []meta.Backend, id, target meta.BackendID) error {
 	known, active := false, false
 	for _, b := range all {
@@ -165,9 +166,9 @@ func (s *Store) RetireBackend(ctx context.Context, l meta.Lease, id meta.Backend
 		if !draining {
 			return meta.ErrConflict
 		}
-		// Nothing comes to it while it drains, so what is read here stays true.
-		// All reservations are read: they are few, and an index over them would
-		// cost every PUT.
+		// Nothing is added to a draining backend, so these answers stay true. All
+		// reservations are read: they are few, and an index over them would cost
+		// every PUT.
 		for _, query := range []string{
 			"SELECT 1 FROM buckets WHERE backend = ? LIMIT 1",
 			"SELECT 1 FROM reservations AS held WHERE backend = ? LIMIT 1",

@@ -9,13 +9,13 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// How references move. A blob in the table blobs has at least one reference; a
-// completed upload counts the versions made from it, and its parts hold one
-// reference each to their blobs until Sweep drops them.
+// How references are counted. A blob in the table blobs has at least one reference.
+// A completed upload counts the versions made from it, and its parts hold one
+// reference each to their blobs until Sweep removes them.
 
 // claimBlob turns the holder's reservation into a live blob with one reference.
 func claimBlob(tx Tx, id meta.BlobID, holder meta.ID) error {
-	// A conflict is with another commit of the same blob, which was first.
+	// A conflict means that another commit of the same blob was first.
 	err := soon(tx, meta.ErrReservationLost, `INSERT INTO blobs (id, refs, backend)
 		SELECT id, 1, backend FROM reservations WHERE id = ? AND holder = ? ON CONFLICT DO NOTHING`+InAnyOrder, id[:], holder[:])
 	if err != nil {
@@ -25,8 +25,7 @@ func claimBlob(tx Tx, id meta.BlobID, holder meta.ID) error {
 		"DELETE FROM reservations WHERE id = ? AND holder = ?"+InAnyOrder, id[:], holder[:])
 }
 
-// shareBlob adds a reference to a live blob, which has to be at a backend, zero
-// for any.
+// shareBlob adds a reference to a live blob at a backend; zero accepts any backend.
 func shareBlob(tx Tx, id meta.BlobID, at meta.BackendID) error {
 	if at == 0 {
 		return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?"+InAnyOrder, id[:])
@@ -34,10 +33,10 @@ func shareBlob(tx Tx, id meta.BlobID, at meta.BackendID) error {
 	return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ? AND backend = ?"+InAnyOrder, id[:], int64(at))
 }
 
-// dropBlob takes a reference away and condemns the blob with the last one. The lock
-// keeps the blob from being moved or shared before its row goes. Where the ledger was
-// edited and does not count the reference, there is nothing to take away: the bytes
-// stay, as those of a blob that nothing needs, and whatever referred to them goes.
+// dropBlob removes a reference, and condemns the blob when it was the last. The
+// lock keeps the blob from being moved or shared meanwhile. An edited ledger may
+// not count the reference. Then nothing is removed: the bytes stay as a blob
+// without use, and the caller still drops its row.
 func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
 	var refs, at int64
 	err := tx.QueryRow("SELECT refs, backend FROM blobs WHERE id = ?"+forUpdate, id[:]).Scan(&refs, &at)
@@ -58,11 +57,11 @@ func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
 	return soon(tx, lost, "DELETE FROM blobs WHERE id = ?"+InAnyOrder, id[:])
 }
 
-// orAnew ends an INSERT into condemned: where an edit has called the blob dead before
-// it died, it is dead from now on, and its grace begins.
+// orAnew ends an INSERT into condemned. If an edit has already marked the blob
+// dead, its grace period begins now.
 const orAnew = " ON CONFLICT (id, backend) DO UPDATE SET changed = excluded.changed"
 
-// addBody counts a version that is about to refer to the body.
+// addBody counts the reference of the version that is about to be written.
 func addBody(tx Tx, c meta.Commit) error {
 	b := c.Version.Body
 	switch {
@@ -80,7 +79,7 @@ func addBody(tx Tx, c meta.Commit) error {
 	return fmt.Errorf("commit of a body of kind %d, shared %t: no such intent", b.Kind, c.Share)
 }
 
-// dropBody takes away the reference of a version that is displaced or removed.
+// dropBody removes the reference of a displaced or removed version.
 func dropBody(tx Tx, b meta.Body, now time.Time) error {
 	switch b.Kind {
 	case meta.BodyBlob:
@@ -91,9 +90,9 @@ func dropBody(tx Tx, b meta.Body, now time.Time) error {
 	return nil
 }
 
-// dropUpload takes a reference away and hands the upload to Sweep with the last, in
-// whatever state an edit has put it. One that is not counted is passed over, as by
-// dropBlob.
+// dropUpload removes a reference. With the last one it hands the upload to Sweep,
+// in whatever state an edit has put it. A reference that is not counted is skipped,
+// as in dropBlob.
 func dropUpload(tx Tx, id meta.ID, now time.Time) error {
 	var refs int64
 	err := tx.QueryRow("SELECT refs FROM uploads WHERE id = ?"+forUpdate, id[:]).Scan(&refs)

@@ -31,12 +31,12 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 		if err := holdBackend(tx, b.Backend); err != nil {
 			return err
 		}
-		if len(b.Residency) > 0 { // who moves a blob meanwhile has to judge again
+		if len(b.Residency) > 0 { // concurrent moves of blobs must be judged again
 			if _, err := tx.Exec("UPDATE deployment SET demands = " + oneMore("demands")); err != nil {
 				return err
 			}
 		}
-		// An id is never used again, not even while Sweep removes what it left.
+		// An id is never reused, not even while Sweep removes its remains.
 		dying, err := exists(tx, "SELECT 1 FROM dying_buckets WHERE id = ?", b.ID[:])
 		if err != nil {
 			return err
@@ -72,7 +72,7 @@ func scanBucket(r Row) (b meta.Bucket, err error) {
 	return b, err
 }
 
-// bucketTo is where bucketColumns are read to.
+// bucketTo returns the destinations of bucketColumns.
 func bucketTo(b *meta.Bucket) []any {
 	return []any{(*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner), (*textColumn)(&b.Region),
 		(*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created),
@@ -123,7 +123,7 @@ func countBuckets(tx Tx, owner meta.ID, most int) (n int, err error) {
 
 func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
-		// The lock waits for commits that hold the bucket, and stops later ones.
+		// The lock waits for commits that hold the bucket, and blocks later ones.
 		if ok, err := exists(tx, "SELECT 1 FROM buckets WHERE id = ?"+forUpdate, id[:]); err != nil {
 			return err
 		} else if !ok {

@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Columns as they are read and bound. What is bound as []byte is never empty
-// but nil: drivers differ in how they tell an empty blob from NULL.
+// Columns as they are read and bound. An empty []byte is bound as nil, because
+// drivers differ in how they tell an empty blob from NULL.
 
 func blob(b []byte) []byte {
 	if len(b) == 0 {
@@ -31,8 +31,8 @@ type blobIDColumn meta.BlobID
 
 func (c *blobIDColumn) Scan(src any) error { return fixed(c[:], src) }
 
-// fixed copies a blob of exactly len(dest) bytes: an edited row is an error, not
-// another id.
+// fixed copies a blob of exactly len(dest) bytes. An edited row of another length
+// is an error and does not become another id.
 func fixed(dest []byte, src any) error {
 	switch b := src.(type) {
 	case nil:
@@ -80,7 +80,7 @@ func scanText(r Row) (s string, err error) {
 	return s, err
 }
 
-// bodyColumns are body_kind and body_id.
+// bodyColumns returns body_kind and body_id.
 func bodyColumns(b meta.Body) (kind int64, id []byte) {
 	switch b.Kind {
 	case meta.BodyBlob:
@@ -104,7 +104,7 @@ func bodyOf(kind int64, id []byte) (b meta.Body, err error) {
 	return b, fmt.Errorf("body of unknown kind %d", kind)
 }
 
-// joinBlobs and splitBlobs are the column parts.blobs.
+// joinBlobs and splitBlobs convert the column parts.blobs.
 func joinBlobs(ids []meta.BlobID) []byte {
 	var b []byte
 	for i := range ids {

@@ -25,11 +25,11 @@ func (s *Store) CommitObject(ctx context.Context, c meta.Commit) error {
 	return s.orNoBucket(ctx, c.Version.Bucket, err)
 }
 
-// errTaken: the key is not as vacant as it was said to be.
+// errTaken: the key holds an object, although the caller expected it to be vacant.
 var errTaken = fmt.Errorf("%w: the key holds an object", meta.ErrConflict)
 
-// add makes c's version the first of a key that has none. All its statements can
-// travel together.
+// add makes c's version the first of a vacant key. An engine may send all its
+// statements together.
 func add(tx Tx, c meta.Commit) error {
 	if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
 		return err
@@ -46,19 +46,19 @@ func add(tx Tx, c meta.Commit) error {
 	return used.write(tx, v.Bucket)
 }
 
-// commitOver commits whatever the key holds.
+// commitOver commits to a key that may hold an object.
 func (s *Store) commitOver(ctx context.Context, c meta.Commit) error {
 	return s.writeIn(ctx, func(tx Tx) error {
 		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
 			return err
 		}
-		// The new body is counted before the old one is dropped: they may be
-		// the same, when metadata is replaced by a copy onto itself.
+		// The new body is counted before the old one is dropped, because both are
+		// the same when an object is copied onto itself to replace its metadata.
 		return replace(tx, c.Version, c.Versioning, c.Expect, func() error { return addBody(tx, c) })
 	})
 }
 
-// checkCommit refuses a version that no key can have.
+// checkCommit refuses versions that no key can have.
 func checkCommit(v *meta.Version, versioning meta.Versioning) error {
 	if err := checkKey(v.Key); err != nil {
 		return err
@@ -72,7 +72,7 @@ func checkCommit(v *meta.Version, versioning meta.Versioning) error {
 	return checkChangeable(v.Marks, v.Class)
 }
 
-// checkChangeable returns ErrLimit for what is longer than a version may have it.
+// checkChangeable returns ErrLimit for marks or a class that are too long.
 func checkChangeable(marks []byte, class string) error {
 	if len(marks) > meta.MaxMarks {
 		return fmt.Errorf("%w: marks of %d bytes", meta.ErrLimit, len(marks))
@@ -90,9 +90,9 @@ var (
 		" = ?, rank = ? WHERE bucket_id = ? AND key = ?" + InAnyOrder
 )
 
-// replace makes v current if the expectation holds and addBody succeeds. What it
-// displaces is kept or dropped as the bucket's versioning has it, as of the time
-// when v was made.
+// replace makes v current if the expectation holds and addBody succeeds. The
+// bucket's versioning decides whether the displaced version is kept or dropped, as
+// of the time when v was made.
 func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, addBody func() error) error {
 	cur, err := lockCurrent(tx, v.Bucket, v.Key, versioning)
 	if err != nil {
@@ -130,13 +130,13 @@ func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, a
 	return used.write(tx, v.Bucket)
 }
 
-// write puts v into objects.
+// write runs a query that writes v into objects.
 func write(tx Tx, query string, v *meta.Version, rank int64) error {
 	return soon(tx, ErrRetry, query, keyed(v.Bucket, v.Key, append(valuesOf(v), rank)...)...)
 }
 
-// succeed makes v current after a version that is kept, unless it is a null marker
-// and v null too.
+// succeed makes v current after a version that is kept, unless that one is a null
+// marker and v is null too.
 func succeed(tx Tx, cur *current, v *meta.Version, used *usageChange) error {
 	if err := makeWay(tx, cur, v.Null, v.Modified, used); err != nil {
 		return err
@@ -148,9 +148,9 @@ func succeed(tx Tx, cur *current, v *meta.Version, used *usageChange) error {
 	return write(tx, query, v, cur.rank-1)
 }
 
-// makeWay displaces the current version for another, which is null or not. A
-// null version makes way for another for good, whether it is current or not; a row
-// of it in objects stays, for another to take.
+// makeWay displaces the current version; null says whether its successor is a null
+// version. A null successor removes the former null version for good, whether that
+// is current or not. Its row in objects stays for the successor.
 func makeWay(tx Tx, cur *current, null bool, now time.Time, used *usageChange) error {
 	if null && cur.version.Null {
 		used.remove(&cur.version)

@@ -31,15 +31,15 @@ func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 			if err != nil {
 				return err
 			}
-			return counted.negated().write(tx, c.Version.Bucket) // it holds the bucket
+			return counted.negated().write(tx, c.Version.Bucket) // the commit holds the bucket already
 		})
 	})
 	return s.orNoBucket(ctx, c.Version.Bucket, err)
 }
 
-// lockComplete locks the upload if it is as the caller checked it, and returns
-// the state it will have, trimming when not all parts are chosen, and what it is
-// counted with.
+// lockComplete locks the upload if it is still as the caller checked it. It returns
+// the upload's next state, which is trimming when not all parts are chosen, and the
+// usage that is counted for the upload.
 func lockComplete(tx Tx, c meta.Complete, chosen int64) (state int64, counted usageChange, err error) {
 	var bucket meta.ID
 	var key string
@@ -62,8 +62,8 @@ func lockComplete(tx Tx, c meta.Complete, chosen int64) (state int64, counted us
 	return uploadCompleted, counted, nil
 }
 
-// countChosen counts the part numbers in runs that ascend and do not touch what
-// lies before them.
+// countChosen counts the part numbers of the runs, which must ascend and not
+// overlap.
 func countChosen(runs []meta.PartRun) (n int64, err error) {
 	last := 0
 	for _, r := range runs {
@@ -76,8 +76,8 @@ func countChosen(runs []meta.PartRun) (n int64, err error) {
 	return n, nil
 }
 
-// joinRuns and splitRuns are the column uploads.chosen: for each run two
-// unsigned varints, first and count.
+// joinRuns and splitRuns convert the column uploads.chosen: two unsigned varints,
+// first and count, for each run.
 func joinRuns(runs []meta.PartRun) []byte {
 	var b []byte
 	for _, r := range runs {

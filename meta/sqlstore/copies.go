@@ -33,9 +33,9 @@ func (s *Store) ReserveCopy(ctx context.Context, holder meta.ID, id meta.BlobID,
 	})
 }
 
-// claimNoneLeft returns ErrConflict where a dead copy is still to be deleted. Who
-// condemns the place meanwhile adds a row that this transaction may not see, so it
-// adds the same, and takes it away again: the two meet.
+// claimNoneLeft returns ErrConflict where a dead copy has not been deleted yet.
+// This transaction may not see a row that another one adds when it condemns the
+// place. So it adds the same row and removes it again, which makes the two collide.
 func claimNoneLeft(tx Tx, id meta.BlobID, at meta.BackendID, now time.Time) error {
 	left := fmt.Errorf("a dead copy is left at backend %d: %w", at, meta.ErrConflict)
 	err := inserted(tx, left, "INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", id[:], int64(at), micros(now))
@@ -52,7 +52,7 @@ func (s *Store) ReleaseCopy(ctx context.Context, holder meta.ID, id meta.BlobID,
 	})
 }
 
-// condemnCopy condemns the place of a copy if it is the holder's.
+// condemnCopy condemns the place of a copy if the holder has it.
 func condemnCopy(tx Tx, holder meta.ID, id meta.BlobID, at meta.BackendID, now time.Time) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
 		SELECT id, backend, ? FROM copies WHERE id = ? AND backend = ? AND holder = ?`+forUpdate+orAnew, micros(now), id[:], int64(at), holder[:])

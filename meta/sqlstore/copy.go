@@ -13,50 +13,51 @@ import (
 )
 
 const (
-	// copyRows and pageBytes bound what is read, and written in one transaction.
+	// copyRows and pageBytes bound one page, which is written in one transaction.
 	copyRows  = 1000
 	pageBytes = 4 << 20
 )
 
-// insertSizes are how many rows one statement inserts, so that there are few
-// statements to be parsed and kept. The last is one.
+// insertSizes are the numbers of rows that one statement inserts. They are few, so
+// that few statements are parsed and cached. The last must be one.
 var insertSizes = []int{64, 8, 1}
 
-// Errors of Copy. Nothing that a gateway serves was changed when they are returned.
+// Errors of Copy. None of them changes anything that a gateway serves.
 var (
 	// ErrTargetInUse: the target holds something that is not an unfinished copy
 	// of the source.
 	ErrTargetInUse = errors.New("sqlstore: the target of the copy is in use")
-	// ErrSourceChanged: the source is not as it was when the copy was begun.
+	// ErrSourceChanged: the source has changed since the copy was begun.
 	ErrSourceChanged = errors.New("sqlstore: the source of the copy has changed since it was begun")
-	// ErrCopyDiffers: what the target holds is not what the source holds.
+	// ErrCopyDiffers: target and source hold different rows.
 	ErrCopyDiffers = errors.New("sqlstore: the copy differs from its source")
 )
 
-// CopyOptions of Copy. The zero value is ready to use.
+// CopyOptions are the options of Copy. The zero value is ready to use.
 type CopyOptions struct {
-	// Progress, if set, is told after every page how many rows of a table have
-	// been copied in this run. It is called from the caller's goroutine.
+	// Progress, if set, is called after every page with the number of rows of a
+	// table that were copied in this run. It is called from the caller's goroutine.
 	Progress func(table string, rows int64)
 }
 
-// Copied is what Copy found to be equal on both sides, the deployment's row left out.
+// Copied lists the rows that Copy found to be equal on both sides, without the
+// deployment's row.
 type Copied struct {
 	Deployment meta.Deployment
 	Rows       map[string]int64 // by table
 }
 
-// Copy copies a store into an empty one, which Migrate has brought up to date,
-// and makes the copy the one to be served: from then on the source's Deployment
-// returns meta.ErrMoved, and until then the target's meta.ErrUnfinished. Nobody
-// may use either meanwhile.
+// Copy copies a store into an empty one that Migrate has brought up to date, and
+// makes the copy the store to serve. Until then, the target's Deployment returns
+// meta.ErrUnfinished; afterwards, the source's Deployment returns meta.ErrMoved. No
+// gateway may use either store meanwhile.
 //
-// An interrupted copy is gone on with by calling Copy again, with the same
-// stores; rows that have arrived are not sent again. Before the copy takes over,
-// every row is read on both sides and compared, whoever wrote it and when.
+// To continue an interrupted copy, call Copy again with the same stores; rows that
+// have arrived are not sent again. Before the copy takes over, all rows are read on
+// both sides and compared, including those of earlier runs.
 //
 // Errors, beside those of either store: meta.ErrNotFound for a source without a
-// deployment, meta.ErrUnfinished for one that is itself no finished copy,
+// deployment, meta.ErrUnfinished for a source that is itself an unfinished copy,
 // meta.ErrMoved for one that was copied elsewhere; ErrTargetInUse,
 // ErrSourceChanged, ErrCopyDiffers.
 func Copy(ctx context.Context, from, to *Store, o CopyOptions) (Copied, error) {
@@ -81,7 +82,8 @@ func Copy(ctx context.Context, from, to *Store, o CopyOptions) (Copied, error) {
 			return Copied{}, err
 		}
 	}
-	// In this order: if the second fails, nobody serves either, and Copy goes on.
+	// The order matters: if the second call fails, no gateway serves either store,
+	// and Copy can continue.
 	if err := setState(ctx, from.run, deploymentMoved); err != nil {
 		return Copied{}, fmt.Errorf("mark the source as moved: %w", err)
 	}
@@ -91,7 +93,7 @@ func Copy(ctx context.Context, from, to *Store, o CopyOptions) (Copied, error) {
 	return done, nil
 }
 
-// deploymentRow is the deployment's row as it is copied, and its state.
+// deploymentRow is the deployment's row without its state, and its state.
 type deploymentRow struct {
 	values row
 	state  int64
@@ -105,7 +107,7 @@ func readDeployment(ctx context.Context, run Runner) (d deploymentRow, err error
 	return d, err
 }
 
-// scanDeployment returns meta.ErrNotFound where there is none.
+// scanDeployment returns meta.ErrNotFound for a store without a deployment.
 func scanDeployment(tx Tx) (d deploymentRow, err error) {
 	columns := len(deploymentTable.columns)
 	values, err := scanRow(columns)(tx.QueryRow("SELECT " + deploymentTable.allColumns() + " FROM deployment"))
@@ -121,7 +123,7 @@ func scanDeployment(tx Tx) (d deploymentRow, err error) {
 	return d, nil
 }
 
-// outward is the row in the contract's words, as far as it can be read.
+// outward returns the readable parts of the row as a meta.Deployment.
 func (d deploymentRow) outward() (o meta.Deployment) {
 	id, _ := d.values[1].([]byte)
 	copy(o.ID[:], id)
@@ -130,8 +132,8 @@ func (d deploymentRow) outward() (o meta.Deployment) {
 	return o
 }
 
-// same reports whether it is the same deployment, and nobody has written to it
-// in between: a gateway that serves counts its health checks.
+// same reports whether both rows are of the same deployment, and whether nothing
+// was written in between: a serving gateway counts its health checks in the row.
 func (d deploymentRow) same(other deploymentRow) (deployment, unchanged bool) {
 	id, ok := d.values[1].([]byte)
 	theirs, also := other.values[1].([]byte)
@@ -140,7 +142,7 @@ func (d deploymentRow) same(other deploymentRow) (deployment, unchanged bool) {
 }
 
 // beginCopy writes the deployment's row into an empty target, so that no gateway
-// begins another deployment in it, or finds the one that an earlier run wrote.
+// begins another deployment there, or finds the row of an earlier run.
 func beginCopy(ctx context.Context, to Runner, source deploymentRow) error {
 	return to.Write(ctx, func(tx Tx) error {
 		target, err := scanDeployment(tx)
@@ -186,8 +188,8 @@ func setState(ctx context.Context, run Runner, state int64) error {
 	})
 }
 
-// copyRows copies the rows above the highest that the target has: they are
-// written in the order of their keys, a page in one transaction.
+// copyRows copies the rows above the target's highest key. They are written in key
+// order, a page in one transaction.
 func (t relation) copyRows(ctx context.Context, from, to Runner, o CopyOptions) error {
 	after, err := t.last(ctx, to)
 	if err != nil {
@@ -209,7 +211,7 @@ func (t relation) copyRows(ctx context.Context, from, to Runner, o CopyOptions) 
 	}
 }
 
-// last returns the highest key; nil: there is none.
+// last returns the highest key; nil if there is none.
 func (t relation) last(ctx context.Context, run Runner) (key row, err error) {
 	query := "SELECT " + t.keyColumns() + " FROM " + t.name + " ORDER BY " + strings.Join(t.columns[:t.key], " DESC, ") + " DESC LIMIT 1"
 	err = run.Read(ctx, func(tx Tx) error {
@@ -223,7 +225,7 @@ func (t relation) last(ctx context.Context, run Runner) (key row, err error) {
 	return key, err
 }
 
-// insert adds rows, many with one statement.
+// insert adds rows, several with one statement.
 func (t relation) insert(tx Tx, page []row) error {
 	for _, size := range insertSizes {
 		query := "INSERT INTO " + t.name + " (" + t.allColumns() + ") VALUES " + marks(len(t.columns)) +
@@ -241,7 +243,8 @@ func (t relation) insert(tx Tx, page []row) error {
 	return nil
 }
 
-// compare reads the table on both sides.
+// compare reads the table on both sides and returns its number of rows, or
+// ErrCopyDiffers.
 func (t relation) compare(ctx context.Context, from, to Runner) (rows int64, err error) {
 	rows, want, err := t.digest(ctx, from)
 	if err != nil {
@@ -257,7 +260,7 @@ func (t relation) compare(ctx context.Context, from, to Runner) (rows int64, err
 	return rows, nil
 }
 
-// digest hashes all rows in the order of their keys.
+// digest hashes all rows in key order.
 func (t relation) digest(ctx context.Context, run Runner) (rows int64, sum []byte, err error) {
 	h := sha256.New()
 	var after row
@@ -279,8 +282,9 @@ func (t relation) digest(ctx context.Context, run Runner) (rows int64, sum []byt
 	}
 }
 
-// encode appends the row so that different rows of as many columns differ. No
-// bytes and NULL are the same, as everywhere in the store.
+// encode appends the row. Different rows with the same number of columns have
+// different encodings, except that empty bytes equal NULL, as everywhere in the
+// store.
 func (r row) encode(b []byte) []byte {
 	for _, v := range r {
 		switch v := v.(type) {

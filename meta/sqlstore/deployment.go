@@ -8,11 +8,11 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// States of the deployment's row: whether the store is the one to serve.
+// States of the deployment's row: whether this store is the one to serve.
 const (
 	deploymentServing  = 1
-	deploymentArriving = 2 // Copy has not brought all of it
-	deploymentMoved    = 3 // Copy has taken it elsewhere
+	deploymentArriving = 2 // Copy into this store is not complete
+	deploymentMoved    = 3 // Copy has moved it to another store
 )
 
 func (s *Store) Deployment(ctx context.Context) (d meta.Deployment, err error) {
@@ -32,7 +32,7 @@ func (s *Store) Deployment(ctx context.Context) (d meta.Deployment, err error) {
 	return d, nil
 }
 
-// servable returns why a store in the state is not to be served.
+// servable returns the reason not to serve a store in this state, or nil.
 func servable(state int64) error {
 	switch state {
 	case deploymentServing:

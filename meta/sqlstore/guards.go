@@ -7,22 +7,24 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// A write depends on its bucket: that it exists, and on its versioning. A write locks
-// something that every change of these locks as well. On an engine that runs
-// transactions side by side, one row for all writers of a bucket is costly: Postgres
-// stores the set of transactions that share a row's lock (a multixact) anew for
-// each that joins, and a busy bucket uses up the space for such sets within days.
+// A write depends on its bucket: on its existence and its versioning. So a write
+// locks a row that every change of these locks as well. On an engine that runs
+// transactions side by side, one row for all writers of a bucket is costly:
+// Postgres stores the set of transactions that share a row's lock (a multixact)
+// again for each one that joins, and a busy bucket uses up the space for such sets
+// within days.
 //
-// So such an engine has Guards rows for each bucket. They repeat the bucket's
+// So such an engine has Guards rows for each bucket, which repeat the bucket's
 // versioning. A writer locks one of them, which few others use at the same time; a
-// change locks all of them. Guards are absent while a gateway of a release without
-// them may serve; then, and for a bucket whose guards are still to be made, writers
-// lock the bucket's own row. A change locks that row too, in any case first.
+// change locks all of them. There are no guards while a gateway of a release
+// without them may serve. Then, and for a bucket whose guards have not been made
+// yet, writers lock the bucket's own row. A change always locks the bucket's row
+// first.
 
-// Guards is how many guards a bucket has.
+// Guards is the number of guards of a bucket.
 const Guards = 128
 
-// errUnguarded: the guard is absent, or has another versioning.
+// errUnguarded: the guard is missing, or has another versioning.
 var errUnguarded = errors.New("sqlstore: the bucket has no such guard")
 
 // unguarded is a transaction that locks the bucket's own row.
@@ -30,8 +32,8 @@ type unguarded struct{ Tx }
 
 func (unguarded) Guard() int { return -1 }
 
-// writeIn runs an intent that holds a bucket. Where the guard is not as the intent
-// expects, the bucket's own row decides.
+// writeIn runs an intent that holds a bucket. If the guard differs from the
+// intent's expectation, the intent runs again on the bucket's own row.
 func (s *Store) writeIn(ctx context.Context, intent func(Tx) error) error {
 	err := s.run.Write(ctx, intent)
 	if errors.Is(err, errUnguarded) {
@@ -40,9 +42,9 @@ func (s *Store) writeIn(ctx context.Context, intent func(Tx) error) error {
 	return err
 }
 
-// holdVersioning returns ErrVersioning unless the bucket exists and has this
-// versioning, and keeps both so until the transaction ends. The intent is run by
-// writeIn.
+// holdVersioning returns ErrVersioning unless the bucket exists with this
+// versioning, and keeps it so until the transaction ends. Only writeIn runs such
+// intents.
 func holdVersioning(tx Tx, id meta.ID, v meta.Versioning) error {
 	if slot := tx.Guard(); slot >= 0 {
 		return soon(tx, errUnguarded, "SELECT 1 FROM bucket_guards WHERE bucket_id = ? AND slot = ? AND versioning = ?"+forShare+InAnyOrder,
@@ -51,8 +53,8 @@ func holdVersioning(tx Tx, id meta.ID, v meta.Versioning) error {
 	return soon(tx, meta.ErrVersioning, "SELECT 1 FROM buckets WHERE id = ? AND versioning = ?"+forShare+InAnyOrder, id[:], int64(v))
 }
 
-// holdBucket returns ErrNoBucket unless the bucket exists, and keeps it from
-// being deleted until the transaction ends. The intent is run by writeIn.
+// holdBucket returns ErrNoBucket unless the bucket exists, and keeps it from being
+// deleted until the transaction ends. Only writeIn runs such intents.
 func holdBucket(tx Tx, id meta.ID) error {
 	if slot := tx.Guard(); slot >= 0 {
 		return soon(tx, errUnguarded, "SELECT 1 FROM bucket_guards WHERE bucket_id = ? AND slot = ?"+forShare, id[:], slot)
@@ -60,8 +62,8 @@ func holdBucket(tx Tx, id meta.ID) error {
 	return soon(tx, meta.ErrNoBucket, "SELECT 1 FROM buckets WHERE id = ?"+forShare, id[:])
 }
 
-// lockGuards waits for all writers of a bucket whose own row is locked, and stops
-// later ones until the transaction ends.
+// lockGuards waits for all writers of a bucket, and blocks later ones until the
+// transaction ends. The bucket's own row must be locked.
 func lockGuards(tx Tx, id meta.ID) error {
 	if tx.Guard() < 0 {
 		return nil
@@ -71,7 +73,7 @@ func lockGuards(tx Tx, id meta.ID) error {
 	return err
 }
 
-// addGuards makes the guards of a bucket that is new, or whose row is locked.
+// addGuards makes the guards of a bucket that is new or whose row is locked.
 func addGuards(tx Tx, id meta.ID, v meta.Versioning) error {
 	if tx.Guard() < 0 {
 		return nil
@@ -81,14 +83,14 @@ func addGuards(tx Tx, id meta.ID, v meta.Versioning) error {
 }
 
 // mayGuard is a condition on the deployment's row: no gateway of a release without
-// guards serves, or ever will.
+// guards serves, now or later.
 const mayGuard = "sealing = 3"
 
 const insertGuards = "INSERT INTO bucket_guards (bucket_id, slot, versioning) " +
 	"SELECT ?, slots.slot, ? FROM generate_series(0, ?) AS slots(slot), deployment WHERE " + mayGuard + " ON CONFLICT DO NOTHING"
 
-// changeGuards locks the guards of a bucket whose own row is locked, and tells them
-// its new versioning.
+// changeGuards locks the guards of a bucket whose own row is locked, and gives them
+// the new versioning.
 func changeGuards(tx Tx, id meta.ID, v meta.Versioning) error {
 	if tx.Guard() < 0 {
 		return nil
@@ -100,7 +102,7 @@ func changeGuards(tx Tx, id meta.ID, v meta.Versioning) error {
 	return err
 }
 
-// dropGuards removes the guards of a bucket, which are locked.
+// dropGuards removes the guards of a bucket. They must be locked.
 func dropGuards(tx Tx, id meta.ID) error {
 	if tx.Guard() < 0 {
 		return nil
@@ -109,10 +111,10 @@ func dropGuards(tx Tx, id meta.ID) error {
 	return err
 }
 
-// GuardBuckets makes the guards of buckets above an id that have none, for an
-// engine that has guards: one pass looks at limit buckets at most. It returns the
-// last bucket that it looked at; a zero id: there was none. One pass does little, so
-// that it holds nobody up.
+// GuardBuckets makes missing guards for the buckets above an id, for an engine that
+// has guards. One call handles at most limit buckets, so that it holds up no other
+// transaction. It returns the last bucket that it handled; a zero id if there was
+// none.
 func GuardBuckets(ctx context.Context, run Runner, after meta.ID, limit int) (last meta.ID, err error) {
 	var bare []meta.ID
 	err = run.Read(ctx, func(tx Tx) (err error) {

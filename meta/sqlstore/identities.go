@@ -8,8 +8,8 @@ import (
 
 const identityColumns = "id, tenant, kind, name, created, revision, document"
 
-// folded is a name as it is compared: letters of ASCII in lower case, and every
-// other byte as it is.
+// folded returns the form of a name for comparisons: ASCII letters in lower case,
+// every other byte unchanged.
 func folded(name string) string {
 	b := []byte(name)
 	for i, c := range b {
@@ -110,14 +110,15 @@ func (s *Store) UpdateIdentity(ctx context.Context, i meta.Identity) error {
 		if taken {
 			return meta.ErrExists
 		}
-		// The index refuses a name that is taken in this moment.
+		// A unique index refuses a name that another transaction takes
+		// concurrently.
 		return changed(tx, ErrRetry, "UPDATE identities SET name = ?, folded = ?, document = ?, revision = revision + 1 WHERE id = ?",
 			text(i.Name), text(folded(i.Name)), i.Document, i.ID[:])
 	})
 }
 
 // holdIdentity returns ErrNotFound or ErrConflict unless the identity has the
-// revision, and keeps it from being changed until the transaction ends.
+// revision, and keeps it unchanged until the transaction ends.
 func holdIdentity(tx Tx, id meta.ID, revision int64) error {
 	var now int64
 	err := tx.QueryRow("SELECT revision FROM identities WHERE id = ?"+forUpdate, id[:]).Scan(&now)

@@ -68,7 +68,7 @@ func condemnHeld(tx Tx, holder meta.ID, b meta.Blob, now time.Time) (bool, error
 	return false, noHeld(b)
 }
 
-// handOver changes nothing where a commit of the holder was faster.
+// handOver changes nothing if the holder committed or released the blob meanwhile.
 func handOver(tx Tx, holder meta.ID, b meta.Blob, heir meta.ID) (err error) {
 	switch b.State {
 	case meta.BlobReserved:
@@ -85,8 +85,8 @@ func noHeld(b meta.Blob) error {
 	return fmt.Errorf("inherit a blob in state %d: no such intent", b.State)
 }
 
-// forgetHolder forgets a holder that has nothing. Its row is locked, so that it
-// reserves nothing meanwhile.
+// forgetHolder removes a holder that has no rows left. The holder's row is locked,
+// so that it cannot reserve meanwhile.
 func forgetHolder(tx Tx, holder meta.ID) error {
 	for _, query := range []string{"SELECT 1 FROM reservations WHERE holder = ? LIMIT 1", "SELECT 1 FROM copies WHERE holder = ? LIMIT 1"} {
 		if held, err := exists(tx, query, holder[:]); err != nil || held {

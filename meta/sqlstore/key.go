@@ -9,14 +9,14 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Who changes which versions a key has locks its current one, an object in the
-// table objects or a marker in the table versions, so that the versions of a key
-// change in one order. A key without a current version has none at all, and who
-// gives it the first claims it in both tables: see claim.
+// A writer locks the key's current version before it changes the key's versions: an
+// object in the table objects, or a marker in the table versions. So the versions
+// of a key change in one order. A key without a current version has no version at
+// all. The writer of its first version claims the key in both tables: see claim.
 
-// current is what a write needs to know of the version that it displaces.
+// current is the part of the displaced version that a write needs.
 type current struct {
-	version meta.Version // without sealed parts; its ID is zero where there is none
+	version meta.Version // without sealed parts; its ID is zero if there is none
 	rank    int64
 }
 
@@ -25,37 +25,37 @@ func (c *current) holds() bool { return c.exists() && !c.version.Marker }
 
 func (c *current) exists() bool { return !c.version.ID.IsZero() }
 
-// lockCurrent reads the key's present version and keeps the key's versions from
-// changing until the transaction ends.
+// lockCurrent reads the key's current version and keeps the key's versions
+// unchanged until the transaction ends.
 func lockCurrent(tx Tx, bucket meta.ID, key string, versioning meta.Versioning) (*current, error) {
 	cur := &current{version: meta.Version{Bucket: bucket, Key: key, Latest: true}}
 	err := scanVersion(tx.QueryRow("SELECT "+headColumns+", rank FROM objects WHERE bucket_id = ? AND key = ?"+forUpdate,
 		bucket[:], text(key)), &cur.version, &cur.rank)
 	switch {
 	case err == nil && versioning == meta.VersioningOff && !cur.version.Null:
-		return nil, ErrRetry // the bucket's row has yet to say so
+		return nil, ErrRetry // the bucket's versioning has changed, and its row is not visible yet
 	case err == nil:
 		return cur, nil
 	case !errors.Is(err, sql.ErrNoRows):
 		return nil, err
 	case versioning == meta.VersioningOff:
-		return &current{}, nil // it has no other version, for it never had
+		return &current{}, nil // the bucket never had versioning, so the key has no other versions
 	}
 	newest, err := lockNewest(tx, bucket, key)
 	switch {
 	case err != nil:
 		return nil, err
 	case newest.exists() && !(newest.version.Marker && newest.version.Latest):
-		return nil, ErrRetry // it came or went between the two looks
+		return nil, ErrRetry // it appeared or disappeared between the two statements
 	case !newest.exists():
 		return newest, stayEmpty(tx, bucket, key)
 	}
 	return newest, nil
 }
 
-// stayEmpty returns ErrRetry if the key has a version after all: its marker may have
-// been removed between the two looks, so that its last version went from one
-// table to the other. Here both are looked at as of one moment.
+// stayEmpty returns ErrRetry if the key has a version after all. When its marker is
+// removed between the two statements, the last version moves from one table to the
+// other. This statement reads both tables at the same moment.
 func stayEmpty(tx Tx, bucket meta.ID, key string) error {
 	there, err := exists(tx, "SELECT 1 FROM objects WHERE bucket_id = ? AND key = ? UNION ALL SELECT 1 FROM versions WHERE bucket_id = ? AND key = ? LIMIT 1",
 		bucket[:], text(key), bucket[:], text(key))
@@ -65,14 +65,14 @@ func stayEmpty(tx Tx, bucket meta.ID, key string) error {
 	return err
 }
 
-// lockNewest reads and locks the newest row that versions has of the key.
+// lockNewest reads and locks the key's newest row in versions.
 func lockNewest(tx Tx, bucket meta.ID, key string) (*current, error) {
 	return lockVersion(tx, "", bucket, key)
 }
 
 // lockPublic reads and locks the version that clients name so, unless it is in
-// objects. A row that was edited must not have another version removed than the one
-// that was named.
+// objects. It refuses a row that was edited to carry the name of another version,
+// so that the named version is the one that is removed.
 func lockPublic(tx Tx, bucket meta.ID, key string, ref meta.VersionRef) (*current, error) {
 	c, err := lockVersion(tx, " AND public = ?", bucket, key, ref.ID[:])
 	if err == nil && c.exists() && c.version.Ref() != ref {
@@ -113,8 +113,8 @@ func (c *current) meets(e meta.Expect) error {
 	return nil
 }
 
-// isNamed returns ErrConflict unless the expectation of a version that was named holds:
-// there a marker is a version as others are.
+// isNamed returns ErrConflict unless the named version meets the expectation. Here,
+// a marker counts as a version.
 func (c *current) isNamed(e meta.Expect) error {
 	if e.Kind == meta.ExpectAbsent && c.exists() {
 		return meta.ErrConflict
@@ -122,15 +122,15 @@ func (c *current) isNamed(e meta.Expect) error {
 	return c.meets(e)
 }
 
-// keyed are arguments that end with the key.
+// keyed appends bucket and key to the arguments.
 func keyed(bucket meta.ID, key string, args ...any) []any {
 	return append(args, bucket[:], text(key))
 }
 
-// claim makes two writers meet of which one gives an empty key an object and the
-// other a marker. Neither sees what the other adds, and the rows are in different
-// tables; so each also adds, and takes away again, the row that would be the
-// other's. All do so in objects first.
+// claim makes two writers collide when one gives an empty key an object and the
+// other a marker. Neither sees the other's row, and the rows are in different
+// tables. So each also adds, and removes again, the row that would be the other's.
+// All begin with objects.
 func claim(tx Tx, table string, bucket meta.ID, key string) error {
 	columns, values := "bucket_id, key, version_id, owner, size, modified, generation, body_kind", "?, ?, ?, ?, 0, 0, 0, 0"
 	zero := meta.ID{}
@@ -151,8 +151,8 @@ func claim(tx Tx, table string, bucket meta.ID, key string) error {
 	return soon(tx, ErrRetry, "DELETE FROM "+table+" WHERE bucket_id = ? AND key = ?"+condition, keyed(bucket, key)...)
 }
 
-// displace keeps the current version, or what it is and what it holds, as one that
-// is no longer current. An object's row in objects stays, for another to take.
+// displace keeps the current version as a noncurrent one. The row of an object in
+// objects stays for its successor.
 func (c *current) displace(tx Tx, now time.Time) error {
 	v := &c.version
 	if v.Marker {
@@ -165,7 +165,7 @@ func (c *current) displace(tx Tx, now time.Time) error {
 		keyed(v.Bucket, v.Key, ref.ID[:], micros(now))...)
 }
 
-// dropRow removes a version's row; its body is another matter.
+// dropRow removes a version's row, but not the reference to its body.
 func (c *current) dropRow(tx Tx) error {
 	if c.version.Latest && !c.version.Marker {
 		return soon(tx, ErrRetry, "DELETE FROM objects WHERE bucket_id = ? AND key = ?", keyed(c.version.Bucket, c.version.Key)...)
@@ -183,8 +183,8 @@ func (c *current) drop(tx Tx, now time.Time, used *usageChange) error {
 	return dropBody(tx, c.version.Body, now)
 }
 
-// dropNull removes the null version that a new one makes way for, if the key has
-// one that is not current.
+// dropNull removes the noncurrent null version of a key, if there is one, because a
+// new null version replaces it.
 func dropNull(tx Tx, bucket meta.ID, key string, now time.Time, used *usageChange) error {
 	null, err := lockPublic(tx, bucket, key, meta.VersionRef{Null: true})
 	if err != nil || !null.exists() {

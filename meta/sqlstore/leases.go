@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-var errNoHolder = errors.New("a lease is taken by nobody")
+var errNoHolder = errors.New("the holder of a lease must not be empty")
 
 func (s *Store) Lease(ctx context.Context, name string) (l meta.Lease, err error) {
 	if err := checkLease(name); err != nil {
@@ -33,8 +33,8 @@ func checkLease(name string) error {
 	return checkCount("bytes of a lease's name", len(name), meta.MaxLeaseName)
 }
 
-// TakeLease compares the fence alone: it grows with every change, a drop too. One of
-// 0 is an edit's where there is a row.
+// TakeLease compares the fence only, because it grows with every change, also with
+// DropLease. A stored fence of 0 is the result of an edit.
 func (s *Store) TakeLease(ctx context.Context, seen meta.Lease, holder meta.ID) (meta.Lease, error) {
 	if err := checkLease(seen.Name); err != nil {
 		return meta.Lease{}, err
@@ -69,8 +69,8 @@ func (s *Store) DropLease(ctx context.Context, l meta.Lease) error {
 	})
 }
 
-// holdLease returns ErrConflict unless the lease is still held as it was taken,
-// and keeps it so until the transaction ends.
+// holdLease returns ErrConflict unless the lease is still as it was taken, and
+// keeps it so until the transaction ends.
 func holdLease(tx Tx, l meta.Lease) error {
 	held, err := exists(tx, "SELECT 1 FROM leases WHERE name = ? AND holder = ? AND fence = ?"+forRead,
 		text(l.Name), l.Holder[:], l.Fence)

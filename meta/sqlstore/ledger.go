@@ -8,8 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// The ledger as one table. Postgres takes a bare NULL for text; to SQLite a NULL
-// of any type is one.
+// The ledger as one table. Postgres takes a bare NULL for text, so NULLs are cast.
 const (
 	reservedRow  = "SELECT id, backend, 1 AS state, 0 AS refs, holder, changed FROM reservations WHERE "
 	liveRow      = "SELECT id, backend, 2 AS state, refs, CAST(NULL AS BYTEA) AS holder, 0 AS changed FROM blobs WHERE "
@@ -32,8 +31,8 @@ func (s *Store) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, 
 	})
 }
 
-// insertReservations takes one statement for all blobs, and one for each table
-// where none of them may be.
+// insertReservations needs one statement for all blobs, and one for each table that
+// must not have any of them.
 func insertReservations(tx Tx, holder meta.ID, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
 	if len(ids) == 0 {
 		return nil
@@ -61,11 +60,11 @@ func insertReservations(tx Tx, holder meta.ID, at meta.BackendID, ids []meta.Blo
 	return err
 }
 
-// repeated is a list of n times the same.
+// repeated returns a list of n equal items.
 func repeated(item string, n int) string { return strings.Repeat(item+", ", n-1) + item }
 
-// knowHolder makes the holder known, and keeps it from being forgotten until
-// the transaction ends: a reservation of an unknown holder would stay for ever.
+// knowHolder registers the holder, and keeps its row until the transaction ends.
+// Reservations of an unknown holder would stay for ever.
 func knowHolder(tx Tx, holder meta.ID) error {
 	known, err := exists(tx, "SELECT 1 FROM holders WHERE id = ?"+forShare, holder[:])
 	if err != nil || known {
@@ -88,8 +87,9 @@ func (s *Store) Release(ctx context.Context, holder meta.ID, ids []meta.BlobID, 
 	})
 }
 
-// condemnReserved condemns a blob if it is reserved for the holder. The lock
-// decides, not what was read before: a commit may have made the blob live.
+// condemnReserved condemns a blob if it is reserved for the holder. It relies on
+// the lock and not on an earlier read, because a commit may have made the blob
+// live.
 func condemnReserved(tx Tx, holder meta.ID, id meta.BlobID, now time.Time) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
 		SELECT id, backend, ? FROM reservations WHERE id = ? AND holder = ?`+forUpdate+orAnew, micros(now), id[:], holder[:])
@@ -102,8 +102,8 @@ func condemnReserved(tx Tx, holder meta.ID, id meta.BlobID, now time.Time) (bool
 func (s *Store) Beat(ctx context.Context, holder meta.ID, writes meta.Sealing) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		if writes < meta.SealingWhole {
-			// SetSealing, which changes the row, either sees this holder or is seen by
-			// what it reads next.
+			// SetSealing changes this row. So either it sees this holder, or this
+			// holder's next read sees the new sealing.
 			if _, err := exists(tx, "SELECT 1 FROM deployment"+forRead); err != nil {
 				return err
 			}
@@ -181,7 +181,7 @@ func scanBlob(r Row) (b meta.Blob, err error) {
 	err = r.Scan((*blobIDColumn)(&b.ID), &b.Backend, &state, &b.Refs, (*idColumn)(&b.Holder), (*timeColumn)(&b.Changed))
 	b.State = meta.BlobState(state)
 	if b.State == meta.BlobLive {
-		b.Changed = time.Time{} // not kept: nothing is paced by it
+		b.Changed = time.Time{} // live blobs have no such time
 	}
 	return b, err
 }

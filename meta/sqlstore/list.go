@@ -9,23 +9,23 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// A listing over an ordered table, with common prefixes skipped: after one is
-// found, the next row asked for is the first that does not start with it. So a
-// page costs its entries, not the keys under them.
+// A listing over an ordered table that skips common prefixes: after it finds one,
+// it asks for the first row that does not start with it. So a page costs its
+// entries, not the keys under them.
 
-// firstBatch is how many rows are asked for where a skip may follow: at first, and
-// at most. Behind a skip it is one more than there were plain keys before it.
-// Batches double while keys are plain, so that an engine which materialises a
-// LIMIT reads little more than the page shows.
+// firstBatch is the number of rows in the first query of a listing with a
+// delimiter, and the most after a skip. After a skip, a query asks for one row more
+// than the number of plain keys before it. Batches double while keys are plain, so
+// that an engine which materialises a LIMIT reads little more than the page shows.
 const firstBatch = 4
 
-// afterAllKeys is above every key: none has so many bytes.
+// afterAllKeys is above every key, because it is longer than any.
 var afterAllKeys = strings.Repeat("\xff", meta.MaxKeyBytes+1)
 
-// keyAfter is the lowest key above k.
+// keyAfter returns the lowest key above k.
 func keyAfter(k string) []byte { return append([]byte(k), 0) }
 
-// prefixEnd is the lowest string above all that start with the prefix.
+// prefixEnd returns the lowest string above all strings that start with the prefix.
 func prefixEnd(prefix string) string {
 	b := []byte(prefix)
 	for len(b) > 0 && b[len(b)-1] == 0xff {
@@ -38,7 +38,7 @@ func prefixEnd(prefix string) string {
 	return string(b)
 }
 
-// commonPrefix cuts the key after the first delimiter beyond the prefix.
+// commonPrefix cuts the key after the first delimiter behind the prefix.
 func commonPrefix(key, prefix, delimiter string) (string, bool) {
 	if delimiter == "" || !strings.HasPrefix(key, prefix) {
 		return "", false
@@ -50,21 +50,22 @@ func commonPrefix(key, prefix, delimiter string) (string, bool) {
 	return key[:len(prefix)+i+len(delimiter)], true
 }
 
-// listing is a query in the making. P is a position: the key, and whatever
-// orders rows of the same key.
+// listing is a listing in progress. P is a position: the key, and the order of rows
+// with the same key.
 type listing[P, E any] struct {
 	prefix, delimiter string
-	most              int // rows worth asking for at once
+	most              int // most rows of one query
 	// fetch returns at most n rows at or above from and below the key to.
 	fetch func(from P, to []byte, n int) ([]E, error)
 	key   func(E) string
-	// at is the position before all rows of the key, after the one past the row.
+	// at returns the position before all rows of the key, after the one behind the
+	// row.
 	at    func(key []byte) P
 	after func(E) P
 }
 
-// run shows each row or common prefix, beginning at from, until show returns
-// false.
+// run calls show for each row or common prefix, beginning at from, until show
+// returns false.
 func (l *listing[P, E]) run(from P, show func(common string, row E) bool) error {
 	to := []byte(prefixEnd(l.prefix))
 	batch := l.most
@@ -107,8 +108,8 @@ func (l *listing[P, E]) run(from P, show func(common string, row E) bool) error 
 	}
 }
 
-// start is where a listing after the given key begins: beyond its common
-// prefix, which is not above it.
+// start returns the first position after the given key. If that key is under a
+// common prefix, the position is behind the prefix.
 func start(after, prefix, delimiter string) (from []byte) {
 	if after < prefix || after == "" { // no key is empty, and an empty argument would be NULL
 		return []byte(max(prefix, "\x00"))

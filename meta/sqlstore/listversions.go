@@ -13,21 +13,21 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// versionPosition is exclusive: the versions of the key that are older than the one
-// of the rank, and versions of later keys.
+// versionPosition is exclusive: it stands before the versions of the key with a
+// higher rank, and those of later keys.
 type versionPosition struct {
 	key  []byte
 	rank int64
 }
 
-// Ranks below that of every version: of a position before all of a key, and of an
-// object's row, which is the newest of its key.
+// Ranks below those of all versions: for a position before all versions of a key,
+// and for an object's row, which is the newest of its key.
 const (
 	newest      = math.MinInt64
 	currentRank = newest + 1
 )
 
-// object is the least key of which an object lies behind the position.
+// object returns the least key whose object is behind the position.
 func (p versionPosition) object() []byte {
 	if p.rank == newest {
 		return p.key
@@ -35,7 +35,7 @@ func (p versionPosition) object() []byte {
 	return keyAfter(string(p.key))
 }
 
-// rankedVersion is a version and its place among those of its key.
+// rankedVersion is a version with its rank among those of its key.
 type rankedVersion struct {
 	meta.Version
 	rank int64
@@ -76,8 +76,8 @@ func (s *Store) ListVersions(ctx context.Context, q meta.VersionQuery) (page met
 	return page, nil
 }
 
-// versionsFrom is where the listing begins. A version has its rank for good, so that
-// it need not be looked up in the state that is listed.
+// versionsFrom returns the beginning of the listing. A version's rank never
+// changes, so it may be read outside the listing's snapshot.
 func (s *Store) versionsFrom(ctx context.Context, q meta.VersionQuery) (versionPosition, error) {
 	from := versionPosition{start(q.AfterKey, q.Prefix, q.Delimiter), newest}
 	_, inside := commonPrefix(q.AfterKey, q.Prefix, q.Delimiter)
@@ -97,31 +97,32 @@ func (s *Store) versionsFrom(ctx context.Context, q meta.VersionQuery) (versionP
 			" UNION ALL SELECT rank FROM versions WHERE bucket_id = ? AND key = ? AND public = ?",
 			append(args, q.Bucket[:], after.key, id[:])...).Scan(&after.rank)
 		if errors.Is(err, sql.ErrNoRows) {
-			after.rank, err = newest, nil // that version is gone: the key begins anew
+			after.rank, err = newest, nil // that version is gone: start with the key's first version
 		}
 		return err
 	})
 	return after, err
 }
 
-// briefColumns are what listings show of a version.
+// briefColumns are the columns that listings show.
 const briefColumns = "version_id, null_version, owner, size, modified, generation, class, list_record, "
 
-// Of versions alone, and what stands for them in a row of objects, in brief.
+// Columns that only versions has, and their substitutes for a row of objects, in
+// brief.
 const (
 	briefPlace   = "marker, displaced, "
 	briefCurrent = "0 AS marker, CAST(NULL AS BIGINT) AS displaced, "
 )
 
-// versionsQuery reads a page of two tables: rows of objects, and rows of versions.
+// versionsQuery reads a page from two tables: objects and versions.
 type versionsQuery struct {
-	// near is for few rows. far is for many, and reads of neither table much
-	// that the other leaves no room for.
+	// near is for few rows. far is for many: it reads few rows of either table that
+	// do not fit on the page.
 	near, far string
 	scan      func(Row) (*rankedVersion, error)
 }
 
-// Queries of whole versions, and in brief.
+// Queries for whole versions, and for brief ones.
 var (
 	wholeQuery = newVersionsQuery(headColumns+", "+listedColumns+", "+currentColumns, headColumns+", "+listedColumns+", "+placeColumns, scanWhole)
 	briefQuery = newVersionsQuery(briefColumns+briefCurrent, briefColumns+briefPlace, scanBrief)
@@ -138,7 +139,8 @@ const (
 
 // reach is a key up to which both tables together have at least n rows, in the
 // order of the query's arguments: that of the n-th row of one of them, or the
-// greater of those of the rows in the middle of n. NULL: all keys are to be read.
+// greater of those of the rows in the middle of n. NULL means that all keys are
+// read.
 const reach = "WITH ahead AS (SELECT (SELECT key" + objectsThere + below + objectsOrder + " OFFSET ?) AS o, (SELECT key" + objectsThere + below + objectsOrder +
 	" OFFSET ?) AS oo, (SELECT key" + versionsThere + below + versionsOrder + " OFFSET ?) AS v, (SELECT key" + versionsThere + below + versionsOrder +
 	` OFFSET ?) AS vv), reach AS (SELECT key FROM (SELECT CASE WHEN o > v THEN o WHEN o <= v THEN v END AS key FROM ahead
@@ -150,14 +152,14 @@ func newVersionsQuery(ofObjects, ofVersions string, scan func(Row) (*rankedVersi
 	upTo := "<= COALESCE((SELECT key FROM reach), ?)"
 	return versionsQuery{
 		near: "SELECT * FROM (" + objects + below + objectsOrder + ") AS currents UNION ALL SELECT * FROM (" + versions + below + versionsOrder + ") AS others",
-		// As many objects as are wanted lie up to there at most: a limit, which takes
-		// a query of its own, would cost more than it spares.
+		// At most n objects are up to that key, so that this part needs no limit,
+		// which would require a subquery.
 		far:  reach + objects + upTo + " UNION ALL SELECT * FROM (" + versions + upTo + versionsOrder + ") AS others",
 		scan: scan,
 	}
 }
 
-// nearRows is up to how many rows are asked for without looking where they end.
+// nearRows is the most rows for which the query near is used.
 const nearRows = 8
 
 // fetch returns at most n rows of a bucket at or above from and below the key to.
@@ -176,19 +178,19 @@ func (q *versionsQuery) fetch(tx Tx, bucket meta.ID, from versionPosition, to []
 	}
 	args = append(append(append(args, objects...), versions...), n)
 	rows, err := merged(tx, q.scan, n, q.far, args...)
-	for len(rows) > 0 && rows[len(rows)-1].Key >= string(to) { // where there is no key to reach
+	for len(rows) > 0 && rows[len(rows)-1].Key >= string(to) { // the fallback of COALESCE is inclusive
 		rows = rows[:len(rows)-1]
 	}
 	return rows, err
 }
 
-// merged puts the rows of the two tables into one order, and returns the first n.
+// merged merges the rows of the two tables into one order, and returns the first n.
 func merged(tx Tx, scan func(Row) (*rankedVersion, error), n int, query string, args ...any) ([]*rankedVersion, error) {
 	rows, err := collect(tx, scan, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	second := 1 // where the order breaks off
+	second := 1 // the first index out of order
 	for second < len(rows) && rows[second-1].before(rows[second]) {
 		second++
 	}
@@ -198,8 +200,7 @@ func merged(tx Tx, scan func(Row) (*rankedVersion, error), n int, query string, 
 	return rows[:min(n, len(rows))], nil
 }
 
-// interleaved are the first n of two lists of rows, the second of which is put in
-// order if it is not.
+// interleaved returns the first n of two lists of rows. It sorts the second.
 func interleaved(a, b []*rankedVersion, n int) []*rankedVersion {
 	slices.SortFunc(b, func(v, w *rankedVersion) int {
 		return cmp.Or(strings.Compare(v.Key, w.Key), cmp.Compare(v.rank, w.rank))
@@ -215,12 +216,13 @@ func interleaved(a, b []*rankedVersion, n int) []*rankedVersion {
 	return out
 }
 
-// before is the order of listings.
+// before is the order of listings: by key, then by rank.
 func (v *rankedVersion) before(w *rankedVersion) bool {
 	return v.Key < w.Key || v.Key == w.Key && v.rank < w.rank
 }
 
-// versionListing is a listing for a page, in which it makes room for what it finds.
+// versionListing returns a listing that fills the page; fetch grows page.Entries in
+// advance.
 func versionListing(tx Tx, q meta.VersionQuery, page *meta.VersionPage) *listing[versionPosition, *rankedVersion] {
 	query := &wholeQuery
 	if q.Brief {
@@ -244,11 +246,11 @@ func versionListing(tx Tx, q meta.VersionQuery, page *meta.VersionPage) *listing
 	}
 }
 
-// lowestQuery is the lowest key of each table.
+// lowestQuery reads the lowest key of each table.
 const lowestQuery = "SELECT (SELECT key" + objectsThere + below + objectsOrder + "), (SELECT key" + versionsThere + below + versionsOrder + ")"
 
-// lowest looks where the next row is, which is all that a common prefix takes: nil
-// where it lies under none, or where there is none.
+// lowest reads only the key of the next row, which suffices for a common prefix. It
+// returns nil if the key is under none, or there is no row.
 func lowest(tx Tx, q meta.VersionQuery, from versionPosition, to []byte) (*rankedVersion, error) {
 	var object, version string
 	err := tx.QueryRow(lowestQuery, q.Bucket[:], from.object(), to, 1, q.Bucket[:], from.key, from.rank, to, 1).

@@ -15,28 +15,28 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// ErrNewerSchema: the database was migrated by a later release. Going back is
-// not supported: the older release does not know what it would lose.
+// ErrNewerSchema: a later release migrated the database. Going back is not
+// supported, because the older release does not know which data it would lose.
 var ErrNewerSchema = errors.New("sqlstore: the database has a newer schema than this release knows")
 
-// ErrOlderSchema: a database opened for reading only needs a migration, which
-// the serving process runs when it starts.
+// ErrOlderSchema: a database that was opened read-only needs a migration, which the
+// serving process runs when it starts.
 var ErrOlderSchema = errors.New("sqlstore: the database has an older schema than this release reads")
 
-// Schema is the engine's view of the migrations.
+// Schema is an engine's part of the migrations.
 type Schema struct {
 	Dialect goose.Dialect
-	// Translate turns a migration's text into the engine's words.
+	// Translate turns a migration's text into the engine's dialect.
 	Translate func(string) string
-	// Own are migrations of this engine alone, whose numbers belong to the same
-	// sequence as the shared ones. Nil: none.
+	// Own are migrations for this engine only, numbered in the same sequence as the
+	// shared ones. Nil: none.
 	Own fs.FS
-	// Options are the engine's own, such as a lock against migrating twice.
+	// Options are the engine's own, such as a lock against concurrent migrations.
 	Options []goose.ProviderOption
 }
 
-// Migrate brings the database up to date. Each migration is one transaction, so
-// an interrupted run goes on where it stopped.
+// Migrate brings the database up to date. Each migration is one transaction, so an
+// interrupted run continues where it stopped.
 func (s Schema) Migrate(ctx context.Context, db *sql.DB) error {
 	p, err := s.provider(db)
 	if err != nil {
@@ -48,7 +48,7 @@ func (s Schema) Migrate(ctx context.Context, db *sql.DB) error {
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("migrate the store: %w", err)
 	}
-	// Another process may have brought a newer schema while Up waited for it.
+	// Another process may have installed a newer schema while Up waited for it.
 	_, err = compare(ctx, p)
 	return err
 }
@@ -66,9 +66,9 @@ func (s Schema) Current(ctx context.Context, db *sql.DB) error {
 	return err
 }
 
-// Versions returns the version that the database has, 0 before the first
-// migration, and the one that this release knows. It changes nothing. table is
-// the engine's table of versions.
+// Versions returns the version of the database, 0 before the first migration, and
+// the version of this release. It changes nothing. table is the engine's table of
+// versions.
 func (s Schema) Versions(ctx context.Context, db *sql.DB, table database.StoreExtender) (has, knows int64, err error) {
 	p, err := s.provider(db)
 	if err != nil {
@@ -108,8 +108,7 @@ func (s Schema) provider(db *sql.DB) (*goose.Provider, error) {
 	return p, nil
 }
 
-// compare returns ErrNewerSchema with both versions, or whether migrations are
-// pending.
+// compare returns ErrNewerSchema, or whether migrations are pending.
 func compare(ctx context.Context, p *goose.Provider) (older bool, err error) {
 	has, knows, err := p.GetVersions(ctx)
 	if err != nil {

@@ -29,7 +29,7 @@ func (s *Store) MoveBuckets(ctx context.Context, from, to meta.BackendID, limit 
 			if err != nil {
 				return err
 			}
-			moved += int(n) // none: it was deleted meanwhile
+			moved += int(n) // 0 if it was deleted meanwhile
 		}
 		return nil
 	})
@@ -61,8 +61,9 @@ func (s *Store) MoveBlob(ctx context.Context, m meta.Move) error {
 		if err != nil {
 			return err
 		}
-		// A gateway of the release before may have left a copy at the target
-		// that the collector is about to delete, and could not tell from this one.
+		// A gateway of the previous release may have left a dead copy at the
+		// target. The collector would delete it, and could not tell it from this
+		// copy.
 		left, err := exists(tx, "SELECT 1 FROM condemned WHERE id = ? AND backend = ?", m.ID[:], int64(m.To))
 		if err != nil {
 			return err
@@ -75,8 +76,8 @@ func (s *Store) MoveBlob(ctx context.Context, m meta.Move) error {
 	})
 }
 
-// shiftBlob changes the place of a live blob, if the move was judged by who refers
-// to it now.
+// shiftBlob changes the place of a live blob, if the references that the move was
+// judged by are still the current ones.
 func shiftBlob(tx Tx, m meta.Move) error {
 	const query = "UPDATE blobs SET backend = ? WHERE id = ? AND backend = ?"
 	if m.Only == nil {
@@ -92,7 +93,7 @@ func shiftBlob(tx Tx, m meta.Move) error {
 	if err := changed(tx, meta.ErrConflict, query, int64(m.To), m.ID[:], int64(m.From)); err != nil {
 		return err
 	}
-	// The blob's row is locked: its reference is not taken away, nor another added.
+	// The blob's row is locked, so that its references cannot change.
 	single, err := exists(tx, "SELECT 1 FROM blobs WHERE id = ? AND refs = 1", m.ID[:])
 	if err != nil {
 		return err
@@ -120,8 +121,8 @@ func refersTo(tx Tx, v meta.Referrer, id meta.BlobID) error {
 	return err
 }
 
-// askSizes are how many ids one statement asks for, so that there are a few
-// statements to be parsed and kept, and not one for each number of ids.
+// askSizes are the numbers of ids that one statement asks for. They are few, so
+// that few statements are parsed and cached.
 var askSizes = []int{1, 8, meta.MaxBatch}
 
 func (s *Store) BlobBackends(ctx context.Context, ids []meta.BlobID) ([]meta.BackendID, error) {
@@ -158,8 +159,8 @@ func (s *Store) BlobBackends(ctx context.Context, ids []meta.BlobID) ([]meta.Bac
 	return backends, nil
 }
 
-// askPlaces is one statement, so that a blob which becomes live meanwhile is
-// seen either reserved or live. The last id fills what is too many.
+// askPlaces makes one statement, which sees a blob that becomes live meanwhile as
+// either reserved or live. It repeats the last id to fill the size.
 func askPlaces(ids []meta.BlobID) (query string, args []any) {
 	size := askSizes[0]
 	for i := 1; size < len(ids); i++ {

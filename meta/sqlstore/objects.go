@@ -27,7 +27,7 @@ func (s *Store) Object(ctx context.Context, bucket meta.ID, key string) (v meta.
 	return v, nil
 }
 
-// Find takes one statement, for it is half of every small GET and HEAD.
+// Find uses one statement, because it is half of the cost of a small GET or HEAD.
 func (s *Store) Find(ctx context.Context, bucket, key string) (b meta.Bucket, v meta.Version, err error) {
 	err = s.run.Read(ctx, func(tx Tx) error {
 		b, v = meta.Bucket{}, meta.Version{}
@@ -41,7 +41,7 @@ func (s *Store) Find(ctx context.Context, bucket, key string) (b meta.Bucket, v 
 	return b, v, nil
 }
 
-// Vacant takes one statement too, before every PUT.
+// Vacant uses one statement too, because it precedes every PUT.
 func (s *Store) Vacant(ctx context.Context, bucket, key string) (b meta.Bucket, vacant bool, err error) {
 	err = s.run.Read(ctx, func(tx Tx) error {
 		b = meta.Bucket{}

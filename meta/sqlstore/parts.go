@@ -26,7 +26,7 @@ func (s *Store) Parts(ctx context.Context, upload meta.ID, after, limit int) (ps
 		return nil, err
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		// An upload that was a body keeps its rows for readers until Sweep.
+		// A dying upload that was a body keeps its rows for readers until Sweep.
 		ps, err = collect(tx, scanPart(upload), "SELECT "+partColumns+` FROM parts WHERE upload_id = ? AND number > ?
 			AND EXISTS (SELECT 1 FROM uploads WHERE id = ? AND (state <> ? OR version_id IS NOT NULL))
 			ORDER BY number LIMIT ?`, upload[:], after, upload[:], uploadDying, limit)

@@ -6,7 +6,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// patient runs intents for as long as their callers have patience.
+// patient runs intents within the time limits of meta.WithPatience.
 type patient struct{ Runner }
 
 // Write implements Runner.

@@ -120,10 +120,10 @@ func (s *Store) DeleteTenant(ctx context.Context, id meta.ID) error {
 	})
 }
 
-// deleteIdentities removes what a tenant, whose row is locked, has of
-// identities, with their access keys.
+// deleteIdentities removes the identities of a tenant, and their access keys. The
+// tenant's row must be locked.
 func deleteIdentities(tx Tx, tenant meta.ID) error {
-	// Locked, so that no access key comes to one of them meanwhile.
+	// The lock keeps other transactions from adding access keys to them.
 	ids, err := collect(tx, scanID, "SELECT id FROM identities WHERE tenant = ? ORDER BY kind, folded LIMIT ?"+forUpdate, tenant[:], meta.MaxBatch+1)
 	if err != nil {
 		return err
@@ -155,10 +155,10 @@ func (s *Store) CreateAccessKey(ctx context.Context, k meta.AccessKey) error {
 	})
 }
 
-// touchTenant returns ErrNotFound unless the tenant exists, and keeps it from
-// being deleted until the transaction ends. It changes the row, and not only
-// locks it, so that who deletes the tenant by an older snapshot is refused and
-// looks again: what is being added would not be in that.
+// touchTenant returns ErrNotFound unless the tenant exists, and keeps it from being
+// deleted until the transaction ends. It updates the row instead of only locking
+// it. So a concurrent deletion with an older snapshot, which would miss the new
+// row, fails and is repeated.
 func touchTenant(tx Tx, id meta.ID) error {
 	return changed(tx, meta.ErrNotFound, "UPDATE users SET created = created WHERE id = ?", id[:])
 }

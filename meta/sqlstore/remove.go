@@ -31,7 +31,7 @@ func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, versioning me
 			var err error
 			done[i], err = remove(tx, bucket, versioning, r, now, used)
 			if errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrLocked) {
-				done[i] = meta.Removed{Err: err} // found before anything of this key was changed
+				done[i] = meta.Removed{Err: err} // the error came before any change to this key
 			} else if err != nil {
 				return err
 			}
@@ -72,8 +72,8 @@ func dropFree(tx Tx, c *current, r meta.Removal, now time.Time, used *usageChang
 	return meta.Removed{Found: c.version}, c.drop(tx, now, used)
 }
 
-// purge removes the version that is named, and if it was current makes the newest
-// of the others so.
+// purge removes the named version. If that was current, the newest remaining
+// version becomes current.
 func purge(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
 	if cur.exists() && cur.version.Ref() == r.Version {
 		if err := cur.isNamed(r.Named); err != nil {
@@ -98,8 +98,8 @@ func purge(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r me
 	return dropFree(tx, named, r, now, used)
 }
 
-// promote makes the newest of the versions current, after the current one's row
-// was removed.
+// promote makes the newest remaining version current, after the row of the current
+// one was removed.
 func promote(tx Tx, bucket meta.ID, key string) error {
 	next, err := lockNewest(tx, bucket, key)
 	if err != nil || !next.exists() {
@@ -144,7 +144,7 @@ func mark(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r met
 	return done, insertMarker(tx, &m, cur.rank-1, used)
 }
 
-// removedFor returns the null version that a null marker takes the place of.
+// removedFor returns the null version that a null marker replaces.
 func removedFor(tx Tx, cur *current, now time.Time, bypass bool) (meta.Version, error) {
 	null := cur
 	if !cur.version.Null {
@@ -161,7 +161,7 @@ func removedFor(tx Tx, cur *current, now time.Time, bypass bool) (meta.Version, 
 
 var insertVersion = "INSERT INTO versions (" + headColumns + ", list_record, rank, public, marker, bucket_id, key) VALUES " + marks(20) + " ON CONFLICT DO NOTHING"
 
-// insertMarker makes a current marker of m.
+// insertMarker adds m as the current marker.
 func insertMarker(tx Tx, m *meta.Version, rank int64, used *usageChange) error {
 	ref := m.Ref()
 	used.add(m)

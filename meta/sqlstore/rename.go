@@ -21,7 +21,8 @@ func (s *Store) RenameObject(ctx context.Context, r meta.Rename) error {
 		if err != nil {
 			return err
 		}
-		// After the locks: whoever sends the same again has waited for them.
+		// After the locks, because a repeated request has waited for the first one
+		// there.
 		if err := spendToken(tx, &r); err != nil {
 			return err
 		}
@@ -33,7 +34,7 @@ func (s *Store) RenameObject(ctx context.Context, r meta.Rename) error {
 	return s.orNoBucket(ctx, r.Bucket, err)
 }
 
-// checkRename refuses what is no rename.
+// checkRename refuses invalid renames.
 func checkRename(r *meta.Rename) error {
 	if err := errors.Join(checkKey(r.From), checkKey(r.To), checkChangeable(r.Version.Marks, "")); err != nil {
 		return err
@@ -44,8 +45,8 @@ func checkRename(r *meta.Rename) error {
 	return nil
 }
 
-// lockEnds locks both keys in the order of their bytes, so that no two renames wait
-// for one another.
+// lockEnds locks both keys in the order of their bytes, so that two renames cannot
+// deadlock.
 func lockEnds(tx Tx, r *meta.Rename) (from, to *current, err error) {
 	first, second := r.From, r.To
 	if second < first {
@@ -63,8 +64,8 @@ func lockEnds(tx Tx, r *meta.Rename) (from, to *current, err error) {
 	return from, to, nil
 }
 
-// spendToken notes that the rename's token was used, which is undone if the rename
-// fails; ErrExists.
+// spendToken stores the rename's token, which is undone if the rename fails;
+// ErrExists if it was used.
 func spendToken(tx Tx, r *meta.Rename) error {
 	if r.Token.IsZero() {
 		return nil
@@ -80,8 +81,8 @@ func spendToken(tx Tx, r *meta.Rename) error {
 		r.Token.ID[:], r.Token.Digest[:], micros(r.Now))
 }
 
-// mayRename holds both ends against what the caller expects of them, and against
-// their locks.
+// mayRename compares both keys with the caller's expectations, and checks their
+// locks.
 func mayRename(from, to *current, r *meta.Rename) error {
 	switch {
 	case !from.exists():
@@ -94,8 +95,8 @@ func mayRename(from, to *current, r *meta.Rename) error {
 	return to.meets(r.Expect)
 }
 
-// rename writes the source's row under the other key. Its body is named once
-// before and once after: only what the target held loses a reference.
+// rename writes the source's row under the other key. The number of references to
+// its body stays the same: only the target's former body loses one.
 func rename(tx Tx, from, to *current, r *meta.Rename) error {
 	v := from.version
 	v.Key, v.ID, v.Generation, v.Revision = r.To, r.Version.ID, r.Version.Generation, 0

@@ -30,8 +30,9 @@ func (s *Store) ResealVersions(ctx context.Context, rs []meta.Reseal) (done int,
 	return done, nil
 }
 
-// reseal changes the version's row in whichever table it is. One that goes from one to
-// the other between the statements is looked for again: who moves it leaves its record.
+// reseal changes the version's row in the table that has it. A row that moves to
+// the other table between the statements is retried; the transaction that moves it
+// keeps its record.
 func reseal(tx Tx, r *meta.Reseal) (int64, error) {
 	const set = " SET list_record = ?, generation = ?"
 	const row = " WHERE bucket_id = ? AND key = ? AND version_id = ? AND revision = ?"

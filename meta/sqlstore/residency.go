@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// checkPlace returns ErrLimit for what cannot be the name of a backend or an
-// entry of a residency. What parts entries cannot be in one.
+// checkPlace returns ErrLimit for an invalid name of a backend or entry of a
+// residency. A name cannot include the separator of entries.
 func checkPlace(name string) error {
 	if strings.ContainsAny(name, placeEnd+"\x00") {
 		return fmt.Errorf("%w: the name of a place has a line feed or NUL", meta.ErrLimit)
@@ -16,10 +16,10 @@ func checkPlace(name string) error {
 	return checkCount("bytes of a place's name", len(name), meta.MaxPlaceName)
 }
 
-// placeEnd is between the entries of a residency column.
+// placeEnd separates the entries of a residency column.
 const placeEnd = "\n"
 
-// checkResidency returns ErrLimit for a residency that cannot be kept.
+// checkResidency returns ErrLimit for an invalid residency.
 func checkResidency(entries []string) error {
 	if len(entries) > meta.MaxResidency {
 		return checkCount("entries of residency", len(entries), meta.MaxResidency)
@@ -32,7 +32,7 @@ func checkResidency(entries []string) error {
 	return nil
 }
 
-// checkTenantResidency is checkResidency for the one entry that a tenant may have.
+// checkTenantResidency is checkResidency for the single entry of a tenant.
 func checkTenantResidency(entry string) error {
 	if entry == "" {
 		return nil

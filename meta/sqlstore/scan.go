@@ -10,7 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Columns of versions as they are scanned, by table.
+// The columns that scans of versions read from each table.
 const (
 	scannedObjects  = headColumns + ", " + listedColumns + ", " + currentColumns + "bucket_id, key"
 	scannedVersions = headColumns + ", " + listedColumns + ", " + placeColumns + "bucket_id, key"
@@ -45,18 +45,18 @@ type scanLook struct {
 	args  []any
 }
 
-// scanLooks are the statements whose rows together begin with the first that are above
-// the position.
+// scanLooks returns statements whose rows together include the first limit rows
+// above the position.
 func scanLooks(after meta.ObjectPosition, limit int) []scanLook {
-	after.Key = max(after.Key, "\x00") // no key is lower, and NULL would be above none
+	after.Key = max(after.Key, "\x00") // no key is lower, and a comparison with NULL is never true
 	bucket, key, id := after.Bucket[:], text(after.Key), after.Version[:]
 	null := make([]byte, len(id))
 	return []scanLook{
 		{"SELECT " + scannedObjects + " FROM objects WHERE (bucket_id, key) >= (?, ?) ORDER BY bucket_id, key LIMIT ?",
 			[]any{bucket, keyAfter(after.Key), limit}},
 		{"SELECT " + scannedObjects + " FROM objects WHERE bucket_id = ? AND key = ? AND version_id > ?", []any{bucket, key, id}},
-		// In the index a key's null version comes first, whatever its id: so one more
-		// row is asked for, and the null version of the position's own key.
+		// The index has a key's null version first, whatever its id. So this asks
+		// for one more row, and for the null version of the position's own key.
 		{"SELECT " + scannedVersions + " FROM versions WHERE (bucket_id, key, public) > (?, ?, ?) ORDER BY bucket_id, key, public LIMIT ?",
 			[]any{bucket, key, id, limit + 1}},
 		{"SELECT " + scannedVersions + " FROM versions WHERE bucket_id = ? AND key = ? AND public = ? AND version_id > ?",

@@ -7,7 +7,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// checkRecord returns ErrLimit for a record that no row may have.
+// checkRecord returns ErrLimit for a record that is too long.
 func checkRecord(record []byte) error {
 	if len(record) > meta.MaxRecord {
 		return fmt.Errorf("%w: a record of %d bytes, want at most %d", meta.ErrLimit, len(record), meta.MaxRecord)
@@ -24,7 +24,8 @@ func (s *Store) SetSealing(ctx context.Context, from meta.Sealing, d meta.Deploy
 		dead[h.ID] = h.Beat
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
-		// The row is changed first, so that of two who raise it the second sees that.
+		// The row is changed before the holders are read, so that the second of two
+		// concurrent calls sees the change.
 		err := changed(tx, meta.ErrConflict, "UPDATE deployment SET sealing = ?, record = ?, resealed = NULL WHERE sealing = ?",
 			int64(d.Sealing), blob(d.Record), int64(from))
 		if err != nil {

@@ -48,8 +48,8 @@ func (s *Store) SetSetting(ctx context.Context, id meta.ID, c meta.Change, setti
 	})
 }
 
-// nextRevision raises the bucket's revision from the one given, and keeps others
-// from changing it or its settings until the transaction ends.
+// nextRevision raises the bucket's revision from c's, and keeps the revision and
+// the settings unchanged until the transaction ends.
 func nextRevision(tx Tx, id meta.ID, c meta.Change) error {
 	n, err := tx.Exec("UPDATE buckets SET revision = revision + 1, record = ? WHERE id = ? AND revision = ?", blob(c.Record), id[:], c.Revision)
 	if err != nil || n == 1 {
@@ -58,7 +58,7 @@ func nextRevision(tx Tx, id meta.ID, c meta.Change) error {
 	return changedOrGone(tx, id)
 }
 
-// changedOrGone says why a change found no row of the bucket in the revision.
+// changedOrGone returns the reason why an update found no bucket with the revision.
 func changedOrGone(tx Tx, id meta.ID) error {
 	there, err := exists(tx, "SELECT 1 FROM buckets WHERE id = ?", id[:])
 	if err == nil && there {

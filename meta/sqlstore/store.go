@@ -1,11 +1,11 @@
-// Package sqlstore writes every intent of the store's contract once, over SQL
-// that SQLite and Postgres both run. What differs between engines is behind
-// Runner: how a transaction is run, retried and made durable, and what an
-// engine's errors mean.
+// Package sqlstore writes every intent of the store's contract once, in SQL that
+// SQLite and Postgres both run. Runner hides the differences between engines: how a
+// transaction is run, retried and made durable, and the meaning of an engine's
+// errors.
 //
-// It never opens a database, hands out a transaction, holds state between
-// calls, or relies on triggers, partial indexes, sequences, session state, JSON
-// or collations. Keys, names and ids are bytes and compare as bytes.
+// It never opens a database, hands out a transaction, holds state between calls, or
+// relies on triggers, partial indexes, sequences, session state, JSON or
+// collations. Keys, names and ids are bytes and compare as bytes.
 package sqlstore
 
 import (
@@ -19,35 +19,34 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Marks at the end of a SELECT in a Write, which may be that of an INSERT …
-// SELECT. An engine that lets transactions run side by side puts the clause that
-// the comment names in its place; one that runs them one after another ignores
-// the comment.
+// Marks at the end of a SELECT in a Write, also of the SELECT in an INSERT …
+// SELECT. An engine that runs transactions side by side replaces the comment by the
+// clause in it. An engine that runs them one after another ignores it.
 const (
 	forUpdate = " /*FOR UPDATE*/"
 	forRead   = " /*FOR SHARE*/"     // keeps a row from being changed
 	forShare  = " /*FOR KEY SHARE*/" // keeps a row from being deleted
 )
 
-// InAnyOrder, at the end of a statement for Tx.Later, marks one whose check wants
-// at least one row, and that touches rows, in a table, which no other statement
-// of the intent so marked does. An engine may send those at the end of an
-// intent together as one statement.
+// InAnyOrder, at the end of a statement for Tx.Later, marks a statement whose check
+// wants at least one row, and whose rows no other marked statement of the intent
+// touches. An engine may send marked statements at the end of an intent together as
+// one statement.
 const InAnyOrder = " /*IN ANY ORDER*/"
 
-// ErrRetry is returned by an intent that met a row which came or went between
-// its look and its change. Where transactions run side by side, the Runner runs
-// the intent again; where they do not, it tells of a store that contradicts
-// itself, and is an error like any other.
+// ErrRetry is returned by an intent when a row appeared or disappeared between its
+// read and its change. Where transactions run side by side, the Runner runs the
+// intent again. Where they do not, it means that the store contradicts itself, and
+// is an ordinary error.
 var ErrRetry = errors.New("sqlstore: row changed under a statement")
 
-// Row is one row of an answer; Scan returns sql.ErrNoRows when there is none.
+// Row is one row of a result; Scan returns sql.ErrNoRows when there is none.
 type Row interface {
 	Scan(dest ...any) error
 }
 
-// Rows are the rows of an answer, as in *sql.Rows: Next before each Scan, Close
-// in any case, and Err tells whether Next ended because of a failure.
+// Rows are the rows of a result, as in *sql.Rows: call Next before each Scan, and
+// Close in any case. Err reports whether Next ended because of a failure.
 type Rows interface {
 	Row
 	Next() bool
@@ -61,27 +60,28 @@ type Rows interface {
 type Tx interface {
 	// Exec runs a statement that changes rows, and returns how many it changed.
 	Exec(query string, args ...any) (int64, error)
-	// Later runs a statement as Exec does, or a SELECT for its locks, and hands
-	// to check how many rows it changed or found. An engine with a network in
-	// between sends several together, at the latest with the next call of
-	// another method or at the intent's end; so an error, of the statement or of
-	// check, may be returned then, and the statements behind it may have run.
-	// The intent ends with it in any case.
+	// Later runs a statement as Exec does, or a SELECT for its locks, and calls
+	// check with the number of rows that it changed or found. An engine behind a
+	// network sends several such statements together, at the latest with the next
+	// call of another method or at the end of the intent. So an error, of the
+	// statement or of check, may be returned later, when the following statements
+	// have already run. It fails the intent in any case.
 	Later(check func(rows int64) error, query string, args ...any) error
-	// Query and QueryRow run a SELECT. Rows are closed before the next statement.
+	// Query and QueryRow run a SELECT. The caller closes Rows before the next
+	// statement.
 	Query(query string, args ...any) (Rows, error)
 	QueryRow(query string, args ...any) Row
-	// Guard is the slot of a bucket's guards that this transaction locks, from 0 to
-	// Guards-1. It is negative on an engine that has no guards: see guards.go.
+	// Guard is the bucket guard that this transaction locks, from 0 to Guards-1. It
+	// is negative on an engine without guards: see guards.go.
 	Guard() int
 }
 
-// Runner runs intents against one engine. An intent has no effect but through
-// its Tx and on its own variables, which it sets anew in every run, so that it
-// may be run again. Errors of the intent that wrap one of meta's sentinels, or
-// ErrRetry after the Runner's last try, come back as they are; those of the
-// engine come back as meta.ErrUnavailable when nothing happened and
-// meta.ErrUnknown when that is not known.
+// Runner runs intents against one engine. An intent may only act through its Tx and
+// on its own variables, which it sets again in every run, so that it can be
+// repeated. Errors of the intent that wrap one of meta's sentinels, and ErrRetry
+// after the last try, are returned unchanged. Errors of the engine are returned as
+// meta.ErrUnavailable when nothing changed, and as meta.ErrUnknown when that is
+// uncertain.
 type Runner interface {
 	// Write runs the intent in a transaction, which is durable when Write
 	// returns nil and rolled back when the intent returns an error.
@@ -90,18 +90,17 @@ type Runner interface {
 	Read(ctx context.Context, intent func(Tx) error) error
 	// Snapshot runs an intent of several SELECTs that see the same state.
 	Snapshot(ctx context.Context, intent func(Tx) error) error
-	// Close ends the runner; what is called later returns meta.ErrUnavailable.
+	// Close ends the runner; later calls return meta.ErrUnavailable.
 	Close() error
 }
 
 type growth struct{}
 
-// growing marks an intent that keeps more of clients' than before: objects, parts,
-// uploads.
+// growing marks an intent that adds client data: objects, parts, uploads.
 func growing(ctx context.Context) context.Context { return context.WithValue(ctx, growth{}, true) }
 
-// Grows reports whether a Write is of such an intent. A runner may refuse it where only
-// that is left which deletions need.
+// Grows reports whether a Write adds client data. A runner may refuse it when only
+// the space that deletions need is left.
 func Grows(ctx context.Context) bool { return ctx.Value(growth{}) != nil }
 
 // Store is meta.Store over a Runner.
@@ -116,8 +115,8 @@ func New(run Runner) *Store { return &Store{run: patient{run}} }
 // Close closes the runner.
 func (s *Store) Close() error { return s.run.Close() }
 
-// Check writes a counter and reads it back; in a store that is not initialised
-// it only opens and commits a transaction.
+// Check writes a counter. In a store that is not initialised it only opens and
+// commits a transaction.
 func (s *Store) Check(ctx context.Context) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		_, err := tx.Exec("UPDATE deployment SET checks = " + oneMore("checks"))
@@ -133,12 +132,12 @@ func checkCount(what string, n, most int) error {
 	return nil
 }
 
-// checkKey returns ErrLimit for a key that no object can have.
+// checkKey returns ErrLimit for an invalid length of a key.
 func checkKey(key string) error {
 	return checkCount("bytes of key", len(key), meta.MaxKeyBytes)
 }
 
-// exists reports whether the query has a row. It selects one integer.
+// exists reports whether the query has a row. The query must select one integer.
 func exists(tx Tx, query string, args ...any) (bool, error) {
 	var one int64
 	err := tx.QueryRow(query, args...).Scan(&one)
@@ -148,7 +147,7 @@ func exists(tx Tx, query string, args ...any) (bool, error) {
 	return err == nil, err
 }
 
-// found turns "no rows" into the sentinel that the intent promises.
+// found turns sql.ErrNoRows into the error that the intent promises.
 func found(err, absent error) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return absent
@@ -156,8 +155,8 @@ func found(err, absent error) error {
 	return err
 }
 
-// inserted runs an INSERT … ON CONFLICT DO NOTHING of one row and returns taken
-// when it conflicted.
+// inserted runs an INSERT … ON CONFLICT DO NOTHING of one row, and returns taken on
+// a conflict.
 func inserted(tx Tx, taken error, query string, args ...any) error {
 	n, err := tx.Exec(query, args...)
 	if err == nil && n == 0 {
@@ -166,14 +165,14 @@ func inserted(tx Tx, taken error, query string, args ...any) error {
 	return err
 }
 
-// changed runs a statement that changes exactly one row, and returns absent when
-// it changed none.
+// changed runs a statement that changes at most one row, and returns absent if it
+// changed none.
 func changed(tx Tx, absent error, query string, args ...any) error {
 	return inserted(tx, absent, query, args...)
 }
 
-// soon is changed, or exists with an error, for an intent that goes on in the
-// same way whatever the outcome, and fails with absent in the end: see Tx.Later.
+// soon is changed, or exists with an error, for an intent whose next statements do
+// not depend on the outcome. The error absent comes later: see Tx.Later.
 func soon(tx Tx, absent error, query string, args ...any) error {
 	return tx.Later(func(rows int64) error {
 		if rows == 0 {
@@ -183,10 +182,10 @@ func soon(tx Tx, absent error, query string, args ...any) error {
 	}, query, args...)
 }
 
-// anyRows is a check for Tx.Later that every number passes.
+// anyRows is a check for Tx.Later that accepts every number.
 func anyRows(int64) error { return nil }
 
-// AtOnce is Tx.Later for an engine without a network in between.
+// AtOnce implements Tx.Later for an engine that is not behind a network.
 func AtOnce(tx Tx, check func(rows int64) error, query string, args ...any) error {
 	if !strings.HasPrefix(query, "SELECT ") {
 		n, err := tx.Exec(query, args...)
@@ -210,8 +209,8 @@ func AtOnce(tx Tx, check func(rows int64) error, query string, args ...any) erro
 	return check(n)
 }
 
-// oneMore is a counter's next value, in SQL. One that an edit has set to the greatest
-// number begins anew.
+// oneMore returns SQL for a counter's next value. A counter that an edit has set to
+// the highest number starts again at 1.
 func oneMore(counter string) string {
 	return fmt.Sprintf("CASE WHEN %s < %d THEN %[1]s + 1 ELSE 1 END", counter, math.MaxInt64)
 }

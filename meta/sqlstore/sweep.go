@@ -9,12 +9,12 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// sweepBatch is how many parts one statement of a sweep reads.
+// sweepBatch is the number of parts that one statement of a sweep reads.
 const sweepBatch = 100
 
-// Sweep counts a row for everything it removes, ends, dates, or takes a
-// reference from. A part goes with all its blobs or not at all, so a limit below
-// 1+MaxPartBlobs may be passed by the first part of a call.
+// Sweep counts every row that it removes, ends or dates, and every reference that
+// it removes. A part is removed with all its blobs or not at all, so the first part
+// of a call may exceed a limit below 1+MaxPartBlobs.
 func (s *Store) Sweep(ctx context.Context, limit int, ended, now time.Time) (done int, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return 0, err
@@ -41,17 +41,17 @@ func (s *Store) Sweep(ctx context.Context, limit int, ended, now time.Time) (don
 	return done, nil
 }
 
-// sweep is one call. Its steps report whether there may be more of their kind.
+// sweep is one call of Sweep. Each step reports whether it may find more.
 type sweep struct {
 	tx    Tx
 	limit int
 	done  int
-	full  bool // the next part does not fit below limit
+	full  bool // the next part does not fit within limit
 	ended time.Time
 	now   time.Time
 }
 
-// dateEnded gives uploads that ended without saying when the time of this sweep.
+// dateEnded dates uploads that ended without a time.
 func (w *sweep) dateEnded() (more bool, err error) {
 	ids, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE state = ? AND since IS NULL LIMIT ?", uploadDying, w.limit-w.done)
 	if err != nil {
@@ -66,11 +66,11 @@ func (w *sweep) dateEnded() (more bool, err error) {
 	return false, nil
 }
 
-// ahead is after what time what has ended or was condemned cannot be: a clock was wrong
-// that said so, and without a right time it would stay until then.
+// ahead is the latest possible time of an end or a condemnation. A later one is the
+// work of a wrong clock, and would keep the row until then.
 func (w *sweep) ahead() int64 { return micros(w.now.Add(meta.MaxClockSkew)) }
 
-// redateUploads gives uploads that ended in the time to come the time of this sweep.
+// redateUploads gives the current time to uploads that ended in the future.
 func (w *sweep) redateUploads() (more bool, err error) {
 	ids, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE state = ? AND since > ? LIMIT ?", uploadDying, w.ahead(), w.limit-w.done)
 	if err != nil {
@@ -85,8 +85,9 @@ func (w *sweep) redateUploads() (more bool, err error) {
 	return false, nil
 }
 
-// redateBlobs does so with blobs that were condemned then. The few backends are gone
-// through first, each of which has its blobs in the order of that time.
+// redateBlobs does the same for blobs that were condemned in the future. It goes
+// through the few backends first, because the index orders a backend's blobs by
+// that time.
 func (w *sweep) redateBlobs() (more bool, err error) {
 	dead, err := collect(w.tx, scanPlaced, "SELECT condemned.id, backend FROM backends CROSS JOIN condemned WHERE backend = backends.id AND changed > ? LIMIT ?",
 		w.ahead(), w.limit-w.done)
@@ -114,8 +115,9 @@ func scanPlaced(r Row) (p placed, err error) {
 	return p, err
 }
 
-// dyingUpload removes parts of one dying upload, and then the upload. One that
-// versions refer to dies by an edit alone, and its parts stay theirs.
+// dyingUpload removes parts of one dying upload, and then the upload. An upload
+// that versions still refer to is dying only because of an edit, and keeps its
+// parts.
 func (w *sweep) dyingUpload() (more bool, err error) {
 	var id meta.ID
 	err = w.tx.QueryRow("SELECT id FROM uploads WHERE state = ? AND since < ? AND refs = 0 ORDER BY since LIMIT 1"+forUpdate,
@@ -138,7 +140,8 @@ func (w *sweep) dyingUpload() (more bool, err error) {
 	return true, changed(w.tx, ErrRetry, "DELETE FROM uploads WHERE id = ?", id[:])
 }
 
-// takeBack is for an upload that a release ended which does not count uploads.
+// takeBack corrects the usage for an upload that a release ended which does not
+// count uploads.
 func (w *sweep) takeBack(id meta.ID) error {
 	var bucket meta.ID
 	var counted usageChange
@@ -150,8 +153,8 @@ func (w *sweep) takeBack(id meta.ID) error {
 	return counted.takeBack(w.tx, bucket)
 }
 
-// dropParts removes the upload's parts outside the runs, and reports whether it
-// had to leave some.
+// dropParts removes the upload's parts outside the runs, and reports whether some
+// are left.
 func (w *sweep) dropParts(upload meta.ID, keep []meta.PartRun) (left bool, err error) {
 	for after := 0; ; {
 		parts, err := collect(w.tx, scanHeld, "SELECT number, blobs FROM parts WHERE upload_id = ? AND number > ? ORDER BY number LIMIT ?",
@@ -179,7 +182,7 @@ func (w *sweep) dropParts(upload meta.ID, keep []meta.PartRun) (left bool, err e
 	}
 }
 
-// heldPart is a part's row as far as a sweep needs it.
+// heldPart is the part of a parts row that a sweep needs.
 type heldPart struct {
 	number int
 	joined []byte
@@ -201,10 +204,11 @@ func (w *sweep) dropPart(upload meta.ID, p heldPart) error {
 	return dropBlobs(w.tx, p.joined, w.now)
 }
 
-// dyingBucket ends the open uploads of one deleted bucket, or, when it has none,
-// removes its settings, its seeds and the trace of it. An upload that only an edit has
-// open while versions refer to it does not end, and does not keep the bucket. A bucket that
-// is there, or that holds something, was called deleted by an edit: its keys stay.
+// dyingBucket ends the open uploads of one deleted bucket, or, if it has none,
+// removes its settings, its seeds and its own row. An upload that an edit has
+// reopened while versions refer to it does not end, and does not keep the bucket. A
+// bucket that exists or holds versions was marked deleted by an edit: its keys
+// stay.
 func (w *sweep) dyingBucket() (more bool, err error) {
 	var id meta.ID
 	err = w.tx.QueryRow(`SELECT id FROM dying_buckets
@@ -224,7 +228,7 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 		return false, err
 	}
 	for _, upload := range uploads {
-		if err := endUpload(w.tx, upload); err != nil && !errors.Is(err, meta.ErrNotFound) { // that: it ended meanwhile
+		if err := endUpload(w.tx, upload); err != nil && !errors.Is(err, meta.ErrNotFound) { // not found: it ended meanwhile
 			return false, err
 		}
 		w.done++
@@ -235,8 +239,8 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 	return true, w.forgetBucket(id)
 }
 
-// forgetUsage removes what was written of the bucket's usage as far as the limit
-// allows, and reports whether nothing is left.
+// forgetUsage removes the usage rows of the bucket within the limit, and reports
+// whether none is left.
 func (w *sweep) forgetUsage(id meta.ID) (gone bool, err error) {
 	for _, t := range changesTables {
 		changes, err := collect(w.tx, scanID, "SELECT id FROM "+t.name+" WHERE bucket_id = ? ORDER BY bucket_id, id LIMIT ?", id[:], w.limit-w.done)
@@ -258,8 +262,8 @@ func (w *sweep) forgetUsage(id meta.ID) (gone bool, err error) {
 	return w.done < w.limit, err
 }
 
-// forgetBucket removes usage, settings and seeds as far as the limit allows, and the
-// bucket's trace with the last.
+// forgetBucket removes usage, settings and seeds within the limit, and the row in
+// dying_buckets last.
 func (w *sweep) forgetBucket(id meta.ID) error {
 	if gone, err := w.forgetUsage(id); err != nil || !gone {
 		return err

@@ -11,14 +11,14 @@ import (
 	"unicode/utf8"
 )
 
-// What Verify and Copy do to every table alike. Rows are read in pages by
-// primary key, which is in the same order on every engine: numbers by value,
-// bytes as bytes.
+// Access to tables for Verify and Copy. Rows are read in pages by primary key,
+// whose order is the same on every engine: numbers by value, bytes as bytes.
 
-// relation is one table of the schema. An engine's own are not among them.
+// relation is one table of the shared schema. Tables of one engine are not
+// included.
 type relation struct {
 	name    string
-	key     int // how many of the columns, from the first, are the primary key
+	key     int // the number of columns, from the first, that are the primary key
 	columns []string
 }
 
@@ -26,10 +26,10 @@ func newRelation(name string, key int, columns string) relation {
 	return relation{name, key, strings.Fields(columns)}
 }
 
-// deploymentTable has one row at most, and its state is no part of what is copied.
+// deploymentTable has at most one row. Its state is not copied.
 var deploymentTable = newRelation("deployment", 1, "one id root seed created checks demands sealing record resealed state")
 
-// tables are all but the deployment's.
+// tables are all tables except the deployment's.
 var tables = []relation{
 	newRelation("backends", 1, "id name living state created epoch drain_target drain_round drain_after drain_left drain_blobs drain_bytes"),
 	newRelation("leases", 1, "name holder fence"),
@@ -62,10 +62,10 @@ func (t relation) keyColumns() string { return strings.Join(t.columns[:t.key], "
 
 func (t relation) allColumns() string { return strings.Join(t.columns, ", ") }
 
-// marks are n placeholders in parentheses.
+// marks returns n placeholders in parentheses.
 func marks(n int) string { return "(?" + strings.Repeat(", ?", n-1) + ")" }
 
-// above is a condition for rows above a key; nil: all.
+// above returns a condition for the rows above a key; for nil, all rows.
 func (t relation) above(after row) (condition string, args []any) {
 	if after == nil {
 		return "1 = 1", nil
@@ -73,7 +73,7 @@ func (t relation) above(after row) (condition string, args []any) {
 	return "(" + t.keyColumns() + ") > " + marks(t.key), append(args, after...)
 }
 
-// pageEnd returns the key of the n-th row above a key; nil: there are fewer.
+// pageEnd returns the key of the n-th row above a key; nil if there are fewer.
 func (t relation) pageEnd(tx Tx, after row, n int) (row, error) {
 	where, args := t.above(after)
 	rows, err := collect(tx, scanRow(t.key), "SELECT "+t.keyColumns()+" FROM "+t.name+" WHERE "+where+
@@ -84,8 +84,8 @@ func (t relation) pageEnd(tx Tx, after row, n int) (row, error) {
 	return rows[0], nil
 }
 
-// page returns rows above a key, some columns of each: at most limit, and no
-// more after pageBytes. None: there are no more.
+// page returns at most limit rows above a key with the given columns, and stops
+// after pageBytes. An empty page is the end.
 func (t relation) page(ctx context.Context, run Runner, columns string, after row, limit int) (page []row, err error) {
 	where, args := t.above(after)
 	query := "SELECT " + columns + " FROM " + t.name + " WHERE " + where + " ORDER BY " + t.keyColumns() + " LIMIT ?"
@@ -110,7 +110,7 @@ func (t relation) page(ctx context.Context, run Runner, columns string, after ro
 	return page, err
 }
 
-// scanRow reads n columns of any type that a store has.
+// scanRow reads n columns of the types that a store has.
 func scanRow(n int) func(Row) (row, error) {
 	return func(from Row) (row, error) {
 		r, dest := make(row, n), make([]any, n)
@@ -131,7 +131,7 @@ func scanRow(n int) func(Row) (row, error) {
 	}
 }
 
-// Scan implements Row for values that were read before.
+// Scan implements Row for values that were already read.
 func (r row) Scan(dest ...any) error {
 	for i, d := range dest {
 		var err error
@@ -156,7 +156,7 @@ func (r row) Scan(dest ...any) error {
 	return nil
 }
 
-// within reads a number between least and most.
+// within returns v if it is a number from least to most.
 func within(v any, least, most int64) (int64, error) {
 	n, ok := v.(int64)
 	if !ok || n < least || n > most {
@@ -165,7 +165,7 @@ func within(v any, least, most int64) (int64, error) {
 	return n, nil
 }
 
-// size is about what the row takes in memory.
+// size estimates the memory of the row.
 func (r row) size() (n int) {
 	for _, v := range r {
 		b, _ := v.([]byte)
@@ -174,7 +174,7 @@ func (r row) size() (n int) {
 	return n
 }
 
-// String is a key for people: ids as hexadecimal digits, names in quotes.
+// String formats a key for people: ids as hexadecimal digits, names in quotes.
 func (r row) String() string {
 	var words []string
 	for _, v := range r {

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// translated is a file system whose .sql files are read in an engine's words.
+// translated is a file system that translates .sql files into an engine's dialect.
 type translated struct {
 	fs.FS
 	translate func(string) string
 }
 
-// joined shows the files of two flat file systems as one.
+// joined presents the files of two flat file systems as one.
 type joined struct{ shared, own fs.FS }
 
 func (j joined) Open(name string) (fs.File, error) {
@@ -41,10 +41,10 @@ func (j joined) ReadDir(name string) ([]fs.DirEntry, error) {
 	}), nil
 }
 
-// ReadDir lists what there is below; fs.Glob asks for it.
+// ReadDir is needed by fs.Glob.
 func (t translated) ReadDir(name string) ([]fs.DirEntry, error) { return fs.ReadDir(t.FS, name) }
 
-// Open opens the file, translated if it is SQL.
+// Open opens a file, translated if it is SQL.
 func (t translated) Open(name string) (fs.File, error) {
 	if path.Ext(name) != ".sql" || t.translate == nil {
 		return t.FS.Open(name)

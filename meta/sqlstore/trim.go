@@ -20,7 +20,8 @@ func (s *Store) Untrimmed(ctx context.Context, from time.Time, limit int) (us []
 	return us, err
 }
 
-// scanUntrimmed is scanUpload. Of a row that an edit has left unreadable it has the id.
+// scanUntrimmed is scanUpload, but for a row that an edit made unreadable it
+// returns the id.
 func scanUntrimmed(r Row) (u meta.Upload, err error) {
 	raw, err := scanRow(strings.Count(uploadColumns, ",") + 1)(r)
 	if err != nil {
@@ -62,7 +63,7 @@ func (s *Store) TrimUploads(ctx context.Context, uploads []meta.Trim, limit int,
 	return done, nil
 }
 
-// trimUpload removes the parts of one completed upload that do not stay.
+// trimUpload removes the parts of one completed upload that the Trim does not keep.
 func (w *sweep) trimUpload(t *meta.Trim) error {
 	waits, err := exists(w.tx, "SELECT 1 FROM uploads WHERE id = ? AND state = ?"+forUpdate, t.Upload[:], uploadTrimming)
 	if err != nil || !waits {

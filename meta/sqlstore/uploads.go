@@ -10,8 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// States of an upload's row. Trimming is a completed upload with parts that
-// were not chosen and that TrimUploads has yet to drop.
+// States of an upload's row. Trimming is a completed upload with parts that were
+// not chosen and that TrimUploads has not removed yet.
 const (
 	uploadOpen      = int64(meta.UploadOpen)
 	uploadCompleted = int64(meta.UploadCompleted)
@@ -19,7 +19,8 @@ const (
 	uploadTrimming  = uploadDying + 1
 )
 
-// maxPartNumber is S3's: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+// maxPartNumber is the limit of S3:
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 const maxPartNumber = 10000
 
 func outwardState(state int64) meta.UploadState {
@@ -68,7 +69,7 @@ func scanUpload(r Row) (u meta.Upload, err error) {
 	err = r.Scan((*idColumn)(&u.ID), (*idColumn)(&u.Bucket), (*textColumn)(&u.Key), (*idColumn)(&u.Owner), (*timeColumn)(&u.Created),
 		&u.Generation, &state, &u.Revision, (*idColumn)(&u.Version), &u.WrappedKey, &u.Settings, &chosen)
 	u.State = outwardState(state)
-	u.Chosen, _ = splitRuns(chosen) // nil with an error
+	u.Chosen, _ = splitRuns(chosen) // nil after an error
 	return u, err
 }
 
@@ -110,9 +111,10 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 	})
 }
 
-// lockOpen returns an upload's bucket and what it is counted with, or ErrNotFound
-// unless the upload is open, and keeps it so until the transaction ends. One that
-// versions refer to was completed, whatever an edit says, and its parts are theirs.
+// lockOpen returns an open upload's bucket and the usage that is counted for it,
+// and keeps the upload open until the transaction ends; ErrNotFound otherwise. An
+// upload that versions refer to was completed, even if an edit has reopened it, and
+// keeps its parts.
 func lockOpen(tx Tx, id meta.ID) (bucket meta.ID, counted usageChange, err error) {
 	err = tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ? AND refs = 0"+forUpdate,
 		id[:], uploadOpen).Scan((*idColumn)(&bucket), &counted.Uploads, &counted.Parts, &counted.PartBytes)
@@ -126,8 +128,8 @@ func addPartBlob(tx Tx, p meta.PutPart, id meta.BlobID, at meta.BackendID) error
 	return claimBlob(tx, id, p.Holder)
 }
 
-// storePart writes the part's row, drops the blobs of the attempt it replaces,
-// and returns by how much the upload's parts grew. The upload is locked.
+// storePart writes the part's row, drops the blobs of the replaced attempt, and
+// returns the change of the upload's usage. The upload must be locked.
 func storePart(tx Tx, p meta.Part) (used usageChange, err error) {
 	var old []byte
 	var size int64
@@ -148,10 +150,10 @@ func storePart(tx Tx, p meta.Part) (used usageChange, err error) {
 	return usageChange{PartBytes: p.Size - size}, dropBlobs(tx, old, p.Modified)
 }
 
-// dropBlobs drops the references that a part's row held. Where an edit has left no
-// telling which, the bytes stay, as in dropBlob.
+// dropBlobs drops the references of a part's row. If an edit made them unreadable,
+// the bytes stay, as in dropBlob.
 func dropBlobs(tx Tx, joined []byte, now time.Time) error {
-	ids, _ := splitBlobs(joined) // none with an error
+	ids, _ := splitBlobs(joined) // none after an error
 	for _, id := range ids {
 		if err := dropBlob(tx, id, now); err != nil {
 			return err
@@ -164,7 +166,7 @@ func (s *Store) AbortUpload(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error { return endUpload(tx, id) })
 }
 
-// endUpload hands an open upload to Sweep, which decides when it ended.
+// endUpload hands an open upload to Sweep, which dates its end.
 func endUpload(tx Tx, id meta.ID) error {
 	bucket, counted, err := lockOpen(tx, id)
 	if err != nil {
@@ -177,11 +179,11 @@ func endUpload(tx Tx, id meta.ID) error {
 	return counted.takeBack(tx, bucket)
 }
 
-// uncounted sets what an upload is counted with, when takeBack is to follow.
+// uncounted resets the usage that is counted for an upload. takeBack follows.
 const uncounted = "counted = 0, counted_parts = 0, counted_bytes = 0"
 
-// takeBack takes what an upload was counted with from the usage of its bucket, unless
-// that is gone.
+// takeBack subtracts the usage of an upload from that of its bucket, unless the
+// bucket is gone.
 func (u *usageChange) takeBack(tx Tx, bucket meta.ID) error {
 	if *u == (usageChange{}) {
 		return nil
@@ -211,7 +213,7 @@ func (s *Store) ExpireUploads(ctx context.Context, t time.Time, limit int) (n in
 		n = 0
 		for _, id := range ids {
 			if err := endUpload(tx, id); errors.Is(err, meta.ErrNotFound) {
-				continue // ended meanwhile
+				continue // it ended meanwhile
 			} else if err != nil {
 				return err
 			}
@@ -245,7 +247,7 @@ func (s *Store) ScanUploads(ctx context.Context, after meta.ID, limit int) (refs
 func checkComplete(c meta.Complete, bucket meta.ID, key string) error {
 	v := c.Version
 	if v.Bucket != bucket || v.Key != key || v.Body != (meta.Body{Kind: meta.BodyUpload, Upload: c.Upload}) {
-		return fmt.Errorf("complete of upload %s: the version is not its", c.Upload)
+		return fmt.Errorf("complete of upload %s: the version has another bucket, key or body", c.Upload)
 	}
 	return nil
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// usageColumns are the figures of usage, in the order of usageChange.values.
+// usageColumns are the columns of usage, in the order of usageChange.values.
 const usageColumns = "bytes, versions, markers, uploads, parts, part_bytes"
 
-// usageChange is what a transaction changes of a bucket's usage.
+// usageChange is the change of a bucket's usage by one transaction.
 type usageChange meta.Usage
 
 func (u *usageChange) add(v *meta.Version) { u.count(v, 1) }
@@ -39,19 +39,19 @@ func (u *usageChange) values() []any {
 	return []any{u.Bytes, u.Versions, u.Markers, u.Uploads, u.Parts, u.PartBytes}
 }
 
-// to is where usageColumns are read to.
+// to returns the destinations of usageColumns.
 func (u *usageChange) to() []any {
 	return []any{&u.Bytes, &u.Versions, &u.Markers, &u.Uploads, &u.Parts, &u.PartBytes}
 }
 
-// changesTable is a table of changes that FoldUsage has yet to add to usage. Those of
-// entries are in another than those of bytes and versions, for a gateway of the release
-// before, which knows none of the former, folds the latter.
+// changesTable is a table of changes that FoldUsage adds to usage. Changes of
+// markers, uploads and parts have their own table, because a gateway of the
+// previous release folds bytes and versions only.
 type changesTable struct {
 	name    string
-	figures string // usageColumns, zero where the table has none
+	figures string // usageColumns, with zeros for those that the table does not have
 	insert  string
-	own     func(*usageChange) []any // the table's figures
+	own     func(*usageChange) []any // the table's own columns
 }
 
 var changesTables = []changesTable{
@@ -68,8 +68,8 @@ func newChangesTable(name, figures, columns string, own func(*usageChange) []any
 	return changesTable{name, figures, insert, own}
 }
 
-// write leaves the change as rows of its own, so that writers of a bucket do not
-// wait for one another.
+// write stores the change as new rows, so that writers of a bucket do not wait for
+// one another.
 func (u *usageChange) write(tx Tx, bucket meta.ID) error {
 	for _, t := range changesTables {
 		figures := t.own(u)
@@ -84,7 +84,8 @@ func (u *usageChange) write(tx Tx, bucket meta.ID) error {
 	return nil
 }
 
-// usageSums add up rows of usageColumns; Postgres's sum of integers has another type.
+// usageSums adds up rows of usageColumns. The casts are for Postgres, whose sum of
+// integers has another type.
 var usageSums = func() string {
 	var sums []string
 	for _, c := range strings.Split(usageColumns, ", ") {
@@ -93,7 +94,7 @@ var usageSums = func() string {
 	return strings.Join(sums, ", ")
 }()
 
-// usedBy sums up usage and its changes, each of those buckets that a condition names.
+// usedBy sums up usage and its changes for the buckets that a condition selects.
 func usedBy(from, where string) string {
 	parts := []string{"SELECT " + usageColumns + " FROM " + fmt.Sprintf(from, "usage") + where}
 	for _, t := range changesTables {
@@ -167,8 +168,8 @@ func scanUsageRow(r Row) (u usageRow, err error) {
 	return u, err
 }
 
-// addUsage leaves figures that an edit has made too large to be added up as they are:
-// one bucket keeps none of the others from being folded.
+// addUsage skips sums with numbers that an edit has made too large to add, so that
+// one bucket does not keep the others from being folded.
 var addUsage = func() string {
 	var sums []string
 	for _, c := range strings.Split(usageColumns, ", ") {
@@ -179,7 +180,7 @@ var addUsage = func() string {
 		" ON CONFLICT (bucket_id) DO UPDATE SET " + strings.Join(sums, ", ")
 }()
 
-// fold moves changes, which are in the buckets' order, to the buckets' rows.
+// fold moves changes, which are sorted by bucket, to the buckets' rows.
 func fold(tx Tx, t changesTable, rows []usageRow) error {
 	var sum usageChange
 	for i, u := range rows {

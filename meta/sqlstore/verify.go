@@ -10,16 +10,16 @@ import (
 )
 
 const (
-	// MaxFaults are kept in a report; the rest is counted.
+	// MaxFaults is the most faults in a report; further ones are only counted.
 	MaxFaults = 10_000
-	// verifyRows is how many rows one statement judges.
+	// verifyRows is the number of rows that one statement judges.
 	verifyRows = 1000
-	// verifyBodies is how many blobs, and how many uploads, are counted in memory
-	// at once, about 100 bytes each. Of more, there are several rounds.
+	// verifyBodies is the number of blobs, and of uploads, that are counted in
+	// memory at once, at about 100 bytes each. More are counted in several rounds.
 	verifyBodies = 1_000_000
 )
 
-// damagedRow is the kind of a row that cannot be read.
+// damagedRow is the kind of an unreadable row.
 const damagedRow = "damaged-row"
 
 // Fault is one contradiction within a store.
@@ -30,22 +30,21 @@ type Fault struct {
 	Detail string `json:"detail"`
 }
 
-// VerifyReport is what Verify saw.
+// VerifyReport is the result of Verify.
 type VerifyReport struct {
 	Rows   map[string]int64 `json:"rows"`   // by table
-	Found  int64            `json:"found"`  // faults, those beyond MaxFaults included
+	Found  int64            `json:"found"`  // all faults, also those beyond MaxFaults
 	Faults []Fault          `json:"faults"` // never nil
 }
 
-// Clean reports whether nothing was found.
+// Clean reports whether there are no faults.
 func (r *VerifyReport) Clean() bool { return r.Found == 0 }
 
-// Verify reads the whole store and reports what is missing of the schema, and
-// where rows contradict one another. It opens nothing that is sealed, asks no
-// backend and changes nothing. Memory is bounded. It may run beside gateways:
-// every statement sees one state, but the next sees a later one, so what looks
-// wrong is looked at again, and only what was wrong twice in the same way is
-// reported.
+// Verify reads the whole store and reports missing parts of the schema, and rows
+// that contradict one another. It opens no sealed data, asks no backend and changes
+// nothing. Memory is bounded. It may run beside gateways. Each statement sees one
+// state, but the next one sees a later state; so Verify looks twice, and reports
+// only faults that were the same both times.
 func (s *Store) Verify(ctx context.Context) (VerifyReport, error) {
 	return s.verify(ctx, verifyBodies)
 }
@@ -59,7 +58,7 @@ func (s *Store) verify(ctx context.Context, bodies int) (VerifyReport, error) {
 	if err := second.pass(ctx); err != nil {
 		return VerifyReport{}, err
 	}
-	if second.Found > MaxFaults || first.Found > MaxFaults { // too many to compare: all count
+	if second.Found > MaxFaults || first.Found > MaxFaults { // too many to compare, so all are reported
 		return second.VerifyReport, nil
 	}
 	both := VerifyReport{Rows: second.Rows, Faults: []Fault{}}
@@ -79,7 +78,7 @@ type verification struct {
 	run    Runner
 	bodies int
 	seen   map[Fault]bool
-	// damaged: a row was found that has not the form of its table's.
+	// damaged: an unreadable row was found.
 	damaged bool
 }
 
@@ -101,8 +100,7 @@ func (v *verification) fault(f Fault) {
 	}
 }
 
-// pass looks at everything. The rows are not judged by a schema that is not this
-// release's.
+// pass checks everything. It skips the rows when the schema is not this release's.
 func (v *verification) pass(ctx context.Context) error {
 	all := append([]relation{deploymentTable}, tables...)
 	for _, t := range all {
@@ -121,10 +119,10 @@ func (v *verification) pass(ctx context.Context) error {
 		rows += v.Rows[t.name]
 	}
 	if rows > 0 && v.Rows[deploymentTable.name] == 0 {
-		v.fault(Fault{Kind: "deployment-missing", Table: deploymentTable.name, Detail: "there are rows, and not the one that says whose they are"})
+		v.fault(Fault{Kind: "deployment-missing", Table: deploymentTable.name, Detail: "the store has rows, but not the deployment's row"})
 	}
 	if v.damaged {
-		return nil // not all rows can be read
+		return nil // the other checks need rows that they can read
 	}
 	if err := v.uploads(ctx); err != nil {
 		return fmt.Errorf("verify parts of uploads: %w", err)
@@ -135,7 +133,7 @@ func (v *verification) pass(ctx context.Context) error {
 	return v.references(ctx)
 }
 
-// columns reads a row of every column, which an engine refuses that lacks one.
+// columns reads a row with all columns. An engine refuses this if one is missing.
 func (v *verification) columns(ctx context.Context, t relation) error {
 	err := v.probe(ctx, t.allColumns(), t.name)
 	if err == nil || environment(ctx, err) {
@@ -177,7 +175,7 @@ func environment(ctx context.Context, err error) bool {
 	return ctx.Err() != nil || errors.Is(err, meta.ErrUnavailable)
 }
 
-// judge counts the rows of a table and holds each against its rules.
+// judge counts the rows of a table and checks each against its rules.
 func (v *verification) judge(ctx context.Context, t relation) error {
 	var mine []rule
 	for _, r := range rules {
@@ -195,9 +193,10 @@ func (v *verification) judge(ctx context.Context, t relation) error {
 	}
 }
 
-// judgePage judges the rows above a key, and returns the last one's; nil: there
-// are no more. A page ends by its number of rows and not by a key, for Postgres
-// reads an index of several columns up to a limit, but not up to a row.
+// judgePage judges a page of rows above a key, and returns the last key; nil after
+// the last page. A page ends by a number of rows and not by a key, because Postgres
+// uses an index of several columns efficiently for a LIMIT but not for an upper
+// bound.
 func (v *verification) judgePage(ctx context.Context, t relation, mine []rule, after row) (end row, err error) {
 	where, args := t.above(after)
 	page := "(SELECT " + t.allColumns() + " FROM " + t.name + " WHERE " + where + " ORDER BY " + t.keyColumns() + " LIMIT ?) AS " + t.name
@@ -228,7 +227,8 @@ func (v *verification) judgePage(ctx context.Context, t relation, mine []rule, a
 	return end, nil
 }
 
-// broken returns the keys of rows that break a rule, each with which rules.
+// broken returns the keys of rows that break a rule, each with flags for the broken
+// rules.
 func broken(tx Tx, t relation, mine []rule, page string, args []any) ([]row, error) {
 	if len(mine) == 0 {
 		return nil, nil
@@ -243,7 +243,7 @@ func broken(tx Tx, t relation, mine []rule, page string, args []any) ([]row, err
 	return collect(tx, scanVerdict(t.key, len(mine)), query, args...)
 }
 
-// scanVerdict reads a key and whether each rule is broken.
+// scanVerdict reads a key and one flag for each rule.
 func scanVerdict(key, rules int) func(Row) (row, error) {
 	return func(from Row) (row, error) {
 		r, flags := make(row, key+rules), make([]int64, rules)

@@ -10,10 +10,10 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// uploadsPage is how many uploads' parts one snapshot counts.
+// uploadsPage is the number of uploads whose parts one snapshot counts.
 const uploadsPage = 100
 
-// uploads holds every upload against the rows of its parts.
+// uploads compares every upload with the rows of its parts.
 func (v *verification) uploads(ctx context.Context) error {
 	for after := (meta.ID{}); ; {
 		var page []*uploadCheck
@@ -36,7 +36,7 @@ func (v *verification) uploads(ctx context.Context) error {
 	}
 }
 
-// uploadCheck is an upload, and what was counted of its parts.
+// uploadCheck is an upload with the counts of its parts.
 type uploadCheck struct {
 	id           meta.ID
 	state, parts int64
@@ -55,8 +55,8 @@ func readUploads(tx Tx, after meta.ID) ([]*uploadCheck, error) {
 	}, "SELECT id, state, parts, chosen FROM uploads WHERE id > ? ORDER BY id LIMIT ?", after[:], uploadsPage)
 }
 
-// countParts reads the numbers of the parts of all uploads of a page, in the
-// uploads' order.
+// countParts reads the part numbers of all uploads of a page, in the order of
+// uploads.
 func countParts(tx Tx, page []*uploadCheck) error {
 	first, last := page[0].id, page[len(page)-1].id
 	rows, err := tx.Query("SELECT upload_id, number FROM parts WHERE upload_id >= ? AND upload_id <= ? ORDER BY upload_id, number",
@@ -75,7 +75,7 @@ func countParts(tx Tx, page []*uploadCheck) error {
 			page = page[1:]
 		}
 		if len(page) == 0 || page[0].id != upload {
-			continue // a part without an upload, which its own rule finds
+			continue // a part without an upload breaks a rule of its own
 		}
 		page[0].rows++
 		if isChosen(page[0].runs, number) {
@@ -85,8 +85,8 @@ func countParts(tx Tx, page []*uploadCheck) error {
 	return rows.Err()
 }
 
-// wrong says what is; empty: nothing. A dying upload loses its parts by and by,
-// and nobody counts down.
+// wrong describes the contradiction; empty if there is none. A dying upload loses
+// its parts step by step without updating its count.
 func (u *uploadCheck) wrong() string {
 	if u.state == uploadDying {
 		return ""
@@ -94,19 +94,19 @@ func (u *uploadCheck) wrong() string {
 	if u.damaged != nil {
 		return u.damaged.Error()
 	}
-	want, _ := countChosen(u.runs) // checked when they were split
+	want, _ := countChosen(u.runs) // splitRuns has checked them
 	switch {
 	case u.state == uploadOpen && u.rows != u.parts:
-		return fmt.Sprintf("it counts %d parts, there are %d", u.parts, u.rows)
+		return fmt.Sprintf("it counts %d parts, but there are %d", u.parts, u.rows)
 	case u.state != uploadOpen && u.chosen != want:
-		return fmt.Sprintf("%d parts make up the object, of which there are %d", want, u.chosen)
+		return fmt.Sprintf("the object consists of %d parts, of which %d exist", want, u.chosen)
 	case u.state == uploadCompleted && u.rows != want:
-		return fmt.Sprintf("%d parts make up the object, and there are %d", want, u.rows)
+		return fmt.Sprintf("the object consists of %d parts, but there are %d", want, u.rows)
 	}
 	return ""
 }
 
-// references counts who refers to blobs and uploads, in rounds over ranges of
+// references counts the references to blobs and uploads, in rounds over ranges of
 // their ids: no index leads from a body to its versions and parts.
 func (v *verification) references(ctx context.Context) error {
 	blobs, uploads := newTally("blobs"), newTally("uploads")
@@ -135,19 +135,19 @@ func (v *verification) references(ctx context.Context) error {
 	}
 }
 
-// tally holds a range of the ids of blobs or uploads, each with the references
-// that it counts and that nobody was found to have.
+// tally holds a range of the ids of blobs or uploads, each with the number of
+// counted references that have not been found.
 type tally struct {
 	table relation
-	low   []byte // exclusive; nil: the first
-	high  []byte // nil: all from low on
-	done  bool   // all ranges were had
+	low   []byte // exclusive; nil: from the first
+	high  []byte // nil: no upper bound
+	done  bool   // all ranges were loaded
 	left  map[string]int64
 }
 
 func newTally(table string) *tally { return &tally{table: newRelation(table, 1, "id refs")} }
 
-// load takes the next range.
+// load loads the next range.
 func (t *tally) load(ctx context.Context, v *verification) error {
 	t.done = t.done || t.left != nil && t.high == nil
 	t.low, t.high, t.left = t.high, nil, make(map[string]int64)
@@ -177,8 +177,8 @@ func idKey(id []byte) row {
 	return row{id}
 }
 
-// refer counts a reference, and reports whether there is what it leads to. What
-// is outside the range is another round's.
+// refer counts a reference, and reports whether its target exists. Targets outside
+// the range belong to another round.
 func (t *tally) refer(id []byte) bool {
 	if t.done || bytes.Compare(id, t.low) <= 0 || t.high != nil && bytes.Compare(id, t.high) > 0 {
 		return true
@@ -190,18 +190,18 @@ func (t *tally) refer(id []byte) bool {
 	return ok
 }
 
-// settle reports what counts too many or too few. It tells the difference, which
-// stays the same while what is damaged is used.
+// settle reports counts that are too high or too low. It reports the difference,
+// which stays the same while the damaged row is in use.
 func (t *tally) settle(v *verification) {
 	for _, id := range slices.Sorted(maps.Keys(t.left)) {
 		if n := t.left[id]; n != 0 {
 			v.fault(Fault{Kind: "reference-count", Table: t.table.name, Row: row{[]byte(id)}.String(),
-				Detail: fmt.Sprintf("of the references that it counts, %+d are not there", n)})
+				Detail: fmt.Sprintf("counted references that do not exist: %+d", n)})
 		}
 	}
 }
 
-// bodiesOf counts what a table's rows refer to with their last two columns.
+// bodiesOf counts the references in the last two columns of a table.
 func (v *verification) bodiesOf(ctx context.Context, t relation, blobs, uploads *tally) error {
 	for after := row(nil); ; {
 		page, err := t.page(ctx, v.run, t.allColumns(), after, verifyRows)

@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// usage holds what every bucket is said to take up against its rows. A bucket whose
-// usage changes meanwhile is in use, and passed over.
+// usage compares the recorded usage of every bucket with its rows. A bucket whose
+// usage changes meanwhile is in use and is skipped.
 func (v *verification) usage(ctx context.Context) error {
 	for q := (meta.BucketQuery{Limit: meta.MaxPage}); ; {
 		bs, err := v.store.ListBuckets(ctx, q)
@@ -31,14 +31,14 @@ func (v *verification) usage(ctx context.Context) error {
 			}
 			if before == after && (there.Bytes != before.Bytes || there.Versions != before.Versions) {
 				v.fault(Fault{Kind: "usage", Table: "usage", Row: b.ID.String(), Detail: fmt.Sprintf(
-					"it counts %d bytes in %d versions, and there are %d in %d", before.Bytes, before.Versions, there.Bytes, there.Versions)})
+					"it counts %d bytes in %d versions, but there are %d in %d", before.Bytes, before.Versions, there.Bytes, there.Versions)})
 			}
 		}
 	}
 }
 
-// countUsage reads the sizes of all objects and versions of a bucket. Markers and
-// uploads are left out: see migration 13.
+// countUsage adds up the sizes of all objects and versions of a bucket. It leaves
+// out markers and uploads: see migration 13.
 func countUsage(ctx context.Context, run Runner, bucket meta.ID) (u meta.Usage, err error) {
 	type sized struct {
 		key          []byte

@@ -8,7 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Columns that objects and versions share: the head is in the clear and short.
+// Columns of both objects and versions. Those of the head are short and in the
+// clear.
 const (
 	headColumns   = "version_id, null_version, owner, size, modified, generation, body_kind, body_id, encryption, class, lock_mode, lock_until, lock_hold, revision"
 	listedColumns = "list_record, marks"
@@ -16,30 +17,30 @@ const (
 	objectColumns = headColumns + ", " + listedColumns + ", " + secretColumns
 )
 
-// Of versions alone, and what stands for them in a row of objects.
+// Columns that only versions has, and their substitutes for a row of objects.
 const (
 	placeColumns   = "marker, CASE WHEN displaced IS NULL THEN 1 ELSE 0 END AS latest, displaced, "
 	currentColumns = "0 AS marker, 1 AS latest, CAST(NULL AS BIGINT) AS displaced, "
 )
 
-// qualified puts a table's name before every column.
+// qualified puts the table's name before every column.
 func qualified(table, columns string) string {
 	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
 }
 
-// headOf are headColumns as they are bound.
+// headOf returns the values of headColumns.
 func headOf(v *meta.Version) []any {
 	kind, body := bodyColumns(v.Body)
 	return []any{v.ID[:], number(v.Null), v.Owner[:], v.Size, micros(v.Modified), int64(v.Generation), kind, body,
 		int64(v.Encryption), text(v.Class), int64(v.Lock.Mode), lockUntil(v.Lock), number(v.Lock.Hold), v.Revision}
 }
 
-// valuesOf are objectColumns as they are bound.
+// valuesOf returns the values of objectColumns.
 func valuesOf(v *meta.Version) []any {
 	return append(headOf(v), blob(v.ListRecord), blob(v.Marks), blob(v.WrappedKey), blob(v.Manifest))
 }
 
-// lockUntil is NULL where there is no retention.
+// lockUntil is NULL without a retention.
 func lockUntil(l meta.Lock) any {
 	if l.Mode == meta.LockNone {
 		return nil
@@ -47,7 +48,7 @@ func lockUntil(l meta.Lock) any {
 	return micros(l.Until)
 }
 
-// number is a flag as it is bound.
+// number returns the stored value of a flag.
 func number(flag bool) int64 {
 	if flag {
 		return 1
@@ -55,8 +56,8 @@ func number(flag bool) int64 {
 	return 0
 }
 
-// scanVersion reads headColumns and what the query has more of. All are NULL in
-// a row of no version.
+// scanVersion reads headColumns and further columns of the query. All are NULL if
+// an outer join found no version.
 func scanVersion(r Row, v *meta.Version, more ...any) error {
 	var kind int64
 	var body []byte
@@ -72,12 +73,12 @@ func scanVersion(r Row, v *meta.Version, more ...any) error {
 	return err
 }
 
-// place is where the placeColumns of a version are read to.
+// place returns the destinations of placeColumns.
 func place(v *meta.Version) []any {
 	return []any{(*flagColumn)(&v.Marker), (*flagColumn)(&v.Latest), (*instantColumn)(&v.Displaced)}
 }
 
-// secrets is where listedColumns and secretColumns are read to.
+// secrets returns the destinations of listedColumns and secretColumns.
 func secrets(v *meta.Version) []any {
 	return []any{&v.ListRecord, &v.Marks, &v.WrappedKey, &v.Manifest}
 }
@@ -105,7 +106,7 @@ func (c *instantColumn) Scan(src any) error {
 	return (*timeColumn)(c).Scan(src)
 }
 
-// numberColumn reads a number that its type holds; NULL is zero.
+// numberColumn reads a number within the range of its type; NULL is zero.
 type numberColumn[T ~uint8 | ~uint32 | ~int64] struct{ to *T }
 
 func orZero[T ~uint8 | ~uint32 | ~int64](to *T) numberColumn[T] { return numberColumn[T]{to} }

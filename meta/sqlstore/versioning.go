@@ -16,7 +16,7 @@ func (s *Store) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v 
 		return err
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
-		// The lock waits for writes under the old state, and stops later ones: see
+		// The lock waits for writes under the old state, and blocks later ones: see
 		// holdVersioning.
 		var locks bool
 		var revision int64
@@ -38,7 +38,8 @@ func (s *Store) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v 
 	})
 }
 
-// orNoBucket looks again where holdVersioning could not say what was wrong.
+// orNoBucket replaces ErrVersioning by ErrNoBucket if the bucket does not exist,
+// because holdVersioning cannot tell the two apart.
 func (s *Store) orNoBucket(ctx context.Context, id meta.ID, err error) error {
 	if !errors.Is(err, meta.ErrVersioning) {
 		return err
