@@ -13,63 +13,62 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// How a commit whose answer was lost is settled.
+// How a commit is settled whose answer was lost.
 //
 // The last statement of every transaction that changed something inserts a row
-// (made, id) into commits, in the same packet as COMMIT, so that it costs no
-// round trip. id is never used twice. made is a time by the database's clock
-// that the gateway read a moment before, from the answer to another commit as a
-// rule.
+// (made, id) into commits, in the same packet as COMMIT, so that it costs no round
+// trip. An id is never used twice. made is a time of the database's clock that the
+// gateway read a moment before, usually from the answer to another commit.
 //
 // To settle, the gateway tries to insert the same (made, id) with done = 0 on
-// another connection. If the transaction is still under way and has inserted its
-// row, the unique index makes the settling statement wait for its end. Then
-// either there is a row with done = 1: the commit happened. Or the row with
-// done = 0 is now there: it did not, and never will, for should its INSERT still
-// be on its way, in a packet or a pooler, it meets that row and fails, and takes
-// COMMIT with it. Both can be asked again, should that answer be lost as well.
+// another connection. If the transaction is still in progress and has inserted its
+// row, the unique index makes the settling statement wait for its end. Then there
+// are two cases. If the row has done = 1, the commit happened. If the row has done
+// = 0, the commit did not happen and never will: an INSERT that is still on its
+// way, in a packet or a pooler, conflicts with that row and fails, and its COMMIT
+// fails with it. If that answer is lost as well, the gateway can ask again.
 //
-// Rows are forgotten after a while, which must not undo either. Three rules see
-// to that, all by the database's clock, which is the only one that counts:
+// Rows are removed after a while, which must not change either answer. Three rules
+// ensure that. They all use the database's clock, the only one that counts:
 //
 //   - a commit inserts its row only until made + commitFor, or fails;
 //   - it is settled only until made + settleFor, or is unknown;
 //   - a row is deleted only after made + keepFor.
 //
-// So when a row is deleted, no transaction can insert it any more, and whoever
-// still asks is told that it is too late, rather than that nothing happened.
-// Between the second and the third lies what that clock may step back, at a
-// failover say, without harm.
+// So when a row is deleted, no transaction can insert it any more. A gateway that
+// asks later learns that it is too late, and not that nothing happened. The time
+// between the second and the third limit is how far the clock may step back, for
+// example at a failover, without harm.
 const (
 	commitFor = 60  // seconds
 	settleFor = 180 // seconds
 	keepFor   = 360 // seconds
-	// clockAge is how old a reading of the database's clock may be that a commit
-	// uses. Far below commitFor.
+	// clockAge is the greatest age of a reading of the database's clock that a
+	// commit uses. It is far below commitFor.
 	clockAge = 20 * time.Second
 	// commitTimeout bounds the wait for the answer to COMMIT, after which the
 	// commit is settled on another connection.
 	commitTimeout = 20 * time.Second
-	// settleTimeout bounds settling, and settleTry one attempt at it. Together
-	// with commitTimeout and clockAge they stay below settleFor.
+	// settleTimeout bounds settling, and settleTry one attempt. Together with
+	// commitTimeout and clockAge they stay below settleFor.
 	settleTimeout = 60 * time.Second
 	settleTry     = 15 * time.Second
-	// purgeEvery is the mean time between two looks for rows to forget, and
-	// purgeStep how many seconds' rows one statement deletes.
+	// purgeEvery is the mean time between two purges, and purgeStep is the age
+	// range in seconds that one statement deletes.
 	purgeEvery = 30 * time.Second
 	purgeStep  = 10
-	// guardStep is how many buckets without guards get them at one look.
+	// guardStep is how many buckets get missing guards in one pass.
 	guardStep = 100
-	// purgeTimeout bounds one look.
+	// purgeTimeout bounds one purge.
 	purgeTimeout = time.Minute
 )
 
-// now is the database's clock in seconds, at the moment and not at the
-// transaction's beginning.
+// now is the database's clock in seconds at this moment, not at the beginning of
+// the transaction.
 const now = "CAST(extract(epoch FROM clock_timestamp()) AS BIGINT)"
 
-// A row's columns are all NOT NULL: CASE without ELSE is how a statement fails
-// that comes too late.
+// The columns of a row are NOT NULL: a CASE without ELSE makes a statement fail
+// that is too late.
 var (
 	insertCommit = insertCommitIf("$1", "$2", "")
 	settleCommit = "INSERT INTO commits (made, id, done) VALUES (" + madeWithin("$1", settleFor, "") + ", $2, 0)" +
@@ -78,32 +77,32 @@ var (
 	deleteCommits = "DELETE FROM commits WHERE made >= $1 AND made < $2"
 )
 
-// insertCommitIf inserts made and id, which are placeholders, or fails unless the
-// conditions hold that follow AND.
+// insertCommitIf inserts made and id, which are placeholders. It fails unless the
+// conditions in and hold, which begins with AND.
 func insertCommitIf(made, id, and string) string {
 	return "INSERT INTO commits (made, id, done) VALUES (" + madeWithin(made, commitFor, and) + ", " + id + ", 1) RETURNING " + now
 }
 
-// madeWithin is made, or NULL when it is that many seconds old.
+// madeWithin is made, or NULL when that is so many seconds old.
 func madeWithin(made string, seconds int, and string) string {
 	return fmt.Sprintf("CASE WHEN %s < CAST(%s AS BIGINT) + %d%s THEN CAST(%s AS BIGINT) END", now, made, seconds, and, made)
 }
 
-// commit names one COMMIT.
+// commit identifies one COMMIT.
 type commit struct {
 	made int64
 	id   [16]byte
 }
 
-// commits makes names for a store's commits.
+// commits makes the identities of a store's commits.
 type commits struct {
 	store  [8]byte // random
 	n      atomic.Uint64
 	clock  atomic.Pointer[reading]
-	purged atomic.Int64 // rows made before are gone
+	purged atomic.Int64 // rows made earlier are deleted
 }
 
-// reading is what the database's clock said, and when by ours.
+// reading is a reading of the database's clock, with the local time of the request.
 type reading struct {
 	made int64
 	at   time.Time
@@ -124,7 +123,7 @@ func (c *commits) next(made int64) commit {
 
 func (c *commits) set(made int64, asked time.Time) { c.clock.Store(&reading{made, asked}) }
 
-// fresh reports whether the clock was read lately enough for a commit.
+// fresh reports whether the clock was read recently enough for a commit.
 func (c *commits) fresh() bool { return time.Since(c.clock.Load().at) <= clockAge }
 
 func (c *commits) readClock(ctx context.Context, conn *pgx.Conn) error {
@@ -137,11 +136,11 @@ func (c *commits) readClock(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// errStale: the database's clock had been read too long ago. Nothing happened.
+// errStale: the reading of the database's clock was too old. Nothing happened.
 var errStale = fmt.Errorf("%w: the commit came too late", meta.ErrUnavailable)
 
-// commit ends the transaction so that it happened wholly or not at all. Where
-// that cannot be told, it returns the commit too. The context no longer matters.
+// commit ends the transaction atomically. If the outcome is uncertain, it also
+// returns the commit. It ignores the end of the context.
 func (r *runner) commit(ctx context.Context, t *tx) (doubtful *commit, err error) {
 	if !r.commits.fresh() {
 		if err := r.commits.readClock(t.ctx, t.c); err != nil {
@@ -170,13 +169,13 @@ func (r *runner) commit(ctx context.Context, t *tx) (doubtful *commit, err error
 	answers := t.c.SendBatch(ctx, &b)
 	if begin != "" {
 		if _, err := answers.Exec(); err != nil {
-			_ = answers.Close() // says the same
+			_ = answers.Close() // repeats the error
 			return r.uncommitted(t, name, err)
 		}
 	}
 	var made int64
 	if err := answers.QueryRow().Scan(&made); err != nil {
-		_ = answers.Close() // says the same
+		_ = answers.Close() // repeats the error
 		slow := len(last) > 0 && ctx.Err() != nil
 		doubtful, err = r.uncommitted(t, name, err)
 		switch {
@@ -190,29 +189,29 @@ func (r *runner) commit(ctx context.Context, t *tx) (doubtful *commit, err error
 	tag, err := answers.Exec()
 	if end := answers.Close(); err != nil {
 		return r.uncommitted(t, name, err)
-	} else if tag.String() != "COMMIT" { // the server rolled back; so said nobody before
+	} else if tag.String() != "COMMIT" { // the server rolled back without an earlier error
 		return r.uncommitted(t, name, fmt.Errorf("%w: %q in answer to COMMIT, then %v", errLost, tag, end))
 	}
 	r.commits.set(made, asked)
 	return nil, nil
 }
 
-// uncommitted tells a commit that the server refused from one in doubt. The
-// server skips COMMIT when the statement before it fails.
+// uncommitted tells a commit that the server refused from one in doubt. The server
+// skips COMMIT when the statement before it fails.
 func (r *runner) uncommitted(t *tx, name commit, err error) (*commit, error) {
 	if !refused(err) {
 		return &name, t.lost(err)
 	}
 	t.rollback()
 	if code(err) == codeNull {
-		r.commits.clock.Store(&reading{}) // to be read before the next
+		r.commits.clock.Store(&reading{}) // read it again before the next commit
 		return nil, fmt.Errorf("%w: %w", errStale, err)
 	}
 	return nil, err
 }
 
-// settle finds out whether the commit happened: nil if so. Else it never will,
-// and the error is one after which the intent may be run again; or
+// settle finds out whether the commit happened: nil if it did. Otherwise it never
+// will, and the intent may be run again after the returned error; or the error is
 // meta.ErrUnknown.
 func (r *runner) settle(ctx context.Context, c commit, loss error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), meta.Patience(ctx, settleTimeout))
@@ -233,13 +232,13 @@ func (r *runner) settle(ctx context.Context, c commit, loss error) error {
 	}
 }
 
-// unknown hides the errors behind it from classification, for they are not of an
-// intent that did not happen.
+// unknown hides the types of both errors, because they must not be taken for those
+// of an intent that did not happen.
 func unknown(loss, err error) error {
 	return fmt.Errorf("%w: %v; and to settle it: %v", meta.ErrUnknown, oneLine(loss), oneLine(err))
 }
 
-// ask settles the commit, if the database answers.
+// ask settles the commit if the database answers.
 func (r *runner) ask(ctx context.Context, c commit) (done int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTry)
 	defer cancel()
@@ -252,7 +251,7 @@ func (r *runner) ask(ctx context.Context, c commit) (done int64, err error) {
 	return done, err
 }
 
-// purge deletes the rows that nobody can ask for any more, a step at a time.
+// purge deletes the rows that no gateway can ask for any more, step by step.
 func (r *runner) purge(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, purgeTimeout)
 	defer cancel()
@@ -262,7 +261,7 @@ func (r *runner) purge(ctx context.Context) error {
 	}
 	defer conn.Release()
 	for {
-		// From where the last purge ended, past the dead entries of the index.
+		// Start where the last purge ended, to skip the dead entries of the index.
 		from := r.commits.purged.Load()
 		var oldest *int64
 		var clock int64

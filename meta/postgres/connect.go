@@ -15,20 +15,20 @@ import (
 )
 
 const (
-	// minVersion is the oldest server that is supported, and what CockroachDB
-	// calls itself.
+	// minVersion is the oldest supported server, and the version that CockroachDB
+	// reports.
 	minVersion = 13
-	// maxConnIdle is how long a connection that nobody uses is kept.
+	// maxConnIdle is how long an unused connection is kept.
 	maxConnIdle = 5 * time.Minute
-	// maxConnLife is how long a connection is used, so that gateways spread
-	// again over hosts that came back.
+	// maxConnLife is the longest use of a connection, so that gateways spread again
+	// over hosts that came back.
 	maxConnLife = 30 * time.Minute
 	// applicationName is shown in the server's lists of sessions, unless the URL
-	// has another.
+	// sets another.
 	applicationName = "sanctum-gateway"
 )
 
-// connect makes the pool and tries it.
+// connect makes the pool and tests it.
 func connect(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	config, err := parse(url, o)
 	if err != nil {
@@ -45,8 +45,8 @@ func connect(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) 
 	return pool, nil
 }
 
-// parse reads the URL. Its errors say nothing of what they could not parse: what
-// looks like a port may be the end of a password.
+// parse reads the URL. Its errors do not quote the URL: a supposed port may be the
+// end of a password.
 func parse(dsn string, o Options) (*pgxpool.Config, error) {
 	if strings.Contains(dsn, "://") {
 		if _, err := url.Parse(withoutHosts(dsn)); err != nil {
@@ -68,7 +68,7 @@ func parse(dsn string, o Options) (*pgxpool.Config, error) {
 	config.MaxConnLifetime = maxConnLife
 	config.MaxConnLifetimeJitter = maxConnLife / 4
 	c.ConnectTimeout = o.ConnectTimeout
-	// A standby answers with the past, and takes no writes.
+	// A standby shows an older state, and takes no writes.
 	c.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	if c.RuntimeParams["application_name"] == "" {
 		c.RuntimeParams["application_name"] = applicationName
@@ -78,7 +78,7 @@ func parse(dsn string, o Options) (*pgxpool.Config, error) {
 
 var errURL = errors.New("the URL is malformed (want postgres://user:password@host:port/database, with %-escapes in the password)")
 
-// withoutHosts cuts the list of hosts, of which net/url knows only one.
+// withoutHosts replaces the list of hosts, because net/url accepts only one.
 func withoutHosts(dsn string) string {
 	scheme, rest, _ := strings.Cut(dsn, "://")
 	authority, path, _ := strings.Cut(rest, "/")
@@ -89,8 +89,8 @@ func withoutHosts(dsn string) string {
 	return scheme + "://" + user + "@host/" + path
 }
 
-// parseError keeps what a parse error says of settings beside the URL's own
-// grammar, such as a certificate that cannot be read.
+// parseError keeps the text of a parse error about a setting, such as an unreadable
+// certificate. It hides errors about the URL itself.
 func parseError(err error) error {
 	cause := errors.Unwrap(err)
 	var syntax *url.Error
@@ -110,11 +110,11 @@ func execMode(name string) (pgx.QueryExecMode, error) {
 			return m, nil
 		}
 	}
-	return 0, fmt.Errorf("exec mode %q is none of: %s, %s, %s, %s, %s", name,
+	return 0, fmt.Errorf("exec mode %q is not one of: %s, %s, %s, %s, %s", name,
 		ModeCacheStatement, ModeCacheDescribe, ModeDescribeExec, ModeExec, ModeSimple)
 }
 
-// try makes one connection and looks whether this is a database to rely on.
+// try makes one connection and checks whether the database is reliable.
 func try(ctx context.Context, pool *pgxpool.Pool, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.AcquireTimeout)
 	defer cancel()
@@ -139,7 +139,7 @@ func try(ctx context.Context, pool *pgxpool.Pool, o Options) error {
 	return nil
 }
 
-// line is an error's text in one line; what it wraps stays known.
+// line is an error with its text on one line. Unwrap returns the original.
 type line struct {
 	text string
 	err  error

@@ -31,7 +31,7 @@ const (
 
 var errClosed = fmt.Errorf("%w: the store is closed", meta.ErrUnavailable)
 
-// serverError is what the server said, if anything.
+// serverError returns the server's error in err, or nil.
 func serverError(err error) *pgconn.PgError {
 	var e *pgconn.PgError
 	if errors.As(err, &e) {
@@ -47,9 +47,9 @@ func code(err error) string {
 	return ""
 }
 
-// refused reports whether the server itself says that the statement failed and
-// the session goes on, so that the statement certainly had no effect. A pooler's
-// words, those at a session's end, and "unknown" are no such thing.
+// refused reports whether the server says that the statement failed and that the
+// session continues, so that the statement certainly had no effect. Errors of a
+// pooler, at the end of a session, or with the code "unknown" do not count.
 func refused(err error) bool {
 	e := serverError(err)
 	if e == nil || e.SeverityUnlocalized != "ERROR" || e.Code == codeNotKnown || len(e.Code) != 5 {
@@ -62,8 +62,8 @@ func refused(err error) bool {
 	return true
 }
 
-// again reports whether the same intent may succeed when it is run once more at
-// once: it met another.
+// again reports whether the same intent may succeed if it is repeated at once,
+// because it conflicted with another.
 func again(err error) bool {
 	switch code(err) {
 	case codeSerialization, codeDeadlock, codeUnique:
@@ -72,8 +72,8 @@ func again(err error) bool {
 	return false
 }
 
-// broken reports whether err is of the connection or the host behind it, so that
-// another connection may help.
+// broken reports whether err comes from the connection or its host, so that another
+// connection may help.
 func broken(err error) bool {
 	if e := serverError(err); e != nil {
 		return e.Code == codeReadOnly || e.SeverityUnlocalized == "FATAL" || e.SeverityUnlocalized == "PANIC" ||
@@ -86,7 +86,7 @@ func broken(err error) bool {
 		errors.Is(err, sql.ErrConnDone) || errors.Is(err, errLost) || pgconn.SafeToRetry(err)
 }
 
-// cut reports whether err is of a connection that was there and ended.
+// cut reports whether err means that an established connection ended.
 func cut(err error) bool {
 	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, pgconn.ErrConnClosed, syscall.ECONNRESET, syscall.EPIPE} {
 		if errors.Is(err, end) {
@@ -96,8 +96,8 @@ func cut(err error) bool {
 	return false
 }
 
-// environmental reports whether err comes of the database or the way to it
-// rather than of the intent.
+// environmental reports whether err comes from the database or the network, and not
+// from the intent.
 func environmental(err error) bool {
 	if broken(err) || again(err) {
 		return true
@@ -116,11 +116,11 @@ func environmental(err error) bool {
 var (
 	// errLost: pgx found the connection closed under a statement.
 	errLost = errors.New("the connection to the database was lost")
-	// errAcquire: all connections are in use, or none could be made in time.
+	// errAcquire: all connections are in use, or no new one could be made in time.
 	errAcquire = errors.New("no connection to the database in time")
 )
 
-// outward puts errors of the environment in the contract's words.
+// outward translates environmental errors into errors of the contract.
 func outward(err error) error {
 	if err == nil || errors.Is(err, meta.ErrUnavailable) || !environmental(err) {
 		return err

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// Name returns host:port/database of a URL as Open takes it, without user and
-// password, for people to read. Several hosts have commas between them.
+// Name returns host:port/database of a URL that Open accepts, without user and
+// password, for people to read. Several hosts are separated by commas.
 func Name(url string) (string, error) {
 	config, err := parse(url, Options{}.withDefaults())
 	if err != nil {
@@ -16,7 +16,7 @@ func Name(url string) (string, error) {
 	}
 	c := config.ConnConfig
 	hosts := []string{address(c.Host, c.Port)}
-	for _, f := range c.Fallbacks { // one for each host, and for each way of TLS to it
+	for _, f := range c.Fallbacks { // one for each host and TLS mode
 		hosts = append(hosts, address(f.Host, f.Port))
 	}
 	return strings.Join(slices.Compact(hosts), ",") + "/" + c.Database, nil

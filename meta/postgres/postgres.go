@@ -2,21 +2,20 @@
 // relatives that speak the same protocol, shared by any number of gateways: the
 // engine's side of sqlstore.
 //
-// Every intent is one transaction that is run again when the database asks for
-// it or a connection breaks before the commit was sent. A commit whose answer
-// was lost is settled by a row that it wrote: see commits.go.
+// Every intent is one transaction. It runs again when the database asks for that,
+// or when a connection breaks before the commit was sent. A commit whose answer was
+// lost is settled by a row that it wrote: see commits.go.
 //
-// It relies on no state of a session: no SET, advisory locks, LISTEN, temporary
-// tables, savepoints or cursors, and, in the modes that say so, no prepared
-// statements. It reads from the primary only. It never puts a password into an
-// error.
+// It relies on no session state: no SET, advisory locks, LISTEN, temporary tables,
+// savepoints or cursors, and, in the modes that say so, no prepared statements. It
+// reads from the primary only. It never puts a password into an error.
 //
 // # Connection poolers
 //
-// In front of the database may stand a pooler in transaction mode. Options.ExecMode
-// exec and simple_protocol work with every pooler; cache_statement, the default,
-// only with one that keeps track of prepared statements, as PgBouncer does from
-// 1.21 on; cache_describe and describe_exec with none.
+// A pooler in transaction mode may stand in front of the database. Options.ExecMode
+// exec and simple_protocol work with every pooler. The default, cache_statement,
+// works only with one that tracks prepared statements, as PgBouncer does since
+// 1.21. cache_describe and describe_exec work with none.
 package postgres
 
 import (
@@ -41,30 +40,30 @@ const (
 	DefaultStatementTimeout = 30 * time.Second
 )
 
-// Modes in which statements are sent, in pgx's words. The fewer round trips and
-// the less parsing, the more a mode asks of what stands before the database.
+// Modes of sending statements, in pgx's words. Modes with fewer round trips and
+// less parsing require more of a pooler.
 const (
 	ModeCacheStatement = "cache_statement" // prepared once per connection, by name
-	ModeCacheDescribe  = "cache_describe"  // types are asked for once per connection
-	ModeDescribeExec   = "describe_exec"   // types are asked for every time
-	ModeExec           = "exec"            // types are those of the arguments
+	ModeCacheDescribe  = "cache_describe"  // types are requested once per connection
+	ModeDescribeExec   = "describe_exec"   // types are requested every time
+	ModeExec           = "exec"            // types follow from the arguments
 	ModeSimple         = "simple_protocol" // arguments are part of the text
 )
 
-// Isolation levels of a Write's transaction.
+// Isolation levels of the transaction of a Write.
 const (
 	ReadCommitted  = "read committed"
 	RepeatableRead = "repeatable read"
 	Serializable   = "serializable"
 )
 
-// Options of a store. The zero value is ready to use.
+// Options are the options of a store. The zero value is ready to use.
 type Options struct {
 	// ExecMode is one of the modes above. Empty: default_query_exec_mode of the
 	// URL, else cache_statement.
 	ExecMode string
-	// Isolation is one of the levels above; empty: read committed, which is
-	// enough. The others are for databases that know no less.
+	// Isolation is one of the levels above; empty: read committed, which is enough.
+	// The others are for databases that do not have it.
 	Isolation string
 	// MaxConnections bounds the connections to the database; 0 is the default.
 	MaxConnections int
@@ -76,10 +75,10 @@ type Options struct {
 	// waits for locks included; 0 is the default.
 	StatementTimeout time.Duration
 	// Migrate brings the schema up to date when the store is opened. Without it,
-	// an older schema is refused with sqlstore.ErrOlderSchema.
+	// Open refuses an older schema with sqlstore.ErrOlderSchema.
 	Migrate bool
-	// Report is told of failures of background upkeep, which do not fail an
-	// intent. It is called from the store's goroutine. May be nil.
+	// Report receives failures of background upkeep, which fail no intent. It is
+	// called from the store's goroutine. May be nil.
 	Report func(error)
 }
 
@@ -105,11 +104,11 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Open opens the store in the database that the URL names: postgres://… with
-// one or several hosts, or keyword=value pairs, as libpq takes them, TLS
-// included. Only a host that takes writes is used, whatever
-// target_session_attrs says. Errors are one line each and hold no password.
-// sqlstore.ErrNewerSchema when a later release has migrated the database.
+// Open opens the store in the database of the URL: postgres://… with one or several
+// hosts, or keyword=value pairs, in libpq's syntax, TLS included. It uses only a
+// host that takes writes, whatever target_session_attrs says. Errors have one line
+// each and no password. sqlstore.ErrNewerSchema when a later release has migrated
+// the database.
 func Open(ctx context.Context, url string, o Options) (*sqlstore.Store, error) {
 	r, err := open(ctx, url, o.withDefaults())
 	if err != nil {
@@ -138,7 +137,7 @@ func open(ctx context.Context, url string, o Options) (*runner, error) {
 	return r, nil
 }
 
-// prepare brings the schema up to date or compares it, and reads the clock.
+// prepare migrates or checks the schema, and reads the clock.
 func (r *runner) prepare(ctx context.Context) error {
 	schema := current
 	if r.options.Migrate {
@@ -152,8 +151,8 @@ func (r *runner) prepare(ctx context.Context) error {
 	})
 }
 
-// steadily does something again when an established connection broke under it, be it
-// while the two sides still introduced themselves.
+// steadily repeats an action when an established connection breaks, even during the
+// handshake.
 func steadily(ctx context.Context, do func() error) error {
 	for losses := 1; ; losses++ {
 		err := do()
@@ -168,13 +167,13 @@ func steadily(ctx context.Context, do func() error) error {
 	}
 }
 
-// upkeep forgets old commits, and makes guards of buckets that have none, until the
-// store is closed.
+// upkeep purges old commits, and makes missing guards of buckets, until the store
+// is closed.
 func (r *runner) upkeep(ctx context.Context) {
 	defer close(r.stopped)
-	var guarded meta.ID // guards were looked for up to this bucket
+	var guarded meta.ID // guards were made up to this bucket
 	for {
-		// Gateways that started together need not do it together.
+		// The random pause spreads the upkeep of gateways that started together.
 		pause := time.NewTimer(purgeEvery/2 + rand.N(purgeEvery))
 		select {
 		case <-ctx.Done():
@@ -194,7 +193,7 @@ func (r *runner) upkeep(ctx context.Context) {
 	}
 }
 
-// Close waits for the intents under way.
+// Close waits for the current intents.
 func (r *runner) Close() error {
 	r.gate.Lock()
 	defer r.gate.Unlock()
@@ -208,7 +207,7 @@ func (r *runner) Close() error {
 	return nil
 }
 
-// begin is the statement that opens a Write.
+// begin returns the statement that opens a Write.
 func begin(isolation string) (string, error) {
 	switch isolation {
 	case ReadCommitted:
@@ -218,5 +217,5 @@ func begin(isolation string) (string, error) {
 	case Serializable:
 		return "begin isolation level serializable", nil
 	}
-	return "", errors.New("isolation level is none of: " + ReadCommitted + ", " + RepeatableRead + ", " + Serializable)
+	return "", errors.New("isolation level is not one of: " + ReadCommitted + ", " + RepeatableRead + ", " + Serializable)
 }

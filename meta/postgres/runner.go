@@ -15,19 +15,20 @@ import (
 )
 
 const (
-	// maxConflicts bounds how often an intent is run again because it met others.
+	// maxConflicts bounds the repetitions of an intent because of conflicts with
+	// others.
 	maxConflicts = 50
-	// maxLosses bounds how often it is run again because a connection broke.
+	// maxLosses bounds the repetitions because of broken connections.
 	maxLosses = 6
-	// conflictPause and lossPause are the longest pauses before the first run
-	// again; they double up to maxPause.
+	// conflictPause and lossPause are the longest pauses before the first
+	// repetition; they double up to maxPause.
 	conflictPause = time.Millisecond
 	lossPause     = 20 * time.Millisecond
 	maxPause      = 300 * time.Millisecond
 	// endTimeout bounds a ROLLBACK or the end of a snapshot.
 	endTimeout = 5 * time.Second
-	// beginSnapshot opens a Snapshot: repeatable read sees one state, and fails
-	// nobody where it only reads.
+	// beginSnapshot opens a Snapshot: repeatable read sees one state, and read-only
+	// transactions never fail at this level.
 	beginSnapshot = "begin isolation level repeatable read read only"
 )
 
@@ -35,7 +36,7 @@ const (
 type runner struct {
 	pool    *pgxpool.Pool
 	options Options
-	begin   string // opens a Write's transaction
+	begin   string // the statement that opens a Write's transaction
 	commits *commits
 
 	gate    sync.RWMutex // held for reading during an intent
@@ -44,7 +45,7 @@ type runner struct {
 	stopped chan struct{}
 }
 
-// Write runs the intent in a transaction, again if it must.
+// Write runs the intent in a transaction, and repeats it if necessary.
 func (r *runner) Write(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	return r.retry(ctx, func() error {
 		doubtful, err := r.attempt(ctx, intent, true)
@@ -68,8 +69,8 @@ func (r *runner) Read(ctx context.Context, intent func(sqlstore.Tx) error) error
 	})
 }
 
-// Snapshot runs the intent's SELECTs so that they see one state. Most intents
-// have but one, which needs no transaction around it: they are tried so first.
+// Snapshot runs the intent's SELECTs so that they see one state. Most intents have
+// only one SELECT and need no transaction. So the first try is without one.
 func (r *runner) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	return r.retry(ctx, func() error {
 		err := r.session(ctx, func(t *tx) error {
@@ -88,7 +89,8 @@ func (r *runner) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) e
 	})
 }
 
-// retry calls once until it succeeds, fails for good, or has been tried enough.
+// retry calls once until it succeeds, fails for good, or has been repeated too
+// often.
 func (r *runner) retry(ctx context.Context, once func() error) error {
 	r.gate.RLock()
 	defer r.gate.RUnlock()
@@ -128,7 +130,7 @@ func (r *runner) retry(ctx context.Context, once func() error) error {
 	}
 }
 
-// sleep waits for a random time up to the longest, or maxPause.
+// sleep waits for a random time up to longest or maxPause.
 func sleep(ctx context.Context, longest time.Duration) error {
 	t := time.NewTimer(rand.N(min(longest, maxPause)))
 	defer t.Stop()
@@ -143,8 +145,8 @@ func sleep(ctx context.Context, longest time.Duration) error {
 // errSlow: the statements of an intent took longer than Options.StatementTimeout.
 var errSlow = fmt.Errorf("%w: the database did not answer in time", meta.ErrUnavailable)
 
-// session runs f on a connection. A connection that f leaves in a transaction is
-// not used again.
+// session runs f on a connection. A connection that f leaves inside a transaction
+// is not reused.
 func (r *runner) session(ctx context.Context, f func(*tx) error) error {
 	c, err := r.acquire(ctx)
 	if err != nil {
@@ -170,9 +172,9 @@ func (r *runner) acquire(ctx context.Context) (*pgxpool.Conn, error) {
 	return c, err
 }
 
-// attempt runs the intent once. Where the answer to its COMMIT was lost, it
-// returns the commit, and the error that the loss was. If it may be together, its
-// last statements travel with COMMIT.
+// attempt runs the intent once. If the answer to its COMMIT was lost, it returns
+// the commit, and the error of the loss. With together, the intent's last
+// statements may be sent with COMMIT.
 func (r *runner) attempt(ctx context.Context, intent func(sqlstore.Tx) error, together bool) (doubtful *commit, err error) {
 	err = r.session(ctx, func(t *tx) error {
 		t.begin = r.begin
@@ -193,8 +195,9 @@ func (r *runner) attempt(ctx context.Context, intent func(sqlstore.Tx) error, to
 			return context.Cause(ctx)
 		}
 		if !t.changed && !last {
-			// Committed rather than rolled back, for at serializable what was read
-			// is true only then. Whether the answer is lost does not matter.
+			// Committed instead of rolled back, because reads at the level
+			// serializable are only valid after a commit. A lost answer does not
+			// matter.
 			_, err = t.c.Exec(t.ctx, "commit")
 			return t.lost(err)
 		}
@@ -204,8 +207,8 @@ func (r *runner) attempt(ctx context.Context, intent func(sqlstore.Tx) error, to
 	return doubtful, err
 }
 
-// rollback ends the transaction, if there is one to end. Where that fails, the
-// connection is not used again, and the server ends it.
+// rollback ends the transaction, if there is one. If it fails, the connection is
+// not reused, and the server ends the transaction.
 func (t *tx) rollback() {
 	if t.c.IsClosed() || t.c.PgConn().TxStatus() == 'I' {
 		return

@@ -18,21 +18,20 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// SchemaVersion is the number of the last migration that this release has for PostgreSQL.
+// SchemaVersion is the number of this release's last migration for PostgreSQL.
 const SchemaVersion = 13
 
 //go:embed migrations/*.sql
 var files embed.FS
 
-// maxMigrateTries bounds how often a migration is tried again after another
-// gateway's was in the way or a connection broke.
+// maxMigrateTries bounds the tries of a migration that another gateway's migration
+// or a broken connection disturbs.
 const maxMigrateTries = 20
 
-// versionTable is goose's table of versions with one more constraint: a version
-// is there once. Two gateways that run the same migration at the same time
-// therefore cannot both commit it, whatever it does; the second is rolled back,
-// and finds it done when it tries again. This needs no lock that could be lost
-// or left behind.
+// versionTable is goose's table of versions with one more constraint: versions are
+// unique. So two gateways that run the same migration at the same time cannot both
+// commit it. The second one is rolled back, and finds the migration done when it
+// tries again. This needs no lock that could be lost or left behind.
 type versionTable struct{ database.StoreExtender }
 
 func (t versionTable) CreateVersionTable(ctx context.Context, db database.DBTxConn) error {
@@ -66,7 +65,7 @@ var (
 	options = regexp.MustCompile(`\)\s*(STRICT|WITHOUT ROWID)(\s*,\s*(STRICT|WITHOUT ROWID))*\s*;`)
 )
 
-// translate turns a migration into Postgres's words.
+// translate turns a migration into Postgres's dialect.
 func translate(sql string) string {
 	sql = word.ReplaceAllStringFunc(sql, func(w string) string {
 		return map[string]string{"BLOB": "BYTEA", "INTEGER": "BIGINT"}[w]
@@ -75,14 +74,14 @@ func translate(sql string) string {
 }
 
 // Migrate brings the schema of the database up to date, as Open does with
-// Options.Migrate. Several processes may do so at once. It takes one connection, whatever
-// the options say of their number.
+// Options.Migrate. Several processes may do so at once. It uses one connection,
+// whatever Options.MaxConnections says.
 func Migrate(ctx context.Context, url string, o Options) error {
 	return withPool(ctx, url, o, migrate)
 }
 
 // Status returns the version of the database's schema, 0 before the first
-// migration, and the version that this release knows. It changes nothing, and takes one
+// migration, and the version of this release. It changes nothing, and uses one
 // connection.
 func Status(ctx context.Context, url string, o Options) (has, knows int64, err error) {
 	err = withPool(ctx, url, o, func(ctx context.Context, pool *pgxpool.Pool) (err error) {
@@ -129,8 +128,8 @@ func current(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// migrate tries until no other gateway is in the way. Each migration is one
-// transaction, so what was interrupted was not done.
+// migrate tries until no other gateway disturbs it. Each migration is one
+// transaction, so an interrupted one had no effect.
 func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	schema, _, err := schema()
 	if err != nil {
@@ -156,8 +155,8 @@ func migrate(ctx context.Context, pool *pgxpool.Pool) error {
 	return oneLine(err)
 }
 
-// raced reports whether a migration failed as it does when another process runs
-// the same one.
+// raced reports whether a migration failed in a way that a concurrent run of the
+// same migration causes.
 func raced(err error) bool {
 	switch c := code(err); c {
 	case codeSerialization, codeDeadlock, codeUnique:

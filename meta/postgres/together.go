@@ -9,25 +9,27 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// What an intent leaves for Later at its end travels in one packet with COMMIT,
-// where its statements may: as parts of the one that inserts the commit's row.
+// The statements that an intent leaves for Later at its end are sent in one packet
+// with COMMIT where possible: as parts of the statement that inserts the commit's
+// row.
 //
-//	WITH s0 AS (SELECT … FOR KEY SHARE), s1 AS (INSERT … RETURNING 1), …
-//	INSERT INTO commits … VALUES (CASE WHEN … AND (SELECT count(*) FROM s0) > 0 AND … THEN … END, …)
+// WITH s0 AS (SELECT … FOR KEY SHARE), s1 AS (INSERT … RETURNING 1), …
+// INSERT INTO commits … VALUES (CASE WHEN … AND (SELECT count(*) FROM s0) > 0 AND … THEN … END, …)
 //
-// Where one of them meets no row, made is NULL, and the whole fails as a commit
-// does that comes too late. Which one is not told: the intent is run again with
-// its statements apart, and finds out, or finds that things have changed.
+// If one of them matches no row, made is NULL, and the whole statement fails, as
+// for a commit that is too late. The answer does not tell which one it was. So the
+// intent runs again with separate statements, and either learns that or finds a
+// changed state.
 
-// errApart: not all statements did what they were to, or the commit came too
-// late. Nothing happened.
+// errApart: a statement matched no row, or the commit was too late. Nothing
+// happened.
 var errApart = errors.New("postgres: the last statements failed together")
 
-// maxTogether bounds the statements that travel so.
+// maxTogether bounds the statements that are sent with COMMIT.
 const maxTogether = 8
 
-// last reports whether the statements that wait can end the transaction: there
-// are some, all may run in any order, and one changes something.
+// last reports whether the waiting statements can end the transaction: there are
+// some, all may run in any order, and at least one changes something.
 func (t *tx) last() bool {
 	if len(t.queue) == 0 || len(t.queue) > maxTogether {
 		return false
@@ -42,7 +44,8 @@ func (t *tx) last() bool {
 	return changes
 }
 
-// insert is the statement that inserts the commit's row, and does what is last.
+// insert returns the statement that inserts the commit's row and includes the last
+// statements.
 func (c *commit) insert(last []queued) (query string, args []any) {
 	if len(last) == 0 {
 		return insertCommit, []any{c.made, c.id[:]}
@@ -55,7 +58,7 @@ func (c *commit) insert(last []queued) (query string, args []any) {
 	return joinedText(texts), append(args, c.made, c.id[:])
 }
 
-// joined are the statements by their parts: as many as there are endings of
+// joined caches the combined texts. There are as many as different endings of
 // intents in sqlstore's source.
 var joined sync.Map
 

@@ -19,22 +19,23 @@ import (
 type tx struct {
 	ctx context.Context
 	c   *pgx.Conn
-	// begin is the BEGIN that travels with the first statement, which saves a
-	// round trip. Empty once it was sent, and where there is no transaction.
+	// begin is the BEGIN that is sent with the first statement, which saves a round
+	// trip. It is empty after that, and without a transaction.
 	begin   string
 	changed bool // a statement changed rows
-	// single lets one SELECT pass, which sets used; the next is errSecond.
+	// single allows one SELECT, which sets used; a second one returns errSecond.
 	single, used bool
-	queue        []queued // what Later was given and was not sent yet
+	queue        []queued // statements of Later that were not sent yet
 }
 
 type queued struct {
-	query string // in sqlstore's words
+	query string // as sqlstore wrote it
 	args  []any
 	check func(int64) error
 }
 
-// errSecond: what had been taken for an intent of one SELECT has another.
+// errSecond: an intent has a second SELECT, although it was tried as one with a
+// single SELECT.
 var errSecond = errors.New("postgres: a second statement in a snapshot of one")
 
 // lost marks errors after which the connection is closed.
@@ -63,18 +64,18 @@ func (t *tx) Exec(query string, args ...any) (int64, error) {
 	return t.count(tag, err)
 }
 
-// Later keeps the statement until the next.
+// Later queues the statement until the next one.
 func (t *tx) Later(check func(int64) error, query string, args ...any) error {
 	t.queue = append(t.queue, queued{query, args, check})
 	return nil
 }
 
-// Guard follows from the number of the connection's server process. These numbers
-// are given out one after another, so the connections of all gateways seldom share
-// a guard. Behind a pooler the number is the pooler's own, and may be random.
+// Guard follows from the process number of the connection's server process. These
+// numbers are assigned one after another, so connections of all gateways seldom
+// share a guard. Behind a pooler the number is the pooler's own, and may be random.
 func (t *tx) Guard() int { return int(t.c.PgConn().PID() % sqlstore.Guards) }
 
-// flush sends what Later kept.
+// flush sends the statements that Later queued.
 func (t *tx) flush() error {
 	if len(t.queue) == 0 {
 		return nil
@@ -95,11 +96,11 @@ func (t *tx) count(tag pgconn.CommandTag, err error) (int64, error) {
 	return n, nil
 }
 
-// alone reports whether there is nothing to send before the next statement.
+// alone reports whether nothing must be sent before the next statement.
 func (t *tx) alone() bool { return t.begin == "" && len(t.queue) == 0 }
 
-// send sends BEGIN, what Later kept, and the statement, if there is one, all
-// together, and returns the answers from the statement's on.
+// send sends BEGIN, the queued statements, and the statement, if there is one, all
+// together. It returns the results from the statement on.
 func (t *tx) send(query string, args []any) (pgx.BatchResults, error) {
 	var b pgx.Batch
 	begin, queue := t.begin, t.queue
@@ -115,13 +116,13 @@ func (t *tx) send(query string, args []any) (pgx.BatchResults, error) {
 	}
 	answers := t.c.SendBatch(t.ctx, &b)
 	if err := t.checked(answers, begin, queue); err != nil {
-		_ = answers.Close() // says the same, or less
+		_ = answers.Close() // repeats the error, or less
 		return nil, err
 	}
 	return answers, nil
 }
 
-// checked reads the answers to BEGIN and to what Later kept.
+// checked reads the results of BEGIN and of the queued statements.
 func (t *tx) checked(answers pgx.BatchResults, begin string, queue []queued) error {
 	if begin != "" {
 		if _, err := answers.Exec(); err != nil {
@@ -161,7 +162,7 @@ func (t *tx) Query(query string, args ...any) (sqlstore.Rows, error) {
 	}
 	r, err := answers.Query()
 	if err != nil {
-		_ = answers.Close() // says the same
+		_ = answers.Close() // repeats the error
 		return nil, t.lost(err)
 	}
 	return &rows{Rows: r, t: t, answers: answers}, nil
@@ -173,8 +174,7 @@ func (t *tx) QueryRow(query string, args ...any) sqlstore.Row {
 	return firstRow{r, err}
 }
 
-// rows are pgx's with database/sql's Close, and with the end of the batch in
-// which they came.
+// rows are pgx's, with the Close of database/sql, which also ends their batch.
 type rows struct {
 	pgx.Rows
 	t       *tx
@@ -212,18 +212,18 @@ func (r firstRow) Scan(dest ...any) error {
 		return sql.ErrNoRows
 	}
 	if err := r.rows.Scan(dest...); err != nil {
-		_ = r.rows.Close() // says the same
+		_ = r.rows.Close() // repeats the error
 		return err
 	}
 	return r.rows.Close()
 }
 
-// rewritten are statements in Postgres's words, by the text that sqlstore has:
-// as many as there are statements in its source.
+// rewritten caches statements in Postgres's dialect by their original text. There
+// are as many as statements in sqlstore's source.
 var rewritten sync.Map
 
-// rewrite numbers the placeholders and turns marks into clauses. The texts hold
-// no question mark that is not a placeholder, and no other comment.
+// rewrite numbers the placeholders and turns marks into clauses. Every question
+// mark in the texts is a placeholder, and every comment is a mark.
 func rewrite(query string) string {
 	if q, ok := rewritten.Load(query); ok {
 		return q.(string)
@@ -238,7 +238,7 @@ func rewrite(query string) string {
 
 var unmarked = strings.NewReplacer(sqlstore.InAnyOrder, "", "/*", "", "*/", "")
 
-// number writes a statement behind others that had n placeholders.
+// number writes a statement whose placeholders follow n earlier ones.
 func number(b *strings.Builder, n *int, query string) {
 	for _, c := range unmarked.Replace(query) {
 		if c != '?' {

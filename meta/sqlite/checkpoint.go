@@ -8,21 +8,21 @@ import (
 )
 
 const (
-	// checkpointEvery is how many intents are committed between checkpoints:
-	// a few thousand pages of log.
+	// checkpointEvery is the number of committed intents between checkpoints. Their
+	// log has a few thousand pages.
 	checkpointEvery = 1024
-	// truncateIdle is how long nothing is committed before the log is cut.
+	// truncateIdle is the time without commits before the log is truncated.
 	truncateIdle = 5 * time.Second
 )
 
-// checkpointer moves the write-ahead log into the file beside the writer, on a
-// connection and goroutine of its own, so that commits do not wait for it. When
-// the store is idle it cuts the log, and with it old images of pages.
+// checkpointer moves the write-ahead log into the file, on its own connection and
+// goroutine, so that commits do not wait for it. When the store is idle it
+// truncates the log, and so removes old images of pages.
 type checkpointer struct {
 	c       *conn
 	report  func(error)
 	since   atomic.Int64 // intents committed since the last checkpoint
-	dirty   atomic.Bool  // something was committed since the log was cut
+	dirty   atomic.Bool  // something was committed since the log was truncated
 	kick    chan struct{}
 	stop    chan struct{}
 	stopped chan struct{}
@@ -40,7 +40,7 @@ func newCheckpointer(c *conn, report func(error)) *checkpointer {
 	return k
 }
 
-// committed is called by the writer after each group.
+// The writer calls committed after each group.
 func (k *checkpointer) committed(intents int) {
 	k.dirty.Store(true)
 	if k.since.Add(int64(intents)) < checkpointEvery {
@@ -48,7 +48,7 @@ func (k *checkpointer) committed(intents int) {
 	}
 	select {
 	case k.kick <- struct{}{}:
-	default: // it has been told
+	default: // a checkpoint is already due
 	}
 }
 
@@ -77,8 +77,9 @@ func (k *checkpointer) serve() {
 	}
 }
 
-// truncate moves all of the log and cuts it. It may have to wait for a read, for
-// as long as busyTimeout, with writers waiting behind it: hence only when idle.
+// truncate moves the whole log into the file and truncates it. It may wait for a
+// reader for up to busyTimeout, and writers wait behind it. So it runs only when
+// the store is idle.
 func (k *checkpointer) truncate() {
 	k.dirty.Store(false)
 	if err := k.checkpoint("TRUNCATE"); err != nil {
@@ -87,9 +88,9 @@ func (k *checkpointer) truncate() {
 	}
 }
 
-var errCheckpointBusy = errors.New("a reader or another checkpoint is in the way")
+var errCheckpointBusy = errors.New("a reader or another checkpoint holds the lock")
 
-// checkpoint runs one. PASSIVE does what it can without waiting.
+// checkpoint runs one checkpoint. PASSIVE moves as much as it can without waiting.
 func (k *checkpointer) checkpoint(mode string) error {
 	var busy, log, moved int64
 	err := k.c.QueryRow("PRAGMA wal_checkpoint("+mode+")").Scan(&busy, &log, &moved)

@@ -12,11 +12,11 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// maxGroup is how many intents share a commit at most.
+// maxGroup is the most intents that share a commit.
 const maxGroup = 128
 
-// runner is a serving store: reads on the pool, writes in groups on one
-// connection that one goroutine uses.
+// runner is a serving store: reads run on the pool, and one goroutine writes groups
+// of intents on its own connection.
 type runner struct {
 	*pool
 	w      *conn
@@ -26,17 +26,17 @@ type runner struct {
 	dir     string // of the file
 	minFree int64
 
-	queue   chan *job // unbuffered: who waits to be taken may still walk away
+	queue   chan *job // unbuffered: a caller that waits to be taken may still give up
 	stop    chan struct{}
 	stopped chan struct{}
 	once    sync.Once
 
-	// doubt: a COMMIT failed in a way that may come back after a restart.
+	// doubt: a COMMIT failed, but a restart may bring its changes back.
 	doubt  atomic.Bool
-	commit func() error // the COMMIT; tests make it fail
+	commit func() error // the COMMIT; tests replace it to make it fail
 }
 
-// job is an intent in a group. Its goroutine waits for done once it was taken.
+// job is an intent in a group. Once it is taken, its caller waits for done.
 type job struct {
 	ctx    context.Context
 	intent func(sqlstore.Tx) error
@@ -55,15 +55,15 @@ func newRunner(w *conn, p *pool, keeper *checkpointer) *runner {
 	return r
 }
 
-// Write hands the intent to the next group and waits for its outcome. A context
-// that ends before the intent is run makes it fail; after that it is ignored.
+// Write adds the intent to the next group and waits for its outcome. The intent
+// fails if its context ends before it runs; after that, the context is ignored.
 func (r *runner) Write(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if r.minFree > 0 && sqlstore.Grows(ctx) {
 		if free, known := freeBytes(r.dir); known && free < r.minFree {
-			return fmt.Errorf("%w: %d bytes are free, and %d are kept for deletions", meta.ErrFull, free, r.minFree)
+			return fmt.Errorf("%w: only %d bytes are free, and %d are reserved for deletions", meta.ErrFull, free, r.minFree)
 		}
 	}
 	j := &job{ctx: ctx, intent: intent, done: make(chan struct{})}
@@ -78,8 +78,8 @@ func (r *runner) Write(ctx context.Context, intent func(sqlstore.Tx) error) erro
 	}
 }
 
-// Read and Snapshot first settle a commit in doubt, so that nobody is shown the
-// absence of a change that a restart would bring.
+// Read and Snapshot first settle a commit in doubt. Otherwise a caller could see
+// that a change is absent, and see it after a restart.
 func (r *runner) Read(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	if err := r.settled(ctx); err != nil {
 		return err
@@ -101,12 +101,13 @@ func (r *runner) settled(ctx context.Context) error {
 	return r.Write(ctx, func(sqlstore.Tx) error { return nil })
 }
 
-// Close finishes the group and the reads under way and closes the file.
+// Close finishes the current group and reads, and closes the file.
 func (r *runner) Close() (err error) {
 	r.once.Do(func() {
 		close(r.stop)
 		<-r.stopped
-		// The writer goes last: the last connection moves the log into the file.
+		// The writer closes last, because the last connection moves the log into
+		// the file.
 		err = errors.Join(r.pool.close(), r.keeper.close(), r.w.close(), unlockFile(r.lock))
 	})
 	return err
@@ -126,7 +127,7 @@ func (r *runner) serve() {
 	}
 }
 
-// gather adds the intents that are waiting now.
+// gather adds the intents that are waiting at the moment.
 func (r *runner) gather(group []*job) []*job {
 	for len(group) < maxGroup {
 		select {
@@ -139,7 +140,7 @@ func (r *runner) gather(group []*job) []*job {
 	return group
 }
 
-// answer runs the group and tells each waiting caller its outcome.
+// answer runs the group and reports the outcome to each waiting caller.
 func (r *runner) answer(group []*job) {
 	r.attempt(group)
 	for i, j := range group {
@@ -177,15 +178,15 @@ func (r *runner) transact(group []*job) {
 			if j.err == nil && j.wrote {
 				j.err = fmt.Errorf("%w: %w", meta.ErrUnknown, err)
 			} else {
-				j.err = unavailable(err) // it changed nothing, but saw what others did
+				j.err = unavailable(err) // it changed nothing, but may have seen changes of the others
 			}
 		}
 	}
 }
 
-// again rolls back a group that the engine failed and that surely left nothing
-// behind, and runs its intents once more, each alone: what has no room may have
-// stood beside what makes room.
+// again rolls back a group that the engine failed without leaving anything behind,
+// and runs its intents again, each alone. So an intent that does not fit on the
+// disk does not fail the others, some of which may free space.
 func (r *runner) again(group []*job, err error) {
 	r.rollback()
 	if len(group) == 1 {
@@ -197,8 +198,8 @@ func (r *runner) again(group []*job, err error) {
 	}
 }
 
-// apply runs the intents, each of which fails by itself. The error is the
-// engine's, which fails them all.
+// apply runs the intents. An intent that fails does not fail the others. The
+// returned error is the engine's, and fails all of them.
 func (r *runner) apply(group []*job) error {
 	if err := r.begin(); err != nil {
 		return err
@@ -222,7 +223,7 @@ func (r *runner) apply(group []*job) error {
 }
 
 // intentTx opens a savepoint before the intent's first change, so that an intent
-// which only looks costs none.
+// that only reads needs none.
 type intentTx struct {
 	*conn
 	wrote bool
@@ -238,12 +239,12 @@ func (t *intentTx) Exec(query string, args ...any) (int64, error) {
 	return t.conn.Exec(query, args...)
 }
 
-// Later is Exec's, with its savepoint.
+// Later uses this type's Exec, which opens the savepoint.
 func (t *intentTx) Later(check func(int64) error, query string, args ...any) error {
 	return sqlstore.AtOnce(t, check, query, args...)
 }
 
-// end keeps or undoes what the intent changed.
+// end keeps or undoes the changes of the intent.
 func (t *intentTx) end(keep bool) error {
 	if !t.wrote {
 		return nil
@@ -257,8 +258,8 @@ func (t *intentTx) end(keep bool) error {
 	return err
 }
 
-// begin opens the transaction. If one is open still, because a ROLLBACK failed,
-// it is ended first.
+// begin opens the transaction. If one is still open, because a ROLLBACK failed,
+// begin first ends it.
 func (r *runner) begin() error {
 	_, err := r.w.Exec("BEGIN IMMEDIATE")
 	if err == nil {
@@ -271,12 +272,12 @@ func (r *runner) begin() error {
 	return err
 }
 
-// rollback ends the transaction. It fails when SQLite has done so itself, and
-// begin sees to what is left otherwise.
+// rollback ends the transaction. Its error is ignored: it fails when SQLite has
+// already rolled back, and begin handles the other cases.
 func (r *runner) rollback() { _, _ = r.w.Exec("ROLLBACK") }
 
 // settle ends the doubt about a COMMIT that failed after it may have reached the
-// log. The next commit overwrites its frames there; once that is flushed, no
+// log. The next commit overwrites its frames there; once that commit is flushed, no
 // restart can bring them back. Until then the store neither reads nor writes.
 func (r *runner) settle() error {
 	if !r.doubt.Load() {
@@ -285,7 +286,7 @@ func (r *runner) settle() error {
 	if err := r.begin(); err != nil {
 		return err
 	}
-	var n int32 // user_version is nobody's: goose has a table
+	var n int32 // nothing else uses user_version: goose has a table
 	err := r.w.QueryRow("PRAGMA user_version").Scan(&n)
 	if err == nil {
 		_, err = r.w.c.ExecContext(context.Background(), fmt.Sprintf("PRAGMA user_version = %d", (n+1)&0x7fffffff))

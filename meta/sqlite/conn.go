@@ -9,11 +9,11 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// conn is one connection with its statements, parsed once: parsing costs more
-// than running. It is used by one goroutine at a time.
+// conn is one connection with its prepared statements: parsing costs more than
+// running. One goroutine at a time uses it.
 //
-// Statements run without the caller's context: an intent is bounded and waits
-// for no lock, and a context that can end costs a goroutine per statement.
+// Statements run without the caller's context: an intent is bounded and waits for
+// no lock, and a context that can end costs a goroutine per statement.
 type conn struct {
 	db    *sql.DB
 	c     *sql.Conn
@@ -22,7 +22,7 @@ type conn struct {
 
 var _ sqlstore.Tx = (*conn)(nil)
 
-// Guard says that there are none: transactions run one after another.
+// Guard is negative: transactions run one after another, so there are no guards.
 func (c *conn) Guard() int { return -1 }
 
 // openConn opens a handle with a single connection.
@@ -34,8 +34,8 @@ func openConn(dsn string) (*conn, error) {
 	return &conn{db: db}, nil
 }
 
-// migrate brings the schema up to date, and makes sure that the connection
-// commits as the contract needs it. It runs before the connection is taken.
+// migrate brings the schema up to date, and checks that commits on the connection
+// are durable. It runs before take.
 func (c *conn) migrate() error {
 	var mode string
 	var sync int
@@ -52,7 +52,7 @@ func (c *conn) migrate() error {
 	return schema.Migrate(context.Background(), c.db)
 }
 
-// take takes the handle's connection for good.
+// take reserves the handle's connection for good.
 func (c *conn) take() (err error) {
 	if c.c == nil {
 		c.c, err = c.db.Conn(context.Background())
@@ -115,7 +115,7 @@ func (c *conn) Query(query string, args ...any) (sqlstore.Rows, error) {
 	}
 	rows, err := s.QueryContext(context.Background(), args...)
 	if err != nil {
-		return nil, err // not a nil *sql.Rows that is an interface
+		return nil, err // a nil *sql.Rows would be a non-nil interface
 	}
 	return rows, nil
 }

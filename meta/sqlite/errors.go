@@ -17,7 +17,7 @@ var errClosed = fmt.Errorf("%w: the store is closed", meta.ErrUnavailable)
 // primary masks an extended result code to its primary code.
 const primary = 0xff
 
-// code is the primary result code of SQLite's error in err, or SQLITE_OK.
+// code returns the primary result code of SQLite's error in err, or SQLITE_OK.
 func code(err error) int {
 	var e *sqlite.Error
 	if errors.As(err, &e) {
@@ -26,9 +26,9 @@ func code(err error) int {
 	return lib.SQLITE_OK
 }
 
-// environmental reports whether err comes of the engine or what it stands on,
-// a full disk say, rather than of the intent. SQLite may have rolled back the
-// whole transaction then.
+// environmental reports whether err comes from the engine or its environment, such
+// as a full disk, and not from the intent. SQLite may then have rolled back the
+// whole transaction.
 func environmental(err error) bool {
 	switch code(err) {
 	case lib.SQLITE_OK:
@@ -39,10 +39,10 @@ func environmental(err error) bool {
 	return true
 }
 
-// undone reports whether a COMMIT that failed so surely left nothing behind.
-// The log was too full for the frame that ends the transaction, or a lock was
-// not had. After any other failure, of the flush above all, that frame may be
-// in the log, and a restart would find it.
+// undone reports whether a failed COMMIT certainly left nothing behind: the disk
+// was too full for the frame that ends the transaction, or the lock was not
+// available. After any other failure, especially of the flush, that frame may be in
+// the log, and a restart would find it.
 func undone(err error) bool {
 	switch code(err) {
 	case lib.SQLITE_FULL, lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
@@ -51,7 +51,7 @@ func undone(err error) bool {
 	return false
 }
 
-// outward puts environmental errors in the contract's words.
+// outward translates environmental errors into errors of the contract.
 func outward(err error) error {
 	if err != nil && environmental(err) {
 		return unavailable(err)
@@ -66,11 +66,11 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w", meta.ErrUnavailable, damaged(err))
 }
 
-// ErrWithoutLog: the file is not all of the store. What has been written of late is in
-// its write-ahead log, FILE-wal, until that is moved into the file.
-var ErrWithoutLog = errors.New("the file is damaged, or was copied without its log (FILE-wal) while a gateway used it: copy both while none does, or use SQLite's backup")
+// ErrWithoutLog: the file is only part of the store. Recent changes are in the
+// write-ahead log, FILE-wal, until a checkpoint moves them into the file.
+var ErrWithoutLog = errors.New("the file is damaged, or was copied without its log (FILE-wal) while a gateway used it: copy both files while no gateway runs, or use SQLite's backup")
 
-// damaged says what SQLite's words of a file that is not whole mostly come of.
+// damaged explains the usual cause of SQLite's errors about a damaged file.
 func damaged(err error) error {
 	switch code(err) {
 	case lib.SQLITE_CORRUPT, lib.SQLITE_NOTADB:

@@ -11,9 +11,9 @@ import (
 // ErrInUse: another process serves the store.
 var ErrInUse = errors.New("sqlite: the store is in use by another process")
 
-// lockFile takes the lock that one serving process holds, until unlockFile. The kernel
-// lets go of it when the process ends, however it ends. The file stays: removing it
-// would let a third process lock a file that is no longer there.
+// lockFile takes the lock of the serving process, which it holds until unlockFile.
+// The kernel releases it whenever the process ends. The file is not removed:
+// otherwise a third process could lock a new file of the same name.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, fileMode)
 	if err != nil {
@@ -29,8 +29,9 @@ func lockFile(path string) (*os.File, error) {
 	return f, nil
 }
 
-// unlockFile gives the lock up at once. Closing the file alone does not: a child process
-// that has not yet begun its program holds a copy of the descriptor, and with it the lock.
+// unlockFile releases the lock at once. Closing the file is not enough: a forked
+// child that has not executed its program yet holds a copy of the descriptor, and
+// with it the lock.
 func unlockFile(f *os.File) error {
 	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// pool runs reads, each on a connection of its own.
+// pool runs reads, each on its own connection.
 type pool struct {
 	db      *sql.DB
 	size    int
@@ -36,8 +36,8 @@ func openPool(path string) (*pool, error) {
 	return p, nil
 }
 
-// hasTables returns ErrWithoutLog for a file that holds nothing: all that was written is
-// in a log that is not there.
+// hasTables returns ErrWithoutLog for an empty file: all data is in a log that is
+// missing.
 func (p *pool) hasTables() error {
 	var n int
 	err := p.db.QueryRow("SELECT count(*) FROM sqlite_schema").Scan(&n)
@@ -79,7 +79,7 @@ func (p *pool) Read(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	return outward(intent(c))
 }
 
-// Snapshot runs the intent in one transaction, whose state is that of its first
+// Snapshot runs the intent in one transaction, which sees the state at its first
 // SELECT.
 func (p *pool) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	c, err := p.take(ctx)
@@ -95,14 +95,14 @@ func (p *pool) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) err
 	return outward(errors.Join(err, end))
 }
 
-// close waits for reads under way and closes the connections.
+// close waits for current reads and closes the connections.
 func (p *pool) close() error {
 	var errs []error
 	p.once.Do(func() {
 		close(p.closing)
 		for range p.size {
 			c := <-p.idle
-			c.db = nil // shared
+			c.db = nil // the handle is shared
 			errs = append(errs, c.close())
 		}
 		errs = append(errs, p.db.Close())
@@ -110,7 +110,7 @@ func (p *pool) close() error {
 	return errors.Join(errs...)
 }
 
-// readOnly is the runner of a store opened for reading.
+// readOnly is the runner of a store that was opened read-only.
 type readOnly struct{ *pool }
 
 func (r readOnly) Write(context.Context, func(sqlstore.Tx) error) error { return ErrReadOnly }

@@ -1,23 +1,23 @@
 // Package sqlite keeps the store in one SQLite file inside the process: the
 // engine's side of sqlstore.
 //
-// All writes go through one connection and one goroutine, which commits what
-// waits as a group, so that concurrent intents share the disk's flush. Reads
-// run beside it on a pool of connections. An intent that has returned is on
-// disk (WAL, synchronous=FULL).
+// All writes go through one connection and one goroutine. It commits all waiting
+// intents as a group, so that they share one flush of the disk. Reads run beside it
+// on a pool of connections. The changes of an intent are on disk when it returns
+// (WAL, synchronous=FULL).
 //
 // It never serves one file from two processes: a lock file refuses the second,
-// but for OpenReadOnly. It must not be used on a network file system, where
+// except for OpenReadOnly. It must not be used on a network file system, where
 // SQLite's shared memory does not work.
 //
-// # What removed rows leave behind
+// # Remains of removed rows
 //
-// secure_delete is ON: content is zeroed when a row goes or a page is freed, so
-// that a destroyed key cannot be read back from the file. FAST would leave it
-// in freed pages. Older images of pages stay in the write-ahead log until it is
-// checkpointed and cut, which happens once the store has written nothing for
-// truncateIdle, and at Close. Copies that a file system or a disk keeps of
-// overwritten blocks are beyond SQLite's reach.
+// secure_delete is ON: SQLite overwrites the content of removed rows and freed
+// pages with zeros, so that a destroyed key cannot be read from the file. FAST
+// would leave it in freed pages. Older images of pages stay in the write-ahead log
+// until it is checkpointed and truncated. That happens at Close, and when the store
+// has written nothing for truncateIdle. SQLite cannot reach copies of overwritten
+// blocks that a file system or a disk keeps.
 package sqlite
 
 import (
@@ -39,47 +39,47 @@ import (
 )
 
 const (
-	// fileMode is the mode of a new file; SQLite gives it to -wal and -shm too.
+	// fileMode is the mode of a new file; SQLite also uses it for -wal and -shm.
 	fileMode = 0o600
 	// readersPerCPU sizes the pool: a reader may wait for the disk.
 	readersPerCPU = 2
-	// busyTimeout is how long a connection waits for a lock. Only a
-	// checkpoint's end or a foreign process can make one wait.
+	// busyTimeout is how long a connection waits for a lock. Only the end of a
+	// checkpoint or a foreign process can cause such a wait.
 	busyTimeout = 5 * time.Second
-	// autoCheckpointPages makes a commit move the log into the file when the
-	// log has grown so far in spite of the checkpointer.
+	// autoCheckpointPages is the size of the log at which a commit moves it into
+	// the file, when the checkpointer has not kept up.
 	autoCheckpointPages = 16384
-	// journalLimit is the size in bytes to which a log that was larger is cut.
+	// journalLimit is the size in bytes to which a larger log is truncated.
 	journalLimit = 64 << 20
-	// writerCache and readerCache are page caches in bytes, of each connection,
-	// and filled as needed.
+	// writerCache and readerCache are the page caches of each connection in bytes.
+	// They are filled as needed.
 	writerCache = 64 << 20
 	readerCache = 16 << 20
 )
 
-// ErrReadOnly: a change was asked of a store opened by OpenReadOnly.
+// ErrReadOnly: a change of a store that OpenReadOnly opened.
 var ErrReadOnly = errors.New("sqlite: the store is open for reading only")
 
-// Options of a store. The zero value is ready to use.
+// Options are the options of a store. The zero value is ready to use.
 type Options struct {
-	// Report is told of failures of background upkeep, which do not fail an
-	// intent: checkpoints. It is called from the store's goroutine. May be nil.
+	// Report receives failures of background checkpoints, which fail no intent. It
+	// is called from the store's goroutine. May be nil.
 	Report func(error)
-	// MinFree is how many bytes of the file system are left for what is no growth:
-	// deletions, and the store's own upkeep. Below it new objects, parts and uploads get
-	// meta.ErrFull. 0: none. It has effect on Linux.
+	// MinFree is the number of bytes of the file system that are reserved for
+	// deletions and the store's own upkeep. When less is free, new objects, parts
+	// and uploads get meta.ErrFull. 0: none. It works on Linux only.
 	MinFree int64
 }
 
-// SchemaVersion is the number of the last migration that this release has for SQLite.
+// SchemaVersion is the number of this release's last migration for SQLite.
 const SchemaVersion = 13
 
-// schema is the migrations as they are written.
+// schema has the migrations without translation.
 var schema = sqlstore.Schema{Dialect: goose.DialectSQLite3}
 
-// Open opens the store at path for serving, creating or migrating it. ErrInUse
-// when another process serves it; sqlstore.ErrNewerSchema when a later release
-// has migrated it.
+// Open opens the store at path for serving; it creates or migrates it. ErrInUse
+// when another process serves it; sqlstore.ErrNewerSchema when a later release has
+// migrated it.
 func Open(path string, o Options) (*sqlstore.Store, error) {
 	lock, err := lockFile(path + ".lock")
 	if err != nil {
@@ -93,9 +93,9 @@ func Open(path string, o Options) (*sqlstore.Store, error) {
 	return sqlstore.New(r), nil
 }
 
-// OpenReadOnly opens an existing store for reading, beside a process that
-// serves it or without one. Every change returns ErrReadOnly, Check included.
-// Its schema must be this release's: sqlstore.ErrNewerSchema, ErrOlderSchema.
+// OpenReadOnly opens an existing store for reading, even while a process serves it.
+// Every change returns ErrReadOnly, Check included. Its schema must be this
+// release's: sqlstore.ErrNewerSchema, ErrOlderSchema.
 func OpenReadOnly(path string) (*sqlstore.Store, error) {
 	pool, err := openPool(path)
 	if err != nil {
@@ -141,8 +141,8 @@ func open(path string, o Options) (_ *runner, err error) {
 	return r, nil
 }
 
-// create makes an empty file, which is an empty database, so that it never
-// exists with a wider mode than fileMode, and flushes its name.
+// create makes an empty file, which is an empty database, so that it never exists
+// with a wider mode than fileMode, and flushes its directory entry.
 func create(path string) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
 	if errors.Is(err, os.ErrExist) {
@@ -161,8 +161,8 @@ func create(path string) error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// dsn is the driver's name for the file with pragmas, which run in order on
-// every new connection, the busy timeout before all others.
+// dsn returns the driver's name for the file with pragmas. They run in order on
+// every new connection, after the busy timeout.
 func dsn(path string, pragmas []string) string {
 	if abs, err := filepath.Abs(path); err == nil {
 		path = abs
@@ -182,7 +182,7 @@ func commonPragmas() []string {
 		"synchronous(FULL)",
 		"temp_store(MEMORY)",
 		"trusted_schema(OFF)",
-		"cell_size_check(ON)", // notice a damaged page when it is read
+		"cell_size_check(ON)", // detect a damaged page when it is read
 	}
 }
 
@@ -198,7 +198,7 @@ func keeperPragmas() []string {
 	return append(commonPragmas(), fmt.Sprintf("journal_size_limit(%d)", journalLimit))
 }
 
-// readerPragmas do not set the journal mode, which only a writer can change.
+// readerPragmas do not set the journal mode, because only a writer can change it.
 func readerPragmas() []string {
 	return []string{
 		"query_only(ON)",
@@ -211,7 +211,7 @@ func readerPragmas() []string {
 
 func readers() int { return runtime.GOMAXPROCS(0) * readersPerCPU }
 
-// openDB opens and tries a database handle of at most n connections.
+// openDB opens and tests a database handle of at most n connections.
 func openDB(dsn string, n int) (*sql.DB, error) {
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {

@@ -32,9 +32,9 @@ func Migrate(path string) (err error) {
 	return nil
 }
 
-// Status returns the version of the store's schema, 0 when there is no store or
-// an empty one, and the version that this release knows. It changes nothing and
-// takes no lock.
+// Status returns the version of the store's schema, and the version of this
+// release. The first is 0 when there is no store or an empty one. It changes
+// nothing and takes no lock.
 func Status(ctx context.Context, path string) (has, knows int64, err error) {
 	table, err := database.NewStore(database.DialectSQLite3, goose.DefaultTablename)
 	if err != nil {
@@ -42,7 +42,7 @@ func Status(ctx context.Context, path string) (has, knows int64, err error) {
 	}
 	source := dsn(path, readerPragmas())
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		source = ":memory:" // as empty, and SQLite does not make it
+		source = ":memory:" // also empty, and SQLite then creates no file
 	} else if err != nil {
 		return 0, 0, err
 	}
@@ -57,8 +57,8 @@ func Status(ctx context.Context, path string) (has, knows int64, err error) {
 	return has, knows, nil
 }
 
-// versionTable is goose's table of versions, which on SQLite cannot tell whether
-// it is there.
+// versionTable is goose's table of versions. For SQLite, goose cannot tell whether
+// it exists.
 type versionTable struct{ database.Store }
 
 func (t versionTable) TableExists(ctx context.Context, db database.DBTxConn) (bool, error) {
