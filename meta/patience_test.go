@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Each call has so much time, whatever becomes of the request's own context; once one
-// has used it up, each further one has a part of it.
+// Each call has the same time limit, whatever happens to the request's own context.
+// After one call has used it up, each further one has a part of it.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const each = 5 * time.Second

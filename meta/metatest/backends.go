@@ -53,7 +53,7 @@ func (f *fixture) lease(name string) meta.Lease {
 func testBackends(f *fixture) {
 	second := meta.Backend{ID: 7, Name: "second", Created: f.now, Epoch: 3}
 	given := second
-	given.State, given.Drain = meta.BackendRetired, meta.Drain{Target: here, Blobs: 1} // not for the caller to say
+	given.State, given.Drain = meta.BackendRetired, meta.Drain{Target: here, Blobs: 1} // the store must ignore these
 	f.ok(f.s.AddBackend(f.ctx, given))
 	second.State = meta.BackendActive
 	same(f, f.backendRow(7), second)
@@ -115,7 +115,7 @@ func testDraining(f *fixture) {
 	f.ok(f.s.DrainBackend(f.ctx, there, here))
 	f.wantState(there, meta.BackendDraining)
 
-	// No new blobs; those under way are finished.
+	// It takes no new blobs; reservations made before can still be committed.
 	_, err = f.reserveAt(there)
 	f.is(err, meta.ErrConflict)
 	_, err = f.place(there)
@@ -138,7 +138,7 @@ func testDraining(f *fixture) {
 	}
 	same(f, f.backendRow(there).Drain, d)
 
-	f.ok(f.s.DrainBackend(f.ctx, there, 3)) // anew, to another target
+	f.ok(f.s.DrainBackend(f.ctx, there, 3)) // again, to another target
 	same(f, f.backendRow(there).Drain, meta.Drain{Target: 3, Round: 2})
 	f.is(f.s.NoteDrain(f.ctx, l, there, d), meta.ErrConflict)
 	f.ok(f.s.NoteDrain(f.ctx, l, there, stale))
@@ -149,8 +149,8 @@ func testDraining(f *fixture) {
 	_, err = f.reserveAt(there)
 	f.ok(err)
 
-	// Cancelled and asked for again, with something new on it: a mover that read
-	// the rows before knows nothing of that.
+	// The draining is cancelled and begun again, and a new blob arrives meanwhile.
+	// A mover that read the rows before does not know of it.
 	f.ok(f.s.DrainBackend(f.ctx, there, 3))
 	f.is(f.s.NoteDrain(f.ctx, l, there, stale), meta.ErrConflict)
 	f.is(f.s.RetireBackend(f.ctx, l, there, 2), meta.ErrConflict)
@@ -158,7 +158,7 @@ func testDraining(f *fixture) {
 	f.checkLedger()
 }
 
-// notLease returns what is not the lease, or is no more.
+// notLease returns leases that differ from the given one, or are outdated.
 func (f *fixture) notLease(l meta.Lease) []meta.Lease {
 	f.Helper()
 	older, newer, another, nobody, unknown := l, l, l, l, l
@@ -192,11 +192,11 @@ func testDrainRules(f *fixture) {
 		{1, 3, meta.ErrConflict}, // is the target of 2
 		{2, 3, nil},              // another target
 		{3, 4, meta.ErrConflict},
-		{1, 4, nil}, // no target any more
+		{1, 4, nil}, // no longer a target
 		{2, 1, meta.ErrConflict},
 		{2, 4, nil},
 		{4, 3, meta.ErrConflict},
-		{2, 4, nil}, // asked again
+		{2, 4, nil}, // begun again
 	} {
 		if err := f.s.DrainBackend(f.ctx, c.id, c.target); !errors.Is(err, c.want) {
 			f.Errorf("drain %d into %d: %v, want %v", c.id, c.target, err, c.want)
@@ -209,7 +209,7 @@ func testDrainRules(f *fixture) {
 	f.is(f.s.CancelDrain(f.ctx, 2), meta.ErrConflict)
 }
 
-// Drainings that are asked for at once do not form a chain or a ring.
+// Concurrent DrainBackend calls never form a chain or a ring.
 func testDrainRulesRaced(f *fixture) {
 	f.addBackend(2)
 	f.addBackend(3)
@@ -235,8 +235,8 @@ func testDrainRulesRaced(f *fixture) {
 	}
 }
 
-// Once DrainBackend has returned, nothing new appears on the backend, not even
-// by intents that began before: a pass over it that finds nothing is the end.
+// After DrainBackend has returned, nothing new appears on the backend, not even
+// from intents that began before: a pass that finds nothing is final.
 func testDrainRaced(f *fixture) {
 	b := f.bucket("b")
 	for at := there; at < there+3; at++ {
@@ -276,7 +276,7 @@ func testDrainRaced(f *fixture) {
 	f.checkLedger()
 }
 
-// fill puts something on a backend, the i-th of three kinds.
+// fill adds one of three kinds of rows to a backend; i selects the kind.
 func (f *fixture) fill(i int, bucket meta.ID, at meta.BackendID) error {
 	switch i % 3 {
 	case 0:

@@ -37,7 +37,7 @@ func testBuckets(f *fixture) {
 	f.is(err, meta.ErrNoBucket)
 	f.is(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b.ID, "k", meta.Body{})}), meta.ErrNoBucket)
 	f.is(f.s.CreateUpload(f.ctx, meta.Upload{ID: meta.NewID(), Bucket: b.ID, Key: "k"}), meta.ErrNoBucket)
-	f.is(f.s.CreateBucket(f.ctx, b, seed, meta.MaxBucketCount), meta.ErrExists) // its id is taken while Sweep has yet to come
+	f.is(f.s.CreateBucket(f.ctx, b, seed, meta.MaxBucketCount), meta.ErrExists) // its id stays taken until Sweep
 
 	f.sweepAll()
 	_, err = f.s.BucketSeeds(f.ctx, b.ID)
@@ -155,7 +155,7 @@ func testListBuckets(f *fixture) {
 	}
 }
 
-// A bucket made again under its name has nothing of the one before.
+// A bucket that is created again under the same name inherits nothing.
 func testBucketAgain(f *fixture) {
 	old := f.bucket("photos")
 	f.put(old, "k")

@@ -7,8 +7,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// A copy's place is in the ledger from before its first byte until the blob has
-// moved there or the bytes are gone, and nowhere else counts as one of the blob's.
+// The ledger has the place of a copy from before its first byte until the blob has
+// moved there or the bytes are deleted. No other query counts it as a place of the
+// blob.
 func testCopies(f *fixture) {
 	f.addBackend(there)
 	f.addBackend(3)
@@ -31,13 +32,13 @@ func testCopies(f *fixture) {
 		return []meta.Blob{{ID: id, Backend: here, State: meta.BlobLive, Refs: 1}, {ID: id, Backend: there, State: meta.BlobCopy, Holder: holder, Changed: f.now}}
 	}
 	f.ok(f.s.ReserveCopy(f.ctx, f.holder, id, here, there, f.now))
-	f.ok(f.s.ReserveCopy(f.ctx, f.holder, id, here, there, f.now)) // again, to go on
+	f.ok(f.s.ReserveCopy(f.ctx, f.holder, id, here, there, f.now)) // again, to continue
 	same(f, f.rowsOf(id), copying(f.holder))
 	f.wantAt(id, here)
 	f.wantBlob(id, meta.BlobLive, 1)
 	f.checkLedger()
 
-	// Another takes it over; then it is not the first's any more.
+	// Another holder takes it over; the first one no longer has it.
 	other := meta.NewID()
 	f.ok(f.s.ReserveCopy(f.ctx, other, id, here, there, f.now))
 	same(f, f.rowsOf(id), copying(other))
@@ -47,7 +48,8 @@ func testCopies(f *fixture) {
 	f.ok(f.s.Release(f.ctx, other, []meta.BlobID{id}, f.now)) // of reservations
 	same(f, f.rowsOf(id), copying(other))
 
-	// Released it waits for the collector, and nothing comes there before.
+	// After the release it waits for the collector, and cannot be reserved before
+	// that.
 	f.ok(f.s.ReleaseCopy(f.ctx, other, id, there, f.now))
 	f.wantDead(there, id)
 	f.wantAt(id, here)
@@ -55,7 +57,7 @@ func testCopies(f *fixture) {
 	f.is(f.s.MoveBlob(f.ctx, move), meta.ErrReservationLost)
 	f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{id}))
 
-	// Whose holder dies is condemned with its reservations.
+	// When its holder dies, it is condemned with the holder's reservations.
 	f.ok(f.s.ReserveCopy(f.ctx, other, id, here, there, f.now))
 	beat, _ := f.beatOf(other)
 	kept := newBlob()
@@ -73,7 +75,7 @@ func testCopies(f *fixture) {
 	same(f, len(condemned), 2)
 	f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{id, kept}))
 
-	// The blob goes, and the copy stays in the ledger until it is released.
+	// The blob is removed; the copy stays in the ledger until it is released.
 	f.ok(f.s.ReserveCopy(f.ctx, f.holder, id, here, there, f.now))
 	f.remove(b, "k")
 	f.wantAt(id, 0)
@@ -85,7 +87,8 @@ func testCopies(f *fixture) {
 	f.checkLedger()
 }
 
-// However takers, releases and the end of a move fall, the place is in one state.
+// In whatever order takers, releases and the end of a move happen, the place is in
+// one state.
 func testCopiesRaced(f *fixture) {
 	f.addBackend(there)
 	b := f.bucket("b")

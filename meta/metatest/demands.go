@@ -7,7 +7,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// demanding makes a bucket with a residency.
+// demanding creates a bucket with a residency.
 func (f *fixture) demanding(name string) meta.ID {
 	f.Helper()
 	id := meta.NewID()
@@ -16,7 +16,7 @@ func (f *fixture) demanding(name string) meta.ID {
 	return id
 }
 
-// copying returns the end of a move whose place is reserved.
+// copying reserves a place and returns the end of the move.
 func (f *fixture) copying(id meta.BlobID) meta.Move {
 	f.Helper()
 	demands, err := f.s.Demands(f.ctx)
@@ -29,8 +29,8 @@ func (f *fixture) share(bucket meta.ID, key string, id meta.BlobID, at meta.Back
 	return f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(bucket, key, blobBody(id)), Share: true, At: at})
 }
 
-// A move that was judged by its only version is refused once another refers to the
-// blob, also when that has taken the place of the first.
+// A move that was judged by the only version is refused once another version refers
+// to the blob, even if that one has replaced the first.
 func testMoveOnly(f *fixture) {
 	f.addBackend(there)
 	b := f.bucket("b")
@@ -53,7 +53,7 @@ func testMoveOnly(f *fixture) {
 	f.remove(b, "k")
 	refused("another version")
 	f.remove(other, "copy")
-	f.is(f.s.MoveBlob(f.ctx, m), meta.ErrConflict) // none
+	f.is(f.s.MoveBlob(f.ctx, m), meta.ErrConflict) // no such place
 	f.ok(f.s.ReleaseCopy(f.ctx, f.holder, v.Body.Blob, there, f.now))
 
 	v = f.put(b, "k")
@@ -65,8 +65,8 @@ func testMoveOnly(f *fixture) {
 	f.remove(b, "k")
 	refused("a part alone")
 
-	// Where it is the only one, nobody's demands count; not even when it is no
-	// longer current.
+	// With a single reference, other demands do not count, even when the version is
+	// no longer current.
 	v = f.put(b, "k")
 	m = f.copying(v.Body.Blob)
 	m.Only = of(v)
@@ -87,8 +87,8 @@ func testMoveOnly(f *fixture) {
 	f.checkLedger()
 }
 
-// A move that was judged by all buckets is refused once another with a residency
-// was made.
+// A move that was judged by all buckets is refused after another bucket with a
+// residency was created.
 func testMoveDemands(f *fixture) {
 	f.addBackend(there)
 	b := f.bucket("b")
@@ -98,7 +98,7 @@ func testMoveDemands(f *fixture) {
 	strict := f.demanding("strict")
 	f.is(f.s.MoveBlob(f.ctx, m), meta.ErrDemands)
 	f.wantAt(id, here)
-	// Nor may one be forgotten that was deleted: its objects may have been copied.
+	// A deleted bucket counts too, because its objects may have been copied.
 	m = f.copying(id)
 	f.ok(f.s.DeleteBucket(f.ctx, strict))
 	f.ok(f.s.MoveBlob(f.ctx, m))
@@ -108,7 +108,7 @@ func testMoveDemands(f *fixture) {
 	same(f, n, m.Demands)
 }
 
-// A body is shared only where it was found.
+// A body is shared only at the place where it was found.
 func testShareAt(f *fixture) {
 	f.addBackend(there)
 	b := f.bucket("b")
@@ -133,8 +133,8 @@ func testShareAt(f *fixture) {
 	f.checkLedger()
 }
 
-// However a copy into a demanding bucket falls beside a move of the same blob, the
-// bucket's bytes are where they were found.
+// In whatever order a copy into a demanding bucket and a move of the same blob
+// happen, the bucket's bytes stay where they were found.
 func testDemandsRaced(f *fixture) {
 	f.addBackend(there)
 	b, strict := f.bucket("b"), f.demanding("strict")

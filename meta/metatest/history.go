@@ -11,16 +11,16 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// A random history: every intent, from several gateways at once, on few keys, so
-// that they meet. What each answers is the other tests' affair; here the ledger
-// must add up in the end, and nothing that was forgotten may be named.
+// A random history: several gateways run all intents at once on few keys, so that
+// they collide. Other tests check the answers. This one checks that the ledger is
+// consistent at the end, and that nothing refers to a forgotten blob.
 
 const (
 	historyActors = 6
 	historySteps  = 250
 )
 
-// world is what the actors share: names only. The store has the state.
+// world is shared by the actors: names only. The store has the state.
 type world struct {
 	*fixture
 	mu      sync.Mutex
@@ -29,12 +29,12 @@ type world struct {
 	uploads []meta.ID
 }
 
-// actor is a gateway.
+// actor plays a gateway.
 type actor struct {
 	*world
 	r      *rand.Rand
 	holder meta.ID
-	blobs  []meta.BlobID // reserved, as far as it knows
+	blobs  []meta.BlobID // reserved, as far as the actor knows
 }
 
 func testHistory(f *fixture) {
@@ -60,7 +60,7 @@ func testHistory(f *fixture) {
 	f.checkLedger()
 	f.sweepAll()
 	f.checkLedger()
-	// A collector that takes all that is dead takes nothing that is named.
+	// A collector that removes all dead blobs removes nothing that is referred to.
 	f.collectAll(here)
 	f.collectAll(there)
 	f.checkLedger()
@@ -78,7 +78,7 @@ func (f *fixture) collectAll(at meta.BackendID) {
 	}
 }
 
-// tolerable are the answers of an intent that came too late.
+// tolerable reports whether err is an answer to an intent that came too late.
 func tolerable(err error) bool {
 	return err == nil || slices.ContainsFunc([]error{
 		meta.ErrNotFound, meta.ErrExists, meta.ErrNoBucket, meta.ErrNotEmpty, meta.ErrConflict,
@@ -141,12 +141,12 @@ func (a *actor) expect(bucket meta.ID, key string) (e meta.Expect) {
 	return e
 }
 
-// versioning is what the bucket had a moment ago.
+// versioning returns the bucket's versioning of a moment ago.
 func (a *actor) versioning(bucket meta.ID) meta.Versioning {
 	a.mu.Lock()
 	name := a.names[bucket]
 	a.mu.Unlock()
-	b, _ := a.s.Bucket(a.ctx, name) // off, if it is gone
+	b, _ := a.s.Bucket(a.ctx, name) // off if the bucket is gone
 	return b.Versioning
 }
 
@@ -176,7 +176,7 @@ func (a *actor) copy() error {
 	return a.s.CommitObject(a.ctx, meta.Commit{Version: a.versionIn(b, k, v, from.Body), Expect: a.expect(b, k), Versioning: v, Share: true, Vacant: a.r.IntN(2) == 0})
 }
 
-// rename is refused once the bucket has versions.
+// rename fails once the bucket has versions.
 func (a *actor) rename() error {
 	from, err := a.s.Object(a.ctx, a.bucket(), a.key())
 	if err != nil {
@@ -204,7 +204,7 @@ func (a *actor) remove() error {
 	return err
 }
 
-// some are a few versions of a key, the newest first.
+// some returns a few versions of a key, the newest first.
 func (a *actor) some(bucket meta.ID, key string) ([]meta.Version, error) {
 	page, err := a.s.ListVersions(a.ctx, meta.VersionQuery{Bucket: bucket, Prefix: key, Limit: 4})
 	var vs []meta.Version
@@ -214,7 +214,7 @@ func (a *actor) some(bucket meta.ID, key string) ([]meta.Version, error) {
 	return vs, err
 }
 
-// purge removes some versions of a key for good, the current one too at times.
+// purge removes some versions of a key for good, sometimes the current one.
 func (a *actor) purge() error {
 	b := a.bucket()
 	vs, err := a.some(b, a.key())
@@ -274,7 +274,7 @@ func (a *actor) storePart() error {
 	return a.s.PutPart(a.ctx, meta.PutPart{Part: a.part(a.anUpload(), 1+a.r.IntN(4), blobs...), Holder: a.holder})
 }
 
-// sharePart copies what another part or object is made of.
+// sharePart copies the blobs of another part or object.
 func (a *actor) sharePart() error {
 	var blobs []meta.BlobID
 	if v, err := a.s.Object(a.ctx, a.bucket(), a.key()); err == nil && v.Body.Kind == meta.BodyBlob {
@@ -347,7 +347,7 @@ func (a *actor) movePart() error {
 	return a.move(ps[0].Blobs...)
 }
 
-// move takes blobs from where they are to the other backend.
+// move moves blobs to the other backend.
 func (a *actor) move(ids ...meta.BlobID) error {
 	at, err := a.s.BlobBackends(a.ctx, ids)
 	for i, from := range at {
@@ -358,7 +358,7 @@ func (a *actor) move(ids ...meta.BlobID) error {
 	return err
 }
 
-// moveOne moves a blob, or thinks better of it when its copy is there.
+// moveOne moves a blob, or releases its copy.
 func (a *actor) moveOne(id meta.BlobID, from, to meta.BackendID) error {
 	demands, err := a.s.Demands(a.ctx)
 	if err != nil {
@@ -373,7 +373,7 @@ func (a *actor) moveOne(id meta.BlobID, from, to meta.BackendID) error {
 	return a.s.MoveBlob(a.ctx, meta.Move{ID: id, From: from, To: to, Holder: a.holder, Demands: demands, Now: a.now})
 }
 
-// drain begins to drain the second backend, or thinks better of it.
+// drain begins to drain the second backend, or cancels it.
 func (a *actor) drain() error {
 	if a.r.IntN(3) == 0 {
 		return a.s.DrainBackend(a.ctx, there, here)
@@ -389,7 +389,7 @@ func (a *actor) sweep() error {
 	return err
 }
 
-// condemn takes another for dead, who is not.
+// condemn takes another actor for dead, although it is not.
 func (a *actor) condemn() error {
 	hs, err := a.s.Holders(a.ctx)
 	if err != nil || len(hs) == 0 {
@@ -410,7 +410,7 @@ func (a *actor) release() error {
 	return a.s.Release(a.ctx, a.holder, ids, a.now)
 }
 
-// recreate deletes a bucket, if it is empty, and makes another in its place.
+// recreate deletes a bucket if it is empty, and creates another in its place.
 func (a *actor) recreate() error {
 	i := a.r.IntN(3)
 	a.mu.Lock()

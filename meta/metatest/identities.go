@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// identity is one that is not stored yet.
+// identity returns an identity that is not stored yet.
 func (f *fixture) identity(tenant meta.ID, kind meta.IdentityKind, name string) meta.Identity {
 	return meta.Identity{ID: meta.NewID(), Tenant: tenant, Kind: kind, Name: name, Created: f.now, Revision: 1, Document: []byte("sealed " + name)}
 }
@@ -42,8 +42,8 @@ func testIdentities(f *fixture) {
 		_, err := absent()
 		f.is(err, meta.ErrNotFound)
 	}
-	// The name is free in another tenant, for another kind, and beside what only
-	// Unicode takes for the same.
+	// The name is free in another tenant and for another kind. So are names that
+	// only Unicode folds to the same.
 	role := f.newIdentity(ann.ID, meta.IdentityRole, "Dev.One")
 	other := f.newIdentity(bob.ID, meta.IdentityUser, "Dev.One")
 	f.newIdentity(ann.ID, meta.IdentityUser, "É")
@@ -135,7 +135,7 @@ func testChangeIdentity(f *fixture) {
 	}
 }
 
-// Who changes an identity without knowing of another's change is told.
+// Of concurrent changes to an identity, only the first succeeds.
 func testIdentityRaced(f *fixture) {
 	ann, _ := f.tenant("ann")
 	dev := f.newIdentity(ann.ID, meta.IdentityUser, "dev")
@@ -173,7 +173,7 @@ func testIdentityRaced(f *fixture) {
 	}
 }
 
-// A tenant goes with its identities, and nobody's access key outlives its user.
+// A tenant is removed with its identities, and no access key outlives its user.
 func testDeleteTenantWithIdentities(f *fixture) {
 	ann, _ := f.tenant("ann")
 	bob, _ := f.tenant("bob")
@@ -193,7 +193,8 @@ func testDeleteTenantWithIdentities(f *fixture) {
 	f.ok(err)
 	f.ok(f.s.DeleteIdentity(f.ctx, more[0].ID, 1))
 
-	// Keys that come while the tenant goes are refused, or go with it.
+	// Access keys that are created while the tenant is removed are refused, or
+	// removed with it.
 	const callers = 4
 	errs := make([]error, callers)
 	together(callers+1, func(i int) {

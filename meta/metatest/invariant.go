@@ -8,24 +8,24 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// CheckLedger reads a store that nobody writes to and returns an error for each
-// contradiction: a blob whose references are not what versions and parts name,
-// a version or part whose blob is not live, a blob that is reserved or live at
-// two backends or at one that is retired or unknown, an upload whose references are not
-// the versions made from it or do not fit its state, versions whose order, usage or
-// listing is not theirs.
+// CheckLedger reads a store that has no writers, and returns an error for each
+// contradiction: a blob whose count differs from the references of versions and
+// parts; a version or part whose blob is not live; a blob that is reserved or live
+// at two backends, or at one that is retired or unknown; an upload whose count
+// differs from its versions or does not fit its state; wrong orders, usage or
+// listings of versions.
 func CheckLedger(ctx context.Context, s meta.Store) error {
 	c := &census{blobs: make(map[meta.BlobID]int64), uploads: make(map[meta.ID]int64), serving: make(map[meta.BackendID]bool)}
 	err := errors.Join(c.objects(ctx, s), c.parts(ctx, s), c.ledger(ctx, s), c.versions(ctx, s))
 	return errors.Join(append(c.faults, err)...)
 }
 
-// census counts who refers to what.
+// census counts references.
 type census struct {
 	blobs   map[meta.BlobID]int64
 	uploads map[meta.ID]int64
 	serving map[meta.BackendID]bool // backends that may hold blobs
-	placed  bool                    // the blob whose rows are being read was seen reserved or live
+	placed  bool                    // a reserved or live row of the current blob was seen
 	faults  []error
 }
 
@@ -100,7 +100,8 @@ func (c *census) partsOf(ctx context.Context, s meta.Store, upload meta.ID) erro
 	}
 }
 
-// ledger compares what was counted with the ledger's rows, which come by id.
+// ledger compares the counts with the ledger's rows, which come in the order of
+// ids.
 func (c *census) ledger(ctx context.Context, s meta.Store) error {
 	bs, err := s.ListBackends(ctx)
 	if err != nil {
@@ -130,8 +131,8 @@ func (c *census) ledger(ctx context.Context, s meta.Store) error {
 	return nil
 }
 
-// blob checks a row after the one before it. Of a blob's rows one at most is
-// reserved or live; every other is a dead copy that it left behind.
+// blob checks a row after the one before it. At most one row of a blob is reserved
+// or live; every other row is a dead copy.
 func (c *census) blob(b, last meta.Blob) {
 	if b.ID == last.ID && b.Backend <= last.Backend {
 		c.fault("blob %x at backend %d comes after backend %d", b.ID, b.Backend, last.Backend)

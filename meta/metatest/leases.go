@@ -22,13 +22,14 @@ func testLeases(f *fixture) {
 	got, err := f.s.Lease(f.ctx, "sweep")
 	f.ok(err)
 	same(f, got, first)
-	_, err = f.s.TakeLease(f.ctx, seen, bob) // as it was before
+	_, err = f.s.TakeLease(f.ctx, seen, bob) // its former state
 	f.is(err, meta.ErrConflict)
 	other, err := f.s.Lease(f.ctx, "Sweep")
 	f.ok(err)
 	same(f, other, meta.Lease{Name: "Sweep"})
 
-	// Who sees the holder stand still takes it, and the holder learns by the fence.
+	// A process that sees the holder's beat unchanged takes the lease, and the
+	// holder learns of it by the fence.
 	second, err := f.s.TakeLease(f.ctx, first, bob)
 	f.ok(err)
 	if second.Holder != bob || second.Fence <= first.Fence {
@@ -43,7 +44,7 @@ func testLeases(f *fixture) {
 	f.ok(err)
 	same(f, got, second)
 
-	// A lease that was dropped is free, and no fence comes a second time.
+	// A dropped lease is free, and no fence is reused.
 	f.ok(f.s.DropLease(f.ctx, second))
 	free, err := f.s.Lease(f.ctx, "sweep")
 	f.ok(err)
@@ -61,7 +62,8 @@ func testLeases(f *fixture) {
 	f.is(err, meta.ErrConflict)
 }
 
-// Of those who saw the same lease one gets it, whether it is new, held or free.
+// Of several takers that saw the same lease, one gets it, whether it is new, held
+// or free.
 func testLeaseRaced(f *fixture) {
 	for round := range 6 {
 		seen, err := f.s.Lease(f.ctx, "sweep")

@@ -21,7 +21,7 @@ func testLedger(f *fixture) {
 	twice := newBlob()
 	f.is(f.s.Reserve(f.ctx, f.holder, here, []meta.BlobID{twice, twice}, f.now), meta.ErrExists)
 
-	// Release leaves alone what is not the holder's, and what is not reserved.
+	// Release ignores blobs of other holders, and blobs that are not reserved.
 	f.ok(f.s.Release(f.ctx, meta.NewID(), []meta.BlobID{id}, f.now))
 	f.wantBlob(id, meta.BlobReserved, 0)
 	v := f.put(f.bucket("b"), "k")
@@ -57,8 +57,8 @@ func (f *fixture) beatOf(id meta.ID) (int64, bool) {
 	return 0, false
 }
 
-// CondemnHolder condemns at most limit of what a holder has left whose beat is still
-// h.Beat.
+// CondemnHolder condemns at most limit of the remaining rows of a holder whose beat
+// is still h.Beat.
 func CondemnHolder(ctx context.Context, s meta.Store, h meta.Holder, limit int, now time.Time) (int, error) {
 	held, err := s.Held(ctx, h.ID, meta.BlobPosition{}, limit)
 	if err != nil {
@@ -100,15 +100,15 @@ func testHolders(f *fixture) {
 	}
 	f.wantBlob(kept, meta.BlobReserved, 0)
 
-	// Who was forgotten and lives on starts anew.
+	// A forgotten holder that is still alive starts again.
 	f.reserve(1)
 	if _, known := f.beatOf(f.holder); !known {
 		f.Fatal("a forgotten holder's reservation does not make it known")
 	}
 }
 
-// What is kept of a dead holder's is the heir's, whom nobody takes for dead; the
-// holder commits none of it, and the heir can condemn it.
+// Kept rows of a dead holder belong to the heir, which is never taken for dead. The
+// holder can commit none of them, and the heir can condemn them.
 func testInherit(f *fixture) {
 	b := f.bucket("bucket")
 	f.addBackend(there)
@@ -159,7 +159,7 @@ func testInherit(f *fixture) {
 	}
 	f.is(commit(ids[1]), meta.ErrReservationLost)
 	f.is(f.s.MoveBlob(f.ctx, meta.Move{ID: moved, From: here, To: there, Holder: f.holder, Now: f.now}), meta.ErrReservationLost)
-	f.ok(commit(ids[3])) // which was not divided
+	f.ok(commit(ids[3])) // this one was not divided
 	f.is(f.s.Reserve(f.ctx, f.holder, here, ids[1:2], f.now), meta.ErrExists)
 	f.ok(f.s.Release(f.ctx, f.holder, ids[1:2], f.now))
 	b1, err := f.s.Blob(f.ctx, ids[1])
@@ -199,8 +199,8 @@ func testDeadBlobs(f *fixture) {
 	got, err = f.s.DeadBlobs(f.ctx, here, f.later(), 10)
 	f.ok(err)
 	same(f, got, []meta.BlobID{ids[1], ids[0]})
-	f.ok(f.s.Defer(f.ctx, there, ids[1:2], f.now.Add(6*time.Second))) // it is not dead there
-	f.ok(f.s.Defer(f.ctx, here, ids[1:3], f.now.Add(6*time.Second)))  // of one the ledger does not know
+	f.ok(f.s.Defer(f.ctx, there, ids[1:2], f.now.Add(6*time.Second))) // not dead there
+	f.ok(f.s.Defer(f.ctx, here, ids[1:3], f.now.Add(6*time.Second)))  // one is unknown to the ledger
 	got, err = f.s.DeadBlobs(f.ctx, here, f.now.Add(6*time.Second), 10)
 	f.ok(err)
 	same(f, got, []meta.BlobID{ids[0]})
@@ -209,8 +209,8 @@ func testDeadBlobs(f *fixture) {
 	same(f, got, []meta.BlobID{ids[0], ids[1]})
 }
 
-// What was condemned, or ended, by a clock that was years ahead is dated anew, so that it
-// does not stay until then.
+// Rows that a clock years ahead condemned or ended are dated again, so that they do
+// not stay until then.
 func testAheadOfTime(f *fixture) {
 	years := f.now.AddDate(50, 0, 0)
 	ids := f.reserve(3)

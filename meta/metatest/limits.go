@@ -80,7 +80,7 @@ func testLimits(f *fixture) {
 		}
 	}
 
-	// What is just within them is taken.
+	// Values at the limits are accepted.
 	f.ok(commit(long[1:]))
 	f.ok(f.s.AddBackend(f.ctx, f.backend(there, long[:meta.MaxPlaceName])))
 	f.ok(only(f.s.MoveBuckets(f.ctx, here, there, meta.MaxPage)))
@@ -93,7 +93,7 @@ func testLimits(f *fixture) {
 	f.checkLedger()
 }
 
-// An intent whose context has ended has no effect, and says why.
+// An intent whose context has ended has no effect, and returns the cause.
 func testCancelled(f *fixture) {
 	b := f.bucket("b")
 	ids := f.reserve(1)
@@ -107,8 +107,8 @@ func testCancelled(f *fixture) {
 	f.is(err, context.Canceled)
 	f.is(f.s.DeleteBucket(ctx, b), context.Canceled)
 
-	// Contexts that end at any moment: who is told nil finds the object, who is
-	// told otherwise does not.
+	// Contexts end at random moments: a caller that gets nil finds the object, and
+	// a caller that gets an error does not.
 	r := f.random()
 	const callers = 50
 	delays := make([]time.Duration, callers)

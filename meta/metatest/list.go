@@ -9,14 +9,14 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// row is an entry of a listing as the model sees it.
+// row is an entry of a listing in the model.
 type row struct {
 	key    string
 	common bool
 	id     meta.ID // of an upload
 }
 
-// modelCommon cuts a key as S3 says: after the first delimiter beyond the prefix.
+// modelCommon cuts a key as S3 does: after the first delimiter behind the prefix.
 func modelCommon(key, prefix, delimiter string) (string, bool) {
 	if delimiter == "" {
 		return "", false
@@ -52,8 +52,8 @@ func pageRows(p meta.ListPage) (rows []row) {
 	return rows
 }
 
-// wantPage fails the test unless the page is the model's first limit rows, and
-// says where to go on.
+// wantPage fails the test unless the page has the model's first limit rows, and the
+// right continuation.
 func wantPage(f *fixture, q meta.ListQuery, p meta.ListPage, want []row) {
 	f.Helper()
 	more := len(want) > q.Limit
@@ -137,7 +137,7 @@ func testListing(f *fixture) {
 	}})
 }
 
-// Keys are drawn from few bytes, so that prefixes and delimiters meet.
+// Keys are drawn from few bytes, so that they contain prefixes and delimiters.
 var (
 	letters    = []string{"\x00", "a", "b", "/", "//", "\xff", "\xfe", "\x80", "é"}
 	delimiters = []string{"", "/", "//", "a", "\xff", "\x00", "\xff\xff", "ab", "é", "\xc3"}

@@ -115,15 +115,15 @@ func testMoveBlob(f *fixture) {
 	f.wantDead(here, id)
 	f.wantDead(there)
 	f.is(f.move(id, here, there), meta.ErrConflict) // a second time
-	// The collector could not tell it from the copy that it is to delete.
+	// The collector could not tell it from the copy that it must delete.
 	f.is(f.move(id, there, here), meta.ErrConflict)
 	f.wantAt(id, there)
 	f.is(f.s.Reserve(f.ctx, f.holder, here, []meta.BlobID{id}, f.now), meta.ErrExists)
-	f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{id})) // what is dead is elsewhere
+	f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{id})) // the dead copy is elsewhere
 	f.wantDead(here, id)
 	f.checkLedger()
 
-	// The last reference goes while the first copy still waits for deletion.
+	// The last reference is dropped while the first copy still waits for deletion.
 	f.remove(b, "k")
 	f.remove(b, "copy")
 	f.wantDead(here, id)
@@ -137,7 +137,7 @@ func testMoveBlob(f *fixture) {
 	f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{id}))
 	f.wantBlob(id, 0, 0)
 
-	// There and back, once the copy is gone.
+	// There and back, after the copy is deleted.
 	id = f.put(b, "k").Body.Blob
 	f.ok(f.move(id, here, there))
 	f.ok(f.s.Forget(f.ctx, here, []meta.BlobID{id}))
@@ -163,8 +163,8 @@ func testMovePart(f *fixture) {
 	f.checkLedger()
 }
 
-// However a move falls among copies, overwrites and removals of the same blob,
-// each place that held it has one row of it in the end.
+// In whatever order a move, copies, overwrites and removals of the same blob
+// happen, each place that held it has one row at the end.
 func testMovesRaced(f *fixture) {
 	f.addBackend(there)
 	b := f.bucket("b")
@@ -201,7 +201,7 @@ func testMovesRaced(f *fixture) {
 			f.is(moved, meta.ErrConflict)
 			f.ok(f.s.ReleaseCopy(f.ctx, f.holder, id, there, f.now))
 			rows := f.rowsOf(id)
-			if last := rows[len(rows)-1]; last.Backend == there { // its place was reserved when the blob went
+			if last := rows[len(rows)-1]; last.Backend == there { // its place was reserved when the blob was removed
 				same(f, last, meta.Blob{ID: id, Backend: there, State: meta.BlobDead, Changed: f.now})
 				f.ok(f.s.Forget(f.ctx, there, []meta.BlobID{id}))
 			}

@@ -21,7 +21,7 @@ func testObject(f *fixture) {
 	_, err = f.s.Object(f.ctx, f.bucket("other"), "k")
 	f.is(err, meta.ErrNotFound)
 
-	// The same with the bucket.
+	// Find also returns the bucket.
 	_, _, err = f.s.Find(f.ctx, "absent", "k")
 	f.is(err, meta.ErrNoBucket)
 	want, err := f.s.Bucket(f.ctx, "b")
@@ -37,7 +37,7 @@ func testObject(f *fixture) {
 		f.Fatalf("an absent key holds %+v", got)
 	}
 
-	// Whether the key is vacant, with the bucket; what was said of it decides nothing.
+	// Vacant also returns the bucket. Its answer does not decide a commit.
 	_, _, err = f.s.Vacant(f.ctx, "absent", "k")
 	f.is(err, meta.ErrNoBucket)
 	for _, key := range []string{"k", "K"} {
@@ -56,7 +56,7 @@ func testObject(f *fixture) {
 		f.is(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, key+"2", blobBody(newBlob())), Vacant: true, Holder: f.holder}), meta.ErrReservationLost)
 	}
 
-	// What a caller does with its slices afterwards is its own affair.
+	// Callers may change their slices afterwards.
 	w := f.version(b, "k", meta.Body{})
 	w.Manifest = []byte("mine")
 	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: w}))
@@ -119,7 +119,7 @@ func testExpectations(f *fixture) {
 	}
 	_, err := commit(meta.Expect{Kind: meta.ExpectVersion, Version: meta.NewID()})
 	f.is(err, meta.ErrConflict)
-	_, err = commit(meta.Expect{Kind: meta.ExpectVersion}) // a zero version does not mean absent
+	_, err = commit(meta.Expect{Kind: meta.ExpectVersion}) // a zero version does not mean that none is expected
 	f.is(err, meta.ErrConflict)
 	first, err := commit(meta.Expect{Kind: meta.ExpectAbsent})
 	f.ok(err)
@@ -136,7 +136,7 @@ func testExpectations(f *fixture) {
 	f.ok(err)
 }
 
-// together runs n calls at once.
+// together runs n calls concurrently.
 func together(n int, call func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
@@ -178,7 +178,7 @@ func testOneWinner(f *fixture) {
 	}
 }
 
-// Each swap that reports success counts once.
+// Each successful swap counts once.
 func testCounter(f *fixture) {
 	b := f.bucket("b")
 	first := f.version(b, "k", meta.Body{})
@@ -218,7 +218,7 @@ func testReservationFence(f *fixture) {
 	f.is(commit(newBlob(), f.holder), meta.ErrReservationLost)
 	f.is(commit(ids[0], meta.NewID()), meta.ErrReservationLost)
 	f.ok(commit(ids[0], f.holder))
-	f.is(commit(ids[0], f.holder), meta.ErrReservationLost) // live already
+	f.is(commit(ids[0], f.holder), meta.ErrReservationLost) // already live
 
 	f.ok(f.s.Release(f.ctx, f.holder, ids[1:2], f.now))
 	f.is(commit(ids[1], f.holder), meta.ErrReservationLost)
@@ -274,7 +274,7 @@ func testSharedBodies(f *fixture) {
 	f.checkLedger()
 }
 
-// A copy onto itself replaces metadata: the body must not die in between.
+// A copy onto itself replaces metadata: the body must not die meanwhile.
 func testCopyOntoItself(f *fixture) {
 	b := f.bucket("b")
 	v := f.put(b, "k")
@@ -309,7 +309,7 @@ func testRemoveObjects(f *fixture) {
 	f.checkLedger()
 }
 
-// An intent that fails late leaves nothing of what it did before.
+// An intent that fails late leaves no trace of its earlier changes.
 func testNothingChanged(f *fixture) {
 	b := f.bucket("b")
 	v := f.put(b, "k")

@@ -10,14 +10,14 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// renaming is a rename of v, sealed anew for the other key.
+// renaming returns a rename of v, sealed again for the other key.
 func (f *fixture) renaming(v meta.Version, to string) meta.Rename {
 	return meta.Rename{Bucket: v.Bucket, From: v.Key, To: to, Source: v.ID, Revision: v.Revision, Now: f.now.Add(time.Hour),
 		Version: meta.Version{ID: meta.NewID(), Generation: 9, WrappedKey: []byte("wrapped for " + to), Manifest: []byte("manifest of " + to),
 			ListRecord: []byte("record of " + to), Marks: []byte("marks of " + to)}}
 }
 
-// renamed is what v becomes by a rename.
+// renamed returns v after a rename.
 func renamed(v meta.Version, r meta.Rename) meta.Version {
 	n := r.Version
 	v.Key, v.ID, v.Generation, v.Revision = r.To, n.ID, n.Generation, 0
@@ -46,7 +46,7 @@ func (f *fixture) wantUsage(bucket meta.ID, want meta.Usage) {
 	same(f, got, want)
 }
 
-// A renamed object is what it was, but for what is bound to its name.
+// A renamed object is unchanged, except for the fields that are bound to its name.
 func testRename(f *fixture) {
 	b := f.bucket("b")
 	v := f.version(b, "from", blobBody(f.reserve(1)[0]))
@@ -76,7 +76,8 @@ func testRename(f *fixture) {
 	f.checkLedger()
 }
 
-// What the other key held is gone, and its body with the last reference.
+// The object of the other key is replaced, and its body dies with the last
+// reference.
 func testRenameOver(f *fixture) {
 	b := f.bucket("b")
 	from, to := f.put(b, "from"), f.put(b, "to")
@@ -125,7 +126,7 @@ func testRenameOver(f *fixture) {
 	f.checkLedger()
 }
 
-// A rename that is refused changes nothing.
+// A refused rename changes nothing.
 func testRenameRefused(f *fixture) {
 	b := f.bucket("b")
 	from, to := f.put(b, "from"), f.put(b, "to")
@@ -164,7 +165,7 @@ func testRenameRefused(f *fixture) {
 	refuse(nil, func(r *meta.Rename) { r.Version.ID = meta.ID{} })
 	refuse(nil, func(r *meta.Rename) { r.Source = meta.ID{} })
 
-	// Neither end may be under a lock.
+	// Neither key may be locked.
 	for _, v := range []*meta.Version{&from, &to} {
 		hold := func(on bool) {
 			v.Lock.Hold = on
@@ -182,7 +183,7 @@ func testRenameRefused(f *fixture) {
 	f.checkLedger()
 }
 
-// A token is known once its rename was made, and until it is forgotten.
+// A token is known after its rename, until it is forgotten.
 func testRenameTokens(f *fixture) {
 	b := f.bucket("b")
 	v := f.put(b, "0")
@@ -224,8 +225,8 @@ func testRenameTokens(f *fixture) {
 	}
 }
 
-// Of renames of one source at once one wins, and of one that is sent several times
-// the others are told that it was.
+// Of concurrent renames of one source, one wins. Of a rename that is sent several
+// times, the others get ErrExists.
 func testRenameOneWinner(f *fixture) {
 	b := f.bucket("b")
 	for round := range 5 {
@@ -235,7 +236,7 @@ func testRenameOneWinner(f *fixture) {
 		calls := make([]meta.Rename, callers)
 		for i := range calls {
 			calls[i] = f.renaming(v, fmt.Sprint("target ", round, " ", i))
-			if round%2 == 1 { // all are the same
+			if round%2 == 1 { // all have the same token
 				calls[i].To, calls[i].Token = "target", meta.RenameToken{ID: [32]byte{byte(round)}}
 			}
 		}
@@ -261,8 +262,8 @@ func testRenameOneWinner(f *fixture) {
 	f.checkLedger()
 }
 
-// Many objects change names at once, also with one another's and against removals
-// and writes: each body that is left has one name.
+// Many objects change names concurrently, also with one another's, and against
+// removals and writes: each remaining body has one name.
 func testRenameRaced(f *fixture) {
 	b := f.bucket("b")
 	const keys, actors, steps = 6, 6, 40
@@ -305,7 +306,7 @@ func testRenameRaced(f *fixture) {
 	f.checkLedger()
 }
 
-// renameRacer writes, removes or renames what a key holds.
+// renameRacer writes, removes or renames the object of a key.
 func (f *fixture) renameRacer(b meta.ID, from, to string, what int) error {
 	v, err := f.s.Object(f.ctx, b, from)
 	switch {
@@ -328,7 +329,7 @@ func (f *fixture) renameRacer(b meta.ID, from, to string, what int) error {
 	return f.s.RenameObject(f.ctx, r)
 }
 
-// Objects that only ever move to free names are all there in the end.
+// Objects that move only to free names are all there at the end.
 func testRenameLosesNone(f *fixture) {
 	b := f.bucket("b")
 	const objects, keys, actors, steps = 4, 7, 6, 40

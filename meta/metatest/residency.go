@@ -55,8 +55,7 @@ func testResidency(f *fixture) {
 	wantTenant()
 }
 
-// refusedResidency tests entries that cannot be kept: they would be read back as
-// others.
+// refusedResidency tests invalid entries: they would read back as other entries.
 func (f *fixture) refusedResidency(u meta.Tenant, create func([]string) (meta.Bucket, error)) {
 	f.Helper()
 	for _, bad := range []string{"a\nb", "\n", "a\x00", strings.Repeat("r", meta.MaxPlaceName+1)} {

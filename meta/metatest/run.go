@@ -1,5 +1,5 @@
-// Package metatest is the contract of meta.Store as tests: a store that passes
-// Run keeps it. It never looks behind the interface.
+// Package metatest is the contract of meta.Store as tests: a store that passes Run
+// fulfils it. It uses the interface only.
 package metatest
 
 import (
@@ -133,19 +133,19 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 	}
 }
 
-// here is the backend of a fixture's blobs, there another that tests may add.
+// here is the backend of a fixture's blobs. Tests may add the backend there.
 const (
 	here  = meta.FirstBackend
 	there = here + 1
 )
 
-// addBackend adds an active backend under a name of its own.
+// addBackend adds an active backend with its own name.
 func (f *fixture) addBackend(id meta.BackendID) {
 	f.Helper()
 	f.ok(f.s.AddBackend(f.ctx, f.backend(id, fmt.Sprint("backend ", id))))
 }
 
-// backend is a backend to be added.
+// backend returns a backend to add.
 func (f *fixture) backend(id meta.BackendID, name string) meta.Backend {
 	return meta.Backend{ID: id, Name: name, Created: f.now, Epoch: 1}
 }
@@ -167,7 +167,7 @@ func newFixture(t *testing.T, s meta.Store) *fixture {
 	}
 }
 
-// later is after everything that a fixture dates.
+// later is after every time in a fixture.
 func (f *fixture) later() time.Time { return f.now.Add(24 * time.Hour) }
 
 func (f *fixture) ok(err error) {
@@ -232,7 +232,7 @@ func (f *fixture) version(bucket meta.ID, key string, body meta.Body) meta.Versi
 
 func blobBody(id meta.BlobID) meta.Body { return meta.Body{Kind: meta.BodyBlob, Blob: id} }
 
-// put commits a version of one fresh blob.
+// put commits a version with one new blob.
 func (f *fixture) put(bucket meta.ID, key string) meta.Version {
 	f.Helper()
 	v := f.version(bucket, key, blobBody(f.reserve(1)[0]))
@@ -256,7 +256,7 @@ func (f *fixture) remove(bucket meta.ID, key string) {
 }
 
 // wantBlob fails the test unless the blob has the state and references; state 0
-// means that the ledger must not know it.
+// means that the ledger must not have it.
 func (f *fixture) wantBlob(id meta.BlobID, state meta.BlobState, refs int64) {
 	f.Helper()
 	b, err := f.s.Blob(f.ctx, id)
@@ -270,7 +270,7 @@ func (f *fixture) wantBlob(id meta.BlobID, state meta.BlobState, refs int64) {
 	}
 }
 
-// sweepAll sweeps until nothing is left, whenever it ended.
+// sweepAll sweeps until nothing is left, whatever the time of its end.
 func (f *fixture) sweepAll() {
 	f.Helper()
 	for range 1000 {
@@ -285,7 +285,7 @@ func (f *fixture) sweepAll() {
 	f.Fatal("sweep finds no end")
 }
 
-// TrimAll removes surplus parts as the ledger has the choice, as one that was proven.
+// TrimAll removes surplus parts by the ledger's choice, as if that had been proven.
 func TrimAll(ctx context.Context, s meta.Store, limit int, now time.Time) (int, error) {
 	us, err := s.Untrimmed(ctx, time.Time{}, meta.MaxBatch)
 	if err != nil {
@@ -298,7 +298,7 @@ func TrimAll(ctx context.Context, s meta.Store, limit int, now time.Time) (int, 
 	return s.TrimUploads(ctx, all, limit, now)
 }
 
-// checkLedger fails the test unless the ledger adds up.
+// checkLedger fails the test unless the ledger is consistent.
 func (f *fixture) checkLedger() {
 	f.Helper()
 	f.ok(CheckLedger(f.ctx, f.s))

@@ -8,7 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// SetVersioning is meta.Buckets.SetVersioning from whatever revision the bucket has.
+// SetVersioning calls the method of the same name with the bucket's current
+// revision.
 func SetVersioning(ctx context.Context, s meta.Store, id meta.ID, v meta.Versioning, lock bool) error {
 	for {
 		before, err := s.BucketSettings(ctx, id)
@@ -29,7 +30,7 @@ func (f *fixture) setVersioning(id meta.ID, v meta.Versioning, lock bool) error 
 	return SetVersioning(f.ctx, f.s, id, v, lock)
 }
 
-// updateTenant changes a tenant as it is now.
+// updateTenant changes the current state of a tenant.
 func (f *fixture) updateTenant(id meta.ID, change func(*meta.Tenant)) error {
 	was, err := f.s.Tenant(f.ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
@@ -42,7 +43,8 @@ func (f *fixture) updateTenant(id meta.ID, change func(*meta.Tenant)) error {
 	return f.s.UpdateTenant(f.ctx, was, now)
 }
 
-// Records come back as they were written, and a change by an older look changes nothing.
+// Records are returned as they were written, and a change based on an older read
+// has no effect.
 func testRecords(f *fixture) {
 	u := meta.Tenant{ID: meta.NewID(), Name: "ann", Created: f.now, Record: []byte("first")}
 	k := meta.AccessKey{ID: "AK", User: u.ID, Secret: []byte("sealed"), Created: f.now, Record: []byte{0}}
@@ -98,7 +100,7 @@ func testRecords(f *fixture) {
 	f.is(f.s.SetSetting(f.ctx, b.ID, meta.Change{Revision: 3, Record: make([]byte, meta.MaxRecord+1)}, meta.Setting{Name: "s"}), meta.ErrLimit)
 }
 
-// The sealing is raised when nobody writes by an earlier one.
+// The sealing is raised when no holder writes by an earlier one.
 func testSealing(f *fixture) {
 	root := meta.Tenant{ID: meta.NewID(), Name: "root", Created: f.now}
 	d := meta.Deployment{ID: meta.NewID(), Root: root.ID, Created: f.now, Sealing: meta.SealingLegacy}
@@ -117,7 +119,7 @@ func testSealing(f *fixture) {
 		return f.s.SetSealing(f.ctx, from, next, gone)
 	}
 	want(meta.SealingLegacy, "")
-	old := meta.NewID() // known by a reservation, and of no sealing
+	old := meta.NewID() // known by a reservation, without a sealing
 	f.ok(f.s.Reserve(f.ctx, old, here, []meta.BlobID{{1}}, f.now))
 	f.ok(f.s.Beat(f.ctx, f.holder, meta.SealingLegacy))
 	f.is(raise(meta.SealingLegacy, meta.SealingRenewed), meta.ErrConflict)
@@ -155,7 +157,7 @@ func testSealing(f *fixture) {
 	want(meta.SealingWhole, "rrr")
 }
 
-// All credentials and identities are scanned, whosever they are, page by page.
+// Scans return all credentials and identities of all tenants, page by page.
 func testScans(f *fixture) {
 	var keys []string
 	ids := make(map[meta.ID]bool)

@@ -7,7 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// revision is the bucket's, as Bucket and BucketSettings agree on it.
+// revision returns the bucket's revision, which Bucket and BucketSettings must
+// agree on.
 func (f *fixture) revision(name string) int64 {
 	f.Helper()
 	b, err := f.s.Bucket(f.ctx, name)
@@ -69,7 +70,7 @@ func testBucketSettings(f *fixture) {
 	want()
 }
 
-// Of changes from one revision, one is made.
+// Of changes from one revision, one succeeds.
 func testSettingsRaced(f *fixture) {
 	b := f.bucket("b")
 	from := f.revision("b")

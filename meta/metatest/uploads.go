@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// upload creates an open upload and returns it as the store has it.
+// upload creates an open upload and returns it as the store returns it.
 func (f *fixture) upload(bucket meta.ID, key string) meta.Upload {
 	f.Helper()
 	u := meta.Upload{
@@ -28,7 +28,7 @@ func (f *fixture) part(upload meta.ID, number int, blobs ...meta.BlobID) meta.Pa
 	}
 }
 
-// putPart stores a part of one fresh blob.
+// putPart stores a part with one new blob.
 func (f *fixture) putPart(upload meta.ID, number int) meta.Part {
 	f.Helper()
 	p := f.part(upload, number, f.reserve(1)...)
@@ -36,7 +36,7 @@ func (f *fixture) putPart(upload meta.ID, number int) meta.Part {
 	return p
 }
 
-// completion completes the upload as it is now with the chosen runs.
+// completion returns a Complete of the upload's current state with the chosen runs.
 func (f *fixture) completion(id meta.ID, chosen ...meta.PartRun) meta.Complete {
 	f.Helper()
 	u, err := f.s.Upload(f.ctx, id)
@@ -69,7 +69,7 @@ func testUpload(f *fixture) {
 	f.ok(f.s.CreateUpload(f.ctx, u))
 	got, err := f.s.Upload(f.ctx, u.ID)
 	f.ok(err)
-	got.Revision = 0 // where it starts is the store's affair
+	got.Revision = 0 // the store chooses where it starts
 	same(f, got, u)
 	page, err := f.s.ListUploads(f.ctx, meta.UploadQuery{Bucket: b, Limit: 10})
 	f.ok(err)
@@ -130,7 +130,7 @@ func testReplacePart(f *fixture) {
 	f.ok(err)
 	same(f, got, []meta.Part{second})
 
-	// The same part stored at once by many: one attempt stays, whole.
+	// Many writers store the same part at once: one complete attempt stays.
 	const writers = 8
 	ids := f.reserve(writers)
 	together(writers, func(i int) {
@@ -286,7 +286,7 @@ func testUnchosen(f *fixture) {
 	f.is(f.s.CompleteUpload(f.ctx, f.completion(more.ID, meta.PartRun{First: 1, Count: 2})), meta.ErrConflict)
 }
 
-// The parts that the caller names stay, whatever the ledger has as chosen.
+// The parts that the caller names stay, whatever choice the ledger has.
 func testTrim(f *fixture) {
 	b := f.bucket("b")
 	var ids []meta.ID
@@ -323,7 +323,7 @@ func testTrim(f *fixture) {
 		f.ok(err)
 		return n
 	}
-	same(f, trim(10, meta.Trim{Upload: ids[3], Chosen: two}, meta.Trim{Upload: meta.NewID(), Chosen: two}), 0) // open, not there
+	same(f, trim(10, meta.Trim{Upload: ids[3], Chosen: two}, meta.Trim{Upload: meta.NewID(), Chosen: two}), 0) // open; unknown
 	same(f, trim(2, meta.Trim{Upload: ids[0], Chosen: two}), 2)                                                // the part and its blob
 	same(f, trim(10, meta.Trim{Upload: ids[0], Chosen: two}, meta.Trim{Upload: ids[1]}), 2)
 	same(f, trim(10, meta.Trim{Upload: ids[0], Chosen: two[:0]}, meta.Trim{Upload: ids[1], Chosen: two}), 0)
@@ -415,7 +415,7 @@ func testExpire(f *fixture) {
 	}
 }
 
-// Readers of a body that was overwritten still find its parts for a while.
+// Readers of an overwritten body still find its parts for a while.
 func testEndedWait(f *fixture) {
 	b := f.bucket("b")
 	u := f.upload(b, "k")
@@ -495,7 +495,8 @@ func testSweepBounded(f *fixture) {
 	}
 }
 
-// The settings are replaced if they are those that were read, and nothing else is.
+// ResealUpload replaces the settings if they are still the ones that were read, and
+// changes nothing else.
 func testResealUpload(f *fixture) {
 	u := f.upload(f.bucket("b"), "k")
 	f.ok(f.s.ResealUpload(f.ctx, u.ID, u.Settings, []byte("resealed")))

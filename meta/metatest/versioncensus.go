@@ -7,10 +7,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// versions fault what is shown of buckets' versions and contradicts itself: a key
-// whose newest version alone is not the current one, two null versions of a key, a
-// current version that is not what the key holds and listings show, usage that is not
-// what there is.
+// versions reports contradictions in the visible versions of buckets: a key whose
+// newest version is not its only current one, two null versions of a key, a current
+// version that the key and the listing do not show, and wrong usage.
 func (c *census) versions(ctx context.Context, s meta.Store) error {
 	for q := (meta.BucketQuery{Limit: meta.MaxPage}); ; {
 		bs, err := s.ListBuckets(ctx, q)
@@ -26,7 +25,7 @@ func (c *census) versions(ctx context.Context, s meta.Store) error {
 	}
 }
 
-// keyCensus is what was seen of the key that is being read.
+// keyCensus is the state of the key that is being read.
 type keyCensus struct {
 	key  string
 	null bool
@@ -74,7 +73,7 @@ func (c *census) versionsOf(ctx context.Context, s meta.Store, b meta.Bucket) er
 	return c.listed(ctx, s, b, held)
 }
 
-// openUsage is what the open uploads of a bucket take up.
+// openUsage returns the usage by open uploads of a bucket.
 func openUsage(ctx context.Context, s meta.Store, bucket meta.ID) (used meta.Usage, err error) {
 	for after := (meta.ID{}); ; {
 		page, err := s.ScanUploads(ctx, after, meta.MaxPage)
@@ -124,7 +123,7 @@ func (c *census) version(b meta.Bucket, v *meta.Version, at *keyCensus) {
 	}
 }
 
-// holds checks that a current version is what its key holds, unless it is a marker.
+// holds checks that the key returns its current version, unless that is a marker.
 func (c *census) holds(ctx context.Context, s meta.Store, v *meta.Version) error {
 	if !v.Latest {
 		return nil
@@ -139,7 +138,7 @@ func (c *census) holds(ctx context.Context, s meta.Store, v *meta.Version) error
 	return nil
 }
 
-// listed checks that all that keys hold is among their current versions.
+// listed checks that the listing of objects shows exactly the current versions.
 func (c *census) listed(ctx context.Context, s meta.Store, b meta.Bucket, held map[string]meta.ID) error {
 	for q := (meta.ListQuery{Bucket: b.ID, Limit: meta.MaxPage}); ; {
 		page, err := s.ListObjects(ctx, q)

@@ -13,8 +13,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// versionModel is a bucket as the contract has it, kept in memory: each key's
-// versions, the newest first.
+// versionModel is the contract of a bucket in memory: each key's versions, the
+// newest first.
 type versionModel struct {
 	*fixture
 	r      *rand.Rand
@@ -25,8 +25,8 @@ type versionModel struct {
 
 const modelSteps = 300
 
-// A bucket through many random intents, one after another, does what the model
-// says, and shows what the model holds.
+// After many random intents, one after another, the bucket has given the model's
+// answers and shows the model's contents.
 func testVersionModel(f *fixture) {
 	m := &versionModel{fixture: f, r: f.random(), keys: make(map[string][]meta.Version)}
 	owner, _ := f.tenant("owner")
@@ -62,13 +62,13 @@ func (m *versionModel) key() string {
 	return []string{"a", "a/1", "a/2", "a/2/x", "b", "\xff"}[m.r.IntN(6)]
 }
 
-// tick is a new time, which now and then is before the last.
+// tick returns a new time, which is sometimes before the last.
 func (m *versionModel) tick() time.Time {
 	m.ticks++
 	return m.now.Add(time.Duration(m.ticks-m.r.IntN(3)) * time.Second)
 }
 
-// current is the key's current version, or nil.
+// current returns the key's current version, or nil.
 func (m *versionModel) current(key string) *meta.Version {
 	if vs := m.keys[key]; len(vs) > 0 {
 		return &vs[0]
@@ -104,12 +104,12 @@ func (m *versionModel) expectation(key string) (e meta.Expect, holds bool) {
 	return meta.Expect{}, true
 }
 
-// row expects a version, now and then as it was before it was changed last.
+// row expects a version, sometimes in its state before the last change.
 func (m *versionModel) row(v meta.Version) meta.Expect {
 	return meta.Expect{Kind: meta.ExpectRow, Version: v.ID, Revision: v.Revision - int64(m.r.IntN(2))}
 }
 
-// expectNamed is what may be expected of a version that is named.
+// expectNamed returns a random expectation of a named version.
 func (m *versionModel) expectNamed(key string, ref meta.VersionRef) (e meta.Expect, holds bool) {
 	at := slices.IndexFunc(m.keys[key], func(v meta.Version) bool { return v.Ref() == ref })
 	switch m.r.IntN(6) {
@@ -155,7 +155,7 @@ func (m *versionModel) put() {
 	holds := true
 	c.Expect, holds = m.expectation(key)
 	c.Version = v
-	c.Version.Latest, c.Version.Displaced = m.r.IntN(2) == 0, m.now // the store's to say
+	c.Version.Latest, c.Version.Displaced = m.r.IntN(2) == 0, m.now // the store sets these
 	err := m.s.CommitObject(m.ctx, c)
 	if !holds {
 		m.is(err, meta.ErrConflict)
@@ -165,7 +165,7 @@ func (m *versionModel) put() {
 	m.add(v)
 }
 
-// add makes v current, after it has displaced what was.
+// add makes v current and displaces the version before it.
 func (m *versionModel) add(v meta.Version) {
 	if v.Null {
 		m.keys[v.Key] = slices.DeleteFunc(m.keys[v.Key], func(old meta.Version) bool { return old.Null })
@@ -178,13 +178,13 @@ func (m *versionModel) add(v meta.Version) {
 	m.keys[v.Key] = slices.Insert(vs, 0, v)
 }
 
-// bare is what a Removed tells of a version.
+// bare returns the parts of a version that a Removed has.
 func bare(v meta.Version) meta.Version {
 	v.WrappedKey, v.Manifest, v.ListRecord, v.Marks = nil, nil, nil, nil
 	return v
 }
 
-// remove carries out a few removals, of which several may be of one key.
+// remove carries out a few removals, several of which may be of one key.
 func (m *versionModel) remove() {
 	now := m.now.Add(time.Duration(m.r.IntN(2*modelSteps)) * time.Second)
 	var rs []meta.Removal
@@ -224,7 +224,7 @@ func (m *versionModel) remove() {
 		}
 		want = append(want, m.removed(r, now))
 	}
-	if m.r.IntN(10) == 0 { // by a caller who does not know the bucket's versioning
+	if m.r.IntN(10) == 0 { // by a caller that does not know the bucket's versioning
 		other := (m.bucket.Versioning + 1 + meta.Versioning(m.r.IntN(2))) % 3
 		_, err := m.s.RemoveObjects(m.ctx, m.bucket.ID, other, rs, now)
 		m.is(err, meta.ErrVersioning)
@@ -242,7 +242,7 @@ func (m *versionModel) remove() {
 	same(m.fixture, got, want)
 }
 
-// removed does to the model what the removal should do.
+// removed applies the removal to the model.
 func (m *versionModel) removed(r meta.Removal, now time.Time) (done meta.Removed) {
 	vs := m.keys[r.Key]
 	match := func(v meta.Version) bool { return v.Ref() == r.Version }
@@ -297,7 +297,7 @@ func (m *versionModel) amend() {
 	v.Revision++
 }
 
-// reseal gives a few versions another record, of which some are not there, or changed
+// reseal gives a few versions another record. Some of them are missing, or changed
 // since. Markers have records too.
 func (m *versionModel) reseal() {
 	var rs []meta.Reseal
@@ -336,7 +336,7 @@ func (m *versionModel) setVersioning() {
 	m.bucket.Revision++
 }
 
-// compareKey reads a key in every way in which it can be named.
+// compareKey reads a key by each of its names.
 func (m *versionModel) compareKey(key string) {
 	m.Helper()
 	vs := m.keys[key]
@@ -372,7 +372,7 @@ func (m *versionModel) compareKey(key string) {
 			m.ok(err)
 			same(m.fixture, got, v)
 		}
-		if v.Null { // clients know it by no other name
+		if v.Null { // clients know it only by this name
 			_, err := m.s.Version(m.ctx, m.bucket.ID, key, meta.VersionRef{ID: v.ID})
 			m.is(err, meta.ErrNotFound)
 		}
@@ -390,7 +390,8 @@ func (m *versionModel) compareKey(key string) {
 	}
 }
 
-// limit is of pages that hold little, or much: stores may read them in other ways.
+// limit returns a small or large page size, because stores may read them
+// differently.
 func (m *versionModel) limit() int {
 	return 1 + m.r.IntN(8) + m.r.IntN(2)*8
 }
@@ -430,7 +431,8 @@ func (m *versionModel) compare() {
 	same(m.fixture, got, want)
 }
 
-// listed is what a listing should show from the query's position on.
+// listed returns the entries that a listing should show from the query's position
+// on.
 func (m *versionModel) listed(q meta.VersionQuery) (entries []meta.VersionEntry) {
 	keys := make([]string, 0, len(m.keys))
 	for k := range m.keys {

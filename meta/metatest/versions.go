@@ -10,7 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// versioned makes a bucket whose versioning is enabled.
+// versioned creates a bucket with versioning enabled.
 func (f *fixture) versioned(name string) meta.ID {
 	f.Helper()
 	b := f.bucket(name)
@@ -18,7 +18,7 @@ func (f *fixture) versioned(name string) meta.ID {
 	return b
 }
 
-// putVersion commits a version of one fresh blob.
+// putVersion commits a version with one new blob.
 func (f *fixture) putVersion(bucket meta.ID, key string, in meta.Versioning) meta.Version {
 	f.Helper()
 	v := f.version(bucket, key, blobBody(f.reserve(1)[0]))
@@ -27,7 +27,7 @@ func (f *fixture) putVersion(bucket meta.ID, key string, in meta.Versioning) met
 	return v
 }
 
-// removal carries out one.
+// removal carries out one removal.
 func (f *fixture) removal(bucket meta.ID, in meta.Versioning, r meta.Removal) meta.Removed {
 	f.Helper()
 	if r.Marker.ID.IsZero() {
@@ -50,7 +50,8 @@ func (f *fixture) wantVersions(bucket meta.ID, key string, want ...meta.ID) {
 	same(f, got, want)
 }
 
-// A version's body lives until the version is removed, however many are newer.
+// A version's body lives until the version is removed, whatever the number of newer
+// ones.
 func testVersionBodies(f *fixture) {
 	b := f.bucket("b")
 	null := f.put(b, "k")
@@ -65,7 +66,7 @@ func testVersionBodies(f *fixture) {
 	f.ok(f.removal(b, meta.VersioningEnabled, meta.Removal{Key: "k", Version: first.Ref()}).Err)
 	f.wantBlob(first.Body.Blob, meta.BlobDead, 0)
 
-	// The null version makes way for another, wherever it stands.
+	// The null version is replaced by another, wherever it stands.
 	f.ok(f.setVersioning(b, meta.VersioningSuspended, false))
 	f.wantBlob(null.Body.Blob, meta.BlobLive, 1)
 	again := f.putVersion(b, "k", meta.VersioningSuspended)
@@ -82,7 +83,7 @@ func testVersionBodies(f *fixture) {
 	f.checkLedger()
 }
 
-// An upload that is completed is a version like another.
+// A completed upload is an ordinary version.
 func testCompleteVersion(f *fixture) {
 	b := f.versioned("b")
 	old := f.putVersion(b, "k", meta.VersioningEnabled)
@@ -136,7 +137,7 @@ func testSetVersioning(f *fixture) {
 	}
 	f.ok(f.setVersioning(b, meta.VersioningEnabled, true))
 	f.is(f.setVersioning(b, meta.VersioningSuspended, false), meta.ErrConflict)
-	f.ok(f.setVersioning(b, meta.VersioningEnabled, false)) // the right to locks is never taken back
+	f.ok(f.setVersioning(b, meta.VersioningEnabled, false)) // the right to locks stays
 	got, err := f.s.Bucket(f.ctx, "b")
 	f.ok(err)
 	if !got.Lock || got.Versioning != meta.VersioningEnabled {
@@ -148,7 +149,7 @@ func testSetVersioning(f *fixture) {
 	f.is(f.s.CommitObject(f.ctx, meta.Commit{Version: v}), meta.ErrNoBucket)
 	f.checkLedger()
 
-	// A bucket is made with what it is to have.
+	// A bucket can be created with versioning and locks.
 	locked := meta.Bucket{ID: meta.NewID(), Name: "locked", Owner: f.root, Backend: here, Created: f.now, Lock: true}
 	seed := meta.BucketSeed{Bucket: locked.ID, Generation: 1, Wrapped: []byte("seed")}
 	f.is(f.s.CreateBucket(f.ctx, locked, seed, meta.MaxBucketCount), meta.ErrConflict)
@@ -159,8 +160,8 @@ func testSetVersioning(f *fixture) {
 	same(f, got, locked)
 }
 
-// A write that was begun while versioning was off takes nothing from who was told
-// that it is enabled.
+// A write that began before versioning was enabled removes nothing after
+// SetVersioning has returned.
 func testVersioningRaced(f *fixture) {
 	for round := range 10 {
 		b := f.bucket(fmt.Sprint("b", round))
@@ -205,7 +206,7 @@ func testVersioningRaced(f *fixture) {
 	f.checkLedger()
 }
 
-// Writers of one key, some of whom delete it, each leave a version.
+// Each of several writers of one key, some of which delete it, leaves a version.
 func testVersionsRaced(f *fixture) {
 	for round := range 10 {
 		b := f.versioned(fmt.Sprint("b", round))
@@ -233,8 +234,8 @@ func testVersionsRaced(f *fixture) {
 	f.checkLedger()
 }
 
-// Removals of all versions of a key, side by side, each of a version that is there
-// while the others come and go from the newest place, leave none.
+// Concurrent removals of all versions of a key leave none, even while other
+// versions become current and are removed.
 func testRemovalsRaced(f *fixture) {
 	for round := range 40 {
 		b := f.versioned(fmt.Sprint("b", round))
@@ -258,7 +259,8 @@ func testRemovalsRaced(f *fixture) {
 	f.checkLedger()
 }
 
-// A lock keeps a version from being removed, and nothing else of the same call.
+// A lock keeps a version from being removed, and affects nothing else in the same
+// call.
 func testLocks(f *fixture) {
 	b := f.bucket("b")
 	f.ok(f.setVersioning(b, meta.VersioningEnabled, true))
@@ -297,13 +299,13 @@ func testLocks(f *fixture) {
 			if want != nil {
 				f.wantVersions(b, key, cur.ID, old.ID)
 			}
-			// A marker hides a version that is locked, and takes nothing from it.
+			// A marker hides a locked version, and does not change it.
 			if done := f.removal(b, meta.VersioningEnabled, meta.Removal{Key: key}); done.Err != nil || !done.Marked {
 				f.Errorf("%s: %+v", key, done)
 			}
 		}
 	}
-	// What is locked by an amendment is locked.
+	// A lock of an amendment protects.
 	v := put("k", meta.Lock{})
 	put("k", meta.Lock{})
 	f.ok(f.s.AmendVersion(f.ctx, b, meta.Amendment{Key: "k", Version: v.ID, Lock: meta.Lock{Hold: true}}))
@@ -312,8 +314,8 @@ func testLocks(f *fixture) {
 	f.ok(f.removal(b, meta.VersioningEnabled, meta.Removal{Key: "k", Version: v.Ref()}).Err)
 }
 
-// Of amendments of one revision, one succeeds, while the version comes and goes
-// as the current one.
+// Of amendments of one revision, one succeeds, while the version becomes current
+// and noncurrent.
 func testAmendRaced(f *fixture) {
 	b := f.versioned("b")
 	v := f.putVersion(b, "k", meta.VersioningEnabled)
@@ -352,7 +354,8 @@ func testAmendRaced(f *fixture) {
 	f.checkLedger()
 }
 
-// A bucket is empty when it has neither versions nor markers, current or not.
+// A bucket is empty when it has neither versions nor markers, current or
+// noncurrent.
 func testDeleteVersioned(f *fixture) {
 	b := f.versioned("b")
 	v := f.putVersion(b, "k", meta.VersioningEnabled)
@@ -425,8 +428,7 @@ func testUsage(f *fixture) {
 	f.checkLedger()
 }
 
-// Uploads and their parts count from when they come to when they end, in whichever
-// way that is.
+// Uploads and their parts count from their creation to their end, of whatever kind.
 func testUploadUsage(f *fixture) {
 	b := f.bucket("b")
 	want := func(used meta.Usage) {
@@ -483,7 +485,8 @@ func testUploadUsage(f *fixture) {
 	f.checkLedger()
 }
 
-// A position whose version is gone begins its key anew.
+// After a position whose version is gone, the page begins with the key's first
+// version.
 func testVersionPositions(f *fixture) {
 	b := f.versioned("b")
 	var ids []meta.ID

@@ -13,7 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// benchClients is how many clients the benchmarks have for each processor.
+// benchClients is the number of clients per processor.
 const benchClients = 16
 
 // openBench starts a server that flushes, with an empty store.
@@ -46,8 +46,8 @@ func each(b *testing.B, do func(n int64) error) {
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "ops/s")
 }
 
-// BenchmarkBaseline is what the server and this machine can do: a commit of one
-// row, with nothing of ours.
+// BenchmarkBaseline measures the server and the machine: a commit of one row,
+// without the store.
 func BenchmarkBaseline(b *testing.B) {
 	server, _ := openBench(b)
 	pool, err := pgxpool.New(context.Background(), server.URL("postgres")+"&pool_max_conns=32")
@@ -64,7 +64,7 @@ func BenchmarkBaseline(b *testing.B) {
 	})
 }
 
-// BenchmarkCommit is what a PUT costs the store: new keys of one bucket,
+// BenchmarkCommit measures the store's part of a PUT: new keys of one bucket, with
 // reservations in batches as a gateway makes them.
 func BenchmarkCommit(b *testing.B) {
 	_, s := openBench(b)
@@ -91,7 +91,7 @@ func BenchmarkCommit(b *testing.B) {
 	})
 }
 
-// BenchmarkObject is what HEAD and GET cost the store.
+// BenchmarkObject measures the store's part of HEAD and GET.
 func BenchmarkObject(b *testing.B) {
 	const keys = 1000
 	_, s := openBench(b)
@@ -103,7 +103,7 @@ func BenchmarkObject(b *testing.B) {
 	})
 }
 
-// BenchmarkList is a page of 1000 keys.
+// BenchmarkList measures a page of 1000 keys.
 func BenchmarkList(b *testing.B) {
 	_, s := openBench(b)
 	bucket := addBucket(b, s)

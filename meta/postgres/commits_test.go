@@ -15,14 +15,14 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// insertCommitRow runs what a transaction ends with, and COMMIT unless told not to.
+// insertCommitRow runs the end of a transaction, with COMMIT if asked.
 func insertCommitRow(t *testing.T, conn *pgx.Conn, c commit) error {
 	t.Helper()
 	var made int64
 	return conn.QueryRow(t.Context(), insertCommit, c.made, c.id[:]).Scan(&made)
 }
 
-// What was settled stays so: a commit that did not happen cannot happen any more.
+// A settled outcome is final: a commit that did not happen cannot happen any more.
 func TestSettleFences(t *testing.T) {
 	name := files15.database(t)
 	r := openRunner(t, files15.server.URL(name), Options{})
@@ -46,7 +46,7 @@ func TestSettleFences(t *testing.T) {
 	}
 }
 
-// Settling waits for a transaction that is still under way.
+// Settling waits for a transaction that is still in progress.
 func TestSettleWaits(t *testing.T) {
 	for _, end := range []string{"commit", "rollback"} {
 		name := files15.database(t)
@@ -69,7 +69,7 @@ func TestSettleWaits(t *testing.T) {
 			answers <- answer{done, err}
 		}()
 		other := files15.conn(t, name)
-		for waiting := 0; waiting == 0; { // until the server says that it waits
+		for waiting := 0; waiting == 0; { // until the server shows that it waits
 			err := other.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE NOT granted").Scan(&waiting)
 			if err != nil {
 				t.Fatal(err)
@@ -132,8 +132,8 @@ func TestTooLate(t *testing.T) {
 	}
 }
 
-// A gateway that was stopped for long reads the clock again, and its commit,
-// which the database refused as too late, is run again.
+// A gateway that was stopped for long reads the clock again, and repeats the intent
+// whose commit the database refused as too late.
 func TestStaleClock(t *testing.T) {
 	name := files15.database(t)
 	r := openRunner(t, files15.server.URL(name), Options{})
@@ -151,7 +151,7 @@ func TestStaleClock(t *testing.T) {
 	}
 }
 
-// Each fault around a COMMIT, alone: the caller is told the truth, and the
+// Each single fault around a COMMIT: the caller gets the true outcome, and the
 // change happens once.
 func TestFaultsAtCommit(t *testing.T) {
 	name := files18.database(t)
@@ -171,7 +171,7 @@ func TestFaultsAtCommit(t *testing.T) {
 				err := s.Beat(t.Context(), holder, meta.SealingWhole)
 				if err == nil {
 					beats++
-				} else if !errors.Is(err, meta.ErrUnavailable) { // it had bad luck too often
+				} else if !errors.Is(err, meta.ErrUnavailable) { // too many faults in a row
 					t.Fatalf("%s: %v", fault, err)
 				}
 			}
@@ -192,7 +192,7 @@ func TestFaultsAtCommit(t *testing.T) {
 }
 
 // While the database cannot be reached after a COMMIT was sent, the outcome is
-// unknown, and nothing else is said.
+// ErrUnknown.
 func TestUnknown(t *testing.T) {
 	name := files15.database(t)
 	r := openRunner(t, files15.server.URL(name), Options{})
@@ -203,7 +203,7 @@ func TestUnknown(t *testing.T) {
 	if err := r.settle(ctx, c, loss); !errors.Is(err, meta.ErrUnknown) || errors.Is(err, meta.ErrUnavailable) || environmental(err) {
 		t.Errorf("settled too late: %v", err)
 	}
-	// An ended context does not keep it from being settled.
+	// A commit is settled even after its context has ended.
 	c = r.commits.next(r.commits.clock.Load().made)
 	if err := r.settle(ctx, c, loss); !broken(err) || errors.Is(err, meta.ErrUnknown) {
 		t.Errorf("settled as not done: %v", err)

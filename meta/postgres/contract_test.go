@@ -9,9 +9,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta/metatest"
 )
 
-// The contract, on each version of the server at each level of isolation, and in
-// every mode in which statements are sent. Then it looks at how the server runs
-// each statement that came up.
+// The contract, on each version of the server, at each isolation level, and in
+// every mode of sending statements. Afterwards it checks the plan of each statement
+// that was used.
 func TestContract(t *testing.T) {
 	t.Run("run", testContract)
 	explain(t)
@@ -45,8 +45,8 @@ func TestContractThroughPgBouncer(t *testing.T) {
 	files15.contract(t, func(name string) string { return files15.bouncer.URL(name) }, Options{ExecMode: ModeExec})
 }
 
-// The other modes through PgBouncer: those that need no session, and those that
-// its release in Debian 12 cannot serve, which Open's package comment names.
+// The other modes through PgBouncer: those that need no session, and those that its
+// release in Debian 12 does not support, as the package comment says.
 func TestModesThroughPgBouncer(t *testing.T) {
 	name := files15.database(t)
 	for mode, works := range map[string]bool{

@@ -19,9 +19,8 @@ const (
 	crashPause   = 300 * time.Millisecond
 )
 
-// The server crashes and comes back under the writes of two stores: all that was
-// acknowledged is there, nothing that failed is, and nobody is left without an
-// answer.
+// The server crashes and restarts under the writes of two stores: all acknowledged
+// changes are there, no failed one is, and every caller gets an answer.
 func TestServerCrash(t *testing.T) {
 	t.Parallel()
 	server, err := servers.StartPostgres(servers.Postgres15, t.TempDir(), servers.PostgresOptions{Durable: true})

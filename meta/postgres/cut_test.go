@@ -9,8 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/internal/servers"
 )
 
-// A store opens though its first connections end before they are of use: at once,
-// and with the first question.
+// A store opens even if its first connections break before use: at once, and at the
+// first query.
 func TestOpenThroughCuts(t *testing.T) {
 	t.Parallel()
 	c := files15
@@ -37,8 +37,8 @@ func TestOpenThroughCuts(t *testing.T) {
 	}
 }
 
-// relay passes the third connection and those after it on to the server, the second
-// up to what follows the client's introduction, and the first not at all.
+// relay drops the first connection, cuts the second after the client's startup
+// message, and forwards the third and later ones to the server.
 func relay(client net.Conn, server string, n int64) {
 	defer client.Close()
 	if n == 1 {

@@ -64,7 +64,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// up starts the server and makes the template when a test first asks for it.
+// up starts the server and makes the template on first use.
 func (c *cluster) up(t testing.TB) *servers.Postgres {
 	t.Helper()
 	c.start.Do(func() {
@@ -93,9 +93,9 @@ func (c *cluster) up(t testing.TB) *servers.Postgres {
 	return c.server
 }
 
-var creating sync.Mutex // a template can be copied by one at a time
+var creating sync.Mutex // a template can be copied by one caller at a time
 
-// database makes a migrated database, and returns its name.
+// database makes a migrated database and returns its name.
 func (c *cluster) database(t testing.TB) string {
 	t.Helper()
 	return c.create(t, " TEMPLATE "+template)
@@ -113,8 +113,8 @@ func (c *cluster) create(t testing.TB, how string) string {
 	return name
 }
 
-// empty deletes all rows of a migrated database, which takes less time than
-// making another.
+// empty deletes all rows of a migrated database, which is faster than making
+// another.
 func (c *cluster) empty(t testing.TB, database string) {
 	t.Helper()
 	conn := c.conn(t, database)
@@ -167,7 +167,7 @@ func openStore(t testing.TB, url string, o Options) *sqlstore.Store {
 	return s
 }
 
-// openRunner opens what is below a store.
+// openRunner opens the runner of a store.
 func openRunner(t testing.TB, url string, o Options) *runner {
 	t.Helper()
 	r, err := open(context.Background(), url, o.withDefaults())
@@ -182,8 +182,7 @@ func openRunner(t testing.TB, url string, o Options) *runner {
 	return r
 }
 
-// addBucket makes a bucket, and first the deployment with the backend where its
-// blobs are.
+// addBucket adds a bucket, and first the deployment with the backend of its blobs.
 func addBucket(t testing.TB, s meta.Store) meta.ID {
 	t.Helper()
 	root := meta.NewID()

@@ -15,8 +15,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// members is how many members of multixacts the server has ever stored, modulo 2³².
-// Source: https://www.postgresql.org/docs/15/functions-info.html (pg_control_checkpoint)
+// members returns how many members of multixacts the server has ever stored, modulo
+// 2³². Source: https://www.postgresql.org/docs/15/functions-info.html
+// (pg_control_checkpoint)
 func members(t *testing.T, c *pgx.Conn) uint32 {
 	t.Helper()
 	if _, err := c.Exec(t.Context(), "CHECKPOINT"); err != nil {
@@ -30,8 +31,8 @@ func members(t *testing.T, c *pgx.Conn) uint32 {
 	return n
 }
 
-// Writers of one bucket share no row's lock, however many they are and whatever
-// they write.
+// Writers of one bucket do not share a row lock, whatever their number and their
+// writes.
 func TestMultixacts(t *testing.T) {
 	const clients, writes, most = 32, 4000, 800 // a fifth of a member for each write
 	for _, gateways := range []int{1, 3} {
@@ -66,7 +67,7 @@ func TestMultixacts(t *testing.T) {
 	}
 }
 
-// spread runs do for the numbers below n, spread over clients that run side by side.
+// spread runs do for the numbers below n on several concurrent clients.
 func spread(clients, n int, do func(client, n int)) {
 	var next atomic.Int64
 	var all sync.WaitGroup
@@ -80,8 +81,8 @@ func spread(clients, n int, do func(client, n int)) {
 	all.Wait()
 }
 
-// No write that a bucket's deletion has not seen is acknowledged, nor one under a
-// versioning that had been left: with guards, without, and while guards are made.
+// No write that the deletion of its bucket has missed is acknowledged, and no write
+// under a former versioning: with guards, without, and while they are made.
 func TestGuardsHold(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
@@ -121,7 +122,7 @@ func TestGuardsHold(t *testing.T) {
 						t.Errorf("round %d: a write was acknowledged after the change, deletes %t", round, deletes)
 						return
 					}
-					if deletes { // or the bucket would never be empty
+					if deletes { // otherwise the bucket would never be empty
 						if _, err := s.RemoveObjects(t.Context(), b.ID, meta.VersioningOff, []meta.Removal{{Key: fmt.Sprint(client, "/", n)}}, newVersion(b.ID, "k").Modified); err != nil && !errors.Is(err, meta.ErrNoBucket) {
 							t.Errorf("round %d: %v", round, err)
 						}
@@ -176,8 +177,8 @@ func count(t *testing.T, c *pgx.Conn, table string, bucket meta.ID) (n int) {
 	return n
 }
 
-// Buckets that a release before made, or a copy from another store, get guards in
-// bounded steps, with the versioning that they have.
+// Buckets of a previous release, or of a copy from another store, get guards in
+// bounded steps, with their current versioning.
 func TestGuardBuckets(t *testing.T) {
 	name := files15.database(t)
 	r := openRunner(t, files15.server.URL(name), Options{})

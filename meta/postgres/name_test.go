@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// A database's name says where it is, and never who goes there with what.
+// The name of a database has its host and database, and never user or password.
 func TestName(t *testing.T) {
 	for url, want := range map[string]string{
 		"postgres://u:hidden@h/db":                                     "h:5432/db",

@@ -15,8 +15,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// Several gateways that start at once on an empty database all succeed, without
-// any lock that a session would hold.
+// Several gateways that start at once on an empty database all succeed, without a
+// lock that a session would hold.
 func TestMigrateRace(t *testing.T) {
 	for _, c := range []*cluster{files15, files18} {
 		t.Run(c.version, func(t *testing.T) {
@@ -46,7 +46,7 @@ func TestMigrateRace(t *testing.T) {
 	}
 }
 
-// Schemas that are missing, older or newer are told apart, and Status changes
+// Missing, older and newer schemas have different errors, and Status changes
 // nothing.
 func TestSchemaVersions(t *testing.T) {
 	name := files15.create(t, "")
@@ -73,7 +73,7 @@ func TestSchemaVersions(t *testing.T) {
 	}
 }
 
-// What is wrong at the start is told in one line, without the password.
+// Errors at the start have one line and no password.
 func TestStartupErrors(t *testing.T) {
 	server := files15.up(t)
 	name := files15.database(t)
@@ -144,7 +144,7 @@ func TestSeveralHosts(t *testing.T) {
 	}
 }
 
-// A closed store says so, and Close waits for intents under way.
+// A closed store returns an error, and Close waits for current intents.
 func TestClose(t *testing.T) {
 	r := openRunner(t, files15.up(t).URL(files15.database(t)), Options{})
 	s := sqlstore.New(r)
@@ -176,8 +176,8 @@ func TestClose(t *testing.T) {
 	}
 }
 
-// While the database is away intents fail as unavailable; when it is back they
-// succeed, without anyone's hand.
+// While the database is away, intents fail as unavailable; when it is back, they
+// succeed without a restart.
 func TestAwayAndBack(t *testing.T) {
 	t.Parallel()
 	server, err := servers.StartPostgres(servers.Postgres18, t.TempDir(), servers.PostgresOptions{})

@@ -7,16 +7,16 @@ import (
 	"testing"
 )
 
-// mayScan may be read from one end: tables with one row, or one for each
-// process, backend or deleted bucket, and the reservations of all gateways, which
-// are read when a backend retires.
+// mayScan lists tables that may be read in full: those with one row, or one for
+// each process, backend or deleted bucket, and the reservations of all gateways,
+// which are read when a backend retires.
 var mayScan = []string{"deployment", "holders", "dying_buckets", "backends", "leases", "reservations held", "copies held"}
 
 var scans = regexp.MustCompile(`Seq Scan on (\w+( held)?)`)
 
-// explain fails the test if a statement that came up reads a table from one end
-// to the other: its cost would grow with the store. The planner is told to do so
-// only where it must, for the tables here are small.
+// explain fails the test if a statement reads a whole table, because its cost would
+// grow with the store. The planner is told to avoid that, because the tables here
+// are small.
 func explain(t *testing.T) {
 	name := files18.database(t)
 	conn := files18.conn(t, name)

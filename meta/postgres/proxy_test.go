@@ -11,13 +11,14 @@ import (
 	"github.com/sanctum-storage/gateway/meta/metatest"
 )
 
-// faults of a bad day: one COMMIT in eight.
+// faults hit one COMMIT in eight.
 var faults = map[strictpg.Fault]float64{
 	strictpg.Serialization: 0.04, strictpg.BeforeCommit: 0.02, strictpg.AfterCommit: 0.03,
 	strictpg.LateCommit: 0.015, strictpg.HalfCommit: 0.015, strictpg.Between: 0.002,
 }
 
-// strict starts a proxy before the server. What it refused fails the test.
+// strict starts a proxy in front of the server. A statement that it refuses fails
+// the test.
 func strict(t testing.TB, c *cluster, o strictpg.Options) *strictpg.Proxy {
 	t.Helper()
 	p, err := strictpg.Start(c.up(t).Address, o)
@@ -43,8 +44,8 @@ func proxyURL(p *strictpg.Proxy, database string) string {
 }
 
 // The contract holds, and no outcome is unknown, while commits are refused and
-// connections break at the worst of moments; and nothing is asked of the
-// database that not all of its relatives have. The migrations run through it too.
+// connections break at the worst moments. The store sends only statements that all
+// relatives of PostgreSQL accept. The migrations run through the proxy too.
 func TestContractUnderFaults(t *testing.T) {
 	t.Parallel()
 	p := strict(t, files18, strictpg.Options{Named: true, Faults: faults, Seed: rand.Uint64()})
@@ -62,8 +63,8 @@ func TestContractUnderFaults(t *testing.T) {
 	}
 }
 
-// Without prepared statements that have names, nothing of a session is left: the
-// migrations and a few writes pass.
+// Without named prepared statements there is no session state left: the migrations
+// and a few writes pass.
 func TestNamelessStatements(t *testing.T) {
 	for _, mode := range []string{ModeExec, ModeSimple, ModeCacheDescribe, ModeDescribeExec} {
 		p := strict(t, files15, strictpg.Options{})

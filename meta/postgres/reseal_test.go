@@ -10,8 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// A version that becomes the current one while it is resealed gets its record: without,
-// it could not be read once every row is to have one.
+// A version that becomes current while it is resealed gets its record. Without one,
+// it would be unreadable once every row must have one.
 func TestResealMeetsPromotion(t *testing.T) {
 	name := files15.database(t)
 	s, conn := openStore(t, files15.server.URL(name), Options{}), files15.conn(t, name)
@@ -38,7 +38,7 @@ func TestResealMeetsPromotion(t *testing.T) {
 		t.Fatal(err)
 	}
 	failed := make(chan error, 2)
-	go func() { // the older version's row has changed its table, and nobody sees that yet
+	go func() { // the older version's row has moved to the other table, which is not committed yet
 		_, err := s.RemoveObjects(t.Context(), b.ID, b.Versioning, []meta.Removal{{Key: "key", Version: newer.Ref(), Marker: meta.Version{ID: meta.NewID()}}}, time.Now())
 		failed <- err
 	}()
@@ -64,7 +64,7 @@ func TestResealMeetsPromotion(t *testing.T) {
 	}
 }
 
-// awaitLocks waits until so many transactions wait for others.
+// awaitLocks waits until n transactions wait for others.
 func awaitLocks(t *testing.T, c *pgx.Conn, n int) {
 	t.Helper()
 	for {

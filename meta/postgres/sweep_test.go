@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// An upload that its client ends while the sweep of its deleted bucket does is no error:
-// what the sweep has yet to do for others is done.
+// A client that aborts an upload while Sweep ends it for a deleted bucket is no
+// error: the rest of the sweep is done.
 func TestSweepMeetsAbort(t *testing.T) {
 	name := files15.database(t)
 	s, conn := openStore(t, files15.server.URL(name), Options{}), files15.conn(t, name)

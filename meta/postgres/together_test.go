@@ -9,8 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// A transaction whose statements may all travel with COMMIT never waits for an
-// answer before.
+// A transaction whose statements may all be sent with COMMIT needs no earlier round
+// trip.
 func TestTogether(t *testing.T) {
 	name := files15.database(t)
 	r := openRunner(t, files15.server.URL(name), Options{})
@@ -33,8 +33,8 @@ func TestTogether(t *testing.T) {
 	}
 }
 
-// When one of the statements that travel with COMMIT meets no row, nothing has
-// happened, and the intent's own words come out of a second run.
+// When one of the statements that are sent with COMMIT matches no row, nothing
+// happens, and a second run returns the intent's own error.
 func TestTogetherFails(t *testing.T) {
 	name := files15.database(t)
 	s := openStore(t, files15.server.URL(name), Options{})
@@ -68,8 +68,8 @@ func TestTogetherFails(t *testing.T) {
 	}
 }
 
-// Statements that wait for another's lock in the packet of COMMIT wait no longer
-// than others, and leave nothing behind.
+// Statements in the packet of COMMIT wait for locks no longer than others, and
+// leave nothing behind.
 func TestTogetherWaits(t *testing.T) {
 	name := files15.database(t)
 	s := openStore(t, files15.server.URL(name), Options{})
@@ -86,7 +86,7 @@ func TestTogetherWaits(t *testing.T) {
 	if _, err := other.Exec(t.Context(), "COMMIT"); err != nil {
 		t.Fatal(err)
 	}
-	// Whoever takes the lock now comes after what was left waiting for it.
+	// A later lock comes after the statement that was left waiting.
 	if _, err := other.Exec(t.Context(), "SELECT 1 FROM bucket_guards FOR UPDATE"); err != nil {
 		t.Fatal(err)
 	}

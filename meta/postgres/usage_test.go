@@ -9,8 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// A gateway of the release before that counts bytes and versions alone, and sums up what
-// others have counted, does not lose their markers, uploads and parts.
+// A gateway of the previous release, which counts and folds bytes and versions
+// only, does not lose the markers, uploads and parts of others.
 func TestUsageBesideTheReleaseBefore(t *testing.T) {
 	name := files15.database(t)
 	s, conn := openStore(t, files15.server.URL(name), Options{}), files15.conn(t, name)
@@ -69,7 +69,7 @@ func TestUsageBesideTheReleaseBefore(t *testing.T) {
 	check("summed up by this one", want)
 }
 
-// foldAsBefore is FoldUsage of the release that counted bytes and versions alone.
+// foldAsBefore is FoldUsage of that release.
 func foldAsBefore(t *testing.T, c *pgx.Conn) {
 	t.Helper()
 	for _, statement := range []string{

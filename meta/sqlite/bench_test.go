@@ -25,8 +25,8 @@ func openBench(b *testing.B) meta.Store {
 	return s
 }
 
-// BenchmarkCommitObject is what a PUT costs the store: new keys, reservations in
-// batches of 64.
+// BenchmarkCommitObject measures the store's part of a PUT: new keys, reservations
+// in batches of 64.
 func BenchmarkCommitObject(b *testing.B) {
 	const batch = 64
 	for _, writers := range []int{1, 16, 64} {

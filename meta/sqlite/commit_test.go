@@ -12,8 +12,8 @@ import (
 
 var errFlush = errors.New("the flush failed")
 
-// failing replaces the COMMIT until it is lifted: before means that the
-// transaction stays open, else it is committed and only the answer is lost.
+// failing makes the COMMIT fail until lift is called. With before, the transaction
+// stays open; otherwise it is committed and only the answer is lost.
 func (b *bench) failing(err error, before bool) (lift func()) {
 	commit := b.r.commit
 	b.r.commit = func() error {
@@ -27,8 +27,8 @@ func (b *bench) failing(err error, before bool) (lift func()) {
 	return func() { b.r.commit = commit }
 }
 
-// A COMMIT that failed so that a restart may bring it back has an unknown
-// outcome, and nobody reads or writes before that is settled.
+// A COMMIT that failed but may come back after a restart has an unknown outcome,
+// and no intent reads or writes before it is settled.
 func TestCommitInDoubt(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		b := newBench(t)
@@ -55,8 +55,9 @@ func TestCommitInDoubt(t *testing.T) {
 	}
 }
 
-// Whoever changed something in a group whose COMMIT is in doubt is told so;
-// whoever changed nothing, or failed alone, is told that nothing happened.
+// In a group whose COMMIT is in doubt, intents that changed something get
+// ErrUnknown; intents that changed nothing, or failed alone, learn that nothing
+// happened.
 func TestGroupInDoubt(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		b := newBench(t)
@@ -91,7 +92,8 @@ func exists(tx sqlstore.Tx, blob meta.BlobID) (n int, err error) {
 	return n, err
 }
 
-// A COMMIT without room leaves nothing behind, and each intent is tried alone.
+// A COMMIT that fails on a full disk leaves nothing behind, and each intent is
+// tried alone.
 func TestCommitWithoutRoom(t *testing.T) {
 	full := fullError(t)
 	b := newBench(t)
@@ -121,7 +123,7 @@ func TestCommitWithoutRoom(t *testing.T) {
 	b.wantReserved(two, true)
 }
 
-// An intent fails alone: what it changed is undone, and its group is committed.
+// An intent fails alone: its changes are undone, and its group is committed.
 func TestGroupMembersFailAlone(t *testing.T) {
 	b := newBench(t)
 	good, bad := []meta.BlobID{newBlobID(), newBlobID(), newBlobID()}, newBlobID()
@@ -136,7 +138,7 @@ func TestGroupMembersFailAlone(t *testing.T) {
 		{intent: insert(good[0])}, // violates the primary key
 		{intent: func(sqlstore.Tx) error { ran = true; return nil }, ctx: cancelled},
 		{intent: func(tx sqlstore.Tx) error { _, err := tx.Exec("no such statement"); return err }},
-		{intent: func(tx sqlstore.Tx) error { // sees its group, and not what failed in it
+		{intent: func(tx sqlstore.Tx) error { // sees the changes of its group, except the failed one
 			n, err := exists(tx, good[0])
 			m, err2 := exists(tx, bad)
 			if n != 1 || m != 0 {
@@ -167,8 +169,8 @@ func TestGroupMembersFailAlone(t *testing.T) {
 	b.wantReserved(bad, false)
 }
 
-// The engine's failure in one intent takes the group's transaction with it, and
-// the others are run again.
+// An engine failure in one intent ends the group's transaction, and the others are
+// run again.
 func TestGroupSurvivesEngineFailure(t *testing.T) {
 	full := fullError(t)
 	b := newBench(t)
@@ -190,7 +192,7 @@ func TestGroupSurvivesEngineFailure(t *testing.T) {
 	b.wantReserved(bad, false)
 }
 
-// A context stops an intent that waits, and not one that has been taken.
+// A context stops an intent that waits, but not one that has been taken.
 func TestCancelWhileWaiting(t *testing.T) {
 	b := newBench(t)
 	taken, release, first := make(chan struct{}), make(chan struct{}), make(chan error)
@@ -222,7 +224,7 @@ func TestCancelWhileWaiting(t *testing.T) {
 	}
 }
 
-// Closing fails what comes after, once for all.
+// After Close, all calls fail.
 func TestCloseRefuses(t *testing.T) {
 	b := newBench(t)
 	b.mustPut("k")

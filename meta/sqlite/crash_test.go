@@ -17,7 +17,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta/metatest"
 )
 
-// The environment of a child that is to be killed: what it does, and to which store.
+// The environment of a child process to be killed: its role and its store.
 const (
 	crashRole = "SANCTUM_TEST_CRASH"
 	crashPath = "SANCTUM_TEST_STORE"
@@ -26,11 +26,11 @@ const (
 const (
 	crashRounds  = 6
 	crashWriters = 8
-	crashKeys    = 5 // of each writer, so that it overwrites
+	crashKeys    = 5 // per writer, so that it overwrites
 	nothing      = "-"
 
 	crashOpenings = 20
-	crashWithin   = 10 * time.Millisecond // which is about what making a store takes
+	crashWithin   = 10 * time.Millisecond // about the time to create a store
 )
 
 func TestMain(m *testing.M) {
@@ -50,8 +50,8 @@ func exitWith(err error) {
 	os.Exit(1)
 }
 
-// crashOpen opens and closes a store until it is killed. The first time, the
-// store is made and migrated.
+// crashOpen opens and closes a store until it is killed. The first time, it creates
+// and migrates the store.
 func crashOpen(path string) error {
 	tell("opening")
 	for {
@@ -65,8 +65,8 @@ func crashOpen(path string) error {
 	}
 }
 
-// crashWrite commits from many goroutines until it is killed. Ahead of an intent
-// it prints "try key version", and "ack key version" when it has returned.
+// crashWrite commits from many goroutines until it is killed. It prints "try key
+// version" before an intent, and "ack key version" after it.
 func crashWrite(path string) error {
 	s, err := Open(path, Options{})
 	if err != nil {
@@ -103,7 +103,7 @@ func (c *crasher) run() error {
 	}
 }
 
-// tell prints a line in one write, which a pipe takes whole.
+// tell prints a line with one write, which a pipe accepts whole.
 func tell(words ...any) { os.Stdout.WriteString(fmt.Sprintln(words...)) }
 
 func (c *crasher) object(key string, remove bool) error {
@@ -136,7 +136,7 @@ func (c *crasher) reserve() (meta.BlobID, error) {
 	return id, c.s.Reserve(context.Background(), c.holder, meta.FirstBackend, []meta.BlobID{id}, time.Now())
 }
 
-// upload makes an object of two parts, one of which is dropped.
+// upload completes an object of two parts, one of which is dropped.
 func (c *crasher) upload(key string) error {
 	ctx := context.Background()
 	u := meta.Upload{ID: meta.NewID(), Bucket: c.bucket, Key: key, Created: time.Now()}
@@ -164,9 +164,8 @@ func (c *crasher) upload(key string) error {
 	return nil
 }
 
-// kill runs a child in a role and kills it when until says so of the line that
-// it just printed. It returns all lines, those included that were still on their
-// way.
+// kill runs a child in a role, and kills it when until returns true for its last
+// line. It returns all lines, including those still in the pipe.
 func kill(t *testing.T, role, path string, until func(line string) bool) (lines []string) {
 	t.Helper()
 	child := exec.Command(os.Args[0])
@@ -197,14 +196,14 @@ func kill(t *testing.T, role, path string, until func(line string) bool) (lines 
 	return lines
 }
 
-// A process that is killed loses nothing that it acknowledged, and what it was
-// at is there wholly or not at all.
+// A killed process loses no acknowledged change, and its unfinished changes are
+// whole or absent.
 func TestKilledWhileCommitting(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
 	path, bucket := closedStore(t)
-	now := make(map[string]string) // key: its version
+	now := make(map[string]string) // key: version
 	for round := range crashRounds {
 		acks, enough := 0, 30+r.IntN(400)
 		lines := kill(t, "write", path, func(line string) bool {
@@ -273,7 +272,7 @@ func union(maps ...map[string]string) map[string]bool {
 	return all
 }
 
-// wantIntact has SQLite check the file.
+// wantIntact runs SQLite's integrity check.
 func wantIntact(t *testing.T, path string) {
 	t.Helper()
 	pool, err := openPool(path)
@@ -287,8 +286,8 @@ func wantIntact(t *testing.T, path string) {
 	}
 }
 
-// A process that is killed while it makes or migrates a store leaves one that
-// the next can open.
+// A process that is killed while it creates or migrates a store leaves one that the
+// next process can open.
 func TestKilledWhileOpening(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

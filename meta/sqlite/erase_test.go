@@ -13,7 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// files returns which files of the store contain the bytes.
+// files returns the files of the store that contain the bytes.
 func (b *bench) files(needle []byte) (found []string) {
 	b.Helper()
 	names, err := filepath.Glob(b.path + "*")
@@ -32,7 +32,7 @@ func (b *bench) files(needle []byte) (found []string) {
 	return found
 }
 
-// cut moves the log into the file and cuts it, as an idle store does by itself.
+// cut moves the log into the file and truncates it, as an idle store does.
 func (b *bench) cut() {
 	b.Helper()
 	c, err := openConn(dsn(b.path, keeperPragmas()))
@@ -49,17 +49,17 @@ func (b *bench) cut() {
 	}
 }
 
-// secret is bytes that are found nowhere else.
+// secret returns bytes that occur nowhere else.
 func secret() []byte {
 	p := make([]byte, 24)
 	crand.Read(p)
 	return p
 }
 
-// What was removed or replaced is not in the file once the log is cut: a
-// destroyed key must not be read back.
+// Removed or replaced content is not in the file after the log is truncated: a
+// destroyed key must not be readable.
 func TestRemovedRowsDoNotLinger(t *testing.T) {
-	for _, size := range []int{24, 600, 50_000} { // in a page, most of one, over several
+	for _, size := range []int{24, 600, 50_000} { // within a page, most of a page, several pages
 		b := newBench(t)
 		removed, replaced, part, key := secret(), secret(), secret(), secret()
 		plant := func(name string, needle []byte) {
@@ -70,7 +70,7 @@ func TestRemovedRowsDoNotLinger(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		for _, name := range []string{"a", "m", "z"} { // neighbours, which stay
+		for _, name := range []string{"a", "m", "z"} { // neighbours that stay
 			b.mustPut(name)
 		}
 		plant("k", removed)
@@ -120,7 +120,7 @@ func TestRemovedRowsDoNotLinger(t *testing.T) {
 	}
 }
 
-// Close cuts the log by itself.
+// Close truncates the log.
 func TestCloseLeavesNoLog(t *testing.T) {
 	b := newBench(t)
 	needle := secret()
@@ -143,8 +143,8 @@ func TestCloseLeavesNoLog(t *testing.T) {
 	}
 }
 
-// The same among many rows that come and go, for the engine moves rows between
-// pages as these fill and empty.
+// The same among many rows that are added and removed, because the engine moves
+// rows between pages as these fill and empty.
 func TestRemovedRowsDoNotLingerInMovedPages(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

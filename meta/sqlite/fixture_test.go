@@ -13,7 +13,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// bench is a serving store whose runner a test can reach.
+// bench is a serving store with access to its runner.
 type bench struct {
 	*testing.T
 	s      *sqlstore.Store
@@ -23,7 +23,7 @@ type bench struct {
 	holder meta.ID
 }
 
-// newBench opens a store that the test closes, and whose ledger must add up then.
+// newBench opens a store. The test's end closes it and checks its ledger.
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "meta.db")
@@ -46,7 +46,7 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
-// openRunner opens what is below a serving store.
+// openRunner opens the runner of a serving store.
 func openRunner(t testing.TB, path string) *runner {
 	t.Helper()
 	lock, err := lockFile(path + ".lock")
@@ -98,7 +98,7 @@ func newBlobID() (id meta.BlobID) {
 	return id
 }
 
-// put commits an object of n bytes of manifest.
+// put commits an object whose manifest has n bytes.
 func (b *bench) put(key string, n int) error {
 	v := newVersion(b.bucket, key)
 	v.Manifest = make([]byte, n)
@@ -135,8 +135,8 @@ func (b *bench) is(err, want error) {
 	}
 }
 
-// group runs intents in one group, as they would be if they had all waited at
-// once, and returns their errors. Nothing else may write meanwhile.
+// group runs intents in one group, as if all had waited at once, and returns their
+// errors. Nothing else may write meanwhile.
 func (b *bench) group(jobs ...*job) {
 	b.Helper()
 	for _, j := range jobs {
@@ -155,8 +155,8 @@ func (b *bench) group(jobs ...*job) {
 	}
 }
 
-// insert is an intent that reserves a blob for a holder of its own; there
-// reports whether it is.
+// insert returns an intent that reserves a blob for a new holder; there reports
+// whether the blob is reserved.
 func insert(blob meta.BlobID) func(sqlstore.Tx) error {
 	return func(tx sqlstore.Tx) error {
 		if _, err := tx.Exec("INSERT INTO reservations (id, holder, backend, changed) VALUES (?, ?, 1, 0)", blob[:], blob[:16]); err != nil {
@@ -185,7 +185,7 @@ func (b *bench) pragma(text string) (n int64) {
 	return n
 }
 
-// fullError is SQLite's own error for a database without room.
+// fullError returns SQLite's own error for a full database.
 func fullError(t *testing.T) error {
 	t.Helper()
 	db, err := sql.Open("sqlite", ":memory:")

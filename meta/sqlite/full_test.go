@@ -9,8 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// A database without room refuses what needs room, keeps what it has and lets it
-// be read and deleted; with room, service is back by itself.
+// A full database refuses growth, keeps its data, and allows reads and deletions;
+// once there is room, service resumes by itself.
 func TestFull(t *testing.T) {
 	const (
 		writers  = 8
@@ -52,7 +52,7 @@ func TestFull(t *testing.T) {
 	if stored == "" || refused == 0 {
 		t.Fatalf("%d of %d were refused: the limit was not met", refused, len(acked))
 	}
-	// What needs room fails; what makes room goes through beside it.
+	// Growth fails; a concurrent intent that frees space succeeds.
 	if err := b.put("large", 1<<20); !errors.Is(err, meta.ErrUnavailable) {
 		t.Errorf("a large object: %v", err)
 	}
@@ -71,7 +71,7 @@ func TestFull(t *testing.T) {
 	b.want("first", true)
 }
 
-// The room kept free is for deletions: new objects leave it alone.
+// The reserved space is for deletions: new objects do not use it.
 func TestKeptFree(t *testing.T) {
 	b := newBench(t)
 	b.mustPut("first")

@@ -9,10 +9,10 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// fill adds n objects under 100 prefixes, behind the ledger's back.
+// fill adds n objects under 100 prefixes, bypassing the ledger.
 func fill(b *testing.B, r *runner, bucket meta.ID, n int) {
 	b.Helper()
-	const step = 50_000 // rows in one transaction
+	const step = 50_000 // rows per transaction
 	for from := 0; from < n; from += step {
 		err := r.Write(context.Background(), func(tx sqlstore.Tx) error {
 			_, err := tx.Exec(`INSERT INTO objects (bucket_id, key, version_id, owner, size, modified, generation,
@@ -28,7 +28,8 @@ func fill(b *testing.B, r *runner, bucket meta.ID, n int) {
 	}
 }
 
-// BenchmarkRead is HEAD and LIST at two sizes: a page must cost the same at both.
+// BenchmarkRead measures HEAD and LIST at two sizes: a page must cost the same at
+// both.
 func BenchmarkRead(b *testing.B) {
 	for _, n := range []int{10_000, 1_000_000} {
 		r := openRunner(b, b.TempDir()+"/meta.db")

@@ -17,7 +17,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// raw runs statements on the file, past the store.
+// raw runs statements on the file, bypassing the store.
 func raw(t *testing.T, path string, statements ...string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", dsn(path, writerPragmas()))
@@ -62,7 +62,7 @@ func closedStore(t *testing.T) (path string, bucket meta.ID) {
 	return path, bucket
 }
 
-// A store that a later release has migrated is refused, and stays as it is.
+// A store that a later release has migrated is refused and not changed.
 func TestNewerSchema(t *testing.T) {
 	path, _ := closedStore(t)
 	const later = "INSERT INTO goose_db_version (version_id, is_applied) VALUES (99999, 1)"
@@ -87,13 +87,13 @@ func TestNewerSchema(t *testing.T) {
 		t.Errorf("%d bytes were logged", len(log))
 	}
 	raw(t, path, "DELETE FROM goose_db_version WHERE version_id = 99999")
-	openTest(t, path) // which also finds the lock free
+	openTest(t, path) // this also shows that the lock is free
 }
 
-// A migration that fails leaves nothing of itself, and goes on when it can.
+// A failed migration leaves nothing behind, and continues when it can.
 func TestMigrationInterrupted(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "meta.db")
-	raw(t, path, "CREATE TABLE holders (in_the_way INTEGER)") // the last that is created
+	raw(t, path, "CREATE TABLE holders (in_the_way INTEGER)") // the last table that is created
 	for range 2 {
 		if s, err := Open(path, Options{}); err == nil {
 			s.Close()
@@ -114,7 +114,7 @@ func TestMigrationInterrupted(t *testing.T) {
 	}
 }
 
-// A reader beside the serving process sees what is committed and changes nothing.
+// A reader beside the serving process sees committed changes, and changes nothing.
 func TestOpenReadOnly(t *testing.T) {
 	b := newBench(t)
 	b.mustPut("first")
@@ -151,7 +151,7 @@ func TestOpenReadOnly(t *testing.T) {
 			t.Errorf("%s: %v, want ErrReadOnly", name, err)
 		}
 	}
-	pool, err := openPool(b.path) // what the reader stands on refuses, too
+	pool, err := openPool(b.path) // the connections themselves refuse writes, too
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestOpenReadOnly(t *testing.T) {
 	b.want("x", false)
 }
 
-// Reading does not bring a store into being.
+// Opening read-only does not create a store.
 func TestOpenReadOnlyOfNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "meta.db")
 	if s, err := OpenReadOnly(path); !errors.Is(err, os.ErrNotExist) || s != nil {
@@ -178,7 +178,7 @@ func TestOpenReadOnlyOfNothing(t *testing.T) {
 	}
 }
 
-// One process serves a store, and the next may when it is done.
+// One process serves a store; the next one can after it has closed.
 func TestInUse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "meta.db")
 	s, err := Open(path, Options{})

@@ -11,7 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// openTest opens a store that the test closes, and that must close well.
+// openTest opens a store. The test's end closes it and fails on an error.
 func openTest(t *testing.T, path string) meta.Store {
 	t.Helper()
 	s, err := Open(path, Options{Report: func(err error) { t.Error(err) }})
@@ -26,8 +26,8 @@ func openTest(t *testing.T, path string) meta.Store {
 	return s
 }
 
-// TestContract runs the suite, and then looks at how SQLite runs each statement
-// that came up.
+// TestContract runs the suite, and then checks SQLite's plan of each statement that
+// was used.
 func TestContract(t *testing.T) {
 	seen := make(map[string]bool)
 	metatest.Run(t, func(t *testing.T) meta.Store {
@@ -44,8 +44,8 @@ func TestContract(t *testing.T) {
 	explain(t, seen)
 }
 
-// gather adds the statements that the runner's connections have parsed. No call
-// is under way.
+// gather adds the statements that the runner's connections have prepared. No call
+// may be in progress.
 func gather(seen map[string]bool, r *runner) {
 	for text := range r.w.stmts {
 		seen[text] = true
@@ -59,20 +59,20 @@ func gather(seen map[string]bool, r *runner) {
 	}
 }
 
-// mayScan may be read from one end: tables with one row or one for each process
-// or backend, a table that is read for its first row or rows, reservations when a
-// backend is retired ("held"), the row that a SELECT without a table makes, the
-// pages that ScanBlobs and ListVersions merge, whose limits are within, a blob's few
-// rows ("places"), the one row of a version ("named", "newest"), and what FoldUsage
-// has yet to sum up ("used").
+// mayScan lists tables that may be read in full: those with one row or one for each
+// process or backend; a table that is read for its first row or rows; reservations
+// when a backend retires ("held"); the row that a SELECT without a table makes; the
+// pages that ScanBlobs and ListVersions merge, which have limits inside; a blob's
+// few rows ("places"); the one row of a version ("named", "newest"); and the rows
+// that FoldUsage sums up ("used").
 var mayScan = []string{"deployment", "holders", "backends", "dying_buckets", "held", "CONSTANT", "reserved", "live", "copied", "dead", "places",
 	"currents", "others", "named", "newest", "used", "usage_changes", "entry_changes"}
 
-// mergesPages begins the statements that sort what those pages and rows are.
+// mergesPages begins the statements that sort such pages and rows.
 const mergesPages = "SELECT * FROM ("
 
-// explain fails the test if a statement reads a table or an index from one end
-// to the other, or sorts: its cost would grow with the store.
+// explain fails the test if a statement reads a whole table or index, or sorts,
+// because its cost would grow with the store.
 func explain(t *testing.T, statements map[string]bool) {
 	db, err := openDB(dsn(newBench(t).path, readerPragmas()), 1)
 	if err != nil {
@@ -97,7 +97,7 @@ func explain(t *testing.T, statements map[string]bool) {
 			}
 			table, scans := strings.CutPrefix(step, "SCAN ")
 			table, _, _ = strings.Cut(table, " ")
-			scans = scans && !strings.HasSuffix(step, "-ROW VALUES CLAUSE") // what the statement brings itself
+			scans = scans && !strings.HasSuffix(step, "-ROW VALUES CLAUSE") // the statement's own values
 			if scans && !slices.Contains(mayScan, table) ||
 				strings.Contains(step, "TEMP B-TREE") && !strings.HasPrefix(text, mergesPages) {
 				t.Errorf("%s\n%s", text, step)

@@ -15,14 +15,14 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// firstSchema is a deployment that the release with schema 1 has left.
+// firstSchema is a deployment of the release with schema 1.
 const firstSchema = "../../testdata/store/v1"
 
-// fourthSchema is a store that the release with schema 4 has left.
+// fourthSchema is a store of the release with schema 4.
 const fourthSchema = "../../testdata/store/v4"
 
-// contents is all that a store's contract shows of a store. The frozen one was
-// written by the old release; what that did not know is zero in it.
+// contents is all that the contract shows of a store. The old release wrote the
+// frozen one; fields that it did not know are zero.
 type contents struct {
 	Epoch      int64
 	Deployment []meta.Deployment
@@ -39,7 +39,7 @@ type contents struct {
 	Holders    []meta.Holder
 }
 
-// frozen is what the old release read, with the places that the upgrade adds.
+// frozen returns what the old release read, with the places that the upgrade adds.
 func frozen(t *testing.T) contents {
 	t.Helper()
 	c := frozenIn(t, firstSchema)
@@ -52,7 +52,7 @@ func frozen(t *testing.T) contents {
 	return c
 }
 
-// frozenIn is what the release read that left the folder.
+// frozenIn returns what the release that wrote the folder read.
 func frozenIn(t *testing.T, folder string) (c contents) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(folder, "store.json"))
@@ -73,7 +73,7 @@ func frozenIn(t *testing.T, folder string) (c contents) {
 	return c
 }
 
-// oldStore is a copy of the old release's store.
+// oldStore returns a copy of the old release's store.
 func oldStore(t *testing.T) (path string) { return oldStoreIn(t, firstSchema) }
 
 func oldStoreIn(t *testing.T, folder string) (path string) {
@@ -89,7 +89,7 @@ func oldStoreIn(t *testing.T, folder string) (path string) {
 	return path
 }
 
-// must ends the test at the first error of a store that is read.
+// must ends the test at the first error of a read.
 func must[V any](v V, err error) V {
 	if err != nil {
 		panic(err)
@@ -129,7 +129,8 @@ func contentsOf(s meta.Store) (c contents) {
 	return c
 }
 
-// wantUpgraded fails the test unless the store holds what the old release saw.
+// wantUpgraded fails the test unless the store has the contents that the old
+// release saw.
 func wantUpgraded(t *testing.T, s meta.Store) {
 	t.Helper()
 	wantContents(t, s, frozen(t))
@@ -138,7 +139,7 @@ func wantUpgraded(t *testing.T, s meta.Store) {
 func wantContents(t *testing.T, s meta.Store, was contents) {
 	t.Helper()
 	for i := range was.Deployment {
-		was.Deployment[i].Sealing = meta.SealingLegacy // what a store without sealings has
+		was.Deployment[i].Sealing = meta.SealingLegacy // the sealing of an upgraded store
 	}
 	got, want := reflect.ValueOf(contentsOf(s)), reflect.ValueOf(was)
 	for i := range want.NumField() {
@@ -155,7 +156,7 @@ func wantContents(t *testing.T, s meta.Store, was contents) {
 	}
 }
 
-// A store of schema 1 comes to this release with all that was in it, on the
+// A store of schema 1 is upgraded to this release with all its contents, on the
 // backend "local".
 func TestUpgradeFromFirstSchema(t *testing.T) {
 	path := oldStore(t)
@@ -179,8 +180,8 @@ func TestUpgradeFromFirstSchema(t *testing.T) {
 	}
 }
 
-// A store of schema 4, several backends and all, loses nothing, and knows what its
-// buckets use.
+// A store of schema 4, with several backends, loses nothing, and its usage is
+// known.
 func TestUpgradeFromFourthSchema(t *testing.T) {
 	s := openTest(t, oldStoreIn(t, fourthSchema))
 	was := frozenIn(t, fourthSchema)
@@ -195,7 +196,7 @@ func TestUpgradeFromFourthSchema(t *testing.T) {
 	}
 }
 
-// useUpgraded goes on with what the old release has begun.
+// useUpgraded continues work that the old release began.
 func useUpgraded(t *testing.T, s meta.Store, was contents) {
 	t.Helper()
 	ctx, now := t.Context(), time.Now()
@@ -238,12 +239,11 @@ func useUpgraded(t *testing.T, s meta.Store, was contents) {
 	}
 }
 
-// An upgrade that fails changes nothing of the old schema, and goes on when it
-// can.
+// A failed upgrade changes nothing in the old schema, and continues when it can.
 func TestUpgradeInterrupted(t *testing.T) {
 	path := oldStore(t)
 	before := tables(t, path)
-	raw(t, path, "CREATE TABLE condemned_copies (in_the_way INTEGER)") // the last that is created
+	raw(t, path, "CREATE TABLE condemned_copies (in_the_way INTEGER)") // the last table that is created
 	for range 2 {
 		if s, err := Open(path, Options{}); err == nil {
 			s.Close()
@@ -260,8 +260,7 @@ func TestUpgradeInterrupted(t *testing.T) {
 	wantUpgraded(t, openTest(t, path))
 }
 
-// A store of schema 1 that nobody has initialised gets no backend: the
-// deployment brings its own.
+// An uninitialised store of schema 1 gets no backend: the deployment adds its own.
 func TestUpgradeEmpty(t *testing.T) {
 	path := oldStore(t)
 	raw(t, path, "DELETE FROM deployment", "DELETE FROM users", "DELETE FROM buckets", "DELETE FROM objects",

@@ -10,8 +10,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// Status tells schemas apart and makes nothing; Migrate makes no store where
-// there is none, and none newer.
+// Status tells schemas apart and creates nothing; Migrate creates no store where
+// there is none, and refuses a newer one.
 func TestStatusAndMigrate(t *testing.T) {
 	dir := t.TempDir()
 	absent := filepath.Join(dir, "absent.db")

@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// age gives every object of the bucket n versions that are not current.
+// age gives every object of the bucket n noncurrent versions.
 func age(b *testing.B, r *runner, bucket meta.ID, n int) {
 	b.Helper()
 	err := r.Write(context.Background(), func(tx sqlstore.Tx) error {
@@ -24,8 +24,8 @@ func age(b *testing.B, r *runner, bucket meta.ID, n int) {
 	}
 }
 
-// BenchmarkListVersions is a page of versions beside one of objects, per row of
-// which it should cost the same.
+// BenchmarkListVersions compares a page of versions with a page of objects. A row
+// should cost the same in both.
 func BenchmarkListVersions(b *testing.B) {
 	ctx := context.Background()
 	r := openRunner(b, b.TempDir()+"/meta.db")

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// A file that was copied without its log, or of which a part is missing, is told as
-// what it is.
+// Opening a file that was copied without its log, or that is cut, returns
+// ErrWithoutLog.
 func TestCopiedWithoutLog(t *testing.T) {
 	b := newBench(t)
 	b.mustPut("first")

@@ -16,7 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// Copy and Verify know all tables and columns that the migrations make.
+// Copy and Verify know all tables and columns of the migrations.
 func TestDeclared(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "meta.db")
 	openSQLite(t, path)
@@ -44,7 +44,8 @@ func TestDeclared(t *testing.T) {
 	}
 }
 
-// dump reads every table past the store; of the deployment's row not the state.
+// dump reads every table, bypassing the store; of the deployment's row not the
+// state.
 func dump(t *testing.T, db *sql.DB) map[string][][]any {
 	t.Helper()
 	all := map[string][][]any{}
@@ -97,8 +98,8 @@ func wantClean(t *testing.T, s *sqlstore.Store) {
 	}
 }
 
-// A store comes to Postgres and back, in every mode that sends values in its own
-// way, and what it left behind is no longer served.
+// A store is copied to Postgres and back, in every mode that sends values
+// differently, and the source is no longer served.
 func TestCopy(t *testing.T) {
 	for _, mode := range []string{postgres.ModeCacheStatement, postgres.ModeExec, postgres.ModeSimple} {
 		t.Run(mode, func(t *testing.T) {
@@ -140,7 +141,7 @@ func TestCopy(t *testing.T) {
 
 var errCut = errors.New("cut off")
 
-// cutting is a target whose write number n fails, before or after its effect.
+// cutting is a target whose n-th write fails, before or after its effect.
 type cutting struct {
 	sqlstore.Runner
 	n     int
@@ -160,15 +161,15 @@ func (c *cutting) Write(ctx context.Context, intent func(sqlstore.Tx) error) err
 	return errCut
 }
 
-// A copy that is cut at every one of its writes is gone on with, and until its
-// end neither store can be served by mistake.
+// A copy that is interrupted at every write continues, and until its end neither
+// store can be served by mistake.
 func TestCopyInterrupted(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		path := filledFile(t)
 		url, _ := newDatabase(t, "")
 		from, to := openSQLite(t, path), openPostgres(t, url, postgres.Options{})
-		// The first write of a run finds its place. The next has its effect, and is
-		// cut, or the one behind it is.
+		// The first write of a run only reads. The second one has its effect and
+		// then fails, or the one behind it fails.
 		n := 3
 		if after {
 			n = 2
@@ -177,7 +178,7 @@ func TestCopyInterrupted(t *testing.T) {
 		for {
 			cut := sqlstore.New(&cutting{Runner: to.Below(), n: n, after: after})
 			_, err := sqlstore.Copy(t.Context(), from, cut, sqlstore.CopyOptions{})
-			if err == nil || after && errors.Is(err, sqlstore.ErrTargetInUse) { // the last write was cut after its effect
+			if err == nil || after && errors.Is(err, sqlstore.ErrTargetInUse) { // the last write failed after its effect
 				break
 			}
 			if cuts++; cuts > 100 || !errors.Is(err, errCut) {
@@ -197,8 +198,8 @@ func TestCopyInterrupted(t *testing.T) {
 	}
 }
 
-// notBoth fails the test when both stores would be served, or a gateway could
-// begin a deployment in a target.
+// notBoth fails the test when both stores could be served, or a gateway could begin
+// a deployment in a target.
 func notBoth(t *testing.T, from, to *sqlstore.Store) {
 	t.Helper()
 	_, source := from.Deployment(t.Context())
@@ -218,8 +219,8 @@ func notBoth(t *testing.T, from, to *sqlstore.Store) {
 	}
 }
 
-// What is not an unfinished copy of the source is left as it is, and a source
-// that was used meanwhile is noticed.
+// A target that is not an unfinished copy of the source is not changed, and a
+// source that was used meanwhile is detected.
 func TestCopyRefused(t *testing.T) {
 	ctx := t.Context()
 	stop := func(from, to *sqlstore.Store) {
@@ -295,7 +296,7 @@ func TestCopyRefused(t *testing.T) {
 	}
 }
 
-// filledAnew is a small file of another deployment.
+// filledAnew returns a small file of another deployment.
 func filledAnew(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "other.db")

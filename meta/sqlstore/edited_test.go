@@ -16,8 +16,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// ledgerEdits are edits by hand that keep no background step from its work on
-// everything else, and nobody from removing an object.
+// ledgerEdits are manual edits of the database. None of them may keep a background
+// step from its other work, or an object from being removed.
 var ledgerEdits = []struct{ name, sql string }{
 	{"none", ""},
 	{"open uploads referred to", "UPDATE uploads SET refs = 1 WHERE state = 1"},
@@ -91,7 +91,7 @@ func edit(t *testing.T, db *sql.DB, statement string) {
 	}
 }
 
-// work does what goes on in the background of a deployment, and removes objects.
+// work does the background work of a deployment, and removes objects.
 func work(t *testing.T, s *sqlstore.Store, db *sql.DB) {
 	ctx, now := t.Context(), time.Date(2026, 3, 5, 0, 0, 0, 0, time.UTC)
 	ok := func(what string, err error) {
@@ -166,7 +166,7 @@ func holder(ctx context.Context, s *sqlstore.Store, id meta.ID) (h meta.Holder, 
 	return h, err
 }
 
-// untilNone calls a step until nothing is left for it.
+// untilNone repeats a step until it has nothing left to do.
 func untilNone(t *testing.T, what string, step func() (int, error)) {
 	t.Helper()
 	for range 100 {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// Below returns what is below a store.
+// Below returns the runner of a store.
 func (s *Store) Below() Runner { return s.run }
 
 // VerifyInRounds is Verify with few bodies in memory at once.

@@ -9,7 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// table is sorted keys that count what is read of them.
+// table has sorted keys and counts reads.
 type table struct {
 	keys    []string
 	fetches int
@@ -24,7 +24,7 @@ func (s *table) listing(prefix, delimiter string, limit int) *listing[[]byte, st
 			hi, _ := slices.BinarySearch(s.keys, string(to))
 			hi = max(lo, min(hi, lo+n))
 			s.fetches++
-			s.rows += n // what an engine that materialises a LIMIT reads
+			s.rows += n // the reads of an engine that materialises a LIMIT
 			return s.keys[lo:hi], nil
 		},
 		key:   func(k string) string { return k },
@@ -52,7 +52,7 @@ func (s *table) page(t *testing.T, prefix, delimiter string, limit int) (shown [
 	return shown
 }
 
-// A page costs what it shows, however many keys lie under its common prefixes.
+// A page costs its entries, however many keys lie under its common prefixes.
 func TestListingSkips(t *testing.T) {
 	const prefixes = 100
 	for _, each := range []int{1, 100, 10_000} {
@@ -72,7 +72,7 @@ func TestListingSkips(t *testing.T) {
 	}
 }
 
-// Plain keys among which a delimiter could be are read in few, growing batches.
+// Listings with a delimiter read plain keys in few, growing batches.
 func TestListingGrows(t *testing.T) {
 	s := &table{}
 	for k := range 100_000 {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A translated file is read whole, in the engine's words; folders and other
-// files are as they were.
+// A translated file is read completely, in the engine's dialect; folders and other
+// files are unchanged.
 func TestTranslated(t *testing.T) {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {

@@ -46,7 +46,7 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
-// newDatabase makes a database, empty or a copy of another, and returns its URL.
+// newDatabase makes a database, empty or as a copy, and returns its URL.
 func newDatabase(t *testing.T, template string) (url, name string) {
 	t.Helper()
 	server.start.Do(func() {
@@ -68,7 +68,7 @@ func newDatabase(t *testing.T, template string) (url, name string) {
 	return server.p.URL(name), name
 }
 
-// closing closes a store at the test's end.
+// closing closes a store at the end of the test.
 func closing(t *testing.T, s *sqlstore.Store, err error) *sqlstore.Store {
 	t.Helper()
 	if err != nil {
@@ -95,7 +95,7 @@ func openSQLite(t *testing.T, path string) *sqlstore.Store {
 	return closing(t, s, err)
 }
 
-// openRaw reaches a database past the store.
+// openRaw opens a database, bypassing the store.
 func openRaw(t *testing.T, driver, source string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open(driver, source)
@@ -111,7 +111,7 @@ var (
 	filled  []byte // a SQLite file
 )
 
-// filledFile is a new SQLite file with rows in every table.
+// filledFile returns a new SQLite file with rows in every table.
 func filledFile(t *testing.T) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "meta.db")
@@ -137,10 +137,10 @@ func filledFile(t *testing.T) (path string) {
 	return path
 }
 
-// bulk is how many objects there are beside the odd ones: more than one page.
+// bulk is the number of objects beside the special ones: more than one page.
 const bulk = 2100
 
-// filler puts rows into a store through its contract.
+// filler adds rows through the store's contract.
 type filler struct {
 	*testing.T
 	ctx    context.Context
@@ -148,7 +148,7 @@ type filler struct {
 	now    time.Time
 	holder meta.ID
 	root   meta.ID
-	closed bool // backend 2 takes nothing more
+	closed bool // backend 2 takes no new blobs
 }
 
 func (f *filler) ok(err error) {
@@ -248,8 +248,8 @@ func (f *filler) reserve(n int) (ids []meta.BlobID) {
 	return ids
 }
 
-// objects of blobs: one alone, one that two share, one that was moved, one that
-// was displaced. One reservation is left.
+// objects adds blobs: one with one reference, one that is shared, one that was
+// moved, one whose version was displaced; and one reservation.
 func (f *filler) objects(b meta.ID) {
 	ids := f.reserve(5)
 	for i, id := range ids[:4] {
@@ -276,8 +276,8 @@ func (f *filler) rename(b meta.ID) {
 		Version: f.version(b, "after", meta.Body{}), Token: meta.RenameToken{ID: [32]byte{1}, Digest: [32]byte{2}}}))
 }
 
-// versions of keys: a null one and others, some with their own blobs, and markers,
-// one of them current.
+// versions adds versions of keys: a null one and others, some with their own blobs,
+// and markers, one of them current.
 func (f *filler) versions(b meta.ID) {
 	f.ok(f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "versions", meta.Body{})}))
 	f.ok(metatest.SetVersioning(f.ctx, f.s, b, meta.VersioningEnabled, true))
@@ -296,7 +296,8 @@ func (f *filler) versions(b meta.ID) {
 	}
 }
 
-// uploads in every state; the completed ones without and with parts left over.
+// uploads adds uploads in every state; completed ones with and without surplus
+// parts.
 func (f *filler) uploads(b meta.ID) {
 	f.upload(b, "open", 3)
 	f.ok(f.s.AbortUpload(f.ctx, f.upload(b, "aborted", 2)))

@@ -11,8 +11,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
-// damages are statements that every engine runs, each with the kinds of faults
-// that it makes.
+// damages are statements that every engine runs, each with the faults that it
+// causes.
 var damages = []struct {
 	name  string
 	sql   []string
@@ -100,11 +100,11 @@ var damages = []struct {
 	{"parts' blobs lost", []string{"UPDATE parts SET blobs = NULL"}, []string{"reference-count"}},
 }
 
-// oneRound is more bodies than there are.
+// oneRound is above the number of bodies.
 const oneRound = 1000
 
-// wantKinds fails the test unless Verify finds these kinds and no others, with
-// few bodies in memory at once.
+// wantKinds fails the test unless Verify finds exactly these kinds, with few bodies
+// in memory at once.
 func wantKinds(t *testing.T, s *sqlstore.Store, bodies int, want []string) {
 	t.Helper()
 	report, err := s.VerifyInRounds(t.Context(), bodies)
@@ -142,7 +142,7 @@ func damage(t *testing.T, db *sql.DB, statements []string) {
 	}
 }
 
-// Every kind of damage is found, and a store without any is clean, on SQLite...
+// Every kind of damage is found, and a store without damage is clean, on SQLite...
 func TestVerifySQLite(t *testing.T) {
 	read := func(t *testing.T, path string) *sqlstore.Store {
 		s, err := sqlite.OpenReadOnly(path)
@@ -189,7 +189,7 @@ func TestVerifyPostgres(t *testing.T) {
 	}
 }
 
-// What changes while Verify reads is no fault.
+// Changes while Verify reads are no faults.
 func TestVerifyBesideWriters(t *testing.T) {
 	url, _ := newDatabase(t, "")
 	s := openPostgres(t, url, postgres.Options{})
