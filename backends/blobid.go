@@ -7,31 +7,31 @@ import (
 	"fmt"
 )
 
-// BlobID names a blob: 160 random bits, of which ids made together share ten, used
-// once in the life of a deployment. The zero id names none.
+// BlobID names a blob: 160 random bits. Ids that are made together share their
+// first ten bits. A deployment uses an id once. The zero id is invalid.
 type BlobID [20]byte
 
 // BlobIDTextLen is the length of BlobID.String in bytes.
 const BlobIDTextLen = 32
 
-// blobIDText is the extended hex alphabet of RFC 4648 section 7 in lower case.
-// It survives file systems and object stores that fold case, and texts sort as
-// the raw bytes do: a backend that lists names and a store that orders bytes
-// agree.
+// blobIDText is the extended hex alphabet of RFC 4648 section 7 in lower case. It
+// survives file systems and object stores that fold case. Its texts sort as the raw
+// bytes do, so that a backend that lists names agrees with a store that orders
+// bytes.
 var blobIDText = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
 // NewBlobID returns a fresh id from crypto/rand. It is never zero.
 func NewBlobID() BlobID {
 	var id BlobID
 	for id.IsZero() {
-		rand.Read(id[:]) // never fails: it ends the process instead
+		rand.Read(id[:]) // never fails: crypto/rand ends the process instead
 	}
 	return id
 }
 
-// NewBlobIDs returns n new ids, which is at least 1. Their first ten bits are the
-// same, so that a backend which keeps blobs by the beginning of their names has
-// those that are written together in one place.
+// NewBlobIDs returns n new ids; n is at least 1. They share their first ten bits,
+// so that a backend that groups blobs by the beginning of their names keeps blobs
+// that are written together in one place.
 func NewBlobIDs(n int) []BlobID {
 	ids := make([]BlobID, n)
 	for i := range ids {
@@ -42,14 +42,15 @@ func NewBlobIDs(n int) []BlobID {
 	return ids
 }
 
-// ParseBlobID reads what String wrote and nothing else: 32 characters of 0-9
+// ParseBlobID reads the form that String writes, and no other: 32 characters of 0-9
 // and a-v.
 func ParseBlobID(s string) (BlobID, error) {
 	var id BlobID
 	if len(s) != BlobIDTextLen {
 		return id, fmt.Errorf("blob id has %d characters, want %d", len(s), BlobIDTextLen)
 	}
-	// The decoder skips line breaks, so a short result hides behind a nil error.
+	// The decoder skips line breaks, so that a short result may come with a nil
+	// error.
 	if n, err := blobIDText.Decode(id[:], []byte(s)); err != nil || n != len(id) {
 		return BlobID{}, fmt.Errorf("blob id %q is not lower-case base32hex", s)
 	}
@@ -62,6 +63,6 @@ func (id BlobID) String() string { return blobIDText.EncodeToString(id[:]) }
 // IsZero reports whether id names no blob.
 func (id BlobID) IsZero() bool { return id == BlobID{} }
 
-// Compare orders ids as List does: by their bytes, which is the order of their
-// text too. It returns -1, 0 or +1.
+// Compare orders ids as List does: by their bytes, which is also the order of their
+// texts. It returns -1, 0 or +1.
 func (id BlobID) Compare(other BlobID) int { return bytes.Compare(id[:], other[:]) }

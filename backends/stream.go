@@ -6,8 +6,8 @@ import (
 	"math"
 )
 
-// CheckRange reports arguments of Get that no blob can satisfy: a negative
-// offset, a length below -1, or an end beyond int64.
+// CheckRange refuses arguments of Get that no blob can satisfy: a negative offset,
+// a length below -1, or an end beyond int64.
 func CheckRange(off, n int64) error {
 	if off < 0 || n < -1 || n > math.MaxInt64-off {
 		return fmt.Errorf("impossible range: %d bytes from %d", n, off)
@@ -15,9 +15,9 @@ func CheckRange(off, n int64) error {
 	return nil
 }
 
-// Sized returns r bound to the size that Put was given: it reads r to its
-// io.EOF and fails with ErrSize if r holds fewer or more than size bytes. The
-// excess is never handed out. Size -1 returns r itself.
+// Sized limits r to the size of a Put: it reads r until io.EOF and fails with
+// ErrSize if r holds fewer or more than size bytes. It never yields more. Size -1
+// returns r itself.
 func Sized(r io.Reader, size int64) io.Reader {
 	if size < 0 {
 		return r
@@ -46,8 +46,8 @@ func (s *sized) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// end looks past the announced size for the io.EOF that must be there, because
-// r's verdict on its own data may come with it.
+// end reads io.EOF behind the announced size, because r may report an error about
+// its data there.
 func (s *sized) end(p []byte) error {
 	if len(p) == 0 {
 		return nil
@@ -58,13 +58,13 @@ func (s *sized) end(p []byte) error {
 	case n > 0:
 		return fmt.Errorf("%w: more than %d bytes", ErrSize, s.size)
 	default:
-		return err // io.EOF, r's own error, or nil: then the caller reads again
+		return err // io.EOF, r's own error, or nil, after which the caller reads again
 	}
 }
 
-// Exactly returns rc bound to a range of n bytes: it ends in io.EOF after n
-// bytes, and in io.ErrUnexpectedEOF if rc ends before. Bytes beyond n are not
-// read. It is for adapters whose source may be cut short with a clean end.
+// Exactly limits rc to a range of n bytes: it ends in io.EOF after n bytes, and in
+// io.ErrUnexpectedEOF if rc ends before. Bytes beyond n are not read. It is for
+// adapters whose source may be cut off with a clean end.
 func Exactly(rc io.ReadCloser, n int64) io.ReadCloser { return &exactly{rc, n} }
 
 type exactly struct {

@@ -5,17 +5,18 @@ import (
 	"time"
 )
 
-// Sweeper is a Backend where a Put that is cut short leaves what nobody sees and somebody
-// pays for: the parts of an upload that was begun and never completed.
+// Sweeper is a Backend where an interrupted Put leaves invisible remains that cost
+// money: the parts of an upload that was never completed.
 type Sweeper interface {
-	// Sweep removes what Puts have left that began before the given time, by the
-	// backend's clock, and returns how many it removed. One that is under way for as
-	// long fails, and nothing is lost: choose a time that no Put takes. What cannot be
-	// removed keeps nothing else, and is in the error.
+	// Sweep removes the remains of Puts that began before the given time, by the
+	// backend's clock, and returns how many it removed. A Put that is still in
+	// progress after so long fails without further harm; the caller chooses a time
+	// that no Put takes. A failed removal does not stop the others, and is in the
+	// error.
 	Sweep(ctx context.Context, before time.Time) (removed int, err error)
 }
 
-// Sweep is b's Sweep. A backend that is no Sweeper has nothing to remove.
+// Sweep calls b's Sweep. A backend that is no Sweeper has nothing to remove.
 func Sweep(ctx context.Context, b Backend, before time.Time) (removed int, err error) {
 	if s, ok := b.(Sweeper); ok {
 		return s.Sweep(ctx, before)

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// MaxRetryAfter caps what a backend may ask for: beyond it, a wrong header
-// would keep the service away longer than the fault does.
+// MaxRetryAfter caps Retry-After: a wrong header must not keep the service away for
+// longer than the fault lasts.
 const MaxRetryAfter = 5 * time.Minute
 
-// Throttled is ErrThrottled with what is known of it: errors.As finds how long
-// the backend wants to be left alone, errors.Is finds ErrThrottled and whatever
-// Err wraps.
+// Throttled is ErrThrottled with details: errors.As finds how long the backend
+// wants to be left alone, errors.Is finds ErrThrottled and the errors that Err
+// wraps.
 type Throttled struct {
-	After time.Duration // at least 0; 0: it did not say
-	Err   error         // the answer in words; may be nil
+	After time.Duration // at least 0; 0: unknown
+	Err   error         // the text of the answer; may be nil
 }
 
 // Error implements error.
@@ -31,7 +31,7 @@ func (t *Throttled) Error() string {
 	return text
 }
 
-// Unwrap gives errors.Is and errors.As both sides.
+// Unwrap returns both ErrThrottled and Err.
 func (t *Throttled) Unwrap() []error {
 	if t.Err == nil {
 		return []error{ErrThrottled}
@@ -39,13 +39,13 @@ func (t *Throttled) Unwrap() []error {
 	return []error{ErrThrottled, t.Err}
 }
 
-// httpDate is IMF-fixdate of RFC 9110 section 5.6.7, the only form that servers
-// may send.
+// httpDate is IMF-fixdate of RFC 9110 section 5.6.7, the only form that servers may
+// send.
 const httpDate = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-// ParseRetryAfter reads a Retry-After header (RFC 9110 section 10.2.3): seconds
-// or a date, which is taken against now. The result lies between 0 and
-// MaxRetryAfter; what cannot be read, and a date gone by, are 0.
+// ParseRetryAfter reads a Retry-After header (RFC 9110 section 10.2.3): seconds, or
+// a date relative to now. The result is from 0 to MaxRetryAfter; an unreadable
+// value and a past date are 0.
 func ParseRetryAfter(header string, now time.Time) time.Duration {
 	header = strings.TrimSpace(header)
 	if seconds, err := strconv.ParseUint(header, 10, 63); err == nil {

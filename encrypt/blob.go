@@ -23,17 +23,17 @@ const (
 
 var blobSuite = suite{segment: SegmentSize + SegmentOverhead, rotation: 20}
 
-// BlobSeal is what a manifest keeps of a blob's header: enough to open any
-// segment without reading the header, and to notice any other blob.
+// BlobSeal is the part of a blob's header that a manifest keeps: enough to open any
+// segment without reading the header, and to detect any other blob.
 type BlobSeal struct{ IV, Tag [32]byte }
 
-// BlobAAD is what a blob is bound to: the format, the deployment and the blob's
-// own random id, all immutable, so that copy and rename never touch ciphertext.
+// BlobAAD returns the binding of a blob: the format, the deployment and the blob's
+// own random id. All are immutable, so copy and rename never touch ciphertext.
 func BlobAAD(deployment [16]byte, blob [20]byte) []byte {
 	return bind("sanctum/1/blob", deployment[:], blob[:])
 }
 
-// SealedSize is the length of the blob for a plaintext of the given length. It
+// SealedSize returns the length of the blob for a plaintext of the given length. It
 // panics outside 0..MaxBlobSize.
 func SealedSize(plain int64) int64 {
 	if plain < 0 || plain > MaxBlobSize {
@@ -42,8 +42,8 @@ func SealedSize(plain int64) int64 {
 	return HeaderSize + plain + SegmentOverhead*blobSuite.count(plain)
 }
 
-// PlainSize is the inverse of SealedSize, and ErrCorrupt for a length that no
-// blob has.
+// PlainSize is the inverse of SealedSize. It returns ErrCorrupt for a length that
+// no blob has.
 func PlainSize(sealed int64) (int64, error) {
 	const whole = SegmentSize + SegmentOverhead
 	body := sealed - HeaderSize
@@ -57,7 +57,7 @@ func PlainSize(sealed int64) (int64, error) {
 	return body - n*SegmentOverhead, nil
 }
 
-// count is the number of segments of a plaintext; an empty one has one.
+// count returns the number of segments of a plaintext; an empty one has one.
 func (s suite) count(plain int64) int64 {
 	size := int64(s.plain())
 	return max(1, (plain+size-1)/size)
@@ -70,7 +70,7 @@ var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
 func getBuffer() *buffer { return buffers.Get().(*buffer) }
 
-// putBuffer hands *b back, once, and forgets it.
+// putBuffer returns *b to the pool and sets it to nil.
 func putBuffer(b **buffer) {
 	if *b != nil {
 		buffers.Put(*b)

@@ -2,35 +2,34 @@ package encrypt
 
 import "fmt"
 
-// CustomerKey is a key that a client sends with each request (SSE-C) and that
-// is never stored.
+// CustomerKey is a key that a client sends with each request (SSE-C). It is never
+// stored.
 type CustomerKey [32]byte
 
 // Format hides the key from every fmt verb.
 func (CustomerKey) Format(f fmt.State, _ rune) { redact(f, "CustomerKey") }
 
-// customerSuffix tells the outer wrap of a customer's object key from that of
-// one which needs no customer.
+// customerSuffix separates the outer wrap of an SSE-C object key from an ordinary
+// wrap.
 const customerSuffix = "/customer"
 
-// WrapCustomerKey wraps an object key under the customer's key and the result
-// under the bucket's, so that it takes both to open: neither the gateway alone
-// nor the customer and the provider together can.
+// WrapCustomerKey wraps an object key under the customer's key and the result under
+// the bucket's. Opening it takes both: neither the gateway alone nor the customer
+// and the provider together can.
 //
-//	inner = wrap under the customer's key, generation 0, purpose ‖ "/customer", the same aad
-//	outer = wrap of inner under the bucket's wrapping key, purpose ‖ "/customer"
+// inner = wrap under the customer's key, generation 0, purpose ‖ "/customer", the same aad
+// outer = wrap of inner under the bucket's wrapping key, purpose ‖ "/customer"
 func (b *BucketKeys) WrapCustomerKey(k ObjectKey, customer CustomerKey, version [16]byte, purpose string) []byte {
 	purpose += customerSuffix
 	aad := b.keyAAD(version)
 	return Wrap(b.wrapping, b.generation, purpose, aad, Wrap(customer, 0, purpose, aad, k[:]))
 }
 
-// ErrWrongCustomerKey: the wrap is sound, and the customer's key is another than
-// the one it was made with.
+// ErrWrongCustomerKey: the wrap is intact, but was made with another customer key.
 var ErrWrongCustomerKey = fmt.Errorf("encrypt: another customer key")
 
-// UnwrapCustomerKey opens what WrapCustomerKey made. ErrWrongCustomerKey where
-// only the customer's key is wrong; else errors as UnwrapKey.
+// UnwrapCustomerKey opens a wrap of WrapCustomerKey. ErrWrongCustomerKey if only
+// the customer's key is wrong; other errors as UnwrapKey.
 func (b *BucketKeys) UnwrapCustomerKey(wrap []byte, customer CustomerKey, version [16]byte, purpose string) (k ObjectKey, err error) {
 	generation, err := WrapGeneration(wrap)
 	if err != nil {

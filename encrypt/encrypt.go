@@ -29,20 +29,20 @@ import (
 // newest folder in testdata/sealed. A release opens all earlier versions.
 const Format = "1.3"
 
-// ErrCorrupt says that bytes failed authentication or are not of a format that
-// this release reads. Nothing of them was, or may be, used.
+// ErrCorrupt says that bytes failed authentication, or have no format that this
+// release reads. No part of them was or may be used.
 var ErrCorrupt = errors.New("encrypt: sealed data is damaged or not of a known format")
 
-// ErrWrongKey says that a key, or the context a secret is bound to, is not the
-// one used for sealing. A damaged key commitment cannot be told from it.
+// ErrWrongKey says that a key, or the context of a secret, is not the one used for
+// sealing. A damaged key commitment looks the same.
 var ErrWrongKey = errors.New("encrypt: wrong key or context")
 
-// Deployment is the random id of one gateway deployment, made at its first start
-// and never changed. Everything sealed is bound to it.
+// Deployment is the random id of one gateway deployment. It is made at the first
+// start and never changes. Everything sealed is bound to it.
 type Deployment [16]byte
 
-// Seed is the secret of one bucket generation (or of the system). It exists in
-// the clear only in memory; at rest a Provider has wrapped it.
+// Seed is the secret of one bucket generation (or of the system). Its plaintext
+// exists only in memory; the stored form is wrapped by a Provider.
 type Seed [32]byte
 
 // ObjectKey seals one version's manifest, or one upload's settings and parts.
@@ -76,11 +76,11 @@ func randomKey() (k [32]byte) {
 	return k
 }
 
-// bind encodes a label and fields so that no two different lists give the same
-// bytes: each is preceded by its length as u32be. Every AAD and every HKDF info
-// outside FLOE is made by it.
+// bind encodes a label and fields so that two different lists never have the same
+// encoding: each item is preceded by its length as u32be. It makes every AAD and
+// every HKDF info outside FLOE.
 //
-//	u32be(len(label)) ‖ label ‖ u32be(len(f1)) ‖ f1 ‖ …
+// u32be(len(label)) ‖ label ‖ u32be(len(f1)) ‖ f1 ‖ …
 func bind(label string, fields ...[]byte) []byte {
 	n := 4 + len(label)
 	for _, f := range fields {

@@ -29,8 +29,8 @@ const (
 	gcmTag   = 16
 )
 
-// suite is the one free parameter of FLOE and, for the published vectors only,
-// the rotation that the specification fixes at 20 bits.
+// suite has the free parameter of FLOE and, only for the published vectors, the
+// rotation that the specification fixes at 20 bits.
 type suite struct {
 	segment  int  // ENC_SEG_LEN: bytes of a sealed segment
 	rotation uint // a new segment key every 2^rotation segments
@@ -39,8 +39,8 @@ type suite struct {
 // plain is the number of plaintext bytes in every segment but the final one.
 func (s suite) plain() int { return s.segment - floeOverhead }
 
-// message is FLOE's State: what opens or seals any segment of one message.
-// Immutable after start.
+// message is FLOE's State: it opens or seals any segment of one message. It is
+// immutable after start.
 type message struct {
 	suite  suite
 	prefix [floeParams + floeIV]byte
@@ -82,13 +82,13 @@ func (m *message) header() (h [HeaderSize]byte) {
 	return h
 }
 
-// segmentCipher seals or opens segments of one message and keeps the key of the
-// epoch it was last used in. Not for concurrent use.
+// segmentCipher seals or opens segments of one message, and caches the key of the
+// last used epoch. Not for concurrent use.
 type segmentCipher struct {
 	m     *message
 	aead  cipher.AEAD // nil until first used
 	epoch uint64
-	ad    [9]byte // u64be(position) ‖ final; a field, so that passing it on does not allocate
+	ad    [9]byte // u64be(position) ‖ final; a field, so that passing it does not allocate
 }
 
 func (c *segmentCipher) at(i uint64, final bool) {
@@ -114,9 +114,8 @@ func (c *segmentCipher) seal(dst []byte, i uint64, final bool, plain []byte) []b
 	return c.aead.Seal(dst, nil, plain, c.ad[:])
 }
 
-// open verifies segment i and appends its plaintext to dst, which must not
-// overlap sealed. Whether the segment is final is the caller's knowledge; the
-// bytes must agree.
+// open verifies segment i and appends its plaintext to dst, which must not overlap
+// sealed. The caller knows whether the segment is final; the bytes must agree.
 func (c *segmentCipher) open(dst []byte, i uint64, final bool, sealed []byte) ([]byte, error) {
 	if len(sealed) < floeOverhead || len(sealed) > c.m.suite.segment {
 		return nil, fmt.Errorf("%w: segment %d has %d bytes", ErrCorrupt, i, len(sealed))
@@ -136,8 +135,8 @@ func (c *segmentCipher) open(dst []byte, i uint64, final bool, sealed []byte) ([
 	return out, nil
 }
 
-// randomNonceGCM is AES-256-GCM that draws and carries its own nonce
-// (nonce ‖ ciphertext ‖ tag), the one constructor Go's FIPS module approves.
+// randomNonceGCM is AES-256-GCM that generates its own nonce and prepends it (nonce
+// ‖ ciphertext ‖ tag). It is the one constructor that Go's FIPS module approves.
 func randomNonceGCM(key []byte) cipher.AEAD {
 	block, err := aes.NewCipher(key)
 	if err != nil {

@@ -2,21 +2,21 @@ package encrypt
 
 import "fmt"
 
-// Bounds of what a manifest or part record may hold. They are wider than S3's
-// own, and stop a record from costing more than it could be worth.
+// Bounds of manifests and part records. They are wider than S3's limits, and bound
+// the cost of a record.
 const (
 	MaxObjectSize = 1 << 56 // bytes, of an object, blob or part
 	MaxManifest   = 8 << 20 // bytes of an encoded manifest or part record
-	MaxInline     = 1 << 20 // bytes of a body kept in the manifest
+	MaxInline     = 1 << 20 // bytes of a body inside the manifest
 	MaxExtents    = 10_000
 	MaxPartNumber = 10_000 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
 	MaxPairs      = 4096   // metadata entries, and tags
 	maxText       = 64 << 10
 )
 
-// Manifest describes one version: where its bytes are, the keys that open them,
-// and everything a client said about them. With PurposeUpload it holds the
-// settings a multipart upload was started with, and no body.
+// Manifest describes one version: the places of its bytes, the keys that open them,
+// and the client's metadata. With PurposeUpload it holds the initial settings of a
+// multipart upload, and no body.
 type Manifest struct {
 	Size     int64
 	ETag     string // without quotes
@@ -25,24 +25,23 @@ type Manifest struct {
 	ContentType, ContentEncoding, ContentLanguage, ContentDisposition string
 	CacheControl, Expires, WebsiteRedirect, StorageClass              string
 
-	Metadata []Pair // the order is kept
+	Metadata []Pair // in the given order
 	Tags     []Pair
 
-	// At most one of these says where the body is; none where Size is 0.
+	// At most one of these holds the body; none if Size is 0.
 	Inline  []byte
 	Extents []Extent
 	Parts   *Parts
 
-	// Marks are those of the object to be, in the caller's encoding. Only settings
+	// Marks are those of the future object, in the caller's encoding. Only settings
 	// of an upload have them.
 	Marks []byte
 }
 
-// Format hides the manifest, which is all keys and users' words, from every fmt
-// verb.
+// Format hides the manifest, which has keys and users' data, from every fmt verb.
 func (Manifest) Format(f fmt.State, _ rune) { redact(f, "Manifest") }
 
-// Pair is a user metadata entry or a tag. The name is not empty.
+// Pair is a user metadata entry or a tag. Its name is not empty.
 type Pair struct{ Name, Value string }
 
 // Extent is a run of plaintext held in one blob, with the key to open it.
@@ -50,21 +49,21 @@ type Extent struct {
 	Blob     [20]byte
 	Key      DataKey
 	Seal     BlobSeal
-	BlobSize int64 // plaintext bytes of the whole blob, which decide its last segment
-	Offset   int64 // where in the blob's plaintext the run begins
+	BlobSize int64 // plaintext bytes of the whole blob, which determine its last segment
+	Offset   int64 // the beginning of the run in the blob's plaintext
 	Length   int64
 }
 
-// Checksum is a checksum of the plaintext that S3 clients can ask for.
+// Checksum is a checksum of the plaintext that S3 clients can request.
 type Checksum struct {
-	Algorithm string // one of those in checksumSize
-	Type      string // FULL_OBJECT, COMPOSITE, or empty where there is no choice
+	Algorithm string // a key of checksumSize
+	Type      string // FULL_OBJECT, COMPOSITE, or empty if there is no choice
 	Value     []byte // raw, not base64; empty in the settings of an upload
-	Parts     int    // of a composite: the number of parts it was made from
+	Parts     int    // of a composite: its number of parts
 }
 
-// PartRecord describes one attempt at one part. It is sealed with the parts key
-// and bound to a PartName.
+// PartRecord describes one attempt at one part. It is sealed with the parts key and
+// bound to a PartName.
 type PartRecord struct {
 	Size     int64
 	MD5      [16]byte
@@ -75,20 +74,20 @@ type PartRecord struct {
 // Format hides the record from every fmt verb.
 func (PartRecord) Format(f fmt.State, _ rune) { redact(f, "PartRecord") }
 
-// PartName is what a part record is bound to. Upload and Bucket are those the
-// part was uploaded to, also where a copied object refers to it later.
+// PartName is the binding of a part record. Upload and Bucket are those of the
+// original upload, even if a copied object refers to the part later.
 type PartName struct {
 	Deployment Deployment
 	Bucket     [16]byte
 	Upload     [16]byte
 	Number     uint32
-	Attempt    [16]byte // random, one for each try at the part
+	Attempt    [16]byte // random for every attempt
 }
 
-// SealManifest binds a manifest to a name and purpose. The error is for a
-// manifest that breaks its own rules, which would never be opened again.
+// SealManifest seals a manifest, bound to a name and purpose. It returns an error
+// for an invalid manifest, which could never be opened again.
 //
-//	record, with AAD = bind("sanctum/1/manifest", deployment, bucket, key, version, purpose)
+// record, with AAD = bind("sanctum/1/manifest", deployment, bucket, key, version, purpose)
 func SealManifest(k ObjectKey, purpose string, n Name, m *Manifest) ([]byte, error) {
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("encrypt: cannot seal manifest: %w", err)
@@ -100,8 +99,8 @@ func SealManifest(k ObjectKey, purpose string, n Name, m *Manifest) ([]byte, err
 	return newXAES((*[32]byte)(&k)).seal(plain, n.bind("sanctum/1/manifest", []byte(purpose))), nil
 }
 
-// OpenManifest opens what SealManifest made, and refuses with ErrCorrupt what is
-// damaged, belongs to another name, or contradicts itself.
+// OpenManifest opens a manifest of SealManifest. It returns ErrCorrupt if the
+// manifest is damaged, belongs to another name, or contradicts itself.
 func OpenManifest(k ObjectKey, purpose string, n Name, sealed []byte) (*Manifest, error) {
 	plain, err := newXAES((*[32]byte)(&k)).open(sealed, n.bind("sanctum/1/manifest", []byte(purpose)))
 	if err != nil {
@@ -124,7 +123,7 @@ func SealPart(k ObjectKey, n PartName, r *PartRecord) ([]byte, error) {
 	return newXAES((*[32]byte)(&k)).seal(plain, n.bind()), nil
 }
 
-// OpenPart opens what SealPart made, and refuses with ErrCorrupt what is
+// OpenPart opens a record of SealPart. It returns ErrCorrupt if the record is
 // damaged, belongs to another part or attempt, or contradicts itself.
 func OpenPart(k ObjectKey, n PartName, sealed []byte) (*PartRecord, error) {
 	plain, err := newXAES((*[32]byte)(&k)).open(sealed, n.bind())
@@ -138,7 +137,7 @@ func (n *PartName) bind() []byte {
 	return bind("sanctum/1/part", n.Deployment[:], n.Bucket[:], n.Upload[:], u32(n.Number), n.Attempt[:])
 }
 
-// check holds a manifest to its rules, before sealing and after opening.
+// check validates a manifest, before sealing and after opening.
 func (m *Manifest) check() error {
 	if m.Size < 0 || m.Size > MaxObjectSize {
 		return fmt.Errorf("size %d is out of bounds", m.Size)
@@ -234,7 +233,7 @@ func checkExtents(extents []Extent) (total int64, err error) {
 	return total, nil
 }
 
-// checksumSize is the length of each algorithm's value in bytes.
+// checksumSize has the length of each algorithm's value in bytes.
 var checksumSize = map[string]int{
 	"CRC32": 4, "CRC32C": 4, "CRC64NVME": 8, "SHA1": 20, "SHA256": 32, "SHA512": 64,
 	"MD5": 16, "XXHASH64": 8, "XXHASH3": 8, "XXHASH128": 16,

@@ -6,7 +6,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// The field numbers below are the .proto text in docs/format.md.
+// The .proto text in docs/format.md has the field numbers.
 
 func appendManifest(b []byte, m *Manifest) []byte {
 	b = appendUint(b, 1, uint64(m.Size))
@@ -27,7 +27,7 @@ func appendManifest(b []byte, m *Manifest) []byte {
 	return appendText(b, 17, m.Marks)
 }
 
-// headers are fields 4 to 11 in order.
+// headers returns fields 4 to 11 in order.
 func (m *Manifest) headers() [8]*string {
 	return [8]*string{&m.ContentType, &m.ContentEncoding, &m.ContentLanguage, &m.ContentDisposition,
 		&m.CacheControl, &m.Expires, &m.WebsiteRedirect, &m.StorageClass}
@@ -87,14 +87,14 @@ func appendParts(b []byte, p *Parts) []byte {
 	return b
 }
 
-// The manifest's only repeated fields, and those of its parts.
+// The only repeated fields of a manifest, of a part record, and of parts.
 const (
 	repeatedManifest = 1<<12 | 1<<13 | 1<<15
 	repeatedPart     = 1 << 4
 	repeatedParts    = 1<<4 | 1<<5
 )
 
-// decodeManifest keeps parts of b.
+// decodeManifest keeps slices of b.
 func decodeManifest(b []byte) (*Manifest, error) {
 	if len(b) > MaxManifest {
 		return nil, fmt.Errorf("%w: manifest of %d bytes", ErrCorrupt, len(b))

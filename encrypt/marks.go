@@ -5,33 +5,33 @@ import (
 	"fmt"
 )
 
-// SealMarks seals what may be changed of a version without making another one:
-// tags and ACL, in whatever encoding the caller has. It needs no object key, so
-// that an SSE-C object's tags can be read without its customer.
+// SealMarks seals the changeable attributes of a version: tags and ACL, in the
+// caller's encoding. It needs no object key, so that an SSE-C object's tags can be
+// read without the customer's key.
 //
-//	sealed = generation u32be ‖ record under the list key, with
-//	AAD = bind("sanctum/1/marks", deployment, bucket, key, version, generation)
+// sealed = generation u32be ‖ record under the list key, with
+// AAD = bind("sanctum/1/marks", deployment, bucket, key, version, generation)
 func (b *BucketKeys) SealMarks(n Name, marks []byte) []byte {
 	g := u32(b.generation)
 	return append(g, b.list.seal(marks, n.bind("sanctum/1/marks", g))...)
 }
 
-// OpenMarks opens what SealMarks made. ErrWrongKey for marks of another
-// generation, ErrCorrupt for such as are damaged or of another version.
+// OpenMarks opens marks of SealMarks. ErrWrongKey for marks of another generation,
+// ErrCorrupt for damaged ones or those of another version.
 func (b *BucketKeys) OpenMarks(n Name, sealed []byte) ([]byte, error) {
 	return b.openUnderList(sealed, "marks", func(g []byte) []byte { return n.bind("sanctum/1/marks", g) })
 }
 
-// SealSetting seals a bucket's sub-resource: its policy, say.
+// SealSetting seals a sub-resource of a bucket, for example its policy.
 //
-//	sealed = generation u32be ‖ record under the list key, with
-//	AAD = bind("sanctum/1/setting", deployment, bucket, name, generation)
+// sealed = generation u32be ‖ record under the list key, with
+// AAD = bind("sanctum/1/setting", deployment, bucket, name, generation)
 func (b *BucketKeys) SealSetting(name string, document []byte) []byte {
 	g := u32(b.generation)
 	return append(g, b.list.seal(document, b.settingAAD(name, g))...)
 }
 
-// OpenSetting opens what SealSetting made; errors as OpenMarks.
+// OpenSetting opens a setting of SealSetting; errors as OpenMarks.
 func (b *BucketKeys) OpenSetting(name string, sealed []byte) ([]byte, error) {
 	return b.openUnderList(sealed, "setting", func(g []byte) []byte { return b.settingAAD(name, g) })
 }
@@ -40,7 +40,7 @@ func (b *BucketKeys) settingAAD(name string, generation []byte) []byte {
 	return bind("sanctum/1/setting", b.deployment[:], b.bucket[:], []byte(name), generation)
 }
 
-// MarksGeneration reads which generation of the bucket's keys opens marks or a
+// MarksGeneration reads the generation of the bucket's keys that opens marks or a
 // setting.
 func MarksGeneration(sealed []byte) (uint32, error) {
 	if len(sealed) < 4+recordOverhead {

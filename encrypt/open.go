@@ -6,17 +6,17 @@ import (
 	"io"
 )
 
-// Opener opens one blob, whole or in ranges, each segment verified before a byte
-// of it leaves. Algorithms, IV, header tag and length are the manifest's; the
-// bytes of the backend can only agree or fail.
+// Opener opens one blob, whole or in ranges. It verifies each segment before it
+// yields a byte of it. Algorithms, IV, header tag and length come from the
+// manifest; the backend's bytes can only match or fail.
 type Opener struct {
-	c    segmentCipher // of epoch 0; copied by each reader, never used here
+	c    segmentCipher // of epoch 0; each reader uses a copy
 	size int64
 }
 
-// NewOpener checks key and aad against the manifest's seal, in constant time,
-// and returns ErrWrongKey where they do not belong together. plainSize is the
-// length of the whole blob's plaintext.
+// NewOpener checks key and aad against the manifest's seal, in constant time. It
+// returns ErrWrongKey if they do not match. plainSize is the length of the whole
+// blob's plaintext.
 func NewOpener(key DataKey, aad []byte, seal BlobSeal, plainSize int64) (*Opener, error) {
 	return newOpener(blobSuite, key, aad, seal, plainSize)
 }
@@ -32,8 +32,8 @@ func newOpener(s suite, key DataKey, aad []byte, seal BlobSeal, plainSize int64)
 	return &Opener{c: segmentCipher{m: m, aead: m.aead(0)}, size: plainSize}, nil
 }
 
-// CheckHeader compares a blob's first HeaderSize bytes with what the manifest
-// says they are, and returns ErrCorrupt otherwise. Range reads need no header.
+// CheckHeader compares a blob's first HeaderSize bytes with the manifest, and
+// returns ErrCorrupt if they differ. Range reads need no header.
 func (o *Opener) CheckHeader(h []byte) error {
 	want := o.c.m.header()
 	if subtle.ConstantTimeCompare(h, want[:]) != 1 {
@@ -42,9 +42,9 @@ func (o *Opener) CheckHeader(h []byte) error {
 	return nil
 }
 
-// SealedRange is the run of bytes in the blob that holds the segments covering
-// plaintext [off, off+n); the header is never in it. sealedLen is 0 for n == 0
-// and for a range that is not within the blob (whose reader will fail).
+// SealedRange returns the range of the blob with the segments that cover plaintext
+// [off, off+n); the header is never in it. sealedLen is 0 for n == 0 and for a
+// range outside the blob (whose reader will fail).
 func (o *Opener) SealedRange(off, n int64) (sealedOff, sealedLen int64) {
 	if !o.within(off, n) || n == 0 {
 		return 0, 0
@@ -59,7 +59,7 @@ func (o *Opener) within(off, n int64) bool {
 	return off >= 0 && n >= 0 && off <= o.size && n <= o.size-off
 }
 
-// sealedLen is the length of segment i in the blob.
+// sealedLen returns the length of segment i in the blob.
 func (o *Opener) sealedLen(i int64) int {
 	s := o.c.m.suite
 	if !o.final(i) {
@@ -70,8 +70,8 @@ func (o *Opener) sealedLen(i int64) int {
 
 func (o *Opener) final(i int64) bool { return i == o.c.m.suite.count(o.size)-1 }
 
-// NewReader returns plaintext [off, off+n) from sealed, which must deliver the
-// bytes of SealedRange(off, n); bytes after them are not read.
+// NewReader returns plaintext [off, off+n) from sealed, which must yield the bytes
+// of SealedRange(off, n); bytes after them are not read.
 func (o *Opener) NewReader(sealed io.Reader, off, n int64) *OpenReader {
 	r := &OpenReader{o: o, src: sealed, c: o.c, left: n}
 	if !o.within(off, n) {
@@ -83,19 +83,19 @@ func (o *Opener) NewReader(sealed io.Reader, off, n int64) *OpenReader {
 	return r
 }
 
-// OpenReader delivers verified plaintext. Its errors are ErrCorrupt, when the
-// sealed bytes end early or do not authenticate, or those of the sealed reader.
+// OpenReader yields verified plaintext. Its error is ErrCorrupt if the sealed bytes
+// end early or do not authenticate; otherwise it is an error of the sealed reader.
 // Not for concurrent use.
 //
-// It opens from one pooled buffer into another, or straight into a Read's own
-// when that has room for the segment: opening in place would cost the approved
-// GCM constructor a move of the segment and an allocation.
+// It opens from one pooled buffer into another, or directly into the buffer of Read
+// if the segment fits. Opening in place would cost the approved GCM constructor a
+// move of the segment and an allocation.
 type OpenReader struct {
 	o         *Opener
 	src       io.Reader
 	c         segmentCipher
 	in, plain *buffer // nil until needed
-	out       []byte  // verified, in plain, not yet delivered
+	out       []byte  // verified, in plain, not yet returned
 	next      int64
 	skip      int   // bytes to drop from the first segment
 	left      int64 // bytes still to take from segments
@@ -140,8 +140,7 @@ func (r *OpenReader) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// fill makes sure that there is something to deliver, in p if that is long
-// enough.
+// fill ensures that there is plaintext to return, in p if that is long enough.
 func (r *OpenReader) fill(p []byte) error {
 	if len(r.out) > 0 {
 		return nil
@@ -194,8 +193,8 @@ func (r *OpenReader) release() {
 	putBuffer(&r.plain)
 }
 
-// Close hands the buffers back; it does not close the sealed reader. It may be
-// called more than once and returns nil.
+// Close releases the buffers; it does not close the sealed reader. It may be called
+// more than once and returns nil.
 func (r *OpenReader) Close() error {
 	r.release()
 	r.out, r.err = nil, errClosed

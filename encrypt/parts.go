@@ -6,16 +6,16 @@ import (
 	"fmt"
 )
 
-// PartGroup is how many consecutive chosen parts share one digest, and so the
-// most part rows that must be read to serve one byte.
+// PartGroup is the number of consecutive chosen parts that share one digest, and so
+// the most part rows that must be read to serve one byte.
 const PartGroup = 128
 
-// Parts says that an object's body is chosen parts of a multipart upload, whose
-// records stay in rows of their own, each sealed under Key. The manifest pins
-// which attempt was chosen for each by a digest over every PartGroup of them: a
-// row that was edited, swapped or rolled back no longer fits.
+// Parts describes a body of chosen parts of a multipart upload. Their records stay
+// in separate rows, each sealed under Key. The manifest fixes the chosen attempt of
+// each part by a digest over every PartGroup of them: an edited, swapped or
+// rolled-back row does not match.
 type Parts struct {
-	Bucket [16]byte // the bucket uploaded to; a copied object may be in another
+	Bucket [16]byte // the bucket of the upload; a copied object may be in another
 	Upload [16]byte
 	Key    ObjectKey
 	Runs   []Run
@@ -28,15 +28,15 @@ type Run struct {
 	Size         int64
 }
 
-// ChosenPart is one part of a completed upload and the attempt that counts.
+// ChosenPart is one part of a completed upload with its chosen attempt.
 type ChosenPart struct {
 	Number  uint32
 	Attempt [16]byte
 	Size    int64
 }
 
-// BuildParts describes a completed upload. The parts must be in ascending order
-// of their numbers, at least one.
+// BuildParts describes a completed upload. The parts must be in ascending order of
+// their numbers. There must be at least one.
 func BuildParts(bucket, upload [16]byte, key ObjectKey, chosen []ChosenPart) (*Parts, error) {
 	p := &Parts{Bucket: bucket, Upload: upload, Key: key}
 	for _, c := range chosen {
@@ -57,7 +57,7 @@ func BuildParts(bucket, upload [16]byte, key ObjectKey, chosen []ChosenPart) (*P
 	return p, nil
 }
 
-// GroupDigest is SHA-256 over number u32be ‖ attempt[16] ‖ size u64be of each
+// GroupDigest returns SHA-256 over number u32be ‖ attempt[16] ‖ size u64be of each
 // part in turn.
 func GroupDigest(parts []ChosenPart) [32]byte {
 	b := make([]byte, 0, 28*len(parts))
@@ -69,10 +69,10 @@ func GroupDigest(parts []ChosenPart) [32]byte {
 	return sha256.Sum256(b)
 }
 
-// end is the number after the run's last.
+// end returns the number after the run's last.
 func (r Run) end() uint32 { return r.First + r.Count }
 
-// Count is the number of chosen parts.
+// Count returns the number of chosen parts.
 func (p *Parts) Count() int {
 	n := 0
 	for _, r := range p.Runs {
@@ -81,7 +81,7 @@ func (p *Parts) Count() int {
 	return n
 }
 
-// Size is the number of bytes in all of them.
+// Size returns the number of bytes of all chosen parts.
 func (p *Parts) Size() int64 {
 	var n int64
 	for _, r := range p.Runs {
@@ -90,8 +90,8 @@ func (p *Parts) Size() int64 {
 	return n
 }
 
-// Find returns the number of the part that holds the byte at off, and where in
-// the part that byte is. ok is false outside 0..Size()-1.
+// Find returns the number of the part that holds the byte at off, and the byte's
+// position in the part. ok is false outside 0..Size()-1.
 func (p *Parts) Find(off int64) (number uint32, partOffset int64, ok bool) {
 	if off < 0 {
 		return 0, 0, false
@@ -106,7 +106,7 @@ func (p *Parts) Find(off int64) (number uint32, partOffset int64, ok bool) {
 	return 0, 0, false
 }
 
-// PartRange returns where in the object a part begins and how long it is. ok is
+// PartRange returns the beginning of a part in the object, and its length. ok is
 // false for a number that was not chosen.
 func (p *Parts) PartRange(number uint32) (off, size int64, ok bool) {
 	for _, r := range p.Runs {
@@ -118,8 +118,8 @@ func (p *Parts) PartRange(number uint32) (off, size int64, ok bool) {
 	return 0, 0, false
 }
 
-// Index returns how many chosen parts come before a number: index/PartGroup is
-// its group. ok is false for a number that was not chosen.
+// Index returns the number of chosen parts before a number: index/PartGroup is its
+// group. ok is false for a number that was not chosen.
 func (p *Parts) Index(number uint32) (index int, ok bool) {
 	for _, r := range p.Runs {
 		if number >= r.First && number < r.end() {
@@ -130,7 +130,7 @@ func (p *Parts) Index(number uint32) (index int, ok bool) {
 	return 0, false
 }
 
-// GroupNumbers lists the part numbers of a group in order; none outside
+// GroupNumbers returns the part numbers of a group in order; none outside
 // 0..len(Groups)-1.
 func (p *Parts) GroupNumbers(group int) []uint32 {
 	if group < 0 || group >= len(p.Groups) {
@@ -147,8 +147,8 @@ func (p *Parts) GroupNumbers(group int) []uint32 {
 	return numbers
 }
 
-// VerifyGroup checks what the part rows of a group say against the manifest, and
-// returns ErrCorrupt unless they are exactly the chosen attempts, in order.
+// VerifyGroup checks the part rows of a group against the manifest. It returns
+// ErrCorrupt unless they are exactly the chosen attempts, in order.
 func (p *Parts) VerifyGroup(group int, rows []ChosenPart) error {
 	if group < 0 || group >= len(p.Groups) || GroupDigest(rows) != p.Groups[group] {
 		return fmt.Errorf("%w: rows of part group %d are not those of the manifest", ErrCorrupt, group)

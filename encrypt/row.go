@@ -6,21 +6,22 @@ import (
 	"fmt"
 )
 
-// A version's row stands in a store that may be edited, and much of it is in the
-// clear, for listings, lifecycles and locks. Its whole list record vouches for all
-// of that: for what listings read, by its associated data; for the rest, by a digest
-// in it. So a column that was edited, or a record that was taken from another row,
-// does not open, and nothing has to be compared column by column.
+// A version's row is in a store that may be edited, and much of it is in the clear,
+// for listings, lifecycles and locks. Its whole list record vouches for all of
+// that: by its associated data for the columns that listings read, and by a digest
+// inside it for the rest. So an edited column, or a record from another row, does
+// not open, and no column needs a separate comparison.
 //
-//	sealed = generation u32be ‖ 2 ‖ n1[12] ‖ n2[12] ‖ ciphertext ‖ tag[16], under the list key, with
-//	AAD    = bind("sanctum/2/list", deployment, bucket, key, version, generation,
-//	              flags(1), owner, u64be(size), i64be(modified), class)
+// sealed = generation u32be ‖ 2 ‖ n1[12] ‖ n2[12] ‖ ciphertext ‖ tag[16], under the list key, with
+// AAD    = bind("sanctum/2/list", deployment, bucket, key, version, generation,
 //
-// It is told from the list record of SealListRecord by the byte after the generation,
-// which is 1 there. Neither opens as the other.
+//	flags(1), owner, u64be(size), i64be(modified), class)
+//
+// The byte after the generation distinguishes it from the list record of
+// SealListRecord, where it is 1. Neither opens as the other.
 const wholeRecord = 2
 
-// RowShown is what listings read of a version's row.
+// RowShown has the columns of a version's row that listings read.
 type RowShown struct {
 	Null     bool // flag 1
 	Marker   bool // flag 2
@@ -30,20 +31,21 @@ type RowShown struct {
 	Class    string
 }
 
-// RowRest is what else a version's row says in the clear, and its sealed marks.
+// RowRest has the other clear columns of a version's row, and its sealed marks.
 type RowRest struct {
 	Encryption uint8
 	LockMode   uint8
 	LockHold   bool
 	LockUntil  *int64 // microseconds since 1970 UTC; nil: none
 	BodyKind   uint8
-	Body       []byte // the id of a blob or upload; none of a body within the manifest
+	Body       []byte // the id of a blob or upload; empty for a body within the manifest
 	Revision   int64
 	Marks      []byte // as stored; empty: none
 }
 
-// Digest is SHA-256(bind("sanctum/2/row", encryption(1) ‖ lock mode(1) ‖ lock hold(1),
-// i64be(lock until) or nothing, body kind(1) ‖ body, u64be(revision), marks)).
+// Digest returns SHA-256(bind("sanctum/2/row", encryption(1) ‖ lock mode(1) ‖ lock
+// hold(1), i64be(lock until) or nothing, body kind(1) ‖ body, u64be(revision),
+// marks)).
 func (r *RowRest) Digest() [sha256.Size]byte {
 	var until []byte
 	if r.LockUntil != nil {
@@ -53,7 +55,7 @@ func (r *RowRest) Digest() [sha256.Size]byte {
 		[]byte{r.Encryption, r.LockMode, flag(r.LockHold, 1)}, until, append([]byte{r.BodyKind}, r.Body...), u64(r.Revision), r.Marks))
 }
 
-// WholeRecord is what a whole list record holds. Of a delete marker only Rest is set.
+// WholeRecord is the content of a whole list record. A delete marker has only Rest.
 type WholeRecord struct {
 	ETag              string // without quotes
 	ChecksumAlgorithm string
@@ -61,19 +63,19 @@ type WholeRecord struct {
 	Rest              [sha256.Size]byte // RowRest.Digest
 }
 
-// IsWholeRecord reports whether a list record claims to be one of SealWholeRecord's.
+// IsWholeRecord reports whether a list record claims to come from SealWholeRecord.
 func IsWholeRecord(sealed []byte) bool { return len(sealed) > 4 && sealed[4] == wholeRecord }
 
-// SealWholeRecord binds the record to its row. The deployment and bucket in n must be
-// the keys' own.
+// SealWholeRecord seals the record, bound to its row. The deployment and bucket in
+// n must be the keys' own.
 func (b *BucketKeys) SealWholeRecord(n Name, shown *RowShown, r *WholeRecord) []byte {
 	record := b.list.sealAs(wholeRecord, appendWholeRecord(nil, r), b.wholeAAD(&n, shown))
 	return append(u32(b.generation), record...)
 }
 
-// OpenWholeRecord opens what SealWholeRecord made. ErrWrongKey for a record of another
-// generation; ErrCorrupt for one that is damaged, of another row or form, or whose row
-// shows something else. The caller compares Rest.
+// OpenWholeRecord opens a record of SealWholeRecord. ErrWrongKey for a record of
+// another generation; ErrCorrupt for one that is damaged, of another row or form,
+// or whose row has other shown columns. The caller compares Rest.
 func (b *BucketKeys) OpenWholeRecord(n Name, shown *RowShown, sealed []byte) (WholeRecord, error) {
 	generation, err := ListRecordGeneration(sealed)
 	if err != nil {

@@ -10,26 +10,26 @@ import (
 
 var errClosed = errors.New("encrypt: used after Close")
 
-// SealReader is a blob made from segments of plaintext as it is read: header
-// first, then each segment. It reads one segment of its source at a time and
-// allocates nothing for it.
+// SealReader makes a blob from segments of plaintext while it is read: header
+// first, then each segment. It reads one segment of its source at a time, without
+// allocations.
 //
-// One goroutine reads; Close may come from another one, so that an HTTP
-// transport which still holds the body finds it closed instead of reused.
+// One goroutine reads. Close may come from another one, so that an HTTP transport
+// that still holds the body finds it closed and not reused.
 type SealReader struct {
 	mu    sync.Mutex
 	src   Segments
 	c     segmentCipher
 	seal  BlobSeal
 	buf   *buffer
-	out   []byte // sealed, in buf, not yet delivered
+	out   []byte // sealed, in buf, not yet returned
 	next  uint64
 	plain int64
-	err   error // sticky; io.EOF once the last segment is sealed
+	err   error // lasting; io.EOF once the last segment is sealed
 }
 
-// NewSealReader starts a new blob under a key that has sealed nothing else.
-// Reading returns src's error when src fails, and then never the final segment.
+// NewSealReader starts a new blob under a key that has sealed nothing else. If src
+// fails, Read returns its error and never the final segment.
 func NewSealReader(src Segments, key DataKey, aad []byte) (*SealReader, error) {
 	return newSealReader(blobSuite, src, key, aad)
 }
@@ -55,11 +55,11 @@ func (m *message) seal() (s BlobSeal) {
 	return s
 }
 
-// Seal is what the manifest must keep. It is known from the start.
+// Seal returns the part of the header for the manifest. It is known from the start.
 func (r *SealReader) Seal() BlobSeal { return r.seal }
 
-// PlainSize is the number of plaintext bytes sealed; final once Read or WriteTo
-// has reached the end.
+// PlainSize returns the number of plaintext bytes sealed. It is final after Read or
+// WriteTo has reached the end.
 func (r *SealReader) PlainSize() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -95,7 +95,7 @@ func (r *SealReader) WriteTo(w io.Writer) (total int64, err error) {
 	}
 }
 
-// writeSegment holds the lock for one Write only, so that Close gets a turn.
+// writeSegment holds the lock for one Write only, so that Close can interrupt.
 func (r *SealReader) writeSegment(w io.Writer) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,7 +113,7 @@ func (r *SealReader) writeSegment(w io.Writer) (int, error) {
 	return n, err
 }
 
-// fill makes sure that there is something to deliver.
+// fill ensures that there are bytes to return.
 func (r *SealReader) fill() error {
 	if len(r.out) > 0 {
 		return nil
@@ -123,7 +123,7 @@ func (r *SealReader) fill() error {
 	}
 	plain, last, err := r.src.Next()
 	if err == io.EOF {
-		err = io.ErrUnexpectedEOF // a source ends with a last segment, never like this
+		err = io.ErrUnexpectedEOF // a source must end with a last segment
 	}
 	if err == nil {
 		err = r.c.m.suite.check(plain, last, r.next)
@@ -146,7 +146,7 @@ func (r *SealReader) fill() error {
 	return nil
 }
 
-// check holds a source to the contract of Segments.
+// check validates a source's segment against the contract of Segments.
 func (s suite) check(plain []byte, last bool, i uint64) error {
 	full := len(plain) == s.plain()
 	short := last && len(plain) < s.plain() && (len(plain) > 0 || i == 0)
@@ -156,7 +156,7 @@ func (s suite) check(plain []byte, last bool, i uint64) error {
 	return nil
 }
 
-// Close hands buffers back, those of SegmentsOf included. It waits for a Read in
+// Close releases buffers, including those of SegmentsOf. It waits for a Read in
 // progress; later ones fail. It may be called more than once and returns nil.
 func (r *SealReader) Close() error {
 	r.mu.Lock()
@@ -172,7 +172,7 @@ func (r *SealReader) Close() error {
 	return nil
 }
 
-// SealWriter makes a blob from what is written to it. Not for concurrent use.
+// SealWriter makes a blob from the bytes written to it. Not for concurrent use.
 type SealWriter struct {
 	dst     io.Writer
 	c       segmentCipher
@@ -183,8 +183,8 @@ type SealWriter struct {
 	err     error
 }
 
-// NewSealWriter starts a new blob under a key that has sealed nothing else. The
-// last segment is written by Close and by nothing else.
+// NewSealWriter starts a new blob under a key that has sealed nothing else. Only
+// Close writes the last segment.
 func NewSealWriter(dst io.Writer, key DataKey, aad []byte) (*SealWriter, error) {
 	return newSealWriter(blobSuite, dst, key, aad)
 }
@@ -197,7 +197,7 @@ func newSealWriter(s suite, dst io.Writer, key DataKey, aad []byte) (*SealWriter
 	return &SealWriter{dst: dst, c: segmentCipher{m: m}, seal: m.seal(), in: getBuffer(), out: getBuffer()}, nil
 }
 
-// Seal is what the manifest must keep. It is known from the start.
+// Seal returns the part of the header for the manifest. It is known from the start.
 func (w *SealWriter) Seal() BlobSeal { return w.seal }
 
 // Write implements io.Writer. After an error every later call fails with it.
@@ -207,7 +207,8 @@ func (w *SealWriter) Write(p []byte) (n int, err error) {
 	}
 	size := w.c.m.suite.plain()
 	for len(p) > 0 {
-		// A full buffer is an inner segment only now that a byte follows it.
+		// A full buffer can be sealed as an inner segment only when another byte
+		// follows.
 		if w.held == size {
 			if err := w.flush(w.in[:size], false); err != nil {
 				return n, err
@@ -247,8 +248,8 @@ func (w *SealWriter) flush(plain []byte, last bool) error {
 	return nil
 }
 
-// Close seals the last segment and hands the buffers back. After a failed Write
-// it writes nothing and returns that error. A second Close fails.
+// Close seals the last segment and releases the buffers. After a failed Write it
+// writes nothing and returns that error. A second Close fails.
 func (w *SealWriter) Close() error {
 	if w.err == nil {
 		w.err = w.flush(w.in[:w.held], true)
@@ -258,8 +259,8 @@ func (w *SealWriter) Close() error {
 	return err
 }
 
-// Release hands the buffers back without finishing the blob, which can then
-// never be opened to its end. After Close it does nothing.
+// Release releases the buffers without completing the blob, which can then never be
+// opened to its end. After Close it does nothing.
 func (w *SealWriter) Release() {
 	putBuffer(&w.in)
 	putBuffer(&w.out)

@@ -2,19 +2,19 @@ package encrypt
 
 import "io"
 
-// Segments yields a body in plaintext segments: every one SegmentSize long but
+// Segments yields a body in plaintext segments. All have SegmentSize bytes, except
 // the last, which has 1..SegmentSize bytes, or 0 for an empty body.
 type Segments interface {
-	// Next returns the next segment, valid until the following call, and
-	// whether it is the last. After an error nothing more may be yielded; a
-	// body that must not be accepted fails before its last segment.
+	// Next returns the next segment, valid until the following call, and whether it
+	// is the last. After an error it must yield nothing more; a body that must not
+	// be accepted fails before its last segment.
 	Next() (segment []byte, last bool, err error)
 }
 
-// SegmentsOf cuts what r delivers into segments. It reads one byte ahead, so a
-// segment is yielded only once it is known whether it is the last: when r fails
-// with anything but io.EOF, even after its final byte, the last segment is never
-// yielded and r's error is returned. Not for concurrent use.
+// SegmentsOf cuts the bytes of r into segments. It reads one byte ahead, so that it
+// yields a segment only when it knows whether it is the last. If r fails with
+// anything but io.EOF, even after its final byte, the last segment is never yielded
+// and r's error is returned. Not for concurrent use.
 func SegmentsOf(r io.Reader) Segments {
 	return &readerSegments{r: r, size: SegmentSize, buf: getBuffer()}
 }
@@ -53,22 +53,23 @@ func (s *readerSegments) Next() (segment []byte, last bool, err error) {
 	return s.buf[:have], true, nil
 }
 
-// release hands the buffer back; the segment last yielded is gone with it.
+// release returns the buffer to the pool; the last segment becomes invalid.
 func (s *readerSegments) release() {
 	putBuffer(&s.buf)
 	s.err = errClosed
 }
 
-// releaser is a Segments with a buffer to give back; the seal readers use it.
+// releaser is a Segments with a buffer to release; the seal readers use it.
 type releaser interface{ release() }
 
-// maxEmptyReads is how often in a row a reader may deliver nothing and no error.
+// maxEmptyReads is how many times in a row a reader may return neither bytes nor an
+// error.
 const maxEmptyReads = 100
 
-// readFull reads until p is full or r fails. Unlike io.ReadFull it hands r's own
-// error on: io.EOF means a clean end wherever it falls, and io.ErrUnexpectedEOF
-// can only come from r, where it means a body cut short. An error that arrives
-// with the last byte is reported along with n == len(p).
+// readFull reads until p is full or r fails. Unlike io.ReadFull it returns r's own
+// error: io.EOF means a clean end at any position, and io.ErrUnexpectedEOF can only
+// come from r, where it means a truncated body. An error that arrives with the last
+// byte is returned along with n == len(p).
 func readFull(r io.Reader, p []byte) (n int, err error) {
 	for empty := 0; n < len(p) && err == nil; {
 		var m int

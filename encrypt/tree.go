@@ -5,18 +5,18 @@ import (
 	"fmt"
 )
 
-// Purposes of an object key: what its wrap and the manifests under it are bound
-// to, so that neither passes for the other.
+// Purposes of an object key. Its wrap and the manifests under it are bound to the
+// purpose, so that neither is accepted for the other.
 const (
-	// PurposeVersion: the id is a version's, the manifest describes its bytes.
+	// PurposeVersion: the id is a version's, and the manifest describes its bytes.
 	PurposeVersion = "version"
-	// PurposeUpload: the id is an open multipart upload's, the manifest holds
-	// the settings it was started with, and the key seals its part records too.
+	// PurposeUpload: the id is an open multipart upload's, the manifest holds its
+	// initial settings, and the key also seals its part records.
 	PurposeUpload = "upload"
 )
 
-// Name is what a manifest and a list record are bound to. Version is the upload
-// id where the purpose is PurposeUpload.
+// Name is the binding of a manifest and a list record. Version is the upload id if
+// the purpose is PurposeUpload.
 type Name struct {
 	Deployment Deployment
 	Bucket     [16]byte
@@ -39,11 +39,11 @@ type BucketKeys struct {
 
 // DeriveBucketKeys derives the keys from the seed, which is not kept:
 //
-//	wrapping key = HKDF-SHA256(seed, no salt, bind("sanctum/1/bucket-wrapping-key", deployment, bucket, generation), 32)
-//	list key     = the same with "sanctum/1/bucket-list-key"
+// wrapping key = HKDF-SHA256(seed, no salt, bind("sanctum/1/bucket-wrapping-key", deployment, bucket, generation), 32)
+// list key     = the same with "sanctum/1/bucket-list-key"
 //
-// The ids are in the derivation so that a seed put in another one's place gives
-// wrong keys even where a provider binds no context.
+// The ids are part of the derivation, so that a swapped seed gives wrong keys even
+// where a provider binds no context.
 func DeriveBucketKeys(seed Seed, d Deployment, bucket [16]byte, generation uint32) *BucketKeys {
 	derive := func(label string) [32]byte {
 		info := bind(label, d[:], bucket[:], u32(generation))
@@ -57,17 +57,17 @@ func DeriveBucketKeys(seed Seed, d Deployment, bucket [16]byte, generation uint3
 	}
 }
 
-// Generation is the number in every wrap and list record these keys make.
+// Generation returns the number in every wrap and list record of these keys.
 func (b *BucketKeys) Generation() uint32 { return b.generation }
 
-// WrapKey wraps an object key for the version, or with PurposeUpload the upload,
-// whose id is given.
+// WrapKey wraps an object key for the version with the given id, or with
+// PurposeUpload for the upload.
 func (b *BucketKeys) WrapKey(k ObjectKey, version [16]byte, purpose string) []byte {
 	return Wrap(b.wrapping, b.generation, purpose, b.keyAAD(version), k[:])
 }
 
-// UnwrapKey opens what WrapKey made. ErrWrongKey where the bucket, generation,
-// version or purpose is another.
+// UnwrapKey opens a wrap of WrapKey. ErrWrongKey if the bucket, generation, version
+// or purpose differs.
 func (b *BucketKeys) UnwrapKey(wrap []byte, version [16]byte, purpose string) (k ObjectKey, err error) {
 	generation, err := WrapGeneration(wrap)
 	if err != nil {
@@ -90,8 +90,8 @@ func (b *BucketKeys) keyAAD(version [16]byte) []byte {
 	return bind("sanctum/1/object-key", b.deployment[:], b.bucket[:], version[:])
 }
 
-// ListRecord is what a listing shows of a version besides its row: sealed under
-// the bucket's list key, so that listing opens no object key.
+// ListRecord has the fields of a version that a listing shows beside its row. It is
+// sealed under the bucket's list key, so that listing opens no object key.
 type ListRecord struct {
 	ETag              string // without quotes
 	Owner             string
@@ -99,16 +99,16 @@ type ListRecord struct {
 	ChecksumType      string
 }
 
-// SealListRecord binds the record to its row. The deployment and bucket in n
+// SealListRecord seals the record, bound to its row. The deployment and bucket in n
 // must be the keys' own.
 //
-//	sealed = generation u32be ‖ record, with AAD = bind("sanctum/1/list", deployment, bucket, key, version, generation)
+// sealed = generation u32be ‖ record, with AAD = bind("sanctum/1/list", deployment, bucket, key, version, generation)
 func (b *BucketKeys) SealListRecord(n Name, r *ListRecord) []byte {
 	record := b.list.seal(appendListRecord(nil, r), b.listAAD(&n))
 	return append(u32(b.generation), record...)
 }
 
-// OpenListRecord opens what SealListRecord made. ErrWrongKey for a record of
+// OpenListRecord opens a record of SealListRecord. ErrWrongKey for a record of
 // another generation, ErrCorrupt for one that is damaged or of another row.
 func (b *BucketKeys) OpenListRecord(n Name, sealed []byte) (ListRecord, error) {
 	generation, err := ListRecordGeneration(sealed)
@@ -125,7 +125,7 @@ func (b *BucketKeys) OpenListRecord(n Name, sealed []byte) (ListRecord, error) {
 	return decodeListRecord(plain)
 }
 
-// ListRecordGeneration reads which generation of the bucket's keys opens a list
+// ListRecordGeneration reads the generation of the bucket's keys that opens a list
 // record.
 func ListRecordGeneration(sealed []byte) (uint32, error) {
 	if len(sealed) < 4+recordOverhead {
@@ -140,7 +140,7 @@ func (b *BucketKeys) listAAD(n *Name) []byte {
 	return n.bind("sanctum/1/list", generation[:])
 }
 
-// SystemKeys protect the secrets that belong to no bucket: those of access keys.
+// SystemKeys protect secrets that belong to no bucket: those of access keys.
 // Immutable.
 type SystemKeys struct {
 	deployment Deployment
@@ -158,16 +158,16 @@ func DeriveSystemKeys(seed Seed, d Deployment, generation uint32) *SystemKeys {
 
 const purposeCredential = "credential"
 
-// Generation is the number in every wrap these keys make.
+// Generation returns the number in every wrap of these keys.
 func (s *SystemKeys) Generation() uint32 { return s.generation }
 
-// WrapSecret wraps the secret of an access key for the user it belongs to.
+// WrapSecret wraps the secret of an access key for its user.
 func (s *SystemKeys) WrapSecret(accessKeyID, userID string, secret []byte) []byte {
 	return Wrap(s.wrapping, s.generation, purposeCredential, s.aad(accessKeyID, userID), secret)
 }
 
-// UnwrapSecret opens what WrapSecret made. ErrWrongKey where the access key or
-// the user is another, so that a secret moved to another row opens nothing.
+// UnwrapSecret opens a wrap of WrapSecret. ErrWrongKey if the access key or the
+// user differs, so that a secret moved to another row opens nothing.
 func (s *SystemKeys) UnwrapSecret(accessKeyID, userID string, wrap []byte) ([]byte, error) {
 	return Unwrap(s.wrapping, purposeCredential, s.aad(accessKeyID, userID), wrap)
 }
@@ -176,16 +176,16 @@ func (s *SystemKeys) aad(accessKeyID, userID string) []byte {
 	return bind("sanctum/1/credential", s.deployment[:], []byte(accessKeyID), []byte(userID))
 }
 
-// SealDocument seals something of the system's own, such as what a user may do,
-// for the kind of thing and the id that it belongs to.
+// SealDocument seals a document of the system, such as a user's permissions, for
+// the kind and the id of its owner.
 //
-//	wrap with purpose kind and aad = bind("sanctum/1/document", deployment, kind, id)
+// wrap with purpose kind and aad = bind("sanctum/1/document", deployment, kind, id)
 func (s *SystemKeys) SealDocument(kind string, id, document []byte) []byte {
 	return Wrap(s.wrapping, s.generation, kind, s.documentAAD(kind, id), document)
 }
 
-// OpenDocument opens what SealDocument made. ErrWrongKey where kind or id is
-// another; ErrCorrupt for what is damaged.
+// OpenDocument opens a document of SealDocument. ErrWrongKey if kind or id differs;
+// ErrCorrupt for damage.
 func (s *SystemKeys) OpenDocument(kind string, id, sealed []byte) ([]byte, error) {
 	return Unwrap(s.wrapping, kind, s.documentAAD(kind, id), sealed)
 }

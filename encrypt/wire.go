@@ -9,8 +9,8 @@ import (
 
 // Records are encoded in the protobuf wire format (docs/format.md has the .proto
 // text), narrowed so that each value has exactly one encoding: fields in order,
-// zero scalars and empty byte strings left out, shortest varints, nothing
-// unknown. A decoder that meets anything else refuses the record.
+// zero scalars and empty byte strings left out, shortest varints, no unknown
+// fields. A decoder refuses any other record.
 
 func appendUint(b []byte, num protowire.Number, v uint64) []byte {
 	if v == 0 {
@@ -27,7 +27,7 @@ func appendText[T string | []byte](b []byte, num protowire.Number, v T) []byte {
 	return append(b, v...)
 }
 
-// fields reads one message. Its first error sticks and ends the reading.
+// fields reads one message. Its first error lasts and ends the reading.
 type fields struct {
 	what     string
 	rest     []byte
@@ -87,7 +87,7 @@ func (f *fields) refuse(format string, args ...any) bool {
 	return false
 }
 
-// unknown refuses the current field: a record with something this release does
+// unknown refuses the current field: a record with a field that this release does
 // not understand is not opened in part.
 func (f *fields) unknown() { f.refuse("unknown field %d", f.num) }
 
@@ -95,13 +95,13 @@ func (f *fields) size() int64 { return int64(f.uint(math.MaxInt64)) }
 
 func (f *fields) uint(limit uint64) uint64 {
 	if f.kind != protowire.VarintType || f.number > limit {
-		f.refuse("field %d is no number up to %d", f.num, limit)
+		f.refuse("field %d is not a number up to %d", f.num, limit)
 		return 0
 	}
 	return f.number
 }
 
-// data is the current field's bytes, a part of the message.
+// data returns the current field's bytes, a slice of the message.
 func (f *fields) data() []byte {
 	if f.kind != protowire.BytesType {
 		f.refuse("field %d is not bytes", f.num)
@@ -119,7 +119,7 @@ func (f *fields) fixed(dst []byte) {
 	}
 }
 
-// into runs read over the current field as a message of its own.
+// into runs read over the current field as a message.
 func (f *fields) into(what string, repeated uint32, read func(*fields)) {
 	sub := fields{what: f.what + "." + what, rest: f.data(), repeated: repeated}
 	read(&sub)

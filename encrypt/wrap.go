@@ -27,9 +27,9 @@ const (
 	WrapOverhead = wrapPrefix + gcmNonce + gcmTag
 )
 
-// Wrap seals a secret of any length under key. purpose and aad are bound to it
-// and must be given again to Unwrap; generation says which key it was and is
-// readable without one.
+// Wrap seals a secret of any length under key. purpose and aad are bound to it and
+// must be passed to Unwrap again; generation identifies the key and is readable
+// without it.
 func Wrap(key [32]byte, generation uint32, purpose string, aad, secret []byte) []byte {
 	out := make([]byte, wrapPrefix, WrapOverhead+len(secret))
 	out[0] = wrapVersion
@@ -42,7 +42,8 @@ func Wrap(key [32]byte, generation uint32, purpose string, aad, secret []byte) [
 }
 
 // Unwrap opens a wrap into new memory. ErrWrongKey: another key, purpose, aad or
-// generation (or damage to what commits to them). ErrCorrupt: anything else.
+// generation (or damage to the fields that commit to them). ErrCorrupt: anything
+// else.
 func Unwrap(key [32]byte, purpose string, aad, wrap []byte) ([]byte, error) {
 	generation, err := WrapGeneration(wrap)
 	if err != nil {
@@ -60,8 +61,8 @@ func Unwrap(key [32]byte, purpose string, aad, wrap []byte) ([]byte, error) {
 	return secret, nil
 }
 
-// WrapGeneration reads which generation of its key a wrap was made with. The
-// answer is authenticated only once Unwrap has succeeded.
+// WrapGeneration reads the generation of the key that made a wrap. The answer is
+// authenticated only once Unwrap has succeeded.
 func WrapGeneration(wrap []byte) (uint32, error) {
 	if len(wrap) < WrapOverhead || wrap[0] != wrapVersion {
 		return 0, fmt.Errorf("%w: not a wrap of version %d", ErrCorrupt, wrapVersion)

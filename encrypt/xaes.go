@@ -22,7 +22,7 @@ const (
 	xaesHalf       = 12
 )
 
-// xaes is a key made ready. Immutable.
+// xaes is a prepared key. Immutable.
 type xaes struct {
 	block cipher.Block
 	k1    [aes.BlockSize]byte // CMAC's subkey for whole blocks
@@ -46,7 +46,7 @@ func newXAES(key *[32]byte) *xaes {
 	return x
 }
 
-// subkey is the AES-256-GCM key for the first half of a nonce.
+// subkey returns the AES-256-GCM key for the first half of a nonce.
 func (x *xaes) subkey(n1 []byte) []byte {
 	k := make([]byte, 2*aes.BlockSize)
 	for i := range 2 {
@@ -64,7 +64,7 @@ func (x *xaes) subkey(n1 []byte) []byte {
 // seal makes a record.
 func (x *xaes) seal(plain, aad []byte) []byte { return x.sealAs(recordVersion, plain, aad) }
 
-// sealAs makes a record of another version, whose AAD says which.
+// sealAs makes a record of another version. The label in its AAD must differ too.
 func (x *xaes) sealAs(version byte, plain, aad []byte) []byte {
 	out := make([]byte, 1+xaesHalf, recordOverhead+len(plain))
 	out[0] = version
@@ -72,7 +72,7 @@ func (x *xaes) sealAs(version byte, plain, aad []byte) []byte {
 	return randomNonceGCM(x.subkey(out[1:])).Seal(out, nil, plain, aad)
 }
 
-// open returns a record's plaintext in memory of its own.
+// open returns a record's plaintext in new memory.
 func (x *xaes) open(record, aad []byte) ([]byte, error) { return x.openAs(recordVersion, record, aad) }
 
 func (x *xaes) openAs(version byte, record, aad []byte) ([]byte, error) {

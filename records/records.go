@@ -1,10 +1,10 @@
-// Package records seals what a row of the store says in its clear columns. A record is
-// sealed under the deployment's system keys for the row's kind and id: a column that was
-// edited, and a row that was put in another's place, disagree with it. System keys, so
-// that no bucket's own are needed to list buckets.
+// Package records seals the clear columns of rows of the store. A record is sealed
+// under the deployment's system keys for the row's kind and id, so that an edited
+// column or a swapped row does not match it. System keys are used so that listing
+// buckets needs no bucket's keys.
 //
-// The package does not know the rows: each is described where its meaning is, by a type
-// of facts.
+// The package does not know the rows: the package that owns a row describes it by a
+// type of facts.
 package records
 
 import (
@@ -17,10 +17,10 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// ErrEdited: a row of the store is not what this deployment's gateways wrote.
+// ErrEdited: a row of the store is not as this deployment's gateways wrote it.
 var ErrEdited = errors.New("the store was edited")
 
-// ErrNone: a row has no record, and ought to.
+// ErrNone: a row has no record, but must have one.
 var ErrNone = errors.New("its record is missing")
 
 var errUnlike = errors.New("it is not what its record says")
@@ -31,16 +31,16 @@ type Records struct {
 	sealing func() meta.Sealing
 }
 
-// New returns the records that are sealed under the keys. sealing says how much of the
-// deployment is sealed, as this process knows it at the moment.
+// New returns the records of the keys. sealing returns this process's current
+// knowledge of how much of the deployment is sealed.
 func New(keys *encrypt.SystemKeys, sealing func() meta.Sealing) *Records {
 	return &Records{keys, sealing}
 }
 
-// Sealing is how much of the deployment is sealed, as this process knows it.
+// Sealing returns how much of the deployment is sealed, as this process knows it.
 func (r *Records) Sealing() meta.Sealing { return r.sealing() }
 
-// Seal seals what a row of the kind and id says.
+// Seal seals the facts of a row of the kind and id.
 func Seal[T any](r *Records, kind string, id []byte, facts T) ([]byte, error) {
 	text, err := json.Marshal(facts)
 	if err != nil {
@@ -49,7 +49,7 @@ func Seal[T any](r *Records, kind string, id []byte, facts T) ([]byte, error) {
 	return r.SealDocument(kind, id, text), nil
 }
 
-// Open opens a record. One that says what this release does not know is refused.
+// Open opens a record. It refuses one with facts that this release does not know.
 func Open[T any](r *Records, kind string, id, record []byte) (facts T, err error) {
 	text, err := r.OpenDocument(kind, id, record)
 	if err != nil {
@@ -60,11 +60,11 @@ func Open[T any](r *Records, kind string, id, record []byte) (facts T, err error
 	return facts, d.Decode(&facts)
 }
 
-// Prove holds a row's record against what the row says. A row may be without its record
-// until the deployment is sealed whole.
+// Prove compares a row's record with the row. A row may lack its record until the
+// deployment is sealed whole.
 func Prove[T comparable](r *Records, kind string, id, record []byte, row T) error {
 	switch sealing := r.sealing(); {
-	case sealing < meta.SealingRenewed: // the release before changes rows without their records
+	case sealing < meta.SealingRenewed: // the previous release changes rows without their records
 		return nil
 	case len(record) == 0 && sealing < meta.SealingWhole:
 		return nil
@@ -81,8 +81,8 @@ func Prove[T comparable](r *Records, kind string, id, record []byte, row T) erro
 	return nil
 }
 
-// Edited says that a row does not stand the proof; nil for nil. A key provider is not
-// asked for it, so that no passing state is among the reasons.
+// Edited returns the error for a row that fails its proof; nil for nil. The proof
+// asks no key provider, so a temporary failure is never its reason.
 func Edited(what string, err error) error {
 	if err == nil {
 		return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// Delete implements backends.Backend. Each folder touched is flushed once.
+// Delete implements backends.Backend. It flushes each folder once.
 func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
 	if err := s.writable(ctx); err != nil {
 		return fmt.Errorf("delete blobs: %w", err)
@@ -30,8 +30,8 @@ func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
 	return nil
 }
 
-// deleteInShard flushes the folder even if nothing was there: an earlier Delete
-// may have removed the files and died before its flush.
+// deleteInShard flushes the folder even if no file was there: an earlier Delete may
+// have removed the files and died before its flush.
 func (s *Store) deleteInShard(h *handles, ids []backends.BlobID) error {
 	shard, err := h.openShard(ids[0])
 	if errors.Is(err, iofs.ErrNotExist) && !h.shards.removed() {

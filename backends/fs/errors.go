@@ -11,32 +11,32 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// causes says which of the contract's errors a system error amounts to. Others,
-// EIO above all, stay what they are.
+// causes maps system errors to errors of the contract. Others, above all EIO, stay
+// as they are.
 var causes = []struct{ system, contract error }{
 	{syscall.ENOSPC, backends.ErrFull},
 	{syscall.EDQUOT, backends.ErrFull},
 	{syscall.EFBIG, backends.ErrFull}, // RLIMIT_FSIZE, or the file system's own limit
 	{syscall.EROFS, backends.ErrReadOnly},
-	{syscall.EACCES, backends.ErrDenied}, // somebody took rights away
+	{syscall.EACCES, backends.ErrDenied}, // the rights were changed
 	{syscall.EPERM, backends.ErrDenied},
 	{syscall.EMFILE, backends.ErrUnavailable},
 	{syscall.ENFILE, backends.ErrUnavailable},
 	{syscall.ENOMEM, backends.ErrUnavailable},
 	{syscall.ETIMEDOUT, backends.ErrUnavailable}, // network file systems
-	{syscall.ESTALE, backends.ErrUnavailable},    // and those that were mounted anew: lostErrors
+	{syscall.ESTALE, backends.ErrUnavailable},    // also after a new mount: see lostErrors
 	{syscall.ENOTCONN, backends.ErrUnavailable},
 	{syscall.ENODEV, backends.ErrUnavailable},
 	{syscall.ESHUTDOWN, backends.ErrUnavailable},
 	{os.ErrClosed, backends.ErrClosed},
 }
 
-// errNoFile: something else is where a blob was, or where one is looked for. Its bytes are not
-// to be had, which is damage.
+// errNoFile: the name of a blob belongs to something other than a plain file. The
+// bytes are lost, so this counts as damage.
 var errNoFile = fmt.Errorf("%w: not a plain file", backends.ErrCorrupt)
 
 // classify wraps a system error in the contract's. It must not see errors of a
-// caller's reader, whose meaning is the caller's.
+// caller's reader, because those belong to the caller.
 func classify(err error) error {
 	for _, c := range causes {
 		if errors.Is(err, c.system) {
@@ -54,7 +54,7 @@ func absent(err error) error {
 	return classify(err)
 }
 
-// ended is the reason why ctx has ended, or nil.
+// ended returns the reason why ctx has ended, or nil.
 func ended(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -62,7 +62,7 @@ func ended(ctx context.Context) error {
 	return nil
 }
 
-// writable reports why a write may not begin.
+// writable returns the reason why a write must not begin, or nil.
 func (s *Store) writable(ctx context.Context) error {
 	if s.now.Load().tmp == nil {
 		return backends.ErrReadOnly

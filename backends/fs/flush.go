@@ -2,13 +2,13 @@ package fs
 
 import "sync"
 
-// flushes joins the flushes of one folder by Puts that meet in it: while one
-// runs, those that have made an entry since wait for the next, which is for all
-// of them. So each entry is flushed by a call that begins after it was made.
+// flushes joins the flushes of one folder by concurrent Puts. While one flush runs,
+// all Puts that have added an entry since wait for the next flush, which serves all
+// of them. So each entry is flushed by a call that begins after it was added.
 type flushes struct {
 	mu      sync.Mutex
-	running *flush // the latest that began; nil before the first
-	next    *flush // waits for running to end; nil when nobody does
+	running *flush // the latest flush; nil before the first
+	next    *flush // waits for running to end; nil when no caller waits
 }
 
 type flush struct {
@@ -16,7 +16,7 @@ type flush struct {
 	err  error // set before done is closed
 }
 
-// join returns what a flush said that began after the call.
+// join returns the result of a flush that begins after the call.
 func (g *flushes) join(sync func() error) error {
 	g.mu.Lock()
 	f, before := g.next, g.running

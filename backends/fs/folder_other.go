@@ -8,7 +8,7 @@ import (
 	"os"
 )
 
-// folder is an open folder that is read only: see takeLock.
+// folder is an open folder that can only be read: see takeLock.
 type folder struct{ root *os.Root }
 
 func openFolder(root *os.Root) (*folder, error) {

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// folder is an open folder whose entries are reached by one system call each, for
-// the road that every object takes. os.Root, which does the rest, needs several:
-// it has paths of any shape to follow, and asks of each file that it opens
-// whether one can wait for it. No method follows a link.
+// folder is an open folder whose entries take one system call each. It is for the
+// calls that every object needs. All others use os.Root, which needs several system
+// calls: it follows paths of any shape, and asks for each opened file whether it
+// supports polling. No method follows a link.
 type folder struct{ f *os.File }
 
-// openFolder opens the folder of a root once more.
+// openFolder opens the folder of a root a second time.
 func openFolder(root *os.Root) (*folder, error) {
 	f, err := root.Open(".")
 	if err != nil {
@@ -33,7 +33,7 @@ func (d *folder) Close() error {
 	return nil
 }
 
-// removed reports whether the folder is no longer anywhere: it has no name left.
+// removed reports whether the folder was removed: it has no name left.
 func (d *folder) removed() bool {
 	var st unix.Stat_t
 	return unix.Fstat(int(d.f.Fd()), &st) == nil && st.Nlink == 0
@@ -42,7 +42,7 @@ func (d *folder) removed() bool {
 // flush makes the folder's entries durable.
 func (d *folder) flush(sync func(*os.File) error) error { return sync(d.f) }
 
-// fail says where what went wrong did.
+// fail adds the operation and the path to an error.
 func (d *folder) fail(op, name string, err error) error {
 	if d.f.Fd() == ^uintptr(0) {
 		err = os.ErrClosed
@@ -50,7 +50,7 @@ func (d *folder) fail(op, name string, err error) error {
 	return &os.PathError{Op: op, Path: d.f.Name() + "/" + name, Err: err}
 }
 
-// openAt returns a file for which nobody waits but in the call itself.
+// openAt opens a file without registering it with the runtime's poller.
 func (d *folder) openAt(name string, flags int, mode uint32) (*os.File, error) {
 	for {
 		fd, err := unix.Openat(int(d.f.Fd()), name, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, mode)
@@ -63,7 +63,7 @@ func (d *folder) openAt(name string, flags int, mode uint32) (*os.File, error) {
 	}
 }
 
-// openDir opens a folder in d, and nothing else.
+// openDir opens a folder in d, and refuses anything else.
 func (d *folder) openDir(name string) (*folder, error) {
 	f, err := d.openAt(name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
@@ -72,13 +72,13 @@ func (d *folder) openDir(name string) (*folder, error) {
 	return &folder{f}, nil
 }
 
-// create makes a file in d that was not there.
+// create creates a file in d, and fails if the name exists.
 func (d *folder) create(name string) (*os.File, error) {
 	return d.openAt(name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, fileMode)
 }
 
-// open opens a plain file and returns its size. Anything else is refused before it is
-// opened: a pipe would block, a link lead elsewhere.
+// open opens a plain file and returns its size. It refuses anything else before
+// opening it, because a pipe would block and a link would lead elsewhere.
 func (d *folder) open(name string) (*os.File, int64, error) {
 	var before, now unix.Stat_t
 	if err := unix.Fstatat(int(d.f.Fd()), name, &before, unix.AT_SYMLINK_NOFOLLOW); err != nil {
@@ -102,7 +102,7 @@ func (d *folder) open(name string) (*os.File, int64, error) {
 	return f, now.Size, nil
 }
 
-// linkTo gives a file of d another name in another folder, which must be free.
+// linkTo gives a file of d another name in another folder. That name must be free.
 func (d *folder) linkTo(name string, to *folder, newName string) error {
 	err := unix.Linkat(int(d.f.Fd()), name, int(to.f.Fd()), newName, 0)
 	if err != nil {

@@ -1,22 +1,23 @@
 // Package fs keeps blobs as files in a folder of a local file system.
 //
-//	DIR/lock           held by the one process that writes (flock); its text is the process id
-//	DIR/word           by which that process knows the folder again when it is mounted anew
-//	DIR/tmp/<n>        bodies on their way in; whatever is here at Open is left from a crash
-//	DIR/blobs/ab/<id>  one file per blob, in 1,024 folders named by the first two
-//	                   characters of the id
+// DIR/lock           held by the one process that writes (flock); its text is the process id
+// DIR/word           a random text by which that process recognises the folder after a new mount
+// DIR/tmp/<n>        bodies that are being written; files that are here at Open are left from a crash
+// DIR/blobs/ab/<id>  one file per blob, in 1,024 folders named by the first two
+//
+//	characters of the id
 //
 // Ids are random, so folders fill evenly: about 10,000 files each at ten million
-// blobs and 100,000 at a hundred million, which hashed directories (ext4, XFS)
-// take without slowing, while a deeper tree would make most writes create and
-// flush a folder of their own. Ids that were made together lie in one folder, so
-// that bodies written at the same time share its flushes.
+// blobs and 100,000 at a hundred million. Hashed directories (ext4, XFS) support
+// that without slowing down, while a deeper tree would make most writes create and
+// flush a new folder. Ids that were made together are in one folder, so that bodies
+// written at the same time share its flushes.
 //
 // A body is written to tmp and flushed, then linked under its id, which fails if
 // the id is taken; then the folder is flushed. Nothing inside DIR is reached
-// through a symbolic link. The package never looks inside a blob, never
-// overwrites one, and never tries a failed flush again: after EIO the kernel
-// may have dropped the pages, so a second fsync would lie.
+// through a symbolic link. The package never looks inside a blob, never overwrites
+// one, and never repeats a failed flush: after EIO the kernel may have dropped the
+// pages, so a second fsync could succeed wrongly.
 package fs
 
 import (
@@ -34,8 +35,8 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// Modes of what the package creates: the bytes are sealed, but names, sizes and
-// times are nobody else's business either.
+// Modes of created files and folders. The bytes are sealed, but names, sizes and
+// times are also private.
 const (
 	dirMode  = 0o700
 	fileMode = 0o600
@@ -49,16 +50,17 @@ const (
 	blobsName = "blobs"
 )
 
-// ErrInUse: the folder is open for writing elsewhere.
+// ErrInUse: the folder is already open for writing.
 var ErrInUse = errors.New("blob folder is in use")
 
-// Options tune a Store. The zero value is ready to use.
+// Options configure a Store. The zero value is ready to use.
 type Options struct {
-	// MinFree is how many bytes of the file system are left for others, such
-	// as a database beside the blobs that must still grow to record deletions.
-	// Put answers ErrFull below it, but takes an empty blob: the collector marks
-	// a pass with one before it makes room. Check does not mind: reads and
-	// deletions go on. 0: none. It has effect on Linux.
+	// MinFree is the number of bytes of the file system that are reserved for
+	// others, such as a database beside the blobs that must grow to record
+	// deletions. When less is free, Put returns ErrFull. An empty blob is still
+	// accepted, because the collector marks a pass with one before it frees space.
+	// Check ignores MinFree, because reads and deletions continue. 0: none. It
+	// works on Linux only.
 	MinFree int64
 }
 
@@ -67,19 +69,19 @@ type Store struct {
 	dir     string
 	opts    Options
 	now     atomic.Pointer[handles]
-	anew    sync.Mutex  // one reopen at a time
+	anew    sync.Mutex  // serialises reopen
 	closed  bool        // under anew
-	hidden  atomic.Bool // DIR was last seen to lead to another folder than that which is open
+	hidden  atomic.Bool // DIR was last seen to be another folder than the open one
 	counter atomic.Uint64
 
 	flushes [shardCount]flushes  // of shard folders
-	sync    func(*os.File) error // fsync; tests make it fail
+	sync    func(*os.File) error // fsync; tests replace it to make it fail
 }
 
 var _ backends.Backend = (*Store)(nil)
 
-// Open makes dir if need be, takes its lock and clears what a crash left in
-// tmp. It fails with ErrInUse while another Store, in this process or another,
+// Open creates dir if necessary, takes its lock and removes the remains of a crash
+// from tmp. It fails with ErrInUse while another Store, in this process or another,
 // has the folder open for writing.
 func Open(dir string, opts Options) (*Store, error) {
 	s, err := open(dir, opts)
@@ -106,9 +108,8 @@ func open(dir string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// OpenReadOnly opens a folder that may be in use by a running gateway: it takes
-// no lock and writes nothing. Put and Delete answer ErrReadOnly; Check only
-// reads.
+// OpenReadOnly opens a folder that a running gateway may use: it takes no lock and
+// writes nothing. Put and Delete return ErrReadOnly; Check only reads.
 func OpenReadOnly(dir string) (*Store, error) {
 	h, err := readHandles(dir)
 	if err != nil {
@@ -119,7 +120,7 @@ func OpenReadOnly(dir string) (*Store, error) {
 	return s, nil
 }
 
-// Close gives up the lock and the folder.
+// Close releases the lock and the folder.
 func (s *Store) Close() error {
 	s.anew.Lock()
 	defer s.anew.Unlock()
@@ -127,7 +128,7 @@ func (s *Store) Close() error {
 	return s.now.Load().close()
 }
 
-// probe is what Check writes and reads.
+// probe is the text that Check writes and reads.
 var probe = []byte("sanctum gateway: can this folder be written and read?\n")
 
 // Check implements backends.Backend with a flushed file in tmp.
@@ -185,7 +186,7 @@ func (s *Store) syncDir(dir *os.Root) error {
 	return s.sync(f)
 }
 
-// readNames reads all names in a folder, in no order.
+// readNames reads all names in a folder, unsorted.
 func readNames(dir *os.Root) ([]string, error) {
 	f, err := dir.Open(".")
 	if err != nil {
@@ -195,12 +196,12 @@ func readNames(dir *os.Root) ([]string, error) {
 	return f.Readdirnames(-1)
 }
 
-// makeDir is MkdirAll that also flushes the parent of each folder it makes.
+// makeDir is MkdirAll that also flushes the parent of each folder it creates.
 func makeDir(dir string) error {
 	err := os.Mkdir(dir, dirMode)
 	switch {
 	case errors.Is(err, iofs.ErrExist):
-		return nil // a file of that name is refused by OpenRoot
+		return nil // OpenRoot refuses a file of that name
 	case errors.Is(err, iofs.ErrNotExist) && filepath.Dir(dir) != dir:
 		if err := makeDir(filepath.Dir(dir)); err != nil {
 			return err
@@ -218,7 +219,7 @@ func makeDir(dir string) error {
 	return parent.Sync()
 }
 
-// openRoot is os.OpenRoot that does not wait for the other end of a pipe.
+// openRoot is os.OpenRoot, but does not block on a pipe.
 func openRoot(dir string) (*os.Root, error) {
 	if fi, err := os.Stat(dir); err != nil {
 		return nil, err
@@ -229,7 +230,7 @@ func openRoot(dir string) (*os.Root, error) {
 }
 
 // openDir opens a folder by name inside dir and refuses a symbolic link, which
-// os.Root alone would follow as long as it stays inside.
+// os.Root would follow as long as it stays inside.
 func openDir(dir *os.Root, name string) (*os.Root, error) {
 	fi, err := dir.Lstat(name)
 	if err != nil {
@@ -249,7 +250,7 @@ func openDir(dir *os.Root, name string) (*os.Root, error) {
 	return sub, nil
 }
 
-// readAtFull fills p from off, and says io.ErrUnexpectedEOF at a premature end.
+// readAtFull fills p from off. It returns io.ErrUnexpectedEOF at a premature end.
 func readAtFull(f io.ReaderAt, p []byte, off int64) (int, error) {
 	n, err := f.ReadAt(p, off)
 	if n == len(p) {

@@ -9,11 +9,11 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// sequentialFrom is the length from which a read tells the kernel to read ahead
-// further; below, the call costs more than it saves.
+// sequentialFrom is the length from which a read asks the kernel for more
+// read-ahead; for shorter reads, the call costs more than it saves.
 const sequentialFrom = 1 << 20
 
-// Get implements backends.Backend. A range beyond the end fails here, not in
+// Get implements backends.Backend. A range beyond the end fails here, and not in
 // Read.
 func (s *Store) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
 	r, err := s.get(ctx, id, off, n)
@@ -73,7 +73,7 @@ func (s *Store) stat(ctx context.Context, id backends.BlobID) (backends.Info, er
 	return backends.Info{ID: id, Size: fi.Size(), Modified: fi.ModTime()}, nil
 }
 
-// openBlob opens the file of id, and no other that a link might stand for.
+// openBlob opens the file of id. It follows no link.
 func (s *Store) openBlob(ctx context.Context, id backends.BlobID) (*os.File, int64, error) {
 	if err := ended(ctx); err != nil {
 		return nil, 0, err
@@ -95,7 +95,7 @@ func (s *Store) openBlob(ctx context.Context, id backends.BlobID) (*os.File, int
 	return f, size, nil
 }
 
-// lstatBlob refuses what is not a plain file.
+// lstatBlob describes a plain file, and refuses anything else.
 func lstatBlob(shard *os.Root, id backends.BlobID) (os.FileInfo, error) {
 	fi, err := shard.Lstat(id.String())
 	if err != nil {

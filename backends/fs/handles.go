@@ -14,25 +14,25 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// handles are DIR and what is in it, opened. They are replaced as a whole when they
-// lead nowhere any more: something removed a folder that was empty, or the file system
-// was mounted anew.
+// handles are open handles of DIR and its folders. They are replaced together when
+// they are stale: when another program removed a folder because it was empty, or
+// the file system was mounted again.
 type handles struct {
 	root     *os.Root // DIR
 	tmp      *os.Root // DIR/tmp; nil when read-only
 	blobs    *os.Root // DIR/blobs
-	incoming *folder  // tmp again; nil when read-only
-	shards   *folder  // blobs again
+	incoming *folder  // tmp as a folder; nil when read-only
+	shards   *folder  // blobs as a folder
 	lock     *os.File // nil when read-only
-	word     string   // in DIR/word; empty: it could not be written
+	word     string   // the text of DIR/word; empty if it could not be written
 
-	durable [shardCount]atomic.Bool // shard folders known to be in a flushed DIR/blobs
+	durable [shardCount]atomic.Bool // shard folders whose entries in DIR/blobs are flushed
 }
 
-// errOther: where the folder was is another one.
-var errOther = errors.New("it is not the folder that this process opened: another file system is mounted there, or none, or its lock or word was removed")
+// errOther: another folder is in the place of the folder.
+var errOther = errors.New("it is not the folder that this process opened: another file system is mounted there, or none, or the file lock or word in it was removed")
 
-// openHandles opens DIR for writing, and makes what is missing in it.
+// openHandles opens DIR for writing, and creates missing parts.
 func (s *Store) openHandles(lock func(*os.Root) (*os.File, string, error)) (_ *handles, err error) {
 	h := &handles{}
 	defer func() {
@@ -99,7 +99,7 @@ func (h *handles) close() error {
 			errs = append(errs, r.Close())
 		}
 	}
-	if h.lock != nil { // last: the folder is ours until nothing can be written
+	if h.lock != nil { // last, so that the folder stays locked until nothing can be written
 		if err := h.lock.Close(); !errors.Is(err, os.ErrClosed) {
 			errs = append(errs, err)
 		}
@@ -107,8 +107,8 @@ func (h *handles) close() error {
 	return errors.Join(errs...)
 }
 
-// clearTemp removes what a crashed process left. The lock is held, so no live
-// one can own it.
+// clearTemp removes the remains of a crashed process. The lock is held, so they
+// belong to no living process.
 func (h *handles) clearTemp() error {
 	names, err := readNames(h.tmp)
 	if err != nil {
@@ -122,16 +122,16 @@ func (h *handles) clearTemp() error {
 	return nil
 }
 
-// errGone: the open folder of all blobs was removed, so that nothing is found in it.
+// errGone: the open folder of all blobs was removed, so that it has no entries.
 var errGone = fmt.Errorf("%w: the folder of all blobs was removed", backends.ErrUnavailable)
 
-// lostErrors are of handles that lead nowhere, and of nothing that is asked through
-// them.
+// lostErrors mean that the handles are stale. They say nothing about the requested
+// file.
 var lostErrors = []error{syscall.ESTALE, syscall.ENOTCONN, syscall.ENODEV, syscall.ESHUTDOWN, errGone}
 
-// sought is the error of looking for something by these handles: what is not there says
-// nothing where the folder of all blobs is gone, and one that was put back in its place is
-// to be asked.
+// sought interprets an error of a lookup with these handles. If the folder of all
+// blobs was removed, a missing file proves nothing, and the folder that replaced it
+// must be asked.
 func (h *handles) sought(err error) error {
 	if errors.Is(err, iofs.ErrNotExist) && h.shards.removed() {
 		return errGone
@@ -139,9 +139,10 @@ func (h *handles) sought(err error) error {
 	return err
 }
 
-// follow sees whether DIR still leads to what is open, and opens it anew where it does not.
-// While it leads to another folder, or nowhere, nothing is written: a file system may have
-// been mounted over it, and what is written below that is missing after the next start.
+// follow checks whether DIR is still the open folder, and reopens it otherwise.
+// While DIR is another folder, or missing, nothing is written: a file system may
+// have been mounted over the open one, and blobs written below it would be missing
+// after the next start.
 func (s *Store) follow(h *handles) error {
 	led, err := h.led(s.dir)
 	if err == nil && !led {
@@ -175,14 +176,14 @@ func (h *handles) led(dir string) (bool, error) {
 	return true, nil
 }
 
-// lost reports that handles may lead nowhere any more.
+// lost reports whether the handles may be stale.
 func lost(err error) bool {
 	return slices.ContainsFunc(lostErrors, func(is error) bool { return errors.Is(err, is) })
 }
 
-// reopen opens the folder anew in the place of handles that failed. It returns nil when
-// there are others now. What it finds must be the folder that was open: one that the
-// same process locked, by the word that it wrote there.
+// reopen replaces failed handles. It returns nil if there are new ones. The folder
+// must be the one that was open before: when writing, the folder that this process
+// locked, which it recognises by its word.
 func (s *Store) reopen(failed *handles) error {
 	s.anew.Lock()
 	defer s.anew.Unlock()
@@ -202,14 +203,15 @@ func (s *Store) reopen(failed *handles) error {
 	if err != nil {
 		return fmt.Errorf("open it anew: %w", err)
 	}
-	// Those before are closed when no call uses them any more, by their finalizers: to
-	// close them here could lead a call that still does to whatever is opened next.
+	// The old handles are closed by their finalizers when no call uses them any
+	// more. Closing them here could redirect a call that still uses them to a file
+	// that is opened next.
 	s.now.Store(h)
 	return nil
 }
 
-// found does something by the handles that there are, and once more by new ones where
-// these turn out to lead nowhere.
+// found runs an action with the current handles, and once more with new ones if
+// these turn out to be stale.
 func (s *Store) found(do func(*handles) error) error {
 	h := s.now.Load()
 	err := h.sought(do(h))

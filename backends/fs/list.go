@@ -13,7 +13,7 @@ import (
 )
 
 // List implements backends.Backend. It holds the names of one folder at a time,
-// a 1,024th of the whole.
+// 1/1,024 of all.
 func (s *Store) List(ctx context.Context, after backends.BlobID) iter.Seq2[backends.Info, error] {
 	return func(yield func(backends.Info, error) bool) {
 		fail := func(err error) { yield(backends.Info{}, fmt.Errorf("list blobs: %w", err)) }
@@ -53,8 +53,8 @@ func (s *Store) List(ctx context.Context, after backends.BlobID) iter.Seq2[backe
 	}
 }
 
-// listShard yields the blobs of one folder whose text comes after from, and
-// reports whether more are wanted.
+// listShard yields the blobs of one folder whose names are above from, and reports
+// whether the caller wants more.
 func (h *handles) listShard(ctx context.Context, name, from string, yield func(backends.Info, error) bool) (bool, error) {
 	shard, err := openDir(h.blobs, name)
 	if errors.Is(err, iofs.ErrNotExist) {
@@ -95,7 +95,7 @@ func infoOf(shard *os.Root, text string) (_ backends.Info, ok bool, _ error) {
 	}
 	fi, err := shard.Lstat(text)
 	if errors.Is(err, iofs.ErrNotExist) {
-		return backends.Info{}, false, nil // deleted since the folder was read
+		return backends.Info{}, false, nil // it was deleted meanwhile
 	}
 	if err != nil {
 		return backends.Info{}, false, err

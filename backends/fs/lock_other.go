@@ -7,8 +7,7 @@ import (
 	"os"
 )
 
-// takeLock refuses: without flock two processes could clear each other's
-// bodies.
+// takeLock refuses: without flock two processes could remove each other's bodies.
 func takeLock(*os.Root) (*os.File, string, error) {
 	return nil, "", errors.New("blob folders cannot be locked on this system")
 }

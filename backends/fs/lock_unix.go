@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockTextMax bounds what is read of a lock file, or of the word beside it.
+// lockTextMax bounds the bytes that are read from lock or word.
 const lockTextMax = 32
 
-// takeLock locks DIR until the file is closed, by this process or by its death. It
-// returns the word that it has written there.
+// takeLock locks DIR until the file is closed or the process ends. It returns the
+// word that it has written there.
 func takeLock(root *os.Root) (*os.File, string, error) {
 	f, err := openLock(root, os.O_CREATE)
 	if err != nil {
@@ -35,7 +35,7 @@ func takeLock(root *os.Root) (*os.File, string, error) {
 	return f, word, nil
 }
 
-// writeWord writes a word by which this process knows DIR again.
+// writeWord writes a random word, by which this process recognises DIR.
 func writeWord(root *os.Root) (string, error) {
 	if err := root.Remove(wordName); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return "", err
@@ -52,8 +52,8 @@ func writeWord(root *os.Root) (string, error) {
 	return word, nil
 }
 
-// noSpace passes over a full disk, which must not stop deletions: what is not written
-// is a courtesy.
+// noSpace ignores a full disk, because deletions must still work, and the text is
+// optional.
 func noSpace(err error) error {
 	if errors.Is(err, unix.ENOSPC) {
 		return nil
@@ -63,7 +63,7 @@ func noSpace(err error) error {
 
 func readWord(root *os.Root) (string, error) {
 	if fi, err := root.Lstat(wordName); err != nil || !fi.Mode().IsRegular() {
-		return "", errors.Join(err, errors.New("there is no word of this process"))
+		return "", errors.Join(err, errors.New("it has no word of this process"))
 	}
 	f, err := root.Open(wordName)
 	if err != nil {
@@ -74,7 +74,7 @@ func readWord(root *os.Root) (string, error) {
 	return strings.TrimSpace(string(text)), err
 }
 
-// retakeLock locks DIR anew, if it is the one where this process has a lock with a word.
+// retakeLock locks DIR again if it has this process's lock and word.
 func retakeLock(root *os.Root, held *os.File, word string) (*os.File, string, error) {
 	f, err := openLock(root, 0)
 	if err != nil {
@@ -86,7 +86,7 @@ func retakeLock(root *os.Root, held *os.File, word string) (*os.File, string, er
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) && sameFile(f, held) {
-		// Our own lock is in the way: it is the same file, which goes on being held.
+		// The conflict is with our own lock on the same file, which is still held.
 		again, err := unix.FcntlInt(held.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 		if err == nil {
 			f.Close()
@@ -119,7 +119,7 @@ func openLock(root *os.Root, flags int) (*os.File, error) {
 func lockFile(f *os.File) error {
 	err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		text, _ := io.ReadAll(io.LimitReader(f, lockTextMax)) // a hint only
+		text, _ := io.ReadAll(io.LimitReader(f, lockTextMax)) // the text is only a hint
 		return fmt.Errorf("%w by process %q", ErrInUse, strings.TrimSpace(string(text)))
 	}
 	if err != nil {

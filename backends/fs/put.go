@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// copyBuffer is for readers that are no io.WriterTo.
+	// copyBuffer is the buffer for readers that are no io.WriterTo.
 	copyBuffer = 256 << 10
-	// earlyFlush is how many bytes are gathered before the kernel is asked to
-	// start writing them, so that the final fsync finds little left to do.
+	// earlyFlush is the number of written bytes after which the kernel is asked to
+	// start writing them to disk, so that little is left for the final fsync.
 	earlyFlush = 8 << 20
-	// preallocateFrom is the size from which space is reserved ahead: a full
-	// disk shows before the body is read, and extents are contiguous.
+	// preallocateFrom is the size from which space is reserved in advance: then a
+	// full disk shows before the body is read, and extents are contiguous.
 	preallocateFrom = 1 << 20
 )
 
@@ -43,7 +43,7 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	}
 	h := s.now.Load()
 	shard, f, name, err := s.begin(h, id)
-	if err != nil && (lost(err) || errors.Is(err, iofs.ErrNotExist)) { // before a byte of r was read
+	if err != nil && (lost(err) || errors.Is(err, iofs.ErrNotExist)) { // no byte of r has been read
 		if again := s.reopen(h); again != nil {
 			return fmt.Errorf("%w: %w; %w", backends.ErrUnavailable, err, again)
 		}
@@ -61,12 +61,12 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	if err := s.fillTemp(ctx, h, f, name, r, size, keep); err != nil {
 		return err
 	}
-	defer h.incoming.remove(name) // a second name by then, or a leftover that Open clears
+	defer h.incoming.remove(name) // by then a second name, or a leftover that Open removes
 	if err := ended(ctx); err != nil {
 		return err
 	}
 	err = s.publish(h, shard, name, id)
-	if errors.Is(err, iofs.ErrNotExist) { // the shard was empty until now, and was removed
+	if errors.Is(err, iofs.ErrNotExist) { // the shard was empty and has been removed
 		anew, err := s.makeShard(h, id)
 		if err != nil {
 			return classify(err)
@@ -77,7 +77,7 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	return err
 }
 
-// begin opens the folder of id, and a file for its bytes.
+// begin opens the folder of id, and creates a file for its bytes.
 func (s *Store) begin(h *handles, id backends.BlobID) (shard *folder, f *os.File, name string, err error) {
 	if shard, err = s.makeShard(h, id); err != nil {
 		return nil, nil, "", err
@@ -89,8 +89,8 @@ func (s *Store) begin(h *handles, id backends.BlobID) (shard *folder, f *os.File
 	return shard, f, name, nil
 }
 
-// publish gives the flushed file its id. The link fails where a rename would
-// replace.
+// publish gives the flushed file its id. It uses a link, which fails if the name
+// exists, while a rename would replace the file.
 func (s *Store) publish(h *handles, shard *folder, name string, id backends.BlobID) error {
 	err := h.incoming.linkTo(name, shard, id.String())
 	if errors.Is(err, iofs.ErrExist) {
@@ -101,22 +101,22 @@ func (s *Store) publish(h *handles, shard *folder, name string, id backends.Blob
 	}
 	_, number := shardOf(id)
 	if err := s.flushes[number].join(func() error { return shard.flush(s.sync) }); err != nil {
-		// Whether the entry reached the disk is unknown; the ledger still has
-		// the id as reserved and will have it deleted.
+		// The entry may have reached the disk. The ledger still has the id as
+		// reserved and will have it deleted.
 		return classify(errors.Join(fmt.Errorf("flush the folder of %s: %w", id, err), shard.remove(id.String())))
 	}
 	return nil
 }
 
-// newTemp makes a file in tmp.
+// newTemp creates a file in tmp.
 func (s *Store) newTemp(h *handles) (*os.File, string, error) {
 	name := strconv.FormatUint(s.counter.Add(1), 10)
 	f, err := h.incoming.create(name)
 	return f, name, err
 }
 
-// fillTemp stores what r yields in a file of newTemp's, flushes and closes it. After an
-// error there is no such file.
+// fillTemp stores the bytes of r in a file of newTemp, flushes and closes it. After
+// an error it removes the file.
 func (s *Store) fillTemp(ctx context.Context, h *handles, f *os.File, name string, r io.Reader, size, keep int64) (err error) {
 	defer func() {
 		if err != nil {
@@ -136,8 +136,8 @@ func (s *Store) fillTemp(ctx context.Context, h *handles, f *os.File, name strin
 	return classify(f.Close())
 }
 
-// reserve sees to it that there is room for size bytes beside the keep bytes
-// that must stay free, as far as can be known.
+// reserve ensures, as far as possible, that there is room for size bytes, and that
+// keep bytes stay free.
 func reserve(f *os.File, size, keep int64) error {
 	if keep > 0 {
 		free, known, err := freeBytes(f)
@@ -145,7 +145,7 @@ func reserve(f *os.File, size, keep int64) error {
 			return err
 		}
 		if known && free-max(size, 0) < keep {
-			return fmt.Errorf("%w: %d bytes free, %d are to stay so", backends.ErrFull, free, keep)
+			return fmt.Errorf("%w: %d bytes are free, and %d must stay free", backends.ErrFull, free, keep)
 		}
 	}
 	if size < preallocateFrom {
@@ -161,7 +161,7 @@ func fill(ctx context.Context, f *os.File, r io.Reader, size int64) error {
 	defer copyBuffers.Put(buf)
 	_, err := io.CopyBuffer(w, r, buf[:])
 	switch {
-	case w.err != nil: // even if r's WriteTo swallowed it
+	case w.err != nil: // first, because r's WriteTo may hide it
 		return w.err
 	case err != nil:
 		return fmt.Errorf("read body: %w", err)
@@ -171,15 +171,15 @@ func fill(ctx context.Context, f *os.File, r io.Reader, size int64) error {
 	return nil
 }
 
-// bodyWriter writes one body: never more than its size, not after ctx has
-// ended, and with the kernel's writeback running alongside.
+// bodyWriter writes one body. It never writes more than the size, stops when ctx
+// ends, and starts the kernel's writeback meanwhile.
 type bodyWriter struct {
 	ctx     context.Context
 	f       *os.File
 	size    int64 // -1: unknown
 	written int64
 	flushed int64
-	err     error // the first failure; it stays
+	err     error // the first error, which every later call repeats
 }
 
 func (w *bodyWriter) Write(p []byte) (int, error) {

@@ -16,28 +16,28 @@ const (
 	shardCount = 32 * 32 // folders: 32 values per character
 )
 
-// shardOf is the name and the number of the folder that holds id: the first
+// shardOf returns the name and the number of the folder that holds id: the first
 // ten bits, which are the first two characters.
 func shardOf(id backends.BlobID) (name string, number int) {
 	return id.String()[:shardLen], int(id[0])<<2 | int(id[1])>>6
 }
 
-// openShard opens the folder of id; iofs.ErrNotExist if no blob was ever in it.
+// openShard opens the folder of id; iofs.ErrNotExist if it does not exist.
 func (h *handles) openShard(id backends.BlobID) (*os.Root, error) {
 	name, _ := shardOf(id)
 	return openDir(h.blobs, name)
 }
 
-// findShard is openShard for one blob that is read.
+// findShard is openShard for reading one blob.
 func (h *handles) findShard(id backends.BlobID) (*folder, error) {
 	name, _ := shardOf(id)
 	return h.shards.openDir(name)
 }
 
-// makeShard opens the folder of id, and makes it durably if it is new, or was removed
-// because it was empty. Puts that meet in a new folder each flush DIR/blobs rather than
-// wait for one another: the file system joins their flushes, where a lock would queue
-// them.
+// makeShard opens the folder of id, and creates it durably if it is new or was
+// removed because it was empty. Concurrent Puts into a new folder each flush
+// DIR/blobs instead of waiting for one another: the file system joins their
+// flushes, while a lock would queue them.
 func (s *Store) makeShard(h *handles, id backends.BlobID) (*folder, error) {
 	name, number := shardOf(id)
 	if h.durable[number].Load() {
@@ -62,8 +62,8 @@ func (s *Store) makeShard(h *handles, id backends.BlobID) (*folder, error) {
 	return shard, nil
 }
 
-// adoptShards takes over the folders of an earlier process, which may have died
-// between making one and flushing DIR/blobs.
+// adoptShards flushes DIR/blobs for the folders of an earlier process, which may
+// have died between creating one and the flush.
 func (s *Store) adoptShards(h *handles) error {
 	names, err := h.shardNames()
 	if err != nil {
@@ -83,8 +83,8 @@ func (s *Store) adoptShards(h *handles) error {
 	return nil
 }
 
-// shardNames lists the shard folders in ascending order and passes over
-// anything else that lies in DIR/blobs.
+// shardNames lists the shard folders in ascending order, and skips anything else in
+// DIR/blobs.
 func (h *handles) shardNames() ([]string, error) {
 	names, err := readNames(h.blobs)
 	if err != nil {

@@ -19,15 +19,16 @@ type call struct {
 	method string
 	url    string
 	header http.Header // may be nil
-	// body makes the request's body anew, with its length or -1; nil: none.
+	// body returns the request's body from its beginning, with its length or -1;
+	// nil: none.
 	body func() (io.Reader, int64)
-	once bool  // the body cannot be made twice
-	ok   []int // statuses that are answers
+	once bool  // body can be called only once
+	ok   []int // statuses of success
 }
 
-// send makes the request and returns an answer with a status in c.ok; the caller
-// closes its body. Where the token is refused, and the body can be had again,
-// the request is made once more with a new token.
+// send sends the request and returns a response with a status in c.ok; the caller
+// closes its body. If the token is refused, and the body can be repeated, the
+// request is sent once more with a new token.
 func (b *Backend) send(ctx context.Context, c call) (*http.Response, error) {
 	resp, token, err := b.attempt(ctx, c)
 	if err == nil && resp.StatusCode == http.StatusUnauthorized && b.tokens != nil && b.tokens.refused(token) && !c.once {
@@ -71,8 +72,8 @@ func (b *Backend) attempt(ctx context.Context, c call) (_ *http.Response, token 
 	return resp, token, nil
 }
 
-// broken is the error of a request without an answer, or of an answer that
-// breaks off.
+// broken is the error of a request without a response, or of a response that breaks
+// off.
 func broken(ctx context.Context, err error) error {
 	if err := ended(ctx); err != nil {
 		return err
@@ -80,11 +81,12 @@ func broken(ctx context.Context, err error) error {
 	if errors.Is(err, outbound.ErrExcessive) || errors.Is(err, outbound.ErrStatus) {
 		return fmt.Errorf("%w: %w", backends.ErrCorrupt, withoutURL(err))
 	}
-	// Not wrapped: an io.ErrUnexpectedEOF of the connection is not the blob's.
+	// Not wrapped: an io.ErrUnexpectedEOF of the connection must not look like a
+	// blob that is too short.
 	return fmt.Errorf("%w: %v", backends.ErrUnavailable, withoutURL(err))
 }
 
-// withoutURL takes off what net/http puts before an error.
+// withoutURL removes the prefix that net/http adds to an error.
 func withoutURL(err error) error {
 	var u *url.Error
 	if errors.As(err, &u) {
@@ -93,7 +95,7 @@ func withoutURL(err error) error {
 	return err
 }
 
-// answer decodes a JSON answer and closes it.
+// answer decodes a JSON response and closes it.
 func answer(ctx context.Context, resp *http.Response, into any) error {
 	defer resp.Body.Close()
 	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {

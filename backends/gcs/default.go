@@ -16,13 +16,14 @@ import (
 	"github.com/sanctum-storage/gateway/plainfile"
 )
 
-// defaultSource is of application default credentials: of the file that is named, of
-// gcloud's own, or of the metadata server. Google's package would read the files
-// again after they were looked at, and the server's answers without a bound.
+// defaultSource returns application default credentials: those of the named file,
+// of gcloud, or of the metadata server. It replaces Google's package, which would
+// read the files again after they were checked, and the server's responses without
+// a bound.
 // https://cloud.google.com/docs/authentication/application-default-credentials
 func defaultSource(ctx context.Context, client *http.Client, scope string) (oauth2.TokenSource, error) {
 	path := os.Getenv("GOOGLE_APPLICATION_CREDENTIALS")
-	if home, err := os.UserHomeDir(); path == "" && err == nil { // gcloud's own, which may be absent
+	if home, err := os.UserHomeDir(); path == "" && err == nil { // gcloud's file, which may be absent
 		path = filepath.Join(home, ".config", "gcloud", "application_default_credentials.json")
 		if _, err := os.Lstat(path); err != nil {
 			path = ""
@@ -38,14 +39,14 @@ func defaultSource(ctx context.Context, client *http.Client, scope string) (oaut
 	host := os.Getenv("GCE_METADATA_HOST")
 	if host == "" {
 		if !metadata.OnGCE() {
-			return nil, errors.New("none is given, none is found, and this is no machine of Google's that would have one")
+			return nil, errors.New("no credentials are given or found, and this machine has no metadata server of Google Cloud")
 		}
 		host = "169.254.169.254"
 	}
 	return &metadataSource{client, "http://" + host + "/computeMetadata/v1/instance/service-accounts/default/token?" + url.Values{"scopes": {scope}}.Encode()}, nil
 }
 
-// metadataSource asks the metadata server of a machine of Google's.
+// metadataSource gets tokens from the metadata server of a machine in Google Cloud.
 // https://cloud.google.com/compute/docs/access/authenticate-workloads#applications
 type metadataSource struct {
 	client *http.Client

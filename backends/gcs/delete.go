@@ -15,8 +15,8 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// DeleteStreams is how many objects one Delete removes at a time: the JSON API
-// deletes one object a request, and its batches count each of theirs.
+// DeleteStreams is the number of concurrent deletions of one Delete. The JSON API
+// deletes one object per request, and its batches count each of their parts.
 const DeleteStreams = 16
 
 // Delete implements backends.Backend with one request for each id.
@@ -32,7 +32,7 @@ func (b *Backend) Delete(ctx context.Context, ids ...backends.BlobID) error {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(ids)); i = next.Add(1) - 1 {
 				if err := b.remove(ctx, b.name(ids[i]), url.Values{}); err != nil {
-					stop(fmt.Errorf("delete blob %s: %w", ids[i], err)) // the first one's cause stays
+					stop(fmt.Errorf("delete blob %s: %w", ids[i], err)) // the first cause is kept
 					return
 				}
 			}
@@ -42,7 +42,7 @@ func (b *Backend) Delete(ctx context.Context, ids ...backends.BlobID) error {
 	return ended(ctx)
 }
 
-// remove deletes one object; one that is not there is no error.
+// remove deletes one object; a missing one is no error.
 func (b *Backend) remove(ctx context.Context, name string, query url.Values) error {
 	resp, err := b.send(ctx, call{method: http.MethodDelete, url: b.object(name, query), ok: []int{http.StatusOK, http.StatusNoContent}})
 	if errors.Is(err, backends.ErrNotFound) {
@@ -54,16 +54,16 @@ func (b *Backend) remove(ctx context.Context, name string, query url.Values) err
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	if err == nil && len(text) > 0 && !json.Valid(text) {
-		err = fmt.Errorf("%w: the answer to a deletion is none of the API", backends.ErrCorrupt)
+		err = fmt.Errorf("%w: the answer to a deletion is not JSON", backends.ErrCorrupt)
 	}
 	return err
 }
 
-// probe is what Check writes and reads.
+// probe is the text that Check writes and reads.
 var probe = []byte("sanctum gateway: can this bucket be written and read?\n")
 
-// Check implements backends.Backend with an object beside the blobs, which it
-// removes: three requests. Read-only, it lists one object.
+// Check implements backends.Backend with three requests for an object beside the
+// blobs, which it removes. If the backend is read-only, it lists one object.
 func (b *Backend) Check(ctx context.Context) error {
 	if err := b.check(ctx); err != nil {
 		return fmt.Errorf("check bucket %s: %w", b.opts.Bucket, err)
@@ -79,7 +79,7 @@ func (b *Backend) check(ctx context.Context) error {
 		_, err := b.page(ctx, url.Values{"maxResults": {"1"}})
 		return err
 	}
-	name := b.opts.Prefix + "check-" + backends.NewBlobID().String() // too long to be a blob's
+	name := b.opts.Prefix + "check-" + backends.NewBlobID().String() // too long for a blob's name
 	if err := b.insert(ctx, name, bytes.NewReader(probe), int64(len(probe))); err != nil {
 		return err
 	}

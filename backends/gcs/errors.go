@@ -15,15 +15,15 @@ import (
 )
 
 const (
-	// maxErrorBody is how much of an error's answer is read, and maxErrorText
-	// how much of its message is repeated, in bytes.
+	// maxErrorBody bounds the bytes that are read of an error response, and
+	// maxErrorText the bytes that are repeated of its message.
 	maxErrorBody = 16 << 10
 	maxErrorText = 300
 )
 
-// errNoProof: an object is said not to be there by a status alone, which a proxy that
-// has lost its way says as well.
-var errNoProof = fmt.Errorf("%w: status 404 without an error of the API: check the endpoint, and what stands before it", backends.ErrUnavailable)
+// errNoProof: only a status says that an object does not exist. A misconfigured
+// proxy sends the same status.
+var errNoProof = fmt.Errorf("%w: status 404 without an error of the API: check the endpoint and the proxies in front of it", backends.ErrUnavailable)
 
 // rateReasons come with status 403 or 503, and mean 429.
 // https://cloud.google.com/storage/docs/json_api/v1/status-codes
@@ -31,21 +31,21 @@ var rateReasons = map[string]bool{
 	"rateLimitExceeded": true, "userRateLimitExceeded": true, "usageLimits": true, "quotaExceeded": true,
 }
 
-// noBucket is how GCS tells a missing bucket from a missing object: both are 404
-// with the reason notFound.
+// noBucket matches GCS's message for a missing bucket. A missing object has the
+// same status 404 and reason notFound.
 var noBucket = regexp.MustCompile(`(?i)bucket does not exist`)
 
-// wrongSum is how GCS refuses an upload whose checksum differs: 400 with the
+// wrongSum matches GCS's refusal of an upload with another checksum: 400 with the
 // reason invalid.
 var wrongSum = regexp.MustCompile(`(?i)provided (CRC32C|MD5)`)
 
-// failure turns an answer that is an error into ours. token is kept out of it,
-// even if the answer repeats it.
+// failure turns an error response into an error of the contract. It never contains
+// token, even if the response repeats it.
 func (b *Backend) failure(resp *http.Response, token string) error {
 	if resp.StatusCode < 300 {
-		return fmt.Errorf("%w: status %d is no answer to that request", backends.ErrCorrupt, resp.StatusCode)
+		return fmt.Errorf("%w: unexpected status %d", backends.ErrCorrupt, resp.StatusCode)
 	}
-	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // as much as there is
+	raw, _ := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody)) // as much as was received
 	reason, message, known := details(raw)
 	if resp.StatusCode == http.StatusNotFound && !known {
 		return errNoProof
@@ -66,7 +66,7 @@ func (b *Backend) failure(resp *http.Response, token string) error {
 	return what
 }
 
-// sentinel is the contract's error for an answer, or nil.
+// sentinel returns the contract's error for a response, or nil.
 func sentinel(status int, reason, text string) error {
 	switch {
 	case status == http.StatusTooManyRequests || rateReasons[reason]:
@@ -91,8 +91,8 @@ func sentinel(status int, reason, text string) error {
 	return nil
 }
 
-// noSuchBucket is for requests that name no object which must be there: what
-// they do not find is the bucket.
+// noSuchBucket is for requests that need no existing object: if they find something
+// missing, it is the bucket.
 func noSuchBucket(err error) error {
 	if errors.Is(err, backends.ErrNotFound) {
 		return fmt.Errorf("%w: %v", ErrNoBucket, err)
@@ -104,8 +104,8 @@ func throttled(h http.Header, what error) error {
 	return &backends.Throttled{After: backends.ParseRetryAfter(h.Get("Retry-After"), time.Now()), Err: what}
 }
 
-// details finds reason and message in an error of the API; other text, such as
-// a proxy's page, is the message, and known is false.
+// details returns reason and message of an API error. Other text, such as a proxy's
+// page, is the message, and known is false.
 func details(raw []byte) (reason, message string, known bool) {
 	var e struct {
 		Error struct {
@@ -123,7 +123,7 @@ func details(raw []byte) (reason, message string, known bool) {
 	return reason, printable(e.Error.Message), e.Error.Code > 0 || e.Error.Message != ""
 }
 
-// printable cuts a stranger's text to one short line.
+// printable cuts foreign text to one short line.
 func printable(s string) string {
 	s = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

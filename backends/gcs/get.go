@@ -14,8 +14,8 @@ import (
 	"github.com/sanctum-storage/gateway/outbound"
 )
 
-// Get implements backends.Backend. Where the range turns out to be the whole
-// blob, its CRC32C is compared at the end; a part of one cannot be checked here.
+// Get implements backends.Backend. If the range is the whole blob, its CRC32C is
+// checked at the end; a part cannot be checked here.
 func (b *Backend) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
 	rc, err := b.get(ctx, id, off, n)
 	if err != nil {
@@ -31,13 +31,13 @@ func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io
 	if err := b.usable(ctx); err != nil {
 		return nil, err
 	}
-	if n == 0 { // a Range header cannot say so
+	if n == 0 { // a Range header cannot request zero bytes
 		return b.nothing(ctx, b.name(id), off)
 	}
 	return b.fetch(ctx, b.name(id), off, n)
 }
 
-// nothing is an empty range, if the object reaches that far.
+// nothing returns an empty range of an object that must reach to off.
 func (b *Backend) nothing(ctx context.Context, name string, off int64) (io.ReadCloser, error) {
 	o, err := b.describe(ctx, name)
 	if err != nil {
@@ -53,10 +53,10 @@ func empty(off, size int64) (io.ReadCloser, error) {
 	return http.NoBody, nil
 }
 
-// fetch reads a range that is not empty; n -1 is to the end.
+// fetch reads a non-empty range; n -1 is to the end.
 func (b *Backend) fetch(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
-	// Accepting gzip is what keeps GCS from decompressing: it then sends an
-	// object as it is stored, whatever its Content-Encoding claims.
+	// GCS does not decompress when gzip is accepted: it then sends an object as it
+	// is stored, whatever its Content-Encoding says.
 	c := call{
 		method: http.MethodGet, url: b.object(name, url.Values{"alt": {"media"}}),
 		header: http.Header{"Accept-Encoding": {"gzip"}},
@@ -67,7 +67,7 @@ func (b *Backend) fetch(ctx context.Context, name string, off, n int64) (io.Read
 		c.header.Set("Range", rangeHeader(off, n))
 	}
 	resp, err := b.send(outbound.Stream(ctx, n), c)
-	if errors.Is(err, errNoProof) { // of media GCS says so in plain text, as anybody may
+	if errors.Is(err, errNoProof) { // for media, GCS sends this as plain text, which any server could send
 		if _, err = b.describe(ctx, name); err == nil {
 			err = errNoProof
 		}
@@ -94,8 +94,8 @@ func rangeHeader(off, n int64) string {
 	return fmt.Sprintf("bytes=%d-%d", off, off+n-1)
 }
 
-// beyond is the answer to a range that is said to begin at or after the object's end,
-// which the object's length has to confirm.
+// beyond interprets a response that a range begins at or after the object's end.
+// The object's length must confirm that.
 func (b *Backend) beyond(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
 	o, err := b.describe(ctx, name)
 	switch {
@@ -109,23 +109,22 @@ func (b *Backend) beyond(ctx context.Context, name string, off, n int64) (io.Rea
 	return empty(off, o.Size)
 }
 
-// reader is the body of an answer. It tells a blob that is too short for the
-// range (io.ErrUnexpectedEOF) from a connection that broke off
-// (backends.ErrUnavailable).
+// reader is the body of a response. It tells a blob that is too short for the range
+// (io.ErrUnexpectedEOF) from a broken connection (backends.ErrUnavailable).
 type reader struct {
 	ctx     context.Context
 	body    io.ReadCloser
-	left    int64  // bytes to come; -1: until the body ends
-	short   bool   // the blob ends before the range does
-	sum     uint32 // CRC32C of what was read
-	wantSum string // of the whole blob; empty: only a part is read
-	err     error  // how it ended
+	left    int64  // remaining bytes; -1: until the body ends
+	short   bool   // the blob ends before the range
+	sum     uint32 // CRC32C of the bytes so far
+	wantSum string // of the whole blob; empty for a part
+	err     error  // the final error
 }
 
 func newReader(ctx context.Context, resp *http.Response, off, n int64) (*reader, error) {
 	coding := resp.Header.Get("Content-Encoding")
 	if coding != "" && coding != "identity" && coding != resp.Header.Get("X-Goog-Stored-Content-Encoding") {
-		return nil, fmt.Errorf("%w: it came compressed as %.20q, and was not stored so", backends.ErrCorrupt, coding)
+		return nil, fmt.Errorf("%w: it sent the object with Content-Encoding %.20q, which was not stored", backends.ErrCorrupt, coding)
 	}
 	r := &reader{ctx: ctx, body: resp.Body, left: resp.ContentLength}
 	whole := true
@@ -140,21 +139,21 @@ func newReader(ctx context.Context, resp *http.Response, off, n int64) (*reader,
 		}
 		served := last - first + 1
 		if first != off || last != end-1 || resp.ContentLength >= 0 && resp.ContentLength != served {
-			return nil, fmt.Errorf("%w: %d bytes from %d asked for, %d from %d of %d sent", backends.ErrCorrupt, n, off, served, first, size)
+			return nil, fmt.Errorf("%w: the request was for %d bytes from %d, but it sends %d from %d of %d", backends.ErrCorrupt, n, off, served, first, size)
 		}
 		r.left, r.short = served, n > served
 		whole = served == size
 	}
 	if whole {
 		if r.wantSum = sentSum(resp.Header); r.wantSum == "" {
-			return nil, fmt.Errorf("%w: it names no checksum of the whole", backends.ErrCorrupt)
+			return nil, fmt.Errorf("%w: its answer has no checksum of the whole object", backends.ErrCorrupt)
 		}
 	}
 	return r, nil
 }
 
-// sentSum finds crc32c in "x-goog-hash: crc32c=AAAAAA==,md5=…", which may come
-// as several headers.
+// sentSum returns crc32c of "x-goog-hash: crc32c=AAAAAA==,md5=…", which may be
+// split into several headers.
 func sentSum(h http.Header) string {
 	for _, line := range h.Values("X-Goog-Hash") {
 		for part := range strings.SplitSeq(line, ",") {
@@ -201,7 +200,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	return n, r.err
 }
 
-// end is the verdict after the last byte.
+// end returns the result after the last byte.
 func (r *reader) end() error {
 	switch {
 	case r.wantSum != "" && r.wantSum != encodeSum(r.sum):
@@ -212,8 +211,7 @@ func (r *reader) end() error {
 	return io.EOF
 }
 
-// Close implements io.Closer. A body that was read to its end leaves its
-// connection to the next call.
+// Close implements io.Closer. The connection of a fully read body is reused.
 func (r *reader) Close() error {
 	if r.err == nil {
 		r.err = errors.New("read after close")

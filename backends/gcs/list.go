@@ -14,17 +14,17 @@ import (
 	"github.com/sanctum-storage/gateway/outbound"
 )
 
-// pageSize is how many objects one request lists, the most that GCS gives.
+// pageSize is the number of objects per request, the most that GCS permits.
 const pageSize = 1000
 
-// object is what the API says of one, as far as it is of use.
+// object has the used fields of the API's description.
 type object struct {
 	Name    string    `json:"name"`
 	Size    int64     `json:"size,string"`
 	Created time.Time `json:"timeCreated"`
 }
 
-// fields of object; the API sends no others.
+// fields are the fields of object; the API then sends no others.
 const fields = "name,size,timeCreated"
 
 type page struct {
@@ -53,7 +53,7 @@ func (b *Backend) describe(ctx context.Context, name string) (o object, err erro
 		return o, err
 	}
 	if o.Name != name || o.Size < 0 {
-		return o, fmt.Errorf("%w: it describes another object", backends.ErrCorrupt)
+		return o, fmt.Errorf("%w: its answer describes another object", backends.ErrCorrupt)
 	}
 	return o, nil
 }
@@ -69,8 +69,8 @@ func (b *Backend) page(ctx context.Context, query url.Values) (p page, err error
 	return p, answer(ctx, resp, &p)
 }
 
-// List implements backends.Backend with pages of pageSize; GCS lists in the
-// order of names' bytes, which is that of ids.
+// List implements backends.Backend with pages of pageSize. GCS lists in the byte
+// order of names, which is the order of ids.
 func (b *Backend) List(ctx context.Context, after backends.BlobID) iter.Seq2[backends.Info, error] {
 	return func(yield func(backends.Info, error) bool) {
 		if err := b.list(ctx, after, yield); err != nil {
@@ -79,13 +79,13 @@ func (b *Backend) List(ctx context.Context, after backends.BlobID) iter.Seq2[bac
 	}
 }
 
-// list yields blobs until there are no more or nobody wants them.
+// list yields blobs until there are no more or the caller stops.
 func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(backends.Info, error) bool) error {
 	query := url.Values{"maxResults": {strconv.Itoa(pageSize)}}
 	start := ""
 	if !after.IsZero() {
 		start = b.name(after)
-		query.Set("startOffset", start+"0") // inclusive: past after's own name, before any other id's
+		query.Set("startOffset", start+"0") // inclusive, so just above after's own name and below any other id's
 	}
 	for progress, token := backends.NewProgress(after, start), ""; ; {
 		if err := b.usable(ctx); err != nil {
@@ -112,14 +112,14 @@ func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(ba
 	}
 }
 
-// take yields the blobs of a page. It is false when nobody wants more.
+// take yields the blobs of a page. It returns false when the caller wants no more.
 func (b *Backend) take(ctx context.Context, p page, progress *backends.Progress, yield func(backends.Info, error) bool) (bool, error) {
 	for _, o := range p.Items {
 		progress.Name(o.Name)
 		text, below := strings.CutPrefix(o.Name, b.opts.Prefix)
 		id, err := backends.ParseBlobID(text)
 		if !below || err != nil || id.IsZero() {
-			continue // not ours
+			continue // not a blob
 		}
 		info := backends.Info{ID: id, Size: o.Size, Modified: o.Created}
 		if err := progress.Blob(info); err != nil {

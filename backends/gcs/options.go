@@ -21,21 +21,21 @@ import (
 const (
 	// DefaultEndpoint is Google's own.
 	DefaultEndpoint = "https://storage.googleapis.com"
-	// DefaultConnectTimeout bounds dialling, and the TLS handshake once more.
+	// DefaultConnectTimeout bounds dialling, and again the TLS handshake.
 	DefaultConnectTimeout = 10 * time.Second
-	// DefaultResponseHeaderTimeout bounds the wait for an answer once the
-	// request is sent: after a large upload the service still has work to do.
+	// DefaultResponseHeaderTimeout bounds the wait for a response after the request
+	// is sent: the service needs time after a large upload.
 	DefaultResponseHeaderTimeout = 60 * time.Second
-	// MaxPrefix is the longest Prefix in bytes: names of objects hold 1,024.
+	// MaxPrefix is the longest Prefix in bytes: names of objects have up to 1,024.
 	MaxPrefix = 900
-	// DefaultIdleTimeout bounds how long a body may stand still in either
-	// direction, and a blob's fall behind outbound.MinPace.
+	// DefaultIdleTimeout bounds pauses of a body in either direction, and how far a
+	// blob falls behind outbound.MinPace.
 	DefaultIdleTimeout = 30 * time.Second
-	// DefaultAnswerTimeout bounds all of an answer that is no blob, from its
+	// DefaultAnswerTimeout bounds a whole response other than a blob, from its
 	// headers on.
 	DefaultAnswerTimeout = time.Minute
-	// maxIdleConns is how many idle connections are kept, and idleConnTime how
-	// long.
+	// maxIdleConns is the number of idle connections that are kept, and
+	// idleConnTime for how long.
 	maxIdleConns = 64
 	idleConnTime = 90 * time.Second
 	// socketBuffer is the transport's buffer for each direction of a
@@ -45,32 +45,33 @@ const (
 	maxAuthorities = 1 << 20
 )
 
-// Options say which bucket and how to reach it. Bucket is required.
+// Options say which bucket to use and how to reach it. Bucket is required.
 type Options struct {
 	// Endpoint is scheme and host of the JSON API; empty: DefaultEndpoint.
 	Endpoint string
-	// AllowHTTP permits an Endpoint of plain http on another machine. Anybody on
-	// the way then sees the token.
+	// AllowHTTP permits an Endpoint of plain http on another machine. The token is
+	// then visible on the network.
 	AllowHTTP bool
 	Bucket    string
-	// Prefix goes before each blob id, "gateway/" say; it may be empty.
+	// Prefix precedes each blob id, for example "gateway/"; it may be empty.
 	Prefix string
-	// CredentialsFile is JSON of a service account, an external account
-	// (workload identity federation) or another type that Google's libraries
-	// read. Empty: application default credentials, which are the file that
-	// GOOGLE_APPLICATION_CREDENTIALS names, gcloud's own, or the metadata server.
+	// CredentialsFile is JSON of a service account, an external account (workload
+	// identity federation) or another type that Google's libraries read. Empty:
+	// application default credentials, which are the file of
+	// GOOGLE_APPLICATION_CREDENTIALS, gcloud's own, or the metadata server.
 	CredentialsFile string
 	// Anonymous sends no credential: for emulators.
 	Anonymous bool
-	// CAFile has certificates in PEM that are trusted beside the system's, for
-	// the token endpoint, too.
+	// CAFile has certificates in PEM that are trusted in addition to the system's,
+	// also for the token endpoint.
 	CAFile string
-	// StorageClass of new objects, such as "NEARLINE"; empty: the bucket's.
+	// StorageClass is the class of new objects, such as "NEARLINE"; empty: the
+	// bucket's.
 	StorageClass string
-	// ReadOnly makes Put and Delete answer ErrReadOnly, and asks for a token
-	// that cannot write.
+	// ReadOnly makes Put and Delete return ErrReadOnly, and requests a token that
+	// cannot write.
 	ReadOnly bool
-	// 0: the defaults above.
+	// Zero means the defaults above.
 	ConnectTimeout        time.Duration
 	ResponseHeaderTimeout time.Duration
 	IdleTimeout           time.Duration
@@ -78,7 +79,7 @@ type Options struct {
 }
 
 var (
-	// bucketName is looser than Google's rules, which have changed, and strict
+	// bucketName is looser than Google's rules, which have changed, but strict
 	// enough for a path.
 	bucketName   = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]$`)
 	storageClass = regexp.MustCompile(`^[A-Z_]{0,40}$`)
@@ -94,16 +95,16 @@ func (o Options) complete() (Options, error) {
 		return o, fmt.Errorf("option Endpoint: %w", err)
 	}
 	if !bucketName.MatchString(o.Bucket) || strings.Contains(o.Bucket, "..") {
-		return o, fmt.Errorf("option Bucket: %q is no name of a bucket", o.Bucket)
+		return o, fmt.Errorf("option Bucket: %q is not a valid bucket name", o.Bucket)
 	}
 	if err := checkPrefix(o.Prefix); err != nil {
 		return o, fmt.Errorf("option Prefix: %w", err)
 	}
 	if !storageClass.MatchString(o.StorageClass) {
-		return o, fmt.Errorf("option StorageClass: %q is no storage class", o.StorageClass)
+		return o, fmt.Errorf("option StorageClass: %q is not a valid storage class", o.StorageClass)
 	}
 	if o.Anonymous && o.CredentialsFile != "" {
-		return o, errors.New("option Anonymous: a CredentialsFile is given, too")
+		return o, errors.New("option Anonymous: CredentialsFile must not be set too")
 	}
 	for _, d := range []struct {
 		name  string
@@ -126,7 +127,7 @@ func (o Options) complete() (Options, error) {
 func (o Options) checkEndpoint() error {
 	u, err := url.Parse(o.Endpoint)
 	if err != nil {
-		return errors.New("not a URL") // the parser's own words repeat a password
+		return errors.New("not a URL") // the parser's error could repeat a password
 	}
 	switch {
 	case u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil:
@@ -136,7 +137,7 @@ func (o Options) checkEndpoint() error {
 	case u.Scheme != "http":
 		return fmt.Errorf("scheme %q is neither https nor http", u.Scheme)
 	case !o.AllowHTTP && !loopback(u.Hostname()):
-		return errors.New("plain http to another machine shows it the token; use https or set AllowHTTP")
+		return errors.New("plain http to another machine reveals the token; use https or set AllowHTTP")
 	}
 	return nil
 }
@@ -149,16 +150,16 @@ func loopback(host string) bool {
 func checkPrefix(p string) error {
 	switch {
 	case len(p) > MaxPrefix:
-		return fmt.Errorf("%d bytes, at most %d are possible", len(p), MaxPrefix)
+		return fmt.Errorf("%d bytes, want at most %d", len(p), MaxPrefix)
 	case !utf8.ValidString(p) || strings.ContainsFunc(p, unicode.IsControl):
-		return errors.New("not UTF-8, or with control characters")
+		return errors.New("it is not UTF-8, or has control characters")
 	case strings.HasPrefix(p, ".well-known/acme-challenge/"):
-		return errors.New("GCS refuses names that begin so")
+		return errors.New("GCS refuses names that begin with .well-known/acme-challenge/")
 	}
 	return nil
 }
 
-// sockets makes the connections.
+// sockets creates the transport.
 func (o Options) sockets() (*http.Transport, error) {
 	roots, err := o.roots()
 	if err != nil {
@@ -170,7 +171,7 @@ func (o Options) sockets() (*http.Transport, error) {
 	}), nil
 }
 
-// roots is nil for the system's own.
+// roots returns nil for the system's own.
 func (o Options) roots() (*x509.CertPool, error) {
 	if o.CAFile == "" {
 		return nil, nil
@@ -189,7 +190,7 @@ func (o Options) roots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// suspect is the option that a failed first request points at.
+// suspect returns the option that a failed first request suggests to check.
 func (o Options) suspect(err error) string {
 	switch {
 	case errors.Is(err, ErrNoBucket):

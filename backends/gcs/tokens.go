@@ -17,40 +17,39 @@ import (
 )
 
 const (
-	// scopeWrite and scopeRead are the least that the calls need.
+	// scopeWrite and scopeRead are the smallest scopes for the calls.
 	// https://cloud.google.com/storage/docs/oauth-scopes
 	scopeWrite = "https://www.googleapis.com/auth/devstorage.read_write"
 	scopeRead  = "https://www.googleapis.com/auth/devstorage.read_only"
 	// tokenTimeout bounds one request for a token.
 	tokenTimeout = 30 * time.Second
-	// tokenRest is how old a token must be before a refusal makes it suspect:
-	// where every call is refused, the token endpoint is not asked for each.
+	// tokenRest is the age below which a refused token is not replaced, so that the
+	// token endpoint is not called for every refused call.
 	tokenRest = 5 * time.Second
 	// maxCredentials bounds a credentials file, in bytes.
 	maxCredentials = 1 << 20
 )
 
-// errNoToken is in every error of a request that did not get that far.
+// errNoToken is in every error of a request that could not get a token.
 var errNoToken = errors.New("no token")
 
-// tokens has one token for all calls and fetches the next when it ends or was
-// refused. Callers wait for a fetch together, each as long as its own context
-// lasts.
+// tokens has one token for all calls and fetches the next when it expires or was
+// refused. Callers wait together for a fetch, each within its own context.
 type tokens struct {
 	build func(context.Context) (oauth2.TokenSource, error)
-	base  context.Context // of fetches: it has the HTTP client, and ends with close
+	base  context.Context // the context of fetches: it has the HTTP client, and ends with close
 	end   context.CancelFunc
 	rest  time.Duration
 
 	mu      sync.Mutex
-	source  oauth2.TokenSource // nil: to be built anew, since sources keep their token
+	source  oauth2.TokenSource // nil: to be built again, because sources cache their token
 	token   *oauth2.Token
 	fetched time.Time
-	flight  *fetch // nil: none under way
+	flight  *fetch // nil: none in progress
 	wg      sync.WaitGroup
 }
 
-// fetch is one request for a token. token and err are set before done closes.
+// fetch is one request for a token. token and err are set before done is closed.
 type fetch struct {
 	done  chan struct{}
 	token *oauth2.Token
@@ -65,8 +64,8 @@ func newTokens(o Options, transport http.RoundTripper) (*tokens, error) {
 	}
 	ctx, end := context.WithCancel(context.Background())
 	t.end = end
-	// Sources make their requests without a context: the round tripper lends
-	// them one that close ends.
+	// Sources send their requests without a context: this round tripper adds one
+	// that close ends.
 	client := &http.Client{Transport: bound{ctx, transport}, Timeout: tokenTimeout, CheckRedirect: outbound.Stay}
 	t.base = context.WithValue(ctx, oauth2.HTTPClient, client)
 	t.build = func(ctx context.Context) (oauth2.TokenSource, error) { return defaultSource(ctx, client, scope) }
@@ -84,8 +83,8 @@ func newTokens(o Options, transport http.RoundTripper) (*tokens, error) {
 	return t, nil
 }
 
-// fromJSON reads a credential of any type. The file is the operator's own, like
-// the settings beside it, so its type and its URLs are not second-guessed.
+// fromJSON reads a credential of any type. The operator owns the file, like the
+// other settings, so its type and its URLs are trusted.
 func fromJSON(ctx context.Context, data []byte, scope string) (oauth2.TokenSource, error) {
 	//lint:ignore SA1019 the warning is of files that come from others
 	creds, err := google.CredentialsFromJSONWithParams(ctx, data, google.CredentialsParams{Scopes: []string{scope}})
@@ -133,7 +132,7 @@ func (t *tokens) fetch(f *fetch) {
 		f.token, err = source.Token()
 	}
 	if err == nil && !f.token.Valid() {
-		err = errors.New("the token endpoint gave a token that has ended: is this machine's clock right?")
+		err = errors.New("the token endpoint returned an expired token: check this machine's clock")
 	}
 	f.err = tokenError(err)
 	t.mu.Lock()
@@ -146,13 +145,13 @@ func (t *tokens) fetch(f *fetch) {
 	}
 }
 
-// refused says that the service did not take the token: the next get fetches
-// another. It reports whether that will be so.
+// refused records that the service refused the token. It reports whether the next
+// get returns another one.
 func (t *tokens) refused(token string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.token == nil || t.token.AccessToken != token {
-		return true // replaced meanwhile
+		return true // it was replaced meanwhile
 	}
 	if time.Since(t.fetched) < t.rest {
 		return false
@@ -166,8 +165,8 @@ func (t *tokens) close() {
 	t.wg.Wait()
 }
 
-// tokenError says what became of a request for a token, without the answer's
-// text: it may repeat what was sent.
+// tokenError returns the error of a request for a token without the response's
+// text, which may repeat the request.
 func tokenError(err error) error {
 	var refusal *oauth2.RetrieveError
 	switch {

@@ -12,15 +12,15 @@ import (
 // https://cloud.google.com/storage/docs/data-validation
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// errOver is what a late Read of the transport gets.
+// errOver is the error of a late Read by the transport.
 var errOver = errors.New("the upload is over")
 
-// upload is the body of a multipart upload: head, what r yields, tail. The tail,
-// without which the service has no complete upload, is not handed out before r
-// has said io.EOF and ctx is seen alive after that.
+// upload is the body of a multipart upload: head, the bytes of r, tail. Without the
+// tail the upload is incomplete. It is withheld until r has returned io.EOF and ctx
+// is still alive after that.
 //
-// The transport may go on reading after its answer is there; stop ends that, so
-// that r is the caller's again. It is not Close, which must not wait for r.
+// The transport may continue to read after its response; stop ends that, so that
+// the caller owns r again. It is not Close, because Close must not wait for r.
 type upload struct {
 	ctx        context.Context
 	head, tail []byte
@@ -28,7 +28,7 @@ type upload struct {
 	sum        uint32 // their CRC32C
 
 	mu      sync.Mutex
-	r       io.Reader // nil once it has said io.EOF
+	r       io.Reader // nil after its io.EOF
 	err     error     // r's failure or ctx's end: the upload cannot be completed
 	stopped bool
 }
@@ -56,7 +56,7 @@ func (u *upload) Read(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
-// data reads from r. It answers no io.EOF: that is the tail's.
+// data reads from r. It returns no io.EOF, because the tail follows.
 func (u *upload) data(p []byte) (int, error) {
 	n, err := u.r.Read(p)
 	u.sum = crc32.Update(u.sum, castagnoli, p[:n])
@@ -69,8 +69,8 @@ func (u *upload) data(p []byte) (int, error) {
 	return n, err
 }
 
-// stop waits for a Read under way and refuses those to come. It returns r's
-// error, and whether the whole body was handed out.
+// stop waits for a Read in progress and refuses later ones. It returns r's error,
+// and whether the whole body was yielded.
 func (u *upload) stop() (err error, whole bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

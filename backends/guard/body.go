@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// MaxResumes is how often one body is taken up again where it broke off,
-	// without getting on by Headway in between.
+	// MaxResumes is how often the reading of one body is resumed without Headway in
+	// between.
 	MaxResumes = 3
-	// Headway is after how many bytes of a body breaks are counted anew. A client
-	// that reads a large object for hours, with pauses in which the backend drops
-	// its idle connection, reads it to the end.
+	// Headway is the number of bytes after which the count of resumes restarts. So
+	// a client can read a large object for hours, with pauses in which the backend
+	// drops its idle connection.
 	Headway = 1 << 20
 )
 
-// Get implements backends.Backend. The reader makes up for connections that
-// break: it asks for the rest, at most MaxResumes times in a row.
+// Get implements backends.Backend. The reader hides broken connections: it requests
+// the rest, at most MaxResumes times in a row.
 func (g *Guard) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
 	err := g.enter(ctx)
 	if err != nil {
@@ -38,26 +38,26 @@ func (g *Guard) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.R
 	return b, nil
 }
 
-// body reads a range, through one reader of the backend after another.
+// body reads a range, from several readers of the backend one after another.
 type body struct {
 	g   *Guard
 	ctx context.Context
 	id  backends.BlobID
 	off int64 // of the next byte
-	// left is how many bytes are to come, -1 if that is where the blob ends.
+	// left is the number of bytes to come, -1 for all up to the end of the blob.
 	left    int64
 	resumes int
-	since   int64 // bytes since the last of them
+	since   int64 // bytes since the last resume
 
-	rc      io.ReadCloser // nil: broken off
-	w       *watch        // over rc
+	rc      io.ReadCloser // nil after a break
+	w       *watch        // the watch of rc
 	fresh   bool          // rc has not yielded a byte yet
-	err     error         // how it ended; it stays
+	err     error         // the final error, which every later Read repeats
 	counted bool
 	closed  bool
 }
 
-// open is an attempt to get a reader for what is left.
+// open is an attempt to get a reader for the rest.
 func (b *body) open(ctx context.Context) error {
 	w := b.g.newWatch(ctx, b.g.opts.Timeout)
 	rc, err := b.g.b.Get(w.ctx, b.id, b.off, b.left)
@@ -87,14 +87,14 @@ func (b *body) Read(p []byte) (int, error) {
 		}
 		b.fail(err, n)
 		if n > 0 {
-			return n, nil // the error, if it stands, comes with the next Read
+			return n, nil // a lasting error comes with the next Read
 		}
 	}
 	b.count()
 	return 0, b.err
 }
 
-// step is one Read of the backend's reader, under the clock.
+// step is one Read of the backend's reader, with a time limit.
 func (b *body) step(p []byte) (int, error) {
 	b.w.wind(b.g.opts.StallTimeout, b.g.opts.SilenceAfter)
 	n, err := b.rc.Read(p)
@@ -113,9 +113,9 @@ func (b *body) step(p []byte) (int, error) {
 	return n, err
 }
 
-// fail decides whether the rest is asked for once more.
+// fail decides whether the rest is requested again.
 func (b *body) fail(err error, n int) {
-	// A blob that is too short says so again at the same place.
+	// A blob that is too short ends at the same place again.
 	sameEnd := b.fresh && n == 0 && b.resumes > 0 && errors.Is(err, io.ErrUnexpectedEOF)
 	if !breaksOff(err) || sameEnd || b.ctx.Err() != nil {
 		b.err = err
@@ -132,7 +132,7 @@ func (b *body) fail(err error, n int) {
 	b.since = 0
 	switch {
 	case b.left == 0:
-		b.err = io.EOF // all bytes are there; only the end was lost
+		b.err = io.EOF // all bytes have arrived; only the end was lost
 	case b.resumes == MaxResumes:
 		b.err = err
 	default:
@@ -143,13 +143,12 @@ func (b *body) fail(err error, n int) {
 	}
 }
 
-// breaksOff reports an error that says nothing about the blob.
+// breaksOff reports whether an error says nothing about the blob.
 func breaksOff(err error) bool {
 	return errors.Is(err, backends.ErrUnavailable) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
-// release closes the backend's reader. What closing says of a reader that is
-// given up is of no interest.
+// release closes the backend's reader.
 func (b *body) release() error {
 	if b.rc == nil {
 		return nil

@@ -11,27 +11,28 @@ import (
 )
 
 const (
-	// BreakerFailures in a row open the breaker, and as many calls at once that nothing
-	// is heard of.
+	// BreakerFailures consecutive failures open the breaker, and so do as many
+	// overdue calls while the backend is silent.
 	BreakerFailures = 8
-	// CoolDownMin is how long it stays open first; it doubles with each probe
-	// that fails, up to CoolDownMax. Each time a random part of the second half
-	// is left out, so that several gateways do not probe together.
+	// CoolDownMin is how long it first stays open; the time doubles with each
+	// failed probe, up to CoolDownMax. It is shortened by a random part of up to
+	// one half, so that several gateways do not probe together.
 	CoolDownMin = time.Second
 	CoolDownMax = 10 * time.Second
-	// ProbeGap is after what time another probe is let through while one is
-	// still out: it may hang, or be a slow upload.
+	// ProbeGap is the time after which another probe is let through while one is in
+	// progress, which may hang or be a slow upload.
 	ProbeGap = 5 * time.Second
-	// RecoveryBound is within what time of a backend's healing a Guard that is
-	// asked at least once a second lets all calls through: CoolDownMax, ProbeGap
-	// and as much again.
+	// RecoveryBound is the time after a backend's recovery within which a Guard
+	// that gets at least one call a second lets all calls through: CoolDownMax,
+	// ProbeGap and as much again.
 	RecoveryBound = 30 * time.Second
 )
 
-// State of the breaker.
+// State is the state of the breaker.
 type State int32
 
-// Closed: calls go through. Open: they are refused. HalfOpen: a probe is out.
+// Closed: calls go through. Open: they are refused. HalfOpen: a probe is in
+// progress.
 const (
 	Closed State = iota
 	Open
@@ -41,7 +42,7 @@ const (
 // String is for metrics.
 func (s State) String() string { return [...]string{"closed", "open", "half-open"}[s] }
 
-// openError is the refusal of an open breaker.
+// openError is the error of an open breaker.
 type openError struct{ next time.Duration }
 
 func (e *openError) Error() string {
@@ -51,17 +52,17 @@ func (e *openError) Error() string {
 
 func (e *openError) Unwrap() error { return backends.ErrUnavailable }
 
-// verdict is what an attempt says about the backend.
+// verdict is the conclusion from an attempt about the backend.
 type verdict int
 
 const (
-	unknown verdict = iota // the caller went away first
-	alive                  // it answered, whatever it said
+	unknown verdict = iota // the caller gave up first
+	alive                  // it answered, with success or an error
 	away
 )
 
-// judge finds the verdict. A backend that throttles is there: Retry-After and
-// the retry budget deal with it.
+// judge returns the verdict. A backend that throttles is alive: Retry-After and the
+// retry budget handle it.
 func judge(ctx context.Context, err error) verdict {
 	switch {
 	case err == nil:
@@ -76,16 +77,16 @@ func judge(ctx context.Context, err error) verdict {
 	return alive
 }
 
-// breaker counts failures in a row. Tickets tell attempts of the present spell
-// from those that began before the last change of state and ended late: the
-// latter's verdicts are old news. The zero value is closed.
+// breaker counts consecutive failures. A ticket marks the attempts since the last
+// change of state. Verdicts of earlier attempts are outdated and ignored. The zero
+// value is closed.
 type breaker struct {
 	mu       sync.Mutex
 	state    State
 	ticket   uint64
 	failures int
 	coolDown time.Duration
-	next     time.Time // Open, HalfOpen: when a probe may go
+	next     time.Time // Open, HalfOpen: when the next probe may begin
 }
 
 // admit lets an attempt through or refuses it with an openError.
@@ -103,7 +104,7 @@ func (b *breaker) admit(now time.Time) (ticket uint64, err error) {
 	return b.ticket, nil
 }
 
-// report is called once for each attempt that was admitted.
+// report is called once for each admitted attempt.
 func (b *breaker) report(ticket uint64, v verdict, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,12 +120,12 @@ func (b *breaker) report(ticket uint64, v verdict, now time.Time) {
 	case b.state == HalfOpen && v == away:
 		b.coolDown = min(2*b.coolDown, CoolDownMax)
 		b.open(now)
-	case b.state == HalfOpen: // the probe was called off
+	case b.state == HalfOpen: // the probe was cancelled
 		b.next = now
 	}
 }
 
-// brokeOff counts a body that was let through long ago and breaks off now.
+// brokeOff counts a body that breaks off long after it was admitted.
 func (b *breaker) brokeOff(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -133,7 +134,7 @@ func (b *breaker) brokeOff(now time.Time) {
 	}
 }
 
-// fellSilent opens a breaker that is closed.
+// fellSilent opens a closed breaker.
 func (b *breaker) fellSilent(now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -143,15 +144,14 @@ func (b *breaker) fellSilent(now time.Time) {
 	}
 }
 
-// madeHeadway ends a row of failures: an attempt got something out of the
-// backend before it failed.
+// madeHeadway resets the failures: an attempt had some success before it failed.
 func (b *breaker) madeHeadway() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.failures = 0
 }
 
-// fail, open: with the lock held.
+// fail and open need the lock.
 func (b *breaker) fail(now time.Time) {
 	if b.failures++; b.failures >= BreakerFailures {
 		b.coolDown = CoolDownMin

@@ -1,25 +1,27 @@
-// Package guard stands between the engine and a backend on the far side of a
-// network: it bounds how long and how often the backend is asked, asks again
-// where that is safe, and stops asking while the backend is away.
+// Package guard stands between the engine and a remote backend: it limits the time
+// and number of attempts, retries where that is safe, and stops sending requests
+// while the backend is away.
 //
-// From the outside in, a call passes
+// # From the outside in, a call passes
 //
-//	limit     at most MaxConcurrent at once; who waits too long is told to slow down
-//	retries   with full jitter, for calls that may be repeated, out of a budget
-//	          that keeps an outage from being multiplied
-//	breaker   refuses at once while the backend is away or silent, and lets single
-//	          calls through to see whether it is back
-//	timeouts  for a whole attempt, or for each step of a body
+// limit     at most MaxConcurrent at once; a call that waits too long gets ErrThrottled
+// retries   with full jitter, for calls that may be repeated, from a budget
 //
-// A body that breaks off is resumed where it broke: blobs never change, and
-// their bytes are authenticated above. A Put is not repeated once its reader has
-// been touched, since a stream cannot be had twice: the gateway's client repeats
-// it.
+//	that keeps retries from multiplying an outage
 //
-// The package never changes, keeps or judges bytes, never hides what the backend
-// said for certain (not found, exists, denied, corrupt), starts no goroutines,
-// and leaves Retry-After to the caller where it asks for more patience than a
-// request has.
+// breaker   refuses at once while the backend is away or silent, and lets single
+//
+//	calls through to see whether it is back
+//
+// timeouts  for a whole attempt, or for each step of a body
+//
+// Reading a body is resumed where it broke off: blobs never change, and the caller
+// authenticates their bytes. A Put is not repeated after its reader was used,
+// because a stream cannot be read twice: the gateway's client repeats it.
+//
+// The package never changes, keeps or judges bytes, never hides a definite answer
+// of the backend (not found, exists, denied, corrupt), and starts no goroutines. A
+// Retry-After that is longer than a request should wait is returned to the caller.
 package guard
 
 import (
@@ -40,30 +42,33 @@ const (
 )
 
 const (
-	// Pace is how fast a backend makes what it was sent durable, in bytes per second,
-	// at the least: the answer to a long body may take so much longer.
+	// Pace is the assumed minimum speed, in bytes per second, at which a backend
+	// makes received bytes durable. It extends the time limit of the answer to a
+	// long body.
 	Pace = 16 << 20
-	// MaxAllowance bounds that.
+	// MaxAllowance bounds that extension.
 	MaxAllowance = 2 * time.Minute
 )
 
-// Options tune a Guard; what is 0 is the default.
+// Options configure a Guard; zero values are the defaults.
 type Options struct {
-	// MaxConcurrent calls are under way at once, counting a Get until its reader
-	// is closed; another waits at most QueueTimeout and then is ErrThrottled.
+	// MaxConcurrent is the number of calls at once. A Get counts until its reader
+	// is closed. Another call waits at most QueueTimeout and then gets
+	// ErrThrottled.
 	MaxConcurrent int
 	QueueTimeout  time.Duration
-	// Timeout bounds one attempt of Get until it returns, of Stat and Check, and one step
-	// of List. No attempt is begun later than that after the call: so a call takes twice
-	// as long at the most. Put may take as long after the end of its body, and longer by
-	// Pace. DeleteTimeout bounds one attempt of Delete, which may mean a thousand requests.
+	// Timeout bounds one attempt of Get until it returns, of Stat and Check, and
+	// one step of List. No attempt begins later than that after the call, so a call
+	// takes at most twice as long. A Put may take twice as long after the end of
+	// its body, extended by Pace. DeleteTimeout bounds one attempt of Delete, which
+	// may need a thousand requests.
 	Timeout       time.Duration
 	DeleteTimeout time.Duration
-	// StallTimeout bounds each Read of Get's reader, and how long a Put may go on
-	// without asking for more of its body, and longer by Pace. Time that Put waits for its
-	// caller's reader does not count.
+	// StallTimeout bounds each Read of Get's reader, and the time, extended by
+	// Pace, in which a Put does not ask for more of its body. The time that Put
+	// waits for its caller's reader does not count.
 	StallTimeout time.Duration
-	// SilenceAfter is when a call that waits is overdue. 0: half of Timeout.
+	// SilenceAfter is when a waiting call is overdue. 0: half of Timeout.
 	SilenceAfter time.Duration
 }
 
@@ -104,7 +109,7 @@ var (
 	_ backends.Sweeper = (*Guard)(nil)
 )
 
-// New guards b, which is the Guard's from now on: Close closes it.
+// New guards b and takes it over: Close closes it.
 func New(b backends.Backend, o Options) *Guard {
 	o = o.complete()
 	g := &Guard{b: b, opts: o, slots: make(chan struct{}, o.MaxConcurrent)}
@@ -134,7 +139,7 @@ func (g *Guard) Delete(ctx context.Context, ids ...backends.BlobID) error {
 	})
 }
 
-// Sweep implements backends.Sweeper. It is never repeated, and counted as a Delete.
+// Sweep implements backends.Sweeper. It is never repeated, and counts as a Delete.
 func (g *Guard) Sweep(ctx context.Context, before time.Time) (removed int, err error) {
 	err = g.call(ctx, Delete, never, func(ctx context.Context) error {
 		return atMost(ctx, g.opts.DeleteTimeout, func(ctx context.Context) (err error) {
@@ -145,8 +150,8 @@ func (g *Guard) Sweep(ctx context.Context, before time.Time) (removed int, err e
 	return removed, err
 }
 
-// Check implements backends.Backend. It is never repeated: it asks how the
-// backend is now. After an outage it may be the call that closes the breaker.
+// Check implements backends.Backend. It is never repeated, because it asks for the
+// current state. After an outage it may be the call that closes the breaker.
 func (g *Guard) Check(ctx context.Context) error {
 	return g.call(ctx, Check, never, func(ctx context.Context) error {
 		return g.within(ctx, g.opts.Timeout, g.b.Check)
@@ -156,7 +161,7 @@ func (g *Guard) Check(ctx context.Context) error {
 // Close closes the backend.
 func (g *Guard) Close() error { return g.b.Close() }
 
-// call is a call of one of the methods that keep nothing open.
+// call runs a method that keeps nothing open.
 func (g *Guard) call(ctx context.Context, op Op, again func(error) bool, attempt func(context.Context) error) error {
 	err := g.enter(ctx)
 	if err == nil {
@@ -167,7 +172,7 @@ func (g *Guard) call(ctx context.Context, op Op, again func(error) bool, attempt
 	return err
 }
 
-// enter takes a slot, which leave gives back.
+// enter takes a slot, which leave returns.
 func (g *Guard) enter(ctx context.Context) error {
 	if err := ended(ctx); err != nil {
 		return err
@@ -192,7 +197,7 @@ func (g *Guard) enter(ctx context.Context) error {
 
 func (g *Guard) leave() { <-g.slots }
 
-// ended is the reason why ctx has ended, or nil.
+// ended returns the reason why ctx has ended, or nil.
 func ended(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

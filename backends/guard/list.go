@@ -8,7 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// List implements backends.Backend. A listing that breaks off goes on after the
+// List implements backends.Backend. A listing that breaks off continues after the
 // last blob that was yielded.
 func (g *Guard) List(ctx context.Context, after backends.BlobID) iter.Seq2[backends.Info, error] {
 	return func(yield func(backends.Info, error) bool) {
@@ -24,8 +24,8 @@ func (g *Guard) List(ctx context.Context, after backends.BlobID) iter.Seq2[backe
 	}
 }
 
-// list yields until there are no more blobs or nobody wants them. Attempts count
-// from the last that made headway.
+// list yields until there are no more blobs or the caller stops. Attempts are
+// counted from the last progress.
 func (g *Guard) list(ctx context.Context, last backends.BlobID, yield func(backends.Info, error) bool) error {
 	for {
 		begin := last
@@ -49,8 +49,8 @@ func (g *Guard) list(ctx context.Context, last backends.BlobID, yield func(backe
 	}
 }
 
-// listFrom is one attempt, with a clock for each step that stands still while
-// the caller is at work.
+// listFrom is one attempt, with a time limit for each step, without the caller's
+// time.
 func (g *Guard) listFrom(ctx context.Context, after backends.BlobID, yield func(backends.Info) bool) error {
 	w := g.newWatch(ctx, g.opts.Timeout)
 	defer w.stop()

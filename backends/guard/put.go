@@ -8,12 +8,12 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// linkPace is how fast at the least what was taken gets to the backend, in bytes per
-// second, where many send at once: so much later a call is overdue, up to half of what
-// it may take.
+// linkPace is the assumed minimum speed of a link, in bytes per second, when many
+// bodies are sent at once. It extends the time after which a call is overdue, up to
+// half of its time limit.
 const linkPace = 1 << 20
 
-// Put implements backends.Backend. It is tried again only while r is untouched.
+// Put implements backends.Backend. It is retried only while r is unread.
 func (g *Guard) Put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
 	touched := false
 	again := func(err error) bool { return !touched && idempotent(err) }
@@ -24,14 +24,14 @@ func (g *Guard) Put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	})
 }
 
-// source is the body of a Put. Its clock stands still while the caller's reader
-// is at work, whose time is not the backend's.
+// source is the body of a Put. Its time limit excludes the time of the caller's
+// reader.
 type source struct {
 	g       *Guard
 	w       *watch
 	r       io.Reader
 	touched *bool
-	n       int64 // bytes that were taken
+	n       int64 // bytes read
 }
 
 func (s *source) Read(p []byte) (int, error) {
@@ -44,8 +44,8 @@ func (s *source) Read(p []byte) (int, error) {
 		limit = 2 * s.g.opts.Timeout // there is no second attempt
 	}
 	limit += min(time.Duration(s.n)*time.Second/Pace, MaxAllowance)
-	// A body that was taken is on its way for a while: many long bodies that end at once are no
-	// silence as soon as calls are that have sent little.
+	// The bytes of a body that was read are in transit for a while. So many long
+	// bodies that end at once are overdue later than calls that have sent little.
 	overdue := s.g.opts.SilenceAfter + time.Duration(s.n)*time.Second/linkPace
 	s.w.wind(limit, max(s.g.opts.SilenceAfter, min(overdue, limit/2)))
 	return n, err

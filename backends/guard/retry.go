@@ -12,28 +12,30 @@ import (
 )
 
 const (
-	// MaxAttempts is how often a call is tried in all.
+	// MaxAttempts is the number of attempts of a call.
 	MaxAttempts = 4
 	// RetryBase and RetryCap shape the pause before retry k: a random time
 	// below the lesser of RetryCap and RetryBase·2^(k-1), "full jitter".
 	// https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 	RetryBase = 100 * time.Millisecond
 	RetryCap  = 5 * time.Second
-	// MaxPatience is the longest Retry-After that is waited for here. A longer
-	// one goes to the caller.
+	// MaxPatience is the longest Retry-After for which the guard waits. A longer
+	// one is returned to the caller.
 	MaxPatience = 3 * time.Second
-	// BudgetRatio is how many retries each call earns, and BudgetBurst how many
-	// may be saved up: over time retries add at most a fifth to the load.
+	// BudgetRatio is the number of retries that each call earns, and BudgetBurst
+	// the most that may be saved: over time, retries add at most a fifth to the
+	// load.
 	BudgetRatio = 0.2
 	BudgetBurst = 20
 )
 
-// idempotent says which errors of a call that may be repeated are worth it.
+// idempotent reports whether a call that may be repeated should be repeated after
+// the error.
 func idempotent(err error) bool { return errors.Is(err, backends.ErrUnavailable) }
 
 func never(error) bool { return false }
 
-// retry runs attempts until one is not worth another. again says which are.
+// retry repeats an attempt while again permits it after its error.
 func (g *Guard) retry(ctx context.Context, again func(error) bool, attempt func(context.Context) error) error {
 	until := time.Now().Add(g.opts.Timeout)
 	for k := 1; ; k++ {
@@ -47,7 +49,7 @@ func (g *Guard) retry(ctx context.Context, again func(error) bool, attempt func(
 	}
 }
 
-// attempt is one attempt, if the breaker lets it through.
+// attempt runs one attempt if the breaker lets it through.
 func (g *Guard) attempt(ctx context.Context, attempt func(context.Context) error) error {
 	if err := ended(ctx); err != nil {
 		return err
@@ -67,8 +69,8 @@ func (g *Guard) attempt(ctx context.Context, attempt func(context.Context) error
 	return err
 }
 
-// pause waits before retry k after err, which begins in time or not at all. It returns
-// an error if there is to be no retry: err itself, or the end of ctx.
+// pause waits before retry k after err. The retry must begin before until. If there
+// is no retry, pause returns an error: err itself, or the end of ctx.
 func (g *Guard) pause(ctx context.Context, k int, until time.Time, err error) error {
 	var open *openError
 	var throttled *backends.Throttled
@@ -93,14 +95,14 @@ func (g *Guard) pause(ctx context.Context, k int, until time.Time, err error) er
 	}
 }
 
-// jitter is a random duration from 0 to below d, which is above 0.
+// jitter returns a random duration from 0 to below d. d must be above 0.
 func jitter(d time.Duration) time.Duration {
 	var b [8]byte
 	rand.Read(b[:]) // never fails
 	return time.Duration(binary.NativeEndian.Uint64(b[:]) % uint64(d))
 }
 
-// budget is a bucket of retries, in hundredths of one.
+// budget is a token bucket of retries, in hundredths.
 type budget struct{ hundredths atomic.Int64 }
 
 func (b *budget) fill() { b.hundredths.Store(BudgetBurst * 100) }
@@ -108,10 +110,10 @@ func (b *budget) fill() { b.hundredths.Store(BudgetBurst * 100) }
 // earn is called once for each call.
 func (b *budget) earn() { b.add(BudgetRatio * 100) }
 
-// refund is for a body that got on: what it asks for next is as much as a call.
+// refund is for a body that made headway: its next request counts as a new call.
 func (b *budget) refund() { b.add(100) }
 
-// spend takes one retry, if there is one.
+// spend takes one retry if there is one.
 func (b *budget) spend() bool { return b.add(-100) }
 
 func (b *budget) add(n int64) bool {

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// silence is how a backend is noticed that takes calls and answers none, as one that is
-// frozen or behind a broken route does: before the calls have run out of time, which
-// hold places of requests until then.
+// silence detects a backend that accepts calls and answers none, because it is
+// frozen or behind a broken route. It detects that before the calls time out,
+// because they occupy places of requests until then.
 type silence struct {
-	overdue atomic.Int64 // calls that wait and have heard nothing for SilenceAfter
-	heard   atomic.Int64 // when the backend last answered anything, in Unix nanoseconds
+	overdue atomic.Int64 // waiting calls that have heard nothing for SilenceAfter
+	heard   atomic.Int64 // the time of the backend's last answer, in Unix nanoseconds
 }
 
 // hear is called for each answer and each piece of a body.
@@ -22,8 +22,9 @@ func (s *silence) fallBehind(g *Guard, now time.Time) {
 	s.judge(g, now)
 }
 
-// judge opens the breaker when as many calls are overdue as may fail, and nothing at all
-// was heard meanwhile. Of a backend that is only slow, some are answered.
+// judge opens the breaker when BreakerFailures calls are overdue and the backend
+// has sent nothing at all meanwhile. A backend that is only slow answers some
+// calls.
 func (s *silence) judge(g *Guard, now time.Time) {
 	if s.overdue.Load() >= BreakerFailures && now.Sub(time.Unix(0, s.heard.Load())) >= g.opts.SilenceAfter {
 		g.breaker.fellSilent(now)

@@ -8,8 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// Op is an operation that is counted. Read is the body of a Get, counted once
-// when it has ended or broken for good.
+// Op is a counted operation. Read is the body of a Get, counted once when it has
+// ended or failed for good.
 type Op int
 
 // The operations.
@@ -29,7 +29,7 @@ func (o Op) String() string {
 	return [...]string{"put", "get", "read", "stat", "delete", "list", "check"}[o]
 }
 
-// Result is how an operation ended.
+// Result is the outcome of an operation.
 type Result int
 
 // The results: one for each error of the contract that matters to an operator.
@@ -52,7 +52,7 @@ func (r Result) String() string {
 	return [...]string{"ok", "not_found", "exists", "throttled", "unavailable", "denied", "corrupt", "full", "canceled", "failed"}[r]
 }
 
-// results in the order they are looked for: ErrThrottled is ErrUnavailable, too.
+// results are in the order of the search: ErrThrottled is also ErrUnavailable.
 var results = []struct {
 	err    error
 	result Result
@@ -75,14 +75,14 @@ func resultOf(err error) Result {
 	return Failed
 }
 
-// Stats are counts since New, and the present state. The parts are read one
-// after the other.
+// Stats are counts since New, and the current state. The fields are read one after
+// another.
 type Stats struct {
-	Calls    [NumOps][NumResults]uint64 // as the caller saw them, retries not counted
+	Calls    [NumOps][NumResults]uint64 // outcomes for the caller, without retries
 	Retries  uint64                     // attempts beyond the first
-	Resumes  uint64                     // of them, bodies that were taken up again
-	Refused  uint64                     // attempts that the breaker did not let through
-	InFlight int                        // calls under way
+	Resumes  uint64                     // among these, resumed bodies
+	Refused  uint64                     // attempts that the breaker refused
+	InFlight int                        // calls in progress
 	Breaker  State
 }
 

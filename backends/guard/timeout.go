@@ -10,25 +10,25 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// errSlow is the cause of a context that a clock of ours has ended.
+// errSlow is the cause of a context that one of our time limits has ended.
 var errSlow = errors.New("it does not answer in time")
 
-// within runs one attempt under a clock, and counts it among those that wait.
+// within runs one attempt with a time limit, and counts it as waiting.
 func (g *Guard) within(ctx context.Context, limit time.Duration, attempt func(context.Context) error) error {
 	w := g.newWatch(ctx, limit)
 	defer w.stop()
 	return blame(ctx, w.ctx, attempt(w.ctx))
 }
 
-// atMost runs one attempt under a clock of its own.
+// atMost runs one attempt with a time limit only.
 func atMost(ctx context.Context, limit time.Duration, attempt func(context.Context) error) error {
 	inner, cancel := context.WithTimeoutCause(ctx, limit, errSlow)
 	defer cancel()
 	return blame(ctx, inner, attempt(inner))
 }
 
-// blame tells a clock of ours, which is the backend's failure, from the caller's
-// end.
+// blame tells our own time limit, which is a failure of the backend, from the end
+// of the caller's context.
 func blame(outer, inner context.Context, err error) error {
 	if err == nil || inner.Err() == nil || outer.Err() != nil || context.Cause(inner) != errSlow {
 		return err
@@ -39,9 +39,9 @@ func blame(outer, inner context.Context, err error) error {
 	return err
 }
 
-// watch is a context with a clock that is wound before each step. A step that has heard
-// nothing for Options.SilenceAfter, or of a long body for longer, counts as overdue, until
-// it ends.
+// watch is a context with a timer that is set before each step. A step that has
+// heard nothing for Options.SilenceAfter, or longer for a long body, counts as
+// overdue until it ends.
 type watch struct {
 	g      *Guard
 	ctx    context.Context
@@ -49,13 +49,13 @@ type watch struct {
 
 	mu      sync.Mutex
 	timer   *time.Timer
-	waits   bool          // a step is under way
-	turn    int           // of the clock: an alarm of an earlier one is late
-	left    time.Duration // of the step, once it is overdue
+	waits   bool          // a step is in progress
+	turn    int           // of the timer; an alarm of an earlier turn is ignored
+	left    time.Duration // the rest of the step's time once it is overdue
 	overdue bool
 }
 
-// newWatch starts with limit running.
+// newWatch starts with a step of that limit.
 func (g *Guard) newWatch(ctx context.Context, limit time.Duration) *watch {
 	w := &watch{g: g}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
@@ -63,7 +63,7 @@ func (g *Guard) newWatch(ctx context.Context, limit time.Duration) *watch {
 	return w
 }
 
-// wind begins a step that may take so long, and is overdue earlier than that.
+// wind begins a step with a time limit. It is overdue at the earlier time.
 func (w *watch) wind(limit, overdue time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -75,7 +75,7 @@ func (w *watch) wind(limit, overdue time.Duration) {
 	w.timer = time.AfterFunc(first, func() { w.alarm(turn) })
 }
 
-// alarm is when a step has waited for as long as it may, or is overdue.
+// alarm is called when a step is overdue, and when its time has passed.
 func (w *watch) alarm(turn int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -108,7 +108,7 @@ func (w *watch) halt() {
 	w.waits, w.overdue = false, false
 }
 
-// stop ends the context, too.
+// stop also ends the context.
 func (w *watch) stop() {
 	w.pause()
 	w.cancel(nil)

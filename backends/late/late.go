@@ -1,10 +1,10 @@
-// Package late is a backend that could not be opened yet: it tries again when it is
-// asked, and is that backend from then on.
+// Package late is a backend that could not be opened at the start. A call tries
+// again to open it; once it is open, all calls go to it.
 //
-// Until then every call fails at once, but for the one that tries. What keeps it from
-// being opened may pass (ErrUnavailable), or be a setting that is wrong, which is told
-// as ErrDenied: it is refused alone, and tried again all the same, for what is wrong may
-// be mended on the other side.
+// Until then every call fails at once, except the one that tries. The reason may
+// pass (ErrUnavailable), or be a wrong setting, which is reported as ErrDenied.
+// Only this backend is affected. A wrong setting is tried again too, because the
+// error may be corrected on the other side.
 package late
 
 import (
@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// Pause lies between two tries to open the backend.
+	// Pause is the pause between two tries to open the backend.
 	Pause = 5 * time.Second
 	// OpenTimeout bounds one try.
 	OpenTimeout = 30 * time.Second
@@ -35,8 +35,8 @@ type Backend struct {
 	mu     sync.Mutex
 	err    error         // why it is not open
 	next   time.Time     // when it may be tried again
-	trying chan struct{} // closed at the end of the try under way; nil: none is
-	cancel func()        // ends it
+	trying chan struct{} // closed at the end of the current try; nil if there is none
+	cancel func()        // ends the current try
 	closed bool
 }
 
@@ -45,12 +45,12 @@ var (
 	_ backends.Sweeper = (*Backend)(nil)
 )
 
-// New returns the backend that open opens, which has just failed with cause.
+// New returns a backend that open opens later. cause is the error of the first try.
 func New(open func(context.Context) (backends.Backend, error), cause error) *Backend {
 	return &Backend{open: open, err: told(cause), next: time.Now().Add(Pause)}
 }
 
-// told is how an error of opening reads to who asks for a blob.
+// told translates an error of opening for the callers of the backend.
 func told(cause error) error {
 	if errors.Is(cause, backends.ErrUnavailable) {
 		return fmt.Errorf("it has not been reached since the start: %w", cause)
@@ -61,7 +61,8 @@ func told(cause error) error {
 	return fmt.Errorf("%w: it cannot be opened: %w", backends.ErrDenied, cause)
 }
 
-// get is the backend, or why there is none. If it is time to, it tries.
+// get returns the backend, or the reason why there is none. It begins a try if one
+// is due.
 func (b *Backend) get(ctx context.Context) (backends.Backend, error) {
 	if opened := b.opened.Load(); opened != nil {
 		return *opened, nil
@@ -82,7 +83,7 @@ func (b *Backend) get(ctx context.Context) (backends.Backend, error) {
 	b.trying, b.cancel = make(chan struct{}), cancel
 	done := b.trying
 	b.mu.Unlock()
-	go b.try(try) // the caller may go first; Close waits for it
+	go b.try(try) // the caller may return before it ends; Close waits for it
 	select {
 	case <-done:
 	case <-ctx.Done():
@@ -181,7 +182,7 @@ func (b *Backend) Check(ctx context.Context) error {
 	return at.Check(ctx)
 }
 
-// Close ends a try that is under way, and closes the backend if it was opened.
+// Close ends the current try, and closes the backend if it was opened.
 func (b *Backend) Close() error {
 	b.mu.Lock()
 	b.closed = true

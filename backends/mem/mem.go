@@ -1,5 +1,5 @@
-// Package mem keeps blobs in memory, for tests and trials. It never touches a
-// disk, so nothing outlives the process, and "durable" means no more than that.
+// Package mem keeps blobs in memory, for tests and trials. Nothing outlives the
+// process, and "durable" means no more than that.
 package mem
 
 import (
@@ -17,8 +17,8 @@ import (
 
 // Store is a backends.Backend in a map. Make one with New.
 type Store struct {
-	// Now gives Info.Modified. Set it before first use, or leave it nil for
-	// the wall clock.
+	// Now sets Info.Modified. Set it before first use, or leave it nil for the wall
+	// clock.
 	Now func() time.Time
 
 	mu     sync.RWMutex
@@ -74,7 +74,7 @@ func (s *Store) now() time.Time {
 	return time.Now()
 }
 
-// Get implements backends.Backend. A range beyond the end fails here, not in
+// Get implements backends.Backend. A range beyond the end fails here, and not in
 // Read.
 func (s *Store) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
 	if err := backends.CheckRange(off, n); err != nil {
@@ -129,7 +129,7 @@ func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
 	return nil
 }
 
-// List implements backends.Backend over the ids of the moment it begins.
+// List implements backends.Backend over the ids that exist when it begins.
 func (s *Store) List(ctx context.Context, after backends.BlobID) iter.Seq2[backends.Info, error] {
 	return func(yield func(backends.Info, error) bool) {
 		ids, err := s.idsAfter(ctx, after)
@@ -140,7 +140,7 @@ func (s *Store) List(ctx context.Context, after backends.BlobID) iter.Seq2[backe
 		for _, id := range ids {
 			b, err := s.find(ctx, id)
 			switch {
-			case err == backends.ErrNotFound: // deleted since
+			case err == backends.ErrNotFound: // deleted meanwhile
 				continue
 			case err != nil:
 				yield(backends.Info{}, fmt.Errorf("list blobs: %w", err))
@@ -176,7 +176,7 @@ func (s *Store) Check(ctx context.Context) error {
 	return s.usable(ctx)
 }
 
-// usable is called with the lock held.
+// usable returns the reason not to use the store, or nil. The lock must be held.
 func (s *Store) usable(ctx context.Context) error {
 	if s.closed {
 		return backends.ErrClosed
@@ -194,7 +194,7 @@ func (s *Store) Close() error {
 
 type reader struct {
 	ctx  context.Context
-	body *bytes.Reader // not embedded: its WriteTo would not see ctx end
+	body *bytes.Reader // not embedded, because its WriteTo would ignore the end of ctx
 }
 
 func (r *reader) Read(p []byte) (int, error) {

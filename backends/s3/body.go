@@ -28,18 +28,17 @@ const (
 
 var errFinished = errors.New("the upload has ended")
 
-// body hands the bytes of a Put to HTTP requests. The last byte is held back
-// until the source has confirmed its end: before that, no server can have
-// received the whole, whatever it makes of a broken request. net/http may read
-// on after its request has returned, so each Read is under a lock and finish
-// ends them.
+// body yields the bytes of a Put to HTTP requests. It withholds the last byte until
+// the source has confirmed its end: before that, no server can have received the
+// whole body, whatever it makes of a broken request. net/http may read on after its
+// request has returned, so each Read takes a lock, and finish ends them.
 type body struct {
 	ctx  context.Context
 	src  io.Reader // yields exactly left bytes and io.EOF, or fails
 	left int64
 
 	mu       sync.Mutex
-	err      error // of src or ctx; it stays
+	err      error // the first error of src or ctx, which every later Read repeats
 	finished bool
 }
 
@@ -77,7 +76,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// last reads the last byte and the end, and hands out the byte if both are well.
+// last reads the last byte and the end, and yields the byte if both are good.
 func (b *body) last(p []byte) (int, error) {
 	if _, b.err = io.ReadFull(b.src, p[:1]); b.err != nil {
 		return 0, b.err
@@ -89,7 +88,7 @@ func (b *body) last(p []byte) (int, error) {
 	return 1, nil
 }
 
-// confirmEnd reads io.EOF from r, and returns nil if that is what comes.
+// confirmEnd reads from r, and returns nil if the result is io.EOF.
 func confirmEnd(ctx context.Context, r io.Reader) error {
 	var none [1]byte
 	for {
@@ -98,15 +97,15 @@ func confirmEnd(ctx context.Context, r io.Reader) error {
 		case n > 0:
 			return fmt.Errorf("%w: more than announced", backends.ErrSize)
 		case err == io.EOF:
-			return ended(ctx) // the last moment to turn back
+			return ended(ctx) // the last chance to cancel
 		case err != nil:
 			return err
 		}
 	}
 }
 
-// finish waits for a Read in progress and ends all others. It returns the error
-// of the source, if that is what failed.
+// finish waits for a Read in progress and ends all others. It returns the error of
+// the source, if there was one.
 func (b *body) finish() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -117,16 +116,16 @@ func (b *body) finish() error {
 	return nil
 }
 
-// part is a run of a body that makes one request, hashed as it is sent.
+// part is a run of a body for one request, hashed as it is sent.
 type part struct {
 	from io.Reader
 
-	mu   sync.Mutex // an answer may come while net/http still reads
+	mu   sync.Mutex // a response may arrive while net/http still reads
 	left int64
 	crc  hash.Hash32
 	md5  hash.Hash // nil: not needed
-	// trailer receives the checksum when the last byte has been read. It holds
-	// a placeholder of the same length before.
+	// trailer receives the checksum when the last byte has been read. Before that,
+	// it has a placeholder of the same length.
 	trailer http.Header
 }
 
@@ -164,11 +163,11 @@ func (p *part) Read(buf []byte) (int, error) {
 // sums are the checksums of bytes sent, for comparison with an answer.
 type sums struct {
 	crc32c   uint32
-	declared bool   // crc32c was sent with them
-	md5      string // hex; empty: not known
+	declared bool   // crc32c was sent with the bytes
+	md5      string // hex; empty: unknown
 }
 
-// sums fails if not all of the part has been read.
+// sums returns the checksums. It fails unless the whole part has been read.
 func (p *part) sums(declared bool) (sums, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -182,10 +181,10 @@ func (p *part) sums(declared bool) (sums, error) {
 	return s, nil
 }
 
-// errUnread: an answer of success came before the last byte was sent.
-var errUnread = fmt.Errorf("%w: it claims to have stored what it had not received", backends.ErrCorrupt)
+// errUnread: the server reported success before the last byte was sent.
+var errUnread = fmt.Errorf("%w: it reports success before it has received the whole body", backends.ErrCorrupt)
 
-// encodeCRC is the base64 of the big-endian sum, as S3's headers have it.
+// encodeCRC returns the base64 of the big-endian sum, as in S3's headers.
 func encodeCRC(sum uint32) string {
 	return base64.StdEncoding.EncodeToString([]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
 }

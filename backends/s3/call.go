@@ -21,9 +21,9 @@ import (
 	"github.com/sanctum-storage/gateway/outbound"
 )
 
-// ask sends a request about the bucket and decodes its answer, a page, into a
-// value with an XMLName. minio-go has no such calls that show a page and what it
-// leads to. The error has been made into one of the contract's.
+// ask sends a request about the bucket and decodes its response, a page, into a
+// value with an XMLName. minio-go has no such calls that return one page with its
+// continuation. The error is one of the contract's.
 func (b *Backend) ask(ctx context.Context, method string, query url.Values, body []byte, into any) error {
 	rctx, x := observed(outbound.Page(ctx))
 	document, err := b.sent(rctx, method, query, body)
@@ -31,12 +31,12 @@ func (b *Backend) ask(ctx context.Context, method string, query url.Values, body
 		return b.failed(ctx, x, err)
 	}
 	if err := xml.Unmarshal(document, into); err != nil {
-		return fmt.Errorf("%w: its answer cannot be read", backends.ErrCorrupt)
+		return fmt.Errorf("%w: its answer is not the expected XML document", backends.ErrCorrupt)
 	}
 	return nil
 }
 
-// sent is the body of an answer of success.
+// sent returns the body of a successful response.
 func (b *Backend) sent(ctx context.Context, method string, query url.Values, body []byte) ([]byte, error) {
 	value, err := b.creds.GetWithContext(&credentials.CredContext{Context: ctx})
 	if err != nil {
@@ -71,8 +71,8 @@ func (b *Backend) sent(ctx context.Context, method string, query url.Values, bod
 	return document, nil
 }
 
-// refusal reads an error document as minio-go does. What is none leaves the
-// status to speak.
+// refusal reads an error document as minio-go does. Without one, only the status
+// counts.
 func refusal(resp *http.Response, document []byte) minio.ErrorResponse {
 	answer := minio.ErrorResponse{}
 	_ = xml.Unmarshal(document, &answer)

@@ -16,14 +16,14 @@ import (
 	"github.com/sanctum-storage/gateway/plainfile"
 )
 
-// credentialsTimeout bounds one request to a metadata service or STS. On
-// machines that have no such service nobody answers.
+// credentialsTimeout bounds one request to a metadata service or STS. On machines
+// without such a service no response comes.
 const credentialsTimeout = 5 * time.Second
 
 // maxCredentials bounds a file of credentials or a token, in bytes.
 const maxCredentials = 1 << 20
 
-// newCredentials returns where the key comes from, and what frees it.
+// newCredentials returns the source of the key, and a function that frees it.
 func newCredentials(o *Options) (*credentials.Credentials, func()) {
 	if o.Credentials == CredentialsStatic {
 		return credentials.NewStaticV4(o.AccessKey, o.SecretKey, o.SessionToken), func() {}
@@ -55,9 +55,9 @@ type source struct {
 	credentials.Provider
 }
 
-// first is the first source that has a key. Unlike minio-go's chain it stays
-// with it, and never falls back to requests without a signature: a metadata
-// service that is away for a moment is an error.
+// first is the first source that has a key. Unlike minio-go's chain it keeps that
+// source, and never falls back to unsigned requests: a metadata service that is
+// temporarily unreachable is an error.
 type first struct {
 	sources []source
 	chosen  *source
@@ -100,10 +100,10 @@ func (s *source) key(cc *credentials.CredContext) (credentials.Value, error) {
 	return value, nil
 }
 
-// fromFile looks at the shared file before minio-go reads it.
+// fromFile checks the shared file before minio-go reads it.
 type fromFile struct {
 	*credentials.FileAWSCredentials
-	path string // empty: where AWS's tools look
+	path string // empty: the default of AWS's tools
 }
 
 // RetrieveWithCredContext implements credentials.Provider.
@@ -126,13 +126,13 @@ func (f fromFile) Retrieve() (credentials.Value, error) {
 	return f.RetrieveWithCredContext(&credentials.CredContext{})
 }
 
-// plain refuses what is no plain file of a credential's size.
+// plain refuses anything but a plain file of bounded size.
 func plain(path string) error {
 	_, err := plainfile.Read(path, maxCredentials)
 	return err
 }
 
-// webIdentity is the part of IAM that trades a token file for a key.
+// webIdentity is the part of IAM that exchanges a token file for a key.
 type webIdentity struct{ *credentials.IAM }
 
 // RetrieveWithCredContext implements credentials.Provider.
@@ -152,7 +152,7 @@ func (w webIdentity) Retrieve() (credentials.Value, error) {
 	return w.RetrieveWithCredContext(&credentials.CredContext{})
 }
 
-// ofRole looks at the files that IAM reads where the environment names them.
+// ofRole checks the files that the environment names before IAM reads them.
 type ofRole struct{ *credentials.IAM }
 
 // RetrieveWithCredContext implements credentials.Provider.
@@ -172,7 +172,7 @@ func (r ofRole) Retrieve() (credentials.Value, error) {
 	return r.RetrieveWithCredContext(&credentials.CredContext{})
 }
 
-// haveKey fails where there is no key to be had.
+// haveKey fails if there is no key.
 func haveKey(ctx context.Context, creds *credentials.Credentials, kind string) error {
 	if _, err := creds.GetWithContext(&credentials.CredContext{Context: ctx}); err != nil {
 		return fmt.Errorf("%w: credentials %q: %w", backends.ErrDenied, kind, err)

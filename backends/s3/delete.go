@@ -15,12 +15,12 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// deleters is how many single deletions run at once where the provider has no
+// deleters is the number of concurrent single deletions for providers without
 // DeleteObjects.
 const deleters = 8
 
-// Delete implements backends.Backend: one request for each backends.MaxDelete
-// ids, or one for each id where the dialect has no DeleteObjects.
+// Delete implements backends.Backend: one request for each backends.MaxDelete ids,
+// or one for each id where the dialect has no DeleteObjects.
 func (b *Backend) Delete(ctx context.Context, ids ...backends.BlobID) error {
 	if err := b.delete(ctx, ids); err != nil {
 		return fmt.Errorf("delete %d blobs: %w", len(ids), err)
@@ -38,7 +38,7 @@ func (b *Backend) delete(ctx context.Context, ids []backends.BlobID) error {
 			keys = append(keys, b.key(id))
 		}
 	}
-	slices.Sort(keys) // some servers mind a repeated key
+	slices.Sort(keys) // some servers refuse a repeated key
 	keys = slices.Compact(keys)
 	switch {
 	case len(keys) == 1:
@@ -49,7 +49,7 @@ func (b *Backend) delete(ctx context.Context, ids []backends.BlobID) error {
 	return b.deleteEach(ctx, keys)
 }
 
-// deletion and deleted are question and answer of DeleteObjects.
+// deletion and deleted are the request and response of DeleteObjects.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html
 type deletion struct {
 	XMLName xml.Name    `xml:"http://s3.amazonaws.com/doc/2006-03-01/ Delete"`
@@ -69,8 +69,8 @@ type deleted struct {
 	} `xml:"Error"`
 }
 
-// deleteBulk sends DeleteObjects requests. Keys that an answer does not name are
-// deleted one by one.
+// deleteBulk sends DeleteObjects requests. It deletes keys that a response does not
+// mention one by one.
 func (b *Backend) deleteBulk(ctx context.Context, keys []string) error {
 	for batch := range slices.Chunk(keys, backends.MaxDelete) {
 		unnamed, err := b.deleteBatch(ctx, batch)
@@ -84,7 +84,8 @@ func (b *Backend) deleteBulk(ctx context.Context, keys []string) error {
 	return nil
 }
 
-// deleteBatch is one request. It returns the keys of which nothing was said.
+// deleteBatch sends one request. It returns the keys that the response does not
+// mention.
 func (b *Backend) deleteBatch(ctx context.Context, keys []string) (unnamed []string, err error) {
 	question := deletion{}
 	asked := make(map[string]bool, len(keys))
@@ -114,7 +115,7 @@ func (b *Backend) deleteBatch(ctx context.Context, keys []string) (unnamed []str
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !asked[key] }), nil
 }
 
-// deleteEach sends one request for each key, a few at a time, and stops at the
+// deleteEach sends one request for each key, several at a time, and stops at the
 // first error.
 func (b *Backend) deleteEach(ctx context.Context, keys []string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -148,7 +149,7 @@ func (b *Backend) deleteOne(ctx context.Context, key string) error {
 	switch {
 	case errors.Is(err, backends.ErrNotFound):
 		return nil
-	case err == nil && x.status != http.StatusNoContent: // minio-go takes a page of another server's for success
+	case err == nil && x.status != http.StatusNoContent: // minio-go accepts a page of another server as success
 		return fmt.Errorf("%w: HTTP %d is no answer to a deletion", backends.ErrCorrupt, x.status)
 	}
 	return err

@@ -2,40 +2,40 @@ package s3
 
 import "strings"
 
-// DialectAuto leaves the choice of a dialect to Open.
+// DialectAuto lets Open choose the dialect.
 const DialectAuto = "auto"
 
-// A Dialect says which parts of S3 a provider has. What is false costs a
-// request more or a check less, never a blob.
+// A Dialect lists the parts of S3 that a provider supports. A false costs one more
+// request or one check less, never a blob.
 type Dialect struct {
 	Name string
-	// Hosts are the ends of host names that are this provider's.
+	// Hosts are the ends of this provider's host names.
 	Hosts []string
-	// Probe: releases or regions differ, so that auto asks the server itself.
+	// Probe: releases or regions differ, so that auto asks the server.
 	Probe bool
-	// Region is what requests are signed for where the provider has only one.
+	// Region is the signing region of a provider that has only one.
 	Region string
-	// Virtual: auto addresses buckets as host names.
+	// Virtual: auto puts buckets into host names.
 	Virtual bool
-	// Conditional: PUT heeds If-None-Match, atomically. ConditionalComplete:
-	// so does CompleteMultipartUpload.
+	// Conditional: PUT honours If-None-Match, atomically. ConditionalComplete: so
+	// does CompleteMultipartUpload.
 	Conditional         bool
 	ConditionalComplete bool
-	// CRC32C: x-amz-checksum-crc32c is verified. Echo: and is in the answer.
-	// Without it, small bodies have a Content-MD5.
+	// CRC32C: x-amz-checksum-crc32c is verified. Echo: the response repeats it.
+	// Without CRC32C, small bodies have a Content-MD5.
 	CRC32C bool
 	Echo   bool
-	// Trailers: the checksum may follow the body, over TLS. Streaming: bodies
-	// may be signed in chunks, without which there is no plain HTTP.
+	// Trailers: the checksum may follow the body, over TLS. Streaming: bodies may
+	// be signed in chunks, which plain HTTP requires.
 	Trailers  bool
 	Streaming bool
-	// MD5ETag: the ETag of a body sent by one PUT is its MD5, unless the answer
+	// MD5ETag: the ETag of a body sent by one PUT is its MD5, unless the response
 	// names a KMS key.
 	MD5ETag bool
 	// BulkDelete: it has DeleteObjects.
 	BulkDelete bool
-	// SingleLimit is the largest single PUT; MinPart and MaxPart bound the parts
-	// of an upload but the last, all in bytes. MaxParts is their number.
+	// SingleLimit is the largest single PUT; MinPart and MaxPart bound all parts of
+	// an upload except the last; all are in bytes. MaxParts is the most parts.
 	SingleLimit int64
 	MinPart     int64
 	MaxPart     int64
@@ -52,13 +52,13 @@ const (
 	awsMinPart  = 5 << 20
 	awsMaxPart  = 5 * gib
 	awsMaxParts = 10_000
-	// decimalSingle is "5 GB" where that means powers of ten, and a little less
-	// where it is 5 GiB minus something.
+	// decimalSingle is "5 GB" for providers that mean powers of ten, and a little
+	// less for those with 5 GiB minus something.
 	decimalSingle = 4_900_000_000
 )
 
-// table holds each dialect as far as its documents promise. docs/backends.md
-// repeats it with what was run.
+// table has the documented abilities of each dialect. docs/backends.md repeats it
+// and adds which were tested.
 var table = []Dialect{
 	{Name: "aws", Hosts: []string{".amazonaws.com", ".amazonaws.com.cn"}, Virtual: true,
 		Conditional: true, ConditionalComplete: true, CRC32C: true, Echo: true, Trailers: true, Streaming: true, MD5ETag: true, BulkDelete: true,
@@ -96,10 +96,10 @@ var table = []Dialect{
 		Note: "any other; auto finds out"},
 }
 
-// generic is the row for what is not known.
+// generic is the row for unknown providers.
 const generic = "generic"
 
-// Dialects lists the names that Options.Dialect takes beside "auto".
+// Dialects lists the valid values of Options.Dialect, except "auto".
 func Dialects() []string {
 	names := make([]string, len(table))
 	for i, d := range table {
@@ -108,7 +108,7 @@ func Dialects() []string {
 	return names
 }
 
-// dialectNamed returns a row with its limits filled in. The name is in the
+// dialectNamed returns a row with its limits filled in. The name must be in the
 // table.
 func dialectNamed(name string) Dialect {
 	for _, d := range table {

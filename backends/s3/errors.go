@@ -20,10 +20,9 @@ import (
 // ErrNoBucket: the bucket of the options does not exist.
 var ErrNoBucket = errors.New("bucket does not exist")
 
-// Error codes by what they amount to:
-// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and what
-// MinIO, Ceph and others send beside them. A code that is not here goes by its
-// HTTP status.
+// Error codes with their meanings:
+// https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html, and further
+// codes of MinIO, Ceph and others. For other codes the HTTP status decides.
 var codes = []struct {
 	is    error
 	hint  string
@@ -46,19 +45,19 @@ var codes = []struct {
 	{backends.ErrNotFound, "", absentCodes},
 }
 
-// absentCodes say that an object is not there.
+// absentCodes mean that an object does not exist.
 var absentCodes = []string{"NoSuchKey", "NotFound"}
 
-// errNoProof: an object is said not to be there by a status alone, which a proxy that
-// has lost its way says as well.
-var errNoProof = fmt.Errorf("%w: HTTP 404 without the error document of S3: check the endpoint, and what stands before it", backends.ErrUnavailable)
+// errNoProof: only a status says that an object does not exist. A misconfigured
+// proxy sends the same status.
+var errNoProof = fmt.Errorf("%w: HTTP 404 without the error document of S3: check the endpoint and the proxies in front of it", backends.ErrUnavailable)
 
-// plainCode is how error codes look. Other text of an answer is not repeated:
-// it may hold anything, our own signature included.
+// plainCode is the form of error codes. Other text of a response is not repeated,
+// because it may contain anything, even our own signature.
 var plainCode = regexp.MustCompile(`^[A-Za-z0-9.]{1,64}$`)
 
-// failed makes an error of a request into one of the contract's. The reader of
-// a body has been asked for its own error before.
+// failed turns an error of a request into one of the contract's. The caller has
+// already checked the error of a body's reader.
 func (b *Backend) failed(ctx context.Context, x *exchange, err error) error {
 	if err == nil {
 		return nil
@@ -99,7 +98,7 @@ func (b *Backend) failed(ctx context.Context, x *exchange, err error) error {
 	return fmt.Errorf("%w: %s", is, text)
 }
 
-// meaning is the contract's error for an answer, nil if there is none.
+// meaning returns the contract's error for a response, or nil.
 func meaning(answer minio.ErrorResponse) (hint string, is error) {
 	for _, c := range codes {
 		if slices.Contains(c.codes, answer.Code) {
@@ -109,13 +108,13 @@ func meaning(answer minio.ErrorResponse) (hint string, is error) {
 	switch status := answer.StatusCode; {
 	case status == http.StatusUnauthorized || status == http.StatusForbidden:
 		return "", backends.ErrDenied
-	case status == http.StatusNotFound && answer.Code == "": // of which failed wants proof
+	case status == http.StatusNotFound && answer.Code == "": // failed demands proof of this
 		return "", backends.ErrNotFound
 	case status == http.StatusTooManyRequests:
 		return "", backends.ErrThrottled
 	case status == http.StatusInsufficientStorage:
 		return "", backends.ErrFull
-	case status == http.StatusNotImplemented: // never gets better
+	case status == http.StatusNotImplemented: // a retry does not help
 		return "", nil
 	case status >= http.StatusInternalServerError || status == http.StatusRequestTimeout:
 		return "", backends.ErrUnavailable
@@ -123,7 +122,7 @@ func meaning(answer minio.ErrorResponse) (hint string, is error) {
 	return "", nil
 }
 
-// unreached is for requests that have no answer, or half of one.
+// unreached is the error of a request with no response or an incomplete one.
 func unreached(err error) error {
 	if errors.Is(err, errUnsigned) {
 		return err
@@ -143,19 +142,19 @@ func unreached(err error) error {
 	if errors.Is(err, backends.ErrUnavailable) || errors.Is(err, backends.ErrDenied) {
 		return err
 	}
-	// Not wrapped: an io.ErrUnexpectedEOF of the connection would read as a
+	// Not wrapped: an io.ErrUnexpectedEOF of the connection must not look like a
 	// blob that is too short.
 	return fmt.Errorf("%w: %v", backends.ErrUnavailable, err)
 }
 
-// code is the S3 code and status of an error of minio-go.
+// code returns the S3 code and status of an error of minio-go.
 func code(err error) (string, int) {
 	var answer minio.ErrorResponse
 	errors.As(err, &answer)
 	return answer.Code, answer.StatusCode
 }
 
-// ended is the reason why ctx has ended, or nil.
+// ended returns the reason why ctx has ended, or nil.
 func ended(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

@@ -17,7 +17,7 @@ import (
 	"github.com/sanctum-storage/gateway/outbound"
 )
 
-// Get implements backends.Backend. It is one request, and a second one only
+// Get implements backends.Backend. It sends one request, and a second one only
 // where a range begins at or beyond the end of the blob.
 func (b *Backend) Get(ctx context.Context, id backends.BlobID, off, n int64) (io.ReadCloser, error) {
 	r, err := b.get(ctx, id, off, n)
@@ -35,7 +35,7 @@ func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io
 		return nil, err
 	}
 	key := b.key(id)
-	if n == 0 { // HTTP has no way to ask for no bytes
+	if n == 0 { // HTTP cannot request zero bytes
 		return b.empty(ctx, key, off)
 	}
 	rctx, x := observed(outbound.Stream(ctx, n))
@@ -58,7 +58,7 @@ func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io
 	return backends.Exactly(r, n), nil
 }
 
-// getOptions asks for the range, and for the checksum where it is of the whole.
+// getOptions requests the range, and the checksum if the range is the whole blob.
 func getOptions(off, n int64, crc32c bool) (opts minio.GetObjectOptions, ranged bool) {
 	switch {
 	case n > 0:
@@ -71,7 +71,7 @@ func getOptions(off, n int64, crc32c bool) (opts minio.GetObjectOptions, ranged 
 	return opts, n > 0 || off > 0
 }
 
-// empty is a range of no bytes of a blob that must reach to off.
+// empty returns an empty range of a blob that must reach to off.
 func (b *Backend) empty(ctx context.Context, key string, off int64) (io.ReadCloser, error) {
 	info, err := b.head(ctx, key)
 	if err != nil {
@@ -83,8 +83,8 @@ func (b *Backend) empty(ctx context.Context, key string, off int64) (io.ReadClos
 	return http.NoBody, nil
 }
 
-// beyond is the answer to a range that is said to begin at or after the end of a blob,
-// which the blob's length has to confirm.
+// beyond interprets a response that a range begins at or after the end of a blob.
+// The blob's length must confirm that.
 func (b *Backend) beyond(ctx context.Context, key string, off, n int64) (io.ReadCloser, error) {
 	info, err := b.head(ctx, key)
 	switch {
@@ -98,27 +98,27 @@ func (b *Backend) beyond(ctx context.Context, key string, off, n int64) (io.Read
 	return http.NoBody, nil
 }
 
-// reader is the body of an answer.
+// reader is the body of a response.
 type reader struct {
 	ctx  context.Context
 	body io.ReadCloser
-	left int64       // bytes that the answer still promises
-	crc  hash.Hash32 // nil: the answer names no checksum
+	left int64       // remaining bytes of the response
+	crc  hash.Hash32 // nil: the response has no checksum
 	want string
 }
 
-// plainCodings change no byte. Some servers repeat how an upload was framed.
+// plainCodings change no bytes. Some servers repeat the framing of the upload.
 var plainCodings = []string{"identity", "aws-chunked"}
 
-// begin compares the answer with the question.
+// begin compares the response with the request.
 func (r *reader) begin(x *exchange, header http.Header, off, n int64, ranged bool) error {
 	length, err := strconv.ParseInt(header.Get("Content-Length"), 10, 64)
 	if err != nil || length < 0 {
-		return fmt.Errorf("%w: it does not say how long its answer is", backends.ErrUnavailable)
+		return fmt.Errorf("%w: its answer has no Content-Length", backends.ErrUnavailable)
 	}
 	r.left = length
 	if coding := header.Get("Content-Encoding"); coding != "" && !slices.Contains(plainCodings, coding) {
-		return fmt.Errorf("%w: it came compressed as %.20q, and was not stored so", backends.ErrCorrupt, coding)
+		return fmt.Errorf("%w: it sent the object with Content-Encoding %.20q, which was not stored", backends.ErrCorrupt, coding)
 	}
 	switch {
 	case ranged && x.status == http.StatusPartialContent:
@@ -128,17 +128,17 @@ func (r *reader) begin(x *exchange, header http.Header, off, n int64, ranged boo
 			end = off + n
 		}
 		if err != nil || first != off || last != end-1 || length != last-first+1 {
-			return fmt.Errorf("%w: %d bytes from %d were asked for, and it sends %d of %.80q", backends.ErrCorrupt, n, off, length, header.Get("Content-Range"))
+			return fmt.Errorf("%w: the request was for %d bytes from %d, but it sends %d of %.80q", backends.ErrCorrupt, n, off, length, header.Get("Content-Range"))
 		}
 	case ranged && off > 0:
-		return fmt.Errorf("bytes from %d were asked for, and it sends all: it has no ranges", off)
+		return fmt.Errorf("the request was for bytes from %d, but it sends the whole object: it does not support ranges", off)
 	case !ranged && x.status == http.StatusPartialContent:
-		return fmt.Errorf("%w: all was asked for, and it sends a part", backends.ErrCorrupt)
+		return fmt.Errorf("%w: the request was for the whole object, but it sends a part", backends.ErrCorrupt)
 	}
 	if n > length {
 		return fmt.Errorf("%d bytes from %d, of which there are %d: %w", n, off, length, io.ErrUnexpectedEOF)
 	}
-	if want := header.Get(crc32cHeader); !ranged && len(want) == crc32cBase64Len { // not one of parts, "…-3"
+	if want := header.Get(crc32cHeader); !ranged && len(want) == crc32cBase64Len { // not a composite one, such as "…-3"
 		r.crc, r.want = crc32.New(castagnoli), want
 	}
 	return nil
@@ -189,8 +189,9 @@ func (b *Backend) stat(ctx context.Context, id backends.BlobID) (backends.Info, 
 	return backends.Info{ID: id, Size: info.Size, Modified: info.LastModified}, nil
 }
 
-// head describes an object. A HEAD has no document that could say what is absent, so
-// where its status says so, a GET of one byte has to say it too.
+// head describes an object. The response to HEAD has no document that could name
+// the missing resource. So if its status says that the object is missing, a GET of
+// one byte must confirm it.
 func (b *Backend) head(ctx context.Context, key string) (minio.ObjectInfo, error) {
 	info, err := b.glance(ctx, key)
 	if errors.Is(err, backends.ErrNotFound) {
@@ -199,12 +200,13 @@ func (b *Backend) head(ctx context.Context, key string) (minio.ObjectInfo, error
 	return info, err
 }
 
-// glance is a HEAD request, whose status is believed: for who loses nothing by it.
+// glance sends a HEAD request and trusts its status. It is for callers that lose
+// nothing by a wrong one.
 func (b *Backend) glance(ctx context.Context, key string) (minio.ObjectInfo, error) {
 	rctx, x := observed(ctx)
 	info, err := b.core.StatObject(rctx, b.opts.Bucket, key, minio.StatObjectOptions{})
 	if err == nil && info.Size < 0 {
-		return info, fmt.Errorf("%w: it does not say how long the object is", backends.ErrCorrupt)
+		return info, fmt.Errorf("%w: its answer has no length of the object", backends.ErrCorrupt)
 	}
 	if err = b.failed(ctx, x, err); errors.Is(err, errNoProof) {
 		err = backends.ErrNotFound
@@ -212,8 +214,8 @@ func (b *Backend) glance(ctx context.Context, key string) (minio.ObjectInfo, err
 	return info, err
 }
 
-// provenAbsent returns backends.ErrNotFound where a GET says that there is no object,
-// else why that is not known.
+// provenAbsent returns backends.ErrNotFound if a GET confirms that the object does
+// not exist. Otherwise it returns why that is unknown.
 func (b *Backend) provenAbsent(ctx context.Context, key string) error {
 	rctx, x := observed(outbound.Stream(ctx, 1))
 	opts, _ := getOptions(0, 1, false)
@@ -222,7 +224,7 @@ func (b *Backend) provenAbsent(ctx context.Context, key string) error {
 		content.Close()
 	}
 	if _, status := code(err); err == nil || status == http.StatusRequestedRangeNotSatisfiable {
-		return fmt.Errorf("%w: it says that the object is there, and that it is not", backends.ErrUnavailable)
+		return fmt.Errorf("%w: HEAD says that the object does not exist, but GET finds it", backends.ErrUnavailable)
 	}
 	return b.failed(ctx, x, err)
 }

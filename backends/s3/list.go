@@ -14,10 +14,10 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// pageSize is how many keys an answer of ListObjectsV2 has at most.
+// pageSize is the most keys in a response of ListObjectsV2.
 const pageSize = 1000
 
-// List implements backends.Backend. It holds one page.
+// List implements backends.Backend. It holds one page in memory.
 func (b *Backend) List(ctx context.Context, after backends.BlobID) iter.Seq2[backends.Info, error] {
 	return func(yield func(backends.Info, error) bool) {
 		if err := b.list(ctx, after, yield); err != nil {
@@ -49,20 +49,20 @@ func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(ba
 			return nil
 		}
 		if p.Next == "" || p.Next == token {
-			return fmt.Errorf("%w: the listing does not go on after %d keys", backends.ErrCorrupt, len(p.Contents))
+			return fmt.Errorf("%w: the listing has no valid continuation after %d keys", backends.ErrCorrupt, len(p.Contents))
 		}
 		token = p.Next
 	}
 }
 
-// take yields the blobs of a page. It is false when nobody wants more.
+// take yields the blobs of a page. It returns false when the caller wants no more.
 func (b *Backend) take(ctx context.Context, p *page, progress *backends.Progress, yield func(backends.Info, error) bool) (bool, error) {
 	for _, o := range p.Contents {
 		key := o.Key
 		if p.EncodingType == "url" {
 			var err error
 			if key, err = url.QueryUnescape(key); err != nil {
-				return false, fmt.Errorf("%w: a listed name cannot be read", backends.ErrCorrupt)
+				return false, fmt.Errorf("%w: a listed name is not URL-encoded", backends.ErrCorrupt)
 			}
 		}
 		progress.Name(key)
@@ -84,7 +84,7 @@ func (b *Backend) take(ctx context.Context, p *page, progress *backends.Progress
 	return true, nil
 }
 
-// page is an answer of ListObjectsV2, as far as it is of use.
+// page is the used part of a response of ListObjectsV2.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 type page struct {
 	XMLName      xml.Name `xml:"ListBucketResult"`
@@ -98,8 +98,8 @@ type page struct {
 	} `xml:"Contents"`
 }
 
-// page asks for keys below the prefix: those after start, or those that token
-// leads to.
+// page lists keys below the prefix: those after start, or those at the continuation
+// token.
 func (b *Backend) page(ctx context.Context, start, token string, most int) (*page, error) {
 	query := url.Values{"list-type": {"2"}, "encoding-type": {"url"}, "prefix": {b.opts.Prefix}, "delimiter": {""}, "max-keys": {strconv.Itoa(most)}}
 	if start != "" {
@@ -112,11 +112,11 @@ func (b *Backend) page(ctx context.Context, start, token string, most int) (*pag
 	return p, b.ask(ctx, http.MethodGet, query, nil, p)
 }
 
-// key is the name of a blob's object. Ids sort as their texts do, and so do
-// keys with one prefix.
+// key returns the name of a blob's object. Keys with one prefix sort as their ids
+// do.
 func (b *Backend) key(id backends.BlobID) string { return b.opts.Prefix + id.String() }
 
-// blob is the inverse of key, for names that may be anything.
+// blob is the inverse of key. It reports false for other names.
 func (b *Backend) blob(key string) (backends.BlobID, bool) {
 	text, ok := strings.CutPrefix(key, b.opts.Prefix)
 	if !ok {

@@ -22,21 +22,20 @@ import (
 )
 
 // abortTimeout bounds the removal of the parts of a failed upload, which also
-// happens when the caller's context has ended.
+// happens after the caller's context has ended.
 const abortTimeout = 10 * time.Second
 
-// maxUploadID bounds an upload's id, in bytes: it goes into URLs.
+// maxUploadID bounds an upload's id in bytes, because it is part of URLs.
 const maxUploadID = 2 << 10
 
-// upload is a multipart upload under way. It is visible to nobody before it is
-// completed.
+// upload is a multipart upload in progress. It is invisible until it is completed.
 type upload struct {
 	b     *Backend
 	key   string
 	id    string
 	parts []minio.CompletePart
-	crcs  []byte // of the parts, big-endian, one after the other
-	size  int64  // of the parts in all
+	crcs  []byte // of the parts, big-endian, concatenated
+	size  int64  // of all parts together
 }
 
 // putParts streams a body above the limit of a single PUT.
@@ -57,7 +56,8 @@ func (b *Backend) putParts(ctx context.Context, key string, r io.Reader, size in
 	})
 }
 
-// partSize is the setting, or what it takes to have few enough parts.
+// partSize returns the setting, or the size that keeps the number of parts within
+// the limit.
 func (b *Backend) partSize(size int64) (int64, error) {
 	d := &b.dialect
 	parts := int64(d.MaxParts)
@@ -69,8 +69,8 @@ func (b *Backend) partSize(size int64) (int64, error) {
 	return n, nil
 }
 
-// putUnknown gathers a part at a time: S3 wants the length of each before its
-// first byte.
+// putUnknown buffers one part at a time, because S3 requires the length of each
+// part before its first byte.
 func (b *Backend) putUnknown(ctx context.Context, key string, r io.Reader) error {
 	buf := make([]byte, b.dialect.MinPart)
 	n, err := fill(ctx, r, buf)
@@ -98,7 +98,7 @@ func (b *Backend) putUnknown(ctx context.Context, key string, r io.Reader) error
 	})
 }
 
-// fill reads until buf is full, which is no error, or r ends, which is io.EOF.
+// fill reads until buf is full, without an error, or r ends, with io.EOF.
 func fill(ctx context.Context, r io.Reader, buf []byte) (n int, err error) {
 	for n < len(buf) && err == nil {
 		if err := ended(ctx); err != nil {
@@ -114,11 +114,11 @@ func fill(ctx context.Context, r io.Reader, buf []byte) (n int, err error) {
 	return n, err
 }
 
-// upload begins an upload, has it fed and completes it. Whatever fails, its
-// parts are removed.
+// upload begins an upload, calls feed for its parts and completes it. After any
+// failure it removes the parts.
 func (b *Backend) upload(ctx context.Context, key string, feed func(*upload) error) (err error) {
 	if !b.dialect.ConditionalComplete && b.dialect.Conditional {
-		if err := b.free(ctx, key); err != nil { // else put has asked already
+		if err := b.free(ctx, key); err != nil { // otherwise put has checked the key already
 			return err
 		}
 	}
@@ -132,7 +132,7 @@ func (b *Backend) upload(ctx context.Context, key string, feed func(*upload) err
 		return b.failed(ctx, x, err)
 	}
 	if u.id == "" || len(u.id) > maxUploadID {
-		return fmt.Errorf("%w: it begins an upload with an id of %d bytes", backends.ErrCorrupt, len(u.id))
+		return fmt.Errorf("%w: its upload id has %d bytes", backends.ErrCorrupt, len(u.id))
 	}
 	defer func() {
 		if err != nil {
@@ -167,9 +167,9 @@ func (u *upload) stream(ctx context.Context, src *body, size int64) error {
 	return u.took(x, got, sent, size)
 }
 
-// bytes sends a part that is in memory.
+// bytes sends a part from memory.
 func (u *upload) bytes(ctx context.Context, data []byte) error {
-	h := u.b.leading(data, u.b.dialect.Trailers) // as the upload was begun
+	h := u.b.leading(data, u.b.dialect.Trailers) // with the checksum that the upload was begun with
 	opts := minio.PutObjectPartOptions{Md5Base64: h.md5, Sha256Hex: h.sha256, DisableContentSha256: true, CustomHeader: http.Header{}}
 	if h.sent.declared {
 		opts.CustomHeader.Set(crc32cHeader, encodeCRC(h.sent.crc32c))
@@ -177,17 +177,17 @@ func (u *upload) bytes(ctx context.Context, data []byte) error {
 	src := newBody(ctx, bytes.NewReader(data), int64(len(data)))
 	rctx, x := observed(ctx)
 	got, err := u.b.core.PutObjectPart(rctx, u.b.opts.Bucket, u.key, u.id, len(u.parts)+1, src, int64(len(data)), opts)
-	_ = src.finish() // net/http lets go of the buffer; only ctx can have failed
+	_ = src.finish() // this makes net/http release the buffer; only ctx can have failed
 	if err != nil {
 		return u.b.failed(ctx, x, err)
 	}
 	return u.took(x, got, h.sent, int64(len(data)))
 }
 
-// took checks and notes the answer to a part.
+// took checks and records the response to a part.
 func (u *upload) took(x *exchange, got minio.ObjectPart, sent sums, size int64) error {
 	if _, err := u.b.confirmed(x, got.ChecksumCRC32C, got.ETag, sent); err != nil {
-		return err // what is not proven of a part, its length in the whole is
+		return err // an unproven part is covered by the length of the whole
 	}
 	part := minio.CompletePart{PartNumber: got.PartNumber, ETag: got.ETag}
 	if sent.declared {
@@ -211,7 +211,7 @@ func (u *upload) complete(ctx context.Context) error {
 		return u.b.refused(ctx, u.key, x, err)
 	}
 	if !plainETag.MatchString(info.ETag) {
-		return fmt.Errorf("%w: its answer has no ETag of what it stored", backends.ErrCorrupt)
+		return fmt.Errorf("%w: its answer has no valid ETag", backends.ErrCorrupt)
 	}
 	if err := u.whole(info.ChecksumCRC32C); err != nil {
 		return err
@@ -219,8 +219,8 @@ func (u *upload) complete(ctx context.Context) error {
 	return u.b.stored(ctx, u.key, u.size)
 }
 
-// whole checks the checksum of the blob, where the answer has it: that of the
-// parts' checksums, then a dash and their number.
+// whole checks the checksum of the blob if the response has one: the checksum of
+// the parts' checksums, a dash, and their number.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 func (u *upload) whole(got string) error {
 	sum, _, composite := strings.Cut(got, "-")
@@ -229,13 +229,13 @@ func (u *upload) whole(got string) error {
 	}
 	want := encodeCRC(crc32.Checksum(u.crcs, castagnoli))
 	if _, err := base64.StdEncoding.DecodeString(sum); err != nil || sum != want {
-		return fmt.Errorf("%w: its CRC32C of the parts differs from that of those sent", backends.ErrCorrupt)
+		return fmt.Errorf("%w: its CRC32C of the parts differs from that of the sent parts", backends.ErrCorrupt)
 	}
 	return nil
 }
 
-// abort removes the parts. An upload that is no longer there is no error: what
-// failed may have been the answer to its completion.
+// abort removes the parts. A missing upload is no error: the failure may have been
+// a lost response to its completion.
 func (u *upload) abort(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
@@ -251,15 +251,15 @@ func (b *Backend) abort(ctx context.Context, key, uploadID string) error {
 	return fmt.Errorf("abort upload: %w", b.failed(ctx, x, err))
 }
 
-// Sweep implements backends.Sweeper: it aborts uploads that began before the given time
-// and were never completed, by gateways that died or could not abort them. It looks at
-// blobs' names only. A lifecycle rule of the bucket (AbortIncompleteMultipartUpload) does
-// the same.
+// Sweep implements backends.Sweeper: it aborts uploads that began before the given
+// time and were never completed, because a gateway died or could not abort them. It
+// considers only names of blobs. A lifecycle rule of the bucket
+// (AbortIncompleteMultipartUpload) does the same.
 func (b *Backend) Sweep(ctx context.Context, before time.Time) (removed int, err error) {
 	if err := b.writable(ctx); err != nil {
 		return 0, fmt.Errorf("abort uploads: %w", err)
 	}
-	var failed error // the first
+	var failed error // the first error
 	query := url.Values{"uploads": {""}, "encoding-type": {"url"}, "prefix": {b.opts.Prefix}, "max-uploads": {strconv.Itoa(pageSize)}}
 	for pages := 0; ; pages++ {
 		var p uploads
@@ -293,7 +293,7 @@ func (b *Backend) Sweep(ctx context.Context, before time.Time) (removed int, err
 	}
 }
 
-// uploads is an answer of ListMultipartUploads, as far as it is of use.
+// uploads is the used part of a response of ListMultipartUploads.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
 type uploads struct {
 	XMLName      xml.Name `xml:"ListMultipartUploadsResult"`
@@ -308,7 +308,7 @@ type uploads struct {
 	} `xml:"Upload"`
 }
 
-// name undoes the encoding of a key, where the server says that it applied it.
+// name decodes a key if the server says that it is encoded.
 func (u *uploads) name(key string) (string, error) {
 	if u.EncodingType != "url" {
 		return key, nil

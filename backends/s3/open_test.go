@@ -37,7 +37,7 @@ func TestInvalidOptions(t *testing.T) {
 		{func(o *Options) { o.Endpoint = "127.0.0.1:9000" }, "endpoint"},
 		{func(o *Options) { o.Endpoint = "ftp://host" }, `endpoint "ftp://host": want a URL`},
 		{func(o *Options) { o.Endpoint = "http://host/bucket" }, "endpoint"},
-		{func(o *Options) { o.Endpoint = "http://me:hunter2@host" }, "endpoint holds a user name"},
+		{func(o *Options) { o.Endpoint = "http://me:hunter2@host" }, "endpoint has a user name"},
 		{func(o *Options) { o.Endpoint = "http://me:hunter2@ho st" }, "endpoint is not a URL"},
 		{func(o *Options) { o.Bucket = "" }, "bucket"},
 		{func(o *Options) { o.Bucket = "No_Such" }, "bucket"},
@@ -115,8 +115,8 @@ func TestOpenMeetsAnswers(t *testing.T) {
 		text   string
 	}{
 		{http.MethodGet, 403, "RequestTimeTooSkewed", backends.ErrDenied, "clock"},
-		{http.MethodPut, 503, "SlowDown", backends.ErrThrottled, "find out"},
-		{http.MethodPut, 403, "AccessDenied", backends.ErrDenied, "find out"},
+		{http.MethodPut, 503, "SlowDown", backends.ErrThrottled, "test the abilities"},
+		{http.MethodPut, 403, "AccessDenied", backends.ErrDenied, "test the abilities"},
 	} {
 		o := optionsFor(plainServer)
 		o.Dialect = DialectAuto

@@ -27,82 +27,82 @@ const (
 	CredentialsWebIdentity = "web_identity"
 )
 
-// Defaults of Options, and what a prefix may have.
+// Defaults of Options, and the limit of a prefix.
 const (
 	DefaultPartSize       = 512 << 20 // bytes
 	DefaultConnectTimeout = 5 * time.Second
-	DefaultHeaderTimeout  = 60 * time.Second // Complete of a large upload answers late
+	DefaultHeaderTimeout  = 60 * time.Second // the response to Complete of a large upload is late
 	DefaultIdleTimeout    = 30 * time.Second
-	DefaultAnswerTimeout  = 2 * time.Minute // some send blanks until a large upload is completed
+	DefaultAnswerTimeout  = 2 * time.Minute // some servers send blanks until a large upload is completed
 	MaxPrefixLen          = 512             // bytes; S3 keys end at 1,024
 )
 
-// Options say where the bucket is and how to reach it. Only Bucket is needed
-// for AWS. Open checks them and names the field that is wrong.
+// Options say where the bucket is and how to reach it. AWS only needs Bucket. Open
+// checks them; its errors name the wrong field.
 type Options struct {
 	// Endpoint is the URL of the service, http or https, with no path: the
 	// bucket is not part of it. Empty: AWS, by region.
 	Endpoint string
-	// Bucket must exist: Open does not make it.
+	// Bucket must exist: Open does not create it.
 	Bucket string
-	// Prefix is put before the text of a blob's id. It should be for the
-	// gateway's use alone. Slashes at its ends are no matter; a prefix that is
-	// not empty ends in one.
+	// Prefix precedes a blob's id in the name of its object. It should be for the
+	// gateway only. Slashes at both ends are optional; Open adds one at the end of
+	// a non-empty prefix.
 	Prefix string
-	// Region is the one that requests are signed for. Empty: asked for at Open.
+	// Region is the signing region. Empty: Open asks the server.
 	Region string
 	// Addressing is "path" (host/bucket/key), "virtual" (bucket.host/key), or
-	// "auto" (also ""), which is what the dialect's provider prefers.
+	// "auto" (also ""), the preference of the dialect's provider.
 	Addressing string
-	// Dialect names a row of the table in this package (see Dialects), which is
-	// then believed. "auto" (also ""): known from the host name where that is
-	// enough, and found out at Open by writing a few small objects otherwise.
+	// Dialect names a row of the table in this package (see Dialects), which Open
+	// then trusts. "auto" (also ""): chosen by the host name where that is enough,
+	// otherwise probed at Open by writing a few small objects.
 	Dialect string
 
-	// Credentials is where the key comes from: "static" (AccessKey, SecretKey,
-	// SessionToken), "env" (AWS_ACCESS_KEY_ID and so on), "file" (AWS's
-	// credential and configuration files), "web_identity" (a token file, as in
-	// Kubernetes), "imds" (the role of an EC2 instance or ECS task). "auto"
-	// (also ""): static where AccessKey is set, and else the first of the
-	// others, in this order, that has one; it is kept from then on.
+	// Credentials is the source of the key: "static" (AccessKey, SecretKey,
+	// SessionToken), "env" (AWS_ACCESS_KEY_ID and so on), "file" (AWS's credential
+	// and configuration files), "web_identity" (a token file, as in Kubernetes),
+	// "imds" (the role of an EC2 instance or ECS task). "auto" (also "") is static
+	// where AccessKey is set, and otherwise the first of the others, in the order
+	// env, file, web_identity, imds, that has a key; it is then kept.
 	Credentials  string
 	AccessKey    string
 	SecretKey    string
 	SessionToken string
-	// CredentialsFile is read instead of AWS's default files; Profile is the
-	// section in it. Empty: AWS_PROFILE, or "default".
+	// CredentialsFile replaces AWS's default files; Profile is the section in it.
+	// Empty: AWS_PROFILE, or "default".
 	CredentialsFile string
 	Profile         string
 
-	// CAFile is a PEM file with authorities that are trusted beside the
+	// CAFile is a PEM file with authorities that are trusted in addition to the
 	// system's. Empty: none.
 	CAFile string
-	// StorageClass of new blobs. Empty: the bucket's default.
+	// StorageClass is the class of new blobs. Empty: the bucket's default.
 	StorageClass string
-	// PartSize is how many bytes the parts of a blob above the limit of a
-	// single PUT have. 0: DefaultPartSize, within the dialect's limits. Parts
-	// are streamed: it costs no memory.
+	// PartSize is the size in bytes of the parts of a blob above the limit of a
+	// single PUT. 0: DefaultPartSize, within the dialect's limits. Parts are
+	// streamed and need no memory.
 	PartSize int64
-	// SingleLimit lowers the size up to which a blob is sent as one PUT, for
-	// proxies with a limit of their own, in bytes. 0: the dialect's.
+	// SingleLimit lowers the limit of a single PUT, in bytes, for proxies with
+	// their own limit. 0: the dialect's.
 	SingleLimit int64
-	// TrustIDs drops the HEAD that precedes a PUT where the dialect has no
-	// conditional writes. Blob ids are random and used once, so a PUT cannot
-	// meet another blob but by a fault of the caller.
+	// TrustIDs omits the HEAD before a PUT where the dialect has no conditional
+	// writes. Blob ids are random and used once, so a PUT can only meet another
+	// blob by a fault of the caller.
 	TrustIDs bool
 
-	// ConnectTimeout bounds TCP and TLS handshakes each, HeaderTimeout the wait
-	// for an answer once a request is sent, IdleTimeout how long a body may
-	// stand still in either direction, and a blob's fall behind
-	// outbound.MinPace, AnswerTimeout all of an answer that is no blob, from its
-	// headers on. 0: the defaults.
+	// ConnectTimeout bounds each TCP and TLS handshake. HeaderTimeout bounds the
+	// wait for a response after a request is sent. IdleTimeout bounds pauses of a
+	// body in either direction, and how far a blob falls behind outbound.MinPace.
+	// AnswerTimeout bounds a whole response other than a blob, from its headers on.
+	// 0: the defaults.
 	ConnectTimeout time.Duration
 	HeaderTimeout  time.Duration
 	IdleTimeout    time.Duration
 	AnswerTimeout  time.Duration
 
-	// ReadOnly makes Put and Delete fail with backends.ErrReadOnly. Then
-	// nothing is probed at Open, and Check only lists.
+	// ReadOnly makes Put and Delete fail with backends.ErrReadOnly. Open then
+	// probes nothing, and Check only lists.
 	ReadOnly bool
 }
 
@@ -170,12 +170,12 @@ func (o *Options) completeCredentials() error {
 	case o.Credentials == CredentialsStatic && o.SecretKey == "":
 		return invalid("secret key", "is missing")
 	case o.Credentials != CredentialsStatic && static:
-		return invalid("credentials", "%q: contradicts the access key that is given too", o.Credentials)
+		return invalid("credentials", "%q: contradicts the access key, which is also set", o.Credentials)
 	}
 	return nil
 }
 
-// oneOf makes an empty value the first of those wanted.
+// oneOf checks a value. It replaces an empty one by the first of wanted.
 func oneOf(field string, value *string, wanted ...string) error {
 	if *value == "" {
 		*value = wanted[0]
@@ -187,7 +187,7 @@ func oneOf(field string, value *string, wanted ...string) error {
 	return invalid(field, "%q: want %s or %s", *value, strings.Join(wanted[:last], ", "), wanted[last])
 }
 
-// checkPrefix refuses what some client, proxy or provider would rewrite.
+// checkPrefix refuses prefixes that some client, proxy or provider would rewrite.
 func checkPrefix(prefix string) error {
 	if len(prefix) > MaxPrefixLen {
 		return invalid("prefix", "has %d bytes: want at most %d", len(prefix), MaxPrefixLen)
@@ -205,8 +205,7 @@ func checkPrefix(prefix string) error {
 	return nil
 }
 
-// awsEndpoint serves every region: it is where a bucket is looked for whose
-// region is not known.
+// awsEndpoint serves every region. It finds the region of a bucket.
 const awsEndpoint = "https://s3.amazonaws.com"
 
 // endpoint reads Options.Endpoint.
@@ -217,10 +216,10 @@ func (o *Options) endpoint() (*url.URL, error) {
 	}
 	u, err := url.Parse(text)
 	switch {
-	case err != nil: // its text would repeat a password in the URL
+	case err != nil: // the parser's error could repeat a password in the URL
 		return nil, invalid("endpoint", "is not a URL")
 	case u.User != nil:
-		return nil, invalid("endpoint", "holds a user name: want the key in access key and secret key")
+		return nil, invalid("endpoint", "has a user name: put the key into access key and secret key")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return nil, invalid("endpoint", "%q: want a URL that begins with http:// or https://", text)
 	case u.Hostname() == "":

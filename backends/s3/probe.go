@@ -14,16 +14,15 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// probing finds out what a server can do, by its deeds. Each question is asked
-// of a fresh object. What stays unclear counts as not there, except that a
-// server that is away, throttles or denies access ends the probe: an answer
-// taken from it would last for as long as the gateway runs.
+// probing finds out a server's abilities by tests, each on a new object. An unclear
+// result counts as not supported. If the server is unreachable, throttles or denies
+// access, the probe fails: a wrong result would last as long as the gateway runs.
 type probing struct {
 	b    *Backend
 	keys []string
 }
 
-// probe replaces what the table says of the server's abilities.
+// probe replaces the table's abilities by the server's.
 func (b *Backend) probe(ctx context.Context) error {
 	p := &probing{b: b}
 	err := p.ask(ctx)
@@ -32,7 +31,7 @@ func (b *Backend) probe(ctx context.Context) error {
 
 func (p *probing) ask(ctx context.Context) error {
 	d := &p.b.dialect
-	d.ConditionalComplete = false // costs an upload to find out; Put then asks by HEAD
+	d.ConditionalComplete = false // testing it would cost an upload; Put checks with HEAD instead
 	var err error
 	for _, question := range []struct {
 		answer *bool
@@ -48,7 +47,7 @@ func (p *probing) ask(ctx context.Context) error {
 			return err
 		}
 	}
-	d.Echo = d.CRC32C // checksum has seen it
+	d.Echo = d.CRC32C // checksum has verified it
 	d.Trailers = d.Trailers && d.CRC32C
 	return nil
 }
@@ -59,15 +58,14 @@ func (p *probing) newKey() string {
 	return key
 }
 
-// settled turns an error into a "no" if it is the server's opinion of the
-// request.
+// settled turns an error into a "no" if the server refuses this kind of request.
 func (p *probing) settled(ctx context.Context, x *exchange, err error) error {
 	if err == nil {
 		return nil
 	}
 	name, status := code(err)
 	if status == http.StatusNotImplemented || name == "NotImplemented" || name == "SignatureDoesNotMatch" {
-		return nil // Ceph and others sign unknown forms of bodies in their own way
+		return nil // Ceph and others sign unknown forms of bodies differently
 	}
 	switch err := p.b.failed(ctx, x, err); {
 	case errors.Is(err, backends.ErrUnavailable), errors.Is(err, backends.ErrDenied), errors.Is(err, backends.ErrFull),
@@ -94,7 +92,7 @@ func (p *probing) md5ETag(ctx context.Context) (bool, error) {
 	return strings.EqualFold(info.ETag, p.b.leading(probeText, false).sent.md5) && !kmsKey(x), nil
 }
 
-// conditional: of two equal writes the second is refused.
+// conditional: the second of two equal writes is refused.
 func (p *probing) conditional(ctx context.Context) (bool, error) {
 	opts := minio.PutObjectOptions{}
 	opts.SetMatchETagExcept("*")
@@ -109,7 +107,7 @@ func (p *probing) conditional(ctx context.Context) (bool, error) {
 	return false, p.settled(ctx, x, err)
 }
 
-// checksum: a right CRC32C comes back, a wrong one is refused.
+// checksum: a right CRC32C is repeated, a wrong one is refused.
 func (p *probing) checksum(ctx context.Context) (bool, error) {
 	right := encodeCRC(crc32.Checksum(probeText, castagnoli))
 	wrong := encodeCRC(^crc32.Checksum(probeText, castagnoli))
@@ -121,8 +119,8 @@ func (p *probing) checksum(ctx context.Context) (bool, error) {
 	return err != nil, p.settled(ctx, x, err)
 }
 
-// trailer: a body with its CRC32C behind it is stored without its frame. Over
-// plain HTTP none is sent.
+// trailer: a body with its CRC32C behind it is stored without its framing. None is
+// sent over plain HTTP.
 func (p *probing) trailer(ctx context.Context) (bool, error) {
 	if !p.b.secure {
 		return false, nil
@@ -130,8 +128,8 @@ func (p *probing) trailer(ctx context.Context) (bool, error) {
 	return p.framed(ctx, minio.PutObjectOptions{Checksum: minio.ChecksumCRC32C})
 }
 
-// streaming: a body signed in chunks is stored without its frame. Over TLS
-// nothing is framed without a trailer, and nothing to be found out.
+// streaming: a body that is signed in chunks is stored without its framing. Over
+// TLS, a body without a trailer has no framing, so there is nothing to test.
 func (p *probing) streaming(ctx context.Context) (bool, error) {
 	if p.b.secure {
 		return true, nil
@@ -150,7 +148,7 @@ func (p *probing) framed(ctx context.Context, opts minio.PutObjectOptions) (bool
 	return bytes.Equal(got, probeText), err
 }
 
-// clean removes the probes, and thereby finds out about DeleteObjects.
+// clean removes the probes, and thereby tests DeleteObjects.
 func (p *probing) clean(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()

@@ -21,16 +21,16 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// smallBody is the size up to which a body is gathered before it is sent: then
-// its checksum and hash go ahead of it, no chunk framing is needed, and a
-// reader that fails costs no request.
+// smallBody is the size up to which a body is buffered before it is sent: then its
+// checksum and hash precede it, it needs no chunk framing, and a reader that fails
+// costs no request.
 const smallBody = 64 << 10
 
 var smallBuffers = sync.Pool{New: func() any { return new([smallBody]byte) }}
 
-// Put implements backends.Backend. Bodies of known size are streamed: one
-// request up to the limit of a single PUT, parts above. A body of unknown size
-// is gathered in memory, Dialect.MinPart bytes at a time.
+// Put implements backends.Backend. Bodies of known size are streamed: one request
+// up to the limit of a single PUT, parts above it. A body of unknown size is
+// buffered, Dialect.MinPart bytes at a time.
 func (b *Backend) Put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
 	if err := b.put(ctx, id, r, size); err != nil {
 		return fmt.Errorf("put blob %s: %w", id, err)
@@ -62,8 +62,8 @@ func (b *Backend) put(ctx context.Context, id backends.BlobID, r io.Reader, size
 	return b.putParts(ctx, key, r, size)
 }
 
-// free fails with ErrExists if something has the key. Ids are random: a false answer
-// costs nothing but where a copy is made again, which is read back.
+// free fails with ErrExists if the key is taken. Ids are random, so a wrong answer
+// does no harm, except when a copy is repeated, which is read back.
 func (b *Backend) free(ctx context.Context, key string) error {
 	_, err := b.glance(ctx, key)
 	switch {
@@ -83,7 +83,7 @@ func (b *Backend) putSmall(ctx context.Context, key string, r io.Reader, size in
 	if _, err := io.ReadFull(src, data); err != nil {
 		return fmt.Errorf("read body: %w", err)
 	}
-	if size == 0 { // otherwise the last byte has waited for the end
+	if size == 0 { // for other sizes, the last byte was withheld until the end
 		if err := confirmEnd(ctx, src.src); err != nil {
 			return fmt.Errorf("read body: %w", err)
 		}
@@ -91,8 +91,7 @@ func (b *Backend) putSmall(ctx context.Context, key string, r io.Reader, size in
 	return b.putBytes(ctx, key, data)
 }
 
-// putBytes sends a body that is in memory, whose buffer may be used again
-// afterwards.
+// putBytes sends a body from memory. The caller may reuse its buffer afterwards.
 func (b *Backend) putBytes(ctx context.Context, key string, data []byte) error {
 	opts, h := b.putOptions(), b.leading(data, b.dialect.CRC32C)
 	if h.sent.declared {
@@ -102,15 +101,15 @@ func (b *Backend) putBytes(ctx context.Context, key string, data []byte) error {
 	src := newBody(ctx, bytes.NewReader(data), int64(len(data)))
 	rctx, x := observed(ctx)
 	info, err := b.core.PutObject(rctx, b.opts.Bucket, key, src, int64(len(data)), h.md5, h.sha256, opts)
-	_ = src.finish() // net/http lets go of the buffer; only ctx can have failed
+	_ = src.finish() // this makes net/http release the buffer; only ctx can have failed
 	if err != nil {
 		return b.refused(ctx, key, x, err)
 	}
 	return b.proven(ctx, key, x, info, h.sent, int64(len(data)))
 }
 
-// leading is what goes ahead of a body that is known, as the dialect and the
-// connection need it.
+// leading has the values that precede a known body, as the dialect and the
+// connection need them.
 type leading struct {
 	sent   sums
 	md5    string // base64
@@ -130,7 +129,7 @@ func (b *Backend) leading(data []byte, crc32c bool) (h leading) {
 	return h
 }
 
-// putStream sends a body in one request as it is read.
+// putStream sends a body in one request while it is read.
 func (b *Backend) putStream(ctx context.Context, key string, r io.Reader, size int64) error {
 	src := newBody(ctx, r, size)
 	p := newPart(src, size, b.wantMD5())
@@ -145,8 +144,9 @@ func (b *Backend) putStream(ctx context.Context, key string, r io.Reader, size i
 	}
 	sent, unread := p.sums(b.dialect.Trailers)
 	if err != nil && unread != nil && b.dialect.Conditional && noAnswer(err) {
-		// A server that refuses early may close the connection before its
-		// answer can be read. The blob cannot be this one, whose end was not sent.
+		// A server that refuses early may close the connection before its response
+		// can be read. The blob under the key cannot be this one, because its end
+		// was not sent.
 		if err := b.free(ctx, key); errors.Is(err, backends.ErrExists) {
 			return err
 		}
@@ -160,15 +160,15 @@ func (b *Backend) putStream(ctx context.Context, key string, r io.Reader, size i
 	return b.proven(ctx, key, x, info, sent, size)
 }
 
-// noAnswer reports an error of the connection.
+// noAnswer reports whether err comes from the connection.
 func noAnswer(err error) bool {
 	var answer minio.ErrorResponse
 	return !errors.As(err, &answer)
 }
 
-// wantMD5 reports whether the ETag is all that vouches for the bytes of a
-// streamed body. Over plain HTTP the signature of each chunk does, and a HEAD of
-// the object costs far less than a second digest of every byte.
+// wantMD5 reports whether only the ETag can prove the bytes of a streamed body.
+// Over plain HTTP the signature of each chunk proves them, and a HEAD of the object
+// costs far less than a second digest of every byte.
 func (b *Backend) wantMD5() bool { return b.secure && !b.dialect.Trailers && b.dialect.MD5ETag }
 
 func (b *Backend) putOptions() minio.PutObjectOptions {
@@ -186,38 +186,38 @@ func (b *Backend) refused(ctx context.Context, key string, x *exchange, err erro
 	case status == http.StatusPreconditionFailed || name == "PreconditionFailed":
 		return backends.ErrExists
 	case name == "ConditionalRequestConflict":
-		// Another write of the key was under way: AWS asks to look again.
+		// Another write of the key was in progress: AWS demands another look.
 		if err := b.free(ctx, key); err != nil {
 			return err
 		}
-		return fmt.Errorf("%w: another write of the blob was under way", backends.ErrUnavailable)
+		return fmt.Errorf("%w: another write of the blob was in progress", backends.ErrUnavailable)
 	}
 	return b.failed(ctx, x, err)
 }
 
-// plainETag is how entity tags look, without their quotes.
+// plainETag is the form of entity tags, without their quotes.
 var plainETag = regexp.MustCompile(`^[!#-~]{1,256}$`)
 
-// confirmed compares what an answer says of the stored bytes with those sent. A
-// success has an ETag, whatever else it lacks. It is proven if it names a
-// checksum of the bytes.
+// confirmed compares a response about the stored bytes with the sent ones. A
+// success always has an ETag. The bytes are proven if the response has a checksum
+// of them.
 func (b *Backend) confirmed(x *exchange, crc, etag string, sent sums) (proven bool, err error) {
 	md5 := sent.md5 != "" && b.dialect.MD5ETag && !kmsKey(x)
 	switch {
 	case crc != "" && crc != encodeCRC(sent.crc32c):
-		return false, fmt.Errorf("%w: its CRC32C of the stored bytes differs from that of those sent", backends.ErrCorrupt)
+		return false, fmt.Errorf("%w: its CRC32C of the stored bytes differs from that of the sent bytes", backends.ErrCorrupt)
 	case crc == "" && sent.declared && b.dialect.Echo:
 		return false, fmt.Errorf("%w: it does not confirm the checksum", backends.ErrCorrupt)
 	case !plainETag.MatchString(etag):
-		return false, fmt.Errorf("%w: its answer has no ETag of what it stored", backends.ErrCorrupt)
+		return false, fmt.Errorf("%w: its answer has no valid ETag", backends.ErrCorrupt)
 	case md5 && !strings.EqualFold(etag, sent.md5):
-		return false, fmt.Errorf("%w: its MD5 of the stored bytes differs from that of those sent", backends.ErrCorrupt)
+		return false, fmt.Errorf("%w: its MD5 of the stored bytes differs from that of the sent bytes", backends.ErrCorrupt)
 	}
 	return crc != "" || md5, nil
 }
 
-// proven is confirmed for a whole blob. An answer that proves nothing is held
-// against what the server says of the object itself.
+// proven is confirmed for a whole blob. If the response proves nothing, it checks
+// the object itself.
 func (b *Backend) proven(ctx context.Context, key string, x *exchange, info minio.UploadInfo, sent sums, size int64) error {
 	proven, err := b.confirmed(x, info.ChecksumCRC32C, info.ETag, sent)
 	if err != nil || proven {
@@ -226,19 +226,19 @@ func (b *Backend) proven(ctx context.Context, key string, x *exchange, info mini
 	return b.stored(ctx, key, size)
 }
 
-// stored asks whether the object is there with its length.
+// stored checks that the object exists and has the right length.
 func (b *Backend) stored(ctx context.Context, key string, size int64) error {
 	info, err := b.head(ctx, key)
 	switch {
 	case errors.Is(err, backends.ErrNotFound):
-		return fmt.Errorf("%w: it does not have what it has just confirmed", backends.ErrCorrupt)
+		return fmt.Errorf("%w: it does not have the object that it has just confirmed", backends.ErrCorrupt)
 	case err == nil && info.Size != size:
-		return fmt.Errorf("%w: it has %d bytes of the %d that were sent", backends.ErrCorrupt, info.Size, size)
+		return fmt.Errorf("%w: it has %d of the %d sent bytes", backends.ErrCorrupt, info.Size, size)
 	}
 	return err
 }
 
-// kmsKey reports an answer whose ETag is no MD5 by design:
+// kmsKey reports whether the ETag of a response is by design no MD5:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html
 func kmsKey(x *exchange) bool {
 	return strings.HasPrefix(x.header.Get("X-Amz-Server-Side-Encryption"), "aws:kms")

@@ -1,17 +1,16 @@
 // Package s3 keeps blobs as objects in a bucket of an S3-compatible service:
 //
-//	BUCKET/PREFIX<id>            a blob
-//	BUCKET/PREFIX.check-<random> what Check writes, reads and deletes again
-//	BUCKET/PREFIX.probe-<random> what Open finds out the provider's dialect with
+// BUCKET/PREFIX<id>            a blob
+// BUCKET/PREFIX.check-<random> an object that Check writes, reads and deletes
+// BUCKET/PREFIX.probe-<random> an object with which Open tests the provider's abilities
 //
-// Bodies are streamed with constant memory. Over TLS they go unsigned with a
-// CRC32C behind them, over plain HTTP they are signed chunk by chunk; nothing
-// ever leaves unsigned over plain HTTP. Where providers differ, a Dialect says
-// how.
+// Bodies are streamed with constant memory. Over TLS they are unsigned, with a
+// CRC32C behind them. Over plain HTTP each chunk is signed; no unsigned body is
+// ever sent over plain HTTP. A Dialect describes the differences between providers.
 //
-// The package never retries: whoever calls it knows whether that is safe. It
-// never makes a bucket, never looks inside a blob, never removes a blob that it
-// was not told to, and writes no key, signature or foreign text into errors.
+// The package never retries: its caller knows whether that is safe. It never
+// creates a bucket, never looks inside a blob, never removes a blob unless told to,
+// and writes no key, signature or foreign text into errors.
 package s3
 
 import (
@@ -35,7 +34,7 @@ import (
 	"github.com/sanctum-storage/gateway/outbound"
 )
 
-// defaultRegion is what servers without regions expect.
+// defaultRegion is the region that servers without regions expect.
 const defaultRegion = "us-east-1"
 
 // Backend is a backends.Backend in a bucket. Make one with Open.
@@ -48,10 +47,10 @@ type Backend struct {
 	singleLimit int64
 
 	core      *minio.Core
-	bucket    *url.URL // where requests about the bucket go
+	bucket    *url.URL // the URL of requests about the bucket
 	transport *http.Transport
-	limited   http.RoundTripper                         // over transport, and below all requests
-	wrap      func(http.RoundTripper) http.RoundTripper // nil: none; tests watch requests
+	limited   http.RoundTripper                         // over transport; all requests pass it
+	wrap      func(http.RoundTripper) http.RoundTripper // nil: none; tests use it to observe requests
 	creds     *credentials.Credentials
 	freeCreds func()
 	closed    atomic.Bool
@@ -62,9 +61,9 @@ var (
 	_ backends.Sweeper = (*Backend)(nil)
 )
 
-// Open reaches the bucket: it finds out region and dialect where they are not
-// given, and fails where bucket, key, rights or clock are wrong. Errors name
-// the option to look at.
+// Open connects to the bucket. It finds out region and dialect if they are not
+// given, and fails if bucket, key, permissions or clock are wrong. Errors name the
+// option to check.
 func Open(ctx context.Context, o Options) (*Backend, error) { return open(ctx, o, nil) }
 
 func open(ctx context.Context, o Options, wrap func(http.RoundTripper) http.RoundTripper) (*Backend, error) {
@@ -102,13 +101,13 @@ func (b *Backend) open(ctx context.Context) (err error) {
 	}
 	if b.opts.Dialect == DialectAuto && b.dialect.Probe && !b.opts.ReadOnly {
 		if err := b.probe(ctx); err != nil {
-			return fmt.Errorf("find out what %s can do: %w", b.endpoint, err)
+			return fmt.Errorf("test the abilities of %s: %w", b.endpoint, err)
 		}
 	}
 	if !b.secure && !b.dialect.Streaming && !b.opts.ReadOnly {
 		return invalid("endpoint", "%q: the provider takes large bodies over https only", b.endpoint)
 	}
-	b.dialect.Trailers = b.dialect.Trailers && b.secure // otherwise each chunk is signed
+	b.dialect.Trailers = b.dialect.Trailers && b.secure // without TLS, each chunk is signed instead
 	b.singleLimit = b.dialect.SingleLimit
 	if b.opts.SingleLimit > 0 {
 		b.singleLimit = min(b.singleLimit, b.opts.SingleLimit)
@@ -116,7 +115,7 @@ func (b *Backend) open(ctx context.Context) (err error) {
 	return nil
 }
 
-// reach finds the region and proves that the bucket answers.
+// reach finds the region and proves that the bucket responds.
 func (b *Backend) reach(ctx context.Context) error {
 	region := b.opts.Region
 	for _, found := range []func() string{
@@ -139,8 +138,8 @@ func (b *Backend) reach(ctx context.Context) error {
 	return err
 }
 
-// try lists with a client for the region. With an error may come the region
-// that the server wants.
+// try lists with a client for the region. With an error it may return the region
+// that the server demands.
 func (b *Backend) try(ctx context.Context, region string) (right string, err error) {
 	if err := b.connect(ctx, region); err != nil {
 		return "", err
@@ -151,7 +150,7 @@ func (b *Backend) try(ctx context.Context, region string) (right string, err err
 	return plainRegion(answer.Region), err
 }
 
-// connect makes the client.
+// connect creates the client.
 func (b *Backend) connect(ctx context.Context, region string) (err error) {
 	lookup := minio.BucketLookupPath
 	if b.opts.Addressing == AddressingVirtual || (b.opts.Addressing == AddressingAuto && b.dialect.Virtual) {
@@ -164,17 +163,18 @@ func (b *Backend) connect(ctx context.Context, region string) (err error) {
 		Transport:    &guarded{b.limited, b.creds, region},
 		Region:       region,
 		BucketLookup: lookup,
-		MaxRetries:   1, // that is, none
+		MaxRetries:   1, // no retries
 	})
 	if err != nil {
 		return err
 	}
-	// minio-go knows AWS's hosts by region, and tells them in no other way.
+	// minio-go knows AWS's hosts by region, and reveals them only this way.
 	b.bucket, err = b.core.Presign(ctx, http.MethodGet, b.opts.Bucket, "", time.Minute, nil)
 	return err
 }
 
-// announcedRegion is what AWS and some others say of any bucket to anybody:
+// announcedRegion returns the region that AWS and some others announce for any
+// bucket to anonymous callers:
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
 func (b *Backend) announcedRegion(ctx context.Context) string {
 	u := *b.endpoint
@@ -185,17 +185,17 @@ func (b *Backend) announcedRegion(ctx context.Context) string {
 	}
 	resp, err := b.limited.RoundTrip(req)
 	if err != nil {
-		return "" // the signed request that follows says it better
+		return "" // the signed request that follows has the better error
 	}
 	resp.Body.Close()
 	return plainRegion(resp.Header.Get("X-Amz-Bucket-Region"))
 }
 
-// regionName is how regions look. The one that a server names goes into what is
-// signed, and into messages.
+// regionName is the form of regions. A region from a server goes into signatures
+// and messages.
 var regionName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 
-// plainRegion is a region that a server named, or nothing if it is none.
+// plainRegion returns a region from a server, or "" if it is invalid.
 func plainRegion(text string) string {
 	if !regionName.MatchString(text) {
 		return ""
@@ -203,14 +203,14 @@ func plainRegion(text string) string {
 	return text
 }
 
-// Dialect is what Open has settled on. With "auto" it may know more than the
-// table.
+// Dialect returns the dialect that Open has chosen. With "auto" it may know more
+// than the table.
 func (b *Backend) Dialect() Dialect { return b.dialect }
 
-// Region is the one that requests are signed for.
+// Region returns the signing region.
 func (b *Backend) Region() string { return b.region }
 
-// usable reports why a call may not begin.
+// usable returns the reason why a call must not begin, or nil.
 func (b *Backend) usable(ctx context.Context) error {
 	if b.closed.Load() {
 		return backends.ErrClosed
@@ -218,7 +218,7 @@ func (b *Backend) usable(ctx context.Context) error {
 	return ended(ctx)
 }
 
-// writable reports why a write may not begin.
+// writable returns the reason why a write must not begin, or nil.
 func (b *Backend) writable(ctx context.Context) error {
 	if err := b.usable(ctx); err != nil {
 		return err
@@ -229,11 +229,11 @@ func (b *Backend) writable(ctx context.Context) error {
 	return nil
 }
 
-// probeText is what Check writes and reads.
+// probeText is the text that Check writes and reads.
 var probeText = []byte("sanctum gateway: can this bucket be written and read?\n")
 
-// Check implements backends.Backend with three requests, or one that lists
-// where the backend is read-only.
+// Check implements backends.Backend with three requests, or one listing if the
+// backend is read-only.
 func (b *Backend) Check(ctx context.Context) error {
 	if err := b.check(ctx); err != nil {
 		return fmt.Errorf("check bucket %q at %s: %w", b.opts.Bucket, b.endpoint, err)

@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	// idleConns is how many connections are kept open for the next request:
-	// with fewer, many small concurrent requests would open new ones all the time.
+	// idleConns is the number of idle connections that are kept: with fewer, many
+	// small concurrent requests would open new ones all the time.
 	idleConns = 256
-	// idleConnTime is below the 20 s or more after which servers and load
-	// balancers drop a silent connection; a request that meets the drop fails.
+	// idleConnTime is below the 20 s or more after which servers and load balancers
+	// drop an idle connection; a request on a dropped connection fails.
 	idleConnTime = 15 * time.Second
 	// connBuffer is the buffer of net/http per direction and connection.
 	connBuffer = 64 << 10
@@ -35,7 +35,7 @@ const (
 // emptySHA256 is the payload hash of an empty body.
 const emptySHA256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 
-// newHTTP makes the connections of one backend.
+// newHTTP creates the transport of one backend.
 func newHTTP(o *Options) (*http.Transport, error) {
 	roots, err := authorities(o.CAFile)
 	if err != nil {
@@ -47,7 +47,7 @@ func newHTTP(o *Options) (*http.Transport, error) {
 	}), nil
 }
 
-// bounded is all that requests go through on their way to the wire.
+// bounded returns the round tripper of all requests.
 func (b *Backend) bounded() http.RoundTripper {
 	var next http.RoundTripper = b.transport
 	if b.wrap != nil {
@@ -56,8 +56,8 @@ func (b *Backend) bounded() http.RoundTripper {
 	return outbound.Bound(next, outbound.Budget{Idle: b.opts.IdleTimeout, Answer: b.opts.AnswerTimeout})
 }
 
-// authorities are the system's and those of a file; nil stands for the
-// system's.
+// authorities returns the system's authorities and those of a file; nil means the
+// system's only.
 func authorities(file string) (*x509.CertPool, error) {
 	if file == "" {
 		return nil, nil
@@ -76,26 +76,26 @@ func authorities(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// exchange is what is worth knowing of a request's answer beside what minio-go
-// hands out. It belongs to one call, and holds its last answer.
+// exchange holds the parts of a response that minio-go does not return. It belongs
+// to one call, and holds its last response.
 type exchange struct {
 	status int
 	header http.Header
-	// absent: a 404 has the document by which S3 says that an object is not there.
+	// absent: a 404 has S3's error document for a missing object.
 	absent bool
 }
 
 type exchangeKey struct{}
 
-// observed returns a context whose requests note their answers.
+// observed returns a context whose requests record their responses.
 func observed(ctx context.Context) (context.Context, *exchange) {
 	x := &exchange{}
 	return context.WithValue(ctx, exchangeKey{}, x), x
 }
 
-// guarded is the last step before the limits of answers and the wire: over plain
-// HTTP nothing leaves that is not signed with its payload, and nothing leaves
-// unsigned at all.
+// guarded is the last check before the limits of responses and the network: nothing
+// is sent unsigned, and over plain HTTP nothing is sent without a signature of its
+// payload.
 type guarded struct {
 	next   http.RoundTripper
 	creds  *credentials.Credentials
@@ -130,9 +130,9 @@ func (g *guarded) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// saysAbsent reports whether an answer, which outbound has read whole, has an error
-// document that names an object as absent. A page of a proxy, or of a server that is
-// not S3, is no proof of that.
+// saysAbsent reports whether a response, which outbound has read completely, has an
+// error document for a missing object. A page of a proxy, or of a server that is
+// not S3, is no proof.
 func saysAbsent(resp *http.Response) (bool, error) {
 	document, err := io.ReadAll(resp.Body)
 	if err != nil {
@@ -147,8 +147,8 @@ func saysAbsent(resp *http.Response) (bool, error) {
 	return xml.Unmarshal(document, &said) == nil && slices.Contains(absentCodes, said.Code), nil
 }
 
-// signEmpty signs again what minio-go leaves unsigned over plain HTTP: the
-// requests that begin and abort an upload, which have no body.
+// signEmpty signs requests that minio-go leaves unsigned over plain HTTP: those
+// that begin and abort an upload, which have no body.
 func (g *guarded) signEmpty(req *http.Request) (*http.Request, error) {
 	if req.Body != nil && req.Body != http.NoBody {
 		return nil, errUnsigned

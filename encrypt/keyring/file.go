@@ -15,19 +15,19 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt"
 )
 
-// The file is lines of ASCII text, each ended by one newline, words separated by
-// one space, numbers decimal without leading zeros, bytes in lower-case hex:
+// The file has lines of ASCII text, each ended by one newline, with words separated
+// by one space, decimal numbers without leading zeros, and bytes in lower-case hex:
 //
-//	sanctum-keyring 1
-//	# any number of comment lines, only here
-//	argon2id <time> <memory KiB> <threads> <salt[16]>     only with a passphrase
-//	primary <key id[16]>
-//	key <key id[16]> <key[32], or its wrap with a passphrase>
-//	…
-//	sum <SHA-256 of all bytes before this line>
+// sanctum-keyring 1
+// # any number of comment lines, only here
+// argon2id <time> <memory KiB> <threads> <salt[16]>     only with a passphrase
+// primary <key id[16]>
+// key <key id[16]> <key[32], or its wrap with a passphrase>
+// …
+// sum <SHA-256 of all bytes before this line>
 //
-// The sum is there because a digit lost to a bad disk or an editor would
-// otherwise be a new key, used until the day an old one is needed.
+// Without the sum, a digit damaged by a bad disk or an editor would make a new key,
+// which would be used until an old one is needed.
 const (
 	magic      = "sanctum-keyring 1"
 	maxFile    = 64 << 10
@@ -38,10 +38,11 @@ const (
 	purposeKey = "keyring-passphrase"
 )
 
-// errMalformed is what every complaint about the text wraps.
+// errMalformed is wrapped by every error about the text.
 var errMalformed = fmt.Errorf("%w: not a keyring file", encrypt.ErrCorrupt)
 
-// cost is Argon2id's, read from the file and so bounded before use.
+// cost is the cost of Argon2id. It is read from the file, so it is bounded before
+// use.
 type cost struct {
 	time, memory uint32 // passes; KiB
 	threads      uint8
@@ -50,8 +51,8 @@ type cost struct {
 // defaultCost is the second recommended option of RFC 9106, section 4.
 var defaultCost = cost{time: 3, memory: 64 << 10, threads: 4}
 
-// Bounds of a cost: at least RFC 9106's floor of 8 KiB a thread many times over,
-// and at most what a gateway can spend at its start.
+// Bounds of a cost: well above RFC 9106's minimum of 8 KiB a thread, and at most
+// what a gateway can afford at its start.
 const (
 	minMemory, maxMemory = 8 << 10, 1 << 20 // KiB
 	maxTime              = 16
@@ -71,7 +72,7 @@ func (c cost) key(passphrase, salt []byte) [keySize]byte {
 
 type keyID [idSize]byte
 
-// contents is a parsed file: stored keys are plain, or wraps when sealed.
+// contents is a parsed file. Stored keys are plain, or wraps if sealed.
 type contents struct {
 	sealed  bool
 	cost    cost
@@ -81,7 +82,7 @@ type contents struct {
 	stored  map[keyID][]byte
 }
 
-// text writes the file.
+// text formats the file.
 func (c *contents) text() []byte {
 	var b bytes.Buffer
 	fmt.Fprintln(&b, magic)
@@ -98,7 +99,7 @@ func (c *contents) text() []byte {
 	return b.Bytes()
 }
 
-// parse reads the file, strictly: anything unexpected is an error, never skipped.
+// parse reads the file strictly: anything unexpected is an error.
 func parse(text []byte) (*contents, error) {
 	if len(text) == 0 {
 		return nil, fmt.Errorf("%w: it is empty; its creation was interrupted, so if nothing was stored yet, remove it and start again", errMalformed)
@@ -120,7 +121,7 @@ func parse(text []byte) (*contents, error) {
 	return c, nil
 }
 
-// checkSum cuts off the last line and compares it with the rest.
+// checkSum removes the last line and compares it with the rest.
 func checkSum(text []byte) ([]byte, error) {
 	at := bytes.LastIndex(text, []byte("\nsum ")) + 1
 	sum := fmt.Appendf(nil, "sum %x\n", sha256.Sum256(text[:at]))
@@ -130,7 +131,8 @@ func checkSum(text []byte) ([]byte, error) {
 	return text[:at], nil
 }
 
-// line takes one line in a state and returns the next: magic → head → primary → keys.
+// line parses one line in a state and returns the next state: magic → head →
+// primary → keys.
 func (c *contents) line(state, line string) (string, error) {
 	words := strings.Split(line, " ")
 	switch {
@@ -186,7 +188,7 @@ func (c *contents) parseKey(idText, keyText string) error {
 	return nil
 }
 
-// parseHex fills dst from exactly as many lower-case hex digits.
+// parseHex fills dst from exactly 2·len(dst) lower-case hex digits.
 func parseHex(dst []byte, text string) error {
 	if len(text) != 2*len(dst) || strings.ToLower(text) != text {
 		return fmt.Errorf("%w: a field is not %d lower-case hex digits", errMalformed, 2*len(dst))
@@ -197,8 +199,8 @@ func parseHex(dst []byte, text string) error {
 	return nil
 }
 
-// add stores a key, sealed under the passphrase key where there is one. The id
-// is bound to it, so that no other sealed key can take its place.
+// add stores a key, sealed under the passphrase key if there is one. The seal is
+// bound to the id, so that no other sealed key can replace it.
 func (c *contents) add(id keyID, key [keySize]byte, sealing *[keySize]byte) {
 	c.ids = append(c.ids, id)
 	c.stored[id] = key[:]
@@ -207,7 +209,7 @@ func (c *contents) add(id keyID, key [keySize]byte, sealing *[keySize]byte) {
 	}
 }
 
-// open returns the keys in the clear.
+// open returns the plain keys.
 func (c *contents) open(passphrase []byte) (map[keyID][keySize]byte, error) {
 	if c.sealed && len(passphrase) == 0 {
 		return nil, fmt.Errorf("%w: it is protected by a passphrase and none was given", encrypt.ErrWrongKey)

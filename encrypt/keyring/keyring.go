@@ -1,9 +1,9 @@
-// Package keyring is the key provider that needs nothing but a file: 32-byte
-// key-encryption keys in text, readable by their owner only, optionally sealed
-// under a passphrase. docs/format.md has the layout.
+// Package keyring is a key provider that needs only a file: 32-byte key-encryption
+// keys in text, readable by their owner only, optionally sealed under a passphrase.
+// docs/format.md has the layout.
 //
-// It never replaces or changes a file it finds, never falls back from one key to
-// another, and keeps no other copy of a key than the one in memory.
+// It never replaces or changes an existing file, never falls back from one key to
+// another, and keeps no copy of a key except in memory.
 package keyring
 
 import (
@@ -37,9 +37,9 @@ const (
 	purposeWrap    = "keyring"
 )
 
-// Create makes a new file with one random key and opens it. An empty passphrase
-// leaves the key in the clear. The file must not exist: fs.ErrExist otherwise.
-// File and folder entry are durable when it returns.
+// Create makes a new file with one random key and opens it. Without a passphrase
+// the key is stored in plain text. The file must not exist: fs.ErrExist otherwise.
+// File and directory entry are durable when it returns.
 func Create(path string, passphrase []byte) (*Keyring, error) {
 	return create(path, passphrase, defaultCost)
 }
@@ -59,12 +59,11 @@ func create(path string, passphrase []byte, c cost) (*Keyring, error) {
 	if err := writeNew(path, file.text()); err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
-	// What was written is read again: a key that cannot be had back must not
-	// seal anything.
+	// The file is read back: a key that cannot be recovered must not seal anything.
 	return Open(path, passphrase)
 }
 
-// writeNew makes a file durably, or leaves none.
+// writeNew writes a new file durably, or leaves none.
 func writeNew(path string, text []byte) (err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -87,9 +86,9 @@ func writeNew(path string, text []byte) (err error) {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// Open reads a file that Create made. It refuses one that group or others can
-// read (plainfile.ErrExposed), or that is malformed (encrypt.ErrCorrupt); a missing or wrong passphrase
-// is encrypt.ErrWrongKey.
+// Open reads a file of Create. It refuses a file that group or others can read
+// (plainfile.ErrExposed) and a malformed one (encrypt.ErrCorrupt). A missing or
+// wrong passphrase is encrypt.ErrWrongKey.
 func Open(path string, passphrase []byte) (*Keyring, error) {
 	text, err := readPrivate(path)
 	if err != nil {
@@ -106,8 +105,8 @@ func Open(path string, passphrase []byte) (*Keyring, error) {
 	return &Keyring{primary: file.primary, keys: keys}, nil
 }
 
-// readPrivate reads a plain file that is its owner's alone. The checks are made
-// on the open file, so nothing can be put in its place meanwhile.
+// readPrivate reads a plain file that only its owner can read. It checks the open
+// file, so that the file cannot be replaced meanwhile.
 func readPrivate(path string) ([]byte, error) {
 	f, err := plainfile.Open(path)
 	if err != nil {
@@ -124,7 +123,7 @@ func readPrivate(path string) ([]byte, error) {
 	return text, err
 }
 
-// Name is "keyring".
+// Name returns "keyring".
 func (k *Keyring) Name() string { return "keyring" }
 
 // Wrap implements encrypt.Provider with the primary key.
@@ -178,7 +177,7 @@ func (k *Keyring) key(id keyID) ([keySize]byte, error) {
 	return key, nil
 }
 
-// Close forgets the keys. It may be called more than once.
+// Close erases the keys. It may be called more than once.
 func (k *Keyring) Close() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -1,5 +1,5 @@
-// Package keytest is the promise of encrypt.Provider as a test suite. Every
-// provider runs it; passing it is what makes one. It knows no provider.
+// Package keytest is the contract of encrypt.Provider as a test suite, which every
+// provider must pass. It knows no provider.
 package keytest
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt"
 )
 
-// Run runs the suite. open returns a provider of its own for each call, with
-// key material shared by no other, and arranges for its cleanup with t.Cleanup;
-// Close may be called on it before that.
+// Run runs the suite. Each call of open returns a new provider with its own key
+// material, and registers its cleanup with t.Cleanup; the suite may call Close
+// before that.
 func Run(t *testing.T, open func(t *testing.T) encrypt.Provider) {
 	t.Run("RoundTrip", func(t *testing.T) { roundTrip(t, open(t)) })
 	t.Run("Context", func(t *testing.T) { contextIsBound(t, open(t)) })
@@ -39,8 +39,7 @@ func wrap(t *testing.T, p encrypt.Provider, secret []byte) []byte {
 	return wrapped
 }
 
-// refused holds for an answer that gives nothing away: no bytes, and an error
-// that says the secret is not to be had.
+// refused checks that an answer has no bytes, and an error of the contract.
 func refused(t *testing.T, what string, got []byte, err error) {
 	t.Helper()
 	if got != nil || !errors.Is(err, encrypt.ErrWrongKey) && !errors.Is(err, encrypt.ErrCorrupt) {
@@ -114,8 +113,8 @@ func mutationsRefused(t *testing.T, p encrypt.Provider) {
 	try("noise", bytes.Repeat([]byte{0xFF}, 200))
 }
 
-// otherKeysRefused: a key id that a provider does not know is refused, in both
-// directions, although it has a current key that it could have tried.
+// otherKeysRefused: each provider refuses a key id of the other, although it has a
+// current key that it could have tried.
 func otherKeysRefused(t *testing.T, p, q encrypt.Provider) {
 	a, b := wrap(t, p, []byte("secret")), wrap(t, q, []byte("secret"))
 	got, err := q.Unwrap(t.Context(), base(), a)

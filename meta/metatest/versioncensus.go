@@ -138,7 +138,7 @@ func (c *census) holds(ctx context.Context, s meta.Store, v *meta.Version) error
 	return nil
 }
 
-// listed checks that the listing of objects shows exactly the current versions.
+// listed checks that every entry of the listing of objects is a current version.
 func (c *census) listed(ctx context.Context, s meta.Store, b meta.Bucket, held map[string]meta.ID) error {
 	for q := (meta.ListQuery{Bucket: b.ID, Limit: meta.MaxPage}); ; {
 		page, err := s.ListObjects(ctx, q)
