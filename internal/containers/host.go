@@ -1,11 +1,11 @@
 //go:build linux
 
-// Package containers runs programs as a container engine would, without one: each in a
-// network of its own, with the names of the others, over a root of its own, as a user
-// without rights. Tests use it to run what deploy/ describes. It has no images, limits of
-// memory, process ids of their own or system call filters. It needs root and the command
-// ip; nothing that it makes is left on the machine, also when the test is killed: what
-// it makes lives in namespaces, which end with their processes.
+// Package containers runs programs as a container engine would, but without one:
+// each with its own network, the names of the others, its own root, and a user
+// without privileges. Tests use it to run the setups in deploy/. It has no images,
+// memory limits, process id namespaces or system call filters. It needs root and
+// the command ip. It leaves nothing behind on the machine, even when the test is
+// killed: everything is in namespaces, which end with their processes.
 package containers
 
 import (
@@ -135,8 +135,8 @@ func (n namespace) Listen(ctx context.Context, address string) (l net.Listener, 
 	return l, err
 }
 
-// within does something that makes a socket while its thread is in the namespace. The
-// thread goes back: where it ended, programs would end that it had started.
+// within runs do while its thread is in the namespace. The thread must return: if
+// it ended, programs that it had started would end too.
 func (n namespace) within(do func() error) error {
 	there, err := os.Open(n.path())
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Root is what a program in a container sees, and what it may do.
+// Root is the file system of a program in a container, and its privileges.
 type Root struct {
 	// Folder is an empty folder, on which the root is mounted for this program alone.
 	Folder string
@@ -60,8 +60,8 @@ var files = map[string]string{
 	"group":         "root:x:0:\npostgres:x:999:\nnogroup:x:65534:\n",
 }
 
-// Enter turns a process that a Container started into the container's program, and
-// returns in every other. TestMain calls it before all else.
+// Enter turns a process that a Container started into the container's program. In
+// every other process it returns. TestMain calls it first.
 func Enter() {
 	text := os.Getenv(variable)
 	if text == "" {
@@ -186,8 +186,8 @@ func (r *Root) mount(m Mount) error {
 	return nil
 }
 
-// place makes the file or folder that something is mounted on. Where the folder above
-// is the machine's, an empty one covers it.
+// place creates the file or folder for a mount. If the folder above belongs to the
+// machine, an empty one covers it.
 func (r *Root) place(target string, isFile bool) error {
 	if _, err := os.Stat(target); err == nil {
 		return nil
@@ -213,8 +213,8 @@ func makePlace(target string, isFile bool) error {
 	return os.Mkdir(target, 0o755)
 }
 
-// confine gives up what the program is not to have. The order matters: each needs
-// what a later one takes.
+// confine drops the privileges that the program must not have. The order matters:
+// each step needs privileges that a later one drops.
 func (r *Root) confine() error {
 	var errs []error
 	if r.NoFile != 0 {
@@ -251,7 +251,7 @@ func (r *Root) confine() error {
 	if r.NoWriteExecute {
 		errs = append(errs, unix.Prctl(unix.PR_SET_MDWE, unix.PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
 	}
-	// A change of the user took it back.
+	// The change of the user reset it.
 	errs = append(errs, unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGKILL), 0, 0, 0))
 	return errors.Join(errs...)
 }

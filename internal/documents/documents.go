@@ -1,6 +1,6 @@
-// Package documents reads the project's own Markdown for tests that hold it to the
-// code: links with their anchors, code spans, and lines of fenced code. It knows the
-// few forms that these documents use, and is no parser of Markdown.
+// Package documents reads the project's own Markdown for tests that compare it with
+// the code: links with their anchors, code spans, and lines of fenced code. It
+// knows the few forms in these documents, and is not a general parser of Markdown.
 package documents
 
 import (
@@ -18,7 +18,7 @@ type Document struct {
 	Name  string // from the root of the repository, with slashes
 	Links []Link
 	Code  []Code
-	// Anchors are those of the headings, as links name them after the #.
+	// Anchors are those of the headings, in the form of link fragments.
 	Anchors map[string]bool
 }
 
@@ -33,7 +33,7 @@ type Link struct {
 type Code struct {
 	Line    int
 	Text    string
-	Heading string // the nearest above, or that it is in, without its #; empty: none
+	Heading string // the nearest heading above, or the one that contains it, without its #; empty: none
 	// Fence is the word behind the opening ```, such as sh. Fenced is false for a span.
 	Fence  string
 	Fenced bool
@@ -41,7 +41,7 @@ type Code struct {
 	Before, After string
 }
 
-// At says where something is, for a test's message.
+// At formats a position for a test's message.
 func (d *Document) At(line int) string { return fmt.Sprintf("%s:%d", d.Name, line) }
 
 // All reads every Markdown file below root that git knows or would add. It is an
@@ -74,7 +74,7 @@ var (
 	tag  = regexp.MustCompile(`\b(?:src|srcset|href)="([^"#]*)(?:#([^"]*))?"`)
 )
 
-// Parse takes the text of a document apart.
+// Parse parses the text of a document.
 func Parse(name, text string) *Document {
 	d := &Document{Name: name, Anchors: map[string]bool{}}
 	number, fenced, fence, under := 0, false, "", ""
@@ -96,7 +96,7 @@ func Parse(name, text string) *Document {
 		for _, m := range span.FindAllStringSubmatchIndex(line, -1) {
 			d.Code = append(d.Code, Code{Line: number, Text: line[m[2]:m[3]], Heading: under, Before: line[:m[0]], After: line[m[1]:]})
 		}
-		bare := span.ReplaceAllString(line, "``") // what a span shows is no link
+		bare := span.ReplaceAllString(line, "``") // a span may show link syntax that is no link
 		for _, form := range []*regexp.Regexp{link, tag} {
 			for _, m := range form.FindAllStringSubmatch(bare, -1) {
 				d.Links = append(d.Links, Link{Line: number, Path: m[1], Anchor: m[2]})

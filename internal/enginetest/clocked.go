@@ -28,7 +28,7 @@ func NewClocked(t *testing.T, v meta.Versioning) *Clocked {
 	return c
 }
 
-// clocked gives a rig a clock, which the next engine goes by.
+// clocked gives a rig a clock for its next engine.
 func clocked(r *Rig) *Clocked {
 	c := &Clocked{Rig: r, Now: time.Date(2030, 1, 15, 10, 30, 0, 0, time.UTC)}
 	c.Config.Now = func() time.Time { return c.Now }
@@ -46,7 +46,7 @@ func (c *Clocked) Versioning(v meta.Versioning) {
 	c.Reread()
 }
 
-// Reread reads the row of B anew.
+// Reread reads the row of B again.
 func (c *Clocked) Reread() {
 	c.T.Helper()
 	b, err := c.E.Bucket(c.T.Context(), c.B.Name)
@@ -66,7 +66,8 @@ func (c *Clocked) Rules(document string) {
 	c.Reread()
 }
 
-// Versions lists what keys of B have, the newest first: sizes, and -1 for a marker.
+// Versions lists the versions of the keys of B, the newest first: sizes, and -1 for
+// a marker.
 func (c *Clocked) Versions() map[string][]int64 {
 	c.T.Helper()
 	out := make(map[string][]int64)
@@ -88,7 +89,7 @@ func (c *Clocked) Versions() map[string][]int64 {
 	}
 }
 
-// WantVersions demands that keys of B have exactly these.
+// WantVersions demands exactly these versions.
 func (c *Clocked) WantVersions(want map[string][]int64) {
 	c.T.Helper()
 	if got := c.Versions(); fmt.Sprint(got) != fmt.Sprint(want) {
@@ -96,7 +97,7 @@ func (c *Clocked) WantVersions(want map[string][]int64) {
 	}
 }
 
-// WantClean is that of Rig, once what was condemned is old enough.
+// WantClean is that of Rig, after the condemned blobs are old enough.
 func (c *Clocked) WantClean(blobs int) {
 	c.T.Helper()
 	for range 3 { // uploads, then reservations, then blobs

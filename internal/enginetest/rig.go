@@ -1,6 +1,6 @@
-// Package enginetest runs an engine inside a test: a real SQLite store, a real key file
-// and backends in memory, any of which a test may put something in front of. It is for
-// tests of the packages that work over an engine, and for nothing else.
+// Package enginetest runs an engine inside a test: a real SQLite store, a real key
+// file and backends in memory. A test may wrap any of them. It is only for tests of
+// packages that work over an engine.
 package enginetest
 
 import (
@@ -29,7 +29,7 @@ import (
 type Rig struct {
 	T       *testing.T
 	Config  engine.Config
-	Store   meta.Store // as it was made; Config.Store is what the engine has
+	Store   meta.Store // the unwrapped store; the engine uses Config.Store
 	Backend backends.Backend
 	Keys    encrypt.Provider
 	Path    string // of the store's file
@@ -37,7 +37,7 @@ type Rig struct {
 	B       meta.Bucket // of most methods
 }
 
-// NewBare returns a Rig whose engine is yet to be opened by Reopen.
+// NewBare returns a Rig whose engine Reopen has to open.
 func NewBare(t *testing.T) *Rig {
 	t.Helper()
 	dir := t.TempDir()
@@ -76,7 +76,7 @@ func (r *Rig) Reopen() {
 	r.E = e
 }
 
-// PlannedStore puts a plan before the store, in a new engine.
+// PlannedStore opens a new engine over a store with a plan.
 func (r *Rig) PlannedStore(seed uint64) *faults.Plan {
 	r.T.Helper()
 	plan := faults.NewPlan(seed)
@@ -85,7 +85,7 @@ func (r *Rig) PlannedStore(seed uint64) *faults.Plan {
 	return plan
 }
 
-// PlannedBackend opens the engine over a backend that the plan, empty so far, makes fail.
+// PlannedBackend opens the engine over a backend with a plan, which is still empty.
 func (r *Rig) PlannedBackend(seed uint64) *faults.Plan {
 	r.T.Helper()
 	plan := faults.NewPlan(seed)
@@ -94,7 +94,7 @@ func (r *Rig) PlannedBackend(seed uint64) *faults.Plan {
 	return plan
 }
 
-// Body is n bytes that a test can make again.
+// Body returns n bytes that a test can generate again.
 func Body(seed uint64, n int) []byte {
 	p := make([]byte, n)
 	src := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8), byte(seed >> 16)})
@@ -128,7 +128,7 @@ func (r *Rig) MustPut(key string, data []byte) engine.Object {
 	return o
 }
 
-// Get reads an object of B whole.
+// Get reads a whole object of B.
 func (r *Rig) Get(key string) ([]byte, error) {
 	rd, err := r.E.GetObject(r.T.Context(), engine.GetObject{Bucket: r.B, Key: key})
 	if err != nil {
@@ -203,8 +203,9 @@ func (r *Rig) Collect() {
 	r.T.Fatal("the collector never ends")
 }
 
-// WantClean collects, and demands that the backends hold exactly what the store names:
-// so many live blobs, or any number where that is negative, and their markers.
+// WantClean collects, and demands that the backends hold exactly the blobs that the
+// store names, and their markers. The argument is the number of live blobs; a
+// negative one accepts any number.
 func (r *Rig) WantClean(blobs int) {
 	r.T.Helper()
 	r.Collect()

@@ -18,7 +18,7 @@ const (
 // Several is a Clocked on three backends in memory.
 type Several struct {
 	*Clocked
-	At map[string]backends.Backend // as they were made, by name
+	At map[string]backends.Backend // the unwrapped backends, by name
 }
 
 // NewSeveral returns a Several with a bucket.
@@ -39,7 +39,7 @@ func NewSeveral(t *testing.T) *Several {
 	return s
 }
 
-// WantBlobs demands so many blobs on each backend, besides markers.
+// WantBlobs demands this number of blobs on each backend, without markers.
 func (s *Several) WantBlobs(want map[string]int) {
 	s.T.Helper()
 	for name, b := range s.At {

@@ -1,8 +1,8 @@
-// Package faults breaks things on purpose for tests: a Plan says which call of
-// which operation fails, before or after its effect, and wrappers around a
-// backend, a store or a key provider ask it. Evil serves bytes that a hostile
-// place might. Everything is decided by counters and a seed, so a failure can
-// be run again. It is never part of the gateway.
+// Package faults injects faults for tests: a Plan decides which call of which
+// operation fails, before or after its effect, and wrappers around a backend, a
+// store or a key provider ask it. Evil returns bytes that a hostile backend might
+// return. Counters and a seed decide everything, so that a failure can be repeated.
+// It is never part of the gateway.
 package faults
 
 import (
@@ -12,20 +12,20 @@ import (
 	"sync"
 )
 
-// ErrInjected is what a Rule without an error of its own answers.
+// ErrInjected is the error of a Rule that has none.
 var ErrInjected = errors.New("injected fault")
 
-// Op names an operation of whatever is wrapped, such as "Put".
+// Op names an operation of the wrapped object, such as "Put".
 type Op string
 
-// Any in a Rule stands for all operations, counted together.
+// Any in a Rule means all operations, counted together.
 const Any Op = "*"
 
-// When is the side of the effect on which a call fails.
+// When says whether a call fails before or after its effect.
 type When int
 
-// Before: the call has no effect. After: it has its effect, and the answer is
-// lost, as when a connection is cut between a commit and its reply.
+// Before: the call has no effect. After: it has its effect, but the answer is lost,
+// as when a connection breaks between a commit and its reply.
 const (
 	Before When = iota
 	After
@@ -33,13 +33,13 @@ const (
 
 func (w When) String() string { return [...]string{"before", "after"}[w] }
 
-// Rule picks calls and says what happens to them.
+// Rule selects calls and decides their faults.
 type Rule struct {
 	Op     Op      // empty: Any
 	When   When    // Before or After
 	N      int     // the n-th matching call since the rule was added, from 1; 0: every one
-	Chance float64 // if above 0: of the calls picked, this share, by the plan's seed
-	Err    error   // what the call answers; nil: ErrInjected, unless there is a Hook
+	Chance float64 // if above 0: the share of the selected calls, by the plan's seed
+	Err    error   // the error of the call; nil: ErrInjected, unless there is a Hook
 	Hook   func()  // runs first and may block or sleep: for delays and interleavings
 }
 
@@ -47,11 +47,11 @@ func (r Rule) String() string {
 	return fmt.Sprintf("%s call %d of %s", r.When, r.N, r.Op)
 }
 
-// Plan holds rules and counts calls. A wrapper asks Before with the name of the
-// operation ahead of the effect, and After once the effect took place. Since a
-// call that failed before its effect never asks After, the n-th After is the
-// n-th call that had its effect. The nil Plan lets everything pass. A Plan may
-// be used from many goroutines; calls then count in the order they arrive.
+// Plan holds rules and counts calls. A wrapper calls Before with the name of the
+// operation ahead of the effect, and After once the effect has happened. A call
+// that failed before its effect never reaches After, so the n-th After is the n-th
+// call with an effect. The nil Plan has no faults. A Plan is safe for concurrent
+// use; calls count in the order of their arrival.
 type Plan struct {
 	Seed uint64
 
@@ -76,7 +76,7 @@ func NewPlan(seed uint64, rules ...Rule) *Plan {
 	return p
 }
 
-// Add puts a rule in force from now on: its N counts from here.
+// Add adds a rule: its N counts from now on.
 func (p *Plan) Add(r Rule) {
 	if r.Op == "" {
 		r.Op = Any
@@ -86,21 +86,22 @@ func (p *Plan) Add(r Rule) {
 	p.rules = append(p.rules, &active{Rule: r})
 }
 
-// Clear lifts all rules: the fault is over. Counts stay.
+// Clear removes all rules: the fault is over. Counts stay.
 func (p *Plan) Clear() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.rules = nil
 }
 
-// Before is asked ahead of the effect of op. An error means: answer it and have
-// no effect.
+// Before is called ahead of the effect of op. If it returns an error, the wrapper
+// returns that without any effect.
 func (p *Plan) Before(op Op) error { return p.ask(op, Before) }
 
-// After is asked once op had its effect. An error means: answer it all the same.
+// After is called once op had its effect. If it returns an error, the wrapper
+// returns that instead of the answer.
 func (p *Plan) After(op Op) error { return p.ask(op, After) }
 
-// Calls is how often Before was asked about op; about Any, how often in all.
+// Calls returns how often Before was called for op; for Any, how often in all.
 func (p *Plan) Calls(op Op) int {
 	if p == nil {
 		return 0
@@ -110,8 +111,8 @@ func (p *Plan) Calls(op Op) int {
 	return p.calls[op]
 }
 
-// Fired is how many errors and hooks the plan has set off. A test that injects
-// faults checks that it is not 0.
+// Fired returns how many errors and hooks the plan has triggered. A test that
+// injects faults checks that it is not 0.
 func (p *Plan) Fired() int {
 	if p == nil {
 		return 0
@@ -132,8 +133,8 @@ func (p *Plan) ask(op Op, when When) error {
 	return err
 }
 
-// decide counts the call and returns what the rules want of it: all hooks, and
-// the first error.
+// decide counts the call and returns the decisions of the rules: all hooks, and the
+// first error.
 func (p *Plan) decide(op Op, when When) (hooks []func(), err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -170,14 +171,14 @@ func (r Rule) failure(op Op, call int) error {
 	return fmt.Errorf("fault %s call %d of %s: %w", r.When, call, op, cause)
 }
 
-// MaxSweep bounds Sweep: a run with more calls than this is a loop.
+// MaxSweep bounds Sweep: a run with more calls is a loop.
 const MaxSweep = 1_000
 
-// Sweep runs a scenario once for each call it makes of op and each side of the
-// call's effect, with that call failing by err (nil: ErrInjected), and stops
-// when a run makes fewer calls. run begins from a fresh state each time, and
-// must check its invariants whether or not the fault was reached. Sweep returns
-// how many runs met their fault, or an error if there was no end.
+// Sweep runs a scenario once for each call of op and each side of the call's
+// effect, with that call failing by err (nil: ErrInjected). It stops when a run
+// makes fewer calls. run starts from a new state each time, and must check its
+// invariants whether or not the fault happened. Sweep returns how many runs had
+// their fault, or an error if there was no end.
 func Sweep(seed uint64, op Op, err error, run func(r Rule, p *Plan)) (met int, _ error) {
 	for _, when := range []When{Before, After} {
 		for n := 1; ; n++ {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// EditStore runs a statement against the store's file, as somebody would who may
-// write there: past the gateway, which may remember for a while what was there.
+// EditStore runs a statement on the store's file, as an intruder with access to it
+// could. The gateway may still remember earlier rows for a while.
 func (g *Gateway) EditStore(t testing.TB, statement string, args ...any) {
 	t.Helper()
 	db, err := sql.Open("sqlite", g.path)
@@ -23,9 +23,9 @@ func (g *Gateway) EditStore(t testing.TB, statement string, args ...any) {
 	}
 }
 
-// EditSetting puts a document that nobody sealed in the row of a bucket's setting,
-// without a document: removes the row, and sees to it that no gateway remembers
-// what was there.
+// EditSetting writes an unsealed document into the row of a bucket's setting, or
+// removes the row when document is nil, and makes sure that no gateway remembers
+// the old one.
 func (g *Gateway) EditSetting(t testing.TB, bucket, name string, document []byte) {
 	t.Helper()
 	ctx := context.Background()

@@ -1,7 +1,7 @@
-// Package gatewaytest runs a whole gateway inside a test: real engine, real
-// store, real sealing, S3 over loopback. It is for tests only, keeps everything
-// in the test's own folder, and never stands in for a part with a mock: who
-// wants faults hands in a backend or store that has them.
+// Package gatewaytest runs a whole gateway inside a test: real engine, real store,
+// real sealing, S3 over loopback. It is for tests only, keeps everything in the
+// test's own folder, and never replaces a part by a mock: a test that needs faults
+// passes a backend or store that has them.
 package gatewaytest
 
 import (
@@ -76,8 +76,8 @@ type Gateway struct {
 	Region string
 	API    *api.Server
 	Engine *engine.Engine
-	// Lifecycles and Inventories are the background steps of rules and lists, which
-	// nobody paces.
+	// Lifecycles and Inventories are the background steps of rules and lists. The
+	// test runs them.
 	Lifecycles  *lifecycle.Steps
 	Inventories *inventory.Steps
 	Store       meta.Store
@@ -129,7 +129,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	g.Lifecycles = lifecycle.New(lifecycle.Config{Engine: g.Engine, Store: g.Store, Now: o.Now, Log: o.Log, Tell: g.API.LogLifecycle})
 	g.Inventories = inventory.New(inventory.Config{Engine: g.Engine, Store: g.Store, Now: o.Now, Permit: g.API.PermitInventory})
 	g.Server = httptest.NewUnstartedServer(g.API)
-	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // aborted connections are what some tests want
+	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // some tests abort connections on purpose
 	if o.TLS {
 		g.Server.StartTLS()
 	} else {
@@ -141,7 +141,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	return g
 }
 
-// parts makes those that were not given.
+// parts creates the parts that were not given.
 func (g *Gateway) parts(t testing.TB, several []blobs.Backend) {
 	t.Helper()
 	if g.Store == nil {
@@ -183,8 +183,8 @@ func (g *Gateway) User(t testing.TB, name string) accounts.Credential {
 	return c
 }
 
-// Request makes an unsigned request. target is the request target as it goes
-// over the wire: escaped, with its query.
+// Request creates an unsigned request. target is the request target as it is sent:
+// escaped, with its query.
 func (g *Gateway) Request(t testing.TB, method, target string, body []byte) *http.Request {
 	t.Helper()
 	r, err := http.NewRequest(method, g.URL+target, bytes.NewReader(body))
@@ -202,14 +202,14 @@ func (g *Gateway) Sign(t testing.TB, r *http.Request, c accounts.Credential, bod
 	}
 }
 
-// Response is an answer, read to its end.
+// Response is a response with its whole body.
 type Response struct {
 	Status int
 	Header http.Header
 	Body   []byte
 }
 
-// Send sends a request as it is.
+// Send sends a request unchanged.
 func (g *Gateway) Send(t testing.TB, r *http.Request) Response {
 	t.Helper()
 	res, err := g.Client.Do(r)
@@ -224,8 +224,8 @@ func (g *Gateway) Send(t testing.TB, r *http.Request) Response {
 	return Response{Status: res.StatusCode, Header: res.Header, Body: body}
 }
 
-// Do sends a signed request and returns its answer. headers are names and
-// values in turn.
+// Do sends a signed request and returns its response. headers are alternating names
+// and values.
 func (g *Gateway) Do(t testing.TB, c accounts.Credential, method, target string, body []byte, headers ...string) Response {
 	t.Helper()
 	r := g.Request(t, method, target, body)
@@ -236,7 +236,7 @@ func (g *Gateway) Do(t testing.TB, c accounts.Credential, method, target string,
 	return g.Send(t, r)
 }
 
-// Must is Do as root, for a request that has to succeed with the status.
+// Must is Do as root, and demands the status.
 func (g *Gateway) Must(t testing.TB, status int, method, target string, body []byte, headers ...string) Response {
 	t.Helper()
 	res := g.Do(t, g.Root, method, target, body, headers...)
@@ -246,11 +246,11 @@ func (g *Gateway) Must(t testing.TB, status int, method, target string, body []b
 	return res
 }
 
-// Code is the code of an error document; empty when there is none.
+// Code returns the code of an error document; empty when there is none.
 func (r Response) Code() string { return r.Element("Code") }
 
-// Element is the text of the first element of that name in the body, as it is
-// written; empty when there is none.
+// Element returns the raw text of the first element of that name in the body; empty
+// when there is none.
 func (r Response) Element(name string) string {
 	_, rest, ok := bytes.Cut(r.Body, []byte("<"+name+">"))
 	if !ok {

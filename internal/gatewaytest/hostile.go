@@ -6,8 +6,8 @@ import (
 	"unicode/utf16"
 )
 
-// HostileJSON are documents of about size bytes, made to be costly or to be read in two
-// ways, which nothing that takes a JSON object accepts; by what is wrong.
+// HostileJSON returns documents of about size bytes that are costly or ambiguous,
+// by their fault. No parser of a JSON object may accept them.
 func HostileJSON(size int) map[string]string {
 	fill := func(before, unit string) string { return before + strings.Repeat(unit, (size-len(before))/len(unit)) }
 	var members strings.Builder

@@ -1,6 +1,6 @@
-// Package history says in which orders S3 lets requests on a key take effect,
-// and holds what clients were told against it. Tests of one gateway and of
-// several share it. It makes no requests, and the product never imports it.
+// Package history defines in which orders S3 lets requests on a key take effect,
+// and compares recorded answers with that. Tests of one gateway and of several
+// share it. It sends no requests, and the product never imports it.
 package history
 
 import (
@@ -19,30 +19,30 @@ import (
 // CheckTimeout bounds one Check, which needs milliseconds.
 const CheckTimeout = 20 * time.Second
 
-// Kind is what a request does to its key.
+// Kind is the effect of a request on its key.
 type Kind string
 
 const (
-	Get      Kind = "get" // also what a HEAD or a line of a LIST tells of a key
+	Get      Kind = "get" // also a HEAD, or a line of a LIST
 	Put      Kind = "put"
 	PutNew   Kind = "put-new" // if the key holds nothing
 	PutIf    Kind = "put-if"  // if the key holds Request.Old
 	Delete   Kind = "delete"
 	DeleteIf Kind = "delete-if"
-	// A Complete has its effect once for each upload, however many are sent.
-	// That the upload is no longer there is an answer like success: it was
-	// completed, by this request or another, and replaced since.
+	// A Complete takes effect once for each upload, however many are sent. A
+	// missing upload counts as success: it was completed, by this request or
+	// another, and replaced since.
 	Complete    Kind = "complete"
 	CompleteNew Kind = "complete-new"
 	CompleteIf  Kind = "complete-if"
-	// A copy of a key onto itself is no single step: CopyRead, and then
-	// CopyWrite of what that has read, of the same ID.
+	// A copy of a key onto itself has two steps: CopyRead, and then CopyWrite of
+	// the value read, with the same ID.
 	CopyRead  Kind = "copy-read"
 	CopyWrite Kind = "copy-write"
 )
 
-// Request is one request, or the half of a copy. A value is whatever tells one
-// body from all others, such as its ETag; empty: the key holds nothing.
+// Request is one request, or half of a copy. A value identifies a body, for example
+// by its ETag; empty: the key holds nothing.
 type Request struct {
 	Kind  Kind
 	Key   string
@@ -52,12 +52,12 @@ type Request struct {
 	ID    string // of the upload or copy, without ; and =
 }
 
-// Answer is what the client was told. A request that certainly had no effect,
-// and tells nothing of the key either, is no part of a history.
+// Answer is the recorded answer. A request that certainly had no effect, and says
+// nothing about the key, is not part of a history.
 type Answer struct {
 	Value   string // read
 	Refused bool   // the condition did not hold
-	Unknown bool   // it happened or not, at any time after the call
+	Unknown bool   // it may have happened, at any time after the call
 }
 
 // register is a key's state.
@@ -155,20 +155,20 @@ func describe(in Request, out Answer) string {
 	return fmt.Sprintf("%s: %.12q", text, out.Value)
 }
 
-// Log collects the operations of clients that run side by side. The zero value
-// is ready to use.
+// Log collects the operations of concurrent clients. The zero value is ready to
+// use.
 type Log struct {
 	clock atomic.Int64
 	mu    sync.Mutex
 	all   []porcupine.Operation
 }
 
-// Call is to be called before a request is sent.
+// Call must be called before a request is sent.
 func (l *Log) Call() int64 { return l.clock.Add(1) }
 
-// Return notes an answer at the moment it came. A request of unknown outcome
-// returns at the end of time: if it never happened, it is last, where nobody
-// sees what it did.
+// Return records an answer when it arrives. A request of unknown outcome returns at
+// the end of time: if it never happened, it comes last, where no other request sees
+// its effect.
 func (l *Log) Return(client int, call int64, in Request, out Answer) {
 	o := porcupine.Operation{ClientId: client, Input: in, Output: out, Call: call, Return: l.clock.Add(1)}
 	if out.Unknown {
@@ -183,7 +183,7 @@ func (l *Log) add(o porcupine.Operation) {
 	l.all = append(l.all, o)
 }
 
-// Operations are those so far, in the order of their calls.
+// Operations returns the operations so far, in the order of their calls.
 func (l *Log) Operations() []porcupine.Operation {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -192,9 +192,9 @@ func (l *Log) Operations() []porcupine.Operation {
 	return all
 }
 
-// Check returns an error unless there is one order that explains the history. A
-// checker that ran out of time is an error too. The error holds the operations,
-// and where in dir a drawing of them is.
+// Check returns an error unless one order explains the history. It is also an error
+// if the checker runs out of time. The error has the operations, and the path in
+// dir of a drawing of them.
 func Check(dir string, seed uint64, history []porcupine.Operation) error {
 	return check(Model, dir, seed, history)
 }

@@ -10,11 +10,11 @@ import (
 )
 
 // Kinds of requests that concern two keys, or all. In a history with them Get, Put,
-// PutNew and Delete mean what they mean elsewhere, and there are no others.
+// PutNew and Delete have their usual meaning; no other kinds occur.
 const (
 	Rename    Kind = "rename"     // Request.Key to Request.To; refused if Key holds nothing
 	RenameNew Kind = "rename-new" // and if To holds something
-	List      Kind = "list"       // of all keys at one moment; the answer's value is Listed
+	List      Kind = "list"       // of all keys at one moment; the answer's value is that of Listed
 )
 
 // Renames is the order in which requests take effect on a few keys together.
@@ -27,8 +27,8 @@ var Renames = porcupine.Model{
 	DescribeState:     func(state any) string { return fmt.Sprintf("%.120q", state) },
 }
 
-// Listed is what keys hold, as one text for each state. Keys have no =, and values
-// no semicolon.
+// Listed encodes the values of keys as one text for each state. Keys have no =, and
+// values no semicolon.
 func Listed(keys map[string]string) string {
 	var b strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(keys)) {

@@ -8,9 +8,9 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// Kinds of requests that only a bucket with versions has. Get, Put, PutNew, PutIf,
-// Delete and DeleteIf mean there what they mean elsewhere, except that a deletion
-// makes a delete marker.
+// Kinds of requests for buckets with versions only. Get, Put, PutNew, PutIf, Delete
+// and DeleteIf have their usual meaning, except that a deletion makes a delete
+// marker.
 const (
 	GetVersion    Kind = "get-version"
 	DeleteVersion Kind = "delete-version" // for good
@@ -19,7 +19,7 @@ const (
 	Suspend       Kind = "suspend" // of all keys
 )
 
-// Null is what the null version is called.
+// Null is the name of the null version.
 const Null = "null"
 
 // VersionRequest is a request to a bucket that keeps versions.
@@ -31,8 +31,8 @@ type VersionRequest struct {
 	Version string // named by GetVersion and DeleteVersion
 }
 
-// VersionAnswer is what the client was told. Requests that certainly had no effect
-// and tell nothing are no part of a history, and none is of unknown outcome.
+// VersionAnswer is the recorded answer. Requests that certainly had no effect and
+// say nothing are not part of a history. No outcome is unknown.
 type VersionAnswer struct {
 	Refused bool          // the condition did not hold
 	Version string        // that was written or marked; Get: that was read
@@ -50,9 +50,9 @@ type stack struct {
 	all       string
 }
 
-// Versions is the order in which S3 promises that requests take effect in a bucket
-// whose versioning is enabled at first, key by key. Enabling and suspending have
-// their effect on each key at a moment of its own, all between call and answer.
+// Versions is the order in which S3 promises that requests take effect, key by key,
+// in a bucket whose versioning is enabled at first. Enabling and suspending take
+// effect on each key at its own moment between call and answer.
 var Versions = porcupine.Model{
 	Partition: partitionVersions,
 	Init:      func() any { return stack{} },
@@ -105,8 +105,8 @@ func (s stack) without(version string) stack {
 	return s
 }
 
-// push makes a version current: the null version, in place of the one before,
-// exactly while versioning is suspended.
+// push makes a version current. While versioning is suspended, it is the null
+// version and replaces the earlier one.
 func (s stack) push(version, value string) (bool, stack) {
 	if s.suspended != (version == Null) {
 		return false, s

@@ -1,6 +1,6 @@
-// Package liar is a server of S3 and of Google Cloud Storage for tests. It speaks
-// both truly over what it holds in memory, until it is told to lie about one call
-// in one way. Signatures are not looked at.
+// Package liar is a server of S3 and of Google Cloud Storage for tests. It serves
+// both correctly from memory, until it is told to lie about one call in one way. It
+// ignores signatures.
 package liar
 
 import (
@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// Bucket is the one that there is.
+// Bucket is the only bucket.
 const Bucket = "sealed"
 
 // Calls that can be lied about.
@@ -35,7 +35,7 @@ const (
 	Uploads  = "list uploads"
 )
 
-// object is one that is held.
+// object is a stored object.
 type object struct {
 	data     []byte
 	modified time.Time
@@ -66,14 +66,14 @@ func Start(t testing.TB) *Server {
 	return s
 }
 
-// Tell makes the server lie about a call in a way; an empty call is the truth.
+// Tell makes the server lie about a call; an empty call ends that.
 func (s *Server) Tell(call string, l Lie) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.call, s.lie = call, l
 }
 
-// hold keeps an object as if it had been put.
+// hold stores an object as a PUT does.
 func (s *Server) hold(key string, data []byte) { s.restore(key, &object{data, time.Now()}) }
 
 // Clear forgets all that is held.
@@ -84,14 +84,14 @@ func (s *Server) Clear() {
 	clear(s.uploads)
 }
 
-// Names are those of the objects that are held, in order.
+// Names returns the names of the stored objects, in order.
 func (s *Server) Names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Sorted(maps.Keys(s.objects))
 }
 
-// request is a call as both protocols have it.
+// request is a call in a form common to both protocols.
 type request struct {
 	call   string
 	google bool
@@ -100,7 +100,7 @@ type request struct {
 	r      *http.Request
 }
 
-// answer is what an honest server says.
+// answer is the response of an honest server.
 type answer struct {
 	status int
 	header http.Header
@@ -118,7 +118,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // what was not sent whole has no effect
+		return // an incomplete request has no effect
 	}
 	q := s.understand(r, body)
 	s.mu.Lock()
@@ -186,7 +186,7 @@ func (s *Server) honest(q *request) answer {
 	return s.s3(q)
 }
 
-// span cuts a body as a Range header asks.
+// span returns the part of a body that a Range header requests.
 func span(data []byte, header string) (part []byte, contentRange string, ok bool) {
 	var first, last int
 	n, _ := fmt.Sscanf(header, "bytes=%d-%d", &first, &last)

@@ -15,25 +15,25 @@ import (
 	"time"
 )
 
-// Lie is a way to answer falsely.
+// Lie is a kind of false answer.
 type Lie struct {
 	Name string
-	// Before answers in the server's place, and nothing is done.
+	// Before answers instead of the server, without any effect.
 	Before func(s *Server, w http.ResponseWriter, q *request)
-	// Twist changes the honest answer, and After sends it in a way of its own.
+	// Twist changes the honest answer, and After sends it in another way.
 	Twist func(q *request, a *answer)
 	After func(w http.ResponseWriter, a answer)
-	// Forget undoes what was done.
+	// Forget undoes the effect.
 	Forget bool
-	// Whole has a part that was asked for answered as if all was.
+	// Whole answers a request for a part as if it were for the whole.
 	Whole bool
-	// Loses says that the lie may cost what the call was about: what it stored, or
-	// what it asks for. No proof could show it.
+	// Loses says that the lie may lose the object of the call: the stored one, or
+	// the requested one. No proof could show it.
 	Loses bool
-	// Stranger says that nothing of the protocol is in the answer, so that it proves
-	// nothing: not that something was done, nor that something is not there.
+	// Stranger says that the answer is not of the protocol, so that it proves
+	// nothing: neither that a call took effect, nor that an object is missing.
 	Stranger bool
-	// Only are the calls that it is about; empty: all.
+	// Only lists the calls that it applies to; empty: all.
 	Only []string
 }
 
@@ -42,7 +42,7 @@ func (l Lie) About(call string) bool { return len(l.Only) == 0 || slices.Contain
 
 const (
 	chunkSize = 64 << 10
-	// most is what an endless answer comes to at last.
+	// most is the size of an endless answer.
 	most = 64 << 20
 	// pause is between two bytes of a slow answer, longest how long it lasts.
 	pause   = 5 * time.Millisecond
@@ -115,7 +115,7 @@ func says(status int, text string, header ...string) func(*Server, http.Response
 
 const ok, closed = "HTTP/1.1 200 OK\r\n", "Connection: close\r\n\r\n"
 
-// Lies are all of them.
+// Lies returns all lies.
 func Lies() []Lie {
 	all := []Lie{
 		{Name: "endless headers", Before: endless(ok, "X-A: "+strings.Repeat("a", 1000)+"\r\n")},
@@ -183,7 +183,7 @@ func (a *answer) set(name, value string) {
 	a.header.Set(name, value)
 }
 
-// proxyLies are answers of something that stands between, or in the server's place.
+// proxyLies are answers of a server in between, or in the server's place.
 func proxyLies() []Lie {
 	const page = "<html><head><title>Not Found</title></head><body><h1>Not Found</h1></body></html>"
 	return []Lie{

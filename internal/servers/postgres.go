@@ -122,8 +122,8 @@ func (p *Postgres) Restart() (err error) {
 // Stop ends the server in order.
 func (p *Postgres) Stop() error { return p.process.Stop() }
 
-// Kill ends the server at once, as a crash of its machine would that loses no
-// file: without a checkpoint, so that it recovers from its log at Restart.
+// Kill ends the server at once, like a crash of its machine that loses no file:
+// without a checkpoint, so that Restart recovers from its log.
 func (p *Postgres) Kill() error {
 	if err := p.process.Signal(syscall.SIGQUIT); err != nil {
 		return err
@@ -188,7 +188,7 @@ func overwrite(name, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-// postgresUser is who runs the server: zero for this process's own user.
+// postgresUser returns the user of the server: zero for this process's own user.
 func postgresUser() (uid, gid uint32, err error) {
 	if os.Geteuid() != 0 {
 		return 0, 0, nil
@@ -208,8 +208,8 @@ func postgresUser() (uid, gid uint32, err error) {
 	return uint32(id), uint32(group), err
 }
 
-// traversable lets others pass through the parents of dir that lie in the folder
-// for temporary files. What lies elsewhere is left as it is.
+// traversable permits other users to pass through the parents of dir that are in
+// the folder for temporary files. It does not change other folders.
 func traversable(dir string) error {
 	for p := filepath.Dir(dir); len(p) > len(os.TempDir()) && strings.HasPrefix(p, os.TempDir()); p = filepath.Dir(p) {
 		info, err := os.Stat(p)

@@ -1,9 +1,9 @@
 //go:build linux
 
-// Package servers runs the real programs that tests and benchmarks need beside
-// the gateway: databases, S3 servers, proxies, load balancers. It finds or
-// installs them, starts them on free loopback ports, waits until they answer,
-// and ends exactly those it started. The product never imports it.
+// Package servers runs the real programs that tests and benchmarks need beside the
+// gateway: databases, S3 servers, proxies, load balancers. It finds or installs
+// them, starts them on free loopback ports, waits until they answer, and ends
+// exactly those that it started. The product never imports it.
 package servers
 
 import (
@@ -45,9 +45,8 @@ type Spec struct {
 	Stop syscall.Signal
 }
 
-// Process is a running program. It dies with the thread that started it, so a
-// test run that is killed leaves none behind. Methods may be called from any
-// goroutine.
+// Process is a running program. It dies with the thread that started it, so that a
+// killed test run leaves none behind. Methods are safe for concurrent use.
 type Process struct {
 	spec Spec
 	cmd  *exec.Cmd
@@ -103,9 +102,9 @@ func (p *Process) Ready(ctx context.Context, probe func(context.Context) error) 
 	}
 }
 
-// Stop ends the program in order, by force if it takes longer than StopTimeout,
-// which is an error. How the program ended otherwise is Err's to tell. Stopping
-// what has ended is no error.
+// Stop ends the program in order, and kills it if that takes longer than
+// StopTimeout, which is an error. Err tells how the program ended otherwise.
+// Stopping an ended program is no error.
 func (p *Process) Stop() error {
 	end := p.spec.Stop
 	if end == 0 {

@@ -16,12 +16,13 @@ import (
 	"syscall"
 )
 
-// A GoProgram is a program that is had from its source by the go command.
+// A GoProgram is a program that the go command builds from source.
 type GoProgram struct {
 	Package string // of its main
 	Version string // exact
-	// Module is Package's, where go install does not do: its go.mod replaces what it
-	// requires, or Tests is set. It is built in its own folder.
+	// Module is the module of Package, for programs that go install cannot build:
+	// because its go.mod has replace directives, or because Tests is set. It is
+	// built in its own folder.
 	Module string
 	// Tests makes the program that of Package's tests.
 	Tests bool
@@ -42,9 +43,9 @@ func (g GoProgram) Name() string {
 	return path.Base(g.Package)
 }
 
-// Path returns the program's path, after installing it where this version is not
-// there yet, which takes a minute or more. Of several processes that ask at
-// once, one installs.
+// Path returns the program's path, and installs this version first if it is
+// missing, which takes a minute or more. If several processes ask at once, one
+// installs.
 func (g GoProgram) Path(ctx context.Context) (string, error) {
 	dir, err := programs()
 	if err != nil {
@@ -71,8 +72,8 @@ func (g GoProgram) Path(ctx context.Context) (string, error) {
 	return target, nil
 }
 
-// build is go install for a program with a Module. What is built in a folder does
-// not know its version, so that stands in a file beside it.
+// build builds a program with a Module. A program that is built in a folder does
+// not know its version, so the version is in a file beside it.
 func (g GoProgram) build(ctx context.Context, target string) error {
 	stamp := target + ".version"
 	if have, err := os.ReadFile(stamp); err == nil && string(have) == g.Version {

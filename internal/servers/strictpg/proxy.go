@@ -1,7 +1,6 @@
-// Package strictpg is a proxy before a PostgreSQL server for tests. It refuses
-// what databases that are only like PostgreSQL, and poolers, do not have, and
-// it makes faults at the places where they hurt: around COMMIT. The product
-// never imports it.
+// Package strictpg is a proxy in front of a PostgreSQL server for tests. It refuses
+// features that databases similar to PostgreSQL, or poolers, do not have, and it
+// injects faults around COMMIT. The product never imports it.
 package strictpg
 
 import (
