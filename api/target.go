@@ -97,9 +97,8 @@ func (t Target) resolve(method string, h http.Header) (*Operation, error) {
 // bytes, or not UTF-8. The caller handles the empty key.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 func CheckKey(key string) error {
-	if len(key) > meta.MaxKeyBytes {
-		return s3err.New(s3err.KeyTooLong, "").
-			With("Size", decimal(len(key))).With("MaxSizeAllowed", decimal(meta.MaxKeyBytes))
+	if err := meta.CheckKey(key); err != nil && key != "" {
+		return err
 	}
 	if !utf8.ValidString(key) {
 		return s3err.New(s3err.InvalidURI, "The object key is not valid UTF-8.")

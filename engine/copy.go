@@ -21,7 +21,7 @@ var errCopyTooLarge = s3err.New(s3err.InvalidRequest, "The specified copy source
 // destination bucket: then, up to MaxBodySize, they are sealed anew for a backend
 // that does.
 func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) {
-	if err := checkKey(in.Key); err != nil {
+	if err := meta.CheckKey(in.Key); err != nil {
 		return Object{}, err
 	}
 	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {

@@ -37,8 +37,8 @@ func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteOb
 	for i, d := range ds {
 		at := target{d.Key, d.Version}
 		switch {
-		case checkKey(d.Key) != nil:
-			done[i].Err = checkKey(d.Key)
+		case meta.CheckKey(d.Key) != nil:
+			done[i].Err = meta.CheckKey(d.Key)
 		case d.conditional():
 			done[i] = e.deleteIf(ctx, b, d)
 		default:

@@ -6,14 +6,13 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
-	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // PutObject stores a body and makes it the key's object. On any error the key
 // holds what it held before, except that an error of the store whose outcome
 // is unknown leaves either.
 func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
-	if err := checkKey(in.Key); err != nil {
+	if err := meta.CheckKey(in.Key); err != nil {
 		return Object{}, err
 	}
 	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {
@@ -52,16 +51,6 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 		return Object{}, meta.Coded(err)
 	}
 	return describe(in.Bucket, v, m, in.Marks), nil
-}
-
-func checkKey(key string) error {
-	switch {
-	case key == "":
-		return s3err.New(s3err.InvalidArgument, "The object key must not be empty.")
-	case len(key) > meta.MaxKeyBytes:
-		return s3err.KeyTooLong
-	}
-	return nil
 }
 
 // newManifest fills in what the client said of the object.

@@ -42,7 +42,7 @@ var (
 // that came with another request, ConditionalRequestConflict when the keys never held
 // still, and what Permit returns.
 func (e *Engine) RenameObject(ctx context.Context, in RenameObject) error {
-	if err := errors.Join(checkKey(in.Source), checkKey(in.Key)); err != nil {
+	if err := errors.Join(meta.CheckKey(in.Source), meta.CheckKey(in.Key)); err != nil {
 		return err
 	}
 	if in.Source == in.Key {

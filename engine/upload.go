@@ -24,7 +24,7 @@ const (
 // CreateUpload begins a multipart upload. What the client says of the object to
 // be is sealed with the key that will seal its parts.
 func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, error) {
-	if err := checkKey(in.Key); err != nil {
+	if err := meta.CheckKey(in.Key); err != nil {
 		return Upload{}, err
 	}
 	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {

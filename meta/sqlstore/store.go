@@ -134,7 +134,10 @@ func checkCount(what string, n, most int) error {
 
 // checkKey returns ErrLimit for an invalid length of a key.
 func checkKey(key string) error {
-	return checkCount("bytes of key", len(key), meta.MaxKeyBytes)
+	if err := meta.CheckKey(key); err != nil {
+		return fmt.Errorf("%w: a key of %d bytes", meta.ErrLimit, len(key))
+	}
+	return nil
 }
 
 // exists reports whether the query has a row. The query must select one integer.
