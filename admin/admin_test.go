@@ -298,7 +298,7 @@ func TestListingsArePaged(t *testing.T) {
 	s := start(t)
 	for _, name := range []string{"anna", "bert", "carl", "dora"} {
 		s.User(t, name)
-		if _, err := s.Engine.CreateBucket(t.Context(), name+"-bucket", "", s.Root.Tenant.ID); err != nil {
+		if _, err := s.Engine.Buckets().Create(t.Context(), name+"-bucket", "", s.Root.Tenant.ID); err != nil {
 			t.Fatal(err)
 		}
 	}

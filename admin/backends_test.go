@@ -26,7 +26,7 @@ func TestBackendsAreDrained(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Engine.CreateBucket(t.Context(), "records", "", u.ID); err != nil {
+	if _, err := s.Engine.Buckets().Create(t.Context(), "records", "", u.ID); err != nil {
 		t.Fatal(err)
 	}
 	var buckets admin.Buckets

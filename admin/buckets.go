@@ -33,7 +33,7 @@ func (s *Server) listBuckets(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	prefix, _ := r.query.Get("prefix")
-	found, err := s.engine.ListBuckets(ctx, meta.BucketQuery{Prefix: prefix, After: after, Limit: limit})
+	found, err := s.engine.Buckets().List(ctx, meta.BucketQuery{Prefix: prefix, After: after, Limit: limit})
 	if err != nil {
 		return nil, err
 	}

@@ -25,7 +25,7 @@ func TestHostileBodies(t *testing.T) {
 	}
 	alice, err := s.Engine.Accounts().TenantByName(t.Context(), "alice")
 	if err == nil {
-		_, err = s.Engine.CreateBucket(t.Context(), "records", "", alice.ID)
+		_, err = s.Engine.Buckets().Create(t.Context(), "records", "", alice.ID)
 	}
 	if err != nil {
 		t.Fatal(err)

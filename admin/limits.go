@@ -73,7 +73,7 @@ func (s *Server) getTenantLimits(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.engine.TenantUsage(ctx, t.ID)
+	u, err := s.engine.Buckets().TenantUsage(ctx, t.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +97,7 @@ func (s *Server) bucketNamed(ctx context.Context, r *request) (meta.Bucket, erro
 	if err != nil {
 		return meta.Bucket{}, err
 	}
-	return s.engine.Bucket(ctx, name)
+	return s.engine.Buckets().Get(ctx, name)
 }
 
 // getBucketLimits also shows the usage that the limits are compared with.
@@ -106,11 +106,11 @@ func (s *Server) getBucketLimits(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := s.engine.BucketLimits(ctx, b)
+	l, err := s.engine.Buckets().Limits(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	u, err := s.engine.BucketUsage(ctx, b)
+	u, err := s.engine.Buckets().Usage(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -124,8 +124,8 @@ func (s *Server) setBucketLimits(ctx context.Context, r *request) (any, error) {
 		return nil, err
 	}
 	return r.changeLimits(
-		func(l meta.Limits) error { return s.engine.SetBucketLimits(ctx, b, l) },
-		func(change func(*meta.Limits) error) error { return s.engine.ChangeBucketLimits(ctx, b, change) })
+		func(l meta.Limits) error { return s.engine.Buckets().SetLimits(ctx, b, l) },
+		func(change func(*meta.Limits) error) error { return s.engine.Buckets().ChangeLimits(ctx, b, change) })
 }
 
 // getUserLimits shows no usage, because stored bytes count for the tenant and

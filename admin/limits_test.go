@@ -14,7 +14,7 @@ func TestLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Engine.CreateBucket(t.Context(), "records", "", alice.Tenant.ID); err != nil {
+	if _, err := s.Engine.Buckets().Create(t.Context(), "records", "", alice.Tenant.ID); err != nil {
 		t.Fatal(err)
 	}
 	user := accounts.Identity{Tenant: alice.Tenant.ID, Kind: meta.IdentityUser, Name: "carol", Path: "/"}

@@ -75,7 +75,7 @@ func startBesideAbsent(t *testing.T, absent string) *server {
 func TestEveryErrorOfTheTable(t *testing.T) {
 	s := startBesideAbsent(t, "gone")
 	alice := s.User(t, "alice")
-	if _, err := s.Engine.CreateBucket(t.Context(), "records", "", alice.Tenant.ID); err != nil {
+	if _, err := s.Engine.Buckets().Create(t.Context(), "records", "", alice.Tenant.ID); err != nil {
 		t.Fatal(err)
 	}
 	decode(t, s.call(t, "POST", "/v1/tenants/alice/users", `{"name":"carol","access_key":"carol-key"}`), 201, nil)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -36,7 +36,7 @@ func (x *exchange) logAccess(e *s3err.Error) {
 	b := r.Bucket
 	var err error
 	if b.ID.IsZero() {
-		if b, err = s.engine.Bucket(ctx, r.Target.Bucket); err != nil {
+		if b, err = s.engine.Buckets().Get(ctx, r.Target.Bucket); err != nil {
 			return // no such bucket, so no log
 		}
 	}
@@ -56,8 +56,8 @@ func (x *exchange) logAccess(e *s3err.Error) {
 // logRecords buffers records about a bucket if it has logging. When that cannot
 // be found out, n records count as dropped. known are the bucket's settings as
 // read before, or nil; they apply when the bucket was deleted meanwhile.
-func (s *Server) logRecords(ctx context.Context, b meta.Bucket, known *engine.Settings, at time.Time, n int, records func() [][]byte) {
-	settings, err := s.engine.ReadableSettings(ctx, b)
+func (s *Server) logRecords(ctx context.Context, b meta.Bucket, known *buckets.Settings, at time.Time, n int, records func() [][]byte) {
+	settings, err := s.engine.Buckets().ReadableSettings(ctx, b)
 	if errors.Is(err, s3err.NoSuchBucket) {
 		if settings, err = known, nil; known == nil {
 			return // deleted, and unknown whether it had a log
@@ -67,7 +67,7 @@ func (s *Server) logRecords(ctx context.Context, b meta.Bucket, known *engine.Se
 		s.logs.drop(n)
 		return
 	}
-	l, ok, err := engine.Parsed(settings, loggingSetting, readLogging)
+	l, ok, err := buckets.Parsed(settings, loggingSetting, readLogging)
 	switch {
 	case err != nil:
 		s.logs.drop(n)

@@ -73,7 +73,7 @@ func (l *logRig) unsigned(target string) gatewaytest.Response {
 // operation.
 func (l *logRig) delivered() (keys []string, records map[string][]string, text string) {
 	l.t.Helper()
-	b, err := l.Engine.Bucket(l.t.Context(), "logs")
+	b, err := l.Engine.Buckets().Get(l.t.Context(), "logs")
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/accounts"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -167,7 +167,7 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 		return r.facts
 	}
 	f := &access.Bucket{Name: b.Name, Owner: access.ID(b.Owner), Account: accounts.Account(b.Owner)}
-	s, err := r.server.engine.ReadableSettings(r.Context(), b)
+	s, err := r.server.engine.Buckets().ReadableSettings(r.Context(), b)
 	if err != nil {
 		f.Broken = fmt.Errorf("the settings of bucket %s cannot be read: %w", b.Name, err)
 	} else if broken := r.server.readAccess(f, s); len(broken) > 0 {
@@ -186,7 +186,7 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 
 // readAccess fills in the settings that decide access. It returns the names of
 // all settings that cannot be read, including those that do not decide access.
-func (s *Server) readAccess(f *access.Bucket, settings *engine.Settings) (broken []string) {
+func (s *Server) readAccess(f *access.Bucket, settings *buckets.Settings) (broken []string) {
 	broken = settings.Broken()
 	note := func(name string, err error) {
 		if err != nil && !slices.Contains(broken, name) {
@@ -194,11 +194,11 @@ func (s *Server) readAccess(f *access.Bucket, settings *engine.Settings) (broken
 		}
 	}
 	var err error
-	f.Policy, _, err = engine.ParsedFor(settings, settingPolicy, f.Name, func(doc []byte) (*access.Policy, error) {
+	f.Policy, _, err = buckets.ParsedFor(settings, settingPolicy, f.Name, func(doc []byte) (*access.Policy, error) {
 		return parseBucketPolicy(f.Name, doc)
 	})
 	note(settingPolicy, err)
-	f.ACL, _, err = engine.Parsed(settings, settingACL, parseACL)
+	f.ACL, _, err = buckets.Parsed(settings, settingACL, parseACL)
 	note(settingACL, err)
 	f.Ownership, _, err = ownership(settings)
 	note(settingOwnership, err)

@@ -43,11 +43,11 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	create := s.engine.CreateBucket
+	create := s.engine.Buckets().Create
 	if locked, err := r.locksBucket(); err != nil {
 		return nil, err
 	} else if locked {
-		create = s.engine.CreateLockedBucket
+		create = s.engine.Buckets().CreateLocked
 	}
 	region, err := s.newBucketRegion(&c, r.region())
 	if err != nil {
@@ -194,7 +194,7 @@ func headBucket(s *Server, r *Request) (*Reply, error) {
 
 // deleteBucket removes an empty bucket.
 func deleteBucket(s *Server, r *Request) (*Reply, error) {
-	if err := s.engine.DeleteBucket(r.Context(), r.Bucket); err != nil {
+	if err := s.engine.Buckets().Delete(r.Context(), r.Bucket); err != nil {
 		return nil, err
 	}
 	return &Reply{Status: http.StatusNoContent}, nil

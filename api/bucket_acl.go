@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -36,7 +36,7 @@ func putBucketACL(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.engine.UpdateSetting(r.Context(), r.Bucket, settingACL, func(now *engine.Settings) ([]byte, error) {
+	err = s.engine.Buckets().UpdateSetting(r.Context(), r.Bucket, settingACL, func(now *buckets.Settings) ([]byte, error) {
 		f := &access.Bucket{Owner: access.ID(r.Bucket.Owner)}
 		broken := s.readAccess(f, now)
 		if slices.Contains(broken, settingOwnership) || slices.Contains(broken, settingPublicAccessBlock) {
@@ -92,7 +92,7 @@ func (s *Server) readNewBucketAccess(r *Request) (n newBucketAccess, err error) 
 // the bucket is private.
 func (n newBucketAccess) store(s *Server, r *Request) error {
 	if n.ownership != "" {
-		if err := s.engine.SetSetting(r.Context(), r.Bucket, settingOwnership, []byte(n.ownership)); err != nil {
+		if err := s.engine.Buckets().SetSetting(r.Context(), r.Bucket, settingOwnership, []byte(n.ownership)); err != nil {
 			return err
 		}
 	}
@@ -104,9 +104,9 @@ func (n newBucketAccess) store(s *Server, r *Request) error {
 		return err
 	}
 	// The first setting has changed the bucket's revision.
-	b, err := s.engine.Bucket(r.Context(), r.Bucket.Name)
+	b, err := s.engine.Buckets().Get(r.Context(), r.Bucket.Name)
 	if err != nil {
 		return err
 	}
-	return s.engine.SetSetting(r.Context(), b, settingACL, doc)
+	return s.engine.Buckets().SetSetting(r.Context(), b, settingACL, doc)
 }

@@ -4,7 +4,7 @@ import (
 	"encoding/xml"
 	"net/http"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -46,7 +46,7 @@ type blockedEncryption struct {
 // configuration shows AES256, as S3 does.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketEncryption.html
 func getBucketEncryption(s *Server, r *Request) (*Reply, error) {
-	e, err := s.engine.BucketEncryption(r.Context(), r.Bucket)
+	e, err := s.engine.Buckets().Encryption(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -78,20 +78,20 @@ func putBucketEncryption(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reply{}, s.engine.SetBucketEncryption(r.Context(), r.Bucket, e)
+	return &Reply{}, s.engine.Buckets().SetEncryption(r.Context(), r.Bucket, e)
 }
 
 // deleteBucketEncryption restores the encryption of a new bucket.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketEncryption.html
 func deleteBucketEncryption(s *Server, r *Request) (*Reply, error) {
-	if err := s.engine.SetBucketEncryption(r.Context(), r.Bucket, engine.BucketEncryption{}); err != nil {
+	if err := s.engine.Buckets().SetEncryption(r.Context(), r.Bucket, buckets.Encryption{}); err != nil {
 		return nil, err
 	}
 	return &Reply{Status: http.StatusNoContent}, nil
 }
 
 // encryptionRule validates a rule and returns its settings.
-func (r *Request) encryptionRule(rule *encryptionRule) (e engine.BucketEncryption, err error) {
+func (r *Request) encryptionRule(rule *encryptionRule) (e buckets.Encryption, err error) {
 	var u unkept
 	e.BucketKey = rule.BucketKey
 	if d := rule.Default; d != nil {

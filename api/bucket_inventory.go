@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -90,7 +90,7 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 	// meant.
 	c.TargetID, c.ByPolicy = target.ID.String(), byPolicy
 	name := inventory.Setting + id
-	err = s.engine.UpdateSetting(r.Context(), r.Bucket, name, func(now *engine.Settings) ([]byte, error) {
+	err = s.engine.Buckets().UpdateSetting(r.Context(), r.Bucket, name, func(now *buckets.Settings) ([]byte, error) {
 		// Counted within the update, so that concurrent requests cannot exceed
 		// the limit.
 		if _, ok := now.Document(name); !ok && len(now.Names(inventory.Setting)) >= maxConfigurations {
@@ -186,11 +186,11 @@ func getBucketInventory(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	settings, err := s.engine.Buckets().Settings(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	c, ok, err := engine.Parsed(settings, inventory.Setting+id, inventory.Parse)
+	c, ok, err := buckets.Parsed(settings, inventory.Setting+id, inventory.Parse)
 	if err == nil && !ok {
 		err = s3err.NoSuchConfiguration
 	}
@@ -205,7 +205,7 @@ func deleteBucketInventory(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	name := inventory.Setting + id
-	err = s.engine.UpdateSetting(r.Context(), r.Bucket, name, func(now *engine.Settings) ([]byte, error) {
+	err = s.engine.Buckets().UpdateSetting(r.Context(), r.Bucket, name, func(now *buckets.Settings) ([]byte, error) {
 		if _, ok := now.Document(name); !ok {
 			return nil, s3err.NoSuchConfiguration
 		}
@@ -223,7 +223,7 @@ type inventoryList struct {
 // listBucketInventories shows the configurations, ordered by id.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBucketInventoryConfigurations.html
 func listBucketInventories(s *Server, r *Request) (*Reply, error) {
-	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	settings, err := s.engine.Buckets().Settings(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func listBucketInventories(s *Server, r *Request) (*Reply, error) {
 			list.next = token(inventory.Setting + list.page[configurationsPage-1].ID)
 			break
 		}
-		c, _, err := engine.Parsed(settings, name, inventory.Parse)
+		c, _, err := buckets.Parsed(settings, name, inventory.Parse)
 		if err != nil {
 			return nil, err
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"net/http"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -102,11 +103,11 @@ func putBucketLifecycle(s *Server, r *Request) (*Reply, error) {
 // getBucketLifecycle shows it.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLifecycleConfiguration.html
 func getBucketLifecycle(s *Server, r *Request) (*Reply, error) {
-	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	settings, err := s.engine.Buckets().Settings(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	l, ok, err := engine.Parsed(settings, engine.LifecycleSetting, lifecycle.Parse)
+	l, ok, err := buckets.Parsed(settings, engine.LifecycleSetting, lifecycle.Parse)
 	if err != nil {
 		return nil, err
 	}

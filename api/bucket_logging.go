@@ -4,7 +4,7 @@ import (
 	"errors"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -47,7 +47,7 @@ func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	if l == nil {
-		return &Reply{}, s.engine.SetSetting(r.Context(), r.Bucket, loggingSetting, nil)
+		return &Reply{}, s.engine.Buckets().SetSetting(r.Context(), r.Bucket, loggingSetting, nil)
 	}
 	g := s.logGroup(r.Bucket, *l, r.Now)
 	target, byPolicy, err := s.reportTarget(r, logReporter, l.Target, s.logObjectKey(g))
@@ -67,7 +67,7 @@ func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 // Any other bucket is reported like an absent one, the zero Bucket, so that the
 // sender learns nothing.
 func (s *Server) reportTarget(r *Request, service reporter, name string, keys ...string) (b meta.Bucket, byPolicy bool, err error) {
-	b, err = s.engine.Bucket(r.Context(), name)
+	b, err = s.engine.Buckets().Get(r.Context(), name)
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && b.Owner != r.Bucket.Owner {
 		return meta.Bucket{}, false, nil
 	}
@@ -126,11 +126,11 @@ func parseLogging(document []byte) (*logging, error) {
 // getBucketLogging shows the target; an empty document when there is none.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLogging.html
 func getBucketLogging(s *Server, r *Request) (*Reply, error) {
-	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	settings, err := s.engine.Buckets().Settings(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	l, ok, err := engine.Parsed(settings, loggingSetting, readLogging)
+	l, ok, err := buckets.Parsed(settings, loggingSetting, readLogging)
 	if err != nil {
 		return nil, err
 	}

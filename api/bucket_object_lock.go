@@ -4,7 +4,7 @@ import (
 	"encoding/xml"
 	"strings"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -40,7 +40,7 @@ func getObjectLockConfiguration(s *Server, r *Request) (*Reply, error) {
 	if !r.Bucket.Lock {
 		return nil, s3err.New(s3err.ObjectLockConfigurationNotFound, "").With("BucketName", r.Bucket.Name)
 	}
-	d, err := s.engine.DefaultRetention(r.Context(), r.Bucket)
+	d, err := s.engine.Buckets().DefaultRetention(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -66,18 +66,18 @@ func putObjectLockConfiguration(s *Server, r *Request) (*Reply, error) {
 	if doc.Enabled != lockEnabled {
 		return nil, s3err.MalformedXML
 	}
-	var d engine.DefaultRetention
+	var d buckets.DefaultRetention
 	if doc.Rule != nil {
 		var err error
 		if d, err = doc.Rule.retention(); err != nil {
 			return nil, err
 		}
 	}
-	return &Reply{}, s.engine.LockBucket(r.Context(), r.Bucket, d)
+	return &Reply{}, s.engine.Buckets().Lock(r.Context(), r.Bucket, d)
 }
 
 // retention validates the rule and returns its default retention.
-func (rule *lockRule) retention() (d engine.DefaultRetention, err error) {
+func (rule *lockRule) retention() (d buckets.DefaultRetention, err error) {
 	doc := rule.Default
 	if doc != nil && doc.EventHold != nil {
 		return d, errNoEventHolds
@@ -89,9 +89,9 @@ func (rule *lockRule) retention() (d engine.DefaultRetention, err error) {
 		return d, s3err.MalformedXML
 	}
 	if doc.Days != nil {
-		d.Days, err = period("Days", *doc.Days, engine.MaxRetentionDays)
+		d.Days, err = period("Days", *doc.Days, buckets.MaxRetentionDays)
 	} else {
-		d.Years, err = period("Years", *doc.Years, engine.MaxRetentionYears)
+		d.Years, err = period("Years", *doc.Years, buckets.MaxRetentionYears)
 	}
 	return d, err
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -28,7 +29,7 @@ const noControls = "none"
 // shown it. A new bucket has ACLs disabled. After its controls were deleted,
 // ACLs are in effect again.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/about-object-ownership.html
-func ownership(settings *engine.Settings) (o access.Ownership, shown bool, err error) {
+func ownership(settings *buckets.Settings) (o access.Ownership, shown bool, err error) {
 	doc, ok := settings.Document(settingOwnership)
 	switch {
 	case !ok:
@@ -48,7 +49,7 @@ func SetOwnership(ctx context.Context, e *engine.Engine, b meta.Bucket, o access
 	if o == "" || o == access.BucketOwnerEnforced {
 		return nil
 	}
-	return e.SetSetting(ctx, b, settingOwnership, []byte(o))
+	return e.Buckets().SetSetting(ctx, b, settingOwnership, []byte(o))
 }
 
 // putBucketOwnershipControls enables or disables ACLs. To disable them, the
@@ -59,11 +60,11 @@ func putBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.engine.UpdateSetting(r.Context(), r.Bucket, settingOwnership, func(now *engine.Settings) ([]byte, error) {
+	err = s.engine.Buckets().UpdateSetting(r.Context(), r.Bucket, settingOwnership, func(now *buckets.Settings) ([]byte, error) {
 		if to != access.BucketOwnerEnforced {
 			return []byte(to), nil
 		}
-		acl, _, err := engine.Parsed(now, settingACL, parseACL)
+		acl, _, err := buckets.Parsed(now, settingACL, parseACL)
 		if err == nil && sharedACL(acl, access.ID(r.Bucket.Owner)) {
 			err = s3err.InvalidBucketACLWithObjectOwnership
 		}
@@ -127,7 +128,7 @@ type ownershipControls access.Ownership
 // included.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketOwnershipControls.html
 func getBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
-	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	settings, err := s.engine.Buckets().Settings(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -151,7 +152,7 @@ func (o ownershipControls) AppendXML(b []byte) []byte {
 // deleteBucketOwnershipControls brings ACLs back into effect, as on S3.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketOwnershipControls.html
 func deleteBucketOwnershipControls(s *Server, r *Request) (*Reply, error) {
-	if err := s.engine.SetSetting(r.Context(), r.Bucket, settingOwnership, []byte(noControls)); err != nil {
+	if err := s.engine.Buckets().SetSetting(r.Context(), r.Bucket, settingOwnership, []byte(noControls)); err != nil {
 		return nil, err
 	}
 	return &Reply{Status: http.StatusNoContent}, nil

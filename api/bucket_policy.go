@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -45,7 +45,7 @@ func parseBucketPolicy(bucket string, doc []byte) (*access.Policy, error) {
 // all. A name without a principal keeps matching nobody.
 func (s *Server) identified(ctx context.Context, b meta.Bucket, p *access.Policy) (*access.Policy, error) {
 	var doc []byte
-	update := func(now *engine.Settings) ([]byte, error) {
+	update := func(now *buckets.Settings) ([]byte, error) {
 		var stored bucketPolicy
 		doc, _ = now.Document(settingPolicy)
 		if err := json.Unmarshal(doc, &stored); err != nil || stored.Whole {
@@ -68,14 +68,14 @@ func (s *Server) identified(ctx context.Context, b meta.Bucket, p *access.Policy
 		doc, err = json.Marshal(stored)
 		return doc, err
 	}
-	settings, err := s.engine.ReadableSettings(ctx, b)
+	settings, err := s.engine.Buckets().ReadableSettings(ctx, b)
 	if err != nil {
 		return nil, err
 	}
 	if before, _ := settings.Document(settingPolicy); isWhole(before) {
 		return p, nil
 	}
-	if err := s.engine.UpdateSetting(ctx, b, settingPolicy, update); err != nil {
+	if err := s.engine.Buckets().UpdateSetting(ctx, b, settingPolicy, update); err != nil {
 		return nil, err
 	}
 	if len(doc) == 0 {
@@ -113,7 +113,7 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = s.engine.UpdateSetting(r.Context(), r.Bucket, settingPolicy, func(now *engine.Settings) ([]byte, error) {
+	err = s.engine.Buckets().UpdateSetting(r.Context(), r.Bucket, settingPolicy, func(now *buckets.Settings) ([]byte, error) {
 		block, err := s.publicAccessBlock(now)
 		if err != nil {
 			return nil, err
@@ -176,7 +176,7 @@ func (s *Server) showPrincipals(r *Request, stored *bucketPolicy, doc []byte) er
 // deleteBucketPolicy removes the policy; it succeeds without one.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketPolicy.html
 func deleteBucketPolicy(s *Server, r *Request) (*Reply, error) {
-	if err := s.engine.SetSetting(r.Context(), r.Bucket, settingPolicy, nil); err != nil {
+	if err := s.engine.Buckets().SetSetting(r.Context(), r.Bucket, settingPolicy, nil); err != nil {
 		return nil, err
 	}
 	return &Reply{Status: http.StatusNoContent}, nil
@@ -185,7 +185,7 @@ func deleteBucketPolicy(s *Server, r *Request) (*Reply, error) {
 // storedPolicy returns the stored setting of the request's bucket, or
 // NoSuchBucketPolicy.
 func (s *Server) storedPolicy(r *Request) ([]byte, error) {
-	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	settings, err := s.engine.Buckets().Settings(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -28,8 +28,8 @@ type accessBlockDocument struct {
 
 // publicAccessBlock returns the block in effect: the bucket's own, or the
 // default.
-func (s *Server) publicAccessBlock(settings *engine.Settings) (accessBlock, error) {
-	block, ok, err := engine.Parsed(settings, settingPublicAccessBlock, func(doc []byte) (b accessBlock, err error) {
+func (s *Server) publicAccessBlock(settings *buckets.Settings) (accessBlock, error) {
+	block, ok, err := buckets.Parsed(settings, settingPublicAccessBlock, func(doc []byte) (b accessBlock, err error) {
 		return b, json.Unmarshal(doc, &b)
 	})
 	if err != nil || ok {
@@ -64,13 +64,13 @@ func putPublicAccessBlock(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Reply{}, s.engine.SetSetting(r.Context(), r.Bucket, settingPublicAccessBlock, doc)
+	return &Reply{}, s.engine.Buckets().SetSetting(r.Context(), r.Bucket, settingPublicAccessBlock, doc)
 }
 
 // getPublicAccessBlock shows the block in effect, the default included.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetPublicAccessBlock.html
 func getPublicAccessBlock(s *Server, r *Request) (*Reply, error) {
-	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	settings, err := s.engine.Buckets().Settings(r.Context(), r.Bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func deletePublicAccessBlock(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.engine.SetSetting(r.Context(), r.Bucket, settingPublicAccessBlock, doc); err != nil {
+	if err := s.engine.Buckets().SetSetting(r.Context(), r.Bucket, settingPublicAccessBlock, doc); err != nil {
 		return nil, err
 	}
 	return &Reply{Status: http.StatusNoContent}, nil

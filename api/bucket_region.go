@@ -35,7 +35,7 @@ func (x *exchange) knowsBucket() bool {
 	if !r.Bucket.ID.IsZero() {
 		return true
 	}
-	b, err := x.server.engine.Bucket(r.Context(), r.Target.Bucket)
+	b, err := x.server.engine.Buckets().Get(r.Context(), r.Target.Bucket)
 	if err != nil {
 		return false
 	}

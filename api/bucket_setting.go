@@ -7,7 +7,7 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -23,11 +23,11 @@ const (
 // setting returns a setting of the request's bucket; false when there is none.
 // An unreadable one is an error without a code: 500.
 func setting[T any](s *Server, r *Request, name string) (v T, ok bool, err error) {
-	settings, err := s.engine.Settings(r.Context(), r.Bucket)
+	settings, err := s.engine.Buckets().Settings(r.Context(), r.Bucket)
 	if err != nil {
 		return v, false, err
 	}
-	return engine.Parsed(settings, name, readSetting[T])
+	return buckets.Parsed(settings, name, readSetting[T])
 }
 
 // readSetting decodes a stored document. An unknown field is an error: a rule
@@ -50,7 +50,7 @@ func storeSetting(s *Server, r *Request, name string, v any) error {
 	if err != nil {
 		return err
 	}
-	return s.engine.SetSetting(r.Context(), r.Bucket, name, document)
+	return s.engine.Buckets().SetSetting(r.Context(), r.Bucket, name, document)
 }
 
 // replaceSetting handles the PUT of a sub-resource. parse validates the
@@ -68,7 +68,7 @@ func replaceSetting[T any](name string, parse func(document []byte) (T, error)) 
 // removeSetting handles the DELETE of a sub-resource. It succeeds without one.
 func removeSetting(name string) Handler {
 	return func(s *Server, r *Request) (*Reply, error) {
-		if err := s.engine.SetSetting(r.Context(), r.Bucket, name, nil); err != nil {
+		if err := s.engine.Buckets().SetSetting(r.Context(), r.Bucket, name, nil); err != nil {
 			return nil, err
 		}
 		return &Reply{Status: http.StatusNoContent}, nil

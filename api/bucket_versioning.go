@@ -65,5 +65,5 @@ func putBucketVersioning(s *Server, r *Request) (*Reply, error) {
 	if u.err != nil {
 		return nil, u.err
 	}
-	return &Reply{}, s.engine.SetVersioning(r.Context(), r.Bucket, v)
+	return &Reply{}, s.engine.Buckets().SetVersioning(r.Context(), r.Bucket, v)
 }

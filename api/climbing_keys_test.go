@@ -79,7 +79,7 @@ func TestClimbingKeys(t *testing.T) {
 // can be moved and deleted.
 func TestClimbingKeysOfEarlierReleases(t *testing.T) {
 	g := start(t)
-	b, err := g.Engine.Bucket(t.Context(), "bkt")
+	b, err := g.Engine.Buckets().Get(t.Context(), "bkt")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -83,7 +83,7 @@ func keyRows(h *household, user access.Principal) map[string]keyRow {
 		"s3:x-amz-storage-class":                         {of: append([]string{"PutObjectAcl"}, objectMakers...), values: []string{"GLACIER_IR"}},
 		"s3:x-amz-website-redirect-location":             {of: objectMakers, values: []string{"/to"}},
 		"s3:x-amz-server-side-encryption":                {of: objectMakers, values: []string{"aws:kms"}},
-		"s3:x-amz-server-side-encryption-aws-kms-key-id": {of: objectMakers, values: []string{"arn:aws:kms:" + h.g.Region + ":" + user.Account + ":key/" + h.g.Engine.KeyName()}},
+		"s3:x-amz-server-side-encryption-aws-kms-key-id": {of: objectMakers, values: []string{"arn:aws:kms:" + h.g.Region + ":" + user.Account + ":key/" + h.g.Engine.Buckets().KeyName()}},
 		"s3:x-amz-server-side-encryption-customer-algorithm": {of: objectMakers, values: []string{"AES256"}},
 		"s3:x-amz-object-ownership":                          {of: []string{"CreateBucket", "PutBucketOwnershipControls"}, values: []string{"BucketOwnerPreferred"}},
 		"s3:x-amz-bucket-namespace":                          {of: []string{"CreateBucket"}, values: []string{"global"}},

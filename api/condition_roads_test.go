@@ -246,7 +246,7 @@ func TestNoRoadAroundADenial(t *testing.T) {
 		h.mustAsAlice(t, "PUT", "/flat/"+key, "x", headers...)
 	}
 	fill := strings.NewReplacer("{tagged}", tagged, "{secret}", secret, "{upload}", h.upload, "{until}", until.Format(time.RFC3339), "{alice}", h.alice.Tenant.ID.Canonical(),
-		"{kms}", "arn:aws:kms:"+h.g.Region+":"+accounts.Account(h.alice.Tenant.ID)+":key/"+h.g.Engine.KeyName())
+		"{kms}", "arn:aws:kms:"+h.g.Region+":"+accounts.Account(h.alice.Tenant.ID)+":key/"+h.g.Engine.Buckets().KeyName())
 	cases := 0
 	for n, d := range denials {
 		var condition map[string]any

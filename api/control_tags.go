@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -90,8 +91,8 @@ func untagResource(s *Server, r *Request) (*Reply, error) {
 // changeTags replaces the bucket's tags by the result of change, which may
 // modify its argument. Concurrent changes are not lost.
 func changeTags(s *Server, r *Request, change func([]engine.Pair) []engine.Pair) error {
-	return s.engine.UpdateSetting(r.Context(), r.Bucket, settingTags, func(settings *engine.Settings) ([]byte, error) {
-		tags, _, err := engine.Parsed(settings, settingTags, readSetting[[]engine.Pair])
+	return s.engine.Buckets().UpdateSetting(r.Context(), r.Bucket, settingTags, func(settings *buckets.Settings) ([]byte, error) {
+		tags, _, err := buckets.Parsed(settings, settingTags, readSetting[[]engine.Pair])
 		if err != nil {
 			return nil, err
 		}

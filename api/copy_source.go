@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -43,7 +44,7 @@ func parseCopySource(value string) (n sourceName, err error) {
 		return n, s3err.New(s3err.NotImplemented, "Copy sources cannot be given as an ARN; use bucket/key.")
 	}
 	n.bucket, n.key, _ = strings.Cut(path, "/")
-	if engine.CheckBucketName(n.bucket) != nil {
+	if buckets.CheckName(n.bucket) != nil {
 		return n, badCopySource("Invalid copy source bucket name", value)
 	}
 	if n.key == "" {
@@ -72,7 +73,7 @@ func (r *Request) findSource() error {
 	}
 	o := &object{bucket: r.Bucket, key: name.key, version: name.version}
 	if name.bucket != r.Target.Bucket {
-		if o.bucket, err = r.server.engine.Bucket(r.Context(), name.bucket); err != nil {
+		if o.bucket, err = r.server.engine.Buckets().Get(r.Context(), name.bucket); err != nil {
 			return err
 		}
 	}

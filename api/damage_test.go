@@ -285,7 +285,7 @@ func (d *damageRig) settle() {
 // version is the row of a key and its blob, if it has one.
 func (d *damageRig) version(key string) (meta.Version, meta.BlobID) {
 	d.t.Helper()
-	b, err := d.Engine.Bucket(d.t.Context(), "bkt")
+	b, err := d.Engine.Buckets().Get(d.t.Context(), "bkt")
 	if err != nil {
 		d.t.Fatal(err)
 	}

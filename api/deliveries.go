@@ -64,7 +64,7 @@ func (s *Server) PermitInventory(ctx context.Context, d inventory.Delivery) erro
 // and go, and reports belong to the owner.
 func (s *Server) mayDeliver(ctx context.Context, service reporter, d delivery) error {
 	f := &access.Bucket{Name: d.to.Name, Owner: access.ID(d.to.Owner), Account: accounts.Account(d.to.Owner)}
-	settings, err := s.engine.ReadableSettings(ctx, d.to)
+	settings, err := s.engine.Buckets().ReadableSettings(ctx, d.to)
 	if err != nil {
 		return err
 	}

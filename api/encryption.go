@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sanctum-storage/gateway/accounts"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -42,7 +43,7 @@ func (r *Request) encryption() (e sealing, err error) {
 	if e.customer, err = r.customerKey(); err != nil {
 		return e, err
 	}
-	preset, err := r.server.engine.BucketEncryption(r.Context(), r.Bucket)
+	preset, err := r.server.engine.Buckets().Encryption(r.Context(), r.Bucket)
 	if err != nil {
 		return e, err
 	}
@@ -64,7 +65,7 @@ func (r *Request) encryption() (e sealing, err error) {
 
 // checkCustomer refuses SSE-C together with another encryption, and where the
 // bucket blocks it.
-func (r *Request) checkCustomer(preset engine.BucketEncryption) error {
+func (r *Request) checkCustomer(preset buckets.Encryption) error {
 	for _, name := range []string{encryptionHeader, kmsKeyHeader, kmsContextHeader} {
 		if r.HasHeader(name) {
 			return s3err.New(s3err.InvalidArgument,
@@ -80,9 +81,9 @@ func (r *Request) checkCustomer(preset engine.BucketEncryption) error {
 
 // kms reads the SSE-KMS headers. The bucket's key applies unless the request
 // names another one, for which it must ask for SSE-KMS itself.
-func (r *Request) kms(asked string, preset engine.BucketEncryption) (e sealing, err error) {
+func (r *Request) kms(asked string, preset buckets.Encryption) (e sealing, err error) {
 	e.kind = meta.EncryptionKMS
-	e.kmsKey, e.bucketKey = r.server.engine.KeyName(), preset.BucketKey
+	e.kmsKey, e.bucketKey = r.server.engine.Buckets().KeyName(), preset.BucketKey
 	if preset.KMS && preset.KMSKey != "" {
 		e.kmsKey = preset.KMSKey
 	}
@@ -153,7 +154,7 @@ func (r *Request) kmsKey(asked string) (name string, err error) {
 			id = ""
 		}
 	}
-	switch name = r.server.engine.KeyName(); id {
+	switch name = r.server.engine.Buckets().KeyName(); id {
 	case name, "alias/" + name, "alias/aws/s3":
 		return name, nil
 	}

@@ -50,7 +50,7 @@ func askOf(method, target string, header ...string) func(*testing.T, *gatewaytes
 func TestKeysThatAreDenied(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	h := &household{g: g, alice: alice}
-	key := "arn:aws:kms:" + g.Region + ":" + accounts.Account(alice.Tenant.ID) + ":key/" + g.Engine.KeyName()
+	key := "arn:aws:kms:" + g.Region + ":" + accounts.Account(alice.Tenant.ID) + ":key/" + g.Engine.Buckets().KeyName()
 	expect(t, "sealed", g.Do(t, alice, "PUT", "/bucket/sealed", []byte("x"), "x-amz-server-side-encryption", "aws:kms"), 200, "")
 	expect(t, "plain", g.Do(t, alice, "PUT", "/bucket/plain", []byte("x")), 200, "")
 	expect(t, "bucket", g.Do(t, alice, "PUT", "/defaults", nil), 200, "")

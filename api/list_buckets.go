@@ -52,7 +52,7 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 	}
 	for len(list.buckets) < limit {
 		q.Limit = min(limit-len(list.buckets), meta.MaxPage)
-		page, err := s.engine.ListBuckets(r.Context(), q)
+		page, err := s.engine.Buckets().List(r.Context(), q)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +63,7 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 		q.After = page[len(page)-1].Name
 	}
 	q.Limit = 1
-	more, err := s.engine.ListBuckets(r.Context(), q)
+	more, err := s.engine.Buckets().List(r.Context(), q)
 	if len(more) > 0 {
 		list.next = q.After
 	}

@@ -181,7 +181,7 @@ var errNoTarget = errors.New("the target bucket does not exist any more")
 // deliver writes one log object. The settings of the target are read now: they
 // may have changed since the records were buffered.
 func (s *Server) deliver(ctx context.Context, g logGroup, records []byte) error {
-	target, err := s.engine.Bucket(ctx, g.to.Target)
+	target, err := s.engine.Buckets().Get(ctx, g.to.Target)
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && (target.ID.String() != g.to.TargetID || target.Owner != g.owner) {
 		return errNoTarget
 	} else if err != nil {

@@ -31,5 +31,5 @@ const (
 	logDeliveryTime = "DeliveryTime"
 )
 
-// readLogging reads the document of the setting; see engine.Parsed.
+// readLogging reads the document of the setting; see buckets.Parsed.
 func readLogging(document []byte) (logging, error) { return strict.Decode[logging](document) }

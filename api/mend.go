@@ -3,6 +3,7 @@ package api
 import (
 	"slices"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/inventory"
 )
@@ -18,9 +19,9 @@ var mended = map[string]string{
 	"PutBucketAcl":                       settingACL,
 	"PutBucketOwnershipControls":         settingOwnership,
 	"PutPublicAccessBlock":               settingPublicAccessBlock,
-	"PutObjectLockConfiguration":         engine.ObjectLockSetting,
-	"PutBucketEncryption":                engine.EncryptionSetting,
-	"DeleteBucketEncryption":             engine.EncryptionSetting,
+	"PutObjectLockConfiguration":         buckets.ObjectLockSetting,
+	"PutBucketEncryption":                buckets.EncryptionSetting,
+	"DeleteBucketEncryption":             buckets.EncryptionSetting,
 	"PutBucketCors":                      settingCORS,
 	"DeleteBucketCors":                   settingCORS,
 	"PutBucketWebsite":                   settingWebsite,
@@ -38,7 +39,7 @@ var mended = map[string]string{
 // mends reports whether the request replaces one of the unreadable settings. An
 // unreadable policy must be replaced before all others, because it may deny
 // them.
-func (r *Request) mends(broken []string, settings *engine.Settings) bool {
+func (r *Request) mends(broken []string, settings *buckets.Settings) bool {
 	name, ok := mended[r.Op.Name]
 	if name == inventory.Setting {
 		name += r.QueryValue("id")

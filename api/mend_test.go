@@ -101,11 +101,11 @@ func TestMendLimits(t *testing.T) {
 			}
 		}
 	}
-	b, err := g.Engine.Bucket(t.Context(), "bucket")
+	b, err := g.Engine.Buckets().Get(t.Context(), "bucket")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Engine.SetBucketLimits(t.Context(), b, meta.Limits{Versions: 100}); err != nil {
+	if err := g.Engine.Buckets().SetLimits(t.Context(), b, meta.Limits{Versions: 100}); err != nil {
 		t.Fatal(err)
 	}
 	expect(t, "open again", g.Do(t, alice, "GET", "/bucket/open", nil), 200, "")

@@ -110,7 +110,7 @@ func (r *Request) requireDigest(lock meta.Lock, body *engine.Body) error {
 		return nil
 	}
 	if lock == (meta.Lock{}) {
-		preset, err := r.server.engine.DefaultRetention(r.Context(), r.Bucket)
+		preset, err := r.server.engine.Buckets().DefaultRetention(r.Context(), r.Bucket)
 		if err != nil || preset.Mode == meta.LockNone {
 			return err
 		}

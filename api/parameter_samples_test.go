@@ -37,7 +37,7 @@ func newParameterWorld(t *testing.T) *parameterWorld {
 	w := &parameterWorld{t: t, g: g, model: readModel(t), spoiled: make(map[string]bool), fillings: map[string]string{
 		"{account}": accounts.Account(g.Root.Tenant.ID), "{canonical}": g.Root.Tenant.ID.Canonical(),
 		"{customer}": base64.StdEncoding.EncodeToString([]byte(sampleCustomer)), "{customermd5}": base64.StdEncoding.EncodeToString(customer[:]),
-		"{kms}": g.Engine.KeyName(), "{kmsarn}": "arn:aws:kms:" + g.Region + ":" + accounts.Account(g.Root.Tenant.ID) + ":key/" + g.Engine.KeyName(),
+		"{kms}": g.Engine.Buckets().KeyName(), "{kmsarn}": "arn:aws:kms:" + g.Region + ":" + accounts.Account(g.Root.Tenant.ID) + ":key/" + g.Engine.Buckets().KeyName(),
 		"{future}": now.Add(90 * 24 * time.Hour).Format(time.RFC3339), "{past}": now.Add(-90 * 24 * time.Hour).Format(time.RFC3339),
 		"{httppast}": now.Add(-90 * 24 * time.Hour).Format(http.TimeFormat), "{httpfuture}": now.Add(90 * 24 * time.Hour).Format(http.TimeFormat),
 		"{n}": "", "{m2047}": strings.Repeat("m", 2047), "{long}": strings.Repeat("x", 3000), "{k128}": strings.Repeat("k", 128), "{v256}": strings.Repeat("v", 256), "{id255}": strings.Repeat("i", 255),

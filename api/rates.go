@@ -145,7 +145,7 @@ func (x *exchange) limitBucket() error {
 			return err
 		}
 	}
-	l, err := x.server.engine.BucketLimits(r.Context(), r.Bucket)
+	l, err := x.server.engine.Buckets().Limits(r.Context(), r.Bucket)
 	if err != nil {
 		return err
 	}

@@ -101,11 +101,11 @@ func putSlowly(t *testing.T, g *gatewaytest.Gateway, by accounts.Credential, pat
 // While the allowed number of requests is in progress, the next one is refused.
 func TestConcurrentRequests(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
-	b, err := g.Engine.Bucket(t.Context(), "bucket")
+	b, err := g.Engine.Buckets().Get(t.Context(), "bucket")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := g.Engine.SetBucketLimits(t.Context(), b, meta.Limits{Concurrent: 1}); err != nil {
+	if err := g.Engine.Buckets().SetLimits(t.Context(), b, meta.Limits{Concurrent: 1}); err != nil {
 		t.Fatal(err)
 	}
 	end := putSlowly(t, g, alice, "/bucket/slow")
@@ -122,7 +122,7 @@ func TestConcurrentRequests(t *testing.T) {
 // no longer, for every party.
 func TestLimitsChangeMeanwhile(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
-	b, err := g.Engine.Bucket(t.Context(), "bucket")
+	b, err := g.Engine.Buckets().Get(t.Context(), "bucket")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestLimitsChangeMeanwhile(t *testing.T) {
 	}
 	for name, set := range map[string]func(meta.Limits) error{
 		"tenant": func(l meta.Limits) error { return g.Engine.Accounts().SetLimits(t.Context(), alice.Tenant.ID, l) },
-		"bucket": func(l meta.Limits) error { return g.Engine.SetBucketLimits(t.Context(), b, l) },
+		"bucket": func(l meta.Limits) error { return g.Engine.Buckets().SetLimits(t.Context(), b, l) },
 		"user": func(l meta.Limits) error {
 			_, err := g.Engine.Accounts().ChangeIdentity(t.Context(), alice.Tenant.ID, meta.IdentityUser, "worker", func(i *accounts.Identity) error {
 				i.Limits = l

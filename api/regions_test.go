@@ -126,7 +126,7 @@ func TestDefaultOwnership(t *testing.T) {
 				g.Must(t, 200, "PUT", bucket, nil, "X-Amz-Object-Ownership", string(o))
 				shown(bucket, o)
 			}
-			b, err := g.Engine.CreateBucket(t.Context(), "started", "", g.Root.Tenant.ID)
+			b, err := g.Engine.Buckets().Create(t.Context(), "started", "", g.Root.Tenant.ID)
 			if err == nil {
 				err = api.SetOwnership(t.Context(), g.Engine, b, def)
 			}

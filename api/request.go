@@ -10,7 +10,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/accounts"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -54,7 +54,7 @@ type Request struct {
 	evaluation *access.Evaluation // see decide; nil until the first need was decided
 	facts      *access.Bucket     // see bucketFacts; of the bucket with the id factsOf
 	factsOf    meta.ID
-	settings   *engine.Settings // of the same bucket; nil: they could not be read
+	settings   *buckets.Settings // of the same bucket; nil: they could not be read
 	asked      asked
 	open       map[string]bool // condition keys whose values are in the document; nil once it was read
 	object     object          // the target

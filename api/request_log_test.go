@@ -104,7 +104,7 @@ func (h *household) senders(t *testing.T) []sender {
 func TestRequestLog(t *testing.T) {
 	h := newHousehold(t)
 	documented := documentedFields(t)
-	b, err := h.g.Engine.Bucket(t.Context(), "bucket")
+	b, err := h.g.Engine.Buckets().Get(t.Context(), "bucket")
 	if err != nil {
 		t.Fatal(err)
 	}

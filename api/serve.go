@@ -273,7 +273,7 @@ func (x *exchange) resolveBucket() error {
 	case r.Op.WritesObject:
 		r.Bucket, r.vacant, err = s.engine.Vacant(r.Context(), r.Target.Bucket, r.Target.Key)
 	default:
-		r.Bucket, err = s.engine.Bucket(r.Context(), r.Target.Bucket)
+		r.Bucket, err = s.engine.Buckets().Get(r.Context(), r.Target.Bucket)
 	}
 	if r.Op.Scope == ControlScope && errors.Is(err, s3err.NoSuchBucket) {
 		err = s3err.NoSuchResource

@@ -134,7 +134,7 @@ func TestMuchTakesTurns(t *testing.T) {
 	}
 	of := map[meta.ID]bool{alice.Tenant.ID: true}
 	for _, name := range []string{"bucket", "second"} {
-		b, err := g.Engine.Bucket(t.Context(), name)
+		b, err := g.Engine.Buckets().Get(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
 		}

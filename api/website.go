@@ -36,7 +36,7 @@ func (x *exchange) serveWebsite(bucket string) (*Reply, error) {
 	if r.Op = websiteOperation(r.HTTP.Method); r.Op == nil {
 		return nil, s3err.New(s3err.MethodNotAllowed, "").With("Method", r.HTTP.Method)
 	}
-	if r.Bucket, err = s.engine.Bucket(r.Context(), bucket); err != nil {
+	if r.Bucket, err = s.engine.Buckets().Get(r.Context(), bucket); err != nil {
 		return nil, err
 	}
 	if r.Op.Preflight {

@@ -150,7 +150,7 @@ func TestWebsiteErrors(t *testing.T) {
 // A visit counts with the bucket and its owner.
 func TestWebsiteRates(t *testing.T) {
 	g := startSite(t, "<IndexDocument><Suffix>index.html</Suffix></IndexDocument>")
-	b, err := g.Engine.Bucket(t.Context(), "bkt")
+	b, err := g.Engine.Buckets().Get(t.Context(), "bkt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +166,7 @@ func TestWebsiteRates(t *testing.T) {
 		t.Fatalf("%d of 20 were refused without a limit", n)
 	}
 	for name, set := range map[string]func(meta.Limits) error{
-		"the bucket": func(l meta.Limits) error { return g.Engine.SetBucketLimits(t.Context(), b, l) },
+		"the bucket": func(l meta.Limits) error { return g.Engine.Buckets().SetLimits(t.Context(), b, l) },
 		"its owner":  func(l meta.Limits) error { return g.Engine.Accounts().SetLimits(t.Context(), b.Owner, l) },
 	} {
 		if err := set(meta.Limits{Requests: 1}); err != nil {
@@ -175,13 +175,13 @@ func TestWebsiteRates(t *testing.T) {
 		if visits() == 0 {
 			t.Errorf("20 visits passed a limit of %s of one a second", name)
 		}
-		if b, err = g.Engine.Bucket(t.Context(), "bkt"); err != nil {
+		if b, err = g.Engine.Buckets().Get(t.Context(), "bkt"); err != nil {
 			t.Fatal(err)
 		}
 		if err := set(meta.Limits{}); err != nil {
 			t.Fatal(err)
 		}
-		if b, err = g.Engine.Bucket(t.Context(), "bkt"); err != nil {
+		if b, err = g.Engine.Buckets().Get(t.Context(), "bkt"); err != nil {
 			t.Fatal(err)
 		}
 	}

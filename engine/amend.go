@@ -74,7 +74,7 @@ func (e *Engine) marked(ctx context.Context, at *Subject, f *Found) (meta.Versio
 // amend stores marks in place of those that v was read with, and brings v up to
 // date. An outcome that is unknown is settled by reading.
 func (e *Engine) amend(ctx context.Context, b meta.Bucket, v *meta.Version, m Marks) error {
-	keys, err := e.bucketKeys(ctx, b.ID)
+	keys, err := e.buckets.Keys(ctx, b.ID)
 	if err != nil {
 		return err
 	}

@@ -46,8 +46,8 @@ type bucketRows struct{ e *Engine }
 
 // Again implements blobs.Buckets.
 func (b bucketRows) Again(ctx context.Context, was meta.Bucket) (meta.Bucket, error) {
-	return b.e.SameBucket(ctx, was)
+	return b.e.buckets.Reread(ctx, was)
 }
 
 // Prove implements blobs.Buckets.
-func (b bucketRows) Prove(row *meta.Bucket) error { return b.e.ProveBucket(row) }
+func (b bucketRows) Prove(row *meta.Bucket) error { return b.e.buckets.Prove(row) }

@@ -22,7 +22,7 @@ func TestBucketsOfATenantAtOnce(t *testing.T) {
 	made := make([]error, 12)
 	var all sync.WaitGroup
 	for i := range made {
-		all.Go(func() { _, made[i] = r.e.CreateBucket(t.Context(), fmt.Sprint("many-", i), "", tenant.Tenant.ID) })
+		all.Go(func() { _, made[i] = r.e.Buckets().Create(t.Context(), fmt.Sprint("many-", i), "", tenant.Tenant.ID) })
 	}
 	all.Wait()
 	n := 0
@@ -52,20 +52,20 @@ func TestBucketsOfATenant(t *testing.T) {
 	create := func(want ...error) {
 		t.Helper()
 		for _, want := range want {
-			_, err := r.e.CreateBucket(t.Context(), "many-"+string(next), "", tenant.Tenant.ID)
+			_, err := r.e.Buckets().Create(t.Context(), "many-"+string(next), "", tenant.Tenant.ID)
 			if next++; !errors.Is(err, want) {
 				t.Errorf("bucket %c: %v, want %v", next-1, err, want)
 			}
 		}
 	}
 	create(nil, nil, nil, s3err.TooManyBuckets)
-	if b, err := r.e.CreateBucket(t.Context(), "many-b", "", tenant.Tenant.ID); !errors.Is(err, s3err.BucketAlreadyOwnedByYou) || b.Name != "many-b" {
+	if b, err := r.e.Buckets().Create(t.Context(), "many-b", "", tenant.Tenant.ID); !errors.Is(err, s3err.BucketAlreadyOwnedByYou) || b.Name != "many-b" {
 		t.Errorf("one that is there: %q, %v", b.Name, err)
 	}
-	if _, err := r.e.CreateLockedBucket(t.Context(), r.b.Name, "", tenant.Tenant.ID); !errors.Is(err, s3err.BucketAlreadyExists) {
+	if _, err := r.e.Buckets().CreateLocked(t.Context(), r.b.Name, "", tenant.Tenant.ID); !errors.Is(err, s3err.BucketAlreadyExists) {
 		t.Errorf("one that is another's: %v", err)
 	}
-	if _, err := r.e.CreateBucket(t.Context(), "of-root", "", r.e.Accounts().Root().ID); err != nil {
+	if _, err := r.e.Buckets().Create(t.Context(), "of-root", "", r.e.Accounts().Root().ID); err != nil {
 		t.Errorf("another tenant's: %v", err)
 	}
 	set := func(l meta.Limits) {
@@ -76,9 +76,9 @@ func TestBucketsOfATenant(t *testing.T) {
 	}
 	set(meta.Limits{Buckets: 5})
 	create(nil, nil, s3err.TooManyBuckets)
-	b, err := r.e.Bucket(t.Context(), "many-a")
+	b, err := r.e.Buckets().Get(t.Context(), "many-a")
 	if err == nil {
-		err = r.e.DeleteBucket(t.Context(), b)
+		err = r.e.Buckets().Delete(t.Context(), b)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -88,7 +88,7 @@ func TestBucketsOfATenant(t *testing.T) {
 	create(s3err.TooManyBuckets)
 	set(meta.Limits{})
 	create(s3err.TooManyBuckets)
-	if err := r.e.SetBucketLimits(t.Context(), r.b, meta.Limits{Buckets: 1}); !errors.Is(err, s3err.InvalidArgument) {
+	if err := r.e.Buckets().SetLimits(t.Context(), r.b, meta.Limits{Buckets: 1}); !errors.Is(err, s3err.InvalidArgument) {
 		t.Errorf("a number of buckets for a bucket: %v", err)
 	}
 	if err := (meta.Limits{Buckets: 1}).CheckUser(); !errors.Is(err, s3err.InvalidArgument) {

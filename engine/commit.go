@@ -107,7 +107,7 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 	for c := (meta.Contest{}); ; {
 		err := commit()
 		if err == nil {
-			e.charge(*b, meta.Usage{Bytes: v.Size, Versions: 1})
+			e.buckets.Charge(*b, meta.Usage{Bytes: v.Size, Versions: 1})
 		}
 		if !errors.Is(err, meta.ErrVersioning) {
 			return err
@@ -115,7 +115,7 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 		if err := c.Again(ctx); err != nil {
 			return meta.Coded(err)
 		}
-		now, err := e.SameBucket(ctx, *b)
+		now, err := e.buckets.Reread(ctx, *b)
 		if err != nil {
 			return err
 		}

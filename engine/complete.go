@@ -122,7 +122,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	case err != nil:
 		return Object{}, err
 	}
-	e.freed(in.Bucket)
+	e.buckets.Freed(in.Bucket)
 	return describe(in.Bucket, v, m, u.promised.Marks), nil
 }
 

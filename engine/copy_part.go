@@ -80,7 +80,7 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 			if err := e.refuseLost(ctx, &src.version); err != nil {
 				return Part{}, err
 			}
-			if err := e.admit(ctx, in.Bucket, partUsage(record.Size)); err != nil {
+			if err := e.buckets.Admit(ctx, in.Bucket, partUsage(record.Size)); err != nil {
 				return Part{}, err
 			}
 			p, err := e.commitPart(ctx, in.Bucket, u, in.Number, record, meta.PutPart{Share: true, At: at})

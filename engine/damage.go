@@ -211,6 +211,14 @@ func (e *Engine) damagedBlob(ctx context.Context, v *meta.Version, blob meta.Blo
 	return e.damaged(d)
 }
 
+// damagedSettings reports that settings of a bucket are damaged, unless it is the keys that
+// are not known.
+func (e *Engine) damagedSettings(b meta.Bucket, why error) {
+	if unlike(why) {
+		e.report(&Damage{Kind: DamageRow, Bucket: b.Name, BucketID: b.ID, cause: why})
+	}
+}
+
 func (e *Engine) isLive(ctx context.Context, blob meta.BlobID) bool {
 	row, err := e.store.Blob(ctx, blob)
 	return err == nil && row.State == meta.BlobLive

@@ -48,7 +48,7 @@ func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteOb
 			same[at] = append(same[at], i)
 		}
 	}
-	defer e.freed(b)
+	defer e.buckets.Freed(b)
 	for len(order) > 0 {
 		batch := order[:min(len(order), meta.MaxBatch)]
 		order = order[len(batch):]
@@ -145,7 +145,7 @@ func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject,
 			return err
 		}
 		if err = c.Again(ctx); err == nil {
-			b, err = e.SameBucket(ctx, b)
+			b, err = e.buckets.Reread(ctx, b)
 		}
 		if err != nil {
 			return err
@@ -170,9 +170,9 @@ func (e *Engine) admitMarkers(ctx context.Context, b meta.Bucket, ds []DeleteObj
 	if more.Markers == 0 {
 		return nil
 	}
-	err := e.admit(ctx, b, more)
+	err := e.buckets.Admit(ctx, b, more)
 	if err == nil {
-		e.charge(b, more)
+		e.buckets.Charge(b, more)
 	}
 	return err
 }
@@ -209,7 +209,7 @@ func (e *Engine) removal(ctx context.Context, b meta.Bucket, d DeleteObject, exp
 	if how == meta.SealingLegacy {
 		return r, nil
 	}
-	keys, err := e.bucketKeys(ctx, b.ID)
+	keys, err := e.buckets.Keys(ctx, b.ID)
 	if err != nil {
 		return r, err
 	}

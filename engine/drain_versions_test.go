@@ -216,10 +216,10 @@ func TestDrainVersions(t *testing.T) {
 func TestCopyVersionsAcrossResidency(t *testing.T) {
 	m := newMuseum(t)
 	ch := m.bucket("helvetian", "CH")
-	if err := m.e.SetVersioning(t.Context(), ch, meta.VersioningEnabled); err != nil {
+	if err := m.e.Buckets().SetVersioning(t.Context(), ch, meta.VersioningEnabled); err != nil {
 		t.Fatal(err)
 	}
-	ch, err := m.e.Bucket(t.Context(), ch.Name)
+	ch, err := m.e.Buckets().Get(t.Context(), ch.Name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,8 +25,8 @@ import (
 
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/encrypt"
-	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
 )
@@ -64,7 +64,7 @@ type Config struct {
 	// ReadOnly opens an existing deployment for package fsck and changes nothing.
 	ReadOnly bool
 	// MaxBuckets is how many buckets a tenant may have whose limits do not say; 0:
-	// DefaultMaxBuckets.
+	// buckets.DefaultMax.
 	MaxBuckets int
 	// AcceptStore is AcceptStore before the backends are held against the store:
 	// for a store that was restored from an older copy, and knowingly.
@@ -86,8 +86,6 @@ type Config struct {
 // Engine serves any number of goroutines at once.
 type Engine struct {
 	store      *blobs.CountedStore
-	maxBuckets int
-	region     string
 	provider   encrypt.Provider
 	now        func() time.Time
 	log        *slog.Logger
@@ -96,6 +94,7 @@ type Engine struct {
 	deployment encrypt.Deployment
 	blobs      *blobs.Blobs
 	accounts   *accounts.Accounts
+	buckets    *buckets.Buckets
 	records    *records.Records
 	system     *encrypt.SystemKeys
 	// wrappedSeed is what the system keys come from, as the provider wrapped it.
@@ -109,9 +108,8 @@ type Engine struct {
 	onDamage atomic.Pointer[func(*Damage)] // see OnDamage
 
 	remembered
-	readingSettings *fair.Turns[meta.ID] // by owner
-	resealing       sync.Mutex
-	trimFrom        time.Time // see trim; passes of the collector wait for one another
+	resealing sync.Mutex
+	trimFrom  time.Time // see trim; passes of the collector wait for one another
 }
 
 // Open opens the deployment in the store, or begins a new one when the store is
@@ -158,7 +156,7 @@ func newEngine(c *Config) *Engine {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.MaxBuckets <= 0 {
-		c.MaxBuckets = DefaultMaxBuckets
+		c.MaxBuckets = buckets.DefaultMax
 	}
 	switch {
 	case c.Grace == 0:
@@ -170,9 +168,9 @@ func newEngine(c *Config) *Engine {
 		c.UploadExpiry = DefaultUploadExpiry
 	}
 	return &Engine{
-		store: blobs.Count(c.Store), maxBuckets: c.MaxBuckets, region: c.Region, provider: c.Keys,
+		store: blobs.Count(c.Store), provider: c.Keys,
 		now: c.Now, log: c.Log, readOnly: c.ReadOnly, expiry: c.UploadExpiry, transitionClasses: c.TransitionClasses,
-		remembered: newRemembered(), readingSettings: fair.NewTurns[meta.ID](settingReads),
+		remembered: newRemembered(),
 	}
 }
 
@@ -242,6 +240,10 @@ func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.accounts = accounts.New(accounts.Config{
 		Store: e.store, Records: e.records, SealAs: e.sealAs, HasPlace: e.blobs.HasPlace, Now: e.now, Elapsed: c.Elapsed,
 	})
+	e.buckets = buckets.New(buckets.Config{
+		Store: e.store, Records: e.records, Accounts: e.accounts, Blobs: e.blobs, Provider: e.provider, Deployment: e.deployment, SealAs: e.sealAs,
+		Damaged: e.damagedSettings, Region: c.Region, MaxBuckets: c.MaxBuckets, Now: e.now,
+	})
 }
 
 // derived is a key for one use of the system's seed.
@@ -258,6 +260,9 @@ func (e *Engine) Accounts() *accounts.Accounts { return e.accounts }
 
 // Blobs are those of the deployment, for as long as the Engine is open.
 func (e *Engine) Blobs() *blobs.Blobs { return e.blobs }
+
+// Buckets are those of the deployment, for as long as the Engine is open.
+func (e *Engine) Buckets() *buckets.Buckets { return e.buckets }
 
 // Deployment is the id of the deployment.
 func (e *Engine) Deployment() meta.ID { return meta.ID(e.deployment) }

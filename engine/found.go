@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -26,11 +27,11 @@ type Permit func(*Found) error
 func (e *Engine) Find(ctx context.Context, bucket, key string, ref meta.VersionRef) (meta.Bucket, *Found, error) {
 	b, v, err := e.store.Find(ctx, bucket, key)
 	if errors.Is(err, meta.ErrNoBucket) {
-		return b, nil, noSuchBucket(bucket)
+		return b, nil, buckets.NoSuch(bucket)
 	} else if err != nil {
 		return b, nil, meta.Coded(err)
 	}
-	if err := e.ProveBucket(&b); err != nil {
+	if err := e.buckets.Prove(&b); err != nil {
 		return b, nil, err
 	}
 	if ref.IsZero() || !v.ID.IsZero() && v.Ref() == ref {
@@ -38,6 +39,19 @@ func (e *Engine) Find(ctx context.Context, bucket, key string, ref meta.VersionR
 	}
 	f, err := e.Look(ctx, b, key, ref)
 	return b, f, err
+}
+
+// Vacant returns the bucket, and whether the key is without an object, for
+// PutObject.Vacant. Errors: NoSuchBucket.
+func (e *Engine) Vacant(ctx context.Context, bucket, key string) (meta.Bucket, bool, error) {
+	b, vacant, err := e.store.Vacant(ctx, bucket, key)
+	if errors.Is(err, meta.ErrNoBucket) {
+		return b, false, buckets.NoSuch(bucket)
+	}
+	if err == nil {
+		err = e.buckets.Prove(&b)
+	}
+	return b, vacant, meta.Coded(err)
 }
 
 // Look finds what a key of a bucket holds, or a version of it. That there is none is no

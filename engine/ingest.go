@@ -68,7 +68,7 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry 
 	case b.Size > MaxBodySize && (!b.Open || b.Size > MaxBodySize+maxFilling):
 		return nil, bodyTooLarge(b.Size)
 	}
-	if err := e.admit(ctx, bucket, entry.Plus(meta.Usage{Bytes: b.Size})); err != nil {
+	if err := e.buckets.Admit(ctx, bucket, entry.Plus(meta.Usage{Bytes: b.Size})); err != nil {
 		return nil, err
 	}
 	d := newDigester(b)

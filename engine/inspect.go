@@ -55,10 +55,6 @@ func (i *Inspection) Rows() Rows { return i.e.store }
 // process knew before. The error wraps records.ErrEdited.
 func (i *Inspection) ProveDeployment(d *meta.Deployment) error { return i.e.vouched(d, i.e.sealing()) }
 
-// ProveBucket holds a bucket's row against its record, but for the backend, which a
-// draining changes. The error wraps records.ErrEdited.
-func (i *Inspection) ProveBucket(b *meta.Bucket) error { return i.e.ProveBucket(b) }
-
 // Version finds a version of a key by its id, whatever clients call it. Errors:
 // meta.ErrNotFound, ErrOtherVersion.
 func (i *Inspection) Version(ctx context.Context, bucket meta.ID, key string, id meta.ID) (meta.Version, error) {

@@ -32,7 +32,7 @@ func TestNewBackendAwayAtStart(t *testing.T) {
 	s.reopen()
 	s.wantAway(north)
 	create := func(name, constraint string) (meta.Bucket, error) {
-		return s.e.CreateBucket(t.Context(), name, constraint, s.e.Accounts().Root().ID)
+		return s.e.Buckets().Create(t.Context(), name, constraint, s.e.Accounts().Root().ID)
 	}
 	for name, constraint := range map[string]string{"default": "", "demanded": "NO"} {
 		if b, err := create(name, constraint); !errors.Is(err, s3err.ServiceUnavailable) {

@@ -34,10 +34,10 @@ const toWest = `{"id":"w","enabled":true,"filter":{"prefix":"old/"},"transitions
 func (l *lifecycleRig) rules(document string) {
 	l.t.Helper()
 	doc := []byte(`{"minimum_size":"varies_by_storage_class","rules":[` + document + `]}`)
-	if err := l.e.SetSetting(l.t.Context(), l.b, engine.LifecycleSetting, doc); err != nil {
+	if err := l.e.Buckets().SetSetting(l.t.Context(), l.b, engine.LifecycleSetting, doc); err != nil {
 		l.t.Fatal(err)
 	}
-	b, err := l.e.Bucket(l.t.Context(), l.b.Name)
+	b, err := l.e.Buckets().Get(l.t.Context(), l.b.Name)
 	if err != nil {
 		l.t.Fatal(err)
 	}

@@ -17,7 +17,7 @@ import (
 func (r *rig) wantUsage(size, versions int64) {
 	r.t.Helper()
 	want := meta.Usage{Bytes: size, Versions: versions}
-	u, err := r.e.BucketUsage(r.t.Context(), r.b)
+	u, err := r.e.Buckets().Usage(r.t.Context(), r.b)
 	if err != nil || u != want {
 		r.t.Errorf("the bucket's usage is %+v, %v; want %+v", u, err, want)
 	}
@@ -25,7 +25,7 @@ func (r *rig) wantUsage(size, versions int64) {
 
 func TestQuotas(t *testing.T) {
 	for name, limit := range map[string]func(*rig, meta.Limits) error{
-		"bucket": func(r *rig, l meta.Limits) error { return r.e.SetBucketLimits(t.Context(), r.b, l) },
+		"bucket": func(r *rig, l meta.Limits) error { return r.e.Buckets().SetLimits(t.Context(), r.b, l) },
 		"tenant": func(r *rig, l meta.Limits) error { return r.e.Accounts().SetLimits(t.Context(), r.b.Owner, l) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestQuotas(t *testing.T) {
 func (r *rig) readBucket() {
 	r.t.Helper()
 	var err error
-	if r.b, err = r.e.Bucket(r.t.Context(), r.b.Name); err != nil {
+	if r.b, err = r.e.Buckets().Get(r.t.Context(), r.b.Name); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -170,7 +170,7 @@ func TestQuotasBoundUploadsAndMarkers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t)
-			if err := r.e.SetVersioning(t.Context(), r.b, meta.VersioningEnabled); err != nil {
+			if err := r.e.Buckets().SetVersioning(t.Context(), r.b, meta.VersioningEnabled); err != nil {
 				t.Fatal(err)
 			}
 			if err := r.e.Accounts().SetLimits(t.Context(), r.b.Owner, c.limit); err != nil {
@@ -213,7 +213,7 @@ func TestQuotasLetUploadsEnd(t *testing.T) {
 		}
 	}
 	r.mustPut("c", body(3, 8_000))
-	if err := r.e.SetVersioning(t.Context(), r.b, meta.VersioningEnabled); err != nil {
+	if err := r.e.Buckets().SetVersioning(t.Context(), r.b, meta.VersioningEnabled); err != nil {
 		t.Fatal(err)
 	}
 	r.readBucket()
@@ -229,7 +229,7 @@ func TestUnreadableLimits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r.b, err = r.e.CreateBucket(t.Context(), "limited", "", cred.Tenant.ID); err != nil {
+	if r.b, err = r.e.Buckets().Create(t.Context(), "limited", "", cred.Tenant.ID); err != nil {
 		t.Fatal(err)
 	}
 	was, err := r.store.Tenant(t.Context(), r.b.Owner)

@@ -75,7 +75,7 @@ func (e *Engine) OpenMarks(ctx context.Context, v meta.Version) (m Marks, err er
 		if err != nil {
 			return m, internal("read an object's marks", err)
 		}
-		keys, err := e.bucketKeysOf(ctx, v.Bucket, generation)
+		keys, err := e.buckets.KeysOf(ctx, v.Bucket, generation)
 		if err != nil {
 			return m, err
 		}

@@ -315,17 +315,17 @@ func TestBucketNameReused(t *testing.T) {
 	r := newRig(t)
 	old := r.b
 	r.mustPut("k", []byte("old"))
-	if err := r.e.DeleteBucket(t.Context(), old); !errors.Is(err, s3err.BucketNotEmpty) {
+	if err := r.e.Buckets().Delete(t.Context(), old); !errors.Is(err, s3err.BucketNotEmpty) {
 		t.Fatal(err)
 	}
 	r.delete("k")
-	if err := r.e.DeleteBucket(t.Context(), old); err != nil {
+	if err := r.e.Buckets().Delete(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := r.put("k", []byte("x")); !errors.Is(err, s3err.NoSuchBucket) {
 		t.Errorf("put into a deleted bucket: %v", err)
 	}
-	again, err := r.e.CreateBucket(t.Context(), old.Name, "", r.e.Accounts().Root().ID)
+	again, err := r.e.Buckets().Create(t.Context(), old.Name, "", r.e.Accounts().Root().ID)
 	if err != nil || again.ID == old.ID {
 		t.Fatalf("%v, %v", again, err)
 	}

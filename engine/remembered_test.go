@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -15,18 +14,11 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 	for i := range n {
 		id := meta.NewID()
 		text := fmt.Sprint(i, strings.Repeat("x", 10<<10))
-		r.keys.Put(id, map[uint32]*encrypt.BucketKeys{1: nil, 2: nil})
-		r.proven.Put(id, &provenBucket{sums: []byte(text)})
-		r.settings.Put(id, &Settings{documents: map[string]string{"policy": text}})
-		r.parsed.Put(parsedKey{name: text[:10], length: len(text)}, i)
-		r.usages.Put(id, &usageSeen{})
 		r.loggedDamage.Put(id.String()+text[:200], struct{}{})
 		r.lostBlobs.Put(meta.Body{Kind: meta.BodyUpload, Upload: id}, meta.BlobID{})
 	}
 	return map[string]int{
-		"keys": MaxBucketKeyBytes, "proven": MaxProvenBytes,
-		"settings": MaxSettingsBytes, "parsed": MaxParsedBytes, "usages": MaxUsageBytes, "loggedDamage": MaxDamageBytes,
-		"lostBlobs": MaxLostBytes,
+		"loggedDamage": MaxDamageBytes, "lostBlobs": MaxLostBytes,
 	}
 }
 
@@ -49,48 +41,7 @@ func TestRemembered(t *testing.T) {
 			t.Errorf("%s: %d bytes, at most %d", name, c.Bytes(), bounds[name])
 		}
 	}
-	if most := 132 << 20; total > most {
+	if most := 8 << 20; total > most {
 		t.Errorf("all together may take %d bytes", total)
-	}
-}
-
-// Buckets with settings of one text share what is made of it, also after one of them
-// was forgotten; another text, kind or bucket's name is another.
-func TestParsedIsShared(t *testing.T) {
-	r := newRemembered()
-	settings := func(doc string) *Settings {
-		return &Settings{documents: map[string]string{"policy": doc}, parsed: make(map[string]any), shared: r.parsed}
-	}
-	made := 0
-	parse := func(doc []byte) (*string, error) {
-		made++
-		s := string(doc)
-		return &s, nil
-	}
-	first := settings("text")
-	a, _, _ := ParsedFor(first, "policy", "b", parse)
-	for range 80 {
-		if b, ok, err := ParsedFor(settings("text"), "policy", "b", parse); a != b || !ok || err != nil {
-			t.Fatal("made anew", ok, err)
-		}
-	}
-	if made != 1 {
-		t.Errorf("80 buckets of one text: parsed %d times", made)
-	}
-	if b, _, _ := ParsedFor(settings("text"), "policy", "another", parse); b == a {
-		t.Error("what depends on the bucket's name is another bucket's")
-	}
-	if b, _, _ := ParsedFor(settings("other"), "policy", "b", parse); *b != "other" {
-		t.Errorf("another text is %q", *b)
-	}
-	if n, _, _ := Parsed(settings("text"), "policy", func(doc []byte) (int, error) { return len(doc), nil }); n != 4 {
-		t.Errorf("another kind is %d", n)
-	}
-	if _, ok, err := Parsed(settings("text"), "policy", func([]byte) (int8, error) { return 0, fmt.Errorf("no") }); err == nil || !ok {
-		t.Error("an error was not told")
-	}
-	r.parsed.DropIf(func(parsedKey, any) bool { return true })
-	if b, _, _ := ParsedFor(first, "policy", "b", parse); b != a {
-		t.Error("made anew for a bucket that has it")
 	}
 }

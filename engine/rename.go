@@ -126,13 +126,13 @@ func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.Ren
 	case errors.Is(err, meta.ErrLocked):
 		return errLocked
 	case errors.Is(err, meta.ErrVersioning):
-		if _, err := e.SameBucket(ctx, in.Bucket); err != nil {
+		if _, err := e.buckets.Reread(ctx, in.Bucket); err != nil {
 			return err
 		}
 		return errRenameVersions
 	}
 	if err == nil {
-		e.freed(in.Bucket)
+		e.buckets.Freed(in.Bucket)
 	}
 	return err
 }
@@ -175,7 +175,7 @@ func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version, 
 	if err := in.SourceConditions.checkRename(d.manifest.ETag, v.Modified); err != nil {
 		return r, err
 	}
-	keys, err := e.bucketKeys(ctx, in.Bucket.ID)
+	keys, err := e.buckets.Keys(ctx, in.Bucket.ID)
 	if err != nil {
 		return r, err
 	}

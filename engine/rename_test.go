@@ -108,7 +108,7 @@ func TestRename(t *testing.T) {
 
 func (r *rig) usage() meta.Usage {
 	r.t.Helper()
-	u, err := r.e.BucketUsage(r.t.Context(), r.b)
+	u, err := r.e.Buckets().Usage(r.t.Context(), r.b)
 	if err != nil {
 		r.t.Fatal(err)
 	}

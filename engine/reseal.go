@@ -39,7 +39,7 @@ var resealStages = []resealStage{
 	{"tenants", ofAccounts((*accounts.Accounts).ResealTenants)},
 	{"access keys", ofAccounts((*accounts.Accounts).ResealAccessKeys)},
 	{"identities", ofAccounts((*accounts.Accounts).ResealIdentities)},
-	{"buckets", (*Engine).resealBuckets},
+	{"buckets", resealBuckets},
 	{"versions", (*Engine).resealVersions},
 	{"uploads", (*Engine).resealUploads},
 }
@@ -209,49 +209,18 @@ func (e *Engine) passed(what string, err error, failed *int) error {
 	return err
 }
 
+// resealBuckets is the stage over rows of buckets.
+func resealBuckets(e *Engine, ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
+	next, seen, err = e.buckets.Reseal(ctx, after, limit, func(row string, err error) error { return e.passed(row, err, &failed) })
+	return next, seen, failed, err
+}
+
 // ofAccounts is a stage over rows that accounts keep.
 func ofAccounts(reseal func(*accounts.Accounts, context.Context, []byte, int, accounts.Passed) ([]byte, int, error)) func(*Engine, context.Context, []byte, int) ([]byte, int, int, error) {
 	return func(e *Engine, ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
 		next, seen, err = reseal(e.accounts, ctx, after, limit, func(row string, err error) error { return e.passed(row, err, &failed) })
 		return next, seen, failed, err
 	}
-}
-
-func (e *Engine) resealBuckets(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
-	page, err := e.store.ListBuckets(ctx, meta.BucketQuery{After: string(after), Limit: min(limit, meta.MaxPage)})
-	if err != nil {
-		return nil, 0, 0, err
-	}
-	for _, b := range page {
-		next = []byte(b.Name)
-		if len(b.Record) > 0 {
-			continue
-		}
-		if err := e.passed("bucket "+b.ID.String(), e.resealBucket(ctx, b), &failed); err != nil {
-			return nil, 0, failed, err
-		}
-	}
-	return meta.UnlessLast(next, len(page), limit), len(page), failed, nil
-}
-
-// resealBucket takes the settings that there are for those that there should be: of
-// what was removed from an old store nothing tells.
-func (e *Engine) resealBucket(ctx context.Context, b meta.Bucket) error {
-	rows, err := e.store.BucketSettings(ctx, b.ID)
-	if err != nil {
-		return err
-	}
-	if rows.Bucket.Revision != b.Revision {
-		return meta.ErrConflict
-	}
-	sums := sumSettings(rows.Settings)
-	if b.Revision == 0 {
-		sums = nil
-	}
-	if err := e.sealBucket(e.sealing(), &b, sums); err != nil {
-		return err
-	}
-	return e.store.SetBucketRecord(ctx, b.ID, meta.Change{Revision: b.Revision, Record: b.Record})
 }
 
 // sealingLease keeps gateways from resealing at the same time.

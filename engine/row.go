@@ -72,7 +72,7 @@ func (e *Engine) openListed(ctx context.Context, v *meta.Version) (r encrypt.Who
 	case v.Marker:
 		return r, nil // of the release before
 	}
-	keys, err := e.bucketKeysOf(ctx, v.Bucket, v.Generation)
+	keys, err := e.buckets.KeysOf(ctx, v.Bucket, v.Generation)
 	if err != nil {
 		return r, err
 	}
@@ -124,7 +124,7 @@ func (e *Engine) resealRow(ctx context.Context, v *meta.Version, how meta.Sealin
 // under them too. A marker of the release before names none.
 func (e *Engine) keysForRow(ctx context.Context, v *meta.Version) (*encrypt.BucketKeys, error) {
 	if v.Marker && len(v.ListRecord) == 0 {
-		return e.bucketKeys(ctx, v.Bucket)
+		return e.buckets.Keys(ctx, v.Bucket)
 	}
-	return e.bucketKeysOf(ctx, v.Bucket, v.Generation)
+	return e.buckets.KeysOf(ctx, v.Bucket, v.Generation)
 }

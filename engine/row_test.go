@@ -14,6 +14,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
@@ -57,11 +58,11 @@ func newRowRig(t *testing.T) *rowRig {
 	t.Cleanup(func() { errors.Join(db.Close(), e.Close(), store.Close(), keys.Close()) })
 	r.e, r.db = e, db
 	r.b = r.bucket("with-locks")
-	r.ok(e.SetVersioning(t.Context(), r.b, meta.VersioningEnabled))
-	r.b, err = e.Bucket(t.Context(), "with-locks")
+	r.ok(e.Buckets().SetVersioning(t.Context(), r.b, meta.VersioningEnabled))
+	r.b, err = e.Buckets().Get(t.Context(), "with-locks")
 	r.ok(err)
-	r.ok(e.LockBucket(t.Context(), r.b, DefaultRetention{}))
-	r.b, err = e.Bucket(t.Context(), "with-locks")
+	r.ok(e.Buckets().Lock(t.Context(), r.b, buckets.DefaultRetention{}))
+	r.b, err = e.Buckets().Get(t.Context(), "with-locks")
 	r.ok(err)
 	return r
 }
@@ -75,7 +76,7 @@ func (r *rowRig) ok(err error) {
 
 func (r *rowRig) bucket(name string) meta.Bucket {
 	r.t.Helper()
-	b, err := r.e.CreateBucket(r.t.Context(), name, "", r.e.Accounts().Root().ID)
+	b, err := r.e.Buckets().Create(r.t.Context(), name, "", r.e.Accounts().Root().ID)
 	r.ok(err)
 	return b
 }
@@ -247,8 +248,8 @@ func gone(column string) bool { return column == "version_id" || column == "null
 func TestSwappedNames(t *testing.T) {
 	r := newRowRig(t)
 	b := r.bucket("without-locks")
-	r.ok(r.e.SetVersioning(t.Context(), b, meta.VersioningEnabled))
-	b, err := r.e.Bucket(t.Context(), b.Name)
+	r.ok(r.e.Buckets().SetVersioning(t.Context(), b, meta.VersioningEnabled))
+	b, err := r.e.Buckets().Get(t.Context(), b.Name)
 	r.ok(err)
 	first, second := r.put(b, "k", "first", Marks{}), r.put(b, "k", "second", Marks{})
 	r.put(b, "k", "third", Marks{})
@@ -426,7 +427,7 @@ func TestSealedForAnotherVersioning(t *testing.T) {
 	r := newRowRig(t)
 	b := r.bucket("off-at-first")
 	was := b
-	r.ok(r.e.SetVersioning(t.Context(), b, meta.VersioningEnabled))
+	r.ok(r.e.Buckets().SetVersioning(t.Context(), b, meta.VersioningEnabled))
 	o, err := r.e.PutObject(t.Context(), PutObject{Bucket: was, Key: "k", Owner: b.Owner, Body: Body{Reader: strings.NewReader("text"), Size: 4}})
 	r.ok(err)
 	if o.Version != (meta.VersionRef{ID: o.ID}) {
@@ -434,7 +435,7 @@ func TestSealedForAnotherVersioning(t *testing.T) {
 	}
 	_, err = r.e.DeleteObject(t.Context(), was, DeleteObject{Key: "k", Owner: b.Owner})
 	r.ok(err)
-	b, err = r.e.Bucket(t.Context(), b.Name)
+	b, err = r.e.Buckets().Get(t.Context(), b.Name)
 	r.ok(err)
 	for name, look := range r.looks(b, "k", o.Version) {
 		if _, err := look(); err != nil {
@@ -467,14 +468,14 @@ func TestReplacedOwnerIsSealed(t *testing.T) {
 	_, err := r.e.PutObject(t.Context(), PutObject{Bucket: b, Key: "k", Owner: other, Body: Body{Reader: strings.NewReader("text"), Size: 4}})
 	r.ok(err)
 	for _, v := range []meta.Versioning{meta.VersioningEnabled, meta.VersioningSuspended} {
-		b, err = r.e.Bucket(t.Context(), b.Name)
+		b, err = r.e.Buckets().Get(t.Context(), b.Name)
 		r.ok(err)
 		if v == meta.VersioningSuspended {
 			r.put(b, "k", "another version", Marks{})
 		}
-		r.ok(r.e.SetVersioning(t.Context(), b, v))
+		r.ok(r.e.Buckets().SetVersioning(t.Context(), b, v))
 	}
-	b, err = r.e.Bucket(t.Context(), b.Name)
+	b, err = r.e.Buckets().Get(t.Context(), b.Name)
 	r.ok(err)
 	if err := r.e.MayReplace(t.Context(), b, "k", b.Owner); !errors.Is(err, errNotReplaced) {
 		t.Fatalf("before the edit: %v", err)

@@ -31,7 +31,7 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 	if err != nil {
 		return meta.Version{}, err
 	}
-	if err := e.admit(ctx, d.bucket, d.frees.Plus(meta.Usage{Bytes: d.manifest.Size, Versions: 1})); err != nil {
+	if err := e.buckets.Admit(ctx, d.bucket, d.frees.Plus(meta.Usage{Bytes: d.manifest.Size, Versions: 1})); err != nil {
 		return meta.Version{}, err
 	}
 	now := e.now().UTC()
@@ -75,7 +75,7 @@ func (e *Engine) draftKeys(ctx context.Context, d *draft) (*encrypt.BucketKeys, 
 	if d.locked != nil {
 		return d.locked.keys, nil
 	}
-	return e.bucketKeys(ctx, d.bucket.ID)
+	return e.buckets.Keys(ctx, d.bucket.ID)
 }
 
 func (e *Engine) name(bucket meta.ID, key string, version meta.ID) encrypt.Name {
@@ -86,7 +86,7 @@ func (e *Engine) name(bucket meta.ID, key string, version meta.ID) encrypt.Name 
 // customer's key where the version was sealed with one, and no other.
 func (e *Engine) openVersion(ctx context.Context, v meta.Version, customer *CustomerKey) (m *encrypt.Manifest, err error) {
 	defer func() { err = e.damagedRow(&v, err) }()
-	keys, err := e.bucketKeysOf(ctx, v.Bucket, v.Generation)
+	keys, err := e.buckets.KeysOf(ctx, v.Bucket, v.Generation)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ func sealer(t *testing.T) (*Engine, meta.Bucket) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { errors.Join(e.Close(), store.Close(), keys.Close()) })
-	b, err := e.CreateBucket(t.Context(), "sealed", "", e.Accounts().Root().ID)
+	b, err := e.Buckets().Create(t.Context(), "sealed", "", e.Accounts().Root().ID)
 	if err != nil {
 		t.Fatal(err)
 	}

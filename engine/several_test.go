@@ -51,7 +51,7 @@ func newSeveralRig(t *testing.T) *severalRig {
 // bucket makes a bucket of root's.
 func (r *rig) bucket(name, constraint string) meta.Bucket {
 	r.t.Helper()
-	b, err := r.e.CreateBucket(r.t.Context(), name, constraint, r.e.Accounts().Root().ID)
+	b, err := r.e.Buckets().Create(r.t.Context(), name, constraint, r.e.Accounts().Root().ID)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestPlacement(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := s.e.CreateBucket(t.Context(), fmt.Sprint("bucket-", i), c.constraint, u.ID)
+		b, err := s.e.Buckets().Create(t.Context(), fmt.Sprint("bucket-", i), c.constraint, u.ID)
 		if c.refused != nil {
 			if !errors.Is(err, c.refused) {
 				t.Errorf("%s at %q: %v, want %v", c.user, c.constraint, err, c.refused)
@@ -184,7 +184,7 @@ func TestPlacement(t *testing.T) {
 // With one backend of which nothing is said, any constraint is stored as before.
 func TestPlacementOfOne(t *testing.T) {
 	r := newRig(t)
-	b, err := r.e.CreateBucket(t.Context(), "another", "eu-central-1", r.e.Accounts().Root().ID)
+	b, err := r.e.Buckets().Create(t.Context(), "another", "eu-central-1", r.e.Accounts().Root().ID)
 	if err != nil || b.Region != "eu-central-1" || len(b.Residency) != 0 {
 		t.Errorf("%+v, %v", b, err)
 	}
@@ -238,7 +238,7 @@ func TestCopyAcrossResidency(t *testing.T) {
 	// A part of which the whole blob could be shared.
 	for b, want := range map[string]int{"european": 0, "helvetian": 1} {
 		before := blobsAt(t, s.at[swiss])
-		dst, err := s.e.Bucket(t.Context(), b)
+		dst, err := s.e.Buckets().Get(t.Context(), b)
 		if err != nil {
 			t.Fatal(err)
 		}

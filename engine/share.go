@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -29,7 +30,7 @@ func (e *Engine) strays(ctx context.Context, from, b *meta.Bucket, bears func(st
 	if from.ID == b.ID || from.Revision == 0 {
 		return false, nil
 	}
-	settings, err := e.Settings(ctx, *from)
+	settings, err := e.buckets.Settings(ctx, *from)
 	if err != nil {
 		return false, err
 	}
@@ -37,7 +38,7 @@ func (e *Engine) strays(ctx context.Context, from, b *meta.Bucket, bears func(st
 		_, ok := settings.Document(LifecycleSetting)
 		return ok, nil
 	}
-	classes, _, err := Parsed(settings, LifecycleSetting, e.transitionClasses)
+	classes, _, err := buckets.Parsed(settings, LifecycleSetting, e.transitionClasses)
 	if err != nil {
 		return false, err
 	}

@@ -78,7 +78,7 @@ func TestPausedWhileSealed(t *testing.T) {
 			return err
 		}},
 		{"bucket", func() error { r.bucket(unique("another")); return nil }},
-		{"versioning", func() error { return r.e.SetVersioning(ctx, off, meta.VersioningEnabled) }},
+		{"versioning", func() error { return r.e.Buckets().SetVersioning(ctx, off, meta.VersioningEnabled) }},
 		{"tenant", func() error { _, err := r.e.Accounts().CreateTenant(ctx, unique("other"), "", "", ""); return err }},
 		{"limits", func() error { return r.e.Accounts().SetResidency(ctx, "acme", "") }},
 		{"access key", func() error { _, err := r.e.Accounts().CreateAccessKey(ctx, tenant, tenant.ID, "", ""); return err }},

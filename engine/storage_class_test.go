@@ -83,7 +83,7 @@ func TestNothingIsSharedByUnknownRules(t *testing.T) {
 	copies := 0
 	share := func(key string, want int) {
 		t.Helper()
-		b, err := s.e.Bucket(t.Context(), s.b.Name)
+		b, err := s.e.Buckets().Get(t.Context(), s.b.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -94,7 +94,7 @@ func TestNothingIsSharedByUnknownRules(t *testing.T) {
 		s.wantBlobs(map[string]int{east: 1 + copies})
 	}
 	share("without rules", 0)
-	if err := s.e.SetSetting(t.Context(), s.b, engine.LifecycleSetting, []byte(`{"rules":[]}`)); err != nil {
+	if err := s.e.Buckets().SetSetting(t.Context(), s.b, engine.LifecycleSetting, []byte(`{"rules":[]}`)); err != nil {
 		t.Fatal(err)
 	}
 	share("unknown rules", 1)

@@ -105,12 +105,12 @@ func TestLostAnswersOfOthers(t *testing.T) {
 		plan.Add(faults.Rule{Op: faults.Op(intent), When: faults.After, N: 1})
 	}
 	after("CreateBucket")
-	b, err := r.e.CreateBucket(t.Context(), "second-bucket", "", r.e.Accounts().Root().ID)
-	if now, again := r.e.Bucket(t.Context(), "second-bucket"); err != nil || again != nil || now.ID != b.ID {
+	b, err := r.e.Buckets().Create(t.Context(), "second-bucket", "", r.e.Accounts().Root().ID)
+	if now, again := r.e.Buckets().Get(t.Context(), "second-bucket"); err != nil || again != nil || now.ID != b.ID {
 		t.Errorf("create a bucket: %v, %v", err, again)
 	}
 	plan.Add(faults.Rule{Op: "CreateBucket", When: faults.Before, Err: meta.ErrUnknown})
-	if _, err := r.e.CreateBucket(t.Context(), "third-bucket", "", r.e.Accounts().Root().ID); !errors.Is(err, s3err.ServiceUnavailable) {
+	if _, err := r.e.Buckets().Create(t.Context(), "third-bucket", "", r.e.Accounts().Root().ID); !errors.Is(err, s3err.ServiceUnavailable) {
 		t.Errorf("create a bucket, unknown and absent: %v", err)
 	}
 	after("CreateUpload")

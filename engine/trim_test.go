@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
@@ -208,7 +209,7 @@ func (k *awayKeys) Unwrap(ctx context.Context, c encrypt.Context, wrapped []byte
 func TestTrimGoesOnWhileKeysAreAway(t *testing.T) {
 	r := newRowRig(t)
 	keys := &awayKeys{Provider: r.e.provider}
-	r.e.provider = keys
+	r.e.buckets.Provider = keys
 	elsewhere := r.bucket("elsewhere")
 	chosen := func(b meta.Bucket, key string) Upload {
 		t.Helper()
@@ -230,7 +231,7 @@ func TestTrimGoesOnWhileKeysAreAway(t *testing.T) {
 	}
 	free := chosen(elsewhere, "free")
 	keys.bucket = r.b.ID
-	r.e.keys.Drop(r.b.ID)
+	r.e.buckets = buckets.New(r.e.buckets.Config) // which remembers no keys
 	for range 3 {
 		if _, err := r.e.Blobs().Collect(t.Context()); err == nil || errors.Is(err, records.ErrEdited) {
 			t.Errorf("the collection says %v", err)

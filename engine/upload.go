@@ -31,10 +31,10 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 		return Upload{}, err
 	}
 	one := meta.Usage{Uploads: 1}
-	if err := e.admit(ctx, in.Bucket, one); err != nil {
+	if err := e.buckets.Admit(ctx, in.Bucket, one); err != nil {
 		return Upload{}, err
 	}
-	keys, err := e.bucketKeys(ctx, in.Bucket.ID)
+	keys, err := e.buckets.Keys(ctx, in.Bucket.ID)
 	if err != nil {
 		return Upload{}, err
 	}
@@ -63,7 +63,7 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if err := e.createUpload(ctx, u); err != nil {
 		return Upload{}, meta.Coded(err)
 	}
-	e.charge(in.Bucket, one)
+	e.buckets.Charge(in.Bucket, one)
 	return (&openUpload{Upload: u, settings: settings, promised: promised}).describe(), nil
 }
 
@@ -149,7 +149,7 @@ func (e *Engine) upload(ctx context.Context, b meta.Bucket, key string, id meta.
 
 // openUpload opens what is sealed in an upload's row.
 func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, error) {
-	keys, err := e.bucketKeysOf(ctx, u.Bucket, u.Generation)
+	keys, err := e.buckets.KeysOf(ctx, u.Bucket, u.Generation)
 	if err != nil {
 		return nil, err
 	}
@@ -307,7 +307,7 @@ func (e *Engine) commitPart(ctx context.Context, b meta.Bucket, u *openUpload, n
 	if err != nil {
 		return Part{}, err
 	}
-	e.charge(b, partUsage(row.Size))
+	e.buckets.Charge(b, partUsage(row.Size))
 	return u.describePart(row, record), nil
 }
 
@@ -365,7 +365,7 @@ func (e *Engine) AbortUpload(ctx context.Context, b meta.Bucket, key string, id 
 	if !initiated.IsZero() && !u.Created.Truncate(time.Second).Equal(initiated.Truncate(time.Second)) {
 		return preconditionFailed("x-amz-if-match-initiated-time")
 	}
-	defer e.freed(b)
+	defer e.buckets.Freed(b)
 	err = e.store.AbortUpload(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchUpload(id)

@@ -17,10 +17,10 @@ import (
 // setVersioning changes the rig's bucket and reads it again.
 func (r *rig) setVersioning(v meta.Versioning) {
 	r.t.Helper()
-	if err := r.e.SetVersioning(r.t.Context(), r.b, v); err != nil {
+	if err := r.e.Buckets().SetVersioning(r.t.Context(), r.b, v); err != nil {
 		r.t.Fatal(err)
 	}
-	b, err := r.e.Bucket(r.t.Context(), r.b.Name)
+	b, err := r.e.Buckets().Get(r.t.Context(), r.b.Name)
 	if err != nil || b.Versioning != v {
 		r.t.Fatalf("versioning is %d, error %v; want %d", b.Versioning, err, v)
 	}
@@ -126,12 +126,12 @@ func TestVersionsOfAKey(t *testing.T) {
 		t.Errorf("removing a version: %+v", d)
 	}
 	r.wantBody("k", bodies[1])
-	if err := r.e.DeleteBucket(t.Context(), r.b); !errors.Is(err, s3err.BucketNotEmpty) {
+	if err := r.e.Buckets().Delete(t.Context(), r.b); !errors.Is(err, s3err.BucketNotEmpty) {
 		t.Errorf("deleting a bucket with a version: %v", err)
 	}
 	r.remove("k", one)
 	r.wantClean(0)
-	if err := r.e.DeleteBucket(t.Context(), r.b); err != nil {
+	if err := r.e.Buckets().Delete(t.Context(), r.b); err != nil {
 		t.Error(err)
 	}
 }

@@ -52,7 +52,7 @@ func Find(ctx context.Context, e *engine.Engine, s Sought, found func(FoundObjec
 		}
 	}
 	if s.Bucket != "" {
-		b, err := e.Bucket(ctx, s.Bucket)
+		b, err := e.Buckets().Get(ctx, s.Bucket)
 		if err != nil {
 			return err
 		}

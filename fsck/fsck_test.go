@@ -28,7 +28,7 @@ func newRig(t *testing.T, o gatewaytest.Options) *rig {
 	t.Helper()
 	o.Grace = -1
 	g := gatewaytest.Start(t, o)
-	b, err := g.Engine.CreateBucket(t.Context(), "first-bucket", "", g.Engine.Accounts().Root().ID)
+	b, err := g.Engine.Buckets().Create(t.Context(), "first-bucket", "", g.Engine.Accounts().Root().ID)
 	if err != nil {
 		t.Fatal(err)
 	}

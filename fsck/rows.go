@@ -69,11 +69,11 @@ func (c *check) buckets(ctx context.Context) error {
 }
 
 func (c *check) settings(ctx context.Context, b meta.Bucket) error {
-	if err := c.in.ProveBucket(&b); err != nil {
+	if err := c.e.Buckets().Prove(&b); err != nil {
 		c.unproven("bucket "+b.ID.String(), err)
 		return nil
 	}
-	s, err := c.e.ReadableSettings(ctx, b)
+	s, err := c.e.Buckets().ReadableSettings(ctx, b)
 	if errors.Is(err, s3err.NoSuchBucket) { // deleted meanwhile
 		return nil
 	} else if err != nil {

@@ -208,9 +208,9 @@ func TestPoliciesWithoutIDs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		b, err := g.Engine.Bucket(t.Context(), "bucket")
+		b, err := g.Engine.Buckets().Get(t.Context(), "bucket")
 		if err == nil {
-			err = g.Engine.SetSetting(t.Context(), b, "policy", []byte(`{"document":`+string(text)+`}`))
+			err = g.Engine.Buckets().SetSetting(t.Context(), b, "policy", []byte(`{"document":`+string(text)+`}`))
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -27,5 +27,5 @@ type Configuration struct {
 	ByPolicy bool `json:"by_policy,omitempty"` // see Delivery
 }
 
-// Parse reads the document of the setting; see engine.Parsed.
+// Parse reads the document of the setting; see buckets.Parsed.
 func Parse(document []byte) (Configuration, error) { return strict.Decode[Configuration](document) }

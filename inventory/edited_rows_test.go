@@ -39,7 +39,7 @@ func TestInventoryOfEditedRows(t *testing.T) {
 			if !errors.Is(failed, records.ErrEdited) {
 				t.Errorf("%s: the steps fail with %v", set, failed)
 			}
-			if _, err := i.E.Bucket(t.Context(), i.to.Name); err != nil {
+			if _, err := i.E.Buckets().Get(t.Context(), i.to.Name); err != nil {
 				t.Error(err)
 			}
 		}

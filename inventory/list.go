@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -99,7 +100,7 @@ func (l *list) dataKey() string {
 // target finds the destination bucket. It must be the bucket that had the name when the
 // configuration was stored, and still have the same owner.
 func (l *list) target(ctx context.Context) (meta.Bucket, error) {
-	b, err := l.s.engine.Bucket(ctx, l.c.Target)
+	b, err := l.s.engine.Buckets().Get(ctx, l.c.Target)
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && (b.ID.String() != l.c.TargetID || b.Owner != l.b.Owner) {
 		return b, errListObsolete
 	}
@@ -143,18 +144,18 @@ func (l *list) written(ctx context.Context) (bool, error) {
 
 // step lists one page, writes a data file, or closes the list.
 func (l *list) step(ctx context.Context, r *Report) error {
-	now, err := l.s.engine.SameBucket(ctx, l.b)
+	now, err := l.s.engine.Buckets().Reread(ctx, l.b)
 	if errors.Is(err, s3err.NoSuchBucket) {
 		return errListObsolete
 	} else if err != nil {
 		return err
 	}
 	if now.Revision != l.b.Revision {
-		settings, err := l.s.engine.Settings(ctx, now)
+		settings, err := l.s.engine.Buckets().Settings(ctx, now)
 		if err != nil {
 			return err
 		}
-		if c, _, err := engine.Parsed(settings, Setting+l.c.ID, Parse); err != nil || !reflect.DeepEqual(c, l.c) {
+		if c, _, err := buckets.Parsed(settings, Setting+l.c.ID, Parse); err != nil || !reflect.DeepEqual(c, l.c) {
 			return errListObsolete
 		}
 	}

@@ -28,7 +28,7 @@ func newTwoTenants(t *testing.T) *twoTenants {
 func (x *twoTenants) listOf(b, to meta.Bucket) {
 	x.T.Helper()
 	doc := fmt.Sprintf(`{"id":"l","enabled":true,"versions":false,"weekly":false,"target":%q,"target_id":%q,"format":"CSV"}`, to.Name, to.ID.String())
-	if err := x.E.SetSetting(x.T.Context(), b, inventory.Setting+"l", []byte(doc)); err != nil {
+	if err := x.E.Buckets().SetSetting(x.T.Context(), b, inventory.Setting+"l", []byte(doc)); err != nil {
 		x.T.Fatal(err)
 	}
 }

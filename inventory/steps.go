@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -160,7 +160,7 @@ func (s *Steps) nextList(ctx context.Context) (more bool, err error) {
 	read := 0
 	for _, b := range page {
 		if b.Revision > 0 && x.mayHave(&b) {
-			if err := s.engine.ProveBucket(&b); err != nil { // the round goes on after this bucket
+			if err := s.engine.Buckets().Prove(&b); err != nil { // the round goes on after this bucket
 				x.after = b.Name
 				return true, err
 			}
@@ -190,7 +190,7 @@ func (s *Steps) nextList(ctx context.Context) (more bool, err error) {
 
 // nextListOf begins the first of a bucket's lists that is due.
 func (s *Steps) nextListOf(ctx context.Context, b meta.Bucket) (begun bool, err error) {
-	settings, err := s.engine.Settings(ctx, b)
+	settings, err := s.engine.Buckets().Settings(ctx, b)
 	if errors.Is(err, s3err.NoSuchBucket) {
 		return false, nil
 	} else if err != nil {
@@ -199,7 +199,7 @@ func (s *Steps) nextListOf(ctx context.Context, b meta.Bucket) (begun bool, err 
 	names := settings.Names(Setting)
 	slices.Sort(names)
 	for _, name := range names {
-		c, _, err := engine.Parsed(settings, name, Parse)
+		c, _, err := buckets.Parsed(settings, name, Parse)
 		if err != nil {
 			return false, err
 		}

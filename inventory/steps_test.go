@@ -55,7 +55,7 @@ func (i *inventoryRig) step() (inventory.Report, error) {
 func (i *inventoryRig) configure(id, change string) {
 	i.T.Helper()
 	doc := fmt.Sprintf(`{"id":%q,"enabled":true,"versions":false,"weekly":false,"target":"lists","target_id":%q,"target_prefix":"inv","format":"CSV"%s}`, id, i.to.ID.String(), change)
-	if err := i.E.SetSetting(i.T.Context(), i.B, inventory.Setting+id, []byte(doc)); err != nil {
+	if err := i.E.Buckets().SetSetting(i.T.Context(), i.B, inventory.Setting+id, []byte(doc)); err != nil {
 		i.T.Fatal(err)
 	}
 	i.Reread()
@@ -223,14 +223,14 @@ func TestInventoryToNobody(t *testing.T) {
 	i.MustPut("k", nil)
 	i.configure("off", "")
 	doc := fmt.Sprintf(`{"id":"off","enabled":false,"versions":false,"weekly":false,"target":"lists","target_id":%q,"format":"CSV"}`, i.to.ID.String())
-	if err := i.E.SetSetting(t.Context(), i.B, inventory.Setting+"off", []byte(doc)); err != nil {
+	if err := i.E.Buckets().SetSetting(t.Context(), i.B, inventory.Setting+"off", []byte(doc)); err != nil {
 		t.Fatal(err)
 	}
 	if lists, rows := i.write(); lists+rows != 0 {
 		t.Errorf("%d lists of %d rows", lists, rows)
 	}
 	i.Reread()
-	if err := i.E.DeleteBucket(t.Context(), i.to); err != nil {
+	if err := i.E.Buckets().Delete(t.Context(), i.to); err != nil {
 		t.Fatal(err)
 	}
 	i.to = i.CreateBucket("lists", "")
@@ -259,7 +259,7 @@ func TestInventoryTurns(t *testing.T) {
 	}
 	bucket := func(owner meta.ID, name string) meta.Bucket {
 		t.Helper()
-		b, err := i.E.CreateBucket(t.Context(), name, "", owner)
+		b, err := i.E.Buckets().Create(t.Context(), name, "", owner)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +268,7 @@ func TestInventoryTurns(t *testing.T) {
 	configure := func(b, to meta.Bucket, id string) {
 		t.Helper()
 		doc := fmt.Sprintf(`{"id":%q,"enabled":true,"versions":false,"weekly":false,"target":%q,"target_id":%q,"format":"CSV"}`, id, to.Name, to.ID.String())
-		if err := i.E.SetSetting(t.Context(), b, inventory.Setting+id, []byte(doc)); err != nil {
+		if err := i.E.Buckets().SetSetting(t.Context(), b, inventory.Setting+id, []byte(doc)); err != nil {
 			t.Fatal(err)
 		}
 	}

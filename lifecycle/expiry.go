@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -52,11 +53,11 @@ func (l *Configuration) ExpiryOf(key string, size int64, modified time.Time, tag
 // Read reads a bucket's rules, which are shared and must not be changed; nil if it has
 // none. An error means that the rules are not known, and that nothing may be done by them.
 func Read(ctx context.Context, e *engine.Engine, b meta.Bucket) (*Configuration, error) {
-	s, err := e.Settings(ctx, b)
+	s, err := e.Buckets().Settings(ctx, b)
 	if err != nil {
 		return nil, err
 	}
-	l, ok, err := engine.Parsed(s, engine.LifecycleSetting, Parse)
+	l, ok, err := buckets.Parsed(s, engine.LifecycleSetting, Parse)
 	if err != nil || !ok {
 		return nil, err
 	}

@@ -82,7 +82,7 @@ type NoncurrentTransition struct {
 	Class string `json:"class"`
 }
 
-// Parse reads the document of the setting; see engine.Parsed. An error means that the
+// Parse reads the document of the setting; see buckets.Parsed. An error means that the
 // rules are not known, and that nothing may be done by them. A field that a later release
 // has added is such an error: a filter that is not understood would name more objects.
 func Parse(document []byte) (*Configuration, error) {

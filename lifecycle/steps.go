@@ -128,7 +128,7 @@ func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
 	read := 0
 	for _, b := range page {
 		if b.Revision > 0 {
-			if err := s.engine.ProveBucket(&b); err != nil { // the round goes on after this bucket
+			if err := s.engine.Buckets().Prove(&b); err != nil { // the round goes on after this bucket
 				x.after = b.Name
 				return true, err
 			}

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/enginetest"
 	"github.com/sanctum-storage/gateway/internal/faults"
@@ -229,7 +230,7 @@ func TestExpireRaces(t *testing.T) {
 // A lock wins, and frees when it ends.
 func TestExpireLocked(t *testing.T) {
 	l := newLifecycleRig(t, meta.VersioningEnabled)
-	if err := l.E.LockBucket(t.Context(), l.B, engine.DefaultRetention{Mode: meta.LockGovernance, Days: 10}); err != nil {
+	if err := l.E.Buckets().Lock(t.Context(), l.B, buckets.DefaultRetention{Mode: meta.LockGovernance, Days: 10}); err != nil {
 		t.Fatal(err)
 	}
 	l.Reread()
@@ -300,7 +301,7 @@ func TestExpireUnreadableRules(t *testing.T) {
 	first := l.B
 	l.B = l.CreateBucket("another-bucket", "") // comes before the first
 	l.MustPut("logs/a", enginetest.Body(1, 10))
-	if err := l.E.SetSetting(t.Context(), l.B, engine.LifecycleSetting, []byte(`{"rules":[{"id":"r","enabled":true,"filter":{"owner":"me"},"expiration":{"days":1}}]}`)); err != nil {
+	if err := l.E.Buckets().SetSetting(t.Context(), l.B, engine.LifecycleSetting, []byte(`{"rules":[{"id":"r","enabled":true,"filter":{"owner":"me"},"expiration":{"days":1}}]}`)); err != nil {
 		t.Fatal(err)
 	}
 	l.Now = l.Now.Add(3 * enginetest.Day)
@@ -397,7 +398,7 @@ func TestExpireWhileSettingsChange(t *testing.T) {
 		if r, err := l.step(); err != nil || r.Expired != meta.MaxPage {
 			t.Fatalf("%+v, %v", r, err)
 		}
-		if err := l.E.SetSetting(t.Context(), l.B, name, []byte(`{"rules":[]}`)); err != nil {
+		if err := l.E.Buckets().SetSetting(t.Context(), l.B, name, []byte(`{"rules":[]}`)); err != nil {
 			t.Fatal(err)
 		}
 		r, err := l.step()

@@ -42,7 +42,7 @@ func (t *turn) last() lastTurn {
 // step processes one page. The turn ends early if the bucket's rules have changed; the
 // bucket then has another turn with the new rules.
 func (t *turn) step(ctx context.Context, r *Report) (err error) {
-	now, err := t.s.engine.SameBucket(ctx, t.b)
+	now, err := t.s.engine.Buckets().Reread(ctx, t.b)
 	if err != nil {
 		return err
 	}

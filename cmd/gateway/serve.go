@@ -180,7 +180,7 @@ func (p *process) prepare(ctx context.Context, d *deployment) error {
 		}
 	}
 	for _, name := range p.Buckets {
-		b, err := d.engine.CreateBucket(ctx, name, "", d.engine.Accounts().Root().ID)
+		b, err := d.engine.Buckets().Create(ctx, name, "", d.engine.Accounts().Root().ID)
 		if err == nil {
 			err = api.SetOwnership(ctx, d.engine, b, access.Ownership(p.S3ObjectOwnership))
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/access"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/sigv4"
 	"github.com/sanctum-storage/gateway/workers"
@@ -285,7 +285,7 @@ func (s *Settings) table() []setting {
 			doc: "time without taking a byte of an answer after which the client is cut off"},
 		{key: "limits.store_timeout", flag: "limits-store-timeout", def: "5s", scope: forServe, value: interval(&s.LimitsStoreTimeout),
 			doc: "time that a request waits for one answer of the store before it is told to retry; background work waits longer"},
-		{key: "limits.buckets", flag: "limits-buckets", def: strconv.Itoa(engine.DefaultMaxBuckets),
+		{key: "limits.buckets", flag: "limits-buckets", def: strconv.Itoa(buckets.DefaultMax),
 			scope: forServe, value: &count{&s.LimitsBuckets, 1, meta.MaxBucketCount},
 			doc: "maximum of buckets of a tenant that has no limit of its own"},
 		{key: "limits.read_header_timeout", flag: "limits-read-header-timeout", def: "15s",

@@ -161,7 +161,7 @@ func passOver(ctx context.Context, dir string) (p pass, err error) {
 		return store, err
 	}
 	err = inEngine(ctx, dir, open, func(e *engine.Engine) error {
-		bucket, err := e.Bucket(ctx, manyBucket)
+		bucket, err := e.Buckets().Get(ctx, manyBucket)
 		if err != nil {
 			return err
 		}
@@ -169,7 +169,7 @@ func passOver(ctx context.Context, dir string) (p pass, err error) {
 		if err != nil {
 			return err
 		}
-		if err := e.SetSetting(ctx, bucket, engine.LifecycleSetting, doc); err != nil {
+		if err := e.Buckets().SetSetting(ctx, bucket, engine.LifecycleSetting, doc); err != nil {
 			return err
 		}
 		steps := lifecycle.New(lifecycle.Config{Engine: e, Store: store})
@@ -187,7 +187,7 @@ func passOver(ctx context.Context, dir string) (p pass, err error) {
 			}
 		}
 		p.grown = int64(heap()) - int64(early)
-		return e.SetSetting(ctx, bucket, engine.LifecycleSetting, nil)
+		return e.Buckets().SetSetting(ctx, bucket, engine.LifecycleSetting, nil)
 	})
 	return p, err
 }

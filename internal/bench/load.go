@@ -166,15 +166,15 @@ func inEngine(ctx context.Context, dir string, open func() (meta.Store, error), 
 
 func loadBucket(ctx context.Context, e *engine.Engine, f filled) error {
 	owner := e.Accounts().Root().ID
-	b, err := e.CreateBucket(ctx, f.name, region, owner)
+	b, err := e.Buckets().Create(ctx, f.name, region, owner)
 	if err != nil {
 		return err
 	}
 	if f.versions > 0 {
-		if err := e.SetVersioning(ctx, b, meta.VersioningEnabled); err != nil {
+		if err := e.Buckets().SetVersioning(ctx, b, meta.VersioningEnabled); err != nil {
 			return err
 		}
-		if b, err = e.Bucket(ctx, f.name); err != nil {
+		if b, err = e.Buckets().Get(ctx, f.name); err != nil {
 			return err
 		}
 	}

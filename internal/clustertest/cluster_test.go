@@ -169,7 +169,7 @@ func (c *cluster) open(url string, grace time.Duration, around func(i int, confi
 	c.t.Cleanup(func() { c.close() })
 	must(c.t, errors.Join(errs...))
 	var err error
-	c.bucket, err = c.engines[0].CreateBucket(c.t.Context(), "shared", "", c.engines[0].Accounts().Root().ID)
+	c.bucket, err = c.engines[0].Buckets().Create(c.t.Context(), "shared", "", c.engines[0].Accounts().Root().ID)
 	must(c.t, err)
 }
 

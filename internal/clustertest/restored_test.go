@@ -65,13 +65,13 @@ var changes = []change{
 		must(w.t, err)
 	}},
 	{"a bucket", false, nil, func(w *world, g *gateway) {
-		_, err := g.CreateBucket(w.t.Context(), "another", "", g.Accounts().Root().ID)
+		_, err := g.Buckets().Create(w.t.Context(), "another", "", g.Accounts().Root().ID)
 		must(w.t, err)
 	}},
 	{"versioning", false, nil, func(w *world, g *gateway) {
-		must(w.t, g.SetVersioning(w.t.Context(), w.bucket, meta.VersioningEnabled))
+		must(w.t, g.Buckets().SetVersioning(w.t.Context(), w.bucket, meta.VersioningEnabled))
 		var err error
-		w.bucket, err = g.Bucket(w.t.Context(), w.bucket.Name)
+		w.bucket, err = g.Buckets().Get(w.t.Context(), w.bucket.Name)
 		must(w.t, err)
 		w.delete(g, "old")
 	}},
@@ -161,7 +161,7 @@ func testRestored(t *testing.T, on ground, c change, actor int, end func(*world,
 	g := w.mustOpen(later, false)
 	running := []*gateway{g}
 	var err error
-	w.bucket, err = g.CreateBucket(t.Context(), "shared", "", g.Accounts().Root().ID)
+	w.bucket, err = g.Buckets().Create(t.Context(), "shared", "", g.Accounts().Root().ID)
 	must(t, err)
 	w.put(g, "old", "older")
 	if c.before != nil {
@@ -266,7 +266,7 @@ func testRolledBack(t *testing.T, on ground, c change) {
 	later := w.newStore()
 	a := w.mustOpen(later, false)
 	var err error
-	w.bucket, err = a.CreateBucket(t.Context(), "shared", "", a.Accounts().Root().ID)
+	w.bucket, err = a.Buckets().Create(t.Context(), "shared", "", a.Accounts().Root().ID)
 	must(t, err)
 	w.put(a, "old", "older")
 	if c.before != nil {

@@ -73,8 +73,8 @@ func runVersions(t *testing.T, seed uint64, i int, all *tally) {
 	c := newCluster(t)
 	l := &versionLoad{load: &load{c: c, counts: make(map[string]int), keys: []string{"key0", "key1", "key2"}}, made: make(map[string][]string)}
 	c.open(c.url(), -1, func(int, *engine.Config) {})
-	must(t, c.engines[0].SetVersioning(t.Context(), c.bucket, meta.VersioningEnabled))
-	b, err := c.engines[0].Bucket(t.Context(), c.bucket.Name)
+	must(t, c.engines[0].Buckets().SetVersioning(t.Context(), c.bucket, meta.VersioningEnabled))
+	b, err := c.engines[0].Buckets().Get(t.Context(), c.bucket.Name)
 	must(t, err)
 	c.bucket = b
 	report := l.drive(seed, i%3 == 1, func(ctx context.Context, id int, r *rand.Rand) {
@@ -189,7 +189,7 @@ func (c *versionClient) versioning(ctx context.Context, kind history.Kind) {
 		v = meta.VersioningSuspended
 	}
 	call := c.log.Call()
-	err := c.engine().SetVersioning(ctx, c.c.bucket, v)
+	err := c.engine().Buckets().SetVersioning(ctx, c.c.bucket, v)
 	c.note(call, history.VersionRequest{Kind: kind}, history.VersionAnswer{}, err)
 }
 

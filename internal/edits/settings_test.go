@@ -40,11 +40,11 @@ func TestSettingsBelongToTheirBucketsRow(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer again.Engine.Close()
-			b, err := again.Engine.Bucket(ctx, "settled")
+			b, err := again.Engine.Buckets().Get(ctx, "settled")
 			if err != nil {
 				t.Fatal(err) // the row is one that a gateway wrote
 			}
-			if _, err := again.Engine.Settings(ctx, b); err == nil {
+			if _, err := again.Engine.Buckets().Settings(ctx, b); err == nil {
 				t.Error("the bucket's settings are taken for what was set")
 			}
 			if a, _ := again.Ask(alice, "GET", "/settled?cors", nil); a.Status < 400 || a.Status == 404 {

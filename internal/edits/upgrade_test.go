@@ -306,7 +306,7 @@ func TestUpgradeWaitsForOldGateways(t *testing.T) {
 		beats(g, other)
 	}
 	o.edit("UPDATE buckets SET versioning = 2, revision = revision + 1 WHERE name = CAST('shared' AS BLOB)")
-	if b, err := g.Engine.Bucket(ctx, "shared"); err != nil || b.Versioning != meta.VersioningSuspended {
+	if b, err := g.Engine.Buckets().Get(ctx, "shared"); err != nil || b.Versioning != meta.VersioningSuspended {
 		t.Errorf("what the release before changed: %+v, %v", b, err)
 	}
 	elapsed += time.Minute // it has stopped
@@ -317,7 +317,7 @@ func TestUpgradeWaitsForOldGateways(t *testing.T) {
 	step(meta.SealingRenewed, false)
 
 	// The other has not seen it yet, and writes no records.
-	if _, err := other.Engine.CreateBucket(ctx, "late-bucket", "", other.Engine.Accounts().Root().ID); err != nil {
+	if _, err := other.Engine.Buckets().Create(ctx, "late-bucket", "", other.Engine.Accounts().Root().ID); err != nil {
 		t.Fatal(err)
 	}
 	beats(g)
@@ -334,7 +334,7 @@ func TestUpgradeWaitsForOldGateways(t *testing.T) {
 	}
 	beats(other)
 	for _, g := range []*Gateway{g, other} {
-		if _, err := g.Engine.Bucket(ctx, "late-bucket"); err != nil {
+		if _, err := g.Engine.Buckets().Get(ctx, "late-bucket"); err != nil {
 			t.Error(err)
 		}
 	}

@@ -39,7 +39,7 @@ func clocked(r *Rig) *Clocked {
 func (c *Clocked) Versioning(v meta.Versioning) {
 	c.T.Helper()
 	if v != meta.VersioningOff {
-		if err := c.E.SetVersioning(c.T.Context(), c.B, v); err != nil {
+		if err := c.E.Buckets().SetVersioning(c.T.Context(), c.B, v); err != nil {
 			c.T.Fatal(err)
 		}
 	}
@@ -49,7 +49,7 @@ func (c *Clocked) Versioning(v meta.Versioning) {
 // Reread reads the row of B again.
 func (c *Clocked) Reread() {
 	c.T.Helper()
-	b, err := c.E.Bucket(c.T.Context(), c.B.Name)
+	b, err := c.E.Buckets().Get(c.T.Context(), c.B.Name)
 	if err != nil {
 		c.T.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func (c *Clocked) Reread() {
 func (c *Clocked) Rules(document string) {
 	c.T.Helper()
 	doc := []byte(`{"minimum_size":"varies_by_storage_class","rules":[` + document + `]}`)
-	if err := c.E.SetSetting(c.T.Context(), c.B, engine.LifecycleSetting, doc); err != nil {
+	if err := c.E.Buckets().SetSetting(c.T.Context(), c.B, engine.LifecycleSetting, doc); err != nil {
 		c.T.Fatal(err)
 	}
 	c.Reread()

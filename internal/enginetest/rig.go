@@ -105,7 +105,7 @@ func Body(seed uint64, n int) []byte {
 // CreateBucket makes a bucket of root's.
 func (r *Rig) CreateBucket(name, constraint string) meta.Bucket {
 	r.T.Helper()
-	b, err := r.E.CreateBucket(r.T.Context(), name, constraint, r.E.Accounts().Root().ID)
+	b, err := r.E.Buckets().Create(r.T.Context(), name, constraint, r.E.Accounts().Root().ID)
 	if err != nil {
 		r.T.Fatal(err)
 	}

@@ -24,7 +24,7 @@ func NewTwoTenants(t *testing.T) *TwoTenants {
 	}
 	x := &TwoTenants{Clocked: c, Long: c.B, Lists: c.CreateBucket("lists", "")}
 	for name, b := range map[string]*meta.Bucket{"second-bucket": &x.Short, "second-lists": &x.ShortLists} {
-		if *b, err = c.E.CreateBucket(t.Context(), name, "", other.Tenant.ID); err != nil {
+		if *b, err = c.E.Buckets().Create(t.Context(), name, "", other.Tenant.ID); err != nil {
 			t.Fatal(err)
 		}
 	}

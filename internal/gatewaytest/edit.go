@@ -29,7 +29,7 @@ func (g *Gateway) EditStore(t testing.TB, statement string, args ...any) {
 func (g *Gateway) EditSetting(t testing.TB, bucket, name string, document []byte) {
 	t.Helper()
 	ctx := context.Background()
-	b, err := g.Engine.Bucket(ctx, bucket)
+	b, err := g.Engine.Buckets().Get(ctx, bucket)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,10 +38,10 @@ func (g *Gateway) EditSetting(t testing.TB, bucket, name string, document []byte
 		g.EditStore(t, "INSERT INTO bucket_settings (bucket_id, name, document) VALUES (?, ?, ?)", b.ID[:], []byte(name), document)
 	}
 	for _, passing := range [][]byte{[]byte("{}"), nil} { // each is another revision
-		if err := g.Engine.SetSetting(ctx, b, "passing", passing); err != nil {
+		if err := g.Engine.Buckets().SetSetting(ctx, b, "passing", passing); err != nil {
 			t.Fatal(err)
 		}
-		if b, err = g.Engine.Bucket(ctx, bucket); err != nil {
+		if b, err = g.Engine.Buckets().Get(ctx, bucket); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -44,10 +44,10 @@ func newBeside(t *testing.T) *beside {
 	b.g = gatewaytest.Start(t, gatewaytest.Options{Default: "bad", Backends: []blobs.Backend{
 		{Name: "good", Backend: mem.New(), Jurisdiction: "XX"}, {Name: "bad", Backend: guarded}}})
 	var err error
-	if b.good, err = b.g.Engine.CreateBucket(t.Context(), "in-good", "XX", b.g.Engine.Accounts().Root().ID); err != nil {
+	if b.good, err = b.g.Engine.Buckets().Create(t.Context(), "in-good", "XX", b.g.Engine.Accounts().Root().ID); err != nil {
 		t.Fatal(err)
 	}
-	if b.bad, err = b.g.Engine.CreateBucket(t.Context(), "in-bad", "", b.g.Engine.Accounts().Root().ID); err != nil {
+	if b.bad, err = b.g.Engine.Buckets().Create(t.Context(), "in-bad", "", b.g.Engine.Accounts().Root().ID); err != nil {
 		t.Fatal(err)
 	}
 	return b

@@ -27,17 +27,18 @@ const root = "../.."
 // A folder that is not here may import nothing of ours; "X/…" stands for all
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
-	"api":             {"sigv4", "access", "accounts", "blobs", "engine", "iam", "inventory", "lifecycle", "meta", "requestlog", "s3err", "strict", "fair"},
-	"admin":           {"sigv4", "access", "accounts", "blobs", "engine", "iam", "meta", "requestlog", "s3err", "strict"},
+	"api":             {"sigv4", "access", "accounts", "blobs", "buckets", "engine", "iam", "inventory", "lifecycle", "meta", "requestlog", "s3err", "strict", "fair"},
+	"admin":           {"sigv4", "access", "accounts", "blobs", "buckets", "engine", "iam", "meta", "requestlog", "s3err", "strict"},
 	"iam":             {"sigv4", "access", "accounts", "bounded", "meta", "s3err", "strict", "fair"},
 	"fsck":            {"backends", "blobs", "encrypt", "engine", "meta", "records", "s3err"},
 	"accounts":        {"access", "bounded", "fair", "meta", "records", "s3err", "sigv4"},
 	"blobs":           {"backends", "bounded", "meta", "records", "s3err"},
+	"buckets":         {"accounts", "blobs", "bounded", "encrypt", "fair", "meta", "records", "s3err"},
 	"records":         {"encrypt", "meta"},
 	"workers":         {"blobs", "engine", "inventory", "lifecycle", "meta"},
-	"lifecycle":       {"engine", "fair", "meta", "s3err", "strict"},
-	"inventory":       {"engine", "fair", "lifecycle", "meta", "s3err", "strict"},
-	"engine":          {"accounts", "blobs", "bounded", "fair", "meta", "backends", "encrypt", "records", "s3err"},
+	"lifecycle":       {"buckets", "engine", "fair", "meta", "s3err", "strict"},
+	"inventory":       {"buckets", "engine", "fair", "lifecycle", "meta", "s3err", "strict"},
+	"engine":          {"accounts", "blobs", "buckets", "bounded", "fair", "meta", "backends", "encrypt", "records", "s3err"},
 	"meta":            {"s3err"},
 	"sigv4":           {"s3err", "strict"},
 	"access":          {"s3err", "strict", "fair"},

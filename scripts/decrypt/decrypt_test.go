@@ -95,7 +95,7 @@ func (d *data) must(err error) {
 }
 
 func (d *data) bucket(name string) meta.Bucket {
-	b, err := d.e.CreateBucket(d.t.Context(), name, "", d.e.Accounts().Root().ID)
+	b, err := d.e.Buckets().Create(d.t.Context(), name, "", d.e.Accounts().Root().ID)
 	d.must(err)
 	return b
 }
@@ -254,8 +254,8 @@ func TestVersions(t *testing.T) {
 	}
 	put("k", 100_000)
 	d.put(b, "a/plain", pattern(5))
-	d.must(d.e.SetVersioning(ctx, b, meta.VersioningEnabled))
-	b, err := d.e.Bucket(ctx, b.Name)
+	d.must(d.e.Buckets().SetVersioning(ctx, b, meta.VersioningEnabled))
+	b, err := d.e.Buckets().Get(ctx, b.Name)
 	d.must(err)
 	second := put("k", 200_000)
 	d.multipart(b, "k", []int{1, 2}, [][]byte{pattern(minPart), pattern(100)})

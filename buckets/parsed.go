@@ -1,4 +1,4 @@
-package engine
+package buckets
 
 import (
 	"crypto/sha256"

@@ -1,4 +1,4 @@
-package engine
+package buckets
 
 import (
 	"context"
@@ -11,9 +11,9 @@ import (
 // settingLimits is the name of a bucket's limits among its settings.
 const settingLimits = "limits"
 
-// BucketLimits are the limits of a bucket.
-func (e *Engine) BucketLimits(ctx context.Context, b meta.Bucket) (meta.Limits, error) {
-	s, err := e.ReadableSettings(ctx, b)
+// Limits are the limits of a bucket.
+func (bs *Buckets) Limits(ctx context.Context, b meta.Bucket) (meta.Limits, error) {
+	s, err := bs.ReadableSettings(ctx, b)
 	if err != nil {
 		return meta.Limits{}, err
 	}
@@ -21,19 +21,19 @@ func (e *Engine) BucketLimits(ctx context.Context, b meta.Bucket) (meta.Limits, 
 	return l, err
 }
 
-// SetBucketLimits replaces the limits of a bucket, also those that cannot be read.
-func (e *Engine) SetBucketLimits(ctx context.Context, b meta.Bucket, l meta.Limits) error {
+// SetLimits replaces the limits of a bucket, also those that cannot be read.
+func (bs *Buckets) SetLimits(ctx context.Context, b meta.Bucket, l meta.Limits) error {
 	doc, err := l.OfBucket()
 	if err != nil {
 		return err
 	}
-	return e.SetSetting(ctx, b, settingLimits, doc)
+	return bs.SetSetting(ctx, b, settingLimits, doc)
 }
 
-// ChangeBucketLimits changes the limits of a bucket from what they are. It calls
+// ChangeLimits changes the limits of a bucket from what they are. It calls
 // change again when they changed meanwhile.
-func (e *Engine) ChangeBucketLimits(ctx context.Context, b meta.Bucket, change func(*meta.Limits) error) error {
-	return e.UpdateSetting(ctx, b, settingLimits, func(s *Settings) ([]byte, error) {
+func (bs *Buckets) ChangeLimits(ctx context.Context, b meta.Bucket, change func(*meta.Limits) error) error {
+	return bs.UpdateSetting(ctx, b, settingLimits, func(s *Settings) ([]byte, error) {
 		l, _, err := Parsed(s, settingLimits, meta.ParseLimits)
 		if err == nil {
 			err = change(&l)
@@ -51,17 +51,17 @@ func quotaExceeded(of string) error {
 	return s3err.New(s3err.QuotaExceeded, "The quota of the %s is used up.", of)
 }
 
-// admit refuses to take up more than the quotas of the bucket and of its owner
+// Admit refuses to take up more than the quotas of the bucket and of its owner
 // have left. The usage that it is held against may be usageTTL old, but for
 // what this gateway itself stored since: so a quota may be exceeded by what all
 // other gateways store in that time.
-func (e *Engine) admit(ctx context.Context, b meta.Bucket, more meta.Usage) error {
-	l, err := e.BucketLimits(ctx, b)
+func (bs *Buckets) Admit(ctx context.Context, b meta.Bucket, more meta.Usage) error {
+	l, err := bs.Limits(ctx, b)
 	if err != nil {
 		return err
 	}
 	if l.Stored() {
-		u, err := e.usageOf(ctx, b.ID, e.store.BucketUsage)
+		u, err := bs.usageOf(ctx, b.ID, bs.Store.BucketUsage)
 		if err != nil {
 			return err
 		}
@@ -69,10 +69,10 @@ func (e *Engine) admit(ctx context.Context, b meta.Bucket, more meta.Usage) erro
 			return quotaExceeded("bucket")
 		}
 	}
-	if l, err = e.accounts.Limits(ctx, b.Owner); err != nil || !l.Stored() {
+	if l, err = bs.Accounts.Limits(ctx, b.Owner); err != nil || !l.Stored() {
 		return err
 	}
-	u, err := e.usageOf(ctx, b.Owner, e.store.OwnerUsage)
+	u, err := bs.usageOf(ctx, b.Owner, bs.Store.OwnerUsage)
 	if err != nil {
 		return fmt.Errorf("read a tenant's usage: %w", err)
 	}

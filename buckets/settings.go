@@ -1,4 +1,4 @@
-package engine
+package buckets
 
 import (
 	"context"
@@ -92,8 +92,8 @@ func (s *Settings) Names(prefix string) []string {
 
 // Settings returns the sub-resources of a bucket as of the bucket's revision:
 // what was cached under that is still so. It fails where one cannot be opened.
-func (e *Engine) Settings(ctx context.Context, b meta.Bucket) (*Settings, error) {
-	s, err := e.ReadableSettings(ctx, b)
+func (bs *Buckets) Settings(ctx context.Context, b meta.Bucket) (*Settings, error) {
+	s, err := bs.ReadableSettings(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -108,40 +108,40 @@ func (e *Engine) Settings(ctx context.Context, b meta.Bucket) (*Settings, error)
 
 // ReadableSettings is Settings where some cannot be opened: for who puts such a one
 // right, or depends on another alone.
-func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings, error) {
-	if s, ok := e.settings.Get(b.ID); ok && s.revision == b.Revision {
+func (bs *Buckets) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings, error) {
+	if s, ok := bs.settings.Get(b.ID); ok && s.revision == b.Revision {
 		return s, nil
 	}
-	if b.Revision == 0 && e.sealing() < meta.SealingWhole {
+	if b.Revision == 0 && bs.Records.Sealing() < meta.SealingWhole {
 		return &Settings{}, nil // nothing was ever set
 	}
 	within, done := meta.Patiently(ctx) // others wait for as long as for a call of the store
-	leave, err := e.readingSettings.Enter(within, b.Owner)
+	leave, err := bs.reading.Enter(within, b.Owner)
 	done()
 	if err != nil {
 		return nil, meta.Coded(err)
 	}
 	defer leave()
-	if s, ok := e.settings.Get(b.ID); ok && s.revision == b.Revision {
+	if s, ok := bs.settings.Get(b.ID); ok && s.revision == b.Revision {
 		return s, nil // somebody read them meanwhile
 	}
-	rows, err := e.store.BucketSettings(ctx, b.ID)
+	rows, err := bs.Store.BucketSettings(ctx, b.ID)
 	if errors.Is(err, meta.ErrNoBucket) {
-		return nil, noSuchBucket(b.Name)
+		return nil, NoSuch(b.Name)
 	} else if err != nil {
 		return nil, meta.Coded(err)
 	}
-	all, err := e.bucketGenerations(ctx, b.ID)
+	all, err := bs.generations(ctx, b.ID)
 	if err != nil {
 		return nil, err
 	}
-	sums, err := e.recordedSums(&rows)
+	sums, err := bs.recordedSums(&rows)
 	if err != nil {
 		return nil, err
 	}
 	s := &Settings{
 		revision: rows.Bucket.Revision, sums: sums, documents: make(map[string]string, len(rows.Settings)),
-		shared: e.parsed,
+		shared: bs.parsed,
 		broken: make(map[string]error), parsed: make(map[string]any),
 	}
 	for _, row := range rows.Settings {
@@ -150,39 +150,37 @@ func (e *Engine) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings
 			document, err = nil, records.Edited("the row of a setting", errors.New("it is not the one that the bucket's record names"))
 		}
 		if err != nil {
-			s.broken[row.Name] = internal("open the setting "+row.Name+" of bucket "+b.Name, err)
+			s.broken[row.Name] = fmt.Errorf("open the setting %s of bucket %s: %w", row.Name, b.Name, err)
 		}
-		s.documents[row.Name] = e.settings.Shared(string(document))
+		s.documents[row.Name] = bs.settings.Shared(string(document))
 	}
 	s.missing = missingOf(sums, rows.Settings)
 	if len(s.broken)+len(s.missing) == 0 { // else it may be the keys that are not known yet
-		e.settings.Put(b.ID, s)
+		bs.settings.Put(b.ID, s)
 	} else {
-		e.reportSettings(b, s)
+		bs.reportBroken(b, s)
 	}
 	return s, nil
 }
 
-// reportSettings reports that settings of a bucket are damaged, unless what is not known
+// reportBroken reports that settings of a bucket are damaged, unless what is not known
 // are the keys.
-func (e *Engine) reportSettings(b meta.Bucket, s *Settings) {
+func (bs *Buckets) reportBroken(b meta.Bucket, s *Settings) {
 	err := errors.Join(slices.Collect(maps.Values(s.broken))...)
 	if len(s.missing) > 0 {
 		err = errors.Join(err, records.Edited("the settings of a bucket", fmt.Errorf("%d were removed", len(s.missing))))
 	}
-	if unlike(err) {
-		e.report(&Damage{Kind: DamageRow, Bucket: b.Name, BucketID: b.ID, cause: err})
-	}
+	bs.Damaged(b, err)
 }
 
 // recordedSums are what the record of a bucket says of its settings, or what their
 // rows do where it has none yet.
-func (e *Engine) recordedSums(rows *meta.BucketSettings) (settingSums, error) {
-	encoded, err := e.provenSums(&rows.Bucket)
+func (bs *Buckets) recordedSums(rows *meta.BucketSettings) (settingSums, error) {
+	encoded, err := bs.provenSums(&rows.Bucket)
 	if err != nil {
 		return nil, err
 	}
-	if e.sealing() < meta.SealingRenewed || len(rows.Bucket.Record) == 0 {
+	if bs.Records.Sealing() < meta.SealingRenewed || len(rows.Bucket.Record) == 0 {
 		return sumSettings(rows.Settings), nil
 	}
 	return decodeSums(encoded)
@@ -213,20 +211,20 @@ func openSetting(all map[uint32]*encrypt.BucketKeys, row meta.Setting) ([]byte, 
 // SetSetting stores a sub-resource of a bucket, or removes it when the document is
 // empty. It is seen by every request, on every gateway, that finds the bucket
 // after it returned.
-func (e *Engine) SetSetting(ctx context.Context, b meta.Bucket, name string, document []byte) error {
-	return e.UpdateSetting(ctx, b, name, func(*Settings) ([]byte, error) { return document, nil })
+func (bs *Buckets) SetSetting(ctx context.Context, b meta.Bucket, name string, document []byte) error {
+	return bs.UpdateSetting(ctx, b, name, func(*Settings) ([]byte, error) { return document, nil })
 }
 
 // UpdateSetting is SetSetting of what update makes of the present settings, of which
 // some may not be opened: those it must not take for absent. It is called again when
 // they changed meanwhile, for as long as a contest goes on: OperationAborted.
-func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, update func(*Settings) ([]byte, error)) error {
-	keys, err := e.bucketKeys(ctx, b.ID)
+func (bs *Buckets) UpdateSetting(ctx context.Context, b meta.Bucket, name string, update func(*Settings) ([]byte, error)) error {
+	keys, err := bs.Keys(ctx, b.ID)
 	if err != nil {
 		return err
 	}
 	for c := (meta.Contest{}); ; {
-		s, err := e.ReadableSettings(ctx, b)
+		s, err := bs.ReadableSettings(ctx, b)
 		if err != nil {
 			return err
 		}
@@ -244,13 +242,13 @@ func (e *Engine) UpdateSetting(ctx context.Context, b meta.Bucket, name string, 
 		if s.revision != b.Revision { // what update saw is not what would be replaced
 			err = meta.ErrConflict
 		} else {
-			err = e.changeBucket(ctx, b, s.sums.with(row), func(ctx context.Context, c meta.Change) error { return e.store.SetSetting(ctx, b.ID, c, row) })
+			err = bs.change(ctx, b, s.sums.with(row), func(ctx context.Context, c meta.Change) error { return bs.Store.SetSetting(ctx, b.ID, c, row) })
 		}
 		if !errors.Is(err, meta.ErrConflict) {
 			return meta.Coded(err)
 		}
 		if err = c.Again(ctx); err == nil {
-			b, err = e.SameBucket(ctx, b)
+			b, err = bs.Reread(ctx, b)
 		}
 		if err != nil {
 			return meta.Coded(err)

@@ -1,4 +1,4 @@
-package engine
+package buckets
 
 import (
 	"net/netip"
@@ -19,10 +19,10 @@ var (
 	reservedSuffixes = []string{"-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"}
 )
 
-// CheckBucketName refuses, as InvalidBucketName, what cannot be the name of a general
+// CheckName refuses, as InvalidBucketName, what cannot be the name of a general
 // purpose bucket.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-func CheckBucketName(name string) error {
+func CheckName(name string) error {
 	bad := s3err.New(s3err.InvalidBucketName, "").With("BucketName", name)
 	if len(name) < minBucketName || len(name) > maxBucketName {
 		return bad

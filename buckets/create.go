@@ -1,4 +1,4 @@
-package engine
+package buckets
 
 import (
 	"context"
@@ -10,68 +10,94 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// CreateBucket makes a bucket with a seed of its own, on a backend that
+// DefaultMax is how many buckets a tenant may have: as many as on AWS.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/BucketRestrictions.html
+const DefaultMax = 10_000
+
+// mayHaveMore returns how many buckets a tenant may have, or TooManyBuckets where it has
+// them. The store counts again when it adds one: this spares a request that will be refused
+// a wrapped seed and a transaction.
+func (bs *Buckets) mayHaveMore(ctx context.Context, owner meta.ID) (most int, err error) {
+	l, err := bs.Accounts.Limits(ctx, owner)
+	if err != nil {
+		return 0, err
+	}
+	most = bs.MaxBuckets
+	if l.Buckets > 0 {
+		most = int(min(l.Buckets, meta.MaxBucketCount))
+	}
+	has, err := bs.Store.CountBuckets(ctx, owner, most)
+	if err != nil {
+		return 0, meta.Coded(err)
+	}
+	if has >= most {
+		return 0, s3err.TooManyBuckets
+	}
+	return most, nil
+}
+
+// Create makes a bucket with a seed of its own, on a backend that
 // satisfies what its owner demands and what its LocationConstraint does: where
 // that names a configured backend, region or jurisdiction, it is a demand that
 // stays with the bucket. Errors: InvalidBucketName, InvalidLocationConstraint,
 // AccessDenied where the owner's demand cannot be met, BucketAlreadyOwnedByYou,
 // BucketAlreadyExists.
-func (e *Engine) CreateBucket(ctx context.Context, name, constraint string, owner meta.ID) (meta.Bucket, error) {
-	return e.createBucket(ctx, meta.Bucket{Name: name, Owner: owner, Region: constraint})
+func (bs *Buckets) Create(ctx context.Context, name, constraint string, owner meta.ID) (meta.Bucket, error) {
+	return bs.create(ctx, meta.Bucket{Name: name, Owner: owner, Region: constraint})
 }
 
-// CreateLockedBucket is CreateBucket for a bucket whose versions can be locked, with
+// CreateLocked is Create for a bucket whose versions can be locked, with
 // versioning enabled.
-func (e *Engine) CreateLockedBucket(ctx context.Context, name, constraint string, owner meta.ID) (meta.Bucket, error) {
-	return e.createBucket(ctx, meta.Bucket{Name: name, Owner: owner, Region: constraint, Versioning: meta.VersioningEnabled, Lock: true})
+func (bs *Buckets) CreateLocked(ctx context.Context, name, constraint string, owner meta.ID) (meta.Bucket, error) {
+	return bs.create(ctx, meta.Bucket{Name: name, Owner: owner, Region: constraint, Versioning: meta.VersioningEnabled, Lock: true})
 }
 
 // maxPlaceTries is how often a new bucket looks for a place because the backends
 // changed meanwhile.
 const maxPlaceTries = 4
 
-func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
-	if err := CheckBucketName(b.Name); err != nil {
+func (bs *Buckets) create(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
+	if err := CheckName(b.Name); err != nil {
 		return meta.Bucket{}, err
 	}
-	b.ID, b.Created = meta.NewID(), e.now()
-	most, err := e.mayHaveMore(ctx, b.Owner)
+	b.ID, b.Created = meta.NewID(), bs.Now()
+	most, err := bs.mayHaveMore(ctx, b.Owner)
 	if errors.Is(err, s3err.TooManyBuckets) {
-		return e.unlessThere(ctx, &b, err)
+		return bs.unlessThere(ctx, &b, err)
 	} else if err != nil {
 		return meta.Bucket{}, err
 	}
-	own, err := e.demands(ctx, &b)
+	own, err := bs.demands(ctx, &b)
 	if err != nil {
 		return meta.Bucket{}, err
 	}
 	seed := encrypt.NewSeed()
 	const generation = 1
-	wrapped, err := e.provider.Wrap(ctx, e.bucketContext(b.ID, generation), seed[:])
+	wrapped, err := bs.Provider.Wrap(ctx, bs.seedContext(b.ID, generation), seed[:])
 	if err != nil {
-		return meta.Bucket{}, internal("wrap a bucket seed", err)
+		return meta.Bucket{}, ofProvider("wrap a bucket seed", err)
 	}
-	ctx, sealing, done, err := e.sealAs(ctx)
+	ctx, sealing, done, err := bs.SealAs(ctx)
 	if err != nil {
 		return meta.Bucket{}, err
 	}
 	defer done()
-	if err := e.sealBucket(sealing, &b, nil); err != nil {
+	if err := bs.seal(sealing, &b, nil); err != nil {
 		return meta.Bucket{}, err
 	}
 	for try := 1; ; try++ {
-		if b.Backend, err = e.blobs.Pick(&b, own); err == nil {
-			err = e.store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped}, most)
+		if b.Backend, err = bs.Blobs.Pick(&b, own); err == nil {
+			err = bs.Store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped}, most)
 			if !errors.Is(err, meta.ErrConflict) {
-				return e.created(ctx, b, err)
+				return bs.created(ctx, b, err)
 			}
 		}
 		if try == maxPlaceTries && blobs.IsUnregistered(err) {
-			return e.unlessThere(ctx, &b, err)
+			return bs.unlessThere(ctx, &b, err)
 		} else if try == maxPlaceTries {
 			return meta.Bucket{}, meta.Coded(err)
 		}
-		if err = e.blobs.Refresh(ctx); err != nil {
+		if err = bs.Blobs.Refresh(ctx); err != nil {
 			return meta.Bucket{}, meta.Coded(err)
 		}
 	}
@@ -79,8 +105,8 @@ func (e *Engine) createBucket(ctx context.Context, b meta.Bucket) (meta.Bucket, 
 
 // unlessThere is why no bucket can be made now, unless it is there: it would be none more,
 // and clients make sure of theirs at each start.
-func (e *Engine) unlessThere(ctx context.Context, b *meta.Bucket, why error) (meta.Bucket, error) {
-	now, err := e.Bucket(ctx, b.Name)
+func (bs *Buckets) unlessThere(ctx context.Context, b *meta.Bucket, why error) (meta.Bucket, error) {
+	now, err := bs.Get(ctx, b.Name)
 	switch {
 	case errors.Is(err, s3err.NoSuchBucket):
 		return meta.Bucket{}, why
@@ -91,7 +117,7 @@ func (e *Engine) unlessThere(ctx context.Context, b *meta.Bucket, why error) (me
 }
 
 // created says what became of a new bucket.
-func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bucket, error) {
+func (bs *Buckets) created(ctx context.Context, b meta.Bucket, err error) (meta.Bucket, error) {
 	switch {
 	case errors.Is(err, meta.ErrTooMany):
 		return meta.Bucket{}, s3err.TooManyBuckets
@@ -104,9 +130,9 @@ func (e *Engine) created(ctx context.Context, b meta.Bucket, err error) (meta.Bu
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
-	now, again := e.store.Bucket(ctx, b.Name)
+	now, again := bs.Store.Bucket(ctx, b.Name)
 	if again == nil {
-		again = e.ProveBucket(&now)
+		again = bs.Prove(&now)
 	}
 	switch {
 	case again == nil && now.ID == b.ID:
@@ -130,8 +156,8 @@ func taken(b *meta.Bucket, now meta.Bucket) (meta.Bucket, error) {
 }
 
 // demands fills in the bucket's residency and returns that of its owner.
-func (e *Engine) demands(ctx context.Context, b *meta.Bucket) (own string, err error) {
-	u, err := e.accounts.Existing(ctx, b.Owner)
+func (bs *Buckets) demands(ctx context.Context, b *meta.Bucket) (own string, err error) {
+	u, err := bs.Accounts.Existing(ctx, b.Owner)
 	if errors.Is(err, meta.ErrNotFound) {
 		return "", s3err.InvalidAccessKeyID // removed since the request was signed
 	} else if err != nil {
@@ -141,12 +167,12 @@ func (e *Engine) demands(ctx context.Context, b *meta.Bucket) (own string, err e
 		b.Residency = append(b.Residency, u.Residency)
 	}
 	switch {
-	case b.Region == "" || b.Region == e.region:
-	case e.blobs.HasPlace(b.Region):
+	case b.Region == "" || b.Region == bs.Region:
+	case bs.Blobs.HasPlace(b.Region):
 		if b.Region != u.Residency {
 			b.Residency = append(b.Residency, b.Region)
 		}
-	case e.blobs.Placed():
+	case bs.Blobs.Placed():
 		return "", invalidLocation(b.Region, "")
 	}
 	return u.Residency, nil

@@ -1,4 +1,4 @@
-package engine
+package buckets
 
 import (
 	"bytes"
@@ -11,48 +11,8 @@ import (
 	"github.com/sanctum-storage/gateway/records"
 )
 
-// Kinds of records, as they are sealed.
-const (
-	recordDeployment = "record/deployment"
-	recordBucket     = "record/bucket"
-)
-
-// deploymentFacts are what a deployment's record says. Times are in microseconds
-// since 1970, as in rows.
-type deploymentFacts struct {
-	Root    meta.ID      `json:"root"`
-	Created int64        `json:"created"`
-	Sealing meta.Sealing `json:"sealing"`
-}
-
-func deploymentFactsOf(d *meta.Deployment) deploymentFacts {
-	return deploymentFacts{d.Root, d.Created.UnixMicro(), d.Sealing}
-}
-
-// sealDeployment gives the row its record.
-func (e *Engine) sealDeployment(d *meta.Deployment) (err error) {
-	d.Record = nil
-	if d.Sealing >= meta.SealingRenewed {
-		d.Record, err = records.Seal(e.records, recordDeployment, d.ID[:], deploymentFactsOf(d))
-	}
-	return err
-}
-
-// proveDeployment holds the deployment's row against its record. Whether it is to
-// have one is the row's to say, and the backends' markers' to refute.
-func (e *Engine) proveDeployment(d *meta.Deployment) error {
-	if d.Sealing == 0 {
-		d.Sealing = meta.SealingLegacy
-	}
-	if d.Sealing == meta.SealingLegacy && len(d.Record) == 0 {
-		return nil
-	}
-	facts, err := records.Open[deploymentFacts](e.records, recordDeployment, d.ID[:], d.Record)
-	if err == nil && facts != deploymentFactsOf(d) {
-		err = errors.New("it is not what its record says")
-	}
-	return records.Edited("the deployment's row", err)
-}
+// recordBucket is the kind of a bucket's record.
+const recordBucket = "record/bucket"
 
 // bucketFacts are what a bucket's record says, but for its settings.
 type bucketFacts struct {
@@ -155,11 +115,11 @@ func decodeSums(b []byte) (settingSums, error) {
 	return sums, nil
 }
 
-// sealBucket gives a bucket's row its record, or none by an early sealing.
-func (e *Engine) sealBucket(s meta.Sealing, b *meta.Bucket, sums settingSums) (err error) {
+// seal gives a bucket's row its record, or none by an early sealing.
+func (bs *Buckets) seal(s meta.Sealing, b *meta.Bucket, sums settingSums) (err error) {
 	b.Record = nil
 	if s >= meta.SealingRenewed {
-		b.Record, err = records.Seal(e.records, recordBucket, b.ID[:], bucketRecord{bucketFactsOf(b), sums.encode()})
+		b.Record, err = records.Seal(bs.Records, recordBucket, b.ID[:], bucketRecord{bucketFactsOf(b), sums.encode()})
 	}
 	return err
 }
@@ -194,36 +154,36 @@ func (p *provenBucket) same(b *meta.Bucket) bool {
 		slices.Equal(r.Residency, b.Residency) && bytes.Equal(r.Record, b.Record)
 }
 
-// ProveBucket holds a bucket's row against its record, which costs next to nothing
+// Prove holds a bucket's row against its record, which costs next to nothing
 // when the same row was proven a while ago. Backend is not in it: a draining changes
 // it for many at once, and what a bucket demands of the place of its bytes is held
 // against the backend itself.
-func (e *Engine) ProveBucket(b *meta.Bucket) error {
-	_, err := e.provenSums(b)
+func (bs *Buckets) Prove(b *meta.Bucket) error {
+	_, err := bs.provenSums(b)
 	return err
 }
 
 // provenSums is ProveBucket, and returns the encoded sums of the record; nil for a
 // row that has none, which is told from one without settings by the record.
-func (e *Engine) provenSums(b *meta.Bucket) ([]byte, error) {
-	sealing := e.sealing()
+func (bs *Buckets) provenSums(b *meta.Bucket) ([]byte, error) {
+	sealing := bs.Records.Sealing()
 	if sealing < meta.SealingRenewed || len(b.Record) == 0 && sealing < meta.SealingWhole {
 		return nil, nil
 	}
-	if p, ok := e.proven.Get(b.ID); ok && p.same(b) {
+	if p, ok := bs.proven.Get(b.ID); ok && p.same(b) {
 		return p.sums, nil
 	}
 	what := "the row of bucket " + b.ID.String()
 	if len(b.Record) == 0 {
 		return nil, records.Edited(what, records.ErrNone)
 	}
-	sealed, err := records.Open[bucketRecord](e.records, recordBucket, b.ID[:], b.Record)
+	sealed, err := records.Open[bucketRecord](bs.Records, recordBucket, b.ID[:], b.Record)
 	if err != nil {
 		return nil, records.Edited(what, fmt.Errorf("open its record: %w", err))
 	}
 	if sealed.bucketFacts != bucketFactsOf(b) {
 		return nil, records.Edited(what, errors.New("it is not what its record says"))
 	}
-	e.proven.Put(b.ID, &provenBucket{*b, sealed.Settings})
+	bs.proven.Put(b.ID, &provenBucket{*b, sealed.Settings})
 	return sealed.Settings, nil
 }

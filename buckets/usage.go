@@ -1,4 +1,4 @@
-package engine
+package buckets
 
 import (
 	"context"
@@ -31,43 +31,43 @@ func (u *usageSeen) add(more meta.Usage) {
 }
 
 // usageOf is what a bucket or a tenant takes up, as far as this process knows.
-func (e *Engine) usageOf(ctx context.Context, id meta.ID, read func(context.Context, meta.ID) (meta.Usage, error)) (meta.Usage, error) {
-	if u, ok := e.usages.Get(id); ok {
+func (bs *Buckets) usageOf(ctx context.Context, id meta.ID, read func(context.Context, meta.ID) (meta.Usage, error)) (meta.Usage, error) {
+	if u, ok := bs.usages.Get(id); ok {
 		return u.now(), nil
 	}
 	stored, err := read(ctx, id)
 	if err != nil {
 		return meta.Usage{}, meta.Coded(err)
 	}
-	e.usages.Put(id, &usageSeen{store: stored})
+	bs.usages.Put(id, &usageSeen{store: stored})
 	return stored, nil
 }
 
-// charge notes what a commit of this process added, for as long as the store's
+// Charge notes what a commit of this process added, for as long as the store's
 // usage is not read again.
-func (e *Engine) charge(b meta.Bucket, more meta.Usage) {
+func (bs *Buckets) Charge(b meta.Bucket, more meta.Usage) {
 	for _, id := range []meta.ID{b.ID, b.Owner} {
-		if u, ok := e.usages.Get(id); ok {
+		if u, ok := bs.usages.Get(id); ok {
 			u.add(more)
 		}
 	}
 }
 
-// freed has the usage read again after something of a bucket was removed, so that
+// Freed has the usage read again after something of a bucket was removed, so that
 // there is room for it at once.
-func (e *Engine) freed(b meta.Bucket) {
-	e.usages.Drop(b.ID)
-	e.usages.Drop(b.Owner)
+func (bs *Buckets) Freed(b meta.Bucket) {
+	bs.usages.Drop(b.ID)
+	bs.usages.Drop(b.Owner)
 }
 
-// BucketUsage is what a bucket's versions take up, exactly.
-func (e *Engine) BucketUsage(ctx context.Context, b meta.Bucket) (meta.Usage, error) {
-	u, err := e.store.BucketUsage(ctx, b.ID)
+// Usage is what a bucket's versions take up, exactly.
+func (bs *Buckets) Usage(ctx context.Context, b meta.Bucket) (meta.Usage, error) {
+	u, err := bs.Store.BucketUsage(ctx, b.ID)
 	return u, meta.Coded(err)
 }
 
 // TenantUsage is what all buckets of a tenant take up, exactly.
-func (e *Engine) TenantUsage(ctx context.Context, id meta.ID) (meta.Usage, error) {
-	u, err := e.store.OwnerUsage(ctx, id)
+func (bs *Buckets) TenantUsage(ctx context.Context, id meta.ID) (meta.Usage, error) {
+	u, err := bs.Store.OwnerUsage(ctx, id)
 	return u, meta.Coded(err)
 }

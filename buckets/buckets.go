@@ -1,0 +1,74 @@
+// Package buckets is what a bucket is beside its objects: its row and the proof of it, its
+// keys, its settings, its versioning and lock, what its quota leaves, and who may have how
+// many. It keeps them in the store, sealed, and remembers them for a moment. It knows no
+// object, no HTTP and no concrete backend.
+//
+// Errors that the client is to be told of carry an s3err.Code. Everything else is an
+// internal fault.
+package buckets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sanctum-storage/gateway/accounts"
+	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/fair"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Store is what buckets are kept in.
+type Store interface {
+	meta.Buckets
+	SetBucketRecord(ctx context.Context, bucket meta.ID, c meta.Change) error
+	BucketUsage(ctx context.Context, bucket meta.ID) (meta.Usage, error)
+	OwnerUsage(ctx context.Context, owner meta.ID) (meta.Usage, error)
+}
+
+// Config is what Buckets work with. The caller keeps ownership of the store and the key
+// provider.
+type Config struct {
+	Store      Store
+	Records    *records.Records
+	Accounts   *accounts.Accounts
+	Blobs      *blobs.Blobs // which know the backends that buckets are placed on
+	Provider   encrypt.Provider
+	Deployment encrypt.Deployment
+	// SealAs is the sealing that a write goes by, from when it makes its row until the
+	// store has answered. The caller calls done then, which is never nil, and writes
+	// under the context that it returns.
+	SealAs func(context.Context) (ctx context.Context, s meta.Sealing, done func(), err error)
+	// Damaged is told of a bucket with settings that cannot be opened, and why.
+	Damaged    func(b meta.Bucket, why error)
+	Region     string // the gateway's own: a constraint of it demands nothing
+	MaxBuckets int    // of a tenant whose limits do not say
+	Now        func() time.Time
+}
+
+// Buckets serve any number of goroutines at once.
+type Buckets struct {
+	Config
+	remembered
+	reading *fair.Turns[meta.ID] // of settings, by owner
+}
+
+// New returns the buckets of a deployment.
+func New(c Config) *Buckets {
+	return &Buckets{Config: c, remembered: newRemembered(), reading: fair.NewTurns[meta.ID](settingReads)}
+}
+
+// settleTimeout bounds the look for what became of a write whose answer was lost.
+const settleTimeout = 10 * time.Second
+
+// ofProvider says what failed; a key provider that is away is a passing state.
+func ofProvider(doing string, err error) error {
+	if errors.Is(err, encrypt.ErrUnavailable) {
+		return s3err.Wrap(s3err.ServiceUnavailable, fmt.Errorf("%s: %w", doing, err))
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

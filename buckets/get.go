@@ -1,0 +1,70 @@
+package buckets
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// Get finds a bucket, or NoSuchBucket.
+func (bs *Buckets) Get(ctx context.Context, name string) (meta.Bucket, error) {
+	b, err := bs.Store.Bucket(ctx, name)
+	if errors.Is(err, meta.ErrNoBucket) {
+		return b, NoSuch(name)
+	}
+	if err == nil {
+		err = bs.Prove(&b)
+	}
+	return b, meta.Coded(err)
+}
+
+// Reread reads a bucket's row anew; one of the same name is another.
+func (bs *Buckets) Reread(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
+	now, err := bs.Get(ctx, b.Name)
+	if err == nil && now.ID != b.ID {
+		return now, NoSuch(b.Name)
+	}
+	return now, err
+}
+
+// List returns buckets in the order of their names.
+func (bs *Buckets) List(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket, error) {
+	page, err := bs.Store.ListBuckets(ctx, q)
+	if err != nil {
+		return nil, meta.Coded(err)
+	}
+	for i := range page {
+		if err := bs.Prove(&page[i]); err != nil {
+			return nil, err
+		}
+	}
+	return page, nil
+}
+
+// Delete removes a bucket without versions and delete markers; its uploads in
+// progress end with it.
+func (bs *Buckets) Delete(ctx context.Context, b meta.Bucket) error {
+	err := bs.Store.DeleteBucket(ctx, b.ID)
+	switch {
+	case errors.Is(err, meta.ErrNotEmpty) && b.Versioning != meta.VersioningOff:
+		return s3err.New(s3err.BucketNotEmpty, "The bucket you tried to delete is not empty. You must delete all versions in the bucket.").
+			With("BucketName", b.Name)
+	case errors.Is(err, meta.ErrNotEmpty):
+		return s3err.New(s3err.BucketNotEmpty, "").With("BucketName", b.Name)
+	case errors.Is(err, meta.ErrNoBucket):
+		return NoSuch(b.Name)
+	}
+	if err == nil {
+		bs.keys.Drop(b.ID)
+		bs.proven.Drop(b.ID)
+		bs.settings.Drop(b.ID)
+	}
+	return meta.Coded(err)
+}
+
+// NoSuch is the error of a bucket that there is not: NoSuchBucket.
+func NoSuch(name string) error {
+	return s3err.New(s3err.NoSuchBucket, "").With("BucketName", name)
+}

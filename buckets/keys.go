@@ -1,0 +1,75 @@
+package buckets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+func (bs *Buckets) seedContext(bucket meta.ID, generation uint32) encrypt.Context {
+	return encrypt.Context{Deployment: bs.Deployment, Purpose: "bucket", ID: bucket, Generation: generation}
+}
+
+// Keys returns the keys of the newest generation, for sealing.
+func (bs *Buckets) Keys(ctx context.Context, bucket meta.ID) (*encrypt.BucketKeys, error) {
+	all, err := bs.generations(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	var newest *encrypt.BucketKeys
+	for _, k := range all {
+		if newest == nil || k.Generation() > newest.Generation() {
+			newest = k
+		}
+	}
+	return newest, nil
+}
+
+// KeysOf returns the keys of exactly one generation, for opening.
+func (bs *Buckets) KeysOf(ctx context.Context, bucket meta.ID, generation uint32) (*encrypt.BucketKeys, error) {
+	all, err := bs.generations(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	if k := all[generation]; k != nil {
+		return k, nil
+	}
+	return nil, fmt.Errorf("%w: generation %d of bucket %v", errNoGeneration, generation, bucket)
+}
+
+// errNoGeneration: a row names a generation of its bucket's keys that there is not.
+var errNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", records.ErrEdited)
+
+func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
+	if all, ok := bs.keys.Get(bucket); ok {
+		return all, nil
+	}
+	seeds, err := bs.Store.BucketSeeds(ctx, bucket)
+	if errors.Is(err, meta.ErrNoBucket) {
+		return nil, s3err.NoSuchBucket
+	} else if err != nil {
+		return nil, meta.Coded(err)
+	}
+	all := make(map[uint32]*encrypt.BucketKeys, len(seeds))
+	for _, s := range seeds {
+		raw, err := bs.Provider.Unwrap(ctx, bs.seedContext(bucket, s.Generation), s.Wrapped)
+		if err != nil {
+			return nil, ofProvider("unwrap a bucket seed", err)
+		}
+		if len(raw) != len(encrypt.Seed{}) {
+			return nil, fmt.Errorf("the key provider returned a seed of %d bytes", len(raw))
+		}
+		all[s.Generation] = encrypt.DeriveBucketKeys(encrypt.Seed(raw), bs.Deployment, bucket, s.Generation)
+	}
+	bs.keys.Put(bucket, all)
+	return all, nil
+}
+
+// KeyName is the name of the key-encryption key that SSE-KMS may ask for: that of
+// the key provider.
+func (bs *Buckets) KeyName() string { return bs.Provider.Name() }

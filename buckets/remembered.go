@@ -1,0 +1,62 @@
+package buckets
+
+import (
+	"time"
+
+	"github.com/sanctum-storage/gateway/bounded"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// KeysTTL is how long a bucket's keys are remembered, should they be destroyed or
+// renewed. All else that is remembered is held against the bucket's row as it is now.
+const KeysTTL = time.Minute
+
+// The memory of Buckets takes up no more bytes than these. Each entry is counted so that
+// it is rather too much than too little.
+const (
+	MaxSettingsBytes = 64 << 20 // settings of buckets, and what is made of them
+	MaxParsedBytes   = 32 << 20 // what is made of settings, by their text
+	MaxKeyBytes      = 16 << 20 // unwrapped keys
+	MaxProvenBytes   = 8 << 20  // rows that stood the proof
+	MaxUsageBytes    = 4 << 20  // buckets' and tenants' usages
+	generationBytes  = 2 << 10  // one generation of a bucket's keys
+	usageSeenBytes   = 64
+)
+
+// remembered is what Buckets remember of the store for a moment.
+type remembered struct {
+	keys     *bounded.Cache[meta.ID, map[uint32]*encrypt.BucketKeys]
+	proven   *bounded.Cache[meta.ID, *provenBucket] // by id of the bucket
+	settings *bounded.Cache[meta.ID, *Settings]
+	parsed   *bounded.Cache[parsedKey, any]
+	usages   *bounded.Cache[meta.ID, *usageSeen]
+}
+
+func newRemembered() remembered {
+	return remembered{
+		keys: bounded.New(bounded.Options[meta.ID, map[uint32]*encrypt.BucketKeys]{
+			Bytes: MaxKeyBytes, TTL: KeysTTL,
+			Size: func(_ meta.ID, all map[uint32]*encrypt.BucketKeys) int { return generationBytes * len(all) },
+		}),
+		proven: bounded.New(bounded.Options[meta.ID, *provenBucket]{
+			Bytes: MaxProvenBytes, TTL: KeysTTL, Size: func(_ meta.ID, p *provenBucket) int { return p.size() },
+		}),
+		settings: bounded.New(bounded.Options[meta.ID, *Settings]{
+			Bytes: MaxSettingsBytes, TTL: KeysTTL,
+			Size:  func(_ meta.ID, s *Settings) int { return s.size() },
+			Parts: func(s *Settings) []bounded.Part { return s.parts() },
+		}),
+		parsed: bounded.New(bounded.Options[parsedKey, any]{Bytes: MaxParsedBytes, Size: func(k parsedKey, v any) int { return k.size(v) }}),
+		usages: bounded.New(bounded.Options[meta.ID, *usageSeen]{
+			Bytes: MaxUsageBytes, TTL: usageTTL, Size: func(meta.ID, *usageSeen) int { return usageSeenBytes },
+		}),
+	}
+}
+
+// Caches are the memory of Buckets, to be swept and measured.
+func (bs *Buckets) Caches() []bounded.Swept { return bs.caches() }
+
+func (r *remembered) caches() []bounded.Swept {
+	return []bounded.Swept{r.keys, r.proven, r.settings, r.parsed, r.usages}
+}
