@@ -309,6 +309,49 @@ func testRemoveObjects(f *fixture) {
 	f.checkLedger()
 }
 
+// Removals of one batch that meet: a blob that several keys share dies with the last of
+// them, and a key that is named twice is not there the second time. Of a batch of any size
+// each key goes.
+func testRemoveBatch(f *fixture) {
+	b := f.bucket("b")
+	shared := f.put(b, "shared 1")
+	f.ok(f.share(b, "shared 2", shared.Body.Blob, 0))
+	f.ok(f.share(b, "kept", shared.Body.Blob, 0))
+	f.putInline(b, "inline")
+	rs := []meta.Removal{{Key: "shared 2"}, {Key: "inline"}, {Key: "absent"}, {Key: "shared 1"}, {Key: "shared 2"}}
+	done, err := f.s.RemoveObjects(f.ctx, b, meta.VersioningOff, rs, f.now)
+	f.ok(err)
+	for i, there := range []bool{true, true, false, true, false} {
+		if done[i].Err != nil || done[i].Found.ID.IsZero() == there {
+			f.Errorf("removal %d of %q: %+v", i, rs[i].Key, done[i])
+		}
+	}
+	f.wantBlob(shared.Body.Blob, meta.BlobLive, 1)
+	f.remove(b, "kept")
+	f.wantBlob(shared.Body.Blob, meta.BlobDead, 0)
+
+	for _, n := range []int{1, 2, 10, 11, meta.MaxBatch} {
+		var vs []meta.Version
+		var rs []meta.Removal
+		for i := range n {
+			vs = append(vs, f.put(b, fmt.Sprint("key ", n-i)))
+			rs = append(rs, meta.Removal{Key: vs[i].Key})
+		}
+		done, err := f.s.RemoveObjects(f.ctx, b, meta.VersioningOff, rs, f.now)
+		f.ok(err)
+		for i, v := range vs {
+			if done[i].Err != nil || done[i].Found.ID != v.ID {
+				f.Fatalf("removal %d of %d: %+v, want %s", i, n, done[i], v.ID)
+			}
+			f.wantBlob(v.Body.Blob, meta.BlobDead, 0)
+		}
+	}
+	if page, err := f.s.ListObjects(f.ctx, meta.ListQuery{Bucket: b, Limit: 1}); err != nil || len(page.Entries) > 0 {
+		f.Errorf("%+v, %v are left", page.Entries, err)
+	}
+	f.checkLedger()
+}
+
 // An intent that fails late leaves no trace of its earlier changes.
 func testNothingChanged(f *fixture) {
 	b := f.bucket("b")

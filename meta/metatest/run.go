@@ -71,6 +71,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"shared bodies", testSharedBodies},
 		{"copy onto itself", testCopyOntoItself},
 		{"remove objects", testRemoveObjects},
+		{"remove a batch", testRemoveBatch},
 		{"rename", testRename},
 		{"rename over another", testRenameOver},
 		{"renames that are refused", testRenameRefused},

@@ -38,23 +38,36 @@ func shareBlob(tx Tx, id meta.BlobID, at meta.BackendID) error {
 // not count the reference. Then nothing is removed: the bytes stay as a blob
 // without use, and the caller still drops its row.
 func dropBlob(tx Tx, id meta.BlobID, now time.Time) error {
-	var refs, at int64
-	err := tx.QueryRow("SELECT refs, backend FROM blobs WHERE id = ?"+forUpdate, id[:]).Scan(&refs, &at)
-	lost := fmt.Errorf("drop a reference to blob %x: %w", id, ErrRetry)
+	b := blobRow{id: id}
+	err := tx.QueryRow("SELECT refs, backend FROM blobs WHERE id = ?"+forUpdate, id[:]).Scan(&b.refs, &b.at)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return b.drop(tx, now)
+}
+
+// blobRow is a blob's row that the transaction has locked.
+type blobRow struct {
+	id       meta.BlobID
+	refs, at int64
+}
+
+// drop is dropBlob with the row read.
+func (b *blobRow) drop(tx Tx, now time.Time) error {
+	lost := fmt.Errorf("drop a reference to blob %x: %w", b.id, ErrRetry)
 	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return nil
-	case err != nil:
-		return err
-	case refs > 1:
-		return soon(tx, lost, "UPDATE blobs SET refs = refs - 1 WHERE id = ?"+InAnyOrder, id[:])
-	case refs < 1:
+	case b.refs > 1:
+		return soon(tx, lost, "UPDATE blobs SET refs = refs - 1 WHERE id = ?"+InAnyOrder, b.id[:])
+	case b.refs < 1:
 		return nil
 	}
-	if err := soon(tx, lost, "INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?)"+orAnew+InAnyOrder, id[:], at, micros(now)); err != nil {
+	if err := soon(tx, lost, "INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?)"+orAnew+InAnyOrder, b.id[:], b.at, micros(now)); err != nil {
 		return err
 	}
-	return soon(tx, lost, "DELETE FROM blobs WHERE id = ?"+InAnyOrder, id[:])
+	return soon(tx, lost, "DELETE FROM blobs WHERE id = ?"+InAnyOrder, b.id[:])
 }
 
 // orAnew ends an INSERT into condemned. If an edit has already marked the blob

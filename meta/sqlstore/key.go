@@ -32,10 +32,8 @@ func lockCurrent(tx Tx, bucket meta.ID, key string, versioning meta.Versioning) 
 	err := scanVersion(tx.QueryRow("SELECT "+headColumns+", rank FROM objects WHERE bucket_id = ? AND key = ?"+forUpdate,
 		bucket[:], text(key)), &cur.version, &cur.rank)
 	switch {
-	case err == nil && versioning == meta.VersioningOff && !cur.version.Null:
-		return nil, ErrRetry // the bucket's versioning has changed, and its row is not visible yet
 	case err == nil:
-		return cur, nil
+		return cur.under(versioning)
 	case !errors.Is(err, sql.ErrNoRows):
 		return nil, err
 	case versioning == meta.VersioningOff:
@@ -51,6 +49,15 @@ func lockCurrent(tx Tx, bucket meta.ID, key string, versioning meta.Versioning) 
 		return newest, stayEmpty(tx, bucket, key)
 	}
 	return newest, nil
+}
+
+// under returns the current object of a key, or ErrRetry: the bucket's versioning has
+// changed, and its row is not visible yet.
+func (c *current) under(versioning meta.Versioning) (*current, error) {
+	if versioning == meta.VersioningOff && !c.version.Null {
+		return nil, ErrRetry
+	}
+	return c, nil
 }
 
 // stayEmpty returns ErrRetry if the key has a version after all. When its marker is
@@ -175,12 +182,12 @@ func (c *current) dropRow(tx Tx) error {
 }
 
 // drop removes a version for good.
-func (c *current) drop(tx Tx, now time.Time, used *usageChange) error {
+func (c *current) drop(tx Tx, a *ahead, now time.Time, used *usageChange) error {
 	if err := c.dropRow(tx); err != nil {
 		return err
 	}
 	used.remove(&c.version)
-	return dropBody(tx, c.version.Body, now)
+	return a.dropBody(tx, c.version.Body, now)
 }
 
 // dropNull removes the noncurrent null version of a key, if there is one, because a
@@ -190,5 +197,5 @@ func dropNull(tx Tx, bucket meta.ID, key string, now time.Time, used *usageChang
 	if err != nil || !null.exists() {
 		return err
 	}
-	return null.drop(tx, now, used)
+	return null.drop(tx, &ahead{}, now, used)
 }

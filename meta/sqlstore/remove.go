@@ -26,10 +26,14 @@ func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, versioning me
 		if err := holdVersioning(tx, bucket, versioning); err != nil {
 			return err
 		}
+		a, err := lookAhead(tx, bucket, versioning, rs)
+		if err != nil {
+			return err
+		}
 		used := &usageChange{}
 		for i, r := range rs {
 			var err error
-			done[i], err = remove(tx, bucket, versioning, r, now, used)
+			done[i], err = remove(tx, a, bucket, versioning, r, now, used)
 			if errors.Is(err, meta.ErrConflict) || errors.Is(err, meta.ErrLocked) {
 				done[i] = meta.Removed{Err: err} // the error came before any change to this key
 			} else if err != nil {
@@ -44,8 +48,8 @@ func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, versioning me
 	return done, nil
 }
 
-func remove(tx Tx, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
-	cur, err := lockCurrent(tx, bucket, r.Key, versioning)
+func remove(tx Tx, a *ahead, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
+	cur, err := a.lockCurrent(tx, bucket, r.Key, versioning)
 	if err != nil {
 		return meta.Removed{}, err
 	}
@@ -54,32 +58,32 @@ func remove(tx Tx, bucket meta.ID, versioning meta.Versioning, r meta.Removal, n
 	}
 	switch {
 	case !r.Version.IsZero():
-		return purge(tx, cur, bucket, versioning, r, now, used)
+		return purge(tx, a, cur, bucket, versioning, r, now, used)
 	case versioning == meta.VersioningOff:
-		return dropFree(tx, cur, r, now, used)
+		return dropFree(tx, a, cur, r, now, used)
 	}
 	return mark(tx, cur, bucket, versioning, r, now, used)
 }
 
 // dropFree removes a version for good if no lock forbids it.
-func dropFree(tx Tx, c *current, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
+func dropFree(tx Tx, a *ahead, c *current, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
 	if !c.exists() {
 		return meta.Removed{}, nil
 	}
 	if c.version.Lock.Forbids(now, r.Bypass) {
 		return meta.Removed{}, meta.ErrLocked
 	}
-	return meta.Removed{Found: c.version}, c.drop(tx, now, used)
+	return meta.Removed{Found: c.version}, c.drop(tx, a, now, used)
 }
 
 // purge removes the named version. If that was current, the newest remaining
 // version becomes current.
-func purge(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
+func purge(tx Tx, a *ahead, cur *current, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
 	if cur.exists() && cur.version.Ref() == r.Version {
 		if err := cur.isNamed(r.Named); err != nil {
 			return meta.Removed{}, err
 		}
-		done, err := dropFree(tx, cur, r, now, used)
+		done, err := dropFree(tx, a, cur, r, now, used)
 		if err != nil || versioning == meta.VersioningOff {
 			return done, err
 		}
@@ -95,7 +99,7 @@ func purge(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r me
 	if err != nil {
 		return meta.Removed{}, err
 	}
-	return dropFree(tx, named, r, now, used)
+	return dropFree(tx, a, named, r, now, used)
 }
 
 // promote makes the newest remaining version current, after the row of the current
