@@ -77,6 +77,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close implements io.Closer.
 func (w *wire) Close() error { return w.body.Close() }
 
 // prepareBody prepares the body as the operation's kind demands. It is called
@@ -95,6 +96,8 @@ func (r *Request) prepareBody(id *sigv4.Identity, in *wire) error {
 	if err != nil {
 		return err
 	}
+	// The announced length is checked before the first read. So a body that is
+	// too large is refused before the client is told to send it.
 	if max := r.Op.MaxBody; r.Op.Body != NoBody && decoded.Length() > max {
 		code := s3err.EntityTooLarge
 		if r.Op.Body == XMLBody {
@@ -135,12 +138,16 @@ func (r *Request) readDocument(body *sigv4.Body, sum []byte) error {
 		return err
 	}
 	r.XML = b.Bytes()
+	// The copy stops one byte after the limit, so a body that is longer than
+	// announced is noticed too.
 	if int64(len(r.XML)) != body.Length() {
 		return s3err.IncompleteBody
 	}
 	if got := md5.Sum(r.XML); sum != nil && subtle.ConstantTimeCompare(sum, got[:]) != 1 {
 		return s3err.BadDigest
 	}
+	// The x-amz-checksum-* of such an operation is about the object, not about
+	// the document.
 	if r.Op.ObjectChecksum {
 		return nil
 	}

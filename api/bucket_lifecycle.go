@@ -56,6 +56,7 @@ type lifecycleRule struct {
 	unkept *unkept
 }
 
+// sound implements the check of decodeXML for required elements.
 func (r *lifecycleRule) sound() bool { return r.Status != "" }
 
 // lifecycleFilter selects objects by exactly one of its elements; And combines
@@ -82,6 +83,7 @@ func putBucketLifecycle(s *Server, r *Request) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The bucket's residency must allow the target.
 	for _, class := range l.Classes() {
 		if err := s.engine.CheckClass(r.Bucket, class); err != nil {
 			return nil, err
@@ -180,6 +182,7 @@ func appendLifecycleRule(b []byte, r *lifecycle.Rule) []byte {
 	return closeTag(b, "Rule")
 }
 
+// appendNoncurrent writes the two conditions on noncurrent versions.
 func appendNoncurrent(b []byte, days, newer int) []byte {
 	b = appendInt(b, "NoncurrentDays", int64(days))
 	if newer > 0 {

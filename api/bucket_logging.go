@@ -49,6 +49,8 @@ func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 	if l == nil {
 		return &Reply{}, s.engine.Buckets().SetSetting(r.Context(), r.Bucket, loggingSetting, nil)
 	}
+	// The group's key is a sample: permission is checked for a key as it will
+	// be written.
 	g := s.logGroup(r.Bucket, *l, r.Now)
 	target, byPolicy, err := s.reportTarget(r, logReporter, l.Target, s.logObjectKey(g))
 	if err != nil {
@@ -57,6 +59,8 @@ func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 	if target.ID.IsZero() {
 		return nil, s3err.New(s3err.InvalidTargetBucketForLogging, "").With("TargetBucket", l.Target)
 	}
+	// The id is stored, so that a bucket that is created later under the name
+	// gets no logs.
 	l.TargetID, l.ByPolicy = target.ID.String(), byPolicy
 	return &Reply{}, storeSetting(s, r, loggingSetting, l)
 }
@@ -68,6 +72,8 @@ func putBucketLogging(s *Server, r *Request) (*Reply, error) {
 // sender learns nothing.
 func (s *Server) reportTarget(r *Request, service reporter, name string, keys ...string) (b meta.Bucket, byPolicy bool, err error) {
 	b, err = s.engine.Buckets().Get(r.Context(), name)
+	// Another owner's bucket is reported like an absent one, so that its
+	// existence is not revealed.
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && b.Owner != r.Bucket.Owner {
 		return meta.Bucket{}, false, nil
 	}

@@ -24,6 +24,7 @@ type completedPart struct {
 	checksumElements
 }
 
+// sound implements the check of decodeXML for required elements.
 func (p *completedPart) sound() bool { return p.PartNumber != "" && p.ETag != "" }
 
 // completeResult is the answer to CompleteMultipartUpload.
@@ -141,6 +142,7 @@ func (r *Request) objectChecksum(kind string) (*engine.Checksum, error) {
 	}
 	c := &engine.Checksum{Algorithm: algorithm, Type: kind}
 	sum, count, counted := strings.Cut(value, "-")
+	// Only a composite checksum has a number of parts.
 	if counted {
 		n, ok := strict.Number(count, maxPartNumber)
 		if !ok || n < 1 || kind == engine.FullObject || !checksumTypeFits(algorithm, engine.Composite) {

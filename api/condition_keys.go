@@ -51,6 +51,8 @@ func (r *Request) gatherConditions() access.Context {
 	if t := r.HTTP.TLS; t != nil {
 		c["s3:tlsversion"] = []string{strings.TrimPrefix(tls.VersionName(t.Version), "TLS ")}
 	}
+	// Absent headers have no key at all: an empty value would match some
+	// operators.
 	for name, key := range map[string]string{"User-Agent": "aws:useragent", "Referer": "aws:referer"} {
 		if r.HasHeader(name) {
 			c[key] = []string{r.Header(name)}
@@ -80,6 +82,7 @@ func (r *Request) signatureConditions(c access.Context) {
 	if id.AccessKey == "" {
 		return
 	}
+	// A clock that is behind the client's must not produce a negative age.
 	age := strconv.FormatInt(max(0, r.Now.Sub(id.Date).Milliseconds()), 10)
 	if c["s3:signatureversion"] = []string{"AWS4-HMAC-SHA256"}; id.Version == sigv4.Version2 {
 		c["s3:signatureversion"], age = []string{"AWS"}, "0" // the source documents 0 for Version 2

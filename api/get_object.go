@@ -27,6 +27,7 @@ func read(s *Server, r *Request, open opener) (*Reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Only a range has a use for If-Range. Without one the header is ignored.
 	if in.Range != nil && r.HasHeader("If-Range") {
 		if err := r.settleIfRange(s, &in); err != nil {
 			return nil, err
@@ -61,6 +62,7 @@ func (r *Request) readInput() (engine.GetObject, error) {
 	if in.Customer, err = r.customerKey(); err != nil {
 		return in, err
 	}
+	// Both select a piece of the object, and S3 does not combine them.
 	if r.HasQuery("partNumber") {
 		if r.HasHeader("Range") {
 			return in, s3err.New(s3err.InvalidRequest, "Cannot specify both Range header and partNumber query parameter")
@@ -105,6 +107,7 @@ func (r *Request) readHeader(reading *engine.Reading, partNumber int) (http.Head
 	o := reading.Object
 	setObject(h, o)
 	r.setMarks(h, &o)
+	// Only the current version can expire by a rule that the header announces.
 	if o.Latest {
 		r.setExpiration(h, o)
 	}

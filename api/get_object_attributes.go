@@ -59,6 +59,8 @@ type objectPart struct {
 // selects.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html
 func getObjectAttributes(s *Server, r *Request) (*Reply, error) {
+	// Found is the row that was authorized. The engine reads that version, and
+	// not one that was written since.
 	in := engine.GetObject{Bucket: r.Bucket, Key: r.Target.Key, Found: r.object.found}
 	var err error
 	if in.Version, err = r.version(); err != nil {
@@ -152,6 +154,7 @@ func (s *Server) objectParts(r *Request, in engine.GetObject, o engine.Object, m
 	if err != nil {
 		return nil, err
 	}
+	// S3 answers a page of zero parts, which is not truncated.
 	if limit == 0 {
 		page.Parts, page.More, page.Next = nil, false, marker
 	}

@@ -49,6 +49,8 @@ func parseLifecycle(document []byte, place func(class string) bool) (*lifecycle.
 	}
 	l := &lifecycle.Configuration{MinimumSize: lifecycle.MinimumSizeAll}
 	seen := make(map[string]bool)
+	// Unsupported features are noted and reported only if the document is
+	// valid: an error in it is more useful to the client.
 	var u unkept
 	for i := range d.Rules {
 		d.Rules[i].place, d.Rules[i].unkept = place, &u
@@ -78,6 +80,8 @@ func (r *lifecycleRule) rule() (out lifecycle.Rule, err error) {
 	case (r.Prefix == nil) == (r.Filter == nil):
 		return out, s3err.MalformedXML
 	}
+	// As on S3, the generated id is shown in answers, so it must be stored with
+	// the rule.
 	if out.ID = r.ID; out.ID == "" {
 		var id [16]byte
 		rand.Read(id[:])
@@ -121,6 +125,7 @@ func (r *lifecycleRule) filter() (out lifecycle.Filter, err error) {
 	if out.Tags, err = tagPairs(tags, maxBucketTags); err != nil {
 		return out, err
 	}
+	// Tags count one by one, because each is an element of its own.
 	n := len(out.Tags)
 	for _, set := range []bool{out.Prefix != nil, out.Above != nil, out.Below != nil} {
 		if set {
@@ -326,6 +331,7 @@ func midnight(date *string) (*time.Time, error) {
 // checkOrder refuses dates mixed with days, and an expiration that is not later
 // than a transition.
 func checkOrder(r *lifecycle.Rule) error {
+	// All must be dates, or all ages. Only then can they be compared.
 	for _, t := range r.Transitions {
 		dated := t.Date != nil
 		if dated != (r.Transitions[0].Date != nil) ||

@@ -25,6 +25,8 @@ func listObjectVersions(s *Server, r *Request) (*Reply, error) {
 	}
 	l := &versionListing{listing: *common, keyMarker: r.QueryValue("key-marker"), versionMarker: r.QueryValue("version-id-marker")}
 	after, err := r.versionMarker(l.keyMarker)
+	// A page of zero entries needs no look at the store. It is not truncated,
+	// as on S3.
 	if err != nil || l.maxKeys == 0 {
 		return &Reply{XML: l}, err
 	}
@@ -80,6 +82,7 @@ func (l *versionListing) AppendXML(b []byte) []byte {
 		b = appendElement(b, "EncodingType", "url")
 	}
 	b = appendBool(b, "IsTruncated", l.versions.More)
+	// All common prefixes follow all versions, as in S3's answers.
 	for i := range l.versions.Entries {
 		if e := &l.versions.Entries[i]; e.CommonPrefix == "" {
 			b = l.appendVersion(b, e)

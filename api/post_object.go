@@ -51,6 +51,7 @@ func (x *exchange) authenticateForm() error {
 	if err := f.checkKey(); err != nil {
 		return err
 	}
+	// An empty policy is refused before the signature, as S3 does.
 	if policy, ok := f.fields["policy"]; ok && policy == "" {
 		return badPolicy("Expecting '{' but found End-of-Input")
 	}
@@ -60,6 +61,7 @@ func (x *exchange) authenticateForm() error {
 	if err != nil {
 		return err
 	}
+	// An anonymous form has no signature, and its policy binds nobody.
 	if id.AccessKey != "" {
 		p, err := parsePostPolicy(f.fields["policy"])
 		if err == nil {
@@ -68,6 +70,8 @@ func (x *exchange) authenticateForm() error {
 		if err != nil {
 			return err
 		}
+		// The file's size is checked while it arrives, since a form announces
+		// only its whole length.
 		if f.min = p.min; p.max >= 0 {
 			f.max = min(f.max, p.max)
 		}
@@ -92,6 +96,7 @@ func (f *form) expand() error {
 	size := 0
 	for _, name := range f.names {
 		value := f.fields[name]
+		// A long file name in many variables could multiply the form's size.
 		n := strings.Count(value, fileNameVariable)
 		if name == "policy" || slices.Contains(formCredentials, name) {
 			n = 0
@@ -161,6 +166,8 @@ func (f *form) header(arrived http.Header) (http.Header, error) {
 		default:
 			continue
 		}
+		// Two fields with one meaning would make it unclear which one the
+		// policy covers.
 		if h.Get(target) != "" {
 			return nil, s3err.New(s3err.InvalidArgument, "Two form fields set the same header; send one of them.").With("ArgumentName", name)
 		}

@@ -59,6 +59,8 @@ func parsePostPolicy(encoded string) (*postPolicy, error) {
 	if len(bytes.TrimSpace(document)) == 0 {
 		return nil, badPolicy("Expecting '{' but found End-of-Input")
 	}
+	// Depth and number of values are bounded before the document is decoded,
+	// because its text is not trusted yet.
 	if strict.JSON(document, maxPolicyDepth, maxPolicyValues) != nil {
 		return nil, badPolicy("Invalid JSON.")
 	}
@@ -66,6 +68,8 @@ func parsePostPolicy(encoded string) (*postPolicy, error) {
 	if err := decodeJSON(document, &members); err != nil || members == nil {
 		return nil, badPolicy("Invalid JSON.")
 	}
+	// An unknown member might be a restriction. Ignoring it would permit more
+	// than the signer meant.
 	for name := range members {
 		if name != "expiration" && name != "conditions" {
 			return nil, badPolicy("Unexpected: %q", name)
@@ -219,6 +223,7 @@ func policyNumber(raw json.RawMessage) (int64, bool) {
 // check compares a form with its policy in both directions: every condition
 // must be met, and every field must have a condition.
 func (p *postPolicy) check(fields map[string]string, names []string, bucket string, now time.Time) error {
+	// A policy is valid before its expiration, not at it.
 	if !now.Before(p.expires) {
 		return denied("Policy expired.")
 	}

@@ -28,6 +28,8 @@ func (x *exchange) render(reply *Reply) error {
 				return x.renderError(fmt.Errorf("reply header %s holds a control character", name))
 			}
 		}
+		// The map is set directly, because Set would change the spelling of
+		// ETag.
 		h[name] = values
 	}
 	switch {
@@ -114,6 +116,8 @@ func (x *exchange) renderError(err error) error {
 	}
 	h.Set("Content-Length", decimal(len(b)))
 	x.start(status)
+	// A failure to send the error is not reported: the first error is the
+	// cause.
 	x.sendBody(b) // the error reported is the first one
 	return err
 }

@@ -17,6 +17,8 @@ import (
 // user agent.
 func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 	l := requestlog.Line{API: requestlog.S3}
+	// A client that left, and an operation that is not implemented, are no
+	// failures of the gateway. They must not raise an alert.
 	if e != nil && o.Status != statusClientGone && e.Code.Status() >= 500 && e.Code != s3err.NotImplemented {
 		l.Err = e
 	}
@@ -43,9 +45,13 @@ func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 		}
 		l.Action = "s3:" + r.Op.Name
 	}
+	// The hash depends on the bucket, so without the bucket's row there is
+	// none.
 	if l.Bucket = r.Target.Bucket; !r.Bucket.ID.IsZero() && r.Target.Key != "" {
 		l.KeyHash = x.server.engine.KeyHash(r.Bucket.ID, r.Target.Key)
 	}
+	// Every 403 is a denial, including those before the decision, such as a
+	// wrong signature.
 	if o.Status == http.StatusForbidden {
 		l.Decision = requestlog.Deny
 	}
@@ -64,6 +70,7 @@ func signed(r *http.Request) bool {
 // nameForm adds the facts about a form of the IAM or STS API.
 func (x *exchange) nameForm(l *requestlog.Line) {
 	a := x.answer
+	// The action is named like its API, such as iam:CreateUser.
 	if l.API, _, _ = strings.Cut(a.Action, ":"); l.API == "" {
 		l.API = requestlog.IAM // the form names no action
 	}

@@ -27,6 +27,8 @@ func (x *exchange) serveWebsite(bucket string) (*Reply, error) {
 	}
 	_, query, _ := strings.Cut(r.HTTP.RequestURI, "?")
 	r.Target = Target{Bucket: bucket, Key: signed.Path[1:], VirtualHost: true, Signed: signed}
+	// The same checks as for other targets: a website must not reach keys that
+	// S3 requests cannot.
 	if err := checkTarget(r.Target); err != nil {
 		return nil, err
 	}
@@ -90,6 +92,8 @@ func (v *visit) answer() (*Reply, error) {
 		return reply, nil
 	}
 	e := s3err.From(err)
+	// These errors are answers about the requested object itself, or failures
+	// of the gateway. A page of the site must not replace them.
 	if e.Code.Status() >= 500 || errors.Is(err, s3err.NotModified) ||
 		errors.Is(err, s3err.PreconditionFailed) || errors.Is(err, s3err.InvalidRange) {
 		return nil, err
@@ -133,6 +137,8 @@ func (v *visit) page() (*Reply, error) {
 		return v.object(v.key + suffix)
 	}
 	reply, err := v.object(v.key)
+	// AccessDenied stands for an absent key as well, because an anonymous
+	// sender may not list.
 	if !errors.Is(err, s3err.NoSuchKey) && !errors.Is(err, s3err.AccessDenied) {
 		return reply, err
 	}

@@ -58,6 +58,7 @@ func newScanner(data []byte) (*scanner, error) {
 	return &scanner{data: bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))}, nil
 }
 
+// ended reports whether all is read.
 func (s *scanner) ended() bool { return s.at >= len(s.data) }
 
 // skip removes a prefix and reports whether it was there.
@@ -78,6 +79,7 @@ func (s *scanner) spaces() bool {
 	return s.at > from
 }
 
+// isBlank reports whether XML counts the byte as white space.
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
 // between removes blanks and comments.
@@ -196,6 +198,8 @@ func (s *scanner) attributes(each func(name, value []byte) error) error {
 		if !separate || n == maxAttributes {
 			return errAttribute
 		}
+		// Repeated attributes are an error of well-formedness. The bound keeps
+		// this quadratic search short.
 		for _, other := range seen[:n] {
 			if bytes.Equal(other, name) {
 				return errAttribute
@@ -228,9 +232,13 @@ func (s *scanner) quoted() ([]byte, error) {
 		return nil, errUnclosed
 	}
 	value := s.data[s.at+1 : s.at+1+n]
+	// A < in a value is not well-formed, and other parsers could see a tag
+	// there.
 	if bytes.IndexByte(value, '<') >= 0 {
 		return nil, errAttribute
 	}
+	// References in values are only checked, because no document of S3 uses the
+	// values.
 	for rest := value; ; {
 		i := bytes.IndexByte(rest, '&')
 		if i < 0 {
@@ -270,6 +278,7 @@ func (s *scanner) text(b, tag []byte) ([]byte, error) {
 			}
 			b = appendLines(b, s.data[s.at:s.at+n])
 			s.at += n + len("]]>")
+		// A bare ]]> is not well-formed outside a CDATA section.
 		case c == '<' || s.skip("]]>"):
 			return b, errUnexpected
 		case c == '&':
@@ -279,6 +288,7 @@ func (s *scanner) text(b, tag []byte) ([]byte, error) {
 			}
 			b = utf8.AppendRune(b, character)
 			s.at += length
+		// A ] may begin ]]>, so text ends before it.
 		default:
 			n := bytes.IndexAny(s.data[s.at+1:], "<&]")
 			if n < 0 {
@@ -343,6 +353,7 @@ func numbered(name string) rune {
 		}
 		return rune(n)
 	}
+	// The bound is checked at every digit, so leading digits cannot overflow.
 	n := rune(0)
 	for _, c := range strings.ToUpper(hex) {
 		digit := strings.IndexRune(hexDigits, c)

@@ -63,9 +63,13 @@ func absentActions(add func(service string, kind meta.IdentityKind, handlers map
 	for kind, lists := range absentLists {
 		for name, element := range lists {
 			add(serviceIAM, kind, map[string]func(*call) (any, error){name: func(c *call) (any, error) {
+				// The caller needs the permission although nothing can be
+				// found: a policy must not behave differently from AWS here.
 				if err := c.allowAbsent(); err != nil {
 					return nil, err
 				}
+				// Parameters of the page are checked although the list is
+				// empty.
 				_, _, err := c.form.page()
 				return emptyList(element), err
 			}})

@@ -17,6 +17,7 @@ type accessKeyXML struct {
 	CreateDate      string
 }
 
+// status is the name of a key's state in these APIs.
 func status(inactive bool) string {
 	if inactive {
 		return "Inactive"
@@ -27,6 +28,7 @@ func status(inactive bool) string {
 // keyHolder returns the holder of the access keys that an action is about: the
 // named user, or the caller, who may be the tenant's root.
 func (c *call) keyHolder() (id meta.ID, name string, err error) {
+	// Only the root has access keys without a user. It names none.
 	if c.form["UserName"] == "" && c.principal.Kind == access.Root {
 		if err := c.allow(c.principal.ARN()); err != nil {
 			return id, "", err
@@ -83,6 +85,8 @@ func (c *call) ownKey() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// The key must be one of the holder's: a permission to manage a user's keys
+	// is not one for the keys of others.
 	keys, err := c.Accounts.AccessKeys(c.ctx, id)
 	if err != nil {
 		return "", err
@@ -124,6 +128,7 @@ func getAccessKeyLastUsed(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A key of another account has the same answer as one that does not exist.
 	gone := s3err.New(s3err.AccessDenied, "The access key %s does not belong to the account.", clip(key))
 	id, err := c.Accounts.AccessKeyHolder(c.ctx, key)
 	if err != nil {

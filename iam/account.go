@@ -17,6 +17,8 @@ type entries []struct {
 func (e entries) MarshalXML(enc *xml.Encoder, start xml.StartElement) error {
 	return enc.EncodeElement(struct {
 		Entry any `xml:"entry"`
+		// The type is declared here without MarshalXML, which would otherwise call
+		// itself.
 	}{[]struct {
 		Key   string `xml:"key"`
 		Value int    `xml:"value"`
@@ -52,6 +54,8 @@ func getAccountSummary(c *call) (any, error) {
 			add(k.name+"Quota", accounts.MaxIdentities(k.kind))
 		}
 	}
+	// Versions are counted over all policies, because the quota is for all of
+	// them together.
 	versions := 0
 	_, err := c.holders(func(p *accounts.Identity) bool {
 		versions += len(p.Policy.Versions)

@@ -80,6 +80,8 @@ func (c *call) inherit(a *assumption) error {
 // assume decides, and creates the session. Tags and a source identity,
 // including inherited ones, need rights of their own.
 func (c *call) assume(a *assumption, extra access.Context) (accounts.Credential, error) {
+	// Tags and source identity are conditions of all three actions, so that a
+	// trust policy can limit them.
 	need := access.Need{Resource: a.arn, Owner: access.ID(a.role.Tenant), Trust: a.trust, Context: a.conditions(extra)}
 	actions := []string{c.name}
 	if len(a.tags) > 0 {
@@ -88,6 +90,8 @@ func (c *call) assume(a *assumption, extra access.Context) (accounts.Credential,
 	if a.source != "" {
 		actions = append(actions, "SetSourceIdentity")
 	}
+	// Each action must be allowed by itself. Otherwise permission to assume a
+	// role would be one to set its tags.
 	for _, action := range actions {
 		need.Action = "sts:" + action
 		if err := c.decide(need); err != nil {
@@ -95,6 +99,7 @@ func (c *call) assume(a *assumption, extra access.Context) (accounts.Credential,
 		}
 	}
 	most := a.role.Role.MaxSession
+	// A session from a session is short, as on AWS.
 	if c.cred.Temporary() && c.principal.Kind == access.Session {
 		most = min(most, chainedSession)
 	}
@@ -132,6 +137,7 @@ func (a *assumption) conditions(extra access.Context) access.Context {
 	if a.source != "" {
 		context.Add("sts:SourceIdentity", a.source)
 	}
+	// The role's own tags are conditions as well.
 	for i, tags := 0, resourceTags(&a.role); i < len(tags); i += 2 {
 		context.Add(tags[i], tags[i+1])
 	}

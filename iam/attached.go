@@ -45,6 +45,8 @@ func (c *call) changeAttached(change func(i *accounts.Identity, p accounts.Ident
 	if err != nil {
 		return err
 	}
+	// The decision knows the policy's ARN, so that a policy can permit
+	// attaching some policies only.
 	i, err := c.named(c.action.kind, "iam:policyarn", arn)
 	if err != nil {
 		return err
@@ -95,6 +97,7 @@ func putInline(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The caller is authorized before the contents of the request are judged.
 	i, err := c.named(c.action.kind)
 	if err != nil {
 		return nil, err
@@ -106,6 +109,8 @@ func putInline(c *call) (any, error) {
 	if err := checkPolicy(document, most); err != nil {
 		return nil, err
 	}
+	// change may run again with a newer identity, so the index is looked up in
+	// it.
 	_, err = c.change(i, func(i *accounts.Identity) error {
 		if n := i.Inlined(name); n >= 0 {
 			i.Inline[n].Document = document

@@ -35,6 +35,7 @@ func parseForm(body []byte) (form, error) {
 	if len(body) > MaxBody {
 		return nil, s3err.MaxMessageLengthExceeded
 	}
+	// The number is checked before parsing, since each parameter costs memory.
 	if strings.Count(string(body), "&") >= maxParameters {
 		return nil, s3err.New(s3err.ValidationError, "The request has more than %d parameters.", maxParameters)
 	}
@@ -44,6 +45,8 @@ func parseForm(body []byte) (form, error) {
 	}
 	f := make(form, len(values))
 	for name, v := range values {
+		// It would be unclear which one counts for the decision and which one
+		// for the action.
 		if len(v) != 1 {
 			return nil, s3err.New(s3err.ValidationError, "The parameter %s is given more than once.", clip(name))
 		}
@@ -110,6 +113,8 @@ func (f form) tags() (all []accounts.Tag, err error) {
 func checkTags(all []accounts.Tag) error {
 	seen := make(map[string]bool)
 	for n, t := range all {
+		// Keys of tags are compared without case everywhere, so two that differ
+		// in case only would be one.
 		folded := access.FoldCase(t.Key)
 		switch {
 		case t.Key == "" || !tagText(t.Key, maxTagKey) || !tagText(t.Value, maxTagValue):
@@ -154,6 +159,8 @@ type paging struct {
 	Marker      string `xml:",omitempty"`
 }
 
+// marker hides the name in base64, because clients must not build one
+// themselves.
 func marker(last string) string { return base64.RawURLEncoding.EncodeToString([]byte(last)) }
 
 // cut returns one page of a complete list that is ordered by name.
@@ -162,6 +169,8 @@ func cut[T any](f form, all []T, name func(T) string) ([]T, paging, error) {
 	if err != nil {
 		return nil, paging{}, err
 	}
+	// Entries that were removed between two pages need no care: the marker is a
+	// place in the order.
 	for len(all) > 0 && after != "" && name(all[0]) <= after {
 		all = all[1:]
 	}

@@ -8,8 +8,10 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// groupXML describes a group.
 type groupXML struct{ Path, GroupName, GroupId, Arn, CreateDate string }
 
+// groupShown describes a group for an answer.
 func groupShown(g accounts.Identity) groupXML {
 	return groupXML{g.Path, g.Name, uniqueID(&g), g.ARN(), stamp(g.Created)}
 }
@@ -88,6 +90,8 @@ func deleteGroup(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A group in use is refused, because its users would lose permissions, or
+	// denials, unnoticed.
 	users, err := c.inGroup(g)
 	switch {
 	case err != nil:
@@ -137,6 +141,8 @@ func (c *call) changeGroups(change func(*accounts.Identity, meta.ID) error) (any
 	if err != nil {
 		return nil, err
 	}
+	// The user is changed as it is at that time, so that two changes do not
+	// undo each other.
 	_, err = c.Accounts.ChangeIdentity(c.ctx, c.tenant(), meta.IdentityUser, user, func(u *accounts.Identity) error { return change(u, g.ID) })
 	return nil, err
 }
@@ -153,6 +159,7 @@ func listGroupsForUser(c *call) (any, error) {
 		return nil, err
 	}
 	var groups []accounts.Identity
+	// A group that was deleted meanwhile is simply not found.
 	for _, g := range found {
 		groups = append(groups, g)
 	}

@@ -36,6 +36,8 @@ func (k *Keys) fetch(ctx context.Context, issuer string) (map[string]crypto.Publ
 	if err := k.get(ctx, issuer+discoveryPath, &discovery); err != nil {
 		return nil, err
 	}
+	// Another issuer's document would bring its keys. Some providers end their
+	// name with a slash in one place only.
 	if strings.TrimSuffix(discovery.Issuer, "/") != issuer {
 		return nil, errors.New("the discovery document belongs to another issuer")
 	}
@@ -47,6 +49,8 @@ func (k *Keys) fetch(ctx context.Context, issuer string) (map[string]crypto.Publ
 	}
 	keys := make(map[string]crypto.PublicKey)
 	for _, w := range set.Keys {
+		// A key that cannot be used is no error: providers have keys of other
+		// types for other uses.
 		if key := w.public(); key != nil {
 			keys[w.ID] = key
 		}
@@ -72,6 +76,7 @@ func (k *Keys) get(ctx context.Context, from string, into any) error {
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answers %s", u.Host, resp.Status)
 	}
+	// One byte more than allowed shows that the answer is too long.
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument+1))
 	if err == nil && len(b) > maxDocument {
 		err = fmt.Errorf("%s answers more than %d bytes", u.Host, maxDocument)
@@ -89,6 +94,8 @@ type keySet []webKey
 
 // UnmarshalJSON reads a list of keys.
 func (s *keySet) UnmarshalJSON(b []byte) error {
+	// The field is set twice if the document has two lists, of which one could
+	// hide the other.
 	if *s != nil {
 		return errRepeatedKeys
 	}
@@ -124,6 +131,7 @@ type webKey struct {
 // public returns the key; nil unless it is for signatures by RS256 or ES256.
 // The bounds of RSA keys keep out weak ones and those that are slow to use.
 func (w *webKey) public() crypto.PublicKey {
+	// A key for encryption must not verify signatures.
 	if w.Use != "" && w.Use != "sig" {
 		return nil
 	}
@@ -132,10 +140,12 @@ func (w *webKey) public() crypto.PublicKey {
 	case w.Type == "RSA" && (w.Algorithm == "" || w.Algorithm == "RS256"):
 		n, err := decode(w.N)
 		e, also := decode(w.E)
+		// Exponents of more than 4 bytes would overflow, and are not in use.
 		if err != nil || also != nil || len(e) == 0 || len(e) > 4 {
 			return nil
 		}
 		key := &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
+		// Even exponents, and those below 3, are no valid RSA.
 		if bits := key.N.BitLen(); bits < leastRSA || bits > mostRSA || key.E < 3 || key.E%2 == 0 {
 			return nil
 		}

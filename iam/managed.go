@@ -31,6 +31,8 @@ func (c *call) policyOf(tenant meta.ID, arn string) (p accounts.Identity, err er
 		return p, none
 	}
 	p, err = c.Accounts.Identity(c.ctx, tenant, meta.IdentityPolicy, rest[strings.LastIndexByte(rest, '/')+1:])
+	// The path is part of the ARN: a policy with the name and another path is
+	// not the one that is meant.
 	if e := s3err.From(err); e != nil && e.Code == s3err.NoSuchEntity || err == nil && p.ARN() != arn {
 		return accounts.Identity{}, none
 	}
@@ -67,6 +69,7 @@ func (c *call) policies(scope string, asked func(*accounts.Identity) bool) (foun
 			}
 			found = append(found, p)
 		}
+		// The tenant's own policies follow from their beginning.
 		after = ""
 	}
 	switch {

@@ -47,6 +47,8 @@ func (c *call) named(kind meta.IdentityKind, extra ...string) (accounts.Identity
 func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (accounts.Identity, error) {
 	i, err := c.Accounts.Identity(c.ctx, c.tenant(), kind, name)
 	if err != nil {
+		// The path of an absent identity is not known, so the decision is made
+		// for the default path.
 		if denied := c.allow(c.arn(kind, "/", name), extra...); denied != nil {
 			return i, denied
 		}
@@ -72,6 +74,8 @@ func (c *call) listedWhere(kind meta.IdentityKind, asked func(*accounts.Identity
 // listedAfter is listedWhere for at most limit identities after a name. limit
 // is at least one.
 func (c *call) listedAfter(kind meta.IdentityKind, after string, limit int, asked func(*accounts.Identity) bool) ([]accounts.Identity, paging, error) {
+	// Reading all identities is expensive for the store, so such requests of a
+	// tenant take turns.
 	leave, err := c.turn()
 	if err != nil {
 		return nil, paging{}, err
@@ -88,6 +92,7 @@ func (c *call) listedAfter(kind meta.IdentityKind, after string, limit int, aske
 			if !strings.HasPrefix(i.Path, c.form["PathPrefix"]) || !asked(&i) {
 				continue
 			}
+			// One entry more than a page tells that another page follows.
 			if len(all) == limit {
 				return all, paging{true, marker(all[limit-1].Name)}, nil
 			}

@@ -93,6 +93,7 @@ var notHonoured = map[string]string{
 	"ProvidedContexts": "contexts of other providers are not supported",
 }
 
+// memberInfix separates the name of a list from the number of an entry.
 const memberInfix = ".member."
 
 // listEntry splits the number off the name of a list's entry. n is 0 for any
@@ -101,6 +102,7 @@ func listEntry(name string) (pattern string, n int) {
 	list, rest, found := strings.Cut(name, memberInfix)
 	number, field, more := strings.Cut(rest, ".")
 	entry, ok := strict.Number(number, maxParameters)
+	// Only the shortest form of a number counts, so an entry has one name.
 	if n = int(entry); !found || !ok || n < 1 || strconv.Itoa(n) != number {
 		return name, 0
 	}
@@ -135,6 +137,7 @@ func (f form) checkParameters(action string) error {
 			entries[list][n] = true
 		}
 	}
+	// An entry after a gap would not be read.
 	for list, numbers := range entries {
 		for n := range len(numbers) {
 			if !numbers[n+1] {

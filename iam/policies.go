@@ -50,6 +50,7 @@ type policyXML struct {
 	Tags                                              *members[tagXML] `xml:",omitempty"`
 }
 
+// versionID is the name of a version in these APIs.
 func versionID(n int) string { return "v" + strconv.Itoa(n) }
 
 // policyShown leaves out the tags, which only GetPolicy shows.
@@ -81,6 +82,8 @@ func (c *call) usages() (map[meta.ID]usage, error) {
 			u.attached++
 			all[id] = u
 		}
+		// Identities without a boundary are counted under the zero id, which is
+		// no policy's.
 		u := all[i.Boundary]
 		u.boundary++
 		all[i.Boundary] = u
@@ -108,6 +111,8 @@ func createPolicy(c *call) (any, error) {
 		return nil, err
 	}
 	path := c.pathOrRoot()
+	// The decision comes before the document is judged, so that callers without
+	// permission learn nothing from errors.
 	if err := c.allowWithTags("TagPolicy", c.arn(meta.IdentityPolicy, path, name), tags); err != nil {
 		return nil, err
 	}
@@ -136,6 +141,8 @@ func (c *call) managed(extra ...string) (accounts.Identity, error) {
 		return accounts.Identity{}, err
 	}
 	p, err := c.policyOf(c.tenant(), arn)
+	// A caller without permission gets the same denial whether or not the
+	// policy exists.
 	if err != nil {
 		if denied := c.allow(arn, extra...); denied != nil {
 			return accounts.Identity{}, denied
@@ -226,6 +233,7 @@ type versionXML struct {
 	CreateDate       string
 }
 
+// versionShown describes a version.
 func versionShown(p *accounts.PolicyFacts, v accounts.PolicyVersion, document string) versionXML {
 	return versionXML{document, versionID(v.Number), v.Number == p.Default, stamp(v.Created)}
 }
@@ -255,6 +263,8 @@ func createPolicyVersion(c *call) (any, error) {
 			return s3err.New(s3err.LimitExceeded, "A managed policy can have up to %d versions. "+
 				"Before you create a new version, you must delete an existing version.", accounts.MaxPolicyVersions)
 		}
+		// Numbers are never used again, so a version keeps its name after
+		// others were deleted.
 		f.Versions = append(f.Versions, accounts.PolicyVersion{Number: f.Next, Document: document, Created: c.now()})
 		if asDefault == "true" {
 			f.Default = f.Next
@@ -275,6 +285,7 @@ func (c *call) version(p *accounts.PolicyFacts) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	// Names are compared as texts: v01 is not v1.
 	i := slices.IndexFunc(p.Versions, func(v accounts.PolicyVersion) bool { return versionID(v.Number) == id })
 	if i < 0 {
 		return 0, s3err.New(s3err.NoSuchEntity, "Policy version %s does not exist.", clip(id))
@@ -304,6 +315,7 @@ func listPolicyVersions(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The stored order is that of creation.
 	newest := slices.Clone(p.Policy.Versions)
 	slices.Reverse(newest)
 	page, end, err := cut(c.form, newest, func(v accounts.PolicyVersion) string {
@@ -328,6 +340,8 @@ func setDefaultPolicyVersion(c *call) (any, error) {
 // Source: https://docs.aws.amazon.com/IAM/latest/APIReference/API_DeletePolicyVersion.html
 func deletePolicyVersion(c *call) (any, error) {
 	return c.changeVersion(func(f *accounts.PolicyFacts, i int) error {
+		// Without a default version the policy would allow and deny nothing,
+		// unnoticed.
 		if f.Versions[i].Number == f.Default {
 			return s3err.New(s3err.DeleteConflict, "Cannot delete the default version of a policy.")
 		}
@@ -370,6 +384,8 @@ func listEntitiesForPolicy(c *call) (any, error) {
 	}
 	holders, err := c.holders(func(i *accounts.Identity) bool {
 		held := i.Boundary == p.ID
+		// Only this filter asks for boundaries. All others ask for attached
+		// policies.
 		if use != usedAsBoundary {
 			held = slices.Contains(i.Attached, p.ID)
 		}

@@ -21,6 +21,7 @@ const (
 // scheme, which is the name of its identity.
 func providerURL(text string) (name string, err error) {
 	u, err := url.Parse(text)
+	// A user, query or fragment would make two names of one issuer.
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil ||
 		u.RawQuery != "" || u.Fragment != "" || len(text) > 255 {
 		return "", s3err.New(s3err.InvalidInput,
@@ -64,6 +65,8 @@ func createProvider(c *call) (any, error) {
 	if err := c.allowWithTags("TagOpenIDConnectProvider", c.arn(meta.IdentityProvider, "/", name), tags); err != nil {
 		return nil, err
 	}
+	// Without client ids no token is accepted, because its audience must be one
+	// of them.
 	facts := &accounts.ProviderFacts{
 		URL: "https://" + name, ClientIDs: c.form.list("ClientIDList"), Thumbprints: c.form.list("ThumbprintList"),
 	}
@@ -91,6 +94,7 @@ func (c *call) provider(extra ...string) (accounts.Identity, error) {
 	if err != nil {
 		return accounts.Identity{}, err
 	}
+	// Providers of other accounts are absent for the caller.
 	account, name, ok := accounts.CutARN(arn, "oidc-provider")
 	if !ok || account != c.principal.Account {
 		return accounts.Identity{}, s3err.New(s3err.NoSuchEntity, "OpenIDConnect Provider not found for arn %s", clip(arn))
@@ -172,6 +176,7 @@ func (c *call) changeClientIDs(change func([]string, string) []string) (any, err
 	if err != nil {
 		return nil, err
 	}
+	// The bound holds for the result, since the list may have grown meanwhile.
 	_, err = c.change(p, func(p *accounts.Identity) error {
 		p.Provider.ClientIDs = change(p.Provider.ClientIDs, id)
 		return checkClientIDs(p.Provider.ClientIDs)

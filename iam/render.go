@@ -84,6 +84,7 @@ func (c *call) renderError(err error) (status int, body []byte) {
 		doc.Message = e.Code.Message()
 	}
 	status = e.Code.Status()
+	// IAM and STS have another status and code for some errors than S3.
 	switch e.Code {
 	case s3err.ExpiredToken:
 		status = http.StatusForbidden
@@ -93,6 +94,7 @@ func (c *call) renderError(err error) (status int, body []byte) {
 	if status >= 500 {
 		doc.Type = "Receiver"
 	}
+	// The document has only texts, so it can always be encoded.
 	body, failed := xml.Marshal(doc)
 	if failed != nil {
 		panic(failed)

@@ -106,11 +106,14 @@ func createRole(c *call) (any, error) {
 		return nil, err
 	}
 	path := c.pathOrRoot()
+	// The caller needs the permission to tag as well if there are tags.
 	err = c.allowWithTags("TagRole", c.arn(meta.IdentityRole, path, name), tags,
 		boundaryContext(c.form["PermissionsBoundary"])...)
 	if err != nil {
 		return nil, err
 	}
+	// The trust policy is resolved only after the decision, because its errors
+	// tell which principals exist.
 	if document, err = c.trust(document); err != nil {
 		return nil, err
 	}

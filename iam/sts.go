@@ -42,12 +42,15 @@ func getCallerIdentity(c *call) (any, error) {
 // credentialsXML is a temporary credential. Its secret is shown once.
 type credentialsXML struct{ AccessKeyId, SecretAccessKey, SessionToken, Expiration string }
 
+// credentialsShown is a credential in the form of the answer.
 func credentialsShown(c accounts.Credential) credentialsXML {
 	return credentialsXML{c.AccessKey, c.SecretKey, c.Token, stamp(c.Expires)}
 }
 
 // duration reads DurationSeconds.
 func (c *call) duration(otherwise, most time.Duration) (time.Duration, error) {
+	// An absent duration is never an error, even if the role permits less than
+	// the default.
 	v := c.form["DurationSeconds"]
 	if v == "" {
 		return min(otherwise, most), nil
@@ -64,6 +67,7 @@ func (c *call) duration(otherwise, most time.Duration) (time.Duration, error) {
 // than its maker.
 // Source: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html
 func getSessionToken(c *call) (any, error) {
+	// A session that could extend itself would never end.
 	if c.cred.Temporary() {
 		c.reason = "a session asks for a session token"
 		return nil, s3err.New(s3err.AccessDenied, "Cannot call GetSessionToken with session credentials")
@@ -99,6 +103,7 @@ func (c *call) sessionPolicies(tenant meta.ID) ([]accounts.PolicyText, error) {
 		all = append(all, accounts.PolicyText{Name: "session policy", Document: document})
 	}
 	for i := 1; ; i++ {
+		// The list ends here: lists with gaps were refused before.
 		arn, ok := c.form["PolicyArns.member."+strconv.Itoa(i)+".arn"]
 		if !ok {
 			return all, nil
@@ -133,6 +138,8 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 	}
 	account, name, ok := accounts.CutARN(a.arn, "role")
 	if !ok {
+		// An ARN that names no role at all is an error of the caller and
+		// reveals nothing.
 		return a, false, s3err.New(s3err.ValidationError, "%s is invalid", clip(a.arn))
 	}
 	t, err := c.Accounts.TenantByAccount(c.ctx, account)
@@ -146,6 +153,8 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 		}
 		return a, false, err
 	}
+	// The path is part of the ARN. A role with the name and another path is not
+	// the one that is meant.
 	if a.role.ARN() != a.arn {
 		return a, false, nil
 	}

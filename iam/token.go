@@ -81,6 +81,7 @@ func object(part string) (map[string]json.RawMessage, error) {
 		if err := d.Decode(&value); err != nil {
 			return nil, err
 		}
+		// Two claims that differ in case only would be one condition key.
 		folded := access.FoldCase(name.(string))
 		switch {
 		case seen[folded]:
@@ -125,6 +126,7 @@ func parseToken(text string) (*token, error) {
 		return nil, badToken("The ID Token has more than %d bytes.", maxWebToken)
 	}
 	parts := strings.Split(text, ".")
+	// Encrypted tokens have five parts and are not supported.
 	if len(parts) != 3 {
 		return nil, malformed
 	}
@@ -156,6 +158,7 @@ func (t *token) check(p *accounts.ProviderFacts, now time.Time) error {
 	expires, ok := timeOf(t.expires)
 	issued, also := timeOf(t.issued)
 	switch {
+	// A token without a time of issue or end would be valid forever.
 	case !ok || !also:
 		return badToken("The ID Token has no exp or iat.")
 	case t.issuer != p.URL && t.issuer != p.URL+"/":
@@ -194,6 +197,7 @@ func (t *token) strings() map[string][]string {
 		if json.Unmarshal(raw, &v) != nil {
 			continue
 		}
+		// Claims of other types cannot be compared with the text in a policy.
 		switch v := v.(type) {
 		case string:
 			all[name] = []string{v}

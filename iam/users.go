@@ -10,8 +10,10 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// tagXML is a tag in the form of these APIs.
 type tagXML struct{ Key, Value string }
 
+// tagsXML converts tags for an answer.
 func tagsXML(tags []accounts.Tag) members[tagXML] {
 	return membersOf(tags, func(t accounts.Tag) tagXML { return tagXML(t) })
 }
@@ -114,11 +116,15 @@ func createUser(c *call) (any, error) {
 		return nil, err
 	}
 	path := c.pathOrRoot()
+	// The boundary is a condition of the decision, so that a policy can permit
+	// creating users with a boundary only.
 	err = c.allowWithTags("TagUser", c.arn(meta.IdentityUser, path, name), tags,
 		boundaryContext(c.form["PermissionsBoundary"])...)
 	if err != nil {
 		return nil, err
 	}
+	// The boundary is looked up after the decision, because its error tells
+	// whether the policy exists.
 	boundary, _, err := c.boundary()
 	if err != nil {
 		return nil, err
@@ -138,6 +144,7 @@ func (c *call) self() (accounts.Identity, error) {
 	if c.form["UserName"] != "" {
 		return c.named(meta.IdentityUser)
 	}
+	// A role and the root have no user of their own to default to.
 	if c.principal.Kind != access.User {
 		return accounts.Identity{}, s3err.New(s3err.ValidationError, "Must specify userName when calling with non-User credentials")
 	}
@@ -189,6 +196,8 @@ func rename(c *call) (any, error) {
 	if v := c.form["NewPath"]; v != "" {
 		path = v
 	}
+	// Without this check a permission for one path could move users out of it
+	// or into it.
 	if err := c.allow(c.arn(kind, path, to)); err != nil {
 		return nil, err
 	}
@@ -230,8 +239,10 @@ func tag(c *call) (any, error) {
 	}
 	_, err = c.change(i, func(i *accounts.Identity) error {
 		for _, t := range tags {
+			// The new tag replaces one whose key differs in case only.
 			i.Tags = append(without(i.Tags, t.Key), t)
 		}
+		// The bound holds for the result: the request may also replace tags.
 		if len(i.Tags) > maxTags {
 			return s3err.New(s3err.LimitExceeded, "An identity can have at most %d tags.", maxTags)
 		}
@@ -268,6 +279,8 @@ func without(tags []accounts.Tag, key string) (kept []accounts.Tag) {
 func untag(c *call) (any, error) {
 	keys := c.form.list("TagKeys")
 	var extra []string
+	// The keys are a condition of the decision, so that a policy can protect
+	// some tags.
 	for _, k := range keys {
 		extra = append(extra, "aws:tagkeys", k)
 	}
@@ -311,6 +324,8 @@ func setBoundary(c *call) (any, error) {
 
 // dropBoundary removes the boundary.
 func dropBoundary(c *call) (any, error) {
+	// The action has no such parameter; without it changeBoundary removes the
+	// boundary.
 	delete(c.form, "PermissionsBoundary")
 	return c.changeBoundary()
 }

@@ -27,6 +27,8 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Until the token is verified, the log must not present its subject as
+	// proven.
 	c.unproven = true
 	token, err := parseToken(text)
 	if err != nil {
@@ -50,6 +52,8 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err := token.check(provider.Provider, c.now()); err != nil {
 		return nil, err
 	}
+	// The limits of the tenant apply only now: a token that is not valid must
+	// not use up its rate.
 	if err := c.admit(a.tenant, meta.ID{}, meta.Limits{}); err != nil {
 		return nil, err
 	}
@@ -58,9 +62,13 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if a.passed, err = token.passed(); err != nil {
 		return nil, err
 	}
+	// Only a sender with a valid token of the tenant learns more than that the
+	// token is not valid.
 	if !found {
 		return nil, c.denyRole(a, "there is no such role")
 	}
+	// Claims become condition keys under the provider's name, so that providers
+	// cannot set each other's.
 	context := access.Context{"aws:federatedprovider": {provider.ARN()}}
 	for claim, values := range token.strings() {
 		context.Add(provider.Name+":"+claim, values...)
@@ -111,6 +119,8 @@ func (t *token) passed() (p passed, err error) {
 			Tags       map[string]json.RawMessage `json:"principal_tags"`
 			Transitive json.RawMessage            `json:"transitive_tag_keys"`
 		}
+		// The two forms must not be mixed, because it would be unclear which
+		// one wins.
 		d := json.NewDecoder(bytes.NewReader(raw))
 		if d.DisallowUnknownFields(); len(claims) > 0 || d.Decode(&nested) != nil {
 			return p, malformed
@@ -122,6 +132,7 @@ func (t *token) passed() (p passed, err error) {
 			claims[transitiveKeys] = nested.Transitive
 		}
 	}
+	// The order is fixed, so that the session's tags do not depend on the map.
 	for _, name := range slices.Sorted(maps.Keys(claims)) {
 		var values audience
 		key, isTag := strings.CutPrefix(name, principalTags)
@@ -152,6 +163,8 @@ func (c *call) providerOf(tenant meta.ID, t *token) (accounts.Identity, error) {
 	if err != nil && s3err.From(err).Code == s3err.NoSuchEntity {
 		return p, refused
 	}
+	// Names of identities are found in any case, but an issuer must match
+	// exactly.
 	if err == nil && p.Name != name {
 		return p, refused
 	}
@@ -160,6 +173,7 @@ func (c *call) providerOf(tenant meta.ID, t *token) (accounts.Identity, error) {
 
 // isFor reports whether the token is for one of the provider's clients.
 func (t *token) isFor(p *accounts.ProviderFacts) bool {
+	// With azp the token is for that party, whatever its audience.
 	if t.party != "" {
 		return slices.Contains(p.ClientIDs, t.party)
 	}
