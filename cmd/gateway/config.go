@@ -157,6 +157,8 @@ func (c *configuration) settle(row setting, layers ...layer) error {
 		}
 		a.text = secret
 	}
+	// An empty value leaves a setting unset, even if its type has no empty
+	// text.
 	if err := row.value.set(a.text); err != nil && a.text != "" {
 		return fmt.Errorf("%s: %s: %w", a.origin, row.key, err)
 	}
@@ -201,6 +203,7 @@ func (c *configuration) envLayer(environ []string) (l layer, config string, err 
 		}
 	}
 	know(c.rows)
+	// The order is fixed, so that the same error is reported each time.
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(entry, "=")
 		if backend, ok := backendInEnv(name); ok {

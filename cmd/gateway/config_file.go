@@ -34,6 +34,7 @@ func (c *configuration) fileLayer(path string) (layer, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("configuration file %s: %w", path, err)
 	}
+	// A second document would be ignored silently.
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("configuration file %s: holds more than one document", path)
 	}
@@ -109,6 +110,7 @@ func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
 		return nil // a section with everything commented out
 	case section == "" && f.sections[key]:
 		return f.mapping(key, v)
+	// A key with a dot would be a second way to write a section's key.
 	case !ok || strings.Contains(name.Value, "."):
 		return fmt.Errorf("%s: unknown key %s; `gateway config show` lists all", f.origin(name), key)
 	}
@@ -116,6 +118,7 @@ func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
 	if err != nil {
 		return err
 	}
+	// Only the value itself is a secret, not the path of a file with it.
 	if f.exposed != nil && key == row.key && row.discloses(text) {
 		return fmt.Errorf("%s: %s is a secret, and %w, or put the secret into a file of its own and name that with %s%s",
 			f.origin(name), key, f.exposed, key, fileSuffix)
@@ -168,6 +171,7 @@ func (f *fileReader) scalar(row setting, key string, v *yaml.Node) (string, erro
 	case v.Kind == yaml.SequenceNode && row.value.kind() == "list":
 		var items []string
 		for _, item := range v.Content {
+			// A comma would make two items of one.
 			if item.Kind != yaml.ScalarNode || item.Tag == "!!null" || strings.Contains(item.Value, ",") {
 				return "", fmt.Errorf("%s: %s: want a list of words", f.origin(item), key)
 			}

@@ -77,6 +77,8 @@ Exit status: 0 current; 1 another state, or the state is unknown; 2 usage.`,
 			return err
 		}
 		return withStore(cmd, func(ctx context.Context, c *configuration) error {
+			// The status is printed even if it is a failure for the exit
+			// status.
 			s, err := statusOf(ctx, c)
 			if err != nil {
 				return failed(explain(c, err))

@@ -55,6 +55,8 @@ func leaveCredential(path string, cred accounts.Credential) error {
 export AWS_ACCESS_KEY_ID=%[1]s AWS_SECRET_ACCESS_KEY=%[2]s
 export SANCTUM_ACCESS_KEY=%[1]s SANCTUM_SECRET_KEY=%[2]s
 `, cred.AccessKey, cred.SecretKey)
+	// The credential is stored nowhere else, so it must be on the disk. An
+	// incomplete file would look like one.
 	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(path))
 	}

@@ -49,6 +49,7 @@ func inspectFolder(c *configuration) (fresh bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("data folder: %w; start as its owner, or choose another with --data", err)
 	}
+	// SQLite opens all of these.
 	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
 		if err := plainOrAbsent(filepath.Join(c.Data, storeName+suffix)); err != nil {
 			return false, fmt.Errorf("store: %w", err)
@@ -72,6 +73,7 @@ func inspectFolder(c *configuration) (fresh bool, err error) {
 		name := e.Name()
 		ours := foreignAllowed[name] || strings.HasPrefix(name, ".") || strings.HasPrefix(name, storeName) ||
 			filepath.Join(c.Data, name) == filepath.Clean(c.KeyringPath)
+		// A folder with other files is probably a mistake in the settings.
 		if !ours {
 			return false, fmt.Errorf("data folder %s contains %s but no store: choose an empty or new folder with --data", c.Data, name)
 		}

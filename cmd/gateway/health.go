@@ -90,6 +90,8 @@ func (h *readiness) results(ctx context.Context) []result {
 	case h.checks == nil:
 		return []result{{"starting", "failed", false}}
 	case h.last == nil || time.Since(h.checked) >= readyFor:
+		// Later probes share the result, so the end of this one must not cancel
+		// it.
 		h.last = h.check(context.WithoutCancel(ctx))
 		h.checked = time.Now()
 	}

@@ -128,6 +128,7 @@ func limitsUnsetCommand() *cobra.Command {
 				return err
 			}
 			if len(args) == 2 {
+				// PUT replaces all limits, here by none.
 				return a.call(cmd.Context(), http.MethodPut, path, map[string]int64{}, nil)
 			}
 			named := map[string]int64{}
@@ -135,6 +136,7 @@ func limitsUnsetCommand() *cobra.Command {
 				if !slices.ContainsFunc(limitFlags, func(l struct{ name, doc string }) bool { return l.name == name }) {
 					return usage(fmt.Errorf("there is no limit %q; there are bytes, versions, requests, concurrent, upload, download and buckets", name))
 				}
+				// 0 is no limit.
 				named[name] = 0
 			}
 			return a.call(cmd.Context(), http.MethodPatch, path, named, nil)

@@ -113,6 +113,8 @@ func (p *process) run(ctx context.Context) (err error) {
 		return failed(err)
 	}
 	defer p.listeners.close()
+	// Opening can take long, for example during a migration, and a signal must
+	// end it.
 	openCtx, opened := opening(ctx, signals)
 	d, err := openDeployment(openCtx, p.configuration, p.log, p.acceptStore)
 	if opened() {
@@ -146,12 +148,16 @@ func (p *process) run(ctx context.Context) (err error) {
 		CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,
 		DeliverLogs: func(ctx context.Context) (int, int, error) { return p.deliverLogs(ctx, false) }, Log: p.log, Observe: p.metrics,
 	})
+	// Deferred calls run in reverse: the workers stop, the last logs are
+	// delivered, and then the engine is closed.
 	defer p.lastLogs(ctx)
 	defer running.Stop()
 	watched := make(chan struct{})
 	go func() { defer close(watched); p.certs.watch(ctx, p.log) }()
 	defer func() { cut(); <-watched }()
 
+	// The listeners answer already. Up to here /readyz tells that the process
+	// is starting.
 	p.ready.begin(d.engine.Checks(), d.engine.Blobs().BackendHealth)
 	p.notify("READY=1")
 	err = p.wait(signals)
@@ -162,6 +168,8 @@ func (p *process) run(ctx context.Context) (err error) {
 // prepare creates the root credential and the buckets of the settings.
 func (p *process) prepare(ctx context.Context, d *deployment) error {
 	if p.AccessKey != "" {
+		// A configured credential is not stored, so removing it from the
+		// settings revokes it.
 		if err := d.engine.Accounts().SetRootCredential(p.AccessKey, p.SecretKey); err != nil {
 			return usage(fmt.Errorf("access_key and secret_key: %s", s3err.From(err).Message))
 		}

@@ -154,6 +154,7 @@ func flagsNear(cmd *cobra.Command, name string) (near []string) {
 			near = append(near, "--"+f.Name)
 		}
 	})
+	// A long list does not help.
 	if len(near) > 3 {
 		return nil
 	}

@@ -49,8 +49,8 @@ type deployment struct {
 }
 
 // openDeployment opens a deployment for serving, or begins one if there is
-// none. It opens local backends first: their lock keeps out a second process
-// before that has changed anything.
+// none. The backends are opened before the key and the store: the lock of a
+// local one keeps out a second process before that has changed anything.
 func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acceptStore bool) (_ *deployment, err error) {
 	fresh, err := inspect(ctx, c)
 	if err != nil {
@@ -63,6 +63,8 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 		}
 	}()
 	if !fresh {
+		// A wrong key file is found by reading alone, before anything is opened
+		// for writing.
 		if err := proveKey(ctx, c); err != nil {
 			return nil, err
 		}
@@ -214,12 +216,15 @@ func (d *deployment) openBackends(ctx context.Context, c *configuration, log *sl
 	}
 	opening.Wait()
 	for i, b := range c.Backends {
+		// After a signal ctx has ended, which says nothing about the backend.
 		if !readOnly && b.Type != typeFS && ctx.Err() == nil && away(errs[i]) {
 			log.Warn("a backend cannot be reached; it is tried again, and all else is served", "backend", b.Name, "error", errs[i])
 			opened[i] = late.New(func(ctx context.Context) (backends.Backend, error) { return openBackend(ctx, b, false) }, errs[i])
 			errs[i] = nil
 		}
 		if errs[i] != nil {
+			// All errors are collected, so that an operator sees every wrong
+			// setting at once.
 			errs[i] = fmt.Errorf("%s.%s: %w", backendsSection, b.Name, errs[i])
 			continue
 		}
@@ -341,6 +346,7 @@ func (d *deployment) openKeys(c *configuration, fresh bool) error {
 		if err := os.MkdirAll(filepath.Dir(c.KeyringPath), folderMode); err != nil {
 			return err
 		}
+		// Only here is a key file created without a command of the operator.
 		k, err = keyring.Create(c.KeyringPath, passphrase)
 	}
 	if err != nil {
