@@ -82,7 +82,7 @@ func (e *Engine) amend(ctx context.Context, b meta.Bucket, v *meta.Version, m Ma
 	if a.Marks, err = e.sealMarks(keys, v, m); err != nil {
 		return err
 	}
-	ctx, how, done, err := e.sealAs(ctx)
+	ctx, how, done, err := e.sealing.As(ctx)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ func (e *Engine) newBlobs(c *Config, seed encrypt.Seed) *blobs.Blobs {
 		Store: e.store, Deployment: meta.ID(e.deployment), Backends: c.Backends, Default: c.Default,
 		Keys: blobs.DeriveMarkerKeys(func(use string) []byte { return derived(seed, use) }),
 		Now:  e.now, Elapsed: c.Elapsed, Log: e.log, Sole: c.Sole, ReadOnly: c.ReadOnly, Grace: c.Grace,
-		Sealing: sealingOf{e}, Buckets: bucketRows{e}, Prover: prover{e}, Damaged: e.damagedMove, Possible: possibleBlob,
+		Sealing: e.sealing, Buckets: bucketRows{e}, Prover: prover{e}, Damaged: e.damagedMove, Possible: possibleBlob,
 		Before: e.beforeSweep(), After: e.afterSweep(),
 	})
 }
@@ -28,18 +28,6 @@ func possibleBlob(sealed int64) bool {
 	plain, err := encrypt.PlainSize(sealed)
 	return err == nil && plain <= MaxBodySize+maxFilling
 }
-
-// sealingOf tells blobs how much of the deployment is sealed.
-type sealingOf struct{ e *Engine }
-
-// Now implements blobs.Sealing.
-func (s sealingOf) Now() meta.Sealing { return s.e.sealing() }
-
-// Writing implements blobs.Sealing.
-func (s sealingOf) Writing() meta.Sealing { return s.e.writesBy() }
-
-// Reread implements blobs.Sealing.
-func (s sealingOf) Reread(ctx context.Context) error { return s.e.reread(ctx) }
 
 // bucketRows tells blobs what buckets demand.
 type bucketRows struct{ e *Engine }

@@ -76,7 +76,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if u.State == meta.UploadCompleted {
 		return e.completed(ctx, in, u, m)
 	}
-	ctx, how, sealed, err := e.sealAs(ctx)
+	ctx, how, sealed, err := e.sealing.As(ctx)
 	if err != nil {
 		return Object{}, err
 	}

@@ -75,7 +75,7 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if in.Customer != nil {
 		m.ETag = opaqueETag()
 	}
-	ctx, how, sealed, err := e.sealAs(ctx)
+	ctx, how, sealed, err := e.sealing.As(ctx)
 	if err != nil {
 		return Object{}, err
 	}
@@ -125,7 +125,7 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 		m.ETag = opaqueETag()
 	}
 	m.Inline, m.Parts, m.Extents = nil, nil, s.extents()
-	ctx, how, sealed, err := e.sealAs(ctx)
+	ctx, how, sealed, err := e.sealing.As(ctx)
 	if err != nil {
 		e.giveUp(ctx, s, err)
 		return Object{}, err

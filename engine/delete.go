@@ -114,7 +114,7 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 	if len(ds) == 0 {
 		return done
 	}
-	ctx, how, sealed, err := e.sealAs(ctx)
+	ctx, how, sealed, err := e.sealing.As(ctx)
 	defer sealed()
 	if err == nil {
 		err = e.removeAs(ctx, b, ds, expect, how, done)

@@ -22,25 +22,25 @@ func deploymentFactsOf(d *meta.Deployment) deploymentFacts {
 	return deploymentFacts{d.Root, d.Created.UnixMicro(), d.Sealing}
 }
 
-// sealDeployment gives the row its record.
-func (e *Engine) sealDeployment(d *meta.Deployment) (err error) {
+// sealRow gives the row its record.
+func (s *Sealing) sealRow(d *meta.Deployment) (err error) {
 	d.Record = nil
 	if d.Sealing >= meta.SealingRenewed {
-		d.Record, err = records.Seal(e.records, recordDeployment, d.ID[:], deploymentFactsOf(d))
+		d.Record, err = records.Seal(s.records, recordDeployment, d.ID[:], deploymentFactsOf(d))
 	}
 	return err
 }
 
-// proveDeployment holds the deployment's row against its record. Whether it is to
+// proveRow holds the deployment's row against its record. Whether it is to
 // have one is the row's to say, and the backends' markers' to refute.
-func (e *Engine) proveDeployment(d *meta.Deployment) error {
+func (s *Sealing) proveRow(d *meta.Deployment) error {
 	if d.Sealing == 0 {
 		d.Sealing = meta.SealingLegacy
 	}
 	if d.Sealing == meta.SealingLegacy && len(d.Record) == 0 {
 		return nil
 	}
-	facts, err := records.Open[deploymentFacts](e.records, recordDeployment, d.ID[:], d.Record)
+	facts, err := records.Open[deploymentFacts](s.records, recordDeployment, d.ID[:], d.Record)
 	if err == nil && facts != deploymentFactsOf(d) {
 		err = errors.New("it is not what its record says")
 	}

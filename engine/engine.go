@@ -101,15 +101,14 @@ type Engine struct {
 	wrappedSeed []byte
 	nameKey     []byte    // of KeyHash
 	nameHashes  sync.Pool // of hash.Hash, keyed by nameKey
-	sealed      sealingState
+	sealing     *Sealing
 
 	transitionClasses func([]byte) ([]string, error) // Config.TransitionClasses
 
 	onDamage atomic.Pointer[func(*Damage)] // see OnDamage
 
 	remembered
-	resealing sync.Mutex
-	trimFrom  time.Time // see trim; passes of the collector wait for one another
+	trimFrom time.Time // see trim; passes of the collector wait for one another
 }
 
 // Open opens the deployment in the store, or begins a new one when the store is
@@ -135,7 +134,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err := e.adopt(ctx, &c, d); err != nil {
 		return nil, err
 	}
-	if err := e.enlist(ctx); err != nil {
+	if err := e.sealing.enlist(ctx); err != nil {
 		return nil, fmt.Errorf("read the deployment: %w", err)
 	}
 	if err := e.blobs.Attach(ctx, c.AcceptStore); err != nil {
@@ -189,7 +188,7 @@ func (e *Engine) begin(ctx context.Context, c *Config) error {
 		return err
 	}
 	e.know(c, d.ID, seed)
-	if err := errors.Join(e.sealDeployment(&d), e.accounts.SealTenant(d.Sealing, &root)); err != nil {
+	if err := errors.Join(e.sealing.sealRow(&d), e.accounts.SealTenant(d.Sealing, &root)); err != nil {
 		return err
 	}
 	first, err := e.blobs.Begin(ctx, d.Created)
@@ -224,7 +223,7 @@ func (e *Engine) adopt(ctx context.Context, c *Config, d meta.Deployment) error 
 	}
 	e.know(c, d.ID, encrypt.Seed(raw))
 	e.wrappedSeed = d.Seed
-	if err := e.observe(d, e.sealing()); err != nil {
+	if err := e.sealing.observe(d, e.sealing.Now()); err != nil {
 		return err
 	}
 	return e.accounts.Adopt(ctx, d.Root)
@@ -235,13 +234,17 @@ func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.deployment = encrypt.Deployment(deployment)
 	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
 	e.nameKey = derived(seed, "sanctum/1/key-hash")
-	e.records = records.New(e.system, e.sealing)
+	e.sealing = &Sealing{store: e.store, readOnly: e.readOnly}
+	e.records = records.New(e.system, e.sealing.Now)
+	e.sealing.records = e.records
 	e.blobs = e.newBlobs(c, seed)
+	e.sealing.blobs = e.blobs
 	e.accounts = accounts.New(accounts.Config{
-		Store: e.store, Records: e.records, SealAs: e.sealAs, HasPlace: e.blobs.HasPlace, Now: e.now, Elapsed: c.Elapsed,
+		Store: e.store, Records: e.records, SealAs: e.sealing.As, HasPlace: e.blobs.HasPlace, Now: e.now, Elapsed: c.Elapsed,
 	})
+	e.sealing.accounts = e.accounts
 	e.buckets = buckets.New(buckets.Config{
-		Store: e.store, Records: e.records, Accounts: e.accounts, Blobs: e.blobs, Provider: e.provider, Deployment: e.deployment, SealAs: e.sealAs,
+		Store: e.store, Records: e.records, Accounts: e.accounts, Blobs: e.blobs, Provider: e.provider, Deployment: e.deployment, SealAs: e.sealing.As,
 		Damaged: e.damagedSettings, Region: c.Region, MaxBuckets: c.MaxBuckets, Now: e.now,
 	})
 }
@@ -263,6 +266,9 @@ func (e *Engine) Blobs() *blobs.Blobs { return e.blobs }
 
 // Buckets are those of the deployment, for as long as the Engine is open.
 func (e *Engine) Buckets() *buckets.Buckets { return e.buckets }
+
+// Sealing is how much of the deployment is sealed, for as long as the Engine is open.
+func (e *Engine) Sealing() *Sealing { return e.sealing }
 
 // Deployment is the id of the deployment.
 func (e *Engine) Deployment() meta.ID { return meta.ID(e.deployment) }

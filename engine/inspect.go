@@ -53,7 +53,9 @@ func (i *Inspection) Rows() Rows { return i.e.store }
 
 // ProveDeployment holds the deployment's row against its record and against what this
 // process knew before. The error wraps records.ErrEdited.
-func (i *Inspection) ProveDeployment(d *meta.Deployment) error { return i.e.vouched(d, i.e.sealing()) }
+func (i *Inspection) ProveDeployment(d *meta.Deployment) error {
+	return i.e.sealing.prove(d, i.e.sealing.Now())
+}
 
 // Version finds a version of a key by its id, whatever clients call it. Errors:
 // meta.ErrNotFound, ErrOtherVersion.

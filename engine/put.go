@@ -34,7 +34,7 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	}
 	m.Checksum = sealedChecksum(s.checksum)
 	m.Extents = s.extents()
-	ctx, how, sealed, err := e.sealAs(ctx)
+	ctx, how, sealed, err := e.sealing.As(ctx)
 	if err != nil {
 		e.giveUp(ctx, s, err)
 		return Object{}, err

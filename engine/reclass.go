@@ -30,7 +30,7 @@ func (e *Engine) Reclass(ctx context.Context, b meta.Bucket, v *meta.Version, cl
 			return moved, err
 		}
 	}
-	ctx, how, done, err := e.sealAs(ctx)
+	ctx, how, done, err := e.sealing.As(ctx)
 	if err != nil {
 		return moved, err
 	}

@@ -33,7 +33,7 @@ type RemovedVersion struct {
 // and no quota is asked. meta.ErrVersioning: the bucket's versioning is another than in b,
 // and nothing was done.
 func (e *Engine) RemoveVersions(ctx context.Context, b meta.Bucket, vs []RemoveVersion) ([]RemovedVersion, error) {
-	ctx, how, sealed, err := e.sealAs(ctx)
+	ctx, how, sealed, err := e.sealing.As(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.Ren
 	} else if err != nil {
 		return err
 	}
-	ctx, how, sealed, err := e.sealAs(ctx)
+	ctx, how, sealed, err := e.sealing.As(ctx)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -17,19 +18,20 @@ import (
 // maxResealCursor is a bucket, a version and a key.
 const maxResealCursor = 16 + 16 + meta.MaxKeyBytes
 
-// resealVersions gives versions above a cursor records that vouch for their rows, and
+// ResealVersions gives versions above a cursor records that vouch for their rows, and
 // looks at no more than limit. after is nil for the first of all; next is nil after the
-// last. failed rows do not open, or are not what was sealed as far as that can be told:
-// they stay as they are.
-func (e *Engine) resealVersions(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
+// last. passed is told of rows that do not open, or are not what was sealed as far as
+// that can be told: they stay as they are. An error is not about a row, and the page is
+// looked at again.
+func (e *Engine) ResealVersions(ctx context.Context, after []byte, limit int, passed accounts.Passed) (next []byte, seen int, err error) {
 	at, err := versionCursor(after)
 	if err != nil {
-		return nil, 0, 0, err
+		return nil, 0, err
 	}
 	limit = min(limit, meta.MaxPage)
 	page, err := e.store.ScanObjects(ctx, at, limit)
 	if err != nil {
-		return nil, 0, 0, fmt.Errorf("scan versions: %w", err)
+		return nil, 0, fmt.Errorf("scan versions: %w", err)
 	}
 	var todo []meta.Reseal
 	for i := range page {
@@ -43,15 +45,15 @@ func (e *Engine) resealVersions(ctx context.Context, after []byte, limit int) (n
 			todo = append(todo, r)
 		case errors.Is(err, s3err.NoSuchBucket): // it was deleted since the scan
 		default:
-			if err := e.passed(fmt.Sprintf("version %s in bucket %s", v.ID, v.Bucket), err, &failed); err != nil {
-				return nil, 0, failed, err
+			if err := passed(fmt.Sprintf("version %s in bucket %s", v.ID, v.Bucket), err); err != nil {
+				return nil, 0, err
 			}
 		}
 	}
 	for len(todo) > 0 {
 		n := min(len(todo), meta.MaxBatch)
 		if _, err := e.store.ResealVersions(ctx, todo[:n]); err != nil {
-			return nil, 0, 0, fmt.Errorf("store resealed versions: %w", err)
+			return nil, 0, fmt.Errorf("store resealed versions: %w", err)
 		}
 		todo = todo[n:]
 	}
@@ -59,7 +61,7 @@ func (e *Engine) resealVersions(ctx context.Context, after []byte, limit int) (n
 		last := &page[limit-1]
 		next = append(append(append(make([]byte, 0, 32+len(last.Key)), last.Bucket[:]...), last.ID[:]...), last.Key...)
 	}
-	return next, len(page), failed, nil
+	return next, len(page), nil
 }
 
 // wholeRow seals a record for a version as it is, after what can be told of it was
@@ -85,27 +87,27 @@ func versionCursor(b []byte) (at meta.ObjectPosition, err error) {
 	return meta.ObjectPosition{Bucket: meta.ID(b[:16]), Version: meta.ID(b[16:32]), Key: string(b[32:])}, nil
 }
 
-// resealUploads does with uploads, open and completed, what resealVersions does with
+// ResealUploads does with uploads, open and completed, what ResealVersions does with
 // versions.
-func (e *Engine) resealUploads(ctx context.Context, after []byte, limit int) (next []byte, seen, failed int, err error) {
+func (e *Engine) ResealUploads(ctx context.Context, after []byte, limit int, passed accounts.Passed) (next []byte, seen int, err error) {
 	var at meta.ID
 	if len(after) > 0 && copy(at[:], after) != len(after) {
-		return nil, 0, 0, fmt.Errorf("a cursor of %d bytes among uploads", len(after))
+		return nil, 0, fmt.Errorf("a cursor of %d bytes among uploads", len(after))
 	}
 	limit = min(limit, meta.MaxPage)
 	page, err := e.store.ScanUploads(ctx, at, limit)
 	if err != nil {
-		return nil, 0, 0, fmt.Errorf("scan uploads: %w", err)
+		return nil, 0, fmt.Errorf("scan uploads: %w", err)
 	}
 	for _, ref := range page {
-		if err := e.passed("upload "+ref.ID.String(), e.resealUpload(ctx, ref), &failed); err != nil {
-			return nil, 0, failed, err
+		if err := passed("upload "+ref.ID.String(), e.resealUpload(ctx, ref)); err != nil {
+			return nil, 0, err
 		}
 	}
 	if len(page) == limit {
 		next = page[limit-1].ID[:]
 	}
-	return next, len(page), failed, nil
+	return next, len(page), nil
 }
 
 func (e *Engine) resealUpload(ctx context.Context, ref meta.UploadRef) error {

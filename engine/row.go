@@ -67,7 +67,7 @@ func (e *Engine) openListed(ctx context.Context, v *meta.Version) (r encrypt.Who
 	whole := encrypt.IsWholeRecord(v.ListRecord)
 	switch {
 	case whole:
-	case e.sealing() == meta.SealingWhole:
+	case e.sealing.Now() == meta.SealingWhole:
 		return r, errOldRow
 	case v.Marker:
 		return r, nil // of the release before

@@ -453,9 +453,9 @@ func (r *rowRig) setSealing(s meta.Sealing) {
 	d, err := r.e.store.Deployment(r.t.Context())
 	r.ok(err)
 	d.Sealing = s
-	r.ok(r.e.sealDeployment(&d))
+	r.ok(r.e.sealing.sealRow(&d))
 	r.edit("UPDATE deployment SET sealing = ?, record = ?", int64(s), d.Record)
-	r.e.sealed.now.Store(uint32(s))
+	r.e.sealing.known.Store(uint32(s))
 	r.ok(r.e.blobs.AcceptStore(r.t.Context()))
 }
 

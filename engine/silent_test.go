@@ -32,7 +32,7 @@ func TestPausedWhileSealed(t *testing.T) {
 	var knows meta.Sealing
 	pause := func() {
 		r.paused += blobs.AbandonAfter
-		r.e.sealed.now.Store(uint32(knows))
+		r.e.sealing.known.Store(uint32(knows))
 	}
 	n := 0
 	unique := func(name string) string { n++; return fmt.Sprint(name, n) }
@@ -90,9 +90,9 @@ func TestPausedWhileSealed(t *testing.T) {
 			if err := road.take(); err != nil {
 				t.Errorf("%s: %v", road.name, err)
 			}
-			if now := r.e.sealing(); now != meta.SealingWhole {
+			if now := r.e.sealing.Now(); now != meta.SealingWhole {
 				t.Errorf("%s: it wrote by %d, and the store was sealed whole", road.name, now)
-				r.e.sealed.now.Store(uint32(meta.SealingWhole))
+				r.e.sealing.known.Store(uint32(meta.SealingWhole))
 			}
 		}
 		for _, v := range r.rows() {
@@ -112,7 +112,7 @@ func TestWriteEndsBeforeSilence(t *testing.T) {
 	r := newRowRig(t)
 	for s, limited := range map[meta.Sealing]bool{meta.SealingLegacy: true, meta.SealingRenewed: true, meta.SealingWhole: false} {
 		r.setSealing(s)
-		ctx, as, done, err := r.e.sealAs(context.Background())
+		ctx, as, done, err := r.e.sealing.As(context.Background())
 		if err != nil || as != s {
 			t.Errorf("by %d: %d, %v", s, as, err)
 		}
@@ -129,14 +129,14 @@ func TestWriteEndsBeforeSilence(t *testing.T) {
 func TestOlderRowObservedLast(t *testing.T) {
 	r := newRowRig(t)
 	r.setSealing(meta.SealingRenewed)
-	known := r.e.sealing()
+	known := r.e.sealing.Now()
 	older, err := r.e.store.Deployment(t.Context())
 	r.ok(err)
 	r.setSealing(meta.SealingWhole)
-	if err := r.e.observe(older, known); err != nil || r.e.sealing() != meta.SealingWhole {
-		t.Errorf("%v, and it writes by %d", err, r.e.sealing())
+	if err := r.e.sealing.observe(older, known); err != nil || r.e.sealing.Now() != meta.SealingWhole {
+		t.Errorf("%v, and it writes by %d", err, r.e.sealing.Now())
 	}
-	if err := r.e.observe(older, r.e.sealing()); !errors.Is(err, records.ErrEdited) {
+	if err := r.e.sealing.observe(older, r.e.sealing.Now()); !errors.Is(err, records.ErrEdited) {
 		t.Errorf("one that was read later: %v", err)
 	}
 }

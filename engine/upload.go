@@ -130,7 +130,7 @@ var (
 
 // proveBegun holds an upload's row against its settings.
 func (e *Engine) proveBegun(u *openUpload) error {
-	if u.promised.Begun == begunAs(&u.Upload) || u.promised.Begun == (begun{}) && e.sealing() < meta.SealingWhole {
+	if u.promised.Begun == begunAs(&u.Upload) || u.promised.Begun == (begun{}) && e.sealing.Now() < meta.SealingWhole {
 		return nil
 	}
 	return errUpload

@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/blobs"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/lifecycle"
+	"github.com/sanctum-storage/gateway/reseal"
 )
 
 const (
@@ -68,9 +68,8 @@ const (
 	Resealer  = "resealer"
 )
 
-// Steps are the engine's bounded steps; *engine.Engine implements them.
-type Steps interface {
-	Reseal(ctx context.Context) (engine.ResealReport, error)
+// Beater shows that this process lives; *engine.Engine implements it.
+type Beater interface {
 	Beat(ctx context.Context) error
 }
 
@@ -80,6 +79,12 @@ type Blobs interface {
 	Move(ctx context.Context) (blobs.MoveReport, error)
 	BackendNames() []string
 	CheckBackend(ctx context.Context, name string) error
+}
+
+// Resealing is the bounded steps that seal an old store whole; *reseal.Steps
+// implements them.
+type Resealing interface {
+	Step(ctx context.Context) (reseal.Report, error)
 }
 
 // Lifecycles are the bounded steps of lifecycles; *lifecycle.Steps implements
@@ -100,8 +105,9 @@ type LogDelivery func(ctx context.Context) (delivered, dropped int, err error)
 
 // Config says which steps to run and whom to tell.
 type Config struct {
-	Steps           Steps
+	Engine          Beater
 	Blobs           Blobs
+	Resealing       Resealing     // nil: there is none
 	Lifecycles      Lifecycles    // nil: there are none
 	Inventories     Inventories   // nil: there are none
 	CollectInterval time.Duration // 0: DefaultCollectInterval
@@ -134,7 +140,7 @@ type Observer interface {
 	// Listed is called after every step of inventories.
 	Listed(r inventory.Report)
 	// Resealed is called after every step of sealing an old store whole.
-	Resealed(r engine.ResealReport)
+	Resealed(r reseal.Report)
 }
 
 // Workers are running workers.
@@ -177,7 +183,9 @@ func Start(ctx context.Context, c Config) *Workers {
 		w.done.Go(func() { c.pace(ctx, Checker, blobs.BackendCheckInterval, c.check(name)) })
 	}
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
-	w.done.Go(func() { c.pace(ctx, Resealer, c.ResealInterval, c.reseal) })
+	if c.Resealing != nil {
+		w.done.Go(func() { c.pace(ctx, Resealer, c.ResealInterval, c.reseal) })
+	}
 	if c.Lifecycles != nil {
 		w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
 	}
@@ -282,7 +290,7 @@ func (c *Config) move(ctx context.Context) (time.Duration, error) {
 
 // reseal reports the upgrade of an old store, at info.
 func (c *Config) reseal(ctx context.Context) (time.Duration, error) {
-	r, err := c.Steps.Reseal(ctx)
+	r, err := c.Resealing.Step(ctx)
 	c.Observe.Resealed(r)
 	if r.Rows+r.Failed > 0 {
 		c.Log.Info("sealing the rows of an old store", "rows_of", r.Stage, "looked_at", r.Rows, "failed", r.Failed, "more", r.More)
@@ -350,7 +358,7 @@ func (c *Config) check(backend string) step {
 	}
 }
 
-func (c *Config) beat(ctx context.Context) (time.Duration, error) { return 0, c.Steps.Beat(ctx) }
+func (c *Config) beat(ctx context.Context) (time.Duration, error) { return 0, c.Engine.Beat(ctx) }
 
 // spread varies a pause at random within the jitter.
 func spread(d time.Duration) time.Duration {
@@ -378,4 +386,4 @@ func (nobody) Collected(blobs.CollectReport)     {}
 func (nobody) Expired(lifecycle.Report)          {}
 func (nobody) Logged(int, int)                   {}
 func (nobody) Listed(inventory.Report)           {}
-func (nobody) Resealed(engine.ResealReport)      {}
+func (nobody) Resealed(reseal.Report)            {}

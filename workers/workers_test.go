@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/blobs"
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/lifecycle"
+	"github.com/sanctum-storage/gateway/reseal"
 )
 
 // script is a Steps that answers from a list, and then with zero values.
@@ -66,9 +66,10 @@ func (s lifecycles) Step(context.Context) (lifecycle.Report, error) {
 	return r, s.expireErr
 }
 
-func (s *script) Reseal(context.Context) (engine.ResealReport, error) {
-	return engine.ResealReport{}, nil
-}
+// resealing is that of a store that is sealed whole.
+type resealing struct{}
+
+func (resealing) Step(context.Context) (reseal.Report, error) { return reseal.Report{}, nil }
 
 // inventories has no due list.
 type inventories struct{}
@@ -115,11 +116,11 @@ func (c *tally) Step(worker string, _ time.Duration, err error) {
 		c.failed++
 	}
 }
-func (c *tally) Panic(string)                 { c.mu.Lock(); c.panics++; c.mu.Unlock() }
-func (c *tally) Expired(r lifecycle.Report)   { c.mu.Lock(); c.expired += r.Expired; c.mu.Unlock() }
-func (c *tally) Logged(int, int)              {}
-func (c *tally) Listed(inventory.Report)      {}
-func (c *tally) Resealed(engine.ResealReport) {}
+func (c *tally) Panic(string)               { c.mu.Lock(); c.panics++; c.mu.Unlock() }
+func (c *tally) Expired(r lifecycle.Report) { c.mu.Lock(); c.expired += r.Expired; c.mu.Unlock() }
+func (c *tally) Logged(int, int)            {}
+func (c *tally) Listed(inventory.Report)    {}
+func (c *tally) Resealed(reseal.Report)     {}
 func (c *tally) Collected(blobs.CollectReport) {
 	c.mu.Lock()
 	c.passes++
@@ -131,7 +132,7 @@ func runFor(t *testing.T, d time.Duration, s *script) *tally {
 	t.Helper()
 	counted := &tally{}
 	s.start = time.Now()
-	w := Start(t.Context(), Config{Steps: s, Blobs: s, Lifecycles: lifecycles{s}, Inventories: inventories{}, CollectInterval: time.Minute, Observe: counted})
+	w := Start(t.Context(), Config{Engine: s, Blobs: s, Resealing: resealing{}, Lifecycles: lifecycles{s}, Inventories: inventories{}, CollectInterval: time.Minute, Observe: counted})
 	time.Sleep(d)
 	w.Stop()
 	return counted
@@ -203,7 +204,7 @@ func TestBacklogBesideAFailure(t *testing.T) {
 		s := &script{collects: []func() (blobs.CollectReport, error){more, more, more, more}}
 		var lines bytes.Buffer
 		s.start = time.Now()
-		w := Start(t.Context(), Config{Steps: s, Blobs: s, CollectInterval: time.Minute, Log: slog.New(slog.NewTextHandler(&lines, nil))})
+		w := Start(t.Context(), Config{Engine: s, Blobs: s, Resealing: resealing{}, CollectInterval: time.Minute, Log: slog.New(slog.NewTextHandler(&lines, nil))})
 		time.Sleep(10 * time.Second)
 		w.Stop()
 		if len(s.at) != 5 {
@@ -252,7 +253,7 @@ func TestStopInterruptsAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &blocking{entered: make(chan struct{})}
 		counted := &tally{}
-		w := Start(t.Context(), Config{Steps: s, Blobs: s, Observe: counted})
+		w := Start(t.Context(), Config{Engine: s, Blobs: s, Resealing: resealing{}, Observe: counted})
 		<-s.entered
 		w.Stop()
 		if !s.left {
@@ -283,10 +284,7 @@ func (b *blocking) Collect(ctx context.Context) (blobs.CollectReport, error) {
 	return blobs.CollectReport{}, ctx.Err()
 }
 func (b *blocking) Move(context.Context) (blobs.MoveReport, error) { return blobs.MoveReport{}, nil }
-func (b *blocking) Reseal(context.Context) (engine.ResealReport, error) {
-	return engine.ResealReport{}, nil
-}
-func (b *blocking) Beat(context.Context) error { return nil }
+func (b *blocking) Beat(context.Context) error                     { return nil }
 
 // A failed step of one tenant's turn does not delay other tenants' turns.
 func TestLifecycleGoesOnBesideFailures(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
+	"github.com/sanctum-storage/gateway/reseal"
 )
 
 // dbCommand holds the commands about the store.
@@ -144,7 +144,7 @@ func served(ctx context.Context, c *configuration) (state, sealing string, err e
 	case errors.Is(err, meta.ErrMoved):
 		state, err = stateMoved, nil
 	case err == nil:
-		state, sealing = stateCurrent, engine.DescribeSealing(d)
+		state, sealing = stateCurrent, reseal.Describe(d)
 	}
 	return state, sealing, errors.Join(err, store.Close())
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/workers"
 )
 
@@ -126,7 +127,7 @@ func (m *metrics) Request(o api.Observation) {
 }
 
 // Resealed is part of workers.Observer.
-func (m *metrics) Resealed(r engine.ResealReport) {
+func (m *metrics) Resealed(r reseal.Report) {
 	m.sealing.Set(float64(r.Sealing))
 	if r.Stage != "" {
 		m.resealed.WithLabelValues(r.Stage, "ok").Add(float64(r.Rows - r.Failed))

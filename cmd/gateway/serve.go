@@ -21,6 +21,7 @@ import (
 	"github.com/sanctum-storage/gateway/iam"
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/lifecycle"
+	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/workers"
 )
@@ -141,8 +142,9 @@ func (p *process) run(ctx context.Context) (err error) {
 	}
 	p.start(d)
 	running := workers.Start(ctx, workers.Config{
-		Steps:           d.engine,
+		Engine:          d.engine,
 		Blobs:           d.engine.Blobs(),
+		Resealing:       reseal.New(reseal.Config{Engine: d.engine, Log: p.log}),
 		Lifecycles:      lifecycle.New(lifecycle.Config{Engine: d.engine, Store: d.store, Log: p.log, Tell: p.api.LogLifecycle}),
 		Inventories:     inventory.New(inventory.Config{Engine: d.engine, Store: d.store, Permit: p.api.PermitInventory}),
 		CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,

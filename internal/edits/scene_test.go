@@ -21,6 +21,7 @@ import (
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
@@ -32,6 +33,7 @@ type Gateway struct {
 	Engine      *engine.Engine
 	Lifecycles  *lifecycle.Steps
 	Inventories *inventory.Steps
+	Resealing   *reseal.Steps
 	api         *api.Server
 }
 
@@ -49,7 +51,7 @@ func Open(ctx context.Context, c engine.Config) (*Gateway, error) {
 	s := api.New(api.Config{Engine: e, IAM: &iam.Handler{Accounts: e.Accounts(), Now: c.Now}, Now: c.Now})
 	return &Gateway{
 		e, lifecycle.New(lifecycle.Config{Engine: e, Store: c.Store, Now: c.Now, Tell: s.LogLifecycle}),
-		inventory.New(inventory.Config{Engine: e, Store: c.Store, Now: c.Now, Permit: s.PermitInventory}), s,
+		inventory.New(inventory.Config{Engine: e, Store: c.Store, Now: c.Now, Permit: s.PermitInventory}), reseal.New(reseal.Config{Engine: e}), s,
 	}, nil
 }
 

@@ -42,7 +42,7 @@ func upgradeWithFault(t *testing.T, n int, when faults.When, dies bool) (fired b
 		if step == 100 {
 			t.Fatalf("%s: it is never done", what)
 		}
-		r, err := g.Engine.Reseal(t.Context())
+		r, err := g.Resealing.Step(t.Context())
 		if err != nil && !errors.Is(err, faults.ErrInjected) || r.Failed > 0 {
 			t.Fatalf("%s: %+v, %v", what, r, err)
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 	"github.com/sanctum-storage/gateway/records"
+	"github.com/sanctum-storage/gateway/reseal"
 )
 
 const lastUnsealed = "../../testdata/store/v8"
@@ -131,7 +132,7 @@ func (o *old) same(g *Gateway, when string) {
 func (o *old) reseal(g *Gateway, until meta.Sealing) (steps int) {
 	o.t.Helper()
 	for steps = 1; steps < 100; steps++ {
-		r, err := g.Engine.Reseal(o.t.Context())
+		r, err := g.Resealing.Step(o.t.Context())
 		if err != nil || r.Failed > 0 || r.Skipped {
 			o.t.Fatalf("%+v, %v", r, err)
 		}
@@ -166,7 +167,7 @@ func TestUpgradeSealsAnOldStore(t *testing.T) {
 	o.same(g, "done")
 	again := o.open()
 	o.same(again, "started anew")
-	if r, err := again.Engine.Reseal(t.Context()); err != nil || r != (engine.ResealReport{Sealing: meta.SealingWhole}) {
+	if r, err := again.Resealing.Step(t.Context()); err != nil || r != (reseal.Report{Sealing: meta.SealingWhole}) {
 		t.Errorf("of a whole store: %+v, %v", r, err)
 	}
 	for _, rows := range []string{"users", "access_keys", "buckets"} {
@@ -191,7 +192,7 @@ func TestUpgradeInterrupted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := g.Engine.Reseal(t.Context()) // no Close: it was killed
+		r, err := g.Resealing.Step(t.Context()) // no Close: it was killed
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +285,7 @@ func TestUpgradeWaitsForOldGateways(t *testing.T) {
 	g, other := o.open(), o.open()
 	step := func(want meta.Sealing, waiting bool) {
 		t.Helper()
-		r, err := g.Engine.Reseal(ctx)
+		r, err := g.Resealing.Step(ctx)
 		if err != nil || r.Sealing != want || r.Waiting != waiting {
 			t.Fatalf("%+v, %v; want sealing %d, waiting %t", r, err, want, waiting)
 		}
@@ -326,7 +327,7 @@ func TestUpgradeWaitsForOldGateways(t *testing.T) {
 	step(meta.SealingRenewed, true)
 	beats(other)
 	for range 20 {
-		if r, err := g.Engine.Reseal(ctx); err != nil {
+		if r, err := g.Resealing.Step(ctx); err != nil {
 			t.Fatal(err)
 		} else if r.Sealing == meta.SealingWhole {
 			break

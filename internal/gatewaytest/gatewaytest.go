@@ -30,6 +30,7 @@ import (
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlite"
+	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
@@ -80,6 +81,7 @@ type Gateway struct {
 	// test runs them.
 	Lifecycles  *lifecycle.Steps
 	Inventories *inventory.Steps
+	Resealing   *reseal.Steps
 	Store       meta.Store
 	path        string           // of the store's file, if it was made here
 	Backend     backends.Backend // the first, where there are several
@@ -127,6 +129,7 @@ func Start(t testing.TB, o Options) *Gateway {
 		Ownership: o.Ownership, Regions: o.Regions, AnyRegion: o.AnyRegion, SignatureV2: o.SignatureV2,
 	})
 	g.Lifecycles = lifecycle.New(lifecycle.Config{Engine: g.Engine, Store: g.Store, Now: o.Now, Log: o.Log, Tell: g.API.LogLifecycle})
+	g.Resealing = reseal.New(reseal.Config{Engine: g.Engine, Log: o.Log})
 	g.Inventories = inventory.New(inventory.Config{Engine: g.Engine, Store: g.Store, Now: o.Now, Permit: g.API.PermitInventory})
 	g.Server = httptest.NewUnstartedServer(g.API)
 	g.Server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // some tests abort connections on purpose
