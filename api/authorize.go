@@ -141,7 +141,7 @@ func (r *Request) absence() error {
 }
 
 // hide turns an object's absence into AccessDenied for senders who may not list
-// the bucket, and so must not learn what is in it.
+// the bucket, and so must not learn its contents.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 func (r *Request) hide(err error) error {
 	if !errors.Is(err, s3err.NoSuchKey) && !errors.Is(err, s3err.NoSuchVersion) || r.Bucket.ID.IsZero() {

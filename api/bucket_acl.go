@@ -25,8 +25,8 @@ func getBucketACL(s *Server, r *Request) (*Reply, error) {
 	return s.showACL(r.Context(), a, r.Bucket.Owner)
 }
 
-// putBucketACL replaces a bucket's ACL. The ACL is held against the settings of
-// the moment of the change, not those of the decision.
+// putBucketACL replaces a bucket's ACL. The ACL is checked with the settings at
+// the time of the change, not those at the decision.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html
 func putBucketACL(s *Server, r *Request) (*Reply, error) {
 	if f := r.bucketFacts(r.Bucket); f.Broken == nil && !f.Ownership.ACLsEnabled() {

@@ -67,10 +67,10 @@ var damageRoads = []struct {
 	{"a copy with another checksum", "PUT", "/bkt/copy", []string{"X-Amz-Copy-Source", damagedPath, "X-Amz-Checksum-Algorithm", "SHA256"}},
 }
 
-// Whatever a backend sends instead of an object's bytes, and whatever request
-// reads them: the client gets an InternalError that does not ask to try again,
-// and the operator gets one line with everything but the key, from which the
-// object can be found.
+// A backend sends false bytes of every kind, to every request that reads an
+// object. The client gets an InternalError that does not ask to try again. The
+// operator gets one line with everything but the key, from which the object can
+// be found.
 func TestDamageIsFound(t *testing.T) {
 	body := bytesOf(300_000)
 	for _, mode := range faults.ReadModes() {

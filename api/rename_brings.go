@@ -6,8 +6,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// renamedKeys are the condition keys about the source of a rename, unknown until it is
-// found: the copy that it replaces, and all that the object brings along.
+// renamedKeys are the condition keys about the source of a rename. They are
+// unknown until the source is found: the copy that the rename replaces, and the
+// attributes that the object keeps.
 var renamedKeys = openKeys(
 	"s3:x-amz-copy-source", "s3:requestobjecttag/", "s3:requestobjecttagkeys",
 	"s3:x-amz-acl", "s3:x-amz-grant-full-control", "s3:x-amz-grant-read", "s3:x-amz-grant-read-acp",
@@ -16,9 +17,9 @@ var renamedKeys = openKeys(
 	"s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption-customer-algorithm",
 )
 
-// brings returns the condition keys of what the source, as it was found, brings to its
-// new key, as a request would have to say it that makes the same object there. A copy
-// brings the tags alone; its request says the rest.
+// brings returns the condition keys of the attributes that the source brings to
+// its new key. They are those of a request that would create the same object
+// there. A copy brings only the tags, because its request has the rest.
 func (r *Request) brings(was *engine.Object) (access.Context, error) {
 	c := requestTags(was.Marks.Tags)
 	c["s3:x-amz-copy-source"] = []string{sourceName{bucket: r.Bucket.Name, key: r.source.key}.String()}
@@ -54,8 +55,8 @@ func (r *Request) brings(was *engine.Object) (access.Context, error) {
 	return c, nil
 }
 
-// bringACL fills the keys of an object's ACL: its grants, and the canned ACL that it is
-// equal to.
+// bringACL fills the keys of an object's ACL: its grants, and the canned ACL
+// with the same grants.
 func (r *Request) bringACL(c access.Context, was *engine.Object) error {
 	acl, err := storedACL(*was)
 	if acl == nil || err != nil {

@@ -62,7 +62,7 @@ func (x *exchange) handle() (*Reply, error) {
 }
 
 // errTurn: other requests of the tenant held all turns for too long.
-var errTurn = errors.New("the tenant has too much under way at the store")
+var errTurn = errors.New("the tenant has too many expensive requests at the store")
 
 // turn waits for a turn of the tenant. The turn lasts until leave is called.
 // The error is SlowDown when none is free within maxTurnWait.

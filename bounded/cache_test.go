@@ -53,8 +53,8 @@ func (c *Cache[K, V]) check(t *testing.T) {
 	}
 }
 
-// Whatever is put and asked for: the cache holds the last value of a key, not
-// older and not larger than allowed.
+// After any sequence of puts and gets, the cache holds the last value of a key,
+// and none that is older or larger than allowed.
 func TestCache(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)

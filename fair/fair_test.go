@@ -41,8 +41,8 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// Whatever three greedy parties did before, a party that holds nothing gets a
-// place.
+// A party that holds nothing gets a place, after any actions of three greedy
+// parties.
 func TestPoolLeavesRoom(t *testing.T) {
 	seed := rand.Uint64()
 	r := rand.New(rand.NewPCG(seed, 0))

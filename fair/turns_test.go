@@ -49,7 +49,7 @@ func TestSharedTurnsRotate(t *testing.T) {
 	})
 }
 
-// Whoever comes, waits, gives up or leaves in any order: no party has more than
+// Parties come, wait, give up and leave in any order. No party has more than
 // its width, all together have no more than the total, nobody waits while a
 // turn is free for it, and nothing is left at the end.
 func TestSharedTurnsAreNotLost(t *testing.T) {

@@ -9,9 +9,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 )
 
-// An action on an identity is decided by its path, tags and boundary. If they change
-// while the request is under way, it is decided again, and whoever is made anew under
-// the name was not meant.
+// The decision about an action on an identity depends on its path, tags and
+// boundary. If they change during the request, it is decided again. A new
+// identity under the same name is not changed.
 func TestIdentitiesChangedUnderway(t *testing.T) {
 	plan := faults.NewPlan(1)
 	store, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
@@ -21,7 +21,7 @@ func TestIdentitiesChangedUnderway(t *testing.T) {
 	t.Cleanup(func() { store.Close() })
 	g := newRig(t, gatewaytest.Options{Store: faults.Store(store, plan)})
 	const all = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`
-	// dev may change whoever has the tag.
+	// dev may change identities with the tag.
 	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/of":"dev"}}}]}`)
 	const managed = "arn:aws:iam::aws:policy/AdministratorAccess"
@@ -66,7 +66,7 @@ func TestIdentitiesChangedUnderway(t *testing.T) {
 				plan.Clear()
 				g.clear(t, c.kind, who)
 			}
-			// It is deleted, and made again for somebody else.
+			// It is deleted, and created again for another purpose.
 			g.root(t, "", "Create"+c.kind, append(make, tag...)...)
 			plan.Add(faults.Rule{Op: "UpdateIdentity", N: 1, Hook: func() {
 				plan.Clear()
@@ -80,7 +80,7 @@ func TestIdentitiesChangedUnderway(t *testing.T) {
 	}
 }
 
-// clear removes a user or role with what it has.
+// clear removes a user or role with its policies, groups and keys.
 func (r *rig) clear(t *testing.T, kind string, who []string) {
 	t.Helper()
 	for _, p := range r.root(t, "", "List"+kind+"Policies", who...).all("member") {

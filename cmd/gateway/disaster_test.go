@@ -22,7 +22,7 @@ const (
 	disasterScripts = "testdata/disaster"
 )
 
-// systemctl stands in for systemd: it starts and ends one gateway as the unit says.
+// systemctl replaces systemd: it starts and ends one gateway like the unit.
 //
 //go:embed testdata/disaster/systemctl
 var systemctl []byte
@@ -69,7 +69,7 @@ func TestDisasterPage(t *testing.T) {
 	testscript.Run(t, p)
 }
 
-// endUnit ends the gateway that a script has left under the stand-in for systemd.
+// endUnit ends the gateway that a script has left running under systemctl.
 func endUnit(work string) {
 	text, err := os.ReadFile(filepath.Join(work, "unit.pid"))
 	if err != nil {
@@ -80,7 +80,7 @@ func endUnit(work string) {
 	}
 }
 
-// providers are what the deployments of the page lie on.
+// providers are the servers that the deployments of the page use.
 type providers struct {
 	postgres *servers.Postgres
 	bin      string // PostgreSQL's programs
@@ -160,7 +160,7 @@ func startProvider(t *testing.T, dir string) *servers.S3Server {
 	return s
 }
 
-// Each heading of the page that has commands is typed by a script.
+// A script runs the commands of each heading of the page.
 func TestDisasterPageIsRunWhole(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(disasterPage)))
 	if err != nil {

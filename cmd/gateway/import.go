@@ -54,8 +54,8 @@ Exit status: 0 everything is copied and exact; 1 it is not, or not yet; 2 usage.
 	return cmd
 }
 
-// printLeft tells what the source still contains. Whoever imports to get rid of
-// plaintext must not overlook it.
+// printLeft tells what the source still contains. Operators who import to get
+// rid of plaintext must not overlook it.
 func printLeft(w io.Writer, r *transfer.Report) {
 	left := r.Left
 	if left == nil {

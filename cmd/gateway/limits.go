@@ -38,7 +38,7 @@ func limitsPath(kind, name string) (string, error) {
 // limitsShowCommand shows limits, and beside the quotas for bytes and versions
 // the present use.
 func limitsShowCommand() *cobra.Command {
-	return adminCommand("show tenant|user|bucket NAME", "Show limits and what is used (a user is named TENANT/NAME)", cobra.ExactArgs(2),
+	return adminCommand("show tenant|user|bucket NAME", "Show limits and usage (a user is named TENANT/NAME)", cobra.ExactArgs(2),
 		func(cmd *cobra.Command, a *adminClient, output string, args []string) error {
 			path, err := limitsPath(args[0], args[1])
 			if err != nil {
