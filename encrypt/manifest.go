@@ -1,6 +1,9 @@
 package encrypt
 
-import "fmt"
+import (
+	"encoding/base64"
+	"fmt"
+)
 
 // Bounds of manifests and part records. They are wider than S3's limits, and bound
 // the cost of a record.
@@ -22,11 +25,8 @@ type Manifest struct {
 	ETag     string // without quotes
 	Checksum *Checksum
 
-	ContentType, ContentEncoding, ContentLanguage, ContentDisposition string
-	CacheControl, Expires, WebsiteRedirect, StorageClass              string
-
-	Metadata []Pair // in the given order
-	Tags     []Pair
+	Attributes
+	Tags []Pair
 
 	// At most one of these holds the body; none if Size is 0.
 	Inline  []byte
@@ -40,6 +40,19 @@ type Manifest struct {
 
 // Format hides the manifest, which has keys and users' data, from every fmt verb.
 func (Manifest) Format(f fmt.State, _ rune) { redact(f, "Manifest") }
+
+// Attributes are the fields that a client sends with an object and gets back unchanged.
+type Attributes struct {
+	ContentType        string
+	ContentEncoding    string // without aws-chunked
+	ContentLanguage    string
+	ContentDisposition string
+	CacheControl       string
+	Expires            string // as sent: S3 does not parse it
+	WebsiteRedirect    string
+	StorageClass       string // empty: STANDARD
+	Metadata           []Pair // x-amz-meta-*, in the given order; names are lowercase and have no prefix
+}
 
 // Pair is a user metadata entry or a tag. Its name is not empty.
 type Pair struct{ Name, Value string }
@@ -57,9 +70,25 @@ type Extent struct {
 // Checksum is a checksum of the plaintext that S3 clients can request.
 type Checksum struct {
 	Algorithm string // a key of checksumSize
-	Type      string // FULL_OBJECT, COMPOSITE, or empty if there is no choice
+	Type      string // FullObject, Composite, or empty if there is no choice
 	Value     []byte // raw, not base64; empty in the settings of an upload
 	Parts     int    // of a composite: its number of parts
+}
+
+// Checksum types: over the object's bytes, or over its parts' checksums.
+const (
+	FullObject = "FULL_OBJECT"
+	Composite  = "COMPOSITE"
+)
+
+// String returns the value as headers show it: base64, followed by -N for a composite of N
+// parts.
+func (c *Checksum) String() string {
+	s := base64.StdEncoding.EncodeToString(c.Value)
+	if c.Type == Composite && c.Parts > 0 {
+		s = fmt.Sprintf("%s-%d", s, c.Parts)
+	}
+	return s
 }
 
 // PartRecord describes one attempt at one part. It is sealed with the parts key and
@@ -248,7 +277,7 @@ func (c *Checksum) check() error {
 		return fmt.Errorf("checksum of algorithm %q has %d bytes", c.Algorithm, len(c.Value))
 	}
 	switch c.Type {
-	case "", "FULL_OBJECT", "COMPOSITE":
+	case "", FullObject, Composite:
 	default:
 		return fmt.Errorf("checksum of type %q", c.Type)
 	}

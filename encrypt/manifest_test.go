@@ -19,10 +19,13 @@ func testExtent() Extent {
 func testManifests(t testing.TB) map[string]*Manifest {
 	full := &Manifest{
 		Size: 90, ETag: "0123456789abcdef0123456789abcdef",
-		Checksum:    &Checksum{Algorithm: "CRC64NVME", Type: "FULL_OBJECT", Value: make([]byte, 8)},
-		ContentType: "text/plain", ContentEncoding: "gzip", ContentLanguage: "de", ContentDisposition: "inline",
-		CacheControl: "no-store", Expires: "Thu, 01 Dec 1994 16:00:00 GMT", WebsiteRedirect: "/x", StorageClass: "STANDARD",
-		Metadata: []Pair{{"b", "1"}, {"a", ""}, {"b", "\xff\x00"}}, Tags: []Pair{{"k", "v"}},
+		Checksum: &Checksum{Algorithm: "CRC64NVME", Type: "FULL_OBJECT", Value: make([]byte, 8)},
+		Attributes: Attributes{
+			ContentType: "text/plain", ContentEncoding: "gzip", ContentLanguage: "de", ContentDisposition: "inline",
+			CacheControl: "no-store", Expires: "Thu, 01 Dec 1994 16:00:00 GMT", WebsiteRedirect: "/x", StorageClass: "STANDARD",
+			Metadata: []Pair{{"b", "1"}, {"a", ""}, {"b", "\xff\x00"}},
+		},
+		Tags:    []Pair{{"k", "v"}},
 		Extents: []Extent{testExtent(), {Blob: [20]byte{9}, BlobSize: 40, Length: 40}},
 	}
 	var chosen []ChosenPart
@@ -41,7 +44,7 @@ func testManifests(t testing.TB) map[string]*Manifest {
 		"empty blob": {Extents: []Extent{{Blob: [20]byte{1}}}},
 		"multipart": {Size: parts.Size(), ETag: "x-300", Parts: parts,
 			Checksum: &Checksum{Algorithm: "SHA256", Type: "COMPOSITE", Value: make([]byte, 32), Parts: 300}},
-		"settings": {ContentType: "a/b", Checksum: &Checksum{Algorithm: "CRC32"}, Marks: []byte(`{"marks":{}}`)},
+		"settings": {Attributes: Attributes{ContentType: "a/b"}, Checksum: &Checksum{Algorithm: "CRC32"}, Marks: []byte(`{"marks":{}}`)},
 	}
 }
 

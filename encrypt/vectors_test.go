@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -150,7 +151,9 @@ func plainJSON(v reflect.Value) any {
 		out := map[string]any{}
 		for i := range v.NumField() {
 			name, field := v.Type().Field(i).Name, v.Field(i)
-			if name == "Seal" {
+			if v.Type().Field(i).Anonymous { // its fields stand beside the others
+				maps.Copy(out, plainJSON(field).(map[string]any))
+			} else if name == "Seal" {
 				out["iv"], out["tag"] = plainJSON(field.Field(0)), plainJSON(field.Field(1))
 			} else if field.Kind() == reflect.Array || !field.IsZero() {
 				out[snake(name)] = plainJSON(field)
@@ -504,9 +507,11 @@ func vectorManifests(t *testing.T) []*encrypt.Manifest {
 		{},
 		{Size: 3, ETag: "900150983cd24fb0d6963f7d28e17f72", Inline: []byte("abc")},
 		{Size: 70, Checksum: &encrypt.Checksum{Algorithm: "CRC64NVME", Type: "FULL_OBJECT", Value: random(8)},
-			ContentType: "a/b", ContentEncoding: "gzip", ContentLanguage: "de", ContentDisposition: "inline", CacheControl: "no-store",
-			Expires: "0", WebsiteRedirect: "/x", StorageClass: "STANDARD",
-			Metadata: []encrypt.Pair{{Name: "b", Value: "ü"}, {Name: "a"}}, Tags: []encrypt.Pair{{Name: "k", Value: "v"}},
+			Attributes: encrypt.Attributes{
+				ContentType: "a/b", ContentEncoding: "gzip", ContentLanguage: "de", ContentDisposition: "inline", CacheControl: "no-store",
+				Expires: "0", WebsiteRedirect: "/x", StorageClass: "STANDARD", Metadata: []encrypt.Pair{{Name: "b", Value: "ü"}, {Name: "a"}},
+			},
+			Tags:    []encrypt.Pair{{Name: "k", Value: "v"}},
 			Extents: []encrypt.Extent{vectorExtent(30), vectorExtent(40)}},
 		{Size: parts.Size(), ETag: "x-130", Parts: parts},
 	}

@@ -5,14 +5,14 @@ import (
 	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
-	"encoding/base64"
-	"fmt"
 	"hash"
 	"hash/crc32"
 
 	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
 	"github.com/zeebo/xxh3"
+
+	"github.com/sanctum-storage/gateway/encrypt"
 )
 
 // The checksum algorithms of S3, spelled as in x-amz-checksum-algorithm.
@@ -32,32 +32,14 @@ const (
 
 // Checksum types: over the object's bytes, or over its parts' checksums.
 const (
-	FullObject = "FULL_OBJECT"
-	Composite  = "COMPOSITE"
+	FullObject = encrypt.FullObject
+	Composite  = encrypt.Composite
 )
 
 // ChecksumAlgorithms are all algorithms, in the order in which they are tried.
 var ChecksumAlgorithms = []string{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// Checksum is a checksum that was computed here, or that a client claims.
-type Checksum struct {
-	Algorithm string
-	Type      string // FullObject or Composite
-	Value     []byte // raw
-	Parts     int    // Composite: the number of parts
-}
-
-// String is the value as a header shows it: base64, and -N for N parts when
-// composite.
-func (c *Checksum) String() string {
-	s := base64.StdEncoding.EncodeToString(c.Value)
-	if c.Type == Composite && c.Parts > 0 {
-		s = fmt.Sprintf("%s-%d", s, c.Parts)
-	}
-	return s
-}
 
 // NewChecksumHash returns a hash for the algorithm, or nil if it is unknown. Sums
 // of XXHASH* have seed 0 and the byte order of their canonical form, big-endian.

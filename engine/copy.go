@@ -52,10 +52,7 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 		in.Marks.Tags = src.Object.Marks.Tags
 	}
 	if in.Replace {
-		set := newManifest(&in.Attributes)
-		set.Size, set.ETag, set.Checksum, set.Tags = m.Size, m.ETag, m.Checksum, m.Tags
-		set.Inline, set.Extents, set.Parts = m.Inline, m.Extents, m.Parts
-		m = *set
+		m.Attributes = in.Attributes
 	} else {
 		m.StorageClass, m.WebsiteRedirect = in.StorageClass, in.WebsiteRedirect
 	}
@@ -120,7 +117,7 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 	if err != nil {
 		return Object{}, err
 	}
-	m.ETag, m.Checksum = hex.EncodeToString(s.md5[:]), sealedChecksum(s.checksum)
+	m.ETag, m.Checksum = hex.EncodeToString(s.md5[:]), s.checksum
 	if in.Customer != nil {
 		m.ETag = opaqueETag()
 	}

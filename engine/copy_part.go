@@ -68,7 +68,7 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 		for i := range record.Extents {
 			ids[i] = record.Extents[i].Blob
 		}
-		share, err := e.mayStay(ctx, &in.Bucket, &encrypt.Manifest{StorageClass: u.settings.StorageClass, Extents: record.Extents})
+		share, err := e.mayStay(ctx, &in.Bucket, &encrypt.Manifest{Attributes: Attributes{StorageClass: u.settings.StorageClass}, Extents: record.Extents})
 		var at []meta.BackendID
 		if err == nil && share {
 			share, at, err = e.mayShare(ctx, &in.SourceBucket, &in.Bucket, ids)

@@ -190,7 +190,7 @@ func (e *Engine) selectPart(ctx context.Context, r *Reading, number int) error {
 		r.Object.Checksum = nil
 		return nil
 	}
-	r.Object.Checksum = openedChecksum(record.Checksum)
+	r.Object.Checksum = record.Checksum
 	return nil
 }
 

@@ -3,25 +3,16 @@ package engine
 import (
 	"time"
 
+	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Pair is a name and a value, in the order the client gave them.
-type Pair struct{ Name, Value string }
-
-// Attributes are what a client says of an object and gets back unchanged.
-// They are sealed in the manifest.
-type Attributes struct {
-	ContentType        string
-	ContentEncoding    string // without aws-chunked
-	ContentLanguage    string
-	ContentDisposition string
-	CacheControl       string
-	Expires            string // as sent: S3 does not parse it
-	WebsiteRedirect    string
-	StorageClass       string // empty: STANDARD
-	Metadata           []Pair // x-amz-meta-*, names without the prefix, lowercase
-}
+// The parts of a manifest that clients send and get back unchanged.
+type (
+	Pair       = encrypt.Pair
+	Attributes = encrypt.Attributes
+	Checksum   = encrypt.Checksum
+)
 
 // Object describes a version of an object.
 type Object struct {

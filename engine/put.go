@@ -27,13 +27,12 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	m := newManifest(&in.Attributes)
-	m.Size, m.ETag = s.size, hex.EncodeToString(s.md5[:])
+	m := &encrypt.Manifest{
+		Size: s.size, ETag: hex.EncodeToString(s.md5[:]), Checksum: s.checksum, Attributes: in.Attributes, Extents: s.extents(),
+	}
 	if in.Customer != nil {
 		m.ETag = opaqueETag()
 	}
-	m.Checksum = sealedChecksum(s.checksum)
-	m.Extents = s.extents()
 	ctx, how, sealed, err := e.sealing.As(ctx)
 	if err != nil {
 		e.giveUp(ctx, s, err)
@@ -51,45 +50,4 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 		return Object{}, meta.Coded(err)
 	}
 	return describe(in.Bucket, v, m, in.Marks), nil
-}
-
-// newManifest fills in what the client said of the object.
-func newManifest(a *Attributes) *encrypt.Manifest {
-	m := &encrypt.Manifest{
-		ContentType: a.ContentType, ContentEncoding: a.ContentEncoding,
-		ContentLanguage: a.ContentLanguage, ContentDisposition: a.ContentDisposition,
-		CacheControl: a.CacheControl, Expires: a.Expires,
-		WebsiteRedirect: a.WebsiteRedirect, StorageClass: a.StorageClass,
-	}
-	for _, p := range a.Metadata {
-		m.Metadata = append(m.Metadata, encrypt.Pair(p))
-	}
-	return m
-}
-
-func attributesOf(m *encrypt.Manifest) Attributes {
-	a := Attributes{
-		ContentType: m.ContentType, ContentEncoding: m.ContentEncoding,
-		ContentLanguage: m.ContentLanguage, ContentDisposition: m.ContentDisposition,
-		CacheControl: m.CacheControl, Expires: m.Expires,
-		WebsiteRedirect: m.WebsiteRedirect, StorageClass: m.StorageClass,
-	}
-	for _, p := range m.Metadata {
-		a.Metadata = append(a.Metadata, Pair(p))
-	}
-	return a
-}
-
-func sealedChecksum(c *Checksum) *encrypt.Checksum {
-	if c == nil {
-		return nil
-	}
-	return &encrypt.Checksum{Algorithm: c.Algorithm, Type: c.Type, Value: c.Value, Parts: c.Parts}
-}
-
-func openedChecksum(c *encrypt.Checksum) *Checksum {
-	if c == nil {
-		return nil
-	}
-	return &Checksum{Algorithm: c.Algorithm, Type: c.Type, Value: c.Value, Parts: c.Parts}
 }

@@ -26,7 +26,7 @@ func (r *rowRig) inUse(off meta.Bucket) (refs []namedVersion) {
 		add(r.b, "put", r.put(r.b, "put", fmt.Sprint("text ", i), lockedMarks()).Version)
 	}
 	tagged := r.put(r.b, "tagged", "text", Marks{})
-	_, err := r.e.Amend(ctx, Subject{Bucket: r.b, Key: "tagged", Version: tagged.Version}, func(m *Marks) error { m.Tags = []Pair{{"a", "b"}}; return nil })
+	_, err := r.e.Amend(ctx, Subject{Bucket: r.b, Key: "tagged", Version: tagged.Version}, func(m *Marks) error { m.Tags = []Pair{{Name: "a", Value: "b"}}; return nil })
 	r.ok(err)
 	_, err = r.e.Hold(ctx, Subject{Bucket: r.b, Key: "tagged", Version: tagged.Version}, true)
 	r.ok(err)
@@ -44,7 +44,7 @@ func (r *rowRig) inUse(off meta.Bucket) (refs []namedVersion) {
 	_, err = r.e.Reclass(ctx, r.b, &v, "GLACIER_IR")
 	r.ok(err)
 	add(r.b, "reclassed", reclassed.Version)
-	r.put(off, "from", "text", Marks{Tags: []Pair{{"c", "d"}}})
+	r.put(off, "from", "text", Marks{Tags: []Pair{{Name: "c", Value: "d"}}})
 	r.ok(r.e.RenameObject(ctx, RenameObject{Bucket: off, Source: "from", Key: "to", Asker: off.Owner}))
 	add(off, "to", meta.VersionRef{})
 	_, err = r.e.CreateUpload(ctx, CreateUpload{Bucket: r.b, Key: "upload", Owner: r.b.Owner})
@@ -216,7 +216,7 @@ func TestResealUploads(t *testing.T) {
 	r := newRowRig(t)
 	r.setSealing(meta.SealingRenewed)
 	for _, customer := range []*CustomerKey{nil, {7}} {
-		in := CreateUpload{Bucket: r.b, Key: "k", Owner: r.b.Owner, Customer: customer, Marks: Marks{Tags: []Pair{{"a", "b"}}}}
+		in := CreateUpload{Bucket: r.b, Key: "k", Owner: r.b.Owner, Customer: customer, Marks: Marks{Tags: []Pair{{Name: "a", Value: "b"}}}}
 		if customer != nil {
 			in.Encryption = meta.EncryptionCustomer
 		}
@@ -305,11 +305,11 @@ func TestResealBesideWriters(t *testing.T) {
 			for n := range 20 {
 				if random.IntN(3) == 0 {
 					_, err := r.e.PutObject(t.Context(), PutObject{Bucket: r.b, Key: key(w), Owner: r.b.Owner,
-						Body: Body{Reader: strings.NewReader("new"), Size: 3}, Marks: Marks{Tags: []Pair{{"n", fmt.Sprint(n)}}}})
+						Body: Body{Reader: strings.NewReader("new"), Size: 3}, Marks: Marks{Tags: []Pair{{Name: "n", Value: fmt.Sprint(n)}}}})
 					if err != nil {
 						t.Errorf("seed %d: put: %v", seed, err)
 					}
-				} else if _, err := r.e.Amend(t.Context(), Subject{Bucket: r.b, Key: key(w)}, func(m *Marks) error { m.Tags = []Pair{{"n", fmt.Sprint(n)}}; return nil }); err != nil {
+				} else if _, err := r.e.Amend(t.Context(), Subject{Bucket: r.b, Key: key(w)}, func(m *Marks) error { m.Tags = []Pair{{Name: "n", Value: fmt.Sprint(n)}}; return nil }); err != nil {
 					t.Errorf("seed %d: amend: %v", seed, err)
 				}
 				counted[w] = n

@@ -119,7 +119,7 @@ func (r *rowRig) savedAs(table, name string) (restore func()) {
 
 // lockedMarks are tags, an ACL and a lock that nothing but time ends.
 func lockedMarks() Marks {
-	return Marks{Tags: []Pair{{"class", "secret"}}, ACL: []byte(`{}`), Lock: meta.Lock{Mode: meta.LockCompliance, Until: time.Now().Add(time.Hour)}}
+	return Marks{Tags: []Pair{{Name: "class", Value: "secret"}}, ACL: []byte(`{}`), Lock: meta.Lock{Mode: meta.LockCompliance, Until: time.Now().Add(time.Hour)}}
 }
 
 // looks are all ways to learn something of a version. Each returns what it saw.

@@ -112,8 +112,8 @@ func (e *Engine) openVersion(ctx context.Context, v meta.Version, customer *Cust
 func describe(b meta.Bucket, v meta.Version, m *encrypt.Manifest, marks Marks) Object {
 	o := Object{
 		Key: v.Key, ID: v.ID, Version: shown(b, v), Latest: v.Latest, Size: m.Size, ETag: m.ETag, Modified: v.Modified,
-		Owner: v.Owner, Attributes: attributesOf(m), Marks: marks, Encryption: v.Encryption,
-		Checksum: openedChecksum(m.Checksum),
+		Owner: v.Owner, Attributes: m.Attributes, Marks: marks, Encryption: v.Encryption,
+		Checksum: m.Checksum,
 	}
 	o.StorageClass, o.Marks.Lock = class(v.Class, m.StorageClass), v.Lock
 	if m.Parts != nil {

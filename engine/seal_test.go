@@ -45,11 +45,11 @@ func sealer(t *testing.T) (*Engine, meta.Bucket) {
 func TestMarks(t *testing.T) {
 	e, b := sealer(t)
 	m := Marks{
-		Tags: []Pair{{"team", "blue"}, {"empty", ""}}, ACL: []byte(`{"grants":[]}`), KMSKey: "a key",
+		Tags: []Pair{{Name: "team", Value: "blue"}, {Name: "empty", Value: ""}}, ACL: []byte(`{"grants":[]}`), KMSKey: "a key",
 		Lock: meta.Lock{Mode: meta.LockGovernance, Until: time.Date(2030, 1, 2, 3, 4, 5, 678_901_234, time.FixedZone("", 3600)), Hold: true},
 	}
 	b.Lock = true
-	d := draft{bucket: b, key: "k", owner: b.Owner, manifest: &encrypt.Manifest{ETag: "e", StorageClass: "STANDARD_IA"}, marks: m, encryption: meta.EncryptionKMS}
+	d := draft{bucket: b, key: "k", owner: b.Owner, manifest: &encrypt.Manifest{ETag: "e", Attributes: Attributes{StorageClass: "STANDARD_IA"}}, marks: m, encryption: meta.EncryptionKMS}
 	v, err := e.sealVersion(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestNoMarks(t *testing.T) {
 // What an upload promises comes out of its settings as it went in.
 func TestUploadPromise(t *testing.T) {
 	e, b := sealer(t)
-	want := promise{Marks: Marks{Tags: []Pair{{"a", "b"}}, Lock: meta.Lock{Hold: true}}, Encryption: meta.EncryptionKMS}
+	want := promise{Marks: Marks{Tags: []Pair{{Name: "a", Value: "b"}}, Lock: meta.Lock{Hold: true}}, Encryption: meta.EncryptionKMS}
 	u, err := e.CreateUpload(t.Context(), CreateUpload{Bucket: b, Key: "k", Owner: b.Owner, Marks: want.Marks, Encryption: want.Encryption})
 	if err != nil {
 		t.Fatal(err)

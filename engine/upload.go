@@ -38,7 +38,7 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if err != nil {
 		return Upload{}, err
 	}
-	settings := newManifest(&in.Attributes)
+	settings := &encrypt.Manifest{Attributes: in.Attributes}
 	if in.ChecksumAlgorithm != "" {
 		settings.Checksum = &encrypt.Checksum{Algorithm: in.ChecksumAlgorithm, Type: in.ChecksumType}
 	}
@@ -274,7 +274,7 @@ func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, nu
 	if err != nil {
 		return Part{}, err
 	}
-	record := &encrypt.PartRecord{Size: s.size, MD5: s.md5, Checksum: sealedChecksum(s.checksum), Extents: s.extents()}
+	record := &encrypt.PartRecord{Size: s.size, MD5: s.md5, Checksum: s.checksum, Extents: s.extents()}
 	p, err := e.commitPart(ctx, b, u, number, record, meta.PutPart{})
 	if err != nil {
 		e.giveUp(ctx, s, err)
@@ -333,7 +333,7 @@ func (u *openUpload) describePart(row meta.Part, r *encrypt.PartRecord) Part {
 	digest := u.digest(&row, r.MD5)
 	return Part{
 		Number: row.Number, Size: row.Size, ETag: hex.EncodeToString(digest[:]),
-		Modified: row.Modified, Checksum: openedChecksum(r.Checksum),
+		Modified: row.Modified, Checksum: r.Checksum,
 		Encryption: u.promised.Encryption, KMSKey: u.promised.Marks.KMSKey, BucketKey: u.promised.Marks.BucketKey,
 	}
 }

@@ -86,7 +86,7 @@ func (e *Engine) ObjectParts(ctx context.Context, in GetObject, id meta.ID, afte
 			if err != nil {
 				return page, fmt.Errorf("describe a part: %w", err)
 			}
-			page.Parts = append(page.Parts, Part{Number: int(number), Size: record.Size, Checksum: openedChecksum(record.Checksum)})
+			page.Parts = append(page.Parts, Part{Number: int(number), Size: record.Size, Checksum: record.Checksum})
 			page.Next = int(number)
 		}
 	}
