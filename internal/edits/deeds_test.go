@@ -121,6 +121,9 @@ func (p *play) called(t Table) (all []Edit) {
 				now[slices.Index(t.Columns, "state")], now[slices.Index(t.Columns, "since")] = state, int64(0)
 				if was[slices.Index(t.Columns, "refs")] != int64(0) {
 					all = append(all, Edit{t, "state", Another, []Row{was}, []Row{now}})
+					now = slices.Clone(now)
+					now[slices.Index(t.Columns, "refs")] = int64(0)
+					all = append(all, Edit{t, "state refs", Another, []Row{was}, []Row{now}})
 				}
 			}
 			for _, chosen := range [][]byte{{1, 1}, {5, 1}, {2, 2}, {1, 1, 5, 1}, {3, 100}} { // of parts 2 and 5 it was 2

@@ -117,11 +117,15 @@ func scanPlaced(r Row) (p placed, err error) {
 
 // dyingUpload removes parts of one dying upload, and then the upload. An upload
 // that versions still refer to is dying only because of an edit, and keeps its
-// parts.
+// parts: one that counts references, or that has the version it was completed to.
 func (w *sweep) dyingUpload() (more bool, err error) {
 	var id meta.ID
-	err = w.tx.QueryRow("SELECT id FROM uploads WHERE state = ? AND since < ? AND refs = 0 ORDER BY since LIMIT 1"+forUpdate,
-		uploadDying, micros(w.ended)).
+	var null meta.ID
+	err = w.tx.QueryRow(`SELECT id FROM uploads WHERE state = ? AND since < ? AND refs = 0
+		AND NOT EXISTS (SELECT 1 FROM objects WHERE objects.bucket_id = uploads.bucket_id AND objects.key = uploads.key AND body_id = uploads.id)
+		AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.bucket_id = uploads.bucket_id AND versions.key = uploads.key
+			AND public IN (uploads.version_id, ?) AND body_id = uploads.id)
+		ORDER BY since LIMIT 1`+forUpdate, uploadDying, micros(w.ended), null[:]).
 		Scan((*idColumn)(&id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -222,7 +226,7 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	uploads, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE bucket_id = ? AND state = ? AND refs = 0 ORDER BY key LIMIT ?",
+	uploads, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE bucket_id = ? AND state = ? AND refs = 0 AND version_id IS NULL ORDER BY key LIMIT ?",
 		id[:], uploadOpen, w.limit-w.done)
 	if err != nil {
 		return false, err

@@ -116,7 +116,7 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 // upload that versions refer to was completed, even if an edit has reopened it, and
 // keeps its parts.
 func lockOpen(tx Tx, id meta.ID) (bucket meta.ID, counted usageChange, err error) {
-	err = tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ? AND refs = 0"+forUpdate,
+	err = tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ? AND refs = 0 AND version_id IS NULL"+forUpdate,
 		id[:], uploadOpen).Scan((*idColumn)(&bucket), &counted.Uploads, &counted.Parts, &counted.PartBytes)
 	return bucket, counted, found(err, meta.ErrNotFound)
 }
@@ -206,7 +206,7 @@ func (s *Store) ExpireUploads(ctx context.Context, t time.Time, limit int) (n in
 	}
 	err = s.run.Write(ctx, func(tx Tx) error {
 		ids, err := collect(tx, scanID,
-			"SELECT id FROM uploads WHERE state = ? AND since < ? AND refs = 0 ORDER BY since LIMIT ?", uploadOpen, micros(t), limit)
+			"SELECT id FROM uploads WHERE state = ? AND since < ? AND refs = 0 AND version_id IS NULL ORDER BY since LIMIT ?", uploadOpen, micros(t), limit)
 		if err != nil {
 			return err
 		}
