@@ -50,6 +50,10 @@ func (x *exchange) authorize() error {
 	if d.OwnerOnly {
 		return s3err.New(s3err.MethodNotAllowed, "").With("Method", r.HTTP.Method).With("ResourceType", "BUCKETPOLICY")
 	}
+	if err := unread(needs); err != nil && !d.Allow {
+		x.decision, x.reason = "", "what decides cannot be read at the moment"
+		return err
+	}
 	if byKey := r.Op.ByKey && r.keysDiffer(); !d.Allow && !byKey {
 		return r.absence()
 	} else if byKey {
@@ -77,10 +81,25 @@ func (x *exchange) authorize() error {
 // replaced.
 func (r *Request) authorizeAgain() error {
 	needs, err := r.Op.Needs(r)
-	if err == nil && !r.decide(needs...).Allow {
-		err = s3err.AccessDenied
+	if err != nil || r.decide(needs...).Allow {
+		return err
 	}
-	return err
+	if err := unread(needs); err != nil {
+		return err
+	}
+	return s3err.AccessDenied
+}
+
+// unread is the error of a row or setting that decides needs and that the store cannot
+// give at the moment, so that a client repeats its request: it does not repeat one that
+// was denied. A setting that was edited or is damaged stays a denial. nil: none.
+func unread(needs []access.Need) error {
+	for i := range needs {
+		if b := needs[i].Bucket; b != nil && errors.Is(b.Broken, s3err.ServiceUnavailable) {
+			return b.Broken
+		}
+	}
+	return nil
 }
 
 // decide asks access about needs of this request. All decisions of a request
