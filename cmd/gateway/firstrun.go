@@ -129,8 +129,8 @@ mc:
 
 gateway tenant, user, accesskey and bucket:
   export SANCTUM_ACCESS_KEY=%[3]s SANCTUM_SECRET_KEY=%[4]s
-  gateway tenant create alice
+  %[6]s tenant create alice
 
-`, url, s.region(), cred.AccessKey, cred.SecretKey, s.S3SignatureV2)
+`, url, s.region(), cred.AccessKey, cred.SecretKey, s.S3SignatureV2, os.Args[0])
 	return err
 }

@@ -78,6 +78,17 @@ func TestFirstCredentialOnTerminal(t *testing.T) {
 	}
 }
 
+// The commands to paste name the program as it was called: bin/gateway is not in PATH.
+func TestWelcomeNamesTheProgram(t *testing.T) {
+	var b bytes.Buffer
+	if err := welcome(&b, accounts.Credential{AccessKey: "an-access-key", SecretKey: "a-secret-key"}, "http://127.0.0.1:9000", &Settings{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\n  " + os.Args[0] + " tenant create alice\n"; !strings.Contains(b.String(), want) {
+		t.Errorf("no %q in\n%s", want, b.String())
+	}
+}
+
 // An existing file belongs to another deployment and is not overwritten.
 func TestLeaveCredential(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", firstName)
