@@ -227,7 +227,7 @@ func (s *Server) logRequest(ctx context.Context, l *requestlog.Line, err error) 
 		if l.Code = string(s3err.From(err).Code); l.Status >= http.StatusInternalServerError {
 			l.Err = err
 		}
-		s.engine.Notice(err)
+		s.engine.Damage().Notice(err)
 	}
 	if l.Status == http.StatusForbidden {
 		l.Decision = requestlog.Deny

@@ -14,7 +14,7 @@ import (
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/fsck"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
@@ -28,7 +28,7 @@ type damageRig struct {
 	evil *faults.Evil
 	log  *lines
 	mu   sync.Mutex
-	met  []*engine.Damage
+	met  []*damage.Damage
 	seen []api.Observation
 }
 
@@ -44,13 +44,13 @@ func newDamageRig(t *testing.T) *damageRig {
 		Backend: d.evil, Log: slog.New(slog.NewJSONHandler(d.log, nil)),
 		Observe: func(o api.Observation) { d.mu.Lock(); defer d.mu.Unlock(); d.seen = append(d.seen, o) },
 	})
-	d.Engine.OnDamage(func(found *engine.Damage) { d.mu.Lock(); defer d.mu.Unlock(); d.met = append(d.met, found) })
+	d.Engine.Damage().OnDamage(func(found *damage.Damage) { d.mu.Lock(); defer d.mu.Unlock(); d.met = append(d.met, found) })
 	d.Must(t, 200, "PUT", "/bkt", nil)
 	return d
 }
 
 // take returns the damage and the observations since the last call.
-func (d *damageRig) take() (met []*engine.Damage, seen []api.Observation) {
+func (d *damageRig) take() (met []*damage.Damage, seen []api.Observation) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	met, seen, d.met, d.seen = d.met, d.seen, nil, nil
@@ -102,7 +102,7 @@ func TestDamageIsFound(t *testing.T) {
 				strings.Contains(string(res.Body), "ry again") || strings.Contains(string(res.Body), "blob") {
 				t.Errorf("%s: %d %s, Retry-After %q", what, res.Status, res.Body, res.Header.Get("Retry-After"))
 			}
-			if len(met) != 1 || met[0].Kind != engine.DamageBytes || met[0].Key != damagedKey || met[0].Version != version.ID ||
+			if len(met) != 1 || met[0].Kind != damage.Bytes || met[0].Key != damagedKey || met[0].Version != version.ID ||
 				met[0].BucketID != version.Bucket || met[0].Blob != blob || met[0].Backend != gatewaytest.BackendName {
 				t.Errorf("%s: %+v", what, met)
 			}
@@ -110,7 +110,7 @@ func TestDamageIsFound(t *testing.T) {
 				t.Errorf("%s: observed as %+v", what, seen)
 			}
 		}
-		d.wantLine(version, blob, engine.DamageBytes)
+		d.wantLine(version, blob, damage.Bytes)
 	}
 }
 
@@ -142,7 +142,7 @@ func TestDamageCutsAnswer(t *testing.T) {
 	if o := seen[0]; o.Status != 500 || !o.Cut || o.Code != "InternalError" || o.BytesOut == 0 {
 		t.Errorf("observed as %+v", o)
 	}
-	d.wantLine(version, blob, engine.DamageBytes)
+	d.wantLine(version, blob, damage.Bytes)
 	if line := d.line("request", "s3:GetObject"); line["status"] != 500.0 || line["cut"] != true || line["level"] != "ERROR" || line["damage"] != "bytes" {
 		t.Errorf("logged as %v", line)
 	}
@@ -160,10 +160,10 @@ func TestDamageMissing(t *testing.T) {
 	d.take()
 	expect(t, "missing", d.Do(t, d.Root, "GET", damagedPath, nil), 500, "InternalError")
 	d.settle()
-	if met, _ := d.take(); len(met) != 1 || met[0].Kind != engine.DamageMissing {
+	if met, _ := d.take(); len(met) != 1 || met[0].Kind != damage.Missing {
 		t.Errorf("%+v", met)
 	}
-	d.wantLine(version, blob, engine.DamageMissing)
+	d.wantLine(version, blob, damage.Missing)
 }
 
 // No request copies a body that is known to be missing, until it is back. HEAD
@@ -261,11 +261,11 @@ func TestDamageOfRows(t *testing.T) {
 			if res.Status == 200 && shown && strings.Contains(road.path, "?") {
 				continue
 			}
-			if res.Status != 500 || len(met) == 0 || met[0].Kind != engine.DamageRow || met[0].Key != damagedKey || met[0].Version != version.ID || met[0].Backend != "" {
+			if res.Status != 500 || len(met) == 0 || met[0].Kind != damage.Row || met[0].Key != damagedKey || met[0].Version != version.ID || met[0].Backend != "" {
 				t.Errorf("%s, %s %s: %d, %+v", column, road.method, road.path, res.Status, met)
 			}
 		}
-		d.wantLine(version, meta.BlobID{}, engine.DamageRow)
+		d.wantLine(version, meta.BlobID{}, damage.Row)
 	}
 }
 

@@ -157,7 +157,7 @@ func (x *exchange) finish(err error) {
 			o.Status, o.Cut = e.Code.Status(), true
 		}
 		if x.server.engine != nil {
-			x.server.engine.Notice(err)
+			x.server.engine.Damage().Notice(err)
 		}
 	}
 	x.logRequest(e, &o)

@@ -6,7 +6,7 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/s3err"
 )
@@ -48,7 +48,7 @@ func (x *exchange) logRequest(e *s3err.Error, o *Observation) {
 	// The hash depends on the bucket, so without the bucket's row there is
 	// none.
 	if l.Bucket = r.Target.Bucket; !r.Bucket.ID.IsZero() && r.Target.Key != "" {
-		l.KeyHash = x.server.engine.KeyHash(r.Bucket.ID, r.Target.Key)
+		l.KeyHash = x.server.engine.Damage().KeyHash(r.Bucket.ID, r.Target.Key)
 	}
 	// Every 403 is a denial, including those before the decision, such as a
 	// wrong signature.
@@ -82,7 +82,7 @@ func (x *exchange) nameForm(l *requestlog.Line) {
 
 // damageAttrs describe the stored data that an error found damaged.
 func damageAttrs(err error) (attrs []slog.Attr) {
-	d, ok := errors.AsType[*engine.Damage](err)
+	d, ok := errors.AsType[*damage.Damage](err)
 	if !ok {
 		return nil
 	}

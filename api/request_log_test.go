@@ -164,7 +164,7 @@ func TestRequestLog(t *testing.T) {
 			want["bucket"] = "bucket"
 		}
 		if s.op.Scope == api.ObjectScope && s.principal != "unproven" && !s.op.Preflight && s.op.Name != "PostObject" {
-			want["key_hash"] = h.g.Engine.KeyHash(b.ID, "key")
+			want["key_hash"] = h.g.Engine.Damage().KeyHash(b.ID, "key")
 		}
 		if s.res == http.StatusForbidden {
 			want["decision"] = requestlog.Deny

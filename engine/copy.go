@@ -63,7 +63,7 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if !share {
 		return e.copyBytes(ctx, in, src, &m)
 	}
-	if err := e.refuseLost(ctx, &src.version); err != nil {
+	if err := e.damage.RefuseLost(ctx, &src.version); err != nil {
 		return Object{}, err
 	}
 	if err := e.recheck(ctx, &src.version, &m, in.ChecksumAlgorithm); err != nil {

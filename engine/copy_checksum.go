@@ -25,7 +25,7 @@ func (e *Engine) recheck(ctx context.Context, v *meta.Version, m *encrypt.Manife
 		return nil
 	}
 	value, err := e.combinedChecksum(ctx, m, algorithm)
-	err = e.damagedRow(v, err)
+	err = e.damage.Row(v, err)
 	if err == nil && value == nil {
 		if asked == "" && m.Size > MaxBodySize {
 			return nil

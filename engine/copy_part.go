@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -77,7 +78,7 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 			return Part{}, err
 		}
 		if share {
-			if err := e.refuseLost(ctx, &src.version); err != nil {
+			if err := e.damage.RefuseLost(ctx, &src.version); err != nil {
 				return Part{}, err
 			}
 			if err := e.buckets.Admit(ctx, in.Bucket, partUsage(record.Size)); err != nil {
@@ -109,7 +110,7 @@ func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*e
 	case m.Parts != nil:
 		number, _, ok := m.Parts.Find(r.Offset)
 		if !ok {
-			return nil, e.damagedRow(&r.version, fmt.Errorf("%w: an object's parts end before its length", errUnlike))
+			return nil, e.damage.Row(&r.version, fmt.Errorf("%w: an object's parts end before its length", damage.ErrUnlike))
 		}
 		if off, n, _ := m.Parts.PartRange(number); off != r.Offset || n != r.Length {
 			return nil, nil
@@ -117,7 +118,7 @@ func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*e
 		w := partWalk{e: e, ctx: ctx, parts: m.Parts}
 		var err error
 		if record, err = w.record(number); err != nil {
-			return nil, e.damagedRow(&r.version, err)
+			return nil, e.damage.Row(&r.version, err)
 		}
 	case r.Offset == 0 && r.Length == m.Size && len(m.Extents) > 0:
 		md5, ok := plainMD5(m.ETag)

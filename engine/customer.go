@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -82,7 +83,7 @@ func openParts(keys *encrypt.BucketKeys, v *meta.Version, m *encrypt.Manifest, c
 	locked := m.Parts != nil && m.Parts.Key == encrypt.ObjectKey{}
 	switch {
 	case locked != (wrap != nil) || locked && customer == nil:
-		return fmt.Errorf("%w: an object's row has other keys than its sealed manifest demands", errUnlike)
+		return fmt.Errorf("%w: an object's row has other keys than its sealed manifest demands", damage.ErrUnlike)
 	case !locked:
 		return nil
 	}

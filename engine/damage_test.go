@@ -5,15 +5,16 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
 // damageMet collects what an engine reports.
-func damageMet(e *engine.Engine) *[]*engine.Damage {
-	met := new([]*engine.Damage)
-	e.OnDamage(func(d *engine.Damage) { *met = append(*met, d) })
+func damageMet(e *engine.Engine) *[]*damage.Damage {
+	met := new([]*damage.Damage)
+	e.Damage().OnDamage(func(d *damage.Damage) { *met = append(*met, d) })
 	return met
 }
 
@@ -22,20 +23,20 @@ var movesOfDamage = []struct {
 	name, kind, at string
 	do             func(t *testing.T, s *severalRig, evil *faults.Evil, blob backends.BlobID)
 }{
-	{"its bytes are gone", engine.DamageMissing, east, func(t *testing.T, s *severalRig, _ *faults.Evil, blob backends.BlobID) {
+	{"its bytes are gone", damage.Missing, east, func(t *testing.T, s *severalRig, _ *faults.Evil, blob backends.BlobID) {
 		if err := s.at[east].Delete(t.Context(), blob); err != nil {
 			t.Fatal(err)
 		}
 	}},
-	{"they end early", engine.DamageBytes, east, func(_ *testing.T, _ *severalRig, evil *faults.Evil, _ backends.BlobID) {
+	{"they end early", damage.Bytes, east, func(_ *testing.T, _ *severalRig, evil *faults.Evil, _ backends.BlobID) {
 		evil.Set(faults.ShortRead, 100)
 	}},
-	{"other bytes are where the copy is to be", engine.DamageCopy, west, func(t *testing.T, s *severalRig, _ *faults.Evil, blob backends.BlobID) {
+	{"other bytes are where the copy is to be", damage.Copy, west, func(t *testing.T, s *severalRig, _ *faults.Evil, blob backends.BlobID) {
 		if err := s.at[west].Put(t.Context(), blob, bytes.NewReader([]byte("other")), 5); err != nil {
 			t.Fatal(err)
 		}
 	}},
-	{"the copy is lost at once", engine.DamageCopy, west, nil},
+	{"the copy is lost at once", damage.Copy, west, nil},
 }
 
 // A draining or a lifecycle that moves damaged bytes reports which blob it is and

@@ -19,13 +19,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/buckets"
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
@@ -85,29 +84,22 @@ type Config struct {
 
 // Engine serves any number of goroutines at once.
 type Engine struct {
-	store      *blobs.CountedStore
-	provider   encrypt.Provider
-	now        func() time.Time
-	log        *slog.Logger
-	readOnly   bool
-	expiry     time.Duration
-	deployment encrypt.Deployment
-	blobs      *blobs.Blobs
-	accounts   *accounts.Accounts
-	buckets    *buckets.Buckets
-	records    *records.Records
-	system     *encrypt.SystemKeys
+	sealer
+	store    *blobs.CountedStore
+	provider encrypt.Provider
+	now      func() time.Time
+	log      *slog.Logger
+	readOnly bool
+	expiry   time.Duration
+	blobs    *blobs.Blobs
+	accounts *accounts.Accounts
+	records  *records.Records
+	system   *encrypt.SystemKeys
 	// wrappedSeed is what the system keys come from, as the provider wrapped it.
 	wrappedSeed []byte
-	nameKey     []byte    // of KeyHash
-	nameHashes  sync.Pool // of hash.Hash, keyed by nameKey
-	sealing     *Sealing
 
 	transitionClasses func([]byte) ([]string, error) // Config.TransitionClasses
 
-	onDamage atomic.Pointer[func(*Damage)] // see OnDamage
-
-	remembered
 	trimFrom time.Time // see trim; passes of the collector wait for one another
 }
 
@@ -169,7 +161,6 @@ func newEngine(c *Config) *Engine {
 	return &Engine{
 		store: blobs.Count(c.Store), provider: c.Keys,
 		now: c.Now, log: c.Log, readOnly: c.ReadOnly, expiry: c.UploadExpiry, transitionClasses: c.TransitionClasses,
-		remembered: newRemembered(),
 	}
 }
 
@@ -233,7 +224,9 @@ func (e *Engine) adopt(ctx context.Context, c *Config, d meta.Deployment) error 
 func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.deployment = encrypt.Deployment(deployment)
 	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
-	e.nameKey = derived(seed, "sanctum/1/key-hash")
+	e.damage = damage.New(damage.Config{
+		Store: e.store, Blobs: e.Blobs, NameKey: derived(seed, "sanctum/1/key-hash"), Log: e.log, ReadOnly: e.readOnly,
+	})
 	e.sealing = &Sealing{store: e.store, readOnly: e.readOnly}
 	e.records = records.New(e.system, e.sealing.Now)
 	e.sealing.records = e.records
@@ -245,7 +238,7 @@ func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.sealing.accounts = e.accounts
 	e.buckets = buckets.New(buckets.Config{
 		Store: e.store, Records: e.records, Accounts: e.accounts, Blobs: e.blobs, Provider: e.provider, Deployment: e.deployment, SealAs: e.sealing.As,
-		Damaged: e.damagedSettings, Region: c.Region, MaxBuckets: c.MaxBuckets, Now: e.now,
+		Damaged: e.damage.Settings, Region: c.Region, MaxBuckets: c.MaxBuckets, Now: e.now,
 	})
 }
 
@@ -266,6 +259,9 @@ func (e *Engine) Blobs() *blobs.Blobs { return e.blobs }
 
 // Buckets are those of the deployment, for as long as the Engine is open.
 func (e *Engine) Buckets() *buckets.Buckets { return e.buckets }
+
+// Damage are the reports of what was met of stored data that is not what was written.
+func (e *Engine) Damage() *damage.Reports { return e.damage }
 
 // Sealing is how much of the deployment is sealed, for as long as the Engine is open.
 func (e *Engine) Sealing() *Sealing { return e.sealing }

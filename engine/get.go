@@ -182,7 +182,7 @@ func (e *Engine) selectPart(ctx context.Context, r *Reading, number int) error {
 	w := partWalk{e: e, ctx: ctx, parts: parts}
 	record, err := w.record(uint32(number))
 	if err != nil {
-		return e.damagedRow(&r.version, err)
+		return e.damage.Row(&r.version, err)
 	}
 	r.Offset, r.Length, r.Partial = off, n, n > 0
 	if c := r.manifest.Checksum; c != nil && c.Type == FullObject && c.Algorithm == CRC64NVME {

@@ -135,7 +135,7 @@ func (o *OpenedVersion) CheckParts(ctx context.Context) error {
 }
 
 // ReadAll reads and authenticates every byte of the version's blobs. Where that fails
-// for what a backend has or sends, the error has a *Damage in its chain.
+// for what a backend has or sends, the error has a *damage.Damage in its chain.
 func (o *OpenedVersion) ReadAll(ctx context.Context) error {
 	src := o.e.newSource(ctx, &o.row, o.manifest, 0, o.manifest.Size)
 	defer src.Close()
@@ -161,7 +161,7 @@ func (o *OpenedVersion) readHeaders(ctx context.Context) error {
 			return err
 		}
 		if at, err := o.readHeader(ctx, p.extent); err != nil {
-			return o.e.damagedBlob(ctx, &o.row, p.extent.Blob, at, err)
+			return o.e.damage.Blob(ctx, &o.row, p.extent.Blob, at, err)
 		}
 	}
 }

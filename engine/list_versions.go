@@ -34,8 +34,8 @@ func (e *Engine) ListVersions(ctx context.Context, q meta.VersionQuery) (Version
 // OpenVersion holds a version's row against what was sealed, and returns what listings
 // show of it. An error says nothing of the client: the row was damaged or edited, and
 // nothing may be decided by it.
-func (e *Engine) OpenVersion(ctx context.Context, v *meta.Version) (VersionEntry, error) {
-	r, err := e.openRow(ctx, v)
+func (s *sealer) OpenVersion(ctx context.Context, v *meta.Version) (VersionEntry, error) {
+	r, err := s.openRow(ctx, v)
 	if err != nil {
 		return VersionEntry{}, err
 	}

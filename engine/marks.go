@@ -49,7 +49,7 @@ func storedLock(l meta.Lock) meta.Lock {
 }
 
 // sealMarks seals the marks of a version, with the lock that its row has.
-func (e *Engine) sealMarks(keys *encrypt.BucketKeys, v *meta.Version, m Marks) ([]byte, error) {
+func (s *sealer) sealMarks(keys *encrypt.BucketKeys, v *meta.Version, m Marks) ([]byte, error) {
 	m.Lock = storedLock(m.Lock)
 	if m.empty() {
 		return nil, nil
@@ -58,16 +58,16 @@ func (e *Engine) sealMarks(keys *encrypt.BucketKeys, v *meta.Version, m Marks) (
 	if err != nil {
 		return nil, err
 	}
-	return keys.SealMarks(e.name(v.Bucket, v.Key, v.ID), plain), nil
+	return keys.SealMarks(s.name(v.Bucket, v.Key, v.ID), plain), nil
 }
 
 // OpenMarks opens the marks of a version, after its whole row was held against what
 // was sealed: that there are none is vouched for, too. It needs no manifest, and so
 // no customer's key. An error says nothing of the client: the row was damaged or
 // edited, and whoever asked for the lock must take it for one that forbids.
-func (e *Engine) OpenMarks(ctx context.Context, v meta.Version) (m Marks, err error) {
-	defer func() { err = e.damagedRow(&v, err) }()
-	if _, err := e.openRow(ctx, &v); err != nil {
+func (s *sealer) OpenMarks(ctx context.Context, v meta.Version) (m Marks, err error) {
+	defer func() { err = s.damage.Row(&v, err) }()
+	if _, err := s.openRow(ctx, &v); err != nil {
 		return m, err
 	}
 	if len(v.Marks) > 0 {
@@ -75,11 +75,11 @@ func (e *Engine) OpenMarks(ctx context.Context, v meta.Version) (m Marks, err er
 		if err != nil {
 			return m, internal("read an object's marks", err)
 		}
-		keys, err := e.buckets.KeysOf(ctx, v.Bucket, generation)
+		keys, err := s.buckets.KeysOf(ctx, v.Bucket, generation)
 		if err != nil {
 			return m, err
 		}
-		plain, err := keys.OpenMarks(e.name(v.Bucket, v.Key, v.ID), v.Marks)
+		plain, err := keys.OpenMarks(s.name(v.Bucket, v.Key, v.ID), v.Marks)
 		if err != nil {
 			return m, internal("open an object's marks", err)
 		}

@@ -21,20 +21,53 @@ func (p prover) Version(ctx context.Context, bucket meta.ID, key string, id meta
 	return p.e.versionByID(ctx, bucket, key, id)
 }
 
-// Proofs implements blobs.Prover.
+// Proofs implements blobs.Prover. An error is of the store, or unopened where the
+// version's own rows do not open.
 func (p prover) Proofs(ctx context.Context, of *meta.Version) iter.Seq2[blobs.Proof, error] {
-	return p.e.proofs(ctx, of)
+	row := *of // which proofs outlive
+	v := &row
+	return func(yield func(blobs.Proof, error) bool) {
+		if v.Body.Kind == meta.BodyInline {
+			return
+		}
+		if v.Encryption == meta.EncryptionCustomer {
+			p.unproven(ctx, v, yield)
+			return
+		}
+		m, err := p.e.openVersion(ctx, *v, nil)
+		if err != nil {
+			yield(blobs.Proof{}, err)
+			return
+		}
+		if m.Parts == nil {
+			p.yieldExtents(v, m.Extents, yield)
+			return
+		}
+		w := partWalk{e: p.e, ctx: ctx, parts: m.Parts}
+		for group := range m.Parts.Groups {
+			for _, number := range m.Parts.GroupNumbers(group) {
+				record, err := w.record(number)
+				if err != nil {
+					yield(blobs.Proof{}, p.e.damage.Row(v, err))
+					return
+				}
+				if !p.yieldExtents(v, record.Extents, yield) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // sealedBytes are those of an extent's blob: what opens with its key.
 type sealedBytes struct {
-	e      *Engine
-	extent *encrypt.Extent
+	deployment encrypt.Deployment
+	extent     *encrypt.Extent
 }
 
 // sealed is where the segments of the blob are; its end is the blob's.
 func (s *sealedBytes) sealed() (o *encrypt.Opener, off, n int64, err error) {
-	o, err = encrypt.NewOpener(s.extent.Key, encrypt.BlobAAD(s.e.deployment, s.extent.Blob), s.extent.Seal, s.extent.BlobSize)
+	o, err = encrypt.NewOpener(s.extent.Key, encrypt.BlobAAD(s.deployment, s.extent.Blob), s.extent.Seal, s.extent.BlobSize)
 	if err != nil {
 		return nil, 0, 0, fmt.Errorf("%w: %w", backends.ErrCorrupt, err)
 	}
@@ -73,47 +106,9 @@ func (s *sealedBytes) Check(blob io.Reader) error {
 	return err
 }
 
-// proofs yields what proves each blob of a version's body. An error is of the store, or
-// unopened where the version's own rows do not open.
-func (e *Engine) proofs(ctx context.Context, of *meta.Version) iter.Seq2[blobs.Proof, error] {
-	row := *of // which proofs outlive
-	v := &row
-	return func(yield func(blobs.Proof, error) bool) {
-		if v.Body.Kind == meta.BodyInline {
-			return
-		}
-		if v.Encryption == meta.EncryptionCustomer {
-			e.unproven(ctx, v, yield)
-			return
-		}
-		m, err := e.openVersion(ctx, *v, nil)
-		if err != nil {
-			yield(blobs.Proof{}, err)
-			return
-		}
-		if m.Parts == nil {
-			e.yieldExtents(v, m.Extents, yield)
-			return
-		}
-		w := partWalk{e: e, ctx: ctx, parts: m.Parts}
-		for group := range m.Parts.Groups {
-			for _, number := range m.Parts.GroupNumbers(group) {
-				record, err := w.record(number)
-				if err != nil {
-					yield(blobs.Proof{}, e.damagedRow(v, err))
-					return
-				}
-				if !e.yieldExtents(v, record.Extents, yield) {
-					return
-				}
-			}
-		}
-	}
-}
-
-func (e *Engine) yieldExtents(v *meta.Version, extents []encrypt.Extent, yield func(blobs.Proof, error) bool) bool {
+func (p prover) yieldExtents(v *meta.Version, extents []encrypt.Extent, yield func(blobs.Proof, error) bool) bool {
 	for i := range extents {
-		if !yield(blobs.Proof{Of: v, ID: extents[i].Blob, Bytes: &sealedBytes{e, &extents[i]}}, nil) {
+		if !yield(blobs.Proof{Of: v, ID: extents[i].Blob, Bytes: &sealedBytes{p.e.deployment, &extents[i]}}, nil) {
 			return false
 		}
 	}
@@ -121,13 +116,13 @@ func (e *Engine) yieldExtents(v *meta.Version, extents []encrypt.Extent, yield f
 }
 
 // unproven yields the blobs of a version that cannot be opened without its customer.
-func (e *Engine) unproven(ctx context.Context, v *meta.Version, yield func(blobs.Proof, error) bool) {
+func (p prover) unproven(ctx context.Context, v *meta.Version, yield func(blobs.Proof, error) bool) {
 	if v.Body.Kind == meta.BodyBlob {
 		yield(blobs.Proof{Of: v, ID: v.Body.Blob}, nil)
 		return
 	}
 	for after := 0; ; {
-		rows, err := e.store.Parts(ctx, v.Body.Upload, after, meta.MaxPage)
+		rows, err := p.e.store.Parts(ctx, v.Body.Upload, after, meta.MaxPage)
 		if err != nil {
 			yield(blobs.Proof{}, err)
 			return

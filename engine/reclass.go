@@ -64,7 +64,7 @@ func (e *Engine) moveBody(ctx context.Context, b meta.Bucket, v *meta.Version, c
 		moved, batch = moved+n, batch[:0]
 		return err
 	}
-	for p, err := range e.proofs(ctx, &whole) {
+	for p, err := range (prover{e}).Proofs(ctx, &whole) {
 		if err != nil {
 			return moved, err
 		}

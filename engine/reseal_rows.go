@@ -66,12 +66,12 @@ func (e *Engine) ResealVersions(ctx context.Context, after []byte, limit int, pa
 
 // wholeRow seals a record for a version as it is, after what can be told of it was
 // held against what was sealed.
-func (e *Engine) wholeRow(ctx context.Context, v *meta.Version) (r meta.Reseal, err error) {
-	if _, err := e.OpenMarks(ctx, *v); err != nil {
+func (s *sealer) wholeRow(ctx context.Context, v *meta.Version) (r meta.Reseal, err error) {
+	if _, err := s.OpenMarks(ctx, *v); err != nil {
 		return r, err
 	}
 	next := *v
-	if err := e.resealRow(ctx, &next, meta.SealingRenewed, func() {}); err != nil {
+	if err := s.resealRow(ctx, &next, meta.SealingRenewed, func() {}); err != nil {
 		return r, err
 	}
 	return meta.Reseal{Bucket: v.Bucket, Key: v.Key, Version: v.ID, Revision: v.Revision, Generation: next.Generation, ListRecord: next.ListRecord}, nil

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/accounts"
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -102,7 +103,7 @@ func (r *rowRig) resealAll(limit int) (seen, failed int) {
 		switch {
 		case err == nil, errors.Is(err, meta.ErrConflict), errors.Is(err, meta.ErrNotFound):
 			return nil
-		case unlike(err):
+		case damage.Unlike(err):
 			failed++
 			return nil
 		}

@@ -48,8 +48,8 @@ func restOf(v *meta.Version) [32]byte {
 
 // sealRow gives a version a list record that says r of it. All else in v must be as
 // the row will have it.
-func (e *Engine) sealRow(keys *encrypt.BucketKeys, v *meta.Version, r encrypt.WholeRecord, how meta.Sealing) {
-	n := e.name(v.Bucket, v.Key, v.ID)
+func (s *sealer) sealRow(keys *encrypt.BucketKeys, v *meta.Version, r encrypt.WholeRecord, how meta.Sealing) {
+	n := s.name(v.Bucket, v.Key, v.ID)
 	if how == meta.SealingLegacy {
 		if !v.Marker {
 			v.ListRecord = keys.SealListRecord(n, &encrypt.ListRecord{ETag: r.ETag, ChecksumAlgorithm: r.ChecksumAlgorithm, ChecksumType: r.ChecksumType})
@@ -62,21 +62,21 @@ func (e *Engine) sealRow(keys *encrypt.BucketKeys, v *meta.Version, r encrypt.Wh
 
 // openListed opens the list record of a row of which nothing was read but what
 // listings show.
-func (e *Engine) openListed(ctx context.Context, v *meta.Version) (r encrypt.WholeRecord, err error) {
-	defer func() { err = e.damagedRow(v, err) }()
+func (s *sealer) openListed(ctx context.Context, v *meta.Version) (r encrypt.WholeRecord, err error) {
+	defer func() { err = s.damage.Row(v, err) }()
 	whole := encrypt.IsWholeRecord(v.ListRecord)
 	switch {
 	case whole:
-	case e.sealing.Now() == meta.SealingWhole:
+	case s.sealing.Now() == meta.SealingWhole:
 		return r, errOldRow
 	case v.Marker:
 		return r, nil // of the release before
 	}
-	keys, err := e.buckets.KeysOf(ctx, v.Bucket, v.Generation)
+	keys, err := s.buckets.KeysOf(ctx, v.Bucket, v.Generation)
 	if err != nil {
 		return r, err
 	}
-	n := e.name(v.Bucket, v.Key, v.ID)
+	n := s.name(v.Bucket, v.Key, v.ID)
 	if !whole {
 		old, err := keys.OpenListRecord(n, v.ListRecord)
 		if err != nil {
@@ -93,38 +93,38 @@ func (e *Engine) openListed(ctx context.Context, v *meta.Version) (r encrypt.Who
 // openRow opens a version's list record and holds the whole row against it. An error
 // says nothing of the client: the row was damaged or edited, and nothing is decided by
 // it.
-func (e *Engine) openRow(ctx context.Context, v *meta.Version) (encrypt.WholeRecord, error) {
-	r, err := e.openListed(ctx, v)
+func (s *sealer) openRow(ctx context.Context, v *meta.Version) (encrypt.WholeRecord, error) {
+	r, err := s.openListed(ctx, v)
 	if err == nil && encrypt.IsWholeRecord(v.ListRecord) && r.Rest != restOf(v) {
-		err = e.damagedRow(v, errRow)
+		err = s.damage.Row(v, errRow)
 	}
 	return r, err
 }
 
 // resealRow seals the list record of a version anew after change was made to its row,
 // in the form that it has, or in the one that how demands.
-func (e *Engine) resealRow(ctx context.Context, v *meta.Version, how meta.Sealing, change func()) error {
-	r, err := e.openRow(ctx, v)
+func (s *sealer) resealRow(ctx context.Context, v *meta.Version, how meta.Sealing, change func()) error {
+	r, err := s.openRow(ctx, v)
 	if err != nil {
 		return err
 	}
 	if encrypt.IsWholeRecord(v.ListRecord) {
 		how = max(how, meta.SealingRenewed)
 	}
-	keys, err := e.keysForRow(ctx, v)
+	keys, err := s.keysForRow(ctx, v)
 	if err != nil {
 		return err
 	}
 	change()
-	e.sealRow(keys, v, r, how)
+	s.sealRow(keys, v, r, how)
 	return nil
 }
 
 // keysForRow are the keys that a row's generation names: a version's wrapped key is
 // under them too. A marker of the release before names none.
-func (e *Engine) keysForRow(ctx context.Context, v *meta.Version) (*encrypt.BucketKeys, error) {
+func (s *sealer) keysForRow(ctx context.Context, v *meta.Version) (*encrypt.BucketKeys, error) {
 	if v.Marker && len(v.ListRecord) == 0 {
-		return e.buckets.Keys(ctx, v.Bucket)
+		return s.buckets.Keys(ctx, v.Bucket)
 	}
-	return e.buckets.KeysOf(ctx, v.Bucket, v.Generation)
+	return s.buckets.KeysOf(ctx, v.Bucket, v.Generation)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -20,7 +21,7 @@ type draft struct {
 	customer   *CustomerKey // of EncryptionCustomer
 	locked     *openUpload  // instead: the upload that is completed without that key
 	frees      meta.Usage   // what the version replaces of the bucket's usage, below zero
-	how        meta.Sealing // of sealAs
+	how        meta.Sealing // of Sealing.As
 }
 
 // sealVersion makes a version's row of a draft, under a new object key. Whether it is
@@ -48,8 +49,8 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 
 // sealFor seals for a version's name what is bound to it, under a new object key: the
 // manifest and the marks of a draft, and last the record that vouches for the row.
-func (e *Engine) sealFor(keys *encrypt.BucketKeys, v *meta.Version, d *draft) (err error) {
-	m, name := d.manifest, e.name(v.Bucket, v.Key, v.ID)
+func (s *sealer) sealFor(keys *encrypt.BucketKeys, v *meta.Version, d *draft) (err error) {
+	m, name := d.manifest, s.name(v.Bucket, v.Key, v.ID)
 	objectKey := encrypt.NewObjectKey()
 	v.Generation = keys.Generation()
 	if v.WrappedKey, err = wrapObjectKey(keys, objectKey, v.ID, d); err != nil {
@@ -58,35 +59,35 @@ func (e *Engine) sealFor(keys *encrypt.BucketKeys, v *meta.Version, d *draft) (e
 	if v.Manifest, err = encrypt.SealManifest(objectKey, encrypt.PurposeVersion, name, m); err != nil {
 		return err
 	}
-	if v.Marks, err = e.sealMarks(keys, v, d.marks); err != nil {
+	if v.Marks, err = s.sealMarks(keys, v, d.marks); err != nil {
 		return err
 	}
 	record := encrypt.WholeRecord{ETag: m.ETag}
 	if m.Checksum != nil {
 		record.ChecksumAlgorithm, record.ChecksumType = m.Checksum.Algorithm, m.Checksum.Type
 	}
-	e.sealRow(keys, v, record, d.how)
+	s.sealRow(keys, v, record, d.how)
 	return nil
 }
 
 // draftKeys are the bucket's newest, but where part of the wrapped key is taken over
 // from an upload: a row's generation holds for all that is in it.
-func (e *Engine) draftKeys(ctx context.Context, d *draft) (*encrypt.BucketKeys, error) {
+func (s *sealer) draftKeys(ctx context.Context, d *draft) (*encrypt.BucketKeys, error) {
 	if d.locked != nil {
 		return d.locked.keys, nil
 	}
-	return e.buckets.Keys(ctx, d.bucket.ID)
+	return s.buckets.Keys(ctx, d.bucket.ID)
 }
 
-func (e *Engine) name(bucket meta.ID, key string, version meta.ID) encrypt.Name {
-	return encrypt.Name{Deployment: e.deployment, Bucket: bucket, Key: []byte(key), Version: version}
+func (s *sealer) name(bucket meta.ID, key string, version meta.ID) encrypt.Name {
+	return encrypt.Name{Deployment: s.deployment, Bucket: bucket, Key: []byte(key), Version: version}
 }
 
 // openVersion opens a version's manifest and holds it against the row. It takes the
 // customer's key where the version was sealed with one, and no other.
-func (e *Engine) openVersion(ctx context.Context, v meta.Version, customer *CustomerKey) (m *encrypt.Manifest, err error) {
-	defer func() { err = e.damagedRow(&v, err) }()
-	keys, err := e.buckets.KeysOf(ctx, v.Bucket, v.Generation)
+func (s *sealer) openVersion(ctx context.Context, v meta.Version, customer *CustomerKey) (m *encrypt.Manifest, err error) {
+	defer func() { err = s.damage.Row(&v, err) }()
+	keys, err := s.buckets.KeysOf(ctx, v.Bucket, v.Generation)
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +95,12 @@ func (e *Engine) openVersion(ctx context.Context, v meta.Version, customer *Cust
 	if err != nil {
 		return nil, err
 	}
-	m, err = encrypt.OpenManifest(objectKey, encrypt.PurposeVersion, e.name(v.Bucket, v.Key, v.ID), v.Manifest)
+	m, err = encrypt.OpenManifest(objectKey, encrypt.PurposeVersion, s.name(v.Bucket, v.Key, v.ID), v.Manifest)
 	if err != nil {
 		return nil, internal("open a manifest", err)
 	}
 	if m.Size != v.Size {
-		return nil, fmt.Errorf("%w: the size in an object's row differs from its sealed manifest", errUnlike)
+		return nil, fmt.Errorf("%w: the size in an object's row differs from its sealed manifest", damage.ErrUnlike)
 	}
 	if err := openParts(keys, &v, m, customer); err != nil {
 		return nil, err

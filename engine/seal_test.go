@@ -16,8 +16,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta/sqlite"
 )
 
-// sealer is an engine with a bucket, for tests of rows that no store was given.
-func sealer(t *testing.T) (*Engine, meta.Bucket) {
+// sealingEngine is an engine with a bucket, for tests of rows that no store was given.
+func sealingEngine(t *testing.T) (*Engine, meta.Bucket) {
 	t.Helper()
 	dir := t.TempDir()
 	keys, err := keyring.Create(filepath.Join(dir, "keyring"), nil)
@@ -43,7 +43,7 @@ func sealer(t *testing.T) (*Engine, meta.Bucket) {
 // A row's marks open to what was sealed; the row's lock is theirs, and a row whose
 // lock or marks were edited does not open.
 func TestMarks(t *testing.T) {
-	e, b := sealer(t)
+	e, b := sealingEngine(t)
 	m := Marks{
 		Tags: []Pair{{Name: "team", Value: "blue"}, {Name: "empty", Value: ""}}, ACL: []byte(`{"grants":[]}`), KMSKey: "a key",
 		Lock: meta.Lock{Mode: meta.LockGovernance, Until: time.Date(2030, 1, 2, 3, 4, 5, 678_901_234, time.FixedZone("", 3600)), Hold: true},
@@ -91,7 +91,7 @@ func TestMarks(t *testing.T) {
 
 // Versions without marks have none in the store.
 func TestNoMarks(t *testing.T) {
-	e, b := sealer(t)
+	e, b := sealingEngine(t)
 	v, err := e.sealVersion(t.Context(), draft{bucket: b, key: "k", owner: b.Owner, manifest: &encrypt.Manifest{ETag: "e"}})
 	if err != nil || v.Marks != nil {
 		t.Errorf("marks of %d bytes, error %v", len(v.Marks), err)
@@ -107,7 +107,7 @@ func TestNoMarks(t *testing.T) {
 
 // What an upload promises comes out of its settings as it went in.
 func TestUploadPromise(t *testing.T) {
-	e, b := sealer(t)
+	e, b := sealingEngine(t)
 	want := promise{Marks: Marks{Tags: []Pair{{Name: "a", Value: "b"}}, Lock: meta.Lock{Hold: true}}, Encryption: meta.EncryptionKMS}
 	u, err := e.CreateUpload(t.Context(), CreateUpload{Bucket: b, Key: "k", Owner: b.Owner, Marks: want.Marks, Encryption: want.Encryption})
 	if err != nil {
@@ -127,7 +127,7 @@ func TestUploadPromise(t *testing.T) {
 // A version that was completed without its customer's key does not open as one that
 // needs none, nor another as one of these.
 func TestCompletedRowsEdited(t *testing.T) {
-	e, b := sealer(t)
+	e, b := sealingEngine(t)
 	key := &CustomerKey{1}
 	begin := func() *openUpload {
 		u, err := e.CreateUpload(t.Context(), CreateUpload{Bucket: b, Key: "k", Owner: b.Owner, Encryption: meta.EncryptionCustomer, Customer: key})

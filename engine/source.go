@@ -9,6 +9,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -53,12 +54,12 @@ func (e *Engine) newSource(ctx context.Context, v *meta.Version, m *encrypt.Mani
 func (s *source) advance() error {
 	p, err := s.next()
 	if err != nil {
-		return s.e.damagedRow(s.of, err)
+		return s.e.damage.Row(s.of, err)
 	}
 	x := p.extent
 	opener, err := encrypt.NewOpener(x.Key, encrypt.BlobAAD(s.e.deployment, x.Blob), x.Seal, x.BlobSize)
 	if err != nil {
-		return s.e.damagedRow(s.of, fmt.Errorf("blob %v: %w", backends.BlobID(x.Blob), err))
+		return s.e.damage.Row(s.of, fmt.Errorf("blob %v: %w", backends.BlobID(x.Blob), err))
 	}
 	s.at = p
 	from, length := opener.SealedRange(x.Offset+p.off, p.n)
@@ -91,7 +92,7 @@ func (s *source) Read(p []byte) (int, error) {
 
 // damaged is an error of the present blob, reported if it is damage.
 func (s *source) damaged(at blobs.Place, err error) error {
-	return s.e.damagedBlob(s.ctx, s.of, s.at.extent.Blob, at, err)
+	return s.e.damage.Blob(s.ctx, s.of, s.at.extent.Blob, at, err)
 }
 
 func (s *source) endPiece() error {
@@ -126,7 +127,7 @@ func (w *extentWalk) next() (piece, error) {
 		return p, nil
 	}
 	if w.left > 0 {
-		return piece{}, fmt.Errorf("%w: an object's extents end before its length", errUnlike)
+		return piece{}, fmt.Errorf("%w: an object's extents end before its length", damage.ErrUnlike)
 	}
 	return piece{}, io.EOF
 }
@@ -154,7 +155,7 @@ func (w *partWalk) next() (piece, error) {
 		}
 		number, in, ok := w.parts.Find(w.off)
 		if !ok {
-			return piece{}, fmt.Errorf("%w: an object's parts end before its length", errUnlike)
+			return piece{}, fmt.Errorf("%w: an object's parts end before its length", damage.ErrUnlike)
 		}
 		before := w.rows
 		record, err := w.record(number)
@@ -187,7 +188,7 @@ func (w *partWalk) record(number uint32) (*encrypt.PartRecord, error) {
 		return nil, fmt.Errorf("part %d: %w", number, err)
 	}
 	if record.Size != row.Size {
-		return nil, fmt.Errorf("%w: the size in the row of part %d differs from its sealed record", errUnlike, number)
+		return nil, fmt.Errorf("%w: the size in the row of part %d differs from its sealed record", damage.ErrUnlike, number)
 	}
 	return record, nil
 }
@@ -220,7 +221,7 @@ func (e *Engine) partGroup(ctx context.Context, parts *encrypt.Parts, group int)
 			return nil, meta.Coded(err)
 		}
 		if len(page) == 0 {
-			return nil, fmt.Errorf("%w: part %d of a completed upload is missing", errUnlike, numbers[len(rows)])
+			return nil, fmt.Errorf("%w: part %d of a completed upload is missing", damage.ErrUnlike, numbers[len(rows)])
 		}
 		for _, p := range page {
 			after = p.Number

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
@@ -47,9 +48,9 @@ func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, 
 			return 0, false, ctx.Err()
 		case known:
 			todo = append(todo, meta.Trim{Upload: u.ID, Chosen: u.Chosen})
-		case unlike(err):
+		case damage.Unlike(err):
 			todo = append(todo, meta.Trim{Upload: u.ID})
-			errs = append(errs, e.damagedRow(&meta.Version{Bucket: u.Bucket, Key: u.Key, ID: u.Version}, err))
+			errs = append(errs, e.damage.Row(&meta.Version{Bucket: u.Bucket, Key: u.Key, ID: u.Version}, err))
 		default:
 			passed = u.Created
 			errs = append(errs, err)
@@ -129,20 +130,20 @@ func chosenSum(runs []meta.PartRun) []byte {
 }
 
 // sealCompleted seals the settings of an upload anew, with the parts that were chosen.
-func (e *Engine) sealCompleted(u *openUpload, chosen []meta.PartRun, how meta.Sealing) ([]byte, error) {
+func (s *sealer) sealCompleted(u *openUpload, chosen []meta.PartRun, how meta.Sealing) ([]byte, error) {
 	promised := u.promised
 	promised.Chosen = chosenSum(chosen)
 	if how > meta.SealingLegacy && promised.Begun == (begun{}) {
 		promised.Begun = begunAs(&u.Upload) // resealUpload may have just done so
 	}
-	return e.sealSettings(u, promised)
+	return s.sealSettings(u, promised)
 }
 
 // sealSettings seals what an upload was begun with, and what else is promised.
-func (e *Engine) sealSettings(u *openUpload, promised promise) (_ []byte, err error) {
+func (s *sealer) sealSettings(u *openUpload, promised promise) (_ []byte, err error) {
 	settings := *u.settings
 	if settings.Marks, err = json.Marshal(promised); err != nil {
 		return nil, err
 	}
-	return encrypt.SealManifest(u.settingsKey, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), &settings)
+	return encrypt.SealManifest(u.settingsKey, encrypt.PurposeUpload, s.name(u.Bucket, u.Key, u.ID), &settings)
 }

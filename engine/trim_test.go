@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/buckets"
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
@@ -94,8 +95,8 @@ func TestEditedChoiceTrimsNothing(t *testing.T) {
 				u, whole := r.surplus("k", customer)
 				r.edit("UPDATE uploads SET chosen = ? WHERE id = ?", chosen, u.ID[:])
 				other, _ := r.surplus("other", nil)
-				var noticed *Damage
-				r.e.OnDamage(func(d *Damage) { noticed = d })
+				var noticed *damage.Damage
+				r.e.Damage().OnDamage(func(d *damage.Damage) { noticed = d })
 				if !r.foundEdited() {
 					t.Error("fsck finds nothing before the collection")
 				}

@@ -129,8 +129,8 @@ var (
 )
 
 // proveBegun holds an upload's row against its settings.
-func (e *Engine) proveBegun(u *openUpload) error {
-	if u.promised.Begun == begunAs(&u.Upload) || u.promised.Begun == (begun{}) && e.sealing.Now() < meta.SealingWhole {
+func (s *sealer) proveBegun(u *openUpload) error {
+	if u.promised.Begun == begunAs(&u.Upload) || u.promised.Begun == (begun{}) && s.sealing.Now() < meta.SealingWhole {
 		return nil
 	}
 	return errUpload
@@ -148,8 +148,8 @@ func (e *Engine) upload(ctx context.Context, b meta.Bucket, key string, id meta.
 }
 
 // openUpload opens what is sealed in an upload's row.
-func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, error) {
-	keys, err := e.buckets.KeysOf(ctx, u.Bucket, u.Generation)
+func (s *sealer) openUpload(ctx context.Context, u meta.Upload) (*openUpload, error) {
+	keys, err := s.buckets.KeysOf(ctx, u.Bucket, u.Generation)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 	if o.settingsKey, err = keys.UnwrapKey(wrap, u.ID, encrypt.PurposeUpload); err != nil {
 		return nil, internal("unwrap an upload's key", err)
 	}
-	o.settings, err = encrypt.OpenManifest(o.settingsKey, encrypt.PurposeUpload, e.name(u.Bucket, u.Key, u.ID), u.Settings)
+	o.settings, err = encrypt.OpenManifest(o.settingsKey, encrypt.PurposeUpload, s.name(u.Bucket, u.Key, u.ID), u.Settings)
 	if err != nil {
 		return nil, internal("open an upload's settings", err)
 	}
@@ -167,7 +167,7 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 			return nil, internal("read an upload's settings", err)
 		}
 	}
-	if err := e.proveBegun(o); err != nil {
+	if err := s.proveBegun(o); err != nil {
 		return nil, err
 	}
 	if sealed := o.promised.Encryption == meta.EncryptionCustomer; sealed != (customer != nil) {
@@ -180,8 +180,8 @@ func (e *Engine) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 
 // ProveUpload holds an upload's row against what was sealed. An error says nothing of the
 // client: the row was damaged or edited, and nothing may be decided by it.
-func (e *Engine) ProveUpload(ctx context.Context, u meta.Upload) error {
-	_, err := e.openUpload(ctx, u)
+func (s *sealer) ProveUpload(ctx context.Context, u meta.Upload) error {
+	_, err := s.openUpload(ctx, u)
 	return err
 }
 

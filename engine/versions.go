@@ -69,7 +69,7 @@ func (e *Engine) versionOf(ctx context.Context, b meta.Bucket, key string, ref m
 func (e *Engine) named(ctx context.Context, bucket meta.ID, key string, ref meta.VersionRef) (meta.Version, error) {
 	v, err := e.store.Version(ctx, bucket, key, ref)
 	if err == nil && v.Ref() != ref {
-		return meta.Version{}, e.damagedRow(&meta.Version{Bucket: bucket, Key: key, ID: v.ID}, ErrOtherVersion)
+		return meta.Version{}, e.damage.Row(&meta.Version{Bucket: bucket, Key: key, ID: v.ID}, ErrOtherVersion)
 	}
 	return v, err
 }

@@ -14,7 +14,7 @@ import (
 type Sought struct {
 	Bucket  string // name
 	Key     string
-	KeyHash string // see engine.Engine.KeyHash
+	KeyHash string // see damage.Reports.KeyHash
 	Version string // as clients name it, or as logs do
 	Blob    string // one that holds bytes of it
 }
@@ -126,7 +126,7 @@ func (f *finder) scan(ctx context.Context, bucket meta.ID) error {
 			if !f.matches(v) {
 				continue
 			}
-			err := f.found(FoundObject{Bucket: f.names[bucket], BucketID: bucket.String(), Key: v.Key, KeyHash: f.e.KeyHash(bucket, v.Key),
+			err := f.found(FoundObject{Bucket: f.names[bucket], BucketID: bucket.String(), Key: v.Key, KeyHash: f.e.Damage().KeyHash(bucket, v.Key),
 				Version: v.Ref().String(), ID: v.ID.String(), Size: v.Size, Backends: f.at})
 			if err != nil {
 				return err
@@ -142,7 +142,7 @@ func (f *finder) matches(v *meta.Version) bool {
 	switch s := &f.s; {
 	case s.Version != "" && s.Version != v.Ref().String() && s.Version != v.ID.String():
 		return false
-	case s.KeyHash != "" && s.KeyHash != f.e.KeyHash(v.Bucket, v.Key):
+	case s.KeyHash != "" && s.KeyHash != f.e.Damage().KeyHash(v.Bucket, v.Key):
 		return false
 	case s.Blob == "":
 		return true

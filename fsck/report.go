@@ -4,7 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/records"
 )
@@ -49,7 +49,7 @@ func (f Finding) of(kind, edited string, err error) Finding {
 		kind = edited
 	}
 	f.Kind, f.Severity, f.Detail = kind, SeverityLost, err.Error()
-	if d, ok := errors.AsType[*engine.Damage](err); ok {
+	if d, ok := errors.AsType[*damage.Damage](err); ok {
 		if f.Detail = d.Unwrap().Error(); d.Backend != "" {
 			f.Blob, f.Backend = d.BlobName(), d.Backend
 		}

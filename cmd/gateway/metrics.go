@@ -9,6 +9,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/workers"
@@ -144,8 +145,8 @@ func (m *metrics) Step(worker string, took time.Duration, err error) {
 	}
 	m.steps.WithLabelValues(worker, result).Inc()
 	m.stepTime.WithLabelValues(worker).Add(took.Seconds())
-	if engine.IsUnreported(err) {
-		m.damage.WithLabelValues("", engine.DamageRow).Inc()
+	if damage.IsUnreported(err) {
+		m.damage.WithLabelValues("", damage.Row).Inc()
 	}
 	if worker == workers.Collector {
 		m.refused.Set(0)
@@ -159,13 +160,13 @@ func (m *metrics) Step(worker string, took time.Duration, err error) {
 // at zero, because a rate cannot be computed from a counter that appears with
 // its first event.
 func (m *metrics) watchDamage(e *engine.Engine, backends []blobs.Backend) {
-	m.damage.WithLabelValues("", engine.DamageRow)
+	m.damage.WithLabelValues("", damage.Row)
 	for _, b := range backends {
-		for _, kind := range []string{engine.DamageBytes, engine.DamageMissing, engine.DamageCopy} {
+		for _, kind := range []string{damage.Bytes, damage.Missing, damage.Copy} {
 			m.damage.WithLabelValues(b.Name, kind)
 		}
 	}
-	e.OnDamage(func(d *engine.Damage) { m.damage.WithLabelValues(d.Backend, d.Kind).Inc() })
+	e.Damage().OnDamage(func(d *damage.Damage) { m.damage.WithLabelValues(d.Backend, d.Kind).Inc() })
 }
 
 // Panic is part of workers.Observer.

@@ -27,19 +27,20 @@ const root = "../.."
 // A folder that is not here may import nothing of ours; "X/…" stands for all
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
-	"api":             {"sigv4", "access", "accounts", "blobs", "buckets", "engine", "iam", "inventory", "lifecycle", "meta", "requestlog", "s3err", "strict", "fair"},
+	"api":             {"sigv4", "access", "accounts", "blobs", "buckets", "damage", "engine", "iam", "inventory", "lifecycle", "meta", "requestlog", "s3err", "strict", "fair"},
 	"admin":           {"sigv4", "access", "accounts", "blobs", "buckets", "engine", "iam", "meta", "requestlog", "s3err", "strict"},
 	"iam":             {"sigv4", "access", "accounts", "bounded", "meta", "s3err", "strict", "fair"},
-	"fsck":            {"backends", "blobs", "encrypt", "engine", "meta", "records", "s3err"},
+	"fsck":            {"backends", "blobs", "damage", "encrypt", "engine", "meta", "records", "s3err"},
 	"accounts":        {"access", "bounded", "fair", "meta", "records", "s3err", "sigv4"},
 	"blobs":           {"backends", "bounded", "meta", "records", "s3err"},
+	"damage":          {"backends", "blobs", "bounded", "encrypt", "meta", "records", "s3err"},
 	"buckets":         {"accounts", "blobs", "bounded", "encrypt", "fair", "meta", "records", "s3err"},
 	"records":         {"encrypt", "meta"},
 	"workers":         {"blobs", "inventory", "lifecycle", "meta", "reseal"},
 	"reseal":          {"accounts", "encrypt", "engine", "meta", "records"},
 	"lifecycle":       {"buckets", "engine", "fair", "meta", "s3err", "strict"},
 	"inventory":       {"buckets", "engine", "fair", "lifecycle", "meta", "s3err", "strict"},
-	"engine":          {"accounts", "blobs", "buckets", "bounded", "fair", "meta", "backends", "encrypt", "records", "s3err"},
+	"engine":          {"accounts", "blobs", "buckets", "damage", "bounded", "fair", "meta", "backends", "encrypt", "records", "s3err"},
 	"meta":            {"s3err"},
 	"sigv4":           {"s3err", "strict"},
 	"access":          {"s3err", "strict", "fair"},
@@ -156,6 +157,21 @@ func TestLayers(t *testing.T) {
 	if seen < 20 {
 		t.Fatalf("only %d imports seen: is this the module's root?", seen)
 	}
+}
+
+// The image is built from all folders that the gateway is made of.
+func TestImageHasEveryFolder(t *testing.T) {
+	ignored, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := strings.Split(string(ignored), "\n")
+	eachGoFile(t, func(name string) {
+		folder, _, _ := strings.Cut(name, "/")
+		if product := folder != "internal" && folder != "scripts" && folder != "deploy"; product && !strings.HasSuffix(name, "_test.go") && !slices.Contains(kept, "!"+folder) {
+			t.Errorf("%s is not sent to the image's build: name %s in .dockerignore", name, folder)
+		}
+	})
 }
 
 // CONTRIBUTING shows the layers as they are.

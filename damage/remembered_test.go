@@ -1,4 +1,4 @@
-package engine
+package damage
 
 import (
 	"fmt"
@@ -14,15 +14,15 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 	for i := range n {
 		id := meta.NewID()
 		text := fmt.Sprint(i, strings.Repeat("x", 10<<10))
-		r.loggedDamage.Put(id.String()+text[:200], struct{}{})
-		r.lostBlobs.Put(meta.Body{Kind: meta.BodyUpload, Upload: id}, meta.BlobID{})
+		r.logged.Put(id.String()+text[:200], struct{}{})
+		r.lost.Put(meta.Body{Kind: meta.BodyUpload, Upload: id}, meta.BlobID{})
 	}
 	return map[string]int{
-		"loggedDamage": MaxDamageBytes, "lostBlobs": MaxLostBytes,
+		"logged": MaxLoggedBytes, "lost": MaxLostBytes,
 	}
 }
 
-// Each thing that an engine remembers has a bound in bytes, which many entries of the
+// Each thing that Reports remember has a bound in bytes, which many entries of the
 // largest kind reach and do not exceed; and each is swept, but for what never expires.
 func TestRemembered(t *testing.T) {
 	r := newRemembered()
@@ -41,7 +41,7 @@ func TestRemembered(t *testing.T) {
 			t.Errorf("%s: %d bytes, at most %d", name, c.Bytes(), bounds[name])
 		}
 	}
-	if most := 8 << 20; total > most {
+	if most := 2 << 20; total > most {
 		t.Errorf("all together may take %d bytes", total)
 	}
 }

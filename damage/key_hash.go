@@ -1,0 +1,29 @@
+package damage
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"hash"
+
+	"github.com/sanctum-storage/gateway/meta"
+)
+
+// KeyHash is how logs name an object, whose key they must not have: whoever has the
+// deployment's keys finds the object by it, and nobody guesses a key from it. It is the
+// same on every gateway of the deployment.
+func (r *Reports) KeyHash(bucket meta.ID, key string) string {
+	h, made := r.hashes.Get().(hash.Hash)
+	if !made {
+		h = hmac.New(sha256.New, r.c.NameKey)
+	}
+	defer r.hashes.Put(h)
+	h.Reset()
+	h.Write(bucket[:])
+	h.Write([]byte(key))
+	var sum [sha256.Size]byte
+	return hex.EncodeToString(h.Sum(sum[:0])[:keyHashBytes])
+}
+
+// keyHashBytes are enough to tell the keys of a bucket apart.
+const keyHashBytes = 12

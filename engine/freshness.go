@@ -1,0 +1,23 @@
+package engine
+
+import "slices"
+
+// What the store says is true at once for every request on every gateway:
+// objects, uploads, buckets and which backend a bucket is on are read anew each
+// time. A few things are remembered for a moment. Each change of them is seen by
+// all gateways within
+//
+//   - accounts.CredentialTTL: a removed access key or user, whose requests are refused
+//     after it;
+//   - buckets.KeysTTL: a bucket's keys, should they be destroyed or renewed;
+//   - blobs.BeatInterval: backends that were added, are draining or were retired,
+//     and earlier where a request meets the change.
+//
+// Where a blob is may be remembered for blobs.PlaceTTL.
+
+// sweep forgets what has expired, though nobody asks for it or for anything else.
+func (e *Engine) sweep() {
+	for _, c := range slices.Concat(e.accounts.Caches(), e.buckets.Caches(), e.blobs.Caches(), e.damage.Caches()) {
+		c.Sweep()
+	}
+}
