@@ -58,7 +58,7 @@ func putObjectACL(s *Server, r *Request) (*Reply, error) {
 		return &Reply{Header: versionHeader(o.Version)}, nil
 	}
 	// The owner is known only now, from the version that is changed.
-	o, err := s.engine.Amend(r.Context(), r.target(version), func(m *engine.Marks) error {
+	o, err := s.engine.ChangeMarks(r.Context(), r.target(version), func(m *engine.Marks) error {
 		a, err := r.requestedACL(r.object.found.Owner(), r.Bucket.Owner)
 		if err != nil {
 			return err

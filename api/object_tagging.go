@@ -54,7 +54,7 @@ func (s *Server) amend(r *Request, status int, change func(*engine.Marks) error)
 	if err != nil {
 		return nil, err
 	}
-	o, err := s.engine.Amend(r.Context(), r.target(ref), change)
+	o, err := s.engine.ChangeMarks(r.Context(), r.target(ref), change)
 	if err != nil {
 		return nil, err
 	}

@@ -80,21 +80,24 @@ func (e *Engine) etag(ctx context.Context, v meta.Version) (string, error) {
 	return r.ETag, nil
 }
 
-// commitVersion makes v, whose body is its own, current under the conditions. Where
-// the bucket's versioning has changed, b and v are brought up to date.
-func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions) error {
-	return e.commitAs(ctx, b, v, c, meta.Commit{})
+// commitOptions are those of a commit that has any; the zero value is of a version whose
+// body is its own.
+type commitOptions struct {
+	share  bool           // the body is another version's, too
+	at     meta.BackendID // where its only blob has to be still; zero: anywhere
+	vacant bool           // see PutObject.Vacant
 }
 
-// commitAs is commitVersion with what how has of Share, At and Vacant.
-func (e *Engine) commitAs(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions, how meta.Commit) error {
+// commitVersion makes v current under the conditions. Where the bucket's versioning has
+// changed, b and v are brought up to date.
+func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions, o commitOptions) error {
 	return e.versioned(ctx, b, v, func() error {
 		return e.conditionally(ctx, *b, v.Key, c, func(expect meta.Expect) error {
 			err := e.store.CommitObject(ctx, meta.Commit{
-				Version: *v, Expect: expect, Versioning: b.Versioning, Share: how.Share, At: how.At, Vacant: how.Vacant, Holder: e.blobs.Holder(),
+				Version: *v, Expect: expect, Versioning: b.Versioning, Share: o.share, At: o.at, Vacant: o.vacant, Holder: e.blobs.Holder(),
 			})
 			if errors.Is(err, meta.ErrUnknown) {
-				return e.settle(ctx, *b, *v, how.Share, err)
+				return e.settle(ctx, *b, *v, o.share, err)
 			}
 			return err
 		})

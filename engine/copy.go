@@ -83,16 +83,16 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if err != nil {
 		return Object{}, err
 	}
-	c := meta.Commit{Share: v.Body.Kind != meta.BodyInline}
+	o := commitOptions{share: v.Body.Kind != meta.BodyInline}
 	if v.Body.Kind == meta.BodyBlob && len(at) == 1 {
-		c.At = at[0]
+		o.at = at[0]
 	}
-	if err := e.commitAs(ctx, &in.Bucket, &v, in.Conditions, c); err != nil {
+	if err := e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, o); err != nil {
 		return Object{}, err
 	}
-	o := describe(in.Bucket, v, &m, in.Marks)
-	o.CopiedFrom = src.Object.Version
-	return o, nil
+	made := describe(in.Bucket, v, &m, in.Marks)
+	made.CopiedFrom = src.Object.Version
+	return made, nil
 }
 
 // copyBytes seals the source's bytes anew for the destination's backend. What
@@ -132,7 +132,7 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 		how: how, bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
 	})
 	if err == nil {
-		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions)
+		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, commitOptions{})
 	}
 	if err != nil {
 		e.giveUp(ctx, s, err)

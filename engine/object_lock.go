@@ -34,12 +34,12 @@ func errProtected() error {
 
 // Retain sets the retention of a version; LockNone removes it. One that runs is
 // never taken back or shortened, except that bypass overrides LockGovernance.
-// Errors: as Amend; InvalidRequest for a bucket without locks, AccessDenied.
+// Errors: as ChangeMarks; InvalidRequest for a bucket without locks, AccessDenied.
 func (e *Engine) Retain(ctx context.Context, at Subject, mode meta.LockMode, until time.Time, bypass bool) (Object, error) {
 	if err := e.lockable(ctx, at); err != nil {
 		return Object{}, err
 	}
-	return e.Amend(ctx, at, func(m *Marks) error {
+	return e.ChangeMarks(ctx, at, func(m *Marks) error {
 		next := meta.Lock{Mode: mode, Until: until, Hold: m.Lock.Hold}
 		if !mayRetain(m.Lock, next, e.now(), bypass) {
 			return errProtected()
@@ -59,13 +59,13 @@ func mayRetain(old, next meta.Lock, now time.Time, bypass bool) bool {
 	return next.Mode == old.Mode && !storedLock(next).Until.Before(old.Until)
 }
 
-// Hold places or lifts the legal hold of a version. Errors: as Amend;
+// Hold places or lifts the legal hold of a version. Errors: as ChangeMarks;
 // InvalidRequest for a bucket without locks.
 func (e *Engine) Hold(ctx context.Context, at Subject, on bool) (Object, error) {
 	if err := e.lockable(ctx, at); err != nil {
 		return Object{}, err
 	}
-	return e.Amend(ctx, at, func(m *Marks) error {
+	return e.ChangeMarks(ctx, at, func(m *Marks) error {
 		m.Lock.Hold, m.HoldLifted = on, !on
 		return nil
 	})

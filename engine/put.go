@@ -43,7 +43,7 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 		how: how, bucket: in.Bucket, key: in.Key, owner: in.Owner, manifest: m, body: s.body(), marks: in.Marks, encryption: in.Encryption, customer: in.Customer,
 	})
 	if err == nil {
-		err = e.commitAs(ctx, &in.Bucket, &v, in.Conditions, meta.Commit{Vacant: in.Vacant})
+		err = e.commitVersion(ctx, &in.Bucket, &v, in.Conditions, commitOptions{vacant: in.Vacant})
 	}
 	if err != nil {
 		e.giveUp(ctx, s, err)

@@ -36,7 +36,7 @@ func (e *Engine) Reclass(ctx context.Context, b meta.Bucket, v *meta.Version, cl
 	}
 	defer done()
 	a := meta.Amendment{Key: v.Key, Version: v.ID, Revision: v.Revision, Marks: v.Marks, Lock: v.Lock, Class: class}
-	if err := e.amended(ctx, v, &a, how); err != nil {
+	if err := e.sealAmendment(ctx, v, &a, how); err != nil {
 		return moved, err
 	}
 	err = e.store.AmendVersion(ctx, b.ID, a)

@@ -95,7 +95,7 @@ func TestRename(t *testing.T) {
 			t.Errorf("listed: %+v", o)
 		}
 	}
-	if _, err := r.e.Amend(t.Context(), engine.Subject{Bucket: r.b, Key: "to/small"}, func(m *engine.Marks) error { m.Tags = nil; return nil }); err != nil {
+	if _, err := r.e.ChangeMarks(t.Context(), engine.Subject{Bucket: r.b, Key: "to/small"}, func(m *engine.Marks) error { m.Tags = nil; return nil }); err != nil {
 		t.Errorf("the tags cannot be changed: %v", err)
 	}
 	// Twice, over another, and back.
@@ -334,7 +334,7 @@ func TestRenamesMeet(t *testing.T) {
 		if i == 0 {
 			return r.rename("tagged", "renamed")
 		}
-		_, err := r.e.Amend(t.Context(), engine.Subject{Bucket: r.b, Key: "tagged"}, func(m *engine.Marks) error {
+		_, err := r.e.ChangeMarks(t.Context(), engine.Subject{Bucket: r.b, Key: "tagged"}, func(m *engine.Marks) error {
 			m.Tags = append(m.Tags, engine.Pair{Name: fmt.Sprint(i), Value: "v"})
 			return nil
 		})

@@ -27,7 +27,7 @@ func (r *rowRig) inUse(off meta.Bucket) (refs []namedVersion) {
 		add(r.b, "put", r.put(r.b, "put", fmt.Sprint("text ", i), lockedMarks()).Version)
 	}
 	tagged := r.put(r.b, "tagged", "text", Marks{})
-	_, err := r.e.Amend(ctx, Subject{Bucket: r.b, Key: "tagged", Version: tagged.Version}, func(m *Marks) error { m.Tags = []Pair{{Name: "a", Value: "b"}}; return nil })
+	_, err := r.e.ChangeMarks(ctx, Subject{Bucket: r.b, Key: "tagged", Version: tagged.Version}, func(m *Marks) error { m.Tags = []Pair{{Name: "a", Value: "b"}}; return nil })
 	r.ok(err)
 	_, err = r.e.Hold(ctx, Subject{Bucket: r.b, Key: "tagged", Version: tagged.Version}, true)
 	r.ok(err)
@@ -156,7 +156,7 @@ func TestResealRows(t *testing.T) {
 	// A row that has its record keeps it, whoever changes it.
 	r.setSealing(meta.SealingLegacy)
 	last := mixed[len(mixed)-1]
-	_, err := r.e.Amend(t.Context(), Subject{Bucket: last.b, Key: last.key, Version: last.ref}, func(m *Marks) error { m.Tags = nil; return nil })
+	_, err := r.e.ChangeMarks(t.Context(), Subject{Bucket: last.b, Key: last.key, Version: last.ref}, func(m *Marks) error { m.Tags = nil; return nil })
 	r.ok(err)
 	v, err := r.e.store.Object(t.Context(), last.b.ID, last.key)
 	r.ok(err)
@@ -310,7 +310,7 @@ func TestResealBesideWriters(t *testing.T) {
 					if err != nil {
 						t.Errorf("seed %d: put: %v", seed, err)
 					}
-				} else if _, err := r.e.Amend(t.Context(), Subject{Bucket: r.b, Key: key(w)}, func(m *Marks) error { m.Tags = []Pair{{Name: "n", Value: fmt.Sprint(n)}}; return nil }); err != nil {
+				} else if _, err := r.e.ChangeMarks(t.Context(), Subject{Bucket: r.b, Key: key(w)}, func(m *Marks) error { m.Tags = []Pair{{Name: "n", Value: fmt.Sprint(n)}}; return nil }); err != nil {
 					t.Errorf("seed %d: amend: %v", seed, err)
 				}
 				counted[w] = n

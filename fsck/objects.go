@@ -11,7 +11,7 @@ import (
 // object checks a version, or a delete marker, and counts its reference to a body.
 func (c *check) object(ctx context.Context, r meta.Version) error {
 	if r.Marker {
-		return c.marker(ctx, r)
+		return c.deleteMarker(ctx, r)
 	}
 	if r.Body.Kind == meta.BodyUpload && c.countedNow(r.Body.Upload) {
 		c.uploads[r.Body.Upload]++
@@ -98,8 +98,8 @@ func (c *check) readAll(ctx context.Context, v meta.Version, opened *engine.Open
 	return err
 }
 
-// marker holds a delete marker against what was sealed, which is its row alone.
-func (c *check) marker(ctx context.Context, r meta.Version) error {
+// deleteMarker holds a delete marker against what was sealed, which is its row alone.
+func (c *check) deleteMarker(ctx context.Context, r meta.Version) error {
 	if !c.first {
 		return nil
 	}

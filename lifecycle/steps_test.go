@@ -171,7 +171,7 @@ func TestExpireRaces(t *testing.T) {
 			if version != "" {
 				at.Version, _ = engine.ParseVersion(version)
 			}
-			if _, err := l.E.Amend(t.Context(), at, func(m *engine.Marks) error { m.Tags = nil; return nil }); err != nil {
+			if _, err := l.E.ChangeMarks(t.Context(), at, func(m *engine.Marks) error { m.Tags = nil; return nil }); err != nil {
 				t.Fatal(err)
 			}
 		}

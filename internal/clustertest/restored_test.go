@@ -58,7 +58,7 @@ var changes = []change{
 		w.objects["renamed"], w.objects["old"] = w.objects["old"], nil
 	}},
 	{"tags", false, nil, func(w *world, g *gateway) {
-		_, err := g.Amend(w.t.Context(), engine.Subject{Bucket: w.bucket, Key: "old"}, func(m *engine.Marks) error {
+		_, err := g.ChangeMarks(w.t.Context(), engine.Subject{Bucket: w.bucket, Key: "old"}, func(m *engine.Marks) error {
 			m.Tags = append(m.Tags, engine.Pair{Name: "name", Value: "value"})
 			return nil
 		})

@@ -9,13 +9,13 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Amend changes the marks of a version without making another one, and returns
+// ChangeMarks changes the marks of a version without making another one, and returns
 // what is known of it without its manifest: neither ETag nor headers. change is
 // called again on what it is by then when somebody else changed it in between;
 // its error ends the attempt, as does that of the subject's Permit. It needs no
 // customer's key. Errors: NoSuchKey, NoSuchVersion, MethodNotAllowed for a delete
 // marker, OperationAborted.
-func (e *Engine) Amend(ctx context.Context, at Subject, change func(*Marks) error) (Object, error) {
+func (e *Engine) ChangeMarks(ctx context.Context, at Subject, change func(*Marks) error) (Object, error) {
 	f, err := e.seen(ctx, &at)
 	for c := (meta.Contest{}); ; {
 		if err != nil {
@@ -28,7 +28,7 @@ func (e *Engine) Amend(ctx context.Context, at Subject, change func(*Marks) erro
 		if err := change(&m); err != nil {
 			return Object{}, err
 		}
-		err = e.amend(ctx, at.Bucket, &v, m)
+		err = e.storeMarks(ctx, at.Bucket, &v, m)
 		if !errors.Is(err, meta.ErrConflict) && !errors.Is(err, meta.ErrNotFound) {
 			return describeRow(at.Bucket, v, m), meta.Coded(err)
 		}
@@ -40,7 +40,7 @@ func (e *Engine) Amend(ctx context.Context, at Subject, change func(*Marks) erro
 }
 
 // MarksOf reads the marks of a version, with what is known of it without its
-// manifest. Errors as Amend.
+// manifest. Errors as ChangeMarks.
 func (e *Engine) MarksOf(ctx context.Context, at Subject) (Object, error) {
 	f, err := e.seen(ctx, &at)
 	if err != nil {
@@ -71,9 +71,9 @@ func (e *Engine) marked(ctx context.Context, at *Subject, f *Found) (meta.Versio
 	return v, m, err
 }
 
-// amend stores marks in place of those that v was read with, and brings v up to
+// storeMarks stores marks in place of those that v was read with, and brings v up to
 // date. An outcome that is unknown is settled by reading.
-func (e *Engine) amend(ctx context.Context, b meta.Bucket, v *meta.Version, m Marks) error {
+func (e *Engine) storeMarks(ctx context.Context, b meta.Bucket, v *meta.Version, m Marks) error {
 	keys, err := e.buckets.Keys(ctx, b.ID)
 	if err != nil {
 		return err
@@ -87,7 +87,7 @@ func (e *Engine) amend(ctx context.Context, b meta.Bucket, v *meta.Version, m Ma
 		return err
 	}
 	defer done()
-	if err := e.amended(ctx, v, &a, how); err != nil {
+	if err := e.sealAmendment(ctx, v, &a, how); err != nil {
 		return err
 	}
 	err = e.store.AmendVersion(ctx, b.ID, a)
@@ -107,8 +107,8 @@ func (e *Engine) amend(ctx context.Context, b meta.Bucket, v *meta.Version, m Ma
 	return err
 }
 
-// amended seals the list record that a version will have by an amendment.
-func (e *Engine) amended(ctx context.Context, v *meta.Version, a *meta.Amendment, how meta.Sealing) error {
+// sealAmendment seals the list record that a version will have by an amendment.
+func (e *Engine) sealAmendment(ctx context.Context, v *meta.Version, a *meta.Amendment, how meta.Sealing) error {
 	next := *v
 	err := e.resealRow(ctx, &next, how, func() {
 		next.Revision, next.Marks, next.Lock, next.Class = v.Revision+1, a.Marks, a.Lock, a.Class

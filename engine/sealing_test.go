@@ -67,7 +67,7 @@ func TestPausedWhileSealed(t *testing.T) {
 			return r.e.RenameObject(ctx, RenameObject{Bucket: off, Source: "from", Key: "to", Asker: off.Owner})
 		}},
 		{"amend", func() error {
-			_, err := r.e.Amend(ctx, Subject{Bucket: r.b, Key: "kept", Version: kept.Version}, func(m *Marks) error { m.Tags = []Pair{{Name: "a", Value: "b"}}; return nil })
+			_, err := r.e.ChangeMarks(ctx, Subject{Bucket: r.b, Key: "kept", Version: kept.Version}, func(m *Marks) error { m.Tags = []Pair{{Name: "a", Value: "b"}}; return nil })
 			return err
 		}},
 		{"class", func() error {
