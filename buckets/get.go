@@ -20,7 +20,8 @@ func (bs *Buckets) Get(ctx context.Context, name string) (meta.Bucket, error) {
 	return b, meta.Coded(err)
 }
 
-// Reread reads a bucket's row anew; one of the same name is another.
+// Reread reads a bucket's row again. NoSuchBucket also where the name is now that of
+// another bucket.
 func (bs *Buckets) Reread(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
 	now, err := bs.Get(ctx, b.Name)
 	if err == nil && now.ID != b.ID {
@@ -64,7 +65,7 @@ func (bs *Buckets) Delete(ctx context.Context, b meta.Bucket) error {
 	return meta.Coded(err)
 }
 
-// NoSuch is the error of a bucket that there is not: NoSuchBucket.
+// NoSuch is NoSuchBucket for a bucket of this name.
 func NoSuch(name string) error {
 	return s3err.New(s3err.NoSuchBucket, "").With("BucketName", name)
 }

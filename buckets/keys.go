@@ -42,7 +42,7 @@ func (bs *Buckets) KeysOf(ctx context.Context, bucket meta.ID, generation uint32
 	return nil, fmt.Errorf("%w: generation %d of bucket %v", errNoGeneration, generation, bucket)
 }
 
-// errNoGeneration: a row names a generation of its bucket's keys that there is not.
+// errNoGeneration: a row names a generation of its bucket's keys that does not exist.
 var errNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", records.ErrEdited)
 
 func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {

@@ -23,8 +23,8 @@ const (
 	settingReads = 8
 )
 
-// Settings are the opened sub-resources of a bucket in one revision. They are
-// shared by all requests that see that revision, and never change.
+// Settings are the opened sub-resources of a bucket in one revision. All requests that see
+// the revision share them, and they never change.
 type Settings struct {
 	revision  int64
 	documents map[string]string
@@ -106,8 +106,8 @@ func (bs *Buckets) Settings(ctx context.Context, b meta.Bucket) (*Settings, erro
 	return s, nil
 }
 
-// ReadableSettings is Settings where some cannot be opened: for who puts such a one
-// right, or depends on another alone.
+// ReadableSettings is Settings that does not fail where some cannot be opened: for callers
+// that repair a broken setting or need only a different one.
 func (bs *Buckets) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings, error) {
 	if s, ok := bs.settings.Get(b.ID); ok && s.revision == b.Revision {
 		return s, nil

@@ -9,8 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// KeyHash is how logs name an object, whose key they must not have: whoever has the
-// deployment's keys finds the object by it, and nobody guesses a key from it. It is the
+// KeyHash is how logs name an object, whose key they must not have. With the deployment's
+// keys the object is found by it; without them nobody guesses the key from it. It is the
 // same on every gateway of the deployment.
 func (r *Reports) KeyHash(bucket meta.ID, key string) string {
 	h, made := r.hashes.Get().(hash.Hash)

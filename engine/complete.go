@@ -207,7 +207,7 @@ func (e *Engine) assemble(ctx context.Context, a *assembly, list []CompletedPart
 }
 
 // assembledPart opens a part, or without the customer's key takes from its row what
-// an object needs: the size, which whoever reads it holds against the sealed record.
+// an object needs: the size, which a reader checks against the sealed record.
 func (e *Engine) assembledPart(u *openUpload, row *meta.Part) (*encrypt.PartRecord, error) {
 	if u.locked() {
 		return &encrypt.PartRecord{Size: row.Size}, nil

@@ -43,7 +43,7 @@ func (e *Engine) mayReplace(ctx context.Context, b meta.Bucket, key string, v *m
 	return nil
 }
 
-// errNotReplaced is told alike of every object that is there, whoever owns it.
+// errNotReplaced is the same for every object that exists, independent of its owner.
 var errNotReplaced = s3err.Wrap(s3err.AccessDenied, errors.New("the key holds another tenant's object"))
 
 // MayReplace decides now what Conditions.Replaces decides at the commit: AccessDenied

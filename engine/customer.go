@@ -28,7 +28,7 @@ func opaqueETag() string {
 	return hex.EncodeToString(b[:]) + "-1"
 }
 
-// What S3 says of a customer's key that is missing, not wanted, or wrong.
+// The errors of S3 for a customer's key that is missing, not wanted, or wrong.
 var (
 	errNeedsCustomer = s3err.New(s3err.InvalidRequest, "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.")
 	errNoCustomer    = s3err.New(s3err.InvalidRequest, "The encryption parameters are not applicable to this object.")
@@ -134,7 +134,7 @@ func (u *openUpload) unlock(customer *CustomerKey) error {
 	return nil
 }
 
-// unlockToComplete is unlock for who completes the upload, which S3 lets be done
+// unlockToComplete is unlock for the completion of the upload, which S3 lets be done
 // without the customer's key where nobody asks for checksums.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 func (u *openUpload) unlockToComplete(in *CompleteUpload) error {

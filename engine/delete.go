@@ -218,7 +218,7 @@ func (e *Engine) removal(ctx context.Context, b meta.Bucket, d DeleteObject, exp
 }
 
 // deleted says what became of a removal as clients are told. ErrConflict is left
-// for who expected something.
+// to callers that expected something.
 func deleted(b meta.Bucket, d DeleteObject, r meta.Removal, done meta.Removed) Deleted {
 	switch {
 	case errors.Is(done.Err, meta.ErrLocked):

@@ -2,10 +2,9 @@ package engine
 
 import "slices"
 
-// What the store says is true at once for every request on every gateway:
-// objects, uploads, buckets and which backend a bucket is on are read anew each
-// time. A few things are remembered for a moment. Each change of them is seen by
-// all gateways within
+// A change in the store holds at once for every request on every gateway: objects,
+// uploads, buckets and which backend a bucket is on are read anew each time. A few
+// things are remembered for a moment. Each change of them is seen by all gateways within
 //
 //   - accounts.CredentialTTL: a removed access key or user, whose requests are refused
 //     after it;

@@ -73,7 +73,7 @@ func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error)
 	}
 	r := &Reading{Object: describe(in.Bucket, v, m, marks), Length: m.Size, version: v, manifest: m}
 	if !in.Version.IsZero() {
-		r.Object.Version = v.Ref() // whoever names one is told it, whatever the bucket's versioning
+		r.Object.Version = v.Ref() // a request that names a version is told it, whatever the bucket's versioning
 	}
 	if err := in.Conditions.checkRead(m.ETag, v.Modified); err != nil {
 		if errors.Is(err, s3err.NotModified) {

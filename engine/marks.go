@@ -64,7 +64,7 @@ func (s *sealer) sealMarks(keys *encrypt.BucketKeys, v *meta.Version, m Marks) (
 // OpenMarks opens the marks of a version, after its whole row was held against what
 // was sealed: that there are none is vouched for, too. It needs no manifest, and so
 // no customer's key. An error says nothing of the client: the row was damaged or
-// edited, and whoever asked for the lock must take it for one that forbids.
+// edited, and the caller must take the lock for one that forbids.
 func (s *sealer) OpenMarks(ctx context.Context, v meta.Version) (m Marks, err error) {
 	defer func() { err = s.damage.Row(&v, err) }()
 	if _, err := s.openRow(ctx, &v); err != nil {

@@ -24,7 +24,7 @@ const (
 
 var (
 	errRenameVersions = s3err.New(s3err.NotImplemented, "RenameObject is not available in a bucket whose versioning was ever enabled, nor with Object Lock.")
-	// Whoever renames such a key means what is below it, too.
+	// A rename of such a key means everything below it, too.
 	// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/directory-buckets-objects-rename.html
 	errRenameFolder = s3err.New(s3err.InvalidRequest, "RenameObject is not available for keys that end in a slash.")
 	errRenameSelf   = s3err.New(s3err.InvalidRequest, "The source and the destination of a rename must not be the same key.")

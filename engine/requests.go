@@ -142,8 +142,8 @@ type RenameObject struct {
 	Conditions       Conditions // on what Key holds
 	// Permit, if set, decides on what is to be renamed, and may be asked more than once.
 	Permit Permit
-	// Token makes the request one that is carried out once, whoever of the Asker's
-	// sends it again; empty: none. Asked is the source as the client named it.
+	// Token makes the request one that is carried out once, also if another user of
+	// the Asker sends it again; empty: none. Asked is the source as the client named it.
 	Token, Asked string
 	Asker        meta.ID // a tenant
 }
