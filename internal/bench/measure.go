@@ -29,6 +29,7 @@ type row struct {
 	most    int64         // requests of a turn at most; 0: no limit
 	rounds  int           // 0: as the flags say
 	turn    time.Duration // 0: as the flags say
+	split   int           // turns that a round is divided into; 0: one
 	writes  bool          // leaves something for the disk to do
 }
 
@@ -95,6 +96,9 @@ func (b *bench) measure(ctx context.Context, r row, lanes []lane) (result, error
 	}
 	if r.turn > 0 {
 		turn = min(turn, r.turn)
+	}
+	if r.split > 0 {
+		rounds, turn = rounds*r.split, turn/time.Duration(r.split)
 	}
 	for i, l := range lanes {
 		out.Lanes[i].Lane = l.name
@@ -224,6 +228,16 @@ func (l *laneResult) settle(p *servers.Process) (err error) {
 		l.Peak, err = p.Peak()
 	}
 	return err
+}
+
+// besides is a lane's speed of another's: the median over the pairs of turns that followed
+// each other. If the machine is busy for a while, both turns of a pair are slow.
+func (l *laneResult) besides(other *laneResult) float64 {
+	ratios := make([]float64, min(len(l.Rates), len(other.Rates)))
+	for i := range ratios {
+		ratios[i] = l.Rates[i] / other.Rates[i]
+	}
+	return median(ratios)
 }
 
 // median of at least one value.

@@ -22,6 +22,14 @@ func TestMedian(t *testing.T) {
 	}
 }
 
+// A pause of the machine that meets both lanes changes no ratio.
+func TestPairedTurns(t *testing.T) {
+	a, b := laneResult{Rates: []float64{90, 9, 95, 40}}, laneResult{Rates: []float64{100, 10, 100, 100}}
+	if got := a.besides(&b); got != 0.9 {
+		t.Errorf("%v, want 0.9", got)
+	}
+}
+
 // Keys must lie in the order of their numbers, and fill every prefix alike.
 func TestListKeys(t *testing.T) {
 	const n = 10 * prefixes
@@ -64,7 +72,7 @@ func TestPlaces(t *testing.T) {
 func sampleReport() *report {
 	folder, store, remote := [2]string{ours, rival}, [2]string{onPostgres, onSQLite}, [2]string{overS3, directS3}
 	pair := func(of [2]string, a, b float64) []laneResult {
-		return []laneResult{{Lane: of[0], Rate: a, Latency: a, Requests: 1}, {Lane: of[1], Rate: b, Latency: b, Requests: 1}}
+		return []laneResult{{Lane: of[0], Rate: a, Rates: []float64{a}, Latency: a, Requests: 1}, {Lane: of[1], Rate: b, Rates: []float64{b}, Latency: b, Requests: 1}}
 	}
 	more := pair(remote, 7, 10)
 	more[0].Peak = 3 * floorStream << 20
