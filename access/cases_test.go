@@ -433,7 +433,8 @@ func tryResource(t *testing.T, i int, c resourceCase) {
 		p = who(t, "user:1/alice")
 	}
 	p.Tags = c.Tags
-	policy, err := ParseIdentityPolicy("resource", fmt.Appendf(nil, `{"Version":%q,"Statement":{"Effect":"Allow","Action":"s3:*","Resource":%q}}`, version, c.Resource))
+	policy, err := ParseIdentityPolicy("resource",
+		fmt.Appendf(nil, `{"Version":%q,"Statement":{"Effect":"Allow","Action":"s3:*","Resource":%q}}`, version, c.Resource))
 	if err != nil {
 		t.Errorf("resource %d: %v", i+1, err)
 		return

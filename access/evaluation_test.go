@@ -56,7 +56,8 @@ func TestEvaluationOfManyNeeds(t *testing.T) {
 			condition := ""
 			if r.IntN(2) == 0 {
 				key := pick("s3:ExistingObjectTag/t", "s3:prefix", "aws:ResourceAccount", "aws:username", "s3:existingobjecttag/T")
-				condition = fmt.Sprintf(`,"Condition":{%q:{%q:[%q,%q]}}`, pick("StringLike", "StringNotEquals", "StringEqualsIgnoreCase", "ForAllValues:StringLike"), key, words(), words())
+				condition = fmt.Sprintf(`,"Condition":{%q:{%q:[%q,%q]}}`,
+					pick("StringLike", "StringNotEquals", "StringEqualsIgnoreCase", "ForAllValues:StringLike"), key, words(), words())
 			}
 			statements = append(statements, fmt.Sprintf(`{"Effect":%q,"Action":%q,%q:["arn:aws:s3:::*/%s","arn:aws:s3:::%s"]%s}`,
 				pick("Allow", "Allow", "Deny"), pick("s3:*", "s3:GetObject", "s3:Delete*"), pick("Resource", "Resource", "NotResource"), words(), words(), condition))
@@ -235,7 +236,8 @@ func TestEvaluationRemembersLittle(t *testing.T) {
 
 // Replaced values of condition keys count from then on.
 func TestAsk(t *testing.T) {
-	policy, err := ParseIdentityPolicy("p", []byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"s3:prefix":"a"}}}}`))
+	policy, err := ParseIdentityPolicy("p",
+		[]byte(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"s3:prefix":"a"}}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

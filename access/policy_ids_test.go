@@ -62,7 +62,8 @@ func TestUniqueIDs(t *testing.T) {
 			t.Errorf("%s: %+v, %v", u, got, ok)
 		}
 	}
-	for _, s := range []string{"", "AIDA", "AROA", hex, "AGPA" + hex, "AIDA" + hex + "0", "AIDA" + hex[1:], "aida" + hex, "AIDA" + hex + ":session", "AROA" + hex + ":",
+	for _, s := range []string{"", "AIDA", "AROA", hex, "AGPA" + hex, "AIDA" + hex + "0", "AIDA" + hex[1:], "aida" + hex,
+		"AIDA" + hex + ":session", "AROA" + hex + ":",
 		"AROA" + hex + ":x", "AROA" + hex + ":a b", "AROA" + hex + ":a/b", "AROA" + hex + ":a:b", "AROA" + hex + ":*", "AROA" + hex + ":" + strings.Repeat("s", 65), "AROA" + strings.ToUpper(hex[:30]) + "AB"} {
 		if u, ok := ParseUniqueID(s); ok {
 			t.Errorf("%q is %+v", s, u)

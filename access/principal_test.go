@@ -18,7 +18,8 @@ func TestPrincipalNames(t *testing.T) {
 		{Principal{Kind: Root, Account: "123456789012"}, "arn:aws:iam::123456789012:root", "123456789012"},
 		{Principal{Kind: User, Account: "123456789012", ID: id, Name: "bob"}, "arn:aws:iam::123456789012:user/bob", "AIDA" + hex},
 		{Principal{Kind: User, Account: "123456789012", ID: id, Path: "/a/b/", Name: "bob"}, "arn:aws:iam::123456789012:user/a/b/bob", "AIDA" + hex},
-		{Principal{Kind: Session, Account: "123456789012", ID: id, Path: "/a/", Name: "app", SessionName: "s"}, "arn:aws:sts::123456789012:assumed-role/app/s", "AROA" + hex + ":s"},
+		{Principal{Kind: Session, Account: "123456789012", ID: id, Path: "/a/", Name: "app", SessionName: "s"},
+			"arn:aws:sts::123456789012:assumed-role/app/s", "AROA" + hex + ":s"},
 	} {
 		if c.p.ARN() != c.arn || c.p.UserID() != c.userID {
 			t.Errorf("%+v: %q, %q", c.p, c.p.ARN(), c.p.UserID())
@@ -140,7 +141,8 @@ func TestNoAccount(t *testing.T) {
 		`{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::000000000000:root"}}`,
 		`{"StringEquals":{"aws:userid":"000000000000"}}`,
 	} {
-		policy, err := ParseBucketPolicy("b", "b", []byte(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*","Condition":`+condition+`}}`))
+		policy, err := ParseBucketPolicy("b", "b",
+			[]byte(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"*","Condition":`+condition+`}}`))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +196,8 @@ func TestSeveralNeeds(t *testing.T) {
 func TestContextOfNeed(t *testing.T) {
 	id, account := tenant("1")
 	p := &Principal{Kind: User, Tenant: id, ID: ID{5}, Account: account, Name: "alice"}
-	policy, err := ParseIdentityPolicy("p", []byte(`{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"s3:ExistingObjectTag/a":"1"}}}}`))
+	policy, err := ParseIdentityPolicy("p",
+		[]byte(`{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"*","Condition":{"StringEquals":{"s3:ExistingObjectTag/a":"1"}}}}`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -125,7 +125,8 @@ func TestPublicByMeaning(t *testing.T) {
 		{"every address but some", []any{object{"NotIpAddress": object{"aws:SourceIp": "203.0.113.0/24"}}}, true},
 		{"if there is an address", []any{object{"IpAddressIfExists": object{"aws:SourceIp": "203.0.113.0/24"}}}, true},
 		{"a network, or an organization", []any{from("17.0.0.0/8"), org}, false},
-		{"a large network of an organization", []any{object{"IpAddress": object{"aws:SourceIp": "0.0.0.0/0"}, "StringEquals": object{"aws:PrincipalOrgID": "o-1"}}}, false},
+		{"a large network of an organization",
+			[]any{object{"IpAddress": object{"aws:SourceIp": "0.0.0.0/0"}, "StringEquals": object{"aws:PrincipalOrgID": "o-1"}}}, false},
 		{"a network and a header", []any{object{"IpAddress": object{"aws:SourceIp": "17.0.0.0/8"}, "StringEquals": object{"aws:Referer": "x"}}}, false},
 		{"IPv6: one /32", []any{from("2001:db8::/32")}, false},
 		{"IPv6: one /31", []any{from("2001:db8::/31")}, true},
@@ -159,11 +160,13 @@ func drawnConditions(rng *rand.Rand) object {
 		case 0, 1:
 			key := pick("aws:userid", "aws:PrincipalType", "aws:PrincipalAccount", "aws:PrincipalOrgID", "aws:SourceVpc", "aws:username", "aws:Referer",
 				"aws:UserAgent", "s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:ResourceAccount", "s3:x-amz-acl", "s3:DataAccessPointAccount", "aws:PrincipalTag/a", "aws:SourceAccount")
-			value := pick("anonymous", "ANONYMOUS", "Anonymous", "a*", "*", "?????????", "111111111111", "o-1", "vpc-1", "${aws:userid}", "${aws:username, 'anonymous'}", "${*}", "")
+			value := pick("anonymous", "ANONYMOUS", "Anonymous", "a*", "*", "?????????", "111111111111", "o-1", "vpc-1",
+				"${aws:userid}", "${aws:username, 'anonymous'}", "${*}", "")
 			op := pick("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase", "StringLike", "StringNotLike")
 			c[quantity+op+exists] = object{key: []string{value, pick(value, "AIDAX", "anonymous")}}
 		case 2:
-			c[quantity+pick("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike")+exists] = object{pick("aws:PrincipalArn", "aws:SourceArn"): pick("*", "arn:aws:iam::111111111111:role/x", "arn:aws:iam::*:role/x", "arn:aws:iam::111111111111:root")}
+			c[quantity+pick("ArnEquals", "ArnLike", "ArnNotEquals", "ArnNotLike")+exists] = object{pick("aws:PrincipalArn",
+				"aws:SourceArn"): pick("*", "arn:aws:iam::111111111111:role/x", "arn:aws:iam::*:role/x", "arn:aws:iam::111111111111:root")}
 		case 3:
 			var networks []string
 			for range 1 + rng.IntN(3) {

@@ -26,7 +26,8 @@ func fill(most int, before string, item func(i int) string, after string) []byte
 func TestPolicySize(t *testing.T) {
 	const most = 8 // bytes of memory for a byte of text
 	condition := func(begin string, item func(i int) string, end string) []byte {
-		return fill(MaxIdentityPolicyBytes, `{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{`+begin, item, end+`}}}`)
+		return fill(MaxIdentityPolicyBytes,
+			`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{`+begin, item, end+`}}}`)
 	}
 	values := func(operator string, item func(i int) string) []byte {
 		return condition(`"`+operator+`":{"aws:a":[`, item, `]}`)
@@ -62,12 +63,15 @@ func TestPolicySize(t *testing.T) {
 		"keys of conditions": {"identity", condition(`"Null":{`, func(i int) string { return fmt.Sprintf(`"aws:%d":true`, i) }, `}`)},
 		"keys of tags":       {"identity", condition(`"StringLike":{`, func(i int) string { return fmt.Sprintf(`"s3:ExistingObjectTag/%d":"*%d?"`, i, i) }, `}`)},
 		"ARNs of conditions": {"identity", values("ArnLike", func(i int) string { return fmt.Sprintf(`"arn:aws:s?:*:?:%d"`, i) })},
-		"statements":         {"identity", fill(MaxIdentityPolicyBytes, `{"Statement":[`, func(int) string { return `{"Effect":"Deny","Action":"*","Resource":"*"}` }, `]}`)},
+		"statements": {"identity",
+			fill(MaxIdentityPolicyBytes, `{"Statement":[`, func(int) string { return `{"Effect":"Deny","Action":"*","Resource":"*"}` }, `]}`)},
 		"named statements": {"identity", fill(MaxIdentityPolicyBytes, `{"Statement":[`, func(i int) string {
 			return fmt.Sprintf(`{"Sid":"%d","Effect":"Deny","Action":"a:*","Resource":"*"}`, i)
 		}, `]}`)},
-		"actions":    {"identity", fill(MaxIdentityPolicyBytes, `{"Statement":{"Effect":"Deny","Resource":"*","Action":[`, func(i int) string { return fmt.Sprintf(`"a:%d?"`, i) }, `]}}`)},
-		"principals": {"bucket", fill(MaxBucketPolicyBytes, `{"Statement":{"Effect":"Deny","Resource":"arn:aws:s3:::photos/*","Action":"s3:*","Principal":{"AWS":[`, func(i int) string { return fmt.Sprintf(`"%012d"`, i+1) }, `]}}}`)},
+		"actions": {"identity", fill(MaxIdentityPolicyBytes, `{"Statement":{"Effect":"Deny","Resource":"*","Action":[`,
+			func(i int) string { return fmt.Sprintf(`"a:%d?"`, i) }, `]}}`)},
+		"principals": {"bucket", fill(MaxBucketPolicyBytes,
+			`{"Statement":{"Effect":"Deny","Resource":"arn:aws:s3:::photos/*","Action":"s3:*","Principal":{"AWS":[`, func(i int) string { return fmt.Sprintf(`"%012d"`, i+1) }, `]}}}`)},
 		"statements of a bucket": {"bucket", fill(MaxBucketPolicyBytes, `{"Statement":[`, func(i int) string {
 			return fmt.Sprintf(`{"Effect":"Deny","Resource":"arn:aws:s3:::photos/*?%d","Action":"s3:*","Principal":{"AWS":"%012d"}}`, i, i+1)
 		}, `]}`)},

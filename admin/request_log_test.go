@@ -93,7 +93,9 @@ func TestRequestLog(t *testing.T) {
 				}
 			}
 			action, _ := line["action"].(string)
-			if known := route.target != "/v1/nowhere" && route.method+route.target != "PATCH/v1/tenants"; known != strings.HasPrefix(action, "sanctum:") || line["seconds"] == nil || line["remote"] == "" || a.status == 403 && line["code"] == nil {
+			if known := route.target != "/v1/nowhere" &&
+				route.method+route.target != "PATCH/v1/tenants"; known != strings.HasPrefix(action, "sanctum:") ||
+				line["seconds"] == nil || line["remote"] == "" || a.status == 403 && line["code"] == nil {
 				t.Errorf("%s %s by %s: %v", route.method, route.target, c.name, line)
 			}
 		}

@@ -49,8 +49,9 @@ func TestAbsentKeys(t *testing.T) {
 		listers     []*accounts.Credential
 		others      []*accounts.Credential
 	}{
-		"identity":        {listers: []*accounts.Credential{&lister}, others: []*accounts.Credential{&other, &h.mallory, nil}},
-		"policy":          {policy: listing(`{"AWS":"` + accounts.Account(h.mallory.Tenant.ID) + `"}`), listers: []*accounts.Credential{&lister, &h.mallory}, others: []*accounts.Credential{&other, nil}},
+		"identity": {listers: []*accounts.Credential{&lister}, others: []*accounts.Credential{&other, &h.mallory, nil}},
+		"policy": {policy: listing(`{"AWS":"` + accounts.Account(h.mallory.Tenant.ID) + `"}`),
+			listers: []*accounts.Credential{&lister, &h.mallory}, others: []*accounts.Credential{&other, nil}},
 		"policy for all":  {policy: listing(`"*"`), listers: []*accounts.Credential{&lister, &other, &h.mallory, nil}},
 		"ACL for all":     {acl: "public-read", listers: []*accounts.Credential{&lister, &other, &h.mallory, nil}},
 		"ACL for signers": {acl: "authenticated-read", listers: []*accounts.Credential{&lister, &other, &h.mallory}, others: []*accounts.Credential{nil}},
@@ -139,8 +140,10 @@ func TestInitiators(t *testing.T) {
 	hers, hersToo := of(h.alice, "hers", writes), of(h.alice, "hers-too", writes)
 	theirs, theirsToo := of(h.mallory, "theirs", writes), of(h.mallory, "theirs-too", writes)
 	_, narrow := h.user(t, h.mallory, "narrow", writes)
-	denied := of(h.alice, "denied", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"},{"Effect":"Deny","Action":"s3:Abort*","Resource":"*"}]}`)
-	everybody := map[string]accounts.Credential{"alice": h.alice, "mallory": h.mallory, "hers": hers, "hersToo": hersToo, "theirs": theirs, "theirsToo": theirsToo, "denied": denied}
+	denied := of(h.alice, "denied",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:PutObject","Resource":"*"},{"Effect":"Deny","Action":"s3:Abort*","Resource":"*"}]}`)
+	everybody := map[string]accounts.Credential{"alice": h.alice, "mallory": h.mallory, "hers": hers, "hersToo": hersToo,
+		"theirs": theirs, "theirsToo": theirsToo, "denied": denied}
 	for _, ownership := range []string{"BucketOwnerEnforced", "ObjectWriter"} {
 		h.mustAsAlice(t, "PUT", "/bucket?ownershipControls", strings.Replace(ownedBy, "ObjectWriter", ownership, 1))
 		for name, may := range map[string][]string{

@@ -195,8 +195,9 @@ func TestAccessLogOfDeletedKeys(t *testing.T) {
 	if len(all) != 3 || len(l.records("REST.POST.MULTI_OBJECT_DELETE")) != 1 {
 		t.Fatalf("%q", all)
 	}
-	ofRequest := map[int]string{fieldBucket: "bkt", fieldRemote: "127.0.0.1", fieldRequester: l.Root.Tenant.ID.Canonical(), fieldRequest: res.Header.Get("X-Amz-Request-Id"),
-		fieldURI: "-", fieldSent: "-", fieldReferer: "-", fieldAgent: "-", fieldSignature: "SigV4", fieldAuth: "AuthHeader", fieldHost: strings.TrimPrefix(l.URL, "http://")}
+	ofRequest := map[int]string{fieldBucket: "bkt", fieldRemote: "127.0.0.1", fieldRequester: l.Root.Tenant.ID.Canonical(),
+		fieldRequest: res.Header.Get("X-Amz-Request-Id"),
+		fieldURI:     "-", fieldSent: "-", fieldReferer: "-", fieldAgent: "-", fieldSignature: "SigV4", fieldAuth: "AuthHeader", fieldHost: strings.TrimPrefix(l.URL, "http://")}
 	for i, want := range []map[int]string{
 		{fieldKey: "a", fieldStatus: "204", fieldCode: "-", fieldSize: "7", fieldVersion: "-"},
 		{fieldKey: "b%2Bc", fieldStatus: "204", fieldCode: "-", fieldSize: "-"},
@@ -206,7 +207,8 @@ func TestAccessLogOfDeletedKeys(t *testing.T) {
 		l.wantRecord(all[i], ofRequest)
 	}
 	// A request that is refused as a whole has one record.
-	expect(t, "malformed", l.Do(t, l.Root, "POST", "/bkt?delete", []byte("<Delete>"), "X-Amz-Checksum-Crc32", sum("CRC32", []byte("<Delete>"))), 400, "MalformedXML")
+	expect(t, "malformed", l.Do(t, l.Root, "POST", "/bkt?delete", []byte("<Delete>"), "X-Amz-Checksum-Crc32",
+		sum("CRC32", []byte("<Delete>"))), 400, "MalformedXML")
 	l.deliver(1)
 }
 
@@ -393,7 +395,8 @@ func TestAccessLogOfDeletedBucket(t *testing.T) {
 	if len(all) != 1 {
 		t.Fatalf("%q", all)
 	}
-	l.wantRecord(all[0], map[int]string{fieldBucket: "bkt", fieldStatus: "204", fieldRequest: res.Header.Get("X-Amz-Request-Id"), fieldRequester: l.Root.Tenant.ID.Canonical()})
+	l.wantRecord(all[0], map[int]string{fieldBucket: "bkt", fieldStatus: "204",
+		fieldRequest: res.Header.Get("X-Amz-Request-Id"), fieldRequester: l.Root.Tenant.ID.Canonical()})
 	// The next bucket with its name starts without a log.
 	l.Must(t, 200, "PUT", "/bkt", nil)
 	l.Must(t, 404, "GET", "/bkt/none", nil)

@@ -185,7 +185,8 @@ func TestWriteByACLTooLate(t *testing.T) {
 			}
 			t.Cleanup(func() { store.Close() })
 			g, alice, bob := shared(t, gatewaytest.Options{Store: faults.Store(store, plan)})
-			g.Do(t, alice, "PUT", "/bucket?ownershipControls", []byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"))
+			g.Do(t, alice, "PUT", "/bucket?ownershipControls",
+				[]byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"))
 			g.Do(t, alice, "PUT", "/bucket?acl", nil, "x-amz-grant-write", "id="+bob.Tenant.ID.Canonical())
 			g.Do(t, alice, "PUT", "/bucket/source", []byte("theirs"), "x-amz-acl", "public-read")
 			for _, key := range []string{"k", "mine"} {
@@ -222,7 +223,8 @@ func TestWriteByACLTooLate(t *testing.T) {
 // bucket's ACL does not replace an object that was put there since.
 func TestUploadsByACL(t *testing.T) {
 	g, alice, bob := shared(t, gatewaytest.Options{})
-	g.Do(t, alice, "PUT", "/bucket?ownershipControls", []byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"))
+	g.Do(t, alice, "PUT", "/bucket?ownershipControls",
+		[]byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"))
 	expect(t, "grant", g.Do(t, alice, "PUT", "/bucket?acl", nil, "x-amz-grant-write", "id="+bob.Tenant.ID.Canonical()), 200, "")
 	id := g.Do(t, bob, "POST", "/bucket/k?uploads", nil).Element("UploadId")
 	tag := g.Do(t, bob, "PUT", "/bucket/k?partNumber=1&uploadId="+id, []byte("his")).Header.Get("ETag")
@@ -242,7 +244,8 @@ func TestPolicyBesideACL(t *testing.T) {
 		"everybody":       `{"Effect":"Allow","Principal":"*","Action":["s3:PutObject","s3:DeleteObject"],"Resource":"arn:aws:s3:::bucket/*"}`,
 	} {
 		g, alice, bob := shared(t, gatewaytest.Options{})
-		g.Do(t, alice, "PUT", "/bucket?ownershipControls", []byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"))
+		g.Do(t, alice, "PUT", "/bucket?ownershipControls",
+			[]byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"))
 		expect(t, "grant", g.Do(t, alice, "PUT", "/bucket?acl", nil, "x-amz-grant-write", "id="+bob.Tenant.ID.Canonical()), 200, "")
 		if strings.Contains(policy, "%s") {
 			policy = fmt.Sprintf(policy, accounts.Account(bob.Tenant.ID))

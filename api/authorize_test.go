@@ -130,7 +130,8 @@ func TestAddressBehindProxies(t *testing.T) {
 func TestConditionsOfRequests(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	allow := func(action, resource, condition string) []byte {
-		return policyOf(fmt.Sprintf(`{"Effect":"Allow","Principal":"*","Action":"%s","Resource":"arn:aws:s3:::bucket%s","Condition":%s}`, action, resource, condition))
+		return policyOf(fmt.Sprintf(`{"Effect":"Allow","Principal":"*","Action":"%s","Resource":"arn:aws:s3:::bucket%s","Condition":%s}`, action,
+			resource, condition))
 	}
 	for _, c := range []struct {
 		name      string
@@ -143,12 +144,18 @@ func TestConditionsOfRequests(t *testing.T) {
 	}{
 		{name: "source address", policy: allow("s3:GetObject", "/*", `{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}`), target: "/bucket/open", allowed: true},
 		{name: "another address", policy: allow("s3:GetObject", "/*", `{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`), target: "/bucket/open"},
-		{name: "an address that a header claims", policy: allow("s3:GetObject", "/*", `{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`), target: "/bucket/open", headers: []string{"X-Forwarded-For", "10.1.1.1", "Aws-SourceIp", "10.1.1.1"}},
+		{name: "an address that a header claims",
+			policy: allow("s3:GetObject", "/*",
+				`{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`), target: "/bucket/open", headers: []string{"X-Forwarded-For", "10.1.1.1", "Aws-SourceIp", "10.1.1.1"}},
 		{name: "no TLS", policy: allow("s3:GetObject", "/*", `{"Bool":{"aws:SecureTransport":"true"}}`), target: "/bucket/open"},
-		{name: "prefix", policy: allow("s3:ListBucket", "", `{"StringEquals":{"s3:prefix":"op"}}`), target: "/bucket?prefix=op", allowed: true, forbidden: "/bucket?prefix=clo"},
-		{name: "prefix of version 2", policy: allow("s3:ListBucket", "", `{"StringLike":{"s3:prefix":"op*"}}`), target: "/bucket?list-type=2&prefix=open", allowed: true, forbidden: "/bucket?list-type=2"},
-		{name: "page size", policy: allow("s3:ListBucket", "", `{"NumericLessThanEquals":{"s3:max-keys":"10"}}`), target: "/bucket?max-keys=10", allowed: true, forbidden: "/bucket?max-keys=11"},
-		{name: "referer", policy: allow("s3:GetObject", "/*", `{"StringLike":{"aws:Referer":"https://example.com/*"}}`), target: "/bucket/open", headers: []string{"Referer", "https://example.com/page"}, allowed: true},
+		{name: "prefix", policy: allow("s3:ListBucket", "", `{"StringEquals":{"s3:prefix":"op"}}`), target: "/bucket?prefix=op",
+			allowed: true, forbidden: "/bucket?prefix=clo"},
+		{name: "prefix of version 2", policy: allow("s3:ListBucket", "", `{"StringLike":{"s3:prefix":"op*"}}`),
+			target: "/bucket?list-type=2&prefix=open", allowed: true, forbidden: "/bucket?list-type=2"},
+		{name: "page size", policy: allow("s3:ListBucket", "", `{"NumericLessThanEquals":{"s3:max-keys":"10"}}`),
+			target: "/bucket?max-keys=10", allowed: true, forbidden: "/bucket?max-keys=11"},
+		{name: "referer", policy: allow("s3:GetObject", "/*", `{"StringLike":{"aws:Referer":"https://example.com/*"}}`),
+			target: "/bucket/open", headers: []string{"Referer", "https://example.com/page"}, allowed: true},
 		{name: "no referer", policy: allow("s3:GetObject", "/*", `{"StringLike":{"aws:Referer":"https://example.com/*"}}`), target: "/bucket/open"},
 	} {
 		expect(t, c.name, g.Do(t, alice, "PUT", "/bucket?policy", c.policy), 204, "")

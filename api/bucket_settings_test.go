@@ -39,32 +39,36 @@ var subresources = []struct {
 	good          string // without the namespace
 	bad           map[string]string
 }{
-	{"cors", "NoSuchCORSConfiguration", 200, "<CORSConfiguration><CORSRule><ID>i</ID><AllowedHeader>x-*</AllowedHeader><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod>" +
-		"<AllowedOrigin>https://*.example</AllowedOrigin><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>9</MaxAgeSeconds></CORSRule></CORSConfiguration>", map[string]string{
-		"<CORSConfiguration/>": "MalformedXML", "": "MissingRequestBodyError", "x": "MalformedXML",
-		"<CORSConfiguration>" + strings.Repeat(someRule, 101) + "</CORSConfiguration>":                "InvalidRequest",
-		"<CORSConfiguration>" + someRule + strings.Repeat(" ", 64<<10) + "</CORSConfiguration>":       "MaxMessageLengthExceeded",
-		"<CORSConfiguration>" + strings.ReplaceAll(someRule, "GET", "PATCH") + "</CORSConfiguration>": "InvalidRequest",
-	}},
+	{"cors", "NoSuchCORSConfiguration", 200,
+		"<CORSConfiguration><CORSRule><ID>i</ID><AllowedHeader>x-*</AllowedHeader><AllowedMethod>GET</AllowedMethod><AllowedMethod>PUT</AllowedMethod>" +
+			"<AllowedOrigin>https://*.example</AllowedOrigin><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>9</MaxAgeSeconds></CORSRule></CORSConfiguration>", map[string]string{
+			"<CORSConfiguration/>": "MalformedXML", "": "MissingRequestBodyError", "x": "MalformedXML",
+			"<CORSConfiguration>" + strings.Repeat(someRule, 101) + "</CORSConfiguration>":                "InvalidRequest",
+			"<CORSConfiguration>" + someRule + strings.Repeat(" ", 64<<10) + "</CORSConfiguration>":       "MaxMessageLengthExceeded",
+			"<CORSConfiguration>" + strings.ReplaceAll(someRule, "GET", "PATCH") + "</CORSConfiguration>": "InvalidRequest",
+		}},
 	{"tagging", "NoSuchTagSet", 204, someTags(50), map[string]string{
 		someTags(51): "BadRequest", "<Tagging/>": "MalformedXML", "": "MissingRequestBodyError",
 		"<Tagging><TagSet><Tag><Key>aws:a</Key><Value>b</Value></Tag></TagSet></Tagging>": "InvalidTag",
 	}},
-	{"lifecycle", "NoSuchLifecycleConfiguration", 200, "<LifecycleConfiguration><Rule><ID>a</ID><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter>" +
-		"<Status>Enabled</Status><Expiration><Date>2031-01-01T00:00:00.000Z</Date></Expiration></Rule><Rule><ID>b</ID><Prefix>old/</Prefix><Status>Disabled</Status>" +
-		"<Expiration><Days>3</Days></Expiration><AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>", map[string]string{
-		"<LifecycleConfiguration/>": "MalformedXML", "": "MissingRequestBodyError",
-		"<LifecycleConfiguration><Rule><Prefix/><Status>Enabled</Status><Expiration><Days>0</Days></Expiration></Rule></LifecycleConfiguration>": "InvalidArgument",
-		"<LifecycleConfiguration><Rule><Prefix/><Status>Enabled</Status></Rule></LifecycleConfiguration>":                                        "InvalidRequest",
-	}},
-	{"logging", "", 200, logTo("<TargetBucket>target</TargetBucket><TargetPrefix>log/</TargetPrefix><TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime</PartitionDateSource></PartitionedPrefix></TargetObjectKeyFormat>"), map[string]string{
-		logTo("<TargetBucket>none</TargetBucket><TargetPrefix/>"):                                                                                                         "InvalidTargetBucketForLogging",
-		logTo("<TargetBucket>alices</TargetBucket><TargetPrefix/>"):                                                                                                       "InvalidTargetBucketForLogging",
-		logTo("<TargetBucket>target</TargetBucket>"):                                                                                                                      "MalformedXML",
-		logTo("<TargetBucket>target</TargetBucket><TargetPrefix/><TargetObjectKeyFormat/>"):                                                                               "MalformedXML",
-		logTo("<TargetBucket>target</TargetBucket><TargetPrefix>" + strings.Repeat("p", 801) + "</TargetPrefix>"):                                                         "InvalidArgument",
-		logTo("<TargetBucket>target</TargetBucket><TargetPrefix/><TargetGrants><Grant><Grantee><ID>1</ID></Grantee><Permission>READ</Permission></Grant></TargetGrants>"): "AccessControlListNotSupported",
-	}},
+	{"lifecycle", "NoSuchLifecycleConfiguration", 200,
+		"<LifecycleConfiguration><Rule><ID>a</ID><Filter><And><Prefix>p</Prefix><Tag><Key>k</Key><Value>v</Value></Tag></And></Filter>" +
+			"<Status>Enabled</Status><Expiration><Date>2031-01-01T00:00:00.000Z</Date></Expiration></Rule><Rule><ID>b</ID><Prefix>old/</Prefix><Status>Disabled</Status>" +
+			"<Expiration><Days>3</Days></Expiration><AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>", map[string]string{
+			"<LifecycleConfiguration/>": "MalformedXML", "": "MissingRequestBodyError",
+			"<LifecycleConfiguration><Rule><Prefix/><Status>Enabled</Status><Expiration><Days>0</Days></Expiration></Rule></LifecycleConfiguration>": "InvalidArgument",
+			"<LifecycleConfiguration><Rule><Prefix/><Status>Enabled</Status></Rule></LifecycleConfiguration>":                                        "InvalidRequest",
+		}},
+	{"logging", "", 200,
+		logTo("<TargetBucket>target</TargetBucket><TargetPrefix>log/</TargetPrefix><TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime</PartitionDateSource></PartitionedPrefix></TargetObjectKeyFormat>"), map[string]string{
+			logTo("<TargetBucket>none</TargetBucket><TargetPrefix/>"):                           "InvalidTargetBucketForLogging",
+			logTo("<TargetBucket>alices</TargetBucket><TargetPrefix/>"):                         "InvalidTargetBucketForLogging",
+			logTo("<TargetBucket>target</TargetBucket>"):                                        "MalformedXML",
+			logTo("<TargetBucket>target</TargetBucket><TargetPrefix/><TargetObjectKeyFormat/>"): "MalformedXML",
+			logTo("<TargetBucket>target</TargetBucket><TargetPrefix>" + strings.Repeat("p",
+				801) + "</TargetPrefix>"): "InvalidArgument",
+			logTo("<TargetBucket>target</TargetBucket><TargetPrefix/><TargetGrants><Grant><Grantee><ID>1</ID></Grantee><Permission>READ</Permission></Grant></TargetGrants>"): "AccessControlListNotSupported",
+		}},
 	{"inventory&id=daily", "NoSuchConfiguration", 200, inventoryTo(), map[string]string{
 		inventoryTo("<Id>daily</Id>", "<Id>other</Id>"):                         "InvalidArgument",
 		inventoryTo(":::target", ":::none"):                                     "InvalidS3DestinationBucket",
@@ -199,7 +203,8 @@ func TestConfigurationsWithoutEffect(t *testing.T) {
 	put("requestPayment", "<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>", 501, "NotImplemented")
 	put("requestPayment", "<RequestPaymentConfiguration><Payer>Me</Payer></RequestPaymentConfiguration>", 400, "MalformedXML")
 	put("notification", "<NotificationConfiguration/>", 200, "")
-	put("notification", "<NotificationConfiguration><QueueConfiguration><Id>a</Id><Queue>arn:aws:sqs:us-east-1:1:q</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>", 400, "InvalidArgument")
+	put("notification",
+		"<NotificationConfiguration><QueueConfiguration><Id>a</Id><Queue>arn:aws:sqs:us-east-1:1:q</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>", 400, "InvalidArgument")
 	put("notification", "<NotificationConfiguration><EventBridgeConfiguration/></NotificationConfiguration>", 400, "InvalidArgument")
 	put("notification", "<NotificationConfiguration><Webhook/></NotificationConfiguration>", 400, "MalformedXML")
 	put("replication", "<ReplicationConfiguration/>", 501, "NotImplemented")

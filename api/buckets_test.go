@@ -69,7 +69,8 @@ func TestCreateBucketIsRefused(t *testing.T) {
 		{target: "/bucket", body: []byte("<x/>"), status: 400, code: "MalformedXML"},
 		{target: "/bucket", body: tagged("a!", "b"), status: 400, code: "InvalidTag"},
 		{target: "/bucket", body: tagged("a", "b", "a", "c"), status: 400, code: "InvalidTag"},
-		{target: "/bucket", body: []byte("<CreateBucketConfiguration><Bucket><Type>Directory</Type></Bucket></CreateBucketConfiguration>"), status: 501, code: "NotImplemented"},
+		{target: "/bucket", body: []byte("<CreateBucketConfiguration><Bucket><Type>Directory</Type></Bucket></CreateBucketConfiguration>"), status: 501,
+			code: "NotImplemented"},
 		{target: "/bucket", headers: []string{"x-amz-bucket-object-lock-enabled", "yes"}, status: 400, code: "InvalidArgument"},
 		{target: "/bucket", headers: []string{"x-amz-acl", "public-read"}, status: 400, code: "InvalidBucketAclWithObjectOwnership"},
 		{target: "/bucket", headers: []string{"x-amz-acl", "nonsense"}, status: 400, code: "InvalidArgument"},
@@ -130,7 +131,8 @@ func TestBucketsOfOthers(t *testing.T) {
 	expect(t, "alice in root's", g.Do(t, alice, "GET", "/roots", nil), 403, "AccessDenied")
 	expect(t, "bob asks for what is not there", g.Do(t, bob, "GET", "/nobodys", nil), 404, "NoSuchBucket")
 	for name, want := range map[string][]string{"alice": {"alices"}, "bob": nil, "root": {"alices", "roots"}} {
-		cred := map[string]gatewaytest.Response{"alice": g.Do(t, alice, "GET", "/", nil), "bob": g.Do(t, bob, "GET", "/", nil), "root": g.Do(t, g.Root, "GET", "/", nil)}[name]
+		cred := map[string]gatewaytest.Response{"alice": g.Do(t, alice, "GET", "/", nil), "bob": g.Do(t, bob, "GET", "/", nil),
+			"root": g.Do(t, g.Root, "GET", "/", nil)}[name]
 		if got := elements(cred.Body, "Name"); !slices.Equal(got, want) {
 			t.Errorf("%s sees %v, want %v", name, got, want)
 		}

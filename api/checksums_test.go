@@ -79,8 +79,10 @@ func TestEngineBodyRefusals(t *testing.T) {
 		{"unknown trailer", []string{"x-amz-meta-a"}, nil, "The value specified in the x-amz-trailer header is not supported"},
 		{"setting as trailer", []string{"x-amz-checksum-type"}, nil, "The value specified in the x-amz-trailer header is not supported"},
 		{"named, not sent", nil, []string{"x-amz-sdk-checksum-algorithm", "CRC32"}, "no corresponding x-amz-checksum-* or x-amz-trailer headers were found"},
-		{"named another", nil, []string{"x-amz-sdk-checksum-algorithm", "SHA1", "x-amz-checksum-crc32", crc32}, "Value for x-amz-sdk-checksum-algorithm header is invalid."},
-		{"named another trailer", []string{"x-amz-checksum-crc32"}, []string{"x-amz-sdk-checksum-algorithm", "SHA1"}, "Value for x-amz-sdk-checksum-algorithm header is invalid."},
+		{"named another", nil, []string{"x-amz-sdk-checksum-algorithm", "SHA1", "x-amz-checksum-crc32", crc32},
+			"Value for x-amz-sdk-checksum-algorithm header is invalid."},
+		{"named another trailer", []string{"x-amz-checksum-crc32"}, []string{"x-amz-sdk-checksum-algorithm", "SHA1"},
+			"Value for x-amz-sdk-checksum-algorithm header is invalid."},
 		{"named unknown", nil, []string{"x-amz-sdk-checksum-algorithm", "CRC16"}, "Checksum algorithm provided is unsupported."},
 	} {
 		_, err := bodyRequest(c.announced, nil, c.headers...).engineBody()

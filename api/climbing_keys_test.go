@@ -84,7 +84,8 @@ func TestClimbingKeysOfEarlierReleases(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"../copied", "../renamed", "../deleted", "../batch"} {
-		_, err := g.Engine.PutObject(t.Context(), engine.PutObject{Bucket: b, Key: key, Owner: b.Owner, Body: engine.Body{Reader: strings.NewReader(key), Size: int64(len(key))}})
+		_, err := g.Engine.PutObject(t.Context(),
+			engine.PutObject{Bucket: b, Key: key, Owner: b.Owner, Body: engine.Body{Reader: strings.NewReader(key), Size: int64(len(key))}})
 		if err != nil {
 			t.Fatal(err)
 		}

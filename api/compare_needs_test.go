@@ -50,7 +50,8 @@ func TestConditionsTellNothing(t *testing.T) {
 		tag := g.Do(t, c, "PUT", "/bucket/"+key+"?partNumber=1&uploadId="+id, []byte("content")).Header.Get("ETag")
 		return g.Do(t, c, "POST", "/bucket/"+key+"?uploadId="+id, completeDocument(part(1, tag)), "If-Match", value).Code()
 	}
-	_, copier := h.user(t, alice, "copier", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"s3:GetObject","Resource":["arn:aws:s3:::bucket/k","arn:aws:s3:::bucket/none"]}]}`)
+	_, copier := h.user(t, alice, "copier",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"s3:GetObject","Resource":["arn:aws:s3:::bucket/k","arn:aws:s3:::bucket/none"]}]}`)
 	for name, c := range map[string]struct {
 		ask          func(c accounts.Credential, key, value string) string
 		by           accounts.Credential
@@ -63,10 +64,11 @@ func TestConditionsTellNothing(t *testing.T) {
 		"DELETE":              {ask("DELETE", "/bucket/KEY", "If-Match"), writer, etag, `"0"`, "PreconditionFailed"},
 		"DELETE of a version": {ask("DELETE", "/bucket/KEY?versionId=null", "If-Match"), writer, etag, `"0"`, "PreconditionFailed"},
 		"DELETE by size":      {ask("DELETE", "/bucket/KEY", "X-Amz-If-Match-Size"), writer, "7", "8", "PreconditionFailed"},
-		"DELETE by time":      {ask("DELETE", "/bucket/KEY", "X-Amz-If-Match-Last-Modified-Time"), writer, modified, "Wed, 21 Oct 2015 07:28:00 GMT", "PreconditionFailed"},
-		"several":             {several("ETag"), writer, etag, `"0"`, "PreconditionFailed"},
-		"several by size":     {several("Size"), writer, "7", "8", "PreconditionFailed"},
-		"several by time":     {several("LastModifiedTime"), writer, modified, "Wed, 21 Oct 2015 07:28:00 GMT", "PreconditionFailed"},
+		"DELETE by time": {ask("DELETE", "/bucket/KEY", "X-Amz-If-Match-Last-Modified-Time"), writer, modified,
+			"Wed, 21 Oct 2015 07:28:00 GMT", "PreconditionFailed"},
+		"several":         {several("ETag"), writer, etag, `"0"`, "PreconditionFailed"},
+		"several by size": {several("Size"), writer, "7", "8", "PreconditionFailed"},
+		"several by time": {several("LastModifiedTime"), writer, modified, "Wed, 21 Oct 2015 07:28:00 GMT", "PreconditionFailed"},
 	} {
 		for _, guess := range [][2]string{{"k", c.right}, {"k", c.wrong}, {"none", c.right}} {
 			if code := c.ask(c.by, guess[0], guess[1]); code != "AccessDenied" {

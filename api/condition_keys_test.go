@@ -43,7 +43,8 @@ var (
 	aclMakers    = append([]string{"CreateBucket", "PutBucketAcl", "PutObjectAcl"}, objectMakers...)
 	taggers      = append([]string{"PutObjectTagging", "RenameObject"}, objectMakers...)
 	writers      = []string{"PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload", "RenameObject"}
-	noBucket     = []string{"ListBuckets", "GetAccountPublicAccessBlock", "PutAccountPublicAccessBlock", "DeleteAccountPublicAccessBlock", "ListAccessPoints"} // a new bucket's tags are set on the bucket
+	noBucket     = []string{"ListBuckets", "GetAccountPublicAccessBlock", "PutAccountPublicAccessBlock",
+		"DeleteAccountPublicAccessBlock", "ListAccessPoints"} // a new bucket's tags are set on the bucket
 )
 
 // keyRows has a row for each of access.ConditionKeys, in lower case.
@@ -52,38 +53,39 @@ func keyRows(h *household, user access.Principal) map[string]keyRow {
 	account := []string{user.Account}
 	rows := map[string]keyRow{
 		"aws:currenttime": {}, "aws:epochtime": {}, "s3:signatureage": {},
-		"aws:securetransport":                            {values: []string{"false"}},
-		"aws:sourceip":                                   {values: []string{"127.0.0.1"}},
-		"aws:useragent":                                  {values: []string{"agent/1"}},
-		"aws:referer":                                    {values: []string{"https://example.com/"}},
-		"aws:requestedregion":                            {values: []string{h.g.Region}},
-		"aws:viaawsservice":                              {values: []string{"false"}},
-		"aws:principalisawsservice":                      {values: []string{"false"}},
-		"aws:principalaccount":                           {values: account},
-		"aws:principalarn":                               {},
-		"aws:principaltype":                              {values: []string{"User"}},
-		"aws:userid":                                     {},
-		"aws:username":                                   {},
-		"aws:resourceaccount":                            {but: noBucket, values: account},
-		"s3:resourceaccount":                             {but: noBucket, values: account},
-		"s3:signatureversion":                            {values: []string{"AWS4-HMAC-SHA256"}},
-		"s3:authtype":                                    {values: []string{"REST-HEADER"}},
-		"s3:x-amz-content-sha256":                        {values: []string{sigv4.Unsigned.String()}},
-		"s3:prefix":                                      {of: []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}, values: []string{"p/"}},
-		"s3:delimiter":                                   {of: []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}, values: []string{"/"}},
-		"s3:max-keys":                                    {of: []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}, values: []string{"7"}},
-		"s3:x-amz-acl":                                   {of: aclMakers, values: []string{"private"}},
-		"s3:x-amz-grant-full-control":                    {of: aclMakers, values: []string{"id=f"}},
-		"s3:x-amz-grant-read":                            {of: aclMakers, values: []string{"id=a", "uri=b"}},
-		"s3:x-amz-grant-read-acp":                        {of: aclMakers, values: []string{"id=c"}},
-		"s3:x-amz-grant-write":                           {of: aclMakers, values: []string{"id=d"}},
-		"s3:x-amz-grant-write-acp":                       {of: aclMakers, values: []string{"emailAddress=e"}},
-		"s3:x-amz-copy-source":                           {of: []string{"CopyObject", "UploadPartCopy", "RenameObject"}, values: []string{"bucket/source"}},
-		"s3:x-amz-metadata-directive":                    {of: []string{"CopyObject"}, values: []string{"REPLACE"}},
-		"s3:x-amz-storage-class":                         {of: append([]string{"PutObjectAcl"}, objectMakers...), values: []string{"GLACIER_IR"}},
-		"s3:x-amz-website-redirect-location":             {of: objectMakers, values: []string{"/to"}},
-		"s3:x-amz-server-side-encryption":                {of: objectMakers, values: []string{"aws:kms"}},
-		"s3:x-amz-server-side-encryption-aws-kms-key-id": {of: objectMakers, values: []string{"arn:aws:kms:" + h.g.Region + ":" + user.Account + ":key/" + h.g.Engine.Buckets().KeyName()}},
+		"aws:securetransport":                {values: []string{"false"}},
+		"aws:sourceip":                       {values: []string{"127.0.0.1"}},
+		"aws:useragent":                      {values: []string{"agent/1"}},
+		"aws:referer":                        {values: []string{"https://example.com/"}},
+		"aws:requestedregion":                {values: []string{h.g.Region}},
+		"aws:viaawsservice":                  {values: []string{"false"}},
+		"aws:principalisawsservice":          {values: []string{"false"}},
+		"aws:principalaccount":               {values: account},
+		"aws:principalarn":                   {},
+		"aws:principaltype":                  {values: []string{"User"}},
+		"aws:userid":                         {},
+		"aws:username":                       {},
+		"aws:resourceaccount":                {but: noBucket, values: account},
+		"s3:resourceaccount":                 {but: noBucket, values: account},
+		"s3:signatureversion":                {values: []string{"AWS4-HMAC-SHA256"}},
+		"s3:authtype":                        {values: []string{"REST-HEADER"}},
+		"s3:x-amz-content-sha256":            {values: []string{sigv4.Unsigned.String()}},
+		"s3:prefix":                          {of: []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}, values: []string{"p/"}},
+		"s3:delimiter":                       {of: []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}, values: []string{"/"}},
+		"s3:max-keys":                        {of: []string{"ListObjects", "ListObjectsV2", "ListObjectVersions"}, values: []string{"7"}},
+		"s3:x-amz-acl":                       {of: aclMakers, values: []string{"private"}},
+		"s3:x-amz-grant-full-control":        {of: aclMakers, values: []string{"id=f"}},
+		"s3:x-amz-grant-read":                {of: aclMakers, values: []string{"id=a", "uri=b"}},
+		"s3:x-amz-grant-read-acp":            {of: aclMakers, values: []string{"id=c"}},
+		"s3:x-amz-grant-write":               {of: aclMakers, values: []string{"id=d"}},
+		"s3:x-amz-grant-write-acp":           {of: aclMakers, values: []string{"emailAddress=e"}},
+		"s3:x-amz-copy-source":               {of: []string{"CopyObject", "UploadPartCopy", "RenameObject"}, values: []string{"bucket/source"}},
+		"s3:x-amz-metadata-directive":        {of: []string{"CopyObject"}, values: []string{"REPLACE"}},
+		"s3:x-amz-storage-class":             {of: append([]string{"PutObjectAcl"}, objectMakers...), values: []string{"GLACIER_IR"}},
+		"s3:x-amz-website-redirect-location": {of: objectMakers, values: []string{"/to"}},
+		"s3:x-amz-server-side-encryption":    {of: objectMakers, values: []string{"aws:kms"}},
+		"s3:x-amz-server-side-encryption-aws-kms-key-id": {of: objectMakers,
+			values: []string{"arn:aws:kms:" + h.g.Region + ":" + user.Account + ":key/" + h.g.Engine.Buckets().KeyName()}},
 		"s3:x-amz-server-side-encryption-customer-algorithm": {of: objectMakers, values: []string{"AES256"}},
 		"s3:x-amz-object-ownership":                          {of: []string{"CreateBucket", "PutBucketOwnershipControls"}, values: []string{"BucketOwnerPreferred"}},
 		"s3:x-amz-bucket-namespace":                          {of: []string{"CreateBucket"}, values: []string{"global"}},
@@ -98,8 +100,9 @@ func keyRows(h *household, user access.Principal) map[string]keyRow {
 		"s3:requestobjecttag/":                               {of: taggers, values: []string{"b"}},
 		"s3:requestobjecttagkeys":                            {of: taggers, values: []string{"a"}},
 		"aws:requesttag/":                                    {of: []string{"CreateBucket", "PutBucketTagging", "TagResource"}, values: []string{"b"}},
-		"aws:tagkeys":                                        {of: []string{"CreateBucket", "PutBucketTagging", "TagResource", "UntagResource"}, values: []string{"a"}},
-		"s3:inventoryaccessibleoptionalfields":               {of: []string{"PutBucketInventoryConfiguration"}, values: []string{"Size"}},
+		"aws:tagkeys": {of: []string{"CreateBucket", "PutBucketTagging", "TagResource",
+			"UntagResource"}, values: []string{"a"}},
+		"s3:inventoryaccessibleoptionalfields": {of: []string{"PutBucketInventoryConfiguration"}, values: []string{"Size"}},
 		// A named version, where an action is about versions.
 		"s3:versionid": {of: []string{"GetObject", "HeadObject", "GetObjectAttributes", "DeleteObject", "DeleteObjects", "GetObjectAcl", "PutObjectAcl",
 			"GetObjectTagging", "PutObjectTagging", "DeleteObjectTagging", "CopyObject", "UploadPartCopy"}},
@@ -246,7 +249,8 @@ func (h *household) unlessSpelled(t *testing.T, name string, condition map[strin
 // denied is a user who may do everything but what meets the condition, a document.
 func (h *household) denied(t *testing.T, name, condition string) accounts.Credential {
 	t.Helper()
-	_, c := h.user(t, h.alice, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":`+condition+`}]}`)
+	_, c := h.user(t, h.alice, name,
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":`+condition+`}]}`)
 	return c
 }
 

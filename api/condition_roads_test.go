@@ -64,12 +64,15 @@ var denials = []struct {
 		{name: "presigned", method: "PUT", target: "/bucket/x?x-amz-tagging=Team%3Dred", presigned: true},
 		{name: "presigned, in another case", method: "PUT", target: "/bucket/x?X-AMZ-Tagging=Team%3Dred", presigned: true},
 		{name: "multipart", method: "POST", target: "/bucket/x?uploads", headers: []string{"x-amz-tagging", "Team=red"}},
-		{name: "copy", method: "PUT", target: "/bucket/x", headers: []string{"x-amz-copy-source", "/bucket/source", "x-amz-tagging-directive", "REPLACE", "x-amz-tagging", "Team=red"}},
+		{name: "copy", method: "PUT", target: "/bucket/x",
+			headers: []string{"x-amz-copy-source", "/bucket/source", "x-amz-tagging-directive", "REPLACE", "x-amz-tagging", "Team=red"}},
 		{name: "copy that keeps", method: "PUT", target: "/bucket/x", headers: []string{"x-amz-copy-source", "/bucket/tagged"}},
-		{name: "copy that keeps, and says another", method: "PUT", target: "/bucket/x", headers: []string{"x-amz-copy-source", "/bucket/tagged", "x-amz-tagging", "Team=blue"}},
+		{name: "copy that keeps, and says another", method: "PUT", target: "/bucket/x",
+			headers: []string{"x-amz-copy-source", "/bucket/tagged", "x-amz-tagging", "Team=blue"}},
 		{name: "rename", method: "PUT", target: "/flat/x?renameObject", headers: []string{"x-amz-rename-source", "/flat/tagged"}},
 		{name: "document", method: "PUT", target: "/bucket/key?tagging", body: "<Tagging><TagSet><Tag><Key>Team</Key><Value>red</Value></Tag></TagSet></Tagging>"},
-		{name: "document with references", method: "PUT", target: "/bucket/key?tagging", body: "<Tagging><TagSet><Tag><Key>T&#101;am</Key><Value><![CDATA[red]]></Value></Tag></TagSet></Tagging>"},
+		{name: "document with references", method: "PUT", target: "/bucket/key?tagging",
+			body: "<Tagging><TagSet><Tag><Key>T&#101;am</Key><Value><![CDATA[red]]></Value></Tag></TagSet></Tagging>"},
 		{name: "form", form: []string{"key", "x", "tagging", "<Tagging><TagSet><Tag><Key>Team</Key><Value>red</Value></Tag></TagSet></Tagging>"}},
 	}},
 	{`{"ForAnyValue:StringNotEquals":{"s3:RequestObjectTagKeys":["a"]}}`, []road{
@@ -89,16 +92,24 @@ var denials = []struct {
 		{name: "presigned", method: "GET", target: "/bucket/tagged", presigned: true},
 	}},
 	{`{"NumericGreaterThan":{"s3:object-lock-remaining-retention-days":"10"}}`, []road{
-		{name: "header", method: "PUT", target: "/bucket/x", headers: []string{"x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", "{until}"}},
-		{name: "document", method: "PUT", target: "/bucket/key?retention", body: "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>"},
-		{name: "document with blanks", method: "PUT", target: "/bucket/key?retention", body: "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate> {until} </RetainUntilDate></Retention>"},
-		{name: "another zone", method: "PUT", target: "/bucket/key?retention", body: "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2999-01-01T00:00:00-11:00</RetainUntilDate></Retention>"},
-		{name: "multipart", method: "POST", target: "/bucket/x?uploads", headers: []string{"x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", "{until}"}},
-		{name: "copy", method: "PUT", target: "/bucket/x", headers: []string{"x-amz-copy-source", "/bucket/source", "x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", "{until}"}},
+		{name: "header", method: "PUT", target: "/bucket/x",
+			headers: []string{"x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", "{until}"}},
+		{name: "document", method: "PUT", target: "/bucket/key?retention",
+			body: "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>{until}</RetainUntilDate></Retention>"},
+		{name: "document with blanks", method: "PUT", target: "/bucket/key?retention",
+			body: "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate> {until} </RetainUntilDate></Retention>"},
+		{name: "another zone", method: "PUT", target: "/bucket/key?retention",
+			body: "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2999-01-01T00:00:00-11:00</RetainUntilDate></Retention>"},
+		{name: "multipart", method: "POST", target: "/bucket/x?uploads",
+			headers: []string{"x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", "{until}"}},
+		{name: "copy", method: "PUT", target: "/bucket/x",
+			headers: []string{"x-amz-copy-source", "/bucket/source", "x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", "{until}"}},
 		{name: "presigned", method: "PUT", target: "/bucket/x?x-amz-object-lock-mode=GOVERNANCE&x-amz-object-lock-retain-until-date={until}", presigned: true},
-		{name: "presigned, with a blank", method: "PUT", target: "/bucket/x?x-amz-object-lock-mode=GOVERNANCE&x-amz-object-lock-retain-until-date=%20{until}", presigned: true, status: 400},
+		{name: "presigned, with a blank", method: "PUT",
+			target: "/bucket/x?x-amz-object-lock-mode=GOVERNANCE&x-amz-object-lock-retain-until-date=%20{until}", presigned: true, status: 400},
 		{name: "form", form: []string{"key", "x", "x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", "{until}"}},
-		{name: "form, with a blank", form: []string{"key", "x", "x-amz-object-lock-mode", "GOVERNANCE", "x-amz-object-lock-retain-until-date", " {until}"}, status: 400},
+		{name: "form, with a blank", form: []string{"key", "x", "x-amz-object-lock-mode", "GOVERNANCE",
+			"x-amz-object-lock-retain-until-date", " {until}"}, status: 400},
 	}},
 	{`{"StringEquals":{"s3:object-lock-legal-hold":"OFF"}}`, []road{
 		{name: "document", method: "PUT", target: "/bucket/key?legal-hold", body: "<LegalHold><Status>OFF</Status></LegalHold>"},
@@ -122,7 +133,8 @@ var denials = []struct {
 	}},
 	{`{"StringLike":{"s3:x-amz-grant-read":"*AllUsers"}}`, []road{
 		{name: "header", method: "PUT", target: "/bucket/key?acl", headers: []string{"x-amz-grant-read", `uri="http://acs.amazonaws.com/groups/global/AllUsers"`}},
-		{name: "second, with blanks", method: "PUT", target: "/bucket/key?acl", headers: []string{"x-amz-grant-read", `id={alice} , URI = "http://acs.amazonaws.com/groups/global/AllUsers"`}},
+		{name: "second, with blanks", method: "PUT", target: "/bucket/key?acl",
+			headers: []string{"x-amz-grant-read", `id={alice} , URI = "http://acs.amazonaws.com/groups/global/AllUsers"`}},
 		{name: "document", method: "PUT", target: "/bucket/key?acl", body: readByAll},
 		{name: "of a bucket", method: "PUT", target: "/bucket?acl", body: readByAll},
 		{name: "rename", method: "PUT", target: "/flat/x?renameObject", headers: []string{"x-amz-rename-source", "/flat/granted"}},
@@ -146,16 +158,19 @@ var denials = []struct {
 		{name: "twice in two cases", method: "GET", target: "/bucket/tagged?versionId={tagged}&versionid=null"},
 		{name: "in another case", method: "GET", target: "/bucket/tagged?versionid={tagged}", harmless: "one"},
 		{name: "copy", method: "PUT", target: "/bucket/x", headers: []string{"x-amz-copy-source", "/bucket/tagged?versionId={tagged}"}},
-		{name: "part", method: "PUT", target: "/bucket/key?partNumber=1&uploadId={upload}", headers: []string{"x-amz-copy-source", "/bucket/tagged?versionId={tagged}"}},
+		{name: "part", method: "PUT", target: "/bucket/key?partNumber=1&uploadId={upload}",
+			headers: []string{"x-amz-copy-source", "/bucket/tagged?versionId={tagged}"}},
 		{name: "tags", method: "GET", target: "/bucket/tagged?tagging&versionId={tagged}"},
 		{name: "attributes", method: "GET", target: "/bucket/tagged?attributes&versionId={tagged}", headers: []string{"x-amz-object-attributes", "ETag"}},
 		{name: "DELETE", method: "DELETE", target: "/bucket/tagged?versionId={tagged}"},
-		{name: "DeleteObjects", method: "POST", target: "/bucket?delete", body: "<Delete><Object><Key>other</Key></Object><Object><Key>tagged</Key><VersionId>{tagged}</VersionId></Object></Delete>"},
+		{name: "DeleteObjects", method: "POST", target: "/bucket?delete",
+			body: "<Delete><Object><Key>other</Key></Object><Object><Key>tagged</Key><VersionId>{tagged}</VersionId></Object></Delete>"},
 	}},
 	{`{"Null":{"s3:if-none-match":"true"},"Bool":{"s3:ObjectCreationOperation":"true"}}`, []road{
 		{name: "PutObject", method: "PUT", target: "/bucket/x", body: "x"},
 		{name: "CopyObject", method: "PUT", target: "/bucket/x", headers: []string{"x-amz-copy-source", "/bucket/source"}},
-		{name: "complete", method: "POST", target: "/bucket/key?uploadId={upload}", body: "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>"},
+		{name: "complete", method: "POST", target: "/bucket/key?uploadId={upload}",
+			body: "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>"},
 		{name: "rename", method: "PUT", target: "/flat/x?renameObject", headers: []string{"x-amz-rename-source", "/flat/source"}},
 		{name: "form", form: []string{"key", "x", "if-none-match", "*"}},
 	}},
@@ -164,20 +179,24 @@ var denials = []struct {
 		{name: "DeleteObjects", method: "POST", target: "/bucket?delete", body: "<Delete><Object><Key>source</Key></Object></Delete>"},
 	}},
 	{`{"StringEquals":{"s3:LocationConstraint":"us-east-1"}}`, []road{
-		{name: "document", method: "PUT", target: "/fresh", body: "<CreateBucketConfiguration><LocationConstraint>us-east-1</LocationConstraint></CreateBucketConfiguration>"},
+		{name: "document", method: "PUT", target: "/fresh",
+			body: "<CreateBucketConfiguration><LocationConstraint>us-east-1</LocationConstraint></CreateBucketConfiguration>"},
 		{name: "empty", method: "PUT", target: "/fresh", body: "<CreateBucketConfiguration/>"},
 		{name: "none", method: "PUT", target: "/fresh"},
 	}},
 	{`{"StringEquals":{"s3:LocationConstraint":"eu-west-1"}}`, []road{
-		{name: "by its older name", method: "PUT", target: "/fresh", body: "<CreateBucketConfiguration><LocationConstraint>EU</LocationConstraint></CreateBucketConfiguration>"},
+		{name: "by its older name", method: "PUT", target: "/fresh",
+			body: "<CreateBucketConfiguration><LocationConstraint>EU</LocationConstraint></CreateBucketConfiguration>"},
 	}},
 	{`{"StringEquals":{"aws:RequestTag/Team":"red"}}`, []road{
 		{name: "bucket", method: "PUT", target: "/bucket?tagging", body: "<Tagging><TagSet><Tag><Key>team</Key><Value>red</Value></Tag></TagSet></Tagging>"},
-		{name: "new bucket", method: "PUT", target: "/fresh", body: "<CreateBucketConfiguration><Tags><Tag><Key>TEAM</Key><Value>red</Value></Tag></Tags></CreateBucketConfiguration>"},
+		{name: "new bucket", method: "PUT", target: "/fresh",
+			body: "<CreateBucketConfiguration><Tags><Tag><Key>TEAM</Key><Value>red</Value></Tag></Tags></CreateBucketConfiguration>"},
 	}},
 	{`{"StringEquals":{"s3:x-amz-object-ownership":"ObjectWriter"}}`, []road{
 		{name: "new bucket", method: "PUT", target: "/fresh", headers: []string{"x-amz-object-ownership", "ObjectWriter"}},
-		{name: "controls", method: "PUT", target: "/bucket?ownershipControls", body: "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"},
+		{name: "controls", method: "PUT", target: "/bucket?ownershipControls",
+			body: "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"},
 	}},
 	{`{"ForAnyValue:StringEquals":{"s3:InventoryAccessibleOptionalFields":"Size"}}`, []road{
 		{name: "document", method: "PUT", target: "/bucket?inventory&id=i", body: inventory},
@@ -187,8 +206,10 @@ var denials = []struct {
 		{name: "form", form: []string{"key", "x"}},
 	}},
 	{`{"StringEquals":{"s3:x-amz-server-side-encryption-aws-kms-key-id":"{kms}"}}`, []road{
-		{name: "an alias", method: "PUT", target: "/bucket/x", headers: []string{"x-amz-server-side-encryption", "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id", "alias/aws/s3"}},
-		{name: "the ARN", method: "PUT", target: "/bucket/x", headers: []string{"x-amz-server-side-encryption", "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id", "{kms}"}},
+		{name: "an alias", method: "PUT", target: "/bucket/x",
+			headers: []string{"x-amz-server-side-encryption", "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id", "alias/aws/s3"}},
+		{name: "the ARN", method: "PUT", target: "/bucket/x",
+			headers: []string{"x-amz-server-side-encryption", "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id", "{kms}"}},
 		{name: "rename", method: "PUT", target: "/flat/x?renameObject", headers: []string{"x-amz-rename-source", "/flat/keyed"}},
 	}},
 	{`{"Null":{"s3:x-amz-website-redirect-location":"false"}}`, []road{
@@ -245,7 +266,8 @@ func TestNoRoadAroundADenial(t *testing.T) {
 	for key, headers := range renamed {
 		h.mustAsAlice(t, "PUT", "/flat/"+key, "x", headers...)
 	}
-	fill := strings.NewReplacer("{tagged}", tagged, "{secret}", secret, "{upload}", h.upload, "{until}", until.Format(time.RFC3339), "{alice}", h.alice.Tenant.ID.Canonical(),
+	fill := strings.NewReplacer("{tagged}", tagged, "{secret}", secret, "{upload}", h.upload, "{until}",
+		until.Format(time.RFC3339), "{alice}", h.alice.Tenant.ID.Canonical(),
 		"{kms}", "arn:aws:kms:"+h.g.Region+":"+accounts.Account(h.alice.Tenant.ID)+":key/"+h.g.Engine.Buckets().KeyName())
 	cases := 0
 	for n, d := range denials {
@@ -340,7 +362,8 @@ func TestObjectCreationOperation(t *testing.T) {
 func TestKeysOfSessions(t *testing.T) {
 	h := newHousehold(t)
 	allow := func(condition string) accounts.PolicyText {
-		return accounts.PolicyText{Name: "p", Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":` + condition + `}]}`}
+		return accounts.PolicyText{Name: "p",
+			Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*","Condition":` + condition + `}]}`}
 	}
 	for condition, want := range map[string]int{
 		`{"Bool":{"aws:MultiFactorAuthPresent":"false"}}`:               200,
@@ -419,7 +442,8 @@ func TestTagsThatMayNotBeRead(t *testing.T) {
 	h.g.Do(t, h.alice, "PUT", "/flat", nil)
 	h.g.Do(t, h.alice, "PUT", "/flat/tagged", []byte("x"), "x-amz-tagging", "pw=hunter2")
 	deny := func(name, action string) accounts.Credential {
-		_, c := h.user(t, h.alice, name, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"`+action+`","Resource":"*"}]}`)
+		_, c := h.user(t, h.alice, name,
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},{"Effect":"Deny","Action":"`+action+`","Resource":"*"}]}`)
 		return c
 	}
 	current, ofVersion := deny("current", "s3:GetObjectTagging"), deny("version", "s3:GetObjectVersionTagging")

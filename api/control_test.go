@@ -126,8 +126,10 @@ func TestControlRefusals(t *testing.T) {
 	h := newHousehold(t)
 	g := h.g
 	account, theirs := accounts.Account(h.alice.Tenant.ID), accounts.Account(h.mallory.Tenant.ID)
-	_, reader := h.user(t, h.alice, "reader", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListTagsForResource","s3:GetBucketTagging"],"Resource":"arn:aws:s3:::bucket"}]}`)
-	_, former := h.user(t, h.alice, "former", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetBucketTagging","s3:PutBucketTagging"],"Resource":"*"}]}`)
+	_, reader := h.user(t, h.alice, "reader",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:ListTagsForResource","s3:GetBucketTagging"],"Resource":"arn:aws:s3:::bucket"}]}`)
+	_, former := h.user(t, h.alice, "former",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetBucketTagging","s3:PutBucketTagging"],"Resource":"*"}]}`)
 	for _, c := range []struct {
 		who           accounts.Credential
 		account, path string
@@ -161,7 +163,8 @@ func TestControlRefusals(t *testing.T) {
 	}
 	// A bucket's policy can allow others, but nobody without a signature.
 	g.Do(t, h.alice, "DELETE", "/bucket?publicAccessBlock", nil)
-	if res := g.Do(t, h.alice, "PUT", "/bucket?policy", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:ListTagsForResource","Resource":"arn:aws:s3:::bucket"}]}`)); res.Status != 204 {
+	if res := g.Do(t, h.alice, "PUT", "/bucket?policy",
+		[]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:ListTagsForResource","Resource":"arn:aws:s3:::bucket"}]}`)); res.Status != 204 {
 		t.Fatalf("%d %s", res.Status, res.Body)
 	}
 	if res := control(t, g, h.mallory, account, "GET", tagsPath("bucket"), ""); res.Status != 200 {

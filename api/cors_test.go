@@ -30,7 +30,8 @@ func TestPreflight(t *testing.T) {
 	const wantMethod, wantHeaders = "Access-Control-Request-Method", "Access-Control-Request-Headers"
 	closed := ask(t, g, "/bkt/key", "Origin", "https://app.example", wantMethod, "GET")
 	expect(t, "no rules", closed, 403, "AccessForbidden")
-	if closed.Element("Message") != "CORSResponse: CORS is not enabled for this bucket." || closed.Element("ResourceType") != "OBJECT" || closed.Element("Method") != "GET" {
+	if closed.Element("Message") != "CORSResponse: CORS is not enabled for this bucket." ||
+		closed.Element("ResourceType") != "OBJECT" || closed.Element("Method") != "GET" {
 		t.Errorf("no rules: %s", closed.Body)
 	}
 	g.Must(t, 200, "PUT", "/bkt?cors", []byte(sharedWith))
@@ -113,7 +114,8 @@ func TestBrowserPage(t *testing.T) {
 		for name, res := range answers {
 			expectHeaders(t, name+" from "+c.origin, res, "Access-Control-Allow-Origin", c.allowed, "Access-Control-Allow-Credentials", c.credentials, "Vary", c.vary)
 		}
-		if answers["read"].Status != 200 || answers["denied"].Status != 403 || answers["badly signed"].Code() != "SignatureDoesNotMatch" || answers["absent"].Status != 404 {
+		if answers["read"].Status != 200 || answers["denied"].Status != 403 ||
+			answers["badly signed"].Code() != "SignatureDoesNotMatch" || answers["absent"].Status != 404 {
 			t.Errorf("the origin decided about access: %v", answers)
 		}
 	}

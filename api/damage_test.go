@@ -84,7 +84,8 @@ func TestDamageIsFound(t *testing.T) {
 		upload := newUpload(t, d.Gateway, "/bkt/parts")
 		roads := append(slices.Clone(damageRoads), damageRoads[0])
 		roads[len(roads)-1].name, roads[len(roads)-1].method = "a part's copy", "PUT"
-		roads[len(roads)-1].path, roads[len(roads)-1].headers = "/bkt/parts?partNumber=1&uploadId="+upload, []string{"X-Amz-Copy-Source", damagedPath, "X-Amz-Copy-Source-Range", "bytes=1-299999"}
+		roads[len(roads)-1].path, roads[len(roads)-1].headers = "/bkt/parts?partNumber=1&uploadId="+upload, []string{"X-Amz-Copy-Source", damagedPath,
+			"X-Amz-Copy-Source-Range", "bytes=1-299999"}
 		for _, road := range roads {
 			what := fmt.Sprintf("%v, %s", mode, road.name)
 			at := int64(faults.HeaderLen + faults.SegmentLen + 100)
@@ -174,7 +175,8 @@ func TestMissingIsNotCopied(t *testing.T) {
 	d.Must(t, 200, "PUT", damagedPath, bytesOf(70_000))
 	parts := newUpload(t, d.Gateway, "/bkt/in-parts")
 	res := d.Must(t, 200, "PUT", "/bkt/in-parts?partNumber=1&uploadId="+parts, bytesOf(70_000))
-	d.Must(t, 200, "POST", "/bkt/in-parts?uploadId="+parts, []byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+res.Header.Get("ETag")+"</ETag></Part></CompleteMultipartUpload>"))
+	d.Must(t, 200, "POST", "/bkt/in-parts?uploadId="+parts,
+		[]byte("<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+res.Header.Get("ETag")+"</ETag></Part></CompleteMultipartUpload>"))
 	target := "/other/parts?partNumber=1&uploadId=" + newUpload(t, d.Gateway, "/other/parts")
 	for _, source := range []string{damagedPath, "/bkt/in-parts"} {
 		roads := map[string]func() gatewaytest.Response{
@@ -248,7 +250,8 @@ func TestDamageOfRows(t *testing.T) {
 		d.Must(t, 200, "PUT", damagedPath, bytesOf(70_000))
 		version, _ := d.version(damagedKey)
 		d.EditStore(t, "UPDATE objects SET "+edit)
-		for _, road := range []struct{ method, path string }{{"GET", damagedPath}, {"HEAD", damagedPath}, {"PUT", "/bkt/copy"}, {"GET", damagedPath + "?tagging"}, {"GET", "/bkt?list-type=2"}} {
+		for _, road := range []struct{ method, path string }{{"GET", damagedPath}, {"HEAD", damagedPath}, {"PUT", "/bkt/copy"},
+			{"GET", damagedPath + "?tagging"}, {"GET", "/bkt?list-type=2"}} {
 			d.take()
 			var headers []string
 			if road.method == "PUT" {
@@ -261,7 +264,8 @@ func TestDamageOfRows(t *testing.T) {
 			if res.Status == 200 && shown && strings.Contains(road.path, "?") {
 				continue
 			}
-			if res.Status != 500 || len(met) == 0 || met[0].Kind != damage.Row || met[0].Key != damagedKey || met[0].Version != version.ID || met[0].Backend != "" {
+			if res.Status != 500 || len(met) == 0 || met[0].Kind != damage.Row || met[0].Key != damagedKey ||
+				met[0].Version != version.ID || met[0].Backend != "" {
 				t.Errorf("%s, %s %s: %d, %+v", column, road.method, road.path, res.Status, met)
 			}
 		}

@@ -92,7 +92,8 @@ func TestDeleteObjectsConditions(t *testing.T) {
 		expect(t, condition, deleteMany(t, g, "<Delete><Object><Key>k</Key>"+condition+"</Object></Delete>"), 400, "MalformedXML")
 	}
 	g.Must(t, 200, "HEAD", "/bkt/k", nil)
-	res := deleteMany(t, g, "<Delete><Quiet>true</Quiet><Object><Key>k</Key><ETag>"+strings.ReplaceAll(etag, `"`, "&quot;")+"</ETag><Size>5</Size></Object></Delete>")
+	res := deleteMany(t, g, "<Delete><Quiet>true</Quiet><Object><Key>k</Key><ETag>"+strings.ReplaceAll(etag, `"`,
+		"&quot;")+"</ETag><Size>5</Size></Object></Delete>")
 	expect(t, "all hold", res, 200, "")
 	if strings.Contains(string(res.Body), "Deleted") {
 		t.Errorf("quiet: %s", res.Body)
@@ -125,7 +126,8 @@ func TestDeleteObjectsRefusals(t *testing.T) {
 	g.Must(t, 200, "HEAD", "/bkt/k", nil)
 
 	res := deleteMany(t, g, "<Delete><Object><Key>k</Key><VersionId>v1</VersionId></Object><Object><Key>"+strings.Repeat("k", 1025)+"</Key></Object></Delete>")
-	if res.Status != 200 || !strings.Contains(string(res.Body), "<VersionId>v1</VersionId><Code>NoSuchVersion</Code>") || !strings.Contains(string(res.Body), "<Code>KeyTooLongError</Code>") {
+	if res.Status != 200 || !strings.Contains(string(res.Body), "<VersionId>v1</VersionId><Code>NoSuchVersion</Code>") ||
+		!strings.Contains(string(res.Body), "<Code>KeyTooLongError</Code>") {
 		t.Errorf("per-key errors: %d %s", res.Status, res.Body)
 	}
 	g.Must(t, 200, "HEAD", "/bkt/k", nil)

@@ -18,21 +18,30 @@ var emptyAnswers = []struct{ target, answer string }{
 	{"/?prefix=a", "<ListAllMyBucketsResult><Owner><ID>OWNER</ID><DisplayName>empty</DisplayName></Owner><Buckets></Buckets><Prefix>a</Prefix></ListAllMyBucketsResult>"},
 
 	{"/nix", "<ListBucketResult><Name>nix</Name><Prefix></Prefix><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated><Marker></Marker></ListBucketResult>"},
-	{"/nix?prefix=&marker=&delimiter=&encoding-type=", "<ListBucketResult><Name>nix</Name><Prefix></Prefix><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated><Marker></Marker></ListBucketResult>"},
-	{"/nix?prefix=p&marker=m&delimiter=/&encoding-type=url&max-keys=0", "<ListBucketResult><Name>nix</Name><Prefix>p</Prefix><Delimiter>/</Delimiter><MaxKeys>0</MaxKeys><EncodingType>url</EncodingType>" +
-		"<IsTruncated>false</IsTruncated><Marker>m</Marker></ListBucketResult>"},
-	{"/nix?list-type=2", "<ListBucketResult><Name>nix</Name><Prefix></Prefix><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"},
-	{"/nix?list-type=2&prefix=p&start-after=s&continuation-token=t&delimiter=/&encoding-type=url&max-keys=5&fetch-owner=true", "<ListBucketResult><Name>nix</Name><Prefix>p</Prefix><Delimiter>/</Delimiter>" +
-		"<MaxKeys>5</MaxKeys><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount><StartAfter>s</StartAfter><ContinuationToken>t</ContinuationToken></ListBucketResult>"},
-	{"/nix?versions", "<ListVersionsResult><Name>nix</Name><Prefix></Prefix><KeyMarker></KeyMarker><VersionIdMarker></VersionIdMarker><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListVersionsResult>"},
-	{"/nix?versions&prefix=p&delimiter=/&key-marker=k&encoding-type=url", "<ListVersionsResult><Name>nix</Name><Prefix>p</Prefix><KeyMarker>k</KeyMarker><VersionIdMarker></VersionIdMarker>" +
-		"<MaxKeys>1000</MaxKeys><Delimiter>/</Delimiter><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated></ListVersionsResult>"},
-	{"/nix?uploads", "<ListMultipartUploadsResult><Bucket>nix</Bucket><KeyMarker></KeyMarker><UploadIdMarker></UploadIdMarker><NextKeyMarker></NextKeyMarker><NextUploadIdMarker></NextUploadIdMarker>" +
-		"<Prefix></Prefix><MaxUploads>1000</MaxUploads><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"},
-	{"/nix?uploads&prefix=p&delimiter=/&key-marker=k&encoding-type=url&max-uploads=7", "<ListMultipartUploadsResult><Bucket>nix</Bucket><KeyMarker>k</KeyMarker><UploadIdMarker></UploadIdMarker>" +
-		"<NextKeyMarker></NextKeyMarker><NextUploadIdMarker></NextUploadIdMarker><Prefix>p</Prefix><Delimiter>/</Delimiter><EncodingType>url</EncodingType><MaxUploads>7</MaxUploads><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"},
-	{"/full/u?uploadId=UPLOAD", "<ListPartsResult><Bucket>full</Bucket><Key>u</Key><UploadId>UPLOAD</UploadId><Initiator><ID>OWNER</ID></Initiator><Owner><ID>OWNER</ID></Owner><StorageClass>STANDARD</StorageClass>" +
-		"<PartNumberMarker>0</PartNumberMarker><NextPartNumberMarker>0</NextPartNumberMarker><MaxParts>1000</MaxParts><IsTruncated>false</IsTruncated><ChecksumAlgorithm>null</ChecksumAlgorithm><ChecksumType>null</ChecksumType></ListPartsResult>"},
+	{"/nix?prefix=&marker=&delimiter=&encoding-type=",
+		"<ListBucketResult><Name>nix</Name><Prefix></Prefix><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated><Marker></Marker></ListBucketResult>"},
+	{"/nix?prefix=p&marker=m&delimiter=/&encoding-type=url&max-keys=0",
+		"<ListBucketResult><Name>nix</Name><Prefix>p</Prefix><Delimiter>/</Delimiter><MaxKeys>0</MaxKeys><EncodingType>url</EncodingType>" +
+			"<IsTruncated>false</IsTruncated><Marker>m</Marker></ListBucketResult>"},
+	{"/nix?list-type=2",
+		"<ListBucketResult><Name>nix</Name><Prefix></Prefix><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"},
+	{"/nix?list-type=2&prefix=p&start-after=s&continuation-token=t&delimiter=/&encoding-type=url&max-keys=5&fetch-owner=true",
+		"<ListBucketResult><Name>nix</Name><Prefix>p</Prefix><Delimiter>/</Delimiter>" +
+			"<MaxKeys>5</MaxKeys><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount><StartAfter>s</StartAfter><ContinuationToken>t</ContinuationToken></ListBucketResult>"},
+	{"/nix?versions",
+		"<ListVersionsResult><Name>nix</Name><Prefix></Prefix><KeyMarker></KeyMarker><VersionIdMarker></VersionIdMarker><MaxKeys>1000</MaxKeys><IsTruncated>false</IsTruncated></ListVersionsResult>"},
+	{"/nix?versions&prefix=p&delimiter=/&key-marker=k&encoding-type=url",
+		"<ListVersionsResult><Name>nix</Name><Prefix>p</Prefix><KeyMarker>k</KeyMarker><VersionIdMarker></VersionIdMarker>" +
+			"<MaxKeys>1000</MaxKeys><Delimiter>/</Delimiter><EncodingType>url</EncodingType><IsTruncated>false</IsTruncated></ListVersionsResult>"},
+	{"/nix?uploads",
+		"<ListMultipartUploadsResult><Bucket>nix</Bucket><KeyMarker></KeyMarker><UploadIdMarker></UploadIdMarker><NextKeyMarker></NextKeyMarker><NextUploadIdMarker></NextUploadIdMarker>" +
+			"<Prefix></Prefix><MaxUploads>1000</MaxUploads><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"},
+	{"/nix?uploads&prefix=p&delimiter=/&key-marker=k&encoding-type=url&max-uploads=7",
+		"<ListMultipartUploadsResult><Bucket>nix</Bucket><KeyMarker>k</KeyMarker><UploadIdMarker></UploadIdMarker>" +
+			"<NextKeyMarker></NextKeyMarker><NextUploadIdMarker></NextUploadIdMarker><Prefix>p</Prefix><Delimiter>/</Delimiter><EncodingType>url</EncodingType><MaxUploads>7</MaxUploads><IsTruncated>false</IsTruncated></ListMultipartUploadsResult>"},
+	{"/full/u?uploadId=UPLOAD",
+		"<ListPartsResult><Bucket>full</Bucket><Key>u</Key><UploadId>UPLOAD</UploadId><Initiator><ID>OWNER</ID></Initiator><Owner><ID>OWNER</ID></Owner><StorageClass>STANDARD</StorageClass>" +
+			"<PartNumberMarker>0</PartNumberMarker><NextPartNumberMarker>0</NextPartNumberMarker><MaxParts>1000</MaxParts><IsTruncated>false</IsTruncated><ChecksumAlgorithm>null</ChecksumAlgorithm><ChecksumType>null</ChecksumType></ListPartsResult>"},
 
 	{"/nix?location", "<LocationConstraint></LocationConstraint>"},
 	{"/nix?versioning", "<VersioningConfiguration></VersioningConfiguration>"},
@@ -40,7 +49,8 @@ var emptyAnswers = []struct{ target, answer string }{
 	{"/nix?notification", "<NotificationConfiguration></NotificationConfiguration>"},
 	{"/nix?accelerate", "<AccelerateConfiguration></AccelerateConfiguration>"},
 	{"/nix?requestPayment", "<RequestPaymentConfiguration><Payer>BucketOwner</Payer></RequestPaymentConfiguration>"},
-	{"/nix?encryption", "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>"},
+	{"/nix?encryption",
+		"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault><BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>"},
 	{"/nix?ownershipControls", "<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>"},
 	{"/nix?acl", aclOfOwner},
 	{"/full/k?acl", aclOfOwner},
@@ -48,7 +58,8 @@ var emptyAnswers = []struct{ target, answer string }{
 	{"/nix?analytics", "<ListBucketAnalyticsConfigurationResult><IsTruncated>false</IsTruncated></ListBucketAnalyticsConfigurationResult>"},
 	{"/nix?metrics", "<ListMetricsConfigurationsResult><IsTruncated>false</IsTruncated></ListMetricsConfigurationsResult>"},
 	{"/nix?inventory", "<ListInventoryConfigurationsResult><IsTruncated>false</IsTruncated></ListInventoryConfigurationsResult>"},
-	{"/nix?intelligent-tiering", "<ListBucketIntelligentTieringConfigurationsOutput><IsTruncated>false</IsTruncated></ListBucketIntelligentTieringConfigurationsOutput>"},
+	{"/nix?intelligent-tiering",
+		"<ListBucketIntelligentTieringConfigurationsOutput><IsTruncated>false</IsTruncated></ListBucketIntelligentTieringConfigurationsOutput>"},
 }
 
 const aclOfOwner = `<AccessControlPolicy><Owner><ID>OWNER</ID><DisplayName>empty</DisplayName></Owner><AccessControlList><Grant><Grantee xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:type="CanonicalUser">` +
@@ -97,7 +108,8 @@ func TestAnswersWithoutDocument(t *testing.T) {
 		{"PUT", "/bkt/k", "x", 200}, {"HEAD", "/bkt/k", "", 200}, {"DELETE", "/bkt/k", "", 204}, {"DELETE", "/bkt/k", "", 204},
 		{"PUT", "/bkt?tagging", someTags(1), 204}, {"DELETE", "/bkt?tagging", "", 204}, {"DELETE", "/bkt?tagging", "", 204},
 		{"DELETE", "/bkt?cors", "", 204}, {"DELETE", "/bkt?policy", "", 204}, {"DELETE", "/bkt?website", "", 204}, {"DELETE", "/bkt?lifecycle", "", 204},
-		{"DELETE", "/bkt?encryption", "", 204}, {"DELETE", "/bkt?ownershipControls", "", 204}, {"DELETE", "/bkt?publicAccessBlock", "", 204}, {"DELETE", "/bkt?replication", "", 204},
+		{"DELETE", "/bkt?encryption", "", 204}, {"DELETE", "/bkt?ownershipControls", "", 204}, {"DELETE",
+			"/bkt?publicAccessBlock", "", 204}, {"DELETE", "/bkt?replication", "", 204},
 	} {
 		if res := g.Must(t, c.status, c.method, c.target, []byte(c.document)); len(res.Body) > 0 {
 			t.Errorf("%s %s: %s", c.method, c.target, res.Body)
@@ -140,7 +152,8 @@ func TestTimesAreWholeSeconds(t *testing.T) {
 		{"POST", "/", "Action=ListUsers&Version=2010-05-08", form, 1},
 		{"POST", "/", "Action=CreateAccessKey&UserName=u&Version=2010-05-08", form, 1},
 		{"POST", "/", "Action=ListAccessKeys&UserName=u&Version=2010-05-08", form, 1},
-		{"POST", "/", "Action=CreateRole&RoleName=r&AssumeRolePolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%22*%22%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D&Version=2010-05-08", form, 1},
+		{"POST", "/",
+			"Action=CreateRole&RoleName=r&AssumeRolePolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%22*%22%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D&Version=2010-05-08", form, 1},
 		{"POST", "/", "Action=CreateGroup&GroupName=u&Version=2010-05-08", form, 1},
 		{"POST", "/", "Action=GetSessionToken&Version=2011-06-15", form, 1},
 	} {

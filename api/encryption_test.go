@@ -360,7 +360,8 @@ func TestBucketEncryption(t *testing.T) {
 	if a, k, b := show(); a != "AES256" || k != "" || b != "false" {
 		t.Error("deleted: ", a, k, b)
 	}
-	g.Must(t, 200, "PUT", "/bkt?encryption", encryptionDocument(byDefault("AES256", "")+"<BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>"))
+	g.Must(t, 200, "PUT", "/bkt?encryption",
+		encryptionDocument(byDefault("AES256", "")+"<BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes>"))
 	expect(t, "blocked", g.Do(t, g.Root, "PUT", "/bkt/k", []byte("x"), customer('a')...), 403, "AccessDenied")
 	g.Must(t, 200, "GET", "/bkt/k", nil, customer('a')...)
 	for doc, status := range map[string]int{

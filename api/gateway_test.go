@@ -88,7 +88,8 @@ func liveBlobs(t testing.TB, g *gatewaytest.Gateway) int {
 }
 
 // sendChunked sends body in aws-chunked encoding with trailers.
-func sendChunked(t testing.TB, g *gatewaytest.Gateway, mode sigv4.PayloadMode, target string, body []byte, trailer http.Header, headers ...string) gatewaytest.Response {
+func sendChunked(t testing.TB, g *gatewaytest.Gateway, mode sigv4.PayloadMode, target string, body []byte, trailer http.Header,
+	headers ...string) gatewaytest.Response {
 	t.Helper()
 	r := g.Request(t, "PUT", target, nil)
 	for i := 0; i < len(headers); i += 2 {

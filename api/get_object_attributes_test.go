@@ -14,7 +14,8 @@ func TestGetObjectAttributes(t *testing.T) {
 	g := start(t)
 	body := []byte("hello")
 	etag := g.Must(t, 200, "PUT", "/bkt/k", body, "X-Amz-Checksum-Crc32c", sum(engine.CRC32C, body)).Header.Get("ETag")
-	res := g.Must(t, 200, "GET", "/bkt/k?attributes", nil, "X-Amz-Object-Attributes", "ETag, Checksum,ObjectParts", "X-Amz-Object-Attributes", "StorageClass,ObjectSize")
+	res := g.Must(t, 200, "GET", "/bkt/k?attributes", nil, "X-Amz-Object-Attributes", "ETag, Checksum,ObjectParts",
+		"X-Amz-Object-Attributes", "StorageClass,ObjectSize")
 	want := `<GetObjectAttributesResponse xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><ETag>` + strings.Trim(etag, `"`) + `</ETag>` +
 		`<Checksum><ChecksumCRC32C>` + sum(engine.CRC32C, body) + `</ChecksumCRC32C><ChecksumType>FULL_OBJECT</ChecksumType></Checksum>` +
 		`<StorageClass>STANDARD</StorageClass><ObjectSize>5</ObjectSize></GetObjectAttributesResponse>`
@@ -25,7 +26,8 @@ func TestGetObjectAttributes(t *testing.T) {
 		t.Error("no Last-Modified")
 	}
 	g.Must(t, 200, "PUT", "/bkt/empty", nil)
-	if res := g.Must(t, 200, "GET", "/bkt/empty?attributes", nil, "X-Amz-Object-Attributes", "ObjectSize"); res.Element("ObjectSize") != "0" || res.Element("ETag") != "" {
+	if res := g.Must(t, 200, "GET", "/bkt/empty?attributes", nil, "X-Amz-Object-Attributes",
+		"ObjectSize"); res.Element("ObjectSize") != "0" || res.Element("ETag") != "" {
 		t.Errorf("empty: %s", res.Body)
 	}
 }

@@ -175,7 +175,8 @@ func TestGetObjectRefusals(t *testing.T) {
 func TestGetObjectOverrides(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt/k", []byte("x"), "Content-Type", "text/plain", "Cache-Control", "no-store")
-	res := bothMethods(t, g, "/bkt/k?response-content-type=text%2Fcsv&response-content-disposition=attachment%3B%20filename%3Da&response-expires=soon&response-content-language=de&response-content-encoding=x")
+	res := bothMethods(t, g,
+		"/bkt/k?response-content-type=text%2Fcsv&response-content-disposition=attachment%3B%20filename%3Da&response-expires=soon&response-content-language=de&response-content-encoding=x")
 	expectHeaders(t, "overrides", res, "Content-Type", "text/csv", "Content-Disposition", "attachment; filename=a",
 		"Expires", "soon", "Content-Language", "de", "Content-Encoding", "x", "Cache-Control", "no-store")
 }
@@ -194,7 +195,8 @@ func TestGetObjectChecksumMode(t *testing.T) {
 // Keys are bytes: all of these are different.
 func TestKeysStayApart(t *testing.T) {
 	g := start(t)
-	targets := []string{"a", "a/", "a//", "a/.", "a/..", "a/b/../..", "a%2Fb%2F", "a%252Fb", "a+b", "a%2Bb%20", "a%3Fb", "a%00", "%E2%82%AC", "A", "%20", "a&b;c", "a%0Ab"}
+	targets := []string{"a", "a/", "a//", "a/.", "a/..", "a/b/../..", "a%2Fb%2F", "a%252Fb", "a+b", "a%2Bb%20", "a%3Fb", "a%00",
+		"%E2%82%AC", "A", "%20", "a&b;c", "a%0Ab"}
 	for _, key := range targets {
 		g.Must(t, 200, "PUT", "/bkt/"+key, []byte(key))
 	}

@@ -54,7 +54,8 @@ func TestKeysThatAreDenied(t *testing.T) {
 	expect(t, "sealed", g.Do(t, alice, "PUT", "/bucket/sealed", []byte("x"), "x-amz-server-side-encryption", "aws:kms"), 200, "")
 	expect(t, "plain", g.Do(t, alice, "PUT", "/bucket/plain", []byte("x")), 200, "")
 	expect(t, "bucket", g.Do(t, alice, "PUT", "/defaults", nil), 200, "")
-	expect(t, "default", g.Do(t, alice, "PUT", "/defaults?encryption", []byte("<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>")), 200, "")
+	expect(t, "default", g.Do(t, alice, "PUT", "/defaults?encryption",
+		[]byte("<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>")), 200, "")
 	on := func(action, resource, condition string) string {
 		return `{"Effect":"Deny","Action":"` + action + `","Resource":"` + resource + `","Condition":` + condition + `}`
 	}
@@ -72,7 +73,8 @@ func TestKeysThatAreDenied(t *testing.T) {
 		"an alias":               {"dg", on("kms:*", "*", `{"ForAnyValue:StringEquals":{"kms:ResourceAliases":"alias/aws/s3"}}`)},
 		"whatever else":          {"", on("kms:CreateGrant", "*", "{}")},
 	} {
-		_, user := h.user(t, alice, strings.ReplaceAll(name, " ", "-"), `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},`+c.statement+`]}`)
+		_, user := h.user(t, alice, strings.ReplaceAll(name, " ", "-"),
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"},`+c.statement+`]}`)
 		for way, w := range keyUses {
 			want := strings.ContainsAny(w.uses, c.denies) && c.denies != ""
 			res := w.ask(t, g, user)

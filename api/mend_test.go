@@ -39,9 +39,12 @@ func TestMendSettings(t *testing.T) {
 		{"policy", []string{"DELETE", "/bucket?policy"}, [][]string{{"GET", "/bucket?policyStatus"}, {"DELETE", "/bucket"}}},
 		{"cors", []string{"PUT", "/bucket?cors", corsDoc}, [][]string{{"PUT", "/bucket?policy", string(policyOf(readOpen))}, {"GET", "/bucket?cors"}}},
 		{"cors", []string{"DELETE", "/bucket?cors"}, nil},
-		{"acl", []string{"PUT", "/bucket?acl", "", "x-amz-acl", "private"}, [][]string{{"GET", "/bucket?acl"}, {"PUT", "/bucket?acl", "", "x-amz-acl", "public-read"}}},
-		{"ownership", []string{"PUT", "/bucket?ownershipControls", enforcedDoc}, [][]string{{"DELETE", "/bucket?ownershipControls"}, {"GET", "/bucket?ownershipControls"}}},
-		{"public-access-block", []string{"PUT", "/bucket?publicAccessBlock", string(block("1111"))}, [][]string{{"DELETE", "/bucket?publicAccessBlock"}, {"PUT", "/bucket?policy", string(policyOf(readOpen))}}},
+		{"acl", []string{"PUT", "/bucket?acl", "", "x-amz-acl", "private"},
+			[][]string{{"GET", "/bucket?acl"}, {"PUT", "/bucket?acl", "", "x-amz-acl", "public-read"}}},
+		{"ownership", []string{"PUT", "/bucket?ownershipControls", enforcedDoc},
+			[][]string{{"DELETE", "/bucket?ownershipControls"}, {"GET", "/bucket?ownershipControls"}}},
+		{"public-access-block", []string{"PUT", "/bucket?publicAccessBlock", string(block("1111"))},
+			[][]string{{"DELETE", "/bucket?publicAccessBlock"}, {"PUT", "/bucket?policy", string(policyOf(readOpen))}}},
 		{"tags", []string{"DELETE", "/bucket?tagging"}, nil},
 		{"website", []string{"DELETE", "/bucket?website"}, nil},
 		{"lifecycle", []string{"DELETE", "/bucket?lifecycle"}, nil},
@@ -140,7 +143,8 @@ func TestMendUnderPolicy(t *testing.T) {
 func TestMendObjectLock(t *testing.T) {
 	g, alice, _ := shared(t, gatewaytest.Options{})
 	lock := func(rule string) gatewaytest.Response {
-		return g.Do(t, alice, "PUT", "/locked?object-lock", []byte(`<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>`+rule+`</ObjectLockConfiguration>`))
+		return g.Do(t, alice, "PUT", "/locked?object-lock",
+			[]byte(`<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled>`+rule+`</ObjectLockConfiguration>`))
 	}
 	const year = `<Rule><DefaultRetention><Mode>COMPLIANCE</Mode><Years>1</Years></DefaultRetention></Rule>`
 	expect(t, "bucket", g.Do(t, alice, "PUT", "/locked", nil, "x-amz-bucket-object-lock-enabled", "true"), 200, "")

@@ -32,7 +32,8 @@ func TestMultipartUpload(t *testing.T) {
 	whole := append(bytes.Clone(one), two...)
 	created := g.Must(t, 200, "POST", "/bkt/k%20e?uploads", nil, "Content-Type", "text/plain", "X-Amz-Meta-A", "1")
 	id := created.Element("UploadId")
-	if len(id) != 32 || created.Element("Bucket") != "bkt" || created.Element("Key") != "k e" || !bytes.Contains(created.Body, []byte("<InitiateMultipartUploadResult ")) {
+	if len(id) != 32 || created.Element("Bucket") != "bkt" || created.Element("Key") != "k e" ||
+		!bytes.Contains(created.Body, []byte("<InitiateMultipartUploadResult ")) {
 		t.Fatalf("create: %s", created.Body)
 	}
 	expectHeaders(t, "create", created, "X-Amz-Server-Side-Encryption", "AES256", "X-Amz-Checksum-Algorithm", "")
@@ -117,9 +118,11 @@ func TestMultipartChecksums(t *testing.T) {
 		if c.kind == "COMPOSITE" {
 			want = (&engine.Checksum{Algorithm: c.algorithm, Type: c.kind, Value: composite.Sum(nil), Parts: 2}).String()
 		}
-		expect(t, what+": wrong claim", g.Do(t, g.Root, "POST", target+"?uploadId="+id, completeDocument(parts...), header, sum(c.algorithm, two), "X-Amz-Checksum-Type", c.kind), 400, "BadDigest")
+		expect(t, what+": wrong claim", g.Do(t, g.Root, "POST", target+"?uploadId="+id, completeDocument(parts...), header,
+			sum(c.algorithm, two), "X-Amz-Checksum-Type", c.kind), 400, "BadDigest")
 		other := map[string]string{"COMPOSITE": "FULL_OBJECT", "FULL_OBJECT": "COMPOSITE"}[c.kind]
-		expect(t, what+": other type", g.Do(t, g.Root, "POST", target+"?uploadId="+id, completeDocument(parts...), "X-Amz-Checksum-Type", other), 400, "InvalidRequest")
+		expect(t, what+": other type", g.Do(t, g.Root, "POST", target+"?uploadId="+id, completeDocument(parts...),
+			"X-Amz-Checksum-Type", other), 400, "InvalidRequest")
 		done := g.Must(t, 200, "POST", target+"?uploadId="+id, completeDocument(parts...), header, want, "X-Amz-Checksum-Type", c.kind)
 		if done.Element(element) != want || done.Element("ChecksumType") != c.kind {
 			t.Errorf("%s: %s", what, done.Body)
@@ -250,7 +253,8 @@ func TestAbortMultipartUpload(t *testing.T) {
 	before := liveBlobs(t, g)
 	id := newUpload(t, g, "/bkt/k")
 	sendPart(t, g, "/bkt/k", id, 1, bytesOf(100_000))
-	expect(t, "condition", g.Do(t, g.Root, "DELETE", "/bkt/k?uploadId="+id, nil, "X-Amz-If-Match-Initiated-Time", "Wed, 21 Oct 2015 07:28:00 GMT"), 412, "PreconditionFailed")
+	expect(t, "condition", g.Do(t, g.Root, "DELETE", "/bkt/k?uploadId="+id, nil, "X-Amz-If-Match-Initiated-Time",
+		"Wed, 21 Oct 2015 07:28:00 GMT"), 412, "PreconditionFailed")
 	g.Must(t, 204, "DELETE", "/bkt/k?uploadId="+id, nil)
 	for _, method := range []string{"DELETE", "GET", "POST"} {
 		expect(t, method, g.Do(t, g.Root, method, "/bkt/k?uploadId="+id, completeDocument(part(1, "x"))), 404, "NoSuchUpload")
@@ -272,7 +276,8 @@ func TestUploadPartCopy(t *testing.T) {
 	id := newUpload(t, g, "/bkt/k", "X-Amz-Checksum-Algorithm", "CRC64NVME")
 	target := "/bkt/k?uploadId=" + id + "&partNumber="
 	whole := g.Must(t, 200, "PUT", target+"1", nil, "X-Amz-Copy-Source", "/bkt/s")
-	if whole.Element("LastModified") == "" || whole.Element("ChecksumCRC64NVME") != sum(engine.CRC64NVME, body) || !bytes.Contains(whole.Body, []byte("<CopyPartResult ")) {
+	if whole.Element("LastModified") == "" || whole.Element("ChecksumCRC64NVME") != sum(engine.CRC64NVME, body) ||
+		!bytes.Contains(whole.Body, []byte("<CopyPartResult ")) {
 		t.Errorf("answer: %s", whole.Body)
 	}
 	piece := g.Must(t, 200, "PUT", target+"2", nil, "X-Amz-Copy-Source", "bkt/s", "X-Amz-Copy-Source-Range", "bytes=10-70000")
@@ -320,7 +325,8 @@ func TestListParts(t *testing.T) {
 		t.Errorf("%d parts: %s", n, all.Body)
 	}
 	page := g.Must(t, 200, "GET", target+"&max-parts=1&part-number-marker=1", nil)
-	if page.Element("PartNumber") != "2" || page.Element("IsTruncated") != "true" || page.Element("NextPartNumberMarker") != "2" || page.Element("MaxParts") != "1" {
+	if page.Element("PartNumber") != "2" || page.Element("IsTruncated") != "true" ||
+		page.Element("NextPartNumberMarker") != "2" || page.Element("MaxParts") != "1" {
 		t.Errorf("page: %s", page.Body)
 	}
 	if none := g.Must(t, 200, "GET", target+"&max-parts=0", nil); none.Element("Part") != "" || none.Element("IsTruncated") != "false" {
@@ -367,7 +373,8 @@ func TestListMultipartUploads(t *testing.T) {
 		}
 	}
 	res := g.Must(t, 200, "GET", "/bkt?uploads&delimiter=/&encoding-type=url&prefix=", nil)
-	if res.Element("CommonPrefixes") != "<Prefix>a/</Prefix>" || strings.Count(string(res.Body), "<Upload>") != 3 || !strings.Contains(string(res.Body), "<Key>c+d</Key>") || res.Element("EncodingType") != "url" {
+	if res.Element("CommonPrefixes") != "<Prefix>a/</Prefix>" || strings.Count(string(res.Body), "<Upload>") != 3 ||
+		!strings.Contains(string(res.Body), "<Key>c+d</Key>") || res.Element("EncodingType") != "url" {
 		t.Errorf("delimiter: %s", res.Body)
 	}
 	if res := g.Must(t, 200, "GET", "/bkt?uploads&prefix=c&key-marker=c%20d", nil); res.Element("Upload") != "" || res.Element("KeyMarker") != "c d" {

@@ -202,7 +202,8 @@ var deeds = []deed{
 		s.nuisance(t, 2, 200, s.signed(t, s.bad, "POST", "/bad?delete", 1<<20, "Content-Md5", "1B2M2Y8AsgTpgAmY7PhCfg=="), "<Delete>")
 	}, true, slowerIdle},
 	{"slow documents of nobody", func(t *testing.T, s *street) {
-		expect(t, "policy", s.Do(t, s.bad, "PUT", "/bad?policy", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::bad","arn:aws:s3:::bad/*"]}]}`)), 204, "")
+		expect(t, "policy", s.Do(t, s.bad, "PUT", "/bad?policy",
+			[]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":["arn:aws:s3:::bad","arn:aws:s3:::bad/*"]}]}`)), 204, "")
 		s.nuisance(t, 4, 200, func() string {
 			return "POST /bad?delete HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\nContent-Md5: 1B2M2Y8AsgTpgAmY7PhCfg==\r\n\r\n"
 		}, "<Delete>")
@@ -228,7 +229,8 @@ var deeds = []deed{
 		iamCall(t, s.Gateway, s.bad, "Action", "CreateOpenIDConnectProvider", "Url", s.provider.URL, "ClientIDList.member.1", "app")
 		arn := "arn:aws:iam::" + accounts.Account(s.bad.Tenant.ID)
 		iamCall(t, s.Gateway, s.bad, "Action", "CreateRole", "RoleName", "ci", "AssumeRolePolicyDocument",
-			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+arn+`:oidc-provider/`+strings.TrimPrefix(s.provider.URL, "https://")+`"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`)
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+arn+`:oidc-provider/`+strings.TrimPrefix(s.provider.URL,
+				"https://")+`"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`)
 		raw := base64.RawURLEncoding.EncodeToString
 		jwt := raw([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + raw(fmt.Appendf(nil, `{"iss":%q,"sub":"s","aud":"app"}`, s.provider.URL)) + "." + raw([]byte("x"))
 		body := url.Values{"Action": {"AssumeRoleWithWebIdentity"}, "RoleArn": {arn + ":role/ci"}, "RoleSessionName": {"run"}, "WebIdentityToken": {jwt}}.Encode()
@@ -387,7 +389,8 @@ func TestDrippingBodiesEnd(t *testing.T) {
 		body   string
 	}{
 		{"a form of nobody", api.Limits{Unknown: 200 * time.Millisecond}, func(*street) string { return nobody("/", formMIME, "")() }, "Action="},
-		{"an upload form", api.Limits{Unknown: 200 * time.Millisecond}, func(*street) string { return nobody("/good", "multipart/form-data; boundary=b", "")() }, "--b\r\n"},
+		{"an upload form", api.Limits{Unknown: 200 * time.Millisecond},
+			func(*street) string { return nobody("/good", "multipart/form-data; boundary=b", "")() }, "--b\r\n"},
 		{"a document", api.Limits{Idle: 200 * time.Millisecond}, func(s *street) string {
 			return s.signed(t, s.good, "PUT", "/good?tagging", 4000, "Content-Md5", "1B2M2Y8AsgTpgAmY7PhCfg==")()
 		}, "<Tagging>"},

@@ -21,7 +21,8 @@ func retentionDocument(mode string, until time.Time) []byte {
 }
 
 func lockConfiguration(mode, period string) []byte {
-	return fmt.Appendf(nil, "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>%s</Mode>%s</DefaultRetention></Rule></ObjectLockConfiguration>", mode, period)
+	return fmt.Appendf(nil,
+		"<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>%s</Mode>%s</DefaultRetention></Rule></ObjectLockConfiguration>", mode, period)
 }
 
 // put stores an object and returns its version.
@@ -88,14 +89,16 @@ func TestLockHeaders(t *testing.T) {
 		"date alone":   {"/bkt/k", "InvalidArgument", []string{"X-Amz-Object-Lock-Retain-Until-Date", day.Format(time.RFC3339)}},
 		"unknown mode": {"/bkt/k", "InvalidArgument", []string{"X-Amz-Object-Lock-Mode", "x", "X-Amz-Object-Lock-Retain-Until-Date", day.Format(time.RFC3339)}},
 		"no date":      {"/bkt/k", "InvalidArgument", []string{"X-Amz-Object-Lock-Mode", "GOVERNANCE", "X-Amz-Object-Lock-Retain-Until-Date", "tomorrow"}},
-		"past":         {"/bkt/k", "InvalidArgument", []string{"X-Amz-Object-Lock-Mode", "GOVERNANCE", "X-Amz-Object-Lock-Retain-Until-Date", "2020-01-01T00:00:00Z"}},
-		"hold":         {"/bkt/k", "InvalidArgument", []string{"X-Amz-Object-Lock-Legal-Hold", "yes"}},
-		"no digest":    {"/bkt/k", "InvalidRequest", []string{"X-Amz-Object-Lock-Legal-Hold", "ON"}},
-		"no locks":     {"/plain/k", "InvalidRequest", []string{"X-Amz-Object-Lock-Legal-Hold", "OFF"}},
+		"past": {"/bkt/k", "InvalidArgument",
+			[]string{"X-Amz-Object-Lock-Mode", "GOVERNANCE", "X-Amz-Object-Lock-Retain-Until-Date", "2020-01-01T00:00:00Z"}},
+		"hold":      {"/bkt/k", "InvalidArgument", []string{"X-Amz-Object-Lock-Legal-Hold", "yes"}},
+		"no digest": {"/bkt/k", "InvalidRequest", []string{"X-Amz-Object-Lock-Legal-Hold", "ON"}},
+		"no locks":  {"/plain/k", "InvalidRequest", []string{"X-Amz-Object-Lock-Legal-Hold", "OFF"}},
 	} {
 		expect(t, what, g.Do(t, g.Root, "PUT", c.target, []byte("x"), c.headers...), 400, c.code)
 	}
-	lock := []string{"X-Amz-Object-Lock-Mode", "COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date", day.Format(time.RFC3339Nano), "X-Amz-Object-Lock-Legal-Hold", "ON"}
+	lock := []string{"X-Amz-Object-Lock-Mode", "COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date",
+		day.Format(time.RFC3339Nano), "X-Amz-Object-Lock-Legal-Hold", "ON"}
 	put(t, g, "/bkt/k", lock...)
 	id := newUpload(t, g, "/bkt/up", lock...)
 	expect(t, "part without digest", g.Do(t, g.Root, "PUT", "/bkt/up?partNumber=1&uploadId="+id, []byte("x")), 400, "InvalidRequest")
@@ -176,7 +179,8 @@ func TestRetention(t *testing.T) {
 	}
 	// The headers that lock a new object have no meaning for an existing one.
 	v := put(t, g, "/bkt/k")
-	g.Must(t, 200, "PUT", "/bkt/k?retention&versionId="+v, []byte("<Retention/>"), "X-Amz-Object-Lock-Mode", "COMPLIANCE", "X-Amz-Object-Lock-Retain-Until-Date", day(3).Format(time.RFC3339))
+	g.Must(t, 200, "PUT", "/bkt/k?retention&versionId="+v, []byte("<Retention/>"), "X-Amz-Object-Lock-Mode", "COMPLIANCE",
+		"X-Amz-Object-Lock-Retain-Until-Date", day(3).Format(time.RFC3339))
 	if res := g.Do(t, g.Root, "GET", "/bkt/k?retention&versionId="+v, nil); res.Code() != "NoSuchObjectLockConfiguration" {
 		t.Errorf("locked by headers: %d %s", res.Status, res.Body)
 	}
@@ -232,7 +236,8 @@ func TestLockedVersionsStay(t *testing.T) {
 	for target, headers := range map[string][]string{"/bkt/g?versionId=" + governed: nil, "/bkt/c?versionId=" + complied: bypass} {
 		expect(t, target, g.Do(t, g.Root, "DELETE", target, nil, headers...), 403, "AccessDenied")
 	}
-	both := fmt.Appendf(nil, "<Delete><Object><Key>g</Key><VersionId>%s</VersionId></Object><Object><Key>c</Key><VersionId>%s</VersionId></Object></Delete>", governed, complied)
+	both := fmt.Appendf(nil,
+		"<Delete><Object><Key>g</Key><VersionId>%s</VersionId></Object><Object><Key>c</Key><VersionId>%s</VersionId></Object></Delete>", governed, complied)
 	res := g.Must(t, 200, "POST", "/bkt?delete", both, "X-Amz-Checksum-Crc32", sum("CRC32", both))
 	if res.Element("Deleted") != "" || res.Element("Error") == "" {
 		t.Errorf("locked versions by DeleteObjects: %s", res.Body)

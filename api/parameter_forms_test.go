@@ -36,14 +36,16 @@ func formOf(t *testing.T, form string) (good, bad []string) {
 		return []string{"true", "false"}, []string{"yes", "1", "nonsense", "true,true", "truex"}
 	case "time":
 		future := time.Now().Add(90 * 24 * time.Hour).UTC()
-		bad = []string{"nonsense", "0", future.Format("2006-01-02"), future.Format(time.RFC1123), future.Format("2006-01-02T15:04:05"), future.Format("2006-01-02 15:04:05Z"),
+		bad = []string{"nonsense", "0", future.Format("2006-01-02"), future.Format(time.RFC1123),
+			future.Format("2006-01-02T15:04:05"), future.Format("2006-01-02 15:04:05Z"),
 			future.Format("2006-01-02T15:04:05Z") + "x", "2099-02-30T00:00:00Z", "2099-01-01T25:00:00Z", "2099-1-1T00:00:00Z", "2099-01-01T00:00:00,5Z", "+2099-01-01T00:00:00Z", "99999-01-01T00:00:00Z",
 			strconv.FormatInt(future.Unix(), 10)}
 		return []string{future.Format(time.RFC3339), future.Format("2006-01-02T15:04:05.000Z"), future.Format("2006-01-02T15:04:05+00:00")}, bad
 	case "date":
 		past := time.Now().Add(-90 * 24 * time.Hour).UTC()
 		return []string{past.Format("Mon, 02 Jan 2006 15:04:05 GMT"), past.Format(time.RFC3339)},
-			[]string{"nonsense", "0", past.Format("2006-01-02"), past.Format("02 Jan 2006 15:04:05 GMT"), "Xxx, 01 Jan 2024 00:00:00 GMT", "Mon, 32 Jan 2024 00:00:00 GMT", strconv.FormatInt(past.Unix(), 10)}
+			[]string{"nonsense", "0", past.Format("2006-01-02"), past.Format("02 Jan 2006 15:04:05 GMT"),
+				"Xxx, 01 Jan 2024 00:00:00 GMT", "Mon, 32 Jan 2024 00:00:00 GMT", strconv.FormatInt(past.Unix(), 10)}
 	case "base64":
 		n, err := strconv.Atoi(rest)
 		if err != nil {
@@ -51,11 +53,13 @@ func formOf(t *testing.T, form string) (good, bad []string) {
 		}
 		return nil, []string{"nonsense", strings.Repeat("A", (n+2)/3*4+4), strings.Repeat("A", (n+2)/3*4-4), "!" + strings.Repeat("A", 23), strings.Repeat("0", 2*n)}
 	case "owner":
-		return []string{"{account}", "{canonical}"}, []string{"nonsense", "12345678901", "1234567890123", "12345678901x", "{canonical}0", "{account},{account}", "-23456789012"}
+		return []string{"{account}", "{canonical}"}, []string{"nonsense", "12345678901", "1234567890123", "12345678901x",
+			"{canonical}0", "{account},{account}", "-23456789012"}
 	case "grant":
 		const everybody = `uri="http://acs.amazonaws.com/groups/global/AllUsers"`
 		return []string{`id="{canonical}"`, `id={canonical}`, everybody, `id="{canonical}",` + everybody, `ID="{canonical}"`},
-			[]string{"nonsense", "{canonical}", "id=", `id=""`, `id="nonsense"`, `id="{account}"`, `id="{canonical}x"`, `uri="nonsense"`, `uri="http://acs.amazonaws.com/groups/global/Nobody"`, `name="{canonical}"`, `id="{canonical}",`, `id="{canonical}";` + everybody, "=", ","}
+			[]string{"nonsense", "{canonical}", "id=", `id=""`, `id="nonsense"`, `id="{account}"`, `id="{canonical}x"`,
+				`uri="nonsense"`, `uri="http://acs.amazonaws.com/groups/global/Nobody"`, `name="{canonical}"`, `id="{canonical}",`, `id="{canonical}";` + everybody, "=", ","}
 	case "utf-8":
 		return []string{"text", "\u00e4", "a b+c", "{long}"}, []string{"\xff", "a\xc3"}
 	case "override":

@@ -124,7 +124,8 @@ func (row *parameterRow) roads(operation, value string) []parameterRoad {
 	if operation == "PostObject" || !hasControl(value) && strings.TrimSpace(value) == value {
 		roads = append(roads, inHeader)
 	}
-	if operation != "PostObject" && strings.HasPrefix(row.Header, "x-amz-") && !strings.HasPrefix(row.Header, "x-amz-checksum-") && row.Header != "x-amz-sdk-checksum-algorithm" &&
+	if operation != "PostObject" && strings.HasPrefix(row.Header, "x-amz-") &&
+		!strings.HasPrefix(row.Header, "x-amz-checksum-") && row.Header != "x-amz-sdk-checksum-algorithm" &&
 		!strings.HasPrefix(row.Header, "x-amz-copy-source") && !strings.HasSuffix(row.Header, "-customer-key") {
 		roads = append(roads, hoisted)
 	}

@@ -40,7 +40,8 @@ func newParameterWorld(t *testing.T) *parameterWorld {
 		"{kms}": g.Engine.Buckets().KeyName(), "{kmsarn}": "arn:aws:kms:" + g.Region + ":" + accounts.Account(g.Root.Tenant.ID) + ":key/" + g.Engine.Buckets().KeyName(),
 		"{future}": now.Add(90 * 24 * time.Hour).Format(time.RFC3339), "{past}": now.Add(-90 * 24 * time.Hour).Format(time.RFC3339),
 		"{httppast}": now.Add(-90 * 24 * time.Hour).Format(http.TimeFormat), "{httpfuture}": now.Add(90 * 24 * time.Hour).Format(http.TimeFormat),
-		"{n}": "", "{m2047}": strings.Repeat("m", 2047), "{long}": strings.Repeat("x", 3000), "{k128}": strings.Repeat("k", 128), "{v256}": strings.Repeat("v", 256), "{id255}": strings.Repeat("i", 255),
+		"{n}": "", "{m2047}": strings.Repeat("m", 2047), "{long}": strings.Repeat("x", 3000), "{k128}": strings.Repeat("k",
+			128), "{v256}": strings.Repeat("v", 256), "{id255}": strings.Repeat("i", 255),
 		"{md5}": contentDigest(sampleBody), "{other}": strings.Repeat("1", 12),
 	}}
 	for _, algorithm := range engine.ChecksumAlgorithms {
@@ -54,7 +55,8 @@ func newParameterWorld(t *testing.T) *parameterWorld {
 	g.Must(t, 200, "PUT", "/public", nil)
 	g.Must(t, 200, "PUT", "/public/key", []byte(sampleBody))
 	g.Must(t, 204, "DELETE", "/public?publicAccessBlock", nil)
-	g.Must(t, 204, "PUT", "/public?policy", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::public/*"}]}`))
+	g.Must(t, 204, "PUT", "/public?policy",
+		[]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::public/*"}]}`))
 	for _, bucket := range []string{"/bkt", "/locked", "/plain"} {
 		for _, key := range []string{"/key", "/source", "/old", "/up"} {
 			etag := g.Must(t, 200, "PUT", bucket+key, []byte(sampleBody)).Header.Get("ETag")
@@ -134,7 +136,8 @@ var sampleDocuments = map[string]string{
 const sampleACL = "<AccessControlPolicy><Owner><ID>{canonical}</ID></Owner><AccessControlList><Grant><Grantee><ID>{canonical}</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant></AccessControlList></AccessControlPolicy>"
 
 // needsLocks are operations of the bucket with locks.
-var needsLocks = []string{"PutObjectRetention", "PutObjectLegalHold", "GetObjectRetention", "GetObjectLegalHold", "PutObjectLockConfiguration", "GetObjectLockConfiguration"}
+var needsLocks = []string{"PutObjectRetention", "PutObjectLegalHold", "GetObjectRetention", "GetObjectLegalHold",
+	"PutObjectLockConfiguration", "GetObjectLockConfiguration"}
 
 // sample returns a request of an operation that succeeds, in the bucket in, or
 // in a suitable one.

@@ -71,9 +71,11 @@ func TestSeats(t *testing.T) {
 		want    []int
 	}{
 		{"one tenant, then another", []func(*seats) func(*seat) bool{tenant(1), tenant(2)}, []int{size * 29 / 32, size / 32}},
-		{"one address, then others", []func(*seats) func(*seat) bool{from(1), from(2), from(3), tenant(1)}, []int{size / 2 * 3 / 4, size / 32, size / 32, size*29/32 - size/2*3/4 - size/16}},
+		{"one address, then others", []func(*seats) func(*seat) bool{from(1), from(2), from(3), tenant(1)},
+			[]int{size / 2 * 3 / 4, size / 32, size / 32, size*29/32 - size/2*3/4 - size/16}},
 		{"a tenant and an address, then another tenant", []func(*seats) func(*seat) bool{tenant(1), from(1), tenant(2)}, []int{size * 29 / 32, size / 32, size / 32}},
-		{"an address and a tenant, then another tenant", []func(*seats) func(*seat) bool{from(1), tenant(1), from(2), tenant(2)}, []int{size / 2 * 3 / 4, size*29/32 - size/2*3/4, size / 32, size / 32}},
+		{"an address and a tenant, then another tenant",
+			[]func(*seats) func(*seat) bool{from(1), tenant(1), from(2), tenant(2)}, []int{size / 2 * 3 / 4, size*29/32 - size/2*3/4, size / 32, size / 32}},
 	} {
 		s := newSeats(&Limits{Concurrent: size})
 		var all []*seat

@@ -117,7 +117,8 @@ func TestPostObject(t *testing.T) {
 func TestPostObjectAnswers(t *testing.T) {
 	g := start(t)
 	res := good(g, []byte("x"), "key", "a b", "success_action_status", "201").post(t, g, "/bkt")
-	if res.Status != 201 || res.Element("Key") != "a b" || res.Element("Bucket") != "bkt" || res.Element("Location") != g.URL+"/bkt/a%20b" || res.Element("ETag") == "" {
+	if res.Status != 201 || res.Element("Key") != "a b" || res.Element("Bucket") != "bkt" ||
+		res.Element("Location") != g.URL+"/bkt/a%20b" || res.Element("ETag") == "" {
 		t.Errorf("201: %d %s", res.Status, res.Body)
 	}
 	if res := good(g, []byte("x"), "key", "k", "success_action_status", "200").post(t, g, "/bkt"); res.Status != 200 || len(res.Body) > 0 {
@@ -127,7 +128,8 @@ func TestPostObjectAnswers(t *testing.T) {
 		t.Errorf("another status: %d", res.Status)
 	}
 	res = good(g, []byte("x"), "key", "k", "success_action_redirect", "https://example.com/done?a=b").post(t, g, "/bkt")
-	if want := "https://example.com/done?a=b&bucket=bkt&key=k&etag=%229dd4e461268c8034f5c8564e155c67a6%22"; res.Status != 303 || res.Header.Get("Location") != want {
+	if want := "https://example.com/done?a=b&bucket=bkt&key=k&etag=%229dd4e461268c8034f5c8564e155c67a6%22"; res.Status != 303 ||
+		res.Header.Get("Location") != want {
 		t.Errorf("redirect: %d %s", res.Status, res.Header.Get("Location"))
 	}
 	if res := good(g, []byte("x"), "key", "k", "success_action_redirect", "javascript:alert(1)").post(t, g, "/bkt"); res.Status != 204 {
@@ -190,16 +192,17 @@ func TestPostObjectRefused(t *testing.T) {
 		code   string
 		text   string
 	}{
-		"no key":                 {func(u *browserForm) { u.fields = nil }, "", 400, "InvalidArgument", "field named 'key'"},
-		"empty key":              {func(u *browserForm) { u.fields[1] = "" }, "", 400, "UserKeyMustBeSpecified", ""},
-		"long key":               {func(u *browserForm) { u.fields[1] = strings.Repeat("k", 1025) }, "", 400, "KeyTooLongError", ""},
-		"no file":                {func(u *browserForm) { u.file = nil }, "", 400, "InvalidArgument", "exactly one file"},
-		"anonymous":              {func(u *browserForm) { u.unsigned = true }, "", 403, "AccessDenied", ""},
-		"no signature":           {func(u *browserForm) { u.edit = drop("x-amz-signature") }, "", 400, "InvalidArgument", "x-amz-signature"},
-		"no policy":              {func(u *browserForm) { u.edit = drop("policy") }, "", 400, "InvalidArgument", "policy"},
-		"empty policy":           {func(u *browserForm) { u.edit = set("policy", "") }, "", 400, "InvalidPolicyDocument", "End-of-Input"},
-		"bad signature":          {func(u *browserForm) { u.edit = set("x-amz-signature", strings.Repeat("0", 64)) }, "", 403, "SignatureDoesNotMatch", ""},
-		"another policy":         {func(u *browserForm) { u.edit = set("policy", base64.StdEncoding.EncodeToString([]byte("{}"))) }, "", 403, "SignatureDoesNotMatch", ""},
+		"no key":        {func(u *browserForm) { u.fields = nil }, "", 400, "InvalidArgument", "field named 'key'"},
+		"empty key":     {func(u *browserForm) { u.fields[1] = "" }, "", 400, "UserKeyMustBeSpecified", ""},
+		"long key":      {func(u *browserForm) { u.fields[1] = strings.Repeat("k", 1025) }, "", 400, "KeyTooLongError", ""},
+		"no file":       {func(u *browserForm) { u.file = nil }, "", 400, "InvalidArgument", "exactly one file"},
+		"anonymous":     {func(u *browserForm) { u.unsigned = true }, "", 403, "AccessDenied", ""},
+		"no signature":  {func(u *browserForm) { u.edit = drop("x-amz-signature") }, "", 400, "InvalidArgument", "x-amz-signature"},
+		"no policy":     {func(u *browserForm) { u.edit = drop("policy") }, "", 400, "InvalidArgument", "policy"},
+		"empty policy":  {func(u *browserForm) { u.edit = set("policy", "") }, "", 400, "InvalidPolicyDocument", "End-of-Input"},
+		"bad signature": {func(u *browserForm) { u.edit = set("x-amz-signature", strings.Repeat("0", 64)) }, "", 403, "SignatureDoesNotMatch", ""},
+		"another policy": {func(u *browserForm) { u.edit = set("policy", base64.StdEncoding.EncodeToString([]byte("{}"))) }, "", 403,
+			"SignatureDoesNotMatch", ""},
 		"unknown key":            {func(u *browserForm) { u.cred.AccessKey = "SGNOBODY" }, "", 403, "InvalidAccessKeyId", ""},
 		"version 2":              {func(u *browserForm) { u.edit = set("AWSAccessKeyId", "AKIA") }, "", 400, "InvalidRequest", "AWS4-HMAC-SHA256"},
 		"whose bucket it is not": {func(u *browserForm) { u.cred = mallory }, "", 403, "AccessDenied", ""},
@@ -215,8 +218,9 @@ func TestPostObjectRefused(t *testing.T) {
 		"too large":              {func(u *browserForm) { u.conditions = []any{[]any{"content-length-range", 0, 9}} }, "", 400, "EntityTooLarge", "9"},
 		"too small":              {func(u *browserForm) { u.conditions = []any{[]any{"content-length-range", 11, 90}} }, "", 400, "EntityTooSmall", "11"},
 		"repeated field":         {func(u *browserForm) { u.edit = func(f *[]string) { *f = append(*f, "KEY", "x") } }, "", 400, "InvalidArgument", "more than once"},
-		"large fields":           {func(u *browserForm) { u.edit = set("x-ignore-a", strings.Repeat("a", 21<<10)) }, "", 400, "MaxPostPreDataLengthExceededError", ""},
-		"larger fields":          {func(u *browserForm) { u.edit = set("x-ignore-a", strings.Repeat("a", 1<<20)) }, "", 400, "MaxPostPreDataLengthExceededError", ""},
+		"large fields": {func(u *browserForm) { u.edit = set("x-ignore-a", strings.Repeat("a", 21<<10)) }, "", 400,
+			"MaxPostPreDataLengthExceededError", ""},
+		"larger fields": {func(u *browserForm) { u.edit = set("x-ignore-a", strings.Repeat("a", 1<<20)) }, "", 400, "MaxPostPreDataLengthExceededError", ""},
 		"many fields": {func(u *browserForm) {
 			u.edit = func(f *[]string) {
 				for i := range 200 {
@@ -228,8 +232,9 @@ func TestPostObjectRefused(t *testing.T) {
 		"line in a header": {func(u *browserForm) { u.fields = append(u.fields, "Content-Type", "a\r\nb: c") }, "", 400, "InvalidArgument", ""},
 		"bad tags":         {func(u *browserForm) { u.fields = append(u.fields, "tagging", "a=b") }, "", 400, "MalformedXML", ""},
 		"bad checksum":     {func(u *browserForm) { u.fields = append(u.fields, "x-amz-checksum-crc32", "AAAAAA==") }, "", 400, "BadDigest", ""},
-		"bad redirect":     {func(u *browserForm) { u.fields = append(u.fields, "x-amz-website-redirect-location", "ftp://x") }, "", 400, "InvalidRedirectLocation", ""},
-		"no such bucket":   {func(u *browserForm) { u.bucket = "none" }, "/none", 404, "NoSuchBucket", ""},
+		"bad redirect": {func(u *browserForm) { u.fields = append(u.fields, "x-amz-website-redirect-location", "ftp://x") }, "", 400,
+			"InvalidRedirectLocation", ""},
+		"no such bucket": {func(u *browserForm) { u.bucket = "none" }, "/none", 404, "NoSuchBucket", ""},
 		"nearly a border": {func(u *browserForm) {
 			u.file, u.conditions = []byte("x\r\n--no border"), []any{[]any{"content-length-range", 0, 3}}
 		}, "", 400, "EntityTooLarge", ""},
@@ -249,12 +254,13 @@ func TestPostObjectRefused(t *testing.T) {
 		kind, body, code string
 		status           int
 	}{
-		"no form":       {"application/json", "{}", "PreconditionFailed", 412},
-		"no boundary":   {"multipart/form-data", "x", "MalformedPOSTRequest", 400},
-		"nothing":       {"multipart/form-data; boundary=b", "", "MalformedPOSTRequest", 400},
-		"cut off":       {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nk", "MalformedPOSTRequest", 400},
-		"no name":       {"multipart/form-data; boundary=b", "--b\r\n\r\nk\r\n--b--", "MalformedPOSTRequest", 400},
-		"file unnamed":  {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"\"; filename=\"f\"\r\n\r\n" + strings.Repeat("k", 33<<10) + "\r\n--b--", "MalformedPOSTRequest", 400},
+		"no form":     {"application/json", "{}", "PreconditionFailed", 412},
+		"no boundary": {"multipart/form-data", "x", "MalformedPOSTRequest", 400},
+		"nothing":     {"multipart/form-data; boundary=b", "", "MalformedPOSTRequest", 400},
+		"cut off":     {"multipart/form-data; boundary=b", "--b\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nk", "MalformedPOSTRequest", 400},
+		"no name":     {"multipart/form-data; boundary=b", "--b\r\n\r\nk\r\n--b--", "MalformedPOSTRequest", 400},
+		"file unnamed": {"multipart/form-data; boundary=b",
+			"--b\r\nContent-Disposition: form-data; name=\"\"; filename=\"f\"\r\n\r\n" + strings.Repeat("k", 33<<10) + "\r\n--b--", "MalformedPOSTRequest", 400},
 		"other borders": {"multipart/form-data; boundary=b", "--c\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nk\r\n--c--", "MalformedPOSTRequest", 400},
 	} {
 		r := g.Request(t, "POST", "/bkt", []byte(send.body))

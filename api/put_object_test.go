@@ -151,7 +151,8 @@ func TestPutObjectWrongDigests(t *testing.T) {
 			}
 		}
 	}
-	expect(t, "malformed trailer", sendChunked(t, g, sigv4.StreamingUnsignedTrailer, "/bkt/k", body, http.Header{"X-Amz-Checksum-Crc32": {"AAA="}}), 400, "InvalidRequest")
+	expect(t, "malformed trailer", sendChunked(t, g, sigv4.StreamingUnsignedTrailer, "/bkt/k", body,
+		http.Header{"X-Amz-Checksum-Crc32": {"AAA="}}), 400, "InvalidRequest")
 	expect(t, "malformed trailer", g.Do(t, g.Root, "GET", "/bkt/k", nil), 404, "NoSuchKey")
 	if after := liveBlobs(t, g); after != before {
 		t.Errorf("%d blobs, before there were %d", after, before)

@@ -54,7 +54,8 @@ func TestParseCopyRange(t *testing.T) {
 	if r, err := parseCopyRange("bytes=2-9"); err != nil || *r != (engine.Range{First: 2, Last: 9}) {
 		t.Errorf("bytes=2-9: %v, %v", r, err)
 	}
-	for _, value := range []string{"0-2", "bytes=0", "bytes=hello-world", "bytes=0-bar", "bytes=hello-", "bytes=0-2,3-5", "bytes=3-", "bytes=-3", "bytes=3-2", "bytes"} {
+	for _, value := range []string{"0-2", "bytes=0", "bytes=hello-world", "bytes=0-bar", "bytes=hello-", "bytes=0-2,3-5",
+		"bytes=3-", "bytes=-3", "bytes=3-2", "bytes"} {
 		if r, err := parseCopyRange(value); r != nil || !errors.Is(err, s3err.InvalidArgument) {
 			t.Errorf("parseCopyRange(%q) = %v, %v; want InvalidArgument", value, r, err)
 		}

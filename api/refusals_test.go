@@ -48,7 +48,8 @@ var open = []struct {
 	{row: "OptionsObject", why: "as OptionsBucket", to: func(*refusal) bool { return true }},
 	{row: "ListBuckets", why: "every tenant lists its own: TestBucketsOfOthers", to: otherTenants},
 	{row: "CreateBucket", why: "every tenant may, under a name that is free: TestBucketsOfOthers", to: otherTenants},
-	{row: "DeleteObjects", why: "decided for each key in its document: TestStrangersDeleteNothing", to: func(r *refusal) bool { return r.policies }, body: deleteTwo},
+	{row: "DeleteObjects", why: "decided for each key in its document: TestStrangersDeleteNothing",
+		to: func(r *refusal) bool { return r.policies }, body: deleteTwo},
 	{row: "PostObject", why: "its credentials are in its form: TestFormsOfStrangers", to: func(r *refusal) bool { return r.name == "anonymous" }, body: "x"},
 }
 
@@ -207,7 +208,8 @@ func TestStrangersDeleteNothing(t *testing.T) {
 		if !refusals[i].policies {
 			continue
 		}
-		for _, document := range []string{deleteTwo, "<Delete><Quiet>true</Quiet><Object><Key>key</Key><VersionId>" + h.version + "</VersionId></Object><Object><Key>none</Key></Object></Delete>"} {
+		for _, document := range []string{deleteTwo,
+			"<Delete><Quiet>true</Quiet><Object><Key>key</Key><VersionId>" + h.version + "</VersionId></Object><Object><Key>none</Key></Object></Delete>"} {
 			r := h.g.Request(t, "POST", "/bucket?delete", []byte(document))
 			r.Header.Set("X-Amz-Bypass-Governance-Retention", "true")
 			r.Header.Set("X-Amz-Checksum-Crc32", sum("CRC32", []byte(document)))
@@ -237,7 +239,8 @@ func TestFormsOfStrangers(t *testing.T) {
 			want = "AccessDenied"
 		}
 		for _, hash := range []string{"", sigv4.Unsigned.String(), sigv4.StreamingUnsignedTrailer.String(), sigv4.StreamingSigned.String(), "x", "version 2"} {
-			u := browserForm{version2: hash == "version 2", fields: []string{"key", "key"}, file: []byte("x"), filename: "f", expires: time.Hour + why.at, cred: why.cred, bucket: "bucket", unsigned: why.cred.AccessKey == ""}
+			u := browserForm{version2: hash == "version 2", fields: []string{"key", "key"}, file: []byte("x"), filename: "f",
+				expires: time.Hour + why.at, cred: why.cred, bucket: "bucket", unsigned: why.cred.AccessKey == ""}
 			u.edit = func(fields *[]string) {
 				last := &(*fields)[len(*fields)-1] // the signature
 				if why.spoil {

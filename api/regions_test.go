@@ -42,8 +42,10 @@ func TestSignedRegions(t *testing.T) {
 		location string
 	}{
 		{"one", gatewaytest.Options{Region: "eu-west-1"}, []string{"eu-west-1"}, []string{"us-east-1", "", "localhost"}, "eu-west-1"},
-		{"several", gatewaytest.Options{Region: "eu-west-1", Regions: []string{"us-east-1", "garage"}}, []string{"eu-west-1", "us-east-1", "garage"}, []string{"", "localhost", "us-east-2"}, "eu-west-1"},
-		{"any", gatewaytest.Options{Region: "eu-west-1", AnyRegion: true}, []string{"eu-west-1", "us-east-1", "", "minio.example.com:9000", "EU"}, []string{"a b"}, "eu-west-1"},
+		{"several", gatewaytest.Options{Region: "eu-west-1", Regions: []string{"us-east-1", "garage"}},
+			[]string{"eu-west-1", "us-east-1", "garage"}, []string{"", "localhost", "us-east-2"}, "eu-west-1"},
+		{"any", gatewaytest.Options{Region: "eu-west-1", AnyRegion: true},
+			[]string{"eu-west-1", "us-east-1", "", "minio.example.com:9000", "EU"}, []string{"a b"}, "eu-west-1"},
 		{"any, the default", gatewaytest.Options{AnyRegion: true}, []string{"us-east-1", "mars-1"}, nil, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -267,7 +267,8 @@ func TestRenameRights(t *testing.T) {
 	}
 	// Everybody may, but not without credentials.
 	g.Must(t, 204, "DELETE", "/bkt?publicAccessBlock", nil)
-	g.Must(t, 204, "PUT", "/bkt?policy", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::bkt/*"}]}`))
+	g.Must(t, 204, "PUT", "/bkt?policy",
+		[]byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::bkt/*"}]}`))
 	r := g.Request(t, "PUT", "/bkt/e?renameObject", nil)
 	r.Header.Set("X-Amz-Rename-Source", "d")
 	expect(t, "anonymous, where everybody may do everything", g.Send(t, r), 403, "AccessDenied")

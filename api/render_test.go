@@ -166,7 +166,8 @@ func TestPanics(t *testing.T) {
 	var log bytes.Buffer
 	s := New(Config{Engine: new(engine.Engine), Log: slog.New(slog.NewTextHandler(&log, nil))})
 	r := httptest.NewRequest("GET", "/", nil)
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=a/"+s.now().UTC().Format("20060102")+"/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=00")
+	r.Header.Set("Authorization",
+		"AWS4-HMAC-SHA256 Credential=a/"+s.now().UTC().Format("20060102")+"/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature=00")
 	r.Header.Set("X-Amz-Date", s.now().UTC().Format("20060102T150405Z"))
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	w := httptest.NewRecorder()

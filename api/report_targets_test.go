@@ -76,7 +76,8 @@ func TestReportsGoWhereTheirMakerMayWrite(t *testing.T) {
 		{"to some of the names", put("target/x/bucket/i/data/*"), "", false},
 		{"in another bucket", put("bucket/*"), "", false},
 		{"denied by the target", put("target/*"), `{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::target/x/*"}`, false},
-		{"denied by a condition", put("target/*"), `{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::target/*","Condition":{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"},"Bool":{"aws:PrincipalIsAWSService":"false"}}}`, false},
+		{"denied by a condition", put("target/*"),
+			`{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::target/*","Condition":{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"},"Bool":{"aws:PrincipalIsAWSService":"false"}}}`, false},
 		{"by the target's policy for the service", configuring, service("bucket", "ACCOUNT"), true},
 		{"for the service of another bucket", configuring, service("other", "ACCOUNT"), false},
 		{"for the service of another account", configuring, service("bucket", "123456789012"), false},
@@ -138,7 +139,8 @@ func TestDenialStopsDelivery(t *testing.T) {
 			expect(t, "target", h.g.Do(t, h.alice, "PUT", "/target", nil), 200, "")
 			expect(t, report.name, h.g.Do(t, h.alice, "PUT", report.query, report.document("target", "x/")), 200, "")
 			principal := strings.Replace(principal, "%s", report.service, 1)
-			expect(t, "deny", h.g.Do(t, h.alice, "PUT", "/target?policy", policyOf(`{"Effect":"Deny","Principal":`+principal+`,"Action":"s3:PutObject","Resource":"arn:aws:s3:::target/x/*"}`)), 204, "")
+			expect(t, "deny", h.g.Do(t, h.alice, "PUT", "/target?policy",
+				policyOf(`{"Effect":"Deny","Principal":`+principal+`,"Action":"s3:PutObject","Resource":"arn:aws:s3:::target/x/*"}`)), 204, "")
 			if keys, err := deliver(t, h.g, h.alice); strings.Contains(keys, "<Key>") || err == nil {
 				t.Errorf("%s, denied to %s: %v %s", report.name, principal, err, keys)
 			}
@@ -175,7 +177,8 @@ func TestConditionsOfTargets(t *testing.T) {
 	for _, report := range reports {
 		h := newHousehold(t)
 		expect(t, "target", h.g.Do(t, h.alice, "PUT", "/target", nil), 200, "")
-		expect(t, "policy", h.g.Do(t, h.alice, "PUT", "/target?policy", policyOf(`{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::target/*",
+		expect(t, "policy", h.g.Do(t, h.alice, "PUT", "/target?policy",
+			policyOf(`{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::target/*",
 			"Condition":{"IpAddress":{"aws:SourceIp":["127.0.0.0/8","::1/128"]}}}`)), 204, "")
 		expect(t, report.name, h.g.Do(t, h.alice, "PUT", report.query, report.document("target", "x/")), 400, report.refused)
 	}

@@ -74,7 +74,8 @@ func (h *household) senders(t *testing.T) []sender {
 	_, denied := h.user(t, h.alice, "denied", denyAll)
 	role, err := h.g.Engine.Accounts().CreateIdentity(t.Context(), accounts.Identity{Tenant: h.alice.Tenant.ID, Kind: meta.IdentityRole, Name: "deployer",
 		Inline: []accounts.InlinePolicy{{Name: "own", Document: allowAll}},
-		Role:   &accounts.RoleFacts{Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`, MaxSession: 3600}})
+		Role: &accounts.RoleFacts{Trust: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"sts:AssumeRole"}]}`,
+			MaxSession: 3600}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,8 +90,9 @@ func (h *household) senders(t *testing.T) []sender {
 		{name: "a user", principal: arn(h.alice, "user/ann"), cred: ann, accessKey: ann.AccessKey},
 		{name: "a denied user", principal: arn(h.alice, "user/denied"), cred: denied, accessKey: denied.AccessKey, refused: true},
 		{name: "another tenant", principal: arn(h.mallory, "root"), cred: h.mallory, accessKey: h.mallory.AccessKey, refused: true},
-		{name: "a role's session", principal: "arn:aws:sts::" + accounts.Account(h.alice.Tenant.ID) + ":assumed-role/deployer/release-7", cred: assumed, accessKey: assumed.AccessKey,
-			session: "release-7", temporary: true},
+		{name: "a role's session", principal: "arn:aws:sts::" + accounts.Account(h.alice.Tenant.ID) + ":assumed-role/deployer/release-7", cred: assumed,
+			accessKey: assumed.AccessKey,
+			session:   "release-7", temporary: true},
 		{name: "a user's token", principal: arn(h.alice, "user/ann"), cred: token, accessKey: token.AccessKey, temporary: true},
 		{name: "nobody", principal: "anonymous", refused: true},
 		{name: "a wrong secret", principal: "unproven", cred: spoilt, accessKey: h.alice.AccessKey, refused: true},

@@ -320,7 +320,8 @@ func TestLogAndMetricsOfRequests(t *testing.T) {
 			t.Errorf("the log contains %q: %s", secret, out)
 		}
 	}
-	for _, want := range []string{`"action":"s3:PutObject"`, `"bucket":"bucket"`, `"status":404`, `"code":"NoSuchKey"`, `"principal":"arn:aws:iam::` + accounts.Account(g.Engine.Accounts().Root().ID) + `:root"`} {
+	for _, want := range []string{`"action":"s3:PutObject"`, `"bucket":"bucket"`, `"status":404`, `"code":"NoSuchKey"`,
+		`"principal":"arn:aws:iam::` + accounts.Account(g.Engine.Accounts().Root().ID) + `:root"`} {
 		if !strings.Contains(out, want) {
 			t.Errorf("the log lacks %s: %s", want, out)
 		}

@@ -28,8 +28,10 @@ func counted(t *testing.T) (g *gatewaytest.Gateway, alice, bob accounts.Credenti
 	}
 	t.Cleanup(func() { store.Close() })
 	g, alice, bob = shared(t, gatewaytest.Options{Store: faults.Store(store, plan)})
-	expect(t, "ACLs", g.Do(t, alice, "PUT", "/bucket?ownershipControls", []byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>")), 200, "")
-	expect(t, "policy", g.Do(t, alice, "PUT", "/bucket?policy", policyOf(`{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"secret"}}}`)), 204, "")
+	expect(t, "ACLs", g.Do(t, alice, "PUT", "/bucket?ownershipControls",
+		[]byte("<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>")), 200, "")
+	expect(t, "policy", g.Do(t, alice, "PUT", "/bucket?policy",
+		policyOf(`{"Effect":"Deny","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*","Condition":{"StringEquals":{"s3:ExistingObjectTag/class":"secret"}}}`)), 204, "")
 	return g, alice, bob, plan
 }
 
@@ -49,7 +51,8 @@ func TestRowsAreReadOnce(t *testing.T) {
 		"tags":          {method: "GET", target: "/bucket/k?tagging"},
 		"to set tags":   {method: "PUT", target: "/bucket/k?tagging", body: "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"},
 		"to set an ACL": {method: "PUT", target: "/bucket/k?acl", headers: []string{"x-amz-acl", "private"}},
-		"copy":          {method: "PUT", target: "/bucket/copy", headers: []string{"x-amz-copy-source", "/bucket/k"}, rows: 2}, // the row of the new key too, whose tags are replaced
+		"copy": {method: "PUT", target: "/bucket/copy", headers: []string{"x-amz-copy-source", "/bucket/k"},
+			rows: 2}, // the row of the new key too, whose tags are replaced
 	} {
 		count := func() (n int) {
 			for _, op := range rowReads {
@@ -124,7 +127,8 @@ func TestRowJudgedIsRowServed(t *testing.T) {
 							second()
 						}})
 						res := ask(g, bob)
-						if strings.Contains(string(res.Body), private) || res.Header.Get("Content-Length") == fmt.Sprint(len(private)) || res.Element("ObjectSize") == fmt.Sprint(len(private)) {
+						if strings.Contains(string(res.Body), private) ||
+							res.Header.Get("Content-Length") == fmt.Sprint(len(private)) || res.Element("ObjectSize") == fmt.Sprint(len(private)) {
 							t.Errorf("the private object was shown: %d %s", res.Status, res.Body)
 						}
 					})

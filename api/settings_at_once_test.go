@@ -25,7 +25,8 @@ func bucketChanges() []change {
 	changes := []change{
 		{"PUT", "/bkt?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", nil},
 		{"PUT", "/bkt?object-lock", "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>", nil},
-		{"PUT", "/bkt?policy", `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::bkt/x"}]}`, nil},
+		{"PUT", "/bkt?policy",
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::bkt/x"}]}`, nil},
 		{"DELETE", "/bkt?policy", "", nil},
 		{"PUT", "/bkt?acl", "", []string{"X-Amz-Acl", "private"}},
 		{"PUT", "/bkt?ownershipControls", ownedBy, nil},
@@ -33,7 +34,8 @@ func bucketChanges() []change {
 		{"DELETE", "/bkt?publicAccessBlock", "", nil},
 		{"PUT", "/bkt?website", "<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument></WebsiteConfiguration>", nil},
 		{"DELETE", "/bkt?website", "", nil},
-		{"PUT", "/bkt?encryption", "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>", nil},
+		{"PUT", "/bkt?encryption",
+			"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>", nil},
 		{"DELETE", "/bkt?encryption", "", nil},
 	}
 	for _, s := range subresources {
@@ -100,7 +102,8 @@ func TestSettingsWrittenAtOnce(t *testing.T) {
 				atOnce(t, g, changes...)
 			}
 			for _, s := range subresources { // concurrent writes are there
-				atOnce(t, g[:1], change{"PUT", "/bkt?" + s.query, s.good, nil}, change{"PUT", "/bkt?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", nil})
+				atOnce(t, g[:1], change{"PUT", "/bkt?" + s.query, s.good, nil},
+					change{"PUT", "/bkt?versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>", nil})
 				if got := shown(g[1].Must(t, 200, "GET", "/bkt?"+s.query, nil)); got != s.good {
 					t.Errorf("%s is shown as %s", s.query, got)
 				}

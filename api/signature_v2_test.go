@@ -103,8 +103,10 @@ func TestVersion2Requests(t *testing.T) {
 			}
 			return res
 		}
-		do(200, "PUT", "/bkt/a%20key/%C3%BC%2B", "body", "Content-Type", "text/x", "x-amz-meta-colour", "light blue", "Cache-Control", "no-store", "x-amz-storage-class", "STANDARD_IA")
-		res := do(200, "GET", "/bkt/a%20key/%C3%BC%2B?response-content-disposition="+url.QueryEscape("attachment; filename=\"a&b.txt\"")+"&response-content-type=text%2Fy", "")
+		do(200, "PUT", "/bkt/a%20key/%C3%BC%2B", "body", "Content-Type", "text/x", "x-amz-meta-colour", "light blue",
+			"Cache-Control", "no-store", "x-amz-storage-class", "STANDARD_IA")
+		res := do(200, "GET",
+			"/bkt/a%20key/%C3%BC%2B?response-content-disposition="+url.QueryEscape("attachment; filename=\"a&b.txt\"")+"&response-content-type=text%2Fy", "")
 		if string(res.Body) != "body" || res.Header.Get("X-Amz-Meta-Colour") != "light blue" || res.Header.Get("X-Amz-Storage-Class") != "STANDARD_IA" ||
 			res.Header.Get("Content-Disposition") != `attachment; filename="a&b.txt"` || res.Header.Get("Content-Type") != "text/y" {
 			t.Errorf("place %d: %q %v", place, res.Body, res.Header)
@@ -119,7 +121,8 @@ func TestVersion2Requests(t *testing.T) {
 		do(200, "PUT", "/bkt/sha", "body", "X-Amz-Content-Sha256", sigv4.PayloadHash([]byte("body")))
 		upload := do(200, "POST", "/bkt/parts?uploads", "").Element("UploadId")
 		etag := do(200, "PUT", "/bkt/parts?partNumber=1&uploadId="+url.QueryEscape(upload), "part").Header.Get("Etag")
-		do(200, "POST", "/bkt/parts?uploadId="+url.QueryEscape(upload), "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+etag+"</ETag></Part></CompleteMultipartUpload>")
+		do(200, "POST", "/bkt/parts?uploadId="+url.QueryEscape(upload),
+			"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>"+etag+"</ETag></Part></CompleteMultipartUpload>")
 		do(200, "GET", "/bkt?prefix=a&max-keys=1&list-type=2", "")
 		do(200, "GET", "/bkt/?acl", "")
 		do(200, "GET", "/", "")
@@ -159,18 +162,19 @@ func TestVersion2URLsAreNarrow(t *testing.T) {
 	}
 	before := snapshot(t, g)
 	for name, r := range map[string]*http.Request{
-		"GET as HEAD":             edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.Method = "HEAD" }),
-		"GET as PUT":              edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.Method = "PUT" }),
-		"GET as DELETE":           edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.Method = "DELETE" }),
-		"another key":             edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.URL.Path = "/bkt/secret" }),
-		"a key in other letters":  edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.URL.RawPath, r.URL.Path = "/bkt/k%65y", "/bkt/key" }),
-		"the bucket":              edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.URL.Path = "/bkt" }),
-		"a host's bucket":         edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.Host = "bkt.s3.example.com" }),
-		"a copy source":           edited(signed("PUT", "/bkt/key"), func(r *http.Request) { r.Header.Set("X-Amz-Copy-Source", "bkt/secret") }),
-		"an ACL":                  edited(signed("PUT", "/bkt/key"), func(r *http.Request) { r.Header.Set("X-Amz-Acl", "public-read") }),
-		"an ACL in the URL":       edited(signed("PUT", "/bkt/key"), func(r *http.Request) { r.URL.RawQuery += "&x-amz-acl=public-read" }),
-		"a hoisted header":        edited(signed("PUT", "/bkt/key"), func(r *http.Request) { r.URL.RawQuery += "&X-AMZ-Meta-A=b" }),
-		"another hoisted value":   edited(signed("PUT", "/bkt/key", "X-Amz-Acl", "private"), func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "private", "public-read", 1) }),
+		"GET as HEAD":            edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.Method = "HEAD" }),
+		"GET as PUT":             edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.Method = "PUT" }),
+		"GET as DELETE":          edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.Method = "DELETE" }),
+		"another key":            edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.URL.Path = "/bkt/secret" }),
+		"a key in other letters": edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.URL.RawPath, r.URL.Path = "/bkt/k%65y", "/bkt/key" }),
+		"the bucket":             edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.URL.Path = "/bkt" }),
+		"a host's bucket":        edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.Host = "bkt.s3.example.com" }),
+		"a copy source":          edited(signed("PUT", "/bkt/key"), func(r *http.Request) { r.Header.Set("X-Amz-Copy-Source", "bkt/secret") }),
+		"an ACL":                 edited(signed("PUT", "/bkt/key"), func(r *http.Request) { r.Header.Set("X-Amz-Acl", "public-read") }),
+		"an ACL in the URL":      edited(signed("PUT", "/bkt/key"), func(r *http.Request) { r.URL.RawQuery += "&x-amz-acl=public-read" }),
+		"a hoisted header":       edited(signed("PUT", "/bkt/key"), func(r *http.Request) { r.URL.RawQuery += "&X-AMZ-Meta-A=b" }),
+		"another hoisted value": edited(signed("PUT", "/bkt/key", "X-Amz-Acl", "private"),
+			func(r *http.Request) { r.URL.RawQuery = strings.Replace(r.URL.RawQuery, "private", "public-read", 1) }),
 		"a content type":          edited(signed("PUT", "/bkt/key"), func(r *http.Request) { r.Header.Set("Content-Type", "text/html") }),
 		"a token":                 edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "t") }),
 		"an encoded sub-resource": edited(signed("GET", "/bkt/key"), func(r *http.Request) { r.URL.RawQuery += "&%61cl" }),

@@ -109,7 +109,8 @@ func TestTerraform(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{})
 	root := g.User(t, "tenant")
 	all, _ := accounts.ManagedPolicy("AdministratorAccess")
-	user, err := g.Engine.Accounts().CreateIdentity(t.Context(), accounts.Identity{Tenant: root.Tenant.ID, Kind: meta.IdentityUser, Name: "terraform", Attached: []meta.ID{all.ID}})
+	user, err := g.Engine.Accounts().CreateIdentity(t.Context(),
+		accounts.Identity{Tenant: root.Tenant.ID, Kind: meta.IdentityUser, Name: "terraform", Attached: []meta.ID{all.ID}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -98,11 +98,14 @@ func TestWebsite(t *testing.T) {
 	if again := visit(t, g, "GET", site, "/page.html", "If-None-Match", res.Header.Get("ETag")); again.Status != 304 {
 		t.Errorf("again: %d", again.Status)
 	}
-	if res := visit(t, g, "GET", site, "/none", "Range", "bytes=0-1"); res.Status != 403 || string(res.Body) != "so sorry" || res.Header.Get("X-Amz-Error-Code") != "AccessDenied" {
+	if res := visit(t, g, "GET", site, "/none", "Range", "bytes=0-1"); res.Status != 403 || string(res.Body) != "so sorry" ||
+		res.Header.Get("X-Amz-Error-Code") != "AccessDenied" {
 		t.Errorf("a range of nothing: %d %q", res.Status, res.Body)
 	}
 	// A sender who may list the bucket learns that the page is absent.
-	g.Must(t, 204, "PUT", "/bkt?policy", []byte(strings.NewReplacer(`"s3:GetObject"`, `["s3:GetObject","s3:ListBucket"]`, `"arn:aws:s3:::bkt/*"`, `["arn:aws:s3:::bkt","arn:aws:s3:::bkt/*"]`).Replace(everybodyReads)))
+	g.Must(t, 204, "PUT", "/bkt?policy",
+		[]byte(strings.NewReplacer(`"s3:GetObject"`, `["s3:GetObject","s3:ListBucket"]`, `"arn:aws:s3:::bkt/*"`,
+			`["arn:aws:s3:::bkt","arn:aws:s3:::bkt/*"]`).Replace(everybodyReads)))
 	if res := visit(t, g, "GET", site, "/none"); res.Status != 404 || string(res.Body) != "so sorry" {
 		t.Errorf("absent: %d %q", res.Status, res.Body)
 	}
@@ -112,7 +115,8 @@ func TestWebsiteErrors(t *testing.T) {
 	g := startSite(t, "<IndexDocument><Suffix>index.html</Suffix></IndexDocument>")
 	g.Must(t, 200, "PUT", "/plain", nil)
 	g.Must(t, 200, "PUT", "/secret", nil)
-	g.Must(t, 200, "PUT", "/secret?website", []byte("<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument><ErrorDocument><Key>e</Key></ErrorDocument></WebsiteConfiguration>"))
+	g.Must(t, 200, "PUT", "/secret?website",
+		[]byte("<WebsiteConfiguration><IndexDocument><Suffix>i</Suffix></IndexDocument><ErrorDocument><Key>e</Key></ErrorDocument></WebsiteConfiguration>"))
 	for _, key := range []string{"i", "e"} {
 		g.Must(t, 200, "PUT", "/secret/"+key, []byte("private"))
 	}
@@ -134,7 +138,8 @@ func TestWebsiteErrors(t *testing.T) {
 		r.Host, r.URL.Opaque = c.host, c.target
 		res := g.Send(t, r)
 		if res.Status != c.status || res.Header.Get("X-Amz-Error-Code") != c.code || !bytes.Contains(res.Body, []byte("<li>Code: "+c.code+"</li>")) ||
-			!strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || bytes.Contains(res.Body, []byte("<script>")) || bytes.Contains(res.Body, []byte("private")) {
+			!strings.HasPrefix(res.Header.Get("Content-Type"), "text/html") || bytes.Contains(res.Body, []byte("<script>")) ||
+			bytes.Contains(res.Body, []byte("private")) {
 			t.Errorf("%s %s%s: %d %s", c.method, c.host, c.target, res.Status, res.Body)
 		}
 	}

@@ -20,10 +20,13 @@ func TestWrongArgumentsAreNamed(t *testing.T) {
 		{"PUT", "/bkt?acl", []string{"X-Amz-Acl", "privat"}, "x-amz-acl", "privat", ""},
 		{"PUT", "/bkt/new", []string{"X-Amz-Acl", "privat"}, "x-amz-acl", "privat", ""},
 		{"PUT", "/bkt/k?acl", []string{"X-Amz-Acl", "<privat>"}, "x-amz-acl", "&lt;privat&gt;", ""},
-		{"PUT", "/bkt/new", []string{"X-Amz-Server-Side-Encryption", "AES"}, "x-amz-server-side-encryption", "AES", "The encryption method specified is not supported"},
-		{"PUT", "/bkt/new", []string{"X-Amz-Server-Side-Encryption", "aws:kms", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "yes"}, "x-amz-server-side-encryption-bucket-key-enabled", "yes", ""},
+		{"PUT", "/bkt/new", []string{"X-Amz-Server-Side-Encryption", "AES"}, "x-amz-server-side-encryption", "AES",
+			"The encryption method specified is not supported"},
+		{"PUT", "/bkt/new", []string{"X-Amz-Server-Side-Encryption", "aws:kms",
+			"X-Amz-Server-Side-Encryption-Bucket-Key-Enabled", "yes"}, "x-amz-server-side-encryption-bucket-key-enabled", "yes", ""},
 		{"PUT", "/bkt/new", []string{"X-Amz-Copy-Source", "bkt"}, "x-amz-copy-source", "", "Invalid copy source object key"},
-		{"PUT", "/bkt/new", []string{"X-Amz-Copy-Source", "/bkt/k", "X-Amz-Metadata-Directive", "KEEP"}, "x-amz-metadata-directive", "KEEP", "Unknown metadata directive."},
+		{"PUT", "/bkt/new", []string{"X-Amz-Copy-Source", "/bkt/k", "X-Amz-Metadata-Directive", "KEEP"},
+			"x-amz-metadata-directive", "KEEP", "Unknown metadata directive."},
 		{"GET", "/bkt?max-keys=x", nil, "max-keys", "x", "Provided max-keys not an integer or within integer range"},
 		{"GET", "/bkt?encoding-type=x", nil, "encoding-type", "x", "Invalid Encoding Method specified in Request"},
 		{"GET", "/bkt?list-type=2&continuation-token=%21", nil, "continuation-token", "!", "The continuation token provided is incorrect"},
@@ -48,7 +51,8 @@ func TestWrongArgumentsAreNamed(t *testing.T) {
 func TestRangesOfNothing(t *testing.T) {
 	g := start(t)
 	g.Must(t, 200, "PUT", "/bkt/k", nil)
-	for header, status := range map[string]int{"bytes=0-": 416, "bytes=0-0": 416, "bytes=5-9": 416, "bytes=-0": 416, "bytes=-1": 200, "bytes=-5": 200, "bytes=x": 200, "": 200} {
+	for header, status := range map[string]int{"bytes=0-": 416, "bytes=0-0": 416, "bytes=5-9": 416, "bytes=-0": 416,
+		"bytes=-1": 200, "bytes=-5": 200, "bytes=x": 200, "": 200} {
 		for _, method := range []string{"GET", "HEAD"} {
 			res := g.Do(t, g.Root, method, "/bkt/k", nil, "Range", header)
 			if res.Status != status || res.Header.Get("Content-Range") != "" || status == 200 && len(res.Body) > 0 {

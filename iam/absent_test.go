@@ -114,11 +114,13 @@ func TestProviderTags(t *testing.T) {
 	if a := g.root(t, "", "ListOpenIDConnectProviderTags", "OpenIDConnectProviderArn", arn); a.one("Key") != "c" {
 		t.Error(a.body)
 	}
-	if a := g.root(t, "", "GetOpenIDConnectProvider", "OpenIDConnectProviderArn", arn); a.one("Value") != "d" || !strings.Contains(a.body, "<member>"+strings.Repeat("0", 40)) {
+	if a := g.root(t, "", "GetOpenIDConnectProvider", "OpenIDConnectProviderArn", arn); a.one("Value") != "d" ||
+		!strings.Contains(a.body, "<member>"+strings.Repeat("0", 40)) {
 		t.Error(a.body)
 	}
 	for _, key := range []string{"", "a<b", "a\x00", strings.Repeat("ü", 129)} {
 		g.root(t, "ValidationError", "TagOpenIDConnectProvider", "OpenIDConnectProviderArn", arn, "Tags.member.1.Key", key, "Tags.member.1.Value", "d")
 	}
-	g.root(t, "", "TagOpenIDConnectProvider", "OpenIDConnectProviderArn", arn, "Tags.member.1.Key", strings.Repeat("ü", 128), "Tags.member.1.Value", "1 + 2=3 @_.:/-")
+	g.root(t, "", "TagOpenIDConnectProvider", "OpenIDConnectProviderArn", arn, "Tags.member.1.Key", strings.Repeat("ü", 128),
+		"Tags.member.1.Value", "1 + 2=3 @_.:/-")
 }

@@ -21,10 +21,12 @@ func newChain(t *testing.T, o gatewaytest.Options, roles ...string) *chain {
 	t.Helper()
 	c := &chain{rig: newRig(t, o)}
 	c.account = accounts.Account(c.tenant.Tenant.ID)
-	c.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
+	c.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
 	for _, role := range roles {
 		c.root(t, "", "CreateRole", "RoleName", role, "AssumeRolePolicyDocument", c.trust("sts:*"))
-		c.root(t, "", "PutRolePolicy", "RoleName", role, "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["sts:*","iam:ListUsers"],"Resource":"*"}}`)
+		c.root(t, "", "PutRolePolicy", "RoleName", role, "PolicyName", "p", "PolicyDocument",
+			`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["sts:*","iam:ListUsers"],"Resource":"*"}}`)
 	}
 	return c
 }
@@ -35,12 +37,14 @@ func (c *chain) trust(actions string, condition ...string) string {
 	if len(condition) > 0 {
 		more = `,"Condition":` + condition[0]
 	}
-	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + c.account + `"},"Action":["` + strings.ReplaceAll(actions, " ", `","`) + `"]` + more + `}}`
+	return `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + c.account + `"},"Action":["` + strings.ReplaceAll(actions, " ",
+		`","`) + `"]` + more + `}}`
 }
 
 func (c *chain) assume(t *testing.T, by accounts.Credential, code, role string, more ...string) accounts.Credential {
 	t.Helper()
-	return credentialOf(c.call(t, by, code, "AssumeRole", append([]string{"RoleArn", "arn:aws:iam::" + c.account + ":role/" + role, "RoleSessionName", "some"}, more...)...))
+	return credentialOf(c.call(t, by, code, "AssumeRole",
+		append([]string{"RoleArn", "arn:aws:iam::" + c.account + ":role/" + role, "RoleSessionName", "some"}, more...)...))
 }
 
 // onlyIf allows the role to list users under a condition.
@@ -64,7 +68,8 @@ func TestSourceIdentity(t *testing.T) {
 	c.call(t, ann, "", "ListUsers")
 	c.call(t, c.assume(t, c.cred, "", "one", "SourceIdentity", "bob"), "AccessDenied", "ListUsers")
 	c.call(t, c.assume(t, c.cred, "", "one"), "AccessDenied", "ListUsers")
-	if a := c.call(t, c.cred, "", "AssumeRole", "RoleArn", "arn:aws:iam::"+c.account+":role/one", "RoleSessionName", "some", "SourceIdentity", "ann"); a.one("SourceIdentity") != "ann" {
+	if a := c.call(t, c.cred, "", "AssumeRole", "RoleArn", "arn:aws:iam::"+c.account+":role/one", "RoleSessionName", "some",
+		"SourceIdentity", "ann"); a.one("SourceIdentity") != "ann" {
 		t.Error(a.body)
 	}
 
@@ -76,7 +81,8 @@ func TestSourceIdentity(t *testing.T) {
 	c.assume(t, ann, "AccessDenied", "two")
 	c.assume(t, c.cred, "AccessDenied", "two", "SourceIdentity", "ann")
 	c.assume(t, c.cred, "", "two")
-	c.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "two", "PolicyDocument", c.trust("sts:AssumeRole sts:SetSourceIdentity", `{"StringEquals":{"sts:SourceIdentity":"ann"}}`))
+	c.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "two", "PolicyDocument",
+		c.trust("sts:AssumeRole sts:SetSourceIdentity", `{"StringEquals":{"sts:SourceIdentity":"ann"}}`))
 	c.assume(t, ann, "", "two")
 	c.assume(t, c.cred, "AccessDenied", "two", "SourceIdentity", "bob")
 	c.assume(t, c.cred, "AccessDenied", "two")
@@ -114,7 +120,8 @@ func TestTransitiveTags(t *testing.T) {
 	c.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "three", "PolicyDocument", c.trust("sts:AssumeRole sts:SetSourceIdentity"))
 	c.assume(t, two, "AccessDenied", "three")
 	c.assume(t, c.cred, "", "three")
-	c.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "three", "PolicyDocument", c.trust("sts:AssumeRole sts:TagSession", `{"StringEquals":{"aws:RequestTag/team":"red"},"ForAllValues:StringEquals":{"sts:TransitiveTagKeys":["Team"]}}`))
+	c.root(t, "", "UpdateAssumeRolePolicy", "RoleName", "three", "PolicyDocument",
+		c.trust("sts:AssumeRole sts:TagSession", `{"StringEquals":{"aws:RequestTag/team":"red"},"ForAllValues:StringEquals":{"sts:TransitiveTagKeys":["Team"]}}`))
 	c.assume(t, two, "", "three")
 	c.assume(t, c.cred, "", "three", handOn...)
 	c.assume(t, c.cred, "AccessDenied", "three", append(handOn, "TransitiveTagKeys.member.2", "k")...)
@@ -126,12 +133,14 @@ func TestTransitiveTags(t *testing.T) {
 func TestPassedByProvider(t *testing.T) {
 	idp := newProvider(t)
 	c := newChain(t, gatewaytest.Options{ProviderKeys: iam.NewKeys(iam.KeysOptions{Client: idp.Client()})}, "two")
-	arn := c.root(t, "", "CreateOpenIDConnectProvider", "Url", idp.URL, "ClientIDList.member.1", "app", "Tags.member.1.Key", "owner", "Tags.member.1.Value", "ops").one("OpenIDConnectProviderArn")
+	arn := c.root(t, "", "CreateOpenIDConnectProvider", "Url", idp.URL, "ClientIDList.member.1", "app", "Tags.member.1.Key",
+		"owner", "Tags.member.1.Value", "ops").one("OpenIDConnectProviderArn")
 	if a := c.root(t, "", "GetOpenIDConnectProvider", "OpenIDConnectProviderArn", arn); a.one("Key") != "owner" || a.one("Value") != "ops" {
 		t.Errorf("tags of a provider: %s", a.body)
 	}
 	trust := func(actions string) string {
-		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"` + arn + `"},"Action":["` + strings.ReplaceAll(actions, " ", `","`) + `"]}]}`
+		return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"` + arn + `"},"Action":["` + strings.ReplaceAll(actions,
+			" ", `","`) + `"]}]}`
 	}
 	const all = "sts:AssumeRoleWithWebIdentity sts:TagSession sts:SetSourceIdentity"
 	role := c.root(t, "", "CreateRole", "RoleName", "ci", "AssumeRolePolicyDocument", trust(all)).one("Arn")
@@ -143,7 +152,8 @@ func TestPassedByProvider(t *testing.T) {
 		for i := 0; i+1 < len(claims); i += 2 {
 			body[claims[i].(string)] = claims[i+1]
 		}
-		a := post(t, c.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", idp.sign(t, "RS256", "rsa", body)))
+		a := post(t, c.Gateway, accounts.Credential{}, "",
+			form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", idp.sign(t, "RS256", "rsa", body)))
 		if got := a.one("Code"); got != code {
 			t.Errorf("%v: %d %s, want %q", claims, a.status, a.body, code)
 		}
@@ -185,7 +195,8 @@ func TestPassedByProvider(t *testing.T) {
 // A caller that may create but not tag creates nothing with tags.
 func TestTagsAtCreation(t *testing.T) {
 	c := newChain(t, gatewaytest.Options{})
-	c.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"},
+	c.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"},
 		{"Effect":"Deny","Action":"iam:Tag*","Resource":"*"}]}`)
 	for action, parameters := range map[string][]string{
 		"CreateUser":                  {"UserName", "made"},

@@ -101,7 +101,8 @@ func TestTagsOfSessions(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
 	g.root(t, "", "CreateUser", "UserName", "who")
-	g.root(t, "", "PutUserPolicy", "UserName", "who", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
+	g.root(t, "", "PutUserPolicy", "UserName", "who", "PolicyName", "p", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
 	who := credentialOf(g.root(t, "", "CreateAccessKey", "UserName", "who"))
 	g.root(t, "", "CreateRole", "RoleName", "tagged", "Tags.member.1.Key", "Team", "Tags.member.1.Value", "blue", "AssumeRolePolicyDocument",
 		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"`+account+`"},"Action":["sts:AssumeRole","sts:TagSession"]}}`)

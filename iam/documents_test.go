@@ -72,7 +72,8 @@ func TestPrincipalsExist(t *testing.T) {
 		}},
 		{"bucket policy", inPolicy(`{"Effect":"Allow","Principal":%s,"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}`)},
 		{"NotPrincipal", inPolicy(`{"Effect":"Deny","NotPrincipal":%s,"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}`)},
-		{"second statement", inPolicy(`{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"},{"Effect":"Deny","Principal":%s,"Action":"s3:PutObject","Resource":"arn:aws:s3:::bucket/*"}`)},
+		{"second statement",
+			inPolicy(`{"Effect":"Allow","Principal":{"AWS":"` + account + `"},"Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"},{"Effect":"Deny","Principal":%s,"Action":"s3:PutObject","Resource":"arn:aws:s3:::bucket/*"}`)},
 	}
 	for _, d := range documents {
 		for _, name := range there {
@@ -165,7 +166,8 @@ func TestNamesMadeAgain(t *testing.T) {
 			defer c.remove(second)
 			g.want(t, second, "GET", "/bucket/key", "AccessDenied")
 			g.call(t, second, "AccessDenied", "AssumeRole", target...)
-			if bucket, trust := shown(); strings.Contains(bucket+trust, c.arn) || !strings.Contains(bucket, `"`+id+c.suffix+`"`) || !strings.Contains(trust, `"`+id+c.suffix+`"`) {
+			if bucket, trust := shown(); strings.Contains(bucket+trust, c.arn) ||
+				!strings.Contains(bucket, `"`+id+c.suffix+`"`) || !strings.Contains(trust, `"`+id+c.suffix+`"`) {
 				t.Errorf("shown %s and %s, want %s", bucket, trust, id+c.suffix)
 			}
 		})
@@ -196,7 +198,8 @@ func TestTrustOfNobody(t *testing.T) {
 func TestPoliciesWithoutIDs(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
-	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
+	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
 	make := func(name string) accounts.Credential {
 		g.root(t, "", "CreateRole", "RoleName", name, "AssumeRolePolicyDocument", trusting(aws(account)))
 		return credentialOf(g.call(t, g.cred, "", "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/"+name, "RoleSessionName", "s1"))
@@ -250,7 +253,8 @@ func TestPoliciesWithoutIDs(t *testing.T) {
 func TestTrustOfSessionsWithoutIDs(t *testing.T) {
 	g := newRig(t, gatewaytest.Options{})
 	account := accounts.Account(g.tenant.Tenant.ID)
-	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
+	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"sts:*","Resource":"*"}}`)
 	g.root(t, "", "CreateRole", "RoleName", "app", "AssumeRolePolicyDocument", trusting(aws(account)))
 	g.root(t, "", "CreateRole", "RoleName", "target", "AssumeRolePolicyDocument", trusting(aws(account)))
 	_, err := g.Engine.Accounts().ChangeIdentity(t.Context(), g.tenant.Tenant.ID, meta.IdentityRole, "target", func(r *accounts.Identity) error {

@@ -48,8 +48,10 @@ func TestHostileParameters(t *testing.T) {
 		"PermissionsBoundary": policy, "RoleArn": role, "RoleSessionName": "some", "WebIdentityToken": "a.b.c", "TagKeys.member.N": "k", "Tags.member.N.Key": "k", "Tags.member.N.Value": "v",
 	}
 	texts := map[string]string{
-		"long": strings.Repeat("a", 200<<10), "zero bytes": strings.Repeat("\x00", 100), "not UTF-8": strings.Repeat("\xff", 100), "slashes": strings.Repeat("/", 4000),
-		"numbers": strings.Repeat("9", 100), "escapes": strings.Repeat("%", 100), "a line": "a\r\nb", "stars": strings.Repeat("*", 5000), "arn": "arn:" + strings.Repeat(":", 5000),
+		"long": strings.Repeat("a", 200<<10), "zero bytes": strings.Repeat("\x00", 100), "not UTF-8": strings.Repeat("\xff",
+			100), "slashes": strings.Repeat("/", 4000),
+		"numbers": strings.Repeat("9", 100), "escapes": strings.Repeat("%",
+			100), "a line": "a\r\nb", "stars": strings.Repeat("*", 5000), "arn": "arn:" + strings.Repeat(":", 5000),
 	}
 	documents := gatewaytest.HostileJSON(12 << 10)
 	for what, doc := range gatewaytest.HostileJSON(100 << 10) {
@@ -112,7 +114,8 @@ func TestHostileParameters(t *testing.T) {
 		return part([]byte(`{"alg":"RS256","kid":"k"}`)) + "." + part([]byte(claims)) + ".AAAA"
 	}
 	for what, doc := range gatewaytest.HostileJSON(12 << 10) {
-		a := post(t, g.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "some", "WebIdentityToken", token(doc)))
+		a := post(t, g.Gateway, accounts.Credential{}, "",
+			form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "some", "WebIdentityToken", token(doc)))
 		if a.one("Code") != "InvalidIdentityToken" {
 			t.Errorf("claims, %s: %d %.300s", what, a.status, a.body)
 		}

@@ -112,7 +112,8 @@ func TestUsers(t *testing.T) {
 	g.root(t, "ValidationError", "CreateUser", "UserName", strings.Repeat("a", 65))
 	g.root(t, "ValidationError", "CreateUser")
 	g.root(t, "ValidationError", "CreateUser", "UserName", "x", "Path", "eng")
-	g.root(t, "InvalidInput", "CreateUser", "UserName", "x", "Tags.member.1.Key", "A", "Tags.member.1.Value", "", "Tags.member.2.Key", "a", "Tags.member.2.Value", "")
+	g.root(t, "InvalidInput", "CreateUser", "UserName", "x", "Tags.member.1.Key", "A", "Tags.member.1.Value", "",
+		"Tags.member.2.Key", "a", "Tags.member.2.Value", "")
 	g.root(t, "NoSuchEntity", "GetUser", "UserName", "nobody")
 	if a := g.root(t, "", "GetUser", "UserName", "Ann"); a.one("UserName") != "ann" || a.one("Value") != "a b" {
 		t.Errorf("got: %s", a.body)
@@ -263,7 +264,8 @@ func TestManagedPolicies(t *testing.T) {
 	g.root(t, "", "SetDefaultPolicyVersion", "PolicyArn", arn, "VersionId", "v2")
 	g.want(t, g.cred, "GET", "/bucket/key", "AccessDenied")
 	g.root(t, "DeleteConflict", "DeletePolicyVersion", "PolicyArn", arn, "VersionId", "v2")
-	if a := g.root(t, "", "GetPolicyVersion", "PolicyArn", arn, "VersionId", "v1"); a.one("Document") != strings.ReplaceAll(url.QueryEscape(readOnly), "+", "%20") {
+	if a := g.root(t, "", "GetPolicyVersion", "PolicyArn", arn, "VersionId",
+		"v1"); a.one("Document") != strings.ReplaceAll(url.QueryEscape(readOnly), "+", "%20") {
 		t.Error(a.body)
 	}
 	for range 3 {
@@ -337,7 +339,8 @@ func TestRoles(t *testing.T) {
 		return credentialOf(g.call(t, c, code, "AssumeRole", append([]string{"RoleArn", role, "RoleSessionName", "me"}, more...)...))
 	}
 	s := assume(g.cred, "")
-	if a := g.call(t, s, "", "GetCallerIdentity"); a.one("Arn") != "arn:aws:sts::"+account+":assumed-role/reader/me" || !strings.HasSuffix(a.one("UserId"), ":me") {
+	if a := g.call(t, s, "", "GetCallerIdentity"); a.one("Arn") != "arn:aws:sts::"+account+":assumed-role/reader/me" ||
+		!strings.HasSuffix(a.one("UserId"), ":me") {
 		t.Error(a.body)
 	}
 	g.want(t, s, "GET", "/bucket/key", "")
@@ -460,7 +463,8 @@ func TestAccount(t *testing.T) {
 		}
 	}
 	for i, key := range keys {
-		want := map[string]string{"Users": "1", "UsersQuota": "5000", "GroupsQuota": "300", "RolesQuota": "1000", "Policies": "1", "PoliciesQuota": "1500", "PolicyVersionsInUse": "1",
+		want := map[string]string{"Users": "1", "UsersQuota": "5000", "GroupsQuota": "300", "RolesQuota": "1000",
+			"Policies": "1", "PoliciesQuota": "1500", "PolicyVersionsInUse": "1",
 			"AccountAccessKeysPresent": "1", "PolicySizeQuota": "6144", "RolePolicySizeQuota": "10240", "AssumeRolePolicySizeQuota": "2048", "MFADevices": "0"}[key]
 		if want != "" && values[i] != want {
 			t.Errorf("%s is %s, want %s", key, values[i], want)

@@ -67,7 +67,8 @@ func TestProviderWaits(t *testing.T) {
 	now := time.Now()
 	token := idp.sign(t, "RS256", "rsa", map[string]any{"iss": idp.URL, "sub": "x", "aud": "app", "exp": now.Add(time.Hour).Unix(), "iat": now.Unix()})
 	assume := func() answer {
-		return post(t, g.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
+		return post(t, g.Gateway, accounts.Credential{}, "",
+			form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
 	}
 	var all sync.WaitGroup
 	var once sync.Once

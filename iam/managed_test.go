@@ -45,7 +45,8 @@ func TestManagedByAWS(t *testing.T) {
 	for _, m := range managedNames {
 		arn := "arn:aws:iam::aws:policy/" + m.name
 		a := g.root(t, "", "GetPolicy", "PolicyArn", arn)
-		if a.one("Arn") != arn || a.one("PolicyName") != m.name || a.one("DefaultVersionId") != "v1" || a.one("AttachmentCount") != "0" || a.one("IsAttachable") != "true" || a.one("Description") == "" {
+		if a.one("Arn") != arn || a.one("PolicyName") != m.name || a.one("DefaultVersionId") != "v1" ||
+			a.one("AttachmentCount") != "0" || a.one("IsAttachable") != "true" || a.one("Description") == "" {
 			t.Errorf("%s: %s", m.name, a.body)
 		}
 		text, err := url.PathUnescape(g.root(t, "", "GetPolicyVersion", "PolicyArn", arn, "VersionId", "v1").one("Document"))
@@ -84,7 +85,8 @@ func TestManagedByAWS(t *testing.T) {
 		}
 		g.want(t, g.cred, "PUT", "/bucket/key", code(m.write))
 		g.root(t, "", "DeleteUserPermissionsBoundary", "UserName", "dev")
-		session := credentialOf(g.call(t, g.cred, "", "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/dev", "RoleSessionName", "me", "PolicyArns.member.1.arn", arn))
+		session := credentialOf(g.call(t, g.cred, "", "AssumeRole", "RoleArn", "arn:aws:iam::"+account+":role/dev",
+			"RoleSessionName", "me", "PolicyArns.member.1.arn", arn))
 		g.want(t, session, "GET", "/bucket/key", code(m.read))
 		g.want(t, session, "PUT", "/bucket/key", code(m.write))
 		g.root(t, "", "DetachUserPolicy", "UserName", "dev", "PolicyArn", "arn:aws:iam::aws:policy/AdministratorAccess")
@@ -104,7 +106,8 @@ func TestManagedByAWS(t *testing.T) {
 			g.call(t, who, "", "ListPolicyTags", "PolicyArn", arn)
 		}
 	}
-	for _, arn := range []string{"arn:aws:iam::aws:policy/None", "arn:aws:iam::aws:policy/", "arn:aws:iam::aws:policy/job-function/AdministratorAccess", "arn:aws:iam::aws:policy/administratoraccess",
+	for _, arn := range []string{"arn:aws:iam::aws:policy/None", "arn:aws:iam::aws:policy/",
+		"arn:aws:iam::aws:policy/job-function/AdministratorAccess", "arn:aws:iam::aws:policy/administratoraccess",
 		"arn:aws:iam::" + account + ":policy/AdministratorAccess"} {
 		for _, action := range []string{"GetPolicy", "AttachUserPolicy", "PutUserPermissionsBoundary", "ListEntitiesForPolicy"} {
 			g.root(t, "NoSuchEntity", action, honoured(action, "UserName", "dev", "PolicyArn", arn, "PermissionsBoundary", arn)...)
@@ -188,7 +191,8 @@ func TestPolicyLists(t *testing.T) {
 			g.root(t, "ValidationError", c.action, append(slices.Clone(c.parameters), bad...)...)
 		}
 	}
-	for _, bad := range [][]string{{"Scope", "aws"}, {"PathPrefix", "a"}, {"PathPrefix", "/ä"}, {"PolicyUsageFilter", "x"}, {"PathPrefix", "/" + strings.Repeat("a", 512)}} {
+	for _, bad := range [][]string{{"Scope", "aws"}, {"PathPrefix", "a"}, {"PathPrefix", "/ä"}, {"PolicyUsageFilter", "x"},
+		{"PathPrefix", "/" + strings.Repeat("a", 512)}} {
 		g.root(t, "ValidationError", "ListPolicies", bad...)
 	}
 	g.root(t, "ValidationError", "ListEntitiesForPolicy", "PolicyArn", own[0], "EntityFilter", "user")

@@ -46,8 +46,10 @@ func TestMemoryOfSessionTokens(t *testing.T) {
 	for u := range users {
 		user := accounts.Identity{Tenant: tenant, Kind: meta.IdentityUser, Name: fmt.Sprint("user", u)}
 		for p := range accounts.MaxAttached {
-			policy, err := g.Engine.Accounts().CreateIdentity(t.Context(), accounts.Identity{Tenant: tenant, Kind: meta.IdentityPolicy, Name: fmt.Sprint("policy", u, "-", p),
-				Policy: &accounts.PolicyFacts{Versions: []accounts.PolicyVersion{{Number: 1, Document: largest(access.MaxIdentityPolicyBytes, 1000*u+p)}}, Default: 1, Next: 2}})
+			policy, err := g.Engine.Accounts().CreateIdentity(t.Context(),
+				accounts.Identity{Tenant: tenant, Kind: meta.IdentityPolicy, Name: fmt.Sprint("policy", u, "-", p),
+					Policy: &accounts.PolicyFacts{Versions: []accounts.PolicyVersion{{Number: 1,
+						Document: largest(access.MaxIdentityPolicyBytes, 1000*u+p)}}, Default: 1, Next: 2}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -60,7 +62,8 @@ func TestMemoryOfSessionTokens(t *testing.T) {
 		all = append(all, user)
 	}
 	session := func(i int) accounts.Credential {
-		c, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: tenant, Holder: all[i%users].ID, Kind: meta.IdentityUser, Expires: time.Now().Add(time.Hour),
+		c, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: tenant, Holder: all[i%users].ID,
+			Kind: meta.IdentityUser, Expires: time.Now().Add(time.Hour),
 			Policies: []accounts.PolicyText{{Name: "session policy", Document: largest(2048, i)}}, Tags: map[string]string{"n": fmt.Sprint(i)}})
 		if err != nil {
 			t.Fatal(err)

@@ -190,7 +190,8 @@ func TestListsAreFiltered(t *testing.T) {
 	for kind, name := range map[string]string{"User": "u0", "Group": "g0", "Role": "r0"} {
 		for n := range 3 {
 			g.root(t, "", "Attach"+kind+"Policy", kind+"Name", name, "PolicyArn", arn(n))
-			g.root(t, "", "Put"+kind+"Policy", kind+"Name", name, "PolicyName", fmt.Sprint("i", n), "PolicyDocument", strings.Replace(readOnly, "s3:GetObject", "s3:Get*", 1))
+			g.root(t, "", "Put"+kind+"Policy", kind+"Name", name, "PolicyName", fmt.Sprint("i", n), "PolicyDocument",
+				strings.Replace(readOnly, "s3:GetObject", "s3:Get*", 1))
 		}
 	}
 	for n := range 3 {
@@ -306,7 +307,8 @@ func TestListsAreFiltered(t *testing.T) {
 			t.Errorf("%s is not tried", action)
 		}
 	}
-	for _, bad := range [][3]string{{"ListPolicies", "Scope", "local"}, {"ListPolicies", "OnlyAttached", "True"}, {"ListPolicies", "PolicyUsageFilter", "x"}, {"ListEntitiesForPolicy", "EntityFilter", "user"}, {"ListEntitiesForPolicy", "PolicyUsageFilter", "x"}} {
+	for _, bad := range [][3]string{{"ListPolicies", "Scope", "local"}, {"ListPolicies", "OnlyAttached", "True"},
+		{"ListPolicies", "PolicyUsageFilter", "x"}, {"ListEntitiesForPolicy", "EntityFilter", "user"}, {"ListEntitiesForPolicy", "PolicyUsageFilter", "x"}} {
 		g.root(t, "ValidationError", bad[0], honoured(bad[0], "PolicyArn", p0, bad[1], bad[2])...)
 	}
 	g.root(t, "ValidationError", "CreatePolicyVersion", "PolicyArn", p0, "PolicyDocument", readOnly, "SetAsDefault", "yes")

@@ -240,7 +240,8 @@ func TestRevocationOnAnotherGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	back()
-	session, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: g.tenant.Tenant.ID, Holder: g.user.ID, Kind: meta.IdentityUser, Expires: time.Now().Add(time.Hour)})
+	session, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: g.tenant.Tenant.ID, Holder: g.user.ID,
+		Kind: meta.IdentityUser, Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,8 @@ func TestEveryActionRefusesStrangers(t *testing.T) {
 			case "GetCallerIdentity", "AssumeRole", "GetSessionToken":
 				service = "sts"
 			}
-			a := post(t, g.Gateway, c.cred, service, form("Action", action, "UserName", "dev", "GroupName", "g", "RoleName", "r", "PolicyName", "p", "PolicyDocument", readOnly))
+			a := post(t, g.Gateway, c.cred, service,
+				form("Action", action, "UserName", "dev", "GroupName", "g", "RoleName", "r", "PolicyName", "p", "PolicyDocument", readOnly))
 			if a.one("Code") != c.code {
 				t.Errorf("%s, %s: %d %s, want %s", action, name, a.status, a.body, c.code)
 			}

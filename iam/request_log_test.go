@@ -63,7 +63,8 @@ func TestRequestLog(t *testing.T) {
 	account := accounts.Account(g.tenant.Tenant.ID)
 	wrong, unknown := g.tenant, accounts.Credential{AccessKey: "SGSOMEBODYSSECRETVALUE", SecretKey: g.tenant.SecretKey}
 	wrong.SecretKey = g.cred.SecretKey
-	token, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: g.tenant.Tenant.ID, Holder: g.user.ID, Kind: g.user.Kind, Expires: time.Now().Add(time.Hour)})
+	token, err := g.Engine.Accounts().NewSession(accounts.Session{Tenant: g.tenant.Tenant.ID, Holder: g.user.ID,
+		Kind: g.user.Kind, Expires: time.Now().Add(time.Hour)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,8 @@ func TestRequestLog(t *testing.T) {
 			"an unknown key": {unknown, "unproven", ""},
 			"nobody":         {accounts.Credential{}, "anonymous", ""},
 		} {
-			a := post(t, g.Gateway, c.cred, service, form("Action", action, "UserName", "nobody", "GroupName", "g", "RoleName", "r", "PolicyName", "p", "PolicyDocument", "none"))
+			a := post(t, g.Gateway, c.cred, service,
+				form("Action", action, "UserName", "nobody", "GroupName", "g", "RoleName", "r", "PolicyName", "p", "PolicyDocument", "none"))
 			want := map[string]any{"msg": "request", "api": service, "action": service + ":" + action, "method": "POST", "principal": c.principal,
 				"access_key": c.accessKey, "status": float64(a.status), "code": a.one("Code"), "source": "127.0.0.1"}
 			if a.status == 403 {

@@ -95,7 +95,8 @@ func TestWebIdentity(t *testing.T) {
 	var log logged
 	g := newRig(t, gatewaytest.Options{Log: log.logger(), ProviderKeys: iam.NewKeys(iam.KeysOptions{Client: idp.Client()})})
 	account, host := accounts.Account(g.tenant.Tenant.ID), strings.TrimPrefix(idp.URL, "https://")
-	arn := g.root(t, "", "CreateOpenIDConnectProvider", "Url", idp.URL, "ClientIDList.member.1", "app", "ThumbprintList.member.1", strings.Repeat("a", 40)).one("OpenIDConnectProviderArn")
+	arn := g.root(t, "", "CreateOpenIDConnectProvider", "Url", idp.URL, "ClientIDList.member.1", "app",
+		"ThumbprintList.member.1", strings.Repeat("a", 40)).one("OpenIDConnectProviderArn")
 	g.root(t, "EntityAlreadyExists", "CreateOpenIDConnectProvider", "Url", idp.URL)
 	g.root(t, "InvalidInput", "CreateOpenIDConnectProvider", "Url", strings.Replace(idp.URL, "https", "http", 1))
 	if a := g.root(t, "", "ListOpenIDConnectProviders"); a.one("Arn") != arn {
@@ -184,7 +185,8 @@ func TestWebIdentityTellsNoRoles(t *testing.T) {
 	host := strings.TrimPrefix(idp.URL, "https://")
 	there := g.root(t, "", "CreateRole", "RoleName", "ci", "AssumeRolePolicyDocument", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
 		"Principal":{"Federated":"`+arn+`"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{"`+host+`:sub":"ours"}}}]}`).one("Arn")
-	places := map[string]string{"there": there, "another role": strings.Replace(there, "role/ci", "role/cd", 1), "another path": strings.Replace(there, "role/ci", "role/x/ci", 1)}
+	places := map[string]string{"there": there, "another role": strings.Replace(there, "role/ci", "role/cd", 1),
+		"another path": strings.Replace(there, "role/ci", "role/x/ci", 1)}
 	elsewhere := strings.Replace(there, accounts.Account(g.tenant.Tenant.ID), "999999999999", 1)
 	now := time.Now()
 	claims := func(issuer string, more ...any) map[string]any {
@@ -206,7 +208,8 @@ func TestWebIdentityTellsNoRoles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			told := func(role string) string {
-				a := post(t, g.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
+				a := post(t, g.Gateway, accounts.Credential{}, "",
+					form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
 				if a.status == 200 {
 					t.Fatalf("%s: %s", role, a.body)
 				}
@@ -236,8 +239,10 @@ func TestPrivateProviders(t *testing.T) {
 	arn := g.root(t, "", "CreateOpenIDConnectProvider", "Url", idp.URL, "ClientIDList.member.1", "app").one("OpenIDConnectProviderArn")
 	role := g.root(t, "", "CreateRole", "RoleName", "ci", "AssumeRolePolicyDocument",
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Federated":"`+arn+`"},"Action":"sts:AssumeRoleWithWebIdentity"}]}`).one("Arn")
-	token := idp.sign(t, "RS256", "rsa", map[string]any{"iss": idp.URL, "sub": "s", "aud": "app", "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix()})
-	a := post(t, g.Gateway, accounts.Credential{}, "", form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
+	token := idp.sign(t, "RS256", "rsa",
+		map[string]any{"iss": idp.URL, "sub": "s", "aud": "app", "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix()})
+	a := post(t, g.Gateway, accounts.Credential{}, "",
+		form("Action", "AssumeRoleWithWebIdentity", "RoleArn", role, "RoleSessionName", "run", "WebIdentityToken", token))
 	if a.one("Code") != "IDPCommunicationError" || asked || strings.Contains(a.body, "127.0.0.1") {
 		t.Errorf("%v: %d %s", asked, a.status, a.body)
 	}

@@ -205,7 +205,8 @@ func TestStatusSpeaks(t *testing.T) {
 		{"HTTP/1.1 503 Busy\r\nConnection: close\r\n\r\n" + strings.Repeat("<a>", 1000), 503, ""},
 		{"HTTP/1.1 502 Bad\r\nConnection: close\r\n\r\n<!DOCTYPE html><html>", 502, ""},
 		{"HTTP/1.1 307 Go\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", 307, ""},
-		{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n <?xml version=\"1.0\"?>\n<Error><Code>A</Code></Error>", 500, " <?xml version=\"1.0\"?>\n<Error><Code>A</Code></Error>"},
+		{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n <?xml version=\"1.0\"?>\n<Error><Code>A</Code></Error>", 500,
+			" <?xml version=\"1.0\"?>\n<Error><Code>A</Code></Error>"},
 		{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Error xmlns=\"a\"/>", 500, "<Error xmlns=\"a\"/>"},
 		{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<Errors/>", 200, "<Errors/>"},
 		{"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n<DeleteResult><Error/></DeleteResult>", 200, "<DeleteResult><Error/></DeleteResult>"},
@@ -251,7 +252,8 @@ func TestCookies(t *testing.T) {
 func FuzzModest(f *testing.F) {
 	for _, seed := range []string{
 		"", "<a/>", `<a b="c>" d='"'><!-- <x> --><![CDATA[<y>]]><?pi <z> ?></a>`, `[{"a":"\"[{"},[[]]]`, "<a><b></a>", "\ufeff<a/>", "<a b=c>", "<a / b='>'/>",
-		"<!-->-->" + strings.Repeat("<a>", 40), "<?xml?><a/>", strings.Repeat("<a>", 40), "<a <b/>", "<a/ >", "</a><a>", "<a b='/'>" + strings.Repeat("<a b='/'>", 40),
+		"<!-->-->" + strings.Repeat("<a>", 40), "<?xml?><a/>", strings.Repeat("<a>",
+			40), "<a <b/>", "<a/ >", "</a><a>", "<a b='/'>" + strings.Repeat("<a b='/'>", 40),
 	} {
 		f.Add([]byte(seed))
 	}

@@ -86,7 +86,8 @@ func TestFaultsOfTLS(t *testing.T) {
 			}
 		}, pool, small, "handshake timeout"},
 		"an endless handshake": {func(c net.Conn) { endless(c, "", "\x16\x03\x03\x00\x04\x00\x00\x00\x00") }, pool, small, "tls"},
-		"another protocol":     {func(c net.Conn) { io.WriteString(c, ok+"Content-Length: 0\r\n\r\n"); time.Sleep(budget) }, pool, small, "HTTP response to HTTPS client"},
+		"another protocol": {func(c net.Conn) { io.WriteString(c, ok+"Content-Length: 0\r\n\r\n"); time.Sleep(budget) },
+			pool, small, "HTTP response to HTTPS client"},
 		"hanging up":           {func(c net.Conn) {}, pool, small, ""}, // an end or a reset
 		"an unknown authority": {over(good, hear), nobody, small, "certificate"},
 		"an old version":       {over(&tls.Config{Certificates: good.Certificates, MaxVersion: tls.VersionTLS11}, hear), pool, small, "protocol version"},

@@ -20,7 +20,8 @@ func (d draw) pick(of ...string) string { return of[d.IntN(len(of))] }
 
 // text is any text that may be in a field.
 func (d draw) text() string {
-	return d.pick("", "", "plain", "with spaces", "a=b", `"quoted"`, `back\slash`, "line\nbreak", "\x1b[31m", "größe", "\xff\xfe", "\u2028", "<html>&", strings.Repeat("x", 2*MaxText), "~", "\x7f")
+	return d.pick("", "", "plain", "with spaces", "a=b", `"quoted"`, `back\slash`, "line\nbreak", "\x1b[31m", "größe",
+		"\xff\xfe", "\u2028", "<html>&", strings.Repeat("x", 2*MaxText), "~", "\x7f")
 }
 
 func (d draw) line() *Line {

@@ -88,7 +88,8 @@ func TestRefusedHeaderForm(t *testing.T) {
 	}{
 		{"SigV2", func(r *http.Request) { r.Header.Set("Authorization", "AWS AKID:c2ln") }, s3err.InvalidRequest, "Please use AWS4-HMAC-SHA256.", nil},
 		{"SigV4A", func(r *http.Request) { replaceAuth(r, algorithm, algorithmA) }, s3err.InvalidRequest, "Please use AWS4-HMAC-SHA256.", nil},
-		{"basic", func(r *http.Request) { r.Header.Set("Authorization", "Basic YTpi") }, argument, "Unsupported Authorization Type", []string{"ArgumentName=Authorization"}},
+		{"basic", func(r *http.Request) { r.Header.Set("Authorization", "Basic YTpi") }, argument,
+			"Unsupported Authorization Type", []string{"ArgumentName=Authorization"}},
 		{"empty", func(r *http.Request) { r.Header.Set("Authorization", "") }, argument, "one and only one ' '", nil},
 		{"twice", func(r *http.Request) { r.Header.Add("Authorization", r.Header.Get("Authorization")) }, argument, "Only one auth mechanism", nil},
 		{"no signature", func(r *http.Request) { replaceAuth(r, ", Signature=", ", Sig=") }, malformed, "three components", nil},
@@ -101,16 +102,19 @@ func TestRefusedHeaderForm(t *testing.T) {
 		{"empty access key", func(r *http.Request) { replaceAuth(r, exampleKey, "") }, malformed, "non-empty Access Key", nil},
 		{"date form", func(r *http.Request) { replaceAuth(r, "20130524/", "2013-05-24/") }, malformed, `"yyyyMMdd"`, nil},
 		{"other date", func(r *http.Request) { replaceAuth(r, "20130524/", "20130525/") }, malformed, "not the same as X-Amz-Date", nil},
-		{"region", func(r *http.Request) { replaceAuth(r, "us-east-1", "eu-west-1") }, malformed, "the region 'eu-west-1' is wrong; expecting 'us-east-1'", []string{"Region=us-east-1"}},
+		{"region", func(r *http.Request) { replaceAuth(r, "us-east-1", "eu-west-1") }, malformed,
+			"the region 'eu-west-1' is wrong; expecting 'us-east-1'", []string{"Region=us-east-1"}},
 		{"service", func(r *http.Request) { replaceAuth(r, "/s3/", "/ec2/") }, malformed, `incorrect service "ec2". This endpoint belongs to "s3".`, nil},
 		{"terminator", func(r *http.Request) { replaceAuth(r, "aws4_request", "aws5_request") }, malformed, `incorrect terminal "aws5_request"`, nil},
 		{"no date", func(r *http.Request) { r.Header.Del("X-Amz-Date") }, s3err.AccessDenied, "Date or x-amz-date", nil},
 		{"two dates", func(r *http.Request) { r.Header.Add("X-Amz-Date", "20130524T000000Z") }, s3err.AccessDenied, "Date or x-amz-date", nil},
 		{"bad date", func(r *http.Request) { r.Header.Set("X-Amz-Date", "today") }, s3err.AccessDenied, "Date or x-amz-date", nil},
-		{"token", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", exampleToken) }, s3err.AccessDenied, "not signed", []string{"HeadersNotSigned=x-amz-security-token"}},
+		{"token", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", exampleToken) }, s3err.AccessDenied,
+			"not signed", []string{"HeadersNotSigned=x-amz-security-token"}},
 		{"two tokens", func(r *http.Request) { r.Header["X-Amz-Security-Token"] = []string{exampleToken, exampleToken} }, s3err.InvalidToken, "", nil},
 		{"empty token", func(r *http.Request) { r.Header.Set("X-Amz-Security-Token", "") }, s3err.InvalidToken, "", nil},
-		{"no payload hash", func(r *http.Request) { r.Header.Del("X-Amz-Content-Sha256") }, s3err.InvalidRequest, "Missing required header for this request: x-amz-content-sha256", nil},
+		{"no payload hash", func(r *http.Request) { r.Header.Del("X-Amz-Content-Sha256") }, s3err.InvalidRequest,
+			"Missing required header for this request: x-amz-content-sha256", nil},
 		{"bad payload hash", func(r *http.Request) {
 			r.Header.Set("X-Amz-Content-Sha256", "STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD")
 		}, argument, "x-amz-content-sha256 must be", []string{"ArgumentName=x-amz-content-sha256"}},
@@ -120,13 +124,15 @@ func TestRefusedHeaderForm(t *testing.T) {
 			r.Header.Set("X-Amz-Copy-Source", "/other/key")
 			r.Header.Set("x-amz-acl", "public-read")
 		}, s3err.AccessDenied, "There were headers present in the request which were not signed", []string{"HeadersNotSigned=x-amz-acl, x-amz-copy-source"}},
-		{"host not signed", func(r *http.Request) { replaceAuth(r, "SignedHeaders=host;", "SignedHeaders=") }, s3err.AccessDenied, "not signed", []string{"HeadersNotSigned=host"}},
+		{"host not signed", func(r *http.Request) { replaceAuth(r, "SignedHeaders=host;", "SignedHeaders=") },
+			s3err.AccessDenied, "not signed", []string{"HeadersNotSigned=host"}},
 		{"capital among signed headers", func(r *http.Request) { replaceAuth(r, "SignedHeaders=host;", "SignedHeaders=Host;") }, malformed, "lower case", nil},
 		{"signed header twice", func(r *http.Request) { replaceAuth(r, "SignedHeaders=host;", "SignedHeaders=host;host;") }, argument, "twice", nil},
 		{"signed headers without end", func(r *http.Request) {
 			replaceAuth(r, "SignedHeaders=", "SignedHeaders="+strings.Repeat("a;", MaxSignedHeaders))
 		}, malformed, "SignedHeaders", nil},
-		{"unknown access key", func(r *http.Request) { replaceAuth(r, exampleKey, "AKIAUNKNOWN") }, s3err.InvalidAccessKeyID, "", []string{"AWSAccessKeyId=AKIAUNKNOWN"}},
+		{"unknown access key", func(r *http.Request) { replaceAuth(r, exampleKey, "AKIAUNKNOWN") }, s3err.InvalidAccessKeyID,
+			"", []string{"AWSAccessKeyId=AKIAUNKNOWN"}},
 		{"long access key", func(r *http.Request) { replaceAuth(r, exampleKey, strings.Repeat("A", 200)) }, s3err.InvalidAccessKeyID, "", nil},
 		{"another method", func(r *http.Request) { r.Method = "DELETE" }, s3err.SignatureDoesNotMatch, "", []string{"AWSAccessKeyId=" + exampleKey}},
 	} {
@@ -176,7 +182,8 @@ func TestRefusedQueryForm(t *testing.T) {
 		{"token added", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Security-Token=" + exampleToken, s3err.SignatureDoesNotMatch, "", nil},
 		{"two tokens", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Security-Token=a&X-Amz-Security-Token=b", s3err.InvalidToken, "", nil},
 		{"SigV2 too", "X-Amz-Expires=60", "X-Amz-Expires=60&Signature=s", s3err.InvalidArgument, "Only one auth mechanism", nil},
-		{"chunked", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Content-Sha256=STREAMING-UNSIGNED-PAYLOAD-TRAILER", s3err.InvalidRequest, "x-amz-content-sha256", nil},
+		{"chunked", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Content-Sha256=STREAMING-UNSIGNED-PAYLOAD-TRAILER",
+			s3err.InvalidRequest, "x-amz-content-sha256", nil},
 		{"payload hash", "X-Amz-Expires=60", "X-Amz-Expires=60&X-Amz-Content-Sha256=nonsense", s3err.InvalidArgument, "x-amz-content-sha256", nil},
 		{"no host", "SignedHeaders=host", "SignedHeaders=range", s3err.AccessDenied, "not signed", []string{"HeadersNotSigned=host"}},
 		{"another version", "versionId=null", "versionId=x", s3err.SignatureDoesNotMatch, "", nil},
@@ -333,7 +340,8 @@ func TestRegions(t *testing.T) {
 	refused(t, err, s3err.AuthorizationHeaderMalformed, "region")
 	v = exampleVerifier()
 	v.Regions = []string{"mars-1", "mars-2"}
-	for region, ok := range map[string]bool{"us-east-1": true, "mars-1": true, "mars-2": true, "mars-3": false, "": false, "mars-1,mars-2": false, "MARS-1": false} {
+	for region, ok := range map[string]bool{"us-east-1": true, "mars-1": true, "mars-2": true, "mars-3": false, "": false,
+		"mars-1,mars-2": false, "MARS-1": false} {
 		if _, err := verifyArrived(v, signedGet(t, region, "s3", exampleTime, nil)); (err == nil) != ok {
 			t.Errorf("region %q: %v", region, err)
 		}

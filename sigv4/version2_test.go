@@ -56,9 +56,11 @@ func auth2(signature string) string { return "Authorization: AWS " + exampleKey 
 func TestDocumentedExamples2(t *testing.T) {
 	const host, date = "johnsmith.s3.amazonaws.com", "Date: Tue, 27 Mar 2007 "
 	for name, r := range map[string]*http.Request{
-		"GET":         arrived("GET", host, "/photos/puppy.jpg", date+"19:36:42 +0000", auth2("bWq2s1WEIj+Ydj0vQ697zp+IXMU=")),
-		"PUT":         arrived("PUT", host, "/photos/puppy.jpg", "Content-Type: image/jpeg", "Content-Length: 94328", date+"21:15:45 +0000", auth2("MyyxeRY7whkBe+bq8fHCL/2kKUg=")),
-		"List":        arrived("GET", host, "/?prefix=photos&max-keys=50&marker=puppy", "User-Agent: Mozilla/5.0", date+"19:42:41 +0000", auth2("htDYFYduRNen8P9ZfE/s9SuKy0U=")),
+		"GET": arrived("GET", host, "/photos/puppy.jpg", date+"19:36:42 +0000", auth2("bWq2s1WEIj+Ydj0vQ697zp+IXMU=")),
+		"PUT": arrived("PUT", host, "/photos/puppy.jpg", "Content-Type: image/jpeg", "Content-Length: 94328",
+			date+"21:15:45 +0000", auth2("MyyxeRY7whkBe+bq8fHCL/2kKUg=")),
+		"List": arrived("GET", host, "/?prefix=photos&max-keys=50&marker=puppy", "User-Agent: Mozilla/5.0",
+			date+"19:42:41 +0000", auth2("htDYFYduRNen8P9ZfE/s9SuKy0U=")),
 		"Fetch":       arrived("GET", host, "/?acl", date+"19:44:46 +0000", auth2("c2WLPFtWHVgbEmeEG93a4cG37dM=")),
 		"ListBuckets": arrived("GET", "s3.amazonaws.com", "/", "Date: Wed, 28 Mar 2007 01:29:59 +0000", auth2("qGdzdERIC03wnaRNKh6OqZehG9s=")),
 		"Unicode": arrived("GET", "s3.amazonaws.com", "/dictionary/fran%C3%A7ais/pr%c3%a9f%c3%a8re",
@@ -84,7 +86,8 @@ func TestDocumentedExamples2(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if id.AccessKey != exampleKey || id.Version != Version2 || id.Presigned != (name == "presigned") || id.Payload != Unsigned || id.Date.IsZero() != id.Presigned {
+			if id.AccessKey != exampleKey || id.Version != Version2 || id.Presigned != (name == "presigned") ||
+				id.Payload != Unsigned || id.Date.IsZero() != id.Presigned {
 				t.Errorf("identity %+v", id)
 			}
 			_, err = verify2Arrived(exampleVerifier(), r)
@@ -97,7 +100,8 @@ func TestDocumentedExamples2(t *testing.T) {
 func TestOtherSigner2(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
-	parameters := []string{"acl", "delete", "uploads", "versionId=a%20b", "partNumber=7&uploadId=x%2By", "response-content-type=text%2Fplain%3B%20a", "prefix=x", "tagging"}
+	parameters := []string{"acl", "delete", "uploads", "versionId=a%20b", "partNumber=7&uploadId=x%2By",
+		"response-content-type=text%2Fplain%3B%20a", "prefix=x", "tagging"}
 	for range 300 {
 		r := randomRequest(t, rng)
 		r.URL.RawPath = strings.ReplaceAll(r.URL.EscapedPath(), "%7E", "~")
@@ -150,7 +154,8 @@ func TestMutations2(t *testing.T) {
 			"PUT\n4gJE4saaMU4BqNR0kLY+lw==\ntext/plain\n"+day2+"\nx-amz-meta-list:one,two\nx-amz-security-token:"+exampleToken+"\n/bucket/a%20key/../%C3%BC?acl&versionId=a+b",
 			"Content-MD5: 4gJE4saaMU4BqNR0kLY+lw==", "Content-Type: text/plain", "Date: "+day2, "X-Amz-Meta-List: one", "x-amz-meta-list: two", "X-Amz-Security-Token: "+exampleToken),
 		"x-amz-date": signed2Request("DELETE", "/bucket/key", "DELETE\n\n\n\nx-amz-date:"+day2+"\n/bucket/key", "x-amz-date: "+day2),
-		"query":      presigned2("GET", "/bucket/k%65y?response-content-type=text%2Fx%3B%20a&partNumber=1", "GET\n\n\n"+epoch+"\n/bucket/k%65y?partNumber=1&response-content-type=text/x; a", expires),
+		"query": presigned2("GET", "/bucket/k%65y?response-content-type=text%2Fx%3B%20a&partNumber=1",
+			"GET\n\n\n"+epoch+"\n/bucket/k%65y?partNumber=1&response-content-type=text/x; a", expires),
 		"hoisted": presigned2("PUT", "/bucket/key?x-amz-acl=private&x-amz-meta-a=b%20c&x-amz-security-token="+url.QueryEscape(exampleToken),
 			"PUT\n\ntext/plain\n"+epoch+"\nx-amz-acl:private\nx-amz-meta-a:b c\nx-amz-security-token:"+exampleToken+"\n/bucket/key", expires, "Content-Type: text/plain"),
 	}
@@ -202,7 +207,8 @@ func TestMutations2(t *testing.T) {
 			if !strings.Contains(signed.RequestURI, "?") {
 				joint = "?"
 			}
-			for _, name := range append(slices.Concat(signed2, overrides2), "x-amz-acl", "X-AMZ-ACL", "x-amz-meta-z", "Signature", "AWSAccessKeyId", "X-Amz-Signature", "X-Amz-Algorithm", "x-amz-credential") {
+			for _, name := range append(slices.Concat(signed2, overrides2), "x-amz-acl", "X-AMZ-ACL", "x-amz-meta-z",
+				"Signature", "AWSAccessKeyId", "X-Amz-Signature", "X-Amz-Algorithm", "x-amz-credential") {
 				for _, form := range []string{name, name + "=", name + "=1", strings.Replace(name, "a", "%61", 1)} {
 					try("a parameter more: "+form, func(r *http.Request) { r.RequestURI += joint + form })
 				}
@@ -268,7 +274,8 @@ func TestOneReading2(t *testing.T) {
 		{"a version beside an override", get("/b/k?response-content-disposition=a&versionId=1"), "/b/k?response-content-disposition=a&versionId=1"},
 		{"tags beside an override", get("/b/k?response-expires=a&tagging"), "/b/k?response-expires=a&tagging"},
 		{"tags in the text of an override", get("/b/k?response-expires=a&tagging"), "/b/k?response-expires=a%26tagging"},
-		{"an override in that of another", get("/b/k?response-content-language=a&response-content-type=b"), "/b/k?response-content-language=a%26response-content-type%3Db"},
+		{"an override in that of another", get("/b/k?response-content-language=a&response-content-type=b"),
+			"/b/k?response-content-language=a%26response-content-type%3Db"},
 		{"an upload in a part's number", get("/b/k?partNumber=1&uploadId=2"), "/b/k?partNumber=1%26uploadId%3D2"},
 		{"a parameter twice", get("/b/k?versionId=1&versionId=2"), "/b/k?versionId=1&versionId=2"},
 		{"a name in capitals", get("/b/k?acl"), "/b/k?ACL"},
@@ -304,7 +311,8 @@ func TestOneReading2(t *testing.T) {
 		}
 	}
 	// A request with its signature in the header is not passed on to others.
-	r := signed2Request("GET", "/b/k?response-content-disposition=a&versionId=1", "GET\n\n\n"+day2+"\n/b/k?response-content-disposition=a&versionId=1", "Date: "+day2)
+	r := signed2Request("GET", "/b/k?response-content-disposition=a&versionId=1",
+		"GET\n\n\n"+day2+"\n/b/k?response-content-disposition=a&versionId=1", "Date: "+day2)
 	if _, err := verifyArrived(verifier2(exampleTime), r); err != nil {
 		t.Error(err)
 	}
@@ -319,7 +327,8 @@ func TestRefused2(t *testing.T) {
 	query := func() *http.Request { return presigned2("GET", "/b/k", "GET\n\n\n"+epoch+"\n/b/k", expires) }
 	until := func(text string) func() *http.Request {
 		return func() *http.Request {
-			return arrived("GET", "gateway.test", "/b/k?AWSAccessKeyId="+exampleKey+"&Expires="+url.QueryEscape(text)+"&Signature="+url.QueryEscape(signature2("GET\n\n\n"+text+"\n/b/k")))
+			return arrived("GET", "gateway.test",
+				"/b/k?AWSAccessKeyId="+exampleKey+"&Expires="+url.QueryEscape(text)+"&Signature="+url.QueryEscape(signature2("GET\n\n\n"+text+"\n/b/k")))
 		}
 	}
 	for _, good := range []func() *http.Request{header, query} {
@@ -337,7 +346,8 @@ func TestRefused2(t *testing.T) {
 	}{
 		{"no colon", header, func(r *http.Request) { r.Header.Set("Authorization", "AWS "+exampleKey) }, s3err.InvalidArgument, "Expected AwsAccessKeyId:signature"},
 		{"no key", header, func(r *http.Request) { r.Header.Set("Authorization", "AWS :c2ln") }, s3err.InvalidArgument, "Expected AwsAccessKeyId:signature"},
-		{"no signature", header, func(r *http.Request) { r.Header.Set("Authorization", "AWS "+exampleKey+":") }, s3err.InvalidArgument, "Expected AwsAccessKeyId:signature"},
+		{"no signature", header, func(r *http.Request) { r.Header.Set("Authorization", "AWS "+exampleKey+":") },
+			s3err.InvalidArgument, "Expected AwsAccessKeyId:signature"},
 		{"lower case", header, func(r *http.Request) { replaceAuth(r, "AWS", "aws") }, s3err.InvalidArgument, "Unsupported Authorization Type"},
 		{"unknown key", header, func(r *http.Request) { replaceAuth(r, exampleKey, "AKIAOTHER") }, s3err.InvalidAccessKeyID, ""},
 		{"bad signature", header, func(r *http.Request) {
@@ -353,13 +363,16 @@ func TestRefused2(t *testing.T) {
 		{"token in the query", header, func(r *http.Request) { r.RequestURI += "?X-Amz-Security-Token=t" }, s3err.InvalidArgument, "Only one auth mechanism"},
 		{"both versions, header and query", header, func(r *http.Request) { r.RequestURI = query().RequestURI }, s3err.InvalidArgument, "Only one auth mechanism"},
 		{"both versions, in the query", query, func(r *http.Request) { r.RequestURI += "&X-Amz-Signature=0" }, s3err.InvalidArgument, "Only one auth mechanism"},
-		{"a date of version 4 in the query", query, func(r *http.Request) { r.RequestURI += "&x-amz-date=20130524T000000Z" }, s3err.InvalidArgument, "Only one auth mechanism"},
+		{"a date of version 4 in the query", query, func(r *http.Request) { r.RequestURI += "&x-amz-date=20130524T000000Z" },
+			s3err.InvalidArgument, "Only one auth mechanism"},
 		{"chunks", header, func(r *http.Request) { r.Header.Set("X-Amz-Content-Sha256", payloadNames[StreamingSigned]) }, s3err.InvalidRequest, "aws-chunked"},
 		{"unsigned chunks", header, func(r *http.Request) {
 			r.Header.Set("X-Amz-Content-Sha256", payloadNames[StreamingUnsignedTrailer])
 		}, s3err.InvalidRequest, "aws-chunked"},
-		{"no key in the query", query, func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "AWSAccessKeyId", "x", 1) }, s3err.AccessDenied, messageParts2},
-		{"no signature in the query", query, func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "Signature", "x", 1) }, s3err.AccessDenied, messageParts2},
+		{"no key in the query", query, func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "AWSAccessKeyId", "x", 1) }, s3err.AccessDenied,
+			messageParts2},
+		{"no signature in the query", query, func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "Signature", "x", 1) },
+			s3err.AccessDenied, messageParts2},
 		{"no end", query, func(r *http.Request) { r.RequestURI = strings.Replace(r.RequestURI, "Expires", "expires", 1) }, s3err.AccessDenied, messageParts2},
 		{"two ends", query, func(r *http.Request) { r.RequestURI += "&Expires=" + epoch }, s3err.AccessDenied, messageParts2},
 		{"two signatures", query, func(r *http.Request) { r.RequestURI += "&Signature=x" }, s3err.AccessDenied, messageParts2},
@@ -398,7 +411,8 @@ func TestRefused2(t *testing.T) {
 			t.Errorf("until %s: %v", at, err)
 		}
 	}
-	for skew, ok := range map[time.Duration]bool{0: true, 15 * time.Minute: true, -15 * time.Minute: true, 15*time.Minute + time.Second: false, -15*time.Minute - time.Second: false} {
+	for skew, ok := range map[time.Duration]bool{0: true, 15 * time.Minute: true, -15 * time.Minute: true, 15*time.Minute + time.Second: false,
+		-15*time.Minute - time.Second: false} {
 		if _, err := verifyArrived(verifier2(exampleTime.Add(skew)), header()); (err == nil) != ok {
 			t.Errorf("%s away: %v", skew, err)
 		}

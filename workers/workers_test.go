@@ -132,7 +132,8 @@ func runFor(t *testing.T, d time.Duration, s *script) *tally {
 	t.Helper()
 	counted := &tally{}
 	s.start = time.Now()
-	w := Start(t.Context(), Config{Engine: s, Blobs: s, Resealing: resealing{}, Lifecycles: lifecycles{s}, Inventories: inventories{}, CollectInterval: time.Minute, Observe: counted})
+	w := Start(t.Context(), Config{Engine: s, Blobs: s, Resealing: resealing{}, Lifecycles: lifecycles{s},
+		Inventories: inventories{}, CollectInterval: time.Minute, Observe: counted})
 	time.Sleep(d)
 	w.Stop()
 	return counted

@@ -57,7 +57,8 @@ func TestDisasterPage(t *testing.T) {
 		for name, value := range around.env {
 			env.Setenv(name, value)
 		}
-		for name, value := range map[string]string{"SANCTUM_ACCESS_KEY": "given-access-key", "SANCTUM_SECRET_KEY": "given-secret-key", "AK": "given-access-key", "SK": "given-secret-key"} {
+		for name, value := range map[string]string{"SANCTUM_ACCESS_KEY": "given-access-key",
+			"SANCTUM_SECRET_KEY": "given-secret-key", "AK": "given-access-key", "SK": "given-secret-key"} {
 			env.Setenv(name, value)
 		}
 		return nil
