@@ -93,7 +93,34 @@ func (e *encoder) named(name string) []byte {
 
 // text adds a text, in quotes where slog has them.
 func (e *encoder) text(name, value string) {
-	quoted := e.json || value == ""
+	if !e.json {
+		e.word(name, value)
+		return
+	}
+	line := append(e.named(name), '"')
+	start := len(line)
+	line = append(line, value...)
+	e.odd = e.odd || !ordinary(line[start:])
+	e.line = append(line, '"')
+}
+
+func (e *encoder) sent(name, value string) {
+	if value = value[:min(len(value), MaxText)]; !e.json {
+		e.word(name, Printable(value))
+		return
+	}
+	line := append(e.named(name), '"')
+	start := len(line)
+	if line = append(line, value...); !ordinary(line[start:]) {
+		line = append(line[:start], Printable(value)...)
+		e.odd = e.odd || !ordinary(line[start:])
+	}
+	e.line = append(line, '"')
+}
+
+// word is text in the format for people, in quotation marks where that is needed.
+func (e *encoder) word(name, value string) {
+	quoted := value == ""
 	for i := range len(value) {
 		switch standing[value[i]] {
 		case escaped:

@@ -105,6 +105,7 @@ func (l *Line) writeAt(ctx context.Context, now time.Time, h slog.Handler) {
 // fields receives the fields of a line, in their order.
 type fields interface {
 	text(name, value string)
+	sent(name, value string) // by a client: as Printable has it
 	number(name string, value int64)
 	float(name string, value float64)
 	yes(name string)
@@ -119,24 +120,29 @@ func (l *Line) fields(to fields) {
 			to.text(name, value)
 		}
 	}
+	sent := func(name, value string) {
+		if value != "" {
+			to.sent(name, value)
+		}
+	}
 	to.text("request_id", l.ID)
 	to.text("api", l.API)
 	some("action", l.Action)
-	some("method", Printable(l.Method))
-	some("bucket", Printable(l.Bucket))
+	sent("method", l.Method)
+	sent("bucket", l.Bucket)
 	some("key_hash", l.KeyHash)
-	some("resource", Printable(l.Resource))
-	to.text("principal", l.who())
+	sent("resource", l.Resource)
+	to.sent("principal", l.who())
 	some("access_key", l.AccessKey)
 	some("signature", l.Signature)
-	some("subject", Printable(l.Subject))
-	some("session", Printable(l.session()))
+	sent("subject", l.Subject)
+	sent("session", l.session())
 	if l.Principal != nil && !l.Principal.Issued.IsZero() {
 		to.text("session_issued", l.Principal.Issued.UTC().Format(time.RFC3339))
 	}
 	some("source", l.Source)
 	to.text("remote", l.Remote)
-	some("user_agent", Printable(l.Agent))
+	sent("user_agent", l.Agent)
 	some("decision", l.Decision)
 	some("reason", l.Reason)
 	to.number("status", int64(l.Status))
@@ -162,6 +168,7 @@ const room = 27
 type attributes []slog.Attr
 
 func (a *attributes) text(name, value string)          { *a = append(*a, slog.String(name, value)) }
+func (a *attributes) sent(name, value string)          { a.text(name, Printable(value)) }
 func (a *attributes) number(name string, value int64)  { *a = append(*a, slog.Int64(name, value)) }
 func (a *attributes) float(name string, value float64) { *a = append(*a, slog.Float64(name, value)) }
 func (a *attributes) yes(name string)                  { *a = append(*a, slog.Bool(name, true)) }
@@ -175,7 +182,7 @@ func (l *Line) who() string {
 	case l.Principal == nil || l.Principal.Anonymous():
 		return anonymous
 	}
-	return Printable(l.Principal.ARN())
+	return l.Principal.ARN()
 }
 
 // session is the requested session, or the one that signed.

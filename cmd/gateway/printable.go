@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
-	"slices"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -38,7 +38,7 @@ func bare(w io.Writer) io.Writer {
 // characters, which can reverse text, other line ends, and bytes that are not
 // UTF-8.
 func printable(p []byte) []byte {
-	if i := slices.IndexFunc(p, unusual); i < 0 || !bytes.ContainsFunc(p[i:], invisible) {
+	if i := firstUnusual(p); i < 0 || !bytes.ContainsFunc(p[i:], invisible) {
 		return p
 	}
 	out := make([]byte, 0, len(p)+16)
@@ -57,6 +57,27 @@ func printable(p []byte) []byte {
 		p = p[n:]
 	}
 	return out
+}
+
+// firstUnusual returns where the first unusual byte stands, or -1. It looks at eight bytes at
+// a time.
+func firstUnusual(p []byte) int {
+	const ones = 0x0101010101010101
+	for i := 0; i < len(p); {
+		if i+8 <= len(p) {
+			// High bits tell of bytes beyond ASCII, below a space, and of DEL.
+			x := binary.LittleEndian.Uint64(p[i:])
+			if (x|^(x+(0x80-' ')*ones)|(x+ones))&(0x80*ones) == 0 {
+				i += 8
+				continue
+			}
+		}
+		if unusual(p[i]) {
+			return i
+		}
+		i++
+	}
+	return -1
 }
 
 // unusual reports whether a byte needs a look at the tables of Unicode. Most

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -86,6 +87,20 @@ func TestReportIsVisible(t *testing.T) {
 		key := strings.ToValidUTF8("a"+string(r)+"\xff", "\ufffd") + strings.ToValidUTF8("\x9b31mz", "\ufffd")
 		if err := json.Unmarshal(out.Bytes(), &again); err != nil || again.Failures[0].Key != key {
 			t.Errorf("%q: %v, %+v", text, err, again.Failures)
+		}
+	}
+}
+
+// An unusual byte is found wherever it stands, beside any other.
+func TestFirstUnusual(t *testing.T) {
+	for first := range 256 {
+		for second := range 256 {
+			for at := range 10 {
+				p := append(bytes.Repeat([]byte{'a'}, at), byte(first), byte(second), 'a', 'a', 'a', 'a', 'a', 'a', 'a', 'a')
+				if got, want := firstUnusual(p), slices.IndexFunc(p, unusual); got != want {
+					t.Fatalf("%q: %d, want %d", p, got, want)
+				}
+			}
 		}
 	}
 }
