@@ -65,10 +65,21 @@ func New(c Config) *Buckets {
 // settleTimeout bounds the look for what became of a write whose answer was lost.
 const settleTimeout = 10 * time.Second
 
-// ofProvider says what failed; a key provider that is away is a passing state.
+// ofProvider says what failed, and gives it the code that clients know: a key provider
+// that is away is a passing state, and a key that was taken away is not.
 func ofProvider(doing string, err error) error {
-	if errors.Is(err, encrypt.ErrUnavailable) {
-		return s3err.Wrap(s3err.ServiceUnavailable, fmt.Errorf("%s: %w", doing, err))
+	err = fmt.Errorf("%s: %w", doing, err)
+	for _, c := range []struct {
+		kind error
+		code s3err.Code
+	}{
+		{encrypt.ErrUnavailable, s3err.ServiceUnavailable},
+		{encrypt.ErrKeyDisabled, s3err.KMSDisabled},
+		{encrypt.ErrKeyNotFound, s3err.KMSNotFound},
+	} {
+		if errors.Is(err, c.kind) {
+			return s3err.Wrap(c.code, err)
+		}
 	}
-	return fmt.Errorf("%s: %w", doing, err)
+	return err
 }

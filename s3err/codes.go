@@ -55,6 +55,7 @@ const (
 	InvalidTargetBucketForLogging       Code = "InvalidTargetBucketForLogging"
 	InvalidToken                        Code = "InvalidToken"
 	InvalidURI                          Code = "InvalidURI"
+	KMSDisabled                         Code = "KMS.DisabledException"
 	KMSNotFound                         Code = "KMS.NotFoundException"
 	KeyTooLong                          Code = "KeyTooLongError"
 	LimitExceeded                       Code = "LimitExceeded"
@@ -174,6 +175,7 @@ var table = map[Code]entry{
 	InvalidTargetBucketForLogging:       {400, "The target bucket for logging does not exist, is not owned by you, or does not have the appropriate grants for the log-delivery group."},
 	InvalidToken:                        {400, "The provided token is malformed or otherwise not valid."},
 	InvalidURI:                          {400, "The specified URI couldn't be parsed."},
+	KMSDisabled:                         {400, "The key is disabled."},
 	KMSNotFound:                         {400, "The key does not exist."},
 	KeyTooLong:                          {400, "Your key is too long."},
 	LimitExceeded:                       {409, "The limit is reached."},

@@ -408,6 +408,8 @@ func explain(c *configuration, err error) error {
 		return fmt.Errorf("%s was copied to a database, which has taken its place: set store.url to that one (%w)", storeOf(c), err)
 	case errors.Is(err, meta.ErrUnfinished):
 		return fmt.Errorf("%s is an unfinished copy: run `gateway db copy` again until it ends (%w)", storeOf(c), err)
+	case errors.Is(err, encrypt.ErrKeyNotFound):
+		return fmt.Errorf("key file %s does not open %s: restore the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey) && c.KeyringPassphrase == "":
 		return fmt.Errorf("key file %s does not open %s: restore the key file that belongs to it, "+
 			"and set keyring.passphrase if that has one (%w)", c.KeyringPath, storeOf(c), err)

@@ -9,6 +9,7 @@ package keyring
 import (
 	"context"
 	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -147,10 +148,10 @@ func (k *Keyring) Unwrap(ctx context.Context, c encrypt.Context, wrapped []byte)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(wrapped) < wrappedPrefix || wrapped[0] != wrappedVersion {
-		return nil, fmt.Errorf("keyring: %w: not wrapped by a keyring", encrypt.ErrCorrupt)
+	id, err := wrappedBy(wrapped)
+	if err != nil {
+		return nil, err
 	}
-	id := keyID(wrapped[1:wrappedPrefix])
 	key, err := k.key(id)
 	if err != nil {
 		return nil, err
@@ -162,6 +163,36 @@ func (k *Keyring) Unwrap(ctx context.Context, c encrypt.Context, wrapped []byte)
 	return secret, nil
 }
 
+// wrappedBy returns the id of the key that wrapped names.
+func wrappedBy(wrapped []byte) (keyID, error) {
+	if len(wrapped) < wrappedPrefix+encrypt.WrapOverhead || wrapped[0] != wrappedVersion {
+		return keyID{}, fmt.Errorf("keyring: %w: not wrapped by a keyring", encrypt.ErrCorrupt)
+	}
+	return keyID(wrapped[1:wrappedPrefix]), nil
+}
+
+// KeyID returns the id of the key as it stands in the file: 32 hex digits.
+func (k *Keyring) KeyID(wrapped []byte) (string, error) {
+	id, err := wrappedBy(wrapped)
+	if err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(id[:]), nil
+}
+
+// Rewrap implements encrypt.Provider with the primary key.
+func (k *Keyring) Rewrap(ctx context.Context, c encrypt.Context, wrapped []byte) ([]byte, error) {
+	secret, err := k.Unwrap(ctx, c, wrapped)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(secret)
+	return k.Wrap(ctx, c, secret)
+}
+
+// Check implements encrypt.Provider. It reads no file.
+func (k *Keyring) Check(ctx context.Context) error { return encrypt.CheckRoundTrip(ctx, k) }
+
 func aad(id keyID, c encrypt.Context) []byte { return append(id[:], c.Bytes()...) }
 
 func (k *Keyring) key(id keyID) ([keySize]byte, error) {
@@ -172,7 +203,7 @@ func (k *Keyring) key(id keyID) ([keySize]byte, error) {
 	}
 	key, ok := k.keys[id]
 	if !ok {
-		return key, fmt.Errorf("keyring: %w: key %x is not in the file", encrypt.ErrWrongKey, id)
+		return key, fmt.Errorf("keyring: %w: key %x is not in the file", encrypt.ErrKeyNotFound, id)
 	}
 	return key, nil
 }

@@ -270,7 +270,7 @@ func TestSeveralKeys(t *testing.T) {
 			t.Fatalf("another key id: %v", err)
 		}
 		delete(now.keys, keyID{1})
-		if _, err := now.Unwrap(t.Context(), testContext, a); !errors.Is(err, encrypt.ErrWrongKey) {
+		if _, err := now.Unwrap(t.Context(), testContext, a); !errors.Is(err, encrypt.ErrKeyNotFound) {
 			t.Fatalf("a key that is gone: %v", err)
 		}
 	}

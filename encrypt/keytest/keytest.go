@@ -22,6 +22,9 @@ func Run(t *testing.T, open func(t *testing.T) encrypt.Provider) {
 	t.Run("Mutations", func(t *testing.T) { mutationsRefused(t, open(t)) })
 	t.Run("OtherProvider", func(t *testing.T) { otherKeysRefused(t, open(t), open(t)) })
 	t.Run("Concurrency", func(t *testing.T) { concurrent(t, open(t)) })
+	t.Run("KeyID", func(t *testing.T) { keyIDs(t, open(t)) })
+	t.Run("Rewrap", func(t *testing.T) { rewraps(t, open(t), open(t)) })
+	t.Run("Check", func(t *testing.T) { checks(t, open(t)) })
 	t.Run("Cancelled", func(t *testing.T) { cancelled(t, open(t)) })
 	t.Run("Closed", func(t *testing.T) { closed(t, open(t)) })
 }
@@ -39,10 +42,24 @@ func wrap(t *testing.T, p encrypt.Provider, secret []byte) []byte {
 	return wrapped
 }
 
-// refused checks that an answer has no bytes, and an error of the contract.
+// kinds are the errors of the contract.
+var kinds = []error{encrypt.ErrWrongKey, encrypt.ErrCorrupt, encrypt.ErrKeyDisabled, encrypt.ErrKeyNotFound, encrypt.ErrUnavailable}
+
+// only reports whether err is of the wanted kind and of no other.
+func only(err, want error) bool {
+	for _, kind := range kinds {
+		if errors.Is(err, kind) != (kind == want) {
+			return false
+		}
+	}
+	return true
+}
+
+// refused checks that an answer has no bytes, and that its error is one of those that no
+// retry mends. Bytes that name another key may be refused as a key that does not exist.
 func refused(t *testing.T, what string, got []byte, err error) {
 	t.Helper()
-	if got != nil || !errors.Is(err, encrypt.ErrWrongKey) && !errors.Is(err, encrypt.ErrCorrupt) {
+	if got != nil || !only(err, encrypt.ErrWrongKey) && !only(err, encrypt.ErrCorrupt) && !only(err, encrypt.ErrKeyNotFound) {
 		t.Errorf("%s: %d bytes, %v", what, len(got), err)
 	}
 }
@@ -93,6 +110,8 @@ func contextIsBound(t *testing.T, p encrypt.Provider) {
 		change(&c)
 		got, err := p.Unwrap(t.Context(), c, wrapped)
 		refused(t, "another "+what, got, err)
+		got, err = p.Rewrap(t.Context(), c, wrapped)
+		refused(t, "rewrapped with another "+what, got, err)
 	}
 }
 
@@ -155,6 +174,12 @@ func cancelled(t *testing.T, p encrypt.Provider) {
 	if _, err := p.Unwrap(ctx, base(), wrapped); err == nil {
 		t.Error("Unwrap answers after its context ended")
 	}
+	if _, err := p.Rewrap(ctx, base(), wrapped); err == nil {
+		t.Error("Rewrap answers after its context ended")
+	}
+	if err := p.Check(ctx); err == nil {
+		t.Error("Check answers after its context ended")
+	}
 }
 
 func closed(t *testing.T, p encrypt.Provider) {
@@ -167,5 +192,14 @@ func closed(t *testing.T, p encrypt.Provider) {
 	}
 	if got, err := p.Unwrap(t.Context(), base(), wrapped); got != nil || !errors.Is(err, encrypt.ErrUnavailable) {
 		t.Errorf("Unwrap after Close: %v", err)
+	}
+	if got, err := p.Rewrap(t.Context(), base(), wrapped); got != nil || !errors.Is(err, encrypt.ErrUnavailable) {
+		t.Errorf("Rewrap after Close: %v", err)
+	}
+	if err := p.Check(t.Context()); !errors.Is(err, encrypt.ErrUnavailable) {
+		t.Errorf("Check after Close: %v", err)
+	}
+	if err := p.Close(); err != nil {
+		t.Errorf("Close again: %v", err)
 	}
 }
