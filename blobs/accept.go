@@ -11,6 +11,8 @@ import (
 
 const (
 	// maxIncarnations are looked for above a store's own when it is accepted.
+	// Each acceptance adds one incarnation, so the bound is on how many acceptances a restored
+	// copy of the store can be behind. The look costs one Stat each.
 	maxIncarnations = 64
 	// maxAcceptTries is how often an acceptance starts over because the epoch moved.
 	maxAcceptTries = 4
@@ -35,6 +37,10 @@ func (bs *Blobs) AcceptStore(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// acceptAt begins a new incarnation at one backend. The new markers are written before the row
+// is changed, and the old ones deleted after it: a process that dies in between leaves a store
+// that still agrees with the old markers or already agrees with the new ones, and AcceptStore
+// can be run again.
 func (bs *Blobs) acceptAt(ctx context.Context, p *place) error {
 	p.advancing.Lock()
 	defer p.advancing.Unlock()
@@ -53,6 +59,9 @@ func (bs *Blobs) acceptAt(ctx context.Context, p *place) error {
 		if err := bs.putMarkers(ctx, p.Backend, row, next); err != nil {
 			return err
 		}
+		// A compare-and-swap: a running gateway may advance the epoch at the same time. The
+		// markers of the lost try are found by the next one as another incarnation, and deleted
+		// with it.
 		err = bs.c.Store.AdvanceEpoch(ctx, p.id, row.Epoch, next)
 		if errors.Is(err, meta.ErrConflict) {
 			continue
@@ -62,6 +71,8 @@ func (bs *Blobs) acceptAt(ctx context.Context, p *place) error {
 		if err := bs.acceptSealing(ctx, p.Backend, row); err != nil {
 			return err
 		}
+		// The old markers go last. While one of them is there, the state of the store that it
+		// stands for would still be accepted.
 		return p.Delete(ctx, append(others, bs.marker(row, row.Epoch))...)
 	}
 	return errors.New("its epoch changes all the time")

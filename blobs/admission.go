@@ -22,5 +22,6 @@ func (p *place) admitted(ctx context.Context) (answered func(), err error) {
 	if admit, ok := ctx.Value(admissionKey{}).(Admit); ok {
 		return admit(p.Name)
 	}
+	// Background steps have no admission: they run one at a time and take no request's place.
 	return func() {}, nil
 }

@@ -10,16 +10,21 @@ import (
 
 // silent reports whether other gateways may soon take this process for dead, and
 // so its pools for abandoned: it was paused, or cut off from the store.
-func (bs *Blobs) silent() bool { return bs.Quiet() <= 0 }
+func (bs *Blobs) silent() bool { return bs.UntilSilent() <= 0 }
 
-// Quiet is for how long this process may yet show no sign of life before it is silent.
-func (bs *Blobs) Quiet() time.Duration {
+// UntilSilent is for how long this process may yet show no sign of life before it is silent.
+func (bs *Blobs) UntilSilent() time.Duration {
+	// Half of AbandonAfter: others count from when they noticed the beat, which may be later
+	// than the beat, and never earlier. The other half is for what this process does between
+	// its look here and the commit.
 	return AbandonAfter/2 + time.Duration(bs.beaten.Load()) - bs.c.Elapsed()
 }
 
 // ShowLife shows a sign of life, and learns which sealing holds: a process that was silent may
 // have been left behind.
 func (bs *Blobs) ShowLife(ctx context.Context) error {
+	// The time is taken before the call. A beat that takes long has reached the store at some
+	// moment after at, so that at is never too late.
 	at := bs.c.Elapsed()
 	if err := bs.c.Store.Beat(ctx, bs.holder, bs.c.Sealing.Writing()); err != nil {
 		return err
@@ -41,6 +46,8 @@ func (bs *Blobs) flushPools() {
 	bs.registry.reading.Lock()
 	defer bs.registry.reading.Unlock()
 	for _, p := range bs.registry.known {
+		// Released and not just dropped: if nobody has condemned them, they would stay reserved
+		// until this process ends.
 		bs.unreleased.add(p.pool.takeAll()...)
 	}
 }
@@ -59,10 +66,11 @@ func (bs *Blobs) Beat(ctx context.Context) error {
 	err := bs.ShowLife(ctx)
 	s, failed := bs.refresh(ctx)
 	if failed != nil {
+		// Nothing is known of the backends, but failed reservations concern the ledger alone.
 		return errors.Join(err, failed, bs.releaseUnused(ctx, nil))
 	}
-	bs.registerLate(ctx, s)
-	bs.proveLate(ctx, s)
+	bs.registerPending(ctx, s)
+	bs.proveRemaining(ctx, s)
 	bs.dropOvertaken(ctx)
 	err = errors.Join(err, bs.releaseUnused(ctx, s), bs.releaseCopies(ctx))
 	bs.cover(ctx, s)
@@ -101,6 +109,8 @@ func (bs *Blobs) releaseBatches(ctx context.Context, ids []meta.BlobID) error {
 	for len(ids) > 0 {
 		n := min(len(ids), meta.MaxReservation)
 		if err := bs.releaseIDs(ctx, ids[:n]); err != nil {
+			// All that are left, also those of the batch that failed: its outcome may be
+			// unknown, and a second release of a blob has no effect.
 			bs.unreleased.add(ids...)
 			return err
 		}

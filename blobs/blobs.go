@@ -94,7 +94,7 @@ type Blobs struct {
 	c          Config
 	holder     meta.ID // names this process's reservations
 	registry   registry
-	late       lateBackends
+	pending    pendingBackends
 	answers    map[string]*answer // by name of the configured backend; never changed
 	unreleased unreleased
 	copies     keptCopies
@@ -130,6 +130,8 @@ func New(c Config) *Blobs {
 // one's storage against the store. accept: the store is accepted as it is, see AcceptStore.
 func (bs *Blobs) Attach(ctx context.Context, accept bool) error {
 	if bs.c.ReadOnly {
+		// A process that only reads registers nothing and puts no marker, so it may look at a
+		// store that disagrees. Inspection reports the disagreement.
 		return bs.Refresh(ctx)
 	}
 	if err := bs.reconcile(ctx, accept); err != nil {
@@ -140,6 +142,7 @@ func (bs *Blobs) Attach(ctx context.Context, accept bool) error {
 			return err
 		}
 	}
+	// Last, so that an accepted store is held against the markers that its acceptance wrote.
 	return bs.proveAll(ctx)
 }
 

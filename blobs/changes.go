@@ -177,9 +177,9 @@ func (s *CountedStore) ReleaseCopy(ctx context.Context, holder meta.ID, id meta.
 	return s.Store.ReleaseCopy(ctx, holder, id, at, now)
 }
 
-func (s *CountedStore) Inherit(ctx context.Context, h meta.Holder, dead, kept []meta.Blob, heir meta.ID, now time.Time) (int, error) {
+func (s *CountedStore) Reclaim(ctx context.Context, h meta.Holder, dead, kept []meta.Blob, keeper meta.ID, now time.Time) (int, error) {
 	defer s.changes.count()
-	return s.Store.Inherit(ctx, h, dead, kept, heir, now)
+	return s.Store.Reclaim(ctx, h, dead, kept, keeper, now)
 }
 
 func (s *CountedStore) CreateTenant(ctx context.Context, t meta.Tenant, k meta.AccessKey) error {

@@ -23,7 +23,7 @@ var errUnregistered = errors.New("the backend is new and has not been reached si
 // answer is what a backend last answered to CheckBackend.
 type answer struct {
 	mu    sync.Mutex
-	began time.Duration // of the check under way, by Engine.elapsed; negative: none is
+	began time.Duration // of the check under way, by Config.Elapsed; negative: none is
 	err   error         // of the last that has ended
 }
 
@@ -67,7 +67,7 @@ func (bs *Blobs) CheckBackend(ctx context.Context, name string) error {
 func (bs *Blobs) checkBackend(ctx context.Context, name string) error {
 	s := bs.registry.now.Load()
 	row, ok := s.named(name)
-	if !ok && bs.late.has(name) {
+	if !ok && bs.pending.has(name) {
 		return errUnregistered
 	} else if !ok {
 		return nil
@@ -76,6 +76,7 @@ func (bs *Blobs) checkBackend(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	// A draining backend may have become read-only, and Check writes.
 	if row.State != meta.BackendActive { // nothing new is written there
 		return bs.agree(ctx, p)
 	}
@@ -94,5 +95,7 @@ func (bs *Blobs) away(name string) bool {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	// A check that does not return, because the backend ignores the end of its context, never
+	// sets err. The quarter is for one that is just about to return.
 	return a.err != nil || a.began >= 0 && bs.c.Elapsed()-a.began > BackendCheckTimeout+BackendCheckTimeout/4
 }

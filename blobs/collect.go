@@ -43,11 +43,15 @@ type CollectReport struct {
 func (bs *Blobs) Collect(ctx context.Context) (r CollectReport, err error) {
 	bs.collecting.Lock()
 	defer bs.collecting.Unlock()
+	// Before the lease: every gateway reports the number in its metrics, also one that never
+	// collects.
 	bs.countDoubtful(ctx)
 	s, err := bs.refresh(ctx)
 	if err != nil {
 		return r, fmt.Errorf("read the registered backends: %w", err)
 	}
+	// Before anything is condemned: rows of an older store call reserved what was committed
+	// later, and a condemned blob cannot be brought back.
 	if err := bs.refuseDisagreement(ctx, s); err != nil {
 		return r, err
 	}
@@ -60,13 +64,17 @@ func (bs *Blobs) Collect(ctx context.Context) (r CollectReport, err error) {
 	}
 	var errs []error
 	now := bs.c.Now()
+	// From here on a failed step does not end the pass. Each step is safe alone, and one
+	// damaged row must not stop all deletion.
 	errs = append(errs, take(ctx, bs.c.Before, now, &r)...)
-	errs = append(errs, bs.inheritAbandoned(ctx, s, &r)...)
+	errs = append(errs, bs.reclaimAbandoned(ctx, s, &r)...)
 	if r.Swept, err = bs.c.Store.Sweep(ctx, collectRows, bs.deletable(now), now); err != nil {
 		errs = append(errs, fmt.Errorf("sweep: %w", err))
 	}
 	r.More = r.More || r.Condemned+r.Doubtful >= collectRows || r.Swept == collectRows
 	errs = append(errs, take(ctx, bs.c.After, now, &r)...)
+	// Deletion comes last and takes from the ledger only what was condemned a whole grace ago,
+	// never what this pass condemned.
 	for _, row := range s.rows {
 		if row.State == meta.BackendRetired {
 			continue
@@ -117,6 +125,9 @@ func (bs *Blobs) deleteDead(ctx context.Context, s *places, row meta.Backend) (i
 	if err != nil {
 		return 0, err
 	}
+	// The epoch advances before the first byte is deleted. If a copy of the store made before
+	// this moment is restored, it refers to blobs that are gone, and only the missing marker of
+	// its epoch tells.
 	if err := bs.advanceEpoch(ctx, p); errors.Is(err, meta.ErrConflict) {
 		return 0, nil
 	} else if err != nil {
@@ -125,6 +136,8 @@ func (bs *Blobs) deleteDead(ctx context.Context, s *places, row meta.Backend) (i
 	d := deletion{at: p}
 	ids = bs.withoutNeeded(ctx, s, &d, ids)
 	d.delete(ctx, ids)
+	// Bytes first, row second. The other order would leave bytes that no row names, which
+	// nothing but fsck would find.
 	for rest := d.gone; len(rest) > 0; {
 		n := min(len(rest), meta.MaxBatch)
 		if err := bs.c.Store.Forget(ctx, p.id, rest[:n]); err != nil {
@@ -160,6 +173,7 @@ func (bs *Blobs) withoutNeeded(ctx context.Context, s *places, d *deletion, ids 
 		return nil
 	})
 	if err != nil {
+		// The ledger could not be read, so nothing is known to be unneeded.
 		d.errs = append(d.errs, err)
 		return nil
 	}

@@ -31,6 +31,8 @@ func (bs *Blobs) copyBlob(ctx context.Context, proves Proof, from, to *place) (i
 	id := backends.BlobID(proves.ID)
 	info, err := from.Stat(ctx, id)
 	if errors.Is(err, backends.ErrNotFound) {
+		// Only a missing source is looked for at the target. A source that is there is always
+		// compared.
 		if n, moved := isMoved(ctx, proves, to); moved {
 			return n, nil
 		}
@@ -55,8 +57,13 @@ func (bs *Blobs) copyBlob(ctx context.Context, proves Proof, from, to *place) (i
 	err = to.Put(ctx, id, source, info.Size)
 	closed := body.Close()
 	switch {
+	// A blob id is written once, so bytes under it at the target are from an earlier try, or
+	// from somebody who writes to the backend. judgeCopy tells which.
 	case errors.Is(err, backends.ErrExists):
 		return info.Size, bs.judgeCopy(ctx, proves, info.Size, from, to)
+	// The next three cases assign the blame, because the error decides what happens: damage is
+	// reported of the backend that has it, and a target that fails ends the step, while a bad
+	// source leaves the other blobs to be moved.
 	case err != nil && source.err == nil && !errors.Is(err, backends.ErrSize):
 		return 0, fmt.Errorf("copy from backend %s to %s: %w: %w", from.Name, to.Name, errTarget, err)
 	case err != nil && source.err != nil:
@@ -66,7 +73,12 @@ func (bs *Blobs) copyBlob(ctx context.Context, proves Proof, from, to *place) (i
 	case closed != nil:
 		return 0, unread(from, closed)
 	}
+	// The acknowledgement of Put is not enough. The source is deleted because this copy is
+	// there, so the copy is read once before that.
 	err = bs.judgeCopy(ctx, proves, info.Size, from, to)
+	// This process wrote the copy a moment ago, so it is the copy that is wrong, and it may be
+	// deleted. A copy that was there before keeps ErrOtherBytes: nobody knows which of the two
+	// is right.
 	if errors.Is(err, ErrOtherBytes) {
 		err = errBadCopy
 	}
@@ -96,6 +108,7 @@ func (bs *Blobs) judgeCopy(ctx context.Context, proves Proof, size int64, from, 
 	} else if !errors.Is(err, ErrOtherBytes) {
 		return fmt.Errorf("%w: %w", errTarget, err)
 	}
+	// The copy is bad either way. The second check finds out which backend to report.
 	if source := proves.check(ctx, from); errors.Is(source, ErrOtherBytes) {
 		return fmt.Errorf("%w: %w: backend %s", errBadCopy, errBadSource, from.Name)
 	}
@@ -143,6 +156,8 @@ func compareBlob(ctx context.Context, id backends.BlobID, size int64, from, to *
 	a, b := comparePool.Get().(*compareBuffer), comparePool.Get().(*compareBuffer)
 	defer comparePool.Put(a)
 	defer comparePool.Put(b)
+	// One byte more than size is asked for, so that a longer blob is noticed although its Stat
+	// said otherwise.
 	for left := size + 1; left > 0; left -= int64(len(a)) {
 		n := min(left, int64(len(a))) // with the last goes the byte that must not be there
 		these, err := fullOrEnd(open[0], a[:n])

@@ -37,6 +37,8 @@ func (bs *Blobs) damaged(v *meta.Version, blob meta.BlobID, from, to *place, err
 	missing := errors.Is(err, backends.ErrNotFound)
 	other := errors.Is(err, backends.ErrCorrupt) || errors.Is(err, backends.ErrSize) || errors.Is(err, io.ErrUnexpectedEOF)
 	switch {
+	// The order decides: errBadSource comes wrapped in errBadCopy, and errTarget wraps the same
+	// causes as an error of the source.
 	case errors.Is(err, errBadSource):
 		d.Kind = DamageBytes
 	case errors.Is(err, ErrOtherBytes), errors.Is(err, errBadCopy), errors.Is(err, errTarget) && (missing || other):
@@ -45,6 +47,7 @@ func (bs *Blobs) damaged(v *meta.Version, blob meta.BlobID, from, to *place, err
 		d.Kind = DamageMissing
 	case other:
 		d.Kind = DamageBytes
+	// Nothing is said of the blob's bytes: a backend that is away, or a changed ledger.
 	default:
 		return err
 	}

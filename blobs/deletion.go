@@ -10,6 +10,8 @@ import (
 
 // maxUndeletable blobs that a backend does not delete are found in one pass. With more
 // of them the rest of the pass waits for the next.
+// Finding one costs up to log2(collectBlobs) refused calls. At a storage that holds all of
+// them, by a retention of the provider, the pass ends after a few dozen calls.
 const maxUndeletable = 16
 
 // deletion is what one pass deletes at one backend. A blob that the backend does not
@@ -51,6 +53,7 @@ func (d *deletion) halve(ctx context.Context, ids []meta.BlobID) bool {
 	case err == nil:
 		d.gone = append(d.gone, ids...)
 		return true
+	// Halving would ask a backend that answers nothing a thousand times.
 	case ofBackend(ctx, err):
 		d.errs = append(d.errs, err)
 		return false

@@ -16,7 +16,7 @@ import (
 // marker in each backend; a store whose epoch has no marker is not the one that was
 // there last. They move when a process first reserves at a backend, at the next beat
 // after a change, at a clean end, and before anything is deleted. What an epoch that
-// has yet to move leaves open is kept out of the collector's hands by inherit.go.
+// has yet to move leaves open is kept out of the collector's hands by abandoned.go.
 
 // Errors of a storage and a store that do not belong together. They come with the
 // backend's name; Disagrees finds them all.
@@ -68,6 +68,9 @@ func (bs *Blobs) checkEpoch(ctx context.Context, p *place) (meta.Backend, error)
 		return row, err
 	}
 	for {
+		// Row first, marker second. If the marker is missing, the row is read again: another
+		// gateway may have advanced the epoch between the two looks, and deleted the marker
+		// that was looked for. Each turn of the loop needs a new epoch, so it ends.
 		found, err := holdsAll(ctx, p.Backend, bs.markersOf(row, row.Epoch)...)
 		if err != nil || found {
 			return row, err
@@ -90,7 +93,11 @@ func (bs *Blobs) disagreement(ctx context.Context, p *place, row meta.Backend) e
 	if err := bs.refuseForeign(ctx, p.Backend, row); err != nil {
 		return err
 	}
+	// From here on the storage is known to be wrong, and only the error's words are open. The
+	// more that is said, the less an operator has to guess.
 	own := incarnation(row.Epoch)
+	// A deployment from before there were incarnations has no mark besides the epoch's, so that
+	// an older store and a foreign storage look alike.
 	if own < firstIncarnation {
 		return fmt.Errorf("%w; or the storage is another deployment's", ErrStoreRolledBack)
 	}
@@ -134,6 +141,8 @@ func (bs *Blobs) noteDisagreement(p *place, err error) {
 	if !Disagrees(err) {
 		return
 	}
+	// Nothing is written until prove has seen the markers again. met stays true: what is there
+	// may still be read, for every byte is authenticated.
 	p.proved.Store(false)
 	if !p.disagrees.Swap(true) {
 		bs.c.Log.Error("a backend disagrees with the store; nothing is written to it, and nothing is collected, until it agrees", "backend", p.Name, "error", err)
@@ -145,6 +154,8 @@ func (bs *Blobs) noteDisagreement(p *place, err error) {
 func (bs *Blobs) refuseDisagreement(ctx context.Context, s *places) error {
 	for _, p := range s.configured {
 		if p.disagrees.Load() {
+			// It is asked again, for the operator may have mended it. Only a disagreement
+			// counts: a backend that is away says nothing.
 			if err := bs.prove(ctx, p); Disagrees(err) {
 				return err
 			}
@@ -162,12 +173,16 @@ func (bs *Blobs) refuseDisagreement(ctx context.Context, s *places) error {
 func (bs *Blobs) advanceEpoch(ctx context.Context, p *place) error {
 	p.advancing.Lock()
 	defer p.advancing.Unlock()
+	// Before the row is read: a change that is made during the move is not known to be covered
+	// by it, and has to cause another one.
 	seen := bs.c.Store.Changes()
 	row, err := bs.checkEpoch(ctx, p)
 	if err != nil {
 		bs.noteDisagreement(p, err)
 		return err
 	}
+	// This process ended the last epoch itself in the usual case, and then has nothing to look
+	// for.
 	if p.tidied != row.Epoch {
 		if earlier := bs.earlierMarkers(row, row.Epoch); len(earlier) > 0 {
 			if err := p.Delete(ctx, earlier...); err != nil {
@@ -175,6 +190,9 @@ func (bs *Blobs) advanceEpoch(ctx context.Context, p *place) error {
 			}
 		}
 	}
+	// New marker, row, old marker, in this order. Whenever the process dies, the marker of the
+	// epoch that the row has is there, and the store is not taken for an older one. A marker
+	// that is left over is deleted by the next move.
 	next := nextEpoch(row.Epoch)
 	if err := bs.putMarkers(ctx, p.Backend, row, next); err != nil {
 		return fmt.Errorf("write the epoch marker: %w", err)
@@ -197,6 +215,8 @@ func (bs *Blobs) advanceEpoch(ctx context.Context, p *place) error {
 
 // advancedByAnother is for a move that another gateway's was ahead of.
 func (bs *Blobs) advancedByAnother(ctx context.Context, p *place, was meta.Backend, next, seen int64) error {
+	// If the other gateway is already past next, the marker that was just written vouches for a
+	// state that is over. It is deleted, now or later.
 	bs.overtaken.add(overtakenMarker{p, next})
 	bs.dropOvertaken(ctx)
 	row, err := bs.checkEpoch(ctx, p)
@@ -204,6 +224,8 @@ func (bs *Blobs) advancedByAnother(ctx context.Context, p *place, was meta.Backe
 	case err != nil:
 		bs.noteDisagreement(p, err)
 		return err
+	// The compare-and-swap was lost, and yet the row is not newer, so nothing covers this
+	// process's changes. The caller tries again.
 	case row.Epoch <= was.Epoch:
 		return meta.ErrConflict
 	}
@@ -233,52 +255,4 @@ func (bs *Blobs) cover(ctx context.Context, s *places) {
 		})
 	}
 	moving.Wait()
-}
-
-// overtakenMarker is one that this process wrote when another gateway may have moved
-// the epoch on already.
-type overtakenMarker struct {
-	at    *place
-	epoch int64
-}
-
-// overtakenMarkers are those that are yet to be deleted.
-type overtakenMarkers struct {
-	mu sync.Mutex
-	of []overtakenMarker
-}
-
-// maxOvertaken are remembered; of more, fsck tells.
-const maxOvertaken = 1000
-
-func (o *overtakenMarkers) add(m overtakenMarker) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if len(o.of) < maxOvertaken {
-		o.of = append(o.of, m)
-	}
-}
-
-func (o *overtakenMarkers) takeAll() (all []overtakenMarker) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	all, o.of = o.of, nil
-	return all
-}
-
-// dropOvertaken deletes markers that were written too late. What cannot be deleted is
-// tried again with the next beat.
-func (bs *Blobs) dropOvertaken(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
-	defer cancel()
-	for _, m := range bs.overtaken.takeAll() {
-		row, err := bs.row(ctx, m.at.id)
-		if err == nil && row.Epoch > m.epoch {
-			err = m.at.Delete(ctx, bs.marker(row, m.epoch))
-		}
-		if err != nil {
-			bs.overtaken.add(m)
-			bs.c.Log.Warn("an epoch marker that was written late could not be deleted and will be tried again", "backend", m.at.Name, "error", err)
-		}
-	}
 }

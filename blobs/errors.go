@@ -29,6 +29,8 @@ func Coded(err error) error {
 	case errors.Is(err, backends.ErrDenied), errors.Is(err, backends.ErrReadOnly), Disagrees(err):
 		// For the operator to mend; the client may try again after that.
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
+	// A copy elsewhere or a repair may follow. NoSuchKey would tell a client, wrongly, that the
+	// object is gone.
 	case errors.Is(err, backends.ErrCorrupt):
 		return s3err.Wrap(s3err.ServiceUnavailable, err)
 	}

@@ -26,6 +26,9 @@ func (bs *Blobs) lost(ctx context.Context, r Reserved) {
 	bs.flushPools()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
+	// Release first and look second. A blob that is live stays live, and one that is in doubt
+	// becomes dead, so that the collector has it. Only one that the ledger does not know is
+	// left to be deleted here.
 	err := bs.releaseIDs(ctx, []meta.BlobID{r.ID})
 	var at []meta.BackendID
 	if err == nil {
@@ -42,6 +45,7 @@ func (bs *Blobs) lost(ctx context.Context, r Reserved) {
 // deleteUnknown deletes a blob of this process's that the ledger does not know, unless
 // the store is an older one.
 func (bs *Blobs) deleteUnknown(ctx context.Context, r Reserved) error {
+	// An older store may not know the blob because it was committed after the copy.
 	if err := bs.agree(ctx, r.At.at); err != nil {
 		return err
 	}
@@ -57,9 +61,12 @@ func (bs *Blobs) Abandon(ctx context.Context, r Reserved) {
 	bs.release(ctx, id)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
+	// The usual case: the row is there, dead since the release above.
 	if _, err := bs.c.Store.Blob(ctx, id); !errors.Is(err, meta.ErrNotFound) {
 		return
 	}
+	// Reserved and released at once, which makes a dead row whose grace begins now. By its end
+	// the bytes that were under way have arrived, and are deleted with the row.
 	err := bs.c.Store.Reserve(ctx, bs.holder, r.At.at.id, []meta.BlobID{id}, bs.c.Now())
 	switch {
 	case err == nil:

@@ -30,6 +30,7 @@ func (bs *Blobs) Hold(ctx context.Context, name string) (meta.Lease, bool, error
 	if err != nil {
 		return seen, false, err
 	}
+	// Without a look at the beat: a lease taken from this process has another holder's id.
 	if seen.Holder == bs.holder {
 		bs.keepLease(seen)
 		return seen, true, nil
@@ -39,11 +40,14 @@ func (bs *Blobs) Hold(ctx context.Context, name string) (meta.Lease, bool, error
 		return seen, false, err
 	}
 	if !seen.Holder.IsZero() {
+		// The holder must be known to live. One that is neither gone nor alive has no row any
+		// more, so its lease is free.
 		_, alive, err := bs.Gone(ctx)
 		if err != nil || alive[seen.Holder] {
 			return seen, false, err
 		}
 	}
+	// A compare-and-swap on the fence of seen, so that of two gateways one succeeds.
 	l, err := bs.c.Store.TakeLease(ctx, seen, bs.holder)
 	if errors.Is(err, meta.ErrConflict) { // another was faster
 		return l, false, nil
@@ -71,6 +75,7 @@ func (bs *Blobs) dropLeases(ctx context.Context) error {
 	bs.leases.mu.Unlock()
 	var errs []error
 	for _, l := range held {
+		// A lease that another has taken meanwhile has another fence, and is left alone.
 		errs = append(errs, bs.c.Store.DropLease(ctx, l))
 	}
 	return errors.Join(errs...)

@@ -12,6 +12,7 @@ import (
 // after. The slice is used again.
 func (bs *Blobs) ledger(ctx context.Context, after meta.BlobID) iter.Seq2[[]meta.Blob, error] {
 	return func(yield func([]meta.Blob, error) bool) {
+		// Behind all rows of after itself.
 		at := meta.BlobPosition{ID: after, Backend: math.MaxInt32}
 		var one []meta.Blob
 		for {
@@ -22,6 +23,8 @@ func (bs *Blobs) ledger(ctx context.Context, after meta.BlobID) iter.Seq2[[]meta
 			}
 			for _, row := range page {
 				at = meta.BlobPosition{ID: row.ID, Backend: row.Backend}
+				// A blob that is being moved has a row for each place, and a page may end
+				// between them. So a blob is yielded when the next one begins.
 				if len(one) > 0 && one[0].ID != row.ID {
 					if !yield(one, nil) {
 						return

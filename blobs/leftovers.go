@@ -31,6 +31,7 @@ func (bs *Blobs) sweepBackends(ctx context.Context, s *places) {
 		if bs.sweptAt == nil {
 			bs.sweptAt = make(map[meta.BackendID]time.Duration)
 		}
+		// Before the sweep, so that a backend that fails is not asked again with each pass.
 		bs.sweptAt[id] = bs.c.Elapsed()
 		within, cancel := context.WithTimeout(ctx, leftoverTimeout)
 		n, err := backends.Sweep(within, p.Backend.Backend, bs.c.Now().Add(-LeftoverAge))

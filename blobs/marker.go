@@ -17,6 +17,8 @@ import (
 // Backends that were registered before there were incarnations are in the zeroth,
 // which has no marker, until the epoch next moves.
 const (
+	// A move each second fills 40 bits in 34,000 years. 23 bits are left for incarnations below
+	// the sign.
 	countBits        = 40
 	firstIncarnation = 1
 	firstEpoch       = firstIncarnation<<countBits | 1
@@ -90,6 +92,8 @@ func (bs *Blobs) putMarkers(ctx context.Context, at backends.Backend, b meta.Bac
 	if incarnation(epoch) == incarnation(b.Epoch) && epoch != b.Epoch {
 		of = of[:1] // the other is there
 	}
+	// The incarnation's marker comes first: a storage with an epoch's marker and without its
+	// incarnation's would be called unknown.
 	for i := len(of) - 1; i >= 0; i-- {
 		err := at.Put(ctx, of[i], bytes.NewReader(nil), 0)
 		if err != nil && !errors.Is(err, backends.ErrExists) { // left by a step that was cut short
@@ -126,6 +130,8 @@ const earlierEpochs = 8
 // earlierMarkers are those before an epoch within its incarnation and the one before,
 // and of the incarnations before.
 func (bs *Blobs) earlierMarkers(b meta.Backend, epoch int64) (earlier []backends.BlobID) {
+	// The count goes on across incarnations, so a step that died during AcceptStore left a
+	// marker with the same count in the incarnation before.
 	for n := epoch - 1; n >= epoch-earlierEpochs && epochIn(0, n) > 0 && incarnation(n) == incarnation(epoch); n-- {
 		earlier = append(earlier, bs.marker(b, n))
 		if before := incarnation(epoch) - 1; before >= 0 {

@@ -11,6 +11,8 @@ import (
 
 // Bounds of one step of Move.
 const (
+	// A step is what is repeated after a kill, and how long the lease's holder works before it
+	// notes its progress.
 	moveBytes   = 256 << 20 // sealed bytes; the blob that exceeds them is the last
 	moveBlobs   = 5_000     // moved
 	moveRows    = 50_000    // rows of the ledger looked at
@@ -95,18 +97,25 @@ func (bs *Blobs) moveFrom(ctx context.Context, s *places, l meta.Lease, row meta
 	if m.to, err = s.at(row.Drain.Target); err != nil {
 		return err
 	}
+	// Both are asked anew: an older store would move blobs by rows that are out of date, and
+	// its last step condemns a source.
 	if err := errors.Join(bs.agree(ctx, m.from), bs.agree(ctx, m.to)); err != nil {
 		return err
 	}
+	// Reservations at the draining backend would keep it from ever being empty.
 	if err := bs.releaseUnused(ctx, s); err != nil {
 		return err
 	}
 	if _, err := m.judge(ctx, true); err != nil {
 		return err
 	}
+	// Buckets before blobs: they are few, and the backend cannot be retired while one is placed
+	// there.
 	if err := m.moveBuckets(ctx); err != nil {
 		return err
 	}
+	// Versions before the ledger: a copy that keys prove is opened. The ledger's scan takes the
+	// rest, and can only compare the copy with a second reading.
 	done, err := m.versions(ctx)
 	if err == nil && done {
 		done, err = m.scan(ctx)
@@ -206,7 +215,7 @@ func (m *mover) stick(id meta.BlobID, err error) error {
 }
 
 func (m *mover) moveBlob(ctx context.Context, p Proof) error {
-	n, moved, err := m.bs.shift(ctx, p, m.from, m.to, m.judge)
+	n, moved, err := m.bs.moveBlob(ctx, p, m.from, m.to, m.judge)
 	if err != nil || !moved {
 		return err
 	}
@@ -214,56 +223,4 @@ func (m *mover) moveBlob(ctx context.Context, p Proof) error {
 	m.d.Blobs, m.d.Bytes = m.d.Blobs+1, m.d.Bytes+n
 	m.r.Blobs, m.r.Bytes = m.r.Blobs+1, m.r.Bytes+n
 	return nil
-}
-
-// endPass begins another pass, or ends the draining when this one met nothing.
-func (m *mover) endPass(ctx context.Context) error {
-	if !m.d.Left {
-		err := m.bs.c.Store.RetireBackend(ctx, m.lease, m.row.ID, m.d.Round)
-		if err == nil {
-			delete(m.bs.proven, m.row.ID)
-			return m.retired(ctx)
-		}
-		if !errors.Is(err, meta.ErrNotEmpty) {
-			return ignoreConflict(err)
-		}
-	}
-	m.d.After, m.d.Left = meta.BlobID{}, false
-	if len(m.stuck) > 0 || m.later {
-		delete(m.bs.proven, m.row.ID) // they are tried again by the keys that there are then
-	}
-	// What is left waits for others: for uploads under way, or for the collector.
-	m.r.More = m.r.More || m.blobs > 0
-	return m.note(ctx)
-}
-
-// retired takes the markers of a retired backend away, and lets this process
-// forget it.
-func (m *mover) retired(ctx context.Context) error {
-	m.r.Retired++
-	row, err := m.bs.row(ctx, m.row.ID)
-	if err != nil {
-		return err
-	}
-	if err := m.from.Delete(ctx, m.bs.presentMarkers(row)...); err != nil {
-		return fmt.Errorf("delete its markers: %w", err)
-	}
-	_, err = m.bs.refresh(ctx)
-	return err
-}
-
-// note records progress, even at the end of the process.
-func (m *mover) note(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
-	defer cancel()
-	return ignoreConflict(m.bs.c.Store.NoteDrain(ctx, m.lease, m.row.ID, m.d))
-}
-
-// ignoreConflict passes over the end of this mover's turn: another has the lease
-// now, or the draining was cancelled or got another target.
-func ignoreConflict(err error) error {
-	if errors.Is(err, meta.ErrConflict) {
-		return nil
-	}
-	return err
 }

@@ -28,6 +28,8 @@ func OwnFault(err error) bool {
 
 // maxJudgeTries is how often a move is judged because who refers to the blob, or
 // what buckets there are, changed before it was done.
+// Each try is another look at all buckets. After the last the blob stays where it is, and the
+// next pass begins anew.
 const maxJudgeTries = 4
 
 // keepCopies is how long what a failed move left waits for the next try.
@@ -43,34 +45,39 @@ type verdict struct {
 // or why it may not be.
 type judge func(ctx context.Context, anew bool) (verdict, error)
 
-// shift moves the blob of a proof, and reports whether it did and how many sealed bytes; a blob
+// moveBlob moves the blob of a proof, and reports whether it did and how many sealed bytes; a blob
 // that is gone meanwhile is no error. The place of the copy is in the ledger before
 // its first byte is there, so that the collector deletes what is left of a process
 // that is killed. What is left of a failure stays reserved for the next try, as long
 // as the blob stays where it is.
-func (bs *Blobs) shift(ctx context.Context, proves Proof, from, to *place, j judge) (n int64, moved bool, err error) {
+func (bs *Blobs) moveBlob(ctx context.Context, proves Proof, from, to *place, j judge) (n int64, moved bool, err error) {
 	id := proves.ID
 	defer func() { err = bs.damaged(proves.Of, id, from, to, err) }()
+	// Judged before the copy is made, because a copy must not even for a moment be where a
+	// bucket forbids it.
 	v, err := j(ctx, false)
 	if err != nil {
 		return 0, false, err
 	}
 	if err = bs.c.Store.ReserveCopy(ctx, bs.holder, id, from.id, to.id, bs.c.Now()); err == nil {
 		if n, err = bs.copyBlob(ctx, proves, from, to); err == nil {
-			err = bs.endShift(ctx, id, from, to, v, j)
+			err = bs.commitMove(ctx, id, from, to, v, j)
 		}
 	}
 	if err == nil {
 		bs.remembered.Drop(id)
 		return n, true, nil
 	}
-	return bs.failedShift(ctx, id, from, to, n, err)
+	return bs.settleMove(ctx, id, from, to, n, err)
 }
 
-// endShift tells the ledger of a copy that is there. It judges again as long as that
+// commitMove tells the ledger of a copy that is there. It judges again as long as that
 // finds the verdict out of date.
-func (bs *Blobs) endShift(ctx context.Context, id meta.BlobID, from, to *place, v verdict, j judge) error {
+func (bs *Blobs) commitMove(ctx context.Context, id meta.BlobID, from, to *place, v verdict, j judge) error {
 	for try := 1; ; try++ {
+		// One transaction makes the copy live and the source dead. It refuses if the source is
+		// not live, if the place of the copy is not this process's, or if the verdict is out of
+		// date.
 		err := bs.c.Store.MoveBlob(ctx, meta.Move{
 			ID: id, From: from.id, To: to.id, Holder: bs.holder, Only: v.only, Demands: v.demands, Now: bs.c.Now(),
 		})
@@ -83,11 +90,13 @@ func (bs *Blobs) endShift(ctx context.Context, id meta.BlobID, from, to *place, 
 	}
 }
 
-// failedShift learns what became of the blob, and sees to the place of its copy.
-func (bs *Blobs) failedShift(ctx context.Context, id meta.BlobID, from, to *place, n int64, why error) (int64, bool, error) {
+// settleMove learns what became of the blob, and sees to the place of its copy.
+func (bs *Blobs) settleMove(ctx context.Context, id meta.BlobID, from, to *place, n int64, why error) (int64, bool, error) {
 	left := keptCopy{id, from.id, to.id}
 	if errors.Is(why, ErrOtherBytes) {
 		// Which bytes are the right ones is not known, so none are to be deleted.
+		// Release makes the row dead, and Forget removes it before its grace is over, so that
+		// the collector never deletes the bytes.
 		err := bs.c.Store.ReleaseCopy(ctx, bs.holder, id, to.id, bs.c.Now())
 		if err == nil {
 			err = bs.c.Store.Forget(ctx, to.id, []meta.BlobID{id})
@@ -100,11 +109,15 @@ func (bs *Blobs) failedShift(ctx context.Context, id meta.BlobID, from, to *plac
 		}
 		return 0, false, why
 	}
+	// MoveBlob may have been carried out although it failed, and another process may have moved
+	// the blob. Only the ledger tells.
 	at, err := bs.c.Store.BlobBackends(ctx, []meta.BlobID{id})
 	if err != nil {
 		bs.copies.keep(left, bs.c.Elapsed())
 		return 0, false, errors.Join(why, err)
 	}
+	// The copy may be complete and is worth keeping: the next try proves it in place of writing
+	// it again. Where a bucket forbids the place, it goes at once.
 	if at[0] == from.id && !errors.Is(why, ErrResidency) {
 		bs.copies.keep(left, bs.c.Elapsed())
 		return 0, false, why

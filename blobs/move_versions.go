@@ -93,6 +93,7 @@ func (m *mover) version(ctx context.Context, ref meta.Version) error {
 	if err != nil {
 		return err
 	}
+	// The gateway does not have the customer's key.
 	if v.Encryption == meta.EncryptionCustomer {
 		return nil
 	}
@@ -141,6 +142,8 @@ func (m *mover) proved(ctx context.Context, proofs []Proof) error {
 			return nil
 		case !OwnFault(err):
 			return fmt.Errorf("move blob %v: %w", backends.BlobID(id), err)
+		// These say that something changed meanwhile, and nothing of the bytes. The blob is
+		// tried again with the next pass and not reported.
 		case errors.Is(err, meta.ErrConflict), errors.Is(err, meta.ErrReservationLost), errors.Is(err, meta.ErrDemands):
 			err = errLater
 		}

@@ -31,13 +31,15 @@ func (bs *Blobs) Pick(b *meta.Bucket, own string) (meta.BackendID, error) {
 	meets := own == "" // somebody meets the owner's demand alone
 	for _, p := range s.active() {
 		meets = meets || p.satisfies(own)
+		// active is in the order of ids, so the first that meets the demands stays, unless the
+		// default does too.
 		if p.meets(b.Residency) && (found == nil || p.Name == bs.c.Default) {
 			found = p
 		}
 	}
 	for i := range bs.c.Backends {
 		// It would be chosen, and where a bucket is placed stays so.
-		if d := &bs.c.Backends[i]; d.meets(b.Residency) && (found == nil || d.Name == bs.c.Default) && bs.late.has(d.Name) {
+		if d := &bs.c.Backends[i]; d.meets(b.Residency) && (found == nil || d.Name == bs.c.Default) && bs.pending.has(d.Name) {
 			return 0, s3err.Wrap(s3err.ServiceUnavailable, fmt.Errorf("backend %s: %w", d.Name, errUnregistered))
 		}
 	}

@@ -116,6 +116,8 @@ func (bs *Blobs) refresh(ctx context.Context) (*places, error) {
 		if p == nil {
 			if b := bs.configuredAs(row.Name); b != nil {
 				p = &place{Backend: *b, id: row.ID, pool: newReservations()}
+				// A place lives as long as the process. Its pool, its proof and its epoch must
+				// not be lost because the store was read again.
 				g.known[row.ID] = p
 			}
 		}
@@ -128,6 +130,8 @@ func (bs *Blobs) refresh(ctx context.Context) (*places, error) {
 			s.only = p
 		}
 	}
+	// only counts the rows that are not retired, and not those configured here: with a second
+	// backend on another gateway, a blob may be there.
 	if left != 1 {
 		s.only = nil
 	}

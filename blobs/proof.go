@@ -57,6 +57,8 @@ func (p *Proof) check(ctx context.Context, at *place) (err error) {
 	if err != nil {
 		return fmt.Errorf("backend %s: %w", at.Name, err)
 	}
+	// The cheap check first. It also bounds how much is read of a backend that sends without
+	// end.
 	if info.Size != size {
 		return ErrOtherBytes
 	}

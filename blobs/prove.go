@@ -21,6 +21,7 @@ func (bs *Blobs) prove(ctx context.Context, p *place) error {
 		err = bs.proveSealing(ctx, p, row)
 	}
 	if err == nil {
+		// met is set last: a reader that sees it relies on proved having been true.
 		p.disagrees.Store(false)
 		p.proved.Store(true)
 		p.met.Store(true)
@@ -55,6 +56,8 @@ func (bs *Blobs) proveAll(ctx context.Context) error {
 		switch {
 		case err == nil:
 			asked = true
+		// One backend that is away must not keep the others from being served. One that
+		// disagrees ends the start: somebody restored something, and has to say so.
 		case unreached(ctx, err):
 			p.noted, away = err.Error(), err
 			bs.c.Log.Warn("a backend cannot be reached; requests for what is there are refused until it can", "error", err)
@@ -68,31 +71,31 @@ func (bs *Blobs) proveAll(ctx context.Context) error {
 	return nil
 }
 
-// ProveLate has every backend proved, and marked with the sealing, that is not yet.
-func (bs *Blobs) ProveLate(ctx context.Context) error {
+// ProveRemaining has every backend proved, and marked with the sealing, that is not yet.
+func (bs *Blobs) ProveRemaining(ctx context.Context) error {
 	s, err := bs.refresh(ctx)
 	if err == nil {
-		bs.proveLate(ctx, s)
+		bs.proveRemaining(ctx, s)
 	}
 	return err
 }
 
-// proveLate tries again what Open left, all at once: a beat must not take as long as
+// proveRemaining tries again what Open left, all at once: a beat must not take as long as
 // several backends that are frozen. A failure is logged when it is new.
-func (bs *Blobs) proveLate(ctx context.Context, s *places) {
+func (bs *Blobs) proveRemaining(ctx context.Context, s *places) {
 	var proving sync.WaitGroup
 	for _, p := range s.configured {
 		if p.proved.Load() && p.sealed.Load() {
 			continue
 		}
-		proving.Go(func() { bs.proveOneLate(ctx, s, p) })
+		proving.Go(func() { bs.proveOne(ctx, s, p) })
 	}
 	proving.Wait()
 }
 
-func (bs *Blobs) proveOneLate(ctx context.Context, s *places, p *place) {
+func (bs *Blobs) proveOne(ctx context.Context, s *places, p *place) {
 	if p.proved.Load() {
-		bs.sealLate(ctx, s, p)
+		bs.markSealed(ctx, s, p)
 		return
 	}
 	err := bs.prove(ctx, p)

@@ -91,8 +91,8 @@ func (bs *Blobs) locate(ctx context.Context, s *places, id meta.BlobID) (*place,
 	return p, err
 }
 
-// Foresee learns where many blobs are in few steps, for a reader of all of them.
-func (bs *Blobs) Foresee(ctx context.Context, rows []meta.Part) error {
+// PrefetchPlaces learns where many blobs are in few steps, for a reader of all of them.
+func (bs *Blobs) PrefetchPlaces(ctx context.Context, rows []meta.Part) error {
 	if bs.registry.now.Load().only != nil {
 		return nil
 	}

@@ -7,9 +7,13 @@ import (
 
 const (
 	// holdReads is how long a reading keeps what it may come to from being deleted.
+	// A stream that never ends, of a client that reads a byte an hour, must not stop deletion
+	// for good.
 	holdReads = 24 * time.Hour
 	// beforeReading is how long before its stream began a reading may have learnt of
 	// its object.
+	// The version's row is read, and checked against access, before the stream begins. A blob
+	// that was condemned in between belongs to the reading too.
 	beforeReading = time.Minute
 )
 
@@ -48,6 +52,7 @@ func (r *readings) oldest(t, now time.Time) time.Time {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for of := range r.all {
+		// Other gateways' readings are not known here. They have the grace.
 		if of.began.Before(t) && now.Sub(of.began) < holdReads {
 			t = of.began
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -18,6 +17,8 @@ const (
 	maxRegisterTries = 2 * meta.MaxBackends
 	// laterBackends are how many numbers above those that the store knows a new
 	// backend is looked for under.
+	// A store that was restored from before several backends were registered has lower numbers
+	// than those backends' markers were made with.
 	laterBackends = 8
 )
 
@@ -63,11 +64,13 @@ func (bs *Blobs) reconcile(ctx context.Context, accept bool) error {
 		if b == nil {
 			return nil
 		}
-		err = bs.enrol(ctx, s, b, accept)
+		err = bs.registerUnused(ctx, s, b, accept)
 		switch {
+		// Another gateway was faster, or an epoch advanced. The next turn reads what there is
+		// now.
 		case errors.Is(err, meta.ErrConflict):
 		case err != nil && unreached(ctx, err):
-			bs.late.note(b.Name, err.Error())
+			bs.pending.note(b.Name, err.Error())
 			bs.c.Log.Warn("a new backend cannot be reached; nothing is placed there until it can", "backend", b.Name, "error", err)
 		case err != nil:
 			return err
@@ -76,9 +79,9 @@ func (bs *Blobs) reconcile(ctx context.Context, accept bool) error {
 	return errors.New("the registered backends change all the time")
 }
 
-// enrol registers a new backend unless its storage was used before, which accept passes
+// registerUnused registers a new backend unless its storage was used before, which accept passes
 // over. ErrConflict: another gateway has registered it meanwhile.
-func (bs *Blobs) enrol(ctx context.Context, s *places, b *Backend, accept bool) error {
+func (bs *Blobs) registerUnused(ctx context.Context, s *places, b *Backend, accept bool) error {
 	if !accept {
 		if err := bs.refuseUsed(ctx, s, b); errors.Is(err, meta.ErrConflict) {
 			return err
@@ -96,7 +99,7 @@ func (bs *Blobs) enrol(ctx context.Context, s *places, b *Backend, accept bool) 
 // are out of reach.
 func (bs *Blobs) unregistered(s *places) *Backend {
 	for i := range bs.c.Backends {
-		if _, ok := s.named(bs.c.Backends[i].Name); !ok && !bs.late.has(bs.c.Backends[i].Name) {
+		if _, ok := s.named(bs.c.Backends[i].Name); !ok && !bs.pending.has(bs.c.Backends[i].Name) {
 			return &bs.c.Backends[i]
 		}
 	}
@@ -136,6 +139,8 @@ func stateName(s meta.BackendState) string {
 func (bs *Blobs) register(ctx context.Context, s *places, b *Backend) error {
 	row := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: bs.c.Now(), Epoch: firstEpoch}
 	for _, other := range s.rows {
+		// Ids of retired backends are not used again: rows of versions and leftover markers may
+		// still name them.
 		row.ID = max(row.ID, other.ID+1)
 	}
 	if err := bs.refuseForeign(ctx, b, row); err != nil {
@@ -166,9 +171,9 @@ func (bs *Blobs) register(ctx context.Context, s *places, b *Backend) error {
 	return nil
 }
 
-// Begin writes the markers of a new deployment's first backend, the default, and returns
+// PutFirstMarkers writes the markers of a new deployment's first backend, the default, and returns
 // its row. A row without them would look like a store that was rolled back.
-func (bs *Blobs) Begin(ctx context.Context, created time.Time) (meta.Backend, error) {
+func (bs *Blobs) PutFirstMarkers(ctx context.Context, created time.Time) (meta.Backend, error) {
 	b := bs.configuredAs(bs.c.Default)
 	first := meta.Backend{ID: meta.FirstBackend, Name: b.Name, State: meta.BackendActive, Created: created, Epoch: firstEpoch}
 	if err := bs.putMarkers(ctx, b, first, first.Epoch); err != nil {
@@ -177,82 +182,7 @@ func (bs *Blobs) Begin(ctx context.Context, created time.Time) (meta.Backend, er
 	return first, nil
 }
 
-// Unbegin takes the markers of Begin away: another gateway began the deployment.
-func (bs *Blobs) Unbegin(ctx context.Context, first meta.Backend) error {
+// DeleteFirstMarkers takes the markers of PutFirstMarkers away: another gateway began the deployment.
+func (bs *Blobs) DeleteFirstMarkers(ctx context.Context, first meta.Backend) error {
 	return bs.configuredAs(first.Name).Delete(ctx, bs.markersOf(first, first.Epoch)...)
-}
-
-// refuseForeign fails with ErrWrongBackend where a storage holds the marker of
-// another backend: draining one of two names of a storage would delete what the
-// other holds. A collector may move an epoch on while it looks.
-func (bs *Blobs) refuseForeign(ctx context.Context, at backends.Backend, self meta.Backend) error {
-	seen := make(map[backends.BlobID]bool)
-	for range maxRegisterTries {
-		rows, err := bs.c.Store.ListBackends(ctx)
-		if err != nil {
-			return err
-		}
-		same := true
-		for _, row := range rows {
-			if row.ID == self.ID && row.Name == self.Name || row.State == meta.BackendRetired {
-				continue
-			}
-			for _, m := range bs.signs(row) {
-				if seen[m] {
-					continue
-				}
-				same, seen[m] = false, true
-				found, err := holds(ctx, at, m)
-				if err != nil {
-					return err
-				}
-				if found {
-					return fmt.Errorf("%w: it is that of %s", ErrWrongBackend, row.Name)
-				}
-			}
-		}
-		if same {
-			return nil
-		}
-	}
-	return errors.New("the backends' epochs change all the time")
-}
-
-// refuseUsed fails with ErrStoreRolledBack where a storage was a backend of this name
-// already: then the store was copied before that was registered. It fails with
-// meta.ErrConflict where another gateway has registered it meanwhile.
-func (bs *Blobs) refuseUsed(ctx context.Context, s *places, b *Backend) error {
-	last := meta.FirstBackend
-	for _, row := range s.rows {
-		last = max(last, row.ID)
-	}
-	for id := meta.FirstBackend; id <= last+laterBackends; id++ {
-		if s.states[id].State == meta.BackendRetired { // what it has left says nothing
-			continue
-		}
-		found, err := holds(ctx, b, bs.sealingMarker(meta.Backend{ID: id, Name: b.Name}))
-		if err != nil {
-			return err
-		}
-		if !found {
-			continue
-		}
-		now, err := bs.refresh(ctx)
-		if err != nil {
-			return err
-		}
-		if _, ok := now.named(b.Name); ok {
-			return meta.ErrConflict
-		}
-		return fmt.Errorf("%w (it does not know this backend, which has been in use)", ErrStoreRolledBack)
-	}
-	return nil
-}
-
-// signs are the markers by which a backend's storage is known while epochs move.
-func (bs *Blobs) signs(b meta.Backend) []backends.BlobID {
-	if n := incarnation(b.Epoch); n >= firstIncarnation {
-		return []backends.BlobID{bs.incarnationMarker(b, n)}
-	}
-	return []backends.BlobID{bs.marker(b, b.Epoch), bs.marker(b, b.Epoch+1)}
 }

@@ -61,13 +61,15 @@ func (r *Relocation) Move(ctx context.Context, proofs []Proof) (moved int64, err
 		if err != nil {
 			return err
 		}
+		// The source too: MoveBlob condemns what is there, which must be the storage that the
+		// store means.
 		if err := r.bs.prove(ctx, from); err != nil {
 			return err
 		}
 		if r.judges[at] == nil {
 			r.judges[at] = r.bs.judgeVersion(r.of, from, r.to)
 		}
-		n, _, err := r.bs.shift(ctx, proves[id], from, r.to, r.judges[at])
+		n, _, err := r.bs.moveBlob(ctx, proves[id], from, r.to, r.judges[at])
 		moved += n
 		return err
 	})
@@ -89,6 +91,9 @@ func (bs *Blobs) judgeVersion(v *meta.Version, from, to *place) judge {
 			if err != nil && !errors.Is(err, meta.ErrNotFound) { // gone: as the move will find
 				return verdict{}, fmt.Errorf("read a blob's references: %w", err)
 			}
+			// The verdict holds only while this version is the sole referrer, which meta.Move
+			// checks in its transaction. Then only the demands of its own bucket count, and
+			// Relocate has checked those.
 			if blob.Refs <= 1 {
 				return verdict{only: &meta.Referrer{Bucket: v.Bucket, Key: v.Key, Version: v.ID}}, nil
 			}
@@ -101,6 +106,8 @@ func (bs *Blobs) judgeVersion(v *meta.Version, from, to *place) judge {
 		if err == nil && len(held) > 0 {
 			err = ErrResidency
 		}
+		// demands is read before the buckets. If one with demands is created after that,
+		// MoveBlob sees another number and asks for a new verdict.
 		had = &verdict{demands: demands}
 		return *had, err
 	}

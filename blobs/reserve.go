@@ -19,6 +19,7 @@ const (
 	// settleTimeout bounds what is done for a request after it has failed.
 	settleTimeout = 10 * time.Second
 	// maxUnreleased failed reservations are remembered for another try.
+	// At 20 bytes an id that is 200 KB of memory.
 	maxUnreleased = 10_000
 	// maxPlaceTries is how often a new blob looks for a place because its
 	// bucket's backend began to drain meanwhile.
@@ -41,6 +42,7 @@ func (r *reservations) take() (id meta.BlobID, ok bool) {
 	if len(r.free) == 0 {
 		return id, false
 	}
+	// The newest first: the order has no meaning, and the slice keeps its room.
 	id = r.free[len(r.free)-1]
 	r.free = r.free[:len(r.free)-1]
 	return id, true

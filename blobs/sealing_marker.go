@@ -33,6 +33,9 @@ func (bs *Blobs) proveSealing(ctx context.Context, p *place, b meta.Backend) err
 	case found == (sealing == meta.SealingWhole):
 		p.sealed.Store(found)
 		return nil
+	// The marker is of a higher sealing than the one that this process knows. The store is
+	// asked again before it is called an older one: another gateway may have finished the
+	// sealing a moment ago.
 	case found:
 		if err := bs.c.Sealing.Reread(ctx); err != nil || bs.c.Sealing.Now() == meta.SealingWhole {
 			return err
@@ -48,9 +51,9 @@ func (bs *Blobs) proveSealing(ctx context.Context, p *place, b meta.Backend) err
 	return nil
 }
 
-// sealLate puts the marker at a backend that was proved before every row had its
+// markSealed puts the marker at a backend that was proved before every row had its
 // record. A failure is tried again with the next beat.
-func (bs *Blobs) sealLate(ctx context.Context, s *places, p *place) {
+func (bs *Blobs) markSealed(ctx context.Context, s *places, p *place) {
 	if bs.c.ReadOnly || bs.c.Sealing.Now() < meta.SealingWhole || p.sealed.Load() {
 		return
 	}

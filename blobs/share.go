@@ -26,6 +26,7 @@ func (bs *Blobs) MayShare(ctx context.Context, demands []string, ids []meta.Blob
 	if err != nil {
 		return false, nil, meta.Coded(err)
 	}
+	// With one backend, no mover can take the blobs elsewhere, and strays need not be asked.
 	if s.only != nil {
 		return s.only.meets(demands), slices.Repeat([]meta.BackendID{s.only.id}, len(ids)), nil
 	}
@@ -41,6 +42,8 @@ func (bs *Blobs) MayShare(ctx context.Context, demands []string, ids []meta.Blob
 			return meta.ErrBodyGone
 		}
 		at = append(at, home)
+		// A target is active and does not drain itself, so the chain has at most two links. A
+		// cycle cannot be: DrainBackend refuses to drain what another drains to.
 		for id := home; id != 0; id = s.states[id].Drain.Target {
 			if !s.meets(id, demands) {
 				return errElsewhere

@@ -9,6 +9,8 @@ import (
 )
 
 // maxStoredPage is how many blobs one CountStored looks at.
+// It bounds one request of an operator to some ten calls of a provider's listing, which has
+// 1,000 to a page.
 const maxStoredPage = 10_000
 
 // Stored is how much a run of a backend's blobs is.

@@ -182,7 +182,7 @@ func (e *Engine) begin(ctx context.Context, c *Config) error {
 	if err := errors.Join(e.sealing.sealRow(&d), e.accounts.SealTenant(d.Sealing, &root)); err != nil {
 		return err
 	}
-	first, err := e.blobs.Begin(ctx, d.Created)
+	first, err := e.blobs.PutFirstMarkers(ctx, d.Created)
 	if err != nil {
 		return err
 	}
@@ -197,7 +197,7 @@ func (e *Engine) begin(ctx context.Context, c *Config) error {
 		return nil
 	}
 	if errors.Is(err, meta.ErrExists) { // another gateway was first, and its markers are others
-		return e.blobs.Unbegin(ctx, first)
+		return e.blobs.DeleteFirstMarkers(ctx, first)
 	}
 	return err
 }

@@ -44,7 +44,7 @@ func (s *Sealing) As(ctx context.Context) (_ context.Context, by meta.Sealing, d
 		if by == meta.SealingWhole || s.readOnly {
 			return ctx, by, none, nil
 		}
-		left := s.blobs.Quiet()
+		left := s.blobs.UntilSilent()
 		if left <= 0 {
 			if err := s.enlist(ctx); err != nil {
 				return ctx, by, none, meta.Coded(err)

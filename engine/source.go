@@ -163,7 +163,7 @@ func (w *partWalk) next() (piece, error) {
 			return piece{}, err
 		}
 		if before == nil || &before[0] != &w.rows[0] { // another group
-			if err := w.e.blobs.Foresee(w.ctx, w.rows); err != nil {
+			if err := w.e.blobs.PrefetchPlaces(w.ctx, w.rows); err != nil {
 				return piece{}, err
 			}
 		}

@@ -31,7 +31,7 @@ type Blob struct {
 }
 
 // Holder is a gateway process that holds reservations. Beat grows while it lives. A
-// process that sees it unchanged for long enough may inherit its reservations.
+// process that sees it unchanged for long enough may reclaim its reservations.
 // Clocks of processes are not compared.
 type Holder struct {
 	ID   ID
@@ -77,14 +77,14 @@ type Ledger interface {
 	// Held returns at most limit reservations and copies of a holder, above after in
 	// the order of (id, backend).
 	Held(ctx context.Context, holder ID, after BlobPosition, limit int) ([]Blob, error)
-	// Inherit divides the rows of a holder whose beat is still h.Beat; ErrConflict
+	// Reclaim divides the rows of a holder whose beat is still h.Beat; ErrConflict
 	// otherwise. It condemns the reservations and copies in dead, assigns those in
-	// kept to the heir, and removes the holder when it has none left. Both have at
+	// kept to the keeper, and removes the holder when it has none left. Both have at
 	// most MaxPage rows together. Only ID, Backend and State of a row count; a row
-	// that the holder no longer has is left alone. The heir need not be registered
+	// that the holder no longer has is left alone. The keeper need not be registered
 	// and is not registered by this: an unregistered holder is never taken for
 	// dead. It returns how many rows it condemned.
-	Inherit(ctx context.Context, h Holder, dead, kept []Blob, heir ID, now time.Time) (int, error)
+	Reclaim(ctx context.Context, h Holder, dead, kept []Blob, keeper ID, now time.Time) (int, error)
 	// DeadBlobs returns at most limit blobs at the backend that were condemned
 	// before t, oldest first.
 	DeadBlobs(ctx context.Context, at BackendID, t time.Time, limit int) ([]BlobID, error)

@@ -141,7 +141,7 @@ func (s *Steps) raise(ctx context.Context, d meta.Deployment, gone []meta.Holder
 		return nil
 	}
 	s.log.Info("every row of the store has its sealed record")
-	return s.engine.Blobs().ProveLate(ctx)
+	return s.engine.Blobs().ProveRemaining(ctx)
 }
 
 // goOn looks at the next rows and notes how far that was.

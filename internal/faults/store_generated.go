@@ -289,8 +289,8 @@ func (f *faultyStore) Held(ctx context.Context, holder meta.ID, after meta.BlobP
 	return question(f, "Held", func() ([]meta.Blob, error) { return f.s.Held(ctx, holder, after, limit) })
 }
 
-func (f *faultyStore) Inherit(ctx context.Context, h meta.Holder, dead, kept []meta.Blob, heir meta.ID, now time.Time) (int, error) {
-	return change(f, "Inherit", func() (int, error) { return f.s.Inherit(ctx, h, dead, kept, heir, now) })
+func (f *faultyStore) Reclaim(ctx context.Context, h meta.Holder, dead, kept []meta.Blob, keeper meta.ID, now time.Time) (int, error) {
+	return change(f, "Reclaim", func() (int, error) { return f.s.Reclaim(ctx, h, dead, kept, keeper, now) })
 }
 
 func (f *faultyStore) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, limit int) ([]meta.BlobID, error) {

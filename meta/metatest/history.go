@@ -399,7 +399,7 @@ func (a *actor) condemn() error {
 	held, err := a.s.Held(a.ctx, h.ID, meta.BlobPosition{}, 1+a.r.IntN(5))
 	if err == nil {
 		n := a.r.IntN(len(held) + 1)
-		_, err = a.s.Inherit(a.ctx, h, held[:n], held[n:], a.holder, a.now)
+		_, err = a.s.Reclaim(a.ctx, h, held[:n], held[n:], a.holder, a.now)
 	}
 	return errors.Join(err, a.s.Beat(a.ctx, a.holder, meta.SealingWhole))
 }

@@ -64,7 +64,7 @@ func CondemnHolder(ctx context.Context, s meta.Store, h meta.Holder, limit int, 
 	if err != nil {
 		return 0, err
 	}
-	return s.Inherit(ctx, h, held, nil, meta.ID{}, now)
+	return s.Reclaim(ctx, h, held, nil, meta.ID{}, now)
 }
 
 func testHolders(f *fixture) {
@@ -107,9 +107,9 @@ func testHolders(f *fixture) {
 	}
 }
 
-// Kept rows of a dead holder belong to the heir, which is never taken for dead. The
-// holder can commit none of them, and the heir can condemn them.
-func testInherit(f *fixture) {
+// Kept rows of a dead holder belong to the keeper, which is never taken for dead. The
+// holder can commit none of them, and the keeper can condemn them.
+func testReclaim(f *fixture) {
 	b := f.bucket("bucket")
 	f.addBackend(there)
 	moved := f.reserve(1)[0]
@@ -138,21 +138,21 @@ func testInherit(f *fixture) {
 	}
 	same(f, copied, meta.Blob{ID: moved, Backend: there, State: meta.BlobCopy, Holder: f.holder, Changed: f.now})
 
-	heir, beat := meta.NewID(), int64(0)
+	keeper, beat := meta.NewID(), int64(0)
 	dead := []meta.Blob{states[ids[0]], {ID: newBlob(), Backend: here, State: meta.BlobReserved}}
 	kept := []meta.Blob{states[ids[1]], states[ids[2]], copied}
-	_, err := f.s.Inherit(f.ctx, meta.Holder{ID: f.holder, Beat: beat + 1}, dead, kept, heir, f.now)
+	_, err := f.s.Reclaim(f.ctx, meta.Holder{ID: f.holder, Beat: beat + 1}, dead, kept, keeper, f.now)
 	f.is(err, meta.ErrConflict)
 	f.wantBlob(ids[0], meta.BlobReserved, 0)
-	n, err := f.s.Inherit(f.ctx, meta.Holder{ID: f.holder, Beat: beat}, dead, kept, heir, f.now)
+	n, err := f.s.Reclaim(f.ctx, meta.Holder{ID: f.holder, Beat: beat}, dead, kept, keeper, f.now)
 	f.ok(err)
 	same(f, n, 1)
 	f.wantBlob(ids[0], meta.BlobDead, 0)
 	if _, known := f.beatOf(f.holder); !known {
 		f.Fatal("a holder was forgotten that has a reservation")
 	}
-	if _, known := f.beatOf(heir); known {
-		f.Fatal("the heir is known, and could be taken for dead")
+	if _, known := f.beatOf(keeper); known {
+		f.Fatal("the keeper is known, and could be taken for dead")
 	}
 	commit := func(id meta.BlobID) error {
 		return f.s.CommitObject(f.ctx, meta.Commit{Version: f.version(b, "k", blobBody(id)), Holder: f.holder})
@@ -164,19 +164,19 @@ func testInherit(f *fixture) {
 	f.ok(f.s.Release(f.ctx, f.holder, ids[1:2], f.now))
 	b1, err := f.s.Blob(f.ctx, ids[1])
 	f.ok(err)
-	same(f, b1, meta.Blob{ID: ids[1], Backend: here, State: meta.BlobReserved, Holder: heir, Changed: f.now})
+	same(f, b1, meta.Blob{ID: ids[1], Backend: here, State: meta.BlobReserved, Holder: keeper, Changed: f.now})
 	f.checkLedger()
 
-	// A later holder takes a place over, and the heir condemns the rest.
+	// A later holder takes a place over, and the keeper condemns the rest.
 	f.ok(f.s.ReserveCopy(f.ctx, f.holder, moved, here, there, f.now))
 	f.ok(f.s.MoveBlob(f.ctx, meta.Move{ID: moved, From: here, To: there, Holder: f.holder, Now: f.now}))
-	f.ok(f.s.Release(f.ctx, heir, ids[1:3], f.now))
+	f.ok(f.s.Release(f.ctx, keeper, ids[1:3], f.now))
 	f.wantBlob(ids[1], meta.BlobDead, 0)
 	f.wantBlob(ids[2], meta.BlobDead, 0)
-	if held, err := f.s.Held(f.ctx, heir, meta.BlobPosition{}, meta.MaxPage); err != nil || len(held) != 0 {
-		f.Fatalf("the heir has %+v, %v", held, err)
+	if held, err := f.s.Held(f.ctx, keeper, meta.BlobPosition{}, meta.MaxPage); err != nil || len(held) != 0 {
+		f.Fatalf("the keeper has %+v, %v", held, err)
 	}
-	_, err = f.s.Inherit(f.ctx, meta.Holder{ID: f.holder, Beat: beat}, nil, nil, heir, f.now)
+	_, err = f.s.Reclaim(f.ctx, meta.Holder{ID: f.holder, Beat: beat}, nil, nil, keeper, f.now)
 	f.ok(err)
 	if _, known := f.beatOf(f.holder); known {
 		f.Fatal("a holder that has none left is not forgotten")

@@ -70,7 +70,7 @@ func testLimits(f *fixture) {
 		"trim to no parts":     only(f.s.TrimUploads(f.ctx, []meta.Trim{{Upload: u.ID, Chosen: []meta.PartRun{{First: 2, Count: 0}}}}, 1, f.now)),
 		"sweep":                only(f.s.Sweep(f.ctx, 0, f.now, f.now)),
 		"held":                 only(f.s.Held(f.ctx, f.holder, meta.BlobPosition{}, meta.MaxPage+1)),
-		"inherited":            only(f.s.Inherit(f.ctx, meta.Holder{ID: f.holder}, make([]meta.Blob, meta.MaxPage), make([]meta.Blob, 1), f.holder, f.now)),
+		"reclaimed":            only(f.s.Reclaim(f.ctx, meta.Holder{ID: f.holder}, make([]meta.Blob, meta.MaxPage), make([]meta.Blob, 1), f.holder, f.now)),
 		"condemned holder":     only(CondemnHolder(f.ctx, f.s, meta.Holder{ID: f.holder}, 0, f.now)),
 		"runs that touch":      f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 2, Count: 2}, meta.PartRun{First: 3, Count: 1})),
 		"runs beyond the end":  f.s.CompleteUpload(f.ctx, f.completion(u.ID, meta.PartRun{First: 10000, Count: 2})),

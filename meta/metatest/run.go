@@ -82,7 +82,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"failed intents change nothing", testNothingChanged},
 		{"ledger", testLedger},
 		{"holders", testHolders},
-		{"what a holder leaves", testInherit},
+		{"what a holder leaves", testReclaim},
 		{"dead blobs", testDeadBlobs},
 		{"ahead of time", testAheadOfTime},
 		{"scan blobs", testScanBlobs},

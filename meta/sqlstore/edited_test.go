@@ -124,8 +124,8 @@ func work(t *testing.T, s *sqlstore.Store, db *sql.DB) {
 		ok("what is held", err)
 		h, err := holder(ctx, s, h.ID)
 		ok("holder", err)
-		_, err = s.Inherit(ctx, h, held, nil, meta.NewID(), now)
-		ok("inherit", err)
+		_, err = s.Reclaim(ctx, h, held, nil, meta.NewID(), now)
+		ok("reclaim", err)
 	}
 	for range 2 {
 		l, err := s.Lease(ctx, "lease")

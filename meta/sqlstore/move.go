@@ -54,7 +54,7 @@ func (s *Store) MoveBlob(ctx context.Context, m meta.Move) error {
 		if err := holdBackend(tx, m.To); err != nil {
 			return err
 		}
-		if err := shiftBlob(tx, m); err != nil {
+		if err := moveLiveBlob(tx, m); err != nil {
 			return err
 		}
 		err := changed(tx, meta.ErrReservationLost, "DELETE FROM copies WHERE id = ? AND backend = ? AND holder = ?", m.ID[:], int64(m.To), m.Holder[:])
@@ -76,9 +76,9 @@ func (s *Store) MoveBlob(ctx context.Context, m meta.Move) error {
 	})
 }
 
-// shiftBlob changes the place of a live blob, if the references that the move was
+// moveLiveBlob changes the place of a live blob, if the references that the move was
 // judged by are still the current ones.
-func shiftBlob(tx Tx, m meta.Move) error {
+func moveLiveBlob(tx Tx, m meta.Move) error {
 	const query = "UPDATE blobs SET backend = ? WHERE id = ? AND backend = ?"
 	if m.Only == nil {
 		same, err := exists(tx, "SELECT 1 FROM deployment WHERE demands = ?"+forRead, m.Demands)

@@ -23,7 +23,7 @@ const output = "store_generated.go"
 // changes are the intents with a result that change something. An intent without a
 // result beside its error counts as a change anyway, and all others are questions.
 var changes = []string{
-	"ExpireUploads", "FoldUsage", "ForgetRenames", "Inherit", "MoveBuckets", "RemoveObjects", "ResealVersions",
+	"ExpireUploads", "FoldUsage", "ForgetRenames", "Reclaim", "MoveBuckets", "RemoveObjects", "ResealVersions",
 	"Sweep", "TakeLease", "TrimUploads",
 }
 

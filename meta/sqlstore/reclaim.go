@@ -23,7 +23,7 @@ func (s *Store) Held(ctx context.Context, holder meta.ID, after meta.BlobPositio
 	return bs, err
 }
 
-func (s *Store) Inherit(ctx context.Context, h meta.Holder, dead, kept []meta.Blob, heir meta.ID, now time.Time) (condemned int, err error) {
+func (s *Store) Reclaim(ctx context.Context, h meta.Holder, dead, kept []meta.Blob, keeper meta.ID, now time.Time) (condemned int, err error) {
 	if n := len(dead) + len(kept); n > meta.MaxPage {
 		return 0, checkCount("rows", n, meta.MaxPage)
 	}
@@ -46,7 +46,7 @@ func (s *Store) Inherit(ctx context.Context, h meta.Holder, dead, kept []meta.Bl
 			}
 		}
 		for _, b := range kept {
-			if err := handOver(tx, h.ID, b, heir); err != nil {
+			if err := handOver(tx, h.ID, b, keeper); err != nil {
 				return err
 			}
 		}
@@ -69,12 +69,12 @@ func condemnHeld(tx Tx, holder meta.ID, b meta.Blob, now time.Time) (bool, error
 }
 
 // handOver changes nothing if the holder committed or released the blob meanwhile.
-func handOver(tx Tx, holder meta.ID, b meta.Blob, heir meta.ID) (err error) {
+func handOver(tx Tx, holder meta.ID, b meta.Blob, keeper meta.ID) (err error) {
 	switch b.State {
 	case meta.BlobReserved:
-		_, err = tx.Exec("UPDATE reservations SET holder = ? WHERE id = ? AND holder = ?", heir[:], b.ID[:], holder[:])
+		_, err = tx.Exec("UPDATE reservations SET holder = ? WHERE id = ? AND holder = ?", keeper[:], b.ID[:], holder[:])
 	case meta.BlobCopy:
-		_, err = tx.Exec("UPDATE copies SET holder = ? WHERE id = ? AND backend = ? AND holder = ?", heir[:], b.ID[:], int64(b.Backend), holder[:])
+		_, err = tx.Exec("UPDATE copies SET holder = ? WHERE id = ? AND backend = ? AND holder = ?", keeper[:], b.ID[:], int64(b.Backend), holder[:])
 	default:
 		err = noHeld(b)
 	}
@@ -82,7 +82,7 @@ func handOver(tx Tx, holder meta.ID, b meta.Blob, heir meta.ID) (err error) {
 }
 
 func noHeld(b meta.Blob) error {
-	return fmt.Errorf("inherit a blob in state %d: no such intent", b.State)
+	return fmt.Errorf("reclaim a blob in state %d: no such intent", b.State)
 }
 
 // forgetHolder removes a holder that has no rows left. The holder's row is locked,

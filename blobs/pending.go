@@ -14,13 +14,13 @@ import (
 // its markers were seen nothing is written, deleted or read there. One that turns out to
 // be the wrong storage, or may not be used, is refused alone.
 
-// lateBackends are the new ones that could not be registered at the start.
-type lateBackends struct {
+// pendingBackends are the new ones that could not be registered at the start.
+type pendingBackends struct {
 	mu sync.Mutex
 	of map[string]string // by name, with the last failure that was logged
 }
 
-func (l *lateBackends) has(name string) bool {
+func (l *pendingBackends) has(name string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	_, ok := l.of[name]
@@ -29,7 +29,7 @@ func (l *lateBackends) has(name string) bool {
 
 // note remembers a backend with why it could not be registered, and reports whether
 // that is news.
-func (l *lateBackends) note(name, why string) bool {
+func (l *pendingBackends) note(name, why string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.of == nil {
@@ -40,7 +40,7 @@ func (l *lateBackends) note(name, why string) bool {
 	return !ok || before != why
 }
 
-func (l *lateBackends) drop(name string) {
+func (l *pendingBackends) drop(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.of, name)
@@ -52,23 +52,23 @@ func unreached(ctx context.Context, err error) bool {
 	return errors.Is(err, backends.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 }
 
-// registerLate tries again to register what could not be at the start.
-func (bs *Blobs) registerLate(ctx context.Context, s *places) {
+// registerPending tries again to register what could not be at the start.
+func (bs *Blobs) registerPending(ctx context.Context, s *places) {
 	for i := range bs.c.Backends {
 		b := &bs.c.Backends[i]
-		if !bs.late.has(b.Name) {
+		if !bs.pending.has(b.Name) {
 			continue
 		}
 		if _, ok := s.named(b.Name); ok { // another gateway was faster
-			bs.late.drop(b.Name)
+			bs.pending.drop(b.Name)
 			continue
 		}
 		within, cancel := context.WithTimeout(ctx, proveTimeout)
-		err := bs.enrol(within, s, b, false)
+		err := bs.registerUnused(within, s, b, false)
 		cancel()
 		switch {
 		case err == nil || errors.Is(err, meta.ErrConflict): // the next beat sees which
-		case bs.late.note(b.Name, err.Error()):
+		case bs.pending.note(b.Name, err.Error()):
 			bs.c.Log.Warn("a new backend cannot be registered; nothing is placed there", "backend", b.Name, "error", err)
 		}
 	}

@@ -3,8 +3,6 @@ package blobs
 import (
 	"context"
 	"iter"
-	"slices"
-	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -20,6 +18,8 @@ func (bs *Blobs) inDoubt(ctx context.Context) iter.Seq2[meta.Blob, error] {
 				return
 			}
 			for _, b := range page {
+				// The position is kept before the yield: the caller may release the row, and
+				// the next page must begin behind it all the same.
 				after = meta.BlobPosition{ID: b.ID, Backend: b.Backend}
 				if !yield(b, nil) {
 					return
@@ -51,37 +51,6 @@ func (bs *Blobs) countDoubtful(ctx context.Context) {
 	}
 }
 
-// Health is what a gateway knows of a configured backend without asking anybody.
-type Health struct {
-	Name      string
-	Away      bool  // it was last asked in vain, see CheckBackend
-	Disagrees bool  // it was last seen not to agree with the store
-	Doubtful  int64 // blobs in doubt at the last pass of Collect
-}
-
-// BackendHealth is for metrics and operators. It lists the configured backends that are
-// not retired, by name.
-func (bs *Blobs) BackendHealth() (all []Health) {
-	doubtful := bs.doubtful.Load()
-	s := bs.registry.now.Load()
-	for _, b := range bs.c.Backends {
-		row, ok := s.named(b.Name)
-		if !ok && !bs.late.has(b.Name) {
-			continue
-		}
-		h := Health{Name: b.Name, Away: bs.away(b.Name)}
-		if p := s.configured[row.ID]; p != nil {
-			h.Disagrees = p.disagrees.Load()
-		}
-		if doubtful != nil {
-			h.Doubtful = (*doubtful)[row.ID]
-		}
-		all = append(all, h)
-	}
-	slices.SortFunc(all, func(a, b Health) int { return strings.Compare(a.Name, b.Name) })
-	return all
-}
-
 // DiscardDoubtful condemns the blobs in doubt at a backend, and returns how many: the
 // operator knows that no state of the store that may come back refers to them. Collect
 // deletes them. Errors: NoSuchEntity.
@@ -102,6 +71,8 @@ func (bs *Blobs) DiscardDoubtful(ctx context.Context, name string) (int, error) 
 			return n, meta.Coded(err)
 		case b.Backend != row.ID:
 			continue
+		// The place of a copy has no reservation of its own: the ledger ends it by the pair of
+		// blob and backend.
 		case b.State == meta.BlobCopy:
 			err = bs.c.Store.ReleaseCopy(ctx, bs.doubtHolder(), b.ID, b.Backend, bs.c.Now())
 		default:

@@ -18,18 +18,20 @@ import (
 // for dead, and it stays until an operator discards it. A body that was cut short never
 // became a blob, so that a kill leaves few.
 
+// The bounds of one pass. A page is a bounded transaction of the store, and 16 looks keep a
+// remote backend busy without taking all its connections.
 const (
-	inheritPage   = 256 // rows read at a time
-	inheritPages  = 40  // pages read in one pass
-	inheritAtOnce = 16  // looks at backends at the same time
+	reclaimPage   = 256 // rows read at a time
+	reclaimPages  = 40  // pages read in one pass
+	reclaimAtOnce = 16  // looks at backends at the same time
 	maxNamedBlobs = 5   // of those in doubt are named in one line of the log
 )
 
 // doubtHolder holds what is in doubt.
 func (bs *Blobs) doubtHolder() meta.ID { return bs.c.Deployment }
 
-// legacy is one pass over what holders that are gone have left.
-type legacy struct {
+// reclaim is one pass over what holders that are gone have left.
+type reclaim struct {
 	bs     *Blobs
 	s      *places
 	r      *CollectReport
@@ -38,39 +40,44 @@ type legacy struct {
 	errs   []error
 }
 
-// inheritAbandoned condemns what holders that no longer live have reserved and not
+// reclaimAbandoned condemns what holders that no longer live have reserved and not
 // written, and keeps what they have written. Where a backend cannot be asked nothing
 // is concluded. It returns what went wrong.
-func (bs *Blobs) inheritAbandoned(ctx context.Context, s *places, r *CollectReport) []error {
+func (bs *Blobs) reclaimAbandoned(ctx context.Context, s *places, r *CollectReport) []error {
 	gone, _, err := bs.Gone(ctx)
 	if err != nil {
 		return []error{fmt.Errorf("look for holders that are gone: %w", err)}
 	}
-	l := &legacy{bs: bs, s: s, r: r, agreed: make(map[meta.BackendID]bool)}
+	l := &reclaim{bs: bs, s: s, r: r, agreed: make(map[meta.BackendID]bool)}
 	for _, h := range gone {
 		if err := l.from(ctx, h); err != nil && !errors.Is(err, meta.ErrConflict) { // a conflict: it lives after all
-			return append(l.errs, fmt.Errorf("inherit from a holder that is gone: %w", err))
+			return append(l.errs, fmt.Errorf("reclaim what a holder that is gone has left: %w", err))
 		}
 	}
 	return l.errs
 }
 
 // full reports whether the pass has done its share.
-func (l *legacy) full() bool {
-	return l.r.Condemned+l.r.Doubtful >= collectRows || l.pages >= inheritPages
+func (l *reclaim) full() bool {
+	return l.r.Condemned+l.r.Doubtful >= collectRows || l.pages >= reclaimPages
 }
 
-func (l *legacy) from(ctx context.Context, h meta.Holder) error {
+func (l *reclaim) from(ctx context.Context, h meta.Holder) error {
 	var after meta.BlobPosition
 	for !l.full() {
 		l.pages++
-		page, err := l.bs.c.Store.Held(ctx, h.ID, after, inheritPage)
+		page, err := l.bs.c.Store.Held(ctx, h.ID, after, reclaimPage)
 		if err != nil {
 			return err
 		}
+		// The look at the backend comes before the store's transaction, which changes nothing
+		// if the holder has beaten since: Reclaim compares the beat. A blob written between the
+		// two was written by a process that lives, or whose last request is still under way at
+		// the backend. The latter is a blob that was not committed, for its holder is gone.
 		dead, kept := l.judge(ctx, page)
+		// With an empty page Reclaim removes the holder's own row.
 		if len(dead)+len(kept) > 0 || len(page) == 0 {
-			n, err := l.bs.c.Store.Inherit(ctx, h, dead, kept, l.bs.doubtHolder(), l.bs.c.Now())
+			n, err := l.bs.c.Store.Reclaim(ctx, h, dead, kept, l.bs.doubtHolder(), l.bs.c.Now())
 			if err != nil {
 				return err
 			}
@@ -78,7 +85,7 @@ func (l *legacy) from(ctx context.Context, h meta.Holder) error {
 			l.r.Doubtful += len(kept)
 			l.tell(kept)
 		}
-		if len(page) < inheritPage {
+		if len(page) < reclaimPage {
 			return nil
 		}
 		last := page[len(page)-1]
@@ -89,10 +96,10 @@ func (l *legacy) from(ctx context.Context, h meta.Holder) error {
 
 // judge divides rows by whether their blobs are there. A row of which that cannot be
 // learnt is in neither part.
-func (l *legacy) judge(ctx context.Context, page []meta.Blob) (dead, kept []meta.Blob) {
+func (l *reclaim) judge(ctx context.Context, page []meta.Blob) (dead, kept []meta.Blob) {
 	found := make([]error, len(page)) // nil: it is there
 	var looking sync.WaitGroup
-	turn := make(chan struct{}, inheritAtOnce)
+	turn := make(chan struct{}, reclaimAtOnce)
 	for i, b := range page {
 		if !l.agrees(ctx, b.Backend) {
 			found[i] = errNotAsked
@@ -127,7 +134,7 @@ func (l *legacy) judge(ctx context.Context, page []meta.Blob) (dead, kept []meta
 var errNotAsked = errors.New("the backend was not asked")
 
 // agrees reports whether what a backend says counts.
-func (l *legacy) agrees(ctx context.Context, id meta.BackendID) bool {
+func (l *reclaim) agrees(ctx context.Context, id meta.BackendID) bool {
 	agreed, looked := l.agreed[id]
 	if looked {
 		return agreed
@@ -144,7 +151,7 @@ func (l *legacy) agrees(ctx context.Context, id meta.BackendID) bool {
 }
 
 // tell logs what is in doubt from now on.
-func (l *legacy) tell(kept []meta.Blob) {
+func (l *reclaim) tell(kept []meta.Blob) {
 	names := make(map[meta.BackendID][]string)
 	for _, b := range kept {
 		names[b.Backend] = append(names[b.Backend], backends.BlobID(b.ID).String())
