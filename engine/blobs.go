@@ -25,6 +25,8 @@ func (e *Engine) newBlobs(c *Config, seed encrypt.Seed) *blobs.Blobs {
 
 // possibleBlob reports whether a blob can have so many sealed bytes.
 func possibleBlob(sealed int64) bool {
+	// A move copies what a backend sends. Without this bound, a backend that claims a blob of a
+	// terabyte would fill the target.
 	plain, err := encrypt.PlainSize(sealed)
 	return err == nil && plain <= MaxBodySize+maxFilling
 }

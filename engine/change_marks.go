@@ -28,6 +28,8 @@ func (e *Engine) ChangeMarks(ctx context.Context, at Subject, change func(*Marks
 		if err := change(&m); err != nil {
 			return Object{}, err
 		}
+		// The store compares the version's revision, so that of two changes at once the second
+		// is judged again on the result of the first, by its Permit too.
 		err = e.storeMarks(ctx, at.Bucket, &v, m)
 		if !errors.Is(err, meta.ErrConflict) && !errors.Is(err, meta.ErrNotFound) {
 			return describeRow(at.Bucket, v, m), meta.Coded(err)
@@ -62,6 +64,8 @@ func (e *Engine) marked(ctx context.Context, at *Subject, f *Found) (meta.Versio
 	case err != nil:
 		return v, Marks{}, noSuchVersion(at.Key, at.Version)
 	case v.Marker:
+		// The row is proved before the client is told of a marker: an edit of one bit must not
+		// turn an object into one.
 		if _, err := e.openRow(ctx, &v); err != nil {
 			return v, Marks{}, err
 		}
@@ -98,6 +102,9 @@ func (e *Engine) storeMarks(ctx context.Context, b meta.Bucket, v *meta.Version,
 		switch {
 		case again != nil:
 			return errors.Join(err, again)
+		// Sealed marks are random, so equal ones are those of this call; where there are none,
+		// any state without is as good. A change by somebody else on top of it cannot be told
+		// from a change in its place, so the client is asked to repeat it.
 		case now.ID != v.ID || !bytes.Equal(now.Marks, a.Marks) || now.Revision == v.Revision:
 			return s3err.Wrap(s3err.ServiceUnavailable, err) // it may be sent again
 		}

@@ -10,6 +10,8 @@ import (
 
 // maxConditionTries is how often a conditional write is decided anew because
 // the key changed between decision and commit.
+// Each try means that somebody else wrote the key. A client that loses eight times gets a 409
+// and repeats the request, as on S3.
 const maxConditionTries = 8
 
 // expectation decides a conditional write on what the key holds now, and
@@ -19,6 +21,8 @@ func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c C
 	switch {
 	case c.Judged == nil && !c.onWrite():
 		return meta.Expect{}, nil
+	// The row that access was decided on is expected as it was, without another look at the
+	// store. If it has changed, the commit fails, and the second turn decides anew.
 	case !c.onWrite() && c.Judged.first():
 		return c.Judged.expect(), nil
 	}
@@ -35,6 +39,8 @@ func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c C
 	if err != nil {
 		return meta.Expect{}, err
 	}
+	// Permission comes before the conditions: the answer to If-Match would tell a sender
+	// without permission the ETag of what is there.
 	if err := e.mayWrite(ctx, b, key, &v, c); err != nil {
 		return meta.Expect{}, err
 	}
@@ -110,6 +116,8 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 	for c := (meta.Contest{}); ; {
 		err := commit()
 		if err == nil {
+			// The usage that this process remembers is raised at once, so that many small
+			// commits do not pass a quota together until it is next read.
 			e.buckets.Charge(*b, meta.Usage{Bytes: v.Size, Versions: 1})
 		}
 		if !errors.Is(err, meta.ErrVersioning) {
@@ -123,6 +131,8 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 			return err
 		}
 		*b = now
+		// Only the list record covers the null flag. The manifest and the blob are sealed to
+		// the version's id, and stay as they are.
 		if null := now.Versioning != meta.VersioningEnabled; null != v.Null {
 			if err := e.resealRow(ctx, v, meta.SealingLegacy, func() { v.Null = null }); err != nil {
 				return err
@@ -140,6 +150,7 @@ func (e *Engine) conditionally(ctx context.Context, b meta.Bucket, key string, c
 			return err
 		}
 		err = swap(expect)
+		// Without an expectation there is nothing to decide anew.
 		if expect.Kind == meta.ExpectAny || !errors.Is(err, meta.ErrConflict) {
 			return err
 		}
@@ -152,6 +163,8 @@ func (e *Engine) conditionally(ctx context.Context, b meta.Bucket, key string, c
 // stays unknown: a blob that is dead may have been committed and replaced since,
 // or condemned before, and one that the version shares was live all along.
 func (e *Engine) settle(ctx context.Context, b meta.Bucket, v meta.Version, share bool, unknown error) error {
+	// The client may have gone, and the question must be answered all the same: whether the
+	// blob is released depends on it.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
 	now, err := e.versionOf(ctx, b, v.Key, v.Ref())
@@ -172,6 +185,9 @@ func (e *Engine) settle(ctx context.Context, b meta.Bucket, v meta.Version, shar
 		return errors.Join(unknown, err)
 	case blob.State == meta.BlobLive:
 		return nil // committed, and copied before it was replaced
+	// A commit ends the reservation in its transaction, so while the blob is reserved the
+	// commit has not happened. If it is still under way, it fails once the caller has released
+	// the reservation.
 	case blob.State == meta.BlobReserved:
 		if blob.Holder != e.blobs.Holder() { // this process was taken for dead
 			e.blobs.Suspect()

@@ -56,6 +56,8 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		return Object{}, err
 	}
 	a := newAssembly(u)
+	// All parts are read and matched before anything is sealed. The revision of the upload,
+	// read before them, makes the commit fail if a part is replaced meanwhile.
 	if err := e.assemble(ctx, a, in.Parts); errors.Is(err, s3err.InvalidPart) {
 		// The parts may be gone with the upload: a twin of this request completed
 		// it, and the object was replaced and collected since.
@@ -73,6 +75,8 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if err := checkClaims(in, m); err != nil {
 		return Object{}, err
 	}
+	// A repeated Complete is answered only after its list was matched with the parts: a
+	// different list must get InvalidPart, and not the answer to another request.
 	if u.State == meta.UploadCompleted {
 		return e.completed(ctx, in, u, m)
 	}
@@ -84,6 +88,8 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	d := draft{
 		how: how, bucket: in.Bucket, key: in.Key, owner: u.Owner, manifest: m, body: meta.Body{Kind: meta.BodyUpload, Upload: u.ID},
 		marks: u.promised.Marks, encryption: u.promised.Encryption, customer: in.Customer,
+		// The bytes are counted already, as parts. Without this, an object of more than half of
+		// what the quota leaves could not be completed.
 		frees: meta.Usage{Uploads: -1, Parts: -int64(len(in.Parts)), PartBytes: -m.Size},
 	}
 	if u.locked() {
@@ -99,6 +105,8 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		return Object{}, err
 	}
 	err = e.versioned(ctx, &in.Bucket, &v, func() error {
+		// Decided within the loop: each turn commits under another versioning, and the key may
+		// have changed since the last.
 		expect, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions)
 		if err != nil {
 			return err
@@ -154,6 +162,8 @@ func (e *Engine) completed(ctx context.Context, in CompleteUpload, u *openUpload
 	case !errors.Is(err, meta.ErrNotFound):
 		return Object{}, err
 	}
+	// The version is gone. A client that repeats a Complete because its answer was lost must
+	// still be told that it succeeded.
 	v = meta.Version{Bucket: u.Bucket, Key: u.Key, ID: u.Version, Owner: u.Owner, Modified: u.Created,
 		Null: b.Versioning != meta.VersioningEnabled, Encryption: u.promised.Encryption}
 	return describe(b, v, m, u.promised.Marks), nil
@@ -190,6 +200,7 @@ func (e *Engine) assemble(ctx context.Context, a *assembly, list []CompletedPart
 			if i == len(list) || row.Number < list[i].Number {
 				continue
 			}
+			// Both lists ascend, so a part number that was passed over does not exist.
 			if row.Number > list[i].Number {
 				return invalidPart(a.u.ID, list[i])
 			}
@@ -222,6 +233,7 @@ func (e *Engine) assembledPart(u *openUpload, row *meta.Part) (*encrypt.PartReco
 func (a *assembly) add(asked CompletedPart, row meta.Part, r *encrypt.PartRecord, last bool) error {
 	digest := a.u.digest(&row, r.MD5)
 	etag := hex.EncodeToString(digest[:])
+	// An edited size is treated as a part that does not exist: nothing may be made of it.
 	if asked.ETag != etag || r.Size != row.Size {
 		return invalidPart(a.u.ID, asked)
 	}
@@ -264,6 +276,7 @@ func (a *assembly) addChecksum(r *encrypt.PartRecord) {
 	switch {
 	case len(a.chosen) == 0 && c != nil:
 		a.algorithm, a.composite, a.full = c.Algorithm, NewChecksumHash(c.Algorithm), c.Value
+	// Once the algorithms differ, no part that follows can bring a common one back.
 	case a.algorithm == "" || c == nil || c.Algorithm != a.algorithm:
 		a.algorithm, a.composite, a.full = "", nil, nil
 		return
@@ -277,6 +290,7 @@ func (a *assembly) addChecksum(r *encrypt.PartRecord) {
 // parts' key, and a checksum.
 func (a *assembly) manifest() (*encrypt.Manifest, error) {
 	m := *a.u.settings
+	// The upload's settings keep the promise there. An object's marks are in its row.
 	m.Marks = nil
 	m.Size = a.size
 	m.ETag = fmt.Sprintf("%x-%d", a.etag.Sum(nil), len(a.chosen))
@@ -293,6 +307,7 @@ func (a *assembly) checksum() *encrypt.Checksum {
 	if want == nil {
 		want = &encrypt.Checksum{Algorithm: CRC64NVME, Type: FullObject}
 	}
+	// No checksum is better than one that some of the parts lack.
 	if a.algorithm != want.Algorithm {
 		return nil
 	}
@@ -331,6 +346,8 @@ func checksumType(m *encrypt.Manifest) string {
 	return m.Checksum.Type
 }
 
+// chosenRuns joins runs that the manifest separates only because they belong to different
+// groups of parts.
 func chosenRuns(p *encrypt.Parts) (runs []meta.PartRun) {
 	for _, r := range p.Runs {
 		first := int(r.First)

@@ -34,6 +34,7 @@ func (e *Engine) mayReplace(ctx context.Context, b meta.Bucket, key string, v *m
 	} else if err != nil {
 		return meta.Coded(err)
 	}
+	// The owner in the row decides, so the row is proved first.
 	if _, err := e.openRow(ctx, &null); err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	if !share {
 		return e.copyBytes(ctx, in, src, &m)
 	}
+	// A copy that shares lost bytes would look like a backup of them.
 	if err := e.damage.RefuseLost(ctx, &src.version); err != nil {
 		return Object{}, err
 	}

@@ -25,6 +25,8 @@ func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 	if err := u.unlock(in.Customer); err != nil {
 		return Part{}, err
 	}
+	// ErrBodyGone: between the look at the source and the commit the source was replaced, or
+	// its blob was moved. It is looked up again, with a new decision about access.
 	for c := (meta.Contest{}); ; {
 		p, err := e.copyPartOnce(ctx, u, in)
 		if !errors.Is(err, meta.ErrBodyGone) {
@@ -60,6 +62,8 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 		return Part{}, errCopyTooLarge
 	}
 	algorithm := u.partAlgorithm()
+	// A part that shares a blob has to have that blob's digests, because they go into the
+	// object's ETag and checksum, and no byte is read to compute others.
 	record, err := e.sharable(ctx, src, algorithm)
 	if err != nil {
 		return Part{}, err
@@ -112,6 +116,7 @@ func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*e
 		if !ok {
 			return nil, e.damage.Row(&r.version, fmt.Errorf("%w: an object's parts end before its length", damage.ErrUnlike))
 		}
+		// A range that is not exactly one part has no digest of its own.
 		if off, n, _ := m.Parts.PartRange(number); off != r.Offset || n != r.Length {
 			return nil, nil
 		}
@@ -129,6 +134,8 @@ func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*e
 	default:
 		return nil, nil
 	}
+	// The checksum has to be of the upload's algorithm, because that of the object is combined
+	// from those of its parts.
 	if c := record.Checksum; c == nil || c.Algorithm != algorithm || c.Type == Composite || len(record.Extents) > meta.MaxPartBlobs {
 		return nil, nil
 	}

@@ -37,6 +37,7 @@ func combineCRC(algorithm string, a, b []byte, size int64) (sum []byte, ok bool)
 		m = gf2Square(&m, p.bits)
 	}
 	crc := bigEndian(a)
+	// Square and multiply: the power for size bytes in as many steps as size has bits.
 	for n := uint64(size); n > 0; n >>= 1 {
 		if n&1 == 1 {
 			crc = gf2Times(&m, crc)

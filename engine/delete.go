@@ -39,9 +39,13 @@ func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteOb
 		switch {
 		case meta.CheckKey(d.Key) != nil:
 			done[i].Err = meta.CheckKey(d.Key)
+		// Conditional deletions are carried out one by one as they are met, before the batch,
+		// because each needs a look of its own.
 		case d.conditional():
 			done[i] = e.deleteIf(ctx, b, d)
 		default:
+			// The store takes no two removals of the same name in one transaction. The second
+			// answer is a copy of the first.
 			if same[at] == nil {
 				order = append(order, i)
 			}
@@ -70,6 +74,8 @@ func (e *Engine) deleteBatch(ctx context.Context, b meta.Bucket, ds []DeleteObje
 	done := make([]Deleted, len(ds))
 	var todo []DeleteObject
 	var at []int
+	// A full quota must not keep anybody from removing versions for good. So it is asked for
+	// the deletions that add a marker, and refuses those alone.
 	full := e.admitMarkers(ctx, b, ds)
 	for i, d := range ds {
 		if leavesMarker(b, d) {
@@ -115,6 +121,7 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 		return done
 	}
 	ctx, how, sealed, err := e.sealing.As(ctx)
+	// sealed is never nil, also after an error of As.
 	defer sealed()
 	if err == nil {
 		err = e.removeAs(ctx, b, ds, expect, how, done)
@@ -129,6 +136,8 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 
 // removeAs is remove by a sealing, and fills in what was removed.
 func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject, expect meta.Expect, how meta.Sealing, done []Deleted) (err error) {
+	// The removals are made again in each turn: whether a deletion leaves a marker, and what
+	// that is sealed as, depends on the versioning.
 	for c := (meta.Contest{}); ; {
 		var rs []meta.Removal
 		if rs, err = e.removals(ctx, b, ds, expect, how); err != nil {
@@ -196,6 +205,8 @@ func (e *Engine) removal(ctx context.Context, b meta.Bucket, d DeleteObject, exp
 	case d.Judged == nil:
 	case !d.Version.IsZero():
 		r.Named = d.Judged.expect()
+	// An expectation of the caller is newer than the row that access was decided on, and has
+	// been judged again.
 	case expect.Kind == meta.ExpectAny:
 		r.Expect = d.Judged.expect()
 	}

@@ -37,6 +37,8 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 			return Deleted{Err: err}
 		}
 		expect := meta.Expect{Kind: meta.ExpectVersion, Version: f.version.ID}
+		// Tags and ACL, on which the right may rest, change without a new version. So the
+		// revision is compared as well.
 		if d.Judged != nil && d.Version.IsZero() {
 			expect.Kind, expect.Revision = meta.ExpectRow, f.version.Revision
 		}

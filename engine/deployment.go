@@ -35,6 +35,7 @@ func (s *Sealing) sealRow(d *meta.Deployment) (err error) {
 // have one is the row's to say, and the backends' markers' to refute.
 func (s *Sealing) proveRow(d *meta.Deployment) error {
 	if d.Sealing == 0 {
+		// A store from before there were records has no value in the column.
 		d.Sealing = meta.SealingLegacy
 	}
 	if d.Sealing == meta.SealingLegacy && len(d.Record) == 0 {

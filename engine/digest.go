@@ -21,6 +21,8 @@ type digester struct {
 	keep      string
 }
 
+// newDigester computes at most two checksums beside the MD5: that which the client claims, and
+// another that is kept for a part, from which the object's is combined.
 func newDigester(b *Body) *digester {
 	d := &digester{md5: md5.New(), algorithm: b.ChecksumAlgorithm, keep: b.keep}
 	switch {
@@ -65,6 +67,7 @@ func (d *digester) verify(b *Body) (out digests, err error) {
 	}
 	out.checksum = &Checksum{Algorithm: d.algorithm, Type: FullObject, Value: d.sum.Sum(nil)}
 	claimed := b.ChecksumValue
+	// A trailer comes after the body, so its value is asked for here and not before.
 	if b.ClaimedLate != nil {
 		if claimed, err = b.ClaimedLate(); err != nil {
 			return out, err

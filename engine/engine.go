@@ -126,6 +126,8 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err := e.adopt(ctx, &c, d); err != nil {
 		return nil, err
 	}
+	// Before Attach, which writes: from here on the other gateways know that this process may
+	// write by the sealing it has read.
 	if err := e.sealing.enlist(ctx); err != nil {
 		return nil, fmt.Errorf("read the deployment: %w", err)
 	}
@@ -186,9 +188,12 @@ func (e *Engine) begin(ctx context.Context, c *Config) error {
 	if err != nil {
 		return err
 	}
+	// Of two gateways that begin on an empty store at once, one row wins. The loser takes its
+	// markers away, and Open goes on with the winner's deployment.
 	err = e.store.InitDeployment(ctx, d, root, first)
 	if errors.Is(err, meta.ErrUnknown) {
 		var now meta.Deployment
+		// The id was drawn above, so it tells whether this call has happened.
 		if now, err = e.store.Deployment(ctx); err == nil && now.ID != d.ID {
 			err = meta.ErrExists
 		}
@@ -208,6 +213,7 @@ func systemContext(deployment meta.ID) encrypt.Context {
 
 // adopt proves that the provider's key is the deployment's.
 func (e *Engine) adopt(ctx context.Context, c *Config, d meta.Deployment) error {
+	// A wrong key file ends the start here, before anything is written to the deployment.
 	raw, err := e.provider.Unwrap(ctx, systemContext(d.ID), d.Seed)
 	if err != nil {
 		return fmt.Errorf("the key provider %q does not open this deployment: %w", e.provider.Name(), err)
@@ -224,6 +230,9 @@ func (e *Engine) adopt(ctx context.Context, c *Config, d meta.Deployment) error 
 func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.deployment = encrypt.Deployment(deployment)
 	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
+	// The parts refer to one another, so the order matters: records needs the sealing's Now,
+	// blobs needs the sealing, and the sealing gets records, blobs and accounts when they
+	// exist. Nothing of it runs before Attach.
 	e.damage = damage.New(damage.Config{
 		Store: e.store, Blobs: e.Blobs, NameKey: derived(seed, "sanctum/1/key-hash"), Log: e.log, ReadOnly: e.readOnly,
 	})
@@ -276,6 +285,7 @@ func (e *Engine) Close() error {
 	if e.readOnly {
 		return nil
 	}
+	// Close is called at the end of the process, when the contexts of its callers have ended.
 	ctx, cancel := context.WithTimeout(context.Background(), settleTimeout)
 	defer cancel()
 	return e.blobs.Close(ctx)

@@ -34,6 +34,8 @@ func (e *Engine) Find(ctx context.Context, bucket, key string, ref meta.VersionR
 	if err := e.buckets.Prove(&b); err != nil {
 		return b, nil, err
 	}
+	// The version's row is not proved here, but where something rests on it: in marksOf and
+	// openVersion.
 	if ref.IsZero() || !v.ID.IsZero() && v.Ref() == ref {
 		return b, &Found{version: v, ref: ref}, nil
 	}

@@ -199,9 +199,12 @@ var wholePool = sync.Pool{New: func() any { return new([VerifyWhole]byte) }}
 // open starts the stream and reads what must be verified before the status line.
 func (e *Engine) open(ctx context.Context, r *Reading) error {
 	r.src = e.newSource(ctx, &r.version, r.manifest, r.Offset, r.Length)
+	// A reading of one blob opens it now, within the grace. One of several blobs may come to
+	// the last long after that was condemned.
 	if r.manifest.Parts != nil || len(r.manifest.Extents) > 1 {
 		e.blobs.BeginReading(&r.keeps)
 	}
+	// Two pools, so that a small object does not hold a buffer of 1 MiB.
 	if r.Length <= VerifyWhole && r.Length > encrypt.SegmentSize {
 		buf := wholePool.Get().(*[VerifyWhole]byte)
 		r.head, r.giveBack = buf[:r.Length], func() { wholePool.Put(buf) }
@@ -209,6 +212,8 @@ func (e *Engine) open(ctx context.Context, r *Reading) error {
 		buf := segmentPool.Get().(*segment)
 		r.head, r.giveBack = buf.data[:min(r.Length, encrypt.SegmentSize)], func() { segmentPool.Put(buf) }
 	}
+	// A segment is authenticated as a whole, so a range within one is verified by reading that
+	// segment alone.
 	if _, err := io.ReadFull(r.src, r.head); err != nil {
 		return fmt.Errorf("read object: %w", err)
 	}
@@ -222,6 +227,8 @@ func (r *Reading) WriteTo(w io.Writer) (int64, error) {
 	n, err := w.Write(r.head)
 	written := int64(n)
 	if r.giveBack != nil {
+		// The buffer is given back before the rest is sent: a slow client holds the stretches
+		// of sendAhead and nothing more.
 		r.giveBack()
 	}
 	r.head, r.giveBack = nil, nil

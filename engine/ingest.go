@@ -65,14 +65,20 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry 
 	switch {
 	case b.Size < 0:
 		return nil, s3err.MissingContentLength
+	// The length of an open body is an upper bound, such as that of a whole form. The body's
+	// own length is checked again when it is known.
 	case b.Size > MaxBodySize && (!b.Open || b.Size > MaxBodySize+maxFilling):
 		return nil, bodyTooLarge(b.Size)
 	}
+	// Before a byte is read: a request that the quota refuses costs no transfer. sealVersion
+	// asks again, for others may have committed meanwhile.
 	if err := e.buckets.Admit(ctx, bucket, entry.Plus(meta.Usage{Bytes: b.Size})); err != nil {
 		return nil, err
 	}
 	d := newDigester(b)
 	if b.Size == 0 {
+		// The reader of an empty body has something to say, too: a signature over the body, or
+		// a trailer.
 		if err := atEOF(b.Reader); err != nil {
 			return nil, err
 		}
@@ -86,6 +92,7 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry 
 	s := &stored{blob: blob, size: b.Size, extent: encrypt.Extent{
 		Blob: blob.ID, Key: encrypt.NewDataKey(), BlobSize: b.Size, Length: b.Size,
 	}}
+	// A body of one segment needs no goroutines: it is read, checked, and only then sent.
 	if b.Size <= encrypt.SegmentSize {
 		err = e.ingestSmall(ctx, b, d, s)
 	} else {
@@ -95,6 +102,8 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry 
 		err = bodyTooLarge(s.size)
 	}
 	if err != nil {
+		// Abandon and not GiveUp: whether the backend has all of it, a part or nothing is not
+		// known.
 		e.blobs.Abandon(ctx, blob)
 		return nil, err
 	}
@@ -120,6 +129,8 @@ func (b *Body) fill(p []byte) (n int, ended bool, err error) {
 		n, err := io.ReadFull(b.Reader, p)
 		return n, false, shortBody(err)
 	}
+	// io.ReadFull cannot be used: it takes the end within p for a failure, and an open body may
+	// end anywhere.
 	for idle := 0; n < len(p) && err == nil; idle++ {
 		var m int
 		m, err = b.Reader.Read(p[n:])
@@ -130,6 +141,8 @@ func (b *Body) fill(p []byte) (n int, ended bool, err error) {
 		}
 	}
 	if err == io.EOF {
+		// The rest of the blob is filled with zeros, so that the buffer's former content, which
+		// is another request's, never gets into it.
 		clear(p[n:])
 		return n, true, nil
 	}
@@ -168,6 +181,8 @@ func (e *Engine) ingestSmall(ctx context.Context, b *Body, d *digester, s *store
 	if s.digests, err = d.verify(b); err != nil {
 		return err
 	}
+	// A place at the backend is asked for after the body has arrived: a client that sends
+	// slowly must not hold one.
 	answered, err := s.blob.At.Admitted(ctx)
 	if err != nil {
 		return err
@@ -200,6 +215,8 @@ type pipeline struct {
 }
 
 func (e *Engine) ingestLarge(ctx context.Context, b *Body, d *digester, s *stored) error {
+	// Each channel has room for all segments, so that passing one on never blocks. Only taking
+	// one does.
 	p := &pipeline{
 		free: make(chan *segment, ingestBuffers), hash: make(chan *segment, ingestBuffers),
 		seal: make(chan *segment, ingestBuffers), failed: make(chan struct{}), d: d,
@@ -215,11 +232,17 @@ func (e *Engine) ingestLarge(ctx context.Context, b *Body, d *digester, s *store
 		defer close(stopped)
 		sendErr = e.send(ctx, p, s)
 	})
+	// Reading happens on the caller's goroutine because the body's reader belongs to it:
+	// net/http forbids its use after the handler has returned.
 	readErr := p.readAll(b, s, stopped, &hashing)
 	if readErr != nil && readErr != errSenderStopped {
 		p.err = readErr
+		// err is written before the channel is closed, which orders it before the sealer's read
+		// of it.
 		close(p.failed)
 	}
+	// Both goroutines have ended before the buffers return to the pool, which other requests
+	// share.
 	sending.Wait()
 	hashing.Wait()
 	p.recycle()
@@ -264,6 +287,7 @@ func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing 
 		size += int64(seg.body)
 		left -= int64(seg.n)
 		seg.last = left == 0
+		// The hasher and the sealer. The one that is done last hands the segment back.
 		seg.users.Store(2)
 		p.hash <- seg
 		if seg.last {
@@ -277,6 +301,7 @@ func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing 
 				s.digests, err = p.d.verify(b)
 			}
 			if err != nil {
+				// The sealer will never see this segment, so its use of it ends here.
 				p.done(seg)
 				return err
 			}

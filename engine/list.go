@@ -19,6 +19,8 @@ func (e *Engine) ListObjects(ctx context.Context, q meta.ListQuery) (ObjectPage,
 			out.Entries[i].CommonPrefix = row.CommonPrefix
 			continue
 		}
+		// A listing reads neither manifest nor marks. One record that does not open fails the
+		// page: leaving the line out would hide an object.
 		r, err := e.openListed(ctx, &meta.Version{
 			Bucket: q.Bucket, Key: row.Key, ID: row.Version, Null: row.Null, Owner: row.Owner, Size: row.Size, Modified: row.Modified,
 			Class: row.Class, Generation: row.Generation, ListRecord: row.ListRecord,

@@ -87,6 +87,8 @@ func (s *sealer) OpenMarks(ctx context.Context, v meta.Version) (m Marks, err er
 			return m, internal("read an object's marks", err)
 		}
 	}
+	// The whole record covers the lock as well. This comparison also protects rows of the
+	// release before, whose records do not.
 	if m.Lock.Mode != v.Lock.Mode || m.Lock.Hold != v.Lock.Hold || !m.Lock.Until.Equal(v.Lock.Until) {
 		return Marks{}, errLock
 	}

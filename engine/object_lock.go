@@ -56,6 +56,8 @@ func mayRetain(old, next meta.Lock, now time.Time, bypass bool) bool {
 	if !old.Forbids(now, bypass) {
 		return true
 	}
+	// A retention that runs may only be extended. Compared as it is stored, so that the same
+	// time sent again is not shorter by less than a microsecond.
 	return next.Mode == old.Mode && !storedLock(next).Until.Before(old.Until)
 }
 

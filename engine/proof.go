@@ -94,6 +94,8 @@ func (s *sealedBytes) Check(blob io.Reader) error {
 	defer r.Close()
 	if _, err = io.Copy(io.Discard, r); err == nil {
 		var more [1]byte
+		// A blob with bytes behind its last segment is not what was sealed, although every
+		// segment opens.
 		if n, end := io.ReadFull(blob, more[:]); n > 0 {
 			err = encrypt.ErrCorrupt
 		} else if end != io.EOF {
@@ -121,6 +123,8 @@ func (p prover) unproven(ctx context.Context, v *meta.Version, yield func(blobs.
 		yield(blobs.Proof{Of: v, ID: v.Body.Blob}, nil)
 		return
 	}
+	// The blobs in the rows of parts are not proved: only the customer's key opens their
+	// records. They are moved by comparing two readings.
 	for after := 0; ; {
 		rows, err := p.e.store.Parts(ctx, v.Body.Upload, after, meta.MaxPage)
 		if err != nil {

@@ -33,6 +33,8 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	if in.Customer != nil {
 		m.ETag = opaqueETag()
 	}
+	// After the body: a write that is under way keeps the sealing from being raised, and a body
+	// may take hours.
 	ctx, how, sealed, err := e.sealing.As(ctx)
 	if err != nil {
 		e.giveUp(ctx, s, err)

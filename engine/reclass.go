@@ -26,6 +26,8 @@ func OfVersionAlone(err error) bool {
 // backend.
 func (e *Engine) Reclass(ctx context.Context, b meta.Bucket, v *meta.Version, class string) (moved int64, err error) {
 	if !LabelClass(class) {
+		// Bytes first, row second. A process that dies in between leaves bytes that the next
+		// run finds in place.
 		if moved, err = e.moveBody(ctx, b, v, class); err != nil {
 			return moved, err
 		}

@@ -55,6 +55,8 @@ func (e *Engine) RemoveVersions(ctx context.Context, b meta.Bucket, vs []RemoveV
 			rs[i].Expect = row
 		}
 	}
+	// Without a retry after ErrVersioning: the rules were judged under the versioning that b
+	// has, and have to be judged again under another.
 	done, err := e.store.RemoveObjects(ctx, b.ID, b.Versioning, rs, e.now())
 	if err != nil {
 		return nil, fmt.Errorf("remove versions: %w", err)

@@ -16,6 +16,7 @@ import (
 const (
 	// maxRenameTries is how often a rename is decided anew because either of its ends
 	// changed between decision and commit.
+	// The same number and reason as maxConditionTries.
 	maxRenameTries = 8
 	// renameTokenLife is for how long a rename is known by its token. AWS does not say
 	// how long that is; no client goes on trying for a day.
@@ -67,6 +68,8 @@ func (in *RenameObject) token() (t meta.RenameToken) {
 	if in.Token == "" {
 		return t
 	}
+	// The bucket and the account are part of it: tokens are chosen by clients, and two clients
+	// may choose the same.
 	t.ID = digestOf("sanctum rename token", string(in.Bucket.ID[:]), string(in.Asker[:]), in.Token)
 	asked := []string{"sanctum rename", in.Asked, in.Key}
 	for _, c := range []Conditions{in.SourceConditions, in.Conditions} {
@@ -89,6 +92,8 @@ func digestOf(texts ...string) (sum [sha256.Size]byte) {
 
 // renameOnce tries; ErrConflict: the keys hold something else by now.
 func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.RenameToken) error {
+	// Before anything else is checked: the repeated request must succeed although its source is
+	// gone.
 	if done, err := e.renamed(ctx, token); done || err != nil {
 		return err
 	}
@@ -164,6 +169,8 @@ func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version, 
 	if d.marks, err = e.marksOf(ctx, f); err != nil {
 		return r, err
 	}
+	// Permission is decided on the row that is renamed, and before the conditions, whose
+	// answers tell something of it.
 	if in.Permit != nil {
 		if err := in.Permit(f); err != nil {
 			return r, err
@@ -182,6 +189,8 @@ func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version, 
 	r = meta.Rename{
 		Bucket: in.Bucket.ID, From: in.Source, To: in.Key, Source: v.ID, Revision: v.Revision, Now: e.now().UTC(), Version: v,
 	}
+	// A new id: what is sealed is bound to the name and the id, and another renaming under way
+	// must not find the old one.
 	r.Version.Key, r.Version.ID, r.Version.Revision = in.Key, meta.NewID(), 0
 	return r, e.sealFor(keys, &r.Version, &d)
 }

@@ -59,6 +59,7 @@ func (e *Engine) ResealVersions(ctx context.Context, after []byte, limit int, pa
 	}
 	if len(page) == limit {
 		last := &page[limit-1]
+		// The fixed lengths come first, so that the key needs no separator.
 		next = append(append(append(make([]byte, 0, 32+len(last.Key)), last.Bucket[:]...), last.ID[:]...), last.Key...)
 	}
 	return next, len(page), nil

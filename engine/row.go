@@ -67,6 +67,8 @@ func (s *sealer) openListed(ctx context.Context, v *meta.Version) (r encrypt.Who
 	whole := encrypt.IsWholeRecord(v.ListRecord)
 	switch {
 	case whole:
+	// Without this, an edit could put the old record of a row back and change the columns that
+	// it does not cover.
 	case s.sealing.Now() == meta.SealingWhole:
 		return r, errOldRow
 	case v.Marker:
@@ -109,6 +111,8 @@ func (s *sealer) resealRow(ctx context.Context, v *meta.Version, how meta.Sealin
 		return err
 	}
 	if encrypt.IsWholeRecord(v.ListRecord) {
+		// A row that has a whole record keeps one, whatever the sealing: the change must not
+		// take the proof away.
 		how = max(how, meta.SealingRenewed)
 	}
 	keys, err := s.keysForRow(ctx, v)

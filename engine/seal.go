@@ -32,10 +32,14 @@ func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error)
 	if err != nil {
 		return meta.Version{}, err
 	}
+	// The second time: ingest asked before the body, and a large body takes long enough for
+	// others to fill the quota.
 	if err := e.buckets.Admit(ctx, d.bucket, d.frees.Plus(meta.Usage{Bytes: d.manifest.Size, Versions: 1})); err != nil {
 		return meta.Version{}, err
 	}
 	now := e.now().UTC()
+	// The retention counts from the version's own time, which is taken after the body has
+	// arrived.
 	if d.marks.Lock, err = e.lockNew(ctx, d.bucket, d.marks.Lock, now); err != nil {
 		return meta.Version{}, err
 	}
@@ -66,6 +70,7 @@ func (s *sealer) sealFor(keys *encrypt.BucketKeys, v *meta.Version, d *draft) (e
 	if m.Checksum != nil {
 		record.ChecksumAlgorithm, record.ChecksumType = m.Checksum.Algorithm, m.Checksum.Type
 	}
+	// Last, because it covers the marks and the generation that were set above.
 	s.sealRow(keys, v, record, d.how)
 	return nil
 }
@@ -99,6 +104,8 @@ func (s *sealer) openVersion(ctx context.Context, v meta.Version, customer *Cust
 	if err != nil {
 		return nil, internal("open a manifest", err)
 	}
+	// The size in the row serves listings, quotas and ranges. The manifest's decides what is
+	// read.
 	if m.Size != v.Size {
 		return nil, fmt.Errorf("%w: the size in an object's row differs from its sealed manifest", damage.ErrUnlike)
 	}

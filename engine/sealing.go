@@ -51,6 +51,8 @@ func (s *Sealing) As(ctx context.Context) (_ context.Context, by meta.Sealing, d
 			}
 			continue
 		}
+		// Counted first and compared after: Writing sees this write, or this write sees the
+		// raised sealing. The other order has a gap in which neither does.
 		n := &s.writing[by]
 		n.Add(1)
 		if s.Now() == by {
@@ -64,6 +66,7 @@ func (s *Sealing) As(ctx context.Context) (_ context.Context, by meta.Sealing, d
 // Writing is the lowest sealing by which a write may be under way.
 func (s *Sealing) Writing() meta.Sealing {
 	now := s.Now()
+	// now is read before the counters. A write that begins after that begins by now or later.
 	for by := meta.SealingLegacy; by < now; by++ {
 		if s.writing[by].Load() > 0 {
 			return by
@@ -108,6 +111,7 @@ func (s *Sealing) enlist(ctx context.Context) error {
 	if s.readOnly || s.Now() == meta.SealingWhole {
 		return nil
 	}
+	// ShowLife reads the sealing again after the beat, as Beat's contract demands.
 	return s.blobs.ShowLife(ctx)
 }
 

@@ -27,6 +27,8 @@ var stretchPool = sync.Pool{New: func() any { return new(stretch) }}
 // sendAhead writes the n bytes that are left of the source. It returns how many
 // were not written.
 func (s *source) sendAhead(w io.Writer, n int64) (left int64, err error) {
+	// Both have room for all stretches, so that neither side ever blocks on handing one over,
+	// and ending needs no further signal than stop.
 	free, full := make(chan *stretch, stretches), make(chan *stretch, stretches)
 	for range min(stretches, int((n+stretchBytes-1)/stretchBytes)) {
 		free <- stretchPool.Get().(*stretch)
@@ -40,6 +42,8 @@ func (s *source) sendAhead(w io.Writer, n int64) (left int64, err error) {
 		if err = werr; err == nil {
 			err = t.err
 		}
+		// Given back before err is looked at: the reader may wait for it to learn that it has
+		// to stop.
 		free <- t
 	}
 	if err != nil {
@@ -68,6 +72,8 @@ func (s *source) readAhead(n int64, free <-chan *stretch, full chan<- *stretch) 
 		}
 		t.n, t.err = io.ReadFull(s, t.data[:min(n, stretchBytes)])
 		if t.err == io.EOF {
+			// The source ended before the length that the client was told. io.EOF would look
+			// like success.
 			t.err = io.ErrUnexpectedEOF
 		}
 		n -= int64(t.n)

@@ -27,6 +27,7 @@ func (e *Engine) mayShare(ctx context.Context, from, b *meta.Bucket, ids []meta.
 // strays reports whether transitions of one bucket lead where another's demands are not
 // met. bears reports whether the backend of a name, if it is one's, meets them.
 func (e *Engine) strays(ctx context.Context, from, b *meta.Bucket, bears func(string) bool) (bool, error) {
+	// At revision 0 no setting was ever stored, so there are no rules.
 	if from.ID == b.ID || from.Revision == 0 {
 		return false, nil
 	}

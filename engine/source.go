@@ -62,6 +62,8 @@ func (s *source) advance() error {
 		return s.e.damage.Row(s.of, fmt.Errorf("blob %v: %w", backends.BlobID(x.Blob), err))
 	}
 	s.at = p
+	// Whole segments: a segment can be authenticated only as a whole, so a few bytes more than
+	// asked are read at both ends.
 	from, length := opener.SealedRange(x.Offset+p.off, p.n)
 	blob, at, err := s.e.blobs.Read(s.ctx, x.Blob, from, length)
 	if err != nil {
@@ -162,6 +164,8 @@ func (w *partWalk) next() (piece, error) {
 		if err != nil {
 			return piece{}, err
 		}
+		// Once for each group of parts: without it, each part would cost a look at the store
+		// for its place.
 		if before == nil || &before[0] != &w.rows[0] { // another group
 			if err := w.e.blobs.PrefetchPlaces(w.ctx, w.rows); err != nil {
 				return piece{}, err
@@ -231,6 +235,8 @@ func (e *Engine) partGroup(ctx context.Context, parts *encrypt.Parts, group int)
 			}
 		}
 	}
+	// The manifest has one digest for each group. A part that was replaced, left out or
+	// reordered by an edit of the store does not match.
 	if err := parts.VerifyGroup(group, chosen); err != nil {
 		return nil, err
 	}

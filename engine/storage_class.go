@@ -63,6 +63,8 @@ var errElsewhere = errors.New("a blob is elsewhere than at the place of its stor
 // they are copied.
 func (e *Engine) mayStay(ctx context.Context, b *meta.Bucket, m *encrypt.Manifest) (bool, error) {
 	home, bound, err := e.blobs.Home(b, classPlace(m.StorageClass))
+	// Before err: with one backend there is no other place, so an error about it does not
+	// matter.
 	if !bound {
 		return true, nil
 	}

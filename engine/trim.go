@@ -49,6 +49,8 @@ func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, 
 		case known:
 			todo = append(todo, meta.Trim{Upload: u.ID, Chosen: u.Chosen})
 		case damage.Unlike(err):
+			// Without Chosen the store keeps all parts and takes the upload off its list, so
+			// that it is not looked at for ever.
 			todo = append(todo, meta.Trim{Upload: u.ID})
 			errs = append(errs, e.damage.Row(&meta.Version{Bucket: u.Bucket, Key: u.Key, ID: u.Version}, err))
 		default:
@@ -57,6 +59,8 @@ func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, 
 		}
 	}
 	switch {
+	// The pass came to the end of the list. The next one begins again with those that were
+	// passed over.
 	case len(page) < trimUploads:
 		e.trimFrom = time.Time{}
 	case !passed.IsZero():

@@ -44,6 +44,8 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	}
 	now := e.now().UTC()
 	u := meta.Upload{
+		// Ordered by time, because S3 lists the uploads of one key in the order in which they
+		// were begun.
 		ID: meta.NewOrderedID(now), Bucket: in.Bucket.ID, Key: in.Key, Owner: in.Owner,
 		Created: now, Generation: keys.Generation(), State: meta.UploadOpen,
 	}
@@ -167,6 +169,7 @@ func (s *sealer) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 			return nil, internal("read an upload's settings", err)
 		}
 	}
+	// Before the caller sees the upload: the owner of the object to be is taken from this row.
 	if err := s.proveBegun(o); err != nil {
 		return nil, err
 	}
@@ -322,6 +325,8 @@ func (e *Engine) settlePart(ctx context.Context, row meta.Part, unknown error) e
 	if err != nil {
 		return errors.Join(unknown, err)
 	}
+	// The attempt's id was drawn by this call, so it tells its row from that of another request
+	// for the same number.
 	if len(rows) == 1 && rows[0].Attempt == row.Attempt {
 		return nil
 	}

@@ -24,6 +24,7 @@ func (e *Engine) ListParts(ctx context.Context, in ListParts) (PartPage, error) 
 	if in.Limit == 0 {
 		return page, nil
 	}
+	// One more than the page shows, which tells whether there is another page.
 	rows, err := e.store.Parts(ctx, u.ID, in.After, min(in.Limit+1, meta.MaxPage))
 	if err != nil {
 		return page, meta.Coded(err)
