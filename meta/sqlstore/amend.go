@@ -7,6 +7,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// AmendVersion implements meta.Objects. The revision in the condition makes it a
+// compare-and-swap, so no row is read or locked before. A version is in one of two tables, and
+// usually in objects, which is tried first.
 func (s *Store) AmendVersion(ctx context.Context, bucket meta.ID, a meta.Amendment) error {
 	if err := checkChangeable(a.Marks, a.Class); err != nil {
 		return err
@@ -20,6 +23,8 @@ func (s *Store) AmendVersion(ctx context.Context, bucket meta.ID, a meta.Amendme
 		if err != nil || n > 0 {
 			return err
 		}
+		// A version's public name is its id, or zero for the null version. Naming both lets the
+		// statement use the primary index.
 		n, err = tx.Exec("UPDATE versions"+amend+" AND public IN (?, ?) AND marker = 0", append(values, a.Version[:], make([]byte, len(a.Version)))...)
 		if err != nil || n > 0 {
 			return err

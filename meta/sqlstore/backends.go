@@ -36,6 +36,8 @@ func scanBackend(r Row) (b meta.Backend, err error) {
 	return b, err
 }
 
+// ListBackends implements meta.Backends. At most meta.MaxBackends rows exist, so it needs no
+// pages.
 func (s *Store) ListBackends(ctx context.Context) (bs []meta.Backend, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		bs, err = collect(tx, scanBackend, "SELECT "+backendColumns+" FROM backends ORDER BY id")
@@ -65,6 +67,8 @@ func insertBackend(tx Tx, b meta.Backend) error {
 		int64(b.ID), text(b.Name), text(b.Name), backendActive, micros(b.Created), b.Epoch)
 }
 
+// AdvanceEpoch implements meta.Backends. Two gateways advance from the same epoch at once; one
+// of the two statements finds no row.
 func (s *Store) AdvanceEpoch(ctx context.Context, id meta.BackendID, from, to int64) error {
 	if to <= from {
 		return fmt.Errorf("advance the epoch from %d to %d: no such intent", from, to)
@@ -77,6 +81,8 @@ func (s *Store) AdvanceEpoch(ctx context.Context, id meta.BackendID, from, to in
 // holdBackend returns ErrConflict unless the backend is active, and keeps it active
 // until the transaction ends.
 func holdBackend(tx Tx, id meta.BackendID) error {
+	// forRead and not forShare: the state must not change, and a share of the key alone would
+	// let it.
 	active, err := exists(tx, "SELECT 1 FROM backends WHERE id = ? AND state = ?"+forRead, int64(id), backendActive)
 	if err == nil && !active {
 		return fmt.Errorf("backend %d is not active: %w", id, meta.ErrConflict)
@@ -124,6 +130,8 @@ func mayDrain(all []meta.Backend, id, target meta.BackendID) error {
 	return nil
 }
 
+// CancelDrain implements meta.Backends. The round is not reset, so that a mover of this
+// draining cannot write into the next.
 func (s *Store) CancelDrain(ctx context.Context, id meta.BackendID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		b, err := scanBackend(tx.QueryRow("SELECT "+backendColumns+" FROM backends WHERE id = ?"+forUpdate, int64(id)))
@@ -138,6 +146,7 @@ func (s *Store) CancelDrain(ctx context.Context, id meta.BackendID) error {
 	})
 }
 
+// NoteDrain implements meta.Backends.
 func (s *Store) NoteDrain(ctx context.Context, l meta.Lease, id meta.BackendID, d meta.Drain) error {
 	left := 0
 	if d.Left {
@@ -153,6 +162,8 @@ func (s *Store) NoteDrain(ctx context.Context, l meta.Lease, id meta.BackendID, 
 	})
 }
 
+// RetireBackend implements meta.Backends. It does not look for live blobs: the caller has found
+// none in a whole pass, and nothing has been added since the draining began.
 func (s *Store) RetireBackend(ctx context.Context, l meta.Lease, id meta.BackendID, round int64) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		if err := holdLease(tx, l); err != nil {

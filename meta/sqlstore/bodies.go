@@ -64,6 +64,8 @@ func (b *blobRow) drop(tx Tx, now time.Time) error {
 	case b.refs < 1:
 		return nil
 	}
+	// The last reference: the row goes from blobs to condemned in this transaction, so that at
+	// no moment the blob is in neither or both.
 	if err := soon(tx, lost, "INSERT INTO condemned (id, backend, changed) VALUES (?, ?, ?)"+orAnew+InAnyOrder, b.id[:], b.at, micros(now)); err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 
 const bucketColumns = "id, name, owner, region, residency, backend, created, versioning, locks, revision, record"
 
+// CreateBucket implements meta.Buckets. The locks are taken in the order tenant, backend,
+// deployment, bucket.
 func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed, most int) error {
 	if err := checkCount("buckets", most, meta.MaxBucketCount); err != nil {
 		return err
@@ -54,6 +56,8 @@ func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.Bucke
 		if err := addGuards(tx, b.ID, b.Versioning); err != nil {
 			return err
 		}
+		// Counted after the insert and with it, so that the count is right whatever was there
+		// before.
 		has, err := countBuckets(tx, b.Owner, most+1)
 		if err != nil {
 			return err
@@ -79,6 +83,7 @@ func bucketTo(b *meta.Bucket) []any {
 		orZero(&b.Versioning), (*flagColumn)(&b.Lock), &b.Revision, &b.Record}
 }
 
+// Bucket implements meta.Buckets.
 func (s *Store) Bucket(ctx context.Context, name string) (b meta.Bucket, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		b, err = scanBucket(tx.QueryRow("SELECT "+bucketColumns+" FROM buckets WHERE name = ?", text(name)))
@@ -87,6 +92,8 @@ func (s *Store) Bucket(ctx context.Context, name string) (b meta.Bucket, err err
 	return b, err
 }
 
+// ListBuckets implements meta.Buckets. With an owner it reads that owner's index, so that its
+// cost does not depend on other tenants.
 func (s *Store) ListBuckets(ctx context.Context, q meta.BucketQuery) (bs []meta.Bucket, err error) {
 	if err := checkCount("rows", q.Limit, meta.MaxPage); err != nil {
 		return nil, err
@@ -105,6 +112,7 @@ func (s *Store) ListBuckets(ctx context.Context, q meta.BucketQuery) (bs []meta.
 	return bs, err
 }
 
+// CountBuckets implements meta.Buckets.
 func (s *Store) CountBuckets(ctx context.Context, owner meta.ID, most int) (n int, err error) {
 	if err := checkCount("buckets", most, meta.MaxBucketCount); err != nil {
 		return 0, err
@@ -116,11 +124,14 @@ func (s *Store) CountBuckets(ctx context.Context, owner meta.ID, most int) (n in
 	return n, err
 }
 
+// countBuckets stops at most: a count of all buckets of a tenant would cost a row for each.
 func countBuckets(tx Tx, owner meta.ID, most int) (n int, err error) {
 	err = tx.QueryRow("SELECT count(*) FROM (SELECT 1 FROM buckets WHERE owner = ? LIMIT ?) AS held", owner[:], most).Scan(&n)
 	return n, err
 }
 
+// DeleteBucket implements meta.Buckets. What is left of the bucket may be more than one
+// transaction should remove, so its id goes to dying_buckets and Sweep does the rest.
 func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		// The lock waits for commits that hold the bucket, and blocks later ones.
@@ -129,6 +140,8 @@ func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 		} else if !ok {
 			return meta.ErrNoBucket
 		}
+		// Writers lock one guard and not the bucket's row. Once all guards are locked, every
+		// writer has ended or waits, so the tables can be looked at.
 		if err := lockGuards(tx, id); err != nil {
 			return err
 		}
@@ -150,6 +163,7 @@ func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 	})
 }
 
+// BucketSeeds implements meta.Buckets.
 func (s *Store) BucketSeeds(ctx context.Context, id meta.ID) (seeds []meta.BucketSeed, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		seeds, err = collect(tx, func(r Row) (seed meta.BucketSeed, err error) {

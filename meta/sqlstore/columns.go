@@ -17,8 +17,10 @@ func blob(b []byte) []byte {
 	return b
 }
 
+// text binds a name as bytes: a text column would compare under the collation of the database.
 func text(s string) []byte { return blob([]byte(s)) }
 
+// micros is the unit of all times in the store. Both engines hold it exactly in 64 bits.
 func micros(t time.Time) int64 { return t.UnixMicro() }
 
 // idColumn reads an id; NULL is the zero id.
@@ -91,6 +93,8 @@ func bodyColumns(b meta.Body) (kind int64, id []byte) {
 	return int64(b.Kind), nil
 }
 
+// bodyOf refuses what it does not know: a body of a later release must not be taken for an
+// empty one.
 func bodyOf(kind int64, id []byte) (b meta.Body, err error) {
 	b.Kind = meta.BodyKind(kind)
 	switch b.Kind {

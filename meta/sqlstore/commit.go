@@ -10,12 +10,17 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// CommitObject implements meta.Objects. The usual PUT, of a new key in a bucket without
+// versions, needs no read, so that an engine can send its few statements together. If the key
+// is taken after all, the whole commit runs again the other way.
 func (s *Store) CommitObject(ctx context.Context, c meta.Commit) error {
 	if err := checkCommit(&c.Version, c.Versioning); err != nil {
 		return err
 	}
 	err := errTaken
 	ctx = growing(ctx)
+	// Only without versions: with them, a key without a row in objects may have others in
+	// versions.
 	if c.Vacant && c.Versioning == meta.VersioningOff && (c.Expect.Kind == meta.ExpectAny || c.Expect.Kind == meta.ExpectAbsent) {
 		err = s.writeIn(ctx, func(tx Tx) error { return add(tx, c) })
 	}
@@ -38,6 +43,8 @@ func add(tx Tx, c meta.Commit) error {
 		return err
 	}
 	v := &c.Version
+	// The conflict of this insert is the compare-and-swap: of two writers of a new key one gets
+	// errTaken.
 	if err := soon(tx, errTaken, insertObject, keyed(v.Bucket, v.Key, append(valuesOf(v), 0)...)...); err != nil {
 		return err
 	}
@@ -98,6 +105,7 @@ func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, a
 	if err != nil {
 		return err
 	}
+	// The expectation is compared under the lock, and before anything is changed.
 	if err := cur.meets(e); err != nil {
 		return err
 	}
@@ -107,6 +115,8 @@ func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, a
 	used := &usageChange{}
 	used.add(&v)
 	switch {
+	// A null version replaces a null version in the same row, and its rank stays. This is every
+	// overwrite in a bucket without versions.
 	case cur.holds() && cur.version.Null && v.Null:
 		used.remove(&cur.version)
 		if err := write(tx, updateObject, &v, cur.rank); err != nil {
@@ -121,6 +131,7 @@ func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, a
 	default:
 		err = write(tx, insertObject, &v, 0)
 		if err == nil && versioning != meta.VersioningOff {
+			// See claim: a delete marker may be written to the same empty key at this moment.
 			err = claim(tx, "versions", v.Bucket, v.Key)
 		}
 	}

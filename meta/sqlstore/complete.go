@@ -9,6 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// CompleteUpload implements meta.Uploads. It locks the upload before the bucket and the key, as
+// PutPart and AbortUpload lock the upload first.
 func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 	if err := checkCommit(&c.Version, c.Versioning); err != nil {
 		return err
@@ -54,6 +56,8 @@ func lockComplete(tx Tx, c meta.Complete, chosen int64) (state int64, counted us
 		return 0, counted, err
 	}
 	switch {
+	// parts is the row's own count. More chosen parts than that cannot all exist, whatever the
+	// caller has seen.
 	case revision != c.Revision, chosen > parts:
 		return 0, counted, meta.ErrConflict
 	case chosen < parts:

@@ -8,6 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// ReserveCopy implements meta.Ledger.
 func (s *Store) ReserveCopy(ctx context.Context, holder meta.ID, id meta.BlobID, from, to meta.BackendID, now time.Time) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		if err := holdBackend(tx, to); err != nil {
@@ -16,6 +17,8 @@ func (s *Store) ReserveCopy(ctx context.Context, holder meta.ID, id meta.BlobID,
 		if err := knowHolder(tx, holder); err != nil {
 			return err
 		}
+		// The lock keeps the blob where it is until the place exists. After that, MoveBlob
+		// decides again.
 		live, err := exists(tx, "SELECT 1 FROM blobs WHERE id = ? AND backend = ? AND backend <> ?"+forRead, id[:], int64(from), int64(to))
 		if err != nil {
 			return err
@@ -45,6 +48,7 @@ func claimNoneLeft(tx Tx, id meta.BlobID, at meta.BackendID, now time.Time) erro
 	return soon(tx, ErrRetry, "DELETE FROM condemned WHERE id = ? AND backend = ?", id[:], int64(at))
 }
 
+// ReleaseCopy implements meta.Ledger.
 func (s *Store) ReleaseCopy(ctx context.Context, holder meta.ID, id meta.BlobID, at meta.BackendID, now time.Time) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		_, err := condemnCopy(tx, holder, id, at, now)

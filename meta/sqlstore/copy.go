@@ -191,6 +191,8 @@ func setState(ctx context.Context, run Runner, state int64) error {
 // copyRows copies the rows above the target's highest key. They are written in key
 // order, a page in one transaction.
 func (t relation) copyRows(ctx context.Context, from, to Runner, o CopyOptions) error {
+	// Rows are written in the order of the key, so the highest key is where an interrupted run
+	// stopped. compare finds a gap that an edit has made below it.
 	after, err := t.last(ctx, to)
 	if err != nil {
 		return err
@@ -227,6 +229,7 @@ func (t relation) last(ctx context.Context, run Runner) (key row, err error) {
 
 // insert adds rows, several with one statement.
 func (t relation) insert(tx Tx, page []row) error {
+	// Largest first: what one size leaves over, the next one takes. The last is one.
 	for _, size := range insertSizes {
 		query := "INSERT INTO " + t.name + " (" + t.allColumns() + ") VALUES " + marks(len(t.columns)) +
 			strings.Repeat(", "+marks(len(t.columns)), size-1)

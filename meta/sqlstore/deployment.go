@@ -15,6 +15,8 @@ const (
 	deploymentMoved    = 3 // Copy has moved it to another store
 )
 
+// Deployment implements meta.Deployments. A store that must not be served returns nothing of
+// the row, so that no caller can begin with it by mistake.
 func (s *Store) Deployment(ctx context.Context) (d meta.Deployment, err error) {
 	var state int64
 	err = s.run.Read(ctx, func(tx Tx) error {
@@ -45,6 +47,8 @@ func servable(state int64) error {
 	return fmt.Errorf("the deployment is in unknown state %d", state)
 }
 
+// InitDeployment implements meta.Deployments. The column one is always 1 and the primary key,
+// which is why a second row cannot be added.
 func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta.Tenant, first meta.Backend) error {
 	first.ID = meta.FirstBackend
 	if err := errors.Join(checkBackend(first), checkTenantResidency(root.Residency)); err != nil {

@@ -27,6 +27,7 @@ func checkIdentity(i meta.Identity) error {
 	return checkCount("bytes of an identity's document", len(i.Document), meta.MaxIdentity)
 }
 
+// CreateIdentity implements meta.Identities.
 func (s *Store) CreateIdentity(ctx context.Context, i meta.Identity) error {
 	if err := checkIdentity(i); err != nil {
 		return err
@@ -35,6 +36,8 @@ func (s *Store) CreateIdentity(ctx context.Context, i meta.Identity) error {
 		return err
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
+		// DeleteTenant removes the identities that it sees. The touch keeps it from missing
+		// this one.
 		if err := touchTenant(tx, i.Tenant); err != nil {
 			return err
 		}
@@ -52,6 +55,7 @@ func scanIdentity(r Row) (i meta.Identity, err error) {
 	return i, err
 }
 
+// Identity implements meta.Identities.
 func (s *Store) Identity(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, name string) (i meta.Identity, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		i, err = scanIdentity(tx.QueryRow("SELECT "+identityColumns+" FROM identities WHERE tenant = ? AND kind = ? AND folded = ?",
@@ -61,6 +65,7 @@ func (s *Store) Identity(ctx context.Context, tenant meta.ID, kind meta.Identity
 	return i, err
 }
 
+// IdentitiesByID implements meta.Identities.
 func (s *Store) IdentitiesByID(ctx context.Context, ids []meta.ID) (all []meta.Identity, err error) {
 	if len(ids) == 0 {
 		return nil, ctx.Err()
@@ -80,6 +85,7 @@ func (s *Store) IdentitiesByID(ctx context.Context, ids []meta.ID) (all []meta.I
 	return all, err
 }
 
+// ListIdentities implements meta.Identities.
 func (s *Store) ListIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, after string, limit int) (all []meta.Identity, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
@@ -93,6 +99,7 @@ func (s *Store) ListIdentities(ctx context.Context, tenant meta.ID, kind meta.Id
 	return all, err
 }
 
+// UpdateIdentity implements meta.Identities.
 func (s *Store) UpdateIdentity(ctx context.Context, i meta.Identity) error {
 	if err := checkIdentity(i); err != nil {
 		return err
@@ -131,6 +138,8 @@ func holdIdentity(tx Tx, id meta.ID, revision int64) error {
 	return nil
 }
 
+// DeleteIdentity implements meta.Identities. The row's lock keeps touchUser, and so
+// CreateAccessKey, out until the deletion has happened.
 func (s *Store) DeleteIdentity(ctx context.Context, id meta.ID, revision int64) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		if err := holdIdentity(tx, id, revision); err != nil {

@@ -105,6 +105,7 @@ func (c *current) meets(e meta.Expect) error {
 	switch e.Kind {
 	case meta.ExpectAny:
 		ok = true
+	// A delete marker is nothing to a writer: the key holds no object.
 	case meta.ExpectAbsent:
 		ok = !c.holds()
 	case meta.ExpectVersion:
@@ -147,6 +148,8 @@ func claim(tx Tx, table string, bucket meta.ID, key string) error {
 		values += ", 0, ?, 0, 1, 0, 0, 0, 0"
 		args = append(args, zero[:])
 	}
+	// The row never becomes visible: it is removed in the same transaction. Only its uniqueness
+	// matters, on which the other writer waits.
 	err := soon(tx, ErrRetry, "INSERT INTO "+table+" ("+columns+") VALUES ("+values+") ON CONFLICT DO NOTHING", args...)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 
 var errNoHolder = errors.New("the holder of a lease must not be empty")
 
+// Lease implements meta.Leases.
 func (s *Store) Lease(ctx context.Context, name string) (l meta.Lease, err error) {
 	if err := checkLease(name); err != nil {
 		return l, err
@@ -61,6 +62,8 @@ func (s *Store) TakeLease(ctx context.Context, seen meta.Lease, holder meta.ID) 
 	return meta.Lease{Name: seen.Name, Holder: holder, Fence: fence}, nil
 }
 
+// DropLease implements meta.Leases. The fence grows here too, so that a caller that read the
+// lease as free before it was taken and dropped cannot take it by what it saw.
 func (s *Store) DropLease(ctx context.Context, l meta.Lease) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		_, err := tx.Exec("UPDATE leases SET holder = NULL, fence = "+oneMore("fence")+" WHERE name = ? AND holder = ? AND fence = ?",

@@ -16,6 +16,7 @@ const (
 	condemnedRow = "SELECT id, backend, 3 AS state, 0 AS refs, CAST(NULL AS BYTEA) AS holder, changed FROM condemned WHERE "
 )
 
+// Reserve implements meta.Ledger.
 func (s *Store) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
 	if len(ids) > meta.MaxReservation {
 		return checkCount("blobs", len(ids), meta.MaxReservation)
@@ -44,6 +45,9 @@ func insertReservations(tx Tx, holder meta.ID, at meta.BackendID, ids []meta.Blo
 		rows = append(rows, ids[i][:], holder[:], int64(at), micros(now))
 	}
 	for _, table := range []string{"blobs", "condemned"} {
+		// Ids are random, so a collision is the work of an edit or a broken source of
+		// randomness. An id that was used must never be written again, even if its blob is
+		// dead.
 		taken, err := exists(tx, "SELECT 1 FROM "+table+" WHERE id IN ("+repeated("?", len(ids))+") LIMIT 1", all...)
 		if err != nil {
 			return err
@@ -73,6 +77,7 @@ func knowHolder(tx Tx, holder meta.ID) error {
 	return inserted(tx, ErrRetry, "INSERT INTO holders (id, beat) VALUES (?, 0) ON CONFLICT DO NOTHING", holder[:])
 }
 
+// Release implements meta.Ledger.
 func (s *Store) Release(ctx context.Context, holder meta.ID, ids []meta.BlobID, now time.Time) error {
 	if len(ids) > meta.MaxReservation {
 		return checkCount("blobs", len(ids), meta.MaxReservation)
@@ -99,6 +104,8 @@ func condemnReserved(tx Tx, holder meta.ID, id meta.BlobID, now time.Time) (bool
 	return true, soon(tx, ErrRetry, "DELETE FROM reservations WHERE id = ?", id[:])
 }
 
+// Beat implements meta.Ledger. It writes no time: others compare the number with the one they
+// saw, by a clock of their own.
 func (s *Store) Beat(ctx context.Context, holder meta.ID, writes meta.Sealing) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		if writes < meta.SealingWhole {
@@ -121,6 +128,7 @@ func scanHolder(r Row) (h meta.Holder, err error) {
 	return h, err
 }
 
+// Holders implements meta.Ledger. There are as many rows as gateways, so it needs no pages.
 func (s *Store) Holders(ctx context.Context) (hs []meta.Holder, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		hs, err = collect(tx, scanHolder, "SELECT "+holderColumns+" FROM holders ORDER BY id")
@@ -134,6 +142,7 @@ func scanBlobID(r Row) (id meta.BlobID, err error) {
 	return id, err
 }
 
+// DeadBlobs implements meta.Ledger, by an index over (backend, changed).
 func (s *Store) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, limit int) (ids []meta.BlobID, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
@@ -146,6 +155,7 @@ func (s *Store) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, l
 	return ids, err
 }
 
+// Defer implements meta.Ledger.
 func (s *Store) Defer(ctx context.Context, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
 	if len(ids) > meta.MaxPage {
 		return checkCount("blobs", len(ids), meta.MaxPage)
@@ -161,6 +171,8 @@ func (s *Store) Defer(ctx context.Context, at meta.BackendID, ids []meta.BlobID,
 	})
 }
 
+// Forget implements meta.Ledger. It removes rows of condemned only, so a blob that is live at
+// the backend survives a call with its id.
 func (s *Store) Forget(ctx context.Context, at meta.BackendID, ids []meta.BlobID) error {
 	if len(ids) > meta.MaxPage {
 		return checkCount("blobs", len(ids), meta.MaxPage)
@@ -186,6 +198,8 @@ func scanBlob(r Row) (b meta.Blob, err error) {
 	return b, err
 }
 
+// Blob implements meta.Ledger. The states are numbered so that the order by state puts a
+// reserved or live row before a dead one.
 func (s *Store) Blob(ctx context.Context, id meta.BlobID) (b meta.Blob, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		b, err = scanBlob(tx.QueryRow(
@@ -196,6 +210,8 @@ func (s *Store) Blob(ctx context.Context, id meta.BlobID) (b meta.Blob, err erro
 	return b, err
 }
 
+// ScanBlobs implements meta.Ledger. One statement reads the four tables, so that a blob that
+// changes its state meanwhile is seen in one state.
 func (s *Store) ScanBlobs(ctx context.Context, after meta.BlobPosition, limit int) (bs []meta.Blob, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err

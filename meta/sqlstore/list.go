@@ -120,6 +120,8 @@ func start(after, prefix, delimiter string) (from []byte) {
 	return keyAfter(after)
 }
 
+// ListObjects implements meta.Objects. The queries of one page see one state, so that a page
+// never shows a key twice or skips one that was there all along.
 func (s *Store) ListObjects(ctx context.Context, q meta.ListQuery) (page meta.ListPage, err error) {
 	if err := checkCount("rows", q.Limit, meta.MaxPage); err != nil {
 		return page, err
@@ -128,6 +130,7 @@ func (s *Store) ListObjects(ctx context.Context, q meta.ListQuery) (page meta.Li
 		page = meta.ListPage{}
 		l := objectListing(tx, q)
 		return l.run(start(q.After, q.Prefix, q.Delimiter), func(common string, e meta.ListEntry) bool {
+			// One entry more than the page holds tells that there is another page.
 			if len(page.Entries) == q.Limit {
 				page.More = true
 				return false

@@ -13,12 +13,15 @@ type uploadPosition struct {
 	id  meta.ID
 }
 
+// ListUploads implements meta.Uploads.
 func (s *Store) ListUploads(ctx context.Context, q meta.UploadQuery) (page meta.UploadPage, err error) {
 	if err := checkCount("rows", q.Limit, meta.MaxPage); err != nil {
 		return page, err
 	}
 	from := uploadPosition{key: start(q.AfterKey, q.Prefix, q.Delimiter)}
 	_, inside := commonPrefix(q.AfterKey, q.Prefix, q.Delimiter)
+	// The id is a position only within AfterKey. Where that key is under a common prefix that
+	// was shown, the listing goes on behind the prefix.
 	if !q.AfterUpload.IsZero() && !inside && q.AfterKey != "" && q.AfterKey >= q.Prefix {
 		from = uploadPosition{key: []byte(q.AfterKey), id: q.AfterUpload}
 	}

@@ -41,6 +41,8 @@ type rankedVersion struct {
 	rank int64
 }
 
+// ListVersions implements meta.Objects. Current objects and all other versions are in two
+// tables, each of which is read in its own order and merged.
 func (s *Store) ListVersions(ctx context.Context, q meta.VersionQuery) (page meta.VersionPage, err error) {
 	if err := checkCount("rows", q.Limit, meta.MaxPage); err != nil {
 		return page, err

@@ -42,6 +42,7 @@ func (s Schema) Migrate(ctx context.Context, db *sql.DB) error {
 	if err != nil {
 		return err
 	}
+	// Before Up, so that nothing is changed in a database with a newer schema.
 	if _, err := compare(ctx, p); err != nil {
 		return err
 	}

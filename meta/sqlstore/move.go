@@ -8,6 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// MoveBuckets implements meta.Backends.
 func (s *Store) MoveBuckets(ctx context.Context, from, to meta.BackendID, limit int) (moved int, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return 0, err
@@ -39,6 +40,7 @@ func (s *Store) MoveBuckets(ctx context.Context, from, to meta.BackendID, limit 
 	return moved, nil
 }
 
+// Demands implements meta.Backends.
 func (s *Store) Demands(ctx context.Context) (n int64, err error) {
 	err = s.run.Read(ctx, func(tx Tx) error {
 		return found(tx.QueryRow("SELECT demands FROM deployment").Scan(&n), meta.ErrNotFound)
@@ -46,6 +48,9 @@ func (s *Store) Demands(ctx context.Context) (n int64, err error) {
 	return n, err
 }
 
+// MoveBlob implements meta.Backends. Everything is conditional: the blob is live at From, the
+// place of the copy is the holder's, and nobody has begun to refer to the blob whose bucket was
+// not asked.
 func (s *Store) MoveBlob(ctx context.Context, m meta.Move) error {
 	if m.From == m.To {
 		return fmt.Errorf("move a blob of backend %d onto itself: %w", m.From, meta.ErrConflict)
@@ -81,6 +86,8 @@ func (s *Store) MoveBlob(ctx context.Context, m meta.Move) error {
 func moveLiveBlob(tx Tx, m meta.Move) error {
 	const query = "UPDATE blobs SET backend = ? WHERE id = ? AND backend = ?"
 	if m.Only == nil {
+		// The lock makes CreateBucket with demands wait, which raises the counter. So no such
+		// bucket appears between this look and the end of the transaction.
 		same, err := exists(tx, "SELECT 1 FROM deployment WHERE demands = ?"+forRead, m.Demands)
 		if err == nil && !same {
 			err = meta.ErrDemands
@@ -125,6 +132,7 @@ func refersTo(tx Tx, v meta.Referrer, id meta.BlobID) error {
 // that few statements are parsed and cached.
 var askSizes = []int{1, 8, meta.MaxBatch}
 
+// BlobBackends implements meta.Backends.
 func (s *Store) BlobBackends(ctx context.Context, ids []meta.BlobID) ([]meta.BackendID, error) {
 	if len(ids) == 0 {
 		return nil, ctx.Err()

@@ -15,6 +15,8 @@ var (
 		" FROM buckets AS b WHERE b.name = ?"
 )
 
+// Object implements meta.Objects. The table objects has no markers, so one look at the primary
+// key is enough.
 func (s *Store) Object(ctx context.Context, bucket meta.ID, key string) (v meta.Version, err error) {
 	err = s.run.Read(ctx, func(tx Tx) error {
 		v = meta.Version{Bucket: bucket, Key: key, Latest: true}
@@ -66,6 +68,8 @@ var (
 	nullQuery = versionQuery + versionOfObjects + " AND null_version = 1 UNION ALL " + versionOfVersions + " AND public = ?) AS named"
 )
 
+// Version implements meta.Objects. One statement asks both tables, because a commit moves the
+// current version from one to the other.
 func (s *Store) Version(ctx context.Context, bucket meta.ID, key string, ref meta.VersionRef) (v meta.Version, err error) {
 	query, args := namedQuery, []any{bucket[:], text(key), ref.ID[:], bucket[:], text(key), ref.ID[:]}
 	switch {

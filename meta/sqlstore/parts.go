@@ -21,6 +21,7 @@ func scanPart(upload meta.ID) func(Row) (meta.Part, error) {
 	}
 }
 
+// Parts implements meta.Uploads.
 func (s *Store) Parts(ctx context.Context, upload meta.ID, after, limit int) (ps []meta.Part, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
@@ -40,6 +41,7 @@ func scanParts(tx Tx, upload meta.ID, after, limit int) ([]meta.Part, error) {
 		"SELECT "+partColumns+" FROM parts WHERE upload_id = ? AND number > ? ORDER BY number LIMIT ?", upload[:], after, limit)
 }
 
+// ScanParts implements meta.Uploads.
 func (s *Store) ScanParts(ctx context.Context, upload meta.ID, after, limit int) (ps []meta.Part, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err

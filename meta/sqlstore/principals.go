@@ -25,6 +25,8 @@ func insertAccessKey(tx Tx, k meta.AccessKey) error {
 		text(k.ID), k.User[:], blob(k.Secret), micros(k.Created), number(k.Inactive), blob(k.Record))
 }
 
+// CreateTenant implements meta.Principals. The table of tenants is called users, as it was in
+// the first schema.
 func (s *Store) CreateTenant(ctx context.Context, u meta.Tenant, k meta.AccessKey) error {
 	k.User = u.ID
 	if err := checkTenantResidency(u.Residency); err != nil {
@@ -43,6 +45,7 @@ func scanTenant(r Row) (u meta.Tenant, err error) {
 	return u, err
 }
 
+// Tenant implements meta.Principals.
 func (s *Store) Tenant(ctx context.Context, id meta.ID) (u meta.Tenant, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		u, err = scanTenant(tx.QueryRow("SELECT "+tenantColumns+" FROM users WHERE id = ?", id[:]))
@@ -51,6 +54,7 @@ func (s *Store) Tenant(ctx context.Context, id meta.ID) (u meta.Tenant, err erro
 	return u, err
 }
 
+// TenantByName implements meta.Principals.
 func (s *Store) TenantByName(ctx context.Context, name string) (u meta.Tenant, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		u, err = scanTenant(tx.QueryRow("SELECT "+tenantColumns+" FROM users WHERE name = ?", text(name)))
@@ -59,6 +63,7 @@ func (s *Store) TenantByName(ctx context.Context, name string) (u meta.Tenant, e
 	return u, err
 }
 
+// ListTenants implements meta.Principals.
 func (s *Store) ListTenants(ctx context.Context, after string, limit int) (us []meta.Tenant, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
@@ -71,6 +76,8 @@ func (s *Store) ListTenants(ctx context.Context, after string, limit int) (us []
 	return us, err
 }
 
+// UpdateTenant implements meta.Principals. The row has no revision; it is compared with what
+// the caller read, column by column and under its lock.
 func (s *Store) UpdateTenant(ctx context.Context, was, now meta.Tenant) error {
 	if err := errors.Join(checkTenantResidency(now.Residency), checkRecord(now.Record)); err != nil {
 		return err
@@ -93,6 +100,7 @@ func (s *Store) UpdateTenant(ctx context.Context, was, now meta.Tenant) error {
 	})
 }
 
+// DeleteTenant implements meta.Principals.
 func (s *Store) DeleteTenant(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		ok, err := exists(tx, "SELECT 1 FROM users WHERE id = ?"+forUpdate, id[:])
@@ -142,6 +150,8 @@ func deleteIdentities(tx Tx, tenant meta.ID) error {
 	return nil
 }
 
+// CreateAccessKey implements meta.Principals. k.User names a tenant, for a key of its root, or
+// a user. Ids are random, so it names one of the two at most.
 func (s *Store) CreateAccessKey(ctx context.Context, k meta.AccessKey) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		err := touchTenant(tx, k.User)
@@ -173,6 +183,7 @@ func scanAccessKey(r Row) (k meta.AccessKey, err error) {
 	return k, err
 }
 
+// AccessKey implements meta.Principals.
 func (s *Store) AccessKey(ctx context.Context, id string) (k meta.AccessKey, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		k, err = scanAccessKey(tx.QueryRow("SELECT "+accessKeyColumns+" FROM access_keys WHERE id = ?", text(id)))
@@ -181,6 +192,8 @@ func (s *Store) AccessKey(ctx context.Context, id string) (k meta.AccessKey, err
 	return k, err
 }
 
+// ListAccessKeys implements meta.Principals. It has no limit of its own: accounts bounds the
+// keys of a user.
 func (s *Store) ListAccessKeys(ctx context.Context, user meta.ID) (ks []meta.AccessKey, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		ks, err = collect(tx, scanAccessKey,
@@ -190,6 +203,7 @@ func (s *Store) ListAccessKeys(ctx context.Context, user meta.ID) (ks []meta.Acc
 	return ks, err
 }
 
+// UpdateAccessKey implements meta.Principals. It compares as UpdateTenant does.
 func (s *Store) UpdateAccessKey(ctx context.Context, was, now meta.AccessKey) error {
 	if err := checkRecord(now.Record); err != nil {
 		return err
@@ -209,6 +223,7 @@ func (s *Store) UpdateAccessKey(ctx context.Context, was, now meta.AccessKey) er
 	})
 }
 
+// DeleteAccessKey implements meta.Principals.
 func (s *Store) DeleteAccessKey(ctx context.Context, id string) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		return changed(tx, meta.ErrNotFound, "DELETE FROM access_keys WHERE id = ?", text(id))

@@ -8,6 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// Held implements meta.Ledger. Each table is read with the limit of its own, so that the union
+// sorts at most twice as many rows.
 func (s *Store) Held(ctx context.Context, holder meta.ID, after meta.BlobPosition, limit int) (bs []meta.Blob, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
@@ -23,12 +25,15 @@ func (s *Store) Held(ctx context.Context, holder meta.ID, after meta.BlobPositio
 	return bs, err
 }
 
+// Reclaim implements meta.Ledger.
 func (s *Store) Reclaim(ctx context.Context, h meta.Holder, dead, kept []meta.Blob, keeper meta.ID, now time.Time) (condemned int, err error) {
 	if n := len(dead) + len(kept); n > meta.MaxPage {
 		return 0, checkCount("rows", n, meta.MaxPage)
 	}
 	err = s.run.Write(ctx, func(tx Tx) error {
 		condemned = 0
+		// The lock stops the holder: its next beat and its next reservation wait for this
+		// transaction. A commit does not, and needs not: it finds its reservation gone.
 		still, err := exists(tx, "SELECT 1 FROM holders WHERE id = ? AND beat = ?"+forUpdate, h.ID[:], h.Beat)
 		if err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// RemoveObjects implements meta.Objects.
 func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, versioning meta.Versioning, rs []meta.Removal, now time.Time) ([]meta.Removed, error) {
 	if len(rs) > meta.MaxBatch {
 		return nil, checkCount("removals", len(rs), meta.MaxBatch)
@@ -79,6 +80,8 @@ func dropFree(tx Tx, a *ahead, c *current, r meta.Removal, now time.Time, used *
 // purge removes the named version. If that was current, the newest remaining
 // version becomes current.
 func purge(tx Tx, a *ahead, cur *current, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
+	// The current version is compared first: its row is locked already, and lockPublic does not
+	// look into objects.
 	if cur.exists() && cur.version.Ref() == r.Version {
 		if err := cur.isNamed(r.Named); err != nil {
 			return meta.Removed{}, err
@@ -89,6 +92,7 @@ func purge(tx Tx, a *ahead, cur *current, bucket meta.ID, versioning meta.Versio
 		}
 		return done, promote(tx, bucket, r.Key)
 	}
+	// The key has no other version, so nothing has the name.
 	if !cur.exists() || versioning == meta.VersioningOff {
 		return meta.Removed{}, (&current{}).isNamed(r.Named)
 	}
@@ -133,6 +137,8 @@ func mark(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r met
 		return done, insertMarker(tx, &m, 0, used)
 	}
 	if m.Null {
+		// A null marker removes the null version for good, which a lock may forbid. So the lock
+		// is looked at before makeWay changes anything.
 		if done.Found, err = removedFor(tx, cur, now, r.Bypass); err != nil {
 			return done, err
 		}

@@ -19,6 +19,7 @@ type ahead struct {
 // so removes them for good, their blobs.
 func lookAhead(tx Tx, bucket meta.ID, versioning meta.Versioning, rs []meta.Removal) (*ahead, error) {
 	a := &ahead{objects: make(map[string]*current)}
+	// A single removal gains nothing, and its statements are those that are prepared already.
 	if len(rs) < 2 {
 		return a, nil
 	}

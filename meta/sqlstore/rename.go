@@ -9,6 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// RenameObject implements meta.Objects. It knows buckets without versions only, in which every
+// key has at most one row.
 func (s *Store) RenameObject(ctx context.Context, r meta.Rename) error {
 	if err := checkRename(&r); err != nil {
 		return err
@@ -118,6 +120,7 @@ func rename(tx Tx, from, to *current, r *meta.Rename) error {
 	return dropBody(tx, to.version.Body, r.Now)
 }
 
+// Renamed implements meta.Objects.
 func (s *Store) Renamed(ctx context.Context, token [32]byte) (digest [32]byte, err error) {
 	err = s.run.Read(ctx, func(tx Tx) error {
 		var b []byte
@@ -133,6 +136,7 @@ func (s *Store) Renamed(ctx context.Context, token [32]byte) (digest [32]byte, e
 	return digest, nil
 }
 
+// ForgetRenames implements meta.Objects.
 func (s *Store) ForgetRenames(ctx context.Context, before time.Time, limit int) (done int, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return 0, err

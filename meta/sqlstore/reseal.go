@@ -6,6 +6,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// ResealVersions implements meta.Objects.
 func (s *Store) ResealVersions(ctx context.Context, rs []meta.Reseal) (done int, err error) {
 	if len(rs) > meta.MaxBatch {
 		return 0, checkCount("reseals", len(rs), meta.MaxBatch)
@@ -56,6 +57,8 @@ func reseal(tx Tx, r *meta.Reseal) (int64, error) {
 	return 0, err
 }
 
+// ResealUpload implements meta.Uploads. Sealed settings are random, so equal bytes are the same
+// settings.
 func (s *Store) ResealUpload(ctx context.Context, id meta.ID, old, settings []byte) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		return changed(tx, meta.ErrConflict, "UPDATE uploads SET settings = ? WHERE id = ? AND settings = ?", blob(settings), id[:], blob(old))

@@ -16,6 +16,8 @@ const (
 	scannedVersions = headColumns + ", " + listedColumns + ", " + placeColumns + "bucket_id, key"
 )
 
+// ScanObjects implements meta.Objects. No index has this order, so four bounded looks together
+// find the rows of the page, and the page is sorted here.
 func (s *Store) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) (vs []meta.Version, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ func checkRecord(record []byte) error {
 	return nil
 }
 
+// SetSealing implements meta.Sealings.
 func (s *Store) SetSealing(ctx context.Context, from meta.Sealing, d meta.Deployment, gone []meta.Holder) error {
 	if err := checkRecord(d.Record); err != nil {
 		return err
@@ -36,6 +37,8 @@ func (s *Store) SetSealing(ctx context.Context, from meta.Sealing, d meta.Deploy
 			return err
 		}
 		for _, h := range holders {
+			// The beat must be the one that the caller saw stand still: a holder that has
+			// beaten since is not gone.
 			if beat, ok := dead[h.ID]; h.Sealing < from && (!ok || beat != h.Beat) {
 				return fmt.Errorf("%w: a gateway still writes by an earlier sealing", meta.ErrConflict)
 			}
@@ -44,6 +47,7 @@ func (s *Store) SetSealing(ctx context.Context, from meta.Sealing, d meta.Deploy
 	})
 }
 
+// NoteResealed implements meta.Sealings.
 func (s *Store) NoteResealed(ctx context.Context, l meta.Lease, progress []byte) error {
 	if len(progress) > meta.MaxResealed {
 		return checkCount("bytes of progress", len(progress), meta.MaxResealed)
@@ -57,6 +61,7 @@ func (s *Store) NoteResealed(ctx context.Context, l meta.Lease, progress []byte)
 	})
 }
 
+// SetBucketRecord implements meta.Sealings.
 func (s *Store) SetBucketRecord(ctx context.Context, id meta.ID, c meta.Change) error {
 	if err := checkRecord(c.Record); err != nil {
 		return err
@@ -70,6 +75,7 @@ func (s *Store) SetBucketRecord(ctx context.Context, id meta.ID, c meta.Change) 
 	})
 }
 
+// ScanAccessKeys implements meta.Sealings.
 func (s *Store) ScanAccessKeys(ctx context.Context, after string, limit int) (ks []meta.AccessKey, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
@@ -82,6 +88,7 @@ func (s *Store) ScanAccessKeys(ctx context.Context, after string, limit int) (ks
 	return ks, err
 }
 
+// ScanIdentities implements meta.Sealings.
 func (s *Store) ScanIdentities(ctx context.Context, after meta.ID, limit int) (is []meta.Identity, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err

@@ -6,6 +6,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// BucketSettings implements meta.Buckets. One snapshot, because the bucket's record vouches for
+// exactly this list of settings.
 func (s *Store) BucketSettings(ctx context.Context, id meta.ID) (all meta.BucketSettings, err error) {
 	err = s.run.Snapshot(ctx, func(tx Tx) (err error) {
 		all.Bucket, err = scanBucket(tx.QueryRow("SELECT "+bucketColumns+" FROM buckets WHERE id = ?", id[:]))
@@ -26,6 +28,7 @@ func scanSetting(r Row) (s meta.Setting, err error) {
 	return s, err
 }
 
+// SetSetting implements meta.Buckets.
 func (s *Store) SetSetting(ctx context.Context, id meta.ID, c meta.Change, setting meta.Setting) error {
 	if err := checkCount("bytes of a setting's name", len(setting.Name), meta.MaxSettingName); err != nil {
 		return err
@@ -74,6 +77,8 @@ func putSetting(tx Tx, id meta.ID, s meta.Setting) error {
 	if err != nil || n == 1 {
 		return err
 	}
+	// Counted under the lock of nextRevision, so that two calls at once cannot pass the limit
+	// together.
 	var have int
 	if err := tx.QueryRow("SELECT COUNT(*) FROM bucket_settings WHERE bucket_id = ?", id[:]).Scan(&have); err != nil {
 		return err

@@ -22,6 +22,8 @@ func (s *Store) Sweep(ctx context.Context, limit int, ended, now time.Time) (don
 	err = s.run.Write(ctx, func(tx Tx) error {
 		w := &sweep{tx: tx, limit: limit, ended: ended, now: now}
 		defer func() { done = w.done }()
+		// Dates come first, so that an upload that has just ended, or has an impossible date,
+		// is dated even if the rest of the limit is used up by removals.
 		for _, step := range []func() (bool, error){w.dateEnded, w.redateUploads, w.redateBlobs, w.dyingUpload, w.dyingBucket} {
 			for more := true; more; {
 				var err error
@@ -133,6 +135,7 @@ func (w *sweep) dyingUpload() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	// The parts go before the upload: its row is what Sweep finds them by.
 	left, err := w.dropParts(id, nil)
 	if err != nil || left {
 		return false, err

@@ -8,6 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// Untrimmed implements meta.Uploads.
 func (s *Store) Untrimmed(ctx context.Context, from time.Time, limit int) (us []meta.Upload, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
@@ -35,6 +36,7 @@ func scanUntrimmed(r Row) (u meta.Upload, err error) {
 	return u, nil
 }
 
+// TrimUploads implements meta.Uploads.
 func (s *Store) TrimUploads(ctx context.Context, uploads []meta.Trim, limit int, now time.Time) (done int, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return 0, err
@@ -69,6 +71,7 @@ func (w *sweep) trimUpload(t *meta.Trim) error {
 	if err != nil || !waits {
 		return err
 	}
+	// With no runs all parts stay, and the upload only leaves the list.
 	if len(t.Chosen) > 0 {
 		left, err := w.dropParts(t.Upload, t.Chosen)
 		if err != nil || left {

@@ -30,6 +30,7 @@ func outwardState(state int64) meta.UploadState {
 	return meta.UploadState(state)
 }
 
+// CreateUpload implements meta.Uploads.
 func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 	if err := checkKey(u.Key); err != nil {
 		return err
@@ -50,6 +51,7 @@ func (s *Store) CreateUpload(ctx context.Context, u meta.Upload) error {
 	})
 }
 
+// Upload implements meta.Uploads.
 func (s *Store) Upload(ctx context.Context, id meta.ID) (u meta.Upload, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		u, err = scanUpload(tx.QueryRow("SELECT "+uploadColumns+" FROM uploads WHERE id = ? AND state <> ?", id[:], uploadDying))
@@ -73,6 +75,9 @@ func scanUpload(r Row) (u meta.Upload, err error) {
 	return u, err
 }
 
+// PutPart implements meta.Uploads. The upload's row is locked first, so that parts of one
+// upload follow one another, and none is added once it is completed or aborted. The bucket need
+// not be held: DeleteBucket leaves open uploads to Sweep.
 func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 	if err := checkCount("as part number", p.Part.Number, maxPartNumber); err != nil {
 		return err
@@ -162,6 +167,7 @@ func dropBlobs(tx Tx, joined []byte, now time.Time) error {
 	return nil
 }
 
+// AbortUpload implements meta.Uploads.
 func (s *Store) AbortUpload(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error { return endUpload(tx, id) })
 }
@@ -200,6 +206,8 @@ func scanID(r Row) (id meta.ID, err error) {
 	return id, err
 }
 
+// ExpireUploads implements meta.Uploads. Each upload is locked and looked at again: a client
+// may complete it at this moment.
 func (s *Store) ExpireUploads(ctx context.Context, t time.Time, limit int) (n int, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return 0, err
@@ -227,6 +235,7 @@ func (s *Store) ExpireUploads(ctx context.Context, t time.Time, limit int) (n in
 	return n, nil
 }
 
+// ScanUploads implements meta.Uploads.
 func (s *Store) ScanUploads(ctx context.Context, after meta.ID, limit int) (refs []meta.UploadRef, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err

@@ -122,10 +122,13 @@ func (s *Store) used(ctx context.Context, query string, id meta.ID) (u meta.Usag
 	return u, nil
 }
 
+// BucketUsage implements meta.Objects. It adds the changes that are not folded yet, so it is
+// exact, and the slower the more of them there are.
 func (s *Store) BucketUsage(ctx context.Context, bucket meta.ID) (meta.Usage, error) {
 	return s.used(ctx, usedByBucket, bucket)
 }
 
+// OwnerUsage implements meta.Objects.
 func (s *Store) OwnerUsage(ctx context.Context, owner meta.ID) (meta.Usage, error) {
 	return s.used(ctx, usedByOwner, owner)
 }
@@ -136,6 +139,8 @@ type usageRow struct {
 	usageChange
 }
 
+// FoldUsage implements meta.Objects. A change is removed and added to the bucket's row in one
+// transaction, so that a reader counts it once.
 func (s *Store) FoldUsage(ctx context.Context, limit int) (done int, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return 0, err

@@ -163,6 +163,7 @@ func (v *verification) probe(ctx context.Context, columns, table string) error {
 		if err != nil {
 			return err
 		}
+		// The row is read, because a driver may report an error of the statement only then.
 		for rows.Next() {
 		}
 		return errors.Join(rows.Err(), rows.Close())

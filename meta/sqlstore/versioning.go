@@ -8,6 +8,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
+// SetVersioning implements meta.Buckets. Locks and versioning only go one way: a bucket with
+// locks keeps versions for ever, and no bucket returns to VersioningOff.
 func (s *Store) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v meta.Versioning, lock bool) error {
 	if v != meta.VersioningEnabled && (v != meta.VersioningSuspended || lock) {
 		return fmt.Errorf("%w: versioning cannot become %d with locks %t", meta.ErrConflict, v, lock)
