@@ -33,12 +33,11 @@ func adviseSequential(f *os.File, off, n int64) {
 	_ = unix.Fadvise(int(f.Fd()), off, n, unix.FADV_SEQUENTIAL)
 }
 
-// freeBytes returns the space that this process may still allocate on the file
-// system of f.
-func freeBytes(f *os.File) (free int64, known bool, err error) {
+// freeRoom returns what is free on the file system of f.
+func freeRoom(f *os.File) (room, error) {
 	var st unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &st); err != nil {
-		return 0, false, os.NewSyscallError("fstatfs", err)
+		return room{}, os.NewSyscallError("fstatfs", err)
 	}
-	return int64(st.Bavail) * st.Bsize, true, nil
+	return room{known: true, bytes: int64(st.Bavail) * st.Bsize, files: int64(st.Ffree), allFiles: int64(st.Files)}, nil
 }

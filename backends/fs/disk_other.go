@@ -10,4 +10,4 @@ func startWriteback(*os.File, int64, int64) {}
 
 func adviseSequential(*os.File, int64, int64) {}
 
-func freeBytes(*os.File) (free int64, known bool, err error) { return 0, false, nil }
+func freeRoom(*os.File) (room, error) { return room{}, nil }

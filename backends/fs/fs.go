@@ -57,7 +57,8 @@ var ErrInUse = errors.New("blob folder is in use")
 type Options struct {
 	// MinFree is the number of bytes of the file system that are reserved for
 	// others, such as a database beside the blobs that must grow to record
-	// deletions. When less is free, Put returns ErrFull. An empty blob is still
+	// deletions. With it, some files (inodes) are reserved where the file system
+	// counts them. When less is free, Put returns ErrFull. An empty blob is still
 	// accepted, because the collector marks a pass with one before it frees space.
 	// Check ignores MinFree, because reads and deletions continue. 0: none. It
 	// works on Linux only.

@@ -22,6 +22,11 @@ const (
 	// preallocateFrom is the size from which space is reserved in advance: then a
 	// full disk shows before the body is read, and extents are contiguous.
 	preallocateFrom = 1 << 20
+	// minFreeFiles is the number of files that stay free with Options.MinFree, but no
+	// more than 1/minFreeShare of all that the file system can hold. Small blobs use
+	// up the inodes of some file systems before their bytes.
+	minFreeFiles = 1000
+	minFreeShare = 16
 )
 
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
@@ -136,16 +141,28 @@ func (s *Store) fillTemp(ctx context.Context, h *handles, f *os.File, name strin
 	return classify(f.Close())
 }
 
+// room is what is free on a file system.
+type room struct {
+	known bool
+	bytes int64 // that this process may still allocate
+	files int64
+	// allFiles is how many files the file system can hold; 0: it does not count them.
+	allFiles int64
+}
+
 // reserve ensures, as far as possible, that there is room for size bytes, and that
-// keep bytes stay free.
+// keep bytes stay free, and files with them.
 func reserve(f *os.File, size, keep int64) error {
 	if keep > 0 {
-		free, known, err := freeBytes(f)
+		r, err := freeRoom(f)
 		if err != nil {
 			return err
 		}
-		if known && free-max(size, 0) < keep {
-			return fmt.Errorf("%w: %d bytes are free, and %d must stay free", backends.ErrFull, free, keep)
+		if r.known && r.bytes-max(size, 0) < keep {
+			return fmt.Errorf("%w: %d bytes are free, and %d must stay free", backends.ErrFull, r.bytes, keep)
+		}
+		if files := min(minFreeFiles, r.allFiles/minFreeShare); r.files < files {
+			return fmt.Errorf("%w: %d files (inodes) are free, and %d must stay free", backends.ErrFull, r.files, files)
 		}
 	}
 	if size < preallocateFrom {
