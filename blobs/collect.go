@@ -158,13 +158,21 @@ func (bs *Blobs) deleteDead(ctx context.Context, s *places, row meta.Backend) (i
 // once the other has been seen. One that is not there is made again from it. A blob
 // that is also live or reserved here was called dead by an edit alone, and stays.
 func (bs *Blobs) withoutNeeded(ctx context.Context, s *places, d *deletion, ids []meta.BlobID) (dead []meta.BlobID) {
+	looked := make(map[meta.BackendID]error)
 	err := bs.EachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
 		if at == d.at.id {
 			d.errs = append(d.errs, bs.notDead(ctx, d.at, id))
 			return nil
 		}
 		if at != 0 {
-			if err := bs.ensureCopy(ctx, s, id, d.at, at); err != nil {
+			if _, ok := looked[at]; !ok {
+				looked[at] = bs.other(ctx, s, d.at, at)
+			}
+			err := looked[at]
+			if err == nil {
+				err = bs.ensureCopy(ctx, s, id, d.at, at)
+			}
+			if err != nil {
 				d.leave(id, err)
 				return nil
 			}
@@ -188,7 +196,19 @@ func (bs *Blobs) notDead(ctx context.Context, p *place, id meta.BlobID) error {
 	return errors.Join(err, bs.c.Store.Forget(ctx, p.id, []meta.BlobID{id}))
 }
 
-// ensureCopy returns nil when the blob is at the backend where it lives.
+// other returns nil when a blob that lives at one backend does not go with the copy that
+// is deleted at another, whose epoch has just moved on. A storage that follows the other
+// slowly still has the marker of an epoch before.
+func (bs *Blobs) other(ctx context.Context, s *places, deleted *place, lives meta.BackendID) error {
+	at, err := s.at(lives)
+	if err != nil {
+		return err
+	}
+	return bs.apart(ctx, deleted, at, earlierEpochs)
+}
+
+// ensureCopy returns nil when the blob is at the backend where it lives, with a length
+// that it can have.
 func (bs *Blobs) ensureCopy(ctx context.Context, s *places, id meta.BlobID, from *place, at meta.BackendID) error {
 	to, err := s.at(at)
 	if err != nil {
@@ -197,7 +217,10 @@ func (bs *Blobs) ensureCopy(ctx context.Context, s *places, id meta.BlobID, from
 	if err := bs.prove(ctx, to); err != nil {
 		return err
 	}
-	_, err = to.Stat(ctx, backends.BlobID(id))
+	info, err := to.Stat(ctx, backends.BlobID(id))
+	if err == nil && !bs.c.Possible(info.Size) { // emptied since, as by a power cut
+		err = bs.damaged(nil, id, from, to, fmt.Errorf("%w: %w: it has %d bytes, as no blob has", errTarget, backends.ErrCorrupt, info.Size))
+	}
 	if errors.Is(err, backends.ErrNotFound) {
 		if _, err = bs.copyBlob(ctx, Proof{ID: id}, from, to); err == nil {
 			err = errors.New("it was missing and was copied again")

@@ -102,6 +102,9 @@ func (bs *Blobs) moveFrom(ctx context.Context, s *places, l meta.Lease, row meta
 	if err := errors.Join(bs.agree(ctx, m.from), bs.agree(ctx, m.to)); err != nil {
 		return err
 	}
+	if err := bs.refuseUnited(ctx, m.from, m.to); err != nil {
+		return err
+	}
 	// Reservations at the draining backend would keep it from ever being empty.
 	if err := bs.releaseUnused(ctx, s); err != nil {
 		return err

@@ -3,6 +3,7 @@ package engine_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -265,4 +266,42 @@ func TestDrainFindsWhatMovedBefore(t *testing.T) {
 		}
 	}
 	s.wantClean(2)
+}
+
+// A blob that was moved and has since been emptied where it lives is not deleted where
+// it was.
+func TestMovedCopyThatIsEmptied(t *testing.T) {
+	s := newSeveralRig(t)
+	to := &emptied{Backend: s.at[west]}
+	s.config.Backends[2].Backend = to
+	s.reopen()
+	s.mustPut("k", body(1, 3000))
+	s.drain(east, west)
+	if _, err := s.e.Blobs().Move(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	to.now.Store(true)
+	for range 3 {
+		if _, err := s.e.Blobs().Collect(t.Context()); !errors.Is(err, backends.ErrCorrupt) {
+			t.Errorf("nothing was said of an empty blob: %v", err)
+		}
+		s.wantBlobs(map[string]int{east: 1, west: 1})
+	}
+	to.now.Store(false)
+	s.drained(east)
+	s.wantBody("k", body(1, 3000))
+}
+
+// emptied has nothing in its blobs.
+type emptied struct {
+	backends.Backend
+	now atomic.Bool
+}
+
+func (e *emptied) Stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
+	info, err := e.Backend.Stat(ctx, id)
+	if e.now.Load() {
+		info.Size = 0
+	}
+	return info, err
 }
