@@ -2,6 +2,7 @@ package blobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -57,6 +58,10 @@ func (i *Inspection) HasSealingMarker(ctx context.Context, id meta.BackendID) (b
 	return holds(ctx, p.Backend, i.bs.sealingMarker(i.s.states[id]))
 }
 
+// ErrUnlisted: a backend that is there cannot list all of its blobs, as a disk with a bad
+// sector.
+var ErrUnlisted = errors.New("its list breaks off")
+
 // Stored yields the blobs that a backend has, by ascending ids above after, without the
 // markers of the deployment.
 func (i *Inspection) Stored(ctx context.Context, id meta.BackendID, after meta.BlobID) iter.Seq2[backends.Info, error] {
@@ -74,7 +79,12 @@ func (i *Inspection) Stored(ctx context.Context, id meta.BackendID, after meta.B
 		markers := i.bs.markers(rows)
 		for info, err := range p.List(ctx, backends.BlobID(after)) {
 			if err != nil {
-				yield(info, fmt.Errorf("list: %w", err))
+				if ofBackend(ctx, err) || errors.Is(err, backends.ErrDenied) {
+					err = fmt.Errorf("list: %w", err)
+				} else {
+					err = fmt.Errorf("%w: %w", ErrUnlisted, err)
+				}
+				yield(info, err)
 				return
 			}
 			if !markers[info.ID] && !yield(info, nil) {

@@ -1,6 +1,7 @@
 package fsck
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -54,11 +55,23 @@ func (c *check) readBackends(ctx context.Context) error {
 	return nil
 }
 
+// readBackend lists one backend. A list that breaks off is a finding, and does not keep
+// the rest from being checked.
 func (c *check) readBackend(ctx context.Context, b meta.Backend) error {
+	last := c.low
 	for info, err := range c.in.Stored(ctx, b.ID, c.low) {
+		if errors.Is(err, blobs.ErrUnlisted) {
+			c.unlisted[b.ID] = last
+			at := Finding{Kind: "backend-unlisted", Severity: SeverityLost, Backend: b.Name, Detail: "whether it has all blobs is not known: " + err.Error()}
+			if !c.has(at) {
+				c.report(at)
+			}
+			return nil
+		}
 		if err != nil {
 			return err
 		}
+		last = meta.BlobID(info.ID)
 		if !c.inRound(meta.BlobID(info.ID)) {
 			return nil
 		}
@@ -110,6 +123,12 @@ func (c *check) placed(ctx context.Context, id meta.BlobID, at meta.BackendID) (
 	return len(rows) == 1 && rows[0].ID == id && rows[0].Backend == at, err
 }
 
+// isUnlisted reports whether a backend's list broke off before it came to a blob.
+func (c *check) isUnlisted(id meta.BlobID, at meta.BackendID) bool {
+	last, broke := c.unlisted[at]
+	return broke && bytes.Compare(id[:], last[:]) > 0
+}
+
 // judge draws the conclusions of a round.
 func (c *check) judge() {
 	for id, b := range c.blobs {
@@ -119,7 +138,7 @@ func (c *check) judge() {
 			at.Kind, at.Severity, at.Detail = "blob-condemned", SeverityLost, "a blob that is referred to is not live in the ledger"
 		case slices.Contains(b.dead, b.at):
 			at.Kind, at.Severity, at.Detail = "blob-condemned", SeverityLost, "the ledger has a blob that lives, or may yet, as dead or in the making at the same backend"
-		case b.state == meta.BlobLive && !b.present:
+		case b.state == meta.BlobLive && !b.present && !c.isUnlisted(id, b.at):
 			at.Kind, at.Severity, at.Detail = "blob-missing", SeverityLost, "the backend does not have a live blob"
 		case b.state == meta.BlobLive && b.refs > b.counted:
 			at.Kind, at.Severity = "blob-undercounted", SeverityLost

@@ -27,6 +27,8 @@ type check struct {
 	first     bool // round
 	blobs     map[meta.BlobID]*blobCheck
 	uploads   map[meta.ID]int64 // refs by versions, of uploads with ids in the same range
+	// unlisted has the backends whose list breaks off, with the last blob before.
+	unlisted map[meta.BackendID]meta.BlobID
 }
 
 // blobCheck is a blob by its row that is reserved or live, or else dead.
@@ -81,6 +83,7 @@ func pass(ctx context.Context, e *engine.Engine, o Options) (*check, error) {
 // round checks the blobs from c.low on, as many as fit, and moves c.low on.
 func (c *check) round(ctx context.Context) (done bool, err error) {
 	c.blobs, c.uploads = make(map[meta.BlobID]*blobCheck), make(map[meta.ID]int64)
+	c.unlisted = make(map[meta.BackendID]meta.BlobID)
 	if done, err = c.readLedger(ctx); err != nil {
 		return false, err
 	}

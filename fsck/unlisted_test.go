@@ -1,0 +1,84 @@
+package fsck_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/backends/mem"
+	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/fsck"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+)
+
+// brokenList lists no blob above one.
+type brokenList struct {
+	backends.Backend
+	last backends.BlobID
+	err  error
+}
+
+func (b *brokenList) List(ctx context.Context, after backends.BlobID) iter.Seq2[backends.Info, error] {
+	return func(yield func(backends.Info, error) bool) {
+		for info, err := range b.Backend.List(ctx, after) {
+			if b.err != nil && info.ID.Compare(b.last) > 0 {
+				yield(backends.Info{}, b.err)
+				return
+			}
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+// A backend whose list breaks off, as that of a folder with a bad sector, does not hide
+// what is wrong elsewhere, and no blob counts as missing that the list did not come to.
+func TestListBreaksOff(t *testing.T) {
+	east, west := &brokenList{Backend: mem.New()}, mem.New()
+	r := newRig(t, gatewaytest.Options{Default: "east", Backends: []blobs.Backend{{Name: "east", Backend: east}, {Name: "west", Backend: west}}})
+	for i := range 9 {
+		r.put(fmt.Sprint("k", i), body(1000+i))
+	}
+	var ids []backends.BlobID
+	for info, err := range east.List(t.Context(), backends.BlobID{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size > 0 {
+			ids = append(ids, info.ID)
+		}
+	}
+	if err := east.Delete(t.Context(), ids[1]); err != nil { // what the list comes to is missing
+		t.Fatal(err)
+	}
+	if err := west.Put(t.Context(), ids[8], strings.NewReader("x"), 1); err != nil { // and there is a stray elsewhere
+		t.Fatal(err)
+	}
+	east.last, east.err = ids[4], fmt.Errorf("read folder: %w", syscall.EIO)
+	report, err := fsck.Run(t.Context(), r.Engine, fsck.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]string)
+	for _, f := range report.Findings {
+		got[f.Kind] += f.Backend + " " + f.Blob + ";"
+	}
+	want := map[string]string{
+		"backend-unlisted": "east ;", "blob-missing": "east " + ids[1].String() + ";", "stray-copy": "west " + ids[8].String() + ";",
+	}
+	if fmt.Sprint(got) != fmt.Sprint(want) || report.Lost != 2 {
+		t.Errorf("%+v, want %v", report.Findings, want)
+	}
+	for _, away := range []error{backends.ErrUnavailable, backends.ErrDenied} {
+		east.err = away
+		if _, err := fsck.Run(t.Context(), r.Engine, fsck.Options{}); !errors.Is(err, away) {
+			t.Errorf("a backend that is away: %v", err)
+		}
+	}
+}
