@@ -115,6 +115,9 @@ func (h *handles) clearTemp() error {
 		return err
 	}
 	for _, name := range names {
+		if fi, err := h.tmp.Lstat(name); err == nil && fi.IsDir() {
+			continue // not ours: no body is a folder
+		}
 		if err := h.tmp.Remove(name); err != nil {
 			return fmt.Errorf("remove leftover: %w", err)
 		}

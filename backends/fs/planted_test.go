@@ -140,6 +140,28 @@ func TestPlantedTopLevelLinks(t *testing.T) {
 	}
 }
 
+// A folder that another program made among the bodies that are being written keeps
+// nothing from being opened.
+func TestForeignFolderInTemp(t *testing.T) {
+	dir := t.TempDir()
+	theirs := filepath.Join(dir, tmpName, "@eaDir", "index")
+	if err := os.MkdirAll(theirs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	left := filepath.Join(dir, tmpName, "7")
+	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := mustOpen(t, dir, Options{})
+	mustPut(t, s, "x")
+	if _, err := os.Stat(theirs); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("what a crash left is still there: %v", err)
+	}
+}
+
 func TestForeignFilesAreLeftAlone(t *testing.T) {
 	s := mustOpen(t, t.TempDir(), Options{})
 	id := mustPut(t, s, "x")
