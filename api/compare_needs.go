@@ -15,9 +15,19 @@ import (
 // compares reports whether a value of If-Match compares an entity tag.
 func compares(match string) bool { return match != "" && strings.TrimSpace(match) != "*" }
 
+// comparesTarget reports whether the request compares the target. Of the
+// operations that change it, only a rename takes the conditions of a GET.
+func (r *Request) comparesTarget() bool {
+	if compares(r.asked.match.value) || r.HasHeader("X-Amz-If-Match-Size") || r.HasHeader("X-Amz-If-Match-Last-Modified-Time") {
+		return true
+	}
+	return r.Op.Name == "RenameObject" &&
+		(compares(r.asked.none.value) || r.HasHeader("If-Modified-Since") || r.HasHeader("If-Unmodified-Since"))
+}
+
 // compareNeeds returns the rights that a comparison with the target needs.
 func (r *Request) compareNeeds() []access.Need {
-	if !compares(r.asked.match.value) && !r.HasHeader("X-Amz-If-Match-Size") && !r.HasHeader("X-Amz-If-Match-Last-Modified-Time") {
+	if !r.comparesTarget() {
 		return nil
 	}
 	if r.object.version.given { // the current version is compared, even if another is named

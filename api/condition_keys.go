@@ -160,7 +160,11 @@ var operationKeys = []struct {
 		text(c, "s3:if-match", a.match)
 	}},
 	{creations, func(_ *Request, a *asked, c access.Context) {
-		text(c, "s3:if-none-match", a.none)
+		// A policy demands this condition so that nothing is replaced. A rename
+		// also takes entity tags, which do not keep it from replacing.
+		if a.none.value == "*" {
+			text(c, "s3:if-none-match", a.none)
+		}
 		c["s3:objectcreationoperation"] = []string{"true"}
 	}},
 	{partMakings, func(_ *Request, _ *asked, c access.Context) {
