@@ -31,9 +31,12 @@ var formPrefixes = []string{
 // formCredentials are the fields of the signature.
 var formCredentials = []string{"x-amz-algorithm", "x-amz-credential", "x-amz-date", "x-amz-signature", "x-amz-security-token"}
 
-// requestHeaders are the request's own headers that stay in effect. All others
-// would describe the object, and the form's signature does not cover them.
-var requestHeaders = []string{"Content-Length", "Expect", "Origin", "Referer", "User-Agent", "X-Amz-Expected-Bucket-Owner"}
+// requestHeaders are the request's own headers that stay in effect: they are
+// about its sender, and policies see most of them. All others would describe the
+// object, and the form's signature does not cover them.
+var requestHeaders = []string{
+	"Content-Length", "Expect", "Origin", "Referer", "User-Agent", "X-Amz-Expected-Bucket-Owner", "X-Forwarded-For", "X-Forwarded-Proto",
+}
 
 // authenticateForm reads the fields of a form, verifies its signature, if any,
 // and checks it against its policy. Afterwards the request is like a PutObject:
