@@ -24,6 +24,9 @@ type condition struct {
 	operands operands
 	// variables: some operand has variables.
 	variables bool
+	// again is the condition regardless of case, for a key in tagKeyLists; nil:
+	// there is none.
+	again *condition
 }
 
 // newConditions compiles the Condition of a statement. Their order does not
@@ -54,6 +57,7 @@ func (d *dialect) newConditions(raw rawConditions, variables bool) (all []condit
 			if c.operands, bad = c.op.compile(values, variables); bad >= 0 {
 				return nil, d.fail("Invalid value %q for the condition %s of %s", clip(values[bad]), clip(name), clip(key))
 			}
+			c.again = c.foldedTwin(values)
 			c.variables = variables && slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "${") })
 			all = append(all, c)
 		}
@@ -96,9 +100,14 @@ func (c *condition) holds(e *env, deny bool) bool {
 	if e.open != nil && e.open[familyOf(c.key)] {
 		return !deny
 	}
-	held := c.met(e.lookup(c.key), e, deny)
-	if c.folded != "" && held != deny {
+	values := e.lookup(c.key)
+	held := c.met(values, e, deny)
+	switch {
+	case held == deny:
+	case c.folded != "":
 		held = c.met(e.lookup(c.folded), e, deny)
+	case c.again != nil:
+		held = c.again.met(foldAll(values), e, deny)
 	}
 	return held
 }

@@ -52,6 +52,9 @@ func (s *statement) size() int {
 	for i := range s.conditions {
 		c := &s.conditions[i]
 		n += conditionSize + stringSize(c.key) + stringSize(c.folded) + c.operands.size()
+		if c.again != nil {
+			n += conditionSize + c.again.operands.size()
+		}
 	}
 	return n
 }

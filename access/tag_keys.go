@@ -1,6 +1,9 @@
 package access
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Some condition keys end in a tag's key: s3:ExistingObjectTag/team. The part
 // before the slash ignores case, like all condition keys. With aws: the tag's
@@ -41,6 +44,35 @@ func foldedTag(key string) string {
 // FoldCase maps texts that differ in case only, in any script, to the same
 // text.
 func FoldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }
+
+// tagKeyLists are the condition keys whose values are the keys of tags that
+// ignore case in their own condition keys. Their values are compared exactly, and
+// a second time regardless of case, under the same rule: somebody who must not
+// set team must not set Team either, because aws:PrincipalTag/team is both.
+var tagKeyLists = map[string]bool{"aws:tagkeys": true, "sts:transitivetagkeys": true}
+
+// foldedTwin returns the condition that compares regardless of case, for a key in
+// tagKeyLists; else nil. A value with a variable has none, because the
+// variable's name would be changed too.
+func (c *condition) foldedTwin(values []string) *condition {
+	if !tagKeyLists[c.key] || slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "${") }) {
+		return nil
+	}
+	again, bad := *c, 0
+	if again.operands, bad = c.op.compile(sortedOnce(foldAll(values)), false); bad >= 0 {
+		return nil // not an operator of texts
+	}
+	return &again
+}
+
+// foldAll is FoldCase for each text.
+func foldAll(all []string) []string {
+	folded := make([]string, len(all))
+	for i, s := range all {
+		folded[i] = FoldCase(s)
+	}
+	return folded
+}
 
 // AddTag adds a tag under a family of keys, such as "s3:ExistingObjectTag/".
 func (c Context) AddTag(family, key, value string) { c.Add(family+key, value) }

@@ -137,19 +137,21 @@ func getAccessKeyLastUsed(c *call) (any, error) {
 		}
 		return nil, err
 	}
-	name, resource := c.cred.Tenant.Name, c.principal.ARN()
-	if id != c.tenant() {
-		found, _, err := c.Accounts.IdentitiesByID(c.ctx, []meta.ID{id})
-		if err != nil {
-			return nil, err
+	name := c.cred.Tenant.Name
+	if id == c.tenant() {
+		err = c.allow("arn:aws:iam::" + c.principal.Account + ":root")
+	} else {
+		found, _, lost := c.Accounts.IdentitiesByID(c.ctx, []meta.ID{id})
+		if lost != nil {
+			return nil, lost
 		}
 		u, ok := found[id]
 		if !ok || u.Tenant != c.tenant() {
 			return nil, gone
 		}
-		name, resource = u.Name, u.ARN()
+		name, err = u.Name, c.judge(&u, nil)
 	}
-	if err := c.allow(resource); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	return struct {

@@ -40,6 +40,19 @@ func TestTagsInConditions(t *testing.T) {
 		g.call(t, admin, "", "AssumeRole", "RoleArn", arn, "RoleSessionName", "some")
 		g.call(t, admin, "AccessDenied", "AssumeRole", append(tags, "RoleArn", arn, "RoleSessionName", "some")...)
 
+		// So is the list of their keys, for who may set or remove them.
+		for _, operator := range []string{"StringEquals", "StringLike"} {
+			g.root(t, "", "PutUserPolicy", "UserName", user, "PolicyName", "p", "PolicyDocument",
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:*","sts:*"],"Resource":"*"},
+				{"Effect":"Deny","Action":["iam:*","sts:*"],"Resource":"*","Condition":{"ForAnyValue:`+operator+`":{"aws:TagKeys":"`+tag.policy+`"}}}]}`)
+			g.call(t, admin, "AccessDenied", "CreateUser", append(tags, "UserName", target+"2")...)
+			g.call(t, admin, "AccessDenied", "TagUser", append(tags, "UserName", target)...)
+			g.call(t, admin, "AccessDenied", "UntagUser", "UserName", target, "TagKeys.member.1", "other", "TagKeys.member.2", tag.key)
+			g.call(t, admin, "AccessDenied", "AssumeRole", append(tags, "RoleArn", arn, "RoleSessionName", "some")...)
+			g.call(t, admin, "", "TagUser", "UserName", target, "Tags.member.1.Key", "other", "Tags.member.1.Value", "red")
+			g.call(t, admin, "", "UntagUser", "UserName", target, "TagKeys.member.1", "other")
+		}
+
 		for _, family := range []string{"aws:ResourceTag/", "iam:ResourceTag/"} {
 			limit(family + tag.policy)
 			g.call(t, admin, "", "GetUser", "UserName", target)
@@ -112,4 +125,35 @@ func TestTagsOfSessions(t *testing.T) {
 	g.call(t, credentialOf(g.call(t, who, "", "AssumeRole", assume...)), "AccessDenied", "ListUsers")
 	red := append(assume, "Tags.member.1.Key", "team", "Tags.member.1.Value", "red")
 	g.call(t, credentialOf(g.call(t, who, "", "AssumeRole", red...)), "", "ListUsers")
+}
+
+// A decision about an existing identity knows its tags, whichever of its names
+// it is about.
+func TestTagsOfEveryResource(t *testing.T) {
+	g := newRig(t, gatewaytest.Options{})
+	account := accounts.Account(g.tenant.Tenant.ID)
+	limit := func(resource string) {
+		g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument",
+			`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*","Resource":"*"},
+			{"Effect":"Deny","Action":"iam:*","Resource":"arn:aws:iam::`+account+resource+`","Condition":{"StringEquals":{"aws:ResourceTag/of":"others"}}}]}`)
+	}
+	g.root(t, "", "CreateUser", "UserName", "target", "Tags.member.1.Key", "of", "Tags.member.1.Value", "others")
+	key := g.root(t, "", "CreateAccessKey", "UserName", "target").one("AccessKeyId")
+	limit(":user/*")
+	g.call(t, g.cred, "AccessDenied", "GetUser", "UserName", "target")
+	g.call(t, g.cred, "AccessDenied", "GetAccessKeyLastUsed", "AccessKeyId", key)
+	limit(":user/admins/*")
+	g.call(t, g.cred, "AccessDenied", "UpdateUser", "UserName", "target", "NewPath", "/admins/")
+	limit(":user/boss")
+	g.call(t, g.cred, "AccessDenied", "UpdateUser", "UserName", "target", "NewUserName", "boss")
+	g.call(t, g.cred, "", "UpdateUser", "UserName", "target", "NewUserName", "aide")
+	// A right that the tag gives suffices for a new name.
+	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:*","Resource":"*","Condition":{"StringEquals":{"iam:ResourceTag/of":"others"}}}}`)
+	g.call(t, g.cred, "", "UpdateUser", "UserName", "aide", "NewUserName", "target")
+	// The root's keys are the account's and not the caller's.
+	g.root(t, "", "PutUserPolicy", "UserName", "dev", "PolicyName", "p", "PolicyDocument",
+		`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:*","Resource":"arn:aws:iam::`+account+`:user/dev"}}`)
+	g.call(t, g.cred, "AccessDenied", "GetAccessKeyLastUsed", "AccessKeyId", g.tenant.AccessKey)
+	g.call(t, g.cred, "", "GetAccessKeyLastUsed", "AccessKeyId", g.cred.AccessKey)
 }

@@ -189,21 +189,16 @@ func rename(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	to, path := i.Name, i.Path
-	if v := c.form["New"+nameParameters[kind]]; v != "" {
-		to = v
-	}
-	if v := c.form["NewPath"]; v != "" {
-		path = v
-	}
-	// Without this check a permission for one path could move users out of it
-	// or into it.
-	if err := c.allow(c.arn(kind, path, to)); err != nil {
-		return nil, err
-	}
 	_, err = c.change(i, func(i *accounts.Identity) error {
-		i.Name, i.Path = to, path
-		return nil
+		if v := c.form["New"+nameParameters[kind]]; v != "" {
+			i.Name = v
+		}
+		if v := c.form["NewPath"]; v != "" {
+			i.Path = v
+		}
+		// Without this check a permission for one path could move users out of
+		// it or into it. The tags are conditions of both decisions.
+		return c.judge(i, nil)
 	})
 	return nil, err
 }
