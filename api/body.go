@@ -111,7 +111,10 @@ func (r *Request) prepareBody(id *sigv4.Identity, in *wire) error {
 	}
 	switch r.Op.Body {
 	case DataBody:
-		r.Body = &Body{Reader: decoded, Size: decoded.Length(), MD5: sum, Announced: announced(r.HTTP.Header), Trailers: decoded.Trailers}
+		r.Body = &Body{
+			Body:      engine.Body{Reader: decoded, Size: decoded.Length(), MD5: sum},
+			Announced: announced(r.HTTP.Header), Trailers: decoded.Trailers,
+		}
 		return nil
 	case XMLBody:
 		return r.readDocument(decoded, sum)
@@ -127,7 +130,10 @@ func (r *Request) prepareForm() error {
 	if f == nil {
 		return s3err.New(s3err.InvalidRequest, "The signature of a form upload must be in the form's fields.")
 	}
-	r.Body = &Body{Reader: f, Size: f.most, Open: true, Trailers: func() http.Header { return http.Header{} }}
+	r.Body = &Body{
+		Body:     engine.Body{Reader: f, Size: f.most, Open: true},
+		Trailers: func() http.Header { return http.Header{} },
+	}
 	return nil
 }
 

@@ -76,11 +76,11 @@ func announcedChecksum(names []string) (string, error) {
 	return algorithm, nil
 }
 
-// engineBody makes the engine's body of the request's, with the checksum that
+// engineBody returns the request's body for the engine: with the checksum that
 // the client claims in a header or announced as a trailer.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html
 func (r *Request) engineBody() (engine.Body, error) {
-	body := engine.Body{Reader: r.Body.Reader, Size: r.Body.Size, Open: r.Body.Open, MD5: r.Body.MD5}
+	body := r.Body.Body
 	if r.HTTP.ProtoMajor == 1 && r.HTTP.ContentLength == 0 && !r.HasHeader("Content-Length") {
 		// HTTP takes this for an empty body, but S3 requires the length: a
 		// client that forgot its body must not empty an object.

@@ -21,7 +21,7 @@ func sumOf(algorithm, data string) string {
 
 func bodyRequest(announced []string, trailers http.Header, headers ...string) *Request {
 	r := requestWith(headers...)
-	r.Body = &Body{Reader: strings.NewReader("x"), Size: 1, Announced: announced, Trailers: func() http.Header { return trailers }}
+	r.Body = &Body{Body: engine.Body{Reader: strings.NewReader("x"), Size: 1}, Announced: announced, Trailers: func() http.Header { return trailers }}
 	return r
 }
 

@@ -103,7 +103,10 @@ func (r *Request) retainUntil(value string) (time.Time, error) {
 }
 
 // requireDigest refuses an object that will be locked if its upload has no
-// digest: a damaged object could not be removed.
+// digest: an object that was damaged on its way could not be removed. The rule
+// is for clients. The engine does not apply it, because the gateway's own logs
+// and lists go into locked buckets too; it applies the default retention when it
+// commits, from the same cached settings.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
 func (r *Request) requireDigest(lock meta.Lock, body *engine.Body) error {
 	if !r.Bucket.Lock || body.MD5 != nil || body.ChecksumAlgorithm != "" {

@@ -11,6 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/buckets"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
@@ -67,14 +68,7 @@ type Request struct {
 // Body is the payload of an upload, decoded from aws-chunked and authenticated
 // as its payload mode demands.
 type Body struct {
-	// Reader yields exactly Size bytes and then io.EOF. After any other error
-	// the bytes must not become an object.
-	Reader io.Reader
-	Size   int64
-	// Open: Size is only the upper bound of what Reader yields; see
-	// engine.Body.
-	Open bool
-	MD5  []byte // Content-MD5 as given, 16 bytes; nil when not given
+	engine.Body // without the client's checksum, which engineBody adds
 	// Announced are the names in x-amz-trailer, lowercase.
 	Announced []string
 	// Trailers returns the authenticated trailers. They are complete once

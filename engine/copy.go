@@ -114,7 +114,8 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 	if err := e.open(ctx, src); err != nil {
 		return Object{}, err
 	}
-	s, err := e.ingest(ctx, in.Bucket, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm, class: m.StorageClass}, meta.Usage{Versions: 1})
+	s, err := e.ingest(ctx, in.Bucket, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm},
+		intake{class: m.StorageClass, entry: meta.Usage{Versions: 1}})
 	if err != nil {
 		return Object{}, err
 	}

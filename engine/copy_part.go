@@ -98,7 +98,7 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 		return Part{}, err
 	}
 	defer src.Close()
-	p, err := e.storePart(ctx, in.Bucket, u, in.Number, &Body{Reader: src, Size: src.Length, ChecksumAlgorithm: algorithm})
+	p, err := e.storePart(ctx, in.Bucket, u, in.Number, &Body{Reader: src, Size: src.Length}, algorithm)
 	p.CopiedFrom = src.Object.Version
 	return p, err
 }

@@ -22,9 +22,9 @@ type digester struct {
 }
 
 // newDigester computes at most two checksums beside the MD5: that which the client claims, and
-// another that is kept for a part, from which the object's is combined.
-func newDigester(b *Body) *digester {
-	d := &digester{md5: md5.New(), algorithm: b.ChecksumAlgorithm, keep: b.keep}
+// another that is kept for a part, from which the object's is combined; keep is as in intake.
+func newDigester(b *Body, keep string) *digester {
+	d := &digester{md5: md5.New(), algorithm: b.ChecksumAlgorithm, keep: keep}
 	switch {
 	case d.algorithm == "":
 		d.algorithm = d.keep

@@ -57,11 +57,19 @@ func (e *Engine) giveUp(ctx context.Context, s *stored, why error) {
 	}
 }
 
-// ingest seals a body into a new blob of the bucket, which becomes what entry counts,
-// beside the bytes. When it fails nothing is left to do: the
-// blob's reservation has been released. When it succeeds the caller commits the
+// intake says what a body becomes.
+type intake struct {
+	class string     // storage class of the object, which may name a place
+	entry meta.Usage // counts against the quotas, beside the bytes
+	// keep is the algorithm of the checksum that is kept, if it is another than
+	// the body's; empty: the same.
+	keep string
+}
+
+// ingest seals a body into a new blob of the bucket. When it fails nothing is left to
+// do: the blob's reservation has been released. When it succeeds the caller commits the
 // blob or releases it.
-func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry meta.Usage) (*stored, error) {
+func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, into intake) (*stored, error) {
 	switch {
 	case b.Size < 0:
 		return nil, s3err.MissingContentLength
@@ -72,10 +80,10 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry 
 	}
 	// Before a byte is read: a request that the quota refuses costs no transfer. sealVersion
 	// asks again, for others may have committed meanwhile.
-	if err := e.buckets.Admit(ctx, bucket, entry.Plus(meta.Usage{Bytes: b.Size})); err != nil {
+	if err := e.buckets.Admit(ctx, bucket, into.entry.Plus(meta.Usage{Bytes: b.Size})); err != nil {
 		return nil, err
 	}
-	d := newDigester(b)
+	d := newDigester(b, into.keep)
 	if b.Size == 0 {
 		// The reader of an empty body has something to say, too: a signature over the body, or
 		// a trailer.
@@ -85,7 +93,7 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, entry 
 		found, err := d.verify(b)
 		return &stored{digests: found}, err
 	}
-	blob, err := e.blobs.Reserve(ctx, bucket, classPlace(b.class))
+	blob, err := e.blobs.Reserve(ctx, bucket, classPlace(into.class))
 	if err != nil {
 		return nil, err
 	}

@@ -22,8 +22,7 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	if err := e.precheck(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
 		return Object{}, err
 	}
-	in.Body.class = in.StorageClass
-	s, err := e.ingest(ctx, in.Bucket, &in.Body, meta.Usage{Versions: 1})
+	s, err := e.ingest(ctx, in.Bucket, &in.Body, intake{class: in.StorageClass, entry: meta.Usage{Versions: 1}})
 	if err != nil {
 		return Object{}, err
 	}

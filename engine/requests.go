@@ -19,15 +19,13 @@ type Body struct {
 	// Size must be close.
 	Open bool
 	MD5  []byte // Content-MD5: 16 bytes, or nil
-	// Checksum is what the client claims. Its Value may come late, in a
-	// trailer: then ClaimedLate is asked after Reader returned io.EOF.
-	ChecksumAlgorithm string // empty: none
+	// ChecksumAlgorithm is that of the checksum that is computed; empty: none
+	// is. The checksum is held against ChecksumValue, the client's claim, or
+	// against a claim that comes in a trailer: then ClaimedLate is called after
+	// Reader returned io.EOF. Without both nothing is claimed.
+	ChecksumAlgorithm string
 	ChecksumValue     []byte
 	ClaimedLate       func() ([]byte, error)
-	class             string // of the object that it is for
-	// keep is the algorithm of the checksum that is kept, if it is another than
-	// what the client claims; empty: the same.
-	keep string
 }
 
 // Conditions are the If-* headers of a request. Empty fields do not apply.

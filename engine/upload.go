@@ -265,15 +265,13 @@ func (e *Engine) UploadPart(ctx context.Context, in UploadPart) (Part, error) {
 	if err := u.checkAlgorithm(in.Body.ChecksumAlgorithm); err != nil {
 		return Part{}, err
 	}
-	in.Body.keep = u.partAlgorithm()
-	p, err := e.storePart(ctx, in.Bucket, u, in.Number, &in.Body)
+	p, err := e.storePart(ctx, in.Bucket, u, in.Number, &in.Body, u.partAlgorithm())
 	return p, meta.Coded(err)
 }
 
-// storePart ingests a part's body and commits it.
-func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, number int, body *Body) (Part, error) {
-	body.class = u.settings.StorageClass
-	s, err := e.ingest(ctx, b, body, meta.Usage{Parts: 1})
+// storePart ingests a part's body and commits it; keep is as in intake.
+func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, number int, body *Body, keep string) (Part, error) {
+	s, err := e.ingest(ctx, b, body, intake{class: u.settings.StorageClass, entry: meta.Usage{Parts: 1}, keep: keep})
 	if err != nil {
 		return Part{}, err
 	}
