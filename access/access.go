@@ -59,10 +59,10 @@ type Bucket struct {
 	// Broken is set when a setting of the bucket could not be read. Then
 	// everything is denied, with this reason.
 	Broken error
-	// Mending: the request replaces the unreadable setting, and every other
+	// Repairing: the request replaces the unreadable setting, and every other
 	// setting that decides about it was read. The root of the bucket's owner
 	// may do so; otherwise nobody ever could.
-	Mending bool
+	Repairing bool
 }
 
 // Object holds the facts of an object that decisions depend on: of the

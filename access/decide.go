@@ -83,7 +83,7 @@ func (v *Evaluation) decideS3(n *Need) Decision {
 		return deny("a need without its bucket")
 	case n.BucketName != "" && n.BucketName != n.Bucket.Name:
 		return deny("a need that names one bucket and holds another")
-	case n.Bucket.Broken != nil && !mends(v.p, n.Bucket):
+	case n.Bucket.Broken != nil && !repairs(v.p, n.Bucket):
 		return deny("a setting of the bucket cannot be read: " + n.Bucket.Broken.Error())
 	}
 	target := arn{service: "s3", resource: n.Bucket.Name}
@@ -112,10 +112,10 @@ func (v *Evaluation) deniedKey(n *Need) (Decision, bool) {
 	return v.p.explicitDeny(&e)
 }
 
-// mends reports whether the request replaces an unreadable setting and comes
+// repairs reports whether the request replaces an unreadable setting and comes
 // from the root of the bucket's owner.
-func mends(p *Principal, b *Bucket) bool {
-	return b.Mending && p.Kind == Root && p.Session == nil && (p.Tenant == b.Owner || p.isOperator())
+func repairs(p *Principal, b *Bucket) bool {
+	return b.Repairing && p.Kind == Root && p.Session == nil && (p.Tenant == b.Owner || p.isOperator())
 }
 
 // decideIAM decides about users, roles and their credentials.

@@ -57,7 +57,7 @@ func TestBrokenDenies(t *testing.T) {
 
 // An unreadable setting may be replaced by the root of the bucket's owner and
 // by the operator only, and only as far as the readable settings allow.
-func TestMending(t *testing.T) {
+func TestRepairing(t *testing.T) {
 	id, account := tenant("1")
 	other, _ := tenant("2")
 	policy := func(doc string) *Policy {
@@ -90,13 +90,13 @@ func TestMending(t *testing.T) {
 		"an operator's user": {Principal{Kind: User, Tenant: other, ID: id, Operator: true, Identity: []*Policy{everything}}, all, false},
 		"nobody":             {Principal{}, all, false},
 	} {
-		b := Bucket{Name: "b", Owner: id, Account: account, Policy: c.policy, Broken: errors.New("row 9"), Mending: true}
+		b := Bucket{Name: "b", Owner: id, Account: account, Policy: c.policy, Broken: errors.New("row 9"), Repairing: true}
 		if d := Decide(&c.p, nil, Need{Action: "s3:PutBucketCORS", Bucket: &b}); d.Allow != c.want {
 			t.Errorf("%s: %+v", name, d)
 		}
-		b.Mending = false
+		b.Repairing = false
 		if d := Decide(&c.p, nil, Need{Action: "s3:PutBucketCORS", Bucket: &b}); d.Allow {
-			t.Errorf("%s, mending nothing: %+v", name, d)
+			t.Errorf("%s, repairing nothing: %+v", name, d)
 		}
 	}
 }

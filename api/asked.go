@@ -60,7 +60,7 @@ type asked struct {
 	ownership     said[access.Ownership]
 	configuration said[bucketConfiguration]
 	inventory     said[*inventory.Configuration]
-	unkept        unkept // of the document
+	unsupported   unsupported // of the document
 }
 
 // Headers that several files use.

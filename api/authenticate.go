@@ -49,13 +49,13 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 	return signer.Identity, nil
 }
 
-// mergeHoisted moves the headers that the URL carries into the request's
+// mergeQueryHeaders moves the headers that the URL carries into the request's
 // header. The signature was verified before, over the request as it arrived.
-func (r *Request) mergeHoisted() error {
+func (r *Request) mergeQueryHeaders() error {
 	if r.form != nil {
 		return nil // a form's signature does not cover the URL
 	}
-	h, err := hoist(r.HTTP.Header, r.Target)
+	h, err := withQueryHeaders(r.HTTP.Header, r.Target)
 	if err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func FuzzBucketDocuments(f *testing.F) {
 			return loggingStatus(*l), err
 		},
 		func(b []byte) (any, error) {
-			c, err := parseInventory(b, new(unkept))
+			c, err := parseInventory(b, new(unsupported))
 			if c == nil {
 				return nil, err
 			}

@@ -92,7 +92,7 @@ func deleteBucketEncryption(s *Server, r *Request) (*Reply, error) {
 
 // encryptionRule validates a rule and returns its settings.
 func (r *Request) encryptionRule(rule *encryptionRule) (e buckets.Encryption, err error) {
-	var u unkept
+	var u unsupported
 	e.BucketKey = rule.BucketKey
 	if d := rule.Default; d != nil {
 		switch d.Algorithm {

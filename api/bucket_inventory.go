@@ -83,7 +83,7 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 	if target.ID.IsZero() {
 		return nil, s3err.New(s3err.InvalidS3DestinationBucket, "").With("Bucket", bucketARN+c.Target)
 	}
-	if err := r.asked.unkept.err; err != nil {
+	if err := r.asked.unsupported.err; err != nil {
 		return nil, err
 	}
 	// The target is stored by its id: a bucket that gets its name later is not
@@ -104,7 +104,7 @@ func putBucketInventory(s *Server, r *Request) (*Reply, error) {
 // inventoryOfBucket reads an InventoryConfiguration document.
 var inventoryOfBucket = documentFacts{
 	keys: openKeys("s3:inventoryaccessibleoptionalfields"),
-	read: func(r *Request) { r.asked.inventory = saying(parseInventory(r.XML, &r.asked.unkept)) },
+	read: func(r *Request) { r.asked.inventory = saying(parseInventory(r.XML, &r.asked.unsupported)) },
 }
 
 // configurationID returns the id parameter, validated.
@@ -120,7 +120,7 @@ func (r *Request) configurationID() (string, error) {
 
 // parseInventory parses an InventoryConfiguration. It notes settings that the
 // gateway does not support in u.
-func parseInventory(document []byte, u *unkept) (*inventory.Configuration, error) {
+func parseInventory(document []byte, u *unsupported) (*inventory.Configuration, error) {
 	var d inventoryDocument
 	if err := decodeXML(document, "InventoryConfiguration", &d); err != nil {
 		return nil, err

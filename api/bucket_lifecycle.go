@@ -52,8 +52,8 @@ type lifecycleRule struct {
 	} `xml:"AbortIncompleteMultipartUpload"`
 
 	// Set by parseLifecycle, for the rule's validation.
-	place  func(class string) bool
-	unkept *unkept
+	place       func(class string) bool
+	unsupported *unsupported
 }
 
 // sound implements the check of decodeXML for required elements.

@@ -43,7 +43,7 @@ func putBucketVersioning(s *Server, r *Request) (*Reply, error) {
 	if err := decodeXML(r.XML, "VersioningConfiguration", &doc); err != nil {
 		return nil, err
 	}
-	var u unkept
+	var u unsupported
 	switch doc.MFADelete {
 	case "", statusDisabled:
 	case statusEnabled:

@@ -51,9 +51,9 @@ func parseLifecycle(document []byte, place func(class string) bool) (*lifecycle.
 	seen := make(map[string]bool)
 	// Unsupported features are noted and reported only if the document is
 	// valid: an error in it is more useful to the client.
-	var u unkept
+	var u unsupported
 	for i := range d.Rules {
-		d.Rules[i].place, d.Rules[i].unkept = place, &u
+		d.Rules[i].place, d.Rules[i].unsupported = place, &u
 		rule, err := d.Rules[i].rule()
 		if err != nil {
 			return nil, err
@@ -274,7 +274,7 @@ func (r *lifecycleRule) class(class, action string, taken func(string) bool) (le
 	case taken(class):
 		return 0, s3err.New(s3err.InvalidRequest, "'StorageClass' must be different for '%s' actions in same 'Rule'", action)
 	case !engine.LabelClass(class) && !r.place(class):
-		r.unkept.note("Transitions to %s are not implemented, because there is no restore from it.", class)
+		r.unsupported.note("Transitions to %s are not implemented, because there is no restore from it.", class)
 	case slices.Contains(coolClasses, class):
 		return coolDays, nil
 	}

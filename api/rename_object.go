@@ -79,7 +79,7 @@ func (r *Request) renamingNeeds() ([]access.Need, error) {
 	if err != nil && !isAbsent(err) {
 		return nil, err
 	}
-	if r.object.context, err = r.brings(&was); err != nil {
+	if r.object.context, err = r.keptConditions(&was); err != nil {
 		return nil, err
 	}
 	needs := append(r.takeNeeds(r.source), r.need("s3:PutObject"))

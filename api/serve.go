@@ -211,7 +211,7 @@ func (x *exchange) verifyForm() error {
 // of the header join the header first, after its signature was verified as it
 // arrived.
 func (x *exchange) readAsked() error {
-	if err := x.req.mergeHoisted(); err != nil {
+	if err := x.req.mergeQueryHeaders(); err != nil {
 		return err
 	}
 	x.req.readAsked()

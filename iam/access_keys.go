@@ -149,7 +149,7 @@ func getAccessKeyLastUsed(c *call) (any, error) {
 		if !ok || u.Tenant != c.tenant() {
 			return nil, gone
 		}
-		name, err = u.Name, c.judge(&u, nil)
+		name, err = u.Name, c.allowOn(&u, nil)
 	}
 	if err != nil {
 		return nil, err

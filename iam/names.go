@@ -54,7 +54,7 @@ func (c *call) find(kind meta.IdentityKind, name string, extra ...string) (accou
 		}
 		return i, err
 	}
-	return i, c.judge(&i, extra)
+	return i, c.allowOn(&i, extra)
 }
 
 // listed returns one page of identities with the requested PathPrefix.

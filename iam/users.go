@@ -198,7 +198,7 @@ func rename(c *call) (any, error) {
 		}
 		// Without this check a permission for one path could move users out of
 		// it or into it. The tags are conditions of both decisions.
-		return c.judge(i, nil)
+		return c.allowOn(i, nil)
 	})
 	return nil, err
 }

@@ -147,13 +147,13 @@ func TestExcesses(t *testing.T) {
 			endless(w, ok+"Transfer-Encoding: chunked\r\n\r\n", "1;"+strings.Repeat("e", 100)+"\r\na\r\n")
 		}, small, nil, few},
 		{"elements", func(w io.Writer) { endless(w, ok+closed+"<L>", "<a/>") }, page, ErrExcessive, many},
-		{"elements of a page", func(w io.Writer) { io.WriteString(w, ok+closed+"<L>"+strings.Repeat("<a/>", MaxMarks)+"</L>") }, page, ErrExcessive, many},
-		{"attributes", func(w io.Writer) { io.WriteString(w, ok+closed+"<L "+strings.Repeat(`a="" `, MaxMarks)+"/>") }, page, ErrExcessive, many},
+		{"elements of a page", func(w io.Writer) { io.WriteString(w, ok+closed+"<L>"+strings.Repeat("<a/>", MaxValues)+"</L>") }, page, ErrExcessive, many},
+		{"attributes", func(w io.Writer) { io.WriteString(w, ok+closed+"<L "+strings.Repeat(`a="" `, MaxValues)+"/>") }, page, ErrExcessive, many},
 		{"depth", func(w io.Writer) {
 			io.WriteString(w, ok+closed+strings.Repeat("<a>", MaxDepth+1)+strings.Repeat("</a>", MaxDepth+1))
 		}, small, ErrExcessive, few},
 		{"a document type", func(w io.Writer) { io.WriteString(w, ok+closed+`<!DOCTYPE a [<!ENTITY b "c">]><a>&b;</a>`) }, small, ErrExcessive, few},
-		{"values", func(w io.Writer) { io.WriteString(w, ok+closed+"["+strings.Repeat("{},", MaxMarks)+"{}]") }, page, ErrExcessive, many},
+		{"values", func(w io.Writer) { io.WriteString(w, ok+closed+"["+strings.Repeat("{},", MaxValues)+"{}]") }, page, ErrExcessive, many},
 		{"depth of values", func(w io.Writer) { io.WriteString(w, ok+closed+strings.Repeat("[", 1000)) }, small, ErrExcessive, few},
 		{"a slow answer", func(w io.Writer) { drip(w, ok+"Content-Length: 1000\r\n\r\n") }, small, ErrSlow, few},
 		{"a slow error", func(w io.Writer) { drip(w, "HTTP/1.1 503 No\r\nContent-Length: 1000\r\n\r\n") }, small, ErrSlow, few},
@@ -277,7 +277,7 @@ func FuzzModest(f *testing.F) {
 			deepest = max(deepest, depth)
 		}
 		first := bytes.TrimLeft(text, " \t\r\n\ufeff")
-		if len(first) > 0 && first[0] == '<' && (deepest > MaxDepth || marks > MaxMarks) {
+		if len(first) > 0 && first[0] == '<' && (deepest > MaxDepth || marks > MaxValues) {
 			t.Errorf("%q is called modest: %d deep, %d marks", text, deepest, marks)
 		}
 		depth = 0

@@ -5,7 +5,7 @@
 //
 //	headers   MaxHeader bytes, including informational answers; no cookie is kept
 //	answers   read whole within a time budget: MaxAnswer bytes, or MaxPage
-//	          where Page asked for a list; MaxMarks elements, MaxDepth deep
+//	          where Page asked for a list; MaxValues elements, MaxDepth deep
 //	streams   where Stream asked for one: as many bytes as were asked for, at
 //	          MinPace or faster
 //	success   an error document with a status of success is an error
@@ -34,9 +34,9 @@ const (
 	// MaxPage bounds a page of a list, in bytes: 1,000 keys of 1,024 bytes,
 	// each escaped threefold, with their attributes.
 	MaxPage = 8 << 20
-	// MaxMarks bounds the elements and attributes of an XML answer, and the
+	// MaxValues bounds the elements and attributes of an XML answer, and the
 	// values of a JSON answer. A page has 1,000 entries of up to 30.
-	MaxMarks = 64 << 10
+	MaxValues = 64 << 10
 	// MaxDepth bounds their nesting.
 	MaxDepth = 32
 	// MinPace is the least speed of a stream in bytes per second, measured

@@ -8,12 +8,12 @@ import (
 	"github.com/sanctum-storage/gateway/inventory"
 )
 
-// mended maps the operations that replace a setting, whatever it was, to that
-// setting. By them the root of the bucket's owner can repair a setting whose
-// row was damaged or edited and cannot be read. Deleting a public access block,
-// ownership controls or a default retention is not among them, because it would
-// open the bucket further: those must be replaced by a new value.
-var mended = map[string]string{
+// repairedSettings maps the operations that replace a setting, whatever it was,
+// to that setting. By them the root of the bucket's owner can repair a setting
+// whose row was damaged or edited and cannot be read. Deleting a public access
+// block, ownership controls or a default retention is not among them, because it
+// would open the bucket further: those must be replaced by a new value.
+var repairedSettings = map[string]string{
 	"PutBucketPolicy":                    settingPolicy,
 	"DeleteBucketPolicy":                 settingPolicy,
 	"PutBucketAcl":                       settingACL,
@@ -36,11 +36,11 @@ var mended = map[string]string{
 	"DeleteBucketInventoryConfiguration": inventory.Setting,
 }
 
-// mends reports whether the request replaces one of the unreadable settings. An
+// repairs reports whether the request replaces one of the unreadable settings. An
 // unreadable policy must be replaced before all others, because it may deny
 // them.
-func (r *Request) mends(broken []string, settings *buckets.Settings) bool {
-	name, ok := mended[r.Op.Name]
+func (r *Request) repairs(broken []string, settings *buckets.Settings) bool {
+	name, ok := repairedSettings[r.Op.Name]
 	if name == inventory.Setting {
 		name += r.QueryValue("id")
 	}

@@ -29,10 +29,10 @@ const (
 
 // A setting that cannot be opened closes the bucket to every request, except to
 // its replacement by the owner's root or the operator.
-func TestMendSettings(t *testing.T) {
+func TestRepairSettings(t *testing.T) {
 	for _, c := range []struct {
 		broken string
-		mends  []string // method, target, body, headers
+		repair []string // method, target, body, headers
 		not    [][]string
 	}{
 		{"policy", []string{"PUT", "/bucket?policy", string(policyOf(readOpen))}, [][]string{{"GET", "/bucket?policy"}, {"PUT", "/bucket?cors", corsDoc}}},
@@ -52,7 +52,7 @@ func TestMendSettings(t *testing.T) {
 		{"logging", []string{"PUT", "/bucket?logging", `<BucketLoggingStatus/>`}, nil},
 		{"inventory/a", []string{"DELETE", "/bucket?inventory&id=a"}, [][]string{{"DELETE", "/bucket?inventory&id=b"}}},
 	} {
-		t.Run(c.broken+" "+c.mends[0], func(t *testing.T) {
+		t.Run(c.broken+" "+c.repair[0], func(t *testing.T) {
 			g, alice, bob := shared(t, gatewaytest.Options{})
 			do := func(who accounts.Credential, call []string) gatewaytest.Response {
 				call = append(slices.Clone(call), "")[:max(3, len(call))]
@@ -69,17 +69,17 @@ func TestMendSettings(t *testing.T) {
 						t.Errorf("%v: %d %s", call, res.Status, res.Body)
 					}
 				}
-				if res := do(bob, c.mends); res.Status != 403 {
+				if res := do(bob, c.repair); res.Status != 403 {
 					t.Errorf("another tenant: %d %s", res.Status, res.Body)
 				}
-				if res := anonymously(t, g, c.mends[0], c.mends[1], nil); res.Status != 403 {
+				if res := anonymously(t, g, c.repair[0], c.repair[1], nil); res.Status != 403 {
 					t.Errorf("unsigned: %d %s", res.Status, res.Body)
 				}
 				if r, err := fsck.Run(t.Context(), g.Engine, fsck.Options{}); err != nil || len(r.Findings) != 1 ||
 					r.Findings[0].Kind != "setting-unreadable" || !strings.Contains(r.Findings[0].Detail, c.broken) {
 					t.Errorf("fsck: %+v, %v", r.Findings, err)
 				}
-				if res := do(who, c.mends); res.Status >= 300 {
+				if res := do(who, c.repair); res.Status >= 300 {
 					t.Fatalf("mend: %d %s", res.Status, res.Body)
 				}
 				expect(t, "open again", g.Do(t, alice, "GET", "/bucket/open", nil), 200, "")

@@ -13,22 +13,22 @@ import (
 // drop settings that the signer asked for. So they become headers, and all
 // rules for headers apply.
 
-// neverHoisted are parameters of the signature and of the transfer. The
+// signatureParameters are parameters of the signature and of the transfer. The
 // verifier reads them itself.
-var neverHoisted = []string{
+var signatureParameters = []string{
 	"x-amz-algorithm", "x-amz-content-sha256", "x-amz-credential", "x-amz-date", "x-amz-decoded-content-length",
 	"x-amz-expires", "x-amz-security-token", "x-amz-signature", "x-amz-signedheaders", "x-amz-trailer",
 }
 
-// hoist returns the header with the query's x-amz- parameters added; h itself
+// withQueryHeaders returns the header with the query's x-amz- parameters added; h itself
 // when there are none. Checksums are left out, as on S3: SDKs put the checksum
 // of an empty body into URLs for later uploads. A parameter that would select
 // another operation is refused; it must be a header.
-func hoist(h http.Header, t Target) (http.Header, error) {
+func withQueryHeaders(h http.Header, t Target) (http.Header, error) {
 	merged := h
 	for _, p := range t.Query {
 		name := strings.ToLower(p.Name)
-		if !strings.HasPrefix(name, "x-amz-") || slices.Contains(neverHoisted, name) ||
+		if !strings.HasPrefix(name, "x-amz-") || slices.Contains(signatureParameters, name) ||
 			strings.HasPrefix(name, "x-amz-checksum-") || name == "x-amz-sdk-checksum-algorithm" {
 			continue
 		}

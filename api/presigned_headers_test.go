@@ -9,7 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-func TestHoist(t *testing.T) {
+func TestQueryHeaders(t *testing.T) {
 	given := http.Header{"X-Amz-Acl": {"private"}, "Range": {"bytes=0-1"}}
 	for _, c := range []struct {
 		name, value string
@@ -38,7 +38,7 @@ func TestHoist(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := hoist(given, target)
+		h, err := withQueryHeaders(given, target)
 		if !errors.Is(err, c.err) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.err)
 		}

@@ -20,7 +20,7 @@ func modest(document []byte) bool {
 // modestXML counts at least as many elements and attributes as a decoder would
 // see before an error. No answer has a document type.
 func modestXML(text []byte) bool {
-	marks, depth := 0, 0
+	values, depth := 0, 0
 	for {
 		at := bytes.IndexByte(text, '<')
 		if at < 0 {
@@ -44,12 +44,12 @@ func modestXML(text []byte) bool {
 			var attributes int
 			var empty bool
 			text, attributes, empty = tag(text)
-			marks += 1 + attributes
+			values += 1 + attributes
 			if !empty {
 				depth++
 			}
 		}
-		if marks > MaxMarks || depth > MaxDepth {
+		if values > MaxValues || depth > MaxDepth {
 			return false
 		}
 		if end == "" {
@@ -83,7 +83,7 @@ func tag(text []byte) (rest []byte, attributes int, empty bool) {
 
 // modestJSON counts at least as many values as a decoder would see.
 func modestJSON(text []byte) bool {
-	marks, depth, quoted := 0, 0, false
+	values, depth, quoted := 0, 0, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case c == '"':
@@ -92,14 +92,14 @@ func modestJSON(text []byte) bool {
 			i++
 		case quoted:
 		case c == '{' || c == '[':
-			marks++
+			values++
 			depth++
 		case c == '}' || c == ']':
 			depth--
 		case c == ',':
-			marks++
+			values++
 		}
-		if marks > MaxMarks || depth > MaxDepth {
+		if values > MaxValues || depth > MaxDepth {
 			return false
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"sync/atomic"
-	"time"
 )
 
 var (
@@ -26,7 +25,7 @@ func (c conflict) Error() string { return c.why }
 // work does one task and counts it, unless ctx ended first. It returns only
 // errors that end the whole run.
 func (c *Copier) work(ctx context.Context, t task) error {
-	err := c.one(ctx, &t)
+	err := c.copyObject(ctx, &t)
 	if err != nil && ctx.Err() != nil {
 		return nil
 	}
@@ -51,8 +50,8 @@ func (c *Copier) work(ctx context.Context, t task) error {
 	return nil
 }
 
-// one copies an object until the target has one state of the source.
-func (c *Copier) one(ctx context.Context, t *task) error {
+// copyObject copies an object until the target has one state of the source.
+func (c *Copier) copyObject(ctx context.Context, t *task) error {
 	switch name := c.name(t.key); {
 	case name == "": // a request without a key would be for the bucket
 		return final{errors.New("its key at the target would be empty without the prefix")}
@@ -212,46 +211,6 @@ func (c *Copier) claim(ctx context.Context, t *task, cause error) (*copied, erro
 	return nil, conflict{"another client wrote it to the target meanwhile"}
 }
 
-// watch cancels a context when no byte moves.
-type watch struct {
-	timer *time.Timer
-	after time.Duration
-	moved *atomic.Int64
-}
-
-// watched derives a context that is cancelled after c.stall without a call of
-// Write. The caller calls stop.
-func (c *Copier) watched(ctx context.Context) (_ context.Context, w *watch, stop func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	w = &watch{time.AfterFunc(c.stall, func() { cancel(errStalled) }), c.stall, &c.counters.moved}
-	return ctx, w, func() {
-		w.timer.Stop()
-		cancel(nil)
-	}
-}
-
-// Write counts bytes and restarts the time.
-func (w *watch) Write(p []byte) (int, error) {
-	w.timer.Reset(w.after)
-	w.moved.Add(int64(len(p)))
-	return len(p), nil
-}
-
-// proof compares the bytes of one request with both sides.
-type proof struct {
-	*digests
-	etag string   // that the source has for the bytes; empty: none
-	sum  checksum // that the source has for the bytes; zero: none
-}
-
-// check is called after all bytes have passed.
-func (p *proof) check() error {
-	if p.etag != "" && p.digests.etag() != p.etag || p.sum.algorithm != "" && p.value() != p.sum.value {
-		return errWrong
-	}
-	return nil
-}
-
 // single copies an object with one PUT.
 func (c *Copier) single(ctx context.Context, t *task) (_ *copied, err error) {
 	ctx, w, stop := c.watched(ctx)
@@ -284,55 +243,4 @@ func (c *Copier) single(ctx context.Context, t *task) (_ *copied, err error) {
 	sure, err := c.answered(ans, t.sent.etag, p.algorithm, p.value())
 	t.sent.etag, t.sent.mustRead = ans.etag, !sure
 	return t.sent, err
-}
-
-// prove chooses the proof of a PUT: the checksum of the source, so that the
-// target keeps it as well, or our own, or the MD5.
-func (c *Copier) prove(t *task, o *object, in *call) *proof {
-	p := &proof{}
-	if md5ETag.MatchString(t.etag) && !o.foreignKey && !c.from.OpaqueETags {
-		p.etag = t.etag
-	}
-	algorithm := ""
-	if o.checksum.whole() {
-		p.sum, algorithm = o.checksum, o.checksum.algorithm
-	}
-	switch {
-	case algorithm != "" && c.to.Checksums:
-		in.header.Set(checksumHeader(algorithm), p.sum.value)
-	case algorithm == "" && c.to.Checksums && in.header.Get("Content-Encoding") == "":
-		// The encoding of the transfer would be added to the object's encoding,
-		// and some servers store both.
-		algorithm, in.algorithm = ownAlgorithm, ownAlgorithm
-	case p.etag != "":
-		in.header.Set("Content-MD5", contentMD5(p.etag))
-	}
-	p.digests = newDigests(algorithm, c.Verify == VerifyRead)
-	in.sum = p.value
-	return p
-}
-
-// answered compares the target's answer with the bytes that were sent. It is
-// sure if the ETag or the checksum proves them.
-func (c *Copier) answered(ans written, etag, algorithm, value string) (sure bool, err error) {
-	opaque := ans.foreignKey || c.to.OpaqueETags
-	switch {
-	case ans.etag == "" || len(ans.etag) > maxETag:
-		return false, final{fmt.Errorf("the target answered with an entity tag of %d bytes", len(ans.etag))}
-	case ans.checksum.algorithm == algorithm && algorithm != "" && ans.checksum.value != value:
-		return false, final{fmt.Errorf("the target answered with %s %s for bytes of %s", algorithm, ans.checksum.value, value)}
-	case ans.etag == etag || ans.checksum.algorithm == algorithm && algorithm != "":
-		return true, nil
-	case !opaque:
-		return false, final{fmt.Errorf("the target answered with ETag %q for bytes of %q", ans.etag, etag)}
-	}
-	return false, nil
-}
-
-// cause replies with errStalled if that is why the context ended.
-func cause(ctx context.Context, err error) error {
-	if err != nil && context.Cause(ctx) == errStalled {
-		return errStalled
-	}
-	return err
 }

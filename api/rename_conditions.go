@@ -17,16 +17,17 @@ var renamedKeys = openKeys(
 	"s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption-customer-algorithm",
 )
 
-// brings returns the condition keys of the attributes that the source brings to
-// its new key. They are those of a request that would create the same object
-// there. A copy brings only the tags, because its request has the rest.
-func (r *Request) brings(was *engine.Object) (access.Context, error) {
+// keptConditions returns the condition keys of the attributes that an object
+// keeps when it is renamed. They are those of a request that would create the
+// same object under the new key. A copy needs only those of its tags, because
+// its request has the rest.
+func (r *Request) keptConditions(was *engine.Object) (access.Context, error) {
 	c := requestTags(was.Marks.Tags)
 	c["s3:x-amz-copy-source"] = []string{sourceName{bucket: r.Bucket.Name, key: r.source.key}.String()}
 	if was.ID.IsZero() || !r.hasPolicies() {
 		return c, nil
 	}
-	if err := r.bringACL(c, was); err != nil {
+	if err := r.addACLConditions(c, was); err != nil {
 		return nil, err
 	}
 	in := engine.GetObject{Bucket: r.Bucket, Key: r.source.key, Found: r.source.found}
@@ -55,9 +56,9 @@ func (r *Request) brings(was *engine.Object) (access.Context, error) {
 	return c, nil
 }
 
-// bringACL fills the keys of an object's ACL: its grants, and the canned ACL
+// addACLConditions fills the keys of an object's ACL: its grants, and the canned ACL
 // with the same grants.
-func (r *Request) bringACL(c access.Context, was *engine.Object) error {
+func (r *Request) addACLConditions(c access.Context, was *engine.Object) error {
 	acl, err := storedACL(*was)
 	if acl == nil || err != nil {
 		return err
