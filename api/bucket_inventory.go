@@ -156,14 +156,9 @@ func parseInventory(document []byte, u *unsupported) (*inventory.Configuration, 
 		c.Sealed = true
 	}
 	if d.Optional != nil {
-		for _, f := range d.Optional.Fields {
-			if !slices.Contains(inventoryFields, f) || slices.Contains(c.Fields, f) {
-				return nil, s3err.MalformedXML
-			}
-			if f == "ObjectAccessControlList" {
-				u.note("The field ObjectAccessControlList is not implemented for inventories.")
-			}
-			c.Fields = append(c.Fields, f)
+		var err error
+		if c.Fields, err = parseFields(d.Optional.Fields, u); err != nil {
+			return nil, err
 		}
 	}
 	if c.Prefix != nil {
@@ -177,6 +172,20 @@ func parseInventory(document []byte, u *unsupported) (*inventory.Configuration, 
 		}
 	}
 	return c, nil
+}
+
+// parseFields checks the optional fields of an inventory: known ones, each once.
+func parseFields(names []string, u *unsupported) (fields []string, err error) {
+	for _, f := range names {
+		if !slices.Contains(inventoryFields, f) || slices.Contains(fields, f) {
+			return nil, s3err.MalformedXML
+		}
+		if f == "ObjectAccessControlList" {
+			u.note("The field ObjectAccessControlList is not implemented for inventories.")
+		}
+		fields = append(fields, f)
+	}
+	return fields, nil
 }
 
 // getBucketInventory shows the configuration of the id.

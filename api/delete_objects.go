@@ -106,44 +106,21 @@ func deletedAs(key, version string, d engine.Deleted) deletedKey {
 
 // deleteEach deletes the allowed entries and returns one outcome for each
 // entry. Every key is authorized by itself. An error means that the document as
-// a whole is invalid and nothing was deleted.
+// a whole is invalid and nothing was deleted: all entries are read and decided
+// before the first one is deleted.
 func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted, error) {
 	outcomes := make([]engine.Deleted, len(entries))
 	var deletions []engine.DeleteObject
-	var positions []int
-	for i, e := range entries {
+	var positions []int // of the deletions among the entries
+	for i := range entries {
 		if err := r.Context().Err(); err != nil {
 			return nil, s3err.Wrap(s3err.RequestTimeout, err) // nothing was deleted, and nobody waits for it
 		}
-		d, err := e.deletion()
+		d, err := entries[i].deletion()
 		if err != nil {
 			return nil, err
 		}
-		if r.undecidable() != nil {
-			outcomes[i].Err = s3err.AccessDenied
-			continue
-		}
-		o := object{bucket: r.Bucket, key: d.Key}
-		if e.VersionID != nil && *e.VersionID != "" {
-			o.version = saying(engine.ParseVersion(*e.VersionID))
-			d.Version = o.version.value
-		}
-		if d.IfMatch != "" {
-			o.context = access.Context{"s3:if-match": {d.IfMatch}}
-		}
-		switch decision := r.decide(r.needVersion("s3:DeleteObject", "s3:DeleteObjectVersion", &o)); {
-		case !decision.Allow, !r.allows(e.compareNeeds(r)):
-			outcomes[i].Err = s3err.AccessDenied
-		case o.version.err != nil:
-			outcomes[i].Err = s3err.NoSuchVersion
-		case CheckKey(d.Key) != nil:
-			outcomes[i].Err = CheckKey(d.Key)
-		default:
-			d.Owner, d.Bypass = r.objectOwner(), r.bypass(&o)
-			d.Replaces = r.replaces(decision)
-			if o.found != nil {
-				d.Judged = &engine.Judged{Found: o.found, Permit: r.permitDeletion(&o, &entries[i])}
-			}
+		if outcomes[i].Err = r.decideDeletion(&entries[i], &d); outcomes[i].Err == nil {
 			deletions = append(deletions, d)
 			positions = append(positions, i)
 		}
@@ -172,6 +149,39 @@ func (s *Server) deleteEach(r *Request, entries []deleteEntry) ([]engine.Deleted
 		s.log.LogAttrs(r.Context(), slog.LevelError, "delete objects", slog.String("request_id", r.ID), slog.String("error", internal.Error()))
 	}
 	return outcomes, nil
+}
+
+// decideDeletion decides about one entry, and gives its deletion what follows
+// from the decision. The error is the entry's outcome.
+func (r *Request) decideDeletion(e *deleteEntry, d *engine.DeleteObject) error {
+	if r.undecidable() != nil {
+		return s3err.AccessDenied
+	}
+	o := object{bucket: r.Bucket, key: d.Key}
+	if e.VersionID != nil && *e.VersionID != "" {
+		o.version = saying(engine.ParseVersion(*e.VersionID))
+		d.Version = o.version.value
+	}
+	if d.IfMatch != "" {
+		o.context = access.Context{"s3:if-match": {d.IfMatch}}
+	}
+	decision := r.decide(r.needVersion("s3:DeleteObject", "s3:DeleteObjectVersion", &o))
+	switch {
+	// The denial comes first: without permission nobody learns from other
+	// errors.
+	case !decision.Allow, !r.allows(e.compareNeeds(r)):
+		return s3err.AccessDenied
+	case o.version.err != nil:
+		return s3err.NoSuchVersion
+	case CheckKey(d.Key) != nil:
+		return CheckKey(d.Key)
+	}
+	d.Owner, d.Bypass = r.objectOwner(), r.bypass(&o)
+	d.Replaces = r.replaces(decision)
+	if o.found != nil {
+		d.Judged = &engine.Judged{Found: o.found, Permit: r.permitDeletion(&o, e)}
+	}
+	return nil
 }
 
 // permitDeletion decides again when the engine finds another object under the

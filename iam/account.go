@@ -71,6 +71,13 @@ func getAccountSummary(c *call) (any, error) {
 	add("AccountAccessKeysPresent", min(len(keys), 1))
 	add("PolicyVersionsInUse", versions)
 	add("PolicyVersionsInUseQuota", accounts.MaxIdentities(meta.IdentityPolicy)*accounts.MaxPolicyVersions)
+	addQuotas(add)
+	return struct{ SummaryMap entries }{all}, nil
+}
+
+// addQuotas adds the entries of an account summary that are the same for all
+// tenants: quotas, and zeros for the features that this service does not have.
+func addQuotas(add func(key string, value int)) {
 	for _, absent := range []string{
 		"AccountMFAEnabled", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "MFADevices", "MFADevicesInUse",
 		"InstanceProfiles", "InstanceProfilesQuota", "ServerCertificates", "ServerCertificatesQuota",
@@ -90,7 +97,6 @@ func getAccountSummary(c *call) (any, error) {
 	add("RolePolicySizeQuota", maxInline[meta.IdentityRole])
 	add("AssumeRolePolicySizeQuota", maxTrust)
 	add("GlobalEndpointTokenVersion", 2) // tokens are valid in every region
-	return struct{ SummaryMap entries }{all}, nil
 }
 
 // listAccountAliases shows one alias, the tenant's name.

@@ -70,6 +70,12 @@ func listEntitiesForPolicy(c *call) (any, error) {
 	at := func(i accounts.Identity) string { return accounts.KindLabel(i.Kind) + "/" + i.Name }
 	slices.SortFunc(holders, func(a, b accounts.Identity) int { return strings.Compare(at(a), at(b)) })
 	page, end, err := cut(c.form, holders, at)
+	return holdersShown(page, end), err
+}
+
+// holdersShown describes a page of holders of a policy, each kind in a list of
+// its own.
+func holdersShown(page []accounts.Identity, end paging) any {
 	type user struct{ UserName, UserId string }
 	type group struct{ GroupName, GroupId string }
 	type role struct{ RoleName, RoleId string }
@@ -90,5 +96,5 @@ func listEntitiesForPolicy(c *call) (any, error) {
 			x.PolicyRoles.Member = append(x.PolicyRoles.Member, role{h.Name, uniqueID(&h)})
 		}
 	}
-	return x, err
+	return x
 }

@@ -27,29 +27,8 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Until the token is verified, the log must not present its subject as
-	// proven.
-	c.unproven = true
-	token, err := parseToken(text)
+	token, provider, err := c.verifiedToken(&a, text)
 	if err != nil {
-		return nil, err
-	}
-	if c.Keys == nil {
-		return nil, c.denyRole(a, "identity providers are disabled")
-	}
-	// Without a valid token, the answer must not reveal whether the role or the
-	// account exists.
-	provider, err := c.providerOf(a.tenant, token)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.Keys.verify(c.ctx, issuer{a.tenant, provider.Provider.URL}, token); err != nil {
-		if errors.Is(err, s3err.Throttling) {
-			c.reason = "too many tokens wait for their provider"
-		}
-		return nil, err
-	}
-	if err := token.check(provider.Provider, c.now()); err != nil {
 		return nil, err
 	}
 	// The limits of the tenant apply only now: a token that is not valid must
@@ -86,6 +65,34 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 		PackedPolicySize            int
 		SourceIdentity              string `xml:",omitempty"`
 	}{token.subject, token.audience[0], provider.ARN(), credentialsShown(made), a.user(), 0, a.source}, nil
+}
+
+// verifiedToken reads a token and proves that a registered provider of the
+// role's tenant has issued it for this service. Without a valid token, the
+// answer must not reveal whether the role or the account exists.
+func (c *call) verifiedToken(a *assumption, text string) (*token, accounts.Identity, error) {
+	var none accounts.Identity
+	// Until the token is verified, the log must not present its subject as
+	// proven.
+	c.unproven = true
+	token, err := parseToken(text)
+	if err != nil {
+		return nil, none, err
+	}
+	if c.Keys == nil {
+		return nil, none, c.denyRole(*a, "identity providers are disabled")
+	}
+	provider, err := c.providerOf(a.tenant, token)
+	if err != nil {
+		return nil, none, err
+	}
+	if err := c.Keys.verify(c.ctx, issuer{a.tenant, provider.Provider.URL}, token); err != nil {
+		if errors.Is(err, s3err.Throttling) {
+			c.reason = "too many tokens wait for their provider"
+		}
+		return nil, none, err
+	}
+	return token, provider, token.check(provider.Provider, c.now())
 }
 
 // The claims by which a provider passes tags and a source identity.

@@ -43,27 +43,7 @@ changes nothing. With --bucket and --key it shows the key_hash to look for in th
 		if err != nil {
 			return usage(err)
 		}
-		ctx, stop := untilSignal(cmd.Context())
-		defer stop()
-		var level slog.LevelVar
-		level.Set(c.LogLevel)
-		d, err := openForReading(ctx, c, newLogger(cmd.ErrOrStderr(), c.LogFormat, &level))
-		if err != nil {
-			return failed(err)
-		}
-		found := []fsck.FoundObject{}
-		more := 0
-		err = fsck.Find(ctx, d.engine, s, func(o fsck.FoundObject) error {
-			if len(found) < maxShownFound {
-				found = append(found, o)
-			} else {
-				more++
-			}
-			return nil
-		})
-		if closing := d.close(); err == nil {
-			err = closing
-		}
+		found, more, err := find(cmd, c, s)
 		if err != nil {
 			return failed(err)
 		}
@@ -76,6 +56,32 @@ changes nothing. With --bucket and --key it shows the key_hash to look for in th
 		return nil
 	}
 	return cmd
+}
+
+// find returns the first maxShownFound objects and the number of the others.
+// Those are counted, so that the answer never looks complete when it is not.
+func find(cmd *cobra.Command, c *configuration, s fsck.Sought) (found []fsck.FoundObject, more int, err error) {
+	ctx, stop := untilSignal(cmd.Context())
+	defer stop()
+	var level slog.LevelVar
+	level.Set(c.LogLevel)
+	d, err := openForReading(ctx, c, newLogger(cmd.ErrOrStderr(), c.LogFormat, &level))
+	if err != nil {
+		return nil, 0, err
+	}
+	found = []fsck.FoundObject{} // JSON shows an empty list, not null
+	err = fsck.Find(ctx, d.engine, s, func(o fsck.FoundObject) error {
+		if len(found) < maxShownFound {
+			found = append(found, o)
+		} else {
+			more++
+		}
+		return nil
+	})
+	if closing := d.close(); err == nil {
+		err = closing
+	}
+	return found, more, err
 }
 
 // printFound prints the objects. Keys are quoted, because they may contain any

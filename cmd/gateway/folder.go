@@ -69,14 +69,8 @@ func inspectFolder(c *configuration) (fresh bool, err error) {
 	case hasStore:
 		return false, nil
 	}
-	for _, e := range entries {
-		name := e.Name()
-		ours := foreignAllowed[name] || strings.HasPrefix(name, ".") || strings.HasPrefix(name, storeName) ||
-			filepath.Join(c.Data, name) == filepath.Clean(c.KeyringPath)
-		// A folder with other files is probably a mistake in the settings.
-		if !ours {
-			return false, fmt.Errorf("data folder %s contains %s but no store: choose an empty or new folder with --data", c.Data, name)
-		}
+	if err := refuseForeign(c, entries); err != nil {
+		return false, err
 	}
 	if found, err := holdsFile(filepath.Join(c.Data, blobsName, "blobs")); err != nil || found {
 		if err == nil {
@@ -86,6 +80,20 @@ func inspectFolder(c *configuration) (fresh bool, err error) {
 		return false, err
 	}
 	return true, nil
+}
+
+// refuseForeign refuses a folder without a store that has files of others: it is
+// probably a mistake in the settings.
+func refuseForeign(c *configuration, entries []fs.DirEntry) error {
+	for _, e := range entries {
+		name := e.Name()
+		ours := foreignAllowed[name] || strings.HasPrefix(name, ".") || strings.HasPrefix(name, storeName) ||
+			filepath.Join(c.Data, name) == filepath.Clean(c.KeyringPath)
+		if !ours {
+			return fmt.Errorf("data folder %s contains %s but no store: choose an empty or new folder with --data", c.Data, name)
+		}
+	}
+	return nil
 }
 
 // requireFolder is inspectFolder for commands that need an existing deployment.

@@ -141,15 +141,7 @@ func (p *process) run(ctx context.Context) (err error) {
 		return err
 	}
 	p.start(d)
-	running := workers.Start(ctx, workers.Config{
-		Engine:          d.engine,
-		Blobs:           d.engine.Blobs(),
-		Resealing:       reseal.New(reseal.Config{Engine: d.engine, Log: p.log}),
-		Lifecycles:      lifecycle.New(lifecycle.Config{Engine: d.engine, Store: d.store, Log: p.log, Tell: p.api.LogLifecycle}),
-		Inventories:     inventory.New(inventory.Config{Engine: d.engine, Store: d.store, Permit: p.api.PermitInventory}),
-		CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,
-		DeliverLogs: func(ctx context.Context) (int, int, error) { return p.deliverLogs(ctx, false) }, Log: p.log, Observe: p.metrics,
-	})
+	running := p.startWorkers(ctx, d)
 	// Deferred calls run in reverse: the workers stop, the last logs are
 	// delivered, and then the engine is closed.
 	defer p.lastLogs(ctx)
@@ -165,6 +157,20 @@ func (p *process) run(ctx context.Context) (err error) {
 	err = p.wait(signals)
 	p.stop(ctx, signals)
 	return failed(err)
+}
+
+// startWorkers starts the background steps. p.api exists already: lifecycle and
+// inventory steps tell it what they did and ask it for permission.
+func (p *process) startWorkers(ctx context.Context, d *deployment) *workers.Workers {
+	return workers.Start(ctx, workers.Config{
+		Engine:          d.engine,
+		Blobs:           d.engine.Blobs(),
+		Resealing:       reseal.New(reseal.Config{Engine: d.engine, Log: p.log}),
+		Lifecycles:      lifecycle.New(lifecycle.Config{Engine: d.engine, Store: d.store, Log: p.log, Tell: p.api.LogLifecycle}),
+		Inventories:     inventory.New(inventory.Config{Engine: d.engine, Store: d.store, Permit: p.api.PermitInventory}),
+		CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,
+		DeliverLogs: func(ctx context.Context) (int, int, error) { return p.deliverLogs(ctx, false) }, Log: p.log, Observe: p.metrics,
+	})
 }
 
 // prepare creates the root credential and the buckets of the settings.
