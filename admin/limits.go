@@ -27,12 +27,15 @@ type Usage struct {
 	PartBytes int64 `json:"part_bytes"` // of parts of open uploads
 }
 
+// limitsReply is the answer for a holder whose usage is counted.
 func limitsReply(l meta.Limits, u meta.Usage) (any, error) {
 	return Limits{l, (*Usage)(&u)}, nil
 }
 
 // newLimits changes limits by the body of a request.
 func (r *request) newLimits(l *meta.Limits) error {
+	// Decoding into the present limits keeps those that a PATCH leaves out. A
+	// PUT begins with none.
 	in := SetLimits{*l}
 	if err := r.decode(&in); err != nil {
 		return err
@@ -54,18 +57,9 @@ func (r *request) changeLimits(set func(meta.Limits) error, change func(func(*me
 	return nil, set(l)
 }
 
-// tenantNamed returns the tenant that the path names.
-func (s *Server) tenantNamed(ctx context.Context, r *request) (meta.Tenant, error) {
-	name, err := r.parameter("tenant")
-	if err != nil {
-		return meta.Tenant{}, err
-	}
-	return s.accounts.TenantByName(ctx, name)
-}
-
 // getTenantLimits also shows the usage that the limits are compared with.
 func (s *Server) getTenantLimits(ctx context.Context, r *request) (any, error) {
-	t, err := s.tenantNamed(ctx, r)
+	t, err := s.tenantOf(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +76,7 @@ func (s *Server) getTenantLimits(ctx context.Context, r *request) (any, error) {
 
 // setTenantLimits replaces or changes a tenant's limits.
 func (s *Server) setTenantLimits(ctx context.Context, r *request) (any, error) {
-	t, err := s.tenantNamed(ctx, r)
+	t, err := s.tenantOf(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +157,10 @@ func (s *Server) setUserLimits(ctx context.Context, r *request) (any, error) {
 	}, change)
 }
 
+// userNamed returns the tenant that the path names, and the name of the user in
+// the path, which need not exist.
 func (s *Server) userNamed(ctx context.Context, r *request) (t meta.Tenant, name string, err error) {
-	if t, err = s.tenantNamed(ctx, r); err == nil {
+	if t, err = s.tenantOf(ctx, r); err == nil {
 		name, err = r.parameter("user")
 	}
 	return t, name, err

@@ -84,10 +84,14 @@ func (s *Server) act(r *http.Request, rt *route, l *requestlog.Line) (any, error
 		l.Decision = requestlog.Deny
 		return nil, s3err.Wrap(s3err.AccessDenied, errors.New(d.Reason))
 	}
+	// The body is read after the decision, so that only the operator makes the
+	// gateway read one.
 	req := &request{http: r, query: target.Query}
 	if req.body, err = readBody(r, identity); err != nil {
 		return nil, err
 	}
+	// notFound and methodNotAllowed take any body and parameters, because they
+	// refuse the request in any case.
 	if rt.path != "" {
 		if err := rt.fits(req); err != nil {
 			return nil, err
@@ -137,6 +141,8 @@ func readBody(r *http.Request, identity *sigv4.Identity) ([]byte, error) {
 // decode decodes the body into v: one JSON value without unknown fields and
 // without data after it.
 func (r *request) decode(v any) error {
+	// encoding/json takes the last of repeated names, where a reader of the
+	// request may see the first.
 	if err := strict.JSON(r.body, maxDepth, maxValues); err != nil {
 		return s3err.New(s3err.InvalidRequest, "The body must be one JSON object without repeated names.")
 	}
@@ -168,7 +174,9 @@ func (r *request) parameter(name string) (string, error) {
 // has reports whether the request's path has the parameter.
 func (r *request) has(name string) bool { return chi.URLParam(r.http, name) != "" }
 
-// page reads after and limit.
+// page reads after and limit, the parameters of a listing. Handlers give every
+// full page a Next, because whether more follows is not known: the page after
+// the last entry may be empty.
 func (r *request) page() (after string, limit int, err error) {
 	limit = DefaultPage
 	for _, p := range r.query {
@@ -229,6 +237,8 @@ func (s *Server) logRequest(ctx context.Context, l *requestlog.Line, err error) 
 		}
 		s.engine.Damage().Notice(err)
 	}
+	// A signature that was refused counts as a denial, although access was not
+	// asked.
 	if l.Status == http.StatusForbidden {
 		l.Decision = requestlog.Deny
 	}

@@ -48,6 +48,7 @@ func (s *Server) createUser(ctx context.Context, r *request) (any, error) {
 	}
 	u := accounts.Identity{Tenant: t.ID, Kind: meta.IdentityUser, Name: in.Name}
 	if in.Policy != "" {
+		// The policy is checked before anything is created.
 		if _, err := access.ParseIdentityPolicy("policy", []byte(in.Policy)); err != nil {
 			return nil, err
 		}
@@ -104,6 +105,8 @@ func (s *Server) deleteUser(ctx context.Context, r *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The credentials go first. If this is interrupted, the user has none and
+	// can be deleted again.
 	keys, err := s.accounts.AccessKeys(ctx, u.ID)
 	if err != nil {
 		return nil, err

@@ -40,6 +40,7 @@ func (x *exchange) logAccess(e *s3err.Error) {
 			return // no such bucket, so no log
 		}
 	}
+	// No setting was ever changed, so that there is no logging.
 	if b.Revision == 0 {
 		return
 	}
@@ -80,6 +81,7 @@ func (s *Server) logRecords(ctx context.Context, b meta.Bucket, known *buckets.S
 }
 
 // accessFields are the fields of a line of a server access log; "" means none.
+// The last two, the ARN of an access point and aclRequired, are always empty.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html
 type accessFields [26]string
 

@@ -54,6 +54,8 @@ func (x *exchange) authorize() error {
 		x.decision, x.reason = "", "what decides cannot be read at the moment"
 		return err
 	}
+	// A denial for the bucket as a whole does not count where policies may tell
+	// keys apart: deleteEach decides for each.
 	if byKey := r.Op.ByKey && r.keysDiffer(); !d.Allow && !byKey {
 		return r.absence()
 	} else if byKey {

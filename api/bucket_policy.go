@@ -72,6 +72,7 @@ func (s *Server) identified(ctx context.Context, b meta.Bucket, p *access.Policy
 	if err != nil {
 		return nil, err
 	}
+	// Names without an id belong to nobody then, and no look-up changes that.
 	if before, _ := settings.Document(settingPolicy); isWhole(before) {
 		return p, nil
 	}
@@ -114,6 +115,8 @@ func putBucketPolicy(s *Server, r *Request) (*Reply, error) {
 		return nil, err
 	}
 	err = s.engine.Buckets().UpdateSetting(r.Context(), r.Bucket, settingPolicy, func(now *buckets.Settings) ([]byte, error) {
+		// Checked within the update, so that a block which is set at the same
+		// time is not passed by.
 		block, err := s.publicAccessBlock(now)
 		if err != nil {
 			return nil, err

@@ -22,6 +22,7 @@ type createUploadResult struct {
 // encryption of the later object are fixed now.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html
 func createMultipartUpload(s *Server, r *Request) (*Reply, error) {
+	// As on S3. An upload belongs to its initiator, who may list and abort it.
 	if r.Principal.Kind == access.Nobody {
 		return nil, s3err.New(s3err.AccessDenied, "Anonymous users cannot initiate multipart uploads. Please authenticate.")
 	}

@@ -50,6 +50,7 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 	if region := r.QueryValue("bucket-region"); region != "" && region != s.region {
 		return &Reply{XML: list}, nil // all buckets are in the gateway's region
 	}
+	// A page of the store is smaller than one of S3.
 	for len(list.buckets) < limit {
 		q.Limit = min(limit-len(list.buckets), meta.MaxPage)
 		page, err := s.engine.Buckets().List(r.Context(), q)
@@ -62,6 +63,7 @@ func listBuckets(s *Server, r *Request) (*Reply, error) {
 		}
 		q.After = page[len(page)-1].Name
 	}
+	// One more look tells whether the list is complete.
 	q.Limit = 1
 	more, err := s.engine.Buckets().List(r.Context(), q)
 	if len(more) > 0 {

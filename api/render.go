@@ -118,7 +118,7 @@ func (x *exchange) renderError(err error) error {
 	x.start(status)
 	// A failure to send the error is not reported: the first error is the
 	// cause.
-	x.sendBody(b) // the error reported is the first one
+	x.sendBody(b)
 	return err
 }
 

@@ -80,6 +80,8 @@ func (v *Verifier) readClaim(h http.Header, q Query) (*claim, error) {
 			v2 = true
 		}
 	}
+	// A session token alone is an incomplete signature of Version 4, and not an
+	// anonymous request.
 	v4 = v4 || token && !v2
 	switch {
 	case inAuth && (v4 || v2 || len(auth) != 1) || v4 && v2:
@@ -291,6 +293,7 @@ func (c *claim) parseCredential(s string) error {
 	return nil
 }
 
+// hasFoldedPrefix reports whether s begins with lower in any case.
 func hasFoldedPrefix(s, lower string) bool {
 	return len(s) >= len(lower) && strings.EqualFold(s[:len(lower)], lower)
 }

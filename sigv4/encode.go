@@ -106,6 +106,8 @@ func (e *encoder) next() error {
 		e.out.WriteString("\r\n")
 		return nil
 	}
+	// The stated length is encoded. Further bytes would be lost without an
+	// error.
 	if n, _ := io.ReadFull(e.in, e.chunk[:1]); n > 0 {
 		return errors.New("sigv4: encoding a body: it is longer than stated")
 	}
@@ -157,6 +159,7 @@ func (e *encoder) encodedLength() int64 {
 		return int64(len(strconv.FormatInt(size, 16)) + extension + len("\r\n"))
 	}
 	size := int64(len(e.chunk))
+	// Each 2 is the CRLF after the bytes of a chunk, or at the end of the body.
 	n := e.left/size*(overhead(size)+size+2) + overhead(0) + 2
 	if last := e.left % size; last > 0 {
 		n += overhead(last) + last + 2

@@ -53,6 +53,8 @@ func (v *Verifier) takesRegion(region string) bool {
 func (v *Verifier) checkTime(c *claim) error {
 	const form = time.RFC3339
 	if now := v.now(); c.place == inQuery {
+		// The client's clock may be ahead. The end of a URL is exact, because
+		// its maker chose it.
 		if c.date.After(now.Add(v.maxSkew())) {
 			return s3err.New(s3err.AccessDenied, "Request is not valid yet").
 				With("ServerTime", now.Format(form))

@@ -51,6 +51,8 @@ func (c *Copier) multipart(ctx context.Context, t *task) (_ *copied, err error) 
 		return nil, err
 	}
 	if o.size != t.size || o.etag != t.etag {
+		// As if If-Match had failed: copyObject then refreshes the task and
+		// begins again.
 		return nil, &answerError{role: "source", Status: http.StatusPreconditionFailed, Code: "PreconditionFailed"}
 	}
 	u := &upload{c: c, t: t, key: c.name(t.key), source: o}
@@ -65,6 +67,8 @@ func (c *Copier) multipart(ctx context.Context, t *task) (_ *copied, err error) 
 	done := false
 	defer func() {
 		if !done {
+			// If the object was completed and only the answer was lost, there
+			// is no upload, which abort accepts.
 			err = errors.Join(err, u.abort(ctx))
 		}
 	}()
@@ -169,6 +173,8 @@ func (u *upload) create(ctx context.Context) error {
 		XMLName  xml.Name `xml:"InitiateMultipartUploadResult"`
 		UploadID string   `xml:"UploadId"`
 	}
+	// If an answer is lost and the call repeated, an upload whose id is unknown
+	// stays open. The target ends it when it expires.
 	err := u.c.to.again(ctx, func() error {
 		text, _, err := u.c.to.document(ctx, in)
 		if err != nil {
@@ -183,6 +189,8 @@ func (u *upload) create(ctx context.Context) error {
 		return final{fmt.Errorf("target: it began an upload with an id of %d bytes", len(doc.UploadID))}
 	}
 	u.id = doc.UploadID
+	// The upload is recorded before its first part. A later run with this
+	// journal aborts it if this one is killed.
 	return u.c.journal.began(u.id, u.key)
 }
 

@@ -26,6 +26,8 @@ func (c *Copier) survey(ctx context.Context) (*Plaintext, error) {
 	if unsupported(err) {
 		*left = Plaintext{VersionsUnknown: err.Error()}
 		err = nil
+		// Without a listing of versions, the current objects can still be
+		// counted.
 		for e, listErr := range c.from.objects(ctx) {
 			if err = listErr; err != nil {
 				break

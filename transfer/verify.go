@@ -17,6 +17,8 @@ func (c *Copier) compare(ctx context.Context, t *task) (why string, err error) {
 	if t.size != t.at.size {
 		return fmt.Sprintf("the target has %d bytes, the source %d", t.at.size, t.size), nil
 	}
+	// known: an earlier run with this journal has proven the copy of these two
+	// states. read: it has read the copy back.
 	known, read := c.journal.knows(t)
 	if read || (known || t.etag == t.at.etag) && c.Verify != VerifyRead {
 		return "", nil
@@ -114,6 +116,7 @@ func (c *Copier) readPiece(ctx context.Context, t *task, got *copied, i int) (er
 		return err
 	}
 	defer o.body.Close()
+	// The attributes are those of the whole object, so that one piece tells.
 	if why := unlike(got.source.attributes, o.attributes); why != "" && i == 0 {
 		return final{fmt.Errorf("written, but %s", why)}
 	}
@@ -153,5 +156,6 @@ func eachOf(ctx context.Context, n int, f func(ctx context.Context, i int) error
 	}
 	close(next)
 	workers.Wait()
+	// The cause is the first error of a call, or that of the caller's context.
 	return context.Cause(ctx)
 }

@@ -61,6 +61,7 @@ func (a *adminClient) call(ctx context.Context, method, path string, in, out any
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	// The admin API refuses a signature that does not cover the body.
 	err = sigv4.Sign(req, a.accessKey, a.secretKey, a.region, admin.Service, sigv4.PayloadHash(body), time.Now())
 	if err != nil {
 		return err

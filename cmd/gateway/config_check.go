@@ -36,6 +36,7 @@ func (c *configuration) checkPairs() error {
 	if err := checkStoreFiles(c.StoreURL); err != nil {
 		return err
 	}
+	// config show prints these URLs, so they must not carry a credential.
 	for key, raw := range map[string]string{"admin.url": c.AdminURL, "tls.acme_directory": c.TLSACMEDirectory} {
 		u, err := url.Parse(raw)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
@@ -83,6 +84,8 @@ func (c *configuration) checkListeners() error {
 			return fmt.Errorf("s3.domains and s3.website_domains both have %s: an S3 endpoint and websites need hosts of their own", d)
 		}
 	}
+	// Addresses are compared as texts, for which address.set demands one
+	// spelling of a port. Port 0 is another free port for each listener.
 	for i, l := range listeners {
 		for _, m := range listeners[:i] {
 			if l.addr == m.addr && !strings.HasSuffix(l.addr, ":0") {

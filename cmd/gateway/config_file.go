@@ -189,6 +189,8 @@ func readSecretFile(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	// Editors end a file with a line end. Any other white space belongs to the
+	// secret.
 	secret := strings.TrimSuffix(strings.TrimSuffix(string(data), "\n"), "\r")
 	if secret == "" {
 		return "", fmt.Errorf("%s is empty", path)

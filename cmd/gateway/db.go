@@ -191,6 +191,8 @@ func migrate(ctx context.Context, c *configuration, w io.Writer) error {
 	if err != nil {
 		return explain(c, err)
 	}
+	// A mistaken data folder must not get a store. An empty database is
+	// migrated, for gateways that may not do it themselves.
 	if was == 0 && c.StoreURL == "" {
 		return fmt.Errorf("%s contains no store: gateway serve creates one", c.Data)
 	}

@@ -114,6 +114,7 @@ func copyStore(ctx context.Context, c *configuration, url string, stderr io.Writ
 	defer func() { err = errors.Join(err, to.Close()) }()
 	var o sqlstore.CopyOptions
 	if isTerminal(stderr) {
+		// bare, because the carriage return must reach the terminal as it is.
 		o.Progress = func(table string, rows int64) { fmt.Fprintf(bare(stderr), "\r%s: %d rows copied ", table, rows) }
 		defer fmt.Fprintln(stderr)
 	}

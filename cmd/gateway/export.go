@@ -46,6 +46,8 @@ Exit status: 0 everything is copied and exact; 1 it is not, or not yet; 2 usage.
 				return usage(err)
 			}
 			return flags.run(cmd, o, func(w io.Writer, r *transfer.Report) {
+				// Skipped objects count, because an earlier run left them there
+				// in plaintext.
 				fmt.Fprintf(w, "NOW IN PLAINTEXT at %s: %d objects.\n", provider.url, r.Copied.Objects+r.Skipped.Objects)
 			})
 		},

@@ -52,6 +52,8 @@ not be run; 3 nothing is lost, but there are bytes or rows that nothing needs.`,
 		}
 		ctx, stop := untilSignal(cmd.Context())
 		defer stop()
+		// From here on an error must not have the status of a loss, which is
+		// that of most other commands' errors.
 		report, err := checkFolder(ctx, c, cmd.ErrOrStderr(), *deep)
 		if err != nil {
 			return withStatus(exitNotRun, err)
@@ -75,6 +77,8 @@ func checkFolder(ctx context.Context, c *configuration, stderr io.Writer, deep b
 	options := fsck.Options{Deep: deep}
 	if isTerminal(stderr) {
 		options.Progress = func(r fsck.Report) {
+			// bare, because the carriage return must reach the terminal as it
+			// is.
 			fmt.Fprintf(bare(stderr), "\r%d objects, %d uploads, %d blobs checked ", r.Objects, r.Uploads, r.Blobs)
 		}
 		defer fmt.Fprintln(stderr)

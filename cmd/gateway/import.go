@@ -40,6 +40,8 @@ Exit status: 0 everything is copied and exact; 1 it is not, or not yet; 2 usage.
 			if err != nil {
 				return usage(err)
 			}
+			// Only an import counts what is left at the source: its purpose is
+			// that no plaintext stays there.
 			o.DeleteSource, o.KeepOldVersions, o.Survey = deleteSource, oldVersions, true
 			return flags.run(cmd, o, printLeft)
 		},

@@ -115,6 +115,7 @@ func (m *metrics) watchLog(dropped func() uint64) {
 // Request counts a finished request. It is api.Config.Observe.
 func (m *metrics) Request(o api.Observation) {
 	op := o.Operation
+	// The request was refused before its row in the operation table was known.
 	if op == "" {
 		op = "unknown"
 	}
@@ -123,6 +124,7 @@ func (m *metrics) Request(o api.Observation) {
 		m.signed.WithLabelValues(o.Signature).Inc()
 	}
 	m.durations.WithLabelValues(op).Observe(o.Duration.Seconds())
+	// A counter panics if it is given less than zero.
 	m.received.WithLabelValues(op).Add(float64(max(o.BytesIn, 0)))
 	m.sent.WithLabelValues(op).Add(float64(max(o.BytesOut, 0)))
 }

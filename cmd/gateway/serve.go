@@ -110,6 +110,8 @@ func (p *process) run(ctx context.Context) (err error) {
 	if p.certs, err = newCertificates(p.configuration); err != nil {
 		return usage(err)
 	}
+	// The addresses are bound before the deployment is opened: one that is
+	// taken ends the start before anything was changed.
 	if p.listeners, err = bindListeners(p.configuration); err != nil {
 		return failed(err)
 	}

@@ -105,12 +105,16 @@ func (p *providerFlags) credentials() (func(context.Context) (transfer.Credentia
 	case accessKey != "":
 		return static(accessKey, secretKey), nil
 	}
+	// The client library opens this file itself. A pipe could block it forever,
+	// so the path is checked first.
 	if path := os.Getenv("AWS_SHARED_CREDENTIALS_FILE"); path != "" {
 		if _, err := plainfile.Read(path, maxConfigBytes); err != nil {
 			return nil, fmt.Errorf("AWS_SHARED_CREDENTIALS_FILE: %w", err)
 		}
 	}
 	chain := []credentials.Provider{&credentials.FileAWSCredentials{Profile: p.profile}}
+	// A profile that was named is meant alone. Another credential in its place
+	// would copy with rights that nobody asked for.
 	if p.profile == "" {
 		chain = []credentials.Provider{&credentials.EnvAWS{}, &credentials.FileAWSCredentials{}, &credentials.IAM{}}
 	}
@@ -294,6 +298,7 @@ func (t *transferFlags) run(cmd *cobra.Command, o transfer.Options, closing func
 	defer stop()
 	ended := showProgress(cmd.OutOrStdout(), cmd.ErrOrStderr(), t.output, copier.Progress)
 	report, err := copier.Run(ctx)
+	// The line of progress ends before the report begins.
 	ended()
 	if writeErr := t.write(cmd.OutOrStdout(), report, closing); writeErr != nil {
 		err = errors.Join(err, writeErr)
@@ -306,6 +311,8 @@ func (t *transferFlags) run(cmd *cobra.Command, o transfer.Options, closing func
 
 // write writes the report to the output and to its file.
 func (t *transferFlags) write(w io.Writer, r *transfer.Report, closing func(io.Writer, *transfer.Report)) error {
+	// The file comes first: a reader of the output that is gone must not cost
+	// the report.
 	if t.report != "" {
 		f, err := plainfile.OpenWritten(t.report, 0o600) // the report contains keys
 		if err != nil {

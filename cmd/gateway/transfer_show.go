@@ -131,6 +131,7 @@ func printTransfer(w io.Writer, r *transfer.Report) {
 	for _, f := range r.Failures {
 		fmt.Fprintf(w, "%s: %s\n", strconv.Quote(f.Key), strings.ReplaceAll(f.Reason, "\n", "; "))
 	}
+	// The list of failures is bounded. Their numbers are not.
 	if more := r.Failed + r.Conflicts - int64(len(r.Failures)); more > 0 {
 		fmt.Fprintf(w, "and %d more\n", more)
 	}

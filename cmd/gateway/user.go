@@ -99,6 +99,8 @@ func userListCommand() *cobra.Command {
 				if err := a.call(cmd.Context(), http.MethodGet, usersOf(tenant)+"?"+pageQuery(after), nil, &page); err != nil {
 					return err
 				}
+				// A position that does not advance would be asked for without
+				// end.
 				if all = append(all, page.Users...); page.Next == "" || page.Next == after {
 					break
 				}
