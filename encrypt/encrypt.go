@@ -27,7 +27,7 @@ import (
 
 // Format is the version of the sealed format that this release writes, which is also the
 // newest folder in testdata/sealed. A release opens all earlier versions.
-const Format = "1.3"
+const Format = "1.4"
 
 // ErrCorrupt says that bytes failed authentication, or have no format that this
 // release reads. No part of them was or may be used.

@@ -11,8 +11,12 @@ import (
 // of the five, so that callers need no order among them.
 var (
 	// ErrUnavailable says that a provider did not answer: it is down, slow, closed or
-	// throttled, or refuses this gateway's credential. A later retry may succeed.
+	// throttled. A later retry may succeed.
 	ErrUnavailable = errors.New("encrypt: key provider unavailable")
+	// ErrDenied says that the provider refuses this gateway's credential, or that the
+	// credential lacks a permission, which the text names. It is a kind of ErrUnavailable,
+	// because clients are told the same; at a start it is an error of the configuration.
+	ErrDenied = fmt.Errorf("%w: it denies access", ErrUnavailable)
 	// ErrKeyDisabled says that the key exists, and that its owner has disabled it. S3
 	// clients are told KMS.DisabledException.
 	ErrKeyDisabled = errors.New("encrypt: the key is disabled")

@@ -16,6 +16,8 @@ type addedVectors struct {
 	CompletedKeys []completedVector `json:"completed_keys,omitempty"`
 	// Of version 1.3.
 	WholeRecords []wholeVector `json:"whole_records,omitempty"`
+	// Of version 1.4.
+	Envelopes []envelopeVector `json:"envelopes,omitempty"`
 }
 
 type customerVector struct {
@@ -67,11 +69,19 @@ func (v *vectors) mustHaveLocked(t *testing.T) {
 	}
 }
 
-// mustHaveLatest is of sets that are made now.
-func (v *vectors) mustHaveLatest(t *testing.T) {
+func (v *vectors) mustHaveRows(t *testing.T) {
 	t.Helper()
 	v.mustHaveLocked(t)
 	if len(v.WholeRecords) < 3 {
+		t.Error("the set lacks whole list records")
+	}
+}
+
+// mustHaveLatest is of sets that are made now.
+func (v *vectors) mustHaveLatest(t *testing.T) {
+	t.Helper()
+	v.mustHaveRows(t)
+	if len(v.Envelopes) != 2 {
 		t.Error("the set lacks what was added last")
 	}
 }

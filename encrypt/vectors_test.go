@@ -32,6 +32,7 @@ const (
 	frozen = "../testdata/sealed/v1"
 	added  = "../testdata/sealed/v1.1"               // version 1 with what was added to it
 	locked = "../testdata/sealed/v1.2"               // and since
+	rows   = "../testdata/sealed/v1.3"               // and since
 	latest = "../testdata/sealed/v" + encrypt.Format // and since
 	python = "/usr/bin/python3"                      // with Debian's python3-cryptography and python3-argon2
 	script = "../scripts/decrypt/vectors.py"
@@ -237,6 +238,10 @@ func TestFrozenVectors(t *testing.T) {
 			openVectors(t, filepath.Join(locked, by), by)
 			readVectors(t, filepath.Join(locked, by)).mustHaveLocked(t)
 		})
+		t.Run(by+", with whole list records", func(t *testing.T) {
+			openVectors(t, filepath.Join(rows, by), by)
+			readVectors(t, filepath.Join(rows, by)).mustHaveRows(t)
+		})
 		t.Run(by+", with what was added last", func(t *testing.T) {
 			openVectors(t, filepath.Join(latest, by), by)
 			readVectors(t, filepath.Join(latest, by)).mustHaveLatest(t)
@@ -257,6 +262,7 @@ func TestAgainstPython(t *testing.T) {
 		runPython(t, "open", filepath.Join(frozen, by))
 		runPython(t, "open", filepath.Join(added, by))
 		runPython(t, "open", filepath.Join(locked, by))
+		runPython(t, "open", filepath.Join(rows, by))
 		runPython(t, "open", filepath.Join(latest, by))
 	}
 }
@@ -314,6 +320,7 @@ func openKeyrings(t *testing.T, v *vectors) {
 			t.Errorf("provider %d: %v", i, err)
 		}
 	}
+	openEnvelopes(t, v, rings)
 }
 
 func openKeys(t *testing.T, v *vectors) {
@@ -457,6 +464,7 @@ func makeVectors(t *testing.T, folder string) {
 }
 
 func makeKeyrings(t *testing.T, v *vectors) {
+	var rings []*keyring.Keyring
 	for i, passphrase := range []string{"", "correct horse"} {
 		path := filepath.Join(t.TempDir(), "keyring")
 		ring, err := keyring.Create(path, []byte(passphrase))
@@ -474,7 +482,9 @@ func makeKeyrings(t *testing.T, v *vectors) {
 			t.Fatal(err)
 		}
 		v.Providers = append(v.Providers, p)
+		rings = append(rings, ring)
 	}
+	makeEnvelopes(t, v, rings)
 }
 
 func makeKeys(v *vectors) {

@@ -79,7 +79,12 @@ func wrapKeys(key *[32]byte, generation uint32, purpose string, aad, salt []byte
 
 // derive256 is HKDF-SHA256, extract and expand.
 func derive256(key *[32]byte, salt, info []byte, length int) []byte {
-	out, err := hkdf.Key(sha256.New, key[:], salt, string(info), length)
+	return deriveBytes(key[:], salt, info, length)
+}
+
+// deriveBytes is derive256 of a secret of any length.
+func deriveBytes(secret, salt, info []byte, length int) []byte {
+	out, err := hkdf.Key(sha256.New, secret, salt, string(info), length)
 	if err != nil {
 		panic(err) // only for a length or key size that no caller passes
 	}

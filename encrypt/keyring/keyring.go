@@ -165,6 +165,9 @@ func (k *Keyring) Unwrap(ctx context.Context, c encrypt.Context, wrapped []byte)
 
 // wrappedBy returns the id of the key that wrapped names.
 func wrappedBy(wrapped []byte) (keyID, error) {
+	if encrypt.IsEnvelope(wrapped) {
+		return keyID{}, fmt.Errorf("keyring: %w: providers of a list wrapped it: configure key_providers as it was", encrypt.ErrCorrupt)
+	}
 	if len(wrapped) < wrappedPrefix+encrypt.WrapOverhead || wrapped[0] != wrappedVersion {
 		return keyID{}, fmt.Errorf("keyring: %w: not wrapped by a keyring", encrypt.ErrCorrupt)
 	}

@@ -21,7 +21,7 @@ const (
 	Slow                  // no answer before the request is given up: ErrUnavailable
 	Throttled             // it asks to slow down: ErrUnavailable
 	Down                  // connections are refused, or every answer is a failure of its own: ErrUnavailable
-	Denied                // the credential has no permission to use the key: ErrUnavailable
+	Denied                // the credential has no permission to use the key: ErrDenied
 	Malformed             // an answer that is not of the service's form: ErrUnavailable
 	Endless               // an answer that does not end: ErrUnavailable
 	Disabled              // the key is disabled: ErrKeyDisabled
@@ -36,7 +36,7 @@ var faults = []struct {
 	want  error
 }{
 	{Slow, "Slow", encrypt.ErrUnavailable}, {Throttled, "Throttled", encrypt.ErrUnavailable}, {Down, "Down", encrypt.ErrUnavailable},
-	{Denied, "Denied", encrypt.ErrUnavailable}, {Malformed, "Malformed", encrypt.ErrUnavailable}, {Endless, "Endless", encrypt.ErrUnavailable},
+	{Denied, "Denied", encrypt.ErrDenied}, {Malformed, "Malformed", encrypt.ErrUnavailable}, {Endless, "Endless", encrypt.ErrUnavailable},
 	{Disabled, "Disabled", encrypt.ErrKeyDisabled}, {PendingDeletion, "PendingDeletion", encrypt.ErrKeyNotFound},
 	{Deleted, "Deleted", encrypt.ErrKeyNotFound},
 }
@@ -124,7 +124,7 @@ func fails(t *testing.T, p encrypt.Provider, s Service, f Fault, want error) {
 	s.Calls()
 	for name, call := range calls(p, wrapped) {
 		got, err := call(t.Context())
-		if got != nil || !only(err, want) {
+		if got != nil || !failsAs(err, want) {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
 		if n := s.Calls(); n > maxCalls {
@@ -135,7 +135,7 @@ func fails(t *testing.T, p encrypt.Provider, s Service, f Fault, want error) {
 		}
 	}
 	err := p.Check(t.Context())
-	if !only(err, want) {
+	if !failsAs(err, want) {
 		t.Errorf("Check: %v", err)
 	}
 	for _, word := range s.Words(f) {
@@ -149,6 +149,15 @@ func fails(t *testing.T, p encrypt.Provider, s Service, f Fault, want error) {
 			t.Errorf("%s after the fault: %v", name, err)
 		}
 	}
+}
+
+// failsAs reports whether err is of the wanted kind, which for ErrDenied is also one of
+// ErrUnavailable, and of no other.
+func failsAs(err, want error) bool {
+	if errors.Is(want, encrypt.ErrUnavailable) {
+		return only(err, encrypt.ErrUnavailable) && errors.Is(err, encrypt.ErrDenied) == (want == encrypt.ErrDenied)
+	}
+	return only(err, want)
 }
 
 // calls are the methods that ask the service for bytes.

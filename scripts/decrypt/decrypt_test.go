@@ -17,6 +17,7 @@ import (
 
 	blobfs "github.com/sanctum-storage/gateway/backends/fs"
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
@@ -51,11 +52,17 @@ func start(t *testing.T, passphrase string) *data {
 	d := &data{t: t, dir: t.TempDir(), bodies: map[string][]byte{}}
 	keys, err := keyring.Create(filepath.Join(d.dir, "keyring"), []byte(passphrase))
 	d.must(err)
+	return d.begin(keys)
+}
+
+// begin begins the deployment with a key provider.
+func (d *data) begin(keys encrypt.Provider) *data {
+	d.t.Helper()
 	store, err := sqlite.Open(filepath.Join(d.dir, "meta.db"), sqlite.Options{})
 	d.must(err)
 	backend, err := blobfs.Open(filepath.Join(d.dir, "blobs"), blobfs.Options{})
 	d.must(err)
-	d.e, err = engine.Open(t.Context(), engine.Config{Store: store, Backends: []blobs.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true})
+	d.e, err = engine.Open(d.t.Context(), engine.Config{Store: store, Backends: []blobs.Backend{{Name: "local", Backend: backend}}, Keys: keys, Sole: true})
 	d.must(err)
 	d.stop = []func() error{d.e.Close, store.Close, backend.Close, keys.Close}
 	return d

@@ -4,7 +4,11 @@
 It needs the data folder of an embedded deployment (or copies of its keyring,
 meta.db and blobs), Python 3.10 or later, and python3-cryptography. A keyring
 file with a passphrase needs python3-argon2 too. Keep sanctum_format.py beside
-this file. It changes nothing in the data folder, and works best while the
+this file. A deployment with named key providers needs them too: key files by
+--provider NAME=FILE, key services by --provider-command NAME=COMMAND, which runs
+COMMAND for each seed. It gets one line of JSON on its standard input, with all bytes in
+hex: deployment, purpose, id, generation, context (docs/format.md, section 4) and wrapped.
+It prints the seed in hex. It changes nothing in the data folder, and works best while the
 gateway is stopped, or on copies, so that nothing changes under it.
 """
 
@@ -13,16 +17,19 @@ import base64
 import getpass
 import hashlib
 import hmac
+import json
 import os
 import re
+import shlex
 import sqlite3
+import subprocess
 import sys
 import stat
 import tempfile
 import unicodedata
 
-from sanctum_format import (HEADER, Blob, BucketKeys, Corrupt, Keyring, WrongKey, group_digest, need,
-                            open_manifest, open_part, part_groups, sealed_size, split_completed_key)
+from sanctum_format import (HEADER, Blob, BucketKeys, Corrupt, Keyring, Providers, WrongKey, group_digest, need,
+                            open_manifest, open_part, part_groups, provider_context, sealed_size, split_completed_key)
 
 
 # --- 10. a data folder ----------------------------------------------------------
@@ -30,10 +37,12 @@ from sanctum_format import (HEADER, Blob, BucketKeys, Corrupt, Keyring, WrongKey
 class DataFolder:
     CUSTOMER = 2  # objects.encryption of SSE-C
 
-    def __init__(self, path, keyring=None, passphrase=b"", customer=None):
+    def __init__(self, path, keyring=None, passphrase=b"", customer=None, providers=None):
         self.path, self.customer = path, customer
-        with plain(keyring or os.path.join(path, "keyring")) as f:
-            self.keyring = Keyring(f.read(Keyring.MAX_FILE + 1), passphrase)
+        here = os.path.join(path, "keyring")
+        # A deployment whose providers are all named may have no key file of its own.
+        bare = read_keyring(keyring or here, passphrase) if keyring or os.path.lexists(here) or not providers else None
+        self.keyring = Providers(providers or {}, bare)
         store = os.path.join(path, "meta.db")
         plain(store).close()
         self.db = open_store(store)
@@ -161,6 +170,54 @@ class DataFolder:
             if read(0, HEADER) != blob.header or os.fstat(f.fileno()).st_size != sealed_size(blob.size):
                 raise Corrupt("blob %s has another header or length" % name)
             yield from blob.range(extent.get("offset", 0), extent.get("length", 0))
+
+
+class Command:
+    """A key provider that another program asks."""
+
+    TIMEOUT = 60  # seconds
+
+    def __init__(self, command):
+        self.command = command
+
+    def unwrap(self, deployment, purpose, ident, generation, wrapped):
+        context = provider_context(deployment, purpose, ident, generation)
+        ask = {"deployment": deployment.hex(), "purpose": purpose, "id": ident.hex(), "generation": generation,
+               "context": context.hex(), "wrapped": wrapped.hex()}
+        try:
+            done = subprocess.run(shlex.split(self.command), input=json.dumps(ask) + "\n", stdout=subprocess.PIPE, text=True,
+                                  timeout=self.TIMEOUT, check=False)
+        except (OSError, subprocess.TimeoutExpired) as e:
+            raise WrongKey("%s: %s" % (self.command, e)) from None
+        if done.returncode != 0:
+            raise WrongKey("%s ended with status %d" % (self.command, done.returncode))
+        if not re.fullmatch("[0-9a-f]{64}", done.stdout.strip()):
+            raise WrongKey("%s did not print 32 bytes in hex" % self.command)
+        return bytes.fromhex(done.stdout.strip())
+
+
+def read_keyring(path, passphrase):
+    with plain(path) as f:
+        return Keyring(f.read(Keyring.MAX_FILE + 1), passphrase)
+
+
+def read_providers(files, commands, passphrase):
+    """The named providers of the command line."""
+    named = {}
+    for items, make in ((files, lambda path: read_named_keyring(path, passphrase)), (commands, Command)):
+        for item in items:
+            name, sign, rest = item.partition("=")
+            if not sign or not name or not rest or name in named:
+                raise KeyError("want NAME=FILE or NAME=COMMAND, each name once: " + item)
+            named[name] = make(rest)
+    return named
+
+
+def read_named_keyring(path, passphrase):
+    """One passphrase serves all files that have one."""
+    with plain(path) as f:
+        text = f.read(Keyring.MAX_FILE + 1)
+    return Keyring(text, passphrase if b"\nargon2id " in text else b"")
 
 
 def plain(path):
@@ -353,6 +410,9 @@ def parse_arguments(argv):
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--data", metavar="DIR", required=True, help="the gateway's data folder: keyring, meta.db and blobs")
     p.add_argument("--keyring", metavar="FILE", help="the keyring, if it is not in the data folder")
+    p.add_argument("--provider", metavar="NAME=FILE", action="append", default=[], help="a key file that key_providers names NAME; repeatable")
+    p.add_argument("--provider-command", metavar="NAME=COMMAND", action="append", default=[],
+                   help="the command that asks the key service NAME for a seed; repeatable")
     p.add_argument("--passphrase-file", metavar="FILE", help="first line: the keyring's passphrase (needs python3-argon2); "
                    "without it, the environment variable SANCTUM_PASSPHRASE, or - to be asked", default="")
     p.add_argument("--customer-key-file", metavar="FILE", help="the key that clients sent with SSE-C objects: 32 bytes, or base64 of them")
@@ -402,7 +462,9 @@ def read_customer_key(path):
 def main(argv=None):
     args = parse_arguments(argv)
     try:
-        folder = DataFolder(args.data, args.keyring, read_passphrase(args.passphrase_file), read_customer_key(args.customer_key_file))
+        passphrase = read_passphrase(args.passphrase_file)
+        folder = DataFolder(args.data, args.keyring, passphrase, read_customer_key(args.customer_key_file),
+                            read_providers(args.provider, args.provider_command, passphrase))
         return args.run(folder, args)
     except Exception as e:
         complain("sanctum_decrypt: " + reason(e))

@@ -189,6 +189,70 @@ class Keyring:
         return unwrap(self.keys[key_id], generation, "keyring", aad, wrapped[17:])
 
 
+MAX_SLOTS, MAX_WRAPPED = 8, 16384
+
+
+def is_envelope(wrapped):
+    return wrapped[:1] == b"\x02"
+
+
+def open_envelope(b):
+    """Section 4.3: the slots as a list of (provider, wrapped). The tag is proven by Providers."""
+    if not is_envelope(b) or len(b) < 2 or not 1 <= b[1] <= MAX_SLOTS:
+        raise Corrupt("not an envelope, or one with an impossible number of slots")
+    at, slots = 2, []
+
+    def field(size):
+        nonlocal at
+        n = int.from_bytes(b[at:at + size], "big")
+        start, at = at + size, at + size + n
+        if at > len(b):
+            raise Corrupt("an envelope is cut short")
+        return b[start:at]
+
+    for _ in range(b[1]):
+        name, wrapped = field(1), field(2)
+        if not re.fullmatch(rb"[a-z]([a-z0-9-]{0,30}[a-z0-9])?", name) or not 1 <= len(wrapped) <= MAX_WRAPPED:
+            raise Corrupt("an envelope has a slot out of bounds")
+        slots.append((name.decode(), wrapped))
+    if len(dict(slots)) != len(slots) or len(b) - at != (32 if len(slots) > 1 else 0):
+        raise Corrupt("an envelope names a provider twice, or has another length")
+    return slots
+
+
+def envelope_tag(secret, context, head):
+    return hmac.digest(hkdf256(secret, bind("sanctum/1/envelope", context), 32), head, "sha256")
+
+
+class Providers:
+    """Several providers by name, each with an unwrap as Keyring has it. bare is the one of
+    secrets without an envelope, or None."""
+
+    def __init__(self, named, bare=None):
+        self.named, self.bare = named, bare
+
+    def unwrap(self, deployment, purpose, ident, generation, wrapped):
+        what = (deployment, purpose, ident, generation)
+        if not is_envelope(wrapped):
+            if self.bare is None:
+                raise WrongKey("wrapped by a keyring without a name, and none is there")
+            return self.bare.unwrap(*what, wrapped)
+        failed = []
+        for name, slot in open_envelope(wrapped):
+            if name not in self.named:
+                failed.append("provider %s: give it by --provider or --provider-command" % name)
+                continue
+            try:
+                secret = self.named[name].unwrap(*what, slot)
+            except (Corrupt, WrongKey) as e:
+                failed.append("provider %s: %s" % (name, e))
+                continue
+            if wrapped[1] > 1 and not hmac.compare_digest(envelope_tag(secret, provider_context(*what), wrapped[:-32]), wrapped[-32:]):
+                raise Corrupt("a slot of an envelope was changed, added or removed")
+            return secret
+        raise WrongKey("; ".join(failed))
+
+
 # --- 5. and 6. keys of a bucket ----------------------------------------------
 
 COMPLETED_KEY = 129, 226  # bytes of the two wraps

@@ -166,6 +166,14 @@ def seal_whole(keys, name, version, r):
     return g + seal_record(keys.list, encode(f.WHOLE_RECORD, whole_record(r)), aad, 2)
 
 
+def seal_envelope(slots, secret, context):
+    """slots as a list of (name, wrapped)."""
+    out = b"\x02" + bytes([len(slots)])
+    for name, wrapped in slots:
+        out += bytes([len(name)]) + name.encode() + len(wrapped).to_bytes(2, "big") + wrapped
+    return out + f.envelope_tag(secret, context, out) if len(slots) > 1 else out
+
+
 def seal(folder):
     os.mkdir(folder)
     rnd = os.urandom
@@ -176,15 +184,23 @@ def seal(folder):
     def add(what, **fields):
         v.setdefault(what, []).append({k: x.hex() if isinstance(x, bytes) else x for k, x in fields.items()})
 
+    rings = []
     for passphrase in ("", "correct horse"):
         ids = [rnd(16), rnd(16)]
         keks = {i: rnd(32) for i in ids}
+        rings.append((ids[1], keks[ids[1]]))
         add("keyrings", passphrase=passphrase, text=keyring_text(keks, ids[1], passphrase.encode()).decode())
         for i in ids:
             ident, secret = rnd(16), rnd(32)
             aad = i + f.provider_context(d, "bucket", ident, 9)
             add("providers", keyring=len(v["keyrings"]) - 1, purpose="bucket", id=ident, generation=9, secret=secret,
                 wrapped=b"\x01" + i + wrap(keks[i], 9, "keyring", aad, secret))
+    for names in (("file",), ("file", "second-2")):
+        ident, secret = rnd(16), rnd(32)
+        context = f.provider_context(d, "bucket", ident, 9)
+        slots = [(name, b"\x01" + i + wrap(kek, 9, "keyring", i + context, secret)) for name, (i, kek) in zip(names, rings)]
+        add("envelopes", providers={name: at for at, name in enumerate(names)}, purpose="bucket", id=ident, generation=9,
+            secret=secret, wrapped=seal_envelope(slots, secret, context))
     for secret in (b"", b"s", rnd(100)):
         key, aad = rnd(32), rnd(len(secret))
         add("wraps", key=key, generation=1 << 31, purpose="p", aad=aad, secret=secret, wrap=wrap(key, 1 << 31, "p", aad, secret))
@@ -293,6 +309,8 @@ def open_all(folder):
         opens(lambda b: ring.unwrap(d, *context, b), h(p["wrapped"]), h(p["secret"]))
         refused(ring.unwrap, d, p["purpose"], h(p["id"]), p["generation"] + 1, h(p["wrapped"]))
         refused(rings[1 - p["keyring"]].unwrap, d, *context, h(p["wrapped"]))
+    for e in v.get("envelopes", []):
+        open_envelope(d, rings, e)
     for w in v["wraps"]:
         opens(lambda b: f.unwrap(h(w["key"]), w["generation"], w["purpose"], h(w["aad"]), b), h(w["wrap"]), h(w["secret"]))
         refused(f.unwrap, h(w["key"]), w["generation"], w["purpose"], h(w["aad"]) + b"x", h(w["wrap"]))
@@ -337,6 +355,19 @@ def open_all(folder):
     for b in v["blobs"]:
         open_blob(folder, d, b)
     print("%s: %s vectors open" % (folder, v["made_by"]))
+
+
+def open_envelope(d, rings, e):
+    """Opens an envelope with all of its providers and with each alone, and with no other."""
+    h, named = bytes.fromhex, {name: rings[at] for name, at in e["providers"].items()}
+    what = (d, e["purpose"], h(e["id"]), e["generation"])
+    for some in [named] + [{name: ring} for name, ring in named.items()]:
+        opens(lambda b: f.Providers(some).unwrap(*what, b), h(e["wrapped"]), h(e["secret"]))
+        refused(f.Providers(some).unwrap, d, e["purpose"], h(e["id"]), e["generation"] + 1, h(e["wrapped"]))
+    refused(f.Providers({}, rings[0]).unwrap, *what, h(e["wrapped"]))
+    refused(f.Providers({"other": rings[0]}).unwrap, *what, h(e["wrapped"]))
+    for _, slot in f.open_envelope(h(e["wrapped"])):
+        refused(f.Providers(named).unwrap, *what, slot)
 
 
 def open_whole(keys, r):
