@@ -117,6 +117,8 @@ func (r *bucketRequest) fromOutside() Decision {
 		return deny("the bucket's policy is public, and RestrictPublicBuckets excludes other accounts")
 	}
 	g := r.byPolicy()
+	// A narrower grant by an ACL is preferred to one for everybody, because it
+	// does not count as public.
 	if g.how == noMatch || g.public {
 		if a := r.byACL().any(); a.how > noMatch && (g.how == noMatch || !a.public) {
 			a.ownOnly = a.ownOnly && g.how == noMatch

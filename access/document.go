@@ -47,6 +47,7 @@ var (
 	}
 )
 
+// fail refuses a document, by the code of its kind.
 func (d *dialect) fail(format string, args ...any) error { return s3err.New(d.code, format, args...) }
 
 // texts are strings. A single one may be written without a list.
@@ -156,6 +157,7 @@ func clip(s string) string {
 	return strings.ToValidUTF8(s, "")
 }
 
+// wantString refuses a field that is not a string.
 func (d *dialect) wantString(name string, v value) error {
 	if v.kind != 's' {
 		return d.fail("Field %s must be a string", name)

@@ -98,6 +98,7 @@ func (w *textWriter) name(name string, before int) error {
 	if err != nil {
 		return err
 	}
+	// Only blanks and separators are between the last token and the string.
 	start := strings.IndexByte(w.text[before:], '"')
 	if start < 0 {
 		return errors.New("the policy's text does not match its tokens")

@@ -68,6 +68,7 @@ func parseValue(d *json.Decoder, depth int) (value, error) {
 	return value{}, errJSON
 }
 
+// parseList reads the rest of a list.
 func parseList(d *json.Decoder, depth int) (value, error) {
 	v := value{kind: 'l'}
 	for d.More() {
@@ -111,6 +112,7 @@ func parseObject(d *json.Decoder, depth int) (value, error) {
 	return v, closeValue(d)
 }
 
+// closeValue reads the end of a list or object.
 func closeValue(d *json.Decoder) error {
 	if _, err := d.Token(); err != nil {
 		return fmt.Errorf("%w: %w", errJSON, err)

@@ -30,6 +30,8 @@ func (a *Accounts) find(ctx context.Context, name string, names func(*directory)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	t, ok := names(d)[name]
+	// The lock is held while tenants are read, so that concurrent requests with
+	// unknown names read them once.
 	if now := a.Elapsed(); !ok && (d.canonical == nil || now-d.read > directoryTTL) {
 		if err := a.readDirectory(ctx); err != nil {
 			return meta.Tenant{}, err

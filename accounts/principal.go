@@ -92,6 +92,7 @@ func (a *Accounts) principalOf(ctx context.Context, i Identity) (*Principal, err
 		}
 	}
 	for i := range p.Policies {
+		// Holders with the same policy share one copy of its text.
 		p.Policies[i].Document = a.holders.Shared(p.Policies[i].Document)
 	}
 	return p, nil
@@ -118,6 +119,8 @@ func (a *Accounts) references(ctx context.Context, p *Principal, tenant meta.ID,
 		switch {
 		case broken[id] != nil:
 			p.Broken = broken[id]
+		// An id of another tenant's identity does not count, whatever refers to
+		// it.
 		case !ok || i.Tenant != tenant && !i.Managed() || i.Kind != kind:
 			p.Broken = fmt.Errorf("%s %s does not exist", kindLabels[kind], id)
 		default:

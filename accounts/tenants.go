@@ -53,6 +53,8 @@ func (a *Accounts) CreateTenant(ctx context.Context, name, accessKey, secretKey,
 	if err := errors.Join(a.SealTenant(sealing, &u), a.sealAccessKey(sealing, &row)); err != nil {
 		return Credential{}, err
 	}
+	// The directory is forgotten after an error as well, because the tenant may
+	// have been created although the answer was lost.
 	err = a.Store.CreateTenant(ctx, u, row)
 	a.forgetDirectory()
 	if errors.Is(err, meta.ErrExists) {
@@ -166,6 +168,7 @@ func (a *Accounts) DeleteTenant(ctx context.Context, name string) error {
 	if u.ID == a.root.ID {
 		return s3err.New(s3err.InvalidArgument, "The root tenant cannot be removed.")
 	}
+	// Also after an error, because some of the credentials may be gone.
 	defer a.forgetHolders(u.ID)
 	for range maxDeleteTries {
 		err := a.Store.DeleteTenant(ctx, u.ID)
@@ -197,6 +200,7 @@ func (a *Accounts) DeleteTenant(ctx context.Context, name string) error {
 func (a *Accounts) deleteIdentities(ctx context.Context, tenant meta.ID) error {
 	for kind := range kindLabels {
 		err := a.eachRow(ctx, tenant, kind, func(row meta.Identity) (bool, error) {
+			// The store does not delete an identity that has access keys.
 			keys, err := a.Store.ListAccessKeys(ctx, row.ID)
 			if err != nil {
 				return false, meta.Coded(err)

@@ -63,6 +63,7 @@ var actions = func() map[string]action {
 		"GetCallerIdentity": getCallerIdentity, "AssumeRole": assumeRole, "GetSessionToken": getSessionToken,
 		"AssumeRoleWithWebIdentity": assumeRoleWithWebIdentity,
 	})
+	// Its token proves the sender, who has no credential to sign with.
 	web := all["AssumeRoleWithWebIdentity"]
 	web.unsigned = true
 	all["AssumeRoleWithWebIdentity"] = web

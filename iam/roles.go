@@ -69,7 +69,8 @@ func (c *call) trust(document string) (string, error) {
 	}).Text()
 }
 
-// maxSession reads MaxSessionDuration.
+// maxSession reads MaxSessionDuration, in seconds; otherwise applies if it is
+// absent.
 func (c *call) maxSession(otherwise time.Duration) (time.Duration, error) {
 	v := c.form["MaxSessionDuration"]
 	if v == "" {
