@@ -69,7 +69,8 @@ func (s *Server) newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	}
 	// Package blobs calls admitAt with the name of each backend that the request waits for.
 	ctx := blobs.WithAdmission(meta.WithPatience(r.Context(), s.limits.Store), x.admitAt)
-	x.req.HTTP = r.WithContext(ctx)
+	from := x.req.stranger()
+	x.req.HTTP = r.WithContext(meta.WithParty(ctx, func() any { return s.seats.party(&x.seat, from) }))
 	x.in = &wire{body: r.Body, conn: x.conn, limits: s.limits, ended: r.ContentLength == 0}
 	h := w.Header()
 	h.Set("X-Amz-Request-Id", x.req.ID)

@@ -134,6 +134,17 @@ func (s *seats) noStranger(x *seat) {
 	}
 }
 
+// party returns the party that a request counts with now: its tenant, or its address
+// until it has one.
+func (s *seats) party(x *seat, from stranger) party {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !x.tenant.IsZero() {
+		return party{tenant: x.tenant}
+	}
+	return party{stranger: from}
+}
+
 // leave gives a seat back. A seat that was never taken is ignored.
 func (s *seats) leave(x *seat) {
 	s.mu.Lock()

@@ -129,10 +129,12 @@ func protocols(http2 bool) *http.Protocols {
 	return p
 }
 
-// patiently limits the time that a handler waits for each answer of the store.
+// patiently limits the time that the operator's handler waits for each answer of the
+// store. Its calls count with the operator, and wait for no tenant's.
 func patiently(each time.Duration, h http.Handler) http.Handler {
+	operator := func() any { return "operator" }
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(meta.WithPatience(r.Context(), each)))
+		h.ServeHTTP(w, r.WithContext(meta.WithParty(meta.WithPatience(r.Context(), each), operator)))
 	})
 }
 

@@ -56,6 +56,7 @@ var layers = map[string][]string{
 	"transfer":        {"outbound", "plainfile", "s3err", "sigv4"}, // S3 on both sides, and nothing of the inside
 	"meta/sqlstore":   {"meta", "s3err"},
 	"meta/metatest":   {"meta"},
+	"meta/postgres":   {"fair", "meta", "meta/sqlstore", "s3err"},
 	"meta/…":          {"meta", "meta/sqlstore", "s3err"},
 	"backends/…":      {"backends", "outbound", "plainfile"},
 	"encrypt/…":       {"encrypt", "plainfile"},

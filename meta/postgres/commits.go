@@ -255,11 +255,11 @@ func (r *runner) ask(ctx context.Context, c commit) (done int64, err error) {
 func (r *runner) purge(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, purgeTimeout)
 	defer cancel()
-	conn, err := r.acquire(ctx)
+	conn, release, err := r.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer conn.Release()
+	defer release()
 	for {
 		// Start where the last purge ended, to skip the dead entries of the index.
 		from := r.commits.purged.Load()

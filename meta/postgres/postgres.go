@@ -126,7 +126,9 @@ func open(ctx context.Context, url string, o Options) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{pool: pool, options: o, begin: level, commits: newCommits(), stopped: make(chan struct{})}
+	r := &runner{
+		pool: pool, options: o, begin: level, commits: newCommits(), turns: takeTurns(int(pool.Config().MaxConns)), stopped: make(chan struct{}),
+	}
 	if err := r.prepare(ctx); err != nil {
 		pool.Close()
 		return nil, err

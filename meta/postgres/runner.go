@@ -8,8 +8,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
@@ -32,12 +34,23 @@ const (
 	beginSnapshot = "begin isolation level repeatable read read only"
 )
 
+// takeTurns returns the turns at a number of connections. One party leaves an eighth
+// of them to others: its calls may all wait for one lock for as long as a statement
+// may take.
+func takeTurns(connections int) *fair.Turns[any] {
+	return fair.NewSharedTurns[any](connections-connections/8, connections)
+}
+
 // runner runs intents on a pool of connections.
 type runner struct {
 	pool    *pgxpool.Pool
 	options Options
 	begin   string // the statement that opens a Write's transaction
 	commits *commits
+	// turns are those at the connections, by meta.Party. The pool itself serves its
+	// callers in the order of their arrival: many calls of one party, above all those
+	// that wait for the lock of one row, would keep everybody waiting.
+	turns *fair.Turns[any]
 
 	gate    sync.RWMutex // held for reading during an intent
 	closed  bool         // under gate
@@ -148,28 +161,37 @@ var errSlow = fmt.Errorf("%w: the database did not answer in time", meta.ErrUnav
 // session runs f on a connection. A connection that f leaves inside a transaction
 // is not reused.
 func (r *runner) session(ctx context.Context, f func(*tx) error) error {
-	c, err := r.acquire(ctx)
+	c, release, err := r.acquire(ctx)
 	if err != nil {
 		return err
 	}
-	defer c.Release()
+	defer release()
 	run, cancel := context.WithTimeout(ctx, r.options.StatementTimeout)
 	defer cancel()
-	err = f(&tx{ctx: run, c: c.Conn()})
+	err = f(&tx{ctx: run, c: c})
 	if err != nil && run.Err() != nil && ctx.Err() == nil && !errors.Is(err, meta.ErrUnknown) && broken(err) {
 		return errSlow
 	}
 	return err
 }
 
-func (r *runner) acquire(ctx context.Context) (*pgxpool.Conn, error) {
+// acquire takes a connection until release is called. The holder must not ask for
+// another one.
+func (r *runner) acquire(ctx context.Context) (_ *pgx.Conn, release func(), err error) {
 	wait, cancel := context.WithTimeout(ctx, r.options.AcquireTimeout)
 	defer cancel()
-	c, err := r.pool.Acquire(wait)
-	if err != nil && wait.Err() != nil && ctx.Err() == nil {
-		return nil, fmt.Errorf("%w: %w", errAcquire, oneLine(err))
+	leave, err := r.turns.Enter(wait, meta.Party(ctx))
+	if err == nil {
+		var c *pgxpool.Conn
+		if c, err = r.pool.Acquire(wait); err == nil {
+			return c.Conn(), func() { c.Release(); leave() }, nil
+		}
+		leave()
 	}
-	return c, err
+	if wait.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", errAcquire, oneLine(err))
+	}
+	return nil, nil, err
 }
 
 // attempt runs the intent once. If the answer to its COMMIT was lost, it returns
