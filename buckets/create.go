@@ -24,6 +24,8 @@ func (bs *Buckets) mayHaveMore(ctx context.Context, owner meta.ID) (most int, er
 	}
 	most = bs.MaxBuckets
 	if l.Buckets > 0 {
+		// The limit is the tenant's document and may be any number. The store counts no further
+		// than this.
 		most = int(min(l.Buckets, meta.MaxBucketCount))
 	}
 	has, err := bs.Store.CountBuckets(ctx, owner, most)
@@ -73,6 +75,8 @@ func (bs *Buckets) create(ctx context.Context, b meta.Bucket) (meta.Bucket, erro
 	}
 	seed := encrypt.NewSeed()
 	const generation = 1
+	// Before SealAs: the call of the key provider may take long, and a write under way keeps
+	// the sealing from being raised.
 	wrapped, err := bs.Provider.Wrap(ctx, bs.seedContext(b.ID, generation), seed[:])
 	if err != nil {
 		return meta.Bucket{}, ofProvider("wrap a bucket seed", err)
@@ -86,6 +90,8 @@ func (bs *Buckets) create(ctx context.Context, b meta.Bucket) (meta.Bucket, erro
 		return meta.Bucket{}, err
 	}
 	for try := 1; ; try++ {
+		// The record does not cover the backend, so the row need not be sealed again for
+		// another try.
 		if b.Backend, err = bs.Blobs.Pick(&b, own); err == nil {
 			err = bs.Store.CreateBucket(ctx, b, meta.BucketSeed{Bucket: b.ID, Generation: generation, Wrapped: wrapped}, most)
 			if !errors.Is(err, meta.ErrConflict) {
@@ -130,6 +136,8 @@ func (bs *Buckets) created(ctx context.Context, b meta.Bucket, err error) (meta.
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()
+	// The id was drawn by this call, so the row tells whether it is the one that this call
+	// made.
 	now, again := bs.Store.Bucket(ctx, b.Name)
 	if again == nil {
 		again = bs.Prove(&now)
@@ -172,6 +180,8 @@ func (bs *Buckets) demands(ctx context.Context, b *meta.Bucket) (own string, err
 		if b.Region != u.Residency {
 			b.Residency = append(b.Residency, b.Region)
 		}
+	// Where no backend has a region, any constraint is accepted and only shown again: clients
+	// send the region of their configuration.
 	case bs.Blobs.Placed():
 		return "", invalidLocation(b.Region, "")
 	}

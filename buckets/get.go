@@ -58,6 +58,8 @@ func (bs *Buckets) Delete(ctx context.Context, b meta.Bucket) error {
 		return NoSuch(b.Name)
 	}
 	if err == nil {
+		// Nothing can be made of them any more, and the id never comes back. Other gateways
+		// forget them with KeysTTL.
 		bs.keys.Drop(b.ID)
 		bs.proven.Drop(b.ID)
 		bs.settings.Drop(b.ID)

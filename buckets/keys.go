@@ -11,6 +11,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// seedContext binds a wrapped seed to its bucket and generation, so that a seed that an edit
+// has moved to another row does not unwrap.
 func (bs *Buckets) seedContext(bucket meta.ID, generation uint32) encrypt.Context {
 	return encrypt.Context{Deployment: bs.Deployment, Purpose: "bucket", ID: bucket, Generation: generation}
 }
@@ -66,6 +68,7 @@ func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]
 		}
 		all[s.Generation] = encrypt.DeriveBucketKeys(encrypt.Seed(raw), bs.Deployment, bucket, s.Generation)
 	}
+	// All generations or none: a remembered part would make the rows of the others look edited.
 	bs.keys.Put(bucket, all)
 	return all, nil
 }

@@ -37,6 +37,8 @@ func CheckName(name string) error {
 	if strings.Contains(name, "..") {
 		return bad
 	}
+	// A name in the form of an IP address could not be told from the host in a request of
+	// virtual-hosted style.
 	if _, err := netip.ParseAddr(name); err == nil {
 		return bad
 	}

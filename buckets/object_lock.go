@@ -94,6 +94,7 @@ func (bs *Buckets) Lock(ctx context.Context, b meta.Bucket, d DefaultRetention) 
 	if b.Lock {
 		return nil
 	}
+	// The setting above has raised the revision, which the next change compares.
 	if b, err = bs.Reread(ctx, b); err != nil {
 		return err
 	}

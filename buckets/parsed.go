@@ -26,8 +26,11 @@ func ParsedFor[T any](s *Settings, name, about string, parse func([]byte) (T, er
 	if !ok {
 		return v, false, nil
 	}
+	// Held while parse runs, so that many requests that meet a new document parse it once.
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// The type is part of the question: one setting may be read as two types, and the later one
+	// replaces the earlier.
 	if v, done := s.parsed[name].(T); done {
 		return v, true, nil
 	}

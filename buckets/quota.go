@@ -60,6 +60,7 @@ func (bs *Buckets) Admit(ctx context.Context, b meta.Bucket, more meta.Usage) er
 	if err != nil {
 		return err
 	}
+	// The usage is read only where a quota needs it.
 	if l.Stored() {
 		u, err := bs.usageOf(ctx, b.ID, bs.Store.BucketUsage)
 		if err != nil {

@@ -39,6 +39,8 @@ func (bs *Buckets) reseal(ctx context.Context, b meta.Bucket) error {
 		return meta.ErrConflict
 	}
 	sums := sumSettings(rows.Settings)
+	// Nothing was ever set, so rows that are there were put there by an edit, and the record
+	// does not name them.
 	if b.Revision == 0 {
 		sums = nil
 	}

@@ -112,6 +112,8 @@ func (bs *Buckets) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settin
 	if s, ok := bs.settings.Get(b.ID); ok && s.revision == b.Revision {
 		return s, nil
 	}
+	// With SealingWhole the rows are looked at all the same, so that a setting that an edit has
+	// added is noticed.
 	if b.Revision == 0 && bs.Records.Sealing() < meta.SealingWhole {
 		return &Settings{}, nil // nothing was ever set
 	}
@@ -152,6 +154,8 @@ func (bs *Buckets) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settin
 		if err != nil {
 			s.broken[row.Name] = fmt.Errorf("open the setting %s of bucket %s: %w", row.Name, b.Name, err)
 		}
+		// A setting that does not open stays in the map with an empty text, so that no caller
+		// takes it for one that was never set.
 		s.documents[row.Name] = bs.settings.Shared(string(document))
 	}
 	s.missing = missingOf(sums, rows.Settings)
@@ -263,6 +267,8 @@ func (s *Settings) room(name string, document []byte) error {
 	for _, d := range s.documents {
 		all += len(d)
 	}
+	// A document that becomes shorter is always taken: it must be possible to get below the
+	// limit again.
 	if more > 0 && all > maxSettingsText {
 		return s3err.New(s3err.TooManyConfigurations, "The configurations of a bucket have up to %d bytes together.", maxSettingsText)
 	}

@@ -18,6 +18,7 @@ func (bs *Buckets) SetVersioning(ctx context.Context, b meta.Bucket, v meta.Vers
 // locks, whatever else of it changed meanwhile.
 func (bs *Buckets) setVersioning(ctx context.Context, b meta.Bucket, v meta.Versioning, lock bool) error {
 	for c := (meta.Contest{}); ; {
+		// Within the loop: another request may have given the bucket its locks meanwhile.
 		if b.Lock && v != meta.VersioningEnabled {
 			return s3err.New(s3err.InvalidBucketState, "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed.")
 		}

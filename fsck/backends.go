@@ -90,6 +90,8 @@ func (c *check) stored(ctx context.Context, backend meta.Backend, info backends.
 	b := c.blobs[id]
 	switch {
 	case b == nil:
+		// The ledger was read before the backend was listed, so a blob may be newer than what
+		// was read of it. It is asked for once more.
 		if _, err := c.rows.Blob(ctx, id); err == nil {
 			return nil // reserved since the ledger was read
 		} else if !errors.Is(err, meta.ErrNotFound) {
@@ -100,11 +102,13 @@ func (c *check) stored(ctx context.Context, backend meta.Backend, info backends.
 		c.report(at)
 	case b.at == backend.ID:
 		b.present = true
+		// Only the size of a live blob is certain: a reserved one may be under way.
 		if b.state == meta.BlobLive && b.size >= 0 && info.Size != encrypt.SealedSize(b.size) {
 			at.Kind, at.Severity = "blob-size", SeverityLost
 			at.Detail = fmt.Sprintf("the backend has %d bytes instead of %d", info.Size, encrypt.SealedSize(b.size))
 			c.report(at)
 		}
+	// A copy that the collector has yet to delete, or that is being made.
 	case slices.Contains(b.dead, backend.ID):
 	default:
 		if known, err := c.placed(ctx, id, backend.ID); known || err != nil { // copied since the ledger was read

@@ -84,6 +84,10 @@ func pass(ctx context.Context, e *engine.Engine, o Options) (*check, error) {
 func (c *check) round(ctx context.Context) (done bool, err error) {
 	c.blobs, c.uploads = make(map[meta.BlobID]*blobCheck), make(map[meta.ID]int64)
 	c.unlisted = make(map[meta.BackendID]meta.BlobID)
+	// The order matters while gateways work: ledger, then versions and uploads, then backends.
+	// A blob is reserved before anything refers to it or a backend has it, so what is met later
+	// and was not in the ledger is newer: stored asks for it again, and the second pass clears
+	// the rest.
 	if done, err = c.readLedger(ctx); err != nil {
 		return false, err
 	}
@@ -145,6 +149,8 @@ func (c *check) readLedger(ctx context.Context) (done bool, err error) {
 			return false, nil
 		}
 	}
+	// The last round ends above every id, so that blobs without a row in the ledger belong to
+	// it.
 	for i := range c.high {
 		c.high[i] = 0xff
 	}

@@ -119,6 +119,7 @@ func (f *finder) scan(ctx context.Context, bucket meta.ID) error {
 		}
 		for i := range page {
 			v := &page[i]
+			// Rows come in the order of bucket and key, so the first other one is the end.
 			if v.Bucket != bucket || f.s.Key != "" && v.Key != f.s.Key {
 				return nil
 			}

@@ -42,6 +42,7 @@ func nameObjects(ctx context.Context, rows engine.Rows, fs []Finding) error {
 		return nil
 	}
 	parts := make(map[meta.ID][]*Finding) // by upload
+	// Uploads first: a version that is made of parts is found by its upload.
 	err := scanUploads(ctx, rows, func(u meta.UploadRef) error {
 		return scanParts(ctx, rows, u.ID, func(p meta.Part) {
 			for _, id := range p.Blobs {

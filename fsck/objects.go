@@ -44,6 +44,7 @@ func (c *check) object(ctx context.Context, r meta.Version) error {
 // and agrees with it, and when deep that its bytes do. It returns the plaintext length
 // of its blob.
 func (c *check) openObject(ctx context.Context, r meta.Version) (blobSize int64, err error) {
+	// Read again with its keys and manifest, which the scan leaves out.
 	v, err := c.in.Version(ctx, r.Bucket, r.Key, r.ID)
 	if errors.Is(err, meta.ErrNotFound) {
 		return -1, c.gone(ctx, r)

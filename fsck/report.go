@@ -50,6 +50,7 @@ func (f Finding) of(kind, edited string, err error) Finding {
 	}
 	f.Kind, f.Severity, f.Detail = kind, SeverityLost, err.Error()
 	if d, ok := errors.AsType[*damage.Damage](err); ok {
+		// The finding's own fields name the backend and the blob, so the text need not.
 		if f.Detail = d.Unwrap().Error(); d.Backend != "" {
 			f.Blob, f.Backend = d.BlobName(), d.Backend
 		}

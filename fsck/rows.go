@@ -69,6 +69,8 @@ func (c *check) buckets(ctx context.Context) error {
 }
 
 func (c *check) settings(ctx context.Context, b meta.Bucket) error {
+	// Settings are judged by the record of the row. Where that is not proved, nothing can be
+	// said of them.
 	if err := c.e.Buckets().Prove(&b); err != nil {
 		c.unproven("bucket "+b.ID.String(), err)
 		return nil

@@ -125,6 +125,7 @@ func (l *list) written(ctx context.Context) (bool, error) {
 		l.stamp = l.day.Add(time.Duration(minute) * time.Minute)
 		links, manifest, checksum := l.endKeys()
 		taken := false
+		// The checksum is asked for first, because it alone says that the list is complete.
 		for _, key := range []string{checksum, manifest, links} {
 			_, err := l.s.store.Object(ctx, to.ID, key)
 			if err == nil && key == checksum {
@@ -164,6 +165,8 @@ func (l *list) step(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	// One write is a step of its own, so that a step is bounded by a page or by a file and
+	// never by both.
 	if l.held.Len() >= fileSize || l.ended && l.zip != nil {
 		return l.flush(ctx, to)
 	}
@@ -196,6 +199,8 @@ func (l *list) step(ctx context.Context, r *Report) error {
 		}
 	}
 	r.Rows += len(page.Entries)
+	// The position moves on after the rows are in the file. A step that fails lists the page
+	// again, and nothing of it has been written yet.
 	l.after, l.newer, l.ended = page.NextKey, page.NextVersion, !page.More
 	return nil
 }
@@ -212,6 +217,8 @@ func (l *list) flush(ctx context.Context, to meta.Bucket) error {
 	}
 	sum := md5.Sum(data)
 	l.files = append(l.files, dataFile{Key: key, Size: len(data), MD5: hex.EncodeToString(sum[:])})
+	// Only after the object was written: a failed try writes the same bytes again, under
+	// another key.
 	l.zip = nil
 	l.held.Reset()
 	return nil
@@ -219,6 +226,8 @@ func (l *list) flush(ctx context.Context, to meta.Bucket) error {
 
 // finish writes the closing objects. The checksum comes last and marks the list complete.
 func (l *list) finish(ctx context.Context, to meta.Bucket) error {
+	// It is made once, because the checksum is of these bytes, and a try that failed may have
+	// written them.
 	if l.manifest == nil {
 		manifest, err := json.MarshalIndent(manifestFile{
 			Source: l.b.Name, Destination: "arn:aws:s3:::" + l.c.Target, Version: "2016-11-30",

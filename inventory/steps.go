@@ -114,6 +114,8 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 		return r, fmt.Errorf("take the inventory's lease: %w", err)
 	}
 	if !mine {
+		// As in lifecycle: what this process has seen is out of date when it gets the lease
+		// back.
 		*x = round{}
 		return Report{Skipped: true}, nil
 	}

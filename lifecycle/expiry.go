@@ -19,6 +19,7 @@ type Expiry struct {
 // object, which is taken for the current version of its key; false if no rule does. Rules
 // that remove delete markers do not count.
 func ExpiryOf(ctx context.Context, e *engine.Engine, b meta.Bucket, o engine.Object) (Expiry, bool, error) {
+	// A bucket of revision 0 never had a setting, so most buckets cost no look at the store.
 	if b.Revision == 0 || o.Marker {
 		return Expiry{}, false, nil
 	}

@@ -50,6 +50,7 @@ func endOf(since time.Time, days int) time.Time {
 // tags only if everything else matches.
 func (r *Rule) concerns(s *subject) (bool, error) {
 	f := r.Filter
+	// Tags are sealed and cost an opening. They are compared only if all else matches.
 	f.Tags = nil
 	if !r.Enabled || !f.Matches(s.key, s.size, nil) {
 		return false, nil
@@ -89,6 +90,7 @@ func (l *Configuration) judge(s *subject, now time.Time) (fate, string, error) {
 			}
 		}
 	}
+	// Without versioning, a deletion removes for good, so it wins as a removal does.
 	if worst == fateRemove || worst == fateDelete && !s.kept {
 		return worst, "", nil
 	}
@@ -114,6 +116,8 @@ func (r *Rule) ends(s *subject, now time.Time) fate {
 	at, ok := x.at(s.modified)
 	over := ok && !now.Before(at)
 	switch {
+	// S3 removes an expired delete marker by the rule's age too, and not only by
+	// ExpiredObjectDeleteMarker.
 	case s.marker && s.sole && (over || x.DeleteMarker != nil && *x.DeleteMarker):
 		return fateRemove
 	case !s.marker && over:
@@ -145,6 +149,7 @@ func (t *transition) further(than *transition) bool {
 	if engine.LabelClass(t.class) && engine.LabelClass(than.class) {
 		return engine.ClassRank(t.class) > engine.ClassRank(than.class)
 	}
+	// A backend has no rank, so the transition that fell due last is taken for the furthest.
 	return !t.since.Before(than.since)
 }
 

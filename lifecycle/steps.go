@@ -79,6 +79,8 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 		return r, fmt.Errorf("take the lifecycle's lease: %w", err)
 	}
 	if !mine {
+		// The progress belongs to the lease: another gateway acts now, and what this one has
+		// seen is out of date when it gets the lease back.
 		*x = round{}
 		return Report{Skipped: true}, nil
 	}
@@ -141,6 +143,8 @@ func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
 				x.after = b.Name
 				continue
 			}
+			// Each of these costs a read of settings that may not be remembered. after stays
+			// before this bucket, which the next step begins with.
 			if read++; read > stepBuckets {
 				return true, nil
 			}

@@ -51,6 +51,8 @@ func (t *turn) step(ctx context.Context, r *Report) (err error) {
 		if err != nil {
 			return err
 		}
+		// Another setting of the bucket may have raised the revision. Only other rules end the
+		// turn.
 		if !reflect.DeepEqual(l, t.l) {
 			t.over = true
 			return nil
@@ -91,6 +93,8 @@ func (t *turn) abortUploads(ctx context.Context, r *Report) error {
 	for _, entry := range page.Entries {
 		u := entry.Upload
 		r.Rows++
+		// The time at which the upload began decides, and an edited one would abort it too
+		// soon.
 		if err := t.s.engine.ProveUpload(ctx, u); err != nil {
 			t.fail(r, fmt.Errorf("judge an upload: %w", err))
 			continue

@@ -42,6 +42,8 @@ func (t *turn) lookAtVersions(ctx context.Context, r *Report) error {
 	if err != nil {
 		return err
 	}
+	// The whole page is judged before anything is done: what a version's removal changes must
+	// not reach the judgement of the next.
 	todo := t.judgeAll(ctx, page, r)
 	if err := t.remove(ctx, todo, r); errors.Is(err, meta.ErrVersioning) {
 		return nil // the next step reads the bucket again
@@ -129,6 +131,8 @@ func (t *turn) judge(ctx context.Context, v *meta.Version, at spot, sole bool, n
 		r.Locked++
 		return fateStay, "", nil
 	}
+	// The lock in the row allows it, and the row may have been edited. OpenMarks holds it
+	// against what was sealed.
 	if t.b.Lock {
 		if _, err := t.s.engine.OpenMarks(ctx, *v); err != nil {
 			return fateStay, "", err
@@ -180,6 +184,7 @@ func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *Report) erro
 			} else {
 				t.tell(Removed, j.v.Key, j.v.Ref(), j.v.Size, "")
 			}
+			// With versioning enabled the version stays, under the new delete marker.
 			j.gone = t.b.Versioning == meta.VersioningOff || j.v.Null && t.b.Versioning == meta.VersioningSuspended
 		default:
 			j.gone = true
