@@ -20,7 +20,7 @@ func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
 		shards[name] = append(shards[name], id)
 	}
 	for _, group := range shards {
-		if err := ended(ctx); err != nil {
+		if err := backends.Ended(ctx); err != nil {
 			return fmt.Errorf("delete blobs: %w", err)
 		}
 		if err := s.found(func(h *handles) error { return s.deleteInShard(h, group) }); err != nil {

@@ -54,14 +54,6 @@ func absent(err error) error {
 	return classify(err)
 }
 
-// ended returns the reason why ctx has ended, or nil.
-func ended(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
-}
-
 // writable returns the reason why a write must not begin, or nil.
 func (s *Store) writable(ctx context.Context) error {
 	if s.now.Load().tmp == nil {
@@ -70,5 +62,5 @@ func (s *Store) writable(ctx context.Context) error {
 	if s.hidden.Load() {
 		return fmt.Errorf("%w: %w", backends.ErrUnavailable, errOther)
 	}
-	return ended(ctx)
+	return backends.Ended(ctx)
 }

@@ -141,7 +141,7 @@ func (s *Store) Check(ctx context.Context) error {
 }
 
 func (s *Store) check(ctx context.Context) error {
-	if err := ended(ctx); err != nil {
+	if err := backends.Ended(ctx); err != nil {
 		return err
 	}
 	if err := s.follow(s.now.Load()); err != nil {
@@ -149,7 +149,7 @@ func (s *Store) check(ctx context.Context) error {
 	}
 	h := s.now.Load()
 	err := s.probe(ctx, h)
-	if err != nil && ended(ctx) == nil && s.reopen(h) == nil {
+	if err != nil && backends.Ended(ctx) == nil && s.reopen(h) == nil {
 		err = s.probe(ctx, s.now.Load())
 	}
 	return err

@@ -54,7 +54,7 @@ func (s *Store) Stat(ctx context.Context, id backends.BlobID) (backends.Info, er
 }
 
 func (s *Store) stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
-	if err := ended(ctx); err != nil {
+	if err := backends.Ended(ctx); err != nil {
 		return backends.Info{}, err
 	}
 	var fi os.FileInfo
@@ -75,7 +75,7 @@ func (s *Store) stat(ctx context.Context, id backends.BlobID) (backends.Info, er
 
 // openBlob opens the file of id. It follows no link.
 func (s *Store) openBlob(ctx context.Context, id backends.BlobID) (*os.File, int64, error) {
-	if err := ended(ctx); err != nil {
+	if err := backends.Ended(ctx); err != nil {
 		return nil, 0, err
 	}
 	var f *os.File
@@ -116,7 +116,7 @@ type reader struct {
 }
 
 func (r *reader) Read(p []byte) (int, error) {
-	if err := ended(r.ctx); err != nil {
+	if err := backends.Ended(r.ctx); err != nil {
 		return 0, err
 	}
 	if r.left == 0 {

@@ -17,7 +17,7 @@ import (
 func (s *Store) List(ctx context.Context, after backends.BlobID) iter.Seq2[backends.Info, error] {
 	return func(yield func(backends.Info, error) bool) {
 		fail := func(err error) { yield(backends.Info{}, fmt.Errorf("list blobs: %w", err)) }
-		if err := ended(ctx); err != nil {
+		if err := backends.Ended(ctx); err != nil {
 			fail(err)
 			return
 		}
@@ -73,7 +73,7 @@ func (h *handles) listShard(ctx context.Context, name, from string, yield func(b
 		if text <= from || text[:min(shardLen, len(text))] != name {
 			continue
 		}
-		if err := ended(ctx); err != nil {
+		if err := backends.Ended(ctx); err != nil {
 			return false, err
 		}
 		info, ok, err := infoOf(shard, text)

@@ -43,8 +43,8 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	if err := s.writable(ctx); err != nil {
 		return err
 	}
-	if id.IsZero() {
-		return errors.New("the zero id names no blob")
+	if err := backends.CheckID(id); err != nil {
+		return err
 	}
 	h := s.now.Load()
 	shard, f, name, err := s.begin(h, id)
@@ -67,7 +67,7 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 		return err
 	}
 	defer h.incoming.remove(name) // by then a second name, or a leftover that Open removes
-	if err := ended(ctx); err != nil {
+	if err := backends.Ended(ctx); err != nil {
 		return err
 	}
 	err = s.publish(h, shard, name, id)
@@ -201,7 +201,7 @@ type bodyWriter struct {
 
 func (w *bodyWriter) Write(p []byte) (int, error) {
 	if w.err == nil {
-		w.err = ended(w.ctx)
+		w.err = backends.Ended(w.ctx)
 	}
 	if w.err == nil && w.size >= 0 && int64(len(p)) > w.size-w.written {
 		w.err = fmt.Errorf("%w: more than %d bytes", backends.ErrSize, w.size)

@@ -75,7 +75,7 @@ func (b *Backend) attempt(ctx context.Context, c call) (_ *http.Response, token 
 // broken is the error of a request without a response, or of a response that breaks
 // off.
 func broken(ctx context.Context, err error) error {
-	if err := ended(ctx); err != nil {
+	if err := backends.Ended(ctx); err != nil {
 		return err
 	}
 	if errors.Is(err, outbound.ErrExcessive) || errors.Is(err, outbound.ErrStatus) {

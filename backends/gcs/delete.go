@@ -21,7 +21,7 @@ const DeleteStreams = 16
 
 // Delete implements backends.Backend with one request for each id.
 func (b *Backend) Delete(ctx context.Context, ids ...backends.BlobID) error {
-	if err := b.writable(ctx); err != nil {
+	if err := b.gate.Writable(ctx); err != nil {
 		return fmt.Errorf("delete blobs: %w", err)
 	}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -39,7 +39,7 @@ func (b *Backend) Delete(ctx context.Context, ids ...backends.BlobID) error {
 		})
 	}
 	wg.Wait()
-	return ended(ctx)
+	return backends.Ended(ctx)
 }
 
 // remove deletes one object; a missing one is no error.
@@ -72,7 +72,7 @@ func (b *Backend) Check(ctx context.Context) error {
 }
 
 func (b *Backend) check(ctx context.Context) error {
-	if err := b.usable(ctx); err != nil {
+	if err := b.gate.Usable(ctx); err != nil {
 		return err
 	}
 	if b.opts.ReadOnly {

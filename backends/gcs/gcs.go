@@ -23,7 +23,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/outbound"
@@ -38,7 +37,7 @@ type Backend struct {
 	transport *http.Transport
 	client    *http.Client // over transport, with the limits of responses
 	tokens    *tokens      // nil: anonymous
-	closed    atomic.Bool
+	gate      backends.Gate
 }
 
 var _ backends.Backend = (*Backend)(nil)
@@ -65,7 +64,7 @@ func open(ctx context.Context, o Options) (*Backend, error) {
 		return nil, err
 	}
 	bounded := outbound.Bound(transport, outbound.Budget{Idle: o.IdleTimeout, Answer: o.AnswerTimeout})
-	b := &Backend{opts: o, transport: transport, client: &http.Client{Transport: bounded, CheckRedirect: outbound.Stay}}
+	b := &Backend{opts: o, gate: backends.Gate{ReadOnly: o.ReadOnly}, transport: transport, client: &http.Client{Transport: bounded, CheckRedirect: outbound.Stay}}
 	if !o.Anonymous {
 		if b.tokens, err = newTokens(o, bounded); err != nil {
 			b.Close()
@@ -81,30 +80,11 @@ func open(ctx context.Context, o Options) (*Backend, error) {
 
 // Close ends idle connections and a token request in progress.
 func (b *Backend) Close() error {
-	b.closed.Store(true)
+	b.gate.Close()
 	if b.tokens != nil {
 		b.tokens.close()
 	}
 	b.transport.CloseIdleConnections()
-	return nil
-}
-
-// usable returns the reason why a call must not begin, or nil.
-func (b *Backend) usable(ctx context.Context) error {
-	if b.closed.Load() {
-		return backends.ErrClosed
-	}
-	return ended(ctx)
-}
-
-// writable returns the reason why a write must not begin, or nil.
-func (b *Backend) writable(ctx context.Context) error {
-	if err := b.usable(ctx); err != nil {
-		return err
-	}
-	if b.opts.ReadOnly {
-		return backends.ErrReadOnly
-	}
 	return nil
 }
 
@@ -120,11 +100,3 @@ func (b *Backend) object(name string, query url.Values) string {
 
 // name returns the name of a blob's object.
 func (b *Backend) name(id backends.BlobID) string { return b.opts.Prefix + id.String() }
-
-// ended returns the reason why ctx has ended, or nil.
-func ended(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
-}

@@ -28,7 +28,7 @@ func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io
 	if err := backends.CheckRange(off, n); err != nil {
 		return nil, err
 	}
-	if err := b.usable(ctx); err != nil {
+	if err := b.gate.Usable(ctx); err != nil {
 		return nil, err
 	}
 	if n == 0 { // a Range header cannot request zero bytes
@@ -168,7 +168,7 @@ func sentSum(h http.Header) string {
 // Read implements io.Reader.
 func (r *reader) Read(p []byte) (int, error) {
 	if r.err == nil {
-		r.err = ended(r.ctx)
+		r.err = backends.Ended(r.ctx)
 	}
 	if r.err != nil {
 		return 0, r.err

@@ -34,7 +34,7 @@ type page struct {
 
 // Stat implements backends.Backend.
 func (b *Backend) Stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
-	if err := b.usable(ctx); err != nil {
+	if err := b.gate.Usable(ctx); err != nil {
 		return backends.Info{}, fmt.Errorf("stat blob %s: %w", id, err)
 	}
 	o, err := b.describe(ctx, b.name(id))
@@ -88,7 +88,7 @@ func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(ba
 		query.Set("startOffset", start+"0") // inclusive, so just above after's own name and below any other id's
 	}
 	for progress, token := backends.NewProgress(after, start), ""; ; {
-		if err := b.usable(ctx); err != nil {
+		if err := b.gate.Usable(ctx); err != nil {
 			return err
 		}
 		if err := progress.Page(); err != nil {
@@ -128,7 +128,7 @@ func (b *Backend) take(ctx context.Context, p page, progress *backends.Progress,
 		if !yield(info, nil) {
 			return false, nil
 		}
-		if err := ended(ctx); err != nil {
+		if err := backends.Ended(ctx); err != nil {
 			return false, err
 		}
 	}

@@ -53,11 +53,8 @@ func (b *Backend) Put(ctx context.Context, id backends.BlobID, r io.Reader, size
 }
 
 func (b *Backend) put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
-	if err := b.writable(ctx); err != nil {
+	if err := b.gate.MayPut(ctx, id); err != nil {
 		return err
-	}
-	if id.IsZero() {
-		return errors.New("the zero id names no blob")
 	}
 	if size > MaxObject {
 		return fmt.Errorf("%w: %d bytes, want at most %d for one object", backends.ErrFull, size, int64(MaxObject))
@@ -76,7 +73,7 @@ func (b *Backend) insert(ctx context.Context, name string, r io.Reader, size int
 	if err != nil {
 		return fmt.Errorf("read body: %w", err)
 	}
-	if err := ended(ctx); err != nil {
+	if err := backends.Ended(ctx); err != nil {
 		return err
 	}
 	if whole {

@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"io"
 	"sync"
+
+	"github.com/sanctum-storage/gateway/backends"
 )
 
 // castagnoli is CRC32C, the one checksum that all objects of GCS have.
@@ -63,7 +65,7 @@ func (u *upload) data(p []byte) (int, error) {
 	u.size += int64(n)
 	if err == io.EOF {
 		u.r = nil
-		err = ended(u.ctx)
+		err = backends.Ended(u.ctx)
 	}
 	u.err = err
 	return n, err

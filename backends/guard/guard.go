@@ -174,7 +174,7 @@ func (g *Guard) call(ctx context.Context, op Op, again func(error) bool, attempt
 
 // enter takes a slot, which leave returns.
 func (g *Guard) enter(ctx context.Context) error {
-	if err := ended(ctx); err != nil {
+	if err := backends.Ended(ctx); err != nil {
 		return err
 	}
 	g.budget.earn()
@@ -196,11 +196,3 @@ func (g *Guard) enter(ctx context.Context) error {
 }
 
 func (g *Guard) leave() { <-g.slots }
-
-// ended returns the reason why ctx has ended, or nil.
-func ended(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
-}

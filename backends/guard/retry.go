@@ -51,7 +51,7 @@ func (g *Guard) retry(ctx context.Context, again func(error) bool, attempt func(
 
 // attempt runs one attempt if the breaker lets it through.
 func (g *Guard) attempt(ctx context.Context, attempt func(context.Context) error) error {
-	if err := ended(ctx); err != nil {
+	if err := backends.Ended(ctx); err != nil {
 		return err
 	}
 	ticket, err := g.breaker.admit(time.Now())

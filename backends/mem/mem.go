@@ -48,8 +48,8 @@ func (s *Store) put(ctx context.Context, id backends.BlobID, r io.Reader, size i
 	if err := s.Check(ctx); err != nil {
 		return err
 	}
-	if id.IsZero() {
-		return fmt.Errorf("the zero id names no blob")
+	if err := backends.CheckID(id); err != nil {
+		return err
 	}
 	body, err := io.ReadAll(backends.Sized(r, size))
 	if err != nil {
@@ -181,7 +181,7 @@ func (s *Store) usable(ctx context.Context) error {
 	if s.closed {
 		return backends.ErrClosed
 	}
-	return ended(ctx)
+	return backends.Ended(ctx)
 }
 
 // Close drops every blob.
@@ -198,17 +198,10 @@ type reader struct {
 }
 
 func (r *reader) Read(p []byte) (int, error) {
-	if err := ended(r.ctx); err != nil {
+	if err := backends.Ended(r.ctx); err != nil {
 		return 0, err
 	}
 	return r.body.Read(p)
 }
 
 func (r *reader) Close() error { return nil }
-
-func ended(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
-}

@@ -55,7 +55,7 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, errFinished
 	}
 	if b.err == nil {
-		b.err = ended(b.ctx)
+		b.err = backends.Ended(b.ctx)
 	}
 	switch {
 	case b.err != nil:
@@ -97,7 +97,7 @@ func confirmEnd(ctx context.Context, r io.Reader) error {
 		case n > 0:
 			return fmt.Errorf("%w: more than announced", backends.ErrSize)
 		case err == io.EOF:
-			return ended(ctx) // the last chance to cancel
+			return backends.Ended(ctx) // the last chance to cancel
 		case err != nil:
 			return err
 		}

@@ -29,7 +29,7 @@ func (b *Backend) Delete(ctx context.Context, ids ...backends.BlobID) error {
 }
 
 func (b *Backend) delete(ctx context.Context, ids []backends.BlobID) error {
-	if err := b.writable(ctx); err != nil {
+	if err := b.gate.Writable(ctx); err != nil {
 		return err
 	}
 	keys := make([]string, 0, len(ids))
@@ -140,7 +140,7 @@ func (b *Backend) deleteEach(ctx context.Context, keys []string) error {
 	}
 	close(todo)
 	wg.Wait()
-	return ended(ctx)
+	return backends.Ended(ctx)
 }
 
 func (b *Backend) deleteOne(ctx context.Context, key string) error {

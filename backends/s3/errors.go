@@ -62,7 +62,7 @@ func (b *Backend) failed(ctx context.Context, x *exchange, err error) error {
 	if err == nil {
 		return nil
 	}
-	if cause := ended(ctx); cause != nil {
+	if cause := backends.Ended(ctx); cause != nil {
 		return cause
 	}
 	var answer minio.ErrorResponse
@@ -152,12 +152,4 @@ func code(err error) (string, int) {
 	var answer minio.ErrorResponse
 	errors.As(err, &answer)
 	return answer.Code, answer.StatusCode
-}
-
-// ended returns the reason why ctx has ended, or nil.
-func ended(ctx context.Context) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return nil
 }

@@ -31,7 +31,7 @@ func (b *Backend) get(ctx context.Context, id backends.BlobID, off, n int64) (io
 	if err := backends.CheckRange(off, n); err != nil {
 		return nil, err
 	}
-	if err := b.usable(ctx); err != nil {
+	if err := b.gate.Usable(ctx); err != nil {
 		return nil, err
 	}
 	key := b.key(id)
@@ -146,7 +146,7 @@ func (r *reader) begin(x *exchange, header http.Header, off, n int64, ranged boo
 
 // Read implements io.Reader.
 func (r *reader) Read(p []byte) (int, error) {
-	if err := ended(r.ctx); err != nil {
+	if err := backends.Ended(r.ctx); err != nil {
 		return 0, err
 	}
 	n, err := r.body.Read(p)
@@ -160,7 +160,7 @@ func (r *reader) Read(p []byte) (int, error) {
 	switch {
 	case err == nil || (err == io.EOF && r.left == 0):
 		return n, err
-	case ended(r.ctx) != nil:
+	case backends.Ended(r.ctx) != nil:
 		return n, context.Cause(r.ctx)
 	}
 	return n, unreached(err)
@@ -179,7 +179,7 @@ func (b *Backend) Stat(ctx context.Context, id backends.BlobID) (backends.Info, 
 }
 
 func (b *Backend) stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
-	if err := b.usable(ctx); err != nil {
+	if err := b.gate.Usable(ctx); err != nil {
 		return backends.Info{}, err
 	}
 	info, err := b.head(ctx, b.key(id))

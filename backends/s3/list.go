@@ -27,7 +27,7 @@ func (b *Backend) List(ctx context.Context, after backends.BlobID) iter.Seq2[bac
 }
 
 func (b *Backend) list(ctx context.Context, after backends.BlobID, yield func(backends.Info, error) bool) error {
-	if err := b.usable(ctx); err != nil {
+	if err := b.gate.Usable(ctx); err != nil {
 		return err
 	}
 	start, token := "", ""
@@ -77,7 +77,7 @@ func (b *Backend) take(ctx context.Context, p *page, progress *backends.Progress
 		if !yield(info, nil) {
 			return false, nil
 		}
-		if err := ended(ctx); err != nil {
+		if err := backends.Ended(ctx); err != nil {
 			return false, err
 		}
 	}

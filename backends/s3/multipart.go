@@ -101,14 +101,14 @@ func (b *Backend) putUnknown(ctx context.Context, key string, r io.Reader) error
 // fill reads until buf is full, without an error, or r ends, with io.EOF.
 func fill(ctx context.Context, r io.Reader, buf []byte) (n int, err error) {
 	for n < len(buf) && err == nil {
-		if err := ended(ctx); err != nil {
+		if err := backends.Ended(ctx); err != nil {
 			return n, err
 		}
 		var m int
 		m, err = r.Read(buf[n:])
 		n += m
 	}
-	if cause := ended(ctx); cause != nil {
+	if cause := backends.Ended(ctx); cause != nil {
 		return n, cause
 	}
 	return n, err
@@ -256,7 +256,7 @@ func (b *Backend) abort(ctx context.Context, key, uploadID string) error {
 // considers only names of blobs. A lifecycle rule of the bucket
 // (AbortIncompleteMultipartUpload) does the same.
 func (b *Backend) Sweep(ctx context.Context, before time.Time) (removed int, err error) {
-	if err := b.writable(ctx); err != nil {
+	if err := b.gate.Writable(ctx); err != nil {
 		return 0, fmt.Errorf("abort uploads: %w", err)
 	}
 	var failed error // the first error
@@ -274,7 +274,7 @@ func (b *Backend) Sweep(ctx context.Context, before time.Time) (removed int, err
 			switch err := b.abort(ctx, key, u.UploadID); {
 			case err == nil:
 				removed++
-			case errors.Is(err, backends.ErrUnavailable) || ended(ctx) != nil:
+			case errors.Is(err, backends.ErrUnavailable) || backends.Ended(ctx) != nil:
 				return removed, err
 			case failed == nil:
 				failed = err

@@ -69,7 +69,7 @@ func (p *probing) settled(ctx context.Context, x *exchange, err error) error {
 	}
 	switch err := p.b.failed(ctx, x, err); {
 	case errors.Is(err, backends.ErrUnavailable), errors.Is(err, backends.ErrDenied), errors.Is(err, backends.ErrFull),
-		errors.Is(err, ErrNoBucket), ended(ctx) != nil:
+		errors.Is(err, ErrNoBucket), backends.Ended(ctx) != nil:
 		return err
 	}
 	return nil

@@ -39,11 +39,8 @@ func (b *Backend) Put(ctx context.Context, id backends.BlobID, r io.Reader, size
 }
 
 func (b *Backend) put(ctx context.Context, id backends.BlobID, r io.Reader, size int64) error {
-	if err := b.writable(ctx); err != nil {
+	if err := b.gate.MayPut(ctx, id); err != nil {
 		return err
-	}
-	if id.IsZero() {
-		return errors.New("the zero id names no blob")
 	}
 	key := b.key(id)
 	if !b.dialect.Conditional && !b.opts.TrustIDs {
@@ -182,7 +179,7 @@ func (b *Backend) putOptions() minio.PutObjectOptions {
 // refused tells a taken key from other errors.
 func (b *Backend) refused(ctx context.Context, key string, x *exchange, err error) error {
 	switch name, status := code(err); {
-	case ended(ctx) != nil:
+	case backends.Ended(ctx) != nil:
 	case status == http.StatusPreconditionFailed || name == "PreconditionFailed":
 		return backends.ErrExists
 	case name == "ConditionalRequestConflict":

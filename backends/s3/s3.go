@@ -23,7 +23,6 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -53,7 +52,7 @@ type Backend struct {
 	wrap      func(http.RoundTripper) http.RoundTripper // nil: none; tests use it to observe requests
 	creds     *credentials.Credentials
 	freeCreds func()
-	closed    atomic.Bool
+	gate      backends.Gate
 }
 
 var (
@@ -67,7 +66,7 @@ var (
 func Open(ctx context.Context, o Options) (*Backend, error) { return open(ctx, o, nil) }
 
 func open(ctx context.Context, o Options, wrap func(http.RoundTripper) http.RoundTripper) (*Backend, error) {
-	b := &Backend{opts: o, wrap: wrap}
+	b := &Backend{opts: o, wrap: wrap, gate: backends.Gate{ReadOnly: o.ReadOnly}}
 	err := b.open(ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("s3 backend: %w", err), b.Close())
@@ -210,25 +209,6 @@ func (b *Backend) Dialect() Dialect { return b.dialect }
 // Region returns the signing region.
 func (b *Backend) Region() string { return b.region }
 
-// usable returns the reason why a call must not begin, or nil.
-func (b *Backend) usable(ctx context.Context) error {
-	if b.closed.Load() {
-		return backends.ErrClosed
-	}
-	return ended(ctx)
-}
-
-// writable returns the reason why a write must not begin, or nil.
-func (b *Backend) writable(ctx context.Context) error {
-	if err := b.usable(ctx); err != nil {
-		return err
-	}
-	if b.opts.ReadOnly {
-		return backends.ErrReadOnly
-	}
-	return nil
-}
-
 // probeText is the text that Check writes and reads.
 var probeText = []byte("sanctum gateway: can this bucket be written and read?\n")
 
@@ -242,7 +222,7 @@ func (b *Backend) Check(ctx context.Context) error {
 }
 
 func (b *Backend) check(ctx context.Context) error {
-	if err := b.usable(ctx); err != nil {
+	if err := b.gate.Usable(ctx); err != nil {
 		return err
 	}
 	if b.opts.ReadOnly {
@@ -283,7 +263,7 @@ func (b *Backend) remove(ctx context.Context, key string) error {
 
 // Close closes the connections.
 func (b *Backend) Close() error {
-	if b.closed.Swap(true) {
+	if !b.gate.Close() {
 		return nil
 	}
 	if b.transport != nil {
