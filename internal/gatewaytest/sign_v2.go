@@ -15,13 +15,13 @@ import (
 	"github.com/sanctum-storage/gateway/accounts"
 )
 
-// unsignedByV2 are parameters that a signer of Signature Version 2 leaves out: those
-// of listings, and sub-resources that came after it.
-var unsignedByV2 = strings.Fields(`prefix delimiter marker max-keys list-type continuation-token start-after encoding-type
-	fetch-owner key-marker version-id-marker upload-id-marker part-number-marker max-uploads max-parts id x-id
-	encryption retention legal-hold publicAccessBlock ownershipControls policyStatus intelligent-tiering attributes
-	annotation annotationName renameObject session abac metadataAnnotationTable metadataConfiguration
-	metadataInventoryTable metadataJournalTable metadataTable`)
+// signedByV2 are the parameters that a signer of Signature Version 2 includes, as in
+// the SDKs that had it. It knows no sub-resource that came later.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/RESTAuthentication.html
+var signedByV2 = strings.Fields(`accelerate acl analytics cors delete inventory lifecycle location logging metrics notification
+	object-lock partNumber policy replication requestPayment restore select select-type tagging torrent uploadId uploads
+	versionId versioning versions website response-cache-control response-content-disposition response-content-encoding
+	response-content-language response-content-type response-expires`)
 
 // SignV2 signs a request in its header with Signature Version 2, at a time, with the
 // session token of the credential.
@@ -74,7 +74,7 @@ func signatureV2(r *http.Request, secret, date string, h http.Header) string {
 	resource := r.URL.EscapedPath()
 	var signed []string
 	for pair := range strings.SplitSeq(r.URL.RawQuery, "&") {
-		if name, _, _ := strings.Cut(pair, "="); name != "" && !slices.Contains(unsignedByV2, name) {
+		if name, _, _ := strings.Cut(pair, "="); slices.Contains(signedByV2, name) {
 			plain, err := url.QueryUnescape(strings.TrimSuffix(pair, "="))
 			if err != nil {
 				plain = pair
