@@ -288,7 +288,7 @@ func TestElementsAreComplete(t *testing.T) {
 	}
 	for _, m := range model {
 		if m.kind == "element" && !seen[m.operation+" "+m.name] {
-			t.Errorf("%s: nothing is said of %s", m.operation, m.name)
+			t.Errorf("%s: testdata/parameters/elements.json has no line for %s", m.operation, m.name)
 		}
 	}
 }

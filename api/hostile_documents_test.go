@@ -254,7 +254,7 @@ func TestHostileDocuments(t *testing.T) {
 		}
 		shape, ok := shapes[op.Name]
 		if !ok {
-			t.Errorf("%s has no shape", op.Name)
+			t.Errorf("%s takes a document: it needs a row in shapes, in this file", op.Name)
 			continue
 		}
 		size := int(op.MaxBody) * 3 / 4

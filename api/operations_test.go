@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/access"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
@@ -82,6 +84,36 @@ func TestRowsAreWellFormed(t *testing.T) {
 		}
 		if op.Header != "" && op.Header != http.CanonicalHeaderKey(op.Header) {
 			t.Errorf("%s: header %q is not canonical", op.Name, op.Header)
+		}
+	}
+}
+
+// Nobody can be allowed an action that package access does not know, so each
+// row needs actions that it knows, with a version and without.
+func TestActionsOfRowsExist(t *testing.T) {
+	known := make(map[string]bool)
+	for _, a := range access.Actions {
+		known[a.Name] = true
+	}
+	for i := range Operations {
+		op := &Operations[i]
+		target, h := op.example()
+		parsed, err := ParseTarget(target, "host", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, version := range []said[meta.VersionRef]{{}, saying(parseVersion("null"))} {
+			r := &Request{Op: op, Target: parsed, server: &Server{}, HTTP: &http.Request{Method: op.Method, Header: h}}
+			r.asked.version, r.object.version = version, version
+			needs, err := op.Needs(r)
+			if err != nil {
+				continue // copies and renames refuse strangers before they need anything
+			}
+			for _, n := range needs {
+				if strings.HasPrefix(n.Action, "s3:") && !known[n.Action] {
+					t.Errorf("%s needs %s, which access/actions.go does not list", op.Name, n.Action)
+				}
+			}
 		}
 	}
 }

@@ -197,7 +197,7 @@ func TestParametersAreComplete(t *testing.T) {
 	}
 	for _, m := range model {
 		if m.kind != "element" && !seen[m.operation+" "+m.name] {
-			t.Errorf("%s: nothing is said of %s %s", m.operation, m.kind, m.name)
+			t.Errorf("%s: testdata/parameters/parameters.json has no line for %s %s", m.operation, m.kind, m.name)
 		}
 	}
 }
