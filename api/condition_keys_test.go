@@ -254,6 +254,26 @@ func (h *household) denied(t *testing.T, name, condition string) accounts.Creden
 	return c
 }
 
+// A key that only some operations have belongs to some actions: a bucket policy
+// that tests it for another action is refused. s3:ExistingObjectTag is excepted:
+// more operations have it than on AWS.
+func TestKeysBelongToActions(t *testing.T) {
+	h := newHousehold(t)
+	for key, row := range keyRows(h, access.Principal{Account: accounts.Account(h.alice.Tenant.ID)}) {
+		if row.of == nil || !strings.HasPrefix(key, "s3:") || key == "s3:existingobjecttag/" {
+			continue
+		}
+		if strings.HasSuffix(key, "/") {
+			key += "a"
+		}
+		policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:GetBucketLocation",` +
+			`"Resource":"arn:aws:s3:::bucket","Condition":{"Null":{"` + key + `":"false"}}}]}`
+		if res := h.g.Do(t, h.alice, "PUT", "/bucket?policy", []byte(policy)); res.Code() != "MalformedPolicy" {
+			t.Errorf("%s has no row in access/key_actions.go: a policy may test it for any action (%d %s)", key, res.Status, res.Body)
+		}
+	}
+}
+
 // Each condition key that policies may use is tried with each operation. It
 // must have its value where the table says so, and be absent everywhere else.
 func TestConditionKeys(t *testing.T) {
