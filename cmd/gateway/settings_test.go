@@ -2,6 +2,10 @@ package main
 
 import (
 	"bytes"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -10,6 +14,45 @@ import (
 	"github.com/sanctum-storage/gateway/api"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
+
+// Each setting is read somewhere: one that only the table names has a flag and
+// a line of help, and no effect.
+func TestSettingsAreRead(t *testing.T) {
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	named, read := map[string]int{}, map[string]int{}
+	for _, name := range files {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				read[n.Sel.Name]++
+			case *ast.UnaryExpr: // the table takes addresses
+				if s, ok := n.X.(*ast.SelectorExpr); ok && n.Op == token.AND {
+					named[s.Sel.Name]++
+					read[s.Sel.Name]--
+				}
+			}
+			return true
+		})
+	}
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Settings]()) {
+		if named[f.Name] == 0 && f.Name != "Backends" { // which have a table each
+			t.Errorf("Settings.%s has no row in table, in settings.go", f.Name)
+		}
+		if read[f.Name] == 0 {
+			t.Errorf("Settings.%s is set and never read: serve.go or wire.go hands it to the package that it is for", f.Name)
+		}
+	}
+}
 
 func TestRegionSetting(t *testing.T) {
 	for arg, want := range map[string]struct {
