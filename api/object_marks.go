@@ -53,7 +53,7 @@ func markNeeds(r *Request) []access.Need {
 // the sender may see them.
 func (r *Request) setMarks(h http.Header, o *engine.Object) {
 	r.setEncryption(h, o)
-	if n := len(o.Marks.Tags); n > 0 && r.may("s3:GetObjectTagging") {
+	if n := len(o.Marks.Tags); n > 0 && r.decide(r.needVersion("s3:GetObjectTagging", "s3:GetObjectVersionTagging", &r.object)).Allow {
 		h.Set("X-Amz-Tagging-Count", decimal(n))
 	}
 	r.setLock(h, &o.Marks)
