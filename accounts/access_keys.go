@@ -2,6 +2,7 @@ package accounts
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 const (
@@ -104,6 +106,9 @@ func checkCredential(accessKey, secretKey string) error {
 	}
 	if !secretPattern.MatchString(secretKey) {
 		return s3err.New(s3err.InvalidArgument, "A secret key must have 8 to 128 printable ASCII characters without spaces.")
+	}
+	if fips140.Enabled() && len(secretKey) < sigv4.MinApprovedSecret {
+		return s3err.New(s3err.InvalidArgument, "A secret key must have at least %d characters in FIPS mode.", sigv4.MinApprovedSecret)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package api
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
@@ -16,6 +15,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/sigv4"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // wire is a request's body as it arrives. It extends the connection's read
@@ -149,7 +149,7 @@ func (r *Request) readDocument(body *sigv4.Body, sum []byte) error {
 	if int64(len(r.XML)) != body.Length() {
 		return s3err.IncompleteBody
 	}
-	if got := md5.Sum(r.XML); sum != nil && subtle.ConstantTimeCompare(sum, got[:]) != 1 {
+	if got := weakhash.MD5(r.XML); sum != nil && subtle.ConstantTimeCompare(sum, got[:]) != 1 {
 		return s3err.BadDigest
 	}
 	// The x-amz-checksum-* of such an operation is about the object, not about
@@ -187,7 +187,7 @@ func contentMD5(h http.Header) ([]byte, error) {
 		return nil, nil
 	}
 	sum, err := base64.StdEncoding.DecodeString(values[0])
-	if err != nil || len(sum) != md5.Size {
+	if err != nil || len(sum) != weakhash.SizeMD5 {
 		return nil, s3err.New(s3err.InvalidDigest, "The Content-MD5 you specified was invalid.").With("Content-MD5", values[0])
 	}
 	return sum, nil

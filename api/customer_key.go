@@ -1,13 +1,13 @@
 package api
 
 import (
-	"crypto/md5"
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // The headers of SSE-C: an algorithm, a key, and the MD5 of the key. Those for
@@ -55,7 +55,7 @@ func (r *Request) readCustomerKey(prefix string) (*engine.CustomerKey, error) {
 		return nil, badCustomerKey(key, "The secret key was invalid for the specified algorithm.")
 	}
 	claimed, err := base64.StdEncoding.DecodeString(r.Header(sum))
-	if want := md5.Sum(raw); err != nil || subtle.ConstantTimeCompare(claimed, want[:]) != 1 {
+	if want := weakhash.MD5(raw); err != nil || subtle.ConstantTimeCompare(claimed, want[:]) != 1 {
 		return nil, badCustomerKey(sum, "The calculated MD5 hash of the key did not match the hash that was provided.")
 	}
 	k := engine.CustomerKey(raw)

@@ -3,7 +3,6 @@ package api_test
 import (
 	"bufio"
 	"bytes"
-	"crypto/md5"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -21,6 +20,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/sigv4"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // raw sends bytes over a connection of its own and reads one answer.
@@ -128,7 +128,7 @@ func TestLengthsAndDigestsOfDocuments(t *testing.T) {
 	g.Must(t, 200, "PUT", "/bucket", nil)
 	g.Must(t, 200, "PUT", "/bucket/key", nil)
 	doc := []byte(`<Delete><Object><Key>key</Key></Object></Delete>`)
-	sum := md5.Sum(doc)
+	sum := weakhash.MD5(doc)
 	good, bad := base64.StdEncoding.EncodeToString(sum[:]), base64.StdEncoding.EncodeToString(make([]byte, 16))
 	crc := engine.NewChecksumHash(engine.CRC32)
 	crc.Write(doc)

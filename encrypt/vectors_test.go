@@ -2,6 +2,7 @@ package encrypt_test
 
 import (
 	"bytes"
+	"crypto/fips140"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -309,12 +310,15 @@ func openKeyrings(t *testing.T, v *vectors) {
 			t.Fatal(err)
 		}
 		ring, err := keyring.Open(path, []byte(k.Passphrase))
-		if err != nil {
+		if refused := k.Passphrase != "" && fips140.Enabled(); refused != (err != nil) {
 			t.Fatalf("keyring %d: %v", i, err)
 		}
 		rings = append(rings, ring)
 	}
 	for i, p := range v.Providers {
+		if rings[p.Keyring] == nil {
+			continue // FIPS mode opens no file with a passphrase
+		}
 		c := encrypt.Context{Deployment: encrypt.Deployment(v.Deployment), Purpose: p.Purpose, ID: [16]byte(p.ID), Generation: p.Generation}
 		if got, err := rings[p.Keyring].Unwrap(t.Context(), c, p.Wrapped); err != nil || !bytes.Equal(got, p.Secret) {
 			t.Errorf("provider %d: %v", i, err)

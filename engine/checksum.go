@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"crypto/md5"
-	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"hash"
@@ -13,6 +11,7 @@ import (
 	"github.com/zeebo/xxh3"
 
 	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // The checksum algorithms of S3, spelled as in x-amz-checksum-algorithm.
@@ -53,13 +52,13 @@ func NewChecksumHash(algorithm string) hash.Hash {
 	case CRC64NVME:
 		return crc64nvme.New()
 	case SHA1:
-		return sha1.New()
+		return weakhash.NewSHA1()
 	case SHA256:
 		return sha256.New()
 	case SHA512:
 		return sha512.New()
 	case MD5:
-		return md5.New()
+		return weakhash.NewMD5()
 	case XXHASH64:
 		return xxhash.New()
 	case XXHASH3:
@@ -80,7 +79,7 @@ func ChecksumSize(algorithm string) int {
 	case MD5, XXHASH128:
 		return 16
 	case SHA1:
-		return sha1.Size
+		return weakhash.SizeSHA1
 	case SHA256:
 		return sha256.Size
 	case SHA512:

@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // CompleteUpload makes an object of the chosen parts. Completing again what was
@@ -181,7 +181,7 @@ type assembly struct {
 	full      []byte    // combined CRC; nil: not to be had
 }
 
-func newAssembly(u *openUpload) *assembly { return &assembly{u: u, etag: md5.New()} }
+func newAssembly(u *openUpload) *assembly { return &assembly{u: u, etag: weakhash.NewMD5()} }
 
 // assemble reads the part rows a page at a time and matches them with the
 // client's list.
@@ -366,12 +366,12 @@ func invalidPart(upload meta.ID, p CompletedPart) error {
 }
 
 // plainMD5 reads an ETag that is the MD5 of the bytes themselves.
-func plainMD5(etag string) (sum [md5.Size]byte, ok bool) {
+func plainMD5(etag string) (sum [weakhash.SizeMD5]byte, ok bool) {
 	b, err := hex.DecodeString(etag)
 	if err != nil || len(b) != len(sum) {
 		return sum, false
 	}
-	return [md5.Size]byte(b), true
+	return [weakhash.SizeMD5]byte(b), true
 }
 
 func lower(algorithm string) string { return strings.ToLower(algorithm) }

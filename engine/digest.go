@@ -2,12 +2,12 @@ package engine
 
 import (
 	"bytes"
-	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
 	"hash"
 
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // digester computes what is kept of a body's plaintext: its MD5, which is the
@@ -24,7 +24,7 @@ type digester struct {
 // newDigester computes at most two checksums beside the MD5: that which the client claims, and
 // another that is kept for a part, from which the object's is combined; keep is as in intake.
 func newDigester(b *Body, keep string) *digester {
-	d := &digester{md5: md5.New(), algorithm: b.ChecksumAlgorithm, keep: keep}
+	d := &digester{md5: weakhash.NewMD5(), algorithm: b.ChecksumAlgorithm, keep: keep}
 	switch {
 	case d.algorithm == "":
 		d.algorithm = d.keep
@@ -48,7 +48,7 @@ func (d *digester) Write(p []byte) (int, error) {
 
 // digests are what a digester found.
 type digests struct {
-	md5      [md5.Size]byte
+	md5      [weakhash.SizeMD5]byte
 	checksum *Checksum // nil: none
 	claimed  *Checksum // that the client sent, where it is not checksum
 }

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"bytes"
-	"crypto/md5"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // putOpen stores what the reader yields, of which only the most is known.
@@ -29,7 +29,7 @@ func TestOpenBodies(t *testing.T) {
 	blobs := 0
 	for i, n := range edges {
 		data := body(uint64(i), n)
-		sum := md5.Sum(data)
+		sum := weakhash.MD5(data)
 		for _, more := range []int{0, 1, 100, 65536, 70000} {
 			key := fmt.Sprintf("%d of %d", n, n+more)
 			for _, from := range []io.Reader{bytes.NewReader(data), iotest.DataErrReader(iotest.HalfReader(bytes.NewReader(data)))} {

@@ -2,7 +2,6 @@ package engine_test
 
 import (
 	"bytes"
-	"crypto/md5"
 	"errors"
 	"fmt"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 func (r *rig) begin(key, algorithm, kind string) engine.Upload {
@@ -54,9 +54,9 @@ func TestMultipart(t *testing.T) {
 		t.Fatal(err)
 	}
 	whole := bytes.Join([][]byte{one, three, seven}, nil)
-	sums := md5.New()
+	sums := weakhash.NewMD5()
 	for _, p := range [][]byte{one, three, seven} {
-		s := md5.Sum(p)
+		s := weakhash.MD5(p)
 		sums.Write(s[:])
 	}
 	if want := fmt.Sprintf("%x-3", sums.Sum(nil)); o.ETag != want || o.Parts != 3 || o.Size != int64(len(whole)) || o.ContentType != "text/parts" {

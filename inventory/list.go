@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/md5"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -17,6 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // fileSize is the size in compressed bytes at which a data file is written and the next
@@ -215,7 +215,7 @@ func (l *list) flush(ctx context.Context, to meta.Bucket) error {
 	if err := l.put(ctx, to, key, "application/x-gzip", data); err != nil {
 		return err
 	}
-	sum := md5.Sum(data)
+	sum := weakhash.MD5(data)
 	l.files = append(l.files, dataFile{Key: key, Size: len(data), MD5: hex.EncodeToString(sum[:])})
 	// Only after the object was written: a failed try writes the same bytes again, under
 	// another key.
@@ -245,7 +245,7 @@ func (l *list) finish(ctx context.Context, to meta.Bucket) error {
 		}
 		links.WriteString("s3://" + l.c.Target + "/" + f.Key)
 	}
-	sum := md5.Sum(l.manifest)
+	sum := weakhash.MD5(l.manifest)
 	linksKey, manifestKey, checksumKey := l.endKeys()
 	for i, o := range []struct{ key, kind, data string }{
 		{linksKey, "text/plain", links.String()},

@@ -2,6 +2,7 @@ package sigv4
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -15,6 +16,11 @@ import (
 // answer takes as long as that to a wrong signature. Nothing signed with it is
 // accepted.
 const dummySecret = "0000000000000000000000000000000000000000"
+
+// MinApprovedSecret is the length in bytes of the shortest secret that FIPS 140-3
+// lets a signature be made with: HMAC needs a key of 112 bits, of which "AWS4" is a
+// part. Source: NIST SP 800-131A, section 10.
+const MinApprovedSecret = 112/8 - len("AWS4")
 
 // signingKey looks up the claim's secret and returns the key derived from it if
 // check accepts that key.
@@ -44,6 +50,9 @@ func (v *Verifier) prove(ctx context.Context, c *claim, check func(secret string
 			return fmt.Errorf("sigv4: looking up a credential: %w", err)
 		case secret == "":
 			return errors.New("sigv4: the credential has an empty secret")
+		case fips140.Enabled() && len(secret) < MinApprovedSecret:
+			return s3err.New(s3err.AccessDenied, "The secret key has less than %d characters, "+
+				"which FIPS 140-3 does not approve: have another access key created.", MinApprovedSecret)
 		}
 	}
 	err := check(secret)

@@ -3,7 +3,6 @@ package sigv4
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha1"
 	"encoding/base64"
 	"fmt"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/strict"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // Version distinguishes signatures.
@@ -210,10 +210,7 @@ func (v *Verifier) verifyPolicy2(ctx context.Context, p Policy) (*Identity, erro
 
 // validSignature2 compares in constant time.
 func validSignature2(secret string, text []byte, given string) bool {
-	m := hmac.New(sha1.New, []byte(secret))
-	m.Write(text)
-	var sum [sha1.Size]byte
-	want := base64.StdEncoding.AppendEncode(make([]byte, 0, 28), m.Sum(sum[:0]))
+	want := base64.StdEncoding.AppendEncode(make([]byte, 0, 28), weakhash.HMACSHA1([]byte(secret), text))
 	return hmac.Equal(want, []byte(given))
 }
 

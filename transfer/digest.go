@@ -1,8 +1,6 @@
 package transfer
 
 import (
-	"crypto/md5"
-	"crypto/sha1"
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/base64"
@@ -18,6 +16,8 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/minio/crc64nvme"
 	"github.com/zeebo/xxh3"
+
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // algorithms are the checksums of S3 that both sides of a gateway support.
@@ -26,10 +26,10 @@ var algorithms = map[string]func() hash.Hash{
 	"CRC32":     func() hash.Hash { return crc32.NewIEEE() },
 	"CRC32C":    func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) },
 	"CRC64NVME": func() hash.Hash { return crc64nvme.New() },
-	"SHA1":      sha1.New,
+	"SHA1":      weakhash.NewSHA1,
 	"SHA256":    sha256.New,
 	"SHA512":    sha512.New,
-	"MD5":       md5.New,
+	"MD5":       weakhash.NewMD5,
 	"XXHASH64":  func() hash.Hash { return xxhash.New() },
 	"XXHASH3":   func() hash.Hash { return xxh3.New() },
 	"XXHASH128": func() hash.Hash { return xxh3.New128() },
@@ -87,7 +87,7 @@ type digests struct {
 // newDigests returns digests with a checksum, unless algorithm is empty, and
 // with a SHA-256 if the bytes will be read back.
 func newDigests(algorithm string, readBack bool) *digests {
-	d := &digests{md5: md5.New(), algorithm: algorithm}
+	d := &digests{md5: weakhash.NewMD5(), algorithm: algorithm}
 	if readBack {
 		d.sha = sha256.New()
 	}
@@ -123,7 +123,7 @@ func (d *digests) value() string {
 // etagOfParts is the entity tag that S3 gives to an upload, from the MD5s of
 // its parts.
 func etagOfParts(sums [][]byte) string {
-	h := md5.New()
+	h := weakhash.NewMD5()
 	for _, s := range sums {
 		h.Write(s)
 	}

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
@@ -14,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -133,7 +133,7 @@ func newPart(from io.Reader, size int64, withMD5 bool) *part {
 	p := &part{from: from, left: size, crc: crc32.New(castagnoli),
 		trailer: http.Header{crc32cHeader: {encodeCRC(0)}}}
 	if withMD5 {
-		p.md5 = md5.New()
+		p.md5 = weakhash.NewMD5()
 	}
 	return p
 }

@@ -3,7 +3,6 @@ package s3
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/outbound"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // ask sends a request about the bucket and decodes its response, a page, into a
@@ -51,7 +51,7 @@ func (b *Backend) sent(ctx context.Context, method string, query url.Values, bod
 	sum := sha256.Sum256(body)
 	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:]))
 	if len(body) > 0 {
-		sum := md5.Sum(body)
+		sum := weakhash.MD5(body)
 		req.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 		req.Header.Set("Content-Type", "application/xml")
 	}

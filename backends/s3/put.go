@@ -3,7 +3,6 @@ package s3
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -19,6 +18,7 @@ import (
 	"github.com/minio/minio-go/v7"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // smallBody is the size up to which a body is buffered before it is sent: then its
@@ -116,7 +116,7 @@ type leading struct {
 func (b *Backend) leading(data []byte, crc32c bool) (h leading) {
 	h.sent = sums{crc32c: crc32.Checksum(data, castagnoli), declared: crc32c}
 	if !crc32c {
-		sum := md5.Sum(data)
+		sum := weakhash.MD5(data)
 		h.md5, h.sent.md5 = base64.StdEncoding.EncodeToString(sum[:]), hex.EncodeToString(sum[:])
 	}
 	if !b.secure {

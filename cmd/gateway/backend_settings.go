@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // Backends are configured by name: in the file as backends.NAME.type and so on,
@@ -229,6 +232,8 @@ func (b *BackendSettings) check() error {
 		return foreign(b.Type, s3only)
 	case b.Credentials == "none":
 		return errors.New(`credentials "none" is for type gcs`)
+	case fips140.Enabled() && b.SecretKey != "" && len(b.SecretKey) < sigv4.MinApprovedSecret:
+		return fmt.Errorf("secret_key must have at least %d characters in FIPS mode", sigv4.MinApprovedSecret)
 	case (b.AccessKey == "") != (b.SecretKey == ""):
 		return errors.New("access_key and secret_key belong together: set both or neither")
 	case b.Credentials == "static" && b.AccessKey == "":

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/fips140"
 	"errors"
 	"fmt"
 	"net/url"
@@ -28,6 +29,8 @@ func (c *configuration) checkPairs() error {
 	case c.StoreURL != "" && !strings.HasPrefix(c.StoreURL, "postgres://") && !strings.HasPrefix(c.StoreURL, "postgresql://"):
 		// The value is left out of the error, because it contains a password.
 		return errors.New("store.url: want a URL such as postgres://user:password@host:5432/database")
+	case fips140.Enabled() && c.S3SignatureV2 != signatureOff:
+		return errors.New("s3.signature_v2 must be off in FIPS mode: signatures of version 2 need HMAC-SHA-1, which is not approved")
 	case c.Data == "":
 		return errors.New("data must name a folder")
 	case len(c.S3Regions) == 0 || slices.ContainsFunc(c.S3Regions, func(r string) bool { return strings.ContainsAny(r, " /\t\r\n") }):

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"crypto/fips140"
 	"fmt"
 	"runtime"
 	"runtime/debug"
@@ -25,13 +26,14 @@ type buildInfo struct {
 	Platform string           `json:"platform"`
 	Format   string           `json:"format"`
 	Schema   map[string]int64 `json:"schema"`
+	FIPS     string           `json:"fips"`
 }
 
 // thisBuild reads the description from the binary. The version control data is
 // missing in builds without a repository.
 func thisBuild() buildInfo {
 	b := buildInfo{Version: version, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
-		Format: encrypt.Format, Schema: releaseSchemas()}
+		Format: encrypt.Format, Schema: releaseSchemas(), FIPS: fipsMode()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -65,12 +67,24 @@ func versionCommand() *cobra.Command {
 	return cmd
 }
 
+// fipsMode says which of Go's cryptographic modules runs, and in which mode.
+// Source: https://go.dev/doc/security/fips140
+func fipsMode() string {
+	switch {
+	case fips140.Enforced():
+		return "only, module " + fips140.Version()
+	case fips140.Enabled():
+		return "on, module " + fips140.Version()
+	}
+	return "off"
+}
+
 // text is the description for people, with one fact on each line.
 func (b buildInfo) text() string {
 	revision := cmp.Or(b.Revision, "unknown")
 	if b.Modified {
 		revision += " with changes"
 	}
-	return fmt.Sprintf("gateway %s\ncommit  %s\nbuilt   %s %s\nformat  %s\nschema  %d on SQLite, %d on PostgreSQL\n",
-		b.Version, revision, b.Go, b.Platform, b.Format, b.Schema["sqlite"], b.Schema["postgres"])
+	return fmt.Sprintf("gateway %s\ncommit  %s\nbuilt   %s %s\nformat  %s\nschema  %d on SQLite, %d on PostgreSQL\nfips    %s\n",
+		b.Version, revision, b.Go, b.Platform, b.Format, b.Schema["sqlite"], b.Schema["postgres"], b.FIPS)
 }

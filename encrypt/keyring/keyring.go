@@ -8,6 +8,7 @@ package keyring
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -46,6 +47,9 @@ func Create(path string, passphrase []byte) (*Keyring, error) {
 }
 
 func create(path string, passphrase []byte, c cost) (*Keyring, error) {
+	if len(passphrase) > 0 && fips140.Enabled() {
+		return nil, fmt.Errorf("keyring: %w", errNotApproved)
+	}
 	file := contents{stored: map[keyID][]byte{}, sealed: len(passphrase) > 0, cost: c}
 	var key [keySize]byte
 	rand.Read(key[:])

@@ -4,7 +4,6 @@ package clustertest
 
 import (
 	"bytes"
-	"crypto/md5"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -19,6 +18,7 @@ import (
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 const bypass = "X-Amz-Bypass-Governance-Retention"
@@ -39,7 +39,7 @@ type kept struct {
 
 // digested are the headers of a request that has to prove its body.
 func digested(body []byte, headers ...string) []string {
-	sum := md5.Sum(body)
+	sum := weakhash.MD5(body)
 	return append(headers, "Content-Md5", base64.StdEncoding.EncodeToString(sum[:]))
 }
 

@@ -3,7 +3,6 @@ package edits
 import (
 	"bytes"
 	"context"
-	"crypto/md5"
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
@@ -23,6 +22,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/reseal"
 	"github.com/sanctum-storage/gateway/sigv4"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // Now is what every clock of a scene shows.
@@ -165,7 +165,7 @@ func (b *builder) do(who, method, target string, body string, headers ...string)
 	if b.err != nil {
 		return nil
 	}
-	sum := md5.Sum([]byte(body))
+	sum := weakhash.MD5([]byte(body))
 	headers = append(headers, "Content-MD5", base64.StdEncoding.EncodeToString(sum[:]))
 	a, h := b.g.Ask(b.s.People[who], method, target, []byte(body), headers...)
 	if a.Status/100 != 2 {
@@ -224,7 +224,7 @@ const (
 // customer are the headers of a client's own key.
 func customer() []string {
 	key := []byte(strings.Repeat("k", 32))
-	sum := md5.Sum(key)
+	sum := weakhash.MD5(key)
 	return []string{ssec + "algorithm", "AES256", ssec + "key", base64.StdEncoding.EncodeToString(key), ssec + "key-MD5", base64.StdEncoding.EncodeToString(sum[:])}
 }
 

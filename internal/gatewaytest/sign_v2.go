@@ -2,7 +2,6 @@ package gatewaytest
 
 import (
 	"crypto/hmac"
-	"crypto/sha1"
 	"encoding/base64"
 	"net/http"
 	"net/url"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/accounts"
+	"github.com/sanctum-storage/gateway/weakhash"
 )
 
 // signedByV2 are the parameters that a signer of Signature Version 2 includes, as in
@@ -57,7 +57,7 @@ func PresignV2(t testing.TB, r *http.Request, c accounts.Credential, end time.Ti
 
 // SignV2Text signs a text, such as the policy of a form.
 func SignV2Text(secret, text string) string {
-	m := hmac.New(sha1.New, []byte(secret))
+	m := hmac.New(weakhash.NewSHA1, []byte(secret))
 	m.Write([]byte(text))
 	return base64.StdEncoding.EncodeToString(m.Sum(nil))
 }

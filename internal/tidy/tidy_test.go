@@ -27,7 +27,7 @@ const root = "../.."
 // A folder that is not here may import nothing of ours; "X/…" stands for all
 // folders below X. cmd/gateway may import everything.
 var layers = map[string][]string{
-	"api":             {"sigv4", "access", "accounts", "blobs", "buckets", "damage", "engine", "iam", "inventory", "lifecycle", "meta", "requestlog", "s3err", "strict", "fair"},
+	"api":             {"sigv4", "access", "accounts", "blobs", "buckets", "damage", "engine", "iam", "inventory", "lifecycle", "meta", "requestlog", "s3err", "strict", "fair", "weakhash"},
 	"admin":           {"sigv4", "access", "accounts", "blobs", "buckets", "engine", "iam", "meta", "requestlog", "s3err", "strict"},
 	"iam":             {"sigv4", "access", "accounts", "bounded", "meta", "s3err", "strict", "fair"},
 	"fsck":            {"backends", "blobs", "damage", "encrypt", "engine", "meta", "records", "s3err"},
@@ -39,10 +39,10 @@ var layers = map[string][]string{
 	"workers":         {"blobs", "inventory", "lifecycle", "meta", "reseal"},
 	"reseal":          {"accounts", "encrypt", "engine", "meta", "records"},
 	"lifecycle":       {"buckets", "engine", "fair", "meta", "s3err", "strict"},
-	"inventory":       {"buckets", "engine", "fair", "lifecycle", "meta", "s3err", "strict"},
-	"engine":          {"accounts", "blobs", "buckets", "damage", "bounded", "fair", "meta", "backends", "encrypt", "records", "s3err"},
+	"inventory":       {"buckets", "engine", "fair", "lifecycle", "meta", "s3err", "strict", "weakhash"},
+	"engine":          {"accounts", "blobs", "buckets", "damage", "bounded", "fair", "meta", "backends", "encrypt", "records", "s3err", "weakhash"},
 	"meta":            {"s3err"},
-	"sigv4":           {"s3err", "strict"},
+	"sigv4":           {"s3err", "strict", "weakhash"},
 	"access":          {"s3err", "strict", "fair"},
 	"backends":        {},
 	"encrypt":         {},
@@ -51,14 +51,15 @@ var layers = map[string][]string{
 	"strict":          {},
 	"fair":            {},
 	"bounded":         {},
+	"weakhash":        {},
 	"outbound":        {},
 	"plainfile":       {},
-	"transfer":        {"outbound", "plainfile", "s3err", "sigv4"}, // S3 on both sides, and nothing of the inside
+	"transfer":        {"outbound", "plainfile", "s3err", "sigv4", "weakhash"}, // S3 on both sides, and nothing of the inside
 	"meta/sqlstore":   {"meta", "s3err"},
 	"meta/metatest":   {"meta"},
 	"meta/postgres":   {"fair", "meta", "meta/sqlstore", "s3err"},
 	"meta/…":          {"meta", "meta/sqlstore", "s3err"},
-	"backends/…":      {"backends", "outbound", "plainfile"},
+	"backends/…":      {"backends", "outbound", "plainfile", "weakhash"},
 	"encrypt/…":       {"encrypt", "plainfile"},
 	"internal/faults": {"backends", "encrypt", "meta"},
 	"internal/tidy":   {},
@@ -73,6 +74,12 @@ const wire = "cmd/gateway/wire.go"
 var forbidden = map[string][]string{
 	"net/http":     {"engine", "blobs"},
 	"database/sql": {"engine", "blobs"},
+}
+
+// only says which folders alone may import a package, tests of others aside.
+var only = map[string][]string{
+	"crypto/md5":  {"weakhash"}, // where FIPS 140-3 is told of it
+	"crypto/sha1": {"weakhash"},
 }
 
 func allowed(dir string) []string {
@@ -138,6 +145,9 @@ func TestLayers(t *testing.T) {
 		for _, p := range imports(t, name) {
 			if slices.Contains(forbidden[p], dir) {
 				t.Errorf("%s imports %s", name, p)
+			}
+			if dirs, ok := only[p]; ok && !slices.Contains(dirs, dir) && !strings.HasPrefix(dir, "internal/") {
+				t.Errorf("%s imports %s; only %v may", name, p, dirs)
 			}
 			ours, ok := strings.CutPrefix(p, module+"/")
 			if !ok {
