@@ -92,16 +92,21 @@ func (r *Request) authorizeAgain() error {
 	return s3err.AccessDenied
 }
 
-// unread is the error of a row or setting that decides needs and that the store cannot
-// give at the moment, so that a client repeats its request: it does not repeat one that
-// was denied. A setting that was edited or is damaged stays a denial. nil: none.
+// unread is the error of a row or setting that decides needs and that the store or the key
+// provider cannot give, so that a client repeats its request, or knows that the bucket's
+// key was taken away: it does not repeat one that was denied. A setting that was edited or
+// is damaged stays a denial. nil: none.
 func unread(needs []access.Need) error {
 	for i := range needs {
-		if b := needs[i].Bucket; b != nil && errors.Is(b.Broken, s3err.ServiceUnavailable) {
+		if b := needs[i].Bucket; b != nil && hasAnyCode(b.Broken, s3err.ServiceUnavailable, s3err.KMSDisabled, s3err.KMSNotFound) {
 			return b.Broken
 		}
 	}
 	return nil
+}
+
+func hasAnyCode(err error, codes ...s3err.Code) bool {
+	return slices.ContainsFunc(codes, func(c s3err.Code) bool { return errors.Is(err, c) })
 }
 
 // decide asks access about needs of this request. All decisions of a request

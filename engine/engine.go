@@ -177,7 +177,7 @@ func (e *Engine) begin(ctx context.Context, c *Config) error {
 	d.Root = root.ID
 	seed := encrypt.NewSeed()
 	var err error
-	if d.Seed, err = e.provider.Wrap(ctx, systemContext(d.ID), seed[:]); err != nil {
+	if d.Seed, err = e.provider.Wrap(ctx, SystemContext(d.ID), seed[:]); err != nil {
 		return err
 	}
 	e.know(c, d.ID, seed)
@@ -207,14 +207,15 @@ func (e *Engine) begin(ctx context.Context, c *Config) error {
 	return err
 }
 
-func systemContext(deployment meta.ID) encrypt.Context {
+// SystemContext is what the wrapped seed of a deployment's row is bound to.
+func SystemContext(deployment meta.ID) encrypt.Context {
 	return encrypt.Context{Deployment: encrypt.Deployment(deployment), Purpose: "system", ID: deployment, Generation: systemGeneration}
 }
 
 // adopt proves that the provider's key is the deployment's.
 func (e *Engine) adopt(ctx context.Context, c *Config, d meta.Deployment) error {
 	// A wrong key file ends the start here, before anything is written to the deployment.
-	raw, err := e.provider.Unwrap(ctx, systemContext(d.ID), d.Seed)
+	raw, err := e.provider.Unwrap(ctx, SystemContext(d.ID), d.Seed)
 	if err != nil {
 		return fmt.Errorf("the key provider %q does not open this deployment: %w", e.provider.Name(), err)
 	}

@@ -23,7 +23,7 @@ func (e *Engine) Checks() []Check {
 
 // checkKeys has the provider open what this process began with.
 func (e *Engine) checkKeys(ctx context.Context) error {
-	raw, err := e.provider.Unwrap(ctx, systemContext(meta.ID(e.deployment)), e.wrappedSeed)
+	raw, err := e.provider.Unwrap(ctx, SystemContext(meta.ID(e.deployment)), e.wrappedSeed)
 	clear(raw)
 	return err
 }

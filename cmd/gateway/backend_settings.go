@@ -6,17 +6,12 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sanctum-storage/gateway/sigv4"
 )
-
-// Backends are configured by name: in the file as backends.NAME.type and so on,
-// in the environment as SANCTUM_BACKENDS_NAME_TYPE, with _ for each - of the
-// name. They have no flags, because their number is open.
 
 // Types of backends.
 const (
@@ -39,10 +34,6 @@ const (
 	// needs for its own work at a backend, such as collecting.
 	ownConcurrency = 256
 )
-
-// backendName matches names that can be part of file names, metric labels and
-// environment variables.
-var backendName = regexp.MustCompile(`^[a-z][a-z0-9-]{0,30}[a-z0-9]$|^[a-z]$`)
 
 // BackendSettings are the settings of one backend. A comment in the list names
 // the types that the settings below it apply to.
@@ -112,61 +103,18 @@ func (b *BackendSettings) rows() []setting {
 		secret("session_token", "s3: session token", &b.SessionToken),
 		word("profile", "s3: profile in the credentials file", &b.Profile),
 	}
-	for i := range all {
-		all[i].key = backendsSection + "." + b.Name + "." + all[i].key
-		all[i].scope = forServe | forFolder
-	}
-	return all
+	return ofNamed(backendsSection, b.Name, all)
 }
 
-// backendRows returns the rows of a backend's settings. The first mention of a
-// name, in any source, adds the backend.
-func (c *configuration) backendRows(name string) ([]setting, error) {
-	if !backendName.MatchString(name) {
-		return nil, fmt.Errorf("backend name %q: want lower-case letters, digits and -, at most 32, beginning with a letter", name)
-	}
-	prefix := backendsSection + "." + name + "."
-	var have []setting
-	for _, row := range c.rows {
-		if strings.HasPrefix(row.key, prefix) {
-			have = append(have, row)
-		}
-	}
-	if have != nil {
-		return have, nil
-	}
+// addBackend adds a backend under a new name, for namedRows.
+func (c *configuration) addBackend(name string) ([]setting, error) {
 	if len(c.Backends) == maxBackends {
 		return nil, fmt.Errorf("more than %d backends", maxBackends)
 	}
 	b := &BackendSettings{Name: name}
 	c.Backends = append(c.Backends, b)
 	slices.SortFunc(c.Backends, func(a, b *BackendSettings) int { return strings.Compare(a.Name, b.Name) })
-	rows := b.rows()
-	c.rows = append(c.rows, rows...)
-	return rows, nil
-}
-
-// backendInEnv finds the backend that an environment variable configures:
-// SANCTUM_BACKENDS_, the name, and one of the settings. The longest setting
-// wins, so SANCTUM_BACKENDS_A_STALL_TIMEOUT is stall_timeout of a, and not
-// timeout of a-stall.
-func backendInEnv(variable string) (name string, ok bool) {
-	rest, ok := strings.CutPrefix(variable, envPrefix+strings.ToUpper(backendsSection)+"_")
-	if !ok {
-		return "", false
-	}
-	longest := 0
-	probe := BackendSettings{Name: "x"}
-	for _, row := range probe.rows() {
-		suffix := strings.TrimPrefix(row.env(), envPrefix+strings.ToUpper(backendsSection)+"_X")
-		for _, s := range []string{suffix, suffix + strings.ToUpper(fileSuffix)} {
-			if before, found := strings.CutSuffix(rest, s); found && before != "" && len(s) > longest && (row.secret || s == suffix) {
-				longest = len(s)
-				name = strings.ReplaceAll(strings.ToLower(before), "_", "-")
-			}
-		}
-	}
-	return name, longest > 0
+	return b.rows(), nil
 }
 
 // settleBackends completes and checks the settings of the backends. If none is

@@ -136,6 +136,9 @@ func loadConfig(cmd *cobra.Command, environ []string) (*configuration, error) {
 	if err := c.settleBackends(); err != nil {
 		return nil, err
 	}
+	if err := c.settleKeyProviders(); err != nil {
+		return nil, err
+	}
 	return c, c.checkPairs()
 }
 
@@ -206,11 +209,11 @@ func (c *configuration) envLayer(environ []string) (l layer, config string, err 
 	// The order is fixed, so that the same error is reported each time.
 	for _, entry := range slices.Sorted(slices.Values(environ)) {
 		name, text, _ := strings.Cut(entry, "=")
-		if backend, ok := backendInEnv(name); ok {
+		if section, thing, ok := namedInEnv(name); ok {
 			if text == "" {
 				continue
 			}
-			rows, err := c.backendRows(backend)
+			rows, err := c.namedRows(section, thing)
 			if err != nil {
 				return nil, "", fmt.Errorf("environment %s: %w", name, err)
 			}

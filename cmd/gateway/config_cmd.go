@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 
 	"github.com/spf13/cobra"
 )
@@ -19,24 +23,57 @@ func configCheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Read the configuration as serve would and report the first error",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(cmd, environment())
-			if err == nil {
-				err = c.checkListeners()
+	}
+	connect := cmd.Flags().Bool("connect", false, "ask each key provider, too, whether it wraps and unwraps")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		c, err := loadConfig(cmd, environment())
+		if err == nil {
+			err = c.checkListeners()
+		}
+		if err != nil {
+			return usage(err)
+		}
+		_, err = newCertificates(c)
+		if err != nil {
+			return usage(err)
+		}
+		if *connect {
+			if err := checkKeyProviders(cmd.Context(), c, cmd.OutOrStdout()); err != nil {
+				return failed(err)
 			}
-			if err != nil {
-				return usage(err)
-			}
-			_, err = newCertificates(c)
-			if err != nil {
-				return usage(err)
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
-			return nil
-		},
+		}
+		fmt.Fprintln(cmd.OutOrStdout(), "the configuration is valid")
+		return nil
 	}
 	addSettingFlags(cmd, forServe|forFolder|forClient|forHealth)
 	return cmd
+}
+
+// checkKeyProviders writes a line for each key provider that works. Its error is about all
+// others. It creates no key file.
+func checkKeyProviders(ctx context.Context, c *configuration, w io.Writer) error {
+	keys, err := openKeys(ctx, c, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	defer keys.Close()
+	if len(c.KeyProviders) == 0 {
+		if err := keys.Check(ctx); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintln(w, "keyring.path works")
+		return err
+	}
+	found := keys.checks(ctx)
+	var errs []error
+	for _, p := range c.KeyProviders {
+		if err := found[p.Name]; err != nil {
+			errs = append(errs, &keyProviderError{p.Name, err})
+			continue
+		}
+		fmt.Fprintf(w, "%s.%s works\n", keyProvidersSection, p.Name)
+	}
+	return errors.Join(errs...)
 }
 
 // shownSetting is one line of config show.

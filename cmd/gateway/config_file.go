@@ -40,7 +40,7 @@ func (c *configuration) fileLayer(path string) (layer, error) {
 	}
 	f := fileReader{
 		path: path, exposed: exposed, rows: map[string]setting{}, sections: map[string]bool{}, into: layer{},
-		backendRows: c.backendRows,
+		namedRows: c.namedRows,
 	}
 	f.know(c.rows)
 	for _, row := range c.rows {
@@ -71,7 +71,7 @@ type fileReader struct {
 	sections map[string]bool
 	into     layer
 
-	backendRows func(name string) ([]setting, error)
+	namedRows func(section, name string) ([]setting, error)
 }
 
 // origin is the place of a node, for errors and config show.
@@ -100,12 +100,12 @@ func (f *fileReader) mapping(section string, n *yaml.Node) error {
 	return nil
 }
 
-// entry reads one key with its value: a section, the backends or a setting.
+// entry reads one key with its value: a section, one of named things, or a setting.
 func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
 	row, ok := f.rows[key]
 	switch {
-	case key == backendsSection:
-		return f.backends(v)
+	case namedSections[key].noun != "":
+		return f.named(key, v)
 	case section == "" && f.sections[key] && v.Kind == yaml.ScalarNode && v.Tag == "!!null":
 		return nil // a section with everything commented out
 	case section == "" && f.sections[key]:
@@ -126,27 +126,28 @@ func (f *fileReader) entry(section, key string, name, v *yaml.Node) error {
 	return f.into.add(row.key, assignment{text: text, fromFile: key != row.key, origin: f.origin(name)})
 }
 
-// backends reads the settings of each named backend.
-func (f *fileReader) backends(n *yaml.Node) error {
+// named reads the settings of each named thing of a section.
+func (f *fileReader) named(section string, n *yaml.Node) error {
+	noun := namedSections[section].noun
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
-		return fmt.Errorf("%s: want names of backends, each with its settings", f.origin(n))
+		return fmt.Errorf("%s: want names of %ss, each with its settings", f.origin(n), noun)
 	}
 	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name, v := n.Content[i], n.Content[i+1]
 		if seen[name.Value] {
-			return fmt.Errorf("%s: backend %s is given twice", f.origin(name), name.Value)
+			return fmt.Errorf("%s: %s %s is given twice", f.origin(name), noun, name.Value)
 		}
 		seen[name.Value] = true
-		rows, err := f.backendRows(name.Value)
+		rows, err := f.namedRows(section, name.Value)
 		if err != nil {
 			return fmt.Errorf("%s: %w", f.origin(name), err)
 		}
 		f.know(rows)
-		if err := f.mapping(backendsSection+"."+name.Value, v); err != nil {
+		if err := f.mapping(section+"."+name.Value, v); err != nil {
 			return err
 		}
 	}

@@ -117,13 +117,14 @@ func TestDocumentedFlags(t *testing.T) {
 	}
 }
 
-// documentedRows are all settings, with those of a backend for each of the
-// names.
+// documentedRows are all settings, with those of a backend and of a key provider
+// for each of the names.
 func documentedRows(names ...string) []setting {
 	var s Settings
 	rows := s.table()
 	for _, name := range names {
 		rows = append(rows, (&BackendSettings{Name: name}).rows()...)
+		rows = append(rows, (&KeyProviderSettings{Name: name}).rows()...)
 	}
 	return rows
 }
@@ -147,13 +148,13 @@ func TestDocumentedSettings(t *testing.T) {
 		section, _, _ := strings.Cut(row.key, ".")
 		sections[section] = true
 	}
-	backend := regexp.MustCompile(`^SANCTUM_BACKENDS_[A-Z0-9]+_`)
+	named := regexp.MustCompile(`^SANCTUM_(BACKENDS|KEY_PROVIDERS)_[A-Z0-9]+_`)
 	files := []string{"go", "md", "db", "json", "csv", "txt"}
-	named, used := 0, 0
+	settings, used := 0, 0
 	eachDocumentCode(t, func(place string, c documents.Code) {
 		for _, name := range variableName.FindAllString(c.Text, -1) {
 			used++
-			if !variables[name] && !variables[backend.ReplaceAllString(name, "SANCTUM_BACKENDS_NAME_")] {
+			if !variables[name] && !variables[named.ReplaceAllString(name, "SANCTUM_${1}_NAME_")] {
 				t.Errorf("%s: no setting has the variable %s", place, name)
 			}
 		}
@@ -161,13 +162,13 @@ func TestDocumentedSettings(t *testing.T) {
 		if m == nil || c.Fenced || !sections[m[1]] || slices.Contains(files, m[2]) {
 			return
 		}
-		named++
+		settings++
 		if key := m[1] + "." + m[2]; !keys[key] && !slices.Contains(chartValues, key) {
 			t.Errorf("%s: there is no setting %s", place, key)
 		}
 	})
-	if named < 20 || used < 10 {
-		t.Errorf("only %d settings and %d variables were found", named, used)
+	if settings < 20 || used < 10 {
+		t.Errorf("only %d settings and %d variables were found", settings, used)
 	}
 }
 
@@ -198,8 +199,8 @@ func TestDocumentedConfiguration(t *testing.T) {
 			return // a section
 		}
 		key := strings.Join(path[:depth+1], ".")
-		if path[0] == backendsSection && depth == 2 {
-			key = backendsSection + ".NAME." + path[2]
+		if namedSections[path[0]].noun != "" && depth == 2 {
+			key = path[0] + ".NAME." + path[2]
 		}
 		if checked++; !keys[key] {
 			t.Errorf("%s: there is no setting %s", place, key)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/plainfile"
@@ -55,7 +56,7 @@ func inspectFolder(c *configuration) (fresh bool, err error) {
 			return false, fmt.Errorf("store: %w", err)
 		}
 	}
-	hasKey, err := exists(c.KeyringPath)
+	missing, err := missingKeyFile(c)
 	if err != nil {
 		return false, fmt.Errorf("key file: %w", err)
 	}
@@ -63,9 +64,9 @@ func inspectFolder(c *configuration) (fresh bool, err error) {
 	switch {
 	case err != nil:
 		return false, fmt.Errorf("store: %w", err)
-	case hasStore && !hasKey:
+	case hasStore && missing != "":
 		return false, fmt.Errorf("key file %s is missing, and nothing in %s can be opened without it: restore it from its backup",
-			c.KeyringPath, c.Data)
+			missing, c.Data)
 	case hasStore:
 		return false, nil
 	}
@@ -88,12 +89,27 @@ func refuseForeign(c *configuration, entries []fs.DirEntry) error {
 	for _, e := range entries {
 		name := e.Name()
 		ours := foreignAllowed[name] || strings.HasPrefix(name, ".") || strings.HasPrefix(name, storeName) ||
-			filepath.Join(c.Data, name) == filepath.Clean(c.KeyringPath)
+			isKeyFile(c, filepath.Join(c.Data, name))
 		if !ours {
 			return fmt.Errorf("data folder %s contains %s but no store: choose an empty or new folder with --data", c.Data, name)
 		}
 	}
 	return nil
+}
+
+// missingKeyFile returns the first key file of the configuration that does not exist.
+func missingKeyFile(c *configuration) (string, error) {
+	for _, k := range c.keyFiles() {
+		if there, err := exists(k.Path); err != nil || !there {
+			return k.Path, err
+		}
+	}
+	return "", nil
+}
+
+// isKeyFile reports whether a path is that of a key file.
+func isKeyFile(c *configuration, path string) bool {
+	return slices.ContainsFunc(c.keyFiles(), func(k *KeyProviderSettings) bool { return filepath.Clean(k.Path) == path })
 }
 
 // requireFolder is inspectFolder for commands that need an existing deployment.

@@ -148,7 +148,7 @@ func pathNames(t *testing.T) (names []string) {
 	t.Helper()
 	c := configuration{origins: map[string]string{}}
 	c.rows = c.table()
-	if _, err := c.backendRows("main"); err != nil {
+	if _, err := c.namedRows(backendsSection, "main"); err != nil {
 		t.Fatal(err)
 	}
 	for _, row := range c.rows {

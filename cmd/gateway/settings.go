@@ -56,6 +56,10 @@ type Settings struct {
 	Backends         []*BackendSettings // by name
 	PlacementDefault string
 
+	KeyProviders []*KeyProviderSettings // by name; none: the key file of keyring.path
+	KeysDefault  string
+	KeysSecond   string
+
 	KeyringPath       string
 	KeyringPassphrase string
 
@@ -252,6 +256,10 @@ func (s *Settings) table() []setting {
 		{key: "placement.default", flag: "placement-default", scope: forServe | forFolder, value: (*text)(&s.PlacementDefault),
 			doc: "backend of new buckets that demand no place; required if there are several backends"},
 
+		{key: keysDefaultKey, value: (*text)(&s.KeysDefault), scope: forServe | forFolder,
+			doc: "key provider that wraps new seeds; required if there are several key_providers"},
+		{key: keysSecondKey, value: (*text)(&s.KeysSecond), scope: forServe | forFolder,
+			doc: "key provider that wraps new seeds as well, so that either opens them; empty: none"},
 		{key: "keyring.path", flag: "keyring-path", scope: forServe | forFolder, value: (*text)(&s.KeyringPath),
 			doc: "the key file; empty: the file keyring in the data folder"},
 		{key: "keyring.passphrase", secret: true, value: (*text)(&s.KeyringPassphrase),

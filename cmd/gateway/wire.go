@@ -20,7 +20,6 @@ import (
 	"github.com/sanctum-storage/gateway/backends/s3"
 	"github.com/sanctum-storage/gateway/blobs"
 	"github.com/sanctum-storage/gateway/encrypt"
-	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/meta"
@@ -42,14 +41,14 @@ const storeMinFree = minFree / 2
 // deployment is an engine with the adapters below it. close ends all of them.
 type deployment struct {
 	engine   *engine.Engine
-	keys     encrypt.Provider
+	keys     *keySet
 	backends []blobs.Backend
 	guards   map[string]*guard.Guard // of remote backends, by name
 	store    meta.Store
 }
 
 // openDeployment opens a deployment for serving, or begins one if there is
-// none. The backends are opened before the key and the store: the lock of a
+// none. The backends are opened before a new key and the store: the lock of a
 // local one keeps out a second process before that has changed anything.
 func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acceptStore bool) (_ *deployment, err error) {
 	fresh, err := inspect(ctx, c)
@@ -63,17 +62,21 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 		}
 	}()
 	if !fresh {
-		// A wrong key file is found by reading alone, before anything is opened
-		// for writing.
-		if err := proveKey(ctx, c); err != nil {
+		// Wrong keys are found by reading alone, before anything is opened for writing.
+		if err := d.openKeys(ctx, c, false, log); err != nil {
+			return nil, err
+		}
+		if err := proveKeys(ctx, c, d.keys); err != nil {
 			return nil, err
 		}
 	}
 	if err := d.openBackends(ctx, c, log, false); err != nil {
 		return nil, err
 	}
-	if err := d.openKeys(c, fresh); err != nil {
-		return nil, err
+	if fresh {
+		if err := d.openKeys(ctx, c, true, log); err != nil {
+			return nil, err
+		}
 	}
 	store, err := openStore(ctx, c, log)
 	if err != nil {
@@ -274,16 +277,21 @@ func openBackend(ctx context.Context, b *BackendSettings, readOnly bool) (backen
 	return fsbackend.Open(b.Path, fsbackend.Options{MinFree: minFree})
 }
 
-// proveKey refuses a key file that does not open the store. It only reads,
-// whereas opening for serving removes leftovers and migrates. After a first
-// start that was interrupted, and before a migration, it can prove nothing and
-// returns nil.
-func proveKey(ctx context.Context, c *configuration) error {
-	keys, err := keyring.Open(c.KeyringPath, []byte(c.KeyringPassphrase))
+// openKeys opens the key providers and checks them.
+func (d *deployment) openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logger) error {
+	keys, err := openKeys(ctx, c, fresh, log)
 	if err != nil {
 		return err
 	}
-	defer keys.Close()
+	d.keys = keys
+	return keys.check(ctx, c, log)
+}
+
+// proveKeys refuses key providers that do not open the store. It only reads,
+// whereas opening for serving removes leftovers and migrates. After a first
+// start that was interrupted, and before a migration, it can prove nothing and
+// returns nil.
+func proveKeys(ctx context.Context, c *configuration, keys *keySet) error {
 	if c.StoreURL == "" {
 		if _, err := os.Stat(filepath.Join(c.Data, storeName)); errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -299,8 +307,14 @@ func proveKey(ctx context.Context, c *configuration) error {
 	_, err = engine.Open(ctx, engine.Config{Store: store, Keys: keys, ReadOnly: true})
 	if errors.Is(err, meta.ErrNotFound) {
 		return nil
+	} else if err != nil {
+		return err
 	}
-	return err
+	d, err := store.Deployment(ctx)
+	if err != nil {
+		return err
+	}
+	return keys.prove(ctx, engine.SystemContext(d.ID), d.Seed)
 }
 
 // openForReading opens the deployment of a stopped or running gateway. It takes
@@ -317,7 +331,7 @@ func openForReading(ctx context.Context, c *configuration, log *slog.Logger) (_ 
 			err = errors.Join(explain(c, err), d.close())
 		}
 	}()
-	if err := d.openKeys(c, false); err != nil {
+	if err := d.openKeys(ctx, c, false, log); err != nil {
 		return nil, err
 	}
 	store, err := openStoreReadOnly(ctx, c)
@@ -335,39 +349,6 @@ func openForReading(ctx context.Context, c *configuration, log *slog.Logger) (_ 
 		return nil, err
 	}
 	return d, nil
-}
-
-// openKeys opens the key file. It creates one only for a fresh deployment: a
-// new key beside existing data could open none of it.
-func (d *deployment) openKeys(c *configuration, fresh bool) error {
-	passphrase := []byte(c.KeyringPassphrase)
-	k, err := keyring.Open(c.KeyringPath, passphrase)
-	if fresh && errors.Is(err, fs.ErrNotExist) {
-		if err := os.MkdirAll(filepath.Dir(c.KeyringPath), folderMode); err != nil {
-			return err
-		}
-		// Only here is a key file created without a command of the operator.
-		k, err = keyring.Create(c.KeyringPath, passphrase)
-	}
-	if err != nil {
-		return err
-	}
-	d.keys = k
-	return nil
-}
-
-// createKeys creates a key file. It does not replace one.
-func createKeys(c *configuration) error {
-	if err := os.MkdirAll(filepath.Dir(c.KeyringPath), folderMode); err != nil {
-		return err
-	}
-	k, err := keyring.Create(c.KeyringPath, []byte(c.KeyringPassphrase))
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("key file %s exists already and was not changed", c.KeyringPath)
-	} else if err != nil {
-		return err
-	}
-	return k.Close()
 }
 
 // close closes everything, each thing before the things that it needs.
@@ -408,6 +389,11 @@ func explain(c *configuration, err error) error {
 		return fmt.Errorf("%s was copied to a database, which has taken its place: set store.url to that one (%w)", storeOf(c), err)
 	case errors.Is(err, meta.ErrUnfinished):
 		return fmt.Errorf("%s is an unfinished copy: run `gateway db copy` again until it ends (%w)", storeOf(c), err)
+	case ofKeyProvider(err):
+		return err // the error names the setting
+	case len(c.KeyProviders) > 0 && (errors.Is(err, encrypt.ErrKeyNotFound) || errors.Is(err, encrypt.ErrWrongKey)):
+		return fmt.Errorf("%s do not open %s: list the providers under the names that they had, with the keys that they had (%w)",
+			keyProvidersSection, storeOf(c), err)
 	case errors.Is(err, encrypt.ErrKeyNotFound):
 		return fmt.Errorf("key file %s does not open %s: restore the key file that belongs to it (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, encrypt.ErrWrongKey) && c.KeyringPassphrase == "":
@@ -428,7 +414,7 @@ func explain(c *configuration, err error) error {
 		return fmt.Errorf("%w: check where the settings of this backend lead; only if its storage is gone for good, "+lastRemedy, err)
 	case errors.Is(err, plainfile.ErrExposed):
 		return err
-	case c.StoreURL != "" && errors.Is(err, fs.ErrNotExist):
+	case c.StoreURL != "" && len(c.KeyProviders) == 0 && errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("key file %s is missing, and nothing in %s can be opened without it: "+
 			"give this gateway the same key file as the others (%w)", c.KeyringPath, storeOf(c), err)
 	case errors.Is(err, fs.ErrPermission):
@@ -437,6 +423,12 @@ func explain(c *configuration, err error) error {
 		return err // the error names the setting
 	}
 	return fmt.Errorf("data folder %s: %w", c.Data, err)
+}
+
+// ofKeyProvider reports whether an error is about one provider of the list.
+func ofKeyProvider(err error) bool {
+	_, ok := errors.AsType[*keyProviderError](err)
+	return ok
 }
 
 // lastRemedy is the last remedy for a store and storage that contradict each

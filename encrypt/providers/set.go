@@ -126,6 +126,25 @@ func (s *Set) Unwrap(ctx context.Context, c encrypt.Context, wrapped []byte) ([]
 	return nil, failed.err()
 }
 
+// OpenEach opens every slot of wrapped whose provider is configured, and returns what came
+// of each by name. It finds a provider that works and holds another key than it did.
+func (s *Set) OpenEach(ctx context.Context, c encrypt.Context, wrapped []byte) (map[string]error, error) {
+	slots, err := s.slots(wrapped)
+	if err != nil {
+		return nil, err
+	}
+	all := make(map[string]error, len(slots))
+	for _, slot := range slots {
+		if s.Providers[slot.Provider] == nil {
+			continue
+		}
+		secret, err := s.open(ctx, c, slot, false)
+		clear(secret)
+		all[slot.Provider] = err
+	}
+	return all, ctx.Err()
+}
+
 // open has the named provider open its slot.
 func (s *Set) open(ctx context.Context, c encrypt.Context, slot encrypt.Slot, last bool) ([]byte, error) {
 	p := s.Providers[slot.Provider]

@@ -212,6 +212,24 @@ func TestChangedSpareSlot(t *testing.T) {
 	}
 }
 
+// A provider that works and has another key than it had is found, although the other one
+// opens everything.
+func TestOpenEach(t *testing.T) {
+	r := newRig(t, "a", "b", "c")
+	wrapped := r.wrap(r.set(Options{Default: "a", Second: "b"}, "a", "b"))
+	r.fakes["b"] = keytest.NewFake("b")
+	s := r.set(Options{Default: "a", Second: "b"}, "a", "b", "c")
+	r.opens(s, wrapped)
+	got, err := s.OpenEach(t.Context(), seedContext, wrapped)
+	if err != nil || len(got) != 2 || got["a"] != nil || !errors.Is(got["b"], encrypt.ErrWrongKey) {
+		t.Errorf("%v, %v", got, err)
+	}
+	got, err = r.set(Options{Default: "a"}, "a").OpenEach(t.Context(), seedContext, wrapped)
+	if err != nil || len(got) != 1 || got["a"] != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
 func TestCheckNamesTheProvider(t *testing.T) {
 	r := newRig(t, "a", "b")
 	s := r.set(Options{Default: "a"}, "a", "b")
