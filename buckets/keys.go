@@ -38,6 +38,19 @@ func (bs *Buckets) KeysOf(ctx context.Context, bucket meta.ID, generation uint32
 	if err != nil {
 		return nil, err
 	}
+	return keyOf(all, bucket, generation)
+}
+
+// AllKeys returns KeysOf for one bucket with all its keys at hand: it does not wait.
+func (bs *Buckets) AllKeys(ctx context.Context, bucket meta.ID) (func(generation uint32) (*encrypt.BucketKeys, error), error) {
+	all, err := bs.generations(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	return func(generation uint32) (*encrypt.BucketKeys, error) { return keyOf(all, bucket, generation) }, nil
+}
+
+func keyOf(all map[uint32]*encrypt.BucketKeys, bucket meta.ID, generation uint32) (*encrypt.BucketKeys, error) {
 	if k := all[generation]; k != nil {
 		return k, nil
 	}

@@ -97,10 +97,16 @@ type commitOptions struct {
 // commitVersion makes v current under the conditions. Where the bucket's versioning has
 // changed, b and v are brought up to date.
 func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions, o commitOptions) error {
+	old, err := e.displacedIn(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	defer old.report()
 	return e.versioned(ctx, b, v, func() error {
 		return e.conditionally(ctx, *b, v.Key, c, func(expect meta.Expect) error {
 			err := e.store.CommitObject(ctx, meta.Commit{
 				Version: *v, Expect: expect, Versioning: b.Versioning, Share: o.share, At: o.at, Vacant: o.vacant, Holder: e.blobs.Holder(),
+				Prove: old.proves,
 			})
 			if errors.Is(err, meta.ErrUnknown) {
 				return e.settle(ctx, *b, *v, o.share, err)

@@ -104,6 +104,11 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	if err != nil {
 		return Object{}, err
 	}
+	old, err := e.displacedIn(ctx, in.Bucket.ID)
+	if err != nil {
+		return Object{}, err
+	}
+	defer old.report()
 	err = e.versioned(ctx, &in.Bucket, &v, func() error {
 		// Decided within the loop: each turn commits under another versioning, and the key may
 		// have changed since the last.
@@ -113,7 +118,7 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		}
 		return e.store.CompleteUpload(ctx, meta.Complete{
 			Upload: u.ID, Revision: u.Revision, Chosen: chosen, Settings: settings, Version: v, Expect: expect,
-			Versioning: in.Bucket.Versioning,
+			Versioning: in.Bucket.Versioning, Prove: old.proves,
 		})
 	})
 	switch {

@@ -136,12 +136,20 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 
 // removeAs is remove by a sealing, and fills in what was removed.
 func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject, expect meta.Expect, how meta.Sealing, done []Deleted) (err error) {
+	old, err := e.displacedIn(ctx, b.ID)
+	if err != nil {
+		return err
+	}
+	defer old.report()
 	// The removals are made again in each turn: whether a deletion leaves a marker, and what
 	// that is sealed as, depends on the versioning.
 	for c := (meta.Contest{}); ; {
 		var rs []meta.Removal
 		if rs, err = e.removals(ctx, b, ds, expect, how); err != nil {
 			return err
+		}
+		for i := range rs {
+			rs[i].Prove = old.proves
 		}
 		var removed []meta.Removed
 		if removed, err = e.store.RemoveObjects(ctx, b.ID, b.Versioning, rs, e.now()); err == nil {

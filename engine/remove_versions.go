@@ -38,6 +38,11 @@ func (e *Engine) RemoveVersions(ctx context.Context, b meta.Bucket, vs []RemoveV
 		return nil, err
 	}
 	defer sealed()
+	old, err := e.displacedIn(ctx, b.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer old.report()
 	rs := make([]meta.Removal, len(vs))
 	for i, v := range vs {
 		d := DeleteObject{Key: v.Version.Key, Owner: b.Owner}
@@ -47,6 +52,7 @@ func (e *Engine) RemoveVersions(ctx context.Context, b meta.Bucket, vs []RemoveV
 		if rs[i], err = e.removal(ctx, b, d, meta.Expect{Kind: meta.ExpectVersion, Version: v.Current}, how); err != nil {
 			return nil, fmt.Errorf("seal a delete marker: %w", err)
 		}
+		rs[i].Prove = old.proves
 		// A tag that it has by now may be what keeps it.
 		row := meta.Expect{Kind: meta.ExpectRow, Version: v.Version.ID, Revision: v.Version.Revision}
 		if v.ForGood {

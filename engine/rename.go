@@ -123,6 +123,12 @@ func (e *Engine) renameOnce(ctx context.Context, in RenameObject, token meta.Ren
 	if r.Expect, err = e.renameOver(ctx, in); err != nil {
 		return err
 	}
+	old, err := e.displacedIn(ctx, in.Bucket.ID)
+	if err != nil {
+		return err
+	}
+	defer old.report()
+	r.Prove = old.proves
 	switch err = e.store.RenameObject(ctx, r); {
 	case errors.Is(err, meta.ErrUnknown):
 		err = e.settleRename(ctx, r, err)

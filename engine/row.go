@@ -63,7 +63,14 @@ func (s *sealer) sealRow(keys *encrypt.BucketKeys, v *meta.Version, r encrypt.Wh
 // openListed opens the list record of a row of which nothing was read but what
 // listings show.
 func (s *sealer) openListed(ctx context.Context, v *meta.Version) (r encrypt.WholeRecord, err error) {
-	defer func() { err = s.damage.Row(v, err) }()
+	r, err = s.judgeListed(v, func(generation uint32) (*encrypt.BucketKeys, error) {
+		return s.buckets.KeysOf(ctx, v.Bucket, generation)
+	})
+	return r, s.damage.Row(v, err)
+}
+
+// judgeListed is openListed with the keys from a function, and reports no damage.
+func (s *sealer) judgeListed(v *meta.Version, keysOf func(uint32) (*encrypt.BucketKeys, error)) (r encrypt.WholeRecord, err error) {
 	whole := encrypt.IsWholeRecord(v.ListRecord)
 	switch {
 	case whole:
@@ -74,7 +81,7 @@ func (s *sealer) openListed(ctx context.Context, v *meta.Version) (r encrypt.Who
 	case v.Marker:
 		return r, nil // of the release before
 	}
-	keys, err := s.buckets.KeysOf(ctx, v.Bucket, v.Generation)
+	keys, err := keysOf(v.Generation)
 	if err != nil {
 		return r, err
 	}
@@ -96,9 +103,17 @@ func (s *sealer) openListed(ctx context.Context, v *meta.Version) (r encrypt.Who
 // says nothing of the client: the row was damaged or edited, and nothing is decided by
 // it.
 func (s *sealer) openRow(ctx context.Context, v *meta.Version) (encrypt.WholeRecord, error) {
-	r, err := s.openListed(ctx, v)
+	r, err := s.judgeRow(v, func(generation uint32) (*encrypt.BucketKeys, error) {
+		return s.buckets.KeysOf(ctx, v.Bucket, generation)
+	})
+	return r, s.damage.Row(v, err)
+}
+
+// judgeRow is openRow with the keys from a function, and reports no damage.
+func (s *sealer) judgeRow(v *meta.Version, keysOf func(uint32) (*encrypt.BucketKeys, error)) (encrypt.WholeRecord, error) {
+	r, err := s.judgeListed(v, keysOf)
 	if err == nil && encrypt.IsWholeRecord(v.ListRecord) && r.Rest != restOf(v) {
-		err = s.damage.Row(v, errRow)
+		err = errRow
 	}
 	return r, err
 }

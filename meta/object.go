@@ -153,6 +153,15 @@ type Expect struct {
 	Revision int64 // the version's, for ExpectRow
 }
 
+// Prove reports whether a version's row, without WrappedKey and Manifest, is what was
+// sealed. The store asks before it goes by the row to give up bytes: an edited row may
+// name those of another object. It is called within a transaction, perhaps more than
+// once, so it neither calls the store nor waits. nil believes every row.
+type Prove func(*Version) bool
+
+// Proves reports whether a version's row is believed.
+func (p Prove) Proves(v *Version) bool { return p == nil || p(v) }
+
 // Commit makes a version current. Version.Null is false exactly when Versioning
 // is VersioningEnabled.
 type Commit struct {
@@ -172,6 +181,9 @@ type Commit struct {
 	// Vacant: the key held nothing when the caller looked, so the store tries the
 	// insert first, which is faster. The outcome is the same either way.
 	Vacant bool
+	// Prove judges the row of a version that is removed. The body of an unproven one
+	// keeps its reference, and so its bytes.
+	Prove Prove
 }
 
 // Removal deletes a key, or removes one of its versions for good.
@@ -192,6 +204,7 @@ type Removal struct {
 	Marker Version
 	// Bypass overrides a governance retention.
 	Bypass bool
+	Prove  Prove // as in Commit
 }
 
 // Removed is the outcome of a Removal.
@@ -245,6 +258,7 @@ type Rename struct {
 	Version Version
 	Token   RenameToken
 	Now     time.Time // when the former body of To is condemned
+	Prove   Prove     // as in Commit, of the former object of To
 }
 
 // RenameToken identifies a rename, so that a repeated request is recognised.

@@ -70,8 +70,9 @@ type Complete struct {
 	Settings []byte    // replace those of the upload
 	Version  Version   // Body is {BodyUpload, Upload}
 	Expect   Expect
-	// Versioning is as in Commit.
+	// Versioning and Prove are as in Commit.
 	Versioning Versioning
+	Prove      Prove
 }
 
 // Trim removes the surplus parts of a completed upload.

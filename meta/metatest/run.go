@@ -68,6 +68,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"compare and swap counts", testCounter},
 		{"reservations fence", testReservationFence},
 		{"overwrite condemns", testOverwrite},
+		{"rows that are not proven", testUnproven},
 		{"shared bodies", testSharedBodies},
 		{"copy onto itself", testCopyOntoItself},
 		{"remove objects", testRemoveObjects},

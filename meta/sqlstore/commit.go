@@ -61,7 +61,7 @@ func (s *Store) commitOver(ctx context.Context, c meta.Commit) error {
 		}
 		// The new body is counted before the old one is dropped, because both are
 		// the same when an object is copied onto itself to replace its metadata.
-		return replace(tx, c.Version, c.Versioning, c.Expect, func() error { return addBody(tx, c) })
+		return replace(tx, c.Version, c.Versioning, c.Expect, c.Prove, func() error { return addBody(tx, c) })
 	})
 }
 
@@ -100,7 +100,7 @@ var (
 // replace makes v current if the expectation holds and addBody succeeds. The
 // bucket's versioning decides whether the displaced version is kept or dropped, as
 // of the time when v was made.
-func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, addBody func() error) error {
+func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, prove meta.Prove, addBody func() error) error {
 	cur, err := lockCurrent(tx, v.Bucket, v.Key, versioning)
 	if err != nil {
 		return err
@@ -125,9 +125,9 @@ func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, a
 		if err := used.write(tx, v.Bucket); err != nil {
 			return err
 		}
-		return dropBody(tx, cur.version.Body, v.Modified)
+		return cur.dropBody(tx, prove, v.Modified)
 	case cur.exists():
-		err = succeed(tx, cur, &v, used)
+		err = succeed(tx, cur, &v, prove, used)
 	default:
 		err = write(tx, insertObject, &v, 0)
 		if err == nil && versioning != meta.VersioningOff {
@@ -148,8 +148,8 @@ func write(tx Tx, query string, v *meta.Version, rank int64) error {
 
 // succeed makes v current after a version that is kept, unless that one is a null
 // marker and v is null too.
-func succeed(tx Tx, cur *current, v *meta.Version, used *usageChange) error {
-	if err := makeWay(tx, cur, v.Null, v.Modified, used); err != nil {
+func succeed(tx Tx, cur *current, v *meta.Version, prove meta.Prove, used *usageChange) error {
+	if err := makeWay(tx, cur, v.Null, v.Modified, prove, used); err != nil {
 		return err
 	}
 	query := updateObject
@@ -162,16 +162,16 @@ func succeed(tx Tx, cur *current, v *meta.Version, used *usageChange) error {
 // makeWay displaces the current version; null says whether its successor is a null
 // version. A null successor removes the former null version for good, whether that
 // is current or not. Its row in objects stays for the successor.
-func makeWay(tx Tx, cur *current, null bool, now time.Time, used *usageChange) error {
+func makeWay(tx Tx, cur *current, null bool, now time.Time, prove meta.Prove, used *usageChange) error {
 	if null && cur.version.Null {
 		used.remove(&cur.version)
 		if cur.version.Marker {
 			return cur.dropRow(tx)
 		}
-		return dropBody(tx, cur.version.Body, now)
+		return cur.dropBody(tx, prove, now)
 	}
 	if err := cur.displace(tx, now); err != nil || !null {
 		return err
 	}
-	return dropNull(tx, cur.version.Bucket, cur.version.Key, now, used)
+	return dropNull(tx, cur.version.Bucket, cur.version.Key, now, prove, used)
 }

@@ -27,7 +27,7 @@ func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
 			return err
 		}
-		return replace(tx, c.Version, c.Versioning, c.Expect, func() error {
+		return replace(tx, c.Version, c.Versioning, c.Expect, c.Prove, func() error {
 			err := soon(tx, ErrRetry, "UPDATE uploads SET state = ?, refs = 1, version_id = ?, chosen = ?, settings = ?, "+uncounted+" WHERE id = ?",
 				state, c.Version.ID[:], blob(joinRuns(c.Chosen)), blob(c.Settings), c.Upload[:])
 			if err != nil {

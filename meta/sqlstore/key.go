@@ -16,7 +16,7 @@ import (
 
 // current is the part of the displaced version that a write needs.
 type current struct {
-	version meta.Version // without sealed parts; its ID is zero if there is none
+	version meta.Version // without WrappedKey and Manifest; its ID is zero if there is none
 	rank    int64
 }
 
@@ -29,8 +29,8 @@ func (c *current) exists() bool { return !c.version.ID.IsZero() }
 // unchanged until the transaction ends.
 func lockCurrent(tx Tx, bucket meta.ID, key string, versioning meta.Versioning) (*current, error) {
 	cur := &current{version: meta.Version{Bucket: bucket, Key: key, Latest: true}}
-	err := scanVersion(tx.QueryRow("SELECT "+headColumns+", rank FROM objects WHERE bucket_id = ? AND key = ?"+forUpdate,
-		bucket[:], text(key)), &cur.version, &cur.rank)
+	err := scanVersion(tx.QueryRow("SELECT "+lockedColumns+", rank FROM objects WHERE bucket_id = ? AND key = ?"+forUpdate,
+		bucket[:], text(key)), &cur.version, append(listed(&cur.version), &cur.rank)...)
 	switch {
 	case err == nil:
 		return cur.under(versioning)
@@ -90,9 +90,10 @@ func lockPublic(tx Tx, bucket meta.ID, key string, ref meta.VersionRef) (*curren
 
 func lockVersion(tx Tx, condition string, bucket meta.ID, key string, args ...any) (*current, error) {
 	c := &current{version: meta.Version{Bucket: bucket, Key: key}}
-	row := tx.QueryRow("SELECT "+headColumns+", rank, "+placeColumns+"bucket_id FROM versions WHERE bucket_id = ? AND key = ?"+condition+
+	row := tx.QueryRow("SELECT "+lockedColumns+", rank, "+placeColumns+"bucket_id FROM versions WHERE bucket_id = ? AND key = ?"+condition+
 		" ORDER BY bucket_id, key, rank LIMIT 1"+forUpdate, append([]any{bucket[:], text(key)}, args...)...)
-	err := scanVersion(row, &c.version, append(append([]any{&c.rank}, place(&c.version)...), (*idColumn)(&c.version.Bucket))...)
+	more := append(listed(&c.version), &c.rank)
+	err := scanVersion(row, &c.version, append(append(more, place(&c.version)...), (*idColumn)(&c.version.Bucket))...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return &current{}, nil
 	}
@@ -184,21 +185,42 @@ func (c *current) dropRow(tx Tx) error {
 		append(keyed(c.version.Bucket, c.version.Key), c.rank)...)
 }
 
+// dropBody removes the reference to the version's body. An edited row may name the
+// body of another version, so one that is not proven removes nothing: the bytes stay
+// without use, and the caller still drops its row.
+func (c *current) dropBody(tx Tx, prove meta.Prove, now time.Time) error {
+	return c.dropBodyAhead(tx, &ahead{}, prove, now)
+}
+
+func (c *current) dropBodyAhead(tx Tx, a *ahead, prove meta.Prove, now time.Time) error {
+	if c.version.Body.Kind == meta.BodyInline || !prove.Proves(&c.version) {
+		return nil
+	}
+	return a.dropBody(tx, c.version.Body, now)
+}
+
+// found returns the version without its sealed parts.
+func (c *current) found() meta.Version {
+	v := c.version
+	v.ListRecord, v.Marks = nil, nil
+	return v
+}
+
 // drop removes a version for good.
-func (c *current) drop(tx Tx, a *ahead, now time.Time, used *usageChange) error {
+func (c *current) drop(tx Tx, a *ahead, prove meta.Prove, now time.Time, used *usageChange) error {
 	if err := c.dropRow(tx); err != nil {
 		return err
 	}
 	used.remove(&c.version)
-	return a.dropBody(tx, c.version.Body, now)
+	return c.dropBodyAhead(tx, a, prove, now)
 }
 
 // dropNull removes the noncurrent null version of a key, if there is one, because a
 // new null version replaces it.
-func dropNull(tx Tx, bucket meta.ID, key string, now time.Time, used *usageChange) error {
+func dropNull(tx Tx, bucket meta.ID, key string, now time.Time, prove meta.Prove, used *usageChange) error {
 	null, err := lockPublic(tx, bucket, key, meta.VersionRef{Null: true})
 	if err != nil || !null.exists() {
 		return err
 	}
-	return null.drop(tx, &ahead{}, now, used)
+	return null.drop(tx, &ahead{}, prove, now, used)
 }

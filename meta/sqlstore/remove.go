@@ -74,7 +74,7 @@ func dropFree(tx Tx, a *ahead, c *current, r meta.Removal, now time.Time, used *
 	if c.version.Lock.Forbids(now, r.Bypass) {
 		return meta.Removed{}, meta.ErrLocked
 	}
-	return meta.Removed{Found: c.version}, c.drop(tx, a, now, used)
+	return meta.Removed{Found: c.found()}, c.drop(tx, a, r.Prove, now, used)
 }
 
 // purge removes the named version. If that was current, the newest remaining
@@ -143,7 +143,7 @@ func mark(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r met
 			return done, err
 		}
 	}
-	if err := makeWay(tx, cur, m.Null, m.Modified, used); err != nil {
+	if err := makeWay(tx, cur, m.Null, m.Modified, r.Prove, used); err != nil {
 		return done, err
 	}
 	if cur.holds() {
@@ -166,7 +166,7 @@ func removedFor(tx Tx, cur *current, now time.Time, bypass bool) (meta.Version, 
 	if null.version.Lock.Forbids(now, bypass) {
 		return meta.Version{}, meta.ErrLocked
 	}
-	return null.version, nil
+	return null.found(), nil
 }
 
 var insertVersion = "INSERT INTO versions (" + headColumns + ", list_record, rank, public, marker, bucket_id, key) VALUES " + marks(20) + " ON CONFLICT DO NOTHING"

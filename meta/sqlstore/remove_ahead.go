@@ -75,9 +75,9 @@ func lockObjects(tx Tx, bucket meta.ID, rs []meta.Removal) ([]*current, error) {
 	n, args := together(keys)
 	return collect(tx, func(r Row) (*current, error) {
 		c := &current{version: meta.Version{Bucket: bucket, Latest: true}}
-		err := scanVersion(r, &c.version, &c.rank, (*textColumn)(&c.version.Key))
+		err := scanVersion(r, &c.version, append(listed(&c.version), &c.rank, (*textColumn)(&c.version.Key))...)
 		return c, err
-	}, "SELECT "+headColumns+", rank, key FROM objects WHERE bucket_id = ? AND key IN ("+repeated("?", n)+") ORDER BY key"+forUpdate,
+	}, "SELECT "+lockedColumns+", rank, key FROM objects WHERE bucket_id = ? AND key IN ("+repeated("?", n)+") ORDER BY key"+forUpdate,
 		append([]any{bucket[:]}, args...)...)
 }
 

@@ -117,7 +117,7 @@ func rename(tx Tx, from, to *current, r *meta.Rename) error {
 	if err := used.write(tx, r.Bucket); err != nil {
 		return err
 	}
-	return dropBody(tx, to.version.Body, r.Now)
+	return to.dropBody(tx, r.Prove, r.Now)
 }
 
 // Renamed implements meta.Objects.

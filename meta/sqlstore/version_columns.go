@@ -14,6 +14,7 @@ const (
 	headColumns   = "version_id, null_version, owner, size, modified, generation, body_kind, body_id, encryption, class, lock_mode, lock_until, lock_hold, revision"
 	listedColumns = "list_record, marks"
 	secretColumns = "wrapped_key, manifest"
+	lockedColumns = headColumns + ", " + listedColumns
 	objectColumns = headColumns + ", " + listedColumns + ", " + secretColumns
 )
 
@@ -77,6 +78,9 @@ func scanVersion(r Row, v *meta.Version, more ...any) error {
 func place(v *meta.Version) []any {
 	return []any{(*flagColumn)(&v.Marker), (*flagColumn)(&v.Latest), (*instantColumn)(&v.Displaced)}
 }
+
+// listed returns the destinations of listedColumns.
+func listed(v *meta.Version) []any { return []any{&v.ListRecord, &v.Marks} }
 
 // secrets returns the destinations of listedColumns and secretColumns.
 func secrets(v *meta.Version) []any {

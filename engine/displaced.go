@@ -1,0 +1,56 @@
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sanctum-storage/gateway/damage"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/s3err"
+)
+
+// displaced judges the rows that one write to a bucket displaces or removes, as the
+// store finds them in its transaction. There it has the bucket's keys at hand and does
+// not call the store. The damage that it met is reported afterwards.
+type displaced struct {
+	sealer *sealer
+	keys   func(generation uint32) (*encrypt.BucketKeys, error)
+	met    map[meta.ID]unprovenRow // by version: the store may repeat a transaction
+}
+
+// unprovenRow is a row that does not say what was sealed.
+type unprovenRow struct {
+	version meta.Version
+	err     error
+}
+
+// displacedIn returns the judge of one write. Keys that do not open prove no row, so that
+// what they sealed can still be removed; keys that cannot be had now are an error.
+func (s *sealer) displacedIn(ctx context.Context, bucket meta.ID) (*displaced, error) {
+	keys, err := s.buckets.AllKeys(ctx, bucket)
+	if lost := err; damage.Unlike(err) || errors.Is(err, s3err.NoSuchBucket) {
+		keys, err = func(uint32) (*encrypt.BucketKeys, error) { return nil, lost }, nil
+	}
+	return &displaced{sealer: s, keys: keys}, err
+}
+
+// proves implements meta.Prove.
+func (d *displaced) proves(v *meta.Version) bool {
+	_, err := d.sealer.judgeRow(v, d.keys)
+	if err == nil {
+		return true
+	}
+	if d.met == nil {
+		d.met = make(map[meta.ID]unprovenRow)
+	}
+	d.met[v.ID] = unprovenRow{*v, err}
+	return false
+}
+
+// report reports the damage that was met, after the store's transaction.
+func (d *displaced) report() {
+	for _, row := range d.met {
+		_ = d.sealer.damage.Row(&row.version, row.err) // the write goes by the row, and so mends it
+	}
+}
