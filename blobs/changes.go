@@ -145,10 +145,10 @@ func (s *CountedStore) ExpireUploads(ctx context.Context, t time.Time, limit int
 	return s.Store.ExpireUploads(ctx, t, limit)
 }
 
-func (s *CountedStore) Sweep(ctx context.Context, limit int, ended, now time.Time) (n int, err error) {
+func (s *CountedStore) Sweep(ctx context.Context, limit int, ended, now time.Time, judge meta.JudgeParts) (n int, err error) {
 	n = -1
 	defer s.changes.countSome(&n, &err)
-	return s.Store.Sweep(ctx, limit, ended, now)
+	return s.Store.Sweep(ctx, limit, ended, now, judge)
 }
 
 func (s *CountedStore) TrimUploads(ctx context.Context, uploads []meta.Trim, limit int, now time.Time) (n int, err error) {

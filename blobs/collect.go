@@ -68,10 +68,13 @@ func (bs *Blobs) Collect(ctx context.Context) (r CollectReport, err error) {
 	// damaged row must not stop all deletion.
 	errs = append(errs, take(ctx, bs.c.Before, now, &r)...)
 	errs = append(errs, bs.reclaimAbandoned(ctx, s, &r)...)
-	if r.Swept, err = bs.c.Store.Sweep(ctx, collectRows, bs.deletable(now), now); err != nil {
+	r.Swept, err = bs.c.Prover.Judged(ctx, func(judge meta.JudgeParts) (int, error) {
+		return bs.c.Store.Sweep(ctx, collectRows, bs.deletable(now), now, judge)
+	})
+	if err != nil {
 		errs = append(errs, fmt.Errorf("sweep: %w", err))
 	}
-	r.More = r.More || r.Condemned+r.Doubtful >= collectRows || r.Swept == collectRows
+	r.More = r.More || r.Condemned+r.Doubtful >= collectRows || r.Swept >= collectRows
 	errs = append(errs, take(ctx, bs.c.After, now, &r)...)
 	// Deletion comes last and takes from the ledger only what was condemned a whole grace ago,
 	// never what this pass condemned.

@@ -41,6 +41,10 @@ type Prover interface {
 	// Proofs yields what proves each blob of a version's body. An error is of the store,
 	// or the version's own rows do not open.
 	Proofs(ctx context.Context, of *meta.Version) iter.Seq2[Proof, error]
+	// Judged runs a sweep with what judges the parts of ended uploads, and again after
+	// that lacked keys, and returns how many rows all of them removed. What could not be
+	// proven is reported.
+	Judged(ctx context.Context, sweep func(meta.JudgeParts) (int, error)) (int, error)
 }
 
 // ErrOtherBytes: there are other bytes under a blob's id than there should be.

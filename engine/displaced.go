@@ -15,7 +15,7 @@ import (
 // not call the store. The damage that it met is reported afterwards.
 type displaced struct {
 	sealer *sealer
-	keys   func(generation uint32) (*encrypt.BucketKeys, error)
+	keys   bucketKeys
 	met    map[meta.ID]unprovenRow // by version: the store may repeat a transaction
 }
 
@@ -28,11 +28,21 @@ type unprovenRow struct {
 // displacedIn returns the judge of one write. Keys that do not open prove no row, so that
 // what they sealed can still be removed; keys that cannot be had now are an error.
 func (s *sealer) displacedIn(ctx context.Context, bucket meta.ID) (*displaced, error) {
-	keys, err := s.buckets.AllKeys(ctx, bucket)
-	if lost := err; damage.Unlike(err) || errors.Is(err, s3err.NoSuchBucket) {
-		keys, err = func(uint32) (*encrypt.BucketKeys, error) { return nil, lost }, nil
-	}
+	keys, err := s.keysOrNone(ctx, bucket)
 	return &displaced{sealer: s, keys: keys}, err
+}
+
+// bucketKeys are the keys of a bucket at hand.
+type bucketKeys func(generation uint32) (*encrypt.BucketKeys, error)
+
+// keysOrNone returns a bucket's keys, or none with their error if they are gone or do not
+// open.
+func (s *sealer) keysOrNone(ctx context.Context, bucket meta.ID) (bucketKeys, error) {
+	keys, err := s.buckets.AllKeys(ctx, bucket)
+	if damage.Unlike(err) || errors.Is(err, s3err.NoSuchBucket) {
+		return func(uint32) (*encrypt.BucketKeys, error) { return nil, err }, nil
+	}
+	return keys, err
 }
 
 // proves implements meta.Prove.

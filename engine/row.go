@@ -70,7 +70,7 @@ func (s *sealer) openListed(ctx context.Context, v *meta.Version) (r encrypt.Who
 }
 
 // judgeListed is openListed with the keys from a function, and reports no damage.
-func (s *sealer) judgeListed(v *meta.Version, keysOf func(uint32) (*encrypt.BucketKeys, error)) (r encrypt.WholeRecord, err error) {
+func (s *sealer) judgeListed(v *meta.Version, keysOf bucketKeys) (r encrypt.WholeRecord, err error) {
 	whole := encrypt.IsWholeRecord(v.ListRecord)
 	switch {
 	case whole:
@@ -110,7 +110,7 @@ func (s *sealer) openRow(ctx context.Context, v *meta.Version) (encrypt.WholeRec
 }
 
 // judgeRow is openRow with the keys from a function, and reports no damage.
-func (s *sealer) judgeRow(v *meta.Version, keysOf func(uint32) (*encrypt.BucketKeys, error)) (encrypt.WholeRecord, error) {
+func (s *sealer) judgeRow(v *meta.Version, keysOf bucketKeys) (encrypt.WholeRecord, error) {
 	r, err := s.judgeListed(v, keysOf)
 	if err == nil && encrypt.IsWholeRecord(v.ListRecord) && r.Rest != restOf(v) {
 		err = errRow

@@ -42,12 +42,14 @@ func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, 
 	var passed time.Time
 	for i := range page {
 		u := &page[i]
-		known, err := e.knowChosen(ctx, u)
+		opened, known, err := e.knowChosen(ctx, u)
 		switch {
 		case ctx.Err() != nil:
 			return 0, false, ctx.Err()
 		case known:
-			todo = append(todo, meta.Trim{Upload: u.ID, Chosen: u.Chosen})
+			old := &displacedParts{sealer: &e.sealer, upload: opened}
+			defer old.report()
+			todo = append(todo, meta.Trim{Upload: u.ID, Chosen: u.Chosen, Prove: old.judge()})
 		case damage.Unlike(err):
 			// Without Chosen the store keeps all parts and takes the upload off its list, so
 			// that it is not looked at for ever.
@@ -77,17 +79,18 @@ func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, 
 // knowChosen reports whether the parts that the ledger has as chosen are those that
 // were sealed. Without an error it is not known for an upload that a release completed
 // which did not seal them, or whose bucket was deleted.
-func (e *Engine) knowChosen(ctx context.Context, row *meta.Upload) (bool, error) {
+func (e *Engine) knowChosen(ctx context.Context, row *meta.Upload) (_ *openUpload, known bool, err error) {
 	if row.Bucket.IsZero() {
-		return false, errUpload
+		return nil, false, errUpload
 	}
 	u, err := e.openUpload(ctx, *row)
 	if errors.Is(err, s3err.NoSuchBucket) {
-		return false, nil
+		return nil, false, nil
 	} else if err != nil {
-		return false, err
+		return nil, false, err
 	}
-	return e.proveChosen(ctx, u)
+	known, err = e.proveChosen(ctx, u)
+	return u, known, err
 }
 
 // proveChosen is knowChosen for an upload that was opened.

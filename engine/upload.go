@@ -155,6 +155,11 @@ func (s *sealer) openUpload(ctx context.Context, u meta.Upload) (*openUpload, er
 	if err != nil {
 		return nil, err
 	}
+	return s.openUploadWith(keys, u)
+}
+
+// openUploadWith is openUpload with the keys at hand.
+func (s *sealer) openUploadWith(keys *encrypt.BucketKeys, u meta.Upload) (_ *openUpload, err error) {
 	o := &openUpload{Upload: u, keys: keys}
 	wrap, customer := encrypt.SplitUploadKeys(u.WrappedKey)
 	if o.settingsKey, err = keys.UnwrapKey(wrap, u.ID, encrypt.PurposeUpload); err != nil {
@@ -298,7 +303,9 @@ func (e *Engine) commitPart(ctx context.Context, b meta.Bucket, u *openUpload, n
 	if row.Record, err = encrypt.SealPart(u.key, u.partName(e.deployment, number, row.Attempt), record); err != nil {
 		return Part{}, err
 	}
-	err = e.store.PutPart(ctx, meta.PutPart{Part: row, Share: how.Share, At: how.At, Holder: e.blobs.Holder()})
+	old := displacedParts{sealer: &e.sealer, upload: u}
+	defer old.report()
+	err = e.store.PutPart(ctx, meta.PutPart{Part: row, Share: how.Share, At: how.At, Holder: e.blobs.Holder(), Prove: old.proves})
 	switch {
 	case errors.Is(err, meta.ErrUnknown):
 		err = e.settlePart(ctx, row, err)

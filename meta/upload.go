@@ -2,6 +2,7 @@ package meta
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -46,6 +47,21 @@ type Part struct {
 	Blobs    []BlobID
 }
 
+// ProvePart is Prove for a part's row.
+type ProvePart func(*Part) bool
+
+// Proves reports whether a part's row is believed.
+func (p ProvePart) Proves(part *Part) bool { return p == nil || p(part) }
+
+// JudgeParts returns what proves the parts of an upload that is swept, under the rules
+// of Prove. With ErrUnjudged the sweep ends before the upload; with another error the
+// upload is dated now, and so waits while others are swept. Of a row that cannot be read,
+// only the ID is set. nil believes every part.
+type JudgeParts func(*Upload) (ProvePart, error)
+
+// ErrUnjudged: an upload cannot be judged before its judge has read more.
+var ErrUnjudged = errors.New("meta: the parts of an upload cannot be judged yet")
+
 // PutPart stores a part. With Share its blobs are live and each gets one more
 // reference (a copy of whole extents); otherwise they are reserved for Holder.
 type PutPart struct {
@@ -54,6 +70,9 @@ type PutPart struct {
 	Holder ID
 	// At, if set, is the required place of each shared blob, as in Commit.At.
 	At []BackendID
+	// Prove judges the row of the attempt that is replaced. The blobs of an unproven
+	// one keep their references, and so their bytes.
+	Prove ProvePart
 }
 
 // MaxClockSkew is the largest difference assumed between the clocks of gateways.
@@ -78,8 +97,10 @@ type Complete struct {
 // Trim removes the surplus parts of a completed upload.
 type Trim struct {
 	Upload ID
-	// Chosen are the parts that stay, ascending; nil: all of them.
+	// Chosen are the parts that stay, ascending; nil: all of them. A part that is not
+	// proven stays too.
 	Chosen []PartRun
+	Prove  ProvePart
 }
 
 // UploadQuery asks for open uploads in the order of (key, upload id).
@@ -155,9 +176,11 @@ type Uploads interface {
 	// aborted, expired, or lost their last reference) at or after ended, so that
 	// readers that began earlier still find the part rows; the blobs it condemns
 	// are dead since now. A row that ended or was condemned more than MaxClockSkew
-	// after now, by its own date, is dated now: a clock was wrong. It returns how
-	// many rows it removed or dated; 0 means that none is left.
-	Sweep(ctx context.Context, limit int, ended, now time.Time) (int, error)
+	// after now, by its own date, is dated now: a clock was wrong. The rows of parts
+	// that are not proven go, and their blobs keep their references. It ends at an
+	// upload that cannot be judged yet: see JudgeParts. It returns how many rows it removed or dated; 0
+	// means that none is left, apart from that upload and those after it.
+	Sweep(ctx context.Context, limit int, ended, now time.Time, judge JudgeParts) (int, error)
 }
 
 // UploadRef is the part of an upload that consistency checks need.

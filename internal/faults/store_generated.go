@@ -257,8 +257,8 @@ func (f *faultyStore) TrimUploads(ctx context.Context, uploads []meta.Trim, limi
 	return change(f, "TrimUploads", func() (int, error) { return f.s.TrimUploads(ctx, uploads, limit, now) })
 }
 
-func (f *faultyStore) Sweep(ctx context.Context, limit int, ended, now time.Time) (int, error) {
-	return change(f, "Sweep", func() (int, error) { return f.s.Sweep(ctx, limit, ended, now) })
+func (f *faultyStore) Sweep(ctx context.Context, limit int, ended, now time.Time, judge meta.JudgeParts) (int, error) {
+	return change(f, "Sweep", func() (int, error) { return f.s.Sweep(ctx, limit, ended, now, judge) })
 }
 
 func (f *faultyStore) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, ids []meta.BlobID, now time.Time) error {

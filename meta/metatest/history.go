@@ -382,7 +382,7 @@ func (a *actor) drain() error {
 }
 
 func (a *actor) sweep() error {
-	if _, err := a.s.Sweep(a.ctx, 1+a.r.IntN(20), a.later(), a.now); err != nil {
+	if _, err := a.s.Sweep(a.ctx, 1+a.r.IntN(20), a.later(), a.now, nil); err != nil {
 		return err
 	}
 	_, err := TrimAll(a.ctx, a.s, 1+a.r.IntN(20), a.now)

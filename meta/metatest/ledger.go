@@ -220,7 +220,7 @@ func testAheadOfTime(f *fixture) {
 	u := f.upload(f.bucket("b"), "k")
 	part := f.putPart(u.ID, 1)
 	f.ok(f.s.AbortUpload(f.ctx, u.ID))
-	_, err := f.s.Sweep(f.ctx, 100, years.Add(-time.Hour), years) // dates it, and removes it later
+	_, err := f.s.Sweep(f.ctx, 100, years.Add(-time.Hour), years, nil) // dates it, and removes it later
 	f.ok(err)
 	f.sweepAll()
 	got, err := f.s.DeadBlobs(f.ctx, here, f.now.Add(time.Second), 10)

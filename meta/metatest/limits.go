@@ -68,7 +68,7 @@ func testLimits(f *fixture) {
 		"trims":                only(f.s.TrimUploads(f.ctx, make([]meta.Trim, meta.MaxBatch+1), 1, f.now)),
 		"trimmed rows":         only(f.s.TrimUploads(f.ctx, nil, meta.MaxPage+1, f.now)),
 		"trim to no parts":     only(f.s.TrimUploads(f.ctx, []meta.Trim{{Upload: u.ID, Chosen: []meta.PartRun{{First: 2, Count: 0}}}}, 1, f.now)),
-		"sweep":                only(f.s.Sweep(f.ctx, 0, f.now, f.now)),
+		"sweep":                only(f.s.Sweep(f.ctx, 0, f.now, f.now, nil)),
 		"held":                 only(f.s.Held(f.ctx, f.holder, meta.BlobPosition{}, meta.MaxPage+1)),
 		"reclaimed":            only(f.s.Reclaim(f.ctx, meta.Holder{ID: f.holder}, make([]meta.Blob, meta.MaxPage), make([]meta.Blob, 1), f.holder, f.now)),
 		"condemned holder":     only(CondemnHolder(f.ctx, f.s, meta.Holder{ID: f.holder}, 0, f.now)),

@@ -95,6 +95,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"shared part blobs", testSharedParts},
 		{"complete", testComplete},
 		{"complete once", testCompleteOnce},
+		{"parts that are not proven", testUnprovenParts},
 		{"unchosen parts", testUnchosen},
 		{"trim", testTrim},
 		{"shared upload", testSharedUpload},
@@ -276,7 +277,7 @@ func (f *fixture) wantBlob(id meta.BlobID, state meta.BlobState, refs int64) {
 func (f *fixture) sweepAll() {
 	f.Helper()
 	for range 1000 {
-		n, err := f.s.Sweep(f.ctx, 100, f.later(), f.now)
+		n, err := f.s.Sweep(f.ctx, 100, f.later(), f.now, nil)
 		f.ok(err)
 		m, err := TrimAll(f.ctx, f.s, 100, f.now)
 		f.ok(err)

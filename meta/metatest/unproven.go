@@ -1,6 +1,9 @@
 package metatest
 
 import (
+	"errors"
+	"time"
+
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -62,5 +65,76 @@ func testUnproven(f *fixture) {
 		for _, key := range []string{"overwritten", "completed", "renamed over"} {
 			f.remove(b, key)
 		}
+	}
+}
+
+// Blobs of a part whose row is not proven keep their references, however the part ends.
+// The whole row is judged, and an upload that cannot be judged yet stays.
+func testUnprovenParts(f *fixture) {
+	b := f.bucket("b")
+	for _, proven := range []bool{false, true} {
+		wantBlob := func(p meta.Part) {
+			f.Helper()
+			if proven {
+				f.wantBlob(p.Blobs[0], meta.BlobDead, 0)
+			} else {
+				f.wantBlob(p.Blobs[0], meta.BlobLive, 1)
+			}
+		}
+		var judged []meta.Part
+		prove := func(p *meta.Part) bool { judged = append(judged, *p); return proven }
+		wantJudged := func(p meta.Part) {
+			f.Helper()
+			p.Modified = time.Time{} // it says nothing of bytes
+			same(f, judged, []meta.Part{p})
+			judged = nil
+		}
+		u := f.upload(b, "k")
+		replaced := f.putPart(u.ID, 1)
+		f.ok(f.s.PutPart(f.ctx, meta.PutPart{Part: f.part(u.ID, 1, f.reserve(1)...), Holder: f.holder, Prove: prove}))
+		wantJudged(replaced)
+		wantBlob(replaced)
+
+		surplus := f.putPart(u.ID, 2)
+		chosen := []meta.PartRun{{First: 1, Count: 1}}
+		f.ok(f.s.CompleteUpload(f.ctx, f.completion(u.ID, chosen...)))
+		if _, err := f.s.TrimUploads(f.ctx, []meta.Trim{{Upload: u.ID, Chosen: chosen, Prove: prove}}, 100, f.now); err != nil {
+			f.Fatal(err)
+		}
+		wantJudged(surplus)
+		wantBlob(surplus)
+		f.remove(b, "k")
+		f.sweepAll()
+
+		aborted := f.upload(b, "k")
+		swept := f.putPart(aborted.ID, 1)
+		f.ok(f.s.AbortUpload(f.ctx, aborted.ID))
+		notYet := meta.ErrUnjudged
+		judge := func(of *meta.Upload) (meta.ProvePart, error) {
+			if of.ID != aborted.ID || of.Bucket != b || of.Generation != aborted.Generation {
+				f.Errorf("upload %s of bucket %s is judged", of.ID, of.Bucket)
+			}
+			return prove, notYet
+		}
+		sweep := func(want bool) { // before the time by which uploads dated now have ended
+			f.Helper()
+			for range 3 {
+				if _, err := f.s.Sweep(f.ctx, 100, f.later(), f.now, judge); err != nil {
+					f.Fatal(err)
+				}
+			}
+			rows, err := f.s.ScanParts(f.ctx, aborted.ID, 0, 10)
+			f.ok(err)
+			if (len(rows) > 0) != want {
+				f.Errorf("%d parts are left", len(rows))
+			}
+		}
+		sweep(true)
+		notYet = errors.New("no keys")
+		sweep(true)
+		notYet = nil
+		sweep(false)
+		wantJudged(swept)
+		wantBlob(swept)
 	}
 }

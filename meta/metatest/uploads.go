@@ -267,7 +267,7 @@ func testUnchosen(f *fixture) {
 		f.wantBlob(p.Blobs[0], meta.BlobLive, 1)
 	}
 	f.checkLedger()
-	_, err := f.s.Sweep(f.ctx, 100, f.later(), f.now)
+	_, err := f.s.Sweep(f.ctx, 100, f.later(), f.now, nil)
 	f.ok(err)
 	same(f, len(f.numbers(u.ID)), 9)
 	f.sweepAll()
@@ -426,7 +426,7 @@ func testEndedWait(f *fixture) {
 	q := f.putPart(aborted.ID, 1)
 	f.ok(f.s.AbortUpload(f.ctx, aborted.ID))
 	for range 5 {
-		_, err := f.s.Sweep(f.ctx, 100, f.now, f.now)
+		_, err := f.s.Sweep(f.ctx, 100, f.now, f.now, nil)
 		f.ok(err)
 	}
 	same(f, f.numbers(u.ID), []int{1})
@@ -477,7 +477,7 @@ func testSweepBounded(f *fixture) {
 	}
 	dead := 0
 	for {
-		n, err := f.s.Sweep(f.ctx, limit, f.later(), f.now)
+		n, err := f.s.Sweep(f.ctx, limit, f.later(), f.now, nil)
 		f.ok(err)
 		f.checkLedger()
 		ids, err := f.s.DeadBlobs(f.ctx, here, f.later(), meta.MaxPage)

@@ -33,7 +33,7 @@ func TestSweepMeetsAbort(t *testing.T) {
 	watch := files15.conn(t, name)
 	awaitLocks(t, watch, 1)
 	go func() {
-		_, err := s.Sweep(t.Context(), meta.MaxPage, now, now)
+		_, err := s.Sweep(t.Context(), meta.MaxPage, now, now, nil)
 		swept <- err
 	}()
 	awaitLocks(t, watch, 2)

@@ -96,7 +96,7 @@ func TestRemovedRowsDoNotLinger(t *testing.T) {
 		now := time.Now()
 		for n := 1; n > 0; {
 			var err error
-			if n, err = b.s.Sweep(t.Context(), 100, now.Add(time.Hour), now); err != nil {
+			if n, err = b.s.Sweep(t.Context(), 100, now.Add(time.Hour), now, nil); err != nil {
 				t.Fatal(err)
 			}
 		}

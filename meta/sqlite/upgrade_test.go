@@ -228,7 +228,7 @@ func useUpgraded(t *testing.T, s meta.Store, was contents) {
 			}
 		}
 	}
-	for must(s.Sweep(ctx, meta.MaxPage, now.Add(time.Hour), now))+must(metatest.TrimAll(ctx, s, meta.MaxPage, now)) > 0 {
+	for must(s.Sweep(ctx, meta.MaxPage, now.Add(time.Hour), now, nil))+must(metatest.TrimAll(ctx, s, meta.MaxPage, now)) > 0 {
 	}
 	dead := must(s.DeadBlobs(ctx, meta.FirstBackend, now.Add(time.Hour), meta.MaxPage))
 	if len(dead) != len(was.Blobs)-1 {

@@ -107,7 +107,7 @@ func work(t *testing.T, s *sqlstore.Store, db *sql.DB) {
 			t.Errorf("%s: %d, %v", query, n, err)
 		}
 	}
-	untilNone(t, "sweep", func() (int, error) { return s.Sweep(ctx, meta.MaxPage, now, now) })
+	untilNone(t, "sweep", func() (int, error) { return s.Sweep(ctx, meta.MaxPage, now.Add(time.Hour), now, nil) })
 	untilNone(t, "trim", func() (int, error) { return metatest.TrimAll(ctx, s, meta.MaxPage, now) })
 	none("SELECT COUNT(*) FROM dying_buckets WHERE id NOT IN (SELECT id FROM buckets)")
 	none("SELECT COUNT(*) FROM buckets WHERE id NOT IN (SELECT bucket_id FROM bucket_seeds)")

@@ -21,6 +21,34 @@ func scanPart(upload meta.ID) func(Row) (meta.Part, error) {
 	}
 }
 
+// heldColumns are what the removal of a part goes by.
+const heldColumns = "number, attempt, size, blobs, record"
+
+// heldPart is a part whose row is removed or replaced.
+type heldPart struct {
+	meta.Part
+	unreadable bool // an edit made it so
+}
+
+// scanHeld reads heldColumns, also of a row that an edit made unreadable.
+func scanHeld(upload meta.ID) func(Row) (heldPart, error) {
+	return func(r Row) (p heldPart, err error) {
+		var attempt, blobs []byte
+		p.Upload = upload
+		if err := r.Scan(&p.Number, &attempt, &p.Size, &blobs, &p.Record); err != nil {
+			return p, err
+		}
+		p.Blobs, err = splitBlobs(blobs)
+		p.unreadable = err != nil || fixed(p.Attempt[:], attempt) != nil
+		return p, nil
+	}
+}
+
+// proven reports whether the row is believed.
+func (p *heldPart) proven(prove meta.ProvePart) bool {
+	return !p.unreadable && prove.Proves(&p.Part)
+}
+
 // Parts implements meta.Uploads.
 func (s *Store) Parts(ctx context.Context, upload meta.ID, after, limit int) (ps []meta.Part, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {

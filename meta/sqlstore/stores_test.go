@@ -222,7 +222,7 @@ func (f *filler) churn(stop chan struct{}) {
 			f.ok(err)
 		}
 		f.ok(f.s.DeleteBucket(f.ctx, b))
-		_, err := f.s.Sweep(f.ctx, meta.MaxPage, f.now.Add(time.Hour), f.now)
+		_, err := f.s.Sweep(f.ctx, meta.MaxPage, f.now.Add(time.Hour), f.now, nil)
 		f.ok(err)
 	}
 }

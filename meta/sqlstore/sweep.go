@@ -15,12 +15,12 @@ const sweepBatch = 100
 // Sweep counts every row that it removes, ends or dates, and every reference that
 // it removes. A part is removed with all its blobs or not at all, so the first part
 // of a call may exceed a limit below 1+MaxPartBlobs.
-func (s *Store) Sweep(ctx context.Context, limit int, ended, now time.Time) (done int, err error) {
+func (s *Store) Sweep(ctx context.Context, limit int, ended, now time.Time, judge meta.JudgeParts) (done int, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return 0, err
 	}
 	err = s.run.Write(ctx, func(tx Tx) error {
-		w := &sweep{tx: tx, limit: limit, ended: ended, now: now}
+		w := &sweep{tx: tx, limit: limit, ended: ended, now: now, judge: judge}
 		defer func() { done = w.done }()
 		// Dates come first, so that an upload that has just ended, or has an impossible date,
 		// is dated even if the rest of the limit is used up by removals.
@@ -48,7 +48,8 @@ type sweep struct {
 	tx    Tx
 	limit int
 	done  int
-	full  bool // the next part does not fit within limit
+	full  bool // the next part does not fit within limit, or its upload cannot be judged
+	judge meta.JudgeParts
 	ended time.Time
 	now   time.Time
 }
@@ -121,22 +122,32 @@ func scanPlaced(r Row) (p placed, err error) {
 // that versions still refer to is dying only because of an edit, and keeps its
 // parts: one that counts references, or that has the version it was completed to.
 func (w *sweep) dyingUpload() (more bool, err error) {
-	var id meta.ID
 	var null meta.ID
-	err = w.tx.QueryRow(`SELECT id FROM uploads WHERE state = ? AND since < ? AND refs = 0
+	u, err := scanUnreadable(w.tx.QueryRow("SELECT "+uploadColumns+` FROM uploads WHERE state = ? AND since < ? AND refs = 0
 		AND NOT EXISTS (SELECT 1 FROM objects WHERE objects.bucket_id = uploads.bucket_id AND objects.key = uploads.key AND body_id = uploads.id)
 		AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.bucket_id = uploads.bucket_id AND versions.key = uploads.key
 			AND public IN (uploads.version_id, ?) AND body_id = uploads.id)
-		ORDER BY since LIMIT 1`+forUpdate, uploadDying, micros(w.ended), null[:]).
-		Scan((*idColumn)(&id))
+		ORDER BY since LIMIT 1`+forUpdate, uploadDying, micros(w.ended), null[:]))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
+	id := u.ID
+	var prove meta.ProvePart
+	if w.judge != nil {
+		switch prove, err = w.judge(&u); {
+		case errors.Is(err, meta.ErrUnjudged):
+			w.full = true
+			return false, nil
+		case err != nil:
+			w.done++
+			return true, changed(w.tx, ErrRetry, "UPDATE uploads SET since = ? WHERE id = ?", micros(w.now), id[:])
+		}
+	}
 	// The parts go before the upload: its row is what Sweep finds them by.
-	left, err := w.dropParts(id, nil)
+	left, err := w.dropParts(id, nil, prove)
 	if err != nil || left {
 		return false, err
 	}
@@ -161,24 +172,26 @@ func (w *sweep) takeBack(id meta.ID) error {
 }
 
 // dropParts removes the upload's parts outside the runs, and reports whether some
-// are left.
-func (w *sweep) dropParts(upload meta.ID, keep []meta.PartRun) (left bool, err error) {
+// are left. Of an upload that is not removed, unproven parts stay: the row may be that
+// of a part in the runs.
+func (w *sweep) dropParts(upload meta.ID, keep []meta.PartRun, prove meta.ProvePart) (left bool, err error) {
 	for after := 0; ; {
-		parts, err := collect(w.tx, scanHeld, "SELECT number, blobs FROM parts WHERE upload_id = ? AND number > ? ORDER BY number LIMIT ?",
+		parts, err := collect(w.tx, scanHeld(upload), "SELECT "+heldColumns+" FROM parts WHERE upload_id = ? AND number > ? ORDER BY number LIMIT ?",
 			upload[:], after, sweepBatch)
 		if err != nil {
 			return false, err
 		}
 		for _, p := range parts {
-			after = p.number
-			if isChosen(keep, p.number) {
+			after = p.Number
+			proven := !isChosen(keep, p.Number) && p.proven(prove)
+			if !proven && len(keep) > 0 {
 				continue
 			}
-			if w.done > 0 && w.done+1+p.blobs() > w.limit {
+			if w.done > 0 && w.done+1+len(p.Blobs) > w.limit {
 				w.full = true
 				return true, nil
 			}
-			if err := w.dropPart(upload, p); err != nil {
+			if err := w.dropPart(p, proven); err != nil {
 				return false, err
 			}
 		}
@@ -189,40 +202,32 @@ func (w *sweep) dropParts(upload meta.ID, keep []meta.PartRun) (left bool, err e
 	}
 }
 
-// heldPart is the part of a parts row that a sweep needs.
-type heldPart struct {
-	number int
-	joined []byte
-}
-
-func scanHeld(r Row) (p heldPart, err error) {
-	err = r.Scan(&p.number, &p.joined)
-	return p, err
-}
-
-func (p *heldPart) blobs() int { return len(p.joined) / len(meta.BlobID{}) }
-
-func (w *sweep) dropPart(upload meta.ID, p heldPart) error {
-	err := changed(w.tx, ErrRetry, "DELETE FROM parts WHERE upload_id = ? AND number = ?", upload[:], p.number)
+func (w *sweep) dropPart(p heldPart, proven bool) error {
+	err := changed(w.tx, ErrRetry, "DELETE FROM parts WHERE upload_id = ? AND number = ?", p.Upload[:], p.Number)
 	if err != nil {
 		return err
 	}
-	w.done += 1 + p.blobs()
-	return dropBlobs(w.tx, p.joined, w.now)
+	w.done += 1 + len(p.Blobs)
+	if !proven {
+		return nil
+	}
+	return dropBlobs(w.tx, p.Blobs, w.now)
 }
 
 // dyingBucket ends the open uploads of one deleted bucket, or, if it has none,
 // removes its settings, its seeds and its own row. An upload that an edit has
 // reopened while versions refer to it does not end, and does not keep the bucket. A
 // bucket that exists or holds versions was marked deleted by an edit: its keys
-// stay.
+// stay. They also stay until its ended uploads are gone, whose parts they prove.
 func (w *sweep) dyingBucket() (more bool, err error) {
 	var id meta.ID
 	err = w.tx.QueryRow(`SELECT id FROM dying_buckets
 		WHERE NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.id = dying_buckets.id)
 		AND NOT EXISTS (SELECT 1 FROM objects WHERE bucket_id = dying_buckets.id)
 		AND NOT EXISTS (SELECT 1 FROM versions WHERE bucket_id = dying_buckets.id)
-		ORDER BY id LIMIT 1` + forUpdate).Scan((*idColumn)(&id))
+		AND (EXISTS (SELECT 1 FROM uploads WHERE bucket_id = dying_buckets.id AND state = ? AND refs = 0 AND version_id IS NULL)
+			OR NOT EXISTS (SELECT 1 FROM uploads WHERE bucket_id = dying_buckets.id AND state = ? AND refs = 0))
+		ORDER BY id LIMIT 1`+forUpdate, uploadOpen, uploadDying).Scan((*idColumn)(&id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}

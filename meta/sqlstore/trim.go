@@ -14,16 +14,16 @@ func (s *Store) Untrimmed(ctx context.Context, from time.Time, limit int) (us []
 		return nil, err
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		us, err = collect(tx, scanUntrimmed, "SELECT "+uploadColumns+" FROM uploads WHERE state = ? AND since >= ? ORDER BY since LIMIT ?",
+		us, err = collect(tx, scanUnreadable, "SELECT "+uploadColumns+" FROM uploads WHERE state = ? AND since >= ? ORDER BY since LIMIT ?",
 			uploadTrimming, micros(from), limit)
 		return err
 	})
 	return us, err
 }
 
-// scanUntrimmed is scanUpload, but for a row that an edit made unreadable it
+// scanUnreadable is scanUpload, but for a row that an edit made unreadable it
 // returns the id.
-func scanUntrimmed(r Row) (u meta.Upload, err error) {
+func scanUnreadable(r Row) (u meta.Upload, err error) {
 	raw, err := scanRow(strings.Count(uploadColumns, ",") + 1)(r)
 	if err != nil {
 		return u, err
@@ -73,7 +73,7 @@ func (w *sweep) trimUpload(t *meta.Trim) error {
 	}
 	// With no runs all parts stay, and the upload only leaves the list.
 	if len(t.Chosen) > 0 {
-		left, err := w.dropParts(t.Upload, t.Chosen)
+		left, err := w.dropParts(t.Upload, t.Chosen, t.Prove)
 		if err != nil || left {
 			return err
 		}

@@ -103,7 +103,7 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 				return err
 			}
 		}
-		used, err := storePart(tx, p.Part)
+		used, err := storePart(tx, p.Part, p.Prove)
 		if err != nil {
 			return err
 		}
@@ -135,10 +135,8 @@ func addPartBlob(tx Tx, p meta.PutPart, id meta.BlobID, at meta.BackendID) error
 
 // storePart writes the part's row, drops the blobs of the replaced attempt, and
 // returns the change of the upload's usage. The upload must be locked.
-func storePart(tx Tx, p meta.Part) (used usageChange, err error) {
-	var old []byte
-	var size int64
-	err = tx.QueryRow("SELECT blobs, size FROM parts WHERE upload_id = ? AND number = ?", p.Upload[:], p.Number).Scan(&old, &size)
+func storePart(tx Tx, p meta.Part, prove meta.ProvePart) (used usageChange, err error) {
+	old, err := scanHeld(p.Upload)(tx.QueryRow("SELECT "+heldColumns+" FROM parts WHERE upload_id = ? AND number = ?", p.Upload[:], p.Number))
 	values := []any{p.Attempt[:], p.Size, micros(p.Modified), joinBlobs(p.Blobs), blob(p.Record), p.Upload[:], p.Number}
 	if errors.Is(err, sql.ErrNoRows) {
 		_, err := tx.Exec(`INSERT INTO parts (attempt, size, modified, blobs, record, upload_id, number)
@@ -152,13 +150,16 @@ func storePart(tx Tx, p meta.Part) (used usageChange, err error) {
 		WHERE upload_id = ? AND number = ?`, values...); err != nil {
 		return used, err
 	}
-	return usageChange{PartBytes: p.Size - size}, dropBlobs(tx, old, p.Modified)
+	used = usageChange{PartBytes: p.Size - old.Size}
+	if !old.proven(prove) {
+		return used, nil
+	}
+	return used, dropBlobs(tx, old.Blobs, p.Modified)
 }
 
-// dropBlobs drops the references of a part's row. If an edit made them unreadable,
-// the bytes stay, as in dropBlob.
-func dropBlobs(tx Tx, joined []byte, now time.Time) error {
-	ids, _ := splitBlobs(joined) // none after an error
+// dropBlobs drops the references of a part. If an edit made its row unreadable, or
+// name the blobs of another object, the bytes stay, as in dropBlob.
+func dropBlobs(tx Tx, ids []meta.BlobID, now time.Time) error {
 	for _, id := range ids {
 		if err := dropBlob(tx, id, now); err != nil {
 			return err
