@@ -13,110 +13,24 @@ import (
 
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/engine"
-	"github.com/sanctum-storage/gateway/fair"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
 const (
-	// LogInterval is the longest time that records of requests wait for
-	// delivery. A full buffer is delivered earlier.
-	LogInterval = 5 * time.Minute
-	// maxLogBuffer bounds the waiting records, in bytes; further ones are
-	// dropped.
-	maxLogBuffer = 32 << 20
-	// maxLogGroups bounds the log objects that they would become.
-	maxLogGroups = 10_000
-	// logGroupBytes is the memory of a group besides its records and names.
-	logGroupBytes = 512
+	// logWriters is the number of owners whose log objects are written at the
+	// same time, one of each.
+	logWriters = 8
+	// logTurn is the time of one owner in one delivery. No other object of the
+	// owner is begun after it.
+	logTurn = 30 * time.Second
+	// logObjectTime bounds the writing of one object, so that a target that
+	// hangs delays the next delivery no longer.
+	logObjectTime = LogInterval
+	// maxLogErrors bounds the errors that are named when many logs cannot be
+	// delivered.
+	maxLogErrors = 5
 )
-
-// logGroup identifies the records that go into one log object.
-type logGroup struct {
-	source meta.ID
-	name   string // of the source bucket
-	owner  meta.ID
-	to     logging
-	day    string // of the events, if the key has it; else ""
-}
-
-// size is the memory of the group without its records, in bytes.
-func (g *logGroup) size() int {
-	return logGroupBytes + len(g.name) + len(g.to.Target) + len(g.to.TargetID) + len(g.to.Prefix)
-}
-
-// logBuffer holds records until their delivery. The owners of the buckets share
-// its bytes and groups, so that nobody's records crowd out another's.
-type logBuffer struct {
-	mu      sync.Mutex
-	groups  map[logGroup][]byte
-	size    int
-	oldest  time.Time // arrival of the first record
-	dropped int       // since the last delivery
-	// bytes and places share maxLogBuffer and maxLogGroups among owners.
-	bytes, places *fair.Pool[meta.ID]
-}
-
-// hold takes bytes more, and a group if it is fresh. It reports whether the
-// group's owner had room left.
-func (b *logBuffer) hold(g *logGroup, bytes int, fresh bool) bool {
-	if b.groups == nil {
-		b.groups, b.oldest = make(map[logGroup][]byte), time.Now()
-		b.bytes, b.places = fair.New[meta.ID](maxLogBuffer), fair.New[meta.ID](maxLogGroups)
-	}
-	if !b.bytes.TakeMany(g.owner, bytes) {
-		return false
-	}
-	if fresh && !b.places.Take(g.owner) {
-		b.bytes.GiveMany(g.owner, bytes)
-		return false
-	}
-	return true
-}
-
-// logGroup returns the group of a record of a request that arrived at a time.
-func (s *Server) logGroup(b meta.Bucket, l logging, at time.Time) logGroup {
-	g := logGroup{source: b.ID, name: b.Name, owner: b.Owner, to: l}
-	if l.Dates == logEventTime {
-		g.day = at.UTC().Format(time.DateOnly)
-	}
-	return g
-}
-
-// add buffers a record, or counts it as dropped.
-func (b *logBuffer) add(g logGroup, record []byte) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	held, ok := b.groups[g]
-	more := len(record)
-	if !ok {
-		more += g.size()
-	}
-	if !b.hold(&g, more, !ok) {
-		b.dropped++
-		return
-	}
-	b.groups[g], b.size = append(held, record...), b.size+more
-}
-
-// drop counts records that were never buffered.
-func (b *logBuffer) drop(records int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.dropped += records
-}
-
-// take empties the buffer if a delivery is due, or if all is set.
-func (b *logBuffer) take(all bool) (groups map[logGroup][]byte, dropped int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	dropped, b.dropped = b.dropped, 0
-	if !all && b.size < maxLogBuffer/2 && time.Since(b.oldest) < LogInterval {
-		return nil, dropped
-	}
-	groups, b.groups, b.size = b.groups, nil, 0
-	return groups, dropped
-}
 
 // LogReport is the result of a delivery.
 type LogReport struct {
@@ -127,51 +41,92 @@ type LogReport struct {
 
 // DeliverLogs writes the waiting records into their target buckets, owned by
 // the buckets' owners. It does so when they are old or many enough, or with all
-// at once. Records that cannot be written wait for the next call while there is
-// room; the error says why. It is safe for concurrent use.
-func (s *Server) DeliverLogs(ctx context.Context, all bool) (r LogReport, err error) {
-	groups, dropped := s.logs.take(all)
-	r.Dropped = dropped
-	var errs []error
-	for g, records := range groups {
-		n := bytes.Count(records, []byte("\n"))
-		err := s.deliver(ctx, g, records)
-		switch {
-		case err == nil:
-			r.Delivered, r.Objects = r.Delivered+n, r.Objects+1
-			continue
-		// Another try would not help.
-		case errors.Is(err, errNoTarget), errors.Is(err, errNotDelivered):
-			r.Dropped += n
-		default:
-			r.Dropped += s.logs.giveBack(g, records)
-		}
-		if len(errs) < maxLogErrors {
-			errs = append(errs, fmt.Errorf("log of bucket %s: %w", g.name, err))
-		}
+// at once. Owners have turns side by side, an object each in rotation, and a
+// bound on their time in one call: the target of one may be slow. Records that
+// come after that bound are due at the next call; with all, nothing but the
+// context bounds an owner. Records that cannot be written wait for a later call
+// while there is room; the error says why. It is safe for concurrent use.
+func (s *Server) DeliverLogs(ctx context.Context, all bool) (LogReport, error) {
+	owners, dropped := s.logs.take(all)
+	d := logRound{s: s, all: all, r: LogReport{Dropped: dropped}, waiting: make(chan *ownerLogs, len(owners)), left: len(owners)}
+	for _, o := range owners {
+		d.waiting <- o
 	}
-	return r, errors.Join(errs...)
+	d.endIfDone()
+	var writers sync.WaitGroup
+	for range min(logWriters, len(owners)) {
+		writers.Go(func() {
+			for o := range d.waiting {
+				d.serve(ctx, o)
+			}
+		})
+	}
+	writers.Wait()
+	return d.r, errors.Join(d.errs...)
 }
 
-// maxLogErrors bounds the errors that are named when many logs cannot be
-// delivered.
-const maxLogErrors = 5
+// logRound is one call of DeliverLogs.
+type logRound struct {
+	s       *Server
+	all     bool
+	waiting chan *ownerLogs // has room for all owners; closed when none is left
 
-// giveBack keeps records for another try, in front of newer ones. It returns
-// the number of those without room.
-func (b *logBuffer) giveBack(g logGroup, records []byte) (dropped int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	more := len(records)
-	_, ok := b.groups[g]
-	if !ok {
-		more += g.size()
+	mu   sync.Mutex
+	left int // owners that are not done with
+	r    LogReport
+	errs []error
+}
+
+// serve writes one object of an owner, who then waits behind the others. If the
+// owner's time is over, it puts off the remaining ones.
+func (d *logRound) serve(ctx context.Context, o *ownerLogs) {
+	g, records := o.next()
+	start := d.s.now()
+	within, cancel := context.WithTimeout(ctx, logObjectTime)
+	err := d.s.deliver(within, g, records)
+	cancel()
+	o.took += d.s.now().Sub(start)
+	late := o.took >= logTurn && !d.all
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.note(g, records, err)
+	if late {
+		for len(o.groups) > 0 {
+			g, records := o.next()
+			d.r.Dropped += d.s.logs.giveBack(g, records, true)
+		}
 	}
-	if !b.hold(&g, more, !ok) {
-		return bytes.Count(records, []byte("\n"))
+	if len(o.groups) > 0 {
+		d.waiting <- o
+		return
 	}
-	b.groups[g], b.size = append(records, b.groups[g]...), b.size+more
-	return 0
+	d.left--
+	d.endIfDone()
+}
+
+// endIfDone closes waiting after the last owner.
+func (d *logRound) endIfDone() {
+	if d.left == 0 {
+		close(d.waiting)
+	}
+}
+
+// note reports what became of an object.
+func (d *logRound) note(g logGroup, records []byte, err error) {
+	n := bytes.Count(records, []byte("\n"))
+	switch {
+	case err == nil:
+		d.r.Delivered, d.r.Objects = d.r.Delivered+n, d.r.Objects+1
+		return
+	// Another try would not help.
+	case errors.Is(err, errNoTarget), errors.Is(err, errNotDelivered):
+		d.r.Dropped += n
+	default:
+		d.r.Dropped += d.s.logs.giveBack(g, records, false)
+	}
+	if len(d.errs) < maxLogErrors {
+		d.errs = append(d.errs, fmt.Errorf("log of bucket %s: %w", g.name, err))
+	}
 }
 
 // errNoTarget: the target bucket was deleted, or its name has another owner

@@ -140,6 +140,7 @@ func New(c Config) *Server {
 	if c.Ownership != access.BucketOwnerEnforced {
 		s.ownership = c.Ownership
 	}
+	s.logs.now = s.now
 	s.rates.clock, s.rates.of = clock{s.now, c.Wait}, make(map[meta.ID]*rateOf)
 	if s.rates.wait == nil {
 		s.rates.wait = sleep

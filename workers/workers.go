@@ -346,7 +346,7 @@ func (c *Config) deliverLogs(ctx context.Context) (time.Duration, error) {
 	if dropped > 0 {
 		c.Log.Warn("records of requests were lost", "records", dropped)
 	}
-	return 0, err
+	return logInterval, err // the logs of others continue
 }
 
 // check asks one backend whether it works. An unavailable one is not a failure

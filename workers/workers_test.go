@@ -319,3 +319,19 @@ func TestLifecycleRate(t *testing.T) {
 		}
 	})
 }
+
+// Logs that cannot be written do not delay the deliveries of others' logs.
+func TestLogsGoOnBesideFailures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, calls := &script{}, 0
+		w := Start(t.Context(), Config{Engine: s, Blobs: s, DeliverLogs: func(context.Context) (int, int, error) {
+			calls++
+			return 0, 0, errors.New("the target's policy denies it")
+		}})
+		time.Sleep(time.Hour)
+		w.Stop()
+		if calls < 320 || calls > 400 {
+			t.Errorf("%d deliveries in an hour at one in ten seconds", calls)
+		}
+	})
+}
