@@ -27,6 +27,7 @@ var (
 )
 
 // Credential is an access key with its secret in the clear, and its holder.
+// Principal and Session are shared with other requests and must not be changed.
 type Credential struct {
 	Tenant    meta.Tenant
 	AccessKey string
@@ -54,7 +55,8 @@ type credentialSlot struct {
 }
 
 // SetRootCredential adds a credential from the environment to root's. It is not
-// stored.
+// stored. While it is set, it hides a stored key with the same id. Errors:
+// InvalidArgument.
 func (a *Accounts) SetRootCredential(accessKey, secretKey string) error {
 	if err := checkCredential(accessKey, secretKey); err != nil {
 		return err
@@ -66,7 +68,9 @@ func (a *Accounts) SetRootCredential(accessKey, secretKey string) error {
 }
 
 // EnsureRootCredential creates a root credential if the store has none, and
-// reports whether it did. An existing one is not returned.
+// reports whether it did. An existing one is not returned. The secret is in
+// this answer only. Two gateways that start at once over a new store may each
+// create one, and both are valid.
 func (a *Accounts) EnsureRootCredential(ctx context.Context) (c Credential, created bool, err error) {
 	keys, err := a.Store.ListAccessKeys(ctx, a.root.ID)
 	if err != nil || len(keys) > 0 {
@@ -80,7 +84,8 @@ func (a *Accounts) EnsureRootCredential(ctx context.Context) (c Credential, crea
 }
 
 // newCredential makes a credential of a tenant's root or user, with its sealed
-// row. Empty values are generated.
+// row. Empty values are generated. The sealed secret is bound to the access key
+// and its holder, so it does not open in another row.
 func (a *Accounts) newCredential(t meta.Tenant, user meta.ID, accessKey, secretKey string) (Credential, meta.AccessKey, error) {
 	if accessKey == "" {
 		accessKey = "SG" + rand.Text()[:16]
@@ -125,6 +130,8 @@ func (a *Accounts) Credential(ctx context.Context, accessKey, token string) (Cre
 	a.rootCred.mu.RLock()
 	root := a.rootCred.c
 	a.rootCred.mu.RUnlock()
+	// It is compared before the store is asked, so that a stored key of the same
+	// id cannot take its place.
 	if root != nil && root.AccessKey == accessKey && token == "" {
 		return *root, nil
 	}
@@ -140,7 +147,9 @@ type accessKey struct {
 	user   meta.ID // the user; for root the tenant
 }
 
-// keyCredential returns the credential of a permanent access key.
+// keyCredential returns the credential of a permanent access key. The key and
+// its holder are remembered apart, so that one read of a user serves all of its
+// keys and sessions.
 func (a *Accounts) keyCredential(ctx context.Context, id string) (Credential, error) {
 	k, ok := a.accessKeys.Get(id)
 	if !ok {
@@ -158,6 +167,7 @@ func (a *Accounts) keyCredential(ctx context.Context, id string) (Credential, er
 }
 
 // readAccessKey reads, proves and opens the row of an active access key.
+// Errors: InvalidAccessKeyId if it is missing or inactive, records.ErrEdited.
 func (a *Accounts) readAccessKey(ctx context.Context, id string) (k accessKey, err error) {
 	row, err := a.Store.AccessKey(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) {
@@ -168,6 +178,7 @@ func (a *Accounts) readAccessKey(ctx context.Context, id string) (k accessKey, e
 	if err := a.proveAccessKey(&row); err != nil {
 		return k, err
 	}
+	// After the proof: an editor of the store must not enable a key again.
 	if row.Inactive {
 		return k, s3err.InvalidAccessKeyID
 	}
@@ -193,6 +204,8 @@ func (a *Accounts) holderOf(ctx context.Context, id meta.ID, kind meta.IdentityK
 			return h, err
 		}
 	}
+	// Kind 0 is a tenant's root, whose keys are looked up as a user's because a
+	// row has one column for both.
 	if k := h.principal.Kind; k != kind && k != 0 {
 		return h, s3err.InvalidAccessKeyID
 	}
@@ -209,6 +222,7 @@ func (a *Accounts) readHolder(ctx context.Context, id meta.ID, kind meta.Identit
 		return holder{}, meta.Coded(err)
 	}
 	defer leave()
+	// The request that had the turn before may have read it.
 	if h, ok := a.holders.Get(id); ok {
 		return h, nil
 	}
@@ -220,7 +234,8 @@ func (a *Accounts) readHolder(ctx context.Context, id meta.ID, kind meta.Identit
 }
 
 // forgetHolders makes the next requests read the users and roles of a tenant
-// again.
+// again. It forgets all of them, because a change of a group or policy alters
+// every holder that refers to it.
 func (a *Accounts) forgetHolders(tenant meta.ID) {
 	a.holders.DropIf(func(_ meta.ID, h holder) bool { return h.tenant.ID == tenant })
 }
@@ -229,6 +244,7 @@ func (a *Accounts) forgetHolders(tenant meta.ID) {
 // holder that does not exist was removed after the credential was read:
 // InvalidAccessKeyId.
 func (a *Accounts) credentialHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (h holder, err error) {
+	// The user column of root's keys has the tenant's id.
 	t, err := a.Existing(ctx, id)
 	if err == nil {
 		return holder{t, rootPrincipal(t)}, nil
@@ -313,7 +329,7 @@ func (a *Accounts) createAccessKey(ctx context.Context, row meta.AccessKey) erro
 }
 
 // AccessKeys lists the credentials of a user, or of a tenant's root, without
-// secrets.
+// secrets. One edited row makes the whole answer an error: records.ErrEdited.
 func (a *Accounts) AccessKeys(ctx context.Context, user meta.ID) ([]meta.AccessKey, error) {
 	keys, err := a.Store.ListAccessKeys(ctx, user)
 	for i := range keys {
@@ -351,11 +367,15 @@ func (a *Accounts) SetAccessKeyInactive(ctx context.Context, accessKey string, i
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchAccessKey(accessKey)
 	}
+	// Also after other errors, because the change may have happened although the
+	// answer was lost.
 	a.accessKeys.Drop(accessKey)
 	return meta.Coded(err)
 }
 
-// updateAccessKey repeats the change while others change the row.
+// updateAccessKey repeats the change while others change the row. The store
+// compares the row with the one that was read, so that no change by another
+// gateway is undone.
 func (a *Accounts) updateAccessKey(ctx context.Context, accessKey string, inactive bool) error {
 	for c := (meta.Contest{}); ; {
 		was, err := a.Store.AccessKey(ctx, accessKey)
@@ -367,6 +387,7 @@ func (a *Accounts) updateAccessKey(ctx context.Context, accessKey string, inacti
 		}
 		now := was
 		now.Inactive = inactive
+		// Each try takes the sealing anew, so that it is not held during the pause.
 		once, sealing, done, err := a.SealAs(ctx)
 		if err != nil {
 			return err
@@ -391,6 +412,8 @@ func (a *Accounts) DeleteAccessKey(ctx context.Context, accessKey string) error 
 	if errors.Is(err, meta.ErrNotFound) {
 		return noSuchAccessKey(accessKey)
 	}
+	// Also after other errors, because the row may be gone although the answer was
+	// lost.
 	a.accessKeys.Drop(accessKey)
 	return meta.Coded(err)
 }

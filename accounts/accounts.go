@@ -57,7 +57,8 @@ func New(c Config) *Accounts {
 	return &Accounts{Config: c, remembered: newRemembered(), readingHolders: fair.NewTurns[meta.ID](1)}
 }
 
-// Adopt reads the root tenant, which may do everything.
+// Adopt reads the root tenant, which may do everything. Nothing else may run
+// meanwhile, because the tenant is read without a lock.
 func (a *Accounts) Adopt(ctx context.Context, root meta.ID) (err error) {
 	if a.root, err = a.Existing(ctx, root); err != nil {
 		return fmt.Errorf("read the root tenant: %w", err)

@@ -17,7 +17,8 @@ const accountDigits = 12
 const noAccount = "000000000000"
 
 // Account is the 12-digit account number of a tenant, as in ARNs. It is derived
-// from the id by a hash.
+// from the id by a hash. Two ids can have the same number, so CreateTenant
+// refuses a tenant whose number is taken.
 func Account(tenant meta.ID) string {
 	h := sha256.Sum256(append([]byte("sanctum account number\x00"), tenant[:]...))
 	return fmt.Sprintf("%012d", binary.BigEndian.Uint64(h[:])%1_000_000_000_000)
@@ -43,7 +44,8 @@ func ARN(account string, kind meta.IdentityKind, path, name string) string {
 	return "arn:aws:iam::" + account + ":" + kindLabels[kind] + path + name
 }
 
-// SessionARN names a session of the identity, which is a role.
+// SessionARN names a session of the identity, which is a role. It leaves out
+// the role's path, as on AWS.
 func (i *Identity) SessionARN(session string) string {
 	return "arn:aws:sts::" + Account(i.Tenant) + ":assumed-role/" + i.Name + "/" + session
 }

@@ -33,6 +33,8 @@ func (a *Accounts) Authenticate(v sigv4.Verifier, check func(*sigv4.Verifier) (*
 	if err != nil {
 		return s, err
 	}
+	// This guards against a check that looks up one access key and verifies the
+	// signature of another.
 	if s.Credential.AccessKey != id.AccessKey || s.Credential.Tenant.ID.IsZero() {
 		return Signer{}, errors.New("the credential looked up is not the one that signed")
 	}

@@ -30,6 +30,7 @@ func (a *Accounts) checkTenants(ctx context.Context, report func(string, error))
 			after = page[i].Name
 			report("tenant "+page[i].ID.String(), a.proveTenant(&page[i]))
 			_, err := a.Limits(ctx, page[i].ID)
+			// An unavailable store says nothing about the row.
 			if errors.Is(err, meta.ErrUnavailable) {
 				return err
 			}

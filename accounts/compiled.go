@@ -37,6 +37,8 @@ func identityPolicy(t PolicyText) (*access.Policy, error) {
 // compiled, once for each text. root is the deployment's root tenant. Its root
 // is the operator, but not with a temporary credential.
 func PrincipalOf(c *Credential, root meta.ID) access.Principal {
+	// A copy, because the compiled principal is shared by all requests of its
+	// holder.
 	p := *c.Principal.compiled()
 	if c.Session != nil {
 		c.Session.compiled().narrow(&p)

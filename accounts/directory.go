@@ -42,6 +42,8 @@ func (a *Accounts) find(ctx context.Context, name string, names func(*directory)
 	if !ok {
 		return meta.Tenant{}, nil
 	}
+	// The directory may be old, so the tenant may have been removed or changed
+	// since.
 	t, err := a.Existing(ctx, t.ID)
 	if errors.Is(err, meta.ErrNotFound) {
 		return meta.Tenant{}, nil
@@ -152,6 +154,7 @@ func (a *Accounts) FindPrincipal(ctx context.Context, name string) (p NamedPrinc
 	} else if err != nil {
 		return NamedPrincipal{}, err
 	}
+	// Identity finds a name in any case, but a policy names a principal exactly.
 	if i.Name != name || path != "" && path != max(i.Path, "/") {
 		return NamedPrincipal{}, nil
 	}

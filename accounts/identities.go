@@ -117,6 +117,8 @@ func (a *Accounts) Identity(ctx context.Context, tenant meta.ID, kind meta.Ident
 		return Identity{}, meta.Coded(err)
 	}
 	i, err := a.openIdentity(row)
+	// The store looks names up by a column that it derives. If that column was
+	// edited, one identity could take the place of another.
 	if err == nil && !sameName(i.Name, name) {
 		err = records.Edited("the row of "+kindLabels[kind]+" "+row.ID.String(), errors.New("it is found by another name"))
 	}
@@ -141,6 +143,7 @@ func sameName(a, b string) bool {
 // read, including ManagedPolicies. broken has the errors of those that cannot
 // be read.
 func (a *Accounts) IdentitiesByID(ctx context.Context, ids []meta.ID) (all map[meta.ID]Identity, broken map[meta.ID]error, err error) {
+	// Ids that do not exist are in neither map.
 	all, broken = make(map[meta.ID]Identity, len(ids)), make(map[meta.ID]error)
 	ids = takeManaged(ids, all)
 	for len(ids) > 0 {
@@ -235,6 +238,7 @@ func (a *Accounts) ChangeIdentity(ctx context.Context, tenant meta.ID, kind meta
 		if err := change(&i); err != nil {
 			return i, err
 		}
+		// change may have renamed it.
 		if err := checkIdentity(&i); err != nil {
 			return i, err
 		}

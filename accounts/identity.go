@@ -15,11 +15,12 @@ import (
 // refers to others by their ids, so that one created later under a name
 // inherits nothing from an earlier one.
 type Identity struct {
-	ID       meta.ID
-	Tenant   meta.ID
-	Kind     meta.IdentityKind
-	Name     string
-	Created  time.Time
+	ID      meta.ID
+	Tenant  meta.ID
+	Kind    meta.IdentityKind
+	Name    string
+	Created time.Time
+	// revision counts the changes. The store's updates compare it.
 	revision int64
 	bound    bool // its document has its creation time and revision
 
@@ -124,6 +125,8 @@ var kindLabels = map[meta.IdentityKind]string{
 func KindLabel(kind meta.IdentityKind) string { return kindLabels[kind] }
 
 // sealIdentity makes the row of an identity that is about to get the revision.
+// The row keeps the revision that was read, which the store compares. The
+// document has the revision that the store then sets.
 func (a *Accounts) sealIdentity(i Identity, revision int64) (meta.Identity, error) {
 	text, err := json.Marshal(identityDocument{
 		i.Tenant, i.Name, i.Path, i.Description, i.Tags, i.Attached, i.Inline, i.Boundary, i.Groups, i.Limits,
@@ -165,6 +168,7 @@ func (a *Accounts) openIdentity(row meta.Identity) (Identity, error) {
 	case d.Created != row.Created.UnixMicro() || d.Revision != row.Revision:
 		err = records.Edited("its row", errors.New("it differs from its document"))
 	}
+	// Callers use the facts of a role, policy or provider without looking for nil.
 	switch {
 	case err != nil:
 	case (i.Kind == meta.IdentityRole) != (i.Role != nil), (i.Kind == meta.IdentityPolicy) != (i.Policy != nil),

@@ -32,7 +32,8 @@ func (a *Accounts) Limits(ctx context.Context, id meta.ID) (meta.Limits, error) 
 	return l, nil
 }
 
-// limitsOf opens the limits in a tenant's row.
+// limitsOf opens the limits in a tenant's row. An unreadable document is an
+// error and never means that there are no limits.
 func (a *Accounts) limitsOf(t *meta.Tenant) (l meta.Limits, err error) {
 	if len(t.Limits) == 0 {
 		return l, nil
@@ -77,6 +78,7 @@ func (a *Accounts) updateLimits(ctx context.Context, id meta.ID, next func(*meta
 		if err != nil {
 			return err
 		}
+		// Without any limit the document is nil, and the row has none.
 		if t.Limits, err = l.Document(); t.Limits != nil {
 			t.Limits = a.Records.SealDocument(documentLimits, id[:], t.Limits)
 		}
@@ -85,6 +87,8 @@ func (a *Accounts) updateLimits(ctx context.Context, id meta.ID, next func(*meta
 	if errors.Is(err, meta.ErrNotFound) {
 		return s3err.New(s3err.NoSuchEntity, "The tenant cannot be found.")
 	}
+	// Also after other errors, because the change may have happened although the
+	// answer was lost.
 	a.limits.Drop(id)
 	return meta.Coded(err)
 }

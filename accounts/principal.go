@@ -60,7 +60,7 @@ const policyTextBytes = 320
 func rootPrincipal(t meta.Tenant) *Principal { return &Principal{ID: t.ID, Name: t.Name} }
 
 // principalOf reads the policies of a user or role. A missing or unreadable one
-// makes the principal broken.
+// makes the principal broken. It returns an error only if the store fails.
 func (a *Accounts) principalOf(ctx context.Context, i Identity) (*Principal, error) {
 	p := &Principal{
 		Kind: i.Kind, ID: i.ID, Name: i.Name, Path: i.Path, Limits: i.Limits, Tags: make(map[string]string, len(i.Tags)),
@@ -86,6 +86,8 @@ func (a *Accounts) principalOf(ctx context.Context, i Identity) (*Principal, err
 		if err != nil {
 			return nil, err
 		}
+		// If it is missing, policyTexts has marked the principal as broken, so that
+		// no boundary does not mean no bound.
 		if len(boundary) == 1 {
 			p.Boundary = &boundary[0]
 			p.Boundary.Document = a.holders.Shared(p.Boundary.Document)

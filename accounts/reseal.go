@@ -32,6 +32,8 @@ func (a *Accounts) ResealTenants(ctx context.Context, after []byte, limit int, p
 		if err := a.SealTenant(a.Records.Sealing(), &now); err != nil {
 			return nil, 0, err
 		}
+		// A conflict means that another gateway changed the row meanwhile, and wrote
+		// its record with it.
 		if err := passed("tenant "+was.ID.String(), a.Store.UpdateTenant(ctx, was, now)); err != nil {
 			return nil, 0, err
 		}

@@ -123,6 +123,8 @@ func (a *Accounts) sessionCredential(ctx context.Context, accessKey, token strin
 		s = a.openedSession(&d)
 		a.sessions.Put(sum, s)
 	}
+	// Not only when the token is opened: an opened one outlives its session in the
+	// cache.
 	if !a.Now().Before(s.expires) {
 		return Credential{}, s3err.ExpiredToken
 	}
@@ -133,6 +135,8 @@ func (a *Accounts) sessionCredential(ctx context.Context, accessKey, token strin
 		}
 		return Credential{}, err
 	}
+	// The token is proof of what it was made for. A holder whose row says
+	// otherwise was edited.
 	if h.tenant.ID != s.tenant || h.principal.Kind != s.kind {
 		return Credential{}, s3err.Wrap(s3err.InvalidToken, errors.New("the session's holder has another tenant or kind"))
 	}

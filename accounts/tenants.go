@@ -160,6 +160,8 @@ func noSuchTenant(name string) error {
 
 // DeleteTenant removes a tenant that owns no bucket, with its identities and
 // all credentials. Other gateways may accept those for another CredentialTTL.
+// Errors: NoSuchEntity, InvalidArgument for the root tenant, DeleteConflict,
+// and OperationAborted if identities are added faster than they are removed.
 func (a *Accounts) DeleteTenant(ctx context.Context, name string) error {
 	u, err := a.TenantByName(ctx, name)
 	if err != nil {
@@ -196,7 +198,9 @@ func (a *Accounts) DeleteTenant(ctx context.Context, name string) error {
 	return s3err.OperationAborted
 }
 
-// deleteIdentities removes all identities of a tenant, one by one.
+// deleteIdentities removes all identities of a tenant, one by one. If the
+// process dies here, the tenant exists with fewer identities, and another
+// DeleteTenant continues.
 func (a *Accounts) deleteIdentities(ctx context.Context, tenant meta.ID) error {
 	for kind := range kindLabels {
 		err := a.eachRow(ctx, tenant, kind, func(row meta.Identity) (bool, error) {

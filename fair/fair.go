@@ -36,6 +36,8 @@ func (p *Pool[K]) TakeMany(party K, n int) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	held, left := p.held[party], p.size-p.taken-n
+	// A party that holds nothing may take n from the reserve, however large n is.
+	// Another one may only come up to its share.
 	if left < 0 || left < p.reserve && held > 0 && held+n > p.share {
 		return false
 	}

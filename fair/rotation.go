@@ -65,7 +65,8 @@ func (r *Rotation[K, T]) Begin(party K, turn T) {
 	r.turns = slices.Insert(r.turns, 0, &Rotating[K, T]{party: party, Turn: turn})
 }
 
-// Next returns the turn that takes a step now, and puts it last; nil if there is none.
+// Next returns the turn that takes a step now, and puts it last; nil if there
+// is none. A turn that pauses keeps its place.
 func (r *Rotation[K, T]) Next(now time.Time) *Rotating[K, T] {
 	for i, t := range r.turns {
 		if !t.waits(now) {

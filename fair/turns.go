@@ -47,6 +47,8 @@ func (t *Turns[K]) Enter(ctx context.Context, party K) (leave func(), err error)
 	select {
 	case <-turn:
 	case <-ctx.Done():
+		// If both were ready, the turn may have begun. Then the caller has it, and
+		// must leave it.
 		if t.giveUp(party, turn) {
 			return nil, context.Cause(ctx)
 		}
@@ -73,7 +75,9 @@ func (t *Turns[K]) ask(party K) chan struct{} {
 	return turn
 }
 
-// begin starts turns while one is free and a waiting party may have it.
+// begin starts turns while one is free and a waiting party may have it. The
+// caller holds mu. A party at its width keeps its place in the rotation and is
+// passed over.
 func (t *Turns[K]) begin() {
 	for i := 0; t.taken < t.most && i < len(t.waiting); {
 		party := t.waiting[i]
@@ -127,7 +131,7 @@ func (t *Turns[K]) leave(party K) {
 	t.forget(party, q)
 }
 
-// forget drops a party without turns and waits.
+// forget drops a party without turns and waits. The caller holds mu.
 func (t *Turns[K]) forget(party K, q *queue) {
 	if q.taken == 0 && len(q.waiting) == 0 {
 		delete(t.of, party)

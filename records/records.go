@@ -40,7 +40,8 @@ func New(keys *encrypt.SystemKeys, sealing func() meta.Sealing) *Records {
 // Sealing returns how much of the deployment is sealed, as this process knows it.
 func (r *Records) Sealing() meta.Sealing { return r.sealing() }
 
-// Seal seals the facts of a row of the kind and id.
+// Seal seals the facts of a row of the kind and id. The JSON of facts is part
+// of the stored form: names of its fields never change.
 func Seal[T any](r *Records, kind string, id []byte, facts T) ([]byte, error) {
 	text, err := json.Marshal(facts)
 	if err != nil {
@@ -49,7 +50,8 @@ func Seal[T any](r *Records, kind string, id []byte, facts T) ([]byte, error) {
 	return r.SealDocument(kind, id, text), nil
 }
 
-// Open opens a record. It refuses one with facts that this release does not know.
+// Open opens a record. It refuses one with facts that this release does not
+// know. To act on the known part would leave the rest of the row unproven.
 func Open[T any](r *Records, kind string, id, record []byte) (facts T, err error) {
 	text, err := r.OpenDocument(kind, id, record)
 	if err != nil {
@@ -60,8 +62,10 @@ func Open[T any](r *Records, kind string, id, record []byte) (facts T, err error
 	return facts, d.Decode(&facts)
 }
 
-// Prove compares a row's record with the row. A row may lack its record until the
-// deployment is sealed whole.
+// Prove compares a row's record with the row. A row may lack its record until
+// the deployment is sealed whole. Facts are compared as values, so a field that
+// a later release adds must be zero for the rows of earlier ones. Errors:
+// ErrNone, errUnlike, and those of Open.
 func Prove[T comparable](r *Records, kind string, id, record []byte, row T) error {
 	switch sealing := r.sealing(); {
 	case sealing < meta.SealingRenewed: // the previous release changes rows without their records

@@ -30,7 +30,8 @@ func NewTextHandler(out io.Writer, level slog.Leveler) *Handler {
 }
 
 // writeLine writes a line. It returns false if some text must be escaped, which
-// is left to slog.
+// is left to slog. Nothing is written then. The write is one call, so that
+// concurrent lines do not mix.
 func (h *Handler) writeLine(now time.Time, l *Line) bool {
 	e := encoders.Get().(*encoder)
 	defer encoders.Put(e)
@@ -104,6 +105,8 @@ func (e *encoder) text(name, value string) {
 	e.line = append(line, '"')
 }
 
+// sent adds text of a client. It may need quotes that Printable leaves, which
+// make the line odd.
 func (e *encoder) sent(name, value string) {
 	if value = value[:min(len(value), MaxText)]; !e.json {
 		e.word(name, Printable(value))
@@ -140,6 +143,7 @@ func (e *encoder) word(name, value string) {
 	e.line = append(line, '"')
 }
 
+// number adds an integer, which needs no quotes in either form.
 func (e *encoder) number(name string, value int64) {
 	e.line = strconv.AppendInt(e.named(name), value, 10)
 }
@@ -162,6 +166,7 @@ const (
 	mostPlain  = 1e21
 )
 
+// yes adds a fact that is true; one that is not has no field.
 func (e *encoder) yes(name string) { e.line = append(e.named(name), "true"...) }
 
 // attr adds a string attribute; other kinds are left to slog.

@@ -80,7 +80,8 @@ func (l *Line) Level() slog.Level {
 	return slog.LevelInfo
 }
 
-// Write writes the line.
+// Write writes the line. The level is asked first, so that a line that nobody
+// reads costs nothing.
 func (l *Line) Write(ctx context.Context, log *slog.Logger) {
 	if log.Enabled(ctx, l.Level()) {
 		l.writeAt(ctx, time.Now(), log.Handler())
@@ -150,6 +151,7 @@ func (l *Line) fields(to fields) {
 		to.yes("cut")
 	}
 	some("code", l.Code)
+	// The length of a body that was not stated is negative.
 	to.number("bytes_in", max(l.BytesIn, 0))
 	to.number("bytes_out", max(l.BytesOut, 0))
 	to.float("seconds", l.Took.Seconds())

@@ -115,11 +115,14 @@ const (
 	ValidationError                     Code = "ValidationError"
 )
 
+// entry is the answer to a code: its HTTP status, and the message if an Error
+// has none of its own.
 type entry struct {
 	status  int
 	message string
 }
 
+// table has every code. A code that is missing here would answer 500.
 var table = map[Code]entry{
 	AccessControlListNotSupported:       {400, "The bucket does not allow ACLs"},
 	AccessDenied:                        {403, "Access Denied"},

@@ -53,7 +53,8 @@ type Error struct {
 }
 
 // New returns an Error whose message is formatted; an empty format keeps the
-// code's default message.
+// code's default message. The message goes to the client, so it must have no
+// secret and no internal name.
 func New(c Code, format string, args ...any) *Error {
 	e := &Error{Code: c}
 	if format != "" {
@@ -66,7 +67,8 @@ func New(c Code, format string, args ...any) *Error {
 // nothing but the code's default message.
 func Wrap(c Code, cause error) *Error { return &Error{Code: c, Cause: cause} }
 
-// With adds a field and returns the receiver.
+// With adds a field and returns the receiver. It changes the receiver, which
+// must not be shared yet.
 func (e *Error) With(name, value string) *Error {
 	e.Fields = append(e.Fields, Field{name, value})
 	return e

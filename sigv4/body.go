@@ -157,6 +157,8 @@ func (id *Identity) plainBody(r io.Reader, length int64) (*Body, error) {
 
 // read holds back the last bytes until finish has verified the whole.
 func (p *plain) read(b []byte) (int, error) {
+	// Only an empty body comes here. Any other ends in the call that reads its
+	// last byte.
 	if p.left == 0 {
 		return 0, p.finish()
 	}
@@ -171,6 +173,7 @@ func (p *plain) read(b []byte) (int, error) {
 	if err != nil && err != io.EOF {
 		return 0, early(err)
 	}
+	// The last bytes are in b, but the caller is told of none.
 	if err := p.finish(); err != io.EOF {
 		return 0, err
 	}

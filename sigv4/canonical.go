@@ -51,7 +51,8 @@ func isLowerToken(s string) bool {
 
 // checkCovered returns the signed names in order. It refuses requests where
 // host or an x-amz-* header is not signed: whoever holds a presigned URL could
-// have added it.
+// have added it. The canonical request keeps the client's order; the sorted
+// names are for callers.
 func checkCovered(h http.Header, signed []string) ([]string, error) {
 	sorted := slices.Clone(signed)
 	slices.Sort(sorted)

@@ -32,6 +32,8 @@ type chain struct {
 	sum     [sha256.Size]byte
 }
 
+// newChain starts with the signature of the request, so that its chunks are
+// worth nothing in another request.
 func newChain(s *seed, scope Scope) *chain {
 	c := &chain{
 		mac:     hmac.New(sha256.New, s.key[:]),
@@ -64,6 +66,8 @@ func (c *chain) begin(name string) {
 
 // end adds the digest in sum and computes the signature.
 func (c *chain) end(sum hash.Hash) {
+	// sum is used twice: the digest in it has been encoded before the MAC replaces
+	// it.
 	c.text = hex.AppendEncode(c.text, sum.Sum(c.sum[:0]))
 	c.mac.Reset()
 	c.mac.Write(c.text)

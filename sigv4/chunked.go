@@ -24,7 +24,9 @@ const (
 
 	maxChunkLine = 128 // hexadecimal size, extension with its signature, CRLF
 	maxSizeHex   = 16
-	readAhead    = 4 << 10
+	// readAhead is the size of the buffer that lines are returned from, so it
+	// exceeds every limit of a line.
+	readAhead = 4 << 10
 
 	chunkExtension = "chunk-signature="
 )
@@ -98,6 +100,7 @@ func (c *chunked) next() error {
 	if c.size == 0 || c.size > c.left {
 		return broken("the chunks do not add up to the stated length")
 	}
+	// An unsigned chunk has no signature to wait for.
 	if c.chain == nil || c.size > MaxBufferedChunk {
 		c.rest = c.size
 		return nil
@@ -110,6 +113,7 @@ func (c *chunked) next() error {
 		return early(err)
 	}
 	c.sum.Write(c.buffer)
+	// Before endChunk, which sees by it whether this was the last chunk.
 	c.left -= c.size
 	if err := c.endChunk(); err != nil {
 		return err
@@ -130,6 +134,7 @@ func (c *chunked) pass(p []byte) (int, error) {
 	if c.rest > 0 {
 		return n, early(err)
 	}
+	// The last piece is in p, but after an error the caller is told of none of it.
 	if err := c.endChunk(); err != nil {
 		return 0, err
 	}
@@ -156,6 +161,8 @@ func (c *chunked) endChunk() error {
 // finish checks everything after the last byte: the empty chunk, the trailers
 // and the absence of further bytes.
 func (c *chunked) finish() error {
+	// In signed modes, the empty chunk has a signature too, so that a body cannot
+	// be cut between two chunks.
 	if err := c.header(); err != nil {
 		return err
 	}
@@ -208,6 +215,8 @@ func (c *chunked) header() error {
 		copy(c.given[:], given)
 	}
 	c.number++
+	// c.size is still that of the chunk before. Only now is it known not to have
+	// been the last.
 	if size > 0 && c.number > 1 && c.size < MinChunkSize {
 		return tooSmall(c.number, c.size)
 	}

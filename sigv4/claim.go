@@ -38,12 +38,11 @@ const (
 // claim holds the statements of a request about itself, before they are
 // verified.
 type claim struct {
-	place   place
-	version Version
-	// must be terminator
+	place         place
+	version       Version
 	accessKey     string
 	scope         Scope
-	terminal      string
+	terminal      string // must be terminator
 	signedHeaders string
 	signature     string
 	token         string // "" means none
@@ -204,7 +203,8 @@ func (c *claim) parseComponents(s string) (credential string, err error) {
 }
 
 // readDate reads the time in x-amz-date or, without one, in Date. Several
-// values are ambiguous.
+// values are ambiguous. The signed text has the date in stampForm, whatever the
+// form of the header.
 func (c *claim) readDate(h http.Header) bool {
 	values, ok := h["X-Amz-Date"]
 	if !ok {

@@ -29,7 +29,8 @@ type Chunked struct {
 
 // SignChunked signs a client's request like Sign and replaces its body by the
 // encoding of c. The values of c.Trailer are read at the end of c.Body. Until
-// then they may be replaced by values of the same length.
+// then they may be replaced by values of the same length. The caller keeps
+// ownership of c.Body, which is never closed.
 func SignChunked(r *http.Request, accessKey, secret, region, service string, c Chunked, t time.Time) error {
 	if !c.Mode.Chunked() || len(c.Trailer) > 0 && !c.Mode.Trailing() {
 		return fmt.Errorf("sigv4: mode %v cannot carry this body", c.Mode)

@@ -38,6 +38,7 @@ func (v *Verifier) signingKey(ctx context.Context, c *claim, check func(key *[32
 // prove looks up the claim's secret and passes it to check. For an unknown
 // access key it passes dummySecret, and fails whatever the result.
 func (v *Verifier) prove(ctx context.Context, c *claim, check func(secret string) error) error {
+	// No such key can exist, so it is not looked up.
 	unknown := len(c.accessKey) > maxAccessKeyBytes
 	secret := dummySecret
 	if !unknown {

@@ -66,6 +66,8 @@ type payload struct {
 
 // claimedPayload reads x-amz-content-sha256. A presigned URL may have it as a
 // parameter; without it, the body is unsigned. A signed header requires it.
+// implied is the value for a request that has none; "" makes a missing one an
+// error, except in a URL.
 func claimedPayload(h http.Header, q Query, at place, implied string) (payload, error) {
 	values := h["X-Amz-Content-Sha256"]
 	if len(values) == 0 && at == inQuery {
@@ -116,6 +118,7 @@ func parsePayload(text string) (payload, bool) {
 			return payload{}, false
 		}
 	}
+	// The text stays as it was sent, because it is what the client signed.
 	return payload{mode: Signed, text: text, digest: strings.ToLower(text)}, true
 }
 

@@ -76,6 +76,8 @@ func (v *Verifier) VerifyPolicy(ctx context.Context, p Policy) (*Identity, error
 	if err != nil {
 		return nil, err
 	}
+	// The date was not compared with the clock: the policy's expiration bounds the
+	// use of the form. The signature covers the policy and not the file.
 	return &Identity{AccessKey: c.accessKey, Version: Version4, Payload: Unsigned, Date: c.date, Scope: c.scope}, nil
 }
 

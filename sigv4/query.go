@@ -91,6 +91,8 @@ func (q Query) appendCanonical(b []byte, skip string) []byte {
 			encoded = append(encoded, Param{encodeParam(p.Name), encodeParam(p.Value)})
 		}
 	}
+	// After the encoding, as the specification demands: encoding changes the
+	// order.
 	slices.SortFunc(encoded, func(a, b Param) int {
 		if c := strings.Compare(a.Name, b.Name); c != 0 {
 			return c

@@ -15,6 +15,8 @@ func (v *Verifier) checkScope(c *claim) error {
 	if _, ok := strict.Time(dayForm, c.scope.Date); !ok {
 		return c.place.malformed(`incorrect date format %q. This date in the credential must be in the format "yyyyMMdd".`, c.scope.Date)
 	}
+	// Every claim of Version 4 has its stamp in stampForm, which begins with the
+	// day.
 	if day := c.stamp[:len(dayForm)]; day != c.scope.Date {
 		const text = "Invalid credential date %q. This date is not the same as X-Amz-Date: %q."
 		if c.place == inQuery {

@@ -95,6 +95,7 @@ func (c *claim) sign(r *http.Request, secret, payloadHash string) (*seed, error)
 	if err != nil {
 		return nil, fmt.Errorf("sigv4: signing: %w", err)
 	}
+	// net/http sends the host of the URL if the request names none.
 	onWire := *r
 	if onWire.Host == "" {
 		onWire.Host = r.URL.Host

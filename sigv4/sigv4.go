@@ -123,6 +123,7 @@ func (v *Verifier) VerifyForm(r *http.Request, t Target, body []byte) (*Identity
 	if err != nil {
 		return nil, err
 	}
+	// A client may name another mode, or another digest, than that of this body.
 	if id.Payload != Signed || id.digest != PayloadHash(body) {
 		return nil, s3err.New(s3err.SignatureDoesNotMatch, "The signature does not cover the body.")
 	}
@@ -139,6 +140,8 @@ func (v *Verifier) verify(r *http.Request, t Target, implied string) (*Identity,
 	if c.version == Version2 {
 		return v.verify2(r, t, c)
 	}
+	// All that needs no secret is checked first, so that a request that is
+	// malformed or out of time costs no look-up.
 	if err := v.checkScope(c); err != nil {
 		return nil, err
 	}

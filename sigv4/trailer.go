@@ -44,6 +44,7 @@ func declared(names []string) ([]string, error) {
 // Some clients, such as minio-go, end a trailer with a line feed alone and
 // write one more blank line, as AWS's documentation shows it.
 func (c *chunked) readTrailers() error {
+	// spare is set by the one blank line that may precede the signature.
 	spare := false
 	for {
 		name, value, err := c.trailerLine()
@@ -102,6 +103,7 @@ func (c *chunked) addTrailer(name, value string) error {
 	}
 	c.trailer[key] = []string{value}
 	if c.sum != nil {
+		// The signed text has a line feed alone, whatever line end arrived.
 		c.sum.Write([]byte(name + ":" + value + "\n"))
 	}
 	return nil
@@ -124,7 +126,7 @@ func (c *chunked) verifyTrailers(given string) error {
 	return c.crlf()
 }
 
-// skipBlank skips one more blank line.
+// skipBlank skips one more blank line. A body that ends here is no error.
 func (c *chunked) skipBlank() {
 	if next, err := c.in.Peek(2); err == nil && string(next) == "\r\n" {
 		c.in.Discard(2)

@@ -66,6 +66,7 @@ func (v *Verifier) headerClaim2(h http.Header, rest string) (*claim, error) {
 		return nil, err
 	}
 	c := &claim{place: inHeader, version: Version2}
+	// A signature is base64 and has no colon.
 	i := strings.LastIndexByte(rest, ':')
 	if i <= 0 || i == len(rest)-1 {
 		return nil, s3err.New(s3err.InvalidArgument, messageHeader2).

@@ -21,6 +21,7 @@ func JSON(document []byte, depth, values int) error {
 		return errJSON
 	}
 	d := json.NewDecoder(bytes.NewReader(document))
+	// Numbers are counted and never converted, so that none is too large.
 	d.UseNumber()
 	r := jsonReader{d, values}
 	if err := r.value(depth); err != nil {

@@ -61,7 +61,8 @@ func Time(layout, s string) (time.Time, bool) {
 	return t, err == nil
 }
 
-// maxFraction is the largest number of digits of a second's fraction.
+// maxFraction is the largest number of digits of a second's fraction. It is the
+// precision of time.Time.
 const maxFraction = 9
 
 // DateTime parses a date and time with its offset, such as
