@@ -236,3 +236,14 @@ func (s *CountedStore) SetBucketRecord(ctx context.Context, id meta.ID, c meta.C
 	defer s.changes.count()
 	return s.Store.SetBucketRecord(ctx, id, c)
 }
+
+func (s *CountedStore) RewrapSeeds(ctx context.Context, l meta.Lease, cs []meta.SeedChange) (n int, err error) {
+	n = -1
+	defer s.changes.countSome(&n, &err)
+	return s.Store.RewrapSeeds(ctx, l, cs)
+}
+
+func (s *CountedStore) RewrapSystemSeed(ctx context.Context, l meta.Lease, was, wrapped []byte) error {
+	defer s.changes.count()
+	return s.Store.RewrapSystemSeed(ctx, l, was, wrapped)
+}

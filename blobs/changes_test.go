@@ -17,7 +17,7 @@ var uncounted = []string{
 	"BucketUsage", "OwnerUsage", "FoldUsage", "Upload", "Parts", "ListUploads", "ScanUploads", "ScanParts", "Untrimmed",
 	"Beat", "Holders", "Held", "DeadBlobs", "Defer", "Forget", "Blob", "ScanBlobs",
 	"Tenant", "TenantByName", "ListTenants", "AccessKey", "ListAccessKeys", "Identity", "IdentitiesByID", "ListIdentities",
-	"NoteResealed", "ScanAccessKeys", "ScanIdentities",
+	"NoteResealed", "ScanAccessKeys", "ScanIdentities", "ScanSeeds", "Job", "SetJob",
 }
 
 // Every intent of the store counts as a change, but those that are known not to be one.

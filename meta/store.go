@@ -94,6 +94,8 @@ type Store interface {
 	Sealings
 	Backends
 	Leases
+	Seeds
+	Jobs
 	Buckets
 	Objects
 	Uploads

@@ -120,6 +120,30 @@ func createKeys(c *configuration) error {
 	return k.Close()
 }
 
+// listKeys lists the keys of a key file.
+func listKeys(k *KeyProviderSettings) ([]keyring.Key, error) { return keyring.List(k.Path) }
+
+// addKey adds a key to a key file.
+func addKey(k *KeyProviderSettings) (id string, err error) {
+	return keyring.Add(k.Path, []byte(k.Passphrase))
+}
+
+// setPrimaryKey makes another key of a key file the primary one.
+func setPrimaryKey(k *KeyProviderSettings, id string) error {
+	return keyring.SetPrimary(k.Path, []byte(k.Passphrase), id)
+}
+
+// removeKey removes a key from a key file.
+func removeKey(k *KeyProviderSettings, id string) error {
+	return keyring.Remove(k.Path, []byte(k.Passphrase), id)
+}
+
+// keyIDIs reports whether a key of a key file wrapped a seed.
+func keyIDIs(wrapped []byte, key string) bool {
+	id, err := keyring.KeyID(wrapped)
+	return err == nil && id == key
+}
+
 // standIns logs that a second provider opened what the first one did not.
 func standIns(log *slog.Logger) func(string, error) {
 	var mu sync.Mutex

@@ -93,6 +93,26 @@ func (f *faultyStore) DropLease(ctx context.Context, l meta.Lease) error {
 	return f.do("DropLease", func() error { return f.s.DropLease(ctx, l) })
 }
 
+func (f *faultyStore) ScanSeeds(ctx context.Context, after meta.SeedPosition, limit int) ([]meta.BucketSeed, error) {
+	return question(f, "ScanSeeds", func() ([]meta.BucketSeed, error) { return f.s.ScanSeeds(ctx, after, limit) })
+}
+
+func (f *faultyStore) RewrapSeeds(ctx context.Context, l meta.Lease, cs []meta.SeedChange) (int, error) {
+	return question(f, "RewrapSeeds", func() (int, error) { return f.s.RewrapSeeds(ctx, l, cs) })
+}
+
+func (f *faultyStore) RewrapSystemSeed(ctx context.Context, l meta.Lease, was, wrapped []byte) error {
+	return f.do("RewrapSystemSeed", func() error { return f.s.RewrapSystemSeed(ctx, l, was, wrapped) })
+}
+
+func (f *faultyStore) Job(ctx context.Context, name string) ([]byte, error) {
+	return question(f, "Job", func() ([]byte, error) { return f.s.Job(ctx, name) })
+}
+
+func (f *faultyStore) SetJob(ctx context.Context, name string, was, now []byte) error {
+	return f.do("SetJob", func() error { return f.s.SetJob(ctx, name, was, now) })
+}
+
 func (f *faultyStore) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed, most int) error {
 	return f.do("CreateBucket", func() error { return f.s.CreateBucket(ctx, b, seed, most) })
 }

@@ -43,6 +43,8 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 		{"records", testRecords},
 		{"scans", testScans},
 		{"leases", testLeases},
+		{"seeds", testSeeds},
+		{"jobs", testJobs},
 		{"one taker of a lease", testLeaseRaced},
 		{"tenants", testTenants},
 		{"residency", testResidency},
@@ -129,7 +131,7 @@ func Run(t *testing.T, open func(t *testing.T) meta.Store) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := newFixture(t, open(t))
-			f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: f.root, Created: f.now, Sealing: meta.SealingWhole},
+			f.ok(f.s.InitDeployment(f.ctx, meta.Deployment{ID: meta.NewID(), Root: f.root, Seed: []byte("the seed, wrapped"), Created: f.now, Sealing: meta.SealingWhole},
 				meta.Tenant{ID: f.root, Name: "fixture's root", Created: f.now}, f.backend(here, "here")))
 			c.test(f)
 		})

@@ -19,7 +19,7 @@ import (
 )
 
 // SchemaVersion is the number of this release's last migration for PostgreSQL.
-const SchemaVersion = 13
+const SchemaVersion = 14
 
 //go:embed migrations/*.sql
 var files embed.FS

@@ -198,6 +198,7 @@ func fill(t *testing.T, s meta.Store) *filler {
 	dying := f.bucket("dying", root.ID)
 	f.upload(dying, "never", 1)
 	f.ok(s.DeleteBucket(f.ctx, dying))
+	f.ok(s.SetJob(f.ctx, "job", nil, []byte{0, 0xff}))
 	lease, err := s.TakeLease(f.ctx, meta.Lease{Name: "lease"}, f.holder)
 	f.ok(err)
 	f.ok(s.DrainBackend(f.ctx, 2, 1))

@@ -48,6 +48,7 @@ var tables = []relation{
 	newRelation("renames", 1, "token digest made"),
 	newRelation("uploads", 1, "id bucket_id key owner created generation state since revision refs parts version_id wrapped_key settings chosen counted counted_parts counted_bytes"),
 	newRelation("parts", 2, "upload_id number attempt size modified blobs record"),
+	newRelation("jobs", 1, "name document"),
 	newRelation("holders", 1, "id beat sealing"),
 	newRelation("reservations", 1, "id holder backend changed"),
 	newRelation("blobs", 1, "id refs backend"),
