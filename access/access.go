@@ -137,10 +137,16 @@ type Need struct {
 // rights here: nobody needs permission to use one, but a policy that denies the
 // use denies the need.
 type KeyUse struct {
-	Action  string  // of the key
+	Action  string  // DecryptKey or GenerateDataKey
 	ARN     string  // the key's
 	Context Context // condition keys of the use, such as kms:ViaService
 }
+
+// Actions of KeyUse.
+const (
+	DecryptKey      = "kms:Decrypt"
+	GenerateDataKey = "kms:GenerateDataKey"
+)
 
 // Actions that need no existing bucket.
 const (

@@ -20,6 +20,7 @@ type Policy struct {
 	allows  []statement
 	public  bool
 	tags    bool     // see AsksObjectTags
+	keys    bool     // a statement denies a use of keys: see Principal.DeniesKeys
 	unknown []string // see Closed
 }
 
@@ -71,6 +72,7 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 			return nil, err
 		}
 		p.tags = p.tags || s.asks(objectTags)
+		p.keys = p.keys || s.deny && slices.ContainsFunc(keyUses, s.actions.has)
 		if s.deny {
 			p.denies = append(p.denies, s)
 		} else {
@@ -144,6 +146,16 @@ func (s *statement) asks(keys map[string]bool) bool {
 // AsksObjectTags reports whether a decision may depend on the tags of the
 // object, so that they must be in the need's Context.
 func (p *Policy) AsksObjectTags() bool { return p != nil && p.tags }
+
+// keyUses are the actions of KeyUse.
+var keyUses = []asked{newAsked(DecryptKey), newAsked(GenerateDataKey)}
+
+// DeniesKeys reports whether one of the principal's own policies may deny the
+// use of a key, so that it must be in the need.
+func (p *Principal) DeniesKeys() bool {
+	denies := func(policy *Policy) bool { return policy.keys }
+	return slices.ContainsFunc(p.Identity, denies) || slices.ContainsFunc(p.Session, denies) || p.Boundary != nil && p.Boundary.keys
+}
 
 // find returns the statement that fits best, and how it fits. A statement of an
 // identity's policy fits directly.

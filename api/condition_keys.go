@@ -107,6 +107,7 @@ var (
 	// creations put an object in its place; partMakings only prepare one.
 	creations   = []string{"PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload", "RenameObject"}
 	partMakings = []string{"CreateMultipartUpload", "UploadPart", "UploadPartCopy"}
+	fillings    = []string{"UploadPart", "UploadPartCopy", "CompleteMultipartUpload"} // of an upload that was begun before
 	copyings    = []string{"CopyObject", "UploadPartCopy"}
 )
 

@@ -74,11 +74,11 @@ func (r *Request) began() bool {
 	if err != nil || r.Owner().IsZero() {
 		return false
 	}
-	by, err := r.server.engine.UploadBy(r.Context(), r.Bucket, r.Target.Key, id)
+	u, err := r.server.engine.OpenUpload(r.Context(), r.Bucket, r.Target.Key, id)
+	by, p := u.By, &r.Principal
 	if err != nil || by.Tenant != r.Owner() {
 		return false
 	}
-	p := &r.Principal
 	return p.Kind == access.Root || by.Principal == meta.ID(p.ID) && by.Session == p.SessionName
 }
 

@@ -36,10 +36,19 @@ type sealing struct {
 	customer  *engine.CustomerKey // of SSE-C
 }
 
-// encryption reads the encryption that the request wants for its new object.
-// The bucket's settings fill in the rest.
+// encryption returns the encryption that the request wants for its new object.
+// It is read once: the decision about the use of a key and the handler must not
+// see two states of the bucket's settings, nor an error and then none.
+func (r *Request) encryption() (sealing, error) {
+	if !r.sealing.given {
+		r.sealing = saying(r.readEncryption())
+	}
+	return r.sealing.get()
+}
+
+// readEncryption reads the header. The bucket's settings fill in the rest.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
-func (r *Request) encryption() (e sealing, err error) {
+func (r *Request) readEncryption() (e sealing, err error) {
 	if e.customer, err = r.customerKey(); err != nil {
 		return e, err
 	}

@@ -1,51 +1,72 @@
 package api
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/meta"
-)
-
-// The uses of a key by SSE-KMS.
-const (
-	useDecrypt  = "kms:Decrypt"
-	useGenerate = "kms:GenerateDataKey"
+	"github.com/sanctum-storage/gateway/s3err"
 )
 
 // readingActions decrypt an object.
 var readingActions = []string{"s3:GetObject", "s3:GetObjectVersion", "s3:GetObjectAttributes", "s3:GetObjectVersionAttributes"}
 
 // keyUse returns the use of an SSE-KMS key by a need, which the principal's
-// policies may deny. Reading decrypts; creating an object generates a data key.
-// For an upload it is asked when the upload starts, and for a rename when it
+// policies may deny. Reading decrypts, and so does a comparison with what is
+// there, because an entity tag is a digest of the bytes. Creating an object
+// generates a data key; for an upload each part does, and its completion,
+// because another than the sender may have begun it. A rename is asked when it
 // reads the source.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html
 func (r *Request) keyUse(action string, o *object) (*access.KeyUse, error) {
-	p := &r.Principal
 	switch {
-	case len(p.Identity) == 0 && len(p.Session) == 0 && p.Boundary == nil:
-		return nil, nil // no policy that could deny
+	case !r.Principal.DeniesKeys():
+		return nil, nil
 	case slices.Contains(readingActions, action):
-		if o.found == nil || !o.found.NeedsKMS() {
-			return nil, nil
-		}
-		was, err := r.marksOf(o)
-		if isAbsent(err) {
-			return nil, nil
-		} else if err != nil {
-			return nil, err
-		}
-		return r.useKey(useDecrypt, o, was.Marks.KMSKey, was.Marks.BucketKey), nil
-	case action == "s3:PutObject" && slices.Contains(makings, r.Op.Name) && o == &r.object:
+		return r.useToRead(o)
+	case action != "s3:PutObject" || o != &r.object:
+		return nil, nil
+	case slices.Contains(makings, r.Op.Name):
 		e, err := r.encryption()
 		if err != nil || e.kind != meta.EncryptionKMS {
 			return nil, nil // the handler refuses malformed headers
 		}
-		return r.useKey(useGenerate, o, e.kmsKey, e.bucketKey), nil
+		return r.useKey(access.GenerateDataKey, o, e.kmsKey, e.bucketKey), nil
+	case slices.Contains(fillings, r.Op.Name):
+		return r.useToFill(o)
 	}
 	return nil, nil
+}
+
+// useToRead is the use of the key of what there is.
+func (r *Request) useToRead(o *object) (*access.KeyUse, error) {
+	if found, err := r.look(o); err != nil || !found.NeedsKMS() {
+		return nil, err
+	}
+	was, err := r.marksOf(o)
+	if isAbsent(err) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	return r.useKey(access.DecryptKey, o, was.Marks.KMSKey, was.Marks.BucketKey), nil
+}
+
+// useToFill is the use of the key of the request's upload.
+func (r *Request) useToFill(o *object) (*access.KeyUse, error) {
+	id, err := r.upload()
+	if err != nil {
+		return nil, nil // the handler refuses it
+	}
+	u, err := r.server.engine.OpenUpload(r.Context(), r.Bucket, r.Target.Key, id)
+	if errors.Is(err, s3err.NoSuchUpload) {
+		return nil, nil
+	} else if err != nil || u.Encryption != meta.EncryptionKMS {
+		return nil, err
+	}
+	return r.useKey(access.GenerateDataKey, o, u.Marks.KMSKey, u.Marks.BucketKey), nil
 }
 
 // useKey describes the use of a key for an object as AWS KMS would see it.

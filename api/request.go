@@ -60,6 +60,7 @@ type Request struct {
 	open       map[string]bool // condition keys whose values are in the document; nil once it was read
 	object     object          // the target
 	source     *object         // of a copy or rename; nil until it was resolved
+	sealing    said[sealing]   // see encryption
 	// deletions records the result of each key that the body names, for the
 	// server access log.
 	deletions []loggedDeletion

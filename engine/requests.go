@@ -230,6 +230,8 @@ type Upload struct {
 	ChecksumAlgorithm string
 	ChecksumType      string
 	StorageClass      string
+	Encryption        meta.Encryption
+	Marks             Marks // of the object to be
 }
 
 // Initiator is who began an upload: a tenant's root, a user of it, or a session of a role.

@@ -193,13 +193,13 @@ func (s *sealer) ProveUpload(ctx context.Context, u meta.Upload) error {
 	return err
 }
 
-// UploadBy is who began an upload in progress. Errors: NoSuchUpload.
-func (e *Engine) UploadBy(ctx context.Context, b meta.Bucket, key string, id meta.ID) (Initiator, error) {
+// OpenUpload describes an upload in progress. Errors: NoSuchUpload.
+func (e *Engine) OpenUpload(ctx context.Context, b meta.Bucket, key string, id meta.ID) (Upload, error) {
 	u, err := e.inProgress(ctx, b, key, id)
 	if err != nil {
-		return Initiator{}, err
+		return Upload{}, err
 	}
-	return Initiator(u.promised.By), nil
+	return u.describe(), nil
 }
 
 // inProgress is upload for one that still takes parts.
@@ -216,7 +216,8 @@ func noSuchUpload(id meta.ID) error {
 }
 
 func (u *openUpload) describe() Upload {
-	d := Upload{ID: u.ID, Key: u.Key, Owner: u.Owner, By: Initiator(u.promised.By), Created: u.Created, StorageClass: u.settings.StorageClass}
+	d := Upload{ID: u.ID, Key: u.Key, Owner: u.Owner, By: Initiator(u.promised.By), Created: u.Created, StorageClass: u.settings.StorageClass,
+		Encryption: u.promised.Encryption, Marks: u.promised.Marks}
 	if c := u.settings.Checksum; c != nil {
 		d.ChecksumAlgorithm, d.ChecksumType = c.Algorithm, c.Type
 	}
