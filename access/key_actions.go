@@ -1,6 +1,7 @@
 package access
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/s3err"
@@ -72,11 +73,21 @@ func (a *asked) hasKey(key string) bool {
 	return only == nil || a.index >= 0 && only.has(a.index)
 }
 
+// bucketTags are the families of condition keys that are the tags of a bucket.
+// On AWS they have values in buckets whose ABAC is on, which is not implemented.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging-enable-abac.html
+var bucketTags = map[string]bool{"aws:resourcetag/": true, "s3:buckettag/": true}
+
 // CheckConditions refuses, as MalformedPolicy, a statement with a condition on
 // a key that one of its actions never has: such a statement would allow, or
-// deny, nothing. Actions with wildcards are not checked. It is for policies
-// that are about to be stored; decisions do not depend on it.
+// deny, nothing. Actions with wildcards are not checked. Tags of buckets are
+// refused for all actions, since buckets have tags and a denial by them would
+// seem to be in effect. It is for policies that are about to be stored;
+// decisions do not depend on it.
 func (p *Policy) CheckConditions() error {
+	if asks := func(s statement) bool { return s.asks(bucketTags) }; slices.ContainsFunc(p.allows, asks) || slices.ContainsFunc(p.denies, asks) {
+		return s3err.New(s3err.MalformedPolicy, "Conditions on the tags of a bucket need its ABAC, which is not implemented.")
+	}
 	source, err := p.dialect.read([]byte(p.text))
 	if err != nil {
 		return err

@@ -8,6 +8,23 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// A variable that is a bucket's tag has no value either, wherever it is.
+func TestCheckVariables(t *testing.T) {
+	for _, s := range []string{
+		`"Resource":"arn:aws:s3:::b/${aws:ResourceTag/team}/*"`,
+		`"NotResource":"arn:aws:s3:::b/${s3:BucketTag/team}/*"`,
+		`"Resource":"arn:aws:s3:::b/*","Condition":{"StringNotEquals":{"aws:PrincipalTag/team":"${aws:\u0052esourceTag/team}"}}`,
+	} {
+		p, err := ParseBucketPolicy("test", "b", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*",`+s+`}]}`))
+		if err != nil {
+			t.Fatalf("%s cannot be read, as a stored policy must be: %v", s, err)
+		}
+		if err := p.CheckConditions(); !errors.Is(err, s3err.MalformedPolicy) {
+			t.Errorf("%s: %v", s, err)
+		}
+	}
+}
+
 // Every key and action of the table exists.
 func TestKeyActionsExist(t *testing.T) {
 	for key, actions := range keyActions {
@@ -43,6 +60,9 @@ func TestCheckConditions(t *testing.T) {
 		{`"s3:GetObject"`, "s3:RequestObjectTag/team", "b/*", false},
 		{`"s3:GetObject"`, "s3:ExistingObjectTag/team", "b/*", true},
 		{`["s3:GetObject","s3:DeleteObject"]`, "aws:Referer", "b/*", true},
+		{`"s3:*"`, "AWS:ResourceTag/team", "b/*", false},
+		{`"s3:GetBucketLocation"`, "s3:BucketTag/Team", "b", false},
+		{`"s3:*"`, "aws:PrincipalTag/team", "b/*", true},
 	} {
 		for _, effect := range []string{"Allow", "Deny"} {
 			doc := fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":%q,"Principal":"*","Action":%s,"Resource":"arn:aws:s3:::%s",

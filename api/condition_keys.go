@@ -186,6 +186,11 @@ var operationKeys = []struct {
 			c["s3:x-amz-object-ownership"] = []string{string(a.ownership.value)}
 		}
 	}},
+	{[]string{"DeleteBucketOwnershipControls"}, func(_ *Request, _ *asked, c access.Context) {
+		// Without controls the writer owns an object: a policy that denies to
+		// set this must not be evaded by a deletion.
+		c["s3:x-amz-object-ownership"] = []string{string(access.ObjectWriter)}
+	}},
 	{[]string{"UntagResource"}, func(_ *Request, a *asked, c access.Context) {
 		if a.untag.known() {
 			c["aws:tagkeys"] = a.untag.value

@@ -87,7 +87,7 @@ func keyRows(h *household, user access.Principal) map[string]keyRow {
 		"s3:x-amz-server-side-encryption-aws-kms-key-id": {of: objectMakers,
 			values: []string{"arn:aws:kms:" + h.g.Region + ":" + user.Account + ":key/" + h.g.Engine.Buckets().KeyName()}},
 		"s3:x-amz-server-side-encryption-customer-algorithm": {of: objectMakers, values: []string{"AES256"}},
-		"s3:x-amz-object-ownership":                          {of: []string{"CreateBucket", "PutBucketOwnershipControls"}, values: []string{"BucketOwnerPreferred"}},
+		"s3:x-amz-object-ownership":                          {of: []string{"CreateBucket", "PutBucketOwnershipControls", "DeleteBucketOwnershipControls"}, values: []string{"BucketOwnerPreferred", "ObjectWriter"}},
 		"s3:x-amz-bucket-namespace":                          {of: []string{"CreateBucket"}, values: []string{"global"}},
 		"s3:locationconstraint":                              {of: []string{"CreateBucket"}, values: []string{h.g.Region}},
 		"s3:if-match":                                        {of: append([]string{"DeleteObject", "DeleteObjects"}, writers...), values: []string{"e"}},

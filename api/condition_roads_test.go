@@ -201,6 +201,7 @@ var denials = []struct {
 		{name: "new bucket", method: "PUT", target: "/fresh", headers: []string{"x-amz-object-ownership", "ObjectWriter"}},
 		{name: "controls", method: "PUT", target: "/bucket?ownershipControls",
 			body: "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>"},
+		{name: "no controls", method: "DELETE", target: "/bucket?ownershipControls"},
 	}},
 	{`{"ForAnyValue:StringEquals":{"s3:InventoryAccessibleOptionalFields":"Size"}}`, []road{
 		{name: "document", method: "PUT", target: "/bucket?inventory&id=i", body: inventory},
