@@ -100,7 +100,8 @@ var objectPermission = map[string]Permission{
 // which reaches everybody in it.
 type aclGrants struct{ account, group grant }
 
-// any returns the grant to the account, or else the one to a group.
+// any returns the grant to the account, or else the one to a group. The
+// narrower one comes first, because it does not count as public.
 func (g aclGrants) any() grant {
 	if g.account.how != noMatch {
 		return g.account
@@ -108,7 +109,8 @@ func (g aclGrants) any() grant {
 	return g.group
 }
 
-// byACL returns the grants of the bucket's or object's ACL.
+// byACL returns the grants of the bucket's or object's ACL. The initiator of an
+// upload comes before ObjectOwnership, which does not take this right away.
 func (r *bucketRequest) byACL() aclGrants {
 	n, b := r.need, r.need.Bucket
 	if r.startedUpload() {

@@ -24,7 +24,8 @@ type storedGrant struct {
 }
 
 // MarshalJSON writes the ACL for the store. Equal ACLs give equal bytes. It
-// fails for an ACL that UnmarshalJSON would refuse.
+// fails for an ACL that UnmarshalJSON would refuse. The order of grants is
+// kept.
 func (a *ACL) MarshalJSON() ([]byte, error) {
 	if err := a.check(); err != nil {
 		return nil, err

@@ -163,6 +163,7 @@ func newActionSet(patterns []string, not bool) actionSet {
 		seen[p] = true
 		g := newGlob(p)
 		s.patterns = append(s.patterns, p)
+		// A name without wildcards needs no search.
 		if i, ok := loweredIndex[p]; ok {
 			s.s3.add(i)
 			continue
@@ -181,6 +182,8 @@ func (s *actionSet) has(a asked) bool {
 	if a.index >= 0 {
 		return s.s3.has(a.index) != s.not
 	}
+	// Actions of other services are not listed anywhere, so their patterns are
+	// matched each time.
 	for _, p := range s.patterns {
 		if g := newGlob(p); g.match(a.lowered, nil) {
 			return !s.not

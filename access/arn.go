@@ -16,7 +16,8 @@ func parseARN(s string) (arn, bool) {
 	return arn{f[2], f[3], f[4], f[5]}, true
 }
 
-// cutARN splits at the first five colons, except those within ${ }.
+// cutARN splits at the first five colons, except those within ${ }. A resource
+// may have further colons.
 func cutARN(s string) (fields [6]string, ok bool) {
 	n, start, inside := 0, 0, false
 	for i := 0; i < len(s) && n < 5; i++ {
@@ -78,6 +79,7 @@ func (a *arnPattern) match(r *arn, e *env) (matched, resolved bool) {
 	if a.any {
 		return true, true
 	}
+	// The pointer alone tells that the fields are S3's, so they need no matching.
 	if a.fields == plainS3 {
 		if r.service != "s3" || r.region != "" || r.account != "" {
 			return false, true

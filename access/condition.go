@@ -97,11 +97,15 @@ func newOperator(name string) (c condition, ok bool) {
 // holds reports whether the condition is met. deny: the statement denies. A
 // doubtful condition never makes a statement allow.
 func (c *condition) holds(e *env, deny bool) bool {
+	// An open key may get any value. So an allowance may still hold, and a denial
+	// is not certain.
 	if e.open != nil && e.open[familyOf(c.key)] {
 		return !deny
 	}
 	values := e.lookup(c.key)
 	held := c.met(values, e, deny)
+	// The second reading counts only where it makes the statement stricter: for an
+	// allowance that holds, and for a denial that does not.
 	switch {
 	case held == deny:
 	case c.folded != "":
@@ -134,6 +138,8 @@ func (c *condition) met(values []string, e *env, deny bool) bool {
 			if !deny {
 				return false
 			}
+			// In a denial, a doubtful value counts like an absent key: only a negated
+			// operator is met.
 			met = verdictOf(c.op.negated)
 		}
 		if (met == matches) != every {
@@ -149,5 +155,6 @@ func (c *condition) compare(v string, e *env) verdict {
 	if met == unknown {
 		return unknown
 	}
+	// A doubt stays a doubt under a negated operator.
 	return verdictOf((met == matches) != c.op.negated)
 }

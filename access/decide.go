@@ -25,6 +25,8 @@ func deny(reason string) Decision  { return Decision{Reason: reason} }
 func allow(reason string) Decision { return Decision{Allow: true, Reason: reason} }
 
 // decide decides one need. Needs and principals that are incomplete are denied.
+// A broken principal comes before all rules, because nothing that it has can be
+// relied on.
 func (v *Evaluation) decide(n *Need) Decision {
 	p := v.p
 	if p == nil || n.Action == "" {
@@ -81,6 +83,8 @@ func (v *Evaluation) decideS3(n *Need) Decision {
 		return v.decideOwn(n, arn{service: "s3", resource: "*"})
 	case n.Bucket == nil || n.Bucket.Name == "" || n.Bucket.Owner.IsZero():
 		return deny("a need without its bucket")
+	// A caller that fills them differently has made a mistake, which must not
+	// allow anything.
 	case n.BucketName != "" && n.BucketName != n.Bucket.Name:
 		return deny("a need that names one bucket and holds another")
 	case n.Bucket.Broken != nil && !repairs(v.p, n.Bucket):
@@ -91,6 +95,7 @@ func (v *Evaluation) decideS3(n *Need) Decision {
 		target.resource += "/" + n.Key
 	}
 	r := bucketRequest{env: v.newEnv(n, target), need: n, onObject: on == ObjectResource}
+	// After newEnv, which computes the names for this bucket.
 	r.identity = v.named
 	d := r.decide()
 	if d.Allow && n.KMS != nil {
@@ -122,6 +127,8 @@ func repairs(p *Principal, b *Bucket) bool {
 func (v *Evaluation) decideIAM(n *Need) Decision {
 	p := v.p
 	signed := p.Kind == Root || p.Kind == User || p.Kind == Session
+	// As on AWS, even an explicit denial does not apply. Source:
+	// https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 	if n.Action == "sts:GetCallerIdentity" && signed {
 		return allow("everybody may ask who they are")
 	}
@@ -164,6 +171,7 @@ func (v *Evaluation) decideTrust(n *Need, target arn) Decision {
 		return deny("nobody and services cannot assume roles, and a role needs an owner")
 	}
 	e := v.newEnv(n, target)
+	// After newEnv, which computes the names.
 	i := v.named
 	if s := n.Trust.denied(&e, &i); s != nil {
 		return deny(n.Trust.because("denied", s))
@@ -180,6 +188,8 @@ func (v *Evaluation) decideTrust(n *Need, target arn) Decision {
 	switch {
 	case how == noMatch:
 		return deny("trust policy " + n.Trust.Name + " does not allow " + n.Action)
+	// A token has no policies of its own, so the trust policy decides alone and
+	// must name the provider itself.
 	case p.Kind == Federated:
 		if how == direct {
 			return allow(reason)
@@ -202,6 +212,7 @@ func (v *Evaluation) decideTrust(n *Need, target arn) Decision {
 // explicitDeny looks for a statement in the principal's own policies that
 // denies.
 func (p *Principal) explicitDeny(e *env) (Decision, bool) {
+	// A boundary that is nil denies nothing, like every nil Policy.
 	for _, list := range [...][]*Policy{p.Identity, {p.Boundary}, p.Session} {
 		for _, policy := range list {
 			if s := policy.denied(e, &unnamed); s != nil {

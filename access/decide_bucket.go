@@ -82,15 +82,20 @@ func (r *bucketRequest) withinAccount() Decision {
 		return r.onlyByACL()
 	}
 	g := r.byPolicy()
+	// A grant to a group counts like a policy for everybody. A grant to the
+	// account adds nothing: its own policies decide for its users.
 	if g.how < byAll {
 		if a := r.byACL().group; a.how != noMatch && !(g.how == byRole && p.narrowed(&r.env).Allow) {
 			g = a
 		}
 	}
 	switch {
+	// Root needs no allowance: identitySide allows it what its session policies
+	// do.
 	case p.Kind == Root:
 	case g.how == direct || g.how == byAll:
 		d := allow(g.reason)
+		// The bound is that of the ACL. Policies of the identity have none.
 		d.OwnOnly = g.ownOnly && !p.identitySide(&r.env).Allow
 		return d
 	case g.how == byRole:
@@ -121,6 +126,7 @@ func (r *bucketRequest) fromOutside() Decision {
 	// does not count as public.
 	if g.how == noMatch || g.public {
 		if a := r.byACL().any(); a.how > noMatch && (g.how == noMatch || !a.public) {
+			// If the policy allows too, there is no such bound.
 			a.ownOnly = a.ownOnly && g.how == noMatch
 			g = a
 		}

@@ -91,6 +91,7 @@ const (
 // parts.
 func (d *dialect) read(doc []byte) (*document, error) {
 	size := len(doc)
+	// A longer document fails by its whole length and is not looked through.
 	if d.compact && size <= maxDocumentBytes {
 		size = 0
 		for _, c := range doc {

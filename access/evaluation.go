@@ -64,6 +64,7 @@ func NewEvaluation(ctx context.Context, p *Principal, request Context) *Evaluati
 // Ask replaces the values of the request's condition keys, in another map, when
 // more of them are known. The spent budget stays spent.
 func (v *Evaluation) Ask(request Context) {
+	// A map is compared by its identity, because the same one has the same values.
 	if reflect.ValueOf(v.request).Pointer() != reflect.ValueOf(request).Pointer() {
 		v.request, v.settled, v.kept = request, nil, 0
 	}
@@ -76,6 +77,7 @@ func (v *Evaluation) Decide(needs ...Need) Decision {
 		return deny("no need was stated")
 	}
 	all := Decision{}
+	// A turn must not be held while the caller does other work.
 	defer v.meter.rest()
 	for i := range needs {
 		v.asked++
@@ -84,12 +86,15 @@ func (v *Evaluation) Decide(needs ...Need) Decision {
 			return deny(v.meter.err.Error())
 		}
 		d := v.decide(&needs[i])
+		// The budget may have ended in the middle, which makes the decision
+		// meaningless.
 		if v.meter.over() {
 			return deny(v.meter.err.Error())
 		}
 		if !d.Allow {
 			return d
 		}
+		// The other facts are those of the last need.
 		d.Public = d.Public || all.Public
 		all = d
 	}
@@ -115,6 +120,7 @@ func (v *Evaluation) Err() error { return v.meter.err }
 // settle returns the shared results for needs like n; nil while nothing is
 // remembered.
 func (v *Evaluation) settle(n *Need) *settled {
+	// Open keys give other results, which must not be shared.
 	if v.asked <= keepAfter || n.Open != nil {
 		return nil
 	}
@@ -234,6 +240,7 @@ func (e *env) ownAny(keys []string) bool {
 // about computes the keys and names that depend on the principal and a bucket,
 // which may be nil.
 func (v *Evaluation) about(b *Bucket) {
+	// No bucket differs from a bucket without an owner.
 	of := subject{action: "none"}
 	if b != nil {
 		of = subject{"some", b.Owner, b.Account}

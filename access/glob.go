@@ -119,6 +119,7 @@ func (g *glob) match(s string, m *meter) bool {
 	if g.first == len(g.text) {
 		return len(s) == g.first
 	}
+	// Without a star, the only run must match the whole text.
 	last := g.lastStar()
 	if last < 0 {
 		n, ok := g.run(0, len(g.text)).prefix(s, m)
@@ -130,6 +131,8 @@ func (g *glob) match(s string, m *meter) bool {
 		return false
 	}
 	s = s[n:]
+	// The last run comes before those in the middle, so that none of them takes
+	// its characters.
 	if n, ok = g.run(last+1, len(g.text)).suffix(s, m); !ok {
 		return false
 	}

@@ -111,6 +111,7 @@ func derive(p *Principal, resourceAccount string) (d derived) {
 		return d
 	}
 	d.account, d.userID, d.arn = one(p.Account), one(p.UserID()), one(p.ARN())
+	// On AWS, aws:PrincipalArn is the role's and not the session's.
 	if p.Kind == Session {
 		d.arn = one(p.RoleARN())
 	}
@@ -185,6 +186,8 @@ func (e *env) lookup(key string) []string {
 	if tag, ok := strings.CutPrefix(key, principalTag); ok {
 		return e.tags(tag)
 	}
+	// The keys above never come from here, so a caller cannot set them by a header
+	// or a parameter.
 	if v, ok := e.need[key]; ok {
 		return v
 	}

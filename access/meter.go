@@ -69,6 +69,8 @@ func (m *meter) lookUp() {
 	case m.err != nil:
 	case m.spent > MaxSteps:
 		m.err = errBudget
+	// Enter waits under the request's context, so that a client that is gone waits
+	// no longer.
 	case m.spent > stepsCostly && m.leave == nil:
 		m.leave, m.err = costly.Enter(m.ctx, m.payer)
 	default:
@@ -84,6 +86,8 @@ func (m *meter) rest() {
 	}
 }
 
+// over reports whether the result of the work no longer counts. Loops ask it,
+// so that they end soon after.
 func (m *meter) over() bool { return m != nil && m.err != nil }
 
 // searchRoom returns zeroed memory for findWild, valid until the next call.

@@ -205,6 +205,7 @@ type networks struct {
 	all []netip.Prefix
 }
 
+// compileNetworks compiles addresses and prefixes.
 func compileNetworks(values []string, _ bool) (operands, int) {
 	all, bad := compiled(values, parseNetwork)
 	return networks{all: all}, bad
@@ -223,6 +224,7 @@ func parseNetwork(s string) (netip.Prefix, bool) {
 	return p.Masked(), true
 }
 
+// compare ignores the zone of an address and how an IPv4 address is written.
 func (n networks) compare(_ *operator, s string, e *env) verdict {
 	a, err := netip.ParseAddr(s)
 	if err != nil {
@@ -256,7 +258,8 @@ func (n numbers) compare(op *operator, s string, e *env) verdict {
 
 func (n numbers) size() int { return 8 * len(n.all) }
 
-// parseNumber parses a decimal number, in none of Go's other forms.
+// parseNumber parses a decimal number, in none of Go's other forms. Infinities,
+// NaN and hexadecimal are among those.
 func parseNumber(s string) (float64, bool) {
 	if s == "" || strings.Trim(s, "+-.eE0123456789") != "" {
 		return 0, false
@@ -314,6 +317,7 @@ type truths struct {
 	no, yes bool
 }
 
+// compileTruths compiles true and false, in any case.
 func compileTruths(values []string, _ bool) (operands, int) {
 	all, bad := compiled(values, parseTruth)
 	return truths{no: slices.Contains(all, false), yes: slices.Contains(all, true)}, bad
@@ -341,6 +345,7 @@ type binaries struct {
 	all []string
 }
 
+// compileBinaries compiles standard base64 with padding.
 func compileBinaries(values []string, _ bool) (operands, int) {
 	all, bad := compiled(values, func(s string) (string, bool) {
 		b, err := base64.StdEncoding.DecodeString(s)

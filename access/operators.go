@@ -12,6 +12,7 @@ const (
 	unknown
 )
 
+// verdictOf is the verdict of a comparison without a doubt.
 func verdictOf(ok bool) verdict {
 	if ok {
 		return matches
@@ -37,6 +38,7 @@ type operator struct {
 var operators = func() map[string]*operator {
 	m := make(map[string]*operator)
 	add := func(o operator) { m[o.name] = &o }
+	// pair adds an operator and its negation, which share their operands.
 	pair := func(name, negation string, o operator) {
 		o.name = name
 		add(o)

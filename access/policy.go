@@ -87,7 +87,8 @@ func (d *dialect) parse(name, kind, bucket string, doc []byte) (*Policy, error) 
 	return p, nil
 }
 
-// exactly copies a list without spare capacity.
+// exactly copies a list without spare capacity. measure counts elements and
+// would miss it.
 func exactly[T any](list []T) []T { return append(make([]T, 0, len(list)), list...) }
 
 // compile validates and compiles one statement, the i-th of the document.
@@ -113,6 +114,7 @@ func (d *dialect) compile(raw rawStatement, i int, bucket string, variables bool
 		}
 		s.resources = append(s.resources, a)
 	}
+	// IAM accepts such a statement, and S3 does not.
 	if d == &bucketDialect && raw.Action != nil && raw.Resource != nil && !s.applicable(raw.Action) {
 		return s, d.fail("Action does not apply to any resource(s) in statement")
 	}
@@ -122,6 +124,8 @@ func (d *dialect) compile(raw rawStatement, i int, bucket string, variables bool
 	return s, nil
 }
 
+// newPrincipals compiles Principal or NotPrincipal. The document has exactly
+// one of the two.
 func (d *dialect) newPrincipals(raw rawStatement) (*principalSet, error) {
 	names, not := raw.Principal, false
 	if raw.NotPrincipal != nil {
@@ -158,7 +162,8 @@ func (p *Principal) DeniesKeys() bool {
 }
 
 // find returns the statement that fits best, and how it fits. A statement of an
-// identity's policy fits directly.
+// identity's policy fits directly. The search ends at a direct fit, because
+// none is better.
 func find(statements []statement, e *env, i *identity) (best *statement, how grade) {
 	consider := func(s *statement, fits grade) {
 		e.meter().spend(stepsStatement)
@@ -187,6 +192,8 @@ func (s *statement) fits(e *env, i *identity) grade {
 	switch {
 	case !s.actions.has(e.action):
 		return noMatch
+	// With an open variable the denial is not certain, and only a certain one may
+	// be final.
 	case s.deny && e.open != nil && s.undecided(e.open):
 		return noMatch
 	case s.principals == nil:
@@ -223,6 +230,7 @@ func (s *statement) covers(e *env) bool {
 			return false
 		}
 		r := &s.resources[n]
+		// A cheap look first: most patterns differ in their beginning.
 		if !s.notResource && !r.any && !r.resource.possible(e.target.resource) {
 			continue
 		}

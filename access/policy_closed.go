@@ -26,6 +26,8 @@ func (p *Policy) Closed() *Policy {
 				if open {
 					unknown[name] = true
 				}
+				// In NotPrincipal, the name would be an exception from the denial, so there
+				// it must not match.
 				if !open || s.deny && !set.not {
 					set.names[name] = true
 				}

@@ -93,8 +93,10 @@ func IsAccount(s string) bool {
 	return len(s) == accountDigits && strings.Trim(s, "0123456789") == ""
 }
 
+// isCanonical accepts the form of ID.Canonical.
 func isCanonical(s string) bool { return isHex(s, sha256.Size) }
 
+// isHex accepts lowercase hexadecimal digits of so many bytes.
 func isHex(s string, size int) bool {
 	return len(s) == 2*size && strings.Trim(s, "0123456789abcdef") == ""
 }
@@ -112,6 +114,7 @@ func isProvider(s string) bool {
 // servicePrefix distinguishes the names of services from all others.
 const servicePrefix = "service:"
 
+// isService accepts the host name of a service.
 func isService(s string) bool { return isHost(s) }
 
 // isHost accepts names such as accounts.google.com or logging.s3.amazonaws.com.
@@ -195,6 +198,7 @@ func (s *principalSet) match(i *identity) grade {
 		}
 		return byAll
 	}
+	// The best grade comes first.
 	switch {
 	case len(s.names) > 0 && s.named(i.self):
 		return direct

@@ -41,6 +41,7 @@ const roundedUp = 8
 
 var statementSize, conditionSize = sizeOf[statement](), sizeOf[condition]()
 
+// size is the memory of a statement besides shared values, in bytes.
 func (s *statement) size() int {
 	n := statementSize + stringSize(s.sid) + s.principals.size()
 	for _, p := range s.actions.patterns {
@@ -66,6 +67,7 @@ const (
 	principalsSize = 320
 )
 
+// size is the memory of the set, in bytes.
 func (s *principalSet) size() int {
 	if s == nil {
 		return 0

@@ -33,6 +33,7 @@ type value struct {
 // encoding/json: duplicate keys and bytes that are not UTF-8 are errors,
 // because two readers could understand them differently.
 func parseJSON(doc []byte) (value, error) {
+	// A decoder of tokens alone would accept data after the value.
 	if !utf8.Valid(doc) || !json.Valid(doc) {
 		return value{}, fmt.Errorf("%w: not JSON in UTF-8", errJSON)
 	}

@@ -257,6 +257,7 @@ func (p *piece) value(e *env) (string, bool) {
 		return p.text, true
 	}
 	e.meter().spend(stepsVariable)
+	// A key with several values has no one text to put in.
 	if v := e.lookup(p.variable); len(v) == 1 {
 		return v[0], true
 	}
