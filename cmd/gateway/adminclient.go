@@ -71,10 +71,12 @@ func (a *adminClient) call(ctx context.Context, method, path string, in, out any
 		return fmt.Errorf("no answer from the admin API: check that the server is running and that --admin-url is right (%w)", err)
 	}
 	defer resp.Body.Close()
+	// A longer answer is cut, and then it is no JSON.
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAdminAnswer))
 	switch {
 	case err != nil:
 		return fmt.Errorf("the answer of the admin API is incomplete: %w", err)
+	// A redirect, which is not followed, is an error too.
 	case resp.StatusCode >= 300:
 		return adminError(resp, data)
 	case out == nil:

@@ -37,6 +37,7 @@ func backendListCommand() *cobra.Command {
 			}
 			list := make([]sizedBackend, len(all.Backends))
 			for i, b := range all.Backends {
+				// A backend that is away cannot be counted, and its size stays unknown.
 				if list[i].Backend = b; size && b.Configured && !b.Away {
 					var err error
 					if list[i].Stored, err = a.stored(cmd.Context(), b.Name); err != nil {
@@ -86,6 +87,7 @@ func (a *adminClient) stored(ctx context.Context, name string) (*admin.Stored, e
 		}
 		sum.Blobs += run.Blobs
 		sum.Bytes += run.Bytes
+		// A position that does not advance would be asked for without end.
 		if run.Next <= after {
 			return &sum, nil
 		}

@@ -92,6 +92,7 @@ func (c *backendCollector) Collect(ch chan<- prometheus.Metric) {
 		n := b.Stats()
 		for op, results := range n.Calls {
 			for result, count := range results {
+				// Most pairs of operation and result never occur.
 				if count > 0 {
 					ch <- prometheus.MustNewConstMetric(c.requests, prometheus.CounterValue, float64(count),
 						name, guard.Op(op).String(), guard.Result(result).String())

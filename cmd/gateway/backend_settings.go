@@ -124,6 +124,8 @@ func (c *configuration) settleBackends() error {
 		c.Backends = []*BackendSettings{{Name: localBackend, Type: typeFS}}
 	}
 	for _, b := range c.Backends {
+		// Only the backend local can do without a path, because its blobs are beside
+		// the store.
 		if b.Type == typeFS && b.Name == localBackend && b.Path == "" {
 			b.Path = filepath.Join(c.Data, blobsName)
 		}

@@ -23,7 +23,8 @@ const (
 )
 
 // configuration is the settings of this process together with the source of
-// each.
+// each. The rows hold pointers into Settings, so a configuration must not be
+// copied.
 type configuration struct {
 	Settings
 	rows    []setting
@@ -89,6 +90,7 @@ func (r *rawFlag) Type() string       { return r.row.value.kind() }
 // and --config.
 func addSettingFlags(cmd *cobra.Command, scopes scope) {
 	cmd.Flags().String(configFlag, "", "configuration file in YAML (environment "+envConfig+")")
+	// It serves only to list the rows: loadConfig parses the values.
 	var s Settings
 	for _, row := range s.table() {
 		if row.flag == "" || row.scope&scopes == 0 {
@@ -112,6 +114,7 @@ func loadConfig(cmd *cobra.Command, environ []string) (*configuration, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The environment comes before the file, because it can name the file.
 	env, path, err := c.envLayer(environ)
 	if err != nil {
 		return nil, err
@@ -125,11 +128,13 @@ func loadConfig(cmd *cobra.Command, environ []string) (*configuration, error) {
 			return nil, err
 		}
 	}
+	// After all layers, because each of them may have added rows of named things.
 	for _, row := range c.rows {
 		if err := c.settle(row, flags, env, file); err != nil {
 			return nil, err
 		}
 	}
+	// Before settleKeyProviders, which gives this path to one of them.
 	if c.KeyringPath == "" {
 		c.KeyringPath = keyringIn(c.Data)
 	}
@@ -153,6 +158,7 @@ func (c *configuration) settle(row setting, layers ...layer) error {
 		}
 	}
 	c.origins[row.key] = a.origin
+	// Only the file of the value that applies is read.
 	if a.fromFile {
 		secret, err := readSecretFile(a.text)
 		if err != nil {

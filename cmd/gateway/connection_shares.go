@@ -118,11 +118,15 @@ func (l *shared) place(c *sharedConn) (victim *sharedConn, ok bool) {
 	if l.taken < l.limit && l.take(c) {
 		return nil, l.add(c)
 	}
+	// A client gives up its own longest idle connection before it costs another
+	// client one.
 	of := l.hosts[c.host]
 	if victim = l.oldestOf(of); victim != nil && !c.proxy {
 		l.drop(victim) // the address keeps the place in its share
 		return victim, l.add(c)
 	}
+	// The number is the share of fair.New. Beyond it, an address has no claim to
+	// the place of another one.
 	if !c.proxy && of != nil && of.taken >= max(l.limit/16, 1) {
 		return nil, false
 	}
@@ -224,6 +228,7 @@ func (c *sharedConn) Close() error {
 	err := c.Conn.Close()
 	c.from.mu.Lock()
 	defer c.from.mu.Unlock()
+	// Otherwise another connection has its place.
 	if !c.gone {
 		c.from.drop(c)
 		c.from.give(c)
@@ -238,6 +243,8 @@ func (c *sharedConn) serves(n int) {
 	c.from.mu.Lock()
 	defer c.from.mu.Unlock()
 	c.requests += n
+	// A request can begin in the moment in which the connection loses its place.
+	// It ends with the connection.
 	if c.gone {
 		return
 	}

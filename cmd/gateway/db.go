@@ -122,6 +122,7 @@ func statusOf(ctx context.Context, c *configuration) (s storeStatus, err error) 
 		s.State = stateOlder
 	case s.Has > s.Knows:
 		s.State = stateNewer
+	// Only a store with this schema can be read further.
 	default:
 		s.State, s.Sealing, err = served(ctx, c)
 	}

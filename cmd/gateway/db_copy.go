@@ -102,6 +102,8 @@ func copyStore(ctx context.Context, c *configuration, url string, stderr io.Writ
 	}
 	var level slog.LevelVar
 	level.Set(c.LogLevel)
+	// Opening for serving takes the lock, so that no gateway can serve the store
+	// during the copy.
 	from, err := openStore(ctx, c, newLogger(stderr, c.LogFormat, &level))
 	if err != nil {
 		return sqlstore.Copied{}, explain(c, err)

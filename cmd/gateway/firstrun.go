@@ -45,6 +45,7 @@ func leaveCredential(path string, cred accounts.Credential) error {
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		return err
 	}
+	// An existing file may be the only copy of another credential.
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%s exists already, from another deployment: move it away", path)
@@ -92,6 +93,7 @@ afterwards, and the output is the only copy.`,
 		if _, err := cmd.OutOrStdout().Write(text); err != nil {
 			return failed(err)
 		}
+		// After the output has been taken, because it is then the only copy.
 		if *remove {
 			return failed(os.Remove(path))
 		}

@@ -84,6 +84,7 @@ func (h *readiness) results(ctx context.Context) []result {
 	if h.draining.Load() {
 		return []result{{"draining", "failed", false}}
 	}
+	// The lock is held during the checks, so that concurrent probes share one run.
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {
@@ -136,9 +137,11 @@ var errHangs = errors.New("it does not answer")
 func (h *readiness) checkOne(ctx context.Context, c engine.Check, running *atomic.Bool) result {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
+	// Buffered, so that a late answer does not keep the goroutine.
 	answered := make(chan error, 1)
 	go func() {
 		err := c.Do(ctx)
+		// Also if nobody waits any more: the next probe may start the check again.
 		running.Store(false)
 		answered <- err
 	}()
@@ -234,6 +237,8 @@ func askHealth(ctx context.Context, w io.Writer, addr string) error {
 	if err != nil {
 		return err
 	}
+	// This transport uses no proxy of the environment, and RoundTrip follows no
+	// redirect.
 	resp, err := (&http.Transport{}).RoundTrip(req)
 	if err != nil {
 		return fmt.Errorf("no answer from %s: check that the server is running and that this is its --metrics address (%w)", addr, err)

@@ -86,10 +86,12 @@ func (q *logQueue) run() {
 			time.Sleep(logGather)
 			q.mu.Lock()
 		}
+		// The queue is closed, and everything in it has been written.
 		if len(q.pending) == 0 {
 			q.mu.Unlock()
 			return
 		}
+		// One burst must not keep its memory for good.
 		if cap(batch) > keptLogBuffer {
 			batch = nil
 		}
@@ -116,6 +118,7 @@ func (q *logQueue) tell(lines uint64, err error) {
 		return
 	}
 	q.untold = 0
+	// Nobody who logs waits for the reader.
 	q.mu.Unlock()
 	_, err = q.out.Write(q.notice(untold))
 	q.mu.Lock()

@@ -68,6 +68,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if msg := oneLine(err); msg != "" {
+		// stderr can be a pipe that nobody reads.
 		within(logFlush, func() { fmt.Fprintln(stderr, "gateway: "+msg) })
 	}
 	if f, ok := errors.AsType[*failure](err); ok {

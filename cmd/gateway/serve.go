@@ -103,6 +103,7 @@ func (p *process) run(ctx context.Context) (err error) {
 	defer holdHeap()()
 	ctx, cut := context.WithCancel(ctx)
 	defer cut()
+	// Buffered, because a signal that nobody takes at once would be lost.
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	defer signal.Stop(signals)
@@ -139,6 +140,8 @@ func (p *process) run(ctx context.Context) (err error) {
 	p.metrics.watchBackends(d.guards)
 	p.metrics.watchHealth(d.engine.Blobs().BackendHealth)
 	p.metrics.watchDamage(d.engine, d.backends)
+	// Before any listener answers: a first request finds the credential and the
+	// buckets.
 	if err := p.prepare(ctx, d); err != nil {
 		return err
 	}
@@ -203,6 +206,7 @@ func (p *process) prepare(ctx context.Context, d *deployment) error {
 			err = api.SetOwnership(ctx, d.engine, b, access.Ownership(p.S3ObjectOwnership))
 		}
 		switch {
+		// The setting asks only that the bucket exists, whoever owns it.
 		case err == nil, errors.Is(err, s3err.BucketAlreadyOwnedByYou), errors.Is(err, s3err.BucketAlreadyExists):
 		case errors.Is(err, s3err.ServiceUnavailable): // the backend that it would be placed on is away
 			p.log.Warn("a bucket of the settings cannot be created now; the next start tries again", "bucket", name, "error", err)
@@ -242,6 +246,7 @@ func (p *process) start(d *deployment) {
 	p.metricz = newServer(p.configuration, operatorHandler(p.metrics, p.ready), p.log)
 	p.metricz.ReadTimeout, p.metricz.WriteTimeout = operatorTimeout, operatorTimeout
 
+	// A place for each listener, so that none waits when nobody reads any more.
 	p.failed = make(chan error, 3)
 	begin := func(name string, s *http.Server, l net.Listener, encrypted bool) {
 		conf := p.certs.config()
@@ -279,7 +284,8 @@ func (p *process) wait(signals <-chan os.Signal) error {
 }
 
 // reload applies settings that may change at run time: certificates and the log
-// level. If they are wrong, the old ones stay in force.
+// level. If they are wrong, the old ones stay in force. All other settings need
+// a restart.
 func (p *process) reload() {
 	if err := p.certs.reload(); err != nil {
 		p.log.Warn("the certificate cannot be reloaded; the old one stays", "error", err)
@@ -320,6 +326,8 @@ func (p *process) stop(ctx context.Context, signals <-chan os.Signal) {
 	p.metricz.Close()
 	if !clean {
 		p.log.Warn("requests were cut short")
+		// Handlers may still run although their connections were cut, and the engine
+		// must not be closed under them.
 		p.metrics.inFlight.settle()
 		p.adminGate.settle()
 	}
@@ -338,6 +346,7 @@ func (p *process) deliverLogs(ctx context.Context, all bool) (delivered, dropped
 // lastLogs delivers the remaining records when no request is served any more.
 // Records that cannot be delivered are lost.
 func (p *process) lastLogs(ctx context.Context) {
+	// The workers' context has ended by now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastLogTimeout)
 	defer cancel()
 	if _, _, err := p.deliverLogs(ctx, true); err != nil {

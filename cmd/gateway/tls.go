@@ -94,6 +94,7 @@ func (c *certificates) watch(ctx context.Context, log *slog.Logger) {
 		if slices.Equal(now, tried) {
 			continue
 		}
+		// A faulty state of the files is tried and logged once.
 		tried = now
 		if err := c.files.reload(); err != nil {
 			log.Warn("the changed certificate cannot be used; the old one stays", "error", err)
@@ -121,6 +122,7 @@ func (f *certificateFiles) reload() error {
 	if err != nil {
 		return fmt.Errorf("tls.cert_file: %w", err)
 	}
+	// A key that other users can read is refused.
 	key, err := plainfile.ReadSecret(f.key, maxPEMBytes)
 	if err != nil {
 		return fmt.Errorf("tls.key_file: %w", err)

@@ -112,11 +112,14 @@ func inspect(ctx context.Context, c *configuration) (fresh bool, err error) {
 		return true, nil
 	}
 	store, err := openStoreReadOnly(ctx, c)
+	// A schema that cannot be read before its migration belongs to a deployment.
 	if errors.Is(err, sqlstore.ErrOlderSchema) {
 		return false, nil
 	} else if err != nil {
 		return false, err
 	}
+	// A schema without a deployment comes from db migrate, or from a first start
+	// that was interrupted.
 	_, err = store.Deployment(ctx)
 	if errors.Is(err, meta.ErrNotFound) {
 		fresh, err = true, nil

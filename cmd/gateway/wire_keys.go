@@ -98,6 +98,8 @@ func openKeyFile(path, passphrase string, fresh bool) (encrypt.Provider, error) 
 	return k, nil
 }
 
+// createKeyFile creates a key file, and its folder if that is missing. An
+// existing file is fs.ErrExist and not changed.
 func createKeyFile(path, passphrase string) (encrypt.Provider, error) {
 	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
 		return nil, err
@@ -169,6 +171,7 @@ func (k *keySet) checks(ctx context.Context) map[string]error {
 			within, cancel := context.WithTimeout(ctx, keyCheckTimeout)
 			defer cancel()
 			err := p.Check(within)
+			// The provider's own error would tell only that a context ended.
 			if err != nil && within.Err() != nil && ctx.Err() == nil {
 				err = fmt.Errorf("%w: no answer in %v", encrypt.ErrUnavailable, keyCheckTimeout)
 			}
