@@ -74,8 +74,6 @@ type Store struct {
 	closed  bool        // under anew
 	hidden  atomic.Bool // DIR was last seen to be another folder than the open one
 	counter atomic.Uint64
-
-	flushes [shardCount]flushes  // of shard folders
 	sync    func(*os.File) error // fsync; tests replace it to make it fail
 }
 

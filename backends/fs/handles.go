@@ -27,6 +27,9 @@ type handles struct {
 	word     string   // the text of DIR/word; empty if it could not be written
 
 	durable [shardCount]atomic.Bool // shard folders whose entries in DIR/blobs are flushed
+	// flushes are of shard folders. Handles of another mount have their own: a flush there
+	// says nothing of entries that were made here.
+	flushes [shardCount]flushes
 }
 
 // errOther: another folder is in the place of the folder.

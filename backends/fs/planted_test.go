@@ -141,7 +141,7 @@ func TestPlantedTopLevelLinks(t *testing.T) {
 }
 
 // A folder that another program made among the bodies that are being written keeps
-// nothing from being opened.
+// nothing from being opened or written.
 func TestForeignFolderInTemp(t *testing.T) {
 	dir := t.TempDir()
 	theirs := filepath.Join(dir, tmpName, "@eaDir", "index")
@@ -151,6 +151,11 @@ func TestForeignFolderInTemp(t *testing.T) {
 	left := filepath.Join(dir, tmpName, "7")
 	if err := os.WriteFile(left, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
+	}
+	for _, taken := range []string{"1", "2", "3"} { // as the first bodies would be called
+		if err := os.Mkdir(filepath.Join(dir, tmpName, taken), 0o700); err != nil {
+			t.Fatal(err)
+		}
 	}
 	s := mustOpen(t, dir, Options{})
 	mustPut(t, s, "x")

@@ -27,6 +27,8 @@ const (
 	// up the inodes of some file systems before their bytes.
 	minFreeFiles = 1000
 	minFreeShare = 16
+	// maxTakenNames in tmp are passed over by one Put.
+	maxTakenNames = 10_000
 )
 
 var copyBuffers = sync.Pool{New: func() any { return new([copyBuffer]byte) }}
@@ -98,14 +100,22 @@ func (s *Store) begin(h *handles, id backends.BlobID) (shard *folder, f *os.File
 // exists, while a rename would replace the file.
 func (s *Store) publish(h *handles, shard *folder, name string, id backends.BlobID) error {
 	err := h.incoming.linkTo(name, shard, id.String())
+	_, number := shardOf(id)
+	flush := func() error {
+		return h.flushes[number].join(func() error { return shard.flush(s.sync) })
+	}
 	if errors.Is(err, iofs.ErrExist) {
+		// The caller may rely on the blob that is there. A process that was killed, or a Put
+		// that is still under way, may not have flushed its entry.
+		if err := flush(); err != nil {
+			return classify(fmt.Errorf("flush the folder of %s: %w", id, err))
+		}
 		return backends.ErrExists
 	}
 	if err != nil {
 		return classify(err)
 	}
-	_, number := shardOf(id)
-	if err := s.flushes[number].join(func() error { return shard.flush(s.sync) }); err != nil {
+	if err := flush(); err != nil {
 		// The entry may have reached the disk. The ledger still has the id as
 		// reserved and will have it deleted.
 		return classify(errors.Join(fmt.Errorf("flush the folder of %s: %w", id, err), shard.remove(id.String())))
@@ -113,11 +123,16 @@ func (s *Store) publish(h *handles, shard *folder, name string, id backends.Blob
 	return nil
 }
 
-// newTemp creates a file in tmp.
+// newTemp creates a file in tmp. It passes over names that are taken, as by a folder of
+// another program, which clearTemp leaves there.
 func (s *Store) newTemp(h *handles) (*os.File, string, error) {
-	name := strconv.FormatUint(s.counter.Add(1), 10)
-	f, err := h.incoming.create(name)
-	return f, name, err
+	for try := 1; ; try++ {
+		name := strconv.FormatUint(s.counter.Add(1), 10)
+		f, err := h.incoming.create(name)
+		if !errors.Is(err, iofs.ErrExist) || try == maxTakenNames {
+			return f, name, err
+		}
+	}
 }
 
 // fillTemp stores the bytes of r in a file of newTemp, flushes and closes it. After
