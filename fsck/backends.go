@@ -55,6 +55,9 @@ func (c *check) readBackends(ctx context.Context) error {
 	return nil
 }
 
+// kindUnlisted is the finding that a backend cannot list all of its blobs.
+const kindUnlisted = "backend-unlisted"
+
 // readBackend lists one backend. A list that breaks off is a finding, and does not keep
 // the rest from being checked.
 func (c *check) readBackend(ctx context.Context, b meta.Backend) error {
@@ -62,7 +65,7 @@ func (c *check) readBackend(ctx context.Context, b meta.Backend) error {
 	for info, err := range c.in.Stored(ctx, b.ID, c.low) {
 		if errors.Is(err, blobs.ErrUnlisted) {
 			c.unlisted[b.ID] = last
-			at := Finding{Kind: "backend-unlisted", Severity: SeverityLost, Backend: b.Name, Detail: "whether it has all blobs is not known: " + err.Error()}
+			at := Finding{Kind: kindUnlisted, Severity: SeverityLost, Backend: b.Name, Detail: "whether it has all blobs is not known: " + err.Error()}
 			if !c.has(at) {
 				c.report(at)
 			}

@@ -38,7 +38,14 @@ func Run(ctx context.Context, e *engine.Engine, o Options) (Report, error) {
 	both := second.Report
 	both.Findings, both.Lost, both.Leaked = nil, 0, 0
 	for _, f := range second.Findings {
-		if first.has(f) || len(first.Findings) == MaxFindings {
+		if first.has(f) || f.Kind == kindUnlisted || len(first.Findings) == MaxFindings {
+			both.add(f)
+		}
+	}
+	// A list that breaks off is none of the gateways' doing. Where one pass has not seen all
+	// that a backend has, nothing behind it was found twice.
+	for _, f := range first.Findings {
+		if f.Kind == kindUnlisted && !second.has(f) {
 			both.add(f)
 		}
 	}
