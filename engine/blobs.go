@@ -13,6 +13,8 @@ import (
 const settleTimeout = 10 * time.Second
 
 // newBlobs makes the ledger and places of the deployment.
+// Blobs get no key that opens data. What they need of buckets and versions comes through the small
+// interfaces of this call.
 func (e *Engine) newBlobs(c *Config, seed encrypt.Seed) *blobs.Blobs {
 	return blobs.New(blobs.Config{
 		Store: e.store, Deployment: meta.ID(e.deployment), Backends: c.Backends, Default: c.Default,
@@ -24,6 +26,7 @@ func (e *Engine) newBlobs(c *Config, seed encrypt.Seed) *blobs.Blobs {
 }
 
 // possibleBlob reports whether a blob can have so many sealed bytes.
+// sealed is in bytes.
 func possibleBlob(sealed int64) bool {
 	// A move copies what a backend sends. Without this bound, a backend that claims a blob of a
 	// terabyte would fill the target.
@@ -32,6 +35,7 @@ func possibleBlob(sealed int64) bool {
 }
 
 // bucketRows tells blobs what buckets demand.
+// It exists so that blobs need not import buckets, which would be a circle.
 type bucketRows struct{ e *Engine }
 
 // Again implements blobs.Buckets.

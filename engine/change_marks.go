@@ -30,6 +30,8 @@ func (e *Engine) ChangeMarks(ctx context.Context, at Subject, change func(*Marks
 		}
 		// The store compares the version's revision, so that of two changes at once the second
 		// is judged again on the result of the first, by its Permit too.
+		// ErrNotFound is treated like a conflict: the version was replaced or removed since, and
+		// the next look says which of the two is to be answered.
 		err = e.storeMarks(ctx, at.Bucket, &v, m)
 		if !errors.Is(err, meta.ErrConflict) && !errors.Is(err, meta.ErrNotFound) {
 			return describeRow(at.Bucket, v, m), meta.Coded(err)
@@ -56,6 +58,8 @@ func (e *Engine) MarksOf(ctx context.Context, at Subject) (Object, error) {
 }
 
 // marked is a version that can have marks, and those.
+// A delete marker has none, so it is an error here, as S3 has it for each operation on tags, ACL
+// and locks.
 func (e *Engine) marked(ctx context.Context, at *Subject, f *Found) (meta.Version, Marks, error) {
 	v, err := f.row()
 	switch {
@@ -82,6 +86,7 @@ func (e *Engine) storeMarks(ctx context.Context, b meta.Bucket, v *meta.Version,
 	if err != nil {
 		return err
 	}
+	// The class goes along unchanged, because an amendment writes all columns that one can change.
 	a := meta.Amendment{Key: v.Key, Version: v.ID, Revision: v.Revision, Lock: storedLock(m.Lock), Class: v.Class}
 	if a.Marks, err = e.sealMarks(keys, v, m); err != nil {
 		return err
@@ -96,6 +101,7 @@ func (e *Engine) storeMarks(ctx context.Context, b meta.Bucket, v *meta.Version,
 	}
 	err = e.store.AmendVersion(ctx, b.ID, a)
 	if errors.Is(err, meta.ErrUnknown) {
+		// The sender may have gone. Whether the change has happened is settled all the same.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 		defer cancel()
 		now, again := e.versionOf(ctx, b, v.Key, v.Ref())
@@ -110,11 +116,14 @@ func (e *Engine) storeMarks(ctx context.Context, b meta.Bucket, v *meta.Version,
 		}
 		err = nil
 	}
+	// After an error v is of no use to the caller, which looks again.
 	v.Revision, v.Marks, v.Lock, v.ListRecord = v.Revision+1, a.Marks, a.Lock, a.ListRecord
 	return err
 }
 
 // sealAmendment seals the list record that a version will have by an amendment.
+// The record covers the revision that the row will have, and not the present one: the store counts
+// it up in the same statement.
 func (e *Engine) sealAmendment(ctx context.Context, v *meta.Version, a *meta.Amendment, how meta.Sealing) error {
 	next := *v
 	err := e.resealRow(ctx, &next, how, func() {
@@ -125,6 +134,7 @@ func (e *Engine) sealAmendment(ctx context.Context, v *meta.Version, a *meta.Ame
 }
 
 // describeRow is describe without a manifest.
+// It is for answers that must not need a customer's key, which the manifest may take.
 func describeRow(b meta.Bucket, v meta.Version, m Marks) Object {
 	o := Object{
 		Key: v.Key, ID: v.ID, Version: shown(b, v), Latest: v.Latest, Size: v.Size, Modified: v.Modified,

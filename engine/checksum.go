@@ -36,6 +36,7 @@ const (
 )
 
 // ChecksumAlgorithms are all algorithms, in the order in which they are tried.
+// It is not to be changed.
 var ChecksumAlgorithms = []string{CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128}
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -70,6 +71,7 @@ func NewChecksumHash(algorithm string) hash.Hash {
 }
 
 // ChecksumSize is the length of an algorithm's value in bytes; 0 if unknown.
+// A claim of another length is refused before the body is read.
 func ChecksumSize(algorithm string) int {
 	switch algorithm {
 	case CRC32, CRC32C:

@@ -8,6 +8,7 @@ import (
 )
 
 const (
+	// The number bounds how long one transaction keeps its rows locked.
 	// collectRows uploads are expired, rows of parts removed, or renames forgotten in one
 	// pass of the collector.
 	collectRows = 500
@@ -16,6 +17,8 @@ const (
 )
 
 // beforeSweep are the collector's steps that make rows ready to be swept.
+// An upload that expires here becomes dying, and the sweep of the same pass begins to take its
+// parts.
 func (e *Engine) beforeSweep() []blobs.Step {
 	return []blobs.Step{{
 		Doing: "expire uploads",

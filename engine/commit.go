@@ -48,6 +48,8 @@ func (e *Engine) expectation(ctx context.Context, b meta.Bucket, key string, c C
 }
 
 // precheck decides the conditions of a write before its body is taken.
+// The answer holds for that moment alone. The commit decides again, because the body takes time;
+// this one only saves the client a transfer that could not succeed.
 func (e *Engine) precheck(ctx context.Context, b meta.Bucket, key string, c Conditions) error {
 	if !c.onWrite() {
 		return nil
@@ -58,6 +60,8 @@ func (e *Engine) precheck(ctx context.Context, b meta.Bucket, key string, c Cond
 
 // mayWrite decides anew whether what a key holds, nil where that is nothing, may be
 // replaced.
+// The right to write is asked first and the owner of what is there second, so that a sender
+// without the right learns nothing of the owner.
 func (e *Engine) mayWrite(ctx context.Context, b meta.Bucket, key string, v *meta.Version, c Conditions) error {
 	held := &Found{}
 	if v != nil {
@@ -70,6 +74,8 @@ func (e *Engine) mayWrite(ctx context.Context, b meta.Bucket, key string, v *met
 }
 
 // expectOf is what the store must find, which is v.
+// With Judged the revision counts too: a right that rests on a tag is void when the tag changes,
+// which makes no new version.
 func (c Conditions) expectOf(v *meta.Version) meta.Expect {
 	if c.Judged != nil {
 		return meta.Expect{Kind: meta.ExpectRow, Version: v.ID, Revision: v.Revision}
@@ -78,6 +84,7 @@ func (c Conditions) expectOf(v *meta.Version) meta.Expect {
 }
 
 // etag opens a version's list record, which is cheaper than its manifest.
+// The row is proven by it. The caller may rest a condition on the answer.
 func (e *Engine) etag(ctx context.Context, v meta.Version) (string, error) {
 	r, err := e.openRow(ctx, &v)
 	if err != nil {
@@ -94,6 +101,8 @@ type commitOptions struct {
 	vacant bool           // see PutObject.Vacant
 }
 
+// It takes a body that is reserved, shared or inline. After an error that is not ErrUnknown
+// nothing was changed, and the caller gives the body up.
 // commitVersion makes v current under the conditions. Where the bucket's versioning has
 // changed, b and v are brought up to date.
 func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Version, c Conditions, o commitOptions) error {
@@ -108,6 +117,8 @@ func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Vers
 				Version: *v, Expect: expect, Versioning: b.Versioning, Share: o.share, At: o.at, Vacant: o.vacant, Holder: e.blobs.Holder(),
 				Prove: old.proves,
 			})
+			// Settled within the loop, so that a commit that did happen is neither repeated nor
+			// taken for a conflict with itself.
 			if errors.Is(err, meta.ErrUnknown) {
 				return e.settle(ctx, *b, *v, o.share, err)
 			}
@@ -118,6 +129,8 @@ func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Vers
 
 // versioned runs a commit of v until it was tried under the versioning that the
 // bucket really has.
+// The number of turns is that of a meta.Contest: somebody would have to switch the versioning of
+// the bucket for each.
 func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version, commit func() error) error {
 	for c := (meta.Contest{}); ; {
 		err := commit()
@@ -149,6 +162,7 @@ func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version,
 
 // conditionally runs a compare-and-swap until it was decided on what the key
 // really held.
+// The error after the last try is ConditionalRequestConflict, a 409.
 func (e *Engine) conditionally(ctx context.Context, b meta.Bucket, key string, c Conditions, swap func(meta.Expect) error) error {
 	for range maxConditionTries {
 		expect, err := e.expectation(ctx, b, key, c)
@@ -180,6 +194,7 @@ func (e *Engine) settle(ctx context.Context, b meta.Bucket, v meta.Version, shar
 	if err != nil && !errors.Is(err, meta.ErrNotFound) {
 		return errors.Join(unknown, err)
 	}
+	// Of a shared or inline body no blob of this call's own says what happened.
 	if v.Body.Kind != meta.BodyBlob || share {
 		return unknown
 	}

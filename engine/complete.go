@@ -17,6 +17,10 @@ import (
 
 // CompleteUpload makes an object of the chosen parts. Completing again what was
 // completed gives the same answer.
+// It reads the rows of the parts and no byte of them. Errors: NoSuchUpload, MalformedXML for no
+// part or more than MaxParts, InvalidPartOrder, InvalidPart, EntityTooSmall, BadDigest,
+// InvalidRequest for a size, type or checksum that is claimed and not found, those of the
+// conditions, and QuotaExceeded.
 func (e *Engine) CompleteUpload(ctx context.Context, in CompleteUpload) (Object, error) {
 	if err := checkPartOrder(in.Parts); err != nil {
 		return Object{}, err
@@ -32,6 +36,8 @@ func (e *Engine) CompleteUpload(ctx context.Context, in CompleteUpload) (Object,
 	}
 }
 
+// The parts have to ascend: assemble walks the client's list and the rows in step, and never goes
+// back.
 func checkPartOrder(parts []CompletedPart) error {
 	if len(parts) == 0 || len(parts) > MaxParts {
 		return s3err.New(s3err.MalformedXML, "The parts list must have between 1 and %d parts.", MaxParts)
@@ -141,6 +147,8 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 
 // completed describes what an earlier Complete of this upload made. If that is
 // gone since, the answer is still what was made.
+// The answer is computed from the object and not remembered, so it is right after a restart and on
+// another gateway too.
 func (e *Engine) completed(ctx context.Context, in CompleteUpload, u *openUpload, m *encrypt.Manifest) (Object, error) {
 	b := in.Bucket
 	v, err := e.versionByID(ctx, u.Bucket, u.Key, u.Version)
@@ -154,6 +162,8 @@ func (e *Engine) completed(ctx context.Context, in CompleteUpload, u *openUpload
 			return Object{}, s3err.InvalidPart // completed with another list of parts
 		}
 		now := m
+		// Without the customer's key the manifest that was put together from the parts serves: its
+		// ETag has just been compared.
 		if in.Customer != nil || v.Encryption != meta.EncryptionCustomer {
 			if now, err = e.openVersion(ctx, v, in.Customer); err != nil {
 				return Object{}, err
@@ -190,6 +200,8 @@ func newAssembly(u *openUpload) *assembly { return &assembly{u: u, etag: weakhas
 
 // assemble reads the part rows a page at a time and matches them with the
 // client's list.
+// A page has encrypt.PartGroup rows, so the memory of a completion does not grow with the number
+// of parts beyond what the manifest keeps of each.
 func (e *Engine) assemble(ctx context.Context, a *assembly, list []CompletedPart) error {
 	for i, after := 0, 0; i < len(list); {
 		after = max(after, list[i].Number-1)
@@ -235,6 +247,7 @@ func (e *Engine) assembledPart(u *openUpload, row *meta.Part) (*encrypt.PartReco
 	return record, nil
 }
 
+// last is said by the client's list: only the last part may be smaller than MinPartSize.
 func (a *assembly) add(asked CompletedPart, row meta.Part, r *encrypt.PartRecord, last bool) error {
 	digest := a.u.digest(&row, r.MD5)
 	etag := hex.EncodeToString(digest[:])
@@ -250,6 +263,8 @@ func (a *assembly) add(asked CompletedPart, row meta.Part, r *encrypt.PartRecord
 			With("ProposedSize", fmt.Sprint(r.Size)).With("MinSizeAllowed", fmt.Sprint(MinPartSize)).
 			With("PartNumber", fmt.Sprint(row.Number)).With("ETag", etag)
 	}
+	// The checksum goes before the part is added to chosen, because addChecksum tells the first
+	// part by an empty list.
 	a.addChecksum(r)
 	a.etag.Write(digest[:])
 	a.size += r.Size
@@ -276,6 +291,7 @@ func (a *assembly) checkClaim(asked CompletedPart, kept *encrypt.Checksum) error
 	return nil
 }
 
+// Both kinds are kept up to the end, because the type that is wanted may be either.
 func (a *assembly) addChecksum(r *encrypt.PartRecord) {
 	c := r.Checksum
 	switch {
@@ -329,6 +345,8 @@ func (a *assembly) checksum() *encrypt.Checksum {
 }
 
 // checkClaims holds the object against what the client says it should be.
+// It runs before the version is sealed, so a claim that fails leaves the upload open, with its
+// parts.
 func checkClaims(in CompleteUpload, m *encrypt.Manifest) error {
 	if in.Size >= 0 && in.Size != m.Size {
 		return s3err.New(s3err.InvalidRequest, "The provided 'x-amz-mp-object-size' header value %d does not match what was computed: %d", in.Size, m.Size)

@@ -21,6 +21,7 @@ func (e *Engine) mayReplace(ctx context.Context, b meta.Bucket, key string, v *m
 	if owner == nil {
 		return nil
 	}
+	// A delete marker belongs to nobody in this sense: it holds no data that could be lost.
 	foreign := func(v *meta.Version) bool { return !v.Marker && (owner.IsZero() || v.Owner != *owner) }
 	if v != nil && foreign(v) {
 		return errNotReplaced
@@ -137,12 +138,15 @@ func preconditionFailed(condition string) error {
 	return s3err.New(s3err.PreconditionFailed, "").With("Condition", condition)
 }
 
+// It is the answer for a delete marker that nobody named, too.
 func noSuchKey(key string) error {
 	return s3err.New(s3err.NoSuchKey, "").With("Key", key)
 }
 
 // matchTags reports whether a header's list of entity tags, or *, names etag.
 // Quotes are optional, as S3 has it, and weak tags match their strong form.
+// Commas within an entity tag are not provided for: the gateway makes none, so no list that names
+// an object has one.
 func matchTags(list, etag string) bool {
 	for tag := range strings.SplitSeq(list, ",") {
 		tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")

@@ -42,20 +42,27 @@ func (e *Engine) CopyObject(ctx context.Context, in CopyObject) (Object, error) 
 	}
 }
 
+// meta.ErrBodyGone: the source was replaced and its body given up between the look and the commit,
+// or its blob was moved from where it has to be.
 func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	src, err := e.source(ctx, GetObject{Bucket: in.SourceBucket, Key: in.SourceKey, Version: in.SourceVersion, Found: in.SourceFound, Customer: in.SourceCustomer}, in.SourceConditions)
 	if err != nil {
 		return Object{}, err
 	}
 	m := *src.manifest
+	// Of the version that is read here and not of an earlier look: tags and bytes are of one
+	// version.
 	if in.KeepTags {
 		in.Marks.Tags = src.Object.Marks.Tags
 	}
+	// Class and redirect are those of the request in both cases. S3 copies neither with the
+	// metadata.
 	if in.Replace {
 		m.Attributes = in.Attributes
 	} else {
 		m.StorageClass, m.WebsiteRedirect = in.StorageClass, in.WebsiteRedirect
 	}
+	// Decided before anything is sealed: a copy that may not share takes quite another way.
 	share, at, err := e.mayShareAll(ctx, &in.SourceBucket, &in.Bucket, &m)
 	if err != nil {
 		return Object{}, err
@@ -98,6 +105,8 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 
 // copyBytes seals the source's bytes anew for the destination's backend. What
 // had parts becomes an object of one piece, with a checksum and an ETag of that.
+// It is for a bucket whose demands the place of the source does not meet, and for a class that
+// names another backend. The client sees an object as from a PUT.
 func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *encrypt.Manifest) (Object, error) {
 	if src.Length > MaxBodySize {
 		return Object{}, errCopyTooLarge
@@ -146,6 +155,8 @@ func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *
 }
 
 // source finds the object that is to be copied, as far as its conditions allow.
+// The conditions are those of the copy's source, for which a delete marker is an error of the
+// request and not an object that is absent.
 func (e *Engine) source(ctx context.Context, in GetObject, c Conditions) (*Reading, error) {
 	r, err := e.HeadObject(ctx, in)
 	if errors.Is(err, s3err.MethodNotAllowed) {

@@ -41,6 +41,7 @@ func (e *Engine) recheck(ctx context.Context, v *meta.Version, m *encrypt.Manife
 
 // combinedChecksum is the CRC of an object as it follows from those of its parts,
 // or nil where the algorithm is no CRC, or a part is without.
+// It reads rows and no blob, whatever the size of the object.
 func (e *Engine) combinedChecksum(ctx context.Context, m *encrypt.Manifest, algorithm string) (sum []byte, err error) {
 	if _, ok := crcPolynomials[algorithm]; !ok || m.Parts == nil {
 		return nil, nil
@@ -69,6 +70,8 @@ func (e *Engine) combinedChecksum(ctx context.Context, m *encrypt.Manifest, algo
 }
 
 // readChecksum computes a checksum of an object's bytes.
+// It reads the whole object, up to MaxBodySize where the client did not ask for the algorithm
+// itself.
 func (e *Engine) readChecksum(ctx context.Context, v *meta.Version, m *encrypt.Manifest, algorithm string) ([]byte, error) {
 	src := e.newSource(ctx, v, m, 0, m.Size)
 	defer src.Close()
@@ -77,6 +80,7 @@ func (e *Engine) readChecksum(ctx context.Context, v *meta.Version, m *encrypt.M
 	if err != nil {
 		return nil, err
 	}
+	// A stream that ends early must not give a checksum that would vouch for the shorter object.
 	if n != m.Size {
 		return nil, io.ErrUnexpectedEOF
 	}

@@ -14,6 +14,9 @@ import (
 // CopyPart makes a part from an object or a range of it. Where the range is a
 // whole blob that an object or part was stored as, its digests are known and
 // the blob is shared, if it is where the bucket's demands are met; otherwise the bytes are read and sealed as a new blob.
+// Errors: NoSuchUpload, those of GetObject for the source, PreconditionFailed for its conditions,
+// InvalidArgument for a range that the source does not have, InvalidRequest for more than
+// MaxBodySize bytes, and those of UploadPart.
 func (e *Engine) CopyPart(ctx context.Context, in CopyPart) (Part, error) {
 	if err := checkPartNumber(in.Number); err != nil {
 		return Part{}, err
@@ -105,6 +108,8 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 
 // sharable returns the record of a part that is exactly the bytes of a reading
 // and whose digests are known, or nil when there is none.
+// A whole blob only: of a range within a blob nobody knows the MD5, and a part needs one for its
+// ETag.
 func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*encrypt.PartRecord, error) {
 	m := r.manifest
 	var record *encrypt.PartRecord
@@ -126,6 +131,8 @@ func (e *Engine) sharable(ctx context.Context, r *Reading, algorithm string) (*e
 			return nil, e.damage.Row(&r.version, err)
 		}
 	case r.Offset == 0 && r.Length == m.Size && len(m.Extents) > 0:
+		// An ETag of parts or of SSE-C is no digest of the bytes, so it cannot become that of a
+		// part.
 		md5, ok := plainMD5(m.ETag)
 		if !ok {
 			return nil, nil

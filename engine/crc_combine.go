@@ -23,12 +23,17 @@ var crcPolynomials = map[string]struct {
 
 // combineCRC returns the checksum of a‖b, given those of a and of b, which is
 // size bytes long. ok is false for an algorithm that cannot be combined.
+// Sums are big-endian, as the hash of NewChecksumHash gives them, and the result is newly
+// allocated. It reads no byte of either string: the work grows with the number of binary digits of
+// size.
 func combineCRC(algorithm string, a, b []byte, size int64) (sum []byte, ok bool) {
 	p, ok := crcPolynomials[algorithm]
 	if !ok || len(a) != p.bits/8 || len(b) != p.bits/8 {
 		return nil, false
 	}
 	var m [64]uint64 // appends one zero bit
+	// The reversed form has the lowest power at the highest bit, so a shift by one bit goes to the
+	// right, and the bit that falls out brings the polynomial in.
 	m[0] = p.poly
 	for i := 1; i < p.bits; i++ {
 		m[i] = 1 << (i - 1)
@@ -58,6 +63,7 @@ func bigEndian(b []byte) (v uint64) {
 	return v
 }
 
+// The vector is a bit set, and the matrix has a column for each bit.
 func gf2Times(m *[64]uint64, v uint64) (sum uint64) {
 	for i := 0; v != 0; i, v = i+1, v>>1 {
 		if v&1 == 1 {
@@ -67,6 +73,7 @@ func gf2Times(m *[64]uint64, v uint64) (sum uint64) {
 	return sum
 }
 
+// Squaring the map doubles the number of zero bits that it appends.
 func gf2Square(m *[64]uint64, bits int) (sq [64]uint64) {
 	for i := range bits {
 		sq[i] = gf2Times(m, m[i])

@@ -22,6 +22,8 @@ import (
 // are random: a digest of the bytes would tell who has no key what they are.
 
 // opaqueETag is an ETag that is no digest, and does not look like that of one body.
+// It has the form of a multipart ETag, with a dash, so that clients do not compare it with the MD5
+// of what they sent.
 func opaqueETag() string {
 	var b [16]byte
 	rand.Read(b[:])
@@ -37,6 +39,9 @@ var (
 )
 
 // wrapObjectKey wraps the key of a new version.
+// The mismatch at the top cannot come from a client, because the API checks its headers. It is
+// refused here so that no fault elsewhere makes an object that was asked for as SSE-C readable
+// without the key.
 func wrapObjectKey(keys *encrypt.BucketKeys, k encrypt.ObjectKey, id meta.ID, d *draft) ([]byte, error) {
 	if (d.encryption == meta.EncryptionCustomer) != (d.customer != nil || d.locked != nil) {
 		return nil, errors.New("SSE-C without a customer's key, or the reverse")
@@ -53,6 +58,7 @@ func wrapObjectKey(keys *encrypt.BucketKeys, k encrypt.ObjectKey, id meta.ID, d 
 
 // unwrapObjectKey opens the key of a version with what the request brings. Where the
 // version was completed without the customer's key, openParts says whether it is right.
+// A wrong key is AccessDenied, as on S3; a key that is missing or not wanted is InvalidRequest.
 func unwrapObjectKey(keys *encrypt.BucketKeys, v *meta.Version, customer *CustomerKey) (k encrypt.ObjectKey, err error) {
 	sealed := v.Encryption == meta.EncryptionCustomer
 	wrap, parts := encrypt.SplitCompletedKey(v.WrappedKey)
@@ -100,6 +106,8 @@ func openParts(keys *encrypt.BucketKeys, v *meta.Version, m *encrypt.Manifest, c
 
 // newUploadKeys makes the keys of an upload: of its settings and of its parts, which
 // are one unless a customer brings a key.
+// settings is the key of the settings alone. The key of the parts of SSE-C is not returned: each
+// request brings what opens it.
 func newUploadKeys(keys *encrypt.BucketKeys, id meta.ID, how meta.Encryption, customer *CustomerKey) (settings encrypt.ObjectKey, wrapped []byte, err error) {
 	if (how == meta.EncryptionCustomer) != (customer != nil) {
 		return settings, nil, errors.New("SSE-C without a customer's key, or the reverse")
@@ -112,6 +120,7 @@ func newUploadKeys(keys *encrypt.BucketKeys, id meta.ID, how meta.Encryption, cu
 }
 
 // unlock opens the key of an upload's parts with what the request brings.
+// u.key is set by it. Until then parts of an SSE-C upload can be neither written nor read.
 func (u *openUpload) unlock(customer *CustomerKey) error {
 	sealed := u.promised.Encryption == meta.EncryptionCustomer
 	switch {
@@ -147,12 +156,15 @@ func (u *openUpload) unlockToComplete(in *CompleteUpload) error {
 }
 
 // locked reports that the parts cannot be opened: they were not unlocked.
+// The zero key stands for one that is not known; a random one is never zero.
 func (u *openUpload) locked() bool {
 	return u.promised.Encryption == meta.EncryptionCustomer && u.key == encrypt.ObjectKey{}
 }
 
 // digest is what stands for a part's bytes in its ETag and in the object's: their
 // MD5, or with SSE-C the id of the attempt at the part.
+// The attempt's id is random, so an ETag of SSE-C tells nothing of the bytes, and still changes
+// with each attempt.
 func (u *openUpload) digest(row *meta.Part, md5 [16]byte) [16]byte {
 	if u.promised.Encryption == meta.EncryptionCustomer {
 		return row.Attempt

@@ -13,6 +13,7 @@ import (
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
 var errLocked = s3err.New(s3err.AccessDenied, "Access Denied because object protected by object lock.")
 
+// It is DeleteObjects of one. The error is also in Deleted.
 // DeleteObject deletes a key, or one version of it for good; one that is not there
 // is no error unless a condition demands it.
 func (e *Engine) DeleteObject(ctx context.Context, b meta.Bucket, d DeleteObject) (Deleted, error) {
@@ -22,6 +23,7 @@ func (e *Engine) DeleteObject(ctx context.Context, b meta.Bucket, d DeleteObject
 
 // target is what a deletion names. Two that name the same in one request are
 // one deletion.
+// It is a comparable key for a map, and therefore has neither conditions nor owner.
 type target struct {
 	key     string
 	version meta.VersionRef
@@ -30,6 +32,8 @@ type target struct {
 // DeleteObjects deletes keys or versions, each on its own condition and in the
 // order given, conditional ones first, and says of each what became of it.
 // Anything may be named more than once.
+// It goes on after an error: each deletion has its own, and one that is refused does not keep the
+// others from being carried out. A batch of at most meta.MaxBatch is one transaction.
 func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteObject) []Deleted {
 	done := make([]Deleted, len(ds))
 	same := make(map[target][]int) // unconditional deletions and where they stand
@@ -52,6 +56,7 @@ func (e *Engine) DeleteObjects(ctx context.Context, b meta.Bucket, ds []DeleteOb
 			same[at] = append(same[at], i)
 		}
 	}
+	// Quotas are cached by what was used. The room that deletions make counts at once.
 	defer e.buckets.Freed(b)
 	for len(order) > 0 {
 		batch := order[:min(len(order), meta.MaxBatch)]
@@ -99,6 +104,7 @@ func (e *Engine) deleteBatch(ctx context.Context, b meta.Bucket, ds []DeleteObje
 // proveLock holds the row of a version that is to be removed for good against what was
 // sealed, where there are locks: the store goes by the row, and a row that was edited
 // must not free what was locked.
+// A key that is deleted without a version loses no version for good, so it needs no proof.
 func (e *Engine) proveLock(ctx context.Context, b meta.Bucket, d DeleteObject) error {
 	if !b.Lock || d.Version.IsZero() {
 		return nil
@@ -115,6 +121,7 @@ func (e *Engine) proveLock(ctx context.Context, b meta.Bucket, d DeleteObject) e
 
 // remove has the store remove what the deletions name, under one expectation, and
 // again where the bucket's versioning was another than it was taken for.
+// An error of the transaction is that of each of its deletions: none of them was carried out.
 func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, expect meta.Expect) []Deleted {
 	done := make([]Deleted, len(ds))
 	if len(ds) == 0 {
@@ -171,12 +178,16 @@ func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject,
 }
 
 // leavesMarker reports whether a deletion leaves a delete marker.
+// It depends on the versioning alone. Whether the key holds something does not matter, as on S3.
 func leavesMarker(b meta.Bucket, d DeleteObject) bool {
 	return d.Version.IsZero() && b.Versioning != meta.VersioningOff
 }
 
 // admitMarkers refuses the deletions of a batch that leave markers when the quotas
 // have too little left for all of these.
+// It asks for all of them or for none, because the store takes them in one transaction. What was
+// admitted is charged at once, before the markers exist, so that requests at the same time do not
+// share the same room.
 func (e *Engine) admitMarkers(ctx context.Context, b meta.Bucket, ds []DeleteObject) error {
 	var more meta.Usage
 	for _, d := range ds {

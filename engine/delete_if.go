@@ -9,6 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
+// Judged is no condition in this sense: it is expected by the store, and only a conflict leads
+// here.
 func (d DeleteObject) conditional() bool {
 	return d.IfMatch != "" || d.IfSize != nil || !d.IfModified.IsZero() || d.Replaces != nil
 }
@@ -17,6 +19,8 @@ func (d DeleteObject) conditional() bool {
 // out if the key still holds that. They speak of the current version even where
 // another is to be removed.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html
+// Between the look and the removal the key may change. Then the store answers ErrConflict, and the
+// conditions are decided anew, maxConditionTries times at most.
 func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) Deleted {
 	err := e.proveLock(ctx, b, d)
 	if err == nil {
@@ -51,6 +55,7 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 }
 
 // mayDelete decides a deletion anew, of which v is the key's current version.
+// Rights come first, conditions last: the answer to a condition tells something of the object.
 func (e *Engine) mayDelete(ctx context.Context, b meta.Bucket, d DeleteObject, v *meta.Version) (err error) {
 	if d.Version.IsZero() {
 		err = d.Judged.permitsCurrent(v)

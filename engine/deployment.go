@@ -18,12 +18,16 @@ type deploymentFacts struct {
 	Sealing meta.Sealing `json:"sealing"`
 }
 
+// The id is not among them: it is the name under which the record is sealed. The seed is
+// authenticated by its own wrap.
 func deploymentFactsOf(d *meta.Deployment) deploymentFacts {
 	return deploymentFacts{d.Root, d.Created.UnixMicro(), d.Sealing}
 }
 
 // sealRow gives the row its record.
 func (s *Sealing) sealRow(d *meta.Deployment) (err error) {
+	// The record never covers itself, and a row that is sealed anew must not carry the old one
+	// along.
 	d.Record = nil
 	if d.Sealing >= meta.SealingRenewed {
 		d.Record, err = records.Seal(s.records, recordDeployment, d.ID[:], deploymentFactsOf(d))

@@ -35,6 +35,7 @@ func newDigester(b *Body, keep string) *digester {
 	return d
 }
 
+// It never fails. It is used by one goroutine, the pipeline's hasher.
 func (d *digester) Write(p []byte) (int, error) {
 	d.md5.Write(p)
 	if d.sum != nil {
@@ -55,6 +56,8 @@ type digests struct {
 
 // verify compares with what the client claims, and is called once, after the
 // body's reader returned io.EOF.
+// The MD5 is compared first. Errors: BadDigest, with both values for the MD5, and what ClaimedLate
+// returns.
 func (d *digester) verify(b *Body) (out digests, err error) {
 	d.md5.Sum(out.md5[:0])
 	if b.MD5 != nil && !bytes.Equal(b.MD5, out.md5[:]) {

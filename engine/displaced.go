@@ -27,6 +27,8 @@ type unprovenRow struct {
 
 // displacedIn returns the judge of one write. Keys that do not open prove no row, so that
 // what they sealed can still be removed; keys that cannot be had now are an error.
+// It reads the keys before the transaction, because Prove is called inside of one and must not
+// wait for the key provider.
 func (s *sealer) displacedIn(ctx context.Context, bucket meta.ID) (*displaced, error) {
 	keys, err := s.keysOrNone(ctx, bucket)
 	return &displaced{sealer: s, keys: keys}, err
@@ -46,6 +48,8 @@ func (s *sealer) keysOrNone(ctx context.Context, bucket meta.ID) (bucketKeys, er
 }
 
 // proves implements meta.Prove.
+// It is called on the goroutine of the write, so met needs no lock. It may be called again for the
+// same row when the store repeats its transaction.
 func (d *displaced) proves(v *meta.Version) bool {
 	_, err := d.sealer.judgeRow(v, d.keys)
 	if err == nil {

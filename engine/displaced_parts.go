@@ -93,6 +93,8 @@ type sweepJudge struct {
 }
 
 // judge implements meta.JudgeParts. It proves no part of an upload that does not open.
+// Uploads of a bucket whose keys cannot be read now wait, and others are swept meanwhile. The
+// blobs of a part that is not proven stay.
 func (j *sweepJudge) judge(row *meta.Upload) (meta.ProvePart, error) {
 	if err := j.away[row.Bucket]; err != nil {
 		return nil, err

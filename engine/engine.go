@@ -32,6 +32,7 @@ import (
 
 // Defaults of Config.
 const (
+	// A reading has to open its blob within DefaultGrace after it has read the row.
 	DefaultGrace        = 10 * time.Minute
 	DefaultUploadExpiry = 7 * 24 * time.Hour
 )
@@ -106,6 +107,8 @@ type Engine struct {
 // Open opens the deployment in the store, or begins a new one when the store is
 // empty. The error contains encrypt.ErrWrongKey when the provider holds another
 // key than the one the deployment was begun with.
+// Unless ReadOnly, it writes: it makes this process known as a gateway of the deployment, and
+// registers backends that are new.
 func Open(ctx context.Context, c Config) (*Engine, error) {
 	fallback, err := blobs.DefaultBackend(c.Backends, c.Default, c.ReadOnly)
 	if err != nil {
@@ -137,6 +140,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	return e, nil
 }
 
+// It fills in the defaults of c in place, so that what is made later sees them.
 func newEngine(c *Config) *Engine {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -172,6 +176,8 @@ const systemGeneration = 1
 // begin writes the deployment's row. The epoch's markers go first: a row without
 // them would look like a store that was rolled back.
 func (e *Engine) begin(ctx context.Context, c *Config) error {
+	// A deployment that begins today has no rows without records, so it begins with the highest
+	// sealing.
 	d := meta.Deployment{ID: meta.NewID(), Created: e.now(), Sealing: meta.SealingWhole}
 	root := meta.Tenant{ID: meta.NewID(), Name: accounts.RootName, Created: d.Created}
 	d.Root = root.ID

@@ -24,6 +24,7 @@ type Permit func(*Found) error
 
 // Find finds a bucket, as Bucket does, and with the same look what a key of it holds. A
 // version that is named and is not the current one takes a second look.
+// Errors: NoSuchBucket. That the key holds nothing is none.
 func (e *Engine) Find(ctx context.Context, bucket, key string, ref meta.VersionRef) (meta.Bucket, *Found, error) {
 	b, v, err := e.store.Find(ctx, bucket, key)
 	if errors.Is(err, meta.ErrNoBucket) {
@@ -45,6 +46,8 @@ func (e *Engine) Find(ctx context.Context, bucket, key string, ref meta.VersionR
 
 // Vacant returns the bucket, and whether the key is without an object, for
 // PutObject.Vacant. Errors: NoSuchBucket.
+// It serves requests whose rights do not depend on what the key holds, and saves them reading a
+// row.
 func (e *Engine) Vacant(ctx context.Context, bucket, key string) (meta.Bucket, bool, error) {
 	b, vacant, err := e.store.Vacant(ctx, bucket, key)
 	if errors.Is(err, meta.ErrNoBucket) {
@@ -115,6 +118,7 @@ func (e *Engine) lookAgain(ctx context.Context, s *Subject) (*Found, error) {
 }
 
 // marksOf opens the marks of what was found, once.
+// A Found that was handed on from the decision about access has them opened already.
 func (e *Engine) marksOf(ctx context.Context, f *Found) (Marks, error) {
 	if f.marks == nil {
 		m, err := e.OpenMarks(ctx, f.version)

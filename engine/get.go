@@ -51,6 +51,7 @@ func (e *Engine) GetObject(ctx context.Context, in GetObject) (*Reading, error) 
 }
 
 // HeadObject is GetObject without the bytes.
+// It reads no blob. The ETag that the conditions are held against is the sealed one.
 func (e *Engine) HeadObject(ctx context.Context, in GetObject) (*Reading, error) {
 	f, err := e.lookUp(ctx, in)
 	if err != nil {
@@ -126,6 +127,7 @@ func (e *Engine) lookUp(ctx context.Context, in GetObject) (*Found, error) {
 
 // markerError is the answer to a read of a delete marker.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html
+// With a version that is named S3 answers 405, because the marker exists and cannot be read.
 func markerError(in GetObject) error {
 	if in.Version.IsZero() {
 		return noSuchKey(in.Key)
@@ -197,6 +199,8 @@ func (e *Engine) selectPart(ctx context.Context, r *Reading, number int) error {
 var wholePool = sync.Pool{New: func() any { return new([VerifyWhole]byte) }}
 
 // open starts the stream and reads what must be verified before the status line.
+// It decides the status of the answer: an error here can still be told, one after it can only cut
+// the connection.
 func (e *Engine) open(ctx context.Context, r *Reading) error {
 	r.src = e.newSource(ctx, &r.version, r.manifest, r.Offset, r.Length)
 	// A reading of one blob opens it now, within the grace. One of several blobs may come to
@@ -242,6 +246,7 @@ func (r *Reading) WriteTo(w io.Writer) (int64, error) {
 }
 
 // Read implements io.Reader.
+// It is for copies, which read what clients would be sent. A client's answer goes through WriteTo.
 func (r *Reading) Read(p []byte) (int, error) {
 	if len(r.head) > 0 {
 		n := copy(p, r.head)
@@ -252,6 +257,7 @@ func (r *Reading) Read(p []byte) (int, error) {
 }
 
 // Close ends the reading and hands its buffers back.
+// It may be called for a Reading that was never opened, and again.
 func (r *Reading) Close() error {
 	if r.giveBack != nil {
 		r.giveBack()

@@ -36,6 +36,8 @@ type stored struct {
 	digests
 }
 
+// An empty body has no blob, because a blob of no bytes would cost a backend a request for
+// nothing.
 func (s *stored) body() meta.Body {
 	if s.size == 0 {
 		return meta.Body{Kind: meta.BodyInline}
@@ -51,6 +53,8 @@ func (s *stored) extents() []encrypt.Extent {
 }
 
 // giveUp is for a body that could not be committed, and why.
+// Only a blob that is still reserved is released, so a commit that has happened after all loses
+// nothing by it.
 func (e *Engine) giveUp(ctx context.Context, s *stored, why error) {
 	if s.size > 0 {
 		e.blobs.GiveUp(ctx, s.blob, why)
@@ -69,6 +73,8 @@ type intake struct {
 // ingest seals a body into a new blob of the bucket. When it fails nothing is left to
 // do: the blob's reservation has been released. When it succeeds the caller commits the
 // blob or releases it.
+// Errors: MissingContentLength, EntityTooLarge, IncompleteBody, BadDigest, QuotaExceeded, those of
+// the body's reader, and faults of the backend.
 func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, into intake) (*stored, error) {
 	switch {
 	case b.Size < 0:
@@ -158,6 +164,8 @@ func (b *Body) fill(p []byte) (n int, ended bool, err error) {
 }
 
 // send seals segments into the blob of s.
+// The data key is fresh for each blob, so a write that is repeated is another blob under another
+// key.
 func (e *Engine) send(ctx context.Context, src encrypt.Segments, s *stored) error {
 	sealer, err := encrypt.NewSealReader(src, s.extent.Key, encrypt.BlobAAD(e.deployment, s.extent.Blob))
 	if err != nil {
@@ -173,6 +181,7 @@ type oneSegment []byte
 
 func (o oneSegment) Next() ([]byte, bool, error) { return o, true, nil }
 
+// A body that is refused here has not reached the backend at all.
 func (e *Engine) ingestSmall(ctx context.Context, b *Body, d *digester, s *stored) (err error) {
 	buf := segmentPool.Get().(*segment)
 	defer segmentPool.Put(buf)
@@ -222,6 +231,8 @@ type pipeline struct {
 	d      *digester
 }
 
+// The backend sees the body while it arrives. The blob stays incomplete until the last segment,
+// which readAll holds back.
 func (e *Engine) ingestLarge(ctx context.Context, b *Body, d *digester, s *stored) error {
 	// Each channel has room for all segments, so that passing one on never blocks. Only taking
 	// one does.
@@ -319,6 +330,7 @@ func (p *pipeline) readAll(b *Body, s *stored, stopped <-chan struct{}, hashing 
 	return nil
 }
 
+// It never fails and ends when the channel is closed, so nothing waits for it in vain.
 func (p *pipeline) hashAll() {
 	for seg := range p.hash {
 		p.d.Write(seg.data[:seg.body])
@@ -334,6 +346,7 @@ func (p *pipeline) done(seg *segment) {
 }
 
 // Next implements encrypt.Segments for the sealer.
+// The slice belongs to the sealer until the next call.
 func (p *pipeline) Next() ([]byte, bool, error) {
 	if p.held != nil {
 		p.done(p.held)
@@ -349,6 +362,7 @@ func (p *pipeline) Next() ([]byte, bool, error) {
 }
 
 // recycle returns all buffers to the pool; nobody uses the pipeline any more.
+// Segments in p.hash need no look: the hasher has drained that before it ended.
 func (p *pipeline) recycle() {
 	if p.held != nil {
 		segmentPool.Put(p.held)
@@ -382,6 +396,7 @@ func atEOF(r io.Reader) error {
 	return io.ErrNoProgress
 }
 
+// An error that has a code of its own says more than IncompleteBody and is kept.
 func shortBody(err error) error {
 	if err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF) && !hasCode(err) {
 		return s3err.Wrap(s3err.IncompleteBody, err)

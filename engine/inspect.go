@@ -99,6 +99,7 @@ func (i *Inspection) OpenVersion(ctx context.Context, v meta.Version) (*OpenedVe
 
 // CheckBody holds the body that a row names against the manifest, and returns the
 // plaintext length of its blob; -1 where it is not one blob.
+// The manifest is authenticated, so a difference is an error of the row.
 func (o *OpenedVersion) CheckBody(body meta.Body) (blobSize int64, err error) {
 	m := o.manifest
 	switch {
@@ -114,6 +115,7 @@ func (o *OpenedVersion) CheckBody(body meta.Body) (blobSize int64, err error) {
 
 // CheckParts holds the rows of the parts that the version is made of against its
 // manifest, and opens each; a version that is not made of parts has none.
+// Groups are read one at a time, so the memory does not grow with the number of parts.
 func (o *OpenedVersion) CheckParts(ctx context.Context) error {
 	parts := o.manifest.Parts
 	if parts == nil {
@@ -166,6 +168,7 @@ func (o *OpenedVersion) readHeaders(ctx context.Context) error {
 	}
 }
 
+// Readers take its values from the manifest, so that a header that is wrong does not stop them.
 func (o *OpenedVersion) readHeader(ctx context.Context, x *encrypt.Extent) (blobs.Place, error) {
 	opener, err := encrypt.NewOpener(x.Key, encrypt.BlobAAD(o.e.deployment, x.Blob), x.Seal, x.BlobSize)
 	if err != nil {

@@ -33,6 +33,7 @@ func (j *Judged) first() bool {
 }
 
 // permits decides again about what there is if that is not what was decided about.
+// A nil Judged permits everything: the rights do not rest on what the key holds.
 func (j *Judged) permits(f *Found) error {
 	if j == nil || f.version.ID == j.Found.version.ID && f.version.Revision == j.Found.version.Revision {
 		return nil
@@ -53,6 +54,7 @@ func (j *Judged) permitsCurrent(v *meta.Version) error {
 }
 
 // permitNamed decides again about the version that a deletion names.
+// A version that is gone is judged as absent, for which the right may be another.
 func (e *Engine) permitNamed(ctx context.Context, b meta.Bucket, d DeleteObject) error {
 	if d.Judged == nil {
 		return nil

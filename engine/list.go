@@ -8,6 +8,7 @@ import (
 
 // ListObjects returns one page of a bucket's objects in the order of their
 // keys' bytes.
+// A page has at most as many entries as q allows, and the cost of a page follows these.
 func (e *Engine) ListObjects(ctx context.Context, q meta.ListQuery) (ObjectPage, error) {
 	page, err := e.store.ListObjects(ctx, q)
 	if err != nil {

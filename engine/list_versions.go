@@ -9,6 +9,7 @@ import (
 
 // ListVersions returns one page of a bucket's versions and delete markers: keys in
 // the order of their bytes, and of a key the newest version first.
+// What listings do not show is not read: manifests, wrapped keys and marks.
 func (e *Engine) ListVersions(ctx context.Context, q meta.VersionQuery) (VersionPage, error) {
 	q.Brief = true
 	page, err := e.store.ListVersions(ctx, q)

@@ -28,6 +28,7 @@ type Marks struct {
 }
 
 // empty reports marks that need not be stored.
+// A version without marks has none sealed. The row's record vouches for their absence.
 func (m *Marks) empty() bool {
 	return len(m.Tags) == 0 && len(m.ACL) == 0 && m.KMSKey == "" && !m.BucketKey && m.Lock == (meta.Lock{}) && !m.HoldLifted
 }
@@ -40,6 +41,8 @@ type CustomerKey = encrypt.CustomerKey
 var errLock = fmt.Errorf("%w: the lock in an object's row differs from its sealed marks", records.ErrEdited)
 
 // storedLock is a lock as the store keeps it, in microseconds.
+// Both stores keep times in microseconds. A lock is truncated before it is sealed, because
+// otherwise the row that is read back would differ from what was sealed.
 func storedLock(l meta.Lock) meta.Lock {
 	if l.Until.IsZero() {
 		return l
@@ -49,6 +52,8 @@ func storedLock(l meta.Lock) meta.Lock {
 }
 
 // sealMarks seals the marks of a version, with the lock that its row has.
+// The marks are sealed under the bucket's keys and not under the object key, so that tags, ACL and
+// locks of an SSE-C object can be read and changed without the customer.
 func (s *sealer) sealMarks(keys *encrypt.BucketKeys, v *meta.Version, m Marks) ([]byte, error) {
 	m.Lock = storedLock(m.Lock)
 	if m.empty() {

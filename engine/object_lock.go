@@ -10,6 +10,7 @@ import (
 
 // lockNew is the lock that a new version gets: the one that was asked for, with
 // the bucket's default retention if that says nothing of one.
+// A legal hold alone is no retention: the default is added to it.
 func (e *Engine) lockNew(ctx context.Context, b meta.Bucket, asked meta.Lock, now time.Time) (meta.Lock, error) {
 	if !b.Lock {
 		if asked != (meta.Lock{}) {
@@ -51,6 +52,7 @@ func (e *Engine) Retain(ctx context.Context, at Subject, mode meta.LockMode, unt
 
 // mayRetain decides a change of retention.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html
+// next may be the same retention again, so that a client can repeat its request.
 func mayRetain(old, next meta.Lock, now time.Time, bypass bool) bool {
 	old.Hold = false // a legal hold is another matter
 	if !old.Forbids(now, bypass) {
@@ -63,6 +65,7 @@ func mayRetain(old, next meta.Lock, now time.Time, bypass bool) bool {
 
 // Hold places or lifts the legal hold of a version. Errors: as ChangeMarks;
 // InvalidRequest for a bucket without locks.
+// A hold forbids removal independently of a retention, and has no end.
 func (e *Engine) Hold(ctx context.Context, at Subject, on bool) (Object, error) {
 	if err := e.lockable(ctx, at); err != nil {
 		return Object{}, err

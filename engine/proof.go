@@ -23,6 +23,7 @@ func (p prover) Version(ctx context.Context, bucket meta.ID, key string, id meta
 
 // Proofs implements blobs.Prover. An error is of the store, or unopened where the
 // version's own rows do not open.
+// They come in the order of the bytes. The caller may stop at any of them.
 func (p prover) Proofs(ctx context.Context, of *meta.Version) iter.Seq2[blobs.Proof, error] {
 	row := *of // which proofs outlive
 	v := &row
@@ -66,6 +67,7 @@ type sealedBytes struct {
 }
 
 // sealed is where the segments of the blob are; its end is the blob's.
+// The header is not among these bytes: Check reads over it.
 func (s *sealedBytes) sealed() (o *encrypt.Opener, off, n int64, err error) {
 	o, err = encrypt.NewOpener(s.extent.Key, encrypt.BlobAAD(s.deployment, s.extent.Blob), s.extent.Seal, s.extent.BlobSize)
 	if err != nil {

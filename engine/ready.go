@@ -22,6 +22,8 @@ func (e *Engine) Checks() []Check {
 }
 
 // checkKeys has the provider open what this process began with.
+// The seed of the system serves for it, because every deployment has that one and this process has
+// its wrap at hand.
 func (e *Engine) checkKeys(ctx context.Context) error {
 	raw, err := e.provider.Unwrap(ctx, SystemContext(meta.ID(e.deployment)), e.wrappedSeed)
 	clear(raw)

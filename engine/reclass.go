@@ -24,6 +24,7 @@ func OfVersionAlone(err error) bool {
 // version that shares them, and not at all where a bucket of theirs demands otherwise.
 // Errors: ErrVersionChanged, those of OfVersionAlone, and faults of the store or of a
 // backend.
+// The version keeps its id, time and ETag: on S3 a transition is no write either.
 func (e *Engine) Reclass(ctx context.Context, b meta.Bucket, v *meta.Version, class string) (moved int64, err error) {
 	if !LabelClass(class) {
 		// Bytes first, row second. A process that dies in between leaves bytes that the next
@@ -49,6 +50,8 @@ func (e *Engine) Reclass(ctx context.Context, b meta.Bucket, v *meta.Version, cl
 }
 
 // moveBody moves the blobs of a version to the backend that a class names.
+// It moves meta.MaxBatch blobs at a time. What an earlier batch has moved stays moved when a later
+// one fails.
 func (e *Engine) moveBody(ctx context.Context, b meta.Bucket, v *meta.Version, class string) (moved int64, err error) {
 	r, err := e.blobs.Relocate(ctx, v, class, b.Residency)
 	if err != nil {

@@ -32,6 +32,8 @@ type RemovedVersion struct {
 // were decided on. Locks forbid it as they forbid any deletion; nobody's bypass is used,
 // and no quota is asked. meta.ErrVersioning: the bucket's versioning is another than in b,
 // and nothing was done.
+// The outcomes are in the order of vs. It serves lifecycles and their like: it takes what was
+// judged and decides nothing itself.
 func (e *Engine) RemoveVersions(ctx context.Context, b meta.Bucket, vs []RemoveVersion) ([]RemovedVersion, error) {
 	ctx, how, sealed, err := e.sealing.As(ctx)
 	if err != nil {

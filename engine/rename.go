@@ -80,6 +80,7 @@ func (in *RenameObject) token() (t meta.RenameToken) {
 }
 
 // digestOf hashes texts so that no two lists of them are hashed alike.
+// Each text is preceded by its length, 8 bytes big-endian.
 func digestOf(texts ...string) (sum [sha256.Size]byte) {
 	h := sha256.New()
 	for _, s := range texts {
@@ -203,6 +204,7 @@ func (e *Engine) renaming(ctx context.Context, in RenameObject, v meta.Version, 
 
 // renameOver decides the conditions on what the new key holds, and returns what the
 // store must find unchanged there.
+// Without a condition the rename replaces whatever is there, as a PUT does.
 func (e *Engine) renameOver(ctx context.Context, in RenameObject) (meta.Expect, error) {
 	if in.Conditions == (Conditions{}) {
 		return meta.Expect{}, nil
@@ -228,6 +230,7 @@ func (e *Engine) renameOver(ctx context.Context, in RenameObject) (meta.Expect, 
 
 // settleRename learns whether a rename whose answer was lost has happened: its token
 // is known, or the new key holds its version. Otherwise it stays unknown.
+// The token is asked for first: the object may have been replaced at its new key since the rename.
 func (e *Engine) settleRename(ctx context.Context, r meta.Rename, unknown error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTimeout)
 	defer cancel()

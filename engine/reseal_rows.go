@@ -23,6 +23,8 @@ const maxResealCursor = 16 + 16 + meta.MaxKeyBytes
 // last. passed is told of rows that do not open, or are not what was sealed as far as
 // that can be told: they stay as they are. An error is not about a row, and the page is
 // looked at again.
+// next is at most maxResealCursor bytes and belongs to the caller. seen counts the rows that were
+// looked at, also those that needed nothing.
 func (e *Engine) ResealVersions(ctx context.Context, after []byte, limit int, passed accounts.Passed) (next []byte, seen int, err error) {
 	at, err := versionCursor(after)
 	if err != nil {
@@ -67,6 +69,8 @@ func (e *Engine) ResealVersions(ctx context.Context, after []byte, limit int, pa
 
 // wholeRow seals a record for a version as it is, after what can be told of it was
 // held against what was sealed.
+// What the old record does not cover is taken over as it stands in the row. That is why this is
+// done once and then closed by SealingWhole.
 func (s *sealer) wholeRow(ctx context.Context, v *meta.Version) (r meta.Reseal, err error) {
 	if _, err := s.OpenMarks(ctx, *v); err != nil {
 		return r, err
@@ -111,6 +115,8 @@ func (e *Engine) ResealUploads(ctx context.Context, after []byte, limit int, pas
 	return next, len(page), nil
 }
 
+// The store compares the settings with those that were read, so an upload that was completed
+// meanwhile is not set back.
 func (e *Engine) resealUpload(ctx context.Context, ref meta.UploadRef) error {
 	if ref.State == meta.UploadDying {
 		return nil

@@ -28,6 +28,8 @@ func shownOf(v *meta.Version) *encrypt.RowShown {
 
 // restOf is the digest of the rest of a row. The store's own are not in it: its order
 // among the key's versions, and since when it is not current.
+// A column on which something is decided has to be here or in shownOf, or be sealed itself.
+// Otherwise an edit of it goes unnoticed.
 func restOf(v *meta.Version) [32]byte {
 	r := encrypt.RowRest{
 		Encryption: uint8(v.Encryption), LockMode: uint8(v.Lock.Mode), LockHold: v.Lock.Hold,
@@ -48,6 +50,7 @@ func restOf(v *meta.Version) [32]byte {
 
 // sealRow gives a version a list record that says r of it. All else in v must be as
 // the row will have it.
+// It must be the last to touch v before the commit.
 func (s *sealer) sealRow(keys *encrypt.BucketKeys, v *meta.Version, r encrypt.WholeRecord, how meta.Sealing) {
 	n := s.name(v.Bucket, v.Key, v.ID)
 	if how == meta.SealingLegacy {
@@ -70,6 +73,7 @@ func (s *sealer) openListed(ctx context.Context, v *meta.Version) (r encrypt.Who
 }
 
 // judgeListed is openListed with the keys from a function, and reports no damage.
+// It calls neither store nor key provider itself, so it can run in the store's transaction.
 func (s *sealer) judgeListed(v *meta.Version, keysOf bucketKeys) (r encrypt.WholeRecord, err error) {
 	whole := encrypt.IsWholeRecord(v.ListRecord)
 	switch {
@@ -102,6 +106,8 @@ func (s *sealer) judgeListed(v *meta.Version, keysOf bucketKeys) (r encrypt.Whol
 // openRow opens a version's list record and holds the whole row against it. An error
 // says nothing of the client: the row was damaged or edited, and nothing is decided by
 // it.
+// Errors wrap records.ErrEdited where the row differs from its record. Those of the keys are
+// s3err.ServiceUnavailable or internal.
 func (s *sealer) openRow(ctx context.Context, v *meta.Version) (encrypt.WholeRecord, error) {
 	r, err := s.judgeRow(v, func(generation uint32) (*encrypt.BucketKeys, error) {
 		return s.buckets.KeysOf(ctx, v.Bucket, generation)
@@ -134,6 +140,8 @@ func (s *sealer) resealRow(ctx context.Context, v *meta.Version, how meta.Sealin
 	if err != nil {
 		return err
 	}
+	// The old row is proven before and the new one sealed after: a change never seals an edit that
+	// somebody made to the rest of the row.
 	change()
 	s.sealRow(keys, v, r, how)
 	return nil

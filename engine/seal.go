@@ -27,6 +27,8 @@ type draft struct {
 // sealVersion makes a version's row of a draft, under a new object key. Whether it is
 // the null version is for the commit to settle, which seals the list record anew if it
 // is not as the bucket was taken for.
+// Nothing is stored by it: a draft that fails later leaves nothing behind. Errors: QuotaExceeded,
+// InvalidRequest for a lock in a bucket without locks, and faults of keys.
 func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error) {
 	keys, err := e.draftKeys(ctx, &d)
 	if err != nil {
@@ -90,6 +92,8 @@ func (s *sealer) name(bucket meta.ID, key string, version meta.ID) encrypt.Name 
 
 // openVersion opens a version's manifest and holds it against the row. It takes the
 // customer's key where the version was sealed with one, and no other.
+// Errors: those of unwrapObjectKey, and for stored data that is not what was sealed a damage that
+// was reported.
 func (s *sealer) openVersion(ctx context.Context, v meta.Version, customer *CustomerKey) (m *encrypt.Manifest, err error) {
 	defer func() { err = s.damage.Row(&v, err) }()
 	keys, err := s.buckets.KeysOf(ctx, v.Bucket, v.Generation)
@@ -136,6 +140,8 @@ const StandardClass = "STANDARD"
 
 // class is a version's storage class: that of its row, where lifecycles change
 // it. Rows of the first release have none, and there the manifest's holds.
+// An amendment cannot write the empty string for STANDARD, because that means that the manifest's
+// class holds.
 func class(row, manifest string) string {
 	switch row {
 	case "":

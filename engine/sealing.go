@@ -116,6 +116,7 @@ func (s *Sealing) enlist(ctx context.Context) error {
 }
 
 // Reread reads the deployment's row anew.
+// It is for callers that need only that this process knows the present sealing.
 func (s *Sealing) Reread(ctx context.Context) error {
 	_, err := s.Deployment(ctx)
 	return err
@@ -133,6 +134,8 @@ func (s *Sealing) Deployment(ctx context.Context) (meta.Deployment, error) {
 
 // Behind returns which gateways are gone, and whether one that lives writes by an earlier
 // sealing than the present.
+// A gateway that is gone does not hold the sealing up, at the beat that it was seen with: if it
+// has shown life since, it counts again.
 func (s *Sealing) Behind(ctx context.Context) (gone []meta.Holder, behind bool, err error) {
 	if gone, _, err = s.blobs.Gone(ctx); err != nil {
 		return nil, false, err
@@ -155,6 +158,8 @@ func (s *Sealing) Behind(ctx context.Context) (gone []meta.Holder, behind bool, 
 
 // Raise takes the sealing of a deployment as it was read one further. gone are the
 // gateways that may be left behind; meta.ErrConflict where another would be.
+// The store compares the sealing and the gateways in one transaction, so two processes that raise
+// at once raise by one.
 func (s *Sealing) Raise(ctx context.Context, d meta.Deployment, gone []meta.Holder) error {
 	from := d.Sealing
 	d.Sealing++

@@ -26,6 +26,8 @@ var stretchPool = sync.Pool{New: func() any { return new(stretch) }}
 
 // sendAhead writes the n bytes that are left of the source. It returns how many
 // were not written.
+// It returns only after the reading goroutine has ended, because that uses the source and the
+// request's context.
 func (s *source) sendAhead(w io.Writer, n int64) (left int64, err error) {
 	// Both have room for all stretches, so that neither side ever blocks on handing one over,
 	// and ending needs no further signal than stop.
@@ -62,6 +64,7 @@ func (s *source) sendAhead(w io.Writer, n int64) (left int64, err error) {
 
 // readAhead fills stretches until n bytes were read, one failed, or the writing
 // side has stopped.
+// A stretch is handed over also when it failed, with the bytes that were verified before.
 func (s *source) readAhead(n int64, free <-chan *stretch, full chan<- *stretch) {
 	for n > 0 {
 		t := <-free

@@ -15,6 +15,7 @@ const LifecycleSetting = "lifecycle"
 // where they are, in which case the bucket that they come from must have no
 // lifecycle that moves them where they must not be. at says where each has to be
 // found still when they become that, nil where it is all the same.
+// A bucket without demands shares with any other.
 func (e *Engine) mayShare(ctx context.Context, from, b *meta.Bucket, ids []meta.BlobID) (may bool, at []meta.BackendID, err error) {
 	if len(b.Residency) == 0 || len(ids) == 0 {
 		return true, nil, nil
@@ -26,6 +27,8 @@ func (e *Engine) mayShare(ctx context.Context, from, b *meta.Bucket, ids []meta.
 
 // strays reports whether transitions of one bucket lead where another's demands are not
 // met. bears reports whether the backend of a name, if it is one's, meets them.
+// Without TransitionClasses any rules count as leading astray, which costs a copy and breaks no
+// demand.
 func (e *Engine) strays(ctx context.Context, from, b *meta.Bucket, bears func(string) bool) (bool, error) {
 	// At revision 0 no setting was ever stored, so there are no rules.
 	if from.ID == b.ID || from.Revision == 0 {
@@ -68,6 +71,8 @@ func (e *Engine) mayShareAll(ctx context.Context, from, b *meta.Bucket, m *encry
 }
 
 // blobsOf lists the blobs of an object.
+// For a completed upload they are from the rows of parts, as the store counts them, after the
+// manifest has vouched for which parts those are.
 func (e *Engine) blobsOf(ctx context.Context, m *encrypt.Manifest) (ids []meta.BlobID, err error) {
 	for i := range m.Extents {
 		ids = append(ids, m.Extents[i].Blob)

@@ -73,6 +73,7 @@ func (s *source) advance() error {
 	return nil
 }
 
+// It returns no byte that was not verified. After an error it is of no further use.
 func (s *source) Read(p []byte) (int, error) {
 	for {
 		if s.open == nil {
@@ -97,6 +98,7 @@ func (s *source) damaged(at blobs.Place, err error) error {
 	return s.e.damage.Blob(s.ctx, s.of, s.at.extent.Blob, at, err)
 }
 
+// Both are closed whatever the first one says, so that no connection to the backend is left open.
 func (s *source) endPiece() error {
 	err := errors.Join(s.open.Close(), s.blob.Close())
 	s.open, s.blob = nil, nil
@@ -111,6 +113,7 @@ func (s *source) Close() error {
 }
 
 // extentWalk cuts [off, off+left) into pieces of a list of extents.
+// It shares the extents with the manifest, and does not change them.
 type extentWalk struct {
 	extents   []encrypt.Extent
 	off, left int64
@@ -197,6 +200,7 @@ func (w *partWalk) record(number uint32) (*encrypt.PartRecord, error) {
 	return record, nil
 }
 
+// Calls in ascending order read each group once.
 func (w *partWalk) row(number uint32) (*meta.Part, error) {
 	index, ok := w.parts.Index(number)
 	if !ok {
@@ -214,6 +218,7 @@ func (w *partWalk) row(number uint32) (*meta.Part, error) {
 
 // partGroup reads the chosen rows of one group and holds them against the
 // manifest. Rows of parts that were not chosen may still be among them.
+// A group has at most encrypt.PartGroup rows.
 func (e *Engine) partGroup(ctx context.Context, parts *encrypt.Parts, group int) ([]meta.Part, error) {
 	numbers := parts.GroupNumbers(group)
 	rows := make([]meta.Part, 0, len(numbers))

@@ -27,6 +27,7 @@ func ClassRank(class string) int { return slices.Index(labelClasses, class) }
 
 // PlaceClass reports whether a storage class names a configured backend: objects
 // of that class are there, and transitions to it move them.
+// The name of a backend that is spelled like a label is never a place.
 func (e *Engine) PlaceClass(class string) bool {
 	return !LabelClass(class) && e.blobs.Has(class)
 }
@@ -61,6 +62,8 @@ var errElsewhere = errors.New("a blob is elsewhere than at the place of its stor
 
 // mayStay reports whether an object of these blobs can have the class without that
 // they are copied.
+// A blob that the ledger does not know is meta.ErrBodyGone: it was given up since the version was
+// read.
 func (e *Engine) mayStay(ctx context.Context, b *meta.Bucket, m *encrypt.Manifest) (bool, error) {
 	home, bound, err := e.blobs.Home(b, classPlace(m.StorageClass))
 	// Before err: with one backend there is no other place, so an error about it does not

@@ -79,6 +79,7 @@ func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, 
 // knowChosen reports whether the parts that the ledger has as chosen are those that
 // were sealed. Without an error it is not known for an upload that a release completed
 // which did not seal them, or whose bucket was deleted.
+// An upload whose row has lost its bucket is errUpload.
 func (e *Engine) knowChosen(ctx context.Context, row *meta.Upload) (_ *openUpload, known bool, err error) {
 	if row.Bucket.IsZero() {
 		return nil, false, errUpload

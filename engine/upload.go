@@ -23,6 +23,8 @@ const (
 
 // CreateUpload begins a multipart upload. What the client says of the object to
 // be is sealed with the key that will seal its parts.
+// Errors: InvalidArgument or KeyTooLong for the key, InvalidStorageClass, QuotaExceeded. The
+// upload counts against the quota until it is completed or aborted.
 func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, error) {
 	if err := meta.CheckKey(in.Key); err != nil {
 		return Upload{}, err
@@ -70,6 +72,7 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 }
 
 // createUpload settles an outcome that is unknown by looking for the upload.
+// The id was drawn by this call, so an upload with that id is this one.
 func (e *Engine) createUpload(ctx context.Context, u meta.Upload) error {
 	err := e.store.CreateUpload(ctx, u)
 	if !errors.Is(err, meta.ErrUnknown) {
@@ -139,6 +142,8 @@ func (s *sealer) proveBegun(u *openUpload) error {
 }
 
 // upload finds an upload of exactly this bucket and key, open or completed.
+// An id of another bucket or key is NoSuchUpload too: it must not be usable to learn of uploads
+// elsewhere.
 func (e *Engine) upload(ctx context.Context, b meta.Bucket, key string, id meta.ID) (*openUpload, error) {
 	u, err := e.store.Upload(ctx, id)
 	if errors.Is(err, meta.ErrNotFound) || err == nil && (u.Bucket != b.ID || u.Key != key) {
@@ -248,12 +253,16 @@ func (u *openUpload) checkAlgorithm(asked string) error {
 		"Checksum Type mismatch occurred, expected checksum Type: %s, actual checksum Type: %s", lower(c.Algorithm), lower(asked))
 }
 
+// The attempt is part of the name, so that the record of a part that was replaced does not open in
+// place of the new one.
 func (u *openUpload) partName(d encrypt.Deployment, number int, attempt meta.ID) encrypt.PartName {
 	return encrypt.PartName{Deployment: d, Bucket: u.Bucket, Upload: u.ID, Number: uint32(number), Attempt: attempt}
 }
 
 // UploadPart stores one part. Sending a number again replaces the part; every
 // attempt is a blob of its own.
+// Errors: NoSuchUpload, also for one that is completed or ended, InvalidArgument for the number,
+// InvalidRequest for another checksum algorithm or customer's key, and those of PutObject's body.
 func (e *Engine) UploadPart(ctx context.Context, in UploadPart) (Part, error) {
 	if err := checkPartNumber(in.Number); err != nil {
 		return Part{}, err
@@ -295,6 +304,8 @@ func (e *Engine) storePart(ctx context.Context, b meta.Bucket, u *openUpload, nu
 
 // commitPart seals a part's record and stores its row. Of how, Share says that the
 // blobs belong to another object already, and At where they have to be.
+// A part that had the number before loses its blobs in the same transaction, if its row is what
+// was sealed.
 func (e *Engine) commitPart(ctx context.Context, b meta.Bucket, u *openUpload, number int, record *encrypt.PartRecord, how meta.PutPart) (Part, error) {
 	row := meta.Part{Upload: u.ID, Number: number, Attempt: meta.NewID(), Size: record.Size, Modified: e.now().UTC()}
 	for i := range record.Extents {
@@ -368,6 +379,8 @@ func checkPartNumber(n int) error {
 
 // AbortUpload ends an upload in progress, if it was begun in the given second (zero:
 // whenever that was); its parts are removed later.
+// The upload takes no part from then on. A part that is on its way is refused when it is
+// committed. Errors: NoSuchUpload, PreconditionFailed.
 func (e *Engine) AbortUpload(ctx context.Context, b meta.Bucket, key string, id meta.ID, initiated time.Time) error {
 	u, err := e.inProgress(ctx, b, key, id)
 	if err != nil {

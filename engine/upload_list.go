@@ -10,6 +10,7 @@ import (
 )
 
 // ListParts returns a page of the parts of an upload in progress.
+// Errors: NoSuchUpload, and InvalidRequest for a customer's key that is not the upload's.
 func (e *Engine) ListParts(ctx context.Context, in ListParts) (PartPage, error) {
 	u, err := e.inProgress(ctx, in.Bucket, in.Key, in.Upload)
 	if err != nil {
@@ -95,6 +96,7 @@ func (e *Engine) ObjectParts(ctx context.Context, in GetObject, id meta.ID, afte
 }
 
 // ListUploads returns a page of the uploads in progress.
+// An upload whose row does not open fails the page, as in ListObjects.
 func (e *Engine) ListUploads(ctx context.Context, q meta.UploadQuery) (UploadPage, error) {
 	page, err := e.store.ListUploads(ctx, q)
 	if err != nil {

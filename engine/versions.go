@@ -55,6 +55,7 @@ func shown(b meta.Bucket, v meta.Version) meta.VersionRef {
 
 // versionOf finds a version of a key, noncurrent ones included; ErrNotFound. The
 // zero ref finds what the key holds.
+// In a bucket that was never versioned no id is asked for: answers never gave one.
 func (e *Engine) versionOf(ctx context.Context, b meta.Bucket, key string, ref meta.VersionRef) (meta.Version, error) {
 	switch {
 	case ref.IsZero(), ref.Null && b.Versioning == meta.VersioningOff: // there is no other than the null version
@@ -66,6 +67,8 @@ func (e *Engine) versionOf(ctx context.Context, b meta.Bucket, key string, ref m
 }
 
 // named finds the version with that name, and no other.
+// A store that was edited may have the row of one version under the name of another. Nothing is
+// decided on such a row.
 func (e *Engine) named(ctx context.Context, bucket meta.ID, key string, ref meta.VersionRef) (meta.Version, error) {
 	v, err := e.store.Version(ctx, bucket, key, ref)
 	if err == nil && v.Ref() != ref {
@@ -75,6 +78,8 @@ func (e *Engine) named(ctx context.Context, bucket meta.ID, key string, ref meta
 }
 
 // versionByID finds the version with the id, whatever clients call it; ErrNotFound.
+// The null version is asked for by name at last, because clients and the store call it null and
+// not by its id.
 func (e *Engine) versionByID(ctx context.Context, bucket meta.ID, key string, id meta.ID) (meta.Version, error) {
 	v, err := e.store.Object(ctx, bucket, key) // mostly
 	for _, ref := range []meta.VersionRef{{ID: id}, {Null: true}} {
