@@ -46,6 +46,7 @@ var specialNetworks = networks(
 	"3fff::/20",         // documentation; RFC 9637
 )
 
+// networks parses prefixes that are constants, and panics for a malformed one.
 func networks(texts ...string) (all []netip.Prefix) {
 	for _, t := range texts {
 		all = append(all, netip.MustParsePrefix(t))
@@ -59,6 +60,7 @@ func networks(texts ...string) (all []netip.Prefix) {
 // never public, because a translator may be inside.
 func isPublic(a netip.Addr) bool {
 	a = a.Unmap()
+	// A zone means a link of this machine.
 	if !a.IsValid() || a.Zone() != "" || a.Is6() && !globalUnicast6.Contains(a) {
 		return false
 	}

@@ -99,7 +99,7 @@ func (c *call) assume(a *assumption, extra access.Context) (accounts.Credential,
 		}
 	}
 	most := a.role.Role.MaxSession
-	// A session from a session is short, as on AWS.
+	// A session from a session is short, as on AWS. AWS calls this role chaining.
 	if c.cred.Temporary() && c.principal.Kind == access.Session {
 		most = min(most, chainedSession)
 	}

@@ -22,6 +22,7 @@ func (c *call) allowOn(i *accounts.Identity, extra []string) error {
 // another identity with its name is not changed.
 func (c *call) change(seen accounts.Identity, change func(*accounts.Identity) error) (accounts.Identity, error) {
 	return c.Accounts.ChangeIdentity(c.ctx, c.tenant(), seen.Kind, seen.Name, func(i *accounts.Identity) error {
+		// The name may have passed to another identity since the decision.
 		if i.ID != seen.ID {
 			return s3err.New(s3err.NoSuchEntity, "The %s with name %s cannot be found.", accounts.KindLabel(i.Kind), seen.Name)
 		}

@@ -26,7 +26,8 @@ const (
 	maxDescription = 1000
 )
 
-// form holds the parameters of a request, each given once.
+// form holds the parameters of a request, each given once. Only parameters of
+// checkParameters are in it once that has succeeded.
 type form map[string]string
 
 // parseForm parses application/x-www-form-urlencoded. Malformed and repeated
@@ -63,7 +64,8 @@ func (f form) need(name string) (string, error) {
 	return "", s3err.New(s3err.ValidationError, "The request must contain the parameter %s.", name)
 }
 
-// list returns name.member.1, name.member.2 and so on.
+// list returns name.member.1, name.member.2 and so on. A list with a gap was
+// refused by checkParameters.
 func (f form) list(name string) (all []string) {
 	for i := 1; ; i++ {
 		v, ok := f[name+".member."+strconv.Itoa(i)]

@@ -34,7 +34,8 @@ func createGroup(c *call) (any, error) {
 	return struct{ Group groupXML }{groupShown(g)}, nil
 }
 
-// inGroup returns the users of a group.
+// inGroup returns the users of a group. Members are not stored with the group,
+// so all users are read.
 func (c *call) inGroup(g accounts.Identity) ([]accounts.Identity, error) {
 	return c.holders(func(u *accounts.Identity) bool { return slices.Contains(u.Groups, g.ID) }, meta.IdentityUser)
 }

@@ -83,7 +83,8 @@ var namespaces = map[string]string{
 	serviceSTS: "https://sts.amazonaws.com/doc/2011-06-15/",
 }
 
-// call is a request that is being answered.
+// call is a request that is being answered. It serves one request and one
+// goroutine. The fields from reason on are for the log.
 type call struct {
 	*Handler
 	ctx       context.Context
@@ -213,6 +214,8 @@ func clip(s string) string { return s[:min(len(s), 128)] }
 // covers the form.
 func (c *call) authenticate() error {
 	v := sigv4.Verifier{AnyRegion: true, Service: c.action.service, Now: c.Now}
+	// The credential is kept after an error too: the log names the access key that
+	// a request claims.
 	signer, err := c.Accounts.Authenticate(v, func(v *sigv4.Verifier) (*sigv4.Identity, error) {
 		return v.VerifyForm(c.request.HTTP, c.request.Target, c.request.Body)
 	})
@@ -238,6 +241,7 @@ func signatureError(err error) error {
 		return s3err.New(s3err.SignatureDoesNotMatch, "Signature expired: the request's time is too far from the server's.")
 	case s3err.AuthorizationHeaderMalformed, s3err.AuthorizationQueryParametersError, s3err.InvalidArgument, s3err.InvalidRequest:
 		return s3err.New(s3err.IncompleteSignature, "%s", e.Message)
+	// S3's code means a date or headers that are not signed, and not a decision.
 	case s3err.AccessDenied:
 		return s3err.New(s3err.IncompleteSignature, "%s", e.Message)
 	}

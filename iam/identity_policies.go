@@ -17,6 +17,7 @@ func attach(c *call) (any, error) {
 		if slices.Contains(i.Attached, p.ID) {
 			return nil
 		}
+		// The bound is checked in the change, against the identity as it is then.
 		if len(i.Attached) >= accounts.MaxAttached {
 			return s3err.New(s3err.LimitExceeded, "Cannot exceed quota for PoliciesPer%s: %d",
 				strings.TrimSuffix(nameParameters[i.Kind], "Name"), accounts.MaxAttached)

@@ -104,6 +104,8 @@ func (s *keySet) UnmarshalJSON(b []byte) error {
 	if start, err := d.Token(); err != nil || start != json.Delim('[') {
 		return errors.New("the keys are not a list")
 	}
+	// A longer list is cut and not refused, so that a provider with many keys
+	// still works in part.
 	for d.More() && len(*s) < maxKeys {
 		var w webKey
 		if err := d.Decode(&w); err != nil {

@@ -91,6 +91,8 @@ func NewKeys(o KeysOptions) *Keys {
 			Transport: &http.Transport{DialContext: d.DialContext, MaxResponseHeaderBytes: 64 << 10, DisableKeepAlives: true},
 		}
 	}
+	// A redirect could lead to a private address or away from https, so its answer
+	// is one that get refuses.
 	k.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return k
 }
@@ -109,6 +111,8 @@ func (k *Keys) verify(ctx context.Context, of issuer, t *token) error {
 	case *rsa.PublicKey:
 		ok = t.algorithm == "RS256" && rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], t.signature) == nil
 	case *ecdsa.PublicKey:
+		// A signature of ES256 is r and s, 32 bytes each. Source: RFC 7518, section
+		// 3.4.
 		if t.algorithm == "ES256" && len(t.signature) == 64 {
 			r, s := new(big.Int).SetBytes(t.signature[:32]), new(big.Int).SetBytes(t.signature[32:])
 			ok = ecdsa.Verify(key, sum[:], r, s)
@@ -155,6 +159,7 @@ func (k *Keys) key(ctx context.Context, of issuer, id string) (crypto.PublicKey,
 		case <-ctx.Done():
 		}
 		k.mu.Lock()
+		// Not before: i must be read under the lock.
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -169,12 +174,14 @@ func (k *Keys) key(ctx context.Context, of issuer, id string) (crypto.PublicKey,
 func (k *Keys) read(ctx context.Context, of issuer, i *issuerKeys) {
 	i.reading = make(chan struct{})
 	k.mu.Unlock()
+	// The client may hang up, but others wait for this answer.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysTimeout)
 	defer cancel()
 	keys, err := k.fetch(ctx, of.url)
 	k.mu.Lock()
 	if err == nil {
 		i.keys = keys
+		// After a failed read the old keys serve until they are older than keysTTL.
 	} else if time.Since(i.read) > keysTTL {
 		i.keys = nil
 	}
@@ -227,6 +234,7 @@ func (k *Keys) remembered(of issuer) *issuerKeys {
 func (k *Keys) forget(tenant meta.ID) bool {
 	var oldest issuer
 	for of, i := range k.of {
+		// An entry that somebody waits for must stay.
 		if of.tenant == tenant && i.waiting == 0 && (oldest.url == "" || i.used.Before(k.of[oldest].used)) {
 			oldest = of
 		}

@@ -76,6 +76,7 @@ func (c *call) policies(scope string, asked func(*accounts.Identity) bool) (foun
 	case scope == "AWS":
 		return found, end, nil
 	case len(found) == limit: // the next page shows whether more follow
+		// The tenant's own policies may follow: the next page begins with them.
 		return found, paging{true, marker(managedMarker + found[limit-1].Name)}, nil
 	}
 	own, end, err := c.listedAfter(meta.IdentityPolicy, after, limit-len(found), asked)

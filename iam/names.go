@@ -88,6 +88,8 @@ func (c *call) listedAfter(kind meta.IdentityKind, after string, limit int, aske
 			return nil, paging{}, err
 		}
 		for _, i := range found {
+			// Also for an entry that is left out, because it is the position in the
+			// store.
 			after = i.Name
 			if !strings.HasPrefix(i.Path, c.form["PathPrefix"]) || !asked(&i) {
 				continue

@@ -119,6 +119,7 @@ func (f form) checkParameters(action string) error {
 	if !acts {
 		return nil
 	}
+	// Entries can come in any order, so gaps show only at the end.
 	entries := make(map[string]map[int]bool) // the numbers of each list
 	for name, value := range f {
 		pattern, n := listEntry(name)

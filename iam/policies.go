@@ -9,7 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Sizes of policies in characters, without white space.
+// Sizes of policies in characters, without white space. It is for one version
+// of a managed policy.
 // Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 const maxManaged = 6144
 

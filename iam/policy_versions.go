@@ -148,6 +148,7 @@ func (c *call) changeVersion(change func(*accounts.PolicyFacts, int) error) (any
 		if err != nil {
 			return err
 		}
+		// A change that fails afterwards is not stored, and this with it.
 		p.Policy.Updated = c.now()
 		return change(p.Policy, i)
 	})

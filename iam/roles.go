@@ -226,6 +226,8 @@ func updateAssumeRolePolicy(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// After the decision, because errors of a trust policy tell which principals
+	// exist.
 	if document, err = c.trust(document); err != nil {
 		return nil, err
 	}

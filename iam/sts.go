@@ -129,6 +129,7 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 	if a.arn, err = c.form.need("RoleArn"); err != nil {
 		return a, false, err
 	}
+	// The log names the requested role for refusals too.
 	c.resource = a.arn
 	if a.session, err = c.form.need("RoleSessionName"); err != nil {
 		return a, false, err
@@ -142,6 +143,7 @@ func (c *call) assumed() (a assumption, found bool, err error) {
 		// reveals nothing.
 		return a, false, s3err.New(s3err.ValidationError, "%s is invalid", clip(a.arn))
 	}
+	// An absent account is not told apart from an absent role.
 	t, err := c.Accounts.TenantByAccount(c.ctx, account)
 	if a.tenant = t.ID; err != nil || t.ID.IsZero() {
 		return a, false, err

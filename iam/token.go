@@ -63,6 +63,7 @@ func (a *audience) UnmarshalJSON(b []byte) error {
 // that users may choose must not pass for one that the provider vouches for.
 // Source: RFC 7515, section 4; RFC 7519, section 10.1.1
 func object(part string) (map[string]json.RawMessage, error) {
+	// Strict refuses a second encoding of the same bytes.
 	b, err := base64.RawURLEncoding.Strict().DecodeString(part)
 	if err != nil {
 		return nil, err
@@ -182,6 +183,7 @@ func (t *token) check(p *accounts.ProviderFacts, now time.Time) error {
 
 // timeOf converts a claim; false when it is absent or out of range.
 func timeOf(seconds *float64) (time.Time, bool) {
+	// The comparison is written so that NaN is refused.
 	if seconds == nil || !(*seconds >= 0 && *seconds <= maxTime) {
 		return time.Time{}, false
 	}

@@ -36,6 +36,7 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	if err := c.admit(a.tenant, meta.ID{}, meta.Limits{}); err != nil {
 		return nil, err
 	}
+	// From here on the sender is proven, for the decision and for the log.
 	c.principal = access.Principal{Kind: access.Federated, Name: provider.ARN()}
 	c.unproven, c.subject = false, token.subject
 	if a.passed, err = token.passed(); err != nil {
