@@ -10,6 +10,7 @@ import (
 // abortMultipartUpload ends an upload and discards its parts.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
 func abortMultipartUpload(s *Server, r *Request) (*Reply, error) {
+	// An ignored condition could end an upload that the client wants to keep.
 	for _, name := range []string{"If-Match", "If-None-Match"} {
 		if r.HasHeader(name) {
 			return nil, unsupportedCondition(name)

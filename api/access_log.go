@@ -31,6 +31,7 @@ func (x *exchange) logAccess(e *s3err.Error) {
 	if r.Op == nil || r.Target.Bucket == "" || r.Op.CreatesBucket {
 		return
 	}
+	// The client may be gone by now.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), logLookUp)
 	defer cancel()
 	b := r.Bucket

@@ -24,6 +24,7 @@ func (r *Request) noteDeletions(entries []deleteEntry, outcomes []engine.Deleted
 		d := loggedDeletion{
 			key: *e.Key, version: outcomes[i].Version.String(), size: outcomes[i].Size, err: s3err.From(outcomes[i].Err),
 		}
+		// A failed key has the version that was asked for.
 		if e.VersionID != nil && d.err != nil {
 			d.version = bareField(*e.VersionID)
 		}

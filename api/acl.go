@@ -247,6 +247,8 @@ func parseACLDocument(document []byte) (a askedACL, err error) {
 	for i, g := range d.List.Grant {
 		asked := askedGrant{permission: access.Permission(g.Permission)}
 		named := 0
+		// The order does not matter, because a grantee with two names is refused
+		// below.
 		for kind, name := range map[granteeKind]string{granteeID: g.Grantee.ID, granteeURI: g.Grantee.URI, granteeEmail: g.Grantee.EmailAddress} {
 			if name != "" {
 				asked.kind, asked.grantee = kind, name

@@ -59,6 +59,7 @@ func createBucket(s *Server, r *Request) (*Reply, error) {
 	if err != nil && !again {
 		return nil, err
 	}
+	// A bucket that existed keeps its settings.
 	if r.Bucket = b; !again {
 		if err := rights.store(s, r); err != nil {
 			return nil, err

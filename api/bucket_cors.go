@@ -61,6 +61,7 @@ func parseCORS(document []byte) (corsRules, error) {
 	return c, nil
 }
 
+// sound implements the check of decodeXML for required elements.
 func (rule *corsRule) sound() bool { return len(rule.Methods) > 0 && len(rule.Origins) > 0 }
 
 // check refuses rules that S3 refuses, with S3's messages.
@@ -137,5 +138,6 @@ func starMatch(pattern, s string) bool {
 	if !star {
 		return pattern == s
 	}
+	// The length keeps the two parts from sharing bytes of s.
 	return len(s) >= len(before)+len(after) && strings.HasPrefix(s, before) && strings.HasSuffix(s, after)
 }

@@ -92,6 +92,7 @@ func deleteBucketEncryption(s *Server, r *Request) (*Reply, error) {
 
 // encryptionRule validates a rule and returns its settings.
 func (r *Request) encryptionRule(rule *encryptionRule) (e buckets.Encryption, err error) {
+	// It is returned last, so that a malformed rule is called malformed.
 	var u unsupported
 	e.BucketKey = rule.BucketKey
 	if d := rule.Default; d != nil {

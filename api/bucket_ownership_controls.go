@@ -114,6 +114,7 @@ func sharedACL(a *access.ACL, owner access.ID) bool {
 		return false
 	}
 	for _, g := range a.Grants {
+		// A group has no id and counts as another.
 		if g.Grantee.ID != owner {
 			return true
 		}

@@ -15,6 +15,7 @@ const bucketRegionHeader = "X-Amz-Bucket-Region"
 // clients learn the region to sign for. For an absent bucket nothing is added.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html
 func (x *exchange) showRegion(e *s3err.Error) {
+	// A failure of the gateway says nothing about the region.
 	if e.Code.Status() >= http.StatusInternalServerError {
 		return
 	}

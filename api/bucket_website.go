@@ -118,6 +118,7 @@ func parseWebsite(document []byte) (website, error) {
 	return w, nil
 }
 
+// sound implements the check of decodeXML for required elements.
 func (rule *routingRule) sound() bool { return rule.Redirect != nil }
 
 // check refuses rules that redirect nothing, or by codes that S3 does not take.

@@ -143,6 +143,7 @@ var operationKeys = []struct {
 	}},
 	{append([]string{"CreateBucket", "PutBucketAcl", "PutObjectAcl"}, makings...), func(_ *Request, a *asked, c access.Context) {
 		text(c, "s3:x-amz-acl", a.canned)
+		// A grant in the document looks to policies like one in the header.
 		for _, g := range slices.Concat(a.grants.value, a.granted.value.grants) {
 			c[g.conditionKey()] = append(c[g.conditionKey()], g.String())
 		}

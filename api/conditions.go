@@ -71,6 +71,8 @@ func (r *Request) writeConditions() (engine.Conditions, error) {
 	case match.given && strings.TrimSpace(match.value) == "":
 		return engine.Conditions{}, unsupportedCondition("If-Match")
 	}
+	// Judged lets the engine ask again if the key holds another object than the
+	// one that was decided on.
 	return engine.Conditions{
 		IfMatch: match.value, IfNoneMatch: none.value,
 		Replaces: r.replacesBy("s3:PutObject", &r.object), Judged: r.judged(),

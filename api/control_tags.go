@@ -96,6 +96,7 @@ func changeTags(s *Server, r *Request, change func([]engine.Pair) []engine.Pair)
 		if err != nil {
 			return nil, err
 		}
+		// The parsed tags are shared with other requests.
 		tags = change(slices.Clone(tags))
 		if len(tags) == 0 {
 			return nil, nil // the same as DeleteBucketTagging

@@ -31,6 +31,7 @@ type deleteEntry struct {
 	Size             *string `xml:"Size"`
 }
 
+// sound implements the check of decodeXML for required elements.
 func (e *deleteEntry) sound() bool { return e.Key != nil && *e.Key != "" }
 
 // deleteResult is the answer to DeleteObjects. It has status 200 even if every

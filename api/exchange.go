@@ -95,6 +95,7 @@ func upperHex(b []byte) string {
 func (x *exchange) start(status int) {
 	x.addCORS()
 	now := time.Now()
+	// For the header, which is written after the body was drained.
 	x.conn.SetWriteDeadline(now.Add(x.server.limits.Idle + drainTimeout))
 	if !x.in.ended {
 		x.conn.SetReadDeadline(now.Add(drainTimeout))
@@ -134,7 +135,8 @@ func (x *exchange) Write(p []byte) (n int, err error) {
 }
 
 // gone reports whether the client left, so that the failure is not the
-// gateway's.
+// gateway's. An answer of the wrong length is the gateway's fault, and a client
+// that takes nothing in time is slow and not gone.
 func (x *exchange) gone() bool {
 	return x.in.gone || x.req.Context().Err() != nil ||
 		x.sendErr != nil && !errors.Is(x.sendErr, http.ErrContentLength) && !errors.Is(x.sendErr, os.ErrDeadlineExceeded)
@@ -163,5 +165,6 @@ func (x *exchange) finish(err error) {
 	}
 	x.logRequest(e, &o)
 	x.server.observe(o)
+	// Last, because it may wait for the bucket's settings.
 	x.logAccess(e)
 }

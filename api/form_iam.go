@@ -34,6 +34,7 @@ func (x *exchange) serveForm() (*Reply, error) {
 		return nil, err
 	}
 	body, err := io.ReadAll(io.LimitReader(x.in, iam.MaxBody))
+	// Only the reading of the form needs the place.
 	x.release()
 	if err != nil {
 		return nil, err

@@ -149,6 +149,7 @@ func (s *Server) deliver(ctx context.Context, g logGroup, records []byte) error 
 	}
 	_, err = s.engine.PutObject(ctx, engine.PutObject{
 		Bucket: target, Key: key, Owner: target.Owner, Attributes: engine.Attributes{ContentType: "text/plain"},
+		// A log object never replaces another object.
 		Conditions: engine.Conditions{IfNoneMatch: "*"},
 		Body:       engine.Body{Reader: bytes.NewReader(records), Size: int64(len(records)), ChecksumAlgorithm: engine.CRC64NVME},
 	})

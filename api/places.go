@@ -153,6 +153,7 @@ func (s *seats) leave(x *seat) {
 		return
 	}
 	s.taken--
+	// Before the seat forgets the party that the places count with.
 	s.leaveBackends(x)
 	s.noStranger(x)
 	if !x.tenant.IsZero() {

@@ -125,6 +125,7 @@ func parseExpiration(raw json.RawMessage) (time.Time, error) {
 
 // addCondition parses either form of a condition.
 func (p *postPolicy) addCondition(raw json.RawMessage) error {
+	// A value in JSON has at least one byte.
 	switch raw[0] {
 	case '{':
 		return p.addSimple(raw)
