@@ -8,9 +8,11 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// endPass begins another pass, or ends the draining when this one met nothing.
+// endPass begins another pass, or ends the draining when this process saw all of this
+// one, and it met nothing.
 func (m *mover) endPass(ctx context.Context) error {
-	if !m.d.Left {
+	seen := &m.bs.proven[m.row.ID].scanned
+	if !m.d.Left && seen.whole {
 		// The store looks for buckets, reservations and copies once more in its transaction.
 		// Round keeps a pass of an earlier draining, which was cancelled, from retiring the
 		// backend.
@@ -26,6 +28,7 @@ func (m *mover) endPass(ctx context.Context) error {
 	// Left is about one pass from the first row to the last: a blob that was reserved behind
 	// the scan may have been committed since.
 	m.d.After, m.d.Left = meta.BlobID{}, false
+	seen.note(&m.d)
 	if len(m.stuck) > 0 || m.later {
 		delete(m.bs.proven, m.row.ID) // they are tried again by the keys that there are then
 	}

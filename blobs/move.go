@@ -160,6 +160,9 @@ func (m *mover) moveBuckets(ctx context.Context) error {
 // scan moves blobs until the step's bounds are reached or, done, the ledger's
 // end.
 func (m *mover) scan(ctx context.Context) (done bool, err error) {
+	seen := &m.bs.proven[m.row.ID].scanned
+	seen.resume(&m.d)
+	defer func() { seen.note(&m.d) }()
 	for rows, err := range m.bs.ledger(ctx, m.d.After) {
 		if err != nil {
 			return false, err

@@ -20,11 +20,32 @@ const maxUnproven = 10_000
 // each version.
 type provenMoves struct {
 	to    meta.BackendID
+	round int64 // another draining to the same target begins anew
 	after meta.ObjectPosition
 	done  bool
 	// unproven have to stay where they are.
 	unproven map[meta.BlobID]error
+	scanned  ledgerPass
 }
+
+// ledgerPass is what this process has seen of the pass over the ledger that is under way.
+// The store has its progress in the clear, and an edit of that may skip what is still
+// there.
+type ledgerPass struct {
+	whole bool        // from the first row on
+	after meta.BlobID // as in meta.Drain
+	left  bool
+}
+
+// resume holds the stored progress against what was seen. A pass that another process
+// began, or an edit, is carried on, and retires nothing.
+func (p *ledgerPass) resume(d *meta.Drain) {
+	p.whole = d.After == (meta.BlobID{}) || p.whole && d.After == p.after
+	d.Left = d.Left || p.left
+}
+
+// note remembers how far the pass has come.
+func (p *ledgerPass) note(d *meta.Drain) { p.after, p.left = d.After, d.Left }
 
 // errLater: it is not known what ails a blob, and nobody is told before it is.
 var errLater = errors.New("it is to be tried again")
@@ -32,8 +53,8 @@ var errLater = errors.New("it is to be tried again")
 // versions goes on with the pass over versions until it or the step ends; done: it has.
 func (m *mover) versions(ctx context.Context) (done bool, err error) {
 	p := m.bs.proven[m.row.ID]
-	if p == nil || p.to != m.to.id {
-		p = &provenMoves{to: m.to.id, unproven: make(map[meta.BlobID]error)}
+	if p == nil || p.to != m.to.id || p.round != m.d.Round {
+		p = &provenMoves{to: m.to.id, round: m.d.Round, unproven: make(map[meta.BlobID]error)}
 		if m.bs.proven == nil {
 			m.bs.proven = make(map[meta.BackendID]*provenMoves)
 		}

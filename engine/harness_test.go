@@ -40,6 +40,7 @@ type rig struct {
 	t       *testing.T
 	config  engine.Config
 	store   meta.Store
+	path    string // of the store's file
 	backend backends.Backend
 	keys    encrypt.Provider
 	e       *engine.Engine
@@ -62,11 +63,12 @@ func newBareRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := sqlite.Open(filepath.Join(dir, "meta.db"), sqlite.Options{})
+	path := filepath.Join(dir, "meta.db")
+	store, err := sqlite.Open(path, sqlite.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, store: store, backend: mem.New(), keys: keys}
+	r := &rig{t: t, store: store, path: path, backend: mem.New(), keys: keys}
 	t.Cleanup(func() {
 		r.e.Close()
 		store.Close()
