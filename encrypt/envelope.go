@@ -46,7 +46,8 @@ func IsProviderName(name string) bool { return providerName.MatchString(name) }
 // IsEnvelope reports whether wrapped is an envelope, well-formed or not.
 func IsEnvelope(wrapped []byte) bool { return len(wrapped) > 0 && wrapped[0] == envelopeVersion }
 
-// SealEnvelope encodes slots that all have the same secret, in their order.
+// SealEnvelope encodes slots that all have the same secret, in their order. For one slot
+// it needs no secret.
 func SealEnvelope(c Context, secret []byte, slots []Slot) ([]byte, error) {
 	out := []byte{envelopeVersion, byte(len(slots))}
 	for _, s := range slots {
@@ -57,6 +58,9 @@ func SealEnvelope(c Context, secret []byte, slots []Slot) ([]byte, error) {
 		out = append(binary.BigEndian.AppendUint16(out, uint16(len(s.Wrapped))), s.Wrapped...)
 	}
 	if len(slots) > 1 {
+		if len(secret) < MinSecret {
+			return nil, fmt.Errorf("a secret of %d bytes, want at least %d", len(secret), MinSecret)
+		}
 		out = append(out, envelopeMAC(c, secret, out)...)
 	}
 	if _, err := OpenEnvelope(out); err != nil { // the rules stand there alone
@@ -121,6 +125,9 @@ func ProveEnvelope(c Context, secret, envelope []byte) error {
 		return nil
 	}
 	at := len(envelope) - envelopeTag
+	if len(secret) < MinSecret {
+		return fmt.Errorf("%w: a slot of an envelope opens to %d bytes, want at least %d", ErrCorrupt, len(secret), MinSecret)
+	}
 	if !hmac.Equal(envelopeMAC(c, secret, envelope[:at]), envelope[at:]) {
 		return fmt.Errorf("%w: one slot of an envelope opens, and another was changed, added or removed", ErrCorrupt)
 	}

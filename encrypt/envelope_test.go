@@ -10,7 +10,7 @@ import (
 var envelopeContext = Context{Deployment: Deployment{1}, Purpose: "bucket", ID: [16]byte{2}, Generation: 3}
 
 func TestEnvelope(t *testing.T) {
-	secret := []byte("a secret")
+	secret := []byte("a seed as secret")
 	many := []Slot{{"a", []byte{1}}, {"second-2", bytes.Repeat([]byte{7}, MaxWrapped)}, {"c", []byte{0}}}
 	for n := range many {
 		slots := many[:n+1]
@@ -35,7 +35,7 @@ func TestEnvelope(t *testing.T) {
 
 // Of several slots each byte counts, whichever of them is opened.
 func TestEnvelopeMutations(t *testing.T) {
-	secret := []byte("a secret")
+	secret := []byte("a seed as secret")
 	sealed, err := SealEnvelope(envelopeContext, secret, []Slot{{"a", []byte("wrapped")}, {"b", []byte("too")}})
 	if err != nil {
 		t.Fatal(err)
@@ -61,7 +61,8 @@ func TestEnvelopeMutations(t *testing.T) {
 		try("cut", envelopeContext, secret, sealed[:i])
 	}
 	try("extended", envelopeContext, secret, append(bytes.Clone(sealed), 0))
-	try("another secret", envelopeContext, []byte("b secret"), sealed)
+	try("a secret that is too short", envelopeContext, secret[:MinSecret-1], sealed)
+	try("another secret", envelopeContext, []byte("b seed as secret"), sealed)
 	other := envelopeContext
 	other.Generation++
 	try("another context", other, secret, sealed)
@@ -80,14 +81,17 @@ func TestEnvelopeRules(t *testing.T) {
 		"too long":    {{"a", make([]byte, MaxWrapped+1)}},
 		"far longer":  {{"a", make([]byte, 1<<16+1)}},
 	} {
-		if sealed, err := SealEnvelope(envelopeContext, []byte("s"), slots); err == nil || sealed != nil {
+		if sealed, err := SealEnvelope(envelopeContext, []byte("a seed as secret"), slots); err == nil || sealed != nil {
 			t.Errorf("%s: sealed, %v", what, err)
 		}
+	}
+	if sealed, err := SealEnvelope(envelopeContext, make([]byte, MinSecret-1), []Slot{slot("a"), slot("b")}); err == nil || sealed != nil {
+		t.Errorf("a short secret: sealed, %v", err)
 	}
 }
 
 func FuzzOpenEnvelope(f *testing.F) {
-	sealed, _ := SealEnvelope(envelopeContext, []byte("s"), []Slot{{"a", []byte{1}}, {"b", []byte{2}}})
+	sealed, _ := SealEnvelope(envelopeContext, []byte("a seed as secret"), []Slot{{"a", []byte{1}}, {"b", []byte{2}}})
 	f.Add(sealed)
 	f.Add([]byte{2, 1, 1, 'a', 0, 1, 9})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -98,7 +102,7 @@ func FuzzOpenEnvelope(f *testing.F) {
 			}
 			return
 		}
-		again, err := SealEnvelope(envelopeContext, []byte("s"), slots)
+		again, err := SealEnvelope(envelopeContext, []byte("a seed as secret"), slots)
 		if err != nil || len(slots) == 1 && !bytes.Equal(again, b) || len(again) != len(b) {
 			t.Fatalf("another encoding of the same slots: %v", err)
 		}

@@ -25,6 +25,10 @@ var (
 	ErrKeyNotFound = errors.New("encrypt: the key does not exist")
 )
 
+// MinSecret is the smallest secret in bytes: keys are derived from it, for which
+// FIPS 140-3 wants 112 bits at least. Seeds have 32 bytes.
+const MinSecret = 16
+
 // MaxSecret is the largest secret in bytes that a Provider must be able to wrap;
 // the smallest limit among the KMS services is 4096.
 const MaxSecret = 1024
@@ -61,7 +65,7 @@ func (c Context) Bytes() []byte {
 type Provider interface {
 	// Name is a short constant for messages and metrics, such as "keyring".
 	Name() string
-	// Wrap seals a secret of 1..MaxSecret bytes under the current key.
+	// Wrap seals a secret of MinSecret..MaxSecret bytes under the current key.
 	Wrap(ctx context.Context, c Context, secret []byte) ([]byte, error)
 	// Unwrap returns the secret in memory owned by the caller.
 	Unwrap(ctx context.Context, c Context, wrapped []byte) ([]byte, error)

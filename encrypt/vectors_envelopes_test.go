@@ -28,7 +28,9 @@ func openEnvelopes(t *testing.T, v *vectors, rings []*keyring.Keyring) {
 		c := encrypt.Context{Deployment: encrypt.Deployment(v.Deployment), Purpose: e.Purpose, ID: [16]byte(e.ID), Generation: e.Generation}
 		named := map[string]encrypt.Provider{}
 		for name, at := range e.Providers {
-			named[name] = rings[at]
+			if rings[at] != nil { // FIPS mode opens no file with a passphrase
+				named[name] = rings[at]
+			}
 		}
 		some := []map[string]encrypt.Provider{named}
 		for name, p := range named {

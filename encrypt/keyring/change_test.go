@@ -14,7 +14,7 @@ import (
 // wrapBy wraps with an open keyring, and checks the key that it used.
 func wrapBy(t *testing.T, k *Keyring, id string) []byte {
 	t.Helper()
-	wrapped, err := k.Wrap(t.Context(), testContext, []byte("a seed"))
+	wrapped, err := k.Wrap(t.Context(), testContext, []byte("a seed as secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,7 +26,7 @@ func wrapBy(t *testing.T, k *Keyring, id string) []byte {
 
 func opensBy(t *testing.T, k *Keyring, wrapped []byte) {
 	t.Helper()
-	if got, err := k.Unwrap(t.Context(), testContext, wrapped); err != nil || string(got) != "a seed" {
+	if got, err := k.Unwrap(t.Context(), testContext, wrapped); err != nil || string(got) != "a seed as secret" {
 		t.Fatalf("%q, %v", got, err)
 	}
 }
@@ -159,7 +159,7 @@ func TestFileIsGone(t *testing.T) {
 		"exposed": func(path string) error { os.Remove(path); return os.WriteFile(path, foreign, 0o644) },
 	} {
 		k, path := newKeyring(t, "")
-		wrapped, err := k.Wrap(t.Context(), testContext, []byte("a seed"))
+		wrapped, err := k.Wrap(t.Context(), testContext, []byte("a seed as secret"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func TestFileIsGone(t *testing.T) {
 		if err := spoil(path); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := k.Wrap(t.Context(), testContext, []byte("a seed")); got != nil || !errors.Is(err, encrypt.ErrUnavailable) {
+		if got, err := k.Wrap(t.Context(), testContext, []byte("a seed as secret")); got != nil || !errors.Is(err, encrypt.ErrUnavailable) {
 			t.Errorf("%s: wrapped %d bytes, %v", what, len(got), err)
 		}
 		opensBy(t, k, wrapped)
@@ -175,7 +175,7 @@ func TestFileIsGone(t *testing.T) {
 		if err := os.WriteFile(path, right, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := k.Wrap(t.Context(), testContext, []byte("a seed")); err != nil {
+		if _, err := k.Wrap(t.Context(), testContext, []byte("a seed as secret")); err != nil {
 			t.Errorf("%s, and back: %v", what, err)
 		}
 	}

@@ -187,7 +187,7 @@ func (k *Keyring) Wrap(ctx context.Context, c encrypt.Context, secret []byte) ([
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(secret) == 0 || len(secret) > encrypt.MaxSecret {
+	if len(secret) < encrypt.MinSecret || len(secret) > encrypt.MaxSecret {
 		return nil, fmt.Errorf("keyring: cannot wrap a secret of %d bytes", len(secret))
 	}
 	id, key, err := k.current()

@@ -43,7 +43,7 @@ var testContext = encrypt.Context{Deployment: encrypt.Deployment{1}, Purpose: "b
 func TestReopened(t *testing.T) {
 	for _, passphrase := range []string{"", "correct horse"} {
 		k, path := newKeyring(t, passphrase)
-		wrapped, err := k.Wrap(t.Context(), testContext, []byte("secret"))
+		wrapped, err := k.Wrap(t.Context(), testContext, []byte("a seed as secret"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -51,7 +51,7 @@ func TestReopened(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, err := again.Unwrap(t.Context(), testContext, wrapped); err != nil || string(got) != "secret" {
+		if got, err := again.Unwrap(t.Context(), testContext, wrapped); err != nil || string(got) != "a seed as secret" {
 			t.Fatal(err)
 		}
 		info, err := os.Stat(path)
@@ -256,12 +256,12 @@ func TestSeveralKeys(t *testing.T) {
 			return k
 		}
 		old, now := open(1), open(2)
-		a, _ := old.Wrap(t.Context(), testContext, []byte("a"))
-		b, _ := now.Wrap(t.Context(), testContext, []byte("b"))
+		a, _ := old.Wrap(t.Context(), testContext, []byte("a seed as secret"))
+		b, _ := now.Wrap(t.Context(), testContext, []byte("b seed as secret"))
 		if a[1] != 1 || b[1] != 2 {
 			t.Fatalf("key ids %d and %d", a[1], b[1])
 		}
-		if got, err := now.Unwrap(t.Context(), testContext, a); err != nil || string(got) != "a" {
+		if got, err := now.Unwrap(t.Context(), testContext, a); err != nil || string(got) != "a seed as secret" {
 			t.Fatal(err)
 		}
 		swapped := bytes.Clone(a)

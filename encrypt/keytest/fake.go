@@ -111,7 +111,7 @@ func (f *Fake) Wrap(ctx context.Context, c encrypt.Context, secret []byte) ([]by
 	if err != nil {
 		return nil, err
 	}
-	if len(secret) == 0 || len(secret) > encrypt.MaxSecret {
+	if len(secret) < encrypt.MinSecret || len(secret) > encrypt.MaxSecret {
 		return nil, fmt.Errorf("%s: cannot wrap %d bytes", f.name, len(secret))
 	}
 	n := len(keys) - 1

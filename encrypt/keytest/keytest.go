@@ -68,7 +68,7 @@ func roundTrip(t *testing.T, p encrypt.Provider) {
 	if p.Name() == "" {
 		t.Error("no name")
 	}
-	for _, size := range []int{1, 16, 31, 32, 33, 64, 1000, encrypt.MaxSecret} {
+	for _, size := range []int{encrypt.MinSecret, 31, 32, 33, 64, 1000, encrypt.MaxSecret} {
 		secret := bytes.Repeat([]byte{0xA5}, size)
 		a, b := wrap(t, p, secret), wrap(t, p, secret)
 		if bytes.Equal(a, b) {
@@ -94,7 +94,7 @@ func roundTrip(t *testing.T, p encrypt.Provider) {
 }
 
 func contextIsBound(t *testing.T, p encrypt.Provider) {
-	wrapped := wrap(t, p, []byte("secret"))
+	wrapped := wrap(t, p, []byte("a seed as secret"))
 	for what, change := range map[string]func(*encrypt.Context){
 		"deployment":       func(c *encrypt.Context) { c.Deployment[0]++ },
 		"deployment's end": func(c *encrypt.Context) { c.Deployment[15]++ },
@@ -116,7 +116,7 @@ func contextIsBound(t *testing.T, p encrypt.Provider) {
 }
 
 func mutationsRefused(t *testing.T, p encrypt.Provider) {
-	wrapped := wrap(t, p, []byte("secret"))
+	wrapped := wrap(t, p, []byte("a seed as secret"))
 	try := func(what string, bad []byte) {
 		got, err := p.Unwrap(t.Context(), base(), bad)
 		refused(t, what, got, err)
@@ -135,7 +135,7 @@ func mutationsRefused(t *testing.T, p encrypt.Provider) {
 // otherKeysRefused: each provider refuses a key id of the other, although it has a
 // current key that it could have tried.
 func otherKeysRefused(t *testing.T, p, q encrypt.Provider) {
-	a, b := wrap(t, p, []byte("secret")), wrap(t, q, []byte("secret"))
+	a, b := wrap(t, p, []byte("a seed as secret")), wrap(t, q, []byte("a seed as secret"))
 	got, err := q.Unwrap(t.Context(), base(), a)
 	refused(t, "a key of another provider", got, err)
 	got, err = p.Unwrap(t.Context(), base(), b)
@@ -165,10 +165,10 @@ func concurrent(t *testing.T, p encrypt.Provider) {
 }
 
 func cancelled(t *testing.T, p encrypt.Provider) {
-	wrapped := wrap(t, p, []byte("secret"))
+	wrapped := wrap(t, p, []byte("a seed as secret"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := p.Wrap(ctx, base(), []byte("secret")); err == nil {
+	if _, err := p.Wrap(ctx, base(), []byte("a seed as secret")); err == nil {
 		t.Error("Wrap answers after its context ended")
 	}
 	if _, err := p.Unwrap(ctx, base(), wrapped); err == nil {
@@ -183,11 +183,11 @@ func cancelled(t *testing.T, p encrypt.Provider) {
 }
 
 func closed(t *testing.T, p encrypt.Provider) {
-	wrapped := wrap(t, p, []byte("secret"))
+	wrapped := wrap(t, p, []byte("a seed as secret"))
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Wrap(t.Context(), base(), []byte("secret")); !errors.Is(err, encrypt.ErrUnavailable) {
+	if _, err := p.Wrap(t.Context(), base(), []byte("a seed as secret")); !errors.Is(err, encrypt.ErrUnavailable) {
 		t.Errorf("Wrap after Close: %v", err)
 	}
 	if got, err := p.Unwrap(t.Context(), base(), wrapped); got != nil || !errors.Is(err, encrypt.ErrUnavailable) {

@@ -26,7 +26,7 @@ func keyID(t *testing.T, p encrypt.Provider, wrapped []byte) string {
 }
 
 func keyIDs(t *testing.T, p encrypt.Provider) {
-	a, b := wrap(t, p, []byte("secret")), wrap(t, p, []byte("another"))
+	a, b := wrap(t, p, []byte("a seed as secret")), wrap(t, p, []byte("another seed of all"))
 	if x, y := keyID(t, p, a), keyID(t, p, b); x != y {
 		t.Errorf("two wraps under one key have the ids %q and %q", x, y)
 	}
@@ -42,7 +42,7 @@ func keyIDs(t *testing.T, p encrypt.Provider) {
 
 // rewraps: the old and the new form open, under the same context, to one secret.
 func rewraps(t *testing.T, p, other encrypt.Provider) {
-	for _, size := range []int{1, 32, encrypt.MaxSecret} {
+	for _, size := range []int{encrypt.MinSecret, 32, encrypt.MaxSecret} {
 		secret := bytes.Repeat([]byte{0xA5}, size)
 		old := wrap(t, p, secret)
 		before := bytes.Clone(old)
@@ -68,7 +68,7 @@ func rewraps(t *testing.T, p, other encrypt.Provider) {
 			}
 		}
 	}
-	wrapped := wrap(t, p, []byte("secret"))
+	wrapped := wrap(t, p, []byte("a seed as secret"))
 	for i := range wrapped {
 		bad := bytes.Clone(wrapped)
 		bad[i] ^= 1 << (i % 8)

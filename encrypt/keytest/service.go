@@ -73,14 +73,14 @@ func RunService(t *testing.T, open func(t *testing.T) (encrypt.Provider, Service
 
 // counts: a gateway pays for each request.
 func counts(t *testing.T, p encrypt.Provider, s Service) {
-	wrapped := wrap(t, p, []byte("secret")) // and whatever the first call needs besides
+	wrapped := wrap(t, p, []byte("a seed as secret")) // and whatever the first call needs besides
 	s.Calls()
 	for _, c := range []struct {
 		name string
 		most int
 		call func() error
 	}{
-		{"Wrap", 1, func() error { _, err := p.Wrap(t.Context(), base(), []byte("secret")); return err }},
+		{"Wrap", 1, func() error { _, err := p.Wrap(t.Context(), base(), []byte("a seed as secret")); return err }},
 		{"Unwrap", 1, func() error { _, err := p.Unwrap(t.Context(), base(), wrapped); return err }},
 		{"Rewrap", 2, func() error { _, err := p.Rewrap(t.Context(), base(), wrapped); return err }},
 		{"KeyID", 0, func() error { _, err := p.KeyID(wrapped); return err }},
@@ -115,7 +115,7 @@ func rotates(t *testing.T, p encrypt.Provider, s Service) {
 }
 
 // hidden is a secret that no error may show, in the clear or as it travels in JSON.
-const hidden = "hush-hush"
+const hidden = "hush-hush-hush-hush"
 
 // fails: each call fails with the fault's error, within bounds, and works afterwards.
 func fails(t *testing.T, p encrypt.Provider, s Service, f Fault, want error) {

@@ -53,7 +53,7 @@ func (r *rig) set(o Options, names ...string) *Set {
 
 func (r *rig) wrap(s *Set) []byte {
 	r.t.Helper()
-	wrapped, err := s.Wrap(r.t.Context(), seedContext, []byte("a seed"))
+	wrapped, err := s.Wrap(r.t.Context(), seedContext, []byte("a seed as secret"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -62,7 +62,7 @@ func (r *rig) wrap(s *Set) []byte {
 
 func (r *rig) opens(s *Set, wrapped []byte) {
 	r.t.Helper()
-	if got, err := s.Unwrap(r.t.Context(), seedContext, wrapped); err != nil || string(got) != "a seed" {
+	if got, err := s.Unwrap(r.t.Context(), seedContext, wrapped); err != nil || string(got) != "a seed as secret" {
 		r.t.Errorf("%q, %v", got, err)
 	}
 }
@@ -126,7 +126,7 @@ func TestBothWrap(t *testing.T) {
 	both := r.set(Options{Default: "a", Second: "b"}, "a", "b")
 	for _, lost := range []string{"a", "b"} {
 		r.fakes[lost].Set(keytest.Down)
-		if wrapped, err := both.Wrap(t.Context(), seedContext, []byte("a seed")); wrapped != nil || !errors.Is(err, encrypt.ErrUnavailable) {
+		if wrapped, err := both.Wrap(t.Context(), seedContext, []byte("a seed as secret")); wrapped != nil || !errors.Is(err, encrypt.ErrUnavailable) {
 			t.Errorf("%s is down: %d bytes, %v", lost, len(wrapped), err)
 		}
 		r.fakes[lost].Set(keytest.Works)
@@ -150,7 +150,7 @@ func TestNoTrial(t *testing.T) {
 // it, and by no other.
 func TestBare(t *testing.T) {
 	r := newRig(t, "file", "b")
-	bare, err := r.fakes["file"].Wrap(t.Context(), seedContext, []byte("a seed"))
+	bare, err := r.fakes["file"].Wrap(t.Context(), seedContext, []byte("a seed as secret"))
 	if err != nil {
 		t.Fatal(err)
 	}
