@@ -35,13 +35,18 @@ func ParsedFor[T any](s *Settings, name, about string, parse func([]byte) (T, er
 		return v, true, nil
 	}
 	k := parsedKey{sum: sha256.Sum256([]byte(doc)), length: len(doc), kind: reflect.TypeFor[T](), name: name, about: about}
-	made, _ := s.shared.Get(k)
-	v, known := made.(T)
+	known := false
+	if s.shared != nil {
+		made, _ := s.shared.Get(k)
+		v, known = made.(T)
+	}
 	if !known {
 		if v, err = parse([]byte(doc)); err != nil {
 			return v, true, fmt.Errorf("the bucket's setting %s cannot be read: %w", name, err)
 		}
-		s.shared.Put(k, v)
+		if s.shared != nil {
+			s.shared.Put(k, v)
+		}
 	}
 	s.parsed[name] = v
 	return v, true, nil

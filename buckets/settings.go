@@ -33,7 +33,7 @@ type Settings struct {
 	missing   settingSums      // those of sums that have no row
 	mu        sync.Mutex
 	parsed    map[string]any
-	shared    *bounded.Cache[parsedKey, any]
+	shared    *bounded.Cache[parsedKey, any] // nil: what is made of them is theirs alone
 }
 
 // Document is the setting of the name, or false. The bytes are the caller's.
@@ -97,11 +97,8 @@ func (bs *Buckets) Settings(ctx context.Context, b meta.Bucket) (*Settings, erro
 	if err != nil {
 		return nil, err
 	}
-	for _, err := range s.broken {
+	if err := s.damage(b.Name); err != nil {
 		return nil, err
-	}
-	if len(s.missing) > 0 {
-		return nil, records.Edited("the settings of bucket "+b.Name, fmt.Errorf("%d were removed", len(s.missing)))
 	}
 	return s, nil
 }
@@ -127,23 +124,62 @@ func (bs *Buckets) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settin
 	if s, ok := bs.settings.Get(b.ID); ok && s.revision == b.Revision {
 		return s, nil // somebody read them meanwhile
 	}
+	s, _, err := bs.readSettings(ctx, b, bs.parsed)
+	if err == nil && len(s.broken)+len(s.missing) == 0 { // else it may be the keys that are not known yet
+		bs.settings.Put(b.ID, s)
+	}
+	return s, err
+}
+
+// rowBytes is how many bytes of settings cost as much as a row of a listing.
+const rowBytes = 4 << 10
+
+// PassingSettings is Settings for background steps that pass through all buckets: what is
+// read is not remembered, so that it does not crowd out what requests need, and waits for
+// no request. cost is that of the reading, in rows of listings; 0 if nothing was read.
+func (bs *Buckets) PassingSettings(ctx context.Context, b meta.Bucket) (s *Settings, cost int, err error) {
+	if s, ok := bs.settings.Get(b.ID); ok && s.revision == b.Revision {
+		return s, 0, nil
+	}
+	s, size, err := bs.readSettings(ctx, b, nil)
+	cost = 1 + size/rowBytes
+	if err != nil {
+		return nil, cost, err
+	}
+	return s, cost, s.damage(b.Name)
+}
+
+// damage is why not all settings of the bucket can be opened, or nil.
+func (s *Settings) damage(bucket string) error {
+	for _, err := range s.broken {
+		return err
+	}
+	if len(s.missing) > 0 {
+		return records.Edited("the settings of bucket "+bucket, fmt.Errorf("%d were removed", len(s.missing)))
+	}
+	return nil
+}
+
+// readSettings reads the settings of a bucket, and returns the size of their texts in
+// bytes. What is made of them goes to shared; nil: to no other bucket.
+func (bs *Buckets) readSettings(ctx context.Context, b meta.Bucket, shared *bounded.Cache[parsedKey, any]) (s *Settings, size int, err error) {
 	rows, err := bs.Store.BucketSettings(ctx, b.ID)
 	if errors.Is(err, meta.ErrNoBucket) {
-		return nil, NoSuch(b.Name)
+		return nil, 0, NoSuch(b.Name)
 	} else if err != nil {
-		return nil, meta.Coded(err)
+		return nil, 0, meta.Coded(err)
 	}
 	all, err := bs.generations(ctx, b.ID)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	sums, err := bs.recordedSums(&rows)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	s := &Settings{
+	s = &Settings{
 		revision: rows.Bucket.Revision, sums: sums, documents: make(map[string]string, len(rows.Settings)),
-		shared: bs.parsed,
+		shared: shared,
 		broken: make(map[string]error), parsed: make(map[string]any),
 	}
 	for _, row := range rows.Settings {
@@ -156,15 +192,14 @@ func (bs *Buckets) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settin
 		}
 		// A setting that does not open stays in the map with an empty text, so that no caller
 		// takes it for one that was never set.
+		size += len(document)
 		s.documents[row.Name] = bs.settings.Shared(string(document))
 	}
 	s.missing = missingOf(sums, rows.Settings)
-	if len(s.broken)+len(s.missing) == 0 { // else it may be the keys that are not known yet
-		bs.settings.Put(b.ID, s)
-	} else {
+	if len(s.broken)+len(s.missing) > 0 {
 		bs.reportBroken(b, s)
 	}
-	return s, nil
+	return s, size, nil
 }
 
 // reportBroken reports that settings of a bucket are damaged, unless what is not known

@@ -125,3 +125,38 @@ func TestBeatSweeps(t *testing.T) {
 		t.Errorf("%d of 100 are left", n)
 	}
 }
+
+// Settings that a background step reads on its way through all buckets are those that
+// requests get, and neither they nor what is made of them is remembered.
+func TestPassingSettingsAreNotRemembered(t *testing.T) {
+	r := newRig(t)
+	if err := r.SetSetting(t.Context(), r.bucket(), "policy", []byte(strings.Repeat("x", 9<<10))); err != nil {
+		t.Fatal(err)
+	}
+	b := r.bucket()
+	buckets.ForgetSettings(r.Buckets, b)
+	before := bytesHeld(r.Buckets)
+	s, cost, err := r.PassingSettings(t.Context(), b)
+	if err != nil || cost != 3 {
+		t.Fatalf("cost %d, %v; want 3", cost, err)
+	}
+	text, ok, err := buckets.Parsed(s, "policy", func(doc []byte) (string, error) { return string(doc), nil })
+	if err != nil || !ok || len(text) != 9<<10 {
+		t.Errorf("a policy of %d bytes, %t, %v", len(text), ok, err)
+	}
+	if buckets.RemembersSettings(r.Buckets, b) || bytesHeld(r.Buckets) != before {
+		t.Errorf("%d bytes are remembered, and were %d before", bytesHeld(r.Buckets), before)
+	}
+	if _, err := r.Settings(t.Context(), b); err != nil || !buckets.RemembersSettings(r.Buckets, b) {
+		t.Fatal("a request's are not remembered", err)
+	}
+	if _, cost, err := r.PassingSettings(t.Context(), b); err != nil || cost != 0 {
+		t.Errorf("remembered ones cost %d, %v", cost, err)
+	}
+}
+
+// bytesHeld is how much is remembered, without keys and proven rows.
+func bytesHeld(bs *buckets.Buckets) int {
+	c := bs.Caches()
+	return c[2].Bytes() + c[3].Bytes()
+}

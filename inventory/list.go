@@ -115,11 +115,12 @@ const maxStamps = 10
 var errNamesTaken = errors.New("the names of the list are taken")
 
 // written reports whether the list is complete. If not, it chooses names that are free. An
-// existing object is never written over, because it may belong to a client.
-func (l *list) written(ctx context.Context) (bool, error) {
+// existing object is never written over, because it may belong to a client. looks is the
+// number of objects that were looked up.
+func (l *list) written(ctx context.Context) (written bool, looks int, err error) {
 	to, err := l.target(ctx)
 	if err != nil {
-		return false, err
+		return false, looks, err
 	}
 	for minute := range maxStamps {
 		l.stamp = l.day.Add(time.Duration(minute) * time.Minute)
@@ -127,20 +128,21 @@ func (l *list) written(ctx context.Context) (bool, error) {
 		taken := false
 		// The checksum is asked for first, because it alone says that the list is complete.
 		for _, key := range []string{checksum, manifest, links} {
+			looks++
 			_, err := l.s.store.Object(ctx, to.ID, key)
 			if err == nil && key == checksum {
-				return true, nil
+				return true, looks, nil
 			}
 			if err != nil && !errors.Is(err, meta.ErrNotFound) {
-				return false, meta.Coded(err)
+				return false, looks, meta.Coded(err)
 			}
 			taken = taken || err == nil
 		}
 		if !taken {
-			return false, nil
+			return false, looks, nil
 		}
 	}
-	return false, errNamesTaken
+	return false, looks, errNamesTaken
 }
 
 // step lists one page, writes a data file, or closes the list.

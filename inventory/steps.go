@@ -21,6 +21,7 @@ const lease = "inventory"
 const (
 	stepRows    = meta.MaxPage // versions listed by one step
 	stepBuckets = 100          // buckets whose configurations are read by one step
+	stepSearch  = 1000         // cost of its search, in rows; the look that reaches it is the last
 	// maxTries failures in succession end a list, which is tried again after listAgain.
 	maxTries  = 3
 	listAgain = time.Hour
@@ -32,8 +33,11 @@ const (
 type Report struct {
 	Skipped bool `json:"skipped"` // another gateway has the lease
 	Rows    int  `json:"rows"`    // versions listed
-	Lists   int  `json:"lists"`   // completed
-	More    bool `json:"more"`    // there is work for another step now
+	// Searched is the cost of the search for another list, in rows: of the settings that
+	// were read, and of the objects that were looked up.
+	Searched int  `json:"searched"`
+	Lists    int  `json:"lists"` // completed
+	More     bool `json:"more"`  // there is work for another step now
 }
 
 // round is the progress of this process through all buckets. If a process ends while it
@@ -44,6 +48,9 @@ type round struct {
 	begun bool   // a round is under way
 	lists fair.Rotation[meta.ID, *list]
 	next  map[listName]nextList
+	// idle has the buckets that have no list to write before a time, and are not read until
+	// then or until their settings change.
+	idle  map[meta.ID]nextList
 	wrote string // source bucket of the last completed list
 	tenantTurns
 }
@@ -87,6 +94,9 @@ func (x *tenantTurns) took(b *meta.Bucket) {
 	x.had[b.Owner], x.last[b.Owner] = true, b.Name
 }
 
+// lookAgain is the time after which a bucket without lists is read again.
+const lookAgain = 24 * time.Hour
+
 // listName names a configuration, and nextList is the time of its next list.
 type listName struct {
 	bucket meta.ID
@@ -97,6 +107,11 @@ type nextList struct {
 	revision int64
 	since    time.Time // a time in the future comes from a clock that was wrong
 	due      time.Time
+}
+
+// waits reports whether it is before the time of the list, and the bucket has not changed.
+func (n *nextList) waits(b *meta.Bucket, now time.Time) bool {
+	return n.revision == b.Revision && fair.Within(now, n.since, n.due)
 }
 
 // Step does one bounded step of writing the lists that inventory configurations ask for:
@@ -120,10 +135,10 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 		return Report{Skipped: true}, nil
 	}
 	if x.next == nil {
-		x.next = make(map[listName]nextList)
+		x.next, x.idle = make(map[listName]nextList), make(map[meta.ID]nextList)
 	}
 	if x.looks(s.now()) {
-		if r.More, err = s.nextList(ctx); err != nil {
+		if r.More, err = s.nextList(ctx, &r); err != nil {
 			return r, err
 		}
 	}
@@ -152,7 +167,7 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 
 // nextList searches a page of buckets for a list that is due and begins it. more means that
 // there may be another one further on.
-func (s *Steps) nextList(ctx context.Context) (more bool, err error) {
+func (s *Steps) nextList(ctx context.Context, r *Report) (more bool, err error) {
 	x := &s.round
 	x.begun = true
 	page, err := s.store.ListBuckets(ctx, meta.BucketQuery{After: x.after, Limit: meta.MaxPage})
@@ -161,18 +176,23 @@ func (s *Steps) nextList(ctx context.Context) (more bool, err error) {
 	}
 	read := 0
 	for _, b := range page {
-		if b.Revision > 0 && x.mayHave(&b) {
+		idle, ok := x.idle[b.ID]
+		if b.Revision > 0 && !(ok && idle.waits(&b, s.now())) && x.mayHave(&b) {
 			if err := s.engine.Buckets().Prove(&b); err != nil { // the round goes on after this bucket
 				x.after = b.Name
 				return true, err
 			}
-			if read++; read > stepBuckets {
+			// after stays before this bucket, which the next step begins with.
+			if read++; read > stepBuckets || r.Searched >= stepSearch {
 				return true, nil
 			}
-			begun, err := s.nextListOf(ctx, b)
+			begun, err := s.nextListOf(ctx, b, r)
 			if begun {
 				x.after = b.Name // the next round finds another list of the same bucket
 				x.took(&b)
+				return true, nil
+			}
+			if errors.Is(err, errSearchedEnough) {
 				return true, nil
 			}
 			if err != nil {
@@ -187,12 +207,17 @@ func (s *Steps) nextList(ctx context.Context) (more bool, err error) {
 	}
 	// A list that is still due was not met in the round, so its configuration is gone.
 	maps.DeleteFunc(x.next, func(_ listName, n nextList) bool { return n.due.Before(s.now()) })
+	maps.DeleteFunc(x.idle, func(_ meta.ID, n nextList) bool { return n.due.Before(s.now()) })
 	return x.endRound(s.now()), nil
 }
 
+// errSearchedEnough: the search for a list has cost as much as a step may.
+var errSearchedEnough = errors.New("the search goes on in another step")
+
 // nextListOf begins the first of a bucket's lists that is due.
-func (s *Steps) nextListOf(ctx context.Context, b meta.Bucket) (begun bool, err error) {
-	settings, err := s.engine.Buckets().Settings(ctx, b)
+func (s *Steps) nextListOf(ctx context.Context, b meta.Bucket, r *Report) (begun bool, err error) {
+	settings, cost, err := s.engine.Buckets().PassingSettings(ctx, b)
+	r.Searched += cost
 	if errors.Is(err, s3err.NoSuchBucket) {
 		return false, nil
 	} else if err != nil {
@@ -200,29 +225,49 @@ func (s *Steps) nextListOf(ctx context.Context, b meta.Bucket) (begun bool, err 
 	}
 	names := settings.Names(Setting)
 	slices.Sort(names)
+	looked := false // each step gets further
+	idle := nextList{b.Revision, s.now(), s.now().Add(lookAgain)}
 	for _, name := range names {
 		c, _, err := buckets.Parsed(settings, name, Parse)
 		if err != nil {
 			return false, err
 		}
 		at := listName{b.ID, c.ID}
-		if next, ok := s.round.next[at]; !c.Enabled || ok && next.revision == b.Revision && fair.Within(s.now(), next.since, next.due) {
-			continue
+		next, ok := s.round.next[at]
+		if c.Enabled && !(ok && next.waits(&b, s.now())) {
+			if looked && r.Searched >= stepSearch {
+				return false, errSearchedEnough
+			}
+			looked = true
+			if begun, err = s.beginList(ctx, b, c, r); begun || err != nil {
+				return begun, err
+			}
+			next = s.round.next[at]
 		}
-		l := &list{s: s, b: b, c: c, day: c.dayOf(s.now()), files: []dataFile{}}
-		written, err := l.written(ctx)
-		switch {
-		case err != nil:
-			s.round.next[at] = nextList{b.Revision, s.now(), s.now().Add(listAgain)}
-			return false, err
-		case written:
-			s.round.next[at] = nextList{b.Revision, s.now(), c.nextDay(l.day)}
-			continue
+		if c.Enabled && next.due.Before(idle.due) {
+			idle.due = next.due
 		}
-		s.round.lists.Begin(b.Owner, l)
-		return true, nil
 	}
+	s.round.idle[b.ID] = idle
 	return false, nil
+}
+
+// beginList begins a list of the bucket, unless it is complete.
+func (s *Steps) beginList(ctx context.Context, b meta.Bucket, c Configuration, r *Report) (begun bool, err error) {
+	at := listName{b.ID, c.ID}
+	l := &list{s: s, b: b, c: c, day: c.dayOf(s.now()), files: []dataFile{}}
+	written, looks, err := l.written(ctx)
+	r.Searched += looks
+	switch {
+	case err != nil:
+		s.round.next[at] = nextList{b.Revision, s.now(), s.now().Add(listAgain)}
+		return false, err
+	case written:
+		s.round.next[at] = nextList{b.Revision, s.now(), c.nextDay(l.day)}
+		return false, nil
+	}
+	s.round.lists.Begin(b.Owner, l)
+	return true, nil
 }
 
 // dayOf is the day of the list that is due at a time: that day, or the last Sunday.

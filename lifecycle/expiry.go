@@ -58,6 +58,11 @@ func Read(ctx context.Context, e *engine.Engine, b meta.Bucket) (*Configuration,
 	if err != nil {
 		return nil, err
 	}
+	return rulesOf(s)
+}
+
+// rulesOf reads the rules among the settings of a bucket; nil if there are none.
+func rulesOf(s *buckets.Settings) (*Configuration, error) {
 	l, ok, err := buckets.Parsed(s, engine.LifecycleSetting, Parse)
 	if err != nil || !ok {
 		return nil, err

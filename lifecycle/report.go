@@ -5,6 +5,7 @@ type Report struct {
 	Skipped    bool  `json:"skipped"`     // another gateway has the lease
 	Buckets    int   `json:"buckets"`     // with a turn that ended
 	Rows       int   `json:"rows"`        // versions and uploads looked at
+	Searched   int   `json:"searched"`    // cost of the settings read in search of a turn, in rows
 	Expired    int   `json:"expired"`     // current objects that were deleted
 	Removed    int   `json:"removed"`     // noncurrent versions that were removed for good
 	Markers    int   `json:"markers"`     // delete markers that hid nothing
@@ -23,5 +24,6 @@ func (r *Report) Changed() int { return r.Expired + r.Removed + r.Markers + r.Ab
 func (r *Report) Add(s Report) {
 	r.Skipped, r.More = s.Skipped, s.More
 	r.Buckets, r.Rows, r.Expired, r.Removed, r.Markers = r.Buckets+s.Buckets, r.Rows+s.Rows, r.Expired+s.Expired, r.Removed+s.Removed, r.Markers+s.Markers
+	r.Searched += s.Searched
 	r.Aborted, r.Moved, r.MovedBytes, r.Locked, r.Failed = r.Aborted+s.Aborted, r.Moved+s.Moved, r.MovedBytes+s.MovedBytes, r.Locked+s.Locked, r.Failed+s.Failed
 }

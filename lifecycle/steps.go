@@ -20,6 +20,7 @@ const lease = "lifecycle"
 const (
 	stepRows    = meta.MaxPage // versions or uploads in a page; at least 2
 	stepBuckets = 100          // buckets whose rules are read in search of a turn
+	stepSearch  = 1000         // cost of that reading, in rows; the bucket that reaches it is the last
 	stepBytes   = 256 << 20    // sealed bytes moved; the version that reaches it is the last
 	maxTries    = 3            // failures in succession that end a bucket's turn
 	maxTurns    = 32           // of different tenants under way at once
@@ -85,7 +86,7 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 		return Report{Skipped: true}, nil
 	}
 	if x.looks(s.now()) {
-		if r.More, err = s.nextTurn(ctx); err != nil {
+		if r.More, err = s.nextTurn(ctx, &r); err != nil {
 			return r, err
 		}
 	}
@@ -118,7 +119,7 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 
 // nextTurn searches a page of buckets for one that is due and begins its turn. more means
 // that there may be another one further on.
-func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
+func (s *Steps) nextTurn(ctx context.Context, r *Report) (more bool, err error) {
 	x := &s.round
 	if x.next == nil {
 		x.next = make(map[meta.ID]lastTurn)
@@ -145,11 +146,11 @@ func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
 			}
 			// Each of these costs a read of settings that may not be remembered. after stays
 			// before this bucket, which the next step begins with.
-			if read++; read > stepBuckets {
+			if read++; read > stepBuckets || r.Searched >= stepSearch {
 				return true, nil
 			}
 			x.after = b.Name
-			if begun, err := s.beginTurn(ctx, b); err != nil || begun {
+			if begun, err := s.beginTurn(ctx, b, r); err != nil || begun {
 				return true, err
 			}
 		}
@@ -164,9 +165,14 @@ func (s *Steps) nextTurn(ctx context.Context) (more bool, err error) {
 }
 
 // beginTurn begins a bucket's turn if it has rules.
-func (s *Steps) beginTurn(ctx context.Context, b meta.Bucket) (begun bool, err error) {
+func (s *Steps) beginTurn(ctx context.Context, b meta.Bucket, r *Report) (begun bool, err error) {
 	x, now := &s.round, s.now()
-	l, err := Read(ctx, s.engine, b)
+	settings, cost, err := s.engine.Buckets().PassingSettings(ctx, b)
+	r.Searched += cost
+	var l *Configuration
+	if err == nil {
+		l, err = rulesOf(settings)
+	}
 	switch {
 	case errors.Is(err, s3err.NoSuchBucket):
 		return false, nil

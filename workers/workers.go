@@ -316,7 +316,7 @@ func (c *Config) lifecycle() step {
 			sum = lifecycle.Report{}
 			return 0, err
 		}
-		return c.rest(start, r.Rows+changeRows*r.Changed()), err // the turns of others continue
+		return c.rest(start, r.Rows+r.Searched+changeRows*r.Changed()), err // the turns of others continue
 	}
 }
 
@@ -336,7 +336,7 @@ func (c *Config) inventory(ctx context.Context) (time.Duration, error) {
 	if !r.More {
 		return 0, err
 	}
-	return c.rest(start, r.Rows), err // the lists of others continue
+	return c.rest(start, r.Rows+r.Searched), err // the lists of others continue
 }
 
 // deliverLogs warns when records were lost, because they cannot be recovered.
