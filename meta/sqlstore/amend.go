@@ -10,6 +10,7 @@ import (
 // AmendVersion implements meta.Objects. The revision in the condition makes it a
 // compare-and-swap, so no row is read or locked before. A version is in one of two tables, and
 // usually in objects, which is tried first.
+// A marker is in neither UPDATE, because it has nothing that can be amended.
 func (s *Store) AmendVersion(ctx context.Context, bucket meta.ID, a meta.Amendment) error {
 	if err := checkChangeable(a.Marks, a.Class); err != nil {
 		return err
@@ -35,6 +36,7 @@ func (s *Store) AmendVersion(ctx context.Context, bucket meta.ID, a meta.Amendme
 
 // unamended returns the reason why a version could not be changed. The version is
 // always in one of the two tables, so this one statement finds it.
+// It runs after both updates found no row, in the same transaction, and changes nothing.
 func unamended(tx Tx, bucket meta.ID, a meta.Amendment) error {
 	var revision int64
 	err := tx.QueryRow(`SELECT revision FROM objects WHERE bucket_id = ? AND key = ? AND version_id = ?

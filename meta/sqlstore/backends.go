@@ -24,6 +24,8 @@ const (
 	backendRetired  = int64(meta.BackendRetired)
 )
 
+// The progress of a draining is only read as such when there is a target: the round alone outlives
+// it.
 func scanBackend(r Row) (b meta.Backend, err error) {
 	var id, state, round, left int64
 	var target *int64
@@ -54,6 +56,8 @@ func (s *Store) AddBackend(ctx context.Context, b meta.Backend) error {
 	return s.run.Write(ctx, func(tx Tx) error { return insertBackend(tx, b) })
 }
 
+// Both limits are errors of the caller and not of the store, so they are found before a
+// transaction begins.
 func checkBackend(b meta.Backend) error {
 	if err := checkCount("as number of a backend", int(b.ID), meta.MaxBackends); err != nil {
 		return err
@@ -61,6 +65,8 @@ func checkBackend(b meta.Backend) error {
 	return checkPlace(b.Name)
 }
 
+// living repeats the name while the backend is not retired. It is unique and NULL for retired
+// ones, so a name is free again after retirement, without a partial index.
 func insertBackend(tx Tx, b meta.Backend) error {
 	return inserted(tx, meta.ErrExists, `INSERT INTO backends (id, name, living, state, created, epoch,
 		drain_round, drain_left, drain_blobs, drain_bytes) VALUES (?, ?, ?, ?, ?, ?, 0, 0, 0, 0) ON CONFLICT DO NOTHING`,
@@ -107,6 +113,7 @@ func (s *Store) DrainBackend(ctx context.Context, id, target meta.BackendID) err
 }
 
 // mayDrain returns the reason not to drain id into target, or nil.
+// It judges the rows as they are locked, so its answer holds until the transaction ends.
 func mayDrain(all []meta.Backend, id, target meta.BackendID) error {
 	known, active := false, false
 	for _, b := range all {
@@ -147,6 +154,7 @@ func (s *Store) CancelDrain(ctx context.Context, id meta.BackendID) error {
 }
 
 // NoteDrain implements meta.Backends.
+// The round keeps a mover that was paused from writing its progress into a later draining.
 func (s *Store) NoteDrain(ctx context.Context, l meta.Lease, id meta.BackendID, d meta.Drain) error {
 	left := 0
 	if d.Left {
@@ -164,6 +172,7 @@ func (s *Store) NoteDrain(ctx context.Context, l meta.Lease, id meta.BackendID, 
 
 // RetireBackend implements meta.Backends. It does not look for live blobs: the caller has found
 // none in a whole pass, and nothing has been added since the draining began.
+// ErrNotEmpty: a bucket, a reservation or a copy still needs the backend.
 func (s *Store) RetireBackend(ctx context.Context, l meta.Lease, id meta.BackendID, round int64) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		if err := holdLease(tx, l); err != nil {

@@ -14,6 +14,8 @@ import (
 // reference each to their blobs until Sweep removes them.
 
 // claimBlob turns the holder's reservation into a live blob with one reference.
+// A reservation that another process has condemned is not there any more. So a holder that was
+// paused cannot commit a blob that the collector may be deleting.
 func claimBlob(tx Tx, id meta.BlobID, holder meta.ID) error {
 	// A conflict means that another commit of the same blob was first.
 	err := soon(tx, meta.ErrReservationLost, `INSERT INTO blobs (id, refs, backend)
@@ -26,6 +28,8 @@ func claimBlob(tx Tx, id meta.BlobID, holder meta.ID) error {
 }
 
 // shareBlob adds a reference to a live blob at a backend; zero accepts any backend.
+// A blob whose last reference was dropped is in condemned and not in blobs, so it cannot be
+// revived.
 func shareBlob(tx Tx, id meta.BlobID, at meta.BackendID) error {
 	if at == 0 {
 		return soon(tx, meta.ErrBodyGone, "UPDATE blobs SET refs = refs + 1 WHERE id = ?"+InAnyOrder, id[:])
@@ -56,6 +60,7 @@ type blobRow struct {
 }
 
 // drop is dropBlob with the row read.
+// refs below 1 is the work of an edit, and counts no reference that could be removed.
 func (b *blobRow) drop(tx Tx, now time.Time) error {
 	lost := fmt.Errorf("drop a reference to blob %x: %w", b.id, ErrRetry)
 	switch {
@@ -77,6 +82,8 @@ func (b *blobRow) drop(tx Tx, now time.Time) error {
 const orAnew = " ON CONFLICT (id, backend) DO UPDATE SET changed = excluded.changed"
 
 // addBody counts the reference of the version that is about to be written.
+// A body of another kind, such as an upload that is not shared, is an error of the caller:
+// CompleteUpload counts its own reference.
 func addBody(tx Tx, c meta.Commit) error {
 	b := c.Version.Body
 	switch {
@@ -95,6 +102,8 @@ func addBody(tx Tx, c meta.Commit) error {
 }
 
 // dropBody removes the reference of a displaced or removed version.
+// The row of the version goes in the same transaction, so no reader finds a version without its
+// body.
 func dropBody(tx Tx, b meta.Body, now time.Time) error {
 	switch b.Kind {
 	case meta.BodyBlob:

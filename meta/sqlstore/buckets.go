@@ -11,6 +11,8 @@ const bucketColumns = "id, name, owner, region, residency, backend, created, ver
 
 // CreateBucket implements meta.Buckets. The locks are taken in the order tenant, backend,
 // deployment, bucket.
+// Errors beside those of the contract: ErrLimit for a residency or record that is too long, found
+// before anything is written.
 func (s *Store) CreateBucket(ctx context.Context, b meta.Bucket, seed meta.BucketSeed, most int) error {
 	if err := checkCount("buckets", most, meta.MaxBucketCount); err != nil {
 		return err
@@ -77,6 +79,8 @@ func scanBucket(r Row) (b meta.Bucket, err error) {
 }
 
 // bucketTo returns the destinations of bucketColumns.
+// They are in the order of the columns, which tests cannot see but every reading of a bucket
+// shows.
 func bucketTo(b *meta.Bucket) []any {
 	return []any{(*idColumn)(&b.ID), (*textColumn)(&b.Name), (*idColumn)(&b.Owner), (*textColumn)(&b.Region),
 		(*residencyColumn)(&b.Residency), &b.Backend, (*timeColumn)(&b.Created),
@@ -132,6 +136,8 @@ func countBuckets(tx Tx, owner meta.ID, most int) (n int, err error) {
 
 // DeleteBucket implements meta.Buckets. What is left of the bucket may be more than one
 // transaction should remove, so its id goes to dying_buckets and Sweep does the rest.
+// An upload that is open does not keep the bucket: S3 deletes such a bucket, and Sweep ends the
+// upload.
 func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		// The lock waits for commits that hold the bucket, and blocks later ones.
@@ -164,6 +170,7 @@ func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 }
 
 // BucketSeeds implements meta.Buckets.
+// The newest generation comes first. A bucket always has a seed, so no row means no bucket.
 func (s *Store) BucketSeeds(ctx context.Context, id meta.ID) (seeds []meta.BucketSeed, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		seeds, err = collect(tx, func(r Row) (seed meta.BucketSeed, err error) {

@@ -53,6 +53,7 @@ func fixed(dest []byte, src any) error {
 // timeColumn reads microseconds.
 type timeColumn time.Time
 
+// NULL is an error here. A column that may be NULL is read as instantColumn.
 func (c *timeColumn) Scan(src any) error {
 	us, ok := src.(int64)
 	if !ok {
@@ -109,6 +110,7 @@ func bodyOf(kind int64, id []byte) (b meta.Body, err error) {
 }
 
 // joinBlobs and splitBlobs convert the column parts.blobs.
+// The ids have one length, so they need no separator.
 func joinBlobs(ids []meta.BlobID) []byte {
 	var b []byte
 	for i := range ids {
@@ -117,6 +119,7 @@ func joinBlobs(ids []meta.BlobID) []byte {
 	return b
 }
 
+// Another length is the work of an edit, and an error: a shifted cut would name other blobs.
 func splitBlobs(b []byte) ([]meta.BlobID, error) {
 	const size = len(meta.BlobID{})
 	if len(b)%size != 0 {

@@ -13,6 +13,8 @@ import (
 // CommitObject implements meta.Objects. The usual PUT, of a new key in a bucket without
 // versions, needs no read, so that an engine can send its few statements together. If the key
 // is taken after all, the whole commit runs again the other way.
+// Vacant is a guess of the caller. If it is wrong, the commit costs one transaction more, and its
+// outcome is the same.
 func (s *Store) CommitObject(ctx context.Context, c meta.Commit) error {
 	if err := checkCommit(&c.Version, c.Versioning); err != nil {
 		return err
@@ -54,6 +56,8 @@ func add(tx Tx, c meta.Commit) error {
 }
 
 // commitOver commits to a key that may hold an object.
+// Everything happens in one transaction. If the process dies before its end, the key holds what it
+// held, and the new body is still reserved.
 func (s *Store) commitOver(ctx context.Context, c meta.Commit) error {
 	return s.writeIn(ctx, func(tx Tx) error {
 		if err := holdVersioning(tx, c.Version.Bucket, c.Versioning); err != nil {
@@ -66,6 +70,7 @@ func (s *Store) commitOver(ctx context.Context, c meta.Commit) error {
 }
 
 // checkCommit refuses versions that no key can have.
+// Each is an error of the caller. It must not reach the database, where it would be stored.
 func checkCommit(v *meta.Version, versioning meta.Versioning) error {
 	if err := checkKey(v.Key); err != nil {
 		return err
@@ -100,6 +105,7 @@ var (
 // replace makes v current if the expectation holds and addBody succeeds. The
 // bucket's versioning decides whether the displaced version is kept or dropped, as
 // of the time when v was made.
+// prove is asked about the displaced version only when its body would lose a reference.
 func replace(tx Tx, v meta.Version, versioning meta.Versioning, e meta.Expect, prove meta.Prove, addBody func() error) error {
 	cur, err := lockCurrent(tx, v.Bucket, v.Key, versioning)
 	if err != nil {
@@ -148,6 +154,8 @@ func write(tx Tx, query string, v *meta.Version, rank int64) error {
 
 // succeed makes v current after a version that is kept, unless that one is a null
 // marker and v is null too.
+// A marker is not in objects, so its successor is inserted there. The row of an object is
+// overwritten: displace has copied it to versions before.
 func succeed(tx Tx, cur *current, v *meta.Version, prove meta.Prove, used *usageChange) error {
 	if err := makeWay(tx, cur, v.Null, v.Modified, prove, used); err != nil {
 		return err

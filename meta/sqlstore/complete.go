@@ -11,6 +11,8 @@ import (
 
 // CompleteUpload implements meta.Uploads. It locks the upload before the bucket and the key, as
 // PutPart and AbortUpload lock the upload first.
+// The parts are neither read nor copied, however many there are: the version refers to the upload,
+// and the upload keeps its rows.
 func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 	if err := checkCommit(&c.Version, c.Versioning); err != nil {
 		return err
@@ -42,6 +44,8 @@ func (s *Store) CompleteUpload(ctx context.Context, c meta.Complete) error {
 // lockComplete locks the upload if it is still as the caller checked it. It returns
 // the upload's next state, which is trimming when not all parts are chosen, and the
 // usage that is counted for the upload.
+// An upload that has a version or references was completed already, whatever its state says, and
+// is ErrNotFound.
 func lockComplete(tx Tx, c meta.Complete, chosen int64) (state int64, counted usageChange, err error) {
 	var bucket meta.ID
 	var key string
@@ -68,6 +72,7 @@ func lockComplete(tx Tx, c meta.Complete, chosen int64) (state int64, counted us
 
 // countChosen counts the part numbers of the runs, which must ascend and not
 // overlap.
+// ErrLimit for runs that are not so. A row that an edit has changed is read through it too.
 func countChosen(runs []meta.PartRun) (n int64, err error) {
 	last := 0
 	for _, r := range runs {
@@ -93,6 +98,7 @@ func joinRuns(runs []meta.PartRun) []byte {
 
 var errRuns = errors.New("chosen column is damaged")
 
+// It never returns runs that countChosen refuses, so that callers may rely on their order.
 func splitRuns(b []byte) ([]meta.PartRun, error) {
 	var runs []meta.PartRun
 	for len(b) > 0 {
@@ -113,6 +119,7 @@ func splitRuns(b []byte) ([]meta.PartRun, error) {
 	return runs, nil
 }
 
+// The runs must ascend.
 func isChosen(runs []meta.PartRun, number int) bool {
 	for _, r := range runs {
 		if number < r.First+r.Count {

@@ -9,6 +9,8 @@ import (
 )
 
 // ReserveCopy implements meta.Ledger.
+// The mover reserves before it writes the first byte. If it dies, the place is found by its
+// holder's row and condemned.
 func (s *Store) ReserveCopy(ctx context.Context, holder meta.ID, id meta.BlobID, from, to meta.BackendID, now time.Time) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		if err := holdBackend(tx, to); err != nil {
@@ -26,6 +28,8 @@ func (s *Store) ReserveCopy(ctx context.Context, holder meta.ID, id meta.BlobID,
 		if !live {
 			return fmt.Errorf("the blob is not live at backend %d: %w", from, meta.ErrConflict)
 		}
+		// A place that an earlier mover reserved is taken over: only the one with the lease moves,
+		// and the copy is written anew.
 		_, err = tx.Exec(`INSERT INTO copies (id, backend, holder, changed) VALUES (?, ?, ?, ?)
 			ON CONFLICT (id, backend) DO UPDATE SET holder = excluded.holder, changed = excluded.changed`,
 			id[:], int64(to), holder[:], micros(now))
@@ -49,6 +53,8 @@ func claimNoneLeft(tx Tx, id meta.BlobID, at meta.BackendID, now time.Time) erro
 }
 
 // ReleaseCopy implements meta.Ledger.
+// A place that the holder does not have is no error: the blob was moved there, or another has
+// condemned it.
 func (s *Store) ReleaseCopy(ctx context.Context, holder meta.ID, id meta.BlobID, at meta.BackendID, now time.Time) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		_, err := condemnCopy(tx, holder, id, at, now)
@@ -57,6 +63,7 @@ func (s *Store) ReleaseCopy(ctx context.Context, holder meta.ID, id meta.BlobID,
 }
 
 // condemnCopy condemns the place of a copy if the holder has it.
+// The live blob under the same id stays: only the row of this place is changed.
 func condemnCopy(tx Tx, holder meta.ID, id meta.BlobID, at meta.BackendID, now time.Time) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
 		SELECT id, backend, ? FROM copies WHERE id = ? AND backend = ? AND holder = ?`+forUpdate+orAnew, micros(now), id[:], int64(at), holder[:])

@@ -68,6 +68,8 @@ func Copy(ctx context.Context, from, to *Store, o CopyOptions) (Copied, error) {
 	if source.state == deploymentArriving {
 		return Copied{}, fmt.Errorf("read the source: %w", meta.ErrUnfinished)
 	}
+	// The target is marked before the first row arrives, so that no gateway can begin with half of
+	// a store.
 	if err := beginCopy(ctx, to.run, source); err != nil {
 		return Copied{}, err
 	}
@@ -134,6 +136,7 @@ func (d deploymentRow) outward() (o meta.Deployment) {
 
 // same reports whether both rows are of the same deployment, and whether nothing
 // was written in between: a serving gateway counts its health checks in the row.
+// The bytes of the whole row are compared, and not some columns that could be forgotten.
 func (d deploymentRow) same(other deploymentRow) (deployment, unchanged bool) {
 	id, ok := d.values[1].([]byte)
 	theirs, also := other.values[1].([]byte)
@@ -190,6 +193,7 @@ func setState(ctx context.Context, run Runner, state int64) error {
 
 // copyRows copies the rows above the target's highest key. They are written in key
 // order, a page in one transaction.
+// A page has at most copyRows rows and about pageBytes bytes, and is in memory as a whole.
 func (t relation) copyRows(ctx context.Context, from, to Runner, o CopyOptions) error {
 	// Rows are written in the order of the key, so the highest key is where an interrupted run
 	// stopped. compare finds a gap that an edit has made below it.
@@ -248,6 +252,7 @@ func (t relation) insert(tx Tx, page []row) error {
 
 // compare reads the table on both sides and returns its number of rows, or
 // ErrCopyDiffers.
+// The rows are hashed on both sides and not sent again, so the memory is that of one page.
 func (t relation) compare(ctx context.Context, from, to Runner) (rows int64, err error) {
 	rows, want, err := t.digest(ctx, from)
 	if err != nil {
@@ -264,6 +269,7 @@ func (t relation) compare(ctx context.Context, from, to Runner) (rows int64, err
 }
 
 // digest hashes all rows in key order.
+// The order is that of the primary key, which is the same on every engine.
 func (t relation) digest(ctx context.Context, run Runner) (rows int64, sum []byte, err error) {
 	h := sha256.New()
 	var after row

@@ -35,6 +35,8 @@ func (s *Store) Deployment(ctx context.Context) (d meta.Deployment, err error) {
 }
 
 // servable returns the reason not to serve a store in this state, or nil.
+// A state that this release does not know is refused: a later release may mean by it that the
+// store must not be served.
 func servable(state int64) error {
 	switch state {
 	case deploymentServing:
@@ -49,6 +51,8 @@ func servable(state int64) error {
 
 // InitDeployment implements meta.Deployments. The column one is always 1 and the primary key,
 // which is why a second row cannot be added.
+// The first backend and the root tenant are in the same transaction. A store never has a
+// deployment without them.
 func (s *Store) InitDeployment(ctx context.Context, d meta.Deployment, root meta.Tenant, first meta.Backend) error {
 	first.ID = meta.FirstBackend
 	if err := errors.Join(checkBackend(first), checkTenantResidency(root.Residency)); err != nil {

@@ -45,6 +45,9 @@ func (s *Store) writeIn(ctx context.Context, intent func(Tx) error) error {
 // holdVersioning returns ErrVersioning unless the bucket exists with this
 // versioning, and keeps it so until the transaction ends. Only writeIn runs such
 // intents.
+// With a guard the check is part of the statement's condition, so that it costs no round trip of
+// its own. errUnguarded may mean a missing guard as well as another versioning, and writeIn tells
+// them apart.
 func holdVersioning(tx Tx, id meta.ID, v meta.Versioning) error {
 	if slot := tx.Guard(); slot >= 0 {
 		return soon(tx, errUnguarded, "SELECT 1 FROM bucket_guards WHERE bucket_id = ? AND slot = ? AND versioning = ?"+forShare+InAnyOrder,
@@ -64,6 +67,7 @@ func holdBucket(tx Tx, id meta.ID) error {
 
 // lockGuards waits for all writers of a bucket, and blocks later ones until the
 // transaction ends. The bucket's own row must be locked.
+// The order of slots keeps two transactions that lock all guards from a deadlock.
 func lockGuards(tx Tx, id meta.ID) error {
 	if tx.Guard() < 0 {
 		return nil
@@ -74,6 +78,7 @@ func lockGuards(tx Tx, id meta.ID) error {
 }
 
 // addGuards makes the guards of a bucket that is new or whose row is locked.
+// Guards that exist already stay as they are.
 func addGuards(tx Tx, id meta.ID, v meta.Versioning) error {
 	if tx.Guard() < 0 {
 		return nil
@@ -115,6 +120,7 @@ func dropGuards(tx Tx, id meta.ID) error {
 // has guards. One call handles at most limit buckets, so that it holds up no other
 // transaction. It returns the last bucket that it handled; a zero id if there was
 // none.
+// Each bucket has a transaction of its own. After an error, the buckets up to last are done.
 func GuardBuckets(ctx context.Context, run Runner, after meta.ID, limit int) (last meta.ID, err error) {
 	var bare []meta.ID
 	err = run.Read(ctx, func(tx Tx) (err error) {

@@ -10,6 +10,9 @@ const identityColumns = "id, tenant, kind, name, created, revision, document"
 
 // folded returns the form of a name for comparisons: ASCII letters in lower case,
 // every other byte unchanged.
+// IAM compares names without regard to case. Other bytes stay, so that no table of Unicode decides
+// whether two names are equal.
+// Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 func folded(name string) string {
 	b := []byte(name)
 	for i, c := range b {
@@ -20,6 +23,7 @@ func folded(name string) string {
 	return string(b)
 }
 
+// ErrLimit. The document is sealed, so its length is that of the sealed form.
 func checkIdentity(i meta.Identity) error {
 	if err := checkCount("bytes of an identity's name", len(i.Name), meta.MaxIdentityName); err != nil {
 		return err
@@ -66,6 +70,7 @@ func (s *Store) Identity(ctx context.Context, tenant meta.ID, kind meta.Identity
 }
 
 // IdentitiesByID implements meta.Identities.
+// Ids that do not exist are left out, and the order is not that of ids.
 func (s *Store) IdentitiesByID(ctx context.Context, ids []meta.ID) (all []meta.Identity, err error) {
 	if len(ids) == 0 {
 		return nil, ctx.Err()
@@ -86,6 +91,7 @@ func (s *Store) IdentitiesByID(ctx context.Context, ids []meta.ID) (all []meta.I
 }
 
 // ListIdentities implements meta.Identities.
+// Names are ordered as folded, which is the order that the unique index has.
 func (s *Store) ListIdentities(ctx context.Context, tenant meta.ID, kind meta.IdentityKind, after string, limit int) (all []meta.Identity, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
@@ -108,6 +114,7 @@ func (s *Store) UpdateIdentity(ctx context.Context, i meta.Identity) error {
 		if err := holdIdentity(tx, i.ID, i.Revision); err != nil {
 			return err
 		}
+		// The look gives the exact error. The index alone would end the transaction.
 		taken, err := exists(tx, `SELECT 1 FROM identities AS other, identities AS mine
 			WHERE mine.id = ? AND other.tenant = mine.tenant AND other.kind = mine.kind AND other.folded = ? AND other.id <> mine.id`,
 			i.ID[:], text(folded(i.Name)))

@@ -23,10 +23,12 @@ type current struct {
 // holds reports whether the key holds an object.
 func (c *current) holds() bool { return c.exists() && !c.version.Marker }
 
+// A marker exists too.
 func (c *current) exists() bool { return !c.version.ID.IsZero() }
 
 // lockCurrent reads the key's current version and keeps the key's versions
 // unchanged until the transaction ends.
+// Readers are not held up by the lock.
 func lockCurrent(tx Tx, bucket meta.ID, key string, versioning meta.Versioning) (*current, error) {
 	cur := &current{version: meta.Version{Bucket: bucket, Key: key, Latest: true}}
 	err := scanVersion(tx.QueryRow("SELECT "+lockedColumns+", rank FROM objects WHERE bucket_id = ? AND key = ?"+forUpdate,
@@ -73,6 +75,7 @@ func stayEmpty(tx Tx, bucket meta.ID, key string) error {
 }
 
 // lockNewest reads and locks the key's newest row in versions.
+// Ranks count down, so the newest row has the lowest.
 func lockNewest(tx Tx, bucket meta.ID, key string) (*current, error) {
 	return lockVersion(tx, "", bucket, key)
 }
@@ -88,6 +91,8 @@ func lockPublic(tx Tx, bucket meta.ID, key string, ref meta.VersionRef) (*curren
 	return c, err
 }
 
+// The row's own bucket is read back, because a scan through the index of an edited database may
+// return another.
 func lockVersion(tx Tx, condition string, bucket meta.ID, key string, args ...any) (*current, error) {
 	c := &current{version: meta.Version{Bucket: bucket, Key: key}}
 	row := tx.QueryRow("SELECT "+lockedColumns+", rank, "+placeColumns+"bucket_id FROM versions WHERE bucket_id = ? AND key = ?"+condition+
@@ -101,6 +106,7 @@ func lockVersion(tx Tx, condition string, bucket meta.ID, key string, args ...an
 }
 
 // meets returns ErrConflict unless the expectation holds.
+// ExpectVersion compares the id alone. Tags or a lock may have changed since.
 func (c *current) meets(e meta.Expect) error {
 	ok := false
 	switch e.Kind {
@@ -164,6 +170,7 @@ func claim(tx Tx, table string, bucket meta.ID, key string) error {
 
 // displace keeps the current version as a noncurrent one. The row of an object in
 // objects stays for its successor.
+// The version keeps its id, rank and body. Only the time since when it is not current is added.
 func (c *current) displace(tx Tx, now time.Time) error {
 	v := &c.version
 	if v.Marker {
@@ -177,6 +184,7 @@ func (c *current) displace(tx Tx, now time.Time) error {
 }
 
 // dropRow removes a version's row, but not the reference to its body.
+// ErrRetry if the row has gone, which cannot be while it is locked.
 func (c *current) dropRow(tx Tx) error {
 	if c.version.Latest && !c.version.Marker {
 		return soon(tx, ErrRetry, "DELETE FROM objects WHERE bucket_id = ? AND key = ?", keyed(c.version.Bucket, c.version.Key)...)
@@ -207,6 +215,7 @@ func (c *current) found() meta.Version {
 }
 
 // drop removes a version for good.
+// It does not look at locks. The caller does before.
 func (c *current) drop(tx Tx, a *ahead, prove meta.Prove, now time.Time, used *usageChange) error {
 	if err := c.dropRow(tx); err != nil {
 		return err
@@ -217,6 +226,7 @@ func (c *current) drop(tx Tx, a *ahead, prove meta.Prove, now time.Time, used *u
 
 // dropNull removes the noncurrent null version of a key, if there is one, because a
 // new null version replaces it.
+// A current null version is not its business: that one is overwritten or displaced by the caller.
 func dropNull(tx Tx, bucket meta.ID, key string, now time.Time, prove meta.Prove, used *usageChange) error {
 	null, err := lockPublic(tx, bucket, key, meta.VersionRef{Null: true})
 	if err != nil || !null.exists() {

@@ -11,6 +11,7 @@ import (
 var errNoHolder = errors.New("the holder of a lease must not be empty")
 
 // Lease implements meta.Leases.
+// A lease that nobody ever took is free, with fence 0, and no error.
 func (s *Store) Lease(ctx context.Context, name string) (l meta.Lease, err error) {
 	if err := checkLease(name); err != nil {
 		return l, err
@@ -55,6 +56,7 @@ func (s *Store) TakeLease(ctx context.Context, seen meta.Lease, holder meta.ID) 
 	if err != nil {
 		return meta.Lease{}, err
 	}
+	// This repeats oneMore, because the statement does not return the new fence.
 	fence := int64(1)
 	if seen.Fence < math.MaxInt64 {
 		fence = seen.Fence + 1
@@ -74,6 +76,7 @@ func (s *Store) DropLease(ctx context.Context, l meta.Lease) error {
 
 // holdLease returns ErrConflict unless the lease is still as it was taken, and
 // keeps it so until the transaction ends.
+// Progress that is written under it cannot be that of a process which has lost its turn.
 func holdLease(tx Tx, l meta.Lease) error {
 	held, err := exists(tx, "SELECT 1 FROM leases WHERE name = ? AND holder = ? AND fence = ?"+forRead,
 		text(l.Name), l.Holder[:], l.Fence)

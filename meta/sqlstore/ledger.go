@@ -17,11 +17,14 @@ const (
 )
 
 // Reserve implements meta.Ledger.
+// No commit can take a blob that is not in here: a row of reservations, durable before the first
+// byte is sent, is what the collector finds after a crash.
 func (s *Store) Reserve(ctx context.Context, holder meta.ID, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
 	if len(ids) > meta.MaxReservation {
 		return checkCount("blobs", len(ids), meta.MaxReservation)
 	}
 	return s.run.Write(ctx, func(tx Tx) error {
+		// The order of locks: the backend first, the holder after it.
 		if err := holdBackend(tx, at); err != nil {
 			return err
 		}
@@ -69,6 +72,8 @@ func repeated(item string, n int) string { return strings.Repeat(item+", ", n-1)
 
 // knowHolder registers the holder, and keeps its row until the transaction ends.
 // Reservations of an unknown holder would stay for ever.
+// Its beat is 0 until it beats. Others then see it stand still, and give it the same time as any
+// other.
 func knowHolder(tx Tx, holder meta.ID) error {
 	known, err := exists(tx, "SELECT 1 FROM holders WHERE id = ?"+forShare, holder[:])
 	if err != nil || known {
@@ -78,6 +83,8 @@ func knowHolder(tx Tx, holder meta.ID) error {
 }
 
 // Release implements meta.Ledger.
+// Blobs that were committed or condemned meanwhile are passed over. Those that are released become
+// dead, and not forgotten: bytes may have been written.
 func (s *Store) Release(ctx context.Context, holder meta.ID, ids []meta.BlobID, now time.Time) error {
 	if len(ids) > meta.MaxReservation {
 		return checkCount("blobs", len(ids), meta.MaxReservation)
@@ -95,6 +102,8 @@ func (s *Store) Release(ctx context.Context, holder meta.ID, ids []meta.BlobID, 
 // condemnReserved condemns a blob if it is reserved for the holder. It relies on
 // the lock and not on an earlier read, because a commit may have made the blob
 // live.
+// The insert and the removal are in one transaction: a blob without a row in any table could never
+// be deleted.
 func condemnReserved(tx Tx, holder meta.ID, id meta.BlobID, now time.Time) (bool, error) {
 	n, err := tx.Exec(`INSERT INTO condemned (id, backend, changed)
 		SELECT id, backend, ? FROM reservations WHERE id = ? AND holder = ?`+forUpdate+orAnew, micros(now), id[:], holder[:])
@@ -156,6 +165,8 @@ func (s *Store) DeadBlobs(ctx context.Context, at meta.BackendID, t time.Time, l
 }
 
 // Defer implements meta.Ledger.
+// It moves blobs that could not be deleted to the end of the order, so that they do not hold up
+// the others.
 func (s *Store) Defer(ctx context.Context, at meta.BackendID, ids []meta.BlobID, now time.Time) error {
 	if len(ids) > meta.MaxPage {
 		return checkCount("blobs", len(ids), meta.MaxPage)
@@ -173,6 +184,7 @@ func (s *Store) Defer(ctx context.Context, at meta.BackendID, ids []meta.BlobID,
 
 // Forget implements meta.Ledger. It removes rows of condemned only, so a blob that is live at
 // the backend survives a call with its id.
+// The bytes must be gone from the backend before: nothing else remembers the blob.
 func (s *Store) Forget(ctx context.Context, at meta.BackendID, ids []meta.BlobID) error {
 	if len(ids) > meta.MaxPage {
 		return checkCount("blobs", len(ids), meta.MaxPage)
@@ -200,6 +212,7 @@ func scanBlob(r Row) (b meta.Blob, err error) {
 
 // Blob implements meta.Ledger. The states are numbered so that the order by state puts a
 // reserved or live row before a dead one.
+// A copy under way is not among them, because it is not where readers look for the blob.
 func (s *Store) Blob(ctx context.Context, id meta.BlobID) (b meta.Blob, err error) {
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
 		b, err = scanBlob(tx.QueryRow(

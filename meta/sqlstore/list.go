@@ -23,9 +23,12 @@ const firstBatch = 4
 var afterAllKeys = strings.Repeat("\xff", meta.MaxKeyBytes+1)
 
 // keyAfter returns the lowest key above k.
+// It appends a NUL, because keys are compared as bytes and a shorter string comes first.
 func keyAfter(k string) []byte { return append([]byte(k), 0) }
 
 // prefixEnd returns the lowest string above all strings that start with the prefix.
+// Trailing bytes 0xff cannot be raised, so they are cut off. A prefix of nothing else has no end
+// below afterAllKeys.
 func prefixEnd(prefix string) string {
 	b := []byte(prefix)
 	for len(b) > 0 && b[len(b)-1] == 0xff {
@@ -39,6 +42,7 @@ func prefixEnd(prefix string) string {
 }
 
 // commonPrefix cuts the key after the first delimiter behind the prefix.
+// The delimiter may have several bytes. It is part of the common prefix, as on S3.
 func commonPrefix(key, prefix, delimiter string) (string, bool) {
 	if delimiter == "" || !strings.HasPrefix(key, prefix) {
 		return "", false
@@ -79,6 +83,8 @@ func (l *listing[P, E]) run(from P, show func(common string, row E) bool) error 
 		if err != nil {
 			return err
 		}
+		// Rows under the prefix that was shown last may still be in this batch, and are passed
+		// over without another query.
 		for _, row := range rows {
 			key := l.key(row)
 			if skipping != "" && strings.HasPrefix(key, skipping) {
@@ -92,6 +98,7 @@ func (l *listing[P, E]) run(from P, show func(common string, row E) bool) error 
 				plain++
 			}
 		}
+		// Fewer rows than asked for: the listing has come to its end.
 		if len(rows) < batch {
 			return nil
 		}
@@ -149,6 +156,7 @@ func (s *Store) ListObjects(ctx context.Context, q meta.ListQuery) (page meta.Li
 	return page, err
 }
 
+// It reads no manifest, wrapped key or marks, which would be most of a row's bytes.
 func objectListing(tx Tx, q meta.ListQuery) *listing[[]byte, meta.ListEntry] {
 	return &listing[[]byte, meta.ListEntry]{
 		prefix: q.Prefix, delimiter: q.Delimiter, most: q.Limit + 1,

@@ -49,6 +49,7 @@ func (s *Store) ListUploads(ctx context.Context, q meta.UploadQuery) (page meta.
 	return page, err
 }
 
+// Uploads that are completed or dying are not shown.
 func uploadListing(tx Tx, q meta.UploadQuery) *listing[uploadPosition, meta.Upload] {
 	return &listing[uploadPosition, meta.Upload]{
 		prefix: q.Prefix, delimiter: q.Delimiter, most: q.Limit + 1,

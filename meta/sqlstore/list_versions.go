@@ -165,6 +165,7 @@ func newVersionsQuery(ofObjects, ofVersions string, scan func(Row) (*rankedVersi
 const nearRows = 8
 
 // fetch returns at most n rows of a bucket at or above from and below the key to.
+// The statements have fixed texts, whatever n is, so that an engine prepares each once.
 func (q *versionsQuery) fetch(tx Tx, bucket meta.ID, from versionPosition, to []byte, n int) ([]*rankedVersion, error) {
 	objects := []any{bucket[:], from.object(), to}
 	versions := []any{bucket[:], from.key, from.rank, to}
@@ -192,6 +193,8 @@ func merged(tx Tx, scan func(Row) (*rankedVersion, error), n int, query string, 
 	if err != nil {
 		return nil, err
 	}
+	// Each table is in order by itself. So at most one place is out of order, which is where the
+	// second table begins.
 	second := 1 // the first index out of order
 	for second < len(rows) && rows[second-1].before(rows[second]) {
 		second++
@@ -203,6 +206,7 @@ func merged(tx Tx, scan func(Row) (*rankedVersion, error), n int, query string, 
 }
 
 // interleaved returns the first n of two lists of rows. It sorts the second.
+// The second list is sorted because the statement promises an order only within its subquery.
 func interleaved(a, b []*rankedVersion, n int) []*rankedVersion {
 	slices.SortFunc(b, func(v, w *rankedVersion) int {
 		return cmp.Or(strings.Compare(v.Key, w.Key), cmp.Compare(v.rank, w.rank))
