@@ -79,6 +79,8 @@ func (s *Server) act(r *http.Request, rt *route, l *requestlog.Line) (any, error
 		return nil, err
 	}
 	l.Principal = &principal
+	// Without condition keys: no policy can give these actions to others than the
+	// operator.
 	d := access.Decide(&principal, nil, access.Need{Action: service + rt.action})
 	if l.Decision, l.Reason = requestlog.Allow, d.Reason; !d.Allow {
 		l.Decision = requestlog.Deny

@@ -64,6 +64,7 @@ func newRateOf(c clock, l meta.Limits) *rateOf {
 		if perSecond <= 0 {
 			return nil
 		}
+		// A second's worth may pass at once.
 		return rate.NewLimiter(rate.Limit(perSecond), int(max(perSecond, burst)))
 	}
 	return &rateOf{
@@ -95,6 +96,7 @@ func (rs *rates) begin(id meta.ID, l meta.Limits) (*rateOf, error) {
 		r = fresh
 		rs.of[id] = r
 	}
+	// Before the rate, so that a request that is refused here uses up none of it.
 	if l.Concurrent > 0 && *r.active >= l.Concurrent {
 		return nil, s3err.SlowDown
 	}
@@ -105,7 +107,8 @@ func (rs *rates) begin(id meta.ID, l meta.Limits) (*rateOf, error) {
 	return r, nil
 }
 
-// evict drops one party that has no request in progress.
+// evict drops one party that has no request in progress. If all have one, the
+// map exceeds its bound by at most the number of requests in progress.
 func (rs *rates) evict() {
 	for id, r := range rs.of {
 		if *r.active == 0 {
@@ -201,6 +204,7 @@ func pace(ctx context.Context, rates []*rateOf, way func(*rateOf) *rate.Limiter,
 				continue
 			}
 			if err := r.wait(ctx, delay); err != nil {
+				// Nothing was passed, so others may have it.
 				taken.CancelAt(r.now())
 				return err
 			}

@@ -35,6 +35,7 @@ func (x *exchange) run() (err error) {
 		if v == nil {
 			return
 		}
+		// It only asks for the connection to be cut.
 		if v == http.ErrAbortHandler {
 			panic(v)
 		}
@@ -266,6 +267,7 @@ func (x *exchange) resolveBucket() error {
 		return nil
 	}
 	var err error
+	// A request to a website may look up several keys, one after another.
 	r.object = object{key: r.Target.Key, version: r.asked.version}
 	switch {
 	case r.Op.ReadsObject:

@@ -30,6 +30,7 @@ type tagElement struct {
 	Value *string `xml:"Value"`
 }
 
+// sound implements the check of decodeXML for required elements.
 func (t *tagElement) sound() bool { return t.Key != nil && t.Value != nil }
 
 // taggingDocument is a Tagging as clients send it.

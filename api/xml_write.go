@@ -49,6 +49,7 @@ func openRoot(b []byte, name string) []byte {
 	return append(append(append(b, '<'), name...), ` xmlns="`+xmlNamespace+`">`...)
 }
 
+// openTag writes a start tag. Names are constants and are not escaped.
 func openTag(b []byte, name string) []byte {
 	return append(append(append(b, '<'), name...), '>')
 }

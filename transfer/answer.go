@@ -79,6 +79,8 @@ func (c *client) refusal(resp *http.Response, text []byte) *answerError {
 			*text = strings.ToValidUTF8((*text)[:maxWords], "") + "…"
 		}
 	}
+	// Servers answer a request for another region with a redirect, which is not
+	// followed, or with this code.
 	if region := resp.Header.Get("X-Amz-Bucket-Region"); resp.StatusCode/100 == 3 || e.Code == "AuthorizationHeaderMalformed" {
 		e.Message += "; the bucket is in another region"
 		if region != "" {

@@ -57,6 +57,7 @@ func (p place) versioned(ctx context.Context) (bool, error) {
 		}
 		return xml.Unmarshal(text, &doc)
 	})
+	// A server that has no versions keeps none.
 	if refused(err, p.role) == http.StatusNotImplemented {
 		return false, nil
 	}

@@ -126,9 +126,12 @@ func New(o Options) (*Copier, error) {
 		}
 		*s.to = place{cl, s.side.Bucket, s.side.Prefix}
 	}
+	// The listing would meet the objects that the run itself writes.
 	if c.from.base.Host == c.to.base.Host && o.From.Bucket == o.To.Bucket {
 		return nil, errors.New("source and target are the same bucket")
 	}
+	// The prefix also bounds the target's listing, which is joined with the
+	// source's.
 	if !o.StripPrefix {
 		c.to.prefix += o.From.Prefix
 	}
@@ -186,6 +189,8 @@ func (c *Copier) run(ctx context.Context) (err error) {
 	err = c.join(ctx, tasks)
 	close(tasks)
 	workers.Wait()
+	// A worker's error, or that of the caller's context, is the reason why join
+	// ended.
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}

@@ -26,6 +26,7 @@ func (c conflict) Error() string { return c.why }
 // errors that end the whole run.
 func (c *Copier) work(ctx context.Context, t task) error {
 	err := c.copyObject(ctx, &t)
+	// The task is not counted, so that the report does not call the run complete.
 	if err != nil && ctx.Err() != nil {
 		return nil
 	}
@@ -63,6 +64,7 @@ func (c *Copier) copyObject(ctx context.Context, t *task) error {
 	for changes := 0; ; changes++ {
 		err := c.settle(ctx, t)
 		switch refused(err, "source") {
+		// The object has another state than the listing showed.
 		case http.StatusPreconditionFailed:
 			if changes == maxChanges {
 				return final{fmt.Errorf("it changed %d times while it was copied", changes+1)}
@@ -122,6 +124,8 @@ func (c *Copier) settle(ctx context.Context, t *task) error {
 			n.Add(1)
 		}
 	}
+	// Only now is the copy proven as far as the options demand. The proof is
+	// recorded before the source may be deleted.
 	if err := c.journal.proven(t, got.etag, c.Verify == VerifyRead); err != nil {
 		return err
 	}
@@ -172,6 +176,8 @@ func (c *Copier) copy(ctx context.Context, t *task) (*copied, error) {
 		switch {
 		case err == nil:
 			return got, nil
+		// The key was taken meanwhile, or an attempt whose answer was lost has
+		// completed the upload.
 		case refused(err, "target") == http.StatusPreconditionFailed || code == "NoSuchUpload":
 			return c.claim(ctx, t, err)
 		case code == "EntityTooSmall" && !t.fixed:
@@ -234,8 +240,11 @@ func (c *Copier) single(ctx context.Context, t *task) (_ *copied, err error) {
 			return nil, err
 		}
 	}
+	// Before the request: if its answer is lost, claim compares the object at the
+	// target with this.
 	t.sent = &copied{source: o, unproven: p.etag == "" && p.sum.algorithm == "", pieces: []proven{{0, o.size, p.digests}}}
 	ans, err := c.to.put(ctx, in)
+	// All bytes have passed, so the digest is that of the whole.
 	t.sent.etag = p.digests.etag()
 	if err != nil {
 		return nil, err

@@ -132,6 +132,7 @@ func (c *client) do(ctx context.Context, in call) (*http.Response, error) {
 			err = u.Err
 		}
 		err = fmt.Errorf("%s: %s: %w", c.role, in.method, err)
+		// A server that answers too much would do so again.
 		if errors.Is(err, outbound.ErrExcessive) || errors.Is(err, outbound.ErrStatus) {
 			err = final{err}
 		}
@@ -212,6 +213,7 @@ func (c *client) signBody(r *http.Request, who Credential, in call) error {
 			chunked.Mode = sigv4.StreamingUnsignedTrailer
 		}
 		name := http.CanonicalHeaderKey(checksumHeader(in.algorithm))
+		// SignChunked reads the value at the end of the body, and its length now.
 		trailer := http.Header{name: {encodedZero(in.algorithm)}}
 		chunked.Trailer = trailer
 		chunked.Body = &atEnd{r: in.body, left: in.size, do: func() { trailer[name][0] = in.sum() }}

@@ -40,6 +40,7 @@ func (c *Copier) join(ctx context.Context, tasks chan<- task) error {
 		}
 		t := task{entry: e}
 		if more && at.key == name {
+			// at moves on, and the task keeps this entry.
 			seen := at
 			t.at = &seen
 			at, err, more = next()

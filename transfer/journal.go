@@ -87,6 +87,7 @@ func openJournal(path, purpose string) (*journal, error) {
 // load locks and reads the file. It changes it only after it has been found to
 // be a journal for this purpose.
 func (j *journal) load(purpose string) error {
+	// Before reading, so that no other run appends meanwhile.
 	if err := lockFile(j.file); err != nil {
 		return err
 	}
@@ -98,6 +99,8 @@ func (j *journal) load(purpose string) error {
 	var whole int64
 	for number := 1; ; number++ {
 		text, err := in.ReadSlice('\n')
+		// A crash may have cut the first line. Its beginning tells that the file is
+		// this journal.
 		if err == io.EOF && number == 1 && !bytes.HasPrefix(first, text) {
 			return errors.New("it is no journal, and was not changed")
 		}

@@ -103,6 +103,7 @@ func (u *upload) checksum() checksum {
 	switch {
 	case !u.c.to.Checksums:
 		return checksum{}
+	// A SHA of the whole cannot be combined from those of the parts.
 	case have.algorithm == "" || have.whole() && strings.HasPrefix(have.algorithm, "SHA"):
 		return checksum{algorithm: ownAlgorithm, kind: fullObject}
 	case have.whole():
@@ -229,6 +230,7 @@ func (u *upload) tryPart(ctx context.Context, i int) (err error) {
 	if _, err := u.c.answered(ans, p.digests.etag(), p.algorithm, p.value()); err != nil {
 		return err
 	}
+	// Parts are copied at once, each into elements of its own.
 	u.pieces[i], u.etags[i] = proven{n: o.size, digests: p.digests}, ans.etag
 	return nil
 }
@@ -275,6 +277,8 @@ func (u *upload) complete(ctx context.Context) (written, error) {
 		return written{}, err
 	}
 	var ans written
+	// If only the answer is lost, the repetition is refused, and claim finds the
+	// object.
 	err = u.c.to.again(ctx, func() error {
 		text, h, err := u.c.to.document(ctx, in)
 		if err != nil {

@@ -38,6 +38,7 @@ func (c *Copier) plan(ctx context.Context, t *task) (plan, error) {
 	switch status := refused(err, "source"); {
 	case err == nil && o.parts == n:
 		return plan{count: n, exact: true}, nil
+	// Any other refusal means that the server does not support partNumber.
 	case err != nil && (status/100 != 4 || status == http.StatusPreconditionFailed || status == http.StatusNotFound || status == http.StatusForbidden):
 		return plan{}, err
 	}
