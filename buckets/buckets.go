@@ -23,6 +23,7 @@ import (
 )
 
 // Store is what buckets are kept in.
+// meta.Store implements it.
 type Store interface {
 	meta.Buckets
 	SetBucketRecord(ctx context.Context, bucket meta.ID, c meta.Change) error
@@ -67,6 +68,7 @@ const settleTimeout = 10 * time.Second
 
 // ofProvider says what failed, and gives it the code that clients know: a key provider
 // that is away is a passing state, and a key that was taken away is not.
+// Other errors of the provider, such as a wrong key, are internal faults.
 func ofProvider(doing string, err error) error {
 	err = fmt.Errorf("%s: %w", doing, err)
 	for _, c := range []struct {

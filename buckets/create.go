@@ -58,6 +58,8 @@ func (bs *Buckets) CreateLocked(ctx context.Context, name, constraint string, ow
 // changed meanwhile.
 const maxPlaceTries = 4
 
+// A tenant that has reached its limit is still told that a bucket of this name is its own: clients
+// create theirs at each start.
 func (bs *Buckets) create(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
 	if err := CheckName(b.Name); err != nil {
 		return meta.Bucket{}, err
@@ -123,6 +125,7 @@ func (bs *Buckets) unlessThere(ctx context.Context, b *meta.Bucket, why error) (
 }
 
 // created says what became of a new bucket.
+// After ErrExists or a lost answer the row is read, under a context that the client cannot end.
 func (bs *Buckets) created(ctx context.Context, b meta.Bucket, err error) (meta.Bucket, error) {
 	switch {
 	case errors.Is(err, meta.ErrTooMany):
@@ -156,6 +159,8 @@ func (bs *Buckets) created(ctx context.Context, b meta.Bucket, err error) (meta.
 }
 
 // taken is what is said of a new bucket whose name is now's already.
+// An owner that is not proven is nobody's, so that the answer says no more than that the name is
+// taken.
 func taken(b *meta.Bucket, now meta.Bucket) (meta.Bucket, error) {
 	if now.Owner == b.Owner {
 		return now, s3err.New(s3err.BucketAlreadyOwnedByYou, "").With("BucketName", b.Name)
@@ -164,6 +169,7 @@ func taken(b *meta.Bucket, now meta.Bucket) (meta.Bucket, error) {
 }
 
 // demands fills in the bucket's residency and returns that of its owner.
+// The owner's demand comes first, and is not repeated where the constraint names the same.
 func (bs *Buckets) demands(ctx context.Context, b *meta.Bucket) (own string, err error) {
 	u, err := bs.Accounts.Existing(ctx, b.Owner)
 	if errors.Is(err, meta.ErrNotFound) {

@@ -22,6 +22,7 @@ type Encryption struct {
 }
 
 // Encryption reads that of a bucket; the zero value where nothing was set.
+// An error is one of the settings, and the caller must not take it for no encryption setting.
 func (bs *Buckets) Encryption(ctx context.Context, b meta.Bucket) (Encryption, error) {
 	s, err := bs.Settings(ctx, b)
 	if err != nil {

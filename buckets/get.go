@@ -9,6 +9,7 @@ import (
 )
 
 // Get finds a bucket, or NoSuchBucket.
+// The row is read anew each time and proven; nothing of it is remembered but the proof.
 func (bs *Buckets) Get(ctx context.Context, name string) (meta.Bucket, error) {
 	b, err := bs.Store.Bucket(ctx, name)
 	if errors.Is(err, meta.ErrNoBucket) {
@@ -22,6 +23,7 @@ func (bs *Buckets) Get(ctx context.Context, name string) (meta.Bucket, error) {
 
 // Reread reads a bucket's row again. NoSuchBucket also where the name is now that of
 // another bucket.
+// The id is compared, because a bucket may have been deleted and made again under the same name.
 func (bs *Buckets) Reread(ctx context.Context, b meta.Bucket) (meta.Bucket, error) {
 	now, err := bs.Get(ctx, b.Name)
 	if err == nil && now.ID != b.ID {
@@ -31,6 +33,7 @@ func (bs *Buckets) Reread(ctx context.Context, b meta.Bucket) (meta.Bucket, erro
 }
 
 // List returns buckets in the order of their names.
+// One row that is not proven fails the page: to leave it out would hide a bucket.
 func (bs *Buckets) List(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket, error) {
 	page, err := bs.Store.ListBuckets(ctx, q)
 	if err != nil {
@@ -46,6 +49,7 @@ func (bs *Buckets) List(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket,
 
 // Delete removes a bucket without versions and delete markers; its uploads in
 // progress end with it.
+// Errors: BucketNotEmpty, NoSuchBucket.
 func (bs *Buckets) Delete(ctx context.Context, b meta.Bucket) error {
 	err := bs.Store.DeleteBucket(ctx, b.ID)
 	switch {

@@ -18,6 +18,7 @@ func (bs *Buckets) seedContext(bucket meta.ID, generation uint32) encrypt.Contex
 }
 
 // Keys returns the keys of the newest generation, for sealing.
+// Errors: NoSuchBucket, and those of the key provider.
 func (bs *Buckets) Keys(ctx context.Context, bucket meta.ID) (*encrypt.BucketKeys, error) {
 	all, err := bs.generations(ctx, bucket)
 	if err != nil {
@@ -33,6 +34,7 @@ func (bs *Buckets) Keys(ctx context.Context, bucket meta.ID) (*encrypt.BucketKey
 }
 
 // KeysOf returns the keys of exactly one generation, for opening.
+// An error for a generation that does not exist wraps records.ErrEdited.
 func (bs *Buckets) KeysOf(ctx context.Context, bucket meta.ID, generation uint32) (*encrypt.BucketKeys, error) {
 	all, err := bs.generations(ctx, bucket)
 	if err != nil {
@@ -60,6 +62,7 @@ func keyOf(all map[uint32]*encrypt.BucketKeys, bucket meta.ID, generation uint32
 // errNoGeneration: a row names a generation of its bucket's keys that does not exist.
 var errNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", records.ErrEdited)
 
+// The map is shared by all who get it, and never changes.
 func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
 	if all, ok := bs.keys.Get(bucket); ok {
 		return all, nil

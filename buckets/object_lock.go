@@ -35,6 +35,7 @@ func (d DefaultRetention) Until(now time.Time) time.Time {
 }
 
 // sound reports a retention that a bucket may have.
+// An edited or foreign document that is not sound fails closed.
 func (d DefaultRetention) sound() bool {
 	switch d.Mode {
 	case meta.LockNone:
@@ -65,6 +66,8 @@ func parseDefaultRetention(doc []byte) (d DefaultRetention, err error) {
 
 // Lock gives a bucket the right to locks, for good, and sets its default
 // retention. InvalidBucketState unless its versioning is enabled.
+// If the process dies between the two changes, the bucket has a default without the right to
+// locks, and the request can be repeated.
 func (bs *Buckets) Lock(ctx context.Context, b meta.Bucket, d DefaultRetention) error {
 	if !d.sound() {
 		return s3err.InvalidArgument

@@ -18,6 +18,7 @@ func Parsed[T any](s *Settings, name string, parse func([]byte) (T, error)) (v T
 
 // ParsedFor is Parsed where what parse makes depends on one text more, such as the
 // bucket's name.
+// about is part of what the result is shared by.
 func ParsedFor[T any](s *Settings, name, about string, parse func([]byte) (T, error)) (v T, ok bool, err error) {
 	if err := s.why(name); err != nil {
 		return v, true, err
@@ -62,6 +63,7 @@ type parsedKey struct {
 
 // size is how many bytes a thing of this key takes: as it says, or else as much as is
 // made of a document at most.
+// A text of a few bytes may become much more in memory, so the estimate follows the compiled form.
 func (k parsedKey) size(v any) int {
 	if s, ok := v.(interface{ Size() int }); ok {
 		return bounded.CompiledBytes(0) + s.Size()

@@ -12,6 +12,7 @@ import (
 const settingLimits = "limits"
 
 // Limits are the limits of a bucket.
+// It reads also where other settings are broken: limits that can be read hold.
 func (bs *Buckets) Limits(ctx context.Context, b meta.Bucket) (meta.Limits, error) {
 	s, err := bs.ReadableSettings(ctx, b)
 	if err != nil {
@@ -32,6 +33,7 @@ func (bs *Buckets) SetLimits(ctx context.Context, b meta.Bucket, l meta.Limits) 
 
 // ChangeLimits changes the limits of a bucket from what they are. It calls
 // change again when they changed meanwhile.
+// Limits that cannot be read are an error here, because there is nothing to change them from.
 func (bs *Buckets) ChangeLimits(ctx context.Context, b meta.Bucket, change func(*meta.Limits) error) error {
 	return bs.UpdateSetting(ctx, b, settingLimits, func(s *Settings) ([]byte, error) {
 		l, _, err := Parsed(s, settingLimits, meta.ParseLimits)
@@ -55,6 +57,7 @@ func quotaExceeded(of string) error {
 // have left. The usage that it is held against may be usageTTL old, but for
 // what this gateway itself stored since: so a quota may be exceeded by what all
 // other gateways store in that time.
+// Errors: QuotaExceeded, and faults of settings or the store, by which nothing is admitted.
 func (bs *Buckets) Admit(ctx context.Context, b meta.Bucket, more meta.Usage) error {
 	l, err := bs.Limits(ctx, b)
 	if err != nil {

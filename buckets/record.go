@@ -26,6 +26,7 @@ type bucketFacts struct {
 	Revision   int64           `json:"revision,omitempty"`
 }
 
+// It is sealed under the system's keys, so that a bucket is proven without its own keys.
 type bucketRecord struct {
 	bucketFacts
 	Settings []byte `json:"settings,omitempty"` // as settingSums.encode
@@ -35,6 +36,7 @@ func bucketFactsOf(b *meta.Bucket) bucketFacts {
 	return bucketFacts{b.Name, b.Owner, b.Region, joinDemands(b.Residency), b.Created.UnixMicro(), b.Versioning, b.Lock, b.Revision}
 }
 
+// It gives a comparable string, which bucketFacts needs for the comparison with ==.
 func joinDemands(residency []string) string {
 	var joined []byte
 	for i, demand := range residency {
@@ -76,6 +78,7 @@ func sumSettings(rows []meta.Setting) settingSums {
 }
 
 // with are the sums after a setting was stored, or removed when its document is empty.
+// s itself is not changed, because Settings share it.
 func (s settingSums) with(row meta.Setting) settingSums {
 	next := make(settingSums, len(s)+1)
 	for name, sum := range s {
@@ -90,6 +93,7 @@ func (s settingSums) with(row meta.Setting) settingSums {
 }
 
 // encode is name and document sum of each setting, in the order of the former.
+// The order makes the record of the same settings the same bytes.
 func (s settingSums) encode() []byte {
 	names := make([]settingName, 0, len(s))
 	for name := range s {
@@ -147,6 +151,7 @@ const (
 )
 
 // same reports whether a row is the one that was proven.
+// All fields that the record covers are compared, and the record itself.
 func (p *provenBucket) same(b *meta.Bucket) bool {
 	r := &p.row
 	return r.ID == b.ID && r.Revision == b.Revision && r.Name == b.Name && r.Owner == b.Owner && r.Region == b.Region &&

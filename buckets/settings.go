@@ -92,6 +92,8 @@ func (s *Settings) Names(prefix string) []string {
 
 // Settings returns the sub-resources of a bucket as of the bucket's revision:
 // what was cached under that is still so. It fails where one cannot be opened.
+// Errors wrap records.ErrEdited where a row was removed or replaced. Most callers need this one
+// and not ReadableSettings: it fails closed.
 func (bs *Buckets) Settings(ctx context.Context, b meta.Bucket) (*Settings, error) {
 	s, err := bs.ReadableSettings(ctx, b)
 	if err != nil {
@@ -115,6 +117,8 @@ func (bs *Buckets) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settin
 		return &Settings{}, nil // nothing was ever set
 	}
 	within, done := meta.Patiently(ctx) // others wait for as long as for a call of the store
+	// A tenant with many buckets that are asked for at once waits for its own, and not the others
+	// for it.
 	leave, err := bs.reading.Enter(within, b.Owner)
 	done()
 	if err != nil {
@@ -204,6 +208,7 @@ func (bs *Buckets) readSettings(ctx context.Context, b meta.Bucket, shared *boun
 
 // reportBroken reports that settings of a bucket are damaged, unless what is not known
 // are the keys.
+// What is broken is not cached, so that it is whole again as soon as it is replaced.
 func (bs *Buckets) reportBroken(b meta.Bucket, s *Settings) {
 	err := errors.Join(slices.Collect(maps.Values(s.broken))...)
 	if len(s.missing) > 0 {
@@ -214,6 +219,8 @@ func (bs *Buckets) reportBroken(b meta.Bucket, s *Settings) {
 
 // recordedSums are what the record of a bucket says of its settings, or what their
 // rows do where it has none yet.
+// The record decides also where it names fewer settings than there are rows: such rows are not
+// believed.
 func (bs *Buckets) recordedSums(rows *meta.BucketSettings) (settingSums, error) {
 	encoded, err := bs.provenSums(&rows.Bucket)
 	if err != nil {
@@ -257,6 +264,7 @@ func (bs *Buckets) SetSetting(ctx context.Context, b meta.Bucket, name string, d
 // UpdateSetting is SetSetting of what update makes of the present settings, of which
 // some may not be opened: those it must not take for absent. It is called again when
 // they changed meanwhile, for as long as a contest goes on: OperationAborted.
+// update must not change the Settings, and may be called several times.
 func (bs *Buckets) UpdateSetting(ctx context.Context, b meta.Bucket, name string, update func(*Settings) ([]byte, error)) error {
 	keys, err := bs.Keys(ctx, b.ID)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 const usageTTL = 2 * time.Second
 
 // usageSeen is a usage as the store had it, and what this process stored since.
+// since is what a quota would otherwise overlook until the next read.
 type usageSeen struct {
 	mu    sync.Mutex
 	store meta.Usage
@@ -47,6 +48,7 @@ func (bs *Buckets) usageOf(ctx context.Context, id meta.ID, read func(context.Co
 
 // Charge notes what a commit of this process added, for as long as the store's
 // usage is not read again.
+// It has no effect where no usage is remembered, because the next read has the commit.
 func (bs *Buckets) Charge(b meta.Bucket, more meta.Usage) {
 	for _, id := range []meta.ID{b.ID, b.Owner} {
 		if u, ok := bs.usages.Get(id); ok {

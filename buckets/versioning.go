@@ -49,6 +49,8 @@ func (bs *Buckets) versioningOf(ctx context.Context, b meta.Bucket, v meta.Versi
 
 // change makes a change of a bucket's row, which is next but for its revision
 // and record.
+// The revision is a compare-and-swap. The record is sealed for the revision after the change, so a
+// row that took part of another change is not proven.
 func (bs *Buckets) change(ctx context.Context, next meta.Bucket, sums settingSums, change func(context.Context, meta.Change) error) error {
 	ctx, sealing, done, err := bs.SealAs(ctx)
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 // KeyHash is how logs name an object, whose key they must not have. With the deployment's
 // keys the object is found by it; without them nobody guesses the key from it. It is the
 // same on every gateway of the deployment.
+// It is keyHashBytes of HMAC-SHA-256 over the bucket's id and the key, in hexadecimal digits.
 func (r *Reports) KeyHash(bucket meta.ID, key string) string {
 	h, made := r.hashes.Get().(hash.Hash)
 	if !made {

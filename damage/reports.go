@@ -49,6 +49,7 @@ type Reports struct {
 }
 
 // New returns the reports of a deployment.
+// Nothing is read or logged yet.
 func New(c Config) *Reports { return &Reports{c: c, remembered: newRemembered()} }
 
 // OnDamage has f called whenever damage is met, by many at once.
@@ -62,6 +63,7 @@ func (r *Reports) damaged(d *Damage) error {
 
 // report counts damage and logs it, once in a while for each place. A check of the whole
 // store has a report of its own.
+// The context is its own: the request may have ended, and the damage is logged all the same.
 func (r *Reports) report(d *Damage) {
 	if r.c.ReadOnly {
 		return
@@ -105,6 +107,7 @@ func isDamage(err error) bool {
 }
 
 // Unlike reports whether an error says that a row is damaged or was edited.
+// A wrong key is among them, because a row that was moved to another name does not open.
 func Unlike(err error) bool {
 	for _, e := range []error{records.ErrEdited, ErrUnlike, encrypt.ErrCorrupt, encrypt.ErrWrongKey} {
 		if errors.Is(err, e) {
@@ -115,6 +118,7 @@ func Unlike(err error) bool {
 }
 
 // Row is err, reported as damage if that is what it says of a version's rows.
+// An error that was reported already is returned as it is, so that damage counts once.
 func (r *Reports) Row(v *meta.Version, err error) error {
 	if err == nil || !Unlike(err) || isDamage(err) {
 		return err
@@ -137,6 +141,8 @@ func IsUnreported(err error) bool { return errors.Is(err, records.ErrEdited) && 
 // Blob is err, reported as damage if that is what it says of a version's blob.
 // The ledger is asked whether one that is not there ought to be: a reader may be slower
 // than the deletion of what it reads.
+// io.EOF is the end of the bytes and no damage. After ctx has ended, errors say nothing of the
+// backend.
 func (r *Reports) Blob(ctx context.Context, v *meta.Version, blob meta.BlobID, at blobs.Place, err error) error {
 	if err == nil || err == io.EOF || ctx.Err() != nil || isDamage(err) {
 		return err

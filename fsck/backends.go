@@ -29,6 +29,7 @@ func (c *check) storages(ctx context.Context) error {
 }
 
 // kindOf names a disagreement.
+// The kinds are part of the report's format, which scripts read.
 func kindOf(err error) string {
 	switch {
 	case errors.Is(err, blobs.ErrStorageRolledBack):
@@ -60,6 +61,7 @@ const kindUnlisted = "backend-unlisted"
 
 // readBackend lists one backend. A list that breaks off is a finding, and does not keep
 // the rest from being checked.
+// The ids come in order, so that the blob before a break says how far the list was good.
 func (c *check) readBackend(ctx context.Context, b meta.Backend) error {
 	last := c.low
 	for info, err := range c.in.Stored(ctx, b.ID, c.low) {
@@ -125,6 +127,7 @@ func (c *check) stored(ctx context.Context, backend meta.Backend, info backends.
 }
 
 // placed reports whether the ledger has a row of a blob at a backend by now.
+// at-1 is the position right before the row that is asked for.
 func (c *check) placed(ctx context.Context, id meta.BlobID, at meta.BackendID) (bool, error) {
 	rows, err := c.rows.ScanBlobs(ctx, meta.BlobPosition{ID: id, Backend: at - 1}, 1)
 	return len(rows) == 1 && rows[0].ID == id && rows[0].Backend == at, err
@@ -137,6 +140,7 @@ func (c *check) isUnlisted(id meta.BlobID, at meta.BackendID) bool {
 }
 
 // judge draws the conclusions of a round.
+// Findings without bucket and key get them at the end, in nameObjects.
 func (c *check) judge() {
 	for id, b := range c.blobs {
 		at := Finding{Backend: c.backends[b.at], Blob: backends.BlobID(id).String()}

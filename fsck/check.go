@@ -42,6 +42,7 @@ type blobCheck struct {
 	present bool
 }
 
+// Details have counts, which may differ between two passes over the same damage.
 func (c *check) has(f Finding) bool {
 	f.Detail = ""
 	return c.found[f]
@@ -55,6 +56,7 @@ func (c *check) report(f Finding) {
 	}
 }
 
+// An error is of the store or of a backend's markers, and ends the pass. Damage is a finding.
 func pass(ctx context.Context, e *engine.Engine, o Options) (*check, error) {
 	c := &check{e: e, o: o, found: make(map[Finding]bool), backends: make(map[meta.BackendID]string), Report: Report{Deep: o.Deep, Findings: []Finding{}}}
 	var err error
@@ -114,6 +116,8 @@ func (c *check) round(ctx context.Context) (done bool, err error) {
 }
 
 // readLedger takes the next blobs of the ledger into the round and sets c.high.
+// A blob has one row in the ledger for each backend. The one that is reserved or live is kept as
+// the blob, and the others as places where bytes may be.
 func (c *check) readLedger(ctx context.Context) (done bool, err error) {
 	c.high = c.low
 	for rows, err := range c.in.Ledger(ctx, c.low) {
@@ -168,6 +172,7 @@ func (c *check) reserved(row meta.Blob) {
 		Detail: "a process ended between writing it and committing it, or the store is older than it is"})
 }
 
+// The first id is exclusive, as in readLedger, where the round before has ended with it.
 func (c *check) inRound(id meta.BlobID) bool {
 	return bytes.Compare(id[:], c.low[:]) > 0 && bytes.Compare(id[:], c.high[:]) <= 0
 }

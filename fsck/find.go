@@ -66,6 +66,7 @@ func Find(ctx context.Context, e *engine.Engine, s Sought, found func(FoundObjec
 }
 
 // finder looks for objects.
+// It is used by one goroutine.
 type finder struct {
 	e       *engine.Engine
 	in      *engine.Inspection
@@ -79,6 +80,8 @@ type finder struct {
 }
 
 // seekBlob learns where the blob is, and which uploads have it.
+// The parts are read before the versions, because a version that is made of parts is known by its
+// upload alone.
 func (f *finder) seekBlob(ctx context.Context) error {
 	id, err := backends.ParseBlobID(f.s.Blob)
 	if err != nil {
@@ -139,6 +142,8 @@ func (f *finder) scan(ctx context.Context, bucket meta.ID) error {
 	}
 }
 
+// Rows are compared as they are, and nothing is opened: an object that does not open must be
+// found, too.
 func (f *finder) matches(v *meta.Version) bool {
 	switch s := &f.s; {
 	case s.Version != "" && s.Version != v.Ref().String() && s.Version != v.ID.String():

@@ -24,6 +24,7 @@ type Options struct {
 // others. Every backend that is not retired must be configured. It changes nothing and
 // may run beside a working gateway: a contradiction is looked at again, and only what
 // was wrong twice is a finding.
+// An error comes with the report as far as it got.
 func Run(ctx context.Context, e *engine.Engine, o Options) (Report, error) {
 	first, err := pass(ctx, e, o)
 	if err != nil || first.Clean() {

@@ -9,6 +9,7 @@ import (
 )
 
 // nameBuckets adds the names of buckets, which people know them by.
+// All findings of a bucket get the name in one pass over the buckets.
 func nameBuckets(ctx context.Context, rows engine.Rows, fs []Finding) error {
 	of := make(map[string][]*Finding)
 	for i := range fs {

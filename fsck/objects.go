@@ -9,6 +9,8 @@ import (
 )
 
 // object checks a version, or a delete marker, and counts its reference to a body.
+// Each round meets every version. It is counted in the first round alone, and opened in that and
+// in the round of its blob.
 func (c *check) object(ctx context.Context, r meta.Version) error {
 	if r.Marker {
 		return c.deleteMarker(ctx, r)
@@ -77,6 +79,7 @@ func (c *check) openObject(ctx context.Context, r meta.Version) (blobSize int64,
 // customerObject checks an SSE-C object as far as that goes without its customer's key,
 // after its row was checked: by the size in it, that its blob is whole.
 // That its manifest opens and that every byte is authentic cannot be; it is counted.
+// The size in the row was proven by the row's record.
 func (c *check) customerObject(v meta.Version) (blobSize int64) {
 	if c.first {
 		c.Customer++
@@ -122,6 +125,7 @@ func (c *check) deleteMarker(ctx context.Context, r meta.Version) error {
 
 // gone is nil where a version that was scanned, and not found by its name since, is not
 // among its key's versions any more either.
+// A row that is still there, and is not found by its name, carries the name of another.
 func (c *check) gone(ctx context.Context, r meta.Version) error {
 	after := meta.ObjectPosition{Bucket: r.Bucket, Key: r.Key}
 	for {

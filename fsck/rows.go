@@ -40,6 +40,8 @@ func (c *check) deployment(ctx context.Context) error {
 
 // sealingMarkers finds backends that have seen every row sealed, when the store says
 // that some are not.
+// An edit that sets the sealing back would have rows without records believed again. The backends'
+// markers refute it.
 func (c *check) sealingMarkers(ctx context.Context) error {
 	for _, row := range c.in.Backends() {
 		if !c.in.IsConfigured(row.ID) {
@@ -59,6 +61,7 @@ func (c *check) sealingMarkers(ctx context.Context) error {
 
 // buckets proves the row of every bucket and opens all its settings. A setting that
 // cannot be opened closes the bucket until it is replaced.
+// It runs in the first round alone, because buckets do not depend on the range of blobs.
 func (c *check) buckets(ctx context.Context) error {
 	return scanBuckets(ctx, c.rows, func(b meta.Bucket) error {
 		if err := c.settings(ctx, b); err != nil {

@@ -27,6 +27,7 @@ func scanBuckets(ctx context.Context, rows engine.Rows, f func(meta.Bucket) erro
 }
 
 // scanObjects calls f for every version.
+// Rows that are added behind the position are not met. They are newer than the pass.
 func scanObjects(ctx context.Context, rows engine.Rows, f func(meta.Version) error) error {
 	var after meta.ObjectPosition
 	for {

@@ -11,6 +11,7 @@ import (
 )
 
 // readUploads checks every upload and counts the references of its parts.
+// Parts of a dying upload count too: their references go with their rows.
 func (c *check) readUploads(ctx context.Context) error {
 	return scanUploads(ctx, c.rows, func(u meta.UploadRef) error {
 		if c.countedNow(u.ID) {
@@ -48,6 +49,7 @@ func (c *check) countedNow(upload meta.ID) bool {
 
 // countUpload holds what the store counts of an upload against the versions that
 // refer to it, whose parts it keeps.
+// It is called after all versions of the round were met.
 func (c *check) countUpload(u meta.UploadRef) {
 	at := Finding{Bucket: u.Bucket.String(), Key: u.Key, Upload: u.ID.String()}
 	refs := c.uploads[u.ID]

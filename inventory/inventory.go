@@ -14,6 +14,7 @@ import (
 )
 
 // Store is what the steps read. Every row is proven by the engine before it is listed.
+// meta.Store implements it.
 type Store interface {
 	ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket, error)
 	ListVersions(ctx context.Context, q meta.VersionQuery) (meta.VersionPage, error)

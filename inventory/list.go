@@ -70,6 +70,7 @@ type manifestFile struct {
 func (l *list) name() listName { return listName{l.b.ID, l.c.ID} }
 
 // folder is the prefix of all lists of the configuration.
+// Its form is that of S3: prefix, source bucket and configuration.
 func (l *list) folder() string {
 	prefix := ""
 	if l.c.TargetPrefix != nil && *l.c.TargetPrefix != "" {
@@ -93,12 +94,14 @@ func (c *Configuration) SampleKeys(bucket string, now time.Time) []string {
 }
 
 // dataKey is a new key for a data file.
+// It is random, so that a list that is begun again does not meet the files of the first one.
 func (l *list) dataKey() string {
 	return l.folder() + "data/" + meta.NewID().String() + ".csv.gz"
 }
 
 // target finds the destination bucket. It must be the bucket that had the name when the
 // configuration was stored, and still have the same owner.
+// Both are compared, because names of buckets are given to others after a deletion.
 func (l *list) target(ctx context.Context) (meta.Bucket, error) {
 	b, err := l.s.engine.Buckets().Get(ctx, l.c.Target)
 	if errors.Is(err, s3err.NoSuchBucket) || err == nil && (b.ID.String() != l.c.TargetID || b.Owner != l.b.Owner) {
@@ -146,6 +149,7 @@ func (l *list) written(ctx context.Context) (written bool, looks int, err error)
 }
 
 // step lists one page, writes a data file, or closes the list.
+// errListObsolete ends this list; after other errors the step can be repeated.
 func (l *list) step(ctx context.Context, r *Report) error {
 	now, err := l.s.engine.Buckets().Reread(ctx, l.b)
 	if errors.Is(err, s3err.NoSuchBucket) {
@@ -227,6 +231,7 @@ func (l *list) flush(ctx context.Context, to meta.Bucket) error {
 }
 
 // finish writes the closing objects. The checksum comes last and marks the list complete.
+// A step that fails goes on with the first object that was not written.
 func (l *list) finish(ctx context.Context, to meta.Bucket) error {
 	// It is made once, because the checksum is of these bytes, and a try that failed may have
 	// written them.

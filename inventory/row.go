@@ -139,6 +139,7 @@ func (r *line) lock(column string) string {
 }
 
 // expiration is the time at which a rule ends the current version.
+// It is empty for versions that are not current.
 func (r *line) expiration(ctx context.Context) (string, error) {
 	if !r.v.Latest {
 		return "", nil

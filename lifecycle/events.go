@@ -30,6 +30,7 @@ type Event struct {
 }
 
 // tell reports an act to Config.Tell.
+// A bucket that never had versioning has no version to name.
 func (t *turn) tell(act Act, key string, version meta.VersionRef, size int64, class string) {
 	if t.s.tell == nil {
 		return

@@ -41,6 +41,7 @@ type subject struct {
 // endOf is the first midnight, in UTC, after a number of days since a moment. Rules fall
 // due only then.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+// Days are of the calendar in UTC, which has no days of other lengths than 24 hours.
 func endOf(since time.Time, days int) time.Time {
 	y, m, d := since.UTC().AddDate(0, 0, days).Date()
 	return time.Date(y, m, d+1, 0, 0, 0, 0, time.UTC)
@@ -69,6 +70,7 @@ func (r *Rule) concerns(s *subject) (bool, error) {
 // storage class. If rules disagree, permanent removal wins over a transition, and a
 // transition over a delete marker. Of several transitions the furthest wins.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html
+// An error is one of tags that cannot be read. Then nothing may be done with the version.
 func (l *Configuration) judge(s *subject, now time.Time) (fate, string, error) {
 	worst := fateStay
 	var next *transition
@@ -196,6 +198,7 @@ func (l *Configuration) due(r *Rule, s *subject, now time.Time) (due []transitio
 }
 
 // aborts reports whether a rule aborts an upload of the key that began at a time.
+// Of a rule's filter only the prefix counts.
 func (l *Configuration) aborts(key string, begun, now time.Time) bool {
 	for i := range l.Rules {
 		r := &l.Rules[i]
@@ -209,6 +212,7 @@ func (l *Configuration) aborts(key string, begun, now time.Time) bool {
 
 // prefixes returns the prefixes of the enabled rules that pick selects, in order. A prefix
 // below another one is left out.
+// A version that two rules concern is therefore met once, and judged by all rules.
 func (l *Configuration) prefixes(pick func(*Rule) bool) (out []string) {
 	var all []string
 	for i := range l.Rules {

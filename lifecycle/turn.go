@@ -31,6 +31,7 @@ type turn struct {
 }
 
 // last is the record of a turn for the rounds to come.
+// A turn without a failure is due again at the next midnight after it began.
 func (t *turn) last() lastTurn {
 	due := endOf(t.began, 0)
 	if again := t.s.now().Add(turnAgain); t.failed && again.Before(due) {
@@ -74,6 +75,7 @@ func (t *turn) step(ctx context.Context, r *Report) (err error) {
 }
 
 // fail counts a failure with one version, so that the others go on.
+// The bucket then has its next turn after turnAgain, unless midnight comes first.
 func (t *turn) fail(r *Report, err error) {
 	t.failed = true
 	if r.Failed++; len(t.errs) < maxErrors {
@@ -83,6 +85,8 @@ func (t *turn) fail(r *Report, err error) {
 
 // abortUploads processes one page of the uploads in progress. An upload that a client
 // completes meanwhile stays completed.
+// The conditions of a client's abort do not apply: what was judged is the time of the upload,
+// which never changes.
 func (t *turn) abortUploads(ctx context.Context, r *Report) error {
 	page, err := t.s.store.ListUploads(ctx, meta.UploadQuery{
 		Bucket: t.b.ID, Prefix: t.uploads[0], AfterKey: t.uploadKey, AfterUpload: t.upload, Limit: stepRows,

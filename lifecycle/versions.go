@@ -65,6 +65,7 @@ func (t *turn) lookAtVersions(ctx context.Context, r *Report) error {
 
 // judgeAll judges the versions of a page in order. A delete marker at the end of the page
 // is left for the next page, which shows whether the marker hides a version.
+// A version that cannot be judged stays, and counts as one of the newer versions.
 func (t *turn) judgeAll(ctx context.Context, page meta.VersionPage, r *Report) []judged {
 	out := make([]judged, 0, len(page.Entries))
 	now, at := t.s.now(), t.at
@@ -160,6 +161,8 @@ func (t *turn) remove(ctx context.Context, todo []judged, r *Report) error {
 	return nil
 }
 
+// With ErrVersioning nothing of the batch was removed. The next step judges again under the bucket
+// as it is then.
 func (t *turn) removeBatch(ctx context.Context, batch []*judged, r *Report) error {
 	as := make([]engine.RemoveVersion, len(batch))
 	for i, j := range batch {
@@ -204,6 +207,8 @@ var errStuck = errors.New("nothing is moved for the rest of the bucket's turn")
 
 // moveAll gives versions their new storage class until the step's bound is reached. It
 // returns how many versions of the page are done.
+// Backends that fail end the step, and after maxTries in succession the moving of this turn, while
+// removals go on.
 func (t *turn) moveAll(ctx context.Context, todo []judged, r *Report) (done int, err error) {
 	for i := range todo {
 		if todo[i].fate != fateMove {

@@ -16,6 +16,7 @@ type progress struct {
 }
 
 // progressOf reads what a deployment's row says; false where it makes no sense.
+// An empty value is the start.
 func progressOf(d meta.Deployment) (at progress, ok bool) {
 	if len(d.Resealed) == 0 {
 		return at, true

@@ -127,6 +127,8 @@ func (s *Steps) Step(ctx context.Context) (r Report, err error) {
 }
 
 // raise takes the sealing one further, unless a gateway would be left behind.
+// After the last raise every backend gets its marker, by which a later edit of the sealing is
+// refuted.
 func (s *Steps) raise(ctx context.Context, d meta.Deployment, gone []meta.Holder, r *Report) error {
 	sealing := s.engine.Sealing()
 	if err := sealing.Raise(ctx, d, gone); errors.Is(err, meta.ErrConflict) {
@@ -145,6 +147,8 @@ func (s *Steps) raise(ctx context.Context, d meta.Deployment, gone []meta.Holder
 }
 
 // goOn looks at the next rows and notes how far that was.
+// The progress is noted after the rows. A process that dies in between looks at the same rows
+// again, which changes nothing more.
 func (s *Steps) goOn(ctx context.Context, l meta.Lease, at progress, r *Report) error {
 	stage := stages[at.Stage]
 	next, seen, err := stage.rows(s.engine, ctx, at.After, stepRows, func(row string, err error) error { return s.passed(row, err, &r.Failed) })
