@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -240,19 +239,18 @@ const coverTimeout = 5 * time.Second
 // changed in the store, all at once. A backend that fails is left for the next time,
 // and is no error. An idle process moves none.
 func (bs *Blobs) cover(ctx context.Context, s *places) {
-	var moving sync.WaitGroup
+	var ps []*place
 	for _, p := range s.configured {
-		if !p.proved.Load() || p.covered.Load() == bs.c.Store.Changes() {
-			continue
+		if p.proved.Load() && p.covered.Load() != bs.c.Store.Changes() {
+			ps = append(ps, p)
 		}
-		moving.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, coverTimeout)
-			defer cancel()
-			err := bs.advanceEpoch(ctx, p)
-			if err != nil && !Disagrees(err) && !errors.Is(err, meta.ErrConflict) {
-				bs.c.Log.Warn("the epoch of a backend could not be moved on and will be tried again", "backend", p.Name, "error", err)
-			}
-		})
 	}
-	moving.Wait()
+	attend(ps, coverTimeout, func(p *place) {
+		ctx, cancel := context.WithTimeout(ctx, coverTimeout)
+		defer cancel()
+		err := bs.advanceEpoch(ctx, p)
+		if err != nil && !Disagrees(err) && !errors.Is(err, meta.ErrConflict) {
+			bs.c.Log.Warn("the epoch of a backend could not be moved on and will be tried again", "backend", p.Name, "error", err)
+		}
+	})
 }

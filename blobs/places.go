@@ -53,8 +53,9 @@ type place struct {
 	covered   atomic.Int64 // changes of this process that the epoch has moved on after
 	begun     atomic.Bool  // the epoch has moved on since this process began
 	pool      reservations
-	noted     string // the last failure to prove it that was logged; guarded by Blobs.beating
-	epoch     int64  // the newest that was seen; guarded by registry.reading
+	attended  atomic.Bool // a beat's call there has not ended
+	noted     string      // the last failure to prove it that was logged; guarded by attended
+	epoch     int64       // the newest that was seen; guarded by registry.reading
 	advancing sync.Mutex
 	tidied    int64 // the epoch before which no marker is left; guarded by advancing
 }

@@ -3,7 +3,6 @@ package blobs
 import (
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
@@ -83,14 +82,13 @@ func (bs *Blobs) ProveRemaining(ctx context.Context) error {
 // proveRemaining tries again what Open left, all at once: a beat must not take as long as
 // several backends that are frozen. A failure is logged when it is new.
 func (bs *Blobs) proveRemaining(ctx context.Context, s *places) {
-	var proving sync.WaitGroup
+	var ps []*place
 	for _, p := range s.configured {
-		if p.proved.Load() && p.sealed.Load() {
-			continue
+		if !p.proved.Load() || !p.sealed.Load() {
+			ps = append(ps, p)
 		}
-		proving.Go(func() { bs.proveOne(ctx, s, p) })
 	}
-	proving.Wait()
+	attend(ps, proveTimeout, func(p *place) { bs.proveOne(ctx, s, p) })
 }
 
 func (bs *Blobs) proveOne(ctx context.Context, s *places, p *place) {
