@@ -29,6 +29,10 @@ type Options[K comparable, V any] struct {
 	// while an entry has it; nil: none. They must not change while the entry is
 	// held.
 	Parts func(V) []Part
+	// Party is who has an entry for; nil: nobody in particular. If one party has
+	// more than half of Bytes, each shared part counted for each entry, its own
+	// entries make room first. It must not change while the entry is held.
+	Party func(V) any
 	// Now is a clock that never steps back; nil: this process's.
 	Now func() time.Duration
 }
@@ -48,6 +52,8 @@ type Cache[K comparable, V any] struct {
 	m     map[K]*entry[K, V]
 	parts map[string]*part
 	bytes int
+	of    map[any]int // bytes by party
+	heavy any         // the last party that had more than half
 	// newest and oldest are the ends of the list of entries, ordered by use.
 	newest, oldest *entry[K, V]
 }
@@ -58,6 +64,8 @@ type entry[K comparable, V any] struct {
 	value        V
 	until        time.Duration
 	bytes        int
+	party        any
+	alone        int // bytes with all parts
 	newer, older *entry[K, V]
 }
 
@@ -73,7 +81,7 @@ func New[K comparable, V any](o Options[K, V]) *Cache[K, V] {
 		start := time.Now()
 		o.Now = func() time.Duration { return time.Since(start) }
 	}
-	return &Cache[K, V]{o: o, m: make(map[K]*entry[K, V]), parts: make(map[string]*part)}
+	return &Cache[K, V]{o: o, m: make(map[K]*entry[K, V]), of: make(map[any]int), parts: make(map[string]*part)}
 }
 
 // Get returns the value of the key if it is still held.
@@ -123,14 +131,33 @@ func (c *Cache[K, V]) Put(k K, v V) {
 	for _, p := range parts {
 		c.hold(p)
 	}
+	if c.o.Party != nil {
+		e.party, e.alone = c.o.Party(v), alone
+		if c.of[e.party] += alone; c.of[e.party] > c.o.Bytes/2 {
+			c.heavy = e.party
+		}
+	}
 	for range sweptByPut {
 		if c.oldest != e && c.expired(c.oldest, now) {
 			c.remove(c.oldest)
 		}
 	}
 	for c.bytes > c.o.Bytes {
-		c.remove(c.oldest)
+		c.remove(c.next())
 	}
+}
+
+// next is the entry that makes room: the oldest of the party that has more than
+// half, or else the oldest of all.
+func (c *Cache[K, V]) next() *entry[K, V] {
+	if c.heavy == nil || c.of[c.heavy] <= c.o.Bytes/2 {
+		return c.oldest
+	}
+	e := c.oldest
+	for e.party != c.heavy {
+		e = e.newer
+	}
+	return e
 }
 
 // Drop removes the key.
@@ -225,6 +252,9 @@ func (c *Cache[K, V]) remove(e *entry[K, V]) {
 	delete(c.m, e.key)
 	c.unlink(e)
 	c.bytes -= e.bytes
+	if c.of[e.party] -= e.alone; c.of[e.party] == 0 {
+		delete(c.of, e.party)
+	}
 	if c.o.Parts != nil {
 		for _, p := range c.o.Parts(e.value) {
 			c.letGo(p)

@@ -46,6 +46,7 @@ func newRemembered() remembered {
 			Bytes: MaxSettingsBytes, TTL: KeysTTL,
 			Size:  func(_ meta.ID, s *Settings) int { return s.size() },
 			Parts: func(s *Settings) []bounded.Part { return s.parts() },
+			Party: func(s *Settings) any { return s.owner },
 		}),
 		parsed: bounded.New(bounded.Options[parsedKey, any]{Bytes: MaxParsedBytes, Size: func(k parsedKey, v any) int { return k.size(v) }}),
 		usages: bounded.New(bounded.Options[meta.ID, *usageSeen]{

@@ -90,3 +90,29 @@ func TestParsedIsShared(t *testing.T) {
 		t.Error("made anew for a bucket that has it")
 	}
 }
+
+// Buckets of one owner with the largest settings do not crowd out those of another
+// owner's bucket, in whatever order they are used.
+func TestSettingsOfOneOwnerLeaveRoom(t *testing.T) {
+	r := newRemembered()
+	mine, reads := meta.NewID(), 0
+	for range 20 {
+		if _, ok := r.settings.Get(mine); !ok {
+			reads++
+			r.settings.Put(mine, &Settings{owner: meta.ID{1}, documents: map[string]string{"policy": "small"}})
+		}
+		for i := range 5 {
+			s := &Settings{owner: meta.ID{2}, documents: make(map[string]string)}
+			for n := range 2 {
+				s.documents[fmt.Sprint("inventory/", n)] = fmt.Sprint(i, n, strings.Repeat("x", maxSettingsText/2-8))
+			}
+			r.settings.Put(meta.ID{2, byte(i)}, s)
+		}
+	}
+	if reads != 1 {
+		t.Errorf("a bucket's settings were read %d times for 20 requests", reads)
+	}
+	if n := r.settings.Bytes(); n > MaxSettingsBytes || n < MaxSettingsBytes/2 {
+		t.Errorf("%d bytes are remembered", n)
+	}
+}

@@ -26,6 +26,7 @@ const (
 // Settings are the opened sub-resources of a bucket in one revision. All requests that see
 // the revision share them, and they never change.
 type Settings struct {
+	owner     meta.ID // of the bucket
 	revision  int64
 	documents map[string]string
 	broken    map[string]error // why those that cannot be opened cannot; their documents are nil
@@ -182,7 +183,7 @@ func (bs *Buckets) readSettings(ctx context.Context, b meta.Bucket, shared *boun
 		return nil, 0, err
 	}
 	s = &Settings{
-		revision: rows.Bucket.Revision, sums: sums, documents: make(map[string]string, len(rows.Settings)),
+		owner: b.Owner, revision: rows.Bucket.Revision, sums: sums, documents: make(map[string]string, len(rows.Settings)),
 		shared: shared,
 		broken: make(map[string]error), parsed: make(map[string]any),
 	}
