@@ -114,6 +114,8 @@ func newCommits() *commits {
 	return c
 }
 
+// The random part tells stores apart, and the number the commits of one store, so no id is used
+// twice.
 func (c *commits) next(made int64) commit {
 	n := commit{made: made}
 	copy(n.id[:], c.store[:])
@@ -126,6 +128,8 @@ func (c *commits) set(made int64, asked time.Time) { c.clock.Store(&reading{made
 // fresh reports whether the clock was read recently enough for a commit.
 func (c *commits) fresh() bool { return time.Since(c.clock.Load().at) <= clockAge }
 
+// The local time is taken before the question, so that the reading is never taken for younger than
+// it is.
 func (c *commits) readClock(ctx context.Context, conn *pgx.Conn) error {
 	asked := time.Now()
 	var made int64
@@ -239,6 +243,7 @@ func unknown(loss, err error) error {
 }
 
 // ask settles the commit if the database answers.
+// Asking writes the row if there is none, and so prevents the commit: it is not a mere look.
 func (r *runner) ask(ctx context.Context, c commit) (done int64, err error) {
 	ctx, cancel := context.WithTimeout(ctx, settleTry)
 	defer cancel()
@@ -252,6 +257,7 @@ func (r *runner) ask(ctx context.Context, c commit) (done int64, err error) {
 }
 
 // purge deletes the rows that no gateway can ask for any more, step by step.
+// Each gateway purges. Two that delete the same rows do no harm.
 func (r *runner) purge(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, purgeTimeout)
 	defer cancel()

@@ -29,6 +29,7 @@ const (
 )
 
 // connect makes the pool and tests it.
+// A wrong password or an unreachable host is therefore an error of the start.
 func connect(ctx context.Context, url string, o Options) (*pgxpool.Pool, error) {
 	config, err := parse(url, o)
 	if err != nil {
@@ -115,6 +116,8 @@ func execMode(name string) (pgx.QueryExecMode, error) {
 }
 
 // try makes one connection and checks whether the database is reliable.
+// A server that does not flush its commits is refused, because a commit that was told of must
+// survive a crash.
 func try(ctx context.Context, pool *pgxpool.Pool, o Options) error {
 	ctx, cancel := context.WithTimeout(ctx, o.AcquireTimeout)
 	defer cancel()
@@ -148,6 +151,7 @@ type line struct {
 func (l line) Error() string { return l.text }
 func (l line) Unwrap() error { return l.err }
 
+// Errors of pgx have several lines for several hosts, which logs would break up.
 func oneLine(err error) error {
 	if err == nil {
 		return nil

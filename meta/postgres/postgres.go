@@ -196,6 +196,7 @@ func (r *runner) upkeep(ctx context.Context) {
 }
 
 // Close waits for the current intents.
+// Intents that come later get meta.ErrUnavailable.
 func (r *runner) Close() error {
 	r.gate.Lock()
 	defer r.gate.Unlock()

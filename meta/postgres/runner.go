@@ -76,6 +76,7 @@ func (r *runner) Write(ctx context.Context, intent func(sqlstore.Tx) error) erro
 }
 
 // Read runs the intent's only SELECT, which is its own transaction.
+// It needs no BEGIN, which would cost a round trip.
 func (r *runner) Read(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	return r.retry(ctx, func() error {
 		return r.session(ctx, func(t *tx) error { return intent(t) })
@@ -104,6 +105,7 @@ func (r *runner) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) e
 
 // retry calls once until it succeeds, fails for good, or has been repeated too
 // often.
+// The pause is random, so that intents that conflicted do not meet again.
 func (r *runner) retry(ctx context.Context, once func() error) error {
 	r.gate.RLock()
 	defer r.gate.RUnlock()
@@ -160,6 +162,7 @@ var errSlow = fmt.Errorf("%w: the database did not answer in time", meta.ErrUnav
 
 // session runs f on a connection. A connection that f leaves inside a transaction
 // is not reused.
+// The time limit is for one run of the intent. A repetition has the whole of it again.
 func (r *runner) session(ctx context.Context, f func(*tx) error) error {
 	c, release, err := r.acquire(ctx)
 	if err != nil {
@@ -177,6 +180,8 @@ func (r *runner) session(ctx context.Context, f func(*tx) error) error {
 
 // acquire takes a connection until release is called. The holder must not ask for
 // another one.
+// The turn is taken before the connection and given back after it, so that a party never holds
+// more connections than turns.
 func (r *runner) acquire(ctx context.Context) (_ *pgx.Conn, release func(), err error) {
 	wait, cancel := context.WithTimeout(ctx, r.options.AcquireTimeout)
 	defer cancel()

@@ -66,6 +66,8 @@ var (
 )
 
 // translate turns a migration into Postgres's dialect.
+// The shared migrations are written for SQLite. Their comments are translated too, which does no
+// harm.
 func translate(sql string) string {
 	sql = word.ReplaceAllStringFunc(sql, func(w string) string {
 		return map[string]string{"BLOB": "BYTEA", "INTEGER": "BIGINT"}[w]
@@ -115,6 +117,7 @@ func versions(ctx context.Context, pool *pgxpool.Pool) (has, knows int64, err er
 }
 
 // current returns nil when the database has this release's schema.
+// A gateway that may not migrate serves exactly its own schema.
 func current(ctx context.Context, pool *pgxpool.Pool) error {
 	has, knows, err := versions(ctx, pool)
 	switch {

@@ -87,6 +87,7 @@ func (t *tx) flush() error {
 	return t.lost(answers.Close())
 }
 
+// Rows that a SELECT found change nothing, so a transaction of them alone needs no row in commits.
 func (t *tx) count(tag pgconn.CommandTag, err error) (int64, error) {
 	if err != nil {
 		return 0, t.lost(err)
@@ -143,6 +144,8 @@ func (t *tx) checked(answers pgx.BatchResults, begin string, queue []queued) err
 }
 
 // Query runs a SELECT.
+// In a Snapshot without a transaction only the first SELECT runs. A second one would see another
+// state.
 func (t *tx) Query(query string, args ...any) (sqlstore.Rows, error) {
 	query = rewrite(query)
 	if t.single && t.used {
@@ -201,6 +204,7 @@ type firstRow struct {
 	err  error
 }
 
+// It closes the rows in any case, because the connection takes no other statement before.
 func (r firstRow) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err

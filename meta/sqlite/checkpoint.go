@@ -52,6 +52,7 @@ func (k *checkpointer) committed(intents int) {
 	}
 }
 
+// A failure is reported and not repeated at once: the next group or the next tick tries again.
 func (k *checkpointer) serve() {
 	defer close(k.stopped)
 	tick := time.NewTicker(truncateIdle)
@@ -66,6 +67,8 @@ func (k *checkpointer) serve() {
 			if err := k.checkpoint("PASSIVE"); err != nil {
 				k.report(err)
 			}
+			// No count equals -1, so the log is not truncated in the tick that follows a
+			// checkpoint.
 			seen = -1
 		case <-tick.C:
 			now := k.since.Load()
@@ -103,6 +106,7 @@ func (k *checkpointer) checkpoint(mode string) error {
 	return nil
 }
 
+// It waits for a checkpoint under way, and does not begin another.
 func (k *checkpointer) close() error {
 	close(k.stop)
 	<-k.stopped

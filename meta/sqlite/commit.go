@@ -37,6 +37,7 @@ type runner struct {
 }
 
 // job is an intent in a group. Once it is taken, its caller waits for done.
+// Its fields belong to the writer from when it was taken until done is closed.
 type job struct {
 	ctx    context.Context
 	intent func(sqlstore.Tx) error
@@ -57,6 +58,7 @@ func newRunner(w *conn, p *pool, keeper *checkpointer) *runner {
 
 // Write adds the intent to the next group and waits for its outcome. The intent
 // fails if its context ends before it runs; after that, the context is ignored.
+// Errors beside those of the intent: meta.ErrFull, meta.ErrUnavailable, meta.ErrUnknown.
 func (r *runner) Write(ctx context.Context, intent func(sqlstore.Tx) error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -94,6 +96,7 @@ func (r *runner) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) e
 	return r.pool.Snapshot(ctx, intent)
 }
 
+// An empty intent is enough, because the writer settles before each group.
 func (r *runner) settled(ctx context.Context) error {
 	if !r.doubt.Load() {
 		return nil
@@ -113,6 +116,7 @@ func (r *runner) Close() (err error) {
 	return err
 }
 
+// It is the only goroutine that uses the writing connection.
 func (r *runner) serve() {
 	defer close(r.stopped)
 	group := make([]*job, 0, maxGroup)
@@ -128,6 +132,7 @@ func (r *runner) serve() {
 }
 
 // gather adds the intents that are waiting at the moment.
+// It does not wait for more: a single intent is committed at once.
 func (r *runner) gather(group []*job) []*job {
 	for len(group) < maxGroup {
 		select {
@@ -149,6 +154,7 @@ func (r *runner) answer(group []*job) {
 	}
 }
 
+// While a commit is in doubt that cannot be settled, nothing is written.
 func (r *runner) attempt(group []*job) {
 	if err := r.settle(); err != nil {
 		for _, j := range group {
@@ -200,6 +206,8 @@ func (r *runner) again(group []*job, err error) {
 
 // apply runs the intents. An intent that fails does not fail the others. The
 // returned error is the engine's, and fails all of them.
+// All intents of the group see the changes of those before them, and all become durable with one
+// commit.
 func (r *runner) apply(group []*job) error {
 	if err := r.begin(); err != nil {
 		return err
@@ -229,6 +237,7 @@ type intentTx struct {
 	wrote bool
 }
 
+// The savepoint lets an intent that fails later be undone alone.
 func (t *intentTx) Exec(query string, args ...any) (int64, error) {
 	if !t.wrote {
 		if _, err := t.conn.Exec("SAVEPOINT intent"); err != nil {

@@ -26,6 +26,7 @@ var _ sqlstore.Tx = (*conn)(nil)
 func (c *conn) Guard() int { return -1 }
 
 // openConn opens a handle with a single connection.
+// The connection is reserved only by take, with the first statement.
 func openConn(dsn string) (*conn, error) {
 	db, err := openDB(dsn, 1)
 	if err != nil {
@@ -75,6 +76,7 @@ func (c *conn) close() error {
 	return errors.Join(errs...)
 }
 
+// There are as many texts as statements in sqlstore's source, so the map is bounded.
 func (c *conn) stmt(query string) (*sql.Stmt, error) {
 	if s := c.stmts[query]; s != nil {
 		return s, nil

@@ -59,6 +59,7 @@ func outward(err error) error {
 	return err
 }
 
+// A full disk is told apart, because deletions may still help.
 func unavailable(err error) error {
 	if code(err) == lib.SQLITE_FULL {
 		return fmt.Errorf("%w: %w", meta.ErrFull, err)

@@ -48,6 +48,8 @@ func (p *pool) hasTables() error {
 }
 
 // take waits for an idle connection.
+// A pool that is closing refuses before it looks for an idle connection, so that close gets all of
+// them.
 func (p *pool) take(ctx context.Context) (*conn, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -111,6 +113,7 @@ func (p *pool) close() error {
 }
 
 // readOnly is the runner of a store that was opened read-only.
+// It has neither a writer nor a lock file, so it may run beside a serving process.
 type readOnly struct{ *pool }
 
 func (r readOnly) Write(context.Context, func(sqlstore.Tx) error) error { return ErrReadOnly }

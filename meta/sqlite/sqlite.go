@@ -112,6 +112,7 @@ func OpenReadOnly(path string) (*sqlstore.Store, error) {
 }
 
 // open opens all connections of a serving store and starts its goroutines.
+// The schema is migrated before the readers open, because they cannot create the file or a table.
 func open(path string, o Options) (_ *runner, err error) {
 	if err := create(path); err != nil {
 		return nil, err

@@ -90,6 +90,7 @@ func (s Schema) Versions(ctx context.Context, db *sql.DB, table database.StoreEx
 	return has, knows, err
 }
 
+// Each call makes a new one, because it keeps the database handle.
 func (s Schema) provider(db *sql.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {

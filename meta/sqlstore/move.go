@@ -9,6 +9,7 @@ import (
 )
 
 // MoveBuckets implements meta.Backends.
+// Blobs are not moved by it. New blobs of these buckets go to the target from then on.
 func (s *Store) MoveBuckets(ctx context.Context, from, to meta.BackendID, limit int) (moved int, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return 0, err
@@ -169,6 +170,7 @@ func (s *Store) BlobBackends(ctx context.Context, ids []meta.BlobID) ([]meta.Bac
 
 // askPlaces makes one statement, which sees a blob that becomes live meanwhile as
 // either reserved or live. It repeats the last id to fill the size.
+// An id that does not exist has no row, and so the zero backend.
 func askPlaces(ids []meta.BlobID) (query string, args []any) {
 	size := askSizes[0]
 	for i := 1; size < len(ids); i++ {

@@ -101,6 +101,8 @@ func (s *Store) UpdateTenant(ctx context.Context, was, now meta.Tenant) error {
 }
 
 // DeleteTenant implements meta.Principals.
+// A tenant that owns buckets is ErrNotEmpty. Its users, roles, policies and access keys go with it
+// in one transaction.
 func (s *Store) DeleteTenant(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		ok, err := exists(tx, "SELECT 1 FROM users WHERE id = ?"+forUpdate, id[:])
@@ -174,6 +176,7 @@ func touchTenant(tx Tx, id meta.ID) error {
 }
 
 // touchUser is touchTenant for a user of a tenant.
+// Groups, roles and policies have no access keys, and are ErrNotFound here.
 func touchUser(tx Tx, id meta.ID) error {
 	return changed(tx, meta.ErrNotFound, "UPDATE identities SET created = created WHERE id = ? AND kind = ?", id[:], int64(meta.IdentityUser))
 }

@@ -74,6 +74,7 @@ func condemnHeld(tx Tx, holder meta.ID, b meta.Blob, now time.Time) (bool, error
 }
 
 // handOver changes nothing if the holder committed or released the blob meanwhile.
+// The keeper need not be a process: the deployment keeps blobs in doubt.
 func handOver(tx Tx, holder meta.ID, b meta.Blob, keeper meta.ID) (err error) {
 	switch b.State {
 	case meta.BlobReserved:

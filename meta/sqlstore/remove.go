@@ -49,6 +49,8 @@ func (s *Store) RemoveObjects(ctx context.Context, bucket meta.ID, versioning me
 	return done, nil
 }
 
+// The key is locked before anything is compared. An error of the expectation or of a lock leaves
+// the key as it was.
 func remove(tx Tx, a *ahead, bucket meta.ID, versioning meta.Versioning, r meta.Removal, now time.Time, used *usageChange) (meta.Removed, error) {
 	cur, err := a.lockCurrent(tx, bucket, r.Key, versioning)
 	if err != nil {
@@ -108,6 +110,7 @@ func purge(tx Tx, a *ahead, cur *current, bucket meta.ID, versioning meta.Versio
 
 // promote makes the newest remaining version current, after the row of the current
 // one was removed.
+// ErrRetry cannot come from another writer, because the key is locked.
 func promote(tx Tx, bucket meta.ID, key string) error {
 	next, err := lockNewest(tx, bucket, key)
 	if err != nil || !next.exists() {
@@ -155,6 +158,7 @@ func mark(tx Tx, cur *current, bucket meta.ID, versioning meta.Versioning, r met
 }
 
 // removedFor returns the null version that a null marker replaces.
+// A key may have no null version. Then nothing is removed.
 func removedFor(tx Tx, cur *current, now time.Time, bypass bool) (meta.Version, error) {
 	null := cur
 	if !cur.version.Null {

@@ -72,6 +72,7 @@ func changedOrGone(tx Tx, id meta.ID) error {
 	return err
 }
 
+// ErrLimit for one setting too many.
 func putSetting(tx Tx, id meta.ID, s meta.Setting) error {
 	n, err := tx.Exec("UPDATE bucket_settings SET document = ? WHERE bucket_id = ? AND name = ?", s.Document, id[:], text(s.Name))
 	if err != nil || n == 1 {

@@ -253,6 +253,7 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 
 // forgetUsage removes the usage rows of the bucket within the limit, and reports
 // whether none is left.
+// The changes are removed first, because a fold would make the row of the bucket again from them.
 func (w *sweep) forgetUsage(id meta.ID) (gone bool, err error) {
 	for _, t := range changesTables {
 		changes, err := collect(w.tx, scanID, "SELECT id FROM "+t.name+" WHERE bucket_id = ? ORDER BY bucket_id, id LIMIT ?", id[:], w.limit-w.done)
@@ -276,6 +277,7 @@ func (w *sweep) forgetUsage(id meta.ID) (gone bool, err error) {
 
 // forgetBucket removes usage, settings and seeds within the limit, and the row in
 // dying_buckets last.
+// The seeds go after everything that they open. Whatever is left then stays sealed for ever.
 func (w *sweep) forgetBucket(id meta.ID) error {
 	if gone, err := w.forgetUsage(id); err != nil || !gone {
 		return err

@@ -126,6 +126,7 @@ func lockOpen(tx Tx, id meta.ID) (bucket meta.ID, counted usageChange, err error
 	return bucket, counted, found(err, meta.ErrNotFound)
 }
 
+// The order of claims follows the part's blobs, of which there are at most meta.MaxPartBlobs.
 func addPartBlob(tx Tx, p meta.PutPart, id meta.BlobID, at meta.BackendID) error {
 	if p.Share {
 		return shareBlob(tx, id, at)
@@ -169,6 +170,7 @@ func dropBlobs(tx Tx, ids []meta.BlobID, now time.Time) error {
 }
 
 // AbortUpload implements meta.Uploads.
+// The parts stay until Sweep, so that the transaction is small whatever their number.
 func (s *Store) AbortUpload(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error { return endUpload(tx, id) })
 }

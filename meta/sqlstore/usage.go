@@ -14,6 +14,7 @@ import (
 const usageColumns = "bytes, versions, markers, uploads, parts, part_bytes"
 
 // usageChange is the change of a bucket's usage by one transaction.
+// The zero value is no change.
 type usageChange meta.Usage
 
 func (u *usageChange) add(v *meta.Version) { u.count(v, 1) }
@@ -70,6 +71,7 @@ func newChangesTable(name, figures, columns string, own func(*usageChange) []any
 
 // write stores the change as new rows, so that writers of a bucket do not wait for
 // one another.
+// A change of nothing writes no row.
 func (u *usageChange) write(tx Tx, bucket meta.ID) error {
 	for _, t := range changesTables {
 		figures := t.own(u)

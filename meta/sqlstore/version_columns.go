@@ -25,6 +25,7 @@ const (
 )
 
 // qualified puts the table's name before every column.
+// A listing of columns has its parts separated by a comma and one space.
 func qualified(table, columns string) string {
 	return table + "." + strings.ReplaceAll(columns, ", ", ", "+table+".")
 }
@@ -115,6 +116,8 @@ type numberColumn[T ~uint8 | ~uint32 | ~int64] struct{ to *T }
 
 func orZero[T ~uint8 | ~uint32 | ~int64](to *T) numberColumn[T] { return numberColumn[T]{to} }
 
+// A number that does not fit is the work of an edit, and an error: cut to the type it would be
+// another one.
 func (c numberColumn[T]) Scan(src any) error {
 	n, ok := src.(int64)
 	if src != nil && !ok || int64(T(n)) != n {

@@ -42,6 +42,8 @@ func (s *Store) SetVersioning(ctx context.Context, id meta.ID, c meta.Change, v 
 
 // orNoBucket replaces ErrVersioning by ErrNoBucket if the bucket does not exist,
 // because holdVersioning cannot tell the two apart.
+// The look is outside the transaction, which is over. A bucket that is deleted in between is
+// ErrNoBucket, which is true by then.
 func (s *Store) orNoBucket(ctx context.Context, id meta.ID, err error) error {
 	if !errors.Is(err, meta.ErrVersioning) {
 		return err
