@@ -110,7 +110,6 @@ func purge(tx Tx, a *ahead, cur *current, bucket meta.ID, versioning meta.Versio
 
 // promote makes the newest remaining version current, after the row of the current
 // one was removed.
-// ErrRetry cannot come from another writer, because the key is locked.
 func promote(tx Tx, bucket meta.ID, key string) error {
 	next, err := lockNewest(tx, bucket, key)
 	if err != nil || !next.exists() {
