@@ -9,6 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/buckets"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/requestlog"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -167,10 +168,12 @@ func (r *Request) absence() error {
 }
 
 // hide turns an object's absence into AccessDenied for senders who may not list
-// the bucket, and so must not learn its contents.
+// the bucket, and so must not learn its contents, nor that there was an object
+// before.
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 func (r *Request) hide(err error) error {
-	if !errors.Is(err, s3err.NoSuchKey) && !errors.Is(err, s3err.NoSuchVersion) || r.Bucket.ID.IsZero() {
+	absent := errors.Is(err, s3err.NoSuchKey) || errors.Is(err, s3err.NoSuchVersion) || errors.Is(err, engine.ErrMarker)
+	if !absent || r.Bucket.ID.IsZero() {
 		return err
 	}
 	needs := []access.Need{r.bucketNeed("s3:ListBucket")}

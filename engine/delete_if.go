@@ -37,6 +37,9 @@ func (e *Engine) deleteIf(ctx context.Context, b meta.Bucket, d DeleteObject) De
 		if err == nil {
 			err = e.mayDelete(ctx, b, d, &f.version)
 		}
+		if errors.Is(err, ErrMarker) && d.IfMatch == "" && d.Version.IsZero() {
+			return Deleted{} // the same: there is no object
+		}
 		if err != nil {
 			return Deleted{Err: err}
 		}
@@ -78,13 +81,23 @@ func (e *Engine) checkDelete(ctx context.Context, v meta.Version, d DeleteObject
 	if err != nil {
 		return err
 	}
+	failed := ""
 	switch {
 	case d.IfMatch != "" && (v.Marker || !matchTags(d.IfMatch, etag)):
-		return preconditionFailed("If-Match")
+		failed = "If-Match"
 	case d.IfSize != nil && (v.Marker || *d.IfSize != v.Size):
-		return preconditionFailed("x-amz-if-match-size")
+		failed = "x-amz-if-match-size"
 	case !d.IfModified.IsZero() && (v.Marker || !v.Modified.Truncate(time.Second).Equal(d.IfModified.Truncate(time.Second))):
-		return preconditionFailed("x-amz-if-match-last-modified-time")
+		failed = "x-amz-if-match-last-modified-time"
+	default:
+		return nil
 	}
-	return nil
+	if v.Marker {
+		return s3err.Wrap(s3err.PreconditionFailed, ErrMarker).With("Condition", failed)
+	}
+	return preconditionFailed(failed)
 }
+
+// ErrMarker is the cause of a PreconditionFailed where the key has a delete marker
+// and no object. Like an absent key, that is for senders who may list the bucket.
+var ErrMarker = errors.New("the key has a delete marker")
