@@ -57,7 +57,7 @@ func (d *dialect) newConditions(raw rawConditions, variables bool) (all []condit
 			if c.operands, bad = c.op.compile(values, variables); bad >= 0 {
 				return nil, d.fail("Invalid value %q for the condition %s of %s", clip(values[bad]), clip(name), clip(key))
 			}
-			c.again = c.foldedTwin(values)
+			c.again = c.foldedTwin(values, variables)
 			c.variables = variables && slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "${") })
 			all = append(all, c)
 		}
@@ -111,7 +111,7 @@ func (c *condition) holds(e *env, deny bool) bool {
 	case c.folded != "":
 		held = c.met(e.lookup(c.folded), e, deny)
 	case c.again != nil:
-		held = c.again.met(foldAll(values), e, deny)
+		held = c.again.met(foldAll(values), e.folding(), deny)
 	}
 	return held
 }

@@ -129,6 +129,7 @@ type env struct {
 	need    Context
 	open    map[string]bool // see Need
 	derived *derived
+	fold    bool // variables have their values regardless of case: see foldedTwin
 }
 
 // meter is nil for an env that is not part of a request, and then counts

@@ -1,9 +1,6 @@
 package access
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // Some condition keys end in a tag's key: s3:ExistingObjectTag/team. The part
 // before the slash ignores case, like all condition keys. With aws: the tag's
@@ -52,17 +49,24 @@ func FoldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }
 var tagKeyLists = map[string]bool{"aws:tagkeys": true, "sts:transitivetagkeys": true}
 
 // foldedTwin returns the condition that compares regardless of case, for a key in
-// tagKeyLists; else nil. A value with a variable has none, because the
-// variable's name would be changed too.
-func (c *condition) foldedTwin(values []string) *condition {
-	if !tagKeyLists[c.key] || slices.ContainsFunc(values, func(v string) bool { return strings.Contains(v, "${") }) {
+// tagKeyLists; else nil. The names of variables are folded with the values, which
+// changes only those of an object's tags; no request about tag keys has these.
+func (c *condition) foldedTwin(values []string, variables bool) *condition {
+	if !tagKeyLists[c.key] {
 		return nil
 	}
 	again, bad := *c, 0
-	if again.operands, bad = c.op.compile(sortedOnce(foldAll(values)), false); bad >= 0 {
+	if again.operands, bad = c.op.compile(sortedOnce(foldAll(values)), variables); bad >= 0 {
 		return nil // not an operator of texts
 	}
 	return &again
+}
+
+// folding is the env in which variables have their values regardless of case.
+func (e *env) folding() *env {
+	f := *e
+	f.fold = true
+	return &f
 }
 
 // foldAll is FoldCase for each text.

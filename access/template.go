@@ -258,7 +258,9 @@ func (p *piece) value(e *env) (string, bool) {
 	}
 	e.meter().spend(stepsVariable)
 	// A key with several values has no one text to put in.
-	if v := e.lookup(p.variable); len(v) == 1 {
+	if v := e.lookup(p.variable); len(v) == 1 && e.fold {
+		return FoldCase(v[0]), true
+	} else if len(v) == 1 {
 		return v[0], true
 	}
 	return p.text, p.fallback

@@ -40,11 +40,16 @@ func TestTagsInConditions(t *testing.T) {
 		g.call(t, admin, "", "AssumeRole", "RoleArn", arn, "RoleSessionName", "some")
 		g.call(t, admin, "AccessDenied", "AssumeRole", append(tags, "RoleArn", arn, "RoleSessionName", "some")...)
 
-		// So is the list of their keys, for who may set or remove them.
-		for _, operator := range []string{"StringEquals", "StringLike"} {
+		// So is the list of their keys, for who may set or remove them, where a
+		// variable is the key too.
+		for _, c := range []struct{ operator, keys string }{
+			{"StringEquals", tag.policy}, {"StringLike", tag.policy},
+			{"StringEquals", "${aws:PrincipalTag/none, '" + tag.policy + "'}"}, {"StringLike", "${aws:PrincipalTag/key}*"},
+		} {
+			g.root(t, "", "TagUser", "UserName", user, "Tags.member.1.Key", "key", "Tags.member.1.Value", tag.policy)
 			g.root(t, "", "PutUserPolicy", "UserName", user, "PolicyName", "p", "PolicyDocument",
 				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:*","sts:*"],"Resource":"*"},
-				{"Effect":"Deny","Action":["iam:*","sts:*"],"Resource":"*","Condition":{"ForAnyValue:`+operator+`":{"aws:TagKeys":"`+tag.policy+`"}}}]}`)
+				{"Effect":"Deny","Action":["iam:*","sts:*"],"Resource":"*","Condition":{"ForAnyValue:`+c.operator+`":{"aws:TagKeys":"`+c.keys+`"}}}]}`)
 			g.call(t, admin, "AccessDenied", "CreateUser", append(tags, "UserName", target+"2")...)
 			g.call(t, admin, "AccessDenied", "TagUser", append(tags, "UserName", target)...)
 			g.call(t, admin, "AccessDenied", "UntagUser", "UserName", target, "TagKeys.member.1", "other", "TagKeys.member.2", tag.key)
