@@ -7,6 +7,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/access"
 	"github.com/sanctum-storage/gateway/engine"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -25,7 +26,7 @@ const (
 func renameObject(s *Server, r *Request) (*Reply, error) {
 	in := engine.RenameObject{
 		Bucket: r.Bucket, Source: r.source.key, Key: r.Target.Key,
-		Asked: r.Header(renameSourceHeader), Asker: r.Owner(), Permit: r.permitSource,
+		Asked: r.Header(renameSourceHeader), Asker: meta.ID(r.Principal.ID), Permit: r.permitSource,
 	}
 	var err error
 	if in.Customer, err = r.customerKey(); err != nil {

@@ -220,6 +220,24 @@ func TestRenameTokensOfClients(t *testing.T) {
 	expect(t, "another bucket", g.Do(t, g.Root, "PUT", "/bkt/d?renameObject", nil, once...), 404, "NoSuchKey")
 }
 
+// A token is its sender's: another user of the tenant neither learns that it was
+// used nor uses it up.
+func TestRenameTokensOfTwo(t *testing.T) {
+	g := start(t)
+	h := &household{g: g}
+	once := func(source string) []string { return from(source, "X-Amz-Client-Token", "nightly") }
+	for _, name := range []string{"one", "two"} {
+		_, user := h.user(t, g.Root, name, allowAll)
+		g.Must(t, 200, "PUT", "/bkt/"+name, []byte(name))
+		for range 2 {
+			expect(t, name, g.Do(t, user, "PUT", "/bkt/"+name+"-new?renameObject", nil, once(name)...), 200, "")
+		}
+		if got := content(t, g, "/bkt/"+name+"-new"); string(got) != name {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 // A rename needs the rights to write the new name, to read and delete the old
 // one, and to set the object's tags and ACL.
 func TestRenameRights(t *testing.T) {

@@ -68,7 +68,7 @@ func (in *RenameObject) token() (t meta.RenameToken) {
 	if in.Token == "" {
 		return t
 	}
-	// The bucket and the account are part of it: tokens are chosen by clients, and two clients
+	// The bucket and the sender are part of it: tokens are chosen by clients, and two clients
 	// may choose the same.
 	t.ID = digestOf("sanctum rename token", string(in.Bucket.ID[:]), string(in.Asker[:]), in.Token)
 	asked := []string{"sanctum rename", in.Asked, in.Key}

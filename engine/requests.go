@@ -140,10 +140,11 @@ type RenameObject struct {
 	Conditions       Conditions // on what Key holds
 	// Permit, if set, decides on what is to be renamed, and may be asked more than once.
 	Permit Permit
-	// Token makes the request one that is carried out once, also if another user of
-	// the Asker sends it again; empty: none. Asked is the source as the client named it.
+	// Token makes the request one that is carried out once, however often the Asker
+	// sends it; the same token of another is another. Empty: none. Asked is the source
+	// as the client named it.
 	Token, Asked string
-	Asker        meta.ID // a tenant
+	Asker        meta.ID // a user, a role, or a tenant for its root
 }
 
 // CreateUpload is the input of Engine.CreateUpload.
