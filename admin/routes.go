@@ -136,6 +136,24 @@ var table = []route{
 		nil, nil, 204, nil, []fault{noBackend, {s3err.InvalidArgument, "the backend is not draining"}}, (*Server).cancelDrain},
 	{"DELETE", "/backends/{backend}/doubtful", "DiscardDoubtful", "Deletes the blobs in doubt of a backend.",
 		nil, nil, 200, Discarded{}, []fault{noBackend}, (*Server).discardDoubtful},
+
+	{"GET", "/keys", "ListKeys",
+		"Counts the seeds that are under each key, in pages of seeds. The first page has the system's seed alone.",
+		paging, nil, 200, Keys{}, []fault{
+			{s3err.InvalidArgument, "`limit` is not a number from 1 to 1000, or `after` is not a `next` of this call"},
+		}, (*Server).listKeys},
+	{"GET", "/keys/rewrap", "GetRewrap", "Shows how far the rewrapping of seeds is, or how the last one ended.",
+		nil, nil, 200, Rewrap{}, []fault{{s3err.NoSuchEntity, "seeds were never rewrapped"}}, (*Server).getRewrap},
+	{"POST", "/keys/rewrap", "StartRewrap",
+		"Starts bringing all seeds under the current key of the key provider. The gateways do it in the background.",
+		nil, nil, 204, nil, []fault{
+			{s3err.EntityAlreadyExists, "seeds are being rewrapped already"},
+			{s3err.ServiceUnavailable, "the key provider is away"},
+			{s3err.KMSDisabled, "the current key is disabled"},
+			{s3err.KMSNotFound, "the current key does not exist"},
+		}, (*Server).startRewrap},
+	{"DELETE", "/keys/rewrap", "StopRewrap", "Stops rewrapping. Seeds that were rewrapped stay so, and another start goes on.",
+		nil, nil, 204, nil, []fault{{s3err.NoSuchEntity, "no seeds are being rewrapped"}}, (*Server).stopRewrap},
 }
 
 // everywhere are the errors that any call may have, after those of its row.

@@ -18,6 +18,8 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/backends/mem"
 	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/encrypt/keytest"
 	"github.com/sanctum-storage/gateway/internal/faults"
 	"github.com/sanctum-storage/gateway/internal/gatewaytest"
 	"github.com/sanctum-storage/gateway/s3err"
@@ -59,10 +61,10 @@ func hold(t *testing.T, r *http.Request, a answer) {
 
 // startBesideAbsent starts a gateway with a second backend that another gateway
 // has used and that this one cannot reach.
-func startBesideAbsent(t *testing.T, absent string) *server {
+func startBesideAbsent(t *testing.T, absent string, keys encrypt.Provider) *server {
 	t.Helper()
 	local, other := mem.New(), mem.New()
-	first := gatewaytest.Start(t, gatewaytest.Options{Several: true, Default: "local", Backends: []blobs.Backend{
+	first := gatewaytest.Start(t, gatewaytest.Options{Several: true, Keys: keys, Default: "local", Backends: []blobs.Backend{
 		{Name: "local", Backend: local}, {Name: absent, Backend: other}}})
 	silent := faults.NewPlan(1, faults.Rule{Err: backends.ErrUnavailable})
 	s := startWith(t, gatewaytest.Options{Several: true, Store: first.Store, Keys: first.Keys, Default: "local", Backends: []blobs.Backend{
@@ -73,7 +75,8 @@ func startBesideAbsent(t *testing.T, absent string) *server {
 
 // Each error in a route's row is the answer to some request.
 func TestEveryErrorOfTheTable(t *testing.T) {
-	s := startBesideAbsent(t, "gone")
+	keys := keytest.NewFake("fake")
+	s := startBesideAbsent(t, "gone", keys)
 	alice := s.User(t, "alice")
 	if _, err := s.Engine.Buckets().Create(t.Context(), "records", "", alice.Tenant.ID); err != nil {
 		t.Fatal(err)
@@ -138,9 +141,21 @@ func TestEveryErrorOfTheTable(t *testing.T) {
 		{s3err.NoSuchEntity, "DELETE", "/v1/backends/nothing/drain", ""},
 		{s3err.InvalidArgument, "DELETE", "/v1/backends/local/drain", ""},
 		{s3err.NoSuchEntity, "DELETE", "/v1/backends/nothing/doubtful", ""},
+		{s3err.InvalidArgument, "GET", "/v1/keys?after=x", ""},
+		{s3err.NoSuchEntity, "GET", "/v1/keys/rewrap", ""},
+		{s3err.NoSuchEntity, "DELETE", "/v1/keys/rewrap", ""},
 	} {
 		try(c.code, c.method, c.target, c.body)
 	}
+	for fault, code := range map[keytest.Fault]s3err.Code{
+		keytest.Down: s3err.ServiceUnavailable, keytest.Disabled: s3err.KMSDisabled, keytest.Deleted: s3err.KMSNotFound,
+	} {
+		keys.Set(fault)
+		try(code, "POST", "/v1/keys/rewrap", "")
+	}
+	keys.Set(keytest.Works)
+	decode(t, s.call(t, "POST", "/v1/keys/rewrap", ""), 204, nil)
+	try(s3err.EntityAlreadyExists, "POST", "/v1/keys/rewrap", "")
 	for _, of := range []struct {
 		there, absent string
 		code          s3err.Code

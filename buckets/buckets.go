@@ -66,10 +66,10 @@ func New(c Config) *Buckets {
 // settleTimeout bounds the look for what became of a write whose answer was lost.
 const settleTimeout = 10 * time.Second
 
-// ofProvider says what failed, and gives it the code that clients know: a key provider
+// OfProvider says what failed, and gives it the code that clients know: a key provider
 // that is away is a passing state, and a key that was taken away is not.
 // Other errors of the provider, such as a wrong key, are internal faults.
-func ofProvider(doing string, err error) error {
+func OfProvider(doing string, err error) error {
 	err = fmt.Errorf("%s: %w", doing, err)
 	for _, c := range []struct {
 		kind error

@@ -81,7 +81,7 @@ func (bs *Buckets) create(ctx context.Context, b meta.Bucket) (meta.Bucket, erro
 	// the sealing from being raised.
 	wrapped, err := bs.Provider.Wrap(ctx, bs.seedContext(b.ID, generation), seed[:])
 	if err != nil {
-		return meta.Bucket{}, ofProvider("wrap a bucket seed", err)
+		return meta.Bucket{}, OfProvider("wrap a bucket seed", err)
 	}
 	ctx, sealing, done, err := bs.SealAs(ctx)
 	if err != nil {

@@ -77,7 +77,7 @@ func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]
 	for _, s := range seeds {
 		raw, err := bs.Provider.Unwrap(ctx, bs.seedContext(bucket, s.Generation), s.Wrapped)
 		if err != nil {
-			return nil, ofProvider("unwrap a bucket seed", err)
+			return nil, OfProvider("unwrap a bucket seed", err)
 		}
 		if len(raw) != len(encrypt.Seed{}) {
 			return nil, fmt.Errorf("the key provider returned a seed of %d bytes", len(raw))

@@ -19,12 +19,12 @@ func TestCodesOfProviders(t *testing.T) {
 		keys := keytest.NewFake("fake")
 		keys.Set(fault)
 		_, err := keys.Wrap(t.Context(), encrypt.Context{}, []byte("seed"))
-		if err = ofProvider("wrap", err); !errors.Is(err, want) {
+		if err = OfProvider("wrap", err); !errors.Is(err, want) {
 			t.Errorf("fault %d: %v, want %s", fault, err, want)
 		}
 	}
 	for _, err := range []error{encrypt.ErrWrongKey, encrypt.ErrCorrupt} {
-		if _, coded := errors.AsType[s3err.Code](ofProvider("unwrap", err)); coded {
+		if _, coded := errors.AsType[s3err.Code](OfProvider("unwrap", err)); coded {
 			t.Errorf("%v has a code for clients", err)
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/sanctum-storage/gateway/accounts"
@@ -97,7 +98,7 @@ type Engine struct {
 	records  *records.Records
 	system   *encrypt.SystemKeys
 	// wrappedSeed is what the system keys come from, as the provider wrapped it.
-	wrappedSeed []byte
+	wrappedSeed atomic.Pointer[[]byte]
 
 	transitionClasses func([]byte) ([]string, error) // Config.TransitionClasses
 
@@ -226,7 +227,7 @@ func (e *Engine) adopt(ctx context.Context, c *Config, d meta.Deployment) error 
 		return fmt.Errorf("the key provider %q does not open this deployment: %w", e.provider.Name(), err)
 	}
 	e.know(c, d.ID, encrypt.Seed(raw))
-	e.wrappedSeed = d.Seed
+	e.wrappedSeed.Store(&d.Seed)
 	if err := e.sealing.observe(d, e.sealing.Now()); err != nil {
 		return err
 	}

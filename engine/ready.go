@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,11 +22,26 @@ func (e *Engine) Checks() []Check {
 	return []Check{{"store", e.store.Check}, {"keys", e.checkKeys}}
 }
 
-// checkKeys has the provider open what this process began with.
-// The seed of the system serves for it, because every deployment has that one and this process has
-// its wrap at hand.
+// checkKeys has the provider open the system's seed, which every deployment has and whose
+// wrap this process has at hand, as it read it last. The seed may have been rewrapped since, and the key taken away that it was under before.
 func (e *Engine) checkKeys(ctx context.Context) error {
-	raw, err := e.provider.Unwrap(ctx, SystemContext(meta.ID(e.deployment)), e.wrappedSeed)
+	was := *e.wrappedSeed.Load()
+	err := e.opensSystem(ctx, was)
+	if err == nil {
+		return nil
+	}
+	now, readErr := e.Seeds().System(ctx)
+	if readErr != nil || bytes.Equal(now.Wrapped, was) {
+		return err
+	}
+	if err = e.opensSystem(ctx, now.Wrapped); err == nil {
+		e.wrappedSeed.Store(&now.Wrapped)
+	}
+	return err
+}
+
+func (e *Engine) opensSystem(ctx context.Context, wrapped []byte) error {
+	raw, err := e.provider.Unwrap(ctx, SystemContext(meta.ID(e.deployment)), wrapped)
 	clear(raw)
 	return err
 }

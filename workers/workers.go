@@ -16,6 +16,7 @@ import (
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/reseal"
+	"github.com/sanctum-storage/gateway/rewrap"
 )
 
 const (
@@ -32,6 +33,10 @@ const (
 	// DefaultResealInterval is the pause between two looks for rows of an old
 	// store to seal. A look costs nothing after the last one.
 	DefaultResealInterval = 15 * time.Second
+
+	// DefaultRewrapInterval is the pause between two looks for a job that rewraps
+	// seeds. A look without one costs one row.
+	DefaultRewrapInterval = 5 * time.Second
 
 	// DefaultLifecycleInterval is the pause between two looks for buckets whose
 	// rules are due. A look costs one page of buckets.
@@ -66,6 +71,7 @@ const (
 	Logs      = "logs"
 	Inventory = "inventory"
 	Resealer  = "resealer"
+	Rewrapper = "rewrapper"
 )
 
 // Beater shows that this process lives; *engine.Engine implements it.
@@ -85,6 +91,12 @@ type Blobs interface {
 // implements them.
 type Resealing interface {
 	Step(ctx context.Context) (reseal.Report, error)
+}
+
+// Rewrapping is the bounded steps that bring seeds under another key; *rewrap.Steps
+// implements them.
+type Rewrapping interface {
+	Step(ctx context.Context) (rewrap.Report, error)
 }
 
 // Lifecycles are the bounded steps of lifecycles; *lifecycle.Steps implements
@@ -108,12 +120,14 @@ type Config struct {
 	Engine          Beater
 	Blobs           Blobs
 	Resealing       Resealing     // nil: there is none
+	Rewrapping      Rewrapping    // nil: there is none
 	Lifecycles      Lifecycles    // nil: there are none
 	Inventories     Inventories   // nil: there are none
 	CollectInterval time.Duration // 0: DefaultCollectInterval
 	BeatInterval    time.Duration // 0: BeatInterval
 	MoveInterval    time.Duration // 0: DefaultMoveInterval
 	ResealInterval  time.Duration // 0: DefaultResealInterval
+	RewrapInterval  time.Duration // 0: DefaultRewrapInterval
 	// LifecycleInterval is the pause between two looks for due rules and
 	// inventories; 0: DefaultLifecycleInterval. LifecycleRate bounds the cost
 	// of each, in rows per second; 0: DefaultLifecycleRate.
@@ -141,6 +155,8 @@ type Observer interface {
 	Listed(r inventory.Report)
 	// Resealed is called after every step of sealing an old store whole.
 	Resealed(r reseal.Report)
+	// Rewrapped is called after every step of rewrapping seeds.
+	Rewrapped(r rewrap.Report)
 }
 
 // Workers are running workers.
@@ -162,6 +178,9 @@ func Start(ctx context.Context, c Config) *Workers {
 	}
 	if c.ResealInterval == 0 {
 		c.ResealInterval = DefaultResealInterval
+	}
+	if c.RewrapInterval == 0 {
+		c.RewrapInterval = DefaultRewrapInterval
 	}
 	if c.LifecycleInterval == 0 {
 		c.LifecycleInterval = DefaultLifecycleInterval
@@ -185,6 +204,9 @@ func Start(ctx context.Context, c Config) *Workers {
 	w.done.Go(func() { c.pace(ctx, Mover, c.MoveInterval, c.move) })
 	if c.Resealing != nil {
 		w.done.Go(func() { c.pace(ctx, Resealer, c.ResealInterval, c.reseal) })
+	}
+	if c.Rewrapping != nil {
+		w.done.Go(func() { c.pace(ctx, Rewrapper, c.RewrapInterval, c.rewrap) })
 	}
 	if c.Lifecycles != nil {
 		w.done.Go(func() { c.pace(ctx, Lifecycle, c.LifecycleInterval, c.lifecycle()) })
@@ -298,6 +320,16 @@ func (c *Config) reseal(ctx context.Context) (time.Duration, error) {
 	return backlog(r.More && err == nil), err
 }
 
+// rewrap reports the rewrapping of seeds, which an operator waits for, at info.
+func (c *Config) rewrap(ctx context.Context) (time.Duration, error) {
+	r, err := c.Rewrapping.Step(ctx)
+	c.Observe.Rewrapped(r)
+	if r.Rewrapped+r.Failed > 0 {
+		c.Log.Info("rewrapping seeds", "looked_at", r.Looked, "rewrapped", r.Rewrapped, "failed", r.Failed, "more", r.More)
+	}
+	return backlog(r.More && err == nil), err
+}
+
 // lifecycle is the step of lifecycles. It sums up for one log line all that was
 // done until nothing was left.
 func (c *Config) lifecycle() step {
@@ -387,3 +419,4 @@ func (nobody) Expired(lifecycle.Report)          {}
 func (nobody) Logged(int, int)                   {}
 func (nobody) Listed(inventory.Report)           {}
 func (nobody) Resealed(reseal.Report)            {}
+func (nobody) Rewrapped(rewrap.Report)           {}

@@ -15,6 +15,7 @@ import (
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/reseal"
+	"github.com/sanctum-storage/gateway/rewrap"
 )
 
 // script is a Steps that answers from a list, and then with zero values.
@@ -121,6 +122,7 @@ func (c *tally) Expired(r lifecycle.Report) { c.mu.Lock(); c.expired += r.Expire
 func (c *tally) Logged(int, int)            {}
 func (c *tally) Listed(inventory.Report)    {}
 func (c *tally) Resealed(reseal.Report)     {}
+func (c *tally) Rewrapped(rewrap.Report)    {}
 func (c *tally) Collected(blobs.CollectReport) {
 	c.mu.Lock()
 	c.passes++

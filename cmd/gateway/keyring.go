@@ -127,12 +127,12 @@ func keyringPrimaryCommand() *cobra.Command {
 		`Make a key of the key file the one that wraps new seeds. Every gateway of the store must
 have the key in its file by now: one that lacks it cannot open what is wrapped with it.
 
-What older keys wrapped still needs them: keep them in the file.`, cobra.ExactArgs(1),
+What older keys wrapped still needs them, until "gateway key rewrap" has ended.`, cobra.ExactArgs(1),
 		func(cmd *cobra.Command, _ *configuration, k *KeyProviderSettings, args []string) error {
 			if err := setPrimaryKey(k, args[0]); err != nil {
 				return err
 			}
-			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s wraps new seeds; those that exist still need their keys\n", args[0])
+			_, err := fmt.Fprintf(cmd.OutOrStdout(), "%s wraps new seeds; run `gateway key rewrap` for those that exist\n", args[0])
 			return err
 		})
 }
@@ -146,7 +146,7 @@ func keyringRemoveCommand() *cobra.Command {
 		`Remove a key from the key file for good. The command reads the whole store first, and is
 refused if a seed needs the key, with the names of the buckets. The primary key is refused.
 
-Copies of the store may need a key that the store itself does not need any more: keep it
+Copies of the store from before "gateway key rewrap" ended need the key for ever: keep it
 with them, or do without them.`, cobra.ExactArgs(1),
 		func(cmd *cobra.Command, c *configuration, k *KeyProviderSettings, args []string) error {
 			needs, err := neededBy(cmd.Context(), c, k, args[0])
@@ -154,12 +154,12 @@ with them, or do without them.`, cobra.ExactArgs(1),
 				return fmt.Errorf("it is not known what needs the key, so it was not removed: %w", explain(c, err))
 			}
 			if len(needs) > 0 {
-				return fmt.Errorf("key %s was not removed, because it is needed by %s", args[0], listed(needs))
+				return fmt.Errorf("key %s was not removed, because it is needed by %s: run `gateway key rewrap` first", args[0], listed(needs))
 			}
 			if err := removeKey(k, args[0]); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed %s from %s: older copies of the store may still need it\n", args[0], k.Path)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed %s from %s: copies of the store from before its seeds were rewrapped still need it\n", args[0], k.Path)
 			return err
 		})
 }

@@ -103,7 +103,7 @@ func rootCommand() *cobra.Command {
 		bucketCommand(),
 		limitsCommand(),
 		backendCommand(),
-		keyringCommand(),
+		keyringCommand(), keyCommand(),
 		dbCommand(),
 		fsckCommand(),
 		findCommand(),

@@ -12,6 +12,7 @@ import (
 	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/reseal"
+	"github.com/sanctum-storage/gateway/rewrap"
 	"github.com/sanctum-storage/gateway/workers"
 )
 
@@ -41,6 +42,7 @@ type metrics struct {
 	logs      *prometheus.CounterVec
 	sealing   prometheus.Gauge
 	resealed  *prometheus.CounterVec
+	rewrapped *prometheus.CounterVec
 	damage    *prometheus.CounterVec
 }
 
@@ -95,10 +97,12 @@ func newMetrics() *metrics {
 		"How much of the store is sealed: 1 as by an older release, whose gateways may still run; 2 old rows are being sealed; 3 all rows.")
 	m.resealed = counters("store_resealed_rows_total",
 		"Rows of an older release that were examined for sealing: ok, or failed if they cannot be opened.", "rows", "result")
+	m.rewrapped = counters("key_rewrapped_seeds_total",
+		"Seeds that gateway key rewrap brought under the current key: ok, or failed if they cannot be opened.", "result")
 	m.damage = counters("integrity_failures_total",
 		"Stored data that differs from the data written, by backend (empty: the store) and kind (bytes, missing, copy or row).",
 		"backend", "kind")
-	m.registry.MustRegister(m.logs, m.sealing, m.resealed, m.damage)
+	m.registry.MustRegister(m.logs, m.sealing, m.resealed, m.rewrapped, m.damage)
 	m.registry.MustRegister(m.requests, m.durations, m.signed, m.received, m.sent, inFlight,
 		m.steps, m.stepTime, m.panics, m.condemned, m.doubtful, m.deleted, m.swept, m.expired, m.refused, build,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -127,6 +131,12 @@ func (m *metrics) Request(o api.Observation) {
 	// A counter panics if it is given less than zero.
 	m.received.WithLabelValues(op).Add(float64(max(o.BytesIn, 0)))
 	m.sent.WithLabelValues(op).Add(float64(max(o.BytesOut, 0)))
+}
+
+// Rewrapped is part of workers.Observer.
+func (m *metrics) Rewrapped(r rewrap.Report) {
+	m.rewrapped.WithLabelValues("ok").Add(float64(r.Rewrapped))
+	m.rewrapped.WithLabelValues("failed").Add(float64(r.Failed))
 }
 
 // Resealed is part of workers.Observer.

@@ -22,6 +22,7 @@ import (
 	"github.com/sanctum-storage/gateway/inventory"
 	"github.com/sanctum-storage/gateway/lifecycle"
 	"github.com/sanctum-storage/gateway/reseal"
+	"github.com/sanctum-storage/gateway/rewrap"
 	"github.com/sanctum-storage/gateway/s3err"
 	"github.com/sanctum-storage/gateway/workers"
 )
@@ -171,6 +172,7 @@ func (p *process) startWorkers(ctx context.Context, d *deployment) *workers.Work
 		Engine:          d.engine,
 		Blobs:           d.engine.Blobs(),
 		Resealing:       reseal.New(reseal.Config{Engine: d.engine, Log: p.log}),
+		Rewrapping:      rewrap.New(rewrap.Config{Engine: d.engine, Log: p.log}),
 		Lifecycles:      lifecycle.New(lifecycle.Config{Engine: d.engine, Store: d.store, Log: p.log, Tell: p.api.LogLifecycle}),
 		Inventories:     inventory.New(inventory.Config{Engine: d.engine, Store: d.store, Permit: p.api.PermitInventory}),
 		CollectInterval: p.CollectorInterval, LifecycleInterval: p.LifecycleInterval, LifecycleRate: p.LifecycleRate,

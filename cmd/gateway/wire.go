@@ -84,7 +84,7 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 	}
 	d.store = store
 	d.engine, err = engine.Open(ctx, engine.Config{
-		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log,
+		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys.Provider, Log: log,
 		Sole: c.StoreURL == "", Region: c.region(), AcceptStore: acceptStore, MaxBuckets: c.LimitsBuckets,
 		TransitionClasses: lifecycle.TransitionClasses, Grace: c.CollectorGrace, UploadExpiry: c.CollectorUploadExpiry,
 	})
@@ -346,7 +346,7 @@ func openForReading(ctx context.Context, c *configuration, log *slog.Logger) (_ 
 		return nil, err
 	}
 	d.engine, err = engine.Open(ctx, engine.Config{
-		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys, Log: log, Region: c.region(), ReadOnly: true,
+		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys.Provider, Log: log, Region: c.region(), ReadOnly: true,
 	})
 	if err != nil {
 		return nil, err

@@ -80,13 +80,12 @@ func TestChanges(t *testing.T) {
 // Whatever cannot be done changes nothing, and leaves no file behind.
 func TestRefusedChanges(t *testing.T) {
 	_, path := newKeyring(t, "correct horse")
-	before, _ := os.ReadFile(path)
 	unknown := strings.Repeat("0a", idSize)
 	second, err := Add(path, []byte("correct horse"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, _ = os.ReadFile(path)
+	before, _ := os.ReadFile(path)
 	right := []byte("correct horse")
 	for what, err := range map[string]error{
 		"a wrong passphrase": func() error { _, err := Add(path, []byte("battery")); return err }(),

@@ -1,0 +1,70 @@
+package admin_test
+
+import (
+	"testing"
+
+	"github.com/sanctum-storage/gateway/admin"
+	"github.com/sanctum-storage/gateway/encrypt/keytest"
+	"github.com/sanctum-storage/gateway/internal/gatewaytest"
+	"github.com/sanctum-storage/gateway/rewrap"
+)
+
+// An operator sees which keys are in use, has all seeds brought under the current one, and
+// sees how far that is.
+func TestRewrap(t *testing.T) {
+	keys := keytest.NewFake("fake")
+	s := startWith(t, gatewaytest.Options{Keys: keys})
+	create := func(name string) {
+		t.Helper()
+		if _, err := s.Engine.Buckets().Create(t.Context(), name, "", s.Root.Tenant.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seeds := func() map[string]int {
+		t.Helper()
+		sum := map[string]int{}
+		for after := ""; ; {
+			var page admin.Keys
+			decode(t, s.call(t, "GET", "/v1/keys?limit=2&after="+after, ""), 200, &page)
+			for _, k := range page.Keys {
+				sum[k.ID] += k.Seeds
+			}
+			if after = page.Next; after == "" {
+				return sum
+			}
+		}
+	}
+	for _, name := range []string{"one", "two", "three"} {
+		create(name)
+	}
+	keys.Rotate()
+	create("four")
+	if got := seeds(); len(got) != 2 || got["key-0"] != 4 || got["key-1"] != 1 {
+		t.Errorf("before: %v", got)
+	}
+	decode(t, s.call(t, "POST", "/v1/keys/rewrap", ""), 204, nil)
+	var job admin.Rewrap
+	decode(t, s.call(t, "GET", "/v1/keys/rewrap", ""), 200, &job)
+	if job.State != "running" || job.Key != "key-1" || job.Started.IsZero() {
+		t.Errorf("%+v", job)
+	}
+	decode(t, s.call(t, "DELETE", "/v1/keys/rewrap", ""), 204, nil)
+	decode(t, s.call(t, "POST", "/v1/keys/rewrap", ""), 204, nil)
+	steps := rewrap.New(rewrap.Config{Engine: s.Engine})
+	for range 50 {
+		report, err := steps.Step(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report.State != rewrap.Running {
+			break
+		}
+	}
+	decode(t, s.call(t, "GET", "/v1/keys/rewrap", ""), 200, &job)
+	if job.State != "done" || job.Seeds != 5 || job.Old != 4 || job.Rewrapped != 4 || job.Left != 0 {
+		t.Errorf("%+v", job)
+	}
+	if got := seeds(); len(got) != 1 || got["key-1"] != 5 {
+		t.Errorf("after: %v", got)
+	}
+}
