@@ -2,6 +2,8 @@ package metatest
 
 import (
 	"errors"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
@@ -86,7 +88,8 @@ func testUnprovenParts(f *fixture) {
 		wantJudged := func(p meta.Part) {
 			f.Helper()
 			p.Modified = time.Time{} // it says nothing of bytes
-			same(f, judged, []meta.Part{p})
+			// A transaction that is repeated judges again.
+			same(f, slices.CompactFunc(judged, func(a, b meta.Part) bool { return reflect.DeepEqual(a, b) }), []meta.Part{p})
 			judged = nil
 		}
 		u := f.upload(b, "k")
