@@ -85,8 +85,8 @@ func (c Conditions) expectOf(v *meta.Version) meta.Expect {
 
 // etag opens a version's list record, which is cheaper than its manifest.
 // The row is proven by it. The caller may rest a condition on the answer.
-func (e *Engine) etag(ctx context.Context, v meta.Version) (string, error) {
-	r, err := e.openRow(ctx, &v)
+func (s *sealer) etag(ctx context.Context, v meta.Version) (string, error) {
+	r, err := s.openRow(ctx, &v)
 	if err != nil {
 		return "", err
 	}
