@@ -2,10 +2,10 @@ package damage
 
 import (
 	"fmt"
-	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/sanctum-storage/gateway/internal/cachetest"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -27,21 +27,5 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 func TestRemembered(t *testing.T) {
 	r := newRemembered()
 	bounds := r.fillAll(5_000)
-	fields := reflect.TypeFor[remembered]()
-	caches := r.caches()
-	if fields.NumField() != len(caches) || len(bounds) != len(caches) {
-		t.Fatalf("%d things are remembered, %d swept, %d bounded", fields.NumField(), len(caches), len(bounds))
-	}
-	total := 0
-	for i, c := range caches {
-		name := fields.Field(i).Name
-		t.Logf("%s: %d bytes of %d", name, c.Bytes(), bounds[name])
-		total += bounds[name]
-		if c.Bytes() > bounds[name] || c.Bytes() == 0 {
-			t.Errorf("%s: %d bytes, at most %d", name, c.Bytes(), bounds[name])
-		}
-	}
-	if most := 2 << 20; total > most {
-		t.Errorf("all together may take %d bytes", total)
-	}
+	cachetest.Bounds[remembered](t, r.caches(), bounds, 2<<20)
 }

@@ -41,6 +41,20 @@ func (b *brokenList) List(ctx context.Context, after backends.BlobID) iter.Seq2[
 	}
 }
 
+// listed returns the ids of a backend's blobs, without its markers.
+func listed(t *testing.T, b backends.Backend) (ids []backends.BlobID) {
+	t.Helper()
+	for info, err := range b.List(t.Context(), backends.BlobID{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size > 0 {
+			ids = append(ids, info.ID)
+		}
+	}
+	return ids
+}
+
 // A backend whose list breaks off, as that of a folder with a bad sector, does not hide
 // what is wrong elsewhere, and no blob counts as missing that the list did not come to.
 func TestListBreaksOff(t *testing.T) {
@@ -49,15 +63,7 @@ func TestListBreaksOff(t *testing.T) {
 	for i := range 9 {
 		r.put(fmt.Sprint("k", i), body(1000+i))
 	}
-	var ids []backends.BlobID
-	for info, err := range east.List(t.Context(), backends.BlobID{}) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if info.Size > 0 {
-			ids = append(ids, info.ID)
-		}
-	}
+	ids := listed(t, east)
 	if err := east.Delete(t.Context(), ids[1]); err != nil { // what the list comes to is missing
 		t.Fatal(err)
 	}
@@ -97,15 +103,7 @@ func TestListBreaksOffOnce(t *testing.T) {
 			for i := range 9 {
 				r.put(fmt.Sprint("k", i), body(1000+i))
 			}
-			var ids []backends.BlobID
-			for info, err := range east.List(t.Context(), backends.BlobID{}) {
-				if err != nil {
-					t.Fatal(err)
-				}
-				if info.Size > 0 {
-					ids = append(ids, info.ID)
-				}
-			}
+			ids := listed(t, east)
 			if err := east.Delete(t.Context(), ids[8]); err != nil {
 				t.Fatal(err)
 			}

@@ -39,7 +39,7 @@ func TestDisasterPage(t *testing.T) {
 			return err
 		}
 		work := env.WorkDir
-		for _, dir := range []string{"bin", "etc/sanctum", "var/lib/sanctum-gateway", "run", "root", "backup", "safe"} {
+		for _, dir := range []string{"bin", "etc/sanctum", "var/lib/sanctum-gateway", "run", "backup", "safe"} {
 			if err := os.MkdirAll(filepath.Join(work, dir), 0o700); err != nil {
 				return err
 			}
@@ -49,7 +49,7 @@ func TestDisasterPage(t *testing.T) {
 		}
 		env.Defer(func() { endUnit(work) })
 		replace := []string{"/usr/local/bin/gateway", "gateway"}
-		for _, dir := range []string{"/var/lib", "/etc", "/run/systemd", "/root", "/backup", "/safe"} {
+		for _, dir := range []string{"/var/lib", "/etc", "/run/systemd", "/backup", "/safe"} {
 			replace = append(replace, dir, filepath.Join(work, dir))
 		}
 		env.Setenv("REPLACE", strings.Join(append(replace, around.replace...), " "))
