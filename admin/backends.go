@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/blobs"
 )
 
-// Backend is a backend as this interface shows it. What is configured is this
-// gateway's configuration; the rest is the deployment's.
+// Backend is a backend as this interface shows it. Its configured fields are
+// those of this gateway's configuration; the rest is the deployment's.
 type Backend struct {
 	Name         string    `json:"name"`                   // as in the settings
 	State        string    `json:"state"`                  // `active`, `draining` or `retired`

@@ -14,7 +14,7 @@ type Bucket struct {
 	Owner  string `json:"owner"`            // the id of its tenant
 	Tenant string `json:"tenant,omitempty"` // the name of its tenant
 	Region string `json:"region,omitempty"` // its LocationConstraint
-	// What every backend that holds bytes of its objects must be: each entry is a
+	// Demands on every backend that holds bytes of its objects: each entry is a
 	// backend's name, region or jurisdiction.
 	Residency []string  `json:"residency,omitempty"`
 	Created   time.Time `json:"created"` // when it was made

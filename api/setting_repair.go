@@ -9,8 +9,8 @@ import (
 )
 
 // repairedSettings maps the operations that replace a setting, whatever it was,
-// to that setting. By them the root of the bucket's owner can repair a setting
-// whose row was damaged or edited and cannot be read. Deleting a public access
+// to that setting. The root of the bucket's owner uses them to repair a setting that
+// cannot be read because its row was damaged or edited. Deleting a public access
 // block, ownership controls or a default retention is not among them, because it
 // would open the bucket further: those must be replaced by a new value.
 var repairedSettings = map[string]string{

@@ -18,11 +18,11 @@ const (
 	maxAcceptTries = 4
 )
 
-// AcceptStore declares the store, as it is now, to be the deployment's: after
-// an operator has restored it knowingly. It begins another incarnation at every
+// AcceptStore declares the store, as it is now, to be the deployment's: after an
+// operator has restored it knowingly. It begins another incarnation at every
 // backend, so that any other state of the store is refused from then on: the one
-// that this one was put in the place of as well. What only the lost rows referred to
-// stays in the backends until fsck's findings are dealt with.
+// that this one was put in the place of as well. Blobs that only the lost rows
+// referred to stay in the backends until fsck's findings are dealt with.
 func (bs *Blobs) AcceptStore(ctx context.Context) error {
 	s, err := bs.refresh(ctx)
 	if err != nil {

@@ -5,7 +5,8 @@ import "time"
 // attend does something at several backends, all at once, and waits for those that end
 // within a time. A folder of a file system that hangs ends no call, whatever its context
 // says. It must not keep a beat from its end, because other gateways take a process
-// without beats for dead. What hangs there is not asked again until it has ended.
+// without beats for dead. A backend whose call hangs is not asked again until that has
+// ended.
 func attend(ps []*place, within time.Duration, do func(p *place)) {
 	ended := make(chan struct{}, len(ps))
 	begun := 0

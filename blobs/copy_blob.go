@@ -22,11 +22,11 @@ var (
 	errTarget = errors.New("where the copy is to be")
 )
 
-// copyBlob copies sealed bytes under the same id and returns how many. What the
-// copy is made of is deleted later, and neither backend is trusted: so the copy is
-// read back and opened, or where nothing proves it, compared with a second reading. A
-// copy that is there already, from a step that was cut short, is judged alike; one that is
-// proved needs nothing to be made of.
+// copyBlob copies sealed bytes under the same id and returns how many. The source of the
+// copy is deleted later, and neither backend is trusted: so the copy is read back and
+// opened, or where nothing proves it, compared with a second reading. A copy that is there
+// already, from a step that was cut short, is judged alike; one that is proved needs
+// nothing to be made of.
 func (bs *Blobs) copyBlob(ctx context.Context, proves Proof, from, to *place) (int64, error) {
 	id := backends.BlobID(proves.ID)
 	info, err := from.Stat(ctx, id)

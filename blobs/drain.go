@@ -91,8 +91,8 @@ func (bs *Blobs) DrainBackend(ctx context.Context, name, target string) error {
 	return meta.Coded(err)
 }
 
-// CancelDrain makes a draining backend active again. What has moved stays moved.
-// Errors: NoSuchEntity, InvalidArgument.
+// CancelDrain makes a draining backend active again. Blobs that have moved stay
+// moved. Errors: NoSuchEntity, InvalidArgument.
 func (bs *Blobs) CancelDrain(ctx context.Context, name string) error {
 	s, err := bs.refresh(ctx)
 	if err != nil {

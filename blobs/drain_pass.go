@@ -32,7 +32,7 @@ func (m *mover) endPass(ctx context.Context) error {
 	if len(m.stuck) > 0 || m.later {
 		delete(m.bs.proven, m.row.ID) // they are tried again by the keys that there are then
 	}
-	// What is left waits for others: for uploads under way, or for the collector.
+	// The blobs that are left wait for uploads under way, or for the collector.
 	m.r.More = m.r.More || m.blobs > 0
 	return m.note(ctx)
 }

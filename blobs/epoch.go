@@ -9,13 +9,14 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// A store that was restored from an older copy knows an older ledger. What that calls
-// dead, reserved or in the making may be all that is left of something. So whenever
-// the store has changed, the epochs of the backends move on, in the store and as a
-// marker in each backend; a store whose epoch has no marker is not the one that was
-// there last. They move when a process first reserves at a backend, at the next beat
-// after a change, at a clean end, and before anything is deleted. What an epoch that
-// has yet to move leaves open is kept out of the collector's hands by abandoned.go.
+// A store that was restored from an older copy knows an older ledger. A blob that it
+// calls dead, reserved or in the making may be all that is left of something. So
+// whenever the store has changed, the epochs of the backends move on, in the store
+// and as a marker in each backend; a store whose epoch has no marker is not the one
+// that was there last. They move when a process first reserves at a backend, at the
+// next beat after a change, at a clean end, and before anything is deleted. Blobs
+// that an epoch leaves open until it moves are kept out of the collector's hands by
+// abandoned.go.
 
 // Errors of a storage and a store that do not belong together. They come with the
 // backend's name; Disagrees finds them all.

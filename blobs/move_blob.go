@@ -46,10 +46,9 @@ type verdict struct {
 type judge func(ctx context.Context, anew bool) (verdict, error)
 
 // moveBlob moves the blob of a proof, and reports whether it did and how many sealed bytes; a blob
-// that is gone meanwhile is no error. The place of the copy is in the ledger before
-// its first byte is there, so that the collector deletes what is left of a process
-// that is killed. What is left of a failure stays reserved for the next try, as long
-// as the blob stays where it is.
+// that is gone meanwhile is no error. The place of the copy is in the ledger before its first byte
+// is there, so that the collector deletes what is left of a process that is killed. The remains of
+// a failure stay reserved for the next try, as long as the blob stays where it is.
 func (bs *Blobs) moveBlob(ctx context.Context, proves Proof, from, to *place, j judge) (n int64, moved bool, err error) {
 	id := proves.ID
 	defer func() { err = bs.damaged(proves.Of, id, from, to, err) }()

@@ -15,9 +15,9 @@ import (
 const maxUnproven = 10_000
 
 // provenMoves is one pass of a draining over all versions, whose keys prove what is
-// moved. What it does not come to is moved by the ledger, which knows no keys: blobs of
-// SSE-C, parts of open uploads. Another process begins it anew, which costs a look at
-// each version.
+// moved. Blobs that it does not come to, those of SSE-C and of open uploads, are moved
+// by the ledger, which knows no keys. Another process begins it anew, which costs a
+// look at each version.
 type provenMoves struct {
 	to    meta.BackendID
 	round int64 // another draining to the same target begins anew

@@ -36,8 +36,8 @@ func (o *overtakenMarkers) takeAll() (all []overtakenMarker) {
 	return all
 }
 
-// dropOvertaken deletes markers that were written too late. What cannot be deleted is
-// tried again with the next beat.
+// dropOvertaken deletes markers that were written too late. Markers that cannot be
+// deleted are tried again with the next beat.
 func (bs *Blobs) dropOvertaken(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, settleTimeout)
 	defer cancel()

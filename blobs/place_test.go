@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What is handed out of this package lets nobody delete: a place has these methods, and no
-// field that others could reach a backend by.
+// A place that is handed out of this package lets nobody delete: it has these methods, and
+// no field that others could reach a backend by.
 func TestPlaceCannotDelete(t *testing.T) {
 	for of, may := range map[reflect.Type][]string{
 		reflect.TypeFor[*Place]():      {"Admitted", "Fail", "Name"},

@@ -92,7 +92,7 @@ type registry struct {
 // errNotConfigured: another gateway knows a backend that this one does not.
 var errNotConfigured = errors.New("the backend is registered in the store but is not configured on this gateway")
 
-// refresh reads the registered backends. What it returns was true at some moment
+// refresh reads the registered backends. Its result was true at some moment
 // after it was called.
 func (bs *Blobs) refresh(ctx context.Context) (*places, error) {
 	g := &bs.registry

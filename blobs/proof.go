@@ -12,8 +12,8 @@ import (
 )
 
 // A blob that is moved is deleted where it was, and neither backend is trusted. Two
-// readings of one backend that agree may both be false. What was sealed opens with the
-// keys of the version that it belongs to, and nothing else does.
+// readings of one backend that agree may both be false. Only sealed bytes open with
+// the keys of the version that they belong to.
 
 // Proof is what tells a blob's bytes from all others.
 type Proof struct {
@@ -42,8 +42,8 @@ type Prover interface {
 	// or the version's own rows do not open.
 	Proofs(ctx context.Context, of *meta.Version) iter.Seq2[Proof, error]
 	// Judged runs a sweep with what judges the parts of ended uploads, and again after
-	// that lacked keys, and returns how many rows all of them removed. What could not be
-	// proven is reported.
+	// that lacked keys, and returns how many rows all of them removed. Parts that could
+	// not be proven are reported.
 	Judged(ctx context.Context, sweep func(meta.JudgeParts) (int, error)) (int, error)
 }
 

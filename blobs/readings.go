@@ -18,8 +18,9 @@ const (
 )
 
 // Reading keeps the blobs of a stream that touches several, one after another, from being
-// deleted: what is condemned while it goes on may be what it comes to last. What was
-// condemned before it began is no part of it. It is part of what reads, and not copied.
+// deleted: what is condemned while it goes on may be what it comes to last. Blobs that
+// were condemned before it began are no part of it. It is part of what reads, and not
+// copied.
 type Reading struct{ began time.Time }
 
 // BeginReading makes r known to the collector of this process, until EndReading or for

@@ -7,8 +7,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// What is remembered of the places of blobs has a bound in bytes, which many of them reach
-// and do not exceed, and is among what is swept.
+// The cache of the places of blobs has a bound in bytes, which many of them reach and do
+// not exceed, and is among what is swept.
 func TestRemembered(t *testing.T) {
 	bs := New(Config{Elapsed: func() time.Duration { return 0 }})
 	for i := range 500_000 {

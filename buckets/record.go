@@ -168,7 +168,7 @@ func (bs *Buckets) Prove(b *meta.Bucket) error {
 	return err
 }
 
-// provenSums is ProveBucket, and returns the encoded sums of the record; nil for a
+// provenSums is Prove, and returns the encoded sums of the record; nil for a
 // row that has none, which is told from one without settings by the record.
 func (bs *Buckets) provenSums(b *meta.Bucket) ([]byte, error) {
 	sealing := bs.Records.Sealing()

@@ -28,8 +28,8 @@ func (bs *Buckets) Reseal(ctx context.Context, after []byte, limit int, passed a
 	return meta.UnlessLast(next, len(page), limit), len(page), nil
 }
 
-// reseal takes the settings that there are for those that there should be: of
-// what was removed from an old store nothing tells.
+// reseal takes the settings that there are for those that there should be: nothing tells
+// of a setting that was removed from an old store.
 func (bs *Buckets) reseal(ctx context.Context, b meta.Bucket) error {
 	rows, err := bs.Store.BucketSettings(ctx, b.ID)
 	if err != nil {

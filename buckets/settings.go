@@ -166,7 +166,7 @@ func (s *Settings) damage(bucket string) error {
 }
 
 // readSettings reads the settings of a bucket, and returns the size of their texts in
-// bytes. What is made of them goes to shared; nil: to no other bucket.
+// bytes. Parsed settings go to shared; nil: to no other bucket.
 func (bs *Buckets) readSettings(ctx context.Context, b meta.Bucket, shared *bounded.Cache[parsedKey, any]) (s *Settings, size int, err error) {
 	rows, err := bs.Store.BucketSettings(ctx, b.ID)
 	if errors.Is(err, meta.ErrNoBucket) {
@@ -208,8 +208,8 @@ func (bs *Buckets) readSettings(ctx context.Context, b meta.Bucket, shared *boun
 }
 
 // reportBroken reports that settings of a bucket are damaged, unless what is not known
-// are the keys.
-// What is broken is not cached, so that it is whole again as soon as it is replaced.
+// are the keys. A broken setting is not cached, so that it is whole again as soon as
+// it is replaced.
 func (bs *Buckets) reportBroken(b meta.Bucket, s *Settings) {
 	err := errors.Join(slices.Collect(maps.Values(s.broken))...)
 	if len(s.missing) > 0 {

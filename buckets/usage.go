@@ -40,8 +40,8 @@ func (bs *Buckets) usageOf(ctx context.Context, id meta.ID, read func(context.Co
 	if err != nil {
 		return meta.Usage{}, meta.Coded(err)
 	}
-	// What this process commits between the read and this line is not counted until the next
-	// read: a quota may be exceeded by that, as Admit says.
+	// Changes that this process commits between the read and this line are not counted until
+	// the next read: a quota may be exceeded by that, as Admit says.
 	bs.usages.Put(id, &usageSeen{store: stored})
 	return stored, nil
 }

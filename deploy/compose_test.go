@@ -27,7 +27,7 @@ type service struct {
 	Volumes     []any
 	Ports       []string
 	Networks    []string
-	// What follows is only asked for where the file is run.
+	// The following is only asked for where the file is run.
 	Entrypoint, Command, Tmpfs []string
 	CapDrop                    []string `yaml:"cap_drop"`
 	SecurityOpt                []string `yaml:"security_opt"`
@@ -195,7 +195,7 @@ func TestDockerignore(t *testing.T) {
 	}
 }
 
-// What the gateways are given are settings, and the same on all of them.
+// The gateways are given settings that exist, and the same on all of them.
 func TestComposeGateways(t *testing.T) {
 	_, variables := initialise(t)
 	c := compose(t, variables)

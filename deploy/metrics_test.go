@@ -243,7 +243,7 @@ func TestMetricsExist(t *testing.T) {
 	}
 }
 
-// What an alert is about can be looked at: each metric of one is on the dashboard.
+// The subject of an alert can be looked at: each metric of one is on the dashboard.
 func TestAlertsAreShown(t *testing.T) {
 	shown := map[string]bool{}
 	for _, e := range dashboardExpressions(t) {

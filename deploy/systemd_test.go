@@ -62,7 +62,7 @@ func TestUnit(t *testing.T) {
 	}
 }
 
-// What the unit sets are settings, and each credential that it loads is used.
+// The unit sets settings that exist, and each credential that it loads is used.
 func TestUnitSettings(t *testing.T) {
 	checkConfig(t, assignments(read(t, unit), "Environment")...)
 

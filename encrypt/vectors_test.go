@@ -250,7 +250,7 @@ func TestFrozenVectors(t *testing.T) {
 	}
 }
 
-// What Python seals now opens here, and what is sealed here opens there.
+// Vectors that Python seals now open here, and those that are sealed here open there.
 func TestAgainstPython(t *testing.T) {
 	fresh := filepath.Join(t.TempDir(), "python")
 	runPython(t, "seal", fresh)

@@ -12,9 +12,8 @@ import (
 // settleTimeout bounds what is done for a request after it has failed.
 const settleTimeout = 10 * time.Second
 
-// newBlobs makes the ledger and places of the deployment.
-// Blobs get no key that opens data. What they need of buckets and versions comes through the small
-// interfaces of this call.
+// newBlobs makes the ledger and places of the deployment. Blobs get no key that opens data. They
+// reach buckets and versions through the small interfaces of this call.
 func (e *Engine) newBlobs(c *Config, seed encrypt.Seed) *blobs.Blobs {
 	return blobs.New(blobs.Config{
 		Store: e.store, Deployment: meta.ID(e.deployment), Backends: c.Backends, Default: c.Default,

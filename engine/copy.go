@@ -103,10 +103,10 @@ func (e *Engine) copyOnce(ctx context.Context, in CopyObject) (Object, error) {
 	return made, nil
 }
 
-// copyBytes seals the source's bytes anew for the destination's backend. What
-// had parts becomes an object of one piece, with a checksum and an ETag of that.
-// It is for a bucket whose demands the place of the source does not meet, and for a class that
-// names another backend. The client sees an object as from a PUT.
+// copyBytes seals the source's bytes anew for the destination's backend. A source that had
+// parts becomes an object of one piece, with a checksum and an ETag of that. It is for a
+// bucket whose demands the place of the source does not meet, and for a class that names
+// another backend. The client sees an object as from a PUT.
 func (e *Engine) copyBytes(ctx context.Context, in CopyObject, src *Reading, m *encrypt.Manifest) (Object, error) {
 	if src.Length > MaxBodySize {
 		return Object{}, errCopyTooLarge

@@ -13,13 +13,12 @@ import (
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
-// Objects of SSE-C. Their object key is wrapped under the customer's as well, so
-// that neither their manifest nor a byte of theirs opens without it. What the
-// gateway itself must know stands elsewhere: size, class and lock in the row, tags
-// and ACL in the marks, the ETag in the list record. Of one that was completed of
-// parts without the customer's key, as S3 allows, only the bytes are sealed so: the
-// gateway could open its manifest, and yet describes nothing without the key. That ETag, and those of parts,
-// are random: a digest of the bytes would tell who has no key what they are.
+// Objects of SSE-C. Their object key is wrapped under the customer's as well, so that neither their manifest
+// nor a byte of theirs opens without it. The facts that the gateway itself must know stand elsewhere: size,
+// class and lock in the row, tags and ACL in the marks, the ETag in the list record. Of one that was
+// completed of parts without the customer's key, as S3 allows, only the bytes are sealed so: the gateway
+// could open its manifest, and yet describes nothing without the key. That ETag, and those of parts, are
+// random: a digest of the bytes would tell who has no key what they are.
 
 // opaqueETag is an ETag that is no digest, and does not look like that of one body.
 // It has the form of a multipart ETag, with a dash, so that clients do not compare it with the MD5

@@ -74,8 +74,8 @@ func (g *guarded) read(in engine.GetObject) ([]byte, error) {
 
 func (g *guarded) whole() []byte { return bytes.Join(g.bodies, nil) }
 
-// What was completed without the customer's key is read with it, whole, in ranges and
-// in parts, and is described by nothing less.
+// An object that was completed without the customer's key is read with it, whole, in
+// ranges and in parts, and is described by nothing less.
 func TestCompleteWithoutCustomer(t *testing.T) {
 	g := newGuarded(t, "")
 	o := g.mustEnd()
@@ -112,8 +112,8 @@ func TestCompleteWithoutCustomer(t *testing.T) {
 	g.wantClean(0)
 }
 
-// Who asks for a checksum, or began the upload with one, must bring the key: without
-// it there is none.
+// A client that asks for a checksum, or began the upload with one, must bring the
+// key: without it there is none.
 func TestCompleteWithoutCustomerChecksums(t *testing.T) {
 	g := newGuarded(t, "")
 	sum := &engine.Checksum{Algorithm: engine.CRC64NVME, Type: engine.FullObject, Value: make([]byte, 8)}

@@ -6,12 +6,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
-	"github.com/sanctum-storage/gateway/s3err"
 )
-
-// errLocked is what clients are told of a version that a lock keeps.
-// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
-var errLocked = s3err.New(s3err.AccessDenied, "Access Denied because object protected by object lock.")
 
 // It is DeleteObjects of one. The error is also in Deleted.
 // DeleteObject deletes a key, or one version of it for good; one that is not there
@@ -183,11 +178,10 @@ func leavesMarker(b meta.Bucket, d DeleteObject) bool {
 	return d.Version.IsZero() && b.Versioning != meta.VersioningOff
 }
 
-// admitMarkers refuses the deletions of a batch that leave markers when the quotas
-// have too little left for all of these.
-// It asks for all of them or for none, because the store takes them in one transaction. What was
-// admitted is charged at once, before the markers exist, so that requests at the same time do not
-// share the same room.
+// admitMarkers refuses the deletions of a batch that leave markers when the quotas have too
+// little left for all of these. It asks for all of them or for none, because the store takes them
+// in one transaction. Admitted markers are charged at once, before the markers exist, so that
+// requests at the same time do not share the same room.
 func (e *Engine) admitMarkers(ctx context.Context, b meta.Bucket, ds []DeleteObject) error {
 	var more meta.Usage
 	for _, d := range ds {

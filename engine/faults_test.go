@@ -155,7 +155,7 @@ func TestEvilBackend(t *testing.T) {
 				}
 			}
 		}
-		// What follows a blob's end is never read; fsck sees it by its size.
+		// Bytes behind a blob's end are never read; fsck sees them by its size.
 		if evil.Tampered() == before && mode != faults.Extend {
 			t.Errorf("%v: nothing was tampered with", mode)
 		}

@@ -9,8 +9,8 @@ import (
 )
 
 // Found is what a key, or a version of it that was named, held when somebody looked: a
-// version or nothing. What was decided about it holds for that row alone; so those who
-// act on what was decided are handed the Found, and do not look again. It is for one
+// version or nothing. A decision about it holds for that row alone; so those who act
+// on the decision are handed the Found, and do not look again. It is for one
 // goroutine.
 type Found struct {
 	version meta.Version    // zero: there was none

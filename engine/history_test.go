@@ -132,7 +132,7 @@ func (r *rig) wantLinearizable(seed uint64, operations []porcupine.Operation) {
 	}
 }
 
-// What clients are told of a key has one order that explains it all.
+// The answers that clients get about a key have one order that explains them all.
 func TestHistoriesAreLinearizable(t *testing.T) {
 	r := newRig(t)
 	first := rand.Uint64()

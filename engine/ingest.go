@@ -137,7 +137,7 @@ func bodyTooLarge(size int64) error {
 func (s *stored) end(size int64) { s.size, s.extent.Length = size, size }
 
 // fill reads into p until it is full, and reports whether an open body ended
-// before. What it leaves of p is zero.
+// before. It leaves the rest of p zero.
 func (b *Body) fill(p []byte) (n int, ended bool, err error) {
 	if !b.Open {
 		n, err := io.ReadFull(b.Reader, p)

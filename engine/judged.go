@@ -7,8 +7,8 @@ import (
 )
 
 // Judged is what was decided about, and who decides about any other: another version, or
-// the same with other tags or another ACL. Who commits holds it against the row that
-// there is then. It is for one request.
+// the same with other tags or another ACL. A commit holds it against the row that there
+// is then. It is for one request.
 type Judged struct {
 	Found  *Found
 	Permit Permit

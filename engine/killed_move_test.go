@@ -90,7 +90,8 @@ func TestKilledBeforeTheLedgerKnows(t *testing.T) {
 	}
 }
 
-// What a failed move has left goes when its object does, although the process lives.
+// The copy that a failed move has left goes when its object does, although the process
+// lives.
 func TestFailedMoveOfWhatIsDeleted(t *testing.T) {
 	l, s := newSeveralLifecycleRig(t)
 	l.mustPut("old/a", body(1, 70_000))

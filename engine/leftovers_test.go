@@ -23,8 +23,9 @@ func (l *littered) Sweep(_ context.Context, before time.Time) (int, error) {
 	return 0, l.err
 }
 
-// What writes that were cut short leave at a backend is swept by the collector, once a
-// day, whatever stands before the backend; one that cannot be swept costs nothing else.
+// The leftovers at a backend of writes that were cut short are swept by the collector,
+// once a day, whatever stands before the backend; one that cannot be swept costs
+// nothing else.
 func TestBackendsAreSwept(t *testing.T) {
 	wraps := map[string]func(backends.Backend) backends.Backend{
 		"bare":  func(b backends.Backend) backends.Backend { return b },

@@ -8,8 +8,8 @@ import (
 )
 
 // ListVersions returns one page of a bucket's versions and delete markers: keys in
-// the order of their bytes, and of a key the newest version first.
-// What listings do not show is not read: manifests, wrapped keys and marks.
+// the order of their bytes, and of a key the newest version first. Manifests,
+// wrapped keys and marks are not read, because listings do not show them.
 func (e *Engine) ListVersions(ctx context.Context, q meta.VersionQuery) (VersionPage, error) {
 	q.Brief = true
 	page, err := e.store.ListVersions(ctx, q)

@@ -28,10 +28,9 @@ func (e *Engine) lockNew(ctx context.Context, b meta.Bucket, asked meta.Lock, no
 	return asked, err
 }
 
-// errProtected: as S3 words it.
-func errProtected() error {
-	return s3err.New(s3err.AccessDenied, "Access Denied because object protected by object lock.")
-}
+// errLocked is what clients are told of a version that a lock keeps.
+// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+var errLocked = s3err.New(s3err.AccessDenied, "Access Denied because object protected by object lock.")
 
 // Retain sets the retention of a version; LockNone removes it. One that runs is
 // never taken back or shortened, except that bypass overrides LockGovernance.
@@ -43,7 +42,7 @@ func (e *Engine) Retain(ctx context.Context, at Subject, mode meta.LockMode, unt
 	return e.ChangeMarks(ctx, at, func(m *Marks) error {
 		next := meta.Lock{Mode: mode, Until: until, Hold: m.Lock.Hold}
 		if !mayRetain(m.Lock, next, e.now(), bypass) {
-			return errProtected()
+			return errLocked
 		}
 		m.Lock = next
 		return nil

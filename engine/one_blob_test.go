@@ -165,7 +165,7 @@ func TestNothingIsDeletedWhileAway(t *testing.T) {
 	}
 }
 
-// What an operator has to mend at a backend is no error of the gateway's.
+// A fault that an operator has to mend at a backend is no error of the gateway's.
 func TestWriteWhereNothingMayBeWritten(t *testing.T) {
 	for _, why := range []error{backends.ErrReadOnly, backends.ErrDenied} {
 		r := newRig(t)

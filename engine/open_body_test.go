@@ -50,7 +50,7 @@ func TestOpenBodies(t *testing.T) {
 	r.wantClean(blobs)
 }
 
-// What was refused at its end, or does not end in time, leaves nothing behind.
+// A body that was refused at its end, or does not end in time, leaves nothing behind.
 func TestOpenBodiesRefused(t *testing.T) {
 	r := newRig(t)
 	refusal := s3err.AccessDenied

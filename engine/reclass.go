@@ -49,9 +49,8 @@ func (e *Engine) Reclass(ctx context.Context, b meta.Bucket, v *meta.Version, cl
 	return moved, err
 }
 
-// moveBody moves the blobs of a version to the backend that a class names.
-// It moves meta.MaxBatch blobs at a time. What an earlier batch has moved stays moved when a later
-// one fails.
+// moveBody moves the blobs of a version to the backend that a class names. It moves meta.MaxBatch
+// blobs at a time. Blobs that an earlier batch has moved stay moved when a later one fails.
 func (e *Engine) moveBody(ctx context.Context, b meta.Bucket, v *meta.Version, class string) (moved int64, err error) {
 	r, err := e.blobs.Relocate(ctx, v, class, b.Residency)
 	if err != nil {

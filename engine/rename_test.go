@@ -115,7 +115,7 @@ func (r *rig) usage() meta.Usage {
 	return u
 }
 
-// What cannot be renamed, or not so, is refused and stays.
+// An object that cannot be renamed, or not so, is refused and stays.
 func TestRenameRefuses(t *testing.T) {
 	r := newRig(t)
 	from := r.mustPut("from", body(1, 100))

@@ -9,7 +9,7 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// What an operation asks of the backend and of the store, once pools and keys
+// Requests of an operation to the backend and the store, once pools and keys
 // are at hand. With several backends a first read asks where the blob is.
 func TestRequestsOfOperations(t *testing.T) {
 	for name, several := range map[string]bool{"one backend": false, "several": true} {

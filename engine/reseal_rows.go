@@ -67,10 +67,9 @@ func (e *Engine) ResealVersions(ctx context.Context, after []byte, limit int, pa
 	return next, len(page), nil
 }
 
-// wholeRow seals a record for a version as it is, after what can be told of it was
-// held against what was sealed.
-// What the old record does not cover is taken over as it stands in the row. That is why this is
-// done once and then closed by SealingWhole.
+// wholeRow seals a record for a version as it is, after what can be told of it was held against
+// what was sealed. Fields that the old record does not cover are taken over as they stand in
+// the row. That is why this is done once and then closed by SealingWhole.
 func (s *sealer) wholeRow(ctx context.Context, v *meta.Version) (r meta.Reseal, err error) {
 	if _, err := s.OpenMarks(ctx, *v); err != nil {
 		return r, err

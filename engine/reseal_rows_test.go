@@ -258,8 +258,8 @@ func TestResealUploads(t *testing.T) {
 	}
 }
 
-// What does not open is counted and passed over; what was edited is not given a record
-// that vouches for it.
+// A row that does not open is counted and passed over; an edited one is not given a
+// record that vouches for it.
 func TestResealDamagedRows(t *testing.T) {
 	r := newRowRig(t)
 	r.setSealing(meta.SealingLegacy)

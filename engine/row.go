@@ -9,10 +9,10 @@ import (
 	"github.com/sanctum-storage/gateway/records"
 )
 
-// A version's row is believed as far as its list record vouches for it. What a
-// listing shows is bound to the record; the rest of the row is in a digest within,
-// for listings do not read it. Rows of earlier releases have a record that vouches for
-// none of that, until they are resealed.
+// A version's row is believed as far as its list record vouches for it. The fields
+// that a listing shows are bound to the record; the rest of the row is in a digest
+// within, for listings do not read it. Rows of earlier releases have a record that
+// vouches for none of that, until they are resealed.
 
 var (
 	// errRow: what the store shows of a version is not what was sealed.

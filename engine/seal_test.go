@@ -105,7 +105,7 @@ func TestNoMarks(t *testing.T) {
 	}
 }
 
-// What an upload promises comes out of its settings as it went in.
+// The promises of an upload come out of its settings as they went in.
 func TestUploadPromise(t *testing.T) {
 	e, b := sealingEngine(t)
 	want := promise{Marks: Marks{Tags: []Pair{{Name: "a", Value: "b"}}, Lock: meta.Lock{Hold: true}}, Encryption: meta.EncryptionKMS}

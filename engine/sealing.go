@@ -75,7 +75,7 @@ func (s *Sealing) Writing() meta.Sealing {
 	return now
 }
 
-// observe takes over what the deployment's row says, after proving it. What it says
+// observe takes over what the deployment's row says, after proving it. The result
 // never becomes less: known is what this process knew before it read the row, of which
 // several may be read at once, and the one that is older observed last.
 func (s *Sealing) observe(d meta.Deployment, known meta.Sealing) error {

@@ -25,8 +25,8 @@ func (s *Seed) String() string {
 	return fmt.Sprintf("the seed of bucket %s, generation %d", s.Bucket, s.Generation)
 }
 
-// Seeds are the wrapped seeds of a deployment, and how they come under another key. What a
-// seed is never changes here. Seeds serve any number of goroutines at once.
+// Seeds are the wrapped seeds of a deployment, and how they come under another key. The
+// seed itself never changes here. Seeds serve any number of goroutines at once.
 type Seeds struct {
 	store      *blobs.CountedStore
 	provider   encrypt.Provider

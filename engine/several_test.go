@@ -261,7 +261,7 @@ func TestCopyAcrossResidency(t *testing.T) {
 	s.wantClean(-1)
 }
 
-// What a configuration may not say of the backends that the store knows.
+// A configuration may not contradict the backends that the store knows.
 func TestBackendsAtOpen(t *testing.T) {
 	s := newSeveralRig(t)
 	three := s.config.Backends
@@ -410,7 +410,8 @@ func (c *stillClock) Elapsed() time.Duration  { return time.Duration(c.now.Load(
 func (c *stillClock) advance(d time.Duration) { c.now.Add(int64(d)) }
 
 // Two gateways on one store: one collects at a time, and takes the other for dead
-// only when that shows no sign of life. What it condemned is not committed.
+// only when that shows no sign of life. A blob that it condemned is not
+// committed.
 func TestTwoGateways(t *testing.T) {
 	r := newBareRig(t)
 	clock := &stillClock{}

@@ -84,7 +84,7 @@ func (r *rowRig) foundEdited() bool {
 }
 
 // An edit of which parts a completed upload chose removes none, whatever it says, and
-// is noticed. What was not edited is trimmed meanwhile.
+// is noticed. Uploads that were not edited are trimmed meanwhile.
 func TestEditedChoiceTrimsNothing(t *testing.T) {
 	for name, customer := range map[string]*CustomerKey{"plain": nil, "SSE-C": {1, 2, 3}} {
 		for edit, chosen := range map[string][]byte{

@@ -21,10 +21,10 @@ const (
 	MinPartSize = 5 << 20 // of every part but the last
 )
 
-// CreateUpload begins a multipart upload. What the client says of the object to
-// be is sealed with the key that will seal its parts.
-// Errors: InvalidArgument or KeyTooLong for the key, InvalidStorageClass, QuotaExceeded. The
-// upload counts against the quota until it is completed or aborted.
+// CreateUpload begins a multipart upload. The client's description of the object to be is
+// sealed with the key that will seal its parts. Errors: InvalidArgument or KeyTooLong for
+// the key, InvalidStorageClass, QuotaExceeded. The upload counts against the quota until it
+// is completed or aborted.
 func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, error) {
 	if err := meta.CheckKey(in.Key); err != nil {
 		return Upload{}, err
@@ -97,9 +97,9 @@ type openUpload struct {
 	settingsKey encrypt.ObjectKey
 }
 
-// promise is what an upload's settings say of the object to be that will not
-// stand in its manifest, and what they vouch for in the upload's row. Whoever reads
-// one passes over what it does not know.
+// promise is what an upload's settings say of the object to be that will not stand
+// in its manifest, and what they vouch for in the upload's row. A reader passes
+// over fields that it does not know.
 type promise struct {
 	Marks      Marks           `json:"marks,omitzero"`
 	Encryption meta.Encryption `json:"encryption,omitzero"`

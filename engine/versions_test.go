@@ -136,7 +136,7 @@ func TestVersionsOfAKey(t *testing.T) {
 	}
 }
 
-// Whoever read the bucket before its versioning changed writes as it is now.
+// A writer that read the bucket before its versioning changed writes as it is now.
 func TestVersioningChangesUnderWrites(t *testing.T) {
 	r := newRig(t)
 	stale := r.b

@@ -9,8 +9,8 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Sought is all that is known of an object, from a line of a log or a finding. What is empty
-// says nothing; all else must be so.
+// Sought is all that is known of an object, from a line of a log or a finding. An empty
+// field says nothing; all others must be so.
 type Sought struct {
 	Bucket  string // name
 	Key     string

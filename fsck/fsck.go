@@ -31,7 +31,7 @@ func Run(ctx context.Context, e *engine.Engine, o Options) (Report, error) {
 		return first.Report, err // blobs in doubt belong to no bucket
 	}
 	// Gateways change the store while a pass reads it, so a first finding may be of two
-	// moments. What is damaged is found twice.
+	// moments. Damage is found twice.
 	second, err := pass(ctx, e, o)
 	if err != nil {
 		return second.Report, err

@@ -20,8 +20,8 @@ type SeedChange struct {
 // MaxWrappedSeed is the longest wrapped seed in bytes: an envelope of several providers.
 const MaxWrappedSeed = 64 << 10
 
-// Seeds changes how seeds are wrapped. What they are never changes, so a change may be
-// lost or made twice without harm.
+// Seeds changes how seeds are wrapped. The seeds themselves never change, so a change
+// may be lost or made twice without harm.
 type Seeds interface {
 	// ScanSeeds returns at most limit seeds of buckets above a position, ordered by bucket
 	// and generation. Seeds of deleted buckets are among them until Sweep removes them.

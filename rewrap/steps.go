@@ -177,8 +177,9 @@ func (s *Steps) under(page []engine.Seed, key string) (others []*engine.Seed) {
 	return others
 }
 
-// rewrap brings a page of seeds under the job's key, and notes how far that was. What is
-// done of a page is stored in batches, so that little is lost when the process ends.
+// rewrap brings a page of seeds under the job's key, and notes how far that was. The
+// finished part of a page is stored in batches, so that little is lost when the process
+// ends.
 func (s *Steps) rewrap(ctx context.Context, l meta.Lease, job *Job, page []engine.Seed, next *Position, r *Report) error {
 	r.Looked = len(page)
 	failed := map[*engine.Seed]error{}

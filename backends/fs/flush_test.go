@@ -13,8 +13,8 @@ import (
 	"github.com/sanctum-storage/gateway/backends"
 )
 
-// Whoever comes while a flush runs waits for another, which is for all of them
-// and whose error is everyone's.
+// Callers that come while a flush runs wait for another, which is for all of
+// them and whose error is everyone's.
 func TestFlushesJoin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g flushes

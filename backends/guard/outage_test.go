@@ -258,7 +258,7 @@ func TestProbeCalledOff(t *testing.T) {
 	})
 }
 
-// What a backend that is there says does not open the breaker, and neither does
+// Answers of a backend that is there do not open the breaker, and neither does
 // a caller that goes away.
 func TestAnswersAreNoOutage(t *testing.T) {
 	for _, cause := range []error{backends.ErrNotFound, backends.ErrExists, backends.ErrDenied, backends.ErrCorrupt, backends.ErrFull,

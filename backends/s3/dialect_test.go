@@ -32,7 +32,7 @@ func TestDialectAt(t *testing.T) {
 	}
 }
 
-// What a row claims must hang together.
+// The claims of a row must hang together.
 func TestDialectTable(t *testing.T) {
 	for _, name := range Dialects() {
 		d := dialectNamed(name)

@@ -93,8 +93,8 @@ func cut(w http.ResponseWriter) {
 	}
 }
 
-// What each answer amounts to, whatever the call. Texts of the answer are not
-// repeated, and neither is a key.
+// Each answer amounts to one error, whatever the call. Texts of the answer
+// are not repeated, and neither is a key.
 func TestAnswers(t *testing.T) {
 	l := newLiar(t, nil)
 	id := backends.NewBlobID()

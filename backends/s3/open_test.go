@@ -70,7 +70,7 @@ func TestInvalidOptions(t *testing.T) {
 	}
 }
 
-// What is wrong with the service or our place in it.
+// Something is wrong with the service, or with our place in it.
 func TestOpenFails(t *testing.T) {
 	free, err := servers.FreeAddresses(1)
 	if err != nil {

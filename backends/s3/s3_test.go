@@ -188,7 +188,7 @@ func wantBody(t *testing.T, b *Backend, id backends.BlobID, want []byte) {
 	}
 }
 
-// What the gateway pays for: requests.
+// The gateway pays for requests.
 func TestRequests(t *testing.T) {
 	const (
 		signed   = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD"

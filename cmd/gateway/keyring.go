@@ -127,7 +127,7 @@ func keyringPrimaryCommand() *cobra.Command {
 		`Make a key of the key file the one that wraps new seeds. Every gateway of the store must
 have the key in its file by now: one that lacks it cannot open what is wrapped with it.
 
-What older keys wrapped still needs them, until "gateway key rewrap" has ended.`, cobra.ExactArgs(1),
+Seeds that older keys wrapped still need them, until "gateway key rewrap" has ended.`, cobra.ExactArgs(1),
 		func(cmd *cobra.Command, _ *configuration, k *KeyProviderSettings, args []string) error {
 			if err := setPrimaryKey(k, args[0]); err != nil {
 				return err

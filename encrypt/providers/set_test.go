@@ -146,8 +146,8 @@ func TestNoTrial(t *testing.T) {
 	}
 }
 
-// What a key file wrapped before there was a list opens by the provider that stands for
-// it, and by no other.
+// A seed that a key file wrapped before there was a list opens by the provider that
+// stands for it, and by no other.
 func TestBare(t *testing.T) {
 	r := newRig(t, "file", "b")
 	bare, err := r.fakes["file"].Wrap(t.Context(), seedContext, []byte("a seed as secret"))

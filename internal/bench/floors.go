@@ -13,8 +13,8 @@ type floor struct {
 	Met      bool
 }
 
-// Floors. What depends on the machine is held against something measured in the
-// same turns.
+// Floors. Figures that depend on the machine are held against something
+// measured in the same turns.
 const (
 	floorLarge = 0.7 // of the rival's speed
 	floorSmall = 400 // durable PUTs a second on a disk that does floorDisk synced files, or less on a slower one

@@ -129,8 +129,8 @@ func (b *bench) measure(ctx context.Context, r row, lanes []lane) (result, error
 	return out, nil
 }
 
-// turnOf runs one lane for a while. What it left in the system's memory is
-// written out after it, so that no lane pays for another's.
+// turnOf runs one lane for a while. Data that it left in the system's
+// memory is written out after it, so that no lane pays for another's.
 func (b *bench) turnOf(ctx context.Context, r row, l lane, out *laneResult, d time.Duration) error {
 	if l.ready != nil {
 		if err := l.ready(ctx); err != nil {

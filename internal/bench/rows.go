@@ -60,7 +60,7 @@ func (b *bench) groups() []group {
 }
 
 // measureGroup measures those rows of a group that are asked for, and starts no
-// server when there are none. What the servers kept is gone when it returns.
+// server when there are none. The data of the servers is gone when it returns.
 func (b *bench) measureGroup(ctx context.Context, g group) (results []result, err error) {
 	var rows []work
 	for _, w := range g.rows {

@@ -15,7 +15,7 @@ import (
 // Listings of versions are compared with listings of objects on the same gateway.
 // Both lanes of a row return as many rows, so that times compare per row.
 
-// What is compared.
+// The two sides of the comparison.
 const (
 	ofVersions = "ListObjectVersions"
 	ofObjects  = "ListObjectsV2 with owners"

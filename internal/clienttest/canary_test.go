@@ -28,8 +28,9 @@ import (
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
-// What may be where. A backend sees nothing at all; the store beside it knows
-// names, which listings need; the log knows buckets alone.
+// Each place may hold some canaries and not others. A backend sees nothing at
+// all; the store beside it knows names, which listings need; the log knows
+// buckets alone.
 var (
 	notInBackend = allKinds
 	notInStore   = []kind{inBody, inMetadata, inHeader, ofBody, isSecret}

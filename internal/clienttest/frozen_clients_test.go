@@ -244,7 +244,7 @@ func TestFrozenBackend(t *testing.T) {
 }
 
 // A gateway starts while a backend is away, serves the rest, and uses the backend when
-// it comes, without being told. What is wrong in the settings it refuses.
+// it comes, without being told. It refuses wrong settings.
 func TestStartsWithoutABackend(t *testing.T) {
 	f := newFar(t)
 	g := start(t, f.env...)

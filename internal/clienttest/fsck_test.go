@@ -31,8 +31,8 @@ type fsckReport struct {
 	status int
 }
 
-// fsck runs gateway fsck over the folder, whether the gateway runs or not. What
-// it finds is no error.
+// fsck runs gateway fsck over the folder, whether the gateway runs or not.
+// Findings are no error.
 func (g *gateway) fsck(args ...string) (*fsckReport, error) {
 	path, err := gatewayBinary()
 	if err != nil {

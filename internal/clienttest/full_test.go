@@ -89,7 +89,7 @@ type fullTest struct {
 
 func (f *fullTest) key(n int) string { return fmt.Sprintf("object-%d", n) }
 
-// put stores an object of its own. What was acknowledged is remembered.
+// put stores an object of its own. Acknowledged objects are remembered.
 func (f *fullTest) put(size int64) error {
 	key := f.key(f.n)
 	f.n++

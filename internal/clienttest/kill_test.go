@@ -204,8 +204,8 @@ func (k *killTest) outcome(ctx context.Context, key, what string, err error) boo
 	return err == nil
 }
 
-// multipart stores a value in parts. What is left of it when the process dies
-// is kept for settle.
+// multipart stores a value in parts. The remains when the process dies are
+// kept for settle.
 func (k *killTest) multipart(ctx context.Context, key string, v value, state *killedKey) error {
 	id, err := k.c.NewMultipartUpload(ctx, k.bucket, key, minio.PutObjectOptions{})
 	if err != nil {

@@ -54,7 +54,7 @@ func testLitestream(t *testing.T, g *gateway) {
 	c.run("ltx", "-config", c.config, c.file)
 	wrong := c.configure("wrong.yml", g.s3, accessKey, "another")
 	c.fails("SignatureDoesNotMatch", "restore", "-config", wrong, "-o", filepath.Join(c.home, "none"), c.file)
-	// What it was sending when it was killed is left for a lifecycle to end.
+	// The upload that was under way when it was killed is left for a lifecycle to end.
 	noUploadsSince(t, g, c.bucket, again)
 }
 

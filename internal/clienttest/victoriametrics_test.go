@@ -68,7 +68,7 @@ func testVictoriaMetrics(t *testing.T, g *gateway) {
 	if second == first {
 		t.Fatal("more samples are not seen")
 	}
-	// What was stored before is copied into another backup, on the server's side.
+	// The objects that were stored before are copied into another backup, on the server's side.
 	if m := c.backUp(db, "by day/02", "-origin", c.url("of a/latest"), "-s3ObjectTags", `{"kept":"a year"}`,
 		"-objectMetadata", `{"made-by":"vmbackup"}`, "-s3ChecksumAlgorithm", "SHA256"); m.copied < 5*mib || m.uploaded >= m.copied {
 		t.Errorf("a backup with an origin: %+v", m)
@@ -85,7 +85,7 @@ func testVictoriaMetrics(t *testing.T, g *gateway) {
 	c.backUp(db, "killed")
 	c.same(t, "killed", second)
 	c.refused(db)
-	// What it was sending when it was killed is left for a lifecycle to end.
+	// The upload that was under way when it was killed is left for a lifecycle to end.
 	noUploadsSince(t, g, c.bucket, again)
 }
 

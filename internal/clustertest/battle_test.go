@@ -222,7 +222,7 @@ func (w *worker) put(ctx context.Context, c *minio.Core, key string, body []byte
 }
 
 // multipart stores a value in two parts, each at another gateway than the last
-// may be. What fails before Complete was sent leaves no doubt.
+// may be. An upload that fails before Complete was sent leaves no doubt.
 func (w *worker) multipart(ctx context.Context, c *minio.Core, s *slot, v value) error {
 	id, err := c.NewMultipartUpload(ctx, bucket, s.key, minio.PutObjectOptions{})
 	if err != nil {

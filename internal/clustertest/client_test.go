@@ -119,8 +119,9 @@ func (c *client) step(ctx context.Context) {
 	}
 }
 
-// judge sorts an error: ok is whether the answer belongs in the history. What is
-// neither an answer of S3 nor the fault of something injected fails the test.
+// judge sorts an error: ok is whether the answer belongs in the history. An
+// error that is neither an answer of S3 nor the fault of something injected
+// fails the test.
 func (l *load) judge(in history.Request, err error) (out history.Answer, ok bool) {
 	what := "done"
 	switch {

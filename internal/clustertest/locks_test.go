@@ -243,9 +243,9 @@ func (v *vault) drain(from, to string) {
 	v.t.Fatalf("%s is never retired", from)
 }
 
-// What a COMPLIANCE retention keeps is there after everything that removes data,
-// tried on another gateway than the one that was asked to lock it; and is removed
-// once the retention is over.
+// A version under a COMPLIANCE retention is there after everything that removes
+// data, tried on another gateway than the one that was asked to lock it; and is
+// removed once the retention is over.
 func TestComplianceOutlivesEverything(t *testing.T) {
 	for _, store := range []string{"sqlite", "postgres"} {
 		t.Run(store, func(t *testing.T) {

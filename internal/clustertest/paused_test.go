@@ -46,9 +46,9 @@ func newPausable(t *testing.T) *pausable {
 	return p
 }
 
-// pause lets the first engine's next write to the backend reach it, and then
-// time pass for all but that engine, until the others have taken it for dead. What it
-// wrote they keep, for it is in doubt, and what it had reserved beside that they condemn.
+// pause lets the first engine's next write to the backend reach it, and then time pass
+// for all but that engine, until the others have taken it for dead. They keep the blobs
+// that it wrote, which are in doubt, and condemn those that it had only reserved.
 func (p *pausable) pause() {
 	p.plan.Add(faults.Rule{Op: faults.OpPut, When: faults.After, N: 1, Hook: func() {
 		doubtful := 0

@@ -12,8 +12,9 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// eventually asks until the answer has the status. What a gateway remembers it may
-// remember for accounts.CredentialTTL; by then, with time to ask in, it has to know.
+// eventually asks until the answer has the status. A gateway may go by what it
+// remembers for accounts.CredentialTTL; by then, with time to ask in, it has to
+// know.
 func (p *pair) eventually(what string, status int, ask func() gatewaytest.Response) {
 	p.t.Helper()
 	began := time.Now()
@@ -30,8 +31,8 @@ func (p *pair) eventually(what string, status int, ask func() gatewaytest.Respon
 	}
 }
 
-// What one gateway was told of who may do what, the other goes by: at once where
-// it is a bucket's, and within accounts.CredentialTTL where it is a user's.
+// The other gateway goes by the rights that one was told: at once where they are
+// a bucket's, and within accounts.CredentialTTL where it is a user's.
 func TestPoliciesReachOtherGateways(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, true)

@@ -37,7 +37,7 @@ func TestParseDivergences(t *testing.T) {
 	}
 }
 
-// What would excuse nothing, or anything, is refused.
+// A row that would excuse nothing, or anything, is refused.
 func TestParseDivergencesRefuses(t *testing.T) {
 	for name, document := range map[string]string{
 		"no table":       before,

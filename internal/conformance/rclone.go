@@ -35,7 +35,7 @@ func rcloneSuite(ctx context.Context) (*suite, error) {
 		env := []string{
 			variable + "TYPE=s3",
 			variable + "PROVIDER=Other",
-			// What it presumes of AWS and not of Other: that a bucket of one's own is told
+			// It presumes of AWS, and not of Other, that a bucket of one's own is told
 			// from a bucket of somebody else.
 			variable + "USE_ALREADY_EXISTS=true",
 			variable + "ENDPOINT=" + g.url,

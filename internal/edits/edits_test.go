@@ -114,8 +114,8 @@ type census struct {
 	empty map[string]bool // tables without rows: all of them is listed, for nothing is tried
 }
 
-// empty are the tables of which the scene has no row. What may stand there must be
-// listed whole.
+// empty are the tables of which the scene has no row. The values that may stand
+// there must be listed whole.
 func (s stage) empty(t *testing.T, ctx context.Context) map[string]bool {
 	db, err := openDB(ctx, s.path)
 	if err != nil {

@@ -55,7 +55,7 @@ func Open(ctx context.Context, c engine.Config) (*Gateway, error) {
 	}, nil
 }
 
-// Who sends a request. The zero value is nobody.
+// The sender of a request. The zero value is nobody.
 type Who struct{ AccessKey, SecretKey string }
 
 // Question is one request that changes nothing in an honest store.

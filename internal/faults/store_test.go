@@ -99,7 +99,7 @@ func TestStoreAfter(t *testing.T) {
 	if _, err := inner.Object(ctx, b.ID, "k"); !errors.Is(err, meta.ErrNotFound) {
 		t.Errorf("the removal whose answer was lost did not happen: %v", err)
 	}
-	// What the store refuses is not a lost answer.
+	// A refusal of the store is not a lost answer.
 	if err := s.AbortUpload(ctx, meta.NewID()); !errors.Is(err, meta.ErrNotFound) || errors.Is(err, ErrInjected) {
 		t.Errorf("AbortUpload: %v", err)
 	}

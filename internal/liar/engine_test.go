@@ -154,7 +154,7 @@ func (b *beside) live() {
 	if err := b.put(b.good, "meanwhile", other); err != nil {
 		t.Errorf("a write to the honest backend: %v", err)
 	}
-	// What these say of the liar is theirs; that they end is what counts.
+	// These may say of the liar whatever they find; the test counts on their end.
 	_, _ = e.Blobs().Collect(t.Context())
 	_, _ = fsck.Run(t.Context(), e, fsck.Options{Deep: true})
 }

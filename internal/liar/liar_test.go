@@ -304,7 +304,7 @@ func lieOnce(t *testing.T, s *Server, b backends.Backend, call string, l Lie) {
 	}
 }
 
-// What begins with a liar fails, or knows the truth.
+// A start with a liar fails, or knows the truth.
 func TestLiesAtOpen(t *testing.T) {
 	for _, l := range Lies() {
 		if !l.About(List) {

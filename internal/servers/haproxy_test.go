@@ -115,7 +115,7 @@ func upload(t *testing.T, h *HAProxy, target string) (interim, final string) {
 	return line, final
 }
 
-// What clients signed arrives as they sent it.
+// Signed parts of a request arrive as the client sent them.
 func TestHAProxyChangesNothing(t *testing.T) {
 	h, requests := behindHAProxy(t)
 	for _, target := range []string{

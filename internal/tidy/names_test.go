@@ -79,8 +79,8 @@ func TestNamedTests(t *testing.T) {
 	}
 }
 
-// What stands before a list of tests: the folder that they are in, or the target of the
-// Makefile that runs them.
+// The text before a list of tests names the folder that they are in, or the target of
+// the Makefile that runs them.
 var (
 	folderOfList = regexp.MustCompile("`([a-z][a-z0-9/]*)`: (?:`[^`]*`(?:, | and )?)*$")
 	targetOfList = regexp.MustCompile("`make (test[a-z-]*)`: (?:`[^`]*`(?:, | and )?)*$")

@@ -290,8 +290,8 @@ func TestPackageComments(t *testing.T) {
 // maxTracked is in bytes; the largest file that is kept is a store of an old release.
 const maxTracked = 1 << 20
 
-// What is built from the source is not kept beside it: such a file stays in the history
-// for ever.
+// Built files are not kept beside the source: such a file stays in the history for
+// ever.
 func TestNoLargeFiles(t *testing.T) {
 	list := exec.Command("git", "ls-files", "-z")
 	list.Dir = root
@@ -350,7 +350,7 @@ func TestNestedModules(t *testing.T) {
 // the protocols.
 var lenient = regexp.MustCompile(`\b(strconv\.(Atoi|ParseInt|ParseUint)|time\.Parse(InLocation)?|http\.ParseTime|mail\.ParseDate|fmt\.S?scan\w*)\(`)
 
-// What clients send is read by package strict, in one form each.
+// Package strict reads the numbers and times that clients send, in one form each.
 func TestStrictReaders(t *testing.T) {
 	readers := 0
 	eachGoFile(t, func(name string) {

@@ -72,8 +72,9 @@ type Topology struct {
 // StoreURL is the store.url of the gateways.
 func (t *Topology) StoreURL() string { return t.Postgres.URL(database) }
 
-// Start starts everything and returns when every gateway is ready. What it
-// started before an error is ended again. The caller closes the topology.
+// Start starts everything and returns when every gateway is ready.
+// Processes that it started before an error are ended again. The caller
+// closes the topology.
 func Start(ctx context.Context, o Options) (_ *Topology, err error) {
 	if o.Gateways == 0 {
 		o.Gateways = DefaultGateways

@@ -134,10 +134,9 @@ func countBuckets(tx Tx, owner meta.ID, most int) (n int, err error) {
 	return n, err
 }
 
-// DeleteBucket implements meta.Buckets. What is left of the bucket may be more than one
-// transaction should remove, so its id goes to dying_buckets and Sweep does the rest.
-// An upload that is open does not keep the bucket: S3 deletes such a bucket, and Sweep ends the
-// upload.
+// DeleteBucket implements meta.Buckets. The remaining rows of the bucket may be more than one
+// transaction should remove, so its id goes to dying_buckets and Sweep does the rest. An upload
+// that is open does not keep the bucket: S3 deletes such a bucket, and Sweep ends the upload.
 func (s *Store) DeleteBucket(ctx context.Context, id meta.ID) error {
 	return s.run.Write(ctx, func(tx Tx) error {
 		// The lock waits for commits that hold the bucket, and blocks later ones.

@@ -396,8 +396,8 @@ func TestFolderIsNotChanged(t *testing.T) {
 	}
 }
 
-// What was committed is there while the gateway runs, too: it is in the store's
-// log, not yet in its file.
+// Committed objects are there while the gateway runs, too: they are in the
+// store's log, not yet in its file.
 func TestBesideARunningGateway(t *testing.T) {
 	d := start(t, "")
 	defer d.close()

@@ -1,8 +1,8 @@
 //go:build linux
 
 // Command run starts a whole topology on this machine for a person to try, and
-// ends it at Ctrl-C. What it keeps is in a folder that is removed at the end. It
-// is for trying and never for data that matters.
+// ends it at Ctrl-C. It keeps everything in a folder that is removed at the end.
+// It is for trying and never for data that matters.
 package main
 
 import (
