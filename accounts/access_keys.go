@@ -154,10 +154,9 @@ func (a *Accounts) keyCredential(ctx context.Context, id string) (Credential, er
 	k, ok := a.accessKeys.Get(id)
 	if !ok {
 		var err error
-		if k, err = a.readAccessKey(ctx, id); err != nil {
+		if k, err = a.accessKeys.Load(id, func() (accessKey, error) { return a.readAccessKey(ctx, id) }); err != nil {
 			return Credential{}, err
 		}
-		a.accessKeys.Put(id, k)
 	}
 	h, err := a.holderOf(ctx, k.user, meta.IdentityUser)
 	if err != nil {
@@ -215,6 +214,7 @@ func (a *Accounts) holderOf(ctx context.Context, id meta.ID, kind meta.IdentityK
 // readHolder is credentialHolder, remembered. Of concurrent requests one reads
 // and the others wait for it.
 func (a *Accounts) readHolder(ctx context.Context, id meta.ID, kind meta.IdentityKind) (holder, error) {
+	asked := a.holders.Now()
 	within, done := meta.Patiently(ctx) // wait no longer than for a call of the store
 	leave, err := a.readingHolders.Enter(within, id)
 	done()
@@ -222,15 +222,11 @@ func (a *Accounts) readHolder(ctx context.Context, id meta.ID, kind meta.Identit
 		return holder{}, meta.Coded(err)
 	}
 	defer leave()
-	// The request that had the turn before may have read it.
-	if h, ok := a.holders.Get(id); ok {
+	// A request that had a turn before may have read it.
+	if h, ok := a.holders.GetSince(id, asked); ok {
 		return h, nil
 	}
-	h, err := a.credentialHolder(ctx, id, kind)
-	if err == nil {
-		a.holders.Put(id, h)
-	}
-	return h, err
+	return a.holders.Load(id, func() (holder, error) { return a.credentialHolder(ctx, id, kind) })
 }
 
 // forgetHolders makes the next requests read the users and roles of a tenant

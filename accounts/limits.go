@@ -18,18 +18,15 @@ func (a *Accounts) Limits(ctx context.Context, id meta.ID) (meta.Limits, error) 
 	if l, ok := a.limits.Get(id); ok {
 		return l, nil
 	}
-	t, err := a.Existing(ctx, id)
-	if errors.Is(err, meta.ErrNotFound) {
-		return meta.Limits{}, nil
-	} else if err != nil {
-		return meta.Limits{}, meta.Coded(err)
-	}
-	l, err := a.limitsOf(&t)
-	if err != nil {
-		return meta.Limits{}, err
-	}
-	a.limits.Put(id, l)
-	return l, nil
+	return a.limits.Load(id, func() (meta.Limits, error) {
+		t, err := a.Existing(ctx, id)
+		if errors.Is(err, meta.ErrNotFound) {
+			return meta.Limits{}, nil
+		} else if err != nil {
+			return meta.Limits{}, meta.Coded(err)
+		}
+		return a.limitsOf(&t)
+	})
 }
 
 // limitsOf opens the limits in a tenant's row. An unreadable document is an

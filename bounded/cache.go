@@ -54,6 +54,7 @@ type Cache[K comparable, V any] struct {
 	bytes int
 	of    map[any]int // bytes by party
 	heavy any         // the last party that had more than half
+	loads map[*load[K, V]]struct{}
 	// newest and oldest are the ends of the list of entries, ordered by use.
 	newest, oldest *entry[K, V]
 }
@@ -62,6 +63,7 @@ type Cache[K comparable, V any] struct {
 type entry[K comparable, V any] struct {
 	key          K
 	value        V
+	read         time.Duration // when its reading began
 	until        time.Duration
 	bytes        int
 	party        any
@@ -81,7 +83,7 @@ func New[K comparable, V any](o Options[K, V]) *Cache[K, V] {
 		start := time.Now()
 		o.Now = func() time.Duration { return time.Since(start) }
 	}
-	return &Cache[K, V]{o: o, m: make(map[K]*entry[K, V]), of: make(map[any]int), parts: make(map[string]*part)}
+	return &Cache[K, V]{o: o, m: make(map[K]*entry[K, V]), of: make(map[any]int), parts: make(map[string]*part), loads: make(map[*load[K, V]]struct{})}
 }
 
 // Get returns the value of the key if it is still held.
@@ -101,9 +103,13 @@ func (c *Cache[K, V]) Get(k K) (v V, ok bool) {
 	return e.value, true
 }
 
-// Put sets the value of the key.
-func (c *Cache[K, V]) Put(k K, v V) {
-	e := &entry[K, V]{key: k, value: v, bytes: EntryBytes}
+// Put sets the value of the key. The value is as old as this call: one that
+// takes time to read, and may change meanwhile, comes by Load.
+func (c *Cache[K, V]) Put(k K, v V) { c.put(k, v, c.now(), nil) }
+
+// put adds a value whose reading began at read, unless it was dropped since.
+func (c *Cache[K, V]) put(k K, v V, read time.Duration, by *load[K, V]) {
+	e := &entry[K, V]{key: k, value: v, bytes: EntryBytes, read: read, until: read + c.o.TTL}
 	if c.o.Size != nil {
 		e.bytes += c.o.Size(k, v)
 	}
@@ -117,8 +123,10 @@ func (c *Cache[K, V]) Put(k K, v V) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if by.dropped(v) {
+		return
+	}
 	now := c.now()
-	e.until = now + c.o.TTL
 	if before := c.m[k]; before != nil {
 		c.remove(before)
 	}
@@ -167,9 +175,11 @@ func (c *Cache[K, V]) Drop(k K) {
 	if e := c.m[k]; e != nil {
 		c.remove(e)
 	}
+	c.noteDrop(func(dropped K, _ V) bool { return dropped == k })
 }
 
-// DropIf removes the entries for which drop is true.
+// DropIf removes the entries for which drop is true. drop may be called later,
+// for values that are being read.
 func (c *Cache[K, V]) DropIf(drop func(K, V) bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -180,6 +190,7 @@ func (c *Cache[K, V]) DropIf(drop func(K, V) bool) {
 		}
 		e = newer
 	}
+	c.noteDrop(drop)
 }
 
 // Sweep removes all expired entries.

@@ -67,6 +67,12 @@ func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]
 	if all, ok := bs.keys.Get(bucket); ok {
 		return all, nil
 	}
+	// All generations or none: a remembered part would make the rows of the others look edited.
+	return bs.keys.Load(bucket, func() (map[uint32]*encrypt.BucketKeys, error) { return bs.readGenerations(ctx, bucket) })
+}
+
+// readGenerations is generations, read from the store and unwrapped.
+func (bs *Buckets) readGenerations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
 	seeds, err := bs.Store.BucketSeeds(ctx, bucket)
 	if errors.Is(err, meta.ErrNoBucket) {
 		return nil, s3err.NoSuchBucket
@@ -84,8 +90,6 @@ func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]
 		}
 		all[s.Generation] = encrypt.DeriveBucketKeys(encrypt.Seed(raw), bs.Deployment, bucket, s.Generation)
 	}
-	// All generations or none: a remembered part would make the rows of the others look edited.
-	bs.keys.Put(bucket, all)
 	return all, nil
 }
 

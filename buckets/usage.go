@@ -36,14 +36,16 @@ func (bs *Buckets) usageOf(ctx context.Context, id meta.ID, read func(context.Co
 	if u, ok := bs.usages.Get(id); ok {
 		return u.now(), nil
 	}
-	stored, err := read(ctx, id)
+	// Changes that this process commits during the read are not counted until the next one: a
+	// quota may be exceeded by that, as Admit says.
+	u, err := bs.usages.Load(id, func() (*usageSeen, error) {
+		stored, err := read(ctx, id)
+		return &usageSeen{store: stored}, meta.Coded(err)
+	})
 	if err != nil {
-		return meta.Usage{}, meta.Coded(err)
+		return meta.Usage{}, err
 	}
-	// Changes that this process commits between the read and this line are not counted until
-	// the next read: a quota may be exceeded by that, as Admit says.
-	bs.usages.Put(id, &usageSeen{store: stored})
-	return stored, nil
+	return u.now(), nil
 }
 
 // Charge notes what a commit of this process added, for as long as the store's
