@@ -45,7 +45,7 @@ func (s *Server) verify(r *Request, check func(*sigv4.Verifier) (*sigv4.Identity
 		r.unproven, r.claimed = true, signer.Credential.AccessKey
 		return nil, err
 	}
-	r.Principal, r.identity, r.limits = signer.Principal, signer.Identity, signer.Credential.Principal.Limits
+	r.Principal, r.identity, r.signer, r.limits = signer.Principal, signer.Identity, signer.Credential, signer.Credential.Principal.Limits
 	return signer.Identity, nil
 }
 

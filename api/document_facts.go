@@ -25,10 +25,13 @@ func openKeys(names ...string) map[string]bool {
 func (x *exchange) decideDocument() error {
 	r := x.req
 	if r.Op.Document == nil {
-		return nil
+		return x.decideLate()
 	}
 	r.Op.Document.read(r)
 	// The context is gathered anew, now with the document's values.
 	r.open, r.context = nil, nil
+	if r.late() {
+		return x.decideAnew()
+	}
 	return x.authorize()
 }

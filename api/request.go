@@ -42,8 +42,9 @@ type Request struct {
 	Now time.Time
 
 	server   *Server
-	limits   meta.Limits     // of the user who signed
-	identity *sigv4.Identity // of the signature; of nobody for an anonymous request
+	limits   meta.Limits         // of the user who signed
+	identity *sigv4.Identity     // of the signature; of nobody for an anonymous request
+	signer   accounts.Credential // that signed; zero for an anonymous request
 	// unproven: no signature proves the sender. claimed is the access key that
 	// the request names, if it names one of ours.
 	unproven bool

@@ -243,7 +243,11 @@ func (x *exchange) checkForms() error {
 // openBody makes the body readable, at the pace that the limits allow.
 func (x *exchange) openBody() error {
 	x.in.rates, x.in.ctx = x.rates, x.req.Context()
-	return x.req.prepareBody(x.req.identity, x.in)
+	err := x.req.prepareBody(x.req.identity, x.in)
+	if err == nil && x.req.Body != nil {
+		x.req.Body.Arrived = x.decideLate
+	}
+	return err
 }
 
 // carryOut runs the handler. An absent object is told only to senders who may

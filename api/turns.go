@@ -57,6 +57,9 @@ func (x *exchange) handle() (*Reply, error) {
 			return nil, err
 		}
 		defer leave()
+		if err := x.decideLate(); err != nil { // the wait may have been long
+			return nil, err
+		}
 	}
 	return r.Op.Handle(x.server, r)
 }

@@ -7,7 +7,7 @@ import "slices"
 // things are remembered for a moment. Each change of them is seen by all gateways within
 //
 //   - accounts.CredentialTTL: a removed access key or user, whose requests are refused
-//     after it;
+//     after it, and those that wait for their bodies when these have arrived;
 //   - buckets.KeysTTL: a bucket's keys, should they be destroyed or renewed;
 //   - blobs.BeatInterval: backends that were added, are draining or were retired,
 //     and earlier where a request meets the change.

@@ -97,6 +97,9 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, into i
 			return nil, err
 		}
 		found, err := d.verify(b)
+		if err == nil {
+			err = b.arrived()
+		}
 		return &stored{digests: found}, err
 	}
 	blob, err := e.blobs.Reserve(ctx, bucket, classPlace(into.class))
@@ -114,6 +117,9 @@ func (e *Engine) ingest(ctx context.Context, bucket meta.Bucket, b *Body, into i
 	}
 	if err == nil && s.size > MaxBodySize {
 		err = bodyTooLarge(s.size)
+	}
+	if err == nil {
+		err = b.arrived()
 	}
 	if err != nil {
 		// Abandon and not GiveUp: whether the backend has all of it, a part or nothing is not

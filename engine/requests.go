@@ -26,6 +26,17 @@ type Body struct {
 	ChecksumAlgorithm string
 	ChecksumValue     []byte
 	ClaimedLate       func() ([]byte, error)
+	// Arrived is called once when the whole body is there and was found good. An
+	// error ends the write, and nothing of it becomes visible. nil: nobody asks.
+	Arrived func() error
+}
+
+// arrived calls Arrived.
+func (b *Body) arrived() error {
+	if b.Arrived == nil {
+		return nil
+	}
+	return b.Arrived()
 }
 
 // Conditions are the If-* headers of a request. Empty fields do not apply.
