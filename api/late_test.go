@@ -190,3 +190,14 @@ func TestOthersLate(t *testing.T) {
 		}
 	}), 403, "AccessDenied")
 }
+
+// A default retention that is set while a body is on its way locks its object.
+func TestDefaultRetentionUnderway(t *testing.T) {
+	l := newLater(t)
+	expect(t, "locks", l.g.Do(t, l.alice, "PUT", "/locked", nil, "X-Amz-Bucket-Object-Lock-Enabled", "true"), 200, "")
+	body := []byte("x")
+	expect(t, "PUT", l.slowly(t, l.alice, func() {
+		expect(t, "default", l.g.Do(t, l.alice, "PUT", "/locked?object-lock", lockConfiguration("GOVERNANCE", "<Days>1</Days>")), 200, "")
+	}, "PUT", "/locked/k", body), 200, "")
+	expectHeaders(t, "HEAD", l.g.Do(t, l.alice, "HEAD", "/locked/k", nil), "X-Amz-Object-Lock-Mode", "GOVERNANCE")
+}

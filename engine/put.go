@@ -3,10 +3,15 @@ package engine
 import (
 	"context"
 	"encoding/hex"
+	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
 )
+
+// rereadAfter is how long a body may take without the bucket's row being read
+// again after it.
+const rereadAfter = 2 * time.Second
 
 // PutObject stores a body and makes it the key's object. On any error the key
 // holds what it held before, except that an error of the store whose outcome
@@ -22,9 +27,18 @@ func (e *Engine) PutObject(ctx context.Context, in PutObject) (Object, error) {
 	if err := e.precheck(ctx, in.Bucket, in.Key, in.Conditions); err != nil {
 		return Object{}, err
 	}
+	began := e.now()
 	s, err := e.ingest(ctx, in.Bucket, &in.Body, intake{class: in.StorageClass, entry: meta.Usage{Versions: 1}})
 	if err != nil {
 		return Object{}, err
+	}
+	// The version gets the lock that the bucket gives to new ones now, and not the one of the
+	// time at which its body began.
+	if e.now().Sub(began) > rereadAfter {
+		if in.Bucket, err = e.buckets.Reread(ctx, in.Bucket); err != nil {
+			e.giveUp(ctx, s, err)
+			return Object{}, err
+		}
 	}
 	m := &encrypt.Manifest{
 		Size: s.size, ETag: hex.EncodeToString(s.md5[:]), Checksum: s.checksum, Attributes: in.Attributes, Extents: s.extents(),
