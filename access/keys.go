@@ -181,6 +181,8 @@ func (e *env) lookup(key string) []string {
 		return notAService
 	case "aws:sourceidentity":
 		return one(e.p.SourceIdentity)
+	case "aws:federatedprovider":
+		return one(e.p.Provider)
 	case "aws:multifactorauthpresent":
 		return e.derived.factor
 	}

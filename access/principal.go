@@ -39,6 +39,8 @@ type Principal struct {
 	Tags    map[string]string // aws:PrincipalTag/x
 	// SourceIdentity is the name that the first caller of a chain of sessions declared; empty: none.
 	SourceIdentity string
+	// Provider is the ARN of the identity provider whose token made a session; empty: none did.
+	Provider string
 	// Broken is set when a policy of the principal could not be read. Then
 	// everything is denied, with this reason.
 	Broken error

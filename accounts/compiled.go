@@ -99,6 +99,7 @@ type narrowing struct {
 	policies []*access.Policy // nil: none
 	tags     map[string]string
 	source   string
+	provider string
 	broken   error
 }
 
@@ -111,7 +112,7 @@ func (f *SessionFacts) compiled() *narrowing {
 // compileSession compiles the policies of a session. A policy that cannot be
 // compiled marks the session as broken, so that it may do nothing.
 func compileSession(f *SessionFacts) *narrowing {
-	s := &narrowing{name: f.Name, tags: f.Tags, source: f.SourceIdentity}
+	s := &narrowing{name: f.Name, tags: f.Tags, source: f.SourceIdentity, provider: f.Provider}
 	if f.Policies != nil {
 		s.policies, s.broken = compileAll(f.Policies)
 	}
@@ -120,7 +121,7 @@ func compileSession(f *SessionFacts) *narrowing {
 
 // narrow applies the session to its holder's principal.
 func (s *narrowing) narrow(p *access.Principal) {
-	p.SessionName, p.Session, p.SourceIdentity = s.name, s.policies, s.source
+	p.SessionName, p.Session, p.SourceIdentity, p.Provider = s.name, s.policies, s.source, s.provider
 	if p.Broken == nil {
 		p.Broken = s.broken
 	}

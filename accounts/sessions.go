@@ -43,6 +43,7 @@ type Session struct {
 	// declared; empty: none.
 	Transitive     []string
 	SourceIdentity string
+	Provider       string // ARN of the identity provider whose token made it; empty: none did
 	Expires        time.Time
 }
 
@@ -57,10 +58,11 @@ type sessionDocument struct {
 	Narrowed bool              `json:"narrowed,omitempty"` // there are policies, even if the list is empty
 	Policies []PolicyText      `json:"policies,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
-	// Transitive and Source are unknown to the release before, which ignores
-	// them.
+	// Transitive, Source and Provider are unknown to the release before, which
+	// ignores them.
 	Transitive []string `json:"transitive,omitempty"`
 	Source     string   `json:"source,omitempty"`
+	Provider   string   `json:"provider,omitempty"`
 	Issued     int64    `json:"issued,omitempty"` // Unix seconds, as Expires
 	Expires    int64    `json:"expires"`
 }
@@ -72,7 +74,7 @@ func (a *Accounts) NewSession(s Session) (Credential, error) {
 		Issued: a.Now().UTC().Truncate(time.Second), Expires: s.Expires.UTC().Truncate(time.Second)}
 	text, err := json.Marshal(sessionDocument{
 		Secret: c.SecretKey, Tenant: s.Tenant, Holder: s.Holder, Kind: s.Kind, Name: s.Name,
-		Narrowed: s.Policies != nil, Policies: s.Policies, Tags: s.Tags, Transitive: s.Transitive, Source: s.SourceIdentity,
+		Narrowed: s.Policies != nil, Policies: s.Policies, Tags: s.Tags, Transitive: s.Transitive, Source: s.SourceIdentity, Provider: s.Provider,
 		Issued: c.Issued.Unix(), Expires: c.Expires.Unix(),
 	})
 	if err != nil {
@@ -96,6 +98,7 @@ type SessionFacts struct {
 	Tags           map[string]string // override the holder's tags of the same name
 	Transitive     []string          // keys of Tags
 	SourceIdentity string
+	Provider       string // see Session
 
 	once sync.Once
 	made *narrowing // see compiled
@@ -149,7 +152,7 @@ func (a *Accounts) sessionCredential(ctx context.Context, accessKey, token strin
 // same text.
 func (a *Accounts) openedSession(d *sessionDocument) *openedSession {
 	s := &openedSession{
-		facts:  &SessionFacts{Name: d.Name, Policies: d.Policies, Tags: d.Tags, Transitive: d.Transitive, SourceIdentity: d.Source},
+		facts:  &SessionFacts{Name: d.Name, Policies: d.Policies, Tags: d.Tags, Transitive: d.Transitive, SourceIdentity: d.Source, Provider: d.Provider},
 		secret: d.Secret, tenant: d.Tenant, holder: d.Holder, kind: d.Kind,
 		issued: time.Unix(d.Issued, 0).UTC(), expires: time.Unix(d.Expires, 0).UTC(),
 	}
@@ -172,7 +175,7 @@ func (a *Accounts) openedSession(d *sessionDocument) *openedSession {
 
 // size is the session's memory in bytes, without the texts of its policies.
 func (s *openedSession) size() int {
-	n := sessionBytes + len(s.secret) + len(s.facts.Name) + len(s.facts.SourceIdentity) +
+	n := sessionBytes + len(s.secret) + len(s.facts.Name) + len(s.facts.SourceIdentity) + len(s.facts.Provider) +
 		2*tagsSize(s.facts.Tags) + policiesSize(s.facts.Policies)
 	for _, key := range s.facts.Transitive {
 		n += bytesOfTagAndEntry + len(key)

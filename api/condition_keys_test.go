@@ -123,8 +123,8 @@ func keyRows(h *household, user access.Principal) map[string]keyRow {
 		noJobs:                                  "s3:destinationregion s3:existingjoboperation s3:existingjobpriority s3:isreplicationpauserequest s3:jobsuspendedcause s3:requestjoboperation s3:requestjobpriority",
 		noSAML:                                  "saml:aud saml:iss saml:namequalifier saml:sub saml:sub_type",
 		noABAC:                                  "aws:resourcetag/ s3:buckettag/",
-		ofSTS:                                   "sts:externalid sts:rolesessionname aws:federatedprovider aws:sourceidentity",
-		temporary:                               "aws:multifactorauthage aws:multifactorauthpresent aws:tokenissuetime",
+		ofSTS:                                   "sts:externalid sts:rolesessionname aws:sourceidentity",
+		temporary:                               "aws:multifactorauthage aws:multifactorauthpresent aws:tokenissuetime aws:federatedprovider",
 		"users of this deployment have no tags": "aws:principaltag/",
 	} {
 		for _, key := range strings.Fields(keys) {

@@ -117,8 +117,18 @@ func (c *call) assume(a *assumption, extra access.Context) (accounts.Credential,
 	}
 	return c.Accounts.NewSession(accounts.Session{
 		Tenant: a.role.Tenant, Holder: a.role.ID, Kind: meta.IdentityRole, Name: a.session,
-		Policies: policies, Tags: tags, Transitive: a.transitive, SourceIdentity: a.source, Expires: c.now().Add(d),
+		Policies: policies, Tags: tags, Transitive: a.transitive, SourceIdentity: a.source,
+		Provider: c.tokenProvider(), Expires: c.now().Add(d),
 	})
+}
+
+// tokenProvider is the provider whose token makes the session. A session that
+// another session makes is nobody's token's.
+func (c *call) tokenProvider() string {
+	if c.principal.Kind != access.Federated {
+		return ""
+	}
+	return c.principal.Provider
 }
 
 // conditions returns the condition keys of an assumption.

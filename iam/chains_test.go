@@ -174,6 +174,15 @@ func TestPassedByProvider(t *testing.T) {
 		c.call(t, c.assume(t, credentialOf(a), "", "two"), "", "ListUsers")
 	}
 	c.call(t, credentialOf(assume("", source, "ann")), "AccessDenied", "ListUsers")
+	// A session is known by the provider of its token, and by none if another session made it.
+	of := func(operator string) string { return `{"` + operator + `":{"aws:FederatedProvider":"` + arn + `"}}` }
+	c.onlyIf(t, "ci", of("StringEquals"))
+	c.onlyIf(t, "two", of("StringNotEquals"))
+	by := credentialOf(assume(""))
+	c.call(t, by, "", "ListUsers")
+	c.call(t, c.assume(t, by, "", "two"), "", "ListUsers")
+	c.onlyIf(t, "ci", of("StringNotEquals"))
+	c.call(t, by, "AccessDenied", "ListUsers")
 	for _, claims := range [][]any{
 		{source, 7}, {source, ""}, {source, nil}, {source, []string{"ann"}}, {tags, "Team"}, {tags, []string{"Team"}},
 		{tags, map[string]any{"principal_tags": map[string]any{"Team": []string{"red", "blue"}}}},

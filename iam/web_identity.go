@@ -37,7 +37,7 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 		return nil, err
 	}
 	// From here on the sender is proven, for the decision and for the log.
-	c.principal = access.Principal{Kind: access.Federated, Name: provider.ARN()}
+	c.principal = access.Principal{Kind: access.Federated, Name: provider.ARN(), Provider: provider.ARN()}
 	c.unproven, c.subject = false, token.subject
 	if a.passed, err = token.passed(); err != nil {
 		return nil, err
@@ -49,7 +49,7 @@ func assumeRoleWithWebIdentity(c *call) (any, error) {
 	}
 	// Claims become condition keys under the provider's name, so that providers
 	// cannot set each other's.
-	context := access.Context{"aws:federatedprovider": {provider.ARN()}}
+	context := access.Context{}
 	for claim, values := range token.strings() {
 		context.Add(provider.Name+":"+claim, values...)
 	}
