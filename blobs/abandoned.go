@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
@@ -37,8 +38,24 @@ type reclaim struct {
 	r      *CollectReport
 	pages  int
 	agreed map[meta.BackendID]bool // looked at in this pass: whether it may be asked
+	open   map[meta.BlobPosition]unanswered
 	errs   []error
 }
+
+// unanswered is a blob that a process which is gone has reserved, and of which its backend
+// could not say whether it is there.
+type unanswered struct {
+	pause time.Duration // before it is asked again; 0: it was not asked
+	next  time.Duration // when it is, by Elapsed
+}
+
+// The pauses between two looks at one blob of which a backend cannot say whether it is there.
+const (
+	minAskPause = time.Minute
+	maxAskPause = time.Hour
+	// maxUnanswered are remembered; more are asked in each pass.
+	maxUnanswered = 10_000
+)
 
 // reclaimAbandoned condemns what holders that no longer live have reserved and not
 // written, and keeps what they have written. Where a backend cannot be asked nothing
@@ -48,7 +65,8 @@ func (bs *Blobs) reclaimAbandoned(ctx context.Context, s *places, r *CollectRepo
 	if err != nil {
 		return []error{fmt.Errorf("look for holders that are gone: %w", err)}
 	}
-	l := &reclaim{bs: bs, s: s, r: r, agreed: make(map[meta.BackendID]bool)}
+	l := &reclaim{bs: bs, s: s, r: r, agreed: make(map[meta.BackendID]bool), open: make(map[meta.BlobPosition]unanswered)}
+	defer l.note()
 	for _, h := range gone {
 		if err := l.from(ctx, h); err != nil && !errors.Is(err, meta.ErrConflict) { // a conflict: it lives after all
 			return append(l.errs, fmt.Errorf("reclaim what a holder that is gone has left: %w", err))
@@ -105,6 +123,10 @@ func (l *reclaim) judge(ctx context.Context, page []meta.Blob) (dead, kept []met
 			found[i] = errNotAsked
 			continue
 		}
+		if before := l.bs.unanswered[position(b)]; before.next > l.bs.c.Elapsed() {
+			found[i] = errNotAsked
+			continue
+		}
 		p := l.s.configured[b.Backend]
 		turn <- struct{}{}
 		looking.Go(func() {
@@ -113,24 +135,61 @@ func (l *reclaim) judge(ctx context.Context, page []meta.Blob) (dead, kept []met
 		})
 	}
 	looking.Wait()
-	failed := make(map[meta.BackendID]bool)
 	for i, b := range page {
 		switch err := found[i]; {
 		case err == nil:
 			kept = append(kept, b)
 		case errors.Is(err, backends.ErrNotFound):
 			dead = append(dead, b)
-		case !errors.Is(err, errNotAsked) && !failed[b.Backend]:
-			failed[b.Backend] = true
-			l.agreed[b.Backend] = false // not to be asked again in this pass
-			l.errs = append(l.errs, fmt.Errorf("look for what processes that are gone have left at backend %s: %w", l.s.states[b.Backend].Name, err))
+		default:
+			l.leave(ctx, b, err)
 		}
 	}
 	return dead, kept
 }
 
+// leave is for a row whose blob could not be asked for. It stays, and is asked again. One
+// blob that a backend cannot look at, as on a disk with a bad sector, keeps no others from
+// being reclaimed; a backend that is away is not asked again in this pass.
+func (l *reclaim) leave(ctx context.Context, b meta.Blob, err error) {
+	before := l.bs.unanswered[position(b)]
+	if errors.Is(err, errNotAsked) {
+		l.remember(b, before)
+		return
+	}
+	told := before.pause > 0
+	if ofBackend(ctx, err) {
+		told, l.agreed[b.Backend] = !l.agreed[b.Backend], false
+	} else {
+		before.pause = min(max(2*before.pause, minAskPause), maxAskPause)
+		before.next = l.bs.c.Elapsed() + before.pause
+	}
+	l.remember(b, before)
+	if !told && len(l.errs) < maxStuckErrors {
+		l.errs = append(l.errs, fmt.Errorf("look for what processes that are gone have left at backend %s: %w", l.s.states[b.Backend].Name, err))
+	}
+}
+
+func (l *reclaim) remember(b meta.Blob, u unanswered) {
+	if len(l.open) < maxUnanswered {
+		l.open[position(b)] = u
+	}
+}
+
+// note keeps what this pass could not find out, for the next one and for BackendHealth.
+func (l *reclaim) note() {
+	l.bs.unanswered = l.open
+	n := make(map[meta.BackendID]int64)
+	for at := range l.open {
+		n[at.Backend]++
+	}
+	l.bs.unansweredAt.Store(&n)
+}
+
+func position(b meta.Blob) meta.BlobPosition { return meta.BlobPosition{ID: b.ID, Backend: b.Backend} }
+
 // errNotAsked: a backend that is not configured, out of reach, or of another state of
-// the store can say nothing.
+// the store can say nothing; a blob that it could not look at before has its pause.
 var errNotAsked = errors.New("the backend was not asked")
 
 // agrees reports whether what a backend says counts.

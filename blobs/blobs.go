@@ -7,7 +7,7 @@
 // three things beside its own markers: what the ledger condemned before the grace began
 // (deleteDead), what this process wrote itself and the ledger does not know
 // (deleteUnknown), and a copy that it has just made and that is not what it was made of
-// (ensureCopy). A blob that the ledger calls reserved, live or in doubt is none of these.
+// (remakeOne). A blob that the ledger calls reserved, live or in doubt is none of these.
 // Nothing outside can delete: a Place is written to and read.
 //
 // Errors that the client is to be told of carry an s3err.Code. Everything else is an
@@ -18,6 +18,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,8 @@ type Config struct {
 	Damaged func(Damage) error
 	// Possible reports whether a blob can have so many sealed bytes.
 	Possible func(sealed int64) bool
+	// Sealed is how many sealed bytes a blob of so many plain ones has; 0: no blob has so many.
+	Sealed func(plain int64) int64
 	// Before and After are steps of Collect that concern no blob: those that make rows
 	// ready to be swept, and those that come after the sweep.
 	Before, After []Step
@@ -108,9 +111,13 @@ type Blobs struct {
 	beaten     atomic.Int64 // when the store last saw a sign of life, by Elapsed
 	collecting sync.Mutex
 	sweptAt    map[meta.BackendID]time.Duration // by Elapsed; see sweepBackends; under collecting
-	reading    readings
-	moving     sync.Mutex
-	proven     map[meta.BackendID]*provenMoves // of backends that drain; under moving
+	unanswered map[meta.BlobPosition]unanswered // by the last pass of Collect; under collecting
+	// unansweredAt counts them by backend.
+	unansweredAt atomic.Pointer[map[meta.BackendID]int64]
+	seekAfter    meta.ObjectPosition // see proofsOf; under collecting
+	reading      readings
+	moving       sync.Mutex
+	proven       map[meta.BackendID]*provenMoves // of backends that drain; under moving
 }
 
 // New returns the blobs of a deployment. Before their use, Attach has to succeed.
@@ -119,7 +126,10 @@ func New(c Config) *Blobs {
 		c: c, holder: meta.NewID(), answers: make(map[string]*answer, len(c.Backends)),
 		remembered: bounded.New(bounded.Options[meta.BlobID, meta.BackendID]{Bytes: MaxPlaceBytes, TTL: PlaceTTL}),
 	}
-	for _, b := range c.Backends {
+	bs.c.Backends = slices.Clone(c.Backends) // the caller's stay as they are
+	for i := range bs.c.Backends {
+		b := &bs.c.Backends[i]
+		b.Backend = watch(b.Backend, b.CallTimeout)
 		bs.answers[b.Name] = &answer{began: -1}
 	}
 	bs.beaten.Store(int64(bs.c.Elapsed()))

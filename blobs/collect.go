@@ -162,7 +162,7 @@ func (bs *Blobs) deleteDead(ctx context.Context, s *places, row meta.Backend) (i
 // that is also live or reserved here was called dead by an edit alone, and stays.
 func (bs *Blobs) withoutNeeded(ctx context.Context, s *places, d *deletion, ids []meta.BlobID) (dead []meta.BlobID) {
 	looked := make(map[meta.BackendID]error)
-	held := make(map[meta.BackendID]error)
+	open := make(map[meta.BlobID]openCopy)
 	err := bs.EachPlace(ctx, ids, func(id meta.BlobID, at meta.BackendID) error {
 		if at == d.at.id {
 			d.errs = append(d.errs, bs.notDead(ctx, d.at, id))
@@ -174,12 +174,11 @@ func (bs *Blobs) withoutNeeded(ctx context.Context, s *places, d *deletion, ids 
 			}
 			err := looked[at]
 			if err == nil {
-				err = bs.ensureCopy(ctx, s, id, d.at, at, func(to *place) error {
-					if _, ok := held[at]; !ok {
-						held[at] = bs.mayRemake(ctx, d.at, to)
-					}
-					return held[at]
-				})
+				err = bs.seeCopy(ctx, id, d.at, s.configured[at])
+			}
+			if errors.Is(err, errNoCopy) || errors.Is(err, errLengths) {
+				open[id] = openCopy{s.configured[at], err}
+				return nil
 			}
 			if err != nil {
 				d.leave(id, err)
@@ -194,7 +193,7 @@ func (bs *Blobs) withoutNeeded(ctx context.Context, s *places, d *deletion, ids 
 		d.errs = append(d.errs, err)
 		return nil
 	}
-	return dead
+	return append(dead, bs.settleCopies(ctx, d, open)...)
 }
 
 // notDead ends what an edit has begun: the ledger calls a blob dead and says that it
@@ -214,44 +213,4 @@ func (bs *Blobs) other(ctx context.Context, s *places, deleted *place, lives met
 		return err
 	}
 	return bs.apart(ctx, deleted, at, earlierEpochs)
-}
-
-// mayRemake returns nil when no bucket keeps its bytes at one backend from coming to the
-// other. An edit of the ledger alone says that a blob was moved there, so a copy is made
-// again only where any blob might have one.
-func (bs *Blobs) mayRemake(ctx context.Context, from, to *place) error {
-	names, err := bs.heldBy(ctx, from, to)
-	if err == nil && len(names) > 0 {
-		err = ErrResidency
-	}
-	return err
-}
-
-// ensureCopy returns nil when the blob is at the backend where it lives, with a length
-// that it can have. A missing one is made again if mayRemake returns nil.
-func (bs *Blobs) ensureCopy(ctx context.Context, s *places, id meta.BlobID, from *place, at meta.BackendID, mayRemake func(to *place) error) error {
-	to, err := s.at(at)
-	if err != nil {
-		return err
-	}
-	if err := bs.prove(ctx, to); err != nil {
-		return err
-	}
-	info, err := to.Stat(ctx, backends.BlobID(id))
-	if err == nil && !bs.c.Possible(info.Size) { // emptied since, as by a power cut
-		err = bs.damaged(nil, id, from, to, fmt.Errorf("%w: %w: it has %d bytes, as no blob has", errTarget, backends.ErrCorrupt, info.Size))
-	}
-	if errors.Is(err, backends.ErrNotFound) {
-		if refused := mayRemake(to); refused != nil {
-			err = fmt.Errorf("%w, and is not copied again from backend %s: %w", err, from.Name, refused)
-		} else if _, err = bs.copyBlob(ctx, Proof{ID: id}, from, to); err == nil {
-			err = errors.New("it was missing and was copied again")
-		} else if errors.Is(err, errBadCopy) { // the next pass must not take it for the blob
-			err = errors.Join(err, to.Delete(ctx, backends.BlobID(id)))
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("blob %v, which was moved to backend %s: %w", backends.BlobID(id), to.Name, err)
-	}
-	return nil
 }

@@ -11,12 +11,15 @@ type Health struct {
 	Away      bool  // it was last asked in vain, see CheckBackend
 	Disagrees bool  // it was last seen not to agree with the store
 	Doubtful  int64 // blobs in doubt at the last pass of Collect
+	// Unanswered are blobs that processes which are gone had reserved, and of which the backend
+	// could not say at the last pass whether they are there.
+	Unanswered int64
 }
 
 // BackendHealth is for metrics and operators. It lists the configured backends that are
 // not retired, by name.
 func (bs *Blobs) BackendHealth() (all []Health) {
-	doubtful := bs.doubtful.Load()
+	doubtful, unanswered := bs.doubtful.Load(), bs.unansweredAt.Load()
 	s := bs.registry.now.Load()
 	for _, b := range bs.c.Backends {
 		row, ok := s.named(b.Name)
@@ -29,6 +32,9 @@ func (bs *Blobs) BackendHealth() (all []Health) {
 		}
 		if doubtful != nil {
 			h.Doubtful = (*doubtful)[row.ID]
+		}
+		if unanswered != nil {
+			h.Unanswered = (*unanswered)[row.ID]
 		}
 		all = append(all, h)
 	}

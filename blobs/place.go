@@ -30,7 +30,17 @@ func (p Place) Admitted(ctx context.Context) (answered func(), err error) { retu
 
 // Put writes a reserved blob, of so many sealed bytes. Its error is that of Fail.
 func (r Reserved) Put(ctx context.Context, sealed io.Reader, size int64) error {
-	return r.At.Fail(r.At.at.Put(ctx, backends.BlobID(r.ID), sealed, size))
+	return r.At.Fail(r.At.at.body(ctx).Put(ctx, backends.BlobID(r.ID), sealed, size))
+}
+
+// body is the backend for a body. A request waits for it in a place of its own; what has
+// none is given up when the backend hangs.
+func (p *place) body(ctx context.Context) backends.Backend {
+	w, watches := p.Backend.Backend.(*watched)
+	if _, request := ctx.Value(admissionKey{}).(Admit); request && watches {
+		return w.Backend
+	}
+	return p.Backend.Backend
 }
 
 // Reserved is a blob of this process's that is not committed.

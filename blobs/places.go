@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
@@ -20,6 +21,10 @@ type Backend struct {
 	Type         string // for operators to read, such as s3
 	Region       string
 	Jurisdiction string
+	// CallTimeout is how long a call, or a step of a body or a list, may be without an
+	// answer before it is given up; 0: DefaultCallTimeout. It is above what the backend's own
+	// limits come to.
+	CallTimeout time.Duration
 }
 
 // satisfies reports whether the backend is what one demand asks for.

@@ -20,6 +20,9 @@ type Proof struct {
 	Of    *meta.Version // whose bytes they are; nil: that is not known
 	ID    meta.BlobID
 	Bytes Bytes // nil: only the key of an SSE-C customer would tell
+	// Sealed is how many sealed bytes the blob has by its row, where Bytes is nil; 0: the row
+	// does not say.
+	Sealed int64
 }
 
 // Bytes are those that were sealed under a blob's id.

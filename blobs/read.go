@@ -42,7 +42,7 @@ func (bs *Blobs) readAt(ctx context.Context, p *place, id meta.BlobID, off, n in
 	if err := bs.met(ctx, p); err != nil {
 		return nil, err
 	}
-	return p.Get(ctx, backends.BlobID(id), off, n)
+	return p.body(ctx).Get(ctx, backends.BlobID(id), off, n)
 }
 
 // moved finds where a blob is now that it is not where it was, nil where that cannot

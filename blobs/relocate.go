@@ -67,6 +67,10 @@ func (r *Relocation) Move(ctx context.Context, proofs []Proof) (moved int64, err
 			return err
 		}
 		if r.judges[at] == nil {
+			// Nothing may be condemned there that goes with what is deleted here.
+			if err := r.bs.refuseUnited(ctx, from, r.to); err != nil {
+				return err
+			}
 			r.judges[at] = r.bs.judgeVersion(r.of, from, r.to)
 		}
 		n, _, err := r.bs.moveBlob(ctx, proves[id], from, r.to, r.judges[at])

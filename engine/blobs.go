@@ -19,7 +19,7 @@ func (e *Engine) newBlobs(c *Config, seed encrypt.Seed) *blobs.Blobs {
 		Store: e.store, Deployment: meta.ID(e.deployment), Backends: c.Backends, Default: c.Default,
 		Keys: blobs.DeriveMarkerKeys(func(use string) []byte { return derived(seed, use) }),
 		Now:  e.now, Elapsed: c.Elapsed, Log: e.log, Sole: c.Sole, ReadOnly: c.ReadOnly, Grace: c.Grace,
-		Sealing: e.sealing, Buckets: bucketRows{e}, Prover: prover{e}, Damaged: e.damage.Move, Possible: possibleBlob,
+		Sealing: e.sealing, Buckets: bucketRows{e}, Prover: prover{e}, Damaged: e.damage.Move, Possible: possibleBlob, Sealed: sealedSize,
 		Before: e.beforeSweep(), After: e.afterSweep(),
 	})
 }
@@ -31,6 +31,14 @@ func possibleBlob(sealed int64) bool {
 	// terabyte would fill the target.
 	plain, err := encrypt.PlainSize(sealed)
 	return err == nil && plain <= MaxBodySize+maxFilling
+}
+
+// sealedSize is that of encrypt, and 0 where a row was edited.
+func sealedSize(plain int64) int64 {
+	if plain < 0 || plain > encrypt.MaxBlobSize {
+		return 0
+	}
+	return encrypt.SealedSize(plain)
 }
 
 // bucketRows tells blobs what buckets demand.

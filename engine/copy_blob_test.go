@@ -10,6 +10,9 @@ import (
 	"testing"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/blobs"
+	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -304,4 +307,121 @@ func (e *emptied) Stat(ctx context.Context, id backends.BlobID) (backends.Info, 
 		info.Size = 0
 	}
 	return info, err
+}
+
+// cutShort tells a length of its blobs, and has them no longer than that.
+type cutShort struct {
+	backends.Backend
+	to atomic.Int64 // 0: as they are
+}
+
+func (c *cutShort) Stat(ctx context.Context, id backends.BlobID) (backends.Info, error) {
+	info, err := c.Backend.Stat(ctx, id)
+	if n := c.to.Load(); n > 0 && info.Size > n {
+		info.Size = n
+	}
+	return info, err
+}
+
+// A blob that was moved and has since been cut where it lives, to a length that a blob can
+// have, is not deleted where it was.
+func TestMovedCopyThatIsCut(t *testing.T) {
+	s := newSeveralRig(t)
+	to := &cutShort{Backend: s.at[west]}
+	s.config.Backends[2].Backend = to
+	s.reopen()
+	s.mustPut("k", body(1, 3000))
+	s.drain(east, west)
+	if _, err := s.e.Blobs().Move(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	to.to.Store(encrypt.SealedSize(500))
+	for range 3 {
+		if _, err := s.e.Blobs().Collect(t.Context()); !errors.Is(err, blobs.ErrOtherBytes) {
+			t.Errorf("nothing was said of a blob that was cut: %v", err)
+		}
+		s.wantBlobs(map[string]int{east: 1, west: 1})
+	}
+	to.to.Store(0)
+	s.drained(east)
+	s.wantBody("k", body(1, 3000))
+}
+
+// A blob that vanished and is copied again is opened with the keys of its version, of whole
+// objects and of parts alike: a source that gives the same false bytes each time keeps what
+// it holds.
+func TestVanishedCopyUnderTheSameLie(t *testing.T) {
+	s := newSeveralRig(t)
+	from := &alwaysLying{Backend: s.at[east]}
+	from.honest.Store(true)
+	s.config.Backends[1].Backend = from
+	s.reopen()
+	parts := append(body(7, 5<<20), body(8, 100)...)
+	s.mustPut("k", body(1, 3000))
+	u := s.begin("parts", "", "")
+	if _, err := s.complete(u, s.part(u, 1, parts[:5<<20]), s.part(u, 2, parts[5<<20:])); err != nil {
+		t.Fatal(err)
+	}
+	s.drain(east, west)
+	if _, err := s.e.Blobs().Move(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for info, err := range s.at[west].List(t.Context(), backends.BlobID{}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size == 0 { // a marker
+			continue
+		}
+		if err := s.at[west].Delete(t.Context(), info.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from.honest.Store(false)
+	for range 3 {
+		if _, err := s.e.Blobs().Collect(t.Context()); err == nil {
+			t.Error("nobody hears of blobs that vanished")
+		}
+		s.wantBlobs(map[string]int{east: 3, west: 0})
+	}
+	from.honest.Store(true)
+	for range 3 {
+		_, _ = s.e.Blobs().Collect(t.Context())
+	}
+	s.drained(east)
+	s.wantBody("k", body(1, 3000))
+	s.wantBody("parts", parts)
+	s.wantClean(3)
+}
+
+// A copy that was cut when it was made does not stay in the way of the next one where no
+// keys tell the two apart: of an SSE-C object, and of a part of an open upload.
+func TestCutCopyGivesWayWithoutKeys(t *testing.T) {
+	for _, customer := range []bool{true, false} {
+		s := newSeveralRig(t)
+		to := &lyingOnce{Backend: s.at[west], lie: func(b []byte) []byte { return b[:encrypt.SealedSize(500)] }}
+		s.config.Backends[2].Backend = to
+		s.reopen()
+		if customer {
+			if _, err := s.e.PutObject(t.Context(), engine.PutObject{Bucket: s.b, Key: "k", Owner: s.b.Owner, Encryption: meta.EncryptionCustomer,
+				Customer: &engine.CustomerKey{7}, Body: engine.Body{Reader: bytes.NewReader(body(1, 3000)), Size: 3000}}); err != nil {
+				t.Fatal(err)
+			}
+		} else {
+			s.part(s.begin("k", "", ""), 1, body(1, 3000))
+		}
+		s.drain(east, west)
+		to.puts.Store(1)
+		if _, err := s.e.Blobs().Move(t.Context()); err == nil || !to.told.Load() {
+			t.Fatalf("the copy was not cut: %v", err)
+		}
+		for i := 0; i < 100 && s.status(east).Row.State != meta.BackendRetired; i++ {
+			_, _ = s.e.Blobs().Collect(t.Context())
+			_, _ = s.e.Blobs().Move(t.Context())
+		}
+		if st := s.status(east); st.Row.State != meta.BackendRetired {
+			t.Errorf("of a customer: %v: not retired: %+v", customer, st)
+		}
+		s.wantClean(1)
+	}
 }

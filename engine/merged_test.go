@@ -212,3 +212,24 @@ func TestDrainIntoItself(t *testing.T) {
 		}
 	}
 }
+
+// A transition moves nothing between two backends of which one answers for the other.
+func TestTransitionIntoItself(t *testing.T) {
+	l, s := newSeveralLifecycleRig(t)
+	from := &answering{Backend: s.at[east], other: s.at[west], unites: func(a *answering) backends.Backend { return a.other }}
+	s.config.Backends[1].Backend = from
+	l.reopen()
+	l.mustPut("old/a", body(1, 3000))
+	copied(t, s.at[east], s.at[west])
+	from.begun.Store(true)
+	l.rules(toWest)
+	l.now = l.now.Add(3 * oneDay)
+	if r, err := l.step(); !errors.Is(err, blobs.ErrWrongBackend) || r.Moved > 0 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	from.begun.Store(false)
+	if at := blobsAt(t, s.at[east]); at != 1+markers {
+		t.Errorf("%d blobs are where it was", at-markers)
+	}
+	l.wantBody("old/a", body(1, 3000))
+}

@@ -122,7 +122,7 @@ func (p prover) yieldExtents(v *meta.Version, extents []encrypt.Extent, yield fu
 // unproven yields the blobs of a version that cannot be opened without its customer.
 func (p prover) unproven(ctx context.Context, v *meta.Version, yield func(blobs.Proof, error) bool) {
 	if v.Body.Kind == meta.BodyBlob {
-		yield(blobs.Proof{Of: v, ID: v.Body.Blob}, nil)
+		yield(blobs.Proof{Of: v, ID: v.Body.Blob, Sealed: sealedSize(v.Size)}, nil)
 		return
 	}
 	// The blobs in the rows of parts are not proved: only the customer's key opens their
@@ -135,8 +135,12 @@ func (p prover) unproven(ctx context.Context, v *meta.Version, yield func(blobs.
 		}
 		for i := range rows {
 			after = rows[i].Number
+			sealed := int64(0)
+			if len(rows[i].Blobs) == 1 {
+				sealed = sealedSize(rows[i].Size)
+			}
 			for _, id := range rows[i].Blobs {
-				if !yield(blobs.Proof{Of: v, ID: id}, nil) {
+				if !yield(blobs.Proof{Of: v, ID: id, Sealed: sealed}, nil) {
 					return
 				}
 			}

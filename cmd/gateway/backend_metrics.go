@@ -36,7 +36,7 @@ func (m *metrics) watchBackends(backends map[string]*guard.Guard) {
 type healthCollector struct {
 	health func() []blobs.Health
 
-	up, disagrees, doubtful *prometheus.Desc
+	up, disagrees, doubtful, unanswered *prometheus.Desc
 }
 
 // watchHealth adds the health of the backends to the metrics. health is called
@@ -53,6 +53,9 @@ func (m *metrics) watchHealth(health func() []blobs.Health) {
 		doubtful: prometheus.NewDesc("sanctum_backend_doubtful_blobs",
 			"Blobs that killed gateways wrote and, as far as the store knows, did not commit. They are kept until discarded.",
 			[]string{"backend"}, nil),
+		unanswered: prometheus.NewDesc("sanctum_backend_unanswered_blobs",
+			"Blobs that killed gateways reserved, and of which the backend cannot say whether they are there. They are asked for again.",
+			[]string{"backend"}, nil),
 	})
 }
 
@@ -61,6 +64,7 @@ func (c *healthCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.up
 	ch <- c.disagrees
 	ch <- c.doubtful
+	ch <- c.unanswered
 }
 
 // Collect implements prometheus.Collector.
@@ -76,6 +80,7 @@ func (c *healthCollector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(c.up, prometheus.GaugeValue, up, h.Name)
 		ch <- prometheus.MustNewConstMetric(c.disagrees, prometheus.GaugeValue, disagrees, h.Name)
 		ch <- prometheus.MustNewConstMetric(c.doubtful, prometheus.GaugeValue, float64(h.Doubtful), h.Name)
+		ch <- prometheus.MustNewConstMetric(c.unanswered, prometheus.GaugeValue, float64(h.Unanswered), h.Name)
 	}
 }
 

@@ -134,7 +134,7 @@ func TestOperatorHandler(t *testing.T) {
 	m.Panic(workers.Heartbeat)
 	m.Collected(blobs.CollectReport{Condemned: 1, Deleted: 2, Swept: 3, Expired: 4, Doubtful: 5})
 	m.watchHealth(func() []blobs.Health {
-		return []blobs.Health{{Name: "east", Away: true, Disagrees: true, Doubtful: 6}, {Name: "west"}}
+		return []blobs.Health{{Name: "east", Away: true, Disagrees: true, Doubtful: 6, Unanswered: 7}, {Name: "west"}}
 	})
 	h := operatorHandler(m, &readiness{log: slog.New(slog.DiscardHandler)})
 	get := func(method, target string) (int, string) {
@@ -162,6 +162,7 @@ func TestOperatorHandler(t *testing.T) {
 		`sanctum_backend_disagrees{backend="east"} 1`,
 		`sanctum_backend_disagrees{backend="west"} 0`,
 		`sanctum_backend_doubtful_blobs{backend="east"} 6`,
+		`sanctum_backend_unanswered_blobs{backend="east"} 7`,
 		`sanctum_build_info{`, `go_goroutines `, `process_cpu_seconds_total `,
 	} {
 		if !strings.Contains(text, want) {

@@ -206,6 +206,10 @@ func postgresOptions(c *configuration) postgres.Options {
 // openTimeout bounds the opening of each backend at the start.
 const openTimeout = 15 * time.Second
 
+// guardedCalls times the longer of a remote backend's time limits is above what a guard
+// takes for all attempts of a call.
+const guardedCalls = 6
+
 // openBackends opens all configured backends at once, and puts a guard before
 // each remote one. For serving, a remote backend that cannot be reached is
 // opened later: a wrong setting is an error of the operator, but an absent
@@ -234,13 +238,16 @@ func (d *deployment) openBackends(ctx context.Context, c *configuration, log *sl
 			errs[i] = fmt.Errorf("%s.%s: %w", backendsSection, b.Name, errs[i])
 			continue
 		}
+		timeout := blobs.DefaultCallTimeout
 		if b.Type != typeFS {
+			timeout = max(timeout, guardedCalls*max(b.Timeout, b.StallTimeout))
 			g := guard.New(opened[i], guard.Options{
 				MaxConcurrent: b.concurrency(c.LimitsRequests), Timeout: b.Timeout, StallTimeout: b.StallTimeout,
 			})
 			d.guards[b.Name], opened[i] = g, g
 		}
-		d.backends = append(d.backends, blobs.Backend{Name: b.Name, Backend: opened[i], Type: b.Type, Region: b.Region, Jurisdiction: b.Jurisdiction})
+		d.backends = append(d.backends, blobs.Backend{Name: b.Name, Backend: opened[i], Type: b.Type, Region: b.Region, Jurisdiction: b.Jurisdiction,
+			CallTimeout: timeout})
 	}
 	return errors.Join(errs...)
 }
@@ -275,9 +282,37 @@ func openBackend(ctx context.Context, b *BackendSettings, readOnly bool) (backen
 			CAFile: b.CAFile, StorageClass: b.StorageClass, ReadOnly: readOnly,
 		})
 	case readOnly:
-		return fsbackend.OpenReadOnly(b.Path)
+		return openFolder(ctx, func() (backends.Backend, error) { return fsbackend.OpenReadOnly(b.Path) })
 	}
-	return fsbackend.Open(b.Path, fsbackend.Options{MinFree: minFree})
+	return openFolder(ctx, func() (backends.Backend, error) { return fsbackend.Open(b.Path, fsbackend.Options{MinFree: minFree}) })
+}
+
+// errFolderHangs: the server of a network file system is away, or a disk.
+var errFolderHangs = errors.New("the folder does not answer: its file system hangs")
+
+// openFolder opens a folder, and does not wait longer than ctx. A file system that hangs
+// ends no call; what is opened after all is closed again.
+func openFolder(ctx context.Context, open func() (backends.Backend, error)) (backends.Backend, error) {
+	type result struct {
+		b   backends.Backend
+		err error
+	}
+	opened := make(chan result, 1)
+	go func() {
+		b, err := open()
+		opened <- result{b, err}
+	}()
+	select {
+	case r := <-opened:
+		return r.b, r.err
+	case <-ctx.Done():
+	}
+	go func() {
+		if r := <-opened; r.err == nil {
+			r.b.Close()
+		}
+	}()
+	return nil, errFolderHangs
 }
 
 // openKeys opens the key providers and checks them.
