@@ -31,7 +31,7 @@ type call struct {
 // request is sent once more with a new token.
 func (b *Backend) send(ctx context.Context, c call) (*http.Response, error) {
 	resp, token, err := b.attempt(ctx, c)
-	if err == nil && resp.StatusCode == http.StatusUnauthorized && b.tokens != nil && b.tokens.refused(token) && !c.once {
+	if err == nil && resp.StatusCode == http.StatusUnauthorized && b.tokens != nil && b.tokens.Refused(token) && !c.once {
 		resp.Body.Close()
 		resp, token, err = b.attempt(ctx, c)
 	}
@@ -60,8 +60,8 @@ func (b *Backend) attempt(ctx context.Context, c call) (_ *http.Response, token 
 		req.Header[name] = values
 	}
 	if b.tokens != nil {
-		if token, err = b.tokens.get(ctx); err != nil {
-			return nil, "", err
+		if token, err = b.tokens.Get(ctx); err != nil {
+			return nil, "", tokenError(err)
 		}
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -102,15 +102,4 @@ func answer(ctx context.Context, resp *http.Response, into any) error {
 		return broken(ctx, fmt.Errorf("unreadable answer: %w", err))
 	}
 	return nil
-}
-
-// released runs a function when a body is closed.
-type released struct {
-	io.ReadCloser
-	after func()
-}
-
-func (r *released) Close() error {
-	defer r.after()
-	return r.ReadCloser.Close()
 }

@@ -12,6 +12,7 @@ import (
 	"unicode"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound/googleauth"
 )
 
 const (
@@ -98,6 +99,20 @@ func noSuchBucket(err error) error {
 		return fmt.Errorf("%w: %v", ErrNoBucket, err)
 	}
 	return err
+}
+
+// tokenError returns the contract's error of a request that could not get a token.
+func tokenError(err error) error {
+	var refusal *googleauth.Refusal
+	switch {
+	case !errors.Is(err, googleauth.ErrNoToken): // the caller's context ended
+		return err
+	case !errors.As(err, &refusal) || refusal.Status >= 500 || refusal.Status == http.StatusRequestTimeout:
+		return fmt.Errorf("%w: %w", backends.ErrUnavailable, err)
+	case refusal.Status == http.StatusTooManyRequests:
+		return throttled(refusal.Header, err)
+	}
+	return fmt.Errorf("%w: %w", backends.ErrDenied, err)
 }
 
 func throttled(h http.Header, what error) error {

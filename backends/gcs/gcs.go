@@ -26,6 +26,14 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/outbound"
+	"github.com/sanctum-storage/gateway/outbound/googleauth"
+)
+
+// scopeWrite and scopeRead are the smallest scopes for the calls.
+// https://cloud.google.com/storage/docs/oauth-scopes
+const (
+	scopeWrite = "https://www.googleapis.com/auth/devstorage.read_write"
+	scopeRead  = "https://www.googleapis.com/auth/devstorage.read_only"
 )
 
 // ErrNoBucket: the bucket does not exist, or is invisible to this credential.
@@ -35,8 +43,8 @@ var ErrNoBucket = errors.New("bucket does not exist")
 type Backend struct {
 	opts      Options
 	transport *http.Transport
-	client    *http.Client // over transport, with the limits of responses
-	tokens    *tokens      // nil: anonymous
+	client    *http.Client       // over transport, with the limits of responses
+	tokens    *googleauth.Tokens // nil: anonymous
 	gate      backends.Gate
 }
 
@@ -66,9 +74,13 @@ func open(ctx context.Context, o Options) (*Backend, error) {
 	bounded := outbound.Bound(transport, outbound.Budget{Idle: o.IdleTimeout, Answer: o.AnswerTimeout})
 	b := &Backend{opts: o, gate: backends.Gate{ReadOnly: o.ReadOnly}, transport: transport, client: &http.Client{Transport: bounded, CheckRedirect: outbound.Stay}}
 	if !o.Anonymous {
-		if b.tokens, err = newTokens(o, bounded); err != nil {
+		scope := scopeWrite
+		if o.ReadOnly {
+			scope = scopeRead
+		}
+		if b.tokens, err = googleauth.New(googleauth.Options{CredentialsFile: o.CredentialsFile, Scope: scope, Transport: bounded}); err != nil {
 			b.Close()
-			return nil, err
+			return nil, fmt.Errorf("option CredentialsFile: %w", err)
 		}
 	}
 	if _, err := b.page(ctx, url.Values{"maxResults": {"1"}}); err != nil {
@@ -82,7 +94,7 @@ func open(ctx context.Context, o Options) (*Backend, error) {
 func (b *Backend) Close() error {
 	b.gate.Close()
 	if b.tokens != nil {
-		b.tokens.close()
+		b.tokens.Close()
 	}
 	b.transport.CloseIdleConnections()
 	return nil

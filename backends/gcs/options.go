@@ -15,6 +15,7 @@ import (
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/outbound"
+	"github.com/sanctum-storage/gateway/outbound/googleauth"
 	"github.com/sanctum-storage/gateway/plainfile"
 )
 
@@ -197,7 +198,7 @@ func (o Options) suspect(err error) string {
 		return "Bucket"
 	case errors.Is(err, backends.ErrDenied) && o.Anonymous:
 		return "Anonymous"
-	case errors.Is(err, backends.ErrDenied), errors.Is(err, errNoToken):
+	case errors.Is(err, backends.ErrDenied), errors.Is(err, googleauth.ErrNoToken):
 		return "CredentialsFile"
 	}
 	return "Endpoint"

@@ -1,6 +1,7 @@
 package gcs
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/rand"
@@ -24,6 +25,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
+	"github.com/sanctum-storage/gateway/outbound/googleauth"
 )
 
 // issuer is a token endpoint (RFC 7523) for one service account, and the guard
@@ -34,6 +36,7 @@ type issuer struct {
 	issued  atomic.Int64 // the number of the token that is good
 	revoked atomic.Int64 // tokens up to this number are not
 	scope   atomic.Value // that the last assertion asked for
+	life    atomic.Int64 // of tokens, in seconds; 0: an hour
 	// instead answers in its place, unless it is nil.
 	instead atomic.Pointer[http.HandlerFunc]
 }
@@ -62,7 +65,7 @@ func (i *issuer) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	i.scope.Store(scope)
 	w.Header().Set("Content-Type", "application/json")
-	fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":3600}`, i.token(i.issued.Add(1)))
+	fmt.Fprintf(w, `{"access_token":%q,"token_type":"Bearer","expires_in":%d}`, i.token(i.issued.Add(1)), cmp.Or(i.life.Load(), 3600))
 }
 
 // token has a part that must not be seen anywhere.
@@ -141,7 +144,8 @@ func wantNoSecret(t *testing.T, err error) {
 func TestTokenIsFetchedUsedAndReplaced(t *testing.T) {
 	i, p, o := guarded(t)
 	b := mustOpen(t, o)
-	b.tokens.rest = 0
+	later := time.Duration(0)
+	b.tokens.Now = func() time.Time { return time.Now().Add(later) }
 	id := mustPut(t, b, "body")
 	if got, err := read(t, b, id, 0, -1); got != "body" || err != nil || i.issued.Load() != 1 {
 		t.Fatalf("%q, %v, with %d tokens", got, err, i.issued.Load())
@@ -150,12 +154,15 @@ func TestTokenIsFetchedUsedAndReplaced(t *testing.T) {
 		t.Errorf("the scope asked for is %v", i.scope.Load())
 	}
 	i.revoked.Store(1)
+	later += googleauth.Rest
 	if got, err := read(t, b, id, 0, -1); got != "body" || err != nil || i.issued.Load() != 2 {
 		t.Errorf("token revoked: %q, %v, with %d tokens", got, err, i.issued.Load())
 	}
 	i.revoked.Store(2)
+	later += googleauth.Rest
 	mustPut(t, b, "small bodies are sent again")
 	i.revoked.Store(3)
+	later += googleauth.Rest
 	large := strings.NewReader(strings.Repeat("a", 1<<20))
 	err := b.Put(t.Context(), backends.NewBlobID(), large, 1<<20)
 	if !errors.Is(err, backends.ErrDenied) {
@@ -166,7 +173,8 @@ func TestTokenIsFetchedUsedAndReplaced(t *testing.T) {
 	if i.issued.Load() != 4 {
 		t.Errorf("%d tokens, want 4", i.issued.Load())
 	}
-	b.tokens.token.Expiry = time.Now().Add(-time.Minute)
+	later += time.Hour
+	i.life.Store(3 * 3600)
 	if n := p.count(func() { mustPut(t, b, "expired") }); n != 1 || i.issued.Load() != 5 {
 		t.Errorf("token expired: %d requests and %d tokens, want 1 and 5", n, i.issued.Load())
 	}
@@ -244,7 +252,7 @@ func TestWaitingForAToken(t *testing.T) {
 		<-r.Context().Done()
 	})
 	i.instead.Store(&slow)
-	b.tokens.token.Expiry = time.Now().Add(-time.Minute)
+	b.tokens.Now = func() time.Time { return time.Now().Add(time.Hour) }
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for range 5 {
@@ -261,7 +269,7 @@ func TestWaitingForAToken(t *testing.T) {
 	if len(asked) > 0 {
 		t.Errorf("%d more requests for a token", len(asked))
 	}
-	if _, err := b.tokens.get(t.Context()); err == nil {
+	if _, err := b.tokens.Get(t.Context()); err == nil {
 		t.Error("a token after Close")
 	}
 }

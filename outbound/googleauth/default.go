@@ -1,4 +1,4 @@
-package gcs
+package googleauth
 
 import (
 	"context"
