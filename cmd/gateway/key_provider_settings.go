@@ -10,7 +10,11 @@ import (
 // Types of key providers.
 const (
 	typeKeyring = "keyring"
+	typeGCPKMS  = "gcpkms"
 )
+
+// keyProviderTypes are all of them.
+var keyProviderTypes = []string{typeKeyring, typeGCPKMS}
 
 const (
 	keyProvidersSection = "key_providers"
@@ -29,6 +33,11 @@ type KeyProviderSettings struct {
 	Path       string // keyring
 	Passphrase string
 
+	Key             string // gcpkms
+	Endpoint        string
+	CredentialsFile string
+	CAFile          string
+
 	// bare says that this key file is that of keyring.path, or the only one: it opens
 	// seeds that were wrapped while no key_providers were configured.
 	bare bool
@@ -37,12 +46,20 @@ type KeyProviderSettings struct {
 // rows lists the settings of a key provider, as table lists the others.
 func (k *KeyProviderSettings) rows() []setting {
 	return ofNamed(keyProvidersSection, k.Name, []setting{
-		{key: "type", value: &choice{&k.Type, []string{typeKeyring}},
-			doc: "kind of key provider: keyring (a key file)"},
+		{key: "type", value: &choice{&k.Type, keyProviderTypes},
+			doc: "kind of key provider: keyring (a key file) or gcpkms (Google Cloud KMS)"},
 		{key: "path", value: (*text)(&k.Path),
 			doc: "keyring: the key file; empty, for one of them: that of keyring.path, with keyring.passphrase"},
 		{key: "passphrase", value: (*text)(&k.Passphrase), secret: true,
 			doc: "keyring: passphrase that the key file is locked with; empty: none"},
+		{key: "key", value: (*text)(&k.Key),
+			doc: "gcpkms: resource name of the key, projects/P/locations/L/keyRings/R/cryptoKeys/K, whose primary version wraps new seeds; or of one version"},
+		{key: "endpoint", value: (*text)(&k.Endpoint),
+			doc: "gcpkms: URL of the service; empty: Google's"},
+		{key: "credentials_file", value: (*text)(&k.CredentialsFile),
+			doc: "gcpkms: service account, workload identity federation or other credentials in JSON; empty: application default credentials"},
+		{key: "ca_file", value: (*text)(&k.CAFile),
+			doc: "gcpkms: PEM file of certificates to trust in addition to the system's"},
 	})
 }
 
@@ -118,13 +135,20 @@ func (c *configuration) settleKeyFiles() error {
 // check refuses settings that do not apply to the provider's type or contradict each
 // other. Errors begin with the setting's name.
 func (k *KeyProviderSettings) check() error {
-	switch {
-	case k.Type == "":
-		return errors.New("type is missing: want " + typeKeyring)
-	case k.Path == "" && k.Passphrase != "":
-		return errors.New("passphrase needs path; without a path, keyring.passphrase applies")
+	service := map[string]string{"key": k.Key, "endpoint": k.Endpoint, "credentials_file": k.CredentialsFile, "ca_file": k.CAFile}
+	switch k.Type {
+	case "":
+		return errors.New("type is missing: want " + strings.Join(keyProviderTypes, " or "))
+	case typeKeyring:
+		if k.Path == "" && k.Passphrase != "" {
+			return errors.New("passphrase needs path; without a path, keyring.passphrase applies")
+		}
+		return foreign(k.Type, service)
 	}
-	return nil
+	if k.Key == "" {
+		return errors.New("key must name the key of Google Cloud KMS")
+	}
+	return foreign(k.Type, map[string]string{"path": k.Path, "passphrase": k.Passphrase})
 }
 
 // keyFiles are the key files of this configuration.

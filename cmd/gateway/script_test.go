@@ -63,6 +63,7 @@ func scripts(dir string) testscript.Params {
 			env.Setenv("SANCTUM_METRICS_ADDRESS", env.Getenv("METRICS"))
 			env.Setenv("SANCTUM_ADMIN_URL", "http://"+env.Getenv("ADMIN"))
 			env.Values[uploadKey{}] = &upload{}
+			env.Values[kmsKey{}] = &kms{}
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -81,6 +82,7 @@ func scripts(dir string) testscript.Params {
 			"mode":       cmdMode,
 			"snapshot":   cmdSnapshot,
 			"page":       cmdPage,
+			"gcpkms":     cmdGCPKMS,
 		},
 	}
 }

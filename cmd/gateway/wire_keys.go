@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
+	"github.com/sanctum-storage/gateway/encrypt/gcpkms"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	keyproviders "github.com/sanctum-storage/gateway/encrypt/providers"
 )
@@ -82,7 +83,19 @@ func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logge
 
 // openKeyProvider opens one key provider by its type.
 func openKeyProvider(_ context.Context, k *KeyProviderSettings, fresh bool) (encrypt.Provider, error) {
+	if k.Type == typeGCPKMS {
+		return openGCPKMS(k)
+	}
 	return openKeyFile(k.Path, k.Passphrase, fresh)
+}
+
+// openGCPKMS opens a key of Google Cloud KMS. It does not ask the service: check does.
+func openGCPKMS(k *KeyProviderSettings) (encrypt.Provider, error) {
+	p, err := gcpkms.Open(gcpkms.Options{Key: k.Key, Endpoint: k.Endpoint, CredentialsFile: k.CredentialsFile, CAFile: k.CAFile})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 // openKeyFile opens a key file, and creates it for a fresh deployment.
