@@ -112,8 +112,10 @@ func (p *Provider) failure(c call, status int, body []byte, token string) error 
 	}
 	e := &answer.Error
 	for _, secret := range append(c.hidden, []byte(token)) {
-		if bytes.Contains([]byte(e.Message), secret) {
-			e.Message = "(a message that repeats the request)"
+		for _, text := range []*string{&e.Status, &e.Message} {
+			if bytes.Contains([]byte(*text), secret) {
+				*text = "(a text that repeats the request)"
+			}
 		}
 	}
 	text := fmt.Errorf("status %d %s, %s", status, printable(e.Status), printable(e.Message))

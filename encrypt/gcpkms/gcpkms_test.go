@@ -156,6 +156,7 @@ func TestErrors(t *testing.T) {
 		"a wrong sum":           {400, `{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"The CRC32C checksum does not match"}}`, encrypt.ErrUnavailable, 2, "checksum"},
 		"a key to sign":         {400, `{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"The key has the purpose ASYMMETRIC_SIGN"}}`, encrypt.ErrWrongKey, 1, "ASYMMETRIC_SIGN"},
 		"it repeats the secret": {400, `{"error":{"code":400,"status":"INVALID_ARGUMENT","message":"bad ` + b64(testSecret) + `"}}`, encrypt.ErrWrongKey, 1, "repeats the request"},
+		"in another field":      {400, `{"error":{"code":400,"status":"` + b64(testSecret) + `","message":"bad"}}`, encrypt.ErrUnavailable, 1, "repeats the request"},
 	} {
 		f.Instead(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(c.status); io.WriteString(w, c.body) })
 		f.Calls()

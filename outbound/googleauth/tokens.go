@@ -237,7 +237,9 @@ func tokenError(err error) error {
 	if u := (*url.Error)(nil); errors.As(err, &u) { // net/http's prefix, which has the URL
 		err = u.Err
 	}
-	return fmt.Errorf("%w: %w", ErrNoToken, err)
+	// The cause is not wrapped: the end of the request's time must not look like the end
+	// of the caller's context.
+	return fmt.Errorf("%w: %v", ErrNoToken, err)
 }
 
 // ending is a round tripper whose requests end with ctx.
