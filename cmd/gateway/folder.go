@@ -100,8 +100,8 @@ func refuseForeign(c *configuration, entries []fs.DirEntry) error {
 // missingKeyFile returns the first key file of the configuration that does not exist.
 func missingKeyFile(c *configuration) (string, error) {
 	for _, k := range c.keyFiles() {
-		if there, err := exists(k.Path); err != nil || !there {
-			return k.Path, err
+		if there, err := exists(k.Keyring.Path); err != nil || !there {
+			return k.Keyring.Path, err
 		}
 	}
 	return "", nil
@@ -109,7 +109,7 @@ func missingKeyFile(c *configuration) (string, error) {
 
 // isKeyFile reports whether a path is that of a key file.
 func isKeyFile(c *configuration, path string) bool {
-	return slices.ContainsFunc(c.keyFiles(), func(k *KeyProviderSettings) bool { return filepath.Clean(k.Path) == path })
+	return slices.ContainsFunc(c.keyFiles(), func(k *KeyProviderSettings) bool { return filepath.Clean(k.Keyring.Path) == path })
 }
 
 // requireFolder is inspectFolder for commands that need an existing deployment.

@@ -1,20 +1,45 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/sanctum-storage/gateway/encrypt"
 )
 
-// Types of key providers.
-const (
-	typeKeyring = "keyring"
-	typeGCPKMS  = "gcpkms"
-)
+// keyProviderType is a type of key providers. Its settings, its check and its opening are
+// in one file, key_provider_TYPE.go.
+type keyProviderType struct {
+	name string // value of key_providers.NAME.type
+	doc  string // words for the help of that setting
+	// settings lists the settings of the type, with their places in k. Types may share a
+	// setting: each lists it, with the same place and default.
+	settings func(k *KeyProviderSettings) []setting
+	// check refuses settings that are missing or contradict each other. Its errors begin
+	// with the setting's name.
+	check func(k *KeyProviderSettings) error
+	// open opens a provider, and asks no service: keySet.check does. Its errors begin with
+	// the setting's name where one is wrong.
+	open func(ctx context.Context, k *KeyProviderSettings, o keyOpening) (encrypt.Provider, error)
+}
 
-// keyProviderTypes are all of them.
-var keyProviderTypes = []string{typeKeyring, typeGCPKMS}
+// keyOpening is the part of openKeys that providers need.
+type keyOpening struct {
+	fresh bool // whether the deployment is a new one, for which key files are created
+}
+
+// keyProviderTypes are all types of key providers.
+var keyProviderTypes = []*keyProviderType{&keyringType, &gcpkmsType}
+
+// keyProviderTypeNames are the names of all types.
+func keyProviderTypeNames() (names []string) {
+	for _, t := range keyProviderTypes {
+		names = append(names, t.name)
+	}
+	return names
+}
 
 const (
 	keyProvidersSection = "key_providers"
@@ -24,19 +49,18 @@ const (
 	maxKeyProviders = 16
 )
 
-// KeyProviderSettings are the settings of one key provider. A comment in the list names
-// the types that the settings below it apply to.
+// KeyProviderSettings are the settings of one key provider.
 type KeyProviderSettings struct {
 	Name string
 	Type string
 
-	Path       string // keyring
-	Passphrase string
+	// Settings of several types.
+	Key      string
+	Endpoint string
+	CAFile   string
 
-	Key             string // gcpkms
-	Endpoint        string
-	CredentialsFile string
-	CAFile          string
+	Keyring keyringSettings
+	GCPKMS  gcpkmsSettings
 
 	// bare says that this key file is that of keyring.path, or the only one: it opens
 	// seeds that were wrapped while no key_providers were configured.
@@ -45,22 +69,22 @@ type KeyProviderSettings struct {
 
 // rows lists the settings of a key provider, as table lists the others.
 func (k *KeyProviderSettings) rows() []setting {
-	return ofNamed(keyProvidersSection, k.Name, []setting{
-		{key: "type", value: &choice{&k.Type, keyProviderTypes},
-			doc: "kind of key provider: keyring (a key file) or gcpkms (Google Cloud KMS)"},
-		{key: "path", value: (*text)(&k.Path),
-			doc: "keyring: the key file; empty, for one of them: that of keyring.path, with keyring.passphrase"},
-		{key: "passphrase", value: (*text)(&k.Passphrase), secret: true,
-			doc: "keyring: passphrase that the key file is locked with; empty: none"},
-		{key: "key", value: (*text)(&k.Key),
-			doc: "gcpkms: resource name of the key, projects/P/locations/L/keyRings/R/cryptoKeys/K, whose primary version wraps new seeds; or of one version"},
-		{key: "endpoint", value: (*text)(&k.Endpoint),
-			doc: "gcpkms: URL of the service; empty: Google's"},
-		{key: "credentials_file", value: (*text)(&k.CredentialsFile),
-			doc: "gcpkms: service account, workload identity federation or other credentials in JSON; empty: application default credentials"},
-		{key: "ca_file", value: (*text)(&k.CAFile),
-			doc: "gcpkms: PEM file of certificates to trust in addition to the system's"},
-	})
+	names, docs := keyProviderTypeNames(), []string(nil)
+	for _, t := range keyProviderTypes {
+		docs = append(docs, fmt.Sprintf("%s (%s)", t.name, t.doc))
+	}
+	all := []setting{{key: "type", value: &choice{&k.Type, names}, doc: "kind of key provider: " + strings.Join(docs, ", ")}}
+	for _, t := range keyProviderTypes {
+		for _, s := range t.settings(k) {
+			s.doc = t.name + ": " + s.doc
+			if i := slices.IndexFunc(all, func(other setting) bool { return other.key == s.key }); i >= 0 {
+				all[i].doc += "; " + s.doc
+				continue
+			}
+			all = append(all, s)
+		}
+	}
+	return ofNamed(keyProvidersSection, k.Name, all)
 }
 
 // addKeyProvider adds a key provider under a new name, for namedRows.
@@ -111,17 +135,17 @@ func (c *configuration) settleKeyFiles() error {
 	var files []*KeyProviderSettings
 	var bare *KeyProviderSettings
 	for _, k := range c.KeyProviders {
-		if k.Type != typeKeyring {
+		if k.Type != keyringType.name {
 			continue
 		}
 		files = append(files, k)
-		if k.Path != "" {
+		if k.Keyring.Path != "" {
 			continue
 		}
 		if bare != nil {
 			return fmt.Errorf("%s.%s.path: %s has the key file of keyring.path already; name another file", keyProvidersSection, k.Name, bare.Name)
 		}
-		bare, k.Path, k.Passphrase = k, c.KeyringPath, c.KeyringPassphrase
+		bare, k.Keyring = k, keyringSettings{c.KeyringPath, c.KeyringPassphrase}
 	}
 	if bare == nil && len(files) == 1 {
 		bare = files[0]
@@ -132,33 +156,45 @@ func (c *configuration) settleKeyFiles() error {
 	return nil
 }
 
+// typed returns the provider's type; nil: none is set.
+func (k *KeyProviderSettings) typed() *keyProviderType {
+	for _, t := range keyProviderTypes {
+		if t.name == k.Type {
+			return t
+		}
+	}
+	return nil
+}
+
 // check refuses settings that do not apply to the provider's type or contradict each
 // other. Errors begin with the setting's name.
 func (k *KeyProviderSettings) check() error {
-	service := map[string]string{"key": k.Key, "endpoint": k.Endpoint, "credentials_file": k.CredentialsFile, "ca_file": k.CAFile}
-	switch k.Type {
-	case "":
-		return errors.New("type is missing: want " + strings.Join(keyProviderTypes, " or "))
-	case typeKeyring:
-		if k.Path == "" && k.Passphrase != "" {
-			return errors.New("passphrase needs path; without a path, keyring.passphrase applies")
+	own := k.typed()
+	if own == nil {
+		return fmt.Errorf("type is missing: want one of %s", strings.Join(keyProviderTypeNames(), ", "))
+	}
+	has := map[string]bool{}
+	for _, s := range own.settings(k) {
+		has[s.key] = true
+	}
+	for _, t := range keyProviderTypes {
+		for _, s := range t.settings(k) {
+			if !has[s.key] && s.value.String() != s.def {
+				return fmt.Errorf("%s does not belong to type %s", s.key, k.Type)
+			}
 		}
-		return foreign(k.Type, service)
 	}
-	if k.Key == "" {
-		return errors.New("key must name the key of Google Cloud KMS")
-	}
-	return foreign(k.Type, map[string]string{"path": k.Path, "passphrase": k.Passphrase})
+	return own.check(k)
 }
 
 // keyFiles are the key files of this configuration.
 func (c *configuration) keyFiles() []*KeyProviderSettings {
 	if len(c.KeyProviders) == 0 {
-		return []*KeyProviderSettings{{Type: typeKeyring, Path: c.KeyringPath, Passphrase: c.KeyringPassphrase}}
+		return []*KeyProviderSettings{{Type: keyringType.name, Keyring: keyringSettings{c.KeyringPath, c.KeyringPassphrase}}}
 	}
 	var files []*KeyProviderSettings
 	for _, k := range c.KeyProviders {
-		if k.Type == typeKeyring {
+		if k.Type == keyringType.name {
 			files = append(files, k)
 		}
 	}

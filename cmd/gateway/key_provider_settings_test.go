@@ -28,7 +28,7 @@ key_providers:
 	}
 	var got []string
 	for _, k := range c.KeyProviders {
-		got = append(got, fmt.Sprintf("%s=%s:%s:%s:%t", k.Name, k.Type, k.Path, k.Passphrase, k.bare))
+		got = append(got, fmt.Sprintf("%s=%s:%s:%s:%t", k.Name, k.Type, k.Keyring.Path, k.Keyring.Passphrase, k.bare))
 	}
 	const want = "far-away=keyring:from-environment:canary:false main=keyring:main.key:canary too:true"
 	if s := strings.Join(got, " "); s != want {

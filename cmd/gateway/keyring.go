@@ -117,7 +117,7 @@ storage, before "gateway keyring primary" has the new key used.`, cobra.NoArgs,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "added %s to %s: give the file to every gateway, and keep a copy of it apart from the storage\n", id, k.Path)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "added %s to %s: give the file to every gateway, and keep a copy of it apart from the storage\n", id, k.Keyring.Path)
 			return err
 		})
 }
@@ -159,7 +159,7 @@ with them, or do without them.`, cobra.ExactArgs(1),
 			if err := removeKey(k, args[0]); err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed %s from %s: copies of the store from before its seeds were rewrapped still need it\n", args[0], k.Path)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "removed %s from %s: copies of the store from before its seeds were rewrapped still need it\n", args[0], k.Keyring.Path)
 			return err
 		})
 }

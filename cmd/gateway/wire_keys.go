@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/encrypt"
-	"github.com/sanctum-storage/gateway/encrypt/gcpkms"
 	"github.com/sanctum-storage/gateway/encrypt/keyring"
 	keyproviders "github.com/sanctum-storage/gateway/encrypt/providers"
 )
@@ -47,7 +46,7 @@ type keySet struct {
 // new key beside existing data could open none of it. All errors of a list are collected.
 func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logger) (*keySet, error) {
 	if len(c.KeyProviders) == 0 {
-		k, err := openKeyFile(c.KeyringPath, c.KeyringPassphrase, fresh)
+		k, err := openKeyFile(keyringSettings{c.KeyringPath, c.KeyringPassphrase}, fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -56,7 +55,7 @@ func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logge
 	o := keyproviders.Options{Providers: map[string]encrypt.Provider{}, Default: c.KeysDefault, Second: c.KeysSecond, Failed: standIns(log)}
 	var errs []error
 	for _, k := range c.KeyProviders {
-		p, err := openKeyProvider(ctx, k, fresh)
+		p, err := k.typed().open(ctx, k, keyOpening{fresh})
 		if err != nil {
 			errs = append(errs, &keyProviderError{k.Name, err})
 			continue
@@ -81,29 +80,12 @@ func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logge
 	return &keySet{set, set}, nil
 }
 
-// openKeyProvider opens one key provider by its type.
-func openKeyProvider(_ context.Context, k *KeyProviderSettings, fresh bool) (encrypt.Provider, error) {
-	if k.Type == typeGCPKMS {
-		return openGCPKMS(k)
-	}
-	return openKeyFile(k.Path, k.Passphrase, fresh)
-}
-
-// openGCPKMS opens a key of Google Cloud KMS. It does not ask the service: check does.
-func openGCPKMS(k *KeyProviderSettings) (encrypt.Provider, error) {
-	p, err := gcpkms.Open(gcpkms.Options{Key: k.Key, Endpoint: k.Endpoint, CredentialsFile: k.CredentialsFile, CAFile: k.CAFile})
-	if err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
 // openKeyFile opens a key file, and creates it for a fresh deployment.
-func openKeyFile(path, passphrase string, fresh bool) (encrypt.Provider, error) {
-	k, err := keyring.Open(path, []byte(passphrase))
+func openKeyFile(file keyringSettings, fresh bool) (encrypt.Provider, error) {
+	k, err := keyring.Open(file.Path, []byte(file.Passphrase))
 	if fresh && errors.Is(err, fs.ErrNotExist) {
 		// Only here is a key file created without a command of the operator.
-		return createKeyFile(path, passphrase)
+		return createKeyFile(file)
 	}
 	if err != nil {
 		return nil, err
@@ -113,11 +95,11 @@ func openKeyFile(path, passphrase string, fresh bool) (encrypt.Provider, error) 
 
 // createKeyFile creates a key file, and its folder if that is missing. An
 // existing file is fs.ErrExist and not changed.
-func createKeyFile(path, passphrase string) (encrypt.Provider, error) {
-	if err := os.MkdirAll(filepath.Dir(path), folderMode); err != nil {
+func createKeyFile(file keyringSettings) (encrypt.Provider, error) {
+	if err := os.MkdirAll(filepath.Dir(file.Path), folderMode); err != nil {
 		return nil, err
 	}
-	k, err := keyring.Create(path, []byte(passphrase))
+	k, err := keyring.Create(file.Path, []byte(file.Passphrase))
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +108,7 @@ func createKeyFile(path, passphrase string) (encrypt.Provider, error) {
 
 // createKeys creates a key file. It does not replace one.
 func createKeys(c *configuration) error {
-	k, err := createKeyFile(c.KeyringPath, c.KeyringPassphrase)
+	k, err := createKeyFile(keyringSettings{c.KeyringPath, c.KeyringPassphrase})
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("key file %s exists already and was not changed", c.KeyringPath)
 	} else if err != nil {
@@ -136,21 +118,21 @@ func createKeys(c *configuration) error {
 }
 
 // listKeys lists the keys of a key file.
-func listKeys(k *KeyProviderSettings) ([]keyring.Key, error) { return keyring.List(k.Path) }
+func listKeys(k *KeyProviderSettings) ([]keyring.Key, error) { return keyring.List(k.Keyring.Path) }
 
 // addKey adds a key to a key file.
 func addKey(k *KeyProviderSettings) (id string, err error) {
-	return keyring.Add(k.Path, []byte(k.Passphrase))
+	return keyring.Add(k.Keyring.Path, []byte(k.Keyring.Passphrase))
 }
 
 // setPrimaryKey makes another key of a key file the primary one.
 func setPrimaryKey(k *KeyProviderSettings, id string) error {
-	return keyring.SetPrimary(k.Path, []byte(k.Passphrase), id)
+	return keyring.SetPrimary(k.Keyring.Path, []byte(k.Keyring.Passphrase), id)
 }
 
 // removeKey removes a key from a key file.
 func removeKey(k *KeyProviderSettings, id string) error {
-	return keyring.Remove(k.Path, []byte(k.Passphrase), id)
+	return keyring.Remove(k.Keyring.Path, []byte(k.Keyring.Passphrase), id)
 }
 
 // keyIDIs reports whether a key of a key file wrapped a seed.
