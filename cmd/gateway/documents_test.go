@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"regexp"
 	"slices"
 	"strings"
@@ -220,6 +221,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	m.watchLog(func() uint64 { return 0 })
 	m.watchBackends(map[string]*guard.Guard{})
 	m.watchHealth(func() []blobs.Health { return nil })
+	m.watchKeys(newKeyLogins(slog.New(slog.DiscardHandler)))
 	described := make(chan *prometheus.Desc)
 	go func() { defer close(described); m.registry.Describe(described) }()
 	quoted := regexp.MustCompile(`fqName: "([^"]+)"`)

@@ -28,10 +28,12 @@ type keyProviderType struct {
 // keyOpening is the part of openKeys that providers need.
 type keyOpening struct {
 	fresh bool // whether the deployment is a new one, for which key files are created
+	// login is told of each login and renewal, with the error of one that failed.
+	login func(outcome string, err error)
 }
 
 // keyProviderTypes are all types of key providers.
-var keyProviderTypes = []*keyProviderType{&keyringType, &gcpkmsType}
+var keyProviderTypes = []*keyProviderType{&keyringType, &gcpkmsType, &vaultType}
 
 // keyProviderTypeNames are the names of all types.
 func keyProviderTypeNames() (names []string) {
@@ -61,6 +63,7 @@ type KeyProviderSettings struct {
 
 	Keyring keyringSettings
 	GCPKMS  gcpkmsSettings
+	Vault   vaultSettings
 
 	// bare says that this key file is that of keyring.path, or the only one: it opens
 	// seeds that were wrapped while no key_providers were configured.

@@ -27,6 +27,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	_ "modernc.org/sqlite"
 
+	"github.com/sanctum-storage/gateway/encrypt/vault/vaulttest"
 	"github.com/sanctum-storage/gateway/sigv4"
 )
 
@@ -64,6 +65,7 @@ func scripts(dir string) testscript.Params {
 			env.Setenv("SANCTUM_ADMIN_URL", "http://"+env.Getenv("ADMIN"))
 			env.Values[uploadKey{}] = &upload{}
 			env.Values[kmsKey{}] = &kms{}
+			env.Values[transitKept{}] = vaulttest.New()
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -83,6 +85,7 @@ func scripts(dir string) testscript.Params {
 			"snapshot":   cmdSnapshot,
 			"page":       cmdPage,
 			"gcpkms":     cmdGCPKMS,
+			"transit":    cmdTransit,
 		},
 	}
 }

@@ -39,7 +39,8 @@ func (e *keyProviderError) Unwrap() error { return e.err }
 // keySet is the open key providers: a key file alone, or the set of a list.
 type keySet struct {
 	encrypt.Provider
-	list *keyproviders.Set // nil: a key file alone
+	list   *keyproviders.Set // nil: a key file alone
+	logins *keyLogins
 }
 
 // openKeys opens the key providers. It creates key files only for a fresh deployment: a
@@ -50,12 +51,13 @@ func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logge
 		if err != nil {
 			return nil, err
 		}
-		return &keySet{Provider: k}, nil
+		return &keySet{Provider: k, logins: newKeyLogins(log)}, nil
 	}
 	o := keyproviders.Options{Providers: map[string]encrypt.Provider{}, Default: c.KeysDefault, Second: c.KeysSecond, Failed: standIns(log)}
+	logins := newKeyLogins(log)
 	var errs []error
 	for _, k := range c.KeyProviders {
-		p, err := k.typed().open(ctx, k, keyOpening{fresh})
+		p, err := k.typed().open(ctx, k, keyOpening{fresh, func(outcome string, err error) { logins.count(k.Name, outcome, err) }})
 		if err != nil {
 			errs = append(errs, &keyProviderError{k.Name, err})
 			continue
@@ -77,7 +79,7 @@ func openKeys(ctx context.Context, c *configuration, fresh bool, log *slog.Logge
 		}
 		return nil, err
 	}
-	return &keySet{set, set}, nil
+	return &keySet{set, set, logins}, nil
 }
 
 // openKeyFile opens a key file, and creates it for a fresh deployment.

@@ -4,7 +4,7 @@
     sanctum_decrypt.py --provider-command "kms=./ask_transit.py [MOUNT]" ...
 
 VAULT_ADDR, VAULT_TOKEN, VAULT_NAMESPACE and VAULT_CACERT are those of the bao and vault
-commands. The token needs update on MOUNT/decrypt/KEY. docs/format.md, section 4.4, has the
+commands. The token needs update on MOUNT/decrypt/KEY. docs/format.md, section 4.5, has the
 layout that this reads.
 """
 
