@@ -2,6 +2,8 @@ package vault
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -207,6 +209,27 @@ func TestTokenStaysHere(t *testing.T) {
 	}
 	if asked > 0 {
 		t.Errorf("%d requests followed a redirect", asked)
+	}
+}
+
+// A server or a proxy that repeats the token in an error does not bring it into the log.
+func TestErrorsDoNotRepeatTheToken(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/lookup-self") {
+			io.WriteString(w, `{"data":{"ttl":0}}`)
+			return
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"errors":["no such token: %s"]}`, r.Header.Get("X-Vault-Token"))
+	}))
+	defer server.Close()
+	p, err := Open(Options{Address: server.URL, Key: testKey, Login: Login{Method: LoginToken, Token: "canary"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if err := p.Check(t.Context()); err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -20,7 +20,7 @@ type call struct {
 	method, path string
 	permission   string // that it needs, for the error
 	body         []byte
-	secrets      [][]byte // of the body, which no error may repeat
+	secrets      [][]byte // of the body and the token, which no error may repeat
 }
 
 // hide adds a secret text to the body.
@@ -86,6 +86,7 @@ func (a *api) do(ctx context.Context, token string, c *call) (answer, error) {
 	}
 	if token != "" {
 		req.Header.Set("X-Vault-Token", token)
+		c.secrets = append(c.secrets, []byte(token))
 	}
 	resp, err := a.client.Do(req)
 	if err != nil {
