@@ -3,7 +3,7 @@
 #
 #   go       build and run: Go alone
 #   test     make test: Python with boto3 and cryptography, aws-cli, Node with the AWS SDK,
-#            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server, SQLite's shell, rsync, rclone
+#            PostgreSQL 15 and 18, PgBouncer, HAProxy, Redis, versitygw, fake-gcs-server, local-kms, SQLite's shell, rsync, rclone
 #   clients  make test-clients: test, and s3cmd, restic, s3fs, curl, nginx, iproute2, Helm, mc, Litestream,
 #            docker-registry and distribution with skopeo, VictoriaMetrics, Prometheus, pgBackRest, barman-cloud, samtools, GDAL,
 #            duplicity, S3 for Ruby and Perl, s4cmd, smart_open, Libcloud, Hugo, clients for Node,
@@ -147,13 +147,13 @@ test)
 	need_for_test
 	install_missing
 	install_node_modules
-	install_servers versitygw fake-gcs-server
+	install_servers versitygw fake-gcs-server local-kms
 	;;
 clients)
 	need_for_clients
 	install_missing
 	install_node_modules internal/clienttest/jsmore/package-lock.json
-	install_servers versitygw fake-gcs-server helm mc litestream tusd registry s3-aws.test \
+	install_servers versitygw fake-gcs-server local-kms helm mc litestream tusd registry s3-aws.test \
 		victoria-metrics vmbackup vmrestore
 	compile_suites
 	;;
@@ -169,7 +169,7 @@ race)
 	need libc6-dev test -e /usr/include/stdlib.h
 	install_missing
 	install_node_modules
-	install_servers versitygw fake-gcs-server
+	install_servers versitygw fake-gcs-server local-kms
 	;;
 peers)
 	install_servers minio

@@ -16,7 +16,7 @@ import (
 
 func main() {
 	for _, p := range []servers.GoProgram{servers.Versitygw, servers.FakeGCS, servers.Helm, servers.MinIO, servers.MC, servers.Litestream,
-		servers.Tusd, servers.Registry, servers.RegistryDriver, servers.VictoriaMetrics, servers.VMBackup, servers.VMRestore, servers.Rclone,
+		servers.Tusd, servers.Registry, servers.RegistryDriver, servers.LocalKMS, servers.VictoriaMetrics, servers.VMBackup, servers.VMRestore, servers.Rclone,
 		servers.OpenTofu} {
 		if !slices.Contains(os.Args[1:], p.Name()) {
 			continue
