@@ -33,7 +33,7 @@ type keyOpening struct {
 }
 
 // keyProviderTypes are all types of key providers.
-var keyProviderTypes = []*keyProviderType{&keyringType, &gcpkmsType, &vaultType}
+var keyProviderTypes = []*keyProviderType{&keyringType, &awskmsType, &gcpkmsType, &vaultType}
 
 // keyProviderTypeNames are the names of all types.
 func keyProviderTypeNames() (names []string) {
@@ -62,6 +62,7 @@ type KeyProviderSettings struct {
 	CAFile   string
 
 	Keyring keyringSettings
+	AWSKMS  awskmsSettings
 	GCPKMS  gcpkmsSettings
 	Vault   vaultSettings
 

@@ -58,7 +58,7 @@ func TestKeyProviderSettingsErrors(t *testing.T) {
 		"no mapping":          {file: "key_providers: [a]\n", want: "gateway.yaml:1: want names of key providers"},
 		"bad name":            {file: "key_providers: {A: {type: keyring}}\n", want: `gateway.yaml:1: key provider name "A": want lower-case`},
 		"unknown setting":     {file: "key_providers:\n  a:\n    kind: x\n", want: "gateway.yaml:3: unknown key key_providers.a.kind"},
-		"unknown type":        {file: "key_providers: {a: {type: paper}}\n", want: `gateway.yaml:1: key_providers.a.type: "paper" is none of keyring`},
+		"unknown type":        {file: "key_providers: {a: {type: paper}}\n", want: `gateway.yaml:1: key_providers.a.type: "paper" is none of keyring, awskms, gcpkms, vault`},
 		"no type":             {file: "key_providers: {a: {path: x}}\n", want: "key_providers.a.type is missing"},
 		"passphrase alone":    {file: "key_providers: {a: {type: keyring, passphrase: canary}}\n", want: "key_providers.a.passphrase needs path"},
 		"no key":              {file: "key_providers: {a: {type: gcpkms}}\n", want: "key_providers.a.key must name the key"},
@@ -78,6 +78,10 @@ func TestKeyProviderSettingsErrors(t *testing.T) {
 		"unknown second":      {file: "key_providers: " + two + "\nkeys: {default: a, second: c}\n", want: `keys.second: no key provider is named "c"`},
 		"its own second":      {file: "key_providers: " + two + "\nkeys: {default: a, second: a}\n", want: `keys.second names the default, "a"`},
 		"keys without list":   {file: "keys: {default: a}\n", want: "keys.default and keys.second name key providers, and no key_providers"},
+		"awskms, no key":      {file: "key_providers: {a: {type: awskms}}\n", want: "key_providers.a.key must name a key of AWS KMS"},
+		"awskms, a path":      {file: "key_providers: {a: {type: awskms, key: x, path: p}}\n", want: "key_providers.a.path does not belong to type awskms"},
+		"keyring, a key":      {file: "key_providers: {a: {type: keyring, key: x, secret_key: canary}}\n", want: "key_providers.a.key does not belong to type keyring"},
+		"fips of a file":      {file: "key_providers: {a: {type: keyring, fips: true}}\n", want: "key_providers.a.fips does not belong to type keyring"},
 		"unknown in variable": {env: []string{"SANCTUM_KEY_PROVIDERS_A_KIND=x"}, want: "environment SANCTUM_KEY_PROVIDERS_A_KIND: no setting has this name"},
 	} {
 		t.Run(name, func(t *testing.T) {

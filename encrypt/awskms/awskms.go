@@ -60,8 +60,8 @@ func Open(ctx context.Context, o Options) (*Provider, error) {
 	return p, nil
 }
 
-// Name returns "aws-kms".
-func (p *Provider) Name() string { return "aws-kms" }
+// Name returns "awskms".
+func (p *Provider) Name() string { return "awskms" }
 
 // Wrap implements encrypt.Provider with Encrypt.
 func (p *Provider) Wrap(ctx context.Context, c encrypt.Context, secret []byte) ([]byte, error) {
