@@ -53,7 +53,9 @@ func TestContract(t *testing.T) {
 		f := newFake(t, fakeRegion)
 		f.account = accounts[0]
 		slices.Reverse(accounts)
-		return opened(t, settings(f.url, fakeRegion))
+		o := settings(f.url, fakeRegion)
+		o.Timeout = 10 * testTimeout
+		return opened(t, o)
 	})
 	keytest.RunService(t, func(t *testing.T) (encrypt.Provider, keytest.Service) {
 		f := newFake(t, fakeRegion)
