@@ -127,6 +127,13 @@ func TestWrongAnswers(t *testing.T) {
 		})
 	}
 	f.override = func(_ string, answer map[string]any) (int, any) {
+		answer["SourceKeyId"] = f.arn("other")
+		return 200, answer
+	}
+	if got, err := p.Rewrap(t.Context(), seedContext(), w); got != nil || !errors.Is(err, encrypt.ErrUnavailable) {
+		t.Errorf("ReEncrypt from another key: %d bytes, %v", len(got), err)
+	}
+	f.override = func(_ string, answer map[string]any) (int, any) {
 		answer["Plaintext"] = []byte("another secret of this length...")
 		return 200, answer
 	}
