@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,8 +38,8 @@ func serve(t *testing.T, answer http.HandlerFunc) string {
 }
 
 // temporary is a credential as containers and instances give it.
-func temporary(w http.ResponseWriter, access string) {
-	json.NewEncoder(w).Encode(map[string]any{"Code": "Success", "AccessKeyId": access, "SecretAccessKey": "s", "Token": "t", "Expiration": time.Now().Add(time.Hour).UTC()})
+func temporary(w http.ResponseWriter, access string, life time.Duration) {
+	json.NewEncoder(w).Encode(map[string]any{"Code": "Success", "AccessKeyId": access, "SecretAccessKey": "s", "Token": "t", "Expiration": time.Now().Add(life).UTC()})
 }
 
 // role answers AssumeRoleWithWebIdentity.
@@ -66,7 +68,7 @@ func podIdentity(t *testing.T, token string) {
 			http.Error(w, `{"code":"AccessDenied","message":"canary"}`, http.StatusForbidden)
 			return
 		}
-		temporary(w, "POD")
+		temporary(w, "POD", time.Hour)
 	}))
 	t.Setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", file(t, token))
 }
@@ -98,7 +100,7 @@ func TestCredentials(t *testing.T) {
 				case r.URL.Path == path:
 					fmt.Fprint(w, "a-role")
 				case r.URL.Path == path+"a-role":
-					temporary(w, "IMDS")
+					temporary(w, "IMDS", time.Hour)
 				default:
 					http.Error(w, "", 404)
 				}
@@ -168,6 +170,50 @@ func TestNoCredentials(t *testing.T) {
 				t.Errorf("KMS got requests signed with %q", got)
 			}
 		})
+	}
+}
+
+// Calls that need a credential at the same time ask its source once, and one that is about to
+// end is renewed before.
+func TestRenewal(t *testing.T) {
+	alone(t)
+	var asked atomic.Int32
+	var life atomic.Int64
+	life.Store(int64(time.Hour))
+	t.Setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		temporary(w, "POD", time.Duration(life.Load()))
+	}))
+	f := newFake(t, fakeRegion)
+	o := settings(f.url, fakeRegion)
+	o.AccessKey, o.SecretKey, o.Timeout = "", "", 10*testTimeout
+	wrapAll := func(p *Provider, want int32) {
+		t.Helper()
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				if _, err := p.Wrap(t.Context(), seedContext(), seed); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		if n := asked.Swap(0); n != want {
+			t.Errorf("the source was asked %d times, want %d", n, want)
+		}
+	}
+	p := opened(t, o)
+	wrapAll(p, 1)
+	wrapAll(p, 0)
+	life.Store(int64(time.Minute))
+	p = opened(t, o)
+	for range 2 {
+		if _, err := p.Wrap(t.Context(), seedContext(), seed); err != nil {
+			t.Error(err)
+		}
+	}
+	if n := asked.Load(); n < 2 {
+		t.Errorf("a credential that ends in a minute was renewed %d times", n-1)
 	}
 }
 
