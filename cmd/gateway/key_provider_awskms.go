@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/fips140"
 	"errors"
+	"fmt"
 
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/encrypt/awskms"
+	"github.com/sanctum-storage/gateway/sigv4"
 )
 
 // awskmsType is the type of keys of AWS KMS.
@@ -45,8 +48,11 @@ func awskmsRows(k *KeyProviderSettings) []setting {
 
 // checkAWSKMS refuses settings that are missing. The provider checks what they say.
 func checkAWSKMS(k *KeyProviderSettings) error {
-	if k.Key == "" {
+	switch secret := k.AWSKMS.SecretKey; {
+	case k.Key == "":
 		return errors.New("key must name a key of AWS KMS")
+	case fips140.Enabled() && secret != "" && len(secret) < sigv4.MinApprovedSecret:
+		return fmt.Errorf("secret_key must have at least %d characters in FIPS mode", sigv4.MinApprovedSecret)
 	}
 	return nil
 }

@@ -18,6 +18,9 @@ import (
 // testTimeout makes a call end in less than a second, as keytest wants.
 const testTimeout = 280 * time.Millisecond
 
+// testSecret is a secret key as long as AWS's are. FIPS mode refuses much shorter ones.
+const testSecret = "an-example-of-a-secret-key-of-40-letters"
+
 // alone hides the AWS configuration of the machine.
 func alone(t *testing.T) {
 	t.Helper()
@@ -32,7 +35,7 @@ func alone(t *testing.T) {
 
 // settings are those of a provider at an endpoint.
 func settings(endpoint, region string) Options {
-	return Options{Key: "alias/seeds", Region: region, Endpoint: endpoint, AccessKey: "AKIATEST", SecretKey: "test", Timeout: testTimeout}
+	return Options{Key: "alias/seeds", Region: region, Endpoint: endpoint, AccessKey: "AKIATEST", SecretKey: testSecret, Timeout: testTimeout}
 }
 
 // opened opens a provider for the test's life.

@@ -39,7 +39,7 @@ func serve(t *testing.T, answer http.HandlerFunc) string {
 
 // temporary is a credential as containers and instances give it.
 func temporary(w http.ResponseWriter, access string, life time.Duration) {
-	json.NewEncoder(w).Encode(map[string]any{"Code": "Success", "AccessKeyId": access, "SecretAccessKey": "s", "Token": "t", "Expiration": time.Now().Add(life).UTC()})
+	json.NewEncoder(w).Encode(map[string]any{"Code": "Success", "AccessKeyId": access, "SecretAccessKey": testSecret, "Token": "t", "Expiration": time.Now().Add(life).UTC()})
 }
 
 // role answers AssumeRoleWithWebIdentity.
@@ -50,7 +50,7 @@ func role(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	fmt.Fprintf(w, "<AssumeRoleWithWebIdentityResponse><AssumeRoleWithWebIdentityResult><Credentials><AccessKeyId>WEB</AccessKeyId>"+
-		"<SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials>"+
+		"<SecretAccessKey>"+testSecret+"</SecretAccessKey><SessionToken>t</SessionToken><Expiration>%s</Expiration></Credentials>"+
 		"</AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 }
 
@@ -76,13 +76,13 @@ func podIdentity(t *testing.T, token string) {
 // Each source of credentials that AWS's tools know signs the requests.
 func TestCredentials(t *testing.T) {
 	for want, set := range map[string]func(t *testing.T, o *Options){
-		"AKIATEST": func(_ *testing.T, o *Options) { o.AccessKey, o.SecretKey = "AKIATEST", "s" },
+		"AKIATEST": func(_ *testing.T, o *Options) { o.AccessKey, o.SecretKey = "AKIATEST", testSecret },
 		"ENV": func(t *testing.T, _ *Options) {
 			t.Setenv("AWS_ACCESS_KEY_ID", "ENV")
-			t.Setenv("AWS_SECRET_ACCESS_KEY", "s")
+			t.Setenv("AWS_SECRET_ACCESS_KEY", testSecret)
 		},
 		"FILE": func(t *testing.T, o *Options) {
-			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file(t, "[mine]\naws_access_key_id = FILE\naws_secret_access_key = s\n"))
+			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file(t, "[mine]\naws_access_key_id = FILE\naws_secret_access_key = "+testSecret+"\n"))
 			o.Profile = "mine"
 		},
 		"WEB": func(t *testing.T, _ *Options) { webIdentity(t, "a token") },
