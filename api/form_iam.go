@@ -42,7 +42,9 @@ func (x *exchange) serveForm() (*Reply, error) {
 	a := x.server.iam.Serve(iam.Request{
 		HTTP: r.HTTP, Target: r.Target.Signed, Body: body, ID: r.ID,
 		Secure: r.secure(), Source: r.sourceIP(), Admit: x.admit,
-		Turn: func(tenant meta.ID) (func(), error) { return x.turn(r.Context(), tenant, readingTurn) },
+		Turn: func(tenant meta.ID) (func(), error) {
+			return x.turn(r.Context(), turnOf{tenant: tenant, kind: readingTurn})
+		},
 	})
 	// For the log and the metrics.
 	if a.Action != "" {

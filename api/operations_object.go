@@ -48,7 +48,7 @@ var objectOperations = []Operation{
 	{Name: "ListParts", Method: "GET", Scope: ObjectScope, Query: []string{"uploadId"},
 		Needs: initiatorNeeds("s3:ListMultipartUploadParts"), Handle: listParts},
 	{Name: "ListMultipartUploads", Method: "GET", Scope: BucketScope, Query: []string{"uploads"},
-		Needs: needs("s3:ListBucketMultipartUploads"), Turn: delimiterTurn, Handle: listMultipartUploads},
+		Needs: needs("s3:ListBucketMultipartUploads"), Turn: readingTurn, Handle: listMultipartUploads},
 
 	{Name: "GetObjectAcl", Method: "GET", Scope: ObjectScope, Query: []string{"acl"}, Accept: []string{"versionId"},
 		Needs: versioned("s3:GetObjectAcl", "s3:GetObjectVersionAcl"), ReadsObject: true, Handle: getObjectACL},

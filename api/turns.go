@@ -18,8 +18,10 @@ import (
 type turnKind int
 
 const (
-	noTurn      turnKind = iota
-	readingTurn          // with other requests that read much
+	noTurn turnKind = iota
+	// readingTurn is with other requests that read much. A listing of uploads does
+	// even without a delimiter: each row has all metadata of the object to be.
+	readingTurn
 	// delimiterTurn is readingTurn when the request has a delimiter: the store
 	// is asked once for each common prefix.
 	delimiterTurn
@@ -32,8 +34,9 @@ const tenantsAtTurns = 3
 
 // turnOf is the party that takes a turn.
 type turnOf struct {
-	tenant meta.ID
-	kind   turnKind
+	tenant   meta.ID
+	kind     turnKind
+	unsigned bool // an anonymous request for a bucket of the tenant
 }
 
 // handle runs the handler, in its turn if it needs one. The turn ends before
@@ -47,12 +50,13 @@ func (x *exchange) handle() (*Reply, error) {
 		}
 	}
 	if kind != noTurn {
-		payer := r.Owner()
-		if payer.IsZero() {
-			// An anonymous request counts with the bucket's owner.
-			payer = r.Bucket.Owner
+		party := turnOf{tenant: r.Owner(), kind: kind}
+		if party.tenant.IsZero() {
+			// Anonymous requests for a tenant's buckets have turns of their own: they keep
+			// neither the tenant nor those for another's buckets waiting.
+			party.tenant, party.unsigned = r.Bucket.Owner, true
 		}
-		leave, err := x.turn(r.Context(), payer, kind)
+		leave, err := x.turn(r.Context(), party)
 		if err != nil {
 			return nil, err
 		}
@@ -67,12 +71,12 @@ func (x *exchange) handle() (*Reply, error) {
 // errTurn: other requests of the tenant held all turns for too long.
 var errTurn = errors.New("the tenant has too many expensive requests at the store")
 
-// turn waits for a turn of the tenant. The turn lasts until leave is called.
+// turn waits for a turn of the party. The turn lasts until leave is called.
 // The error is SlowDown when none is free within maxTurnWait.
-func (x *exchange) turn(ctx context.Context, tenant meta.ID, kind turnKind) (leave func(), err error) {
+func (x *exchange) turn(ctx context.Context, party turnOf) (leave func(), err error) {
 	within, cancel := context.WithTimeoutCause(ctx, maxTurnWait, errTurn)
 	defer cancel()
-	leave, err = x.server.turns.Enter(within, turnOf{tenant, kind})
+	leave, err = x.server.turns.Enter(within, party)
 	if errors.Is(err, errTurn) {
 		x.reason = err.Error()
 		return nil, s3err.SlowDown

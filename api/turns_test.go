@@ -90,7 +90,7 @@ type asked struct {
 
 // askedFor are all such requests.
 func askedFor() (all []asked) {
-	for _, query := range []string{"?delimiter=/", "?list-type=2&delimiter=/", "?versions&delimiter=/", "?uploads&delimiter=/"} {
+	for _, query := range []string{"?delimiter=/", "?list-type=2&delimiter=/", "?versions&delimiter=/", "?uploads&delimiter=/", "?uploads"} {
 		all = append(all, asked{"a listing " + query, func(t *testing.T, g *gatewaytest.Gateway, c accounts.Credential, bucket string) gatewaytest.Response {
 			return g.Do(t, c, "GET", "/"+bucket+query, nil)
 		}})
@@ -166,6 +166,46 @@ func TestMuchTakesTurns(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Anonymous requests take turns among themselves, for each tenant whose buckets
+// they are for. The tenant's own requests do not wait for them.
+func TestStrangersTakeTurnsOfTheirOwn(t *testing.T) {
+	store, err := sqlite.Open(filepath.Join(t.TempDir(), "store.db"), sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	held := &heldStore{Store: store}
+	const width, all = 2, 10
+	g, alice, bob := shared(t, gatewaytest.Options{Store: held, Limits: api.Limits{Turns: width}})
+	expect(t, "bob's", g.Do(t, bob, "PUT", "/bobs", nil), 200, "")
+	for name, c := range map[string]accounts.Credential{"bucket": alice, "bobs": bob} {
+		expect(t, "policy of "+name, g.Do(t, c, "PUT", "/"+name+"?policy", policyOf(
+			`{"Effect":"Allow","Principal":"*","Action":"s3:ListBucket","Resource":"arn:aws:s3:::`+name+`"}`)), 204, "")
+	}
+	b, err := g.Engine.Buckets().Get(t.Context(), "bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.begun, held.letGo = make(chan struct{}, all), make(chan struct{})
+	held.held = map[meta.ID]bool{b.ID: true}
+	var done sync.WaitGroup
+	for range all {
+		done.Go(func() { expect(t, "a stranger's", anonymously(t, g, "GET", "/bucket?delimiter=/", nil), 200, "") })
+	}
+	for range width {
+		<-held.begun
+	}
+	held.mu.Lock()
+	held.held = nil
+	held.mu.Unlock()
+	for range width {
+		expect(t, "alice's", g.Do(t, alice, "GET", "/bucket?delimiter=/", nil), 200, "")
+		expect(t, "a stranger's of bob's bucket", anonymously(t, g, "GET", "/bobs?delimiter=/", nil), 200, "")
+	}
+	close(held.letGo)
+	done.Wait()
 }
 
 // A request whose client leaves while it waits for its turn, or that fails in
