@@ -28,7 +28,6 @@ type CollectReport struct {
 	Condemned int  `json:"condemned_reservations"`
 	Doubtful  int  `json:"doubtful_blobs"` // left by processes that are gone, and kept
 	Swept     int  `json:"swept_rows"`
-	Folded    int  `json:"folded_usage_changes"`
 	Forgotten int  `json:"forgotten_rename_tokens"`
 	Deleted   int  `json:"deleted_blobs"`
 	More      bool `json:"more"` // another pass has work at once

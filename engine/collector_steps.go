@@ -7,14 +7,10 @@ import (
 	"github.com/sanctum-storage/gateway/blobs"
 )
 
-const (
-	// The number bounds how long one transaction keeps its rows locked.
-	// collectRows uploads are expired, rows of parts removed, or renames forgotten in one
-	// pass of the collector.
-	collectRows = 500
-	// foldRows is how many changes of usage one pass of the collector adds up.
-	foldRows = 1000
-)
+// The number bounds how long one transaction keeps its rows locked.
+// collectRows uploads are expired, rows of parts removed, or renames forgotten in one
+// pass of the collector.
+const collectRows = 500
 
 // beforeSweep are the collector's steps that make rows ready to be swept.
 // An upload that expires here becomes dying, and the sweep of the same pass begins to take its
@@ -30,19 +26,12 @@ func (e *Engine) beforeSweep() []blobs.Step {
 	}}
 }
 
-// afterSweep are those that remove surplus parts, add up usage and forget renames.
+// afterSweep are those that remove surplus parts and forget renames.
 func (e *Engine) afterSweep() []blobs.Step {
 	return []blobs.Step{{
 		Doing: "remove surplus parts",
 		Do:    e.trim,
 		Note:  func(r *blobs.CollectReport, n int) { r.Swept += n },
-	}, {
-		Doing: "fold usage",
-		Do: func(ctx context.Context, _ time.Time) (int, bool, error) {
-			n, err := e.store.FoldUsage(ctx, foldRows)
-			return n, n == foldRows, err
-		},
-		Note: func(r *blobs.CollectReport, n int) { r.Folded = n },
 	}, {
 		Doing: "forget renames",
 		Do: func(ctx context.Context, now time.Time) (int, bool, error) {

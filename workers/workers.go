@@ -30,6 +30,9 @@ const (
 	// drain.
 	DefaultMoveInterval = 15 * time.Second
 
+	// UsageInterval is the pause between two looks for changes of usage to add up.
+	UsageInterval = 15 * time.Second
+
 	// DefaultResealInterval is the pause between two looks for rows of an old
 	// store to seal. A look costs nothing after the last one.
 	DefaultResealInterval = 15 * time.Second
@@ -65,6 +68,7 @@ const (
 const (
 	Collector = "collector"
 	Heartbeat = "heartbeat"
+	Usage     = "usage"
 	Checker   = "checker"
 	Mover     = "mover"
 	Lifecycle = "lifecycle"
@@ -74,9 +78,13 @@ const (
 	Rewrapper = "rewrapper"
 )
 
-// Beater shows that this process lives; *engine.Engine implements it.
-type Beater interface {
+// Engine has the steps that concern no backend; *engine.Engine implements it.
+type Engine interface {
+	// Beat shows that this process lives.
 	Beat(ctx context.Context) error
+	// FoldUsage adds up changes of usage. more reports whether another step has work at
+	// once.
+	FoldUsage(ctx context.Context) (more bool, err error)
 }
 
 // Blobs are the bounded steps of the ledger and its backends; *blobs.Blobs has them.
@@ -117,7 +125,7 @@ type LogDelivery func(ctx context.Context) (delivered, dropped int, err error)
 
 // Config says which steps to run and whom to tell.
 type Config struct {
-	Engine          Beater
+	Engine          Engine
 	Blobs           Blobs
 	Resealing       Resealing     // nil: there is none
 	Rewrapping      Rewrapping    // nil: there is none
@@ -198,6 +206,8 @@ func Start(ctx context.Context, c Config) *Workers {
 	w := &Workers{cancel: cancel}
 	w.done.Go(func() { c.pace(ctx, Collector, c.CollectInterval, c.collect) })
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
+	// By itself, so that no slow deletion delays it: what is not added up, each look at a quota reads.
+	w.done.Go(func() { c.pace(ctx, Usage, UsageInterval, c.foldUsage) })
 	for _, name := range c.Blobs.BackendNames() { // each by itself, so that one that hangs delays no other
 		w.done.Go(func() { c.pace(ctx, Checker, blobs.BackendCheckInterval, c.check(name)) })
 	}
@@ -391,6 +401,11 @@ func (c *Config) check(backend string) step {
 }
 
 func (c *Config) beat(ctx context.Context) (time.Duration, error) { return 0, c.Engine.Beat(ctx) }
+
+func (c *Config) foldUsage(ctx context.Context) (time.Duration, error) {
+	more, err := c.Engine.FoldUsage(ctx)
+	return backlog(more), err
+}
 
 // spread varies a pause at random within the jitter.
 func spread(d time.Duration) time.Duration {

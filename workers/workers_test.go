@@ -25,6 +25,8 @@ type script struct {
 	at       []time.Duration // when Collect was called, since the start
 	beats    int
 	moves    int
+	folds    int // calls of FoldUsage, of which the first unfolded leave more to do
+	unfolded int
 	checked  map[string]int // calls of CheckBackend
 	// expires are answers of lifecycles, and expiredAt the times of the calls.
 	expires   []lifecycle.Report
@@ -35,13 +37,12 @@ type script struct {
 
 func (s *script) Collect(context.Context) (blobs.CollectReport, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	f := func() (blobs.CollectReport, error) { return blobs.CollectReport{}, nil }
 	s.at = append(s.at, time.Since(s.start))
-	if len(s.collects) == 0 {
-		return blobs.CollectReport{}, nil
+	if len(s.collects) > 0 {
+		f, s.collects = s.collects[0], s.collects[1:]
 	}
-	f := s.collects[0]
-	s.collects = s.collects[1:]
+	s.mu.Unlock()
 	return f()
 }
 
@@ -97,6 +98,13 @@ func (s *script) Beat(context.Context) error {
 	defer s.mu.Unlock()
 	s.beats++
 	return nil
+}
+
+func (s *script) FoldUsage(context.Context) (more bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.folds++
+	return s.folds <= s.unfolded, nil
 }
 
 // tally counts the calls of an Observer.
@@ -177,6 +185,21 @@ func TestBacklogIsWorkedOffAtOnce(t *testing.T) {
 		runFor(t, 10*time.Second, s)
 		if len(s.at) != 5 {
 			t.Errorf("%d passes within 10 s, want 4 with a backlog and one without", len(s.at))
+		}
+	})
+}
+
+// Usage is added up while a pass of the collector lasts, as slow deletions make it.
+func TestUsageIsFoldedBesideASlowCollector(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &script{unfolded: 100}
+		s.collects = append(s.collects, func() (blobs.CollectReport, error) {
+			time.Sleep(time.Hour)
+			return blobs.CollectReport{}, nil
+		})
+		runFor(t, time.Minute, s)
+		if s.folds < 101 {
+			t.Errorf("%d steps in a minute, want 100 with a backlog and some without", s.folds)
 		}
 	})
 }
@@ -286,6 +309,7 @@ func (b *blocking) Collect(ctx context.Context) (blobs.CollectReport, error) {
 	b.left = true
 	return blobs.CollectReport{}, ctx.Err()
 }
+func (b *blocking) FoldUsage(context.Context) (bool, error)        { return false, nil }
 func (b *blocking) Move(context.Context) (blobs.MoveReport, error) { return blobs.MoveReport{}, nil }
 func (b *blocking) Beat(context.Context) error                     { return nil }
 
