@@ -56,11 +56,12 @@ type Buckets struct {
 	Config
 	remembered
 	reading *fair.Turns[meta.ID] // of settings, by owner
+	reads   usageReads
 }
 
 // New returns the buckets of a deployment.
 func New(c Config) *Buckets {
-	return &Buckets{Config: c, remembered: newRemembered(), reading: fair.NewTurns[meta.ID](settingReads)}
+	return &Buckets{Config: c, remembered: newRemembered(), reading: fair.NewTurns[meta.ID](settingReads), reads: newUsageReads()}
 }
 
 // settleTimeout bounds the look for what became of a write whose answer was lost.

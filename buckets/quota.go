@@ -59,6 +59,37 @@ func quotaExceeded(of string) error {
 // other gateways store in that time.
 // Errors: QuotaExceeded, and faults of settings or the store, by which nothing is admitted.
 func (bs *Buckets) Admit(ctx context.Context, b meta.Bucket, more meta.Usage) error {
+	return bs.admit(ctx, b, func(u *usageSeen, l meta.Limits) bool { return u.fits(l, more) })
+}
+
+// Claim is Admit that counts more at once, before it is stored: requests at the same
+// time, however many, do not share the same room. undo is for what was not stored after
+// all. It is never nil, and may be called once. Errors are those of Admit, with which
+// nothing is counted.
+func (bs *Buckets) Claim(ctx context.Context, b meta.Bucket, more meta.Usage) (undo func(), err error) {
+	var claimed []*usageSeen
+	undo = func() {
+		for _, u := range claimed {
+			u.giveBack(more)
+		}
+	}
+	err = bs.admit(ctx, b, func(u *usageSeen, l meta.Limits) bool {
+		if !u.claim(l, more) {
+			return false
+		}
+		claimed = append(claimed, u)
+		return true
+	})
+	if err != nil {
+		undo()
+		return func() {}, err
+	}
+	return undo, nil
+}
+
+// admit asks for the room that the bucket and its owner have, each if it has a quota:
+// fits is told the limits and the usage.
+func (bs *Buckets) admit(ctx context.Context, b meta.Bucket, fits func(*usageSeen, meta.Limits) bool) error {
 	l, err := bs.Limits(ctx, b)
 	if err != nil {
 		return err
@@ -69,7 +100,7 @@ func (bs *Buckets) Admit(ctx context.Context, b meta.Bucket, more meta.Usage) er
 		if err != nil {
 			return err
 		}
-		if l.Over(u, more) {
+		if !fits(u, l) {
 			return quotaExceeded("bucket")
 		}
 	}
@@ -80,7 +111,7 @@ func (bs *Buckets) Admit(ctx context.Context, b meta.Bucket, more meta.Usage) er
 	if err != nil {
 		return fmt.Errorf("read a tenant's usage: %w", err)
 	}
-	if l.Over(u, more) {
+	if !fits(u, l) {
 		return quotaExceeded("tenant")
 	}
 	return nil

@@ -111,7 +111,7 @@ func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Vers
 		return err
 	}
 	defer old.report()
-	return e.versioned(ctx, b, v, func() error {
+	return e.versioned(ctx, b, v, meta.Usage{}, func() error {
 		return e.conditionally(ctx, *b, v.Key, c, func(expect meta.Expect) error {
 			err := e.store.CommitObject(ctx, meta.Commit{
 				Version: *v, Expect: expect, Versioning: b.Versioning, Share: o.share, At: o.at, Vacant: o.vacant, Holder: e.blobs.Holder(),
@@ -128,17 +128,26 @@ func (e *Engine) commitVersion(ctx context.Context, b *meta.Bucket, v *meta.Vers
 }
 
 // versioned runs a commit of v until it was tried under the versioning that the
-// bucket really has.
+// bucket really has. frees is usage below zero, of the rows that the commit replaces. A version
+// that the quotas have no room for is not committed: ingest asked before the body, and others
+// may have filled them since.
 // The number of turns is that of a meta.Contest: somebody would have to switch the versioning of
 // the bucket for each.
-func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version, commit func() error) error {
+func (e *Engine) versioned(ctx context.Context, b *meta.Bucket, v *meta.Version, frees meta.Usage, commit func() error) error {
+	undo, err := e.buckets.Claim(ctx, *b, frees.Plus(meta.Usage{Bytes: v.Size, Versions: 1}))
+	if err != nil {
+		return err
+	}
+	if err = e.inVersioning(ctx, b, v, commit); err != nil {
+		undo()
+	}
+	return err
+}
+
+// inVersioning is versioned without a look at the quotas.
+func (e *Engine) inVersioning(ctx context.Context, b *meta.Bucket, v *meta.Version, commit func() error) error {
 	for c := (meta.Contest{}); ; {
 		err := commit()
-		if err == nil {
-			// The usage that this process remembers is raised at once, so that many small
-			// commits do not pass a quota together until it is next read.
-			e.buckets.Charge(*b, meta.Usage{Bytes: v.Size, Versions: 1})
-		}
 		if !errors.Is(err, meta.ErrVersioning) {
 			return err
 		}

@@ -94,9 +94,6 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 	d := draft{
 		how: how, bucket: in.Bucket, key: in.Key, owner: u.Owner, manifest: m, body: meta.Body{Kind: meta.BodyUpload, Upload: u.ID},
 		marks: u.promised.Marks, encryption: u.promised.Encryption, customer: in.Customer,
-		// The bytes are counted already, as parts. Without this, an object of more than half of
-		// what the quota leaves could not be completed.
-		frees: meta.Usage{Uploads: -1, Parts: -int64(len(in.Parts)), PartBytes: -m.Size},
 	}
 	if u.locked() {
 		d.locked = u
@@ -115,7 +112,10 @@ func (e *Engine) completeOnce(ctx context.Context, in CompleteUpload) (Object, e
 		return Object{}, err
 	}
 	defer old.report()
-	err = e.versioned(ctx, &in.Bucket, &v, func() error {
+	// The bytes are counted already, as parts. Without this, an object of more than half of
+	// what the quota leaves could not be completed.
+	frees := meta.Usage{Uploads: -1, Parts: -int64(len(in.Parts)), PartBytes: -m.Size}
+	err = e.versioned(ctx, &in.Bucket, &v, frees, func() error {
 		// Decided within the loop: each turn commits under another versioning, and the key may
 		// have changed since the last.
 		expect, err := e.expectation(ctx, in.Bucket, in.Key, in.Conditions)

@@ -88,9 +88,6 @@ func (e *Engine) copyPartOnce(ctx context.Context, u *openUpload, in CopyPart) (
 			if err := e.damage.RefuseLost(ctx, &src.version); err != nil {
 				return Part{}, err
 			}
-			if err := e.buckets.Admit(ctx, in.Bucket, partUsage(record.Size)); err != nil {
-				return Part{}, err
-			}
 			p, err := e.commitPart(ctx, in.Bucket, u, in.Number, record, meta.PutPart{Share: true, At: at})
 			p.CopiedFrom = src.Object.Version
 			return p, err

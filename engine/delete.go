@@ -192,10 +192,9 @@ func (e *Engine) admitMarkers(ctx context.Context, b meta.Bucket, ds []DeleteObj
 	if more.Markers == 0 {
 		return nil
 	}
-	err := e.buckets.Admit(ctx, b, more)
-	if err == nil {
-		e.buckets.Charge(b, more)
-	}
+	// A marker that is not left after all counts until the usage is read again, which the
+	// caller has done when the batch has ended.
+	_, err := e.buckets.Claim(ctx, b, more)
 	return err
 }
 

@@ -20,23 +20,17 @@ type draft struct {
 	encryption meta.Encryption
 	customer   *CustomerKey // of EncryptionCustomer
 	locked     *openUpload  // instead: the upload that is completed without that key
-	frees      meta.Usage   // what the version replaces of the bucket's usage, below zero
 	how        meta.Sealing // of Sealing.As
 }
 
 // sealVersion makes a version's row of a draft, under a new object key. Whether it is
 // the null version is for the commit to settle, which seals the list record anew if it
 // is not as the bucket was taken for.
-// Nothing is stored by it: a draft that fails later leaves nothing behind. Errors: QuotaExceeded,
+// Nothing is stored by it: a draft that fails later leaves nothing behind. Errors:
 // InvalidRequest for a lock in a bucket without locks, and faults of keys.
 func (e *Engine) sealVersion(ctx context.Context, d draft) (meta.Version, error) {
 	keys, err := e.draftKeys(ctx, &d)
 	if err != nil {
-		return meta.Version{}, err
-	}
-	// The second time: ingest asked before the body, and a large body takes long enough for
-	// others to fill the quota.
-	if err := e.buckets.Admit(ctx, d.bucket, d.frees.Plus(meta.Usage{Bytes: d.manifest.Size, Versions: 1})); err != nil {
 		return meta.Version{}, err
 	}
 	now := e.now().UTC()

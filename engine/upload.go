@@ -32,10 +32,6 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if err := e.CheckClass(in.Bucket, in.StorageClass); err != nil {
 		return Upload{}, err
 	}
-	one := meta.Usage{Uploads: 1}
-	if err := e.buckets.Admit(ctx, in.Bucket, one); err != nil {
-		return Upload{}, err
-	}
 	keys, err := e.buckets.Keys(ctx, in.Bucket.ID)
 	if err != nil {
 		return Upload{}, err
@@ -64,10 +60,14 @@ func (e *Engine) CreateUpload(ctx context.Context, in CreateUpload) (Upload, err
 	if err != nil {
 		return Upload{}, err
 	}
+	undo, err := e.buckets.Claim(ctx, in.Bucket, meta.Usage{Uploads: 1})
+	if err != nil {
+		return Upload{}, err
+	}
 	if err := e.createUpload(ctx, u); err != nil {
+		undo()
 		return Upload{}, meta.Coded(err)
 	}
-	e.buckets.Charge(in.Bucket, one)
 	return (&openUpload{Upload: u, settings: settings, promised: promised}).describe(), nil
 }
 
@@ -315,6 +315,12 @@ func (e *Engine) commitPart(ctx context.Context, b meta.Bucket, u *openUpload, n
 	if row.Record, err = encrypt.SealPart(u.key, u.partName(e.deployment, number, row.Attempt), record); err != nil {
 		return Part{}, err
 	}
+	// ingest asked before the body. Many bodies may have been on their way at once, and each
+	// fits alone.
+	undo, err := e.buckets.Claim(ctx, b, meta.Usage{Parts: 1, PartBytes: row.Size})
+	if err != nil {
+		return Part{}, err
+	}
 	old := displacedParts{sealer: &e.sealer, upload: u}
 	defer old.report()
 	err = e.store.PutPart(ctx, meta.PutPart{Part: row, Share: how.Share, At: how.At, Holder: e.blobs.Holder(), Prove: old.proves})
@@ -325,14 +331,11 @@ func (e *Engine) commitPart(ctx context.Context, b meta.Bucket, u *openUpload, n
 		err = noSuchUpload(u.ID)
 	}
 	if err != nil {
+		undo()
 		return Part{}, err
 	}
-	e.buckets.Charge(b, partUsage(row.Size))
 	return u.describePart(row, record), nil
 }
-
-// partUsage is what one more part takes up.
-func partUsage(size int64) meta.Usage { return meta.Usage{Parts: 1, PartBytes: size} }
 
 // settlePart learns whether a part whose answer was lost is in place.
 func (e *Engine) settlePart(ctx context.Context, row meta.Part, unknown error) error {

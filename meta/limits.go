@@ -66,8 +66,8 @@ func (l Limits) OfBucket() ([]byte, error) {
 	return l.Document()
 }
 
-// entryCharge is the number of bytes that a delete marker, an open upload or a part
-// of one adds to a quota of bytes, beside the part's own bytes: about the size of
+// entryCharge is the number of bytes that a version, a delete marker, an open upload
+// or a part of one adds to a quota of bytes, beside its own bytes: about the size of
 // their rows. So a quota of bytes also bounds their number.
 const entryCharge = 1 << 10
 
@@ -86,7 +86,7 @@ func (l Limits) Over(u, more Usage) bool {
 // weigh returns the bytes and versions that a usage, or a change of one, counts
 // for, without its delete markers.
 func weigh(u Usage) (bytes, versions int64) {
-	return u.Bytes + u.PartBytes + (u.Uploads+u.Parts)*entryCharge, u.Versions + u.Uploads
+	return u.Bytes + u.PartBytes + (u.Versions+u.Uploads+u.Parts)*entryCharge, u.Versions + u.Uploads
 }
 
 // beyond reports whether n exceeds a limit that is set.

@@ -318,6 +318,14 @@ func (u Usage) Plus(more Usage) Usage {
 	}
 }
 
+// Minus undoes Plus.
+func (u Usage) Minus(less Usage) Usage {
+	return u.Plus(Usage{
+		Bytes: -less.Bytes, Versions: -less.Versions, Markers: -less.Markers,
+		Uploads: -less.Uploads, Parts: -less.Parts, PartBytes: -less.PartBytes,
+	})
+}
+
 // ListQuery asks for current versions in the order of the keys' bytes.
 type ListQuery struct {
 	Bucket    ID
