@@ -59,6 +59,7 @@ var layers = map[string][]string{
 	"transfer":        {"outbound", "plainfile", "s3err", "sigv4", "weakhash"}, // S3 on both sides, and nothing of the inside
 	"meta/sqlstore":   {"meta", "s3err"},
 	"meta/metatest":   {"meta"},
+	"meta/sqlite":     {"fair", "meta", "meta/sqlstore", "s3err"},
 	"meta/postgres":   {"fair", "meta", "meta/sqlstore", "s3err"},
 	"meta/…":          {"meta", "meta/sqlstore", "s3err"},
 	"backends/…":      {"backends", "outbound", "outbound/googleauth", "plainfile", "weakhash"},

@@ -8,14 +8,19 @@ import (
 	"os"
 	"sync"
 
+	"github.com/sanctum-storage/gateway/fair"
+	"github.com/sanctum-storage/gateway/meta"
 	"github.com/sanctum-storage/gateway/meta/sqlstore"
 )
 
 // pool runs reads, each on its own connection.
 type pool struct {
-	db      *sql.DB
-	size    int
-	idle    chan *conn
+	db   *sql.DB
+	size int
+	idle chan *conn
+	// turns are those at the connections, by meta.Party: many reads of one party would
+	// otherwise keep everybody's waiting.
+	turns   *fair.Turns[any]
 	closing chan struct{}
 	once    sync.Once
 }
@@ -29,7 +34,7 @@ func openPool(path string) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{db: db, size: n, idle: make(chan *conn, n), closing: make(chan struct{})}
+	p := &pool{db: db, size: n, idle: make(chan *conn, n), turns: fair.NewSharedTurns[any](n, n), closing: make(chan struct{})}
 	for range n {
 		p.idle <- &conn{db: db}
 	}
@@ -47,48 +52,51 @@ func (p *pool) hasTables() error {
 	return err
 }
 
-// take waits for an idle connection.
+// take waits for the party's turn and an idle connection, which the caller has until it
+// calls release.
 // A pool that is closing refuses before it looks for an idle connection, so that close gets all of
 // them.
-func (p *pool) take(ctx context.Context) (*conn, error) {
+func (p *pool) take(ctx context.Context) (c *conn, release func(), err error) {
 	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
+	}
+	leave, err := p.turns.Enter(ctx, meta.Party(ctx))
+	if err != nil {
+		return nil, nil, err
 	}
 	select {
 	case <-p.closing:
-		return nil, errClosed
+		leave()
+		return nil, nil, errClosed
 	default:
 	}
 	select {
 	case c := <-p.idle:
-		return c, nil
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-p.closing:
-		return nil, errClosed
+		return c, func() { p.idle <- c; leave() }, nil
+	case <-p.closing: // it has the connections already
+		leave()
+		return nil, nil, errClosed
 	}
 }
 
-func (p *pool) put(c *conn) { p.idle <- c }
-
 // Read runs the intent's only SELECT, which is its own transaction.
 func (p *pool) Read(ctx context.Context, intent func(sqlstore.Tx) error) error {
-	c, err := p.take(ctx)
+	c, release, err := p.take(ctx)
 	if err != nil {
 		return err
 	}
-	defer p.put(c)
+	defer release()
 	return outward(intent(c))
 }
 
 // Snapshot runs the intent in one transaction, which sees the state at its first
 // SELECT.
 func (p *pool) Snapshot(ctx context.Context, intent func(sqlstore.Tx) error) error {
-	c, err := p.take(ctx)
+	c, release, err := p.take(ctx)
 	if err != nil {
 		return err
 	}
-	defer p.put(c)
+	defer release()
 	if _, err := c.Exec("BEGIN"); err != nil {
 		return outward(err)
 	}

@@ -52,7 +52,7 @@ func gather(seen map[string]bool, r *runner) {
 	}
 	for range r.size {
 		c := <-r.idle
-		defer r.put(c)
+		defer func() { r.idle <- c }()
 		for text := range c.stmts {
 			seen[text] = true
 		}
