@@ -12,7 +12,7 @@ import (
 func arrive(s *seats, tenant byte, backend string, most int) (in []*seat) {
 	for range most {
 		x := &seat{}
-		if !s.enter(x) {
+		if !s.enter(x, stranger{}) {
 			return in
 		}
 		if !s.asTenant(x, meta.ID{tenant}) || backend != "" && !s.awaitBackend(x, backend) {
@@ -134,7 +134,7 @@ func TestFormsAreTheirTenants(t *testing.T) {
 	n := 0
 	for ; ; n++ {
 		x, from := &seat{}, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, byte(n)}), 32)
-		if !s.enter(x) || !s.asStranger(x, from) || !s.asTenant(x, meta.ID{1}) || !s.awaitBackend(x, "small") {
+		if !s.enter(x, stranger{}) || !s.asStranger(x, from) || !s.asTenant(x, meta.ID{1}) || !s.awaitBackend(x, "small") {
 			break
 		}
 	}

@@ -51,12 +51,15 @@ func (r *Request) stranger() stranger {
 // arrives; later the seat is assigned to its tenant or to a stranger. Strangers
 // together hold at most half of the seats and never the last sixteenth. A
 // tenant that holds its share, one seat of 32, gets none of the last three of
-// 32. So neither strangers nor one tenant keep others out, but a party that is
-// alone has nearly all seats.
+// 32, and neither does an address with as many requests whose sender is not
+// known yet: the store may have to be asked for their access keys. So neither
+// strangers nor one tenant keep others out, but a party that is alone has
+// nearly all seats.
 type seats struct {
 	mu        sync.Mutex
 	size      int // in total
 	taken     int
+	unknown   map[stranger]int // seats that are not assigned, by address
 	tenants   map[meta.ID]int
 	strangers *fair.Pool[stranger]
 	backends  map[string]*backendSeats
@@ -66,6 +69,7 @@ type seats struct {
 // seat is the seat of one request. The zero value is none.
 type seat struct {
 	taken    bool
+	unknown  bool // it is not assigned, and counts with stranger
 	tenant   meta.ID
 	strange  bool
 	stranger stranger
@@ -75,21 +79,39 @@ type seat struct {
 // newSeats makes the seats of a server with the limits.
 func newSeats(l *Limits) *seats {
 	return &seats{
-		size: l.Concurrent, tenants: make(map[meta.ID]int), strangers: fair.New[stranger](l.Concurrent / 2),
-		backends: make(map[string]*backendSeats), most: l.Backends,
+		size: l.Concurrent, unknown: make(map[stranger]int), tenants: make(map[meta.ID]int),
+		strangers: fair.New[stranger](l.Concurrent / 2), backends: make(map[string]*backendSeats), most: l.Backends,
 	}
 }
 
-// enter takes a seat for a request of unknown sender.
-func (s *seats) enter(x *seat) bool {
+// enter takes a seat for a request of unknown sender from an address.
+func (s *seats) enter(x *seat, from stranger) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.taken == s.size {
+	if s.taken == s.size || s.few() && s.unknown[from] >= s.share() {
 		return false
 	}
 	s.taken++
-	x.taken = true
+	s.unknown[from]++
+	x.taken, x.unknown, x.stranger = true, true, from
 	return true
+}
+
+// few reports whether only the seats are left that are for parties without a
+// share. It is rounded up, so that small gateways reserve a seat too.
+func (s *seats) few() bool { return s.size-s.taken < (3*s.size+31)/32 }
+
+// share is the number of seats up to which a party gets the last ones.
+func (s *seats) share() int { return max(s.size/32, 1) }
+
+// assign takes the seat from the address that it counted with.
+func (s *seats) assign(x *seat) {
+	if x.unknown {
+		if s.unknown[x.stranger]--; s.unknown[x.stranger] == 0 {
+			delete(s.unknown, x.stranger)
+		}
+		x.unknown, x.stranger = false, stranger{}
+	}
 }
 
 // asTenant assigns a seat to a tenant. It returns false when the tenant's share
@@ -100,10 +122,10 @@ func (s *seats) asTenant(x *seat, tenant meta.ID) bool {
 	if !x.tenant.IsZero() {
 		return true
 	}
-	// Rounded up, so that small gateways reserve a seat too.
-	if s.size-s.taken < (3*s.size+31)/32 && s.tenants[tenant] >= max(s.size/32, 1) {
+	if s.few() && s.tenants[tenant] >= s.share() {
 		return false
 	}
+	s.assign(x)
 	s.noStranger(x)
 	s.tenants[tenant]++
 	x.tenant = tenant
@@ -121,6 +143,7 @@ func (s *seats) asStranger(x *seat, who stranger) bool {
 	if s.size-s.taken < s.size/16 || !s.strangers.Take(who) {
 		return false
 	}
+	s.assign(x)
 	x.strange, x.stranger = true, who
 	return true
 }
@@ -155,6 +178,7 @@ func (s *seats) leave(x *seat) {
 	s.taken--
 	// Before the seat forgets the party that the places count with.
 	s.leaveBackends(x)
+	s.assign(x)
 	s.noStranger(x)
 	if !x.tenant.IsZero() {
 		if s.tenants[x.tenant]--; s.tenants[x.tenant] == 0 {

@@ -41,7 +41,7 @@ func TestStranger(t *testing.T) {
 func fill(s *seats, as func(*seat) bool) (all []*seat) {
 	for {
 		x := &seat{}
-		if !s.enter(x) {
+		if !s.enter(x, stranger{}) {
 			return all
 		}
 		if !as(x) {
@@ -95,10 +95,32 @@ func TestSeats(t *testing.T) {
 			t.Errorf("%s: not all was given back: %+v", c.name, s)
 		}
 	}
-	// A stranger whose form was read is a stranger no more.
+	// An address whose senders are not known yet leaves seats to others, which no tenant
+	// needs to be known for.
 	s := newSeats(&Limits{Concurrent: size})
+	from1, from2 := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	var unknown []*seat
+	for x := new(seat); s.enter(x, from1); x = new(seat) {
+		unknown = append(unknown, x)
+	}
+	if n := len(unknown); n != size*29/32+1 {
+		t.Errorf("%d requests of one address are in progress before their sender is known", n)
+	}
+	if one := new(seat); !s.enter(one, from2) || !s.asTenant(one, meta.ID{1}) {
+		t.Error("another address gets no seat beside them")
+	} else {
+		s.leave(one)
+	}
+	for _, x := range unknown {
+		s.leave(x)
+	}
+	if s.taken != 0 || len(s.unknown) != 0 {
+		t.Errorf("not all was given back: %+v", s)
+	}
+	// A stranger whose form was read is a stranger no more.
+	s = newSeats(&Limits{Concurrent: size})
 	var one seat
-	if !s.enter(&one) || !s.asStranger(&one, stranger{}) || !s.asTenant(&one, meta.ID{1}) || !s.asTenant(&one, meta.ID{2}) {
+	if !s.enter(&one, from2) || !s.asStranger(&one, stranger{}) || len(s.unknown) != 0 || !s.asTenant(&one, meta.ID{1}) || !s.asTenant(&one, meta.ID{2}) {
 		t.Fatal("no seat")
 	}
 	if one.strange || s.tenants[meta.ID{1}] != 1 || len(s.tenants) != 1 {

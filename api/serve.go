@@ -50,24 +50,46 @@ func (x *exchange) run() (err error) {
 	}()
 	// The seat comes first: a gateway at its limit spends nothing on a request
 	// that it refuses.
-	if !x.server.seats.enter(&x.seat) {
+	if !x.server.seats.enter(&x.seat, x.req.stranger()) {
 		x.reason = "too many requests at once"
-		return x.renderError(s3err.SlowDown)
+		return x.answerWith(nil, s3err.SlowDown)
 	}
 	defer func() {
 		x.release()
 		x.endRates()
 		x.server.seats.leave(&x.seat)
 	}()
-	reply, err := x.serve()
+	return x.answerWith(x.serve())
+}
+
+// answerWith sends the reply, or the error. A client can leave either untaken: over
+// HTTP/2 even the shortest waits until the client lets it go on. So a request whose
+// sender did not become known keeps its seat only as a stranger's. Without a seat,
+// parties share the number of answers under way, and beyond it a stream is reset.
+func (x *exchange) answerWith(reply *Reply, err error) error {
+	who := x.req.stranger()
+	if x.seat.unknown && !x.server.seats.asStranger(&x.seat, who) {
+		x.server.seats.leave(&x.seat)
+	}
+	// Over HTTP/1 there is one such answer for each connection, which the kernel takes.
+	if !x.seat.taken && x.req.HTTP.ProtoMajor > 1 {
+		if !x.server.refusals.Take(who) {
+			x.abort = true
+			return err
+		}
+		defer x.server.refusals.Give(who)
+	}
 	if err != nil {
-		return x.renderError(err)
+		err = x.renderError(err)
+	} else if err = x.render(reply); err == nil {
+		// A refused form has its answer already; the error is for the log.
+		err = x.refusal
 	}
-	if err := x.render(reply); err != nil {
-		return err
+	// net/http would send the last bytes after the request has left its place.
+	if x.req.HTTP.ProtoMajor > 1 && !x.abort && x.conn.Flush() != nil {
+		x.abort = true
 	}
-	// A refused form has its answer already; the error is for the log.
-	return x.refusal
+	return err
 }
 
 // stage is one step of a request's road. A reply or an error ends the road.

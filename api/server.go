@@ -103,6 +103,9 @@ type Server struct {
 	seats     *seats
 	lingering *fair.Pool[party]
 	turns     *fair.Turns[turnOf]
+	// refusals are the answers to requests without a seat that are being sent
+	// over HTTP/2.
+	refusals *fair.Pool[stranger]
 	// documents and strangerDocuments bound the bytes of large documents in
 	// memory; forms and strangerForms bound the forms that are read before they
 	// are verified. Senders whose claimed access key does not exist count by
@@ -146,6 +149,7 @@ func New(c Config) *Server {
 		s.rates.wait = sleep
 	}
 	s.seats, s.lingering = newSeats(&s.limits), fair.New[party](maxLingering)
+	s.refusals = fair.New[stranger](s.limits.Concurrent)
 	s.turns = fair.NewSharedTurns[turnOf](s.limits.Turns, tenantsAtTurns*s.limits.Turns)
 	s.documents, s.strangerDocuments = fair.New[meta.ID](maxDocuments), fair.New[stranger](maxStrangerDocuments)
 	// Half of the seats at most: forms must not keep out all other requests.
