@@ -97,10 +97,9 @@ func (a *Accounts) newCredential(t meta.Tenant, user meta.ID, accessKey, secretK
 	if err := checkCredential(accessKey, secretKey); err != nil {
 		return c, meta.AccessKey{}, err
 	}
-	return c, meta.AccessKey{ // the record is made when the row is written
-		ID: accessKey, User: user, Created: a.Now(),
-		Secret: a.Records.WrapSecret(accessKey, user.String(), []byte(secretKey)),
-	}, nil
+	sealed, err := a.Records.WrapSecret(accessKey, user.String(), []byte(secretKey))
+	// The record is made when the row is written.
+	return c, meta.AccessKey{ID: accessKey, User: user, Created: a.Now(), Secret: sealed}, err
 }
 
 // checkCredential checks the form of a credential that an operator chose.

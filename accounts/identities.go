@@ -153,7 +153,9 @@ func (a *Accounts) IdentitiesByID(ctx context.Context, ids []meta.ID) (all map[m
 			return nil, nil, meta.Coded(err)
 		}
 		for _, row := range rows {
-			if i, err := a.openIdentity(row); err != nil {
+			if i, err := a.openIdentity(row); errors.Is(err, records.ErrNoKeys) {
+				return nil, nil, err
+			} else if err != nil {
 				broken[row.ID] = err
 			} else {
 				all[row.ID] = i

@@ -135,9 +135,12 @@ func (a *Accounts) sealIdentity(i Identity, revision int64) (meta.Identity, erro
 	if err != nil {
 		return meta.Identity{}, err
 	}
+	sealed, err := a.Records.SealDocument(kindLabels[i.Kind], i.ID[:], text)
+	if err != nil {
+		return meta.Identity{}, err
+	}
 	return meta.Identity{
-		ID: i.ID, Tenant: i.Tenant, Kind: i.Kind, Name: i.Name, Created: i.Created, Revision: i.revision,
-		Document: a.Records.SealDocument(kindLabels[i.Kind], i.ID[:], text),
+		ID: i.ID, Tenant: i.Tenant, Kind: i.Kind, Name: i.Name, Created: i.Created, Revision: i.revision, Document: sealed,
 	}, nil
 }
 

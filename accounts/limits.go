@@ -77,7 +77,7 @@ func (a *Accounts) updateLimits(ctx context.Context, id meta.ID, next func(*meta
 		}
 		// Without any limit the document is nil, and the row has none.
 		if t.Limits, err = l.Document(); t.Limits != nil {
-			t.Limits = a.Records.SealDocument(documentLimits, id[:], t.Limits)
+			t.Limits, err = a.Records.SealDocument(documentLimits, id[:], t.Limits)
 		}
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -80,7 +81,11 @@ func (a *Accounts) NewSession(s Session) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
-	c.Token = base64.StdEncoding.EncodeToString(a.Records.SealDocument(sessionLabel, []byte(c.AccessKey), text))
+	sealed, err := a.Records.SealDocument(sessionLabel, []byte(c.AccessKey), text)
+	if err != nil {
+		return Credential{}, err
+	}
+	c.Token = base64.StdEncoding.EncodeToString(sealed)
 	if len(c.Token) > maxToken {
 		return Credential{}, s3err.New(s3err.PackedPolicyTooLarge, "")
 	}
@@ -120,7 +125,9 @@ func (a *Accounts) sessionCredential(ctx context.Context, accessKey, token strin
 	s, ok := a.sessions.Get(sum)
 	if !ok {
 		d, err := a.readToken(accessKey, token)
-		if err != nil {
+		if errors.Is(err, records.ErrNoKeys) {
+			return Credential{}, err
+		} else if err != nil {
 			return Credential{}, s3err.Wrap(s3err.InvalidToken, err)
 		}
 		s = a.openedSession(&d)

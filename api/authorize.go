@@ -201,7 +201,10 @@ func (r *Request) bucketFacts(b meta.Bucket) *access.Bucket {
 		f.Broken = fmt.Errorf("the settings of bucket %s cannot be read: %w", b.Name, err)
 	} else if broken := r.server.readAccess(f, s); len(broken) > 0 {
 		f.Broken = fmt.Errorf("the bucket's settings %q cannot be read", broken)
-		f.Repairing = b.ID == r.Bucket.ID && r.repairs(broken, s)
+		if gone := s.Gone(); gone != nil {
+			f.Broken = fmt.Errorf("%w: %w", f.Broken, gone)
+		}
+		f.Repairing = b.ID == r.Bucket.ID && (r.repairs(broken, s) || r.clears(s))
 	} else if len(f.Policy.Unknown()) > 0 {
 		if f.Policy, err = r.server.identified(r.Context(), b, f.Policy); err != nil {
 			f.Broken = fmt.Errorf("the principals in the policy of bucket %s cannot be looked up: %w", b.Name, err)

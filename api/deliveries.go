@@ -65,6 +65,9 @@ func (s *Server) PermitInventory(ctx context.Context, d inventory.Delivery) erro
 func (s *Server) mayDeliver(ctx context.Context, service reporter, d delivery) error {
 	f := &access.Bucket{Name: d.to.Name, Owner: access.ID(d.to.Owner), Account: accounts.Account(d.to.Owner)}
 	settings, err := s.engine.Buckets().ReadableSettings(ctx, d.to)
+	if err == nil {
+		err = settings.Gone()
+	}
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,16 @@ var repairedSettings = map[string]string{
 	"DeleteBucketInventoryConfiguration": inventory.Setting,
 }
 
+// clearing are the operations by which the root of a bucket's owner clears it after the
+// bucket's key was taken away.
+var clearing = map[string]bool{"DeleteObject": true, "DeleteObjects": true, "DeleteBucket": true}
+
+// clears reports whether the request clears a bucket whose key was taken away. A policy or
+// an ACL has to be removed before: of all settings, they alone decide who may delete.
+func (r *Request) clears(settings *buckets.Settings) bool {
+	return settings.Gone() != nil && clearing[r.Op.Name] && !settings.IsBroken(settingPolicy) && !settings.IsBroken(settingACL)
+}
+
 // repairs reports whether the request replaces one of the unreadable settings. An
 // unreadable policy must be replaced before all others, because it may deny
 // them.

@@ -193,6 +193,9 @@ func (c *Cache[K, V]) DropIf(drop func(K, V) bool) {
 	c.noteDrop(drop)
 }
 
+// Clear removes all entries.
+func (c *Cache[K, V]) Clear() { c.DropIf(func(K, V) bool { return true }) }
+
 // Sweep removes all expired entries.
 func (c *Cache[K, V]) Sweep() {
 	now := c.now()

@@ -17,5 +17,6 @@ func CompiledBytes(n int) int { return fixedPart + n*compiledPerByte }
 // Swept is the common interface of all caches.
 type Swept interface {
 	Sweep()     // removes expired entries
+	Clear()     // removes all entries
 	Bytes() int // the counted memory
 }

@@ -49,19 +49,30 @@ type Config struct {
 	Region     string // the gateway's own: a constraint of it demands nothing
 	MaxBuckets int    // of a tenant whose limits do not say
 	Now        func() time.Time
+	// KeysTTL is how long keys are remembered; 0: DefaultKeysTTL. Elapsed is the clock that
+	// it is measured by, which never steps; nil: this process's.
+	KeysTTL time.Duration
+	Elapsed func() time.Duration
 }
 
 // Buckets serve any number of goroutines at once.
 type Buckets struct {
 	Config
 	remembered
-	reading *fair.Turns[meta.ID] // of settings, by owner
-	reads   usageReads
+	reading  *fair.Turns[meta.ID] // of settings, by owner
+	reads    usageReads
+	fetching fetches
 }
 
 // New returns the buckets of a deployment.
 func New(c Config) *Buckets {
-	return &Buckets{Config: c, remembered: newRemembered(), reading: fair.NewTurns[meta.ID](settingReads), reads: newUsageReads()}
+	if c.KeysTTL == 0 {
+		c.KeysTTL = DefaultKeysTTL
+	}
+	return &Buckets{
+		Config: c, remembered: newRemembered(c.KeysTTL, c.Elapsed), reading: fair.NewTurns[meta.ID](settingReads),
+		reads: newUsageReads(), fetching: fetches{of: make(map[meta.ID]*fetch)},
+	}
 }
 
 // settleTimeout bounds the look for what became of a write whose answer was lost.
@@ -85,4 +96,10 @@ func OfProvider(doing string, err error) error {
 		}
 	}
 	return err
+}
+
+// KeyGone reports whether an error says that a key was taken away: it is disabled, revoked,
+// deleted, or of a provider that is not configured. A provider that is only away is not meant.
+func KeyGone(err error) bool {
+	return errors.Is(err, s3err.KMSDisabled) || errors.Is(err, s3err.KMSNotFound)
 }

@@ -12,11 +12,11 @@ import (
 // returns how many of them are still remembered.
 func RememberExpired(bs *Buckets, n int) (left func() int) {
 	now := time.Duration(0)
-	bs.settings = bounded.New(bounded.Options[meta.ID, *Settings]{Bytes: MaxSettingsBytes, TTL: KeysTTL, Now: func() time.Duration { return now }})
+	bs.settings = bounded.New(bounded.Options[meta.ID, *Settings]{Bytes: MaxSettingsBytes, TTL: DefaultKeysTTL, Now: func() time.Duration { return now }})
 	for range n {
 		bs.settings.Put(meta.NewID(), &Settings{})
 	}
-	now = KeysTTL + 1
+	now = DefaultKeysTTL + 1
 	return bs.settings.Len
 }
 

@@ -63,7 +63,7 @@ func (bs *Buckets) Delete(ctx context.Context, b meta.Bucket) error {
 	}
 	if err == nil {
 		// Nothing can be made of them any more, and the id never comes back. Other gateways
-		// forget them with KeysTTL.
+		// forget them with Config.KeysTTL.
 		bs.keys.Drop(b.ID)
 		bs.proven.Drop(b.ID)
 		bs.settings.Drop(b.ID)

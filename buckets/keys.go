@@ -62,17 +62,44 @@ func keyOf(all map[uint32]*encrypt.BucketKeys, bucket meta.ID, generation uint32
 // errNoGeneration: a row names a generation of its bucket's keys that does not exist.
 var errNoGeneration = fmt.Errorf("%w: a bucket has no key of that generation", records.ErrEdited)
 
-// The map is shared by all who get it, and never changes.
+// generations returns the keys of all generations. The map is shared by all who get it, and
+// never changes. However many ask for a bucket that is not remembered, one of them fetches.
 func (bs *Buckets) generations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
-	if all, ok := bs.keys.Get(bucket); ok {
-		return all, nil
+	for {
+		if all, ok := bs.keys.Get(bucket); ok {
+			return all, nil
+		}
+		f, mine := bs.fetching.join(bucket)
+		if mine {
+			bs.fetch(ctx, bucket, f)
+			return f.keys, f.err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, meta.Coded(context.Cause(ctx))
+		case <-f.done:
+		}
+		// The client of the one that fetched may have left, which is no answer for others.
+		if !errors.Is(f.err, context.Canceled) && !errors.Is(f.err, context.DeadlineExceeded) {
+			return f.keys, f.err
+		}
 	}
-	// All generations or none: a remembered part would make the rows of the others look edited.
-	return bs.keys.Load(bucket, func() (map[uint32]*encrypt.BucketKeys, error) { return bs.readGenerations(ctx, bucket) })
 }
 
-// readGenerations is generations, read from the store and unwrapped.
-func (bs *Buckets) readGenerations(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
+// fetch makes a fetch, for all who wait for it.
+func (bs *Buckets) fetch(ctx context.Context, bucket meta.ID, f *fetch) {
+	defer bs.fetching.end(bucket, f)
+	// The fetch before may have ended after the caller looked.
+	if all, ok := bs.keys.Get(bucket); ok {
+		f.keys, f.err = all, nil
+		return
+	}
+	// All generations or none: a remembered part would make the rows of the others look edited.
+	f.keys, f.err = bs.keys.Load(bucket, func() (map[uint32]*encrypt.BucketKeys, error) { return bs.openKeys(ctx, bucket) })
+}
+
+// openKeys reads a bucket's seeds, and has the key provider open them.
+func (bs *Buckets) openKeys(ctx context.Context, bucket meta.ID) (map[uint32]*encrypt.BucketKeys, error) {
 	seeds, err := bs.Store.BucketSeeds(ctx, bucket)
 	if errors.Is(err, meta.ErrNoBucket) {
 		return nil, s3err.NoSuchBucket
@@ -89,6 +116,7 @@ func (bs *Buckets) readGenerations(ctx context.Context, bucket meta.ID) (map[uin
 			return nil, fmt.Errorf("the key provider returned a seed of %d bytes", len(raw))
 		}
 		all[s.Generation] = encrypt.DeriveBucketKeys(encrypt.Seed(raw), bs.Deployment, bucket, s.Generation)
+		clear(raw)
 	}
 	return all, nil
 }

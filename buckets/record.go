@@ -171,6 +171,10 @@ func (bs *Buckets) Prove(b *meta.Bucket) error {
 // provenSums is Prove, and returns the encoded sums of the record; nil for a
 // row that has none, which is told from one without settings by the record.
 func (bs *Buckets) provenSums(b *meta.Bucket) ([]byte, error) {
+	// A row that was proven with the system's keys is trusted no longer than they are.
+	if _, err := bs.Records.Keys(); err != nil {
+		return nil, err
+	}
 	sealing := bs.Records.Sealing()
 	if sealing < meta.SealingRenewed || len(b.Record) == 0 && sealing < meta.SealingWhole {
 		return nil, nil

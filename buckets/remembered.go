@@ -8,9 +8,11 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// KeysTTL is how long a bucket's keys are remembered, should they be destroyed or
-// renewed. All else that is remembered is held against the bucket's row as it is now.
-const KeysTTL = time.Minute
+// DefaultKeysTTL is how long a bucket's keys are remembered, and so how long a key that was
+// disabled or deleted may still be used, unless Config.KeysTTL says otherwise. All else that
+// is remembered is held against the bucket's row as it is now, and nothing that the keys
+// opened is used after them.
+const DefaultKeysTTL = time.Minute
 
 // The memory of Buckets takes up no more bytes than these. Each entry is counted so that
 // it is rather too much than too little.
@@ -33,17 +35,17 @@ type remembered struct {
 	usages   *bounded.Cache[meta.ID, *usageSeen]
 }
 
-func newRemembered() remembered {
+func newRemembered(ttl time.Duration, elapsed func() time.Duration) remembered {
 	return remembered{
 		keys: bounded.New(bounded.Options[meta.ID, map[uint32]*encrypt.BucketKeys]{
-			Bytes: MaxKeyBytes, TTL: KeysTTL,
+			Bytes: MaxKeyBytes, TTL: ttl, Now: elapsed,
 			Size: func(_ meta.ID, all map[uint32]*encrypt.BucketKeys) int { return generationBytes * len(all) },
 		}),
 		proven: bounded.New(bounded.Options[meta.ID, *provenBucket]{
-			Bytes: MaxProvenBytes, TTL: KeysTTL, Size: func(_ meta.ID, p *provenBucket) int { return p.size() },
+			Bytes: MaxProvenBytes, TTL: ttl, Now: elapsed, Size: func(_ meta.ID, p *provenBucket) int { return p.size() },
 		}),
 		settings: bounded.New(bounded.Options[meta.ID, *Settings]{
-			Bytes: MaxSettingsBytes, TTL: KeysTTL,
+			Bytes: MaxSettingsBytes, TTL: ttl, Now: elapsed,
 			Size:  func(_ meta.ID, s *Settings) int { return s.size() },
 			Parts: func(s *Settings) []bounded.Part { return s.parts() },
 			Party: func(s *Settings) any { return s.owner },

@@ -29,7 +29,7 @@ func (r *remembered) fillAll(n int) (bounds map[string]int) {
 // Each thing that Buckets remember has a bound in bytes, which many entries of the
 // largest kind reach and do not exceed; and each is swept.
 func TestRemembered(t *testing.T) {
-	r := newRemembered()
+	r := newRemembered(DefaultKeysTTL, nil)
 	bounds := r.fillAll(5_000)
 	cachetest.Bounds[remembered](t, r.caches(), bounds, 124<<20)
 }
@@ -37,7 +37,7 @@ func TestRemembered(t *testing.T) {
 // Buckets with settings of one text share what is made of it, also after one of them
 // was forgotten; another text, kind or bucket's name is another.
 func TestParsedIsShared(t *testing.T) {
-	r := newRemembered()
+	r := newRemembered(DefaultKeysTTL, nil)
 	settings := func(doc string) *Settings {
 		return &Settings{documents: map[string]string{"policy": doc}, parsed: make(map[string]any), shared: r.parsed}
 	}
@@ -78,7 +78,7 @@ func TestParsedIsShared(t *testing.T) {
 // Buckets of one owner with the largest settings do not crowd out those of another
 // owner's bucket, in whatever order they are used.
 func TestSettingsOfOneOwnerLeaveRoom(t *testing.T) {
-	r := newRemembered()
+	r := newRemembered(DefaultKeysTTL, nil)
 	mine, reads := meta.NewID(), 0
 	for range 20 {
 		if _, ok := r.settings.Get(mine); !ok {

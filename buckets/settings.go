@@ -34,6 +34,7 @@ type Settings struct {
 	missing   settingSums      // those of sums that have no row
 	mu        sync.Mutex
 	parsed    map[string]any
+	gone      error                          // the bucket's key was taken away, so none opens; nil: it was not
 	shared    *bounded.Cache[parsedKey, any] // nil: what is made of them is theirs alone
 }
 
@@ -56,6 +57,10 @@ func (s *Settings) Broken() []string {
 	}
 	return names
 }
+
+// Gone is why none of the settings opens, with the code that clients are told, if the
+// bucket's key was taken away. They can still be removed.
+func (s *Settings) Gone() error { return s.gone }
 
 // IsBroken reports whether a setting is among those that cannot be opened.
 func (s *Settings) IsBroken(name string) bool { return s.why(name) != nil }
@@ -109,8 +114,8 @@ func (bs *Buckets) Settings(ctx context.Context, b meta.Bucket) (*Settings, erro
 // ReadableSettings is Settings that does not fail where some cannot be opened: for callers
 // that repair a broken setting or need only a different one.
 func (bs *Buckets) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settings, error) {
-	if s, ok := bs.settings.Get(b.ID); ok && s.revision == b.Revision {
-		return s, nil
+	if s, ok, err := bs.rememberedSettings(ctx, b); ok || err != nil {
+		return s, err
 	}
 	// With SealingWhole the rows are looked at all the same, so that a setting that an edit has
 	// added is noticed.
@@ -126,14 +131,32 @@ func (bs *Buckets) ReadableSettings(ctx context.Context, b meta.Bucket) (*Settin
 		return nil, meta.Coded(err)
 	}
 	defer leave()
-	if s, ok := bs.settings.Get(b.ID); ok && s.revision == b.Revision {
-		return s, nil // somebody read them meanwhile
+	if s, ok, err := bs.rememberedSettings(ctx, b); ok || err != nil {
+		return s, err // somebody read them meanwhile
 	}
 	s, _, err := bs.readSettings(ctx, b, bs.parsed)
 	if err == nil && len(s.broken)+len(s.missing) == 0 { // else it may be the keys that are not known yet
 		bs.settings.Put(b.ID, s)
 	}
 	return s, err
+}
+
+// rememberedSettings are those of the bucket's revision, if they are remembered and the keys
+// that opened them may still be used. Settings that were read just before the keys expired
+// would otherwise outlive them by as much again. Settings that are none need no keys.
+func (bs *Buckets) rememberedSettings(ctx context.Context, b meta.Bucket) (*Settings, bool, error) {
+	s, ok := bs.settings.Get(b.ID)
+	if !ok || s.revision != b.Revision {
+		return nil, false, nil
+	}
+	if len(s.documents) > 0 {
+		if _, err := bs.generations(ctx, b.ID); KeyGone(err) {
+			return nil, false, nil // they are read again, as settings that do not open
+		} else if err != nil {
+			return nil, false, err
+		}
+	}
+	return s, true, nil
 }
 
 // rowBytes is how many bytes of settings cost as much as a row of a listing.
@@ -143,8 +166,8 @@ const rowBytes = 4 << 10
 // read is not remembered, so that it does not crowd out what requests need, and waits for
 // no request. cost is that of the reading, in rows of listings; 0 if nothing was read.
 func (bs *Buckets) PassingSettings(ctx context.Context, b meta.Bucket) (s *Settings, cost int, err error) {
-	if s, ok := bs.settings.Get(b.ID); ok && s.revision == b.Revision {
-		return s, 0, nil
+	if s, ok, err := bs.rememberedSettings(ctx, b); ok || err != nil {
+		return s, 0, err
 	}
 	s, size, err := bs.readSettings(ctx, b, nil)
 	cost = 1 + size/rowBytes
@@ -174,21 +197,30 @@ func (bs *Buckets) readSettings(ctx context.Context, b meta.Bucket, shared *boun
 	} else if err != nil {
 		return nil, 0, meta.Coded(err)
 	}
-	all, err := bs.generations(ctx, b.ID)
-	if err != nil {
-		return nil, 0, err
-	}
 	sums, err := bs.recordedSums(&rows)
 	if err != nil {
 		return nil, 0, err
 	}
+	var all map[uint32]*encrypt.BucketKeys
+	var gone error // why no setting opens, where the key was taken away
+	if len(rows.Settings) > 0 {
+		all, err = bs.generations(ctx, b.ID)
+		if KeyGone(err) {
+			gone = err
+		} else if err != nil {
+			return nil, 0, err
+		}
+	}
 	s = &Settings{
 		owner: b.Owner, revision: rows.Bucket.Revision, sums: sums, documents: make(map[string]string, len(rows.Settings)),
 		shared: shared,
-		broken: make(map[string]error), parsed: make(map[string]any),
+		broken: make(map[string]error), parsed: make(map[string]any), gone: gone,
 	}
 	for _, row := range rows.Settings {
 		document, err := openSetting(all, row)
+		if gone != nil {
+			document, err = nil, gone
+		}
 		if sum, ok := sums[nameSum(row.Name)]; err == nil && (!ok || sum != documentSum(row.Document)) {
 			document, err = nil, records.Edited("the row of a setting", errors.New("it is not the one that the bucket's record names"))
 		}
@@ -201,7 +233,7 @@ func (bs *Buckets) readSettings(ctx context.Context, b meta.Bucket, shared *boun
 		s.documents[row.Name] = bs.settings.Shared(string(document))
 	}
 	s.missing = missingOf(sums, rows.Settings)
-	if len(s.broken)+len(s.missing) > 0 {
+	if len(s.broken)+len(s.missing) > 0 && gone == nil {
 		bs.reportBroken(b, s)
 	}
 	return s, size, nil
@@ -267,10 +299,6 @@ func (bs *Buckets) SetSetting(ctx context.Context, b meta.Bucket, name string, d
 // they changed meanwhile, for as long as a contest goes on: OperationAborted.
 // update must not change the Settings, and may be called several times.
 func (bs *Buckets) UpdateSetting(ctx context.Context, b meta.Bucket, name string, update func(*Settings) ([]byte, error)) error {
-	keys, err := bs.Keys(ctx, b.ID)
-	if err != nil {
-		return err
-	}
 	for c := (meta.Contest{}); ; {
 		s, err := bs.ReadableSettings(ctx, b)
 		if err != nil {
@@ -283,6 +311,10 @@ func (bs *Buckets) UpdateSetting(ctx context.Context, b meta.Bucket, name string
 		}
 		if len(document) > 0 {
 			if err := s.room(name, document); err != nil {
+				return err
+			}
+			keys, err := bs.Keys(ctx, b.ID) // not for a removal, which works without
+			if err != nil {
 				return err
 			}
 			row.Document = keys.SealSetting(name, document)

@@ -138,7 +138,7 @@ func (e *Engine) remove(ctx context.Context, b meta.Bucket, ds []DeleteObject, e
 
 // removeAs is remove by a sealing, and fills in what was removed.
 func (e *Engine) removeAs(ctx context.Context, b meta.Bucket, ds []DeleteObject, expect meta.Expect, how meta.Sealing, done []Deleted) (err error) {
-	old, err := e.displacedIn(ctx, b.ID)
+	old, err := e.removedFrom(ctx, b.ID)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/sanctum-storage/gateway/buckets"
 	"github.com/sanctum-storage/gateway/damage"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
@@ -34,6 +35,16 @@ func (s *sealer) displacedIn(ctx context.Context, bucket meta.ID) (*displaced, e
 	return &displaced{sealer: s, keys: keys}, err
 }
 
+// removedFrom is displacedIn for removals that seal nothing. They go on where the bucket's
+// key was taken away: no row is proven then, so that the bytes of all of them stay.
+func (s *sealer) removedFrom(ctx context.Context, bucket meta.ID) (*displaced, error) {
+	d, err := s.displacedIn(ctx, bucket)
+	if buckets.KeyGone(err) {
+		d.keys, err = noKeys(err), nil
+	}
+	return d, err
+}
+
 // bucketKeys are the keys of a bucket at hand.
 type bucketKeys func(generation uint32) (*encrypt.BucketKeys, error)
 
@@ -42,9 +53,14 @@ type bucketKeys func(generation uint32) (*encrypt.BucketKeys, error)
 func (s *sealer) keysOrNone(ctx context.Context, bucket meta.ID) (bucketKeys, error) {
 	keys, err := s.buckets.AllKeys(ctx, bucket)
 	if damage.Unlike(err) || errors.Is(err, s3err.NoSuchBucket) {
-		return func(uint32) (*encrypt.BucketKeys, error) { return nil, err }, nil
+		return noKeys(err), nil
 	}
 	return keys, err
+}
+
+// noKeys are the keys of a bucket that has none, and why.
+func noKeys(why error) bucketKeys {
+	return func(uint32) (*encrypt.BucketKeys, error) { return nil, why }
 }
 
 // proves implements meta.Prove.

@@ -53,7 +53,10 @@ type Config struct {
 	// nothing of a backend.
 	Region string
 	Keys   encrypt.Provider
-	Now    func() time.Time // nil: time.Now
+	// KeysCache is how long keys of Keys are remembered, and so the time within which a key
+	// that was taken away is felt; 0: buckets.DefaultKeysTTL.
+	KeysCache time.Duration
+	Now       func() time.Time // nil: time.Now
 	// Elapsed is the time since some moment by a clock that never steps, which
 	// tells for how long another gateway has shown no sign of life; nil: this
 	// process's own.
@@ -96,7 +99,7 @@ type Engine struct {
 	blobs    *blobs.Blobs
 	accounts *accounts.Accounts
 	records  *records.Records
-	system   *encrypt.SystemKeys
+	system   *systemKeys
 	// wrappedSeed is what the system keys come from, as the provider wrapped it.
 	wrappedSeed atomic.Pointer[[]byte]
 
@@ -152,6 +155,9 @@ func newEngine(c *Config) *Engine {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.KeysCache == 0 {
+		c.KeysCache = buckets.DefaultKeysTTL
 	}
 	if c.MaxBuckets <= 0 {
 		c.MaxBuckets = buckets.DefaultMax
@@ -237,7 +243,8 @@ func (e *Engine) adopt(ctx context.Context, c *Config, d meta.Deployment) error 
 // know takes what is derived from the system's seed.
 func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.deployment = encrypt.Deployment(deployment)
-	e.system = encrypt.DeriveSystemKeys(seed, e.deployment, systemGeneration)
+	e.system = newSystemKeys(seed, e.deployment, c, e.systemSeed)
+	e.system.forget = e.forgetOpened
 	// The parts refer to one another, so the order matters: records needs the sealing's Now,
 	// blobs needs the sealing, and the sealing gets records, blobs and accounts when they
 	// exist. Nothing of it runs before Attach.
@@ -245,7 +252,7 @@ func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 		Store: e.store, Blobs: e.Blobs, NameKey: derived(seed, "sanctum/1/key-hash"), Log: e.log, ReadOnly: e.readOnly,
 	})
 	e.sealing = &Sealing{store: e.store, readOnly: e.readOnly}
-	e.records = records.New(e.system, e.sealing.Now)
+	e.records = records.New(e.system.keys, e.sealing.Now)
 	e.sealing.records = e.records
 	e.blobs = e.newBlobs(c, seed)
 	e.sealing.blobs = e.blobs
@@ -255,7 +262,7 @@ func (e *Engine) know(c *Config, deployment meta.ID, seed encrypt.Seed) {
 	e.sealing.accounts = e.accounts
 	e.buckets = buckets.New(buckets.Config{
 		Store: e.store, Records: e.records, Accounts: e.accounts, Blobs: e.blobs, Provider: e.provider, Deployment: e.deployment, SealAs: e.sealing.As,
-		Damaged: e.damage.Settings, Region: c.Region, MaxBuckets: c.MaxBuckets, Now: e.now,
+		Damaged: e.damage.Settings, Region: c.Region, MaxBuckets: c.MaxBuckets, Now: e.now, KeysTTL: c.KeysCache, Elapsed: c.Elapsed,
 	})
 }
 

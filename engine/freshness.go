@@ -8,7 +8,8 @@ import "slices"
 //
 //   - accounts.CredentialTTL: a removed access key or user, whose requests are refused
 //     after it, and those that wait for their bodies when these have arrived;
-//   - buckets.KeysTTL: a bucket's keys, should they be destroyed or renewed;
+//   - Config.KeysCache: keys that were disabled, deleted or renewed, of buckets and of the
+//     system, and all that was opened with them;
 //   - blobs.BeatInterval: backends that were added, are draining or were retired,
 //     and earlier where a request meets the change.
 //
@@ -18,5 +19,12 @@ import "slices"
 func (e *Engine) sweep() {
 	for _, c := range slices.Concat(e.accounts.Caches(), e.buckets.Caches(), e.blobs.Caches(), e.damage.Caches()) {
 		c.Sweep()
+	}
+}
+
+// forgetOpened forgets all that the system's keys, or those of buckets, have opened.
+func (e *Engine) forgetOpened() {
+	for _, c := range slices.Concat(e.accounts.Caches(), e.buckets.Caches()) {
+		c.Clear()
 	}
 }

@@ -1,12 +1,9 @@
 package engine
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-
-	"github.com/sanctum-storage/gateway/meta"
 )
 
 // Check is one thing that must work for requests to be served.
@@ -22,26 +19,9 @@ func (e *Engine) Checks() []Check {
 	return []Check{{"store", e.store.Check}, {"keys", e.checkKeys}}
 }
 
-// checkKeys has the provider open the system's seed, which every deployment has and whose
-// wrap this process has at hand, as it read it last. The seed may have been rewrapped since, and the key taken away that it was under before.
+// checkKeys has the provider open the system's seed, which every deployment has.
 func (e *Engine) checkKeys(ctx context.Context) error {
-	was := *e.wrappedSeed.Load()
-	err := e.opensSystem(ctx, was)
-	if err == nil {
-		return nil
-	}
-	now, readErr := e.Seeds().System(ctx)
-	if readErr != nil || bytes.Equal(now.Wrapped, was) {
-		return err
-	}
-	if err = e.opensSystem(ctx, now.Wrapped); err == nil {
-		e.wrappedSeed.Store(&now.Wrapped)
-	}
-	return err
-}
-
-func (e *Engine) opensSystem(ctx context.Context, wrapped []byte) error {
-	raw, err := e.provider.Unwrap(ctx, SystemContext(meta.ID(e.deployment)), wrapped)
+	raw, err := e.systemSeed(ctx)
 	clear(raw)
 	return err
 }

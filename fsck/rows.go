@@ -84,6 +84,9 @@ func (c *check) settings(ctx context.Context, b meta.Bucket) error {
 	} else if err != nil {
 		return err
 	}
+	if err := s.Gone(); err != nil { // which says nothing of the settings
+		return err
+	}
 	for _, name := range s.Broken() {
 		c.report(Finding{Kind: "setting-unreadable", Severity: SeverityLost, Bucket: b.ID.String(),
 			Detail: fmt.Sprintf("the setting %s of bucket %s cannot be opened, so that the bucket is closed until its owner's root, or the operator, replaces it", name, b.Name)})

@@ -23,18 +23,69 @@ var ErrEdited = errors.New("the store was edited")
 // ErrNone: a row has no record, but must have one.
 var ErrNone = errors.New("its record is missing")
 
+// ErrNoKeys: the system's keys were taken away, or their provider is away. It comes with
+// the code that clients are told, and says nothing of the row.
+var ErrNoKeys = errors.New("the system's keys cannot be had")
+
 var errUnlike = errors.New("it is not what its record says")
 
 // Records are the records of one deployment. They are safe for concurrent use.
 type Records struct {
-	*encrypt.SystemKeys
+	keys    func() (*encrypt.SystemKeys, error)
 	sealing func() meta.Sealing
 }
 
-// New returns the records of the keys. sealing returns this process's current
-// knowledge of how much of the deployment is sealed.
-func New(keys *encrypt.SystemKeys, sealing func() meta.Sealing) *Records {
+// New returns the records of the keys. keys returns the system's keys as long as they may
+// be used, and calls no provider. sealing returns this process's current knowledge of how
+// much of the deployment is sealed.
+func New(keys func() (*encrypt.SystemKeys, error), sealing func() meta.Sealing) *Records {
 	return &Records{keys, sealing}
+}
+
+// Keys returns the system's keys, or an error that wraps ErrNoKeys. Callers ask before they
+// use anything that was proven or opened earlier.
+func (r *Records) Keys() (*encrypt.SystemKeys, error) {
+	k, err := r.keys()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNoKeys, err)
+	}
+	return k, nil
+}
+
+// SealDocument is that of encrypt.SystemKeys.
+func (r *Records) SealDocument(kind string, id, document []byte) ([]byte, error) {
+	k, err := r.Keys()
+	if err != nil {
+		return nil, err
+	}
+	return k.SealDocument(kind, id, document), nil
+}
+
+// OpenDocument is that of encrypt.SystemKeys.
+func (r *Records) OpenDocument(kind string, id, sealed []byte) ([]byte, error) {
+	k, err := r.Keys()
+	if err != nil {
+		return nil, err
+	}
+	return k.OpenDocument(kind, id, sealed)
+}
+
+// WrapSecret is that of encrypt.SystemKeys.
+func (r *Records) WrapSecret(accessKeyID, userID string, secret []byte) ([]byte, error) {
+	k, err := r.Keys()
+	if err != nil {
+		return nil, err
+	}
+	return k.WrapSecret(accessKeyID, userID, secret), nil
+}
+
+// UnwrapSecret is that of encrypt.SystemKeys.
+func (r *Records) UnwrapSecret(accessKeyID, userID string, wrapped []byte) ([]byte, error) {
+	k, err := r.Keys()
+	if err != nil {
+		return nil, err
+	}
+	return k.UnwrapSecret(accessKeyID, userID, wrapped)
 }
 
 // Sealing returns how much of the deployment is sealed, as this process knows it.
@@ -47,7 +98,7 @@ func Seal[T any](r *Records, kind string, id []byte, facts T) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return r.SealDocument(kind, id, text), nil
+	return r.SealDocument(kind, id, text)
 }
 
 // Open opens a record. It refuses one with facts that this release does not
@@ -85,11 +136,11 @@ func Prove[T comparable](r *Records, kind string, id, record []byte, row T) erro
 	return nil
 }
 
-// Edited returns the error for a row that fails its proof; nil for nil. The proof
-// asks no key provider, so a temporary failure is never its reason.
+// Edited returns the error for a row that fails its proof; nil for nil. A proof that could
+// not be made because the system's keys cannot be had says nothing of the row.
 func Edited(what string, err error) error {
-	if err == nil {
-		return nil
+	if err == nil || errors.Is(err, ErrNoKeys) {
+		return err
 	}
 	return fmt.Errorf("%w: %s: %w", ErrEdited, what, err)
 }

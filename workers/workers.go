@@ -41,6 +41,10 @@ const (
 	// seeds. A look without one costs one row.
 	DefaultRewrapInterval = 5 * time.Second
 
+	// KeysInterval is the pause between two looks for whether the keys of this process may
+	// still be used. A look costs nothing most of the time. It is not longer after a failure.
+	KeysInterval = 2 * time.Second
+
 	// DefaultLifecycleInterval is the pause between two looks for buckets whose
 	// rules are due. A look costs one page of buckets.
 	DefaultLifecycleInterval = 5 * time.Minute
@@ -76,6 +80,7 @@ const (
 	Inventory = "inventory"
 	Resealer  = "resealer"
 	Rewrapper = "rewrapper"
+	Keys      = "keys"
 )
 
 // Engine has the steps that concern no backend; *engine.Engine implements it.
@@ -85,6 +90,11 @@ type Engine interface {
 	// FoldUsage adds up changes of usage. more reports whether another step has work at
 	// once.
 	FoldUsage(ctx context.Context) (more bool, err error)
+}
+
+// KeyWatcher ends the keys that were taken away; *engine.Engine implements it.
+type KeyWatcher interface {
+	WatchKeys(ctx context.Context) error
 }
 
 // Blobs are the bounded steps of the ledger and its backends; *blobs.Blobs has them.
@@ -126,6 +136,7 @@ type LogDelivery func(ctx context.Context) (delivered, dropped int, err error)
 // Config says which steps to run and whom to tell.
 type Config struct {
 	Engine          Engine
+	Keys            KeyWatcher // nil: nobody watches them
 	Blobs           Blobs
 	Resealing       Resealing     // nil: there is none
 	Rewrapping      Rewrapping    // nil: there is none
@@ -208,6 +219,9 @@ func Start(ctx context.Context, c Config) *Workers {
 	w.done.Go(func() { c.pace(ctx, Heartbeat, c.BeatInterval, c.beat) })
 	// By itself, so that no slow deletion delays it: what is not added up, each look at a quota reads.
 	w.done.Go(func() { c.pace(ctx, Usage, UsageInterval, c.foldUsage) })
+	if c.Keys != nil {
+		w.done.Go(func() { c.pace(ctx, Keys, KeysInterval, c.keys) })
+	}
 	for _, name := range c.Blobs.BackendNames() { // each by itself, so that one that hangs delays no other
 		w.done.Go(func() { c.pace(ctx, Checker, blobs.BackendCheckInterval, c.check(name)) })
 	}
@@ -405,6 +419,11 @@ func (c *Config) beat(ctx context.Context) (time.Duration, error) { return 0, c.
 func (c *Config) foldUsage(ctx context.Context) (time.Duration, error) {
 	more, err := c.Engine.FoldUsage(ctx)
 	return backlog(more), err
+}
+
+// keys keeps its pace when it fails: keys end by themselves, and are to be back soon.
+func (c *Config) keys(ctx context.Context) (time.Duration, error) {
+	return KeysInterval, c.Keys.WatchKeys(ctx)
 }
 
 // spread varies a pause at random within the jitter.

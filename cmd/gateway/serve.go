@@ -171,6 +171,7 @@ func (p *process) run(ctx context.Context) (err error) {
 func (p *process) startWorkers(ctx context.Context, d *deployment) *workers.Workers {
 	return workers.Start(ctx, workers.Config{
 		Engine:          d.engine,
+		Keys:            d.engine,
 		Blobs:           d.engine.Blobs(),
 		Resealing:       reseal.New(reseal.Config{Engine: d.engine, Log: p.log}),
 		Rewrapping:      rewrap.New(rewrap.Config{Engine: d.engine, Log: p.log}),

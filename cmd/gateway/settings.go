@@ -59,6 +59,7 @@ type Settings struct {
 	KeyProviders []*KeyProviderSettings // by name; none: the key file of keyring.path
 	KeysDefault  string
 	KeysSecond   string
+	KeysCache    time.Duration
 
 	KeyringPath       string
 	KeyringPassphrase string
@@ -124,8 +125,13 @@ const (
 	// part of them at once for requests that are expensive for the store.
 	turnShare = 4
 
-	minInterval       = time.Second
-	maxInterval       = 366 * 24 * time.Hour
+	minInterval = time.Second
+	maxInterval = 366 * 24 * time.Hour
+
+	// The key provider is asked again when half of keys.cache is over, which has to leave
+	// time for some looks of workers.Keys and the provider's answer.
+	minKeysCache      = 10 * time.Second
+	maxKeysCache      = time.Hour
 	everyListener     = "all"
 	defaultRegion     = "us-east-1"
 	anyRegion         = "any"
@@ -260,6 +266,8 @@ func (s *Settings) table() []setting {
 			doc: "key provider that wraps new seeds; required if there are several key_providers"},
 		{key: keysSecondKey, value: (*text)(&s.KeysSecond), scope: forServe | forFolder,
 			doc: "key provider that wraps new seeds as well, so that either opens them; empty: none"},
+		{key: "keys.cache", def: "1m", scope: forServe, value: &span{&s.KeysCache, minKeysCache, maxKeysCache},
+			doc: "how long keys stay in memory, and so the time within which a key that its provider disabled or deleted is felt"},
 		{key: "keyring.path", flag: "keyring-path", scope: forServe | forFolder, value: (*text)(&s.KeyringPath),
 			doc: "the key file; empty: the file keyring in the data folder"},
 		{key: "keyring.passphrase", secret: true, value: (*text)(&s.KeyringPassphrase),

@@ -87,6 +87,7 @@ func openDeployment(ctx context.Context, c *configuration, log *slog.Logger, acc
 		Store: d.store, Backends: d.backends, Default: c.PlacementDefault, Keys: d.keys.Provider, Log: log,
 		Sole: c.StoreURL == "", Region: c.region(), AcceptStore: acceptStore, MaxBuckets: c.LimitsBuckets,
 		TransitionClasses: lifecycle.TransitionClasses, Grace: c.CollectorGrace, UploadExpiry: c.CollectorUploadExpiry,
+		KeysCache: c.KeysCache,
 	})
 	if err != nil {
 		return nil, err

@@ -44,6 +44,9 @@ type Options struct {
 	Default  string           // of Backends; see engine.Config
 	Keys     encrypt.Provider // closed by the caller; nil: a key file in t.TempDir()
 	Now      func() time.Time // nil: time.Now
+	// KeysCache and Elapsed: see engine.Config.
+	KeysCache time.Duration
+	Elapsed   func() time.Duration
 	// Wait is of api.Config.
 	Wait     func(context.Context, time.Duration) error
 	Log      *slog.Logger  // nil: nothing is logged
@@ -111,6 +114,7 @@ func Start(t testing.TB, o Options) *Gateway {
 	g.Engine, err = engine.Open(ctx, engine.Config{
 		Store: g.Store, Backends: o.Backends, Default: o.Default, Region: g.Region, Keys: g.Keys,
 		Now: o.Now, Log: o.Log, Sole: !o.Several, Grace: o.Grace, TransitionClasses: lifecycle.TransitionClasses,
+		KeysCache: o.KeysCache, Elapsed: o.Elapsed,
 	})
 	if err != nil {
 		t.Fatalf("open the engine: %v", err)
