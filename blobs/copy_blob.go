@@ -29,6 +29,9 @@ var (
 // nothing to be made of.
 func (bs *Blobs) copyBlob(ctx context.Context, proves Proof, from, to *place) (int64, error) {
 	id := backends.BlobID(proves.ID)
+	if err := to.watched().refuseDoomed(); err != nil {
+		return 0, fmt.Errorf("copy from backend %s to %s: %w: %w", from.Name, to.Name, errTarget, err)
+	}
 	info, err := from.Stat(ctx, id)
 	if errors.Is(err, backends.ErrNotFound) {
 		// Only a missing source is looked for at the target. A source that is there is always

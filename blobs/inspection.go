@@ -49,6 +49,25 @@ func (i *Inspection) CheckStorage(ctx context.Context, id meta.BackendID) error 
 	return err
 }
 
+// CheckApart fails with ErrWrongBackend if another backend, which it returns, also has all
+// that is written to this one: the two lead to one storage, or the other is a copy. A copy
+// that was made once counts until the epoch moves.
+func (i *Inspection) CheckApart(ctx context.Context, id meta.BackendID) (other meta.BackendID, err error) {
+	p, err := i.s.at(id)
+	if err != nil {
+		return 0, err
+	}
+	for _, q := range i.s.configured {
+		if q == p {
+			continue
+		}
+		if err := i.bs.apart(ctx, p, q, 0); err != nil {
+			return q.id, err
+		}
+	}
+	return 0, nil
+}
+
 // HasSealingMarker reports whether a backend has seen every row of the store sealed.
 func (i *Inspection) HasSealingMarker(ctx context.Context, id meta.BackendID) (bool, error) {
 	p, err := i.s.at(id)

@@ -36,12 +36,14 @@ func (r Reserved) Put(ctx context.Context, sealed io.Reader, size int64) error {
 // body is the backend for a body. A request waits for it in a place of its own; what has
 // none is given up when the backend hangs.
 func (p *place) body(ctx context.Context) backends.Backend {
-	w, watches := p.Backend.Backend.(*watched)
-	if _, request := ctx.Value(admissionKey{}).(Admit); request && watches {
-		return w.Backend
+	if _, request := ctx.Value(admissionKey{}).(Admit); request {
+		return p.watched().Backend
 	}
 	return p.Backend.Backend
 }
+
+// watched is the backend as New made it.
+func (p *place) watched() *watched { return p.Backend.Backend.(*watched) }
 
 // Reserved is a blob of this process's that is not committed.
 type Reserved struct {

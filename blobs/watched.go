@@ -43,6 +43,7 @@ type watched struct {
 
 	mu     sync.Mutex
 	hung   int           // calls that were given up and have not ended
+	doomed int           // those of hung that delete
 	pause  time.Duration // after the last one that was given up; 0: another was answered since
 	resume time.Time     // when the next call may begin
 }
@@ -59,6 +60,7 @@ type call struct {
 	w      *watched
 	timer  *time.Timer // until it is given up
 	trial  bool        // begun while others hang
+	dooms  bool        // it deletes
 	mu     sync.Mutex
 	ended  bool
 	gaveUp bool
@@ -110,6 +112,9 @@ func (c *call) end() (awaited bool) {
 	if gaveUp {
 		w.hung--
 	}
+	if gaveUp && c.dooms {
+		w.doomed--
+	}
 	if !gaveUp || w.hung == 0 {
 		w.pause = 0
 	}
@@ -130,6 +135,9 @@ func (c *call) giveUp() bool {
 	w := c.w
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if c.dooms {
+		w.doomed++
+	}
 	// Of several that began together one counts.
 	if w.hung++; c.trial || w.pause == 0 {
 		w.pause = min(max(2*w.pause, w.limit), maxHangPause)
@@ -207,10 +215,29 @@ func (w *watched) Stat(ctx context.Context, id backends.BlobID) (backends.Info, 
 
 // Delete implements backends.Backend.
 func (w *watched) Delete(ctx context.Context, ids ...backends.BlobID) error {
-	_, err := timed(ctx, w, deleteLimits*w.limit, func(ctx context.Context) (struct{}, error) {
-		return struct{}{}, w.Backend.Delete(ctx, ids...)
-	}, nil)
+	c, err := w.begin(ctx, deleteLimits*w.limit)
+	if err != nil {
+		return err
+	}
+	c.dooms = true
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	_, err = during(ctx, c, cancel, func() (struct{}, error) { return struct{}{}, w.Backend.Delete(inner, ids...) }, nil)
 	return err
+}
+
+// errDooms: a blob that is copied there could be deleted as the one that was there before.
+var errDooms = fmt.Errorf("%w: a deletion there was given up and may yet be carried out", backends.ErrUnavailable)
+
+// refuseDoomed fails while a Delete hangs there that was given up. A blob has one id for
+// ever: one that comes back to a backend, which it left, must not meet it.
+func (w *watched) refuseDoomed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.doomed > 0 {
+		return errDooms
+	}
+	return nil
 }
 
 // Check implements backends.Backend.

@@ -184,3 +184,43 @@ func TestStepsEndBesideABackendThatHangs(t *testing.T) {
 		}
 	}
 }
+
+// Nothing is copied to a backend while a deletion there, which was given up, may yet be
+// carried out: a blob that comes back to a backend has the id that it had there.
+func TestNothingIsCopiedUnderAHangingDeletion(t *testing.T) {
+	s := newSeveralRig(t)
+	h := &hangingAt{Backend: s.at[west], kind: "delete", until: make(chan struct{})}
+	goOn := sync.OnceFunc(func() { close(h.until) })
+	t.Cleanup(goOn)
+	s.config.Backends[2].Backend, s.config.Backends[2].CallTimeout = h, 20*time.Millisecond
+	s.reopen()
+	free := s.b
+	s.b = s.bucket("in-west", "eu-west-1")
+	s.mustPut("gone", body(9, 100))
+	s.delete("gone")
+	if err := s.e.Buckets().Delete(t.Context(), s.b); err != nil {
+		t.Fatal(err)
+	}
+	s.b = free
+	s.mustPut("k", body(1, 3000))
+	h.begun.Store(true)
+	_, _ = s.e.Blobs().Collect(t.Context())
+	if h.met.Load() == 0 {
+		t.Fatal("nothing was deleted")
+	}
+	s.drain(east, west)
+	for range 100 {
+		if r, err := s.e.Blobs().Move(t.Context()); r.Blobs > 0 || err == nil {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		time.Sleep(5 * time.Millisecond) // in pauses all is refused
+	}
+	goOn()
+	for i := 0; i < 1000 && s.status(east).Row.State != meta.BackendRetired; i++ {
+		_, _ = s.e.Blobs().Move(t.Context())
+		_, _ = s.e.Blobs().Collect(t.Context())
+		time.Sleep(5 * time.Millisecond)
+	}
+	s.wantBody("k", body(1, 3000))
+	s.wantClean(1)
+}

@@ -25,6 +25,24 @@ func (c *check) storages(ctx context.Context) error {
 			return err
 		}
 	}
+	return c.storagesApart(ctx)
+}
+
+// storagesApart finds backends that lead to one storage. Each blob there is listed at both,
+// and would be a stray copy at one of them, whose removal destroys it.
+func (c *check) storagesApart(ctx context.Context) error {
+	for _, row := range c.in.Backends() {
+		if !c.in.IsConfigured(row.ID) {
+			continue
+		}
+		other, err := c.in.CheckApart(ctx, row.ID)
+		if errors.Is(err, blobs.ErrWrongBackend) {
+			c.united[row.ID], c.united[other] = true, true
+			c.report(Finding{Kind: "storages-united", Severity: SeverityLeak, Backend: row.Name, Detail: err.Error()})
+		} else if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -115,6 +133,7 @@ func (c *check) stored(ctx context.Context, backend meta.Backend, info backends.
 		}
 	// A copy that the collector has yet to delete, or that is being made.
 	case slices.Contains(b.dead, backend.ID):
+	case c.united[b.at] && c.united[backend.ID]: // which is the finding
 	default:
 		if known, err := c.placed(ctx, id, backend.ID); known || err != nil { // copied since the ledger was read
 			return err

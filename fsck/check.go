@@ -24,7 +24,8 @@ type check struct {
 	backends map[meta.BackendID]string // names
 	// The blobs of the present round, with ids in [low, high].
 	low, high meta.BlobID
-	first     bool // round
+	first     bool                    // round
+	united    map[meta.BackendID]bool // those that have what is written to another, and the other
 	blobs     map[meta.BlobID]*blobCheck
 	uploads   map[meta.ID]int64 // refs by versions, of uploads with ids in the same range
 	// unlisted has the backends whose list breaks off, with the last blob before.
@@ -58,7 +59,7 @@ func (c *check) report(f Finding) {
 
 // An error is of the store or of a backend's markers, and ends the pass. Damage is a finding.
 func pass(ctx context.Context, e *engine.Engine, o Options) (*check, error) {
-	c := &check{e: e, o: o, found: make(map[Finding]bool), backends: make(map[meta.BackendID]string), Report: Report{Deep: o.Deep, Findings: []Finding{}}}
+	c := &check{e: e, o: o, found: make(map[Finding]bool), united: make(map[meta.BackendID]bool), backends: make(map[meta.BackendID]string), Report: Report{Deep: o.Deep, Findings: []Finding{}}}
 	var err error
 	if c.in, err = e.Inspect(ctx); err != nil {
 		return c, err

@@ -23,7 +23,7 @@ func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
 		if err := backends.Ended(ctx); err != nil {
 			return fmt.Errorf("delete blobs: %w", err)
 		}
-		if err := s.found(func(h *handles) error { return s.deleteInShard(h, group) }); err != nil {
+		if err := s.found(func(h *handles) error { return s.deleteInShard(ctx, h, group) }); err != nil {
 			return fmt.Errorf("delete %d blobs like %s: %w", len(group), group[0], err)
 		}
 	}
@@ -32,7 +32,7 @@ func (s *Store) Delete(ctx context.Context, ids ...backends.BlobID) error {
 
 // deleteInShard flushes the folder even if no file was there: an earlier Delete may
 // have removed the files and died before its flush.
-func (s *Store) deleteInShard(h *handles, ids []backends.BlobID) error {
+func (s *Store) deleteInShard(ctx context.Context, h *handles, ids []backends.BlobID) error {
 	shard, err := h.openShard(ids[0])
 	if errors.Is(err, iofs.ErrNotExist) && !h.shards.removed() {
 		return nil
@@ -42,6 +42,10 @@ func (s *Store) deleteInShard(h *handles, ids []backends.BlobID) error {
 	}
 	defer shard.Close()
 	for _, id := range ids {
+		// A call that hung may have been given up meanwhile.
+		if err := backends.Ended(ctx); err != nil {
+			return err
+		}
 		if err := shard.Remove(id.String()); err != nil && !errors.Is(err, iofs.ErrNotExist) {
 			return classify(err)
 		}
