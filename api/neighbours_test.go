@@ -215,6 +215,12 @@ var deeds = []deed{
 		expect(t, "large object", s.Do(t, s.bad, "PUT", "/bad/large", bytesOf(16<<20)), 200, "")
 		s.nuisance(t, 2, 200, s.signed(t, s.bad, "GET", "/bad/large", 0), "")
 	}, true, slowerIdle},
+	{"slow readers of long listings", func(t *testing.T, s *street) {
+		for i := range 1000 {
+			expect(t, "key", s.Do(t, s.bad, "PUT", fmt.Sprintf("/bad/%04d%s", i, strings.Repeat("&", 1000)), nil), 200, "")
+		}
+		s.nuisance(t, 2, 200, s.signed(t, s.bad, "GET", "/bad?list-type=2", 0), "")
+	}, true, slowerIdle},
 	{"half a header", func(t *testing.T, s *street) {
 		for range 300 {
 			conn, err := net.Dial("tcp", s.Server.Listener.Addr().String())

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"net/netip"
 	"sync"
 	"time"
@@ -22,6 +23,13 @@ const (
 	// maxStrangerDocuments is the same bound for documents of unsigned
 	// requests.
 	maxStrangerDocuments = 16 << 20
+	// maxAnswers bounds the bytes of all answers longer than smallAnswer that are
+	// being sent to known senders. Such a document is in memory until its client
+	// has taken it: a listing of long keys has 7 MB.
+	maxAnswers  = 128 << 20
+	smallAnswer = 1 << 20
+	// maxStrangerAnswers is the same bound for unsigned requests.
+	maxStrangerAnswers = 32 << 20
 	// maxForms bounds the forms that are read at once before their signature is
 	// verified: those that name an existing access key, and separately all
 	// others. At most half of all requests are such forms.
@@ -228,6 +236,29 @@ func (x *exchange) reserveDocument() error {
 		return hold(x, x.server.documents, owner, int(length))
 	}
 	return hold(x, x.server.strangerDocuments, x.req.stranger(), int(length))
+}
+
+// reserveAnswer takes as many places as a long answer has bytes. The caller gives
+// them back when it was sent. An answer to a change takes none, because it must tell
+// the client what was done: the document that asked for it has places.
+func (x *exchange) reserveAnswer(length int) (giveBack func(), err error) {
+	if length <= smallAnswer || x.req.HTTP.Method != http.MethodGet {
+		return func() {}, nil
+	}
+	ok := false
+	if owner := x.req.Owner(); !owner.IsZero() {
+		ok = x.server.answers.TakeMany(owner, length)
+		giveBack = func() { x.server.answers.GiveMany(owner, length) }
+	} else {
+		who := x.req.stranger()
+		ok = x.server.strangerAnswers.TakeMany(who, length)
+		giveBack = func() { x.server.strangerAnswers.GiveMany(who, length) }
+	}
+	if !ok {
+		x.reason = "too many long answers at once"
+		return nil, s3err.SlowDown
+	}
+	return giveBack, nil
 }
 
 // documentDeadline is the deadline of a document that begins to arrive now.

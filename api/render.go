@@ -34,7 +34,9 @@ func (x *exchange) render(reply *Reply) error {
 	}
 	switch {
 	case reply.XML != nil:
-		return x.sendXML(status, reply.XML)
+		b := appendDocument(make([]byte, 0, 4096), reply.XML)
+		reply.XML = nil // a slow client does not keep it in memory as well
+		return x.sendXML(status, b)
 	case reply.Stream != nil:
 		return x.sendStream(status, reply)
 	}
@@ -43,8 +45,12 @@ func (x *exchange) render(reply *Reply) error {
 }
 
 // sendXML sends a document, which is built whole so that its length is known.
-func (x *exchange) sendXML(status int, doc any) error {
-	b := appendDocument(make([]byte, 0, 4096), doc)
+func (x *exchange) sendXML(status int, b []byte) error {
+	giveBack, err := x.reserveAnswer(len(b))
+	if err != nil {
+		return x.renderError(err)
+	}
+	defer giveBack()
 	h := x.w.Header()
 	h.Set("Content-Type", "application/xml")
 	h.Set("Content-Length", decimal(len(b)))

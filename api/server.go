@@ -107,11 +107,13 @@ type Server struct {
 	// over HTTP/2.
 	refusals *fair.Pool[stranger]
 	// documents and strangerDocuments bound the bytes of large documents in
-	// memory; forms and strangerForms bound the forms that are read before they
+	// memory, answers and strangerAnswers those of long answers; forms and strangerForms bound the forms that are read before they
 	// are verified. Senders whose claimed access key does not exist count by
 	// address, as strangers.
 	documents         *fair.Pool[meta.ID]
 	strangerDocuments *fair.Pool[stranger]
+	answers           *fair.Pool[meta.ID]
+	strangerAnswers   *fair.Pool[stranger]
 	forms             *fair.Pool[meta.ID]
 	strangerForms     *fair.Pool[stranger]
 }
@@ -152,6 +154,7 @@ func New(c Config) *Server {
 	s.refusals = fair.New[stranger](s.limits.Concurrent)
 	s.turns = fair.NewSharedTurns[turnOf](s.limits.Turns, tenantsAtTurns*s.limits.Turns)
 	s.documents, s.strangerDocuments = fair.New[meta.ID](maxDocuments), fair.New[stranger](maxStrangerDocuments)
+	s.answers, s.strangerAnswers = fair.New[meta.ID](maxAnswers), fair.New[stranger](maxStrangerAnswers)
 	// Half of the seats at most: forms must not keep out all other requests.
 	forms := min(maxForms, s.limits.Concurrent/2)
 	s.forms, s.strangerForms = fair.New[meta.ID](forms), fair.New[stranger](forms)
