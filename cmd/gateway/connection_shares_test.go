@@ -19,7 +19,7 @@ import (
 // none.
 func TestConnectionsAreShared(t *testing.T) {
 	const limit = 16
-	plain, err := bind("s3", "127.0.0.1:0", 0)
+	plain, err := bind("s3", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ type idleCrowd struct {
 
 func newIdleCrowd(t *testing.T, limit int, encrypted bool) *idleCrowd {
 	t.Helper()
-	plain, err := bind("s3", "127.0.0.1:0", 0)
+	plain, err := bind("s3", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -48,22 +46,26 @@ func bindListeners(c *configuration) (_ *listeners, err error) {
 			l.close()
 		}
 	}()
-	if l.s3, err = bind("s3", c.S3Address, 0); err != nil {
-		return nil, err
-	}
-	l.s3 = share(l.s3, c.LimitsConnections, c.S3Proxies)
-	if l.admin, err = bind("admin", c.AdminAddress, operatorConnections); err != nil {
-		return nil, err
-	}
-	if l.metrics, err = bind("metrics", c.MetricsAddress, operatorConnections); err != nil {
-		return nil, err
+	for _, a := range []struct {
+		name, address string
+		to            *net.Listener
+		limit         int
+	}{
+		{"s3", c.S3Address, &l.s3, c.LimitsConnections},
+		{"admin", c.AdminAddress, &l.admin, operatorConnections},
+		{"metrics", c.MetricsAddress, &l.metrics, operatorConnections},
+	} {
+		bound, err := bind(a.name, a.address)
+		if err != nil {
+			return nil, err
+		}
+		*a.to = share(bound, a.limit, c.S3Proxies)
 	}
 	return l, nil
 }
 
-// bind listens on an address, with at most limit connections at once; 0: no
-// limit.
-func bind(name, addr string, limit int) (net.Listener, error) {
+// bind listens on an address.
+func bind(name, addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
@@ -72,9 +74,6 @@ func bind(name, addr string, limit int) (net.Listener, error) {
 		return nil, fmt.Errorf("%s.address %s needs rights that this user does not have: choose a port above 1023 with --%s", name, addr, name)
 	case err != nil:
 		return nil, fmt.Errorf("%s.address %s cannot be used: %w", name, addr, err)
-	}
-	if limit > 0 {
-		l = netutil.LimitListener(l, limit)
 	}
 	return l, nil
 }
@@ -88,12 +87,14 @@ func (l *listeners) close() {
 	}
 }
 
-// newServer returns an HTTP server with the limits that all listeners have. The
+// newServer returns an HTTP server with the limits that all listeners have. Its
+// requests keep their connection from being closed for another one. The
 // handler must not be a ServeMux for S3: that redirects paths which it
 // considers unclean, but such paths are valid keys.
 func newServer(c *configuration, h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:                      h,
+		Handler:                      occupied(h),
+		ConnContext:                  remember,
 		ReadHeaderTimeout:            c.LimitsReadHeaderTimeout,
 		IdleTimeout:                  c.LimitsIdleTimeout,
 		MaxHeaderBytes:               maxHeaderBytes,

@@ -53,10 +53,11 @@ func startServer(t *testing.T, h http.Handler, limit int, conf *tls.Config) stri
 
 func startServerWith(t *testing.T, h http.Handler, limit int, conf *tls.Config, http2 bool) string {
 	t.Helper()
-	l, err := bind("s3", "127.0.0.1:0", limit)
+	bound, err := bind("s3", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	l := share(bound, limit, nil)
 	c := &configuration{Settings: Settings{LimitsReadHeaderTimeout: 200 * time.Millisecond, LimitsIdleTimeout: time.Minute}}
 	s := newServer(c, h, slog.New(slog.DiscardHandler))
 	done := make(chan error, 1)
@@ -129,6 +130,42 @@ func TestConnectionLimit(t *testing.T) {
 	first.Close()
 	if err := <-answer; err != nil {
 		t.Errorf("after the first was closed: %v", err)
+	}
+}
+
+// Connections without a request keep nobody from the operator's listeners.
+func TestOperatorListenersStayReachable(t *testing.T) {
+	c := &configuration{Settings: Settings{
+		S3Address: "127.0.0.1:0", AdminAddress: "127.0.0.1:0", MetricsAddress: "127.0.0.1:0", LimitsConnections: minConnections,
+		LimitsReadHeaderTimeout: time.Minute, LimitsIdleTimeout: time.Minute,
+	}}
+	all, err := bindListeners(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(all.close)
+	for name, l := range map[string]net.Listener{"admin": all.admin, "metrics": all.metrics} {
+		s := newServer(c, http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+		go s.Serve(l)
+		t.Cleanup(func() { s.Close() })
+		from := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+		for range operatorConnections + 1 {
+			conn, err := from.Dial("tcp", l.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { conn.Close() })
+		}
+		conn, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+		if _, err := conn.Read(make([]byte, 1)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

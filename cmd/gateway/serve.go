@@ -243,8 +243,7 @@ func (p *process) start(d *deployment) {
 			Turns: max(1, p.StoreMaxConnections/turnShare), Backends: p.concurrencies(),
 		},
 	})
-	p.s3 = newServer(p.configuration, occupied(p.metrics.inFlight.wrap(p.api)), p.log)
-	p.s3.ConnContext = remember
+	p.s3 = newServer(p.configuration, p.metrics.inFlight.wrap(p.api), p.log)
 	operator := admin.New(admin.Config{Engine: d.engine, Region: region, Log: p.log})
 	p.admin = newServer(p.configuration, p.adminGate.wrap(patiently(p.LimitsStoreTimeout, operator)), p.log)
 	p.metricz = newServer(p.configuration, operatorHandler(p.metrics, p.ready), p.log)
