@@ -205,11 +205,18 @@ func (bs *Blobs) notDead(ctx context.Context, p *place, id meta.BlobID) error {
 
 // other returns nil when a blob that lives at one backend does not go with the copy that
 // is deleted at another, whose epoch has just moved on. A storage that follows the other
-// slowly still has the marker of an epoch before.
+// slowly has its incarnation, or an earlier one, or the marker of an epoch before.
 func (bs *Blobs) other(ctx context.Context, s *places, deleted *place, lives meta.BackendID) error {
 	at, err := s.at(lives)
 	if err != nil {
 		return err
 	}
-	return bs.apart(ctx, deleted, at, earlierEpochs)
+	err = bs.apart(ctx, deleted, at, true)
+	switch {
+	case err == nil:
+		return bs.refuseFollower(ctx, deleted, at)
+	case errors.Is(err, ErrWrongBackend):
+		return errors.Join(err, bs.tellApart(ctx, deleted))
+	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/meta"
 )
 
@@ -171,6 +172,11 @@ func (bs *Blobs) refuseDisagreement(ctx context.Context, s *places) error {
 //
 // Where another gateway moves it at the same time, its move does for both.
 func (bs *Blobs) advanceEpoch(ctx context.Context, p *place) error {
+	return bs.moveEpoch(ctx, p, nextEpoch)
+}
+
+// moveEpoch is advanceEpoch to an epoch that is made of the present one.
+func (bs *Blobs) moveEpoch(ctx context.Context, p *place, after func(epoch int64) int64) error {
 	p.advancing.Lock()
 	defer p.advancing.Unlock()
 	// Before the row is read: a change that is made during the move is not known to be covered
@@ -193,7 +199,7 @@ func (bs *Blobs) advanceEpoch(ctx context.Context, p *place) error {
 	// New marker, row, old marker, in this order. Whenever the process dies, the marker of the
 	// epoch that the row has is there, and the store is not taken for an older one. A marker
 	// that is left over is deleted by the next move.
-	next := nextEpoch(row.Epoch)
+	next := after(row.Epoch)
 	if err := bs.putMarkers(ctx, p.Backend, row, next); err != nil {
 		return fmt.Errorf("write the epoch marker: %w", err)
 	}
@@ -206,7 +212,11 @@ func (bs *Blobs) advanceEpoch(ctx context.Context, p *place) error {
 	bs.registry.reading.Lock()
 	p.epoch = max(p.epoch, next)
 	bs.registry.reading.Unlock()
-	if err := p.Delete(ctx, bs.marker(row, row.Epoch)); err != nil {
+	last := []backends.BlobID{bs.marker(row, row.Epoch)}
+	if n := incarnation(row.Epoch); n >= firstIncarnation && n != incarnation(next) {
+		last = append(last, bs.incarnationMarker(row, n))
+	}
+	if err := p.Delete(ctx, last...); err != nil {
 		return fmt.Errorf("delete the last epoch's marker: %w", err)
 	}
 	p.tidied = next

@@ -61,7 +61,7 @@ func (i *Inspection) CheckApart(ctx context.Context, id meta.BackendID) (other m
 		if q == p {
 			continue
 		}
-		if err := i.bs.apart(ctx, p, q, 0); err != nil {
+		if err := i.bs.apartNow(ctx, p, q); err != nil {
 			return q.id, err
 		}
 	}

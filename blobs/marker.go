@@ -129,7 +129,11 @@ const earlierEpochs = 8
 
 // earlierMarkers are those before an epoch within its incarnation and the one before,
 // and of the incarnations before.
-func (bs *Blobs) earlierMarkers(b meta.Backend, epoch int64) (earlier []backends.BlobID) {
+func (bs *Blobs) earlierMarkers(b meta.Backend, epoch int64) []backends.BlobID {
+	return append(bs.earlierEpochMarkers(b, epoch), bs.earlierIncarnations(b, epoch)...)
+}
+
+func (bs *Blobs) earlierEpochMarkers(b meta.Backend, epoch int64) (earlier []backends.BlobID) {
 	// The count goes on across incarnations, so a step that died during AcceptStore left a
 	// marker with the same count in the incarnation before.
 	for n := epoch - 1; n >= epoch-earlierEpochs && epochIn(0, n) > 0 && incarnation(n) == incarnation(epoch); n-- {
@@ -138,6 +142,10 @@ func (bs *Blobs) earlierMarkers(b meta.Backend, epoch int64) (earlier []backends
 			earlier = append(earlier, bs.marker(b, epochIn(before, n)))
 		}
 	}
+	return earlier
+}
+
+func (bs *Blobs) earlierIncarnations(b meta.Backend, epoch int64) (earlier []backends.BlobID) {
 	for n := incarnation(epoch) - 1; n >= firstIncarnation && n >= incarnation(epoch)-earlierEpochs; n-- {
 		earlier = append(earlier, bs.incarnationMarker(b, n))
 	}

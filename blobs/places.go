@@ -63,6 +63,7 @@ type place struct {
 	epoch     int64       // the newest that was seen; guarded by registry.reading
 	advancing sync.Mutex
 	tidied    int64 // the epoch before which no marker is left; guarded by advancing
+	told      toldApart
 }
 
 // fail gives an error of the backend the code that the client is told, and its name for

@@ -9,6 +9,7 @@ import (
 	"iter"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/sanctum-storage/gateway/backends"
 	"github.com/sanctum-storage/gateway/blobs"
@@ -232,4 +233,94 @@ func TestTransitionIntoItself(t *testing.T) {
 		t.Errorf("%d blobs are where it was", at-markers)
 	}
 	l.wantBody("old/a", body(1, 3000))
+}
+
+// clocked is a rig whose collector keeps what is dead for an hour, by a clock that the
+// test moves on.
+func clocked(t *testing.T) (s *severalRig, later func(time.Duration)) {
+	s = newSeveralRig(t)
+	start, now := time.Now(), time.Duration(0)
+	s.config.Grace = time.Hour
+	s.config.Now = func() time.Time { return start.Add(now) }
+	s.config.Elapsed = func() time.Duration { return now }
+	return s, func(d time.Duration) { now += d }
+}
+
+// A target that follows the source far behind loses nothing, however many epochs lie in
+// between.
+func TestDrainIntoALateFollower(t *testing.T) {
+	s, later := clocked(t)
+	from := &answering{Backend: s.at[east], other: s.at[west], unites: func(a *answering) backends.Backend {
+		return replicates{Backend: a.Backend, other: a.other, late: &a.late, slow: true}
+	}}
+	s.config.Backends[1].Backend = from
+	s.reopen()
+	for i := range 5 {
+		s.mustPut(fmt.Sprint("k", i), body(uint64(i), 3000))
+	}
+	copied(t, s.at[east], s.at[west])
+	from.begun.Store(true)
+	s.drain(east, west)
+	if _, err := s.e.Blobs().Move(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		later(2 * time.Minute)
+		s.mustPut("changing", body(uint64(i), 100))
+		if err := s.e.Blobs().Beat(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	behind := from.late[len(from.late)/2:]
+	from.late = from.late[:len(from.late)/2]
+	if err := from.catchUp(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.e.Blobs().Collect(t.Context()); !errors.Is(err, blobs.ErrWrongBackend) {
+		t.Errorf("the collection says %v", err)
+	}
+	from.late = append(behind, from.late...)
+	if err := from.catchUp(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		s.wantBody(fmt.Sprint("k", i), body(uint64(i), 3000))
+	}
+}
+
+// A target that was filled with a copy of the source takes its place once it had an hour
+// to show that it follows, as each process begins anew to wait.
+func TestDrainIntoACopy(t *testing.T) {
+	s, later := clocked(t)
+	s.reopen()
+	for i := range 5 {
+		s.mustPut(fmt.Sprint("k", i), body(uint64(i), 3000))
+	}
+	copied(t, s.at[east], s.at[west])
+	s.drain(east, west)
+	step := func(wants bool) {
+		t.Helper()
+		if _, err := s.e.Blobs().Move(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.e.Blobs().Collect(t.Context()); (err != nil) == wants {
+			t.Errorf("the collection says %v", err)
+		}
+	}
+	step(true)
+	for range 10 { // so that the epochs that were copied are long over
+		s.mustPut("changing", nil)
+		if err := s.e.Blobs().Beat(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later(61 * time.Minute)
+	s.reopen()
+	step(false)
+	later(61 * time.Minute)
+	step(true)
+	s.wantBlobs(map[string]int{west: 5})
+	for i := range 5 {
+		s.wantBody(fmt.Sprint("k", i), body(uint64(i), 3000))
+	}
 }
