@@ -105,7 +105,7 @@ type Engine struct {
 
 	transitionClasses func([]byte) ([]string, error) // Config.TransitionClasses
 
-	trimFrom time.Time // see trim; passes of the collector wait for one another
+	trimAfter meta.TrimPosition // see trim; passes of the collector wait for one another
 }
 
 // Open opens the deployment in the store, or begins a new one when the store is

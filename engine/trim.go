@@ -33,15 +33,15 @@ var errChosen = fmt.Errorf("%w: an upload's row has other parts as chosen than t
 // now keeps them and does not hold up the others. It is a step of the collector, which does
 // one at a time.
 func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, err error) {
-	page, err := e.store.Untrimmed(ctx, e.trimFrom, trimUploads)
+	page, err := e.store.Untrimmed(ctx, e.trimAfter, trimUploads)
 	if err != nil {
 		return 0, false, err
 	}
 	var todo []meta.Trim
 	var errs []error
-	var passed time.Time
+	var passed meta.TrimPosition
 	for i := range page {
-		u := &page[i]
+		u := &page[i].Upload
 		opened, known, err := e.knowChosen(ctx, u)
 		switch {
 		case ctx.Err() != nil:
@@ -56,7 +56,7 @@ func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, 
 			todo = append(todo, meta.Trim{Upload: u.ID})
 			errs = append(errs, e.damage.Row(&meta.Version{Bucket: u.Bucket, Key: u.Key, ID: u.Version}, err))
 		default:
-			passed = u.Created
+			passed = page[i].At
 			errs = append(errs, err)
 		}
 	}
@@ -64,9 +64,9 @@ func (e *Engine) trim(ctx context.Context, now time.Time) (done int, more bool, 
 	// The pass came to the end of the list. The next one begins again with those that were
 	// passed over.
 	case len(page) < trimUploads:
-		e.trimFrom = time.Time{}
-	case !passed.IsZero():
-		e.trimFrom = passed
+		e.trimAfter = meta.TrimPosition{}
+	case passed != (meta.TrimPosition{}):
+		e.trimAfter = passed
 	}
 	if len(todo) > 0 {
 		done, err = e.store.TrimUploads(ctx, todo, collectRows, now)

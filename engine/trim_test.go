@@ -206,8 +206,14 @@ func (k *awayKeys) Unwrap(ctx context.Context, c encrypt.Context, wrapped []byte
 }
 
 // Uploads whose choice cannot be known now keep their parts until it can be, and more of
-// them than one pass looks at do not hold up another.
+// them than one pass looks at do not hold up another, whatever an edit says of their age.
 func TestTrimGoesOnWhileKeysAreAway(t *testing.T) {
+	for name, since := range map[string]string{"as it was": "created", "all of one age": "7", "of the future": "created + 1000000000000"} {
+		t.Run(name, func(t *testing.T) { trimWhileKeysAreAway(t, since) })
+	}
+}
+
+func trimWhileKeysAreAway(t *testing.T, since string) {
 	r := newRowRig(t)
 	keys := &awayKeys{Provider: r.e.provider}
 	r.e.buckets.Provider = keys
@@ -230,7 +236,9 @@ func TestTrimGoesOnWhileKeysAreAway(t *testing.T) {
 	for i := range trimUploads + 1 {
 		stuck = append(stuck, chosen(r.b, fmt.Sprint("stuck ", i)))
 	}
+	r.edit("UPDATE uploads SET since = " + since)
 	free := chosen(elsewhere, "free")
+	r.edit("UPDATE uploads SET since = "+since+" WHERE id = ?", free.ID[:])
 	keys.bucket = r.b.ID
 	r.e.buckets = buckets.New(r.e.buckets.Config) // which remembers no keys
 	for range 3 {

@@ -94,6 +94,19 @@ type Complete struct {
 	Prove      Prove
 }
 
+// TrimPosition is a place in the order of Untrimmed. Since is when the upload was
+// created, as far as its row was not edited.
+type TrimPosition struct {
+	Since time.Time
+	ID    ID
+}
+
+// Untrimmed is a completed upload with surplus parts.
+type Untrimmed struct {
+	Upload
+	At TrimPosition
+}
+
 // Trim removes the surplus parts of a completed upload.
 type Trim struct {
 	Upload ID
@@ -161,9 +174,9 @@ type Uploads interface {
 	// ScanParts returns the parts of an upload in any state.
 	ScanParts(ctx context.Context, upload ID, after, limit int) ([]Part, error)
 	// Untrimmed returns at most limit completed uploads with parts that Complete
-	// did not choose, in order of creation, from the time from on, inclusive. For
-	// an edited row that cannot be read, only the ID and the state are set.
-	Untrimmed(ctx context.Context, from time.Time, limit int) ([]Upload, error)
+	// did not choose, above after in the order of positions. For an edited row that
+	// cannot be read, only the ID, the state and the position are set.
+	Untrimmed(ctx context.Context, after TrimPosition, limit int) ([]Untrimmed, error)
 	// TrimUploads removes the parts of completed uploads that the caller has found
 	// not to be chosen, at most limit rows in all; the blobs of a removed part are
 	// dead since now. Untrimmed no longer returns an upload after the last of its

@@ -269,8 +269,8 @@ func (f *faultyStore) ScanParts(ctx context.Context, upload meta.ID, after, limi
 	return question(f, "ScanParts", func() ([]meta.Part, error) { return f.s.ScanParts(ctx, upload, after, limit) })
 }
 
-func (f *faultyStore) Untrimmed(ctx context.Context, from time.Time, limit int) ([]meta.Upload, error) {
-	return question(f, "Untrimmed", func() ([]meta.Upload, error) { return f.s.Untrimmed(ctx, from, limit) })
+func (f *faultyStore) Untrimmed(ctx context.Context, after meta.TrimPosition, limit int) ([]meta.Untrimmed, error) {
+	return question(f, "Untrimmed", func() ([]meta.Untrimmed, error) { return f.s.Untrimmed(ctx, after, limit) })
 }
 
 func (f *faultyStore) TrimUploads(ctx context.Context, uploads []meta.Trim, limit int, now time.Time) (int, error) {

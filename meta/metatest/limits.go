@@ -64,7 +64,7 @@ func testLimits(f *fixture) {
 		"dead blobs":           only(f.s.DeadBlobs(f.ctx, here, f.now, meta.MaxPage+1)),
 		"deferred blobs":       f.s.Defer(f.ctx, here, many(meta.MaxPage+1), f.now),
 		"expiry":               only(f.s.ExpireUploads(f.ctx, f.now, meta.MaxPage+1)),
-		"untrimmed":            only(f.s.Untrimmed(f.ctx, time.Time{}, meta.MaxPage+1)),
+		"untrimmed":            only(f.s.Untrimmed(f.ctx, meta.TrimPosition{}, meta.MaxPage+1)),
 		"trims":                only(f.s.TrimUploads(f.ctx, make([]meta.Trim, meta.MaxBatch+1), 1, f.now)),
 		"trimmed rows":         only(f.s.TrimUploads(f.ctx, nil, meta.MaxPage+1, f.now)),
 		"trim to no parts":     only(f.s.TrimUploads(f.ctx, []meta.Trim{{Upload: u.ID, Chosen: []meta.PartRun{{First: 2, Count: 0}}}}, 1, f.now)),

@@ -292,7 +292,7 @@ func (f *fixture) sweepAll() {
 
 // TrimAll removes surplus parts by the ledger's choice, as if that had been proven.
 func TrimAll(ctx context.Context, s meta.Store, limit int, now time.Time) (int, error) {
-	us, err := s.Untrimmed(ctx, time.Time{}, meta.MaxBatch)
+	us, err := s.Untrimmed(ctx, meta.TrimPosition{}, meta.MaxBatch)
 	if err != nil {
 		return 0, err
 	}

@@ -303,14 +303,15 @@ func testTrim(f *fixture) {
 	for _, id := range ids[:3] {
 		f.ok(f.s.CompleteUpload(f.ctx, f.completion(id, chosen...)))
 	}
-	first, err := f.s.Untrimmed(f.ctx, time.Time{}, 2)
+	first, err := f.s.Untrimmed(f.ctx, meta.TrimPosition{}, 2)
 	f.ok(err)
-	rest, err := f.s.Untrimmed(f.ctx, start.Add(2*time.Second), 2)
+	rest, err := f.s.Untrimmed(f.ctx, first[1].At, 2)
 	f.ok(err)
 	for i, u := range append(first, rest...) {
 		got, err := f.s.Upload(f.ctx, ids[i])
 		f.ok(err)
-		same(f, u, got)
+		same(f, u.Upload, got)
+		same(f, u.At, meta.TrimPosition{Since: got.Created, ID: got.ID})
 		same(f, u.Chosen, chosen)
 		same(f, u.Settings, []byte("completed"))
 	}
@@ -332,7 +333,7 @@ func testTrim(f *fixture) {
 	}
 	f.wantBlob(blobs[ids[0]][2], meta.BlobDead, 0)
 	f.wantBlob(blobs[ids[0]][1], meta.BlobLive, 1)
-	left, err := f.s.Untrimmed(f.ctx, time.Time{}, 10)
+	left, err := f.s.Untrimmed(f.ctx, meta.TrimPosition{}, 10)
 	f.ok(err)
 	if len(left) != 1 || left[0].ID != ids[2] {
 		f.Fatalf("untrimmed are %+v", left)

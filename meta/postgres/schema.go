@@ -19,7 +19,7 @@ import (
 )
 
 // SchemaVersion is the number of this release's last migration for PostgreSQL.
-const SchemaVersion = 14
+const SchemaVersion = 15
 
 //go:embed migrations/*.sql
 var files embed.FS

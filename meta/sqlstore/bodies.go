@@ -114,9 +114,17 @@ func dropBody(tx Tx, b meta.Body, now time.Time) error {
 	return nil
 }
 
+// unreferred is the condition on a row of uploads that no version is made of its parts.
+// refs is in the row that an edit changes, and the first name of the object does not find
+// a copy or one that was renamed. A scalar query is not turned into a join, which could
+// read the whole index. The number is meta.BodyUpload: as a parameter it would hide from
+// the engine that the partial index has the row.
+const unreferred = `(SELECT 1 FROM objects WHERE body_kind = 2 AND body_id = uploads.id LIMIT 1) IS NULL
+	AND (SELECT 1 FROM versions WHERE body_kind = 2 AND body_id = uploads.id LIMIT 1) IS NULL`
+
 // dropUpload removes a reference. With the last one it hands the upload to Sweep,
 // in whatever state an edit has put it. A reference that is not counted is skipped,
-// as in dropBlob.
+// as in dropBlob; an upload that an edit has ended too early ends now, for its readers.
 func dropUpload(tx Tx, id meta.ID, now time.Time) error {
 	var refs int64
 	err := tx.QueryRow("SELECT refs FROM uploads WHERE id = ?"+forUpdate, id[:]).Scan(&refs)
@@ -129,7 +137,7 @@ func dropUpload(tx Tx, id meta.ID, now time.Time) error {
 	case refs > 1:
 		return soon(tx, lost, "UPDATE uploads SET refs = refs - 1 WHERE id = ?"+InAnyOrder, id[:])
 	case refs < 1:
-		return nil
+		return tx.Later(anyRows, "UPDATE uploads SET since = ? WHERE id = ? AND state = ?", micros(now), id[:], uploadDying)
 	}
 	return soon(tx, lost, "UPDATE uploads SET refs = 0, state = ?, since = ? WHERE id = ?"+InAnyOrder, uploadDying, micros(now), id[:])
 }

@@ -50,7 +50,7 @@ func lockComplete(tx Tx, c meta.Complete, chosen int64) (state int64, counted us
 	var bucket meta.ID
 	var key string
 	var revision, parts int64
-	err = tx.QueryRow("SELECT bucket_id, key, revision, parts, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ? AND refs = 0 AND version_id IS NULL"+forUpdate,
+	err = tx.QueryRow("SELECT bucket_id, key, revision, parts, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ? AND "+neverCompleted+forUpdate,
 		c.Upload[:], uploadOpen).
 		Scan((*idColumn)(&bucket), (*textColumn)(&key), &revision, &parts, &counted.Uploads, &counted.Parts, &counted.PartBytes)
 	if err != nil {

@@ -4,8 +4,8 @@
 // errors.
 //
 // It never opens a database, hands out a transaction, holds state between calls, or
-// relies on triggers, partial indexes, sequences, session state, JSON or
-// collations. Keys, names and ids are bytes and compare as bytes.
+// relies on triggers, sequences, session state, JSON or collations. Its partial
+// indexes save work, and no statement means anything else without them. Keys, names and ids are bytes and compare as bytes.
 package sqlstore
 
 import (

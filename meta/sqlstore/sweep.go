@@ -120,14 +120,10 @@ func scanPlaced(r Row) (p placed, err error) {
 
 // dyingUpload removes parts of one dying upload, and then the upload. An upload
 // that versions still refer to is dying only because of an edit, and keeps its
-// parts: one that counts references, or that has the version it was completed to.
+// parts, whether it counts references or not.
 func (w *sweep) dyingUpload() (more bool, err error) {
-	var null meta.ID
 	u, err := scanUnreadable(w.tx.QueryRow("SELECT "+uploadColumns+` FROM uploads WHERE state = ? AND since < ? AND refs = 0
-		AND NOT EXISTS (SELECT 1 FROM objects WHERE objects.bucket_id = uploads.bucket_id AND objects.key = uploads.key AND body_id = uploads.id)
-		AND NOT EXISTS (SELECT 1 FROM versions WHERE versions.bucket_id = uploads.bucket_id AND versions.key = uploads.key
-			AND public IN (uploads.version_id, ?) AND body_id = uploads.id)
-		ORDER BY since LIMIT 1`+forUpdate, uploadDying, micros(w.ended), null[:]))
+		AND `+unreferred+` ORDER BY since LIMIT 1`+forUpdate, uploadDying, micros(w.ended)))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -225,8 +221,8 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 		WHERE NOT EXISTS (SELECT 1 FROM buckets WHERE buckets.id = dying_buckets.id)
 		AND NOT EXISTS (SELECT 1 FROM objects WHERE bucket_id = dying_buckets.id)
 		AND NOT EXISTS (SELECT 1 FROM versions WHERE bucket_id = dying_buckets.id)
-		AND (EXISTS (SELECT 1 FROM uploads WHERE bucket_id = dying_buckets.id AND state = ? AND refs = 0 AND version_id IS NULL)
-			OR NOT EXISTS (SELECT 1 FROM uploads WHERE bucket_id = dying_buckets.id AND state = ? AND refs = 0))
+		AND (EXISTS (SELECT 1 FROM uploads WHERE bucket_id = dying_buckets.id AND state = ? AND `+neverCompleted+`)
+			OR NOT EXISTS (SELECT 1 FROM uploads WHERE bucket_id = dying_buckets.id AND state = ? AND refs = 0 AND `+unreferred+`))
 		ORDER BY id LIMIT 1`+forUpdate, uploadOpen, uploadDying).Scan((*idColumn)(&id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -234,7 +230,7 @@ func (w *sweep) dyingBucket() (more bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	uploads, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE bucket_id = ? AND state = ? AND refs = 0 AND version_id IS NULL ORDER BY key LIMIT ?",
+	uploads, err := collect(w.tx, scanID, "SELECT id FROM uploads WHERE bucket_id = ? AND state = ? AND "+neverCompleted+" ORDER BY key LIMIT ?",
 		id[:], uploadOpen, w.limit-w.done)
 	if err != nil {
 		return false, err

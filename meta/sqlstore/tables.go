@@ -139,6 +139,8 @@ func (r row) Scan(dest ...any) error {
 		switch d := d.(type) {
 		case sql.Scanner:
 			err = d.Scan(r[i])
+		case *any:
+			*d = r[i]
 		case *[]byte:
 			*d, _ = r[i].([]byte)
 		case *int64:

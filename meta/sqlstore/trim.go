@@ -8,17 +8,30 @@ import (
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// Untrimmed implements meta.Uploads.
-func (s *Store) Untrimmed(ctx context.Context, from time.Time, limit int) (us []meta.Upload, err error) {
+// Untrimmed implements meta.Uploads, by an index over (state, since, id).
+func (s *Store) Untrimmed(ctx context.Context, after meta.TrimPosition, limit int) (us []meta.Untrimmed, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
 	}
 	err = s.run.Read(ctx, func(tx Tx) (err error) {
-		us, err = collect(tx, scanUnreadable, "SELECT "+uploadColumns+" FROM uploads WHERE state = ? AND since >= ? ORDER BY since LIMIT ?",
-			uploadTrimming, micros(from), limit)
+		us, err = collect(tx, scanUntrimmed, "SELECT "+uploadColumns+`, since FROM uploads
+			WHERE state = ? AND (since, id) > (?, ?) ORDER BY since, id LIMIT ?`, uploadTrimming, micros(after.Since), after.ID[:], limit)
 		return err
 	})
 	return us, err
+}
+
+func scanUntrimmed(r Row) (u meta.Untrimmed, err error) {
+	n := strings.Count(uploadColumns, ",") + 1
+	raw, err := scanRow(n + 1)(r)
+	if err != nil {
+		return u, err
+	}
+	if u.Upload, err = scanUnreadable(raw[:n]); err != nil {
+		return u, err
+	}
+	u.At.ID = u.ID
+	return u, (*timeColumn)(&u.At.Since).Scan(raw[n])
 }
 
 // scanUnreadable is scanUpload, but for a row that an edit made unreadable it

@@ -116,12 +116,15 @@ func (s *Store) PutPart(ctx context.Context, p meta.PutPart) error {
 	})
 }
 
+// neverCompleted is the condition that no version was made of an upload's parts.
+const neverCompleted = "refs = 0 AND version_id IS NULL AND " + unreferred
+
 // lockOpen returns an open upload's bucket and the usage that is counted for it,
 // and keeps the upload open until the transaction ends; ErrNotFound otherwise. An
-// upload that versions refer to was completed, even if an edit has reopened it, and
-// keeps its parts.
+// upload that versions refer to was completed, whatever an edit says of it, and keeps
+// its parts.
 func lockOpen(tx Tx, id meta.ID) (bucket meta.ID, counted usageChange, err error) {
-	err = tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ? AND refs = 0 AND version_id IS NULL"+forUpdate,
+	err = tx.QueryRow("SELECT bucket_id, counted, counted_parts, counted_bytes FROM uploads WHERE id = ? AND state = ? AND "+neverCompleted+forUpdate,
 		id[:], uploadOpen).Scan((*idColumn)(&bucket), &counted.Uploads, &counted.Parts, &counted.PartBytes)
 	return bucket, counted, found(err, meta.ErrNotFound)
 }
@@ -217,7 +220,7 @@ func (s *Store) ExpireUploads(ctx context.Context, t time.Time, limit int) (n in
 	}
 	err = s.run.Write(ctx, func(tx Tx) error {
 		ids, err := collect(tx, scanID,
-			"SELECT id FROM uploads WHERE state = ? AND since < ? AND refs = 0 AND version_id IS NULL ORDER BY since LIMIT ?", uploadOpen, micros(t), limit)
+			"SELECT id FROM uploads WHERE state = ? AND since < ? AND "+neverCompleted+" ORDER BY since LIMIT ?", uploadOpen, micros(t), limit)
 		if err != nil {
 			return err
 		}
