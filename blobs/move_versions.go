@@ -73,23 +73,24 @@ func (m *mover) versions(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 		if p.done = len(page) < meta.MaxBatch; !p.done {
-			last := page[len(page)-1]
-			p.after = meta.ObjectPosition{Bucket: last.Bucket, Key: last.Key, Version: last.ID}
+			p.after = page[len(page)-1].At
 		}
 	}
 	return true, nil
 }
 
-// page moves what versions have at the backend.
-func (m *mover) page(ctx context.Context, page []meta.Version) error {
+// page moves what versions have at the backend. A row that cannot be read proves nothing:
+// the ledger moves what it refers to.
+func (m *mover) page(ctx context.Context, page []meta.ScannedVersion) error {
 	var ids []meta.BlobID
 	var of []meta.Version
 	for _, v := range page {
-		switch v.Body.Kind {
-		case meta.BodyBlob:
-			ids, of = append(ids, v.Body.Blob), append(of, v)
-		case meta.BodyUpload:
-			if err := m.version(ctx, v); err != nil {
+		switch {
+		case v.Err != nil:
+		case v.Body.Kind == meta.BodyBlob:
+			ids, of = append(ids, v.Body.Blob), append(of, v.Version)
+		case v.Body.Kind == meta.BodyUpload:
+			if err := m.version(ctx, v.Version); err != nil {
 				return err
 			}
 		}

@@ -159,13 +159,15 @@ func (bs *Blobs) proofsOf(ctx context.Context, ids map[meta.BlobID]openCopy) (fo
 			return nil, false, err
 		}
 		for i := range page {
-			if err := bs.proofsIn(ctx, &page[i], ids, found); err != nil {
+			if page[i].Err != nil { // edited: it proves nothing
+				continue
+			}
+			if err := bs.proofsIn(ctx, &page[i].Version, ids, found); err != nil {
 				return nil, false, err
 			}
 		}
 		if len(page) == meta.MaxPage {
-			last := page[len(page)-1]
-			bs.seekAfter = meta.ObjectPosition{Bucket: last.Bucket, Key: last.Key, Version: last.ID}
+			bs.seekAfter = page[len(page)-1].At
 			if bs.c.Elapsed() > until {
 				return found, false, nil
 			}

@@ -22,7 +22,7 @@ var ErrOtherVersion = fmt.Errorf("%w: the row that is named as one version of an
 type Rows interface {
 	Deployment(ctx context.Context) (meta.Deployment, error)
 	ListBuckets(ctx context.Context, q meta.BucketQuery) ([]meta.Bucket, error)
-	ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) ([]meta.Version, error)
+	ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) ([]meta.ScannedVersion, error)
 	ScanUploads(ctx context.Context, after meta.ID, limit int) ([]meta.UploadRef, error)
 	ScanParts(ctx context.Context, upload meta.ID, after, limit int) ([]meta.Part, error)
 	Upload(ctx context.Context, id meta.ID) (meta.Upload, error)

@@ -8,6 +8,7 @@ import (
 	"github.com/sanctum-storage/gateway/accounts"
 	"github.com/sanctum-storage/gateway/encrypt"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 	"github.com/sanctum-storage/gateway/s3err"
 )
 
@@ -37,11 +38,17 @@ func (e *Engine) ResealVersions(ctx context.Context, after []byte, limit int, pa
 	}
 	var todo []meta.Reseal
 	for i := range page {
-		v := &page[i]
-		if encrypt.IsWholeRecord(v.ListRecord) {
-			continue
+		v := &page[i].Version
+		var r meta.Reseal
+		err := page[i].Err
+		if err != nil {
+			err = fmt.Errorf("%w: its row cannot be read: %w", records.ErrEdited, err)
+		} else {
+			if encrypt.IsWholeRecord(v.ListRecord) {
+				continue
+			}
+			r, err = e.wholeRow(ctx, v)
 		}
-		r, err := e.wholeRow(ctx, v)
 		switch {
 		case err == nil:
 			todo = append(todo, r)
@@ -60,9 +67,9 @@ func (e *Engine) ResealVersions(ctx context.Context, after []byte, limit int, pa
 		todo = todo[n:]
 	}
 	if len(page) == limit {
-		last := &page[limit-1]
+		last := page[limit-1].At
 		// The fixed lengths come first, so that the key needs no separator.
-		next = append(append(append(make([]byte, 0, 32+len(last.Key)), last.Bucket[:]...), last.ID[:]...), last.Key...)
+		next = append(append(append(make([]byte, 0, 32+len(last.Key)), last.Bucket[:]...), last.Version[:]...), last.Key...)
 	}
 	return next, len(page), nil
 }

@@ -74,8 +74,13 @@ func (r *rowRig) completed(b meta.Bucket, key, text string) Object {
 // rows are all versions as the store has them.
 func (r *rowRig) rows() []meta.Version {
 	r.t.Helper()
-	vs, err := r.e.store.ScanObjects(r.t.Context(), meta.ObjectPosition{}, meta.MaxPage)
+	page, err := r.e.store.ScanObjects(r.t.Context(), meta.ObjectPosition{}, meta.MaxPage)
 	r.ok(err)
+	vs := make([]meta.Version, len(page))
+	for i := range page {
+		r.ok(page[i].Err)
+		vs[i] = page[i].Version
+	}
 	return vs
 }
 

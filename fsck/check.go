@@ -102,7 +102,7 @@ func (c *check) round(ctx context.Context) (done bool, err error) {
 			return false, err
 		}
 	}
-	if err := scanObjects(ctx, c.rows, func(r meta.Version) error { return c.object(ctx, r) }); err != nil {
+	if err := scanObjects(ctx, c.rows, func(r meta.ScannedVersion) error { return c.scanned(ctx, r) }); err != nil {
 		return false, err
 	}
 	if err := c.readUploads(ctx); err != nil {

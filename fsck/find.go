@@ -121,12 +121,12 @@ func (f *finder) scan(ctx context.Context, bucket meta.ID) error {
 			return err
 		}
 		for i := range page {
-			v := &page[i]
+			v := &page[i].Version
 			// Rows come in the order of bucket and key, so the first other one is the end.
 			if v.Bucket != bucket || f.s.Key != "" && v.Key != f.s.Key {
 				return nil
 			}
-			after = meta.ObjectPosition{Bucket: v.Bucket, Key: v.Key, Version: v.ID}
+			after = page[i].At
 			if !f.matches(v) {
 				continue
 			}

@@ -57,7 +57,7 @@ func nameObjects(ctx context.Context, rows engine.Rows, fs []Finding) error {
 	if err != nil {
 		return err
 	}
-	return scanObjects(ctx, rows, func(r meta.Version) error {
+	return scanObjects(ctx, rows, func(r meta.ScannedVersion) error {
 		var found []*Finding
 		switch r.Body.Kind {
 		case meta.BodyBlob:

@@ -3,10 +3,25 @@ package fsck
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/sanctum-storage/gateway/engine"
 	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/records"
 )
+
+// scanned checks a row that the scan met. One that cannot be read refers to nothing that
+// is known: what it referred to shows as a blob without use.
+func (c *check) scanned(ctx context.Context, r meta.ScannedVersion) error {
+	if r.Err == nil {
+		return c.object(ctx, r.Version)
+	}
+	if c.first {
+		at := Finding{Bucket: r.At.Bucket.String(), Key: r.At.Key, Version: r.At.Version.String()}
+		c.report(at.of("object-unreadable", versionEdited, fmt.Errorf("%w: its row cannot be read: %w", records.ErrEdited, r.Err)))
+	}
+	return nil
+}
 
 // object checks a version, or a delete marker, and counts its reference to a body.
 // Each round meets every version. It is counted in the first round alone, and opened in that and
@@ -140,7 +155,7 @@ func (c *check) gone(ctx context.Context, r meta.Version) error {
 			case v.ID == r.ID:
 				return engine.ErrOtherVersion
 			}
-			after.Version = page[i].ID
+			after = page[i].At
 		}
 		if len(page) < meta.MaxPage {
 			return nil

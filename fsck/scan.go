@@ -28,7 +28,7 @@ func scanBuckets(ctx context.Context, rows engine.Rows, f func(meta.Bucket) erro
 
 // scanObjects calls f for every version.
 // Rows that are added behind the position are not met. They are newer than the pass.
-func scanObjects(ctx context.Context, rows engine.Rows, f func(meta.Version) error) error {
+func scanObjects(ctx context.Context, rows engine.Rows, f func(meta.ScannedVersion) error) error {
 	var after meta.ObjectPosition
 	for {
 		refs, err := rows.ScanObjects(ctx, after, meta.MaxPage)
@@ -36,7 +36,7 @@ func scanObjects(ctx context.Context, rows engine.Rows, f func(meta.Version) err
 			return err
 		}
 		for _, r := range refs {
-			after = meta.ObjectPosition{Bucket: r.Bucket, Key: r.Key, Version: r.ID}
+			after = r.At
 			if err := f(r); err != nil {
 				return err
 			}

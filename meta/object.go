@@ -363,6 +363,16 @@ type ObjectPosition struct {
 	Version ID
 }
 
+// ScannedVersion is a row that a scan met. At is its place, from which the scan goes on:
+// the version's bucket, key and id, unless an edit has changed one of them.
+type ScannedVersion struct {
+	Version
+	At ObjectPosition
+	// Err says why the row cannot be read, which only an edit causes. The columns that can be
+	// read are set, and nothing may be decided by them.
+	Err error
+}
+
 // Objects keeps the versions of every key.
 type Objects interface {
 	// Object returns the current version of the key; ErrNotFound if there is none,
@@ -407,8 +417,9 @@ type Objects interface {
 	// ListVersions lists all versions at the same cost.
 	ListVersions(ctx context.Context, q VersionQuery) (VersionPage, error)
 	// ScanObjects returns at most limit versions above after, markers included and
-	// without WrappedKey and Manifest, for consistency checks and ResealVersions.
-	ScanObjects(ctx context.Context, after ObjectPosition, limit int) ([]Version, error)
+	// without WrappedKey and Manifest, for consistency checks and ResealVersions. A row
+	// that cannot be read is among them. Rows whose bucket has no possible id are not.
+	ScanObjects(ctx context.Context, after ObjectPosition, limit int) ([]ScannedVersion, error)
 	// ResealVersions carries out at most MaxBatch reseals and returns how many it
 	// did. It skips versions that are gone or have another revision.
 	ResealVersions(ctx context.Context, rs []Reseal) (int, error)

@@ -205,8 +205,8 @@ func (f *faultyStore) ListVersions(ctx context.Context, q meta.VersionQuery) (me
 	return question(f, "ListVersions", func() (meta.VersionPage, error) { return f.s.ListVersions(ctx, q) })
 }
 
-func (f *faultyStore) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) ([]meta.Version, error) {
-	return question(f, "ScanObjects", func() ([]meta.Version, error) { return f.s.ScanObjects(ctx, after, limit) })
+func (f *faultyStore) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) ([]meta.ScannedVersion, error) {
+	return question(f, "ScanObjects", func() ([]meta.ScannedVersion, error) { return f.s.ScanObjects(ctx, after, limit) })
 }
 
 func (f *faultyStore) ResealVersions(ctx context.Context, rs []meta.Reseal) (int, error) {

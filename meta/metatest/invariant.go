@@ -47,7 +47,7 @@ func (c *census) objects(ctx context.Context, s meta.Store) error {
 			case meta.BodyUpload:
 				c.uploads[o.Body.Upload]++
 			}
-			after = meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.ID}
+			after = o.At
 		}
 	}
 }

@@ -393,7 +393,7 @@ func testScanObjects(f *fixture) {
 				f.Fatalf("unexpected row %+v after %q", o, last)
 			}
 			delete(want, at)
-			last, after = at, meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.ID}
+			last, after = at, o.At
 		}
 		if len(page) == 0 {
 			break

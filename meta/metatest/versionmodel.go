@@ -513,9 +513,9 @@ func (m *versionModel) compareScan() {
 		}
 		for _, o := range page {
 			if o.Bucket == m.bucket.ID {
-				got = append(got, o)
+				got = append(got, o.Version)
 			}
-			after = meta.ObjectPosition{Bucket: o.Bucket, Key: o.Key, Version: o.ID}
+			after = o.At
 		}
 	}
 	same(m.fixture, got, want)

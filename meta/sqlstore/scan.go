@@ -4,21 +4,23 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"database/sql"
 	"slices"
 	"strings"
 
 	"github.com/sanctum-storage/gateway/meta"
 )
 
-// The columns that scans of versions read from each table.
+// The columns that scans of versions read from each table. The last two are the names
+// that the row is found by.
 const (
-	scannedObjects  = headColumns + ", " + listedColumns + ", " + currentColumns + "bucket_id, key"
-	scannedVersions = headColumns + ", " + listedColumns + ", " + placeColumns + "bucket_id, key"
+	scannedObjects  = headColumns + ", " + listedColumns + ", " + currentColumns + "bucket_id, key, version_id, version_id"
+	scannedVersions = headColumns + ", " + listedColumns + ", " + placeColumns + "bucket_id, key, version_id, public"
 )
 
 // ScanObjects implements meta.Objects. No index has this order, so four bounded looks together
 // find the rows of the page, and the page is sorted here.
-func (s *Store) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) (vs []meta.Version, err error) {
+func (s *Store) ScanObjects(ctx context.Context, after meta.ObjectPosition, limit int) (vs []meta.ScannedVersion, err error) {
 	if err := checkCount("rows", limit, meta.MaxPage); err != nil {
 		return nil, err
 	}
@@ -36,10 +38,14 @@ func (s *Store) ScanObjects(ctx context.Context, after meta.ObjectPosition, limi
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(vs, func(a, b meta.Version) int {
-		return cmp.Or(bytes.Compare(a.Bucket[:], b.Bucket[:]), strings.Compare(a.Key, b.Key), bytes.Compare(a.ID[:], b.ID[:]))
-	})
+	// A row whose id is too long stands behind the position that its id is cut to.
+	vs = slices.DeleteFunc(vs, func(v meta.ScannedVersion) bool { return comparePositions(v.At, after) <= 0 })
+	slices.SortFunc(vs, func(a, b meta.ScannedVersion) int { return comparePositions(a.At, b.At) })
 	return vs[:min(len(vs), limit)], nil
+}
+
+func comparePositions(a, b meta.ObjectPosition) int {
+	return cmp.Or(bytes.Compare(a.Bucket[:], b.Bucket[:]), strings.Compare(a.Key, b.Key), bytes.Compare(a.Version[:], b.Version[:]))
 }
 
 type scanLook struct {
@@ -48,25 +54,80 @@ type scanLook struct {
 }
 
 // scanLooks returns statements whose rows together include the first limit rows
-// above the position.
+// above the position. Rows whose bucket has no possible id have no position, and are
+// left to Verify.
 func scanLooks(after meta.ObjectPosition, limit int) []scanLook {
 	after.Key = max(after.Key, "\x00") // no key is lower, and a comparison with NULL is never true
 	bucket, key, id := after.Bucket[:], text(after.Key), after.Version[:]
 	null := make([]byte, len(id))
+	const possible = " AND LENGTH(bucket_id) = 16"
 	return []scanLook{
-		{"SELECT " + scannedObjects + " FROM objects WHERE (bucket_id, key) >= (?, ?) ORDER BY bucket_id, key LIMIT ?",
+		{"SELECT " + scannedObjects + " FROM objects WHERE (bucket_id, key) >= (?, ?)" + possible + " ORDER BY bucket_id, key LIMIT ?",
 			[]any{bucket, keyAfter(after.Key), limit}},
 		{"SELECT " + scannedObjects + " FROM objects WHERE bucket_id = ? AND key = ? AND version_id > ?", []any{bucket, key, id}},
 		// The index has a key's null version first, whatever its id. So this asks
 		// for one more row, and for the null version of the position's own key.
-		{"SELECT " + scannedVersions + " FROM versions WHERE (bucket_id, key, public) > (?, ?, ?) ORDER BY bucket_id, key, public LIMIT ?",
+		{"SELECT " + scannedVersions + " FROM versions WHERE (bucket_id, key, public) > (?, ?, ?)" + possible + " ORDER BY bucket_id, key, public LIMIT ?",
 			[]any{bucket, key, id, limit + 1}},
 		{"SELECT " + scannedVersions + " FROM versions WHERE bucket_id = ? AND key = ? AND public = ? AND version_id > ?",
 			[]any{bucket, key, null, id}},
 	}
 }
 
-func scanScanned(r Row) (v meta.Version, err error) {
-	err = scanVersion(r, &v, append(append([]any{&v.ListRecord, &v.Marks}, place(&v)...), (*idColumn)(&v.Bucket), (*textColumn)(&v.Key))...)
-	return v, err
+// scanScanned reads a row, and of one that an edit made unreadable as much as can be read.
+func scanScanned(r Row) (v meta.ScannedVersion, err error) {
+	var written, public cutColumn
+	row := &lenientRow{Row: r}
+	err = scanVersion(row, &v.Version, append(append([]any{&v.ListRecord, &v.Marks}, place(&v.Version)...),
+		(*idColumn)(&v.Bucket), (*textColumn)(&v.Key), &written, &public)...)
+	if !row.read {
+		return v, err
+	}
+	if v.Err = row.unreadable; v.Err == nil {
+		v.Err = err
+	}
+	v.At = meta.ObjectPosition{Bucket: v.Bucket, Key: v.Key, Version: meta.ID(public)}
+	if v.At.Version.IsZero() {
+		v.At.Version = meta.ID(written)
+	}
+	return v, nil
+}
+
+// cutColumn reads an id, which an edit may have made longer or shorter, to its length.
+type cutColumn meta.ID
+
+func (c *cutColumn) Scan(src any) error {
+	b, _ := src.([]byte)
+	clear(c[copy(c[:], b):])
+	return nil
+}
+
+// lenientRow leaves columns unset that cannot be read, and remembers the first error.
+type lenientRow struct {
+	Row
+	read       bool
+	unreadable error
+}
+
+func (r *lenientRow) Scan(dest ...any) error {
+	for i, d := range dest {
+		if to, ok := d.(sql.Scanner); ok {
+			dest[i] = lenientColumn{to, r}
+		}
+	}
+	err := r.Row.Scan(dest...)
+	r.read = err == nil
+	return err
+}
+
+type lenientColumn struct {
+	to  sql.Scanner
+	row *lenientRow
+}
+
+func (c lenientColumn) Scan(src any) error {
+	if err := c.to.Scan(src); err != nil && c.row.unreadable == nil {
+		c.row.unreadable = err
+	}
+	return nil
 }

@@ -1,0 +1,119 @@
+package sqlstore_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sanctum-storage/gateway/meta"
+	"github.com/sanctum-storage/gateway/meta/postgres"
+	"github.com/sanctum-storage/gateway/meta/sqlite"
+	"github.com/sanctum-storage/gateway/meta/sqlstore"
+)
+
+// versionEdits make one row of a version unreadable, or change the name that it has.
+var versionEdits = map[string]struct {
+	sql        string
+	unreadable bool
+}{
+	"an id cut":                   {"UPDATE objects SET version_id = substr(version_id, 1, 3) WHERE key = ?", true},
+	"an id longer":                {"UPDATE objects SET version_id = (SELECT key FROM objects WHERE LENGTH(key) > 16 LIMIT 1) WHERE key = ?", true},
+	"an owner cut":                {"UPDATE objects SET owner = substr(owner, 1, 3) WHERE key = ?", true},
+	"a flag of neither value":     {"UPDATE objects SET null_version = 7 WHERE key = ?", true},
+	"a body of a kind of its own": {"UPDATE objects SET body_kind = 9 WHERE key = ?", true},
+	"a body's id cut":             {"UPDATE objects SET body_id = substr(body_id, 1, 3) WHERE key = ?", true},
+	"a lock of a mode too large":  {"UPDATE objects SET lock_mode = 300 WHERE key = ?", true},
+	"an encryption too large":     {"UPDATE objects SET encryption = 256 WHERE key = ?", true},
+	"a generation too large":      {"UPDATE objects SET generation = 4294967296 WHERE key = ?", true},
+	"another id":                  {"UPDATE objects SET version_id = owner WHERE key = ?", false},
+}
+
+// A row of a version that was edited is met by a scan, told of where it cannot be read,
+// and hides no other row, whatever the size of a page.
+func TestScanMeetsEditedSQLite(t *testing.T) {
+	for name, e := range versionEdits {
+		t.Run(name, func(t *testing.T) {
+			path := filledFile(t)
+			db := openRaw(t, "sqlite", path)
+			s, err := sqlite.Open(path, sqlite.Options{})
+			s = closing(t, s, err)
+			scanEdited(t, s, e.unreadable, func() error {
+				_, err := db.Exec(e.sql, []byte("blob 1"))
+				return err
+			})
+		})
+	}
+}
+
+func TestScanMeetsEditedPostgres(t *testing.T) {
+	url, template := newDatabase(t, "")
+	from, err := sqlite.Open(filledFile(t), sqlite.Options{})
+	from = closing(t, from, err)
+	to, err := postgres.Open(t.Context(), url, postgres.Options{Migrate: true})
+	if err == nil {
+		_, err = sqlstore.Copy(t.Context(), from, to, sqlstore.CopyOptions{})
+	}
+	if err == nil {
+		err = to.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, e := range versionEdits {
+		t.Run(name, func(t *testing.T) {
+			url, _ := newDatabase(t, template)
+			db := openRaw(t, "pgx", url)
+			s, err := postgres.Open(t.Context(), url, postgres.Options{})
+			s = closing(t, s, err)
+			scanEdited(t, s, e.unreadable, func() error {
+				_, err := db.Exec(strings.Replace(e.sql, "?", "$1", 1), []byte("blob 1"))
+				return err
+			})
+		})
+	}
+}
+
+func scanEdited(t *testing.T, s *sqlstore.Store, unreadable bool, edit func() error) {
+	b, err := s.Bucket(t.Context(), "bucket")
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := func(vs []meta.ScannedVersion) (keys []string) {
+		for _, v := range vs {
+			keys = append(keys, v.At.Key)
+		}
+		return keys
+	}
+	from := meta.ObjectPosition{Bucket: b.ID, Key: "blob 0"}
+	want := keys(scanned(t, s, from, meta.MaxPage))
+	if err := edit(); err != nil {
+		t.Fatal(err)
+	}
+	for _, limit := range []int{1, 2, 3, meta.MaxPage} {
+		got := scanned(t, s, from, limit)
+		for _, v := range got {
+			if is := v.Err != nil; is != (unreadable && v.Key == "blob 1") {
+				t.Errorf("pages of %d: %q cannot be read: %v", limit, v.Key, v.Err)
+			}
+		}
+		if !slices.Equal(keys(got), want) {
+			t.Errorf("pages of %d meet %q, want %q", limit, keys(got), want)
+		}
+	}
+}
+
+// scanned are the rows behind a position, but for those that are too many.
+func scanned(t *testing.T, s *sqlstore.Store, after meta.ObjectPosition, limit int) (some []meta.ScannedVersion) {
+	t.Helper()
+	for len(some) < 20 {
+		page, err := s.ScanObjects(t.Context(), after, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if some = append(some, page...); len(page) < limit {
+			break
+		}
+		after = page[len(page)-1].At
+	}
+	return some[:min(len(some), 20)]
+}
